@@ -1,0 +1,90 @@
+/* Kernel drift: one accessor per drift. Everything here must load on every supported kernel (5.10+). */
+#pragma once
+
+#include "kernel.h"
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+
+extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *p) __ksym __weak;
+
+#define MAX_CPUS 1024 /* more CPUs than that: RSS stays approximate, and says so */
+
+/* Set by the loader: how many per-CPU slots a counter has. */
+const volatile u32 possible_cpus = 0;
+
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} scratch SEC(".maps");
+
+/* A typed pointer as a plain number: the verifier forgets the type of what goes through a map. */
+static __always_inline u64 as_number(const void *pointer)
+{
+	u32 zero = 0;
+	u64 *slot = bpf_map_lookup_elem(&scratch, &zero);
+	if (!slot)
+		return 0;
+	*(const void *volatile *)slot = pointer;
+	return *(volatile u64 *)slot;
+}
+
+/* mm_struct.rss_stat: atomic counters up to 6.1, per-CPU counters since f1a7941243c1 (6.2).
+ *
+ * The kernel's __per_cpu_offset[] cannot be named without CONFIG_KALLSYMS_ALL, but a per-CPU map knows it: its
+ * area on CPU n minus its per-CPU base pointer is the offset of CPU n, for every per-CPU object there is.
+ * Returns false, with the approximate values in both, where the sum cannot be had. */
+static __always_inline bool read_rss(struct mm_struct *mm, s64 exact[4], s64 approx[4])
+{
+	u64 counters[4] = {}, base = 0;
+	u32 zero = 0;
+
+	if (bpf_core_type_exists(struct mm_rss_stat)) {
+		struct mm_struct___atomic *old = (void *)mm;
+		_Pragma("unroll") for (int i = 0; i < 4; i++)
+			exact[i] = approx[i] = BPF_CORE_READ(old, rss_stat.count[i].counter);
+		return true;
+	}
+	_Pragma("unroll") for (int i = 0; i < 4; i++) {
+		exact[i] = approx[i] = BPF_CORE_READ(mm, rss_stat[i].count);
+		counters[i] = (u64)BPF_CORE_READ(mm, rss_stat[i].counters);
+	}
+	u64 map = as_number(&scratch);
+	if (!map || !bpf_core_type_exists(struct bpf_array) || possible_cpus > MAX_CPUS)
+		return false;
+	bpf_probe_read_kernel(&base, sizeof(base), (void *)(map + bpf_core_field_offset(struct bpf_array, pptrs)));
+	if (!base)
+		return false;
+	for (u32 cpu = 0; cpu < MAX_CPUS; cpu++) {
+		if (cpu >= possible_cpus)
+			break;
+		void *area = bpf_map_lookup_percpu_elem(&scratch, &zero, cpu);
+		if (!area)
+			return false;
+		u64 offset = as_number(area) - base;
+		_Pragma("unroll") for (int i = 0; i < 4; i++) {
+			s32 part = 0;
+			if (bpf_probe_read_kernel(&part, sizeof(part), (void *)(counters[i] + offset)))
+				return false;
+			exact[i] += part;
+		}
+	}
+	return true;
+}
+
+/* The position of the memory controller in css_set.subsys[] depends on the configuration. */
+static __always_inline struct mem_cgroup *task_memcg(struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = NULL;
+	u64 set = (u64)BPF_CORE_READ(task, cgroups);
+
+	if (!set || !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return NULL;
+	u64 slot = bpf_core_field_offset(struct css_set, subsys) +
+		   bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *);
+	bpf_probe_read_kernel(&css, sizeof(css), (void *)(set + slot));
+	return css ? (void *)css - bpf_core_field_offset(struct mem_cgroup, css) : NULL;
+}

@@ -1,0 +1,162 @@
+/* The wire: every record that travels from the kernel to a reader. Written once, here; the TypeScript
+ * layout is generated from the BTF of the compiled object (scripts/layout.ts).
+ *
+ * Fixed widths, explicit padding, units in names. Pages are the kernel's (4 KiB on x86-64): the reader multiplies. */
+#pragma once
+
+#include <linux/types.h>
+
+#define TASK_COMM_LEN 16
+#define CGROUP_NAME_LEN 128 /* longest part of a cgroup's name that is carried; `name_truncated` says when it was cut */
+#define CGROUP_LEVELS 16    /* victim's group first, then its parents */
+#define EXE_LEN 256         /* the longest executable path that is carried */
+#define CMDLINE_LEN 1024
+#define NODE_WORDS 1        /* NUMA masks carry the first 64 nodes */
+
+enum record_kind {
+	RECORD_OOM_KILL = 1,
+	RECORD_OOM_STEP = 2,
+	RECORD_SYNTHETIC = 3, /* written only by bpf/flood.bpf.c, for tests and benchmarks */
+	RECORD_KINDS = 4,
+};
+
+enum kill_kind {
+	KILL_KILLED = 1,        /* SIGKILL, then oom:mark_victim */
+	KILL_ALREADY_DYING = 2, /* mark_victim alone: the kernel only lets an exiting task use its reserves */
+	KILL_GROUP_MEMBER = 3,  /* killed because memory.oom.group takes the whole cgroup */
+	KILL_SHARED_MEMORY = 4, /* SIGKILL alone: another process that shares the victim's memory */
+};
+
+enum oom_step {
+	STEP_REAPER_WAKE = 1,
+	STEP_REAPER_START = 2,
+	STEP_REAPER_FINISH = 3,
+	STEP_REAPER_SKIP = 4,
+	STEP_EXIT = 5,    /* the last thread of the victim is exiting */
+	STEP_MM_GONE = 6, /* the address space has been torn down */
+};
+
+/* Which facts of the record are real. What is not flagged is unknown, never zero. */
+enum kill_fact {
+	FACT_TASK = 1 << 0,         /* the victim's task_struct was read */
+	FACT_MM = 1 << 1,           /* total_vm, RSS, swap, page tables */
+	FACT_RSS_EXACT = 1 << 2,    /* rss_*_pages are sums over all CPUs, not the approximate counter */
+	FACT_CGROUPS = 1 << 3,      /* levels[] */
+	FACT_OOM_CONTROL = 1 << 4,  /* constraint, order, gfp, domain size and limit are the kernel's own oom_control */
+	FACT_RECLAIM = 1 << 5,      /* gfp and order are those of the trigger's last reclaim */
+	FACT_LIMIT = 1 << 6,        /* limit is the cgroup whose limit was hit */
+	FACT_EXE = 1 << 7,
+	FACT_CMDLINE = 1 << 8,
+	FACT_CMDLINE_CUT = 1 << 9,
+	FACT_EXE_CUT = 1 << 10,
+	FACT_LEVELS_CUT = 1 << 11,  /* the victim lives deeper than CGROUP_LEVELS */
+	FACT_NODEMASK = 1 << 12,    /* the allocation carried a nodemask */
+	FACT_MEMS_ALLOWED = 1 << 13,
+	FACT_CGROUP_V1 = 1 << 14,   /* the memory controller is on cgroup v1: levels' swap is memory+swap */
+	FACT_REPEAT = 1 << 15,      /* this process was marked before in the same OOM: a group kill takes its first victim twice */
+};
+
+struct record_header {
+	__u16 kind; /* enum record_kind */
+	__u16 size; /* bytes, header included */
+	__u32 cpu;
+	__u64 sequence; /* per CPU, counts lost records too: a gap is a loss */
+	__u64 ktime_ns; /* CLOCK_MONOTONIC */
+};
+
+struct rss_pages {
+	__s64 file;
+	__s64 anon;
+	__s64 swap;
+	__s64 shmem;
+};
+
+struct cgroup_level {
+	__u64 id;
+	__u64 usage_pages;
+	__u64 limit_pages;
+	__u64 swap_pages;       /* v2: swap, v1: memory+swap */
+	__u64 swap_limit_pages;
+	__u8 name_truncated;
+	__u8 oom_group;
+	__u8 reserved[6];
+	char name[CGROUP_NAME_LEN];
+};
+
+struct oom_kill_record {
+	struct record_header header;
+	__u32 facts; /* enum kill_fact */
+	__u8 kill_kind;
+	__u8 level_count;
+	__u8 constraint; /* enum oom_constraint of the kernel: none, cpuset, memory policy, memcg */
+	__u8 reserved0;
+	__u64 signal_ktime_ns; /* 0: no SIGKILL was sent */
+
+	/* the victim */
+	__u32 victim_tid; /* what the kernel log calls pid: the marked thread */
+	__u32 victim_pid;
+	__u32 victim_ppid;
+	__u32 victim_uid;
+	__u64 victim_start_ns; /* since boot, suspend included */
+	__s32 victim_oom_score_adj;
+	__u32 victim_threads;
+	__u64 victim_total_vm_pages;
+	__u64 victim_page_table_bytes;
+	struct rss_pages victim_rss;        /* exact where FACT_RSS_EXACT */
+	struct rss_pages victim_rss_approx; /* the shared part of the per-CPU counters: what kernels 6.2 to 6.x print */
+	char victim_comm[TASK_COMM_LEN];    /* of the marked thread */
+	char victim_process_comm[TASK_COMM_LEN];
+
+	/* the task that asked for memory */
+	__u32 trigger_tid;
+	__u32 trigger_pid;
+	__u32 trigger_uid;
+	__s32 trigger_order; /* -1: SysRq-f */
+	__u64 trigger_cgroup_id;
+	__u64 trigger_start_ns;
+	__u32 trigger_gfp;
+	__u32 reserved1;
+	char trigger_comm[TASK_COMM_LEN];
+
+	/* the domain that ran out */
+	__u64 domain_pages;
+	__s64 chosen_points;
+	__u64 nodemask;
+	__u64 mems_allowed;
+	struct cgroup_level limit;
+
+	__u16 exe_length;
+	__u16 cmdline_length;
+	__u32 reserved2;
+	char exe[2 * EXE_LEN]; /* path components, innermost first, each ended by NUL; the second half is slack for the verifier */
+	char cmdline[CMDLINE_LEN];
+	struct cgroup_level levels[CGROUP_LEVELS];
+};
+
+struct oom_step_record {
+	struct record_header header;
+	__u32 tid; /* as the tracepoint gave it */
+	__u32 pid;
+	__u8 step; /* enum oom_step */
+	__u8 reserved[7];
+	__u64 limit_id; /* the cgroup whose limit was hit, 0: none or gone */
+	__u64 limit_usage_pages;
+};
+
+struct synthetic_record {
+	struct record_header header;
+	__u64 number;
+	__u64 payload;
+};
+
+/* One per CPU, in the counters map. */
+struct counters {
+	__u64 sequence;
+	__u64 lost[RECORD_KINDS]; /* by kind: records that found the ring full */
+};
+
+_Static_assert(sizeof(struct record_header) == 24, "header");
+_Static_assert(sizeof(struct cgroup_level) == 176, "level");
+_Static_assert(sizeof(struct synthetic_record) == 40, "synthetic");
+_Static_assert(sizeof(struct oom_kill_record) % 8 == 0, "records are 8-byte aligned in the ring");
+_Static_assert(sizeof(struct oom_kill_record) < 65536, "size is 16 bits");

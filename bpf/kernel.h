@@ -1,0 +1,180 @@
+/* The kernel types that are read, and no others: only the fields we touch, in any order. CO-RE finds the real
+ * offsets in the running kernel's BTF. */
+#pragma once
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+typedef __s8 s8;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __s32 s32;
+typedef __u32 u32;
+typedef __s64 s64;
+typedef __u64 u64;
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	s64 counter;
+} atomic_long_t;
+
+/* mm */
+struct percpu_counter {
+	s64 count;
+	s32 *counters;
+};
+
+struct mm_rss_stat { /* up to 6.1 */
+	atomic_long_t count[4];
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+struct mm_struct {
+	unsigned long total_vm;
+	unsigned long arg_start;
+	unsigned long arg_end;
+	atomic_long_t pgtables_bytes;
+	struct file *exe_file;
+	struct percpu_counter rss_stat[4]; /* 6.2+ */
+};
+
+struct mm_struct___atomic { /* up to 6.1 */
+	struct mm_rss_stat rss_stat;
+};
+
+/* cgroups */
+struct kernfs_node {
+	const char *name;
+	u64 id;
+};
+
+struct cgroup_root {
+	int hierarchy_id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+};
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long max;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
+	struct page_counter swap; /* shares its place with memsw (v1) */
+	bool oom_group;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1]; /* really CGROUP_SUBSYS_COUNT; indexed by enum value from BTF */
+};
+
+enum cgroup_subsys_id {
+	memory_cgrp_id = 4, /* relocated: differs by configuration */
+};
+
+/* tasks */
+typedef struct {
+	unsigned long bits[1];
+} nodemask_t;
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct signal_struct {
+	atomic_t live;
+	int nr_threads;
+	short oom_score_adj;
+};
+
+struct task_struct {
+	int pid;
+	int tgid;
+	unsigned int flags;
+	char comm[16];
+	u64 start_boottime;
+	struct task_struct *group_leader;
+	struct task_struct *real_parent;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	const struct cred *real_cred;
+	struct css_set *cgroups;
+	nodemask_t mems_allowed;
+};
+
+/* OOM */
+enum oom_constraint {
+	CONSTRAINT_NONE,
+	CONSTRAINT_CPUSET,
+	CONSTRAINT_MEMORY_POLICY,
+	CONSTRAINT_MEMCG,
+};
+
+struct oom_control {
+	nodemask_t *nodemask;
+	struct mem_cgroup *memcg;
+	u32 gfp_mask;
+	int order;
+	unsigned long totalpages;
+	struct task_struct *chosen;
+	long chosen_points;
+	enum oom_constraint constraint;
+};
+
+struct kernel_siginfo;
+
+/* BPF's own maps, for the absolute per-CPU offset (rss.bpf.h) */
+struct bpf_array {
+	void *pptrs[1];
+};
+
+#pragma clang attribute pop

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/* OOM kills: who was killed, by whom, why, whose limit, and how the memory came back.
+ *
+ * mark_victim alone does not mean a kill (mm/oom_kill.c fires it for tasks that are exiting anyway), and a kill does
+ * not always mean a mark (processes that share the victim's memory get a bare SIGKILL). So the SIGKILL and the mark
+ * are paired here, in the context of the task that ran out of memory: the trigger. All of it happens under the
+ * kernel's oom_lock.
+ */
+#include "kernel.h"
+#include "events.h"
+#include "maps.bpf.h"
+#include "compat.bpf.h"
+#include "victim.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define SIGKILL 9
+#define SEND_SIG_PRIV 1 /* include/linux/signal.h: a siginfo pointer that is none */
+#define EPISODE_NS 1000000000ULL /* marks by one trigger further apart than this are different OOMs */
+
+/* What one trigger did lately. */
+struct episode {
+	u64 signalled;      /* task_struct that got SIGKILL and has not been marked */
+	u64 signal_ktime_ns;
+	u64 mark_ktime_ns;  /* last mark */
+	u64 marked_mm;
+	u64 marked_leader;
+	u64 oom_control;    /* address on the trigger's stack */
+	u64 first_leader;   /* first victim of this OOM */
+	u32 reclaim_gfp;
+	s32 reclaim_order;
+	u32 reclaimed;      /* reclaim_* are set */
+	u32 reserved;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32); /* tid of the trigger */
+	__type(value, struct episode);
+} episodes SEC(".maps");
+
+/* A marked process, until its memory is back. Found by pid, by the marked thread's tid and by its address space. */
+struct victim {
+	u64 mm;
+	u64 limit_memcg;
+	u64 limit_id;
+	u32 pid;
+	u32 tid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64); /* pid or tid, or the address of an mm_struct */
+	__type(value, struct victim);
+} victims SEC(".maps");
+
+/* 0 while no victim is being followed: the busy exit paths then cost one load. */
+u64 followed = 0;
+
+static __always_inline struct episode *episode_get(bool create)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+	struct episode *e = bpf_map_lookup_elem(&episodes, &tid);
+	if (!e && create) {
+		struct episode fresh = {};
+		bpf_map_update_elem(&episodes, &tid, &fresh, BPF_ANY);
+		e = bpf_map_lookup_elem(&episodes, &tid);
+	}
+	return e;
+}
+
+static __always_inline void follow(struct oom_kill_record *r, u64 mm, u64 limit_memcg)
+{
+	struct victim v = { .mm = mm, .limit_memcg = limit_memcg, .pid = r->victim_pid, .tid = r->victim_tid };
+	u64 key = v.pid;
+
+	if (r->facts & FACT_LIMIT)
+		v.limit_id = r->limit.id;
+	if (bpf_map_update_elem(&victims, &key, &v, BPF_NOEXIST))
+		return; /* followed already, or more than 4096 at once */
+	__sync_fetch_and_add(&followed, 1);
+	if (v.tid != v.pid) {
+		key = v.tid;
+		bpf_map_update_elem(&victims, &key, &v, BPF_ANY);
+	}
+	if (mm)
+		bpf_map_update_elem(&victims, &mm, &v, BPF_ANY);
+}
+
+static __always_inline void unfollow(const struct victim *v)
+{
+	u64 pid = v->pid, tid = v->tid, mm = v->mm;
+	if (tid != pid)
+		bpf_map_delete_elem(&victims, &tid);
+	if (mm)
+		bpf_map_delete_elem(&victims, &mm);
+	if (!bpf_map_delete_elem(&victims, &pid))
+		__sync_fetch_and_add(&followed, -1);
+}
+
+/* ---- the trigger: what it asked for (mm/vmscan.c) ---- */
+
+static __always_inline int on_reclaim(int order, u32 gfp)
+{
+	struct episode *e = episode_get(true);
+	if (e) {
+		e->reclaim_gfp = gfp;
+		e->reclaim_order = order;
+		e->reclaimed = 1;
+		e->first_leader = 0; /* reclaiming again: the next mark belongs to another OOM */
+		e->oom_control = 0;
+	}
+	return 0;
+}
+
+/* (order, gfp) up to 6.19, (gfp, order, memcg) by 7.2 */
+#define RECLAIM(name, tp)                                             \
+	SEC("tp_btf/" tp) int BPF_PROG(name##_2, int order, u32 gfp)  \
+	{                                                             \
+		return on_reclaim(order, gfp);                        \
+	}                                                             \
+	SEC("tp_btf/" tp) int BPF_PROG(name##_3, u32 gfp, int order)  \
+	{                                                             \
+		return on_reclaim(order, gfp);                        \
+	}
+RECLAIM(direct_reclaim, "mm_vmscan_direct_reclaim_begin")
+RECLAIM(memcg_reclaim, "mm_vmscan_memcg_reclaim_begin")
+RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
+
+/* ---- the kill (mm/oom_kill.c: __oom_kill_process) ---- */
+
+/* stack: where on the trigger's stack to look for oom_control, 0: nowhere. task 0: only its tid is known. */
+__noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
+{
+	struct oom_kill_record *r = &kill;
+	struct task_struct *victim = (void *)task;
+	struct episode *e = episode_get(true);
+	u64 limit = 0, mm = 0, oc = 0, leader = 0;
+
+	if (!e)
+		return 0;
+	r->facts = 0;
+	r->kill_kind = kind;
+	r->level_count = 0;
+	r->constraint = 0;
+	r->signal_ktime_ns = e->signal_ktime_ns;
+	r->exe_length = r->cmdline_length = 0;
+	r->trigger_gfp = 0;
+	r->trigger_order = 0;
+	r->victim_tid = r->victim_pid = tid;
+	record_begin(&r->header, RECORD_OOM_KILL);
+	read_trigger();
+	if (e->reclaimed) {
+		r->facts |= FACT_RECLAIM;
+		r->trigger_gfp = e->reclaim_gfp;
+		r->trigger_order = e->reclaim_order;
+	}
+	if (task) {
+		leader = (u64)BPF_CORE_READ(victim, group_leader);
+		mm = read_victim(task);
+		oc = e->oom_control;
+		if (!oc && stack)
+			oc = find_oom_control(stack, task, leader);
+		limit = read_domain(oc);
+		read_levels(task, limit);
+	}
+	if (kind != KILL_SHARED_MEMORY) {
+		if (e->first_leader && r->header.ktime_ns - e->mark_ktime_ns < EPISODE_NS) {
+			if (e->first_leader == leader)
+				r->facts |= FACT_REPEAT;
+			if (kind == KILL_KILLED)
+				r->kill_kind = KILL_GROUP_MEMBER;
+		} else {
+			e->first_leader = leader;
+			e->oom_control = oc;
+		}
+		e->mark_ktime_ns = r->header.ktime_ns;
+		e->marked_mm = mm;
+		e->marked_leader = leader;
+		e->signalled = 0;
+		e->signal_ktime_ns = 0;
+	}
+	follow(r, mm, limit);
+
+	u64 size = offsetof(struct oom_kill_record, levels) + (r->level_count & 31) * sizeof(struct cgroup_level);
+	if (size > sizeof(*r))
+		size = sizeof(*r);
+	return record_send(&r->header, RECORD_OOM_KILL, size, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline int on_mark(u64 stack, u64 task)
+{
+	struct task_struct *marked = (void *)task;
+	struct episode *e = episode_get(true);
+	struct task_struct *signalled = e ? (void *)e->signalled : NULL;
+	bool killed = signalled && (signalled == marked || BPF_CORE_READ(signalled, tgid) == BPF_CORE_READ(marked, tgid));
+
+	if (e && !killed)
+		e->signal_ktime_ns = 0;
+	return report_kill(stack, task, BPF_CORE_READ(marked, pid), killed ? KILL_KILLED : KILL_ALREADY_DYING);
+}
+
+SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_task, struct task_struct *task)
+{
+	return on_mark(as_number(ctx), as_number(task));
+}
+
+/* Up to 6.8 the tracepoint gives a number. A real kill was signalled just before: that is the task. */
+static __always_inline u64 marked_task(u32 pid)
+{
+	struct episode *e = episode_get(false);
+	struct task_struct *signalled = e ? (void *)e->signalled : NULL;
+
+	if (signalled && (u32)BPF_CORE_READ(signalled, pid) == pid)
+		return e->signalled;
+	return (u32)bpf_get_current_pid_tgid() == pid ? bpf_get_current_task() : 0;
+}
+
+SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_pid, int pid)
+{
+	u64 known = marked_task(pid);
+
+	if (known)
+		return on_mark(as_number(ctx), known);
+	if (&bpf_task_from_pid && &bpf_task_release) {
+		struct task_struct *task = bpf_task_from_pid(pid);
+		if (task) {
+			on_mark(as_number(ctx), as_number(task));
+			bpf_task_release(task);
+			return 0;
+		}
+	}
+	return report_kill(0, 0, pid, KILL_ALREADY_DYING);
+}
+
+/* Where there is no BTF of the tracepoint: `pid` is at offset 8 in every layout it ever had. */
+SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
+{
+	u32 pid = 0;
+
+	bpf_probe_read_kernel(&pid, sizeof(pid), ctx + 8);
+	u64 known = marked_task(pid);
+	return known ? on_mark(0, known) : report_kill(0, 0, pid, KILL_ALREADY_DYING);
+}
+
+/* kernel/signal.c: __send_signal_locked. The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do. */
+static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
+{
+	struct task_struct *task = (void *)address;
+
+	if (sig != SIGKILL || info != SEND_SIG_PRIV || !group)
+		return 0;
+
+	struct episode *e = episode_get(true);
+	if (!e)
+		return 0;
+	u64 now = bpf_ktime_get_ns();
+	e->signal_ktime_ns = now;
+
+	/* After the mark the kernel kills whoever else uses the same memory: no mark, no line in the log. */
+	if (e->marked_mm && now - e->mark_ktime_ns < EPISODE_NS &&
+	    (u64)BPF_CORE_READ(task, mm) == e->marked_mm && (u64)BPF_CORE_READ(task, group_leader) != e->marked_leader)
+		return report_kill(0, address, BPF_CORE_READ(task, pid), KILL_SHARED_MEMORY);
+	e->signalled = address;
+	return 0;
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *task, int group)
+{
+	return on_signal(sig, as_number(info), as_number(task), group);
+}
+
+SEC("raw_tp/signal_generate")
+int BPF_PROG(signal_generate_raw, int sig, struct kernel_siginfo *info, struct task_struct *task, int group)
+{
+	return on_signal(sig, (u64)info, (u64)task, group);
+}
+
+/* ---- the way back of the memory ---- */
+
+static __always_inline int report_step(u64 key, u8 step)
+{
+	if (!followed)
+		return 0;
+	struct victim *found = bpf_map_lookup_elem(&victims, &key);
+	if (!found)
+		return 0;
+	struct victim v = *found;
+	struct mem_cgroup *limit = (void *)v.limit_memcg;
+
+	struct oom_step_record r = { .tid = v.tid, .pid = v.pid, .step = step };
+	record_begin(&r.header, RECORD_OOM_STEP);
+	if (v.limit_id && memcg_id(limit) == v.limit_id) { /* not freed meanwhile */
+		r.limit_id = v.limit_id;
+		r.limit_usage_pages = BPF_CORE_READ(limit, memory.usage.counter);
+	}
+	record_send(&r.header, RECORD_OOM_STEP, sizeof(r), 0);
+	if (step == STEP_MM_GONE)
+		unfollow(&v);
+	return 0;
+}
+
+#define REAPER(name, step)                                     \
+	SEC("tp_btf/" #name) int BPF_PROG(name, int pid)       \
+	{                                                      \
+		return report_step((u32)pid, step);            \
+	}                                                      \
+	SEC("raw_tp/" #name) int BPF_PROG(name##_raw, int pid) \
+	{                                                      \
+		return report_step((u32)pid, step);            \
+	}
+REAPER(wake_reaper, STEP_REAPER_WAKE)
+REAPER(start_task_reaping, STEP_REAPER_START)
+REAPER(finish_task_reaping, STEP_REAPER_FINISH)
+REAPER(skip_task_reaping, STEP_REAPER_SKIP)
+
+/* Without exit_mmap (before 6.1) the exit comes after exit_mm(): the memory is back, unless somebody shares it. */
+const volatile bool exit_is_last_step = false;
+
+static __always_inline int on_last_exit(struct task_struct *task)
+{
+	u64 pid = BPF_CORE_READ(task, tgid);
+	report_step(pid, STEP_EXIT);
+	return exit_is_last_step ? report_step(pid, STEP_MM_GONE) : 0;
+}
+
+SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit_1, struct task_struct *task)
+{
+	if (!followed || BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	return on_last_exit(task);
+}
+
+/* group_dead since 6.16 */
+SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit_2, struct task_struct *task, bool group_dead)
+{
+	if (!followed || !group_dead)
+		return 0;
+	return on_last_exit(task);
+}
+
+SEC("tp_btf/exit_mmap") int BPF_PROG(exit_mmap, struct mm_struct *mm)
+{
+	return report_step((u64)mm, STEP_MM_GONE);
+}

@@ -1,0 +1,250 @@
+/* Reading the facts of one kill into its record. */
+#pragma once
+
+#include "compat.bpf.h"
+
+/* The record being filled. There is one: every kill, mark and signal of the OOM killer happens under the kernel's
+ * oom_lock. Global functions fill its parts: the verifier checks each of them once (all of it inlined costs it 0.5 s). */
+struct oom_kill_record kill = {};
+
+#define MAX_ORDER_SEEN 20
+#define EXE_PARTS 24   /* names and mounts on the way from an executable to the root */
+#define SCAN_CHUNK 16  /* words read at once */
+#define SCAN_CHUNKS 48 /* 6 KiB of stack: oom_control is 0.4 to 1.2 KiB above the tracepoint */
+
+static __always_inline u64 memcg_id(struct mem_cgroup *memcg)
+{
+	return memcg ? BPF_CORE_READ(memcg, css.cgroup, kn, id) : 0;
+}
+
+__noinline int read_trigger(void)
+{
+	struct oom_kill_record *r = &kill;
+	struct task_struct *current = (void *)bpf_get_current_task();
+	u64 ids = bpf_get_current_pid_tgid();
+
+	r->trigger_tid = (u32)ids;
+	r->trigger_pid = ids >> 32;
+	r->trigger_uid = BPF_CORE_READ(current, real_cred, uid.val);
+	r->trigger_start_ns = BPF_CORE_READ(current, group_leader, start_boottime);
+	r->trigger_cgroup_id = memcg_id(task_memcg(current));
+	BPF_CORE_READ_STR_INTO(&r->trigger_comm, current, comm);
+	r->mems_allowed = 0;
+	if (bpf_core_field_exists(current->mems_allowed)) {
+		r->mems_allowed = BPF_CORE_READ(current, mems_allowed.bits[0]);
+		r->facts |= FACT_MEMS_ALLOWED;
+	}
+	return 0;
+}
+
+/* Appends the name of a dentry to kill.exe; returns the length with it. */
+__noinline u32 append_name(u64 address, u32 length)
+{
+	struct dentry *dentry = (void *)address;
+
+	if (length >= EXE_LEN)
+		return length;
+	barrier_var(length);
+	long n = bpf_probe_read_kernel_str(&kill.exe[length & (EXE_LEN - 1)], EXE_LEN, BPF_CORE_READ(dentry, d_name.name));
+	return n > 0 ? length + n : length;
+}
+
+/* The path of an executable, innermost part first, across mounts: what d_path() would say at the root of the
+ * victim's mount namespace. (bpf_d_path() is not allowed here.) */
+__noinline int read_exe(u64 address)
+{
+	struct file *file = (void *)address;
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	u64 mount_offset = bpf_core_field_offset(struct mount, mnt);
+	struct mount *mount = (void *)BPF_CORE_READ(file, f_path.mnt) - mount_offset;
+	u32 length = 0;
+	bool done = false;
+
+	for (int i = 0; i < EXE_PARTS; i++) {
+		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			done = above == mount || !above;
+			if (done)
+				break;
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			continue;
+		}
+		if (parent == dentry)
+			break;
+		length = append_name((u64)dentry, length);
+		dentry = parent;
+	}
+	kill.exe_length = length;
+	if (length)
+		kill.facts |= done && length < EXE_LEN ? FACT_EXE : FACT_EXE | FACT_EXE_CUT;
+	return 0;
+}
+
+/* Returns the address of the victim's mm_struct, 0 if it has none left. */
+__noinline u64 read_victim(u64 address)
+{
+	struct oom_kill_record *r = &kill;
+	struct task_struct *task = (void *)address;
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+
+	r->facts |= FACT_TASK;
+	r->victim_tid = BPF_CORE_READ(task, pid);
+	r->victim_pid = BPF_CORE_READ(task, tgid);
+	r->victim_ppid = BPF_CORE_READ(leader, real_parent, tgid);
+	r->victim_uid = BPF_CORE_READ(task, real_cred, uid.val);
+	r->victim_start_ns = BPF_CORE_READ(leader, start_boottime);
+	r->victim_oom_score_adj = BPF_CORE_READ(task, signal, oom_score_adj);
+	r->victim_threads = BPF_CORE_READ(task, signal, nr_threads);
+	BPF_CORE_READ_STR_INTO(&r->victim_comm, task, comm);
+	BPF_CORE_READ_STR_INTO(&r->victim_process_comm, leader, comm);
+	if (!mm)
+		return 0;
+
+	r->facts |= FACT_MM;
+	r->victim_total_vm_pages = BPF_CORE_READ(mm, total_vm);
+	r->victim_page_table_bytes = BPF_CORE_READ(mm, pgtables_bytes.counter);
+	if (read_rss(mm, (s64 *)&r->victim_rss, (s64 *)&r->victim_rss_approx))
+		r->facts |= FACT_RSS_EXACT;
+
+	u64 exe = (u64)BPF_CORE_READ(mm, exe_file);
+	if (exe)
+		read_exe(exe);
+
+	/* The arguments are in user memory: readable only while it is mapped here, that is, in the victim's own context. */
+	if (BPF_CORE_READ(current, mm) == mm) {
+		u64 start = BPF_CORE_READ(mm, arg_start);
+		u64 length = BPF_CORE_READ(mm, arg_end) - start;
+		if (length > CMDLINE_LEN) {
+			length = CMDLINE_LEN;
+			r->facts |= FACT_CMDLINE_CUT;
+		}
+		if (length && !bpf_probe_read_user(r->cmdline, length, (void *)start)) {
+			r->cmdline_length = length;
+			r->facts |= FACT_CMDLINE;
+		}
+	}
+	return (u64)mm;
+}
+
+/* Is this address on the trigger's stack an oom_control? `chosen` matched already; the rest must make sense too.
+ * Global functions, here and below: the verifier checks them once, not once per word of stack. */
+__noinline int is_oom_control(u64 address)
+{
+	struct oom_control *oc = (void *)address;
+	int order = BPF_CORE_READ(oc, order);
+	u32 constraint = BPF_CORE_READ(oc, constraint);
+	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
+
+	if (order < -1 || order > MAX_ORDER_SEEN || constraint > CONSTRAINT_MEMCG || !BPF_CORE_READ(oc, totalpages))
+		return 0;
+	if ((constraint == CONSTRAINT_MEMCG) != !!memcg)
+		return 0;
+	return !memcg || memcg_id(memcg);
+}
+
+/* The kernel's own account of the OOM is a local variable of a caller: `struct oom_control oc` in
+ * mem_cgroup_out_of_memory(), __alloc_pages_may_oom(), ... Its address is passed down, so it is in memory, above us
+ * on this stack, with `chosen` pointing to the victim. No hook delivers it where fentry and kprobes are missing. */
+__noinline u64 find_oom_control(u64 stack, u64 task, u64 leader)
+{
+	u64 chosen = bpf_core_field_offset(struct oom_control, chosen);
+	u64 words[SCAN_CHUNK];
+
+	for (int chunk = 0; chunk < SCAN_CHUNKS; chunk++) {
+		u64 at = stack + chunk * sizeof(words);
+		if (bpf_probe_read_kernel(words, sizeof(words), (void *)at))
+			break; /* the end of the stack */
+		for (int i = 0; i < SCAN_CHUNK; i++) {
+			u64 word = words[i];
+			u64 candidate = at + i * sizeof(u64) - chosen;
+			if ((word == leader || word == task) && is_oom_control(candidate))
+				return candidate;
+		}
+	}
+	return 0;
+}
+
+/* Returns the memcg whose limit was hit, 0: none. */
+__noinline u64 read_domain(u64 address)
+{
+	struct oom_kill_record *r = &kill;
+	struct oom_control *oc = (void *)address;
+	nodemask_t *nodemask;
+
+	r->domain_pages = 0;
+	r->chosen_points = 0;
+	r->nodemask = 0;
+	if (!oc)
+		return 0;
+	r->facts = (r->facts | FACT_OOM_CONTROL) & ~FACT_RECLAIM;
+	r->trigger_gfp = BPF_CORE_READ(oc, gfp_mask);
+	r->trigger_order = BPF_CORE_READ(oc, order);
+	r->domain_pages = BPF_CORE_READ(oc, totalpages);
+	r->chosen_points = BPF_CORE_READ(oc, chosen_points);
+	r->constraint = BPF_CORE_READ(oc, constraint);
+	nodemask = BPF_CORE_READ(oc, nodemask);
+	if (nodemask) {
+		bpf_probe_read_kernel(&r->nodemask, sizeof(r->nodemask), nodemask);
+		r->facts |= FACT_NODEMASK;
+	}
+	return (u64)BPF_CORE_READ(oc, memcg);
+}
+
+#define LIMIT_LEVEL CGROUP_LEVELS /* as an index for read_level: the cgroup whose limit was hit */
+
+/* Returns the parent of the memcg that was read. */
+__noinline u64 read_level(u32 index, u64 address)
+{
+	struct mem_cgroup *memcg = (void *)address;
+	struct kernfs_node *node = BPF_CORE_READ(memcg, css.cgroup, kn);
+	struct cgroup_level *level = &kill.limit;
+
+	if (index < CGROUP_LEVELS) {
+		barrier_var(index);
+		level = &kill.levels[index & (CGROUP_LEVELS - 1)];
+	}
+	level->id = BPF_CORE_READ(node, id);
+	level->usage_pages = BPF_CORE_READ(memcg, memory.usage.counter);
+	level->limit_pages = BPF_CORE_READ(memcg, memory.max);
+	level->swap_pages = BPF_CORE_READ(memcg, swap.usage.counter);
+	level->swap_limit_pages = BPF_CORE_READ(memcg, swap.max);
+	level->oom_group = BPF_CORE_READ(memcg, oom_group);
+	long n = bpf_probe_read_kernel_str(level->name, sizeof(level->name), BPF_CORE_READ(node, name));
+	level->name_truncated = n == sizeof(level->name);
+	if (n < 0)
+		level->name[0] = 0;
+
+	u64 parent = (u64)BPF_CORE_READ(memcg, css.parent);
+	return parent ? parent - bpf_core_field_offset(struct mem_cgroup, css) : 0;
+}
+
+/* The victim's cgroup and its ancestors. Where oom_control was not seen, the limit is not guessed here: userspace
+ * has the usage and limit of every level and says what it infers. */
+__noinline int read_levels(u64 task, u64 limit)
+{
+	struct oom_kill_record *r = &kill;
+	struct mem_cgroup *first = task_memcg((void *)task);
+	u64 memcg = (u64)first;
+
+	if (limit) {
+		read_level(LIMIT_LEVEL, limit);
+		r->facts |= FACT_LIMIT;
+	}
+	if (!memcg)
+		return 0;
+	r->facts |= FACT_CGROUPS;
+	if (BPF_CORE_READ(first, css.cgroup, root, hierarchy_id)) /* cgroup2 is hierarchy 0 */
+		r->facts |= FACT_CGROUP_V1;
+	for (int i = 0; i < CGROUP_LEVELS; i++) {
+		memcg = read_level(i, memcg);
+		r->level_count = i + 1;
+		if (!memcg)
+			return 0;
+	}
+	r->facts |= FACT_LEVELS_CUT;
+	return 0;
+}
