@@ -37,20 +37,25 @@ static __always_inline u64 as_number(const void *pointer)
  * The kernel's __per_cpu_offset[] cannot be named without CONFIG_KALLSYMS_ALL, but a per-CPU map knows it: its
  * area on CPU n minus its per-CPU base pointer is the offset of CPU n, for every per-CPU object there is.
  * Returns false, with the approximate values in both, where the sum cannot be had. */
-static __always_inline bool read_rss(struct mm_struct *mm, s64 exact[4], s64 approx[4])
+static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *approx)
 {
 	u64 counters[4] = {}, base = 0;
 	u32 zero = 0;
 
 	if (bpf_core_type_exists(struct mm_rss_stat)) {
 		struct mm_struct___atomic *old = (void *)mm;
-		_Pragma("unroll") for (int i = 0; i < 4; i++)
-			exact[i] = approx[i] = BPF_CORE_READ(old, rss_stat.count[i].counter);
+		u64 counts = (u64)mm + bpf_core_field_offset(old->rss_stat.count);
+		bpf_probe_read_kernel(approx, 4 * sizeof(*approx), (void *)counts);
+		for (int i = 0; i < 4; i++)
+			exact[i] = approx[i];
 		return true;
 	}
-	_Pragma("unroll") for (int i = 0; i < 4; i++) {
-		exact[i] = approx[i] = BPF_CORE_READ(mm, rss_stat[i].count);
-		counters[i] = (u64)BPF_CORE_READ(mm, rss_stat[i].counters);
+	/* By hand: CO-RE corrects constant indexes only, and the size of an element is not ours. */
+	u64 stats = (u64)mm + bpf_core_field_offset(struct mm_struct, rss_stat);
+	for (int i = 0; i < 4; i++) {
+		struct percpu_counter *counter = (void *)(stats + i * bpf_core_type_size(struct percpu_counter));
+		exact[i] = approx[i] = BPF_CORE_READ(counter, count);
+		counters[i] = (u64)BPF_CORE_READ(counter, counters);
 	}
 	u64 map = as_number(&scratch);
 	if (!map || !bpf_core_type_exists(struct bpf_array) || possible_cpus > MAX_CPUS)
@@ -65,7 +70,7 @@ static __always_inline bool read_rss(struct mm_struct *mm, s64 exact[4], s64 app
 		if (!area)
 			return false;
 		u64 offset = as_number(area) - base;
-		_Pragma("unroll") for (int i = 0; i < 4; i++) {
+		for (int i = 0; i < 4; i++) {
 			s32 part = 0;
 			if (bpf_probe_read_kernel(&part, sizeof(part), (void *)(counters[i] + offset)))
 				return false;

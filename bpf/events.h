@@ -53,7 +53,6 @@ enum kill_fact {
 	FACT_NODEMASK = 1 << 12,    /* the allocation carried a nodemask */
 	FACT_MEMS_ALLOWED = 1 << 13,
 	FACT_CGROUP_V1 = 1 << 14,   /* the memory controller is on cgroup v1: levels' swap is memory+swap */
-	FACT_REPEAT = 1 << 15,      /* this process was marked before in the same OOM: a group kill takes its first victim twice */
 };
 
 struct record_header {

@@ -16,6 +16,15 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* BTF keeps only the types that a symbol uses; the layout generator wants these. */
+struct {
+	enum record_kind record_kind;
+	enum kill_kind kill_kind;
+	enum oom_step oom_step;
+	enum kill_fact kill_fact;
+	struct oom_step_record oom_step_record;
+} in_btf = {};
+
 #define SIGKILL 9
 #define SEND_SIG_PRIV 1 /* include/linux/signal.h: a siginfo pointer that is none */
 #define EPISODE_NS 1000000000ULL /* marks by one trigger further apart than this are different OOMs */
@@ -49,6 +58,8 @@ struct victim {
 	u64 limit_id;
 	u32 pid;
 	u32 tid;
+	u32 steps; /* bit per enum oom_step that was seen */
+	u32 reserved;
 };
 
 struct {
@@ -162,16 +173,15 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 	if (task) {
 		leader = (u64)BPF_CORE_READ(victim, group_leader);
 		mm = read_victim(task);
-		oc = e->oom_control;
-		if (!oc && stack)
-			oc = find_oom_control(stack, task, leader);
-		limit = read_domain(oc);
-		read_levels(task, limit);
 	}
-	if (kind != KILL_SHARED_MEMORY) {
-		if (e->first_leader && r->header.ktime_ns - e->mark_ktime_ns < EPISODE_NS) {
-			if (e->first_leader == leader)
-				r->facts |= FACT_REPEAT;
+	if (kind == KILL_SHARED_MEMORY) {
+		oc = e->oom_control;
+	} else {
+		bool same = e->first_leader && r->header.ktime_ns - e->mark_ktime_ns < EPISODE_NS;
+		if (stack && task)
+			oc = find_oom_control(stack, task, leader); /* found: this victim was chosen, not swept along */
+		if (same && (!oc || (oc == e->oom_control && leader == e->first_leader))) {
+			oc = e->oom_control;
 			if (kind == KILL_KILLED)
 				r->kill_kind = KILL_GROUP_MEMBER;
 		} else {
@@ -184,7 +194,11 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 		e->signalled = 0;
 		e->signal_ktime_ns = 0;
 	}
-	follow(r, mm, limit);
+	limit = read_domain(oc);
+	if (task)
+		read_levels(task, limit);
+	if (kind != KILL_SHARED_MEMORY)
+		follow(r, mm, limit);
 
 	u64 size = offsetof(struct oom_kill_record, levels) + (r->level_count & 31) * sizeof(struct cgroup_level);
 	if (size > sizeof(*r))
@@ -300,7 +314,13 @@ static __always_inline int report_step(u64 key, u8 step)
 		r.limit_usage_pages = BPF_CORE_READ(limit, memory.usage.counter);
 	}
 	record_send(&r.header, RECORD_OOM_STEP, sizeof(r), 0);
-	if (step == STEP_MM_GONE)
+	/* Exit and the end of the memory come in either order: since 6.16 the exit is first. The entry under the pid counts. */
+	u64 pid = v.pid;
+	found = bpf_map_lookup_elem(&victims, &pid);
+	if (!found)
+		return 0;
+	found->steps |= 1 << step;
+	if ((found->steps & 1 << STEP_EXIT) && (!v.mm || found->steps & 1 << STEP_MM_GONE))
 		unfollow(&v);
 	return 0;
 }
@@ -325,8 +345,9 @@ const volatile bool exit_is_last_step = false;
 static __always_inline int on_last_exit(struct task_struct *task)
 {
 	u64 pid = BPF_CORE_READ(task, tgid);
-	report_step(pid, STEP_EXIT);
-	return exit_is_last_step ? report_step(pid, STEP_MM_GONE) : 0;
+	if (exit_is_last_step)
+		report_step(pid, STEP_MM_GONE);
+	return report_step(pid, STEP_EXIT);
 }
 
 SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit_1, struct task_struct *task)

@@ -1,0 +1,28 @@
+#include <malloc.h>
+#include <napi.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "ring.h"
+
+namespace {
+
+// Loading a BPF object leaves megabytes of parsed kernel BTF on the C heap's free lists. Give them back.
+Napi::Value TrimHeap(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), malloc_trim(0) == 1); }
+
+Napi::Value PageSize(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(sysconf(_SC_PAGESIZE)));
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  oomscope::CaptureLibbpfLog();
+  exports.Set("RingReader", oomscope::RingReader::Define(env));
+  exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));
+  exports.Set("trimHeap", Napi::Function::New<TrimHeap>(env));
+  exports.Set("pageSize", Napi::Function::New<PageSize>(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(oomscope, Init)

@@ -1,0 +1,301 @@
+#include "ring.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+namespace oomscope {
+namespace {
+
+constexpr size_t kMaxRecord = 65536;  // record_header.size has 16 bits
+constexpr uint64_t kRingEvent = 1;
+constexpr uint64_t kWakeEvent = 2;
+
+// How every record begins: bpf/events.h struct record_header.
+struct RecordStart {
+  uint16_t kind;
+  uint16_t size;
+  uint32_t cpu;
+};
+
+uint64_t Now(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1000000000ULL + static_cast<uint64_t>(t.tv_nsec);
+}
+
+size_t Aligned(size_t size) { return (size + 7) & ~size_t{7}; }
+
+// Two threads that never share a CPU: a task that is printing the kernel's OOM report is not preempted, so a reader
+// woken on its CPU waits for the whole report (milliseconds); the other reader is then somewhere else.
+std::vector<cpu_set_t> PollerCpus() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) < 2) return {allowed};
+  std::vector<cpu_set_t> halves(2);
+  for (auto& half : halves) CPU_ZERO(&half);
+  size_t next = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+    if (CPU_ISSET(cpu, &allowed)) CPU_SET(cpu, &halves[next++ % 2]);
+  return halves;
+}
+
+}  // namespace
+
+Napi::Function RingReader::Define(Napi::Env env) {
+  return DefineClass(env, "RingReader",
+                     {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Lost>("lost"),
+                      InstanceMethod<&RingReader::Stats>("stats")});
+}
+
+// new RingReader({ mapFd, countersFd, batchBytes, urgentKinds }, onBatch)
+RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingReader>(info) {
+  Napi::Env env = info.Env();
+  if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsFunction()) {
+    Napi::TypeError::New(env, "RingReader: expected (options, onBatch)").ThrowAsJavaScriptException();
+    return;
+  }
+  Napi::Object o = info[0].As<Napi::Object>();
+  RingOptions options{};
+  options.map_fd = o.Get("mapFd").ToNumber().Int32Value();
+  options.counters_fd = o.Get("countersFd").ToNumber().Int32Value();
+  options.batch_bytes = std::max<size_t>(2 * kMaxRecord, o.Get("batchBytes").ToNumber().Uint32Value());
+  options.urgent_kinds = o.Get("urgentKinds").ToNumber().Uint32Value();
+  Open(options, env, info[1].As<Napi::Function>());
+}
+
+bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch) {
+  options_ = options;
+  options_.map_fd = fcntl(options.map_fd, F_DUPFD_CLOEXEC, 3);
+  options_.counters_fd = options.counters_fd < 0 ? -1 : fcntl(options.counters_fd, F_DUPFD_CLOEXEC, 3);
+  ring_ = options_.map_fd < 0 ? nullptr : ring_buffer__new(options_.map_fd, OnRecord, this, nullptr);
+  if (ring_ == nullptr) {
+    std::string why = std::strerror(errno);
+    Stop();
+    Napi::Error::New(env, "RingReader: the ring buffer cannot be mapped: " + why).ThrowAsJavaScriptException();
+    return false;
+  }
+  filling_.bytes.resize(options.batch_bytes);
+  out_.bytes.resize(options.batch_bytes);
+  env_ = env;
+  js_tid_ = static_cast<int>(syscall(SYS_gettid));
+  self_ = Napi::Persistent(Value());
+  wake_ = Wake::New(env, on_batch, "oomscope ring", 0, 1, this);
+  // Hooks run in reverse order: the threads are joined before the thread-safe function goes.
+  napi_add_env_cleanup_hook(env, OnEnvironmentExit, this);
+
+  std::vector<cpu_set_t> cpus = PollerCpus();
+  for (size_t i = 0; i < cpus.size(); i++) wake_fds_.push_back(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  for (size_t i = 0; i < cpus.size(); i++) pollers_.emplace_back(&RingReader::Poll, this, i, cpus[i]);
+  return true;
+}
+
+RingReader::~RingReader() { Stop(); }
+
+void RingReader::OnEnvironmentExit(void* self) {
+  auto* reader = static_cast<RingReader*>(self);
+  reader->env_ = nullptr;  // the hook is running: nothing to remove, and no JavaScript to call
+  reader->Stop();
+}
+
+// Joins the threads. Idempotent; runs on the JavaScript thread only.
+void RingReader::Stop() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    closed_ = true;
+    RestoreCpus();
+  }
+  for (int fd : wake_fds_) eventfd_write(fd, 1);
+  for (auto& poller : pollers_) poller.join();
+  bool was_open = !pollers_.empty();
+  pollers_.clear();
+  for (int fd : wake_fds_) close(fd);
+  wake_fds_.clear();
+  ring_buffer__free(ring_);
+  ring_ = nullptr;
+  if (options_.map_fd >= 0) close(options_.map_fd);
+  if (options_.counters_fd >= 0) close(options_.counters_fd);
+  options_.map_fd = options_.counters_fd = -1;
+  if (was_open) wake_.Abort();
+  if (env_ != nullptr) {
+    napi_remove_env_cleanup_hook(env_, OnEnvironmentExit, this);
+    env_ = nullptr;
+    self_.Unref();
+  } else {
+    self_.SuppressDestruct();
+  }
+}
+
+// ---- the poller threads ----
+
+void RingReader::Poll(size_t index, cpu_set_t cpus) {
+  pthread_setname_np(pthread_self(), index == 0 ? "oomscope-poll-0" : "oomscope-poll-1");
+  sched_setaffinity(0, sizeof(cpus), &cpus);
+
+  int wake_fd = wake_fds_[index];
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  epoll_event ring_event{};
+  ring_event.events = EPOLLIN;
+  ring_event.data.u64 = kRingEvent;
+  epoll_event wake_event{};
+  wake_event.events = EPOLLIN;
+  wake_event.data.u64 = kWakeEvent;
+  epoll_ctl(epoll, EPOLL_CTL_ADD, wake_fd, &wake_event);
+  bool watching = false;
+
+  for (;;) {
+    bool want;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (closed_) break;
+      want = !full_;
+    }
+    if (want != watching) {
+      epoll_ctl(epoll, want ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, options_.map_fd, &ring_event);
+      watching = want;
+    }
+    epoll_event ready[2];
+    int count = epoll_wait(epoll, ready, 2, -1);
+    for (int i = 0; i < count; i++) {
+      if (ready[i].data.u64 == kWakeEvent) {
+        eventfd_t ignored;
+        eventfd_read(wake_fd, &ignored);
+      } else {
+        Drain();
+      }
+    }
+  }
+  close(epoll);
+}
+
+void RingReader::Drain() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_ || full_) return;
+  ring_buffer__consume(ring_);
+  if (credit_ && filling_.used > 0) HandOver();
+}
+
+// Under mutex_, from ring_buffer__consume. A negative return stops it after this record.
+int RingReader::OnRecord(void* self, void* data, size_t size) {
+  auto* reader = static_cast<RingReader*>(self);
+  Batch& batch = reader->filling_;
+  if (batch.used == 0) batch.received_ns = Now(CLOCK_MONOTONIC);
+  std::memcpy(batch.bytes.data() + batch.used, data, size);
+  batch.used += Aligned(size);
+  if (size >= sizeof(RecordStart)) {
+    RecordStart start;
+    std::memcpy(&start, data, sizeof(start));
+    if (start.kind < 32 && (reader->options_.urgent_kinds >> start.kind & 1) != 0)
+      batch.urgent_cpu = static_cast<int>(start.cpu);
+  }
+  if (batch.used + kMaxRecord <= batch.bytes.size()) return 0;
+  if (reader->credit_) {
+    reader->HandOver();
+    return 0;
+  }
+  reader->full_ = true;
+  reader->full_times_++;
+  return -EAGAIN;
+}
+
+// Under mutex_: what was filled goes out, the credit with it.
+void RingReader::HandOver() {
+  std::swap(filling_, out_);
+  filling_.used = 0;
+  filling_.urgent_cpu = -1;
+  credit_ = false;
+  batches_++;
+  if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
+  wake_.NonBlockingCall();
+}
+
+// The record was written on the CPU that is busy killing. JavaScript's thread, if asleep, would as likely as not be
+// woken there, and wait. Keep it off that CPU until it has the batch.
+void RingReader::AvoidCpu(int cpu) {
+  cpu_set_t cpus;
+  if (narrowed_ || sched_getaffinity(js_tid_, sizeof(cpus), &cpus) != 0) return;
+  if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &cpus) || CPU_COUNT(&cpus) < 2) return;
+  js_cpus_ = cpus;
+  CPU_CLR(cpu, &cpus);
+  narrowed_ = sched_setaffinity(js_tid_, sizeof(cpus), &cpus) == 0;
+}
+
+void RingReader::RestoreCpus() {
+  if (narrowed_) sched_setaffinity(js_tid_, sizeof(js_cpus_), &js_cpus_);
+  narrowed_ = false;
+}
+
+// ---- the JavaScript thread ----
+
+void RingReader::OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingReader* self, void*) {
+  if (env != nullptr && self != nullptr) self->Deliver(env, on_batch);
+}
+
+void RingReader::Deliver(Napi::Env env, Napi::Function on_batch) {
+  Napi::HandleScope scope(env);
+  Napi::Value keep = self_.Value();  // onBatch may close the reader: it must outlive this call
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    RestoreCpus();
+    if (closed_) return;
+  }
+  // out_ is ours while the credit is out. One copy, into memory that JavaScript owns.
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, out_.used);
+  std::memcpy(buffer.Data(), out_.bytes.data(), out_.used);
+  uint64_t offset = Now(CLOCK_REALTIME) - Now(CLOCK_MONOTONIC);
+  (void)keep;
+  on_batch.Call({buffer, Napi::BigInt::New(env, out_.received_ns), Napi::BigInt::New(env, offset)});
+
+  std::lock_guard<std::mutex> lock(mutex_);
+  credit_ = true;
+  if (closed_) return;
+  if (filling_.used > 0) HandOver();
+  if (full_) {
+    full_ = false;
+    for (int fd : wake_fds_) eventfd_write(fd, 1);
+  }
+}
+
+Napi::Value RingReader::Close(const Napi::CallbackInfo& info) {
+  Stop();
+  return info.Env().Undefined();
+}
+
+// -> { sequence, lost: number[] } summed over all CPUs, as bpf/events.h struct counters has them.
+Napi::Value RingReader::Lost(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env);
+  bpf_map_info map{};
+  uint32_t length = sizeof(map);
+  if (options_.counters_fd < 0 || bpf_obj_get_info_by_fd(options_.counters_fd, &map, &length) != 0) return out;
+  size_t words = (map.value_size + 7) / 8;
+  int cpus = libbpf_num_possible_cpus();
+  std::vector<uint64_t> values(words * static_cast<size_t>(std::max(cpus, 1)));
+  uint32_t key = 0;
+  if (bpf_map_lookup_elem(options_.counters_fd, &key, values.data()) != 0) return out;
+  for (size_t word = 0; word < words; word++) {
+    uint64_t sum = 0;
+    for (size_t i = word; i < values.size(); i += words) sum += values[i];
+    out.Set(static_cast<uint32_t>(word), Napi::Number::New(env, static_cast<double>(sum)));
+  }
+  return out;
+}
+
+Napi::Value RingReader::Stats(const Napi::CallbackInfo& info) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("batches", Napi::Number::New(info.Env(), static_cast<double>(batches_)));
+  out.Set("fullTimes", Napi::Number::New(info.Env(), static_cast<double>(full_times_)));
+  return out;
+}
+
+}  // namespace oomscope

@@ -1,0 +1,82 @@
+// Reads one BPF ring buffer on threads of its own and hands what it read to JavaScript in batches.
+//
+// Credit: one batch is out at a time. While JavaScript holds it the next one is filled; when that is full too the
+// threads stop reading and the kernel's ring absorbs. Nothing is ever dropped here: the only place where records are
+// lost is the ring itself, and there the BPF program counts them.
+#pragma once
+
+#include <napi.h>
+
+#include <sched.h>
+
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+struct ring_buffer;
+
+namespace oomscope {
+
+struct RingOptions {
+  int map_fd;
+  int counters_fd;  // per-CPU array, one element; -1: none
+  size_t batch_bytes;
+  uint32_t urgent_kinds;  // bit per record kind: keep JavaScript off the CPU that wrote such a record
+};
+
+struct Batch {
+  std::vector<uint8_t> bytes;
+  size_t used = 0;
+  uint64_t received_ns = 0;  // CLOCK_MONOTONIC, when the first record was taken from the ring
+  int urgent_cpu = -1;       // CPU that wrote the last urgent record
+};
+
+class RingReader : public Napi::ObjectWrap<RingReader> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  explicit RingReader(const Napi::CallbackInfo& info);
+  ~RingReader() override;
+
+ private:
+  Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value Lost(const Napi::CallbackInfo& info);
+  Napi::Value Stats(const Napi::CallbackInfo& info);
+
+  bool Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch);
+  void Stop();
+  void Poll(size_t index, cpu_set_t cpus);
+  void Drain();
+  void HandOver();
+  void AvoidCpu(int cpu);
+  void RestoreCpus();
+  void Deliver(Napi::Env env, Napi::Function on_batch);
+  static int OnRecord(void* self, void* data, size_t size);
+  static void OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingReader* self, void*);
+  static void OnEnvironmentExit(void* self);
+
+  using Wake = Napi::TypedThreadSafeFunction<RingReader, void, OnThreadSafeCall>;
+
+  napi_env env_ = nullptr;
+  Wake wake_;
+  RingOptions options_{-1, -1, 0, 0};
+  ring_buffer* ring_ = nullptr;
+  std::vector<std::thread> pollers_;
+  std::vector<int> wake_fds_;  // one eventfd per poller: stop, or credit has come back
+  Napi::ObjectReference self_;
+
+  std::mutex mutex_;  // guards all below; held for memcpy-sized times only
+  Batch filling_;
+  Batch out_;
+  bool credit_ = true;   // no batch is out
+  bool full_ = false;    // filling_ has no room: nobody polls the ring until the credit is back
+  bool closed_ = false;
+  uint64_t batches_ = 0;
+  uint64_t full_times_ = 0;
+
+  int js_tid_ = 0;
+  bool narrowed_ = false;
+  cpu_set_t js_cpus_{};  // what JavaScript's thread was allowed before it was kept off a CPU
+};
+
+}  // namespace oomscope

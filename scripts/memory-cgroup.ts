@@ -1,0 +1,345 @@
+/**
+ * Small memory cgroups with a limit, on cgroup v1 or v2: where the demo, the kernel tests and the benchmarks let a
+ * process run out of memory. Every group made here is removed at the latest when this process exits.
+ */
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+const MIB = 2 ** 20;
+/** What the groups around a new one must have left besides its limit. */
+const SPARE_BYTES = 64 * MIB;
+/** v1 has no word for "no limit": it is LONG_MAX rounded down to whole pages. */
+const V1_UNLIMITED_BYTES = 2 ** 62;
+const LIMIT_FILE = { 1: 'memory.limit_in_bytes', 2: 'memory.max' } as const;
+const USAGE_FILE = { 1: 'memory.usage_in_bytes', 2: 'memory.current' } as const;
+const EVENTS_FILE = { 1: 'memory.oom_control', 2: 'memory.events' } as const;
+const REMOVE_TIMEOUT_MS = 10_000;
+const REMOVE_RETRY_MS = 5;
+
+/** No memory cgroup can be made here; the message is one sentence that says why. */
+export class MemoryGroupUnavailable extends Error {
+  override readonly name = 'MemoryGroupUnavailable';
+}
+
+export interface MemoryGroupOptions {
+  /** The limit, in bytes; the kernel rounds it down to whole pages. */
+  limitBytes: number;
+  /** Directory of the group to make it in. By default the process's own memory cgroup, or the nearest usable one above. */
+  parent?: string;
+  /** By default `oomscope-<pid>-<number>`. */
+  name?: string;
+  /** May the group's memory go to swap? By default not, where the kernel can forbid it. */
+  swap?: boolean;
+}
+
+/** What the group has counted. `oom_kill` is always there; on v1 it leaves out kills in groups beneath this one. */
+export type MemoryGroupEvents = { oom_kill: number } & Record<string, number>;
+
+export interface MemoryGroup {
+  /** Its directory. */
+  readonly path: string;
+  /** Its name as /proc/PID/cgroup and, outside a cgroup namespace, the kernel log have it. */
+  readonly cgroupPath: string;
+  readonly version: 1 | 2;
+  setLimit(bytes: number): void;
+  /** `memory.events`, or what v1 has of it in `memory.oom_control`. */
+  events(): MemoryGroupEvents;
+  /** Bytes charged to the group now. */
+  usage(): number;
+  /** Members, by pid; those of groups beneath it are not among them. */
+  procs(): number[];
+  /**
+   * Make a group beneath this one, without a limit of its own unless given. On v2 the group must have no members.
+   */
+  child(name: string, limitBytes?: number): MemoryGroup;
+  /**
+   * Kill the members, and remove the group with all beneath it. Blocks while they die, for 10 s at most, then throws.
+   * A group that is gone already is fine.
+   */
+  remove(): void;
+}
+
+/**
+ * Make a memory cgroup with a limit.
+ *
+ * @throws MemoryGroupUnavailable when there is no memory controller, no permission, or so little memory left outside
+ *   that something else would run out first.
+ */
+export function createMemoryGroup(options: MemoryGroupOptions): MemoryGroup {
+  const hierarchy = findHierarchy();
+  const name = options.name ?? `oomscope-${process.pid}-${++created}`;
+  checkBytes('limitBytes', options.limitBytes);
+  if (options.parent !== undefined && relative(hierarchy.mountPoint, options.parent).startsWith('..')) {
+    throw new RangeError(`expected parent to be a directory beneath ${hierarchy.mountPoint}, got ${options.parent}`);
+  }
+  const path = makeDirectory(hierarchy, options, name);
+  const group = new CgroupDirectory(hierarchy, path, options.swap ?? false);
+  if (groups.size === 0) process.on('exit', removeAtExit);
+  groups.add(group);
+  try {
+    group.setLimit(options.limitBytes);
+  } catch (error) {
+    group.remove();
+    throw error;
+  }
+  return group;
+}
+
+/** Remove every group made by this process: what a test does after each case. */
+export function removeMemoryGroups(): void {
+  for (const group of groups) group.remove();
+}
+
+let created = 0;
+const groups = new Set<CgroupDirectory>();
+
+function removeAtExit(): void {
+  for (const group of groups) {
+    try {
+      group.remove();
+    } catch {
+      // The process is ending with an exit code of its own: a group left behind must not change it.
+    }
+  }
+}
+
+/** Where the memory controller is. */
+interface Hierarchy {
+  version: 1 | 2;
+  mountPoint: string;
+  /** The cgroup that `mountPoint` shows: `/`, but for containers that see only their own. */
+  mountRoot: string;
+  /** The process's own group, as in /proc/self/cgroup. */
+  ownPath: string;
+}
+
+class CgroupDirectory implements MemoryGroup {
+  readonly path: string;
+  readonly cgroupPath: string;
+  readonly version: 1 | 2;
+  readonly #hierarchy: Hierarchy;
+  readonly #swap: boolean;
+
+  constructor(hierarchy: Hierarchy, path: string, swap: boolean) {
+    this.#hierarchy = hierarchy;
+    this.#swap = swap;
+    this.path = path;
+    this.version = hierarchy.version;
+    this.cgroupPath = join(hierarchy.mountRoot, relative(hierarchy.mountPoint, path));
+    // Before 5.11 a v1 group limits those beneath it only when told to.
+    if (this.version === 1) this.#writeIfPossible('memory.use_hierarchy', '1');
+    if (!swap) this.#writeIfPossible(this.version === 1 ? 'memory.swappiness' : 'memory.swap.max', '0');
+  }
+
+  setLimit(bytes: number): void {
+    checkBytes('limit', bytes);
+    // On v1 memory plus swap may never be limited below memory: raise it first, lower it last.
+    const memsw = this.version === 1 && !this.#swap;
+    const lower = bytes < readLimit(this.path, this.version);
+    if (memsw && !lower) this.#writeIfPossible('memory.memsw.limit_in_bytes', String(bytes));
+    writeFileSync(join(this.path, LIMIT_FILE[this.version]), String(bytes));
+    if (memsw && lower) this.#writeIfPossible('memory.memsw.limit_in_bytes', String(bytes));
+  }
+
+  events(): MemoryGroupEvents {
+    return { oom_kill: 0, ...readPairs(this.path, EVENTS_FILE[this.version]) };
+  }
+
+  usage(): number {
+    return readUsage(this.path, this.version);
+  }
+
+  procs(): number[] {
+    return readPids(this.path);
+  }
+
+  child(name: string, limitBytes?: number): MemoryGroup {
+    if (limitBytes !== undefined) checkBytes('limitBytes', limitBytes);
+    if (this.version === 2) delegateMemory(this.path);
+    const path = join(this.path, name);
+    mkdirSync(path);
+    const group = new CgroupDirectory(this.#hierarchy, path, this.#swap);
+    if (limitBytes !== undefined) group.setLimit(limitBytes);
+    return group;
+  }
+
+  remove(): void {
+    removeTree(this.path, this.#hierarchy, performance.now() + REMOVE_TIMEOUT_MS);
+    groups.delete(this);
+    if (groups.size === 0) process.off('exit', removeAtExit);
+  }
+
+  /** A file that this kernel may lack (swap accounting, say), or that has the value fixed. */
+  #writeIfPossible(file: string, text: string): void {
+    try {
+      writeFileSync(join(this.path, file), text);
+    } catch {
+      // The group works without it: then it can only swap.
+    }
+  }
+}
+
+function findHierarchy(): Hierarchy {
+  const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
+  const own = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
+  const v1 = own.find((match) => match[1]?.split(',').includes('memory'));
+  const ownPath = (v1 ?? own.find((match) => match[1] === ''))?.[2];
+  if (ownPath === undefined) throw new MemoryGroupUnavailable('this kernel has no memory cgroups');
+
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n')) {
+    const [mount = '', source = ''] = line.split(' - ');
+    const [, , , mountRoot = '', mountPoint = ''] = mount.split(' ');
+    const [type, , superOptions = ''] = source.split(' ');
+    if (v1 && type === 'cgroup' && superOptions.split(',').includes('memory')) {
+      return { version: 1, mountPoint, mountRoot, ownPath };
+    }
+    if (!v1 && type === 'cgroup2' && controllers(mountPoint, 'cgroup.controllers').includes('memory')) {
+      return { version: 2, mountPoint, mountRoot, ownPath };
+    }
+  }
+  throw new MemoryGroupUnavailable('no mounted cgroup hierarchy has the memory controller');
+}
+
+/** Make the directory in the first parent that lets us. */
+function makeDirectory(hierarchy: Hierarchy, options: MemoryGroupOptions, name: string): string {
+  const parents = options.parent === undefined ? defaultParents(hierarchy) : [options.parent];
+  const refusals: string[] = [];
+  for (const parent of parents) {
+    try {
+      accessSync(parent, constants.W_OK);
+      if (hierarchy.version === 2) delegateMemory(parent);
+      checkRoom(hierarchy, parent, options.limitBytes);
+      mkdirSync(join(parent, name));
+      return join(parent, name);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (error instanceof MemoryGroupUnavailable || code === 'EEXIST') throw error;
+      refusals.push(`${parent}: ${code ?? String(error)}`);
+    }
+  }
+  throw new MemoryGroupUnavailable(`no memory cgroup can be made beneath ${refusals.join(', ')}`);
+}
+
+/**
+ * The process's own group and those above it, up to the mount. On v2 its own group is rarely usable: a group with
+ * members cannot hand the memory controller to groups beneath it, unless it is the root.
+ */
+function defaultParents(hierarchy: Hierarchy): string[] {
+  const inside = relative(hierarchy.mountRoot, hierarchy.ownPath);
+  const parents = [hierarchy.mountPoint];
+  if (inside === '' || inside.startsWith('..')) return parents;
+  for (let path = inside; path !== '.'; path = dirname(path)) {
+    parents.splice(-1, 0, join(hierarchy.mountPoint, path));
+  }
+  return parents;
+}
+
+/** v2: let groups beneath this one have the memory controller. Throws EBUSY where a group has members. */
+function delegateMemory(path: string): void {
+  if (controllers(path, 'cgroup.subtree_control').includes('memory')) return;
+  writeFileSync(join(path, 'cgroup.subtree_control'), '+memory');
+}
+
+function controllers(path: string, file: string): string[] {
+  return readFileSync(join(path, file), 'utf8').trim().split(' ');
+}
+
+/** Only the new group may run out: what is around it must be able to hold all it can take. */
+function checkRoom(hierarchy: Hierarchy, parent: string, limitBytes: number): void {
+  const prefix = hierarchy.version === 1 ? 'total_' : '';
+  const needed = limitBytes + SPARE_BYTES;
+  const available = readPairs('/proc', 'meminfo')['MemAvailable:'] ?? 0;
+  const refuse = (where: string, bytes: number): never => {
+    const [need, have] = [needed, bytes].map((number) => Math.floor(number / MIB));
+    throw new MemoryGroupUnavailable(
+      `${where} has ${have} MiB left, a group of this limit needs ${need} MiB around it`,
+    );
+  };
+  if (available * 1024 < needed) refuse('the machine', available * 1024);
+  for (let path = parent; path.startsWith(hierarchy.mountPoint); path = dirname(path)) {
+    const limit = readLimit(path, hierarchy.version);
+    if (limit === Infinity) continue;
+    const stat = readPairs(path, 'memory.stat');
+    const cache = (stat[`${prefix}active_file`] ?? 0) + (stat[`${prefix}inactive_file`] ?? 0);
+    const left = limit - readUsage(path, hierarchy.version) + cache;
+    if (left < needed) refuse(path, left);
+  }
+}
+
+function removeTree(path: string, hierarchy: Hierarchy, deadline: number): void {
+  if (!existsSync(path)) return;
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeTree(join(path, entry.name), hierarchy, deadline);
+  }
+  const cgroupPath = join(hierarchy.mountRoot, relative(hierarchy.mountPoint, path));
+  for (;;) {
+    killMembers(path, cgroupPath);
+    try {
+      rmdirSync(path);
+      return;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EBUSY' || performance.now() > deadline) {
+        throw new Error(`cannot remove the cgroup ${path}: ${code}, members: ${readPids(path).join(' ') || 'none'}`);
+      }
+    }
+    // A killed process is a member until it has exited. Synchronous, since exit hooks cannot wait.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_RETRY_MS);
+  }
+}
+
+/** Looks again before each kill: a pid read a moment ago may be somebody else's by now. */
+function killMembers(path: string, cgroupPath: string): void {
+  for (const pid of readPids(path)) {
+    try {
+      if (pid !== process.pid && isMember(pid, cgroupPath)) process.kill(pid, 'SIGKILL');
+    } catch {
+      // Gone already.
+    }
+  }
+}
+
+/** By its threads: a leader that has exited is listed in its group while they live, but its own file says "/" on v1. */
+function isMember(pid: number, cgroupPath: string): boolean {
+  return readdirSync(`/proc/${pid}/task`).some((tid) => {
+    const memberships = readFileSync(`/proc/${pid}/task/${tid}/cgroup`, 'utf8').trimEnd().split('\n');
+    return memberships.some((line) => line.endsWith(`:${cgroupPath}`));
+  });
+}
+
+/** Never 0, which stands for a process of another pid namespace and which kill(2) takes for a whole process group. */
+function readPids(path: string): number[] {
+  const lines = readFileSync(join(path, 'cgroup.procs'), 'utf8').trim().split('\n');
+  return lines.map(Number).filter((pid) => pid > 0);
+}
+
+/** In bytes; Infinity for "no limit" and for a root group, which has no such file on v2. */
+function readLimit(path: string, version: 1 | 2): number {
+  const file = join(path, LIMIT_FILE[version]);
+  if (!existsSync(file)) return Infinity;
+  const bytes = Number(readFileSync(file, 'utf8'));
+  return bytes < V1_UNLIMITED_BYTES ? bytes : Infinity;
+}
+
+function readUsage(path: string, version: 1 | 2): number {
+  return Number(readFileSync(join(path, USAGE_FILE[version]), 'utf8'));
+}
+
+function readPairs(path: string, file: string): Record<string, number> {
+  const lines = readFileSync(join(path, file), 'utf8').trimEnd().split('\n');
+  return Object.fromEntries(lines.map((line) => line.split(/\s+/)).map(([key, value]) => [key, Number(value)]));
+}
+
+function checkBytes(name: string, bytes: number): void {
+  if (Number.isSafeInteger(bytes) && bytes > 0) return;
+  throw new RangeError(`expected ${name} to be a positive whole number of bytes, got ${bytes}`);
+}

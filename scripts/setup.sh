@@ -1,0 +1,147 @@
+#!/bin/sh
+# Makes a fresh clone ready to run: system packages, a Node that is new enough, npm packages, native code, JavaScript.
+#
+# Every way in (npm start, test, run demo) calls this first, so a run with nothing to do must cost nothing: one `find`
+# against the stamp of the last run, no npm and no node. Everything made goes to build/, dist/ and node_modules/, which
+# may be deleted at any time. All talk goes to stderr: `npm -s start -- --json` pipes its stdout.
+set -eu
+exec </dev/null >&2
+cd "$(dirname "$0")/.."
+
+NODE=24.21.0 # fetched from the npm registry where the system's Node is older than package.json's "engines"
+stamp=build/.setup
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { status=$1; shift; say "$*"; exit "$status"; }
+
+# True when OUTPUT is missing, or older than a file in INPUTS.
+stale() { # OUTPUT INPUTS...
+	output=$1; shift
+	[ ! -e "$output" ] || [ -n "$(find "$@" -type f -newer "$output" -print -quit)" ]
+}
+
+# Says what is being done and does it; the command's output is shown only when it fails.
+step() { # SENTENCE COMMAND...
+	sentence=$1; shift
+	say "$sentence"
+	"$@" >build/.log 2>&1 || { cat build/.log; die 1 "failed to $sentence; the output above says why."; }
+}
+
+# A step that makes OUTPUT, which gets the date when the step began: an edit made meanwhile is newer.
+make_file() { # OUTPUT SENTENCE COMMAND...
+	made=$1; shift
+	: >build/.began
+	step "$@"
+	touch -r build/.began "$made"
+}
+
+# src/wire/layout.ts is made by this script: after the stamp, and from inputs that are themselves compared.
+done_before() {
+	[ -x build/node/bin/node ] && [ -e node_modules/.package-lock.json ] && [ -e dist ] && [ -e build/oomscope.node ] &&
+		! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/wire/layout.ts
+}
+if done_before; then exit 0; fi
+
+# --- 1. system packages: a command or header that shows the package is there, and its Debian name ---
+missing=
+while read -r sign package; do
+	command -v "$sign" >/dev/null || [ -e "$sign" ] || missing="$missing $package"
+done <<-END
+	clang clang
+	llvm-strip llvm
+	g++ g++
+	make make
+	cmake cmake
+	python3 python3
+	flock util-linux
+	/usr/include/bpf/libbpf.h libbpf-dev
+END
+if [ -n "$missing" ]; then
+	if ! command -v apt-get >/dev/null; then
+		die 69 'install these and try again: clang llvm libbpf-devel gcc-c++ make cmake python3 (Fedora),' \
+			'clang llvm libbpf base-devel cmake python (Arch).'
+	elif [ "$(id -u)" != 0 ]; then
+		die 69 "type this and try again: sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing"
+	fi
+	mkdir -p build
+	apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"; }
+	# One unreachable third-party list fails the update, and need not matter: let the install decide.
+	say 'update the package lists'; apt update >build/.log 2>&1 || :
+	# shellcheck disable=SC2086 # a list
+	step "install$missing" apt install -y --no-install-recommends $missing
+fi
+command -v npm >/dev/null || die 69 'npm is needed; install Node with npm (Debian: apt-get install nodejs npm) and try again.'
+
+# --- one at a time: `npm start` and `npm run demo` in two terminals of a fresh clone must not share a half-made build ---
+mkdir -p build
+exec 9>build/.lock
+flock -n 9 || { say 'another setup is running here; waiting for it'; flock 9; }
+if done_before; then exit 0; fi
+: >"$stamp.new" # dated now, so that what is edited while this runs counts as newer
+
+case $(uname -m) in
+	x86_64) node_arch=x64 bpf_arch=x86 ;;
+	aarch64) node_arch=arm64 bpf_arch=arm64 ;;
+	*) die 69 "expected an x86_64 or aarch64 machine, got $(uname -m)." ;;
+esac
+
+# --- 2. Node: build/node is a link to a prefix with bin/node and, for ffi-napi, the headers of that same Node ---
+prefix=$(node -e '
+	const [major, minor] = process.versions.node.split(".").map(Number)
+	const prefix = require("path").resolve(process.execPath, "../..")
+	const fit = major > 22 || (major === 22 && minor >= 13)
+	if (fit && require("fs").existsSync(prefix + "/include/node/node_api.h")) console.log(prefix)') || prefix=
+if [ -z "$prefix" ]; then
+	home=build/node-$NODE
+	# npm writes that file last, so a download that was cut short is not taken for a Node.
+	[ -e "$home/node_modules/.package-lock.json" ] ||
+		step "install Node $NODE into build/ (the system's is $(node -v), or has no headers)" npm install \
+			--prefix "$home" --no-save --no-package-lock --ignore-scripts --loglevel=error "node-linux-$node_arch@$NODE"
+	prefix=node-$NODE/node_modules/node-linux-$node_arch
+fi
+ln -sfn "$prefix" build/node
+PATH=$PWD/build/node/bin:$PWD/node_modules/.bin:$PATH
+
+# --- 3. npm packages; only ffi-napi and its ref-napi have native code to build ---
+if stale node_modules/.package-lock.json package-lock.json; then
+	# npm 12 blocks install scripts and older ones run them all: run none, and build by name below.
+	step 'install the npm packages' npm ci --ignore-scripts --loglevel=error
+fi
+for addon in @2060.io/ref-napi:binding ffi-napi:ffi_bindings; do
+	module=node_modules/${addon%:*}
+	[ -e "$module/build/Release/${addon#*:}.node" ] ||
+		# npm brings node-gyp, on the PATH of what it executes. Without nodedir that would download headers.
+		npm_config_nodedir=$PWD/build/node step "build ${addon%:*}" npm exec -c "node-gyp rebuild --jobs max -C $module"
+done
+
+# --- 4. the BPF objects: no DWARF, the BTF stays ---
+bpf() { # SOURCE OUTPUT
+	clang -O2 -g -target bpf -mcpu=v2 "-D__TARGET_ARCH_$bpf_arch" "-I/usr/include/$(uname -m)-linux-gnu" \
+		-Wall -Wextra -Wno-unused-parameter -c "$1" -o "$2.debug" && llvm-strip -g -o "$2" "$2.debug"
+}
+for object in oom:oomscope flood:flood; do
+	source=bpf/${object%:*}.bpf.c output=build/${object#*:}.bpf.o
+	if stale "$output" bpf; then make_file "$output" "compile $source" bpf "$source" "$output"; fi
+done
+
+# --- 5. the addon, and the memory hog that the demo has killed ---
+if stale build/oomscope.node native; then
+	make_file build/oomscope.node 'build the addon' cmake-js compile -d native -O "$PWD/build/native"
+fi
+if stale build/hog scripts/hog.c; then
+	make_file build/hog 'compile scripts/hog.c' cc -O2 -Wall -Wextra -pthread scripts/hog.c -o build/hog
+fi
+
+# --- 6. JavaScript: the wire's layout is read from the BPF object's type information, then all of src is compiled ---
+objects='build/oomscope.bpf.o build/flood.bpf.o'
+# shellcheck disable=SC2086 # a list
+if stale src/wire/layout.ts $objects scripts/layout.ts src/libbpf/btf.ts; then
+	make_file src/wire/layout.ts 'write src/wire/layout.ts' node --experimental-strip-types \
+		--disable-warning=ExperimentalWarning scripts/layout.ts $objects src/wire/layout.ts
+fi
+# tsc writes dist/ in spite of type errors, so its date does not tell: a stamp does.
+if stale build/.tsc src tsconfig.json package-lock.json || [ ! -e dist ]; then
+	make_file build/.tsc 'compile src' tsc -p .
+fi
+
+mv "$stamp.new" "$stamp"

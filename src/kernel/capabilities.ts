@@ -1,0 +1,81 @@
+/**
+ * What this process may do on this kernel. Read, never assumed.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+
+/** include/uapi/linux/capability.h: those that matter here. */
+export const Capability = {
+  CAP_KILL: 5,
+  CAP_IPC_LOCK: 14,
+  CAP_SYS_PTRACE: 19,
+  CAP_SYS_ADMIN: 21,
+  CAP_SYS_NICE: 23,
+  CAP_SYS_RESOURCE: 24,
+  CAP_SYSLOG: 34,
+  CAP_PERFMON: 38,
+  CAP_BPF: 39,
+} as const;
+export type CapabilityName = keyof typeof Capability;
+
+/** The effective set, from /proc/self/status CapEff. */
+export function effectiveCapabilities(status = readFileSync('/proc/self/status', 'latin1')): Set<CapabilityName> {
+  const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  const names = Object.entries(Capability) as [CapabilityName, number][];
+  return new Set(names.filter(([, bit]) => (mask >> BigInt(bit)) & 1n).map(([name]) => name));
+}
+
+/** The capabilities that tracing lacks, none when it can go ahead. CAP_SYS_ADMIN stands for both. */
+export function missingForTracing(have = effectiveCapabilities()): CapabilityName[] {
+  if (have.has('CAP_SYS_ADMIN')) return [];
+  return (['CAP_BPF', 'CAP_PERFMON'] as const).filter((name) => !have.has(name));
+}
+
+export const KERNEL_BTF = '/sys/kernel/btf/vmlinux';
+
+export function hasKernelBtf(): boolean {
+  return existsSync(KERNEL_BTF);
+}
+
+/** [5, 10] of "5.10.0-34-amd64". */
+export function kernelVersion(text = release()): [major: number, minor: number] {
+  const [major, minor] = text.split('.');
+  return [Number.parseInt(major ?? '0', 10), Number.parseInt(minor ?? '0', 10)];
+}
+
+/** Ring buffers and BPF_PROG_TYPE_TRACING came with 5.8 and 5.5; 5.10 is the oldest kernel that is tested. */
+export const OLDEST_KERNEL: readonly [number, number] = [5, 10];
+
+export function kernelTooOld([major, minor] = kernelVersion()): boolean {
+  return major < OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor < OLDEST_KERNEL[1]);
+}
+
+/** Which hierarchy has the memory controller: where its groups are, and of what version. */
+export interface MemoryHierarchy {
+  version: 1 | 2;
+  mount: string;
+}
+
+/** From /proc/self/mountinfo; undefined when no memory controller is mounted. */
+export function memoryHierarchy(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): MemoryHierarchy | undefined {
+  let unified: string | undefined;
+  for (const line of mountinfo.split('\n')) {
+    const [left, right] = line.split(' - ');
+    const mount = left?.split(' ')[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const [type, , options] = right?.split(' ') ?? [];
+    if (!mount) continue;
+    if (type === 'cgroup' && options?.split(',').includes('memory')) return { version: 1, mount };
+    if (type === 'cgroup2') unified ??= mount;
+  }
+  if (unified === undefined) return undefined;
+  const controllers = readIfPresent(`${unified}/cgroup.controllers`);
+  return controllers?.trim().split(' ').includes('memory') ? { version: 2, mount: unified } : undefined;
+}
+
+export function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Opens the compiled object, picks its programs for this kernel, loads and attaches them.
+ */
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { type BpfLink, BpfObject, Btf, libbpfVersion, possibleCpus } from '../libbpf/index.ts';
+import { OomscopeError } from '../model/error.ts';
+import { builtFile } from '../native.ts';
+import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from './capabilities.ts';
+import { type GfpBits, gfpBits } from './gfp.ts';
+import { type Choice, chooseVariants } from './variants.ts';
+
+export interface Loaded {
+  ringFd: number;
+  countersFd: number;
+  /** Kernel ids of the maps, by which another process can reach them. */
+  mapIds: { ring: number; counters: number };
+  choices: Choice[];
+  gfp: GfpBits;
+  libbpf: string;
+  /** Detaches and frees. Idempotent. */
+  close(): void;
+}
+
+export interface LoadOptions {
+  /** Size of the kernel's ring in bytes: a power of two, at least a page. */
+  ringBytes: number;
+}
+
+/**
+ * What stands in the way of tracing, as an error; undefined when nothing does.
+ */
+export function obstacle(): OomscopeError | undefined {
+  if (kernelTooOld()) {
+    return new OomscopeError('KERNEL_TOO_OLD', `Linux 5.10 or later is needed; this is ${release()}.`);
+  }
+  const missing = missingForTracing();
+  if (missing.length > 0) {
+    const list = missing.join(' and ');
+    return new OomscopeError('NOT_PERMITTED', `Tracing needs ${list}, which this process lacks: run it as root (sudo).`);
+  }
+  if (!hasKernelBtf()) {
+    return new OomscopeError('NO_BTF', `${KERNEL_BTF} is missing: use a kernel built with CONFIG_DEBUG_INFO_BTF=y.`);
+  }
+  return undefined;
+}
+
+/** @throws OomscopeError: see obstacle(), and LIBBPF_*, OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
+export function load(options: LoadOptions): Loaded {
+  const inTheWay = obstacle();
+  if (inTheWay) throw inTheWay;
+  const [major, minor] = libbpfVersion();
+  if (major < 1) throw new OomscopeError('LIBBPF_TOO_OLD', `libbpf 1.0 or later is needed; this is ${major}.${minor}.`);
+
+  const kernel = Btf.ofKernel();
+  let choices: Choice[];
+  let gfp: GfpBits;
+  try {
+    choices = chooseVariants((name) => kernel.tracepoint(name));
+    gfp = gfpBits(kernel);
+  } finally {
+    kernel.free();
+  }
+  const lacking = choices.find((choice) => choice.required && choice.program === undefined);
+  if (lacking) throw new OomscopeError('KERNEL_TOO_OLD', `This kernel cannot be traced: ${lacking.reason}.`);
+
+  const object = BpfObject.open(readObject());
+  const links: BpfLink[] = [];
+  const close = () => {
+    for (const link of links.splice(0)) link.destroy();
+    object.close();
+  };
+  try {
+    const chosen = new Set(choices.map((choice) => choice.program));
+    const programs = object.programs;
+    for (const program of programs) program.autoload = chosen.has(program.name);
+    object.setConstant('possible_cpus', possibleCpus());
+    object.setConstant('exit_is_last_step', choices.some((c) => c.hook === 'exit_mmap' && !c.program) ? 1 : 0);
+    object.map('ring').maxEntries = options.ringBytes;
+    object.load();
+    for (const program of programs) if (program.autoload) links.push(program.attach());
+    const ring = object.map('ring');
+    const counters = object.map('counters');
+    return {
+      ringFd: ring.fd,
+      countersFd: counters.fd,
+      mapIds: { ring: ring.id, counters: counters.id },
+      choices,
+      gfp,
+      libbpf: `${major}.${minor}`,
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function readObject(): Buffer {
+  const path = builtFile('oomscope.bpf.o');
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new OomscopeError('OBJECT_MISSING', `The BPF object ${path} is missing: run \`npm run setup\`.`, { cause });
+  }
+}

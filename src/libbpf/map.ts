@@ -1,0 +1,64 @@
+import { libbpfError } from './error.ts';
+import type { Libbpf, Pointer } from './symbols.ts';
+
+/** A map of an object. */
+export class BpfMap {
+  readonly #lib: Libbpf;
+  readonly #pointer: Pointer;
+  readonly name: string;
+
+  constructor(lib: Libbpf, pointer: Pointer) {
+    this.#lib = lib;
+    this.#pointer = pointer;
+    this.name = lib.bpf_map__name(pointer) ?? '';
+  }
+
+  /** -1 before load. */
+  get fd(): number {
+    return this.#lib.bpf_map__fd(this.#pointer);
+  }
+
+  /** The kernel's id, by which another process can get at the map. */
+  get id(): number {
+    return objectId(this.#lib, this.fd);
+  }
+
+  get valueSize(): number {
+    return this.#lib.bpf_map__value_size(this.#pointer);
+  }
+
+  get maxEntries(): number {
+    return this.#lib.bpf_map__max_entries(this.#pointer);
+  }
+
+  /** Before load. A ring buffer's is its size in bytes: a power of two and a multiple of the page size. */
+  set maxEntries(entries: number) {
+    this.#check(`Map ${this.name}: ${entries} entries`, this.#lib.bpf_map__set_max_entries(this.#pointer, entries));
+  }
+
+  /** Before load: use an existing map instead of making one. libbpf duplicates the descriptor. */
+  reuse(fd: number): void {
+    this.#check(`Map ${this.name}: reuse`, this.#lib.bpf_map__reuse_fd(this.#pointer, fd));
+  }
+
+  /** Before load: the bytes that .rodata, .data or .bss will start with, to be written in place. */
+  initialValue(): Buffer | undefined {
+    const size = Buffer.alloc(8);
+    const pointer = this.#lib.bpf_map__initial_value(this.#pointer, size);
+    return this.#lib.isNull(pointer) ? undefined : this.#lib.view(pointer, Number(size.readBigUInt64LE(0)));
+  }
+
+  #check(what: string, code: number): void {
+    if (code !== 0) throw libbpfError(this.#lib, what, code);
+  }
+}
+
+/** The id of a map or program: the field after `type` in struct bpf_map_info and bpf_prog_info. */
+export function objectId(lib: Libbpf, fd: number): number {
+  const info = Buffer.alloc(80);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(info.length);
+  const code = lib.bpf_obj_get_info_by_fd(fd, info, length);
+  if (code !== 0) throw libbpfError(lib, 'bpf_obj_get_info_by_fd', code);
+  return info.readUInt32LE(4);
+}

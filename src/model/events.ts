@@ -1,0 +1,251 @@
+/**
+ * The events of schema `oomscope/v1`: one JSON object a line. Units are in the names; `null` means unknown, never zero;
+ * integers that can pass 2^53 are decimal strings. Within v1 fields are added and never change their meaning.
+ */
+
+export const SCHEMA = 'oomscope/v1';
+
+/** A decimal integer that may pass 2^53. @pattern ^-?[0-9]+$ */
+export type Int64 = string;
+
+/** What every event has. */
+export interface Envelope {
+  schema: 'oomscope/v1';
+  /** Unique over hosts and restarts. */
+  id: string;
+  /** Counts the events of one tracer, from 0. A gap is an event that was dropped behind the tracer, by a slow reader. */
+  seq: number;
+  /** RFC 3339, UTC, nanoseconds. @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$ */
+  time: string;
+  /** CLOCK_MONOTONIC in nanoseconds. */
+  mono_ns: Int64;
+  boot_id: string | null;
+  /** The host's name. */
+  node: string;
+  severity: 'info' | 'warning' | 'error';
+  /** Where it comes from: the BPF hook, or oomscope itself. */
+  source: string;
+  /** One sentence for people. */
+  message: string;
+}
+
+/**
+ * - `killed`: SIGKILL, then marked as victim.
+ * - `already_dying`: marked, not killed: it was exiting and may use the kernel's reserves to finish.
+ * - `group_member`: killed because `memory.oom.group` takes the whole cgroup.
+ * - `shared_memory`: another process that used the victim's memory; the kernel logs nothing about it.
+ */
+export type KillKind = 'killed' | 'already_dying' | 'group_member' | 'shared_memory';
+
+/** What ran out: the whole system, a memory cgroup, the nodes of a cpuset or of a memory policy. */
+export type Scope = 'system' | 'cgroup' | 'cpuset' | 'mempolicy';
+
+export interface VictimMemory {
+  total_vm_bytes: number;
+  /** Resident: anonymous + file + shared memory. */
+  rss_bytes: number;
+  anon_rss_bytes: number;
+  file_rss_bytes: number;
+  shmem_rss_bytes: number;
+  swap_bytes: number;
+  page_tables_bytes: number;
+  /** The figures above may be off by this much: 0 when the per-CPU counters were summed. */
+  error_bound_bytes: number;
+  /**
+   * What the kernel's own "Killed process" line says where it differs: kernels 6.2 and later print the shared part of a
+   * per-CPU counter. In kB, as there.
+   */
+  kernel_log: { anon_rss_kb: number; file_rss_kb: number; shmem_rss_kb: number } | null;
+}
+
+export interface Victim {
+  /** The process (thread group). */
+  pid: number;
+  /** The thread that the kernel marked, which its log calls pid. */
+  tid: number;
+  ppid: number | null;
+  uid: number | null;
+  /** Of the marked thread, as in the kernel's log. */
+  comm: string | null;
+  /** Of the process. Differs from `comm` when the marked thread has a name of its own. */
+  process_comm: string | null;
+  exe: string | null;
+  /** The arguments. */
+  cmdline: string[] | null;
+  cmdline_truncated: boolean;
+  /** Since boot, in clock ticks: field 22 of /proc/PID/stat. With `pid` it names the process for good. */
+  start_ticks: Int64 | null;
+  threads: number | null;
+  oom_score_adj: number | null;
+  memory: VictimMemory | null;
+  /** Path of its memory cgroup. */
+  cgroup: string | null;
+  /** Hexadecimal bytes of those names above that are not valid UTF-8 and are shown with U+FFFD. */
+  raw: { comm?: string; process_comm?: string; exe?: string; cmdline?: string } | null;
+}
+
+/** The task that asked for memory when there was none. */
+export interface Trigger {
+  pid: number;
+  tid: number;
+  uid: number | null;
+  comm: string;
+  start_ticks: Int64;
+  /** What it asked for, as "0xcc0". */
+  gfp_mask: string | null;
+  /** As "GFP_KERNEL|__GFP_COMP". */
+  gfp: string | null;
+  /** 2^order pages; -1: not an allocation but SysRq-f. */
+  order: number | null;
+  /**
+   * Where gfp and order were read: the kernel's `oom_control` (exact), or the trigger's last reclaim, whose mask lacks
+   * some flags.
+   */
+  gfp_source: 'oom_control' | 'reclaim' | null;
+  cgroup_id: Int64 | null;
+  /** NUMA nodes that it may use, as "0-1". Of the first 64. */
+  mems_allowed: string | null;
+}
+
+/** One memory cgroup at the moment of the kill. */
+export interface CgroupUsage {
+  path: string;
+  id: Int64;
+  usage_bytes: number;
+  /** null: no limit. */
+  limit_bytes: number | null;
+  /** cgroup v2: swap. */
+  swap_bytes: number | null;
+  swap_limit_bytes: number | null;
+  /** cgroup v1: memory and swap together. */
+  memory_and_swap_bytes: number | null;
+  memory_and_swap_limit_bytes: number | null;
+  /** `memory.oom.group` is set. */
+  oom_group: boolean;
+}
+
+export interface PressureAverages {
+  avg10: number;
+  avg60: number;
+  avg300: number;
+  total_us: number;
+}
+
+/** The machine when the event was handled, `age_us` after it happened. */
+export interface SystemState {
+  age_us: number;
+  load_1m: number | null;
+  load_5m: number | null;
+  load_15m: number | null;
+  pressure: { some: PressureAverages; full: PressureAverages } | null;
+  meminfo: {
+    total_bytes: number;
+    free_bytes: number;
+    available_bytes: number;
+    swap_total_bytes: number;
+    swap_free_bytes: number;
+    anon_bytes: number;
+    shmem_bytes: number;
+    slab_unreclaimable_bytes: number;
+  } | null;
+}
+
+/** A process was killed, or marked, by the kernel's OOM killer. */
+export interface OomKill extends Envelope {
+  type: 'oom.kill';
+  kind: KillKind;
+  victim: Victim;
+  trigger: Trigger;
+  /** null: the kernel's account was not seen, and nothing points to one scope. */
+  scope: Scope | null;
+  /** The cgroup whose limit was hit; null when it was not a cgroup's limit. */
+  limit: CgroupUsage | null;
+  /** true: `limit` was worked out from usage and limits, not told by the kernel. */
+  limit_inferred: boolean;
+  /** The victim's memory cgroup, then its parents up to the root. */
+  cgroups: CgroupUsage[];
+  cgroup_version: 1 | 2 | null;
+  /** Size of what ran out: limit and swap of the cgroup, or RAM and swap. Not the victim's size. */
+  domain_bytes: number | null;
+  /** The kernel's badness of the victim, in pages. */
+  badness_pages: Int64 | null;
+  /** NUMA nodes that the allocation was bound to, as "0". */
+  nodemask: string | null;
+  /** From SIGKILL to the mark. null: no SIGKILL was sent. */
+  signal_to_mark_ns: number | null;
+  system: SystemState;
+  /** `live`: everything was read; `partial`: what `missing` names was not; `lost`: only a pid is known. */
+  enrichment: 'live' | 'partial' | 'lost';
+  missing: string[];
+}
+
+/** How the memory came back after a kill. Times count from the mark. */
+export interface OomReaped extends Envelope {
+  type: 'oom.reaped';
+  victim: { pid: number; tid: number; comm: string | null; start_ticks: Int64 | null };
+  /** Of the `oom.kill`. */
+  kill_id: string;
+  /**
+   * - `exited`: it left by itself, and its memory with it.
+   * - `reaped`: the OOM reaper took its memory first.
+   * - `unfinished`: neither was seen in time, or the tracer was closed.
+   */
+  outcome: 'exited' | 'reaped' | 'unfinished';
+  /** The reaper tried and gave up, at least once. */
+  reaper_skipped: boolean;
+  mark_to_signal_ns: number | null;
+  mark_to_exit_ns: number | null;
+  mark_to_reaper_wake_ns: number | null;
+  mark_to_reaper_start_ns: number | null;
+  mark_to_reaper_finish_ns: number | null;
+  mark_to_memory_back_ns: number | null;
+  /** Usage of the cgroup whose limit was hit: at the kill, and when the memory was back. */
+  limit_usage_before_bytes: number | null;
+  limit_usage_after_bytes: number | null;
+}
+
+/** One hook of the tracer. */
+export interface HookState {
+  hook: string;
+  backend: 'tp_btf' | 'raw_tp' | 'tracepoint' | 'none';
+  program: string | null;
+  reason: string;
+}
+
+export interface TracerStarted extends Envelope {
+  type: 'tracer.started';
+  version: string;
+  kernel: string;
+  libbpf: string;
+  cgroup_version: 1 | 2 | null;
+  hooks: HookState[];
+  /** From the call to the last program attached. */
+  start_ms: number;
+}
+
+/** Records or events that nobody will see. */
+export interface TracerLost extends Envelope {
+  type: 'tracer.lost';
+  /**
+   * - `ring`: the kernel's ring was full.
+   * - `malformed`: a record could not be understood.
+   * - `reader`: whoever reads the events was too slow.
+   */
+  where: 'ring' | 'malformed' | 'reader';
+  /** By kind of record (or type of event), since the last `tracer.lost` of this place. */
+  lost: Record<string, number>;
+  /** Since the start. */
+  total: number;
+  remedy: string;
+}
+
+export interface TracerStopped extends Envelope {
+  type: 'tracer.stopped';
+  /** Of `oom.kill`, by kind. */
+  kills: Record<KillKind, number>;
+  lost_total: number;
+  duration_seconds: number;
+}
+
+export type Event = OomKill | OomReaped | TracerStarted | TracerLost | TracerStopped;
+export type EventType = Event['type'];

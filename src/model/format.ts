@@ -1,0 +1,44 @@
+/** Numbers as people read them. */
+
+const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** "63.8 MiB". */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (Math.abs(value) >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return unit === 0 || Number.isInteger(value) ? `${value} ${units[unit]}` : `${value.toFixed(1)} ${units[unit]}`;
+}
+
+/** "85 µs", "2.4 ms", "1.2 s". */
+export function formatNs(ns: number): string {
+  if (ns < 1e3) return `${ns} ns`;
+  if (ns < 1e6) return `${trim(ns / 1e3)} µs`;
+  if (ns < 1e9) return `${trim(ns / 1e6)} ms`;
+  return `${trim(ns / 1e9)} s`;
+}
+
+function trim(value: number): string {
+  return value < 10 ? value.toFixed(1) : String(Math.round(value));
+}
+
+/** "0-3,8" of a bit mask. */
+export function formatMask(mask: bigint): string {
+  const ranges: string[] = [];
+  for (let bit = 0; bit < 64; bit++) {
+    if (((mask >> BigInt(bit)) & 1n) === 0n) continue;
+    const start = bit;
+    while (bit + 1 < 64 && ((mask >> BigInt(bit + 1)) & 1n) === 1n) bit++;
+    ranges.push(start === bit ? `${start}` : `${start}-${bit}`);
+  }
+  return ranges.join(',');
+}
+
+/** RFC 3339 in UTC with nanoseconds, from nanoseconds since 1970. */
+export function formatTime(epochNs: bigint): string {
+  const seconds = new Date(Number(epochNs / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
+  return `${seconds}.${String(epochNs % 1_000_000_000n).padStart(9, '0')}Z`;
+}

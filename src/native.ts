@@ -1,0 +1,73 @@
+/**
+ * The native addon (native/*.cc): the one place that declares its surface and loads it.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { OomscopeError } from './model/error.ts';
+
+export interface RingReaderOptions {
+  /** Descriptor of a BPF_MAP_TYPE_RINGBUF map. The reader keeps a copy of its own. */
+  mapFd: number;
+  /** Descriptor of the per-CPU counters map (bpf/events.h `struct counters`), -1 for none. */
+  countersFd: number;
+  /** Size of one batch in bytes; at least 131072. Two batches are held in memory. */
+  batchBytes: number;
+  /** Bit per record kind: JavaScript's thread is kept off the CPU that wrote such a record until it has the batch. */
+  urgentKinds: number;
+}
+
+/**
+ * @param buffer whole records, each starting at a multiple of 8 bytes
+ * @param receivedNs CLOCK_MONOTONIC when a poller thread took the first record of the batch
+ * @param realtimeOffsetNs CLOCK_REALTIME minus CLOCK_MONOTONIC, when the batch was handed over
+ */
+export type OnBatch = (buffer: ArrayBuffer, receivedNs: bigint, realtimeOffsetNs: bigint) => void;
+
+export interface RingReader {
+  /** Joins the poller threads. Idempotent. No batch is delivered afterwards. */
+  close(): void;
+  /** `struct counters`, summed over all CPUs: `[sequence, lost of kind 0, lost of kind 1, …]`. Empty without a map. */
+  lost(): number[];
+  stats(): { batches: number; fullTimes: number };
+}
+
+export interface Native {
+  /** Starts reading at once. `onBatch` must not throw: what it throws is an uncaught exception. */
+  RingReader: new (options: RingReaderOptions, onBatch: OnBatch) => RingReader;
+  /** What libbpf logged on this thread since the last call. */
+  takeLibbpfLog(): string;
+  /** Returns freed heap pages to the kernel (malloc_trim(3)). */
+  trimHeap(): boolean;
+  /** Bytes. */
+  pageSize(): number;
+}
+
+let native: Native | undefined;
+
+/** Where the built files are: `build/` beside `src/` or `dist/`. */
+export function builtFile(name: string): string {
+  return fileURLToPath(new URL(`../build/${name}`, import.meta.url));
+}
+
+/** @throws OomscopeError ADDON_MISSING, LIBBPF_MISSING */
+export function loadNative(): Native {
+  if (native) return native;
+  const path = builtFile('oomscope.node');
+  try {
+    native = createRequire(import.meta.url)(path) as Native;
+    return native;
+  } catch (cause) {
+    const message = String((cause as Error).message);
+    if (message.includes('libbpf')) {
+      throw new OomscopeError(
+        'LIBBPF_MISSING',
+        'libbpf.so.1 was not found: install libbpf 1.0 or later (Debian: apt-get install libbpf1).',
+        { cause },
+      );
+    }
+    throw new OomscopeError('ADDON_MISSING', `The native addon could not be loaded from ${path}: run \`npm run setup\`.`, {
+      cause,
+      detail: message,
+    });
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * A batch of records as native handed it over. Nothing is decoded before it is asked for.
+ */
+import { OomKillRecord, OomStepRecord, RecordKind, SyntheticRecord } from './layout.ts';
+
+export type WireRecord = OomKillRecord | OomStepRecord | SyntheticRecord;
+
+const HEADER = 24; // struct record_header
+const CGROUP_LEVELS = OomKillRecord.offset.levels;
+
+/** The least size of a record by kind, 0 for kinds that are not known. */
+function leastSize(view: DataView, kind: number, at: number, end: number): number {
+  switch (kind) {
+    case RecordKind.RECORD_OOM_KILL: {
+      if (end - at < CGROUP_LEVELS) return CGROUP_LEVELS;
+      const levels = view.getUint8(at + OomKillRecord.offset.level_count);
+      return CGROUP_LEVELS + levels * ((OomKillRecord.size - CGROUP_LEVELS) / 16);
+    }
+    case RecordKind.RECORD_OOM_STEP:
+      return OomStepRecord.size;
+    case RecordKind.RECORD_SYNTHETIC:
+      return SyntheticRecord.size;
+    default:
+      return 0;
+  }
+}
+
+export class Batch {
+  readonly view: DataView;
+  /** CLOCK_MONOTONIC when a poller thread took the first record. */
+  readonly receivedNs: bigint;
+  /** CLOCK_REALTIME − CLOCK_MONOTONIC. */
+  readonly realtimeOffsetNs: bigint;
+
+  constructor(buffer: ArrayBufferLike, receivedNs = 0n, realtimeOffsetNs = 0n) {
+    this.view = new DataView(buffer);
+    this.receivedNs = receivedNs;
+    this.realtimeOffsetNs = realtimeOffsetNs;
+  }
+
+  /**
+   * Calls `visit` for each whole record of a known kind, in order. Safe on any bytes. Returns how many records could not
+   * be understood: of an unknown kind, too short for their kind, or cut off (then the rest of the batch is one of them).
+   */
+  walk(visit: (kind: number, at: number) => void): number {
+    const { view } = this;
+    const end = view.byteLength;
+    let malformed = 0;
+    for (let at = 0; at < end; ) {
+      const size = at + HEADER <= end ? view.getUint16(at + 2, true) : 0;
+      if (size < HEADER || at + size > end) return malformed + 1;
+      const kind = view.getUint16(at, true);
+      const least = leastSize(view, kind, at, at + size);
+      if (least === 0 || size < least) malformed++;
+      else visit(kind, at);
+      at += (size + 7) & ~7;
+    }
+    return malformed;
+  }
+
+  /** The records as views. */
+  records(): WireRecord[] {
+    const found: WireRecord[] = [];
+    this.walk((kind, at) => {
+      if (kind === RecordKind.RECORD_OOM_KILL) found.push(new OomKillRecord(this.view, at));
+      else if (kind === RecordKind.RECORD_OOM_STEP) found.push(new OomStepRecord(this.view, at));
+      else found.push(new SyntheticRecord(this.view, at));
+    });
+    return found;
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Strings from the kernel are bytes that anybody may have chosen.
+ */
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** `hex` is set when the bytes were not valid UTF-8 and the text has U+FFFD in it. */
+export interface Decoded {
+  text: string;
+  hex: string | undefined;
+}
+
+export function decode(bytes: Uint8Array): Decoded {
+  try {
+    return { text: strict.decode(bytes), hex: undefined };
+  } catch {
+    return { text: lossy.decode(bytes), hex: Buffer.from(bytes).toString('hex') };
+  }
+}
+
+/** Up to the first NUL. */
+export function untilNul(bytes: Uint8Array): Uint8Array {
+  const end = bytes.indexOf(0);
+  return end < 0 ? bytes : bytes.subarray(0, end);
+}
+
+/** The parts between NULs; a last NUL ends the last part. */
+export function splitNul(bytes: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(0, at);
+    parts.push(bytes.subarray(at, end < 0 ? bytes.length : end));
+    if (end < 0) break;
+    at = end + 1;
+  }
+  return parts;
+}
+
+// Controls (C0, DEL, C1), line and paragraph separators, and what reorders or hides text.
+const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
+
+/** Safe to show on a terminal: whatever could move the cursor, break the line or reorder text becomes \xNN or \u{N}. */
+export function printable(text: string): string {
+  return text.replace(unsafe, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+  });
+}

@@ -1,0 +1,234 @@
+/**
+ * What the kernel itself says about its OOM kills: /dev/kmsg, read from now on. A test compares the tracer with it.
+ *
+ * Lines mirror `__oom_kill_process` and `dump_oom_summary` of mm/oom_kill.c; records, Documentation/ABI/testing/dev-kmsg.
+ */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** One read returns one record, or EINVAL when it does not fit: PRINTKRB_RECORD_MAX is 1 KiB, escapes make 4 of 1. */
+const RECORD_BYTES = 16 * 1024;
+const POLL_MS = 5;
+
+/** `… Killed process …`: one for each process that was killed, but for those that only share a victim's memory. */
+export interface KilledLine {
+  type: 'killed';
+  /** Of the record, since boot. */
+  sequence: number;
+  timeUs: number;
+  /** "Memory cgroup out of memory", "Out of memory", … */
+  reason: string;
+  /** Of the marked thread, which need not be the group leader. */
+  pid: number;
+  comm: string;
+  commBytes: Buffer;
+  totalVmKiB: number;
+  anonRssKiB: number;
+  fileRssKiB: number;
+  shmemRssKiB: number;
+  uid: number;
+  pageTablesKiB: number;
+  oomScoreAdj: number;
+}
+
+/** `oom-kill:…`: one for each OOM, but at most 10 in 5 s. */
+export interface OomLine {
+  type: 'oom';
+  sequence: number;
+  timeUs: number;
+  /** "CONSTRAINT_MEMCG", "CONSTRAINT_NONE", … */
+  constraint: string;
+  /** Null when the allocation had none. */
+  nodemask: string | null;
+  cpuset: string;
+  memsAllowed: string;
+  /** The cgroup whose limit was hit; null for a global OOM. */
+  oomMemcg: string | null;
+  /** The victim's; null without the memory controller. */
+  taskMemcg: string | null;
+  comm: string;
+  commBytes: Buffer;
+  pid: number;
+  uid: number;
+}
+
+export type KernelLogLine = KilledLine | OomLine;
+
+export interface KernelLogRecord {
+  /** 0 for the kernel itself; what processes write to /dev/kmsg is never 0. */
+  facility: number;
+  level: number;
+  sequence: number;
+  timeUs: number;
+  /** The rest of a line that another record interrupted. */
+  continuation: boolean;
+  /** One byte per character, escapes undone. */
+  text: string;
+}
+
+export class KernelLog implements Disposable {
+  /** Everything read so far, oldest first. */
+  readonly lines: KernelLogLine[] = [];
+  /** Records overwritten before they were read. */
+  lost = 0;
+  readonly #buffer = Buffer.allocUnsafe(RECORD_BYTES);
+  #fd: number;
+  #nextSequence: number | undefined;
+  #unfinished: KernelLogRecord | undefined;
+
+  /** Skips what is in the log already. Node has no lseek, so it is read and dropped. Needs CAP_SYSLOG. */
+  constructor() {
+    this.#fd = openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
+    while (this.#readRecord() !== undefined);
+    this.lost = 0;
+  }
+
+  /** Read what has come since; returns the new lines, which are also added to `lines`. */
+  read(): KernelLogLine[] {
+    const seen = this.lines.length;
+    for (let text = this.#readRecord(); text !== undefined; text = this.#readRecord()) this.#add(text);
+    return this.lines.slice(seen);
+  }
+
+  /** Wait for a line, of those read already too. Rejects after `timeoutMs`. */
+  async find<Line extends KernelLogLine>(
+    predicate: (line: KernelLogLine) => line is Line,
+    timeoutMs = 5000,
+  ): Promise<Line> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      this.read();
+      const line = this.lines.find(predicate);
+      if (line) return line;
+      if (performance.now() > deadline) throw new Error(`expected a line in the kernel log within ${timeoutMs} ms`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** The "Killed process" line of a pid. */
+  killed(pid: number, timeoutMs?: number): Promise<KilledLine> {
+    return this.find((line): line is KilledLine => line.type === 'killed' && line.pid === pid, timeoutMs);
+  }
+
+  /** The "oom-kill:" line of a pid. */
+  oom(pid: number, timeoutMs?: number): Promise<OomLine> {
+    return this.find((line): line is OomLine => line.type === 'oom' && line.pid === pid, timeoutMs);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The next record as it is read, or undefined when there is none. */
+  #readRecord(): string | undefined {
+    for (;;) {
+      try {
+        const length = readSync(this.#fd, this.#buffer);
+        const text = this.#buffer.toString('latin1', 0, length);
+        const sequence = Number(text.split(',', 2)[1]);
+        this.lost += sequence - (this.#nextSequence ?? sequence);
+        this.#nextSequence = sequence + 1;
+        return text;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EAGAIN') return undefined;
+        // EPIPE: overwritten; the next read starts with the oldest record left, and its number says how many are gone.
+        if (code !== 'EPIPE' && code !== 'EINTR') throw error;
+      }
+    }
+  }
+
+  #add(text: string): void {
+    let record = parseKernelLogRecord(text);
+    if (record?.facility !== 0) return;
+    if (record.continuation && this.#unfinished) {
+      record = { ...this.#unfinished, text: this.#unfinished.text + record.text };
+    }
+    const line = parseKernelLogLine(record);
+    if (line) this.lines.push(line);
+    // Printed in pieces, so that a record of another CPU may come between.
+    if (line) this.#unfinished = undefined;
+    else if (record.text.startsWith('oom-kill:')) this.#unfinished = record;
+  }
+}
+
+/** Take one record of /dev/kmsg apart: `priority,sequence,µs,flags[,…];text`, and lines of properties. */
+export function parseKernelLogRecord(record: string): KernelLogRecord | undefined {
+  const [, priority, sequence, timeUs, flags, text = ''] =
+    /^(\d+),(\d+),(\d+),([^,;]*)[^;]*;([^\n]*)/.exec(record) ?? [];
+  if (priority === undefined) return undefined;
+  return {
+    facility: Number(priority) >> 3,
+    level: Number(priority) & 7,
+    sequence: Number(sequence),
+    timeUs: Number(timeUs),
+    continuation: flags === 'c',
+    text: text.replace(/\\x([0-9a-f]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))),
+  };
+}
+
+// A comm holds any byte but NUL, so it ends where the *last* match of what follows it begins.
+const KILLED = new RegExp(
+  '^(?<reason>.*?): Killed process (?<pid>\\d+) \\((?<comm>.*)\\) total-vm:(?<totalVm>\\d+)kB, ' +
+    'anon-rss:(?<anonRss>\\d+)kB, file-rss:(?<fileRss>\\d+)kB, shmem-rss:(?<shmemRss>\\d+)kB, ' +
+    'UID:(?<uid>\\d+) pgtables:(?<pageTables>\\d+)kB oom_score_adj:(?<adj>-?\\d+)\\s*$',
+  's',
+);
+const OOM = new RegExp(
+  '^oom-kill:constraint=(?<constraint>\\w+),nodemask=(?<nodemask>[^=]*),cpuset=(?<cpuset>.*?),' +
+    'mems_allowed=(?<memsAllowed>[\\d,-]*?)(?:,oom_memcg=(?<oomMemcg>.*?)|,global_oom)?(?:,task_memcg=(?<taskMemcg>.*?))?' +
+    ',task=(?<comm>.*),pid=(?<pid>\\d+),uid=(?<uid>\\d+)\\s*$',
+  's',
+);
+
+/** The typed form of a line about an OOM kill; undefined for any other record. */
+export function parseKernelLogLine(record: KernelLogRecord): KernelLogLine | undefined {
+  const { sequence, timeUs, text } = record;
+  const killed = KILLED.exec(text)?.groups;
+  if (killed) {
+    return {
+      type: 'killed',
+      sequence,
+      timeUs,
+      reason: killed.reason ?? '',
+      pid: Number(killed.pid),
+      ...comm(killed.comm),
+      totalVmKiB: Number(killed.totalVm),
+      anonRssKiB: Number(killed.anonRss),
+      fileRssKiB: Number(killed.fileRss),
+      shmemRssKiB: Number(killed.shmemRss),
+      uid: Number(killed.uid),
+      pageTablesKiB: Number(killed.pageTables),
+      oomScoreAdj: Number(killed.adj),
+    };
+  }
+  const oom = OOM.exec(text)?.groups;
+  if (!oom) return undefined;
+  return {
+    type: 'oom',
+    sequence,
+    timeUs,
+    constraint: oom.constraint ?? '',
+    nodemask: oom.nodemask === '(null)' ? null : (oom.nodemask ?? null),
+    cpuset: utf8(oom.cpuset),
+    memsAllowed: oom.memsAllowed ?? '',
+    oomMemcg: oom.oomMemcg === undefined ? null : utf8(oom.oomMemcg),
+    taskMemcg: oom.taskMemcg === undefined ? null : utf8(oom.taskMemcg),
+    ...comm(oom.comm),
+    pid: Number(oom.pid),
+    uid: Number(oom.uid),
+  };
+}
+
+function comm(text = ''): { comm: string; commBytes: Buffer } {
+  return { comm: utf8(text), commBytes: Buffer.from(text, 'latin1') };
+}
+
+function utf8(text = ''): string {
+  return Buffer.from(text, 'latin1').toString('utf8');
+}

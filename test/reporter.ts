@@ -1,0 +1,31 @@
+import type { Reporter, TestModule } from 'vitest/node';
+
+/**
+ * Closes a run with `N passed, N failed, N skipped` alone on a line, the form that any CI can read.
+ *
+ * A kernel test may skip on a developer's machine that lacks root or a new enough kernel. CI has both, so there
+ * (CI=true) a skip would hide that nothing was tested: it counts as a failure.
+ */
+export class PlainCount implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const count = { passed: 0, failed: 0, skipped: 0 };
+    for (const module of modules) {
+      // A module that cannot be loaded has errors and no tests.
+      if (module.errors().length > 0) count.failed += 1;
+      const mayNotSkip = process.env.CI === 'true' && module.relativeModuleId.startsWith('test/kernel/');
+      for (const test of module.children.allTests()) {
+        const { state } = test.result();
+        if (state === 'passed' || state === 'failed') {
+          count[state] += 1;
+        } else if (mayNotSkip) {
+          count.failed += 1;
+          process.exitCode = 1;
+          console.error(`${module.relativeModuleId}: expected "${test.fullName}" to run on CI, got a skip`);
+        } else {
+          count.skipped += 1;
+        }
+      }
+    }
+    console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
+  }
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+import { PlainCount } from './reporter.ts';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', new PlainCount()],
+    // A native addon that crashes takes only its own process with it.
+    pool: 'forks',
+    // The kernel tests share one machine's memory, cgroups and tracepoints.
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
