@@ -41,7 +41,7 @@ static const char help[] =
 	"  --max BYTES      the most it touches, all kinds together; then it gives up with exit 3 (512M)\n"
 	"  --hold BYTES     touch only BYTES, print \"ready\", and sleep until a signal comes\n"
 	"  --file BYTES     first map and read BYTES of a file, locked in memory, for file-backed RSS\n"
-	"  --dir DIR        where that file is made, and unlinked at once (/var/tmp)\n"
+	"  --dir DIR        where that file is made, and unlinked at once (/var/tmp); on a tmpfs it is shmem\n"
 	"  --shm BYTES      first touch BYTES of shared anonymous memory, for shmem RSS\n"
 	"  --threads N      N threads, named hog-1 to hog-N, do the touching\n"
 	"  --leader-exits   with --threads: they start once the main thread is gone\n"

@@ -35,11 +35,21 @@ make_file() { # OUTPUT SENTENCE COMMAND...
 	touch -r build/.began "$made"
 }
 
-# src/wire/layout.ts is made by this script: after the stamp, and from inputs that are themselves compared.
+# True when all that is made is there, and newer than all it is made from. The stamp has the date when the last run began,
+# so src/wire/layout.ts, which is made here and only from what is compared anyway, would always look new.
 done_before() {
-	[ -x build/node/bin/node ] && [ -e node_modules/.package-lock.json ] && [ -e dist ] && [ -e build/oomscope.node ] &&
-		! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/wire/layout.ts
+	for made in build/node/bin/node build/oomscope.bpf.o build/oomscope.node build/hog src/wire/layout.ts dist \
+		node_modules/.package-lock.json node_modules/ffi-napi/build/Release/ffi_bindings.node; do
+		[ -e "$made" ] || return 1
+	done
+	! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/wire/layout.ts
 }
+if done_before; then exit 0; fi
+
+# --- one at a time: `npm start` and `npm run demo` in two terminals of a fresh clone must not share a half-made build ---
+mkdir -p build
+exec 9>build/.lock
+flock -n 9 || { say 'another setup is running here; waiting for it'; flock 9; }
 if done_before; then exit 0; fi
 
 # --- 1. system packages: a command or header that shows the package is there, and its Debian name ---
@@ -53,7 +63,6 @@ done <<-END
 	make make
 	cmake cmake
 	python3 python3
-	flock util-linux
 	/usr/include/bpf/libbpf.h libbpf-dev
 END
 if [ -n "$missing" ]; then
@@ -63,7 +72,6 @@ if [ -n "$missing" ]; then
 	elif [ "$(id -u)" != 0 ]; then
 		die 69 "type this and try again: sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing"
 	fi
-	mkdir -p build
 	apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"; }
 	# One unreachable third-party list fails the update, and need not matter: let the install decide.
 	say 'update the package lists'; apt update >build/.log 2>&1 || :
@@ -72,11 +80,6 @@ if [ -n "$missing" ]; then
 fi
 command -v npm >/dev/null || die 69 'npm is needed; install Node with npm (Debian: apt-get install nodejs npm) and try again.'
 
-# --- one at a time: `npm start` and `npm run demo` in two terminals of a fresh clone must not share a half-made build ---
-mkdir -p build
-exec 9>build/.lock
-flock -n 9 || { say 'another setup is running here; waiting for it'; flock 9; }
-if done_before; then exit 0; fi
 : >"$stamp.new" # dated now, so that what is edited while this runs counts as newer
 
 case $(uname -m) in
@@ -104,14 +107,15 @@ PATH=$PWD/build/node/bin:$PWD/node_modules/.bin:$PATH
 
 # --- 3. npm packages; only ffi-napi and its ref-napi have native code to build ---
 if stale node_modules/.package-lock.json package-lock.json; then
-	# npm 12 blocks install scripts and older ones run them all: run none, and build by name below.
+	# Install scripts are blocked by npm 12 and all run by older ones: run none, and build by name below.
 	step 'install the npm packages' npm ci --ignore-scripts --loglevel=error
 fi
 for addon in @2060.io/ref-napi:binding ffi-napi:ffi_bindings; do
 	module=node_modules/${addon%:*}
 	[ -e "$module/build/Release/${addon#*:}.node" ] ||
-		# npm brings node-gyp, on the PATH of what it executes. Without nodedir that would download headers.
-		npm_config_nodedir=$PWD/build/node step "build ${addon%:*}" npm exec -c "node-gyp rebuild --jobs max -C $module"
+		# Not with the node-gyp inside npm: Debian's links what it builds to Debian's own Node, and two Nodes in one
+		# process crash. The nodedir saves a download of headers; as a variable, for npm may have set another.
+		step "build ${addon%:*}" env "npm_config_nodedir=$PWD/build/node" node-gyp rebuild --jobs max -C "$module"
 done
 
 # --- 4. the BPF objects: no DWARF, the BTF stays ---

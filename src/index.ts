@@ -5,4 +5,11 @@ export { type ErrorCode, OomscopeError } from './model/error.ts';
 export type * from './model/events.ts';
 export { openTracer, type Tracer, type TracerOptions } from './sources/tracer.ts';
 export { Batch, type WireRecord } from './wire/batch.ts';
-export { KillFact, KillKind as WireKillKind, OomKillRecord, OomStep, OomStepRecord, RecordKind } from './wire/layout.ts';
+export {
+  KillFact,
+  KillKind as WireKillKind,
+  OomKillRecord,
+  OomStep,
+  OomStepRecord,
+  RecordKind,
+} from './wire/layout.ts';

@@ -33,7 +33,10 @@ export interface RingReader {
 
 export interface Native {
   /** Starts reading at once. `onBatch` must not throw: what it throws is an uncaught exception. */
-  RingReader: new (options: RingReaderOptions, onBatch: OnBatch) => RingReader;
+  RingReader: new (
+    options: RingReaderOptions,
+    onBatch: OnBatch,
+  ) => RingReader;
   /** What libbpf logged on this thread since the last call. */
   takeLibbpfLog(): string;
   /** Returns freed heap pages to the kernel (malloc_trim(3)). */
@@ -65,9 +68,13 @@ export function loadNative(): Native {
         { cause },
       );
     }
-    throw new OomscopeError('ADDON_MISSING', `The native addon could not be loaded from ${path}: run \`npm run setup\`.`, {
-      cause,
-      detail: message,
-    });
+    throw new OomscopeError(
+      'ADDON_MISSING',
+      `The native addon could not be loaded from ${path}: run \`npm run setup\`.`,
+      {
+        cause,
+        detail: message,
+      },
+    );
   }
 }

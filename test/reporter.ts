@@ -7,11 +7,11 @@ import type { Reporter, TestModule } from 'vitest/node';
  * (CI=true) a skip would hide that nothing was tested: it counts as a failure.
  */
 export class PlainCount implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
-    const count = { passed: 0, failed: 0, skipped: 0 };
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+    const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
     for (const module of modules) {
-      // A module that cannot be loaded has errors and no tests.
-      if (module.errors().length > 0) count.failed += 1;
+      // A module that cannot be loaded, or a beforeAll that threw: errors without a failed test.
+      for (const suite of [module, ...module.children.allSuites()]) count.failed += suite.errors().length;
       const mayNotSkip = process.env.CI === 'true' && module.relativeModuleId.startsWith('test/kernel/');
       for (const test of module.children.allTests()) {
         const { state } = test.result();

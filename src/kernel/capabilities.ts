@@ -61,7 +61,9 @@ export function memoryHierarchy(mountinfo = readFileSync('/proc/self/mountinfo',
   let unified: string | undefined;
   for (const line of mountinfo.split('\n')) {
     const [left, right] = line.split(' - ');
-    const mount = left?.split(' ')[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const mount = left
+      ?.split(' ')[4]
+      ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
     const [type, , options] = right?.split(' ') ?? [];
     if (!mount) continue;
     if (type === 'cgroup' && options?.split(',').includes('memory')) return { version: 1, mount };

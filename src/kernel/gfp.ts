@@ -70,7 +70,8 @@ export function gfpNames(mask: number, bits: GfpBits): string {
   const parts: string[] = [];
   let rest = mask >>> 0;
   for (const [name, flags] of compounds) {
-    const wanted = flags.flatMap((flag) => groups[flag] ?? [flag]).reduce((sum, flag) => sum | (bits[flag] ?? 0), 0) >>> 0;
+    const wanted =
+      flags.flatMap((flag) => groups[flag] ?? [flag]).reduce((sum, flag) => sum | (bits[flag] ?? 0), 0) >>> 0;
     if (wanted !== 0 && (rest & wanted) >>> 0 === wanted) {
       parts.push(name);
       rest = (rest & ~wanted) >>> 0;

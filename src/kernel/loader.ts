@@ -25,6 +25,8 @@ export interface Loaded {
 export interface LoadOptions {
   /** Size of the kernel's ring in bytes: a power of two, at least a page. */
   ringBytes: number;
+  /** false: only let the kernel check the programs. */
+  attach?: boolean;
 }
 
 /**
@@ -37,7 +39,10 @@ export function obstacle(): OomscopeError | undefined {
   const missing = missingForTracing();
   if (missing.length > 0) {
     const list = missing.join(' and ');
-    return new OomscopeError('NOT_PERMITTED', `Tracing needs ${list}, which this process lacks: run it as root (sudo).`);
+    return new OomscopeError(
+      'NOT_PERMITTED',
+      `Tracing needs ${list}, which this process lacks: run it as root (sudo).`,
+    );
   }
   if (!hasKernelBtf()) {
     return new OomscopeError('NO_BTF', `${KERNEL_BTF} is missing: use a kernel built with CONFIG_DEBUG_INFO_BTF=y.`);
@@ -78,7 +83,9 @@ export function load(options: LoadOptions): Loaded {
     object.setConstant('exit_is_last_step', choices.some((c) => c.hook === 'exit_mmap' && !c.program) ? 1 : 0);
     object.map('ring').maxEntries = options.ringBytes;
     object.load();
-    for (const program of programs) if (program.autoload) links.push(program.attach());
+    if (options.attach ?? true) {
+      for (const program of programs) if (program.autoload) links.push(program.attach());
+    }
     const ring = object.map('ring');
     const counters = object.map('counters');
     return {

@@ -91,13 +91,21 @@ export class Btf {
     const head = this.#lib.view(pointer, HEAD);
     const info = head.readUInt32LE(4);
     const size = head.readUInt32LE(8);
-    return { id, kind: (info >> 24) & 0x1f, name: this.#name(head.readUInt32LE(0)), size, type: size, count: info & 0xffff };
+    return {
+      id,
+      kind: (info >> 24) & 0x1f,
+      name: this.#name(head.readUInt32LE(0)),
+      size,
+      type: size,
+      count: info & 0xffff,
+    };
   }
 
   /** Follows typedefs and qualifiers. */
   resolve(id: number): BtfType {
     let type = this.type(id);
-    while (type.kind === Kind.typedef || type.kind === Kind.const || type.kind === Kind.volatile) type = this.type(type.type);
+    while (type.kind === Kind.typedef || type.kind === Kind.const || type.kind === Kind.volatile)
+      type = this.type(type.type);
     return type;
   }
 

@@ -15,7 +15,6 @@ const signatures = {
   libbpf_num_possible_cpus: ['int', []],
   libbpf_probe_bpf_prog_type: ['int', ['int', 'pointer']],
   libbpf_probe_bpf_map_type: ['int', ['int', 'pointer']],
-  libbpf_probe_bpf_helper: ['int', ['int', 'int', 'pointer']],
 
   bpf_object__open_mem: ['pointer', ['pointer', 'size_t', 'pointer']],
   bpf_object__load: ['int', ['pointer']],

@@ -7,7 +7,10 @@ import { OomStep, type OomStepRecord } from '../wire/layout.ts';
 /** The facts of an `oom.reaped`, and when it was settled. */
 export interface Reaping {
   atNs: bigint;
-  facts: Omit<OomReaped, 'schema' | 'id' | 'seq' | 'time' | 'mono_ns' | 'boot_id' | 'node' | 'severity' | 'source' | 'message'>;
+  facts: Omit<
+    OomReaped,
+    'schema' | 'id' | 'seq' | 'time' | 'mono_ns' | 'boot_id' | 'node' | 'severity' | 'source' | 'message'
+  >;
 }
 
 interface Followed {
@@ -43,7 +46,13 @@ export class Reapings {
     const { pid } = kill.victim;
     const timer = setTimeout(() => this.#finish(pid, process.hrtime.bigint()), PATIENCE_MS);
     timer.unref();
-    this.#followed.set(pid, { kill, markNs: BigInt(kill.mono_ns), steps: new Map(), usageAfterPages: undefined, timer });
+    this.#followed.set(pid, {
+      kill,
+      markNs: BigInt(kill.mono_ns),
+      steps: new Map(),
+      usageAfterPages: undefined,
+      timer,
+    });
   }
 
   step(record: OomStepRecord): void {

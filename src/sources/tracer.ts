@@ -17,8 +17,8 @@ import { killFacts, type Machine, rawOf } from '../wire/kill.ts';
 import { OomKillRecord, OomStepRecord, RecordKind } from '../wire/layout.ts';
 import { killMessage } from '../wire/message.ts';
 import { decode, printable, splitNul } from '../wire/text.ts';
-import { EventQueue } from './event-queue.ts';
 import { Envelopes, realtimeOffsetNs } from './envelope.ts';
+import { EventQueue } from './event-queue.ts';
 import { InOrder } from './in-order.ts';
 import { type Reaping, Reapings } from './reaping.ts';
 
@@ -163,7 +163,14 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
    */
   lostBehind(dropped: Record<string, number>): TracerLost {
     const remedy = 'Read faster, or ask for less with filters.';
-    return this.#lostEvent('reader', dropped, sum(Object.values(dropped)), remedy, process.hrtime.bigint(), realtimeOffsetNs());
+    return this.#lostEvent(
+      'reader',
+      dropped,
+      sum(Object.values(dropped)),
+      remedy,
+      process.hrtime.bigint(),
+      realtimeOffsetNs(),
+    );
   }
 
   /** Records lost in the kernel's ring so far, by kind. */
@@ -253,7 +260,9 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#malformed += count;
     const remedy = 'The BPF object and the reader do not fit each other: build both anew with `npm run setup`.';
     const now = process.hrtime.bigint();
-    this.#line.push(this.#lostEvent('malformed', { record: count }, this.#malformed, remedy, now, batch.realtimeOffsetNs));
+    this.#line.push(
+      this.#lostEvent('malformed', { record: count }, this.#malformed, remedy, now, batch.realtimeOffsetNs),
+    );
   }
 
   #lostEvent(
@@ -282,7 +291,12 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       kernel: release(),
       libbpf: this.#loaded.libbpf,
       cgroup_version: memoryHierarchy()?.version ?? null,
-      hooks: this.#loaded.choices.map(({ hook, backend, program, reason }) => ({ hook, backend, program: program ?? null, reason })),
+      hooks: this.#loaded.choices.map(({ hook, backend, program, reason }) => ({
+        hook,
+        backend,
+        program: program ?? null,
+        reason,
+      })),
       start_ms: Math.round(startMs * 10) / 10,
     };
   }
@@ -312,7 +326,8 @@ function complete(event: OomKill, files: ProcessFiles): void {
   // The pid may have a new owner by now: nothing of his belongs here.
   if (victim.start_ticks !== null && files.startTicks !== undefined && files.startTicks !== victim.start_ticks) return;
   victim.exe ??= files.exe ?? null;
-  victim.cgroup = victim.cgroup === null || victim.cgroup.includes('…') ? (files.cgroup ?? victim.cgroup) : victim.cgroup;
+  victim.cgroup =
+    victim.cgroup === null || victim.cgroup.includes('…') ? (files.cgroup ?? victim.cgroup) : victim.cgroup;
   if (files.cmdline && (victim.cmdline === null || victim.cmdline_truncated)) {
     const parts = splitNul(files.cmdline).map(decode);
     victim.cmdline = parts.map(({ text }) => text);
@@ -334,7 +349,9 @@ function settle(event: OomKill): void {
 }
 
 function byName(lost: number[]): Record<string, number> {
-  const named = lost.flatMap((count, kind) => (count > 0 ? [[recordNames[kind] ?? `kind_${kind}`, count] as const] : []));
+  const named = lost.flatMap((count, kind) =>
+    count > 0 ? [[recordNames[kind] ?? `kind_${kind}`, count] as const] : [],
+  );
   return Object.fromEntries(named);
 }
 

@@ -73,7 +73,9 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null
   const comm = known ? decode(untilNul(record.victim_comm)) : undefined;
   const processComm = known ? decode(untilNul(record.victim_process_comm)) : undefined;
   const exe = has('FACT_EXE') && !has('FACT_EXE_CUT') ? exeOf(record) : undefined;
-  const cmdline = has('FACT_CMDLINE') ? splitNul(record.cmdline.subarray(0, record.cmdline_length)).map(decode) : undefined;
+  const cmdline = has('FACT_CMDLINE')
+    ? splitNul(record.cmdline.subarray(0, record.cmdline_length)).map(decode)
+    : undefined;
   return {
     pid: record.victim_pid,
     tid: record.victim_tid,
@@ -197,7 +199,11 @@ function usageOf(level: CgroupLevel, path: string, v1: boolean, machine: Machine
 const CHARGE_BATCH_PAGES = 64; // include/linux/memcontrol.h MEMCG_CHARGE_BATCH
 
 /** The kernel's word where it was seen; else the lowest level that is full, which is where a charge fails. */
-function limitOf(record: OomKillRecord, found: Level[], machine: Machine): { cgroup: CgroupUsage | null; inferred: boolean } {
+function limitOf(
+  record: OomKillRecord,
+  found: Level[],
+  machine: Machine,
+): { cgroup: CgroupUsage | null; inferred: boolean } {
   if ((record.facts & KillFact.FACT_LIMIT) !== 0) {
     const level = record.limit;
     const known = found.find(({ id }) => id === level.id);

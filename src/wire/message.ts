@@ -5,7 +5,9 @@ import { printable } from './text.ts';
 const name = (comm: string | null, pid: number) => `${comm === null ? 'A process' : printable(comm)} (pid ${pid})`;
 
 /** One sentence: who, what happened, whose limit, who triggered it, how much it held. */
-export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 'scope' | 'limit' | 'trigger'>): string {
+export function killMessage(
+  kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 'scope' | 'limit' | 'trigger'>,
+): string {
   const { victim, trigger } = kill;
   const who = name(victim.comm, victim.pid);
   const what = {

@@ -1,0 +1,30 @@
+/**
+ * oomscope as bench:latency measures it. A line per kill: pid, mono_ns of the event, when the poller thread had the
+ * record, when the handlers of batches$ and oomKills$ were called, CPU of the victim.
+ */
+import { Batch, openTracer } from '../../dist/index.js';
+import { OomKillRecord, RecordKind } from '../../dist/wire/layout.js';
+
+const tracer = await openTracer();
+let batchAtNs = 0n;
+let lastBatch: Batch | undefined;
+tracer.batches$.subscribe((batch) => {
+  batchAtNs = process.hrtime.bigint();
+  lastBatch = batch;
+});
+tracer.oomKills$.subscribe((kill) => {
+  const atNs = process.hrtime.bigint();
+  const batch = lastBatch;
+  const receivedNs = batch?.receivedNs ?? 0n;
+  const stamps = [receivedNs, batchAtNs, atNs].join(' ');
+  setImmediate(() => {
+    let cpu = -1;
+    batch?.walk((kind, at) => {
+      const record = kind === RecordKind.RECORD_OOM_KILL ? new OomKillRecord(batch.view, at) : undefined;
+      if (record?.victim_pid === kill.victim.pid) cpu = record.header.cpu;
+    });
+    process.stdout.write(`${kill.victim.pid} ${kill.mono_ns} ${stamps} ${cpu}\n`);
+  });
+});
+process.stdout.write('ready\n');
+process.once('SIGTERM', () => tracer.close());

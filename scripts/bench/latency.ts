@@ -1,0 +1,173 @@
+/**
+ * How long after the kernel marked its victim does a reader have the event? Real memory-cgroup OOM kills; the readers
+ * take turns in random order, and all but the one whose turn it is are stopped, so that none delays another.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Child } from './child.ts';
+import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';
+import { bpftraceCommand, bpftraceVersion, buildPlainObject, buildRivals } from './rivals.ts';
+import { onlineCpus } from './cpus.ts';
+import { killOne, makeGroup } from './victim.ts';
+
+const { values: options } = parseArgs({
+  options: { kills: { type: 'string', default: '60' }, warm: { type: 'string', default: '3' }, json: { type: 'string' } },
+});
+const SETTLE_MS = 150; // between waking a reader and the kill: it has read what it missed and sleeps again
+const PATIENCE_MS = 3000;
+
+/** Nanoseconds by pid of the victim. */
+interface Reader {
+  child: Child;
+  /** CPU of the victim, when it is kept on one. */
+  victimCpu?: number;
+  seen: Map<number, { atNs: Record<string, number>; readerCpu: number }>;
+}
+
+const where = circumstances();
+const kills = Number(options.kills);
+const object = buildPlainObject();
+const rivals = buildRivals('plain-loop', 'kmsg-reader', 'line-stamper');
+/** When, and on which CPU, each victim was marked: from the plain loop, which sees all. */
+const marks = new Map<number, { ns: number; cpu: number }>();
+const cpus = onlineCpus();
+const lastCpu = cpus.at(-1) as number;
+
+// In the order in which they attach, and so run in the kernel: the one whose stamp counts is the first.
+const readers: Record<string, Reader> = {};
+readers.plain = await startRival([rivals['plain-loop'], object], 'plain');
+if (cpus.length > 1) {
+  readers.limit = { ...(await startRival([rivals['plain-loop'], object, String(lastCpu)], 'limit')), victimCpu: lastCpu };
+}
+readers.kmsg = await startRival([rivals['kmsg-reader']], 'kmsg');
+const bpftrace = bpftraceVersion();
+if (bpftrace !== undefined) readers.bpftrace = await startRival([rivals['line-stamper'], ...bpftraceCommand()], 'bpftrace');
+readers.oomscope = await startOomscope();
+await sleep(1500); // bpftrace says that it attaches, not that it has
+
+const group = makeGroup();
+/** The kills that were each reader's turn. */
+const turns: Record<string, number[]> = { first: [] };
+const first = new Map<number, Record<string, number>>();
+for (const reader of Object.values(readers)) reader.child.pause();
+try {
+  for (let round = -Number(options.warm); round < kills; round++) {
+    for (const name of shuffled([...Object.keys(readers), 'first'])) {
+      const pid = name === 'first' ? await turnOfFresh() : await turnOf(readers[name] as Reader);
+      if (round >= 0) (turns[name] ??= []).push(pid);
+    }
+    if (round % 10 === 0) say(`round ${round} of ${kills}`);
+  }
+  for (const reader of Object.values(readers)) reader.child.resume();
+  await sleep(500); // the plain loop tells of the last marks
+} finally {
+  group.remove();
+  await Promise.all(Object.values(readers).map((reader) => reader.child.end()));
+}
+
+where.load_after = circumstances().load_before;
+report();
+
+async function turnOf(reader: Reader): Promise<number> {
+  reader.child.resume();
+  await sleep(SETTLE_MS);
+  const pid = await killOne(group, reader.victimCpu);
+  const end = performance.now() + PATIENCE_MS;
+  while (!reader.seen.has(pid) && performance.now() < end) await sleep(5);
+  reader.child.pause();
+  return pid;
+}
+
+/** A tracer process that has seen no kill yet. */
+async function turnOfFresh(): Promise<number> {
+  const reader = await startOomscope();
+  const pid = await turnOf(reader);
+  const seen = reader.seen.get(pid);
+  if (seen) first.set(pid, seen.atNs);
+  await reader.child.end();
+  return pid;
+}
+
+async function startRival(command: string[], name: string): Promise<Reader> {
+  const child = new Child(command);
+  const seen: Reader['seen'] = new Map();
+  await child.line('ready');
+  child.onLine = (line) => {
+    const [pid = 0, markNs = 0, atNs = 0, cpu = -1, readerCpu = -1] = line.split(' ').map(Number);
+    seen.set(pid, { atNs: { [name]: atNs }, readerCpu });
+    if (name === 'plain') marks.set(pid, { ns: markNs, cpu });
+  };
+  return { child, seen };
+}
+
+async function startOomscope(): Promise<Reader> {
+  const child = new Child([process.execPath, `${import.meta.dirname}/latency-reader.ts`]);
+  const seen: Reader['seen'] = new Map();
+  await child.line('ready');
+  child.onLine = (line) => {
+    const [pid = 0, , poller = 0, batches = 0, kill = 0] = line.split(' ').map(Number);
+    seen.set(pid, { atNs: { poller, batches, kill }, readerCpu: -1 });
+  };
+  return { child, seen };
+}
+
+function report(): void {
+  const latencies = (name: string, stamp: string): number[] =>
+    (turns[name] ?? []).flatMap((pid) => {
+      const atNs = (name === 'first' ? first.get(pid) : readers[name]?.seen.get(pid)?.atNs)?.[stamp];
+      const mark = marks.get(pid);
+      return atNs === undefined || mark === undefined ? [] : [(atNs - mark.ns) / 1e6];
+    });
+  const rows: { label: string; reader: string; summary: Summary; same: string; samples: number[] }[] = [];
+  const add = (label: string, reader: string, stamp = reader) => {
+    const samples = latencies(reader, stamp);
+    const summary = summarize(samples);
+    if (!summary) return;
+    const at = (turns[reader] ?? []).map((pid) => [marks.get(pid)?.cpu, readers[reader]?.seen.get(pid)?.readerCpu]);
+    const known = at.filter(([, readerCpu]) => readerCpu !== undefined && readerCpu >= 0);
+    const same = known.length === 0 ? '' : `${known.filter(([a, b]) => a === b).length}/${known.length}`;
+    rows.push({ label, reader, summary, same, samples });
+  };
+  add('the limit: plain C loop, never on the victim’s CPU', 'limit');
+  add('plain C libbpf loop', 'plain');
+  add(`bpftrace ${bpftrace} one-liner, its line on the pipe`, 'bpftrace');
+  add('/dev/kmsg reader in C, "Killed process" line', 'kmsg');
+  add('oomscope, poller thread', 'oomscope', 'poller');
+  add('oomscope, handler of batches$', 'oomscope', 'batches');
+  add('oomscope, handler of oomKills$ (complete event)', 'oomscope', 'kill');
+  add('oomscope, first kill: poller thread', 'first', 'poller');
+  add('oomscope, first kill: handler of oomKills$', 'first', 'kill');
+
+  const limit = rows.find((row) => row.reader === 'limit')?.summary;
+  const plain = rows.find((row) => row.reader === 'plain')?.summary;
+  const ms = (value: number) => value.toFixed(3);
+  const ratio = (value: number, to?: number) => (to === undefined ? '' : (value / to).toFixed(2));
+  const head = ['ms from mark_victim', 'kills', 'p50', 'p90', 'p99', 'max', 'p50/limit', 'p99/plain', 'on victim’s CPU'];
+  const lines = rows.map(({ label, summary: s, same }) => [
+    label,
+    ...[String(s.count), ms(s.p50), ms(s.p90), ms(s.p99), ms(s.max)],
+    ...[ratio(s.p50, limit?.p50), ratio(s.p99, plain?.p99), same],
+  ]);
+  const placed = cpus.map((cpu) => `CPU ${cpu}: ${[...marks.values()].filter((mark) => mark.cpu === cpu).length}`);
+  const missed = Object.entries(turns).map(([name, pids]) => {
+    const had = name === 'first' ? first : readers[name]?.seen;
+    return `${name} ${pids.filter((pid) => !had?.has(pid)).length}`;
+  });
+  const handler = rows.find((row) => row.label.includes('oomKills$ (complete'))?.summary;
+  process.stdout.write(`${inWords(where)}\n\n${table([head, ...lines])}\n`);
+  process.stdout.write(`Where victims ran: ${placed.join(', ')}. Missed: ${missed.join(', ')}.\n`);
+  if (bpftrace === undefined) process.stdout.write('bpftrace is not here and cannot be installed: no row for it.\n');
+  if (handler && limit && plain) {
+    process.stdout.write(goal('handler p50 ≤ 1.5 × the limit’s p50', handler.p50 / limit.p50, 1.5));
+    process.stdout.write(goal('handler p99 ≤ 0.3 × the plain loop’s p99', handler.p99 / plain.p99, 0.3));
+  }
+  writeJson(options.json, { benchmark: 'latency', unit: 'ms', ...where, kills, rows, placed, missed });
+}
+
+function goal(words: string, measured: number, wanted: number): string {
+  return `Goal: ${words}. Measured: ${measured.toFixed(2)} ×: ${measured <= wanted ? 'met' : 'NOT met'}.\n`;
+}
+
+function shuffled<T>(items: T[]): T[] {
+  return items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item);
+}

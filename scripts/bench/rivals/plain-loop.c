@@ -1,0 +1,52 @@
+/* plain-loop OBJECT [CPU]: the shortest loop that libbpf allows, on any CPU or only on those besides CPU.
+ * A line per mark: pid, ktime of the mark, ktime when it was read, CPU of the victim, CPU of the reader. */
+#define _GNU_SOURCE
+#include "now.h"
+#include "plain.h"
+#include <bpf/libbpf.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+static int on_mark(void *unused, void *data, size_t size)
+{
+	uint64_t now = now_ns();
+	const struct mark *m = data;
+
+	(void)unused;
+	(void)size;
+	printf("%u %llu %llu %u %d\n", m->pid, (unsigned long long)m->ktime_ns, (unsigned long long)now, m->cpu, sched_getcpu());
+	return 0;
+}
+
+static void keep_off(int cpu)
+{
+	cpu_set_t cpus;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		exit(1);
+	CPU_CLR(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	struct bpf_object *object;
+	struct ring_buffer *ring;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc < 2 || !(object = bpf_object__open(argv[1])) || bpf_object__load(object))
+		return 1;
+	if (argc > 2)
+		keep_off(atoi(argv[2]));
+	ring = ring_buffer__new(bpf_object__find_map_fd_by_name(object, "ring"), on_mark, NULL, NULL);
+	if (!ring || !bpf_program__attach(bpf_object__find_program_by_name(object, "mark")))
+		return 1;
+	puts("ready");
+	while (ring_buffer__poll(ring, -1) >= 0)
+		;
+	return 0;
+}

@@ -1,0 +1,33 @@
+/** Exit codes, stable: sysexits(3) where it has one. */
+export const Exit = {
+  ok: 0,
+  /** `doctor`: tracing does not work here. Anything else: it failed while running. */
+  failed: 1,
+  usage: 2,
+  /** The kernel, libbpf or the built files are not what is needed. */
+  unavailable: 69,
+  /** An error in oomscope itself. */
+  software: 70,
+  /** A privilege is missing. */
+  noPermission: 77,
+} as const;
+
+import type { ErrorCode } from '../model/error.ts';
+
+export function exitCodeOf(code: ErrorCode): number {
+  switch (code) {
+    case 'USAGE':
+      return Exit.usage;
+    case 'NOT_PERMITTED':
+      return Exit.noPermission;
+    case 'NO_BTF':
+    case 'KERNEL_TOO_OLD':
+    case 'LIBBPF_MISSING':
+    case 'LIBBPF_TOO_OLD':
+    case 'ADDON_MISSING':
+    case 'OBJECT_MISSING':
+      return Exit.unavailable;
+    default:
+      return Exit.failed;
+  }
+}

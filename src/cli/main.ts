@@ -1,0 +1,64 @@
+#!/usr/bin/env node
+/**
+ * oomscope VERB: finds the verb, loads only it, and turns errors into a sentence and an exit code.
+ */
+import { OomscopeError } from '../model/error.ts';
+import { VERSION } from '../version.ts';
+import { Exit, exitCodeOf } from './exit.ts';
+
+interface Verb {
+  about: string;
+  load: () => Promise<{ run: (argv: string[]) => Promise<number> }>;
+}
+
+const verbs: Record<string, Verb> = {
+  trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
+  doctor: { about: 'say what works on this machine, and what is missing', load: () => import('./doctor.ts') },
+  schema: { about: 'print the JSON Schema of the events', load: () => import('./schema.ts') },
+};
+
+const help = () => `usage: oomscope VERB [options]
+
+oomscope traces OOM kills on Linux: who was killed, by whom, why, and whose limit it was.
+
+${Object.entries(verbs)
+  .map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`)
+  .join('\n')}
+
+\`oomscope VERB --help\` has a verb's options and examples; \`oomscope --version\` the version.
+`;
+
+async function main([name, ...argv]: string[]): Promise<number> {
+  if (name === '--version' || name === 'version') {
+    process.stdout.write(`oomscope ${VERSION}\n`);
+    return Exit.ok;
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(help());
+    return Exit.ok;
+  }
+  const verb = name === undefined ? undefined : verbs[name];
+  if (!verb || !Object.hasOwn(verbs, name as string)) {
+    const got = name === undefined ? 'nothing' : `"${name}"`;
+    throw new OomscopeError(
+      'USAGE',
+      `Expected a verb (${Object.keys(verbs).join(', ')}), got ${got}. See \`oomscope --help\`.`,
+    );
+  }
+  return (await verb.load()).run(argv);
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    if (error instanceof OomscopeError) {
+      process.stderr.write(`oomscope: ${error.message}\n${error.detail ? `${error.detail}\n` : ''}`);
+      process.exitCode = exitCodeOf(error.code);
+    } else {
+      process.stderr.write(`oomscope: internal error: ${(error as Error)?.stack ?? String(error)}\n`);
+      process.exitCode = Exit.software;
+    }
+  },
+);

@@ -1,0 +1,103 @@
+import { type Event, type KillKind, SCHEMA } from '../model/events.ts';
+import { Output } from '../sinks/output.ts';
+import { coloured, plain, renderEvent } from '../sinks/terminal.ts';
+import { openTracer } from '../sources/tracer.ts';
+import { filterKills } from '../stream/filter-kills.ts';
+import { Exit } from './exit.ts';
+import { count, duration, flag, oneOf, optionsHelp, parseOptions, size, text, usage } from './options.ts';
+
+const kinds: readonly KillKind[] = ['killed', 'already_dying', 'group_member', 'shared_memory'];
+
+const options = {
+  json: flag('JSON Lines on stdout (the default when it is not a terminal)'),
+  text: flag('text on stdout (the default on a terminal)'),
+  duration: duration('TIME', 'stop after this time: 500ms, 30s, 5m, 2h'),
+  count: count('N', 'stop after N kills, once their memory is back'),
+  kind: {
+    ...oneOf('KIND', `only kills of this kind: ${kinds.join(', ')}; may be repeated`, kinds),
+    multiple: true as const,
+  },
+  comm: {
+    ...text('GLOB', 'only victims of this name; * and ? are wildcards; may be repeated'),
+    multiple: true as const,
+  },
+  cgroup: {
+    ...text('GLOB', 'only kills in this cgroup or below it, or by its limit; may be repeated'),
+    multiple: true as const,
+  },
+  ring: size('SIZE', 'size of the ring between kernel and oomscope, a power of two (512K)'),
+  'no-color': flag('no colour, even on a terminal (NO_COLOR is honoured too)'),
+  help: flag('this text'),
+};
+
+export const help = () => `usage: oomscope trace [options]
+
+Says, the moment it happens, whom the kernel's OOM killer kills: the victim, the task that triggered it, the reason, and
+whose limit it was; then how long it took until the memory was back.
+
+${optionsHelp(options)}
+
+Examples:
+  oomscope trace                                  watch this machine
+  oomscope trace --json | jq -c 'select(.type == "oom.kill") | .victim.comm'
+  oomscope trace --count 1 --cgroup '/system.slice/*'   wait for the first kill of a service
+  oomscope trace --duration 1h --comm 'postgres*' >> kills.jsonl
+
+Events are described by \`oomscope schema\` (${SCHEMA}). Ctrl-C ends with a summary. Exit codes: 0 ended as asked, 2 bad
+option, 69 this kernel or installation cannot trace, 77 not permitted.
+`;
+
+export async function run(argv: string[]): Promise<number> {
+  const given = parseOptions('trace', options, argv);
+  if (given.help) {
+    process.stdout.write(help());
+    return Exit.ok;
+  }
+  if (given.json && given.text) throw usage('--json and --text: expected one of them, got both.');
+  const terminal = process.stdout.isTTY === true;
+  const asText = given.text ?? (given.json ? false : terminal);
+  const colour = terminal && !given['no-color'] && !process.env.NO_COLOR;
+  const paint = colour ? coloured : plain;
+
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  const output = new Output({
+    onClosed: end,
+    onDropped: (dropped) => format(tracer.lostBehind(dropped)),
+  });
+  const format = (event: Event) => (asText ? renderEvent(event, paint) : JSON.stringify(event));
+  const show = (event: Event) => output.write(format(event), event.type);
+
+  const tracer = await openTracer(given.ring === undefined ? {} : { ringBytes: given.ring });
+  process.once('SIGINT', end).once('SIGTERM', end);
+
+  let kills = 0;
+  const open = new Set<string>(); // counted kills whose memory is not back
+  const reached = () => given.count !== undefined && kills >= given.count;
+  tracer.events$.pipe(filterKills({ kinds: given.kind, comms: given.comm, cgroups: given.cgroup })).subscribe({
+    next: (event) => {
+      if (event.type === 'oom.kill') {
+        if (reached()) return;
+        kills++;
+        if (event.kind !== 'shared_memory') open.add(event.id);
+      }
+      if (event.type === 'oom.reaped' && !open.delete(event.kill_id)) return;
+      if (event.type === 'tracer.stopped' && asText) process.stderr.write(`oomscope: ${event.message}\n`);
+      else show(event);
+      if (reached() && open.size === 0) end();
+    },
+    error: (error: unknown) => stop.abort(error),
+  });
+  if (asText) process.stderr.write(`oomscope: ${tracer.started.message} Press Ctrl-C to stop.\n`);
+  else show(tracer.started);
+
+  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
+  if (!stop.signal.aborted)
+    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+  clearTimeout(timer);
+  tracer.close();
+  await output.end();
+  const { reason } = stop.signal;
+  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  return Exit.ok;
+}
