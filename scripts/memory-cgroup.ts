@@ -33,7 +33,7 @@ export class MemoryGroupUnavailable extends Error {
 export interface MemoryGroupOptions {
   /** The limit, in bytes; the kernel rounds it down to whole pages. */
   limitBytes: number;
-  /** Directory of the group to make it in. By default the process's own memory cgroup, or the nearest usable one above. */
+  /** Directory of the group to make it in: by default the process's own, or the nearest one above that can be used. */
   parent?: string;
   /** By default `oomscope-<pid>-<number>`. */
   name?: string;

@@ -1,6 +1,6 @@
 /** Builds the C programs that oomscope is measured against, into build/bench/, and finds bpftrace. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { say } from './report.ts';
 
@@ -48,7 +48,9 @@ export function bpftraceVersion(): string | undefined {
   return version();
 }
 
-/** bpftrace's one-liner: pid and CPU of each victim. */
+/** bpftrace's one-liner: pid and CPU of each victim. Where tracefs is not mounted it gets one in a namespace of its own. */
 export function bpftraceCommand(): string[] {
-  return ['bpftrace', '-e', 'tracepoint:oom:mark_victim { printf("%d %d\\n", args->pid, cpu); }'];
+  const command = ['bpftrace', '-e', 'tracepoint:oom:mark_victim { printf("%d %d\\n", args->pid, cpu); }'];
+  if (existsSync('/sys/kernel/tracing/events') || existsSync('/sys/kernel/debug/tracing/events')) return command;
+  return ['unshare', '-m', 'sh', '-c', 'mount -t tracefs tracefs /sys/kernel/tracing && exec "$@"', 'sh', ...command];
 }

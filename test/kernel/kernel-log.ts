@@ -1,7 +1,7 @@
 /**
  * What the kernel itself says about its OOM kills: /dev/kmsg, read from now on. A test compares the tracer with it.
  *
- * Lines mirror `__oom_kill_process` and `dump_oom_summary` of mm/oom_kill.c; records, Documentation/ABI/testing/dev-kmsg.
+ * Lines mirror `__oom_kill_process` and `dump_oom_summary` (mm/oom_kill.c), records Documentation/ABI/testing/dev-kmsg.
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -181,8 +181,8 @@ const KILLED = new RegExp(
 );
 const OOM = new RegExp(
   '^oom-kill:constraint=(?<constraint>\\w+),nodemask=(?<nodemask>[^=]*),cpuset=(?<cpuset>.*?),' +
-    'mems_allowed=(?<memsAllowed>[\\d,-]*?)(?:,oom_memcg=(?<oomMemcg>.*?)|,global_oom)?(?:,task_memcg=(?<taskMemcg>.*?))?' +
-    ',task=(?<comm>.*),pid=(?<pid>\\d+),uid=(?<uid>\\d+)\\s*$',
+    'mems_allowed=(?<memsAllowed>[\\d,-]*?)(?:,oom_memcg=(?<oomMemcg>.*?)|,global_oom)?' +
+    '(?:,task_memcg=(?<taskMemcg>.*?))?,task=(?<comm>.*),pid=(?<pid>\\d+),uid=(?<uid>\\d+)\\s*$',
   's',
 );
 

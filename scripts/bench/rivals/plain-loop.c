@@ -4,6 +4,7 @@
 #include "now.h"
 #include "plain.h"
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,7 +47,9 @@ int main(int argc, char **argv)
 	if (!ring || !bpf_program__attach(bpf_object__find_program_by_name(object, "mark")))
 		return 1;
 	puts("ready");
-	while (ring_buffer__poll(ring, -1) >= 0)
-		;
-	return 0;
+	for (;;) {
+		int count = ring_buffer__poll(ring, -1);
+		if (count < 0 && count != -EINTR) /* a pause interrupts it */
+			return 1;
+	}
 }

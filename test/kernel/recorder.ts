@@ -1,0 +1,57 @@
+/** A tracer whose events are kept, and can be waited for. */
+import type { Event, OomKill, OomReaped } from '../../src/model/events.ts';
+import { openTracer, type Tracer, type TracerOptions } from '../../src/sources/tracer.ts';
+
+export class Recorder implements Disposable {
+  readonly tracer: Tracer;
+  readonly events: Event[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(tracer: Tracer) {
+    this.tracer = tracer;
+    tracer.events$.subscribe((event) => {
+      this.events.push(event);
+      for (const check of this.#waiting) check();
+    });
+  }
+
+  static async open(options: TracerOptions = {}): Promise<Recorder> {
+    return new Recorder(await openTracer(options));
+  }
+
+  get kills(): OomKill[] {
+    return this.events.filter((event) => event.type === 'oom.kill');
+  }
+
+  /** The first event that fits, of those seen already too. */
+  find<T extends Event>(fits: (event: Event) => event is T, timeoutMs = 10_000): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const check = () => {
+        const found = this.events.find(fits);
+        if (!found) return;
+        clearTimeout(timer);
+        this.#waiting.delete(check);
+        resolve(found);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(check);
+        const seen = this.events.map(({ type, message }) => `${type}: ${message}`).join('\n');
+        reject(new Error(`expected an event within ${timeoutMs} ms; seen:\n${seen}`));
+      }, timeoutMs);
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  kill(pid: number): Promise<OomKill> {
+    return this.find((event): event is OomKill => event.type === 'oom.kill' && event.victim.pid === pid);
+  }
+
+  reaped(pid: number): Promise<OomReaped> {
+    return this.find((event): event is OomReaped => event.type === 'oom.reaped' && event.victim.pid === pid);
+  }
+
+  [Symbol.dispose](): void {
+    this.tracer.close();
+  }
+}

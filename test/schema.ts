@@ -1,0 +1,19 @@
+/** The shipped JSON Schema, made strict: in the tests an event may not have a field that the schema does not know. */
+import { Ajv, type ValidateFunction } from 'ajv';
+import schema from '../src/model/oomscope-v1.schema.json' with { type: 'json' };
+
+function strict(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(strict);
+  if (typeof node !== 'object' || node === null) return node;
+  const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, strict(value)]));
+  return 'properties' in copy && !('additionalProperties' in copy) ? { ...copy, additionalProperties: false } : copy;
+}
+
+const validate: ValidateFunction = new Ajv({ allowUnionTypes: true }).compile(strict(schema) as object);
+
+/** What is wrong with an event, empty when nothing is. */
+export function schemaErrors(event: unknown): string[] {
+  // As a reader gets it: through JSON.
+  if (validate(JSON.parse(JSON.stringify(event)))) return [];
+  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+}
