@@ -39,7 +39,7 @@ make_file() { # OUTPUT SENTENCE COMMAND...
 # so src/wire/layout.ts, which is made here and only from what is compared anyway, would always look new.
 done_before() {
 	for made in build/node/bin/node build/oomscope.bpf.o build/oomscope.node build/hog src/wire/layout.ts dist \
-		node_modules/.package-lock.json node_modules/ffi-napi/build/Release/ffi_bindings.node; do
+		node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
 	! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/wire/layout.ts
@@ -106,9 +106,10 @@ ln -sfn "$prefix" build/node
 PATH=$PWD/build/node/bin:$PWD/node_modules/.bin:$PATH
 
 # --- 3. npm packages; only ffi-napi and its ref-napi have native code to build ---
-if stale node_modules/.package-lock.json package-lock.json; then
+# The stamp goes when somebody runs `npm ci`, so that no native code is left that another node-gyp built.
+if stale node_modules/.setup package-lock.json; then
 	# Install scripts are blocked by npm 12 and all run by older ones: run none, and build by name below.
-	step 'install the npm packages' npm ci --ignore-scripts --loglevel=error
+	make_file node_modules/.setup 'install the npm packages' npm ci --ignore-scripts --loglevel=error
 fi
 for addon in @2060.io/ref-napi:binding ffi-napi:ffi_bindings; do
 	module=node_modules/${addon%:*}

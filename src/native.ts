@@ -61,13 +61,7 @@ export function loadNative(): Native {
     return native;
   } catch (cause) {
     const message = String((cause as Error).message);
-    if (message.includes('libbpf')) {
-      throw new OomscopeError(
-        'LIBBPF_MISSING',
-        'libbpf.so.1 was not found: install libbpf 1.0 or later (Debian: apt-get install libbpf1).',
-        { cause },
-      );
-    }
+    if (message.includes('libbpf')) throw libbpfMissing(cause);
     throw new OomscopeError(
       'ADDON_MISSING',
       `The native addon could not be loaded from ${path}: run \`npm run setup\`.`,
@@ -77,4 +71,10 @@ export function loadNative(): Native {
       },
     );
   }
+}
+
+/** Versions before 1.0 are libbpf.so.0: they do not help. */
+export function libbpfMissing(cause: unknown): OomscopeError {
+  const message = 'libbpf.so.1 cannot be loaded: install libbpf 1.0 or later (Debian: apt-get install libbpf1).';
+  return new OomscopeError('LIBBPF_MISSING', message, { cause });
 }

@@ -23,7 +23,6 @@ export function exitCodeOf(code: ErrorCode): number {
     case 'NO_BTF':
     case 'KERNEL_TOO_OLD':
     case 'LIBBPF_MISSING':
-    case 'LIBBPF_TOO_OLD':
     case 'ADDON_MISSING':
     case 'OBJECT_MISSING':
       return Exit.unavailable;

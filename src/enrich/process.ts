@@ -12,13 +12,18 @@ export interface ProcessFiles {
   cgroup: string | undefined;
 }
 
-/** Whatever could still be read; undefined for the rest. Never rejects. */
-export async function readProcess(pid: number, proc = '/proc'): Promise<ProcessFiles> {
+/**
+ * Whatever could still be read; undefined for the rest. Never rejects.
+ *
+ * @param tid the marked thread: where the leader has exited and its threads live, only theirs still has anything in it
+ */
+export async function readProcess(pid: number, tid: number, proc = '/proc'): Promise<ProcessFiles> {
+  const thread = `${proc}/${pid}/task/${tid}`;
   const [cmdline, exe, stat, cgroup] = await Promise.all([
-    quietly(readFile(`${proc}/${pid}/cmdline`)),
-    quietly(readlink(`${proc}/${pid}/exe`)),
+    quietly(readFile(`${thread}/cmdline`)),
+    quietly(readlink(`${thread}/exe`)),
     quietly(readFile(`${proc}/${pid}/stat`, 'latin1')),
-    quietly(readFile(`${proc}/${pid}/cgroup`, 'utf8')),
+    quietly(readFile(`${thread}/cgroup`, 'utf8')),
   ]);
   return {
     startTicks: stat && startTicks(stat),

@@ -103,11 +103,7 @@ function nativeFindings(): { findings: Finding[]; usable: boolean } {
   try {
     const [major, minor] = libbpfVersion();
     findings.push(ok('addon', 'loads'));
-    findings.push(
-      major >= 1
-        ? ok('libbpf', `${major}.${minor}`)
-        : { name: 'libbpf', state: 'missing', found: `${major}.${minor}`, remedy: 'libbpf 1.0 or later' },
-    );
+    findings.push(ok('libbpf', `${major}.${minor}`));
     return { findings, usable: true };
   } catch (error) {
     if (!(error instanceof OomscopeError)) throw error;

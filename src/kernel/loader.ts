@@ -50,12 +50,11 @@ export function obstacle(): OomscopeError | undefined {
   return undefined;
 }
 
-/** @throws OomscopeError: see obstacle(), and LIBBPF_*, OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
+/** @throws OomscopeError: see obstacle(), and LIBBPF_MISSING, OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
 export function load(options: LoadOptions): Loaded {
   const inTheWay = obstacle();
   if (inTheWay) throw inTheWay;
   const [major, minor] = libbpfVersion();
-  if (major < 1) throw new OomscopeError('LIBBPF_TOO_OLD', `libbpf 1.0 or later is needed; this is ${major}.${minor}.`);
 
   const kernel = Btf.ofKernel();
   let choices: Choice[];

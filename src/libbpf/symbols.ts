@@ -3,8 +3,7 @@
  * costs about 10 µs, which is nothing for load and attach and far too much for events.
  */
 import { createRequire } from 'node:module';
-import { OomscopeError } from '../model/error.ts';
-import { loadNative } from '../native.ts';
+import { libbpfMissing, loadNative } from '../native.ts';
 
 /** An opaque C pointer. ffi-napi hands pointers over as Buffers whose address is the pointer. */
 export type Pointer = Buffer;
@@ -98,7 +97,7 @@ interface Ref {
 
 let loaded: Libbpf | undefined;
 
-/** @throws OomscopeError LIBBPF_MISSING, LIBBPF_TOO_OLD, ADDON_MISSING */
+/** @throws OomscopeError LIBBPF_MISSING, ADDON_MISSING */
 export function libbpf(): Libbpf {
   if (loaded) return loaded;
   const native = loadNative(); // first: it links libbpf.so.1, and FFI must find that very copy
@@ -109,10 +108,7 @@ export function libbpf(): Libbpf {
   try {
     library = ffi.Library('libbpf.so.1', signatures);
   } catch (cause) {
-    const missing = /undefined symbol: (\S+)/.exec(String(cause))?.[1];
-    throw missing
-      ? new OomscopeError('LIBBPF_TOO_OLD', `libbpf has no ${missing}: install libbpf 1.0 or later.`, { cause })
-      : new OomscopeError('LIBBPF_MISSING', 'libbpf.so.1 was not found: install libbpf 1.0 or later.', { cause });
+    throw libbpfMissing(cause);
   }
   loaded = Object.assign(library, {
     errno: () => ffi.errno(),

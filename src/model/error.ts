@@ -4,7 +4,6 @@ export type ErrorCode =
   | 'NO_BTF'
   | 'KERNEL_TOO_OLD'
   | 'LIBBPF_MISSING'
-  | 'LIBBPF_TOO_OLD'
   | 'ADDON_MISSING'
   | 'OBJECT_MISSING'
   | 'LIBBPF'

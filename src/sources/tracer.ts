@@ -41,7 +41,7 @@ const recordNames: Record<number, string> = { 1: 'oom_kill', 2: 'oom_step', 3: '
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
  *
- * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF_MISSING, LIBBPF_TOO_OLD, ADDON_MISSING,
+ * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING,
  *   OBJECT_MISSING, LIBBPF, USAGE
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
@@ -223,7 +223,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const release = this.#line.hold(event);
     const timer = setTimeout(() => release(), PROC_PATIENCE_MS);
     settle(event);
-    readProcess(victim.pid).then((files) => {
+    readProcess(victim.pid, victim.tid).then((files) => {
       clearTimeout(timer);
       complete(event, files);
       settle(event);

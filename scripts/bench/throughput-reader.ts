@@ -1,0 +1,28 @@
+/**
+ * oomscope as bench:throughput measures it: one subscriber on batches$ that decodes each synthetic record and sums a field.
+ * Prints the ids of its maps; a line on stdin asks for what it has read: count and sum.
+ */
+import { createInterface } from 'node:readline';
+import { openTracer } from '../../dist/index.js';
+import { RecordKind, SyntheticRecord } from '../../dist/wire/layout.js';
+
+const tracer = await openTracer({ readProc: false });
+let count = 0;
+let sum = 0n;
+tracer.batches$.subscribe((batch) => {
+  const record = new SyntheticRecord(batch.view, 0);
+  batch.walk((kind, at) => {
+    if (kind !== RecordKind.RECORD_SYNTHETIC) return;
+    record.at = at;
+    sum += record.number;
+    count++;
+  });
+});
+process.stdout.write(`maps ${tracer.mapIds.ring} ${tracer.mapIds.counters}\n`);
+createInterface({ input: process.stdin })
+  .on('line', () => process.stdout.write(`read ${count} ${sum}\n`))
+  .on('close', () => tracer.close());
+process.once('SIGTERM', () => {
+  tracer.close();
+  process.exit(0);
+});

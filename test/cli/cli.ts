@@ -1,0 +1,49 @@
+/** Runs the built command line as a person would. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Event } from '../../src/model/events.ts';
+
+export const ROOT = join(import.meta.dirname, '..', '..');
+export const MAIN = join(ROOT, 'dist', 'cli', 'main.js');
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** @param command what to run instead of node: something that runs node in the end */
+export async function oomscope(args: string[], command = [process.execPath, MAIN]): Promise<Ended> {
+  const [file, ...rest] = command as [string, ...string[]];
+  return ended(spawn(file, [...rest, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+export function ended(child: ChildProcess): Promise<Ended> {
+  const out: Ended = { code: null, signal: null, stdout: '', stderr: '' };
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    out.stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    out.stderr += text;
+  });
+  return new Promise((resolve) => child.once('close', (code, signal) => resolve({ ...out, code, signal })));
+}
+
+/** `oomscope trace --json …`, once it says that it has started. */
+export async function startTrace(
+  args: string[] = [],
+): Promise<{ child: ChildProcess; events: Event[]; ended: Promise<Ended> }> {
+  const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const events: Event[] = [];
+  const end = ended(child);
+  await new Promise<void>((resolve, reject) => {
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      events.push(JSON.parse(line));
+      resolve();
+    });
+    void end.then(({ stderr }) => reject(new Error(`expected the trace to start, it ended: ${stderr}`)));
+  });
+  return { child, events, ended: end };
+}

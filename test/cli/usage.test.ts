@@ -1,0 +1,154 @@
+/** What bad input and bad surroundings get: one sentence, and an exit code that says which. */
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import schema from '../../src/model/oomscope-v1.schema.json' with { type: 'json' };
+import { MAIN, oomscope, ROOT } from './cli.ts';
+
+const node = process.execPath;
+const oneLine = /^oomscope: [^\n]+\.\n$/;
+
+describe('bad options', () => {
+  it.each([
+    [[], 'Expected a verb'],
+    [['tarce'], 'got "tarce"'],
+    [['constructor'], 'got "constructor"'],
+    [['trace', '--jsno'], "'--jsno'"],
+    [['trace', 'extra'], "'extra'"],
+    [['trace', '--count', '0'], '--count: expected a whole number from 1, got "0"'],
+    [['trace', '--count', '1e3'], 'got "1e3"'],
+    [['trace', '--count'], "'--count"],
+    [['trace', '--duration', '5 minutes'], '--duration: expected a time such as'],
+    [['trace', '--duration', '90d'], 'up to 24d'],
+    [['trace', '--kind', 'dead'], '--kind: expected one of killed, already_dying'],
+    [['trace', '--ring', '1000'], 'expected a power of two'],
+    [['trace', '--ring', 'big'], '--ring: expected a size'],
+    [['trace', '--json', '--text'], 'expected one of them, got both'],
+    [['doctor', '--yaml'], "'--yaml'"],
+    [['schema', '--v2'], "'--v2'"],
+  ])('%j', async (args, part) => {
+    const { code, stdout, stderr } = await oomscope(args);
+    expect(stderr).toMatch(oneLine);
+    expect(stderr).toContain(part);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+});
+
+describe('help', () => {
+  it.each([[['--help']], [['trace', '--help']], [['doctor', '--help']], [['schema', '--help']]])('%j', async (args) => {
+    const { code, stdout, stderr } = await oomscope(args);
+    expect(stdout).toMatch(/^usage: oomscope/);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+  });
+
+  it('schema prints what is shipped', async () => {
+    const { code, stdout } = await oomscope(['schema']);
+    expect(JSON.parse(stdout)).toEqual(schema);
+    expect(code).toBe(0);
+  });
+
+  it('the shipped schema is that of the types', () => {
+    const out = join(mkdtempSync(join(tmpdir(), 'oomscope-')), 'schema.json');
+    execFileSync('sh', [join(ROOT, 'scripts/schema.sh'), out], { stdio: 'pipe' });
+    expect(JSON.parse(execFileSync('cat', [out], { encoding: 'utf8' }))).toEqual(schema);
+    rmSync(join(out, '..'), { recursive: true });
+  });
+});
+
+// Root in a mount namespace of its own hides what must not be there.
+const hiding = (script: string) => ['unshare', '-m', 'sh', '-c', `${script} && exec "$0" "$@"`, node, MAIN];
+const unprivileged = [
+  'setpriv',
+  '--reuid=65534',
+  '--clear-groups',
+  '--bounding-set=-all',
+  '--inh-caps=-all',
+  node,
+  MAIN,
+];
+
+describe.skipIf(process.geteuid?.() !== 0)('bad surroundings', () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'oomscope-'));
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  /** A copy of what is installed, without some of it. */
+  const without = (name: string) => {
+    const copy = mkdtempSync(join(dir, 'without-'));
+    cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true });
+    for (const file of ['oomscope.node', 'oomscope.bpf.o']) {
+      if (file !== name) cpSync(join(ROOT, 'build', file), join(copy, 'build', file));
+    }
+    cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
+    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    return [node, join(copy, 'dist/cli/main.js')];
+  };
+
+  it('without privileges: names the capabilities, exit code 77', async () => {
+    const { code, stdout, stderr } = await oomscope(['trace', '--json'], unprivileged);
+    expect(stderr).toMatch(oneLine);
+    expect(stderr).toContain('CAP_BPF and CAP_PERFMON');
+    expect(stdout).toBe('');
+    expect(code).toBe(77);
+  });
+
+  it('without one capability: names that one', async () => {
+    const command = ['setpriv', '--bounding-set=-sys_admin,-perfmon', '--inh-caps=-all', node, MAIN];
+    const { code, stderr } = await oomscope(['trace'], command);
+    expect(stderr).toContain('needs CAP_PERFMON,');
+    expect(code).toBe(77);
+  });
+
+  it('without kernel BTF', async () => {
+    const { code, stderr } = await oomscope(['trace'], hiding('mount -t tmpfs none /sys/kernel/btf'));
+    expect(stderr).toMatch(oneLine);
+    expect(stderr).toContain('CONFIG_DEBUG_INFO_BTF');
+    expect(code).toBe(69);
+  });
+
+  it('without libbpf', async () => {
+    const hide =
+      'for f in $(ldconfig -p | sed -n "s/.*libbpf[.]so[.]1 .*=> //p"); do mount --bind /dev/null $f || exit 9; done';
+    const { code, stderr } = await oomscope(['trace'], hiding(hide));
+    expect(stderr).toMatch(oneLine);
+    expect(stderr).toContain('libbpf1');
+    expect(code).toBe(69);
+  });
+
+  it.each([
+    ['oomscope.node', 'The native addon'],
+    ['oomscope.bpf.o', 'The BPF object'],
+  ])('without %s', async (file, part) => {
+    const { code, stderr } = await oomscope(['trace'], without(file));
+    expect(stderr).toContain(part);
+    expect(stderr).toContain('npm run setup');
+    expect(code).toBe(69);
+  });
+
+  it('doctor tells a stranger what is missing, and works for root', async () => {
+    const stranger = await oomscope(['doctor', '--json'], unprivileged);
+    expect(stranger.code).toBe(1);
+    const told = JSON.parse(stranger.stdout);
+    expect(told.can_trace).toBe(false);
+    expect(
+      told.findings
+        .filter(({ state }: { state: string }) => state === 'missing')
+        .map(({ name }: { name: string }) => name),
+    ).toEqual(['privileges']);
+    expect(told.hooks).toHaveLength(11);
+
+    const root = await oomscope(['doctor', '--json']);
+    expect(root.code).toBe(0);
+    expect(JSON.parse(root.stdout)).toMatchObject({ can_trace: true });
+
+    const broken = await oomscope(['doctor', '--json'], without('oomscope.node'));
+    expect(broken.code).toBe(1);
+    expect(JSON.parse(broken.stdout).hooks).toEqual([]);
+  });
+});

@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest';
+import { startChild } from './children/child.ts';
+import { bpfUnavailable } from './unavailable.ts';
+
+const run = (name: string, flags?: string[]) => startChild('reader', [name], flags).ended;
+
+describe.skipIf(bpfUnavailable())('the ring reader', () => {
+  test('delivers every record, stamped by two clocks, and closes twice', async () => {
+    const { code, said, stderr } = await run('counts');
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const [counted, stats, closed] = said as [Record<string, number>, Record<string, number>, object];
+    expect(counted).toMatchObject({ records: 512, late: false, lost: [512, 0, 0, 0, 0] });
+    // The wall clock, to the second: hours off would be a time zone, decades a wrong clock.
+    expect(Math.abs(counted.wallClockMs ?? Infinity)).toBeLessThan(60_000);
+    expect(stats.batches).toBeGreaterThan(0);
+    expect(closed).toMatchObject({ afterClose: [], threads: 0 });
+  });
+
+  test('what the callback throws is an uncaught exception, not an abort', async () => {
+    const { code, signal, stderr } = await run('throws');
+    expect(stderr).toContain('thrown in onBatch');
+    expect({ code, signal }).toEqual({ code: 1, signal: null });
+  });
+
+  test('where uncaught exceptions are handled the credit comes back and reading goes on', async () => {
+    expect(await run('throwsAndCarriesOn')).toMatchObject({ code: 0, said: [{ carriedOn: true }] });
+  });
+
+  test('process.exit() in the callback', async () => {
+    expect(await run('exits')).toMatchObject({ code: 5, signal: null, stderr: '' });
+  });
+
+  test('a closed reader is garbage', async () => {
+    expect(await run('collects', ['--expose-gc'])).toMatchObject({ code: 0, said: [{ left: 0, threads: 0 }] });
+  });
+
+  test('an open reader is not', async () => {
+    expect(await run('staysUncollected', ['--expose-gc'])).toMatchObject({ code: 0, said: [{ records: 512 }] });
+  });
+
+  test('bad arguments are errors, and leave no descriptor and no thread behind', async () => {
+    const { code, said, stderr } = await run('refuses', ['--expose-gc']);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const expected = 'TypeError: RingReader: expected (options, onBatch)';
+    const unmapped = expect.stringMatching(/^Error: RingReader: the ring buffer cannot be mapped: (Bad|Invalid)/);
+    expect(said).toEqual([
+      {
+        messages: {
+          nothing: expected,
+          noCallback: expected,
+          badCallback: expected,
+          noMap: unmapped,
+          closedMap: unmapped,
+          notAMap: unmapped,
+          notARing: unmapped,
+          called: expect.stringContaining('TypeError'),
+        },
+        leaked: 0,
+        threads: 0,
+      },
+    ]);
+  });
+
+  test('the JavaScript thread has all its CPUs in the callback and afterwards', async () => {
+    const { code, said } = await run('affinity');
+    expect(code).toBe(0);
+    const [{ before, inHandler, after }] = said as [{ before: string; inHandler: string[]; after: string }];
+    expect(inHandler).toEqual([before]);
+    expect(after).toBe(before);
+  });
+});

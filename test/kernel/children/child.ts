@@ -1,0 +1,56 @@
+/** Starts the scripts of this folder: each in a process of its own, so that a crash is an exit code or a signal. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export interface Ending {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stderr: string;
+  /** What it printed, a JSON value a line. */
+  said: unknown[];
+}
+
+export interface Child {
+  process: ChildProcess;
+  /** The next value that it prints; rejects when it ends before. */
+  next<T>(): Promise<T>;
+  /** Never rejects. */
+  ended: Promise<Ending>;
+}
+
+/** Node 22.13 to 22.17 strip types only when told to. */
+export const nodeFlags = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
+
+/** Starts `children/NAME.ts`, which prints a JSON value a line. */
+export function startChild(name: string, args: string[] = [], flags: string[] = []): Child {
+  const script = join(import.meta.dirname, `${name}.ts`);
+  const child = spawn(process.execPath, [...nodeFlags, ...flags, script, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const said: unknown[] = [];
+  const waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[] = [];
+  let taken = 0;
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    said.push(JSON.parse(line));
+    const first = waiting.shift();
+    if (first) first.resolve(said[taken++] as never);
+  });
+  const ended = new Promise<Ending>((resolve) => {
+    child.once('close', (code, signal) => {
+      for (const { reject } of waiting) reject(new Error(`${name} ended with ${signal ?? code} and said: ${stderr}`));
+      resolve({ code, signal, stderr, said });
+    });
+  });
+  const next = <T>() =>
+    new Promise<T>((resolve, reject) => {
+      if (taken < said.length) resolve(said[taken++] as T);
+      else if (child.exitCode !== null || child.signalCode !== null) reject(new Error(`${name} has ended: ${stderr}`));
+      else waiting.push({ resolve, reject });
+    });
+  return { process: child, next, ended };
+}

@@ -1,0 +1,31 @@
+/**
+ * Floods a tracer's ring from a process of its own: `flood.ts RING_ID COUNTERS_ID`. It says "ready", waits for a line
+ * `RUNS`, runs bpf/flood.bpf.c that often, says `{ runs, records }`, and waits for the next; "end" ends it.
+ */
+import { closeSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { BpfObject } from '../../../src/libbpf/index.ts';
+import { libbpf } from '../../../src/libbpf/symbols.ts';
+import { builtFile } from '../../../src/native.ts';
+import { say } from './say.ts';
+
+const PER_RUN = 512; // bpf/flood.bpf.c
+
+const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
+for (const [i, name] of ['ring', 'counters'].entries()) {
+  const fd = libbpf().bpf_map_get_fd_by_id(Number(process.argv[2 + i]));
+  if (fd < 0) throw new Error(`there is no map ${name} of id ${process.argv[2 + i]}: ${fd}`);
+  object.map(name).reuse(fd);
+  closeSync(fd);
+}
+object.load();
+const [program] = object.programs;
+if (!program) throw new Error('flood.bpf.o has no program');
+say('ready');
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === 'end') break;
+  const runs = Number(line);
+  for (let i = 0; i < runs; i++) program.run();
+  say({ runs, records: runs * PER_RUN });
+}
+object.close();

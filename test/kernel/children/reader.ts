@@ -1,0 +1,154 @@
+/** A RingReader of the addon on a ring of its own, which bpf/flood.bpf.c fills in this process. Does what its argument names. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { BpfObject } from '../../../src/libbpf/index.ts';
+import { builtFile, loadNative, type OnBatch, type RingReader } from '../../../src/native.ts';
+import { Batch } from '../../../src/wire/batch.ts';
+import { say } from './say.ts';
+
+const { RingReader: Reader } = loadNative();
+const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
+object.load();
+const ring = object.map('ring').fd;
+const counters = object.map('counters').fd;
+const [program] = object.programs;
+const flood = () => program?.run();
+
+const read = (onBatch: OnBatch): RingReader =>
+  new Reader({ mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: 0 }, onBatch);
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const threads = () =>
+  readdirSync('/proc/self/task').filter((tid) =>
+    readFileSync(`/proc/self/task/${tid}/comm`, 'latin1').startsWith('oomscope-poll'),
+  ).length;
+const descriptors = () => readdirSync('/proc/self/fd').length;
+const affinity = () => /^Cpus_allowed:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+
+const cases: Record<string, () => Promise<void>> = {
+  async counts() {
+    let records = 0;
+    await new Promise<void>((resolve) => {
+      const reader = read((buffer, receivedNs, offsetNs) => {
+        const batch = new Batch(buffer, receivedNs, offsetNs);
+        const [first] = batch.records();
+        records += batch.records().length;
+        const late = (first?.header.ktime_ns ?? 0n) > receivedNs;
+        if (records === 512) {
+          say({ records, late, wallClockMs: Number(receivedNs + offsetNs) / 1e6 - Date.now(), lost: reader.lost() });
+          say(reader.stats());
+          reader.close();
+          reader.close();
+          say({ afterClose: reader.lost(), stats: reader.stats(), threads: threads() });
+          resolve();
+        }
+      });
+      flood();
+    });
+  },
+  /** What is thrown must be an uncaught exception, no more and no less. */
+  async throws() {
+    read(() => {
+      throw new Error('thrown in onBatch');
+    });
+    flood();
+  },
+  async throwsAndCarriesOn() {
+    let caught = 0;
+    let records = 0;
+    process.on('uncaughtException', () => caught++);
+    const reader = read((buffer) => {
+      records += new Batch(buffer).records().length;
+      throw new Error('thrown in onBatch');
+    });
+    while (records < 4 * 512) {
+      flood();
+      await turn();
+    }
+    reader.close();
+    say({ carriedOn: caught > 1 });
+  },
+  async exits() {
+    read(() => process.exit(5));
+    flood();
+  },
+  /** Nothing holds a closed reader. */
+  async collects() {
+    const refs: WeakRef<RingReader>[] = [];
+    for (let i = 0; i < 20; i++) {
+      const reader = read(() => {});
+      flood();
+      await turn();
+      reader.close();
+      refs.push(new WeakRef(reader));
+    }
+    for (let i = 0; i < 20 && refs.some((ref) => ref.deref()); i++) {
+      await turn();
+      globalThis.gc?.();
+    }
+    say({ left: refs.filter((ref) => ref.deref()).length, threads: threads() });
+  },
+  /** An open reader works though nobody refers to it. */
+  async staysUncollected() {
+    let records = 0;
+    read((buffer) => {
+      records += new Batch(buffer).records().length;
+    });
+    for (let i = 0; i < 5; i++) {
+      await turn();
+      globalThis.gc?.();
+    }
+    flood();
+    while (records < 512) await turn();
+    say({ records });
+    process.exit(0);
+  },
+  /** Bad descriptors and arguments are errors, and leave nothing behind. */
+  async refuses() {
+    const refusal = (make: () => unknown) => {
+      try {
+        make();
+        return 'none';
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const make = (options: unknown, onBatch?: unknown) => refusal(() => new Reader(options as never, onBatch as never));
+    const good = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: 0 };
+    const before = descriptors();
+    const messages: Record<string, string> = {};
+    for (let i = 0; i < 50; i++) {
+      messages.nothing = refusal(() => new (Reader as unknown as new () => unknown)());
+      messages.noCallback = make(good);
+      messages.badCallback = make(good, 5);
+      messages.noMap = make({ ...good, mapFd: -1 }, () => {});
+      messages.closedMap = make({ ...good, mapFd: 9999 }, () => {});
+      messages.notAMap = make({ ...good, mapFd: 1 }, () => {});
+      messages.notARing = make({ ...good, mapFd: counters }, () => {});
+      messages.called = refusal(() => (Reader as unknown as () => unknown)());
+      await turn();
+      globalThis.gc?.();
+    }
+    say({ messages, leaked: descriptors() - before, threads: threads() });
+  },
+  /** A thread that was kept off a CPU gets it back, whether the batch arrives or the reader is closed first. */
+  async affinity() {
+    const before = affinity();
+    const options = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: 0xffffffff };
+    const kept = new Set<string | undefined>();
+    let batches = 0;
+    const reader = new Reader(options, () => {
+      batches++;
+      kept.add(affinity());
+    });
+    while (batches < 20) {
+      flood();
+      await turn();
+    }
+    reader.close();
+    const early = new Reader(options, () => {});
+    flood();
+    early.close();
+    say({ before, inHandler: [...kept], after: affinity() });
+  },
+};
+
+await cases[process.argv[2] ?? '']?.();

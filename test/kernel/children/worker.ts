@@ -1,0 +1,36 @@
+/**
+ * A tracer in a worker thread, terminated while records flow: `worker.ts idle|busy|between`. It says the maps, waits
+ * for a line, terminates the worker, and says that the process is still well.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { openTracer } from '../../../src/index.ts';
+import { heldIds } from '../bpf-ids.ts';
+import { heard, say } from './say.ts';
+
+if (isMainThread) {
+  const worker = new Worker(new URL(import.meta.url), { workerData: process.argv[2] });
+  const exited = new Promise<number>((resolve) => {
+    worker.once('exit', resolve);
+  });
+  let batches = 0;
+  worker.on('message', (message) => {
+    if (message.mapIds) say({ mapIds: message.mapIds, held: heldIds() });
+    else if (++batches === 1) say('flowing');
+  });
+  await heard();
+  await worker.terminate();
+  await exited;
+  say({ held: heldIds() });
+} else {
+  const tracer = await openTracer({ ringBytes: 65536 });
+  let flowing = false;
+  tracer.batches$.subscribe(() => {
+    if (!flowing) parentPort?.postMessage({ flowing });
+    flowing = true;
+    // Terminated within the callback: a loop that never ends by itself.
+    if (workerData === 'busy') for (;;) Math.sqrt(2);
+  });
+  parentPort?.postMessage({ mapIds: tracer.mapIds });
+  // Terminated while a call from the poller threads is waiting.
+  if (workerData === 'between') setInterval(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5), 0);
+}

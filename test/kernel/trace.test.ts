@@ -1,0 +1,122 @@
+/** `oomscope trace`, as its user has it: a process, its lines, its exit code. */
+import { spawn } from 'node:child_process';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ended, MAIN, oomscope, startTrace } from '../cli/cli.ts';
+import { schemaErrors } from '../schema.ts';
+import { MIB, oomKill, oomStorm, removeMemoryGroups } from './memcg.ts';
+
+const small = { limitBytes: 16 * MIB };
+
+describe('oomscope trace', () => {
+  afterEach(() => removeMemoryGroups());
+
+  it('writes one valid JSON line an event, and ends after --count kills with exit code 0', async () => {
+    const trace = await startTrace(['--count', '1']);
+    const { pid } = await oomKill(small);
+    const { code, stderr } = await trace.ended;
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    expect(trace.events.map(({ type }) => type)).toEqual([
+      'tracer.started',
+      'oom.kill',
+      'oom.reaped',
+      'tracer.stopped',
+    ]);
+    expect(trace.events[1]).toMatchObject({ victim: { pid } });
+    for (const event of trace.events) expect(schemaErrors(event)).toEqual([]);
+    expect(trace.events.map(({ seq }) => seq)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('ends on Ctrl-C with a summary', async () => {
+    const trace = await startTrace();
+    await oomKill(small);
+    trace.child.kill('SIGINT');
+    expect(await trace.ended).toMatchObject({ code: 0, signal: null });
+    expect(trace.events.at(-1)).toMatchObject({ type: 'tracer.stopped', kills: { killed: 1 } });
+  });
+
+  it('ends after --duration', async () => {
+    const { code, stdout } = await oomscope(['trace', '--json', '--duration', '300ms']);
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).type),
+    ).toEqual(['tracer.started', 'tracer.stopped']);
+  });
+
+  it('filters by name, cgroup and kind', async () => {
+    const byName = await startTrace(['--comm', 'want?d', '--count', '1']);
+    const byCgroup = await startTrace(['--cgroup', '*/oomscope-*', '--kind', 'killed', '--count', '2']);
+    const byOther = await startTrace(['--kind', 'group_member', '--kind', 'already_dying']);
+    const other = await oomKill({ ...small, args: ['--comm', 'unwanted'] });
+    const wanted = await oomKill({ ...small, args: ['--comm', 'wanted'] });
+    await Promise.all([byName.ended, byCgroup.ended]);
+    byOther.child.kill('SIGINT');
+    await byOther.ended;
+    const pids = (trace: typeof byName) =>
+      trace.events.flatMap((event) => (event.type === 'oom.kill' ? [event.victim.pid] : []));
+    expect(pids(byName)).toEqual([wanted.pid]);
+    expect(pids(byCgroup)).toEqual([other.pid, wanted.pid]);
+    expect(pids(byOther)).toEqual([]);
+    expect(byOther.events.map(({ type }) => type)).toEqual(['tracer.started', 'tracer.stopped']);
+  });
+
+  it('writes text that no name can break', async () => {
+    const child = spawn(process.execPath, [MAIN, 'trace', '--text', '--count', '1'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const end = ended(child);
+    await new Promise((resolve) => child.stderr.once('data', resolve));
+    await oomKill({ ...small, args: ['--comm', '\\x0aX\\x1b[2J\\xff'] });
+    const { code, stdout, stderr } = await end;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/KILLED {3}\\x0aX\\x1b\[2J\ufffd \(pid \d+\)/);
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
+    expect(stdout).toMatch(/GONE .* memory back after/);
+    expect(stderr).toMatch(/Stopped after .* 1 kill, 0 lost/);
+  });
+
+  it('ends quietly when its reader goes away', async () => {
+    const child = spawn(process.execPath, [MAIN, 'trace', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const end = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.stdout.destroy();
+    await oomKill(small); // the next write finds the pipe closed
+    expect(await end).toEqual({ code: 0, signal: null });
+    expect(stderr).toBe('');
+  });
+
+  it('counts what a reader that does not read makes it drop, and says so', { timeout: 240_000 }, async () => {
+    const child = spawn(process.execPath, [MAIN, 'trace', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.stdout.pause();
+    await oomStorm(600, { parallel: 4, limitBytes: 4 * MIB });
+    child.stdout.resume();
+    const finished = ended(child);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await oomKill(small);
+    child.kill('SIGINT');
+    expect(await finished).toMatchObject({ code: 0 });
+    const events = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const lost = events.filter(({ type }) => type === 'tracer.lost');
+    expect(lost).not.toEqual([]);
+    for (const event of lost) expect(event.where).toBe('reader');
+    const dropped = lost.reduce((sum, { lost }) => sum + (lost['oom.kill'] ?? 0), 0);
+    const seen = events.filter(({ type }) => type === 'oom.kill').length;
+    expect(dropped).toBeGreaterThan(0);
+    expect(seen + dropped).toBe(601);
+  });
+});

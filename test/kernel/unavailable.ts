@@ -1,0 +1,6 @@
+import { obstacle } from '../../src/kernel/loader.ts';
+
+/** Why BPF programs cannot be loaded here, in one sentence; undefined when they can. For `describe.skipIf(…)`. */
+export function bpfUnavailable(): string | undefined {
+  return obstacle()?.message;
+}
