@@ -21,6 +21,7 @@ import { Envelopes, realtimeOffsetNs } from './envelope.ts';
 import { EventQueue } from './event-queue.ts';
 import { InOrder } from './in-order.ts';
 import { type Reaping, Reapings } from './reaping.ts';
+import { warmUp } from './warm-up.ts';
 
 export interface TracerOptions {
   /** Size of the kernel's ring: a power of two, at least 65,536. Default 524,288: room for some 200 kills. */
@@ -103,6 +104,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#machine = { pageBytes, cpus: availableParallelism(), gfp: this.#loaded.gfp };
     this.#reapings = new Reapings(pageBytes, (reaping) => this.#line.push(this.#reaped(reaping)));
     this.mapIds = this.#loaded.mapIds;
+    warmUp(this.#machine, this.#system);
     try {
       this.#reader = new native.RingReader(
         {
