@@ -5,9 +5,6 @@
 #include "maps.bpf.h"
 #include <bpf/bpf_core_read.h>
 
-extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
-extern void bpf_task_release(struct task_struct *p) __ksym __weak;
-
 #define MAX_CPUS 1024 /* more CPUs than that: RSS stays approximate, and says so */
 
 /* Set by the loader: how many per-CPU slots a counter has. */
@@ -42,8 +39,10 @@ static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *appr
 	u64 counters[4] = {}, base = 0;
 	u32 zero = 0;
 
-	if (bpf_core_type_exists(struct mm_rss_stat)) {
-		struct mm_struct___atomic *old = (void *)mm;
+	/* Not by the existence of struct mm_rss_stat: for a type that is not in the kernel, libbpf before 1.4 goes on to
+	 * search the modules, which takes CAP_SYS_ADMIN. */
+	struct mm_struct___atomic *old = (void *)mm;
+	if (bpf_core_field_exists(old->rss_stat.count)) {
 		u64 counts = (u64)mm + bpf_core_field_offset(old->rss_stat.count);
 		bpf_probe_read_kernel(approx, 4 * sizeof(*approx), (void *)counts);
 		for (int i = 0; i < 4; i++)

@@ -223,32 +223,26 @@ SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_task, struct task_struct *tas
 	return on_mark(as_number(ctx), as_number(task));
 }
 
-/* Up to 6.8 the tracepoint gives a number. A real kill was signalled just before: that is the task. */
-static __always_inline u64 marked_task(u32 pid)
+/* Up to 6.8 the tracepoint gives a number. A real kill was signalled just before: that is the task. Else it is the
+ * trigger itself, or the one that it chose. */
+static __always_inline u64 marked_task(u64 stack, u32 pid)
 {
 	struct episode *e = episode_get(false);
 	struct task_struct *signalled = e ? (void *)e->signalled : NULL;
 
 	if (signalled && (u32)BPF_CORE_READ(signalled, pid) == pid)
 		return e->signalled;
-	return (u32)bpf_get_current_pid_tgid() == pid ? bpf_get_current_task() : 0;
+	if ((u32)bpf_get_current_pid_tgid() == pid)
+		return bpf_get_current_task();
+	return stack ? find_chosen(stack, pid) : 0;
 }
 
 SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_pid, int pid)
 {
-	u64 known = marked_task(pid);
+	u64 stack = as_number(ctx);
+	u64 task = marked_task(stack, pid);
 
-	if (known)
-		return on_mark(as_number(ctx), known);
-	if (&bpf_task_from_pid && &bpf_task_release) {
-		struct task_struct *task = bpf_task_from_pid(pid);
-		if (task) {
-			on_mark(as_number(ctx), as_number(task));
-			bpf_task_release(task);
-			return 0;
-		}
-	}
-	return report_kill(0, 0, pid, KILL_ALREADY_DYING);
+	return task ? on_mark(stack, task) : report_kill(0, 0, pid, KILL_ALREADY_DYING);
 }
 
 /* Where there is no BTF of the tracepoint: `pid` is at offset 8 in every layout it ever had. */
@@ -257,8 +251,8 @@ SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
 	u32 pid = 0;
 
 	bpf_probe_read_kernel(&pid, sizeof(pid), ctx + 8);
-	u64 known = marked_task(pid);
-	return known ? on_mark(0, known) : report_kill(0, 0, pid, KILL_ALREADY_DYING);
+	u64 task = marked_task(0, pid);
+	return task ? on_mark(0, task) : report_kill(0, 0, pid, KILL_ALREADY_DYING);
 }
 
 /* kernel/signal.c: __send_signal_locked. The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do. */

@@ -168,6 +168,35 @@ __noinline u64 find_oom_control(u64 stack, u64 task, u64 leader)
 	return 0;
 }
 
+__noinline u64 chosen_if(u64 oom_control, u32 pid)
+{
+	struct oom_control *oc = (void *)oom_control;
+	struct task_struct *chosen;
+
+	if (!is_oom_control(oom_control))
+		return 0;
+	chosen = BPF_CORE_READ(oc, chosen);
+	return (u32)BPF_CORE_READ(chosen, pid) == pid ? (u64)chosen : 0;
+}
+
+/* The same search by the pid of `chosen`: for a mark that gives no more than a number. Returns the task. */
+__noinline u64 find_chosen(u64 stack, u32 pid)
+{
+	u64 offset = bpf_core_field_offset(struct oom_control, chosen);
+
+	for (int i = 0; i < SCAN_CHUNK * SCAN_CHUNKS; i++) {
+		u64 at = stack + i * sizeof(u64), word = 0, task;
+		if (bpf_probe_read_kernel(&word, sizeof(word), (void *)at))
+			break;
+		if ((s64)word >= 0)
+			continue; /* no kernel address */
+		task = chosen_if(at - offset, pid);
+		if (task)
+			return task;
+	}
+	return 0;
+}
+
 /* Returns the memcg whose limit was hit, 0: none. */
 __noinline u64 read_domain(u64 address)
 {

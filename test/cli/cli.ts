@@ -34,8 +34,10 @@ export function ended(child: ChildProcess): Promise<Ended> {
 /** `oomscope trace --json …`, once it says that it has started. */
 export async function startTrace(
   args: string[] = [],
+  command = [process.execPath, MAIN],
 ): Promise<{ child: ChildProcess; events: Event[]; ended: Promise<Ended> }> {
-  const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [file, ...rest] = command as [string, ...string[]];
+  const child = spawn(file, [...rest, 'trace', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Event[] = [];
   const end = ended(child);
   await new Promise<void>((resolve, reject) => {

@@ -46,6 +46,14 @@ describe('oomscope trace', () => {
     ).toEqual(['tracer.started', 'tracer.stopped']);
   });
 
+  it('needs CAP_BPF and CAP_PERFMON, and nothing else', async () => {
+    const capabilities = ['--bounding-set=-all,+bpf,+perfmon', '--inh-caps=-all'];
+    const trace = await startTrace(['--count', '1'], ['setpriv', ...capabilities, process.execPath, MAIN]);
+    const { pid } = await oomKill(small);
+    expect(await trace.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(trace.events[1]).toMatchObject({ type: 'oom.kill', victim: { pid }, enrichment: 'live' });
+  });
+
   it('filters by name, cgroup and kind', async () => {
     const byName = await startTrace(['--comm', 'want?d', '--count', '1']);
     const byCgroup = await startTrace(['--cgroup', '*/oomscope-*', '--kind', 'killed', '--count', '2']);
