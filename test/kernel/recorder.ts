@@ -2,6 +2,9 @@
 import type { Event, OomKill, OomReaped } from '../../src/model/events.ts';
 import { openTracer, type Tracer, type TracerOptions } from '../../src/sources/tracer.ts';
 
+/** Groups made by this process: others may be killed on this machine too. */
+const ours = new RegExp(`/oomscope-${process.pid}-`);
+
 export class Recorder implements Disposable {
   readonly tracer: Tracer;
   readonly events: Event[] = [];
@@ -10,6 +13,7 @@ export class Recorder implements Disposable {
   private constructor(tracer: Tracer) {
     this.tracer = tracer;
     tracer.events$.subscribe((event) => {
+      if (event.type === 'oom.kill' && !event.cgroups.some(({ path }) => ours.test(path))) return;
       this.events.push(event);
       for (const check of this.#waiting) check();
     });

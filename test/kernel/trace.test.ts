@@ -6,12 +6,14 @@ import { schemaErrors } from '../schema.ts';
 import { MIB, oomKill, oomStorm, removeMemoryGroups } from './memcg.ts';
 
 const small = { limitBytes: 16 * MIB };
+/** Only kills in groups of this test: others may be killed on this machine too. */
+const mine = ['--cgroup', `*/oomscope-${process.pid}-*`];
 
 describe('oomscope trace', () => {
   afterEach(() => removeMemoryGroups());
 
   it('writes one valid JSON line an event, and ends after --count kills with exit code 0', async () => {
-    const trace = await startTrace(['--count', '1']);
+    const trace = await startTrace([...mine, '--count', '1']);
     const { pid } = await oomKill(small);
     const { code, stderr } = await trace.ended;
     expect(code).toBe(0);
@@ -28,7 +30,7 @@ describe('oomscope trace', () => {
   });
 
   it('ends on Ctrl-C with a summary', async () => {
-    const trace = await startTrace();
+    const trace = await startTrace(mine);
     await oomKill(small);
     trace.child.kill('SIGINT');
     expect(await trace.ended).toMatchObject({ code: 0, signal: null });
@@ -36,7 +38,7 @@ describe('oomscope trace', () => {
   });
 
   it('ends after --duration', async () => {
-    const { code, stdout } = await oomscope(['trace', '--json', '--duration', '300ms']);
+    const { code, stdout } = await oomscope(['trace', '--json', ...mine, '--duration', '300ms']);
     expect(code).toBe(0);
     expect(
       stdout
@@ -48,16 +50,16 @@ describe('oomscope trace', () => {
 
   it('needs CAP_BPF and CAP_PERFMON, and nothing else', async () => {
     const capabilities = ['--bounding-set=-all,+bpf,+perfmon', '--inh-caps=-all'];
-    const trace = await startTrace(['--count', '1'], ['setpriv', ...capabilities, process.execPath, MAIN]);
+    const trace = await startTrace([...mine, '--count', '1'], ['setpriv', ...capabilities, process.execPath, MAIN]);
     const { pid } = await oomKill(small);
     expect(await trace.ended).toMatchObject({ code: 0, stderr: '' });
     expect(trace.events[1]).toMatchObject({ type: 'oom.kill', victim: { pid }, enrichment: 'live' });
   });
 
   it('filters by name, cgroup and kind', async () => {
-    const byName = await startTrace(['--comm', 'want?d', '--count', '1']);
-    const byCgroup = await startTrace(['--cgroup', '*/oomscope-*', '--kind', 'killed', '--count', '2']);
-    const byOther = await startTrace(['--kind', 'group_member', '--kind', 'already_dying']);
+    const byName = await startTrace([...mine, '--comm', 'want?d', '--count', '1']);
+    const byCgroup = await startTrace([...mine, '--kind', 'killed', '--count', '2']);
+    const byOther = await startTrace([...mine, '--kind', 'group_member', '--kind', 'already_dying']);
     const other = await oomKill({ ...small, args: ['--comm', 'unwanted'] });
     const wanted = await oomKill({ ...small, args: ['--comm', 'wanted'] });
     await Promise.all([byName.ended, byCgroup.ended]);
@@ -72,7 +74,7 @@ describe('oomscope trace', () => {
   });
 
   it('writes text that no name can break', async () => {
-    const child = spawn(process.execPath, [MAIN, 'trace', '--text', '--count', '1'], {
+    const child = spawn(process.execPath, [MAIN, 'trace', '--text', ...mine, '--count', '1'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const end = ended(child);
@@ -87,7 +89,7 @@ describe('oomscope trace', () => {
   });
 
   it('ends quietly when its reader goes away', async () => {
-    const child = spawn(process.execPath, [MAIN, 'trace', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...mine], { stdio: ['ignore', 'pipe', 'pipe'] });
     const end = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     let stderr = '';
     child.stderr.on('data', (chunk) => {
@@ -101,7 +103,7 @@ describe('oomscope trace', () => {
   });
 
   it('counts what a reader that does not read makes it drop, and says so', { timeout: 240_000 }, async () => {
-    const child = spawn(process.execPath, [MAIN, 'trace', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...mine], { stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
