@@ -29,6 +29,26 @@ static __always_inline u64 as_number(const void *pointer)
 	return *(volatile u64 *)slot;
 }
 
+/* What get_mm_counter() returns. On 6.2+ that is the shared part of a per-CPU counter. */
+static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
+{
+	struct mm_struct___atomic *old = (void *)mm;
+
+	/* Not by the existence of struct mm_rss_stat: for a type that is not in the kernel, libbpf before 1.4 goes on to
+	 * search the modules, which takes CAP_SYS_ADMIN. */
+	if (bpf_core_field_exists(old->rss_stat.count)) {
+		u64 counts = (u64)mm + bpf_core_field_offset(old->rss_stat.count);
+		bpf_probe_read_kernel(pages, 4 * sizeof(*pages), (void *)counts);
+		return;
+	}
+	/* By hand: CO-RE corrects constant indexes only, and the size of an element is not ours. */
+	u64 stats = (u64)mm + bpf_core_field_offset(struct mm_struct, rss_stat);
+	for (int i = 0; i < 4; i++) {
+		struct percpu_counter *counter = (void *)(stats + i * bpf_core_type_size(struct percpu_counter));
+		pages[i] = BPF_CORE_READ(counter, count);
+	}
+}
+
 /* mm_struct.rss_stat: atomic counters up to 6.1, per-CPU counters since f1a7941243c1 (6.2).
  *
  * The kernel's __per_cpu_offset[] cannot be named without CONFIG_KALLSYMS_ALL, but a per-CPU map knows it: its
@@ -39,21 +59,16 @@ static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *appr
 	u64 counters[4] = {}, base = 0;
 	u32 zero = 0;
 
-	/* Not by the existence of struct mm_rss_stat: for a type that is not in the kernel, libbpf before 1.4 goes on to
-	 * search the modules, which takes CAP_SYS_ADMIN. */
 	struct mm_struct___atomic *old = (void *)mm;
-	if (bpf_core_field_exists(old->rss_stat.count)) {
-		u64 counts = (u64)mm + bpf_core_field_offset(old->rss_stat.count);
-		bpf_probe_read_kernel(approx, 4 * sizeof(*approx), (void *)counts);
-		for (int i = 0; i < 4; i++)
-			exact[i] = approx[i];
+
+	read_rss_approx(mm, approx);
+	for (int i = 0; i < 4; i++)
+		exact[i] = approx[i];
+	if (bpf_core_field_exists(old->rss_stat.count))
 		return true;
-	}
-	/* By hand: CO-RE corrects constant indexes only, and the size of an element is not ours. */
 	u64 stats = (u64)mm + bpf_core_field_offset(struct mm_struct, rss_stat);
 	for (int i = 0; i < 4; i++) {
 		struct percpu_counter *counter = (void *)(stats + i * bpf_core_type_size(struct percpu_counter));
-		exact[i] = approx[i] = BPF_CORE_READ(counter, count);
 		counters[i] = (u64)BPF_CORE_READ(counter, counters);
 	}
 	u64 map = as_number(&scratch);

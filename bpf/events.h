@@ -11,13 +11,14 @@
 #define CGROUP_LEVELS 16    /* victim's group first, then its parents */
 #define EXE_LEN 256         /* the longest executable path that is carried */
 #define CMDLINE_LEN 1024
-#define NODE_WORDS 1        /* NUMA masks carry the first 64 nodes */
+#define CANDIDATES 10        /* the top of the list that the kernel chose from */
 
 enum record_kind {
 	RECORD_OOM_KILL = 1,
 	RECORD_OOM_STEP = 2,
 	RECORD_SYNTHETIC = 3, /* written only by bpf/flood.bpf.c, for tests and benchmarks */
-	RECORD_KINDS = 4,
+	RECORD_OOM_CANDIDATES = 4,
+	RECORD_KINDS = 5,
 };
 
 enum kill_kind {
@@ -52,6 +53,7 @@ enum kill_fact {
 	FACT_LEVELS_CUT = 1 << 11,  /* the victim lives deeper than CGROUP_LEVELS */
 	FACT_NODEMASK = 1 << 12,    /* the allocation carried a nodemask */
 	FACT_MEMS_ALLOWED = 1 << 13,
+	FACT_CANDIDATES = 1 << 15,  /* an oom_candidates_record follows */
 	FACT_CGROUP_V1 = 1 << 14,   /* the memory controller is on cgroup v1: levels' swap is memory+swap */
 };
 
@@ -142,6 +144,27 @@ struct oom_step_record {
 	__u64 limit_usage_pages;
 };
 
+/* One process that the kernel could have killed. */
+struct candidate {
+	__u32 pid;
+	__u32 uid;
+	__s32 oom_score_adj;
+	__u32 reserved;
+	__s64 points; /* oom_badness(): pages, with the adjustment */
+	__u64 page_table_bytes;
+	struct rss_pages rss; /* as the kernel counted: the approximate counters */
+	char comm[TASK_COMM_LEN];
+};
+
+struct oom_candidates_record {
+	struct record_header header;
+	__u32 victim_tid; /* of the oom_kill_record it belongs to */
+	__u32 considered; /* processes that were in the running */
+	__u32 count;      /* of candidates[], highest points first */
+	__u32 cut;        /* there were more processes than were looked at */
+	struct candidate candidates[CANDIDATES];
+};
+
 struct synthetic_record {
 	struct record_header header;
 	__u64 number;
@@ -156,6 +179,7 @@ struct counters {
 
 _Static_assert(sizeof(struct record_header) == 24, "header");
 _Static_assert(sizeof(struct cgroup_level) == 176, "level");
+_Static_assert(sizeof(struct candidate) == 80, "candidate");
 _Static_assert(sizeof(struct synthetic_record) == 40, "synthetic");
 _Static_assert(sizeof(struct oom_kill_record) % 8 == 0, "records are 8-byte aligned in the ring");
 _Static_assert(sizeof(struct oom_kill_record) < 65536, "size is 16 bits");

@@ -130,7 +130,14 @@ struct cred {
 	kuid_t uid;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct completion;
+
 struct signal_struct {
+	struct list_head thread_head;
 	atomic_t live;
 	int nr_threads;
 	short oom_score_adj;
@@ -143,6 +150,9 @@ struct task_struct {
 	char comm[16];
 	u64 start_boottime;
 	struct task_struct *group_leader;
+	struct list_head tasks;       /* of leaders: all processes, init_task first */
+	struct list_head thread_node; /* of threads: signal->thread_head */
+	struct completion *vfork_done;
 	struct task_struct *real_parent;
 	struct mm_struct *mm;
 	struct signal_struct *signal;

@@ -11,6 +11,7 @@
 #include "maps.bpf.h"
 #include "compat.bpf.h"
 #include "victim.bpf.h"
+#include "candidates.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
@@ -23,6 +24,7 @@ struct {
 	enum oom_step oom_step;
 	enum kill_fact kill_fact;
 	struct oom_step_record oom_step_record;
+	enum candidates_mode candidates_mode;
 } in_btf = {};
 
 #define SIGKILL 9
@@ -144,6 +146,10 @@ RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
 
 /* ---- the kill (mm/oom_kill.c: __oom_kill_process) ---- */
 
+/* Set by report_kill: an oom_candidates_record is to follow. Under oom_lock, as the record itself. */
+bool candidates_wanted = false;
+u64 kill_limit = 0; /* the memcg of kill.limit */
+
 /* stack: where on the trigger's stack to look for oom_control, 0: nowhere. task 0: only its tid is known. */
 __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 {
@@ -179,7 +185,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 	} else {
 		bool same = e->first_leader && r->header.ktime_ns - e->mark_ktime_ns < EPISODE_NS;
 		if (stack && task)
-			oc = find_oom_control(stack, task, leader); /* found: this victim was chosen, not swept along */
+			oc = find_oom_control(stack, task, leader, 0); /* found: this victim was chosen, not swept along */
 		if (same && (!oc || (oc == e->oom_control && leader == e->first_leader))) {
 			oc = e->oom_control;
 			if (kind == KILL_KILLED)
@@ -194,7 +200,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 		e->signalled = 0;
 		e->signal_ktime_ns = 0;
 	}
-	limit = read_domain(oc);
+	limit = kill_limit = read_domain(oc);
 	if (task)
 		read_levels(task, limit);
 	if (kind != KILL_SHARED_MEMORY)
@@ -203,6 +209,10 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 	u64 size = offsetof(struct oom_kill_record, levels) + (r->level_count & 31) * sizeof(struct cgroup_level);
 	if (size > sizeof(*r))
 		size = sizeof(*r);
+	candidates_wanted = r->kill_kind == KILL_KILLED && (r->facts & FACT_OOM_CONTROL) &&
+			    (candidates_mode == CANDIDATES_ALWAYS || (candidates_mode == CANDIDATES_SYSTEM && !limit));
+	if (candidates_wanted)
+		r->facts |= FACT_CANDIDATES;
 	return record_send(&r->header, RECORD_OOM_KILL, size, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -215,7 +225,10 @@ static __always_inline int on_mark(u64 stack, u64 task)
 
 	if (e && !killed)
 		e->signal_ktime_ns = 0;
-	return report_kill(stack, task, BPF_CORE_READ(marked, pid), killed ? KILL_KILLED : KILL_ALREADY_DYING);
+	report_kill(stack, task, BPF_CORE_READ(marked, pid), killed ? KILL_KILLED : KILL_ALREADY_DYING);
+	if (candidates_wanted)
+		send_candidates(kill.victim_tid, kill_limit, kill.domain_pages);
+	return 0;
 }
 
 SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_task, struct task_struct *task)
@@ -234,7 +247,8 @@ static __always_inline u64 marked_task(u64 stack, u32 pid)
 		return e->signalled;
 	if ((u32)bpf_get_current_pid_tgid() == pid)
 		return bpf_get_current_task();
-	return stack ? find_chosen(stack, pid) : 0;
+	struct oom_control *oc = stack ? (void *)find_oom_control(stack, 0, 0, pid) : NULL;
+	return oc ? (u64)BPF_CORE_READ(oc, chosen) : 0;
 }
 
 SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_pid, int pid)

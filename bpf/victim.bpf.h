@@ -146,53 +146,40 @@ __noinline int is_oom_control(u64 address)
 	return !memcg || memcg_id(memcg);
 }
 
-/* The kernel's own account of the OOM is a local variable of a caller: `struct oom_control oc` in
- * mem_cgroup_out_of_memory(), __alloc_pages_may_oom(), ... Its address is passed down, so it is in memory, above us
- * on this stack, with `chosen` pointing to the victim. No hook delivers it where fentry and kprobes are missing. */
-__noinline u64 find_oom_control(u64 stack, u64 task, u64 leader)
+/* One chunk of the stack: the address of an oom_control in it that fits; 0: none; -1: the stack ends here.
+ * With task 0 the one whose `chosen` has this pid fits. */
+__noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 {
-	u64 chosen = bpf_core_field_offset(struct oom_control, chosen);
+	u64 offset = bpf_core_field_offset(struct oom_control, chosen);
 	u64 words[SCAN_CHUNK];
 
-	for (int chunk = 0; chunk < SCAN_CHUNKS; chunk++) {
-		u64 at = stack + chunk * sizeof(words);
-		if (bpf_probe_read_kernel(words, sizeof(words), (void *)at))
-			break; /* the end of the stack */
-		for (int i = 0; i < SCAN_CHUNK; i++) {
-			u64 word = words[i];
-			u64 candidate = at + i * sizeof(u64) - chosen;
-			if ((word == leader || word == task) && is_oom_control(candidate))
-				return candidate;
-		}
+	if (bpf_probe_read_kernel(words, sizeof(words), (void *)at))
+		return -1;
+	for (int i = 0; i < SCAN_CHUNK; i++) {
+		u64 word = words[i];
+		u64 candidate = at + i * sizeof(u64) - offset;
+		if ((s64)word >= 0)
+			continue; /* no kernel address */
+		if (task && word != task && word != leader)
+			continue;
+		if (!is_oom_control(candidate))
+			continue;
+		struct task_struct *chosen = (void *)word;
+		if (task || (u32)BPF_CORE_READ(chosen, pid) == pid)
+			return candidate;
 	}
 	return 0;
 }
 
-__noinline u64 chosen_if(u64 oom_control, u32 pid)
+/* The kernel's own account of the OOM is a local variable of a caller: `struct oom_control oc` in
+ * mem_cgroup_out_of_memory(), __alloc_pages_may_oom(), ... Its address is passed down, so it is in memory, above us
+ * on this stack, with `chosen` pointing to the victim. No hook delivers it where fentry and kprobes are missing. */
+__noinline u64 find_oom_control(u64 stack, u64 task, u64 leader, u32 pid)
 {
-	struct oom_control *oc = (void *)oom_control;
-	struct task_struct *chosen;
-
-	if (!is_oom_control(oom_control))
-		return 0;
-	chosen = BPF_CORE_READ(oc, chosen);
-	return (u32)BPF_CORE_READ(chosen, pid) == pid ? (u64)chosen : 0;
-}
-
-/* The same search by the pid of `chosen`: for a mark that gives no more than a number. Returns the task. */
-__noinline u64 find_chosen(u64 stack, u32 pid)
-{
-	u64 offset = bpf_core_field_offset(struct oom_control, chosen);
-
-	for (int i = 0; i < SCAN_CHUNK * SCAN_CHUNKS; i++) {
-		u64 at = stack + i * sizeof(u64), word = 0, task;
-		if (bpf_probe_read_kernel(&word, sizeof(word), (void *)at))
-			break;
-		if ((s64)word >= 0)
-			continue; /* no kernel address */
-		task = chosen_if(at - offset, pid);
-		if (task)
-			return task;
+	for (int chunk = 0; chunk < SCAN_CHUNKS; chunk++) {
+		u64 found = scan_chunk(stack + chunk * SCAN_CHUNK * sizeof(u64), task, leader, pid);
+		if (found)
+			return found == (u64)-1 ? 0 : found;
 	}
 	return 0;
 }

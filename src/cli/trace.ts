@@ -25,6 +25,11 @@ const options = {
     ...text('GLOB', 'only kills in this cgroup or below it, or by its limit; may be repeated'),
     multiple: true as const,
   },
+  candidates: oneOf(
+    'WHICH',
+    'list whom the kernel chose from: never, system (default: where no cgroup limit was hit), always',
+    ['never', 'system', 'always'] as const,
+  ),
   ring: size('SIZE', 'size of the ring between kernel and oomscope, a power of two (512K)'),
   'no-color': flag('no colour, even on a terminal (NO_COLOR is honoured too)'),
   help: flag('this text'),
@@ -68,7 +73,10 @@ export async function run(argv: string[]): Promise<number> {
   const format = (event: Event) => (asText ? renderEvent(event, paint) : JSON.stringify(event));
   const show = (event: Event) => output.write(format(event), event.type);
 
-  const tracer = await openTracer(given.ring === undefined ? {} : { ringBytes: given.ring });
+  const tracer = await openTracer({
+    ...(given.ring !== undefined && { ringBytes: given.ring }),
+    ...(given.candidates !== undefined && { candidates: given.candidates }),
+  });
   process.once('SIGINT', end).once('SIGTERM', end);
 
   let kills = 0;

@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type BpfLink, BpfObject, Btf, libbpfVersion, possibleCpus } from '../libbpf/index.ts';
 import { OomscopeError } from '../model/error.ts';
-import { builtFile } from '../native.ts';
+import { builtFile, loadNative } from '../native.ts';
+import { CandidatesMode } from '../wire/layout.ts';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from './capabilities.ts';
 import { type GfpBits, gfpBits } from './gfp.ts';
 import { type Choice, chooseVariants } from './variants.ts';
@@ -25,9 +26,17 @@ export interface Loaded {
 export interface LoadOptions {
   /** Size of the kernel's ring in bytes: a power of two, at least a page. */
   ringBytes: number;
+  /** Whether a kill is followed by the list of those that the kernel chose from. */
+  candidates?: keyof typeof candidatesModes;
   /** false: only let the kernel check the programs. */
   attach?: boolean;
 }
+
+const candidatesModes = {
+  never: CandidatesMode.CANDIDATES_NEVER,
+  system: CandidatesMode.CANDIDATES_SYSTEM,
+  always: CandidatesMode.CANDIDATES_ALWAYS,
+} as const;
 
 /**
  * What stands in the way of tracing, as an error; undefined when nothing does.
@@ -80,6 +89,8 @@ export function load(options: LoadOptions): Loaded {
     for (const program of programs) program.autoload = chosen.has(program.name);
     object.setConstant('possible_cpus', possibleCpus());
     object.setConstant('exit_is_last_step', choices.some((c) => c.hook === 'exit_mmap' && !c.program) ? 1 : 0);
+    object.setConstant('candidates_mode', candidatesModes[options.candidates ?? 'never']);
+    object.setConstant('page_shift', Math.log2(loadNative().pageSize()));
     object.map('ring').maxEntries = options.ringBytes;
     object.load();
     if (options.attach ?? true) {

@@ -150,6 +150,19 @@ export interface SystemState {
   } | null;
 }
 
+/** A process that the kernel could have killed, as its own choice saw it. */
+export interface Candidate {
+  pid: number;
+  uid: number;
+  comm: string;
+  oom_score_adj: number;
+  /** `oom_badness()`: RSS, swap and page tables, plus oom_score_adj thousandths of what ran out. */
+  badness_pages: number;
+  rss_bytes: number;
+  swap_bytes: number;
+  page_tables_bytes: number;
+}
+
 /** A process was killed, or marked, by the kernel's OOM killer. */
 export interface OomKill extends Envelope {
   type: 'oom.kill';
@@ -169,6 +182,13 @@ export interface OomKill extends Envelope {
   domain_bytes: number | null;
   /** The kernel's badness of the victim, in pages. */
   badness_pages: Int64 | null;
+  /**
+   * The ten highest that the kernel chose from, first its choice. null: not asked for; by default only for kills that are
+   * not for a cgroup's limit.
+   */
+  candidates: Candidate[] | null;
+  /** How many processes were in the running. */
+  candidates_considered: number | null;
   /** NUMA nodes that the allocation was bound to, as "0". */
   nodemask: string | null;
   /** From SIGKILL to the mark. null: no SIGKILL was sent. */

@@ -1,7 +1,7 @@
 /**
  * Events as people read them.
  */
-import type { CgroupUsage, Event, OomKill, OomReaped } from '../model/events.ts';
+import type { Candidate, CgroupUsage, Event, OomKill, OomReaped } from '../model/events.ts';
 import { formatBytes, formatNs } from '../model/format.ts';
 import { printable } from '../wire/text.ts';
 
@@ -50,6 +50,8 @@ function renderKill(kill: OomKill, paint: Paint): string {
   if (victim.cgroup !== null) rows.push(['cgroup', show(victim.cgroup)]);
   rows.push(['identity', identity(kill)]);
   rows.push(['system', system(kill)]);
+  for (const [i, candidate] of (kill.candidates ?? []).entries())
+    rows.push([i === 0 ? 'chosen' : '', candidateLine(candidate)]);
   if (kill.missing.length > 0) rows.push(['unknown', kill.missing.join(', ')]);
   const name = `${paint('bold', show(victim.comm ?? '?'))} (pid ${victim.pid})`;
   const head = headline(kill, paint(colour, label.padEnd(8)), name, paint);
@@ -85,6 +87,11 @@ function cause({ scope, limit, limit_inferred, trigger, victim }: OomKill): stri
 function swap(limit: CgroupUsage): string {
   if (limit.swap_bytes) return `, swap ${formatBytes(limit.swap_bytes)}`;
   return '';
+}
+
+function candidateLine({ pid, comm, badness_pages, rss_bytes, swap_bytes, oom_score_adj }: Candidate): string {
+  const size = `${formatBytes(rss_bytes)} + ${formatBytes(swap_bytes)} swap`;
+  return `${String(badness_pages).padStart(9)} points  ${size.padEnd(22)} adj ${String(oom_score_adj).padEnd(5)} ${show(comm)} (pid ${pid})`;
 }
 
 function identity({ victim }: OomKill): string {

@@ -13,8 +13,8 @@ import { formatBytes, formatNs } from '../model/format.ts';
 import { loadNative, type RingReader } from '../native.ts';
 import { VERSION } from '../version.ts';
 import { Batch } from '../wire/batch.ts';
-import { killFacts, type Machine, rawOf } from '../wire/kill.ts';
-import { OomKillRecord, OomStepRecord, RecordKind } from '../wire/layout.ts';
+import { candidatesOf, killFacts, type Machine, rawOf } from '../wire/kill.ts';
+import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../wire/layout.ts';
 import { killMessage } from '../wire/message.ts';
 import { decode, printable, splitNul } from '../wire/text.ts';
 import { Envelopes, realtimeOffsetNs } from './envelope.ts';
@@ -30,14 +30,19 @@ export interface TracerOptions {
   batchBytes?: number;
   /** Read what the kernel record lacks from /proc/PID, when it does. Default true. */
   readProc?: boolean;
+  /**
+   * Which kills come with the list of those that the kernel chose from: `system` (the default) those that are not for a
+   * cgroup's limit. The kernel program walks all processes for it, some 0.5 µs each, and the event waits for that.
+   */
+  candidates?: 'never' | 'system' | 'always';
   /** Closes the tracer when it fires. */
   signal?: AbortSignal;
 }
 
-/** How long a kill waits for /proc/PID before it goes out without. */
-const PROC_PATIENCE_MS = 50;
+/** How long a kill waits for /proc/PID, or for its candidates, before it goes out without. */
+const PATIENCE_MS = 50;
 
-const recordNames: Record<number, string> = { 1: 'oom_kill', 2: 'oom_step', 3: 'synthetic' };
+const recordNames: Record<number, string> = { 1: 'oom_kill', 2: 'oom_step', 3: 'synthetic', 4: 'oom_candidates' };
 
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
@@ -76,6 +81,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #loaded: Loaded;
   readonly #reader: RingReader;
   readonly #readProc: boolean;
+  readonly #awaitCandidates = new Map<number, { event: OomKill; arrived: () => void }>();
   readonly #openedAt = process.hrtime.bigint();
   readonly #kills: Record<KillKind, number> = { killed: 0, already_dying: 0, group_member: 0, shared_memory: 0 };
   readonly #signal: AbortSignal | undefined;
@@ -99,7 +105,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#signal = options.signal;
     this.#signal?.throwIfAborted();
 
-    this.#loaded = load({ ringBytes });
+    this.#loaded = load({ ringBytes, candidates: options.candidates ?? 'system' });
     const pageBytes = native.pageSize();
     this.#machine = { pageBytes, cpus: availableParallelism(), gfp: this.#loaded.gfp };
     this.#reapings = new Reapings(pageBytes, (reaping) => this.#line.push(this.#reaped(reaping)));
@@ -188,6 +194,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#batches.next(batch);
       const malformed = batch.walk((kind, at) => {
         if (kind === RecordKind.RECORD_OOM_KILL) this.#onKill(new OomKillRecord(batch.view, at), batch);
+        else if (kind === RecordKind.RECORD_OOM_CANDIDATES) this.#onCandidates(new OomCandidatesRecord(batch.view, at));
         else if (kind === RecordKind.RECORD_OOM_STEP) this.#reapings.step(new OomStepRecord(batch.view, at));
       });
       if (malformed > 0) this.#reportMalformed(malformed, batch);
@@ -216,21 +223,33 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     };
     this.#kills[event.kind]++;
     if (event.kind !== 'shared_memory') this.#reapings.start(event);
-    const wanted = event.missing.some((field) => field.startsWith('victim.'));
-    if (!wanted || !this.#readProc) {
-      settle(event);
+    settle(event);
+    const fromProc = this.#readProc && event.missing.some((field) => field.startsWith('victim.'));
+    const fromKernel = (record.facts & KillFact.FACT_CANDIDATES) !== 0;
+    if (!fromProc && !fromKernel) {
       this.#line.push(event);
       return;
     }
+    const waiting: Promise<unknown>[] = [];
+    if (fromProc) waiting.push(readProcess(victim.pid, victim.tid).then((files) => complete(event, files)));
+    if (fromKernel)
+      waiting.push(new Promise<void>((arrived) => this.#awaitCandidates.set(victim.tid, { event, arrived })));
     const release = this.#line.hold(event);
-    const timer = setTimeout(() => release(), PROC_PATIENCE_MS);
-    settle(event);
-    readProcess(victim.pid, victim.tid).then((files) => {
+    const timer = setTimeout(release, PATIENCE_MS);
+    Promise.all(waiting).then(() => {
       clearTimeout(timer);
-      complete(event, files);
       settle(event);
       release();
     });
+  }
+
+  #onCandidates(record: OomCandidatesRecord): void {
+    const waiting = this.#awaitCandidates.get(record.victim_tid);
+    if (!waiting) return;
+    this.#awaitCandidates.delete(record.victim_tid);
+    waiting.event.candidates = candidatesOf(record, this.#machine.pageBytes);
+    waiting.event.candidates_considered = record.considered;
+    waiting.arrived();
   }
 
   #reaped({ atNs, facts }: Reaping): OomReaped {

@@ -1,9 +1,9 @@
 /**
  * A batch of records as native handed it over. Nothing is decoded before it is asked for.
  */
-import { OomKillRecord, OomStepRecord, RecordKind, SyntheticRecord } from './layout.ts';
+import { OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind, SyntheticRecord } from './layout.ts';
 
-export type WireRecord = OomKillRecord | OomStepRecord | SyntheticRecord;
+export type WireRecord = OomKillRecord | OomCandidatesRecord | OomStepRecord | SyntheticRecord;
 
 const HEADER = 24; // struct record_header
 const CGROUP_LEVELS = OomKillRecord.offset.levels;
@@ -16,6 +16,8 @@ function leastSize(view: DataView, kind: number, at: number, end: number): numbe
       const levels = view.getUint8(at + OomKillRecord.offset.level_count);
       return CGROUP_LEVELS + levels * ((OomKillRecord.size - CGROUP_LEVELS) / 16);
     }
+    case RecordKind.RECORD_OOM_CANDIDATES:
+      return OomCandidatesRecord.size;
     case RecordKind.RECORD_OOM_STEP:
       return OomStepRecord.size;
     case RecordKind.RECORD_SYNTHETIC:
@@ -63,6 +65,7 @@ export class Batch {
     const found: WireRecord[] = [];
     this.walk((kind, at) => {
       if (kind === RecordKind.RECORD_OOM_KILL) found.push(new OomKillRecord(this.view, at));
+      else if (kind === RecordKind.RECORD_OOM_CANDIDATES) found.push(new OomCandidatesRecord(this.view, at));
       else if (kind === RecordKind.RECORD_OOM_STEP) found.push(new OomStepRecord(this.view, at));
       else found.push(new SyntheticRecord(this.view, at));
     });

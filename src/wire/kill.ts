@@ -2,9 +2,18 @@
  * One kill record as the facts of an `oom.kill` event: everything that the kernel itself told.
  */
 import { type GfpBits, gfpNames } from '../kernel/gfp.ts';
-import type { CgroupUsage, KillKind, OomKill, Scope, Trigger, Victim, VictimMemory } from '../model/events.ts';
+import type {
+  Candidate,
+  CgroupUsage,
+  KillKind,
+  OomKill,
+  Scope,
+  Trigger,
+  Victim,
+  VictimMemory,
+} from '../model/events.ts';
 import { formatMask } from '../model/format.ts';
-import { type CgroupLevel, KillFact, type OomKillRecord } from './layout.ts';
+import { type CgroupLevel, KillFact, type OomCandidatesRecord, type OomKillRecord } from './layout.ts';
 import { type Decoded, decode, splitNul, untilNul } from './text.ts';
 
 /** What the record does not hold: the machine's constants. */
@@ -27,6 +36,8 @@ export type KillFacts = Pick<
   | 'cgroup_version'
   | 'domain_bytes'
   | 'badness_pages'
+  | 'candidates'
+  | 'candidates_considered'
   | 'nodemask'
   | 'signal_to_mark_ns'
   | 'missing'
@@ -61,6 +72,8 @@ export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
     cgroup_version: has('FACT_CGROUPS') ? (has('FACT_CGROUP_V1') ? 1 : 2) : null,
     domain_bytes: has('FACT_OOM_CONTROL') ? bytes(record.domain_pages) : null,
     badness_pages: has('FACT_OOM_CONTROL') ? String(record.chosen_points) : null,
+    candidates: null,
+    candidates_considered: null,
     nodemask: has('FACT_NODEMASK') ? formatMask(record.nodemask) : null,
     signal_to_mark_ns: record.signal_ktime_ns === 0n ? null : Number(record.header.ktime_ns - record.signal_ktime_ns),
     missing,
@@ -215,4 +228,22 @@ function limitOf(
   const slack = CHARGE_BATCH_PAGES * machine.pageBytes;
   const full = found.find(({ usage }) => usage.limit_bytes !== null && usage.usage_bytes + slack >= usage.limit_bytes);
   return { cgroup: full?.usage ?? null, inferred: full !== undefined };
+}
+
+/** The candidates of a kill, highest badness first. */
+export function candidatesOf(record: OomCandidatesRecord, pageBytes: number): Candidate[] {
+  const bytes = (pages: bigint) => Math.max(0, Number(pages)) * pageBytes;
+  return Array.from({ length: Math.min(record.count, 10) }, (_, i) => {
+    const { pid, uid, oom_score_adj, points, rss, page_table_bytes, comm } = record.candidates(i);
+    return {
+      pid,
+      uid,
+      comm: decode(untilNul(comm)).text,
+      oom_score_adj,
+      badness_pages: Number(points),
+      rss_bytes: bytes(rss.anon) + bytes(rss.file) + bytes(rss.shmem),
+      swap_bytes: bytes(rss.swap),
+      page_tables_bytes: Number(page_table_bytes),
+    };
+  });
 }

@@ -1,0 +1,154 @@
+/* The processes that the kernel chose its victim from, by its own measure. */
+#pragma once
+
+#include "compat.bpf.h"
+#include "victim.bpf.h"
+
+#define STRETCH 128 /* processes looked at by one call: the verifier follows a loop step by step, a call once */
+#define STRETCHES 64
+#define MAX_THREADS 16 /* looked at for one that still has an mm */
+#define PF_KTHREAD 0x00200000
+#define OOM_SCORE_ADJ_MIN (-1000)
+#define NOT_A_CANDIDATE (-0x7fffffffffffffffLL - 1) /* LONG_MIN, as in oom_badness() */
+
+enum candidates_mode {
+	CANDIDATES_NEVER,
+	CANDIDATES_SYSTEM, /* only where it was not a cgroup's limit */
+	CANDIDATES_ALWAYS,
+};
+
+/* Set by the loader. */
+const volatile u32 candidates_mode = CANDIDATES_NEVER;
+const volatile u32 page_shift = 12;
+
+/* One at a time, under oom_lock. */
+struct oom_candidates_record list = {};
+struct candidate one = {};
+
+/* mm/oom_kill.c: find_lock_task_mm */
+static __always_inline struct mm_struct *process_mm(struct task_struct *leader)
+{
+	struct mm_struct *mm = BPF_CORE_READ(leader, mm);
+	u64 node = (u64)BPF_CORE_READ(leader, thread_node.next);
+
+	for (int i = 0; !mm && node && i < MAX_THREADS; i++) {
+		struct task_struct *thread = (void *)(node - bpf_core_field_offset(struct task_struct, thread_node));
+		if (BPF_CORE_READ(thread, group_leader) != leader)
+			break; /* the list's head */
+		mm = BPF_CORE_READ(thread, mm);
+		node = (u64)BPF_CORE_READ(thread, thread_node.next);
+	}
+	return mm;
+}
+
+static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancestor)
+{
+	for (int i = 0; i < 2 * CGROUP_LEVELS && memcg; i++) {
+		if ((u64)memcg == ancestor)
+			return true;
+		struct cgroup_subsys_state *parent = BPF_CORE_READ(memcg, css.parent);
+		memcg = parent ? (void *)parent - bpf_core_field_offset(struct mem_cgroup, css) : NULL;
+	}
+	return false;
+}
+
+/* mm/oom_kill.c: oom_badness(), for the process of a leader. Fills `one`; returns its points. */
+__noinline s64 badness(u64 address, u64 limit, u64 total_pages)
+{
+	struct task_struct *leader = (void *)address;
+	struct candidate *c = &one;
+	struct mm_struct *mm;
+	s64 adj;
+
+	c->pid = BPF_CORE_READ(leader, tgid);
+	if (c->pid <= 1 || BPF_CORE_READ(leader, flags) & PF_KTHREAD)
+		return NOT_A_CANDIDATE;
+	mm = process_mm(leader);
+	if (!mm || (limit && !memcg_is_below(task_memcg(leader), limit)))
+		return NOT_A_CANDIDATE;
+	adj = BPF_CORE_READ(leader, signal, oom_score_adj);
+	if (adj == OOM_SCORE_ADJ_MIN)
+		return NOT_A_CANDIDATE;
+	if (BPF_CORE_READ(leader, vfork_done) && BPF_CORE_READ(leader, real_parent, mm) == mm)
+		return NOT_A_CANDIDATE;
+
+	c->oom_score_adj = adj;
+	c->uid = BPF_CORE_READ(leader, real_cred, uid.val);
+	c->page_table_bytes = BPF_CORE_READ(mm, pgtables_bytes.counter);
+	BPF_CORE_READ_STR_INTO(&c->comm, leader, comm);
+	read_rss_approx(mm, (s64 *)&c->rss);
+	c->points = (c->page_table_bytes >> page_shift) + adj * (s64)(total_pages / 1000);
+	if (c->rss.file > 0)
+		c->points += c->rss.file;
+	if (c->rss.anon > 0)
+		c->points += c->rss.anon;
+	if (c->rss.shmem > 0)
+		c->points += c->rss.shmem;
+	if (c->rss.swap > 0)
+		c->points += c->rss.swap;
+	return c->points;
+}
+
+/* Puts `one` in its place. The kernel prefers the later of two equals (oom_evaluate_task), so does this. */
+__noinline int insert_candidate(void)
+{
+	u32 count = list.count;
+	u32 place = 0;
+
+	for (u32 i = 0; i < CANDIDATES; i++)
+		if (i < count && list.candidates[i].points > one.points)
+			place = i + 1;
+	if (place >= CANDIDATES)
+		return 0;
+	for (u32 i = CANDIDATES - 1; i > 0; i--)
+		if (i > place)
+			list.candidates[i] = list.candidates[i - 1];
+	list.candidates[place] = one;
+	list.count = count < CANDIDATES ? count + 1 : CANDIDATES;
+	return 0;
+}
+
+#define MAX_ANCESTORS 64
+
+/* init_task, where the kernel's list of processes starts: the parent of pid 1. */
+static __always_inline u64 first_task(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	for (int i = 0; i < MAX_ANCESTORS && BPF_CORE_READ(task, pid); i++)
+		task = BPF_CORE_READ(task, real_parent);
+	return (u64)task;
+}
+
+/* Looks at the next processes from `task`; returns where to go on, 0 at the end of the list. */
+__noinline u64 consider_some(u64 task, u64 first, u64 limit, u64 total_pages)
+{
+	u64 tasks = bpf_core_field_offset(struct task_struct, tasks);
+
+	for (int i = 0; i < STRETCH; i++) {
+		struct list_head *node = (void *)(task + tasks);
+		if (badness(task, limit, total_pages) != NOT_A_CANDIDATE) {
+			list.considered++;
+			insert_candidate();
+		}
+		task = (u64)BPF_CORE_READ(node, next) - tasks;
+		if (task == first)
+			return 0;
+	}
+	return task;
+}
+
+/* Walks all processes, as the kernel just did (for_each_process), and sends the top of the list. */
+__noinline int send_candidates(u32 tid, u64 limit, u64 total_pages)
+{
+	u64 first = first_task();
+	u64 task = first;
+
+	list.victim_tid = tid;
+	list.count = list.considered = 0;
+	record_begin(&list.header, RECORD_OOM_CANDIDATES);
+	for (int i = 0; i < STRETCHES && task; i++)
+		task = consider_some(task, first, limit, total_pages);
+	list.cut = task != 0;
+	return record_send(&list.header, RECORD_OOM_CANDIDATES, sizeof(list), BPF_RB_FORCE_WAKEUP);
+}
