@@ -18,7 +18,8 @@ enum record_kind {
 	RECORD_OOM_STEP = 2,
 	RECORD_SYNTHETIC = 3, /* written only by bpf/flood.bpf.c, for tests and benchmarks */
 	RECORD_OOM_CANDIDATES = 4,
-	RECORD_KINDS = 5,
+	RECORD_OOM_AHEAD = 5,
+	RECORD_KINDS = 6,
 };
 
 enum kill_kind {
@@ -163,6 +164,13 @@ struct oom_candidates_record {
 	__u32 count;      /* of candidates[], highest points first */
 	__u32 cut;        /* there were more processes than were looked at */
 	struct candidate candidates[CANDIDATES];
+};
+
+/* Reclaim is getting nowhere: the kernel is a fraction of a millisecond away from its OOM killer, or from giving up. */
+struct oom_ahead_record {
+	struct record_header header;
+	__u32 trigger_tid;
+	__u32 fruitless_rounds;
 };
 
 struct synthetic_record {

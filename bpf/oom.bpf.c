@@ -24,6 +24,7 @@ struct {
 	enum oom_step oom_step;
 	enum kill_fact kill_fact;
 	struct oom_step_record oom_step_record;
+	struct oom_ahead_record oom_ahead_record;
 	enum candidates_mode candidates_mode;
 } in_btf = {};
 
@@ -43,7 +44,7 @@ struct episode {
 	u32 reclaim_gfp;
 	s32 reclaim_order;
 	u32 reclaimed;      /* reclaim_* are set */
-	u32 reserved;
+	u32 fruitless;      /* reclaims in a row that gave nothing */
 };
 
 struct {
@@ -144,6 +145,44 @@ RECLAIM(direct_reclaim, "mm_vmscan_direct_reclaim_begin")
 RECLAIM(memcg_reclaim, "mm_vmscan_memcg_reclaim_begin")
 RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
 
+/* An anonymous-memory hog at its cgroup's limit goes through some 35 fruitless rounds, 0.86 ms, before the kernel kills
+ * (16 at least: MAX_RECLAIM_RETRIES). Readers that are told after 8 are awake and warm when the kill comes. */
+#define AHEAD_ROUNDS 8
+#define AHEAD_INTERVAL_NS 10000000ULL /* hints are no closer than this */
+
+u64 last_ahead_ns = 0;
+
+static __always_inline int on_reclaim_end(unsigned long reclaimed)
+{
+	struct episode *e = episode_get(false);
+	u64 now;
+
+	if (!e)
+		return 0;
+	e->fruitless = reclaimed ? 0 : e->fruitless + 1;
+	if (e->fruitless != AHEAD_ROUNDS)
+		return 0;
+	now = bpf_ktime_get_ns();
+	if (now - last_ahead_ns < AHEAD_INTERVAL_NS)
+		return 0;
+	last_ahead_ns = now;
+
+	struct oom_ahead_record r = { .fruitless_rounds = e->fruitless };
+	r.trigger_tid = (u32)bpf_get_current_pid_tgid();
+	record_begin(&r.header, RECORD_OOM_AHEAD);
+	return record_send(&r.header, RECORD_OOM_AHEAD, sizeof(r), BPF_RB_FORCE_WAKEUP);
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_end") int BPF_PROG(direct_reclaim_end, unsigned long reclaimed)
+{
+	return on_reclaim_end(reclaimed);
+}
+
+SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsigned long reclaimed)
+{
+	return on_reclaim_end(reclaimed);
+}
+
 /* ---- the kill (mm/oom_kill.c: __oom_kill_process) ---- */
 
 /* Set by report_kill: an oom_candidates_record is to follow. Under oom_lock, as the record itself. */
@@ -199,6 +238,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 		e->marked_leader = leader;
 		e->signalled = 0;
 		e->signal_ktime_ns = 0;
+		e->fruitless = 0;
 	}
 	limit = kill_limit = read_domain(oc);
 	if (task)

@@ -54,10 +54,10 @@ std::vector<cpu_set_t> PollerCpus() {
 Napi::Function RingReader::Define(Napi::Env env) {
   return DefineClass(env, "RingReader",
                      {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Lost>("lost"),
-                      InstanceMethod<&RingReader::Stats>("stats")});
+                      InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::LookOut>("lookOut")});
 }
 
-// new RingReader({ mapFd, countersFd, batchBytes, urgentKinds }, onBatch)
+// new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, onBatch)
 RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingReader>(info) {
   Napi::Env env = info.Env();
   if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsFunction()) {
@@ -69,6 +69,17 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
   options.map_fd = o.Get("mapFd").ToNumber().Int32Value();
   options.counters_fd = o.Get("countersFd").ToNumber().Int32Value();
   options.batch_bytes = std::max<size_t>(2 * kMaxRecord, o.Get("batchBytes").ToNumber().Uint32Value());
+  if (o.Get("owned").IsObject()) {
+    auto pointer = [](Napi::Value value) {
+      bool lossless = false;
+      return value.IsBigInt() ? reinterpret_cast<void*>(value.As<Napi::BigInt>().Uint64Value(&lossless)) : nullptr;
+    };
+    Napi::Object owned = o.Get("owned").As<Napi::Object>();
+    options.object = static_cast<bpf_object*>(pointer(owned.Get("object")));
+    Napi::Value links = owned.Get("links");
+    for (uint32_t i = 0; links.IsArray() && i < links.As<Napi::Array>().Length(); i++)
+      options.links.push_back(static_cast<bpf_link*>(pointer(links.As<Napi::Array>().Get(i))));
+  }
   options.urgent_kinds = o.Get("urgentKinds").ToNumber().Uint32Value();
   Open(options, env, info[1].As<Napi::Function>());
 }
@@ -89,6 +100,7 @@ bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function 
   env_ = env;
   js_tid_ = static_cast<int>(syscall(SYS_gettid));
   self_ = Napi::Persistent(Value());
+  on_batch_ = Napi::Persistent(on_batch);
   wake_ = Wake::New(env, on_batch, "oomscope ring", 0, 1, this);
   // Hooks run in reverse order: the threads are joined before the thread-safe function goes.
   napi_add_env_cleanup_hook(env, OnEnvironmentExit, this);
@@ -105,6 +117,9 @@ void RingReader::OnEnvironmentExit(void* self) {
   auto* reader = static_cast<RingReader*>(self);
   reader->env_ = nullptr;  // the hook is running: nothing to remove, and no JavaScript to call
   reader->Stop();
+  // JavaScript had no chance to. In a process that ends the kernel would do it; a worker's would stay attached.
+  for (bpf_link* link : reader->options_.links) bpf_link__destroy(link);
+  if (reader->options_.object != nullptr) bpf_object__close(reader->options_.object);
 }
 
 // Joins the threads. Idempotent; runs on the JavaScript thread only.
@@ -125,13 +140,17 @@ void RingReader::Stop() {
   if (options_.map_fd >= 0) close(options_.map_fd);
   if (options_.counters_fd >= 0) close(options_.counters_fd);
   options_.map_fd = options_.counters_fd = -1;
+  filling_.bytes = {};  // not when JavaScript's garbage is collected: two batches are 256 KiB
+  out_.bytes = {};
   if (was_open) wake_.Abort();
   if (env_ != nullptr) {
     napi_remove_env_cleanup_hook(env_, OnEnvironmentExit, this);
     env_ = nullptr;
     self_.Unref();
+    on_batch_.Reset();
   } else {
     self_.SuppressDestruct();
+    on_batch_.SuppressDestruct();
   }
 }
 
@@ -140,6 +159,10 @@ void RingReader::Stop() {
 void RingReader::Poll(size_t index, cpu_set_t cpus) {
   pthread_setname_np(pthread_self(), index == 0 ? "oomscope-poll-0" : "oomscope-poll-1");
   sched_setaffinity(0, sizeof(cpus), &cpus);
+  // Ahead of whatever else runs there, for the few microseconds it takes. Needs CAP_SYS_NICE; does without.
+  sched_param priority{};
+  priority.sched_priority = 2;
+  sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority);
 
   int wake_fd = wake_fds_[index];
   int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -178,10 +201,30 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
 }
 
 void RingReader::Drain() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_ || full_) return;
-  ring_buffer__consume(ring_);
-  if (credit_ && filling_.used > 0) HandOver();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!Fill() || !credit_) return;
+    TakeOut();
+    if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
+  }
+  wake_.NonBlockingCall();  // unlocked: JavaScript may start at once, and on this CPU
+}
+
+// Under mutex_: reads what there is room for. False: nothing is waiting to be taken.
+bool RingReader::Fill() {
+  if (closed_) return false;
+  if (!full_) ring_buffer__consume(ring_);
+  return filling_.used > 0;
+}
+
+// Under mutex_: what was filled goes out, the credit with it.
+void RingReader::TakeOut() {
+  std::swap(filling_, out_);
+  filling_.used = 0;
+  filling_.urgent_cpu = -1;
+  full_ = false;
+  credit_ = false;
+  batches_++;
 }
 
 // Under mutex_, from ring_buffer__consume. A negative return stops it after this record.
@@ -198,40 +241,28 @@ int RingReader::OnRecord(void* self, void* data, size_t size) {
       batch.urgent_cpu = static_cast<int>(start.cpu);
   }
   if (batch.used + kMaxRecord <= batch.bytes.size()) return 0;
-  if (reader->credit_) {
-    reader->HandOver();
-    return 0;
-  }
   reader->full_ = true;
   reader->full_times_++;
   return -EAGAIN;
-}
-
-// Under mutex_: what was filled goes out, the credit with it.
-void RingReader::HandOver() {
-  std::swap(filling_, out_);
-  filling_.used = 0;
-  filling_.urgent_cpu = -1;
-  credit_ = false;
-  batches_++;
-  if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
-  wake_.NonBlockingCall();
 }
 
 // The record was written on the CPU that is busy killing. JavaScript's thread, if asleep, would as likely as not be
 // woken there, and wait. Keep it off that CPU until it has the batch.
 void RingReader::AvoidCpu(int cpu) {
   cpu_set_t cpus;
-  if (narrowed_ || sched_getaffinity(js_tid_, sizeof(cpus), &cpus) != 0) return;
+  if (avoided_cpu_ >= 0 || sched_getaffinity(js_tid_, sizeof(cpus), &cpus) != 0) return;
   if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &cpus) || CPU_COUNT(&cpus) < 2) return;
-  js_cpus_ = cpus;
   CPU_CLR(cpu, &cpus);
-  narrowed_ = sched_setaffinity(js_tid_, sizeof(cpus), &cpus) == 0;
+  if (sched_setaffinity(js_tid_, sizeof(cpus), &cpus) == 0) avoided_cpu_ = cpu;
 }
 
 void RingReader::RestoreCpus() {
-  if (narrowed_) sched_setaffinity(js_tid_, sizeof(js_cpus_), &js_cpus_);
-  narrowed_ = false;
+  cpu_set_t cpus;
+  if (avoided_cpu_ >= 0 && sched_getaffinity(js_tid_, sizeof(cpus), &cpus) == 0) {
+    CPU_SET(avoided_cpu_, &cpus);
+    sched_setaffinity(js_tid_, sizeof(cpus), &cpus);
+  }
+  avoided_cpu_ = -1;
 }
 
 // ---- the JavaScript thread ----
@@ -240,32 +271,77 @@ void RingReader::OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingRe
   if (env != nullptr && self != nullptr) self->Deliver(env, on_batch);
 }
 
-void RingReader::Deliver(Napi::Env env, Napi::Function on_batch) {
+// Batch after batch while there are more, but not for ever: the event loop has other work.
+void RingReader::Deliver(napi_env env, napi_value on_batch) {
+  constexpr int kInARow = 4;
   Napi::HandleScope scope(env);
-  Napi::Value keep = self_.Value();  // onBatch may close the reader: it must outlive this call
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    RestoreCpus();
-    if (closed_) return;
-  }
-  // out_ is ours while the credit is out. One copy, into memory that JavaScript owns.
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, out_.used);
-  std::memcpy(buffer.Data(), out_.bytes.data(), out_.used);
-  uint64_t offset = Now(CLOCK_REALTIME) - Now(CLOCK_MONOTONIC);
-  (void)keep;
-  on_batch.Call({buffer, Napi::BigInt::New(env, out_.received_ns), Napi::BigInt::New(env, offset)});
+  Napi::Value self = self_.Value();  // onBatch may close the reader: it must outlive this call
+  for (int i = 0; i < kInARow; i++) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      RestoreCpus();
+      if (closed_) return;
+    }
+    CallJavaScript(env, self, on_batch);
 
-  std::lock_guard<std::mutex> lock(mutex_);
-  credit_ = true;
-  if (closed_) return;
-  if (filling_.used > 0) HandOver();
-  if (full_) {
-    full_ = false;
-    for (int fd : wake_fds_) eventfd_write(fd, 1);
+    std::lock_guard<std::mutex> lock(mutex_);
+    credit_ = true;
+    if (closed_) return;
+    bool was_full = full_;
+    bool more = Fill();
+    if (more) TakeOut();
+    if (was_full)
+      for (int fd : wake_fds_) eventfd_write(fd, 1);
+    if (!more) return;
   }
+  wake_.NonBlockingCall();
+}
+
+// out_ is ours while the credit is out. One copy, into memory that JavaScript owns. Plain N-API: in a worker that is being
+// terminated these calls fail, and node-addon-api would make that a fatal error of the whole process.
+void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_batch) {
+  void* data = nullptr;
+  napi_value arguments[3], result;
+  uint64_t offset = Now(CLOCK_REALTIME) - Now(CLOCK_MONOTONIC);
+  if (napi_create_arraybuffer(env, out_.used, &data, &arguments[0]) == napi_ok && data != nullptr) {
+    std::memcpy(data, out_.bytes.data(), out_.used);
+    if (napi_create_bigint_uint64(env, out_.received_ns, &arguments[1]) == napi_ok &&
+        napi_create_bigint_uint64(env, offset, &arguments[2]) == napi_ok)
+      napi_call_function(env, self, on_batch, 3, arguments, &result);
+  }
+  // Node only warns of what a thread-safe call throws (DEP0168): make it the uncaught exception that it is.
+  bool thrown = false;
+  napi_value error;
+  if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&
+      napi_get_and_clear_last_exception(env, &error) == napi_ok)
+    napi_fatal_exception(env, error);
+}
+
+// lookOut(microseconds) -> the ring has a record
+Napi::Value RingReader::LookOut(const Napi::CallbackInfo& info) {
+  uint64_t end = Now(CLOCK_MONOTONIC) + info[0].ToNumber().Uint32Value() * uint64_t{1000};
+  bool found = false;
+  do {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (closed_) break;
+    found = Fill();
+  } while (!found && Now(CLOCK_MONOTONIC) < end);
+  return Napi::Boolean::New(info.Env(), found);
 }
 
 Napi::Value RingReader::Close(const Napi::CallbackInfo& info) {
+  // What is in the ring by now is still delivered, unless JavaScript is in the middle of a batch.
+  for (bool more = true; more;) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      more = credit_ && Fill();
+      if (more) TakeOut();
+    }
+    if (!more) break;
+    CallJavaScript(info.Env(), Value(), on_batch_.Value());
+    std::lock_guard<std::mutex> lock(mutex_);
+    credit_ = true;
+  }
   Stop();
   return info.Env().Undefined();
 }

@@ -15,6 +15,8 @@
 #include <vector>
 
 struct ring_buffer;
+struct bpf_object;
+struct bpf_link;
 
 namespace oomscope {
 
@@ -22,6 +24,8 @@ struct RingOptions {
   int map_fd;
   int counters_fd;  // per-CPU array, one element; -1: none
   size_t batch_bytes;
+  bpf_object* object;            // freed with the environment, if close() was not called before
+  std::vector<bpf_link*> links;
   uint32_t urgent_kinds;  // bit per record kind: keep JavaScript off the CPU that wrote such a record
 };
 
@@ -42,15 +46,18 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Lost(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
+  Napi::Value LookOut(const Napi::CallbackInfo& info);
 
   bool Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch);
   void Stop();
   void Poll(size_t index, cpu_set_t cpus);
   void Drain();
-  void HandOver();
+  bool Fill();
+  void TakeOut();
   void AvoidCpu(int cpu);
   void RestoreCpus();
-  void Deliver(Napi::Env env, Napi::Function on_batch);
+  void Deliver(napi_env env, napi_value on_batch);
+  void CallJavaScript(napi_env env, napi_value self, napi_value on_batch);
   static int OnRecord(void* self, void* data, size_t size);
   static void OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingReader* self, void*);
   static void OnEnvironmentExit(void* self);
@@ -59,11 +66,12 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
 
   napi_env env_ = nullptr;
   Wake wake_;
-  RingOptions options_{-1, -1, 0, 0};
+  RingOptions options_{-1, -1, 0, nullptr, {}, 0};
   ring_buffer* ring_ = nullptr;
   std::vector<std::thread> pollers_;
   std::vector<int> wake_fds_;  // one eventfd per poller: stop, or credit has come back
   Napi::ObjectReference self_;
+  Napi::FunctionReference on_batch_;
 
   std::mutex mutex_;  // guards all below; held for memcpy-sized times only
   Batch filling_;
@@ -75,8 +83,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   uint64_t full_times_ = 0;
 
   int js_tid_ = 0;
-  bool narrowed_ = false;
-  cpu_set_t js_cpus_{};  // what JavaScript's thread was allowed before it was kept off a CPU
+  int avoided_cpu_ = -1;  // taken from what JavaScript's thread is allowed, until it has its batch
 };
 
 }  // namespace oomscope

@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +50,8 @@ static const char help[] =
 	"  --dying BYTES    a child, named hog-dying, touches BYTES and is stopped in the middle of its exit; then print\n"
 	"                   \"ready\" and go on. Keep --max below the limit and nothing gets killed: the kernel only marks\n"
 	"                   the child\n"
+	"  --guest          no limit is needed: only in a guest of the kernel lab, where nobody is hurt\n"
+	"  --membind NODE   take memory from this NUMA node only (MPOL_BIND)\n"
 	"  --comm NAME      the process's name: any bytes, written \\xNN\n"
 	"  --adj N          its oom_score_adj, 0 to 1000\n";
 
@@ -59,8 +62,9 @@ static struct {
 	const char *file_dir;
 	char name[NAME_MAX_LEN + 1];
 	int threads, adj;
-	bool leader_exits, share;
-} options = { .max = 512 * MiB, .file_dir = "/var/tmp", .adj = -1 };
+	bool leader_exits, share, guest;
+	int membind;
+} options = { .max = 512 * MiB, .file_dir = "/var/tmp", .adj = -1, .membind = -1 };
 
 static size_t page_bytes;
 static size_t target;              /* anonymous bytes to touch */
@@ -146,8 +150,11 @@ static bool is_limited(const char *group)
 
 static void enter_groups(void)
 {
-	bool limited = false;
-	if (options.group_count == 0)
+	/* scripts/lab/init.sh makes this file. */
+	bool limited = options.guest && access("/lab/settings", F_OK) == 0;
+	if (options.guest && !limited)
+		fail(EXIT_REFUSED, "refusing to allocate: --guest is for guests of the kernel lab, and this is none");
+	if (options.group_count == 0 && !limited)
 		fail(EXIT_REFUSED, "expected --cgroup with the directory of a memory cgroup, got none: see --help");
 	for (int i = 0; i < options.group_count; i++) {
 		const char *group = options.groups[i];
@@ -160,6 +167,15 @@ static void enter_groups(void)
 	if (!limited)
 		fail(EXIT_REFUSED, "refusing to allocate: expected a finite memory limit on %s or a group above it, got none",
 		     options.groups[0]);
+}
+
+/* set_mempolicy(2), which glibc does not have. */
+static void bind_memory(int node)
+{
+	unsigned long mask = 1UL << node;
+	int mode_bind = 2; /* MPOL_BIND */
+	if (syscall(SYS_set_mempolicy, mode_bind, &mask, sizeof(mask) * 8))
+		fail(1, "cannot bind memory to node %d: %s", node, strerror(errno));
 }
 
 /* ---- touching memory ---- */
@@ -358,9 +374,11 @@ static void parse_name(const char *text)
 
 static void parse_options(int argc, char **argv)
 {
-	enum { CGROUP = 1, MAX, HOLD, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, DYING, COMM, ADJ, HELP };
+	enum { CGROUP = 1, GUEST, MEMBIND, MAX, HOLD, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, DYING, COMM, ADJ, HELP };
 	static const struct option names[] = {
 		{ "cgroup", required_argument, NULL, CGROUP },
+		{ "guest", no_argument, NULL, GUEST },
+		{ "membind", required_argument, NULL, MEMBIND },
 		{ "max", required_argument, NULL, MAX },
 		{ "hold", required_argument, NULL, HOLD },
 		{ "file", required_argument, NULL, FILE_BYTES },
@@ -384,6 +402,8 @@ static void parse_options(int argc, char **argv)
 				fail(EXIT_REFUSED, "--cgroup: expected at most %d groups", MAX_GROUPS);
 			options.groups[options.group_count++] = optarg;
 			break;
+		case GUEST: options.guest = true; break;
+		case MEMBIND: options.membind = parse_number(name, optarg, 0, 63); break;
 		case MAX: options.max = parse_size(name, optarg); break;
 		case HOLD: options.hold = parse_size(name, optarg); break;
 		case FILE_BYTES: options.file = parse_size(name, optarg); break;
@@ -417,6 +437,8 @@ int main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test run that crashes leaves no hog behind */
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	enter_groups();
+	if (options.membind >= 0)
+		bind_memory(options.membind);
 	if (options.adj >= 0 && !write_file("/proc/self", "oom_score_adj", options.adj))
 		fail(1, "cannot set oom_score_adj to %d: %s", options.adj, strerror(errno));
 	if (options.name[0])

@@ -12,6 +12,8 @@ export interface RingReaderOptions {
   countersFd: number;
   /** Size of one batch in bytes; at least 131072. Two batches are held in memory. */
   batchBytes: number;
+  /** libbpf's object and links: closed with the environment when close() was not called, as in a worker that is ended. */
+  owned?: { object: bigint; links: bigint[] };
   /** Bit per record kind: JavaScript's thread is kept off the CPU that wrote such a record until it has the batch. */
   urgentKinds: number;
 }
@@ -24,10 +26,18 @@ export interface RingReaderOptions {
 export type OnBatch = (buffer: ArrayBuffer, receivedNs: bigint, realtimeOffsetNs: bigint) => void;
 
 export interface RingReader {
-  /** Joins the poller threads. Idempotent. No batch is delivered afterwards. */
+  /**
+   * Delivers what is left in the ring (unless called from `onBatch`), and joins the poller threads. Idempotent. No batch
+   * is delivered afterwards.
+   */
   close(): void;
   /** `struct counters`, summed over all CPUs: `[sequence, lost of kind 0, lost of kind 1, …]`. Empty without a map. */
   lost(): number[];
+  /**
+   * Watches the ring from this thread until it has a record, at most so many microseconds. True: it has, and the next
+   * batch follows as soon as `onBatch` returns, without another thread in between.
+   */
+  lookOut(microseconds: number): boolean;
   stats(): { batches: number; fullTimes: number };
 }
 

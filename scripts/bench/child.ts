@@ -36,7 +36,9 @@ export class Child {
     children.add(this);
     this.#exited = once(this.#process, 'exit').then(() => {
       children.delete(this);
-      this.#waiting?.reject(new Error(`${this.#name} ended, expected a line that begins with "${this.#waiting.begins}"`));
+      this.#waiting?.reject(
+        new Error(`${this.#name} ended, expected a line that begins with "${this.#waiting.begins}"`),
+      );
     });
     this.#process.stdin?.on('error', () => {}); // it ended: the one who waits for its answer is told
     if (this.#process.stdout) createInterface({ input: this.#process.stdout }).on('line', (line) => this.#onLine(line));
@@ -50,7 +52,8 @@ export class Child {
     try {
       return await new Promise<string>((resolve, reject) => {
         this.#waiting = { begins, resolve, reject };
-        const late = () => reject(new Error(`${this.#name} wrote no line that begins with "${begins}" in ${timeoutMs} ms`));
+        const late = () =>
+          reject(new Error(`${this.#name} wrote no line that begins with "${begins}" in ${timeoutMs} ms`));
         timer = setTimeout(late, timeoutMs);
       });
     } finally {

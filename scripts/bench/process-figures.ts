@@ -30,7 +30,9 @@ export function switches(pid: number): Switches {
   return Object.fromEntries(
     readdirSync(`/proc/${pid}/task`).map((tid) => {
       const task = `/proc/${pid}/task/${tid}`;
-      const { voluntary_ctxt_switches: voluntary = 0, nonvoluntary_ctxt_switches: involuntary = 0 } = figures(`${task}/status`);
+      const { voluntary_ctxt_switches: voluntary = 0, nonvoluntary_ctxt_switches: involuntary = 0 } = figures(
+        `${task}/status`,
+      );
       return [tid, { name: readFileSync(`${task}/comm`, 'utf8').trim(), voluntary, involuntary }];
     }),
   );
@@ -48,5 +50,7 @@ export function switchesBetween(before: Switches, after: Switches): Switches {
 
 function figures(file: string): Record<string, number> {
   const lines = readFileSync(file, 'utf8').split('\n');
-  return Object.fromEntries(lines.map((line) => line.split(/:\s+/)).map(([key, value]) => [key, Number.parseInt(value ?? '', 10)]));
+  return Object.fromEntries(
+    lines.map((line) => line.split(/:\s+/)).map(([key, value]) => [key, Number.parseInt(value ?? '', 10)]),
+  );
 }

@@ -59,14 +59,19 @@ export function circumstances(): Circumstances {
     node: process.version,
     load_before: loadavg(),
     load_after: [],
-    command: `npm run bench:${(process.argv[1] ?? '').replace(/.*\/|\.ts$/g, '')} -- ${process.argv.slice(2).join(' ')}`.trim(),
+    command:
+      `npm run bench:${(process.argv[1] ?? '').replace(/.*\/|\.ts$/g, '')} -- ${process.argv.slice(2).join(' ')}`.trim(),
   };
 }
 
-/** One line for people. */
+/** One line for people, and another when others used the CPUs: then the tails are theirs. */
 export function inWords(where: Circumstances): string {
-  const loads = [where.load_before, where.load_after].map((load) => (load[0] ?? 0).toFixed(2));
-  return `${where.date}, Linux ${where.kernel}, ${where.cpus} CPUs (${where.cpu}), Node ${where.node}, load ${loads.join(' to ')}, ${where.commit}`;
+  const loads = [where.load_before, where.load_after].map((load) => load[0] ?? 0);
+  const load = loads.map((one) => one.toFixed(2)).join(' to ');
+  const machine = `Linux ${where.kernel}, ${where.cpus} CPUs (${where.cpu}), Node ${where.node}`;
+  const busy =
+    Math.max(...loads) > where.cpus ? '\nNOT a quiet machine: others kept its CPUs busy; take it again.' : '';
+  return `${where.date}, ${machine}, load ${load}, ${where.commit}${busy}`;
 }
 
 export function writeJson(file: string | undefined, figures: object): void {
@@ -79,7 +84,11 @@ export function say(sentence: string): void {
 
 function commit(): string {
   const git = (...args: string[]) =>
-    execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    execFileSync('git', args, {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   try {
     return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain') === '' ? '' : ' with changes'}`;
   } catch {

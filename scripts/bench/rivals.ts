@@ -37,7 +37,8 @@ export function buildPlainObject(): string {
 
 /** As in "0.17.0"; undefined where there is none and none can be installed. */
 export function bpftraceVersion(): string | undefined {
-  const version = () => /v?(\d+\.\d+\.\d+)/.exec(spawnSync('bpftrace', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1];
+  const version = () =>
+    /v?(\d+\.\d+\.\d+)/.exec(spawnSync('bpftrace', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1];
   const found = version();
   if (found !== undefined || process.geteuid?.() !== 0) return found;
   say('installing bpftrace, to compare with');

@@ -126,9 +126,20 @@ function report(): void {
       rounds: { taken: side.taken, paced: side.paced, unpaced: side.unpaced },
     };
   });
-  const head = ['records per second, p50 (best) of rounds', 'lossless, back-pressed', 'lossless, paced', 'unpaced: offered'];
+  const head = [
+    'records per second, p50 (best) of rounds',
+    'lossless, back-pressed',
+    'lossless, paced',
+    'unpaced: offered',
+  ];
   const both = (s: ReturnType<typeof summarize>) => (s ? `${k(s.p50)} (${k(s.max)})` : '');
-  const lines = rows.map((row) => [row.name, both(row.taken), both(row.paced), both(row.unpaced.offered), both(row.unpaced.delivered)]);
+  const lines = rows.map((row) => [
+    row.name,
+    both(row.taken),
+    both(row.paced),
+    both(row.unpaced.offered),
+    both(row.unpaced.delivered),
+  ]);
   process.stdout.write(`${inWords(where)}\n\n${table([[...head, 'unpaced: delivered'], ...lines])}\n`);
   for (const { name, unpaced: u } of rows) {
     const share = ((100 * u.lost_total) / u.produced_total).toFixed(1);
@@ -142,5 +153,12 @@ function report(): void {
   process.stdout.write(
     `Goal: lossless ≥ ${k(wanted)} per second (1 M or half of the C loop). Measured: ${k(own)}: ${own >= wanted ? 'met' : 'NOT met'}.\n`,
   );
-  writeJson(options.json, { benchmark: 'throughput', unit: 'records per second', ...where, seconds, record_bytes: 40, rows });
+  writeJson(options.json, {
+    benchmark: 'throughput',
+    unit: 'records per second',
+    ...where,
+    seconds,
+    record_bytes: 40,
+    rows,
+  });
 }

@@ -5,6 +5,7 @@ import { openTracer } from '../sources/tracer.ts';
 import { filterKills } from '../stream/filter-kills.ts';
 import { Exit } from './exit.ts';
 import { count, duration, flag, oneOf, optionsHelp, parseOptions, size, text, usage } from './options.ts';
+import { settle } from './settle.ts';
 
 const kinds: readonly KillKind[] = ['killed', 'already_dying', 'group_member', 'shared_memory'];
 
@@ -99,6 +100,7 @@ export async function run(argv: string[]): Promise<number> {
   if (asText) process.stderr.write(`oomscope: ${tracer.started.message} Press Ctrl-C to stop.\n`);
   else show(tracer.started);
 
+  settle();
   const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
   if (!stop.signal.aborted)
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));

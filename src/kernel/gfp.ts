@@ -47,7 +47,7 @@ export function gfpBits(btf: Btf): GfpBits {
 
 /** Compounds, widest first, as include/trace/events/mmflags.h lists them. */
 const compounds: [string, string[]][] = [
-  ['GFP_TRANSHUGE', ['HIGHUSER_MOVABLE', 'COMP', 'NOMEMALLOC', 'NOWARN', 'DIRECT_RECLAIM']],
+  ['GFP_TRANSHUGE', ['HIGHUSER_MOVABLE_LIGHT', 'COMP', 'NOMEMALLOC', 'NOWARN', 'DIRECT_RECLAIM']],
   ['GFP_TRANSHUGE_LIGHT', ['HIGHUSER_MOVABLE_LIGHT', 'COMP', 'NOMEMALLOC', 'NOWARN']],
   ['GFP_HIGHUSER_MOVABLE', ['RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE']],
   ['GFP_HIGHUSER', ['RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM']],
@@ -57,7 +57,9 @@ const compounds: [string, string[]][] = [
   ['GFP_NOFS', ['RECLAIM', 'IO']],
   ['GFP_ATOMIC', ['HIGH', 'KSWAPD_RECLAIM']],
   ['GFP_NOIO', ['RECLAIM']],
-  ['GFP_NOWAIT', ['KSWAPD_RECLAIM']],
+  ['GFP_NOWAIT', ['KSWAPD_RECLAIM', 'NOWARN']], // since 16f5dfbc851b (6.7)
+  ['GFP_DMA', ['DMA']],
+  ['GFP_DMA32', ['DMA32']],
 ];
 const groups: Record<string, string[]> = {
   RECLAIM: ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM'],

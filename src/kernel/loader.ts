@@ -16,9 +16,13 @@ export interface Loaded {
   countersFd: number;
   /** Kernel ids of the maps, by which another process can reach them. */
   mapIds: { ring: number; counters: number };
+  /** Addresses of libbpf's object and links, for who must free them when JavaScript no longer runs. */
+  owned: { object: bigint; links: bigint[] };
   choices: Choice[];
   gfp: GfpBits;
   libbpf: string;
+  /** Detaches the programs; the ring stays. Idempotent. */
+  detach(): void;
   /** Detaches and frees. Idempotent. */
   close(): void;
 }
@@ -79,8 +83,11 @@ export function load(options: LoadOptions): Loaded {
 
   const object = BpfObject.open(readObject());
   const links: BpfLink[] = [];
-  const close = () => {
+  const detach = () => {
     for (const link of links.splice(0)) link.destroy();
+  };
+  const close = () => {
+    detach();
     object.close();
   };
   try {
@@ -102,9 +109,11 @@ export function load(options: LoadOptions): Loaded {
       ringFd: ring.fd,
       countersFd: counters.fd,
       mapIds: { ring: ring.id, counters: counters.id },
+      owned: { object: object.address, links: links.map(({ address }) => address) },
       choices,
       gfp,
       libbpf: `${major}.${minor}`,
+      detach,
       close,
     };
   } catch (error) {

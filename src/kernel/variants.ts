@@ -21,6 +21,8 @@ export type Hook =
   | 'direct_reclaim'
   | 'memcg_reclaim'
   | 'softlimit_reclaim'
+  | 'direct_reclaim_end'
+  | 'memcg_reclaim_end'
   | 'wake_reaper'
   | 'start_task_reaping'
   | 'finish_task_reaping'
@@ -51,6 +53,12 @@ const reclaim = (hook: Hook, tracepoint: string): Row => ({
     { program: `${hook}_2`, matches: (p) => p.length === 2 && p[0] === 'int' },
     { program: `${hook}_3`, matches: (p) => p.length === 3 && p[1] === 'int' },
   ],
+});
+/** (nr_reclaimed), followed by the memcg by 7.2. */
+const reclaimEnd = (hook: Hook): Row => ({
+  hook,
+  tracepoint: `mm_vmscan_${hook}`,
+  variants: [{ program: hook, matches: (p) => p[0] === 'unsigned long' || p[0] === 'long unsigned int' }],
 });
 const reaper = (hook: Hook): Row => ({
   hook,
@@ -89,6 +97,8 @@ const rows: Row[] = [
   reclaim('direct_reclaim', 'mm_vmscan_direct_reclaim_begin'),
   reclaim('memcg_reclaim', 'mm_vmscan_memcg_reclaim_begin'),
   reclaim('softlimit_reclaim', 'mm_vmscan_memcg_softlimit_reclaim_begin'),
+  reclaimEnd('direct_reclaim_end'),
+  reclaimEnd('memcg_reclaim_end'),
   reaper('wake_reaper'),
   reaper('start_task_reaping'),
   reaper('finish_task_reaping'),

@@ -46,7 +46,7 @@ const fixedSize: Record<number, number> = { 1: 4, 3: 12, 14: 4, 17: 4 };
 export class Btf {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
-  readonly #owned: boolean;
+  #owned: boolean;
 
   private constructor(lib: Libbpf, pointer: Pointer, owned: boolean) {
     this.#lib = lib;
@@ -192,6 +192,7 @@ export class Btf {
 
   free(): void {
     if (this.#owned) this.#lib.btf__free(this.#pointer);
+    this.#owned = false;
   }
 
   #describe(id: number): string {

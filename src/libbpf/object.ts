@@ -1,3 +1,4 @@
+import { OomscopeError } from '../model/error.ts';
 import { Btf, Kind } from './btf.ts';
 import { libbpfError } from './error.ts';
 import { BpfMap } from './map.ts';
@@ -10,6 +11,7 @@ export class BpfObject {
   readonly #pointer: Pointer;
   readonly #bytes: Buffer; // libbpf refers to it until close
   #closed = false;
+  #loaded = false;
 
   private constructor(lib: Libbpf, pointer: Pointer, bytes: Buffer) {
     this.#lib = lib;
@@ -26,52 +28,66 @@ export class BpfObject {
     return new BpfObject(lib, pointer, bytes);
   }
 
+  /** libbpf's object, which is freed memory once this is closed. */
+  get #open(): Pointer {
+    if (this.#closed) throw new OomscopeError('CLOSED', 'The BPF object is closed.');
+    return this.#pointer;
+  }
+
   /** The object's own type information. */
   get btf(): Btf {
-    const pointer = this.#lib.bpf_object__btf(this.#pointer);
+    const pointer = this.#lib.bpf_object__btf(this.#open);
     if (this.#lib.isNull(pointer)) throw libbpfError(this.#lib, 'The BPF object has no BTF', this.#lib.errno());
     return Btf.borrow(pointer);
   }
 
   get programs(): BpfProgram[] {
     const found: BpfProgram[] = [];
-    for (let at = this.#lib.bpf_object__next_program(this.#pointer, null); !this.#lib.isNull(at); ) {
+    for (let at = this.#lib.bpf_object__next_program(this.#open, null); !this.#lib.isNull(at); ) {
       found.push(new BpfProgram(this.#lib, at));
-      at = this.#lib.bpf_object__next_program(this.#pointer, at);
+      at = this.#lib.bpf_object__next_program(this.#open, at);
     }
     return found;
   }
 
   /** @throws RangeError if there is no such map */
   map(name: string): BpfMap {
-    const pointer = this.#lib.bpf_object__find_map_by_name(this.#pointer, name);
+    const pointer = this.#lib.bpf_object__find_map_by_name(this.#open, name);
     if (this.#lib.isNull(pointer)) throw new RangeError(`The BPF object has no map ${name}`);
     return new BpfMap(this.#lib, pointer);
   }
 
   /** Before load: sets a `const volatile` variable. @throws RangeError if there is none of that name */
   setConstant(name: string, value: number): void {
+    // Once loaded it is the kernel's, mapped read-only: a write would end the process.
+    if (this.#loaded) throw new OomscopeError('USAGE', `The constant ${name} cannot be set: the BPF object is loaded.`);
     const btf = this.btf;
     const section = btf.find('.rodata', Kind.dataSection);
     const variable = section === undefined ? undefined : btf.variables(btf.type(section)).find((v) => v.name === name);
     if (!variable) throw new RangeError(`The BPF object has no constant ${name}`);
-    for (let map = this.#lib.bpf_object__next_map(this.#pointer, null); !this.#lib.isNull(map); ) {
+    for (let map = this.#lib.bpf_object__next_map(this.#open, null); !this.#lib.isNull(map); ) {
       const candidate = new BpfMap(this.#lib, map);
       const bytes = candidate.name.endsWith('.rodata') ? candidate.initialValue() : undefined;
       if (bytes) {
         bytes.writeUIntLE(value, variable.offset, variable.size);
         return;
       }
-      map = this.#lib.bpf_object__next_map(this.#pointer, map);
+      map = this.#lib.bpf_object__next_map(this.#open, map);
     }
     throw new RangeError('The BPF object has no read-only data');
+  }
+
+  /** Where libbpf's object is, for the addon. */
+  get address(): bigint {
+    return this.#lib.address(this.#open);
   }
 
   /** Gives maps and programs to the kernel. @throws OomscopeError with the verifier's last lines in `detail` */
   load(): void {
     this.#lib.takeLog();
-    const code = this.#lib.bpf_object__load(this.#pointer);
+    const code = this.#lib.bpf_object__load(this.#open);
     if (code !== 0) throw libbpfError(this.#lib, 'The kernel refused the BPF object', code);
+    this.#loaded = true;
   }
 
   /** Frees everything; loaded maps and programs go with their last descriptor. Idempotent. */

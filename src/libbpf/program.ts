@@ -12,6 +12,11 @@ export class BpfLink {
     this.#pointer = pointer;
   }
 
+  /** Where libbpf's link is, for the addon; 0 once it is destroyed. */
+  get address(): bigint {
+    return this.#pointer ? this.#lib.address(this.#pointer) : 0n;
+  }
+
   /** Detaches. Idempotent. */
   destroy(): void {
     if (this.#pointer) this.#lib.bpf_link__destroy(this.#pointer);
@@ -73,5 +78,5 @@ export function testRun(lib: Libbpf, fd: number): number {
   options.writeBigUInt64LE(80n, 0);
   const code = lib.bpf_prog_test_run_opts(fd, options);
   if (code !== 0) throw libbpfError(lib, 'BPF_PROG_TEST_RUN', code);
-  return options.readUInt32LE(48);
+  return options.readUInt32LE(56);
 }

@@ -81,6 +81,8 @@ export type Libbpf = {
   /** A view of `size` bytes of C memory. It is not kept alive by the view. */
   view(pointer: Pointer, size: number): Buffer;
   isNull(pointer: Pointer | null): pointer is null;
+  /** Where it points to, for the addon. */
+  address(pointer: Pointer): bigint;
   /** What libbpf logged since the last time it was asked. */
   takeLog(): string;
 };
@@ -93,6 +95,7 @@ interface Ffi {
 interface Ref {
   reinterpret(pointer: Buffer, size: number, offset?: number): Buffer;
   isNull(pointer: Buffer): boolean;
+  hexAddress(pointer: Buffer): string;
 }
 
 let loaded: Libbpf | undefined;
@@ -114,6 +117,7 @@ export function libbpf(): Libbpf {
     errno: () => ffi.errno(),
     view: (pointer: Pointer, size: number) => ref.reinterpret(pointer, size, 0),
     isNull: (pointer: Pointer | null): pointer is null => pointer === null || ref.isNull(pointer),
+    address: (pointer: Pointer) => BigInt(`0x${ref.hexAddress(pointer)}`),
     takeLog: () => native.takeLibbpfLog(),
   }) as unknown as Libbpf;
   return loaded;

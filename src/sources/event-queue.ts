@@ -9,7 +9,7 @@ export class EventQueue implements AsyncIterator<Event> {
   readonly #subscription: Subscription;
   #dropped: Record<string, number> = {};
   #dropping = false;
-  #wake: (() => void) | undefined;
+  #wakes: (() => void)[] = [];
   #ended = false;
   #error: unknown;
 
@@ -39,7 +39,7 @@ export class EventQueue implements AsyncIterator<Event> {
       if (this.#error !== undefined) throw this.#error;
       if (this.#ended) return { done: true, value: undefined };
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#wakes.push(resolve);
       });
     }
   }
@@ -48,6 +48,7 @@ export class EventQueue implements AsyncIterator<Event> {
     this.#subscription.unsubscribe();
     this.#end();
     this.#waiting.length = 0;
+    this.#dropping = false;
     return { done: true, value: undefined };
   }
 
@@ -58,11 +59,11 @@ export class EventQueue implements AsyncIterator<Event> {
       this.#dropped[oldest.type] = (this.#dropped[oldest.type] ?? 0) + 1;
       this.#dropping = true;
     }
-    this.#wake?.();
+    for (const wake of this.#wakes.splice(0)) wake();
   }
 
   #end(): void {
     this.#ended = true;
-    this.#wake?.();
+    for (const wake of this.#wakes.splice(0)) wake();
   }
 }

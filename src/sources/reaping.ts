@@ -44,6 +44,7 @@ export class Reapings {
   /** Starts at the mark. The process that shares a victim's memory has no mark of its own and is not followed. */
   start(kill: OomKill): void {
     const { pid } = kill.victim;
+    this.#finish(pid, BigInt(kill.mono_ns)); // the pid has come back before its last owner was done with
     const timer = setTimeout(() => this.#finish(pid, process.hrtime.bigint()), PATIENCE_MS);
     timer.unref();
     this.#followed.set(pid, {

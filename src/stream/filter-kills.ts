@@ -1,7 +1,8 @@
 /**
  * Keeps some kills, and what belongs to them. Everything that is not about a kill passes.
  */
-import { filter, type MonoTypeOperatorFunction } from 'rxjs';
+import type { MonoTypeOperatorFunction } from 'rxjs';
+import { filter } from 'rxjs/internal/operators/filter';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
 import { globMatch } from './glob.ts';
 

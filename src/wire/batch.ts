@@ -1,9 +1,17 @@
 /**
  * A batch of records as native handed it over. Nothing is decoded before it is asked for.
  */
-import { OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind, SyntheticRecord } from './layout.ts';
+import {
+  KillKind,
+  OomAheadRecord,
+  OomCandidatesRecord,
+  OomKillRecord,
+  OomStepRecord,
+  RecordKind,
+  SyntheticRecord,
+} from './layout.ts';
 
-export type WireRecord = OomKillRecord | OomCandidatesRecord | OomStepRecord | SyntheticRecord;
+export type WireRecord = OomKillRecord | OomCandidatesRecord | OomAheadRecord | OomStepRecord | SyntheticRecord;
 
 const HEADER = 24; // struct record_header
 const CGROUP_LEVELS = OomKillRecord.offset.levels;
@@ -13,6 +21,8 @@ function leastSize(view: DataView, kind: number, at: number, end: number): numbe
   switch (kind) {
     case RecordKind.RECORD_OOM_KILL: {
       if (end - at < CGROUP_LEVELS) return CGROUP_LEVELS;
+      const kill = view.getUint8(at + OomKillRecord.offset.kill_kind);
+      if (kill < KillKind.KILL_KILLED || kill > KillKind.KILL_SHARED_MEMORY) return 0;
       const levels = view.getUint8(at + OomKillRecord.offset.level_count);
       return CGROUP_LEVELS + levels * ((OomKillRecord.size - CGROUP_LEVELS) / 16);
     }
@@ -20,6 +30,8 @@ function leastSize(view: DataView, kind: number, at: number, end: number): numbe
       return OomCandidatesRecord.size;
     case RecordKind.RECORD_OOM_STEP:
       return OomStepRecord.size;
+    case RecordKind.RECORD_OOM_AHEAD:
+      return OomAheadRecord.size;
     case RecordKind.RECORD_SYNTHETIC:
       return SyntheticRecord.size;
     default:
@@ -66,6 +78,7 @@ export class Batch {
     this.walk((kind, at) => {
       if (kind === RecordKind.RECORD_OOM_KILL) found.push(new OomKillRecord(this.view, at));
       else if (kind === RecordKind.RECORD_OOM_CANDIDATES) found.push(new OomCandidatesRecord(this.view, at));
+      else if (kind === RecordKind.RECORD_OOM_AHEAD) found.push(new OomAheadRecord(this.view, at));
       else if (kind === RecordKind.RECORD_OOM_STEP) found.push(new OomStepRecord(this.view, at));
       else found.push(new SyntheticRecord(this.view, at));
     });

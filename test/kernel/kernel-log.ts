@@ -52,7 +52,35 @@ export interface OomLine {
   uid: number;
 }
 
-export type KernelLogLine = KilledLine | OomLine;
+/** `… invoked oom-killer: …`: the head of a report, rate-limited as the line above. */
+export interface InvokedLine {
+  type: 'invoked';
+  sequence: number;
+  timeUs: number;
+  /** Of the trigger. */
+  comm: string;
+  gfpMask: string;
+  gfpNames: string;
+  order: number;
+}
+
+/** A row of "Tasks state": one process that the kernel chose from. In pages, but for the page tables. */
+export interface TaskLine {
+  type: 'task';
+  sequence: number;
+  timeUs: number;
+  pid: number;
+  tgid: number;
+  uid: number;
+  totalVmPages: number;
+  rssPages: number;
+  pageTableBytes: number;
+  swapPages: number;
+  oomScoreAdj: number;
+  comm: string;
+}
+
+export type KernelLogLine = KilledLine | OomLine | InvokedLine | TaskLine;
 
 export interface KernelLogRecord {
   /** 0 for the kernel itself; what processes write to /dev/kmsg is never 0. */
@@ -186,6 +214,10 @@ const OOM = new RegExp(
   's',
 );
 
+const INVOKED =
+  /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<mask>0x[0-9a-f]+)\((?<names>[^)]*)\), (?:nodemask=.*, )?order=(?<order>-?\d+), /s;
+const TASK = /^\[\s*(?<pid>\d+)\](?<numbers>(?:\s+-?\d+){7,}) (?<comm>.*?)\s*$/s;
+
 /** The typed form of a line about an OOM kill; undefined for any other record. */
 export function parseKernelLogLine(record: KernelLogRecord): KernelLogLine | undefined {
   const { sequence, timeUs, text } = record;
@@ -206,6 +238,28 @@ export function parseKernelLogLine(record: KernelLogRecord): KernelLogLine | und
       pageTablesKiB: Number(killed.pageTables),
       oomScoreAdj: Number(killed.adj),
     };
+  }
+  const invoked = INVOKED.exec(text)?.groups;
+  if (invoked) {
+    return {
+      type: 'invoked',
+      sequence,
+      timeUs,
+      comm: utf8(invoked.comm),
+      gfpMask: invoked.mask ?? '',
+      gfpNames: invoked.names ?? '',
+      order: Number(invoked.order),
+    };
+  }
+  const task = TASK.exec(text)?.groups;
+  if (task) {
+    // pgtables_bytes, swapents and oom_score_adj are the last three; rss may be followed by its parts (6.8+).
+    const numbers = (task.numbers ?? '').trim().split(/\s+/).map(Number);
+    const [uid = 0, tgid = 0, totalVmPages = 0, rssPages = 0] = numbers;
+    const [pageTableBytes = 0, swapPages = 0, oomScoreAdj = 0] = numbers.slice(-3);
+    const pid = Number(task.pid);
+    const sizes = { uid, tgid, totalVmPages, rssPages, pageTableBytes, swapPages, oomScoreAdj };
+    return { type: 'task', sequence, timeUs, pid, ...sizes, comm: utf8(task.comm) };
   }
   const oom = OOM.exec(text)?.groups;
   if (!oom) return undefined;

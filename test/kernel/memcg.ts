@@ -113,9 +113,10 @@ export async function markDying(options: { limitBytes?: number } = {}): Promise<
   return { group, hog };
 }
 
-/** Start build/hog in a group. It dies with the group, or with this process. */
-export function startHog(group: MemoryGroup, args: readonly string[] = []): Hog {
-  const child = spawn(HOG, ['--cgroup', group.path, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** Start build/hog in a group; without one only in a guest. It dies with the group, or with this process. */
+export function startHog(group: MemoryGroup | undefined, args: readonly string[] = []): Hog {
+  const where = group === undefined ? ['--guest'] : ['--cgroup', group.path];
+  const child = spawn(HOG, [...where, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${HOG}: ${oomKillsUnavailable() ?? 'unknown reason'}`);
   let stderr = '';

@@ -1,6 +1,7 @@
 /** Real memory-cgroup kills, held against the kernel's own account of them. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OomKill } from '../../src/model/events.ts';
+import { asKilledLine, asOomLine, killedFields, oomFields } from '../lab/reconcile.ts';
 import { schemaErrors } from '../schema.ts';
 import { KernelLog, type KilledLine, type OomLine } from './kernel-log.ts';
 import {
@@ -15,48 +16,6 @@ import {
   startHog,
 } from './memcg.ts';
 import { Recorder } from './recorder.ts';
-
-const scopes: Record<string, OomKill['scope']> = {
-  CONSTRAINT_NONE: 'system',
-  CONSTRAINT_CPUSET: 'cpuset',
-  CONSTRAINT_MEMORY_POLICY: 'mempolicy',
-  CONSTRAINT_MEMCG: 'cgroup',
-};
-
-/** The numbers of "Killed process", as our event has them. RSS there may be the approximate per-CPU counter. */
-function asKilledLine({ victim }: OomKill) {
-  const memory = victim.memory;
-  return {
-    pid: victim.tid,
-    comm: victim.comm,
-    totalVmKiB: memory && memory.total_vm_bytes / 1024,
-    anonRssKiB: memory && (memory.kernel_log?.anon_rss_kb ?? memory.anon_rss_bytes / 1024),
-    fileRssKiB: memory && (memory.kernel_log?.file_rss_kb ?? memory.file_rss_bytes / 1024),
-    shmemRssKiB: memory && (memory.kernel_log?.shmem_rss_kb ?? memory.shmem_rss_bytes / 1024),
-    uid: victim.uid,
-    pageTablesKiB: memory && Math.floor(memory.page_tables_bytes / 1024),
-    oomScoreAdj: victim.oom_score_adj,
-  };
-}
-
-function asOomLine({ victim, trigger, limit, scope, nodemask }: OomKill) {
-  return {
-    scope,
-    nodemask,
-    memsAllowed: trigger.mems_allowed,
-    oomMemcg: limit?.path ?? null,
-    taskMemcg: victim.cgroup,
-    comm: victim.comm,
-    pid: victim.tid,
-    uid: victim.uid,
-  };
-}
-
-const pickKilled = ({ sequence, timeUs, type, reason, commBytes, ...rest }: KilledLine) => rest;
-const pickOom = ({ sequence, timeUs, type, cpuset, constraint, commBytes, ...rest }: OomLine) => ({
-  ...rest,
-  scope: scopes[constraint],
-});
 
 describe('oom.kill', () => {
   let recorder: Recorder;
@@ -142,11 +101,11 @@ describe('oom.kill', () => {
     const byPid = new Map(ours.map((kill) => [kill.victim.tid, kill]));
     const killed = log.lines.filter((line) => line.type === 'killed' && pids.has(line.pid)) as KilledLine[];
     expect(killed).toHaveLength(200);
-    for (const line of killed) expect(asKilledLine(byPid.get(line.pid) as OomKill)).toEqual(pickKilled(line));
+    for (const line of killed) expect(asKilledLine(byPid.get(line.pid) as OomKill)).toEqual(killedFields(line));
     // These are rate-limited by the kernel: 10 in 5 s, of which earlier tests have used some.
     const told = log.lines.filter((line) => line.type === 'oom' && pids.has(line.pid)) as OomLine[];
     expect(told.length).toBeGreaterThanOrEqual(5);
-    for (const line of told) expect(asOomLine(byPid.get(line.pid) as OomKill)).toEqual(pickOom(line));
+    for (const line of told) expect(asOomLine(byPid.get(line.pid) as OomKill, line)).toEqual(oomFields(line));
     for (const kill of ours)
       expect(kill.limit?.path).toBe(kills.find(({ pid }) => pid === kill.victim.pid)?.group.cgroupPath);
     for (const event of recorder.events) expect(schemaErrors(event)).toEqual([]);
@@ -167,7 +126,7 @@ describe('oom.kill', () => {
     // Its arguments are in the memory of another process than the trigger: they come from /proc, or are said to be missing.
     expect(kill.missing.includes('victim.cmdline')).toBe(kill.victim.cmdline === null);
     expect(kill.enrichment).toBe(kill.victim.cmdline === null ? 'partial' : 'live');
-    expect(asKilledLine(kill)).toEqual(pickKilled(await log.killed(victim.pid)));
+    expect(asKilledLine(kill)).toEqual(killedFields(await log.killed(victim.pid)));
   });
 
   it('reports the process when the marked thread is not its leader', async () => {
@@ -192,7 +151,7 @@ describe('oom.kill', () => {
       { path: limited.cgroupPath, limit_bytes: 64 * MIB },
     ]);
     const line = await log.oom(victim.pid).catch(() => undefined); // rate-limited
-    if (line) expect(asOomLine(kill)).toEqual(pickOom(line));
+    if (line) expect(asOomLine(kill, line)).toEqual(oomFields(line));
   });
 
   it('sees the process that dies only because it shares the memory', async () => {
@@ -208,7 +167,9 @@ describe('oom.kill', () => {
     expect(shared.limit?.path).toBe(end.group.cgroupPath);
     expect(schemaErrors(shared)).toEqual([]);
     await log.killed(first?.victim.pid ?? 0);
-    expect(log.lines.some((line) => line.pid === shared.victim.pid)).toBe(false); // the kernel logs nothing of it
+    expect(log.lines.some((line) => 'pid' in line && line.type !== 'task' && line.pid === shared.victim.pid)).toBe(
+      false,
+    ); // the kernel logs nothing of it
   });
 
   it('does not call a mark of a dying process a kill', async () => {

@@ -10,17 +10,18 @@ export class Recorder implements Disposable {
   readonly events: Event[] = [];
   readonly #waiting = new Set<() => void>();
 
-  private constructor(tracer: Tracer) {
+  private constructor(tracer: Tracer, everything: boolean) {
     this.tracer = tracer;
     tracer.events$.subscribe((event) => {
-      if (event.type === 'oom.kill' && !event.cgroups.some(({ path }) => ours.test(path))) return;
+      if (!everything && event.type === 'oom.kill' && !event.cgroups.some(({ path }) => ours.test(path))) return;
       this.events.push(event);
       for (const check of this.#waiting) check();
     });
   }
 
-  static async open(options: TracerOptions = {}): Promise<Recorder> {
-    return new Recorder(await openTracer(options));
+  /** @param everything kills outside our own groups too */
+  static async open(options: TracerOptions = {}, everything = false): Promise<Recorder> {
+    return new Recorder(await openTracer(options), everything);
   }
 
   get kills(): OomKill[] {

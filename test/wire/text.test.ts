@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { decode, printable, splitNul, untilNul } from '../../src/wire/text.ts';
 
 // Written out, not taken from Unicode properties as the code under test does.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const dangerous = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\u{e0001}\u{e0020}-\u{e007f}]/u;
+const dangerous =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]|[\u{e0001}\u{e0020}-\u{e007f}]/u;
 
 test('valid UTF-8 is decoded as it is, a byte order mark included', () => {
   fc.assert(
@@ -19,7 +20,11 @@ test('valid UTF-8 is decoded as it is, a byte order mark included', () => {
 test('bytes that are not valid UTF-8 are kept in hexadecimal', () => {
   expect(decode(Uint8Array.of(0x61, 0xff, 0x62))).toEqual({ text: 'a\ufffdb', hex: '61ff62' });
   // A surrogate, an overlong slash, a sequence that is cut off.
-  for (const bytes of [[0xed, 0xa0, 0x80], [0xc0, 0xaf], [0xe2, 0x82]]) {
+  for (const bytes of [
+    [0xed, 0xa0, 0x80],
+    [0xc0, 0xaf],
+    [0xe2, 0x82],
+  ]) {
     const { text, hex } = decode(Uint8Array.from(bytes));
     expect(text).toContain('\ufffd');
     expect(hex).toBe(Buffer.from(bytes).toString('hex'));
@@ -73,7 +78,18 @@ test('printable leaves nothing that moves the cursor, breaks the line or reorder
 });
 
 test('printable leaves ordinary text alone, in any script', () => {
-  for (const text of ['node', 'kworker/0:1-events', '名前', 'имя', 'Ελλάδα', 'שם', '🔥', 'a b', '(sd-pam)', 'e\u0301']) {
+  for (const text of [
+    'node',
+    'kworker/0:1-events',
+    '名前',
+    'имя',
+    'Ελλάδα',
+    'שם',
+    '🔥',
+    'a b',
+    '(sd-pam)',
+    'e\u0301',
+  ]) {
     expect(printable(text)).toBe(text);
   }
 });

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { onTestFinished } from 'vitest';
 
 export interface Ending {
   code: number | null;
@@ -28,6 +29,8 @@ export function startChild(name: string, args: string[] = [], flags: string[] = 
   const child = spawn(process.execPath, [...nodeFlags, ...flags, script, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // A test that fails half-way leaves none behind.
+  onTestFinished(() => void child.kill('SIGKILL'));
   const said: unknown[] = [];
   const waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[] = [];
   let taken = 0;

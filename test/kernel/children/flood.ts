@@ -1,6 +1,6 @@
 /**
  * Floods a tracer's ring from a process of its own: `flood.ts RING_ID COUNTERS_ID`. It says "ready", waits for a line
- * `RUNS`, runs bpf/flood.bpf.c that often, says `{ runs, records }`, and waits for the next; "end" ends it.
+ * `RUNS`, runs bpf/flood.bpf.c that often, says `{ runs, records }`, and waits for the next.
  */
 import { closeSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -23,7 +23,6 @@ const [program] = object.programs;
 if (!program) throw new Error('flood.bpf.o has no program');
 say('ready');
 for await (const line of createInterface({ input: process.stdin })) {
-  if (line === 'end') break;
   const runs = Number(line);
   for (let i = 0; i < runs; i++) program.run();
   say({ runs, records: runs * PER_RUN });

@@ -5,12 +5,7 @@ export function say(value: unknown): void {
   writeSync(1, `${JSON.stringify(value)}\n`);
 }
 
-/** Until the parent says something. */
-export function heard(): Promise<string> {
-  return new Promise((resolve) => {
-    process.stdin.once('data', (data) => {
-      process.stdin.pause();
-      resolve(String(data));
-    });
-  });
+/** Resolves when the parent ends this process's input. */
+export async function told(): Promise<void> {
+  for await (const _ of process.stdin);
 }

@@ -1,11 +1,11 @@
 /**
  * A tracer in a worker thread, terminated while records flow: `worker.ts idle|busy|between`. It says the maps, waits
- * for a line, terminates the worker, and says that the process is still well.
+ * until it is told, terminates the worker, and says that the process is still well.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { openTracer } from '../../../src/index.ts';
 import { heldIds } from '../bpf-ids.ts';
-import { heard, say } from './say.ts';
+import { say, told } from './say.ts';
 
 if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url), { workerData: process.argv[2] });
@@ -17,10 +17,10 @@ if (isMainThread) {
     if (message.mapIds) say({ mapIds: message.mapIds, held: heldIds() });
     else if (++batches === 1) say('flowing');
   });
-  await heard();
+  await told();
   await worker.terminate();
   await exited;
-  say({ held: heldIds() });
+  say({ heldAfter: heldIds() });
 } else {
   const tracer = await openTracer({ ringBytes: 65536 });
   let flowing = false;

@@ -1,0 +1,58 @@
+/**
+ * Opens and closes: `lifecycle.ts TRACERS READERS`. Tracers are whole; readers are those of the addon on one ring, with
+ * records in it. After each quarter it says what the process holds.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { openTracer } from '../../../src/index.ts';
+import { BpfObject } from '../../../src/libbpf/index.ts';
+import { builtFile, loadNative } from '../../../src/native.ts';
+import { alive, heldIds } from '../bpf-ids.ts';
+import { say } from './say.ts';
+
+const { RingReader, trimHeap } = loadNative();
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Lets finalizers run, and gives free pages back, so that what is left is held. */
+async function settled() {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc?.();
+    await turn();
+  }
+  trimHeap();
+  return {
+    fds: readdirSync('/proc/self/fd').length,
+    threads: readdirSync('/proc/self/task').length,
+    rssBytes: process.memoryUsage.rss(),
+    heapBytes: process.memoryUsage().heapUsed,
+    held: heldIds(),
+  };
+}
+
+async function repeat(count: number, once: () => Promise<void>): Promise<void> {
+  const states = [];
+  for (let quarter = 0; quarter < 4; quarter++) {
+    for (let i = 0; i < count / 4; i++) await once();
+    states.push(await settled());
+  }
+  say(states);
+}
+
+const first: ReturnType<typeof heldIds>[] = [];
+await repeat(Number(process.argv[2]), async () => {
+  const tracer = await openTracer({ ringBytes: 65536 });
+  if (first.length < 3) first.push(heldIds());
+  tracer.close();
+  await turn();
+});
+say(first.map(alive));
+
+const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
+object.load();
+const [program] = object.programs;
+const options = { mapFd: object.map('ring').fd, countersFd: object.map('counters').fd, batchBytes: 0, urgentKinds: 8 };
+await repeat(Number(process.argv[3]), async () => {
+  const reader = new RingReader(options, () => {});
+  program?.run();
+  await turn();
+  reader.close();
+});

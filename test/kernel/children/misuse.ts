@@ -1,0 +1,36 @@
+/** What a program must not do with libbpf's objects. Each says the name of the error that it got. */
+import { readFileSync } from 'node:fs';
+import { BpfObject, Btf } from '../../../src/libbpf/index.ts';
+import { builtFile } from '../../../src/native.ts';
+import { say } from './say.ts';
+
+const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
+
+const cases: Record<string, () => unknown> = {
+  closed: () => {
+    object.close();
+    object.map('ring');
+  },
+  constantAfterLoad: () => {
+    const whole = BpfObject.open(readFileSync(builtFile('oomscope.bpf.o')));
+    for (const program of whole.programs) program.autoload = program.name === 'signal_generate_raw';
+    whole.load();
+    whole.setConstant('possible_cpus', 1);
+  },
+  btfFreedTwice: () => {
+    const btf = Btf.ofFile(builtFile('flood.bpf.o'));
+    btf.free();
+    btf.free();
+  },
+  btfOfClosed: () => {
+    object.close();
+    object.btf.type(1);
+  },
+};
+
+try {
+  cases[process.argv[2] ?? '']?.();
+  say('none');
+} catch (error) {
+  say((error as Error).name);
+}

@@ -1,0 +1,149 @@
+/** Our events against the kernel's own record of the same kills. */
+import type { OomKill } from '../../src/model/events.ts';
+import type { InvokedLine, KernelLogLine, KilledLine, OomLine, TaskLine } from '../kernel/kernel-log.ts';
+
+const scopes: Record<string, OomKill['scope']> = {
+  CONSTRAINT_NONE: 'system',
+  CONSTRAINT_CPUSET: 'cpuset',
+  CONSTRAINT_MEMORY_POLICY: 'mempolicy',
+  CONSTRAINT_MEMCG: 'cgroup',
+};
+
+/** The numbers of "Killed process", as our event has them. RSS there may be the approximate per-CPU counter. */
+export function asKilledLine({ victim }: OomKill) {
+  const memory = victim.memory;
+  return {
+    pid: victim.tid,
+    comm: victim.comm,
+    totalVmKiB: memory && memory.total_vm_bytes / 1024,
+    anonRssKiB: memory && (memory.kernel_log?.anon_rss_kb ?? memory.anon_rss_bytes / 1024),
+    fileRssKiB: memory && (memory.kernel_log?.file_rss_kb ?? memory.file_rss_bytes / 1024),
+    shmemRssKiB: memory && (memory.kernel_log?.shmem_rss_kb ?? memory.shmem_rss_bytes / 1024),
+    uid: victim.uid,
+    pageTablesKiB: memory && Math.floor(memory.page_tables_bytes / 1024),
+    oomScoreAdj: victim.oom_score_adj,
+  };
+}
+
+export const killedFields = ({ sequence, timeUs, type, reason, commBytes, ...rest }: KilledLine) => rest;
+
+/**
+ * The same of "oom-kill:". That line is printed before the kernel settles on a thread: where the leader has exited it
+ * names the leader (mm/oom_kill.c: dump_oom_victim before find_lock_task_mm).
+ */
+export function asOomLine({ victim, trigger, limit, scope, nodemask }: OomKill, line: OomLine) {
+  const leader = line.pid === victim.pid;
+  return {
+    scope,
+    nodemask,
+    memsAllowed: trigger.mems_allowed,
+    oomMemcg: limit?.path ?? null,
+    taskMemcg: victim.cgroup,
+    comm: leader ? victim.process_comm : victim.comm,
+    pid: leader ? victim.pid : victim.tid,
+    uid: victim.uid,
+  };
+}
+
+export const oomFields = ({ sequence, timeUs, type, cpuset, constraint, commBytes, ...rest }: OomLine) => ({
+  ...rest,
+  scope: scopes[constraint],
+});
+
+export interface KernelRecord {
+  kills: OomKill[];
+  lines: KernelLogLine[];
+  /** Growth of `oom_kill` in /proc/vmstat. */
+  vmstat: number;
+  groups: GroupCount[];
+}
+
+/** A group's own count of kills: `memory.events.local` on v2, `memory.oom_control` on v1; `tree` with all below it. */
+export interface GroupCount {
+  cgroupPath: string;
+  local: number;
+  /** v2 only. */
+  tree: number | undefined;
+}
+
+/** Every difference, in words. */
+export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): string[] {
+  const differences: string[] = [];
+  const same = (what: string, ours: unknown, theirs: unknown) => {
+    const [a, b] = [JSON.stringify(sorted(ours)), JSON.stringify(sorted(theirs))];
+    if (a !== b) differences.push(`${what}: ours ${a}, the kernel's ${b}`);
+  };
+  const real = kills.filter(({ kind }) => kind === 'killed' || kind === 'group_member');
+  const killed = lines.filter((line) => line.type === 'killed');
+  const byTid = new Map(real.map((kill) => [kill.victim.tid, kill]));
+
+  same('pids', real.map(({ victim }) => victim.tid).sort(), [...new Set(killed.map(({ pid }) => pid))].sort());
+  for (const line of killed) {
+    const kill = byTid.get(line.pid);
+    if (kill) same(`"Killed process ${line.pid}"`, asKilledLine(kill), killedFields(line));
+  }
+  let invoked: InvokedLine | undefined;
+  let tasks: TaskLine[] = [];
+  for (const line of lines) {
+    if (line.type === 'invoked') {
+      invoked = line;
+      tasks = [];
+    }
+    if (line.type === 'task') tasks.push(line);
+    if (line.type !== 'oom') continue;
+    const kill = real.find(({ victim }) => victim.tid === line.pid || victim.pid === line.pid);
+    if (!kill) continue; // a difference already
+    same(`"oom-kill: … pid=${line.pid}"`, asOomLine(kill, line), oomFields(line));
+    if (invoked) {
+      const { trigger } = kill;
+      const ours = { comm: trigger.comm, mask: trigger.gfp_mask, names: trigger.gfp, order: trigger.order };
+      const theirs = { comm: invoked.comm, mask: invoked.gfpMask, names: invoked.gfpNames, order: invoked.order };
+      same(`"invoked oom-killer" for ${line.pid}`, ours, theirs);
+      invoked = undefined;
+    }
+    if (kill.candidates) same(`candidates for ${line.pid}`, kill.candidates.map(asRanked), ranking(tasks, kill));
+  }
+
+  // Group kills take their first victim twice (mm/oom_kill.c: oom_kill_memcg_member does not skip it), so the kernel's
+  // counters follow its lines, not its victims.
+  if (vmstat !== killed.length)
+    differences.push(`vmstat oom_kill grew by ${vmstat}, the log has ${killed.length} lines`);
+  const pathOf = (line: KilledLine) => byTid.get(line.pid)?.victim.cgroup ?? '?';
+  for (const { cgroupPath, local, tree } of groups) {
+    const inside = killed.map(pathOf);
+    same(`oom_kill of ${cgroupPath}`, inside.filter((path) => path === cgroupPath).length, local);
+    if (tree === undefined) continue;
+    const below = inside.filter((path) => path === cgroupPath || path.startsWith(`${cgroupPath}/`));
+    same(`oom_kill of ${cgroupPath} and below`, below.length, tree);
+  }
+  return differences;
+}
+
+const asRanked = ({ pid, badness_pages, oom_score_adj }: NonNullable<OomKill['candidates']>[number]) => ({
+  pid,
+  points: badness_pages,
+  adj: oom_score_adj,
+});
+
+/** The kernel's ranking, worked out from its task dump by oom_badness(). */
+function ranking(tasks: TaskLine[], kill: OomKill) {
+  const pageBytes = 4096;
+  const total = Math.floor((kill.domain_bytes ?? 0) / pageBytes / 1000);
+  return tasks
+    .filter(({ pid, oomScoreAdj }) => pid !== 1 && oomScoreAdj !== -1000)
+    .map(({ tgid, rssPages, swapPages, pageTableBytes, oomScoreAdj }) => ({
+      pid: tgid,
+      points: rssPages + swapPages + Math.floor(pageTableBytes / pageBytes) + oomScoreAdj * total,
+      adj: oomScoreAdj,
+    }))
+    .reverse() // of two equals the kernel prefers the later
+    .sort((a, b) => b.points - a.points)
+    .slice(0, 10);
+}
+
+/** With its keys in order, for comparing. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,118 @@
+/**
+ * Runs the scenarios here, be it a guest or a host, and prints one JSON line for each:
+ *
+ *   node test/lab/run.ts [NAME…]
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { memoryHierarchy } from '../../src/kernel/capabilities.ts';
+import type { OomKill } from '../../src/model/events.ts';
+import { KernelLog } from '../kernel/kernel-log.ts';
+import { type MemoryGroup, removeMemoryGroups } from '../kernel/memcg.ts';
+import { Recorder } from '../kernel/recorder.ts';
+import { type GroupCount, reconcile } from './reconcile.ts';
+import type { Here, Lab, Scenario } from './scenario.ts';
+import { scenarios } from './scenarios.ts';
+
+export interface Result {
+  name: string;
+  state: 'reconciled' | 'different' | 'not here';
+  /** Differences, or why it is not here. */
+  notes: string[];
+  kills: number;
+  seconds: number;
+}
+
+const PATIENCE_MS = 15_000;
+
+function here(): Here {
+  const nodes = readdirSync('/sys/devices/system/node').filter((name) => /^node\d+$/.test(name));
+  return {
+    guest: existsSync('/lab/settings'),
+    cgroupVersion: memoryHierarchy()?.version ?? 1,
+    numaNodes: nodes.length,
+    swap: !/^SwapTotal:\s+0 kB/m.test(readFileSync('/proc/meminfo', 'utf8')),
+  };
+}
+
+const vmstatKills = () => Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1]);
+
+function groupCount(group: MemoryGroup): GroupCount {
+  const counter = (file: string) => Number(/^oom_kill (\d+)$/m.exec(readFileSync(join(group.path, file), 'utf8'))?.[1]);
+  if (group.version === 1)
+    return { cgroupPath: group.cgroupPath, local: counter('memory.oom_control'), tree: undefined };
+  return { cgroupPath: group.cgroupPath, local: counter('memory.events.local'), tree: counter('memory.events') };
+}
+
+async function runScenario(scenario: Scenario, where: Here): Promise<Result> {
+  const reason = scenario.notHere?.(where);
+  if (reason) return { name: scenario.name, state: 'not here', notes: [reason], kills: 0, seconds: 0 };
+  const begin = performance.now();
+  const notes: string[] = [];
+  const groups: MemoryGroup[] = [];
+  const killsBefore = vmstatKills();
+  using log = new KernelLog();
+  using recorder = await Recorder.open({}, where.guest);
+  const follow = setInterval(() => log.read(), 20);
+  const lab: Lab = {
+    ...where,
+    recorder,
+    watch: (group) => groups.push(group),
+    same(what, actual, expected) {
+      const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+      if (a !== b) notes.push(`${what}: got ${a}, expected ${b}`);
+    },
+    async kills(count) {
+      await settled(recorder, count);
+      return recorder.kills;
+    },
+  };
+  try {
+    await scenario.run(lab);
+    const counts = groups.map(groupCount);
+    log.read();
+    if (log.lost > 0) notes.push(`${log.lost} records of the kernel log were overwritten`);
+    const ours = where.guest ? undefined : new Set(recorder.kills.map(({ victim }) => victim.tid));
+    // On a shared host others may be killed too: only ours count.
+    const lines = ours ? log.lines.filter((line) => line.type !== 'killed' || ours.has(line.pid)) : log.lines;
+    const vmstat = where.guest ? vmstatKills() - killsBefore : lines.filter(({ type }) => type === 'killed').length;
+    notes.push(...reconcile({ kills: recorder.kills, lines, vmstat, groups: counts }));
+  } catch (error) {
+    notes.push((error as Error).stack ?? String(error));
+  } finally {
+    clearInterval(follow);
+    removeMemoryGroups();
+  }
+  const seconds = Math.round((performance.now() - begin) / 100) / 10;
+  return {
+    name: scenario.name,
+    state: notes.length === 0 ? 'reconciled' : 'different',
+    notes,
+    kills: recorder.kills.length,
+    seconds,
+  };
+}
+
+/** Until there are enough, and then until no more come for a moment. */
+async function settled(recorder: Recorder, count: number): Promise<OomKill[]> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (recorder.kills.length < count && performance.now() < deadline) await sleep(20);
+  for (let seen = -1; seen !== recorder.kills.length; ) {
+    seen = recorder.kills.length;
+    await sleep(300);
+  }
+  return recorder.kills;
+}
+
+const where = here();
+if (where.guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose the one who looks on
+const wanted = process.argv.slice(2);
+let failed = false;
+for (const scenario of scenarios) {
+  if (wanted.length > 0 && !wanted.includes(scenario.name)) continue;
+  const result = await runScenario(scenario, where);
+  failed ||= result.state === 'different';
+  console.log(JSON.stringify(result));
+}
+process.exitCode = failed ? 1 : 0;
