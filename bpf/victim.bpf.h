@@ -130,17 +130,26 @@ __noinline u64 read_victim(u64 address)
 	return (u64)mm;
 }
 
-/* Is this address on the trigger's stack an oom_control? `chosen` matched already; the rest must make sense too.
+/* Is this address on the trigger's stack an oom_control? `chosen` matched already; the rest must make sense too. Pointers
+ * and return addresses lie all over a stack, and read as numbers they are what no field here can be: gfp flags end below
+ * bit 29, sizes are in pages. (6.1: a return address looked like order -1, that is, SysRq.)
  * Global functions, here and below: the verifier checks them once, not once per word of stack. */
 __noinline int is_oom_control(u64 address)
 {
 	struct oom_control *oc = (void *)address;
 	int order = BPF_CORE_READ(oc, order);
+	u32 gfp = BPF_CORE_READ(oc, gfp_mask);
 	u32 constraint = BPF_CORE_READ(oc, constraint);
+	u64 total = BPF_CORE_READ(oc, totalpages);
+	s64 points = BPF_CORE_READ(oc, chosen_points);
 	struct mem_cgroup *memcg = BPF_CORE_READ(oc, memcg);
 
-	if (order < -1 || order > MAX_ORDER_SEEN || constraint > CONSTRAINT_MEMCG || !BPF_CORE_READ(oc, totalpages))
+	if (order < -1 || order > MAX_ORDER_SEEN || !gfp || gfp >> 29 || constraint > CONSTRAINT_MEMCG)
 		return 0;
+	if (!total || total >> 48)
+		return 0;
+	if ((points > 1LL << 48 && points != 0x7fffffffffffffffLL) || (points < -(1LL << 48) && points != 1LL << 63))
+		return 0; /* LONG_MAX: swapoff, LONG_MIN: nothing chosen yet */
 	if ((constraint == CONSTRAINT_MEMCG) != !!memcg)
 		return 0;
 	return !memcg || memcg_id(memcg);

@@ -1,0 +1,160 @@
+/**
+ * Boots a kernel in QEMU without KVM, runs one command of this project in it, and brings back what the command wrote.
+ *
+ *   const { exitCode, stdout } = await bootGuest({ kernel: '6.12', command: ['oomscope', 'doctor', '--json'] });
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Attempt, type Plan, runOnce, runShell } from './attempt.ts';
+import { LabError } from './error.ts';
+import { initramfs } from './initramfs.ts';
+import { cacheDirectory, getKernel, type Kernel } from './kernels.ts';
+import { collectModules } from './modules.ts';
+import { GuestExit, type GuestOptions, type GuestResult } from './options.ts';
+import { GUEST_MODULES } from './qemu.ts';
+import { runtimeImage } from './runtime.ts';
+import { tools } from './tools.ts';
+
+export { LabError, type LabErrorCode } from './error.ts';
+export { cacheDirectory, getKernel, type Kernel, type KnownKernel, kernels } from './kernels.ts';
+export { type CgroupSetup, GuestExit, type GuestOptions, type GuestResult, type SwapSetup } from './options.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const DEFAULT_LIMIT_SECONDS = 120;
+/** The disk of /var/tmp: a sparse file. */
+const SCRATCH_MIB = 1024;
+/** A kernel that panics before the command begins has met a fault of the emulation. */
+const BOOT_ATTEMPTS = 3;
+/** Of the console and the kernel log, when a guest ended badly. */
+const LAST_LINES = 30;
+
+/**
+ * Nothing is left running, and no temporary file left, when this returns or throws, or when the process dies.
+ *
+ * @throws LabError NOT_INSTALLED, NO_KERNEL, NO_CGROUP_V1, BOOT_FAILED, USAGE. A command that fails, a panic and a
+ *   time-out are results.
+ */
+export async function bootGuest(options: GuestOptions): Promise<GuestResult> {
+  const kernel = await prepare(options);
+  const plan = makePlan(options, kernel, false);
+  for (let attempt = 1; ; attempt++) {
+    const ended = await runOnce(plan);
+    const result = toResult(ended, kernel);
+    if (result.panicked && ended.bootSeconds === undefined && attempt < BOOT_ATTEMPTS) continue;
+    const [refusal] = ended.control;
+    if (refusal === 'no-cgroup-v1') throw noCgroupV1(kernel);
+    if (refusal?.startsWith('failed ') || (ended.bootSeconds === undefined && !result.timedOut && !result.panicked)) {
+      const sentence =
+        refusal?.replace('failed ', '') ??
+        `it ended before the command was begun${kernel.modules ? '' : ', perhaps for want of modules'}`;
+      const detail = lastLines(result);
+      throw new LabError('BOOT_FAILED', `The guest with Linux ${kernel.version} failed: ${sentence}.`, { detail });
+    }
+    if (options.outDir !== undefined) deliver(options.outDir, ended, result);
+    return result;
+  }
+}
+
+/** A shell in the guest, at this terminal. @returns when the person has left it */
+export async function shellInGuest(options: Omit<GuestOptions, 'command'>): Promise<number> {
+  const withCommand = { ...options, command: [] };
+  return runShell(makePlan(withCommand, await prepare(withCommand), true));
+}
+
+/** The end of what the guest's kernel said, for a person to see why the guest hung or died. */
+export function lastLines({ console, dmesg }: Pick<GuestResult, 'console' | 'dmesg'>): string {
+  const said = console.trim() === '' ? dmesg : console;
+  return said.replaceAll('\r', '').trimEnd().split('\n').slice(-LAST_LINES).join('\n');
+}
+
+async function prepare(options: GuestOptions): Promise<Kernel> {
+  check(options);
+  tools();
+  const kernel = await getKernel(options.kernel, options.modules);
+  if ((options.cgroup === 'v1' || options.cgroup === 'hybrid') && !kernel.cgroupV1) throw noCgroupV1(kernel);
+  return kernel;
+}
+
+function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): Plan {
+  const { cgroup = 'v2', memoryMib = 1024, cpus = 2, swap = 'none', numa = 1, append = '' } = options;
+  const { swapMib = Math.floor(memoryMib / 2), limitSeconds = DEFAULT_LIMIT_SECONDS } = options;
+  const runtime = runtimeImage(ROOT, cacheDirectory());
+  const { command, environment = {}, files = {} } = options;
+  const settings = { cgroup, swap, swapMib, shell, command, environment, files };
+  return {
+    machine: { kernel, memoryMib, cpus, numaNodes: numa, append, runtime, shell },
+    initramfs: initramfs(ROOT, tools().busybox, modulesFor(kernel), settings),
+    scratchMib: SCRATCH_MIB + (swap === 'file' ? swapMib : 0),
+    limitSeconds,
+    on: {
+      ...(options.onStdout && { stdout: options.onStdout }),
+      ...(options.onStderr && { stderr: options.onStderr }),
+    },
+    signal: options.signal,
+  };
+}
+
+function modulesFor({ modules }: Kernel) {
+  return modules === undefined ? [] : collectModules(modules, GUEST_MODULES);
+}
+
+function toResult(ended: Attempt, kernel: Kernel): GuestResult {
+  const { received, timedOut, seconds, bootSeconds = seconds } = ended;
+  const console = received.console.toString();
+  const code = ended.control.map((line) => /^exit (\d+)$/.exec(line)?.[1]).find((text) => text !== undefined);
+  const panicked = code === undefined && !timedOut && console.includes('Kernel panic');
+  return {
+    exitCode: code === undefined ? failure(timedOut, panicked) : Number(code),
+    stdout: received.stdout.toString(),
+    stderr: received.stderr.toString(),
+    dmesg: received.kmsg.toString(),
+    console,
+    kernel,
+    seconds,
+    bootSeconds,
+    panicked,
+    timedOut: timedOut && code === undefined,
+  };
+}
+
+function failure(timedOut: boolean, panicked: boolean): number {
+  if (timedOut) return GuestExit.timedOut;
+  return panicked ? GuestExit.panicked : GuestExit.vanished;
+}
+
+function deliver(outDir: string, { received }: Attempt, { dmesg, console }: GuestResult): void {
+  mkdirSync(outDir, { recursive: true });
+  if (received.files.length > 0) {
+    const words = ['-x', '-f', '-', '-C', outDir, '--no-same-owner', '--no-overwrite-dir'];
+    const { status, stderr } = spawnSync(tools().tar, words, { input: received.files });
+    if (status !== 0) process.stderr.write(`lab: not all files of the guest's /out could be had: ${stderr}\n`);
+  }
+  writeFileSync(join(outDir, 'dmesg'), dmesg);
+  writeFileSync(join(outDir, 'console'), console);
+}
+
+function noCgroupV1({ version }: Kernel): LabError {
+  return new LabError(
+    'NO_CGROUP_V1',
+    `cgroup v1 does not exist on this kernel: Linux ${version} is built without its memory controller.`,
+  );
+}
+
+function check({
+  memoryMib = 1024,
+  cpus = 2,
+  numa = 1,
+  limitSeconds = DEFAULT_LIMIT_SECONDS,
+  files = {},
+}: GuestOptions): void {
+  const expect = (fine: boolean, expected: string, got: unknown) => {
+    if (!fine) throw new LabError('USAGE', `Expected ${expected}, got ${got}.`);
+  };
+  expect(Number.isInteger(memoryMib) && memoryMib >= 256, 'memory to be a whole number of MiB from 256', memoryMib);
+  expect(Number.isInteger(cpus) && cpus >= 1 && cpus <= 16, 'cpus to be from 1 to 16', cpus);
+  expect(Number.isInteger(numa) && numa >= 1 && numa <= 4, 'numa to be from 1 to 4', numa);
+  expect(limitSeconds > 0, 'limitSeconds to be above 0', limitSeconds);
+  for (const path of Object.keys(files))
+    expect(path.startsWith('/'), "paths of the guest's files to be absolute", path);
+}

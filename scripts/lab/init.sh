@@ -1,0 +1,130 @@
+#!/bin/busybox sh
+# The guest's process 1. /lab/settings says what the guest is to be, /lab/command runs the command; both are written by
+# initramfs.ts. All that leaves the guest goes through virtio ports: stdout, stderr and kmsg (the kernel log as it grows)
+# as they come, files (a tar of /out) at the end, and control, which has one line for each step:
+#   no-cgroup-v1 | failed SENTENCE    the command was not begun
+#   begin, exit CODE, done
+export PATH=/runtime/bin:/bin HOME=/root TERM=linux
+. /lab/settings
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+for directory in /run /tmp /out /dev/shm; do mount -t tmpfs tmpfs "$directory"; done
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t bpf bpf /sys/fs/bpf
+
+hostname lab
+ip link set lo up
+
+# /init itself is spared by the OOM killer; what it starts before the command must be, too.
+spare() { echo -1000 >"/proc/$1/oom_score_adj"; }
+
+for module in /lab/modules/*.ko; do
+	[ -e "$module" ] || continue
+	case $module in
+		*zram.ko) insmod "$module" num_devices=1 ;;
+		*) insmod "$module" ;;
+	esac
+done
+
+for name in /sys/class/virtio-ports/*/name; do
+	[ -e "$name" ] || continue
+	port=${name%/name}
+	ln -s "/dev/${port##*/}" "/run/port.$(cat "$name")"
+done
+if [ "$shell" = 1 ]; then
+	tell() { echo "lab: $*" >/dev/console; }
+else
+	exec 3>/run/port.control
+	tell() { echo "$*" >&3; }
+fi
+end() { tell done; poweroff -f; sleep 60; }
+give_up() { tell "$@"; end; }
+
+# By serial number: which disk becomes vda depends on which is found first.
+disk() {
+	for serial in /sys/block/vd*/serial; do
+		if [ "$(cat "$serial")" = "$1" ]; then
+			serial=${serial%/serial}
+			echo "/dev/${serial##*/}"
+		fi
+	done
+}
+mount -t ext4 -o ro "$(disk runtime)" /runtime || give_up failed 'the image with Node cannot be mounted'
+mount -t ext4 "$(disk scratch)" /scratch || give_up failed 'the disk of /var/tmp cannot be mounted'
+mkdir -m 1777 /scratch/tmp
+
+groups=/sys/fs/cgroup
+case $cgroup in
+	v2)
+		mount -t cgroup2 cgroup2 $groups || give_up failed 'cgroup v2 cannot be mounted'
+		grep -qw memory $groups/cgroup.controllers || give_up failed 'cgroup v2 has no memory controller here'
+		# One by one: a kernel may lack one of them.
+		for controller in memory cpu io pids cpuset; do echo +$controller >$groups/cgroup.subtree_control; done
+		;;
+	v1 | hybrid)
+		mount -t tmpfs -o mode=755 cgroup $groups
+		for controller in memory cpu,cpuacct blkio pids cpuset freezer; do
+			mkdir $groups/$controller
+			mount -t cgroup -o $controller cgroup $groups/$controller || case $controller in
+				memory) give_up no-cgroup-v1 ;;
+				*) rmdir $groups/$controller ;;
+			esac
+		done
+		# As systemd has it, and Docker's host before cgroup v2.
+		if [ "$cgroup" = hybrid ]; then
+			mkdir $groups/unified
+			mount -t cgroup2 cgroup2 $groups/unified || give_up failed 'cgroup v2 cannot be mounted'
+		fi
+		;;
+esac 2>/run/cgroup.log
+
+case $swap in
+	zram)
+		echo "${swap_mib}M" >/sys/block/zram0/disksize && mkswap /dev/zram0 && swapon /dev/zram0 ||
+			give_up failed 'zram swap cannot be made'
+		;;
+	file)
+		fallocate -l "${swap_mib}M" /scratch/swap && chmod 600 /scratch/swap && mkswap /scratch/swap &&
+			swapon /scratch/swap ||
+			give_up failed 'a swap file cannot be made'
+		;;
+esac >/run/swap.log 2>&1
+
+cd /oomscope || give_up failed 'the project is not there'
+if [ "$shell" = 1 ]; then
+	setsid cttyhack sh </dev/console >/dev/console 2>&1
+	end
+fi
+
+# The kernel log leaves as it grows, so that a guest that hangs has left it too.
+mkfifo /run/kmsg.tail /run/stdout /run/stderr
+cat /dev/kmsg | tee /run/kmsg.tail >/run/port.kmsg &
+spare $!
+grep -q -m 1 'lab: the command has ended' /run/kmsg.tail &
+kmsg=$!
+spare $kmsg
+# Pipes, as a command would have on any machine: Node does not write all of a large block to a virtio port at once.
+cat /run/stdout >/run/port.stdout 3>&- &
+stdout=$!
+spare $stdout
+cat /run/stderr >/run/port.stderr 3>&- &
+stderr=$!
+spare $stderr
+
+tell begin
+sh /lab/command </dev/null >/run/stdout 2>/run/stderr 3>&-
+code=$?
+# What the command left running may hold its pipes open: it has a second more.
+(sleep 1; kill $stdout $stderr) 2>/dev/null 3>&- &
+wait $stdout $stderr
+tell "exit $code"
+tar -c -f - -C /out . >/run/port.files 2>/dev/null
+# Done when the reader of the log has come to this line.
+echo '<6>lab: the command has ended' >/dev/kmsg
+wait $kmsg
+end

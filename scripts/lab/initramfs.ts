@@ -1,0 +1,65 @@
+/** The guest's root: busybox, /init, the kernel modules, this project as it is now, and what the guest is to do. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Cpio } from './cpio.ts';
+import type { Module } from './modules.ts';
+
+/** What of the project a guest gets, beneath /oomscope. */
+const PROJECT = [
+  'package.json',
+  'dist',
+  'src',
+  'scripts',
+  'test',
+  'bpf',
+  'build/oomscope.bpf.o',
+  'build/flood.bpf.o',
+  'build/oomscope.node',
+  'build/hog',
+];
+
+export interface Settings {
+  cgroup: 'v1' | 'v2' | 'hybrid';
+  swap: 'none' | 'zram' | 'file';
+  swapMib: number;
+  shell: boolean;
+  command: readonly string[];
+  environment: Readonly<Record<string, string>>;
+  /** Path in the guest to file or directory here. */
+  files: Readonly<Record<string, string>>;
+}
+
+export function initramfs(root: string, busybox: string, modules: readonly Module[], settings: Settings): Buffer {
+  const cpio = new Cpio();
+  for (const path of ['proc', 'sys', 'dev', 'run', 'tmp', 'out', 'root', 'runtime', 'scratch'])
+    cpio.directory(`/${path}`);
+  cpio.file('/bin/busybox', readFileSync(busybox), { executable: true });
+  for (const applet of execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
+    if (applet !== 'busybox') cpio.link(`/bin/${applet}`, 'busybox');
+  }
+  const oomscope = '#!/bin/sh\nexec node /oomscope/dist/cli/main.js "$@"\n';
+  cpio.file('/bin/oomscope', oomscope, { executable: true });
+  cpio.file('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
+  cpio.file('/etc/group', 'root:x:0:\nnogroup:x:65534:\n').file('/etc/hosts', '127.0.0.1 localhost lab\n');
+  cpio.link('/var/tmp', '/scratch/tmp').link('/lib64', '/runtime/lib').link('/lib/x86_64-linux-gnu', '/runtime/lib');
+
+  for (const path of PROJECT) if (existsSync(join(root, path))) cpio.copy(`/oomscope/${path}`, join(root, path));
+  cpio.link('/oomscope/node_modules', '/runtime/node_modules').link('/oomscope/build/node', '/runtime');
+  for (const [path, source] of Object.entries(settings.files)) cpio.copy(path, source);
+
+  cpio.file('/init', readFileSync(join(import.meta.dirname, 'init.sh')), { executable: true });
+  modules.forEach(({ name, data }, i) => {
+    cpio.file(`/lab/modules/${String(i).padStart(2, '0')}-${name}.ko`, data);
+  });
+  const { cgroup, swap, swapMib, shell } = settings;
+  cpio.file('/lab/settings', `cgroup=${cgroup} swap=${swap} swap_mib=${swapMib} shell=${shell ? 1 : 0}\n`);
+  const exports = Object.entries(settings.environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
+  cpio.file('/lab/command', `${exports.join('')}exec ${settings.command.map(quote).join(' ')}\n`);
+  return cpio.end();
+}
+
+/** For a POSIX shell. */
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,197 @@
+/** The kernels of the lab: what they are called, where they come from, and where they are kept. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { Btf } from '../../src/libbpf/btf.ts';
+import { Suite } from './apt.ts';
+import { LabError } from './error.ts';
+import { extractVmlinux, hasPvhEntry } from './vmlinux.ts';
+
+/** By the Debian suite that has it. bullseye without its updates ends before mark_victim changed in 5.10.235. */
+const SUITES: Readonly<Record<string, string>> = {
+  '5.10': 'bullseye',
+  '6.1': 'bookworm',
+  '6.12': 'trixie',
+  '7.2': 'sid',
+};
+const PACKAGE = 'linux-image-cloud-amd64';
+/** What a kernel package depends on that is part of it: since 7.x the image and the modules are packages of their own. */
+const PART = /^linux-(image|binary|modules)-\d/;
+
+export interface Kernel {
+  /** "6.12", or the path that was given. */
+  name: string;
+  /** Debian's version, "6.12.107-1"; of another kernel the same as `release`. */
+  version: string;
+  /** `uname -r` */
+  release: string;
+  /** Parameter types of the tracepoint oom:mark_victim by the kernel's BTF; undefined where that cannot be told. */
+  markVictim: string[] | undefined;
+  /** Is it built with the memory controller of cgroup v1? */
+  cgroupV1: boolean;
+  /** What QEMU boots. */
+  image: string;
+  /** /lib/modules/RELEASE; undefined where there are none. */
+  modules: string | undefined;
+}
+
+export interface KnownKernel {
+  name: string;
+  suite: string;
+  /** undefined until it has been fetched. */
+  cached: Kernel | undefined;
+}
+
+/** $XDG_CACHE_HOME/oomscope/lab; it may be removed at any time. */
+export function cacheDirectory(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'oomscope', 'lab');
+}
+
+/** The kernels that can be asked for by name. */
+export function kernels(): KnownKernel[] {
+  return Object.entries(SUITES).map(([name, suite]) => ({ name, suite, cached: cachedKernel(name) }));
+}
+
+/**
+ * A kernel, fetched when it is not in the cache.
+ *
+ * @param kernel a name from `kernels()`, or the path of a vmlinuz (or vmlinux)
+ * @param modules for a path: its /lib/modules/RELEASE
+ * @throws LabError USAGE, NO_KERNEL
+ */
+export async function getKernel(kernel: string, modules?: string): Promise<Kernel> {
+  if (kernel.includes('/')) return kernelFile(resolve(kernel), modules === undefined ? undefined : resolve(modules));
+  const suite = SUITES[kernel];
+  if (suite === undefined) {
+    const known = Object.keys(SUITES).join(', ');
+    throw new LabError('USAGE', `--kernel: expected ${known} or the path of a vmlinuz, got "${kernel}".`);
+  }
+  return cachedKernel(kernel) ?? (await fetchKernel(kernel, suite));
+}
+
+function cachedKernel(name: string): Kernel | undefined {
+  const directory = join(cacheDirectory(), 'kernels', name);
+  const info = join(directory, 'kernel.json');
+  if (!existsSync(info)) return undefined;
+  const stored = JSON.parse(readFileSync(info, 'utf8')) as Kernel;
+  const modules = stored.modules === undefined ? undefined : join(directory, 'modules');
+  return { ...stored, image: join(directory, 'vmlinux'), modules };
+}
+
+async function fetchKernel(name: string, suite: string): Promise<Kernel> {
+  const home = join(cacheDirectory(), 'kernels');
+  mkdirSync(home, { recursive: true });
+  const work = mkdtempSync(join(home, 'fetching-'));
+  process.stderr.write(`lab: fetch Linux ${name} from Debian's suite ${suite}\n`);
+  try {
+    const debs = await downloadKernel(suite, work);
+    const tree = join(work, 'tree');
+    for (const deb of debs) execFileSync('dpkg', ['-x', deb, tree]);
+    const field = (field: string) =>
+      execFileSync('dpkg-deb', ['-f', debs[0] ?? '', field], { encoding: 'utf8' }).trim();
+    const files = readdirSync(tree, { recursive: true, encoding: 'utf8' });
+    const image = files.find((file) => basename(file).startsWith('vmlinuz'));
+    const kernelDirectory = files.find((file) => /lib\/modules\/[^/]+\/kernel$/.test(file));
+    if (image === undefined || kernelDirectory === undefined)
+      throw new Error('no vmlinuz or no modules in the package');
+
+    const made = join(work, 'made');
+    mkdirSync(made);
+    const vmlinux = join(made, 'vmlinux');
+    writeFileSync(vmlinux, extractVmlinux(readFileSync(join(tree, image))));
+    renameSync(join(tree, kernelDirectory, '..'), join(made, 'modules'));
+    const info = describe(name, vmlinux, join(made, 'modules'));
+    writeFileSync(join(made, 'kernel.json'), JSON.stringify({ ...info, version: field('Version') }, null, 2));
+    try {
+      renameSync(made, join(home, name));
+    } catch (error) {
+      if (!cachedKernel(name)) throw error; // otherwise another lab was faster
+    }
+  } catch (cause) {
+    const reason =
+      cause instanceof LabError ? cause.message : `its package is not as expected: ${(cause as Error).message}.`;
+    const detail = cause instanceof LabError ? cause.detail : undefined;
+    throw new LabError('NO_KERNEL', `Linux ${name} from Debian's suite ${suite}: ${reason}`, {
+      cause,
+      ...(detail === undefined ? {} : { detail }),
+    });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const kernel = cachedKernel(name);
+  if (!kernel) throw new LabError('NO_KERNEL', `Linux ${name} vanished from ${home} as soon as it was there.`);
+  return kernel;
+}
+
+async function downloadKernel(suite: string, work: string): Promise<string[]> {
+  const archive = await Suite.open(suite, work);
+  const parts = new Set<string>();
+  const add = async (name: string): Promise<void> => {
+    for (const needed of await archive.depends(name)) {
+      if (!PART.test(needed) || parts.has(needed)) continue;
+      parts.add(needed);
+      await add(needed);
+    }
+  };
+  await add(PACKAGE);
+  return archive.download([...parts]);
+}
+
+function kernelFile(path: string, modules: string | undefined): Kernel {
+  if (!existsSync(path)) throw new LabError('USAGE', `--kernel: expected a kernel image, and there is no ${path}.`);
+  const { size, mtimeMs } = statSync(path);
+  const key = createHash('sha256').update(`${path}\0${size}\0${mtimeMs}`).digest('hex').slice(0, 16);
+  const home = join(cacheDirectory(), 'images');
+  const vmlinux = join(home, key);
+  if (!existsSync(vmlinux)) {
+    mkdirSync(home, { recursive: true });
+    try {
+      writeFileSync(`${vmlinux}.${process.pid}`, extractVmlinux(readFileSync(path)));
+    } catch (cause) {
+      throw new LabError('USAGE', `--kernel: ${path}: ${(cause as Error).message}.`, { cause });
+    }
+    renameSync(`${vmlinux}.${process.pid}`, vmlinux);
+  }
+  const info = describe(path, vmlinux, modules);
+  return hasPvhEntry(readFileSync(vmlinux)) ? info : { ...info, image: path };
+}
+
+function describe(name: string, vmlinux: string, modules: string | undefined): Kernel {
+  const data = readFileSync(vmlinux);
+  const banner = data.indexOf('Linux version ');
+  const release = data.toString('latin1', banner, banner + 200).split(' ')[2] ?? 'unknown';
+  return {
+    name,
+    version: release,
+    release,
+    markVictim: markVictim(vmlinux),
+    cgroupV1: data.includes('memsw.limit_in_bytes'), // a file that only the v1 controller has
+    image: vmlinux,
+    modules,
+  };
+}
+
+function markVictim(vmlinux: string): string[] | undefined {
+  try {
+    const btf = Btf.ofFile(vmlinux);
+    try {
+      return btf.tracepoint('mark_victim');
+    } finally {
+      btf.free();
+    }
+  } catch {
+    return undefined; // no BTF: that, too, is a kernel to test with
+  }
+}

@@ -1,0 +1,192 @@
+/** The kernel lab's command line: see --help. */
+import { parseArgs } from 'node:util';
+import type { LabErrorCode } from './error.ts';
+import {
+  bootGuest,
+  type CgroupSetup,
+  type GuestOptions,
+  type GuestResult,
+  kernels,
+  LabError,
+  lastLines,
+  type SwapSetup,
+  shellInGuest,
+} from './guest.ts';
+
+const USAGE = `usage: npm run lab -- [options] -- COMMAND [WORD...]
+       npm run lab -- [options] --shell
+       npm run lab -- --list
+
+Boots a Linux kernel in QEMU, runs a command of this project in it as root, and brings back what it wrote. The kernels
+are Debian's, fetched when they are first needed. Guests have no network and cannot harm this machine.
+
+  --kernel NAME         5.10, 6.1, 6.12, 7.2, or the path of a vmlinuz (6.12)
+  --modules DIR         for a path: its /lib/modules/RELEASE
+  --cgroup SETUP        which hierarchy has the memory controller: v1, v2, hybrid (v2)
+  --memory SIZE         such as 768M or 2G (1G)
+  --cpus N              (2)
+  --swap KIND[:SIZE]    none, zram, file; half the memory unless given (none)
+  --numa N              NUMA nodes (1)
+  --append ARGUMENTS    more kernel arguments
+  --env NAME=VALUE      for the command; may be repeated
+  --file PATH=SOURCE    one more file for the guest; may be repeated
+  --out DIR             gets what the command put into /out, with the guest's dmesg and console
+  --limit SECONDS       the guest is ended then (120)
+  --list                which kernels there are, which are here already
+  --shell               a shell in the guest; leave it with exit
+  --help
+
+Examples:
+  npm run lab -- --kernel 5.10 --cgroup v1 -- oomscope doctor
+  npm run lab -- --swap zram --memory 512M -- node scripts/demo.ts
+
+Exit codes: the command's; 124 ended by the limit, 125 the kernel panicked, 126 the guest ended without an answer; 2 bad
+option, 69 a program or kernel cannot be had, 70 the guest did not boot, 77 this kernel has no cgroup v1.
+`;
+const EXIT: Record<LabErrorCode, number> = {
+  USAGE: 2,
+  NOT_INSTALLED: 69,
+  NO_KERNEL: 69,
+  BOOT_FAILED: 70,
+  NO_CGROUP_V1: 77,
+};
+
+const options = {
+  kernel: { type: 'string', default: '6.12' },
+  modules: { type: 'string' },
+  cgroup: { type: 'string', default: 'v2' },
+  memory: { type: 'string', default: '1G' },
+  cpus: { type: 'string', default: '2' },
+  swap: { type: 'string', default: 'none' },
+  numa: { type: 'string', default: '1' },
+  append: { type: 'string' },
+  env: { type: 'string', multiple: true, default: [] as string[] },
+  file: { type: 'string', multiple: true, default: [] as string[] },
+  out: { type: 'string' },
+  limit: { type: 'string', default: '120' },
+  list: { type: 'boolean' },
+  shell: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof LabError)) throw error;
+  process.stderr.write(`${error.detail ? `${error.detail.trimEnd()}\n` : ''}lab: ${error.message}\n`);
+  process.exitCode = EXIT[error.code];
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parse();
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (values.list) return list();
+  const guest = guestOptions(values, positionals);
+  if (values.shell) return shellInGuest(guest);
+  if (positionals.length === 0)
+    throw new LabError('USAGE', 'Expected a command behind --, and there is none: see --help.');
+  const result = await bootGuest({
+    ...guest,
+    onStdout: (chunk) => process.stdout.write(chunk),
+    onStderr: (chunk) => process.stderr.write(chunk),
+  });
+  summarize(result, guest);
+  return result.exitCode;
+}
+
+function summarize(result: GuestResult, { cgroup, memoryMib, limitSeconds }: GuestOptions): void {
+  const { kernel, exitCode, seconds, bootSeconds, timedOut, panicked } = result;
+  if (timedOut || panicked) process.stderr.write(`${lastLines(result)}\n`);
+  const end = timedOut
+    ? `ended by its limit of ${limitSeconds} s`
+    : panicked
+      ? 'guest panicked'
+      : exitCode === 126
+        ? 'guest ended without an answer'
+        : `exit ${exitCode}`;
+  const where = `Linux ${kernel.version}, cgroup ${cgroup}, ${memoryMib} MiB`;
+  process.stderr.write(
+    `lab: ${where}: ${end} after ${seconds.toFixed(1)} s, of which ${bootSeconds.toFixed(1)} s booting\n`,
+  );
+}
+
+function list(): number {
+  const rows = kernels().map(({ name, suite, cached }) => [
+    name,
+    suite,
+    cached?.version ?? 'not here yet',
+    cached?.markVictim ? `mark_victim(${cached.markVictim.join(', ')})` : '',
+    cached ? `cgroup ${cached.cgroupV1 ? 'v1 and v2' : 'v2'}` : '',
+  ]);
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  for (const row of rows) {
+    process.stdout.write(
+      `${row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd()}\n`,
+    );
+  }
+  return 0;
+}
+
+function parse() {
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    throw new LabError('USAGE', `${(error as Error).message.split(/\.\s|\n/)[0]?.replace(/\.$/, '')}: see --help.`);
+  }
+}
+
+function guestOptions(values: ReturnType<typeof parse>['values'], command: string[]): GuestOptions {
+  const [swap = '', swapSize] = values.swap.split(':');
+  return {
+    kernel: values.kernel,
+    ...(values.modules !== undefined && { modules: values.modules }),
+    cgroup: oneOf<CgroupSetup>('cgroup', values.cgroup, ['v1', 'v2', 'hybrid']),
+    memoryMib: mebibytes('memory', values.memory),
+    cpus: count('cpus', values.cpus),
+    swap: oneOf<SwapSetup>('swap', swap, ['none', 'zram', 'file']),
+    ...(swapSize !== undefined && { swapMib: mebibytes('swap', swapSize) }),
+    numa: count('numa', values.numa),
+    ...(values.append !== undefined && { append: values.append }),
+    environment: pairs('env', values.env),
+    files: pairs('file', values.file),
+    ...(values.out !== undefined && { outDir: values.out }),
+    limitSeconds: count('limit', values.limit),
+    command,
+  };
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((word) => word === value);
+  if (found === undefined) throw new LabError('USAGE', `--${name}: expected ${allowed.join(', ')}, got "${value}".`);
+  return found;
+}
+
+function mebibytes(name: string, text: string): number {
+  const [, digits, unit] = /^(\d+)([MG])$/.exec(text) ?? [];
+  if (digits === undefined)
+    throw new LabError('USAGE', `--${name}: expected a size such as 512M or 2G, got "${text}".`);
+  return Number(digits) * (unit === 'G' ? 1024 : 1);
+}
+
+function count(name: string, text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new LabError('USAGE', `--${name}: expected a whole number, got "${text}".`);
+  return Number(text);
+}
+
+function pairs(name: string, texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+      if (key === undefined || value === undefined) {
+        throw new LabError('USAGE', `--${name}: expected NAME=VALUE, got "${text}".`);
+      }
+      return [key, value];
+    }),
+  );
+}

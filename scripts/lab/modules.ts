@@ -1,0 +1,47 @@
+/** The kernel modules a guest needs, with those they depend on, in the order in which they can be inserted. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decompress } from './vmlinux.ts';
+
+export interface Module {
+  name: string;
+  data: Buffer;
+}
+
+/**
+ * @param directory what `uname -r` names beneath /lib/modules. Packages come without modules.dep: each module says
+ *   itself what it depends on.
+ * @param names modules that are not there are left out: most are built in on one kernel or another
+ */
+export function collectModules(directory: string, names: readonly string[]): Module[] {
+  const files = new Map(
+    readdirSync(directory, { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.ko(\.\w+)?$/.test(file))
+      .map((file) => [moduleName(file), file]),
+  );
+  const found = new Map<string, Module>();
+  const add = (name: string): void => {
+    const file = files.get(name);
+    if (file === undefined || found.has(name)) return;
+    const stored = readFileSync(join(directory, file));
+    const data = file.endsWith('.ko') ? stored : decompress(stored);
+    for (const needed of dependencies(data)) add(needed);
+    found.set(name, { name, data });
+  };
+  for (const name of names) add(name);
+  return [...found.values()];
+}
+
+/** The kernel takes "-" and "_" for the same. */
+function moduleName(file: string): string {
+  return (/([^/]+)\.ko/.exec(file)?.[1] ?? '').replaceAll('-', '_');
+}
+
+/** Of its .modinfo section, which is a row of zero-terminated "key=value". */
+function dependencies(module: Buffer): string[] {
+  const text = /\0depends=([^\0]*)\0/.exec(module.toString('latin1'))?.[1] ?? '';
+  return text
+    .split(',')
+    .filter((name) => name !== '')
+    .map((name) => name.replaceAll('-', '_'));
+}

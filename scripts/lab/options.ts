@@ -1,0 +1,63 @@
+/** What a guest can be, and what one left behind. Imports nothing at run time. */
+import type { Kernel } from './kernels.ts';
+
+export type CgroupSetup = 'v1' | 'v2' | 'hybrid';
+export type SwapSetup = 'none' | 'zram' | 'file';
+
+export interface GuestOptions {
+  /** "5.10", "6.1", "6.12", "7.2", or the path of a vmlinuz. */
+  kernel: string;
+  /** For a path: its /lib/modules/RELEASE. Without it, virtio and (for swap) zram must be built in. */
+  modules?: string;
+  /** Which hierarchy has the memory controller ("v2"); "hybrid": v1, with an empty v2 hierarchy beside it. */
+  cgroup?: CgroupSetup;
+  /** The guest's memory (1024). */
+  memoryMib?: number;
+  /** 2 */
+  cpus?: number;
+  /** "none" */
+  swap?: SwapSetup;
+  /** Half the memory. */
+  swapMib?: number;
+  /** Number of NUMA nodes, memory and CPUs in equal parts (1). */
+  numa?: number;
+  /** More kernel arguments. */
+  append?: string;
+  /**
+   * Runs as root in the project's directory, with an empty stdin. `node` and `oomscope` are in its PATH with busybox's
+   * commands; what it writes to /out is brought back. /var/tmp is on a disk of 1 GiB, all else in memory.
+   */
+  command: readonly string[];
+  environment?: Readonly<Record<string, string>>;
+  /** More files for the guest: absolute path there to path here. They stay in its memory. */
+  files?: Readonly<Record<string, string>>;
+  /** Gets what is in /out, and `dmesg` and `console`. Made when missing. */
+  outDir?: string;
+  onStdout?: (chunk: Buffer) => void;
+  onStderr?: (chunk: Buffer) => void;
+  /** The guest is ended after this time, booting included (120). */
+  limitSeconds?: number;
+  /** Ends the guest; bootGuest() then throws the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** `exitCode` when the command did not live to give one. */
+export const GuestExit = { timedOut: 124, panicked: 125, vanished: 126 } as const;
+
+export interface GuestResult {
+  /** The command's, 128 + N where signal N ended it, or one of `GuestExit`. */
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+  /** Records as /dev/kmsg has them: "6,42,1234567,-;text". All up to the end of the command, or to where it hung. */
+  dmesg: string;
+  /** The serial console: what the kernel prints there under `quiet`, a panic for instance. */
+  console: string;
+  kernel: Kernel;
+  /** From the start of QEMU to its end. */
+  seconds: number;
+  /** From the start of QEMU to the start of the command. */
+  bootSeconds: number;
+  panicked: boolean;
+  timedOut: boolean;
+}

@@ -1,0 +1,92 @@
+/** The virtual machine as QEMU's arguments. It has no network device, and nothing of this machine but what is listed. */
+import type { Kernel } from './kernels.ts';
+
+/**
+ * What the guest sends, each through a virtio port of its own, but for the console, which is its serial line: plain
+ * bytes, apart from each other, and fast (a serial line costs a trap for every byte).
+ */
+export const CHANNELS = ['console', 'stdout', 'stderr', 'control', 'files', 'kmsg'] as const;
+export type Channel = (typeof CHANNELS)[number];
+
+/** Descriptor of QEMU that a channel arrives at: behind stdin, stdout and stderr. */
+const channelFd = (channel: Channel) => 3 + CHANNELS.indexOf(channel);
+export const INITRD_FD = 3 + CHANNELS.length;
+export const SCRATCH_FD = INITRD_FD + 1;
+
+/** Of the kernel's modules, those a guest uses; where one is built in there is none to load. */
+export const GUEST_MODULES = [
+  'virtio_pci',
+  'virtio_blk',
+  'virtio_console',
+  'lzo_rle', // zram's default up to 6.11; not a dependency that the module names
+  'lz4',
+  'zstd',
+  'zram',
+];
+
+export interface Machine {
+  kernel: Kernel;
+  memoryMib: number;
+  cpus: number;
+  numaNodes: number;
+  append: string;
+  /** Path of the image with Node. */
+  runtime: string;
+  /** The console is this terminal, and there are no other channels. */
+  shell: boolean;
+}
+
+export function qemuArguments(machine: Machine): string[] {
+  const { memoryMib, cpus, shell } = machine;
+  return [
+    ['-nodefaults', '-no-user-config', '-no-reboot'],
+    ['-display', 'none', '-machine', 'pc', '-accel', 'tcg,thread=multi'],
+    // KVM is not used: where it can be opened, guests may still hang. Without cx16 SLUB does not use cmpxchg16b: with it,
+    // under QEMU 7.2, a third of the boots of Linux 6.12 ended in a panic in kmalloc with a pointer in EFLAGS.
+    ['-cpu', 'max,cx16=off'],
+    ['-smp', String(cpus), '-m', `${memoryMib}M`],
+    ...numa(machine),
+    ['-kernel', machine.kernel.image, '-initrd', `/proc/self/fd/${INITRD_FD}`],
+    // panic=-1 reboots at once, and -no-reboot makes that the end. A log of 4 MiB holds a storm of OOM reports.
+    ['-append', `console=ttyS0 panic=-1 psi=1 log_buf_len=4M ${shell ? '' : 'quiet '}${machine.append}`.trim()],
+    ...(shell ? [['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console']] : channels()),
+    disk('runtime', machine.runtime, true),
+    disk('scratch', `/proc/self/fd/${SCRATCH_FD}`, false),
+  ].flat();
+}
+
+function channels(): string[][] {
+  return [
+    ['-device', 'virtio-serial-pci'],
+    ...CHANNELS.map((channel) => [
+      '-chardev',
+      `socket,fd=${channelFd(channel)},id=${channel}`,
+      ...(channel === 'console'
+        ? ['-serial', 'chardev:console']
+        : ['-device', `virtserialport,chardev=${channel},name=${channel}`]),
+    ]),
+  ];
+}
+
+function disk(name: string, path: string, readOnly: boolean): string[] {
+  const file = `driver=file,filename=${path.replaceAll(',', ',,')},locking=off`;
+  return [
+    ...['-blockdev', `${file},node-name=${name}-file,read-only=${readOnly ? 'on' : 'off'}`],
+    ...['-blockdev', `driver=raw,file=${name}-file,node-name=${name},read-only=${readOnly ? 'on' : 'off'}`],
+    ...['-device', `virtio-blk-pci,drive=${name},serial=${name}`],
+  ];
+}
+
+/** Memory and CPUs in equal parts, CPU i in node i modulo the number of nodes. */
+function numa({ memoryMib, cpus, numaNodes }: Machine): string[][] {
+  if (numaNodes < 2) return [];
+  return Array.from({ length: numaNodes }, (_, node) => {
+    const size = Math.floor(memoryMib / numaNodes) + (node === 0 ? memoryMib % numaNodes : 0);
+    const own = Array.from({ length: cpus }, (_, cpu) => cpu).filter((cpu) => cpu % numaNodes === node);
+    const list = own.map((cpu) => `,cpus=${cpu}`).join('');
+    return [
+      ...['-object', `memory-backend-ram,id=memory${node},size=${size}M`],
+      ...['-numa', `node,nodeid=${node},memdev=memory${node}${list}`],
+    ];
+  });
+}

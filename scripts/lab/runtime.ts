@@ -1,0 +1,131 @@
+/**
+ * What a guest needs to run this project and what rarely changes: Node, the shared libraries, the npm packages. A
+ * read-only ext4 image made once, since ext4 is built into every kernel of the lab, and since what an initramfs holds
+ * stays in the guest's memory: 150 MB that an out-of-memory test could not account for.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+const IMAGES_KEPT = 3;
+const SPARE_MIB = 24;
+/** Files of an npm package that can be needed at run time; sources of native code and documentation are not. */
+const NEEDED = /\.(js|cjs|mjs|json|node|wasm)$/;
+/** ext4 without what a read-only image has no use for. */
+const FEATURES = '^has_journal,^resize_inode,^metadata_csum,^64bit,^huge_file';
+
+/** @returns the image's path: bin/node, lib/ (libraries and loader) and node_modules/ */
+export function runtimeImage(root: string, cache: string): string {
+  const sources = runtimeFiles(root);
+  const directory = join(cache, 'runtime');
+  const image = join(directory, `${fingerprint(sources)}.ext4`);
+  if (existsSync(image)) return image;
+  mkdirSync(directory, { recursive: true });
+  const work = mkdtempSync(join(directory, 'making-'));
+  try {
+    const tree = join(work, 'tree');
+    for (const [path, source] of sources) {
+      mkdirSync(dirname(join(tree, path)), { recursive: true });
+      copyFileSync(source, join(tree, path));
+    }
+    const bytes = [...sources.values()].reduce(
+      (sum, source) => sum + Math.ceil(statSync(source).size / 4096) * 4096,
+      0,
+    );
+    const made = join(work, 'image');
+    execFileSync(
+      'mke2fs',
+      [
+        '-q',
+        '-t',
+        'ext4',
+        '-b',
+        '4096',
+        '-m',
+        '0',
+        '-O',
+        FEATURES,
+        '-d',
+        tree,
+        made,
+        `${Math.ceil(bytes / 2 ** 20) + SPARE_MIB}M`,
+      ],
+      {
+        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
+    renameSync(made, image);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  removeOldImages(directory);
+  return image;
+}
+
+/** Path in the image to path on this machine. */
+function runtimeFiles(root: string): Map<string, string> {
+  const node = realpathSync(join(root, 'build/node/bin/node'));
+  const files = new Map([['bin/node', node]]);
+  const native = [node];
+  for (const name of productionPackages(root)) {
+    for (const file of readdirSync(join(root, name), { recursive: true, encoding: 'utf8' })) {
+      const path = join(name, file);
+      const nested = file.includes('node_modules/');
+      if (nested || !NEEDED.test(file) || !lstatSync(join(root, path)).isFile()) continue;
+      if (file.endsWith('.node') && !/^(build\/Release|prebuilds\/linux-x64)\//.test(file)) continue;
+      files.set(path, join(root, path));
+      if (file.endsWith('.node')) native.push(join(root, path));
+    }
+  }
+  native.push(join(root, 'build/oomscope.node'), join(root, 'build/hog'));
+  for (const library of sharedLibraries(native)) files.set(`lib/${basename(library)}`, library);
+  return files;
+}
+
+/** As keys of package-lock.json ("node_modules/rxjs"): what is installed for use, not for development. */
+function productionPackages(root: string): string[] {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; devOptional?: boolean }>;
+  };
+  return Object.entries(lock.packages)
+    .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional && existsSync(join(root, path)))
+    .map(([path]) => path);
+}
+
+/** What ldd names, the loader included. */
+function sharedLibraries(files: string[]): string[] {
+  const output = execFileSync('ldd', files, { encoding: 'utf8' });
+  return [...new Set([...output.matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)].map((match) => match[1] ?? ''))];
+}
+
+function fingerprint(files: Map<string, string>): string {
+  const hash = createHash('sha256').update(FEATURES);
+  for (const [path, source] of [...files].sort()) {
+    const { size, mtimeMs } = statSync(source);
+    hash.update(`${path}\0${size}\0${mtimeMs}\n`);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** A guest that runs keeps its image open, so removing the file does not harm it. */
+function removeOldImages(directory: string): void {
+  const images = readdirSync(directory)
+    .filter((name) => name.endsWith('.ext4'))
+    .map((name) => join(directory, name))
+    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  for (const image of images.slice(IMAGES_KEPT)) rmSync(image, { force: true });
+}

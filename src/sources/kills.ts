@@ -1,0 +1,163 @@
+/**
+ * From records to events: each kill complete, in order, followed by how its memory came back.
+ */
+import { type ProcessFiles, readProcess } from '../enrich/process.ts';
+import type { SystemProbe } from '../enrich/system.ts';
+import type { Event, KillKind, OomKill, OomReaped } from '../model/events.ts';
+import { formatBytes, formatNs } from '../model/format.ts';
+import type { Batch } from '../wire/batch.ts';
+import { candidatesOf, killFacts, type Machine, rawOf } from '../wire/kill.ts';
+import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../wire/layout.ts';
+import { killMessage } from '../wire/message.ts';
+import { decode, printable, splitNul } from '../wire/text.ts';
+import { type Envelopes, realtimeOffsetNs } from './envelope.ts';
+import { InOrder } from './in-order.ts';
+import { type Reaping, Reapings } from './reaping.ts';
+
+export interface KillsOptions {
+  machine: Machine;
+  system: SystemProbe;
+  envelopes: Envelopes;
+  /** Read what the kernel's record lacks from /proc/PID. */
+  readProc: boolean;
+  emit: (event: Event) => void;
+}
+
+/** How long a kill waits for /proc/PID, or for its candidates, before it goes out without. */
+const PATIENCE_MS = 50;
+
+export class Kills {
+  /** So far, by kind. */
+  readonly counts: Record<KillKind, number> = { killed: 0, already_dying: 0, group_member: 0, shared_memory: 0 };
+  readonly #options: KillsOptions;
+  readonly #line: InOrder<Event>;
+  readonly #reapings: Reapings;
+  readonly #awaitCandidates = new Map<number, { event: OomKill; arrived: () => void }>();
+  #closed = false;
+
+  constructor(options: KillsOptions) {
+    this.#options = options;
+    this.#line = new InOrder(options.emit);
+    this.#reapings = new Reapings(options.machine.pageBytes, (reaping) => this.push(this.#reaped(reaping)));
+  }
+
+  /**
+   * @returns how many records could not be understood; and whether the last word of the batch was that an OOM is ahead
+   */
+  take(batch: Batch): { malformed: number; ahead: boolean } {
+    const { view } = batch;
+    let ahead = false;
+    const malformed = batch.walk((kind, at) => {
+      if (this.#closed) return; // by a handler, in the middle of the batch
+      if (kind === RecordKind.RECORD_OOM_KILL) this.#onKill(new OomKillRecord(view, at), batch);
+      else if (kind === RecordKind.RECORD_OOM_CANDIDATES) this.#onCandidates(new OomCandidatesRecord(view, at));
+      else if (kind === RecordKind.RECORD_OOM_STEP) this.#reapings.step(new OomStepRecord(view, at));
+      ahead = kind === RecordKind.RECORD_OOM_AHEAD;
+    });
+    return { malformed, ahead };
+  }
+
+  /** Another event that belongs in the line. */
+  push(event: Event): void {
+    this.#line.push(event);
+  }
+
+  /** Lets out what is waiting and reports the victims that are not gone. */
+  close(): void {
+    this.#line.flush();
+    this.#reapings.close();
+    this.#closed = true;
+  }
+
+  #onKill(record: OomKillRecord, batch: Batch): void {
+    const { machine, system, envelopes, readProc } = this.#options;
+    const facts = killFacts(record, machine);
+    const { victim } = facts;
+    if (this.#reapings.follows(victim.pid, victim.start_ticks)) return; // another mark of the same victim
+    const monoNs = record.header.ktime_ns;
+    const state = system.read(Number((process.hrtime.bigint() - monoNs) / 1000n));
+    const source = facts.kind === 'shared_memory' ? 'bpf:signal/signal_generate' : 'bpf:oom/mark_victim';
+    const severity = facts.kind === 'already_dying' ? 'warning' : 'error';
+    const event: OomKill = {
+      ...envelopes.next(monoNs, batch.realtimeOffsetNs, severity, source, killMessage(facts)),
+      type: 'oom.kill',
+      ...facts,
+      system: state,
+      enrichment: 'live',
+    };
+    this.counts[event.kind]++;
+    if (event.kind !== 'shared_memory') this.#reapings.start(event);
+    settle(event);
+    const fromProc = readProc && event.missing.some((field) => field.startsWith('victim.'));
+    const fromKernel = (record.facts & KillFact.FACT_CANDIDATES) !== 0;
+    if (!fromProc && !fromKernel) {
+      this.push(event);
+      return;
+    }
+    const waiting: Promise<unknown>[] = [];
+    if (fromProc) waiting.push(readProcess(victim.pid, victim.tid).then((files) => complete(event, files)));
+    if (fromKernel) {
+      waiting.push(new Promise<void>((arrived) => this.#awaitCandidates.set(victim.tid, { event, arrived })));
+    }
+    const release = this.#line.hold(event);
+    const timer = setTimeout(() => {
+      this.#awaitCandidates.delete(victim.tid);
+      release();
+    }, PATIENCE_MS);
+    Promise.all(waiting).then(() => {
+      clearTimeout(timer);
+      settle(event);
+      release();
+    });
+  }
+
+  #onCandidates(record: OomCandidatesRecord): void {
+    const waiting = this.#awaitCandidates.get(record.victim_tid);
+    if (!waiting) return;
+    this.#awaitCandidates.delete(record.victim_tid);
+    waiting.event.candidates = candidatesOf(record, this.#options.machine.pageBytes);
+    waiting.event.candidates_considered = record.considered;
+    waiting.arrived();
+  }
+
+  #reaped({ atNs, facts }: Reaping): OomReaped {
+    const who = `${facts.victim.comm === null ? 'The victim' : printable(facts.victim.comm)} (pid ${facts.victim.pid})`;
+    const back = facts.mark_to_memory_back_ns;
+    const after = facts.limit_usage_after_bytes;
+    const message =
+      back === null
+        ? `${who} has not given its memory back yet.`
+        : `${who} is gone; its memory was back ${formatNs(back)} after the mark${facts.outcome === 'reaped' ? ', by the OOM reaper' : ''}` +
+          `${after === null ? '.' : `; its cgroup now uses ${formatBytes(after)}.`}`;
+    const severity = facts.outcome === 'unfinished' ? 'warning' : 'info';
+    return { ...this.#options.envelopes.next(atNs, realtimeOffsetNs(), severity, 'bpf:oom/reaper', message), ...facts };
+  }
+}
+
+/** Fills in what /proc had and the kernel's record had not. */
+function complete(event: OomKill, files: ProcessFiles): void {
+  const { victim } = event;
+  // The pid may have a new owner by now: nothing of his belongs here.
+  if (victim.start_ticks !== null && files.startTicks !== undefined && files.startTicks !== victim.start_ticks) return;
+  victim.exe ??= files.exe ?? null;
+  victim.cgroup =
+    victim.cgroup === null || victim.cgroup.includes('…') ? (files.cgroup ?? victim.cgroup) : victim.cgroup;
+  if (files.cmdline && (victim.cmdline === null || victim.cmdline_truncated)) {
+    const parts = splitNul(files.cmdline).map(decode);
+    victim.cmdline = parts.map(({ text }) => text);
+    victim.cmdline_truncated = false;
+    if (parts.some(({ hex }) => hex !== undefined)) {
+      victim.raw = { ...victim.raw, ...rawOf({ cmdline: files.cmdline.toString('hex') }) };
+    }
+  }
+  event.missing = event.missing.filter((field) => {
+    if (field === 'victim.cmdline') return victim.cmdline === null || victim.cmdline_truncated;
+    if (field === 'victim.exe') return victim.exe === null;
+    if (field === 'victim.cgroup') return victim.cgroup === null;
+    return true;
+  });
+}
+
+function settle(event: OomKill): void {
+  event.enrichment = event.victim.start_ticks === null ? 'lost' : event.missing.length === 0 ? 'live' : 'partial';
+}

@@ -1,0 +1,75 @@
+/**
+ * Everything that nobody will see is counted here, and said.
+ */
+import type { TracerLost } from '../model/events.ts';
+import { type Envelopes, realtimeOffsetNs } from './envelope.ts';
+
+/** Of enum record_kind. */
+const recordNames: Record<number, string> = {
+  1: 'oom_kill',
+  2: 'oom_step',
+  3: 'synthetic',
+  4: 'oom_candidates',
+  5: 'oom_ahead',
+};
+
+const remedies: Record<TracerLost['where'], string> = {
+  ring: 'The kernel’s ring was full: give it more room with ringBytes (--ring), or do less in the handlers.',
+  malformed: 'The BPF object and the reader do not fit each other: build both anew with `npm run setup`.',
+  reader: 'Read faster, or ask for less with filters.',
+};
+
+export class Losses {
+  /** Records that found the kernel's ring full. */
+  total = 0;
+  readonly #envelopes: Envelopes;
+  /** `RingReader.lost()` as last reported. */
+  counters: number[] = [];
+  #malformed = 0;
+
+  constructor(envelopes: Envelopes) {
+    this.#envelopes = envelopes;
+  }
+
+  /** @param counters `RingReader.lost()`. @returns what is new, if anything is */
+  inRing(counters: number[]): TracerLost | undefined {
+    const [, ...before] = this.counters;
+    const lost = counters.slice(1).map((count, kind) => count - (before[kind] ?? 0));
+    this.counters = counters;
+    const count = sum(lost);
+    if (count === 0) return undefined;
+    this.total += count;
+    return this.#event('ring', byName(lost), this.total);
+  }
+
+  malformed(count: number): TracerLost | undefined {
+    if (count === 0) return undefined;
+    this.#malformed += count;
+    return this.#event('malformed', { record: count }, this.#malformed);
+  }
+
+  /** @param dropped by type of event */
+  behind(dropped: Record<string, number>): TracerLost {
+    return this.#event('reader', dropped, sum(Object.values(dropped)));
+  }
+
+  #event(where: TracerLost['where'], lost: Record<string, number>, total: number): TracerLost {
+    const what = Object.entries(lost).map(([name, count]) => `${count} ${name}`);
+    const message = `Lost: ${what.join(', ')}. ${remedies[where]}`;
+    const now = process.hrtime.bigint();
+    const envelope = this.#envelopes.next(now, realtimeOffsetNs(), 'warning', 'oomscope', message);
+    return { ...envelope, type: 'tracer.lost', where, lost, total, remedy: remedies[where] };
+  }
+}
+
+/** `RingReader.lost()` without its first number, by kind of record. */
+export function byName(lost: number[]): Record<string, number> {
+  const named = lost.flatMap((count, kind) =>
+    count > 0 ? [[recordNames[kind] ?? `kind_${kind}`, count] as const] : [],
+  );
+  return Object.fromEntries(named);
+}
+
+export function sum(numbers: number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}
