@@ -45,10 +45,10 @@ export function gfpBits(btf: Btf): GfpBits {
   return Object.fromEntries(named);
 }
 
-/** Compounds, widest first, as include/trace/events/mmflags.h lists them. */
-const compounds: [string, string[]][] = [
-  ['GFP_TRANSHUGE', ['HIGHUSER_MOVABLE_LIGHT', 'COMP', 'NOMEMALLOC', 'NOWARN', 'DIRECT_RECLAIM']],
-  ['GFP_TRANSHUGE_LIGHT', ['HIGHUSER_MOVABLE_LIGHT', 'COMP', 'NOMEMALLOC', 'NOWARN']],
+/** Compounds first, then single flags, in the order of include/trace/events/mmflags.h, which the kernel prints them in. */
+const names: [string, string[]][] = [
+  ['GFP_TRANSHUGE', ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE', 'COMP', 'NOMEMALLOC', 'NOWARN', 'DIRECT_RECLAIM']],
+  ['GFP_TRANSHUGE_LIGHT', ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE', 'COMP', 'NOMEMALLOC', 'NOWARN']],
   ['GFP_HIGHUSER_MOVABLE', ['RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE']],
   ['GFP_HIGHUSER', ['RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM']],
   ['GFP_USER', ['RECLAIM', 'IO', 'FS', 'HARDWALL']],
@@ -57,33 +57,33 @@ const compounds: [string, string[]][] = [
   ['GFP_NOFS', ['RECLAIM', 'IO']],
   ['GFP_ATOMIC', ['HIGH', 'KSWAPD_RECLAIM']],
   ['GFP_NOIO', ['RECLAIM']],
-  ['GFP_NOWAIT', ['KSWAPD_RECLAIM', 'NOWARN']], // since 16f5dfbc851b (6.7)
+  ['GFP_NOWAIT', ['KSWAPD_RECLAIM', 'NOWARN']], // KSWAPD_RECLAIM alone before 6.7; it cannot run out of memory anyway
   ['GFP_DMA', ['DMA']],
   ['GFP_DMA32', ['DMA32']],
+  ...[
+    ...['HIGH', 'ATOMIC', 'IO', 'FS', 'NOWARN', 'RETRY_MAYFAIL', 'NOFAIL', 'NORETRY', 'COMP', 'ZERO', 'NOMEMALLOC'],
+    ...['MEMALLOC', 'HARDWALL', 'THISNODE', 'RECLAIMABLE', 'MOVABLE', 'ACCOUNT', 'WRITE', 'RECLAIM', 'DIRECT_RECLAIM'],
+    ...['KSWAPD_RECLAIM', 'ZEROTAGS'],
+  ].map((flag): [string, string[]] => [`__GFP_${flag}`, [flag]]),
 ];
-const groups: Record<string, string[]> = {
-  RECLAIM: ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM'],
-  HIGHUSER_MOVABLE: ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE'],
-  HIGHUSER_MOVABLE_LIGHT: ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE'],
-};
 
 /** "GFP_KERNEL|__GFP_COMP" for 0x40cc0. Bits without a name are given as a number. */
 export function gfpNames(mask: number, bits: GfpBits): string {
+  const bit = (flag: string): number =>
+    flag === 'RECLAIM' ? bit('DIRECT_RECLAIM') | bit('KSWAPD_RECLAIM') : (bits[flag] ?? 0);
   const parts: string[] = [];
   let rest = mask >>> 0;
-  for (const [name, flags] of compounds) {
-    const wanted =
-      flags.flatMap((flag) => groups[flag] ?? [flag]).reduce((sum, flag) => sum | (bits[flag] ?? 0), 0) >>> 0;
-    if (wanted !== 0 && (rest & wanted) >>> 0 === wanted) {
-      parts.push(name);
-      rest = (rest & ~wanted) >>> 0;
-    }
-  }
-  for (const [name, bit] of Object.entries(bits)) {
-    if ((rest & bit) >>> 0 === 0) continue;
-    parts.push(`__GFP_${name}`);
-    rest = (rest & ~bit) >>> 0;
-  }
+  const take = (name: string, wanted: number) => {
+    if (wanted === 0 || (rest & wanted) >>> 0 !== wanted >>> 0) return;
+    parts.push(name);
+    rest = (rest & ~wanted) >>> 0;
+  };
+  for (const [name, flags] of names)
+    take(
+      name,
+      flags.reduce((sum, flag) => sum | bit(flag), 0),
+    );
+  for (const [flag, value] of Object.entries(bits)) take(`__GFP_${flag}`, value); // newer than the list above
   if (rest !== 0) parts.push(`0x${rest.toString(16)}`);
-  return parts.length === 0 ? '0' : parts.join('|');
+  return parts.length === 0 ? 'none' : parts.join('|');
 }

@@ -16,7 +16,7 @@ test.each([
   ['0x100cca', 'GFP_HIGHUSER_MOVABLE'],
   ['0x40cc0', 'GFP_KERNEL|__GFP_COMP'],
   ['0x400cc0', 'GFP_KERNEL_ACCOUNT'],
-  ['0x440dc0', 'GFP_KERNEL_ACCOUNT|__GFP_ZERO|__GFP_COMP'],
+  ['0x440dc0', 'GFP_KERNEL_ACCOUNT|__GFP_COMP|__GFP_ZERO'],
   ['0xc40', 'GFP_NOFS'],
   ['0xc00', 'GFP_NOIO'],
   ['0x101cca', 'GFP_HIGHUSER_MOVABLE|__GFP_WRITE'],
@@ -30,7 +30,7 @@ test.each([
 
 test('bits without a name are a number', () => {
   expect(gfpNames(0x8000_0cc0, macros)).toBe('GFP_KERNEL|0x80000000');
-  expect(gfpNames(0, macros)).toBe('0');
+  expect(gfpNames(0, macros)).toBe('none');
 });
 
 /** `{ expression, "NAME" }` rows of the kernel's own table of flags, evaluated: names to masks. */

@@ -116,7 +116,8 @@ export async function markDying(options: { limitBytes?: number } = {}): Promise<
 /** Start build/hog in a group; without one only in a guest. It dies with the group, or with this process. */
 export function startHog(group: MemoryGroup | undefined, args: readonly string[] = []): Hog {
   const where = group === undefined ? ['--guest'] : ['--cgroup', group.path];
-  const child = spawn(HOG, [...where, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Not as much spared as its parent may be.
+  const child = spawn(HOG, [...where, '--adj', '0', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${HOG}: ${oomKillsUnavailable() ?? 'unknown reason'}`);
   let stderr = '';

@@ -1,5 +1,6 @@
 /**
- * Runs the scenarios here, be it a guest or a host, and prints one JSON line for each:
+ * Runs the scenarios here, be it a guest or a host, and prints one JSON line for each, after one that says which hooks are
+ * in use:
  *
  *   node test/lab/run.ts [NAME…]
  */
@@ -108,6 +109,10 @@ async function settled(recorder: Recorder, count: number): Promise<OomKill[]> {
 const where = here();
 if (where.guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose the one who looks on
 const wanted = process.argv.slice(2);
+{
+  using recorder = await Recorder.open();
+  console.log(JSON.stringify({ hooks: recorder.tracer.started.hooks }));
+}
 let failed = false;
 for (const scenario of scenarios) {
   if (wanted.length > 0 && !wanted.includes(scenario.name)) continue;
