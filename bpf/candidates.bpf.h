@@ -52,6 +52,35 @@ static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancesto
 	return false;
 }
 
+/* Whether this kernel's oom_badness() adds up the per-CPU counters (7.x) or takes their shared part (6.2 to 6.x). Seen
+ * from its own result for the victim, wherever the two differ. */
+bool exact_badness = false;
+
+static __always_inline void read_counters(struct mm_struct *mm, s64 *pages, bool exact)
+{
+	s64 approx[4];
+
+	if (exact)
+		read_rss(mm, pages, approx);
+	else
+		read_rss_approx(mm, pages);
+}
+
+static __always_inline s64 points_of(const struct rss_pages *rss, u64 page_table_bytes)
+{
+	s64 points = page_table_bytes >> page_shift;
+
+	if (rss->file > 0)
+		points += rss->file;
+	if (rss->anon > 0)
+		points += rss->anon;
+	if (rss->shmem > 0)
+		points += rss->shmem;
+	if (rss->swap > 0)
+		points += rss->swap;
+	return points;
+}
+
 /* mm/oom_kill.c: oom_badness(), for the process of a leader. Fills `one`; returns its points. */
 __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 {
@@ -76,16 +105,8 @@ __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 	c->uid = BPF_CORE_READ(leader, real_cred, uid.val);
 	c->page_table_bytes = BPF_CORE_READ(mm, pgtables_bytes.counter);
 	BPF_CORE_READ_STR_INTO(&c->comm, leader, comm);
-	read_rss_approx(mm, (s64 *)&c->rss);
-	c->points = (c->page_table_bytes >> page_shift) + adj * (s64)(total_pages / 1000);
-	if (c->rss.file > 0)
-		c->points += c->rss.file;
-	if (c->rss.anon > 0)
-		c->points += c->rss.anon;
-	if (c->rss.shmem > 0)
-		c->points += c->rss.shmem;
-	if (c->rss.swap > 0)
-		c->points += c->rss.swap;
+	read_counters(mm, (s64 *)&c->rss, exact_badness);
+	c->points = points_of(&c->rss, c->page_table_bytes) + adj * (s64)(total_pages / 1000);
 	return c->points;
 }
 
@@ -143,6 +164,12 @@ __noinline int send_candidates(u32 tid, u64 limit, u64 total_pages)
 {
 	u64 first = first_task();
 	u64 task = first;
+
+	s64 told = kill.chosen_points - kill.victim_oom_score_adj * (s64)(total_pages / 1000);
+	s64 exact = points_of(&kill.victim_rss, kill.victim_page_table_bytes);
+	s64 approx = points_of(&kill.victim_rss_approx, kill.victim_page_table_bytes);
+	if (exact != approx && (told == exact || told == approx))
+		exact_badness = told == exact;
 
 	list.victim_tid = tid;
 	list.count = list.considered = 0;

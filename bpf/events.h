@@ -153,7 +153,7 @@ struct candidate {
 	__u32 reserved;
 	__s64 points; /* oom_badness(): pages, with the adjustment */
 	__u64 page_table_bytes;
-	struct rss_pages rss; /* as the kernel counted: the approximate counters */
+	struct rss_pages rss; /* as the kernel counted them */
 	char comm[TASK_COMM_LEN];
 };
 

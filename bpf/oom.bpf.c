@@ -6,6 +6,7 @@
  * are paired here, in the context of the task that ran out of memory: the trigger. All of it happens under the
  * kernel's oom_lock.
  */
+#include <asm/ptrace.h>
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
@@ -32,6 +33,17 @@ struct {
 #define SEND_SIG_PRIV 1 /* include/linux/signal.h: a siginfo pointer that is none */
 #define EPISODE_NS 1000000000ULL /* marks by one trigger further apart than this are different OOMs */
 
+/* Every program on a tracepoint comes twice: with typed arguments, and raw for where those are refused. */
+#define TRACEPOINT(name, tracepoint, body, args...)         \
+	SEC("tp_btf/" tracepoint) int BPF_PROG(name, args)  \
+	{                                                   \
+		return body;                                \
+	}                                                   \
+	SEC("raw_tp/" tracepoint) int BPF_PROG(name##_raw, args) \
+	{                                                   \
+		return body;                                \
+	}
+
 /* What one trigger did lately. */
 struct episode {
 	u64 signalled;      /* task_struct that got SIGKILL and has not been marked */
@@ -39,7 +51,8 @@ struct episode {
 	u64 mark_ktime_ns;  /* last mark */
 	u64 marked_mm;
 	u64 marked_leader;
-	u64 oom_control;    /* address on the trigger's stack */
+	u64 oom_control;    /* of the OOM that goes on, on the trigger's stack */
+	u64 told_oom_control; /* as oom_kill_process() got it last */
 	u64 first_leader;   /* first victim of this OOM */
 	u32 reclaim_gfp;
 	s32 reclaim_order;
@@ -132,15 +145,9 @@ static __always_inline int on_reclaim(int order, u32 gfp)
 }
 
 /* (order, gfp) up to 6.19, (gfp, order, memcg) by 7.2 */
-#define RECLAIM(name, tp)                                             \
-	SEC("tp_btf/" tp) int BPF_PROG(name##_2, int order, u32 gfp)  \
-	{                                                             \
-		return on_reclaim(order, gfp);                        \
-	}                                                             \
-	SEC("tp_btf/" tp) int BPF_PROG(name##_3, u32 gfp, int order)  \
-	{                                                             \
-		return on_reclaim(order, gfp);                        \
-	}
+#define RECLAIM(name, tp)                                                   \
+	TRACEPOINT(name##_2, tp, on_reclaim(order, gfp), int order, u32 gfp) \
+	TRACEPOINT(name##_3, tp, on_reclaim(order, gfp), u32 gfp, int order)
 RECLAIM(direct_reclaim, "mm_vmscan_direct_reclaim_begin")
 RECLAIM(memcg_reclaim, "mm_vmscan_memcg_reclaim_begin")
 RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
@@ -173,17 +180,22 @@ static __always_inline int on_reclaim_end(unsigned long reclaimed)
 	return record_send(&r.header, RECORD_OOM_AHEAD, sizeof(r), BPF_RB_FORCE_WAKEUP);
 }
 
-SEC("tp_btf/mm_vmscan_direct_reclaim_end") int BPF_PROG(direct_reclaim_end, unsigned long reclaimed)
-{
-	return on_reclaim_end(reclaimed);
-}
-
-SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsigned long reclaimed)
-{
-	return on_reclaim_end(reclaimed);
-}
+/* (nr_reclaimed), and the memcg by 7.2 */
+TRACEPOINT(direct_reclaim_end, "mm_vmscan_direct_reclaim_end", on_reclaim_end(reclaimed), unsigned long reclaimed)
+TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", on_reclaim_end(reclaimed), unsigned long reclaimed)
 
 /* ---- the kill (mm/oom_kill.c: __oom_kill_process) ---- */
+
+/* Set by the loader: nothing tells of the oom_control. */
+const volatile bool search_stack = true;
+
+static __always_inline bool chose(u64 oom_control, u64 task, u64 leader)
+{
+	struct oom_control *oc = (void *)oom_control;
+	u64 chosen = (u64)BPF_CORE_READ(oc, chosen);
+
+	return (chosen == task || chosen == leader) && is_oom_control(oom_control);
+}
 
 /* Set by report_kill: an oom_candidates_record is to follow. Under oom_lock, as the record itself. */
 bool candidates_wanted = false;
@@ -223,8 +235,11 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 		oc = e->oom_control;
 	} else {
 		bool same = e->first_leader && r->header.ktime_ns - e->mark_ktime_ns < EPISODE_NS;
-		if (stack && task)
-			oc = find_oom_control(stack, task, leader, 0); /* found: this victim was chosen, not swept along */
+		/* Its own: this victim was chosen, not swept along. */
+		if (task && e->told_oom_control && chose(e->told_oom_control, task, leader))
+			oc = e->told_oom_control;
+		else if (stack && task && search_stack)
+			oc = find_oom_control(stack, task, leader, 0);
 		if (same && (!oc || (oc == e->oom_control && leader == e->first_leader))) {
 			oc = e->oom_control;
 			if (kind == KILL_KILLED)
@@ -271,10 +286,7 @@ static __always_inline int on_mark(u64 stack, u64 task)
 	return 0;
 }
 
-SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_task, struct task_struct *task)
-{
-	return on_mark(as_number(ctx), as_number(task));
-}
+TRACEPOINT(mark_victim_task, "mark_victim", on_mark(as_number(ctx), as_number(task)), struct task_struct *task)
 
 /* Up to 6.8 the tracepoint gives a number. A real kill was signalled just before: that is the task. Else it is the
  * trigger itself, or the one that it chose. */
@@ -287,17 +299,22 @@ static __always_inline u64 marked_task(u64 stack, u32 pid)
 		return e->signalled;
 	if ((u32)bpf_get_current_pid_tgid() == pid)
 		return bpf_get_current_task();
-	struct oom_control *oc = stack ? (void *)find_oom_control(stack, 0, 0, pid) : NULL;
+	struct oom_control *oc = e ? (void *)e->told_oom_control : NULL;
+	struct task_struct *chosen = oc ? BPF_CORE_READ(oc, chosen) : NULL;
+	if (chosen && is_oom_control((u64)oc) && (u32)BPF_CORE_READ(chosen, pid) == pid)
+		return (u64)chosen;
+	oc = stack ? (void *)find_oom_control(stack, 0, 0, pid) : NULL;
 	return oc ? (u64)BPF_CORE_READ(oc, chosen) : 0;
 }
 
-SEC("tp_btf/mark_victim") int BPF_PROG(mark_victim_pid, int pid)
+static __always_inline int on_mark_pid(u64 stack, u32 pid)
 {
-	u64 stack = as_number(ctx);
 	u64 task = marked_task(stack, pid);
 
 	return task ? on_mark(stack, task) : report_kill(0, 0, pid, KILL_ALREADY_DYING);
 }
+
+TRACEPOINT(mark_victim_pid, "mark_victim", on_mark_pid(as_number(ctx), pid), int pid)
 
 /* Where there is no BTF of the tracepoint: `pid` is at offset 8 in every layout it ever had. */
 SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
@@ -305,8 +322,27 @@ SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
 	u32 pid = 0;
 
 	bpf_probe_read_kernel(&pid, sizeof(pid), ctx + 8);
-	u64 task = marked_task(0, pid);
-	return task ? on_mark(0, task) : report_kill(0, 0, pid, KILL_ALREADY_DYING);
+	return on_mark_pid(0, pid);
+}
+
+/* Where the kernel lets us hook a function: its oom_control as an argument, and no search for it. */
+static __always_inline int on_oom_kill_process(u64 oom_control)
+{
+	struct episode *e = episode_get(true);
+
+	if (e)
+		e->told_oom_control = oom_control;
+	return 0;
+}
+
+SEC("fentry/oom_kill_process") int BPF_PROG(oom_kill_process_fentry, struct oom_control *oc)
+{
+	return on_oom_kill_process(as_number(oc));
+}
+
+SEC("kprobe/oom_kill_process") int oom_kill_process_kprobe(struct pt_regs *ctx)
+{
+	return on_oom_kill_process(PT_REGS_PARM1(ctx));
 }
 
 /* kernel/signal.c: __send_signal_locked. The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do. */
@@ -331,17 +367,8 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 	return 0;
 }
 
-SEC("tp_btf/signal_generate")
-int BPF_PROG(signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *task, int group)
-{
-	return on_signal(sig, as_number(info), as_number(task), group);
-}
-
-SEC("raw_tp/signal_generate")
-int BPF_PROG(signal_generate_raw, int sig, struct kernel_siginfo *info, struct task_struct *task, int group)
-{
-	return on_signal(sig, (u64)info, (u64)task, group);
-}
+TRACEPOINT(signal_generate, "signal_generate", on_signal(sig, as_number(info), as_number(task), group), int sig,
+	   struct kernel_siginfo *info, struct task_struct *task, int group)
 
 /* ---- the way back of the memory ---- */
 
@@ -373,47 +400,28 @@ static __always_inline int report_step(u64 key, u8 step)
 	return 0;
 }
 
-#define REAPER(name, step)                                     \
-	SEC("tp_btf/" #name) int BPF_PROG(name, int pid)       \
-	{                                                      \
-		return report_step((u32)pid, step);            \
-	}                                                      \
-	SEC("raw_tp/" #name) int BPF_PROG(name##_raw, int pid) \
-	{                                                      \
-		return report_step((u32)pid, step);            \
-	}
-REAPER(wake_reaper, STEP_REAPER_WAKE)
-REAPER(start_task_reaping, STEP_REAPER_START)
-REAPER(finish_task_reaping, STEP_REAPER_FINISH)
-REAPER(skip_task_reaping, STEP_REAPER_SKIP)
+TRACEPOINT(wake_reaper, "wake_reaper", report_step((u32)pid, STEP_REAPER_WAKE), int pid)
+TRACEPOINT(start_task_reaping, "start_task_reaping", report_step((u32)pid, STEP_REAPER_START), int pid)
+TRACEPOINT(finish_task_reaping, "finish_task_reaping", report_step((u32)pid, STEP_REAPER_FINISH), int pid)
+TRACEPOINT(skip_task_reaping, "skip_task_reaping", report_step((u32)pid, STEP_REAPER_SKIP), int pid)
 
 /* Without exit_mmap (before 6.1) the exit comes after exit_mm(): the memory is back, unless somebody shares it. */
 const volatile bool exit_is_last_step = false;
 
-static __always_inline int on_last_exit(struct task_struct *task)
+static __always_inline int on_exit(struct task_struct *task, bool last)
 {
 	u64 pid = BPF_CORE_READ(task, tgid);
+
+	if (!last)
+		return 0;
 	if (exit_is_last_step)
 		report_step(pid, STEP_MM_GONE);
 	return report_step(pid, STEP_EXIT);
 }
 
-SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit_1, struct task_struct *task)
-{
-	if (!followed || BPF_CORE_READ(task, signal, live.counter))
-		return 0;
-	return on_last_exit(task);
-}
-
-/* group_dead since 6.16 */
-SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit_2, struct task_struct *task, bool group_dead)
-{
-	if (!followed || !group_dead)
-		return 0;
-	return on_last_exit(task);
-}
-
-SEC("tp_btf/exit_mmap") int BPF_PROG(exit_mmap, struct mm_struct *mm)
-{
-	return report_step((u64)mm, STEP_MM_GONE);
-}
+/* (task) to 6.12; group_dead since 6.16 */
+TRACEPOINT(process_exit_1, "sched_process_exit",
+	   followed ? on_exit(task, !BPF_CORE_READ(task, signal, live.counter)) : 0, struct task_struct *task)
+TRACEPOINT(process_exit_2, "sched_process_exit", followed ? on_exit(task, group_dead) : 0, struct task_struct *task,
+	   bool group_dead)
+TRACEPOINT(exit_mmap, "exit_mmap", report_step(as_number(mm), STEP_MM_GONE), struct mm_struct *mm)

@@ -301,6 +301,12 @@ static void start_sharer(void)
 		fail(1, "cannot start a process that shares memory: %s", strerror(errno));
 }
 
+static void *sleeping_thread(void *unused)
+{
+	(void)unused;
+	sleep_until_signal();
+}
+
 /* ptrace stops an exiting task before it gives its memory back (PTRACE_EVENT_EXIT in do_exit): to the OOM killer it
  * is a task that will free its memory soon, so it is marked and not killed. It ends with its tracer, this process. */
 static void start_dying_child(size_t bytes)
@@ -312,7 +318,9 @@ static void start_dying_child(size_t bytes)
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		prctl(PR_SET_NAME, "hog-dying");
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP))
+		/* Kernels before 5.18 only call it an exit of the group when there is more than one thread. */
+		pthread_t thread;
+		if (pthread_create(&thread, NULL, sleeping_thread, NULL) || ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP))
 			_exit(1);
 		touch(map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1), bytes);
 		_exit(0);

@@ -9,6 +9,8 @@ export default defineConfig({
     pool: 'forks',
     // The kernel tests share one machine's memory, cgroups and tracepoints.
     fileParallelism: false,
+    // Guests of the kernel lab: as many as there are CPUs to emulate them on.
+    maxConcurrency: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

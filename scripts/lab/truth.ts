@@ -10,6 +10,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { HookState } from '../../src/model/events.ts';
+import { CORE } from '../../test/lab/core.ts';
 import type { Result } from '../../test/lab/run.ts';
 import { table } from '../bench/report.ts';
 import { bootGuest, type CgroupSetup, kernels, LabError, lastLines } from './guest.ts';
@@ -18,9 +19,6 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const RUN = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning', 'test/lab/run.ts'];
 /** Guests at a time: as many as there are CPUs to emulate them on. */
 const AT_ONCE = 2;
-/** What shows most in the least time: for CI. */
-const CORE = ['cgroup', 'ancestor', 'thread', 'oom.group', 'shared', 'dying', 'mempolicy', 'SysRq-f'];
-
 interface Column {
   title: string;
   results: Result[];

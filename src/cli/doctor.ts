@@ -47,8 +47,8 @@ function render({ can_trace, findings, hooks }: Diagnosis, paint: Paint): string
     const advice = remedy === null ? '' : `\n${' '.repeat(28)}needs: ${printable(remedy)}`;
     return `${paint(colour, word.padEnd(8))} ${name.padEnd(18)} ${printable(found)}${advice}`;
   });
-  const hookLines = hooks.map(({ hook, backend, program, reason }) => {
-    const by = program === undefined ? paint('dim', 'none') : backend;
+  const hookLines = hooks.map(({ hook, backend, reason }) => {
+    const by = backend === 'none' ? paint('dim', 'none') : backend;
     return `  ${hook.padEnd(20)} ${by.padEnd(10)} ${printable(reason)}`;
   });
   const verdict = can_trace ? paint('green', 'Tracing works here.') : paint('red', 'Tracing does not work here.');

@@ -1,3 +1,4 @@
+import { backends } from '../kernel/variants.ts';
 import { type Event, type KillKind, SCHEMA } from '../model/events.ts';
 import { Output } from '../sinks/output.ts';
 import { coloured, plain, renderEvent } from '../sinks/terminal.ts';
@@ -31,6 +32,7 @@ const options = {
     'list whom the kernel chose from: never, system (default: where no cgroup limit was hit), always',
     ['never', 'system', 'always'] as const,
   ),
+  backend: oneOf('NAME', `for tests: use this kernel interface wherever it exists: ${backends.join(', ')}`, backends),
   ring: size('SIZE', 'size of the ring between kernel and oomscope, a power of two (512K)'),
   'no-color': flag('no colour, even on a terminal (NO_COLOR is honoured too)'),
   help: flag('this text'),
@@ -76,6 +78,7 @@ export async function run(argv: string[]): Promise<number> {
 
   const tracer = await openTracer({
     ...(given.ring !== undefined && { ringBytes: given.ring }),
+    ...(given.backend !== undefined && { backend: given.backend }),
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
   process.once('SIGINT', end).once('SIGTERM', end);

@@ -3,9 +3,12 @@
  * holds the victim's task_lock, and whoever opens /proc/PID/{cmdline,exe,stat} then spins in the kernel for milliseconds.
  */
 import { readFile, readlink } from 'node:fs/promises';
+import { decode } from '../wire/text.ts';
 
 export interface ProcessFiles {
   startTicks: string | undefined;
+  comm: string | undefined;
+  ppid: number | undefined;
   cmdline: Buffer | undefined;
   exe: string | undefined;
   /** Path of its memory cgroup. */
@@ -27,6 +30,8 @@ export async function readProcess(pid: number, tid: number, proc = '/proc'): Pro
   ]);
   return {
     startTicks: stat && startTicks(stat),
+    comm: stat && decode(Buffer.from(stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')), 'latin1')).text,
+    ppid: stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]),
     cmdline: cmdline && cmdline.length > 0 ? cmdline : undefined,
     exe,
     cgroup: cgroup && memoryCgroup(cgroup),

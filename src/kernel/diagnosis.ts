@@ -15,8 +15,8 @@ import {
   missingForTracing,
   readIfPresent,
 } from './capabilities.ts';
-import { load, obstacle } from './loader.ts';
-import { type Choice, chooseVariants } from './variants.ts';
+import { choicesFor, load, obstacle } from './loader.ts';
+import type { Choice } from './variants.ts';
 
 export interface Finding {
   name: string;
@@ -170,7 +170,7 @@ function kernelLog(): Finding {
 function hookChoices(): Choice[] {
   const kernelBtf = Btf.ofKernel();
   try {
-    return chooseVariants((name) => kernelBtf.tracepoint(name));
+    return choicesFor(kernelBtf);
   } finally {
     kernelBtf.free();
   }

@@ -45,45 +45,37 @@ export function gfpBits(btf: Btf): GfpBits {
   return Object.fromEntries(named);
 }
 
-/** Compounds first, then single flags, in the order of include/trace/events/mmflags.h, which the kernel prints them in. */
-const names: [string, string[]][] = [
+/** Compounds, widest first, as include/trace/events/mmflags.h lists them. */
+const compounds: [string, string[]][] = [
   ['GFP_TRANSHUGE', ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE', 'COMP', 'NOMEMALLOC', 'NOWARN', 'DIRECT_RECLAIM']],
   ['GFP_TRANSHUGE_LIGHT', ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE', 'COMP', 'NOMEMALLOC', 'NOWARN']],
-  ['GFP_HIGHUSER_MOVABLE', ['RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE']],
-  ['GFP_HIGHUSER', ['RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM']],
-  ['GFP_USER', ['RECLAIM', 'IO', 'FS', 'HARDWALL']],
-  ['GFP_KERNEL_ACCOUNT', ['RECLAIM', 'IO', 'FS', 'ACCOUNT']],
-  ['GFP_KERNEL', ['RECLAIM', 'IO', 'FS']],
-  ['GFP_NOFS', ['RECLAIM', 'IO']],
+  ['GFP_HIGHUSER_MOVABLE', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE']],
+  ['GFP_HIGHUSER', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO', 'FS', 'HARDWALL', 'HIGHMEM']],
+  ['GFP_USER', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO', 'FS', 'HARDWALL']],
+  ['GFP_KERNEL_ACCOUNT', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO', 'FS', 'ACCOUNT']],
+  ['GFP_KERNEL', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO', 'FS']],
+  ['GFP_NOFS', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO']],
   ['GFP_ATOMIC', ['HIGH', 'KSWAPD_RECLAIM']],
-  ['GFP_NOIO', ['RECLAIM']],
+  ['GFP_NOIO', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM']],
   ['GFP_NOWAIT', ['KSWAPD_RECLAIM', 'NOWARN']], // KSWAPD_RECLAIM alone before 6.7; it cannot run out of memory anyway
   ['GFP_DMA', ['DMA']],
   ['GFP_DMA32', ['DMA32']],
-  ...[
-    ...['HIGH', 'ATOMIC', 'IO', 'FS', 'NOWARN', 'RETRY_MAYFAIL', 'NOFAIL', 'NORETRY', 'COMP', 'ZERO', 'NOMEMALLOC'],
-    ...['MEMALLOC', 'HARDWALL', 'THISNODE', 'RECLAIMABLE', 'MOVABLE', 'ACCOUNT', 'WRITE', 'RECLAIM', 'DIRECT_RECLAIM'],
-    ...['KSWAPD_RECLAIM', 'ZEROTAGS'],
-  ].map((flag): [string, string[]] => [`__GFP_${flag}`, [flag]]),
 ];
 
-/** "GFP_KERNEL|__GFP_COMP" for 0x40cc0. Bits without a name are given as a number. */
+/**
+ * "GFP_KERNEL|__GFP_COMP" for 0x40cc0: compounds, then single flags by bit, as kernels of late print them (those up to
+ * 6.12 have the flags in another order). Bits without a name are given as a number.
+ */
 export function gfpNames(mask: number, bits: GfpBits): string {
-  const bit = (flag: string): number =>
-    flag === 'RECLAIM' ? bit('DIRECT_RECLAIM') | bit('KSWAPD_RECLAIM') : (bits[flag] ?? 0);
   const parts: string[] = [];
   let rest = mask >>> 0;
   const take = (name: string, wanted: number) => {
-    if (wanted === 0 || (rest & wanted) >>> 0 !== wanted >>> 0) return;
+    if (wanted === 0 || (rest & wanted) >>> 0 !== wanted) return;
     parts.push(name);
     rest = (rest & ~wanted) >>> 0;
   };
-  for (const [name, flags] of names)
-    take(
-      name,
-      flags.reduce((sum, flag) => sum | bit(flag), 0),
-    );
-  for (const [flag, value] of Object.entries(bits)) take(`__GFP_${flag}`, value); // newer than the list above
+  for (const [name, flags] of compounds) take(name, flags.reduce((sum, flag) => sum | (bits[flag] ?? 0), 0) >>> 0);
+  for (const [flag, bit] of Object.entries(bits)) take(`__GFP_${flag}`, bit);
   if (rest !== 0) parts.push(`0x${rest.toString(16)}`);
   return parts.length === 0 ? 'none' : parts.join('|');
 }

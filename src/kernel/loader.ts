@@ -1,15 +1,24 @@
 /**
  * Opens the compiled object, picks its programs for this kernel, loads and attaches them.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { type BpfLink, BpfObject, Btf, libbpfVersion, possibleCpus } from '../libbpf/index.ts';
+import {
+  type BpfLink,
+  BpfObject,
+  Btf,
+  Kind,
+  libbpfVersion,
+  ProgramType,
+  possibleCpus,
+  probeProgramType,
+} from '../libbpf/index.ts';
 import { OomscopeError } from '../model/error.ts';
 import { builtFile, loadNative } from '../native.ts';
 import { CandidatesMode } from '../wire/layout.ts';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from './capabilities.ts';
 import { type GfpBits, gfpBits } from './gfp.ts';
-import { type Choice, chooseVariants } from './variants.ts';
+import { type Backend, type Choice, chooseVariants } from './variants.ts';
 
 export interface Loaded {
   ringFd: number;
@@ -32,6 +41,8 @@ export interface LoadOptions {
   ringBytes: number;
   /** Whether a kill is followed by the list of those that the kernel chose from. */
   candidates?: keyof typeof candidatesModes;
+  /** Use this backend wherever it exists, for tests. */
+  backend?: Backend | undefined;
   /** false: only let the kernel check the programs. */
   attach?: boolean;
 }
@@ -73,14 +84,41 @@ export function load(options: LoadOptions): Loaded {
   let choices: Choice[];
   let gfp: GfpBits;
   try {
-    choices = chooseVariants((name) => kernel.tracepoint(name));
+    choices = choicesFor(kernel, options.backend);
     gfp = gfpBits(kernel);
   } finally {
     kernel.free();
   }
+  if (options.backend && !choices.some(({ backend }) => backend === options.backend)) {
+    throw new OomscopeError('USAGE', `backend: this kernel has nothing that ${options.backend} could serve.`);
+  }
   const lacking = choices.find((choice) => choice.required && choice.program === undefined);
   if (lacking) throw new OomscopeError('KERNEL_TOO_OLD', `This kernel cannot be traced: ${lacking.reason}.`);
 
+  const libbpf = `${major}.${minor}`;
+  try {
+    return { ...loadWith(choices, options), choices, gfp, libbpf };
+  } catch (error) {
+    // A function that cannot be hooked after all is no reason not to trace: its work can be done without.
+    const oomControl = choices.find(({ hook, program }) => hook === 'oom_control' && program !== undefined);
+    if (!oomControl || options.backend) throw error;
+    const reason = `${oomControl.backend} was refused: ${(error as Error).message}`;
+    Object.assign(oomControl, { backend: 'stack', program: undefined, reason });
+    return { ...loadWith(choices, options), choices, gfp, libbpf };
+  }
+}
+
+/** Which program serves which hook on this kernel. Without privileges nothing that must be tried is counted on. */
+export function choicesFor(kernel: Btf, forced?: Backend): Choice[] {
+  const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
+  const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;
+  const kprobe = there && existsSync('/sys/bus/event_source/devices/kprobe/type');
+  return chooseVariants((name) => kernel.tracepoint(name), { fentry, kprobe }, forced);
+}
+
+type Attached = Pick<Loaded, 'ringFd' | 'countersFd' | 'mapIds' | 'owned' | 'detach' | 'close'>;
+
+function loadWith(choices: Choice[], options: LoadOptions): Attached {
   const object = BpfObject.open(readObject());
   const links: BpfLink[] = [];
   const detach = () => {
@@ -96,6 +134,7 @@ export function load(options: LoadOptions): Loaded {
     for (const program of programs) program.autoload = chosen.has(program.name);
     object.setConstant('possible_cpus', possibleCpus());
     object.setConstant('exit_is_last_step', choices.some((c) => c.hook === 'exit_mmap' && !c.program) ? 1 : 0);
+    object.setConstant('search_stack', choices.some(({ backend }) => backend === 'stack') ? 1 : 0);
     object.setConstant('candidates_mode', candidatesModes[options.candidates ?? 'never']);
     object.setConstant('page_shift', Math.log2(loadNative().pageSize()));
     object.map('ring').maxEntries = options.ringBytes;
@@ -110,9 +149,6 @@ export function load(options: LoadOptions): Loaded {
       countersFd: counters.fd,
       mapIds: { ring: ring.id, counters: counters.id },
       owned: { object: object.address, links: links.map(({ address }) => address) },
-      choices,
-      gfp,
-      libbpf: `${major}.${minor}`,
       detach,
       close,
     };

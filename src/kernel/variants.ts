@@ -7,13 +7,21 @@
 export interface Choice {
   hook: Hook;
   program: string | undefined;
-  backend: 'tp_btf' | 'raw_tp' | 'tracepoint' | 'none';
+  backend: Backend | 'none';
   reason: string;
   /** Without it there is nothing to trace. */
   required: boolean;
 }
 
+export const backends = ['tp_btf', 'raw_tp', 'tracepoint', 'fentry', 'kprobe', 'stack'] as const;
+/**
+ * How a hook is served. Tracepoints by `tp_btf` (typed arguments), `raw_tp` or `tracepoint`; the kernel's `oom_control` by
+ * `fentry` or `kprobe` on oom_kill_process(), or by looking for it on the trigger's `stack`.
+ */
+export type Backend = (typeof backends)[number];
+
 export type Hook =
+  | 'oom_control'
   | 'mark_victim'
   | 'signal_generate'
   | 'process_exit'
@@ -39,9 +47,12 @@ interface Variant {
 interface Row {
   hook: Hook;
   tracepoint: string;
+  /** Programs with typed arguments; `NAME_raw` is the same on a raw tracepoint. */
   variants: Variant[];
-  /** What serves when BTF does not know the tracepoint. */
-  fallback?: { program: string; backend: 'raw_tp' | 'tracepoint' };
+  /** Always the same prototype, so a raw tracepoint serves where BTF does not know it. */
+  fixed?: boolean;
+  /** On the plain tracepoint, of whose fields it knows enough on any kernel. */
+  plain?: string;
   required?: boolean;
 }
 
@@ -64,7 +75,7 @@ const reaper = (hook: Hook): Row => ({
   hook,
   tracepoint: hook,
   variants: [{ program: hook, matches: always }],
-  fallback: { program: `${hook}_raw`, backend: 'raw_tp' },
+  fixed: true,
 });
 
 const rows: Row[] = [
@@ -75,14 +86,14 @@ const rows: Row[] = [
       { program: 'mark_victim_task', matches: (p) => p[0] === 'task_struct *' },
       { program: 'mark_victim_pid', matches: (p) => p[0] === 'int' },
     ],
-    fallback: { program: 'mark_victim_plain', backend: 'tracepoint' },
+    plain: 'mark_victim_plain',
     required: true,
   },
   {
     hook: 'signal_generate',
     tracepoint: 'signal_generate',
     variants: [{ program: 'signal_generate', matches: (p) => p.length === 5 }],
-    fallback: { program: 'signal_generate_raw', backend: 'raw_tp' },
+    fixed: true,
     required: true,
   },
   {
@@ -105,20 +116,51 @@ const rows: Row[] = [
   reaper('skip_task_reaping'),
 ];
 
-export function chooseVariants(prototypes: Prototypes): Choice[] {
-  return rows.map((row) => {
-    const parameters = prototypes(row.tracepoint);
-    const variant = parameters && row.variants.find(({ matches }) => matches(parameters));
-    const common = { hook: row.hook, required: row.required ?? false };
-    if (parameters && variant) {
-      const reason = `${row.tracepoint}(${parameters.join(', ')}) in the kernel's BTF`;
-      return { ...common, program: variant.program, backend: 'tp_btf', reason };
-    }
-    const why = parameters
-      ? `${row.tracepoint}(${parameters.join(', ')}) is a form that is not known`
-      : `no ${row.tracepoint} in the kernel's BTF`;
-    return row.fallback && !parameters
-      ? { ...common, ...row.fallback, reason: why }
-      : { ...common, program: undefined, backend: 'none', reason: why };
-  });
+/** What a kernel offers beside its tracepoints. */
+export interface Functions {
+  /** oom_kill_process() is in the kernel's BTF, and fentry programs load. */
+  fentry: boolean;
+  /** It is, and kprobes exist. */
+  kprobe: boolean;
+}
+
+/** @param forced use this backend wherever it exists, for tests */
+export function chooseVariants(prototypes: Prototypes, functions: Functions, forced?: Backend): Choice[] {
+  return [
+    ...rows.map((row) => chooseTracepoint(row, prototypes(row.tracepoint), forced)),
+    chooseOomControl(functions, forced),
+  ];
+}
+
+function chooseTracepoint(row: Row, parameters: string[] | undefined, forced: Backend | undefined): Choice {
+  const { hook, tracepoint, plain, required = false } = row;
+  const variant = parameters
+    ? row.variants.find(({ matches }) => matches(parameters))
+    : row.fixed
+      ? row.variants[0]
+      : undefined;
+  const found = parameters
+    ? `${tracepoint}(${parameters.join(', ')}) in the kernel's BTF`
+    : `no ${tracepoint} in the kernel's BTF`;
+  const offers: [Backend, string | undefined][] = [
+    ['tp_btf', parameters && variant?.program],
+    ['raw_tp', variant && `${variant.program}_raw`],
+    ['tracepoint', parameters && !variant ? undefined : plain], // a form that is not known is not guessed at
+  ];
+  const there = offers.filter(([, program]) => program !== undefined);
+  const [backend, program] = there.find(([name]) => name === forced) ?? there[0] ?? ['none' as const, undefined];
+  const why = parameters && !variant ? `${found} is a form that is not known` : found;
+  return { hook, program, backend, reason: backend === forced ? `${why}; ${forced} was asked for` : why, required };
+}
+
+function chooseOomControl({ fentry, kprobe }: Functions, forced: Backend | undefined): Choice {
+  const offers: [Backend, boolean, string | undefined, string][] = [
+    ['fentry', fentry, 'oom_kill_process_fentry', 'fentry programs load here'],
+    ['kprobe', kprobe, 'oom_kill_process_kprobe', 'no fentry, but kprobes'],
+    ['stack', true, undefined, 'oom_kill_process() cannot be hooked here'],
+  ];
+  const there = offers.filter(([, can]) => can);
+  const asked = there.find(([name]) => name === forced);
+  const [backend, , program, reason] = asked ?? (there[0] as (typeof offers)[number]);
+  return { hook: 'oom_control', backend, program, reason: asked ? `${forced} was asked for` : reason, required: false };
 }

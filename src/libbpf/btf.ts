@@ -12,6 +12,7 @@ export const Kind = {
   typedef: 8,
   volatile: 9,
   const: 10,
+  func: 12,
   funcProto: 13,
   var: 14,
   dataSection: 15,

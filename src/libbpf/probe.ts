@@ -1,7 +1,7 @@
 import { libbpf } from './symbols.ts';
 
 /** include/uapi/linux/bpf.h enum bpf_prog_type and bpf_map_type: those that are asked for. */
-export const ProgramType = { kprobe: 2, tracepoint: 5, rawTracepoint: 17 } as const;
+export const ProgramType = { kprobe: 2, tracepoint: 5, rawTracepoint: 17, tracing: 26 } as const;
 export const MapType = { lruHash: 9, ringbuf: 27 } as const;
 
 /** Whether the kernel lets *this process* use it: undefined where it cannot be told (mostly: no privilege). */
@@ -10,8 +10,7 @@ export type Probe = boolean | undefined;
 const answer = (code: number): Probe => (code < 0 ? undefined : code === 1);
 
 /**
- * Not for BPF_PROG_TYPE_TRACING: libbpf probes that with an fentry program, which says nothing about tp_btf. Load the real
- * programs instead.
+ * For BPF_PROG_TYPE_TRACING libbpf tries an fentry program: that, and nothing about tp_btf, is what the answer says.
  */
 export const probeProgramType = (type: number): Probe => answer(libbpf().libbpf_probe_bpf_prog_type(type, null));
 export const probeMapType = (type: number): Probe => answer(libbpf().libbpf_probe_bpf_map_type(type, null));

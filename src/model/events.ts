@@ -52,10 +52,10 @@ export interface VictimMemory {
   /** The figures above may be off by this much: 0 when the per-CPU counters were summed. */
   error_bound_bytes: number;
   /**
-   * What the kernel's own "Killed process" line says where it differs: kernels 6.2 and later print the shared part of a
-   * per-CPU counter. In kB, as there.
+   * The shared part of the kernel's per-CPU counters, where it differs: from 6.2 on to 6.x the kernel's own "Killed process"
+   * line has these figures, from 7 on the exact ones.
    */
-  kernel_log: { anon_rss_kb: number; file_rss_kb: number; shmem_rss_kb: number } | null;
+  approximate: { anon_rss_bytes: number; file_rss_bytes: number; shmem_rss_bytes: number } | null;
 }
 
 export interface Victim {
@@ -227,7 +227,7 @@ export interface OomReaped extends Envelope {
 /** One hook of the tracer. */
 export interface HookState {
   hook: string;
-  backend: 'tp_btf' | 'raw_tp' | 'tracepoint' | 'none';
+  backend: 'tp_btf' | 'raw_tp' | 'tracepoint' | 'fentry' | 'kprobe' | 'stack' | 'none';
   program: string | null;
   reason: string;
 }

@@ -139,6 +139,10 @@ function complete(event: OomKill, files: ProcessFiles): void {
   const { victim } = event;
   // The pid may have a new owner by now: nothing of his belongs here.
   if (victim.start_ticks !== null && files.startTicks !== undefined && files.startTicks !== victim.start_ticks) return;
+  victim.comm ??= files.comm ?? null;
+  victim.process_comm ??= files.comm ?? null;
+  victim.ppid ??= files.ppid ?? null;
+  victim.start_ticks ??= files.startTicks ?? null;
   victim.exe ??= files.exe ?? null;
   victim.cgroup =
     victim.cgroup === null || victim.cgroup.includes('…') ? (files.cgroup ?? victim.cgroup) : victim.cgroup;

@@ -9,6 +9,7 @@ import { Subject } from 'rxjs/internal/Subject';
 import { SystemProbe } from '../enrich/system.ts';
 import { memoryHierarchy } from '../kernel/capabilities.ts';
 import { type Loaded, load } from '../kernel/loader.ts';
+import type { Backend } from '../kernel/variants.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
 import { loadNative, type RingReader } from '../native.ts';
@@ -34,6 +35,8 @@ export interface TracerOptions {
    * cgroup's limit. The kernel program walks all processes for it, some 0.5 µs each, and the event waits for that.
    */
   candidates?: 'never' | 'system' | 'always';
+  /** Use this backend wherever it exists, for tests. By default the best that the kernel has. */
+  backend?: Backend;
   /** Closes the tracer when it fires. */
   signal?: AbortSignal;
 }
@@ -95,7 +98,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#signal = options.signal;
     this.#signal?.throwIfAborted();
 
-    this.#loaded = load({ ringBytes, candidates: options.candidates ?? 'system' });
+    this.#loaded = load({ ringBytes, candidates: options.candidates ?? 'system', backend: options.backend });
     this.mapIds = this.#loaded.mapIds;
     const machine = { pageBytes: native.pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
     this.#kills = new Kills({
@@ -204,7 +207,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   #startedEvent(): TracerStarted {
     const now = process.hrtime.bigint();
     const startMs = Number(now - this.#openedAt) / 1e6;
-    const active = this.#loaded.choices.filter((choice) => choice.program !== undefined).length;
+    const active = this.#loaded.choices.filter((choice) => choice.backend !== 'none').length;
     const message = `Tracing OOM kills with ${active} of ${this.#loaded.choices.length} hooks.`;
     return {
       ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),

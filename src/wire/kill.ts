@@ -129,7 +129,6 @@ function exeOf(record: OomKillRecord): Decoded {
 
 function memoryOf(record: OomKillRecord, machine: Machine): VictimMemory {
   const bytes = (pages: bigint) => Math.max(0, Number(pages)) * machine.pageBytes;
-  const kb = (pages: bigint) => bytes(pages) / 1024;
   const { victim_rss: rss, victim_rss_approx: approx } = record;
   const exact = (record.facts & KillFact.FACT_RSS_EXACT) !== 0;
   const differs = rss.anon !== approx.anon || rss.file !== approx.file || rss.shmem !== approx.shmem;
@@ -143,8 +142,8 @@ function memoryOf(record: OomKillRecord, machine: Machine): VictimMemory {
     page_tables_bytes: Number(record.victim_page_table_bytes),
     // include/linux/percpu_counter.h: percpu_counter_batch = max(32, 2 × CPUs), per CPU
     error_bound_bytes: exact ? 0 : Math.max(32, machine.cpus * 2) * machine.cpus * machine.pageBytes,
-    kernel_log: differs
-      ? { anon_rss_kb: kb(approx.anon), file_rss_kb: kb(approx.file), shmem_rss_kb: kb(approx.shmem) }
+    approximate: differs
+      ? { anon_rss_bytes: bytes(approx.anon), file_rss_bytes: bytes(approx.file), shmem_rss_bytes: bytes(approx.shmem) }
       : null,
   };
 }

@@ -134,7 +134,7 @@ describe.skipIf(process.geteuid?.() !== 0)('bad surroundings', () => {
         .filter(({ state }: { state: string }) => state === 'missing')
         .map(({ name }: { name: string }) => name),
     ).toEqual(['privileges']);
-    expect(told.hooks).toHaveLength(11);
+    expect(told.hooks).toHaveLength(14);
 
     const root = await oomscope(['doctor', '--json']);
     expect(root.code).toBe(0);

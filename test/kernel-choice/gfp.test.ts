@@ -16,7 +16,7 @@ test.each([
   ['0x100cca', 'GFP_HIGHUSER_MOVABLE'],
   ['0x40cc0', 'GFP_KERNEL|__GFP_COMP'],
   ['0x400cc0', 'GFP_KERNEL_ACCOUNT'],
-  ['0x440dc0', 'GFP_KERNEL_ACCOUNT|__GFP_COMP|__GFP_ZERO'],
+  ['0x440dc0', 'GFP_KERNEL_ACCOUNT|__GFP_ZERO|__GFP_COMP'],
   ['0xc40', 'GFP_NOFS'],
   ['0xc00', 'GFP_NOIO'],
   ['0x101cca', 'GFP_HIGHUSER_MOVABLE|__GFP_WRITE'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chooseVariants, type Hook } from '../../src/kernel/variants.ts';
+import { type Backend, chooseVariants, type Hook } from '../../src/kernel/variants.ts';
 
 type Table = Record<string, string[]>;
 
@@ -28,8 +28,10 @@ const kernels: Record<string, Table> = {
   '7.2': { ...markTask, ...signal, ...exitWithGroup, ...exitMmap, ...reclaim3, ...reapers },
 };
 
-const choose = (table: Table) => {
-  const choices = chooseVariants((name) => table[name]);
+const nothing = { fentry: false, kprobe: false };
+
+const choose = (table: Table, functions = nothing, forced?: Backend) => {
+  const choices = chooseVariants((name) => table[name], functions, forced);
   return (hook: Hook) => {
     const found = choices.find((choice) => choice.hook === hook);
     return found ?? expect.fail(`no choice for ${hook}`);
@@ -78,4 +80,21 @@ test('a form that nobody knows is not guessed at', () => {
     expect(chosen(hook).reason).toContain('a form that is not known');
   }
   expect(chosen('memcg_reclaim').program).toBe('memcg_reclaim_3');
+});
+
+test('oom_control comes by the best way there is, and a backend can be asked for', () => {
+  const table = kernels['6.12'] ?? {};
+  const all = { fentry: true, kprobe: true };
+  expect(choose(table, all)('oom_control')).toMatchObject({ backend: 'fentry', program: 'oom_kill_process_fentry' });
+  expect(choose(table, { ...all, fentry: false })('oom_control').backend).toBe('kprobe');
+  expect(choose(table)('oom_control')).toMatchObject({ backend: 'stack', program: undefined });
+  expect(choose(table, all, 'kprobe')('oom_control').backend).toBe('kprobe');
+  expect(choose(table, all, 'stack')('oom_control').backend).toBe('stack');
+
+  const raw = choose(table, all, 'raw_tp');
+  expect(raw('mark_victim')).toMatchObject({ backend: 'raw_tp', program: 'mark_victim_task_raw' });
+  expect(raw('memcg_reclaim')).toMatchObject({ backend: 'raw_tp', program: 'memcg_reclaim_2_raw' });
+  const plain = choose(table, all, 'tracepoint');
+  expect(plain('mark_victim')).toMatchObject({ backend: 'tracepoint', program: 'mark_victim_plain' });
+  expect(plain('memcg_reclaim').backend).toBe('tp_btf');
 });

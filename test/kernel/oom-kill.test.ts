@@ -101,7 +101,7 @@ describe('oom.kill', () => {
     const byPid = new Map(ours.map((kill) => [kill.victim.tid, kill]));
     const killed = log.lines.filter((line) => line.type === 'killed' && pids.has(line.pid)) as KilledLine[];
     expect(killed).toHaveLength(200);
-    for (const line of killed) expect(asKilledLine(byPid.get(line.pid) as OomKill)).toEqual(killedFields(line));
+    for (const line of killed) expect(asKilledLine(byPid.get(line.pid) as OomKill, line)).toEqual(killedFields(line));
     // These are rate-limited by the kernel: 10 in 5 s, of which earlier tests have used some.
     const told = log.lines.filter((line) => line.type === 'oom' && pids.has(line.pid)) as OomLine[];
     expect(told.length).toBeGreaterThanOrEqual(5);
@@ -126,7 +126,8 @@ describe('oom.kill', () => {
     // Its arguments are in the memory of another process than the trigger: they come from /proc, or are said to be missing.
     expect(kill.missing.includes('victim.cmdline')).toBe(kill.victim.cmdline === null);
     expect(kill.enrichment).toBe(kill.victim.cmdline === null ? 'partial' : 'live');
-    expect(asKilledLine(kill)).toEqual(killedFields(await log.killed(victim.pid)));
+    const line = await log.killed(victim.pid);
+    expect(asKilledLine(kill, line)).toEqual(killedFields(line));
   });
 
   it('reports the process when the marked thread is not its leader', async () => {

@@ -9,16 +9,21 @@ const scopes: Record<string, OomKill['scope']> = {
   CONSTRAINT_MEMCG: 'cgroup',
 };
 
-/** The numbers of "Killed process", as our event has them. RSS there may be the approximate per-CPU counter. */
-export function asKilledLine({ victim }: OomKill) {
-  const memory = victim.memory;
+/**
+ * The numbers of "Killed process", as our event has them: the approximate RSS if that is what the line has (6.2 to 6.x),
+ * else the exact.
+ */
+export function asKilledLine({ victim }: OomKill, line: KilledLine) {
+  const { memory } = victim;
+  const approximate = memory?.approximate;
+  const rss = approximate && approximate.anon_rss_bytes / 1024 === line.anonRssKiB ? approximate : memory;
   return {
     pid: victim.tid,
     comm: victim.comm,
     totalVmKiB: memory && memory.total_vm_bytes / 1024,
-    anonRssKiB: memory && (memory.kernel_log?.anon_rss_kb ?? memory.anon_rss_bytes / 1024),
-    fileRssKiB: memory && (memory.kernel_log?.file_rss_kb ?? memory.file_rss_bytes / 1024),
-    shmemRssKiB: memory && (memory.kernel_log?.shmem_rss_kb ?? memory.shmem_rss_bytes / 1024),
+    anonRssKiB: rss && rss.anon_rss_bytes / 1024,
+    fileRssKiB: rss && rss.file_rss_bytes / 1024,
+    shmemRssKiB: rss && rss.shmem_rss_bytes / 1024,
     uid: victim.uid,
     pageTablesKiB: memory && Math.floor(memory.page_tables_bytes / 1024),
     oomScoreAdj: victim.oom_score_adj,
@@ -80,7 +85,9 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
   same('pids', real.map(({ victim }) => victim.tid).sort(), [...new Set(killed.map(({ pid }) => pid))].sort());
   for (const line of killed) {
     const kill = byTid.get(line.pid);
-    if (kill) same(`"Killed process ${line.pid}"`, asKilledLine(kill), killedFields(line));
+    if (!kill) continue; // a difference already
+    const ours = asKilledLine(kill, line);
+    same(`"Killed process ${line.pid}"`, drifted(kill) ? near(ours, killedFields(line)) : ours, killedFields(line));
   }
   let invoked: InvokedLine | undefined;
   let tasks: TaskLine[] = [];
@@ -96,12 +103,20 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
     same(`"oom-kill: … pid=${line.pid}"`, asOomLine(kill, line), oomFields(line));
     if (invoked) {
       const { trigger } = kill;
-      const ours = { comm: trigger.comm, mask: trigger.gfp_mask, names: trigger.gfp, order: trigger.order };
-      const theirs = { comm: invoked.comm, mask: invoked.gfpMask, names: invoked.gfpNames, order: invoked.order };
+      const flags = (names: string | null) => names?.split('|').sort(); // their order differs by kernel
+      const ours = { comm: trigger.comm, mask: trigger.gfp_mask, names: flags(trigger.gfp), order: trigger.order };
+      const { comm, gfpMask: mask, gfpNames, order } = invoked;
+      const theirs = { comm, mask, names: flags(gfpNames), order };
       same(`"invoked oom-killer" for ${line.pid}`, ours, theirs);
       invoked = undefined;
     }
-    if (kill.candidates) same(`candidates for ${line.pid}`, kill.candidates.map(asRanked), ranking(tasks, kill));
+    if (!kill.candidates) continue;
+    const theirs = ranking(tasks, kill);
+    const ours = kill.candidates.map(asRanked).map((one, i) => {
+      const other = theirs[i];
+      return drifted(kill) && one.pid === kill.victim.pid && other ? near(one, other) : one;
+    });
+    same(`candidates for ${line.pid}`, ours, theirs);
   }
 
   // Group kills take their first victim twice (mm/oom_kill.c: oom_kill_memcg_member does not skip it), so the kernel's
@@ -117,6 +132,24 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
     same(`oom_kill of ${cgroupPath} and below`, below.length, tree);
   }
   return differences;
+}
+
+/**
+ * A victim that is not the trigger goes on running while the kernel writes its line: its counters move a little in between.
+ * Up to 6.1 it also adds what it had counted by itself when it is woken to die (mm/memory.c: TASK_RSS_EVENTS_THRESH, 64
+ * events a counter).
+ */
+const drifted = ({ victim, trigger }: OomKill) => victim.pid !== trigger.pid || (victim.threads ?? 1) > 1;
+const DRIFT = 1024; // KiB, or pages
+
+/** `ours` with those numbers that are near theirs replaced by theirs. */
+function near<T extends object>(ours: T, theirs: object): T {
+  const entries = Object.entries(ours).map(([key, value]) => {
+    const other = (theirs as Record<string, unknown>)[key];
+    const close = typeof value === 'number' && typeof other === 'number' && Math.abs(value - other) <= DRIFT;
+    return [key, close && key !== 'pid' ? other : value];
+  });
+  return Object.fromEntries(entries) as T;
 }
 
 const asRanked = ({ pid, badness_pages, oom_score_adj }: NonNullable<OomKill['candidates']>[number]) => ({

@@ -2,13 +2,16 @@
  * Runs the scenarios here, be it a guest or a host, and prints one JSON line for each, after one that says which hooks are
  * in use:
  *
- *   node test/lab/run.ts [NAME…]
+ *   node test/lab/run.ts [--backend BACKEND] [NAME…]
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import { memoryHierarchy } from '../../src/kernel/capabilities.ts';
+import type { Backend } from '../../src/kernel/variants.ts';
 import type { OomKill } from '../../src/model/events.ts';
+import type { TracerOptions } from '../../src/sources/tracer.ts';
 import { KernelLog } from '../kernel/kernel-log.ts';
 import { type MemoryGroup, removeMemoryGroups } from '../kernel/memcg.ts';
 import { Recorder } from '../kernel/recorder.ts';
@@ -46,7 +49,7 @@ function groupCount(group: MemoryGroup): GroupCount {
   return { cgroupPath: group.cgroupPath, local: counter('memory.events.local'), tree: counter('memory.events') };
 }
 
-async function runScenario(scenario: Scenario, where: Here): Promise<Result> {
+async function runScenario(scenario: Scenario, where: Here, options: TracerOptions): Promise<Result> {
   const reason = scenario.notHere?.(where);
   if (reason) return { name: scenario.name, state: 'not here', notes: [reason], kills: 0, seconds: 0 };
   const begin = performance.now();
@@ -54,7 +57,7 @@ async function runScenario(scenario: Scenario, where: Here): Promise<Result> {
   const groups: MemoryGroup[] = [];
   const killsBefore = vmstatKills();
   using log = new KernelLog();
-  using recorder = await Recorder.open({}, where.guest);
+  using recorder = await Recorder.open(options, where.guest);
   const follow = setInterval(() => log.read(), 20);
   const lab: Lab = {
     ...where,
@@ -108,15 +111,19 @@ async function settled(recorder: Recorder, count: number): Promise<OomKill[]> {
 
 const where = here();
 if (where.guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose the one who looks on
-const wanted = process.argv.slice(2);
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { backend: { type: 'string' } },
+});
+const options: TracerOptions = values.backend === undefined ? {} : { backend: values.backend as Backend };
 {
-  using recorder = await Recorder.open();
+  using recorder = await Recorder.open(options);
   console.log(JSON.stringify({ hooks: recorder.tracer.started.hooks }));
 }
 let failed = false;
 for (const scenario of scenarios) {
   if (wanted.length > 0 && !wanted.includes(scenario.name)) continue;
-  const result = await runScenario(scenario, where);
+  const result = await runScenario(scenario, where, options);
   failed ||= result.state === 'different';
   console.log(JSON.stringify(result));
 }

@@ -175,7 +175,9 @@ export const scenarios: Scenario[] = [
       const group = createMemoryGroup({ limitBytes: 16 * MIB });
       lab.watch(group);
       const directory = mkdtempSync('/var/tmp/oomscope-');
-      const write = 'echo $$ >"$0/cgroup.procs" && exec dd if=/dev/zero of="$1/file" bs=256k count=256';
+      // Four MiB dirty at a time: enough dirty pages at once would make the writes themselves fail.
+      const file = 'dd if=/dev/zero of="$1/$i" bs=256k count=16 conv=fsync || exit';
+      const write = `echo $$ >"$0/cgroup.procs" && for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ${file}; done`;
       const child = spawn('sh', ['-c', write, group.path, directory], { stdio: 'ignore' });
       const code = await new Promise((resolve) => child.once('close', resolve));
       lab.same('dd', code, 0);

@@ -97,7 +97,7 @@ test('every fact of a record', () => {
       swap_bytes: 30 * 4096,
       page_tables_bytes: 8192,
       error_bound_bytes: 0,
-      kernel_log: null,
+      approximate: null,
     },
   });
   expect(facts.cgroups.map(({ path, limit_bytes }) => [path, limit_bytes])).toEqual([
@@ -127,7 +127,7 @@ test('the shared part of per-CPU counters: the kernel’s figures, and an error 
   const exact = killFacts(killView({ ...full, approx }), machine).victim.memory;
   expect(exact).toMatchObject({
     error_bound_bytes: 0,
-    kernel_log: { anon_rss_kb: 0, file_rss_kb: 32, shmem_rss_kb: 0 },
+    approximate: { anon_rss_bytes: 0, file_rss_bytes: 8 * 4096, shmem_rss_bytes: 0 },
   });
   const facts = EVERYTHING & ~F.FACT_RSS_EXACT;
   const rough = killFacts(killView({ ...full, numbers: { ...full.numbers, facts } }), machine).victim.memory;

@@ -79,6 +79,7 @@ export function killRecord(parts: KillParts = {}): Buffer {
   exe.copy(bytes, o.exe);
   cmdline.copy(bytes, o.cmdline);
   const numbers: KillNumbers = {
+    kill_kind: 1,
     level_count: levels.length,
     exe_length: exe.length,
     cmdline_length: cmdline.length,
