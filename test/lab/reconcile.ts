@@ -114,7 +114,7 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
     const theirs = ranking(tasks, kill);
     const ours = kill.candidates.map(asRanked).map((one, i) => {
       const other = theirs[i];
-      return drifted(kill) && one.pid === kill.victim.pid && other ? near(one, other) : one;
+      return other && one.pid === other.pid ? near(one, other) : one;
     });
     same(`candidates for ${line.pid}`, ours, theirs);
   }
@@ -137,7 +137,7 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
 /**
  * A victim that is not the trigger goes on running while the kernel writes its line: its counters move a little in between.
  * Up to 6.1 it also adds what it had counted by itself when it is woken to die (mm/memory.c: TASK_RSS_EVENTS_THRESH, 64
- * events a counter).
+ * events a counter). Candidates are all read a moment after the kernel's task dump, and whoever runs meanwhile moves.
  */
 const drifted = ({ victim, trigger }: OomKill) => victim.pid !== trigger.pid || (victim.threads ?? 1) > 1;
 const DRIFT = 1024; // KiB, or pages
