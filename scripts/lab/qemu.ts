@@ -43,7 +43,7 @@ export function qemuArguments(machine: Machine): string[] {
     ['-display', 'none', '-machine', 'pc', '-accel', 'tcg,thread=multi'],
     // KVM is not used: where it can be opened, guests may still hang. Without cx16 SLUB does not use cmpxchg16b: with it,
     // under QEMU 7.2, a third of the boots of Linux 6.12 ended in a panic in kmalloc with a pointer in EFLAGS.
-    ['-cpu', 'max,cx16=off'],
+    ['-cpu', 'max,cx16=off,pku=off'],
     ['-smp', String(cpus), '-m', `${memoryMib}M`],
     ...numa(machine),
     ['-kernel', machine.kernel.image, '-initrd', `/proc/self/fd/${INITRD_FD}`],

@@ -7,10 +7,16 @@ import type { Result } from './run.ts';
 
 const node = 'node --experimental-strip-types --disable-warning=ExperimentalWarning test/lab/run.ts';
 const quoted = CORE.map((name) => `'${name}'`).join(' ');
-/** One boot for all: it costs as much as several scenarios. */
-const script = [`${node} ${quoted}`, ...BACKENDS.map((backend) => `${node} --backend ${backend} cgroup dying`)].join(
-  '; ',
-);
+/**
+ * One boot for all: it costs as much as several scenarios. In the 5.10 guest about one start of Node in twenty ends in a
+ * signal (SIGSEGV or SIGTRAP, without a word, before the tracer is open): not seen on any other kernel nor outside of the
+ * emulation, and not understood. Only such an end is tried again, and said.
+ */
+const script = [
+  'again() { for i in 1 2 3; do "$@" >/tmp/results; code=$?; [ $code -lt 128 ] && break; echo "died: $code" >&2; done; cat /tmp/results; }',
+  `again ${node} ${quoted}`,
+  ...BACKENDS.map((backend) => `again ${node} --backend ${backend} cgroup dying`),
+].join('; ');
 
 /** The prototypes that each kernel is there for. */
 const forms: Record<string, Partial<Record<string, string>>> = {
@@ -33,7 +39,9 @@ describe('guests', () => {
     for (const { name, notes } of results.filter(({ state }) => state === 'different')) {
       expect.soft(notes.join('\n'), name).toBe('');
     }
-    expect(result.stderr).toBe('');
+    // What the shell says of a process that died of a signal is no news from ours.
+    const stderr = result.stderr.replaceAll(/^(died: \d+|Segmentation fault.*|Trace\/breakpoint trap.*)\n/gm, '');
+    expect(stderr).toBe('');
     // Nothing is left out here: each of these can be on every one of these kernels.
     expect(results.filter(({ state }) => state === 'not here')).toEqual([]);
     expect(results).toHaveLength(CORE.length + 2 * BACKENDS.length);
