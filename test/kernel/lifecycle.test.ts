@@ -36,7 +36,7 @@ describe.skipIf(bpfUnavailable())('opened and closed again and again', () => {
     // buffer (128 KiB) that stays is caught among the readers, not there.
     expect(grown(tracers, 'heapBytes')).toBeLessThan(2 * MIB);
     expect(grown(readers, 'heapBytes')).toBeLessThan(2 * MIB);
-    expect(grown(tracers, 'rssBytes') / (TRACERS / 2)).toBeLessThan(0.4 * MIB);
+    expect(grown(tracers, 'rssBytes') / (TRACERS / 2)).toBeLessThan(0.2 * MIB);
     expect(grown(readers, 'rssBytes') / (READERS / 2)).toBeLessThan(0.02 * MIB);
   });
 });

@@ -8,9 +8,9 @@ import type { Result } from './run.ts';
 const node = 'node --experimental-strip-types --disable-warning=ExperimentalWarning test/lab/run.ts';
 const quoted = CORE.map((name) => `'${name}'`).join(' ');
 /**
- * One boot for all: it costs as much as several scenarios. In the 5.10 guest about one start of Node in twenty ends in a
- * signal (SIGSEGV or SIGTRAP, without a word, before the tracer is open): not seen on any other kernel nor outside of the
- * emulation, and not understood. Only such an end is tried again, and said.
+ * One boot for all: it costs as much as several scenarios. In the 5.10 guest about one start of Node in twenty ends in
+ * SIGSEGV or SIGTRAP: in code that V8 made, before any native code of ours is loaded (a core dump has neither the addon nor
+ * libffi nor libbpf), and on no other kernel nor outside of the emulation. Only such an end is tried again.
  */
 const script = [
   'again() { for i in 1 2 3; do "$@" >/tmp/results; code=$?; [ $code -lt 128 ] && break; echo "died: $code" >&2; done; cat /tmp/results; }',

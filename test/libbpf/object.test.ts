@@ -7,6 +7,7 @@ import { BpfObject } from '../../src/libbpf/index.ts';
 import { libbpf } from '../../src/libbpf/symbols.ts';
 import { OomscopeError } from '../../src/model/error.ts';
 import { builtFile } from '../../src/native.ts';
+import { RecordKind } from '../../src/wire/layout.ts';
 import { startChild } from '../kernel/children/child.ts';
 import { bpfUnavailable } from '../kernel/unavailable.ts';
 
@@ -76,7 +77,7 @@ describe('an object before it is loaded', () => {
     expect(ring).toMatchObject({ name: 'ring', maxEntries: 512 * 1024 });
     ring.maxEntries = 65536;
     expect(object.map('ring').maxEntries).toBe(65536);
-    expect(object.map('counters').valueSize).toBe(8 + 4 * 8);
+    expect(object.map('counters').valueSize).toBe(8 + RecordKind.RECORD_KINDS * 8);
     expect(() => object.map('nothing')).toThrow(RangeError);
   });
 
