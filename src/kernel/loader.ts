@@ -80,15 +80,7 @@ export function load(options: LoadOptions): Loaded {
   if (inTheWay) throw inTheWay;
   const [major, minor] = libbpfVersion();
 
-  const kernel = Btf.ofKernel();
-  let choices: Choice[];
-  let gfp: GfpBits;
-  try {
-    choices = choicesFor(kernel, options.backend);
-    gfp = gfpBits(kernel);
-  } finally {
-    kernel.free();
-  }
+  const { choices, gfp } = kernelFacts(options.backend);
   if (options.backend && !choices.some(({ backend }) => backend === options.backend)) {
     throw new OomscopeError('USAGE', `backend: this kernel has nothing that ${options.backend} could serve.`);
   }
@@ -106,6 +98,23 @@ export function load(options: LoadOptions): Loaded {
     Object.assign(oomControl, { backend: 'stack', program: undefined, reason });
     return { ...loadWith(choices, options), choices, gfp, libbpf };
   }
+}
+
+const facts = new Map<Backend | undefined, { choices: Choice[]; gfp: GfpBits }>();
+
+/** What the kernel's BTF tells. It is 5 MB and does not change: read once in a process. */
+function kernelFacts(forced: Backend | undefined): { choices: Choice[]; gfp: GfpBits } {
+  let known = facts.get(forced);
+  if (!known) {
+    const kernel = Btf.ofKernel();
+    try {
+      known = { choices: choicesFor(kernel, forced), gfp: gfpBits(kernel) };
+    } finally {
+      kernel.free();
+    }
+    facts.set(forced, known);
+  }
+  return known;
 }
 
 /** Which program serves which hook on this kernel. Without privileges nothing that must be tried is counted on. */
