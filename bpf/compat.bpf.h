@@ -10,7 +10,6 @@
 /* Set by the loader: how many per-CPU slots a counter has. */
 const volatile u32 possible_cpus = 0;
 
-
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -56,10 +55,9 @@ static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
  * Returns false, with the approximate values in both, where the sum cannot be had. */
 static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *approx)
 {
+	struct mm_struct___atomic *old = (void *)mm;
 	u64 counters[4] = {}, base = 0;
 	u32 zero = 0;
-
-	struct mm_struct___atomic *old = (void *)mm;
 
 	read_rss_approx(mm, approx);
 	for (int i = 0; i < 4; i++)

@@ -209,6 +209,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 	struct episode *e = episode_get(true);
 	u64 limit = 0, mm = 0, oc = 0, leader = 0;
 
+	candidates_wanted = false;
 	if (!e)
 		return 0;
 	r->facts = 0;

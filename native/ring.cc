@@ -95,6 +95,12 @@ bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function 
     Napi::Error::New(env, "RingReader: the ring buffer cannot be mapped: " + why).ThrowAsJavaScriptException();
     return false;
   }
+  bpf_map_info counters{};
+  uint32_t length = sizeof(counters);
+  if (options_.counters_fd >= 0 && bpf_obj_get_info_by_fd(options_.counters_fd, &counters, &length) == 0) {
+    counter_words_ = (counters.value_size + 7) / 8;
+    counter_cpus_ = static_cast<size_t>(std::max(libbpf_num_possible_cpus(), 1));
+  }
   filling_.bytes.resize(options.batch_bytes);
   out_.bytes.resize(options.batch_bytes);
   env_ = env;
@@ -350,17 +356,13 @@ Napi::Value RingReader::Close(const Napi::CallbackInfo& info) {
 Napi::Value RingReader::Lost(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array out = Napi::Array::New(env);
-  bpf_map_info map{};
-  uint32_t length = sizeof(map);
-  if (options_.counters_fd < 0 || bpf_obj_get_info_by_fd(options_.counters_fd, &map, &length) != 0) return out;
-  size_t words = (map.value_size + 7) / 8;
-  int cpus = libbpf_num_possible_cpus();
-  std::vector<uint64_t> values(words * static_cast<size_t>(std::max(cpus, 1)));
+  if (counter_words_ == 0 || options_.counters_fd < 0) return out;
+  std::vector<uint64_t> values(counter_words_ * counter_cpus_);
   uint32_t key = 0;
   if (bpf_map_lookup_elem(options_.counters_fd, &key, values.data()) != 0) return out;
-  for (size_t word = 0; word < words; word++) {
+  for (size_t word = 0; word < counter_words_; word++) {
     uint64_t sum = 0;
-    for (size_t i = word; i < values.size(); i += words) sum += values[i];
+    for (size_t i = word; i < values.size(); i += counter_words_) sum += values[i];
     out.Set(static_cast<uint32_t>(word), Napi::Number::New(env, static_cast<double>(sum)));
   }
   return out;

@@ -68,6 +68,8 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Wake wake_;
   RingOptions options_{-1, -1, 0, nullptr, {}, 0};
   ring_buffer* ring_ = nullptr;
+  size_t counter_words_ = 0;  // of struct counters, on each of counter_cpus_
+  size_t counter_cpus_ = 0;
   std::vector<std::thread> pollers_;
   std::vector<int> wake_fds_;  // one eventfd per poller: stop, or credit has come back
   Napi::ObjectReference self_;

@@ -1,6 +1,7 @@
 import { type Diagnosis, diagnose, type Finding } from '../kernel/diagnosis.ts';
-import { coloured, type Paint, plain } from '../sinks/terminal.ts';
+import type { Paint } from '../sinks/terminal.ts';
 import { printable } from '../wire/text.ts';
+import { paintFor } from './colour.ts';
 import { Exit } from './exit.ts';
 import { flag, optionsHelp, parseOptions } from './options.ts';
 
@@ -34,9 +35,8 @@ export async function run(argv: string[]): Promise<number> {
     return Exit.ok;
   }
   const diagnosis = diagnose();
-  const colour = process.stdout.isTTY && !given['no-color'] && !process.env.NO_COLOR;
   process.stdout.write(
-    given.json ? `${JSON.stringify(diagnosis, null, 2)}\n` : render(diagnosis, colour ? coloured : plain),
+    given.json ? `${JSON.stringify(diagnosis, null, 2)}\n` : render(diagnosis, paintFor(given['no-color'])),
   );
   return diagnosis.can_trace ? Exit.ok : Exit.failed;
 }

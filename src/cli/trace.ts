@@ -1,9 +1,10 @@
 import { backends } from '../kernel/variants.ts';
 import { type Event, type KillKind, SCHEMA } from '../model/events.ts';
 import { Output } from '../sinks/output.ts';
-import { coloured, plain, renderEvent } from '../sinks/terminal.ts';
+import { renderEvent } from '../sinks/terminal.ts';
 import { openTracer } from '../sources/tracer.ts';
 import { filterKills } from '../stream/filter-kills.ts';
+import { paintFor } from './colour.ts';
 import { Exit } from './exit.ts';
 import { count, duration, flag, oneOf, optionsHelp, parseOptions, size, text, usage } from './options.ts';
 import { settle } from './settle.ts';
@@ -64,8 +65,7 @@ export async function run(argv: string[]): Promise<number> {
   if (given.json && given.text) throw usage('--json and --text: expected one of them, got both.');
   const terminal = process.stdout.isTTY === true;
   const asText = given.text ?? (given.json ? false : terminal);
-  const colour = terminal && !given['no-color'] && !process.env.NO_COLOR;
-  const paint = colour ? coloured : plain;
+  const paint = paintFor(given['no-color']);
 
   const stop = new AbortController();
   const end = () => stop.abort();

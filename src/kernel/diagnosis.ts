@@ -3,7 +3,7 @@
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
-import { Btf, libbpfVersion } from '../libbpf/index.ts';
+import { libbpfVersion } from '../libbpf/index.ts';
 import { OomscopeError } from '../model/error.ts';
 import { builtFile } from '../native.ts';
 import {
@@ -15,7 +15,7 @@ import {
   missingForTracing,
   readIfPresent,
 } from './capabilities.ts';
-import { choicesFor, load, obstacle } from './loader.ts';
+import { kernelFacts, load, obstacle } from './loader.ts';
 import type { Choice } from './variants.ts';
 
 export interface Finding {
@@ -37,7 +37,7 @@ export interface Diagnosis {
 
 export function diagnose(): Diagnosis {
   const { findings: native, usable } = nativeFindings();
-  const hooks = usable && hasKernelBtf() ? hookChoices() : [];
+  const hooks = usable && hasKernelBtf() ? kernelFacts().choices : [];
   const findings = [
     kernel(),
     btf(),
@@ -165,13 +165,4 @@ function kernelLog(): Finding {
     found: `${panics}: the kernel panics instead of killing${panics === '2' ? ', for cgroup limits too' : ''}`,
     remedy: 'sysctl vm.panic_on_oom=0',
   };
-}
-
-function hookChoices(): Choice[] {
-  const kernelBtf = Btf.ofKernel();
-  try {
-    return choicesFor(kernelBtf);
-  } finally {
-    kernelBtf.free();
-  }
 }

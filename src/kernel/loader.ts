@@ -103,7 +103,7 @@ export function load(options: LoadOptions): Loaded {
 const facts = new Map<Backend | undefined, { choices: Choice[]; gfp: GfpBits }>();
 
 /** What the kernel's BTF tells. It is 5 MB and does not change: read once in a process. */
-function kernelFacts(forced: Backend | undefined): { choices: Choice[]; gfp: GfpBits } {
+export function kernelFacts(forced?: Backend): { choices: Choice[]; gfp: GfpBits } {
   let known = facts.get(forced);
   if (!known) {
     const kernel = Btf.ofKernel();
@@ -118,7 +118,7 @@ function kernelFacts(forced: Backend | undefined): { choices: Choice[]; gfp: Gfp
 }
 
 /** Which program serves which hook on this kernel. Without privileges nothing that must be tried is counted on. */
-export function choicesFor(kernel: Btf, forced?: Backend): Choice[] {
+function choicesFor(kernel: Btf, forced: Backend | undefined): Choice[] {
   const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
   const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;
   const kprobe = there && existsSync('/sys/bus/event_source/devices/kprobe/type');

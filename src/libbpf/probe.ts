@@ -1,8 +1,7 @@
 import { libbpf } from './symbols.ts';
 
-/** include/uapi/linux/bpf.h enum bpf_prog_type and bpf_map_type: those that are asked for. */
-export const ProgramType = { kprobe: 2, tracepoint: 5, rawTracepoint: 17, tracing: 26 } as const;
-export const MapType = { lruHash: 9, ringbuf: 27 } as const;
+/** include/uapi/linux/bpf.h enum bpf_prog_type: what is asked for. */
+export const ProgramType = { tracing: 26 } as const;
 
 /** Whether the kernel lets *this process* use it: undefined where it cannot be told (mostly: no privilege). */
 export type Probe = boolean | undefined;
@@ -13,7 +12,6 @@ const answer = (code: number): Probe => (code < 0 ? undefined : code === 1);
  * For BPF_PROG_TYPE_TRACING libbpf tries an fentry program: that, and nothing about tp_btf, is what the answer says.
  */
 export const probeProgramType = (type: number): Probe => answer(libbpf().libbpf_probe_bpf_prog_type(type, null));
-export const probeMapType = (type: number): Probe => answer(libbpf().libbpf_probe_bpf_map_type(type, null));
 
 /** libbpf's own version, as [1, 1]. */
 export function libbpfVersion(): [major: number, minor: number] {

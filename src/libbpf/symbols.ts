@@ -13,13 +13,11 @@ const signatures = {
   libbpf_minor_version: ['uint32', []],
   libbpf_num_possible_cpus: ['int', []],
   libbpf_probe_bpf_prog_type: ['int', ['int', 'pointer']],
-  libbpf_probe_bpf_map_type: ['int', ['int', 'pointer']],
 
   bpf_object__open_mem: ['pointer', ['pointer', 'size_t', 'pointer']],
   bpf_object__load: ['int', ['pointer']],
   bpf_object__close: ['void', ['pointer']],
   bpf_object__btf: ['pointer', ['pointer']],
-  bpf_object__find_program_by_name: ['pointer', ['pointer', 'string']],
   bpf_object__next_program: ['pointer', ['pointer', 'pointer']],
   bpf_object__find_map_by_name: ['pointer', ['pointer', 'string']],
   bpf_object__next_map: ['pointer', ['pointer', 'pointer']],
@@ -40,8 +38,6 @@ const signatures = {
   bpf_map__initial_value: ['pointer', ['pointer', 'pointer']],
   bpf_map__reuse_fd: ['int', ['pointer', 'int']],
 
-  bpf_map_lookup_elem: ['int', ['int', 'pointer', 'pointer']],
-  bpf_map_update_elem: ['int', ['int', 'pointer', 'pointer', 'uint64']],
   bpf_map_get_fd_by_id: ['int', ['uint32']],
   bpf_prog_get_fd_by_id: ['int', ['uint32']],
   bpf_obj_get_info_by_fd: ['int', ['int', 'pointer', 'pointer']],

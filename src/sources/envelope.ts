@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 import { readIfPresent } from '../kernel/capabilities.ts';
-import type { Envelope } from '../model/events.ts';
-import { SCHEMA } from '../model/events.ts';
+import { type Envelope, SCHEMA } from '../model/events.ts';
 import { formatTime } from '../model/format.ts';
 
 /** Gives events their envelope: one per tracer. */
@@ -25,7 +24,7 @@ export class Envelopes {
     severity: Envelope['severity'],
     source: string,
     message: string,
-  ): Omit<Envelope, 'schema'> & { schema: typeof SCHEMA } {
+  ): Envelope {
     const seq = this.#seq++;
     return {
       schema: SCHEMA,
