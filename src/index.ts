@@ -3,6 +3,7 @@
  */
 export { type ErrorCode, OomscopeError } from './model/error.ts';
 export type * from './model/events.ts';
+export type * from './model/pressure.ts';
 export { openTracer, type Tracer, type TracerOptions } from './sources/tracer.ts';
 export { Batch, type WireRecord } from './wire/batch.ts';
 export {

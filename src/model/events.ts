@@ -3,6 +3,8 @@
  * integers that can pass 2^53 are decimal strings. Within v1 fields are added and never change their meaning.
  */
 
+import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
+
 export const SCHEMA = 'oomscope/v1';
 
 /** A decimal integer that may pass 2^53. @pattern ^-?[0-9]+$ */
@@ -267,5 +269,14 @@ export interface TracerStopped extends Envelope {
   duration_seconds: number;
 }
 
-export type Event = OomKill | OomReaped | TracerStarted | TracerLost | TracerStopped;
+export type Event =
+  | OomKill
+  | OomReaped
+  | PressureStall
+  | PressureLevel
+  | PressureCountdown
+  | UsageLevel
+  | TracerStarted
+  | TracerLost
+  | TracerStopped;
 export type EventType = Event['type'];
