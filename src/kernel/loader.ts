@@ -1,39 +1,21 @@
 /**
  * Opens the compiled object, picks its programs for this kernel, loads and attaches them.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { release } from 'node:os';
-import {
-  type BpfLink,
-  BpfObject,
-  Btf,
-  Kind,
-  libbpfVersion,
-  ProgramType,
-  possibleCpus,
-  probeProgramType,
-} from '../libbpf/index.ts';
+import { Btf, Kind, libbpfVersion, ProgramType, possibleCpus, probeProgramType } from '../libbpf/index.ts';
 import { OomscopeError } from '../model/error.ts';
-import { builtFile, loadNative } from '../native.ts';
+import { loadNative } from '../native.ts';
 import { CandidatesMode } from '../wire/layout.ts';
+import { type Attached, attachObject } from './attach.ts';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from './capabilities.ts';
 import { type GfpBits, gfpBits } from './gfp.ts';
 import { type Backend, type Choice, chooseVariants } from './variants.ts';
 
-export interface Loaded {
-  ringFd: number;
-  countersFd: number;
-  /** Kernel ids of the maps, by which another process can reach them. */
-  mapIds: { ring: number; counters: number };
-  /** Addresses of libbpf's object and links, for who must free them when JavaScript no longer runs. */
-  owned: { object: bigint; links: bigint[] };
+export interface Loaded extends Attached {
   choices: Choice[];
   gfp: GfpBits;
   libbpf: string;
-  /** Detaches the programs; the ring stays. Idempotent. */
-  detach(): void;
-  /** Detaches and frees. Idempotent. */
-  close(): void;
 }
 
 export interface LoadOptions {
@@ -125,53 +107,18 @@ function choicesFor(kernel: Btf, forced: Backend | undefined): Choice[] {
   return chooseVariants((name) => kernel.tracepoint(name), { fentry, kprobe }, forced);
 }
 
-type Attached = Pick<Loaded, 'ringFd' | 'countersFd' | 'mapIds' | 'owned' | 'detach' | 'close'>;
-
 function loadWith(choices: Choice[], options: LoadOptions): Attached {
-  const object = BpfObject.open(readObject());
-  const links: BpfLink[] = [];
-  const detach = () => {
-    for (const link of links.splice(0)) link.destroy();
-  };
-  const close = () => {
-    detach();
-    object.close();
-  };
-  try {
-    const chosen = new Set(choices.map((choice) => choice.program));
-    const programs = object.programs;
-    for (const program of programs) program.autoload = chosen.has(program.name);
-    object.setConstant('possible_cpus', possibleCpus());
-    object.setConstant('exit_is_last_step', choices.some((c) => c.hook === 'exit_mmap' && !c.program) ? 1 : 0);
-    object.setConstant('search_stack', choices.some(({ backend }) => backend === 'stack') ? 1 : 0);
-    object.setConstant('candidates_mode', candidatesModes[options.candidates ?? 'never']);
-    object.setConstant('page_shift', Math.log2(loadNative().pageSize()));
-    object.map('ring').maxEntries = options.ringBytes;
-    object.load();
-    if (options.attach ?? true) {
-      for (const program of programs) if (program.autoload) links.push(program.attach());
-    }
-    const ring = object.map('ring');
-    const counters = object.map('counters');
-    return {
-      ringFd: ring.fd,
-      countersFd: counters.fd,
-      mapIds: { ring: ring.id, counters: counters.id },
-      owned: { object: object.address, links: links.map(({ address }) => address) },
-      detach,
-      close,
-    };
-  } catch (error) {
-    close();
-    throw error;
-  }
-}
-
-function readObject(): Buffer {
-  const path = builtFile('oomscope.bpf.o');
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new OomscopeError('OBJECT_MISSING', `The BPF object ${path} is missing: run \`npm run setup\`.`, { cause });
-  }
+  return attachObject({
+    file: 'oomscope.bpf.o',
+    programs: new Set(choices.flatMap(({ program }) => program ?? [])),
+    constants: {
+      possible_cpus: possibleCpus(),
+      exit_is_last_step: choices.some((c) => c.hook === 'exit_mmap' && !c.program) ? 1 : 0,
+      search_stack: choices.some(({ backend }) => backend === 'stack') ? 1 : 0,
+      candidates_mode: candidatesModes[options.candidates ?? 'never'],
+      page_shift: Math.log2(loadNative().pageSize()),
+    },
+    ringBytes: options.ringBytes,
+    attach: options.attach ?? true,
+  });
 }

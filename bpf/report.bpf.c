@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The kernel's own report of an OOM, line by line, from the printk:console tracepoint.
+ *
+ * Since 5.19 it fires in printk() itself (kernel/printk/printk.c, printk_sprint()): the current task is the one that
+ * prints, which is the trigger, so two reports never mix and nothing between them is taken for a part. Before, it fires when
+ * the line goes to the console, with its prefix, in whatever task holds the console then: there all that is printed
+ * between the first line of a report and its last is passed on. A ring of its own: a report may be longer than the
+ * records of all the kills of a day. */
+#include "kernel.h"
+#include "events.h"
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* BTF keeps only the types that a symbol uses. */
+struct {
+	struct log_line_record log_line_record;
+	enum log_line_flag log_line_flag;
+} in_btf = {};
+
+#define FIRST_LINE "oom-kill" /* "invoked oom-killer:", as rate-limited as "oom-kill:constraint=" */
+#define GROUP_LINE "Tasks in" /* "... are going to be killed due to memory.oom.group set" */
+#define LAST_LINE "Killed p"  /* "Killed process"; more may follow for one group, each on its own */
+#define NO_VICTIM "killable"  /* "... no killable processes" */
+#define SEARCH_LEN 96         /* prefix, comm and the words before these */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);   /* tid, 0 for the console */
+	__type(value, u64); /* start time of the task whose report is being printed */
+} reporting SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct log_line_record);
+} line SEC(".maps");
+
+static __always_inline u64 word(const char *text)
+{
+	u64 eight;
+	__builtin_memcpy(&eight, text, sizeof(eight));
+	return eight;
+}
+
+/* Whether the line starts a report, ends one, or (0) neither. */
+enum place { WITHIN, FIRST, LAST };
+
+static __always_inline enum place place_of(const char *text)
+{
+	const u64 first = word(FIRST_LINE), group = word(GROUP_LINE), last = word(LAST_LINE), none = word(NO_VICTIM);
+
+	for (int i = 0; i < SEARCH_LEN; i++) {
+		u64 here = word(text + i);
+		if (here == first || here == group)
+			return FIRST;
+		if (here == last || here == none)
+			return LAST;
+	}
+	return WITHIN;
+}
+
+/* printk_sprint() has cut the line feed off `length` by now, but it still stands in the buffer: behind the text, or,
+ * where a level ("\0016") was cut off the front as well, two further on. */
+static __always_inline bool line_ends(const char *text, u64 length)
+{
+	char behind[3] = {};
+
+	if (bpf_probe_read_kernel(behind, sizeof(behind), text + length))
+		return true;
+	return behind[0] == '\n' || (behind[0] != 0 && behind[2] == '\n');
+}
+
+static __always_inline int printed(const char *text, u64 length)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u32 zero = 0, key, tid = bpf_get_current_pid_tgid();
+	u64 start_ns = BPF_CORE_READ(task, start_boottime);
+	struct log_line_record *r = bpf_map_lookup_elem(&line, &zero);
+
+	if (!r || length == 0)
+		return 0;
+	if (length > LOG_TEXT_LEN)
+		length = LOG_TEXT_LEN;
+	__builtin_memset(r->text, 0, SEARCH_LEN + 8);
+	if (bpf_probe_read_kernel(r->text, length, text))
+		return 0;
+	bool formatted = r->text[(length - 1) & (LOG_TEXT_LEN - 1)] == '\n';
+	key = formatted ? 0 : tid;
+	enum place place = place_of(r->text);
+	u64 *reporter = bpf_map_lookup_elem(&reporting, &key);
+	bool open = reporter && (formatted || *reporter == start_ns);
+	if (!open && place == WITHIN)
+		return 0;
+	if (place == LAST)
+		bpf_map_delete_elem(&reporting, &key);
+	else if (!open)
+		bpf_map_update_elem(&reporting, &key, &start_ns, BPF_ANY);
+
+	record_begin(&r->header, RECORD_LOG_LINE);
+	r->printer_tid = tid;
+	r->printer_start_ns = start_ns;
+	r->length = length;
+	r->flags = formatted ? LINE_FORMATTED | LINE_ENDS : line_ends(text, length) ? LINE_ENDS : 0;
+	/* The verifier must see the size and its bound together. */
+	u64 size = __builtin_offsetof(struct log_line_record, text) + length;
+	if (size > sizeof(*r))
+		return 0;
+	bool filling = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 4;
+	return record_send(&r->header, RECORD_LOG_LINE, size,
+			   place == LAST || filling ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+SEC("tp_btf/console") int BPF_PROG(console, const char *text, u64 length)
+{
+	return printed(text, length);
+}
+
+SEC("raw_tp/console") int BPF_PROG(console_raw, const char *text, u64 length)
+{
+	return printed(text, length);
+}
