@@ -19,7 +19,8 @@ enum record_kind {
 	RECORD_SYNTHETIC = 3, /* written only by bpf/flood.bpf.c, for tests and benchmarks */
 	RECORD_OOM_CANDIDATES = 4,
 	RECORD_OOM_AHEAD = 5,
-	RECORD_KINDS = 6,
+	RECORD_LOG_LINE = 6,
+	RECORD_KINDS = 7,
 };
 
 enum kill_kind {
@@ -171,6 +172,26 @@ struct oom_ahead_record {
 	struct record_header header;
 	__u32 trigger_tid;
 	__u32 fruitless_rounds;
+};
+
+#define LOG_TEXT_LEN 1024 /* as long as a line of the kernel's log may be (PRINTKRB_RECORD_MAX) */
+
+enum log_line_flag {
+	LINE_ENDS = 1 << 0,      /* a line feed follows; else the next record goes on with it (KERN_CONT) */
+	LINE_FORMATTED = 1 << 1, /* as written to the console, with its prefix: kernels before 5.19 */
+	LINE_FIRST = 1 << 2,     /* of a report */
+	LINE_LAST = 1 << 3,      /* names the victim, or says that there is none */
+};
+
+/* A piece of the kernel's report of an OOM. */
+struct log_line_record {
+	struct record_header header;
+	__u64 printer_start_ns; /* since boot, suspend included */
+	__u32 printer_tid;      /* who printed it: the trigger, unless LINE_FORMATTED */
+	__u16 length;
+	__u8 flags;             /* enum log_line_flag */
+	__u8 reserved;
+	char text[LOG_TEXT_LEN];
 };
 
 struct synthetic_record {

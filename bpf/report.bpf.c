@@ -20,11 +20,8 @@ struct {
 	enum log_line_flag log_line_flag;
 } in_btf = {};
 
-#define FIRST_LINE "oom-kill" /* "invoked oom-killer:", as rate-limited as "oom-kill:constraint=" */
-#define GROUP_LINE "Tasks in" /* "... are going to be killed due to memory.oom.group set" */
-#define LAST_LINE "Killed p"  /* "Killed process"; more may follow for one group, each on its own */
-#define NO_VICTIM "killable"  /* "... no killable processes" */
-#define SEARCH_LEN 96         /* prefix, comm and the words before these */
+#define PREFIX_LEN 64  /* "[ time][ caller] ", longest */
+#define OPENING_LEN 48 /* "Memory cgroup out of memory: " and the like, longest */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -47,21 +44,35 @@ static __always_inline u64 word(const char *text)
 	return eight;
 }
 
-/* Whether the line starts a report, ends one, or (0) neither. */
-enum place { WITHIN, FIRST, LAST };
-
-static __always_inline enum place place_of(const char *text)
+/* Where the text of a console line starts, behind its prefix. */
+static __always_inline u32 prefix_length(const char *text)
 {
-	const u64 first = word(FIRST_LINE), group = word(GROUP_LINE), last = word(LAST_LINE), none = word(NO_VICTIM);
+	for (u32 i = 0; i < PREFIX_LEN - 2; i++)
+		if (text[i] == ']' && text[i + 1] == ' ')
+			return i + 2;
+	return 0;
+}
 
-	for (int i = 0; i < SEARCH_LEN; i++) {
-		u64 here = word(text + i);
-		if (here == first || here == group)
-			return FIRST;
-		if (here == last || here == none)
-			return LAST;
-	}
-	return WITHIN;
+/* mm/oom_kill.c: "COMM invoked oom-killer: ..." opens a report, and no name that it holds is looked at for that, for a
+ * comm may be anything; "Tasks in GROUP are going to be killed ..." opens the part on memory.oom.group. The last line is
+ * "REASON: Killed process ..." or "REASON and no killable processes...", with nothing but the kernel's own words in
+ * front. */
+static __always_inline u8 place_of(const char *text)
+{
+	const u64 invoked = word(" invoked"), tasks = word("Tasks in"), killed = word("Killed p"), none = word("killable");
+
+	if (word(text) == tasks)
+		return LINE_FIRST;
+	for (int i = 1; i < TASK_COMM_LEN; i++)
+		if (word(text + i) == invoked)
+			return LINE_FIRST;
+	const u64 start = word(text);
+	if (start != word("Memory c") && start != word("Out of m") && start != killed)
+		return 0;
+	for (int i = 0; i < OPENING_LEN; i++)
+		if (word(text + i) == killed || word(text + i) == none)
+			return LINE_LAST;
+	return 0;
 }
 
 /* printk_sprint() has cut the line feed off `length` by now, but it still stands in the buffer: behind the text, or,
@@ -82,37 +93,38 @@ static __always_inline int printed(const char *text, u64 length)
 	u64 start_ns = BPF_CORE_READ(task, start_boottime);
 	struct log_line_record *r = bpf_map_lookup_elem(&line, &zero);
 
-	if (!r || length == 0)
+	if (!r)
 		return 0;
 	if (length > LOG_TEXT_LEN)
 		length = LOG_TEXT_LEN;
-	__builtin_memset(r->text, 0, SEARCH_LEN + 8);
-	if (bpf_probe_read_kernel(r->text, length, text))
+	__builtin_memset(r->text, 0, PREFIX_LEN + OPENING_LEN + 8);
+	/* Of no length: the line feed of a line that was printed in pieces. */
+	if (length && bpf_probe_read_kernel(r->text, length, text))
 		return 0;
-	bool formatted = r->text[(length - 1) & (LOG_TEXT_LEN - 1)] == '\n';
+	bool formatted = length && r->text[(length - 1) & (LOG_TEXT_LEN - 1)] == '\n';
 	key = formatted ? 0 : tid;
-	enum place place = place_of(r->text);
+	u8 place = place_of(r->text + (formatted ? prefix_length(r->text) & (PREFIX_LEN - 1) : 0));
 	u64 *reporter = bpf_map_lookup_elem(&reporting, &key);
 	bool open = reporter && (formatted || *reporter == start_ns);
-	if (!open && place == WITHIN)
+	if (!open && !place)
 		return 0;
-	if (place == LAST)
+	if (place == LINE_LAST)
 		bpf_map_delete_elem(&reporting, &key);
-	else if (!open)
+	else if (place == LINE_FIRST)
 		bpf_map_update_elem(&reporting, &key, &start_ns, BPF_ANY);
 
 	record_begin(&r->header, RECORD_LOG_LINE);
 	r->printer_tid = tid;
 	r->printer_start_ns = start_ns;
 	r->length = length;
-	r->flags = formatted ? LINE_FORMATTED | LINE_ENDS : line_ends(text, length) ? LINE_ENDS : 0;
+	r->flags = place | (formatted ? LINE_FORMATTED | LINE_ENDS : line_ends(text, length) ? LINE_ENDS : 0);
 	/* The verifier must see the size and its bound together. */
 	u64 size = __builtin_offsetof(struct log_line_record, text) + length;
 	if (size > sizeof(*r))
 		return 0;
 	bool filling = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&ring, BPF_RB_RING_SIZE) / 4;
 	return record_send(&r->header, RECORD_LOG_LINE, size,
-			   place == LAST || filling ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+			   place == LINE_LAST || filling ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 SEC("tp_btf/console") int BPF_PROG(console, const char *text, u64 length)

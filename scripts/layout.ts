@@ -7,8 +7,15 @@
 import { writeFileSync } from 'node:fs';
 import { Btf, type BtfType, Kind } from '../src/libbpf/btf.ts';
 
-const RECORDS = ['oom_kill_record', 'oom_candidates_record', 'oom_ahead_record', 'oom_step_record', 'synthetic_record'];
-const ENUMS = ['record_kind', 'kill_kind', 'oom_step', 'kill_fact', 'candidates_mode'];
+const RECORDS = [
+  'oom_kill_record',
+  'oom_candidates_record',
+  'oom_ahead_record',
+  'oom_step_record',
+  'log_line_record',
+  'synthetic_record',
+];
+const ENUMS = ['record_kind', 'kill_kind', 'oom_step', 'kill_fact', 'candidates_mode', 'log_line_flag'];
 
 const pascal = (name: string) => name.replace(/(^|_)([a-z])/g, (_, _start, letter: string) => letter.toUpperCase());
 

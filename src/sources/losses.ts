@@ -11,6 +11,7 @@ const recordNames: Record<number, string> = {
   3: 'synthetic',
   4: 'oom_candidates',
   5: 'oom_ahead',
+  6: 'log_line',
 };
 
 const remedies: Record<TracerLost['where'], string> = {

@@ -3,6 +3,7 @@
  */
 import {
   KillKind,
+  LogLineRecord,
   OomAheadRecord,
   OomCandidatesRecord,
   OomKillRecord,
@@ -11,10 +12,17 @@ import {
   SyntheticRecord,
 } from './layout.ts';
 
-export type WireRecord = OomKillRecord | OomCandidatesRecord | OomAheadRecord | OomStepRecord | SyntheticRecord;
+export type WireRecord =
+  | OomKillRecord
+  | OomCandidatesRecord
+  | OomAheadRecord
+  | OomStepRecord
+  | LogLineRecord
+  | SyntheticRecord;
 
 const HEADER = 24; // struct record_header
 const CGROUP_LEVELS = OomKillRecord.offset.levels;
+const LOG_TEXT = LogLineRecord.offset.text;
 
 /** The least size of a record by kind, 0 for kinds that are not known. */
 function leastSize(view: DataView, kind: number, at: number, end: number): number {
@@ -32,6 +40,10 @@ function leastSize(view: DataView, kind: number, at: number, end: number): numbe
       return OomStepRecord.size;
     case RecordKind.RECORD_OOM_AHEAD:
       return OomAheadRecord.size;
+    case RecordKind.RECORD_LOG_LINE: {
+      if (end - at < LOG_TEXT) return LOG_TEXT;
+      return LOG_TEXT + view.getUint16(at + LogLineRecord.offset.length, true);
+    }
     case RecordKind.RECORD_SYNTHETIC:
       return SyntheticRecord.size;
     default:
@@ -80,6 +92,7 @@ export class Batch {
       else if (kind === RecordKind.RECORD_OOM_CANDIDATES) found.push(new OomCandidatesRecord(this.view, at));
       else if (kind === RecordKind.RECORD_OOM_AHEAD) found.push(new OomAheadRecord(this.view, at));
       else if (kind === RecordKind.RECORD_OOM_STEP) found.push(new OomStepRecord(this.view, at));
+      else if (kind === RecordKind.RECORD_LOG_LINE) found.push(new LogLineRecord(this.view, at));
       else found.push(new SyntheticRecord(this.view, at));
     });
     return found;
