@@ -131,7 +131,7 @@ describe.skipIf(process.geteuid?.() !== 0)('bad surroundings', () => {
     expect(told.can_trace).toBe(false);
     expect(
       told.findings
-        .filter(({ state }: { state: string }) => state === 'missing')
+        .filter(({ severity }: { severity: string }) => severity === 'missing')
         .map(({ name }: { name: string }) => name),
     ).toEqual(['privileges']);
     expect(told.hooks).toHaveLength(14);

@@ -1,0 +1,133 @@
+/**
+ * Memory as it is now: how much is left, swap and its compressed kinds, PSI, the page reclaimer.
+ */
+import { readdirSync } from 'node:fs';
+import { formatBytes } from '../model/format.ts';
+import { type Finding, findingsOf, type Read } from './finding.ts';
+import { hasSwap, meminfo } from './kernel-settings.ts';
+
+const { ok, info, warning, critical, unknown } = findingsOf('memory');
+
+export function memory(read: Read, root = ''): Finding[] {
+  return [available(read), swap(read), ...zram(read, root), zswap(read), psi(read), reclaimer(read), hugePages(read)];
+}
+
+const bytes = (kib: number) => formatBytes(kib * 1024);
+const share = (part: number, whole: number) => `${Math.round((part / whole) * 100)} %`;
+
+function available(read: Read): Finding {
+  const total = meminfo(read, 'MemTotal');
+  const left = meminfo(read, 'MemAvailable');
+  if (!total || left === undefined) return unknown('available', 'no MemAvailable in /proc/meminfo');
+  const found = `${bytes(left)} of ${bytes(total)} (${share(left, total)})`;
+  const kernel = meminfo(read, 'SUnreclaim') ?? 0;
+  const shmem = meminfo(read, 'Shmem') ?? 0;
+  if (left < total * 0.05)
+    return critical('available', found, 'Little is left before the kernel has to kill.', 'oomscope scores');
+  if (kernel > total * 0.25)
+    return warning(
+      'available',
+      found,
+      `${bytes(kernel)} are the kernel's own and cannot be given back: killing processes will not help.`,
+      'slabtop -s c shows whose they are',
+    );
+  if (shmem > total * 0.25)
+    return warning(
+      'available',
+      found,
+      `${bytes(shmem)} are tmpfs and shared memory, which stays when processes are killed.`,
+      'df -t tmpfs and ipcs -m show whose they are',
+    );
+  return left < total * 0.15 ? warning('available', found, 'It is getting tight.') : ok('available', found);
+}
+
+function swap(read: Read): Finding {
+  if (!hasSwap(read))
+    return warning(
+      'swap',
+      'none',
+      'Memory that nobody uses cannot be moved out, and from full to OOM is a matter of milliseconds: there is no time to react.',
+      'add swap, or zram (Debian: apt-get install zram-tools)',
+    );
+  const total = meminfo(read, 'SwapTotal') ?? 0;
+  const free = meminfo(read, 'SwapFree') ?? 0;
+  const found = `${bytes(total - free)} of ${bytes(total)} used`;
+  if (free < total * 0.1)
+    return warning(
+      'swap',
+      found,
+      'It is all but full. Emptying it with swapoff would need that much free memory, and makes swapoff itself the first victim of an OOM: do not.',
+      'more swap, or fewer processes',
+    );
+  return ok('swap', found);
+}
+
+function zram(read: Read, root: string): Finding[] {
+  let names: string[];
+  try {
+    names = readdirSync(`${root}/sys/block`).filter((name) => /^zram\d+$/.test(name));
+  } catch {
+    return [];
+  }
+  return names.flatMap((name) => {
+    const stat = read(`/sys/block/${name}/mm_stat`)?.trim().split(/\s+/).map(Number);
+    const [original, , used] = stat ?? [];
+    if (original === undefined || used === undefined) return [];
+    if (original === 0) return [info(name, 'empty')];
+    return [info(name, `${formatBytes(original)} of pages in ${formatBytes(used)} of memory`)];
+  });
+}
+
+function zswap(read: Read): Finding {
+  const on = read('/sys/module/zswap/parameters/enabled')?.trim();
+  if (on === undefined) return info('zswap', 'not in this kernel');
+  if (on !== 'Y') return info('zswap', 'off');
+  if (!hasSwap(read))
+    return info('zswap', 'on, without use', 'It compresses what is on its way to swap, and there is none.');
+  return ok('zswap', `on, up to ${read('/sys/module/zswap/parameters/max_pool_percent')?.trim()} % of memory`);
+}
+
+function psi(read: Read): Finding {
+  const text = read('/proc/pressure/memory');
+  const some = /^some .*avg10=([\d.]+) avg60=([\d.]+)/m.exec(text ?? '');
+  if (!some) {
+    const off = read('/proc/cmdline')?.includes('psi=0')
+      ? 'the kernel was started with psi=0'
+      : 'built without, or off';
+    return warning(
+      'PSI',
+      `none: ${off}`,
+      'Nobody can tell how long tasks wait for memory; early killers that go by pressure do nothing.',
+      'boot with psi=1 (a kernel with CONFIG_PSI=y)',
+    );
+  }
+  const found = `some avg10 ${some[1]} %, avg60 ${some[2]} %`;
+  return Number(some[1]) > 10
+    ? warning('PSI', found, 'Tasks are waiting for memory right now.', 'oomscope pressure')
+    : ok('PSI', found);
+}
+
+function reclaimer(read: Read): Finding {
+  const enabled = read('/sys/kernel/mm/lru_gen/enabled')?.trim();
+  if (enabled === undefined || /^(0x0+|0)$/.test(enabled)) return info('MGLRU', 'off: the classic two lists');
+  const ttl = Number(read('/sys/kernel/mm/lru_gen/min_ttl_ms') ?? 0);
+  if (ttl === 0) return ok('MGLRU', `on (${enabled}), min_ttl_ms 0`);
+  return info(
+    'MGLRU',
+    `on (${enabled}), min_ttl_ms ${ttl}`,
+    `When the pages used in the last ${ttl} ms do not fit, the OOM killer is called: earlier than usual, on purpose.`,
+  );
+}
+
+function hugePages(read: Read): Finding {
+  const mode = /\[(\w+)\]/.exec(read('/sys/kernel/mm/transparent_hugepage/enabled') ?? '')?.[1];
+  if (mode === undefined) return info('huge pages', 'not in this kernel');
+  const reserved = meminfo(read, 'HugePages_Total');
+  return mode === 'always'
+    ? info(
+        'huge pages',
+        'always',
+        'Sparse heaps can hold more memory than they use; `madvise` leaves it to the program.',
+      )
+    : ok('huge pages', `${mode}${reserved ? `, ${reserved} reserved` : ''}`);
+}

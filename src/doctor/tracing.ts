@@ -1,0 +1,90 @@
+/**
+ * What tracing needs, and whether it is here.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { release } from 'node:os';
+import {
+  effectiveCapabilities,
+  hasKernelBtf,
+  KERNEL_BTF,
+  kernelTooOld,
+  memoryHierarchy,
+  missingForTracing,
+} from '../kernel/capabilities.ts';
+import { kernelFacts, load, obstacle } from '../kernel/loader.ts';
+import type { Choice } from '../kernel/variants.ts';
+import { libbpfVersion } from '../libbpf/index.ts';
+import { OomscopeError } from '../model/error.ts';
+import { builtFile } from '../native.ts';
+import { type Finding, findingsOf } from './finding.ts';
+
+const { ok, warning, missing, unknown } = findingsOf('tracing');
+
+/** Whether tracing works here, and with which program on which hook (empty when the kernel's BTF cannot be read). */
+export function tracing(): { findings: Finding[]; hooks: Choice[] } {
+  const { findings: native, usable } = nativeFindings();
+  const hooks = usable && hasKernelBtf() ? kernelFacts().choices : [];
+  const findings = [kernel(), btf(), capabilities(), ...native, ...(usable ? [programs()] : []), cgroups()];
+  for (const { hook, reason } of hooks.filter((choice) => choice.required && choice.program === undefined)) {
+    findings.push(missing(`hook ${hook}`, reason, null, 'a kernel with this tracepoint'));
+  }
+  return { findings, hooks };
+}
+
+function kernel(): Finding {
+  const found = `Linux ${release()}`;
+  return kernelTooOld() ? missing('kernel', found, null, 'Linux 5.10 or later') : ok('kernel', found);
+}
+
+function btf(): Finding {
+  if (hasKernelBtf()) return ok('kernel BTF', `${KERNEL_BTF}, ${Math.round(statSync(KERNEL_BTF).size / 1024)} KiB`);
+  return missing('kernel BTF', `no ${KERNEL_BTF}`, null, 'a kernel built with CONFIG_DEBUG_INFO_BTF=y');
+}
+
+function capabilities(): Finding {
+  const have = effectiveCapabilities();
+  const lacking = missingForTracing(have);
+  if (lacking.length > 0) {
+    return missing('privileges', `no ${lacking.join(', ')}`, null, 'run it as root (sudo), or give these capabilities');
+  }
+  return ok('privileges', [...have].join(' '));
+}
+
+function nativeFindings(): { findings: Finding[]; usable: boolean } {
+  const object = builtFile('oomscope.bpf.o');
+  const findings: Finding[] = [
+    existsSync(object)
+      ? ok('BPF object', `${Math.round(statSync(object).size / 1024)} KiB`)
+      : missing('BPF object', `no ${object}`, null, 'npm run setup'),
+  ];
+  try {
+    const [major, minor] = libbpfVersion();
+    findings.push(ok('addon', 'loads'));
+    findings.push(ok('libbpf', `${major}.${minor}`));
+    return { findings, usable: true };
+  } catch (error) {
+    if (!(error instanceof OomscopeError)) throw error;
+    findings.push(missing('addon', error.detail ?? error.code, null, error.message));
+    return { findings, usable: false };
+  }
+}
+
+/** The surest probe: give the kernel the real programs, attach nothing, and take them back. */
+function programs(): Finding {
+  const name = 'BPF programs';
+  const blocked = obstacle();
+  if (blocked) return unknown(name, 'cannot be tried here');
+  try {
+    load({ ringBytes: 65536, attach: false }).close();
+    return ok(name, 'the kernel accepts them');
+  } catch (error) {
+    if (!(error instanceof OomscopeError)) throw error;
+    return missing(name, `${error.message}\n${error.detail ?? ''}`, null, 'report this, with the kernel version');
+  }
+}
+
+function cgroups(): Finding {
+  const hierarchy = memoryHierarchy();
+  if (hierarchy) return ok('memory cgroups', `cgroup v${hierarchy.version} at ${hierarchy.mount}`);
+  return warning('memory cgroups', 'no memory controller is mounted', 'Only system-wide OOM kills can happen here.');
+}
