@@ -22,6 +22,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MiB ((size_t)1 << 20)
@@ -40,6 +41,7 @@ static const char help[] =
 	"\n"
 	"  --cgroup DIR     the cgroup's directory; may be given again for other hierarchies of cgroup v1\n"
 	"  --max BYTES      the most it touches, all kinds together; then it gives up with exit 3 (512M)\n"
+	"  --rate BYTES     touch at most BYTES a second, evenly\n"
 	"  --hold BYTES     touch only BYTES, print \"ready\", and sleep until a signal comes\n"
 	"  --file BYTES     first map and read BYTES of a file, locked in memory, for file-backed RSS\n"
 	"  --dir DIR        where that file is made, and unlinked at once (/var/tmp); on a tmpfs it is shmem\n"
@@ -58,7 +60,7 @@ static const char help[] =
 static struct {
 	const char *groups[MAX_GROUPS];
 	int group_count;
-	size_t max, hold, file, shm, dying;
+	size_t max, hold, rate, file, shm, dying;
 	const char *file_dir;
 	char name[NAME_MAX_LEN + 1];
 	int threads, adj;
@@ -70,6 +72,7 @@ static size_t page_bytes;
 static size_t target;              /* anonymous bytes to touch */
 static atomic_size_t taken;        /* of them, claimed by a thread */
 static atomic_int busy_threads;
+static struct timespec started;    /* touching, for --rate */
 
 __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format, ...)
 {
@@ -229,12 +232,29 @@ static void say_ready(void)
 	fflush(stdout);
 }
 
+/* Sleep until so many bytes are due at --rate. What was late is made up for, so the slope is right in the long run. */
+static void keep_rate(size_t bytes)
+{
+	double seconds = (double)bytes / options.rate;
+	struct timespec due = started;
+	due.tv_sec += (time_t)seconds;
+	due.tv_nsec += (long)((seconds - (time_t)seconds) * 1e9);
+	if (due.tv_nsec >= 1000000000) {
+		due.tv_sec++;
+		due.tv_nsec -= 1000000000;
+	}
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+		;
+}
+
 /* Touch a share of the target. The last of the threads to find none left speaks for all. */
 static void touch_target(void)
 {
-	size_t start;
-	while ((start = atomic_fetch_add(&taken, STEP)) < target) {
-		size_t bytes = target - start < STEP ? target - start : STEP;
+	size_t start, step = options.rate && options.rate / 16 < STEP ? (options.rate / 16 / page_bytes + 1) * page_bytes : STEP;
+	while ((start = atomic_fetch_add(&taken, step)) < target) {
+		size_t bytes = target - start < step ? target - start : step;
+		if (options.rate)
+			keep_rate(start);
 		touch(map(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1), bytes);
 	}
 	if (atomic_fetch_sub(&busy_threads, 1) > 1)
@@ -382,13 +402,14 @@ static void parse_name(const char *text)
 
 static void parse_options(int argc, char **argv)
 {
-	enum { CGROUP = 1, GUEST, MEMBIND, MAX, HOLD, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, DYING, COMM, ADJ, HELP };
+	enum { CGROUP = 1, GUEST, MEMBIND, MAX, HOLD, RATE, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, DYING, COMM, ADJ, HELP };
 	static const struct option names[] = {
 		{ "cgroup", required_argument, NULL, CGROUP },
 		{ "guest", no_argument, NULL, GUEST },
 		{ "membind", required_argument, NULL, MEMBIND },
 		{ "max", required_argument, NULL, MAX },
 		{ "hold", required_argument, NULL, HOLD },
+		{ "rate", required_argument, NULL, RATE },
 		{ "file", required_argument, NULL, FILE_BYTES },
 		{ "dir", required_argument, NULL, DIR },
 		{ "shm", required_argument, NULL, SHM },
@@ -414,6 +435,7 @@ static void parse_options(int argc, char **argv)
 		case MEMBIND: options.membind = parse_number(name, optarg, 0, 63); break;
 		case MAX: options.max = parse_size(name, optarg); break;
 		case HOLD: options.hold = parse_size(name, optarg); break;
+		case RATE: options.rate = parse_size(name, optarg); break;
 		case FILE_BYTES: options.file = parse_size(name, optarg); break;
 		case DIR: options.file_dir = optarg; break;
 		case SHM: options.shm = parse_size(name, optarg); break;
@@ -459,6 +481,7 @@ int main(int argc, char **argv)
 	if (options.share)
 		start_sharer();
 	target = options.hold ? options.hold : options.max - options.file - options.shm;
+	clock_gettime(CLOCK_MONOTONIC, &started);
 	busy_threads = options.threads ? options.threads : 1;
 	if (options.threads)
 		run_threads();

@@ -21,6 +21,18 @@ export function formatNs(ns: number): string {
   return `${trim(ns / 1e9)} s`;
 }
 
+/** "0.4 s", "12 s", "3.5 min", "2.0 h", "9.1 d". */
+export function formatSpan(seconds: number): string {
+  if (seconds < 90) return `${trim(seconds)} s`;
+  if (seconds < 5400) return `${trim(seconds / 60)} min`;
+  return seconds < 129600 ? `${trim(seconds / 3600)} h` : `${trim(seconds / 86400)} d`;
+}
+
+/** "+1.2 MiB/s". */
+export function formatRate(bytesPerSecond: number): string {
+  return `${bytesPerSecond < 0 ? '−' : '+'}${formatBytes(Math.abs(bytesPerSecond))}/s`;
+}
+
 function trim(value: number): string {
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }

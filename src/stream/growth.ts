@@ -1,0 +1,107 @@
+/**
+ * How fast something grows: a straight line through the last samples by least squares, and how sure that is. The interval
+ * takes the samples' scatter about the line for independent noise; memory that grows in steps has a wider one, and memory
+ * that bends (grows faster and faster) is better judged over a shorter window.
+ */
+import type { Growth } from '../model/pressure.ts';
+
+export interface Slope {
+  perSecond: number;
+  /** Half of the 95 % interval; null with fewer than three samples. */
+  uncertainty: number | null;
+}
+
+/** The last samples of one quantity: 16 bytes each, kept in place. */
+export class GrowthWindow {
+  readonly #seconds: Float64Array;
+  readonly #values: Float64Array;
+  #next = 0;
+  #count = 0;
+
+  /** @param capacity samples */
+  constructor(capacity = 30) {
+    this.#seconds = new Float64Array(capacity);
+    this.#values = new Float64Array(capacity);
+  }
+
+  /** @param seconds of any clock; later than the last, else the sample is left out */
+  add(seconds: number, value: number): void {
+    const { length } = this.#seconds;
+    const last = this.#seconds[(this.#next + length - 1) % length] as number;
+    if (this.#count > 0 && seconds <= last) return;
+    this.#seconds[this.#next] = seconds;
+    this.#values[this.#next] = value;
+    this.#next = (this.#next + 1) % length;
+    this.#count = Math.min(this.#count + 1, length);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** undefined with fewer than two samples. */
+  slope(): Slope | undefined {
+    const n = this.#count;
+    if (n < 2) return undefined;
+    // Until the ring is full its first n places hold the samples; the sums do not ask for their order.
+    const seconds = this.#seconds.subarray(0, n);
+    const values = this.#values.subarray(0, n);
+    const meanSeconds = mean(seconds);
+    const meanValue = mean(values);
+    let squares = 0;
+    let products = 0;
+    for (let i = 0; i < n; i++) {
+      const dt = (seconds[i] as number) - meanSeconds;
+      squares += dt * dt;
+      products += dt * ((values[i] as number) - meanValue);
+    }
+    const perSecond = products / squares;
+    if (n === 2) return { perSecond, uncertainty: null };
+    let residuals = 0;
+    for (let i = 0; i < n; i++) {
+      const off = (values[i] as number) - meanValue - perSecond * ((seconds[i] as number) - meanSeconds);
+      residuals += off * off;
+    }
+    return { perSecond, uncertainty: studentT975(n - 2) * Math.sqrt(residuals / (n - 2) / squares) };
+  }
+}
+
+/**
+ * What a slope means for what is left. null when there are too few samples to say how sure it is.
+ *
+ * @param leftBytes until the limit; null: there is none
+ */
+export function growthOf(slope: Slope | undefined, leftBytes: number | null): Growth | null {
+  if (!slope || slope.uncertainty === null) return null;
+  const { perSecond, uncertainty } = slope;
+  const until = (bytesPerSecond: number) =>
+    leftBytes !== null && bytesPerSecond > 0 ? leftBytes / bytesPerSecond : null;
+  const soonest = until(perSecond + uncertainty);
+  return {
+    bytes_per_second: Math.round(perSecond),
+    uncertainty_bytes_per_second: Math.round(uncertainty),
+    exhausted_in_seconds: until(perSecond),
+    exhausted_in_seconds_range: soonest === null ? null : [soonest, until(perSecond - uncertainty)],
+  };
+}
+
+function mean(values: Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
+}
+
+const few = [12.7062, 4.30265, 3.18245, 2.77645];
+const Z = 1.959964;
+
+/** The 97.5th percentile of Student's t: a table for the first four, then Fisher's expansion, good to 0.1 %. */
+export function studentT975(degreesOfFreedom: number): number {
+  const n = degreesOfFreedom;
+  return (
+    few[n - 1] ??
+    Z +
+      (Z ** 3 + Z) / (4 * n) +
+      (5 * Z ** 5 + 16 * Z ** 3 + 3 * Z) / (96 * n ** 2) +
+      (3 * Z ** 7 + 19 * Z ** 5 + 17 * Z ** 3 - 15 * Z) / (384 * n ** 3)
+  );
+}
