@@ -1,0 +1,194 @@
+/**
+ * A full screen of text on a terminal, drawn with plain ANSI: only lines that changed are written, and whatever ends the
+ * process, short of SIGKILL, the terminal gets back what was on it.
+ */
+import { writeSync } from 'node:fs';
+import type { ReadStream, WriteStream } from 'node:tty';
+
+/** As the user pressed it: "q", "up", "enter", "ctrl-c". */
+export type Key = string;
+
+export interface ScreenOptions {
+  input?: ReadStream;
+  output?: WriteStream;
+  onKey: (key: Key) => void;
+  /** The size changed, or the screen is back after Ctrl-Z: draw again. */
+  onResize: () => void;
+}
+
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'; // the other screen, no cursor, no wrapping
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+
+export class Screen implements Disposable {
+  readonly #input: ReadStream;
+  readonly #output: WriteStream;
+  readonly #options: ScreenOptions;
+  #shown: string[] = [];
+  #open = false;
+
+  constructor(options: ScreenOptions) {
+    this.#options = options;
+    this.#input = options.input ?? process.stdin;
+    this.#output = options.output ?? process.stdout;
+  }
+
+  /** Can there be a screen: are both ends a terminal? */
+  static possible(): boolean {
+    return process.stdin.isTTY === true && process.stdout.isTTY === true;
+  }
+
+  get columns(): number {
+    return this.#output.columns || 80;
+  }
+
+  get rows(): number {
+    return this.#output.rows || 24;
+  }
+
+  open(): void {
+    if (this.#open) return;
+    this.#enter();
+    this.#input.on('data', this.#onData);
+    this.#output.on('resize', this.#onResize);
+    process.on('SIGCONT', this.#onContinue);
+    process.on('exit', this.#restore);
+  }
+
+  /** Shows these lines, cut at the edges; rows without a line are empty. Colours may be in them. */
+  draw(lines: readonly string[]): void {
+    if (!this.#open) return;
+    let out = '';
+    for (let row = 0; row < this.rows; row++) {
+      const line = lines[row] ?? '';
+      if (this.#shown[row] === line) continue;
+      this.#shown[row] = line;
+      out += `\x1b[${row + 1};1H\x1b[2K${line}\x1b[0m`;
+    }
+    if (out !== '') this.#write(out);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#input.off('data', this.#onData);
+    this.#output.off('resize', this.#onResize);
+    process.off('SIGCONT', this.#onContinue);
+    process.off('exit', this.#restore);
+    this.#restore();
+    this.#input.pause();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #enter(): void {
+    this.#open = true;
+    this.#shown = [];
+    this.#input.setRawMode(true);
+    this.#input.resume();
+    this.#write(`${ENTER}\x1b[2J`);
+  }
+
+  readonly #restore = () => {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#write(LEAVE);
+    try {
+      this.#input.setRawMode(false);
+    } catch {
+      // the terminal is gone
+    }
+  };
+
+  readonly #onData = (bytes: Buffer) => {
+    for (const key of keysOf(bytes.toString('latin1'))) {
+      if (key === 'ctrl-z') this.#suspend();
+      else this.#options.onKey(key);
+    }
+  };
+
+  readonly #onResize = () => {
+    this.#shown = [];
+    if (this.#open) this.#write('\x1b[2J');
+    this.#options.onResize();
+  };
+
+  /** In raw mode the terminal does not stop us: we do. */
+  #suspend(): void {
+    this.#restore();
+    process.kill(process.pid, 'SIGSTOP');
+  }
+
+  readonly #onContinue = () => {
+    if (this.#open) this.#restore();
+    this.#enter();
+    this.#options.onResize();
+  };
+
+  /** At once: there may be no later. */
+  #write(text: string): void {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; ) {
+      try {
+        at += writeSync((this.#output as unknown as { fd: number }).fd, bytes, at);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // EIO: the terminal is gone, and SIGHUP is on its way
+      }
+    }
+  }
+}
+
+const sequences: Record<string, Key> = {
+  '\x1b[A': 'up',
+  '\x1b[B': 'down',
+  '\x1b[C': 'right',
+  '\x1b[D': 'left',
+  '\x1b[5~': 'page-up',
+  '\x1b[6~': 'page-down',
+  '\x1b[H': 'home',
+  '\x1b[F': 'end',
+  '\r': 'enter',
+  '\t': 'tab',
+  '\x1b': 'escape',
+};
+
+// A sequence of the terminal (CSI or SS3), or one character.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: keys are control characters
+const stroke = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[A-Z])?|./gs;
+
+/** What was pressed; sequences that mean nothing here are left out. */
+export function keysOf(text: string): Key[] {
+  const pressed = text.match(stroke) ?? [];
+  return pressed.flatMap((key) => {
+    const named = sequences[key.replace('\x1bO', '\x1b[')];
+    if (named !== undefined) return [named];
+    const code = key.charCodeAt(0);
+    if (key.length > 1) return [];
+    return [code < 0x20 ? `ctrl-${String.fromCharCode(code + 0x60)}` : key];
+  });
+}
+
+// Wide in East Asian scripts, and most emoji: two columns each.
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+const none = /\p{Mn}|\p{Me}/u;
+
+/** Columns that a text without colours takes on a terminal. */
+export function columnsOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
+  let columns = 0;
+  for (const character of text) columns += none.test(character) ? 0 : wide.test(character) ? 2 : 1;
+  return columns;
+}
+
+/** Exactly so many columns: padded, or cut with an ellipsis. `from: 'start'` keeps the end, which in a path tells more. */
+export function fitted(text: string, columns: number, from: 'end' | 'start' = 'end'): string {
+  const width = columnsOf(text);
+  if (width <= columns) return text + ' '.repeat(columns - width);
+  const characters = [...text];
+  let rest = width;
+  while (rest > columns - 1) rest -= columnsOf((from === 'end' ? characters.pop() : characters.shift()) ?? '');
+  const kept = characters.join('');
+  const padding = ' '.repeat(Math.max(0, columns - 1 - rest));
+  return from === 'end' ? `${kept}…${padding}` : `…${kept}${padding}`;
+}

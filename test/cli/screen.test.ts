@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { columnsOf, fitted, keysOf } from '../../src/cli/screen.ts';
+
+test('keys', () => {
+  expect(keysOf('qQ')).toEqual(['q', 'Q']);
+  expect(keysOf('\x1b[A\x1bOB\x1b[6~')).toEqual(['up', 'down', 'page-down']);
+  expect(keysOf('\x03\x1a\r\t')).toEqual(['ctrl-c', 'ctrl-z', 'enter', 'tab']);
+  expect(keysOf('\x1b')).toEqual(['escape']);
+  expect(keysOf('a\x1b[1;5Pb')).toEqual(['a', 'b']); // a key that means nothing here does not turn into letters
+});
+
+test('columns', () => {
+  expect(columnsOf('abc')).toBe(3);
+  expect(columnsOf('日本')).toBe(4);
+  expect(columnsOf('e\u0301')).toBe(1);
+});
+
+test('exactly so many columns', () => {
+  expect(fitted('abc', 5)).toBe('abc  ');
+  expect(fitted('abcdef', 4)).toBe('abc…');
+  expect(fitted('/system.slice/web.service', 12, 'start')).toBe('…web.service');
+  expect(fitted('日本語', 4)).toBe('日… ');
+  for (const text of ['日本語x', 'abcdef', '', 'a日b本c']) {
+    for (let columns = 1; columns < 9; columns++) {
+      expect(columnsOf(fitted(text, columns))).toBe(columns);
+      expect(columnsOf(fitted(text, columns, 'start'))).toBe(columns);
+    }
+  }
+});
