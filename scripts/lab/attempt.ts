@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { LabError } from './error.ts';
 import { CHANNELS, type Channel, type Machine, qemuArguments } from './qemu.ts';
-import { find, tools } from './tools.ts';
+import { tools } from './tools.ts';
 
 export interface Plan {
   machine: Machine;
@@ -93,13 +93,11 @@ export async function runShell(plan: Plan): Promise<number> {
 
 function start(plan: Plan): { child: ChildProcess; started: number } {
   const { machine } = plan;
-  const qemu = tools()['qemu-system-x86_64'];
+  const { setpriv, 'qemu-system-x86_64': qemu } = tools();
   const fds = [openUnlinked('initramfs', (path) => writeFileSync(path, plan.initramfs))];
   try {
     fds.push(openUnlinked('scratch', (path) => makeScratchDisk(path, plan.scratchMib)));
     // QEMU dies with the thread that started it, however that dies.
-    const setpriv = find('setpriv');
-    const [program, ...words] = [...(setpriv ? [setpriv, '--pdeathsig', 'KILL', '--'] : []), qemu] as [string];
     const terminal = machine.shell ? 'inherit' : 'ignore';
     const stdio: StdioOptions = [
       terminal,
@@ -108,7 +106,7 @@ function start(plan: Plan): { child: ChildProcess; started: number } {
       ...CHANNELS.map(() => (machine.shell ? 'ignore' : 'pipe') as 'ignore' | 'pipe'),
       ...fds,
     ];
-    const child = spawn(program, [...words, ...qemuArguments(machine)], { stdio });
+    const child = spawn(setpriv, ['--pdeathsig', 'KILL', '--', qemu, ...qemuArguments(machine)], { stdio });
     child.on('error', () => {}); // 'exit' does not follow then, but 'error' is what once(child, 'exit') throws
     return { child, started: performance.now() };
   } finally {

@@ -19,6 +19,7 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { tools } from './tools.ts';
 
 const IMAGES_KEPT = 3;
 const SPARE_MIB = 24;
@@ -27,7 +28,7 @@ const NEEDED = /\.(js|cjs|mjs|json|node|wasm)$/;
 /** ext4 without what a read-only image has no use for. */
 const FEATURES = '^has_journal,^resize_inode,^metadata_csum,^64bit,^huge_file';
 
-/** @returns the image's path: bin/node, lib/ (libraries and loader) and node_modules/ */
+/** @returns the image's path: bin/ (node, setpriv), lib/ (libraries and loader) and node_modules/ */
 export function runtimeImage(root: string, cache: string): string {
   const sources = runtimeFiles(root);
   const directory = join(cache, 'runtime');
@@ -79,8 +80,12 @@ export function runtimeImage(root: string, cache: string): string {
 /** Path in the image to path on this machine. */
 function runtimeFiles(root: string): Map<string, string> {
   const node = realpathSync(join(root, 'build/node/bin/node'));
-  const files = new Map([['bin/node', node]]);
-  const native = [node];
+  const { setpriv } = tools();
+  const files = new Map([
+    ['bin/node', node],
+    ['bin/setpriv', setpriv], // busybox has one that cannot change the user
+  ]);
+  const native = [node, setpriv];
   for (const name of productionPackages(root)) {
     for (const file of readdirSync(join(root, name), { recursive: true, encoding: 'utf8' })) {
       const path = join(name, file);

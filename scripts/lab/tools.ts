@@ -12,6 +12,7 @@ const NEEDED = {
   xz: 'xz-utils',
   ldd: 'libc-bin',
   tar: 'tar',
+  setpriv: 'util-linux',
 } as const;
 type Program = keyof typeof NEEDED;
 

@@ -1,52 +1,52 @@
 /**
  * The truth table: every scenario on every kernel, our events held against the kernel's own record.
  *
- *   npm run lab:truth -- [--kernel NAME]… [--scenario NAME]… [--core] [--json FILE]
+ *   npm run lab:truth -- [--kernel NAME]… [--scenario NAME]… [--core] [--unprivileged] [--json FILE]
  *
- * Exits 0 when all that ran is reconciled.
+ * --unprivileged: the tracer is a process of a user who has only the capabilities that tracing takes. Exits 0 when all
+ * that ran is reconciled.
  */
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { HookState } from '../../src/model/events.ts';
 import { CORE } from '../../test/lab/core.ts';
-import type { Result } from '../../test/lab/run.ts';
+import { RUN, type Run, readRuns, runInGuest } from '../../test/lab/runs.ts';
+import { scenarios } from '../../test/lab/scenarios.ts';
 import { table } from '../bench/report.ts';
 import { bootGuest, type CgroupSetup, kernels, LabError, lastLines } from './guest.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const RUN = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning', 'test/lab/run.ts'];
 /** Guests at a time: as many as there are CPUs to emulate them on. */
 const AT_ONCE = 2;
-interface Column {
+
+interface Column extends Run {
   title: string;
-  results: Result[];
-  hooks: HookState[];
+  /** Of starts of Node that were tried again: see runs.ts. */
+  signals: number[];
   /** Why there are no results. */
   trouble?: string;
 }
 
 interface Place {
   title: string;
-  run: (scenarios: readonly string[]) => Promise<Column>;
+  /** @param words for run.ts */
+  run: (words: readonly string[]) => Promise<Column>;
 }
 
 function host(): Place {
+  const title = 'this machine';
   return {
-    title: 'this machine',
-    run: (scenarios) =>
+    title,
+    run: (words) =>
       new Promise((resolve) => {
         const [, ...args] = RUN;
-        const child = spawn(process.execPath, [...args, ...scenarios], {
-          cwd: ROOT,
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
+        const child = spawn(process.execPath, [...args, ...words], { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] });
         let text = '';
         child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
           text += chunk;
         });
-        child.once('close', () => resolve(column('this machine', text)));
+        child.once('close', (code, signal) => resolve(column(title, text, signal ?? `exit ${code}`)));
       }),
   };
 }
@@ -55,27 +55,29 @@ function guest(kernel: string, cgroup: CgroupSetup): Place {
   const title = `${kernel} ${cgroup}`;
   return {
     title,
-    async run(scenarios) {
+    async run(words) {
       const shape = { memoryMib: 768, numa: 2, swap: 'zram', swapMib: 64, limitSeconds: 400 } as const;
       try {
-        const result = await bootGuest({ kernel, cgroup, ...shape, command: [...RUN, ...scenarios] });
-        const ended = column(title, result.stdout);
-        if (result.timedOut || result.panicked) ended.trouble = lastLines(result);
-        else if (result.exitCode > 1) ended.trouble = result.stderr;
-        return ended;
+        const result = await bootGuest({ kernel, cgroup, ...shape, command: runInGuest([words]) });
+        const end =
+          result.timedOut || result.panicked ? lastLines(result) : `exit ${result.exitCode}\n${result.stderr}`;
+        return column(title, result.stdout, end);
       } catch (error) {
         if (!(error instanceof LabError)) throw error;
-        if (error.code === 'NO_CGROUP_V1') return { title, results: [], hooks: [] };
-        return { title, results: [], hooks: [], trouble: `${error.message}\n${error.detail ?? ''}` };
+        const none = { title, results: [], hooks: [], signals: [] };
+        if (error.code === 'NO_CGROUP_V1') return none;
+        return { ...none, trouble: `${error.message}\n${error.detail ?? ''}` };
       }
     },
   };
 }
 
-function column(title: string, text: string): Column {
-  const lines = text.split('\n').filter((line) => line.startsWith('{'));
-  const [first, ...results] = lines.map((line) => JSON.parse(line));
-  return { title, hooks: first?.hooks ?? [], results };
+/** @param end how it ended: the trouble, when not every scenario has a result */
+function column(title: string, text: string, end: string): Column {
+  const { runs, signals } = readRuns(text);
+  const { hooks, results } = runs[0] ?? { hooks: [], results: [] };
+  const complete = names.every((name) => results.some((one) => one.name === name));
+  return { title, hooks, results, signals, ...(!complete && { trouble: end }) };
 }
 
 async function inTurns<T>(tasks: (() => Promise<T>)[], atOnce: number): Promise<T[]> {
@@ -88,26 +90,35 @@ async function inTurns<T>(tasks: (() => Promise<T>)[], atOnce: number): Promise<
   return done;
 }
 
+/** Hooks whose tracepoint is not the same on all kernels, and the one that is served in different ways. */
+const PROTOTYPES = {
+  mark_victim: 'mark_victim',
+  process_exit: 'sched_process_exit',
+  memcg_reclaim: 'mm_vmscan_memcg_reclaim_begin',
+  direct_reclaim: 'mm_vmscan_direct_reclaim_begin',
+  exit_mmap: 'exit_mmap',
+  oom_control: 'oom_control',
+};
 const marks = { reconciled: 'ok', different: 'DIFFERENT', 'not here': '-' } as const;
 
 function render(columns: Column[]): string {
-  const names = [...new Set(columns.flatMap(({ results }) => results.map(({ name }) => name)))];
   const cell = (of: Column, name: string) => {
     const result = of.results.find((one) => one.name === name);
     if (!result) return of.trouble ? 'NO RESULT' : '-';
     return result.state === 'reconciled' ? `ok ${result.kills}` : marks[result.state];
   };
-  const form = (of: Column, hook: string) => {
+  const served = (of: Column, hook: string) => {
     const used = of.hooks.find((one) => one.hook === hook);
-    return used?.program ? (/\((.*)\)/.exec(used.reason)?.[1] ?? used.backend) : '-';
+    const prototype = used?.program ? /\(.*\)/.exec(used.reason)?.[0] : undefined;
+    return [used?.backend ?? '-', ...(prototype ? [prototype] : [])].join(' ');
   };
-  const hooks = ['mark_victim', 'process_exit', 'memcg_reclaim', 'exit_mmap'];
+  const hooks = Object.keys(PROTOTYPES);
   const head = ['', ...columns.map(({ title }) => title)];
   const truth = table([head, ...names.map((name) => [name, ...columns.map((of) => cell(of, name))])]);
   const forms = columns.filter(({ hooks }) => hooks.length > 0);
   const prototypes = table([
-    ['hook', ...hooks],
-    ...forms.map((of) => [of.title, ...hooks.map((hook) => form(of, hook))]),
+    ['served by', ...Object.values(PROTOTYPES)],
+    ...forms.map((of) => [of.title, ...hooks.map((hook) => served(of, hook))]),
   ]);
   return `${truth}\nok N: N kills, all reconciled; -: cannot be there.\n\n${prototypes}`;
 }
@@ -117,10 +128,12 @@ const { values } = parseArgs({
     kernel: { type: 'string', multiple: true },
     scenario: { type: 'string', multiple: true },
     core: { type: 'boolean' },
+    unprivileged: { type: 'boolean' },
     json: { type: 'string' },
   },
 });
-const wanted = values.scenario ?? (values.core ? CORE : []);
+const names = values.scenario ?? (values.core ? CORE : scenarios.map(({ name }) => name));
+const words = values.unprivileged ? ['--unprivileged', ...names] : names;
 const chosen = values.kernel ?? kernels().map(({ name }) => name);
 const places = [
   ...(values.kernel ? [] : [host()]),
@@ -129,7 +142,7 @@ const places = [
 const columns = await inTurns(
   places.map((place) => async () => {
     const begin = performance.now();
-    const ended = await place.run(wanted);
+    const ended = await place.run(words);
     process.stderr.write(
       `${place.title}: ${ended.results.length} scenarios, ${Math.round((performance.now() - begin) / 1000)} s\n`,
     );
@@ -139,7 +152,9 @@ const columns = await inTurns(
 );
 process.stdout.write(render(columns));
 let good = true;
-for (const { title, results, trouble } of columns) {
+for (const { title, results, signals, trouble } of columns) {
+  if (signals.length > 0)
+    process.stdout.write(`\n${title}: Node was started again after signal ${signals.join(', ')}.\n`);
   for (const { name, state, notes } of results) {
     if (state !== 'different') continue;
     good = false;

@@ -10,6 +10,7 @@ import { CandidatesMode } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from './capabilities.ts';
 import { type GfpBits, gfpBits } from './gfp.ts';
+import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { type Backend, type Choice, chooseVariants } from './variants.ts';
 
 export interface Loaded extends Attached {
@@ -58,6 +59,14 @@ export function obstacle(): OomscopeError | undefined {
 
 /** @throws OomscopeError: see obstacle(), and LIBBPF_MISSING, OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
 export function load(options: LoadOptions): Loaded {
+  try {
+    return loadBest(options);
+  } catch (error) {
+    throw countsAsLocked() ? explainLockedMemory(error) : error;
+  }
+}
+
+function loadBest(options: LoadOptions): Loaded {
   const inTheWay = obstacle();
   if (inTheWay) throw inTheWay;
   const [major, minor] = libbpfVersion();

@@ -31,10 +31,16 @@ export function ended(child: ChildProcess): Promise<Ended> {
   return new Promise((resolve) => child.once('close', (code, signal) => resolve({ ...out, code, signal })));
 }
 
-/** `oomscope trace --json …`, once it says that it has started. */
+/**
+ * `oomscope trace --json …`, once it says that it has started.
+ *
+ * @param onEvent hears each event as it comes
+ * @throws Error when it ended instead: how, is its `cause`
+ */
 export async function startTrace(
   args: string[] = [],
   command = [process.execPath, MAIN],
+  onEvent: (event: Event) => void = () => {},
 ): Promise<{ child: ChildProcess; events: Event[]; ended: Promise<Ended> }> {
   const [file, ...rest] = command as [string, ...string[]];
   const child = spawn(file, [...rest, 'trace', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -42,10 +48,15 @@ export async function startTrace(
   const end = ended(child);
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
-      events.push(JSON.parse(line));
+      const event = JSON.parse(line) as Event;
+      events.push(event);
+      onEvent(event);
       resolve();
     });
-    void end.then(({ stderr }) => reject(new Error(`expected the trace to start, it ended: ${stderr}`)));
+    child.once('error', reject);
+    void end.then((how) =>
+      reject(new Error(`expected the trace to start, it ended: ${how.stderr || how.signal}`, { cause: how })),
+    );
   });
   return { child, events, ended: end };
 }

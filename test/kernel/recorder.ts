@@ -1,27 +1,24 @@
-/** A tracer whose events are kept, and can be waited for. */
-import type { Event, OomKill, OomReaped } from '../../src/model/events.ts';
+/** Events that are kept, and can be waited for: a tracer's of this process, or of any other. */
+import type { Event, OomKill, OomReaped, TracerStarted } from '../../src/model/events.ts';
 import { openTracer, type Tracer, type TracerOptions } from '../../src/sources/tracer.ts';
 
 /** Groups made by this process: others may be killed on this machine too. */
 const ours = new RegExp(`/oomscope-${process.pid}-`);
 
-export class Recorder implements Disposable {
-  readonly tracer: Tracer;
+export class Recording {
   readonly events: Event[] = [];
   readonly #waiting = new Set<() => void>();
-
-  private constructor(tracer: Tracer, everything: boolean) {
-    this.tracer = tracer;
-    tracer.events$.subscribe((event) => {
-      if (!everything && event.type === 'oom.kill' && !event.cgroups.some(({ path }) => ours.test(path))) return;
-      this.events.push(event);
-      for (const check of this.#waiting) check();
-    });
-  }
+  readonly #everything: boolean;
 
   /** @param everything kills outside our own groups too */
-  static async open(options: TracerOptions = {}, everything = false): Promise<Recorder> {
-    return new Recorder(await openTracer(options), everything);
+  constructor(everything = false) {
+    this.#everything = everything;
+  }
+
+  take(event: Event): void {
+    if (!this.#everything && event.type === 'oom.kill' && !event.cgroups.some(({ path }) => ours.test(path))) return;
+    this.events.push(event);
+    for (const check of this.#waiting) check();
   }
 
   get kills(): OomKill[] {
@@ -55,8 +52,29 @@ export class Recorder implements Disposable {
   reaped(pid: number): Promise<OomReaped> {
     return this.find((event): event is OomReaped => event.type === 'oom.reaped' && event.victim.pid === pid);
   }
+}
+
+/** A tracer in this process. */
+export class Recorder extends Recording implements Disposable, AsyncDisposable {
+  readonly tracer: Tracer;
+  readonly started: TracerStarted;
+
+  private constructor(tracer: Tracer, everything: boolean) {
+    super(everything);
+    this.tracer = tracer;
+    this.started = tracer.started;
+    tracer.events$.subscribe((event) => this.take(event));
+  }
+
+  static async open(options: TracerOptions = {}, everything = false): Promise<Recorder> {
+    return new Recorder(await openTracer(options), everything);
+  }
 
   [Symbol.dispose](): void {
+    this.tracer.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     this.tracer.close();
   }
 }

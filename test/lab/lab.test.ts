@@ -1,24 +1,15 @@
 /** The core scenarios in guests with other kernels. The whole table is `npm run lab:truth`. */
 import { describe, expect, test } from 'vitest';
 import { bootGuest, kernels, lastLines } from '../../scripts/lab/guest.ts';
-import type { HookState } from '../../src/model/events.ts';
-import { BACKENDS, CORE } from './core.ts';
-import type { Result } from './run.ts';
+import { BACKENDS, CORE, UNPRIVILEGED } from './core.ts';
+import { readRuns, runInGuest } from './runs.ts';
 
-const node = 'node --experimental-strip-types --disable-warning=ExperimentalWarning test/lab/run.ts';
-const quoted = CORE.map((name) => `'${name}'`).join(' ');
-/**
- * One boot for all: it costs as much as several scenarios. In the 5.10 guest about one start of Node in twenty ends in
- * SIGSEGV, or in SIGTRAP by one of V8's own checks ("it->second.Size() > offset"): in code that V8 made, before any native
- * code of ours is loaded (a core dump has neither the addon nor libffi nor libbpf), and on no other kernel nor outside of
- * the emulation. Only such an end, by a signal, is tried again.
- */
-const script = [
-  'again() { for i in 1 2 3 4 5; do "$@" >/tmp/out 2>/tmp/err; code=$?; [ $code -lt 128 ] && break; done; cat /tmp/out; cat /tmp/err >&2; }',
-  `again ${node} ${quoted}`,
-  ...BACKENDS.map((backend) => `again ${node} --backend ${backend} cgroup dying`),
-  'exit $code',
-].join('; ');
+/** One boot for all: it costs as much as several scenarios. */
+const RUNS = [
+  CORE,
+  ...BACKENDS.map((backend) => ['--backend', backend, 'cgroup', 'dying']),
+  ['--unprivileged', ...UNPRIVILEGED],
+];
 
 /** The prototypes that each kernel is there for. */
 const forms: Record<string, Partial<Record<string, string>>> = {
@@ -31,12 +22,10 @@ const forms: Record<string, Partial<Record<string, string>>> = {
 describe('guests', () => {
   test.concurrent.each(kernels().map(({ name }) => name))('Linux %s', { timeout: 600_000 }, async (kernel) => {
     const shape = { memoryMib: 768, numa: 2, limitSeconds: 400 };
-    const result = await bootGuest({ kernel, cgroup: 'v2', ...shape, command: ['sh', '-c', script] });
+    const result = await bootGuest({ kernel, cgroup: 'v2', ...shape, command: runInGuest(RUNS) });
     expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
-    const lines = result.stdout.split('\n').filter((line) => line.startsWith('{'));
-    const said = lines.map((line) => JSON.parse(line) as Result | { hooks: HookState[] });
-    const results = said.filter((line) => 'name' in line);
-    const runs = said.filter((line) => 'hooks' in line);
+    const { runs } = readRuns(result.stdout);
+    const results = runs.flatMap((run) => run.results);
 
     for (const { name, notes } of results.filter(({ state }) => state === 'different')) {
       expect.soft(notes.join('\n'), name).toBe('');
@@ -45,9 +34,9 @@ describe('guests', () => {
     expect(result.stderr.replaceAll(/^(Segmentation fault|Trace\/breakpoint trap).*\n/gm, '')).toBe('');
     // Nothing is left out here: each of these can be on every one of these kernels.
     expect(results.filter(({ state }) => state === 'not here')).toEqual([]);
-    expect(results).toHaveLength(CORE.length + 2 * BACKENDS.length);
+    expect(results).toHaveLength(CORE.length + 2 * BACKENDS.length + UNPRIVILEGED.length);
 
-    expect(runs).toHaveLength(1 + BACKENDS.length);
+    expect(runs).toHaveLength(RUNS.length);
     const used = (run: number, hook: string) => runs[run]?.hooks.find((one) => one.hook === hook);
     for (const [hook, program] of Object.entries(forms[kernel] ?? {})) expect(used(0, hook)?.program).toBe(program);
     expect(used(0, 'oom_control')?.backend).toBe('fentry');

@@ -2,7 +2,9 @@
  * Runs the scenarios here, be it a guest or a host, and prints one JSON line for each, after one that says which hooks are
  * in use:
  *
- *   node test/lab/run.ts [--backend BACKEND] [NAME…]
+ *   node test/lab/run.ts [--backend BACKEND] [--unprivileged] [NAME…]
+ *
+ * It needs root, to make what kills; --unprivileged traces from a process that has no more than tracing takes.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,13 +13,13 @@ import { parseArgs } from 'node:util';
 import { memoryHierarchy } from '../../src/kernel/capabilities.ts';
 import type { Backend } from '../../src/kernel/variants.ts';
 import type { OomKill } from '../../src/model/events.ts';
-import type { TracerOptions } from '../../src/sources/tracer.ts';
 import { KernelLog } from '../kernel/kernel-log.ts';
 import { type MemoryGroup, removeMemoryGroups } from '../kernel/memcg.ts';
-import { Recorder } from '../kernel/recorder.ts';
+import { Recorder, type Recording } from '../kernel/recorder.ts';
 import { type GroupCount, reconcile } from './reconcile.ts';
 import type { Here, Lab, Scenario } from './scenario.ts';
 import { scenarios } from './scenarios.ts';
+import { UnprivilegedRecorder } from './unprivileged.ts';
 
 export interface Result {
   name: string;
@@ -49,7 +51,10 @@ function groupCount(group: MemoryGroup): GroupCount {
   return { cgroupPath: group.cgroupPath, local: counter('memory.events.local'), tree: counter('memory.events') };
 }
 
-async function runScenario(scenario: Scenario, where: Here, options: TracerOptions): Promise<Result> {
+/** Opens a tracer, which records kills outside our own groups too if that is asked for. */
+type Open = (everything: boolean) => Promise<Recorder | UnprivilegedRecorder>;
+
+async function runScenario(scenario: Scenario, where: Here, open: Open): Promise<Result> {
   const reason = scenario.notHere?.(where);
   if (reason) return { name: scenario.name, state: 'not here', notes: [reason], kills: 0, seconds: 0 };
   const begin = performance.now();
@@ -57,7 +62,7 @@ async function runScenario(scenario: Scenario, where: Here, options: TracerOptio
   const groups: MemoryGroup[] = [];
   const killsBefore = vmstatKills();
   using log = new KernelLog();
-  using recorder = await Recorder.open(options, where.guest);
+  await using recorder = await open(where.guest);
   const follow = setInterval(() => log.read(), 20);
   const lab: Lab = {
     ...where,
@@ -99,7 +104,7 @@ async function runScenario(scenario: Scenario, where: Here, options: TracerOptio
 }
 
 /** Until there are enough, and then until no more come for a moment. */
-async function settled(recorder: Recorder, count: number): Promise<OomKill[]> {
+async function settled(recorder: Recording, count: number): Promise<OomKill[]> {
   const deadline = performance.now() + PATIENCE_MS;
   while (recorder.kills.length < count && performance.now() < deadline) await sleep(20);
   for (let seen = -1; seen !== recorder.kills.length; ) {
@@ -113,17 +118,19 @@ const where = here();
 if (where.guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose the one who looks on
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { backend: { type: 'string' } },
+  options: { backend: { type: 'string' }, unprivileged: { type: 'boolean' } },
 });
-const options: TracerOptions = values.backend === undefined ? {} : { backend: values.backend as Backend };
+const options: { backend?: Backend } = values.backend === undefined ? {} : { backend: values.backend as Backend };
+const tracer = values.unprivileged ? UnprivilegedRecorder : Recorder;
+const open: Open = (everything) => tracer.open(options, everything);
 {
-  using recorder = await Recorder.open(options);
-  console.log(JSON.stringify({ hooks: recorder.tracer.started.hooks }));
+  await using recorder = await open(false);
+  console.log(JSON.stringify({ hooks: recorder.started.hooks }));
 }
 let failed = false;
 for (const scenario of scenarios) {
   if (wanted.length > 0 && !wanted.includes(scenario.name)) continue;
-  const result = await runScenario(scenario, where, options);
+  const result = await runScenario(scenario, where, open);
   failed ||= result.state === 'different';
   console.log(JSON.stringify(result));
 }

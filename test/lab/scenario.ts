@@ -1,7 +1,7 @@
 /** What a scenario of the kernel lab is: a small program that makes the kernel kill, and what must be seen of it. */
 import type { OomKill } from '../../src/model/events.ts';
 import type { MemoryGroup } from '../kernel/memcg.ts';
-import type { Recorder } from '../kernel/recorder.ts';
+import type { Recording } from '../kernel/recorder.ts';
 
 /** Where it runs. */
 export interface Here {
@@ -13,7 +13,7 @@ export interface Here {
 }
 
 export interface Lab extends Here {
-  recorder: Recorder;
+  recorder: Recording;
   /** Its counters are reconciled too. */
   watch(group: MemoryGroup): void;
   /** Notes a difference unless the two are equal. */
