@@ -53,10 +53,8 @@ flock -n 9 || { say 'another setup is running here; waiting for it'; flock 9; }
 if done_before; then exit 0; fi
 
 # --- 1. system packages: a command or header that shows the package is there, and its Debian name ---
-missing=
-while read -r sign package; do
-	command -v "$sign" >/dev/null || [ -e "$sign" ] || missing="$missing $package"
-done <<-END
+sh scripts/packages.sh setup 'clang llvm libbpf-devel gcc-c++ make cmake python3 (Fedora),
+clang llvm libbpf base-devel cmake python (Arch)' <<-END
 	clang clang
 	llvm-strip llvm
 	g++ g++
@@ -65,19 +63,6 @@ done <<-END
 	python3 python3
 	/usr/include/bpf/libbpf.h libbpf-dev
 END
-if [ -n "$missing" ]; then
-	if ! command -v apt-get >/dev/null; then
-		die 69 'install these and try again: clang llvm libbpf-devel gcc-c++ make cmake python3 (Fedora),' \
-			'clang llvm libbpf base-devel cmake python (Arch).'
-	elif [ "$(id -u)" != 0 ]; then
-		die 69 "type this and try again: sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing"
-	fi
-	apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"; }
-	# One unreachable third-party list fails the update, and need not matter: let the install decide.
-	say 'update the package lists'; apt update >build/.log 2>&1 || :
-	# shellcheck disable=SC2086 # a list
-	step "install$missing" apt install -y --no-install-recommends $missing
-fi
 command -v npm >/dev/null || die 69 'npm is needed; install Node with npm (Debian: apt-get install nodejs npm) and try again.'
 
 : >"$stamp.new" # dated now, so that what is edited while this runs counts as newer
