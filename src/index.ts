@@ -1,9 +1,14 @@
 /**
  * oomscope: an eBPF-backed tracer for OOM kills, as an RxJS stream.
  */
+export { type Alert, type AlertSeverity, alertOf } from './model/alert.ts';
 export { type ErrorCode, OomscopeError } from './model/error.ts';
 export type * from './model/events.ts';
 export type * from './model/pressure.ts';
+export { alertTo, type Dispatcher, type DispatchOptions } from './sinks/dispatch.ts';
+export type { LaneCounts, LaneOptions, LaneReport } from './sinks/lane.ts';
+export { openSink, type SinkOptions } from './sinks/open.ts';
+export type { Receipt, Sink } from './sinks/sink.ts';
 export { openTracer, type Tracer, type TracerOptions } from './sources/tracer.ts';
 export { type UsageOptions, watchUsage } from './sources/usage.ts';
 export { GrowthWindow, growthOf, type Slope } from './stream/growth.ts';

@@ -14,6 +14,10 @@ interface Verb {
 const verbs: Record<string, Verb> = {
   trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
   doctor: { about: 'say what works on this machine, and what is missing', load: () => import('./doctor.ts') },
+  alert: {
+    about: 'try out where alerts go: webhook, Slack, Alertmanager, a program, a file',
+    load: () => import('./alert.ts'),
+  },
   schema: { about: 'print the JSON Schema of the events', load: () => import('./schema.ts') },
 };
 

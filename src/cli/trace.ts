@@ -4,6 +4,7 @@ import { Output } from '../sinks/output.ts';
 import { renderEvent } from '../sinks/terminal.ts';
 import { openTracer } from '../sources/tracer.ts';
 import { filterKills } from '../stream/filter-kills.ts';
+import { alertOption, openAlerts } from './alerts.ts';
 import { paintFor } from './colour.ts';
 import { Exit } from './exit.ts';
 import { count, duration, flag, oneOf, optionsHelp, parseOptions, size, text, usage } from './options.ts';
@@ -33,6 +34,7 @@ const options = {
     'list whom the kernel chose from: never, system (default: where no cgroup limit was hit), always',
     ['never', 'system', 'always'] as const,
   ),
+  alert: alertOption,
   backend: oneOf('NAME', `for tests: use this kernel interface wherever it exists: ${backends.join(', ')}`, backends),
   ring: size('SIZE', 'size of the ring between kernel and oomscope, a power of two (512K)'),
   'no-color': flag('no colour, even on a terminal (NO_COLOR is honoured too)'),
@@ -51,6 +53,7 @@ Examples:
   oomscope trace --json | jq -c 'select(.type == "oom.kill") | .victim.comm'
   oomscope trace --count 1 --cgroup '/system.slice/*'   wait for the first kill of a service
   oomscope trace --duration 1h --comm 'postgres*' >> kills.jsonl
+  oomscope trace --alert 'slack=@/etc/oomscope/slack-url' --alert file=/var/log/oomscope/alerts.jsonl
 
 Events are described by \`oomscope schema\` (${SCHEMA}). Ctrl-C ends with a summary. Exit codes: 0 ended as asked, 2 bad
 option, 69 this kernel or installation cannot trace, 77 not permitted.
@@ -67,6 +70,7 @@ export async function run(argv: string[]): Promise<number> {
   const asText = given.text ?? (given.json ? false : terminal);
   const paint = paintFor(given['no-color']);
 
+  const startAlerts = await openAlerts(given.alert);
   const stop = new AbortController();
   const end = () => stop.abort();
   const output = new Output({
@@ -81,6 +85,7 @@ export async function run(argv: string[]): Promise<number> {
     ...(given.backend !== undefined && { backend: given.backend }),
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
+  const alerts = startAlerts?.();
   process.once('SIGINT', end).once('SIGTERM', end);
 
   let kills = 0;
@@ -96,6 +101,7 @@ export async function run(argv: string[]): Promise<number> {
       if (event.type === 'oom.reaped' && !open.delete(event.kill_id)) return;
       if (event.type === 'tracer.stopped' && asText) process.stderr.write(`oomscope: ${event.message}\n`);
       else show(event);
+      alerts?.take(event);
       if (reached() && open.size === 0) end();
     },
     error: (error: unknown) => stop.abort(error),
@@ -109,7 +115,7 @@ export async function run(argv: string[]): Promise<number> {
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
   clearTimeout(timer);
   tracer.close();
-  await output.end();
+  await Promise.all([output.end(), alerts?.close()]);
   const { reason } = stop.signal;
   if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
   return Exit.ok;
