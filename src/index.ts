@@ -2,6 +2,8 @@
  * oomscope: an eBPF-backed tracer for OOM kills, as an RxJS stream.
  */
 export { type Alert, type AlertSeverity, alertOf } from './model/alert.ts';
+
+export type * from './model/container.ts';
 export { type ErrorCode, OomscopeError } from './model/error.ts';
 export type * from './model/events.ts';
 export type * from './model/pressure.ts';

@@ -4,7 +4,7 @@ export const Exit = {
   /** `doctor`: tracing does not work here. Anything else: it failed while running. */
   failed: 1,
   usage: 2,
-  /** The kernel, libbpf or the built files are not what is needed. */
+  /** The kernel, libbpf, the built files or a container runtime are not what is needed. */
   unavailable: 69,
   /** An error in oomscope itself. */
   software: 70,
@@ -25,6 +25,7 @@ export function exitCodeOf(code: ErrorCode): number {
     case 'LIBBPF_MISSING':
     case 'ADDON_MISSING':
     case 'OBJECT_MISSING':
+    case 'RUNTIME_MISSING':
       return Exit.unavailable;
     default:
       return Exit.failed;

@@ -29,6 +29,10 @@ const options = {
     ...text('GLOB', 'only kills in this cgroup or below it, or by its limit; may be repeated'),
     multiple: true as const,
   },
+  container: {
+    ...text('GLOB', 'only kills in this container or by its limit: a name, an id or its start; may be repeated'),
+    multiple: true as const,
+  },
   candidates: oneOf(
     'WHICH',
     'list whom the kernel chose from: never, system (default: where no cgroup limit was hit), always',
@@ -52,6 +56,7 @@ Examples:
   oomscope trace                                  watch this machine
   oomscope trace --json | jq -c 'select(.type == "oom.kill") | .victim.comm'
   oomscope trace --count 1 --cgroup '/system.slice/*'   wait for the first kill of a service
+  oomscope trace --container 'shop-*'             of containers with such names
   oomscope trace --duration 1h --comm 'postgres*' >> kills.jsonl
   oomscope trace --alert 'slack=@/etc/oomscope/slack-url' --alert file=/var/log/oomscope/alerts.jsonl
 
@@ -91,21 +96,23 @@ export async function run(argv: string[]): Promise<number> {
   let kills = 0;
   const open = new Set<string>(); // counted kills whose memory is not back
   const reached = () => given.count !== undefined && kills >= given.count;
-  tracer.events$.pipe(filterKills({ kinds: given.kind, comms: given.comm, cgroups: given.cgroup })).subscribe({
-    next: (event) => {
-      if (event.type === 'oom.kill') {
-        if (reached()) return;
-        kills++;
-        if (event.kind !== 'shared_memory') open.add(event.id);
-      }
-      if (event.type === 'oom.reaped' && !open.delete(event.kill_id)) return;
-      if (event.type === 'tracer.stopped' && asText) process.stderr.write(`oomscope: ${event.message}\n`);
-      else show(event);
-      alerts?.take(event);
-      if (reached() && open.size === 0) end();
-    },
-    error: (error: unknown) => stop.abort(error),
-  });
+  tracer.events$
+    .pipe(filterKills({ kinds: given.kind, comms: given.comm, cgroups: given.cgroup, containers: given.container }))
+    .subscribe({
+      next: (event) => {
+        if (event.type === 'oom.kill') {
+          if (reached()) return;
+          kills++;
+          if (event.kind !== 'shared_memory') open.add(event.id);
+        }
+        if (event.type === 'oom.reaped' && !open.delete(event.kill_id)) return;
+        if (event.type === 'tracer.stopped' && asText) process.stderr.write(`oomscope: ${event.message}\n`);
+        else show(event);
+        alerts?.take(event);
+        if (reached() && open.size === 0) end();
+      },
+      error: (error: unknown) => stop.abort(error),
+    });
   if (asText) process.stderr.write(`oomscope: ${tracer.started.message} Press Ctrl-C to stop.\n`);
   else show(tracer.started);
 

@@ -7,6 +7,8 @@ export type ErrorCode =
   | 'ADDON_MISSING'
   | 'OBJECT_MISSING'
   | 'LIBBPF'
+  | 'RUNTIME_MISSING'
+  | 'NO_CONTAINER'
   | 'CLOSED'
   | 'USAGE';
 

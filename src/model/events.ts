@@ -3,6 +3,7 @@
  * integers that can pass 2^53 are decimal strings. Within v1 fields are added and never change their meaning.
  */
 
+import type { CgroupOwner, ContainerKilled, ContainerOom } from './container.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 
 export const SCHEMA = 'oomscope/v1';
@@ -60,7 +61,7 @@ export interface VictimMemory {
   approximate: { anon_rss_bytes: number; file_rss_bytes: number; shmem_rss_bytes: number } | null;
 }
 
-export interface Victim {
+export interface Victim extends CgroupOwner {
   /** The process (thread group). */
   pid: number;
   /** The thread that the kernel marked, which its log calls pid. */
@@ -126,6 +127,9 @@ export interface CgroupUsage {
   oom_group: boolean;
 }
 
+/** The cgroup whose limit was hit, and whose that is: a container's own, or a pod's or slice's above it. */
+export interface LimitCgroup extends CgroupUsage, CgroupOwner {}
+
 export interface PressureAverages {
   avg10: number;
   avg60: number;
@@ -174,7 +178,7 @@ export interface OomKill extends Envelope {
   /** null: the kernel's account was not seen, and nothing points to one scope. */
   scope: Scope | null;
   /** The cgroup whose limit was hit; null when it was not a cgroup's limit. */
-  limit: CgroupUsage | null;
+  limit: LimitCgroup | null;
   /** true: `limit` was worked out from usage and limits, not told by the kernel. */
   limit_inferred: boolean;
   /** The victim's memory cgroup, then its parents up to the root. */
@@ -276,6 +280,8 @@ export type Event =
   | PressureLevel
   | PressureCountdown
   | UsageLevel
+  | ContainerOom
+  | ContainerKilled
   | TracerStarted
   | TracerLost
   | TracerStopped;

@@ -1,8 +1,10 @@
 /**
  * Events as people read them.
  */
-import type { Candidate, CgroupUsage, Event, OomKill, OomReaped } from '../model/events.ts';
+import type { Container, Pod } from '../model/container.ts';
+import type { Candidate, CgroupUsage, Event, LimitCgroup, OomKill, OomReaped } from '../model/events.ts';
 import { formatBytes, formatNs } from '../model/format.ts';
+import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'yellow' | 'green', text: string) => string;
@@ -47,6 +49,8 @@ function renderKill(kill: OomKill, paint: Paint): string {
   }
   if (victim.cmdline) rows.push(['command', shorten(victim.cmdline.map(quote).join(' '), 200)]);
   else if (victim.exe !== null) rows.push(['command', show(victim.exe)]);
+  if (victim.container) rows.push(['container', containerLine(victim.container, victim.pod)]);
+  else if (victim.unit !== null) rows.push(['unit', show(victim.unit)]);
   if (victim.cgroup !== null) rows.push(['cgroup', show(victim.cgroup)]);
   rows.push(['identity', identity(kill)]);
   rows.push(['system', system(kill)]);
@@ -55,7 +59,7 @@ function renderKill(kill: OomKill, paint: Paint): string {
   if (kill.missing.length > 0) rows.push(['unknown', kill.missing.join(', ')]);
   const name = `${paint('bold', show(victim.comm ?? '?'))} (pid ${victim.pid})`;
   const head = headline(kill, paint(colour, label.padEnd(8)), name, paint);
-  return [head, ...rows.map(([key, value]) => `${' '.repeat(13)}${paint('dim', key.padEnd(9))}${value}`)].join('\n');
+  return [head, ...rows.map(([key, value]) => `${' '.repeat(13)}${paint('dim', key.padEnd(10))}${value}`)].join('\n');
 }
 
 function why(kill: OomKill): string {
@@ -72,7 +76,7 @@ function cause({ scope, limit, limit_inferred, trigger, victim }: OomKill): stri
   if (trigger.order === -1) return 'SysRq-f';
   if (limit) {
     const of = limit.limit_bytes === null ? '' : ` of ${formatBytes(limit.limit_bytes)}`;
-    const level = limit.path === victim.cgroup ? 'its cgroup' : `the cgroup ${show(limit.path)}, above its own,`;
+    const level = limit.path === victim.cgroup ? 'its cgroup' : above(limit, victim);
     return `${level} uses ${formatBytes(limit.usage_bytes)}${of}${swap(limit)}${limit_inferred ? ' (inferred)' : ''}`;
   }
   const words = {
@@ -82,6 +86,22 @@ function cause({ scope, limit, limit_inferred, trigger, victim }: OomKill): stri
     cgroup: 'a cgroup',
   };
   return scope === null ? 'not known' : `${words[scope]} ran out of memory`;
+}
+
+function above(limit: LimitCgroup, victim: OomKill['victim']): string {
+  if (limit.container && limit.container.id === victim.container?.id) return 'its container';
+  return `the cgroup ${show(limit.path)}, above its own,`;
+}
+
+/** "web, image nginx:1.27, service frontend of shop (docker 0123456789ab)". */
+export function containerLine(container: Container, pod: Pod | null): string {
+  const { runtime, id, name, image, compose_project: project, compose_service: service } = container;
+  const short = shortId(id);
+  const compose = service === null ? '' : `, service ${show(service)}${project === null ? '' : ` of ${show(project)}`}`;
+  const inPod =
+    pod && (pod.name === null ? `, pod ${pod.uid}` : `, pod ${show(pod.namespace ?? '?')}/${show(pod.name)}`);
+  const from = `${runtime ?? 'runtime not known'}${name === null ? '' : ` ${show(short)}`}`;
+  return `${show(name ?? short)}${image === null ? '' : `, image ${show(image)}`}${compose}${inPod ?? ''} (${from})`;
 }
 
 function swap(limit: CgroupUsage): string {

@@ -1,6 +1,8 @@
 /**
  * From records to events: each kill complete, in order, followed by how its memory came back.
  */
+import { ownerOf } from '../enrich/container-path.ts';
+import type { Containers } from '../enrich/containers.ts';
 import { type ProcessFiles, readProcess } from '../enrich/process.ts';
 import type { SystemProbe } from '../enrich/system.ts';
 import type { Event, KillKind, OomKill, OomReaped } from '../model/events.ts';
@@ -20,6 +22,8 @@ export interface KillsOptions {
   envelopes: Envelopes;
   /** Read what the kernel's record lacks from /proc/PID. */
   readProc: boolean;
+  /** Knows the names of containers. Without it a kill has what the paths tell. */
+  containers?: Containers | undefined;
   emit: (event: Event) => void;
 }
 
@@ -79,7 +83,7 @@ export class Kills {
     const source = facts.kind === 'shared_memory' ? 'bpf:signal/signal_generate' : 'bpf:oom/mark_victim';
     const severity = facts.kind === 'already_dying' ? 'warning' : 'error';
     const event: OomKill = {
-      ...envelopes.next(monoNs, batch.realtimeOffsetNs, severity, source, killMessage(facts)),
+      ...envelopes.next(monoNs, batch.realtimeOffsetNs, severity, source, ''),
       type: 'oom.kill',
       ...facts,
       system: state,
@@ -87,15 +91,20 @@ export class Kills {
     };
     this.counts[event.kind]++;
     if (event.kind !== 'shared_memory') this.#reapings.start(event);
-    settle(event);
+    this.#settle(event);
     const fromProc = readProc && event.missing.some((field) => field.startsWith('victim.'));
     const fromKernel = (record.facts & KillFact.FACT_CANDIDATES) !== 0;
-    if (!fromProc && !fromKernel) {
+    const toName = this.#unnamed(event);
+    if (!fromProc && !fromKernel && toName.length === 0) {
       this.push(event);
       return;
     }
     const waiting: Promise<unknown>[] = [];
-    if (fromProc) waiting.push(readProcess(victim.pid, victim.tid).then((files) => complete(event, files)));
+    if (fromProc) {
+      const files = readProcess(victim.pid, victim.tid).then((found) => complete(event, found));
+      waiting.push(victim.cgroup === null ? files.then(() => this.#learn(this.#unnamed(event))) : files);
+    }
+    if (toName.length > 0) waiting.push(this.#learn(toName));
     if (fromKernel) {
       waiting.push(new Promise<void>((arrived) => this.#awaitCandidates.set(victim.tid, { event, arrived })));
     }
@@ -106,9 +115,31 @@ export class Kills {
     }, PATIENCE_MS);
     Promise.all(waiting).then(() => {
       clearTimeout(timer);
-      settle(event);
+      this.#settle(event);
       release();
     });
+  }
+
+  /** Paths of containers whose names are not known yet. */
+  #unnamed({ victim, limit }: OomKill): string[] {
+    const { containers } = this.#options;
+    if (!containers) return [];
+    const paths = [victim.cgroup, limit?.path].filter((path) => path != null);
+    return paths.filter((path) => containers.unnamed(path).length > 0);
+  }
+
+  async #learn(paths: string[]): Promise<void> {
+    await Promise.all(paths.map((path) => this.#options.containers?.learn(path)));
+  }
+
+  /** What follows from what is known by now. */
+  #settle(event: OomKill): void {
+    const { containers } = this.#options;
+    const owner = (path: string) => containers?.ownerOf(path) ?? ownerOf(path);
+    if (event.victim.cgroup !== null) Object.assign(event.victim, owner(event.victim.cgroup));
+    if (event.limit) Object.assign(event.limit, owner(event.limit.path));
+    event.message = killMessage(event);
+    event.enrichment = event.victim.start_ticks === null ? 'lost' : event.missing.length === 0 ? 'live' : 'partial';
   }
 
   #onCandidates(record: OomCandidatesRecord): void {
@@ -160,8 +191,4 @@ function complete(event: OomKill, files: ProcessFiles): void {
     if (field === 'victim.cgroup') return victim.cgroup === null;
     return true;
   });
-}
-
-function settle(event: OomKill): void {
-  event.enrichment = event.victim.start_ticks === null ? 'lost' : event.missing.length === 0 ? 'live' : 'partial';
 }

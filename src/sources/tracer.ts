@@ -6,6 +6,7 @@ import { availableParallelism, release } from 'node:os';
 import type { Observable } from 'rxjs';
 import { filter } from 'rxjs/internal/operators/filter';
 import { Subject } from 'rxjs/internal/Subject';
+import { Containers, type ContainersOptions } from '../enrich/containers.ts';
 import { SystemProbe } from '../enrich/system.ts';
 import { memoryHierarchy } from '../kernel/capabilities.ts';
 import { type Loaded, load } from '../kernel/loader.ts';
@@ -35,6 +36,12 @@ export interface TracerOptions {
    * cgroup's limit. The kernel program walks all processes for it, some 0.5 µs each, and the event waits for that.
    */
   candidates?: 'never' | 'system' | 'always';
+  /**
+   * Ask container runtimes for the names of containers: Docker's socket where there is one, Podman's and CRI-O's lists.
+   * Default true. `false`: a container is known by the path of its cgroup, that is, by its id. A `Containers` that is
+   * open already is used and not closed.
+   */
+  containers?: boolean | ContainersOptions | Containers;
   /** Use this backend wherever it exists, for tests. By default the best that the kernel has. */
   backend?: Backend;
   /** Closes the tracer when it fires. */
@@ -77,6 +84,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #losses = new Losses(this.#envelopes);
   readonly #system = new SystemProbe();
   readonly #kills: Kills;
+  /** Opened here. */
+  readonly #containers: Containers | undefined;
   readonly #loaded: Loaded;
   readonly #reader: RingReader;
   readonly #anticipation: Anticipation;
@@ -101,11 +110,17 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#loaded = load({ ringBytes, candidates: options.candidates ?? 'system', backend: options.backend });
     this.mapIds = this.#loaded.mapIds;
     const machine = { pageBytes: native.pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
+    const { containers = true } = options;
+    if (containers !== false && !(containers instanceof Containers)) {
+      this.#containers = new Containers(containers === true ? {} : containers);
+      void this.#containers.start();
+    }
     this.#kills = new Kills({
       machine,
       system: this.#system,
       envelopes: this.#envelopes,
       readProc: options.readProc ?? true,
+      containers: containers instanceof Containers ? containers : this.#containers,
       emit: (event) => this.#emit(event),
     });
     const rehearsal = new Rehearsal(machine, this.#system);
@@ -123,6 +138,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       );
     } catch (error) {
       this.#loaded.close();
+      this.#containers?.close();
       throw error;
     }
     const reader = this.#reader;
@@ -145,6 +161,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#reader.close();
     this.#loaded.close();
     this.#kills.close();
+    this.#containers?.close();
     if (lost) this.#emit(lost);
     this.#emit(this.#stoppedEvent());
     this.#system.close();

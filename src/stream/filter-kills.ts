@@ -12,18 +12,30 @@ export interface KillFilter {
   comms: readonly string[];
   /** Globs over cgroup paths. A kill passes when its victim lives there or below, or when the limit hit is there. */
   cgroups: readonly string[];
+  /** Globs over a container's name, id or start of an id: of the victim's, or of the limit's. */
+  containers?: readonly string[];
 }
 
-export function killPasses(kill: OomKill, { kinds, comms, cgroups }: KillFilter): boolean {
+export function killPasses(kill: OomKill, { kinds, comms, cgroups, containers = [] }: KillFilter): boolean {
   const { comm, process_comm, cgroup } = kill.victim;
   const named = [comm, process_comm];
   const paths = [...kill.cgroups.map(({ path }) => path), kill.limit?.path, cgroup];
   return (
     (kinds.length === 0 || kinds.includes(kill.kind)) &&
     (comms.length === 0 || comms.some((glob) => named.some((name) => name != null && globMatch(glob, name)))) &&
-    (cgroups.length === 0 || cgroups.some((glob) => paths.some((path) => path != null && globMatch(glob, path))))
+    (cgroups.length === 0 || cgroups.some((glob) => paths.some((path) => path != null && globMatch(glob, path)))) &&
+    (containers.length === 0 || containers.some((glob) => isContainer(glob, kill)))
   );
 }
+
+function isContainer(glob: string, { victim, limit }: OomKill): boolean {
+  return [victim.container, limit?.container].some(
+    (one) => one && (globMatch(glob, one.name ?? '') || globMatch(glob, one.id) || isIdStart(glob, one.id)),
+  );
+}
+
+/** As the runtimes' own commands take it: the first twelve digits of an id, or fewer. */
+const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 
 /** An `oom.reaped` passes when its kill did. */
 export function filterKills(wanted: KillFilter): MonoTypeOperatorFunction<Event> {

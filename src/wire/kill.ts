@@ -45,6 +45,8 @@ export type KillFacts = Pick<
 
 const kinds: Record<number, KillKind> = { 1: 'killed', 2: 'already_dying', 3: 'group_member', 4: 'shared_memory' };
 const scopes: Record<number, Scope> = { 0: 'system', 1: 'cpuset', 2: 'mempolicy', 3: 'cgroup' };
+/** The record has paths; whose they are is found out from those. */
+const nobody = { unit: null, pod: null, container: null };
 const TICK_NS = 10_000_000n; // USER_HZ is 100 on x86-64 and arm64
 
 export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
@@ -66,7 +68,7 @@ export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
     victim,
     trigger: triggerOf(record, machine),
     scope: has('FACT_OOM_CONTROL') ? (scopes[record.constraint] ?? null) : limit.cgroup ? 'cgroup' : null,
-    limit: limit.cgroup,
+    limit: limit.cgroup && { ...limit.cgroup, ...nobody },
     limit_inferred: limit.inferred,
     cgroups: cgroups.map(({ usage }) => usage),
     cgroup_version: has('FACT_CGROUPS') ? (has('FACT_CGROUP_V1') ? 1 : 2) : null,
@@ -104,6 +106,7 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null
     oom_score_adj: known ? record.victim_oom_score_adj : null,
     memory: has('FACT_MM') ? memoryOf(record, machine) : null,
     cgroup,
+    ...nobody,
     raw: rawOf({
       comm: comm?.hex,
       process_comm: processComm?.hex,

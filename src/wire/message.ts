@@ -1,3 +1,4 @@
+import type { Container } from '../model/container.ts';
 import type { OomKill } from '../model/events.ts';
 import { formatBytes } from '../model/format.ts';
 import { printable } from './text.ts';
@@ -5,9 +6,7 @@ import { printable } from './text.ts';
 const name = (comm: string | null, pid: number) => `${comm === null ? 'A process' : printable(comm)} (pid ${pid})`;
 
 /** One sentence: who, what happened, whose limit, who triggered it, how much it held. */
-export function killMessage(
-  kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 'scope' | 'limit' | 'trigger'>,
-): string {
+export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 'scope' | 'limit'>): string {
   const { victim, trigger } = kill;
   const who = name(victim.comm, victim.pid);
   const what = {
@@ -16,15 +15,27 @@ export function killMessage(
     group_member: 'was killed with its whole cgroup (memory.oom.group)',
     shared_memory: 'was killed because it shares the victim’s memory',
   }[kill.kind];
+  const where = victim.container ? ` in ${containerName(victim.container)}` : '';
   const held = victim.memory ? `, holding ${formatBytes(victim.memory.rss_bytes)}` : '';
   const by = trigger.pid === victim.pid ? 'itself' : name(trigger.comm, trigger.pid);
-  return `${who} ${what}${held}: ${reason(kill)}; triggered by ${by}.`;
+  return `${who}${where} ${what}${held}: ${reason(kill)}; triggered by ${by}.`;
 }
 
-function reason({ scope, limit, trigger }: Pick<OomKill, 'scope' | 'limit' | 'trigger'>): string {
+/** "container web", or the start of its id when it has no name. */
+export function containerName({ name, id }: Pick<Container, 'name' | 'id'>): string {
+  return `container ${printable(name ?? shortId(id))}`;
+}
+
+/** As the runtimes' own commands print ids: twelve digits of 64. */
+export function shortId(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
+}
+
+function reason({ scope, limit, victim, trigger }: Pick<OomKill, 'victim' | 'scope' | 'limit' | 'trigger'>): string {
   if (trigger.order === -1) return 'SysRq-f was pressed';
   if (limit?.limit_bytes != null) {
-    return `cgroup ${printable(limit.path)} reached its limit of ${formatBytes(limit.limit_bytes)}`;
+    const own = limit.container !== null && limit.container.id === victim.container?.id;
+    return `${own ? 'it' : `cgroup ${printable(limit.path)}`} reached its limit of ${formatBytes(limit.limit_bytes)}`;
   }
   switch (scope) {
     case 'system':

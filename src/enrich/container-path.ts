@@ -1,0 +1,122 @@
+/**
+ * To whom a cgroup belongs, told by its path alone: the systemd unit, the pod, the container. The names in a path are
+ * chosen by systemd, the kubelet and the runtimes, each in its own way; and below a container by whoever is in it.
+ */
+import type { CgroupOwner, Container, ContainerRuntime } from '../model/container.ts';
+
+/** @param path as in /proc/PID/cgroup or the kernel's log, from the root of the memory hierarchy */
+export function ownerOf(path: string | null): CgroupOwner {
+  const parts = partsOf(path);
+  const [innermost] = found(parts);
+  // What is below a container is not the host's: a directory there may have any name.
+  const above = innermost ? parts.slice(0, innermost.at + 1) : parts;
+  return { unit: unitOf(above), pod: podOf(above), container: innermost ? named(innermost) : null };
+}
+
+/**
+ * All containers of a path, the innermost first. There is more than one where containers run in a container; and whoever
+ * is in one and may write to its cgroups can make a path look so.
+ */
+export function containersIn(path: string | null): Container[] {
+  return found(partsOf(path)).map(named);
+}
+
+interface Found {
+  runtime: ContainerRuntime | null;
+  id: string;
+  /** Index of its part of the path. */
+  at: number;
+}
+
+const named = ({ runtime, id }: Found): Container => ({
+  ...{ runtime, id, name: null, image: null, compose_project: null, compose_service: null },
+});
+
+function partsOf(path: string | null): string[] {
+  // fs/kernfs: what /proc/PID/cgroup says of a group that was removed under its last process
+  const living = path?.endsWith(' (deleted)') ? path.slice(0, -' (deleted)'.length) : path;
+  return living?.split('/').filter((part) => part !== '') ?? [];
+}
+
+function found(parts: string[]): Found[] {
+  return parts.flatMap((_, i) => containerAt(parts, i) ?? []).reverse();
+}
+
+const HEX64 = /^[0-9a-f]{64}$/;
+/** "docker-ID.scope" of the systemd drivers; without ".scope" CRI-O's and Podman's cgroupfs ones. */
+const PREFIXED = /^([a-z][a-z0-9_.-]*)-([0-9a-f]{64})(?:\.scope)?$/;
+/** "SLICE:PREFIX:NAME", which runc's cgroupfs driver takes for a plain name when it is meant for systemd. */
+const UNRESOLVED = /^([^:]*):([^:]*):([0-9a-f]{64})$/;
+const PREFIXES: Record<string, ContainerRuntime> = {
+  docker: 'docker',
+  libpod: 'podman',
+  'libpod-payload': 'podman',
+  crio: 'cri-o',
+  'cri-containerd': 'containerd',
+  nerdctl: 'containerd',
+};
+/** Of the directory that has the containers, when their own names are the bare ids. */
+const PARENTS: Record<string, ContainerRuntime> = {
+  docker: 'docker',
+  actions_job: 'docker',
+  default: 'containerd', // nerdctl's namespace
+  'k8s.io': 'containerd',
+};
+/** Helpers beside a container, in a cgroup with its id. */
+const MONITOR = /-conmon$/;
+
+function containerAt(parts: string[], at: number): Found | undefined {
+  const part = parts[at] as string;
+  const parent = parts[at - 1];
+  if (HEX64.test(part)) return { runtime: own(PARENTS, parent) ?? null, id: part, at };
+  const [, prefix, id] = PREFIXED.exec(part) ?? [];
+  if (prefix !== undefined && id !== undefined) {
+    return MONITOR.test(prefix) ? undefined : { runtime: own(PREFIXES, prefix) ?? null, id, at };
+  }
+  const [, , driver, name] = UNRESOLVED.exec(part) ?? [];
+  if (name !== undefined) return { runtime: own(PREFIXES, driver) ?? null, id: name, at };
+  return byName(part, parent, at);
+}
+
+/** Those that call their containers by name. */
+function byName(part: string, parent: string | undefined, at: number): Found | undefined {
+  const lxc = /^lxc\.payload\.(.+)$/.exec(part)?.[1] ?? (parent === 'lxc' && at === 1 ? part : undefined);
+  if (lxc !== undefined) return { runtime: 'lxc', id: lxc, at };
+  const nspawn = /^systemd-nspawn@(.+)\.service$/.exec(part)?.[1];
+  if (nspawn !== undefined) return { runtime: 'systemd-nspawn', id: unescapeUnit(nspawn), at };
+  return parent === 'garden' && /^[\w-]+$/.test(part) ? { runtime: 'garden', id: part, at } : undefined;
+}
+
+const own = <T>(table: Record<string, T>, key: string | undefined) =>
+  key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
+
+/** systemd writes what may not stand in a unit's name as \xNN. */
+function unescapeUnit(name: string): string {
+  return name.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** "pod1234-…" of the kubelet's cgroupfs driver. */
+const POD = /^pod([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})$/;
+/** "kubepods-burstable-pod1234_….slice" of its systemd driver, in which a dash would mean another level. */
+const POD_SLICE =
+  /(?:^|-)kubepods(?:-burstable|-besteffort)?-pod([0-9a-f]{8}(?:_[0-9a-f]{4}){3}_[0-9a-f]{12}|[0-9a-f]{32})\.slice$/;
+
+function podOf(parts: string[]): CgroupOwner['pod'] {
+  for (let i = parts.length - 1; i >= 0; i--) {
+    const part = parts[i] as string;
+    const slice = UNRESOLVED.exec(part)?.[1] ?? part;
+    const plain = parts.slice(0, i).some((name) => name.includes('kubepods')) ? POD.exec(part)?.[1] : undefined;
+    const uid = POD_SLICE.exec(slice)?.[1]?.replaceAll('_', '-') ?? plain;
+    if (uid !== undefined) return { uid, name: null, namespace: null };
+  }
+  return null;
+}
+
+const UNIT = /^[^:]+\.(?:service|scope|mount|swap|socket)$/;
+const SLICE = /^[^:]+\.slice$/;
+
+function unitOf(parts: string[]): string | null {
+  const unit = parts.findLast((part) => UNIT.test(part)) ?? parts.findLast((part) => SLICE.test(part));
+  // src/basic/cgroup-util.c of systemd, cg_escape(): a unit whose name a cgroup may not have gets a "_"
+  return unit?.replace(/^_/, '') ?? null;
+}

@@ -1,0 +1,79 @@
+/**
+ * The names of Podman's and CRI-O's containers without asking anybody: both keep a list in containers/storage, a file that
+ * they replace whenever a container comes or goes. Asking Podman's socket would start its service, 40 MB of it, for a name.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import type { Container, Pod } from '../model/container.ts';
+
+export interface StoredContainer {
+  container: Container;
+  pod: Pod | null;
+}
+
+/** Root's, and those of every user whose home is below /home. */
+export const STORAGE_HOMES = ['/var/lib/containers/storage', '/home/*/.local/share/containers/storage'];
+
+/**
+ * Every container in these stores, or in those that can be read.
+ *
+ * @param homes as STORAGE_HOMES: a `*` stands for each directory there
+ */
+export async function storedContainers(homes: readonly string[] = STORAGE_HOMES): Promise<StoredContainer[]> {
+  const stores = (await Promise.all(homes.map(expand))).flat();
+  const lists = await Promise.all(stores.map(listsIn));
+  const texts = await Promise.all(lists.flat().map((path) => readFile(path, 'utf8').catch(() => '[]')));
+  return texts.flatMap(parseStored);
+}
+
+async function expand(home: string): Promise<string[]> {
+  const [before, after] = home.split('*') as [string, string?];
+  return after === undefined ? [home] : (await names(before)).map((name) => `${before}${name}${after}`);
+}
+
+/** One for each storage driver that was ever in use: overlay-containers, vfs-containers, … */
+async function listsIn(store: string): Promise<string[]> {
+  const drivers = (await names(store)).filter((name) => name.endsWith('-containers'));
+  return drivers.map((name) => `${store}/${name}/containers.json`);
+}
+
+const names = (directory: string) => readdir(directory).catch(() => [] as string[]);
+
+interface Entry {
+  id?: unknown;
+  names?: unknown;
+  /** JSON in a string. */
+  metadata?: unknown;
+}
+
+/** containers.json. What is not as expected is left out. */
+export function parseStored(json: string): StoredContainer[] {
+  const entries = parse(json);
+  return (Array.isArray(entries) ? (entries as Entry[]) : []).flatMap((entry) => {
+    if (typeof entry?.id !== 'string') return [];
+    const about = (parse(text(entry.metadata) ?? '') ?? {}) as Record<string, unknown>;
+    const [stored] = Array.isArray(entry.names) ? entry.names : [];
+    // CRI-O: "namespace" and "pod-id" are of the pod, "metadata-name" is the container's name in it.
+    const crio = typeof about['pod-id'] === 'string';
+    const container: Container = {
+      runtime: crio ? 'cri-o' : 'podman',
+      id: entry.id,
+      name: (crio ? text(about['metadata-name']) : null) ?? text(about.name) ?? text(stored),
+      image: text(about['image-name']),
+      compose_project: null,
+      compose_service: null,
+    };
+    const uid = text(about.uid);
+    const pod = { uid: uid ?? '', name: text(about['pod-name']), namespace: text(about.namespace) };
+    return [{ container, pod: crio && uid !== null ? pod : null }];
+  });
+}
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : null);

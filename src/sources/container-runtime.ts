@@ -1,0 +1,155 @@
+/**
+ * A container runtime that answers Docker's API on a unix socket: Docker, or Podman. It is only ever asked, never told.
+ */
+import type { Container } from '../model/container.ts';
+import { getJson, getLines } from './unix-http.ts';
+
+/** A container, in the words of its runtime. */
+export interface ContainerInfo extends Container {
+  labels: Record<string, string>;
+  /** "running", "exited", … */
+  state: string;
+  /** The main process as the host sees it. null: it does not run. */
+  pid: number | null;
+  exit_code: number | null;
+  /** Docker: a process in it was OOM-killed since it was last started. Podman 4 with crun says false always. */
+  oom_killed: boolean;
+  started_at: string | null;
+  finished_at: string | null;
+  restart_count: number;
+  restart_policy: string | null;
+  /** null: unlimited. */
+  memory_limit_bytes: number | null;
+  /** Memory and swap together, null: not set, and then it is twice the memory where swap is counted. */
+  memory_and_swap_limit_bytes: number | null;
+  /** Was it set to -1? */
+  swap_unlimited: boolean;
+  memory_reservation_bytes: number | null;
+  oom_score_adj: number;
+  oom_kill_disable: boolean;
+}
+
+export interface RuntimeEvent {
+  action: string;
+  /** Name, image and labels are still known here when the container is not. */
+  container: Container;
+  labels: Record<string, string>;
+  exit_code: number | null;
+  /** Of "kill". null where the runtime does not say. */
+  signal: number | null;
+  time_ns: bigint;
+}
+
+export class ContainerRuntimeApi {
+  readonly socket: string;
+  readonly runtime: 'docker' | 'podman';
+
+  private constructor(socket: string, runtime: 'docker' | 'podman') {
+    this.socket = socket;
+    this.runtime = runtime;
+  }
+
+  /** Rejects with a system error where there is no socket, no access, or nobody behind it. */
+  static async open(socket: string, timeoutMs = 5000): Promise<ContainerRuntimeApi> {
+    const version = record(await getJson(socket, '/version', { timeoutMs }));
+    const parts = Array.isArray(version.Components) ? version.Components : [];
+    const podman = parts.some((part) => /podman/i.test(text(record(part).Name) ?? ''));
+    return new ContainerRuntimeApi(socket, podman ? 'podman' : 'docker');
+  }
+
+  /** Id, name, image, labels and state of each, those that have ended too. */
+  async list(timeoutMs = 5000): Promise<Pick<ContainerInfo, keyof Container | 'labels' | 'state'>[]> {
+    const found = await getJson(this.socket, '/containers/json?all=true', { timeoutMs });
+    return (Array.isArray(found) ? found : []).map(record).map((one) => {
+      const labels = strings(one.Labels);
+      const [name] = Array.isArray(one.Names) ? one.Names : [];
+      return { ...this.#container(one.Id, name, one.Image, labels), labels, state: text(one.State) ?? 'unknown' };
+    });
+  }
+
+  /** @param name or id, or the start of an id. Rejects with HttpError 404 when there is none. */
+  async inspect(name: string, timeoutMs = 5000): Promise<ContainerInfo> {
+    const one = record(await getJson(this.socket, `/containers/${encodeURIComponent(name)}/json`, { timeoutMs }));
+    const [state, config, host] = [record(one.State), record(one.Config), record(one.HostConfig)];
+    const labels = strings(config.Labels);
+    const policy = record(host.RestartPolicy);
+    const memorySwap = integer(host.MemorySwap) ?? 0;
+    return {
+      ...this.#container(one.Id, one.Name, config.Image, labels),
+      labels,
+      state: text(state.Status) ?? 'unknown',
+      pid: integer(state.Pid) || null,
+      exit_code: state.Running === true ? null : integer(state.ExitCode),
+      oom_killed: state.OOMKilled === true,
+      started_at: date(state.StartedAt),
+      finished_at: date(state.FinishedAt),
+      restart_count: integer(one.RestartCount) ?? 0,
+      restart_policy: text(policy.Name) || null,
+      memory_limit_bytes: integer(host.Memory) || null,
+      memory_and_swap_limit_bytes: memorySwap > 0 ? memorySwap : null,
+      swap_unlimited: memorySwap < 0,
+      memory_reservation_bytes: integer(host.MemoryReservation) || null,
+      oom_score_adj: integer(host.OomScoreAdj) ?? 0,
+      oom_kill_disable: host.OomKillDisable === true,
+    };
+  }
+
+  /**
+   * What happens to containers, until `signal` or the runtime ends it.
+   *
+   * @param sinceNs nanoseconds since 1970: what happened from then on comes first
+   */
+  async events(sinceNs: bigint, signal: AbortSignal, onEvent: (event: RuntimeEvent) => void): Promise<void> {
+    const since = `${sinceNs / 1_000_000_000n}.${String(sinceNs % 1_000_000_000n).padStart(9, '0')}`;
+    const filters = encodeURIComponent(JSON.stringify({ type: ['container'] }));
+    await getLines(this.socket, `/events?since=${since}&filters=${filters}`, signal, (line) => {
+      const event = this.#event(line);
+      if (event) onEvent(event);
+    });
+  }
+
+  #event(line: string): RuntimeEvent | undefined {
+    let one: Record<string, unknown>;
+    try {
+      one = record(JSON.parse(line));
+    } catch {
+      return undefined; // half a line, when the runtime was ended in the middle of it
+    }
+    const actor = record(one.Actor);
+    const { image, name, exitCode, signal, containerExitCode, podId, ...labels } = strings(actor.Attributes);
+    const id = text(actor.ID) ?? '';
+    if (one.Type !== 'container' || id === '') return undefined;
+    return {
+      action: text(one.Action) ?? '',
+      container: this.#container(id, name, image, labels),
+      labels,
+      exit_code: exitCode === undefined ? null : Number(exitCode),
+      signal: signal === undefined ? null : Number(signal),
+      time_ns: BigInt(Math.round(Number(one.timeNano) || 0)),
+    };
+  }
+
+  #container(id: unknown, name: unknown, image: unknown, labels: Record<string, string>): Container {
+    return {
+      runtime: this.runtime,
+      id: text(id) ?? '',
+      name: text(name)?.replace(/^\//, '') || null,
+      image: text(image) || null,
+      compose_project: labels['com.docker.compose.project'] ?? labels['io.podman.compose.project'] ?? null,
+      compose_service: labels['com.docker.compose.service'] ?? labels['io.podman.compose.service'] ?? null,
+    };
+  }
+}
+
+// What comes over the socket is looked at before it is believed.
+const record = (value: unknown) =>
+  (typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}) as Record<string, unknown>;
+const text = (value: unknown) => (typeof value === 'string' ? value : null);
+const integer = (value: unknown) => (Number.isSafeInteger(value) ? (value as number) : null);
+const strings = (value: unknown) =>
+  Object.fromEntries(Object.entries(record(value)).filter(([, one]) => typeof one === 'string')) as Record<
+    string,
+    string
+  >;
+/** Go's zero time means "never". */
+const date = (value: unknown) => (text(value)?.startsWith('0001-') ? null : text(value));

@@ -1,0 +1,90 @@
+/**
+ * Where the sockets of container runtimes are, and why one cannot be used.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { OomscopeError } from '../model/error.ts';
+import { ContainerRuntimeApi } from './container-runtime.ts';
+
+/**
+ * Those that are there: of Docker, then of Podman; root's, then this user's (root: every user's). DOCKER_HOST and
+ * CONTAINER_HOST come first, as they do for the runtimes' own commands, when they name a unix socket.
+ */
+export function runtimeSockets(env = process.env, run = '/run'): { docker: string[]; podman: string[] } {
+  const named = (variable: string) => /^unix:\/\/(\/.*)$/.exec(env[variable] ?? '')?.[1];
+  const homes = process.getuid?.() === 0 ? entries(`${run}/user`).map((uid) => `${run}/user/${uid}`) : [];
+  const users = [...new Set([env.XDG_RUNTIME_DIR, ...homes])].filter((path) => path !== undefined && path !== '');
+  const present = (first: string | undefined, ...paths: string[]) => {
+    const found = paths.filter((path) => existsSync(path) && path !== first);
+    return first === undefined ? found : [first, ...found];
+  };
+  return {
+    docker: present(named('DOCKER_HOST'), `${run}/docker.sock`, ...users.map((home) => `${home}/docker.sock`)),
+    podman: present(
+      named('CONTAINER_HOST'),
+      `${run}/podman/podman.sock`,
+      ...users.map((home) => `${home}/podman/podman.sock`),
+    ),
+  };
+}
+
+export interface Runtimes {
+  open: ContainerRuntimeApi[];
+  /** One sentence for each socket that cannot be used: which, why, and what it needs. */
+  closed: { socket: string; code: string; sentence: string }[];
+}
+
+/** @param sockets by default all that are there */
+export async function openRuntimes(sockets?: readonly string[]): Promise<Runtimes> {
+  const { docker, podman } = runtimeSockets();
+  const runtimes: Runtimes = { open: [], closed: [] };
+  await Promise.all(
+    (sockets ?? [...docker, ...podman]).map(async (socket) => {
+      try {
+        runtimes.open.push(await ContainerRuntimeApi.open(socket));
+      } catch (error) {
+        const code = (error as NodeJS.ErrnoException).code ?? 'EPROTO';
+        runtimes.closed.push({ socket, code, sentence: sentenceFor(socket, code, (error as Error).message) });
+      }
+    }),
+  );
+  return runtimes;
+}
+
+/** The error for what cannot go on without a runtime. */
+export function noRuntime({ closed }: Runtimes, without: string): OomscopeError {
+  const forbidden = closed.some(({ code }) => code === 'EACCES' || code === 'EPERM');
+  const tried = closed.map(({ sentence }) => sentence).join(' ');
+  const none =
+    'No container runtime was found: there is no socket at /run/docker.sock, at /run/podman/podman.sock or below ' +
+    '/run/user; where it is elsewhere, say --socket PATH or set DOCKER_HOST=unix://PATH.';
+  return new OomscopeError(forbidden ? 'NOT_PERMITTED' : 'RUNTIME_MISSING', `${tried || none} ${without}`);
+}
+
+function sentenceFor(socket: string, code: string, message: string): string {
+  const podman = socket.includes('podman');
+  switch (code) {
+    case 'ENOENT':
+      return `${socket}: there is no such socket.`;
+    case 'EACCES':
+    case 'EPERM':
+      return podman
+        ? `${socket}: not permitted: it needs root, or the user whose Podman it is.`
+        : `${socket}: not permitted: it needs root, or a member of the group docker.`;
+    case 'ECONNREFUSED':
+      return podman
+        ? `${socket}: nobody answers there: start it with \`systemctl start podman.socket\` or \`podman system service\`.`
+        : `${socket}: nobody answers there: is dockerd running?`;
+    case 'ETIMEDOUT':
+      return `${socket}: it did not answer in time.`;
+    default:
+      return `${socket}: it does not answer as a container runtime does: ${message}.`;
+  }
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
