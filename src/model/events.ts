@@ -4,6 +4,7 @@
  */
 
 import type { CgroupOwner, ContainerKilled, ContainerOom } from './container.ts';
+import type { GuardAction, GuardPlan, GuardResult, GuardSkipped } from './guard.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 
 export const SCHEMA = 'oomscope/v1';
@@ -282,6 +283,10 @@ export type Event =
   | UsageLevel
   | ContainerOom
   | ContainerKilled
+  | GuardPlan
+  | GuardAction
+  | GuardResult
+  | GuardSkipped
   | TracerStarted
   | TracerLost
   | TracerStopped;
