@@ -1,0 +1,71 @@
+/**
+ * The ladder: what comes next, for as long as the shortage lasts and the victim lives. It only says; others do.
+ *
+ * A step is taken when those before it have had their time, or before its turn when its `atOnce` holds: escalation by time
+ * and by level.
+ */
+import type { Detector, Step } from './rule.ts';
+
+/** How things are. */
+export interface View {
+  nowMs: number;
+  /** The victim, by its pidfd and its state. */
+  victim: 'alive' | 'dying' | 'gone';
+  /** The rule still fires, its detectors' times left aside. */
+  short: boolean;
+  holds: (detectors: readonly Detector[]) => boolean;
+}
+
+export type Move =
+  | { kind: 'take'; step: Step }
+  /** Its condition does not hold. */
+  | { kind: 'pass'; step: Step }
+  /** Look again at the latest after so many milliseconds. */
+  | { kind: 'wait'; ms: number }
+  /** `stuck`: it was told to die, had its time, and has not. */
+  | { kind: 'end'; outcome: 'gone' | 'recovered' | 'survived' | 'stuck' };
+
+/** What a victim that is dying is given before it counts as stuck. */
+const DYING_PATIENCE_MS = 10_000;
+/** How often levels are looked at while a step is given its time. */
+const GLANCE_MS = 20;
+
+export class Ladder {
+  readonly #steps: readonly Step[];
+  #next = 0;
+  #until = 0;
+  #dyingSince: number | undefined;
+  /** It was sent a signal that kills, or asks to die. */
+  #told: 'no' | 'term' | 'kill' = 'no';
+
+  constructor(steps: readonly Step[]) {
+    this.#steps = steps;
+  }
+
+  move(view: View): Move {
+    const { nowMs, victim } = view;
+    if (victim === 'gone') return { kind: 'end', outcome: 'gone' };
+    if (victim === 'dying') {
+      this.#dyingSince ??= nowMs;
+      const left = this.#dyingSince + DYING_PATIENCE_MS - nowMs;
+      return left > 0 ? { kind: 'wait', ms: Math.min(left, GLANCE_MS) } : { kind: 'end', outcome: 'stuck' };
+    }
+    // After SIGTERM it is expected to go, and what it frees by itself must not save it half-way; but it is not killed.
+    if (!view.short && this.#told === 'no') return { kind: 'end', outcome: 'recovered' };
+
+    const early = this.#steps.findIndex(
+      (step, i) => i >= this.#next && step.atOnce.length > 0 && view.holds(step.atOnce),
+    );
+    if (early >= 0) this.#next = early;
+    else if (nowMs < this.#until) return { kind: 'wait', ms: Math.min(this.#until - nowMs, GLANCE_MS) };
+
+    const step = this.#steps[this.#next];
+    if (!step) return { kind: 'end', outcome: this.#told === 'no' || !view.short ? 'survived' : 'stuck' };
+    if (!view.short && this.#told !== 'no') return { kind: 'end', outcome: 'survived' };
+    this.#next++;
+    if (!view.holds(step.if)) return { kind: 'pass', step };
+    this.#until = nowMs + step.waitMs;
+    if (step.do === 'term' || step.do === 'kill') this.#told = step.do;
+    return { kind: 'take', step };
+  }
+}
