@@ -17,6 +17,7 @@ import type { ErrorCode } from '../model/error.ts';
 export function exitCodeOf(code: ErrorCode): number {
   switch (code) {
     case 'USAGE':
+    case 'CONFIG':
       return Exit.usage;
     case 'NOT_PERMITTED':
       return Exit.noPermission;

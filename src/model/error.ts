@@ -10,7 +10,8 @@ export type ErrorCode =
   | 'RUNTIME_MISSING'
   | 'NO_CONTAINER'
   | 'CLOSED'
-  | 'USAGE';
+  | 'USAGE'
+  | 'CONFIG';
 
 /** The one error class. `message` says what was expected, what came and what to do; `detail` holds a log, if there is one. */
 export class OomscopeError extends Error {

@@ -1,0 +1,98 @@
+/** What is good TOML and makes no sense: rules that can never fire, ladders that cannot escalate. */
+import type { Detector, Rule, Step } from '../policy/rule.ts';
+import type { Faults } from './fault.ts';
+
+export function checkRules(rules: readonly Rule[], path: string, faults: Faults): void {
+  const names = new Map<string, number>();
+  for (const [i, rule] of rules.entries()) {
+    const at = `${path}[${i}]`;
+    const other = names.get(rule.name);
+    if (other !== undefined) {
+      faults.add(`${at}.name`, `expected a name of its own, "${rule.name}" is that of rule ${other + 1} too.`);
+    }
+    names.set(rule.name, i);
+    checkDetectors(rule.when, `${at}.when`, faults);
+    if (rule.when.every(isAlwaysTrue))
+      faults.add(`${at}.when`, 'would always hold: the rule would never stop killing.');
+    checkSteps(rule.steps, `${at}.steps`, faults);
+    for (const [j, { if: conditions, atOnce }] of rule.steps.entries()) {
+      checkDetectors(conditions, `${at}.steps[${j}].if`, faults);
+      checkDetectors(atOnce, `${at}.steps[${j}].at_once`, faults);
+    }
+  }
+}
+
+/** The values that a metric can have. */
+function range({ unit, metric }: Detector): [number, number] {
+  if (metric.name === 'rounds_left') return [0, 16];
+  if (metric.name === 'growth') return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  return [0, unit === 'percent' ? 100 : Number.POSITIVE_INFINITY];
+}
+
+function checkDetectors(detectors: readonly Detector[], path: string, faults: Faults): void {
+  for (const [i, detector] of detectors.entries()) {
+    const { operator, limit, text } = detector;
+    const [least, most] = range(detector);
+    const never = { '<': limit <= least, '<=': limit < least, '>': limit >= most, '>=': limit > most }[operator];
+    if (never) {
+      const bounds = most === Number.POSITIVE_INFINITY ? `never below ${least}` : `from ${least} to ${most}`;
+      faults.add(`${path}[${i}]`, `"${text}" can never be: the value is ${bounds}.`);
+    }
+    const enemy = detectors.slice(0, i).find((other) => excludes(other, detector));
+    if (enemy) faults.add(`${path}[${i}]`, `"${text}" and "${enemy.text}" can never hold at the same time.`);
+  }
+}
+
+function excludes(a: Detector, b: Detector): boolean {
+  const same = a.place === b.place && a.unit === b.unit && JSON.stringify(a.metric) === JSON.stringify(b.metric);
+  if (!same || isBelow(a) === isBelow(b)) return false;
+  const [below, above] = isBelow(a) ? [a, b] : [b, a];
+  const strict = below.operator === '<' || above.operator === '>';
+  return strict ? below.limit <= above.limit : below.limit < above.limit;
+}
+
+const isBelow = ({ operator }: Detector) => operator === '<' || operator === '<=';
+
+function isAlwaysTrue(detector: Detector): boolean {
+  const { operator, limit, forMs } = detector;
+  const [least, most] = range(detector);
+  if (forMs > 0) return false;
+  return { '<': limit > most, '<=': limit >= most, '>': limit < least, '>=': limit <= least }[operator];
+}
+
+/** From mild to hard. Telling somebody can come anywhere. */
+const hardness: Record<Step['do'], number> = {
+  notify: 0,
+  exec: 0,
+  reclaim: 1,
+  throttle: 2,
+  freeze: 3,
+  term: 4,
+  kill: 5,
+};
+
+function checkSteps(steps: readonly Step[], path: string, faults: Faults): void {
+  for (const [i, step] of steps.entries()) {
+    const at = `${path}[${i}]`;
+    const before = steps.slice(0, i);
+    const harder = before.find((other) => hardness[step.do] > 0 && hardness[other.do] > hardness[step.do]);
+    if (harder) faults.add(at, `"${step.do}" is milder than "${harder.do}" before it: it would come too late.`);
+    const killed = before.find((other) => other.do === 'kill' && other.if.length === 0);
+    if (killed && step.do !== 'notify' && step.do !== 'exec') {
+      faults.add(at, '"kill" before it leaves nothing to do: this step can never be reached.');
+    }
+    const endless = before.find(({ waitMs, if: conditions }) => waitMs === Infinity && conditions.length === 0);
+    const early = steps.slice(i).some(({ atOnce }) => atOnce.length > 0);
+    if (endless && !early) {
+      faults.add(at, `"${endless.do}" before it waits for ever, and no "at_once" leads on: it can never be reached.`);
+    }
+  }
+  const last = steps.at(-1);
+  const kills = steps.some((step) => step.do === 'kill');
+  const path_ = `${path}[${steps.length - 1}]`;
+  if (!kills && steps.some((step) => step.do === 'term')) {
+    faults.add(path_, 'expected "kill" after "term": a process may ignore SIGTERM.');
+  } else if (last?.do === 'freeze') {
+    faults.add(path_, 'expected "term" or "kill" after "freeze": what is frozen keeps its memory.');
+  }
+}

@@ -1,0 +1,122 @@
+/** The file of `oomscope run`: TOML, read whole, and every fault told at once with its line. */
+import { OomscopeError } from '../model/error.ts';
+import { type Fault, Faults, faultsError } from './fault.ts';
+import { type GuardConfig, guardShape } from './guard.ts';
+import { linesOf } from './lines.ts';
+import { choice, duration, field, list, optional, parsed, type Shape, size, table, text, yesOrNo } from './shape.ts';
+
+const windowMs: Shape<number> = parsed('a window such as "100ms"', (given) => {
+  const ms = duration.read(given, '', new Faults());
+  if (ms === undefined || !Number.isInteger(ms) || ms < 2 || ms > 10_000) {
+    throw new Error(`expected a window from "2ms" to "10s", got "${given}".`);
+  }
+  return ms;
+});
+
+const traceShape = table({
+  enabled: field(yesOrNo, true, 'say whom the kernel kills'),
+  candidates: field(choice('never', 'system', 'always'), 'system', 'list whom the kernel chose from'),
+  ring: optional(size, 'the ring between kernel and oomscope, a power of two'),
+});
+
+const pressureShape = table({
+  enabled: field(yesOrNo, true, 'watch memory pressure'),
+  windows: field(list(windowMs, 1), [10, 100, 1000], 'one to three sliding windows'),
+  cgroups: field(list(text), [], 'only these cgroups and what is below them: globs'),
+});
+
+const outputShape = table({
+  format: field(choice('json', 'text'), 'json', 'of the events on stdout'),
+  events: field(list(text), [], 'only events of these types, with * and ?; none: all'),
+});
+
+/** Any table: what it holds is checked by those who take it. */
+const anyTable: Shape<Record<string, unknown>> = {
+  schema: { type: 'object' },
+  read: (value, path, faults) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : faults.add(path, 'expected a table.'),
+};
+
+const shape = table({
+  trace: field(traceShape, empty(traceShape), 'OOM kills'),
+  pressure: field(pressureShape, empty(pressureShape), 'memory pressure'),
+  output: field(outputShape, empty(outputShape), 'what goes to stdout'),
+  alerts: optional(anyTable, 'who is told'),
+  guard: optional(guardShape, 'who is killed before the kernel kills; absent: nobody'),
+});
+
+export interface Config {
+  trace: { enabled: boolean; candidates: 'never' | 'system' | 'always'; ring: number | undefined };
+  pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
+  output: { format: 'json' | 'text'; events: string[] };
+  alerts: Record<string, unknown> | undefined;
+  guard: GuardConfig | undefined;
+}
+
+/** JSON Schema of the file, for editors. */
+export const configSchema = (): object => ({
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'oomscope.toml',
+  ...shape.schema,
+});
+
+/**
+ * @param file its name, for the faults
+ * @throws OomscopeError CONFIG, with every fault in its message
+ */
+export async function parseConfig(toml: string, file: string): Promise<Config> {
+  const { parse, TomlError } = await import('smol-toml');
+  let value: unknown;
+  try {
+    value = parse(toml);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const [reason = 'it is not TOML'] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
+    throw faultsError(file, [{ path: '', message: `expected TOML: ${reason}.`, line: error.line }], () => 1);
+  }
+  const faults = new Faults();
+  const config = shape.read(value, '', faults);
+  if (config) checkTogether(config, faults);
+  if (config && faults.list.length === 0) return config;
+  throw faultsError(file, distinct(faults.list), linesOf(toml));
+}
+
+/** @throws OomscopeError CONFIG */
+export async function readConfig(file: string): Promise<Config> {
+  const { readFile } = await import('node:fs/promises');
+  let toml: string;
+  try {
+    toml = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such file' : cause instanceof TypeError ? 'it is not UTF-8' : code;
+    throw new OomscopeError('CONFIG', `Expected a configuration in ${file}: ${why}.`, { cause });
+  }
+  return parseConfig(toml, file);
+}
+
+/** What one section says about another. */
+function checkTogether({ guard, pressure }: Config, faults: Faults): void {
+  for (const [i, rule] of (guard?.policy.rules ?? []).entries()) {
+    for (const [j, { metric, text: said }] of rule.when.entries()) {
+      if (metric.name !== 'pressure' || typeof metric.over !== 'number') continue;
+      const at = `guard.rule[${i}].when[${j}]`;
+      if (!pressure.enabled) faults.add(at, `"${said}" can never be: [pressure] is not enabled.`);
+      else if (!pressure.windows.includes(metric.over)) {
+        const there = pressure.windows.map((ms) => `${ms}ms`).join(', ');
+        faults.add(at, `"${said}" can never be: the windows of [pressure] are ${there}.`);
+      }
+    }
+  }
+}
+
+function distinct(faults: readonly Fault[]): Fault[] {
+  return [...new Map(faults.map((fault) => [`${fault.path}\0${fault.message}`, fault])).values()];
+}
+
+/** A table with nothing in it: all as it is without one. */
+function empty<T>(of: Shape<T>): T {
+  return of.read({}, '', new Faults()) as T;
+}

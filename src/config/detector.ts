@@ -1,0 +1,98 @@
+/** Detectors as people write them: "available <= 10 %", "system.pressure.full.avg10 > 40 % for 30s". */
+import type { GuardReading } from '../model/guard.ts';
+import type { Detector, Metric } from '../policy/rule.ts';
+import { suggestion } from './fault.ts';
+import { parseDuration, parsed, parseSize, type Shape, show } from './shape.ts';
+
+type Unit = GuardReading['unit'];
+
+interface Kind {
+  metric: Metric;
+  /** The first is that of a number without one. */
+  units: readonly Unit[];
+}
+
+const kinds: Record<string, Kind> = {
+  available: { metric: { name: 'available' }, units: ['percent', 'bytes'] },
+  swap_free: { metric: { name: 'swap_free' }, units: ['percent', 'bytes'] },
+  usage: { metric: { name: 'usage' }, units: ['percent', 'bytes'] },
+  growth: { metric: { name: 'growth' }, units: ['bytes_per_second'] },
+  exhausted_in: { metric: { name: 'exhausted_in' }, units: ['seconds'] },
+  rounds_left: { metric: { name: 'rounds_left' }, units: ['rounds'] },
+  ...Object.fromEntries(
+    (['some', 'full'] as const).flatMap((share) =>
+      (['avg10', 'avg60', 'avg300'] as const).map((over): [string, Kind] => [
+        `pressure.${share}.${over}`,
+        { metric: { name: 'pressure', share, over }, units: ['percent'] },
+      ]),
+    ),
+  ),
+};
+
+const shapes: Record<Unit, string> = {
+  percent: 'percent, as in "10 %"',
+  bytes: 'a size, as in "64M"',
+  bytes_per_second: 'a rate, as in "50M/s"',
+  seconds: 'a time, as in "10s"',
+  rounds: 'a number, as in "8"',
+};
+
+export const detector: Shape<Detector> = parsed(
+  'a detector such as "available <= 10 %" or "pressure.full.avg10 > 40 % for 30s"',
+  parseDetector,
+);
+
+/** @throws Error that says what was expected */
+export function parseDetector(text: string): Detector {
+  const match = /^\s*(system\.)?([a-z0-9_.]+)\s*(<=|>=|<|>)\s*([^\s].*?)\s*(?:\bfor\s+(\S.*?)\s*)?$/i.exec(text);
+  const [, system, name, operator, amount, time] = match ?? [];
+  if (!match || name === undefined || amount === undefined) {
+    throw new Error(
+      `expected "METRIC < VALUE" (or <=, >, >=), with "for TIME" behind it if it must last, got ${show(text)}.`,
+    );
+  }
+  const { metric, units } = kindOf(name);
+  const { limit, unit } = parseAmount(amount, units, text);
+  return {
+    text: text.trim().replaceAll(/\s+/g, ' '),
+    place: system === undefined ? 'subject' : 'system',
+    metric,
+    operator: operator as Detector['operator'],
+    limit,
+    unit,
+    forMs: time === undefined ? 0 : parseDuration(time),
+  };
+}
+
+function kindOf(name: string): Kind {
+  if (Object.hasOwn(kinds, name)) return kinds[name] as Kind;
+  const [, share, over] = /^pressure\.(some|full)\.(\d+m?s)$/.exec(name) ?? [];
+  if (over !== undefined) {
+    return {
+      metric: { name: 'pressure', share: share as 'some' | 'full', over: parseDuration(over) },
+      units: ['percent'],
+    };
+  }
+  const known = [...Object.keys(kinds), 'pressure.some.100ms', 'pressure.full.100ms'];
+  throw new Error(`there is no metric "${name}". ${suggestion(name, known)}`);
+}
+
+function parseAmount(amount: string, units: readonly Unit[], text: string): { limit: number; unit: Unit } {
+  const number = '(\\d+(?:\\.\\d+)?)';
+  const [, percent] = new RegExp(`^${number} ?%$`).exec(amount) ?? [];
+  const [, rate] = /^(.+?)\/s$/.exec(amount) ?? [];
+  const [, plain] = new RegExp(`^${number}$`).exec(amount) ?? [];
+  const fits = (unit: Unit) => units.includes(unit);
+  try {
+    if (percent !== undefined && fits('percent')) return { limit: Number(percent), unit: 'percent' };
+    if (rate !== undefined && fits('bytes_per_second')) return { limit: parseSize(rate), unit: 'bytes_per_second' };
+    if (fits('seconds')) return { limit: parseDuration(amount) / 1000, unit: 'seconds' };
+    if (plain !== undefined && fits('rounds')) return { limit: Number(plain), unit: 'rounds' };
+    if (plain === undefined && percent === undefined && fits('bytes'))
+      return { limit: parseSize(amount), unit: 'bytes' };
+  } catch {
+    // told below, with all that would have been right
+  }
+  const expected = units.map((unit) => shapes[unit]).join(', or ');
+  throw new Error(`expected ${expected}, got ${show(amount)} in ${show(text)}.`);
+}

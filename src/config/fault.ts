@@ -1,0 +1,68 @@
+/** What is wrong with a configuration: all of it at once, each with its place. */
+import { OomscopeError } from '../model/error.ts';
+
+export interface Fault {
+  /** "guard.rule[0].steps[1].wait"; "" for the file as a whole. */
+  path: string;
+  /** What was expected, what came, what to do. */
+  message: string;
+  /** Where it is about a text in the file and `path` has no line of its own: from 1. */
+  line?: number;
+}
+
+export class Faults {
+  readonly list: Fault[] = [];
+
+  add(path: string, message: string): undefined {
+    this.list.push({ path, message });
+    return undefined;
+  }
+}
+
+/** One line for each: "oomscope.toml:12: guard.rule[0].on: expected …". */
+export function faultsError(file: string, faults: readonly Fault[], lineOf: (path: string) => number): OomscopeError {
+  const lines = faults
+    .map((fault) => ({ ...fault, line: fault.line ?? lineOf(fault.path) }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ path, message, line }) => `${file}:${line}: ${path === '' ? '' : `${path}: `}${message}`);
+  const count = lines.length === 1 ? 'a fault' : `${lines.length} faults`;
+  return new OomscopeError('CONFIG', `${file} has ${count}:\n${lines.join('\n')}`);
+}
+
+/** The choice that is meant, if one is near enough: one change in three letters. */
+export function nearest(word: string, choices: readonly string[]): string | undefined {
+  const ranked = choices
+    .map((choice) => ({ choice, away: distance(word.toLowerCase(), choice.toLowerCase()) }))
+    .sort((a, b) => a.away - b.away);
+  const best = ranked[0];
+  return best && best.away <= Math.max(1, Math.floor(word.length / 3)) ? best.choice : undefined;
+}
+
+/** ' Did you mean "x"?', or what there is to choose from. */
+export function suggestion(word: string, choices: readonly string[]): string {
+  const meant = nearest(word, choices);
+  return meant === undefined ? `Expected one of ${choices.join(', ')}.` : `Did you mean "${meant}"?`;
+}
+
+/** Letters to add, leave out, change, or swap with the next (Damerau, 1964). */
+function distance(a: string, b: string): number {
+  const rows: number[][] = [[...Array(b.length + 1).keys()]];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      const above = rows[i - 1] as number[];
+      let least = Math.min(
+        (row[j - 1] as number) + 1,
+        (above[j] as number) + 1,
+        (above[j - 1] as number) + (same ? 0 : 1),
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        least = Math.min(least, ((rows[i - 2] as number[])[j - 2] as number) + 1);
+      }
+      row.push(least);
+    }
+    rows.push(row);
+  }
+  return rows[a.length]?.[b.length] ?? Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,123 @@
+/**
+ * Where things stand in a TOML file: the parser tells values and no places. The text is known to be good TOML, so this
+ * only has to follow it: headers, keys, arrays, inline tables, and strings of all four kinds.
+ */
+
+/** From paths as "guard.rule[0].when[1]" to lines, counted from 1. A path that is not in the file has that of what holds it. */
+export function linesOf(toml: string): (path: string) => number {
+  const lines = new Scanner(toml).scan();
+  return (path) => {
+    for (let at = path; at !== ''; at = at.replace(/(^|\.)[^.[\]]+$|\[\d+\]$/, '')) {
+      const line = lines.get(at);
+      if (line !== undefined) return line;
+    }
+    return 1;
+  };
+}
+
+const BLANK = /[ \t\r\n]*(?:#[^\n]*[ \t\r\n]*)*/y;
+const KEY = /[A-Za-z0-9_-]+|"(?:\\.|[^"\\])*"|'[^']*'/y;
+const STRING = /"""(?:\\[\s\S]|[^\\])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:\\.|[^"\\])*"|'[^']*'/y;
+const PLAIN = /[^,\]}\n#]+/y;
+
+class Scanner {
+  readonly #text: string;
+  readonly #lines = new Map<string, number>();
+  /** How many tables an array of tables has so far. */
+  readonly #counts = new Map<string, number>();
+  #at = 0;
+  #closedAt = -1;
+  #line = 1;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  scan(): Map<string, number> {
+    let table = '';
+    for (this.#take(BLANK); this.#at < this.#text.length; this.#take(BLANK)) {
+      const from = this.#at;
+      if (this.#skip('[')) table = this.#header(this.#skip('['));
+      else this.#pair(table);
+      if (this.#at === from) break; // not the TOML that it was said to be
+    }
+    return this.#lines;
+  }
+
+  #header(array: boolean): string {
+    const line = this.#line;
+    const names = this.#key();
+    this.#skip(']');
+    if (array) this.#skip(']');
+    let path = '';
+    for (const [i, name] of names.entries()) {
+      path = join(path, name);
+      const count = this.#counts.get(path) ?? 0;
+      if (array && i === names.length - 1) {
+        this.#counts.set(path, count + 1);
+        path = `${path}[${count}]`;
+      } else if (count > 0) path = `${path}[${count - 1}]`;
+    }
+    this.#lines.set(path, line);
+    return path;
+  }
+
+  #pair(table: string): void {
+    const line = this.#line;
+    const path = this.#key().reduce((left, name) => {
+      const inner = join(left, name);
+      if (!this.#lines.has(inner)) this.#lines.set(inner, line);
+      return inner;
+    }, table);
+    this.#take(BLANK);
+    this.#skip('=');
+    this.#value(path);
+  }
+
+  #key(): string[] {
+    const names: string[] = [];
+    do {
+      this.#take(BLANK);
+      names.push(this.#take(KEY).replace(/^["']|["']$/g, ''));
+      this.#take(BLANK);
+    } while (this.#skip('.'));
+    return names;
+  }
+
+  #value(path: string): void {
+    this.#take(BLANK);
+    if (!this.#lines.has(path) || path.endsWith(']')) this.#lines.set(path, this.#line);
+    if (this.#skip('[')) {
+      for (let i = 0; !this.#closes(']'); i++) this.#value(`${path}[${i}]`);
+    } else if (this.#skip('{')) {
+      while (!this.#closes('}')) this.#pair(path);
+    } else if (!this.#take(STRING)) {
+      this.#take(PLAIN);
+    }
+  }
+
+  /** Passes blanks and a comma. */
+  #closes(bracket: string): boolean {
+    if (this.#at === this.#closedAt) return true; // no way on: not the TOML that it was said to be
+    this.#closedAt = this.#at;
+    this.#take(BLANK);
+    if (this.#skip(',')) this.#take(BLANK);
+    return this.#skip(bracket) || this.#at >= this.#text.length;
+  }
+
+  #skip(character: string): boolean {
+    if (this.#text[this.#at] !== character) return false;
+    this.#at++;
+    return true;
+  }
+
+  #take(pattern: RegExp): string {
+    pattern.lastIndex = this.#at;
+    const [taken = ''] = pattern.exec(this.#text) ?? [];
+    this.#at += taken.length;
+    for (const character of taken) if (character === '\n') this.#line++;
+    return taken;
+  }
+}
+
+const join = (left: string, name: string) => (left === '' ? name : `${left}.${name}`);

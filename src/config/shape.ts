@@ -1,0 +1,174 @@
+/**
+ * Shapes of configuration: said once, and then read by, checked by, and turned into the JSON Schema of the file.
+ */
+import { type Faults, suggestion } from './fault.ts';
+
+export interface Shape<T> {
+  /** undefined when it was not what was expected: a fault has been added. */
+  read: (value: unknown, path: string, faults: Faults) => T | undefined;
+  schema: object;
+}
+
+export interface Field<T> {
+  shape: Shape<T>;
+  about: string;
+  /** Absent: it has to be given. */
+  otherwise?: T | undefined;
+}
+
+export type ValueOf<S> = S extends Shape<infer T> ? T : never;
+type Fields = Record<string, Field<unknown>>;
+type Table<F extends Fields> = { [K in keyof F]: F[K] extends Field<infer T> ? T : never };
+
+/** A field that has to be given. */
+export const needed = <T>(shape: Shape<T>, about: string): Field<T> => ({ shape, about });
+/** A field that may be left out. */
+export const optional = <T>(shape: Shape<T>, about: string): Field<T | undefined> => ({
+  shape,
+  about,
+  otherwise: undefined,
+});
+export const field = <T>(shape: Shape<T>, otherwise: T, about: string): Field<T> => ({ shape, about, otherwise });
+
+/** All fields are read, whatever is wrong with some: all faults are told at once. */
+export function table<F extends Fields>(fields: F): Shape<Table<F>> {
+  const names = Object.keys(fields);
+  const required = names.filter((name) => !Object.hasOwn(fields[name] as object, 'otherwise'));
+  return {
+    read(value, path, faults) {
+      if (!isTable(value)) return faults.add(path, `expected a table, got ${show(value)}.`);
+      for (const name of Object.keys(value)) {
+        if (!Object.hasOwn(fields, name))
+          faults.add(join(path, name), `there is no such setting. ${suggestion(name, names)}`);
+      }
+      let whole = true;
+      const read = Object.entries(fields).map(([name, { shape, otherwise }]) => {
+        const given = value[name];
+        if (given !== undefined) {
+          const found = shape.read(given, join(path, name), faults);
+          if (found === undefined) whole = false;
+          return [name, found];
+        }
+        if (required.includes(name)) {
+          faults.add(path, `expected "${name}", which has to be given.`);
+          whole = false;
+        }
+        return [name, otherwise];
+      });
+      return whole ? (Object.fromEntries(read) as Table<F>) : undefined;
+    },
+    schema: {
+      type: 'object',
+      properties: Object.fromEntries(
+        Object.entries(fields).map(([name, { shape, about }]) => [name, { description: about, ...shape.schema }]),
+      ),
+      ...(required.length > 0 && { required }),
+      additionalProperties: false,
+    },
+  };
+}
+
+export function list<T>(item: Shape<T>, least = 0): Shape<T[]> {
+  return {
+    read(value, path, faults) {
+      if (!Array.isArray(value)) return faults.add(path, `expected a list, got ${show(value)}.`);
+      if (value.length < least) return faults.add(path, `expected a list of at least ${least}, got an empty one.`);
+      const items = value.map((each, i) => item.read(each, `${path}[${i}]`, faults));
+      return items.every((each) => each !== undefined) ? items : undefined;
+    },
+    schema: { type: 'array', items: item.schema, ...(least > 0 && { minItems: least }) },
+  };
+}
+
+/** One, or a list of them. */
+export function oneOrMore<T>(item: Shape<T>): Shape<T[]> {
+  const several = list(item, 1);
+  return {
+    read(value, path, faults) {
+      if (Array.isArray(value)) return several.read(value, path, faults);
+      const one = item.read(value, path, faults);
+      return one === undefined ? undefined : [one];
+    },
+    schema: { anyOf: [item.schema, several.schema] },
+  };
+}
+
+export function choice<T extends string>(...choices: T[]): Shape<T> {
+  return {
+    read(value, path, faults) {
+      const found = choices.find((each) => each === value);
+      if (found !== undefined) return found;
+      const help = typeof value === 'string' ? suggestion(value, choices) : `Expected one of ${choices.join(', ')}.`;
+      return faults.add(path, `${show(value)} is none of the choices. ${help}`);
+    },
+    schema: { enum: choices },
+  };
+}
+
+/** A text that `parse` understands. It throws an Error whose message says what was expected. */
+export function parsed<T>(expected: string, parse: (text: string) => T): Shape<T> {
+  return {
+    read(value, path, faults) {
+      if (typeof value !== 'string') return faults.add(path, `expected ${expected}, got ${show(value)}.`);
+      try {
+        return parse(value);
+      } catch (error) {
+        return faults.add(path, (error as Error).message);
+      }
+    },
+    schema: { type: 'string', description: expected },
+  };
+}
+
+export const text: Shape<string> = parsed('a text', (given) => {
+  if (given === '') throw new Error('expected a text, got an empty one.');
+  return given;
+});
+
+export const yesOrNo: Shape<boolean> = {
+  read: (value, path, faults) =>
+    typeof value === 'boolean' ? value : faults.add(path, `expected true or false, got ${show(value)}.`),
+  schema: { type: 'boolean' },
+};
+
+export function whole(least: number, most: number): Shape<number> {
+  return {
+    read(value, path, faults) {
+      if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+      return faults.add(path, `expected a whole number from ${least} to ${most}, got ${show(value)}.`);
+    },
+    schema: { type: 'integer', minimum: least, maximum: most },
+  };
+}
+
+/** Bytes. */
+export const size: Shape<number> = parsed('a size such as "64M" or "1.5G"', parseSize);
+/** Milliseconds. */
+export const duration: Shape<number> = parsed('a time such as "500ms", "10s" or "5m"', parseDuration);
+
+const multiples: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+const times: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+export function parseSize(given: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(given) ?? [];
+  if (number === undefined) throw new Error(`expected a size such as "64M" or "1.5G", got ${show(given)}.`);
+  return Math.round(Number(number) * (multiples[unit?.toLowerCase() ?? ''] ?? 1));
+}
+
+export function parseDuration(given: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)$/.exec(given) ?? [];
+  if (number === undefined) throw new Error(`expected a time such as "500ms", "10s" or "5m", got ${show(given)}.`);
+  return Number(number) * (times[unit ?? ''] ?? 1);
+}
+
+export function show(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (value instanceof Date) return 'a date';
+  if (typeof value === 'object' && value !== null) return 'a table';
+  const json = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return json.length > 80 ? `${json.slice(0, 79)}…` : json;
+}
+
+const isTable = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+const join = (left: string, name: string) => (left === '' ? name : `${left}.${name}`);
