@@ -2,7 +2,10 @@
 #include <napi.h>
 #include <unistd.h>
 
+#include "exits.h"
 #include "log.h"
+#include "map.h"
+#include "process.h"
 #include "ring.h"
 
 namespace {
@@ -17,6 +20,9 @@ Napi::Value PageSize(const Napi::CallbackInfo& info) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   oomscope::CaptureLibbpfLog();
   exports.Set("RingReader", oomscope::RingReader::Define(env));
+  exports.Set("ExitWatcher", oomscope::ExitWatcher::Define(env));
+  oomscope::DefineProcess(env, exports);
+  oomscope::DefineMap(env, exports);
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));
   exports.Set("trimHeap", Napi::Function::New<TrimHeap>(env));
   exports.Set("pageSize", Napi::Function::New<PageSize>(env));

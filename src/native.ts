@@ -41,7 +41,43 @@ export interface RingReader {
   stats(): { batches: number; fullTimes: number };
 }
 
-export interface Native {
+/**
+ * Tells when processes end, by pidfd: children and others. Lives as long as the environment; the event loop stays alive
+ * while something is watched.
+ */
+export interface ExitWatcher {
+  /** Takes a copy of the descriptor. @returns a token, or the negative errno */
+  watch(pidfd: number): number;
+  /** The end is not told any more. */
+  unwatch(token: number): void;
+}
+
+/** One system call each. @returns what it returned, or the negative errno */
+export interface SystemCalls {
+  /** A new descriptor of the process, closed on exec. */
+  pidfdOpen(pid: number): number;
+  pidfdSignal(pidfd: number, signal: number): number;
+  /** Linux 5.15. */
+  processMrelease(pidfd: number): number;
+  /** mlockall(2), now and in future, each page once it was touched. */
+  lockMemory(): number;
+  unlockMemory(): number;
+  /** Of the calling thread. */
+  setNice(value: number): number;
+  /** Of the calling thread. @param policy SCHED_* of sched.h */
+  setScheduler(policy: number, priority: number): number;
+  /** To a unix datagram socket; `@name` is an abstract one. */
+  sendDatagram(path: string, text: string): number;
+  /** @param key and `value` of exactly the map's sizes. @param flags BPF_ANY 0, BPF_NOEXIST 1, BPF_EXIST 2 */
+  mapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number;
+  mapDelete(fd: number, key: Uint8Array): number;
+}
+
+export interface Native extends SystemCalls {
+  /** `onExit` must not throw. @param ktimeNs CLOCK_MONOTONIC, when the end was seen */
+  ExitWatcher: new (
+    onExit: (token: number, ktimeNs: bigint) => void,
+  ) => ExitWatcher;
   /** Starts reading at once. `onBatch` must not throw: what it throws is an uncaught exception. */
   RingReader: new (
     options: RingReaderOptions,

@@ -10,8 +10,10 @@ export type ErrorCode =
   | 'RUNTIME_MISSING'
   | 'NO_CONTAINER'
   | 'CLOSED'
-  | 'USAGE'
-  | 'CONFIG';
+  | 'CONFIG'
+  | 'PROCESS_GONE'
+  | 'SYSTEM_CALL'
+  | 'USAGE';
 
 /** The one error class. `message` says what was expected, what came and what to do; `detail` holds a log, if there is one. */
 export class OomscopeError extends Error {

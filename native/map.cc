@@ -1,0 +1,34 @@
+#include "map.h"
+
+#include <bpf/bpf.h>
+
+namespace oomscope {
+namespace {
+
+// The caller (src/libbpf/map.ts) has checked the sizes.
+void* Bytes(Napi::Value value) {
+  auto array = value.As<Napi::Uint8Array>();
+  return array.Data();
+}
+
+Napi::Value Result(const Napi::CallbackInfo& info, int result) { return Napi::Number::New(info.Env(), result); }
+
+// mapUpdate(fd, key, value, flags) -> 0 or the negative errno, as libbpf 1 gives it
+Napi::Value MapUpdate(const Napi::CallbackInfo& info) {
+  return Result(info, bpf_map_update_elem(info[0].ToNumber().Int32Value(), Bytes(info[1]), Bytes(info[2]),
+                                          info[3].ToNumber().Uint32Value()));
+}
+
+// mapDelete(fd, key)
+Napi::Value MapDelete(const Napi::CallbackInfo& info) {
+  return Result(info, bpf_map_delete_elem(info[0].ToNumber().Int32Value(), Bytes(info[1])));
+}
+
+}  // namespace
+
+void DefineMap(Napi::Env env, Napi::Object exports) {
+  exports.Set("mapUpdate", Napi::Function::New<MapUpdate>(env));
+  exports.Set("mapDelete", Napi::Function::New<MapDelete>(env));
+}
+
+}  // namespace oomscope

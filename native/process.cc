@@ -1,0 +1,106 @@
+#include "process.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <string>
+
+// Younger than the headers of some supported distributions; the numbers are the same on every architecture.
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_process_mrelease
+#define SYS_process_mrelease 448
+#endif
+
+namespace oomscope {
+
+int SendSignal(int pidfd, int signal) {
+  return syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0 ? 0 : errno;
+}
+
+namespace {
+
+int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Int32Value(); }
+
+Napi::Value Result(const Napi::CallbackInfo& info, long result) {
+  return Napi::Number::New(info.Env(), static_cast<double>(result < 0 ? -errno : result));
+}
+
+// pidfdOpen(pid) -> descriptor; it is closed on exec
+Napi::Value PidfdOpen(const Napi::CallbackInfo& info) { return Result(info, syscall(SYS_pidfd_open, Int(info, 0), 0)); }
+
+// pidfdSignal(pidfd, signal)
+Napi::Value PidfdSignal(const Napi::CallbackInfo& info) {
+  errno = SendSignal(Int(info, 0), Int(info, 1));
+  return Result(info, errno == 0 ? 0 : -1);
+}
+
+// processMrelease(pidfd): takes the memory of a dying process from here, wherever it hangs itself
+Napi::Value ProcessMrelease(const Napi::CallbackInfo& info) {
+  return Result(info, syscall(SYS_process_mrelease, Int(info, 0), 0));
+}
+
+// lockMemory(): pages stay once they were touched. Without ONFAULT all that V8 has reserved would become memory.
+Napi::Value LockMemory(const Napi::CallbackInfo& info) {
+  return Result(info, mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+}
+
+Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
+
+// setNice(value), setScheduler(policy, priority): of the calling thread, the one that decides
+Napi::Value SetNice(const Napi::CallbackInfo& info) { return Result(info, setpriority(PRIO_PROCESS, 0, Int(info, 0))); }
+
+Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
+  sched_param parameters{};
+  parameters.sched_priority = Int(info, 1);
+  return Result(info, sched_setscheduler(0, Int(info, 0) | SCHED_RESET_ON_FORK, &parameters));
+}
+
+// sendDatagram(path, text): to a unix socket; "@name" is an abstract one. Does not wait for a reader that is behind.
+Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
+  std::string path = info[0].ToString().Utf8Value();
+  std::string text = info[1].ToString().Utf8Value();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  errno = EINVAL;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) return Result(info, -1);
+  std::copy(path.begin(), path.end(), address.sun_path);
+  bool abstract = path[0] == '@';
+  if (abstract) address.sun_path[0] = '\0';
+  // A path ends with its NUL; an abstract name is exactly as long as it is.
+  auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return Result(info, -1);
+  ssize_t sent = sendto(fd, text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+  int error = errno;
+  close(fd);
+  errno = error;
+  return Result(info, sent);
+}
+
+}  // namespace
+
+void DefineProcess(Napi::Env env, Napi::Object exports) {
+  exports.Set("pidfdOpen", Napi::Function::New<PidfdOpen>(env));
+  exports.Set("pidfdSignal", Napi::Function::New<PidfdSignal>(env));
+  exports.Set("processMrelease", Napi::Function::New<ProcessMrelease>(env));
+  exports.Set("lockMemory", Napi::Function::New<LockMemory>(env));
+  exports.Set("unlockMemory", Napi::Function::New<UnlockMemory>(env));
+  exports.Set("setNice", Napi::Function::New<SetNice>(env));
+  exports.Set("setScheduler", Napi::Function::New<SetScheduler>(env));
+  exports.Set("sendDatagram", Napi::Function::New<SendDatagram>(env));
+}
+
+}  // namespace oomscope

@@ -1,0 +1,14 @@
+// Other processes by pidfd, and what this one can do to outlive a shortage of memory. Each function is one system call,
+// and returns what that returned, or the negative errno.
+#pragma once
+
+#include <napi.h>
+
+namespace oomscope {
+
+void DefineProcess(Napi::Env env, Napi::Object exports);
+
+// pidfd_send_signal(2), for the threads of the addon. Returns 0 or the errno.
+int SendSignal(int pidfd, int signal);
+
+}  // namespace oomscope
