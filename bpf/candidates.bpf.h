@@ -2,12 +2,11 @@
 #pragma once
 
 #include "compat.bpf.h"
+#include "process.bpf.h"
 #include "victim.bpf.h"
 
 #define STRETCH 128 /* processes looked at by one call: the verifier follows a loop step by step, a call once */
 #define STRETCHES 64
-#define MAX_THREADS 16 /* looked at for one that still has an mm */
-#define PF_KTHREAD 0x00200000
 #define OOM_SCORE_ADJ_MIN (-1000)
 #define NOT_A_CANDIDATE (-0x7fffffffffffffffLL - 1) /* LONG_MIN, as in oom_badness() */
 
@@ -24,22 +23,6 @@ const volatile u32 page_shift = 12;
 /* One at a time, under oom_lock. */
 struct oom_candidates_record list = {};
 struct candidate one = {};
-
-/* mm/oom_kill.c: find_lock_task_mm */
-static __always_inline struct mm_struct *process_mm(struct task_struct *leader)
-{
-	struct mm_struct *mm = BPF_CORE_READ(leader, mm);
-	u64 node = (u64)BPF_CORE_READ(leader, thread_node.next);
-
-	for (int i = 0; !mm && node && i < MAX_THREADS; i++) {
-		struct task_struct *thread = (void *)(node - bpf_core_field_offset(struct task_struct, thread_node));
-		if (BPF_CORE_READ(thread, group_leader) != leader)
-			break; /* the list's head */
-		mm = BPF_CORE_READ(thread, mm);
-		node = (u64)BPF_CORE_READ(thread, thread_node.next);
-	}
-	return mm;
-}
 
 static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancestor)
 {
@@ -98,7 +81,7 @@ __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 	adj = BPF_CORE_READ(leader, signal, oom_score_adj);
 	if (adj == OOM_SCORE_ADJ_MIN)
 		return NOT_A_CANDIDATE;
-	if (BPF_CORE_READ(leader, vfork_done) && BPF_CORE_READ(leader, real_parent, mm) == mm)
+	if (in_vfork(leader, mm))
 		return NOT_A_CANDIDATE;
 
 	c->oom_score_adj = adj;

@@ -180,6 +180,18 @@ struct oom_control {
 	enum oom_constraint constraint;
 };
 
+/* BPF iterators */
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
 struct kernel_siginfo;
 
 /* BPF's own maps, for the absolute per-CPU offset (rss.bpf.h) */

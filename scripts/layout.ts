@@ -13,9 +13,10 @@ const RECORDS = [
   'oom_ahead_record',
   'oom_step_record',
   'log_line_record',
+  'task_row',
   'synthetic_record',
 ];
-const ENUMS = ['record_kind', 'kill_kind', 'oom_step', 'kill_fact', 'candidates_mode', 'log_line_flag'];
+const ENUMS = ['record_kind', 'kill_kind', 'oom_step', 'kill_fact', 'candidates_mode', 'log_line_flag', 'task_flag'];
 
 const pascal = (name: string) => name.replace(/(^|_)([a-z])/g, (_, _start, letter: string) => letter.toUpperCase());
 

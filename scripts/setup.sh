@@ -109,7 +109,7 @@ bpf() { # SOURCE OUTPUT
 	clang -O2 -g -target bpf -mcpu=v2 "-D__TARGET_ARCH_$bpf_arch" "-I/usr/include/$(uname -m)-linux-gnu" \
 		-Wall -Wextra -Wno-unused-parameter -c "$1" -o "$2.debug" && llvm-strip -g -o "$2" "$2.debug"
 }
-for object in oom:oomscope report:report flood:flood; do
+for object in oom:oomscope report:report tasks:tasks flood:flood; do
 	source=bpf/${object%:*}.bpf.c output=build/${object#*:}.bpf.o
 	if stale "$output" bpf; then make_file "$output" "compile $source" bpf "$source" "$output"; fi
 done
@@ -123,7 +123,7 @@ if stale build/hog scripts/hog.c; then
 fi
 
 # --- 6. JavaScript: the wire's layout is read from the BPF object's type information, then all of src is compiled ---
-objects='build/oomscope.bpf.o build/report.bpf.o build/flood.bpf.o'
+objects='build/oomscope.bpf.o build/report.bpf.o build/tasks.bpf.o build/flood.bpf.o'
 # shellcheck disable=SC2086 # a list
 if stale src/wire/layout.ts $objects scripts/layout.ts src/libbpf/btf.ts; then
 	make_file src/wire/layout.ts 'write src/wire/layout.ts' node --experimental-strip-types \

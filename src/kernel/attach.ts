@@ -70,7 +70,8 @@ export function attachObject({ file, programs, constants, ringBytes, attach = tr
   }
 }
 
-function readObject(file: string): Buffer {
+/** One of the objects in build/. @throws OomscopeError OBJECT_MISSING */
+export function readObject(file: string): Buffer {
   const path = builtFile(file);
   try {
     return readFileSync(path);

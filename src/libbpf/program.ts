@@ -1,3 +1,4 @@
+import { OomscopeError } from '../model/error.ts';
 import { libbpfError } from './error.ts';
 import { objectId } from './map.ts';
 import type { Libbpf, Pointer } from './symbols.ts';
@@ -15,6 +16,14 @@ export class BpfLink {
   /** Where libbpf's link is, for the addon; 0 once it is destroyed. */
   get address(): bigint {
     return this.#pointer ? this.#lib.address(this.#pointer) : 0n;
+  }
+
+  /** Of an iterator: a descriptor from which one pass over all its objects can be read. @throws OomscopeError LIBBPF */
+  iterate(): number {
+    if (!this.#pointer) throw new OomscopeError('CLOSED', 'The BPF link is closed.');
+    const fd = this.#lib.bpf_iter_create(this.#lib.bpf_link__fd(this.#pointer));
+    if (fd < 0) throw libbpfError(this.#lib, 'The iterator could not be started', fd);
+    return fd;
   }
 
   /** Detaches. Idempotent. */

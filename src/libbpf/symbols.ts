@@ -29,6 +29,8 @@ const signatures = {
   bpf_program__fd: ['int', ['pointer']],
   bpf_program__attach: ['pointer', ['pointer']],
   bpf_link__destroy: ['int', ['pointer']],
+  bpf_link__fd: ['int', ['pointer']],
+  bpf_iter_create: ['int', ['int']],
 
   bpf_map__name: ['string', ['pointer']],
   bpf_map__fd: ['int', ['pointer']],

@@ -1,0 +1,30 @@
+/* A process, by its leader, as mm/oom_kill.c looks at it. */
+#pragma once
+
+#include "kernel.h"
+#include <bpf/bpf_core_read.h>
+
+#define MAX_THREADS 16 /* looked at for one that still has an mm */
+#define PF_KTHREAD 0x00200000
+
+/* mm/oom_kill.c: find_lock_task_mm */
+static __always_inline struct mm_struct *process_mm(struct task_struct *leader)
+{
+	struct mm_struct *mm = BPF_CORE_READ(leader, mm);
+	u64 node = (u64)BPF_CORE_READ(leader, thread_node.next);
+
+	for (int i = 0; !mm && node && i < MAX_THREADS; i++) {
+		struct task_struct *thread = (void *)(node - bpf_core_field_offset(struct task_struct, thread_node));
+		if (BPF_CORE_READ(thread, group_leader) != leader)
+			break; /* the list's head */
+		mm = BPF_CORE_READ(thread, mm);
+		node = (u64)BPF_CORE_READ(thread, thread_node.next);
+	}
+	return mm;
+}
+
+/* include/linux/sched/mm.h: in_vfork(). Its memory is its parent's for now. */
+static __always_inline bool in_vfork(struct task_struct *leader, struct mm_struct *mm)
+{
+	return BPF_CORE_READ(leader, vfork_done) && BPF_CORE_READ(leader, real_parent, mm) == mm;
+}

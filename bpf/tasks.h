@@ -1,0 +1,28 @@
+/* What the task iterator writes: one row for each process. */
+#pragma once
+
+#include "events.h"
+
+enum task_flag {
+	TASK_KERNEL_THREAD = 1 << 0,
+	TASK_HAS_MEMORY = 1 << 1, /* an mm was found, and what follows from it is real */
+	TASK_EXACT = 1 << 2,      /* the counters are sums over all CPUs */
+	TASK_VFORK = 1 << 3,      /* its memory is its parent's, until it executes something: never chosen */
+};
+
+struct task_row {
+	__u32 pid;
+	__u32 ppid;
+	__u32 uid;
+	__s32 oom_score_adj;
+	__u32 flags; /* enum task_flag */
+	__u32 threads;
+	__u64 start_ns;  /* since boot, suspend included */
+	__u64 cgroup_id; /* of its memory cgroup, 0: not known */
+	__u64 total_vm_pages;
+	__u64 page_table_bytes;
+	struct rss_pages rss;
+	char comm[TASK_COMM_LEN];
+};
+
+_Static_assert(sizeof(struct task_row) == 104, "rows are packed one after the other");

@@ -1,0 +1,90 @@
+/** The same table from /proc: two files a process, three where there are cgroups to be told apart. */
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { memoryCgroup } from '../enrich/process.ts';
+import { decode } from '../wire/text.ts';
+import { numberOf } from './small-file.ts';
+import type { TaskEntry, TaskTable } from './task-table.ts';
+
+export class FileTaskTable implements TaskTable {
+  readonly backend = 'proc';
+  readonly reason: string;
+  readonly #proc: string;
+
+  constructor(proc: string, reason: string) {
+    this.#proc = proc;
+    this.reason = reason;
+  }
+
+  read(): TaskEntry[] {
+    const entries: TaskEntry[] = [];
+    for (const name of readdirSync(this.#proc)) {
+      const first = name.charCodeAt(0);
+      if (first <= 0x30 || first > 0x39) continue;
+      const entry = readEntry(`${this.#proc}/${name}`, Number(name));
+      if (entry) entries.push(entry);
+    }
+    return entries;
+  }
+
+  close(): void {}
+  [Symbol.dispose](): void {}
+}
+
+const KIB = 1024;
+const buffer = Buffer.alloc(16384);
+
+/** undefined: it is gone, or holds no memory. */
+function readEntry(directory: string, pid: number): TaskEntry | undefined {
+  // status has all but the start, which with the pid says who it is.
+  const stat = read(`${directory}/stat`);
+  if (!stat) return undefined;
+  const startTicks = stat.toString('latin1', stat.lastIndexOf(0x29) + 2).split(' ')[19];
+  const adj = read(`${directory}/oom_score_adj`);
+  const oomScoreAdj = adj && Number(adj.toString('latin1'));
+  const group = read(`${directory}/cgroup`);
+  const cgroup = (group && memoryCgroup(group.toString('utf8'))) ?? null;
+  const status = read(`${directory}/status`);
+  if (!status || startTicks === undefined || oomScoreAdj === undefined) return undefined;
+  const kib = (name: string) => numberOf(status, name);
+  const anon = kib('RssAnon:');
+  if (anon === undefined) return undefined; // a kernel thread, or a zombie
+  return {
+    pid,
+    ppid: kib('PPid:') ?? 0,
+    uid: kib('Uid:') ?? 0,
+    comm: commOf(status),
+    startTicks,
+    threads: kib('Threads:') ?? 1,
+    oomScoreAdj,
+    totalVmBytes: (kib('VmSize:') ?? 0) * KIB,
+    anonBytes: anon * KIB,
+    fileBytes: (kib('RssFile:') ?? 0) * KIB,
+    shmemBytes: (kib('RssShmem:') ?? 0) * KIB,
+    swapBytes: (kib('VmSwap:') ?? 0) * KIB,
+    pageTableBytes: (kib('VmPTE:') ?? 0) * KIB,
+    vfork: null,
+    exact: false,
+    cgroupId: null,
+    cgroup,
+  };
+}
+
+/** fs/proc/array.c escapes what would break the line: \n and backslash. */
+function commOf(status: Buffer): string {
+  const start = status.indexOf(0x09) + 1;
+  const text = decode(status.subarray(start, status.indexOf(0x0a))).text;
+  return text.replace(/\\n/g, '\n').replace(/\\\\/g, '\\');
+}
+
+/** Good until the next call; undefined when the process is gone. */
+function read(path: string): Buffer | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
