@@ -13,6 +13,7 @@ interface Verb {
 
 const verbs: Record<string, Verb> = {
   trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
+  scores: { about: 'say who would be killed next, and how close it is', load: () => import('./scores.ts') },
   doctor: { about: 'say what works on this machine, and what is missing', load: () => import('./doctor.ts') },
   alert: {
     about: 'try out where alerts go: webhook, Slack, Alertmanager, a program, a file',

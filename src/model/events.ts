@@ -6,6 +6,7 @@
 import type { CgroupOwner, ContainerKilled, ContainerOom } from './container.ts';
 import type { GuardAction, GuardPlan, GuardResult, GuardSkipped } from './guard.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
+import type { ScoreSample } from './score.ts';
 
 export const SCHEMA = 'oomscope/v1';
 
@@ -287,6 +288,7 @@ export type Event =
   | GuardAction
   | GuardResult
   | GuardSkipped
+  | ScoreSample
   | TracerStarted
   | TracerLost
   | TracerStopped;

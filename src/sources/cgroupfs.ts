@@ -49,11 +49,11 @@ export class Cgroupfs {
   }
 
   /**
-   * The paths of all groups, each before those beneath it, at most `most`: the levels nearest to the root first. Those with
-   * names that are not UTF-8 are left out.
+   * The paths of a group and all beneath it, each before its own, at most `most`: the levels nearest to the root first.
+   * Those with names that are not UTF-8 are left out.
    */
-  paths(most = 4096): string[] {
-    const found = ['/'];
+  paths(most = 4096, from = '/'): string[] {
+    const found = [from];
     for (let next = 0; next < found.length && found.length < most; next++) {
       const parent = found[next] as string;
       for (const name of childrenOf(this.directory(parent))) {
@@ -61,6 +61,11 @@ export class Cgroupfs {
       }
     }
     return found;
+  }
+
+  /** The kernel's id of a cgroup: the inode number of its directory, "0" when it is gone. */
+  id(path: string): string {
+    return inode(this.directory(path));
   }
 
   /** undefined: there is no such group, or it has no memory controller (as the root of v2). Close it after use. */
