@@ -39,6 +39,7 @@ const options = {
     ['never', 'system', 'always'] as const,
   ),
   alert: alertOption,
+  'no-lead-up': flag('do not record the minute before each kill: nothing is looked at until a kill comes'),
   backend: oneOf('NAME', `for tests: use this kernel interface wherever it exists: ${backends.join(', ')}`, backends),
   ring: size('SIZE', 'size of the ring between kernel and oomscope, a power of two (512K)'),
   'no-color': flag('no colour, even on a terminal (NO_COLOR is honoured too)'),
@@ -88,6 +89,7 @@ export async function run(argv: string[]): Promise<number> {
   const tracer = await openTracer({
     ...(given.ring !== undefined && { ringBytes: given.ring }),
     ...(given.backend !== undefined && { backend: given.backend }),
+    ...(given['no-lead-up'] && { leadUp: false }),
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
   const alerts = startAlerts?.();

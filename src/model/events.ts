@@ -5,7 +5,7 @@
 
 import type { CgroupOwner, ContainerKilled, ContainerOom } from './container.ts';
 import type { GuardAction, GuardPlan, GuardResult, GuardSkipped } from './guard.ts';
-import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
+import type { LeadUp, PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 import type { ScoreSample } from './score.ts';
 
 export const SCHEMA = 'oomscope/v1';
@@ -202,6 +202,8 @@ export interface OomKill extends Envelope {
   /** From SIGKILL to the mark. null: no SIGKILL was sent. */
   signal_to_mark_ns: number | null;
   system: SystemState;
+  /** The minute before. null: not recorded. */
+  lead_up: LeadUp | null;
   /** `live`: everything was read; `partial`: what `missing` names was not; `lost`: only a pid is known. */
   enrichment: 'live' | 'partial' | 'lost';
   missing: string[];

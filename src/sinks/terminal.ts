@@ -6,6 +6,7 @@ import type { Candidate, CgroupUsage, Event, LimitCgroup, OomKill, OomReaped } f
 import { formatBytes, formatNs } from '../model/format.ts';
 import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
+import { renderLeadUp } from './lead-up.ts';
 
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'yellow' | 'green', text: string) => string;
 
@@ -54,6 +55,7 @@ function renderKill(kill: OomKill, paint: Paint): string {
   if (victim.cgroup !== null) rows.push(['cgroup', show(victim.cgroup)]);
   rows.push(['identity', identity(kill)]);
   rows.push(['system', system(kill)]);
+  if (kill.lead_up) rows.push(...renderLeadUp(kill.lead_up));
   for (const [i, candidate] of (kill.candidates ?? []).entries())
     rows.push([i === 0 ? 'chosen' : '', candidateLine(candidate)]);
   if (kill.missing.length > 0) rows.push(['unknown', kill.missing.join(', ')]);

@@ -8,12 +8,13 @@ import type { SystemProbe } from '../enrich/system.ts';
 import type { Event, KillKind, OomKill, OomReaped } from '../model/events.ts';
 import { formatBytes, formatNs } from '../model/format.ts';
 import type { Batch } from '../wire/batch.ts';
-import { candidatesOf, killFacts, type Machine, rawOf } from '../wire/kill.ts';
+import { candidatesOf, type KillFacts, killFacts, type Machine, rawOf } from '../wire/kill.ts';
 import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../wire/layout.ts';
 import { killMessage } from '../wire/message.ts';
 import { decode, printable, splitNul } from '../wire/text.ts';
 import { type Envelopes, realtimeOffsetNs } from './envelope.ts';
 import { InOrder } from './in-order.ts';
+import type { LeadUps } from './lead-up.ts';
 import { type Reaping, Reapings } from './reaping.ts';
 
 export interface KillsOptions {
@@ -24,6 +25,8 @@ export interface KillsOptions {
   readProc: boolean;
   /** Knows the names of containers. Without it a kill has what the paths tell. */
   containers?: Containers | undefined;
+  /** Where what was before a kill is recorded, if it is. */
+  leadUps?: LeadUps | undefined;
   emit: (event: Event) => void;
 }
 
@@ -87,6 +90,7 @@ export class Kills {
       type: 'oom.kill',
       ...facts,
       system: state,
+      lead_up: this.#leadUp(facts, monoNs),
       enrichment: 'live',
     };
     this.counts[event.kind]++;
@@ -140,6 +144,13 @@ export class Kills {
     if (event.limit) Object.assign(event.limit, owner(event.limit.path));
     event.message = killMessage(event);
     event.enrichment = event.victim.start_ticks === null ? 'lost' : event.missing.length === 0 ? 'live' : 'partial';
+  }
+
+  /** Of the cgroup whose limit was hit; of the system where it was none. */
+  #leadUp({ limit, scope }: KillFacts, monoNs: bigint): OomKill['lead_up'] {
+    const { leadUps } = this.#options;
+    if (!leadUps || (limit === null && scope === 'cgroup')) return null;
+    return leadUps.before(limit?.path, Number(monoNs) / 1e6, limit?.usage_bytes);
   }
 
   #onCandidates(record: OomCandidatesRecord): void {

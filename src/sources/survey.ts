@@ -13,8 +13,10 @@ export interface SurveyOptions {
   proc?: string;
   /** undefined: none, only the system. By default the memory controller's. */
   cgroups?: Cgroupfs | undefined;
-  /** By default from /proc. */
+  /** By default from /proc. Its samples have the time of `now`. */
   processes?: ProcessSource;
+  /** Milliseconds of a clock that does not jump. Default performance.now(). */
+  now?: () => number;
   /** Groups that are followed at most, those nearest to the root first. Default 256. */
   mostGroups?: number;
 }
@@ -34,7 +36,7 @@ export interface Reading {
   readonly growth: GrowthWindow;
 }
 
-/** Groups come and go; new ones are looked for, and limits read anew, in every fifth pass. */
+/** Limits are read anew, and groups looked for whatever the number of directories, in every fifth pass. */
 const DISCOVERY_PASSES = 5;
 const GROWTH_SAMPLES = 30;
 /** Of processes: those that hold less are not followed, nor more than so many. */
@@ -48,6 +50,7 @@ export class Survey implements Disposable {
   gone: Reading[] = [];
   readonly #cgroups: Cgroupfs | undefined;
   readonly #processes: ProcessSource;
+  readonly #now: () => number;
   readonly #most: number;
   readonly #meminfo: SmallFile | undefined;
   readonly #pressure: SmallFile | undefined;
@@ -61,7 +64,8 @@ export class Survey implements Disposable {
   constructor(options: SurveyOptions = {}) {
     const proc = options.proc ?? '/proc';
     this.#cgroups = 'cgroups' in options ? options.cgroups : Cgroupfs.find();
-    this.#processes = options.processes ?? new Processes({ proc, swap: hasSwap(proc) });
+    this.#now = options.now ?? (() => performance.now());
+    this.#processes = options.processes ?? new Processes({ proc, swap: hasSwap(proc), now: this.#now });
     this.#most = options.mostGroups ?? 256;
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
@@ -69,12 +73,14 @@ export class Survey implements Disposable {
     this.system = { ...reading(subject), swapTotalBytes: 0, swapFreeBytes: 0 };
   }
 
-  /** One pass. @param nowMs of the clock that `processes` has too: performance.now() */
-  sample(nowMs: number): void {
+  /** One pass. @returns when it was, by the clock that was given */
+  sample(): number {
+    const nowMs = this.#now();
     this.#readSystem(nowMs);
     this.#readGroups(nowMs);
     this.#readProcesses();
     this.#pass++;
+    return nowMs;
   }
 
   /** The largest processes of a subject. */
@@ -125,7 +131,7 @@ export class Survey implements Disposable {
 
   #readGroups(nowMs: number): void {
     const discovery = this.#pass % DISCOVERY_PASSES === 0;
-    if (discovery) this.#discover();
+    if (discovery || this.#cgroups?.stale()) this.#discover();
     this.gone = [];
     for (const [path, file] of this.#files) {
       const group = this.groups.get(path) as Reading;
@@ -156,7 +162,8 @@ export class Survey implements Disposable {
       const file = this.#cgroups?.open(path);
       if (!file) continue;
       this.#files.set(path, file);
-      this.groups.set(path, reading({ scope: 'cgroup', path, id: file.id }));
+      const limitBytes = within(file.limit(), this.system.limitBytes);
+      this.groups.set(path, { ...reading({ scope: 'cgroup', path, id: file.id }), limitBytes });
     }
   }
 

@@ -21,6 +21,7 @@ import { Anticipation } from './anticipation.ts';
 import { Envelopes, realtimeOffsetNs } from './envelope.ts';
 import { EventQueue } from './event-queue.ts';
 import { Kills } from './kills.ts';
+import { LeadUps } from './lead-up.ts';
 import { byName, Losses, sum } from './losses.ts';
 import { Rehearsal } from './rehearsal.ts';
 
@@ -42,6 +43,11 @@ export interface TracerOptions {
    * open already is used and not closed.
    */
   containers?: boolean | ContainersOptions | Containers;
+  /**
+   * Keep the last minute of usage, pressure and growth, for the `lead_up` of kills: /proc and the cgroups are looked at once
+   * a second, less often while nothing moves. Default true.
+   */
+  leadUp?: boolean;
   /** Use this backend wherever it exists, for tests. By default the best that the kernel has. */
   backend?: Backend;
   /** Closes the tracer when it fires. */
@@ -83,6 +89,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #envelopes = new Envelopes();
   readonly #losses = new Losses(this.#envelopes);
   readonly #system = new SystemProbe();
+  readonly #leadUps: LeadUps | undefined;
   readonly #kills: Kills;
   /** Opened here. */
   readonly #containers: Containers | undefined;
@@ -115,12 +122,14 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#containers = new Containers(containers === true ? {} : containers);
       void this.#containers.start();
     }
+    this.#leadUps = options.leadUp === false ? undefined : new LeadUps();
     this.#kills = new Kills({
       machine,
       system: this.#system,
       envelopes: this.#envelopes,
       readProc: options.readProc ?? true,
       containers: containers instanceof Containers ? containers : this.#containers,
+      leadUps: this.#leadUps,
       emit: (event) => this.#emit(event),
     });
     const rehearsal = new Rehearsal(machine, this.#system);
@@ -137,6 +146,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
         (buffer, receivedNs, offsetNs) => this.#onBatch(new Batch(buffer, receivedNs, offsetNs)),
       );
     } catch (error) {
+      this.#leadUps?.close();
       this.#loaded.close();
       this.#containers?.close();
       throw error;
@@ -146,6 +156,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       rehearsal.play(1);
       return reader.lookOut(microseconds);
     });
+    this.#leadUps?.start();
     native.trimHeap();
     this.started = this.#startedEvent();
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -162,6 +173,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#loaded.close();
     this.#kills.close();
     this.#containers?.close();
+    this.#leadUps?.close();
     if (lost) this.#emit(lost);
     this.#emit(this.#stoppedEvent());
     this.#system.close();

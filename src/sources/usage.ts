@@ -40,16 +40,14 @@ export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
   const levels = { ...defaultLevels, ...defined(options) };
   checkLevels(levels);
   const { intervalMs = 1000, scheduler } = options;
-  // The clock of RxJS's own scheduler is the wall's, which may jump.
-  const now = () => scheduler?.now() ?? performance.now();
   if (!(intervalMs >= 10)) throw new OomscopeError('USAGE', `intervalMs: expected at least 10, got ${intervalMs}.`);
   return new Observable((subscriber) => {
-    const survey = new Survey(options);
+    // The clock of RxJS's own scheduler is the wall's, which may jump.
+    const survey = new Survey({ ...options, ...(scheduler && { now: () => scheduler.now() }) });
     const watch = new UsageWatch(survey, levels, options, (event) => subscriber.next(event));
     const ticks = timer(0, intervalMs, scheduler ?? asyncScheduler).subscribe({
       next: () => {
-        survey.sample(now());
-        watch.look(now());
+        watch.look(survey.sample());
       },
       error: (error) => subscriber.error(error),
     });

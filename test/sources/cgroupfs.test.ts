@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMemoryGroup, removeMemoryGroups } from '../../scripts/memory-cgroup.ts';
-import { memoryHierarchy } from '../../src/kernel/capabilities.ts';
+import { type MemoryHierarchy, memoryHierarchy } from '../../src/kernel/capabilities.ts';
 import { Cgroupfs, lineage } from '../../src/sources/cgroupfs.ts';
 
 const MIB = 2 ** 20;
@@ -41,6 +41,19 @@ describe('the memory cgroups of this machine', () => {
     expect(second?.usage()).toBeDefined();
     expect(second?.id).not.toBe(first?.id);
     first?.close();
+  });
+
+  it('knows when a group has come or gone', () => {
+    const own = new Cgroupfs(memoryHierarchy() as MemoryHierarchy);
+    own.paths();
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    expect(own.stale()).toBe(true);
+    own.paths();
+    group.child('below');
+    expect(own.stale()).toBe(true);
+    own.paths();
+    group.remove();
+    expect(own.stale()).toBe(true);
   });
 
   it('the root has no limit', () => {

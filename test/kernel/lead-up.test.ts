@@ -1,0 +1,56 @@
+/** The minute before a kill: who grew, how fast, and who died of it. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { plain, renderEvent } from '../../src/sinks/terminal.ts';
+import { schemaErrors } from '../schema.ts';
+import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
+import { Recorder } from './recorder.ts';
+
+const RATE = 8 * MIB;
+
+describe('lead_up', () => {
+  afterEach(() => removeMemoryGroups());
+
+  it('names the grower and its slope, also when another is killed', async () => {
+    using recorder = await Recorder.open();
+    // One group whose grower dies of it; one where the grower is small, and the one that holds the most dies.
+    const own = createMemoryGroup({ limitBytes: 64 * MIB });
+    const shared = createMemoryGroup({ limitBytes: 128 * MIB });
+    const holder = startHog(shared, ['--hold', String(64 * MIB), '--comm', 'holder']);
+    await holder.ready;
+    const grower = startHog(own, ['--rate', String(RATE), '--comm', 'grower']);
+    const leaker = startHog(shared, ['--rate', String(RATE), '--max', String(72 * MIB), '--comm', 'leaker']);
+
+    const killed = await recorder.kill(grower.pid);
+    expect(schemaErrors(killed)).toEqual([]);
+    const leadUp = killed.lead_up;
+    expect(leadUp?.subject).toMatchObject({ scope: 'cgroup', path: own.cgroupPath });
+    expect(leadUp?.growers.map(({ pid }) => pid)).toEqual([grower.pid]);
+    expect((leadUp?.growers[0]?.growth_bytes_per_second ?? 0) / RATE).toBeCloseTo(1, 0.7);
+    expect((leadUp?.growth?.bytes_per_second ?? 0) / RATE).toBeCloseTo(1, 0.7);
+    const samples = leadUp?.samples ?? [];
+    expect(samples.length).toBeGreaterThan(5);
+    expect(samples.map(({ at_seconds }) => at_seconds)).toEqual(
+      samples.map(({ at_seconds }) => at_seconds).sort((a, b) => a - b),
+    );
+    expect(samples.at(-1)).toMatchObject({ at_seconds: 0, usage_bytes: 64 * MIB });
+    expect(samples.at(-3)?.usage_bytes).toBeLessThan(64 * MIB);
+
+    const other = await recorder.kill(holder.pid);
+    expect(other.lead_up?.subject.path).toBe(shared.cgroupPath);
+    expect(other.lead_up?.growers.map(({ pid }) => pid)).toEqual([leaker.pid]);
+    expect((other.lead_up?.growers[0]?.growth_bytes_per_second ?? 0) / RATE).toBeCloseTo(1, 0.7);
+
+    const text = renderEvent(other, plain);
+    expect(text).toMatch(/usage +\S*[▂▃▄▅▆▇]\S*█ \d.* to 128 MiB in/);
+    expect(text).toMatch(new RegExp(`growing +leaker \\(pid ${leaker.pid}\\) \\+[678]\\.?\\d? MiB/s`));
+    leaker.kill();
+    await leaker.ended;
+  });
+
+  it('is null where it is not wanted', async () => {
+    using recorder = await Recorder.open({ leadUp: false });
+    const group = createMemoryGroup({ limitBytes: 16 * MIB });
+    const hog = startHog(group);
+    expect((await recorder.kill(hog.pid)).lead_up).toBeNull();
+  });
+});
