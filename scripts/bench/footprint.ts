@@ -57,6 +57,10 @@ const processes: Record<string, { child: Child; pid: number }> = {
     pid: own.child.pid,
   },
 };
+if (existsSync(cli)) {
+  const recording = await startOomscope(['--lead-up']);
+  processes['oomscope trace --json --lead-up'] = { child: recording.child, pid: recording.child.pid };
+}
 await add('node, idle', [process.execPath, '-e', 'console.log("ready"); setTimeout(() => {}, 1e9);']);
 await add(PLAIN, [rivals['plain-loop'], object]);
 if (bpftrace !== undefined)
@@ -89,9 +93,9 @@ async function watch() {
   });
 }
 
-async function startOomscope() {
+async function startOomscope(more: string[] = []) {
   const begin = performance.now();
-  const child = new Child(oomscope, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = new Child([...oomscope, ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
   const line = await child.line('{');
   const ms = performance.now() - begin;
   const started = JSON.parse(line) as { type: string; start_ms: number };

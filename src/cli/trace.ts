@@ -39,7 +39,9 @@ const options = {
     ['never', 'system', 'always'] as const,
   ),
   alert: alertOption,
-  'no-lead-up': flag('do not record the minute before each kill: nothing is looked at until a kill comes'),
+  'lead-up': flag(
+    'record the minute before each kill: usage, pressure, and who grew; looks about once\na second, less often while nothing moves',
+  ),
   backend: oneOf('NAME', `for tests: use this kernel interface wherever it exists: ${backends.join(', ')}`, backends),
   ring: size('SIZE', 'size of the ring between kernel and oomscope, a power of two (512K)'),
   'no-color': flag('no colour, even on a terminal (NO_COLOR is honoured too)'),
@@ -55,6 +57,7 @@ ${optionsHelp(options)}
 
 Examples:
   oomscope trace                                  watch this machine
+  oomscope trace --lead-up                        with what led to each kill, as bars
   oomscope trace --json | jq -c 'select(.type == "oom.kill") | .victim.comm'
   oomscope trace --count 1 --cgroup '/system.slice/*'   wait for the first kill of a service
   oomscope trace --container 'shop-*'             of containers with such names
@@ -89,7 +92,7 @@ export async function run(argv: string[]): Promise<number> {
   const tracer = await openTracer({
     ...(given.ring !== undefined && { ringBytes: given.ring }),
     ...(given.backend !== undefined && { backend: given.backend }),
-    ...(given['no-lead-up'] && { leadUp: false }),
+    ...(given['lead-up'] && { leadUp: true }),
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
   const alerts = startAlerts?.();

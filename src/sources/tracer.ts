@@ -45,7 +45,7 @@ export interface TracerOptions {
   containers?: boolean | ContainersOptions | Containers;
   /**
    * Keep the last minute of usage, pressure and growth, for the `lead_up` of kills: /proc and the cgroups are looked at once
-   * a second, less often while nothing moves. Default true.
+   * a second, less often while nothing moves. Default false: a tracer that only waits needs 10 MB less, and sleeps.
    */
   leadUp?: boolean;
   /** Use this backend wherever it exists, for tests. By default the best that the kernel has. */
@@ -122,7 +122,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#containers = new Containers(containers === true ? {} : containers);
       void this.#containers.start();
     }
-    this.#leadUps = options.leadUp === false ? undefined : new LeadUps();
+    this.#leadUps = options.leadUp ? new LeadUps() : undefined;
     this.#kills = new Kills({
       machine,
       system: this.#system,

@@ -11,7 +11,7 @@ describe('lead_up', () => {
   afterEach(() => removeMemoryGroups());
 
   it('names the grower and its slope, also when another is killed', async () => {
-    using recorder = await Recorder.open();
+    using recorder = await Recorder.open({ leadUp: true });
     // One group whose grower dies of it; one where the grower is small, and the one that holds the most dies.
     const own = createMemoryGroup({ limitBytes: 64 * MIB });
     const shared = createMemoryGroup({ limitBytes: 128 * MIB });
@@ -47,8 +47,8 @@ describe('lead_up', () => {
     await leaker.ended;
   });
 
-  it('is null where it is not wanted', async () => {
-    using recorder = await Recorder.open({ leadUp: false });
+  it('is null where it was not asked for', async () => {
+    using recorder = await Recorder.open();
     const group = createMemoryGroup({ limitBytes: 16 * MIB });
     const hog = startHog(group);
     expect((await recorder.kill(hog.pid)).lead_up).toBeNull();
