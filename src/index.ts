@@ -17,7 +17,12 @@ export type { Receipt, Sink } from './sinks/sink.ts';
 export { type ScoresOptions, watchScores } from './sources/scores.ts';
 export { openTracer, type Tracer, type TracerOptions } from './sources/tracer.ts';
 export { type UsageOptions, watchUsage } from './sources/usage.ts';
+export { type Episode, episode } from './stream/episode.ts';
 export { GrowthWindow, growthOf, type Slope } from './stream/growth.ts';
+export { type HasLevel, levelAtLeast } from './stream/level-at-least.ts';
+export { type PerCgroupOptions, perCgroup } from './stream/per-cgroup.ts';
+export { type RateLimit, rateLimited } from './stream/rate-limited.ts';
+export { type SustainedOptions, sustained } from './stream/sustained.ts';
 export { Batch, type WireRecord } from './wire/batch.ts';
 export {
   KillFact,

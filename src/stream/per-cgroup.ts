@@ -1,0 +1,32 @@
+import type { OperatorFunction, SchedulerLike } from 'rxjs';
+import { debounceTime } from 'rxjs/internal/operators/debounceTime';
+import { groupBy } from 'rxjs/internal/operators/groupBy';
+import { mergeMap } from 'rxjs/internal/operators/mergeMap';
+import { asyncScheduler } from 'rxjs/internal/scheduler/async';
+import type { PressureSubject } from '../model/pressure.ts';
+
+export interface PerCgroupOptions {
+  /** A cgroup of which nothing was heard for so long is forgotten; the next event of it starts anew. Default an hour. */
+  idleMs?: number;
+  scheduler?: SchedulerLike;
+}
+
+/**
+ * Applies operators to each cgroup by itself, and to the system as one more: what one of them does leaves the others alone.
+ * The results come merged.
+ */
+export function perCgroup<E extends { subject: PressureSubject }, R>(
+  project: OperatorFunction<E, R>,
+  { idleMs = 3_600_000, scheduler = asyncScheduler }: PerCgroupOptions = {},
+): OperatorFunction<E, R> {
+  return (source) =>
+    source.pipe(
+      groupBy(({ subject }) => subjectKey(subject), {
+        duration: (group) => group.pipe(debounceTime(idleMs, scheduler)),
+      }),
+      mergeMap((group) => project(group)),
+    );
+}
+
+/** A cgroup that was removed and made again is another one. */
+export const subjectKey = ({ scope, path, id }: PressureSubject): string => `${scope}:${id ?? path}`;
