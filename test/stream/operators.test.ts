@@ -216,7 +216,7 @@ describe('episode', () => {
   it(
     'each subscription has episodes of its own; an error passes',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
-      const source = cold('l-m#', Object.fromEntries(full(['l', 'm']).map((each) => [each.level[0], each])));
+      const source = cold<Full>('l-m#', Object.fromEntries(full(['l', 'm']).map((each) => [each.level[0], each])));
       const states = source.pipe(
         episode(),
         map(({ state }) => state[0]),
