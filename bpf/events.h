@@ -20,7 +20,13 @@ enum record_kind {
 	RECORD_OOM_CANDIDATES = 4,
 	RECORD_OOM_AHEAD = 5,
 	RECORD_LOG_LINE = 6,
-	RECORD_KINDS = 7,
+	RECORD_PRESSURE_STALL = 7, /* these four by bpf/pressure.bpf.c, on a ring of their own: see pressure.h */
+	RECORD_PRESSURE_LEVEL = 8,
+	RECORD_PRESSURE_COUNTDOWN = 9,
+	RECORD_PRESSURE_GROUP = 10,
+	LOST_STALL_TASK = 11,  /* not records: stalls that found no room in the map of stalled tasks, */
+	LOST_STALL_GROUP = 12, /* or of cgroups, and are missing from the accounts */
+	RECORD_KINDS = 13,
 };
 
 enum kill_kind {

@@ -90,6 +90,7 @@ struct cgroup_root {
 struct cgroup {
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
+	struct cgroup_subsys_state *subsys[1];
 };
 
 struct cgroup_subsys_state {
@@ -99,6 +100,7 @@ struct cgroup_subsys_state {
 
 struct page_counter {
 	atomic_long_t usage;
+	unsigned long high;
 	unsigned long max;
 };
 
@@ -147,6 +149,8 @@ struct task_struct {
 	int pid;
 	int tgid;
 	unsigned int flags;
+	unsigned in_iowait : 1;
+	unsigned in_memstall : 1;
 	char comm[16];
 	u64 start_boottime;
 	struct task_struct *group_leader;
@@ -193,6 +197,11 @@ struct bpf_iter__task {
 };
 
 struct kernel_siginfo;
+
+/* vmscan: since 6.0, which also took proactive reclaim out of PSI */
+struct scan_control {
+	unsigned int proactive : 1;
+};
 
 /* BPF's own maps, for the absolute per-CPU offset (rss.bpf.h) */
 struct bpf_array {

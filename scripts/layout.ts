@@ -1,8 +1,8 @@
 /**
  * Writes src/wire/layout.ts from the BTF of the compiled object, so that the binary layout of the records is written
- * once, in bpf/events.h.
+ * once, in bpf/events.h and bpf/pressure.h.
  *
- *   node scripts/layout.ts build/oomscope.bpf.o [build/flood.bpf.o] src/wire/layout.ts
+ *   node scripts/layout.ts build/oomscope.bpf.o [build/pressure.bpf.o …] src/wire/layout.ts
  */
 import { writeFileSync } from 'node:fs';
 import { Btf, type BtfType, Kind } from '../src/libbpf/btf.ts';
@@ -15,8 +15,25 @@ const RECORDS = [
   'log_line_record',
   'task_row',
   'synthetic_record',
+  'pressure_stall_record',
+  'pressure_level_record',
+  'pressure_countdown_record',
+  'pressure_group_record',
+  'pressure_group',
+  'pressure_slot',
 ];
-const ENUMS = ['record_kind', 'kill_kind', 'oom_step', 'kill_fact', 'candidates_mode', 'log_line_flag', 'task_flag'];
+const ENUMS = [
+  'record_kind',
+  'kill_kind',
+  'oom_step',
+  'kill_fact',
+  'candidates_mode',
+  'log_line_flag',
+  'task_flag',
+  'stall_cause',
+  'pressure_level',
+  'slot_running',
+];
 
 const pascal = (name: string) => name.replace(/(^|_)([a-z])/g, (_, _start, letter: string) => letter.toUpperCase());
 
@@ -53,6 +70,16 @@ function getter(btf: Btf, name: string, typeId: number, offset: number, needed: 
         `/** All ${length} bytes. */`,
         `get ${name}(): Uint8Array {`,
         `  return new Uint8Array(this.view.buffer, this.view.byteOffset + ${at(offset)}, ${length});`,
+        '}',
+      ];
+    }
+    if (of.kind === Kind.int) {
+      const read = integers[btf.type(element).name] ?? integers[of.name];
+      if (!read) throw new Error(`${name}: no reader for ${of.name}`);
+      return [
+        `/** @param i 0 to ${length - 1} */`,
+        `${name}(i: number): ${read.includes('Big') ? 'bigint' : 'number'} {`,
+        `  return this.view.${read.replace('AT', at(offset, ` + i * ${of.size}`))};`,
         '}',
       ];
     }
@@ -105,7 +132,7 @@ const out = process.argv.at(-1);
 if (!out || objects.length === 0) throw new Error('expected: layout.ts OBJECT… OUTPUT');
 
 const holding = (name: string, kind: number) => objects.find((btf) => btf.find(name, kind) !== undefined);
-const parts: string[] = ['// Generated from bpf/events.h by scripts/layout.ts. Do not edit.', ''];
+const parts: string[] = ['// Generated from bpf/events.h and bpf/pressure.h by scripts/layout.ts. Do not edit.', ''];
 for (const name of ENUMS) {
   const btf = holding(name, Kind.enum);
   const text = btf && enumFor(btf, name);

@@ -38,7 +38,7 @@ make_file() { # OUTPUT SENTENCE COMMAND...
 # True when all that is made is there, and newer than all it is made from. The stamp has the date when the last run began,
 # so src/wire/layout.ts, which is made here and only from what is compared anyway, would always look new.
 done_before() {
-	for made in build/node/bin/node build/oomscope.bpf.o build/oomscope.node build/hog src/wire/layout.ts dist \
+	for made in build/node/bin/node build/oomscope.bpf.o build/pressure.bpf.o build/oomscope.node build/hog src/wire/layout.ts dist \
 		node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
@@ -109,8 +109,11 @@ bpf() { # SOURCE OUTPUT
 	clang -O2 -g -target bpf -mcpu=v2 "-D__TARGET_ARCH_$bpf_arch" "-I/usr/include/$(uname -m)-linux-gnu" \
 		-Wall -Wextra -Wno-unused-parameter -c "$1" -o "$2.debug" && llvm-strip -g -o "$2" "$2.debug"
 }
-for object in oom:oomscope report:report tasks:tasks flood:flood; do
-	source=bpf/${object%:*}.bpf.c output=build/${object#*:}.bpf.o
+objects=
+for source in bpf/*.bpf.c; do
+	name=${source#bpf/} name=${name%.bpf.c}
+	[ "$name" != oom ] || name=oomscope
+	output=build/$name.bpf.o objects="$objects build/$name.bpf.o"
 	if stale "$output" bpf; then make_file "$output" "compile $source" bpf "$source" "$output"; fi
 done
 
@@ -123,7 +126,6 @@ if stale build/hog scripts/hog.c; then
 fi
 
 # --- 6. JavaScript: the wire's layout is read from the BPF object's type information, then all of src is compiled ---
-objects='build/oomscope.bpf.o build/report.bpf.o build/tasks.bpf.o build/flood.bpf.o'
 # shellcheck disable=SC2086 # a list
 if stale src/wire/layout.ts $objects scripts/layout.ts src/libbpf/btf.ts; then
 	make_file src/wire/layout.ts 'write src/wire/layout.ts' node --experimental-strip-types \

@@ -14,6 +14,15 @@ export { alertTo, type Dispatcher, type DispatchOptions } from './sinks/dispatch
 export type { LaneCounts, LaneOptions, LaneReport } from './sinks/lane.ts';
 export { openSink, type SinkOptions } from './sinks/open.ts';
 export type { Receipt, Sink } from './sinks/sink.ts';
+export {
+  defaultWindows,
+  type LevelShares,
+  openPressure,
+  type PressureMonitor,
+  type PressureOptions,
+  type PressureTotals,
+  type PressureWindowOptions,
+} from './sources/pressure.ts';
 export { type ScoresOptions, watchScores } from './sources/scores.ts';
 export { openTracer, type Tracer, type TracerOptions } from './sources/tracer.ts';
 export { type UsageOptions, watchUsage } from './sources/usage.ts';

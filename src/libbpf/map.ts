@@ -27,6 +27,11 @@ export class BpfMap {
     return this.#lib.bpf_map__value_size(this.#pointer);
   }
 
+  /** Before load. Such a map has no BTF of its value: declare it with `value_size`. */
+  set valueSize(bytes: number) {
+    this.#check(`Map ${this.name}: values of ${bytes} bytes`, this.#lib.bpf_map__set_value_size(this.#pointer, bytes));
+  }
+
   get maxEntries(): number {
     return this.#lib.bpf_map__max_entries(this.#pointer);
   }
@@ -41,7 +46,29 @@ export class BpfMap {
     this.#check(`Map ${this.name}: reuse`, this.#lib.bpf_map__reuse_fd(this.#pointer, fd));
   }
 
-  /** Before load: the bytes that .rodata, .data or .bss will start with, to be written in place. */
+  /** A value, read from the kernel; undefined if there is none. Not for per-CPU maps. */
+  lookup(key: Buffer): Buffer | undefined {
+    const value = Buffer.alloc(this.valueSize);
+    return this.#lib.bpf_map_lookup_elem(this.fd, key, value) === 0 ? value : undefined;
+  }
+
+  /** All keys. What comes and goes meanwhile may be missed, or met again: it ends all the same. */
+  keys(keyBytes: number): Buffer[] {
+    const found: Buffer[] = [];
+    let key: Buffer | null = null;
+    for (let most = this.maxEntries; most > 0; most--) {
+      const next = Buffer.alloc(keyBytes);
+      if (this.#lib.bpf_map_get_next_key(this.fd, key, next) !== 0) break;
+      found.push(next);
+      key = next;
+    }
+    return found;
+  }
+
+  /**
+   * Before load: the bytes that .rodata, .data or .bss will start with, to be written in place. After it those of .data and
+   * .bss are what the programs see.
+   */
   initialValue(): Buffer | undefined {
     const size = Buffer.alloc(8);
     const pointer = this.#lib.bpf_map__initial_value(this.#pointer, size);

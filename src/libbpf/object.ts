@@ -58,23 +58,38 @@ export class BpfObject {
   }
 
   /** Before load: sets a `const volatile` variable. @throws RangeError if there is none of that name */
-  setConstant(name: string, value: number): void {
+  setConstant(name: string, value: number | bigint): void {
+    const bytes = this.constant(name);
+    if (bytes.length === 8) bytes.writeBigUInt64LE(BigInt(value));
+    else bytes.writeUIntLE(Number(value), 0, bytes.length);
+  }
+
+  /** Before load: the bytes of a `const volatile` variable, to be written in place. @throws RangeError */
+  constant(name: string): Buffer {
     // Once loaded it is the kernel's, mapped read-only: a write would end the process.
     if (this.#loaded) throw new OomscopeError('USAGE', `The constant ${name} cannot be set: the BPF object is loaded.`);
+    return this.#variable('.rodata', name);
+  }
+
+  /** A global variable that the programs write, as it is whenever it is read. @throws RangeError */
+  variable(name: string): Buffer {
+    return this.#variable('.bss', name);
+  }
+
+  #variable(sectionName: string, name: string): Buffer {
     const btf = this.btf;
-    const section = btf.find('.rodata', Kind.dataSection);
+    const section = btf.find(sectionName, Kind.dataSection);
     const variable = section === undefined ? undefined : btf.variables(btf.type(section)).find((v) => v.name === name);
-    if (!variable) throw new RangeError(`The BPF object has no constant ${name}`);
+    if (!variable) throw new RangeError(`The BPF object has no variable ${name} in ${sectionName}`);
     for (let map = this.#lib.bpf_object__next_map(this.#open, null); !this.#lib.isNull(map); ) {
       const candidate = new BpfMap(this.#lib, map);
-      const bytes = candidate.name.endsWith('.rodata') ? candidate.initialValue() : undefined;
+      const bytes = candidate.name.endsWith(sectionName) ? candidate.initialValue() : undefined;
       if (bytes) {
-        bytes.writeUIntLE(value, variable.offset, variable.size);
-        return;
+        return bytes.subarray(variable.offset, variable.offset + variable.size);
       }
       map = this.#lib.bpf_object__next_map(this.#open, map);
     }
-    throw new RangeError('The BPF object has no read-only data');
+    throw new RangeError(`The BPF object has no ${sectionName}`);
   }
 
   /** Where libbpf's object is, for the addon. */

@@ -37,9 +37,12 @@ const signatures = {
   bpf_map__max_entries: ['uint32', ['pointer']],
   bpf_map__set_max_entries: ['int', ['pointer', 'uint32']],
   bpf_map__value_size: ['uint32', ['pointer']],
+  bpf_map__set_value_size: ['int', ['pointer', 'uint32']],
   bpf_map__initial_value: ['pointer', ['pointer', 'pointer']],
   bpf_map__reuse_fd: ['int', ['pointer', 'int']],
 
+  bpf_map_lookup_elem: ['int', ['int', 'pointer', 'pointer']],
+  bpf_map_get_next_key: ['int', ['int', 'pointer', 'pointer']],
   bpf_map_get_fd_by_id: ['int', ['uint32']],
   bpf_prog_get_fd_by_id: ['int', ['uint32']],
   bpf_obj_get_info_by_fd: ['int', ['int', 'pointer', 'pointer']],

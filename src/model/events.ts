@@ -237,7 +237,7 @@ export interface OomReaped extends Envelope {
 /** One hook of the tracer. */
 export interface HookState {
   hook: string;
-  backend: 'tp_btf' | 'raw_tp' | 'tracepoint' | 'fentry' | 'kprobe' | 'stack' | 'none';
+  backend: 'tp_btf' | 'raw_tp' | 'tracepoint' | 'fentry' | 'kprobe' | 'stack' | 'timer' | 'hooks' | 'none';
   program: string | null;
   reason: string;
 }
@@ -258,10 +258,11 @@ export interface TracerLost extends Envelope {
   type: 'tracer.lost';
   /**
    * - `ring`: the kernel's ring was full.
+   * - `map`: there was no room in a map of the kernel's.
    * - `malformed`: a record could not be understood.
    * - `reader`: whoever reads the events was too slow.
    */
-  where: 'ring' | 'malformed' | 'reader';
+  where: 'ring' | 'map' | 'malformed' | 'reader';
   /** By kind of record (or type of event), since the last `tracer.lost` of this place. */
   lost: Record<string, number>;
   /** Since the start. */

@@ -12,10 +12,19 @@ const recordNames: Record<number, string> = {
   4: 'oom_candidates',
   5: 'oom_ahead',
   6: 'log_line',
+  7: 'pressure_stall',
+  8: 'pressure_level',
+  9: 'pressure_countdown',
+  10: 'pressure_group',
+  11: 'stall_task',
+  12: 'stall_group',
 };
+/** From here on they are not records but stalls that found no room in a map. */
+const FIRST_OF_MAPS = 11;
 
 const remedies: Record<TracerLost['where'], string> = {
   ring: 'The kernel’s ring was full: give it more room with ringBytes (--ring), or do less in the handlers.',
+  map: 'More tasks were stalled at once, or in more cgroups, than there is room for in the kernel: their stalls are missing from the totals.',
   malformed: 'The BPF object and the reader do not fit each other: build both anew with `npm run setup`.',
   reader: 'Read faster, or ask for less with filters.',
 };
@@ -25,7 +34,7 @@ export class Losses {
   total = 0;
   readonly #envelopes: Envelopes;
   /** `RingReader.lost()` as last reported. */
-  counters: number[] = [];
+  readonly counters: number[] = [0];
   #malformed = 0;
 
   constructor(envelopes: Envelopes) {
@@ -34,13 +43,29 @@ export class Losses {
 
   /** @param counters `RingReader.lost()`. @returns what is new, if anything is */
   inRing(counters: number[]): TracerLost | undefined {
-    const [, ...before] = this.counters;
-    const lost = counters.slice(1).map((count, kind) => count - (before[kind] ?? 0));
-    this.counters = counters;
-    const count = sum(lost);
+    const lost = this.#since(counters, 0, FIRST_OF_MAPS);
+    const count = sum(Object.values(lost));
     if (count === 0) return undefined;
     this.total += count;
-    return this.#event('ring', byName(lost), this.total);
+    return this.#event('ring', lost, this.total);
+  }
+
+  /** Stalls that could not be accounted, of the same counters. @returns what is new, if anything is */
+  inMaps(counters: number[]): TracerLost | undefined {
+    const lost = this.#since(counters, FIRST_OF_MAPS, Number.POSITIVE_INFINITY);
+    if (Object.keys(lost).length === 0) return undefined;
+    return this.#event('map', lost, sum(this.counters.slice(1 + FIRST_OF_MAPS)));
+  }
+
+  /** What was added for some kinds since they were looked at last. */
+  #since(counters: number[], first: number, end: number): Record<string, number> {
+    const lost: number[] = [];
+    counters.slice(1).forEach((count, kind) => {
+      if (kind < first || kind >= end) return;
+      lost[kind] = count - (this.counters[kind + 1] ?? 0);
+      this.counters[kind + 1] = count;
+    });
+    return byName(lost);
   }
 
   malformed(count: number): TracerLost | undefined {

@@ -8,17 +8,29 @@ import {
   OomCandidatesRecord,
   OomKillRecord,
   OomStepRecord,
+  PressureCountdownRecord,
+  PressureGroupRecord,
+  PressureLevelRecord,
+  PressureStallRecord,
   RecordKind,
   SyntheticRecord,
 } from './layout.ts';
 
-export type WireRecord =
-  | OomKillRecord
-  | OomCandidatesRecord
-  | OomAheadRecord
-  | OomStepRecord
-  | LogLineRecord
-  | SyntheticRecord;
+const views = {
+  [RecordKind.RECORD_OOM_KILL]: OomKillRecord,
+  [RecordKind.RECORD_OOM_CANDIDATES]: OomCandidatesRecord,
+  [RecordKind.RECORD_OOM_AHEAD]: OomAheadRecord,
+  [RecordKind.RECORD_OOM_STEP]: OomStepRecord,
+  [RecordKind.RECORD_LOG_LINE]: LogLineRecord,
+  [RecordKind.RECORD_SYNTHETIC]: SyntheticRecord,
+  [RecordKind.RECORD_PRESSURE_STALL]: PressureStallRecord,
+  [RecordKind.RECORD_PRESSURE_LEVEL]: PressureLevelRecord,
+  [RecordKind.RECORD_PRESSURE_COUNTDOWN]: PressureCountdownRecord,
+  [RecordKind.RECORD_PRESSURE_GROUP]: PressureGroupRecord,
+} as const;
+type KnownKind = keyof typeof views;
+
+export type WireRecord = InstanceType<(typeof views)[KnownKind]>;
 
 const HEADER = 24; // struct record_header
 const CGROUP_LEVELS = OomKillRecord.offset.levels;
@@ -26,29 +38,16 @@ const LOG_TEXT = LogLineRecord.offset.text;
 
 /** The least size of a record by kind, 0 for kinds that are not known. */
 function leastSize(view: DataView, kind: number, at: number, end: number): number {
-  switch (kind) {
-    case RecordKind.RECORD_OOM_KILL: {
-      if (end - at < CGROUP_LEVELS) return CGROUP_LEVELS;
-      const kill = view.getUint8(at + OomKillRecord.offset.kill_kind);
-      if (kill < KillKind.KILL_KILLED || kill > KillKind.KILL_SHARED_MEMORY) return 0;
-      const levels = view.getUint8(at + OomKillRecord.offset.level_count);
-      return CGROUP_LEVELS + levels * ((OomKillRecord.size - CGROUP_LEVELS) / 16);
-    }
-    case RecordKind.RECORD_OOM_CANDIDATES:
-      return OomCandidatesRecord.size;
-    case RecordKind.RECORD_OOM_STEP:
-      return OomStepRecord.size;
-    case RecordKind.RECORD_OOM_AHEAD:
-      return OomAheadRecord.size;
-    case RecordKind.RECORD_LOG_LINE: {
-      if (end - at < LOG_TEXT) return LOG_TEXT;
-      return LOG_TEXT + view.getUint16(at + LogLineRecord.offset.length, true);
-    }
-    case RecordKind.RECORD_SYNTHETIC:
-      return SyntheticRecord.size;
-    default:
-      return 0;
+  if (kind === RecordKind.RECORD_LOG_LINE) {
+    if (end - at < LOG_TEXT) return LOG_TEXT;
+    return LOG_TEXT + view.getUint16(at + LogLineRecord.offset.length, true);
   }
+  if (kind !== RecordKind.RECORD_OOM_KILL) return views[kind as KnownKind]?.size ?? 0;
+  if (end - at < CGROUP_LEVELS) return CGROUP_LEVELS;
+  const kill = view.getUint8(at + OomKillRecord.offset.kill_kind);
+  if (kill < KillKind.KILL_KILLED || kill > KillKind.KILL_SHARED_MEMORY) return 0;
+  const levels = view.getUint8(at + OomKillRecord.offset.level_count);
+  return CGROUP_LEVELS + levels * ((OomKillRecord.size - CGROUP_LEVELS) / 16);
 }
 
 export class Batch {
@@ -88,12 +87,7 @@ export class Batch {
   records(): WireRecord[] {
     const found: WireRecord[] = [];
     this.walk((kind, at) => {
-      if (kind === RecordKind.RECORD_OOM_KILL) found.push(new OomKillRecord(this.view, at));
-      else if (kind === RecordKind.RECORD_OOM_CANDIDATES) found.push(new OomCandidatesRecord(this.view, at));
-      else if (kind === RecordKind.RECORD_OOM_AHEAD) found.push(new OomAheadRecord(this.view, at));
-      else if (kind === RecordKind.RECORD_OOM_STEP) found.push(new OomStepRecord(this.view, at));
-      else if (kind === RecordKind.RECORD_LOG_LINE) found.push(new LogLineRecord(this.view, at));
-      else found.push(new SyntheticRecord(this.view, at));
+      found.push(new views[kind as KnownKind](this.view, at));
     });
     return found;
   }

@@ -1,0 +1,201 @@
+/* Who is under pressure: cgroups with all that is below them, and the system. PSI's arithmetic (kernel/sched/psi.c) on
+ * the memory controller's own hierarchy, cgroup v1 too, and only while somebody is stalled.
+ *
+ * A group's time is kept by CPU, in slots: `some` while a task that last ran there is stalled, `full` while moreover no
+ * other task of the group runs there. Only that CPU changes its slot, but for stalled tasks that migrate: their counts are
+ * atomic, and a race costs the nanoseconds between two loads. */
+#pragma once
+
+#include "compat.bpf.h"
+#include "pressure.h"
+
+#define GROUP_DEPTH 16 /* levels of cgroups; what is deeper counts for the 15 nearest and the system */
+#define HOT_GROUPS 128 /* a power of two */
+
+/* The loader sizes the values: a slot for each possible CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 512);
+	__uint(key_size, sizeof(u64)); /* SYSTEM_KEY or the address of a css */
+	__uint(value_size, sizeof(struct pressure_group) + sizeof(struct pressure_slot));
+} groups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, sizeof(struct pressure_group) + sizeof(struct pressure_slot));
+} blank SEC(".maps");
+
+/* Those with a stall lately, which the tick looks at. While there are none every hook ends after a load or two. */
+u64 hot[HOT_GROUPS] = {};
+u32 hot_any = 0;
+u64 root_css = 0; /* once known: its tasks are the system's */
+
+static __always_inline void count_lost(u32 what)
+{
+	u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c && what < RECORD_KINDS)
+		__sync_fetch_and_add(&c->lost[what], 1);
+}
+
+static __always_inline struct pressure_slot *slot_of(struct pressure_group *g, u64 cpu)
+{
+	barrier_var(cpu);
+	return cpu < possible_cpus ? (void *)g + sizeof(*g) + cpu * sizeof(struct pressure_slot) : NULL;
+}
+
+static __always_inline u64 css_id(struct cgroup_subsys_state *css)
+{
+	return BPF_CORE_READ(css, cgroup, kn, id);
+}
+
+/* The group of a task, by its memory controller's css. */
+static __always_inline u64 key_of(struct task_struct *task)
+{
+	struct mem_cgroup *memcg = task_memcg(task);
+	u64 css = memcg ? (u64)memcg + bpf_core_field_offset(struct mem_cgroup, css) : 0;
+
+	return css && css != root_css ? css : SYSTEM_KEY;
+}
+
+/* Returns the key it is found by: the root's tasks are the system's. 0: there is no room. */
+__noinline u64 group_create(u64 key)
+{
+	struct cgroup_subsys_state *css = (void *)key, *parent, *above;
+	struct pressure_group_record r = {};
+	struct pressure_group *g;
+	u32 zero = 0;
+
+	g = bpf_map_lookup_elem(&blank, &zero);
+	if (!g)
+		return 0;
+	if (key == SYSTEM_KEY)
+		return bpf_map_update_elem(&groups, &key, g, BPF_NOEXIST) == -7 /* E2BIG */ ? 0 : key;
+	parent = BPF_CORE_READ(css, parent);
+	if (!parent) {
+		root_css = key;
+		return SYSTEM_KEY;
+	}
+	above = BPF_CORE_READ(parent, parent);
+	long error = bpf_map_update_elem(&groups, &key, g, BPF_NOEXIST);
+	g = bpf_map_lookup_elem(&groups, &key);
+	if (!g)
+		return 0;
+	if (error)
+		return key; /* another CPU made it meanwhile */
+	g->id = r.id = css_id(css);
+	g->parent_key = above ? (u64)parent : SYSTEM_KEY;
+	if (above)
+		r.parent_id = css_id(parent);
+	long n = bpf_probe_read_kernel_str(r.name, sizeof(r.name), BPF_CORE_READ(css, cgroup, kn, name));
+	r.name_length = n > 0 ? n - 1 : 0;
+	record_begin(&r.header, RECORD_PRESSURE_GROUP);
+	record_send(&r.header, RECORD_PRESSURE_GROUP, sizeof(r), 0);
+	return key;
+}
+
+/* From now on the tick looks at it. What ran where before is not known: until the next switch nothing did. */
+__noinline int group_heat(u64 key, u64 now)
+{
+	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
+	bool listed = false;
+
+	if (!g)
+		return 0;
+	for (int i = 0; i < HOT_GROUPS; i++) {
+		if (hot[i] == key)
+			listed = true;
+	}
+	for (int i = 0; i < HOT_GROUPS && !listed; i++) {
+		if (!hot[i]) {
+			hot[i] = key;
+			listed = true;
+		}
+	}
+	if (!listed)
+		return 0; /* the next stall tries again; the totals go on */
+	g->tick_ktime_ns = now;
+	if (g->hot)
+		return 0;
+	for (u64 cpu = 0; cpu < MAX_CPUS; cpu++) {
+		struct pressure_slot *s = slot_of(g, cpu);
+		if (!s)
+			break;
+		s->since_ns = now;
+		if (!s->stalled)
+			s->running = RUNNING_NONE;
+	}
+	g->coarse_ktime_ns = now;
+	for (int w = 0; w < PRESSURE_WINDOWS; w++) {
+		for (int i = 0; i < PRESSURE_SAMPLES; i++)
+			g->past[w].samples[i].ktime_ns = 0;
+	}
+	g->hot = 1;
+	return 0;
+}
+
+static __always_inline void slot_change(struct pressure_slot *s, s32 stalled, u32 running, u64 now)
+{
+	u64 time = now > s->since_ns ? now - s->since_ns : 0;
+
+	if (s->stalled) {
+		s->some_ns += time;
+		if (s->running != RUNNING_PRODUCTIVE)
+			s->full_ns += time;
+	}
+	if (s->stalled || s->running)
+		s->busy_ns += time;
+	s->since_ns = now;
+	if (stalled > 0 || (stalled < 0 && s->stalled))
+		__sync_fetch_and_add(&s->stalled, stalled);
+	if (running != RUNNING_AS_BEFORE)
+		s->running = running;
+}
+
+/* On a CPU: so many tasks more are stalled (-1, 0, 1), and this is what runs there (enum slot_running). */
+#define CHANGE(cpu, stalled, running) ((u64)(cpu) << 32 | (u64)((stalled) + 1) << 16 | (running) << 8)
+
+/* What happens to a group happens to all above it. change: CHANGE(), with the cause of a stall that ended after so many
+ * nanoseconds (0: none ended). */
+__noinline int change_groups(u64 key, u64 change, u64 now, u64 ended_ns)
+{
+	u64 cpu = change >> 32, running = change >> 8 & 0xff, cause = change & 0xff;
+	s32 stalled = (s32)(change >> 16 & 0xff) - 1;
+
+	for (int i = 0; i < GROUP_DEPTH && key; i++) {
+		if (i == GROUP_DEPTH - 1)
+			key = SYSTEM_KEY;
+		struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
+		if (!g) {
+			u64 found = group_create(key);
+			if (!found && stalled > 0)
+				count_lost(LOST_STALL_GROUP);
+			key = found ?: SYSTEM_KEY;
+			g = bpf_map_lookup_elem(&groups, &key);
+			if (!g)
+				return 0;
+		}
+		u64 parent = g->parent_key;
+		if (stalled > 0) {
+			g->last_stall_ns = now;
+			if (!g->hot || now - g->tick_ktime_ns > 1000000000ULL)
+				group_heat(key, now);
+		}
+		if (stalled || g->hot) {
+			struct pressure_slot *s = slot_of(g, cpu);
+			if (s)
+				slot_change(s, stalled, running, now);
+		}
+		if (stalled < 0 && ended_ns) {
+			g->last_stall_ns = now;
+			__sync_fetch_and_add(&g->stalls, 1);
+			if (cause < STALL_CAUSES)
+				__sync_fetch_and_add(&g->stall_ns[cause], ended_ns);
+		}
+		key = parent;
+	}
+	return 0;
+}

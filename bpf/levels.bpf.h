@@ -1,0 +1,252 @@
+/* How high is the pressure: sliding windows over a group's totals, and levels with hysteresis. All on the tick, so that a
+ * level rises while a stall goes on and falls when everything is quiet, and a stall itself costs none of it. */
+#pragma once
+
+#include "groups.bpf.h"
+
+#define PSI_PERIOD_NS 2000000000ULL /* kernel/sched/psi.c PSI_FREQ: over such periods it weighs CPUs by how busy they were */
+
+const volatile u64 window_ns[PRESSURE_WINDOWS] = {};
+const volatile struct pressure_share thresholds[PRESSURE_WINDOWS][PRESSURE_LEVELS] = {};
+const volatile u32 fall_permille = 700; /* of its threshold: below that a level falls */
+const volatile u64 sustain_ns = 0;
+const volatile u64 cool_down_ns = 0;
+const volatile u64 cold_ns = PSI_PERIOD_NS; /* without a stall, and a group is cold: PSI_PERIOD_NS, the longest window */
+
+enum tick_result { TICK_GONE, TICK_COLD, TICK_HOT };
+
+struct weighed {
+	u64 some, full, busy;
+};
+
+static __always_inline void weigh(struct weighed *sum, u64 some, u64 full, u64 busy)
+{
+	u64 weight = busy >> 10; /* some × busy of two seconds on 1024 CPUs must fit */
+
+	sum->some += some * weight;
+	sum->full += full * weight;
+	sum->busy += weight;
+}
+
+static __always_inline u64 since_last(u64 now, u64 *last)
+{
+	u64 more = now > *last ? now - *last : 0;
+
+	*last = now;
+	return more;
+}
+
+/* Adds up what the CPUs have, each weighed by how busy it was: collect_percpu_times() of PSI. Returns the tasks stalled. */
+static __always_inline u32 collect(struct pressure_group *g, u64 now)
+{
+	struct weighed fine = {}, coarse = {};
+	bool period = now - g->coarse_ktime_ns >= PSI_PERIOD_NS;
+	u32 stalled = 0;
+
+	for (u64 cpu = 0; cpu < MAX_CPUS; cpu++) {
+		struct pressure_slot *s = slot_of(g, cpu);
+		if (!s)
+			break;
+		u64 time = now > s->since_ns ? now - s->since_ns : 0;
+		u64 some = s->some_ns + (s->stalled ? time : 0);
+		u64 full = s->full_ns + (s->stalled && s->running != RUNNING_PRODUCTIVE ? time : 0);
+		u64 busy = s->busy_ns + (s->stalled || s->running ? time : 0);
+		stalled += s->stalled;
+		weigh(&fine, since_last(some, &s->fine_some_ns), since_last(full, &s->fine_full_ns),
+		      since_last(busy, &s->fine_busy_ns));
+		if (period)
+			weigh(&coarse, since_last(some, &s->coarse_some_ns), since_last(full, &s->coarse_full_ns),
+			      since_last(busy, &s->coarse_busy_ns));
+	}
+	if (fine.busy) {
+		g->fine_some_ns += fine.some / fine.busy;
+		g->fine_full_ns += fine.full / fine.busy;
+	}
+	if (coarse.busy) {
+		g->some_ns += coarse.some / coarse.busy;
+		g->full_ns += coarse.full / coarse.busy;
+	}
+	if (period)
+		g->coarse_ktime_ns = now;
+	return stalled;
+}
+
+static __always_inline u64 between(u64 a, u64 b, u64 part, u64 whole)
+{
+	return b > a && whole ? a + (b - a) * part / whole : a;
+}
+
+static __always_inline u32 ppm(u64 time, u64 window)
+{
+	u64 share = time * 1000000 / window;
+
+	return share > 1000000 ? 1000000 : share;
+}
+
+/* The share of the window that ends now. Between two samples the totals are taken to have grown evenly. */
+__noinline int slide(u64 key, u64 window, u64 now)
+{
+	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
+
+	barrier_var(window);
+	if (!g || window >= PRESSURE_WINDOWS)
+		return 0;
+	u64 length = window_ns[window];
+	struct window_past *past = &g->past[window];
+	struct pressure_share *share = &g->shares[window];
+	if (!length)
+		return 0;
+	u64 from = now - length;
+	struct pressure_sample newer = { .ktime_ns = now, .some_ns = g->fine_some_ns, .full_ns = g->fine_full_ns };
+	struct pressure_sample older = newer;
+	u32 head = past->head;
+
+	for (u32 i = 0; i < PRESSURE_SAMPLES; i++) {
+		struct pressure_sample *s = &past->samples[(head - i) % PRESSURE_SAMPLES];
+		older = *s;
+		if (older.ktime_ns <= from)
+			break;
+		newer = older;
+	}
+	/* Without an older one the group was at rest before the newer one. */
+	if (!older.ktime_ns || older.ktime_ns > from)
+		older = newer;
+	u64 part = from > older.ktime_ns ? from - older.ktime_ns : 0;
+	u64 whole = newer.ktime_ns - older.ktime_ns;
+	share->some_ppm = ppm(g->fine_some_ns - between(older.some_ns, newer.some_ns, part, whole), length);
+	share->full_ppm = ppm(g->fine_full_ns - between(older.full_ns, newer.full_ns, part, whole), length);
+	if (now - past->samples[head % PRESSURE_SAMPLES].ktime_ns >= length / 8) {
+		head = (head + 1) % PRESSURE_SAMPLES;
+		past->head = head;
+		struct pressure_sample *s = &past->samples[head];
+		s->ktime_ns = now;
+		s->some_ns = g->fine_some_ns;
+		s->full_ns = g->fine_full_ns;
+	}
+	return 0;
+}
+
+/* The highest level that a window reaches, the shortest window first. A level that is held is held a little longer. */
+static __always_inline u8 level_now(struct pressure_group *g, u8 *window)
+{
+	u8 level = LEVEL_NORMAL;
+
+	for (u64 w = 0; w < PRESSURE_WINDOWS; w++) {
+		for (u32 l = LEVEL_LOW; l < PRESSURE_LEVELS; l++) {
+			u64 scale = l <= g->level ? fall_permille : 1000;
+			bool some = g->shares[w].some_ppm * 1000ULL >= thresholds[w][l].some_ppm * scale;
+			bool full = g->shares[w].full_ppm * 1000ULL >= thresholds[w][l].full_ppm * scale;
+			if ((some || full) && l > level) {
+				level = l;
+				*window = w;
+			}
+		}
+	}
+	return level;
+}
+
+/* The peak of an episode is that of the window that decided. */
+static __always_inline void raise_peak(struct pressure_group *g)
+{
+	u64 window = g->window;
+
+	barrier_var(window);
+	if (window >= PRESSURE_WINDOWS)
+		return;
+	struct pressure_share share = g->shares[window];
+	if (share.some_ppm > g->peak.some_ppm)
+		g->peak.some_ppm = share.some_ppm;
+	if (share.full_ppm > g->peak.full_ppm)
+		g->peak.full_ppm = share.full_ppm;
+}
+
+static __always_inline void send_level(struct pressure_group *g, u8 previous, u64 now)
+{
+	struct pressure_level_record r = {};
+
+	record_begin(&r.header, RECORD_PRESSURE_LEVEL);
+	r.cgroup_id = g->id;
+	r.episode_ktime_ns = g->episode_ktime_ns;
+	r.duration_ns = now - g->episode_ktime_ns;
+	r.level = g->level;
+	r.previous = previous;
+	r.peak_level = g->peak_level;
+	r.window = g->window;
+	__builtin_memcpy(r.shares, g->shares, sizeof(r.shares));
+	r.peak = g->peak;
+	r.stalls = g->stalls - g->episode_stalls;
+	for (int i = 0; i < STALL_CAUSES; i++)
+		r.stall_ns[i] = g->stall_ns[i] - g->episode_ns[i];
+	record_send(&r.header, RECORD_PRESSURE_LEVEL, sizeof(r), BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline void set_level(struct pressure_group *g, u8 level, u8 window, u64 now)
+{
+	u8 previous = g->level;
+
+	if (previous == LEVEL_NORMAL) {
+		g->episode_ktime_ns = now;
+		g->episode_stalls = g->stalls;
+		__builtin_memcpy(g->episode_ns, g->stall_ns, sizeof(g->episode_ns));
+		g->peak = (struct pressure_share){};
+		g->peak_level = LEVEL_NORMAL;
+	}
+	g->level = level;
+	g->window = window;
+	g->above_since_ns = g->below_since_ns = 0;
+	if (level > g->peak_level)
+		g->peak_level = level;
+	if (level != LEVEL_NORMAL)
+		raise_peak(g);
+	send_level(g, previous, now);
+}
+
+/* Returns enum tick_result. */
+__noinline int evaluate(u64 key, u64 now)
+{
+	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
+	u8 window = 0;
+
+	if (!g)
+		return TICK_GONE;
+	g->tick_ktime_ns = now;
+	u32 stalled = collect(g, now);
+	for (u64 w = 0; w < PRESSURE_WINDOWS; w++)
+		slide(key, w, now);
+	window = g->window;
+	u8 level = level_now(g, &window);
+	if (g->level != LEVEL_NORMAL)
+		raise_peak(g);
+	if (level > g->level) {
+		g->below_since_ns = 0;
+		if (!g->above_since_ns)
+			g->above_since_ns = now;
+		if (now - g->above_since_ns >= sustain_ns)
+			set_level(g, level, window, now);
+	} else if (level < g->level) {
+		g->above_since_ns = 0;
+		if (!g->below_since_ns)
+			g->below_since_ns = now;
+		if (now - g->below_since_ns >= cool_down_ns)
+			set_level(g, level, window, now);
+	} else {
+		g->above_since_ns = g->below_since_ns = 0;
+	}
+	if (stalled || g->level != LEVEL_NORMAL || now - g->last_stall_ns < cold_ns)
+		return TICK_HOT;
+	g->hot = 0;
+	return TICK_COLD;
+}
+
+/* A group goes away: what it had open is closed. */
+__noinline int group_remove(u64 key)
+{
+	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
+
+	if (!g)
+		return 0;
+	if (g->level != LEVEL_NORMAL)
+		set_level(g, LEVEL_NORMAL, g->window, bpf_ktime_get_ns());
+	bpf_map_delete_elem(&groups, &key);
+	return 0;
+}

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Memory pressure: time that tasks spend stalled on memory, by task, cgroup and for the system, by cause.
+ *
+ * Best by psi_memstall_enter() and psi_memstall_leave(), which enclose every stall; there the tracepoints only tell the
+ * cause. Where functions cannot be hooked the tracepoints enclose reclaim and compaction, and sched_switch sees who goes
+ * to sleep with task_struct.in_memstall set. */
+#include <asm/ptrace.h>
+#include "kernel.h"
+#include "maps.bpf.h"
+#include "groups.bpf.h"
+#include "levels.bpf.h"
+#include "stalls.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* BTF keeps only the types that a symbol uses; the layout generator wants these. */
+struct {
+	enum stall_cause stall_cause;
+	enum pressure_level pressure_level;
+	enum slot_running slot_running;
+	struct pressure_stall_record stall;
+	struct pressure_level_record level;
+	struct pressure_countdown_record countdown;
+	struct pressure_group_record group_record;
+	struct pressure_group group;
+	struct pressure_slot slot;
+} in_btf = {};
+
+#define PF_KTHREAD 0x00200000
+#define PF_MEMALLOC 0x00000800
+
+/* ---- the tick ---- */
+
+const volatile bool use_timer = false; /* bpf_timer exists: 5.15 */
+const volatile u64 tick_ns = 1000000;
+
+u64 next_tick_ns = 0;
+u32 ticking = 0;    /* the timer is armed */
+u32 timer_ready = 0;
+
+struct timer_slot {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct timer_slot);
+} tick_timer SEC(".maps");
+
+/* Whose turn it is: an update that must not find it there is the only test-and-set that 5.10 has. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} tick_lock SEC(".maps");
+
+/* Returns whether there is a group at this place of the list that stays there. */
+__noinline u32 tick_at(u64 i, u64 now)
+{
+	u64 key = i < HOT_GROUPS ? hot[i] : 0;
+
+	if (!key)
+		return 0;
+	if (evaluate(key, now) == TICK_HOT)
+		return 1;
+	hot[i & (HOT_GROUPS - 1)] = 0;
+	return 0;
+}
+
+/* Looks at every hot group, and at stalls that become long. Returns whether any group is still hot. */
+__noinline int tick(u64 now)
+{
+	u32 zero = 0, left = 0;
+
+	if (bpf_map_update_elem(&tick_lock, &zero, &zero, BPF_NOEXIST))
+		return 1;
+	next_tick_ns = now + tick_ns;
+	for (u32 i = 0; i < HOT_GROUPS; i++)
+		left |= tick_at(i, now);
+	watch(now);
+	if (!left)
+		hot_any = 0;
+	bpf_map_delete_elem(&tick_lock, &zero);
+	return left;
+}
+
+static int on_timer(void *map, u32 *key, struct timer_slot *slot)
+{
+	ticking = 0;
+	tick(bpf_ktime_get_ns());
+	if (hot_any) {
+		ticking = 1;
+		bpf_timer_start(&slot->timer, tick_ns, 0);
+	}
+	return 0;
+}
+
+/* Attached for a moment when the monitor opens. Only tracing programs may touch a timer, and those cannot be run by hand. */
+SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
+{
+	u32 zero = 0;
+	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
+
+	if (timer_ready || !slot)
+		return 0;
+	if (bpf_timer_init(&slot->timer, &tick_timer, 1 /* CLOCK_MONOTONIC */))
+		return 0;
+	bpf_timer_set_callback(&slot->timer, on_timer);
+	timer_ready = 1;
+	return 0;
+}
+
+/* Run by hand, where there is no timer and nothing else may happen. */
+SEC("raw_tp/tick") int tick_by_hand(void *ctx)
+{
+	return hot_any ? tick(bpf_ktime_get_ns()) : 0;
+}
+
+/* Without a timer the hooks themselves are the clock. */
+static __always_inline void tick_if_due(void)
+{
+	u64 now;
+
+	if (!hot_any)
+		return;
+	now = bpf_ktime_get_ns();
+	if (now >= next_tick_ns)
+		tick(now);
+}
+
+static __always_inline void keep_ticking(void)
+{
+	u32 zero = 0;
+
+	if (!use_timer) {
+		tick_if_due();
+		return;
+	}
+	if (ticking || !hot_any)
+		return;
+	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
+	if (!slot)
+		return;
+	ticking = 1;
+	if (bpf_timer_start(&slot->timer, tick_ns, 0))
+		ticking = 0;
+}
+
+/* Every program on a tracepoint comes twice: with typed arguments, and raw for where those are refused. */
+#define TRACEPOINT(name, tracepoint, body, args...)              \
+	SEC("tp_btf/" tracepoint) int BPF_PROG(name, ##args)     \
+	{                                                        \
+		body;                                            \
+		keep_ticking();                                  \
+		return 0;                                        \
+	}                                                        \
+	SEC("raw_tp/" tracepoint) int BPF_PROG(name##_raw, ##args) \
+	{                                                        \
+		body;                                            \
+		tick_if_due();                                   \
+		return 0;                                        \
+	}
+
+/* ---- every stall, where functions can be hooked (kernel/sched/psi.c) ---- */
+
+static __always_inline s64 stack_of(void *ctx)
+{
+	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
+}
+
+static __always_inline void on_enter(void *ctx)
+{
+	if (!in_memstall((void *)bpf_get_current_task())) /* else it is nested, and nothing happens */
+		stall_begin(CAUSE_OTHER, 0, stack_of(ctx));
+}
+
+static __always_inline void on_leave(void *ctx, u64 flags_at)
+{
+	unsigned long flags = 0;
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+
+	bpf_probe_read_kernel(&flags, sizeof(flags), (void *)flags_at);
+	if (flags)
+		return; /* it was nested */
+	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
+	if (s)
+		stall_end(tid, s->cause ? 0 : cause_of_stack(ctx), bpf_ktime_get_ns());
+}
+
+SEC("fentry/psi_memstall_enter") int BPF_PROG(memstall_enter_fentry, unsigned long *flags)
+{
+	on_enter(ctx);
+	keep_ticking();
+	return 0;
+}
+
+SEC("fentry/psi_memstall_leave") int BPF_PROG(memstall_leave_fentry, unsigned long *flags)
+{
+	on_leave(ctx, as_number(flags));
+	keep_ticking();
+	return 0;
+}
+
+SEC("kprobe/psi_memstall_enter") int memstall_enter_kprobe(struct pt_regs *ctx)
+{
+	on_enter(ctx);
+	tick_if_due();
+	return 0;
+}
+
+SEC("kprobe/psi_memstall_leave") int memstall_leave_kprobe(struct pt_regs *ctx)
+{
+	on_leave(ctx, PT_REGS_PARM1(ctx));
+	tick_if_due();
+	return 0;
+}
+
+/* ---- reclaim and compaction (mm/vmscan.c, mm/compaction.c): the cause of a stall, or the stall itself ---- */
+
+/* Since 6.0 psi_memstall_enter() comes before reclaim begins, and not at all where somebody asked for it (memory.reclaim):
+ * that is no stall. Before, it came after the tracepoint. */
+static __always_inline bool proactive(struct task_struct *task)
+{
+	struct scan_control *control = NULL;
+
+	return psi_runs && bpf_core_field_exists(control->proactive) && !in_memstall(task);
+}
+
+static __always_inline void set_cause(u32 cause)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
+
+	if (s && s->cause == CAUSE_OTHER)
+		s->cause = cause;
+}
+
+static __always_inline void work_begins(void *ctx, u32 cause)
+{
+	if (exact) {
+		set_cause(cause);
+		return;
+	}
+	if (!proactive((void *)bpf_get_current_task()))
+		stall_begin(cause, 0, stack_of(ctx));
+}
+
+static __always_inline void work_ends(void)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+
+	if (exact)
+		return;
+	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
+	if (!s)
+		return;
+	if (s->depth)
+		s->depth--;
+	else
+		stall_end(tid, 0, bpf_ktime_get_ns());
+}
+
+/* ---- the countdown to the OOM killer ---- */
+
+const volatile u32 countdown_from = 0; /* rounds; 0: never told */
+#define MAX_RECLAIM_RETRIES 16          /* mm/internal.h */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32); /* tid */
+	__type(value, u32); /* rounds in a row that reclaimed nothing */
+} fruitless SEC(".maps");
+u64 last_fruitless_ns = 0;
+
+__noinline int send_countdown(u32 rounds, u64 limit_id)
+{
+	struct pressure_countdown_record r = { .fruitless_rounds = rounds, .limit_id = limit_id };
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	/* Powers of two, and every round when the end is near; past it the OOM killer is at work. */
+	if (rounds < countdown_from || rounds > 2 * MAX_RECLAIM_RETRIES)
+		return 0;
+	if ((rounds & (rounds - 1)) && (rounds < MAX_RECLAIM_RETRIES / 2 || rounds > MAX_RECLAIM_RETRIES))
+		return 0;
+	read_task(&r.task, task, key_of(task));
+	record_begin(&r.header, RECORD_PRESSURE_COUNTDOWN);
+	return record_send(&r.header, RECORD_PRESSURE_COUNTDOWN, sizeof(r), BPF_RB_FORCE_WAKEUP);
+}
+
+__noinline int count_round(u64 reclaimed, u64 limit_id)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid(), one = 1;
+	u64 now = bpf_ktime_get_ns();
+
+	if (!countdown_from || (reclaimed && now - last_fruitless_ns > 1000000000ULL))
+		return 0;
+	if (reclaimed) {
+		bpf_map_delete_elem(&fruitless, &tid);
+		return 0;
+	}
+	last_fruitless_ns = now;
+	u32 *rounds = bpf_map_lookup_elem(&fruitless, &tid);
+	if (rounds)
+		send_countdown(++*rounds, limit_id);
+	else
+		bpf_map_update_elem(&fruitless, &tid, &one, BPF_ANY);
+	return 0;
+}
+
+static __always_inline void memcg_round(unsigned long reclaimed)
+{
+	u64 limit_id = 0;
+
+	if (!countdown_from)
+		return;
+	if (!reclaimed && memcg_cause(&limit_id) != CAUSE_MEMCG_LIMIT)
+		return; /* above memory.high nobody is killed */
+	count_round(reclaimed, limit_id);
+}
+
+/* should_reclaim_retry(): once for every zone that is looked at. */
+static __always_inline void zone_round(int loops)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid(), rounds = loops;
+
+	if (!countdown_from)
+		return;
+	u32 *last = bpf_map_lookup_elem(&fruitless, &tid);
+	if (last && *last == rounds)
+		return;
+	bpf_map_update_elem(&fruitless, &tid, &rounds, BPF_ANY);
+	if (rounds)
+		send_countdown(rounds, 0);
+}
+
+static __always_inline u32 memcg_reclaim_cause(void)
+{
+	u64 ignored;
+
+	return memcg_cause(&ignored);
+}
+
+/* Only the first argument of an end is used, and none of a begin: those forms have changed. */
+TRACEPOINT(direct_reclaim_begin, "mm_vmscan_direct_reclaim_begin", work_begins(ctx, CAUSE_DIRECT_RECLAIM))
+TRACEPOINT(direct_reclaim_end, "mm_vmscan_direct_reclaim_end", work_ends())
+TRACEPOINT(memcg_reclaim_begin, "mm_vmscan_memcg_reclaim_begin", work_begins(ctx, memcg_reclaim_cause()))
+TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", { work_ends(); memcg_round(reclaimed); }, unsigned long reclaimed)
+TRACEPOINT(compaction_begin, "mm_compaction_begin", work_begins(ctx, CAUSE_COMPACTION))
+TRACEPOINT(compaction_end, "mm_compaction_end", work_ends())
+TRACEPOINT(reclaim_retry_zone, "reclaim_retry_zone", zone_round(loops), void *zone, int order, unsigned long reclaimable,
+	   unsigned long available, unsigned long watermark, int loops)
+
+/* ---- who runs where ---- */
+
+static __always_inline bool may_be_stalled(struct task_struct *task)
+{
+	return in_memstall(task) || (BPF_CORE_READ(task, flags) & PF_MEMALLOC);
+}
+
+/* A stalled task comes to a CPU: it is counted there from now on. Returns whether it is stalled still. */
+static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u64 now)
+{
+	u32 tid = BPF_CORE_READ(task, pid);
+	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
+
+	if (!s)
+		return false;
+	if (s->cpu != cpu) {
+		change_groups(s->key, CHANGE(s->cpu, -1, RUNNING_AS_BEFORE), now, 0);
+		s->cpu = cpu;
+		change_groups(s->key, CHANGE(cpu, 1, RUNNING_AS_BEFORE), now, 0);
+	}
+	if (!s->from_switch)
+		return true;
+	stall_end(tid, 0, now);
+	return false;
+}
+
+__noinline int on_hot_switch(u64 from, u64 to)
+{
+	struct task_struct *prev = (void *)from, *next = (void *)to;
+	u32 cpu = bpf_get_smp_processor_id();
+	u64 now = bpf_ktime_get_ns();
+	bool prev_idle = !BPF_CORE_READ(prev, pid), next_idle = !BPF_CORE_READ(next, pid);
+	bool stalled = !next_idle && may_be_stalled(next) && stalled_arrives(next, cpu, now);
+	u64 old = prev_idle ? 0 : key_of(prev), new = next_idle ? 0 : key_of(next);
+
+	if (old != new || may_be_stalled(prev)) {
+		if (old)
+			change_groups(old, CHANGE(cpu, 0, RUNNING_NONE), now, 0);
+	} else if (!stalled) {
+		return 0; /* one of the group after another */
+	}
+	if (new)
+		change_groups(new, CHANGE(cpu, 0, stalled ? RUNNING_STALLED : RUNNING_PRODUCTIVE), now, 0);
+	return 0;
+}
+
+static __always_inline void on_switch(void *ctx, struct task_struct *prev, struct task_struct *next)
+{
+	if (!exact && psi_runs && in_memstall(prev)) {
+		u32 tid = (u32)bpf_get_current_pid_tgid();
+		if (!bpf_map_lookup_elem(&stalls, &tid))
+			stall_begin(cause_of_stack(ctx), 1, stack_of(ctx));
+	}
+	if (hot_any)
+		on_hot_switch((u64)prev, (u64)next);
+}
+
+SEC("tp_btf/sched_switch") int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	on_switch(ctx, (void *)as_number(prev), (void *)as_number(next));
+	keep_ticking();
+	return 0;
+}
+
+SEC("raw_tp/sched_switch") int BPF_PROG(sched_switch_raw, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	on_switch(ctx, prev, next);
+	tick_if_due();
+	return 0;
+}
+
+/* ---- cgroups go ---- */
+
+static __always_inline void on_rmdir(struct cgroup *cgroup)
+{
+	u64 css = 0;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return;
+	u64 slot = (u64)cgroup + bpf_core_field_offset(struct cgroup, subsys) +
+		   bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *);
+	bpf_probe_read_kernel(&css, sizeof(css), (void *)slot);
+	if (css)
+		group_remove(css);
+}
+
+TRACEPOINT(cgroup_rmdir, "cgroup_rmdir", on_rmdir((void *)as_number(cgroup)), struct cgroup *cgroup)

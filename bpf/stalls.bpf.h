@@ -1,0 +1,214 @@
+/* Stalls, task by task: when one begins, why, and how long it lasts. */
+#pragma once
+
+#include "groups.bpf.h"
+#include <bpf/bpf_tracing.h>
+
+#define NEVER (~0ULL)
+#define WATCHED 512 /* stalls that can be watched for getting long: a power of two */
+#define RANGES 16
+#define STACK_DEPTH 32
+#define CHARGE_BATCH 64 /* pages: mm/memcontrol.c MEMCG_CHARGE_BATCH */
+
+const volatile u64 stall_min_ns = NEVER; /* tell of stalls that last so long; 0: of each, when it begins */
+const volatile bool exact = false;       /* psi_memstall_enter() and psi_memstall_leave() are hooked */
+const volatile bool psi_runs = false;    /* the kernel keeps task_struct.in_memstall */
+const volatile bool want_stack = false;
+
+/* Functions by address, from /proc/kallsyms: what is on the stack of a stalled task tells why it is. */
+struct range {
+	u64 from;
+	u64 to;
+	u64 cause;
+};
+const volatile struct range ranges[RANGES] = {};
+
+struct stall {
+	u64 begin_ns;
+	u64 key;  /* of the group */
+	u64 task;
+	u32 cpu;  /* whose slots it is counted in */
+	s32 stack_id;
+	u8 cause;
+	u8 from_switch; /* begun when it went to sleep: over when it runs again */
+	u8 told;
+	u8 depth;       /* of what is nested in it */
+	u32 tid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32); /* tid */
+	__type(value, struct stall);
+} stalls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 1); /* the loader makes room where stacks are wanted */
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, STACK_DEPTH * sizeof(u64));
+} stacks SEC(".maps");
+
+/* By tid, modulo. Two that meet here: the later one is told of when it ends. */
+struct {
+	u64 begin_ns;
+	u32 tid;
+	u32 reserved;
+} watched[WATCHED] = {};
+
+static __always_inline bool in_memstall(struct task_struct *task)
+{
+	return bpf_core_field_exists(task->in_memstall) && BPF_CORE_READ_BITFIELD_PROBED(task, in_memstall);
+}
+
+static __always_inline void read_task(struct stalled_task *to, struct task_struct *task, u64 key)
+{
+	struct cgroup_subsys_state *css = (void *)key;
+
+	to->tid = BPF_CORE_READ(task, pid);
+	to->pid = BPF_CORE_READ(task, tgid);
+	to->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	to->cgroup_id = css_id(key == SYSTEM_KEY ? (void *)root_css : css);
+	BPF_CORE_READ_STR_INTO(&to->comm, task, comm);
+}
+
+static __always_inline void send_stall(const struct stall *s, u64 now, bool finished)
+{
+	struct pressure_stall_record r = {};
+
+	read_task(&r.task, (void *)s->task, s->key);
+	if (r.task.tid != s->tid)
+		return; /* it ended in this moment */
+	r.begin_ktime_ns = s->begin_ns;
+	r.stall_ns = now - s->begin_ns;
+	r.cause = s->cause;
+	r.finished = finished;
+	r.stack_id = s->stack_id;
+	record_begin(&r.header, RECORD_PRESSURE_STALL);
+	record_send(&r.header, RECORD_PRESSURE_STALL, sizeof(r), 0);
+}
+
+/* Of the current task. cause 0: not known yet. Returns whether there is a new stall. */
+__noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
+{
+	u64 now = bpf_ktime_get_ns();
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
+
+	if (open) {
+		if (open->cause == CAUSE_OTHER)
+			open->cause = cause;
+		if (!from_switch)
+			open->depth++;
+		return 0;
+	}
+	struct stall s = { .begin_ns = now, .key = key_of(task), .task = (u64)task, .cpu = bpf_get_smp_processor_id(),
+			   .stack_id = stack_id, .cause = cause, .from_switch = from_switch, .tid = tid };
+	if (bpf_map_update_elem(&stalls, &tid, &s, BPF_NOEXIST)) {
+		count_lost(LOST_STALL_TASK);
+		return 0;
+	}
+	if (!hot_any)
+		hot_any = 1;
+	change_groups(s.key, CHANGE(s.cpu, 1, RUNNING_STALLED), now, 0);
+	if (stall_min_ns == 0) {
+		send_stall(&s, now, false);
+	} else if (stall_min_ns != NEVER && !watched[tid % WATCHED].begin_ns) {
+		watched[tid % WATCHED].tid = tid;
+		watched[tid % WATCHED].begin_ns = now;
+	}
+	return 1;
+}
+
+/* The task's stall is over. */
+__noinline int stall_end(u32 tid, u32 cause, u64 now)
+{
+	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
+
+	if (!open)
+		return 0;
+	struct stall s = *open;
+	if (s.cause == CAUSE_OTHER)
+		s.cause = cause;
+	bpf_map_delete_elem(&stalls, &tid);
+	u64 lasted = now > s.begin_ns ? now - s.begin_ns : 1;
+	change_groups(s.key, CHANGE(s.cpu, -1, RUNNING_PRODUCTIVE) | (s.cause & 0xff), now, lasted);
+	if (watched[tid % WATCHED].tid == tid)
+		watched[tid % WATCHED].begin_ns = 0;
+	if (stall_min_ns != NEVER && (lasted >= stall_min_ns || s.told))
+		send_stall(&s, now, true);
+	return 0;
+}
+
+/* A stall that goes on has become long. */
+__noinline int stall_lasts(u32 tid, u64 now)
+{
+	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
+
+	if (!open || open->told)
+		return 0;
+	open->told = 1;
+	struct stall s = *open;
+	send_stall(&s, now, false);
+	return 0;
+}
+
+static __always_inline void watch(u64 now)
+{
+	if (stall_min_ns == 0 || stall_min_ns == NEVER)
+		return;
+	for (int i = 0; i < WATCHED; i++) {
+		u64 begin = watched[i].begin_ns;
+		if (begin && now - begin >= stall_min_ns) {
+			watched[i].begin_ns = 0;
+			stall_lasts(watched[i].tid, now);
+		}
+	}
+}
+
+/* Why the current task is in a stall of which no tracepoint told: by who is on its stack. */
+static __always_inline u32 cause_of_stack(void *ctx)
+{
+	u64 stack[STACK_DEPTH / 2] = {};
+	u32 weak = CAUSE_OTHER;
+
+	if (!ranges[0].to)
+		return CAUSE_OTHER;
+	bpf_get_stack(ctx, stack, sizeof(stack), 0);
+	for (u32 i = 0; i < STACK_DEPTH / 2; i++) {
+		for (u32 r = 0; r < RANGES; r++) {
+			if (stack[i] < ranges[r].from || stack[i] >= ranges[r].to)
+				continue;
+			if (ranges[r].cause != CAUSE_REFAULT)
+				return ranges[r].cause;
+			weak = CAUSE_REFAULT; /* swap-in waits for pages in the same way: look who asked */
+		}
+	}
+	return weak;
+}
+
+/* Which limit a reclaim in a memory cgroup is for: the nearest that is reached. limit_id: its cgroup. */
+static __always_inline u32 memcg_cause(u64 *limit_id)
+{
+	struct mem_cgroup *memcg = task_memcg((void *)bpf_get_current_task());
+	u64 css_at = bpf_core_field_offset(struct mem_cgroup, css);
+	u32 cause = CAUSE_MEMCG_LIMIT;
+	bool found = false;
+
+	for (int i = 0; i < GROUP_DEPTH && memcg; i++) {
+		u64 usage = BPF_CORE_READ(memcg, memory.usage.counter);
+		if (usage + CHARGE_BATCH >= BPF_CORE_READ(memcg, memory.max)) {
+			*limit_id = BPF_CORE_READ(memcg, css.cgroup, kn, id);
+			return CAUSE_MEMCG_LIMIT;
+		}
+		if (!found && usage > BPF_CORE_READ(memcg, memory.high)) {
+			found = true;
+			cause = CAUSE_MEMCG_HIGH;
+		}
+		struct cgroup_subsys_state *parent = BPF_CORE_READ(memcg, css.parent);
+		memcg = parent ? (void *)parent - css_at : NULL;
+	}
+	return cause;
+}
