@@ -14,6 +14,7 @@ const PROJECT = [
   'test',
   'bpf',
   'build/oomscope.bpf.o',
+  'build/pressure.bpf.o',
   'build/flood.bpf.o',
   'build/oomscope.node',
   'build/hog',

@@ -13,6 +13,12 @@ export interface AttachOptions {
   programs: ReadonlySet<string>;
   /** Its `const volatile` variables. */
   constants: Record<string, number>;
+  /** Programs to load and not to attach: to be run by hand, or attached for a moment. */
+  spare?: ReadonlySet<string>;
+  /** More to set before the load. */
+  configure?: (object: BpfObject) => void;
+  /** What must be done before anything is attached. */
+  prepare?: (object: BpfObject) => void;
   /** Size of its ring in bytes: a power of two, at least a page. */
   ringBytes: number;
   /** false: only let the kernel check the programs. */
@@ -34,7 +40,8 @@ export interface Attached {
 }
 
 /** @throws OomscopeError OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
-export function attachObject({ file, programs, constants, ringBytes, attach = true }: AttachOptions): Attached {
+export function attachObject(options: AttachOptions): Attached {
+  const { file, programs, constants, spare, ringBytes, attach = true } = options;
   const object = BpfObject.open(readObject(file));
   const links: BpfLink[] = [];
   const detach = () => {
@@ -46,12 +53,14 @@ export function attachObject({ file, programs, constants, ringBytes, attach = tr
   };
   try {
     const all = object.programs;
-    for (const program of all) program.autoload = programs.has(program.name);
+    for (const program of all) program.autoload = programs.has(program.name) || spare?.has(program.name) === true;
     for (const [name, value] of Object.entries(constants)) object.setConstant(name, value);
     object.map('ring').maxEntries = ringBytes;
+    options.configure?.(object);
     object.load();
     if (attach) {
-      for (const program of all) if (program.autoload) links.push(program.attach());
+      options.prepare?.(object);
+      for (const program of all) if (programs.has(program.name)) links.push(program.attach());
     }
     const ring = object.map('ring');
     const counters = object.map('counters');
