@@ -14,6 +14,10 @@ interface Verb {
 const verbs: Record<string, Verb> = {
   trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
   scores: { about: 'say who would be killed next, and how close it is', load: () => import('./scores.ts') },
+  docker: {
+    about: 'containers: how near they are to their limits, who was OOM-killed',
+    load: () => import('./docker.ts'),
+  },
   doctor: { about: 'say what works on this machine, and what is missing', load: () => import('./doctor.ts') },
   alert: {
     about: 'try out where alerts go: webhook, Slack, Alertmanager, a program, a file',

@@ -24,6 +24,24 @@ export type Values<O extends Options> = {
 };
 
 export function parseOptions<O extends Options>(verb: string, options: O, argv: string[]): Values<O> {
+  return parse(verb, options, argv, false).values;
+}
+
+/** With words that are no options, in their order: names, subcommands. */
+export function parseWords<O extends Options>(
+  verb: string,
+  options: O,
+  argv: string[],
+): { values: Values<O>; words: string[] } {
+  return parse(verb, options, argv, true);
+}
+
+function parse<O extends Options>(
+  verb: string,
+  options: O,
+  argv: string[],
+  allowPositionals: boolean,
+): { values: Values<O>; words: string[] } {
   const spec = Object.fromEntries(
     Object.entries(options).map(([name, { value, multiple }]) => [
       name,
@@ -31,8 +49,9 @@ export function parseOptions<O extends Options>(verb: string, options: O, argv: 
     ]),
   );
   let given: Record<string, unknown>;
+  let words: string[];
   try {
-    given = parseArgs({ args: argv, options: spec, strict: true, allowPositionals: false }).values;
+    ({ values: given, positionals: words } = parseArgs({ args: argv, options: spec, strict: true, allowPositionals }));
   } catch (error) {
     throw usage(`${firstSentence((error as Error).message)} See \`oomscope ${verb} --help\`.`);
   }
@@ -42,7 +61,7 @@ export function parseOptions<O extends Options>(verb: string, options: O, argv: 
     if (Array.isArray(raw)) return [name, raw.map((text) => option.parse(String(text), `--${name}`))];
     return [name, option.parse(raw === true ? '' : String(raw), `--${name}`)];
   });
-  return Object.fromEntries(values) as Values<O>;
+  return { values: Object.fromEntries(values) as Values<O>, words };
 }
 
 export function optionsHelp(options: Options): string {

@@ -59,6 +59,11 @@ export class Containers {
     for (const socket of sockets) void this.#listen(socket, follow);
   }
 
+  /** The runtimes that are listened to. */
+  runtimes(): ContainerRuntimeApi['runtime'][] {
+    return [...this.#runtimes.values()].map(({ runtime }) => runtime);
+  }
+
   close(): void {
     this.#ended.abort(new Error('closed'));
     this.#runtimes.clear();

@@ -1,7 +1,7 @@
 /**
  * Events as people read them.
  */
-import type { Container, Pod } from '../model/container.ts';
+import type { Container, ContainerKilled, ContainerOom, Pod } from '../model/container.ts';
 import type { Candidate, CgroupUsage, Event, LimitCgroup, OomKill, OomReaped } from '../model/events.ts';
 import { formatBytes, formatNs } from '../model/format.ts';
 import { shortId } from '../wire/message.ts';
@@ -21,6 +21,9 @@ export function renderEvent(event: Event, paint: Paint): string {
       return renderKill(event, paint);
     case 'oom.reaped':
       return renderReaped(event, paint);
+    case 'container.oom':
+    case 'container.killed':
+      return renderContainerEnd(event, paint);
     case 'tracer.lost':
       return headline(event, paint('yellow', 'LOST'.padEnd(8)), printable(event.message), paint);
     default:
@@ -143,6 +146,18 @@ function renderReaped(reaped: OomReaped, paint: Paint): string {
       : `memory back after ${formatNs(back)}${how}${after === null ? '' : `, the cgroup uses ${formatBytes(after)}`}`;
   const name = `${paint('bold', show(victim.comm ?? '?'))} (pid ${victim.pid})`;
   return headline(reaped, paint(colour, label.padEnd(8)), `${name} ${story}`, paint);
+}
+
+const verdicts = {
+  main_killed: ['red', 'OOM'],
+  process_killed: ['yellow', 'OOM in'],
+  spared: ['green', 'SPARED'],
+  reported: ['red', 'OOM?'],
+} as const;
+
+function renderContainerEnd(event: ContainerOom | ContainerKilled, paint: Paint): string {
+  const [colour, label] = event.type === 'container.oom' ? verdicts[event.verdict] : (['dim', 'SIGKILL'] as const);
+  return headline(event, paint(colour, label.padEnd(8)), printable(event.message), paint);
 }
 
 function headline(event: Event, label: string, rest: string, paint: Paint): string {
