@@ -120,3 +120,10 @@ function unitOf(parts: string[]): string | null {
   // src/basic/cgroup-util.c of systemd, cg_escape(): a unit whose name a cgroup may not have gets a "_"
   return unit?.replace(/^_/, '') ?? null;
 }
+
+/** The cgroup that is the container's own, of one at or below it. null: the path is not of that container. */
+export function containerCgroup(path: string, id: string): string | null {
+  const parts = partsOf(path);
+  const at = found(parts).find((one) => one.id === id)?.at;
+  return at === undefined ? null : `/${parts.slice(0, at + 1).join('/')}`;
+}
