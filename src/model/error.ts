@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'LIBBPF'
   | 'RUNTIME_MISSING'
   | 'NO_CONTAINER'
+  | 'OUTPUT'
   | 'CLOSED'
   | 'CONFIG'
   | 'PROCESS_GONE'
