@@ -27,6 +27,7 @@ export function exitCodeOf(code: ErrorCode): number {
     case 'ADDON_MISSING':
     case 'OBJECT_MISSING':
     case 'RUNTIME_MISSING':
+    case 'NO_CGROUPS':
       return Exit.unavailable;
     default:
       return Exit.failed;

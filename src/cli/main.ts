@@ -14,6 +14,10 @@ interface Verb {
 const verbs: Record<string, Verb> = {
   trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
   scores: { about: 'say who would be killed next, and how close it is', load: () => import('./scores.ts') },
+  tree: {
+    about: 'the tree of memory cgroups: who holds the memory, and where it is hot',
+    load: () => import('./tree.ts'),
+  },
   docker: {
     about: 'containers: how near they are to their limits, who was OOM-killed',
     load: () => import('./docker.ts'),

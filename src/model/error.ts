@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'OBJECT_MISSING'
   | 'LIBBPF'
   | 'RUNTIME_MISSING'
+  | 'NO_CGROUPS'
   | 'NO_CONTAINER'
   | 'OUTPUT'
   | 'CLOSED'
