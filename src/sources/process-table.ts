@@ -1,0 +1,190 @@
+/**
+ * All processes as the guard's policy needs to know them. A pass reads /proc/PID/stat of each; what it takes more files to
+ * know is read where it matters: of what is large or swapped, and of what has not been seen before.
+ */
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { ownerOf } from '../enrich/container-path.ts';
+import { memoryCgroup } from '../enrich/process.ts';
+import { pageBytes } from '../kernel/page-size.ts';
+import type { SampledProcess } from '../model/sample.ts';
+import { GrowthWindow } from '../stream/growth.ts';
+import { decode } from '../wire/text.ts';
+import { numberAt, numberOf } from './small-file.ts';
+
+export interface ProcessTableOptions {
+  proc?: string;
+  /** Read what only rules about them need. */
+  cmdline?: boolean;
+  exe?: boolean;
+  oomScore?: boolean;
+}
+
+interface Known {
+  sample: SampledProcess;
+  growth: GrowthWindow | undefined;
+}
+
+/** From here on all files of a process are read in every pass. */
+const LARGE_BYTES = 4 * 2 ** 20;
+/** From here on its growth is followed. */
+const FOLLOWED_BYTES = 16 * 2 ** 20;
+/** How often what seldom changes is read again: threads of the kernel, small processes. */
+const REFRESH_PASSES = 16;
+const GROWTH_SAMPLES = 20;
+const MOST_CMDLINE = 4096;
+/** include/linux/sched.h */
+const PF_EXITING = 0x4;
+const PF_KTHREAD = 0x00200000;
+const SIGKILL_BIT = 1 << 8;
+
+export class ProcessTable {
+  readonly #options: Required<ProcessTableOptions>;
+  readonly #page = pageBytes();
+  readonly #known = new Map<number, Known>();
+  #pass = 0;
+
+  constructor({ proc = '/proc', cmdline = true, exe = true, oomScore = false }: ProcessTableOptions = {}) {
+    this.#options = { proc, cmdline, exe, oomScore };
+  }
+
+  /** Everyone, kernel threads too. @param nowMs for growth. @param swapped swap is in use: small ones may be large there */
+  scan(nowMs: number, swapped: boolean): SampledProcess[] {
+    const refresh = this.#pass++ % REFRESH_PASSES === 0;
+    const pids = new Set<number>();
+    for (const name of readdirSync(this.#options.proc)) {
+      const first = name.charCodeAt(0);
+      if (first > 0x30 && first <= 0x39) pids.add(Number(name));
+    }
+    for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#known.delete(pid);
+    for (const pid of pids) {
+      const known = this.#known.get(pid);
+      if (known?.sample.kernel_thread && !refresh) continue;
+      this.#look(pid, known, nowMs, refresh || swapped);
+    }
+    return [...this.#known.values()].map(({ sample }) => sample);
+  }
+
+  /** One, all of it, as it is now. undefined: it is gone. */
+  read(pid: number, nowMs: number): SampledProcess | undefined {
+    this.#look(pid, this.#known.get(pid), nowMs, true);
+    return this.#known.get(pid)?.sample;
+  }
+
+  #look(pid: number, known: Known | undefined, nowMs: number, whole: boolean): void {
+    const directory = `${this.#options.proc}/${pid}`;
+    const stat = readInto(`${directory}/stat`);
+    const close = stat ? stat.lastIndexOf(CLOSE) : -1;
+    if (!stat || close < 0) {
+      this.#known.delete(pid); // it has just ended
+      return;
+    }
+    const flags = field(stat, close, 9);
+    const rss = field(stat, close, 24) * this.#page;
+    const ticks = field(stat, close, 22);
+    const state = String.fromCharCode(stat[close + 2] ?? 0x3f);
+    const same = known !== undefined && Number(known.sample.start_ticks) === ticks;
+    const before = same ? known.sample : undefined;
+    const sample: SampledProcess = {
+      pid,
+      start_ticks: String(ticks),
+      ppid: field(stat, close, 4),
+      pgid: field(stat, close, 5),
+      uid: before?.uid ?? null,
+      comm: decode(stat.subarray(stat.indexOf(OPEN) + 1, close)).text,
+      exe: before?.exe ?? null,
+      cmdline: before?.cmdline ?? null,
+      state,
+      dying: (flags & PF_EXITING) !== 0 || state === 'Z' || state === 'X',
+      kernel_thread: (flags & PF_KTHREAD) !== 0,
+      rss_bytes: rss,
+      swap_bytes: before?.swap_bytes ?? 0,
+      page_tables_bytes: before?.page_tables_bytes ?? 0,
+      oom_score: before?.oom_score ?? null,
+      oom_score_adj: before?.oom_score_adj ?? 0,
+      cgroup: before?.cgroup ?? null,
+      systemd_unit: before?.systemd_unit ?? null,
+      container: before?.container ?? null,
+      growth_bytes_per_second: null,
+    };
+    if (!sample.kernel_thread && (whole || !before || rss >= LARGE_BYTES)) this.#complete(sample, directory);
+    const held = sample.rss_bytes + sample.swap_bytes;
+    const growth =
+      held < FOLLOWED_BYTES ? undefined : ((same ? known.growth : undefined) ?? new GrowthWindow(GROWTH_SAMPLES));
+    growth?.add(nowMs / 1000, held);
+    sample.growth_bytes_per_second = growth && growth.count > 2 ? Math.round(growth.slope()?.perSecond ?? 0) : null;
+    this.#known.set(pid, { sample, growth });
+  }
+
+  #complete(sample: SampledProcess, directory: string): void {
+    const status = readInto(`${directory}/status`);
+    if (status) {
+      sample.uid = numberOf(status, 'Uid:') ?? null;
+      sample.swap_bytes = (numberOf(status, 'VmSwap:') ?? 0) * 1024;
+      sample.page_tables_bytes = (numberOf(status, 'VmPTE:') ?? 0) * 1024;
+      sample.rss_bytes = (numberOf(status, 'VmRSS:') ?? sample.rss_bytes / 1024) * 1024;
+      const text = status.toString('latin1');
+      const [, own = '0'] = /^SigPnd:\t([0-9a-f]+)$/m.exec(text) ?? [];
+      const [, shared = '0'] = /^ShdPnd:\t([0-9a-f]+)$/m.exec(text) ?? [];
+      const pending = Number.parseInt(own.slice(-4), 16) | Number.parseInt(shared.slice(-4), 16);
+      sample.dying ||= (pending & SIGKILL_BIT) !== 0;
+    }
+    const adj = readInto(`${directory}/oom_score_adj`)?.toString('latin1');
+    if (adj !== undefined) sample.oom_score_adj = Number.parseInt(adj, 10);
+    const cgroup = readInto(`${directory}/cgroup`);
+    if (cgroup) {
+      const path = memoryCgroup(cgroup.toString('utf8')) ?? null;
+      if (path !== sample.cgroup) {
+        const { unit, container } = ownerOf(path);
+        Object.assign(sample, {
+          cgroup: path,
+          systemd_unit: unit,
+          container: container?.name ?? container?.id ?? null,
+        });
+      }
+    }
+    const { cmdline, exe, oomScore } = this.#options;
+    if (oomScore) {
+      const score = readInto(`${directory}/oom_score`);
+      sample.oom_score = score ? numberAt(score) : null;
+    }
+    if (cmdline) {
+      const bytes = readInto(`${directory}/cmdline`)?.subarray(0, MOST_CMDLINE);
+      sample.cmdline = bytes && bytes.length > 0 ? decode(bytes).text.replace(/\0$/, '').replaceAll('\0', ' ') : null;
+    }
+    if (exe) sample.exe = link(`${directory}/exe`);
+  }
+}
+
+const OPEN = 0x28;
+const CLOSE = 0x29;
+const SPACE = 0x20;
+
+/** A field of /proc/PID/stat, counted as in proc(5): `close` is where the second one ends. */
+function field(stat: Buffer, close: number, number: number): number {
+  let at = close + 2;
+  for (let each = 3; each < number; each++) at = stat.indexOf(SPACE, at) + 1;
+  return numberAt(stat, at);
+}
+
+const buffer = Buffer.alloc(16384);
+
+/** Good until the next call; undefined when the process is gone, or may not be read. */
+function readInto(path: string): Buffer | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function link(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
