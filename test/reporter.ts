@@ -3,7 +3,8 @@ import type { Reporter, TestModule } from 'vitest/node';
 /**
  * Closes a run with `N passed, N failed, N skipped` alone on a line, the form that any CI can read.
  *
- * A kernel test may skip on a developer's machine that lacks root or a new enough kernel. CI has both, so there
+ * A test of the kernel or of a sink may skip on a developer's machine that lacks root, a new enough kernel or a package. CI
+ * has them, so there
  * (CI=true) a skip would hide that nothing was tested: it counts as a failure.
  */
 export class PlainCount implements Reporter {
@@ -12,7 +13,7 @@ export class PlainCount implements Reporter {
     for (const module of modules) {
       // A module that cannot be loaded, or a beforeAll that threw: errors without a failed test.
       for (const suite of [module, ...module.children.allSuites()]) count.failed += suite.errors().length;
-      const mayNotSkip = process.env.CI === 'true' && module.relativeModuleId.startsWith('test/kernel/');
+      const mayNotSkip = process.env.CI === 'true' && /^test\/(kernel|sinks)\//.test(module.relativeModuleId);
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === 'passed' || state === 'failed') {

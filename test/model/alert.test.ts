@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { type Alert, alertOf } from '../../src/model/alert.ts';
+import type { Event } from '../../src/model/events.ts';
+import { schemaErrors } from '../schema.ts';
+import { lost, oomKill, pressureLevel, usageLevel } from '../sinks/alerts.ts';
+
+function alert(event: Event): Alert {
+  expect(schemaErrors(event)).toEqual([]);
+  const made = alertOf(event);
+  if (!made) throw new Error(`expected an alert of ${event.type}`);
+  return made;
+}
+
+describe('alertOf', () => {
+  it('makes a kill a moment of its own, with nothing in its labels that changes from kill to kill', () => {
+    const [one, other] = [alert(oomKill('killed')), alert(oomKill('killed'))];
+    expect(one).toMatchObject({ name: 'OomKill', severity: 'critical', status: 'firing', momentary: true });
+    expect(one.title).toBe('OOM kill: cache on n1');
+    expect(one.labels).toEqual({
+      alertname: 'OomKill',
+      severity: 'critical',
+      node: 'n1',
+      scope: 'cgroup',
+      cgroup: '/shop/web',
+    });
+    expect(one.ends_at).toBe(one.starts_at);
+    expect(one.key).not.toBe(other.key);
+    expect(one.labels).toEqual(other.labels);
+  });
+
+  it('is silent about what was not a kill', () => {
+    expect(alertOf(oomKill('already_dying'))).toBeUndefined();
+  });
+
+  it('tells an episode of pressure by one key, from its beginning to its end', () => {
+    const up = alert(pressureLevel('medium', 'normal'));
+    const worse = alert(pressureLevel('critical', 'medium'));
+    const over = alert(pressureLevel('normal', 'critical', { peak: 'critical' }));
+    expect([up, worse, over].map(({ status }) => status)).toEqual(['firing', 'firing', 'resolved']);
+    expect([up, worse, over].map(({ severity }) => severity)).toEqual(['warning', 'critical', 'critical']);
+    expect(new Set([up, worse, over].map(({ key }) => key))).toEqual(new Set(['episode-1']));
+    expect(up.starts_at).toBe('2026-11-22T12:00:00.000Z'); // the event's time less its duration
+    expect(up.ends_at).toBeNull();
+    expect(over.ends_at).toBe('2026-11-22T12:00:02.000000001Z');
+    expect(over.labels).toEqual(worse.labels);
+    expect(alert(pressureLevel('low', 'normal', { episode: 'episode-2' })).key).toBe('episode-2');
+  });
+
+  it('tells usage by its subject, and losses by their place', () => {
+    expect(alert(usageLevel('critical', 'normal'))).toMatchObject({
+      name: 'MemoryUsage',
+      key: 'memory.usage system /',
+      title: 'Memory usage critical: the system',
+    });
+    expect(alert(usageLevel('normal', 'critical')).status).toBe('resolved');
+    expect(alert(lost())).toMatchObject({ name: 'EventsLost', severity: 'warning', momentary: true });
+  });
+});
