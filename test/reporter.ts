@@ -3,9 +3,8 @@ import type { Reporter, TestModule } from 'vitest/node';
 /**
  * Closes a run with `N passed, N failed, N skipped` alone on a line, the form that any CI can read.
  *
- * A test of the kernel or of a sink may skip on a developer's machine that lacks root, a new enough kernel or a package. CI
- * has them, so there
- * (CI=true) a skip would hide that nothing was tested: it counts as a failure.
+ * A test of the kernel or of a sink may skip on a developer's machine that lacks root, a package or a new enough kernel.
+ * CI has them all, so there (CI=true) a skip would hide that nothing was tested: it counts as a failure.
  */
 export class PlainCount implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {

@@ -150,20 +150,26 @@ export class Lane {
 
   async #attempt(run: (signal: AbortSignal) => Promise<Receipt>): Promise<Receipt> {
     const timeoutMs = this.#sink.timeoutMs ?? 10_000;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(timeoutMs)]);
-    let timer: NodeJS.Timeout | undefined;
+    const attempt = new AbortController();
+    const end = () => attempt.abort();
+    const timer = setTimeout(end, timeoutMs);
+    this.#stop.signal.addEventListener('abort', end);
+    if (this.#stop.signal.aborted) end();
+    let grace: NodeJS.Timeout | undefined;
     const late = new Promise<Receipt>((resolve) => {
       const reply = `no answer within ${timeoutMs / 1000} s`;
-      signal.addEventListener('abort', () => {
-        timer = setTimeout(() => resolve({ outcome: 'retry', reply }), GRACE_MS);
+      attempt.signal.addEventListener('abort', () => {
+        grace = setTimeout(() => resolve({ outcome: 'retry', reply }), GRACE_MS);
       });
     });
     try {
-      return await Promise.race([run(signal), late]);
+      return await Promise.race([run(attempt.signal), late]);
     } catch (error) {
       return { outcome: 'retry', reply: (error as Error).message };
     } finally {
       clearTimeout(timer);
+      clearTimeout(grace);
+      this.#stop.signal.removeEventListener('abort', end);
     }
   }
 
