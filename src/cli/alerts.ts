@@ -2,7 +2,7 @@
  * `--alert SINK`, for every verb that watches something.
  */
 import { severities } from '../model/alert.ts';
-import { didYouMean } from '../model/nearest.ts';
+import { suggestion } from '../model/nearest.ts';
 import type { Dispatcher } from '../sinks/dispatch.ts';
 import type { LaneOptions, LaneReport } from '../sinks/lane.ts';
 import { kindOf, openSink, type SinkOptions, sinkKinds } from '../sinks/open.ts';
@@ -61,7 +61,7 @@ export function parseSink(text: string, option: string): SinkOptions {
     const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
     const names = Object.keys(settings);
     if (!setting) {
-      throw usage(`${option} ${sink}: expected one of ${names.join(', ')}, got "${name}".${didYouMean(name, names)}`);
+      throw usage(`${option} ${sink}: there is no setting "${name}". ${suggestion(name, names)}`);
     }
     const parsed = setting.parse(given.slice(name.length + 1), `${option} ${sink} ${name}`);
     Object.assign(options, parsed, parsed.args && { args: [...(options.args ?? []), ...parsed.args] });

@@ -1,7 +1,8 @@
 /**
  * Shapes of configuration: said once, and then read by, checked by, and turned into the JSON Schema of the file.
  */
-import { type Faults, suggestion } from './fault.ts';
+import { suggestion } from '../model/nearest.ts';
+import type { Faults } from './fault.ts';
 
 export interface Shape<T> {
   /** undefined when it was not what was expected: a fault has been added. */

@@ -1,6 +1,7 @@
 /**
  * Alerts: events that somebody should hear of. An alert fires and, unless it is about a moment, is resolved later.
  */
+import type { CgroupOwner, ContainerOom } from './container.ts';
 import type { Event, OomKill } from './events.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
 
@@ -43,6 +44,8 @@ export function alertOf(event: Event): Alert | undefined {
       return ofPressure(event);
     case 'memory.usage':
       return ofUsage(event);
+    case 'container.oom':
+      return event.verdict === 'spared' ? undefined : ofContainer(event);
     case 'tracer.lost':
       return moment(event, 'EventsLost', 'Events were lost', { where: event.where }, `tracer.lost ${event.where}`);
     default:
@@ -52,9 +55,29 @@ export function alertOf(event: Event): Alert | undefined {
 }
 
 function ofKill(kill: OomKill): Alert {
-  const cgroup = kill.limit?.path ?? kill.victim.cgroup;
-  const labels = { ...(kill.scope && { scope: kill.scope }), ...(cgroup !== null && { cgroup }) };
-  return moment(kill, 'OomKill', `OOM kill: ${kill.victim.comm ?? `pid ${kill.victim.pid}`}`, labels, kill.id);
+  const { limit, scope, victim } = kill;
+  const cgroup = limit?.path ?? victim.cgroup;
+  const labels = { ...(scope && { scope }), ...(cgroup !== null && { cgroup }), ...ownerLabels(victim) };
+  return moment(kill, 'OomKill', `OOM kill: ${victim.comm ?? `pid ${victim.pid}`}`, labels, kill.id);
+}
+
+/** The story of its first kill, if that was seen: whoever was told of the kill is not told again. */
+function ofContainer(event: ContainerOom): Alert {
+  const { container, pod, kills } = event;
+  const labels = ownerLabels({ container, pod, unit: null });
+  const title = `OOM in the container ${container.name ?? container.id.slice(0, 12)}`;
+  return moment(event, 'ContainerOom', title, labels, kills[0]?.kill_id ?? event.id);
+}
+
+function ownerLabels({ container, pod, unit }: CgroupOwner): Record<string, string> {
+  const labels = {
+    unit,
+    container: container?.name,
+    image: container?.image,
+    namespace: pod?.namespace,
+    pod: pod?.name,
+  };
+  return Object.fromEntries(Object.entries(labels).flatMap(([name, value]) => (value ? [[name, value]] : [])));
 }
 
 function ofPressure(event: PressureLevel): Alert {

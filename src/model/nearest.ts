@@ -1,39 +1,37 @@
-/** The word that was probably meant: the one that takes the fewest edits, at most two and fewer than half its letters. */
-export function nearest(given: string, words: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let fewest = 3;
-  for (const word of words) {
-    const edits = distance(given, word);
-    if (edits < fewest && edits < word.length / 2) {
-      best = word;
-      fewest = edits;
-    }
-  }
-  return best;
+/** The choice that is meant, if one is near enough: one change in three letters. */
+export function nearest(word: string, choices: readonly string[]): string | undefined {
+  const ranked = choices
+    .map((choice) => ({ choice, away: distance(word.toLowerCase(), choice.toLowerCase()) }))
+    .sort((a, b) => a.away - b.away);
+  const best = ranked[0];
+  return best && best.away <= Math.max(1, Math.floor(word.length / 3)) ? best.choice : undefined;
 }
 
-/** ` Did you mean "webhook"?`, or nothing. */
-export function didYouMean(given: string, words: readonly string[]): string {
-  const word = nearest(given, words);
-  return word === undefined ? '' : ` Did you mean "${word}"?`;
+/** ' Did you mean "x"?', or what there is to choose from. */
+export function suggestion(word: string, choices: readonly string[]): string {
+  const meant = nearest(word, choices);
+  return meant === undefined ? `Expected one of ${choices.join(', ')}.` : `Did you mean "${meant}"?`;
 }
 
-/** Letters to insert, remove, replace, or swap with their neighbour. */
+/** Letters to add, leave out, change, or swap with the next (Damerau, 1964). */
 function distance(a: string, b: string): number {
-  if (a.length > 2 * b.length + 2) return a.length; // too long to matter, however long
-  let before: number[] = [];
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  const rows: number[][] = [[...Array(b.length + 1).keys()]];
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    const row = [i];
     for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      let edits = Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        edits = Math.min(edits, (before[j - 2] ?? 0) + 1);
-      next[j] = edits;
+      const same = a[i - 1] === b[j - 1];
+      const above = rows[i - 1] as number[];
+      let least = Math.min(
+        (row[j - 1] as number) + 1,
+        (above[j] as number) + 1,
+        (above[j - 1] as number) + (same ? 0 : 1),
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        least = Math.min(least, ((rows[i - 2] as number[])[j - 2] as number) + 1);
+      }
+      row.push(least);
     }
-    before = row;
-    row = next;
+    rows.push(row);
   }
-  return row[b.length] ?? 0;
+  return rows[a.length]?.[b.length] ?? Number.POSITIVE_INFINITY;
 }

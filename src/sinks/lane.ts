@@ -90,7 +90,7 @@ export class Lane {
     this.counts.waiting = this.#queue.length;
     if (dropped > 0) {
       this.counts.dropped += dropped;
-      this.#say('dropped', `its queue is full: ${dropped} of the oldest alerts dropped`, undefined);
+      this.#say('dropped', `its queue is full: ${amount(dropped)} dropped, the oldest`, undefined);
     }
     this.#run();
   }
@@ -110,10 +110,10 @@ export class Lane {
     this.counts.waiting = this.#queue.lasting ? left : 0;
     if (left === 0) return;
     if (this.#queue.lasting) {
-      this.#say('kept', `${left} alerts are kept for the next start`, undefined);
+      this.#say('kept', `${amount(left)} kept for the next start`, undefined);
     } else {
       this.counts.failed += left;
-      this.#say('failed', `${left} alerts could not be delivered before the end`, undefined);
+      this.#say('failed', `${amount(left)} not delivered before the end`, undefined);
     }
   }
 
@@ -137,6 +137,7 @@ export class Lane {
       const receipt = await this.#attempt((signal) => this.#sink.deliver(waiting.alert, signal));
       this.#heard(receipt, waiting.alert);
       if (receipt.outcome === 'retry') {
+        if (this.#ending && this.#queue.lasting) return; // it is safe where it is
         const backoff =
           Math.min(this.#firstRetryMs * 2 ** (this.#vain - 1), this.#mostRetryMs) * (1 - Math.random() / 2);
         await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_PATIENCE_MS));
@@ -205,3 +206,5 @@ export class Lane {
     });
   }
 }
+
+const amount = (count: number) => (count === 1 ? '1 alert' : `${count} alerts`);

@@ -3,7 +3,7 @@
  */
 import type { AlertSeverity } from '../model/alert.ts';
 import { OomscopeError } from '../model/error.ts';
-import { didYouMean } from '../model/nearest.ts';
+import { suggestion } from '../model/nearest.ts';
 import { printable } from '../wire/text.ts';
 import type { LaneOptions } from './lane.ts';
 import { readSecret, type Secret } from './secret.ts';
@@ -124,7 +124,7 @@ export function kindOf(name: string): Kind {
   if (kind) return kind;
   const names = Object.keys(sinkKinds);
   const got = printable(name).slice(0, 40);
-  throw new OomscopeError('USAGE', `Expected a sink (${names.join(', ')}), got "${got}".${didYouMean(name, names)}`);
+  throw new OomscopeError('USAGE', `There is no sink "${got}". ${suggestion(got, names)}`);
 }
 
 function targetOf({ sink, target }: SinkOptions, kind: Kind): string {

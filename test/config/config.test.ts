@@ -5,10 +5,10 @@ import { parse } from 'smol-toml';
 import { describe, expect, it, test } from 'vitest';
 import { configSchema, parseConfig } from '../../src/config/config.ts';
 import { parseDetector } from '../../src/config/detector.ts';
-import { nearest } from '../../src/config/fault.ts';
 import { linesOf } from '../../src/config/lines.ts';
 import { parseDuration, parseSize } from '../../src/config/shape.ts';
 import { writeConfig } from '../../src/config/write.ts';
+import { nearest } from '../../src/model/nearest.ts';
 
 const faultsOf = (toml: string) =>
   parseConfig(toml, 'f.toml').then(

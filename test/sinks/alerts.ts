@@ -117,6 +117,9 @@ export function oomKill(kind: OomKill['kind'], comm = 'cache'): OomKill {
       oom_score_adj: 0,
       memory: null,
       cgroup: '/shop/web',
+      unit: null,
+      pod: null,
+      container: null,
       raw: null,
     },
     trigger: {

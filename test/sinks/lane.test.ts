@@ -158,7 +158,7 @@ describe('a lane', () => {
     for (let i = 0; i < 3; i++) dispatcher.send(anAlert());
     await dispatcher.close(30);
     expect(dispatcher.counts[0]?.counts).toMatchObject({ delivered: 0, failed: 3, waiting: 0 });
-    expect(reports.at(-1)?.message).toBe('keeper: 3 alerts could not be delivered before the end.');
+    expect(reports.at(-1)?.message).toBe('keeper: 3 alerts not delivered before the end.');
   });
 
   it('delivers what waits before the end, however long its pause was to be', async () => {

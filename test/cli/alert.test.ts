@@ -1,0 +1,146 @@
+/** `oomscope alert test`, `--alert`, and what they say about sinks that cannot be. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Receiver } from '../sinks/receiver.ts';
+import { oomscope } from './cli.ts';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'oomscope-alert-'));
+  writeFileSync(join(directory, 'not-a-program'), '');
+  writeFileSync(join(directory, 'empty'), '');
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+const inside = (text: string) => text.replaceAll('DIR', directory);
+
+describe('a sink that cannot be is named before anything is attached', () => {
+  it.each([
+    ['webhok=https://example.org', 'There is no sink "webhok". Did you mean "webhook"?'],
+    ['carrier-pigeon', 'Expected one of webhook, slack, alertmanager, exec, file, journald, desktop.'],
+    ['__proto__=x', 'There is no sink "__proto__"'],
+    ['webhook', 'webhook: expected webhook=URL, got no URL.'],
+    [
+      'webhook=example.org/T0K3N',
+      'webhook: expected a URL that begins with https:// or http://, got something that is not',
+    ],
+    [
+      'slack=ftp://example.org/T0K3N',
+      'slack: expected a URL that begins with https:// or http://, got one that begins with ftp:',
+    ],
+    ['slack=@DIR/missing', 'slack URL: cannot read DIR/missing: ENOENT.'],
+    ['slack=@DIR/empty', 'slack URL: expected a secret in DIR/empty, which is empty.'],
+    ['webhook=http://localhost/T0K3N kye-env=A', 'there is no setting "kye-env". Did you mean "key-env"?'],
+    [
+      'webhook=http://localhost/T0K3N key-env=OOMSCOPE_NO_KEY',
+      'the environment variable OOMSCOPE_NO_KEY, which is not set.',
+    ],
+    ['webhook=http://localhost/T0K3N min=fatal', 'webhook min: expected one of info, warning, critical, got "fatal".'],
+    ['webhook=http://localhost/T0K3N timeout=soon', 'webhook timeout: expected a time such as'],
+    ['webhook=http://localhost/T0K3N keep=3', 'webhook: expected no keep, which it does not have.'],
+    ['webhook=http://localhost/T0K3N spool=/no/such/place', 'spool: cannot make /no/such/place: ENOENT'],
+    ['journald=x', 'journald: expected the name alone, got a target.'],
+    [
+      'exec=DIR/not-a-program',
+      'exec: expected a program that can be run, got "DIR/not-a-program": it is not executable.',
+    ],
+    ['exec=DIR', 'got "DIR", which is not a file.'],
+    ['exec=handler', 'got "handler", which is nowhere in PATH.'],
+    [
+      'file=/no/such/place',
+      'file: expected a path in a directory that is there, got "/no/such/place": make /no/such first.',
+    ],
+    ['file=DIR', 'file: expected a regular file, got "DIR", which is something else.'],
+    ['file=DIR/x size=0B keep=none', 'file keep: expected a whole number from 1, got "none".'],
+  ])('%s', async (sink, part) => {
+    for (const args of [
+      ['alert', 'test'],
+      ['trace', '--json', '--alert'],
+    ]) {
+      const { code, stdout, stderr } = await oomscope([...args, inside(sink)]);
+      expect(stderr).toMatch(/^oomscope: [^\n]+\.?\n$/);
+      expect(stderr).toContain(inside(part));
+      expect(stderr).not.toContain('T0K3N');
+      expect(stdout).toBe('');
+      expect(code).toBe(2);
+    }
+  });
+
+  it.each([
+    [['alert'], 'Expected `oomscope alert test SINK`, got no action.'],
+    [['alert', 'tset', 'journald'], 'got "tset"'],
+    [['alert', 'test'], 'Expected one sink, got none.'],
+    [['alert', 'test', 'a', 'b'], 'Expected one sink, got 2.'],
+    [['alert', 'test', 'journald', '--yaml'], "'--yaml'"],
+  ])('%j', async (args, part) => {
+    const { code, stderr } = await oomscope(args);
+    expect(stderr).toContain(part);
+    expect(code).toBe(2);
+  });
+});
+
+describe('oomscope alert test', () => {
+  it('says what came back and how long it took, for the beginning and the end', async () => {
+    const path = join(directory, 'alerts.jsonl');
+    const { code, stdout, stderr } = await oomscope(['alert', 'test', `file=${path}`]);
+    expect(stdout).toMatch(
+      /^file .*: A test of oomscope on .*\nfiring {4}delivered in [\d.]+ ms: \d+ B written\nresolved {2}delivered in [\d.]+ ms: \d+ B written\n$/,
+    );
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const written = readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line)); // biome-ignore format: short
+    expect(written.map(({ status, name }) => [status, name])).toEqual([
+      ['firing', 'OomscopeTest'],
+      ['resolved', 'OomscopeTest'],
+    ]);
+  });
+
+  it('prints no secret, whatever happens', async () => {
+    const receiver = await Receiver.start();
+    const url = `${receiver.url.replace('//', '//user:T0K3N@')}/T0K3N?T0K3N`;
+    process.env.OOMSCOPE_TEST_KEY = 'T0K3N';
+    const sink = `webhook=${url} key-env=OOMSCOPE_TEST_KEY token-env=OOMSCOPE_TEST_KEY`;
+    receiver.answer = (response) => response.writeHead(403).end('no');
+    const refused = await oomscope(['alert', 'test', sink]);
+    expect(refused.stdout).toMatch(/firing {4}refused in [\d.]+ ms: 403 Forbidden \(no\)\n/);
+    expect(refused.code).toBe(1);
+    expect(receiver.received[0]?.path).toBe('/T0K3N?T0K3N');
+    await receiver.down();
+    const away = await oomscope(['alert', 'test', '--json', sink]);
+    delete process.env.OOMSCOPE_TEST_KEY;
+    expect(away.code).toBe(1);
+    const told = JSON.parse(away.stdout);
+    expect(told).toMatchObject({
+      sink: `webhook ${receiver.url}/…`,
+      steps: [
+        { status: 'firing', outcome: 'retry', alert: { name: 'OomscopeTest' } },
+        { status: 'resolved', outcome: 'retry' },
+      ],
+    });
+    expect(told.steps[0].reply).toMatch(/^connect ECONNREFUSED 127\.0\.0\.1:\d+$/);
+    for (const { stdout, stderr } of [refused, away]) expect(stdout + stderr).not.toContain('T0K3N');
+  });
+
+  it('leaves a spool as it was', async () => {
+    const receiver = await Receiver.start();
+    const spool = join(directory, 'spool');
+    const { code } = await oomscope(['alert', 'test', `webhook=${receiver.url} spool=${spool}`]);
+    await receiver.down();
+    expect(code).toBe(0);
+    expect(receiver.received).toHaveLength(2);
+    expect(existsSync(join(spool, 'lock'))).toBe(false);
+  });
+
+  it('gives a program what a shell would take apart', async () => {
+    const path = join(directory, 'args');
+    const args = ['-c', 'printf "%s|" "$@" >"$0"', path, '$(id)', 'two words', '"'];
+    const { code } = await oomscope([
+      'alert',
+      'test',
+      `exec=sh ${args.map((arg) => `arg=${arg}`).join(' ')} every=1ms`,
+    ]);
+    expect(code).toBe(0);
+    expect(readFileSync(path, 'utf8')).toBe('$(id)|two words|"|');
+  });
+});
