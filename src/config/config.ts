@@ -1,5 +1,7 @@
 /** The file of `oomscope run`: TOML, read whole, and every fault told at once with its line. */
 import { OomscopeError } from '../model/error.ts';
+import type { SinkOptions } from '../sinks/open.ts';
+import { alertShape } from './alerts.ts';
 import { type Fault, Faults, faultsError } from './fault.ts';
 import { type GuardConfig, guardShape } from './guard.ts';
 import { linesOf } from './lines.ts';
@@ -30,20 +32,11 @@ const outputShape = table({
   events: field(list(text), [], 'only events of these types, with * and ?; none: all'),
 });
 
-/** Any table: what it holds is checked by those who take it. */
-const anyTable: Shape<Record<string, unknown>> = {
-  schema: { type: 'object' },
-  read: (value, path, faults) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : faults.add(path, 'expected a table.'),
-};
-
 const shape = table({
   trace: field(traceShape, empty(traceShape), 'OOM kills'),
   pressure: field(pressureShape, empty(pressureShape), 'memory pressure'),
   output: field(outputShape, empty(outputShape), 'what goes to stdout'),
-  alerts: optional(anyTable, 'who is told'),
+  alert: field(list(alertShape), [], 'who is told'),
   guard: optional(guardShape, 'who is killed before the kernel kills; absent: nobody'),
 });
 
@@ -51,7 +44,7 @@ export interface Config {
   trace: { enabled: boolean; candidates: 'never' | 'system' | 'always'; ring: number | undefined };
   pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
   output: { format: 'json' | 'text'; events: string[] };
-  alerts: Record<string, unknown> | undefined;
+  alert: SinkOptions[];
   guard: GuardConfig | undefined;
 }
 

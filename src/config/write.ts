@@ -1,9 +1,11 @@
 /** A configuration as the TOML that says all of it: what `config print` shows, and `config import` writes. */
 import type { Detector, Match, Place, Preference, Rule, Step } from '../policy/rule.ts';
+import type { SinkOptions } from '../sinks/open.ts';
+import type { Secret } from '../sinks/secret.ts';
 import type { Config } from './config.ts';
 import type { GuardConfig } from './guard.ts';
 
-export function writeConfig({ trace, pressure, output, alerts, guard }: Config): string {
+export function writeConfig({ trace, pressure, output, alert, guard }: Config): string {
   const sections = [
     section('trace', {
       enabled: trace.enabled,
@@ -16,10 +18,33 @@ export function writeConfig({ trace, pressure, output, alerts, guard }: Config):
       cgroups: pressure.cgroups,
     }),
     section('output', { format: output.format, events: output.events }),
-    ...(alerts ? [section('alerts', alerts)] : []),
+    ...alert.map((sink) => `[[alert]]\n${pairs(sinkFields(sink))}`),
     ...(guard ? [writeGuard(guard)] : []),
   ];
   return sections.join('\n');
+}
+
+function sinkFields(given: SinkOptions): Fields {
+  const { sink, target, minimum, spool, spoolBytes, timeoutMs, everyMs, args, key, token, mostBytes, keep } = given;
+  return {
+    sink,
+    target,
+    min: minimum,
+    spool,
+    spool_size: spoolBytes === undefined ? undefined : size(spoolBytes),
+    timeout: timeoutMs === undefined ? undefined : time(timeoutMs),
+    every: everyMs === undefined ? undefined : time(everyMs),
+    args,
+    ...secretFields('key', key),
+    ...secretFields('token', token),
+    size: mostBytes === undefined ? undefined : size(mostBytes),
+    keep,
+  };
+}
+
+function secretFields(name: string, secret: Secret | undefined): Fields {
+  if (!secret) return {};
+  return 'env' in secret ? { [`${name}_env`]: secret.env } : { [`${name}_file`]: secret.file };
 }
 
 /** The [guard] section alone. The default protection is written out, whatever it came from. */

@@ -105,9 +105,7 @@ export const sinkKinds: Record<string, Kind> = {
  */
 export async function openSink(options: SinkOptions, onTrouble?: (message: string) => void): Promise<LaneOptions> {
   const kind = kindOf(options.sink);
-  const foreign = (Object.keys(options) as (keyof SinkOptions)[]).filter(
-    (name) => options[name] !== undefined && ![...forAll, ...kind.takes].includes(name),
-  );
+  const foreign = foreignTo(options);
   if (foreign.length > 0) throw wrong(options.sink, `expected no ${foreign.join(', ')}, which it does not have.`);
   const sink = await kind.open(options, targetOf(options, kind));
   const { minimum, spool, spoolBytes } = options;
@@ -116,6 +114,13 @@ export async function openSink(options: SinkOptions, onTrouble?: (message: strin
     ...(minimum !== undefined && { minimum }),
     ...(spool !== undefined && { queue: await openSpool(spool, spoolBytes, onTrouble) }),
   };
+}
+
+/** Options that are given and that this sink does not have. */
+export function foreignTo(options: SinkOptions): string[] {
+  const known: readonly string[] = [...forAll, ...kindOf(options.sink).takes];
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return given.map(([name]) => name).filter((name) => !known.includes(name));
 }
 
 /** @throws OomscopeError USAGE, with the nearest name */
