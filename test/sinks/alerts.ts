@@ -149,6 +149,7 @@ export function oomKill(kind: OomKill['kind'], comm = 'cache'): OomKill {
     system: { age_us: 1, load_1m: null, load_5m: null, load_15m: null, pressure: null, meminfo: null },
     enrichment: 'partial',
     missing: [],
+    lead_up: null,
   };
 }
 
