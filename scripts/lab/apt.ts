@@ -21,7 +21,7 @@ export class Suite {
   readonly #directory: string;
   readonly #options: string[];
 
-  private constructor(name: string, directory: string) {
+  private constructor(name: string, directory: string, architecture: string | undefined) {
     this.name = name;
     this.#directory = directory;
     const settings = {
@@ -34,12 +34,18 @@ export class Suite {
       'Acquire::http::Timeout': '30',
       'Acquire::Languages': 'none',
       'APT::Sandbox::User': '', // its own user could not write here
+      ...(architecture !== undefined && { 'APT::Architecture': architecture, 'APT::Architectures::': architecture }),
     };
     this.#options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
   }
 
-  /** Reads the suite's package list. @throws LabError NO_KERNEL, NOT_INSTALLED */
-  static async open(name: string, directory: string): Promise<Suite> {
+  /**
+   * Reads the suite's package list.
+   *
+   * @param architecture as Debian names it; this machine's unless given
+   * @throws LabError NO_KERNEL, NOT_INSTALLED
+   */
+  static async open(name: string, directory: string, architecture?: string): Promise<Suite> {
     if (!find('apt-get')) {
       throw new LabError(
         'NOT_INSTALLED',
@@ -53,7 +59,7 @@ export class Suite {
     const source = `deb ${keyring ? `[signed-by=${keyring}] ` : ''}${await debianArchive()} ${name} main\n`;
     writeFileSync(join(directory, 'sources.list'), source);
     writeFileSync(join(directory, 'status'), '');
-    const suite = new Suite(name, directory);
+    const suite = new Suite(name, directory, architecture);
     // Without this option a failed download is a warning.
     await suite.#apt('apt-get', '-qq', '-o', 'APT::Update::Error-Mode=any', 'update');
     return suite;

@@ -93,7 +93,7 @@ export async function runShell(plan: Plan): Promise<number> {
 
 function start(plan: Plan): { child: ChildProcess; started: number } {
   const { machine } = plan;
-  const { setpriv, 'qemu-system-x86_64': qemu } = tools();
+  const { setpriv } = tools();
   const fds = [openUnlinked('initramfs', (path) => writeFileSync(path, plan.initramfs))];
   try {
     fds.push(openUnlinked('scratch', (path) => makeScratchDisk(path, plan.scratchMib)));
@@ -106,7 +106,9 @@ function start(plan: Plan): { child: ChildProcess; started: number } {
       ...CHANNELS.map(() => (machine.shell ? 'ignore' : 'pipe') as 'ignore' | 'pipe'),
       ...fds,
     ];
-    const child = spawn(setpriv, ['--pdeathsig', 'KILL', '--', qemu, ...qemuArguments(machine)], { stdio });
+    const child = spawn(setpriv, ['--pdeathsig', 'KILL', '--', machine.platform.qemu, ...qemuArguments(machine)], {
+      stdio,
+    });
     child.on('error', () => {}); // 'exit' does not follow then, but 'error' is what once(child, 'exit') throws
     return { child, started: performance.now() };
   } finally {

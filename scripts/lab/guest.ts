@@ -6,19 +6,23 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { arm64Userland } from './arm64.ts';
 import { type Attempt, type Plan, runOnce, runShell } from './attempt.ts';
 import { LabError } from './error.ts';
 import { initramfs } from './initramfs.ts';
 import { cacheDirectory, getKernel, type Kernel } from './kernels.ts';
 import { collectModules } from './modules.ts';
 import { GuestExit, type GuestOptions, type GuestResult } from './options.ts';
+import { platforms } from './platform.ts';
 import { GUEST_MODULES } from './qemu.ts';
 import { runtimeImage } from './runtime.ts';
 import { tools } from './tools.ts';
+import { ownUserland } from './userland.ts';
 
 export { LabError, type LabErrorCode } from './error.ts';
 export { cacheDirectory, getKernel, type Kernel, type KnownKernel, kernels } from './kernels.ts';
 export { type CgroupSetup, GuestExit, type GuestOptions, type GuestResult, type SwapSetup } from './options.ts';
+export { type Architecture, platforms } from './platform.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const DEFAULT_LIMIT_SECONDS = 120;
@@ -37,7 +41,7 @@ const LAST_LINES = 30;
  */
 export async function bootGuest(options: GuestOptions): Promise<GuestResult> {
   const kernel = await prepare(options);
-  const plan = makePlan(options, kernel, false);
+  const plan = await makePlan(options, kernel, false);
   for (let attempt = 1; ; attempt++) {
     const ended = await runOnce(plan);
     const result = toResult(ended, kernel);
@@ -59,7 +63,7 @@ export async function bootGuest(options: GuestOptions): Promise<GuestResult> {
 /** A shell in the guest, at this terminal. @returns when the person has left it */
 export async function shellInGuest(options: Omit<GuestOptions, 'command'>): Promise<number> {
   const withCommand = { ...options, command: [] };
-  return runShell(makePlan(withCommand, await prepare(withCommand), true));
+  return runShell(await makePlan(withCommand, await prepare(withCommand), true));
 }
 
 /** The end of what the guest's kernel said, for a person to see why the guest hung or died. */
@@ -71,20 +75,22 @@ export function lastLines({ console, dmesg }: Pick<GuestResult, 'console' | 'dme
 async function prepare(options: GuestOptions): Promise<Kernel> {
   check(options);
   tools();
-  const kernel = await getKernel(options.kernel, options.modules);
+  const kernel = await getKernel(options.kernel, options.modules, options.architecture);
   if ((options.cgroup === 'v1' || options.cgroup === 'hybrid') && !kernel.cgroupV1) throw noCgroupV1(kernel);
   return kernel;
 }
 
-function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): Plan {
+async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): Promise<Plan> {
   const { cgroup = 'v2', memoryMib = 1024, cpus = 2, swap = 'none', numa = 1, append = '' } = options;
   const { swapMib = Math.floor(memoryMib / 2), limitSeconds = DEFAULT_LIMIT_SECONDS } = options;
-  const runtime = runtimeImage(ROOT, cacheDirectory());
-  const { command, environment = {}, files = {} } = options;
+  const { command, environment = {}, files = {}, architecture = 'x64' } = options;
+  const platform = platforms[architecture];
+  const userland = architecture === 'x64' ? ownUserland(ROOT) : await arm64Userland(ROOT, cacheDirectory());
+  const runtime = runtimeImage(ROOT, cacheDirectory(), userland);
   const settings = { cgroup, swap, swapMib, shell, command, environment, files };
   return {
-    machine: { kernel, memoryMib, cpus, numaNodes: numa, append, runtime, shell },
-    initramfs: initramfs(ROOT, tools().busybox, modulesFor(kernel), settings),
+    machine: { platform, kernel, memoryMib, cpus, numaNodes: numa, append, runtime, shell },
+    initramfs: initramfs(userland, platform, modulesFor(kernel), settings),
     scratchMib: SCRATCH_MIB + (swap === 'file' ? swapMib : 0),
     limitSeconds,
     on: {
@@ -142,6 +148,7 @@ function noCgroupV1({ version }: Kernel): LabError {
 }
 
 function check({
+  architecture = 'x64',
   memoryMib = 1024,
   cpus = 2,
   numa = 1,
@@ -151,6 +158,7 @@ function check({
   const expect = (fine: boolean, expected: string, got: unknown) => {
     if (!fine) throw new LabError('USAGE', `Expected ${expected}, got ${got}.`);
   };
+  expect(architecture in platforms, `an architecture to be ${Object.keys(platforms).join(' or ')}`, architecture);
   expect(Number.isInteger(memoryMib) && memoryMib >= 256, 'memory to be a whole number of MiB from 256', memoryMib);
   expect(Number.isInteger(cpus) && cpus >= 1 && cpus <= 16, 'cpus to be from 1 to 16', cpus);
   expect(Number.isInteger(numa) && numa >= 1 && numa <= 4, 'numa to be from 1 to 4', numa);

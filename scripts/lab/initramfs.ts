@@ -4,6 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cpio } from './cpio.ts';
 import type { Module } from './modules.ts';
+import type { Platform } from './platform.ts';
+import { tools } from './tools.ts';
+import type { Userland } from './userland.ts';
 
 /** What of the project a guest gets, beneath /oomscope. */
 const PROJECT = [
@@ -31,21 +34,27 @@ export interface Settings {
   files: Readonly<Record<string, string>>;
 }
 
-export function initramfs(root: string, busybox: string, modules: readonly Module[], settings: Settings): Buffer {
+export function initramfs(
+  { busybox, file }: Userland,
+  { libraryLinks }: Platform,
+  modules: readonly Module[],
+  settings: Settings,
+): Buffer {
   const cpio = new Cpio();
   for (const path of ['proc', 'sys', 'dev', 'run', 'tmp', 'out', 'root', 'runtime', 'scratch'])
     cpio.directory(`/${path}`);
   cpio.file('/bin/busybox', readFileSync(busybox), { executable: true });
-  for (const applet of execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n')) {
+  for (const applet of applets()) {
     if (applet !== 'busybox') cpio.link(`/bin/${applet}`, 'busybox');
   }
   const oomscope = '#!/bin/sh\nexec node /oomscope/dist/cli/main.js "$@"\n';
   cpio.file('/bin/oomscope', oomscope, { executable: true });
   cpio.file('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
   cpio.file('/etc/group', 'root:x:0:\nnogroup:x:65534:\n').file('/etc/hosts', '127.0.0.1 localhost lab\n');
-  cpio.link('/var/tmp', '/scratch/tmp').link('/lib64', '/runtime/lib').link('/lib/x86_64-linux-gnu', '/runtime/lib');
+  cpio.link('/var/tmp', '/scratch/tmp');
+  for (const [path, target] of Object.entries(libraryLinks)) cpio.link(path, target);
 
-  for (const path of PROJECT) if (existsSync(join(root, path))) cpio.copy(`/oomscope/${path}`, join(root, path));
+  for (const path of PROJECT) if (existsSync(file(path))) cpio.copy(`/oomscope/${path}`, file(path));
   cpio.link('/oomscope/node_modules', '/runtime/node_modules').link('/oomscope/build/node', '/runtime');
   for (const [path, source] of Object.entries(settings.files)) cpio.copy(path, source);
 
@@ -58,6 +67,11 @@ export function initramfs(root: string, busybox: string, modules: readonly Modul
   const exports = Object.entries(settings.environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   cpio.file('/lab/command', `${exports.join('')}exec ${settings.command.map(quote).join(' ')}\n`);
   return cpio.end();
+}
+
+/** Asked of this machine's own: the guest's may be of another architecture, and is left to say what it lacks. */
+function applets(): string[] {
+  return execFileSync(tools().busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
 }
 
 /** For a POSIX shell. */

@@ -17,6 +17,7 @@ import { basename, join, resolve } from 'node:path';
 import { Btf } from '../../src/libbpf/btf.ts';
 import { Suite } from './apt.ts';
 import { LabError } from './error.ts';
+import { type Architecture, platforms } from './platform.ts';
 import { extractVmlinux, hasPvhEntry } from './vmlinux.ts';
 
 /** By the Debian suite that has it. bullseye without its updates ends before mark_victim changed in 5.10.235. */
@@ -26,7 +27,6 @@ const SUITES: Readonly<Record<string, string>> = {
   '6.12': 'trixie',
   '7.2': 'sid',
 };
-const PACKAGE = 'linux-image-cloud-amd64';
 /** What a kernel package depends on that is part of it: since 7.x the image and the modules are packages of their own. */
 const PART = /^linux-(image|binary|modules)-\d/;
 
@@ -60,8 +60,8 @@ export function cacheDirectory(): string {
 }
 
 /** The kernels that can be asked for by name. */
-export function kernels(): KnownKernel[] {
-  return Object.entries(SUITES).map(([name, suite]) => ({ name, suite, cached: cachedKernel(name) }));
+export function kernels(architecture: Architecture = 'x64'): KnownKernel[] {
+  return Object.entries(SUITES).map(([name, suite]) => ({ name, suite, cached: cachedKernel(name, architecture) }));
 }
 
 /**
@@ -71,18 +71,22 @@ export function kernels(): KnownKernel[] {
  * @param modules for a path: its /lib/modules/RELEASE
  * @throws LabError USAGE, NO_KERNEL
  */
-export async function getKernel(kernel: string, modules?: string): Promise<Kernel> {
+export async function getKernel(kernel: string, modules?: string, architecture: Architecture = 'x64'): Promise<Kernel> {
   if (kernel.includes('/')) return kernelFile(resolve(kernel), modules === undefined ? undefined : resolve(modules));
   const suite = SUITES[kernel];
   if (suite === undefined) {
     const known = Object.keys(SUITES).join(', ');
     throw new LabError('USAGE', `--kernel: expected ${known} or the path of a vmlinuz, got "${kernel}".`);
   }
-  return cachedKernel(kernel) ?? (await fetchKernel(kernel, suite));
+  return cachedKernel(kernel, architecture) ?? (await fetchKernel(kernel, suite, architecture));
 }
 
-function cachedKernel(name: string): Kernel | undefined {
-  const directory = join(cacheDirectory(), 'kernels', name);
+/** Where a kernel is kept: those of this machine's architecture by their name alone. */
+const keptAs = (name: string, architecture: Architecture) =>
+  architecture === 'x64' ? name : `${name}-${architecture}`;
+
+function cachedKernel(name: string, architecture: Architecture): Kernel | undefined {
+  const directory = join(cacheDirectory(), 'kernels', keptAs(name, architecture));
   const info = join(directory, 'kernel.json');
   if (!existsSync(info)) return undefined;
   const stored = JSON.parse(readFileSync(info, 'utf8')) as Kernel;
@@ -90,13 +94,13 @@ function cachedKernel(name: string): Kernel | undefined {
   return { ...stored, image: join(directory, 'vmlinux'), modules };
 }
 
-async function fetchKernel(name: string, suite: string): Promise<Kernel> {
+async function fetchKernel(name: string, suite: string, architecture: Architecture): Promise<Kernel> {
   const home = join(cacheDirectory(), 'kernels');
   mkdirSync(home, { recursive: true });
   const work = mkdtempSync(join(home, 'fetching-'));
-  process.stderr.write(`lab: fetch Linux ${name} from Debian's suite ${suite}\n`);
+  process.stderr.write(`lab: fetch Linux ${keptAs(name, architecture)} from Debian's suite ${suite}\n`);
   try {
-    const debs = await downloadKernel(suite, work);
+    const debs = await downloadKernel(suite, work, architecture);
     const tree = join(work, 'tree');
     for (const deb of debs) execFileSync('dpkg', ['-x', deb, tree]);
     const field = (field: string) =>
@@ -115,9 +119,9 @@ async function fetchKernel(name: string, suite: string): Promise<Kernel> {
     const info = describe(name, vmlinux, join(made, 'modules'));
     writeFileSync(join(made, 'kernel.json'), JSON.stringify({ ...info, version: field('Version') }, null, 2));
     try {
-      renameSync(made, join(home, name));
+      renameSync(made, join(home, keptAs(name, architecture)));
     } catch (error) {
-      if (!cachedKernel(name)) throw error; // otherwise another lab was faster
+      if (!cachedKernel(name, architecture)) throw error; // otherwise another lab was faster
     }
   } catch (cause) {
     const reason =
@@ -130,13 +134,14 @@ async function fetchKernel(name: string, suite: string): Promise<Kernel> {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  const kernel = cachedKernel(name);
+  const kernel = cachedKernel(name, architecture);
   if (!kernel) throw new LabError('NO_KERNEL', `Linux ${name} vanished from ${home} as soon as it was there.`);
   return kernel;
 }
 
-async function downloadKernel(suite: string, work: string): Promise<string[]> {
-  const archive = await Suite.open(suite, work);
+async function downloadKernel(suite: string, work: string, architecture: Architecture): Promise<string[]> {
+  const { kernelPackage } = platforms[architecture];
+  const archive = await Suite.open(suite, work, kernelPackage.split('-').at(-1));
   const parts = new Set<string>();
   const add = async (name: string): Promise<void> => {
     for (const needed of await archive.depends(name)) {
@@ -145,7 +150,7 @@ async function downloadKernel(suite: string, work: string): Promise<string[]> {
       await add(needed);
     }
   };
-  await add(PACKAGE);
+  await add(kernelPackage);
   return archive.download([...parts]);
 }
 

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { LabErrorCode } from './error.ts';
 import {
+  type Architecture,
   bootGuest,
   type CgroupSetup,
   type GuestOptions,
@@ -21,6 +22,7 @@ Boots a Linux kernel in QEMU, runs a command of this project in it as root, and 
 are Debian's, fetched when they are first needed. Guests have no network and cannot harm this machine.
 
   --kernel NAME         5.10, 6.1, 6.12, 7.2, or the path of a vmlinuz (6.12)
+  --arch ARCHITECTURE   x64, arm64 (x64)
   --modules DIR         for a path: its /lib/modules/RELEASE
   --cgroup SETUP        which hierarchy has the memory controller: v1, v2, hybrid (v2)
   --memory SIZE         such as 768M or 2G (1G)
@@ -53,6 +55,7 @@ const EXIT: Record<LabErrorCode, number> = {
 
 const options = {
   kernel: { type: 'string', default: '6.12' },
+  arch: { type: 'string', default: 'x64' },
   modules: { type: 'string' },
   cgroup: { type: 'string', default: 'v2' },
   memory: { type: 'string', default: '1G' },
@@ -83,7 +86,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (values.list) return list();
+  if (values.list) return list(architecture(values.arch));
   const guest = guestOptions(values, positionals);
   if (values.shell) return shellInGuest(guest);
   if (positionals.length === 0)
@@ -113,8 +116,8 @@ function summarize(result: GuestResult, { cgroup, memoryMib, limitSeconds }: Gue
   );
 }
 
-function list(): number {
-  const rows = kernels().map(({ name, suite, cached }) => [
+function list(of: Architecture): number {
+  const rows = kernels(of).map(({ name, suite, cached }) => [
     name,
     suite,
     cached?.version ?? 'not here yet',
@@ -145,6 +148,7 @@ function guestOptions(values: ReturnType<typeof parse>['values'], command: strin
   const [swap = '', swapSize] = values.swap.split(':');
   return {
     kernel: values.kernel,
+    architecture: architecture(values.arch),
     ...(values.modules !== undefined && { modules: values.modules }),
     cgroup: oneOf<CgroupSetup>('cgroup', values.cgroup, ['v1', 'v2', 'hybrid']),
     memoryMib: mebibytes('memory', values.memory),
@@ -159,6 +163,10 @@ function guestOptions(values: ReturnType<typeof parse>['values'], command: strin
     limitSeconds: count('limit', values.limit),
     command,
   };
+}
+
+function architecture(given: string): Architecture {
+  return oneOf('arch', given, ['x64', 'arm64']);
 }
 
 function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {

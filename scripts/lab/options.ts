@@ -1,5 +1,6 @@
 /** What a guest can be, and what one left behind. Imports nothing at run time. */
 import type { Kernel } from './kernels.ts';
+import type { Architecture } from './platform.ts';
 
 export type CgroupSetup = 'v1' | 'v2' | 'hybrid';
 export type SwapSetup = 'none' | 'zram' | 'file';
@@ -7,6 +8,8 @@ export type SwapSetup = 'none' | 'zram' | 'file';
 export interface GuestOptions {
   /** "5.10", "6.1", "6.12", "7.2", or the path of a vmlinuz. */
   kernel: string;
+  /** "x64". Programs for "arm64" are cross-compiled when they are first needed. */
+  architecture?: Architecture;
   /** For a path: its /lib/modules/RELEASE. Without it, virtio and (for swap) zram must be built in. */
   modules?: string;
   /** Which hierarchy has the memory controller ("v2"); "hybrid": v1, with an empty v2 hierarchy beside it. */

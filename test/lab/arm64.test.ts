@@ -1,0 +1,31 @@
+/** That the kernel will take it, and what it does there, is shown by `npm run lab:truth -- --arch arm64`: guests are slow. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { compileBpf } from '../../scripts/lab/arm64.ts';
+import { BpfObject } from '../../src/libbpf/index.ts';
+import { builtFile } from '../../src/native.ts';
+import { ROOT } from '../cli/cli.ts';
+
+function programNames(path: string): string[] {
+  const object = BpfObject.open(readFileSync(path));
+  try {
+    return object.programs.map(({ name }) => name);
+  } finally {
+    object.close();
+  }
+}
+
+test('the BPF programs compile for arm64, all of them', async () => {
+  const built = mkdtempSync(join(tmpdir(), 'oomscope-arm64-'));
+  try {
+    mkdirSync(join(built, 'build'));
+    const object = await compileBpf(ROOT, join(ROOT, 'bpf/oom.bpf.c'), built);
+    expect(programNames(object)).toEqual(programNames(builtFile('oomscope.bpf.o')));
+    // The one thing that the architecture decides: where a function's first argument is.
+    expect(readFileSync(object).equals(readFileSync(builtFile('oomscope.bpf.o')))).toBe(false);
+  } finally {
+    rmSync(built, { recursive: true, force: true });
+  }
+});
