@@ -94,16 +94,29 @@ function report(): void {
   const rows = Object.entries(samples).map(([name, values]) => ({
     name,
     summary: summarize(values),
+    anonymous_mb: (turns[name]?.footprint?.anonymous_kib ?? 0) / 1024,
     rss_mb: (turns[name]?.footprint?.rss_kib ?? 0) / 1024,
     missed: Number(options.kills) - values.length,
   }));
   const none = rows[0]?.summary;
   const ms = (value: number | undefined) => value?.toFixed(3) ?? '';
-  const head = ['ms from mark_victim to the line', 'kills', 'p50', 'p90', 'p99', 'max', 'p50 more', 'missed', 'RSS MB'];
-  const lines = rows.map(({ name, summary: s, rss_mb, missed }) => [
+  const head = [
+    'ms from mark_victim to the line',
+    'kills',
+    'p50',
+    'p90',
+    'p99',
+    'max',
+    'p50 more',
+    'missed',
+    'anonymous MB',
+    'RSS MB',
+  ];
+  const lines = rows.map(({ name, summary: s, anonymous_mb, rss_mb, missed }) => [
     name,
     ...[String(s?.count ?? 0), ms(s?.p50), ms(s?.p90), ms(s?.p99), ms(s?.max)],
-    ...[s && none ? ms(s.p50 - none.p50) : '', String(missed), rss_mb.toFixed(1)],
+    ...[s && none ? ms(s.p50 - none.p50) : '', String(missed)],
+    ...[anonymous_mb.toFixed(1), rss_mb.toFixed(1)],
   ]);
   process.stdout.write(`${inWords(where)}\n\n${table([head, ...lines])}\n`);
   for (const { name, summary } of rows.slice(1)) {

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Alert } from '../model/alert.ts';
 import { openSink } from '../sinks/open.ts';
 import type { Receipt, Sink } from '../sinks/sink.ts';
@@ -58,7 +59,10 @@ export async function run(argv: string[]): Promise<number> {
   const { sink, queue } = await openSink(parseSink(spec, 'alert test'));
   await queue?.close(); // a spool that cannot be used has been said; the test does not wait in it
   const steps: Step[] = [];
-  for (const alert of testAlerts(new Date())) steps.push(await attempt(sink, alert));
+  for (const alert of testAlerts(new Date())) {
+    if (steps.length > 0) await sleep(sink.everyMs ?? 0);
+    steps.push(await attempt(sink, alert));
+  }
   await sink.close?.();
   process.stdout.write(given.json ? `${JSON.stringify(asJson(sink, steps))}\n` : render(sink, steps));
   return steps.every(({ receipt }) => receipt.outcome === 'delivered') ? Exit.ok : Exit.failed;

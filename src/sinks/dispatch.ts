@@ -7,7 +7,7 @@ import type { Event } from '../model/events.ts';
 import { Lane, type LaneCounts, type LaneOptions, type LaneReport } from './lane.ts';
 
 export interface DispatchOptions {
-  /** How the sinks fare, for people. By default nobody is told; {@link Dispatcher.counts} has the numbers. */
+  /** How the sinks fare; must not throw. By default nobody is told: {@link Dispatcher.counts} has the numbers. */
   onReport?: (report: LaneReport) => void;
 }
 

@@ -38,11 +38,11 @@ export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions
   }
 
   async function rotate(): Promise<void> {
+    if (keep === 0) await current?.truncate(0);
     await close();
     for (let number = keep; number > 0; number--) {
       await rename(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`).catch(absent);
     }
-    if (keep === 0) await (await open(path, 'w')).close();
   }
 
   async function close(): Promise<void> {

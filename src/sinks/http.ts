@@ -29,8 +29,7 @@ export function post({ url, headers, body, signal }: Post): Promise<Receipt> {
     const all = { 'user-agent': 'oomscope', 'content-length': String(bytes.length), ...headers };
     // No agent: alerts are rare, and a connection that was kept may be dead by the next.
     const sent = request(url, { method: 'POST', agent: false, headers: all, signal }, (answer) => {
-      answer.on('error', failed);
-      void read(answer).then((text) => resolve(receiptOf(answer, text)), failed);
+      void read(answer).then((text) => resolve(receiptOf(answer, text)));
     });
     sent.on('error', failed);
     sent.end(bytes);
@@ -49,13 +48,18 @@ export function parseUrl(text: string, sink: string): URL {
 /** Without credentials, path and query, any of which may be the secret. */
 export const publicUrl = ({ protocol, host }: URL) => `${protocol}//${host}/…`;
 
+/** What comes of it in time: the status has said already what became of the alert. */
 async function read(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= MOST_REPLY) break; // which destroys the rest
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length >= MOST_REPLY) break; // which destroys the rest
+    }
+  } catch {
+    // cut short
   }
   return Buffer.concat(chunks).toString();
 }

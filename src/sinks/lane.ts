@@ -63,7 +63,9 @@ export class Lane {
   #running: Promise<void> | undefined;
   #ending = false;
   #wake = () => {};
+  /** Attempts since an alert arrived. */
   #vain = 0;
+  #dropping = false;
   #lastMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LaneOptions, report: (report: LaneReport) => void) {
@@ -89,8 +91,9 @@ export class Lane {
     const dropped = this.#queue.push(news);
     this.counts.waiting = this.#queue.length;
     if (dropped > 0) {
+      if (!this.#dropping) this.#say('dropped', 'its queue is full: the oldest alerts are dropped', undefined);
+      this.#dropping = true;
       this.counts.dropped += dropped;
-      this.#say('dropped', `its queue is full: ${amount(dropped)} dropped, the oldest`, undefined);
     }
     this.#run();
   }
@@ -180,11 +183,18 @@ export class Lane {
       if (this.#vain++ === 0) this.#say('down', `${reply}; trying again`, alert);
       return;
     }
-    if (this.#vain > 0 && outcome === 'delivered') this.#say('up', `answers again after ${this.#vain} attempts`, alert);
+    if (outcome === 'delivered') this.#isUp(alert);
     this.#vain = 0;
     if (!alert) return;
     this.counts[outcome === 'delivered' ? 'delivered' : 'failed']++;
-    this.#say(outcome === 'delivered' ? 'delivered' : 'failed', reply, alert);
+    if (outcome === 'delivered') this.#say('delivered', reply, alert);
+    else this.#say('failed', `an alert was refused: ${reply}`, alert);
+  }
+
+  #isUp(alert: Alert | undefined): void {
+    const dropped = this.#dropping ? `; ${amount(this.counts.dropped)} dropped so far` : '';
+    if (this.#vain > 0) this.#say('up', `answers again after ${this.#vain} attempts${dropped}`, alert);
+    this.#dropping = false;
   }
 
   #say(state: LaneReport['state'], what: string, alert: Alert | undefined): void {

@@ -22,6 +22,8 @@ export interface Program {
 const MOST_STDERR = 1024;
 /** From SIGTERM to SIGKILL. */
 const MANNERS_MS = 1_000;
+/** From its end to that of its standard error. */
+const LAST_WORDS_MS = 100;
 /** No more processes or memory now: both come back. */
 const later = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
 
@@ -49,8 +51,16 @@ export function runProgram({ path, args, env, input, signal }: Program): Promise
     child.on('error', failed);
     child.on('exit', (status, killer) => {
       killing.cancel();
+      child.stdin?.destroy();
       // What it left behind may hold the pipe for as long as it likes.
-      setImmediate(() => child.stderr?.destroy());
+      const patience = setTimeout(() => child.stderr?.destroy(), LAST_WORDS_MS);
+      child.once('close', () => {
+        clearTimeout(patience);
+        resolve(receiptOf(status, killer));
+      });
+    });
+
+    function receiptOf(status: number | null, killer: NodeJS.Signals | null): Receipt {
       const line = printable(said.trim().split('\n')[0] ?? '').slice(0, 200);
       const how = signal.aborted
         ? 'did not end in time and was killed, with its process group'
@@ -58,8 +68,8 @@ export function runProgram({ path, args, env, input, signal }: Program): Promise
           ? `killed by ${killer}`
           : `exit status ${status}`;
       const outcome = status === 0 && !signal.aborted ? 'delivered' : 'refused';
-      setImmediate(() => resolve({ outcome, reply: line === '' ? how : `${how} (${line})` }));
-    });
+      return { outcome, reply: line === '' ? how : `${how} (${line})` };
+    }
   });
 }
 

@@ -4,7 +4,7 @@
  *
  * Nothing waits for the disk: an alert that is not written yet, or cannot be, is delivered from memory.
  */
-import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startTicks } from '../enrich/process.ts';
@@ -60,6 +60,7 @@ export class Spool implements AlertQueue {
     claim(directory);
     for (const name of readdirSync(directory).sort()) {
       const [, digits] = /^(\d{12})\.json$/.exec(name) ?? [];
+      if (name.endsWith('.json.new')) rmSync(join(directory, name)); // of a process that died while it wrote
       if (digits === undefined) continue;
       const { size } = statSync(join(directory, name));
       this.#entries.push({ number: Number(digits), bytes: size, alert: undefined });
@@ -115,7 +116,7 @@ export class Spool implements AlertQueue {
 
   async close(): Promise<void> {
     await this.#work;
-    unlinkSync(join(this.#directory, 'lock'));
+    rmSync(join(this.#directory, 'lock'), { force: true });
   }
 
   /** One after another, so that a file is written before it is unlinked. */
@@ -154,12 +155,12 @@ function claim(directory: string): void {
         throw new OomscopeError('USAGE', message, { cause: error });
       }
     }
-    const [pid = '', ticks = ''] = readFileSync(lock, 'utf8').split(' ');
+    const [pid = '', ticks = ''] = (readIfPresent(lock) ?? '').split(' ');
     if (ticks !== '' && ticksOf(pid) === ticks) {
       const whose = Number(pid) === process.pid ? 'another sink of this command' : `the process ${pid}`;
       throw new OomscopeError('USAGE', `spool: ${directory} is used by ${whose}; give every sink its own directory.`);
     }
-    unlinkSync(lock);
+    rmSync(lock, { force: true });
   }
 }
 

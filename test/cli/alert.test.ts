@@ -54,17 +54,26 @@ describe('a sink that cannot be is named before anything is attached', () => {
     ['file=DIR', 'file: expected a regular file, got "DIR", which is something else.'],
     ['file=DIR/x size=0B keep=none', 'file keep: expected a whole number from 1, got "none".'],
   ])('%s', async (sink, part) => {
-    for (const args of [
-      ['alert', 'test'],
-      ['trace', '--json', '--alert'],
-    ]) {
-      const { code, stdout, stderr } = await oomscope([...args, inside(sink)]);
-      expect(stderr).toMatch(/^oomscope: [^\n]+\.?\n$/);
-      expect(stderr).toContain(inside(part));
-      expect(stderr).not.toContain('T0K3N');
-      expect(stdout).toBe('');
-      expect(code).toBe(2);
-    }
+    const { code, stdout, stderr } = await oomscope(['alert', 'test', inside(sink)]);
+    expect(stderr).toMatch(/^oomscope: [^\n]+\.?\n$/);
+    expect(stderr).toContain(inside(part));
+    expect(stderr).not.toContain('T0K3N');
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  it('so that nothing is traced', async () => {
+    const { code, stdout, stderr } = await oomscope([
+      'trace',
+      '--json',
+      '--alert',
+      'exec=cat',
+      '--alert',
+      'exec=/nowhere',
+    ]);
+    expect(stderr).toBe('oomscope: exec: expected a program that can be run, got "/nowhere": there is no such file.\n');
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
   });
 
   it.each([
