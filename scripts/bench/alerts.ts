@@ -94,6 +94,7 @@ function report(): void {
   const rows = Object.entries(samples).map(([name, values]) => ({
     name,
     summary: summarize(values),
+    samples: values,
     anonymous_mb: (turns[name]?.footprint?.anonymous_kib ?? 0) / 1024,
     rss_mb: (turns[name]?.footprint?.rss_kib ?? 0) / 1024,
     missed: Number(options.kills) - values.length,

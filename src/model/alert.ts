@@ -3,6 +3,7 @@
  */
 import type { CgroupOwner, ContainerOom } from './container.ts';
 import type { Event, OomKill } from './events.ts';
+import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
 
 export const severities = ['info', 'warning', 'critical'] as const;
@@ -46,6 +47,11 @@ export function alertOf(event: Event): Alert | undefined {
       return ofUsage(event);
     case 'container.oom':
       return event.verdict === 'spared' ? undefined : ofContainer(event);
+    case 'guard.action':
+      // The step of the ladder that is there to tell people.
+      return event.action === 'notify' && event.outcome === 'done' ? ofGuard(event, 'GuardNotice') : undefined;
+    case 'guard.result':
+      return acted.has(event.outcome) ? ofGuard(event, 'GuardResult') : undefined;
     case 'tracer.lost':
       return moment(event, 'EventsLost', 'Events were lost', { where: event.where }, `tracer.lost ${event.where}`);
     default:
@@ -67,6 +73,16 @@ function ofContainer(event: ContainerOom): Alert {
   const labels = ownerLabels({ container, pod, unit: null });
   const title = `OOM in the container ${container.name ?? container.id.slice(0, 12)}`;
   return moment(event, 'ContainerOom', title, labels, kills[0]?.kill_id ?? event.id);
+}
+
+/** Results of a guard that was not only looking on. */
+const acted: ReadonlySet<GuardOutcome> = new Set(['killed', 'ended', 'survived', 'kernel_first']);
+
+function ofGuard(event: GuardAction | GuardResult, name: string): Alert {
+  const { target, rule, plan_id } = event;
+  const outcome = event.type === 'guard.result' ? event.outcome.replace('_', ' ') : 'memory is short';
+  const labels = { ...(rule !== null && { rule }), ...(target.cgroup !== null && { cgroup: target.cgroup }) };
+  return moment(event, name, `Guard: ${outcome}: ${target.comm}`, labels, `${event.type} ${plan_id ?? event.id}`);
 }
 
 function ownerLabels({ container, pod, unit }: CgroupOwner): Record<string, string> {

@@ -1,10 +1,13 @@
 /** `oomscope alert test`, `--alert`, and what they say about sinks that cannot be. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Receiver } from '../sinks/receiver.ts';
-import { oomscope } from './cli.ts';
+import { MAIN, oomscope } from './cli.ts';
 
 let directory: string;
 beforeAll(() => {
@@ -151,5 +154,26 @@ describe('oomscope alert test', () => {
     ]);
     expect(code).toBe(0);
     expect(readFileSync(path, 'utf8')).toBe('$(id)|two words|"|');
+  });
+
+  it('speaks TLS, and trusts nobody by default', async () => {
+    const [key, certificate] = ['key.pem', 'certificate.pem'].map((name) => join(directory, name)) as [string, string];
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+    const made = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate];
+    execFileSync('openssl', [...made, ...subject], { stdio: 'ignore' });
+    const server = createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (_, response) =>
+      response.writeHead(202).end(),
+    );
+    await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+    const sink = `webhook=https://localhost:${(server.address() as AddressInfo).port}/`;
+    const stranger = await oomscope(['alert', 'test', sink]);
+    expect(stranger.stdout).toMatch(/firing {4}failed in [\d.]+ ms: .*self-signed certificate/);
+    const friend = await oomscope(
+      ['alert', 'test', sink],
+      ['env', `NODE_EXTRA_CA_CERTS=${certificate}`, process.execPath, MAIN],
+    );
+    expect(friend.stdout).toMatch(/firing {4}delivered in [\d.]+ ms: 202 Accepted\n/);
+    expect(friend.code).toBe(0);
+    server.close();
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Alert, alertOf } from '../../src/model/alert.ts';
 import type { Event } from '../../src/model/events.ts';
 import { schemaErrors } from '../schema.ts';
-import { lost, oomKill, pressureLevel, usageLevel } from '../sinks/alerts.ts';
+import { containerOom, guardAction, guardResult, lost, oomKill, pressureLevel, usageLevel } from '../sinks/alerts.ts';
 
 function alert(event: Event): Alert {
   expect(schemaErrors(event)).toEqual([]);
@@ -44,6 +44,28 @@ describe('alertOf', () => {
     expect(over.ends_at).toBe('2026-11-22T12:00:02.000000001Z');
     expect(over.labels).toEqual(worse.labels);
     expect(alert(pressureLevel('low', 'normal', { episode: 'episode-2' })).key).toBe('episode-2');
+  });
+
+  it('tells what the guard did, and its notice, but not what it would do', () => {
+    expect(alert(guardResult('killed'))).toMatchObject({
+      name: 'GuardResult',
+      title: 'Guard: killed: cache on n1',
+      labels: { rule: 'no memory', cgroup: '/shop/web' },
+      momentary: true,
+    });
+    expect(alertOf(guardResult('would_kill'))).toBeUndefined();
+    expect(alert(guardAction('notify', 'done')).key).not.toBe(alert(guardResult('killed')).key);
+    expect(alertOf(guardAction('notify', 'would'))).toBeUndefined();
+    expect(alertOf(guardAction('kill', 'done'))).toBeUndefined(); // its result is told
+  });
+
+  it('tells of a container what its kill has told already only to those who were not told', () => {
+    const kill = oomKill('killed');
+    const container = alert(containerOom([kill.id]));
+    expect(container).toMatchObject({ key: kill.id, name: 'ContainerOom', title: 'OOM in the container web on n1' });
+    expect(container.labels).toMatchObject({ container: 'web', image: 'nginx:1' });
+    expect(alert(containerOom([])).key).not.toBe(alert(containerOom([])).key);
+    expect(alertOf({ ...containerOom([]), verdict: 'spared' })).toBeUndefined();
   });
 
   it('tells usage by its subject, and losses by their place', () => {

@@ -1,6 +1,8 @@
 /** Alerts and events for the tests of sinks. */
 import type { Alert } from '../../src/model/alert.ts';
+import type { ContainerOom } from '../../src/model/container.ts';
 import type { Envelope, OomKill, TracerLost } from '../../src/model/events.ts';
+import type { GuardAction, GuardResult, GuardTarget } from '../../src/model/guard.ts';
 import type { PressureLevel, PressureLevelName, UsageLevel } from '../../src/model/pressure.ts';
 
 let made = 0;
@@ -150,6 +152,81 @@ export function oomKill(kind: OomKill['kind'], comm = 'cache'): OomKill {
     enrichment: 'partial',
     missing: [],
     lead_up: null,
+  };
+}
+
+const target: GuardTarget = {
+  unit: 'process',
+  pid: 4711,
+  start_ticks: '1',
+  pgid: null,
+  uid: 0,
+  comm: 'cache',
+  cgroup: '/shop/web',
+  systemd_unit: null,
+  container: null,
+  rss_bytes: 1,
+  swap_bytes: 0,
+  oom_score_adj: 0,
+  processes: 1,
+};
+
+export function guardResult(outcome: GuardResult['outcome']): GuardResult {
+  return {
+    ...envelope('error', 'cache was ended.'),
+    type: 'guard.result',
+    plan_id: 'plan-1',
+    mode: 'enforce',
+    rule: 'no memory',
+    outcome,
+    target,
+    freed_bytes: 1,
+    trigger_to_signal_ns: 1,
+    signal_to_exit_ns: 1,
+    signal_to_memory_back_ns: 1,
+    kernel_killed_too: false,
+    kernel_victim: null,
+    lead_ms: null,
+    stuck: null,
+  };
+}
+
+export function guardAction(action: GuardAction['action'], outcome: GuardAction['outcome']): GuardAction {
+  return {
+    ...envelope('warning', 'Memory is short.'),
+    type: 'guard.action',
+    plan_id: 'plan-1',
+    mode: 'enforce',
+    rule: 'no memory',
+    action,
+    outcome,
+    target,
+    detail: null,
+    since_trigger_ns: 1,
+  };
+}
+
+export function containerOom(killIds: string[]): ContainerOom {
+  return {
+    ...envelope('error', 'web ran out of memory.'),
+    type: 'container.oom',
+    container: {
+      runtime: 'docker',
+      id: '0'.repeat(64),
+      name: 'web',
+      image: 'nginx:1',
+      compose_project: null,
+      compose_service: null,
+    },
+    pod: null,
+    verdict: 'main_killed',
+    limit_of: 'container',
+    limit: null,
+    kills: killIds.map((kill_id) => ({ kill_id, kind: 'killed', pid: 4711, comm: 'cache', rss_bytes: null })),
+    ended: true,
+    exit_code: 137,
+    runtime_oom: true,
+    kill_to_end_ns: null,
   };
 }
 
