@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -53,6 +54,8 @@ static const char help[] =
 	"                   \"ready\" and go on. Keep --max below the limit and nothing gets killed: the kernel only marks\n"
 	"                   the child\n"
 	"  --guest          no limit is needed: only in a guest of the kernel lab, where nobody is hurt\n"
+	"  --pipes N        make N pipes with room for 1 MiB each first: the kernel takes blocks of several pages for them, which\n"
+	"                   belong to it and cannot be reclaimed\n"
 	"  --membind NODE   take memory from this NUMA node only (MPOL_BIND)\n"
 	"  --comm NAME      the process's name: any bytes, written \\xNN\n"
 	"  --adj N          its oom_score_adj, 0 to 1000\n";
@@ -63,7 +66,7 @@ static struct {
 	size_t max, hold, rate, file, shm, dying;
 	const char *file_dir;
 	char name[NAME_MAX_LEN + 1];
-	int threads, adj;
+	int threads, adj, pipes;
 	bool leader_exits, share, guest;
 	int membind;
 } options = { .max = 512 * MiB, .file_dir = "/var/tmp", .adj = -1, .membind = -1 };
@@ -218,6 +221,19 @@ static void read_hole(size_t bytes)
 	if (mlock(start, bytes))
 		fail(1, "cannot lock %zu bytes of a file: %s", bytes, strerror(errno));
 	close(fd);
+}
+
+/* Each pipe's ring of 256 slots is one block of 10 KiB (fs/pipe.c: pipe_resize_ring). */
+static void make_pipes(int count)
+{
+	struct rlimit most = { .rlim_cur = 2 * count + 64, .rlim_max = 2 * count + 64 };
+	if (setrlimit(RLIMIT_NOFILE, &most))
+		fail(1, "cannot have %d pipes open: %s", count, strerror(errno));
+	for (int i = 0; i < count; i++) {
+		int ends[2];
+		if (pipe2(ends, O_CLOEXEC) || fcntl(ends[1], F_SETPIPE_SZ, MiB) < 0)
+			fail(1, "cannot make pipe %d of %d: %s", i + 1, count, strerror(errno));
+	}
 }
 
 __attribute__((noreturn)) static void sleep_until_signal(void)
@@ -402,7 +418,7 @@ static void parse_name(const char *text)
 
 static void parse_options(int argc, char **argv)
 {
-	enum { CGROUP = 1, GUEST, MEMBIND, MAX, HOLD, RATE, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, DYING, COMM, ADJ, HELP };
+	enum { CGROUP = 1, GUEST, MEMBIND, MAX, HOLD, RATE, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, DYING, PIPES, COMM, ADJ, HELP };
 	static const struct option names[] = {
 		{ "cgroup", required_argument, NULL, CGROUP },
 		{ "guest", no_argument, NULL, GUEST },
@@ -417,6 +433,7 @@ static void parse_options(int argc, char **argv)
 		{ "leader-exits", no_argument, NULL, LEADER_EXITS },
 		{ "share", no_argument, NULL, SHARE },
 		{ "dying", required_argument, NULL, DYING },
+		{ "pipes", required_argument, NULL, PIPES },
 		{ "comm", required_argument, NULL, COMM },
 		{ "adj", required_argument, NULL, ADJ },
 		{ "help", no_argument, NULL, HELP },
@@ -443,6 +460,7 @@ static void parse_options(int argc, char **argv)
 		case LEADER_EXITS: options.leader_exits = true; break;
 		case SHARE: options.share = true; break;
 		case DYING: options.dying = parse_size(name, optarg); break;
+		case PIPES: options.pipes = parse_number(name, optarg, 1, 500000); break;
 		case COMM: parse_name(optarg); break;
 		case ADJ: options.adj = parse_number(name, optarg, 0, 1000); break;
 		case HELP: fputs(help, stdout); exit(0);
@@ -474,6 +492,8 @@ int main(int argc, char **argv)
 	if (options.name[0])
 		prctl(PR_SET_NAME, options.name);
 
+	if (options.pipes)
+		make_pipes(options.pipes);
 	read_hole(options.file);
 	touch_shared(options.shm);
 	if (options.dying)

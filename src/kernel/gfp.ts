@@ -66,7 +66,7 @@ const compounds: [string, string[]][] = [
  * "GFP_KERNEL|__GFP_COMP" for 0x40cc0: compounds, then single flags by bit, as kernels of late print them (those up to
  * 6.12 have the flags in another order). Bits without a name are given as a number.
  */
-export function gfpNames(mask: number, bits: GfpBits): string {
+export function gfpNames(mask: number, bits: GfpBits, names = compounds): string {
   const parts: string[] = [];
   let rest = mask >>> 0;
   const take = (name: string, wanted: number) => {
@@ -74,7 +74,7 @@ export function gfpNames(mask: number, bits: GfpBits): string {
     parts.push(name);
     rest = (rest & ~wanted) >>> 0;
   };
-  for (const [name, flags] of compounds) take(name, flags.reduce((sum, flag) => sum | (bits[flag] ?? 0), 0) >>> 0);
+  for (const [name, flags] of names) take(name, flags.reduce((sum, flag) => sum | (bits[flag] ?? 0), 0) >>> 0);
   for (const [flag, bit] of Object.entries(bits)) take(`__GFP_${flag}`, bit);
   if (rest !== 0) parts.push(`0x${rest.toString(16)}`);
   return parts.length === 0 ? 'none' : parts.join('|');

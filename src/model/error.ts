@@ -15,6 +15,8 @@ export type ErrorCode =
   | 'CONFIG'
   | 'PROCESS_GONE'
   | 'SYSTEM_CALL'
+  | 'NO_INPUT'
+  | 'BAD_INPUT'
   | 'USAGE';
 
 /** The one error class. `message` says what was expected, what came and what to do; `detail` holds a log, if there is one. */

@@ -5,6 +5,7 @@
 
 import type { CgroupOwner, ContainerKilled, ContainerOom } from './container.ts';
 import type { GuardAction, GuardPlan, GuardResult, GuardSkipped } from './guard.ts';
+import type { OomPatterns, OomReport } from './oom-report.ts';
 import type { LeadUp, PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 import type { ScoreSample } from './score.ts';
 
@@ -281,6 +282,8 @@ export interface TracerStopped extends Envelope {
 export type Event =
   | OomKill
   | OomReaped
+  | OomReport
+  | OomPatterns
   | PressureStall
   | PressureLevel
   | PressureCountdown

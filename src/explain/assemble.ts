@@ -1,0 +1,122 @@
+/**
+ * Puts lines together to reports: whatever is between them, also when two reports are mixed, when lines are lost, or when
+ * only the kill is left of one.
+ */
+import { printable } from '../wire/text.ts';
+import { Draft } from './draft.ts';
+import { type Fact, isFaulty, readFact } from './facts.ts';
+import type { LogLine } from './prefix.ts';
+
+/** Lines of other origin in the middle of a report; and after a kill, until the reaper says that it is done. */
+const PATIENCE = 1000;
+const PATIENCE_AFTER_KILL = 200;
+const MOST_OPEN = 256;
+const MOST_WARNINGS = 20;
+const MOST_QUOTED = 160;
+
+/** What may begin a report whose head is lost: nothing else in a kernel log looks like it. */
+const HEADLESS = new Set<Fact['is']>([
+  'invoked',
+  'summary',
+  'killed',
+  'chosen',
+  'counter',
+  'columns',
+  'task',
+  'task_in',
+]);
+
+export class Assembler {
+  readonly #open: Draft[] = [];
+  readonly #emit: (draft: Draft) => void;
+  /** Faulty lines that belong to no report. */
+  readonly warnings: string[] = [];
+
+  constructor(emit: (draft: Draft) => void) {
+    this.#emit = emit;
+  }
+
+  /** Nothing is begun: lines that do not begin a report need not be shown to it. */
+  get idle(): boolean {
+    return this.#open.length === 0;
+  }
+
+  feed(line: LogLine): void {
+    for (const draft of this.#open) draft.idle++;
+    for (const text of pieces(line.text)) this.#take(text, line);
+    this.#finish();
+  }
+
+  end(): void {
+    for (const draft of this.#open.splice(0)) this.#emit(draft);
+  }
+
+  #take(text: string, line: LogLine): void {
+    const fact = readFact(text);
+    if (fact === undefined) {
+      if (isFaulty(text)) this.#warn(`not as the kernel writes it: ${quote(text)}`);
+      return;
+    }
+    if (fact.is === 'invoked') {
+      this.#begin(fact, line);
+      return;
+    }
+    let best: Draft | undefined;
+    let most = 0;
+    let rivals = 0;
+    for (const draft of this.#open) {
+      const score = draft.score(fact, line);
+      // Of two alike: the one that went on last.
+      if (score === 0 || score < most || (score === most && best && draft.idle > best.idle)) {
+        if (score > 0 && score === most) rivals++;
+        continue;
+      }
+      rivals = score === most ? rivals + 1 : 0;
+      best = draft;
+      most = score;
+    }
+    if (!best) {
+      if (HEADLESS.has(fact.is)) this.#begin(fact, line);
+      return;
+    }
+    if (rivals > 0 && fact.is !== 'frame' && fact.is !== 'machine' && fact.is !== 'trace') best.ambiguous++;
+    best.take(fact);
+  }
+
+  #begin(fact: Fact, line: LogLine): void {
+    const draft = new Draft(line);
+    draft.take(fact);
+    this.#open.push(draft);
+    if (this.#open.length > MOST_OPEN) this.#emit(this.#open.shift() as Draft);
+  }
+
+  /** In the order in which they began. */
+  #finish(): void {
+    for (;;) {
+      const [first] = this.#open;
+      if (!first || first.idle < (first.ended ? PATIENCE_AFTER_KILL : PATIENCE)) return;
+      this.#open.shift();
+      this.#emit(first);
+    }
+  }
+
+  #warn(sentence: string): void {
+    const warnings = this.#open.at(-1)?.warnings ?? this.warnings;
+    if (warnings.length < MOST_WARNINGS) warnings.push(sentence);
+  }
+}
+
+/**
+ * One printk can have many lines ("anon 1\nfile 2"), and formats that tell records apart keep them in one. A line feed in a
+ * name is another matter: those lines stay whole.
+ */
+function pieces(text: string): string[] {
+  if (!text.includes('\n') || /oom-killer|^oom-kill:|Killed process|ill process|^\[|^oom_reaper|^Task/.test(text))
+    return [text];
+  return text.split('\n');
+}
+
+function quote(text: string): string {
+  const shown = text.length > MOST_QUOTED ? `${text.slice(0, MOST_QUOTED)}…` : text;
+  return `"${printable(shown)}"`;
+}

@@ -1,0 +1,199 @@
+/**
+ * Many reports together: who dies again and again, who grows from one to the next, when, and how densely. Keeps a few words of
+ * each report, not the reports.
+ */
+import type { Envelope } from '../model/events.ts';
+import { formatBytes } from '../model/format.ts';
+import type { OomPatterns, OomReport } from '../model/oom-report.ts';
+import { printable } from '../wire/text.ts';
+
+/** More kills of one name in one place than this are no accident. */
+const REPEATS = 3;
+const STORM_KILLS = 10;
+const STORM_MS = 60_000;
+const DAY_MS = 86_400_000;
+/** A victim that died larger each time, nearly always, and in the end by this much. */
+const GROWTH = 1.2;
+const RISING = 0.7;
+const MOST_LISTED = 20;
+const MOST_TRACKED = 200;
+
+interface Kill {
+  at: number | null;
+  comm: string;
+  cgroup: string | null;
+  rss: number | null;
+  message: string;
+  known: boolean;
+}
+
+export class Patterns {
+  readonly #kills: Kill[] = [];
+  readonly #counts = {
+    process: new Map<string, number>(),
+    cgroup: new Map<string, number>(),
+    scope: new Map<string, number>(),
+    hour: new Map<string, number>(),
+  };
+  #reports = 0;
+  #before: { boot: string | null; sizes: Map<string, number> } | undefined;
+  readonly #growers = new Map<string, { comm: string; pid: number; from: number; to: number }>();
+
+  add(report: OomReport): void {
+    this.#reports++;
+    const { victim, group, limit, scope, time_source, since_boot_us } = report;
+    const known = time_source !== 'reading';
+    const at = known ? Date.parse(report.time) : since_boot_us === null ? null : since_boot_us / 1000;
+    const count = (map: Map<string, number>, key: string | null) => {
+      if (key !== null) map.set(key, (map.get(key) ?? 0) + 1);
+    };
+    for (const one of [victim, ...group]) {
+      if (!one) continue;
+      count(this.#counts.process, one.comm);
+      this.#kills.push({
+        at,
+        known,
+        comm: one.comm,
+        cgroup: one.cgroup ?? limit?.path ?? null,
+        rss: one.memory.rss_bytes,
+        message: report.message,
+      });
+    }
+    count(this.#counts.cgroup, limit?.path ?? null);
+    count(this.#counts.scope, scope);
+    if (known) count(this.#counts.hour, `${report.time.slice(0, 13)}:00Z`);
+    this.#compare(report);
+  }
+
+  /** Who of those that were in the table before is larger now. */
+  #compare({ tasks, boot_id, victim }: OomReport): void {
+    const largest = tasks.toSorted((a, b) => b.rss_bytes - a.rss_bytes).slice(0, MOST_TRACKED);
+    const sizes = new Map(largest.map((task) => [`${task.pid} ${task.comm}`, task.rss_bytes + (task.swap_bytes ?? 0)]));
+    if (this.#before?.boot === boot_id) {
+      for (const { pid, comm } of largest) {
+        const key = `${pid} ${comm}`;
+        const [from, to] = [this.#before.sizes.get(key), sizes.get(key)];
+        if (from === undefined || to === undefined || to <= from) continue;
+        this.#growers.set(key, { comm, pid, from: this.#growers.get(key)?.from ?? from, to });
+      }
+    }
+    if (victim) sizes.delete(`${victim.pid} ${victim.comm}`);
+    if (sizes.size > 0) this.#before = { boot: boot_id, sizes };
+  }
+
+  /** @param nowMs for the last 24 hours, by the clock */
+  summary(nowMs = Date.now()): Omit<OomPatterns, keyof Envelope> {
+    const dated = this.#kills.filter(({ known, at }) => known && at !== null).map(({ at }) => at as number);
+    const list = (map: Map<string, number>) =>
+      [...map]
+        .map(([name, count]) => ({ name, count }))
+        .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
+    const repeats = this.#repeats();
+    return {
+      type: 'oom.patterns',
+      reports: this.#reports,
+      kills: this.#kills.length,
+      first: dated.length > 0 ? new Date(earliest(dated)).toISOString() : null,
+      last: dated.length > 0 ? new Date(-earliest(dated.map((at) => -at))).toISOString() : null,
+      last_24h: dated.length > 0 ? dated.filter((at) => at > nowMs - DAY_MS && at <= nowMs + DAY_MS / 24).length : null,
+      by_process: list(this.#counts.process).slice(0, MOST_LISTED),
+      by_cgroup: list(this.#counts.cgroup).slice(0, MOST_LISTED),
+      by_scope: list(this.#counts.scope),
+      by_hour: list(this.#counts.hour).sort((a, b) => (a.name < b.name ? -1 : 1)),
+      repeats,
+      growers: [...this.#growers.values()]
+        .map(({ comm, pid, from, to }) => ({ comm, pid, from_bytes: from, to_bytes: to }))
+        .sort((a, b) => b.to_bytes - b.from_bytes - (a.to_bytes - a.from_bytes))
+        .slice(0, 5),
+      storms: this.#storms(),
+      findings: findings(repeats, this.#counts.scope.get('system') ?? 0),
+    };
+  }
+
+  #repeats(): OomPatterns['repeats'] {
+    const groups = new Map<string, Kill[]>();
+    for (const kill of this.#kills) {
+      const key = `${kill.comm}\n${kill.cgroup}`;
+      const group = groups.get(key);
+      if (group) group.push(kill);
+      else groups.set(key, [kill]);
+    }
+    return [...groups.values()]
+      .filter((kills) => kills.length > REPEATS)
+      .map((kills) => {
+        const [{ comm, cgroup }] = kills as [Kill];
+        const sizes = kills.flatMap(({ rss }) => rss ?? []);
+        const rises = sizes.filter((size, i) => i > 0 && size > (sizes[i - 1] as number)).length;
+        const [first = null, last = null] = [sizes[0], sizes.at(-1)];
+        const growing =
+          first !== null && last !== null && rises >= (sizes.length - 1) * RISING && last > first * GROWTH;
+        return {
+          comm,
+          cgroup,
+          count: kills.length,
+          first_rss_bytes: first,
+          last_rss_bytes: last,
+          growing,
+          median_interval_seconds: medianInterval(kills),
+        };
+      })
+      .sort((a, b) => b.count - a.count)
+      .slice(0, MOST_LISTED);
+  }
+
+  /** Stretches with ten kills in a minute. */
+  #storms(): OomPatterns['storms'] {
+    const times = this.#kills.flatMap(({ at }) => at ?? []).sort((a, b) => a - b);
+    const known = this.#kills.every(({ known }) => known);
+    const storms: { from: number; to: number; kills: number }[] = [];
+    for (let end = 0, start = 0; end < times.length; end++) {
+      while ((times[end] as number) - (times[start] as number) > STORM_MS) start++;
+      if (end - start + 1 < STORM_KILLS) continue;
+      const last = storms.at(-1);
+      const [from, to] = [times[start] as number, times[end] as number];
+      if (last && from <= last.to) Object.assign(last, { to, kills: last.kills + 1 });
+      else storms.push({ from, to, kills: end - start + 1 });
+    }
+    return storms.slice(0, MOST_LISTED).map(({ from, to, kills }) => ({
+      from: known ? new Date(from).toISOString() : null,
+      seconds: Math.round((to - from) / 100) / 10,
+      kills,
+    }));
+  }
+}
+
+const earliest = (times: readonly number[]) =>
+  times.reduce((least, at) => Math.min(least, at), Number.POSITIVE_INFINITY);
+
+function medianInterval(kills: readonly Kill[]): number | null {
+  const times = kills.flatMap(({ at }) => at ?? []);
+  const gaps = times.slice(1).map((at, i) => Math.abs(at - (times[i] as number)) / 1000);
+  return gaps.length === 0 ? null : (gaps.toSorted((a, b) => a - b)[Math.floor(gaps.length / 2)] as number);
+}
+
+/** What the repetition says that no single report can. */
+function findings(repeats: OomPatterns['repeats'], system: number): OomPatterns['findings'] {
+  const found = repeats
+    .slice(0, 5)
+    .map(({ comm, cgroup, count, growing, first_rss_bytes: from, last_rss_bytes: to }) => {
+      const name = `${printable(comm)}${cgroup === null ? '' : ` in ${printable(cgroup)}`}`;
+      const sizes = from === null || to === null ? '' : ` (${formatBytes(from)} at first, ${formatBytes(to)} at last)`;
+      return growing
+        ? {
+            do: `Look for a leak in ${name}.`,
+            because: `It was killed ${count} times, larger nearly each time${sizes}.`,
+          }
+        : {
+            do: `Look for a leak in ${name}, or give it more.`,
+            because: `It was killed ${count} times${sizes}: a limit that is always reached is too low, or never enough.`,
+          };
+    });
+  if (system <= 5) return found;
+  return [
+    ...found,
+    {
+      do: 'Add memory or swap, or move something off this machine.',
+      because: `The system as a whole ran out ${system} times.`,
+    },
+  ];
+}

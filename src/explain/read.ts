@@ -1,0 +1,216 @@
+/** Where logs come from: files, packed or not, standard input, /dev/kmsg, the journal. Each is read in bounded memory. */
+import { spawn } from 'node:child_process';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { OomscopeError } from '../model/error.ts';
+import type { OomReport } from '../model/oom-report.ts';
+import { printable } from '../wire/text.ts';
+import { toReport } from './report.ts';
+import { Scan } from './scan.ts';
+
+export interface ReadOptions {
+  /** In the order in which they begin. */
+  onReport: (report: OomReport) => void;
+  /** Lines that belong to no report and should, safe to show. */
+  onWarning?: (warning: string) => void;
+  /** @param total of a file whose size is known */
+  onProgress?: (bytes: number, total: number | null) => void;
+  signal?: AbortSignal;
+}
+
+export interface ReadResult {
+  bytes: number;
+  reports: number;
+}
+
+/** Between looks at the clock and the signal. */
+const SLICE = 64 * 1024 * 1024;
+const RECORD_BYTES = 16 * 1024;
+
+/**
+ * @param path a file, packed with gzip or zstd or not at all; "-": standard input
+ * @throws OomscopeError NO_INPUT, BAD_INPUT
+ */
+export function readLog(path: string, options: ReadOptions): Promise<ReadResult> {
+  return path === '-' ? readStream(process.stdin, '-', options) : readFile(path, options);
+}
+
+async function readFile(path: string, options: ReadOptions): Promise<ReadResult> {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (stat.isDirectory()) throw new OomscopeError('NO_INPUT', `Expected a log, got a directory: ${printable(path)}.`);
+    const session = begin(path, options);
+    const magic = Buffer.alloc(6);
+    // A pipe or device gives its first bytes only once.
+    const count = stat.isFile() ? readSync(fd, magic, 0, 6, 0) : 0;
+    const unpack = await unpacker(magic.subarray(0, count), path);
+    if (unpack) {
+      const { createReadStream } = await import('node:fs');
+      return await readStream(createReadStream(path).pipe(unpack), path, options);
+    }
+    const total = stat.isFile() ? stat.size : null;
+    for (let next = SLICE; ; ) {
+      const got = readSync(fd, session.scan.space);
+      if (got === 0) break;
+      session.scan.filled(got);
+      if (session.scan.bytes < next) continue;
+      next += SLICE;
+      options.onProgress?.(session.scan.bytes, total);
+      await breathe();
+      options.signal?.throwIfAborted();
+    }
+    return session.end();
+  } catch (error) {
+    if (error instanceof OomscopeError || options.signal?.aborted) throw error;
+    throw unreadable(path, error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function unpacker(magic: Buffer, path: string) {
+  const starts = (hex: string) => magic.toString('hex').startsWith(hex);
+  if (starts('1f8b')) return (await import('node:zlib')).createGunzip();
+  if (starts('28b52ffd')) return (await import('node:zlib')).createZstdDecompress();
+  if (starts('fd377a585a00') || starts('425a68')) {
+    throw new OomscopeError(
+      'BAD_INPUT',
+      `${printable(path)}: expected text, gzip or zstd, got xz or bzip2. Unpack it: xzcat or bzcat ${printable(path)} | oomscope explain -`,
+    );
+  }
+  return undefined;
+}
+
+async function readStream(stream: NodeJS.ReadableStream, name: string, options: ReadOptions): Promise<ReadResult> {
+  const session = begin(name, options);
+  let next = SLICE;
+  try {
+    for await (const chunk of stream) {
+      session.scan.push(chunk as Buffer);
+      options.signal?.throwIfAborted();
+      if (session.scan.bytes < next) continue;
+      next += SLICE;
+      options.onProgress?.(session.scan.bytes, null);
+    }
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw unreadable(name, error);
+  }
+  return session.end();
+}
+
+/**
+ * What is in the kernel's ring now.
+ *
+ * @throws OomscopeError NOT_PERMITTED, NO_INPUT
+ */
+export function readKmsg(options: ReadOptions): ReadResult {
+  let fd: number;
+  try {
+    fd = openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (!['EPERM', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      throw unreadable('/dev/kmsg', error);
+    throw new OomscopeError(
+      'NOT_PERMITTED',
+      '/dev/kmsg: reading the kernel log needs CAP_SYSLOG where kernel.dmesg_restrict is 1. Run it as root, or give it a file.',
+    );
+  }
+  const session = begin('/dev/kmsg', options, bootTimeSeconds());
+  const record = Buffer.allocUnsafe(RECORD_BYTES);
+  try {
+    for (;;) {
+      try {
+        const count = readSync(fd, record);
+        session.scan.push(record.subarray(0, count));
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EAGAIN') return session.end();
+        if (code !== 'EPIPE') throw unreadable('/dev/kmsg', error);
+        options.onWarning?.('/dev/kmsg: records were overwritten before they could be read');
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Kernel messages of all boots that the journal has.
+ *
+ * @param sinceMs milliseconds since 1970
+ * @throws OomscopeError NO_INPUT
+ */
+export async function readJournal(sinceMs: number | null, options: ReadOptions): Promise<ReadResult> {
+  const since = sinceMs === null ? [] : [`--since=@${Math.floor(sinceMs / 1000)}`];
+  const fields = 'MESSAGE,_HOSTNAME,_BOOT_ID,_TRANSPORT,_SOURCE_MONOTONIC_TIMESTAMP';
+  const words = ['--no-pager', '--quiet', '--output=json', `--output-fields=${fields}`, ...since, '_TRANSPORT=kernel'];
+  const child = spawn('journalctl', words, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text.slice(0, 2000 - complaint.length);
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', () =>
+      reject(
+        new OomscopeError(
+          'NO_INPUT',
+          'The journal is read with journalctl, which is not here. Give it a file, or --kmsg.',
+        ),
+      ),
+    );
+    child.once('close', resolve);
+  });
+  ended.catch(() => {});
+  try {
+    const result = await readStream(child.stdout, 'journal', options);
+    const code = await ended;
+    if (code !== 0)
+      throw new OomscopeError('NO_INPUT', `journalctl ended with ${code}: ${printable(complaint.trim())}`);
+    return result;
+  } finally {
+    child.kill();
+  }
+}
+
+function begin(input: string, { onReport, onWarning }: ReadOptions, bootTimeSeconds: number | null = null) {
+  let reports = 0;
+  const scan = new Scan((draft) => onReport(toReport(draft, { input, bootTimeSeconds }, reports++)));
+  const end = (): ReadResult => {
+    scan.end();
+    for (const warning of scan.assembler.warnings) onWarning?.(`${printable(input)}: ${warning}`);
+    if (reports === 0 && scan.nuls > 0) {
+      throw new OomscopeError(
+        'BAD_INPUT',
+        `${printable(input)}: expected a kernel log as text, got binary data (${scan.nuls} NUL bytes among the first 64 KiB).`,
+      );
+    }
+    return { bytes: scan.bytes, reports };
+  };
+  return { scan, end };
+}
+
+/** Seconds since 1970 at which this machine was booted, by the clock that stamps the kernel log. */
+function bootTimeSeconds(): number | null {
+  const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+  return Number.isFinite(uptime) ? Date.now() / 1000 - uptime : null;
+}
+
+function unreadable(name: string, error: unknown): OomscopeError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const reasons: Record<string, string> = {
+    ENOENT: 'there is no such file',
+    EACCES: 'permission denied',
+    EISDIR: 'it is a directory',
+  };
+  const reason = reasons[code ?? ''] ?? message;
+  return new OomscopeError('NO_INPUT', `${printable(name)}: expected a log that can be read: ${printable(reason)}.`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,302 @@
+/** A report, from its lines: every figure in bytes, what the lines do not say as null. */
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { SCHEMA, type Scope } from '../model/events.ts';
+import { formatTime } from '../model/format.ts';
+import type {
+  OomReport,
+  ReportLimit,
+  ReportPart,
+  ReportTask,
+  ReportTrigger,
+  ReportVictim,
+} from '../model/oom-report.ts';
+import { printable } from '../wire/text.ts';
+import { badness, choose } from './badness.ts';
+import { domainOf } from './domain.ts';
+import type { Draft } from './draft.ts';
+import type { Fact } from './facts.ts';
+import { oldGfpNames } from './gfp.ts';
+import { pageBytesOf, readMemory } from './memory.ts';
+import { readTasks, type Table } from './tasks.ts';
+import { judge } from './verdict.ts';
+
+export interface ReportContext {
+  input: string;
+  /** The log is this machine's, of this boot: seconds since 1970 at its boot. */
+  bootTimeSeconds: number | null;
+}
+
+const DEFAULT_PAGE_BYTES = 4096;
+const PAGE_BYTES = [4096, 16384, 65536];
+/** LONG_MAX in pages, as the kernel prints "no limit" in kB, give or take how each version rounds it. */
+const UNLIMITED_KIB = 2 ** 53 - 2 ** 20;
+
+export function toReport(draft: Draft, context: ReportContext, seq: number): OomReport {
+  const columns = draft.columns ?? [];
+  const pageBytes = pageBytesOf(draft.memory) ?? pageBytesByKill(draft) ?? DEFAULT_PAGE_BYTES;
+  const table = readTasks(draft.tasks, columns, pageBytes);
+  const kernel = draft.cpu?.kernel ?? null;
+  const trigger = triggerOf(draft, table, kernel);
+  const limit = limitOf(draft);
+  const [victim = null, ...group] = draft.kills.map((kill) => victimOf(kill, draft, table));
+  const facts = {
+    kernel,
+    parts: partsOf(draft),
+    outcome: outcomeOf(draft),
+    scope: scopeOf(draft),
+    victim,
+    group,
+    trigger,
+    limit,
+    cgroup_version: versionOf(draft),
+    nodemask: draft.summary?.nodemask ?? draft.invoked?.nodemask ?? null,
+    page_bytes: pageBytes,
+    memory: readMemory(draft.memory, pageBytes),
+    tasks: table.tasks,
+  } as const;
+  const { domain, known } = domainOf(facts);
+  const points = (task: ReportTask) => (domain && (known || task.oom_score_adj === 0) ? badness(task, domain) : null);
+  for (const task of facts.tasks) task.badness_pages = points(task);
+  const chosen = facts.tasks.find(({ tid }) => tid === victim?.tid);
+  const stamps = stampsOf(draft, context);
+  const verdict = judge(facts, domain, known, domain ? choose(facts.tasks, domain) : undefined);
+  return {
+    schema: SCHEMA,
+    id: idOf(draft, context),
+    seq,
+    ...stamps,
+    boot_id: draft.start.bootId,
+    node: draft.start.host ?? hostname(),
+    severity: 'error',
+    source: 'log',
+    message: `${headline(facts)}: ${verdict.why}`,
+    type: 'oom.report',
+    input: context.input,
+    offset: draft.start.offset,
+    ...facts,
+    domain_bytes: known && domain ? domain.bytes : null,
+    badness_pages: chosen?.badness_pages ?? null,
+    verdict,
+    warnings: warningsOf(draft, table),
+  };
+}
+
+/** What a report holds before it is judged. */
+export type ReportFacts = Pick<
+  OomReport,
+  | 'kernel'
+  | 'parts'
+  | 'outcome'
+  | 'scope'
+  | 'victim'
+  | 'group'
+  | 'trigger'
+  | 'limit'
+  | 'cgroup_version'
+  | 'nodemask'
+  | 'page_bytes'
+  | 'memory'
+  | 'tasks'
+>;
+
+function triggerOf(
+  { invoked, cpu, cpuset, stack, summary }: Draft,
+  { tasks }: Table,
+  kernel: string | null,
+): ReportTrigger | null {
+  if (!invoked) return null;
+  const row = cpu && tasks.find(({ tid }) => tid === cpu.pid);
+  return {
+    // The table has processes only: who is not in it is a thread of one.
+    pid: row?.pid ?? (tasks.length > 0 ? null : (cpu?.pid ?? null)),
+    tid: cpu?.pid ?? null,
+    uid: cpu?.uid ?? row?.uid ?? null,
+    comm: invoked.comm,
+    gfp_mask: invoked.mask,
+    gfp: invoked.names ?? oldGfpNames(invoked.mask, kernel),
+    order: invoked.order,
+    oom_score_adj: invoked.adj,
+    mems_allowed: summary?.mems ?? cpuset?.mems ?? null,
+    cpuset: summary?.cpuset ?? cpuset?.cpuset ?? null,
+    cpu: cpu?.cpu ?? null,
+    stack,
+  };
+}
+
+function victimOf(kill: Extract<Fact, { is: 'killed' }>, draft: Draft, { tasks }: Table): ReportVictim {
+  const row = tasks.find(({ tid }) => tid === kill.pid);
+  const { summary, chosen } = draft;
+  const bytes = (kib: number | undefined) => (kib === undefined ? null : kib * 1024);
+  const anon = bytes(kill.kib['anon-rss']);
+  const file = bytes(kill.kib['file-rss']);
+  const shmem = bytes(kill.kib['shmem-rss']);
+  const reaped = draft.reaped.get(kill.pid);
+  const named = summary && (summary.pid === kill.pid || summary.pid === row?.pid);
+  return {
+    pid: row?.pid ?? (named ? summary.pid : kill.pid),
+    tid: kill.pid,
+    uid: kill.uid ?? (named ? summary.uid : null) ?? row?.uid ?? null,
+    comm: kill.comm,
+    reason: kill.why ?? (chosen?.pid === kill.pid ? chosen.why : null),
+    oom_score_adj: kill.adj ?? row?.oom_score_adj ?? null,
+    memory: {
+      total_vm_bytes: bytes(kill.kib['total-vm']) ?? row?.total_vm_bytes ?? null,
+      rss_bytes: anon !== null && file !== null ? anon + file + (shmem ?? 0) : (row?.rss_bytes ?? null),
+      anon_rss_bytes: anon,
+      file_rss_bytes: file,
+      shmem_rss_bytes: shmem,
+      swap_bytes: row?.swap_bytes ?? null,
+      page_tables_bytes: bytes(kill.kib.pgtables) ?? row?.page_tables_bytes ?? null,
+    },
+    cgroup: (named ? summary.task : null) ?? (draft.kills[0] === kill ? (draft.taskIn?.task ?? null) : null),
+    score: chosen?.pid === kill.pid ? chosen.score : null,
+    reaped: reaped
+      ? { anon_rss_bytes: reaped.anon * 1024, file_rss_bytes: reaped.file * 1024, shmem_rss_bytes: reaped.shmem * 1024 }
+      : null,
+  };
+}
+
+function limitOf({ counters, stats, summary, taskIn }: Draft): ReportLimit | null {
+  const path = summary?.limit ?? taskIn?.limit ?? stats[0]?.path ?? null;
+  if (path === null && counters.size === 0) return null;
+  const usage = (name: string) => {
+    const counter = counters.get(name);
+    return counter ? counter.usage * 1024 : null;
+  };
+  const limit = (name: string) => {
+    const counter = counters.get(name);
+    return !counter || counter.limit >= UNLIMITED_KIB ? null : counter.limit * 1024;
+  };
+  return {
+    path,
+    usage_bytes: usage('memory'),
+    limit_bytes: limit('memory'),
+    fail_count: counters.get('memory')?.failures ?? null,
+    swap_bytes: usage('swap'),
+    swap_limit_bytes: limit('swap'),
+    memory_and_swap_bytes: usage('memory+swap'),
+    memory_and_swap_limit_bytes: limit('memory+swap'),
+    kernel_bytes: usage('kmem'),
+    kernel_limit_bytes: limit('kmem'),
+    stats,
+  };
+}
+
+const scopes: Record<string, Scope> = {
+  CONSTRAINT_NONE: 'system',
+  CONSTRAINT_CPUSET: 'cpuset',
+  CONSTRAINT_MEMORY_POLICY: 'mempolicy',
+  CONSTRAINT_MEMCG: 'cgroup',
+};
+
+function scopeOf(draft: Draft): Scope | null {
+  const { summary, taskIn, counters, stats, memory, cpuset, invoked } = draft;
+  if (summary) return scopes[summary.constraint] ?? null;
+  const why = draft.chosen?.why ?? draft.kills[0]?.why ?? '';
+  if (taskIn || counters.size > 0 || stats.length > 0 || /^Memory cgroup/.test(why)) return 'cgroup';
+  if (why.includes('MPOL_BIND')) return 'mempolicy';
+  if (why.includes('cpuset')) return 'cpuset';
+  // Before 5.0 the text says "Out of memory" whatever was narrow: then the nodes tell.
+  const nodes = new Set(memory.flatMap((info) => (info.of === 'zone' ? [info.node] : [])));
+  if (nodes.size === 0) return null;
+  if (invoked?.nodemask && ![...nodes].every((node) => nodeList(invoked.nodemask).has(node))) return 'mempolicy';
+  if (cpuset && ![...nodes].every((node) => nodeList(cpuset.mems).has(node))) return 'cpuset';
+  return 'system';
+}
+
+/** "0-1,3" */
+export function nodeList(text: string | null): Set<number> {
+  const nodes = new Set<number>();
+  for (const range of text?.split(',') ?? []) {
+    const [, first, last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(range) ?? [];
+    for (let node = Number(first); node <= Number(last); node++) nodes.add(node);
+  }
+  return nodes;
+}
+
+function versionOf({ counters }: Draft): 1 | 2 | null {
+  if (counters.has('memory+swap') || counters.has('kmem')) return 1;
+  return counters.has('swap') ? 2 : null;
+}
+
+function outcomeOf({ kills, nobody, panic }: Draft): OomReport['outcome'] {
+  if (panic !== undefined) return 'panic';
+  if (kills.length > 0) return 'killed';
+  return nobody ? 'nobody_killable' : 'unknown';
+}
+
+function partsOf(draft: Draft): ReportPart[] {
+  const parts: [ReportPart, boolean][] = [
+    ['head', draft.invoked !== undefined],
+    ['stack', draft.hasStack],
+    ['cgroup', draft.counters.size > 0 || draft.stats.length > 0],
+    ['memory', draft.memory.length > 0],
+    ['tasks', draft.tasks.size > 0],
+    ['summary', draft.summary !== undefined],
+    ['kill', draft.kills.length > 0],
+    ['reaper', draft.reaped.size > 0 || draft.unreapable.length > 0],
+    ['panic', draft.panic !== undefined],
+  ];
+  return parts.filter(([, there]) => there).map(([part]) => part);
+}
+
+/** From 5.0 on the kill is told in KiB and the table in pages, of the same process. */
+function pageBytesByKill({ kills, tasks }: Draft): number | null {
+  for (const { pid, kib } of kills) {
+    const pages = Number(tasks.get(pid)?.trim().split(/ +/)[2]);
+    const size = ((kib['total-vm'] ?? 0) * 1024) / pages;
+    if (PAGE_BYTES.includes(size)) return size;
+  }
+  return null;
+}
+
+function stampsOf(
+  { start }: Draft,
+  { bootTimeSeconds }: ReportContext,
+): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'since_boot_us'> {
+  const { timeMs, timeComplete, sinceBootUs } = start;
+  const us = BigInt(sinceBootUs ?? 0);
+  const base = { mono_ns: String(us * 1000n), since_boot_us: sinceBootUs };
+  const at = (ms: number) => formatTime(BigInt(Math.round(ms * 1000)) * 1000n);
+  if (timeMs !== null) return { time: at(timeMs), time_source: timeComplete ? 'log' : 'log_local', ...base };
+  if (bootTimeSeconds === null || sinceBootUs === null)
+    return { time: at(Date.now()), time_source: 'reading', ...base };
+  return { time: at(bootTimeSeconds * 1000 + sinceBootUs / 1000), time_source: 'boot', ...base };
+}
+
+/** The same for the same report, wherever and whenever it is read. */
+function idOf({ start, invoked, kills }: Draft, { input }: ReportContext): string {
+  const { host, bootId, sinceBootUs, timeMs, offset } = start;
+  const where = sinceBootUs === null && timeMs === null ? [input, offset] : [];
+  const what = [
+    host,
+    bootId,
+    sinceBootUs,
+    sinceBootUs === null ? timeMs : null,
+    invoked?.comm,
+    kills[0]?.pid,
+    ...where,
+  ];
+  return `log-${createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 20)}`;
+}
+
+function headline({ outcome, victim }: Pick<OomReport, 'outcome' | 'victim'>): string {
+  if (victim) return `${printable(victim.comm)} (pid ${victim.pid}) was killed`;
+  return (
+    { panic: 'The kernel panicked', nobody_killable: 'Nobody could be killed' }[outcome as 'panic'] ?? 'Out of memory'
+  );
+}
+
+function warningsOf(draft: Draft, { faulty }: Table): string[] {
+  const warnings = [...draft.warnings];
+  if (faulty.length > 0) {
+    const [first = ''] = faulty;
+    const shown = first.length > 120 ? `${first.slice(0, 120)}…` : first;
+    warnings.push(`${faulty.length} of the task table's rows not as its head says: "${printable(shown)}"`);
+  }
+  if (draft.ambiguous > 0) {
+    warnings.push(`${draft.ambiguous} lines could also be another report's, which was written at the same time`);
+  }
+  return warnings;
+}
