@@ -27,6 +27,10 @@ const verbs: Record<string, Verb> = {
     about: 'try out where alerts go: webhook, Slack, Alertmanager, a program, a file',
     load: () => import('./alert.ts'),
   },
+  explain: {
+    about: 'read a kernel log: what happened at each OOM, why, and what to do',
+    load: () => import('./explain.ts'),
+  },
   schema: { about: 'print the JSON Schema of the events', load: () => import('./schema.ts') },
 };
 

@@ -24,6 +24,7 @@ const HEADLESS = new Set<Fact['is']>([
   'columns',
   'task',
   'task_in',
+  'panic',
 ]);
 
 export class Assembler {

@@ -26,6 +26,8 @@ export function causeOf(report: ReportFacts): Cause {
     case 'system':
       return ofZones(report);
     default:
+      if (report.panic !== null)
+        return { cause: 'unknown', why: `${printable(report.panic)}; what ran out is not in the log.` };
       return { cause: 'unknown', why: 'the log has the kill, and not what led to it.' };
   }
 }

@@ -67,13 +67,15 @@ export class Draft {
     const before = (phase: number) => !this.ended && this.#phase <= phase;
     switch (fact.is) {
       case 'cpu':
-        return before(Phase.stack) && !this.cpu && this.invoked?.comm === fact.comm ? 3 : 0;
+        if (this.cpu) return 0;
+        return this.#justPanicked || (before(Phase.stack) && this.invoked?.comm === fact.comm) ? 3 : 0;
       case 'cpuset':
         return before(Phase.stack) && !this.cpuset && this.invoked?.comm === fact.comm ? 3 : 0;
       case 'trace':
       case 'frame':
       case 'machine':
-        return before(Phase.stack) && this.invoked && this.stack.length < MOST_FRAMES ? 1 : 0;
+        if (this.stack.length >= MOST_FRAMES) return 0;
+        return this.#justPanicked || (before(Phase.stack) && this.invoked) ? 1 : 0;
       case 'task_in':
         return before(Phase.figures) && !this.taskIn ? 1 : 0;
       case 'counter':
@@ -150,6 +152,11 @@ export class Draft {
     if (this.summary) return this.#tgid(pid) === this.summary.pid ? 6 : this.tasks.size === 0 && this.idle < 2 ? 1 : 0;
     if (this.chosen) return this.tasks.has(pid) ? 4 : 1;
     return this.tasks.has(pid) ? 4 : 1;
+  }
+
+  /** A console that shows only what is urgent has the panic, and after it the stack. */
+  get #justPanicked(): boolean {
+    return this.panic !== undefined && !this.invoked;
   }
 
   #tgid(pid: number): number | undefined {

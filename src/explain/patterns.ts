@@ -17,6 +17,9 @@ const GROWTH = 1.2;
 const RISING = 0.7;
 const MOST_LISTED = 20;
 const MOST_TRACKED = 200;
+const MOST_GROWERS = 5;
+
+type Key = 'process' | 'cgroup' | 'unit' | 'pod' | 'container' | 'scope' | 'hour';
 
 interface Kill {
   at: number | null;
@@ -29,12 +32,7 @@ interface Kill {
 
 export class Patterns {
   readonly #kills: Kill[] = [];
-  readonly #counts = {
-    process: new Map<string, number>(),
-    cgroup: new Map<string, number>(),
-    scope: new Map<string, number>(),
-    hour: new Map<string, number>(),
-  };
+  readonly #counts = new Map<Key, Map<string, number>>();
   #reports = 0;
   #before: { boot: string | null; sizes: Map<string, number> } | undefined;
   readonly #growers = new Map<string, { comm: string; pid: number; from: number; to: number }>();
@@ -44,12 +42,12 @@ export class Patterns {
     const { victim, group, limit, scope, time_source, since_boot_us } = report;
     const known = time_source !== 'reading';
     const at = known ? Date.parse(report.time) : since_boot_us === null ? null : since_boot_us / 1000;
-    const count = (map: Map<string, number>, key: string | null) => {
-      if (key !== null) map.set(key, (map.get(key) ?? 0) + 1);
-    };
     for (const one of [victim, ...group]) {
       if (!one) continue;
-      count(this.#counts.process, one.comm);
+      this.#count('process', one.comm);
+      this.#count('unit', one.unit);
+      this.#count('pod', one.pod?.uid ?? null);
+      this.#count('container', one.container?.id ?? null);
       this.#kills.push({
         at,
         known,
@@ -59,10 +57,17 @@ export class Patterns {
         message: report.message,
       });
     }
-    count(this.#counts.cgroup, limit?.path ?? null);
-    count(this.#counts.scope, scope);
-    if (known) count(this.#counts.hour, `${report.time.slice(0, 13)}:00Z`);
+    this.#count('cgroup', limit?.path ?? null);
+    this.#count('scope', scope);
+    if (known) this.#count('hour', `${report.time.slice(0, 13)}:00Z`);
     this.#compare(report);
+  }
+
+  #count(key: Key, name: string | null): void {
+    if (name === null) return;
+    const counts = this.#counts.get(key) ?? new Map<string, number>();
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    this.#counts.set(key, counts);
   }
 
   /** Who of those that were in the table before is larger now. */
@@ -84,10 +89,11 @@ export class Patterns {
   /** @param nowMs for the last 24 hours, by the clock */
   summary(nowMs = Date.now()): Omit<OomPatterns, keyof Envelope> {
     const dated = this.#kills.filter(({ known, at }) => known && at !== null).map(({ at }) => at as number);
-    const list = (map: Map<string, number>) =>
-      [...map]
+    const list = (key: Key) =>
+      [...(this.#counts.get(key) ?? [])]
         .map(([name, count]) => ({ name, count }))
         .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
+    const most = (key: Key) => list(key).slice(0, MOST_LISTED);
     const repeats = this.#repeats();
     return {
       type: 'oom.patterns',
@@ -96,17 +102,20 @@ export class Patterns {
       first: dated.length > 0 ? new Date(earliest(dated)).toISOString() : null,
       last: dated.length > 0 ? new Date(-earliest(dated.map((at) => -at))).toISOString() : null,
       last_24h: dated.length > 0 ? dated.filter((at) => at > nowMs - DAY_MS && at <= nowMs + DAY_MS / 24).length : null,
-      by_process: list(this.#counts.process).slice(0, MOST_LISTED),
-      by_cgroup: list(this.#counts.cgroup).slice(0, MOST_LISTED),
-      by_scope: list(this.#counts.scope),
-      by_hour: list(this.#counts.hour).sort((a, b) => (a.name < b.name ? -1 : 1)),
+      by_process: most('process'),
+      by_cgroup: most('cgroup'),
+      by_unit: most('unit'),
+      by_pod: most('pod'),
+      by_container: most('container'),
+      by_scope: list('scope'),
+      by_hour: list('hour').sort((a, b) => (a.name < b.name ? -1 : 1)),
       repeats,
       growers: [...this.#growers.values()]
         .map(({ comm, pid, from, to }) => ({ comm, pid, from_bytes: from, to_bytes: to }))
         .sort((a, b) => b.to_bytes - b.from_bytes - (a.to_bytes - a.from_bytes))
-        .slice(0, 5),
+        .slice(0, MOST_GROWERS),
       storms: this.#storms(),
-      findings: findings(repeats, this.#counts.scope.get('system') ?? 0),
+      findings: findings(repeats, this.#counts.get('scope')?.get('system') ?? 0),
     };
   }
 

@@ -1,6 +1,7 @@
 /** A report, from its lines: every figure in bytes, what the lines do not say as null. */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
+import { ownerOf } from '../enrich/container-path.ts';
 import { SCHEMA, type Scope } from '../model/events.ts';
 import { formatTime } from '../model/format.ts';
 import type {
@@ -44,6 +45,7 @@ export function toReport(draft: Draft, context: ReportContext, seq: number): Oom
     kernel,
     parts: partsOf(draft),
     outcome: outcomeOf(draft),
+    panic: draft.panic ?? null,
     scope: scopeOf(draft),
     victim,
     group,
@@ -88,6 +90,7 @@ export type ReportFacts = Pick<
   | 'kernel'
   | 'parts'
   | 'outcome'
+  | 'panic'
   | 'scope'
   | 'victim'
   | 'group'
@@ -105,18 +108,18 @@ function triggerOf(
   { tasks }: Table,
   kernel: string | null,
 ): ReportTrigger | null {
-  if (!invoked) return null;
+  if (!invoked && !cpu) return null;
   const row = cpu && tasks.find(({ tid }) => tid === cpu.pid);
   return {
     // The table has processes only: who is not in it is a thread of one.
     pid: row?.pid ?? (tasks.length > 0 ? null : (cpu?.pid ?? null)),
     tid: cpu?.pid ?? null,
     uid: cpu?.uid ?? row?.uid ?? null,
-    comm: invoked.comm,
-    gfp_mask: invoked.mask,
-    gfp: invoked.names ?? oldGfpNames(invoked.mask, kernel),
-    order: invoked.order,
-    oom_score_adj: invoked.adj,
+    comm: invoked?.comm ?? (cpu?.comm as string),
+    gfp_mask: invoked?.mask ?? null,
+    gfp: invoked ? (invoked.names ?? oldGfpNames(invoked.mask, kernel)) : null,
+    order: invoked?.order ?? null,
+    oom_score_adj: invoked?.adj ?? null,
     mems_allowed: summary?.mems ?? cpuset?.mems ?? null,
     cpuset: summary?.cpuset ?? cpuset?.cpuset ?? null,
     cpu: cpu?.cpu ?? null,
@@ -133,6 +136,7 @@ function victimOf(kill: Extract<Fact, { is: 'killed' }>, draft: Draft, { tasks }
   const shmem = bytes(kill.kib['shmem-rss']);
   const reaped = draft.reaped.get(kill.pid);
   const named = summary && (summary.pid === kill.pid || summary.pid === row?.pid);
+  const cgroup = (named ? summary.task : null) ?? (draft.kills[0] === kill ? (draft.taskIn?.task ?? null) : null);
   return {
     pid: row?.pid ?? (named ? summary.pid : kill.pid),
     tid: kill.pid,
@@ -149,7 +153,8 @@ function victimOf(kill: Extract<Fact, { is: 'killed' }>, draft: Draft, { tasks }
       swap_bytes: row?.swap_bytes ?? null,
       page_tables_bytes: bytes(kill.kib.pgtables) ?? row?.page_tables_bytes ?? null,
     },
-    cgroup: (named ? summary.task : null) ?? (draft.kills[0] === kill ? (draft.taskIn?.task ?? null) : null),
+    cgroup,
+    ...ownerOf(cgroup),
     score: chosen?.pid === kill.pid ? chosen.score : null,
     reaped: reaped
       ? { anon_rss_bytes: reaped.anon * 1024, file_rss_bytes: reaped.file * 1024, shmem_rss_bytes: reaped.shmem * 1024 }
@@ -170,6 +175,7 @@ function limitOf({ counters, stats, summary, taskIn }: Draft): ReportLimit | nul
   };
   return {
     path,
+    ...ownerOf(path),
     usage_bytes: usage('memory'),
     limit_bytes: limit('memory'),
     fail_count: counters.get('memory')?.failures ?? null,

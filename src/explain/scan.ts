@@ -15,7 +15,12 @@ const LF = 0x0a;
 
 /** Longer is faster: more bytes are skipped where it is not. */
 const HEAD = Buffer.from('invoked oom-killer: gfp_mask=');
-const ANCHORS = [HEAD, Buffer.from('Killed process '), Buffer.from('oom-kill:constraint=CONSTRAINT_')];
+const ANCHORS = [
+  HEAD,
+  Buffer.from('Killed process '),
+  Buffer.from('oom-kill:constraint=CONSTRAINT_'),
+  Buffer.from('Kernel panic - not syncing: '),
+];
 /** journalctl -o json writes a message that is not plain text as numbers: any of them may be of a report. */
 const JSON_BYTES = [Buffer.from('"MESSAGE":['), Buffer.from('"MESSAGE" : [')];
 

@@ -1,6 +1,8 @@
 /** A report as a person reads it on a terminal. Nothing in a name can move the cursor. */
+
+import type { Envelope } from '../model/events.ts';
 import { formatBytes } from '../model/format.ts';
-import type { OomReport, ReportZone } from '../model/oom-report.ts';
+import type { OomPatterns, OomReport, ReportZone } from '../model/oom-report.ts';
 import type { Paint } from '../sinks/terminal.ts';
 import { printable } from '../wire/text.ts';
 import { type Composition, compositionOf, type PartName } from './composition.ts';
@@ -21,17 +23,54 @@ export function renderReport(report: OomReport, paint: Paint, width: number): st
     rows.push(['otherwise', `If ${condition}, ${printable(comm)} (pid ${pid}) would have been chosen.`]);
   for (const { do: action, because } of verdict.advice) rows.push(['do', `${action} ${paint('dim', because)}`]);
   for (const warning of report.warnings) rows.push(['warning', warning]);
-  const shown = new Set<string>();
-  const block = rows.map(([label, text]) => {
-    const lead = shown.has(label) ? '' : label;
-    shown.add(label);
-    return row(lead, text, paint, width);
-  });
+  const block = labelled(rows, paint, width);
   const at = rows.findIndex(([label]) => label === 'otherwise' || label === 'do');
   const figures = [...memoryBar(report, paint), ...holders(report, paint), ...zones(report, paint)];
   block.splice(at < 0 ? block.length : at, 0, ...figures);
   return [title(report, paint), ...block].join('\n');
 }
+
+export type Summary = Omit<OomPatterns, keyof Envelope>;
+
+const MOST_LISTED = 5;
+
+/** What many reports have in common. */
+export function renderPatterns(summary: Summary, paint: Paint, width: number): string {
+  const { reports, kills, first, last, last_24h } = summary;
+  const rows: [string, string][] = [];
+  if (first !== null && last !== null)
+    rows.push([
+      'when',
+      `${minute(first)} to ${minute(last)}${last_24h === null ? '' : `; ${last_24h} in the last 24 hours`}`,
+    ]);
+  const counts = (list: { name: string; count: number }[]) =>
+    list
+      .slice(0, MOST_LISTED)
+      .map(({ name, count }) => `${printable(name)} ${count}`)
+      .join(', ') + (list.length > MOST_LISTED ? `, and ${list.length - MOST_LISTED} more` : '');
+  const lists = {
+    victims: summary.by_process,
+    limits: summary.by_cgroup,
+    units: summary.by_unit,
+    pods: summary.by_pod,
+    containers: summary.by_container,
+    scopes: summary.by_scope,
+  };
+  for (const [label, list] of Object.entries(lists)) if (list.length > 0) rows.push([label, counts(list)]);
+  for (const { name, count } of summary.by_hour.slice(-12))
+    rows.push(['by hour', `${name.slice(0, 13).replace('T', ' ')}h ${'#'.repeat(Math.min(count, 50))} ${count}`]);
+  for (const { from, seconds, kills: many } of summary.storms.slice(0, MOST_LISTED))
+    rows.push(['storms', `${many} kills in ${seconds} s${from === null ? '' : ` from ${minute(from)}`}`]);
+  for (const { comm, pid, from_bytes, to_bytes } of summary.growers)
+    rows.push([
+      'grew',
+      `${printable(comm)} (pid ${pid}) from ${formatBytes(from_bytes)} to ${formatBytes(to_bytes)} between reports`,
+    ]);
+  for (const { do: action, because } of summary.findings) rows.push(['do', `${action} ${paint('dim', because)}`]);
+  return [`${paint('bold', `${reports} reports, ${kills} kills`)}`, ...labelled(rows, paint, width)].join('\n');
+}
+
+const minute = (time: string) => `${time.slice(0, 10)} ${time.slice(11, 16)}Z`;
 
 const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -64,6 +103,16 @@ export function asked({ comm, pid, tid, gfp, gfp_mask, order, stack }: NonNullab
       ),
   );
   return `${who}${size}${flags === null ? '' : ` with ${printable(flags)}`}${from === undefined ? '' : `, in ${printable(from)}()`}.`;
+}
+
+/** Each label once, on its first row. */
+function labelled(rows: readonly (readonly [string, string])[], paint: Paint, width: number): string[] {
+  const shown = new Set<string>();
+  return rows.map(([label, text]) => {
+    const lead = shown.has(label) ? '' : label;
+    shown.add(label);
+    return row(lead, text, paint, width);
+  });
 }
 
 /** A label and text broken at blanks. */

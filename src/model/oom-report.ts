@@ -2,6 +2,7 @@
  * The kernel's own report of an OOM, read from its log, and what it means. Where a field has a twin in `oom.kill` it has
  * its name and unit. Everything that the text does not say is null.
  */
+import type { CgroupOwner } from './container.ts';
 import type { Envelope, Scope } from './events.ts';
 
 /** A stretch of a report. */
@@ -20,7 +21,7 @@ export interface ReportVictimMemory {
   page_tables_bytes: number | null;
 }
 
-export interface ReportVictim {
+export interface ReportVictim extends CgroupOwner {
   /** The process; where there is no task table to tell it, the thread, which mostly is the same. */
   pid: number;
   /** What the kernel's log calls pid: the marked thread. */
@@ -58,7 +59,7 @@ export interface ReportTrigger {
 }
 
 /** The cgroup whose limit was hit. */
-export interface ReportLimit {
+export interface ReportLimit extends CgroupOwner {
   /** null: only its figures are in the log. */
   path: string | null;
   usage_bytes: number | null;
@@ -217,6 +218,8 @@ export interface OomReport extends Envelope {
   memory: ReportMemory | null;
   tasks: ReportTask[];
   verdict: ReportVerdict;
+  /** What the kernel said when it panicked. */
+  panic: string | null;
   /** Lines that could not be understood or believed, safe to show. */
   warnings: string[];
 }
@@ -235,6 +238,10 @@ export interface OomPatterns extends Envelope {
   by_process: { name: string; count: number }[];
   /** By the cgroup whose limit was hit. */
   by_cgroup: { name: string; count: number }[];
+  /** By the systemd unit, pod, container of the victim. */
+  by_unit: { name: string; count: number }[];
+  by_pod: { name: string; count: number }[];
+  by_container: { name: string; count: number }[];
   by_scope: { name: string; count: number }[];
   by_hour: { name: string; count: number }[];
   /** The same name in the same place, more than three times. */

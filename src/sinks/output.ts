@@ -89,7 +89,8 @@ export class Output {
   }
 }
 
-function writeAll(fd: number, bytes: Buffer): void {
+/** Waits for a reader that is slow. Throws EPIPE when it is gone. */
+export function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(fd, bytes, at);
