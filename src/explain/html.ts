@@ -1,1 +1,1 @@
-export const html = () => '';
+export const html = (..._: unknown[]) => '';

@@ -1,1 +1,1 @@
-export const markdown = () => '';
+export const markdown = (..._: unknown[]) => '';
