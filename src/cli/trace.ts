@@ -42,6 +42,7 @@ const options = {
   'lead-up': flag(
     'record the minute before each kill: usage, pressure, and who grew; looks about once\na second, less often while nothing moves',
   ),
+  report: flag("with each kill the kernel's own report, read as it is printed, and what it means"),
   backend: oneOf('NAME', `for tests: use this kernel interface wherever it exists: ${backends.join(', ')}`, backends),
   ring: size('SIZE', 'size of the ring between kernel and oomscope, a power of two (512K)'),
   'no-color': flag('no colour, even on a terminal (NO_COLOR is honoured too)'),
@@ -58,6 +59,7 @@ ${optionsHelp(options)}
 Examples:
   oomscope trace                                  watch this machine
   oomscope trace --lead-up                        with what led to each kill, as bars
+  oomscope trace --report                         with the kernel's own report of it, explained
   oomscope trace --json | jq -c 'select(.type == "oom.kill") | .victim.comm'
   oomscope trace --count 1 --cgroup '/system.slice/*'   wait for the first kill of a service
   oomscope trace --container 'shop-*'             of containers with such names
@@ -86,13 +88,19 @@ export async function run(argv: string[]): Promise<number> {
     onClosed: end,
     onDropped: (dropped) => format(tracer.lostBehind(dropped)),
   });
-  const format = (event: Event) => (asText ? renderEvent(event, paint) : JSON.stringify(event));
+  const explained = given.report && asText ? (await import('../explain/text.ts')).renderReport : undefined;
+  const format = (event: Event) => {
+    if (!asText) return JSON.stringify(event);
+    if (event.type === 'oom.report' && explained) return explained(event, paint, process.stdout.columns ?? 100);
+    return renderEvent(event, paint);
+  };
   const show = (event: Event) => output.write(format(event), event.type);
 
   const tracer = await openTracer({
     ...(given.ring !== undefined && { ringBytes: given.ring }),
     ...(given.backend !== undefined && { backend: given.backend }),
     ...(given['lead-up'] && { leadUp: true }),
+    ...(given.report && { report: true }),
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
   const alerts = startAlerts?.();

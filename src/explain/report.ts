@@ -74,6 +74,8 @@ export function toReport(draft: Draft, context: ReportContext, seq: number): Oom
     source: 'log',
     message: `${headline(facts)}: ${verdict.why}`,
     type: 'oom.report',
+    kill_id: null,
+    lines: null,
     input: context.input,
     offset: draft.start.offset,
     ...facts,

@@ -189,16 +189,20 @@ export interface OomReport extends Envelope {
   type: 'oom.report';
   /**
    * Where `time` comes from: a full time stamp, one without year or zone (then this machine's), the time since boot added
-   * to the boot of this machine, or, when the log says nothing, the moment of reading.
+   * to the boot of this machine, or, when the log says nothing, the moment of reading. `live`: the kernel was watched.
    */
-  time_source: 'log' | 'log_local' | 'boot' | 'reading';
+  time_source: 'log' | 'log_local' | 'boot' | 'reading' | 'live';
   /** The kernel's own stamp. */
   since_boot_us: number | null;
   /** "6.12.107+deb13-cloud-amd64" */
   kernel: string | null;
   /** What is there of it, in this order. */
   parts: ReportPart[];
-  /** What it was read from: a file's name, "-" for standard input, "/dev/kmsg", "journal". */
+  /** The `oom.kill` it is about. null: read from a log, or that kill was not seen. */
+  kill_id: string | null;
+  /** Its lines as the kernel printed them, when it was watched doing so; control characters as \x0a. null: read from a log. */
+  lines: string[] | null;
+  /** What it was read from: a file's name, "-" for standard input, "/dev/kmsg", "journal", "printk:console". */
   input: string;
   /** Where in it the report begins, in bytes (of the unpacked text, if it was packed). */
   offset: number;

@@ -22,6 +22,7 @@ import { Envelopes, realtimeOffsetNs } from './envelope.ts';
 import { EventQueue } from './event-queue.ts';
 import { Kills } from './kills.ts';
 import { LeadUps } from './lead-up.ts';
+import type { LiveReports } from './live-reports.ts';
 import { byName, Losses, sum } from './losses.ts';
 import { Rehearsal } from './rehearsal.ts';
 
@@ -48,6 +49,11 @@ export interface TracerOptions {
    * a second, less often while nothing moves. Default false: a tracer that only waits needs 10 MB less, and sleeps.
    */
   leadUp?: boolean;
+  /**
+   * An `oom.report` with each kill: the kernel's own report, as it prints it, and what it means. Default false: the parser
+   * takes some memory.
+   */
+  report?: boolean;
   /** Use this backend wherever it exists, for tests. By default the best that the kernel has. */
   backend?: Backend;
   /** Closes the tracer when it fires. */
@@ -64,7 +70,9 @@ const REHEARSALS = 20;
  *   OBJECT_MISSING, LIBBPF, USAGE
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
-  return new Tracer(options);
+  if (!options.report) return new Tracer(options);
+  const { LiveReports } = await import('./live-reports.ts');
+  return new Tracer(options, LiveReports);
 }
 
 export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable {
@@ -91,6 +99,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #system = new SystemProbe();
   readonly #leadUps: LeadUps | undefined;
   readonly #kills: Kills;
+  readonly #reports: LiveReports | undefined;
   /** Opened here. */
   readonly #containers: Containers | undefined;
   readonly #loaded: Loaded;
@@ -101,7 +110,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #onAbort = () => this.close();
   #closing = false;
 
-  constructor(options: TracerOptions) {
+  /** @param liveReports what reads the kernel's reports, where they are wanted */
+  constructor(options: TracerOptions, liveReports?: typeof LiveReports) {
     const native = loadNative();
     const ringBytes = options.ringBytes ?? 512 * 1024;
     if (!Number.isInteger(Math.log2(ringBytes)) || ringBytes < 65536) {
@@ -157,6 +167,13 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       return reader.lookOut(microseconds);
     });
     this.#leadUps?.start();
+    try {
+      this.#reports = liveReports && this.#openReports(liveReports);
+    } catch (error) {
+      this.#reader.close();
+      this.#loaded.close();
+      throw error;
+    }
     native.trimHeap();
     this.started = this.#startedEvent();
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -171,6 +188,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const lost = this.#losses.inRing(this.#reader.lost());
     this.#reader.close();
     this.#loaded.close();
+    this.#reports?.close();
     this.#kills.close();
     this.#containers?.close();
     this.#leadUps?.close();
@@ -211,6 +229,16 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return byName((this.#closing ? this.#losses.counters : this.#reader.lost()).slice(1));
   }
 
+  #openReports(liveReports: typeof LiveReports): LiveReports {
+    const typed = this.#loaded.choices.some(({ hook, backend }) => hook === 'mark_victim' && backend === 'tp_btf');
+    return new liveReports({
+      backend: typed ? 'tp_btf' : 'raw_tp',
+      envelopes: this.#envelopes,
+      push: (event) => this.#kills.push(event),
+      onError: (error) => this.#events.error(error),
+    });
+  }
+
   #onBatch(batch: Batch): void {
     try {
       this.#batches.next(batch);
@@ -229,7 +257,10 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   }
 
   #emit(event: Event): void {
-    if (event.type === 'oom.kill') this.#anticipation.cameTrue();
+    if (event.type === 'oom.kill') {
+      this.#anticipation.cameTrue();
+      this.#reports?.onKill(event);
+    }
     this.#events.next(event);
   }
 

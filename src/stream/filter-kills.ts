@@ -37,15 +37,22 @@ function isContainer(glob: string, { victim, limit }: OomKill): boolean {
 /** As the runtimes' own commands take it: the first twelve digits of an id, or fewer. */
 const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 
-/** An `oom.reaped` passes when its kill did. */
+/** Reports come within a second of their kills: more than so many are not waited for. */
+const MOST_AWAITED = 1024;
+
+/** An `oom.reaped` passes when its kill did, and so does an `oom.report`. */
 export function filterKills(wanted: KillFilter): MonoTypeOperatorFunction<Event> {
   const passed = new Set<string>();
+  const awaited = new Set<string>();
   return filter((event) => {
     if (event.type === 'oom.kill') {
       const passes = killPasses(event, wanted);
       if (passes && event.kind !== 'shared_memory') passed.add(event.id);
+      if (passes) awaited.add(event.id);
+      if (awaited.size > MOST_AWAITED) awaited.delete(awaited.values().next().value as string);
       return passes;
     }
+    if (event.type === 'oom.report' && event.kill_id !== null) return awaited.has(event.kill_id);
     return event.type !== 'oom.reaped' || passed.delete(event.kill_id);
   });
 }
