@@ -11,7 +11,7 @@ import { type Attached, attachObject } from './attach.ts';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from './capabilities.ts';
 import { type GfpBits, gfpBits } from './gfp.ts';
 import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
-import { type Backend, type Choice, chooseVariants } from './variants.ts';
+import { type Backend, type Choice, chooseOomControl, chooseVariants, type Functions } from './variants.ts';
 
 export interface Loaded extends Attached {
   choices: Choice[];
@@ -71,35 +71,50 @@ function loadBest(options: LoadOptions): Loaded {
   if (inTheWay) throw inTheWay;
   const [major, minor] = libbpfVersion();
 
-  const { choices, gfp } = kernelFacts(options.backend);
+  const { choices, functions, gfp } = kernelFacts(options.backend);
   if (options.backend && !choices.some(({ backend }) => backend === options.backend)) {
     throw new OomscopeError('USAGE', `backend: this kernel has nothing that ${options.backend} could serve.`);
   }
   const lacking = choices.find((choice) => choice.required && choice.program === undefined);
   if (lacking) throw new OomscopeError('KERNEL_TOO_OLD', `This kernel cannot be traced: ${lacking.reason}.`);
 
-  const libbpf = `${major}.${minor}`;
-  try {
-    return { ...loadWith(choices, options), choices, gfp, libbpf };
-  } catch (error) {
-    // A function that cannot be hooked after all is no reason not to trace: its work can be done without.
-    const oomControl = choices.find(({ hook, program }) => hook === 'oom_control' && program !== undefined);
-    if (!oomControl || options.backend) throw error;
-    const reason = `${oomControl.backend} was refused: ${(error as Error).message}`;
-    Object.assign(oomControl, { backend: 'stack', program: undefined, reason });
-    return { ...loadWith(choices, options), choices, gfp, libbpf };
+  const oomControl = choices.find(({ hook }) => hook === 'oom_control') as Choice;
+  const wanted = { ...oomControl };
+  for (;;) {
+    try {
+      return { ...loadWith(choices, options), choices, gfp, libbpf: `${major}.${minor}` };
+    } catch (error) {
+      // A function that cannot be hooked after all is no reason not to trace: there is another way, or its work can be
+      // done without. (arm64 loads fentry programs, but before 6.4 attaches none.)
+      const { program, backend } = oomControl;
+      if (program === undefined || options.backend) {
+        Object.assign(oomControl, wanted); // it was something else that was refused
+        throw error;
+      }
+      const left = { fentry: false, kprobe: functions.kprobe && backend === 'fentry' };
+      const reason = `${backend} was refused: ${(error as Error).message}`;
+      Object.assign(oomControl, chooseOomControl(left), { reason });
+    }
   }
 }
 
-const facts = new Map<Backend | undefined, { choices: Choice[]; gfp: GfpBits }>();
+export interface KernelFacts {
+  choices: Choice[];
+  functions: Functions;
+  gfp: GfpBits;
+}
+
+const facts = new Map<Backend | undefined, KernelFacts>();
 
 /** What the kernel's BTF tells. It is 5 MB and does not change: read once in a process. */
-export function kernelFacts(forced?: Backend): { choices: Choice[]; gfp: GfpBits } {
+export function kernelFacts(forced?: Backend): KernelFacts {
   let known = facts.get(forced);
   if (!known) {
     const kernel = Btf.ofKernel();
     try {
-      known = { choices: choicesFor(kernel, forced), gfp: gfpBits(kernel) };
+      const functions = functionsOf(kernel);
+      const choices = chooseVariants((name) => kernel.tracepoint(name), functions, forced);
+      known = { choices, functions, gfp: gfpBits(kernel) };
     } finally {
       kernel.free();
     }
@@ -108,12 +123,12 @@ export function kernelFacts(forced?: Backend): { choices: Choice[]; gfp: GfpBits
   return known;
 }
 
-/** Which program serves which hook on this kernel. Without privileges nothing that must be tried is counted on. */
-function choicesFor(kernel: Btf, forced: Backend | undefined): Choice[] {
+/** Without privileges nothing that must be tried is counted on. */
+function functionsOf(kernel: Btf): Functions {
   const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
   const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;
   const kprobe = there && existsSync('/sys/bus/event_source/devices/kprobe/type');
-  return chooseVariants((name) => kernel.tracepoint(name), { fentry, kprobe }, forced);
+  return { fentry, kprobe };
 }
 
 function loadWith(choices: Choice[], options: LoadOptions): Attached {

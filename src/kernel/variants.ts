@@ -153,7 +153,8 @@ function chooseTracepoint(row: Row, parameters: string[] | undefined, forced: Ba
   return { hook, program, backend, reason: backend === forced ? `${why}; ${forced} was asked for` : why, required };
 }
 
-function chooseOomControl({ fentry, kprobe }: Functions, forced: Backend | undefined): Choice {
+/** How the kernel's oom_control is had: the best way that there is. */
+export function chooseOomControl({ fentry, kprobe }: Functions, forced?: Backend): Choice {
   const offers: [Backend, boolean, string | undefined, string][] = [
     ['fentry', fentry, 'oom_kill_process_fentry', 'fentry programs load here'],
     ['kprobe', kprobe, 'oom_kill_process_kprobe', 'no fentry, but kprobes'],
