@@ -112,10 +112,7 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
     }
     if (!kill.candidates) continue;
     const theirs = ranking(tasks, kill);
-    const ours = kill.candidates.map(asRanked).map((one, i) => {
-      const other = theirs[i];
-      return other && one.pid === other.pid ? near(one, other) : one;
-    });
+    const ours = withoutDrift(kill.candidates.map(asRanked), theirs);
     same(`candidates for ${line.pid}`, ours, theirs);
   }
 
@@ -152,14 +149,20 @@ function near<T extends object>(ours: T, theirs: object): T {
   return Object.fromEntries(entries) as T;
 }
 
-const asRanked = ({ pid, badness_pages, oom_score_adj }: NonNullable<OomKill['candidates']>[number]) => ({
+export interface Ranked {
+  pid: number;
+  points: number;
+  adj: number;
+}
+
+const asRanked = ({ pid, badness_pages, oom_score_adj }: NonNullable<OomKill['candidates']>[number]): Ranked => ({
   pid,
   points: badness_pages,
   adj: oom_score_adj,
 });
 
 /** The kernel's ranking, worked out from its task dump by oom_badness(). */
-function ranking(tasks: TaskLine[], kill: OomKill) {
+function ranking(tasks: TaskLine[], kill: OomKill): Ranked[] {
   const pageBytes = 4096;
   const total = Math.floor((kill.domain_bytes ?? 0) / pageBytes / 1000);
   return tasks
@@ -172,6 +175,22 @@ function ranking(tasks: TaskLine[], kill: OomKill) {
     .reverse() // of two equals the kernel prefers the later
     .sort((a, b) => b.points - a.points)
     .slice(0, 10);
+}
+
+/**
+ * Our ranking with the kernel's numbers where ours are near them, and in the kernel's order where only those changed places
+ * of whom one has moved.
+ */
+export function withoutDrift(ours: Ranked[], theirs: Ranked[]): Ranked[] {
+  const place = new Map(theirs.map(({ pid }, i) => [pid, i]));
+  const same = (one: Ranked) => theirs[place.get(one.pid) ?? -1];
+  const behind = (one: Ranked) => place.get(one.pid) ?? theirs.length;
+  const moved = (one: Ranked) => same(one)?.points !== one.points;
+  const explained = ours.every((one, i) =>
+    ours.slice(i + 1).every((later) => behind(one) < behind(later) || moved(one) || moved(later)),
+  );
+  const numbers = ours.map((one) => near(one, same(one) ?? one));
+  return explained ? numbers.sort((a, b) => behind(a) - behind(b)) : numbers;
 }
 
 /** With its keys in order, for comparing. */

@@ -29,7 +29,8 @@ export function readRuns(stdout: string): { runs: Run[]; signals: number[] } {
   const runs: Run[] = [];
   const signals: number[] = [];
   let current: Run | undefined; // a run may end before it has said anything
-  for (const line of stdout.split('\n').filter((line) => line.startsWith('{'))) {
+  const lines = stdout.split('\n').slice(0, -1); // a guest that was ended has not ended its last line
+  for (const line of lines.filter((line) => line.startsWith('{'))) {
     const said = JSON.parse(line) as { hooks: HookState[] } | { code: number } | Result;
     if ('hooks' in said) {
       current = { hooks: said.hooks, results: [] };
