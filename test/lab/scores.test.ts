@@ -1,0 +1,22 @@
+/** Fifty OOMs in a guest: the process ranked first is the one that the kernel kills. */
+import { expect, test } from 'vitest';
+import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
+import type { ScoreRound } from '../kernel/score-round.ts';
+
+const ROUNDS = 50;
+const node = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
+
+test('the kernel kills whom scores ranks first', { timeout: 400_000 }, async () => {
+  const command = [...node, 'test/lab/score-rounds.ts', String(ROUNDS)];
+  const result = await bootGuest({ kernel: '6.12', cgroup: 'v2', memoryMib: 1024, limitSeconds: 300, command });
+  expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
+  expect(result.stderr).toBe('');
+  const rounds = result.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as ScoreRound);
+  expect(rounds).toHaveLength(ROUNDS);
+  expect(rounds.filter(({ said, killed }) => said[0] !== killed)).toEqual([]);
+  // Not always the same one, or nothing would be shown.
+  expect(new Set(rounds.map(({ killed }) => killed)).size).toBe(4);
+});
