@@ -142,6 +142,7 @@ struct signal_struct {
 	struct list_head thread_head;
 	atomic_t live;
 	int nr_threads;
+	unsigned int flags;
 	short oom_score_adj;
 };
 
@@ -197,6 +198,12 @@ struct bpf_iter__task {
 };
 
 struct kernel_siginfo;
+struct zoneref;
+
+enum pid_type {
+	PIDTYPE_PID,
+	PIDTYPE_TGID,
+};
 
 /* vmscan: since 6.0, which also took proactive reclaim out of PSI */
 struct scan_control {

@@ -7,7 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
+
+#include "record.h"
 
 namespace oomscope {
 namespace {
@@ -61,8 +62,7 @@ void ExitWatcher::Poll() {
   for (;;) {
     epoll_event ready[16];
     int count = epoll_wait(epoll_, ready, 16, -1);
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now = Now(CLOCK_MONOTONIC);
     for (int i = 0; i < count; i++) {
       auto token = ready[i].data.u32;
       if (token == kStop) return;
@@ -70,7 +70,7 @@ void ExitWatcher::Poll() {
       auto found = watched_.find(token);
       if (found == watched_.end()) continue;  // given up between epoll_wait() and here
       Forget(found);
-      ends_.push_back({token, static_cast<uint64_t>(now.tv_sec) * 1000000000ULL + static_cast<uint64_t>(now.tv_nsec)});
+      ends_.push_back({token, now});
     }
     if (count > 0) wake_.NonBlockingCall();
   }

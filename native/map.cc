@@ -19,16 +19,10 @@ Napi::Value MapUpdate(const Napi::CallbackInfo& info) {
                                           info[3].ToNumber().Uint32Value()));
 }
 
-// mapDelete(fd, key)
-Napi::Value MapDelete(const Napi::CallbackInfo& info) {
-  return Result(info, bpf_map_delete_elem(info[0].ToNumber().Int32Value(), Bytes(info[1])));
-}
-
 }  // namespace
 
 void DefineMap(Napi::Env env, Napi::Object exports) {
   exports.Set("mapUpdate", Napi::Function::New<MapUpdate>(env));
-  exports.Set("mapDelete", Napi::Function::New<MapDelete>(env));
 }
 
 }  // namespace oomscope

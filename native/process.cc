@@ -30,6 +30,8 @@ int SendSignal(int pidfd, int signal) {
   return syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0 ? 0 : errno;
 }
 
+int ReleaseMemory(int pidfd) { return syscall(SYS_process_mrelease, pidfd, 0) == 0 ? 0 : errno; }
+
 namespace {
 
 int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Int32Value(); }
@@ -49,7 +51,8 @@ Napi::Value PidfdSignal(const Napi::CallbackInfo& info) {
 
 // processMrelease(pidfd): takes the memory of a dying process from here, wherever it hangs itself
 Napi::Value ProcessMrelease(const Napi::CallbackInfo& info) {
-  return Result(info, syscall(SYS_process_mrelease, Int(info, 0), 0));
+  errno = ReleaseMemory(Int(info, 0));
+  return Result(info, errno == 0 ? 0 : -1);
 }
 
 // lockMemory(): pages stay once they were touched. Without ONFAULT all that V8 has reserved would become memory.

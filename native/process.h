@@ -8,7 +8,8 @@ namespace oomscope {
 
 void DefineProcess(Napi::Env env, Napi::Object exports);
 
-// pidfd_send_signal(2), for the threads of the addon. Returns 0 or the errno.
+// pidfd_send_signal(2) and process_mrelease(2), for the threads of the addon. They return 0 or the errno.
 int SendSignal(int pidfd, int signal);
+int ReleaseMemory(int pidfd);
 
 }  // namespace oomscope

@@ -13,25 +13,14 @@
 #include <cstring>
 #include <string>
 
+#include "record.h"
+
 namespace oomscope {
 namespace {
 
 constexpr size_t kMaxRecord = 65536;  // record_header.size has 16 bits
 constexpr uint64_t kRingEvent = 1;
 constexpr uint64_t kWakeEvent = 2;
-
-// How every record begins: bpf/events.h struct record_header.
-struct RecordStart {
-  uint16_t kind;
-  uint16_t size;
-  uint32_t cpu;
-};
-
-uint64_t Now(clockid_t clock) {
-  timespec t{};
-  clock_gettime(clock, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1000000000ULL + static_cast<uint64_t>(t.tv_nsec);
-}
 
 size_t Aligned(size_t size) { return (size + 7) & ~size_t{7}; }
 
@@ -54,7 +43,11 @@ std::vector<cpu_set_t> PollerCpus() {
 Napi::Function RingReader::Define(Napi::Env env) {
   return DefineClass(env, "RingReader",
                      {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Lost>("lost"),
-                      InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::LookOut>("lookOut")});
+                      InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::LookOut>("lookOut"),
+                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Arm>>("arm"),
+                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Refresh>>("refresh"),
+                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Disarm>>("disarm"),
+                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::TakeSignalled>>("takeSignalled")});
 }
 
 // new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, onBatch)
@@ -202,18 +195,25 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
         Drain();
       }
     }
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (armed_.has_dying()) armed_.ReleaseDying(lock);
   }
   close(epoll);
 }
 
 void RingReader::Drain() {
+  bool deliver;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (!Fill() || !credit_) return;
-    TakeOut();
-    if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
+    std::unique_lock<std::mutex> lock(mutex_);
+    Fill();
+    if (armed_.has_dying()) armed_.ReleaseDying(lock);  // first: JavaScript would want a CPU now, and memory
+    deliver = credit_ && filling_.used > 0 && !closed_;
+    if (deliver) {
+      TakeOut();
+      if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
+    }
   }
-  wake_.NonBlockingCall();  // unlocked: JavaScript may start at once, and on this CPU
+  if (deliver) wake_.NonBlockingCall();  // unlocked: JavaScript may start at once, and on this CPU
 }
 
 // Under mutex_: reads what there is room for. False: nothing is waiting to be taken.
@@ -236,15 +236,16 @@ void RingReader::TakeOut() {
 // Under mutex_, from ring_buffer__consume. A negative return stops it after this record.
 int RingReader::OnRecord(void* self, void* data, size_t size) {
   auto* reader = static_cast<RingReader*>(self);
+  reader->armed_.OnRecord(static_cast<const uint8_t*>(data), size);
   Batch& batch = reader->filling_;
   if (batch.used == 0) batch.received_ns = Now(CLOCK_MONOTONIC);
   std::memcpy(batch.bytes.data() + batch.used, data, size);
   batch.used += Aligned(size);
-  if (size >= sizeof(RecordStart)) {
-    RecordStart start;
-    std::memcpy(&start, data, sizeof(start));
-    if (start.kind < 32 && (reader->options_.urgent_kinds >> start.kind & 1) != 0)
-      batch.urgent_cpu = static_cast<int>(start.cpu);
+  if (size >= sizeof(RecordHeader)) {
+    RecordHeader header;
+    std::memcpy(&header, data, sizeof(header));
+    if (header.kind < 32 && (reader->options_.urgent_kinds >> header.kind & 1) != 0)
+      batch.urgent_cpu = static_cast<int>(header.cpu);
   }
   if (batch.used + kMaxRecord <= batch.bytes.size()) return 0;
   reader->full_ = true;
@@ -296,7 +297,7 @@ void RingReader::Deliver(napi_env env, napi_value on_batch) {
     bool was_full = full_;
     bool more = Fill();
     if (more) TakeOut();
-    if (was_full)
+    if (was_full || armed_.has_dying())
       for (int fd : wake_fds_) eventfd_write(fd, 1);
     if (!more) return;
   }

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "armed.h"
+
 struct ring_buffer;
 struct bpf_object;
 struct bpf_link;
@@ -47,6 +49,11 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Napi::Value Lost(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value LookOut(const Napi::CallbackInfo& info);
+  template <Napi::Value (ArmedTargets::*method)(const Napi::CallbackInfo&)>
+  Napi::Value OfArmed(const Napi::CallbackInfo& info) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return (armed_.*method)(info);
+  }
 
   bool Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch);
   void Stop();
@@ -76,6 +83,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Napi::FunctionReference on_batch_;
 
   std::mutex mutex_;  // guards all below; held for memcpy-sized times only
+  ArmedTargets armed_;
   Batch filling_;
   Batch out_;
   bool credit_ = true;   // no batch is out

@@ -21,6 +21,9 @@ const RECORDS = [
   'pressure_group_record',
   'pressure_group',
   'pressure_slot',
+  'guard_trigger_record',
+  'guard_signal_record',
+  'arming_slot',
 ];
 const ENUMS = [
   'record_kind',
@@ -33,6 +36,8 @@ const ENUMS = [
   'stall_cause',
   'pressure_level',
   'slot_running',
+  'arming_state',
+  'guard_outcome',
 ];
 
 const pascal = (name: string) => name.replace(/(^|_)([a-z])/g, (_, _start, letter: string) => letter.toUpperCase());

@@ -25,7 +25,51 @@ export interface RingReaderOptions {
  */
 export type OnBatch = (buffer: ArrayBuffer, receivedNs: bigint, realtimeOffsetNs: bigint) => void;
 
+export interface RecordField {
+  /** Of a little-endian unsigned number, from the start of the record. */
+  offset: number;
+  bytes: 4 | 8;
+  value: bigint;
+  /** The field is at least the value; else it equals it. */
+  atLeast?: boolean;
+}
+
+/** A process that gets a signal when a record comes. */
+export interface ArmedTarget {
+  /** The addon keeps a copy. */
+  pidfd: number;
+  /** 0: none. */
+  signal: number;
+  /** Then its memory is taken from it, if it is dying (process_mrelease(2)), on a thread of its own. */
+  release: boolean;
+  /** CLOCK_MONOTONIC; nothing is sent from then on. */
+  expiresNs: bigint;
+  /** enum record_kind */
+  kind: number;
+  /** All must be met. */
+  fields: RecordField[];
+}
+
+/** What became of an armed target. */
+export interface Signalled {
+  id: number;
+  /** 0: the signal was sent. */
+  errno: number;
+  /** The record's own time, CLOCK_MONOTONIC. */
+  recordNs: bigint;
+  /** CLOCK_MONOTONIC after the signal was sent. */
+  signalNs: bigint;
+}
+
 export interface RingReader {
+  /** From now on a poller thread signals the target at the first record that meets all, once. @returns an id, or the negative errno */
+  arm(target: ArmedTarget): number;
+  /** @returns false: it has been signalled, or disarmed */
+  refresh(id: number, expiresNs: bigint): boolean;
+  /** @returns false: it has been signalled, or disarmed before. No signal is sent once this has returned */
+  disarm(id: number): boolean;
+  /** What was signalled since the last call: known before the record's batch is delivered. */
+  takeSignalled(): Signalled[];
   /**
    * Delivers what is left in the ring (unless called from `onBatch`), and joins the poller threads. Idempotent. No batch
    * is delivered afterwards.
@@ -68,9 +112,8 @@ export interface SystemCalls {
   setScheduler(policy: number, priority: number): number;
   /** To a unix datagram socket; `@name` is an abstract one. */
   sendDatagram(path: string, text: string): number;
-  /** @param key and `value` of exactly the map's sizes. @param flags BPF_ANY 0, BPF_NOEXIST 1, BPF_EXIST 2 */
+  /** @param key and `value` of exactly the map's sizes. */
   mapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number;
-  mapDelete(fd: number, key: Uint8Array): number;
 }
 
 export interface Native extends SystemCalls {

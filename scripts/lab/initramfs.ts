@@ -19,6 +19,7 @@ const PROJECT = [
   'build/oomscope.bpf.o',
   'build/pressure.bpf.o',
   'build/flood.bpf.o',
+  'build/guard.bpf.o',
   'build/oomscope.node',
   'build/hog',
 ];

@@ -57,14 +57,8 @@ export function survive(wanted: Survival): { survived: Survived; undo: () => voi
     checked(native.setScheduler(SCHED_RR, priority), 'sched_setscheduler', `SCHED_RR ${priority} (CAP_SYS_NICE)`);
     return () => native.setScheduler(SCHED_OTHER, 0);
   });
-  return {
-    survived,
-    undo: () =>
-      undos
-        .splice(0)
-        .reverse()
-        .forEach((undo) => {
-          undo();
-        }),
+  const undo = () => {
+    for (const step of undos.splice(0).reverse()) step();
   };
+  return { survived, undo };
 }

@@ -1,5 +1,5 @@
 export { Btf, type BtfMember, type BtfType, Kind } from './btf.ts';
-export { BpfMap } from './map.ts';
+export { BpfMap, UpdateFlag } from './map.ts';
 export { BpfObject } from './object.ts';
 export * from './probe.ts';
 export { BpfLink, BpfProgram } from './program.ts';

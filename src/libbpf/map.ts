@@ -1,5 +1,13 @@
-import { libbpfError } from './error.ts';
+import { OomscopeError } from '../model/error.ts';
+import { loadNative } from '../native.ts';
+import { errnoName, libbpfError } from './error.ts';
 import type { Libbpf, Pointer } from './symbols.ts';
+
+/** include/uapi/linux/bpf.h: for `BpfMap.update()`. */
+export const UpdateFlag = {
+  /** Under the element's bpf_spin_lock, which is left as it is. */
+  lock: 4,
+} as const;
 
 /** A map of an object. */
 export class BpfMap {
@@ -39,6 +47,27 @@ export class BpfMap {
   /** Before load. A ring buffer's is its size in bytes: a power of two and a multiple of the page size. */
   set maxEntries(entries: number) {
     this.#check(`Map ${this.name}: ${entries} entries`, this.#lib.bpf_map__set_max_entries(this.#pointer, entries));
+  }
+
+  get keySize(): number {
+    return this.#lib.bpf_map__key_size(this.#pointer);
+  }
+
+  /**
+   * Writes an element of a loaded map.
+   *
+   * @param flags of bpf_map_update_elem(): `UpdateFlag`
+   * @throws OomscopeError LIBBPF. RangeError where the sizes are not the map's
+   */
+  update(key: Uint8Array, value: Uint8Array, flags = 0): void {
+    // The kernel takes the map's size from the address that it is given, whatever is there.
+    if (key.length !== this.keySize || value.length !== this.valueSize) {
+      throw new RangeError(
+        `Map ${this.name}: expected a key of ${this.keySize} and a value of ${this.valueSize} bytes.`,
+      );
+    }
+    const code = loadNative().mapUpdate(this.fd, key, value, flags);
+    if (code < 0) throw new OomscopeError('LIBBPF', `Map ${this.name}: update: ${errnoName(code)}`);
   }
 
   /** Before load: use an existing map instead of making one. libbpf duplicates the descriptor. */

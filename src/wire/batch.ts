@@ -2,6 +2,8 @@
  * A batch of records as native handed it over. Nothing is decoded before it is asked for.
  */
 import {
+  GuardSignalRecord,
+  GuardTriggerRecord,
   KillKind,
   LogLineRecord,
   OomAheadRecord,
@@ -27,6 +29,8 @@ const views = {
   [RecordKind.RECORD_PRESSURE_LEVEL]: PressureLevelRecord,
   [RecordKind.RECORD_PRESSURE_COUNTDOWN]: PressureCountdownRecord,
   [RecordKind.RECORD_PRESSURE_GROUP]: PressureGroupRecord,
+  [RecordKind.RECORD_GUARD_TRIGGER]: GuardTriggerRecord,
+  [RecordKind.RECORD_GUARD_SIGNAL]: GuardSignalRecord,
 } as const;
 type KnownKind = keyof typeof views;
 

@@ -1,0 +1,139 @@
+#include "armed.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "process.h"
+#include "record.h"
+
+namespace oomscope {
+namespace {
+
+uint64_t Unsigned(Napi::Value value) {
+  bool lossless = false;
+  return value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&lossless)
+                          : static_cast<uint64_t>(value.ToNumber().Int64Value());
+}
+
+}  // namespace
+
+ArmedTargets::~ArmedTargets() {
+  for (auto& target : targets_) close(target.pidfd);
+  while (dying_count_ > 0) close(dying_[--dying_count_]);
+}
+
+// arm({ pidfd, signal, release, expiresNs, kind, fields: [{ offset, bytes, value, atLeast }] }) -> id, or the negative errno
+Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info) {
+  Napi::Object o = info[0].ToObject();
+  Target target{};
+  target.kind = static_cast<uint16_t>(o.Get("kind").ToNumber().Uint32Value());
+  target.signal = o.Get("signal").ToNumber().Int32Value();
+  target.release = o.Get("release").ToBoolean().Value();
+  target.expires_ns = Unsigned(o.Get("expiresNs"));
+  Napi::Array fields = o.Get("fields").As<Napi::Array>();
+  for (uint32_t i = 0; i < fields.Length(); i++) {
+    Napi::Object field = fields.Get(i).ToObject();
+    target.comparisons.push_back({field.Get("offset").ToNumber().Uint32Value(),
+                                  field.Get("bytes").ToNumber().Uint32Value() == 8 ? 8u : 4u,
+                                  field.Get("atLeast").ToBoolean().Value(), Unsigned(field.Get("value"))});
+  }
+  target.pidfd = fcntl(o.Get("pidfd").ToNumber().Int32Value(), F_DUPFD_CLOEXEC, 3);
+  if (target.pidfd < 0) return Napi::Number::New(info.Env(), -errno);
+  target.id = ++last_id_;
+  targets_.push_back(target);
+  signalled_.reserve(signalled_.size() + targets_.size());  // the thread that signals must not need memory
+  return Napi::Number::New(info.Env(), target.id);
+}
+
+// refresh(id, expiresNs) -> whether it is still armed
+Napi::Value ArmedTargets::Refresh(const Napi::CallbackInfo& info) {
+  auto target = Find(info[0].ToNumber().Uint32Value());
+  bool armed = target != targets_.end();
+  if (armed) target->expires_ns = Unsigned(info[1]);
+  return Napi::Boolean::New(info.Env(), armed);
+}
+
+// disarm(id) -> whether it was still armed
+Napi::Value ArmedTargets::Disarm(const Napi::CallbackInfo& info) {
+  auto target = Find(info[0].ToNumber().Uint32Value());
+  bool armed = target != targets_.end();
+  if (armed) Remove(target);
+  return Napi::Boolean::New(info.Env(), armed);
+}
+
+// takeSignalled() -> [{ id, errno, recordNs, signalNs }], each once
+Napi::Value ArmedTargets::TakeSignalled(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env, signalled_.size());
+  for (size_t i = 0; i < signalled_.size(); i++) {
+    Napi::Object one = Napi::Object::New(env);
+    one.Set("id", Napi::Number::New(env, signalled_[i].id));
+    one.Set("errno", Napi::Number::New(env, signalled_[i].error));
+    one.Set("recordNs", Napi::BigInt::New(env, signalled_[i].record_ns));
+    one.Set("signalNs", Napi::BigInt::New(env, signalled_[i].signal_ns));
+    out.Set(static_cast<uint32_t>(i), one);
+  }
+  signalled_.clear();
+  return out;
+}
+
+void ArmedTargets::OnRecord(const uint8_t* data, size_t size) {
+  if (targets_.empty() || size < sizeof(RecordHeader)) return;
+  RecordHeader header;
+  std::memcpy(&header, data, sizeof(header));
+  for (auto target = targets_.begin(); target != targets_.end();) {
+    if (target->kind != header.kind || !Meets(*target, data, size) || Now(CLOCK_MONOTONIC) >= target->expires_ns) {
+      ++target;
+      continue;
+    }
+    if (target->signal != 0) {
+      int error = SendSignal(target->pidfd, target->signal);
+      signalled_.push_back({target->id, error, header.ktime_ns, Now(CLOCK_MONOTONIC)});
+    }
+    if (target->release && dying_count_ < dying_.size()) dying_[dying_count_++] = std::exchange(target->pidfd, -1);
+    auto index = target - targets_.begin();
+    Remove(target);
+    target = targets_.begin() + index;
+  }
+}
+
+void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
+  constexpr int kAttempts = 10;  // as often as the kernel's own reaper tries
+  if (releasing_) return;
+  releasing_ = true;
+  while (dying_count_ > 0) {
+    int pidfd = dying_[--dying_count_];
+    lock.unlock();
+    // EAGAIN: not all of it could be had at once. Anything else is an answer: done, gone, not dying, or not here (5.15).
+    for (int i = 0; i < kAttempts && ReleaseMemory(pidfd) == EAGAIN; i++) usleep(1000);
+    close(pidfd);
+    lock.lock();
+  }
+  releasing_ = false;
+}
+
+bool ArmedTargets::Meets(const Target& target, const uint8_t* data, size_t size) {
+  return std::all_of(target.comparisons.begin(), target.comparisons.end(), [&](const Comparison& one) {
+    if (one.offset > size || size - one.offset < one.bytes) return false;
+    uint64_t value = 0;  // little-endian, as every machine this runs on
+    std::memcpy(&value, data + one.offset, one.bytes);
+    return one.at_least ? value >= one.value : value == one.value;
+  });
+}
+
+std::vector<ArmedTargets::Target>::iterator ArmedTargets::Find(uint32_t id) {
+  return std::find_if(targets_.begin(), targets_.end(), [id](const Target& target) { return target.id == id; });
+}
+
+void ArmedTargets::Remove(std::vector<Target>::iterator target) {
+  if (target->pidfd >= 0) close(target->pidfd);
+  targets_.erase(target);
+}
+
+}  // namespace oomscope

@@ -1,0 +1,23 @@
+// How every record begins, and the clock that stamps it.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+
+namespace oomscope {
+
+struct RecordHeader {  // bpf/events.h struct record_header
+  uint16_t kind;
+  uint16_t size;
+  uint32_t cpu;
+  uint64_t sequence;
+  uint64_t ktime_ns;  // CLOCK_MONOTONIC
+};
+
+inline uint64_t Now(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1000000000ULL + static_cast<uint64_t>(t.tv_nsec);
+}
+
+}  // namespace oomscope

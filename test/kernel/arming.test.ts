@@ -1,0 +1,291 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type ArmingOptions, type Fired, openArming, type SignalSeen } from '../../src/actions/arming.ts';
+import { ProcessHandle } from '../../src/actions/process-handle.ts';
+import { startTicks } from '../../src/enrich/process.ts';
+import { alive, type BpfIds } from './bpf-ids.ts';
+import { startChild } from './children/child.ts';
+import { createMemoryGroup, type Hog, type MemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
+import { bpfUnavailable } from './unavailable.ts';
+
+const idOf = (group: MemoryGroup) => statSync(group.path, { bigint: true }).ino;
+const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as string;
+const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
+
+function open(options: ArmingOptions = {}) {
+  const arming = openArming(options);
+  const fired: Fired[] = [];
+  const signals: SignalSeen[] = [];
+  arming.fired$.subscribe((one) => fired.push(one));
+  arming.signals$.subscribe((one) => signals.push(one));
+  onTestFinished(() => arming.close());
+  return { arming, fired, signals };
+}
+
+function handleOf({ pid }: Hog): ProcessHandle {
+  const handle = ProcessHandle.open({ pid, startTicks: ticksOf(pid) });
+  onTestFinished(() => handle.close());
+  return handle;
+}
+
+/** A hog that will run out of memory by itself, stopped before it does. */
+async function pausedHog(group: MemoryGroup): Promise<Hog> {
+  const hog = startHog(group, ['--max', String(256 * MIB)]);
+  hog.kill('SIGSTOP');
+  await sleep(30);
+  return hog;
+}
+
+/** A sleeper with most of the group's memory, and what then runs out of the rest. */
+async function holder(group: MemoryGroup, bytes = 48 * MIB): Promise<Hog> {
+  const hog = startHog(group, ['--hold', String(bytes), '--max', String(bytes)]);
+  await hog.ready;
+  return hog;
+}
+
+const settled = () => sleep(50); // records that are on their way
+
+describe.skipIf(bpfUnavailable())('an armed target', () => {
+  afterEach(removeMemoryGroups);
+
+  test.each(['bpf', 'addon'] as const)('by %s: gets its signal before the kernel kills', async (backend) => {
+    const { arming, fired, signals } = open({ backend });
+    expect(arming.backend).toBe(backend);
+    for (let i = 0; i < 5; i++) {
+      const group = createMemoryGroup({ limitBytes: 64 * MIB });
+      const hog = await pausedHog(group);
+      const armed = arming.arm(
+        handleOf(hog),
+        { domain: idOf(group), fruitlessRounds: 2, signal: 'SIGKILL' },
+        { expiresInMs: 10_000 },
+      );
+      hog.kill('SIGCONT');
+      expect((await hog.ended).signal).toBe('SIGKILL');
+      await settled();
+      expect(group.events().oom_kill).toBe(0);
+      expect(armed.isArmed).toBe(false);
+      expect(armed.disarm()).toBe(false);
+      const [one] = fired.splice(0);
+      expect(one).toMatchObject({ armed, by: backend, outcome: 'signalled', error: null, triggerTid: hog.pid });
+      expect(one?.fruitlessRounds).toBe(2);
+      const [seen] = signals.splice(0);
+      expect(seen).toMatchObject({ armed, byOomKiller: false, triggerNs: one?.triggerNs });
+      expect(seen?.signalNs).toBeGreaterThan(one?.triggerNs as bigint);
+      if (backend === 'addon') expect(seen?.senderPid).toBe(process.pid);
+    }
+  });
+
+  test.each(['bpf', 'addon'] as const)('by %s: it need not be the one who asks for memory', async (backend) => {
+    const { arming, fired, signals } = open({ backend });
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group);
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    arming.arm(handleOf(target), condition, { expiresInMs: 10_000, oomScoreAdj: 800 });
+    expect(adjOf(target.pid)).toBe(800);
+    const trigger = startHog(group, ['--max', String(24 * MIB)]);
+    expect((await target.ended).signal).toBe('SIGKILL');
+    await trigger.ended;
+    await settled();
+    expect(fired).toMatchObject([{ by: backend, outcome: 'signalled', triggerTid: trigger.pid }]);
+    expect(signals).toMatchObject([{ byOomKiller: false }]);
+  });
+
+  test('SIGTERM where that is wished', async () => {
+    const { arming, fired } = open();
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const hog = await pausedHog(group);
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGTERM' } as const;
+    arming.arm(handleOf(hog), condition, { expiresInMs: 10_000 });
+    hog.kill('SIGCONT');
+    expect((await hog.ended).signal).toBe('SIGTERM');
+    await settled();
+    expect(fired).toMatchObject([{ outcome: 'signalled' }]);
+    expect(group.events().oom_kill).toBe(0);
+  });
+
+  test('another process with its pid gets nothing', async () => {
+    const { arming, fired, signals } = open({ backend: 'bpf' });
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group, 20 * MIB);
+    const handle = handleOf(target);
+    // What the kernel's program would see if the pid had come round: the same number, another start.
+    const { pid, fd } = handle;
+    const former = { pid, fd, startTicks: String(BigInt(handle.startTicks) - 1n), stillSame: () => true };
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    arming.arm(former as unknown as ProcessHandle, condition, { expiresInMs: 10_000 });
+    const trigger = await startHog(group, ['--max', String(256 * MIB)]).ended;
+    await settled();
+    expect(trigger.signal).toBe('SIGKILL');
+    expect(group.events().oom_kill).toBe(1);
+    expect(fired).toMatchObject([{ by: 'bpf', outcome: 'gone', signalNs: null }]);
+    expect(signals).toEqual([]);
+    expect(handle.stillSame()).toBe(true);
+  });
+
+  test.each(['bpf', 'addon'] as const)('by %s: not once it has expired, and again when refreshed', async (backend) => {
+    const { arming, fired, signals } = open({ backend });
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group, 20 * MIB);
+    const handle = handleOf(target);
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    const armed = arming.arm(handle, condition, { expiresInMs: 20 });
+    await sleep(30);
+    const runOut = () => startHog(group, ['--max', String(256 * MIB)]).ended;
+    expect((await runOut()).signal).toBe('SIGKILL');
+    await settled();
+    expect({ fired, signals, lives: handle.stillSame() }).toEqual({ fired: [], signals: [], lives: true });
+
+    expect(armed.refresh(10_000)).toBe(true);
+    await runOut();
+    expect((await target.ended).signal).toBe('SIGKILL');
+    await settled();
+    expect(fired).toMatchObject([{ outcome: 'signalled' }]);
+    expect(signals).toMatchObject([{ byOomKiller: false }]);
+    expect(armed.refresh(10_000)).toBe(false);
+  });
+
+  test('not for what happens in another cgroup, nor for reclaim that is no lack', async () => {
+    const { arming, fired } = open();
+    const [group, other] = [1, 2].map(() => createMemoryGroup({ limitBytes: 64 * MIB })) as [MemoryGroup, MemoryGroup];
+    const target = await holder(group, 20 * MIB);
+    const handle = handleOf(target);
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    arming.arm(handle, condition, { expiresInMs: 10_000 });
+    expect((await startHog(other, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
+    // A limit below: the target's own group has room.
+    const below = group.child('below', 8 * MIB);
+    expect((await startHog(below, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
+    await settled();
+    expect(fired).toEqual([]);
+    expect(handle.stillSame()).toBe(true);
+  });
+
+  test('a limit above counts for all below it; a disarmed target is left alone', async () => {
+    const { arming, fired } = open();
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const below = group.child('below');
+    const targets = [await holder(below, 16 * MIB), await holder(group, 16 * MIB)] as const;
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    const first = arming.arm(handleOf(targets[0]), condition, { expiresInMs: 10_000, oomScoreAdj: 500 });
+    const second = arming.arm(handleOf(targets[1]), condition, { expiresInMs: 10_000 }); // in its place
+    expect([first.isArmed, second.isArmed, adjOf(targets[0].pid)]).toEqual([false, true, 0]);
+    expect((await startHog(below, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
+    expect((await targets[1].ended).signal).toBe('SIGKILL');
+    await settled();
+    expect(fired).toMatchObject([{ armed: second }]);
+    expect(handleOf(targets[0]).stillSame()).toBe(true);
+  });
+
+  test('init, kernel threads, this process, its parents and the newborn are no targets', async () => {
+    const { arming } = open();
+    const condition = { domain: 'system', fruitlessRounds: 16, signal: 'SIGKILL' } as const;
+    const refusal = (pid: number) => {
+      using handle = ProcessHandle.open({ pid, startTicks: ticksOf(pid) });
+      try {
+        arming.arm(handle, condition, { expiresInMs: 1 }).disarm();
+        return 'armed';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    expect(refusal(1)).toContain('it is init');
+    expect(refusal(2)).toContain('it is a kernel thread');
+    expect(refusal(process.pid)).toContain('it is oomscope itself');
+    expect(refusal(process.ppid)).toContain('oomscope descends from it');
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const hog = startHog(group, ['--hold', String(MIB)]);
+    expect(refusal(hog.pid)).toContain('this moment');
+    await sleep(30);
+    expect(refusal(hog.pid)).toBe('armed');
+  });
+
+  test('that has ended: no signal, no error', async () => {
+    const { arming, fired } = open();
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group, MIB);
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    const armed = arming.arm(handleOf(target), condition, { expiresInMs: 10_000, oomScoreAdj: 300 });
+    target.kill('SIGKILL');
+    await target.ended;
+    expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
+    await settled();
+    expect(fired).toMatchObject([{ outcome: 'gone' }]);
+    expect(armed.disarm()).toBe(false);
+  });
+});
+
+describe.skipIf(bpfUnavailable())('the process that armed', () => {
+  afterEach(removeMemoryGroups);
+
+  async function armingChild(group: MemoryGroup, target: Hog, expiresInMs: number, adj = 700) {
+    const directory = mkdtempSync(join(tmpdir(), 'oomscope-test-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const statePath = join(directory, 'armed.json');
+    const child = startChild('arming', [
+      statePath,
+      String(target.pid),
+      String(idOf(group)),
+      String(expiresInMs),
+      String(adj),
+    ]);
+    const { held } = await child.next<{ held: BpfIds }>();
+    return { child, held, statePath };
+  }
+
+  test('is killed: nobody dies of it, and the next start restores what it has left', async () => {
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group, 20 * MIB);
+    const { child, held, statePath } = await armingChild(group, target, 60_000);
+    expect(held.programs).toHaveLength(3);
+    expect(adjOf(target.pid)).toBe(700);
+    expect(() => openArming({ statePath })).toThrow(/is in use by process/);
+    child.process.kill('SIGKILL');
+    await child.ended;
+    while (alive(held).programs.length > 0) await sleep(10);
+    expect(adjOf(target.pid)).toBe(700);
+    expect(existsSync(statePath)).toBe(true);
+
+    const { arming, fired } = open({ statePath });
+    expect(arming.recovered).toMatchObject([{ pid: target.pid, from: 0, to: 700, outcome: 'restored' }]);
+    expect(adjOf(target.pid)).toBe(0);
+    expect(existsSync(statePath)).toBe(false);
+    // The rounds that it had waited for; the kernel takes the larger one.
+    expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
+    await settled();
+    expect(handleOf(target).stillSame()).toBe(true);
+    expect(fired).toEqual([]);
+  });
+
+  test('hangs: the kernel still signals, but not once the arming has expired', async () => {
+    for (const [expiresInMs, waitMs, signalled] of [
+      [60_000, 0, true],
+      [100, 150, false],
+    ] as const) {
+      const group = createMemoryGroup({ limitBytes: 64 * MIB });
+      const target = await holder(group, 20 * MIB);
+      const handle = handleOf(target);
+      const { child } = await armingChild(group, target, expiresInMs, 0); // not raised: the kernel takes the larger one
+      child.process.kill('SIGSTOP');
+      await sleep(waitMs);
+      expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
+      await settled();
+      expect(handle.stillSame()).toBe(!signalled);
+      child.process.kill('SIGKILL');
+      await child.ended;
+    }
+  });
+
+  test('ends as it should: nothing is left', async () => {
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group, 20 * MIB);
+    const { child, held, statePath } = await armingChild(group, target, 60_000);
+    child.process.stdin?.end();
+    expect(await child.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(alive(held).programs).toEqual([]);
+    expect(adjOf(target.pid)).toBe(0);
+    expect(existsSync(statePath)).toBe(false);
+  });
+});

@@ -1,0 +1,18 @@
+/** Arms a process and waits until it is told: `arming.ts STATE PID DOMAIN EXPIRES_IN_MS ADJ`. */
+import { readFileSync } from 'node:fs';
+import { openArming } from '../../../src/actions/arming.ts';
+import { ProcessHandle } from '../../../src/actions/process-handle.ts';
+import { startTicks } from '../../../src/enrich/process.ts';
+import { heldIds } from '../bpf-ids.ts';
+import { say, told } from './say.ts';
+
+const [statePath = '', pid = '', domain = '', expiresInMs = '', adj = ''] = process.argv.slice(2);
+using arming = openArming({ statePath });
+using handle = ProcessHandle.open({
+  pid: Number(pid),
+  startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? '',
+});
+const condition = { domain: BigInt(domain), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+arming.arm(handle, condition, { expiresInMs: Number(expiresInMs), oomScoreAdj: Number(adj) });
+say({ held: heldIds() });
+await told();
