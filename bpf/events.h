@@ -24,10 +24,10 @@ enum record_kind {
 	RECORD_PRESSURE_LEVEL = 8,
 	RECORD_PRESSURE_COUNTDOWN = 9,
 	RECORD_PRESSURE_GROUP = 10,
-	LOST_STALL_TASK = 11,  /* not records: stalls that found no room in the map of stalled tasks, */
-	LOST_STALL_GROUP = 12, /* or of cgroups, and are missing from the accounts */
-	RECORD_GUARD_TRIGGER = 13, /* these two by bpf/guard.bpf.c, on a ring of its own: see guard.h */
-	RECORD_GUARD_SIGNAL = 14,
+	RECORD_GUARD_TRIGGER = 11, /* these two by bpf/guard.bpf.c, on a ring of its own: see guard.h */
+	RECORD_GUARD_SIGNAL = 12,
+	LOST_STALL_TASK = 13,  /* not records: stalls that found no room in the map of stalled tasks, */
+	LOST_STALL_GROUP = 14, /* or of cgroups, and are missing from the accounts */
 	RECORD_KINDS = 15,
 };
 

@@ -95,7 +95,7 @@ __noinline int domain_is_full(u64 domain)
 	return 0;
 }
 
-static __always_inline u32 outcome_of(const struct arming_slot *target, s32 *error)
+static __always_inline u32 outcome_of(const struct arming_slot *target, struct guard_trigger_record *r)
 {
 	if (!can_signal)
 		return GUARD_ASKED;
@@ -110,15 +110,19 @@ static __always_inline u32 outcome_of(const struct arming_slot *target, s32 *err
 		outcome = GUARD_REFUSED;
 	else if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
 		outcome = GUARD_DYING;
-	else
-		*error = bpf_send_signal_task(task, target->signal, PIDTYPE_TGID, target->token);
+	else {
+		r->decided_ktime_ns = bpf_ktime_get_ns();
+		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to do it (irq_work): on a virtual
+		 * machine that is most of what a signal takes. */
+		r->error = bpf_send_signal_task(task, target->signal, PIDTYPE_TGID, target->token);
+	}
 	bpf_task_release(task);
 	/* A leader that has exited before its threads gets nothing from here. By its pidfd the process does. */
-	return *error == -EPERM ? GUARD_ASKED : outcome;
+	return r->error == -EPERM ? GUARD_ASKED : outcome;
 }
 
 /* Once for each arming: who gets it from ARMED to FIRED, under the lock, goes on. */
-__noinline int fire(u32 slot, u32 rounds)
+__noinline int fire(u32 slot, u32 rounds, u64 now)
 {
 	struct arming_slot *arming = bpf_map_lookup_elem(&armings, &slot);
 	u64 *expires = bpf_map_lookup_elem(&expiries, &slot);
@@ -128,8 +132,7 @@ __noinline int fire(u32 slot, u32 rounds)
 
 	if (!arming || !expires)
 		return 0;
-	record_begin(&r.header, RECORD_GUARD_TRIGGER);
-	if (r.header.ktime_ns >= *expires)
+	if (now >= *expires)
 		return 0;
 	bpf_spin_lock(&arming->reserved_for_lock);
 	target.token = arming->token;
@@ -140,13 +143,13 @@ __noinline int fire(u32 slot, u32 rounds)
 	if (arming->state == ARMING_ARMED && rounds >= arming->fruitless_rounds) {
 		mine = true;
 		arming->state = ARMING_FIRED;
-		arming->trigger_ktime_ns = r.header.ktime_ns;
+		arming->trigger_ktime_ns = now;
 	}
 	bpf_spin_unlock(&arming->reserved_for_lock);
 	if (!mine)
 		return 0;
 
-	r.outcome = outcome_of(&target, &r.error);
+	r.outcome = outcome_of(&target, &r);
 	if (r.error == -EBUSY) { /* this CPU is sending another signal: next round */
 		bpf_spin_lock(&arming->reserved_for_lock);
 		if (arming->token == target.token && arming->state == ARMING_FIRED)
@@ -154,7 +157,9 @@ __noinline int fire(u32 slot, u32 rounds)
 		bpf_spin_unlock(&arming->reserved_for_lock);
 		return 0;
 	}
-	r.decided_ktime_ns = bpf_ktime_get_ns();
+	record_begin(&r.header, RECORD_GUARD_TRIGGER);
+	r.sent_ktime_ns = r.header.ktime_ns;
+	r.header.ktime_ns = now;
 	r.asked = r.outcome == GUARD_ASKED;
 	r.token = target.token;
 	r.domain = target.domain;
@@ -163,7 +168,7 @@ __noinline int fire(u32 slot, u32 rounds)
 	return record_send(&r.header, RECORD_GUARD_TRIGGER, sizeof(r), BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void consider(bool system, u32 rounds)
+static __always_inline void consider(bool system, u32 rounds, u64 now)
 {
 	for (u32 i = 0; i < ARMINGS; i++) {
 		u32 slot = i;
@@ -175,7 +180,7 @@ static __always_inline void consider(bool system, u32 rounds)
 		if (system != (arming->domain == SYSTEM_DOMAIN))
 			continue;
 		if (system || domain_is_full(arming->domain))
-			fire(slot, rounds);
+			fire(slot, rounds, now);
 	}
 }
 
@@ -195,12 +200,12 @@ SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsign
 	if (!streak) {
 		struct streak first = { .last_ns = now, .rounds = 1 };
 		bpf_map_update_elem(&streaks, &tid, &first, BPF_ANY);
-		consider(false, 1);
+		consider(false, 1, now);
 		return 0;
 	}
 	streak->rounds = now - streak->last_ns < STREAK_NS ? streak->rounds + 1 : 1;
 	streak->last_ns = now;
-	consider(false, streak->rounds);
+	consider(false, streak->rounds, now);
 	return 0;
 }
 
@@ -210,7 +215,7 @@ int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long 
 	     unsigned long min_wmark, int no_progress_loops)
 {
 	if (order <= COSTLY_ORDER && no_progress_loops > 0)
-		consider(true, no_progress_loops);
+		consider(true, no_progress_loops, bpf_ktime_get_ns());
 	return 0;
 }
 

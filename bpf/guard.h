@@ -41,7 +41,8 @@ struct guard_trigger_record {
 	struct record_header header; /* ktime: when reclaim ended without result */
 	__u64 token;
 	__u64 domain;
-	__u64 decided_ktime_ns; /* after the signal, where one was sent */
+	__u64 decided_ktime_ns; /* before the signal is handed over, 0: it was not */
+	__u64 sent_ktime_ns;    /* afterwards */
 	__u32 pid;
 	__u32 trigger_tid;
 	__u32 fruitless_rounds;
@@ -63,5 +64,5 @@ struct guard_signal_record {
 };
 
 _Static_assert(sizeof(struct arming_slot) == 56, "arming");
-_Static_assert(sizeof(struct guard_trigger_record) == 72, "trigger");
+_Static_assert(sizeof(struct guard_trigger_record) == 80, "trigger");
 _Static_assert(sizeof(struct guard_signal_record) == 56, "signal");

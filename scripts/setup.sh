@@ -38,7 +38,7 @@ make_file() { # OUTPUT SENTENCE COMMAND...
 # True when all that is made is there, and newer than all it is made from. The stamp has the date when the last run began,
 # so src/wire/layout.ts, which is made here and only from what is compared anyway, would always look new.
 done_before() {
-	for made in build/node/bin/node build/oomscope.bpf.o build/pressure.bpf.o build/oomscope.node build/hog src/wire/layout.ts dist \
+	for made in build/node/bin/node build/oomscope.bpf.o build/pressure.bpf.o build/guard.bpf.o build/oomscope.node build/hog build/churn src/wire/layout.ts dist \
 		node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
@@ -117,12 +117,15 @@ for source in bpf/*.bpf.c; do
 	if stale "$output" bpf; then make_file "$output" "compile $source" bpf "$source" "$output"; fi
 done
 
-# --- 5. the addon, and the memory hog that the demo has killed ---
+# --- 5. the addon, the memory hog that the demo has killed, and the processes that live shortly for a test ---
 if stale build/oomscope.node native; then
 	make_file build/oomscope.node 'build the addon' cmake-js compile -d native -O "$PWD/build/native"
 fi
 if stale build/hog scripts/hog.c; then
 	make_file build/hog 'compile scripts/hog.c' cc -O2 -Wall -Wextra -pthread scripts/hog.c -o build/hog
+fi
+if stale build/churn scripts/churn.c; then
+	make_file build/churn 'compile scripts/churn.c' cc -O2 -Wall -Wextra scripts/churn.c -o build/churn
 fi
 
 # --- 6. JavaScript: the wire's layout is read from the BPF object's type information, then all of src is compiled ---

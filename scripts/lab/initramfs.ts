@@ -22,6 +22,7 @@ const PROJECT = [
   'build/guard.bpf.o',
   'build/oomscope.node',
   'build/hog',
+  'build/churn',
 ];
 
 export interface Settings {

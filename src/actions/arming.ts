@@ -12,6 +12,7 @@ import { errnoName } from '../libbpf/error.ts';
 import { type BpfMap, UpdateFlag } from '../libbpf/index.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative, type RecordField, type RingReader } from '../native.ts';
+import { byName } from '../sources/losses.ts';
 import { Batch } from '../wire/batch.ts';
 import {
   ArmingSlot,
@@ -54,6 +55,8 @@ export interface Fired {
   error: string | null;
   /** When the reclaim ended that met the condition. */
   triggerNs: bigint;
+  /** Before the kernel's own program handed the signal over; null where it did not. */
+  decidedNs: bigint | null;
   /** After the signal was sent. */
   signalNs: bigint | null;
   triggerTid: number;
@@ -163,6 +166,11 @@ export class Arming implements Disposable {
     return armed;
   }
 
+  /** Records lost in the kernel's ring so far, by kind: what fired is then not told of. Signals do not depend on it. */
+  lostSoFar(): Record<string, number> {
+    return this.#closed ? {} : byName(this.#reader.lost().slice(1));
+  }
+
   /** Disarms all, restores all, completes the streams. Idempotent. */
   close(): void {
     if (this.#closed) return;
@@ -252,6 +260,7 @@ export class Arming implements Disposable {
       armed,
       ...result,
       triggerNs: record.header.ktime_ns,
+      decidedNs: record.decided_ktime_ns || null,
       triggerTid: record.trigger_tid,
       fruitlessRounds: record.fruitless_rounds,
     });
@@ -308,7 +317,7 @@ function slotBytes({ pid, startTicks }: ProcessHandle, condition: ArmCondition, 
 function inKernel(record: GuardTriggerRecord): Result {
   switch (record.outcome) {
     case GuardOutcome.GUARD_SENT:
-      if (record.error === 0) return { outcome: 'signalled', error: null, signalNs: record.decided_ktime_ns };
+      if (record.error === 0) return { outcome: 'signalled', error: null, signalNs: record.sent_ktime_ns };
       return { outcome: 'refused', error: errnoName(record.error), signalNs: null };
     case GuardOutcome.GUARD_GONE:
       return { outcome: 'gone', error: null, signalNs: null };

@@ -14,6 +14,8 @@ export class BpfMap {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
   readonly name: string;
+  /** Once loaded they stay. */
+  #element: { fd: number; key: number; value: number } | undefined;
 
   constructor(lib: Libbpf, pointer: Pointer) {
     this.#lib = lib;
@@ -49,10 +51,6 @@ export class BpfMap {
     this.#check(`Map ${this.name}: ${entries} entries`, this.#lib.bpf_map__set_max_entries(this.#pointer, entries));
   }
 
-  get keySize(): number {
-    return this.#lib.bpf_map__key_size(this.#pointer);
-  }
-
   /**
    * Writes an element of a loaded map.
    *
@@ -61,12 +59,12 @@ export class BpfMap {
    */
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
     // The kernel takes the map's size from the address that it is given, whatever is there.
-    if (key.length !== this.keySize || value.length !== this.valueSize) {
-      throw new RangeError(
-        `Map ${this.name}: expected a key of ${this.keySize} and a value of ${this.valueSize} bytes.`,
-      );
+    this.#element ??= { fd: this.fd, key: this.#lib.bpf_map__key_size(this.#pointer), value: this.valueSize };
+    const size = this.#element;
+    if (key.length !== size.key || value.length !== size.value) {
+      throw new RangeError(`Map ${this.name}: expected a key of ${size.key} and a value of ${size.value} bytes.`);
     }
-    const code = loadNative().mapUpdate(this.fd, key, value, flags);
+    const code = loadNative().mapUpdate(size.fd, key, value, flags);
     if (code < 0) throw new OomscopeError('LIBBPF', `Map ${this.name}: update: ${errnoName(code)}`);
   }
 

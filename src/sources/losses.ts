@@ -16,11 +16,13 @@ const recordNames: Record<number, string> = {
   8: 'pressure_level',
   9: 'pressure_countdown',
   10: 'pressure_group',
-  11: 'stall_task',
-  12: 'stall_group',
+  11: 'guard_trigger',
+  12: 'guard_signal',
+  13: 'stall_task',
+  14: 'stall_group',
 };
 /** From here on they are not records but stalls that found no room in a map. */
-const FIRST_OF_MAPS = 11;
+const FIRST_OF_MAPS = 13;
 
 const remedies: Record<TracerLost['where'], string> = {
   ring: 'The kernel’s ring was full: give it more room with ringBytes (--ring), or do less in the handlers.',

@@ -1,0 +1,209 @@
+/**
+ * How long from the fruitless reclaim that meets the condition to the signal, by each of the three ways to send it? Both
+ * times are the kernel's, by one clock: of the reclaim's hook, and of the tracepoint at the signal. Real memory-cgroup
+ * shortages, with other processes that run out of memory all the while; the ways take turns in random order.
+ *
+ * And what it is for: of a shortage that one kill would end, how often did the kernel kill, too?
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { type Arming, openArming, type SignalSeen } from '../../dist/actions/arming.js';
+import { ProcessHandle } from '../../dist/actions/process-handle.js';
+import { survive } from '../../dist/actions/survival.js';
+import { startTicks } from '../../dist/enrich/process.js';
+import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
+import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';
+import { built } from './rivals.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '200' },
+    shortages: { type: 'string', default: '40' },
+    pressure: { type: 'string', default: '1' },
+    warm: { type: 'string', default: '5' },
+    json: { type: 'string' },
+  },
+});
+const MIB = 2 ** 20;
+const LIMIT_BYTES = 64 * MIB;
+const FRUITLESS_ROUNDS = 2;
+const PATIENCE_MS = 2000;
+
+const ways = {
+  bpf: { label: 'in the kernel (bpf_send_signal_task)', goal: { rank: 'p99', us: 20 } },
+  addon: { label: "the addon's poller thread (pidfd)", goal: { rank: 'p50', us: 200 } },
+  typescript: { label: 'a handler in TypeScript (pidfd)', goal: { rank: 'p99', us: 2000 } },
+} as const;
+type Way = keyof typeof ways;
+
+interface Column {
+  arming: Arming;
+  signals: SignalSeen[];
+  us: number[];
+  /** To when the kernel's own program handed it over. */
+  decidedUs: number[];
+  /** The kernel's OOM killer signalled first; nobody did. */
+  late: number;
+  missed: number;
+  kernelKilled: number;
+}
+
+const where = circumstances();
+// As the daemon does where it may: a thread that decides must not wait for those that need memory.
+const { survived } = survive({ lockMemory: true, realtimePriority: 1 });
+for (const [wish, refusal] of Object.entries(survived)) if (refusal !== null) say(`${wish}: ${refusal}`);
+const columns: Partial<Record<Way, Column>> = {};
+for (const way of Object.keys(ways) as Way[]) {
+  try {
+    const arming = openArming({ backend: way });
+    const column: Column = { arming, signals: [], us: [], decidedUs: [], late: 0, missed: 0, kernelKilled: 0 };
+    arming.signals$.subscribe((one) => column.signals.push(one));
+    arming.fired$.subscribe(({ decidedNs, triggerNs }) => {
+      if (decidedNs !== null) column.decidedUs.push(Number(decidedNs - triggerNs) / 1000);
+    });
+    columns[way] = column;
+  } catch (error) {
+    say(`${ways[way].label}: ${(error as Error).message}`);
+  }
+}
+const present = Object.keys(columns) as Way[];
+const group = createMemoryGroup({ limitBytes: LIMIT_BYTES, name: `oomscope-bench-${process.pid}` });
+const crowd = createMemoryGroup({ limitBytes: LIMIT_BYTES, name: `oomscope-bench-${process.pid}-crowd` });
+const domain = statSync(group.path, { bigint: true }).ino;
+let over = false;
+
+const rounds = Number(options.rounds);
+const shortages = Number(options.shortages);
+const pressed = Array.from({ length: Number(options.pressure) }, async () => {
+  while (!over) await ended(hog(crowd, '--max', String(2 * LIMIT_BYTES)));
+});
+try {
+  for (let round = -Number(options.warm); round < rounds; round++) {
+    for (const way of shuffled(present)) await measure(columns[way] as Column, round >= 0);
+    if (round % 20 === 0) say(`round ${round} of ${rounds}`);
+  }
+  for (let i = 0; i < shortages; i++) {
+    for (const way of shuffled(present)) await runShort(columns[way] as Column);
+    if (i % 20 === 0) say(`shortage ${i} of ${shortages}`);
+  }
+} finally {
+  over = true;
+  await Promise.all(pressed);
+  for (const way of present) columns[way]?.arming.close();
+  group.remove();
+  crowd.remove();
+}
+where.load_after = circumstances().load_before;
+report();
+
+/** A small sleeper is the target, so that nothing ends but it, and the hog that the kernel kills afterwards. */
+async function measure(column: Column, counts: boolean): Promise<void> {
+  const target = hog(group, '--hold', String(MIB));
+  await once(target.stdout, 'data');
+  await sleep(15);
+  using handle = open(target.pid as number);
+  const condition = { domain, fruitlessRounds: FRUITLESS_ROUNDS, signal: 'SIGKILL' } as const;
+  column.signals.length = 0;
+  const armed = column.arming.arm(handle, condition, { expiresInMs: 10_000 });
+  const gone = ended(target);
+  await ended(hog(group, '--max', String(2 * LIMIT_BYTES)));
+  await Promise.race([gone, sleep(PATIENCE_MS)]);
+  await seen(column);
+  armed.disarm();
+  target.kill('SIGKILL');
+  await gone;
+  if (!counts) return;
+  const [signal] = column.signals;
+  if (!signal) column.missed++;
+  else if (signal.byOomKiller) column.late++;
+  else column.us.push(Number(signal.signalNs - signal.triggerNs) / 1000);
+}
+
+/** Three quarters of the group are the target's: with it gone the other has room. */
+async function runShort(column: Column): Promise<void> {
+  const target = hog(group, '--hold', String((LIMIT_BYTES * 3) / 4));
+  await once(target.stdout, 'data');
+  using handle = open(target.pid as number);
+  const kills = group.events().oom_kill;
+  const condition = { domain, fruitlessRounds: FRUITLESS_ROUNDS, signal: 'SIGKILL' } as const;
+  const armed = column.arming.arm(handle, condition, { expiresInMs: 10_000, oomScoreAdj: 900 });
+  const other = hog(group, '--max', String((LIMIT_BYTES * 3) / 8));
+  await Promise.all([ended(target), ended(other)]);
+  armed.disarm();
+  if (group.events().oom_kill > kills) column.kernelKilled++;
+}
+
+async function seen(column: Column): Promise<void> {
+  for (let i = 0; i < 20 && column.signals.length === 0; i++) await sleep(2);
+}
+
+function hog(where: MemoryGroup, ...args: string[]) {
+  return spawn(built('hog'), ['--cgroup', where.path, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+}
+
+async function ended(child: ReturnType<typeof hog>): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+function open(pid: number): ProcessHandle {
+  return ProcessHandle.open({ pid, startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? '' });
+}
+
+function report(): void {
+  const us = (value: number) => value.toFixed(1);
+  const row = (way: Way, { us: values, late, missed, kernelKilled }: Column): string[] => {
+    const s = summarize(values);
+    const figures = s ? [s.p50, s.p90, s.p99, s.max].map(us) : ['', '', '', ''];
+    return [ways[way].label, String(values.length), ...figures, `${late}`, `${missed}`, `${kernelKilled}/${shortages}`];
+  };
+  const head = ['µs from hook to signal', 'signals', 'p50', 'p90', 'p99', 'max', 'kernel first', 'none', 'kernel, too'];
+  const lines = present.map((way) => row(way, columns[way] as Column));
+  const decided = summarize(columns.bpf?.decidedUs ?? []);
+  if (decided) {
+    const { count, p50, p90, p99, max } = decided;
+    const label = '  of that, until bpf_send_signal_task()';
+    lines.splice(1, 0, [label, String(count), ...[p50, p90, p99, max].map(us), '', '', '']);
+  }
+  process.stdout.write(`${inWords(where)}\n\n${table([head, ...lines])}\n`);
+  process.stdout.write(
+    '"kernel, too": shortages that the one kill would have ended, in which the kernel killed as well.\n',
+  );
+  for (const way of present) {
+    const { label, goal } = ways[way];
+    const measured = summarize((columns[way] as Column).us)?.[goal.rank as keyof Summary];
+    if (measured === undefined) continue;
+    const met = measured <= goal.us ? 'met' : 'NOT met';
+    process.stdout.write(`Goal: ${label}: ${goal.rank} ≤ ${goal.us} µs. Measured: ${us(measured)} µs: ${met}.\n`);
+  }
+  const rows = present.map((way) => {
+    const { us: samples, late, missed, kernelKilled } = columns[way] as Column;
+    return {
+      way,
+      summary: summarize(samples),
+      decided: summarize(columns[way]?.decidedUs ?? []),
+      samples,
+      late,
+      missed,
+      kernelKilled,
+    };
+  });
+  writeJson(options.json, {
+    benchmark: 'guard',
+    unit: 'us',
+    ...where,
+    rounds,
+    shortages,
+    pressure: options.pressure,
+    rows,
+  });
+}
+
+function shuffled<T>(items: T[]): T[] {
+  return items
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}

@@ -1,0 +1,68 @@
+/**
+ * An early kill in a guest: of the only process of a cgroup at its limit, and for the whole system. Prints a JSON line each.
+ *
+ *   node test/lab/early.ts
+ */
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ArmCondition } from '../../src/actions/armed.ts';
+import { type Fired, openArming, type SignalSeen } from '../../src/actions/arming.ts';
+import { ProcessHandle } from '../../src/actions/process-handle.ts';
+import { startTicks } from '../../src/enrich/process.ts';
+import { createMemoryGroup, type MemoryGroup, MIB, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
+
+export interface Early {
+  scope: 'cgroup' | 'system';
+  backend: string;
+  reason: string;
+  /** How the target ended. */
+  ended: string | null;
+  /** Kills that the kernel counted. */
+  kernelKills: number;
+  fired: { by: string; outcome: string; rounds: number; error: string | null }[];
+  byOomKiller: boolean[];
+  adjustment: unknown;
+  triggerToSignalUs: number[];
+}
+
+if (!existsSync('/lab/settings')) throw new Error('expected a guest of the kernel lab');
+writeFileSync('/proc/self/oom_score_adj', '-1000');
+
+const kernelKills = () => Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1]);
+
+async function run(scope: Early['scope'], group: MemoryGroup | undefined, condition: ArmCondition): Promise<Early> {
+  using arming = openArming();
+  const fired: Fired[] = [];
+  const signals: SignalSeen[] = [];
+  arming.fired$.subscribe((one) => fired.push(one));
+  arming.signals$.subscribe((one) => signals.push(one));
+  const before = kernelKills();
+  const hog = startHog(group, ['--max', '4G']);
+  hog.kill('SIGSTOP');
+  await sleep(100);
+  const ticks = startTicks(readFileSync(`/proc/${hog.pid}/stat`, 'latin1')) ?? '';
+  using handle = ProcessHandle.open({ pid: hog.pid, startTicks: ticks });
+  const armed = arming.arm(handle, condition, { expiresInMs: 60_000, oomScoreAdj: 900 });
+  hog.kill('SIGCONT');
+  const { signal } = await hog.ended;
+  await sleep(300);
+  return {
+    scope,
+    backend: arming.backend,
+    reason: arming.reason,
+    ended: signal,
+    kernelKills: kernelKills() - before,
+    fired: fired.map(({ by, outcome, fruitlessRounds, error }) => ({ by, outcome, rounds: fruitlessRounds, error })),
+    byOomKiller: signals.map((one) => one.byOomKiller),
+    adjustment: armed.adjustment,
+    triggerToSignalUs: signals.map((one) => Math.round(Number(one.signalNs - one.triggerNs) / 1000)),
+  };
+}
+
+const group = createMemoryGroup({ limitBytes: 64 * MIB });
+const domain = statSync(group.path, { bigint: true }).ino;
+console.log(JSON.stringify(await run('cgroup', group, { domain, fruitlessRounds: 2, signal: 'SIGKILL' })));
+removeMemoryGroups();
+console.log(
+  JSON.stringify(await run('system', undefined, { domain: 'system', fruitlessRounds: 1, signal: 'SIGKILL' })),
+);

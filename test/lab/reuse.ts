@@ -1,0 +1,146 @@
+/**
+ * Pids that come round: thousands of short-lived processes in a guest with few pids, and all the while some of them are
+ * chosen, and signalled a little later, by hand and by arming. Who was signalled is told by their own parent.
+ *
+ *   node test/lab/reuse.ts COUNT
+ *
+ * Prints a JSON line. Only in a guest: it sets pid_max.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openArming } from '../../src/actions/arming.ts';
+import { ProcessHandle, type ProcessIdentity } from '../../src/actions/process-handle.ts';
+import { OomscopeError } from '../../src/model/error.ts';
+import { createMemoryGroup, MIB, startHog } from '../kernel/memcg.ts';
+
+export interface Reuse {
+  processes: number;
+  backend: string;
+  /** Chosen, and what came of it, by hand and armed. */
+  chosen: number;
+  signalled: number;
+  fired: Record<string, number>;
+  /** Times that the pid belonged to another process when the signal was due: what kill(2) would have hit. */
+  reused: number;
+  /** Processes that died of a signal. */
+  killed: number;
+  /** Of them, those that were not chosen. */
+  wrong: string[];
+  seconds: number;
+}
+
+const count = Number(process.argv[2] ?? 3000);
+const PIDS = 600; // the first 300 are not given out again
+const PARALLEL = 64;
+const LIFE_US = 60_000;
+const CHURN = join(import.meta.dirname, '..', '..', 'build', 'churn');
+
+if (!existsSync('/lab/settings')) throw new Error('expected a guest of the kernel lab');
+writeFileSync('/proc/sys/kernel/pid_max', String(PIDS));
+
+const begin = performance.now();
+const arming = openArming();
+const group = createMemoryGroup({ limitBytes: 16 * MIB });
+const domain = statSync(group.path, { bigint: true }).ino;
+const churn = spawn(CHURN, [String(count), String(PARALLEL), String(LIFE_US)], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+const killed: string[] = [];
+let done = false;
+createInterface({ input: churn.stdout }).on('line', (line) => {
+  if (line.startsWith('done')) done = true;
+  else killed.push(line);
+});
+
+/** "PID TICKS" of all that a signal may have gone to. */
+const chosen = new Set<string>();
+const fired: Record<string, number> = {};
+let signalled = 0;
+let reused = 0;
+const name = ({ pid, startTicks }: ProcessIdentity) => `${pid} ${startTicks}`;
+
+arming.fired$.subscribe(({ outcome, by }) => {
+  fired[`${outcome} by ${by}`] = (fired[`${outcome} by ${by}`] ?? 0) + 1;
+});
+
+/** Some child of churn's, as a policy would have read it. */
+function choose(): ProcessIdentity | undefined {
+  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
+  for (let tries = 0; tries < 20; tries++) {
+    const pid = Number(pids[Math.floor(Math.random() * pids.length)]);
+    const fields = statFields(pid);
+    if (Number(fields?.[1]) === churn.pid) return { pid, startTicks: fields?.[19] ?? '' };
+  }
+  return undefined;
+}
+
+function statFields(pid: number): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+async function byHand(): Promise<void> {
+  while (!done) {
+    const target = choose();
+    await sleep(Math.random() * 100); // to think it over
+    if (!target) continue;
+    chosen.add(name(target));
+    const now = statFields(target.pid)?.[19];
+    if (now !== undefined && now !== target.startTicks) reused++;
+    try {
+      using handle = ProcessHandle.open(target);
+      if (handle.signal('SIGKILL')) signalled++;
+    } catch (error) {
+      if (!(error instanceof OomscopeError && error.code === 'PROCESS_GONE')) throw error;
+    }
+  }
+}
+
+/** Armed for a cgroup that runs out of memory again and again: the target is mostly gone when it does. */
+async function byArming(): Promise<void> {
+  while (!done) {
+    const target = choose();
+    await sleep(15);
+    if (!target) continue;
+    try {
+      using handle = ProcessHandle.open(target);
+      const armed = arming.arm(handle, { domain, fruitlessRounds: 1, signal: 'SIGKILL' }, { expiresInMs: 500 });
+      chosen.add(name(target));
+      const end = performance.now() + 300;
+      while (armed.isArmed && performance.now() < end && !done) await sleep(5);
+      armed.disarm();
+    } catch (error) {
+      if (!(error instanceof OomscopeError && ['PROCESS_GONE', 'USAGE'].includes(error.code))) throw error;
+    }
+  }
+}
+
+async function runOut(): Promise<void> {
+  while (!done) await startHog(group, ['--max', String(64 * MIB)]).ended;
+}
+
+await Promise.all([byHand(), byHand(), byArming(), runOut()]);
+await sleep(200);
+arming.close();
+group.remove();
+const wrong = killed.filter((line) => !chosen.has(line.split(' ').slice(0, 2).join(' ')));
+const result: Reuse = {
+  processes: count,
+  backend: arming.backend,
+  chosen: chosen.size,
+  signalled,
+  fired,
+  reused,
+  killed: killed.length,
+  wrong,
+  seconds: Math.round((performance.now() - begin) / 100) / 10,
+};
+console.log(JSON.stringify(result));
+process.exitCode = wrong.length > 0 ? 1 : 0;
