@@ -53,6 +53,7 @@ static const char help[] =
 	"  --dying BYTES    a child, named hog-dying, touches BYTES and is stopped in the middle of its exit; then print\n"
 	"                   \"ready\" and go on. Keep --max below the limit and nothing gets killed: the kernel only marks\n"
 	"                   the child\n"
+	"  --ignore-term    SIGTERM does not end it\n"
 	"  --guest          no limit is needed: only in a guest of the kernel lab, where nobody is hurt\n"
 	"  --pipes N        make N pipes with room for 1 MiB each first: the kernel takes blocks of several pages for them, which\n"
 	"                   belong to it and cannot be reclaimed\n"
@@ -67,7 +68,7 @@ static struct {
 	const char *file_dir;
 	char name[NAME_MAX_LEN + 1];
 	int threads, adj, pipes;
-	bool leader_exits, share, guest;
+	bool leader_exits, share, guest, ignore_term;
 	int membind;
 } options = { .max = 512 * MiB, .file_dir = "/var/tmp", .adj = -1, .membind = -1 };
 
@@ -418,7 +419,7 @@ static void parse_name(const char *text)
 
 static void parse_options(int argc, char **argv)
 {
-	enum { CGROUP = 1, GUEST, MEMBIND, MAX, HOLD, RATE, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, DYING, PIPES, COMM, ADJ, HELP };
+	enum { CGROUP = 1, GUEST, MEMBIND, MAX, HOLD, RATE, FILE_BYTES, DIR, SHM, THREADS, LEADER_EXITS, SHARE, IGNORE_TERM, DYING, PIPES, COMM, ADJ, HELP };
 	static const struct option names[] = {
 		{ "cgroup", required_argument, NULL, CGROUP },
 		{ "guest", no_argument, NULL, GUEST },
@@ -432,6 +433,7 @@ static void parse_options(int argc, char **argv)
 		{ "threads", required_argument, NULL, THREADS },
 		{ "leader-exits", no_argument, NULL, LEADER_EXITS },
 		{ "share", no_argument, NULL, SHARE },
+		{ "ignore-term", no_argument, NULL, IGNORE_TERM },
 		{ "dying", required_argument, NULL, DYING },
 		{ "pipes", required_argument, NULL, PIPES },
 		{ "comm", required_argument, NULL, COMM },
@@ -459,6 +461,7 @@ static void parse_options(int argc, char **argv)
 		case THREADS: options.threads = parse_number(name, optarg, 1, MAX_THREADS); break;
 		case LEADER_EXITS: options.leader_exits = true; break;
 		case SHARE: options.share = true; break;
+		case IGNORE_TERM: options.ignore_term = true; break;
 		case DYING: options.dying = parse_size(name, optarg); break;
 		case PIPES: options.pipes = parse_number(name, optarg, 1, 500000); break;
 		case COMM: parse_name(optarg); break;
@@ -491,6 +494,8 @@ int main(int argc, char **argv)
 		fail(1, "cannot set oom_score_adj to %d: %s", options.adj, strerror(errno));
 	if (options.name[0])
 		prctl(PR_SET_NAME, options.name);
+	if (options.ignore_term)
+		signal(SIGTERM, SIG_IGN);
 
 	if (options.pipes)
 		make_pipes(options.pipes);

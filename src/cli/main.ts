@@ -31,6 +31,10 @@ const verbs: Record<string, Verb> = {
     about: 'read a kernel log: what happened at each OOM, why, and what to do',
     load: () => import('./explain.ts'),
   },
+  guard: {
+    about: 'kill the right process before the kernel kills the wrong one',
+    load: () => import('./guard.ts'),
+  },
   schema: { about: 'print the JSON Schema of the events', load: () => import('./schema.ts') },
 };
 

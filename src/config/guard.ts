@@ -3,9 +3,9 @@ import type { GuardMode } from '../model/guard.ts';
 import { Pattern } from '../policy/pattern.ts';
 import type { Match, Place, PolicyOptions, Preference, Rule, Step } from '../policy/rule.ts';
 import { checkRules } from './check-rules.ts';
-import { defaultProtection, defaultRules } from './defaults.ts';
+import { defaultProtection, rawDefaultRules } from './defaults.ts';
 import { detector } from './detector.ts';
-import type { Faults } from './fault.ts';
+import { Faults } from './fault.ts';
 import {
   choice,
   duration,
@@ -217,6 +217,9 @@ const rule: Shape<Rule> = {
   },
 };
 
+/** Two cautious ones. */
+export const defaultRules = () => list(rule).read(rawDefaultRules, 'rule', throwing) as Rule[];
+
 const guardTable = table({
   mode: field(choice('dry_run', 'shadow', 'enforce'), 'dry_run', 'only "enforce" touches anything'),
   rule: optional(list(rule, 1), 'each leads to its own steps; without any, two cautious ones'),
@@ -235,7 +238,7 @@ export const guardShape: Shape<GuardConfig> = {
   read(value, path, faults) {
     const given = guardTable.read(value, path, faults);
     if (!given) return undefined;
-    if (given.rule) checkRules(given.rule, `${path}.rule`, faults);
+    if (given.rule) checkRules(given.rule, path === '' ? 'rule' : `${path}.rule`, faults);
     return {
       mode: given.mode,
       policy: {
@@ -251,3 +254,13 @@ export const guardShape: Shape<GuardConfig> = {
     };
   },
 };
+
+/** What stands for a [guard] section: options of the command line, the configuration of another program. */
+export function readGuard(section: Record<string, unknown>): {
+  guard: GuardConfig | undefined;
+  faults: Faults['list'];
+} {
+  const faults = new Faults();
+  const guard = guardShape.read(section, '', faults);
+  return { guard: faults.list.length === 0 ? guard : undefined, faults: faults.list };
+}

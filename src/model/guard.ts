@@ -189,6 +189,8 @@ export interface GuardResult extends Envelope {
   signal_to_exit_ns: number | null;
   /** From the first signal to as much memory back as the victim held, or nearly. */
   signal_to_memory_back_ns: number | null;
+  /** What process_mrelease(2) said, where the victim did not end at once after SIGKILL. */
+  mrelease: string | null;
   /** The kernel's OOM killer killed in the meantime. null: not known. */
   kernel_killed_too: boolean | null;
   /** Shadow mode: whom the kernel killed, and how long after the plan. */

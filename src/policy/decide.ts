@@ -5,7 +5,7 @@
 import type { GuardSkipReason, GuardTarget } from '../model/guard.ts';
 import type { Sample, SampledProcess } from '../model/sample.ts';
 import { Detectors, type Fired } from './detect.ts';
-import { identity, type Protection, type Self } from './protect.ts';
+import { identity, type Protection, type Rejected, rejection, type Self, sparesItsGroup } from './protect.ts';
 import { type Candidate, isWithin, type Ranking, rank } from './rank.ts';
 import type { PolicyOptions, Rule } from './rule.ts';
 
@@ -82,6 +82,21 @@ export class Policy {
   /** It did not die: somebody else is looked for, for a minute. */
   stuck(target: Pick<GuardTarget, 'pid' | 'start_ticks'>, now: number): void {
     this.#stuck.set(identity(target), now + BUDGET_WINDOW_MS);
+  }
+
+  /** Why a process that was looked at again may not be killed; undefined when it may. */
+  rejectionOf(process: SampledProcess, rule: Rule, sample: Sample): Rejected | undefined {
+    return rejection(process, rule, this.#protection(sample));
+  }
+
+  /** One in a cgroup or below it who must not be held up. */
+  sparedIn(path: string, rule: Rule, sample: Sample): SampledProcess | undefined {
+    const protection = this.#protection(sample);
+    return (sample.processes ?? []).find((process) => {
+      if (!isWithin(process.cgroup, path)) return false;
+      const verdict = rejection(process, rule, protection);
+      return verdict !== undefined && sparesItsGroup(verdict.reason);
+    });
   }
 
   #protection(sample: Sample): Protection {

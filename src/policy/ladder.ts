@@ -22,7 +22,7 @@ export type Move =
   | { kind: 'pass'; step: Step }
   /** Look again at the latest after so many milliseconds. */
   | { kind: 'wait'; ms: number }
-  /** `stuck`: it was told to die, had its time, and has not. */
+  /** `stuck`: it has SIGKILL, had its time, and has not died. */
   | { kind: 'end'; outcome: 'gone' | 'recovered' | 'survived' | 'stuck' };
 
 /** What a victim that is dying is given before it counts as stuck. */
@@ -40,6 +40,11 @@ export class Ladder {
 
   constructor(steps: readonly Step[]) {
     this.#steps = steps;
+  }
+
+  /** What was being waited for is done: the next need not wait. */
+  hurry(nowMs: number): void {
+    this.#until = Math.min(this.#until, nowMs);
   }
 
   move(view: View): Move {
@@ -60,8 +65,7 @@ export class Ladder {
     else if (nowMs < this.#until) return { kind: 'wait', ms: Math.min(this.#until - nowMs, GLANCE_MS) };
 
     const step = this.#steps[this.#next];
-    if (!step) return { kind: 'end', outcome: this.#told === 'no' || !view.short ? 'survived' : 'stuck' };
-    if (!view.short && this.#told !== 'no') return { kind: 'end', outcome: 'survived' };
+    if (!step || !view.short) return { kind: 'end', outcome: this.#told === 'kill' ? 'stuck' : 'survived' };
     this.#next++;
     if (!view.holds(step.if)) return { kind: 'pass', step };
     this.#until = nowMs + step.waitMs;

@@ -24,6 +24,8 @@ export type PressureFeed = (path: string) => Pick<SampledSystem, 'windows' | 'fr
 export interface SamplerOptions {
   rules: readonly Rule[];
   pressure?: PressureFeed | undefined;
+  /** Read command lines, even if no rule is about them. */
+  cmdline?: boolean | undefined;
   /** `user.oomd_avoid` and `user.oomd_omit` of a cgroup's directory. */
   preference?: ((directory: string) => SampledCgroup['preference']) | undefined;
   proc?: string;
@@ -69,7 +71,7 @@ export class Sampler implements Disposable {
     const matches = rules.flatMap(({ preferences, never }) => [...preferences.map(({ match }) => match), ...never]);
     this.#table = new ProcessTable({
       proc,
-      cmdline: matches.some(({ cmdline }) => cmdline !== undefined),
+      cmdline: options.cmdline ?? matches.some(({ cmdline }) => cmdline !== undefined),
       exe: matches.some(({ exe }) => exe !== undefined),
       oomScore: rules.some(({ rank }) => rank === 'oom_score'),
     });

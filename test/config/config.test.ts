@@ -8,7 +8,6 @@ import { parseDetector } from '../../src/config/detector.ts';
 import { linesOf } from '../../src/config/lines.ts';
 import { parseDuration, parseSize } from '../../src/config/shape.ts';
 import { writeConfig } from '../../src/config/write.ts';
-import { nearest } from '../../src/model/nearest.ts';
 
 const faultsOf = (toml: string) =>
   parseConfig(toml, 'f.toml').then(
@@ -214,13 +213,6 @@ y = [[1], # ]
     nowhere: 1,
   };
   expect(Object.fromEntries(Object.keys(expected).map((path) => [path, line(path)]))).toEqual(expected);
-});
-
-test('spelling', () => {
-  const words = ['enforce', 'dry_run', 'shadow'];
-  expect(nearest('enfroce', words)).toBe('enforce');
-  expect(nearest('dry-run', words)).toBe('dry_run');
-  expect(nearest('kill everything', words)).toBeUndefined();
 });
 
 test('what is written is read again as the same', async () => {

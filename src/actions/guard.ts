@@ -1,0 +1,196 @@
+/**
+ * The guard: looks, decides, and starts what is to be done. One operation at a time at each place; the system's and that of a
+ * cgroup may go side by side, but never on the same victim.
+ */
+import { readFileSync } from 'node:fs';
+import type { Observable } from 'rxjs';
+import { Subject } from 'rxjs/internal/Subject';
+import type { Event, OomKill } from '../model/events.ts';
+import type { GuardMode } from '../model/guard.ts';
+import { type Decision, Policy, placeOf } from '../policy/decide.ts';
+import type { Fired } from '../policy/detect.ts';
+import { nextLookMs } from '../policy/pace.ts';
+import type { Self } from '../policy/protect.ts';
+import type { PolicyOptions } from '../policy/rule.ts';
+import { Envelopes } from '../sources/envelope.ts';
+import { Announcer } from './announce.ts';
+import { type Hook, Operation, type Scene, type Senses } from './operation.ts';
+import { Restraints } from './restraint.ts';
+import { Shadow } from './shadow.ts';
+
+export interface GuardOptions {
+  mode: GuardMode;
+  policy: PolicyOptions;
+  senses: Senses;
+  hook: Hook;
+  /** Waited for before the first signal to a victim. */
+  beforeSignal?: Scene['beforeSignal'];
+  restraints?: Restraints;
+  /** It looks no more often than this, in milliseconds. */
+  fastestMs?: number;
+  envelopes?: Envelopes;
+}
+
+const REHEARSALS = 10;
+/** Without acting, a rule that goes on firing is told of again after so long. */
+const REPEAT_DRY_MS = 60_000;
+/** The same reason for doing nothing is told of again after so long, with its count. */
+const REPEAT_SKIP_MS = 10_000;
+
+export class Guard implements Disposable {
+  readonly events$: Observable<Event>;
+  readonly #events = new Subject<Event>();
+  readonly #options: GuardOptions;
+  readonly #policy: Policy;
+  readonly #announce: Announcer;
+  readonly #shadow: Shadow;
+  readonly #restraints: Restraints;
+  readonly #ending = new AbortController();
+  readonly #operations = new Map<string, Operation>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #skips = new Map<string, { toldMs: number; times: number }>();
+  readonly #untold: Event[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+    this.events$ = this.#events.asObservable();
+    this.#policy = new Policy(options.policy, self());
+    this.#restraints = options.restraints ?? new Restraints(undefined);
+    // A signal does not wait for whoever hears of it: told at the next turn.
+    const emit = (event: Event) => {
+      if (this.#untold.push(event) === 1) setImmediate(() => this.#tellAll());
+    };
+    const envelopes = options.envelopes ?? new Envelopes();
+    this.#announce = new Announcer(options.mode, envelopes, emit);
+    this.#shadow = new Shadow(envelopes, emit);
+  }
+
+  /** Begins to look; by then the code that a shortage goes through has been compiled, and the files are open. */
+  start(): void {
+    for (let i = 0; i < REHEARSALS; i++) this.#options.senses.whole();
+    this.#schedule(0);
+  }
+
+  /** Something happened that the levels may not show yet: looks at once. */
+  wake(): void {
+    if (!this.#ending.signal.aborted) this.#schedule(0);
+  }
+
+  /** The kernel has killed: in shadow mode the two are compared. */
+  kernelKilled(kill: OomKill): void {
+    if (this.#options.mode === 'shadow') this.#shadow.kernelKilled(kill);
+    this.wake();
+  }
+
+  /** Stops, takes back what is to be taken back, and completes the stream. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    clearTimeout(this.#timer);
+    await Promise.allSettled(this.#running);
+    this.#restraints.release();
+    this.#tellAll();
+    this.#events.complete();
+  }
+
+  [Symbol.dispose](): void {
+    void this.close();
+  }
+
+  #tellAll(): void {
+    for (const event of this.#untold.splice(0)) this.#events.next(event);
+  }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#look(), ms);
+  }
+
+  #look(): void {
+    const triggerNs = process.hrtime.bigint();
+    const { senses, fastestMs = 10, policy } = this.#options;
+    let next: number;
+    try {
+      const levels = senses.levels();
+      const fired = this.#policy.look(levels).filter((one) => !this.#operations.has(placeOf(one)));
+      const sample = fired.length > 0 ? senses.whole(levels) : levels;
+      for (const one of fired) this.#decided(this.#policy.decide(one, sample), sample, triggerNs);
+      next = nextLookMs(policy, levels);
+    } catch (error) {
+      this.#events.error(error);
+      return;
+    }
+    if (!this.#ending.signal.aborted) this.#schedule(Math.max(fastestMs, next));
+  }
+
+  #decided(decision: Decision, sample: ReturnType<Senses['whole']>, triggerNs: bigint): void {
+    const { fired } = decision;
+    const place = placeOf(fired);
+    if (this.#operations.has(place)) return; // an earlier rule has just acted there
+    if (decision.kind === 'skip') {
+      this.#skipped(decision, sample.mono_ms);
+      return;
+    }
+    const busy = [...this.#operations.values()].find(({ plan }) => plan.victim.pid === decision.victim.target.pid);
+    if (busy) {
+      this.#skipped(
+        { ...decision, kind: 'skip', reason: 'being_freed', detail: `${busy.plan.id} is at it` },
+        sample.mono_ms,
+      );
+      return;
+    }
+    const { senses, hook, beforeSignal, mode } = this.#options;
+    const scene: Scene = {
+      ...{ senses, hook, policy: this.#policy, announce: this.#announce, restraints: this.#restraints },
+      ...(beforeSignal && { beforeSignal }),
+      signal: this.#ending.signal,
+    };
+    const operation = new Operation(scene, decision, sample, triggerNs);
+    if (mode !== 'enforce') {
+      this.#policy.rest(fired.rule, place, sample.mono_ms, REPEAT_DRY_MS);
+      this.#shadow.planned(operation.plan, decision, sample.mono_ms);
+    }
+    this.#operations.set(place, operation);
+    const running: Promise<void> = operation.run().then(
+      () => this.#ended(place, running),
+      (error: unknown) => {
+        this.#ended(place, running);
+        this.#events.error(error);
+      },
+    );
+    this.#running.add(running);
+  }
+
+  #ended(place: string, running: Promise<void>): void {
+    this.#operations.delete(place);
+    this.#running.delete(running);
+    this.wake();
+  }
+
+  /** Once, and then with how often it was so. */
+  #skipped({ fired, reason, detail, ranking }: Extract<Decision, { kind: 'skip' }>, nowMs: number): void {
+    if (reason === 'cool_down' && this.#options.mode !== 'enforce') return; // it was told what would have been done
+    const key = `${fired.rule.name}\0${placeOf(fired)}\0${reason}`;
+    const known = this.#skips.get(key) ?? { toldMs: Number.NEGATIVE_INFINITY, times: 0 };
+    known.times++;
+    this.#skips.set(key, known);
+    if (nowMs - known.toldMs < REPEAT_SKIP_MS) return;
+    this.#announce.skipped(fired as Fired, reason, detail, { times: known.times, ranking });
+    Object.assign(known, { toldMs: nowMs, times: 0 });
+  }
+}
+
+/** This process and all above it. */
+export function self(proc = '/proc'): Self {
+  const ancestors = new Set<number>();
+  for (let pid = process.ppid; pid > 0 && !ancestors.has(pid); ) {
+    ancestors.add(pid);
+    try {
+      const stat = readFileSync(`${proc}/${pid}/stat`, 'latin1');
+      pid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    } catch {
+      break;
+    }
+  }
+  return { pid: process.pid, ancestors };
+}

@@ -1,0 +1,88 @@
+/** A guard as a configuration has it, with all that it takes to survive what it is there for. */
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
+import type { GuardConfig } from '../config/guard.ts';
+import { findProgram } from '../sinks/program.ts';
+import type { Envelopes } from '../sources/envelope.ts';
+import { type PressureFeed, Sampler } from '../sources/sampler.ts';
+import { Guard, type GuardOptions } from './guard.ts';
+import { hook } from './hook.ts';
+import { ProcessHandle } from './process-handle.ts';
+import { Restraints } from './restraint.ts';
+import { type Survived, survive } from './survival.ts';
+import { startOf } from './victim.ts';
+
+export interface OpenedGuard {
+  guard: Guard;
+  sampler: Sampler;
+  /** For people: how it is set up, and what a run before left to be taken back. */
+  notes: string[];
+  close: () => Promise<void>;
+}
+
+/** After all that is larger, and before what the kernel spares. */
+const OWN_ADJ = -900;
+/** V8's own ceiling is half of the machine's memory: more than a guard should ever have. */
+const SENSIBLE_HEAP_BYTES = 256 * 2 ** 20;
+
+/** @throws OomscopeError USAGE, ADDON_MISSING */
+export async function openGuard(
+  config: GuardConfig,
+  given: {
+    pressure?: PressureFeed;
+    envelopes?: Envelopes;
+    cmdline?: boolean;
+    beforeSignal?: GuardOptions['beforeSignal'];
+  } = {},
+): Promise<OpenedGuard> {
+  const { mode, policy, stateFile } = config;
+  const notes: string[] = [];
+  const enforce = mode === 'enforce';
+  for (const { steps } of policy.rules) {
+    for (const step of steps) {
+      if (step.command) step.command = [findProgram(step.command[0] ?? '', 'exec'), ...step.command.slice(1)];
+    }
+  }
+  if (enforce && stateFile !== undefined) {
+    mkdirSync(dirname(stateFile), { recursive: true });
+    for (const file of Restraints.recover(stateFile)) notes.push(`took back ${file}, which an earlier run had changed`);
+  }
+  const sampler = new Sampler({ rules: policy.rules, pressure: given.pressure, cmdline: given.cmdline });
+  const restraints = new Restraints(enforce ? stateFile : undefined);
+  const guard = new Guard({
+    ...{ mode, policy, senses: sampler, hook, restraints, fastestMs: config.fastestMs },
+    ...(given.envelopes && { envelopes: given.envelopes }),
+    ...(given.beforeSignal && { beforeSignal: given.beforeSignal }),
+  });
+  let undo = () => {};
+  if (enforce) {
+    ProcessHandle.open({ pid: process.pid, startTicks: startOf(process.pid) ?? '' }).close(); // all that it takes is there
+    const survival = survive({
+      lockMemory: config.lockMemory,
+      oomScoreAdj: OWN_ADJ,
+      ...(config.realtimePriority > 0 && { realtimePriority: config.realtimePriority }),
+    });
+    undo = survival.undo;
+    notes.push(...survivalNotes(survival.survived));
+  }
+  return {
+    ...{ guard, sampler, notes },
+    async close() {
+      await guard.close();
+      sampler.close();
+      undo();
+    },
+  };
+}
+
+function survivalNotes(survived: Survived): string[] {
+  const notes = Object.entries(survived).flatMap(([wish, why]) => (why === null ? [] : [`${wish}: ${why}`]));
+  const ceiling = getHeapStatistics().heap_size_limit;
+  if (ceiling > SENSIBLE_HEAP_BYTES) {
+    notes.push(
+      `its own heap may grow to ${Math.round(ceiling / 2 ** 20)} MiB: start it by \`node --max-old-space-size=64\`, as \`oomscope systemd\` does`,
+    );
+  }
+  return notes;
+}

@@ -1,0 +1,331 @@
+/**
+ * One shortage, from the choice of a victim to what came of it: the ladder is climbed as far as it is needed, looking again
+ * at memory and at the victim before every step.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GuardResult } from '../model/guard.ts';
+import type { Sample, SampledProcess } from '../model/sample.ts';
+import { type Decision, type Policy, placeOf } from '../policy/decide.ts';
+import { holdNow } from '../policy/detect.ts';
+import { Ladder } from '../policy/ladder.ts';
+import { sparesItsGroup } from '../policy/protect.ts';
+import type { Step } from '../policy/rule.ts';
+import type { Announcer, Plan } from './announce.ts';
+import { diagnose } from './diagnose.ts';
+import type { Deed, Restraints } from './restraint.ts';
+import { Victim } from './victim.ts';
+
+/** What is seen of the machine: src/sources/sampler.ts. */
+export interface Senses {
+  levels(): Sample;
+  whole(levels?: Sample): Sample;
+  process(pid: number): SampledProcess | undefined;
+  kernelKills(): number | null;
+  directoryOf(path: string): string | undefined;
+}
+
+/** Runs a program for a plan. Never rejects. */
+export type Hook = (command: readonly string[], plan: Plan, signal: AbortSignal) => Promise<Deed>;
+
+export interface Scene {
+  senses: Senses;
+  policy: Policy;
+  announce: Announcer;
+  restraints: Restraints;
+  hook: Hook;
+  /** Waited for before the first signal. Never rejects. */
+  beforeSignal?: (plan: Plan) => Promise<void>;
+  /** Ends it, whatever it is at. */
+  signal: AbortSignal;
+}
+
+type Choice = Extract<Decision, { kind: 'kill' }>;
+
+/** Who has SIGKILL and has not ended after so long has its memory taken by us: process_mrelease(2). */
+const RELEASE_AFTER_MS = 10;
+/** How long memory may take to come back after the last of the victim has ended. */
+const MEMORY_BACK_MS = 2000;
+/** Of what the victim held: the rest may have been taken by others meanwhile, or was shared. */
+const BACK_SHARE = 0.5;
+
+export class Operation {
+  readonly choice: Choice;
+  readonly plan: Plan;
+  readonly #scene: Scene;
+  readonly #triggerNs: bigint;
+  readonly #before: Sample;
+  readonly #killsBefore: number | null;
+  #signalNs: bigint | undefined;
+  #killNs: bigint | undefined;
+  #released = false;
+  #mrelease: string | null = null;
+
+  /**
+   * @param sample what the decision was made on
+   * @param triggerNs CLOCK_MONOTONIC when that was seen
+   */
+  constructor(scene: Scene, choice: Choice, sample: Sample, triggerNs: bigint) {
+    this.#scene = scene;
+    this.choice = choice;
+    this.#before = sample;
+    this.#triggerNs = triggerNs;
+    this.#killsBefore = choice.fired.cgroup ? choice.fired.cgroup.oom_kills : scene.senses.kernelKills();
+    this.plan = scene.announce.plan(choice);
+  }
+
+  /** Never rejects but for what is wrong with the program. */
+  async run(): Promise<void> {
+    const { announce, senses } = this.#scene;
+    const { victim: candidate } = this.choice;
+    if (announce.mode !== 'enforce') {
+      for (const step of this.choice.fired.rule.steps) this.#tell(step, 'would', null);
+      announce.result(this.plan, 'would_kill');
+      return;
+    }
+    const { cgroup, unit } = candidate.target;
+    const directory = unit === 'cgroup' && cgroup !== null ? senses.directoryOf(cgroup) : undefined;
+    using victim = Victim.take(candidate, directory);
+    if (!victim) {
+      announce.skipped(this.choice.fired, 'victim_changed', 'it has ended since it was chosen', { plan: this.plan.id });
+      return;
+    }
+    await this.#climb(victim);
+  }
+
+  async #climb(victim: Victim): Promise<void> {
+    const { senses, signal } = this.#scene;
+    const { rule } = this.choice.fired;
+    const ladder = new Ladder(rule.steps);
+    while (!signal.aborted) {
+      const sample = senses.levels();
+      const move = ladder.move({
+        nowMs: sample.mono_ms,
+        victim: victim.state((pid) => senses.process(pid)),
+        short: this.#isShort(sample),
+        holds: (detectors) => holdNow(detectors, sample, this.#cgroup(sample)),
+      });
+      switch (move.kind) {
+        case 'wait':
+          this.#releaseIfSlow(victim);
+          await Promise.race([victim.exited, sleep(move.ms, undefined, { signal }).catch(() => {})]);
+          break;
+        case 'pass':
+          this.#tell(move.step, 'not_needed', null);
+          break;
+        case 'take':
+          if (!(await this.#take(move.step, victim, sample))) return;
+          if (move.step.do === 'exec' || move.step.do === 'reclaim') ladder.hurry(senses.levels().mono_ms);
+          break;
+        case 'end':
+          await this.#end(move.outcome, victim);
+          return;
+      }
+    }
+    this.#undo();
+    this.#scene.announce.result(this.plan, 'abandoned', this.#figures());
+  }
+
+  /** @returns false: the victim is not what it was, and it is over */
+  async #take(step: Step, victim: Victim, sample: Sample): Promise<boolean> {
+    const changed = this.#changed(victim);
+    if (changed !== undefined) {
+      this.#undo();
+      this.#scene.announce.skipped(this.choice.fired, 'victim_changed', changed, { plan: this.plan.id });
+      return false;
+    }
+    try {
+      const signals = step.do === 'term' || step.do === 'kill';
+      if (signals && this.#signalNs === undefined) await this.#scene.beforeSignal?.(this.plan);
+      const { outcome, detail } = await this.#do(step, victim, sample);
+      this.#tell(step, outcome, detail);
+    } catch (error) {
+      this.#tell(step, 'failed', (error as Error).message);
+    }
+    return true;
+  }
+
+  async #do(step: Step, victim: Victim, sample: Sample): Promise<Deed> {
+    const { hook, restraints, policy, signal } = this.#scene;
+    switch (step.do) {
+      case 'notify':
+        return { outcome: 'done', detail: `${victim.candidate.score} points` };
+      case 'exec':
+        return hook(step.command ?? [], this.plan, AbortSignal.any([signal, AbortSignal.timeout(step.waitMs)]));
+      case 'reclaim':
+      case 'throttle':
+      case 'freeze': {
+        const place = this.#restrainable();
+        if ('outcome' in place) return place;
+        if (step.do === 'reclaim') return restraints.reclaim(place.directory, step.bytes ?? 0);
+        if (step.do === 'freeze') return restraints.freeze(place.directory);
+        return restraints.throttle(place.directory, step.percent ?? 90);
+      }
+      case 'term': {
+        this.#thaw(); // what is frozen does not hear it
+        const reached = victim.terminate();
+        this.#signalNs ??= process.hrtime.bigint();
+        return { outcome: 'done', detail: reached === 1 ? 'SIGTERM' : `SIGTERM to ${reached}` };
+      }
+      case 'kill': {
+        const { reached, by } = victim.kill((pid) => this.#mayDie(pid));
+        this.#killNs = process.hrtime.bigint();
+        this.#signalNs ??= this.#killNs;
+        policy.killed(sample.mono_ms);
+        this.#thaw();
+        return { outcome: 'done', detail: `${reached === 1 ? 'SIGKILL' : `SIGKILL to ${reached}`} by ${by}` };
+      }
+    }
+  }
+
+  async #end(outcome: 'gone' | 'recovered' | 'survived' | 'stuck', victim: Victim): Promise<void> {
+    const { announce, policy, senses } = this.#scene;
+    const { fired } = this.choice;
+    const now = senses.levels().mono_ms;
+    policy.rest(fired.rule, placeOf(fired), now);
+    if (outcome === 'gone') {
+      const exitNs = await victim.exited;
+      this.#undo();
+      const back = await this.#memoryBack();
+      const kernel = fired.cgroup ? (this.#cgroup(senses.levels())?.oom_kills ?? null) : senses.kernelKills();
+      const kernelToo = kernel === null || this.#killsBefore === null ? null : kernel > this.#killsBefore;
+      const byUs = this.#signalNs !== undefined;
+      announce.result(
+        this.plan,
+        byUs ? (back === undefined ? 'ended' : 'killed') : kernelToo ? 'kernel_first' : 'recovered',
+        {
+          ...this.#figures(),
+          kernel_killed_too: kernelToo,
+          signal_to_exit_ns: this.#signalNs === undefined ? null : Number(exitNs - this.#signalNs),
+          signal_to_memory_back_ns:
+            back === undefined || this.#signalNs === undefined ? null : Number(back - this.#signalNs),
+        },
+      );
+      return;
+    }
+    this.#undo(outcome === 'recovered' ? fired.rule.undoAfterMs : 0);
+    if (outcome === 'recovered') {
+      announce.result(this.plan, 'recovered', this.#figures());
+      return;
+    }
+    const stuck = await diagnose(victim.lead.pid);
+    // Slow, and on its way: it is still waited for, by being seen to die.
+    if (!stuck.memory_falling) policy.stuck(victim.candidate.target, now);
+    announce.result(this.plan, 'survived', { ...this.#figures(), stuck });
+  }
+
+  /** CLOCK_MONOTONIC when there was enough again; undefined: not within the time. */
+  async #memoryBack(): Promise<bigint | undefined> {
+    const { rss_bytes, swap_bytes } = this.plan.victim;
+    const until = performance.now() + MEMORY_BACK_MS;
+    for (;;) {
+      const freed = this.#freed();
+      if (
+        freed === null ||
+        freed >= BACK_SHARE * (rss_bytes + swap_bytes) ||
+        !this.#isShort(this.#scene.senses.levels())
+      ) {
+        return process.hrtime.bigint();
+      }
+      if (performance.now() > until || this.#scene.signal.aborted) return undefined;
+      await sleep(5);
+    }
+  }
+
+  #figures(): Partial<GuardResult> {
+    const since = (ns: bigint | undefined) => (ns === undefined ? null : Number(ns - this.#triggerNs));
+    return { freed_bytes: this.#freed(), trigger_to_signal_ns: since(this.#signalNs), mrelease: this.#mrelease };
+  }
+
+  /** How much more is available where it was short; null: the cgroup is gone. */
+  #freed(): number | null {
+    const now = this.#scene.senses.levels();
+    const { cgroup } = this.choice.fired;
+    if (!cgroup) {
+      const of = ({ system }: Sample) => system.available_bytes + system.swap_free_bytes;
+      return of(now) - of(this.#before);
+    }
+    const after = this.#cgroup(now);
+    return after ? cgroup.usage_bytes - after.usage_bytes : null;
+  }
+
+  #isShort(sample: Sample): boolean {
+    const { rule, cgroup } = this.choice.fired;
+    const now = this.#cgroup(sample);
+    return (cgroup === undefined || now !== undefined) && holdNow(rule.when, sample, now);
+  }
+
+  #cgroup(sample: Sample) {
+    const { cgroup } = this.choice.fired;
+    return cgroup && sample.cgroups.find(({ path }) => path === cgroup.path);
+  }
+
+  /** Why it may not be touched any more: another program may run in it by now. */
+  #changed(victim: Victim): string | undefined {
+    const { senses, policy } = this.#scene;
+    const process_ = senses.process(victim.lead.pid);
+    if (!process_ || process_.start_ticks !== victim.lead.startTicks) return undefined; // the ladder sees that it is gone
+    const verdict = policy.rejectionOf(process_, this.choice.fired.rule, this.#before);
+    return verdict && sparesItsGroup(verdict.reason) ? `${verdict.reason}: ${verdict.detail ?? ''}` : undefined;
+  }
+
+  #mayDie(pid: number): boolean {
+    const { senses, policy } = this.#scene;
+    const process_ = senses.process(pid);
+    if (!process_) return true;
+    const verdict = policy.rejectionOf(process_, this.choice.fired.rule, this.#before);
+    return !verdict || !sparesItsGroup(verdict.reason);
+  }
+
+  /** The cgroup of the victim, unless somebody is in it who must not be held up. */
+  #restrainable(): { directory: string } | Deed {
+    const { senses, policy } = this.#scene;
+    const { cgroup } = this.plan.victim;
+    const directory = cgroup === null || cgroup === '/' ? undefined : senses.directoryOf(cgroup);
+    if (directory === undefined || cgroup === null)
+      return { outcome: 'unavailable', detail: 'it has no cgroup of its own' };
+    const spared = policy.sparedIn(cgroup, this.choice.fired.rule, this.#before);
+    if (spared) return { outcome: 'unavailable', detail: `${spared.comm} (pid ${spared.pid}) is in ${cgroup}` };
+    return { directory };
+  }
+
+  #thaw(): void {
+    const { restraints } = this.#scene;
+    const frozen = this.#ours().filter((file) => file.endsWith('/cgroup.freeze'));
+    if (restraints.release(frozen).length > 0) this.#tell('freeze', 'undone', null);
+  }
+
+  #undo(afterMs = 0): void {
+    const { restraints, signal } = this.#scene;
+    const files = this.#ours();
+    if (files.length === 0) return;
+    const release = () => {
+      for (const file of restraints.release(files)) {
+        this.#tell(file.endsWith('/cgroup.freeze') ? 'freeze' : 'throttle', 'undone', null);
+      }
+    };
+    if (afterMs === 0) release();
+    else void sleep(afterMs, undefined, { signal, ref: false }).then(release, release);
+  }
+
+  #ours(): string[] {
+    const { cgroup } = this.plan.victim;
+    const directory = cgroup === null ? undefined : this.#scene.senses.directoryOf(cgroup);
+    return directory === undefined ? [] : this.#scene.restraints.of(directory);
+  }
+
+  #releaseIfSlow(victim: Victim): void {
+    if (this.#released || this.#killNs === undefined) return;
+    if (Number(process.hrtime.bigint() - this.#killNs) < RELEASE_AFTER_MS * 1e6) return;
+    this.#released = true;
+    try {
+      this.#mrelease = victim.release() || null;
+    } catch (error) {
+      this.#mrelease = (error as Error).message;
+    }
+  }
+
+  #tell(step: Step | Step['do'], outcome: Parameters<Announcer['action']>[2], detail: string | null): void {
+    const name = typeof step === 'string' ? step : step.do;
+    this.#scene.announce.action(this.plan, name, outcome, detail, this.#triggerNs);
+  }
+}

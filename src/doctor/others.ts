@@ -1,0 +1,12 @@
+import { readIfPresent } from '../kernel/capabilities.ts';
+import { killersAtWork } from './killers.ts';
+import { listProcesses } from './processes.ts';
+
+/** One sentence for each other early killer that runs here. */
+export function othersAtWork(): string[] {
+  return killersAtWork(listProcesses(readIfPresent), readIfPresent)
+    .filter(({ severity }) => severity === 'warning')
+    .map(({ name, found, reason, remedy }) =>
+      [`${name} runs here, too: ${found}.`, reason, remedy].filter(Boolean).join(' '),
+    );
+}

@@ -1,0 +1,155 @@
+/** The guard against real hogs, in a cgroup near its limit: the right one goes, before the kernel has to, and no other. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Event } from '../../src/model/events.ts';
+import type { GuardAction, GuardPlan, GuardResult } from '../../src/model/guard.ts';
+import { ended, MAIN } from '../cli/cli.ts';
+import { schemaErrors } from '../schema.ts';
+import {
+  createMemoryGroup,
+  type MemoryGroup,
+  MIB,
+  oomKillsUnavailable,
+  removeMemoryGroups,
+  startHog,
+} from './memcg.ts';
+
+const PATIENCE_MS = 15_000;
+const LIMIT = 256 * MIB;
+const running = new Set<() => void>();
+
+afterEach(() => {
+  for (const stop of running) stop();
+  running.clear();
+  removeMemoryGroups();
+});
+
+/** `oomscope guard` on one group, once it looks. */
+async function startGuard(args: string[]) {
+  const child = spawn(process.execPath, [MAIN, 'guard', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const events: Event[] = [];
+  const waiting = new Set<() => void>();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    events.push(JSON.parse(line));
+    for (const look of waiting) look();
+  });
+  const end = ended(child);
+  running.add(() => child.kill('SIGKILL'));
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.once('data', () => resolve());
+    void end.then(({ stderr }) => reject(new Error(`expected the guard to start: ${stderr}`)));
+  });
+  const seen = <T extends Event>(test: (event: Event) => event is T): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`not seen, only ${JSON.stringify(events, null, 1)}`)),
+        PATIENCE_MS,
+      );
+      const look = () => {
+        const found = events.find(test);
+        if (!found) return;
+        clearTimeout(timer);
+        waiting.delete(look);
+        resolve(found);
+      };
+      waiting.add(look);
+      look();
+    });
+  return {
+    events,
+    result: () => seen((event): event is GuardResult => event.type === 'guard.result'),
+    plan: () => seen((event): event is GuardPlan => event.type === 'guard.plan'),
+    actions: () => events.filter((event): event is GuardAction => event.type === 'guard.action'),
+    async stop() {
+      child.kill('SIGTERM');
+      const { code } = await end;
+      expect(code).toBe(0);
+      expect(events.flatMap(schemaErrors)).toEqual([]);
+    },
+  };
+}
+
+const on = (group: MemoryGroup) => ['--on', group.cgroupPath, '--when', 'available < 64M'];
+
+const told = (actions: GuardAction[]) => actions.map(({ action, outcome }) => `${action} ${outcome}`);
+
+describe.skipIf(oomKillsUnavailable())('guard', () => {
+  it('takes the hog, not the larger one that is protected, before the kernel does', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const innocent = startHog(group, ['--hold', String(100 * MIB), '--comm', 'database']);
+    await innocent.ready;
+    const guard = await startGuard(['--enforce', ...on(group), '--never', '^database$']);
+    const hog = startHog(group, ['--max', String(LIMIT), '--comm', 'leaker']);
+    const result = await guard.result();
+    const end = await hog.ended;
+
+    expect(result).toMatchObject({
+      outcome: 'killed',
+      kernel_killed_too: false,
+      target: { pid: hog.pid, comm: 'leaker' },
+    });
+    expect(end.signal).toBe('SIGTERM');
+    expect(group.events().oom_kill).toBe(0);
+    expect(group.procs()).toEqual([innocent.pid]);
+    const plan = await guard.plan();
+    expect(plan.candidates.map(({ target }) => target.pid)).toEqual([hog.pid]);
+    expect(plan.rejected).toContainEqual(
+      expect.objectContaining({ pid: innocent.pid, reason: 'never', detail: 'comm ^database$' }),
+    );
+    expect(plan.because[0]).toMatchObject({ detector: 'available < 64M', limit: 64 * MIB });
+    expect(plan.because[0]?.value).toBeLessThan(64 * MIB);
+    expect(result.freed_bytes).toBeGreaterThan(32 * MIB);
+    expect(result.signal_to_exit_ns).toBeGreaterThan(0);
+    innocent.kill('SIGKILL');
+    await innocent.ended;
+    await guard.stop();
+  });
+
+  it('who ignores SIGTERM gets SIGKILL', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+    running.add(() => rmSync(directory, { recursive: true }));
+    const file = join(directory, 'oomscope.toml');
+    writeFileSync(
+      file,
+      `[guard]
+mode = "enforce"
+[[guard.rule]]
+name = "a group near its limit"
+on = "${group.cgroupPath}"
+when = ["available < 64M"]
+steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
+`,
+    );
+    const guard = await startGuard(['--config', file]);
+    const hog = startHog(group, ['--hold', String(220 * MIB), '--ignore-term', '--comm', 'deaf']);
+    const result = await guard.result();
+    expect((await hog.ended).signal).toBe('SIGKILL');
+    expect(result).toMatchObject({ outcome: 'killed', target: { pid: hog.pid } });
+    expect(told(guard.actions())).toEqual(['notify done', 'term done', 'kill done']);
+    const [, term, kill] = guard.actions();
+    expect((kill?.since_trigger_ns ?? 0) - (term?.since_trigger_ns ?? 0)).toBeGreaterThan(500e6);
+    expect(group.events().oom_kill).toBe(0);
+    await guard.stop();
+  });
+
+  it('a dry run touches nothing, and says so once', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const guard = await startGuard(on(group));
+    const hog = startHog(group, ['--hold', String(220 * MIB)]);
+    await hog.ready;
+    const result = await guard.result();
+    expect(result).toMatchObject({ outcome: 'would_kill', mode: 'dry_run', target: { pid: hog.pid } });
+    expect(told(guard.actions())).toEqual(['term would', 'kill would']);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(guard.events.filter(({ type }) => type === 'guard.plan')).toHaveLength(1);
+    expect(group.procs()).toEqual([hog.pid]);
+    hog.kill('SIGKILL');
+    expect((await hog.ended).signal).toBe('SIGKILL');
+    await guard.stop();
+  });
+});
