@@ -8,6 +8,7 @@ import type { Sampler } from '../sources/sampler.ts';
 import { VERSION } from '../version.ts';
 import { printable } from '../wire/text.ts';
 import { Exit } from './exit.ts';
+import { machineKib } from './machine.ts';
 
 const help = () => `usage: oomscope guard --as-earlyoom [earlyoom's options]
 
@@ -137,11 +138,4 @@ function hookEnvironment(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   );
-}
-
-async function machineKib(): Promise<{ memory: number; swap: number }> {
-  const { readFile } = await import('node:fs/promises');
-  const meminfo = await readFile('/proc/meminfo', 'latin1');
-  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? 0);
-  return { memory: of('MemTotal'), swap: of('SwapTotal') };
 }

@@ -35,6 +35,10 @@ const verbs: Record<string, Verb> = {
     about: 'kill the right process before the kernel kills the wrong one',
     load: () => import('./guard.ts'),
   },
+  config: {
+    about: 'check, print and import configurations',
+    load: () => import('./config.ts'),
+  },
   schema: { about: 'print the JSON Schema of the events', load: () => import('./schema.ts') },
 };
 

@@ -83,7 +83,7 @@ describe.skipIf(oomKillsUnavailable())('guard', () => {
     const innocent = startHog(group, ['--hold', String(100 * MIB), '--comm', 'database']);
     await innocent.ready;
     const guard = await startGuard(['--enforce', ...on(group), '--never', '^database$']);
-    const hog = startHog(group, ['--max', String(LIMIT), '--comm', 'leaker']);
+    const hog = startHog(group, ['--max', String(LIMIT), '--rate', String(100 * MIB), '--comm', 'leaker']);
     const result = await guard.result();
     const end = await hog.ended;
 
