@@ -1,5 +1,5 @@
 /** The guard's events, each with one sentence. */
-import type { Event } from '../model/events.ts';
+import type { Envelope, Event } from '../model/events.ts';
 import { formatBytes, formatNs } from '../model/format.ts';
 import type {
   GuardAction,
@@ -17,7 +17,6 @@ import type { PressureSubject } from '../model/pressure.ts';
 import type { Decision } from '../policy/decide.ts';
 import type { Fired } from '../policy/detect.ts';
 import type { Ranking } from '../policy/rank.ts';
-import { type Envelopes, realtimeOffsetNs } from '../sources/envelope.ts';
 
 const MOST_CANDIDATES = 10;
 const MOST_REJECTIONS = 200;
@@ -29,14 +28,21 @@ export interface Plan {
   victim: GuardTarget;
 }
 
+/** When an event is, and its envelope. */
+export interface Stamp {
+  /** CLOCK_MONOTONIC. */
+  nowNs: () => bigint;
+  envelope: (severity: Envelope['severity'], message: string) => Envelope;
+}
+
 export class Announcer {
   readonly mode: GuardMode;
-  readonly #envelopes: Envelopes;
+  readonly #stamp: Stamp;
   readonly #emit: (event: Event) => void;
 
-  constructor(mode: GuardMode, envelopes: Envelopes, emit: (event: Event) => void) {
+  constructor(mode: GuardMode, stamp: Stamp, emit: (event: Event) => void) {
     this.mode = mode;
-    this.#envelopes = envelopes;
+    this.#stamp = stamp;
     this.#emit = emit;
   }
 
@@ -45,7 +51,7 @@ export class Announcer {
     const { target, score } = victim;
     const would = this.mode === 'enforce' ? 'takes' : 'would take';
     const message = `${said(fired)}: ${would} ${name(target)}, ${formatBytes(target.rss_bytes)} resident, ${score} points, the worst of ${ranking.candidates.length}.`;
-    const envelope = this.#next('warning', message);
+    const envelope = this.#stamp.envelope('warning', message);
     const plan = { id: envelope.id, fired, victim: target };
     this.#emit({
       ...envelope,
@@ -78,7 +84,7 @@ export class Announcer {
     const message = `${words[outcome]}${detail === null ? '' : `: ${detail}`}.`;
     const severity = outcome === 'done' && (action === 'kill' || action === 'term') ? 'error' : 'warning';
     this.#emit({
-      ...this.#next(severity, message),
+      ...this.#stamp.envelope(severity, message),
       type: 'guard.action',
       plan_id: plan.id,
       mode: this.mode,
@@ -87,7 +93,7 @@ export class Announcer {
       outcome,
       target: victim,
       detail,
-      since_trigger_ns: Number(process.hrtime.bigint() - triggerNs),
+      since_trigger_ns: Number(this.#stamp.nowNs() - triggerNs),
     } satisfies GuardAction);
   }
 
@@ -107,7 +113,10 @@ export class Announcer {
       abandoned: `Gave up on ${name(victim)}`,
     };
     this.#emit({
-      ...this.#next(outcome === 'survived' ? 'error' : 'info', `${texts[outcome] ?? outcome}.`.replace('..', '.')),
+      ...this.#stamp.envelope(
+        outcome === 'survived' ? 'error' : 'info',
+        `${texts[outcome] ?? outcome}.`.replace('..', '.'),
+      ),
       type: 'guard.result',
       plan_id: plan.id,
       mode: this.mode,
@@ -135,7 +144,7 @@ export class Announcer {
     const because: GuardReading[] = fired.readings;
     const message = `${said(fired)}, and nothing is done: ${reasons[reason]}${detail === null ? '' : ` (${detail})`}.`;
     this.#emit({
-      ...this.#next('warning', message),
+      ...this.#stamp.envelope('warning', message),
       type: 'guard.skipped',
       plan_id: plan,
       mode: this.mode,
@@ -144,10 +153,6 @@ export class Announcer {
       ...{ reason, detail, because, times },
       ...rejections(ranking),
     } satisfies GuardSkipped);
-  }
-
-  #next(severity: 'info' | 'warning' | 'error', message: string) {
-    return this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'guard', message);
   }
 }
 

@@ -12,8 +12,8 @@ import type { Fired } from '../policy/detect.ts';
 import { nextLookMs } from '../policy/pace.ts';
 import type { Self } from '../policy/protect.ts';
 import type { PolicyOptions } from '../policy/rule.ts';
-import { Envelopes } from '../sources/envelope.ts';
-import { Announcer } from './announce.ts';
+import { Envelopes, realtimeOffsetNs } from '../sources/envelope.ts';
+import { Announcer, type Stamp } from './announce.ts';
 import { type Hook, Operation, type Scene, type Senses } from './operation.ts';
 import { Restraints } from './restraint.ts';
 import { Shadow } from './shadow.ts';
@@ -62,7 +62,7 @@ export class Guard implements Disposable {
       if (this.#untold.push(event) === 1) setImmediate(() => this.#tellAll());
     };
     const envelopes = options.envelopes ?? new Envelopes();
-    this.#announce = new Announcer(options.mode, envelopes, emit);
+    this.#announce = new Announcer(options.mode, live(envelopes), emit);
     this.#shadow = new Shadow(envelopes, emit);
   }
 
@@ -179,6 +179,12 @@ export class Guard implements Disposable {
     Object.assign(known, { toldMs: nowMs, times: 0 });
   }
 }
+
+const live = (envelopes: Envelopes): Stamp => ({
+  nowNs: () => process.hrtime.bigint(),
+  envelope: (severity, message) =>
+    envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'guard', message),
+});
 
 /** This process and all above it. */
 export function self(proc = '/proc'): Self {

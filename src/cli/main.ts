@@ -35,6 +35,8 @@ const verbs: Record<string, Verb> = {
     about: 'kill the right process before the kernel kills the wrong one',
     load: () => import('./guard.ts'),
   },
+  record: { about: 'write down what the guard would decide on', load: () => import('./record.ts') },
+  replay: { about: 'run rules over what was written down', load: () => import('./replay.ts') },
   config: {
     about: 'check, print and import configurations',
     load: () => import('./config.ts'),

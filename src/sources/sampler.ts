@@ -61,6 +61,8 @@ export class Sampler implements Disposable {
   readonly #followed = new Map<string, Followed>();
   readonly #places: Place[];
   #discoverAt = 0;
+  /** Swap is in use. */
+  #swapped = true;
 
   constructor(options: SamplerOptions) {
     const { proc = '/proc', rules } = options;
@@ -94,11 +96,14 @@ export class Sampler implements Disposable {
     };
   }
 
-  /** The same with everybody, and with the cgroups that they are in. */
-  whole(levels = this.levels()): Sample {
-    const { swap_total_bytes, swap_free_bytes } = levels.system;
-    const processes = this.#table.scan(levels.mono_ms, swap_free_bytes < swap_total_bytes);
-    return { ...levels, processes, cgroups: [...levels.cgroups, ...this.#around(processes, levels)] };
+  /**
+   * With everybody, and with the cgroups that they are in. Without `levels` they are read after the processes: whoever ends
+   * in between is then a process too many, and not a shortage too many.
+   */
+  whole(levels?: Sample): Sample {
+    const processes = this.#table.scan(this.#now(), this.#swapped);
+    const found = levels ?? this.levels();
+    return { ...found, processes, cgroups: [...found.cgroups, ...this.#around(processes, found)] };
   }
 
   /** One process, read anew; undefined when it is gone. */
@@ -145,6 +150,7 @@ export class Sampler implements Disposable {
       swap_total_bytes: of('SwapTotal:'),
       swap_free_bytes: swapFree,
     };
+    this.#swapped = swapFree < system.swap_total_bytes;
     this.#growth.add(nowMs / 1000, -(available + swapFree));
     return {
       ...system,

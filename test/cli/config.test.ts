@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { oomscope, ROOT } from './cli.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const file = (name: string, text: string | Uint8Array) => {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+describe('config', () => {
+  it('check: right, or every fault with its line, and exit code 2', async () => {
+    const full = join(ROOT, 'test/fixtures/config/full.toml');
+    expect(await oomscope(['config', 'check', full])).toMatchObject({ code: 0, stdout: `${full} is right.\n` });
+    const wrong = file('wrong.toml', '[guard]\nmod = 1\n[pressur]\n');
+    const { code, stdout, stderr } = await oomscope(['config', 'check', wrong]);
+    expect(stderr).toContain('has 2 faults');
+    expect(stderr).toContain(`${wrong}:2: guard.mod: there is no such setting. Did you mean "mode"?`);
+    expect(stderr).toContain(`${wrong}:3: pressur: there is no such setting. Did you mean "pressure"?`);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+
+  it('print: what it prints is right', async () => {
+    const { stdout } = await oomscope(['config', 'print']);
+    const again = await oomscope(['config', 'print', file('printed.toml', stdout)]);
+    expect(again).toMatchObject({ code: 0, stdout });
+  });
+
+  it('schema', async () => {
+    const { stdout } = await oomscope(['config', 'schema']);
+    expect(JSON.parse(stdout)).toMatchObject({ title: 'oomscope.toml', additionalProperties: false });
+  });
+
+  it('import: what it prints is right', async () => {
+    const { code, stdout } = await oomscope(['config', 'import', 'earlyoom', file('e', 'EARLYOOM_ARGS="-m 4 -n"\n')]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('# Not taken over: -n');
+    expect(await oomscope(['config', 'check', file('imported.toml', stdout)])).toMatchObject({ code: 0 });
+  });
+
+  it.each([
+    [['config'], 'got nothing'],
+    [['config', 'chekc'], 'got "chekc"'],
+    [['config', 'check'], 'expected 1 argument, got 0'],
+    [['config', 'check', '/nowhere/x.toml'], 'there is no such file'],
+    [['config', 'import', 'oomd', 'x'], 'expected one of earlyoom'],
+    [['config', 'schema', '--yaml'], 'no option "--yaml"'],
+    [['guard', '--enforce', '--shadow'], 'got both'],
+    [['guard', '--when', 'available < 200 %'], '--when: would always hold'],
+    [['guard', '--on', 'everything'], '--on: expected "system"'],
+    [['guard', '--avoid', '(a'], '--avoid: expected a regular expression'],
+    [['guard', '--steps', 'kill,term'], '--steps: "term" is milder'],
+    [['guard', '--config', '/nowhere/x.toml', '--rank', 'rss'], 'got both'],
+    [['record', '--on', 'x'], '--on: expected'],
+  ])('%j', async (args, part) => {
+    const { code, stdout, stderr } = await oomscope(args);
+    expect(stderr).toContain(part);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+
+  it('a file that is not UTF-8', async () => {
+    const { code, stderr } = await oomscope(['config', 'check', file('bytes.toml', new Uint8Array([0x61, 0xff]))]);
+    expect(stderr).toContain('it is not UTF-8');
+    expect(code).toBe(2);
+  });
+});

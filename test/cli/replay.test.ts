@@ -1,0 +1,92 @@
+/**
+ * Recordings of real groups of 256 MiB, made by `oomscope record` at 50 ms; only their processes and cgroup were kept, and
+ * the cgroup renamed. overload: a leaker of 100 MB/s beside a database. load-shift: six loads, one after the other, that
+ * come near the edge, and once over it for a moment.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, test } from 'vitest';
+import { readSample } from '../../src/actions/replay.ts';
+import type { Event } from '../../src/model/events.ts';
+import { schemaErrors } from '../schema.ts';
+import { oomscope, ROOT } from './cli.ts';
+
+const fixtures = join(ROOT, 'test/fixtures/replay');
+const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+async function replay(file: string, config = join(fixtures, 'rules.toml')) {
+  const { code, stdout, stderr } = await oomscope(['replay', file, '--config', config, '--json']);
+  const events = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Event);
+  expect(events.flatMap(schemaErrors)).toEqual([]);
+  return { code, stdout, stderr, events };
+}
+
+const kills = (events: Event[]) =>
+  events.flatMap((event) => (event.type === 'guard.result' ? [event.target.comm] : []));
+
+describe('replay', () => {
+  it('overload: one kill, of the leaker', async () => {
+    const { code, events } = await replay(join(fixtures, 'overload.jsonl'));
+    expect(kills(events)).toEqual(['leaker']);
+    expect(events.map(({ type }) => type)).toEqual(['guard.plan', 'guard.action', 'guard.action', 'guard.result']);
+    expect(code).toBe(0);
+  });
+
+  it('load shifting near the edge: none', async () => {
+    const { code, stdout } = await replay(join(fixtures, 'load-shift.jsonl'));
+    expect(stdout).toBe('');
+    expect(code).toBe(0);
+  });
+
+  it('but a load, by a rule that does not wait: the recording does come near the edge', async () => {
+    const hasty = join(directory, 'hasty.toml');
+    writeFileSync(hasty, readFileSync(join(fixtures, 'rules.toml'), 'utf8').replace(' for 300ms', ''));
+    expect([...new Set(kills((await replay(join(fixtures, 'load-shift.jsonl'), hasty)).events))]).toEqual(['batch']);
+  });
+
+  it('comes to the same every time', async () => {
+    const [first, second] = await Promise.all([1, 2].map(() => replay(join(fixtures, 'overload.jsonl'))));
+    expect(first?.stdout).toBe(second?.stdout);
+  });
+
+  it('a recording cut short: what there is, and that it is cut', async () => {
+    const text = readFileSync(join(fixtures, 'overload.jsonl'), 'utf8');
+    const cut = join(directory, 'cut.jsonl');
+    writeFileSync(cut, text.slice(0, -200));
+    const { code, events, stderr } = await replay(cut);
+    expect(kills(events)).toEqual(['leaker']);
+    expect(stderr).toContain(`is cut short: line ${text.trimEnd().split('\n').length} is not whole`);
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    ['there is none', undefined, 'ENOENT'],
+    ['it is something else', '{"a":1}\nxyz\n', 'got none'],
+    ['it is empty', '', 'got none'],
+  ])('%s', async (_, text, part) => {
+    const file = join(directory, 'other.jsonl');
+    rmSync(file, { force: true });
+    if (text !== undefined) writeFileSync(file, text);
+    const { code, stdout, stderr } = await oomscope(['replay', file]);
+    expect(stderr).toContain(part);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+});
+
+test('record writes samples of now', async () => {
+  const { code, stdout } = await oomscope(['record', '--duration', '350ms', '--processes', '5']);
+  expect(code).toBe(0);
+  const samples = stdout.trimEnd().split('\n').map(readSample);
+  expect(samples.length).toBeGreaterThanOrEqual(2);
+  for (const sample of samples) {
+    expect(sample?.system.available_bytes).toBeGreaterThan(0);
+    expect(sample?.processes?.length).toBeGreaterThan(0);
+    expect(sample?.processes?.filter(({ cmdline }) => cmdline !== null)).toEqual([]);
+  }
+});
