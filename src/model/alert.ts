@@ -54,10 +54,6 @@ export function alertOf(event: Event): Alert | undefined {
       return acted.has(event.outcome) ? ofGuard(event, 'GuardResult') : undefined;
     case 'tracer.lost':
       return moment(event, 'EventsLost', 'Events were lost', { where: event.where }, `tracer.lost ${event.where}`);
-    case 'guard.action':
-      return event.outcome === 'done' && (event.action === 'notify' || event.severity === 'error')
-        ? moment(event, 'GuardAction', 'The guard acts', { action: event.action }, `${event.plan_id} ${event.action}`)
-        : undefined;
     default:
       // What is an error is worth an alert, whatever it is about.
       return event.severity === 'error' ? moment(event, nameOf(event.type), event.type, {}, event.id) : undefined;

@@ -188,6 +188,7 @@ export function guardResult(outcome: GuardResult['outcome']): GuardResult {
     kernel_victim: null,
     lead_ms: null,
     stuck: null,
+    mrelease: null,
   };
 }
 
