@@ -34,8 +34,15 @@ const FFI_NEEDS = ['get-symbol-from-current-process-h', 'get-uv-event-loop-napi-
 
 const run = promisify(execFile);
 
-/** @throws LabError NOT_INSTALLED, NO_KERNEL, BOOT_FAILED */
-export async function arm64Userland(root: string, cache: string): Promise<Userland> {
+let made: Promise<Userland> | undefined;
+
+/** Made once in a process: guests that are booted together share it. @throws LabError NOT_INSTALLED, NO_KERNEL, BOOT_FAILED */
+export function arm64Userland(root: string, cache: string): Promise<Userland> {
+  made ??= makeUserland(root, cache);
+  return made;
+}
+
+async function makeUserland(root: string, cache: string): Promise<Userland> {
   crossTools();
   const debian = await once(join(cache, `debian-${SUITE}-arm64`), unpackDebian);
   const node = await once(join(cache, `node-${process.version}-arm64`), fetchNode);

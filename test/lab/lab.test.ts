@@ -21,7 +21,7 @@ const forms: Record<string, Partial<Record<string, string>>> = {
 
 describe('guests', () => {
   test.concurrent.each(kernels().map(({ name }) => name))('Linux %s', { timeout: 600_000 }, async (kernel) => {
-    const shape = { memoryMib: 768, numa: 2, limitSeconds: 400 };
+    const shape = { memoryMib: 768, numa: 2, limitSeconds: 550 };
     const result = await bootGuest({ kernel, cgroup: 'v2', ...shape, command: runInGuest(RUNS) });
     expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
     const { runs } = readRuns(result.stdout);
