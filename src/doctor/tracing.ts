@@ -23,8 +23,9 @@ const { ok, warning, missing, unknown } = findingsOf('tracing');
 /** Whether tracing works here, and with which program on which hook (empty when the kernel's BTF cannot be read). */
 export function tracing(): { findings: Finding[]; hooks: Choice[] } {
   const { findings: native, usable } = nativeFindings();
-  const hooks = usable && hasKernelBtf() ? kernelFacts().choices : [];
-  const findings = [kernel(), btf(), capabilities(), ...native, ...(usable ? [programs()] : []), cgroups()];
+  const tried = usable ? programs() : undefined;
+  const hooks = tried?.hooks ?? (usable && hasKernelBtf() ? kernelFacts().choices : []);
+  const findings = [kernel(), btf(), capabilities(), ...native, ...(tried ? [tried.finding] : []), cgroups()];
   for (const { hook, reason } of hooks.filter((choice) => choice.required && choice.program === undefined)) {
     findings.push(missing(`hook ${hook}`, reason, null, 'a kernel with this tracepoint'));
   }
@@ -69,17 +70,19 @@ function nativeFindings(): { findings: Finding[]; usable: boolean } {
   }
 }
 
-/** The surest probe: give the kernel the real programs, attach nothing, and take them back. */
-function programs(): Finding {
+/** The surest probe: give the kernel the real programs, attach them, and take them back. Then the choices are those that held. */
+function programs(): { finding: Finding; hooks?: Choice[] } {
   const name = 'BPF programs';
   const blocked = obstacle();
-  if (blocked) return unknown(name, 'cannot be tried here');
+  if (blocked) return { finding: unknown(name, 'cannot be tried here') };
   try {
-    load({ ringBytes: 65536, attach: false }).close();
-    return ok(name, 'the kernel accepts them');
+    const loaded = load({ ringBytes: 65536 });
+    loaded.close();
+    return { finding: ok(name, 'the kernel accepts them'), hooks: loaded.choices };
   } catch (error) {
     if (!(error instanceof OomscopeError)) throw error;
-    return missing(name, `${error.message}\n${error.detail ?? ''}`, null, 'report this, with the kernel version');
+    const remedy = error.code === 'NOT_PERMITTED' ? 'see above' : 'report this, with the kernel version';
+    return { finding: missing(name, `${error.message}\n${error.detail ?? ''}`, null, remedy) };
   }
 }
 

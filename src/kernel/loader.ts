@@ -26,8 +26,6 @@ export interface LoadOptions {
   candidates?: keyof typeof candidatesModes;
   /** Use this backend wherever it exists, for tests. */
   backend?: Backend | undefined;
-  /** false: only let the kernel check the programs. */
-  attach?: boolean;
 }
 
 const candidatesModes = {
@@ -143,6 +141,5 @@ function loadWith(choices: Choice[], options: LoadOptions): Attached {
       page_shift: Math.log2(loadNative().pageSize()),
     },
     ringBytes: options.ringBytes,
-    attach: options.attach ?? true,
   });
 }
