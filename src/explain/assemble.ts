@@ -42,6 +42,17 @@ export class Assembler {
     return this.#open.length === 0;
   }
 
+  /** All there may still be is the reaper's word, other victims of a group, or a new report. */
+  get waiting(): boolean {
+    return this.#open.every(({ ended }) => ended);
+  }
+
+  /** A line that cannot be of a report. */
+  pass(): void {
+    for (const draft of this.#open) draft.idle++;
+    this.#finish();
+  }
+
   feed(line: LogLine): void {
     for (const draft of this.#open) draft.idle++;
     for (const text of pieces(line.text)) this.#take(text, line);
@@ -112,7 +123,10 @@ export class Assembler {
  * name is another matter: those lines stay whole.
  */
 function pieces(text: string): string[] {
-  if (!text.includes('\n') || /oom-killer|^oom-kill:|Killed process|ill process|^\[|^oom_reaper|^Task/.test(text))
+  if (
+    !text.includes('\n') ||
+    /oom-killer|^oom-kill:|ill(?:ed)? process|^\[|^oom_reaper|^Task|Comm: |mems_allowed=/.test(text)
+  )
     return [text];
   return text.split('\n');
 }

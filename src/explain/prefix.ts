@@ -3,6 +3,9 @@
  * container runtimes' logs, /dev/kmsg, or nobody. Prefixes nest: a node log of a syslog line of a dmesg line.
  */
 
+/** `complete`: with year and zone. */
+export type Stamp = { text: string; complete: boolean; form: 'date' | 'syslog' | 'us' };
+
 export interface LogLine {
   /** The kernel's own words. May hold line feeds, where the format tells records apart. */
   text: string;
@@ -13,10 +16,8 @@ export interface LogLine {
   caller: string | null;
   /** The kernel's stamp. */
   sinceBootUs: number | null;
-  /** Milliseconds since 1970. */
-  timeMs: number | null;
-  /** false: the year or the zone was not in the text. */
-  timeComplete: boolean;
+  /** As it is written; `readTime` reads it, which takes longer than all the rest. */
+  stamp: Stamp | null;
   bootId: string | null;
 }
 
@@ -28,7 +29,7 @@ const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 export function readLine(raw: string, offset: number): LogLine | null {
   const at: LogLine = {
     ...{ text: raw.endsWith('\r') ? raw.slice(0, -1) : raw, offset, host: null, caller: null },
-    ...{ sinceBootUs: null, timeMs: null, timeComplete: false, bootId: null },
+    ...{ sinceBootUs: null, stamp: null, bootId: null },
   };
   // What colours the output of dmesg; a name with an escape in it comes to us with the escape escaped.
   if (at.text.includes('\x1b[')) at.text = at.text.replaceAll(COLOURS, '');
@@ -76,7 +77,7 @@ function fromBracket(at: LogLine): 'again' | 'done' {
   }
   const clock = CLOCK.exec(at.text);
   if (!clock) return cut(at, RELATIVE);
-  setTime(at, Date.parse(clock[1] ?? ''), false);
+  setStamp(at, 'date', clock[1] ?? '', false);
   at.text = at.text.slice(clock[0].length);
   return 'again';
 }
@@ -98,9 +99,8 @@ function fromDigits(at: LogLine): 'again' | 'done' | 'drop' {
   }
   const iso = ISO.exec(at.text);
   if (!iso) return 'done';
-  const [prefix, date, clock, fraction = '0', zone] = iso;
-  const offset = zone === undefined ? '' : zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
-  setTime(at, Date.parse(`${date}T${clock}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`), zone !== undefined);
+  const [prefix, , , , zone] = iso;
+  setStamp(at, 'date', prefix.trimEnd(), zone !== undefined);
   at.text = at.text.slice(prefix.length);
   cut(at, CRI);
   const host = HOST_AND_KERNEL.exec(at.text);
@@ -123,23 +123,42 @@ function fromWord(at: LogLine): 'again' | 'done' {
     takeHost(at, host);
     return 'again';
   }
-  const [prefix, month = '', day, year, h, m, s, fraction = ''] = syslog;
-  const index = MONTHS.indexOf(month);
-  if (index < 0) return 'done';
-  setTime(at, localTime(index, [Number(day), Number(h), Number(m), Number(s)], fraction, year), false);
+  const [prefix, month = ''] = syslog;
+  if (!MONTHS.includes(month)) return 'done';
+  setStamp(at, 'syslog', prefix, false);
   at.text = at.text.slice(prefix.length);
   const host = HOST_AND_KERNEL.exec(at.text);
   if (host) takeHost(at, host);
   return 'again';
 }
 
+/** Milliseconds since 1970; null: there is no stamp, or it cannot be one. */
+export function readTime({ stamp }: LogLine): number | null {
+  if (stamp === null) return null;
+  const ms =
+    stamp.form === 'us'
+      ? Number(stamp.text) / 1000
+      : stamp.form === 'syslog'
+        ? syslogTime(stamp.text)
+        : dateTime(stamp.text);
+  return Number.isFinite(ms) ? ms : null;
+}
+
+function dateTime(text: string): number {
+  const [, date, clock, fraction = '0', zone] = ISO.exec(text) ?? [];
+  if (date === undefined) return Date.parse(text);
+  const offset = zone === undefined ? '' : zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
+  return Date.parse(`${date}T${clock}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`);
+}
+
 /** syslog has no year: the latest one that is not in the future. */
-function localTime(month: number, [day = 1, h = 0, m = 0, s = 0]: number[], fraction: string, year?: string): number {
-  const ms = Math.floor(Number(`0.${fraction || '0'}`) * 1000);
-  if (year !== undefined) return new Date(Number(year), month, day, h, m, s, ms).getTime();
+function syslogTime(text: string): number {
+  const [, month = '', day, year, h, m, s, fraction = '0'] = SYSLOG.exec(text) ?? [];
+  const ms = Math.floor(Number(`0.${fraction}`) * 1000);
   const now = new Date();
-  const then = new Date(now.getFullYear(), month, day, h, m, s, ms);
-  if (then.getTime() > now.getTime() + 86_400_000) then.setFullYear(now.getFullYear() - 1);
+  const rest = [MONTHS.indexOf(month), Number(day), Number(h), Number(m), Number(s), ms] as const;
+  const then = new Date(Number(year ?? now.getFullYear()), ...rest);
+  if (year === undefined && then.getTime() > now.getTime() + 86_400_000) then.setFullYear(now.getFullYear() - 1);
   return then.getTime();
 }
 
@@ -148,10 +167,9 @@ function takeHost(at: LogLine, [prefix, host]: RegExpExecArray): void {
   at.text = at.text.slice(prefix.length);
 }
 
-function setTime(at: LogLine, ms: number, complete: boolean): void {
-  if (!Number.isFinite(ms) || (at.timeMs !== null && at.timeComplete)) return;
-  at.timeMs = ms;
-  at.timeComplete = complete;
+/** Of several the outermost that has year and zone. */
+function setStamp(at: LogLine, form: Stamp['form'], text: string, complete: boolean): void {
+  if (at.stamp === null || (complete && !at.stamp.complete)) at.stamp = { form, text, complete };
 }
 
 const safe = (digits: string) => (Number.isSafeInteger(Number(digits)) ? Number(digits) : null);
@@ -181,9 +199,9 @@ function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   const monotonic = string('_SOURCE_MONOTONIC_TIMESTAMP') ?? string('__MONOTONIC_TIMESTAMP');
   if (monotonic !== null && /^\d+$/.test(monotonic)) at.sinceBootUs = safe(monotonic);
   const realtime = string('_SOURCE_REALTIME_TIMESTAMP') ?? string('__REALTIME_TIMESTAMP');
-  if (realtime !== null && /^\d{1,17}$/.test(realtime)) setTime(at, Number(realtime) / 1000, true);
+  if (realtime !== null && /^\d{1,17}$/.test(realtime)) setStamp(at, 'us', realtime, true);
   const stamp = string('time') ?? string('timestamp') ?? string('@timestamp');
-  if (stamp !== null) setTime(at, Date.parse(stamp), /Z$|[+-]\d\d:?\d\d$/.test(stamp));
+  if (stamp !== null) setStamp(at, 'date', stamp, /Z$|[+-]\d\d:?\d\d$/.test(stamp));
   at.text = text.replace(/\r?\n$/, '');
   return monotonic === null ? 'again' : 'done';
 }

@@ -19,6 +19,7 @@ import type { Draft } from './draft.ts';
 import type { Fact } from './facts.ts';
 import { oldGfpNames } from './gfp.ts';
 import { pageBytesOf, readMemory } from './memory.ts';
+import { readTime } from './prefix.ts';
 import { readTasks, type Table } from './tasks.ts';
 import { judge } from './verdict.ts';
 
@@ -69,7 +70,7 @@ export function toReport(draft: Draft, context: ReportContext, seq: number): Oom
     seq,
     ...stamps,
     boot_id: draft.start.bootId,
-    node: draft.start.host ?? hostname(),
+    node: draft.start.host ?? (context.bootTimeSeconds === null ? '' : hostname()),
     severity: 'error',
     source: 'log',
     message: `${headline(facts)}: ${verdict.why}`,
@@ -263,11 +264,12 @@ function stampsOf(
   { start }: Draft,
   { bootTimeSeconds }: ReportContext,
 ): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'since_boot_us'> {
-  const { timeMs, timeComplete, sinceBootUs } = start;
+  const { stamp, sinceBootUs } = start;
+  const timeMs = readTime(start);
   const us = BigInt(sinceBootUs ?? 0);
   const base = { mono_ns: String(us * 1000n), since_boot_us: sinceBootUs };
   const at = (ms: number) => formatTime(BigInt(Math.round(ms * 1000)) * 1000n);
-  if (timeMs !== null) return { time: at(timeMs), time_source: timeComplete ? 'log' : 'log_local', ...base };
+  if (timeMs !== null) return { time: at(timeMs), time_source: stamp?.complete ? 'log' : 'log_local', ...base };
   if (bootTimeSeconds === null || sinceBootUs === null)
     return { time: at(Date.now()), time_source: 'reading', ...base };
   return { time: at(bootTimeSeconds * 1000 + sinceBootUs / 1000), time_source: 'boot', ...base };
@@ -275,7 +277,8 @@ function stampsOf(
 
 /** The same for the same report, wherever and whenever it is read. */
 function idOf({ start, invoked, kills }: Draft, { input }: ReportContext): string {
-  const { host, bootId, sinceBootUs, timeMs, offset } = start;
+  const { host, bootId, sinceBootUs, offset } = start;
+  const timeMs = readTime(start);
   const where = sinceBootUs === null && timeMs === null ? [input, offset] : [];
   const what = [
     host,

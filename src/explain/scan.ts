@@ -24,6 +24,9 @@ const ANCHORS = [
 /** journalctl -o json writes a message that is not plain text as numbers: any of them may be of a report. */
 const JSON_BYTES = [Buffer.from('"MESSAGE":['), Buffer.from('"MESSAGE" : [')];
 
+/** After a kill: the reaper, a group, a panic, another report; a message in numbers may be any of them. */
+const MAY_GO_ON = /oom|Kill|panic|memory|"MESSAGE" ?: ?\[/;
+
 export class Scan {
   readonly assembler: Assembler;
   readonly #buffer = Buffer.allocUnsafe(LOOK_BACK + LONGEST_LINE + CHUNK);
@@ -143,6 +146,10 @@ export class Scan {
   #feed(from: number, to: number): void {
     this.#fed = to + 1;
     const raw = this.#buffer.toString('utf8', from, Math.min(to, from + LONGEST_LINE));
+    if (this.assembler.waiting && !MAY_GO_ON.test(raw)) {
+      this.assembler.pass();
+      return;
+    }
     const line = readLine(raw, this.#offset + from);
     if (line) this.assembler.feed(line);
   }

@@ -184,7 +184,7 @@ export interface ReportVerdict {
   advice: { do: string; because: string }[];
 }
 
-/** The kernel reported an OOM in its log. */
+/** The kernel reported an OOM in its log. `node` is empty where the log does not name it. */
 export interface OomReport extends Envelope {
   type: 'oom.report';
   /**
