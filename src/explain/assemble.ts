@@ -44,7 +44,7 @@ export class Assembler {
 
   /** All there may still be is the reaper's word, other victims of a group, or a new report. */
   get waiting(): boolean {
-    return this.#open.every(({ ended }) => ended);
+    return this.#open.every(({ waiting }) => waiting);
   }
 
   /** A line that cannot be of a report. */
@@ -92,6 +92,11 @@ export class Assembler {
       return;
     }
     if (rivals > 0 && fact.is !== 'frame' && fact.is !== 'machine' && fact.is !== 'trace') best.ambiguous++;
+    // Two tables that began at the same time look alike, until a summary names somebody in one of them.
+    if (fact.is === 'summary' && best.tasks.size > 0 && !best.tasks.has(fact.pid)) {
+      const owner = this.#open.find((draft) => !draft.summary && draft.tasks.has(fact.pid));
+      if (owner) best.swapTable(owner);
+    }
     best.take(fact);
   }
 

@@ -1,6 +1,6 @@
 /** What a limit, or the machine, was full of: parts that do not overlap, for a bar. */
 import type { OomReport } from '../model/oom-report.ts';
-import { total } from './factors.ts';
+import { statOf, total } from './factors.ts';
 
 export type PartName =
   | 'anonymous'
@@ -26,9 +26,9 @@ export function compositionOf({ scope, limit, memory }: OomReport): Composition 
 
 function ofLimit(limit: OomReport['limit']): Composition | null {
   if (limit?.limit_bytes == null || limit.limit_bytes <= 0) return null;
-  const values = (limit.stats.find(({ path }) => path === limit.path) ?? limit.stats[0])?.values;
+  const values = limit.stats[0]?.values;
   if (!values) return null;
-  const of = (name: string) => values[`total_${name}`] ?? values[name] ?? 0;
+  const of = statOf(limit);
   const shared = of('shmem');
   const tables = of('pagetables');
   const kernel =

@@ -14,6 +14,14 @@ const Phase = { head: 1, stack: 2, figures: 3, tasks: 4, summary: 5, end: 6 } as
 const MOST_TASKS = 200_000;
 const MOST_FRAMES = 256;
 
+type Kind = 'cgroup' | 'system';
+
+function kindOf(fact: Fact): Kind | undefined {
+  if (fact.is === 'summary') return fact.constraint === 'CONSTRAINT_MEMCG' ? 'cgroup' : 'system';
+  if (fact.is === 'memory') return 'system';
+  return ['counter', 'stat', 'stats_of', 'task_in'].includes(fact.is) ? 'cgroup' : undefined;
+}
+
 export class Draft {
   readonly start: LogLine;
   invoked: Of<'invoked'> | undefined;
@@ -26,7 +34,7 @@ export class Draft {
   readonly stats: { path: string | null; values: Record<string, number> }[] = [];
   readonly memory: MemInfo[] = [];
   columns: string[] | undefined;
-  readonly tasks = new Map<number, string>();
+  tasks = new Map<number, string>();
   summary: Of<'summary'> | undefined;
   chosen: Of<'chosen'> | undefined;
   readonly kills: Of<'killed'>[] = [];
@@ -41,6 +49,7 @@ export class Draft {
   /** Lines of any kind since its last. */
   idle = 0;
   #phase: number = Phase.head;
+  #kind: Kind | undefined;
   #titled = false;
 
   constructor(start: LogLine) {
@@ -52,15 +61,28 @@ export class Draft {
     return this.kills.length > 0 || this.nobody || this.panic !== undefined;
   }
 
+  /** As `ended`, but for a panic, whose stack comes after it. */
+  get waiting(): boolean {
+    return this.ended && !(this.#justPanicked && this.idle < MOST_FRAMES);
+  }
+
   /** @returns 0: not of this report */
   score(fact: Fact, line: LogLine): number {
     const { start } = this;
     if (start.host !== null && line.host !== null && start.host !== line.host) return 0;
     if (start.bootId !== null && line.bootId !== null && start.bootId !== line.bootId) return 0;
-    const fits = this.#fits(fact);
+    if (!this.#ofItsKind(fact)) return 0;
+    const alike = this.#fits(fact);
+    const fits = alike > 0 && this.#kind !== undefined && kindOf(fact) === this.#kind ? alike + 2 : alike;
     if (fits === 0 || fact.is === 'reaped' || fact.is === 'unreapable') return fits; // the reaper is another task
     if (start.caller === null || line.caller === null) return fits;
     return start.caller === line.caller ? fits + 10 : 0;
+  }
+
+  /** A report has the figures of a cgroup or of the system, and its summary is of the same kind. */
+  #ofItsKind(fact: Fact): boolean {
+    const kind = kindOf(fact);
+    return kind === undefined || this.#kind === undefined || kind === this.#kind;
   }
 
   #fits(fact: Fact): number {
@@ -89,7 +111,11 @@ export class Draft {
       case 'memory':
         return before(Phase.figures) && this.counters.size === 0 ? this.#fitsMemory(fact.info) : 0;
       case 'columns':
-        return before(Phase.tasks) && this.tasks.size === 0 && !this.columns?.length ? 1 : 0;
+        if (!before(Phase.tasks) || this.tasks.size > 0 || this.columns?.length) return 0;
+        if (this.columns) return 4; // the title was there, these are the names
+        if (this.#kind === 'cgroup') return 2;
+        // The number of pages comes last in Mem-Info.
+        return this.memory.some((info) => info.of === 'count' && info.what === 'ram') ? 3 : 1;
       case 'task':
         if (!before(Phase.tasks) || this.tasks.has(fact.pid) || this.tasks.size >= MOST_TASKS) return 0;
         return this.columns || !this.invoked ? 2 : 1;
@@ -103,8 +129,9 @@ export class Draft {
       case 'group':
         return this.group === undefined && this.kills.length > 0 ? 1 + (this.summary?.limit === fact.path ? 2 : 0) : 0;
       case 'nobody':
+        return this.ended ? 0 : 1;
       case 'panic':
-        return this.kills.length === 0 ? 1 : 0;
+        return this.kills.length === 0 && this.panic === undefined ? 1 : 0;
       case 'reaped':
       case 'unreapable':
         return this.kills.some(({ pid, comm }) => pid === fact.pid && comm === fact.comm) ? 5 : 0;
@@ -168,8 +195,15 @@ export class Draft {
     return this.stats[0]?.path ?? this.taskIn?.limit ?? null;
   }
 
+  /** The one has the table of the other. */
+  swapTable(other: Draft): void {
+    [this.tasks, other.tasks] = [other.tasks, this.tasks];
+    [this.columns, other.columns] = [other.columns, this.columns];
+  }
+
   take(fact: Fact): void {
     this.idle = 0;
+    this.#kind ??= kindOf(fact);
     const to = (phase: number) => {
       this.#phase = Math.max(this.#phase, phase);
     };

@@ -1,6 +1,6 @@
 /** What kinds of memory made it tight, beside the processes: each by a share above which it is worth a word. */
 import { formatBytes } from '../model/format.ts';
-import type { ReportFactor, ReportMemory, ReportVerdict } from '../model/oom-report.ts';
+import type { ReportFactor, ReportLimit, ReportMemory, ReportVerdict } from '../model/oom-report.ts';
 import { printable } from '../wire/text.ts';
 import type { ReportFacts } from './report.ts';
 
@@ -96,11 +96,18 @@ function swapOfMachine({ swap_total_bytes: all, swap_free_bytes: free }: ReportM
   ];
 }
 
+/**
+ * A figure of `memory.stat`, of the group and all below it. Where the kernel prints each group for itself (before 5.3) they
+ * are added up.
+ */
+export function statOf({ stats }: ReportLimit): (name: string) => number {
+  return (name) => stats.reduce((sum, { values }) => sum + (values[`total_${name}`] ?? values[name] ?? 0), 0);
+}
+
 function ofCgroup({ limit, cgroup_version }: ReportFacts): Factor[] {
   if (limit?.limit_bytes == null) return [];
   const whole = limit.limit_bytes;
-  const values = (limit.stats.find(({ path }) => path === limit.path) ?? limit.stats[0])?.values ?? {};
-  const of = (name: string) => values[`total_${name}`] ?? values[name] ?? 0;
+  const of = statOf(limit);
   const kernel = limit.kernel_bytes ?? of('kernel');
   const factors = [
     ...factor('shmem', of('shmem'), whole, MUCH),

@@ -94,7 +94,7 @@ const CPUSET = /^(?<comm>.*) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]*)\
 const CPU =
   /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted|Tainted: [A-Z [\]=,]+?) (?<kernel>\d\S*)/s;
 /** Before 3.10. */
-const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted|Tainted: [A-Z ]+?) (?<kernel>\d\S*)/s;
+const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted|Tainted: [A-Z -]+?) (?<kernel>\d\S*)/s;
 const FRAME = /^\s*(?:\[<[0-9a-f]+>\]\s*)?(?<unsure>\? )?(?<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+\/0x[0-9a-f]+/;
 const TRACE = /^(?:Call [Tt]race:|Backtrace:|\s*<\/?(?:TASK|IRQ|EOI|NMI|SOFTIRQ)>)/;
 const MACHINE =
@@ -113,8 +113,7 @@ const CHOSEN =
 const KILLED =
   /^(?:(?<why>[^:]*(?:ut of memory|No available memory)[^:]*): )?Killed process (?<pid>\d+)(?:, UID (?<uidBefore>\d+),)? \((?<comm>.*)\)(?:, UID (?<uidAfter>\d+),)?(?<sizes>(?:,? (?:total-vm|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)*)\s*$/s;
 const GROUP = /^Tasks in (?<path>.*) are going to be killed due to memory\.oom\.group set\s*$/s;
-const NOBODY =
-  /^(?:(?:Kernel panic - not syncing: )?(?:Out of memory and no killable processes|System is deadlocked on memory))/;
+const NOBODY = /^Out of memory and no killable processes/;
 const PANIC = /^Kernel panic - not syncing: (?<text>.*(?:[Oo]ut of memory|deadlocked on memory).*?)\s*$/s;
 const REAPED =
   /^oom_reaper: reaped process (?<pid>\d+) \((?<comm>.*)\),? now anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB, shmem-rss:(?<shmem>\d+)(?:kB|lB)\s*$/s;
@@ -217,8 +216,8 @@ function recognise(text: string): Fact | undefined {
       comm: all('comm'),
       kernel: get('kernel') ?? null,
     };
-  if (NOBODY.test(text)) return { is: 'nobody' };
   if (is(PANIC)) return { is: 'panic', text: all('text') };
+  if (NOBODY.test(text)) return { is: 'nobody' };
   if (SYSRQ.test(text)) return { is: 'sysrq' };
   if (TRACE.test(text)) return { is: 'trace' };
   if (is(FRAME)) return { is: 'frame', name: all('name'), sure: get('unsure') === undefined };

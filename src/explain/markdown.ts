@@ -12,15 +12,18 @@ export function markdown(reports: readonly OomReport[], summary: Summary): strin
   return [...head, ...reports.map(section)].join('\n\n---\n\n');
 }
 
-/** Every character that Markdown or a forge could take for more than itself. */
+/** Every character that Markdown could take for more than itself; and what forges make links of, by a joiner in it. */
 function safe(text: string): string {
-  return printable(text)
-    .replace(/[\\`*_{}[\]()#+!|<>~&@:$^=-]/g, (character) => `\\${character}`)
-    .replaceAll('\\-', '-');
+  const escaped = printable(text).replace(/[\\`*_{}[\]()+!|<>~&:$^=]/g, (character) => `\\${character}`);
+  return unlinked(escaped);
 }
 
-/** Our own sentences, in which only names are foreign: links and markup in these must not work. */
-const prose = (text: string) => printable(text).replace(/[\\`*_[\]<>|~&@#]/g, (character) => `\\${character}`);
+/** Our own sentences, in which only names are foreign. */
+const prose = (text: string) =>
+  unlinked(printable(text).replace(/[\\`*_[\]<>|~&]|:(?=\/\/)/g, (character) => `\\${character}`));
+
+/** Mentions, issues and bare addresses are found after Markdown is done: a backslash does not help. */
+const unlinked = (text: string) => text.replace(/[@#]|www(?=\.)/g, (found) => `${found}&#8288;`);
 
 function patterns(summary: Summary): string {
   const list = (items: { name: string; count: number }[]) =>

@@ -5,7 +5,7 @@ import { printable } from '../wire/text.ts';
 import { adviceOf } from './advice.ts';
 import { badness, choose, type Domain, SPARED, sparingAdj } from './badness.ts';
 import { causeOf } from './cause.ts';
-import { factorsOf, percent } from './factors.ts';
+import { factorsOf, percent, statOf } from './factors.ts';
 import type { ReportFacts } from './report.ts';
 import { runtimeOf } from './runtimes.ts';
 
@@ -58,8 +58,8 @@ function holdersOf(report: ReportFacts, whole: number | null): ReportVerdict['ho
   const share = (bytes: number) => (whole === null || whole <= 0 ? null : bytes / whole);
   const processes = report.tasks.map((task) => ({ name: task.comm, pid: task.pid, bytes: sizeOf(task) }));
   const { memory, limit } = report;
-  const values = (limit?.stats.find(({ path }) => path === limit.path) ?? limit?.stats[0])?.values;
-  const of = (name: string) => values?.[`total_${name}`] ?? values?.[name] ?? memory?.totals[name] ?? 0;
+  const stat = limit && limit.stats.length > 0 ? statOf(limit) : null;
+  const of = (name: string) => stat?.(name) ?? memory?.totals[name] ?? 0;
   const mapped = report.tasks.reduce((sum, { shmem_rss_bytes }) => sum + (shmem_rss_bytes ?? 0), 0);
   const huge = memory?.hugepages.reduce((sum, { total, size_bytes }) => sum + total * size_bytes, 0) ?? 0;
   const kinds = [
@@ -100,9 +100,11 @@ function choiceOf(
   if (isAsker(report))
     return `${nameOf(victim)} was killed for asking (vm.oom_kill_allocating_task), whatever others held.`;
   const along = group.length > 0 ? ` With it went ${group.length} more, by memory.oom.group.` : '';
-  const score = victim.score === null ? '' : ` The kernel gave it a score of ${victim.score} per mille.`;
-  if (!row || !domain)
+  const score = victim.score === null ? '' : ` The kernel gave it a score of ${victim.score}.`;
+  if (!row)
     return `${nameOf(victim)} was chosen; without the task table it cannot be told against whom.${score}${along}`;
+  if (!domain)
+    return `${nameOf(victim)} was chosen, by rules or for a size that the report does not tell.${score}${along}`;
   const parts = `${formatBytes(row.rss_bytes)} resident, ${formatBytes(row.swap_bytes ?? 0)} in swap, ${formatBytes(row.page_tables_bytes ?? 0)} of page tables`;
   const shift = row.oom_score_adj === 0 ? '' : `, and an oom_score_adj of ${row.oom_score_adj}`;
   const points = badness(row, domain);
@@ -125,9 +127,10 @@ function culpritOf(report: ReportFacts, row: ReportTask | undefined, whole: numb
   if (!victim || !largest) return `The log does not say who held the memory.${asked}`;
   const sum = tasks.reduce((bytes, task) => bytes + sizeOf(task), 0);
   const share = (task: ReportTask) => (whole ? ` (${percent(sizeOf(task) / whole)} of what ran out)` : '');
+  const used = whole === null ? null : whole - (report.memory?.swap_free_bytes ?? 0);
   const little =
-    whole !== null && sum < whole / 2
-      ? ` All processes together held ${formatBytes(sum)} of ${formatBytes(whole)}: most of it was not theirs.`
+    used !== null && sum < used / 2
+      ? ` All processes together held ${formatBytes(sum)} of ${formatBytes(used)}: most of it was not theirs.`
       : '';
   if (row && sizeOf(row) >= sizeOf(largest)) {
     return `Victim and largest process are the same: ${nameOf(victim)} held ${formatBytes(sizeOf(row))}${share(row)}. Whether it leaked or was merely the largest, several reports tell: see who grew.${little}${asked}`;

@@ -79,7 +79,7 @@ const scenes: Record<string, () => Promise<unknown>> = {
   },
   async 'no killable'() {
     const enter = 'echo -1000 >/proc/self/oom_score_adj; echo $$ >"$0/cgroup.procs"';
-    await shell(`${enter}; exec dd if=/dev/zero of=/tmp/full bs=1M count=64`, grouped('spared').path, 500);
+    await shell(`${enter}; exec dd if=/dev/zero of=/tmp/full bs=1M count=64`, grouped('spared').path, 1500);
     await shell('rm -f /tmp/full');
   },
   global: () => withHolders(() => taker().ended),

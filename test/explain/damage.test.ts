@@ -1,0 +1,182 @@
+/** Logs that are mixed, cut, damaged, or written by somebody who means harm. */
+import { describe, expect, it } from 'vitest';
+import { html } from '../../src/explain/html.ts';
+import { markdown } from '../../src/explain/markdown.ts';
+import { Patterns } from '../../src/explain/patterns.ts';
+import { renderReport } from '../../src/explain/text.ts';
+import type { OomReport } from '../../src/model/oom-report.ts';
+import { plain } from '../../src/sinks/terminal.ts';
+import { schemaErrors } from '../schema.ts';
+import { explain, fixture, fixtures, linesOf } from './corpus.ts';
+import { interleave, mutate, random } from './mutate.ts';
+import { unfounded } from './unfounded.ts';
+
+const dmesg = (name: string, caller = '') =>
+  linesOf(fixture(name)).map(({ timeUs, text }) => `[${(timeUs / 1e6).toFixed(6).padStart(12)}]${caller} ${text}`);
+const facts = ({ scope, victim, group, trigger, limit, memory, tasks, outcome }: OomReport) => ({
+  ...{ scope, victim, group, trigger, limit, memory, tasks, outcome },
+});
+const byVictim = (reports: OomReport[]) =>
+  reports.toSorted((a, b) => ((a.victim?.comm ?? '') < (b.victim?.comm ?? '') ? -1 : 1)).map(facts);
+
+describe('two reports written at the same time', () => {
+  const pairs = [
+    ['6.12/v2-memcg.kmsg', '6.12/v2-global.kmsg'],
+    ['6.1/v2-trigger.kmsg', '6.1/v2-memcg.kmsg'],
+    ['6.18/host-memcg.kmsg', '6.18/host-trigger.kmsg'],
+    ['7.2/v2-cpuset.kmsg', '7.2/v2-tmpfs.kmsg'],
+  ] as const;
+
+  it.each(pairs)('%s and %s come apart by the caller that printk notes', (a, b) => {
+    const alone = byVictim([...explain(dmesg(a).join('\n')).reports, ...explain(dmesg(b).join('\n')).reports]);
+    for (let seed = 0; seed < 50; seed++) {
+      const { reports } = explain(interleave([dmesg(a, '[  T101]'), dmesg(b, '[  T202]')], random(seed)).join('\n'));
+      expect(byVictim(reports)).toEqual(alone);
+      expect(reports.flatMap(({ warnings }) => warnings)).toEqual([]);
+    }
+  });
+
+  it.each(pairs)('%s and %s come apart by the host in a log of many', (a, b) => {
+    const on = (host: string, name: string) =>
+      dmesg(name).map((line) => `2026-11-22T10:00:00+00:00 ${host} kernel: ${line}`);
+    const { reports } = explain(interleave([on('a', a), on('b', b)], random(7)).join('\n'));
+    expect(reports).toHaveLength(2);
+    expect(reports.map(({ node }) => node).sort()).toEqual(['a', 'b']);
+    for (const { warnings } of reports) expect(warnings).toEqual([]);
+  });
+
+  // A cgroup's report and the system's differ in all but the stack and the rows of the task table.
+  it('come apart by their shape where nothing else tells', () => {
+    const [a, b] = ['6.12/v2-memcg.kmsg', '6.12/v2-global.kmsg'] as const;
+    for (let seed = 0; seed < 50; seed++) {
+      const { reports } = explain(interleave([dmesg(a), dmesg(b)], random(seed)).join('\n'));
+      expect(reports).toHaveLength(2);
+      const [cgroup, system] = reports.toSorted((x) => (x.scope === 'cgroup' ? -1 : 1)) as [OomReport, OomReport];
+      const [only] = explain(dmesg(a).join('\n')).reports;
+      expect(cgroup.limit).toEqual(only?.limit);
+      expect(cgroup.victim?.comm).toBe('cache-builder');
+      expect(system.memory).toEqual(explain(dmesg(b).join('\n')).reports[0]?.memory);
+      expect(system.victim?.comm).toBe('taker');
+    }
+  });
+});
+
+describe('what is left of a report', () => {
+  const lines = dmesg('6.12/v2-memcg.kmsg');
+
+  it('a kill alone', () => {
+    const { reports } = explain(`noise\n${lines.find((line) => line.includes('Killed process'))}\nnoise`);
+    expect(reports).toHaveLength(1);
+    expect(reports[0]).toMatchObject({
+      parts: ['kill'],
+      outcome: 'killed',
+      scope: 'cgroup',
+      trigger: null,
+      limit: null,
+      tasks: [],
+    });
+    expect(reports[0]?.victim).toMatchObject({ comm: 'cache-builder', cgroup: null, uid: 0 });
+    expect(reports[0]?.verdict).toMatchObject({ choice_agrees: null, victim_share: null, holders: [] });
+  });
+
+  it('kills in a row without reports, as in a storm', () => {
+    const kill = (pid: number) =>
+      `[ 1.000000] Memory cgroup out of memory: Killed process ${pid} (a) total-vm:1kB, anon-rss:2kB, file-rss:3kB, shmem-rss:4kB, UID:5 pgtables:6kB oom_score_adj:7`;
+    expect(explain([1, 2, 3].map(kill).join('\n')).reports.map(({ victim }) => victim?.pid)).toEqual([1, 2, 3]);
+  });
+
+  it('the end of it, whose head has left the ring', () => {
+    const cut = lines.findIndex((line) => line.includes('Tasks state'));
+    const { reports } = explain([...lines.slice(cut)].join('\n'));
+    expect(reports).toHaveLength(1);
+    expect(reports[0]?.parts).toEqual(['tasks', 'summary', 'kill']);
+    expect(reports[0]?.tasks).toHaveLength(2);
+  });
+
+  it('any half of it, and nothing is made up', () => {
+    for (const name of fixtures.filter((one) => !/storm|killable|hostile/.test(one))) {
+      const next = random(name.length);
+      const half = dmesg(name).filter(() => next() < 0.5);
+      for (const report of explain(half.join('\n')).reports) expect(unfounded(report, half.join('\n'))).toEqual([]);
+    }
+  });
+
+  it('a line that is too long, before and between', () => {
+    const long = 'x'.repeat(300_000);
+    const { reports } = explain([long, ...lines.slice(0, 40), long, ...lines.slice(40), long].join('\n'), 10_000);
+    expect(reports.map(facts)).toEqual(explain(lines.join('\n')).reports.map(facts));
+  });
+});
+
+describe('a damaged log', () => {
+  const texts = fixtures.filter((name) => !/killable/.test(name)).map((name) => dmesg(name));
+
+  // A million lines are `npm run fuzz:explain`.
+  it('is read without a crash, and no number is in the report that is not in the text', () => {
+    const next = random(20261122);
+    let lines = 0;
+    for (let round = 0; lines < 30_000; round++) {
+      const damaged = mutate(texts[round % texts.length] as string[], next, 0.3);
+      lines += damaged.length;
+      const text = damaged.join('\n');
+      for (const report of explain(text, 4096).reports) {
+        expect(unfounded(report, text)).toEqual([]);
+        expect(schemaErrors(report)).toEqual([]);
+      }
+    }
+  });
+
+  it('has its faulty lines quoted, safely', () => {
+    const faulty = [
+      'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=\x1b[2Jnothing',
+      'Memory cgroup out of memory: Killed process 99999999999999999999 (x) total-vm:1kB',
+      'a invoked oom-killer: gfp_mask=0xcc0, order=77',
+    ];
+    const { reports, warnings } = explain(faulty.join('\n'));
+    expect(reports).toEqual([]);
+    expect(warnings).toEqual(faulty.map((line) => `not as the kernel writes it: "${line.replace('\x1b', '\\x1b')}"`));
+  });
+});
+
+describe('hostile names', () => {
+  const evil = [
+    '</h2><script>alert(1)</script>',
+    '"onload="x',
+    '](http://evil) `|',
+    '\x1b]0;x\x07',
+    '\u202egpj.exe',
+    '&lt;b&gt;',
+    "'><img src=x>",
+  ];
+  const kill = (comm: string) =>
+    `[ 1.0] Out of memory: Killed process 7 (${comm}) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0`;
+  const { reports } = explain(evil.map(kill).join('\n'));
+  const patterns = new Patterns();
+  for (const report of reports) patterns.add(report);
+
+  it('are kept as they are in the event', () => {
+    expect(reports.map(({ victim }) => victim?.comm)).toEqual(evil);
+  });
+
+  it('cannot become markup in the page', () => {
+    const page = html(reports, patterns.summary());
+    // Ours are these, and no others.
+    const elements = new Set([...page.matchAll(/<\/?([a-z][a-z0-9]*)/gi)].map(([, name]) => name?.toLowerCase()));
+    for (const name of ['script', 'img', 'iframe', 'a', 'link', 'object']) expect(elements).not.toContain(name);
+    expect(page).not.toMatch(/\son\w+\s*=\s*["']/i);
+    expect(page).not.toMatch(/\b(?:href|src)\s*=\s*["']|url\(|@import/);
+    expect(page).not.toMatch(/[^\P{C}\n]/u);
+  });
+
+  it('cannot become links, tables or escapes in Markdown and on the terminal', () => {
+    const ticket = markdown(reports, patterns.summary());
+    expect(ticket).not.toMatch(/[^\\](?:\]\(|<script|:\/\/)|[^\P{C}\n]/u);
+    for (const report of reports) expect(renderReport(report, plain, 100)).not.toMatch(/[^\P{C}\n]/u);
+  });
+
+  it('that look like lines of a report do not end the line they are in', () => {
+    const name = 'x) total-vm:1kB';
+    const [report] = explain(kill(name)).reports;
+    expect(report?.victim).toMatchObject({ comm: name, memory: { total_vm_bytes: 8192 } });
+  });
+});

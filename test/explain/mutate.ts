@@ -1,0 +1,88 @@
+/** Damages logs, reproducibly: what rate limits, small rings, careless tools and hostile names do, and worse. */
+
+/** Numbers from 0 up to but not including 1; the same for the same seed (mulberry32). */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const strange = [
+  '\x1b[2J',
+  '\u202e',
+  '\0',
+  '\ufffd',
+  '9'.repeat(40),
+  '-1',
+  '0x',
+  ')',
+  '(',
+  'kB',
+  ': ',
+  '\\x0a',
+  '{"MESSAGE":[75,105]}',
+  'oom-kill:',
+  ' invoked oom-killer: ',
+  'Killed process ',
+];
+
+/** One line, damaged in one way. May be none, or more than one. */
+export function mutateLine(line: string, next: () => number): string[] {
+  const at = () => Math.floor(next() * (line.length + 1));
+  const one = <T>(list: readonly T[]) => list[Math.floor(next() * list.length)] as T;
+  switch (Math.floor(next() * 10)) {
+    case 0:
+      return [];
+    case 1:
+      return [line, line];
+    case 2:
+      return [line.slice(0, at())];
+    case 3:
+      return [line.slice(at())];
+    case 4: {
+      const place = at();
+      return [line.slice(0, place) + one(strange) + line.slice(place)];
+    }
+    case 5: {
+      const [from, to] = [at(), at()].sort((a, b) => a - b) as [number, number];
+      return [line.slice(0, from) + line.slice(to)];
+    }
+    case 6: {
+      const place = at();
+      return [line.slice(0, place), line.slice(place)];
+    }
+    case 7:
+      return [line.replace(/\d+/g, (digits) => (next() < 0.3 ? digits + digits : digits))];
+    case 8:
+      return [line.replace(/\d+/g, (digits) => (next() < 0.3 ? '' : digits))];
+    default: {
+      const place = at();
+      return [line.slice(0, place) + String.fromCharCode(Math.floor(next() * 256)) + line.slice(place + 1)];
+    }
+  }
+}
+
+/** @param share of the lines that are damaged */
+export function mutate(lines: readonly string[], next: () => number, share: number): string[] {
+  return lines.flatMap((line) => (next() < share ? mutateLine(line, next) : [line]));
+}
+
+/** The lines of all, each list in its order, mixed. */
+export function interleave(lists: readonly (readonly string[])[], next: () => number): string[] {
+  const rest = lists.map((list) => [...list]);
+  const mixed: string[] = [];
+  for (
+    let left = rest.filter((list) => list.length > 0);
+    left.length > 0;
+    left = rest.filter((list) => list.length > 0)
+  ) {
+    const list = left[Math.floor(next() * left.length)] as string[];
+    // Some lines at a time: CPUs do not take turns by the line.
+    for (let run = 1 + Math.floor(next() * 4); run > 0 && list.length > 0; run--) mixed.push(list.shift() as string);
+  }
+  return mixed;
+}
