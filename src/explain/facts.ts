@@ -92,7 +92,7 @@ const INVOKED =
   /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<mask>0x[0-9a-f]{1,8}|0)(?:\((?<names>[^)]*)\))?, (?:nodemask=(?<nodemask>[^ ]*), )?order=(?<order>-?\d+)(?:, (?:oomkilladj|oom_adj)=(?<oldAdj>-?\d+))?(?:, oom_score_adj=(?<adj>-?\d+))?\s*$/s;
 const CPUSET = /^(?<comm>.*) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]*)\s*$/s;
 const CPU =
-  /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted|Tainted: [A-Z [\]=,]+?) (?<kernel>\d\S*)/s;
+  /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted|Tainted: [A-Z [\]=,-]+?) (?<kernel>\d\S*)/s;
 /** Before 3.10. */
 const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted|Tainted: [A-Z -]+?) (?<kernel>\d\S*)/s;
 const FRAME = /^\s*(?:\[<[0-9a-f]+>\]\s*)?(?<unsure>\? )?(?<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+\/0x[0-9a-f]+/;
