@@ -1,0 +1,168 @@
+/** `oomscope explain`, as its user has it: files, pipes, what is wrong with them, exit codes. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { afterAll, describe, expect, it } from 'vitest';
+import { CORPUS, forms, linesOf } from '../explain/corpus.ts';
+import { schemaErrors } from '../schema.ts';
+import { ended, MAIN, oomscope } from './cli.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'oomscope-explain-'));
+const file = (name: string, content: string | Buffer) => {
+  const path = join(directory, name);
+  writeFileSync(path, content);
+  return path;
+};
+const MEMCG = join(CORPUS, '6.12/v2-memcg.kmsg');
+const GLOBAL = join(CORPUS, '6.12/v2-global.kmsg');
+const STORM = join(CORPUS, '6.12/v2-storm.kmsg');
+const events = (stdout: string) =>
+  stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function piped(input: string, args: string[]) {
+  const child = spawn(process.execPath, [MAIN, 'explain', ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  return ended(child);
+}
+
+describe('oomscope explain', () => {
+  it('tells the story of a report', async () => {
+    const { code, stdout, stderr } = await oomscope(['explain', MEMCG]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/KILLED cache-builder \(pid \d+, uid 0\)/);
+    expect(stdout).toMatch(/why +The cgroup \/shop reached its limit of 24 MiB/);
+    expect(stdout).toMatch(/the limit \[a+s+f+/);
+    expect(stdout).toMatch(/held by .*cache-builder \(pid \d+\) {2}killed/);
+    expect(stdout).not.toContain('\x1b');
+  });
+
+  it('writes valid JSON Lines, a pattern last', async () => {
+    const { code, stdout } = await oomscope(['explain', '--json', MEMCG, GLOBAL]);
+    expect(code).toBe(0);
+    const lines = events(stdout);
+    expect(lines.map(({ type, seq }) => [type, seq])).toEqual([
+      ['oom.report', 0],
+      ['oom.report', 1],
+      ['oom.patterns', 2],
+    ]);
+    for (const line of lines) expect(schemaErrors(line)).toEqual([]);
+    expect(new Set(lines.map(({ id }) => id)).size).toBe(3);
+  });
+
+  it('reads standard input, gzip and zstd, and finds the same reports', async () => {
+    const dmesg = linesOf(readFileSync(MEMCG, 'latin1'))
+      .map((line) => `${forms.syslog?.(line)}\n`)
+      .join('');
+    const plain = file('kern.log', dmesg);
+    const runs = await Promise.all([
+      piped(dmesg, ['--json']),
+      piped(dmesg, ['--json', '-']),
+      ...[plain, file('kern.log.gz', gzipSync(dmesg)), file('kern.log.zst', zstdCompressSync(dmesg))].map((path) =>
+        oomscope(['explain', '--json', path]),
+      ),
+    ]);
+    const found = runs.map(({ stdout }) =>
+      events(stdout)
+        .map(({ id, victim, verdict }) => ({ id: victim && id, victim, verdict }))
+        .slice(0, 1),
+    );
+    for (const one of found) expect(one).toEqual(found[0]);
+  });
+
+  it('shows the last of many, each with --all, some with --last', async () => {
+    const count = (stdout: string) => stdout.match(/KILLED/g)?.length;
+    const [few, all, some] = await Promise.all(
+      [
+        ['explain', STORM],
+        ['explain', '--all', STORM],
+        ['explain', '--last', '2', STORM],
+      ].map((args) => oomscope(args)),
+    );
+    const kills = readFileSync(STORM, 'latin1').match(/Killed process/g)?.length;
+    expect(few?.stdout.split('\n')[0]).toBe(`${kills} reports, ${kills} kills`);
+    expect([few, all, some].map((run) => count(run?.stdout ?? ''))).toEqual([1, kills, 2]);
+  });
+
+  it('lets --since decide by real time, and says what has none', async () => {
+    const kill = (date: string) =>
+      `${date} n1 kernel: Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0\n`;
+    const log = `${kill('2026-11-20T10:00:00Z')}${kill('2026-11-21T10:00:00Z')}`;
+    const { stdout } = await piped(log, ['--json', '--since', '2026-11-21']);
+    expect(events(stdout).map(({ time }) => time.slice(0, 10))[0]).toBe('2026-11-21');
+    expect(events(stdout)).toHaveLength(2);
+    const { stderr } = await oomscope(['explain', '--since', '1h', MEMCG]);
+    expect(stderr).toMatch(/1 reports have no time but that since boot/);
+  });
+
+  it.each([
+    ['an empty file', () => file('empty', ''), 1, /No OOM report in/],
+    ['a log without any', () => file('quiet.log', 'Nov 22 10:00:00 n1 sshd[1]: hello\n'), 1, /No OOM report in/],
+    ['a binary', () => process.execPath, 65, /expected a kernel log as text, got binary data/],
+    ['xz', () => file('a.xz', Buffer.from('fd377a585a000000', 'hex')), 65, /xzcat/],
+    ['no file', () => join(directory, 'missing'), 66, /there is no such file/],
+    ['a directory', () => directory, 66, /got a directory/],
+  ])('says what is wrong with %s', async (_, path, exit, message) => {
+    const { code, stdout, stderr } = await oomscope(['explain', path()]);
+    expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
+    expect(stderr).toMatch(message);
+  });
+
+  it.each([
+    [['--json', '--html'], /Expected one of --json, --markdown, --html, got --json and --html/],
+    [['--since', 'yesterday'], /--since: expected a time such as/],
+    [['--last', '0'], /--last: expected a whole number/],
+  ])('refuses %j', async (args, message) => {
+    const { code, stderr } = await oomscope(['explain', ...args, MEMCG]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+
+  it('reads the good files and still says which was not', async () => {
+    const { code, stdout, stderr } = await oomscope(['explain', '--json', MEMCG, join(directory, 'missing')]);
+    expect(code).toBe(66);
+    expect(events(stdout)).toHaveLength(2);
+    expect(stderr).toMatch(/missing: .*no such file/);
+  });
+
+  it('makes a page and a ticket', async () => {
+    const [page, ticket] = await Promise.all(
+      ['--html', '--markdown'].map((form) => oomscope(['explain', form, GLOBAL])),
+    );
+    expect(page?.stdout).toMatch(/^<!doctype html>[\s\S]*<svg class="bar"[\s\S]*<svg class="zone"[\s\S]*<\/html>\n$/);
+    expect(ticket?.stdout).toMatch(/^### taker \(pid \d+\) was killed\n/);
+  });
+
+  it('ends quietly when its reader goes away', async () => {
+    const child = spawn('sh', ['-c', '"$0" "$1" explain --json "$2" | head -c 100', process.execPath, MAIN, STORM], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const { stdout, stderr } = await ended(child);
+    expect(stdout).toHaveLength(100);
+    expect(stderr).toBe('');
+  });
+
+  it('needs no privilege, but for /dev/kmsg', async () => {
+    const nobody = [
+      'setpriv',
+      '--reuid=65534',
+      '--clear-groups',
+      '--bounding-set=-all',
+      '--inh-caps=-all',
+      process.execPath,
+      MAIN,
+    ];
+    const { code, stderr } = await oomscope(['explain', '--kmsg'], nobody);
+    expect([1, 77]).toContain(code); // 77 where kernel.dmesg_restrict is set, or the device is root's
+    if (code === 77) expect(stderr).toMatch(/needs CAP_SYSLOG/);
+    const own = await piped(readFileSync(MEMCG, 'latin1'), []);
+    expect(own.code).toBe(0);
+  });
+});
