@@ -1,6 +1,6 @@
 /** What a limit, or the machine, was full of: parts that do not overlap, for a bar. */
 import type { OomReport } from '../model/oom-report.ts';
-import { statOf, total } from './factors.ts';
+import { kernelOf, statOf, total } from './factors.ts';
 
 export type PartName =
   | 'anonymous'
@@ -31,8 +31,7 @@ function ofLimit(limit: OomReport['limit']): Composition | null {
   const of = statOf(limit);
   const shared = of('shmem');
   const tables = of('pagetables');
-  const kernel =
-    limit.kernel_bytes ?? (Object.hasOwn(values, 'kernel') ? of('kernel') : of('slab') + of('kernel_stack') + tables);
+  const kernel = kernelOf(limit);
   // v2 counts shared memory as file; v1 as cache.
   const file = Object.hasOwn(values, 'file') ? of('file') : of('cache');
   return composed(

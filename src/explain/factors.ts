@@ -104,11 +104,17 @@ export function statOf({ stats }: ReportLimit): (name: string) => number {
   return (name) => stats.reduce((sum, { values }) => sum + (values[`total_${name}`] ?? values[name] ?? 0), 0);
 }
 
+/** Kernel memory of the group: kmem on v1, `kernel` on v2 from 5.18 on, before that by its parts. */
+export function kernelOf(limit: ReportLimit): number {
+  const of = statOf(limit);
+  return limit.kernel_bytes ?? (of('kernel') || of('slab') + of('kernel_stack') + of('pagetables'));
+}
+
 function ofCgroup({ limit, cgroup_version }: ReportFacts): Factor[] {
   if (limit?.limit_bytes == null) return [];
   const whole = limit.limit_bytes;
   const of = statOf(limit);
-  const kernel = limit.kernel_bytes ?? of('kernel');
+  const kernel = kernelOf(limit);
   const factors = [
     ...factor('shmem', of('shmem'), whole, MUCH),
     ...factor('slab_unreclaimable', of('slab_unreclaimable'), whole, MUCH),

@@ -109,9 +109,11 @@ const TASK = /^\[\s*(?<pid>\d+)\] +(?<rest>\d+(?: +-?\d+){5,10} .*)$/s;
 const SUMMARY =
   /^oom-kill:constraint=(?<constraint>CONSTRAINT_[A-Z_]+),nodemask=(?<nodemask>[^=]*?),cpuset=(?<cpuset>.*?),mems_allowed=(?<mems>[\d,-]*?)(?:,oom_memcg=(?<limit>.*?)|,global_oom)?(?:,task_memcg=(?<task>.*?))?,task=(?<comm>.*),pid=(?<pid>\d+),uid=(?<uid>\d+)\s*$/s;
 const CHOSEN =
-  /^(?<why>[A-Z][^:]*?): [Kk]ill process (?<pid>\d+) \((?<comm>.*)\) score (?<score>\d+) or (?:sacrifice child|a child)\s*$/s;
+  /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*)\) score (?<score>\d+) or (?:sacrifice child|a child)\s*$/s;
 const KILLED =
-  /^(?:(?<why>[^:]*(?:ut of memory|No available memory)[^:]*): )?Killed process (?<pid>\d+)(?:, UID (?<uidBefore>\d+),)? \((?<comm>.*)\)(?:, UID (?<uidAfter>\d+),)?(?<sizes>(?:,? (?:total-vm|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)*)\s*$/s;
+  /^(?:(?<why>[^:]{1,80}): )?Killed process (?<pid>\d+)(?:, UID (?<uidBefore>\d+),)? \((?<comm>.*)\)(?:, UID (?<uidAfter>\d+),)?(?<sizes>(?:,? (?:total-vm|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)*)\s*$/s;
+/** Others kill, too, and say so in the same log. */
+const MEMORY = /memory/i;
 const GROUP = /^Tasks in (?<path>.*) are going to be killed due to memory\.oom\.group set\s*$/s;
 const NOBODY = /^Out of memory and no killable processes/;
 const PANIC = /^Kernel panic - not syncing: (?<text>.*(?:[Oo]ut of memory|deadlocked on memory).*?)\s*$/s;
@@ -176,7 +178,7 @@ function recognise(text: string): Fact | undefined {
       uid: int(get('uid')),
     };
   }
-  if (text.includes('Killed process ') && is(KILLED)) return killed(get);
+  if (text.includes('Killed process ') && is(KILLED) && MEMORY.test(get('why') ?? 'memory')) return killed(get);
   if (text.includes('ill process ') && is(CHOSEN))
     return { is: 'chosen', why: all('why'), pid: int(get('pid')), comm: all('comm'), score: int(get('score')) };
   if (text.startsWith('oom_reaper')) {

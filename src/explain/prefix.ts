@@ -22,6 +22,8 @@ export interface LogLine {
 }
 
 const MOST_NESTED = 6;
+/** A printk is cut at 1 KiB (LOG_LINE_MAX). */
+const LONGEST_TEXT = 4096;
 /** Written with a name for the escape, which a pattern may not hold as it is. */
 const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 
@@ -38,6 +40,7 @@ export function readLine(raw: string, offset: number): LogLine | null {
     if (outcome === 'drop') return null;
     if (outcome === 'done') break;
   }
+  if (at.text.length > LONGEST_TEXT) at.text = at.text.slice(0, LONGEST_TEXT);
   return at;
 }
 

@@ -19,7 +19,6 @@ const SHAPES: Record<number, string[]> = {
   8: ['uid', 'tgid', 'total_vm', 'rss', 'nr_ptes', 'nr_pmds', 'swapents', 'oom_score_adj'],
   // Page tables in pages or bytes, or a CPU: what the fifth is cannot be told, nor what the sixth is.
   7: ['uid', 'tgid', 'total_vm', 'rss', '', '', 'oom_score_adj'],
-  6: ['uid', 'tgid', 'total_vm', 'rss', 'cpu', 'oom_adj'],
 };
 
 export interface Table {

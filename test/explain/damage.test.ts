@@ -128,6 +128,45 @@ describe('a damaged log', () => {
     }
   });
 
+  it('cannot make a pattern run away', () => {
+    const tokens = [
+      ',task_memcg=',
+      ',oom_memcg=',
+      ',task=',
+      ',pid=1',
+      ': Killed process ',
+      ' invoked oom-killer: ',
+      ' (',
+      ') ',
+      ',cpuset=',
+      'Out of memory: ',
+      ' total-vm:1kB',
+      ',mems_allowed=',
+      '1 ',
+    ];
+    const heads = [
+      'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=0,cpuset=',
+      'Out of memory: Killed process 1 (',
+      '[ 1] 1 1 1 1 1 1 1 ',
+      'a invoked oom-killer: gfp_mask=0x1(',
+      'Task in ',
+      'Tasks in ',
+      'CPU: 1 PID: 1 Comm: ',
+      'Node 0 DMA free:1kB ',
+      'Memory cgroup stats for ',
+    ];
+    let slowestMs = 0;
+    for (const head of heads) {
+      for (const token of tokens) {
+        const begin = performance.now();
+        explain(`Out of memory: Killed process 1 (\n${head}${token.repeat(60_000 / token.length)}`);
+        slowestMs = Math.max(slowestMs, performance.now() - begin);
+      }
+    }
+    // Not a measure of speed: exponential or cubic would be minutes.
+    expect(slowestMs).toBeLessThan(5000);
+  });
+
   it('has its faulty lines quoted, safely', () => {
     const faulty = [
       'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=\x1b[2Jnothing',
