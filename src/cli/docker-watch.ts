@@ -102,11 +102,13 @@ export async function run(argv: string[]): Promise<number> {
   tracer?.events$.subscribe({
     next: (event) => {
       if (event.type === 'oom.kill') ends.onKill(event);
-      else if (event.type === 'tracer.lost') output.write(format(event), event.type);
+      else if (event.type === 'tracer.lost' || (event.type === 'tracer.stopped' && !asText))
+        output.write(format(event), event.type);
     },
     error: (error: unknown) => stop.abort(error),
   });
   const of = [...new Set(containers.runtimes())].join(' and ');
+  if (tracer && !asText) output.write(format(tracer.started), 'tracer.started');
   if (asText) say(`Watching ${[tracer && 'the kernel', of].filter(Boolean).join(' and ')}. Press Ctrl-C to stop.`);
 
   settle();

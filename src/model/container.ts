@@ -1,5 +1,5 @@
 /** Containers, pods and units as events name them, and the events about containers. */
-import type { CgroupUsage, Envelope, Int64, KillKind } from './events.ts';
+import type { Envelope, Int64, KillKind, LimitCgroup } from './events.ts';
 
 export type ContainerRuntime = 'docker' | 'podman' | 'containerd' | 'cri-o' | 'lxc' | 'systemd-nspawn' | 'garden';
 
@@ -61,7 +61,7 @@ export interface ContainerOom extends Envelope {
   verdict: 'main_killed' | 'process_killed' | 'spared' | 'reported';
   /** Whose limit was reached; null where no kill was seen. */
   limit_of: 'container' | 'cgroup_inside' | 'cgroup_above' | 'system' | 'nodes' | null;
-  limit: CgroupUsage | null;
+  limit: LimitCgroup | null;
   kills: ContainerKill[];
   /** Did the container end of it, or shortly after? null: the runtime could not be asked. */
   ended: boolean | null;
