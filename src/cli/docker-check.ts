@@ -16,8 +16,8 @@ const options = {
 
 export const help = () => `usage: oomscope docker check [NAME...] [options]
 
-How near containers are to their limits: whose limit will be hit first, what is in use, what of it can be reclaimed, the
-peak, growth, and how often the limit was hit. Without NAME a table of those that run, the fullest first.
+How near containers are to their limits: whose limit will be hit first, what is in use, what of it can be reclaimed,
+the peak, growth, and how often the limit was hit. Without NAME a table of those that run, the fullest first.
 
 NAME: a name, the start of an id, or a pattern with * and ?.
 
@@ -32,9 +32,9 @@ Examples:
   oomscope docker check web db
   oomscope docker check --all --json | jq '.[] | select(.oom_killed) | .container.name'
 
-Without a socket, or without the right to it, containers are found by their cgroups and known by their ids. Exit codes:
-0 fine, 1 no such container, 2 bad option, 69 no runtime and no container's cgroup, 77 the socket is not permitted and no
-container's cgroup is there.
+Without a socket, or without the right to it, containers are found by their cgroups and known by their ids. Exit
+codes: 0 fine, 1 no such container, 2 bad option; where no container's cgroup is there either, 69 no runtime, 77 its
+socket is not permitted.
 `;
 
 export async function run(argv: string[]): Promise<number> {

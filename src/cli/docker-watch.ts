@@ -85,7 +85,6 @@ export async function run(argv: string[]): Promise<number> {
   };
 
   await containers.start();
-  for (const sentence of containers.unreachable.values()) say(sentence);
   const heard = containers.runtimes().length > 0;
   try {
     tracer = await openTracer({ containers });
@@ -97,6 +96,7 @@ export async function run(argv: string[]): Promise<number> {
     }
     say(`the kernel's kills cannot be watched, only the runtime's word is left: ${error.message}`);
   }
+  for (const sentence of containers.unreachable.values()) say(sentence);
   if (!heard) say('no container runtime answers: kills are told with the ids of containers, and not how they ended.');
   process.once('SIGINT', end).once('SIGTERM', end);
   tracer?.events$.subscribe({

@@ -24,13 +24,13 @@ const options = {
 
 export const help = () => `usage: oomscope tree [PATH] [options]
 
-The tree of memory cgroups: who holds the memory, who is near a limit, who waits for memory, where the OOM killer struck;
-containers by their names. The first line says where to look; the hottest branches come first. Small ones that are at
-ease are folded.
+The tree of memory cgroups: who holds the memory, who is near a limit, who waits for memory, where the OOM killer
+struck; containers by their names. The first line says where to look; the hottest branches come first. Small ones that
+are at ease are folded.
 
-USED is without file pages that the kernel takes back first, FULL its share of the limit, SOME the share of the last ten
-seconds in which some task waited for memory, KILLS how often the OOM killer struck there and beneath (+N: while watched).
-The first row is the machine.
+USED is without file pages that the kernel takes back first, FULL its share of the limit, SOME the share of the last
+ten seconds in which some task waited for memory, KILLS how often the OOM killer struck there and beneath (+N: while
+watched). The first row is the machine.
 
 ${optionsHelp(options)}
 

@@ -4,6 +4,7 @@
  * An event never waits for a runtime that is slow: what is not known within PATIENCE_MS goes out with what the path tells,
  * and is known for the next one.
  */
+import { watch } from 'node:fs';
 import type { CgroupOwner, Container, Pod } from '../model/container.ts';
 import type { ContainerRuntimeApi, RuntimeEvent } from '../sources/container-runtime.ts';
 import { containersIn, ownerOf } from './container-path.ts';
@@ -24,6 +25,8 @@ export const PATIENCE_MS = 5;
 const MOST_REMEMBERED = 2048;
 /** Nobody knew it: it is not asked for again so soon. */
 const FORGET_UNKNOWN_MS = 10_000;
+/** Changes come in twos and threes. */
+const SETTLE_MS = 10;
 const RECONNECT_MS = [100, 1000, 5000, 60_000];
 
 type Named = StoredContainer;
@@ -55,7 +58,7 @@ export class Containers {
         await this.#learn(runtime);
       }
     };
-    await Promise.all([...sockets.map(follow), this.#readStorage()]);
+    await Promise.all([...sockets.map(follow), this.#followStorage()]);
     for (const socket of sockets) void this.#listen(socket, follow);
   }
 
@@ -122,6 +125,27 @@ export class Containers {
     };
     await Promise.all([...[...this.#runtimes.values()].map(inspect), this.#readStorage()]);
     if (!this.#known.has(id)) setBounded(this.#unknown, id, performance.now() + FORGET_UNKNOWN_MS);
+  }
+
+  /** Read, and read again whenever something changes: so that a name is known before it is needed. */
+  async #followStorage(): Promise<void> {
+    const { LIST, storeDirectories } = await import('./podman-storage.ts');
+    let soon: NodeJS.Timeout | undefined;
+    const changed = (_: string, file: string | null) => {
+      if (file !== LIST || soon) return;
+      soon = setTimeout(() => {
+        soon = undefined;
+        void this.#readStorage();
+      }, SETTLE_MS).unref();
+    };
+    for (const directory of await storeDirectories(this.#options.storage)) {
+      try {
+        watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', () => {});
+      } catch {
+        // not ours to read, or no inotify watch is left: then it is read when a name is wanted
+      }
+    }
+    await this.#readStorage();
   }
 
   async #readStorage(): Promise<void> {

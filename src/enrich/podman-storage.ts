@@ -14,26 +14,31 @@ export interface StoredContainer {
 export const STORAGE_HOMES = ['/var/lib/containers/storage', '/home/*/.local/share/containers/storage'];
 
 /**
- * Every container in these stores, or in those that can be read.
+ * The directories with a list, one for each storage driver that was ever in use: overlay-containers, vfs-containers, …
  *
  * @param homes as STORAGE_HOMES: a `*` stands for each directory there
  */
-export async function storedContainers(homes: readonly string[] = STORAGE_HOMES): Promise<StoredContainer[]> {
+export async function storeDirectories(homes: readonly string[] = STORAGE_HOMES): Promise<string[]> {
   const stores = (await Promise.all(homes.map(expand))).flat();
-  const lists = await Promise.all(stores.map(listsIn));
-  const texts = await Promise.all(lists.flat().map((path) => readFile(path, 'utf8').catch(() => '[]')));
+  const drivers = await Promise.all(
+    stores.map(async (store) => (await names(store)).filter((name) => name.endsWith('-containers'))),
+  );
+  return drivers.flatMap((found, i) => found.map((driver) => `${stores[i]}/${driver}`));
+}
+
+/** Every container in these stores, or in those that can be read. */
+export async function storedContainers(homes?: readonly string[]): Promise<StoredContainer[]> {
+  const paths = (await storeDirectories(homes)).map((directory) => `${directory}/${LIST}`);
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => '[]')));
   return texts.flatMap(parseStored);
 }
+
+/** Replaced whole, by a rename, whenever it changes. */
+export const LIST = 'containers.json';
 
 async function expand(home: string): Promise<string[]> {
   const [before, after] = home.split('*') as [string, string?];
   return after === undefined ? [home] : (await names(before)).map((name) => `${before}${name}${after}`);
-}
-
-/** One for each storage driver that was ever in use: overlay-containers, vfs-containers, … */
-async function listsIn(store: string): Promise<string[]> {
-  const drivers = (await names(store)).filter((name) => name.endsWith('-containers'));
-  return drivers.map((name) => `${store}/${name}/containers.json`);
 }
 
 const names = (directory: string) => readdir(directory).catch(() => [] as string[]);

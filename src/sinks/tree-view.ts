@@ -34,8 +34,7 @@ export function renderTree(root: CgroupNode, options: TreeViewOptions): string[]
 /** One line: where to look, and why. */
 function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions): string {
   const [first, ...others] = hotSpots(root);
-  if (!first)
-    return paint('green', 'Nothing is hot: no cgroup is near its limit or waits for memory, and none has had a kill.');
+  if (!first) return paint('green', 'Nothing is hot: nobody is near a limit, waits for memory, or had a kill.');
   const reasons: string[] = [];
   if (first.full !== null && first.full >= 0.75) reasons.push(`${percent(first.full)} of its limit`);
   if ((first.some_avg10 ?? 0) >= 2) reasons.push(`waits for memory ${Math.round(first.some_avg10 ?? 0)} % of the time`);
