@@ -54,8 +54,6 @@ export class ContainerEnds {
     const { container, pod } = kill.victim;
     if (container === null || kill.kind === 'already_dying') return;
     const episode = this.#episode(container, pod);
-    // Names may have come since, or be known here and not there.
-    if (container.name !== null) episode.container = container;
     episode.pod ??= pod;
     episode.kills.push(kill);
     if (episode.main !== true) {
@@ -92,7 +90,11 @@ export class ContainerEnds {
 
   #episode(container: Container, pod: Pod | null): Episode {
     const open = this.#episodes.get(container.id);
-    if (open) return open;
+    if (open) {
+      // A kill may be there before its container's name is, and the runtime then has it.
+      if (container.name !== null) open.container = container;
+      return open;
+    }
     const episode: Episode = {
       ...{ container, pod, kills: [], main: null, runtimeOom: false, end: undefined, timer: undefined },
     };

@@ -30,6 +30,8 @@ const runtime =
     return undefined;
   };
 
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 15_000 });
+
 async function open(socket: string, onEvent?: (event: RuntimeEvent) => void) {
   const containers = new Containers({ sockets: [socket], storage: [], ...(onEvent && { onEvent }) });
   await containers.start();
@@ -75,7 +77,7 @@ describe('names of containers', () => {
     await opened.containers.learn(`/docker/${B}`);
     expect(opened.containers.ownerOf(`/docker/${B}`).container).toMatchObject({ id: B, name: null });
     answer?.();
-    await vi.waitFor(() => expect(opened.containers.ownerOf(`/docker/${B}`).container?.name).toBe('late'));
+    await eventually(() => expect(opened.containers.ownerOf(`/docker/${B}`).container?.name).toBe('late'));
   });
 
   test('told by events, kept when it is gone; nonsense in between is passed over', async () => {
@@ -88,7 +90,7 @@ describe('names of containers', () => {
     );
     const heard: string[] = [];
     using opened = await open(fake.socket, ({ action }) => heard.push(action));
-    await vi.waitFor(() => expect(stream).toBeDefined());
+    await eventually(() => expect(stream).toBeDefined());
     const text = event('create', B, { name: 'brief', image: 'shop:3' }) + event('destroy', B, { name: 'brief' });
     const noise =
       '\n{"Type":"network","Action":"connect","Actor":{"ID":"x"}}\n[]\nnull\n{"Type":"container"}\n{broken\n';
@@ -96,7 +98,7 @@ describe('names of containers', () => {
       stream?.write(part);
       await sleep(5);
     }
-    await vi.waitFor(() => expect(heard).toEqual(['create', 'destroy', 'die']));
+    await eventually(() => expect(heard).toEqual(['create', 'destroy', 'die']));
     expect(opened.containers.ownerOf(`/docker/${B}`).container).toMatchObject({ name: 'brief', image: 'shop:3' });
   });
 
@@ -109,9 +111,9 @@ describe('names of containers', () => {
     );
     const heard: string[] = [];
     using _opened = await open(fake.socket, ({ action }) => heard.push(action));
-    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    await eventually(() => expect(heard).toHaveLength(1));
     await fake.restart();
-    await vi.waitFor(() => expect(heard).toHaveLength(2), { timeout: 5000 });
+    await eventually(() => expect(heard).toHaveLength(2));
     const since = fake.asked
       .filter((path) => path.startsWith('/events'))
       .map((path) => /since=([\d.]+)/.exec(path)?.[1]);
