@@ -124,4 +124,4 @@ const asJson = ({ report, advice }: Advised) => ({ container: report.container, 
 const nameOf = ({ container }: ContainerReport) =>
   container === null ? '?' : container.name === null ? containerName(container) : printable(container.name);
 const secondsSince = (date: string | null) =>
-  date === null ? 0 : Math.max(0, (Date.now() - Date.parse(date)) / 1000) || 0;
+  date === null || Number.isNaN(Date.parse(date)) ? null : Math.max(0, (Date.now() - Date.parse(date)) / 1000);

@@ -34,10 +34,10 @@ const MOSTLY_FILE = 0.25;
 const GENEROUS = 2;
 const SHORT_SECONDS = 3600;
 
-/** undefined: nothing was observed, for it does not run. @param observedSeconds since it was started */
+/** undefined: nothing was observed, for it does not run. @param observedSeconds since it was started; null: not known */
 export function adviseLimit(
   report: Omit<ContainerReport, 'remarks'>,
-  observedSeconds: number,
+  observedSeconds: number | null,
 ): LimitAdvice | undefined {
   const { memory } = report;
   if (!memory) return undefined;
@@ -57,10 +57,13 @@ export function adviseLimit(
     );
     advised = limit;
   }
-  const short = observedSeconds < SHORT_SECONDS;
+  const short = observedSeconds === null || observedSeconds < SHORT_SECONDS;
   if (short) {
-    const so = `Observed for ${formatSpan(observedSeconds)} only, since it was started: ask again after its busiest hour.`;
-    reasons.push(so);
+    const since =
+      observedSeconds === null
+        ? 'It is not known since when it runs'
+        : `It has run for ${formatSpan(observedSeconds)} only`;
+    reasons.push(`${since}: ask again after its busiest hour.`);
     // What was seen in so little time is no reason to take something away.
     if (limit !== null && advised < limit) {
       reasons.push(`So the limit of ${formatBytes(limit)} is kept; ${formatBytes(advised)} may be enough.`);
@@ -111,8 +114,11 @@ function demand(memory: Memory, reasons: string[]): { wanted: number; cutOff: bo
       why,
       `It holds ${formatBytes(held)} that cannot be reclaimed, and uses ${formatBytes(used)}: with room, ${formatBytes(base)}.`,
     );
+    if (peak === null || hit || peak <= base) return { wanted: base, cutOff: false };
     // A peak that nothing cut off was wanted once, whatever it was for.
-    return { wanted: peak === null || hit ? base : Math.max(base, Math.min(peak, base * 2)), cutOff: false };
+    const wanted = Math.min(peak, base * 2);
+    reasons.push(`It had more once, and may again: ${formatBytes(wanted)}.`);
+    return { wanted, cutOff: false };
   }
   reasons.push(
     `Its peak is ${formatBytes(peak)}, of which it still holds ${formatBytes(held)}; no limit cut it off.`,

@@ -74,7 +74,7 @@ function line({ node, rails, last, name, heat }: Row, { columns, watched, paint 
 function labelled(node: CgroupNode, name: string, room: number, heat: Heat, paint: Paint): string {
   const named = nameOf(node);
   const parts = printable(name).replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 12));
-  const text = named === undefined ? parts : `${named}  ${about(node)}`;
+  const text = node.path === '/' ? '/ the machine' : named === undefined ? parts : `${named}  ${about(node)}`;
   const fitted = cut(text, Math.max(8, room));
   const end = named === undefined ? fitted.length : Math.min(named.length, fitted.length);
   const strong = heat > 0 ? tint(fitted.slice(0, end), heat, paint) : paint('bold', fitted.slice(0, end));
