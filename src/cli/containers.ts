@@ -1,5 +1,6 @@
 /** Which containers a person means: what the actions of `oomscope docker` have in common. */
 import { OomscopeError } from '../model/error.ts';
+import { near } from '../model/nearest.ts';
 import { Cgroupfs } from '../sources/cgroupfs.ts';
 import { findContainers, type Subject } from '../sources/container-reports.ts';
 import { noRuntime, openRuntimes, type Runtimes } from '../sources/runtime-sockets.ts';
@@ -60,31 +61,14 @@ function noContainer(name: string, subjects: readonly Subject[]): OomscopeError 
   const names = subjects.flatMap(({ report: { container } }) =>
     container ? [container.name ?? shortId(container.id)] : [],
   );
-  const near = names
-    .map((other) => ({ other, distance: other.includes(name) || name.includes(other) ? 0 : editDistance(name, other) }))
-    .filter(({ other, distance }) => distance <= Math.max(2, Math.floor(Math.max(name.length, other.length) / 3)))
-    .sort((a, b) => a.distance - b.distance)
-    .slice(0, 5);
+  const alike = [...new Set([...near(name, names), ...names.filter((other) => other.includes(name))])].slice(0, 5);
   const list = (some: string[]) => some.map((one) => printable(one)).join(', ');
+  const more = names.length > 10 ? `, and ${names.length - 10} more` : '';
   const hint =
-    near.length > 0
-      ? `Near: ${list(near.map(({ other }) => other))}.`
+    alike.length > 0
+      ? `Near: ${list(alike)}.`
       : names.length > 0
-        ? `There are: ${list(names.slice(0, 10))}${names.length > 10 ? `, and ${names.length - 10} more` : ''}.`
+        ? `There are: ${list(names.slice(0, 10))}${more}.`
         : 'There are no containers at all.';
   return new OomscopeError('NO_CONTAINER', `There is no container "${printable(name)}". ${hint}`);
-}
-
-/** Insertions, deletions and changes from one to the other. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

@@ -1,10 +1,15 @@
-/** The choice that is meant, if one is near enough: one change in three letters. */
+/** The choice that is meant, if one is near enough. */
 export function nearest(word: string, choices: readonly string[]): string | undefined {
-  const ranked = choices
+  return near(word, choices)[0];
+}
+
+/** The choices that may be meant, the nearest first: one change in three letters. */
+export function near(word: string, choices: readonly string[]): string[] {
+  return choices
     .map((choice) => ({ choice, away: distance(word.toLowerCase(), choice.toLowerCase()) }))
-    .sort((a, b) => a.away - b.away);
-  const best = ranked[0];
-  return best && best.away <= Math.max(1, Math.floor(word.length / 3)) ? best.choice : undefined;
+    .filter(({ away }) => away <= Math.max(1, Math.floor(word.length / 3)))
+    .sort((a, b) => a.away - b.away)
+    .map(({ choice }) => choice);
 }
 
 /** ' Did you mean "x"?', or what there is to choose from. */
