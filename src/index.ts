@@ -1,8 +1,10 @@
 /**
  * oomscope: an eBPF-backed tracer for OOM kills, as an RxJS stream.
  */
-export { type Alert, type AlertSeverity, alertOf } from './model/alert.ts';
 
+export { ownerOf } from './enrich/container-path.ts';
+export { Containers, type ContainersOptions } from './enrich/containers.ts';
+export { type Alert, type AlertSeverity, alertOf } from './model/alert.ts';
 export type * from './model/container.ts';
 export { type ErrorCode, OomscopeError } from './model/error.ts';
 export type * from './model/events.ts';
@@ -14,6 +16,12 @@ export { alertTo, type Dispatcher, type DispatchOptions } from './sinks/dispatch
 export type { LaneCounts, LaneOptions, LaneReport } from './sinks/lane.ts';
 export { openSink, type SinkOptions } from './sinks/open.ts';
 export type { Receipt, Sink } from './sinks/sink.ts';
+export {
+  type ContainerWatch,
+  type ContainerWatchEvent,
+  type ContainerWatchOptions,
+  openContainerWatch,
+} from './sources/container-watch.ts';
 export {
   defaultWindows,
   type LevelShares,
