@@ -6,19 +6,47 @@ import type { CgroupOwner, Container, ContainerRuntime } from '../model/containe
 
 /** @param path as in /proc/PID/cgroup or the kernel's log, from the root of the memory hierarchy */
 export function ownerOf(path: string | null): CgroupOwner {
-  const parts = partsOf(path);
-  const [innermost] = found(parts);
-  // What is below a container is not the host's: a directory there may have any name.
-  const above = innermost ? parts.slice(0, innermost.at + 1) : parts;
-  return { unit: unitOf(above), pod: podOf(above), container: innermost ? named(innermost) : null };
+  return path === null ? nobody : parsed(path).owner;
 }
 
 /**
  * All containers of a path, the innermost first. There is more than one where containers run in a container; and whoever
  * is in one and may write to its cgroups can make a path look so.
  */
-export function containersIn(path: string | null): Container[] {
-  return found(partsOf(path)).map(named);
+export function containersIn(path: string | null): readonly Container[] {
+  return path === null ? [] : parsed(path).containers;
+}
+
+/** The cgroup that is the container's own, of one at or below it. null: the path is not of that container. */
+export function containerCgroup(path: string, id: string): string | null {
+  const parts = partsOf(path);
+  const at = found(parts).find((one) => one.id === id)?.at;
+  return at === undefined ? null : `/${parts.slice(0, at + 1).join('/')}`;
+}
+
+interface Parsed {
+  owner: CgroupOwner;
+  containers: readonly Container[];
+}
+
+const nobody: CgroupOwner = { unit: null, pod: null, container: null };
+/** Of one kill, and of kills in one place, the same path is asked about again and again: 4 µs each time. */
+const remembered = new Map<string, Parsed>();
+const MOST_REMEMBERED = 64;
+
+function parsed(path: string): Parsed {
+  const known = remembered.get(path);
+  if (known) return known;
+  const parts = partsOf(path);
+  const all = found(parts);
+  const [innermost] = all;
+  // What is below a container is not the host's: a directory there may have any name.
+  const above = innermost ? parts.slice(0, innermost.at + 1) : parts;
+  const containers = all.map(named);
+  const result = { owner: { unit: unitOf(above), pod: podOf(above), container: containers[0] ?? null }, containers };
+  if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+  remembered.set(path, result);
+  return result;
 }
 
 interface Found {
@@ -32,10 +60,10 @@ const named = ({ runtime, id }: Found): Container => ({
   ...{ runtime, id, name: null, image: null, compose_project: null, compose_service: null },
 });
 
-function partsOf(path: string | null): string[] {
+function partsOf(path: string): string[] {
   // fs/kernfs: what /proc/PID/cgroup says of a group that was removed under its last process
-  const living = path?.endsWith(' (deleted)') ? path.slice(0, -' (deleted)'.length) : path;
-  return living?.split('/').filter((part) => part !== '') ?? [];
+  const living = path.endsWith(' (deleted)') ? path.slice(0, -' (deleted)'.length) : path;
+  return living.split('/').filter((part) => part !== '');
 }
 
 function found(parts: string[]): Found[] {
@@ -119,11 +147,4 @@ function unitOf(parts: string[]): string | null {
   const unit = parts.findLast((part) => UNIT.test(part)) ?? parts.findLast((part) => SLICE.test(part));
   // src/basic/cgroup-util.c of systemd, cg_escape(): a unit whose name a cgroup may not have gets a "_"
   return unit?.replace(/^_/, '') ?? null;
-}
-
-/** The cgroup that is the container's own, of one at or below it. null: the path is not of that container. */
-export function containerCgroup(path: string, id: string): string | null {
-  const parts = partsOf(path);
-  const at = found(parts).find((one) => one.id === id)?.at;
-  return at === undefined ? null : `/${parts.slice(0, at + 1).join('/')}`;
 }
