@@ -24,7 +24,7 @@ export function heatBeneath(node: CgroupNode): Heat {
 }
 
 /**
- * Where to look: the deepest nodes that are hot, or else warm, by themselves; the largest first. A group is as hot as what
+ * Where to look: the deepest nodes that are hot, or else warm, by themselves. A group is as hot as what
  * is beneath it, and then that is named instead.
  */
 export function hotSpots(root: CgroupNode): CgroupNode[] {
@@ -37,12 +37,21 @@ export function hotSpots(root: CgroupNode): CgroupNode[] {
     for (const child of beneath) visit(child);
   };
   visit(root);
-  return spots.sort((a, b) => rank(b) - rank(a));
+  return spots.sort((a, b) => {
+    const [ours, theirs] = [urgency(a), urgency(b)];
+    const at = ours.findIndex((value, i) => value !== theirs[i]);
+    return at < 0 ? 0 : (theirs[at] as number) - (ours[at] as number);
+  });
 }
 
-/** Kills seen, then stalls, then how full, then size. */
-const rank = ({ oom_kills_seen, some_avg10, full, usage_bytes }: CgroupNode) =>
-  oom_kills_seen * 1e9 + Math.round(some_avg10 ?? 0) * 1e6 + Math.round((full ?? 0) * 1e5) + usage_bytes / 2 ** 50;
+/** What counts first, first. */
+const urgency = ({ oom_kills_seen, some_avg10, full, oom_kills, usage_bytes }: CgroupNode) => [
+  oom_kills_seen,
+  Math.round(some_avg10 ?? 0),
+  full !== null && full >= FULL[0] ? full : 0,
+  oom_kills ?? 0,
+  usage_bytes,
+];
 
 export interface Row {
   node: CgroupNode;

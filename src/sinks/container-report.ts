@@ -107,6 +107,8 @@ function process(report: ContainerReport): string {
 const share = (bytes: number, limit: number | null) =>
   limit === null ? '' : ` (${Math.round((bytes / limit) * 100)} %)`;
 
+const IMAGE = 9;
+
 /** Running ones first, and of those the fullest. @param columns of the terminal; names and images are cut to fit */
 export function renderTable(reports: readonly ContainerReport[], paint: Paint, columns: number): string {
   const full = ({ memory }: ContainerReport) =>
@@ -129,14 +131,18 @@ export function renderTable(reports: readonly ContainerReport[], paint: Paint, c
   ]);
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] as string).length)));
   const others = widths.slice(1, -1).reduce((a, b) => a + b + 2, 0);
-  widths[0] = Math.min(widths[0] as number, Math.max(9, Math.min(40, columns - others - 8)));
-  widths[9] = Math.max(5, columns - others - (widths[0] as number) - 2);
+  // The name comes first; the image has what is left, if that is worth it.
+  widths[0] = Math.max(9, Math.min(widths[0] as number, 40, columns - others - 2));
+  const room = columns - others - (widths[0] as number) - 2;
+  const shown = room < 8 ? IMAGE : IMAGE + 1;
+  widths[IMAGE] = room;
   const line = (cells: string[]) =>
     cells
+      .slice(0, shown)
       .map((cell, i) => {
         const width = widths[i] as number;
         const cut = cell.length > width ? `${cell.slice(0, width - 1)}…` : cell;
-        return i >= 2 && i <= 8 ? cut.padStart(width) : cut.padEnd(width);
+        return i >= 2 && i < IMAGE ? cut.padStart(width) : cut.padEnd(width);
       })
       .join('  ')
       .trimEnd();

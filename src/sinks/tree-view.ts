@@ -43,8 +43,12 @@ function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions)
   else if ((first.oom_kills ?? 0) > 0 && first.path !== '/')
     reasons.push(`${first.oom_kills} OOM ${plural('kill', first.oom_kills ?? 0)}${watched ? ' before' : ''}`);
   const more = others.length === 0 ? '' : `; and ${others.length} more`;
-  const text = `${nameOf(first) ?? printable(first.path)}: ${reasons.join(', ')}${more}`;
-  return `${paint('bold', 'Look at')} ${cut(text, columns - 8)}`;
+  const why = `: ${reasons.join(', ')}${more}`;
+  const name = nameOf(first) ?? printable(first.path);
+  // Of a path the end tells more.
+  const room = Math.max(8, columns - 'Look at '.length - why.length);
+  const fitting = name.length <= room ? name : `…${name.slice(name.length - room + 1)}`;
+  return `${paint('bold', 'Look at')} ${cut(`${fitting}${why}`, columns - 8)}`;
 }
 
 const colours = [undefined, 'yellow', 'red'] as const;

@@ -10,7 +10,7 @@ export function containerOomMessage(oom: Oom): string {
   const who = whoOf(oom.container);
   const runtime = oom.container.runtime === 'podman' ? 'Podman' : 'Docker';
   if (oom.verdict === 'spared') {
-    return `${runtime} says that ${who} ran out of memory, but the kernel killed nothing in it: it was a cgroup above that did.`;
+    return `${runtime} says that ${who} ran out of memory, but the kernel killed nothing in it: a cgroup above it ran out.`;
   }
   if (oom.verdict === 'reported') {
     return sentence(
