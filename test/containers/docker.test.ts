@@ -1,5 +1,5 @@
 /** Ten containers of a real dockerd: three OOM-killed, two killed by hand, and what else 137 and "oom" can mean. */
-import { readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
 import { memoryHierarchy } from '../../src/kernel/capabilities.ts';
@@ -19,6 +19,8 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   let slice: MemoryGroup;
   let watch: Watching;
   let trace: Watching;
+  /** Without the right to trace. */
+  let weak: Watching;
   const run = (name: string, options: string[], command: string[]) =>
     docker.command(runOptions(docker, name, options, command), true);
   const check = async (...words: string[]) => {
@@ -44,6 +46,10 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     });
     watch = await Watching.start(['docker', 'watch', '--json', '--socket', docker.socket]);
     trace = await Watching.start(['trace', '--json'], { DOCKER_HOST: `unix://${docker.socket}` });
+    chmodSync(docker.home, 0o755);
+    chmodSync(docker.socket, 0o666);
+    const nobody = ['setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', '--'];
+    weak = await Watching.start(['docker', 'watch', '--json', '--socket', docker.socket], {}, nobody);
     const labels = ['--label', 'com.docker.compose.project=shop', '--label', 'com.docker.compose.service=web'];
     // Those that live first: a container is not named right because there is no other.
     await run('fine', ['-d', '-m', '64m', ...labels], ['sleep', '1000']);
@@ -63,6 +69,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   afterAll(async () => {
     await watch?.[Symbol.asyncDispose]();
     await trace?.[Symbol.asyncDispose]();
+    await weak?.[Symbol.asyncDispose]();
     await docker?.close();
     slice?.remove();
     if (slice) removeGroups([slice.cgroupPath]);
@@ -97,6 +104,13 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     const names = watch.ends.map(({ container }) => container.name);
     expect(names).not.toContain('fine');
     expect([...new Set(names)].sort()).toEqual([...names].sort());
+  });
+
+  test('without the right to trace there is the word of the runtime, and it is said to be no more', async () => {
+    const reported = { ...who, verdict: 'reported', limit_of: null, kills: 0 };
+    expect(gist(await weak.of('oom'))).toEqual({ name: 'oom', ...reported, ended: true, exit_code: 137 });
+    expect(gist(await weak.of('oom-child'))).toEqual({ name: 'oom-child', ...reported, ended: false, exit_code: null });
+    expect(gist(await weak.of('hand-kill'))).toMatchObject({ by: 'other', exit_code: 137, kernel_watched: false });
   });
 
   test('trace knows the containers too, those that are gone as well', () => {

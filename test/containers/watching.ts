@@ -25,15 +25,23 @@ export class Watching implements AsyncDisposable {
     });
   }
 
-  /** Once it says that it has begun: with --json, its first line. */
-  static async start(words: readonly string[], environment: Record<string, string> = {}): Promise<Watching> {
-    const child = spawn(process.execPath, [MAIN, ...words], {
+  /** Once it says that it has begun: with --json its first line, without a tracer why there is none. */
+  static async start(
+    words: readonly string[],
+    environment: Record<string, string> = {},
+    prefix: readonly string[] = [],
+  ): Promise<Watching> {
+    const [file, ...rest] = [...prefix, process.execPath, MAIN, ...words] as [string, ...string[]];
+    const child = spawn(file, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
     const watching = new Watching(child);
     void ended(child);
-    await watching.#until(() => watching.events.length > 0, 'it begins');
+    await watching.#until(
+      () => watching.events.length > 0 || watching.#stderr.includes('only the runtime'),
+      'it begins',
+    );
     return watching;
   }
 
