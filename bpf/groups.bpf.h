@@ -61,11 +61,31 @@ static __always_inline u64 key_of(struct task_struct *task)
 	return css && css != root_css ? css : SYSTEM_KEY;
 }
 
+/* Written where it will be read: the verifier counts the stacks of all callers together, and this one is the deepest. */
+static __always_inline void send_group(struct cgroup_subsys_state *css, u64 id, u64 parent_id)
+{
+	struct record_header header;
+	struct pressure_group_record *r;
+
+	record_begin(&header, RECORD_PRESSURE_GROUP);
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_lost(RECORD_PRESSURE_GROUP);
+		return;
+	}
+	header.size = sizeof(*r);
+	r->header = header;
+	r->id = id;
+	r->parent_id = parent_id;
+	long n = bpf_probe_read_kernel_str(r->name, sizeof(r->name), BPF_CORE_READ(css, cgroup, kn, name));
+	r->name_length = n > 0 ? n - 1 : 0;
+	bpf_ringbuf_submit(r, 0);
+}
+
 /* Returns the key it is found by: the root's tasks are the system's. 0: there is no room. */
 __noinline u64 group_create(u64 key)
 {
 	struct cgroup_subsys_state *css = (void *)key, *parent, *above;
-	struct pressure_group_record r = {};
 	struct pressure_group *g;
 	u32 zero = 0;
 
@@ -86,14 +106,9 @@ __noinline u64 group_create(u64 key)
 		return 0;
 	if (error)
 		return key; /* another CPU made it meanwhile */
-	g->id = r.id = css_id(css);
+	g->id = css_id(css);
 	g->parent_key = above ? (u64)parent : SYSTEM_KEY;
-	if (above)
-		r.parent_id = css_id(parent);
-	long n = bpf_probe_read_kernel_str(r.name, sizeof(r.name), BPF_CORE_READ(css, cgroup, kn, name));
-	r.name_length = n > 0 ? n - 1 : 0;
-	record_begin(&r.header, RECORD_PRESSURE_GROUP);
-	record_send(&r.header, RECORD_PRESSURE_GROUP, sizeof(r), 0);
+	send_group(css, g->id, above ? css_id(parent) : 0);
 	return key;
 }
 

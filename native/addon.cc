@@ -6,6 +6,7 @@
 #include "log.h"
 #include "map.h"
 #include "process.h"
+#include "psi.h"
 #include "ring.h"
 
 namespace {
@@ -21,6 +22,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   oomscope::CaptureLibbpfLog();
   exports.Set("RingReader", oomscope::RingReader::Define(env));
   exports.Set("ExitWatcher", oomscope::ExitWatcher::Define(env));
+  exports.Set("PsiWatcher", oomscope::PsiWatcher::Define(env));
   oomscope::DefineProcess(env, exports);
   oomscope::DefineMap(env, exports);
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));

@@ -35,10 +35,23 @@ make_file() { # OUTPUT SENTENCE COMMAND...
 	touch -r build/.began "$made"
 }
 
+# What is compiled of a source: of bpf/NAME.bpf.c build/NAME.bpf.o, of scripts/NAME.c build/NAME. The tracer's object has
+# the project's name.
+built_of() { # SOURCE
+	case $1 in
+		bpf/oom.bpf.c) echo build/oomscope.bpf.o ;;
+		bpf/*) name=${1#bpf/}; echo "build/${name%.c}.o" ;;
+		*) name=${1#scripts/}; echo "build/${name%.c}" ;;
+	esac
+}
+
 # True when all that is made is there, and newer than all it is made from. The stamp has the date when the last run began,
 # so src/wire/layout.ts, which is made here and only from what is compared anyway, would always look new.
 done_before() {
-	for made in build/node/bin/node build/oomscope.bpf.o build/pressure.bpf.o build/guard.bpf.o build/oomscope.node build/hog build/churn src/wire/layout.ts dist \
+	for source in bpf/*.bpf.c scripts/*.c; do
+		[ -e "$(built_of "$source")" ] || return 1
+	done
+	for made in build/node/bin/node build/oomscope.node src/wire/layout.ts dist \
 		node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
@@ -111,9 +124,8 @@ bpf() { # SOURCE OUTPUT
 }
 objects=
 for source in bpf/*.bpf.c; do
-	name=${source#bpf/} name=${name%.bpf.c}
-	[ "$name" != oom ] || name=oomscope
-	output=build/$name.bpf.o objects="$objects build/$name.bpf.o"
+	output=$(built_of "$source")
+	objects="$objects $output"
 	if stale "$output" bpf; then make_file "$output" "compile $source" bpf "$source" "$output"; fi
 done
 
@@ -121,12 +133,12 @@ done
 if stale build/oomscope.node native; then
 	make_file build/oomscope.node 'build the addon' cmake-js compile -d native -O "$PWD/build/native"
 fi
-if stale build/hog scripts/hog.c; then
-	make_file build/hog 'compile scripts/hog.c' cc -O2 -Wall -Wextra -pthread scripts/hog.c -o build/hog
-fi
-if stale build/churn scripts/churn.c; then
-	make_file build/churn 'compile scripts/churn.c' cc -O2 -Wall -Wextra scripts/churn.c -o build/churn
-fi
+for source in scripts/*.c; do
+	output=$(built_of "$source")
+	if stale "$output" "$source"; then
+		make_file "$output" "compile $source" cc -O2 -Wall -Wextra -pthread "$source" -o "$output"
+	fi
+done
 
 # --- 6. JavaScript: the wire's layout is read from the BPF object's type information, then all of src is compiled ---
 # shellcheck disable=SC2086 # a list

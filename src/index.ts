@@ -31,6 +31,7 @@ export {
   type PressureTotals,
   type PressureWindowOptions,
 } from './sources/pressure.ts';
+export { openPsiTrigger, type PsiReading, type PsiTrigger, type PsiTriggerOptions, readPsi } from './sources/psi.ts';
 export { type ScoresOptions, watchScores } from './sources/scores.ts';
 export { openTracer, type Tracer, type TracerOptions } from './sources/tracer.ts';
 export { type UsageOptions, watchUsage } from './sources/usage.ts';

@@ -96,6 +96,16 @@ export interface ExitWatcher {
   unwatch(token: number): void;
 }
 
+/**
+ * Tells when PSI triggers fire. Lives as long as the environment; the event loop stays alive while there is a trigger.
+ */
+export interface PsiWatcher {
+  /** @returns a token, or the negative errno */
+  add(path: string, trigger: string): number;
+  /** Closes the trigger; nothing more is told of it. */
+  remove(token: number): void;
+}
+
 /** One system call each. @returns what it returned, or the negative errno */
 export interface SystemCalls {
   /** A new descriptor of the process, closed on exec. */
@@ -121,6 +131,10 @@ export interface Native extends SystemCalls {
   ExitWatcher: new (
     onExit: (token: number, ktimeNs: bigint) => void,
   ) => ExitWatcher;
+  /** `onEvent` must not throw. @param ktimeNs CLOCK_MONOTONIC, when the poller woke. @param gone the cgroup is no more */
+  PsiWatcher: new (
+    onEvent: (token: number, ktimeNs: bigint, gone: boolean) => void,
+  ) => PsiWatcher;
   /** Starts reading at once. `onBatch` must not throw: what it throws is an uncaught exception. */
   RingReader: new (
     options: RingReaderOptions,

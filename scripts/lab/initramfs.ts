@@ -1,6 +1,6 @@
 /** The guest's root: busybox, /init, the kernel modules, this project as it is now, and what the guest is to do. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cpio } from './cpio.ts';
 import type { Module } from './modules.ts';
@@ -9,21 +9,7 @@ import { tools } from './tools.ts';
 import type { Userland } from './userland.ts';
 
 /** What of the project a guest gets, beneath /oomscope. */
-const PROJECT = [
-  'package.json',
-  'dist',
-  'src',
-  'scripts',
-  'test',
-  'bpf',
-  'build/oomscope.bpf.o',
-  'build/pressure.bpf.o',
-  'build/flood.bpf.o',
-  'build/guard.bpf.o',
-  'build/oomscope.node',
-  'build/hog',
-  'build/churn',
-];
+const PROJECT = ['package.json', 'dist', 'src', 'scripts', 'test', 'bpf'];
 
 export interface Settings {
   cgroup: 'v1' | 'v2' | 'hybrid';
@@ -56,7 +42,8 @@ export function initramfs(
   cpio.link('/var/tmp', '/scratch/tmp');
   for (const [path, target] of Object.entries(libraryLinks)) cpio.link(path, target);
 
-  for (const path of PROJECT) if (existsSync(file(path))) cpio.copy(`/oomscope/${path}`, file(path));
+  for (const path of [...PROJECT, ...builtFiles()])
+    if (existsSync(file(path))) cpio.copy(`/oomscope/${path}`, file(path));
   cpio.link('/oomscope/node_modules', '/runtime/node_modules').link('/oomscope/build/node', '/runtime');
   for (const [path, source] of Object.entries(settings.files)) cpio.copy(path, source);
 
@@ -69,6 +56,13 @@ export function initramfs(
   const exports = Object.entries(settings.environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   cpio.file('/lab/command', `${exports.join('')}exec ${settings.command.map(quote).join(' ')}\n`);
   return cpio.end();
+}
+
+/** The BPF objects, the addon and the test programs: by what was built here, for their names are those of their sources. */
+function builtFiles(): string[] {
+  const names = readdirSync(join(import.meta.dirname, '../../build'), { withFileTypes: true });
+  const wanted = names.filter((entry) => entry.isFile() && /^[a-z]+(\.bpf\.o|\.node)?$/.test(entry.name));
+  return wanted.map(({ name }) => `build/${name}`);
 }
 
 /** Asked of this machine's own: the guest's may be of another architecture, and is left to say what it lacks. */

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'SYSTEM_CALL'
   | 'NO_INPUT'
   | 'BAD_INPUT'
+  | 'PSI_UNAVAILABLE'
   | 'USAGE';
 
 /** The one error class. `message` says what was expected, what came and what to do; `detail` holds a log, if there is one. */

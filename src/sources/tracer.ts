@@ -13,6 +13,7 @@ import { type Loaded, load } from '../kernel/loader.ts';
 import type { Backend } from '../kernel/variants.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
+import type { PressureLevel } from '../model/pressure.ts';
 import { loadNative, type RingReader } from '../native.ts';
 import { VERSION } from '../version.ts';
 import { Batch } from '../wire/batch.ts';
@@ -24,6 +25,8 @@ import { Kills } from './kills.ts';
 import { LeadUps } from './lead-up.ts';
 import type { LiveReports } from './live-reports.ts';
 import { byName, Losses, sum } from './losses.ts';
+import type { PressureMonitor } from './pressure.ts';
+import type { PressureOptions } from './pressure-options.ts';
 import { Rehearsal } from './rehearsal.ts';
 
 export interface TracerOptions {
@@ -54,6 +57,8 @@ export interface TracerOptions {
    * takes some memory.
    */
   report?: boolean;
+  /** Watch memory pressure too: its events join the stream. `true`: as `openPressure()` does by default. Default false. */
+  pressure?: boolean | PressureOptions;
   /** Use this backend wherever it exists, for tests. By default the best that the kernel has. */
   backend?: Backend;
   /** Closes the tracer when it fires. */
@@ -70,9 +75,28 @@ const REHEARSALS = 20;
  *   OBJECT_MISSING, LIBBPF, USAGE
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
-  if (!options.report) return new Tracer(options);
-  const { LiveReports } = await import('./live-reports.ts');
-  return new Tracer(options, LiveReports);
+  const { pressure = false, report = false } = options;
+  const parts: TracerParts = { envelopes: new Envelopes() };
+  if (report) parts.liveReports = (await import('./live-reports.ts')).LiveReports;
+  if (pressure !== false) {
+    const { PressureMonitor } = await import('./pressure.ts');
+    parts.pressure = new PressureMonitor(pressure === true ? {} : pressure, parts.envelopes);
+  }
+  try {
+    return new Tracer(options, parts);
+  } catch (error) {
+    parts.pressure?.close();
+    throw error;
+  }
+}
+
+/** What is only loaded where it is asked for. */
+interface TracerParts {
+  /** Those of `pressure`: one numbering for all events. */
+  envelopes?: Envelopes;
+  /** What reads the kernel's reports. */
+  liveReports?: typeof LiveReports;
+  pressure?: PressureMonitor;
 }
 
 export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable {
@@ -89,13 +113,17 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
    * to keep.
    */
   readonly batches$: Observable<Batch>;
+  /** Where `pressure` was asked for: its totals and its own streams. Closed with the tracer. */
+  readonly pressure: PressureMonitor | undefined;
+  /** The levels of memory pressure, as they change; never any where `pressure` was not asked for. */
+  readonly pressure$: Observable<PressureLevel>;
   /** Kernel ids of the tracer's maps. */
   readonly mapIds: { ring: number; counters: number };
 
   readonly #events = new Subject<Event>();
   readonly #batches = new Subject<Batch>();
-  readonly #envelopes = new Envelopes();
-  readonly #losses = new Losses(this.#envelopes);
+  readonly #envelopes: Envelopes;
+  readonly #losses: Losses;
   readonly #system = new SystemProbe();
   readonly #leadUps: LeadUps | undefined;
   readonly #kills: Kills;
@@ -110,8 +138,10 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #onAbort = () => this.close();
   #closing = false;
 
-  /** @param liveReports what reads the kernel's reports, where they are wanted */
-  constructor(options: TracerOptions, liveReports?: typeof LiveReports) {
+  constructor(options: TracerOptions, { envelopes = new Envelopes(), liveReports, pressure }: TracerParts = {}) {
+    this.#envelopes = envelopes;
+    this.#losses = new Losses(envelopes);
+    this.pressure = pressure;
     const native = loadNative();
     const ringBytes = options.ringBytes ?? 512 * 1024;
     if (!Number.isInteger(Math.log2(ringBytes)) || ringBytes < 65536) {
@@ -120,6 +150,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.events$ = this.#events.asObservable();
     this.oomKills$ = this.events$.pipe(filter((event): event is OomKill => event.type === 'oom.kill'));
     this.lost$ = this.events$.pipe(filter((event): event is TracerLost => event.type === 'tracer.lost'));
+    this.pressure$ = this.events$.pipe(filter((event): event is PressureLevel => event.type === 'pressure.level'));
     this.batches$ = this.#batches.asObservable();
     this.#signal = options.signal;
     this.#signal?.throwIfAborted();
@@ -175,6 +206,10 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       throw error;
     }
     native.trimHeap();
+    pressure?.events$.subscribe({
+      next: (event) => this.#kills.push(event),
+      error: (error: unknown) => this.#fail(error),
+    });
     this.started = this.#startedEvent();
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -184,6 +219,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     if (this.#closing) return;
     this.#closing = true;
     this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.pressure?.close();
     this.#loaded.detach();
     const lost = this.#losses.inRing(this.#reader.lost());
     this.#reader.close();
@@ -251,9 +287,13 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       if (ahead && !this.#closing) this.#anticipation.lookOut();
     } catch (error) {
       // Nothing handed to native may throw: whoever listens to the events hears of it.
-      this.#events.error(error);
-      this.close();
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#events.error(error);
+    this.close();
   }
 
   #emit(event: Event): void {
@@ -268,7 +308,15 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const now = process.hrtime.bigint();
     const startMs = Number(now - this.#openedAt) / 1e6;
     const active = this.#loaded.choices.filter((choice) => choice.backend !== 'none').length;
-    const message = `Tracing OOM kills with ${active} of ${this.#loaded.choices.length} hooks.`;
+    const watching = this.pressure ? ` ${this.pressure.started.message}` : '';
+    const message = `Tracing OOM kills with ${active} of ${this.#loaded.choices.length} hooks.${watching}`;
+    const hooks = this.#loaded.choices.map(({ hook, backend, program, reason }) => ({
+      hook,
+      backend,
+      program: program ?? null,
+      reason,
+    }));
+    const forPressure = this.pressure?.started.hooks.map((state) => ({ ...state, hook: `pressure.${state.hook}` }));
     return {
       ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
       type: 'tracer.started',
@@ -276,12 +324,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       kernel: release(),
       libbpf: this.#loaded.libbpf,
       cgroup_version: memoryHierarchy()?.version ?? null,
-      hooks: this.#loaded.choices.map(({ hook, backend, program, reason }) => ({
-        hook,
-        backend,
-        program: program ?? null,
-        reason,
-      })),
+      hooks: [...hooks, ...(forPressure ?? [])],
       start_ms: Math.round(startMs * 10) / 10,
     };
   }
@@ -291,7 +334,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const seconds = Math.round(Number(now - this.#openedAt) / 1e6) / 1000;
     const kills = { ...this.#kills.counts };
     const total = sum(Object.values(kills));
-    const lost = this.#losses.total;
+    const lost = this.#losses.total + sum(Object.values(this.pressure?.lostSoFar() ?? {}));
     const message = `Stopped after ${seconds} s: ${total} kill${total === 1 ? '' : 's'}, ${lost} lost.`;
     return {
       ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
