@@ -8,6 +8,7 @@
 #define WATCHED 512 /* stalls that can be watched for getting long: a power of two */
 #define RANGES 16
 #define STACK_DEPTH 32
+#define LOOK_DEPTH 16 /* frames that are looked through for a cause: a power of two */
 #define CHARGE_BATCH 64 /* pages: mm/memcontrol.c MEMCG_CHARGE_BATCH */
 
 const volatile u64 stall_min_ns = NEVER; /* tell of stalls that last so long; 0: of each, when it begins */
@@ -168,25 +169,59 @@ static __always_inline void watch(u64 now)
 	}
 }
 
+/* Read here, not onto the BPF stack, of which there is too little. */
+struct frames {
+	u64 address[LOOK_DEPTH];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct frames);
+} frames SEC(".maps");
+
+__noinline u32 cause_of_function(u64 address)
+{
+	for (u32 r = 0; r < RANGES; r++) {
+		if (address >= ranges[r].from && address < ranges[r].to)
+			return ranges[r].cause;
+	}
+	return CAUSE_OTHER;
+}
+
+__noinline u32 cause_of_frames(void)
+{
+	u32 zero = 0, cause = CAUSE_OTHER;
+	struct frames *f = bpf_map_lookup_elem(&frames, &zero);
+
+	if (!f)
+		return cause;
+	for (u32 i = 0; i < LOOK_DEPTH; i++) {
+		u64 address = f->address[i];
+		if (!address)
+			break;
+		u32 found = cause_of_function(address);
+		if (found == CAUSE_REFAULT)
+			cause = found; /* swap-in waits for pages in the same way: look who asked */
+		else if (found)
+			return found;
+	}
+	return cause;
+}
+
 /* Why the current task is in a stall of which no tracepoint told: by who is on its stack. */
 static __always_inline u32 cause_of_stack(void *ctx)
 {
-	u64 stack[STACK_DEPTH / 2] = {};
-	u32 weak = CAUSE_OTHER;
+	u32 zero = 0;
+	struct frames *f = bpf_map_lookup_elem(&frames, &zero);
 
-	if (!ranges[0].to)
+	if (!f || !ranges[0].to)
 		return CAUSE_OTHER;
-	bpf_get_stack(ctx, stack, sizeof(stack), 0);
-	for (u32 i = 0; i < STACK_DEPTH / 2; i++) {
-		for (u32 r = 0; r < RANGES; r++) {
-			if (stack[i] < ranges[r].from || stack[i] >= ranges[r].to)
-				continue;
-			if (ranges[r].cause != CAUSE_REFAULT)
-				return ranges[r].cause;
-			weak = CAUSE_REFAULT; /* swap-in waits for pages in the same way: look who asked */
-		}
-	}
-	return weak;
+	long bytes = bpf_get_stack(ctx, f->address, sizeof(f->address), 0);
+	if (bytes >= 0 && bytes < sizeof(f->address))
+		f->address[bytes / sizeof(u64) & (LOOK_DEPTH - 1)] = 0; /* what is behind is older */
+	return bytes > 0 ? cause_of_frames() : CAUSE_OTHER;
 }
 
 /* Which limit a reclaim in a memory cgroup is for: the nearest that is reached. limit_id: its cgroup. */

@@ -1,0 +1,142 @@
+/**
+ * How long after a task stalls on memory does somebody know? Storms of reclaim in a small memory cgroup, one after
+ * another; every reader watches each of them. Begin: of the storm's first stall, by the kernel's clock. For oomscope also
+ * every single stall.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { createMemoryGroup } from '../memory-cgroup.ts';
+import { Child } from './child.ts';
+import type { Stamps } from './pressure-reader.ts';
+import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';
+import { buildRivals, built } from './rivals.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    storms: { type: 'string', default: '20' },
+    seconds: { type: 'string', default: '1' },
+    json: { type: 'string' },
+  },
+});
+const MIB = 2 ** 20;
+/** A trigger without CAP_SYS_RESOURCE: 20 ms in 2 s is the least that tells a storm from a single stall. */
+const TRIGGER = 'some 20000 2000000';
+const REST_MS = 2500; // longer than the trigger's window
+
+const where = circumstances();
+const { 'psi-poll': psiPoll } = buildRivals('psi-poll');
+const group = createMemoryGroup({ limitBytes: 24 * MIB });
+const home = mkdtempSync(join(tmpdir(), 'psi-notify-'));
+/** Per storm: when each rival said so first. */
+const fired = { trigger: [] as number[], file: [] as number[], notify: [] as number[] };
+const children: Child[] = [];
+const stalls: number[] = [];
+const firsts: number[] = [];
+const lows: number[] = [];
+const levelHandlers: number[] = [];
+let lost = 0;
+const first: Record<keyof typeof fired, number[]> = { trigger: [], file: [], notify: [] };
+const missed = { trigger: 0, file: 0, notify: 0 };
+
+try {
+  const trigger = await rival([psiPoll, 'trigger', TRIGGER], 'trigger');
+  const file = await rival([psiPoll, 'file', '100'], 'file');
+  const notify = psiNotify();
+  const reader = new Child([process.execPath, `${import.meta.dirname}/pressure-reader.ts`, group.cgroupPath]);
+  children.push(trigger, file, reader, ...(notify ? [notify] : []));
+  await reader.line('ready');
+  for (let storm = -1; storm < Number(options.storms); storm++) {
+    await sleep(REST_MS);
+    for (const times of Object.values(fired)) times.length = 0;
+    reader.write('');
+    await reader.line('{');
+    const words = ['--cgroup', group.path, '--seconds', options.seconds, '--file', '64M', '--threads', '2'];
+    const thrash = new Child([built('thrash'), ...words, '--work', '512', '--pause', '3000']);
+    await thrash.line('{', 20_000);
+    await sleep(1200); // psi-notify looks once a second
+    reader.write('');
+    const stamps = JSON.parse(await reader.line('{')) as Stamps;
+    if (storm >= 0) take(stamps);
+    if (storm % 5 === 0) say(`storm ${storm} of ${options.storms}`);
+  }
+} finally {
+  await Promise.all(children.map((child) => child.end()));
+  group.remove();
+  rmSync(home, { recursive: true, force: true });
+}
+where.load_after = circumstances().load_before;
+report();
+
+async function rival(command: string[], name: keyof typeof fired): Promise<Child> {
+  const child = new Child(command);
+  await child.line('ready');
+  child.onLine = (line) => fired[name].push(Number(line.split(' ')[1]));
+  return child;
+}
+
+/** Debian's package, with the most sensitive setting it has. It looks at avg10 once a second. undefined: not to be had. */
+function psiNotify(): Child | undefined {
+  if (process.geteuid?.() === 0 && spawnSync('which', ['psi-notify']).status !== 0) {
+    say('installing psi-notify, to compare with');
+    spawnSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', 'psi-notify'], { stdio: 'ignore' });
+  }
+  if (spawnSync('which', ['psi-notify']).status !== 0) return undefined;
+  mkdirSync(join(home, '.config'));
+  writeFileSync(join(home, '.config', 'psi-notify'), 'update 1\nthreshold memory some avg10 0.1\n');
+  const child = new Child(['sh', '-c', 'exec psi-notify 2>&1'], { env: { PATH: process.env.PATH, HOME: home } });
+  child.onLine = (line) => {
+    if (line.includes('Memory alert: active')) fired.notify.push(Number(process.hrtime.bigint()));
+  };
+  return child;
+}
+
+function take(stamps: Stamps): void {
+  const [begin] = stamps.stalls[0] ?? [];
+  if (begin === undefined) return;
+  for (const [beginNs, atNs] of stamps.stalls) stalls.push((atNs - beginNs) / 1e6);
+  firsts.push(((stamps.stalls[0]?.[1] ?? 0) - begin) / 1e6);
+  const low = stamps.levels.find(([path, level]) => path === group.cgroupPath && level !== 'normal');
+  if (low) lows.push((low[3] - begin) / 1e6);
+  for (const [, , decidedNs, atNs] of stamps.levels) levelHandlers.push((atNs - decidedNs) / 1e6);
+  lost += Object.values(stamps.lost).reduce((a, b) => a + b, 0);
+  for (const name of Object.keys(fired) as (keyof typeof fired)[]) {
+    const at = fired[name].find((ns) => ns >= begin);
+    if (at === undefined) missed[name]++;
+    else first[name].push((at - begin) / 1e6);
+  }
+}
+
+function report(): void {
+  const rows: { label: string; summary: Summary; missed: number; samples: number[] }[] = [];
+  const add = (label: string, samples: number[], none = 0) => {
+    const summary = summarize(samples);
+    if (summary) rows.push({ label, summary, missed: none, samples });
+  };
+  add('oomscope: every stall, its begin to the handler of stalls$', stalls);
+  add('oomscope: the first stall of a storm', firsts);
+  add('oomscope: the cgroup’s level leaves normal, handler of pressure$', lows);
+  add('oomscope: a level is decided to the handler of pressure$', levelHandlers);
+  add(`PSI trigger "${TRIGGER}", poll in C`, first.trigger, missed.trigger);
+  add('/proc/pressure/memory every 100 ms, in C', first.file, missed.file);
+  add('psi-notify, once a second', first.notify, missed.notify);
+  const ms = (value: number) => value.toFixed(3);
+  const head = ['ms', 'times', 'p50', 'p90', 'p99', 'max', 'missed'];
+  const lines = rows.map(({ label, summary: s, missed: none }) => [
+    label,
+    ...[String(s.count), ms(s.p50), ms(s.p90), ms(s.p99), ms(s.max), String(none)],
+  ]);
+  process.stdout.write(`${inWords(where)}\n\n${table([head, ...lines])}\nRecords lost: ${lost}.\n`);
+  const every = rows[0]?.summary;
+  if (every) {
+    const met = (measured: number, wanted: number) => (measured <= wanted ? 'met' : 'NOT met');
+    process.stdout.write(
+      `Goal: p50 of every stall under 0.150 ms. Measured ${ms(every.p50)}: ${met(every.p50, 0.15)}.\n`,
+    );
+    process.stdout.write(`Goal: p99 of every stall under 1 ms. Measured ${ms(every.p99)}: ${met(every.p99, 1)}.\n`);
+  }
+  writeJson(options.json, { benchmark: 'pressure', unit: 'ms', ...where, trigger: TRIGGER, lost, rows });
+}
