@@ -376,10 +376,24 @@ static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u
 		s->cpu = cpu;
 		change_groups(s->key, CHANGE(cpu, 1, RUNNING_AS_BEFORE), now, 0);
 	}
-	if (!s->from_switch)
+	/* What it slept for is there. But kswapd and kcompactd work where others wait: they are stalled until they say so. */
+	if (!s->from_switch || (BPF_CORE_READ(task, flags) & PF_KTHREAD))
 		return true;
 	stall_end(tid, 0, now);
 	return false;
+}
+
+/* A kernel thread goes to sleep, and is not in a stall any more. */
+static __always_inline void thread_departs(struct task_struct *task, u64 now)
+{
+	u32 tid = BPF_CORE_READ(task, pid);
+	struct stall *s;
+
+	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD) || in_memstall(task))
+		return;
+	s = bpf_map_lookup_elem(&stalls, &tid);
+	if (s && s->from_switch)
+		stall_end(tid, 0, now);
 }
 
 __noinline int on_hot_switch(u64 from, u64 to)
@@ -388,15 +402,13 @@ __noinline int on_hot_switch(u64 from, u64 to)
 	u32 cpu = bpf_get_smp_processor_id();
 	u64 now = bpf_ktime_get_ns();
 	bool prev_idle = !BPF_CORE_READ(prev, pid), next_idle = !BPF_CORE_READ(next, pid);
+	if (!exact && !prev_idle)
+		thread_departs(prev, now);
 	bool stalled = !next_idle && may_be_stalled(next) && stalled_arrives(next, cpu, now);
 	u64 old = prev_idle ? 0 : key_of(prev), new = next_idle ? 0 : key_of(next);
 
-	if (old != new || may_be_stalled(prev)) {
-		if (old)
-			change_groups(old, CHANGE(cpu, 0, RUNNING_NONE), now, 0);
-	} else if (!stalled) {
-		return 0; /* one of the group after another */
-	}
+	if (old && old != new)
+		change_groups(old, CHANGE(cpu, 0, RUNNING_NONE), now, 0);
 	if (new)
 		change_groups(new, CHANGE(cpu, 0, stalled ? RUNNING_STALLED : RUNNING_PRODUCTIVE), now, 0);
 	return 0;

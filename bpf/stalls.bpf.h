@@ -12,6 +12,7 @@
 #define CHARGE_BATCH 64 /* pages: mm/memcontrol.c MEMCG_CHARGE_BATCH */
 
 const volatile u64 stall_min_ns = NEVER; /* tell of stalls that last so long; 0: of each, when it begins */
+const volatile u64 stall_room = 0;       /* bytes of the ring; what is above is for levels, which must not be lost */
 const volatile bool exact = false;       /* psi_memstall_enter() and psi_memstall_leave() are hooked */
 const volatile bool psi_runs = false;    /* the kernel keeps task_struct.in_memstall */
 const volatile bool want_stack = false;
@@ -87,7 +88,10 @@ static __always_inline void send_stall(const struct stall *s, u64 now, bool fini
 	r.finished = finished;
 	r.stack_id = s->stack_id;
 	record_begin(&r.header, RECORD_PRESSURE_STALL);
-	record_send(&r.header, RECORD_PRESSURE_STALL, sizeof(r), 0);
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= stall_room)
+		count_lost(RECORD_PRESSURE_STALL);
+	else
+		record_send(&r.header, RECORD_PRESSURE_STALL, sizeof(r), 0);
 }
 
 /* Of the current task. cause 0: not known yet. Returns whether there is a new stall. */
@@ -148,7 +152,8 @@ __noinline int stall_lasts(u32 tid, u64 now)
 {
 	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
 
-	if (!open || open->told)
+	/* That one may have ended in this moment, and the task be in another. */
+	if (!open || open->told || now < open->begin_ns + stall_min_ns)
 		return 0;
 	open->told = 1;
 	struct stall s = *open;

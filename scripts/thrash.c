@@ -30,6 +30,7 @@ static const char help[] =
 	"  --cgroup DIR     the memory cgroup's directory: it, or the one above it, must have a limit (memory.high will do)\n"
 	"  --seconds N      how long\n"
 	"  --file BYTES     read a file of this size, page by page, over and over\n"
+	"  --sparse         a file of holes: no disk is read\n"
 	"  --dir DIR        where that file is made, and unlinked at once (/var/tmp)\n"
 	"  --anon BYTES     write to anonymous memory of this size, page by page, over and over\n"
 	"  --random         the pages in no order\n"
@@ -43,7 +44,7 @@ static struct {
 	double seconds;
 	long pause_us;
 	int threads;
-	bool random;
+	bool random, sparse;
 } options = { .dir = "/var/tmp", .threads = 1 };
 
 static int file = -1;
@@ -115,6 +116,11 @@ static void make_file(void)
 	if (file < 0)
 		refuse(path, strerror(errno));
 	unlink(path);
+	if (options.sparse) {
+		if (ftruncate(file, options.file))
+			refuse(path, strerror(errno));
+		return;
+	}
 	memset(block, 'x', sizeof(block));
 	for (size_t done = 0; done < options.file; done += sizeof(block)) {
 		if (write(file, block, sizeof(block)) != sizeof(block))
@@ -152,7 +158,8 @@ int main(int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "cgroup", 1, 0, 'c' }, { "seconds", 1, 0, 's' }, { "file", 1, 0, 'f' }, { "dir", 1, 0, 'd' },
-		{ "anon", 1, 0, 'a' }, { "random", 0, 0, 'r' }, { "threads", 1, 0, 't' }, { "work", 1, 0, 'w' },
+		{ "anon", 1, 0, 'a' }, { "random", 0, 0, 'r' }, { "sparse", 0, 0, 'S' },
+		{ "threads", 1, 0, 't' }, { "work", 1, 0, 'w' },
 		{ "pause", 1, 0, 'p' }, { "help", 0, 0, 'h' }, { 0 },
 	};
 	for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;) {
@@ -162,6 +169,7 @@ int main(int argc, char **argv)
 		case 'f': options.file = size_of(optarg); break;
 		case 'd': options.dir = optarg; break;
 		case 'a': options.anon = size_of(optarg); break;
+		case 'S': options.sparse = true; break;
 		case 'r': options.random = true; break;
 		case 't': options.threads = atoi(optarg); break;
 		case 'w': options.work = strtoul(optarg, NULL, 10); break;

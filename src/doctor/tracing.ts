@@ -12,13 +12,14 @@ import {
   missingForTracing,
 } from '../kernel/capabilities.ts';
 import { kernelFacts, load, obstacle } from '../kernel/loader.ts';
+import { pressureChoices } from '../kernel/pressure-loader.ts';
 import type { Choice } from '../kernel/variants.ts';
 import { libbpfVersion } from '../libbpf/index.ts';
 import { OomscopeError } from '../model/error.ts';
 import { builtFile } from '../native.ts';
 import { type Finding, findingsOf } from './finding.ts';
 
-const { ok, warning, missing, unknown } = findingsOf('tracing');
+const { ok, info, warning, missing, unknown } = findingsOf('tracing');
 
 /** Whether tracing works here, and with which program on which hook (empty when the kernel's BTF cannot be read). */
 export function tracing(): { findings: Finding[]; hooks: Choice[] } {
@@ -26,6 +27,7 @@ export function tracing(): { findings: Finding[]; hooks: Choice[] } {
   const tried = usable ? programs() : undefined;
   const hooks = tried?.hooks ?? (usable && hasKernelBtf() ? kernelFacts().choices : []);
   const findings = [kernel(), btf(), capabilities(), ...native, ...(tried ? [tried.finding] : []), cgroups()];
+  if (usable && hasKernelBtf()) findings.push(pressure());
   for (const { hook, reason } of hooks.filter((choice) => choice.required && choice.program === undefined)) {
     findings.push(missing(`hook ${hook}`, reason, null, 'a kernel with this tracepoint'));
   }
@@ -84,6 +86,19 @@ function programs(): { finding: Finding; hooks?: Choice[] } {
     const remedy = error.code === 'NOT_PERMITTED' ? 'see above' : 'report this, with the kernel version';
     return { finding: missing(name, `${error.message}\n${error.detail ?? ''}`, null, remedy) };
   }
+}
+
+/** Who tells of stalls on memory, and what windows and levels are driven by. */
+function pressure(): Finding {
+  const choices = pressureChoices();
+  const by = (hook: string) => choices.find((choice) => choice.hook === hook);
+  const memstall = by('memstall_enter');
+  const tick = by('tick')?.backend === 'timer' ? 'bpf_timer' : 'the hooks themselves';
+  const others = choices.filter(({ backend }) => backend === 'tp_btf' || backend === 'raw_tp').length;
+  const [name, rest] = ['pressure', `${others} tracepoints, clock by ${tick}`];
+  return memstall?.program
+    ? ok(name, `every stall, by ${memstall.backend} on psi_memstall_enter() and psi_memstall_leave(); ${rest}`)
+    : info(name, rest, `Not every stall: ${memstall?.reason}.`);
 }
 
 function cgroups(): Finding {

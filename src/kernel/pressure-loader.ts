@@ -129,6 +129,7 @@ function loadWith(choices: PressureChoice[], config: PressureConfig, attach: boo
       use_timer: timer ? 1 : 0,
       tick_ns: Math.max(LEAST_TICK_NS, Math.floor(Math.min(...windows) / 10)),
       cold_ns: Math.max(PSI_PERIOD_NS, ...windows),
+      stall_room: (config.ringBytes / 4) * 3,
       want_stack: config.stack ? 1 : 0,
       ...(config.stallMinNs !== undefined && { stall_min_ns: config.stallMinNs }),
       fall_permille: config.fallPermille,

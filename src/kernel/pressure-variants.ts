@@ -77,12 +77,12 @@ function chooseMemstall(
   { psi, fentry, kprobe }: PressureFacts,
   forced: PressureBackend | undefined,
 ): [PressureChoice['backend'] & (PressureBackend | 'none'), string] {
-  const without = 'tracepoints instead: swap-in and refaults that wait for nothing are not seen';
-  if (forced === 'tp_btf' || forced === 'raw_tp') return ['none', `${forced} was asked for: ${without}`];
-  if (!psi) return ['none', `PSI is off; ${without}`];
+  const without = 'swap-in and refaults that wait for nothing are not seen by tracepoints';
+  if (forced === 'tp_btf' || forced === 'raw_tp') return ['none', `${forced} was asked for, and ${without}`];
+  if (!psi) return ['none', `PSI is off, and ${without}`];
   if (fentry && forced !== 'kprobe') return ['fentry', forced ? 'fentry was asked for' : 'fentry programs load here'];
   if (kprobe && forced !== 'fentry') return ['kprobe', forced ? 'kprobe was asked for' : 'no fentry, but kprobes'];
-  return ['none', `psi_memstall_enter() cannot be hooked here; ${without}`];
+  return ['none', `psi_memstall_enter() cannot be hooked here, and ${without}`];
 }
 
 function chooseTick({ timer }: PressureFacts, tracing: boolean): PressureChoice {

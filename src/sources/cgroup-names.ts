@@ -13,12 +13,12 @@ const LOOK_AGAIN_MS = 10_000;
 export class CgroupNames {
   readonly #names = new Map<bigint, { parent: bigint; name: string }>();
   readonly #paths = new Map<bigint, string>();
-  readonly #mount: string | undefined;
+  readonly #mount: string | null | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(mount = memoryHierarchy()?.mount) {
+  constructor(mount: string | null | undefined = memoryHierarchy()?.mount) {
     this.#mount = mount;
-    if (mount !== undefined) this.#paths.set(inode(mount), '/');
+    if (mount != null) this.#paths.set(inode(mount), '/');
   }
 
   /** @param parent 0: the root */
@@ -49,7 +49,7 @@ export class CgroupNames {
   }
 
   #look(): void {
-    if (this.#mount === undefined || performance.now() - this.#lookedMs < LOOK_AGAIN_MS) return;
+    if (this.#mount == null || performance.now() - this.#lookedMs < LOOK_AGAIN_MS) return;
     this.#lookedMs = performance.now();
     const waiting = ['/'];
     for (let seen = 0; waiting.length > 0 && seen < MOST_GROUPS; seen++) {

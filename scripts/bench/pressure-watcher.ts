@@ -1,0 +1,12 @@
+/** A monitor as bench:pressure-overhead measures it: levels, and stalls that are long. It says how many there were when asked. */
+import { createInterface } from 'node:readline';
+import { openPressure } from '../../dist/index.js';
+
+const [backend, path] = process.argv.slice(2);
+const monitor = await openPressure({ backend: backend as 'tp_btf' });
+createInterface({ input: process.stdin }).on('line', () => {
+  const own = monitor.totals().find(({ subject }) => subject.path === path);
+  process.stdout.write(`stalls ${own?.stalls ?? 0}\n`);
+});
+process.stdout.write('ready\n');
+process.once('SIGTERM', () => process.exit());

@@ -1,0 +1,35 @@
+/* switches SECONDS: two threads that wake each other over pipes, so that nothing happens but context switches. Prints how
+ * many round trips, as JSON (as "pages", as thrash does). */
+#define _GNU_SOURCE
+#include "now.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sched.h>
+
+int main(int argc, char **argv)
+{
+	int there[2], back[2];
+	char byte = 0;
+	uint64_t begin = now_ns(), end = begin + (uint64_t)(atof(argc > 1 ? argv[1] : "1") * 1e9), trips = 0;
+	cpu_set_t cpus;
+
+	/* Both on one CPU: each trip is two switches. */
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	if (pipe(there) || pipe(back))
+		return 1;
+	if (fork() == 0) {
+		close(there[1]);
+		while (read(there[0], &byte, 1) == 1 && write(back[1], &byte, 1) == 1)
+			;
+		_exit(0);
+	}
+	for (; now_ns() < end; trips++) {
+		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
+			return 1;
+	}
+	printf("{\"pages\":%lu,\"seconds\":%.6f}\n", (unsigned long)trips * 2, (now_ns() - begin) / 1e9);
+	return 0;
+}

@@ -1,0 +1,74 @@
+/**
+ * Stalls by the ten thousand a second, each of them told, into the smallest ring, while JavaScript does something else half
+ * of the time. PRESSURE_FLOOD_SECONDS=60 makes it a million.
+ */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import type { TracerLost } from '../../src/model/events.ts';
+import type { PressureLevel } from '../../src/model/pressure.ts';
+import { openPressure } from '../../src/sources/pressure.ts';
+import { createMemoryGroup, MIB, removeMemoryGroups } from './memcg.ts';
+
+const THRASH = join(import.meta.dirname, '..', '..', 'build', 'thrash');
+const SECONDS = Number(process.env.PRESSURE_FLOOD_SECONDS ?? 4);
+
+afterEach(removeMemoryGroups);
+
+test('told + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 1000 }, async () => {
+  await using monitor = await openPressure({
+    stallMs: 0,
+    ringBytes: 65_536,
+    windows: [{ ms: 100, some: { low: 0.01 } }],
+    coolDownMs: 200,
+  });
+  let told = 0;
+  const lost: TracerLost[] = [];
+  const levels: PressureLevel[] = [];
+  monitor.stalls$.subscribe(() => told++);
+  monitor.lost$.subscribe((event) => lost.push(event));
+  const group = createMemoryGroup({ limitBytes: 24 * MIB });
+  monitor.pressure$.subscribe((level) => {
+    if (level.subject.path === group.cgroupPath) levels.push(level);
+  });
+
+  const rssBefore = process.memoryUsage.rss();
+  const words = ['--cgroup', group.path, '--seconds', String(SECONDS), '--file', '64M', '--sparse', '--threads', '2'];
+  const child = spawn(THRASH, words, { stdio: ['ignore', 'ignore', 'inherit'] });
+  let ended = false;
+  child.once('exit', () => {
+    ended = true;
+  });
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  while (!ended) {
+    Atomics.wait(pause, 0, 0, 100);
+    await sleep(100);
+  }
+  await sleep(1000);
+  const rssGrown = process.memoryUsage.rss() - rssBefore;
+
+  // The system's count: records of other cgroups take room in the ring too. It may go on meanwhile.
+  const sum = () => {
+    const before = told + (monitor.lostSoFar().pressure_stall ?? 0);
+    return { seen: before, counted: 2 * (monitor.totals()[0]?.stalls ?? 0) };
+  };
+  const end = performance.now() + 5000;
+  while (sum().seen !== sum().counted && performance.now() < end) await sleep(50);
+  expect(sum().seen).toBe(sum().counted);
+
+  const own = monitor.totals().find(({ subject }) => subject.path === group.cgroupPath);
+  const lostStalls = monitor.lostSoFar().pressure_stall ?? 0;
+  process.stderr.write(
+    `${own?.stalls} stalls in ${SECONDS} s, ${told} records read, ${lostStalls} lost and counted, RSS ${Math.round(rssGrown / MIB)} MiB more\n`,
+  );
+  expect(own?.stalls).toBeGreaterThan(1000 * SECONDS);
+  expect(lostStalls).toBeGreaterThan(0);
+  expect(lost.reduce((total, event) => total + (event.lost.pressure_stall ?? 0), 0)).toBe(lostStalls);
+  expect(Object.keys(monitor.lostSoFar())).toEqual(['pressure_stall']);
+  expect(levels.map(({ level }) => level).slice(0, 1)).toEqual(['low']);
+  expect(levels.at(-1)?.level).toBe('normal');
+  expect(levels.at(-1)?.stalls).toBeLessThanOrEqual(own?.stalls ?? 0);
+  expect(own?.stalled_now).toBe(0);
+  expect(rssGrown).toBeLessThan(100 * MIB);
+});
