@@ -1,6 +1,6 @@
 /**
- * Stalls by the ten thousand a second, each of them told, into the smallest ring, while JavaScript does something else half
- * of the time. PRESSURE_FLOOD_SECONDS=60 makes it a million.
+ * Stalls by the thousand a second, each of them told, into the smallest ring, while JavaScript does something else most
+ * of the time. More of them with PRESSURE_FLOOD_SECONDS=60.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -42,8 +42,8 @@ test('told + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 
   });
   const pause = new Int32Array(new SharedArrayBuffer(4));
   while (!ended) {
-    Atomics.wait(pause, 0, 0, 100);
-    await sleep(100);
+    Atomics.wait(pause, 0, 0, 1000); // two batches and the ring hold some 0.3 s of it
+    await sleep(50);
   }
   await sleep(1000);
   const rssGrown = process.memoryUsage.rss() - rssBefore;
@@ -62,7 +62,7 @@ test('told + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 
   process.stderr.write(
     `${own?.stalls} stalls in ${SECONDS} s, ${told} records read, ${lostStalls} lost and counted, RSS ${Math.round(rssGrown / MIB)} MiB more\n`,
   );
-  expect(own?.stalls).toBeGreaterThan(1000 * SECONDS);
+  expect(own?.stalls).toBeGreaterThan(500 * SECONDS);
   expect(lostStalls).toBeGreaterThan(0);
   expect(lost.reduce((total, event) => total + (event.lost.pressure_stall ?? 0), 0)).toBe(lostStalls);
   expect(Object.keys(monitor.lostSoFar())).toEqual(['pressure_stall']);
