@@ -8,8 +8,10 @@
 #include "kernel.h"
 #include "maps.bpf.h"
 #include "groups.bpf.h"
-#include "levels.bpf.h"
 #include "stalls.bpf.h"
+#include "levels.bpf.h"
+#include "tick.bpf.h"
+#include "countdown.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
@@ -30,126 +32,6 @@ struct {
 
 #define PF_KTHREAD 0x00200000
 #define PF_MEMALLOC 0x00000800
-
-/* ---- the tick ---- */
-
-const volatile bool use_timer = false; /* bpf_timer exists: 5.15 */
-const volatile u64 tick_ns = 1000000;
-
-u64 next_tick_ns = 0;
-u32 ticking = 0;    /* the timer is armed */
-u32 timer_ready = 0;
-
-struct timer_slot {
-	struct bpf_timer timer;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct timer_slot);
-} tick_timer SEC(".maps");
-
-/* Whose turn it is: an update that must not find it there is the only test-and-set that 5.10 has. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u32);
-} tick_lock SEC(".maps");
-
-/* Returns whether there is a group at this place of the list that stays there. */
-__noinline u32 tick_at(u64 i, u64 now)
-{
-	u64 key = i < HOT_GROUPS ? hot[i] : 0;
-
-	if (!key)
-		return 0;
-	if (evaluate(key, now) == TICK_HOT)
-		return 1;
-	hot[i & (HOT_GROUPS - 1)] = 0;
-	return 0;
-}
-
-/* Looks at every hot group, and at stalls that become long. Returns whether any group is still hot. */
-__noinline int tick(u64 now)
-{
-	u32 zero = 0, left = 0;
-
-	if (bpf_map_update_elem(&tick_lock, &zero, &zero, BPF_NOEXIST))
-		return 1;
-	next_tick_ns = now + tick_ns;
-	for (u32 i = 0; i < HOT_GROUPS; i++)
-		left |= tick_at(i, now);
-	watch(now);
-	if (!left)
-		hot_any = 0;
-	bpf_map_delete_elem(&tick_lock, &zero);
-	return left;
-}
-
-static int on_timer(void *map, u32 *key, struct timer_slot *slot)
-{
-	ticking = 0;
-	tick(bpf_ktime_get_ns());
-	if (hot_any) {
-		ticking = 1;
-		bpf_timer_start(&slot->timer, tick_ns, 0);
-	}
-	return 0;
-}
-
-/* Attached for a moment when the monitor opens. Only tracing programs may touch a timer, and those cannot be run by hand. */
-SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
-{
-	u32 zero = 0;
-	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
-
-	if (timer_ready || !slot)
-		return 0;
-	if (bpf_timer_init(&slot->timer, &tick_timer, 1 /* CLOCK_MONOTONIC */))
-		return 0;
-	bpf_timer_set_callback(&slot->timer, on_timer);
-	timer_ready = 1;
-	return 0;
-}
-
-/* Run by hand, where there is no timer and nothing else may happen. */
-SEC("raw_tp/tick") int tick_by_hand(void *ctx)
-{
-	return hot_any ? tick(bpf_ktime_get_ns()) : 0;
-}
-
-/* Without a timer the hooks themselves are the clock. */
-static __always_inline void tick_if_due(void)
-{
-	u64 now;
-
-	if (!hot_any)
-		return;
-	now = bpf_ktime_get_ns();
-	if (now >= next_tick_ns)
-		tick(now);
-}
-
-static __always_inline void keep_ticking(void)
-{
-	u32 zero = 0;
-
-	if (!use_timer) {
-		tick_if_due();
-		return;
-	}
-	if (ticking || !hot_any)
-		return;
-	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
-	if (!slot)
-		return;
-	ticking = 1;
-	if (bpf_timer_start(&slot->timer, tick_ns, 0))
-		ticking = 0;
-}
 
 /* Every program on a tracepoint comes twice: with typed arguments, and raw for where those are refused. */
 #define TRACEPOINT(name, tracepoint, body, args...)              \
@@ -263,80 +145,6 @@ static __always_inline void work_ends(void)
 		s->depth--;
 	else
 		stall_end(tid, 0, bpf_ktime_get_ns());
-}
-
-/* ---- the countdown to the OOM killer ---- */
-
-const volatile u32 countdown_from = 0; /* rounds; 0: never told */
-#define MAX_RECLAIM_RETRIES 16          /* mm/internal.h */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, u32); /* tid */
-	__type(value, u32); /* rounds in a row that reclaimed nothing */
-} fruitless SEC(".maps");
-u64 last_fruitless_ns = 0;
-
-__noinline int send_countdown(u32 rounds, u64 limit_id)
-{
-	struct pressure_countdown_record r = { .fruitless_rounds = rounds, .limit_id = limit_id };
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	/* Powers of two, and every round when the end is near; past it the OOM killer is at work. */
-	if (rounds < countdown_from || rounds > 2 * MAX_RECLAIM_RETRIES)
-		return 0;
-	if ((rounds & (rounds - 1)) && (rounds < MAX_RECLAIM_RETRIES / 2 || rounds > MAX_RECLAIM_RETRIES))
-		return 0;
-	read_task(&r.task, task, key_of(task));
-	record_begin(&r.header, RECORD_PRESSURE_COUNTDOWN);
-	return record_send(&r.header, RECORD_PRESSURE_COUNTDOWN, sizeof(r), BPF_RB_FORCE_WAKEUP);
-}
-
-__noinline int count_round(u64 reclaimed, u64 limit_id)
-{
-	u32 tid = (u32)bpf_get_current_pid_tgid(), one = 1;
-	u64 now = bpf_ktime_get_ns();
-
-	if (!countdown_from || (reclaimed && now - last_fruitless_ns > 1000000000ULL))
-		return 0;
-	if (reclaimed) {
-		bpf_map_delete_elem(&fruitless, &tid);
-		return 0;
-	}
-	last_fruitless_ns = now;
-	u32 *rounds = bpf_map_lookup_elem(&fruitless, &tid);
-	if (rounds)
-		send_countdown(++*rounds, limit_id);
-	else
-		bpf_map_update_elem(&fruitless, &tid, &one, BPF_ANY);
-	return 0;
-}
-
-static __always_inline void memcg_round(unsigned long reclaimed)
-{
-	u64 limit_id = 0;
-
-	if (!countdown_from)
-		return;
-	if (!reclaimed && memcg_cause(&limit_id) != CAUSE_MEMCG_LIMIT)
-		return; /* above memory.high nobody is killed */
-	count_round(reclaimed, limit_id);
-}
-
-/* should_reclaim_retry(): once for every zone that is looked at. */
-static __always_inline void zone_round(int loops)
-{
-	u32 tid = (u32)bpf_get_current_pid_tgid(), rounds = loops;
-
-	if (!countdown_from)
-		return;
-	u32 *last = bpf_map_lookup_elem(&fruitless, &tid);
-	if (last && *last == rounds)
-		return;
-	bpf_map_update_elem(&fruitless, &tid, &rounds, BPF_ANY);
-	if (rounds)
-		send_countdown(rounds, 0);
 }
 
 static __always_inline u32 memcg_reclaim_cause(void)

@@ -1,0 +1,124 @@
+/* The clock of windows and levels: a timer where the kernel has them, else the hooks themselves, and nothing at all while
+ * nobody is under pressure. */
+#pragma once
+
+#include "levels.bpf.h"
+#include "stalls.bpf.h"
+
+const volatile bool use_timer = false; /* bpf_timer exists: 5.15 */
+const volatile u64 tick_ns = 1000000;
+
+u64 next_tick_ns = 0;
+u32 ticking = 0;    /* the timer is armed */
+u32 timer_ready = 0;
+
+struct timer_slot {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct timer_slot);
+} tick_timer SEC(".maps");
+
+/* Whose turn it is: an update that must not find it there is the only test-and-set that 5.10 has. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} tick_lock SEC(".maps");
+
+/* Returns whether there is a group at this place of the list that stays there. */
+__noinline u32 tick_at(u64 i, u64 now)
+{
+	u64 key = i < HOT_GROUPS ? hot[i] : 0;
+
+	if (!key)
+		return 0;
+	if (evaluate(key, now) == TICK_HOT)
+		return 1;
+	hot[i & (HOT_GROUPS - 1)] = 0;
+	return 0;
+}
+
+/* Looks at every hot group, and at stalls that become long. Returns whether any group is still hot. */
+__noinline int tick(u64 now)
+{
+	u32 zero = 0, left = 0;
+
+	if (bpf_map_update_elem(&tick_lock, &zero, &zero, BPF_NOEXIST))
+		return 1;
+	next_tick_ns = now + tick_ns;
+	for (u32 i = 0; i < HOT_GROUPS; i++)
+		left |= tick_at(i, now);
+	watch(now);
+	if (!left)
+		hot_any = 0;
+	bpf_map_delete_elem(&tick_lock, &zero);
+	return left;
+}
+
+static int on_timer(void *map, u32 *key, struct timer_slot *slot)
+{
+	ticking = 0;
+	tick(bpf_ktime_get_ns());
+	if (hot_any) {
+		ticking = 1;
+		bpf_timer_start(&slot->timer, tick_ns, 0);
+	}
+	return 0;
+}
+
+/* Attached for a moment when the monitor opens. Only tracing programs may touch a timer, and those cannot be run by hand. */
+SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
+{
+	u32 zero = 0;
+	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
+
+	if (timer_ready || !slot)
+		return 0;
+	if (bpf_timer_init(&slot->timer, &tick_timer, 1 /* CLOCK_MONOTONIC */))
+		return 0;
+	bpf_timer_set_callback(&slot->timer, on_timer);
+	timer_ready = 1;
+	return 0;
+}
+
+/* Run by hand, where there is no timer and nothing else may happen. */
+SEC("raw_tp/tick") int tick_by_hand(void *ctx)
+{
+	return hot_any ? tick(bpf_ktime_get_ns()) : 0;
+}
+
+/* Without a timer the hooks themselves are the clock. */
+static __always_inline void tick_if_due(void)
+{
+	u64 now;
+
+	if (!hot_any)
+		return;
+	now = bpf_ktime_get_ns();
+	if (now >= next_tick_ns)
+		tick(now);
+}
+
+static __always_inline void keep_ticking(void)
+{
+	u32 zero = 0;
+
+	if (!use_timer) {
+		tick_if_due();
+		return;
+	}
+	if (ticking || !hot_any)
+		return;
+	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
+	if (!slot)
+		return;
+	ticking = 1;
+	if (bpf_timer_start(&slot->timer, tick_ns, 0))
+		ticking = 0;
+}
