@@ -83,7 +83,7 @@ async function rival(command: string[], name: keyof typeof fired): Promise<Child
 }
 
 /**
- * Debian's package, looking at avg10 as often as it can, for half a percent more than there is now. A new one for each
+ * Debian's package, looking at avg10 as often as it can, for a little more than there is now. A new one for each
  * storm: it only tells of a change. undefined: not to be had.
  */
 function psiNotify(): Child | undefined {
@@ -94,7 +94,7 @@ function psiNotify(): Child | undefined {
   if (spawnSync('which', ['psi-notify']).status !== 0) return undefined;
   mkdirSync(join(home, '.config'), { recursive: true });
   const now = Number(/^some avg10=([\d.]+)/.exec(readFileSync('/proc/pressure/memory', 'utf8'))?.[1]);
-  const settings = `update 1\nthreshold memory some avg10 ${(now + 0.5).toFixed(2)}\n`;
+  const settings = `update 1\nthreshold memory some avg10 ${(now + 0.1).toFixed(2)}\n`;
   writeFileSync(join(home, '.config', 'psi-notify'), settings);
   const child = new Child([...NICE, 'sh', '-c', 'exec psi-notify 2>&1'], {
     env: { PATH: process.env.PATH, HOME: home },
