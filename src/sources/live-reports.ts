@@ -96,7 +96,7 @@ function belongs({ printer, firstNs, lastNs, lines }: KernelReport, { trigger, v
 function draftsOf({ lines }: KernelReport): Draft[] {
   const drafts: Draft[] = [];
   const assembler = new Assembler((draft) => drafts.push(draft));
-  const unknown = { host: null, caller: null, sinceBootUs: null, timeMs: null, timeComplete: false, bootId: null };
+  const unknown = { host: null, caller: null, sinceBootUs: null, stamp: null, bootId: null };
   for (const text of lines) assembler.feed({ ...unknown, text, offset: 0 });
   assembler.end();
   return drafts;
