@@ -12,6 +12,7 @@ export type * from './model/guard.ts';
 export type * from './model/pressure.ts';
 export type * from './model/sample.ts';
 export type * from './model/score.ts';
+export type * from './model/suggestion.ts';
 export { alertTo, type Dispatcher, type DispatchOptions } from './sinks/dispatch.ts';
 export type { LaneCounts, LaneOptions, LaneReport } from './sinks/lane.ts';
 export { openSink, type SinkOptions } from './sinks/open.ts';

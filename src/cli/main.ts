@@ -22,6 +22,10 @@ const verbs: Record<string, Verb> = {
     about: 'containers: how near they are to their limits, who was OOM-killed',
     load: () => import('./docker.ts'),
   },
+  pressure: {
+    about: 'show who is short of memory, live; and say when it gets tight',
+    load: () => import('./pressure.ts'),
+  },
   doctor: { about: 'say what works on this machine, and what is missing', load: () => import('./doctor.ts') },
   alert: {
     about: 'try out where alerts go: webhook, Slack, Alertmanager, a program, a file',

@@ -8,6 +8,7 @@ import type { GuardAction, GuardPlan, GuardResult, GuardSkipped } from './guard.
 import type { OomPatterns, OomReport } from './oom-report.ts';
 import type { LeadUp, PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 import type { ScoreSample } from './score.ts';
+import type { MemoryReclaimed, MemorySuggestion } from './suggestion.ts';
 
 export const SCHEMA = 'oomscope/v1';
 
@@ -288,6 +289,8 @@ export type Event =
   | PressureLevel
   | PressureCountdown
   | UsageLevel
+  | MemorySuggestion
+  | MemoryReclaimed
   | ContainerOom
   | ContainerKilled
   | GuardPlan

@@ -24,12 +24,24 @@ export function renderEvent(event: Event, paint: Paint): string {
     case 'container.oom':
     case 'container.killed':
       return renderContainerEnd(event, paint);
+    case 'pressure.level':
+    case 'memory.usage': {
+      const [colour, word] = levels[event.level];
+      return headline(event, paint(colour, word.padEnd(8)), printable(event.message), paint);
+    }
     case 'tracer.lost':
       return headline(event, paint('yellow', 'LOST'.padEnd(8)), printable(event.message), paint);
     default:
       return headline(event, paint('dim', event.type), printable(event.message), paint);
   }
 }
+
+const levels = {
+  normal: ['green', 'NORMAL'],
+  low: ['dim', 'LOW'],
+  medium: ['yellow', 'MEDIUM'],
+  critical: ['red', 'CRITICAL'],
+} as const;
 
 const labels = {
   killed: ['red', 'KILLED'],

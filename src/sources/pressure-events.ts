@@ -167,7 +167,8 @@ export class PressureEvents {
 
 const percent = (share: number) => `${Math.round(share * 100)} %`;
 
-function levelMessage(
+/** One sentence for people. */
+export function levelMessage(
   event: Pick<PressureLevel, 'subject' | 'level' | 'previous' | 'windows' | 'decided_by_ms' | 'duration_ms' | 'peak'>,
 ): string {
   const { subject, level, previous, windows, decided_by_ms, duration_ms, peak } = event;

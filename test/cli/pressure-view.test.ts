@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type PressureView, renderPressure, type SortKey, sortKeys } from '../../src/cli/pressure-view.ts';
+import { columnsOf } from '../../src/cli/screen.ts';
+import type { PressureLevelName } from '../../src/model/pressure.ts';
+import { coloured, plain } from '../../src/sinks/terminal.ts';
+import type { MemoryRow } from '../../src/sources/memory-watch.ts';
+
+const MIB = 2 ** 20;
+
+function row(path: string, more: Partial<MemoryRow> = {}): MemoryRow {
+  return {
+    subject: { scope: path === '/' ? 'system' : 'cgroup', path, id: null },
+    ...{ level: 'normal', some: 0, full: 0, usedBytes: 10 * MIB, limitBytes: 100 * MIB, availableBytes: 90 * MIB },
+    growth: null,
+    ...more,
+  };
+}
+
+function view(rows: MemoryRow[], more: Partial<PressureView> = {}): PressureView {
+  return {
+    ...{ node: 'host', source: 'BPF', rows, swap: { totalBytes: 0, freeBytes: 0 }, events: [], sort: 'p', offset: 0 },
+    now: new Date(2026, 10, 22, 17, 0, 5),
+    ...more,
+  };
+}
+
+const growing = (speed: number, left: number) => ({
+  bytes_per_second: speed,
+  uncertainty_bytes_per_second: speed / 10,
+  exhausted_in_seconds: left / speed,
+  exhausted_in_seconds_range: null,
+});
+
+const shop = [
+  row('/', {
+    usedBytes: 2048 * MIB,
+    limitBytes: 24064 * MIB,
+    availableBytes: 22016 * MIB,
+    some: 0.21,
+    full: 0.11,
+    level: 'low',
+  }),
+  row('/shop/web', { usedBytes: 24 * MIB, limitBytes: 128 * MIB, growth: growing(2 * MIB, 104 * MIB) }),
+  row('/batch', { some: 0.42, full: 0.42, level: 'critical', usedBytes: 81 * MIB, limitBytes: 96 * MIB }),
+  row('/idle', { limitBytes: null, usedBytes: 0 }),
+];
+
+test('80 × 24', () => {
+  const events = [
+    { time: '2026-11-22T17:00:04.000000000Z', severity: 'error' as const, message: 'Something is\nwrong.' },
+  ];
+  expect(renderPressure(view(shop, { events }), 80, 14, plain)).toEqual([
+    'oomscope pressure  host                                            BPF  17:00:05',
+    'pressure  some ██▌·········  21 %  full █▍··········  11 %  low                 ',
+    'memory    used █···········   9 %  2 GiB of 23.5 GiB, 21.5 GiB available        ',
+    '',
+    'CGROUP           SOME       FULL            USED     LIMIT       GROWTH  FULL IN',
+    '/batch           █▋··  42 % █▋··  42 %    81 MiB    96 MiB                      ',
+    '/shop/web        ····   0 % ····   0 %    24 MiB   128 MiB     +2 MiB/s     52 s',
+    '/idle            ····   0 % ····   0 %       0 B         -                      ',
+    'events                                                                          ',
+    '17:00:04Z Something is\\x0awrong.                                                ',
+    ...['', '', ''],
+    'q quit  sort [p] pressure  u usage  g growth  l time left  n name  ↑↓ scroll    ',
+  ]);
+});
+
+test('sorted as asked for', () => {
+  const order = (sort: SortKey) =>
+    renderPressure(view(shop, { sort }), 80, 24, plain)
+      .slice(5, 8)
+      .map((line) => line.split(' ')[0]);
+  expect(order('p')).toEqual(['/batch', '/shop/web', '/idle']);
+  expect(order('u')).toEqual(['/batch', '/shop/web', '/idle']);
+  expect(order('g')).toEqual(['/shop/web', '/batch', '/idle']);
+  expect(order('l')).toEqual(['/shop/web', '/batch', '/idle']);
+  expect(order('n')).toEqual(['/batch', '/idle', '/shop/web']);
+});
+
+test('what does not fit can be scrolled to', () => {
+  const many = [shop[0] as MemoryRow, ...Array.from({ length: 50 }, (_, i) => row(`/g${String(i).padStart(2, '0')}`))];
+  const shown = (offset: number) => renderPressure(view(many, { sort: 'n', offset }), 80, 24, plain);
+  expect(shown(0)[5]).toMatch(/^\/g00 /);
+  expect(shown(0).find((line) => line.includes('events'))).toMatch(/^1 to 11 of 50 cgroups {2}events/);
+  expect(shown(7)[5]).toMatch(/^\/g07 /);
+  expect(shown(1000)[15]).toMatch(/^\/g49 /);
+});
+
+test('fits the terminal, whatever its size and whatever the names', () => {
+  const share = fc.option(fc.double({ min: 0, max: 1, noNaN: true }));
+  const bytes = fc.double({ min: 0, max: 2 ** 50, noNaN: true }).map(Math.round);
+  const rows = fc.array(
+    fc.record({
+      subject: fc.record({
+        scope: fc.constant('cgroup' as const),
+        path: fc.string({ unit: 'binary' }),
+        id: fc.constant(null),
+      }),
+      level: fc.constantFrom<PressureLevelName>('normal', 'low', 'medium', 'critical'),
+      some: share,
+      full: share,
+      usedBytes: bytes,
+      limitBytes: fc.option(bytes),
+      availableBytes: bytes,
+      growth: fc.option(
+        fc.tuple(fc.double({ min: -1e12, max: 1e12, noNaN: true }), bytes).map(([speed, left]) => growing(speed, left)),
+      ),
+    }),
+    { maxLength: 40 },
+  );
+  const sort = fc.constantFrom(...(Object.keys(sortKeys) as SortKey[]));
+  const events = fc.array(
+    fc.record({
+      time: fc.constant('2026-11-22T17:00:04.000000000Z'),
+      severity: fc.constantFrom('info' as const, 'error' as const),
+      message: fc.string({ unit: 'binary' }),
+    }),
+  );
+  const size = fc.tuple(fc.integer({ min: 20, max: 250 }), fc.integer({ min: 5, max: 70 }));
+  fc.assert(
+    fc.property(rows, sort, events, size, fc.nat(100), (all, by, said, [columns, lines], offset) => {
+      const drawn = renderPressure(view(all, { sort: by, events: said, offset }), columns, lines, plain);
+      expect(drawn.length).toBeLessThanOrEqual(lines);
+      for (const line of drawn) {
+        expect(columnsOf(line)).toBeLessThanOrEqual(columns);
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: none must be left
+        expect(line).not.toMatch(/[\x00-\x1f\x7f-\x9f]/);
+      }
+    }),
+  );
+});
+
+test('colour is by level, and only where it is wanted', () => {
+  const lines = renderPressure(view(shop), 80, 24, coloured);
+  expect(lines.find((line) => line.includes('/batch'))).toContain('\x1b[31m');
+  expect(lines.find((line) => line.includes('/idle'))).not.toContain('\x1b[3');
+});
