@@ -26,6 +26,22 @@ describe('bad options', () => {
     [['trace', '--ring', '1000'], 'expected a power of two'],
     [['trace', '--ring', 'big'], '--ring: expected a size'],
     [['trace', '--json', '--text'], 'expected one of them, got both'],
+    [['pressure', '--level', 'high'], '--level: expected one of low, medium, critical, got "high"'],
+    [['pressure', '--window', '1ms'], '--window: expected 2ms to 10s'],
+    [['pressure', '--window', '1s,100ms'], 'expected the shortest first'],
+    [['pressure', '--window', '1ms,2ms,3ms,4ms'], 'expected one to three times, got 4'],
+    [['pressure', '--psi', '--window', '100ms'], 'with --psi expected one window of 500ms to 10s, got 100ms'],
+    [['pressure', '--psi', '--stall', '10ms'], 'know no single stalls'],
+    [['pressure', '--stall', '2h'], '--stall: expected at most 1h'],
+    [['pressure', '--cgroup', 'system.slice'], '--cgroup: expected a path below the mount point'],
+    [
+      ['pressure', '--psi', '--cgroup', '/no/such'],
+      'there is no memory cgroup "/no/such". With --wait it is waited for',
+    ],
+    [['pressure', '--psi', '--reclaim', '/a'], '--reclaim: expected a cgroup and a size'],
+    [['pressure', '--psi', '--reclaim', '/a=much'], '--reclaim: expected a size such as'],
+    [['pressure', '--psi', '--reclaim', '/no/such=1M'], '--reclaim: expected'],
+    [['pressure', '--json', '--text'], 'expected one of them, got both'],
     [['doctor', '--yaml'], "'--yaml'"],
     [['schema', '--v2'], "'--v2'"],
   ])('%j', async (args, part) => {
@@ -38,7 +54,13 @@ describe('bad options', () => {
 });
 
 describe('help', () => {
-  it.each([[['--help']], [['trace', '--help']], [['doctor', '--help']], [['schema', '--help']]])('%j', async (args) => {
+  it.each([
+    [['--help']],
+    [['trace', '--help']],
+    [['doctor', '--help']],
+    [['pressure', '--help']],
+    [['schema', '--help']],
+  ])('%j', async (args) => {
     const { code, stdout, stderr } = await oomscope(args);
     expect(stdout).toMatch(/^usage: oomscope/);
     expect(stderr).toBe('');
