@@ -12,7 +12,7 @@ import type { Growth, PressureLevelName, PressureSubject } from '../model/pressu
 import { globMatch } from '../stream/glob.ts';
 import { growthOf } from '../stream/growth.ts';
 import { rank } from '../stream/levels.ts';
-import { subjectKey } from '../stream/per-cgroup.ts';
+import { subjectKey } from '../stream/subject-key.ts';
 import { VERSION } from '../version.ts';
 import { Cgroupfs } from './cgroupfs.ts';
 import { Envelopes, realtimeOffsetNs } from './envelope.ts';

@@ -5,7 +5,7 @@
 import type { Envelope } from '../model/events.ts';
 import type { PressureLevel, PressureLevelName, StallNs } from '../model/pressure.ts';
 import { Levels, rank } from '../stream/levels.ts';
-import { subjectKey } from '../stream/per-cgroup.ts';
+import { subjectKey } from '../stream/subject-key.ts';
 import { type Envelopes, realtimeOffsetNs } from './envelope.ts';
 import { levelMessage } from './pressure-events.ts';
 import type { Reading, Survey } from './survey.ts';

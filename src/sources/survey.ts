@@ -4,6 +4,7 @@
  */
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
 import { GrowthWindow } from '../stream/growth.ts';
+import { subjectKey } from '../stream/subject-key.ts';
 import { Cgroupfs, lineage, type MemoryCgroup } from './cgroupfs.ts';
 import { largest, Processes, type ProcessSample, type ProcessSource } from './processes.ts';
 import { numberOf, SmallFile } from './small-file.ts';
@@ -17,8 +18,20 @@ export interface SurveyOptions {
   processes?: ProcessSource;
   /** Milliseconds of a clock that does not jump. Default performance.now(). */
   now?: () => number;
+  /**
+   * How long tasks were stalled, by a monitor of pressure: it knows that of every cgroup, where v1 has none. By default from
+   * the kernel's PSI files.
+   */
+  pressure?: (() => Iterable<StalledSubject>) | undefined;
   /** Groups that are followed at most, those nearest to the root first. Default 256. */
   mostGroups?: number;
+}
+
+/** Of `PressureMonitor.totals()`. */
+export interface StalledSubject {
+  subject: PressureSubject;
+  some_ns: number;
+  full_ns: number | null;
 }
 
 /** The system or one cgroup, as of the last pass. */
@@ -51,6 +64,7 @@ export class Survey implements Disposable {
   readonly #cgroups: Cgroupfs | undefined;
   readonly #processes: ProcessSource;
   readonly #now: () => number;
+  readonly #monitored: SurveyOptions['pressure'];
   readonly #most: number;
   readonly #meminfo: SmallFile | undefined;
   readonly #pressure: SmallFile | undefined;
@@ -64,6 +78,7 @@ export class Survey implements Disposable {
   constructor(options: SurveyOptions = {}) {
     const proc = options.proc ?? '/proc';
     this.#cgroups = 'cgroups' in options ? options.cgroups : Cgroupfs.find();
+    this.#monitored = options.pressure;
     this.#now = options.now ?? (() => performance.now());
     this.#processes = options.processes ?? new Processes({ proc, swap: hasSwap(proc), now: this.#now });
     this.#most = options.mostGroups ?? 256;
@@ -76,8 +91,10 @@ export class Survey implements Disposable {
   /** One pass. @returns when it was, by the clock that was given */
   sample(): number {
     const nowMs = this.#now();
-    this.#readSystem(nowMs);
-    this.#readGroups(nowMs);
+    const monitored =
+      this.#monitored && new Map([...this.#monitored()].map((each) => [subjectKey(each.subject), each]));
+    this.#readSystem(nowMs, monitored);
+    this.#readGroups(nowMs, monitored);
     this.#readProcesses();
     this.#pass++;
     return nowMs;
@@ -97,11 +114,6 @@ export class Survey implements Disposable {
       .slice(0, most);
   }
 
-  /** The processes of a subject, as of the last pass. */
-  processesOf(subject: PressureSubject): ProcessSample[] {
-    return [...this.#of(subject)];
-  }
-
   [Symbol.dispose](): void {
     this.close();
   }
@@ -114,7 +126,7 @@ export class Survey implements Disposable {
     this.#processes.close();
   }
 
-  #readSystem(nowMs: number): void {
+  #readSystem(nowMs: number, monitored: Monitored): void {
     const { system } = this;
     const meminfo = this.#meminfo?.read();
     if (meminfo) {
@@ -126,10 +138,10 @@ export class Survey implements Disposable {
       system.swapFreeBytes = bytes('SwapFree:');
       system.growth.add(nowMs / 1000, system.usedBytes);
     }
-    this.#share(system, '', stallTotals(this.#pressure?.read()), nowMs);
+    this.#share(system, '', monitored ? totalsOf(system, monitored) : stallTotals(this.#pressure?.read()), nowMs);
   }
 
-  #readGroups(nowMs: number): void {
+  #readGroups(nowMs: number, monitored: Monitored): void {
     const discovery = this.#pass % DISCOVERY_PASSES === 0;
     if (discovery || this.#cgroups?.stale()) this.#discover();
     this.gone = [];
@@ -150,7 +162,8 @@ export class Survey implements Disposable {
       }
       group.growth.add(nowMs / 1000, group.usedBytes);
       const full = group.limitBytes !== null && group.usedBytes > group.limitBytes / 2;
-      if (moved || full) this.#share(group, path, file.stalled(), nowMs);
+      if (monitored) this.#share(group, path, totalsOf(group, monitored), nowMs);
+      else if (moved || full) this.#share(group, path, file.stalled(), nowMs);
       else if (group.some !== null) group.some = group.full = 0;
     }
     for (const [path, group] of this.groups) group.availableBytes = this.#left(path);
@@ -189,7 +202,7 @@ export class Survey implements Disposable {
     if (!totals || !before || atMs <= before.atMs) return;
     const us = (atMs - before.atMs) * 1000;
     target.some = Math.min(1, (totals.someUs - before.someUs) / us);
-    target.full = Math.min(1, (totals.fullUs - before.fullUs) / us);
+    target.full = Number.isNaN(totals.fullUs) ? null : Math.min(1, (totals.fullUs - before.fullUs) / us);
   }
 
   #readProcesses(): void {
@@ -227,6 +240,14 @@ export class Survey implements Disposable {
       growth_bytes_per_second: slope ? Math.round(slope.perSecond) : null,
     };
   }
+}
+
+type Monitored = ReadonlyMap<string, StalledSubject> | undefined;
+
+/** Who is not in it was never stalled. */
+function totalsOf({ subject }: Reading, monitored: ReadonlyMap<string, StalledSubject>): StallTotals {
+  const { some_ns, full_ns } = monitored.get(subjectKey(subject)) ?? { some_ns: 0, full_ns: 0 };
+  return { someUs: some_ns / 1000, fullUs: full_ns === null ? Number.NaN : full_ns / 1000 };
 }
 
 function reading(subject: PressureSubject): Reading {

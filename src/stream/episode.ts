@@ -5,7 +5,7 @@ import type { Envelope } from '../model/events.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import type { HasLevel } from './level-at-least.ts';
 import { rank } from './levels.ts';
-import { subjectKey } from './per-cgroup.ts';
+import { subjectKey } from './subject-key.ts';
 
 /** From the first level above `normal` to the return to it. */
 export interface Episode<E> {

@@ -4,6 +4,7 @@ import { groupBy } from 'rxjs/internal/operators/groupBy';
 import { mergeMap } from 'rxjs/internal/operators/mergeMap';
 import { asyncScheduler } from 'rxjs/internal/scheduler/async';
 import type { PressureSubject } from '../model/pressure.ts';
+import { subjectKey } from './subject-key.ts';
 
 export interface PerCgroupOptions {
   /** A cgroup of which nothing was heard for so long is forgotten; the next event of it starts anew. Default an hour. */
@@ -27,6 +28,3 @@ export function perCgroup<E extends { subject: PressureSubject }, R>(
       mergeMap((group) => project(group)),
     );
 }
-
-/** A cgroup that was removed and made again is another one. */
-export const subjectKey = ({ scope, path, id }: PressureSubject): string => `${scope}:${id ?? path}`;

@@ -11,6 +11,7 @@ import { LeadUps } from '../../src/sources/lead-up.ts';
 const MIB = 2 ** 20;
 let root: string;
 let leadUps: LeadUps;
+let cgroups: Cgroupfs;
 let ms = 0;
 
 beforeEach(() => {
@@ -23,7 +24,7 @@ beforeEach(() => {
   use(MIB);
   stalled(0);
   ms = 0;
-  const cgroups = new Cgroupfs({ version: 2, mount: join(root, 'cgroup'), unified: undefined });
+  cgroups = new Cgroupfs({ version: 2, mount: join(root, 'cgroup'), unified: undefined });
   leadUps = new LeadUps({ proc: join(root, 'proc'), cgroups, now: () => ms });
 });
 afterEach(() => {
@@ -100,4 +101,21 @@ test('bars', () => {
   expect(sparkline([0, 1, 2, 3, 4, 5, 6, 7, 8], 0, 8)).toBe('▁▂▃▄▅▆▇██');
   expect(sparkline([null, 5, Number.NaN], 0, 10)).toBe(' ▅ ');
   expect(sparkline([3, 3], 3, 3)).toBe('▁▁');
+});
+
+test('pressure by a monitor: of each cgroup, and what is not known stays so', () => {
+  const subject = { scope: 'cgroup', path: '/a', id: cgroups.id('/a') } as const;
+  const watched = new LeadUps({
+    ...{ proc: join(root, 'proc'), cgroups, now: () => ms },
+    pressure: () => [{ subject, some_ns: ms * 300_000, full_ns: null }],
+  });
+  for (; ms <= 2000; ms += 1000) watched.look();
+  const pairs = watched.before('/a', ms)?.samples.map(({ some, full }) => [some, full]);
+  expect(pairs).toEqual([
+    [null, null],
+    [0.3, null],
+    [0.3, null],
+  ]);
+  expect(watched.before(undefined, ms)?.samples.map(({ some }) => some)).toEqual([null, 0, 0]);
+  watched.close();
 });
