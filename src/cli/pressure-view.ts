@@ -3,7 +3,7 @@
  */
 import type { Envelope } from '../model/events.ts';
 import { formatBytes, formatRate, formatSpan } from '../model/format.ts';
-import type { PressureLevelName } from '../model/pressure.ts';
+import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import type { Paint } from '../sinks/terminal.ts';
 import type { MemoryRow } from '../sources/memory-watch.ts';
 import { printable } from '../wire/text.ts';
@@ -13,7 +13,7 @@ export const sortKeys = { p: 'pressure', u: 'usage', g: 'growth', l: 'time left'
 export type SortKey = keyof typeof sortKeys;
 
 /** An event, or something of our own to say. */
-export type Note = Pick<Envelope, 'time' | 'severity' | 'message'>;
+export type Note = Pick<Envelope, 'time' | 'severity' | 'message'> & { subject?: PressureSubject };
 
 export interface PressureView {
   node: string;
@@ -154,10 +154,18 @@ function timeLeft(row: MemoryRow): string {
 }
 
 function eventLine(event: Note, columns: number, paint: Paint): string {
-  const text = fitted(`${event.time.slice(11, 19)}Z ${printable(event.message)}`, columns);
+  const text = fitted(`${event.time.slice(11, 19)}Z ${shortened(event)}`, columns);
   const style: Style | undefined =
     event.severity === 'error' ? 'red' : event.severity === 'warning' ? 'yellow' : undefined;
   return style ? paint(style, text) : text;
+}
+
+/** With the end of the cgroup's path alone: the table has it whole, and a line has no room for it. */
+function shortened({ message, subject }: Note): string {
+  const safe = printable(message);
+  const path = printable(subject?.path ?? '');
+  const name = path.slice(path.lastIndexOf('/'));
+  return name.length > 1 && name !== path ? safe.replace(path, `…${name}`) : safe;
 }
 
 function footer(sort: SortKey, columns: number, paint: Paint): string {

@@ -17,7 +17,8 @@ export interface ScreenOptions {
 }
 
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'; // the other screen, no cursor, no wrapping
-const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+// Emptied first: tmux keeps lines of a screen that was resized meanwhile.
+const LEAVE = '\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l';
 
 export class Screen implements Disposable {
   readonly #input: ReadStream;

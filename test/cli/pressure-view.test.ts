@@ -131,6 +131,18 @@ test('fits the terminal, whatever its size and whatever the names', () => {
   );
 });
 
+test('an event names its cgroup by the end of the path', () => {
+  const subject = { scope: 'cgroup' as const, path: '/a/long/way/to/web', id: null };
+  const event = {
+    time: '2026-11-22T17:00:04.000000000Z',
+    severity: 'info' as const,
+    message: `${subject.path} is full.`,
+    subject,
+  };
+  const lines = renderPressure(view(shop, { events: [event] }), 80, 24, plain);
+  expect(lines.some((line) => line.startsWith('17:00:04Z …/web is full.'))).toBe(true);
+});
+
 test('colour is by level, and only where it is wanted', () => {
   const lines = renderPressure(view(shop), 80, 24, coloured);
   expect(lines.find((line) => line.includes('/batch'))).toContain('\x1b[31m');
