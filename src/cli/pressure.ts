@@ -5,7 +5,8 @@ import { renderEvent } from '../sinks/terminal.ts';
 import { Cgroupfs } from '../sources/cgroupfs.ts';
 import { type MemoryWatchOptions, openMemoryWatch } from '../sources/memory-watch.ts';
 import { defaultWindows, type PressureWindowOptions } from '../sources/pressure-options.ts';
-import { levelNames, rank } from '../stream/levels.ts';
+import { reaches } from '../stream/level-at-least.ts';
+import { levelNames } from '../stream/levels.ts';
 import { printable } from '../wire/text.ts';
 import { alertOption, openAlerts } from './alerts.ts';
 import { Presence } from './cgroup-presence.ts';
@@ -172,11 +173,10 @@ function windowOf(ms: number): PressureWindowOptions {
 
 function levelFilter(level: (typeof levelNames)[number] | undefined, stalls: boolean): (event: Event) => boolean {
   if (level === undefined) return () => true;
-  const least = rank(level);
+  // Pressure and usage are two stories.
+  const of = { 'pressure.level': reaches(level), 'memory.usage': reaches(level) };
   return (event) => {
-    if (event.type === 'pressure.level' || event.type === 'memory.usage') {
-      return rank(event.level) >= least || rank(event.previous) >= least;
-    }
+    if (event.type === 'pressure.level' || event.type === 'memory.usage') return of[event.type](event);
     return event.type !== 'pressure.stall' || stalls;
   };
 }

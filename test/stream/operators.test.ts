@@ -38,12 +38,20 @@ const marbles = (test: (helpers: RunHelpers, scheduler: TestScheduler) => void) 
 
 describe('levelAtLeast', () => {
   it(
-    'what reaches the level, and what leaves it',
+    'what reaches the level, and then all up to the return to normal',
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
-      const steps = { a: event('nl'), b: event('lm'), c: event('mc'), d: event('cl'), e: event('ln'), f: event('nc') };
-      const source = hot<Levelled>('  -a-b-c-d-e-f-|', steps);
-      expectObservable(source.pipe(levelAtLeast('medium'))).toBe('---b-c-d---f-|', steps);
-      expectSubscriptions(source.subscriptions).toBe('            ^------------!');
+      const source = hot<Levelled>('       -l-m-c-l-n-l-n-c-n-|', values);
+      expectObservable(source.pipe(levelAtLeast('medium'))).toBe('---m-c-l-n-----c-n-|', values);
+      expectSubscriptions(source.subscriptions).toBe('           ^------------------!');
+    }),
+  );
+
+  it(
+    'each subject by itself, each subscription anew',
+    marbles(({ cold, expectObservable }) => {
+      const passing = cold<Levelled>('mLNln|', values).pipe(levelAtLeast('medium'));
+      expectObservable(passing).toBe('m--ln|', values);
+      expectObservable(passing).toBe('m--ln|', values);
     }),
   );
 
