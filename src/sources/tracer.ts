@@ -163,7 +163,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#containers = new Containers(containers === true ? {} : containers);
       void this.#containers.start();
     }
-    this.#leadUps = options.leadUp ? new LeadUps() : undefined;
+    this.#leadUps = options.leadUp ? new LeadUps({ pressure: pressure && (() => pressure.totals()) }) : undefined;
     this.#kills = new Kills({
       machine,
       system: this.#system,
@@ -201,6 +201,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     try {
       this.#reports = liveReports && this.#openReports(liveReports);
     } catch (error) {
+      this.#leadUps?.close();
       this.#reader.close();
       this.#loaded.close();
       throw error;

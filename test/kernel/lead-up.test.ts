@@ -1,4 +1,6 @@
 /** The minute before a kill: who grew, how fast, and who died of it. */
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { plain, renderEvent } from '../../src/sinks/terminal.ts';
 import { schemaErrors } from '../schema.ts';
@@ -45,6 +47,26 @@ describe('lead_up', () => {
     expect(text).toMatch(new RegExp(`growing +leaker \\(pid ${leaker.pid}\\) \\+[678]\\.?\\d? MiB/s`));
     leaker.kill();
     await leaker.ended;
+  });
+
+  it('shows the pressure rise, where pressure is watched too', async () => {
+    using recorder = await Recorder.open({ leadUp: true, pressure: true });
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    // File pages that are read again and again, beside what grows: reclaim, more and more, until only the kill is left.
+    const file = `/var/tmp/oomscope-${process.pid}-read`;
+    const script = 'echo $$ > "$1/cgroup.procs"; head -c 48M /dev/zero >"$2"; while :; do cat "$2" >/dev/null; done';
+    const reader = spawn('sh', ['-c', script, 'sh', group.path, file], { stdio: 'ignore' });
+    try {
+      const grower = startHog(group, ['--rate', String(RATE), '--comm', 'grower']);
+      const { lead_up: leadUp } = await recorder.kill(grower.pid);
+      const known = leadUp?.samples.flatMap(({ some }) => (some === null ? [] : [some])) ?? [];
+      expect(known[0]).toBeLessThan(0.1);
+      expect(Math.max(...known)).toBeGreaterThan(0.2);
+      expect(leadUp?.growers[0]?.pid).toBe(grower.pid);
+    } finally {
+      reader.kill();
+      rmSync(file, { force: true });
+    }
   });
 
   it('is null where it was not asked for', async () => {
