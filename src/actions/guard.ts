@@ -2,7 +2,6 @@
  * The guard: looks, decides, and starts what is to be done. One operation at a time at each place; the system's and that of a
  * cgroup may go side by side, but never on the same victim.
  */
-import { readFileSync } from 'node:fs';
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
 import type { Event, OomKill } from '../model/events.ts';
@@ -10,13 +9,13 @@ import type { GuardMode } from '../model/guard.ts';
 import { type Decision, Policy, placeOf } from '../policy/decide.ts';
 import type { Fired } from '../policy/detect.ts';
 import { nextLookMs } from '../policy/pace.ts';
-import type { Self } from '../policy/protect.ts';
 import type { PolicyOptions } from '../policy/rule.ts';
 import { Envelopes, realtimeOffsetNs } from '../sources/envelope.ts';
 import { Announcer, type Stamp } from './announce.ts';
 import { type Hook, Operation, type Scene, type Senses } from './operation.ts';
 import { Restraints } from './restraint.ts';
 import { Shadow } from './shadow.ts';
+import { lineage } from './untouchable.ts';
 
 export interface GuardOptions {
   mode: GuardMode;
@@ -55,7 +54,7 @@ export class Guard implements Disposable {
   constructor(options: GuardOptions) {
     this.#options = options;
     this.events$ = this.#events.asObservable();
-    this.#policy = new Policy(options.policy, self());
+    this.#policy = new Policy(options.policy, { pid: process.pid, ancestors: lineage() });
     this.#restraints = options.restraints ?? new Restraints(undefined);
     // A signal does not wait for whoever hears of it: told at the next turn.
     const emit = (event: Event) => {
@@ -185,18 +184,3 @@ const live = (envelopes: Envelopes): Stamp => ({
   envelope: (severity, message) =>
     envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'guard', message),
 });
-
-/** This process and all above it. */
-export function self(proc = '/proc'): Self {
-  const ancestors = new Set<number>();
-  for (let pid = process.ppid; pid > 0 && !ancestors.has(pid); ) {
-    ancestors.add(pid);
-    try {
-      const stat = readFileSync(`${proc}/${pid}/stat`, 'latin1');
-      pid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-    } catch {
-      break;
-    }
-  }
-  return { pid: process.pid, ancestors };
-}

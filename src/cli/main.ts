@@ -35,6 +35,7 @@ const verbs: Record<string, Verb> = {
     about: 'read a kernel log: what happened at each OOM, why, and what to do',
     load: () => import('./explain.ts'),
   },
+  run: { about: 'all of it as a daemon, by one file', load: () => import('./run.ts') },
   guard: {
     about: 'kill the right process before the kernel kills the wrong one',
     load: () => import('./guard.ts'),

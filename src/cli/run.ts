@@ -1,0 +1,125 @@
+import { notifySystemd, watchdogMs } from '../actions/systemd.ts';
+import { Watch } from '../actions/watch.ts';
+import { type Config, readConfig } from '../config/config.ts';
+import { othersAtWork } from '../doctor/others.ts';
+import type { Event } from '../model/events.ts';
+import type { Dispatcher } from '../sinks/dispatch.ts';
+import { Output } from '../sinks/output.ts';
+import { renderEvent } from '../sinks/terminal.ts';
+import { globMatch } from '../stream/glob.ts';
+import { printable } from '../wire/text.ts';
+import { openAlerts } from './alerts.ts';
+import { paintFor } from './colour.ts';
+import { Exit } from './exit.ts';
+import { duration, flag, optionsHelp, parseOptions, text, usage } from './options.ts';
+import { settle } from './settle.ts';
+
+const options = {
+  config: text('FILE', 'TOML; `oomscope config print` has all there is'),
+  duration: duration('TIME', 'stop after this time'),
+  'no-color': flag('no colour, even on a terminal'),
+  help: flag('this text'),
+};
+
+export const help = () => `usage: oomscope run --config FILE
+
+Traces, watches pressure, alerts and guards, as one file says. SIGHUP reads the file again: when it is wrong the old
+configuration stays and stderr has the faults. Tells systemd when it is ready, and that it lives (Type=notify, WatchdogSec=).
+
+${optionsHelp(options)}
+
+Examples:
+  oomscope config print > /etc/oomscope.toml
+  oomscope run --config /etc/oomscope.toml
+  oomscope systemd install --config /etc/oomscope.toml
+
+Exit codes: 0 ended as asked, 2 bad option or configuration, 69 this kernel or installation cannot trace, 77 not permitted.
+`;
+
+const tell = (sentence: string) => process.stderr.write(`${printable(`oomscope: ${sentence}`)}\n`);
+
+export async function run(argv: string[]): Promise<number> {
+  const given = parseOptions('run', options, argv);
+  if (given.help) {
+    process.stdout.write(help());
+    return Exit.ok;
+  }
+  const { config: file } = given;
+  if (file === undefined) throw usage('--config: expected the file of the configuration, got none.');
+  let config = await readConfig(file);
+  const paint = paintFor(given['no-color']);
+  const stop = new AbortController();
+  const end = () => stop.abort();
+  process.once('SIGINT', end).once('SIGTERM', end);
+  const output = new Output({ onClosed: end, onDropped: (dropped) => JSON.stringify({ dropped }) });
+  let alerts: Dispatcher | undefined = (await openAlerts(config.alert))?.();
+
+  await using watch = await Watch.open(config);
+  const show = (event: Event) => {
+    alerts?.take(event);
+    const { format, events } = config.output;
+    if (events.length > 0 && !events.some((glob) => globMatch(glob, event.type))) return;
+    output.write(format === 'text' ? renderEvent(event, paint) : JSON.stringify(event), event.type);
+  };
+  watch.events$.subscribe({ next: show, error: (error: unknown) => stop.abort(error) });
+  for (const { started } of [watch.tracer, watch.pressure].filter((one) => one !== undefined)) show(started);
+  for (const note of [...(await watch.guardBy(config)), ...(config.guard ? othersAtWork() : [])]) tell(note);
+
+  const reload = async () => {
+    say('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    try {
+      const next = await readConfig(file);
+      const nextAlerts = await openAlerts(next.alert);
+      for (const note of await watch.guardBy(next)) tell(note);
+      void alerts?.close();
+      alerts = nextAlerts?.();
+      if (different(config, next)) tell('[trace] and [pressure] are as they were until the next start.');
+      config = next;
+      tell(`${file} is read again.`);
+    } catch (error) {
+      tell(`${file} is not taken over, all stays as it was.`);
+      process.stderr.write(`${(error as Error).message}\n`);
+    }
+    say('READY=1', statusOf(config));
+  };
+  let reloading = Promise.resolve();
+  const onHangup = () => {
+    reloading = reloading.then(reload);
+  };
+  process.on('SIGHUP', onHangup);
+
+  settle();
+  say('READY=1', statusOf(config));
+  tell(`running by ${file}. Press Ctrl-C to stop.`);
+  const watchdog = watchdogMs();
+  const alive = watchdog === undefined ? undefined : setInterval(() => say('WATCHDOG=1'), watchdog);
+  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
+  if (!stop.signal.aborted)
+    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+  say('STOPPING=1');
+  process.off('SIGHUP', onHangup);
+  clearTimeout(timer);
+  clearInterval(alive);
+  await reloading;
+  await watch.close();
+  await Promise.all([output.end(), alerts?.close()]);
+  const { reason } = stop.signal;
+  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  return Exit.ok;
+}
+
+function say(...lines: string[]): void {
+  try {
+    notifySystemd(lines.join('\n'));
+  } catch (error) {
+    tell((error as Error).message);
+  }
+}
+
+function statusOf({ guard }: Config): string {
+  const rules = guard?.policy.rules.length ?? 0;
+  return `STATUS=${guard ? `guarding by ${rules} rule${rules === 1 ? '' : 's'}, ${guard.mode}` : 'watching'}`;
+}
+
+const different = (a: Config, b: Config) =>
+  JSON.stringify([a.trace, a.pressure]) !== JSON.stringify([b.trace, b.pressure]);
