@@ -46,6 +46,7 @@ const verbs: Record<string, Verb> = {
     about: 'check, print and import configurations',
     load: () => import('./config.ts'),
   },
+  systemd: { about: 'print, install or remove the unit for `oomscope run`', load: () => import('./systemd.ts') },
   schema: { about: 'print the JSON Schema of the events', load: () => import('./schema.ts') },
 };
 

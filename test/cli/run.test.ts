@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import type { Event } from '../../src/model/events.ts';
+import { schemaErrors } from '../schema.ts';
+import { ended, MAIN, oomscope } from './cli.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+const children = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  children.clear();
+});
+
+/** Neither tracer nor monitor: what is tried here needs no privilege. */
+const quiet = '[trace]\nenabled = false\n[pressure]\nenabled = false\n';
+const file = join(directory, 'oomscope.toml');
+
+const guard = (detector: string) =>
+  `${quiet}[guard]\n[[guard.rule]]\nname = "${detector}"\nwhen = ["${detector}"]\nmin_size = "0"\n`;
+
+/** What is said on a stream, line by line, and how to wait for a line. */
+function linesOf(stream: NodeJS.ReadableStream) {
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  createInterface({ input: stream }).on('line', (line) => {
+    lines.push(line);
+    for (const look of waiting) look();
+  });
+  const seen = (part: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`expected "${part}" in ${JSON.stringify(lines)}`)), 15_000);
+      const look = () => {
+        const found = lines.find((line) => line.includes(part));
+        if (found === undefined) return;
+        clearTimeout(timer);
+        waiting.delete(look);
+        resolve(found);
+      };
+      waiting.add(look);
+      look();
+    });
+  return { lines, seen };
+}
+
+function start(command: string, args: string[], env: Record<string, string> = {}) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  children.add(child);
+  return { child, end: ended(child), out: linesOf(child.stdout), err: linesOf(child.stderr) };
+}
+
+const run = (env?: Record<string, string>) => start(process.execPath, [MAIN, 'run', '--config', file], env);
+
+/** systemd's side of sd_notify: Node has no datagram sockets. */
+const receiver = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('bound', flush=True)
+while True: print(s.recv(4096).decode().replace(chr(10), '|'), flush=True)`;
+
+describe('run', () => {
+  it('guards by its file; SIGHUP takes a new one, and keeps the old when that is wrong', async () => {
+    writeFileSync(file, guard('available < 99.9 %'));
+    const { child, end, out, err } = run();
+    await out.seen('"rule":"available < 99.9 %"');
+
+    writeFileSync(file, `${guard('available < 99.8 %')}nonsense = 1\n`);
+    child.kill('SIGHUP');
+    await err.seen('all stays as it was');
+    await err.seen(`${file}:10: guard.rule[0].nonsense: there is no such setting.`);
+    expect(child.exitCode).toBeNull();
+
+    writeFileSync(file, guard('available < 99.7 %'));
+    child.kill('SIGHUP');
+    await err.seen('is read again');
+    await out.seen('"rule":"available < 99.7 %"');
+    child.kill('SIGTERM');
+    const { code, stdout } = await end;
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('99.8');
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Event);
+    expect(events.flatMap(schemaErrors)).toEqual([]);
+  });
+
+  it('tells systemd that it is ready, that it lives, and that it goes', async () => {
+    writeFileSync(file, guard('available < 1 %'));
+    const socket = join(directory, 'notify');
+    const systemd = start('python3', ['-c', receiver, socket]);
+    await systemd.out.seen('bound');
+    const { child, end } = run({ NOTIFY_SOCKET: socket, WATCHDOG_USEC: '400000' });
+    expect(await systemd.out.seen('READY=1')).toBe('READY=1|STATUS=guarding by 1 rule, dry_run');
+    await systemd.out.seen('WATCHDOG=1');
+    child.kill('SIGTERM');
+    expect((await end).code).toBe(0);
+    await systemd.out.seen('STOPPING=1');
+  });
+
+  it.each([
+    ['', '--config: expected the file'],
+    [`--config ${join(directory, 'none.toml')}`, 'there is no such file'],
+  ])('%j', async (args, part) => {
+    const { code, stderr } = await oomscope(['run', ...args.split(' ').filter(Boolean)]);
+    expect(stderr).toContain(part);
+    expect(code).toBe(2);
+  });
+});

@@ -1,0 +1,66 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { systemdUnit } from '../../src/config/systemd-unit.ts';
+import { oomscope } from './cli.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+const config = join(directory, 'oomscope.toml');
+writeFileSync(config, '[guard]\nmode = "enforce"\n');
+const unit = join(directory, 'oomscope.service');
+
+const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
+
+describe('systemd', () => {
+  it('installs, over its own too, and removes', async () => {
+    const install = ['systemd', 'install', '--config', config, '--directory', directory];
+    expect(await oomscope(install)).toMatchObject({ code: 0, stderr: `oomscope: wrote ${unit}.\n` });
+    expect(await oomscope(install)).toMatchObject({ code: 0 });
+    const text = readFileSync(unit, 'utf8');
+    expect(text).toContain(`run --config ${config}\n`);
+    expect(text).toContain('--max-old-space-size=');
+    expect(await oomscope(['systemd', 'print', '--config', config])).toMatchObject({ code: 0, stdout: text });
+    expect(await oomscope(['systemd', 'remove', '--directory', directory])).toMatchObject({ code: 0 });
+    expect(existsSync(unit)).toBe(false);
+    expect((await oomscope(['systemd', 'remove', '--directory', directory])).stderr).toContain('nothing to remove');
+  });
+
+  it('leaves alone what somebody else has written', async () => {
+    writeFileSync(unit, '[Service]\nExecStart=/bin/true\n');
+    for (const what of ['install', 'remove']) {
+      const { code, stderr } = await oomscope(['systemd', what, '--config', config, '--directory', directory]);
+      expect(stderr).toContain('was not made by');
+      expect(code).toBe(2);
+    }
+    expect(readFileSync(unit, 'utf8')).toContain('/bin/true');
+    rmSync(unit);
+  });
+
+  it('does not install what could not run', async () => {
+    const wrong = join(directory, 'wrong.toml');
+    writeFileSync(wrong, 'x = 1\n');
+    const { code } = await oomscope(['systemd', 'install', '--config', wrong, '--directory', directory]);
+    expect(code).toBe(2);
+    expect(existsSync(unit)).toBe(false);
+  });
+
+  it('quotes whatever stands in a path', () => {
+    const needs = { guards: true, network: false, realtime: false };
+    const text = systemdUnit({ command: ['/a b/"c"', '50%', '$HOME', 'a\nExecStart=/bin/sh'], ...needs });
+    expect(text).toContain('ExecStart="/a b/\\"c\\"" "50%%" "$$HOME" "a\\x0aExecStart=/bin/sh"\n');
+  });
+
+  it.skipIf(!hasSystemd)('systemd takes it, and finds it little exposed', async () => {
+    const { stdout } = await oomscope(['systemd', 'print', '--config', config]);
+    writeFileSync(unit, stdout);
+    const verified = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
+    expect(verified.stderr.split('\n').filter((line) => line.includes('oomscope.service'))).toEqual([]);
+    const said = execFileSync('systemd-analyze', ['security', '--offline=yes', '--no-pager', unit], {
+      encoding: 'utf8',
+    });
+    expect(Number(/exposure level for oomscope.service: ([\d.]+)/.exec(said)?.[1])).toBeLessThan(2.5);
+  });
+});
