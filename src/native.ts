@@ -113,7 +113,7 @@ export interface SystemCalls {
   pidfdSignal(pidfd: number, signal: number): number;
   /** Linux 5.15. */
   processMrelease(pidfd: number): number;
-  /** mlockall(2), now and in future, each page once it was touched. */
+  /** The pages of the program's and its libraries' files, each once it was touched. Without V8's heap, which cannot be. */
   lockMemory(): number;
   unlockMemory(): number;
   /** Of the calling thread. */

@@ -7,7 +7,7 @@ import { loadNative } from '../native.ts';
 import { checked } from './system-call.ts';
 
 export interface Survival {
-  /** Its pages stay in memory once they were touched. */
+  /** Its code stays in memory once it was touched. The heap may go where there is swap: see MemorySwapMax= of systemd. */
   lockMemory?: boolean;
   /** −1000 to 1000; below the value of now it takes CAP_SYS_RESOURCE. */
   oomScoreAdj?: number;
@@ -39,7 +39,7 @@ export function survive(wanted: Survival): { survived: Survived; undo: () => voi
     }
   };
   attempt('lockMemory', () => {
-    checked(native.lockMemory(), 'mlockall', 'locking of memory (CAP_IPC_LOCK)');
+    checked(native.lockMemory(), 'mlock2', 'locking of memory (CAP_IPC_LOCK)');
     return () => native.unlockMemory();
   });
   attempt('oomScoreAdj', () => {

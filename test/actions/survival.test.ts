@@ -19,14 +19,12 @@ function scheduling() {
   return { nice: Number(fields[16]), priority: Number(fields[37]), policy: Number(fields[38]) };
 }
 
-test('memory is locked as it is touched, and unlocked again', () => {
+test('code is locked as it is touched; V8 can still give its memory back', () => {
   expect(lockedKib()).toBe(0);
   expect(wish({ lockMemory: true })).toEqual({ lockMemory: null });
   expect(lockedKib()).toBeGreaterThan(10_000);
-  const rss = process.memoryUsage.rss();
-  const reserved = new ArrayBuffer(256 * 2 ** 20); // not touched: it must not become memory
-  expect(process.memoryUsage.rss() - rss).toBeLessThan(64 * 2 ** 20);
-  expect(reserved.byteLength).toBe(256 * 2 ** 20);
+  // With mlockall(2) V8 ends the process here: "Check failed: 0 == ret".
+  for (let i = 0; i < 20; i++) Array.from({ length: 200_000 }, (_, n) => ({ n }));
   undo();
   expect(lockedKib()).toBe(0);
 });

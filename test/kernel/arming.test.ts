@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -196,10 +196,11 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(refusal(process.pid)).toContain('it is oomscope itself');
     expect(refusal(process.ppid)).toContain('oomscope descends from it');
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
-    const hog = startHog(group, ['--hold', String(MIB)]);
-    expect(refusal(hog.pid)).toContain('this moment');
+    const { pid } = await holder(group, MIB);
+    const newborn = { pid, startTicks: String(Math.ceil(uptime() * 100) + 10) } as ProcessHandle;
+    expect(() => arming.arm(newborn, condition, { expiresInMs: 1 })).toThrow('this moment');
     await sleep(30);
-    expect(refusal(hog.pid)).toBe('armed');
+    expect(refusal(pid)).toBe('armed');
   });
 
   test('that has ended: no signal, no error', async () => {
