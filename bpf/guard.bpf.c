@@ -95,6 +95,22 @@ __noinline int domain_is_full(u64 domain)
 	return 0;
 }
 
+/* Before 5.11 these programs may not lock. Where the kernel does not signal by itself they need not, either: what counts
+ * then is the token, which stands for one target for good, and which userspace writes last. */
+static __always_inline void lock(struct arming_slot *arming)
+{
+	if (can_signal)
+		bpf_spin_lock(&arming->reserved_for_lock);
+	barrier();
+}
+
+static __always_inline void unlock(struct arming_slot *arming)
+{
+	barrier();
+	if (can_signal)
+		bpf_spin_unlock(&arming->reserved_for_lock);
+}
+
 static __always_inline u32 outcome_of(const struct arming_slot *target, struct guard_trigger_record *r)
 {
 	if (!can_signal)
@@ -134,27 +150,27 @@ __noinline int fire(u32 slot, u32 rounds, u64 now)
 		return 0;
 	if (now >= *expires)
 		return 0;
-	bpf_spin_lock(&arming->reserved_for_lock);
-	target.token = arming->token;
+	lock(arming);
+	target.token = *(volatile u64 *)&arming->token;
 	target.domain = arming->domain;
 	target.start_ticks = arming->start_ticks;
 	target.pid = arming->pid;
 	target.signal = arming->signal;
-	if (arming->state == ARMING_ARMED && rounds >= arming->fruitless_rounds) {
+	if (arming->state == ARMING_ARMED && rounds >= arming->fruitless_rounds && *(volatile u64 *)&arming->token == target.token) {
 		mine = true;
 		arming->state = ARMING_FIRED;
 		arming->trigger_ktime_ns = now;
 	}
-	bpf_spin_unlock(&arming->reserved_for_lock);
+	unlock(arming);
 	if (!mine)
 		return 0;
 
 	r.outcome = outcome_of(&target, &r);
 	if (r.error == -EBUSY) { /* this CPU is sending another signal: next round */
-		bpf_spin_lock(&arming->reserved_for_lock);
+		lock(arming);
 		if (arming->token == target.token && arming->state == ARMING_FIRED)
 			arming->state = ARMING_ARMED;
-		bpf_spin_unlock(&arming->reserved_for_lock);
+		unlock(arming);
 		return 0;
 	}
 	record_begin(&r.header, RECORD_GUARD_TRIGGER);

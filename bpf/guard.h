@@ -13,7 +13,8 @@ enum arming_state {
 	ARMING_FIRED = 2,
 };
 
-/* Written as a whole and under its lock (BPF_F_LOCK), so that no target is ever half of one and half of another. When it
+/* Written under its lock (BPF_F_LOCK), and first without token and state, so that no target is ever half of one and half of
+ * another, for a reader that does not lock neither. When it
  * expires (u64 of CLOCK_MONOTONIC) is in `expiries`: a refresh must not bring back what has just fired. */
 struct arming_slot {
 	struct bpf_spin_lock reserved_for_lock;

@@ -45,6 +45,7 @@ export class Armed {
   /** @internal What the poller thread did. */
   signalled: Signalled | undefined;
   readonly #act: { refresh: (ms: number) => void; disarm: () => void };
+  #told = false;
   #state: 'armed' | 'fired' | 'disarmed' = 'armed';
 
   /** @internal */
@@ -84,8 +85,11 @@ export class Armed {
     return wasArmed;
   }
 
-  /** @internal */
-  fire(): void {
+  /** @internal It has fired. @returns false: that is known */
+  tell(): boolean {
     if (this.isArmed) this.#state = 'fired';
+    const first = !this.#told;
+    this.#told = true;
+    return first;
   }
 }

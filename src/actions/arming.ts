@@ -147,6 +147,7 @@ export class Arming implements Disposable {
     const adjustment = oomScoreAdj === undefined ? 'none' : this.#raise(handle, oomScoreAdj);
     const expiresNs = this.#expire(slot, expiresInMs);
     const pollerIds = this.#armPoller(handle, condition, token, expiresNs);
+    this.#maps.armings.update(key(slot), slotBytes(handle, condition), UpdateFlag.lock);
     this.#maps.armings.update(key(slot), slotBytes(handle, condition, token), UpdateFlag.lock);
     const armed = new Armed(
       { handle, condition, slot, token, pollerIds, adjustment },
@@ -248,14 +249,13 @@ export class Arming implements Disposable {
 
   #onTrigger(record: GuardTriggerRecord): void {
     const armed = this.#byToken(record.token);
-    if (!armed) return;
+    if (!armed?.tell()) return;
     const asked = record.outcome === GuardOutcome.GUARD_ASKED;
     const result = !asked
       ? { by: 'bpf' as const, ...inKernel(record) }
       : this.backend === 'typescript'
         ? { by: 'typescript' as const, ...fromHere(armed) }
         : { by: 'addon' as const, ...this.#inPoller(armed) };
-    armed.fire();
     this.#fired.next({
       armed,
       ...result,
@@ -300,11 +300,12 @@ function key(slot: number): Uint8Array {
   return new Uint8Array(Uint32Array.of(slot).buffer);
 }
 
-function slotBytes({ pid, startTicks }: ProcessHandle, condition: ArmCondition, token: bigint): Uint8Array {
+/** @param token without one it is not armed yet */
+function slotBytes({ pid, startTicks }: ProcessHandle, condition: ArmCondition, token = 0n): Uint8Array {
   const bytes = new Uint8Array(ArmingSlot.size);
   const view = new DataView(bytes.buffer);
   const { offset } = ArmingSlot;
-  view.setUint32(offset.state, ArmingState.ARMING_ARMED, true);
+  view.setUint32(offset.state, token === 0n ? ArmingState.ARMING_NONE : ArmingState.ARMING_ARMED, true);
   view.setBigUint64(offset.token, token, true);
   view.setBigUint64(offset.domain, condition.domain === 'system' ? 0n : condition.domain, true);
   view.setBigUint64(offset.start_ticks, BigInt(startTicks), true);

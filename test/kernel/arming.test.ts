@@ -6,7 +6,7 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type ArmingOptions, type Fired, openArming, type SignalSeen } from '../../src/actions/arming.ts';
 import { ProcessHandle } from '../../src/actions/process-handle.ts';
 import { startTicks } from '../../src/enrich/process.ts';
-import { alive, type BpfIds } from './bpf-ids.ts';
+import { type BpfIds, gone } from './bpf-ids.ts';
 import { startChild } from './children/child.ts';
 import { createMemoryGroup, type Hog, type MemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
 import { bpfUnavailable } from './unavailable.ts';
@@ -245,7 +245,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     expect(() => openArming({ statePath })).toThrow(/is in use by process/);
     child.process.kill('SIGKILL');
     await child.ended;
-    while (alive(held).programs.length > 0) await sleep(10);
+    await gone(held);
     expect(adjOf(target.pid)).toBe(700);
     expect(existsSync(statePath)).toBe(true);
 
@@ -285,7 +285,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     const { child, held, statePath } = await armingChild(group, target, 60_000);
     child.process.stdin?.end();
     expect(await child.ended).toMatchObject({ code: 0, stderr: '' });
-    expect(alive(held).programs).toEqual([]);
+    await gone(held);
     expect(adjOf(target.pid)).toBe(0);
     expect(existsSync(statePath)).toBe(false);
   });

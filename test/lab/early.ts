@@ -38,6 +38,8 @@ async function run(scope: Early['scope'], group: MemoryGroup | undefined, condit
   arming.signals$.subscribe((one) => signals.push(one));
   const before = kernelKills();
   const hog = startHog(group, ['--max', '4G']);
+  // It has what it inherited until it begins to allocate.
+  while (readFileSync(`/proc/${hog.pid}/oom_score_adj`, 'latin1') !== '0\n');
   hog.kill('SIGSTOP');
   await sleep(100);
   const ticks = startTicks(readFileSync(`/proc/${hog.pid}/stat`, 'latin1')) ?? '';

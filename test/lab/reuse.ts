@@ -33,9 +33,11 @@ export interface Reuse {
 }
 
 const count = Number(process.argv[2] ?? 3000);
-const PIDS = 600; // the first 300 are not given out again
+const PIDS = 430; // the first 300 are not given out again
 const PARALLEL = 64;
-const LIFE_US = 60_000;
+const LIFE_US = 400_000;
+const THINKING_MS = 1500;
+const HANDS = 8;
 const CHURN = join(import.meta.dirname, '..', '..', 'build', 'churn');
 
 if (!existsSync('/lab/settings')) throw new Error('expected a guest of the kernel lab');
@@ -89,7 +91,7 @@ function statFields(pid: number): string[] | undefined {
 async function byHand(): Promise<void> {
   while (!done) {
     const target = choose();
-    await sleep(Math.random() * 100); // to think it over
+    await sleep(Math.random() * THINKING_MS);
     if (!target) continue;
     chosen.add(name(target));
     const now = statFields(target.pid)?.[19];
@@ -123,10 +125,13 @@ async function byArming(): Promise<void> {
 }
 
 async function runOut(): Promise<void> {
-  while (!done) await startHog(group, ['--max', String(64 * MIB)]).ended;
+  while (!done) {
+    await startHog(group, ['--max', String(64 * MIB)]).ended;
+    await sleep(100);
+  }
 }
 
-await Promise.all([byHand(), byHand(), byArming(), runOut()]);
+await Promise.all([...Array.from({ length: HANDS }, byHand), byArming(), runOut()]);
 await sleep(200);
 arming.close();
 group.remove();
