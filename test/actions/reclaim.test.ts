@@ -1,4 +1,4 @@
-/** On made-up files: what is written, and what is said. In guests it is done for real: test/lab. */
+/** On made-up files, for memory.reclaim is of cgroup v2: what is written, and what is said. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
