@@ -66,6 +66,9 @@ Examples:
   oomscope trace --duration 1h --comm 'postgres*' >> kills.jsonl
   oomscope trace --alert 'slack=@/etc/oomscope/slack-url' --alert file=/var/log/oomscope/alerts.jsonl
 
+Containers have their names from Docker's socket (DOCKER_HOST) and from the lists that Podman and CRI-O keep, where those can
+be read; else their ids.
+
 Events are described by \`oomscope schema\` (${SCHEMA}). Ctrl-C ends with a summary. Exit codes: 0 ended as asked, 2 bad
 option, 69 this kernel or installation cannot trace, 77 not permitted.
 `;
