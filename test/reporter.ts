@@ -12,7 +12,8 @@ export class PlainCount implements Reporter {
     for (const module of modules) {
       // A module that cannot be loaded, or a beforeAll that threw: errors without a failed test.
       for (const suite of [module, ...module.children.allSuites()]) count.failed += suite.errors().length;
-      const mayNotSkip = process.env.CI === 'true' && /^test\/(kernel|sinks)\//.test(module.relativeModuleId);
+      const mayNotSkip =
+        process.env.CI === 'true' && /^test\/(kernel|sinks|containers)\//.test(module.relativeModuleId);
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === 'passed' || state === 'failed') {
