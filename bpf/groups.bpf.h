@@ -207,8 +207,7 @@ __noinline int change_groups(u64 key, u64 change, u64 now, u64 ended_ns)
 		if (stalled < 0 && ended_ns) {
 			g->last_stall_ns = now;
 			__sync_fetch_and_add(&g->stalls, 1);
-			if (cause < STALL_CAUSES)
-				__sync_fetch_and_add(&g->stall_ns[cause], ended_ns);
+			__sync_fetch_and_add(&g->stall_ns[cause & (CAUSE_SLOTS - 1)], ended_ns);
 		}
 		key = parent;
 	}

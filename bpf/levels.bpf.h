@@ -160,10 +160,13 @@ static __always_inline void raise_peak(struct pressure_group *g)
 		g->peak.full_ppm = share.full_ppm;
 }
 
-static __always_inline void send_level(struct pressure_group *g, u8 previous, u64 now)
+__noinline int send_level(u64 key, u64 previous, u64 now)
 {
+	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
 	struct pressure_level_record r = {};
 
+	if (!g)
+		return 0;
 	record_begin(&r.header, RECORD_PRESSURE_LEVEL);
 	r.cgroup_id = g->id;
 	r.episode_ktime_ns = g->episode_ktime_ns;
@@ -177,17 +180,18 @@ static __always_inline void send_level(struct pressure_group *g, u8 previous, u6
 	r.stalls = g->stalls - g->episode_stalls;
 	for (int i = 0; i < STALL_CAUSES; i++)
 		r.stall_ns[i] = g->stall_ns[i] - g->episode_ns[i];
-	record_send(&r.header, RECORD_PRESSURE_LEVEL, sizeof(r), BPF_RB_FORCE_WAKEUP);
+	return record_send(&r.header, RECORD_PRESSURE_LEVEL, sizeof(r), BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void set_level(struct pressure_group *g, u8 level, u8 window, u64 now)
+static __always_inline void set_level(struct pressure_group *g, u64 key, u8 level, u8 window, u64 now)
 {
 	u8 previous = g->level;
 
 	if (previous == LEVEL_NORMAL) {
 		g->episode_ktime_ns = now;
 		g->episode_stalls = g->stalls;
-		__builtin_memcpy(g->episode_ns, g->stall_ns, sizeof(g->episode_ns));
+		for (int i = 0; i < STALL_CAUSES; i++)
+			g->episode_ns[i] = g->stall_ns[i];
 		g->peak = (struct pressure_share){};
 		g->peak_level = LEVEL_NORMAL;
 	}
@@ -198,7 +202,7 @@ static __always_inline void set_level(struct pressure_group *g, u8 level, u8 win
 		g->peak_level = level;
 	if (level != LEVEL_NORMAL)
 		raise_peak(g);
-	send_level(g, previous, now);
+	send_level(key, previous, now);
 }
 
 /* Returns enum tick_result. */
@@ -222,13 +226,13 @@ __noinline int evaluate(u64 key, u64 now)
 		if (!g->above_since_ns)
 			g->above_since_ns = now;
 		if (now - g->above_since_ns >= sustain_ns)
-			set_level(g, level, window, now);
+			set_level(g, key, level, window, now);
 	} else if (level < g->level) {
 		g->above_since_ns = 0;
 		if (!g->below_since_ns)
 			g->below_since_ns = now;
 		if (now - g->below_since_ns >= cool_down_ns)
-			set_level(g, level, window, now);
+			set_level(g, key, level, window, now);
 	} else {
 		g->above_since_ns = g->below_since_ns = 0;
 	}
@@ -246,7 +250,7 @@ __noinline int group_remove(u64 key)
 	if (!g)
 		return 0;
 	if (g->level != LEVEL_NORMAL)
-		set_level(g, LEVEL_NORMAL, g->window, bpf_ktime_get_ns());
+		set_level(g, key, LEVEL_NORMAL, g->window, bpf_ktime_get_ns());
 	bpf_map_delete_elem(&groups, &key);
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #define PRESSURE_WINDOWS 3
 #define PRESSURE_SAMPLES 16 /* a window's past: taken every eighth of it, so that they reach back twice as far */
+#define CAUSE_SLOTS 8       /* no fewer than causes, a power of two for the verifier */
 #define SYSTEM_KEY 1        /* in the map of groups: the system; others are there by the address of their css */
 
 enum stall_cause {
@@ -133,7 +134,7 @@ struct pressure_group {
 	__u64 tick_ktime_ns;
 	__u64 last_stall_ns;
 	__u64 stalls;
-	__u64 stall_ns[STALL_CAUSES]; /* of tasks, of stalls that have ended */
+	__u64 stall_ns[CAUSE_SLOTS]; /* of tasks, of stalls that have ended */
 	struct pressure_share shares[PRESSURE_WINDOWS];
 	__u32 hot; /* on the list of those that the tick looks at */
 	__u8 level;

@@ -11,6 +11,7 @@ const volatile u64 tick_ns = 1000000;
 u64 next_tick_ns = 0;
 u32 ticking = 0;    /* the timer is armed */
 u32 timer_ready = 0;
+u32 timer_fires = 0; /* it did, once, when the monitor was opened */
 
 struct timer_slot {
 	struct bpf_timer timer;
@@ -64,6 +65,7 @@ __noinline int tick(u64 now)
 static int on_timer(void *map, u32 *key, struct timer_slot *slot)
 {
 	ticking = 0;
+	timer_fires = 1;
 	tick(bpf_ktime_get_ns());
 	if (hot_any) {
 		ticking = 1;
@@ -83,6 +85,7 @@ SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
 	if (bpf_timer_init(&slot->timer, &tick_timer, 1 /* CLOCK_MONOTONIC */))
 		return 0;
 	bpf_timer_set_callback(&slot->timer, on_timer);
+	bpf_timer_start(&slot->timer, 1, 0);
 	timer_ready = 1;
 	return 0;
 }
@@ -105,16 +108,29 @@ static __always_inline void tick_if_due(void)
 		tick(now);
 }
 
+/* A timer that is long overdue: whatever became of it, the accounts go on. */
+static __always_inline void tick_if_late(void)
+{
+	u64 now = bpf_ktime_get_ns();
+
+	if (now >= next_tick_ns + 8 * tick_ns)
+		tick(now);
+}
+
 static __always_inline void keep_ticking(void)
 {
 	u32 zero = 0;
 
-	if (!use_timer) {
+	if (!hot_any)
+		return;
+	if (!use_timer || !timer_fires) {
 		tick_if_due();
 		return;
 	}
-	if (ticking || !hot_any)
+	if (ticking) {
+		tick_if_late();
 		return;
+	}
 	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
 	if (!slot)
 		return;

@@ -23,6 +23,15 @@ const { values: options } = parseArgs({
   },
 });
 const MIB = 2 ** 20;
+const HOOKS = [
+  'sched_switch',
+  'direct_reclaim',
+  'memcg_reclaim',
+  'compaction',
+  'memstall',
+  'reclaim_retry',
+  'timer_setup',
+];
 
 interface Taken {
   /** Nanoseconds of CPU time for a page or a switch. */
@@ -107,16 +116,6 @@ async function turn(backend: string, load: string): Promise<Taken> {
     monitor: used,
   };
 }
-
-const HOOKS = [
-  'sched_switch',
-  'direct_reclaim',
-  'memcg_reclaim',
-  'compaction',
-  'memstall',
-  'reclaim_retry',
-  'timer_setup',
-];
 
 /** By bpftool: of all programs of these names, so no other monitor may run meanwhile. */
 function hookTime(): { ns: number; runs: number } {

@@ -148,7 +148,13 @@ function loadWith(choices: PressureChoice[], config: PressureConfig, attach: boo
       setRanges(object);
     },
     prepare(object) {
-      if (timer) startTimer(object);
+      const tick = by('tick');
+      if (timer && tick && !startTimer(object)) {
+        Object.assign(tick, {
+          backend: 'hooks',
+          reason: 'bpf_timer exists and does not fire: the other hooks are the clock',
+        });
+      }
     },
   });
 }
@@ -180,11 +186,12 @@ function setRanges(object: BpfObject): void {
   });
 }
 
-/** The next context switch on any CPU, that of this very thread too, sets the timer up. */
-function startTimer(object: BpfObject): void {
+/** The next context switch on any CPU, that of this very thread too, sets the timer up. Returns whether it fires. */
+function startTimer(object: BpfObject): boolean {
   const link = object.programs.find(({ name }) => name === 'timer_setup')?.attach();
-  const ready = object.variable('timer_ready');
+  const fires = object.variable('timer_fires');
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let i = 0; i < 100 && ready.readUInt32LE(0) === 0; i++) Atomics.wait(pause, 0, 0, 1);
+  for (let i = 0; i < 100 && fires.readUInt32LE(0) === 0; i++) Atomics.wait(pause, 0, 0, 1);
   link?.destroy();
+  return fires.readUInt32LE(0) !== 0;
 }

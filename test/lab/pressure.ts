@@ -59,10 +59,10 @@ const { values } = parseArgs({ options: { backend: { type: 'string' }, seconds: 
 const each = Number(values.seconds) / parts.length;
 const paths = ['/', '/pressure', ...parts.map(({ name }) => `/pressure/${name}`)];
 
-mkdirSync(ROOT);
+mkdirSync(ROOT, { recursive: true });
 writeFileSync(`${ROOT}/cgroup.subtree_control`, '+memory');
 for (const { name, files } of parts) {
-  mkdirSync(`${ROOT}/${name}`);
+  mkdirSync(`${ROOT}/${name}`, { recursive: true });
   for (const [file, value] of Object.entries(files)) writeFileSync(`${ROOT}/${name}/${file}`, value);
 }
 const monitor = await openPressure({
