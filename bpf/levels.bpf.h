@@ -13,6 +13,8 @@ const volatile u64 sustain_ns = 0;
 const volatile u64 cool_down_ns = 0;
 const volatile u64 cold_ns = PSI_PERIOD_NS; /* without a stall, and a group is cold: PSI_PERIOD_NS, the longest window */
 
+u32 stalled_now = 0; /* tasks of the system, at the last tick */
+
 enum tick_result { TICK_GONE, TICK_COLD, TICK_HOT };
 
 struct weighed {
@@ -215,6 +217,8 @@ __noinline int evaluate(u64 key, u64 now)
 		return TICK_GONE;
 	g->tick_ktime_ns = now;
 	u32 stalled = collect(g, now);
+	if (key == SYSTEM_KEY)
+		stalled_now = stalled;
 	for (u64 w = 0; w < PRESSURE_WINDOWS; w++)
 		slide(key, w, now);
 	window = g->window;

@@ -222,27 +222,33 @@ __noinline int on_hot_switch(u64 from, u64 to)
 	return 0;
 }
 
-static __always_inline void on_switch(void *ctx, struct task_struct *prev, struct task_struct *next)
+static __always_inline void on_stalled_sleep(void *ctx)
 {
-	if (!exact && psi_runs && in_memstall(prev)) {
-		u32 tid = (u32)bpf_get_current_pid_tgid();
-		if (!bpf_map_lookup_elem(&stalls, &tid))
-			stall_begin(cause_of_stack(ctx), 1, stack_of(ctx));
-	}
-	if (hot_any)
-		on_hot_switch((u64)prev, (u64)next);
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+
+	if (!bpf_map_lookup_elem(&stalls, &tid))
+		stall_begin(cause_of_stack(ctx), 1, stack_of(ctx));
 }
 
+/* The busiest hook of all: where nobody is under pressure it costs two loads. */
 SEC("tp_btf/sched_switch") int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	on_switch(ctx, (void *)as_number(prev), (void *)as_number(next));
+	if (!exact && psi_runs && bpf_core_field_exists(prev->in_memstall) && BPF_CORE_READ_BITFIELD(prev, in_memstall))
+		on_stalled_sleep(ctx);
+	if (!hot_any)
+		return 0;
+	on_hot_switch(as_number(prev), as_number(next));
 	keep_ticking();
 	return 0;
 }
 
 SEC("raw_tp/sched_switch") int BPF_PROG(sched_switch_raw, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	on_switch(ctx, prev, next);
+	if (!exact && psi_runs && in_memstall(prev))
+		on_stalled_sleep(ctx);
+	if (!hot_any)
+		return 0;
+	on_hot_switch((u64)prev, (u64)next);
 	tick_if_due();
 	return 0;
 }

@@ -59,6 +59,12 @@ struct {
 	u32 reserved;
 } watched[WATCHED] = {};
 
+u64 last_stall_ns = 0; /* that began or ended, anywhere */
+
+/* The timer of tick.bpf.h: not armed, armed, armed for a while from now. */
+enum { TICKING_NOT, TICKING, TICKING_CALM };
+u32 ticking = TICKING_NOT;
+
 static __always_inline bool in_memstall(struct task_struct *task)
 {
 	return bpf_core_field_exists(task->in_memstall) && BPF_CORE_READ_BITFIELD_PROBED(task, in_memstall);
@@ -117,6 +123,9 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 	}
 	if (!hot_any)
 		hot_any = 1;
+	last_stall_ns = now;
+	if (ticking == TICKING_CALM)
+		ticking = TICKING_NOT; /* arm it anew */
 	change_groups(s.key, CHANGE(s.cpu, 1, RUNNING_STALLED), now, 0);
 	if (stall_min_ns == 0) {
 		send_stall(&s, now, false);
@@ -138,6 +147,7 @@ __noinline int stall_end(u32 tid, u32 cause, u64 now)
 	if (s.cause == CAUSE_OTHER)
 		s.cause = cause;
 	bpf_map_delete_elem(&stalls, &tid);
+	last_stall_ns = now;
 	u64 lasted = now > s.begin_ns ? now - s.begin_ns : 1;
 	change_groups(s.key, CHANGE(s.cpu, -1, RUNNING_PRODUCTIVE) | (s.cause & 0xff), now, lasted);
 	if (watched[tid % WATCHED].tid == tid)

@@ -8,8 +8,10 @@
 const volatile bool use_timer = false; /* bpf_timer exists: 5.15 */
 const volatile u64 tick_ns = 1000000;
 
+#define CALM_NS 50000000ULL
+#define CALM_TICK_NS 20000000ULL
+
 u64 next_tick_ns = 0;
-u32 ticking = 0;    /* the timer is armed */
 u32 timer_ready = 0;
 u32 timer_fires = 0; /* it did, once, when the monitor was opened */
 
@@ -64,12 +66,16 @@ __noinline int tick(u64 now)
 
 static int on_timer(void *map, u32 *key, struct timer_slot *slot)
 {
-	ticking = 0;
+	u64 now = bpf_ktime_get_ns();
+
+	ticking = TICKING_NOT;
 	timer_fires = 1;
-	tick(bpf_ktime_get_ns());
+	tick(now);
 	if (hot_any) {
-		ticking = 1;
-		bpf_timer_start(&slot->timer, tick_ns, 0);
+		/* While a level only has to fall there is no hurry. */
+		bool quiet = !stalled_now && now - last_stall_ns > CALM_NS;
+		ticking = quiet ? TICKING_CALM : TICKING;
+		bpf_timer_start(&slot->timer, quiet ? CALM_TICK_NS : tick_ns, 0);
 	}
 	return 0;
 }
@@ -113,7 +119,7 @@ static __always_inline void tick_if_late(void)
 {
 	u64 now = bpf_ktime_get_ns();
 
-	if (now >= next_tick_ns + 8 * tick_ns)
+	if (now >= next_tick_ns + 2 * CALM_TICK_NS)
 		tick(now);
 }
 
@@ -134,7 +140,7 @@ static __always_inline void keep_ticking(void)
 	struct timer_slot *slot = bpf_map_lookup_elem(&tick_timer, &zero);
 	if (!slot)
 		return;
-	ticking = 1;
+	ticking = TICKING;
 	if (bpf_timer_start(&slot->timer, tick_ns, 0))
-		ticking = 0;
+		ticking = TICKING_NOT;
 }
