@@ -27,8 +27,9 @@ export class CgroupNames {
     this.#paths.delete(id); // numbers are never used again, but a group can be renamed on v1
   }
 
-  /** Below the mount point; undefined: nobody knows it, or it is gone. */
+  /** Below the mount point; undefined: nobody knows it, or it is gone. @param id 0: the root */
   path(id: bigint): string | undefined {
+    if (id === 0n) return '/';
     const known = this.#paths.get(id) ?? this.#compose(id);
     if (known !== undefined) return known;
     this.#look();

@@ -29,6 +29,7 @@ test('what was not told is looked up under the mount point', () => {
   mkdirSync(join(mount, 'slice', 'unit'), { recursive: true });
   const names = new CgroupNames(mount);
   expect(names.path(inode('/'))).toBe('/');
+  expect(names.path(0n)).toBe('/');
   expect(names.path(inode('slice/unit'))).toBe('/slice/unit');
 });
 
