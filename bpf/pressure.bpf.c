@@ -55,35 +55,44 @@ static __always_inline s64 stack_of(void *ctx)
 	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
 }
 
+/* Pairs nest, and only the outermost counts. `flags` would tell, but before 5.13 a program may not read a pointer to an
+ * integer: so the pairs are counted. */
 static __always_inline void on_enter(void *ctx)
 {
-	if (!in_memstall((void *)bpf_get_current_task())) /* else it is nested, and nothing happens */
-		stall_begin(CAUSE_OTHER, 0, stack_of(ctx));
-}
-
-static __always_inline void on_leave(void *ctx, u64 flags_at)
-{
-	unsigned long flags = 0;
 	u32 tid = (u32)bpf_get_current_pid_tgid();
 
-	bpf_probe_read_kernel(&flags, sizeof(flags), (void *)flags_at);
-	if (flags)
-		return; /* it was nested */
+	if (!in_memstall((void *)bpf_get_current_task())) {
+		stall_begin(CAUSE_OTHER, 0, stack_of(ctx));
+		return;
+	}
 	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
 	if (s)
+		s->depth++;
+}
+
+static __always_inline void on_leave(void *ctx)
+{
+	u32 tid = (u32)bpf_get_current_pid_tgid();
+	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
+
+	if (!s)
+		return;
+	if (s->depth)
+		s->depth--;
+	else
 		stall_end(tid, s->cause ? 0 : cause_of_stack(ctx), bpf_ktime_get_ns());
 }
 
-SEC("fentry/psi_memstall_enter") int BPF_PROG(memstall_enter_fentry, unsigned long *flags)
+SEC("fentry/psi_memstall_enter") int BPF_PROG(memstall_enter_fentry)
 {
 	on_enter(ctx);
 	keep_ticking();
 	return 0;
 }
 
-SEC("fentry/psi_memstall_leave") int BPF_PROG(memstall_leave_fentry, unsigned long *flags)
+SEC("fentry/psi_memstall_leave") int BPF_PROG(memstall_leave_fentry)
 {
-	on_leave(ctx, as_number(flags));
+	on_leave(ctx);
 	keep_ticking();
 	return 0;
 }
@@ -97,7 +106,7 @@ SEC("kprobe/psi_memstall_enter") int memstall_enter_kprobe(struct pt_regs *ctx)
 
 SEC("kprobe/psi_memstall_leave") int memstall_leave_kprobe(struct pt_regs *ctx)
 {
-	on_leave(ctx, PT_REGS_PARM1(ctx));
+	on_leave(ctx);
 	tick_if_due();
 	return 0;
 }
