@@ -55,8 +55,8 @@ static __always_inline s64 stack_of(void *ctx)
 	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
 }
 
-/* Pairs nest, and only the outermost counts. `flags` would tell, but before 5.13 a program may not read a pointer to an
- * integer: so the pairs are counted. */
+/* Pairs nest, and only the outermost counts. `flags` would tell which that is, but on 5.10 an fentry program may not read an
+ * argument that points to an integer: so they are counted. */
 static __always_inline void on_enter(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
