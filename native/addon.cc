@@ -2,6 +2,7 @@
 #include <napi.h>
 #include <unistd.h>
 
+#include "attribute.h"
 #include "exits.h"
 #include "log.h"
 #include "map.h"
@@ -25,6 +26,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("PsiWatcher", oomscope::PsiWatcher::Define(env));
   oomscope::DefineProcess(env, exports);
   oomscope::DefineMap(env, exports);
+  oomscope::DefineAttribute(env, exports);
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));
   exports.Set("trimHeap", Napi::Function::New<TrimHeap>(env));
   exports.Set("pageSize", Napi::Function::New<PageSize>(env));

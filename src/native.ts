@@ -116,6 +116,8 @@ export interface SystemCalls {
   /** The pages of the program's and its libraries' files, each once it was touched. Without V8's heap, which cannot be. */
   lockMemory(): number;
   unlockMemory(): number;
+  /** getxattr(2). null: there is none, or it may not be read. */
+  readAttribute(path: string, name: string): string | null;
   /** Of the calling thread. */
   setNice(value: number): number;
   /** Of the calling thread. @param policy SCHED_* of sched.h */

@@ -12,10 +12,12 @@ import { nextLookMs } from '../policy/pace.ts';
 import type { PolicyOptions } from '../policy/rule.ts';
 import { Envelopes, realtimeOffsetNs } from '../sources/envelope.ts';
 import { Announcer, type Stamp } from './announce.ts';
+import type { Arming } from './arming.ts';
 import { type Hook, Operation, type Scene, type Senses } from './operation.ts';
 import { Restraints } from './restraint.ts';
 import { Shadow } from './shadow.ts';
 import { lineage } from './untouchable.ts';
+import { Vanguard } from './vanguard.ts';
 
 export interface GuardOptions {
   mode: GuardMode;
@@ -25,12 +27,16 @@ export interface GuardOptions {
   /** Waited for before the first signal to a victim. */
   beforeSignal?: Scene['beforeSignal'];
   restraints?: Restraints;
+  /** To arm whoever is likely to go; raises their oom_score_adj, if so wished. Closed with the guard. */
+  arming?: { arming: Arming; raiseScore: boolean };
   /** It looks no more often than this, in milliseconds. */
   fastestMs?: number;
   envelopes?: Envelopes;
 }
 
 const REHEARSALS = 10;
+/** While somebody is armed: well before that goes out. */
+const ARMED_LOOK_MS = 200;
 /** Without acting, a rule that goes on firing is told of again after so long. */
 const REPEAT_DRY_MS = 60_000;
 /** The same reason for doing nothing is told of again after so long, with its count. */
@@ -43,6 +49,7 @@ export class Guard implements Disposable {
   readonly #policy: Policy;
   readonly #announce: Announcer;
   readonly #shadow: Shadow;
+  readonly #vanguard: Vanguard | undefined;
   readonly #restraints: Restraints;
   readonly #ending = new AbortController();
   readonly #operations = new Map<string, Operation>();
@@ -63,6 +70,9 @@ export class Guard implements Disposable {
     const envelopes = options.envelopes ?? new Envelopes();
     this.#announce = new Announcer(options.mode, live(envelopes), emit);
     this.#shadow = new Shadow(envelopes, emit);
+    const { arming, senses } = options;
+    const policy = this.#policy;
+    this.#vanguard = arming && new Vanguard({ ...arming, policy, senses, announce: this.#announce });
   }
 
   /** Begins to look; by then the code that a shortage goes through has been compiled, and the files are open. */
@@ -86,6 +96,7 @@ export class Guard implements Disposable {
   async close(): Promise<void> {
     this.#ending.abort();
     clearTimeout(this.#timer);
+    this.#vanguard?.close();
     await Promise.allSettled(this.#running);
     this.#restraints.release();
     this.#tellAll();
@@ -112,9 +123,11 @@ export class Guard implements Disposable {
     try {
       const levels = senses.levels();
       const fired = this.#policy.look(levels).filter((one) => !this.#operations.has(placeOf(one)));
-      const sample = fired.length > 0 ? senses.whole(levels) : levels;
+      const whole = fired.length > 0 ? senses.whole(levels) : levels;
+      const sample = this.#vanguard?.unraised(whole) ?? whole;
       for (const one of fired) this.#decided(this.#policy.decide(one, sample), sample, triggerNs);
       next = nextLookMs(policy, levels);
+      if (this.#vanguard?.look(levels)) next = Math.min(next, ARMED_LOOK_MS);
     } catch (error) {
       this.#events.error(error);
       return;

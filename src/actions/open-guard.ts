@@ -3,9 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { GuardConfig } from '../config/guard.ts';
+import { oomdPreference } from '../enrich/oomd-preference.ts';
+import { OomscopeError } from '../model/error.ts';
 import { findProgram } from '../sinks/program.ts';
 import type { Envelopes } from '../sources/envelope.ts';
 import { type PressureFeed, Sampler } from '../sources/sampler.ts';
+import type { Arming } from './arming.ts';
 import { Guard, type GuardOptions } from './guard.ts';
 import { hook } from './hook.ts';
 import { ProcessHandle } from './process-handle.ts';
@@ -48,10 +51,13 @@ export async function openGuard(
     mkdirSync(dirname(stateFile), { recursive: true });
     for (const file of Restraints.recover(stateFile)) notes.push(`took back ${file}, which an earlier run had changed`);
   }
-  const sampler = new Sampler({ rules: policy.rules, pressure: given.pressure, cmdline: given.cmdline });
+  const { pressure, cmdline } = given;
+  const sampler = new Sampler({ rules: policy.rules, pressure, cmdline, preference: oomdPreference });
   const restraints = new Restraints(enforce ? stateFile : undefined);
+  const armed = enforce && config.arm ? await arm(config, notes) : undefined;
   const guard = new Guard({
     ...{ mode, policy, senses: sampler, hook, restraints, fastestMs: config.fastestMs },
+    ...(armed && { arming: { arming: armed, raiseScore: config.raiseScore } }),
     ...(given.envelopes && { envelopes: given.envelopes }),
     ...(given.beforeSignal && { beforeSignal: given.beforeSignal }),
   });
@@ -74,6 +80,22 @@ export async function openGuard(
       undo();
     },
   };
+}
+
+/** Not to be had everywhere: then the guard does without. */
+async function arm({ stateFile }: GuardConfig, notes: string[]): Promise<Arming | undefined> {
+  try {
+    const { openArming } = await import('./arming.ts');
+    const arming = openArming(stateFile === undefined ? {} : { statePath: `${stateFile}.adj` });
+    notes.push(`armed by ${arming.backend}: ${arming.reason}`);
+    for (const { pid, outcome } of arming.recovered)
+      notes.push(`oom_score_adj of process ${pid}, raised by an earlier run: ${outcome}`);
+    return arming;
+  } catch (error) {
+    if (!(error instanceof OomscopeError)) throw error;
+    notes.push(`not armed: ${error.message}`);
+    return undefined;
+  }
 }
 
 function survivalNotes(survived: Survived): string[] {

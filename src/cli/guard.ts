@@ -35,6 +35,7 @@ const options = {
   never: several(text('REGEX', 'never those')),
   'min-size': size('SIZE', 'leave alone who has less memory (16M)'),
   steps: text('LIST', 'what is done, with commas: notify, reclaim, throttle, freeze, term, kill (term,kill)'),
+  'no-arm': flag('do not have the likely victim signalled from within the kernel (needs what tracing needs)'),
   'state-file': text('PATH', 'write down here what has to be taken back after a crash'),
   alert: alertOption,
   json: flag('JSON Lines on stdout (the default when it is not a terminal)'),
@@ -146,7 +147,9 @@ function withRules(given: Given, mode: GuardMode): GuardConfig {
     given.when.length > 0
       ? [{ name: 'the command line', when: given.when, ...rule }]
       : rawDefaultRules.map((cautious) => ({ ...cautious, ...rule }));
-  const { guard, faults } = readGuard(defined({ mode, rule: rules, state_file: given['state-file'] }));
+  const { guard, faults } = readGuard(
+    defined({ mode, rule: rules, state_file: given['state-file'], arm: given['no-arm'] ? false : undefined }),
+  );
   if (guard) return guard;
   const messages = new Set(faults.map(({ path, message }) => `--${optionOf(path)}: ${message}`));
   throw usage([...messages].join('\n'));

@@ -83,6 +83,7 @@ export function parseEarlyoom(argv: readonly string[], machine: MachineKib): Ear
       mode: has('dryrun') ? 'dry_run' : 'enforce',
       policy: { rules: [ruleOf(given, memory, swap, machine)], killsPerMinute: 1000, protect: [] },
       raiseScore: false,
+      arm: false,
       lockMemory: true,
       realtimePriority: 0,
       stateFile: undefined,

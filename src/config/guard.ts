@@ -29,6 +29,8 @@ export interface GuardConfig {
   policy: PolicyOptions;
   /** Raise the likely victim's oom_score_adj while memory is short, so that the kernel would take it too. */
   raiseScore: boolean;
+  /** Have the likely victim signalled by the kernel or the addon when memory runs out faster than the rules are. */
+  arm: boolean;
   lockMemory: boolean;
   /** SCHED_RR priority; 0: none. */
   realtimePriority: number;
@@ -227,6 +229,7 @@ const guardTable = table({
   default_protection: field(yesOrNo, true, 'spare what a machine cannot be used without: systemd, sshd, dockerd, …'),
   kills_per_minute: field(whole(1, 1000), 6, 'no more than this are killed in any 60 s'),
   raise_score: field(yesOrNo, true, "raise the likely victim's oom_score_adj while memory is short, and restore it"),
+  arm: field(yesOrNo, true, 'have the likely victim signalled from within the kernel, should memory run out at once'),
   lock_memory: field(yesOrNo, true, 'keep the guard itself in memory'),
   realtime_priority: field(whole(0, 99), 0, 'SCHED_RR; 0: none'),
   state_file: optional(text, 'what has to be taken back after a crash is written down here'),
@@ -247,6 +250,7 @@ export const guardShape: Shape<GuardConfig> = {
         protect: [...(given.default_protection ? defaultProtection() : []), ...given.protect],
       },
       raiseScore: given.raise_score,
+      arm: given.arm,
       lockMemory: given.lock_memory,
       realtimePriority: given.realtime_priority,
       stateFile: given.state_file,

@@ -56,6 +56,7 @@ export function writeGuard(guard: GuardConfig): string {
     default_protection: false,
     protect: protect.map(matchFields),
     raise_score: guard.raiseScore,
+    arm: guard.arm,
     lock_memory: guard.lockMemory,
     realtime_priority: guard.realtimePriority,
     state_file: guard.stateFile,

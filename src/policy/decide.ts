@@ -3,7 +3,7 @@
  * Pure but for what it remembers; the clock is the sample's.
  */
 import type { GuardSkipReason, GuardTarget } from '../model/guard.ts';
-import type { Sample, SampledProcess } from '../model/sample.ts';
+import type { Sample, SampledCgroup, SampledProcess } from '../model/sample.ts';
 import { Detectors, type Fired } from './detect.ts';
 import { identity, type Protection, type Rejected, rejection, type Self, sparesItsGroup } from './protect.ts';
 import { type Candidate, isWithin, type Ranking, rank } from './rank.ts';
@@ -57,7 +57,7 @@ export class Policy {
     if (dying)
       return skip('being_freed', `${dying.comm} (pid ${dying.pid}) is dying and holds ${dying.rss_bytes} bytes`);
 
-    const ranking = rank(fired.rule, sample, fired.cgroup, this.#protection(sample));
+    const ranking = this.rank(fired.rule, fired.cgroup, sample);
     const [victim] = ranking.candidates;
     if (!victim) return skip('no_candidate', 'nobody may be killed', ranking);
     this.#kills = this.#kills.filter((at) => at > now - BUDGET_WINDOW_MS);
@@ -82,6 +82,11 @@ export class Policy {
   /** It did not die: somebody else is looked for, for a minute. */
   stuck(target: Pick<GuardTarget, 'pid' | 'start_ticks'>, now: number): void {
     this.#stuck.set(identity(target), now + BUDGET_WINDOW_MS);
+  }
+
+  /** Whom a rule would choose at a place, whether or not it fires. */
+  rank(rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): Ranking {
+    return rank(rule, sample, cgroup, this.#protection(sample));
   }
 
   /** Why a process that was looked at again may not be killed; undefined when it may. */

@@ -87,7 +87,8 @@ function compare(value: number, { operator, limit }: Detector): boolean {
   }
 }
 
-function placesOf(on: readonly Place[], { cgroups }: Sample): (SampledCgroup | undefined)[] {
+/** The places that a rule is about; undefined: the system. */
+export function placesOf(on: readonly Place[], { cgroups }: Sample): (SampledCgroup | undefined)[] {
   const chosen = cgroups.filter((cgroup) => on.some((place) => isAt(place, cgroup)));
   return on.some(({ kind }) => kind === 'system') ? [undefined, ...chosen] : chosen;
 }

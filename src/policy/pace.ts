@@ -2,9 +2,10 @@
  * How soon to look again: in less time than it takes to fill what is left. Memory is taken to fill at 6 GB/s and swap at
  * 800 MB/s, as earlyoom has it.
  */
-import type { Sample } from '../model/sample.ts';
+import type { Sample, SampledCgroup } from '../model/sample.ts';
+import { placesOf } from './detect.ts';
 import { measure } from './metric.ts';
-import type { Detector, PolicyOptions } from './rule.ts';
+import type { Detector, PolicyOptions, Rule } from './rule.ts';
 
 const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
 export const FASTEST_MS = 10;
@@ -14,18 +15,32 @@ const STEADY_MS = 100;
 
 export function nextLookMs({ rules }: PolicyOptions, sample: Sample): number {
   let soonest = SLOWEST_MS;
-  for (const { when, on } of rules) {
-    const places = on.some(({ kind }) => kind === 'system') ? [undefined] : [];
-    for (const cgroup of [...places, ...(on.every(({ kind }) => kind === 'system') ? [] : sample.cgroups)]) {
-      // All detectors of a rule must fire: the slowest of them decides.
-      const slowest = Math.max(FASTEST_MS, ...when.map((detector) => headroomMs(detector, sample, cgroup)));
-      soonest = Math.min(soonest, slowest);
+  for (const rule of rules) {
+    for (const cgroup of placesOf(rule.on, sample)) {
+      soonest = Math.min(soonest, Math.max(FASTEST_MS, headroomMs(rule, sample, cgroup)));
     }
   }
   return soonest;
 }
 
-function headroomMs(detector: Detector, sample: Sample, cgroup: Sample['cgroups'][number] | undefined): number {
+/** The least time in which a rule may fire: all of its detectors must, so the slowest decides. */
+export function headroomMs({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): number {
+  return Math.max(...when.map((detector) => untilMs(detector, sample, cgroup)));
+}
+
+/** Half-way or more to where all detectors of a rule hold: twice what must be left, half of what must be reached. */
+export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): boolean {
+  return when.every((detector) => {
+    const value = measure(detector, sample.system, cgroup);
+    if (value === null) return false;
+    const { operator, limit, metric, unit } = detector;
+    if (operator === '<' || operator === '<=') return value <= 2 * limit;
+    if (metric.name === 'usage' && unit === 'percent') return 100 - value <= 2 * (100 - limit);
+    return value >= limit / 2;
+  });
+}
+
+function untilMs(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined): number {
   const { name } = detector.metric;
   if (name !== 'available' && name !== 'swap_free' && name !== 'usage') return STEADY_MS;
   const value = measure(detector, sample.system, cgroup);

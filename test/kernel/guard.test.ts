@@ -137,6 +137,26 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     await guard.stop();
   });
 
+  it('who is armed is killed from within the kernel, when memory runs out before the rule has fired', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const innocent = startHog(group, ['--hold', String(40 * MIB), '--comm', 'database']);
+    await innocent.ready;
+    const never = ['--on', group.cgroupPath, '--when', 'available < 64M for 1h'];
+    const guard = await startGuard(['--enforce', ...never]);
+    const hog = startHog(group, ['--max', String(LIMIT), '--rate', String(100 * MIB), '--comm', 'leaker']);
+    const result = await guard.result();
+    expect((await hog.ended).signal).toBe('SIGKILL');
+    expect(result).toMatchObject({ outcome: 'killed', target: { pid: hog.pid } });
+    expect(guard.actions().map(({ detail }) => detail)).toEqual([
+      expect.stringMatching(/^armed: signalled by (bpf|addon)$/),
+    ]);
+    expect(group.events().oom_kill).toBe(0);
+    expect(group.procs()).toEqual([innocent.pid]);
+    innocent.kill('SIGKILL');
+    await innocent.ended;
+    await guard.stop();
+  });
+
   it('a dry run touches nothing, and says so once', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const guard = await startGuard(on(group));

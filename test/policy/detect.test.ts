@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { Detectors } from '../../src/policy/detect.ts';
 import { measure } from '../../src/policy/metric.ts';
-import { nextLookMs } from '../../src/policy/pace.ts';
+import { isNear, nextLookMs } from '../../src/policy/pace.ts';
 import type { Metric } from '../../src/policy/rule.ts';
 import { cgroup, detector, GIB, MIB, rule, sample, system } from './world.ts';
 
@@ -137,4 +137,15 @@ test('looks again sooner the less is left', () => {
   expect(nextLookMs(options, sample(0))).toBe(10);
   const steady = { ...options, rules: [rule({ when: [detector({ name: 'growth' }, '>', 1, 'bytes')] })] };
   expect(nextLookMs(steady, at(5000))).toBe(100);
+});
+
+test('near: half-way to where a rule fires', () => {
+  const at = (available: number, anon: number) =>
+    sample(0, { system: system({ available_bytes: available, anon_bytes: anon }) });
+  const low = rule({ when: [detector({ name: 'available' }, '<=', 10)] });
+  expect([isNear(low, at(20, 80), undefined), isNear(low, at(21, 79), undefined)]).toEqual([true, false]);
+  const used = rule({ when: [detector({ name: 'usage' }, '>=', 90)] });
+  const group = (bytes: number) => cgroup('/a', { usage_bytes: bytes, limit_bytes: 100 });
+  expect([isNear(used, at(1, 1), group(80)), isNear(used, at(1, 1), group(79))]).toEqual([true, false]);
+  expect(isNear(rule({ when: [detector({ name: 'growth' }, '>', 1)] }), at(1, 1), undefined)).toBe(false);
 });

@@ -1,0 +1,173 @@
+/**
+ * While memory is near its end, whoever a rule would kill is armed: should memory run out faster than the rule's ladder is
+ * climbed, the kernel's own program or the poller thread signals them at once, and should the kernel's OOM killer be faster
+ * still, their raised oom_score_adj makes it take the same.
+ *
+ * Armed is for a second at a time: it goes out by itself when nobody is here to refresh it.
+ */
+import { statSync } from 'node:fs';
+import type { GuardReading } from '../model/guard.ts';
+import type { Sample, SampledCgroup } from '../model/sample.ts';
+import { type Policy, placeOf } from '../policy/decide.ts';
+import type { Fired as FiredRule } from '../policy/detect.ts';
+import { placesOf } from '../policy/detect.ts';
+import { isNear } from '../policy/pace.ts';
+import { identity } from '../policy/protect.ts';
+import type { Candidate, Ranking } from '../policy/rank.ts';
+import type { Rule } from '../policy/rule.ts';
+import type { Announcer } from './announce.ts';
+import type { Armed } from './armed.ts';
+import type { Arming, Fired } from './arming.ts';
+import type { Senses } from './operation.ts';
+import { ProcessHandle } from './process-handle.ts';
+
+const EXPIRES_MS = 1000;
+/** Who it would be is worked out again so often. */
+const RANK_MS = 200;
+/** Reclaims in a row that gave nothing: a cgroup's task is killed for after some 35, the system's after 16. */
+const FRUITLESS_ROUNDS = { system: 10, cgroup: 20 };
+const HIGHEST_ADJ = 1000;
+
+interface Target {
+  armed: Armed;
+  handle: ProcessHandle;
+  fired: FiredRule;
+  victim: Candidate;
+  ranking: Ranking;
+}
+
+export interface VanguardOptions {
+  arming: Arming;
+  policy: Policy;
+  senses: Senses;
+  announce: Announcer;
+  raiseScore: boolean;
+}
+
+export class Vanguard {
+  readonly #options: VanguardOptions;
+  readonly #targets = new Map<string, Target>();
+  #rankedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: VanguardOptions) {
+    this.#options = options;
+    options.arming.fired$.subscribe((fired) => void this.#fired(fired));
+  }
+
+  /** @param levels of now @returns somebody is armed: look again soon */
+  look(levels: Sample): boolean {
+    const { policy } = this.#options;
+    const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
+    for (const rule of policy.options.rules) {
+      if (rule.unit !== 'process' || !rule.steps.some((step) => step.do === 'kill')) continue;
+      for (const cgroup of placesOf(rule.on, levels)) {
+        const place = placeOf({ cgroup });
+        if (!near.has(place) && isNear(rule, levels, cgroup)) near.set(place, { rule, cgroup });
+      }
+    }
+    for (const place of this.#targets.keys()) if (!near.has(place)) this.#disarm(place);
+    if (near.size === 0) return false;
+    const again = levels.mono_ms - this.#rankedMs > RANK_MS;
+    const sample = again ? this.unraised(this.#options.senses.whole(levels)) : levels;
+    if (again) this.#rankedMs = levels.mono_ms;
+    for (const [place, { rule, cgroup }] of near) {
+      if (again) this.#arm(place, rule, cgroup, sample);
+      else this.#targets.get(place)?.armed.refresh(EXPIRES_MS);
+    }
+    return true;
+  }
+
+  /** What was raised here is not to weigh when it is worked out again who should go. */
+  unraised(sample: Sample): Sample {
+    const targets = new Map([...this.#targets.values()].map(({ victim }) => [identity(victim.target), victim]));
+    if (targets.size === 0 || sample.processes === null) return sample;
+    const processes = sample.processes.map((one) => {
+      const before = targets.get(identity(one))?.members[0];
+      return before ? { ...one, oom_score_adj: before.oom_score_adj, oom_score: before.oom_score } : one;
+    });
+    return { ...sample, processes };
+  }
+
+  close(): void {
+    for (const place of this.#targets.keys()) this.#disarm(place);
+    this.#options.arming.close();
+  }
+
+  #arm(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
+    const { arming, policy, raiseScore } = this.#options;
+    const ranking = policy.rank(rule, cgroup, sample);
+    const victim = ranking.candidates.find(({ target }) => target.unit === 'process');
+    const before = this.#targets.get(place);
+    if (before && victim && identity(before.victim.target) === identity(victim.target)) {
+      if (before.armed.refresh(EXPIRES_MS)) return;
+    }
+    this.#disarm(place);
+    const domain = cgroup ? this.#idOf(cgroup.path) : 'system';
+    if (!victim || domain === undefined) return;
+    const { pid, start_ticks: startTicks } = victim.target;
+    let handle: ProcessHandle | undefined;
+    try {
+      handle = ProcessHandle.open({ pid, startTicks });
+      const fruitlessRounds = FRUITLESS_ROUNDS[cgroup ? 'cgroup' : 'system'];
+      const armed = arming.arm(
+        handle,
+        { domain, fruitlessRounds, signal: 'SIGKILL' },
+        { expiresInMs: EXPIRES_MS, ...(raiseScore && { oomScoreAdj: HIGHEST_ADJ }) },
+      );
+      const readings = [reading(fruitlessRounds)];
+      this.#targets.set(place, { armed, handle, victim, ranking, fired: { rule, cgroup, readings } });
+    } catch {
+      handle?.close(); // it is gone, or has started this moment: the next look sees who it is then
+    }
+  }
+
+  #disarm(place: string): void {
+    const target = this.#targets.get(place);
+    if (!target) return;
+    this.#targets.delete(place);
+    target.armed.disarm();
+    target.handle.close();
+  }
+
+  /** It was signalled; what there is left to do is to say so, and not to signal another. */
+  async #fired({ armed, by, outcome, error, triggerNs, signalNs, fruitlessRounds }: Fired): Promise<void> {
+    const { announce, policy } = this.#options;
+    const entry = [...this.#targets].find(([, target]) => target.armed === armed);
+    if (!entry) return;
+    const [place, { handle, victim, ranking, fired }] = entry;
+    const plan = announce.plan({
+      kind: 'kill',
+      fired: { ...fired, readings: [{ ...reading(armed.condition.fruitlessRounds), value: fruitlessRounds }] },
+      victim,
+      ranking,
+    });
+    const done = outcome === 'signalled';
+    announce.action(plan, 'kill', done ? 'done' : 'failed', error ?? `armed: ${outcome} by ${by}`, triggerNs);
+    if (done) policy.killed(performance.now());
+    const signalled = signalNs ?? triggerNs;
+    const { monoNs } = await handle.exited;
+    announce.result(plan, done ? 'killed' : 'kernel_first', {
+      trigger_to_signal_ns: done ? Number(signalled - triggerNs) : null,
+      signal_to_exit_ns: done ? Number(monoNs - signalled) : null,
+    });
+    if (this.#targets.get(place)?.armed === armed) this.#disarm(place);
+  }
+
+  /** A cgroup's id is the inode of its directory. */
+  #idOf(path: string): bigint | undefined {
+    const directory = this.#options.senses.directoryOf(path);
+    try {
+      return directory === undefined ? undefined : statSync(directory, { bigint: true }).ino;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+const reading = (rounds: number): GuardReading => ({
+  detector: `armed: ${rounds} reclaims in vain`,
+  value: null,
+  limit: rounds,
+  unit: 'rounds',
+  held_ms: 0,
+});
