@@ -47,6 +47,8 @@ export interface VanguardOptions {
 export class Vanguard {
   readonly #options: VanguardOptions;
   readonly #targets = new Map<string, Target>();
+  /** Where one who was signalled has not ended yet. */
+  readonly #ending = new Set<string>();
   #rankedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: VanguardOptions) {
@@ -62,7 +64,8 @@ export class Vanguard {
       if (rule.unit !== 'process' || !rule.steps.some((step) => step.do === 'kill')) continue;
       for (const cgroup of placesOf(rule.on, levels)) {
         const place = placeOf({ cgroup });
-        if (!near.has(place) && isNear(rule, levels, cgroup)) near.set(place, { rule, cgroup });
+        if (!near.has(place) && !this.#ending.has(place) && isNear(rule, levels, cgroup))
+          near.set(place, { rule, cgroup });
       }
     }
     for (const place of this.#targets.keys()) if (!near.has(place)) this.#disarm(place);
@@ -135,6 +138,9 @@ export class Vanguard {
     const entry = [...this.#targets].find(([, target]) => target.armed === armed);
     if (!entry) return;
     const [place, { handle, victim, ranking, fired }] = entry;
+    // Held until it has ended, and nobody else is armed there before.
+    this.#targets.delete(place);
+    this.#ending.add(place);
     const plan = announce.plan({
       kind: 'kill',
       fired: { ...fired, readings: [{ ...reading(armed.condition.fruitlessRounds), value: fruitlessRounds }] },
@@ -150,7 +156,9 @@ export class Vanguard {
       trigger_to_signal_ns: done ? Number(signalled - triggerNs) : null,
       signal_to_exit_ns: done ? Number(monoNs - signalled) : null,
     });
-    if (this.#targets.get(place)?.armed === armed) this.#disarm(place);
+    this.#ending.delete(place);
+    armed.disarm();
+    handle.close();
   }
 
   /** A cgroup's id is the inode of its directory. */
