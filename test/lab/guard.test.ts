@@ -9,7 +9,8 @@ import type { Reuse } from './reuse.ts';
 
 const node = 'node --experimental-strip-types --disable-warning=ExperimentalWarning';
 /** V8 ends some starts of Node in the 5.10 guest by a signal: see lab.test.ts. */
-const again = 'again() { for i in 1 2 3 4 5; do "$@" && break; [ $? -lt 128 ] && break; done; }';
+const again =
+  'again() { for i in 1 2 3 4 5; do "$@" >/tmp/out; code=$?; [ $code -lt 128 ] && break; done; cat /tmp/out; }';
 const script = `${again}; again ${node} test/lab/early.ts; again ${node} test/lab/reuse.ts 2000`;
 
 describe('an early kill in a guest', () => {

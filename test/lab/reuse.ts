@@ -7,7 +7,7 @@
  * Prints a JSON line. Only in a guest: it sets pid_max.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -70,13 +70,10 @@ arming.fired$.subscribe(({ outcome, by }) => {
 
 /** Some child of churn's, as a policy would have read it. */
 function choose(): ProcessIdentity | undefined {
-  const pids = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
-  for (let tries = 0; tries < 20; tries++) {
-    const pid = Number(pids[Math.floor(Math.random() * pids.length)]);
-    const fields = statFields(pid);
-    if (Number(fields?.[1]) === churn.pid) return { pid, startTicks: fields?.[19] ?? '' };
-  }
-  return undefined;
+  const children = readFileSync(`/proc/${churn.pid}/task/${churn.pid}/children`, 'latin1').trim().split(' ');
+  const pid = Number(children[Math.floor(Math.random() * children.length)]);
+  const ticks = statFields(pid)?.[19];
+  return ticks === undefined ? undefined : { pid, startTicks: ticks };
 }
 
 function statFields(pid: number): string[] | undefined {
@@ -91,7 +88,7 @@ function statFields(pid: number): string[] | undefined {
 async function byHand(): Promise<void> {
   while (!done) {
     const target = choose();
-    await sleep(Math.random() * THINKING_MS);
+    await sleep(Math.random() * (Math.random() < 0.5 ? LIFE_US / 10_000 : THINKING_MS)); // to meet it, or another
     if (!target) continue;
     chosen.add(name(target));
     const now = statFields(target.pid)?.[19];
@@ -116,7 +113,7 @@ async function byArming(): Promise<void> {
       const armed = arming.arm(handle, { domain, fruitlessRounds: 1, signal: 'SIGKILL' }, { expiresInMs: 500 });
       chosen.add(name(target));
       const end = performance.now() + 300;
-      while (armed.isArmed && performance.now() < end && !done) await sleep(5);
+      while (armed.isArmed && performance.now() < end && !done) await sleep(20);
       armed.disarm();
     } catch (error) {
       if (!(error instanceof OomscopeError && ['PROCESS_GONE', 'USAGE'].includes(error.code))) throw error;
@@ -127,7 +124,7 @@ async function byArming(): Promise<void> {
 async function runOut(): Promise<void> {
   while (!done) {
     await startHog(group, ['--max', String(64 * MIB)]).ended;
-    await sleep(100);
+    await sleep(500);
   }
 }
 
