@@ -91,17 +91,16 @@ export function when({ time, time_source, since_boot_us }: OomReport): string {
   return since_boot_us === null ? 'at an unknown time' : `${(since_boot_us / 1e6).toFixed(3)} s after boot`;
 }
 
+/** On the way from whoever wants memory to the OOM killer: of no interest. */
+const ALLOCATOR =
+  /^(?:dump_|oom_|out_of_memory|show_stack|_*mem_?cg|_*mem_cgroup|try_charge|charge_|obj_cgroup|get_page|_*alloc|_*k[vmz]?alloc|_*kmalloc|kmem_cache|_*slab|new_slab|_*folio_alloc|vma_alloc|_*get_free|get_zeroed)/;
+
 export function asked({ comm, pid, tid, gfp, gfp_mask, order, stack }: NonNullable<OomReport['trigger']>): string {
   if (order === -1) return `${printable(comm)}, on behalf of SysRq.`;
   const who = `${printable(comm)}${pid === null ? (tid === null ? '' : ` (thread ${tid})`) : ` (pid ${pid})`}`;
   const size = order === null ? '' : order === 0 ? ' for 1 page' : ` for ${2 ** order} pages in a row (order ${order})`;
   const flags = gfp ?? gfp_mask;
-  const from = stack.find(
-    (name) =>
-      !/^(?:dump_|oom_|out_of_memory|mem_cgroup_|__?alloc|try_charge|charge_|obj_cgroup|get_page|__mem_cgroup|show_stack)/.test(
-        name,
-      ),
-  );
+  const from = stack.find((name) => !ALLOCATOR.test(name));
   return `${who}${size}${flags === null ? '' : ` with ${printable(flags)}`}${from === undefined ? '' : `, in ${printable(from)}()`}.`;
 }
 
