@@ -9,7 +9,7 @@ import type { LogLine } from './prefix.ts';
 
 /** Lines of other origin in the middle of a report; and after a kill, until the reaper says that it is done. */
 const PATIENCE = 1000;
-const PATIENCE_AFTER_KILL = 200;
+const PATIENCE_AFTER_KILL = 100;
 const MOST_OPEN = 256;
 const MOST_WARNINGS = 20;
 const MOST_QUOTED = 160;

@@ -260,16 +260,21 @@ export function fromOomAdj(adj: number): number {
 
 /** No number that is not one, and none that a kernel cannot mean: such a line is a warning, not a fact. */
 function believable(fact: Fact): boolean {
-  const numbers: unknown[] = [];
-  const collect = (value: unknown): void => {
-    if (typeof value === 'number') numbers.push(value);
-    else if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) collect(part);
-  };
-  collect(fact);
-  if (!numbers.every((number) => Number.isSafeInteger(number))) return false;
+  // Most lines are of these.
+  if (fact.is === 'frame' || fact.is === 'trace' || fact.is === 'machine') return true;
+  if (fact.is === 'stat') return Number.isSafeInteger(fact.value);
+  if (!sound(fact)) return false;
   if ('pid' in fact && fact.pid > MOST_PID) return false;
   if ('adj' in fact && fact.adj !== null && Math.abs(fact.adj) > 1000) return false;
   return !(fact.is === 'invoked' && (fact.order < -1 || fact.order > MOST_ORDER));
+}
+
+/** Every number in it is a whole one, and exact. */
+function sound(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isSafeInteger(value);
+  if (typeof value !== 'object' || value === null) return true;
+  for (const key in value) if (!sound((value as Record<string, unknown>)[key])) return false;
+  return true;
 }
 
 /** include/linux/threads.h: PID_MAX_LIMIT. */

@@ -26,8 +26,8 @@ interface Kill {
   comm: string;
   cgroup: string | null;
   rss: number | null;
-  message: string;
   known: boolean;
+  limited: boolean;
 }
 
 export class Patterns {
@@ -54,7 +54,7 @@ export class Patterns {
         comm: one.comm,
         cgroup: one.cgroup ?? limit?.path ?? null,
         rss: one.memory.rss_bytes,
-        message: report.message,
+        limited: scope === 'cgroup',
       });
     }
     this.#count('cgroup', limit?.path ?? null);
@@ -139,6 +139,7 @@ export class Patterns {
         return {
           comm,
           cgroup,
+          limited: kills.every(({ limited }) => limited),
           count: kills.length,
           first_rss_bytes: first,
           last_rss_bytes: last,
@@ -184,7 +185,7 @@ function medianInterval(kills: readonly Kill[]): number | null {
 function findings(repeats: OomPatterns['repeats'], system: number): OomPatterns['findings'] {
   const found = repeats
     .slice(0, 5)
-    .map(({ comm, cgroup, count, growing, first_rss_bytes: from, last_rss_bytes: to }) => {
+    .map(({ comm, cgroup, limited, count, growing, first_rss_bytes: from, last_rss_bytes: to }) => {
       const name = `${printable(comm)}${cgroup === null ? '' : ` in ${printable(cgroup)}`}`;
       const sizes = from === null || to === null ? '' : ` (${formatBytes(from)} at first, ${formatBytes(to)} at last)`;
       return growing
@@ -194,7 +195,7 @@ function findings(repeats: OomPatterns['repeats'], system: number): OomPatterns[
           }
         : {
             do: `Look for a leak in ${name}, or give it more.`,
-            because: `It was killed ${count} times${sizes}: a limit that is always reached is too low, or never enough.`,
+            because: `It was killed ${count} times${sizes}: ${limited ? 'a limit that is always reached is too low, or never enough' : 'it is what the kernel finds the largest each time'}.`,
           };
     });
   if (system <= 5) return found;

@@ -252,6 +252,8 @@ export interface OomPatterns extends Envelope {
   repeats: {
     comm: string;
     cgroup: string | null;
+    /** Each time for the limit of a cgroup. */
+    limited: boolean;
     count: number;
     first_rss_bytes: number | null;
     last_rss_bytes: number | null;
