@@ -112,6 +112,7 @@ describe('names of containers', () => {
     const heard: string[] = [];
     using _opened = await open(fake.socket, ({ action }) => heard.push(action));
     await eventually(() => expect(heard).toHaveLength(1));
+    await sleep(5); // the moment is told in milliseconds
     await fake.restart();
     await eventually(() => expect(heard).toHaveLength(2));
     const since = fake.asked
