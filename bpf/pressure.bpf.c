@@ -55,31 +55,28 @@ static __always_inline s64 stack_of(void *ctx)
 	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
 }
 
-/* Pairs nest, and only the outermost counts. `flags` would tell which that is, but on 5.10 an fentry program may not read an
- * argument that points to an integer: so they are counted. */
+/* Pairs nest, and only the outermost counts. The task's own flag tells which that is: before the first enter and after
+ * the last leave it is not set. (The argument tells too, but on 5.10 a program may not read it.) Nothing is counted here: a
+ * task that is preempted inside this program makes another on its CPU skip it. */
 static __always_inline void on_enter(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
 
-	if (!in_memstall((void *)bpf_get_current_task())) {
-		stall_begin(CAUSE_OTHER, 0, stack_of(ctx));
+	if (in_memstall((void *)bpf_get_current_task()))
 		return;
-	}
-	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
-	if (s)
-		s->depth++;
+	if (bpf_map_lookup_elem(&stalls, &tid))
+		stall_end(tid, 0, bpf_ktime_get_ns()); /* its end was skipped */
+	stall_begin(CAUSE_OTHER, 0, stack_of(ctx));
 }
 
-static __always_inline void on_leave(void *ctx)
+static __always_inline void on_left(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
-	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
 
-	if (!s)
+	if (in_memstall((void *)bpf_get_current_task()))
 		return;
-	if (s->depth)
-		s->depth--;
-	else
+	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
+	if (s)
 		stall_end(tid, s->cause ? 0 : cause_of_stack(ctx), bpf_ktime_get_ns());
 }
 
@@ -90,9 +87,9 @@ SEC("fentry/psi_memstall_enter") int BPF_PROG(memstall_enter_fentry)
 	return 0;
 }
 
-SEC("fentry/psi_memstall_leave") int BPF_PROG(memstall_leave_fentry)
+SEC("fexit/psi_memstall_leave") int BPF_PROG(memstall_leave_fentry)
 {
-	on_leave(ctx);
+	on_left(ctx);
 	keep_ticking();
 	return 0;
 }
@@ -104,9 +101,9 @@ SEC("kprobe/psi_memstall_enter") int memstall_enter_kprobe(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("kprobe/psi_memstall_leave") int memstall_leave_kprobe(struct pt_regs *ctx)
+SEC("kretprobe/psi_memstall_leave") int memstall_leave_kprobe(struct pt_regs *ctx)
 {
-	on_leave(ctx);
+	on_left(ctx);
 	tick_if_due();
 	return 0;
 }
@@ -200,17 +197,13 @@ static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u
 	return false;
 }
 
-/* A kernel thread goes to sleep, and is not in a stall any more. */
-static __always_inline void thread_departs(struct task_struct *task, u64 now)
+/* Whoever leaves a CPU outside of a stall has none open: a kernel thread's is over so, and so is one whose end was skipped. */
+static __always_inline void departs(struct task_struct *task, u64 now)
 {
-	u32 tid = BPF_CORE_READ(task, pid);
-	struct stall *s;
+	bool kernel = BPF_CORE_READ(task, flags) & PF_KTHREAD;
 
-	if (!(BPF_CORE_READ(task, flags) & PF_KTHREAD) || in_memstall(task))
-		return;
-	s = bpf_map_lookup_elem(&stalls, &tid);
-	if (s && s->from_switch)
-		stall_end(tid, 0, now);
+	if (!(kernel && psi_runs ? in_memstall(task) : may_be_stalled(task)))
+		stall_end(BPF_CORE_READ(task, pid), 0, now);
 }
 
 __noinline int on_hot_switch(u64 from, u64 to)
@@ -219,8 +212,8 @@ __noinline int on_hot_switch(u64 from, u64 to)
 	u32 cpu = bpf_get_smp_processor_id();
 	u64 now = bpf_ktime_get_ns();
 	bool prev_idle = !BPF_CORE_READ(prev, pid), next_idle = !BPF_CORE_READ(next, pid);
-	if (!exact && !prev_idle)
-		thread_departs(prev, now);
+	if (!prev_idle)
+		departs(prev, now);
 	bool stalled = !next_idle && may_be_stalled(next) && stalled_arrives(next, cpu, now);
 	u64 old = prev_idle ? 0 : key_of(prev), new = next_idle ? 0 : key_of(next);
 
