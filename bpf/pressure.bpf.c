@@ -203,7 +203,7 @@ static __always_inline void departs(struct task_struct *task, u64 now)
 	bool kernel = BPF_CORE_READ(task, flags) & PF_KTHREAD;
 
 	if (!(kernel && psi_runs ? in_memstall(task) : may_be_stalled(task)))
-		stall_end(BPF_CORE_READ(task, pid), 0, now);
+		stall_forget(BPF_CORE_READ(task, pid), now);
 }
 
 __noinline int on_hot_switch(u64 from, u64 to)

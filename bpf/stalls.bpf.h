@@ -36,6 +36,8 @@ struct stall {
 	u8 told;
 	u8 depth;       /* of what is nested in it */
 	u32 tid;
+	u32 counted;    /* in the slots: where programs can be preempted, others may see it before */
+	u32 reserved;
 };
 
 struct {
@@ -127,6 +129,9 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 	if (ticking == TICKING_CALM)
 		ticking = TICKING_NOT; /* arm it anew */
 	change_groups(s.key, CHANGE(s.cpu, 1, RUNNING_STALLED), now, 0);
+	open = bpf_map_lookup_elem(&stalls, &tid);
+	if (open)
+		open->counted = 1;
 	if (stall_min_ns == 0) {
 		send_stall(&s, now, false);
 	} else if (stall_min_ns != NEVER && !watched[tid % WATCHED].begin_ns) {
@@ -135,6 +140,9 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 	}
 	return 1;
 }
+
+/* Longer than a task is between the hook at the door of psi_memstall_enter() and its flag being set. */
+#define SETTLED_NS 1000000ULL
 
 /* The task's stall is over. */
 __noinline int stall_end(u32 tid, u32 cause, u64 now)
@@ -155,6 +163,15 @@ __noinline int stall_end(u32 tid, u32 cause, u64 now)
 	if (stall_min_ns != NEVER && (lasted >= stall_min_ns || s.told))
 		send_stall(&s, now, true);
 	return 0;
+}
+
+/* The task cannot be in a stall, by its flags: one that is open is one whose end was not seen. */
+static __always_inline void stall_forget(u32 tid, u64 now)
+{
+	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
+
+	if (open && open->counted && now > open->begin_ns + SETTLED_NS)
+		stall_end(tid, 0, now);
 }
 
 /* A stall that goes on has become long. */
