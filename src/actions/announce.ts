@@ -174,7 +174,6 @@ const reasons: Record<GuardSkipReason, string> = {
   being_freed: 'memory is on its way',
   budget: 'too many were killed lately',
   cool_down: 'too soon after the last',
-  kernel_killing: 'the kernel is killing',
   victim_changed: 'the victim is not what it was',
 };
 

@@ -35,6 +35,7 @@ export interface GuardOptions {
 }
 
 const REHEARSALS = 10;
+const MOST_FAILURES = 50;
 /** While somebody is armed: well before that goes out. */
 const ARMED_LOOK_MS = 200;
 /** Without acting, a rule that goes on firing is told of again after so long. */
@@ -57,6 +58,8 @@ export class Guard implements Disposable {
   readonly #skips = new Map<string, { toldMs: number; times: number }>();
   readonly #untold: Event[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** Looks in vain, one after the other. */
+  #failures = 0;
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -128,9 +131,14 @@ export class Guard implements Disposable {
       for (const one of fired) this.#decided(this.#policy.decide(one, sample), sample, triggerNs);
       next = nextLookMs(policy, levels);
       if (this.#vanguard?.look(levels)) next = Math.min(next, ARMED_LOOK_MS);
+      this.#failures = 0;
     } catch (error) {
-      this.#events.error(error);
-      return;
+      // No descriptor or no memory to look with, say: that may be over at the next look, and is when it is needed most.
+      if (++this.#failures >= MOST_FAILURES) {
+        this.#events.error(error);
+        return;
+      }
+      next = ARMED_LOOK_MS;
     }
     if (!this.#ending.signal.aborted) this.#schedule(Math.max(fastestMs, next));
   }

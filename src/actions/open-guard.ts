@@ -1,6 +1,6 @@
 /** A guard as a configuration has it, with all that it takes to survive what it is there for. */
 import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { GuardConfig } from '../config/guard.ts';
 import { oomdPreference } from '../enrich/oomd-preference.ts';
@@ -39,7 +39,8 @@ export async function openGuard(
     beforeSignal?: GuardOptions['beforeSignal'];
   } = {},
 ): Promise<OpenedGuard> {
-  const { mode, policy, stateFile } = config;
+  const { mode, policy } = config;
+  const stateFile = config.stateFile ?? stateOfUnit();
   const notes: string[] = [];
   const enforce = mode === 'enforce';
   for (const { steps } of policy.rules) {
@@ -54,7 +55,7 @@ export async function openGuard(
   const { pressure, cmdline } = given;
   const sampler = new Sampler({ rules: policy.rules, pressure, cmdline, preference: oomdPreference });
   const restraints = new Restraints(enforce ? stateFile : undefined);
-  const armed = enforce && config.arm ? await arm(config, notes) : undefined;
+  const armed = enforce && config.arm ? await arm(stateFile, notes) : undefined;
   const guard = new Guard({
     ...{ mode, policy, senses: sampler, hook, restraints, fastestMs: config.fastestMs },
     ...(armed && { arming: { arming: armed, raiseScore: config.raiseScore } }),
@@ -82,8 +83,14 @@ export async function openGuard(
   };
 }
 
+/** Where systemd keeps what a unit is to find at its next start. */
+function stateOfUnit(): string | undefined {
+  const directory = process.env.STATE_DIRECTORY?.split(':')[0];
+  return directory ? join(directory, 'guard') : undefined;
+}
+
 /** Not to be had everywhere: then the guard does without. */
-async function arm({ stateFile }: GuardConfig, notes: string[]): Promise<Arming | undefined> {
+async function arm(stateFile: string | undefined, notes: string[]): Promise<Arming | undefined> {
   try {
     const { openArming } = await import('./arming.ts');
     const arming = openArming(stateFile === undefined ? {} : { statePath: `${stateFile}.adj` });

@@ -232,7 +232,10 @@ const guardTable = table({
   arm: field(yesOrNo, true, 'have the likely victim signalled from within the kernel, should memory run out at once'),
   lock_memory: field(yesOrNo, true, 'keep the guard itself in memory'),
   realtime_priority: field(whole(0, 99), 0, 'SCHED_RR; 0: none'),
-  state_file: optional(text, 'what has to be taken back after a crash is written down here'),
+  state_file: optional(
+    text,
+    'what has to be taken back after a crash is written down here; by default in STATE_DIRECTORY',
+  ),
   fastest: field(duration, 10, 'looks no more often than this'),
 });
 

@@ -30,7 +30,7 @@ export type GuardStep = 'notify' | 'exec' | 'reclaim' | 'throttle' | 'freeze' | 
  * - `init`, `kernel_thread`, `self`, `ancestor` (of the guard), `spared` (oom_score_adj -1000).
  * - `protected`: on the protection list. `never`: a rule says so. `omitted`: `user.oomd_omit` on its cgroup.
  * - `too_small`: less than the rule's minimum. `dying`: already on its way. `stuck`: it did not die of an earlier attempt.
- * - `gone`: it ended while it was looked at. `holds_protected`: the cgroup or group has one of the above in it.
+ * - `holds_protected`: the cgroup or group has one of the above in it.
  */
 export type GuardRejectionReason =
   | 'init'
@@ -44,7 +44,6 @@ export type GuardRejectionReason =
   | 'too_small'
   | 'dying'
   | 'stuck'
-  | 'gone'
   | 'holds_protected';
 
 /** One detector of a rule, as it stood. */
@@ -203,16 +202,9 @@ export interface GuardResult extends Envelope {
  * A rule fired and nothing was done.
  * - `recovered`: it was over when looked at again. `no_candidate`: nobody may be killed.
  * - `being_freed`: a victim is dying, and what it holds is on its way. `budget`: too many kills in the last minute.
- * - `cool_down`: too soon after the last. `kernel_killing`: the kernel has just killed for the same shortage.
+ * - `cool_down`: too soon after the last. `victim_changed`: it ended, or another program runs in it by now.
  */
-export type GuardSkipReason =
-  | 'recovered'
-  | 'no_candidate'
-  | 'being_freed'
-  | 'budget'
-  | 'cool_down'
-  | 'kernel_killing'
-  | 'victim_changed';
+export type GuardSkipReason = 'recovered' | 'no_candidate' | 'being_freed' | 'budget' | 'cool_down' | 'victim_changed';
 
 export interface GuardSkipped extends Envelope {
   type: 'guard.skipped';

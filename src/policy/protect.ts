@@ -47,7 +47,7 @@ export function rejection(process: SampledProcess, rule: Rule, protection: Prote
 
 /** Those that make a cgroup or process group untouchable for having one of them in it. */
 export function sparesItsGroup(reason: GuardRejectionReason): boolean {
-  return reason !== 'dying' && reason !== 'stuck' && reason !== 'too_small' && reason !== 'gone';
+  return reason !== 'dying' && reason !== 'stuck' && reason !== 'too_small';
 }
 
 export const identity = ({ pid, start_ticks }: Pick<SampledProcess, 'pid' | 'start_ticks'>) => `${pid}:${start_ticks}`;

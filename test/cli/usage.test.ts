@@ -53,6 +53,8 @@ describe('bad options', () => {
   });
 });
 
+const guarding = ['guard', 'run', 'record', 'replay', 'config', 'systemd'].map((verb) => [[verb, '--help']]);
+
 describe('help', () => {
   it.each([
     [['--help']],
@@ -60,6 +62,7 @@ describe('help', () => {
     [['doctor', '--help']],
     [['pressure', '--help']],
     [['schema', '--help']],
+    ...guarding,
   ])('%j', async (args) => {
     const { code, stdout, stderr } = await oomscope(args);
     expect(stdout).toMatch(/^usage: oomscope/);
