@@ -119,6 +119,9 @@ function feedOf(monitor: PressureMonitor): PressureFeed {
     }
     const countdown = rounds.get(path);
     if (countdown && now - countdown.atMs > COUNTDOWN_MS) rounds.delete(path);
-    return { windows: shares.get(path) ?? [], fruitless_rounds: rounds.get(path)?.count ?? 0 };
+    // Who was never stalled is not among them.
+    const calm = () =>
+      shares.get('/')?.map(({ window_ms, full }) => ({ window_ms, some: 0, full: full === null ? null : 0 }));
+    return { windows: shares.get(path) ?? calm() ?? [], fruitless_rounds: rounds.get(path)?.count ?? 0 };
   };
 }

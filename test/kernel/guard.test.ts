@@ -28,9 +28,12 @@ afterEach(() => {
   removeMemoryGroups();
 });
 
-/** `oomscope guard` on one group, once it looks. */
-async function startGuard(args: string[]) {
-  const child = spawn(process.execPath, [MAIN, 'guard', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** `oomscope guard`, once it looks. */
+const startGuard = (args: string[]) => start(['guard', '--json', ...args], 'guarding by');
+
+/** @param ready what stderr says by then */
+async function start(args: string[], ready: string) {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Event[] = [];
   const waiting = new Set<() => void>();
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -40,7 +43,11 @@ async function startGuard(args: string[]) {
   const end = ended(child);
   running.add(() => child.kill('SIGKILL'));
   await new Promise<void>((resolve, reject) => {
-    child.stderr.once('data', () => resolve());
+    let said = '';
+    child.stderr.on('data', (text: string) => {
+      said += text;
+      if (said.includes(ready)) resolve();
+    });
     void end.then(({ stderr }) => reject(new Error(`expected the guard to start: ${stderr}`)));
   });
   const seen = <T extends Event>(test: (event: Event) => event is T): Promise<T> =>
@@ -74,6 +81,14 @@ async function startGuard(args: string[]) {
 }
 
 const on = (group: MemoryGroup) => ['--on', group.cgroupPath, '--when', 'available < 64M'];
+
+function configFile(toml: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+  running.add(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'oomscope.toml');
+  writeFileSync(file, toml);
+  return file;
+}
 
 const told = (actions: GuardAction[]) => actions.map(({ action, outcome }) => `${action} ${outcome}`);
 
@@ -111,11 +126,7 @@ describe.skipIf(oomKillsUnavailable())('guard', () => {
 
   it('who ignores SIGTERM gets SIGKILL', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
-    const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
-    running.add(() => rmSync(directory, { recursive: true }));
-    const file = join(directory, 'oomscope.toml');
-    writeFileSync(
-      file,
+    const file = configFile(
       `[guard]
 mode = "enforce"
 [[guard.rule]]
@@ -171,5 +182,30 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     hog.kill('SIGKILL');
     expect((await hog.ended).signal).toBe('SIGKILL');
     await guard.stop();
+  });
+
+  it('run: tracer, pressure and guard from one file; the windows of pressure are metrics', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const file = configFile(`[pressure]
+windows = ["100ms", "1s"]
+[output]
+events = ["tracer.*", "guard.*"]
+[guard]
+mode = "enforce"
+[[guard.rule]]
+name = "stalled at its limit"
+on = "${group.cgroupPath}"
+when = ["available < 64M", "pressure.some.100ms >= 0 %", "rounds_left <= 16"]
+steps = [{ do = "kill" }]
+`);
+    const run = await start(['run', '--config', file], 'running by');
+    const hog = startHog(group, ['--hold', String(220 * MIB)]);
+    const result = await run.result();
+    expect((await hog.ended).signal).toBe('SIGKILL');
+    expect(result).toMatchObject({ outcome: 'killed', target: { pid: hog.pid } });
+    const { because } = await run.plan();
+    expect(because.map(({ value }) => typeof value)).toEqual(['number', 'number', 'number']);
+    expect(run.events.filter(({ type }) => type === 'tracer.started')).toHaveLength(2);
+    await run.stop();
   });
 });
