@@ -47,12 +47,6 @@ export class Assembler {
     return this.#open.every(({ waiting }) => waiting);
   }
 
-  /** A line that cannot be of a report. */
-  pass(): void {
-    for (const draft of this.#open) draft.idle++;
-    this.#finish();
-  }
-
   feed(line: LogLine): void {
     for (const draft of this.#open) draft.idle++;
     for (const text of pieces(line.text)) this.#take(text, line);

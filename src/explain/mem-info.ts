@@ -68,13 +68,12 @@ export function parseMemInfo(text: string): MemInfo | undefined {
 
 /** "free:15360kB min:28kB" or "free:1234 free_pcp:0"; "writeback_tmp:0kB" too. */
 function pairs(text = ''): Record<string, number> {
-  return Object.fromEntries(
-    [...text.matchAll(/([a-z_]+)(?:\(anon\)|\(file\))?:(\d+)(?:kB)?(?= |$)/gm)].map(([, key = '', value]) => [
-      key,
-      int(value),
-    ]),
-  );
+  const values: Record<string, number> = {};
+  for (const [, key = '', digits] of text.matchAll(PAIR)) values[key] = int(digits);
+  return values;
 }
+
+const PAIR = /([a-z_]+)(?:\((?:anon|file)\))?:(\d+)(?:kB)?(?= |$)/gm;
 
 function unreclaimable(text: string): boolean | null {
   const word = /all_unreclaimable\? (yes|no)/.exec(text)?.[1];

@@ -6,7 +6,8 @@ import { Assembler } from './assemble.ts';
 import type { Draft } from './draft.ts';
 import { readLine } from './prefix.ts';
 
-const CHUNK = 2 * 1024 * 1024;
+/** Searched several times over, so it should stay in the processor's cache. */
+const CHUNK = 448 * 1024;
 /** Where a report's head is lost, its beginning is sought this far back. */
 const LOOK_BACK = 64 * 1024;
 /** No line of a report is longer; of those that are, the rest is passed over. */
@@ -15,27 +16,35 @@ const LF = 0x0a;
 
 /** Longer is faster: more bytes are skipped where it is not. */
 const HEAD = Buffer.from('invoked oom-killer: gfp_mask=');
-const ANCHORS = [
-  HEAD,
-  Buffer.from('Killed process '),
-  Buffer.from('oom-kill:constraint=CONSTRAINT_'),
-  Buffer.from('Kernel panic - not syncing: '),
-];
+const ANCHORS = [HEAD, Buffer.from('Killed process '), Buffer.from('Kernel panic - not syncing: ')];
+/** All that is left of a report that has lost its head and its end: sought in a log that has nothing better. */
+const LEFT_OVER = Buffer.from('oom-kill:constraint=CONSTRAINT_');
 /** journalctl -o json writes a message that is not plain text as numbers: any of them may be of a report. */
 const JSON_BYTES = [Buffer.from('"MESSAGE":['), Buffer.from('"MESSAGE" : [')];
 
-/** After a kill: the reaper, a group, a panic, another report; a message in numbers may be any of them. */
-const MAY_GO_ON = /oom|Kill|panic|memory|"MESSAGE" ?: ?\[/;
+/** After a kill there is only this to come of it, and it comes soon: looked for like the others, and no further than this. */
+const AFTER_KILL = [
+  Buffer.from('oom_reaper: '),
+  Buffer.from('memory.oom.group'),
+  Buffer.from('Kernel panic'),
+  Buffer.from('Killed process '),
+  HEAD,
+];
+const SOON = 16 * 1024;
 
 export class Scan {
   readonly assembler: Assembler;
   readonly #buffer = Buffer.allocUnsafe(LOOK_BACK + LONGEST_LINE + CHUNK);
-  #anchors = ANCHORS;
+  #anchors = [...ANCHORS, LEFT_OVER];
   /** Of the buffer's first byte. */
   #offset = 0;
   /** Up to where the buffer is filled, and up to where its lines have been dealt with. */
   #end = 0;
   #done = 0;
+  /** Up to where lines have been shown to the assembler: they are not shown twice. */
+  #fed = 0;
+  #json = false;
+  #reported = false;
   /** In the middle of a line that is too long. */
   #skipping = false;
   /** Bytes so far, and how many of the first were NUL: text has none. */
@@ -43,7 +52,10 @@ export class Scan {
   nuls = 0;
 
   constructor(emit: (draft: Draft) => void) {
-    this.assembler = new Assembler(emit);
+    this.assembler = new Assembler((draft) => {
+      this.#reported = true;
+      emit(draft);
+    });
   }
 
   /** Where the next bytes go: then tell `filled`. Never empty. */
@@ -81,11 +93,13 @@ export class Scan {
   #sniff(bytes: Buffer): void {
     const first = bytes.subarray(0, 65536);
     for (const byte of first) if (byte === 0) this.nuls++;
-    if (first[0] === 0x7b) this.#anchors = [...ANCHORS, ...JSON_BYTES];
+    this.#json = first[0] === 0x7b;
+    if (this.#json) this.#anchors.push(...JSON_BYTES);
   }
 
   /** @param from where what is new begins */
   #lines(from: number): void {
+    if (this.#reported) this.#anchors = this.#anchors.filter((anchor) => anchor !== LEFT_OVER);
     const buffer = this.#buffer.subarray(0, this.#end);
     if (this.#skipping) {
       const next = buffer.indexOf(LF, from);
@@ -100,7 +114,11 @@ export class Scan {
     const whole = this.#buffer.subarray(0, Math.max(end, this.#done));
     const found = this.#anchors.map(() => -1);
     while (this.#done < whole.length) {
-      if (this.assembler.idle && !this.#seek(whole, found)) break;
+      if (this.assembler.idle) {
+        if (!this.#seek(whole, found)) break;
+      } else if (this.assembler.waiting) {
+        if (!this.#wait(whole)) continue;
+      }
       const next = whole.indexOf(LF, this.#done);
       this.#feed(this.#done, next);
       this.#done = next + 1;
@@ -140,16 +158,28 @@ export class Scan {
     return true;
   }
 
-  /** Up to where lines have been shown to the assembler: they are not shown twice. */
-  #fed = 0;
+  /** Goes to the next line that may be of a report with a kill in it; after a while there is none. */
+  #wait(whole: Buffer): boolean {
+    const until = Math.min(whole.length, Math.max(this.#done, this.#fed + SOON));
+    const window = whole.subarray(this.#done, until);
+    let nearest = -1;
+    for (const anchor of this.#json ? [...AFTER_KILL, ...JSON_BYTES] : AFTER_KILL) {
+      const at = (nearest < 0 ? window : window.subarray(0, nearest)).indexOf(anchor);
+      if (at >= 0) nearest = at;
+    }
+    if (nearest >= 0) {
+      this.#done = Math.max(whole.lastIndexOf(LF, this.#done + nearest) + 1, this.#done);
+      return true;
+    }
+    if (until < whole.length) this.assembler.end();
+    // To the next line: none is read from its middle.
+    this.#done = until < whole.length ? whole.indexOf(LF, until) + 1 : until;
+    return false;
+  }
 
   #feed(from: number, to: number): void {
     this.#fed = to + 1;
     const raw = this.#buffer.toString('utf8', from, Math.min(to, from + LONGEST_LINE));
-    if (this.assembler.waiting && !MAY_GO_ON.test(raw)) {
-      this.assembler.pass();
-      return;
-    }
     const line = readLine(raw, this.#offset + from);
     if (line) this.assembler.feed(line);
   }
