@@ -76,7 +76,7 @@ function fromBracket(at: LogLine): 'again' | 'done' {
     // journalctl -o short-monotonic has the host next
     const host = HOST_AND_KERNEL.exec(at.text);
     if (host) takeHost(at, host);
-    return 'again';
+    return 'done'; // the kernel's own stamp is the innermost
   }
   const clock = CLOCK.exec(at.text);
   if (!clock) return cut(at, RELATIVE);
@@ -90,7 +90,7 @@ const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d
 const CRI = /^std(?:out|err) [FP] /;
 
 function fromDigits(at: LogLine): 'again' | 'done' | 'drop' {
-  const kmsg = KMSG.exec(at.text);
+  const kmsg = at.text.charCodeAt(4) === 0x2d /* - */ ? null : KMSG.exec(at.text);
   if (kmsg) {
     const [prefix, priority, , us = '', , more] = kmsg;
     // Facility 0 is the kernel; what a process writes there is not, however it looks.
