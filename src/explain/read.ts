@@ -77,14 +77,20 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
 async function unpacker(magic: Buffer, path: string) {
   const starts = (hex: string) => magic.toString('hex').startsWith(hex);
   if (starts('1f8b')) return (await import('node:zlib')).createGunzip();
-  if (starts('28b52ffd')) return (await import('node:zlib')).createZstdDecompress();
-  if (starts('fd377a585a00') || starts('425a68')) {
-    throw new OomscopeError(
-      'BAD_INPUT',
-      `${printable(path)}: expected text, gzip or zstd, got xz or bzip2. Unpack it: xzcat or bzcat ${printable(path)} | oomscope explain -`,
-    );
+  if (starts('28b52ffd')) {
+    const { createZstdDecompress: unpack } = await import('node:zlib');
+    if (unpack) return unpack();
+    throw packed(path, 'zstd, which this Node (before 22.15) cannot unpack', 'zstdcat');
   }
+  if (starts('fd377a585a00')) throw packed(path, 'xz', 'xzcat');
+  if (starts('425a68')) throw packed(path, 'bzip2', 'bzcat');
   return undefined;
+}
+
+function packed(path: string, how: string, program: string): OomscopeError {
+  const file = printable(path);
+  const message = `${file}: expected text or gzip, got ${how}. Unpack it: ${program} ${file} | oomscope explain -`;
+  return new OomscopeError('BAD_INPUT', message);
 }
 
 async function readStream(stream: NodeJS.ReadableStream, name: string, options: ReadOptions): Promise<ReadResult> {
