@@ -26,9 +26,10 @@ enum record_kind {
 	RECORD_PRESSURE_GROUP = 10,
 	RECORD_GUARD_TRIGGER = 11, /* these two by bpf/guard.bpf.c, on a ring of its own: see guard.h */
 	RECORD_GUARD_SIGNAL = 12,
-	LOST_STALL_TASK = 13,  /* not records: stalls that found no room in the map of stalled tasks, */
-	LOST_STALL_GROUP = 14, /* or of cgroups, and are missing from the accounts */
-	RECORD_KINDS = 15,
+	RECORD_PROCESS_EXEC = 13, /* by bpf/exec.bpf.c, on a ring of its own */
+	LOST_STALL_TASK = 14,  /* not records: stalls that found no room in the map of stalled tasks, */
+	LOST_STALL_GROUP = 15, /* or of cgroups, and are missing from the accounts */
+	RECORD_KINDS = 16,
 };
 
 enum kill_kind {
@@ -200,6 +201,17 @@ struct log_line_record {
 	__u8 flags;             /* enum log_line_flag */
 	__u8 reserved;
 	char text[LOG_TEXT_LEN];
+};
+
+/* A process executes another program: its name, its program and its arguments are new, its identity is not. */
+struct process_exec_record {
+	struct record_header header;
+	__u64 start_ns; /* since boot, suspend included */
+	__u32 pid;
+	__u32 ppid;
+	__u32 uid;
+	__s32 oom_score_adj;
+	char comm[TASK_COMM_LEN];
 };
 
 struct synthetic_record {

@@ -1,6 +1,7 @@
 #include "process.h"
 
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -111,6 +112,9 @@ Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
   return Result(info, sent);
 }
 
+// lockFile(fd): for this process alone until the descriptor is closed, which its death does too; -EWOULDBLOCK: another has it
+Napi::Value LockFile(const Napi::CallbackInfo& info) { return Result(info, flock(Int(info, 0), LOCK_EX | LOCK_NB)); }
+
 }  // namespace
 
 void DefineProcess(Napi::Env env, Napi::Object exports) {
@@ -121,6 +125,7 @@ void DefineProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("unlockMemory", Napi::Function::New<UnlockMemory>(env));
   exports.Set("setNice", Napi::Function::New<SetNice>(env));
   exports.Set("setScheduler", Napi::Function::New<SetScheduler>(env));
+  exports.Set("lockFile", Napi::Function::New<LockFile>(env));
   exports.Set("sendDatagram", Napi::Function::New<SendDatagram>(env));
 }
 

@@ -13,6 +13,7 @@ const RECORDS = [
   'oom_ahead_record',
   'oom_step_record',
   'log_line_record',
+  'process_exec_record',
   'task_row',
   'synthetic_record',
   'pressure_stall_record',

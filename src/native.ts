@@ -122,6 +122,8 @@ export interface SystemCalls {
   setNice(value: number): number;
   /** Of the calling thread. @param policy SCHED_* of sched.h */
   setScheduler(policy: number, priority: number): number;
+  /** flock(2), exclusive: until the descriptor is closed, if only by death. EAGAIN: another has it. */
+  lockFile(fd: number): number;
   /** To a unix datagram socket; `@name` is an abstract one. */
   sendDatagram(path: string, text: string): number;
   /** @param key and `value` of exactly the map's sizes. */

@@ -14,6 +14,10 @@ interface Verb {
 const verbs: Record<string, Verb> = {
   trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
   scores: { about: 'say who would be killed next, and how close it is', load: () => import('./scores.ts') },
+  protect: {
+    about: 'who is killed last, and who first: oom_score_adj by profiles',
+    load: () => import('./protect.ts'),
+  },
   tree: {
     about: 'the tree of memory cgroups: who holds the memory, and where it is hot',
     load: () => import('./tree.ts'),

@@ -1,11 +1,10 @@
 /** The file of `oomscope run`: TOML, read whole, and every fault told at once with its line. */
-import { OomscopeError } from '../model/error.ts';
 import type { SinkOptions } from '../sinks/open.ts';
 import { alertShape } from './alerts.ts';
-import { type Fault, Faults, faultsError } from './fault.ts';
+import { Faults } from './fault.ts';
 import { type GuardConfig, guardShape } from './guard.ts';
-import { linesOf } from './lines.ts';
 import { choice, duration, field, list, optional, parsed, type Shape, size, table, text, yesOrNo } from './shape.ts';
+import { parseToml, readToml } from './toml.ts';
 
 const windowMs: Shape<number> = parsed('a window such as "100ms"', (given) => {
   const ms = duration.read(given, '', new Faults());
@@ -59,36 +58,10 @@ export const configSchema = (): object => ({
  * @param file its name, for the faults
  * @throws OomscopeError CONFIG, with every fault in its message
  */
-export async function parseConfig(toml: string, file: string): Promise<Config> {
-  const { parse, TomlError } = await import('smol-toml');
-  let value: unknown;
-  try {
-    value = parse(toml);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const [reason = 'it is not TOML'] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
-    throw faultsError(file, [{ path: '', message: `expected TOML: ${reason}.`, line: error.line }], () => 1);
-  }
-  const faults = new Faults();
-  const config = shape.read(value, '', faults);
-  if (config) checkTogether(config, faults);
-  if (config && faults.list.length === 0) return config;
-  throw faultsError(file, distinct(faults.list), linesOf(toml));
-}
+export const parseConfig = (toml: string, file: string): Promise<Config> => parseToml(toml, file, shape, checkTogether);
 
 /** @throws OomscopeError CONFIG */
-export async function readConfig(file: string): Promise<Config> {
-  const { readFile } = await import('node:fs/promises');
-  let toml: string;
-  try {
-    toml = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : cause instanceof TypeError ? 'it is not UTF-8' : code;
-    throw new OomscopeError('CONFIG', `Expected a configuration in ${file}: ${why}.`, { cause });
-  }
-  return parseConfig(toml, file);
-}
+export const readConfig = (file: string): Promise<Config> => readToml(file, shape, checkTogether);
 
 /** What one section says about another. */
 function checkTogether({ guard, pressure }: Config, faults: Faults): void {
@@ -103,10 +76,6 @@ function checkTogether({ guard, pressure }: Config, faults: Faults): void {
       }
     }
   }
-}
-
-function distinct(faults: readonly Fault[]): Fault[] {
-  return [...new Map(faults.map((fault) => [`${fault.path}\0${fault.message}`, fault])).values()];
 }
 
 /** A table with nothing in it: all as it is without one. */

@@ -18,11 +18,12 @@ const recordNames: Record<number, string> = {
   10: 'pressure_group',
   11: 'guard_trigger',
   12: 'guard_signal',
-  13: 'stall_task',
-  14: 'stall_group',
+  13: 'process_exec',
+  14: 'stall_task',
+  15: 'stall_group',
 };
 /** From here on they are not records but stalls that found no room in a map. */
-const FIRST_OF_MAPS = 13;
+const FIRST_OF_MAPS = 14;
 
 const remedies: Record<TracerLost['where'], string> = {
   ring: 'The kernel’s ring was full: give it more room with ringBytes (--ring), or do less in the handlers.',

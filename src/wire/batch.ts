@@ -14,6 +14,7 @@ import {
   PressureGroupRecord,
   PressureLevelRecord,
   PressureStallRecord,
+  ProcessExecRecord,
   RecordKind,
   SyntheticRecord,
 } from './layout.ts';
@@ -31,6 +32,7 @@ const views = {
   [RecordKind.RECORD_PRESSURE_GROUP]: PressureGroupRecord,
   [RecordKind.RECORD_GUARD_TRIGGER]: GuardTriggerRecord,
   [RecordKind.RECORD_GUARD_SIGNAL]: GuardSignalRecord,
+  [RecordKind.RECORD_PROCESS_EXEC]: ProcessExecRecord,
 } as const;
 type KnownKind = keyof typeof views;
 

@@ -1,0 +1,75 @@
+/** The [[profile]] sections of a file for `oomscope protect`. */
+import { type OomPolicy, type Profile, type SelectorKind, selectorKinds } from '../protect/profile.ts';
+import type { Faults } from './fault.ts';
+import { choice, field, list, needed, oneOrMore, optional, parsed, type Shape, table, text, whole } from './shape.ts';
+import { parseToml, readToml } from './toml.ts';
+
+const name = parsed('a name', (given) => {
+  if (/^[a-z0-9][a-z0-9_-]*$/i.test(given)) return given;
+  throw new Error(`expected a name of letters, digits, "-" and "_", got ${JSON.stringify(given)}.`);
+});
+const unit = parsed('the full name of a unit', (given) => {
+  if (/^[^/\s*?[\]]+\.(service|scope|slice|socket|mount|swap)$/.test(given)) return given;
+  throw new Error(`expected the full name of a unit, such as "nginx.service", got ${JSON.stringify(given)}.`);
+});
+const cgroup = parsed('the path of a cgroup', (given) => {
+  if (/^\/.*[^/]$/.test(given)) return given;
+  const what = 'the path of a cgroup below the mount point, such as "/system.slice/nginx.service"';
+  throw new Error(`expected ${what}, got ${JSON.stringify(given)}.`);
+});
+const exe = parsed('the path or file name of a program', (given) => {
+  if (given !== '' && (given.startsWith('/') || !given.includes('/'))) return given;
+  throw new Error(`expected a full path, or a file name without one, got ${JSON.stringify(given)}.`);
+});
+const comm = parsed('the name of a process', (given) => {
+  if (given !== '' && Buffer.byteLength(given) <= 15) return given;
+  throw new Error(`expected a name of 1 to 15 bytes, for the kernel keeps no more, got ${JSON.stringify(given)}.`);
+});
+
+const profileTable = table({
+  name: needed(name, 'what it is called on the command line; that of a built-in one replaces it'),
+  about: field(text, '', 'for whom it is'),
+  oom_score_adj: needed(whole(-1000, 1000), 'what its processes get'),
+  oom_policy: optional(choice('continue', 'stop', 'kill'), 'OOMPolicy= of its units, for drop-ins'),
+  unit: optional(oneOrMore(unit), 'systemd units of the system: all their processes'),
+  cgroup: optional(oneOrMore(cgroup), 'cgroups: all processes in them and below'),
+  exe: optional(oneOrMore(exe), 'programs, by path, or by file name wherever it is'),
+  comm: optional(oneOrMore(comm), 'names of processes, which any process can give itself'),
+});
+
+const profileShape: Shape<Profile> = {
+  schema: profileTable.schema,
+  read(value, path, faults) {
+    const given = profileTable.read(value, path, faults);
+    if (!given) return undefined;
+    const selectors = selectorKinds.flatMap((by: SelectorKind) => (given[by] ?? []).map((is) => ({ by, is })));
+    if (selectors.length === 0) return faults.add(path, `expected at least one of ${selectorKinds.join(', ')}.`);
+    return {
+      name: given.name,
+      about: given.about,
+      oomScoreAdj: given.oom_score_adj,
+      oomPolicy: (given.oom_policy as OomPolicy | undefined) ?? null,
+      selectors,
+    };
+  },
+};
+
+const shape = table({ profile: needed(list(profileShape, 1), 'the profiles, one section each') });
+
+/** @throws OomscopeError CONFIG, with every fault in its message */
+export async function parseProfiles(toml: string, file: string): Promise<Profile[]> {
+  return (await parseToml(toml, file, shape, checkNames)).profile;
+}
+
+/** @throws OomscopeError CONFIG */
+export async function readProfiles(file: string): Promise<Profile[]> {
+  return (await readToml(file, shape, checkNames)).profile;
+}
+
+function checkNames({ profile: profiles }: { profile: Profile[] }, faults: Faults): void {
+  for (const [i, { name: own }] of profiles.entries()) {
+    const other = profiles.findIndex((each) => each.name === own);
+    if (other < i)
+      faults.add(`profile[${i}].name`, `expected a name of its own, "${own}" is that of profile ${other + 1} too.`);
+  }
+}

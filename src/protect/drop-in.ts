@@ -1,0 +1,84 @@
+/**
+ * What makes a plan last: drop-ins for systemd, which gives a service its value each time it starts.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { OomscopeError } from '../model/error.ts';
+import type { Journal } from './journal.ts';
+import type { Plan } from './plan.ts';
+import type { Profile } from './profile.ts';
+import type { Subject } from './subject.ts';
+
+export const SYSTEMD_DIRECTORY = '/etc/systemd/system';
+const FILE = '50-oomscope-protect.conf';
+const MARK = '# Written by `oomscope protect`';
+
+export interface DropIn {
+  unit: string;
+  profile: string;
+  path: string;
+  text: string;
+}
+
+/**
+ * For the services whose processes are all of one profile, and for no other: a value for a service holds for whatever it
+ * starts.
+ */
+export function dropInsFor(
+  { entries }: Plan,
+  subjects: readonly Subject[],
+  profiles: readonly Profile[],
+  directory = SYSTEMD_DIRECTORY,
+): DropIn[] {
+  const matched = new Map(entries.filter(({ action }) => action !== 'skip').map((entry) => [entry.subject.pid, entry]));
+  const units = Map.groupBy(subjects, ({ unit }) => unit);
+  return [...units].flatMap(([unit, members]) => {
+    if (unit === null || !unit.endsWith('.service') || members.some(({ container }) => container !== null)) return [];
+    const names = new Set(members.map(({ pid }) => matched.get(pid)?.profile));
+    const profile = profiles.find(({ name }) => names.has(name));
+    const settled = members.every(({ pid }) => matched.get(pid)?.action === 'keep' && matched.get(pid)?.before !== 0);
+    if (!profile || names.size !== 1 || (settled && profile.oomPolicy === null)) return [];
+    const path = join(directory, `${unit}.d`, FILE);
+    return [{ unit, profile: profile.name, path, text: textOf(profile) }];
+  });
+}
+
+function textOf({ name, oomScoreAdj, oomPolicy }: Profile): string {
+  const lines = [`${MARK}, profile ${name}. \`oomscope protect undo\` removes it.`, '[Service]'];
+  lines.push(`OOMScoreAdjust=${oomScoreAdj}`);
+  if (oomPolicy !== null) lines.push(`OOMPolicy=${oomPolicy}`);
+  return `${lines.join('\n')}\n`;
+}
+
+export interface Installed extends DropIn {
+  /** `foreign`: another file of that name is there, which is left as it is. */
+  outcome: 'written' | 'as it is' | 'foreign';
+}
+
+/** systemd reads them after `systemctl daemon-reload`, and gives the value when the service is started the next time. */
+export function installDropIns(dropIns: readonly DropIn[], journal: Journal): Installed[] {
+  return dropIns.map((dropIn) => {
+    const { path, text, profile } = dropIn;
+    const there = read(path);
+    if (there === text) return { ...dropIn, outcome: 'as it is' as const };
+    if (there !== undefined) return { ...dropIn, outcome: 'foreign' as const };
+    journal.append([{ kind: 'drop_in', time: new Date().toISOString(), profile, path, text }], true);
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text, { flag: 'wx', mode: 0o644, flush: true });
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new OomscopeError('OUTPUT', `The drop-in ${path} cannot be written: ${code}.`, { cause });
+    }
+    return { ...dropIn, outcome: 'written' as const };
+  });
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    return ''; // not ours to read
+  }
+}

@@ -1,0 +1,122 @@
+/** `oomscope protect` as a person runs it, on processes of our own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { adjOf, Sleepers, setAdj } from '../protect/sleepers.ts';
+import { MAIN, oomscope } from './cli.ts';
+
+const protect = (...args: string[]) => oomscope(['protect', ...args]);
+
+test('plan, apply, list, undo', async () => {
+  await using sleepers = new Sleepers('we\n\x1b[31mird');
+  const pid = await sleepers.start();
+  const profiles = ['--profiles', sleepers.profiles(250)];
+  const state = ['--state', sleepers.state];
+  const planned = await protect('plan', 'ours', ...profiles);
+  expect(planned).toMatchObject({ code: 0, stderr: '' });
+  expect(planned.stdout).toContain('0 → 250');
+  expect(planned.stdout).not.toContain('\x1b');
+  expect(existsSync(sleepers.state)).toBe(false);
+  const json = JSON.parse((await protect('plan', 'ours', ...profiles, '--json')).stdout);
+  expect(json.entries).toMatchObject([{ pid, before: 0, after: 250, action: 'change', matched_by: 'exe' }]);
+
+  const applied = await protect('apply', 'ours', ...profiles, ...state);
+  expect(applied).toMatchObject({ code: 0, stderr: '' });
+  expect(adjOf(pid)).toBe(250);
+  const { applied: listed } = JSON.parse((await protect('list', ...state, '--json')).stdout);
+  expect(listed).toMatchObject([{ pid, before: 0, after: 250, now: 250, profile: 'ours' }]);
+  const undone = await protect('undo', ...state);
+  expect(undone).toMatchObject({ code: 0, stderr: '' });
+  expect(undone.stdout).toMatch(/^restored .*: 250 → 0\n$/);
+  expect(adjOf(pid)).toBe(0);
+  expect(await protect('undo', ...state)).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('nothing to undo'),
+  });
+});
+
+test('killed in the middle of it: undo still puts back every value', async () => {
+  await using sleepers = new Sleepers();
+  const pids: number[] = [];
+  for (let i = 0; i < 300; i++) pids.push(await sleepers.start());
+  setAdj(pids.at(-1) as number, 50);
+  const before = pids.map(adjOf);
+  const args = ['protect', 'apply', 'ours', '--profiles', sleepers.profiles(250), '--state', sleepers.state, '--json'];
+  // Where this process was not on a CPU in time, all was done already: once more.
+  for (let changed = 300, attempt = 0; changed === 300; attempt++) {
+    expect(attempt).toBeLessThan(10);
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' });
+    while (adjOf(pids[0] as number) === 0);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    changed = pids.filter((pid) => adjOf(pid) === 250).length;
+    expect(changed).toBeGreaterThan(0);
+    const undone = await protect('undo', '--state', sleepers.state, '--json');
+    const outcomes = undone.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).outcome);
+    expect(outcomes.filter((outcome) => outcome === 'restored')).toHaveLength(changed);
+    expect(outcomes.filter((outcome) => outcome === 'untouched')).toHaveLength(300 - changed);
+    expect(pids.map(adjOf)).toEqual(before);
+  }
+});
+
+test('children that inherited it get back what they would have had', async () => {
+  await using sleepers = new Sleepers('shell', '/bin/sh');
+  const shell = spawn(sleepers.exe, ['-c', 'read go; sleep 600 & echo $!; read end; kill $!'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  try {
+    const state = ['--state', sleepers.state];
+    expect(await protect('apply', 'ours', '--profiles', sleepers.profiles(200), ...state)).toMatchObject({ code: 0 });
+    shell.stdin.write('go\n');
+    const [line] = await once(shell.stdout, 'data');
+    const child = Number(line);
+    expect(adjOf(child)).toBe(200);
+    const { stdout } = await protect('undo', ...state);
+    expect(stdout).toContain(`(pid ${child}): 200 → 0, which it had inherited`);
+    expect([adjOf(shell.pid as number), adjOf(child)]).toEqual([0, 0]);
+  } finally {
+    shell.stdin.end('end\n');
+    await once(shell, 'exit');
+  }
+});
+
+test.each([
+  [['frobnicate'], 'expected plan, apply, undo, list, got "frobnicate"'],
+  [['plan', 'databse'], 'There is no profile "databse". Did you mean "database"?'],
+  [['plan', '--profiles', '/nonexistent.toml'], 'there is no such file'],
+  [['apply', '--systemd-dir', '/x'], 'expected --install with it'],
+])('protect %j: exit code 2', async (args, message) => {
+  const { code, stdout, stderr } = await protect(...args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(message);
+});
+
+test('a profile that comes to nothing is said, and nothing is written', async () => {
+  await using sleepers = new Sleepers();
+  const state = ['--state', sleepers.state];
+  const { code, stdout } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state);
+  expect(code).toBe(1);
+  expect(stdout).toContain('ours: matches nothing that runs');
+  const init = join(sleepers.directory, 'init.toml');
+  const name = JSON.stringify(readFileSync('/proc/1/comm', 'utf8').trimEnd());
+  writeFileSync(init, `[[profile]]\nname = "ours"\noom_score_adj = 250\ncomm = ${name}\n`);
+  const before = adjOf(1);
+  expect((await protect('plan', 'ours', '--profiles', init)).stdout).toContain('init, which the kernel never kills');
+  expect(adjOf(1)).toBe(before);
+  expect(existsSync(sleepers.state)).toBe(false);
+});
+
+test('an undo file that cannot be written: nothing is changed', async () => {
+  await using sleepers = new Sleepers();
+  const pid = await sleepers.start();
+  const state = ['--state', '/nonexistent/undo.jsonl'];
+  const { code, stderr } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state);
+  expect(code).toBe(1);
+  expect(stderr).toContain('The undo file /nonexistent/undo.jsonl cannot be had: ENOENT. Name another with --state');
+  expect(adjOf(pid)).toBe(0);
+});

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { parseProfiles } from '../../src/config/profiles.ts';
+
+const parse = (toml: string) => parseProfiles(toml, 'profiles.toml');
+
+test('a profile of each kind', async () => {
+  const toml = `[[profile]]
+name = "backup"
+about = "may wait"
+oom_score_adj = 800
+oom_policy = "stop"
+unit = ["borg.service", "restic.service"]
+cgroup = "/batch"
+exe = ["/usr/bin/borg", "restic"]
+comm = "a b\\nc"
+`;
+  expect(await parse(toml)).toEqual([
+    {
+      ...{ name: 'backup', about: 'may wait', oomScoreAdj: 800, oomPolicy: 'stop' },
+      selectors: [
+        { by: 'unit', is: 'borg.service' },
+        { by: 'unit', is: 'restic.service' },
+        { by: 'cgroup', is: '/batch' },
+        { by: 'exe', is: '/usr/bin/borg' },
+        { by: 'exe', is: 'restic' },
+        { by: 'comm', is: 'a b\nc' },
+      ],
+    },
+  ]);
+});
+
+test('every fault at once, each with its line', async () => {
+  const toml = `[[profile]]
+name = "a"
+oom_score_adj = -17000
+comm = "longer than the kernel keeps"
+
+[[profile]]
+name = "a"
+oom_score_adj = -17
+unti = "nginx.service"
+
+[[profile]]
+name = "b c"
+oom_score_adj = 0
+unit = "nginx"
+exe = "bin/nginx"
+cgroup = "system.slice"
+`;
+  const error = await parse(toml).catch((thrown) => thrown as Error);
+  const lines = (error as Error).message.split('\n');
+  expect(lines[0]).toBe('profiles.toml has 8 faults:');
+  const at = lines.slice(1).map((line) => line.split(' ')[0]);
+  expect(at.map((place) => place?.split(':')[1])).toEqual(['3', '4', '6', '9', '12', '14', '15', '16']);
+  expect(error).toMatchObject({ code: 'CONFIG' });
+  expect((error as Error).message).toContain('there is no such setting. Did you mean "unit"?');
+});
+
+test('names are told apart', async () => {
+  const toml = '[[profile]]\nname = "a"\noom_score_adj = 1\ncomm = "x"\n'.repeat(2);
+  await expect(parse(toml)).rejects.toThrow('profiles.toml:6: profile[1].name: expected a name of its own');
+});
