@@ -115,13 +115,18 @@ function decide(
     return skip(`in ${container}: its runtime sets this, or the kubelet by the pod's class (--in-containers)`);
   }
   if (now === wanted) return keep('as it is');
-  const inherited = parent !== undefined && now !== 0 && parent.oomScoreAdj === now;
-  const by = inherited ? `by inheritance from ${parent.comm}` : 'set by itself or its unit';
-  if (wanted < 0 && now < wanted) return keep(`protected more already, ${by}`);
-  if (wanted > 0 && now > wanted) return keep(`expendable more already, ${by}`);
+  const by = originOf(now, parent);
+  if (wanted < 0 && now < wanted) return keep(`protected more already${by}`);
+  if (wanted > 0 && now > wanted) return keep(`expendable more already${by}`);
   if (wanted < now && SESSION_SERVER.test(exe ?? '')) return skip(SESSION_REASON);
-  const was = now === 0 ? '' : `, was ${now} ${by}`;
+  const was = now === 0 ? '' : `, was ${now}${by}`;
   return { action: 'change', reason: `${name}${was}` };
+}
+
+/** @param parent undefined: not known */
+function originOf(now: number, parent: Subject | undefined): string {
+  if (!parent) return '';
+  return now !== 0 && parent.oomScoreAdj === now ? `, inherited from ${parent.comm}` : ', set by itself or its unit';
 }
 
 /**

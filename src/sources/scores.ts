@@ -85,24 +85,26 @@ export class Scores implements Disposable {
     const nowSeconds = performance.now() / 1000;
     const weighed = this.table.read().filter((entry) => domain.contains(entry));
     this.#groups?.startLook();
-    for (const entry of weighed) entry.cgroup ??= this.#groups?.pathOf(entry.cgroupId) ?? null;
     this.#follow(weighed, nowSeconds);
     const ranked = rank(weighed, domain.totalBytes, this.#page);
-    const scores = ranked.flatMap((each, i) => {
-      if (each.points === null && !spared) return [];
-      return [{ ...this.#score(each, domain), rank: each.points === null ? null : i + 1 }];
-    });
-    const wanted = scores.filter(filter).sort(orders[sort]).slice(0, top);
+    const candidates = ranked.findIndex(({ points }) => points === null);
+    const choice = spared || candidates < 0 ? ranked : ranked.slice(0, candidates);
+    const scores: Score[] = [];
+    for (const [i, each] of choice.entries()) {
+      if (sort === 'badness' && scores.length === top) break; // in this order already
+      const score = this.#score(each, each.points === null ? null : i + 1, domain);
+      if (filter(score)) scores.push(score);
+    }
+    const wanted = scores.sort(orders[sort]).slice(0, top);
     for (const score of wanted) this.#complete(score);
-    const candidates = ranked.filter(({ points }) => points !== null).length;
     const now = process.hrtime.bigint();
     return {
-      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope:scores', messageOf(scores[0], domain)),
+      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope:scores', messageOf(ranked[0], domain)),
       type: 'score.sample',
       domain: domain.subject,
       domain_bytes: domain.totalBytes,
       available_bytes: domain.availableBytes,
-      candidates,
+      candidates: candidates < 0 ? ranked.length : candidates,
       scores: wanted,
     };
   }
@@ -122,9 +124,11 @@ export class Scores implements Disposable {
 
   /** One sample more for the largest; the others are forgotten. */
   #follow(entries: TaskEntry[], seconds: number): void {
-    const largest = entries.toSorted((a, b) => heldBytes(b) - heldBytes(a)).slice(0, FOLLOWED);
+    const least = Float64Array.from(entries, heldBytes).sort().at(-FOLLOWED) ?? 0;
+    const larger = entries.filter((entry) => heldBytes(entry) > least);
+    const equal = entries.filter((entry) => heldBytes(entry) === least);
     const followed = new Map<string, GrowthWindow>();
-    for (const entry of largest) {
+    for (const entry of [...larger, ...equal].slice(0, FOLLOWED)) {
       const key = identity(entry);
       const window = this.#growth.get(key) ?? new GrowthWindow();
       window.add(seconds, heldBytes(entry));
@@ -133,17 +137,17 @@ export class Scores implements Disposable {
     this.#growth = followed;
   }
 
-  #score({ entry, points, spared }: Ranked, domain: ScoreDomain): Score {
+  #score({ entry, points, spared }: Ranked, rank: number | null, domain: ScoreDomain): Score {
     const held = heldBytes(entry) + entry.pageTableBytes;
     const perMille = (bytes: number) => Math.round((bytes / domain.totalBytes) * 10_000) / 10;
     return {
-      rank: null,
+      rank,
       spared,
       pid: entry.pid,
       start_ticks: entry.startTicks,
       uid: entry.uid,
       comm: entry.comm,
-      cgroup: entry.cgroup,
+      cgroup: entry.cgroup ?? this.#groups?.pathOf(entry.cgroupId) ?? null,
       owner: null,
       oom_score: null,
       oom_score_adj: entry.oomScoreAdj,
@@ -170,6 +174,8 @@ export class Scores implements Disposable {
 
 interface Ranked {
   entry: TaskEntry;
+  /** In clock ticks since boot. */
+  started: number;
   /** null: never chosen. */
   points: number | null;
   spared: Spared | null;
@@ -185,14 +191,16 @@ export function rank(entries: readonly TaskEntry[], totalBytes: number, page: nu
   const thousandth = Math.floor(Math.floor(totalBytes / page) / 1000);
   const weigh = (entry: TaskEntry): Ranked => {
     const spared = sparedBy(entry);
-    if (spared !== null) return { entry, points: null, spared };
+    const started = Number(entry.startTicks);
+    if (spared !== null) return { entry, started, points: null, spared };
     const pages = Math.floor(heldBytes(entry) / page) + Math.floor(entry.pageTableBytes / page);
-    return { entry, points: pages + entry.oomScoreAdj * thousandth, spared };
+    return { entry, started, points: pages + entry.oomScoreAdj * thousandth, spared };
   };
-  const age = ({ entry }: Ranked) => Number(entry.startTicks);
   return entries
     .map(weigh)
-    .sort((a, b) => (b.points ?? -Infinity) - (a.points ?? -Infinity) || age(b) - age(a) || b.entry.pid - a.entry.pid);
+    .sort(
+      (a, b) => (b.points ?? -Infinity) - (a.points ?? -Infinity) || b.started - a.started || b.entry.pid - a.entry.pid,
+    );
 }
 
 function sparedBy({ pid, oomScoreAdj, vfork }: TaskEntry): Spared | null {
@@ -217,9 +225,10 @@ const heldBytes = ({ anonBytes, fileBytes, shmemBytes, swapBytes }: TaskEntry) =
   anonBytes + fileBytes + shmemBytes + swapBytes;
 const identity = ({ pid, startTicks }: TaskEntry) => `${pid}:${startTicks}`;
 
-function messageOf(first: Score | undefined, { subject }: ScoreDomain): string {
+function messageOf(first: Ranked | undefined, { subject }: ScoreDomain): string {
   const where = subject.scope === 'system' ? 'The system' : printable(subject.path);
   if (!first || first.spared !== null) return `${where} has no process that could be killed.`;
-  const size = formatBytes(first.rss_bytes + first.swap_bytes);
-  return `If ${subject.scope === 'system' ? 'the system' : where} ran out of memory now, ${printable(first.comm)} (pid ${first.pid}, ${size}) would be killed.`;
+  const { comm, pid } = first.entry;
+  const size = formatBytes(heldBytes(first.entry));
+  return `If ${subject.scope === 'system' ? 'the system' : where} ran out of memory now, ${printable(comm)} (pid ${pid}, ${size}) would be killed.`;
 }

@@ -1,4 +1,4 @@
-/** The same table from /proc: two files a process, three where there are cgroups to be told apart. */
+/** The same table from /proc: three files a process, four where its cgroup is asked for. */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { memoryCgroup } from '../enrich/process.ts';
 import { decode } from '../wire/text.ts';
@@ -41,13 +41,12 @@ function readEntry(directory: string, pid: number): TaskEntry | undefined {
   const startTicks = stat.toString('latin1', stat.lastIndexOf(0x29) + 2).split(' ')[19];
   const adj = read(`${directory}/oom_score_adj`);
   const oomScoreAdj = adj && Number(adj.toString('latin1'));
-  const group = read(`${directory}/cgroup`);
-  const cgroup = (group && memoryCgroup(group.toString('utf8'))) ?? null;
   const status = read(`${directory}/status`);
   if (!status || startTicks === undefined || oomScoreAdj === undefined) return undefined;
   const kib = (name: string) => numberOf(status, name);
   const anon = kib('RssAnon:');
   if (anon === undefined) return undefined; // a kernel thread, or a zombie
+  let cgroup: string | null | undefined;
   return {
     pid,
     ppid: kib('PPid:') ?? 0,
@@ -65,8 +64,17 @@ function readEntry(directory: string, pid: number): TaskEntry | undefined {
     vfork: null,
     exact: false,
     cgroupId: null,
-    cgroup,
+    get cgroup() {
+      cgroup ??= groupOf(directory);
+      return cgroup;
+    },
   };
+}
+
+/** Read when it is asked for, which is for few. */
+function groupOf(directory: string): string | null {
+  const group = read(`${directory}/cgroup`);
+  return (group && memoryCgroup(group.toString('utf8'))) ?? null;
 }
 
 /** fs/proc/array.c escapes what would break the line: \n and backslash. */

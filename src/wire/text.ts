@@ -11,11 +11,24 @@ export interface Decoded {
 }
 
 export function decode(bytes: Uint8Array): Decoded {
+  const short = shortAscii(bytes);
+  if (short !== undefined) return { text: short, hex: undefined };
   try {
     return { text: strict.decode(bytes), hex: undefined };
   } catch {
     return { text: lossy.decode(bytes), hex: Buffer.from(bytes).toString('hex') };
   }
+}
+
+/** As nearly all names are. Without a decoder, which takes longer than all the rest of a process. */
+function shortAscii(bytes: Uint8Array): string | undefined {
+  if (bytes.length > 32) return undefined;
+  let text = '';
+  for (const byte of bytes) {
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 /** Up to the first NUL. */

@@ -1,9 +1,10 @@
 /** `oomscope protect` as a person runs it, on processes of our own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { createMemoryGroup } from '../../scripts/memory-cgroup.ts';
 import { adjOf, Sleepers, setAdj } from '../protect/sleepers.ts';
 import { MAIN, oomscope } from './cli.ts';
 
@@ -119,4 +120,40 @@ test('an undo file that cannot be written: nothing is changed', async () => {
   expect(code).toBe(1);
   expect(stderr).toContain('The undo file /nonexistent/undo.jsonl cannot be had: ENOENT. Name another with --state');
   expect(adjOf(pid)).toBe(0);
+});
+
+test('drop-ins: printed, installed beside what is there, removed by undo', async () => {
+  await using sleepers = new Sleepers();
+  const group = createMemoryGroup({ limitBytes: 32 * 2 ** 20, name: `osp-${process.pid}.service` });
+  try {
+    const pid = await sleepers.start();
+    writeFileSync(join(group.path, 'cgroup.procs'), String(pid));
+    const profiles = ['--profiles', sleepers.profiles(250, 'oom_policy = "continue"\n')];
+    const systemd = join(sleepers.directory, 'systemd');
+    const [state, directory] = [
+      ['--state', sleepers.state],
+      ['--systemd-dir', systemd],
+    ];
+    const path = join(systemd, `osp-${process.pid}.service.d`, '50-oomscope-protect.conf');
+    const { stdout } = await protect('plan', 'ours', '--drop-ins', ...profiles, ...directory);
+    expect(stdout).toMatch(/\[Service\]\nOOMScoreAdjust=250\nOOMPolicy=continue\n/);
+    const install = () => protect('apply', 'ours', '--install', ...profiles, ...state, ...directory);
+
+    const first = await install();
+    expect(first.code).toBe(0);
+    expect(first.stderr).toContain('systemctl daemon-reload');
+    expect(stdout).toContain(readFileSync(path, 'utf8'));
+    expect((await install()).stderr).toContain('as it is');
+    expect(adjOf(pid)).toBe(250);
+    expect((await protect('undo', ...state)).stdout).toContain(`${path}: removed`);
+    expect([existsSync(systemd) && existsSync(path), adjOf(pid)]).toEqual([false, 0]);
+
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, '# by hand\n');
+    expect((await install()).stderr).toContain('left alone: another file is there');
+    await protect('undo', ...state);
+    expect(readFileSync(path, 'utf8')).toBe('# by hand\n');
+  } finally {
+    group.remove();
+  }
 });

@@ -69,7 +69,7 @@ describe('what is decided', () => {
     ['init', { pid: 1, exe: '/usr/sbin/nginx' }, 'skip', 'init, which the kernel never kills'],
     ['a container', { container: 'docker 0123', exe: '/usr/sbin/nginx' }, 'skip', 'in docker 0123'],
     ['as it should be', { exe: '/usr/sbin/nginx', oomScoreAdj: -300 }, 'keep', 'as it is'],
-    ['protected more', { exe: '/usr/sbin/nginx', oomScoreAdj: -999 }, 'keep', 'protected more already, set by itself'],
+    ['protected more', { exe: '/usr/sbin/nginx', oomScoreAdj: -999 }, 'keep', 'protected more already'],
     ['expendable more', { exe: '/opt/chrome', oomScoreAdj: 900 }, 'keep', 'expendable more already'],
     ['sshd’s listener', { exe: '/usr/sbin/sshd', oomScoreAdj: -1000 }, 'keep', 'protected more already'],
     ['sshd’s sessions', { exe: '/usr/sbin/sshd' }, 'skip', 'every login would inherit it'],
@@ -92,7 +92,7 @@ describe('what is decided', () => {
   test('a value that came from the parent is said to', () => {
     const parent = subject({ comm: 'runner', oomScoreAdj: -500 });
     const child = subject({ exe: '/opt/chrome', ppid: parent.pid, oomScoreAdj: -500 });
-    expect(plan([parent, child], builtIn).entries[0]?.reason).toBe('expendable, was -500 by inheritance from runner');
+    expect(plan([parent, child], builtIn).entries[0]?.reason).toBe('expendable, was -500, inherited from runner');
   });
 });
 
