@@ -9,8 +9,9 @@ import type { GuardMode } from '../model/guard.ts';
 import { type Decision, Policy, placeOf } from '../policy/decide.ts';
 import type { Fired } from '../policy/detect.ts';
 import { nextLookMs } from '../policy/pace.ts';
-import type { PolicyOptions } from '../policy/rule.ts';
+import type { Place, PolicyOptions } from '../policy/rule.ts';
 import { Envelopes, realtimeOffsetNs } from '../sources/envelope.ts';
+import { globMatch } from '../stream/glob.ts';
 import { Announcer, type Stamp } from './announce.ts';
 import type { Arming } from './arming.ts';
 import { type Hook, Operation, type Scene, type Senses } from './operation.ts';
@@ -91,7 +92,9 @@ export class Guard implements Disposable {
 
   /** The kernel has killed: in shadow mode the two are compared. */
   kernelKilled(kill: OomKill): void {
-    if (this.#options.mode === 'shadow') this.#shadow.kernelKilled(kill);
+    const { mode, policy } = this.#options;
+    const concerns = policy.rules.some(({ on }) => on.some((place) => isAbout(place, kill)));
+    if (mode === 'shadow' && kill.kind === 'killed' && concerns) this.#shadow.kernelKilled(kill);
     this.wake();
   }
 
@@ -198,6 +201,11 @@ export class Guard implements Disposable {
     this.#announce.skipped(fired as Fired, reason, detail, { times: known.times, ranking });
     Object.assign(known, { toldMs: nowMs, times: 0 });
   }
+}
+
+function isAbout(place: Place, { cgroups, victim }: OomKill): boolean {
+  if (place.kind === 'containers') return victim.container !== null;
+  return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }
 
 const live = (envelopes: Envelopes): Stamp => ({

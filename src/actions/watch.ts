@@ -22,7 +22,7 @@ export class Watch implements AsyncDisposable {
   readonly pressure: PressureMonitor | undefined;
   readonly #events = new Subject<Event>();
   readonly #feed: PressureFeed | undefined;
-  #guard: OpenedGuard | undefined;
+  #guard: { opened: OpenedGuard; config: Config } | undefined;
 
   private constructor(tracer: Tracer | undefined, pressure: PressureMonitor | undefined) {
     this.tracer = tracer;
@@ -33,14 +33,14 @@ export class Watch implements AsyncDisposable {
     tracer?.events$.subscribe({
       next: (event) => {
         this.#events.next(event);
-        if (event.type === 'oom.kill') this.#guard?.guard.kernelKilled(event);
+        if (event.type === 'oom.kill') this.#guard?.opened.guard.kernelKilled(event);
       },
       error,
     });
     pressure?.events$.subscribe({
       next: (event) => {
         this.#events.next(event);
-        if (event.type !== 'pressure.stall') this.#guard?.guard.wake();
+        if (event.type !== 'pressure.stall') this.#guard?.opened.guard.wake();
       },
       error,
     });
@@ -68,23 +68,39 @@ export class Watch implements AsyncDisposable {
     }
   }
 
-  /** The guard by this configuration, in the place of the one before. @returns notes for people */
-  async guardBy({ guard }: Config): Promise<string[]> {
-    // The new one first: when it cannot be had, the old one goes on.
-    const opened = guard && (await openGuard(guard, this.#feed ? { pressure: this.#feed } : {}));
+  /**
+   * The guard by this configuration, in the place of the one before, which goes on when this one cannot be had.
+   *
+   * @returns notes for people
+   * @throws OomscopeError as openGuard
+   */
+  async guardBy(config: Config): Promise<string[]> {
     const before = this.#guard;
-    this.#guard = opened;
-    await before?.close();
-    opened?.guard.events$.subscribe({
+    this.#guard = undefined;
+    // Not side by side: both would hold the same victims, and keep what they changed in the same file.
+    await before?.opened.close();
+    try {
+      return await this.#start(config);
+    } catch (error) {
+      if (before) await this.#start(before.config);
+      throw error;
+    }
+  }
+
+  async #start(config: Config): Promise<string[]> {
+    if (!config.guard) return [];
+    const opened = await openGuard(config.guard, this.#feed ? { pressure: this.#feed } : {});
+    this.#guard = { opened, config };
+    opened.guard.events$.subscribe({
       next: (event) => this.#events.next(event),
       error: (cause: unknown) => this.#events.error(cause),
     });
-    opened?.guard.start();
-    return opened?.notes ?? [];
+    opened.guard.start();
+    return opened.notes;
   }
 
   async close(): Promise<void> {
-    await this.#guard?.close();
+    await this.#guard?.opened.close();
     this.pressure?.close();
     this.tracer?.close();
     this.#events.complete();

@@ -47,10 +47,8 @@ function fromEarlyoom(text: string, machine: MachineKib): Imported {
 function fromSystemdOomd(text: string): Imported {
   const given = settings(text, /^\s*(\w+)\s*=\s*(.*?)\s*$/);
   const percent = (name: string, otherwise: number) => {
-    const value = given.get(name)?.replace(/%$|‰$|‱$/, '');
-    return value === undefined || value === ''
-      ? otherwise
-      : Number(value) / (/‱$/.test(given.get(name) ?? '') ? 100 : /‰$/.test(given.get(name) ?? '') ? 10 : 1);
+    const [, number, unit = '%'] = /^([\d.]+)([%‰‱]?)$/.exec(given.get(name) ?? '') ?? [];
+    return number === undefined ? otherwise : Number(number) / ({ '‰': 10, '‱': 100 }[unit] ?? 1);
   };
   const used = percent('SwapUsedLimit', 90);
   const pressure = percent('DefaultMemoryPressureLimit', 60);

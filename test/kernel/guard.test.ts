@@ -68,6 +68,7 @@ async function start(args: string[], ready: string) {
     });
   return {
     events,
+    seen,
     result: () => seen((event): event is GuardResult => event.type === 'guard.result'),
     plan: () => seen((event): event is GuardPlan => event.type === 'guard.plan'),
     actions: () => events.filter((event): event is GuardAction => event.type === 'guard.action'),
@@ -181,6 +182,21 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     expect(group.procs()).toEqual([hog.pid]);
     hog.kill('SIGKILL');
     expect((await hog.ended).signal).toBe('SIGKILL');
+    await guard.stop();
+  });
+
+  it('in the shadow: whom the kernel then kills is whom the guard would have killed', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const guard = await startGuard(['--shadow', ...on(group)]);
+    const hog = startHog(group, ['--max', String(LIMIT), '--rate', String(200 * MIB)]);
+    const result = await guard.seen(
+      (event): event is GuardResult => event.type === 'guard.result' && event.kernel_victim !== null,
+    );
+    expect((await hog.ended).signal).toBe('SIGKILL');
+    expect(group.events().oom_kill).toBe(1);
+    expect(result).toMatchObject({ outcome: 'same_victim', mode: 'shadow', kernel_victim: { pid: hog.pid } });
+    expect(result.lead_ms).toBeGreaterThan(0);
+    expect(await guard.result()).toMatchObject({ outcome: 'would_kill', plan_id: result.plan_id });
     await guard.stop();
   });
 
