@@ -2,6 +2,10 @@
  * oomscope: an eBPF-backed tracer for OOM kills, as an RxJS stream.
  */
 
+export type { Guard } from './actions/guard.ts';
+export { type OpenedGuard, openGuard } from './actions/open-guard.ts';
+export { type Config, parseConfig, readConfig } from './config/config.ts';
+export type { GuardConfig } from './config/guard.ts';
 export { ownerOf } from './enrich/container-path.ts';
 export { Containers, type ContainersOptions } from './enrich/containers.ts';
 export { type Alert, type AlertSeverity, alertOf } from './model/alert.ts';
