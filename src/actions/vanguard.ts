@@ -25,7 +25,7 @@ const EXPIRES_MS = 1000;
 /** Who it would be is worked out again so often. */
 const RANK_MS = 200;
 /** Reclaims in a row that gave nothing: a cgroup's task is killed for after some 35, the system's after 16. */
-const FRUITLESS_ROUNDS = { system: 10, cgroup: 20 };
+const FRUITLESS_ROUNDS = { system: 10, cgroup: 12 };
 const HIGHEST_ADJ = 1000;
 
 interface Target {

@@ -24,11 +24,11 @@ export class Watch implements AsyncDisposable {
   readonly #feed: PressureFeed | undefined;
   #guard: { opened: OpenedGuard; config: Config } | undefined;
 
-  private constructor(tracer: Tracer | undefined, pressure: PressureMonitor | undefined) {
+  private constructor(tracer: Tracer | undefined, pressure: PressureMonitor | undefined, windowsMs: readonly number[]) {
     this.tracer = tracer;
     this.pressure = pressure;
     this.events$ = this.#events.asObservable();
-    this.#feed = pressure && feedOf(pressure);
+    this.#feed = pressure && feedOf(pressure, windowsMs);
     const error = (cause: unknown) => this.#events.error(cause);
     tracer?.events$.subscribe({
       next: (event) => {
@@ -54,14 +54,15 @@ export class Watch implements AsyncDisposable {
           ...(trace.ring !== undefined && { ringBytes: trace.ring }),
         })
       : undefined;
-    if (!pressure.enabled) return new Watch(tracer, undefined);
+    if (!pressure.enabled) return new Watch(tracer, undefined, []);
     try {
       const { defaultWindows, openPressure } = await import('../sources/pressure.ts');
       const levels = defaultWindows.at(-1);
       const windows = pressure.windows.map(
         (ms) => defaultWindows.find((window) => window.ms === ms) ?? { ...levels, ms },
       );
-      return new Watch(tracer, await openPressure({ windows, cgroups: pressure.cgroups, stallMs: null }));
+      const monitor = await openPressure({ windows, cgroups: pressure.cgroups, stallMs: null });
+      return new Watch(tracer, monitor, pressure.windows);
     } catch (error) {
       tracer?.close();
       throw error;
@@ -111,7 +112,9 @@ export class Watch implements AsyncDisposable {
   }
 }
 
-function feedOf(monitor: PressureMonitor): PressureFeed {
+function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {
+  // Who was never stalled is not among the totals.
+  const calm = windowsMs.map((window_ms) => ({ window_ms, some: 0, full: 0 }));
   const rounds = new Map<string, { count: number; atMs: number }>();
   monitor.countdown$.subscribe(({ subject, fruitless_rounds }) => {
     rounds.set(subject.path, { count: fruitless_rounds, atMs: performance.now() });
@@ -135,9 +138,6 @@ function feedOf(monitor: PressureMonitor): PressureFeed {
     }
     const countdown = rounds.get(path);
     if (countdown && now - countdown.atMs > COUNTDOWN_MS) rounds.delete(path);
-    // Who was never stalled is not among them.
-    const calm = () =>
-      shares.get('/')?.map(({ window_ms, full }) => ({ window_ms, some: 0, full: full === null ? null : 0 }));
-    return { windows: shares.get(path) ?? calm() ?? [], fruitless_rounds: rounds.get(path)?.count ?? 0 };
+    return { windows: shares.get(path) ?? calm, fruitless_rounds: rounds.get(path)?.count ?? 0 };
   };
 }
