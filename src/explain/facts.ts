@@ -4,6 +4,7 @@
  *
  * A name holds any byte, so it ends where the *last* match of what follows it begins.
  */
+import { int, tookDisbelief, units } from './digits.ts';
 import { parseMemInfo } from './mem-info.ts';
 
 export type Fact =
@@ -81,11 +82,6 @@ export type MemInfo =
   | { of: 'slab'; name: string; usedKib: number; totalKib: number }
   | { of: 'other' };
 
-/** What cannot be a number that the kernel printed is NaN, and the line is not believed. */
-const int = (digits: string | undefined): number => {
-  const value = Number(digits);
-  return digits !== undefined && Number.isSafeInteger(value) ? value : Number.NaN;
-};
 const maybe = (digits: string | undefined) => (digits === undefined ? null : int(digits));
 
 const INVOKED =
@@ -124,8 +120,9 @@ const SYSRQ = /^(?:SysRq|sysrq) ?: Manual OOM execution/;
 
 /** undefined: not of an OOM report. */
 export function readFact(text: string): Fact | undefined {
+  tookDisbelief();
   const found = recognise(text);
-  return found && believable(found) ? found : undefined;
+  return found && !tookDisbelief() && believable(found) ? found : undefined;
 }
 
 /** Does it look as if it should have been understood? Its words are there, and the line is not as the kernel writes it. */
@@ -187,9 +184,9 @@ function recognise(text: string): Fact | undefined {
         is: 'reaped',
         pid: int(get('pid')),
         comm: all('comm'),
-        anon: int(get('anon')),
-        file: int(get('file')),
-        shmem: int(get('shmem')),
+        anon: units(get('anon')),
+        file: units(get('file')),
+        shmem: units(get('shmem')),
       };
     if (is(UNREAPABLE)) return { is: 'unreapable', pid: int(get('pid')), comm: all('comm') };
   }
@@ -197,7 +194,7 @@ function recognise(text: string): Fact | undefined {
     return {
       is: 'counter',
       counter: all('counter') as 'memory',
-      usage: int(get('usage')),
+      usage: units(get('usage')),
       limit: Math.min(Number(get('limit')), Number.MAX_SAFE_INTEGER),
       failures: maybe(get('failures')),
     };
@@ -232,7 +229,7 @@ function recognise(text: string): Fact | undefined {
 
 function killed(get: (name: string) => string | undefined): Fact {
   const sizes = [...(get('sizes') ?? '').matchAll(/([\w-]+):(-?\d+)/g)].map(
-    ([, key = '', value]) => [key, int(value)] as const,
+    ([, key = '', value]) => [key, units(value)] as const,
   );
   const { UID, oom_score_adj, ...kib } = Object.fromEntries(sizes);
   const uid = maybe(get('uidBefore')) ?? maybe(get('uidAfter')) ?? UID ?? null;
@@ -249,7 +246,7 @@ function killed(get: (name: string) => string | undefined): Fact {
 
 function inlineStats(text: string): Record<string, number> {
   return Object.fromEntries(
-    [...text.matchAll(/([a-z_]+):(\d+)KB/g)].map(([, key = '', kib]) => [key, int(kib) * 1024]),
+    [...text.matchAll(/([a-z_]+):(\d+)KB/g)].map(([, key = '', kib]) => [key, units(kib) * 1024]),
   );
 }
 
@@ -258,23 +255,11 @@ export function fromOomAdj(adj: number): number {
   return adj === 15 ? 1000 : Math.trunc((adj * 1000) / 17);
 }
 
-/** No number that is not one, and none that a kernel cannot mean: such a line is a warning, not a fact. */
+/** Nothing that a kernel cannot mean: such a line is a warning, not a fact. */
 function believable(fact: Fact): boolean {
-  // Most lines are of these.
-  if (fact.is === 'frame' || fact.is === 'trace' || fact.is === 'machine') return true;
-  if (fact.is === 'stat') return Number.isSafeInteger(fact.value);
-  if (!sound(fact)) return false;
   if ('pid' in fact && fact.pid > MOST_PID) return false;
   if ('adj' in fact && fact.adj !== null && Math.abs(fact.adj) > 1000) return false;
   return !(fact.is === 'invoked' && (fact.order < -1 || fact.order > MOST_ORDER));
-}
-
-/** Every number in it is a whole one, and exact. */
-function sound(value: unknown): boolean {
-  if (typeof value === 'number') return Number.isSafeInteger(value);
-  if (typeof value !== 'object' || value === null) return true;
-  for (const key in value) if (!sound((value as Record<string, unknown>)[key])) return false;
-  return true;
 }
 
 /** include/linux/threads.h: PID_MAX_LIMIT. */

@@ -2,6 +2,7 @@
  * The lines under "Mem-Info:", as show_mem() prints them: mm/show_mem.c, before 6.4 mm/page_alloc.c and lib/show_mem.c,
  * mm/hugetlb.c, mm/swap_state.c, mm/slab_common.c.
  */
+import { int, units } from './digits.ts';
 import type { MemInfo } from './facts.ts';
 
 const ZONE = /^(?:Node (?<node>\d+) )?(?<zone>DMA32|DMA|Normal|HighMem|Movable|Device) (?<pairs>free:\d+kB .*)$/s;
@@ -25,51 +26,50 @@ const COUNTS = {
   'pages reserved': 'reserved',
 } as const;
 
-const int = (digits: string | undefined) => {
-  const value = Number(digits ?? '0');
-  return Number.isSafeInteger(value) ? value : Number.NaN;
-};
+/** Of a machine that is no NUMA machine there is only node 0, and it is not named. */
+const nodeOf = (digits: string | undefined) => int(digits ?? '0');
 
 export function parseMemInfo(text: string): MemInfo | undefined {
   if (/^Mem-[Ii]nfo:/.test(text)) return { of: 'title' };
   const node = NODE.exec(text)?.groups;
-  if (node) return { of: 'node', node: int(node.node), kib: pairs(node.pairs), allUnreclaimable: unreclaimable(text) };
+  if (node)
+    return { of: 'node', node: nodeOf(node.node), kib: pairs(node.pairs), allUnreclaimable: unreclaimable(text) };
   const zone = ZONE.exec(text)?.groups;
   if (zone) {
     const { node: of, zone: name = '', pairs: values } = zone;
-    return { of: 'zone', node: int(of), zone: name, kib: pairs(values), allUnreclaimable: unreclaimable(text) };
+    return { of: 'zone', node: nodeOf(of), zone: name, kib: pairs(values), allUnreclaimable: unreclaimable(text) };
   }
   const buddy = BUDDY.exec(text)?.groups;
   if (buddy) return buddyList(buddy);
   if (TOTALS.test(text)) return { of: 'totals', pages: pairs(text) };
   const reserve = RESERVE.exec(text)?.groups;
-  if (reserve) return { of: 'reserve', pages: (reserve.pages ?? '').trim().split(' ').map(int) };
+  if (reserve) return { of: 'reserve', pages: (reserve.pages ?? '').trim().split(' ').map(units) };
   const huge = HUGE.exec(text)?.groups;
   if (huge) {
     const { node: of, total, free, surplus, size } = huge;
     return {
       of: 'hugepages',
-      node: int(of),
+      node: nodeOf(of),
       total: int(total),
       free: int(free),
       surplus: int(surplus),
-      sizeKib: int(size),
+      sizeKib: units(size),
     };
   }
   const count = COUNT.exec(text)?.groups;
-  if (count) return { of: 'count', what: COUNTS[count.what as keyof typeof COUNTS], pages: int(count.pages) };
+  if (count) return { of: 'count', what: COUNTS[count.what as keyof typeof COUNTS], pages: units(count.pages) };
   const swap = SWAP.exec(text)?.groups;
-  if (swap) return { of: 'swap', what: swap.what === 'Free' ? 'free' : 'total', kib: int(swap.kib) };
+  if (swap) return { of: 'swap', what: swap.what === 'Free' ? 'free' : 'total', kib: units(swap.kib) };
   if (text.startsWith('Unreclaimable slab info:')) return { of: 'slabs' };
   const slab = SLAB.exec(text)?.groups;
-  if (slab) return { of: 'slab', name: slab.name ?? '', usedKib: int(slab.used), totalKib: int(slab.total) };
+  if (slab) return { of: 'slab', name: slab.name ?? '', usedKib: units(slab.used), totalKib: units(slab.total) };
   return OTHER.test(text) ? { of: 'other' } : undefined;
 }
 
 /** "free:15360kB min:28kB" or "free:1234 free_pcp:0"; "writeback_tmp:0kB" too. */
 function pairs(text = ''): Record<string, number> {
   const values: Record<string, number> = {};
-  for (const [, key = '', digits] of text.matchAll(PAIR)) values[key] = int(digits);
+  for (const [, key = '', digits] of text.matchAll(PAIR)) values[key] = units(digits);
   return values;
 }
 
@@ -82,8 +82,18 @@ function unreclaimable(text: string): boolean | null {
 
 /** "1*4kB (U) 0*8kB …": by order, from 0. The kernel prints every order it has. */
 function buddyList({ node, zone = '', blocks = '', total }: Record<string, string | undefined>): MemInfo | undefined {
-  const list = [...blocks.matchAll(/(\d+)\*(\d+)kB/g)].map(([, count, kib]) => ({ count: int(count), kib: int(kib) }));
+  const list = [...blocks.matchAll(/(\d+)\*(\d+)kB/g)].map(([, count, kib]) => ({
+    count: int(count),
+    kib: units(kib),
+  }));
   const unitKib = list[0]?.kib ?? 0;
   if (unitKib === 0 || !list.every(({ kib }, order) => kib === unitKib * 2 ** order)) return undefined;
-  return { of: 'buddy', node: int(node), zone, blocks: list.map(({ count }) => count), unitKib, totalKib: int(total) };
+  return {
+    of: 'buddy',
+    node: nodeOf(node),
+    zone,
+    blocks: list.map(({ count }) => count),
+    unitKib,
+    totalKib: units(total),
+  };
 }

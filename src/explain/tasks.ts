@@ -51,8 +51,20 @@ function shapeOf(rows: ReadonlyMap<number, string>): string[] | undefined {
   return most && SHAPES[most[0]];
 }
 
+const rows = new Map<number, RegExp>();
+
+/** So many numbers, and a name. */
+function rowOf(count: number): RegExp {
+  let row = rows.get(count);
+  if (!row) {
+    row = new RegExp(`^((?:-?\\d+ +){${count - 1}}-?\\d+) (.*)$`, 's');
+    rows.set(count, row);
+  }
+  return row;
+}
+
 function readTask(tid: number, rest: string, shape: readonly string[], pageBytes: number): ReportTask | undefined {
-  const match = new RegExp(`^((?:-?\\d+ +){${shape.length - 1}}-?\\d+) (.*)$`, 's').exec(rest);
+  const match = rowOf(shape.length).exec(rest);
   if (!match) return undefined;
   const numbers = (match[1] ?? '').split(/ +/).map(Number);
   const value = (name: string): number | null => numbers[shape.indexOf(name)] ?? null;
