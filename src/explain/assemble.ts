@@ -82,7 +82,9 @@ export class Assembler {
       most = score;
     }
     if (!best) {
-      if (HEADLESS.has(fact.is)) this.#begin(fact, line);
+      // A table beside an open report is of that one or of another that is open: never the beginning of a third.
+      const stray = (fact.is === 'columns' || fact.is === 'task') && !this.waiting;
+      if (HEADLESS.has(fact.is) && !stray) this.#begin(fact, line);
       return;
     }
     if (rivals > 0 && fact.is !== 'frame' && fact.is !== 'machine' && fact.is !== 'trace') best.ambiguous++;
