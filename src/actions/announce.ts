@@ -1,4 +1,5 @@
 /** The guard's events, each with one sentence. */
+
 import type { Envelope, Event } from '../model/events.ts';
 import { formatBytes, formatNs } from '../model/format.ts';
 import type {
@@ -17,6 +18,7 @@ import type { PressureSubject } from '../model/pressure.ts';
 import type { Decision } from '../policy/decide.ts';
 import type { Fired } from '../policy/detect.ts';
 import type { Ranking } from '../policy/rank.ts';
+import { printable } from '../wire/text.ts';
 
 const MOST_CANDIDATES = 10;
 const MOST_REJECTIONS = 200;
@@ -177,8 +179,9 @@ const reasons: Record<GuardSkipReason, string> = {
   victim_changed: 'the victim is not what it was',
 };
 
-const name = ({ comm, pid, unit, cgroup, processes }: GuardTarget) => {
-  if (unit === 'cgroup') return `the ${processes} processes of ${cgroup}`;
+const name = ({ comm: raw, pid, unit, cgroup, processes }: GuardTarget) => {
+  const comm = printable(raw);
+  if (unit === 'cgroup') return `the ${processes} processes of ${printable(cgroup ?? '?')}`;
   return unit === 'process_group' ? `${comm} (pid ${pid}) and its group of ${processes}` : `${comm} (pid ${pid})`;
 };
 

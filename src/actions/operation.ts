@@ -164,7 +164,7 @@ export class Operation {
         this.#thaw(); // what is frozen does not hear it
         const reached = victim.terminate();
         this.#signalNs ??= process.hrtime.bigint();
-        return { outcome: 'done', detail: reached === 1 ? 'SIGTERM' : `SIGTERM to ${reached}` };
+        return { outcome: 'done', detail: reached === 1 ? null : `${reached} processes` };
       }
       case 'kill': {
         const { reached, by } = victim.kill((pid) => this.#mayDie(pid));
@@ -172,7 +172,7 @@ export class Operation {
         this.#signalNs ??= this.#killNs;
         policy.killed(sample.mono_ms);
         this.#thaw();
-        return { outcome: 'done', detail: `${reached === 1 ? 'SIGKILL' : `SIGKILL to ${reached}`} by ${by}` };
+        return { outcome: 'done', detail: `${reached === 1 ? '' : `${reached} processes, `}by ${by}` };
       }
     }
   }

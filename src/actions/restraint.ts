@@ -9,7 +9,7 @@ import { formatBytes } from '../model/format.ts';
 /** `unavailable`: not on this kernel or cgroup version. */
 export interface Deed {
   outcome: 'done' | 'failed' | 'unavailable';
-  detail: string;
+  detail: string | null;
 }
 
 /** A file that was written to, what was in it, and what is in it now. */
