@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { survive } from '../actions/survival.ts';
 import { type Applied, applyPlan } from '../protect/apply.ts';
 import { dropInsFor, installDropIns, SYSTEMD_DIRECTORY } from '../protect/drop-in.ts';
 import { DEFAULT_JOURNAL, Journal } from '../protect/journal.ts';
@@ -86,6 +87,7 @@ async function watch(
   onApplied: (applied: Applied, latencyNs: bigint | null) => void,
   paint: Paint,
 ): Promise<void> {
+  survive({ nice: -20 }); // where all CPUs are busy, else it comes too late for what runs only for a moment
   const ended = Promise.withResolvers<void>();
   process.once('SIGINT', ended.resolve).once('SIGTERM', ended.resolve);
   process.stdout.on('error', () => ended.resolve()); // whoever read is gone
