@@ -38,7 +38,7 @@ cat /run/watch.log >&2
 
 test('a database is spared, and has its old value back at the end', { timeout: 400_000 }, async () => {
   const command = ['sh', '-c', script];
-  const result = await bootGuest({ kernel: '6.12', cgroup: 'v2', memoryMib: 1024, limitSeconds: 240, command });
+  const result = await bootGuest({ kernel: '6.12', cgroup: 'v2', memoryMib: 1024, limitSeconds: 300, command });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
   const lines = result.stdout
     .trimEnd()
