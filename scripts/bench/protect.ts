@@ -27,23 +27,38 @@ chmodSync(exe, 0o755);
 const profiles = join(directory, 'profiles.toml');
 writeFileSync(profiles, `[[profile]]\nname = "ours"\noom_score_adj = 250\nexe = ${JSON.stringify(exe)}\n`);
 
-const args = ['protect', 'apply', 'ours', '--profiles', profiles, '--state', join(directory, 'undo'), '--watch'];
-const watch = new Child([process.execPath, CLI, ...args, '--json'], { stdio: ['pipe', 'pipe', 'pipe'] });
-const burners: Child[] = [];
+const args = [
+  'protect',
+  'apply',
+  'ours',
+  '--profiles',
+  profiles,
+  '--state',
+  join(directory, 'undo'),
+  '--watch',
+  '--json',
+];
 const rows: { name: string; samples_ms: number[]; missed: number }[] = [];
 try {
-  await sleep(2000); // until it watches: it has nothing to say by then
-  rows.push(await measure('as it is'));
-  for (let i = 0; i < availableParallelism(); i++) burners.push(new Child(['sh', '-c', 'while :; do :; done']));
-  rows.push(await measure('all CPUs busy'));
+  for (const more of [[], ['--realtime']]) {
+    const watch = new Child([process.execPath, CLI, ...args, ...more], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const burners: Child[] = [];
+    try {
+      await sleep(2000); // until it watches: it has nothing to say by then
+      rows.push(await measure(watch, `--watch ${more}`.trim()));
+      for (let i = 0; i < availableParallelism(); i++) burners.push(new Child(['sh', '-c', 'while :; do :; done']));
+      rows.push(await measure(watch, `${`--watch ${more}`.trim()}, all CPUs busy`));
+    } finally {
+      await Promise.all([watch, ...burners].map((child) => child.end('SIGKILL')));
+    }
+  }
 } finally {
-  await Promise.all([watch, ...burners].map((child) => child.end('SIGKILL')));
   rmSync(directory, { recursive: true });
 }
 where.load_after = circumstances().load_before;
 report();
 
-async function measure(name: string): Promise<(typeof rows)[number]> {
+async function measure(watch: Child, name: string): Promise<(typeof rows)[number]> {
   const ms = new Map<number, number>();
   watch.onLine = (line) => {
     const { pid, outcome, exec_to_written_ns: ns } = JSON.parse(line);

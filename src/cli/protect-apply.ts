@@ -17,6 +17,7 @@ const options = {
   ...choiceOptions,
   state: stateOption,
   watch: flag('stay, and apply the profiles to what is started from now on, as it is started'),
+  realtime: flag('with --watch: ahead of all that is not real-time (SCHED_RR), in time where all CPUs are busy, too'),
   install: flag('install drop-ins for systemd, too: services then keep their value over a restart'),
   'systemd-dir': text('DIR', `where drop-ins go (${SYSTEMD_DIRECTORY})`),
   yes: flag('do not ask, on a terminal'),
@@ -50,6 +51,7 @@ export async function run(argv: string[]): Promise<number> {
     return Exit.ok;
   }
   if (given['systemd-dir'] !== undefined && !given.install) throw usage('--systemd-dir: expected --install with it.');
+  if (given.realtime && !given.watch) throw usage('--realtime: expected --watch with it.');
   const choice = await choose(words, given);
   const { plan, subjects, profiles, named } = choice;
   const paint = paintFor(given['no-color']);
@@ -75,7 +77,7 @@ export async function run(argv: string[]): Promise<number> {
       process.stderr.write('Now `systemctl daemon-reload`; services take it when they are started the next time.\n');
     }
   }
-  if (given.watch) await watch(choice, journal, say, paint);
+  if (given.watch) await watch(choice, journal, say, paint, given.realtime ?? false);
   else applyPlan(plan.entries, journal, (applied) => say(applied, null));
   if (journal.read().length === 0) journal.replace([]);
   return refused || mistaken ? Exit.failed : Exit.ok;
@@ -86,8 +88,9 @@ async function watch(
   journal: Journal,
   onApplied: (applied: Applied, latencyNs: bigint | null) => void,
   paint: Paint,
+  realtime: boolean,
 ): Promise<void> {
-  survive({ nice: -20 }); // where all CPUs are busy, else it comes too late for what runs only for a moment
+  survive({ nice: -20 }); // for the threads of the addon, too, which are started below
   const ended = Promise.withResolvers<void>();
   process.once('SIGINT', ended.resolve).once('SIGTERM', ended.resolve);
   process.stdout.on('error', () => ended.resolve()); // whoever read is gone
@@ -96,6 +99,10 @@ async function watch(
     onLost: (count) => process.stderr.write(`oomscope: ${count} execs were lost; all processes are looked at again.\n`),
     onError: ended.reject,
   });
+  if (realtime) {
+    const refused = survive({ realtimePriority: 1 }).survived.realtimePriority;
+    if (refused) process.stderr.write(`oomscope: --realtime: ${refused}\n`);
+  }
   keeper.applyToAll(first);
   keeper.applyToAll(); // what came between the plan and here
   process.stderr.write(`${paint('dim', 'Watching what is started. Ctrl-C ends it; the values stay until `undo`.')}\n`);

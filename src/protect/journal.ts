@@ -13,6 +13,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -99,7 +100,8 @@ export class Journal implements Disposable {
   append(lines: readonly JournalLine[], lasting = false): void {
     if (lines.length === 0) return;
     const { size } = fstatSync(this.#fd);
-    const cut = size > 0 && !readFileSync(this.path, 'latin1').endsWith('\n');
+    const last = Buffer.alloc(1);
+    const cut = size > 0 && readSync(this.#fd, last, 0, 1, size - 1) === 1 && last[0] !== 0x0a;
     const bytes = Buffer.from(`${cut ? '\n' : ''}${lines.map((line) => `${JSON.stringify(line)}\n`).join('')}`);
     tryTo(this.path, () => {
       try {
