@@ -21,17 +21,21 @@ export function planLines({ entries, idle }: Plan, named: boolean, paint: Paint)
     const entry = sorted[i - 1];
     return i === 0 || entry?.action !== 'change' ? paint('dim', line) : line;
   });
+  const lowering = entries.filter(({ warnings }) => warnings.some(({ code }) => code === 'cannot_lower')).length;
+  const unable = `! ${lowering} of them go down, which takes CAP_SYS_RESOURCE; this process lacks it, so the kernel may refuse`;
   const count = (action: PlanEntry['action']) => entries.filter((entry) => entry.action === action).length;
   const summary = `${count('change')} to change, ${count('keep')} as they should be, ${count('skip')} left alone.`;
   return [
     ...painted.flatMap((line, i) => [line, ...warningLines(sorted[i - 1], paint)]),
     ...idle.map(({ profile, reason }) => paint(named ? 'yellow' : 'dim', `${profile}: ${printable(reason)}`)),
+    ...(lowering > 0 ? [paint('yellow', unable)] : []),
     paint('bold', summary),
   ];
 }
 
 function warningLines(entry: PlanEntry | undefined, paint: Paint): string[] {
-  return (entry?.warnings ?? []).map(({ text }) => `        ${paint('yellow', `! ${printable(text)}`)}`);
+  const own = entry?.warnings.filter(({ code }) => code !== 'cannot_lower') ?? [];
+  return own.map(({ text }) => `        ${paint('yellow', `! ${printable(text)}`)}`);
 }
 
 const valueText = ({ action, before, after }: PlanEntry) =>
