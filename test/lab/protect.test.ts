@@ -19,7 +19,7 @@ value applied $first
 oomscope protect undo --json
 value undone $first
 
-oomscope protect apply database --watch --json 2>/run/watch.log &
+node dist/cli/main.js protect apply database --watch --json 2>/run/watch.log &
 watch=$!
 until grep -q Watching /run/watch.log; do sleep 0.2; done
 kill $first; wait $first
