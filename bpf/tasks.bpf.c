@@ -17,7 +17,6 @@ SEC("iter/task") int tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct task_row row = {};
-	struct rss_pages approx;
 
 	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
 		return 0;
@@ -39,7 +38,7 @@ SEC("iter/task") int tasks(struct bpf_iter__task *ctx)
 			row.flags = TASK_HAS_MEMORY;
 			if (in_vfork(task, mm))
 				row.flags |= TASK_VFORK;
-			if (read_rss(mm, (s64 *)&row.rss, (s64 *)&approx))
+			if (read_rss(mm, (s64 *)&row.rss, (s64 *)&row.rss_approx))
 				row.flags |= TASK_EXACT;
 			row.total_vm_pages = BPF_CORE_READ(mm, total_vm);
 			row.page_table_bytes = BPF_CORE_READ(mm, pgtables_bytes.counter);

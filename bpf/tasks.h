@@ -21,8 +21,9 @@ struct task_row {
 	__u64 cgroup_id; /* of its memory cgroup, 0: not known */
 	__u64 total_vm_pages;
 	__u64 page_table_bytes;
-	struct rss_pages rss;
+	struct rss_pages rss;        /* exact where TASK_EXACT */
+	struct rss_pages rss_approx; /* the shared part of the per-CPU counters */
 	char comm[TASK_COMM_LEN];
 };
 
-_Static_assert(sizeof(struct task_row) == 104, "rows are packed one after the other");
+_Static_assert(sizeof(struct task_row) == 136, "rows are packed one after the other");

@@ -78,6 +78,14 @@ export function memoryHierarchy(mountinfo = readFileSync('/proc/self/mountinfo',
   return controllers?.trim().split(' ').includes('memory') ? { version: 2, mount: unified, unified } : undefined;
 }
 
+/**
+ * From 6.2, when the counters became per-CPU ones, up to 7.0 oom_badness() reads only the part that all CPUs share; since
+ * then it sums them up. Nothing but the version tells.
+ */
+export function choosesByApproximation([major, minor] = kernelVersion()): boolean {
+  return major === 6 && minor >= 2;
+}
+
 export function readIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

@@ -4,7 +4,7 @@
 import { Observable } from 'rxjs/internal/Observable';
 import { timer } from 'rxjs/internal/observable/timer';
 import { ownerOf } from '../enrich/container-path.ts';
-import { readIfPresent } from '../kernel/capabilities.ts';
+import { choosesByApproximation, readIfPresent } from '../kernel/capabilities.ts';
 import { pageBytes } from '../kernel/page-size.ts';
 import type { CgroupOwner } from '../model/container.ts';
 import { formatBytes } from '../model/format.ts';
@@ -186,14 +186,21 @@ interface Ranked {
  * through from the oldest, and an equal replaces), then those it never takes.
  *
  * @param totalBytes of the domain
+ * @param approximate by the shared part of the per-CPU counters, as this kernel does
  */
-export function rank(entries: readonly TaskEntry[], totalBytes: number, page: number): Ranked[] {
+export function rank(
+  entries: readonly TaskEntry[],
+  totalBytes: number,
+  page: number,
+  approximate = choosesByApproximation(),
+): Ranked[] {
   const thousandth = Math.floor(Math.floor(totalBytes / page) / 1000);
   const weigh = (entry: TaskEntry): Ranked => {
     const spared = sparedBy(entry);
     const started = Number(entry.startTicks);
     if (spared !== null) return { entry, started, points: null, spared };
-    const pages = Math.floor(heldBytes(entry) / page) + Math.floor(entry.pageTableBytes / page);
+    const held = (approximate ? entry.approximateBytes : null) ?? heldBytes(entry);
+    const pages = Math.floor(held / page) + Math.floor(entry.pageTableBytes / page);
     return { entry, started, points: pages + entry.oomScoreAdj * thousandth, spared };
   };
   return entries

@@ -63,6 +63,7 @@ function readEntry(directory: string, pid: number): TaskEntry | undefined {
     pageTableBytes: (kib('VmPTE:') ?? 0) * KIB,
     vfork: null,
     exact: false,
+    approximateBytes: null,
     cgroupId: null,
     get cgroup() {
       cgroup ??= groupOf(directory);

@@ -31,6 +31,8 @@ export interface TaskEntry {
   vfork: boolean | null;
   /** The counters were summed over all CPUs. */
   exact: boolean;
+  /** RSS and swap by the shared part of the counters alone, which some kernels choose by. null: not known. */
+  approximateBytes: number | null;
   /** Of its memory cgroup: the inode of the group's directory. null: not known. */
   cgroupId: string | null;
   /** Path of its memory cgroup, where that is known without looking for it. */
@@ -118,7 +120,7 @@ class IteratedTaskTable implements TaskTable {
   }
 
   #entry(row: TaskRow): TaskEntry {
-    const { flags, rss, cgroup_id } = row;
+    const { flags, rss, rss_approx: approx, cgroup_id } = row;
     // A counter may be below zero for a moment; the kernel takes that for zero, too.
     const bytes = (pages: bigint) => Math.max(0, Number(pages)) * this.#page;
     return {
@@ -137,6 +139,7 @@ class IteratedTaskTable implements TaskTable {
       pageTableBytes: Number(row.page_table_bytes),
       vfork: (flags & TaskFlag.TASK_VFORK) !== 0,
       exact: (flags & TaskFlag.TASK_EXACT) !== 0,
+      approximateBytes: bytes(approx.anon) + bytes(approx.file) + bytes(approx.shmem) + bytes(approx.swap),
       cgroupId: cgroup_id === 0n ? null : String(cgroup_id),
       cgroup: null,
     };

@@ -2,7 +2,7 @@
  * Early kills in guests: where the kernel signals by itself (7.2), and where the addon does (5.10). All of the torture by
  * pids that come round: `npm run lab -- --limit 1200 -- node … test/lab/reuse.ts 100000`.
  */
-import { describe, expect, test } from 'vitest';
+import { describe, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 import type { Early } from './early.ts';
 import type { Reuse } from './reuse.ts';
@@ -15,30 +15,34 @@ const script = `${again}; again ${node} test/lab/early.ts; again ${node} test/la
 
 describe('an early kill in a guest', () => {
   const backends = { '7.2': 'bpf', '5.10': 'addon' };
-  test.concurrent.each(Object.entries(backends))('Linux %s: by %s', { timeout: 300_000 }, async (kernel, backend) => {
-    const result = await bootGuest({ kernel, memoryMib: 512, limitSeconds: 280, command: ['sh', '-c', script] });
-    expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
-    const said = result.stdout
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line) as Early | Reuse);
+  test.concurrent.for(Object.entries(backends))(
+    'Linux %s: by %s',
+    { timeout: 300_000 },
+    async ([kernel, backend], { expect }) => {
+      const result = await bootGuest({ kernel, memoryMib: 512, limitSeconds: 280, command: ['sh', '-c', script] });
+      expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
+      const said = result.stdout
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line) as Early | Reuse);
 
-    const early = said.filter((one) => 'scope' in one);
-    expect(early.map(({ scope }) => scope)).toEqual(['cgroup', 'system']);
-    for (const one of early) {
-      expect.soft(one).toMatchObject({ backend, ended: 'SIGKILL', adjustment: 'raised' });
-      expect.soft(one.fired, one.scope).toMatchObject([{ by: backend, outcome: 'signalled', error: null }]);
-    }
-    // Emulated, the addon's thread may be late; the kernel's own program is not.
-    if (backend === 'bpf')
-      expect(early.map((one) => [one.kernelKills, one.byOomKiller])).toEqual([
-        [0, [false]],
-        [0, [false]],
-      ]);
+      const early = said.filter((one) => 'scope' in one);
+      expect(early.map(({ scope }) => scope)).toEqual(['cgroup', 'system']);
+      for (const one of early) {
+        expect.soft(one).toMatchObject({ backend, ended: 'SIGKILL', adjustment: 'raised' });
+        expect.soft(one.fired, one.scope).toMatchObject([{ by: backend, outcome: 'signalled', error: null }]);
+      }
+      // Emulated, the addon's thread may be late; the kernel's own program is not.
+      if (backend === 'bpf')
+        expect(early.map((one) => [one.kernelKills, one.byOomKiller])).toEqual([
+          [0, [false]],
+          [0, [false]],
+        ]);
 
-    const [reuse] = said.filter((one) => 'processes' in one);
-    expect(reuse).toMatchObject({ processes: 2000, backend, wrong: [] });
-    expect(reuse?.signalled).toBeGreaterThan(10);
-    expect(reuse?.reused).toBeGreaterThan(0); // else it shows nothing
-  });
+      const [reuse] = said.filter((one) => 'processes' in one);
+      expect(reuse).toMatchObject({ processes: 2000, backend, wrong: [] });
+      expect(reuse?.signalled).toBeGreaterThan(10);
+      expect(reuse?.reused).toBeGreaterThan(0); // else it shows nothing
+    },
+  );
 });

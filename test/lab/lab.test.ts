@@ -1,5 +1,5 @@
 /** The core scenarios in guests with other kernels. The whole table is `npm run lab:truth`. */
-import { describe, expect, test } from 'vitest';
+import { describe, test } from 'vitest';
 import { bootGuest, kernels, lastLines } from '../../scripts/lab/guest.ts';
 import { BACKENDS, CORE, UNPRIVILEGED } from './core.ts';
 import { readRuns, runInGuest } from './runs.ts';
@@ -20,31 +20,37 @@ const forms: Record<string, Partial<Record<string, string>>> = {
 };
 
 describe('guests', () => {
-  test.concurrent.each(kernels().map(({ name }) => name))('Linux %s', { timeout: 600_000 }, async (kernel) => {
-    const shape = { memoryMib: 768, numa: 2, limitSeconds: 550 };
-    const result = await bootGuest({ kernel, cgroup: 'v2', ...shape, command: runInGuest(RUNS) });
-    expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
-    const { runs } = readRuns(result.stdout);
-    const results = runs.flatMap((run) => run.results);
+  test.concurrent.for(kernels().map(({ name }) => name))(
+    'Linux %s',
+    { timeout: 600_000 },
+    async (kernel, { expect }) => {
+      const shape = { memoryMib: 768, numa: 2, limitSeconds: 550 };
+      const result = await bootGuest({ kernel, cgroup: 'v2', ...shape, command: runInGuest(RUNS) });
+      expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
+      const { runs } = readRuns(result.stdout);
+      const results = runs.flatMap((run) => run.results);
 
-    for (const { name, notes } of results.filter(({ state }) => state === 'different')) {
-      expect.soft(notes.join('\n'), name).toBe('');
-    }
-    // What the shell says of a process that died of a signal is no news from ours.
-    expect(result.stderr.replaceAll(/^(Segmentation fault|Trace\/breakpoint trap).*\n/gm, '')).toBe('');
-    // Nothing is left out here: each of these can be on every one of these kernels.
-    expect(results.filter(({ state }) => state === 'not here')).toEqual([]);
-    expect(results).toHaveLength(CORE.length + 2 * BACKENDS.length + UNPRIVILEGED.length);
+      for (const { name, notes } of results.filter(({ state }) => state === 'different')) {
+        expect.soft(notes.join('\n'), name).toBe('');
+      }
+      // What the shell says of a process that died of a signal is no news from ours.
+      expect(result.stderr.replaceAll(/^(Segmentation fault|Trace\/breakpoint trap).*\n/gm, '')).toBe('');
+      // Nothing is left out here: each of these can be on every one of these kernels.
+      expect(results.filter(({ state }) => state === 'not here')).toEqual([]);
+      expect(results).toHaveLength(CORE.length + 2 * BACKENDS.length + UNPRIVILEGED.length);
 
-    expect(runs).toHaveLength(RUNS.length);
-    const used = (run: number, hook: string) => runs[run]?.hooks.find((one) => one.hook === hook);
-    for (const [hook, program] of Object.entries(forms[kernel] ?? {})) expect(used(0, hook)?.program).toBe(program);
-    expect(used(0, 'oom_control')?.backend).toBe('fentry');
-    expect(BACKENDS.map((_, i) => [used(i + 1, 'mark_victim')?.backend, used(i + 1, 'oom_control')?.backend])).toEqual([
-      ['raw_tp', 'fentry'],
-      ['tracepoint', 'fentry'],
-      ['tp_btf', 'kprobe'],
-      ['tp_btf', 'stack'],
-    ]);
-  });
+      expect(runs).toHaveLength(RUNS.length);
+      const used = (run: number, hook: string) => runs[run]?.hooks.find((one) => one.hook === hook);
+      for (const [hook, program] of Object.entries(forms[kernel] ?? {})) expect(used(0, hook)?.program).toBe(program);
+      expect(used(0, 'oom_control')?.backend).toBe('fentry');
+      expect(
+        BACKENDS.map((_, i) => [used(i + 1, 'mark_victim')?.backend, used(i + 1, 'oom_control')?.backend]),
+      ).toEqual([
+        ['raw_tp', 'fentry'],
+        ['tracepoint', 'fentry'],
+        ['tp_btf', 'kprobe'],
+        ['tp_btf', 'stack'],
+      ]);
+    },
+  );
 });

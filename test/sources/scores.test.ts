@@ -10,7 +10,7 @@ function entry(of: Partial<TaskEntry> = {}): TaskEntry {
   return {
     ...{ pid: lastPid, ppid: 1, uid: 0, comm: 'some', startTicks: '1000', threads: 1, oomScoreAdj: 0, totalVmBytes: 0 },
     ...{ anonBytes: MIB, fileBytes: 0, shmemBytes: 0, swapBytes: 0, pageTableBytes: 0 },
-    ...{ vfork: false, exact: true, cgroupId: null, cgroup: null },
+    ...{ vfork: false, exact: true, approximateBytes: null, cgroupId: null, cgroup: null },
     ...of,
   };
 }
