@@ -56,7 +56,7 @@ const verbs: Record<string, Verb> = {
 
 const help = () => `usage: oomscope VERB [options]
 
-oomscope traces OOM kills on Linux: who was killed, by whom, why, and whose limit it was.
+Who was killed for memory on Linux, by whom, why, and whose limit it was; who would be next, and what can be done before.
 
 ${Object.entries(verbs)
   .map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`)
