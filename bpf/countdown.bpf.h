@@ -14,6 +14,44 @@ struct {
 } fruitless SEC(".maps");
 u64 last_fruitless_ns = 0;
 
+/* A group at its limit may come this far and be saved again, hundreds of times in a row, by any of its tasks. */
+#define SAY_AGAIN_NS 1000000000ULL
+
+struct said {
+	u64 since_ns;
+	u32 rounds; /* the most that was said since then */
+	u32 unsaid; /* only grows: readers take differences, which no race between two tasks can falsify */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64); /* id of the cgroup at its limit, 0: the system */
+	__type(value, struct said);
+} countdowns SEC(".maps");
+
+/* Whether to say it: nothing as high was said of the group for a second. If not it is counted. */
+static __always_inline bool worth_saying(u64 limit_id, u32 rounds, u32 *unsaid)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct said first = { .since_ns = now, .rounds = rounds };
+	struct said *said = bpf_map_lookup_elem(&countdowns, &limit_id);
+
+	*unsaid = 0;
+	if (!said) {
+		bpf_map_update_elem(&countdowns, &limit_id, &first, BPF_NOEXIST);
+		return true;
+	}
+	if (rounds <= said->rounds && now < said->since_ns + SAY_AGAIN_NS) {
+		__sync_fetch_and_add(&said->unsaid, 1);
+		return false;
+	}
+	said->since_ns = now;
+	said->rounds = rounds;
+	*unsaid = said->unsaid;
+	return true;
+}
+
 __noinline int send_countdown(u32 rounds, u64 limit_id)
 {
 	struct pressure_countdown_record r = { .fruitless_rounds = rounds, .limit_id = limit_id };
@@ -23,6 +61,8 @@ __noinline int send_countdown(u32 rounds, u64 limit_id)
 	if (rounds < countdown_from || rounds > 2 * MAX_RECLAIM_RETRIES)
 		return 0;
 	if ((rounds & (rounds - 1)) && (rounds < MAX_RECLAIM_RETRIES / 2 || rounds > MAX_RECLAIM_RETRIES))
+		return 0;
+	if (!worth_saying(limit_id, rounds, &r.unsaid))
 		return 0;
 	read_task(&r.task, task, key_of(task));
 	record_begin(&r.header, RECORD_PRESSURE_COUNTDOWN);

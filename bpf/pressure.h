@@ -73,7 +73,7 @@ struct pressure_countdown_record {
 	struct stalled_task task;
 	__u64 limit_id; /* the cgroup that is at its limit, 0: the system is short */
 	__u32 fruitless_rounds;
-	__u32 reserved;
+	__u32 unsaid; /* of the same limit_id, ever: only grows, but for the wrap and when the kernel forgets the group */
 };
 
 /* A cgroup appears in the accounts: its name, once. */

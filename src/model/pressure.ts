@@ -99,6 +99,11 @@ export interface PressureCountdown extends Envelope {
   fruitless_rounds: number;
   /** At which the kernel gives up: MAX_RECLAIM_RETRIES, 16. */
   rounds_until_oom: number;
+  /**
+   * How many more there were of this subject since the last one that was said, and no higher: within a second only what
+   * comes closer to the end is said.
+   */
+  repeated: number;
 }
 
 /** A process among the largest, or among those that grow the most. */

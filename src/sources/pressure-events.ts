@@ -40,6 +40,8 @@ export interface PressureEventsOptions {
 
 /** mm/internal.h: without progress for so many rounds the kernel calls its OOM killer. */
 const MAX_RECLAIM_RETRIES = 16;
+/** As many cgroups as bpf/countdown.bpf.h remembers. */
+const MOST_COUNTDOWNS = 1024;
 
 const waits: Record<StallCause, string> = {
   direct_reclaim: 'the system is short of free memory, and it reclaims by itself',
@@ -53,6 +55,8 @@ const waits: Record<StallCause, string> = {
 
 export class PressureEvents {
   readonly #options: PressureEventsOptions;
+  /** What the kernel had left unsaid of a cgroup by its last countdown. */
+  readonly #unsaid = new Map<bigint, number>();
   #closed = false;
 
   constructor(options: PressureEventsOptions) {
@@ -142,12 +146,14 @@ export class PressureEvents {
 
   #onCountdown(record: PressureCountdownRecord, batch: Batch): void {
     const { envelopes, emit } = this.#options;
+    const repeated = this.#repeated(record.limit_id, record.unsaid);
     const task = this.#task(record.task);
     if (!task) return;
     const subject = this.subject(record.limit_id);
     const rounds = record.fruitless_rounds;
     const where = subject.scope === 'system' ? 'the system' : `cgroup ${printable(subject.path)}`;
-    const message = `Reclaim for ${where} has given nothing ${rounds} times in a row; at ${MAX_RECLAIM_RETRIES} the kernel kills.`;
+    const again = repeated === 0 ? '' : ` (and got as far or less far ${repeated} more times)`;
+    const message = `Reclaim for ${where} has given nothing ${rounds} times in a row${again}; at ${MAX_RECLAIM_RETRIES} the kernel kills.`;
     emit({
       ...envelopes.next(record.header.ktime_ns, batch.realtimeOffsetNs, 'warning', 'bpf:pressure', message),
       type: 'pressure.countdown',
@@ -155,7 +161,18 @@ export class PressureEvents {
       task,
       fruitless_rounds: rounds,
       rounds_until_oom: MAX_RECLAIM_RETRIES,
+      repeated,
     });
+  }
+
+  /** The kernel's counts only grow; one that is smaller begins anew. */
+  #repeated(limitId: bigint, unsaid: number): number {
+    const before = this.#unsaid.get(limitId) ?? 0;
+    this.#unsaid.delete(limitId);
+    this.#unsaid.set(limitId, unsaid);
+    const [oldest] = this.#unsaid.keys();
+    if (this.#unsaid.size > MOST_COUNTDOWNS && oldest !== undefined) this.#unsaid.delete(oldest);
+    return unsaid >= before ? unsaid - before : unsaid;
   }
 
   /** undefined: of a cgroup that was not asked for. */

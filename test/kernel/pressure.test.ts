@@ -5,12 +5,20 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Event } from '../../src/model/events.ts';
-import type { PressureLevel, PressureStall } from '../../src/model/pressure.ts';
+import type { PressureCountdown, PressureLevel, PressureStall } from '../../src/model/pressure.ts';
 import { openPressure, type PressureMonitor, type PressureOptions } from '../../src/sources/pressure.ts';
 import { openPsiTrigger, readPsi } from '../../src/sources/psi.ts';
 import { openTracer } from '../../src/sources/tracer.ts';
 import { schemaErrors } from '../schema.ts';
-import { createMemoryGroup, type MemoryGroup, MIB, oomKill, oomKillsUnavailable, removeMemoryGroups } from './memcg.ts';
+import {
+  createMemoryGroup,
+  type MemoryGroup,
+  MIB,
+  oomKill,
+  oomKillsUnavailable,
+  oomStorm,
+  removeMemoryGroups,
+} from './memcg.ts';
 
 const THRASH = join(import.meta.dirname, '..', '..', 'build', 'thrash');
 
@@ -156,6 +164,27 @@ describe('pressure', () => {
     const first = watched.events.find(({ type }) => type === 'pressure.countdown');
     expect(first).toMatchObject({ subject: { scope: 'cgroup', path: group.cgroupPath }, rounds_until_oom: 16 });
     expect(schemaErrors(first as Event)).toEqual([]);
+  });
+
+  test('kills one after another in one cgroup: within a second only what comes closer is said, the rest is counted', async () => {
+    const watched = await watch({ stallMs: null, countdown: 2 });
+    const group = createMemoryGroup({ limitBytes: 32 * MIB });
+    await oomStorm(6, { group, parallel: 3 });
+    await sleep(200);
+    const said = watched.events.filter(
+      (event): event is PressureCountdown =>
+        event.type === 'pressure.countdown' && event.subject.path === group.cgroupPath,
+    );
+    const tooSoon = said.filter((event, i) => {
+      const before = said[i - 1];
+      if (!before || event.fruitless_rounds > before.fruitless_rounds) return false;
+      const apart = Number(BigInt(event.mono_ns) - BigInt(before.mono_ns)) / 1e6;
+      return apart > 1 && apart < 999; // two at the same moment, on two CPUs, do not see each other
+    });
+    expect(tooSoon).toEqual([]);
+    expect(said.length).toBeGreaterThan(3);
+    expect(said.reduce((sum, { repeated }) => sum + repeated, 0)).toBeGreaterThan(0);
+    for (const { repeated, message } of said) expect(message.includes(`${repeated} more times`)).toBe(repeated > 0);
   });
 
   test('a cgroup that goes away while it is under pressure ends its episode', async () => {
