@@ -38,6 +38,13 @@ export interface LoadedPressure extends Attached {
   tick(): number;
 }
 
+/** The object, and programs of it that are loaded and not attached. */
+export interface PressureObject {
+  file: string;
+  spare: readonly string[];
+}
+
+const pressureObject: PressureObject = { file: 'pressure.bpf.o', spare: [] };
 const NEVER_PPM = 0xffffffff;
 const PSI_PERIOD_NS = 2_000_000_000;
 const LEAST_TICK_NS = 1_000_000;
@@ -57,9 +64,10 @@ const telling: [cause: number, functions: string[]][] = [
 
 /**
  * @param attach false: only let the kernel check the programs
+ * @param from for tests: an object with more programs
  * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, OBJECT_MISSING, LIBBPF, USAGE
  */
-export function loadPressure(config: PressureConfig, attach = true): LoadedPressure {
+export function loadPressure(config: PressureConfig, attach = true, from = pressureObject): LoadedPressure {
   const inTheWay = obstacle();
   if (inTheWay) throw inTheWay;
   const choices = pressureChoices(config.backend);
@@ -68,7 +76,7 @@ export function loadPressure(config: PressureConfig, attach = true): LoadedPress
     throw new OomscopeError('USAGE', `backend: ${wanted} cannot hook psi_memstall_enter() on this kernel.`);
   }
   try {
-    return toLoaded(loadWith(choices, config, attach), choices);
+    return toLoaded(loadWith(choices, config, attach, from), choices);
   } catch (error) {
     // A function that cannot be hooked after all: tracepoints do.
     const refused = choices.find(({ hook, program }) => hook === 'memstall_enter' && program !== undefined);
@@ -78,7 +86,7 @@ export function loadPressure(config: PressureConfig, attach = true): LoadedPress
         ? { ...choice, reason: `${refused.backend} was refused: ${(error as Error).message}` }
         : choice,
     );
-    return toLoaded(loadWith(others, config, attach), others);
+    return toLoaded(loadWith(others, config, attach, from), others);
   }
 }
 
@@ -114,14 +122,19 @@ export function pressureChoices(forced?: PressureBackend): PressureChoice[] {
   }
 }
 
-function loadWith(choices: PressureChoice[], config: PressureConfig, attach: boolean): Attached {
+function loadWith(
+  choices: PressureChoice[],
+  config: PressureConfig,
+  attach: boolean,
+  { file, spare }: PressureObject,
+): Attached {
   const by = (hook: string) => choices.find((choice) => choice.hook === hook);
   const timer = by('tick')?.backend === 'timer';
   const windows = config.windows.map(({ ns }) => ns);
   return attachObject({
-    file: 'pressure.bpf.o',
+    file,
     programs: new Set(choices.flatMap(({ program }) => program ?? [])),
-    spare: new Set(timer ? ['tick_by_hand', 'timer_setup'] : ['tick_by_hand']),
+    spare: new Set([...spare, 'tick_by_hand', ...(timer ? ['timer_setup'] : [])]),
     constants: {
       possible_cpus: possibleCpus(),
       exact: by('memstall_enter')?.program ? 1 : 0,

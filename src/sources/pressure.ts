@@ -8,7 +8,7 @@ import { filter } from 'rxjs/internal/operators/filter';
 import { Subject } from 'rxjs/internal/Subject';
 import { memoryHierarchy } from '../kernel/capabilities.ts';
 import { KernelSymbols } from '../kernel/kallsyms.ts';
-import { type LoadedPressure, loadPressure } from '../kernel/pressure-loader.ts';
+import { type LoadedPressure, loadPressure, type PressureObject } from '../kernel/pressure-loader.ts';
 import type { TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
 import { loadNative, type RingReader } from '../native.ts';
@@ -66,8 +66,11 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   #symbols: KernelSymbols | undefined;
   #closing = false;
 
-  /** @param envelopes of the tracer whose stream this one joins */
-  constructor(options: PressureOptions = {}, envelopes = new Envelopes()) {
+  /**
+   * @param envelopes of the tracer whose stream this one joins
+   * @param object for tests: one with more programs
+   */
+  constructor(options: PressureOptions = {}, envelopes = new Envelopes(), object?: PressureObject) {
     const openedAt = process.hrtime.bigint();
     const native = loadNative();
     const config = pressureConfig(options);
@@ -84,7 +87,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     this.#signal = options.signal;
     this.#signal?.throwIfAborted();
 
-    this.#loaded = loadPressure(config);
+    this.#loaded = loadPressure(config, true, object);
     this.#full = this.#loaded.choices.some(({ hook, program }) => hook === 'sched_switch' && program !== undefined);
     const globs = options.cgroups;
     this.#records = new PressureEvents({

@@ -1,6 +1,6 @@
 /**
  * Stalls by the thousand a second, each of them told, into the smallest ring, while JavaScript does something else most
- * of the time. More of them with PRESSURE_FLOOD_SECONDS=60.
+ * of the time. More of them with PRESSURE_FLOOD_SECONDS=60. And a million that are synthetic, as fast as they go.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -8,7 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import type { TracerLost } from '../../src/model/events.ts';
 import type { PressureLevel } from '../../src/model/pressure.ts';
-import { openPressure } from '../../src/sources/pressure.ts';
+import { openPressure, PressureMonitor } from '../../src/sources/pressure.ts';
+import { heldIds } from './bpf-ids.ts';
+import { startChild } from './children/child.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups } from './memcg.ts';
 
 const THRASH = join(import.meta.dirname, '..', '..', 'build', 'thrash');
@@ -70,5 +72,56 @@ test('told + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 
   expect(levels.at(-1)?.level).toBe('normal');
   expect(levels.at(-1)?.stalls).toBeLessThanOrEqual(own?.stalls ?? 0);
   expect(own?.stalled_now).toBe(0);
+  expect(rssGrown).toBeLessThan(100 * MIB);
+});
+
+test('a million synthetic stalls: all are counted, each is told or counted as lost, and the level is right', {
+  timeout: 120_000,
+}, async () => {
+  const before = new Set(heldIds().programs);
+  await using monitor = new PressureMonitor(
+    { stallMs: 0, ringBytes: 65_536, windows: [{ ms: 100, some: { low: 0.05, critical: 0.999 } }], coolDownMs: 2000 },
+    undefined,
+    { file: 'stall-flood.bpf.o', spare: ['stall_flood'] },
+  );
+  const programs = heldIds().programs.filter((id) => !before.has(id));
+  let told = 0;
+  const levels: PressureLevel[] = [];
+  const group = createMemoryGroup({ limitBytes: 256 * MIB }); // far from it: nobody there is stalled but by the flood
+  monitor.stalls$.subscribe(({ task }) => {
+    if (task.cgroup === group.cgroupPath) told++;
+  });
+  monitor.pressure$.subscribe((level) => {
+    if (level.subject.path === group.cgroupPath) levels.push(level);
+  });
+  const own = () => monitor.totals().find(({ subject }) => subject.path === group.cgroupPath);
+  const lostStalls = () => monitor.lostSoFar().pressure_stall ?? 0;
+
+  const rssBefore = process.memoryUsage.rss();
+  const flood = startChild('stall-flood', [group.path, ...programs.map(String)]);
+  expect(await flood.next()).toBe('ready');
+  flood.process.stdin?.end('1000000\n');
+  const { stalls, seconds } = await flood.next<{ stalls: number; seconds: number }>();
+  expect(await flood.ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+
+  const end = performance.now() + 20_000;
+  while (levels.at(-1)?.level !== 'normal' && performance.now() < end) await sleep(50);
+  const rssGrown = process.memoryUsage.rss() - rssBefore;
+  process.stderr.write(
+    `${stalls} synthetic stalls in ${seconds.toFixed(1)} s, ${told} records read, ${lostStalls()} lost and counted, RSS ${Math.round(rssGrown / MIB)} MiB more\n`,
+  );
+  expect(stalls).toBeGreaterThanOrEqual(1_000_000);
+  expect(own()?.stalls).toBe(stalls);
+  // What others on this machine lost meanwhile is in it too: theirs are few.
+  expect(told + lostStalls()).toBeGreaterThanOrEqual(2 * stalls);
+  expect(told + lostStalls()).toBeLessThanOrEqual(2 * (monitor.totals()[0]?.stalls ?? 0));
+  expect(told).toBeGreaterThan(0);
+  expect(Object.keys(monitor.lostSoFar())).toEqual(['pressure_stall']);
+  expect(levels.map(({ level }) => level)).toEqual(['low', 'normal']);
+  expect(levels[1]?.stalls).toBeLessThanOrEqual(stalls);
+  expect(own()).toMatchObject({ stalled_now: 0, level: 'normal' });
+  expect(own()?.stall_ns).toMatchObject({ other: 0, direct_reclaim: 0 });
+  expect(own()?.some_ns).toBeGreaterThan(0);
+  expect(own()?.some_ns).toBeLessThanOrEqual(seconds * 1e9);
   expect(rssGrown).toBeLessThan(100 * MIB);
 });
