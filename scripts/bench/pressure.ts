@@ -25,8 +25,11 @@ const { values: options } = parseArgs({
 const MIB = 2 ** 20;
 /** A trigger without CAP_SYS_RESOURCE: 20 ms in 2 s is the least that tells a storm from a single stall. */
 const TRIGGER = 'some 20000 2000000';
-/** All readers, as a monitor that is meant to be heard would be run. */
-const NICE = ['nice', '-n', '-10'];
+/**
+ * All readers, as a monitor that is meant to be heard would be run: ahead of the others. Where a nice value would only
+ * count inside a session (kernel.sched_autogroup_enabled) it is not enough: a reader waits for its turn, up to 0.1 s.
+ */
+const AHEAD = ['chrt', '--fifo', '1'];
 const REST_MS = 500; // with what comes before and after a storm more than the trigger's window
 
 const where = circumstances();
@@ -47,7 +50,7 @@ const missed = { trigger: 0, file: 0, notify: 0 };
 try {
   const trigger = await rival([psiPoll, 'trigger', TRIGGER], 'trigger');
   const file = await rival([psiPoll, 'file', '100'], 'file');
-  const reader = new Child([...NICE, process.execPath, `${import.meta.dirname}/pressure-reader.ts`, group.cgroupPath]);
+  const reader = new Child([...AHEAD, process.execPath, `${import.meta.dirname}/pressure-reader.ts`, group.cgroupPath]);
   children.push(trigger, file, reader);
   await reader.line('ready');
   for (let storm = -1; storm < Number(options.storms); storm++) {
@@ -76,7 +79,7 @@ where.load_after = circumstances().load_before;
 report();
 
 async function rival(command: string[], name: keyof typeof fired): Promise<Child> {
-  const child = new Child([...NICE, ...command]);
+  const child = new Child([...AHEAD, ...command]);
   await child.line('ready');
   child.onLine = (line) => fired[name].push(Number(line.split(' ')[1]));
   return child;
@@ -96,7 +99,7 @@ function psiNotify(): Child | undefined {
   const now = Number(/^some avg10=([\d.]+)/.exec(readFileSync('/proc/pressure/memory', 'utf8'))?.[1]);
   const settings = `update 1\nthreshold memory some avg10 ${(now + 0.1).toFixed(2)}\n`;
   writeFileSync(join(home, '.config', 'psi-notify'), settings);
-  const child = new Child([...NICE, 'sh', '-c', 'exec psi-notify 2>&1'], {
+  const child = new Child([...AHEAD, 'sh', '-c', 'exec psi-notify 2>&1'], {
     env: { PATH: process.env.PATH, HOME: home },
   });
   child.onLine = (line) => {
