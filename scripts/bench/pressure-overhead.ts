@@ -5,8 +5,7 @@
  * who else is at work. Beside it the kernel's own account of the time in the hooks (kernel.bpf_stats_enabled), which costs
  * some time itself and so is taken in rounds of its own.
  */
-import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { pressureChoices } from '../../dist/kernel/pressure-loader.js';
@@ -23,15 +22,6 @@ const { values: options } = parseArgs({
   },
 });
 const MIB = 2 ** 20;
-const HOOKS = [
-  'sched_switch',
-  'direct_reclaim',
-  'memcg_reclaim',
-  'compaction',
-  'memstall',
-  'reclaim_retry',
-  'timer_setup',
-];
 
 interface Taken {
   /** Nanoseconds of CPU time for a page or a switch. */
@@ -90,7 +80,7 @@ async function turn(backend: string, load: string): Promise<Taken> {
   await monitor?.line('ready');
   await sleep(300);
   const cpu = monitor ? cpuSeconds(monitor.pid) : 0;
-  const before = monitor ? hookTime() : { ns: 0, runs: 0 };
+  const before = monitor ? hookTime(monitor.pid) : { ns: 0, runs: 0 };
   const words = ['--cgroup', group.path, '--seconds', options.seconds, '--file', '64M', '--sparse', '--threads', '2'];
   const child = load === 'stalls' ? new Child([built('thrash'), ...words]) : new Child([switches, options.seconds]);
   const work = JSON.parse(await child.line('{', 60_000)) as {
@@ -98,7 +88,7 @@ async function turn(backend: string, load: string): Promise<Taken> {
     seconds: number;
     cpu_seconds: number;
   };
-  const after = monitor ? hookTime() : before;
+  const after = monitor ? hookTime(monitor.pid) : before;
   await child.end();
   let stalls = 0;
   let used = 0;
@@ -117,13 +107,14 @@ async function turn(backend: string, load: string): Promise<Taken> {
   };
 }
 
-/** By bpftool: of all programs of these names, so no other monitor may run meanwhile. */
-function hookTime(): { ns: number; runs: number } {
-  const { stdout } = spawnSync('bpftool', ['-j', 'prog', 'show'], { encoding: 'utf8', maxBuffer: 2 ** 24 });
-  const programs = JSON.parse(stdout || '[]') as { name?: string; run_time_ns?: number; run_cnt?: number }[];
-  const ours = programs.filter(({ name = '' }) => HOOKS.some((hook) => name.startsWith(hook)));
-  const sum = (numbers: (number | undefined)[]) => numbers.reduce<number>((total, one) => total + (one ?? 0), 0);
-  return { ns: sum(ours.map((one) => one.run_time_ns)), runs: sum(ours.map((one) => one.run_cnt)) };
+/** Of all BPF programs that a process holds, by the descriptors it has of them. */
+function hookTime(pid: number): { ns: number; runs: number } {
+  const programs = readdirSync(`/proc/${pid}/fdinfo`)
+    .map((fd) => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'))
+    .filter((info) => /^prog_id:/m.test(info));
+  // A link has its program's id too, but not its times.
+  const sum = (what: RegExp) => programs.reduce((total, info) => total + Number(what.exec(info)?.[1] ?? 0), 0);
+  return { ns: sum(/^run_time_ns:\s+(\d+)/m), runs: sum(/^run_cnt:\s+(\d+)/m) };
 }
 
 /** All its threads. */
