@@ -31,6 +31,7 @@ struct {
 u64 hot[HOT_GROUPS] = {};
 u32 hot_any = 0;
 u64 root_css = 0; /* once known: its tasks are the system's */
+u64 system_psi = 0; /* psi_system, once known */
 
 static __always_inline void count_lost(u32 what)
 {
@@ -82,6 +83,29 @@ static __always_inline void send_group(struct cgroup_subsys_state *css, u64 id, 
 	bpf_ringbuf_submit(r, 0);
 }
 
+/* PSI weighs CPUs by how busy they were in a period of some 2 s, and a task that moves between CPUs makes a figure that
+ * depends on where a period ends. So ours end where PSI's do. When PSI ended its last one; 0: nobody knows (cgroup v1,
+ * before 6.1). */
+static __always_inline u64 psi_closed(struct pressure_group *g, u64 key)
+{
+	struct psi_group *psi = (void *)(key == SYSTEM_KEY ? system_psi : g->psi);
+
+	return psi && bpf_core_field_exists(psi->avg_last_update) ? BPF_CORE_READ(psi, avg_last_update) : 0;
+}
+
+static __always_inline void find_psi(struct pressure_group *g, struct cgroup_subsys_state *css, bool top)
+{
+	struct cgroup *cgroup = NULL;
+	struct psi_group *psi = NULL;
+
+	if (!bpf_core_field_exists(psi->parent) || !bpf_core_field_exists(cgroup->psi))
+		return;
+	psi = BPF_CORE_READ(css, cgroup, psi);
+	g->psi = (u64)psi;
+	if (psi && top)
+		system_psi = (u64)BPF_CORE_READ(psi, parent);
+}
+
 /* Returns the key it is found by: the root's tasks are the system's. 0: there is no room. */
 __noinline u64 group_create(u64 key)
 {
@@ -108,6 +132,7 @@ __noinline u64 group_create(u64 key)
 		return key; /* another CPU made it meanwhile */
 	g->id = css_id(css);
 	g->parent_key = above ? (u64)parent : SYSTEM_KEY;
+	find_psi(g, css, !above);
 	send_group(css, g->id, above ? css_id(parent) : 0);
 	return key;
 }
@@ -144,6 +169,7 @@ __noinline int group_heat(u64 key, u64 now)
 			s->running = RUNNING_NONE;
 	}
 	g->coarse_ktime_ns = now;
+	g->psi_closed_ns = psi_closed(g, key);
 	for (int w = 0; w < PRESSURE_WINDOWS; w++) {
 		for (int i = 0; i < PRESSURE_SAMPLES; i++)
 			g->past[w].samples[i].ktime_ns = 0;

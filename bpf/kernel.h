@@ -87,9 +87,15 @@ struct cgroup_root {
 	int hierarchy_id;
 };
 
+struct psi_group {
+	struct psi_group *parent; /* 6.1+ */
+	u64 avg_last_update;
+};
+
 struct cgroup {
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
+	struct psi_group *psi; /* a struct before 6.1, NULL on cgroup v1 */
 	struct cgroup_subsys_state *subsys[1];
 };
 

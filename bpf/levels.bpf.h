@@ -38,11 +38,24 @@ static __always_inline u64 since_last(u64 now, u64 *last)
 	return more;
 }
 
+/* Whether a period over which CPUs are weighed ends now: PSI's, as long as that goes on. */
+static __always_inline bool period_ends(struct pressure_group *g, u64 key, u64 now)
+{
+	u64 closed = psi_closed(g, key), lasted = now - g->coarse_ktime_ns;
+	bool ends = closed && g->psi_closed_ns ? closed != g->psi_closed_ns || lasted >= 2 * PSI_PERIOD_NS :
+						 lasted >= PSI_PERIOD_NS;
+
+	g->psi_closed_ns = closed;
+	if (ends)
+		g->coarse_ktime_ns = now;
+	return ends;
+}
+
 /* Adds up what the CPUs have, each weighed by how busy it was: collect_percpu_times() of PSI. Returns the tasks stalled. */
-static __always_inline u32 collect(struct pressure_group *g, u64 now)
+static __always_inline u32 collect(struct pressure_group *g, u64 key, u64 now)
 {
 	struct weighed fine = {}, coarse = {};
-	bool period = now - g->coarse_ktime_ns >= PSI_PERIOD_NS;
+	bool period = period_ends(g, key, now);
 	u32 stalled = 0;
 
 	for (u64 cpu = 0; cpu < MAX_CPUS; cpu++) {
@@ -68,8 +81,6 @@ static __always_inline u32 collect(struct pressure_group *g, u64 now)
 		g->some_ns += coarse.some / coarse.busy;
 		g->full_ns += coarse.full / coarse.busy;
 	}
-	if (period)
-		g->coarse_ktime_ns = now;
 	return stalled;
 }
 
@@ -216,7 +227,7 @@ __noinline int evaluate(u64 key, u64 now)
 	if (!g)
 		return TICK_GONE;
 	g->tick_ktime_ns = now;
-	u32 stalled = collect(g, now);
+	u32 stalled = collect(g, key, now);
 	if (key == SYSTEM_KEY)
 		stalled_now = stalled;
 	for (u64 w = 0; w < PRESSURE_WINDOWS; w++)

@@ -128,7 +128,9 @@ struct pressure_group {
 	__u64 parent_key;
 	__u64 some_ns; /* totals, weighed over periods of PSI_PERIOD_NS */
 	__u64 full_ns;
-	__u64 coarse_ktime_ns;
+	__u64 coarse_ktime_ns; /* end of the last such period */
+	__u64 psi;             /* address of the kernel's own account of it, 0: not known */
+	__u64 psi_closed_ns;   /* end of the last period there, by another clock */
 	__u64 fine_some_ns; /* weighed over each tick: what the windows look at */
 	__u64 fine_full_ns;
 	__u64 tick_ktime_ns;

@@ -46,7 +46,8 @@ export interface PressureObject {
 
 const pressureObject: PressureObject = { file: 'pressure.bpf.o', spare: [] };
 const NEVER_PPM = 0xffffffff;
-const PSI_PERIOD_NS = 2_000_000_000;
+/** By then PSI has closed its period of 2 s too. */
+const COLD_NS = 2_500_000_000;
 const LEAST_TICK_NS = 1_000_000;
 const STACKS = 1024;
 /** What the map of cgroups may take in the kernel. */
@@ -141,7 +142,7 @@ function loadWith(
       psi_runs: psiRuns() ? 1 : 0,
       use_timer: timer ? 1 : 0,
       tick_ns: Math.max(LEAST_TICK_NS, Math.floor(Math.min(...windows) / 10)),
-      cold_ns: Math.max(PSI_PERIOD_NS, ...windows),
+      cold_ns: Math.max(COLD_NS, ...windows),
       stall_room: (config.ringBytes / 4) * 3,
       want_stack: config.stack ? 1 : 0,
       ...(config.stallMinNs !== undefined && { stall_min_ns: config.stallMinNs }),
