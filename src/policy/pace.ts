@@ -12,9 +12,13 @@ export const FASTEST_MS = 10;
 export const SLOWEST_MS = 1000;
 /** Where a rule looks at something whose headroom does not tell how soon it may change: pressure, growth. */
 const STEADY_MS = 100;
+/** So often processes are looked at where a rule is to choose by who grows. */
+export const FOLLOW_MS = 250;
+
+export const ranksByGrowth = ({ rank }: Rule) => rank === 'growth';
 
 export function nextLookMs({ rules }: PolicyOptions, sample: Sample): number {
-  let soonest = SLOWEST_MS;
+  let soonest = rules.some(ranksByGrowth) ? FOLLOW_MS : SLOWEST_MS;
   for (const rule of rules) {
     for (const cgroup of placesOf(rule.on, sample)) {
       soonest = Math.min(soonest, Math.max(FASTEST_MS, headroomMs(rule, sample, cgroup)));

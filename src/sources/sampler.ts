@@ -11,6 +11,7 @@ import {
   type SampledProcess,
   type SampledSystem,
 } from '../model/sample.ts';
+import { FOLLOW_MS, ranksByGrowth } from '../policy/pace.ts';
 import type { Place, Rule } from '../policy/rule.ts';
 import { globMatch } from '../stream/glob.ts';
 import { GrowthWindow } from '../stream/growth.ts';
@@ -61,6 +62,7 @@ export class Sampler implements Disposable {
   readonly #followed = new Map<string, Followed>();
   readonly #places: Place[];
   #discoverAt = 0;
+  #followAt: number;
   /** Swap is in use. */
   #swapped = true;
 
@@ -77,14 +79,19 @@ export class Sampler implements Disposable {
       exe: matches.some(({ exe }) => exe !== undefined),
       oomScore: rules.some(({ rank }) => rank === 'oom_score'),
     });
+    this.#followAt = rules.some(ranksByGrowth) ? 0 : Number.POSITIVE_INFINITY;
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
     this.#vmstat = SmallFile.open(`${proc}/vmstat`);
   }
 
-  /** Without processes. */
+  /** Without processes. Who grows can be told only by one who has looked before: they are followed, where a rule ranks by it. */
   levels(): Sample {
     const nowMs = this.#now();
+    if (nowMs >= this.#followAt) {
+      this.#followAt = nowMs + FOLLOW_MS;
+      this.#table.scan(nowMs, this.#swapped);
+    }
     if (this.#places.length > 0 && nowMs >= this.#discoverAt) this.#discover(nowMs);
     return {
       schema: SAMPLE_SCHEMA,
