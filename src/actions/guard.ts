@@ -208,7 +208,7 @@ function isAbout(place: Place, { cgroups, victim }: OomKill): boolean {
   return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }
 
-const live = (envelopes: Envelopes): Stamp => ({
+export const live = (envelopes: Envelopes): Stamp => ({
   nowNs: () => process.hrtime.bigint(),
   envelope: (severity, message) =>
     envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'guard', message),

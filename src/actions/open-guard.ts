@@ -9,6 +9,7 @@ import { findProgram } from '../sinks/program.ts';
 import type { Envelopes } from '../sources/envelope.ts';
 import { type PressureFeed, Sampler } from '../sources/sampler.ts';
 import type { Arming } from './arming.ts';
+import { drill } from './drill.ts';
 import { Guard, type GuardOptions } from './guard.ts';
 import { hook } from './hook.ts';
 import { ProcessHandle } from './process-handle.ts';
@@ -72,6 +73,7 @@ export async function openGuard(
     });
     undo = survival.undo;
     notes.push(...survivalNotes(survival.survived));
+    await drill(sampler, hook);
   }
   return {
     ...{ guard, sampler, notes },

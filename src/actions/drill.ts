@@ -1,0 +1,75 @@
+/**
+ * A ladder is climbed for real before there is a shortage, on a child started for it: what is run for the first time when
+ * memory is gone has to be compiled then, and its pages read from the disk, and that takes longer than the memory lasts.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Policy } from '../policy/decide.ts';
+import type { Fired } from '../policy/detect.ts';
+import type { Rule, Step } from '../policy/rule.ts';
+import { Envelopes } from '../sources/envelope.ts';
+import { Announcer } from './announce.ts';
+import { live } from './guard.ts';
+import { type Hook, Operation, type Senses } from './operation.ts';
+import { Restraints } from './restraint.ts';
+
+const PATIENCE_MS = 1000;
+/** So long memory is waited for that the child never had. */
+const GLANCE_MS = 50;
+
+const step = (what: 'term' | 'kill'): Step => ({ do: what, if: [], atOnce: [], waitMs: PATIENCE_MS });
+
+/** Its only candidate is the child, and it is always short. */
+const rule = (what: 'term' | 'kill'): Rule => ({
+  ...{ name: 'drill', on: [{ kind: 'system' }], when: [], rank: 'badness', unit: 'process', minBytes: 0 },
+  ...{ minPoints: Number.NEGATIVE_INFINITY, preferences: [], never: [], ignorePositiveAdj: false },
+  ...{ honourOomGroup: false, steps: [step(what)], coolDownMs: 0, undoAfterMs: 0 },
+});
+
+/** Nothing is told of it. Never rejects: without a child the guard is only slower the first time. */
+export async function drill(senses: Senses, hook: Hook): Promise<void> {
+  for (const what of ['term', 'kill'] as const) {
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+    child.once('error', () => {}); // there is no such program
+    if (child.pid === undefined) return;
+    try {
+      await climb(child, child.pid, rule(what), senses, hook);
+    } catch {
+      return;
+    } finally {
+      child.kill('SIGKILL');
+    }
+  }
+}
+
+async function climb(child: ChildProcess, pid: number, ofRule: Rule, senses: Senses, hook: Hook): Promise<void> {
+  const policy = new Policy({ rules: [ofRule], killsPerMinute: 1, protect: [] }, { pid: 0, ancestors: new Set() });
+  const fired: Fired = { rule: ofRule, cgroup: undefined, readings: [] };
+  const sample = senses.whole();
+  policy.look(sample);
+  policy.rank(ofRule, undefined, sample);
+  const one = senses.process(pid);
+  // Nothing that it holds: there is no memory to be waited for.
+  const alone = one ? [{ ...one, rss_bytes: 0, swap_bytes: 0 }] : [];
+  const decision = policy.decide(fired, { ...sample, processes: alone });
+  if (decision.kind !== 'kill') return;
+  const over = new AbortController();
+  const exit = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve();
+  const timer = setTimeout(() => over.abort(), PATIENCE_MS);
+  void exit.then(() => setTimeout(() => over.abort(), GLANCE_MS));
+  const operation = new Operation(
+    {
+      ...{ senses, policy, hook },
+      announce: new Announcer('enforce', live(new Envelopes()), (event) => void JSON.stringify(event)),
+      restraints: new Restraints(undefined),
+      signal: over.signal,
+    },
+    decision,
+    sample,
+    process.hrtime.bigint(),
+  );
+  await operation.run();
+  clearTimeout(timer);
+  child.kill('SIGKILL');
+  await exit;
+}
