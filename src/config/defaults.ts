@@ -18,11 +18,11 @@ export function defaultProtection(): Match[] {
 export const rawDefaultRules = [
   {
     name: 'memory and swap run out',
-    when: ['available <= 5 %', 'swap_free <= 10 %'],
+    when: ['available <= 10 %', 'swap_free <= 10 %'],
     steps: [
       { do: 'notify' },
       { do: 'term', wait: '5s' },
-      { do: 'kill', at_once: ['available <= 2 %', 'swap_free <= 5 %'] },
+      { do: 'kill', at_once: ['available <= 5 %', 'swap_free <= 5 %'] },
     ],
   },
   {
