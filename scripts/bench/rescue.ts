@@ -1,0 +1,160 @@
+/**
+ * The rescue table: shortages in small guests, each beside each killer, each run in a guest booted for it. What has been
+ * measured is kept in a file of JSON Lines and not measured again: a batch that was ended goes on where it was.
+ *
+ *   npm run bench:rescue -- --runs 3 --workload leak,zram --killer kernel,oomscope
+ */
+import { createHash } from 'node:crypto';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
+import { type Killer, killers } from './rescue/killers.ts';
+import { buildPrograms, run, type Verdict } from './rescue/run.ts';
+import { type Workload, workloads } from './rescue/workloads.ts';
+import { built } from './rivals.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    workload: { type: 'string', default: workloads.map(({ name }) => name).join() },
+    killer: { type: 'string', default: killers.map(({ name }) => name).join() },
+    runs: { type: 'string', default: '3' },
+    kernel: { type: 'string', default: '6.12' },
+    /** Where the runs are kept. */
+    file: { type: 'string', default: built('bench/rescue.jsonl') },
+    /** Ends after so many guests: the rest is for the next time. */
+    boots: { type: 'string', default: 'Infinity' },
+    json: { type: 'string' },
+    /** Gets what the killers said, a file for each run. */
+    logs: { type: 'string' },
+  },
+});
+
+interface Row extends Verdict {
+  workload: string;
+  killer: string;
+  /** Of how the two are set: what was measured of another setting does not count. */
+  settings: string;
+  kernel: string;
+  date: string;
+  commit: string;
+  load: number;
+}
+
+const where = circumstances();
+const asked = options.kernel;
+/** Measured by another referee, or of other loads: not the same. */
+const programs = ['load.c', 'referee.c']
+  .map((name) => readFileSync(join(import.meta.dirname, 'rescue', name)))
+  .join('');
+const chosen = {
+  workloads: choose('workload', workloads, options.workload),
+  killers: choose('killer', killers, options.killer),
+};
+mkdirSync(dirname(options.file), { recursive: true });
+const rows: Row[] = existsSync(options.file)
+  ? readFileSync(options.file, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
+  : [];
+
+buildPrograms();
+let boots = Number(options.boots);
+// One run of every cell, then the second of every cell: what the machine is at meanwhile meets all alike.
+for (let round = 1; round <= Number(options.runs); round++) {
+  for (const workload of chosen.workloads) {
+    for (const killer of chosen.killers)
+      if (rowsOf(workload, killer).length < round && boots-- > 0) await add(workload, killer);
+  }
+}
+where.load_after = loadavg();
+for (const workload of chosen.workloads) process.stdout.write(section(workload));
+process.stdout.write(`${inWords(where)}\n${where.command}\n`);
+writeJson(options.json, { where, workloads: chosen.workloads, killers: chosen.killers, rows });
+
+async function add(workload: Workload, killer: Killer): Promise<void> {
+  try {
+    const { verdict, kernel, log } = await run(workload, killer, asked);
+    const row = {
+      ...{ workload: workload.name, killer: killer.name, settings: settingsOf(workload, killer), kernel },
+      ...{ date: new Date().toISOString(), commit: where.commit, load: loadavg()[0] ?? 0 },
+      ...verdict,
+    };
+    rows.push(row);
+    appendFileSync(options.file, `${JSON.stringify(row)}\n`);
+    say(`${workload.name}, ${killer.name}: ${outcome(row)}`);
+    if (options.logs === undefined) return;
+    mkdirSync(options.logs, { recursive: true });
+    const name = `${workload.name}.${killer.name}.${rowsOf(workload, killer).length}.log`;
+    writeFileSync(join(options.logs, name), `${JSON.stringify(row)}\n${log}`);
+  } catch (error) {
+    say((error as Error).message); // the others are measured all the same
+  }
+}
+
+function rowsOf(workload: Workload, killer: Killer): Row[] {
+  const settings = settingsOf(workload, killer);
+  return rows.filter((row) => row.settings === settings && row.kernel.startsWith(asked));
+}
+
+function settingsOf(workload: Workload, { name, command, files, group }: Killer): string {
+  const hash = createHash('sha256').update(JSON.stringify([workload, name, command, files, group]));
+  return hash.update(programs).digest('hex').slice(0, 12);
+}
+
+function section(workload: Workload): string {
+  const head = ['', 'right', 'lost', 'eaters', 'kernel', 'short for', 'stall', 'RSS', 'CPU', 'idle', 'runs'];
+  const lines = chosen.killers.map((killer) => [killer.name, ...cells(rowsOf(workload, killer))]);
+  return `${workload.name}: ${workload.about}\n${table([head, ...lines])}\n`;
+}
+
+/**
+ * right: runs in which the eater ended and no innocent did. lost: innocent processes, of all runs. eaters: of them ended,
+ * the median. kernel: kills by the kernel's OOM killer, of all runs. The others are medians: short for, from when less
+ * than 10 % were left to when there was enough again for good; stall, the longest of the heartbeat in a run; RSS and CPU of
+ * the killer while it ran, idle its CPU before.
+ */
+function cells(found: readonly Row[]): string[] {
+  if (found.length === 0) return [];
+  const sum = (of: (row: Row) => number) => String(found.reduce((total, row) => total + of(row), 0));
+  const middle = (of: (row: Row) => number) => summarize(found.map(of))?.p50 ?? 0;
+  const seconds = middle(shortFor);
+  const killer = found.some(({ rss_kib }) => rss_kib > 0);
+  return [
+    `${found.filter(isRight).length}/${found.length}`,
+    sum(({ lost }) => lost),
+    String(middle(({ eaten }) => eaten)),
+    sum(({ kernel_kills }) => kernel_kills),
+    Number.isFinite(seconds) ? `${seconds.toFixed(2)} s` : 'to the end',
+    `${middle(({ stall_ms }) => stall_ms).toFixed(0)} ms`,
+    killer ? `${(middle(({ rss_most_kib }) => rss_most_kib) / 1024).toFixed(1)} MiB` : '',
+    killer ? `${(100 * middle(({ cpu }) => cpu)).toFixed(1)} %` : '',
+    killer ? `${(100 * middle(({ idle_cpu }) => idle_cpu)).toFixed(2)} %` : '',
+    String(found.length),
+  ];
+}
+
+function isRight({ lost, eaten }: Row): boolean {
+  return lost === 0 && eaten > 0;
+}
+
+function shortFor({ short_s, back_s }: Row): number {
+  if (short_s < 0) return 0;
+  return back_s < 0 ? Number.POSITIVE_INFINITY : back_s - short_s;
+}
+
+function outcome(row: Row): string {
+  const back = shortFor(row);
+  return (
+    `${isRight(row) ? 'right' : 'wrong'}, ${row.lost} lost, ${row.eaten} eaters ended, ${row.kernel_kills} by the kernel, ` +
+    `short for ${Number.isFinite(back) ? `${back.toFixed(2)} s` : 'the rest'}, stall ${row.stall_ms.toFixed(0)} ms`
+  );
+}
+
+function choose<T extends { name: string }>(option: string, all: readonly T[], text: string): T[] {
+  const wanted = all.filter(({ name }) => text.split(',').includes(name));
+  if (wanted.length > 0) return wanted;
+  throw new Error(`--${option}: expected some of ${all.map(({ name }) => name).join('; ')}, got "${text}"`);
+}

@@ -1,0 +1,126 @@
+/**
+ * Who is measured, and how each is started: the kernel alone, Debian's earlyoom and nohang as their packages start them and
+ * as one sets them who knows what runs here, oomscope by its defaults and the same way.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Suite } from '../../lab/apt.ts';
+import { say } from '../report.ts';
+
+export interface Killer {
+  name: string;
+  /** In the guest, where the rival's packages are below RIVALS; undefined: nobody but the kernel. */
+  command?: string;
+  /** It says so when it is at work. */
+  ready?: string;
+  packages?: readonly string[];
+  /** It is in a cgroup of its own with these settings. */
+  group?: Readonly<Record<string, string>>;
+  /** Path in the guest to text. */
+  files?: Readonly<Record<string, string>>;
+}
+
+/** Where a rival's packages are in the guest: on a disk, as they would be, and not in memory. */
+export const RIVALS = '/var/tmp/rivals';
+/** That of the guests' kernel 6.12. */
+const SUITE = 'trixie';
+const NOHANG = [
+  ...['nohang', 'libc6', 'python3.13-minimal', 'libpython3.13-minimal', 'libpython3.13-stdlib'],
+  ...['libexpat1', 'zlib1g', 'libffi8'],
+];
+const inRivals = (command: string) => `chroot ${RIVALS} ${command}`;
+const nohang = (config: string) => inRivals(`/usr/bin/python3.13 -u /usr/sbin/nohang --monitor --config ${config}`);
+/** As `oomscope systemd` starts it. */
+const oomscope = (words: string) => `node --max-old-space-size=64 /oomscope/dist/cli/main.js guard --enforce ${words}`;
+/** Of the same unit: MemoryMin= and MemorySwapMax=. earlyoom locks all of its memory itself, nohang what it has at start. */
+const UNIT = { 'memory.min': '64M', 'memory.swap.max': '0' };
+/** Those who must live, by name: what everybody's best settings know. */
+const SPARED = '^(hold|read)$';
+
+const OOMSCOPE_BEST = `[guard]
+kills_per_minute = 60
+
+[[guard.rule]]
+name = "memory runs out"
+when = ["available <= 10 %", "swap_free <= 50 %"]
+kill = "process_group"
+min_size = "4M"
+never = [{ comm = "${SPARED}" }]
+steps = [{ do = "term", wait = "500ms" }, { do = "kill", at_once = ["available <= 5 %", "swap_free <= 25 %"] }]
+
+[[guard.rule]]
+name = "everything waits for memory"
+when = ["pressure.full.avg10 >= 20 % for 2s", "available <= 20 %"]
+kill = "process_group"
+never = [{ comm = "${SPARED}" }]
+steps = [{ do = "term", wait = "500ms" }, { do = "kill" }]
+
+[[guard.rule]]
+name = "a cgroup comes near its limit"
+on = "/work"
+when = ["usage >= 90 %"]
+never = [{ comm = "${SPARED}" }]
+steps = [{ do = "term", wait = "500ms" }, { do = "kill", at_once = ["usage >= 95 %"] }]
+`;
+
+export const killers: Killer[] = [
+  { name: 'kernel' },
+  {
+    name: 'earlyoom',
+    command: inRivals('/usr/bin/earlyoom -r 3600 -p'), // -p: what its unit sets by Nice= and OOMScoreAdjust=
+    ...{ ready: 'sending SIG', packages: ['earlyoom', 'libc6'] },
+  },
+  {
+    name: 'earlyoom-set',
+    command: inRivals(`/usr/bin/earlyoom -p -g -m 10,5 -s 50,25 --ignore ${SPARED}`),
+    ...{ ready: 'sending SIG', packages: ['earlyoom', 'libc6'] },
+  },
+  {
+    name: 'nohang',
+    command: nohang('/etc/nohang/nohang.conf'),
+    ...{ ready: 'Monitoring', packages: NOHANG },
+  },
+  {
+    name: 'nohang-set',
+    command: nohang('/etc/nohang/best.conf'),
+    ...{ ready: 'Monitoring', packages: NOHANG },
+  },
+  { name: 'oomscope', command: oomscope('--json'), ready: 'guarding by', group: UNIT },
+  // Knows no more of the machine than the defaults, and looks at who grows rather than at who is large.
+  { name: 'oomscope-growth', command: oomscope('--rank growth --json'), ready: 'guarding by', group: UNIT },
+  {
+    name: 'oomscope-set',
+    command: oomscope('--config /lab/best.toml --json'),
+    ready: 'guarding by',
+    group: UNIT,
+    files: { '/lab/best.toml': OOMSCOPE_BEST },
+  },
+];
+
+/** What nohang-set adds to Debian's nohang-desktop.conf, which looks at PSI and zram: made where it is used. */
+export const NOHANG_BEST = `@BADNESS_ADJ_RE_NAME -1000 /// ${SPARED}`;
+
+/** Unpacked packages; kept between runs. */
+export async function unpack(packages: readonly string[], cache: string): Promise<string> {
+  const name = packages[0] ?? '';
+  const directory = join(cache, `rival-${name}-${SUITE}`);
+  if (existsSync(directory)) return directory;
+  say(`get ${name} from Debian's ${SUITE}`);
+  const work = join(cache, `rival-${name}.new`);
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(join(work, 'debs'), { recursive: true });
+  const suite = await Suite.open(SUITE, join(work, 'debs'));
+  const root = join(work, 'root');
+  for (const file of await suite.download(packages)) execFileSync('dpkg-deb', ['-x', file, root]);
+  for (const idle of ['usr/share', 'usr/lib/x86_64-linux-gnu/gconv', 'usr/lib/python3.13/pydoc_data']) {
+    rmSync(join(root, idle), { recursive: true, force: true });
+  }
+  if (name === 'nohang') {
+    const config = execFileSync('cat', [join(root, 'etc/nohang/nohang-desktop.conf')], { encoding: 'utf8' });
+    writeFileSync(join(root, 'etc/nohang/best.conf'), `${config}\n${NOHANG_BEST}\n`);
+  }
+  renameSync(root, directory);
+  rmSync(work, { recursive: true, force: true });
+  return directory;
+}

@@ -1,0 +1,117 @@
+/** One run of one workload beside one killer, in a guest that is booted for it. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { bootGuest, cacheDirectory } from '../../lab/guest.ts';
+import { type Killer, RIVALS, unpack } from './killers.ts';
+import type { Workload } from './workloads.ts';
+
+/** What referee.c prints; times from the start of the eaters, −1: never. */
+export interface Verdict {
+  /** Innocent processes that ended. */
+  lost: number;
+  /** Eaters that ended. */
+  eaten: number;
+  eater_living: boolean;
+  kernel_kills: number;
+  killer_died: boolean;
+  first_headroom: number;
+  least_headroom: number;
+  seconds: number;
+  first_death_s: number;
+  short_s: number;
+  back_s: number;
+  stall_ms: number;
+  rss_kib: number;
+  rss_most_kib: number;
+  /** Of one CPU, while the workload ran. */
+  cpu: number;
+  idle_cpu: number;
+}
+
+const BUILT = resolve(import.meta.dirname, '../../../build/bench');
+const GROUP = '/sys/fs/cgroup/work';
+const KILLERS_GROUP = '/sys/fs/cgroup/killer';
+const BOOT_SECONDS = 90;
+
+/** Compiles load.c and referee.c, which need no libraries in the guest. */
+export function buildPrograms(): void {
+  mkdirSync(BUILT, { recursive: true });
+  for (const name of ['load', 'referee']) {
+    const flags = ['-O2', '-Wall', '-Wextra', '-static', join(import.meta.dirname, `${name}.c`)];
+    execFileSync('cc', [...flags, '-o', join(BUILT, name)], { stdio: 'inherit' });
+  }
+}
+
+/** @throws when the guest, the killer or a program of the workload did not start */
+export async function run(
+  workload: Workload,
+  killer: Killer,
+  kernel: string,
+): Promise<{ verdict: Verdict; log: string; dmesg: string; kernel: string }> {
+  const out = mkdtempSync(join(tmpdir(), 'rescue-'));
+  try {
+    const files: Record<string, string> = {
+      '/bin/load': join(BUILT, 'load'),
+      '/bin/referee': join(BUILT, 'referee'),
+    };
+    if (killer.packages) files['/rivals'] = await unpack(killer.packages, cacheDirectory());
+    for (const [path, text] of Object.entries(killer.files ?? {})) {
+      files[path] = join(out, path.replaceAll('/', '_'));
+      writeFileSync(files[path], text);
+    }
+    const guest = await bootGuest({
+      ...{ kernel, ...workload.guest, files, outDir: join(out, 'out') },
+      command: ['sh', '-c', script(workload, killer)],
+      limitSeconds: BOOT_SECONDS + workload.limitSeconds,
+    });
+    const log = read(join(out, 'out', 'daemon.log'));
+    const line = guest.stdout.split('\n').find((text) => text.startsWith('{'));
+    if (line === undefined) {
+      const said = [guest.stderr, log, guest.console].filter(Boolean).join('\n');
+      throw new Error(`${workload.name}, ${killer.name}: no verdict, exit ${guest.exitCode}\n${said}`);
+    }
+    return { verdict: JSON.parse(line) as Verdict, log, dmesg: guest.dmesg, kernel: guest.kernel.version };
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+}
+
+/** What was unpacked is moved to a disk, and the cache of files begins empty, as it is for everybody. */
+function script(
+  { innocent, eaters, limitMib, limitSeconds }: Workload,
+  { command, ready, packages, group }: Killer,
+): string {
+  const words = [
+    ...['referee', '--limit', limitSeconds],
+    ...(command ? ['--daemon', command, '--ready', ready ?? ''] : []),
+    ...(group ? ['--daemon-group', KILLERS_GROUP] : []),
+    ...(limitMib ? ['--group', GROUP] : []),
+    ...innocent.flatMap((one) => ['--innocent', one]),
+    ...eaters.flatMap((one) => ['--eater', one]),
+  ];
+  return [
+    'set -e',
+    ...(packages
+      ? [
+          `mv /rivals ${RIVALS}`,
+          `cd ${RIVALS}; ln -s usr/lib lib; ln -s usr/lib64 lib64; ln -s usr/bin bin; mkdir -p proc sys dev tmp`,
+          'for i in proc sys dev; do mount --bind /$i $i; done; cd /',
+        ]
+      : []),
+    ...(limitMib ? [`mkdir ${GROUP}; echo ${limitMib}M >${GROUP}/memory.max`] : []),
+    ...(group ? [`mkdir ${KILLERS_GROUP}`] : []),
+    ...Object.entries(group ?? {}).map(([file, value]) => `echo ${value} >${KILLERS_GROUP}/${file}`),
+    'sync; echo 3 >/proc/sys/vm/drop_caches',
+    `exec ${words.map((word) => `'${word}'`).join(' ')}`,
+  ].join('\n');
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

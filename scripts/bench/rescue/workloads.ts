@@ -1,0 +1,61 @@
+/** The shortages of the rescue table: what eats memory, and who is beside it and must live. Programs: load.c. */
+import type { GuestOptions } from '../../lab/guest.ts';
+
+export interface Workload {
+  name: string;
+  about: string;
+  guest: Pick<GuestOptions, 'memoryMib' | 'swap' | 'swapMib'>;
+  innocent: string[];
+  eaters: string[];
+  /** All are in one cgroup with this limit. */
+  limitMib?: number;
+  /** The run ends after this. */
+  limitSeconds: number;
+}
+
+const SMALL = { memoryMib: 512 };
+/** Two that use all of their memory, of a size that a small machine has. */
+const BYSTANDERS = ['load hold 40', 'load hold 30'];
+
+export const workloads: Workload[] = [
+  {
+    name: 'leak',
+    about: 'anonymous memory as fast as it goes',
+    ...{ guest: SMALL, innocent: BYSTANDERS, eaters: ['load leak 0'], limitSeconds: 20 },
+  },
+  {
+    name: 'zram',
+    about: 'a leak of 32 MiB/s, with 256 MiB of zram swap',
+    guest: { ...SMALL, swap: 'zram', swapMib: 256 },
+    ...{ innocent: BYSTANDERS, eaters: ['load leak 32'], limitSeconds: 60 },
+  },
+  {
+    name: 'beside',
+    about: 'a leak of some 200 MiB beside a database of 500 MiB that uses all of it',
+    guest: { memoryMib: 896 },
+    ...{ innocent: ['load hold 500'], eaters: ['load leak 48'], limitSeconds: 30 },
+  },
+  {
+    name: 'deaf',
+    about: 'a leak of 64 MiB/s that ignores SIGTERM',
+    ...{ guest: SMALL, innocent: BYSTANDERS, eaters: ['load leak 64 deaf'], limitSeconds: 30 },
+  },
+  {
+    name: 'storm',
+    about: '150 processes of 8 MiB, one every 20 ms',
+    ...{ guest: SMALL, innocent: BYSTANDERS, eaters: ['load storm 150 8 20'], limitSeconds: 30 },
+  },
+  {
+    name: 'thrash',
+    about: 'a leak that leaves 32 MiB to one who reads 160 MiB of a file at random',
+    guest: SMALL,
+    innocent: ['load hold 30', 'load read 160 /var/tmp/read'],
+    eaters: ['load leave 32 64'],
+    limitSeconds: 25,
+  },
+  {
+    name: 'cgroup',
+    about: 'a leak of 24 MiB/s beside one of 100 MiB, in a cgroup with a limit of 160 MiB',
+    ...{ guest: SMALL, innocent: ['load hold 100'], eaters: ['load leak 24'], limitMib: 160, limitSeconds: 20 },
+  },
+];
