@@ -10,7 +10,7 @@ import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
-import { type Killer, killers } from './rescue/killers.ts';
+import { ABSENT, type Killer, killers } from './rescue/killers.ts';
 import { buildPrograms, run, type Verdict } from './rescue/run.ts';
 import { type Workload, workloads } from './rescue/workloads.ts';
 import { built } from './rivals.ts';
@@ -71,7 +71,7 @@ for (let round = 1; round <= Number(options.runs); round++) {
 }
 where.load_after = loadavg();
 for (const workload of chosen.workloads) process.stdout.write(section(workload));
-process.stdout.write(`${inWords(where)}\n${where.command}\n`);
+process.stdout.write(`Not measured: ${ABSENT}\n${inWords(where)}\n${where.command}\n`);
 writeJson(options.json, { where, workloads: chosen.workloads, killers: chosen.killers, rows });
 
 async function add(workload: Workload, killer: Killer): Promise<void> {

@@ -26,20 +26,27 @@ const rule = (what: 'term' | 'kill'): Rule => ({
   ...{ honourOomGroup: false, steps: [step(what)], coolDownMs: 0, undoAfterMs: 0 },
 });
 
-/** Nothing is told of it. Never rejects: without a child the guard is only slower the first time. */
-export async function drill(senses: Senses, hook: Hook): Promise<void> {
+/**
+ * Nothing is told of it. Never rejects: without a child the guard is only slower the first time.
+ *
+ * @returns what ended its children
+ */
+export async function drill(senses: Senses, hook: Hook): Promise<(NodeJS.Signals | null)[]> {
+  const ends: (NodeJS.Signals | null)[] = [];
   for (const what of ['term', 'kill'] as const) {
     const child = spawn('sleep', ['60'], { stdio: 'ignore' });
     child.once('error', () => {}); // there is no such program
-    if (child.pid === undefined) return;
+    if (child.pid === undefined) return ends;
     try {
       await climb(child, child.pid, rule(what), senses, hook);
+      ends.push(child.signalCode);
     } catch {
-      return;
+      return ends;
     } finally {
       child.kill('SIGKILL');
     }
   }
+  return ends;
 }
 
 async function climb(child: ChildProcess, pid: number, ofRule: Rule, senses: Senses, hook: Hook): Promise<void> {

@@ -3,7 +3,7 @@
  * as one sets them who knows what runs here, oomscope by its defaults and the same way.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Suite } from '../../lab/apt.ts';
 import { say } from '../report.ts';
@@ -64,6 +64,10 @@ never = [{ comm = "${SPARED}" }]
 steps = [{ do = "term", wait = "500ms" }, { do = "kill", at_once = ["usage >= 95 %"] }]
 `;
 
+/** Who is not in the table, and why. */
+export const ABSENT =
+  'systemd-oomd: it needs systemd as process 1 and cgroups that systemd has made; these guests have busybox.';
+
 export const killers: Killer[] = [
   { name: 'kernel' },
   {
@@ -98,7 +102,7 @@ export const killers: Killer[] = [
   },
 ];
 
-/** What nohang-set adds to Debian's nohang-desktop.conf, which looks at PSI and zram: made where it is used. */
+/** What nohang-set adds to Debian's nohang-desktop.conf, which looks at PSI: made where it is used. */
 export const NOHANG_BEST = `@BADNESS_ADJ_RE_NAME -1000 /// ${SPARED}`;
 
 /** Unpacked packages; kept between runs. */
@@ -117,7 +121,7 @@ export async function unpack(packages: readonly string[], cache: string): Promis
     rmSync(join(root, idle), { recursive: true, force: true });
   }
   if (name === 'nohang') {
-    const config = execFileSync('cat', [join(root, 'etc/nohang/nohang-desktop.conf')], { encoding: 'utf8' });
+    const config = readFileSync(join(root, 'etc/nohang/nohang-desktop.conf'), 'utf8');
     writeFileSync(join(root, 'etc/nohang/best.conf'), `${config}\n${NOHANG_BEST}\n`);
   }
   renameSync(root, directory);
