@@ -3,13 +3,16 @@ import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 
 const node = 'node --experimental-strip-types --disable-warning=ExperimentalWarning test/lab/ladder.ts';
+/** An end by a signal is one of V8 in the emulation, and is tried again: see lab.test.ts. */
+const script = `for i in 1 2 3; do ${node} >/tmp/out; code=$?; [ $code -lt 128 ] && break; done; cat /tmp/out; exit $code`;
 
 test('every line of the ladder, on Linux 6.12', { timeout: 300_000 }, async () => {
   const result = await bootGuest({
     ...{ kernel: '6.12', cgroup: 'v2', memoryMib: 768, swap: 'zram', swapMib: 256, limitSeconds: 240 },
-    command: ['sh', '-c', node],
+    command: ['sh', '-c', script],
   });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
+  expect({ code: result.exitCode, stderr: result.stderr }).toEqual({ code: 0, stderr: '' });
   const said = result.stdout.split('\n').filter((line) => line.startsWith('{'));
   const byName = Object.fromEntries(said.map((line) => JSON.parse(line)).map(({ name, ...rest }) => [name, rest]));
   expect(byName).toEqual({
@@ -31,7 +34,7 @@ test('every line of the ladder, on Linux 6.12', { timeout: 300_000 }, async () =
       ...{ signal: 'SIGKILL', hook: true, high: 'max', freeze: '0' },
     },
     'a whole cgroup': {
-      ...{ outcome: 'killed', target: 2, details: ['SIGKILL to 2 by cgroup.kill'], signals: ['SIGKILL', 'SIGKILL'] },
+      ...{ outcome: 'killed', target: 2, details: ['2 processes, by cgroup.kill'], signals: ['SIGKILL', 'SIGKILL'] },
     },
     'memory.oom.group': { outcome: 'killed', unit: 'cgroup', signals: ['SIGKILL', 'SIGKILL'] },
     'kill -9 on the guard': { frozen: '1', after: '0', notes: 1, state: false },
