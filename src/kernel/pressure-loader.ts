@@ -203,9 +203,9 @@ function setRanges(object: BpfObject): void {
 /** The next context switch on any CPU, that of this very thread too, sets the timer up. Returns whether it fires. */
 function startTimer(object: BpfObject): boolean {
   const link = object.programs.find(({ name }) => name === 'timer_setup')?.attach();
-  const fires = object.variable('timer_fires');
+  const fires = () => object.variable('timer_fires').readUInt32LE(0) !== 0;
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let i = 0; i < 100 && fires.readUInt32LE(0) === 0; i++) Atomics.wait(pause, 0, 0, 1);
+  for (let i = 0; i < 100 && !fires(); i++) Atomics.wait(pause, 0, 0, 1);
   link?.destroy();
-  return fires.readUInt32LE(0) !== 0;
+  return fires();
 }

@@ -68,22 +68,23 @@ export class BpfObject {
   constant(name: string): Buffer {
     // Once loaded it is the kernel's, mapped read-only: a write would end the process.
     if (this.#loaded) throw new OomscopeError('USAGE', `The constant ${name} cannot be set: the BPF object is loaded.`);
-    return this.#variable('.rodata', name);
+    return this.#variable('.rodata', name, (map) => map.initialValue());
   }
 
-  /** A global variable that the programs write, as it is whenever it is read. @throws RangeError */
+  /** A global variable that the programs write, as it is now. @throws RangeError */
   variable(name: string): Buffer {
-    return this.#variable('.bss', name);
+    // Asked from the kernel: before 1.6 libbpf maps what the programs write into this process only for skeletons.
+    return this.#variable('.bss', name, (map) => map.lookup(Buffer.alloc(4)));
   }
 
-  #variable(sectionName: string, name: string): Buffer {
+  #variable(sectionName: string, name: string, read: (map: BpfMap) => Buffer | undefined): Buffer {
     const btf = this.btf;
     const section = btf.find(sectionName, Kind.dataSection);
     const variable = section === undefined ? undefined : btf.variables(btf.type(section)).find((v) => v.name === name);
     if (!variable) throw new RangeError(`The BPF object has no variable ${name} in ${sectionName}`);
     for (let map = this.#lib.bpf_object__next_map(this.#open, null); !this.#lib.isNull(map); ) {
       const candidate = new BpfMap(this.#lib, map);
-      const bytes = candidate.name.endsWith(sectionName) ? candidate.initialValue() : undefined;
+      const bytes = candidate.name.endsWith(sectionName) ? read(candidate) : undefined;
       if (bytes) {
         return bytes.subarray(variable.offset, variable.offset + variable.size);
       }
