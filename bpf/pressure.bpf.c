@@ -55,34 +55,34 @@ static __always_inline s64 stack_of(void *ctx)
 	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
 }
 
-/* Pairs nest, and only the outermost counts. The task's own flag tells which that is: before the first enter and after
- * the last leave it is not set. (The argument tells too, but on 5.10 a program may not read it.) Nothing is counted here: a
- * task that is preempted inside this program makes another on its CPU skip it. */
-static __always_inline void on_enter(void *ctx)
+/* Pairs nest, and only the outermost counts: inside it there is a stall already, and the task's own flag is still set when
+ * the function that ends the inner one returns. (The argument tells too, but on 5.10 a program may not read it.)
+ *
+ * Both when the function returns: so what a program costs between the two is in PSI's account as it is in ours, and what it
+ * costs outside is in neither. */
+static __always_inline void on_entered(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
 
-	if (in_memstall((void *)bpf_get_current_task()))
-		return;
-	if (bpf_map_lookup_elem(&stalls, &tid))
-		stall_end(tid, 0, bpf_ktime_get_ns()); /* its end was skipped */
-	stall_begin(CAUSE_OTHER, 0, stack_of(ctx));
+	if (in_memstall((void *)bpf_get_current_task()) && !bpf_map_lookup_elem(&stalls, &tid))
+		stall_begin(CAUSE_OTHER, 0, stack_of(ctx));
 }
 
 static __always_inline void on_left(void *ctx)
 {
+	u64 now = bpf_ktime_get_ns();
 	u32 tid = (u32)bpf_get_current_pid_tgid();
 
 	if (in_memstall((void *)bpf_get_current_task()))
 		return;
 	struct stall *s = bpf_map_lookup_elem(&stalls, &tid);
 	if (s)
-		stall_end(tid, s->cause ? 0 : cause_of_stack(ctx), bpf_ktime_get_ns());
+		stall_end(tid, s->cause ? 0 : cause_of_stack(ctx), now);
 }
 
-SEC("fentry/psi_memstall_enter") int BPF_PROG(memstall_enter_fentry)
+SEC("fexit/psi_memstall_enter") int BPF_PROG(memstall_enter_fentry)
 {
-	on_enter(ctx);
+	on_entered(ctx);
 	keep_ticking();
 	return 0;
 }
@@ -94,9 +94,9 @@ SEC("fexit/psi_memstall_leave") int BPF_PROG(memstall_leave_fentry)
 	return 0;
 }
 
-SEC("kprobe/psi_memstall_enter") int memstall_enter_kprobe(struct pt_regs *ctx)
+SEC("kretprobe/psi_memstall_enter") int memstall_enter_kprobe(struct pt_regs *ctx)
 {
-	on_enter(ctx);
+	on_entered(ctx);
 	tick_if_due();
 	return 0;
 }

@@ -141,7 +141,7 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 	return 1;
 }
 
-/* Longer than a task is between the hook at the door of psi_memstall_enter() and its flag being set. */
+/* Longer than a task is between a tracepoint of reclaim and the flag that is set after it. */
 #define SETTLED_NS 1000000ULL
 
 /* The task's stall is over. */
