@@ -27,6 +27,8 @@ export interface OpenedGuard {
 
 /** After all that is larger, and before what the kernel spares. */
 const OWN_ADJ = -900;
+/** All who run out of memory reclaim it, and the guard, which wants the CPU for milliseconds, would wait its turn among them. */
+const OWN_NICE = -20;
 /** V8's own ceiling is half of the machine's memory: more than a guard should ever have. */
 const SENSIBLE_HEAP_BYTES = 256 * 2 ** 20;
 
@@ -69,6 +71,7 @@ export async function openGuard(
     const survival = survive({
       lockMemory: config.lockMemory,
       oomScoreAdj: OWN_ADJ,
+      nice: OWN_NICE,
       ...(config.realtimePriority > 0 && { realtimePriority: config.realtimePriority }),
     });
     undo = survival.undo;
