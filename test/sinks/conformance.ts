@@ -48,7 +48,9 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate
       await until(async () => (await rig.received()).length >= 3);
       const received = await rig.received();
       expect(received).toHaveLength(3);
-      for (const [i, { title }] of [one, two, three].entries()) expect(received[i]).toContain(title);
+      // What keeps states, and no messages, has no order.
+      const inOrder = (i: number) => (rig.forgets ? received.join('\n') : received[i]);
+      for (const [i, { title }] of [one, two, three].entries()) expect(inOrder(i)).toContain(title);
       expect((await deliver(resolved(two))).outcome).toBe('delivered');
       await until(async () => (await rig.received()).length === (rig.forgets ? 2 : 4));
     });
@@ -63,8 +65,9 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate
       await until(async () => (await rig.received()).length >= 2);
       const received = await rig.received();
       expect(received).toHaveLength(2);
-      expect(received[0]).toContain('first x');
-      expect(received[1]).toContain('second');
+      const [first, second] = rig.forgets ? received.toSorted() : received;
+      expect(first).toContain('first x');
+      expect(second).toContain('second');
     });
 
     it('says what happened, and no secret', async () => {
