@@ -5,7 +5,7 @@
  *   node test/lab/pressure.ts [--backend BACKEND] [--seconds N]
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -32,6 +32,8 @@ export interface PressureRun {
   /** Levels that were not closed. */
   open_episodes: number;
   stalls_told: number;
+  /** Runs of our programs that the kernel skipped. */
+  skipped_runs: number;
   lost: Record<string, number>;
 }
 
@@ -39,12 +41,35 @@ const MIB = 2 ** 20;
 const ROOT = '/sys/fs/cgroup/pressure';
 const THRASH = join(import.meta.dirname, '..', '..', 'build', 'thrash');
 
-/** Children of ROOT, with what they suffer from. */
-const parts: { name: string; files: Record<string, string>; args: string[] }[] = [
-  { name: 'limit', files: { 'memory.max': `${24 * MIB}` }, args: ['--file', '48M'] },
-  { name: 'high', files: { 'memory.high': `${24 * MIB}` }, args: ['--anon', '40M', '--random'] },
-  { name: 'swap', files: { 'memory.max': `${24 * MIB}` }, args: ['--anon', '40M', '--random', '--threads', '2'] },
-  { name: 'refault', files: { 'memory.max': `${24 * MIB}` }, args: ['--file', '32M', '--random', '--threads', '2'] },
+/** Somewhat more than the system has left, so that it reclaims, far less than it could swap. */
+function beyondFree(): string {
+  const free = Number(/^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
+  return `${Math.round(free / 1024) + 64}M`;
+}
+
+/** Children of ROOT, with what they suffer from, and who is in them at once. */
+const parts: { name: string; files: Record<string, string>; args: () => string[][] }[] = [
+  { name: 'limit', files: { 'memory.max': `${24 * MIB}` }, args: () => [['--file', '48M']] },
+  { name: 'high', files: { 'memory.high': `${24 * MIB}` }, args: () => [['--anon', '40M', '--random']] },
+  {
+    name: 'swap',
+    files: { 'memory.max': `${24 * MIB}` },
+    args: () => [['--anon', '40M', '--random', '--threads', '2']],
+  },
+  {
+    name: 'refault',
+    files: { 'memory.max': `${24 * MIB}` },
+    args: () => [['--file', '32M', '--random', '--threads', '2']],
+  },
+  { name: 'direct', files: { 'memory.max': `${4096 * MIB}` }, args: () => [['--anon', beyondFree(), '--random']] },
+  {
+    name: 'mixed',
+    files: { 'memory.high': `${40 * MIB}`, 'memory.max': `${48 * MIB}` },
+    args: () => [
+      ['--anon', '48M', '--random'],
+      ['--file', '32M', '--pause', '2000', '--work', '512'],
+    ],
+  },
 ];
 
 const psi = (file: string) => {
@@ -53,6 +78,24 @@ const psi = (file: string) => {
   );
   return { some, full };
 };
+/** PSI's totals when nobody has been stalled for longer than its period: neither it nor we have anything half counted. */
+async function atRest(): Promise<Map<string, { some: number; full: number }>> {
+  for (const path of paths) psi(psiFile(path));
+  await sleep(2600);
+  for (const path of paths) psi(psiFile(path));
+  return new Map(paths.map((path) => [path, psi(psiFile(path))]));
+}
+/** Runs that the kernel left out because the program was at work already: of all programs of this process. */
+function skippedRuns(): number {
+  const infos = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+    } catch {
+      return ''; // the one that listed them
+    }
+  });
+  return infos.reduce((sum, info) => sum + Number(/^recursion_misses:\s+(\d+)/m.exec(info)?.[1] ?? 0), 0);
+}
 const psiFile = (path: string) => (path === '/' ? '/proc/pressure/memory' : `/sys/fs/cgroup${path}/memory.pressure`);
 
 const { values } = parseArgs({ options: { backend: { type: 'string' }, seconds: { type: 'string', default: '16' } } });
@@ -78,23 +121,27 @@ monitor.pressure$.subscribe(({ level, episode }) => {
   else open.add(episode);
 });
 monitor.stalls$.subscribe(() => told++);
-const before = new Map(paths.map((path) => [path, psi(psiFile(path))]));
+const before = await atRest();
+const ownBefore = new Map(monitor.totals().map((totals) => [totals.subject.path, totals]));
 for (const { name, args } of parts) {
-  const words = ['--cgroup', `${ROOT}/${name}`, '--seconds', String(each), ...args];
-  const child = spawn(THRASH, words, { stdio: ['ignore', 'ignore', 'inherit'] });
-  await new Promise((resolve) => child.once('exit', resolve));
+  const children = args().map((options) => {
+    const words = ['--cgroup', `${ROOT}/${name}`, '--seconds', String(each), ...options];
+    return spawn(THRASH, words, { stdio: ['ignore', 'ignore', 'inherit'] });
+  });
+  await Promise.all(children.map((child) => new Promise((resolve) => child.once('exit', resolve))));
 }
-await sleep(3000); // PSI adds up every 2 s
+const after = await atRest();
 const ours = new Map(monitor.totals().map((totals) => [totals.subject.path, totals]));
 const compared = paths.map((path): Compared => {
-  const { some, full } = psi(psiFile(path));
+  const { some, full } = after.get(path) ?? { some: 0, full: 0 };
   const was = before.get(path) ?? { some: 0, full: 0 };
   const own = ours.get(path) as PressureTotals | undefined;
+  const ownWas = ownBefore.get(path);
   return {
     path,
-    some_ms: (own?.some_ns ?? 0) / 1e6,
+    some_ms: ((own?.some_ns ?? 0) - (ownWas?.some_ns ?? 0)) / 1e6,
     psi_some_ms: some - was.some,
-    full_ms: own?.full_ns == null ? null : own.full_ns / 1e6,
+    full_ms: own?.full_ns == null ? null : (own.full_ns - (ownWas?.full_ns ?? 0)) / 1e6,
     psi_full_ms: full - was.full,
     stalls: own?.stalls ?? 0,
     stall_ns: own?.stall_ns ?? ({} as StallNs),
@@ -106,6 +153,7 @@ const run: PressureRun = {
   levels: [...levels],
   open_episodes: open.size,
   stalls_told: told,
+  skipped_runs: skippedRuns(),
   lost: monitor.lostSoFar(),
 };
 for (const { name } of parts) rmdirSync(`${ROOT}/${name}`);
