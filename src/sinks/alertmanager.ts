@@ -67,7 +67,8 @@ export function alertmanager(options: AlertmanagerOptions): Sink {
       labels: alert.labels,
       annotations: { summary: alert.title, description: alert.message },
       startsAt: alert.starts_at,
-      endsAt: new Date(endsMs ?? nowMs + 4 * resendMs).toISOString(),
+      // An end before the start is refused, and the clock may have been set back in between.
+      endsAt: new Date(Math.max(endsMs ?? nowMs + 4 * resendMs, Date.parse(alert.starts_at))).toISOString(),
     }));
     return post({ url, headers, body: JSON.stringify(alerts), signal });
   }

@@ -1,15 +1,15 @@
 /** The guard's ladder where cgroup v2 has the memory controller: reclaim, throttle, freeze, whole cgroups. */
+
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
+import { again } from './again.ts';
 
 const node = 'node --experimental-strip-types --disable-warning=ExperimentalWarning test/lab/ladder.ts';
-/** An end by a signal is one of V8 in the emulation, and is tried again: see lab.test.ts. */
-const script = `for i in 1 2 3; do ${node} >/tmp/out; code=$?; [ $code -lt 128 ] && break; done; cat /tmp/out; exit $code`;
 
 test('every line of the ladder, on Linux 6.12', { timeout: 300_000 }, async () => {
   const result = await bootGuest({
     ...{ kernel: '6.12', cgroup: 'v2', memoryMib: 768, swap: 'zram', swapMib: 256, limitSeconds: 240 },
-    command: ['sh', '-c', script],
+    command: again(node),
   });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
   expect({ code: result.exitCode, stderr: result.stderr }).toEqual({ code: 0, stderr: '' });

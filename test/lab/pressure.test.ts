@@ -1,9 +1,12 @@
 /** Pressure in a guest with cgroup v2, swap on zram and hooks on functions: our totals beside the kernel's own. */
+
 import { describe, expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
+import { again } from './again.ts';
 import type { PressureRun } from './pressure.ts';
 
-const command = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning', 'test/lab/pressure.ts'];
+const command =
+  'node --experimental-strip-types --disable-warning=ExperimentalWarning test/lab/pressure.ts --seconds 12';
 
 describe('pressure in a guest', () => {
   test('Linux 6.12, by fentry: what PSI says, by cgroup and for the system', { timeout: 300_000 }, async () => {
@@ -14,7 +17,7 @@ describe('pressure in a guest', () => {
       swap: 'zram',
       swapMib: 256,
       limitSeconds: 240,
-      command: [...command, '--seconds', '12'],
+      command: again(command),
     });
     expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
     expect(result.stderr).toBe('');
