@@ -1,12 +1,26 @@
 /** One OOM among processes of which it was said before who would be killed. */
 import { cgroupDomain } from '../../src/sources/score-domain.ts';
 import { Scores } from '../../src/sources/scores.ts';
+import { KernelLog } from './kernel-log.ts';
 import { createMemoryGroup, MIB, startHog } from './memcg.ts';
 
 export interface ScoreRound {
-  /** The names of the processes in the order that was said, and the one that the kernel killed. */
-  said: string[];
+  /** The processes in the order that was said, by their badness in pages, and the one that the kernel killed. */
+  said: { name: string; pages: number }[];
   killed: string;
+}
+
+/**
+ * File pages that a process maps go when its group reclaims, just before the kill: some hundred pages of each. Whom so little
+ * sets apart is as near.
+ */
+const NEAR_PAGES = 512;
+
+/** Whether the kernel killed the first of them, or one that was as near. */
+export function agrees({ said, killed }: ScoreRound): boolean {
+  const [first] = said;
+  const victim = said.find(({ name }) => name === killed);
+  return first !== undefined && victim !== undefined && first.pages - victim.pages <= NEAR_PAGES;
 }
 
 const HOLDERS = 4;
@@ -29,11 +43,16 @@ export async function scoreRound(random: () => number): Promise<ScoreRound> {
     // What all of them have, and no room for the trigger to become the largest.
     group.setLimit(group.usage() + 4 * MIB);
     using scores = new Scores({ domain: group.cgroupPath, top: 2 * HOLDERS });
-    const said = scores.sample().scores.map(({ comm }) => comm);
+    const said = scores.sample().scores.map(({ comm, badness_pages }) => ({ name: comm, pages: badness_pages ?? 0 }));
     if (cgroupDomain(group.cgroupPath).subject.path !== group.cgroupPath)
       throw new Error('expected the group’s own limit');
+    using log = new KernelLog();
     const trigger = startHog(group, ['--max', String(6 * MIB), '--comm', 'trigger']);
-    const first = await Promise.race(hogs.map(async ({ ended }, i) => ((await ended).signal ? `holder-${i}` : '')));
+    await Promise.race(hogs.map(({ ended }) => ended));
+    // In the log, for the kernel may have killed a second one before the first was gone.
+    const killed = log.read().flatMap((line) => (line.type === 'killed' ? [line.pid] : []));
+    const victim = killed.find((pid) => hogs.some((hog) => hog.pid === pid));
+    const first = `holder-${hogs.findIndex(({ pid }) => pid === victim)}`;
     trigger.kill('SIGKILL');
     await trigger.ended;
     return { said, killed: first };

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
-import type { ScoreRound } from '../kernel/score-round.ts';
+import { agrees, type ScoreRound } from '../kernel/score-round.ts';
 import { again } from './again.ts';
 
 const ROUNDS = 50;
@@ -18,7 +18,8 @@ test('the kernel kills whom scores ranks first', { timeout: 400_000 }, async () 
     .split('\n')
     .map((line) => JSON.parse(line) as ScoreRound);
   expect(rounds).toHaveLength(ROUNDS);
-  expect(rounds.filter(({ said, killed }) => said[0] !== killed)).toEqual([]);
+  expect(rounds.filter((round) => !agrees(round))).toEqual([]);
+  expect(rounds.filter(({ said, killed }) => said[0]?.name === killed).length).toBeGreaterThan(ROUNDS * 0.8);
   // Not always the same one, or nothing would be shown.
   expect(new Set(rounds.map(({ killed }) => killed)).size).toBe(4);
 });
