@@ -2,14 +2,15 @@
  * All processes as the guard's policy needs to know them. A pass reads /proc/PID/stat of each; what it takes more files to
  * know is read where it matters: of what is large or swapped, and of what has not been seen before.
  */
-import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { ownerOf } from '../enrich/container-path.ts';
 import { memoryCgroup } from '../enrich/process.ts';
 import { pageBytes } from '../kernel/page-size.ts';
 import type { SampledProcess } from '../model/sample.ts';
 import { GrowthWindow } from '../stream/growth.ts';
 import { decode } from '../wire/text.ts';
-import { numberAt, numberOf } from './small-file.ts';
+import { endOfName, nameIn, PF_EXITING, PF_KTHREAD, pidsIn, statField } from './proc-stat.ts';
+import { numberAt, numberOf, readSmallFile } from './small-file.ts';
 
 export interface ProcessTableOptions {
   proc?: string;
@@ -32,9 +33,6 @@ const FOLLOWED_BYTES = 16 * 2 ** 20;
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
 const MOST_CMDLINE = 4096;
-/** include/linux/sched.h */
-const PF_EXITING = 0x4;
-const PF_KTHREAD = 0x00200000;
 const SIGKILL_BIT = 1 << 8;
 
 export class ProcessTable {
@@ -50,11 +48,7 @@ export class ProcessTable {
   /** Everyone, kernel threads too. @param nowMs for growth. @param swapped swap is in use: small ones may be large there */
   scan(nowMs: number, swapped: boolean): SampledProcess[] {
     const refresh = this.#pass++ % REFRESH_PASSES === 0;
-    const pids = new Set<number>();
-    for (const name of readdirSync(this.#options.proc)) {
-      const first = name.charCodeAt(0);
-      if (first > 0x30 && first <= 0x39) pids.add(Number(name));
-    }
+    const pids = pidsIn(this.#options.proc);
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#known.delete(pid);
     for (const pid of pids) {
       const known = this.#known.get(pid);
@@ -72,25 +66,25 @@ export class ProcessTable {
 
   #look(pid: number, known: Known | undefined, nowMs: number, whole: boolean): void {
     const directory = `${this.#options.proc}/${pid}`;
-    const stat = readInto(`${directory}/stat`);
-    const close = stat ? stat.lastIndexOf(CLOSE) : -1;
+    const stat = readSmallFile(`${directory}/stat`);
+    const close = stat ? endOfName(stat) : -1;
     if (!stat || close < 0) {
       this.#known.delete(pid); // it has just ended
       return;
     }
-    const flags = field(stat, close, 9);
-    const rss = field(stat, close, 24) * this.#page;
-    const ticks = field(stat, close, 22);
+    const flags = statField(stat, close, 9);
+    const rss = statField(stat, close, 24) * this.#page;
+    const ticks = statField(stat, close, 22);
     const state = String.fromCharCode(stat[close + 2] ?? 0x3f);
     const same = known !== undefined && Number(known.sample.start_ticks) === ticks;
     const before = same ? known.sample : undefined;
     const sample: SampledProcess = {
       pid,
       start_ticks: String(ticks),
-      ppid: field(stat, close, 4),
-      pgid: field(stat, close, 5),
+      ppid: statField(stat, close, 4),
+      pgid: statField(stat, close, 5),
       uid: before?.uid ?? null,
-      comm: decode(stat.subarray(stat.indexOf(OPEN) + 1, close)).text,
+      comm: nameIn(stat, close),
       exe: before?.exe ?? null,
       cmdline: before?.cmdline ?? null,
       state,
@@ -116,7 +110,7 @@ export class ProcessTable {
   }
 
   #complete(sample: SampledProcess, directory: string): void {
-    const status = readInto(`${directory}/status`);
+    const status = readSmallFile(`${directory}/status`);
     if (status) {
       sample.uid = numberOf(status, 'Uid:') ?? null;
       sample.swap_bytes = (numberOf(status, 'VmSwap:') ?? 0) * 1024;
@@ -128,9 +122,9 @@ export class ProcessTable {
       const pending = Number.parseInt(own.slice(-4), 16) | Number.parseInt(shared.slice(-4), 16);
       sample.dying ||= (pending & SIGKILL_BIT) !== 0;
     }
-    const adj = readInto(`${directory}/oom_score_adj`)?.toString('latin1');
+    const adj = readSmallFile(`${directory}/oom_score_adj`)?.toString('latin1');
     if (adj !== undefined) sample.oom_score_adj = Number.parseInt(adj, 10);
-    const cgroup = readInto(`${directory}/cgroup`);
+    const cgroup = readSmallFile(`${directory}/cgroup`);
     if (cgroup) {
       const path = memoryCgroup(cgroup.toString('utf8')) ?? null;
       if (path !== sample.cgroup) {
@@ -144,40 +138,14 @@ export class ProcessTable {
     }
     const { cmdline, exe, oomScore } = this.#options;
     if (oomScore) {
-      const score = readInto(`${directory}/oom_score`);
+      const score = readSmallFile(`${directory}/oom_score`);
       sample.oom_score = score ? numberAt(score) : null;
     }
     if (cmdline) {
-      const bytes = readInto(`${directory}/cmdline`)?.subarray(0, MOST_CMDLINE);
+      const bytes = readSmallFile(`${directory}/cmdline`)?.subarray(0, MOST_CMDLINE);
       sample.cmdline = bytes && bytes.length > 0 ? decode(bytes).text.replace(/\0$/, '').replaceAll('\0', ' ') : null;
     }
     if (exe) sample.exe = link(`${directory}/exe`);
-  }
-}
-
-const OPEN = 0x28;
-const CLOSE = 0x29;
-const SPACE = 0x20;
-
-/** A field of /proc/PID/stat, counted as in proc(5): `close` is where the second one ends. */
-function field(stat: Buffer, close: number, number: number): number {
-  let at = close + 2;
-  for (let each = 3; each < number; each++) at = stat.indexOf(SPACE, at) + 1;
-  return numberAt(stat, at);
-}
-
-const buffer = Buffer.alloc(16384);
-
-/** Good until the next call; undefined when the process is gone, or may not be read. */
-function readInto(path: string): Buffer | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, 'r');
-    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
-  } catch {
-    return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
   }
 }
 

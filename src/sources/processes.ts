@@ -2,11 +2,10 @@
  * The memory of all processes, from /proc: a pass costs some 20 µs for each process that is read, and reads at most a
  * fixed number of them: where there are more they take turns, the large ones more often.
  */
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { memoryCgroup } from '../enrich/process.ts';
 import { pageBytes } from '../kernel/page-size.ts';
-import { decode } from '../wire/text.ts';
-import { numberAt, numberOf } from './small-file.ts';
+import { endOfName, nameIn, PF_KTHREAD, pidsIn, statField } from './proc-stat.ts';
+import { numberOf, readSmallFile } from './small-file.ts';
 
 /** A process as it was when it was last read. Together `pid` and `startTicks` name it for good. */
 export interface ProcessSample {
@@ -53,7 +52,6 @@ const LARGE_BYTES = 16 * 2 ** 20;
 const LARGE_SOONER = 8;
 /** In how many passes what seldom changes is looked at: names, cgroups, and whether a thread of the kernel is still one. */
 const LOOK_AGAIN = 16;
-const PF_KTHREAD = 0x00200000;
 
 export class Processes implements ProcessSource {
   readonly #options: Required<ProcessesOptions>;
@@ -66,7 +64,7 @@ export class Processes implements ProcessSource {
   }
 
   sample(): ReadonlyMap<number, ProcessSample> {
-    const pids = this.#pids();
+    const pids = pidsIn(this.#options.proc);
     this.#pass++;
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#known.delete(pid);
     for (const pid of this.#due(pids)) this.#read(pid, this.#known.get(pid));
@@ -98,35 +96,25 @@ export class Processes implements ProcessSource {
     return ranked.slice(0, most).map(({ pid }) => pid);
   }
 
-  #pids(): Set<number> {
-    const pids = new Set<number>();
-    for (const name of readdirSync(this.#options.proc)) {
-      const first = name.charCodeAt(0);
-      if (first > 0x30 && first <= 0x39) pids.add(Number(name));
-    }
-    return pids;
-  }
-
   #read(pid: number, known: Known | undefined): void {
     const directory = `${this.#options.proc}/${pid}`;
-    const stat = readInto(`${directory}/stat`);
-    const close = stat ? stat.lastIndexOf(CLOSE) : -1;
+    const stat = readSmallFile(`${directory}/stat`);
+    const close = stat ? endOfName(stat) : -1;
     if (!stat || close < 0) {
       this.#known.delete(pid); // it has just ended
       return;
     }
-    // The fields behind the name, which may itself hold anything: `)`, blanks, newlines.
-    const ppid = field(stat, close, 4);
-    const flags = field(stat, close, 9);
-    const ticks = field(stat, close, 22);
-    const rssBytes = field(stat, close, 24) * this.#page;
+    const ppid = statField(stat, close, 4);
+    const flags = statField(stat, close, 9);
+    const ticks = statField(stat, close, 22);
+    const rssBytes = statField(stat, close, 24) * this.#page;
     const same = known !== undefined && Number(known.startTicks) === ticks;
     // Names and cgroups seldom change, but most likely when a process is young: it is forked, moved, and turned into another.
     const reads = same ? known.reads + 1 : 0;
     const lookAgain = (reads & (reads - 1)) === 0 || reads % LOOK_AGAIN === 0;
-    const comm = same && !lookAgain ? known.comm : decode(stat.subarray(stat.indexOf(OPEN) + 1, close)).text;
+    const comm = same && !lookAgain ? known.comm : nameIn(stat, close);
     const kernelThread = (flags & PF_KTHREAD) !== 0;
-    const swap = this.#options.swap && !kernelThread ? readInto(`${directory}/status`) : undefined;
+    const swap = this.#options.swap && !kernelThread ? readSmallFile(`${directory}/status`) : undefined;
     const swapBytes = swap === undefined ? null : (numberOf(swap, 'VmSwap:') ?? 0) * 1024;
     const readMs = this.#options.now();
     const pass = this.#pass;
@@ -158,33 +146,7 @@ export function largest(processes: Iterable<ProcessSample>, most: number): Proce
 
 const isLarge = ({ rssBytes, swapBytes }: ProcessSample) => rssBytes + (swapBytes ?? 0) >= LARGE_BYTES;
 
-const OPEN = 0x28;
-const CLOSE = 0x29;
-const SPACE = 0x20;
-
-/** A field of /proc/PID/stat, counted as in proc(5): `close` is where the second one ends. */
-function field(stat: Buffer, close: number, number: number): number {
-  let at = close + 2;
-  for (let each = 3; each < number; each++) at = stat.indexOf(SPACE, at) + 1;
-  return numberAt(stat, at);
-}
-
 function cgroupOf(directory: string): string | null {
-  const bytes = readInto(`${directory}/cgroup`);
+  const bytes = readSmallFile(`${directory}/cgroup`);
   return (bytes && memoryCgroup(bytes.toString('utf8'))) ?? null;
-}
-
-const buffer = Buffer.alloc(16384);
-
-/** Good until the next call; undefined when the process is gone. */
-function readInto(path: string): Buffer | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, 'r');
-    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
-  } catch {
-    return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
 }

@@ -44,6 +44,14 @@ export class SmallFile implements Disposable {
   }
 }
 
+/** One that is read once, as above. undefined: it is not there, or may not be read. */
+export function readSmallFile(path: string): Buffer | undefined {
+  const file = SmallFile.open(path); // closed by hand: `using` is not yet the engine's own, and this is called thousands of times
+  const bytes = file?.read();
+  file?.close();
+  return bytes;
+}
+
 /** The decimal number that starts at `at`; NaN when there is none. */
 export function numberAt(bytes: Buffer, at = 0): number {
   let value = 0;

@@ -1,8 +1,8 @@
 /** The same table from /proc: three files a process, four where its cgroup is asked for. */
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { memoryCgroup } from '../enrich/process.ts';
 import { decode } from '../wire/text.ts';
-import { numberOf } from './small-file.ts';
+import { endOfName, pidsIn, statField } from './proc-stat.ts';
+import { numberOf, readSmallFile } from './small-file.ts';
 import type { TaskEntry, TaskTable } from './task-table.ts';
 
 export class FileTaskTable implements TaskTable {
@@ -17,10 +17,8 @@ export class FileTaskTable implements TaskTable {
 
   read(): TaskEntry[] {
     const entries: TaskEntry[] = [];
-    for (const name of readdirSync(this.#proc)) {
-      const first = name.charCodeAt(0);
-      if (first <= 0x30 || first > 0x39) continue;
-      const entry = readEntry(`${this.#proc}/${name}`, Number(name));
+    for (const pid of pidsIn(this.#proc)) {
+      const entry = readEntry(`${this.#proc}/${pid}`, pid);
       if (entry) entries.push(entry);
     }
     return entries;
@@ -31,18 +29,18 @@ export class FileTaskTable implements TaskTable {
 }
 
 const KIB = 1024;
-const buffer = Buffer.alloc(16384);
 
 /** undefined: it is gone, or holds no memory. */
 function readEntry(directory: string, pid: number): TaskEntry | undefined {
   // status has all but the start, which with the pid says who it is.
-  const stat = read(`${directory}/stat`);
-  if (!stat) return undefined;
-  const startTicks = stat.toString('latin1', stat.lastIndexOf(0x29) + 2).split(' ')[19];
-  const adj = read(`${directory}/oom_score_adj`);
+  const stat = readSmallFile(`${directory}/stat`);
+  const close = stat ? endOfName(stat) : -1;
+  if (!stat || close < 0) return undefined;
+  const startTicks = String(statField(stat, close, 22));
+  const adj = readSmallFile(`${directory}/oom_score_adj`);
   const oomScoreAdj = adj && Number(adj.toString('latin1'));
-  const status = read(`${directory}/status`);
-  if (!status || startTicks === undefined || oomScoreAdj === undefined) return undefined;
+  const status = readSmallFile(`${directory}/status`);
+  if (!status || oomScoreAdj === undefined) return undefined;
   const kib = (name: string) => numberOf(status, name);
   const anon = kib('RssAnon:');
   if (anon === undefined) return undefined; // a kernel thread, or a zombie
@@ -74,7 +72,7 @@ function readEntry(directory: string, pid: number): TaskEntry | undefined {
 
 /** Read when it is asked for, which is for few. */
 function groupOf(directory: string): string | null {
-  const group = read(`${directory}/cgroup`);
+  const group = readSmallFile(`${directory}/cgroup`);
   return (group && memoryCgroup(group.toString('utf8'))) ?? null;
 }
 
@@ -83,17 +81,4 @@ function commOf(status: Buffer): string {
   const start = status.indexOf(0x09) + 1;
   const text = decode(status.subarray(start, status.indexOf(0x0a))).text;
   return text.replace(/\\n/g, '\n').replace(/\\\\/g, '\\');
-}
-
-/** Good until the next call; undefined when the process is gone. */
-function read(path: string): Buffer | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, 'r');
-    return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
-  } catch {
-    return undefined;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
 }
