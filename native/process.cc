@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -53,10 +54,35 @@ Napi::Value PidfdSignal(const Napi::CallbackInfo& info) {
   return Result(info, errno == 0 ? 0 : -1);
 }
 
-// processMrelease(pidfd): takes the memory of a dying process from here, wherever it hangs itself
+// Has a descriptor of its own: the process is released, or nobody.
+class Release : public Napi::AsyncWorker {
+ public:
+  Release(Napi::Env env, int pidfd)
+      : AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), pidfd_(fcntl(pidfd, F_DUPFD_CLOEXEC, 0)) {
+    if (pidfd_ < 0) result_ = -errno;
+  }
+  ~Release() override {
+    if (pidfd_ >= 0) close(pidfd_);
+  }
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    if (pidfd_ >= 0) result_ = -ReleaseMemory(pidfd_);
+  }
+  void OnOK() override { deferred_.Resolve(Napi::Number::New(Env(), result_)); }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  int pidfd_;
+  int result_ = 0;
+};
+
+// processMrelease(pidfd): takes the memory of a dying process from here, wherever it hangs itself; settles when it is done
 Napi::Value ProcessMrelease(const Napi::CallbackInfo& info) {
-  errno = ReleaseMemory(Int(info, 0));
-  return Result(info, errno == 0 ? 0 : -1);
+  auto* release = new Release(info.Env(), Int(info, 0));
+  release->Queue();
+  return release->Promise();
 }
 
 // lockMemory(): what comes from files stays once it was touched: the code of Node, of libraries, and this. Not anonymous

@@ -111,8 +111,8 @@ export interface SystemCalls {
   /** A new descriptor of the process, closed on exec. */
   pidfdOpen(pid: number): number;
   pidfdSignal(pidfd: number, signal: number): number;
-  /** Linux 5.15. */
-  processMrelease(pidfd: number): number;
+  /** Linux 5.15. By a thread of libuv's pool; the descriptor may be closed meanwhile. */
+  processMrelease(pidfd: number): Promise<number>;
   /** The pages of the program's and its libraries' files, each once it was touched. Without V8's heap, which cannot be. */
   lockMemory(): number;
   unlockMemory(): number;

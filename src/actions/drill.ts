@@ -9,8 +9,10 @@ import type { Fired } from '../policy/detect.ts';
 import type { Rule, Step } from '../policy/rule.ts';
 import { Envelopes } from '../sources/envelope.ts';
 import { Announcer } from './announce.ts';
+import type { Arming } from './arming.ts';
 import { live } from './guard.ts';
 import { type Hook, Operation, type Senses } from './operation.ts';
+import { ProcessHandle } from './process-handle.ts';
 import { Restraints } from './restraint.ts';
 
 const PATIENCE_MS = 1000;
@@ -31,14 +33,14 @@ const rule = (what: 'term' | 'kill'): Rule => ({
  *
  * @returns what ended its children
  */
-export async function drill(senses: Senses, hook: Hook): Promise<(NodeJS.Signals | null)[]> {
+export async function drill(senses: Senses, hook: Hook, arming?: Arming): Promise<(NodeJS.Signals | null)[]> {
   const ends: (NodeJS.Signals | null)[] = [];
   for (const what of ['term', 'kill'] as const) {
     const child = spawn('sleep', ['60'], { stdio: 'ignore' });
     child.once('error', () => {}); // there is no such program
     if (child.pid === undefined) return ends;
     try {
-      await climb(child, child.pid, rule(what), senses, hook);
+      await climb(child, child.pid, rule(what), senses, hook, arming);
       ends.push(child.signalCode);
     } catch {
       return ends;
@@ -49,7 +51,14 @@ export async function drill(senses: Senses, hook: Hook): Promise<(NodeJS.Signals
   return ends;
 }
 
-async function climb(child: ChildProcess, pid: number, ofRule: Rule, senses: Senses, hook: Hook): Promise<void> {
+async function climb(
+  child: ChildProcess,
+  pid: number,
+  ofRule: Rule,
+  senses: Senses,
+  hook: Hook,
+  arming: Arming | undefined,
+): Promise<void> {
   const policy = new Policy({ rules: [ofRule], killsPerMinute: 1, protect: [] }, { pid: 0, ancestors: new Set() });
   const fired: Fired = { rule: ofRule, cgroup: undefined, readings: [] };
   const sample = senses.whole();
@@ -60,6 +69,7 @@ async function climb(child: ChildProcess, pid: number, ofRule: Rule, senses: Sen
   const alone = one ? [{ ...one, rss_bytes: 0, swap_bytes: 0 }] : [];
   const decision = policy.decide(fired, { ...sample, processes: alone });
   if (decision.kind !== 'kill') return;
+  if (arming) arm(arming, decision.victim.target);
   const over = new AbortController();
   const exit = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve();
   const timer = setTimeout(() => over.abort(), PATIENCE_MS);
@@ -79,4 +89,13 @@ async function climb(child: ChildProcess, pid: number, ofRule: Rule, senses: Sen
   clearTimeout(timer);
   child.kill('SIGKILL');
   await exit;
+}
+
+/** It never comes to so many rounds. */
+function arm(arming: Arming, { pid, start_ticks: startTicks }: { pid: number; start_ticks: string }): void {
+  using handle = ProcessHandle.open({ pid, startTicks });
+  const condition = { domain: 'system', fruitlessRounds: 2 ** 31 - 1, signal: 'SIGKILL' } as const;
+  const armed = arming.arm(handle, condition, { expiresInMs: PATIENCE_MS, oomScoreAdj: 1000 });
+  armed.refresh(PATIENCE_MS);
+  armed.disarm();
 }

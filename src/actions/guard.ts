@@ -6,8 +6,9 @@ import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardMode } from '../model/guard.ts';
+import type { Sample } from '../model/sample.ts';
 import { type Decision, Policy, placeOf } from '../policy/decide.ts';
-import type { Fired } from '../policy/detect.ts';
+import { type Fired, holdNow } from '../policy/detect.ts';
 import { nextLookMs } from '../policy/pace.ts';
 import type { Place, PolicyOptions } from '../policy/rule.ts';
 import { Envelopes, realtimeOffsetNs } from '../sources/envelope.ts';
@@ -129,9 +130,7 @@ export class Guard implements Disposable {
     try {
       const levels = senses.levels();
       const fired = this.#policy.look(levels).filter((one) => !this.#operations.has(placeOf(one)));
-      const whole = fired.length > 0 ? senses.whole(levels) : levels;
-      const sample = this.#vanguard?.unraised(whole) ?? whole;
-      for (const one of fired) this.#decided(this.#policy.decide(one, sample), sample, triggerNs);
+      for (const one of fired) this.#fired(one, levels, triggerNs);
       next = nextLookMs(policy, levels);
       if (this.#vanguard?.look(levels)) next = Math.min(next, ARMED_LOOK_MS);
       this.#failures = 0;
@@ -146,7 +145,21 @@ export class Guard implements Disposable {
     if (!this.#ending.signal.aborted) this.#schedule(Math.max(fastestMs, next));
   }
 
-  #decided(decision: Decision, sample: ReturnType<Senses['whole']>, triggerNs: bigint): void {
+  #fired(fired: Fired, levels: Sample, triggerNs: bigint): void {
+    const known = this.#vanguard?.foremost(fired, levels);
+    if (known) {
+      this.#decided(this.#policy.decide(fired, known.sample, known.ranking), known.sample, triggerNs);
+      return;
+    }
+    // Levels of before are not for processes of now: whoever has ended meanwhile would be one too few, and another one taken.
+    const whole = this.#options.senses.whole();
+    const cgroup = fired.cgroup && whole.cgroups.find(({ path }) => path === fired.cgroup?.path);
+    if (!holdNow(fired.rule.when, whole, cgroup)) return;
+    const sample = this.#vanguard?.unraised(whole) ?? whole;
+    this.#decided(this.#policy.decide(fired, sample), sample, triggerNs);
+  }
+
+  #decided(decision: Decision, sample: Sample, triggerNs: bigint): void {
     const { fired } = decision;
     const place = placeOf(fired);
     if (this.#operations.has(place)) return; // an earlier rule has just acted there

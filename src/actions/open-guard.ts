@@ -76,7 +76,7 @@ export async function openGuard(
     });
     undo = survival.undo;
     notes.push(...survivalNotes(survival.survived));
-    await drill(sampler, hook);
+    await drill(sampler, hook, armed);
   }
   return {
     ...{ guard, sampler, notes },

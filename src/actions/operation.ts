@@ -7,7 +7,7 @@ import type { GuardResult } from '../model/guard.ts';
 import type { Sample, SampledProcess } from '../model/sample.ts';
 import { type Decision, type Policy, placeOf } from '../policy/decide.ts';
 import { holdNow } from '../policy/detect.ts';
-import { Ladder } from '../policy/ladder.ts';
+import { Ladder, type View } from '../policy/ladder.ts';
 import { sparesItsGroup } from '../policy/protect.ts';
 import type { Step } from '../policy/rule.ts';
 import type { Announcer, Plan } from './announce.ts';
@@ -39,10 +39,15 @@ export interface Scene {
   signal: AbortSignal;
 }
 
+interface Glance {
+  sample: Sample;
+  /** The process that led to it. */
+  lead: SampledProcess | undefined;
+  state: View['victim'];
+}
+
 type Choice = Extract<Decision, { kind: 'kill' }>;
 
-/** Who has SIGKILL and has not ended after so long has its memory taken by us: process_mrelease(2). */
-const RELEASE_AFTER_MS = 10;
 /** How long memory may take to come back after the last of the victim has ended. */
 const MEMORY_BACK_MS = 2000;
 /** Of what the victim held: the rest may have been taken by others meanwhile, or was shared. */
@@ -56,9 +61,8 @@ export class Operation {
   readonly #before: Sample;
   readonly #killsBefore: number | null;
   #signalNs: bigint | undefined;
-  #killNs: bigint | undefined;
-  #released = false;
   #mrelease: string | null = null;
+  #releasing: Promise<void> | undefined;
 
   /**
    * @param sample what the decision was made on
@@ -93,28 +97,30 @@ export class Operation {
   }
 
   async #climb(victim: Victim): Promise<void> {
-    const { senses, signal } = this.#scene;
+    const { signal } = this.#scene;
     const { rule } = this.choice.fired;
     const ladder = new Ladder(rule.steps);
-    while (!signal.aborted) {
-      const sample = senses.levels();
+    for (let glance = this.#glance(victim); !signal.aborted; ) {
+      const { sample } = glance;
       const move = ladder.move({
         nowMs: sample.mono_ms,
-        victim: victim.state((pid) => senses.process(pid)),
+        victim: glance.state,
         short: this.#isShort(sample),
         holds: (detectors) => holdNow(detectors, sample, this.#cgroup(sample)),
       });
       switch (move.kind) {
         case 'wait':
-          this.#releaseIfSlow(victim);
           await Promise.race([victim.exited, sleep(move.ms, undefined, { signal }).catch(() => {})]);
+          glance = this.#glance(victim);
           break;
         case 'pass':
           this.#tell(move.step, 'not_needed', null);
           break;
         case 'take':
-          if (!(await this.#take(move.step, victim, sample))) return;
-          if (move.step.do === 'exec' || move.step.do === 'reclaim') ladder.hurry(senses.levels().mono_ms);
+          if (!(await this.#take(move.step, victim, glance))) return;
+          if (move.step.do === 'notify') break; // it took no time: what was seen is so still
+          glance = this.#glance(victim);
+          if (move.step.do === 'exec' || move.step.do === 'reclaim') ladder.hurry(glance.sample.mono_ms);
           break;
         case 'end':
           await this.#end(move.outcome, victim);
@@ -126,8 +132,8 @@ export class Operation {
   }
 
   /** @returns false: the victim is not what it was, and it is over */
-  async #take(step: Step, victim: Victim, sample: Sample): Promise<boolean> {
-    const changed = this.#changed(victim);
+  async #take(step: Step, victim: Victim, { sample, lead }: Glance): Promise<boolean> {
+    const changed = this.#changed(victim, lead);
     if (changed !== undefined) {
       this.#undo();
       this.#scene.announce.skipped(this.choice.fired, 'victim_changed', changed, { plan: this.plan.id });
@@ -164,12 +170,13 @@ export class Operation {
         this.#thaw(); // what is frozen does not hear it
         const reached = victim.terminate();
         this.#signalNs ??= process.hrtime.bigint();
+        this.#release(victim); // where it does not handle SIGTERM it is dying by now
         return { outcome: 'done', detail: reached === 1 ? null : `${reached} processes` };
       }
       case 'kill': {
         const { reached, by } = victim.kill((pid) => this.#mayDie(pid));
-        this.#killNs = process.hrtime.bigint();
-        this.#signalNs ??= this.#killNs;
+        this.#signalNs ??= process.hrtime.bigint();
+        this.#release(victim);
         policy.killed(sample.mono_ms);
         this.#thaw();
         return { outcome: 'done', detail: `${reached === 1 ? '' : `${reached} processes, `}by ${by}` };
@@ -186,6 +193,7 @@ export class Operation {
       const exitNs = await victim.exited;
       this.#undo();
       const back = await this.#memoryBack();
+      await this.#releasing;
       const kernel = fired.cgroup ? (this.#cgroup(senses.levels())?.oom_kills ?? null) : senses.kernelKills();
       const kernelToo = kernel === null || this.#killsBefore === null ? null : kernel > this.#killsBefore;
       const byUs = this.#signalNs !== undefined;
@@ -259,10 +267,18 @@ export class Operation {
     return cgroup && sample.cgroups.find(({ path }) => path === cgroup.path);
   }
 
+  /** Memory and the victim as they are now. */
+  #glance(victim: Victim): Glance {
+    const { senses } = this.#scene;
+    const sample = senses.levels();
+    const lead = senses.process(victim.lead.pid);
+    const state = victim.state((pid) => (pid === victim.lead.pid ? lead : senses.process(pid)));
+    return { sample, lead, state };
+  }
+
   /** Why it may not be touched any more: another program may run in it by now. */
-  #changed(victim: Victim): string | undefined {
-    const { senses, policy } = this.#scene;
-    const process_ = senses.process(victim.lead.pid);
+  #changed(victim: Victim, process_: SampledProcess | undefined): string | undefined {
+    const { policy } = this.#scene;
     if (!process_ || process_.start_ticks !== victim.lead.startTicks) return undefined; // the ladder sees that it is gone
     const verdict = policy.rejectionOf(process_, this.choice.fired.rule, this.#before);
     return verdict && sparesItsGroup(verdict.reason) ? `${verdict.reason}: ${verdict.detail ?? ''}` : undefined;
@@ -313,15 +329,16 @@ export class Operation {
     return directory === undefined ? [] : this.#scene.restraints.of(directory);
   }
 
-  #releaseIfSlow(victim: Victim): void {
-    if (this.#released || this.#killNs === undefined) return;
-    if (Number(process.hrtime.bigint() - this.#killNs) < RELEASE_AFTER_MS * 1e6) return;
-    this.#released = true;
-    try {
-      this.#mrelease = victim.release() || null;
-    } catch (error) {
-      this.#mrelease = (error as Error).message;
-    }
+  /** Its memory is taken from here, by another thread: it may be stuck, or not get the CPU to give it back itself. */
+  #release(victim: Victim): void {
+    this.#releasing = victim.release().then(
+      (outcome) => {
+        this.#mrelease = outcome || this.#mrelease;
+      },
+      (error: Error) => {
+        this.#mrelease = error.message;
+      },
+    );
   }
 
   #tell(step: Step | Step['do'], outcome: Parameters<Announcer['action']>[2], detail: string | null): void {

@@ -100,13 +100,14 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Frees the memory of a process that has its SIGKILL, from here: it may be stuck (process_mrelease(2), Linux 5.15).
+   * Frees the memory of a process that is dying, from here: it may be stuck (process_mrelease(2), Linux 5.15). That takes
+   * as long as there is memory, so another thread does it.
    * "not dying" also where others share its memory; "busy": try again.
    *
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
    */
-  release(): 'released' | 'gone' | 'busy' | 'not dying' | 'unsupported' {
-    const result = loadNative().processMrelease(this.fd);
+  async release(): Promise<'released' | 'gone' | 'busy' | 'not dying' | 'unsupported'> {
+    const result = await loadNative().processMrelease(this.fd);
     const refusals = {
       ESRCH: 'gone',
       EAGAIN: 'busy',

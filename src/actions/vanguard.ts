@@ -7,11 +7,11 @@
  */
 import { statSync } from 'node:fs';
 import type { GuardReading } from '../model/guard.ts';
-import type { Sample, SampledCgroup } from '../model/sample.ts';
+import type { Sample, SampledCgroup, SampledProcess } from '../model/sample.ts';
 import { type Policy, placeOf } from '../policy/decide.ts';
 import type { Fired as FiredRule } from '../policy/detect.ts';
 import { placesOf } from '../policy/detect.ts';
-import { isNear } from '../policy/pace.ts';
+import { isGoing, isNear } from '../policy/pace.ts';
 import { identity } from '../policy/protect.ts';
 import type { Candidate, Ranking } from '../policy/rank.ts';
 import type { Rule } from '../policy/rule.ts';
@@ -22,8 +22,8 @@ import type { Senses } from './operation.ts';
 import { ProcessHandle } from './process-handle.ts';
 
 const EXPIRES_MS = 1000;
-/** Who it would be is worked out again so often. */
-const RANK_MS = 200;
+/** Who it would be is worked out again so often: while memory goes, and while it stays. */
+const RANK_MS = { going: 200, staying: 2000 };
 /** Reclaims in a row that gave nothing: a cgroup's task is killed for after some 35, the system's after 16. */
 const FRUITLESS_ROUNDS = { system: 10, cgroup: 12 };
 const HIGHEST_ADJ = 1000;
@@ -34,7 +34,12 @@ interface Target {
   fired: FiredRule;
   victim: Candidate;
   ranking: Ranking;
+  /** What the ranking was made from. */
+  sample: Sample;
 }
+
+/** One that was armed, until nothing more can be heard of it. */
+const ECHO_MS = 1000;
 
 export interface VanguardOptions {
   arming: Arming;
@@ -47,6 +52,8 @@ export interface VanguardOptions {
 export class Vanguard {
   readonly #options: VanguardOptions;
   readonly #targets = new Map<string, Target>();
+  /** Disarmed a moment ago: a signal may have been on its way by then. */
+  readonly #echoes = new Map<Armed, Target>();
   /** Where one who was signalled has not ended yet. */
   readonly #ending = new Set<string>();
   #rankedMs = Number.NEGATIVE_INFINITY;
@@ -70,7 +77,8 @@ export class Vanguard {
     }
     for (const place of this.#targets.keys()) if (!near.has(place)) this.#disarm(place);
     if (near.size === 0) return false;
-    const again = levels.mono_ms - this.#rankedMs > RANK_MS;
+    const going = [...near.values()].some(({ cgroup }) => isGoing(levels, cgroup));
+    const again = levels.mono_ms - this.#rankedMs > RANK_MS[going ? 'going' : 'staying'];
     const sample = again ? this.unraised(this.#options.senses.whole(levels)) : levels;
     if (again) this.#rankedMs = levels.mono_ms;
     for (const [place, { rule, cgroup }] of near) {
@@ -78,6 +86,33 @@ export class Vanguard {
       else this.#targets.get(place)?.armed.refresh(EXPIRES_MS);
     }
     return true;
+  }
+
+  /**
+   * The ranking that whoever is armed at a place came from, where it still holds: going through all processes again takes
+   * longest when memory is short. It holds while the victim's lead over the next is more than what anybody but the victim
+   * can have taken since.
+   */
+  foremost(fired: FiredRule, levels: Sample): { ranking: Ranking; sample: Sample } | undefined {
+    const target = this.#targets.get(placeOf(fired));
+    if (!target || target.fired.rule !== fired.rule) return undefined;
+    const { victim, ranking, sample } = target;
+    const [first, second] = ranking.candidates;
+    const [member] = victim.members;
+    if (first !== victim || !member || victim.members.length > 1 || levels.mono_ms - sample.mono_ms > 2 * RANK_MS.going)
+      return undefined;
+    const now = this.#options.senses.process(member.pid);
+    if (!now || now.start_ticks !== member.start_ticks || now.dying) return undefined;
+    const grown = held(now) - held(member);
+    const lead = ((first.score - (second?.score ?? 0)) / 1000) * domainBytes(fired, levels);
+    if (lead + grown <= takenSince(fired, sample, levels) - grown) return undefined;
+    const current: Candidate = {
+      ...victim,
+      target: { ...victim.target, rss_bytes: now.rss_bytes, swap_bytes: now.swap_bytes },
+      members: [{ ...now, oom_score_adj: member.oom_score_adj, oom_score: member.oom_score }],
+    };
+    const candidates = [current, ...ranking.candidates.slice(1)];
+    return { ranking: { ...ranking, candidates }, sample: { ...levels, processes: sample.processes } };
   }
 
   /** What was raised here is not to weigh when it is worked out again who should go. */
@@ -99,9 +134,10 @@ export class Vanguard {
   #arm(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
     const { arming, policy, raiseScore } = this.#options;
     const ranking = policy.rank(rule, cgroup, sample);
-    const victim = ranking.candidates.find(({ target }) => target.unit === 'process');
+    const [victim] = ranking.candidates;
     const before = this.#targets.get(place);
     if (before && victim && identity(before.victim.target) === identity(victim.target)) {
+      Object.assign(before, { victim, ranking, sample });
       if (before.armed.refresh(EXPIRES_MS)) return;
     }
     this.#disarm(place);
@@ -118,7 +154,7 @@ export class Vanguard {
         { expiresInMs: EXPIRES_MS, ...(raiseScore && { oomScoreAdj: HIGHEST_ADJ }) },
       );
       const readings = [reading(fruitlessRounds)];
-      this.#targets.set(place, { armed, handle, victim, ranking, fired: { rule, cgroup, readings } });
+      this.#targets.set(place, { armed, handle, victim, ranking, sample, fired: { rule, cgroup, readings } });
     } catch {
       handle?.close(); // it is gone, or has started this moment: the next look sees who it is then
     }
@@ -128,18 +164,23 @@ export class Vanguard {
     const target = this.#targets.get(place);
     if (!target) return;
     this.#targets.delete(place);
-    target.armed.disarm();
-    target.handle.close();
+    const { armed, handle } = target;
+    armed.disarm();
+    this.#echoes.set(armed, target);
+    setTimeout(() => {
+      if (this.#echoes.delete(armed)) handle.close();
+    }, ECHO_MS).unref();
   }
 
   /** It was signalled; what there is left to do is to say so, and not to signal another. */
   async #fired({ armed, by, outcome, error, triggerNs, signalNs, fruitlessRounds }: Fired): Promise<void> {
     const { announce, policy } = this.#options;
-    const entry = [...this.#targets].find(([, target]) => target.armed === armed);
-    if (!entry) return;
-    const [place, { handle, victim, ranking, fired }] = entry;
+    const target = [...this.#targets.values()].find((one) => one.armed === armed) ?? this.#echoes.get(armed);
+    if (!target) return;
+    const { handle, victim, ranking, fired } = target;
+    const place = placeOf(fired);
     // Held until it has ended, and nobody else is armed there before.
-    this.#targets.delete(place);
+    if (!this.#echoes.delete(armed)) this.#targets.delete(place);
     this.#ending.add(place);
     const plan = announce.plan({
       kind: 'kill',
@@ -179,3 +220,20 @@ const reading = (rounds: number): GuardReading => ({
   unit: 'rounds',
   held_ms: 0,
 });
+
+const held = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
+
+/** What 1000 points stand for: see rank.ts. */
+const domainBytes = ({ cgroup }: FiredRule, { system }: Sample) =>
+  cgroup?.limit_bytes ?? system.total_bytes + system.swap_total_bytes;
+
+/** From where a rule looks, by anybody. */
+function takenSince({ cgroup }: FiredRule, before: Sample, { system, cgroups }: Sample): number {
+  if (!cgroup) {
+    return (
+      before.system.available_bytes + before.system.swap_free_bytes - system.available_bytes - system.swap_free_bytes
+    );
+  }
+  const usage = (of: readonly SampledCgroup[]) => of.find(({ path }) => path === cgroup.path)?.usage_bytes ?? 0;
+  return usage(cgroups) - usage(before.cgroups);
+}

@@ -87,9 +87,9 @@ export class Victim implements Disposable {
     return { reached, by: 'pidfd' };
   }
 
-  /** Takes the memory of those that are dying and have not ended. To be called only after kill(). */
-  release(): string {
-    const outcomes = this.#handles.filter((handle) => handle.stillSame()).map((handle) => handle.release());
+  /** Takes the memory of those that have been signalled, are dying and have not ended. */
+  async release(): Promise<string> {
+    const outcomes = await Promise.all(this.#handles.map((handle) => handle.release()));
     return [...new Set(outcomes)].join(', ');
   }
 

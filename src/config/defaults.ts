@@ -19,6 +19,7 @@ export const rawDefaultRules = [
   {
     name: 'memory and swap run out',
     when: ['available <= 10 %', 'swap_free <= 10 %'],
+    rank: 'projected',
     steps: [
       { do: 'notify' },
       { do: 'term', wait: '5s' },

@@ -184,7 +184,7 @@ const ruleTable = table({
   on: field(oneOrMore(place), [{ kind: 'system' }], '"system", "containers", or cgroups by path, with * and ?'),
   when: needed(list(detector, 1), 'fires when all of these hold'),
   rank: field(
-    choice('badness', 'oom_score', 'rss', 'swap', 'growth', 'pressure'),
+    choice('badness', 'projected', 'oom_score', 'rss', 'swap', 'growth', 'pressure'),
     'badness',
     'by what the victim is chosen',
   ),
@@ -197,7 +197,7 @@ const ruleTable = table({
   ignore_positive_adj: field(yesOrNo, false, 'an oom_score_adj above 0 does not count'),
   oom_group: field(yesOrNo, true, 'memory.oom.group: the whole cgroup goes'),
   steps: field(list(step, 1), defaultSteps, 'what is done, one after the other, for as long as it is needed'),
-  cool_down: field(duration, 1000, 'how long the rule rests after its steps'),
+  cool_down: field(duration, 200, 'how long the rule rests after its steps'),
   undo_after: field(duration, 30_000, 'throttle and freeze are taken back so long after the shortage'),
 });
 const rule: Shape<Rule> = {
@@ -227,7 +227,7 @@ const guardTable = table({
   rule: optional(list(rule, 1), 'each leads to its own steps; without any, two cautious ones'),
   protect: field(list(match), [], 'never chosen, by any rule'),
   default_protection: field(yesOrNo, true, 'spare what a machine cannot be used without: systemd, sshd, dockerd, …'),
-  kills_per_minute: field(whole(1, 1000), 6, 'no more than this are killed in any 60 s'),
+  kills_per_minute: field(whole(1, 1000), 10, 'no more than this are killed in any 60 s'),
   raise_score: field(yesOrNo, true, "raise the likely victim's oom_score_adj while memory is short, and restore it"),
   arm: field(yesOrNo, true, 'have the likely victim signalled from within the kernel, should memory run out at once'),
   lock_memory: field(yesOrNo, true, 'keep the guard itself in memory'),

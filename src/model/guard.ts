@@ -21,7 +21,7 @@ export type GuardUnit = 'process' | 'process_group' | 'cgroup';
  * - `oom_score`: the number in /proc/PID/oom_score.
  * - `rss`, `swap`: bytes. `growth`: bytes a second. `pressure`: of its cgroup, full avg10.
  */
-export type GuardRank = 'badness' | 'oom_score' | 'rss' | 'swap' | 'growth' | 'pressure';
+export type GuardRank = 'badness' | 'projected' | 'oom_score' | 'rss' | 'swap' | 'growth' | 'pressure';
 
 export type GuardStep = 'notify' | 'exec' | 'reclaim' | 'throttle' | 'freeze' | 'term' | 'kill';
 

@@ -96,4 +96,6 @@ export interface Sample {
   cgroups: SampledCgroup[];
   /** null: not looked at this time. A recording has the largest. */
   processes: SampledProcess[] | null;
+  /** Since boot, on the clock of `start_ticks`; with processes only. */
+  uptime_seconds?: number;
 }

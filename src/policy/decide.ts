@@ -44,8 +44,8 @@ export class Policy {
     return this.#detectors.look(sample);
   }
 
-  /** @param sample with its processes */
-  decide(fired: Fired, sample: Sample): Decision {
+  /** @param sample with its processes @param ranked of them, where that has been done */
+  decide(fired: Fired, sample: Sample, ranked?: Ranking): Decision {
     const now = sample.mono_ms;
     const skip = (reason: GuardSkipReason, detail: string | null, ranking = nothing): Decision => {
       return { kind: 'skip', fired, reason, detail, ranking };
@@ -57,7 +57,7 @@ export class Policy {
     if (dying)
       return skip('being_freed', `${dying.comm} (pid ${dying.pid}) is dying and holds ${dying.rss_bytes} bytes`);
 
-    const ranking = this.rank(fired.rule, fired.cgroup, sample);
+    const ranking = ranked ?? this.rank(fired.rule, fired.cgroup, sample);
     const [victim] = ranking.candidates;
     if (!victim) return skip('no_candidate', 'nobody may be killed', ranking);
     this.#kills = this.#kills.filter((at) => at > now - BUDGET_WINDOW_MS);

@@ -16,6 +16,12 @@ export function measure(
   return subject ? ofCgroup(metric, percent, subject, system) : ofSystem(metric, percent, system);
 }
 
+/** Until nothing is left, at the present growth; null: it does not grow, or is not limited. */
+export function exhaustedInSeconds(system: SampledSystem, cgroup: SampledCgroup | undefined): number | null {
+  const metric = { name: 'exhausted_in' } as const;
+  return cgroup ? ofCgroup(metric, false, cgroup, system) : ofSystem(metric, false, system);
+}
+
 function ofSystem(metric: Metric, percent: boolean, system: SampledSystem): number | null {
   const { available_bytes: available, anon_bytes, total_bytes, swap_free_bytes, swap_total_bytes } = system;
   switch (metric.name) {

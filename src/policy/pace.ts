@@ -4,7 +4,7 @@
  */
 import type { Sample, SampledCgroup } from '../model/sample.ts';
 import { placesOf } from './detect.ts';
-import { measure } from './metric.ts';
+import { exhaustedInSeconds, measure } from './metric.ts';
 import type { Detector, PolicyOptions, Rule } from './rule.ts';
 
 const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
@@ -12,13 +12,13 @@ export const FASTEST_MS = 10;
 export const SLOWEST_MS = 1000;
 /** Where a rule looks at something whose headroom does not tell how soon it may change: pressure, growth. */
 const STEADY_MS = 100;
-/** So often processes are looked at where a rule is to choose by who grows. */
+/** So often processes are looked at where a rule is to choose by who grows, and may soon have to. */
 export const FOLLOW_MS = 250;
-
-export const ranksByGrowth = ({ rank }: Rule) => rank === 'growth';
+/** At the present growth nothing is left after so long. */
+const GOING_SECONDS = 60;
 
 export function nextLookMs({ rules }: PolicyOptions, sample: Sample): number {
-  let soonest = rules.some(ranksByGrowth) ? FOLLOW_MS : SLOWEST_MS;
+  let soonest = worthFollowing(rules, sample) ? FOLLOW_MS : SLOWEST_MS;
   for (const rule of rules) {
     for (const cgroup of placesOf(rule.on, sample)) {
       soonest = Math.min(soonest, Math.max(FASTEST_MS, headroomMs(rule, sample, cgroup)));
@@ -32,15 +32,36 @@ export function headroomMs({ when }: Rule, sample: Sample, cgroup: SampledCgroup
   return Math.max(...when.map((detector) => untilMs(detector, sample, cgroup)));
 }
 
-/** Half-way or more to where all detectors of a rule hold: twice what must be left, half of what must be reached. */
-export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): boolean {
+/**
+ * Whether somebody may have to go soon by a rule that has to know who grows: that can only be told by one who has looked
+ * before, and looking at all processes is not for nothing.
+ */
+export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean {
+  return rules.some(
+    (rule) =>
+      (rule.rank === 'growth' || rule.rank === 'projected') &&
+      placesOf(rule.on, sample).some((place) => isNear(rule, sample, place, 4) && isGoing(sample, place)),
+  );
+}
+
+/** Memory is going: there would be none within a minute. */
+export function isGoing({ system }: Sample, cgroup: SampledCgroup | undefined): boolean {
+  return (exhaustedInSeconds(system, cgroup) ?? Number.POSITIVE_INFINITY) < GOING_SECONDS;
+}
+
+/**
+ * Half-way or more to where all detectors of a rule hold: twice what must be left, half of what must be reached.
+ *
+ * @param times something else than twice and half
+ */
+export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined, times = 2): boolean {
   return when.every((detector) => {
     const value = measure(detector, sample.system, cgroup);
     if (value === null) return false;
     const { operator, limit, metric, unit } = detector;
-    if (operator === '<' || operator === '<=') return value <= 2 * limit;
-    if (metric.name === 'usage' && unit === 'percent') return 100 - value <= 2 * (100 - limit);
-    return value >= limit / 2;
+    if (operator === '<' || operator === '<=') return value <= times * limit;
+    if (metric.name === 'usage' && unit === 'percent') return 100 - value <= times * (100 - limit);
+    return value >= limit / times;
   });
 }
 

@@ -2,7 +2,8 @@
  * Whom to kill: everyone in question, the worst first, and everyone who is not in question, each with the reason.
  *
  * Scores are points: 1000 are all of the memory in question (the cgroup's limit, or RAM and swap), as oom_score_adj
- * counts them. What is measured otherwise is brought to the same scale: growth by the minute, pressure in thousandths.
+ * counts them. What is measured otherwise is brought to the same scale: growth by the minute, pressure in thousandths;
+ * `projected` is the badness there will be in PROJECTED_SECONDS if everybody grows on as now.
  */
 import type { GuardCandidate, GuardRejection, GuardTarget, GuardUnit } from '../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../model/sample.ts';
@@ -21,6 +22,14 @@ export interface Ranking {
   rejected: GuardRejection[];
 }
 
+const PROJECTED_SECONDS = 10;
+/**
+ * A storm: so many of one process group, all younger than this, none of which has more than this share of what they have
+ * together. To kill one of them would not help: they are one candidate.
+ */
+const STORM = { least: 10, seconds: 10, largest: 0.25 };
+const TICKS_PER_SECOND = 100;
+
 /** What `user.oomd_avoid` takes: whoever has it comes after all who do not. */
 const AVOID_POINTS = -1000;
 
@@ -34,6 +43,7 @@ export function rank(rule: Rule, sample: Sample, cgroup: SampledCgroup | undefin
   const reject = (process: SampledProcess, { reason, detail }: Rejected) =>
     rejected.push({ pid: process.pid, comm: process.comm, reason, detail });
 
+  const storms = rule.unit === 'process' ? stormsIn(inside, sample) : new Map<number, SampledProcess[]>();
   const candidates: Candidate[] = [];
   /** What is killed together is judged once, and every one of it gets the verdict. */
   const judged = new Map<string, Rejected | undefined>();
@@ -43,13 +53,16 @@ export function rank(rule: Rule, sample: Sample, cgroup: SampledCgroup | undefin
       reject(process, verdict);
       continue;
     }
-    const { unit, key } = unitOf(process, rule, cgroup, cgroups);
+    const storm = storms.get(process.pgid)?.includes(process) ? storms.get(process.pgid) : undefined;
+    const { unit, key } = storm
+      ? ({ unit: 'process_group', key: `group ${process.pgid}` } as const)
+      : unitOf(process, rule, cgroup, cgroups);
     if (judged.has(key)) {
       const shared = judged.get(key);
       if (shared) reject(process, shared);
       continue;
     }
-    const members = unit === 'process' ? [process] : membersOf(process, unit, key, all);
+    const members = storm ?? (unit === 'process' ? [process] : membersOf(process, unit, key, all));
     const spared = members.find((member) => {
       const other = verdicts.get(member);
       return other !== undefined && sparesItsGroup(other.reason);
@@ -64,7 +77,9 @@ export function rank(rule: Rule, sample: Sample, cgroup: SampledCgroup | undefin
       refuse('holds_protected', `${spared.comm} (pid ${spared.pid}) is with it: ${why}`);
       continue;
     }
-    const live = members.filter((member) => !verdicts.get(member)).sort((a, b) => held(b) - held(a));
+    // Of a storm the oldest first, which is likely to have started the others.
+    const order = storm ? byAge : bySize;
+    const live = members.filter((member) => !verdicts.get(member)).sort(order);
     const candidate = score(rule, sample, live, unit, unit === 'cgroup' ? key : process.cgroup, cgroup, cgroups);
     const bytes = candidate.target.rss_bytes + candidate.target.swap_bytes;
     if (bytes < rule.minBytes || candidate.score < rule.minPoints) {
@@ -137,11 +152,12 @@ function score(
   const adj = rule.ignorePositiveAdj ? Math.min(0, lead.oom_score_adj) : lead.oom_score_adj;
 
   const bases = {
-    badness: () => points(sum((one) => one.rss_bytes + one.swap_bytes + one.page_tables_bytes)) + adj,
+    badness: () => points(sum(weight)) + adj,
+    projected: () => points(sum(weight) + PROJECTED_SECONDS * Math.max(0, sum(growth))) + adj,
     oom_score: () => Math.max(...members.map((one) => one.oom_score ?? 0)),
     rss: () => points(sum((one) => one.rss_bytes)),
     swap: () => points(sum((one) => one.swap_bytes)),
-    growth: () => points(60 * sum((one) => one.growth_bytes_per_second ?? 0)),
+    growth: () => points(60 * sum(growth)),
     pressure: () => 10 * (cgroups.get(cgroupPath ?? '')?.pressure?.full.avg10 ?? 0),
   };
   const base = rounded(bases[rule.rank]());
@@ -175,5 +191,26 @@ function score(
   };
 }
 
+/** Of each process group with a storm in it, those who make it. A cgroup that goes as a whole is none. */
+function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sample): Map<number, SampledProcess[]> {
+  const storms = new Map<number, SampledProcess[]>();
+  if (uptime_seconds === undefined) return storms;
+  const youngFrom = (uptime_seconds - STORM.seconds) * TICKS_PER_SECOND;
+  for (const process of all) {
+    if (process.pgid <= 1 || process.dying || Number(process.start_ticks) < youngFrom) continue;
+    storms.set(process.pgid, [...(storms.get(process.pgid) ?? []), process]);
+  }
+  for (const [pgid, members] of storms) {
+    const total = members.reduce((sum, member) => sum + held(member), 0);
+    if (members.length < STORM.least || members.some((one) => held(one) > STORM.largest * total)) storms.delete(pgid);
+  }
+  return storms;
+}
+
+const weight = ({ rss_bytes, swap_bytes, page_tables_bytes }: SampledProcess) =>
+  rss_bytes + swap_bytes + page_tables_bytes;
+const growth = ({ growth_bytes_per_second }: SampledProcess) => growth_bytes_per_second ?? 0;
+const bySize = (a: SampledProcess, b: SampledProcess) => held(b) - held(a);
+const byAge = (a: SampledProcess, b: SampledProcess) => Number(a.start_ticks) - Number(b.start_ticks) || a.pid - b.pid;
 const held = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
 const rounded = (points: number) => Math.round(points * 10) / 10;

@@ -11,7 +11,7 @@ import {
   type SampledProcess,
   type SampledSystem,
 } from '../model/sample.ts';
-import { FOLLOW_MS, ranksByGrowth } from '../policy/pace.ts';
+import { FOLLOW_MS, worthFollowing } from '../policy/pace.ts';
 import type { Place, Rule } from '../policy/rule.ts';
 import { globMatch } from '../stream/glob.ts';
 import { GrowthWindow } from '../stream/growth.ts';
@@ -58,11 +58,12 @@ export class Sampler implements Disposable {
   readonly #meminfo: SmallFile | undefined;
   readonly #pressure: SmallFile | undefined;
   readonly #vmstat: SmallFile | undefined;
+  readonly #uptime: SmallFile | undefined;
   readonly #growth = new GrowthWindow(GROWTH_SAMPLES);
   readonly #followed = new Map<string, Followed>();
   readonly #places: Place[];
   #discoverAt = 0;
-  #followAt: number;
+  #followAt = 0;
   /** Swap is in use. */
   #swapped = true;
 
@@ -79,21 +80,17 @@ export class Sampler implements Disposable {
       exe: matches.some(({ exe }) => exe !== undefined),
       oomScore: rules.some(({ rank }) => rank === 'oom_score'),
     });
-    this.#followAt = rules.some(ranksByGrowth) ? 0 : Number.POSITIVE_INFINITY;
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
     this.#vmstat = SmallFile.open(`${proc}/vmstat`);
+    this.#uptime = SmallFile.open(`${proc}/uptime`);
   }
 
   /** Without processes. Who grows can be told only by one who has looked before: they are followed, where a rule ranks by it. */
   levels(): Sample {
     const nowMs = this.#now();
-    if (nowMs >= this.#followAt) {
-      this.#followAt = nowMs + FOLLOW_MS;
-      this.#table.scan(nowMs, this.#swapped);
-    }
     if (this.#places.length > 0 && nowMs >= this.#discoverAt) this.#discover(nowMs);
-    return {
+    const sample: Sample = {
       schema: SAMPLE_SCHEMA,
       mono_ms: nowMs,
       time: new Date().toISOString(),
@@ -101,6 +98,8 @@ export class Sampler implements Disposable {
       cgroups: [...this.#followed.values()].flatMap((followed) => this.#cgroup(followed, nowMs) ?? []),
       processes: null,
     };
+    if (nowMs >= this.#followAt && worthFollowing(this.#options.rules, sample)) this.#scan(nowMs);
+    return sample;
   }
 
   /**
@@ -108,9 +107,11 @@ export class Sampler implements Disposable {
    * in between is then a process too many, and not a shortage too many.
    */
   whole(levels?: Sample): Sample {
-    const processes = this.#table.scan(this.#now(), this.#swapped);
+    const processes = this.#scan(this.#now());
     const found = levels ?? this.levels();
-    return { ...found, processes, cgroups: [...found.cgroups, ...this.#around(processes, found)] };
+    const uptime = this.#uptime?.read();
+    const since = uptime && { uptime_seconds: Number(uptime.toString('latin1').split(' ')[0]) };
+    return { ...found, ...since, processes, cgroups: [...found.cgroups, ...this.#around(processes, found)] };
   }
 
   /** One process, read anew; undefined when it is gone. */
@@ -139,11 +140,16 @@ export class Sampler implements Disposable {
       oomGroup?.close();
     }
     this.#followed.clear();
-    for (const file of [this.#meminfo, this.#pressure, this.#vmstat]) file?.close();
+    for (const file of [this.#meminfo, this.#pressure, this.#vmstat, this.#uptime]) file?.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #scan(nowMs: number): SampledProcess[] {
+    this.#followAt = nowMs + FOLLOW_MS;
+    return this.#table.scan(nowMs, this.#swapped);
   }
 
   #system(nowMs: number): SampledSystem {

@@ -33,7 +33,7 @@ test('signals the process it was opened for, and tells of its end', async () => 
   expect(await ended).toEqual([null, 'SIGTERM']);
   expect(handle.stillSame()).toBe(false);
   expect(handle.signal('SIGKILL')).toBe(false);
-  expect(handle.release()).toBe('gone');
+  expect(await handle.release()).toBe('gone');
 });
 
 test('another start time is another process: nothing is opened, nothing is signalled', () => {
@@ -87,8 +87,8 @@ test('of a process that is not our child the end is told, too', async () => {
   expect(handle.stillSame()).toBe(false);
 });
 
-test('memory is only released of who is dying', () => {
-  expect(open(start('sleep', '60').identity).release()).toBe('not dying');
+test('memory is only released of who is dying', async () => {
+  expect(await open(start('sleep', '60').identity).release()).toBe('not dying');
 });
 
 test('a thousand handles, half of them closed while they wait, leave no descriptor behind', async () => {

@@ -45,7 +45,7 @@ test('nothing at all: everything by default, and no guard', async () => {
   const config = await parseConfig('', 'f.toml');
   expect(config).toMatchObject({ trace: { enabled: true }, pressure: { windows: [10, 100, 1000] }, guard: undefined });
   const { guard } = await parseConfig('[guard]', 'f.toml');
-  expect(guard).toMatchObject({ mode: 'dry_run', policy: { killsPerMinute: 6 } });
+  expect(guard).toMatchObject({ mode: 'dry_run', policy: { killsPerMinute: 10 } });
   expect(guard?.policy.rules).toHaveLength(2);
 });
 

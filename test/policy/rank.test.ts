@@ -226,3 +226,60 @@ test('whatever there is: nobody untouchable is among those who would die, and ev
     }),
   );
 });
+
+test('projected: who grows is what it will be in ten seconds', () => {
+  const database = process_(1001, { rss_bytes: 500 * MIB });
+  const leak = process_(1002, { rss_bytes: 200 * MIB, growth_bytes_per_second: 40 * MIB });
+  const shrinks = process_(1003, { rss_bytes: 100 * MIB, growth_bytes_per_second: -40 * MIB });
+  const processes = [database, leak, shrinks];
+  expect(order({ rule: { rank: 'badness' }, processes })).toEqual([1001, 1002, 1003]);
+  const { candidates } = ranked({ rule: { rank: 'projected' }, processes });
+  expect(candidates.map(({ target, score }) => [target.pid, score])).toEqual([
+    [1002, 585.9], // 200 MiB and ten times 40 MiB, of 1 GiB
+    [1001, 488.3],
+    [1003, 97.7], // what it gives back is not told beforehand
+  ]);
+});
+
+describe('a storm', () => {
+  const UPTIME = 1000;
+  const ticks = (secondsAgo: number) => String((UPTIME - secondsAgo) * 100);
+  const storm = (count: number, given: (i: number) => Partial<SampledProcess> = () => ({})) =>
+    Array.from({ length: count }, (_, i) =>
+      process_(2000 + i, { pgid: 2000, rss_bytes: 8 * MIB, start_ticks: ticks(5 - i / 10), ...given(i) }),
+    );
+  const innocent = process_(1001, { rss_bytes: 40 * MIB, start_ticks: ticks(900) });
+  const first = (processes: SampledProcess[], given: Partial<Rule> = {}, aged = true) => {
+    const looked = sample(0, { processes, ...(aged && { uptime_seconds: UPTIME }) });
+    const protection = { self, protect: [comm('^precious$')], cgroups: new Map(), stuck: new Set<string>() };
+    return rank(rule({ minBytes: 16 * MIB, ...given }), looked, undefined, protection).candidates[0];
+  };
+
+  it('is one candidate: many of one group, young, and none of them large among them', () => {
+    const found = first([innocent, ...storm(12)]);
+    expect(found?.target).toMatchObject({ unit: 'process_group', pid: 2000, processes: 12, rss_bytes: 96 * MIB });
+    expect(found?.members.map(({ pid }) => pid)).toEqual(Array.from({ length: 12 }, (_, i) => 2000 + i)); // the oldest first
+  });
+
+  it('is none with fewer, with older ones, with one that holds most of it, or where their age is not known', () => {
+    expect(first([innocent, ...storm(9)])?.target.pid).toBe(1001);
+    expect(first([innocent, ...storm(30, (i) => (i < 25 ? { start_ticks: ticks(60) } : {}))])?.target.pid).toBe(1001);
+    expect(first([innocent, ...storm(12, (i) => (i === 3 ? { rss_bytes: 64 * MIB } : {}))])?.target).toMatchObject({
+      unit: 'process',
+      pid: 2003,
+    });
+    expect(first([innocent, ...storm(30)], {}, false)?.target.pid).toBe(1001);
+    expect(first([innocent, ...storm(30, (i) => ({ pgid: 2000 + i }))])?.target.pid).toBe(1001);
+  });
+
+  it('leaves out who is older: whoever started it lives, and so does who shares its group', () => {
+    const shell = process_(2000, { pgid: 2000, rss_bytes: 20 * MIB, start_ticks: ticks(500), comm: 'precious' });
+    const found = first([innocent, shell, ...storm(12, (i) => ({ pid: 3000 + i }))]);
+    expect(found?.target).toMatchObject({ pid: 3000, processes: 12 });
+  });
+
+  it('is spared as a whole for one who is protected among them', () => {
+    const processes = [innocent, ...storm(12, (i) => (i === 5 ? { comm: 'precious' } : {}))];
+    expect(first(processes)?.target.pid).toBe(1001);
+  });
+});
