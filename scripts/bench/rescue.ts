@@ -6,11 +6,12 @@
  */
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cacheDirectory } from '../lab/guest.ts';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
-import { ABSENT, type Killer, killers } from './rescue/killers.ts';
+import { ABSENT, type Killer, killers, unpack } from './rescue/killers.ts';
 import { buildPrograms, run, type Verdict } from './rescue/run.ts';
 import { type Workload, workloads } from './rescue/workloads.ts';
 import { built } from './rivals.ts';
@@ -23,6 +24,8 @@ const { values: options } = parseArgs({
     kernel: { type: 'string', default: '6.12' },
     /** Where the runs are kept. */
     file: { type: 'string', default: built('bench/rescue.jsonl') },
+    /** Guests at a time: each has one CPU, and the machine should have one for each. */
+    jobs: { type: 'string', default: String(Math.max(1, availableParallelism())) },
     /** Ends after so many guests: the rest is for the next time. */
     boots: { type: 'string', default: 'Infinity' },
     json: { type: 'string' },
@@ -61,18 +64,28 @@ const rows: Row[] = existsSync(options.file)
   : [];
 
 buildPrograms();
-let boots = Number(options.boots);
-// One run of every cell, then the second of every cell: what the machine is at meanwhile meets all alike.
-for (let round = 1; round <= Number(options.runs); round++) {
-  for (const workload of chosen.workloads) {
-    for (const killer of chosen.killers)
-      if (rowsOf(workload, killer).length < round && boots-- > 0) await add(workload, killer);
-  }
-}
+const wanted = missing();
+for (const [, { packages }] of wanted) if (packages) await unpack(packages, cacheDirectory());
+await Promise.all(Array.from({ length: Number(options.jobs) }, work));
 where.load_after = loadavg();
 for (const workload of chosen.workloads) process.stdout.write(section(workload));
 process.stdout.write(`Not measured: ${ABSENT}\n${inWords(where)}\n${where.command}\n`);
 writeJson(options.json, { where, workloads: chosen.workloads, killers: chosen.killers, rows });
+
+/** One run of every cell, then the second of every cell: what the machine is at meanwhile meets all alike. */
+function missing(): [Workload, Killer][] {
+  const cells = chosen.workloads.flatMap((workload) => chosen.killers.map((killer) => [workload, killer] as const));
+  const rounds = Array.from({ length: Number(options.runs) }, (_, round) =>
+    cells
+      .filter((cell) => rowsOf(...cell).length <= round)
+      .map(([workload, killer]): [Workload, Killer] => [workload, killer]),
+  );
+  return rounds.flat().slice(0, Number(options.boots));
+}
+
+async function work(): Promise<void> {
+  for (let next = wanted.shift(); next; next = wanted.shift()) await add(...next);
+}
 
 async function add(workload: Workload, killer: Killer): Promise<void> {
   try {

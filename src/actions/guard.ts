@@ -16,6 +16,7 @@ import { globMatch } from '../stream/glob.ts';
 import { Announcer, type Stamp } from './announce.ts';
 import type { Arming } from './arming.ts';
 import { type Hook, Operation, type Scene, type Senses } from './operation.ts';
+import type { ProcessHandle } from './process-handle.ts';
 import { Restraints } from './restraint.ts';
 import { Shadow } from './shadow.ts';
 import { lineage } from './untouchable.ts';
@@ -148,7 +149,8 @@ export class Guard implements Disposable {
   #fired(fired: Fired, levels: Sample, triggerNs: bigint): void {
     const known = this.#vanguard?.foremost(fired, levels);
     if (known) {
-      this.#decided(this.#policy.decide(fired, known.sample, known.ranking), known.sample, triggerNs);
+      const { sample, ranking, handle } = known;
+      this.#decided(this.#policy.decide(fired, sample, ranking), sample, triggerNs, handle);
       return;
     }
     // Levels of before are not for processes of now: whoever has ended meanwhile would be one too few, and another one taken.
@@ -159,7 +161,7 @@ export class Guard implements Disposable {
     this.#decided(this.#policy.decide(fired, sample), sample, triggerNs);
   }
 
-  #decided(decision: Decision, sample: Sample, triggerNs: bigint): void {
+  #decided(decision: Decision, sample: Sample, triggerNs: bigint, known?: ProcessHandle): void {
     const { fired } = decision;
     const place = placeOf(fired);
     if (this.#operations.has(place)) return; // an earlier rule has just acted there
@@ -181,7 +183,7 @@ export class Guard implements Disposable {
       ...(beforeSignal && { beforeSignal }),
       signal: this.#ending.signal,
     };
-    const operation = new Operation(scene, decision, sample, triggerNs);
+    const operation = new Operation(scene, decision, sample, triggerNs, known);
     if (mode !== 'enforce') {
       this.#policy.rest(fired.rule, place, sample.mono_ms, REPEAT_DRY_MS);
       this.#shadow.planned(operation.plan, decision, sample.mono_ms);

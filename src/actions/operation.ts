@@ -12,6 +12,7 @@ import { sparesItsGroup } from '../policy/protect.ts';
 import type { Step } from '../policy/rule.ts';
 import type { Announcer, Plan } from './announce.ts';
 import { diagnose } from './diagnose.ts';
+import type { ProcessHandle } from './process-handle.ts';
 import type { Deed, Restraints } from './restraint.ts';
 import { Victim } from './victim.ts';
 
@@ -58,6 +59,7 @@ export class Operation {
   readonly plan: Plan;
   readonly #scene: Scene;
   readonly #triggerNs: bigint;
+  readonly #known: ProcessHandle | undefined;
   readonly #before: Sample;
   readonly #killsBefore: number | null;
   #signalNs: bigint | undefined;
@@ -67,9 +69,11 @@ export class Operation {
   /**
    * @param sample what the decision was made on
    * @param triggerNs CLOCK_MONOTONIC when that was seen
+   * @param known a handle of the victim, where there is one
    */
-  constructor(scene: Scene, choice: Choice, sample: Sample, triggerNs: bigint) {
+  constructor(scene: Scene, choice: Choice, sample: Sample, triggerNs: bigint, known?: ProcessHandle) {
     this.#scene = scene;
+    this.#known = known;
     this.choice = choice;
     this.#before = sample;
     this.#triggerNs = triggerNs;
@@ -77,7 +81,7 @@ export class Operation {
     this.plan = scene.announce.plan(choice);
   }
 
-  /** Never rejects but for what is wrong with the program. */
+  /** Never rejects but for what is wrong with the program. To be called at once. */
   async run(): Promise<void> {
     const { announce, senses } = this.#scene;
     const { victim: candidate } = this.choice;
@@ -88,7 +92,7 @@ export class Operation {
     }
     const { cgroup, unit } = candidate.target;
     const directory = unit === 'cgroup' && cgroup !== null ? senses.directoryOf(cgroup) : undefined;
-    using victim = Victim.take(candidate, directory);
+    using victim = Victim.take(candidate, directory, this.#known);
     if (!victim) {
       announce.skipped(this.choice.fired, 'victim_changed', 'it has ended since it was chosen', { plan: this.plan.id });
       return;

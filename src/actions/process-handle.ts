@@ -3,9 +3,10 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
-import { startTicks } from '../enrich/process.ts';
+import { pageBytes } from '../kernel/page-size.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native.ts';
+import { endOfName, PF_EXITING, statField } from '../sources/proc-stat.ts';
 import { Exits } from './exits.ts';
 import { checked, failure } from './system-call.ts';
 
@@ -13,6 +14,15 @@ export interface ProcessIdentity {
   pid: number;
   /** When it started, in clock ticks since boot: field 22 of /proc/PID/stat. */
   startTicks: string;
+}
+
+export interface ProcessGlance {
+  startTicks: string;
+  /** What remains of one that has ended (a zombie) is not. */
+  alive: boolean;
+  dying: boolean;
+  /** As the kernel has it without adding up over all CPUs. */
+  rssBytes: number;
 }
 
 export interface ProcessEnd {
@@ -28,7 +38,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   readonly #stat: number;
   #exited: Promise<ProcessEnd> | undefined;
   #unwatch: (() => void) | undefined;
-  #closed = false;
+  #holders = 1;
 
   private constructor({ pid, startTicks }: ProcessIdentity, pidfd: number, stat: number) {
     this.pid = pid;
@@ -52,7 +62,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     try {
       stat = openSync(`/proc/${pid}/stat`, 'r');
       const handle = new ProcessHandle(identity, pidfd, stat);
-      const seen = handle.#look();
+      const seen = handle.look();
       // Alive by its pidfd after the look: its pid was nobody else's meanwhile, and the file is its own.
       if (seen && seen.startTicks !== identity.startTicks) {
         throw gone(identity, `its pid belongs to a process that started at ${seen.startTicks}`);
@@ -69,7 +79,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
 
   /** The pidfd, for the addon. */
   get fd(): number {
-    if (this.#closed) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
+    if (this.#holders === 0) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
     return this.#pidfd;
   }
 
@@ -87,7 +97,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
 
   /** Whether the process lives. What remains of one that has ended (a zombie) does not. */
   stillSame(): boolean {
-    const seen = this.#look();
+    const seen = this.look();
     return seen?.alive === true && seen.startTicks === this.startTicks;
   }
 
@@ -121,10 +131,16 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     return 'released';
   }
 
-  /** Idempotent. */
+  /** For one more, who closes it, too: opening another takes memory. */
+  share(): this {
+    if (this.#holders === 0) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
+    this.#holders++;
+    return this;
+  }
+
+  /** Closed once all who have it have closed it. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#holders === 0 || --this.#holders > 0) return;
     this.#unwatch?.();
     closeSync(this.#pidfd);
     closeSync(this.#stat);
@@ -134,26 +150,33 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     this.close();
   }
 
-  /** undefined: it has ended and was waited for. */
-  #look(): { startTicks: string | undefined; alive: boolean } | undefined {
+  /** As it is now, by what is open already. undefined: it has ended and was waited for. */
+  look(): ProcessGlance | undefined {
     const { fd } = this;
-    let text: string;
+    let line: Buffer;
     try {
-      text = buffer.toString('latin1', 0, readSync(this.#stat, buffer, 0, buffer.length, 0));
+      line = buffer.subarray(0, readSync(this.#stat, buffer, 0, buffer.length, 0));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
       throw error;
     }
     if (failure(loadNative().pidfdSignal(fd, 0)) === 'ESRCH') return undefined;
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const close = endOfName(line);
+    const state = String.fromCharCode(line[close + 2] ?? 0);
     // A leader that has ended is a zombie while other threads of the process live on.
-    const dead = /^[ZXx]$/.test(fields[0] ?? 'X') && Number(fields[17]) <= 1;
-    return { startTicks: startTicks(text), alive: !dead };
+    const alive = !'ZXx\0'.includes(state) || statField(line, close, 20) > 1;
+    return {
+      startTicks: String(statField(line, close, 22)),
+      alive,
+      dying: !alive || (statField(line, close, 9) & PF_EXITING) !== 0,
+      rssBytes: statField(line, close, 24) * page,
+    };
   }
 }
 
 /** One line, some 350 bytes at most. */
 const buffer = Buffer.alloc(1024);
+const page = pageBytes();
 
 function gone({ pid, startTicks }: ProcessIdentity, why: string): OomscopeError {
   return new OomscopeError('PROCESS_GONE', `Expected process ${pid}, started at tick ${startTicks}: ${why}.`);

@@ -7,7 +7,7 @@
  */
 import { statSync } from 'node:fs';
 import type { GuardReading } from '../model/guard.ts';
-import type { Sample, SampledCgroup, SampledProcess } from '../model/sample.ts';
+import type { Sample, SampledCgroup } from '../model/sample.ts';
 import { type Policy, placeOf } from '../policy/decide.ts';
 import type { Fired as FiredRule } from '../policy/detect.ts';
 import { placesOf } from '../policy/detect.ts';
@@ -40,6 +40,14 @@ interface Target {
 
 /** One that was armed, until nothing more can be heard of it. */
 const ECHO_MS = 1000;
+
+/** Whoever is armed, as the first of a ranking. */
+export interface Foremost {
+  ranking: Ranking;
+  sample: Sample;
+  /** The vanguard's own. */
+  handle: ProcessHandle;
+}
 
 export interface VanguardOptions {
   arming: Arming;
@@ -93,7 +101,7 @@ export class Vanguard {
    * longest when memory is short. It holds while the victim's lead over the next is more than what anybody but the victim
    * can have taken since.
    */
-  foremost(fired: FiredRule, levels: Sample): { ranking: Ranking; sample: Sample } | undefined {
+  foremost(fired: FiredRule, levels: Sample): Foremost | undefined {
     const target = this.#targets.get(placeOf(fired));
     if (!target || target.fired.rule !== fired.rule) return undefined;
     const { victim, ranking, sample } = target;
@@ -101,18 +109,22 @@ export class Vanguard {
     const [member] = victim.members;
     if (first !== victim || !member || victim.members.length > 1 || levels.mono_ms - sample.mono_ms > 2 * RANK_MS.going)
       return undefined;
-    const now = this.#options.senses.process(member.pid);
-    if (!now || now.start_ticks !== member.start_ticks || now.dying) return undefined;
-    const grown = held(now) - held(member);
+    const now = target.handle.look();
+    if (!now || now.dying || now.startTicks !== member.start_ticks) return undefined;
+    const grown = now.rssBytes - member.rss_bytes;
     const lead = ((first.score - (second?.score ?? 0)) / 1000) * domainBytes(fired, levels);
     if (lead + grown <= takenSince(fired, sample, levels) - grown) return undefined;
     const current: Candidate = {
       ...victim,
-      target: { ...victim.target, rss_bytes: now.rss_bytes, swap_bytes: now.swap_bytes },
-      members: [{ ...now, oom_score_adj: member.oom_score_adj, oom_score: member.oom_score }],
+      target: { ...victim.target, rss_bytes: now.rssBytes },
+      members: [{ ...member, rss_bytes: now.rssBytes }],
     };
     const candidates = [current, ...ranking.candidates.slice(1)];
-    return { ranking: { ...ranking, candidates }, sample: { ...levels, processes: sample.processes } };
+    return {
+      ranking: { ...ranking, candidates },
+      sample: { ...levels, processes: sample.processes },
+      handle: target.handle,
+    };
   }
 
   /** What was raised here is not to weigh when it is worked out again who should go. */
@@ -220,8 +232,6 @@ const reading = (rounds: number): GuardReading => ({
   unit: 'rounds',
   held_ms: 0,
 });
-
-const held = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
 
 /** What 1000 points stand for: see rank.ts. */
 const domainBytes = ({ cgroup }: FiredRule, { system }: Sample) =>

@@ -31,13 +31,15 @@ export class Victim implements Disposable {
    * undefined: the process that was chosen is gone, or is another by now.
    *
    * @param directory of the target's cgroup, where that is what is killed
+   * @param known of the first, where somebody has it already
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL
    */
-  static take(candidate: Candidate, directory: string | undefined): Victim | undefined {
+  static take(candidate: Candidate, directory: string | undefined, known?: ProcessHandle): Victim | undefined {
     const handles: ProcessHandle[] = [];
     for (const [i, { pid, start_ticks }] of candidate.members.entries()) {
       try {
-        handles.push(ProcessHandle.open({ pid, startTicks: start_ticks }));
+        const same = known?.pid === pid && known.startTicks === start_ticks;
+        handles.push(same ? known.share() : ProcessHandle.open({ pid, startTicks: start_ticks }));
       } catch (error) {
         const gone = error instanceof OomscopeError && error.code === 'PROCESS_GONE';
         if (gone && i > 0) continue;

@@ -23,6 +23,7 @@ export interface ProcessTableOptions {
 interface Known {
   sample: SampledProcess;
   growth: GrowthWindow | undefined;
+  atMs: number;
 }
 
 /** From here on all files of a process are read in every pass. */
@@ -32,6 +33,7 @@ const FOLLOWED_BYTES = 16 * 2 ** 20;
 /** How often what seldom changes is read again: threads of the kernel, small processes. */
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
+const GAP_MS = 3000;
 const MOST_CMDLINE = 4096;
 const SIGKILL_BIT = 1 << 8;
 
@@ -102,11 +104,12 @@ export class ProcessTable {
     };
     if (!sample.kernel_thread && (whole || !before || rss >= LARGE_BYTES)) this.#complete(sample, directory);
     const held = sample.rss_bytes + sample.swap_bytes;
-    const growth =
-      held < FOLLOWED_BYTES ? undefined : ((same ? known.growth : undefined) ?? new GrowthWindow(GROWTH_SAMPLES));
+    // What it did before nobody looked for a while says nothing of now.
+    const followed = same && nowMs - known.atMs < GAP_MS ? known.growth : undefined;
+    const growth = held < FOLLOWED_BYTES ? undefined : (followed ?? new GrowthWindow(GROWTH_SAMPLES));
     growth?.add(nowMs / 1000, held);
     sample.growth_bytes_per_second = growth && growth.count > 2 ? Math.round(growth.slope()?.perSecond ?? 0) : null;
-    this.#known.set(pid, { sample, growth });
+    this.#known.set(pid, { sample, growth, atMs: nowMs });
   }
 
   #complete(sample: SampledProcess, directory: string): void {

@@ -1,11 +1,13 @@
 /** What whoever is armed spares the guard when its rule fires. The processes are real; the machine and the arming are made up. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Subject } from 'rxjs/internal/Subject';
 import { afterEach, expect, test } from 'vitest';
 import { Announcer } from '../../src/actions/announce.ts';
 import type { Armed } from '../../src/actions/armed.ts';
 import type { Arming, Fired } from '../../src/actions/arming.ts';
 import { live } from '../../src/actions/guard.ts';
+import { ProcessHandle } from '../../src/actions/process-handle.ts';
 import { Vanguard } from '../../src/actions/vanguard.ts';
 import { startOf } from '../../src/actions/victim.ts';
 import type { Event } from '../../src/model/events.ts';
@@ -20,19 +22,32 @@ afterEach(() => {
   children.clear();
 });
 
-function sleeper(rssMib: number): SampledProcess {
-  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
-  children.add(child);
-  const pid = child.pid as number;
-  return process_(pid, { comm: 'sleep', start_ticks: startOf(pid) as string, rss_bytes: rssMib * MIB });
+/** Two that live; the first really holds some 250 MiB. */
+async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: number]> {
+  const holds = `globalThis.kept = Buffer.alloc(200 * 2 ** 20, 1); console.log('ready'); setInterval(() => {}, 1e6)`;
+  const holder = spawn(process.execPath, ['-e', holds], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const sleeper = spawn('sleep', ['60'], { stdio: 'ignore' });
+  for (const child of [holder, sleeper]) children.add(child);
+  await once(holder.stdout, 'data');
+  const [first, second] = [holder, sleeper].map(({ pid = 0 }) =>
+    process_(pid, { start_ticks: startOf(pid) as string }),
+  );
+  if (!first || !second) throw new Error('unreachable');
+  using handle = ProcessHandle.open({ pid: first.pid, startTicks: first.start_ticks });
+  return [first, second, handle.look()?.rssBytes ?? 0];
 }
 
 const levels = (ms: number, availableMib: number) =>
   sample(ms, { system: system({ available_bytes: availableMib * MIB, anon_bytes: 900 * MIB }) });
 
-/** 300 MiB beside 200 MiB, armed when 150 MiB were available. */
-function scene() {
-  const processes = [sleeper(300), sleeper(200)] as [SampledProcess, SampledProcess];
+/** Armed when 150 MiB were available. @param before what the first was taken to hold less than it does @param lead MiB */
+async function scene({ before = 0, lead = 100 } = {}) {
+  const [first, second, real] = await pair();
+  const claimed = real - before * MIB;
+  const processes = [
+    { ...first, rss_bytes: claimed },
+    { ...second, rss_bytes: claimed - lead * MIB },
+  ];
   const armed: Armed[] = [];
   const fired$ = new Subject<Fired>();
   const made = {
@@ -47,11 +62,10 @@ function scene() {
   const events: Event[] = [];
   const only = rule({ steps: [step('kill')] });
   const policy = new Policy({ rules: [only], killsPerMinute: 5, protect: [] }, self);
-  const now = [...processes];
   const senses = {
     levels: () => levels(0, 150),
-    whole: (given = levels(0, 150)) => ({ ...given, processes: [...now] }),
-    process: (pid: number) => now.find((one) => one.pid === pid),
+    whole: (given = levels(0, 150)) => ({ ...given, processes }),
+    process: (pid: number) => processes.find((one) => one.pid === pid),
     kernelKills: () => 0,
     directoryOf: () => undefined,
   };
@@ -61,32 +75,34 @@ function scene() {
   const fired = { rule: only, cgroup: undefined, readings: [] };
   const foremost = (ms: number, availableMib: number) =>
     vanguard.foremost(fired, levels(ms, availableMib))?.ranking.candidates[0]?.target;
-  return { vanguard, processes, now, armed, fired$, events, foremost };
+  return { vanguard, pid: first.pid, real, armed, fired$, events, foremost };
 }
 
-test('the ranking stands while nobody can have overtaken', () => {
-  const { vanguard, processes, now, foremost } = scene();
-  const [worst] = processes;
-  expect(foremost(100, 90)).toMatchObject({ pid: worst.pid, rss_bytes: 300 * MIB });
-  expect(foremost(100, 40)).toBeUndefined(); // 110 MiB went somewhere: the other may have 310 by now
-  now[0] = { ...worst, rss_bytes: 400 * MIB };
-  expect(foremost(100, 40)).toMatchObject({ pid: worst.pid, rss_bytes: 400 * MIB }); // it was the worst itself
+test('the ranking stands while nobody can have overtaken', async () => {
+  const { vanguard, pid, real, foremost } = await scene();
+  expect(foremost(100, 90)).toMatchObject({ pid, rss_bytes: real });
+  expect(foremost(100, 40)).toBeUndefined(); // 110 MiB went somewhere: the other may have more by now
   expect(foremost(1000, 90)).toBeUndefined(); // too long ago
   vanguard.close();
 });
 
-test('it does not stand for one who is dying, gone, or another by now', () => {
-  for (const change of [{ dying: true }, { start_ticks: '1' }, undefined]) {
-    const { vanguard, processes, now, foremost } = scene();
-    if (change) now[0] = { ...processes[0], ...change };
-    else now.shift();
-    expect(foremost(100, 140)).toBeUndefined();
-    vanguard.close();
-  }
+test('it stands when it was the victim itself that took the memory', async () => {
+  const { vanguard, pid, real, foremost } = await scene({ before: 100, lead: 10 });
+  expect(foremost(100, 45)).toMatchObject({ pid, rss_bytes: real });
+  vanguard.close();
+});
+
+test('it does not stand for one who is gone', async () => {
+  const { vanguard, foremost } = await scene();
+  const [holder] = children;
+  holder?.kill('SIGKILL');
+  await once(holder as ChildProcess, 'exit');
+  expect(foremost(100, 140)).toBeUndefined();
+  vanguard.close();
 });
 
 test('a signal that was on its way when it was disarmed is told of', async () => {
-  const { vanguard, armed, processes, events, fired$ } = scene();
+  const { vanguard, armed, pid, events, fired$ } = await scene();
   expect(vanguard.look(levels(50, 900))).toBe(false); // enough again: disarmed
   const triggerNs = process.hrtime.bigint();
   const [child] = children;
@@ -94,6 +110,6 @@ test('a signal that was on its way when it was disarmed is told of', async () =>
   const times = { triggerNs, decidedNs: null, signalNs: triggerNs + 1000n, triggerTid: 1, fruitlessRounds: 10 };
   fired$.next({ armed: armed[0] as Armed, by: 'addon', outcome: 'signalled', error: null, ...times });
   await expect.poll(() => events.map(({ type }) => type)).toEqual(['guard.plan', 'guard.action', 'guard.result']);
-  expect(events[0]).toMatchObject({ victim: { pid: processes[0].pid } });
+  expect(events[0]).toMatchObject({ victim: { pid } });
   vanguard.close();
 });

@@ -4,7 +4,7 @@ import type { GuestOptions } from '../../lab/guest.ts';
 export interface Workload {
   name: string;
   about: string;
-  guest: Pick<GuestOptions, 'memoryMib' | 'swap' | 'swapMib'>;
+  guest: Pick<GuestOptions, 'memoryMib' | 'cpus' | 'swap' | 'swapMib'>;
   innocent: string[];
   eaters: string[];
   /** All are in one cgroup with this limit. */
@@ -13,7 +13,7 @@ export interface Workload {
   limitSeconds: number;
 }
 
-const SMALL = { memoryMib: 512 };
+const SMALL = { memoryMib: 512, cpus: 1 };
 /** Two that use all of their memory, of a size that a small machine has. */
 const BYSTANDERS = ['load hold 40', 'load hold 30'];
 
@@ -32,7 +32,7 @@ export const workloads: Workload[] = [
   {
     name: 'beside',
     about: 'a leak of some 200 MiB beside a database of 500 MiB that uses all of it',
-    guest: { memoryMib: 896 },
+    guest: { ...SMALL, memoryMib: 896 },
     ...{ innocent: ['load hold 500'], eaters: ['load leak 48'], limitSeconds: 30 },
   },
   {
