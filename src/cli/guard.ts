@@ -24,8 +24,8 @@ const options = {
     text('DETECTOR', "fires when all of these hold: 'available <= 5 %', 'pressure.full.avg10 > 40 % for 10s'"),
   ),
   on: several(text('PLACE', 'look at this: system (the default), containers, or cgroups by path, with * and ?')),
-  rank: oneOf('WHAT', 'choose by badness (the default), oom_score, rss, swap, growth or pressure', [
-    ...(['badness', 'oom_score', 'rss', 'swap', 'growth', 'pressure'] as const),
+  rank: oneOf('WHAT', 'choose by badness, projected, oom_score, rss, swap, growth or pressure', [
+    ...(['badness', 'projected', 'oom_score', 'rss', 'swap', 'growth', 'pressure'] as const),
   ]),
   kill: oneOf('UNIT', 'kill a process (the default), process_group or cgroup', [
     ...(['process', 'process_group', 'cgroup'] as const),

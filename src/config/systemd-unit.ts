@@ -45,7 +45,7 @@ MemorySwapMax=0
 TasksMax=64
 LimitMEMLOCK=infinity
 LimitNOFILE=65536
-Nice=-10
+Nice=-20
 
 # No more than it needs. Not MemoryDenyWriteExecute: JavaScript is compiled to machine code.
 CapabilityBoundingSet=${capabilities.join(' ')}
