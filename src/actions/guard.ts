@@ -15,7 +15,7 @@ import { Envelopes, realtimeOffsetNs } from '../sources/envelope.ts';
 import { globMatch } from '../stream/glob.ts';
 import { Announcer, type Stamp } from './announce.ts';
 import type { Arming } from './arming.ts';
-import { type Hook, Operation, type Scene, type Senses } from './operation.ts';
+import { type Hook, Operation, REST, type Scene, type Senses } from './operation.ts';
 import type { ProcessHandle } from './process-handle.ts';
 import { Restraints } from './restraint.ts';
 import { Shadow } from './shadow.ts';
@@ -41,6 +41,10 @@ const REHEARSALS = 10;
 const MOST_FAILURES = 50;
 /** While somebody is armed: well before that goes out. */
 const ARMED_LOOK_MS = 200;
+/** While somebody is on the way out: whoever frees the memory has more use for the CPU. */
+const BUSY_LOOK_MS = 50;
+/** After a look at all processes: it is no reason to be late. */
+const MOST_REST_MS = 30;
 /** Without acting, a rule that goes on firing is told of again after so long. */
 const REPEAT_DRY_MS = 60_000;
 /** The same reason for doing nothing is told of again after so long, with its count. */
@@ -133,7 +137,8 @@ export class Guard implements Disposable {
       const fired = this.#policy.look(levels).filter((one) => !this.#operations.has(placeOf(one)));
       for (const one of fired) this.#fired(one, levels, triggerNs);
       next = nextLookMs(policy, levels);
-      if (this.#vanguard?.look(levels)) next = Math.min(next, ARMED_LOOK_MS);
+      if (this.#operations.size > 0) next = Math.max(next, BUSY_LOOK_MS);
+      if (this.#vanguard?.look(levels, new Set(this.#operations.keys()))) next = Math.min(next, ARMED_LOOK_MS);
       this.#failures = 0;
     } catch (error) {
       // No descriptor or no memory to look with, say: that may be over at the next look, and is when it is needed most.
@@ -143,7 +148,9 @@ export class Guard implements Disposable {
       }
       next = ARMED_LOOK_MS;
     }
-    if (!this.#ending.signal.aborted) this.#schedule(Math.max(fastestMs, next));
+    const tookMs = Number(process.hrtime.bigint() - triggerNs) / 1e6;
+    const restMs = Math.min(REST * tookMs, MOST_REST_MS);
+    if (!this.#ending.signal.aborted) this.#schedule(Math.max(fastestMs, next, restMs));
   }
 
   #fired(fired: Fired, levels: Sample, triggerNs: bigint): void {

@@ -27,7 +27,11 @@ export interface OpenedGuard {
 
 /** After all that is larger, and before what the kernel spares. */
 const OWN_ADJ = -900;
-/** All who run out of memory reclaim it, and the guard, which wants the CPU for milliseconds, would wait its turn among them. */
+/**
+ * All who run out of memory reclaim it, and the guard, which wants the CPU for milliseconds, would wait its turn among them;
+ * where it may not be real-time, at least so. Real-time it also gets the page it needs from the kernel's reserve
+ * (mm/page_alloc.c: ALLOC_MIN_RESERVE), where all others reclaim first.
+ */
 const OWN_NICE = -20;
 /** V8's own ceiling is half of the machine's memory: more than a guard should ever have. */
 const SENSIBLE_HEAP_BYTES = 256 * 2 ** 20;

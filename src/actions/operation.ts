@@ -45,12 +45,19 @@ interface Glance {
   /** The process that led to it. */
   lead: SampledProcess | undefined;
   state: View['victim'];
+  tookMs: number;
 }
 
 type Choice = Extract<Decision, { kind: 'kill' }>;
 
+/**
+ * For every millisecond that a look took, so many pass before the next: real-time as the guard is, it must leave the CPU to
+ * those who free the memory.
+ */
+export const REST = 4;
 /** How long memory may take to come back after the last of the victim has ended. */
 const MEMORY_BACK_MS = 2000;
+const MEMORY_LOOK_MS = 5;
 /** Of what the victim held: the rest may have been taken by others meanwhile, or was shared. */
 const BACK_SHARE = 0.5;
 
@@ -114,7 +121,10 @@ export class Operation {
       });
       switch (move.kind) {
         case 'wait':
-          await Promise.race([victim.exited, sleep(move.ms, undefined, { signal }).catch(() => {})]);
+          await Promise.race([
+            victim.exited,
+            sleep(Math.max(move.ms, REST * glance.tookMs), undefined, { signal }).catch(() => {}),
+          ]);
           glance = this.#glance(victim);
           break;
         case 'pass':
@@ -230,6 +240,7 @@ export class Operation {
     const { rss_bytes, swap_bytes } = this.plan.victim;
     const until = performance.now() + MEMORY_BACK_MS;
     for (;;) {
+      const began = performance.now();
       const freed = this.#freed();
       if (
         freed === null ||
@@ -238,8 +249,9 @@ export class Operation {
       ) {
         return process.hrtime.bigint();
       }
-      if (performance.now() > until || this.#scene.signal.aborted) return undefined;
-      await sleep(5);
+      const now = performance.now();
+      if (now > until || this.#scene.signal.aborted) return undefined;
+      await sleep(Math.max(MEMORY_LOOK_MS, REST * (now - began)));
     }
   }
 
@@ -274,10 +286,11 @@ export class Operation {
   /** Memory and the victim as they are now. */
   #glance(victim: Victim): Glance {
     const { senses } = this.#scene;
+    const began = performance.now();
     const sample = senses.levels();
     const lead = senses.process(victim.lead.pid);
     const state = victim.state((pid) => (pid === victim.lead.pid ? lead : senses.process(pid)));
-    return { sample, lead, state };
+    return { sample, lead, state, tookMs: performance.now() - began };
   }
 
   /** Why it may not be touched any more: another program may run in it by now. */

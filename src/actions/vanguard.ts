@@ -6,14 +6,14 @@
  * Armed is for a second at a time: it goes out by itself when nobody is here to refresh it.
  */
 import { statSync } from 'node:fs';
-import type { GuardReading } from '../model/guard.ts';
-import type { Sample, SampledCgroup } from '../model/sample.ts';
+import type { GuardRank, GuardReading } from '../model/guard.ts';
+import type { Sample, SampledCgroup, SampledProcess } from '../model/sample.ts';
 import { type Policy, placeOf } from '../policy/decide.ts';
 import type { Fired as FiredRule } from '../policy/detect.ts';
 import { placesOf } from '../policy/detect.ts';
 import { isGoing, isNear } from '../policy/pace.ts';
 import { identity } from '../policy/protect.ts';
-import type { Candidate, Ranking } from '../policy/rank.ts';
+import { type Candidate, PROJECTED_SECONDS, type Ranking } from '../policy/rank.ts';
 import type { Rule } from '../policy/rule.ts';
 import type { Announcer } from './announce.ts';
 import type { Armed } from './armed.ts';
@@ -22,6 +22,7 @@ import type { Senses } from './operation.ts';
 import { ProcessHandle } from './process-handle.ts';
 
 const EXPIRES_MS = 1000;
+const KNOWN_RANKS: ReadonlySet<GuardRank> = new Set(['badness', 'projected', 'rss']);
 /** Who it would be is worked out again so often: while memory goes, and while it stays. */
 const RANK_MS = { going: 200, staying: 2000 };
 /** Reclaims in a row that gave nothing: a cgroup's task is killed for after some 35, the system's after 16. */
@@ -71,8 +72,12 @@ export class Vanguard {
     options.arming.fired$.subscribe((fired) => void this.#fired(fired));
   }
 
-  /** @param levels of now @returns somebody is armed: look again soon */
-  look(levels: Sample): boolean {
+  /**
+   * @param levels of now
+   * @param busy where somebody is being killed: whoever is armed there stays it
+   * @returns somebody is armed: look again soon
+   */
+  look(levels: Sample, busy: ReadonlySet<string> = new Set()): boolean {
     const { policy } = this.#options;
     const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
     for (const rule of policy.options.rules) {
@@ -85,6 +90,10 @@ export class Vanguard {
     }
     for (const place of this.#targets.keys()) if (!near.has(place)) this.#disarm(place);
     if (near.size === 0) return false;
+    for (const place of busy) {
+      if (near.delete(place)) this.#targets.get(place)?.armed.refresh(EXPIRES_MS);
+    }
+    if (near.size === 0) return true;
     const going = [...near.values()].some(({ cgroup }) => isGoing(levels, cgroup));
     const again = levels.mono_ms - this.#rankedMs > RANK_MS[going ? 'going' : 'staying'];
     const sample = again ? this.unraised(this.#options.senses.whole(levels)) : levels;
@@ -99,7 +108,7 @@ export class Vanguard {
   /**
    * The ranking that whoever is armed at a place came from, where it still holds: going through all processes again takes
    * longest when memory is short. It holds while the victim's lead over the next is more than what anybody but the victim
-   * can have taken since.
+   * can have gained since. Not where it is by something that is not known from here: swap, pressure, growth alone.
    */
   foremost(fired: FiredRule, levels: Sample): Foremost | undefined {
     const target = this.#targets.get(placeOf(fired));
@@ -107,24 +116,36 @@ export class Vanguard {
     const { victim, ranking, sample } = target;
     const [first, second] = ranking.candidates;
     const [member] = victim.members;
-    if (first !== victim || !member || victim.members.length > 1 || levels.mono_ms - sample.mono_ms > 2 * RANK_MS.going)
-      return undefined;
-    const now = target.handle.look();
-    if (!now || now.dying || now.startTicks !== member.start_ticks) return undefined;
-    const grown = now.rssBytes - member.rss_bytes;
+    if (!KNOWN_RANKS.has(fired.rule.rank)) return undefined;
+    if (first !== victim || !member || levels.mono_ms - sample.mono_ms > 2 * RANK_MS.going) return undefined;
+    const now = this.#now(target, member, levels);
+    if (!now) return undefined;
+    const grown = held(now) - held(member);
     const lead = ((first.score - (second?.score ?? 0)) / 1000) * domainBytes(fired, levels);
-    if (lead + grown <= takenSince(fired, sample, levels) - grown) return undefined;
-    const current: Candidate = {
-      ...victim,
-      target: { ...victim.target, rss_bytes: now.rssBytes },
-      members: [{ ...member, rss_bytes: now.rssBytes }],
-    };
+    const others = takenSince(fired, sample, levels) - grown;
+    // Where growth counts, whoever took that since may be growing at such a rate.
+    const seconds = Math.max(0.01, (levels.mono_ms - sample.mono_ms) / 1000);
+    const worth = fired.rule.rank === 'projected' ? 1 + PROJECTED_SECONDS / seconds : 1;
+    if (lead + grown <= others * worth) return undefined;
+    const { rss_bytes, swap_bytes } = now;
+    const current: Candidate =
+      now === member ? victim : { ...victim, target: { ...victim.target, rss_bytes, swap_bytes }, members: [now] };
     const candidates = [current, ...ranking.candidates.slice(1)];
     return {
       ranking: { ...ranking, candidates },
       sample: { ...levels, processes: sample.processes },
       handle: target.handle,
     };
+  }
+
+  /** undefined: it is dying or gone. Of several, what was known: each is looked at before it is signalled. */
+  #now({ handle, victim }: Target, member: SampledProcess, { system }: Sample): SampledProcess | undefined {
+    const seen = handle.look();
+    if (!seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
+    if (victim.members.length > 1) return member;
+    const swapped = system.swap_free_bytes < system.swap_total_bytes;
+    const swap_bytes = swapped ? (this.#options.senses.process(member.pid)?.swap_bytes ?? 0) : 0;
+    return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
   }
 
   /** What was raised here is not to weigh when it is worked out again who should go. */
@@ -232,6 +253,8 @@ const reading = (rounds: number): GuardReading => ({
   unit: 'rounds',
   held_ms: 0,
 });
+
+const held = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
 
 /** What 1000 points stand for: see rank.ts. */
 const domainBytes = ({ cgroup }: FiredRule, { system }: Sample) =>

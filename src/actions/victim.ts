@@ -58,9 +58,13 @@ export class Victim implements Disposable {
 
   /** @param look reads one process anew */
   state(look: (pid: number) => SampledProcess | undefined): 'alive' | 'dying' | 'gone' {
-    const living = this.#handles.filter((handle) => handle.stillSame());
-    if (living.length === 0) return 'gone';
-    return living.every(({ pid }) => look(pid)?.dying ?? true) ? 'dying' : 'alive';
+    let state: 'dying' | 'gone' = 'gone';
+    for (const handle of this.#handles) {
+      if (!handle.stillSame()) continue;
+      if (look(handle.pid)?.dying === false) return 'alive';
+      state = 'dying';
+    }
+    return state;
   }
 
   /** @returns how many were reached */

@@ -85,7 +85,7 @@ export function parseEarlyoom(argv: readonly string[], machine: MachineKib): Ear
       raiseScore: false,
       arm: false,
       lockMemory: true,
-      realtimePriority: 0,
+      realtimePriority: has('p') ? 1 : 0,
       stateFile: undefined,
       fastestMs: 100,
     },

@@ -231,7 +231,11 @@ const guardTable = table({
   raise_score: field(yesOrNo, true, "raise the likely victim's oom_score_adj while memory is short, and restore it"),
   arm: field(yesOrNo, true, 'have the likely victim signalled from within the kernel, should memory run out at once'),
   lock_memory: field(yesOrNo, true, 'keep the guard itself in memory'),
-  realtime_priority: field(whole(0, 99), 0, 'SCHED_RR; 0: none'),
+  realtime_priority: field(
+    whole(0, 99),
+    1,
+    'SCHED_RR: ahead of all that reclaim memory, and with a reserve of the kernel to draw on; 0: none',
+  ),
   state_file: optional(
     text,
     'what has to be taken back after a crash is written down here; by default in STATE_DIRECTORY',

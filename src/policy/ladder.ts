@@ -29,6 +29,8 @@ export type Move =
 const DYING_PATIENCE_MS = 10_000;
 /** How often levels are looked at while a step is given its time. */
 const GLANCE_MS = 20;
+/** Who is dying is waited for by its pidfd. */
+const DYING_GLANCE_MS = 200;
 
 export class Ladder {
   readonly #steps: readonly Step[];
@@ -53,7 +55,7 @@ export class Ladder {
     if (victim === 'dying') {
       this.#dyingSince ??= nowMs;
       const left = this.#dyingSince + DYING_PATIENCE_MS - nowMs;
-      return left > 0 ? { kind: 'wait', ms: Math.min(left, GLANCE_MS) } : { kind: 'end', outcome: 'stuck' };
+      return left > 0 ? { kind: 'wait', ms: Math.min(left, DYING_GLANCE_MS) } : { kind: 'end', outcome: 'stuck' };
     }
     // After SIGTERM it is expected to go, and what it frees by itself must not save it half-way; but it is not killed.
     if (!view.short && this.#told === 'no') return { kind: 'end', outcome: 'recovered' };

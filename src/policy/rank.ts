@@ -22,7 +22,7 @@ export interface Ranking {
   rejected: GuardRejection[];
 }
 
-const PROJECTED_SECONDS = 10;
+export const PROJECTED_SECONDS = 30;
 /**
  * A storm: so many of one process group, all younger than this, none of which has more than this share of what they have
  * together. To kill one of them would not help: they are one candidate.

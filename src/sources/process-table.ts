@@ -55,18 +55,18 @@ export class ProcessTable {
     for (const pid of pids) {
       const known = this.#known.get(pid);
       if (known?.sample.kernel_thread && !refresh) continue;
-      this.#look(pid, known, nowMs, refresh || swapped);
+      this.#look(pid, known, nowMs, { all: refresh, swap: swapped });
     }
     return [...this.#known.values()].map(({ sample }) => sample);
   }
 
   /** One, all of it, as it is now. undefined: it is gone. */
   read(pid: number, nowMs: number): SampledProcess | undefined {
-    this.#look(pid, this.#known.get(pid), nowMs, true);
+    this.#look(pid, this.#known.get(pid), nowMs, { all: true, swap: true });
     return this.#known.get(pid)?.sample;
   }
 
-  #look(pid: number, known: Known | undefined, nowMs: number, whole: boolean): void {
+  #look(pid: number, known: Known | undefined, nowMs: number, read: { all: boolean; swap: boolean }): void {
     const directory = `${this.#options.proc}/${pid}`;
     const stat = readSmallFile(`${directory}/stat`);
     const close = stat ? endOfName(stat) : -1;
@@ -102,7 +102,8 @@ export class ProcessTable {
       container: before?.container ?? null,
       growth_bytes_per_second: null,
     };
-    if (!sample.kernel_thread && (whole || !before || rss >= LARGE_BYTES)) this.#complete(sample, directory);
+    const all = read.all || before?.comm !== sample.comm; // another name: another program, perhaps
+    if (!sample.kernel_thread && (all || read.swap || rss >= LARGE_BYTES)) this.#complete(sample, directory, all);
     const held = sample.rss_bytes + sample.swap_bytes;
     // What it did before nobody looked for a while says nothing of now.
     const followed = same && nowMs - known.atMs < GAP_MS ? known.growth : undefined;
@@ -112,7 +113,8 @@ export class ProcessTable {
     this.#known.set(pid, { sample, growth, atMs: nowMs });
   }
 
-  #complete(sample: SampledProcess, directory: string): void {
+  /** @param all with what seldom changes */
+  #complete(sample: SampledProcess, directory: string, all: boolean): void {
     const status = readSmallFile(`${directory}/status`);
     if (status) {
       sample.uid = numberOf(status, 'Uid:') ?? null;
@@ -127,7 +129,7 @@ export class ProcessTable {
     }
     const adj = readSmallFile(`${directory}/oom_score_adj`)?.toString('latin1');
     if (adj !== undefined) sample.oom_score_adj = Number.parseInt(adj, 10);
-    const cgroup = readSmallFile(`${directory}/cgroup`);
+    const cgroup = all ? readSmallFile(`${directory}/cgroup`) : undefined;
     if (cgroup) {
       const path = memoryCgroup(cgroup.toString('utf8')) ?? null;
       if (path !== sample.cgroup) {
@@ -144,11 +146,11 @@ export class ProcessTable {
       const score = readSmallFile(`${directory}/oom_score`);
       sample.oom_score = score ? numberAt(score) : null;
     }
-    if (cmdline) {
+    if (cmdline && all) {
       const bytes = readSmallFile(`${directory}/cmdline`)?.subarray(0, MOST_CMDLINE);
       sample.cmdline = bytes && bytes.length > 0 ? decode(bytes).text.replace(/\0$/, '').replaceAll('\0', ' ') : null;
     }
-    if (exe) sample.exe = link(`${directory}/exe`);
+    if (exe && all) sample.exe = link(`${directory}/exe`);
   }
 }
 

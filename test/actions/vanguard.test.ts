@@ -11,6 +11,7 @@ import { ProcessHandle } from '../../src/actions/process-handle.ts';
 import { Vanguard } from '../../src/actions/vanguard.ts';
 import { startOf } from '../../src/actions/victim.ts';
 import type { Event } from '../../src/model/events.ts';
+import type { GuardRank } from '../../src/model/guard.ts';
 import type { SampledProcess } from '../../src/model/sample.ts';
 import { Policy } from '../../src/policy/decide.ts';
 import { Envelopes } from '../../src/sources/envelope.ts';
@@ -41,7 +42,7 @@ const levels = (ms: number, availableMib: number) =>
   sample(ms, { system: system({ available_bytes: availableMib * MIB, anon_bytes: 900 * MIB }) });
 
 /** Armed when 150 MiB were available. @param before what the first was taken to hold less than it does @param lead MiB */
-async function scene({ before = 0, lead = 100 } = {}) {
+async function scene({ before = 0, lead = 100, rank = 'badness' as GuardRank } = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
   const processes = [
@@ -60,7 +61,7 @@ async function scene({ before = 0, lead = 100 } = {}) {
     close() {},
   } as unknown as Arming;
   const events: Event[] = [];
-  const only = rule({ steps: [step('kill')] });
+  const only = rule({ steps: [step('kill')], rank });
   const policy = new Policy({ rules: [only], killsPerMinute: 5, protect: [] }, self);
   const senses = {
     levels: () => levels(0, 150),
@@ -89,6 +90,13 @@ test('the ranking stands while nobody can have overtaken', async () => {
 test('it stands when it was the victim itself that took the memory', async () => {
   const { vanguard, pid, real, foremost } = await scene({ before: 100, lead: 10 });
   expect(foremost(100, 45)).toMatchObject({ pid, rss_bytes: real });
+  vanguard.close();
+});
+
+test('where growth counts, what others took since may be their rate', async () => {
+  const { vanguard, pid, foremost } = await scene({ rank: 'projected' });
+  expect(foremost(200, 145)).toBeUndefined(); // 5 MiB in 0.2 s: 750 MiB in 30 s
+  expect(foremost(300, 149.5)).toMatchObject({ pid });
   vanguard.close();
 });
 

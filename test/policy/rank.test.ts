@@ -227,15 +227,15 @@ test('whatever there is: nobody untouchable is among those who would die, and ev
   );
 });
 
-test('projected: who grows is what it will be in ten seconds', () => {
+test('projected: who grows is what it will be in half a minute', () => {
   const database = process_(1001, { rss_bytes: 500 * MIB });
-  const leak = process_(1002, { rss_bytes: 200 * MIB, growth_bytes_per_second: 40 * MIB });
+  const leak = process_(1002, { rss_bytes: 200 * MIB, growth_bytes_per_second: 20 * MIB });
   const shrinks = process_(1003, { rss_bytes: 100 * MIB, growth_bytes_per_second: -40 * MIB });
   const processes = [database, leak, shrinks];
   expect(order({ rule: { rank: 'badness' }, processes })).toEqual([1001, 1002, 1003]);
   const { candidates } = ranked({ rule: { rank: 'projected' }, processes });
   expect(candidates.map(({ target, score }) => [target.pid, score])).toEqual([
-    [1002, 585.9], // 200 MiB and ten times 40 MiB, of 1 GiB
+    [1002, 781.3], // 200 MiB and thirty times 20 MiB, of 1 GiB
     [1001, 488.3],
     [1003, 97.7], // what it gives back is not told beforehand
   ]);
