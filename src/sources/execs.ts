@@ -8,10 +8,10 @@ import { loadNative, type RingReader } from '../native.ts';
 import { Batch } from '../wire/batch.ts';
 import { ProcessExecRecord, RecordKind } from '../wire/layout.ts';
 import { decode, untilNul } from '../wire/text.ts';
+import { toTicks } from '../wire/ticks.ts';
 
 /** Room for 4,000: what a machine that builds something executes in a second. */
 const RING_BYTES = 256 * 1024;
-const NS_PER_TICK = 10_000_000n;
 
 export interface Exec {
   pid: number;
@@ -97,7 +97,7 @@ function attach(): Attached {
 function execOf(record: ProcessExecRecord): Exec {
   return {
     pid: record.pid,
-    startTicks: String(record.start_ns / NS_PER_TICK),
+    startTicks: toTicks(record.start_ns),
     ppid: record.ppid,
     uid: record.uid,
     comm: decode(untilNul(record.comm)).text,

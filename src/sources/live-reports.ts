@@ -7,6 +7,7 @@ import type { Draft } from '../explain/draft.ts';
 import { toReport } from '../explain/report.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { OomReport } from '../model/oom-report.ts';
+import { toTicks } from '../wire/ticks.ts';
 import type { Envelopes } from './envelope.ts';
 import { realtimeOffsetNs } from './envelope.ts';
 import { Losses } from './losses.ts';
@@ -88,8 +89,7 @@ function belongs({ printer, firstNs, lastNs, lines }: KernelReport, { trigger, v
   // Where the report is one line, the kill line, it comes after the mark; no longer than it takes to print.
   const earliest = lines.length > 1 ? firstNs : firstNs - 1_000_000_000n;
   if (markNs < earliest || markNs > lastNs) return false;
-  if (printer !== null)
-    return printer.tid === trigger.tid && String(printer.startNs / 10_000_000n) === trigger.start_ticks;
+  if (printer !== null) return printer.tid === trigger.tid && toTicks(printer.startNs) === trigger.start_ticks;
   return lines.at(-1)?.includes(`Killed process ${victim.tid} (`) ?? false;
 }
 

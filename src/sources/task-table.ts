@@ -9,6 +9,7 @@ import { pageBytes } from '../kernel/page-size.ts';
 import { type BpfLink, BpfObject, possibleCpus } from '../libbpf/index.ts';
 import { TaskFlag, TaskRow } from '../wire/layout.ts';
 import { decode, untilNul } from '../wire/text.ts';
+import { toTicks } from '../wire/ticks.ts';
 import { FileTaskTable } from './task-files.ts';
 
 /** A process. Kernel threads and zombies, which hold no memory, are not listed. */
@@ -60,8 +61,6 @@ export function openTaskTable(backend?: 'iterator' | 'proc'): TaskTable {
     return new FileTaskTable('/proc', (error as Error).message);
   }
 }
-
-const NS_PER_TICK = 10_000_000n; // USER_HZ is 100 wherever Linux runs Node
 
 class IteratedTaskTable implements TaskTable {
   readonly backend = 'iterator';
@@ -128,7 +127,7 @@ class IteratedTaskTable implements TaskTable {
       ppid: row.ppid,
       uid: row.uid,
       comm: decode(untilNul(row.comm)).text,
-      startTicks: String(row.start_ns / NS_PER_TICK),
+      startTicks: toTicks(row.start_ns),
       threads: row.threads,
       oomScoreAdj: row.oom_score_adj,
       totalVmBytes: Number(row.total_vm_pages) * this.#page,

@@ -15,6 +15,7 @@ import type {
 import { formatMask } from '../model/format.ts';
 import { type CgroupLevel, KillFact, type OomCandidatesRecord, type OomKillRecord } from './layout.ts';
 import { type Decoded, decode, splitNul, untilNul } from './text.ts';
+import { toTicks } from './ticks.ts';
 
 /** What the record does not hold: the machine's constants. */
 export interface Machine {
@@ -47,7 +48,6 @@ const kinds: Record<number, KillKind> = { 1: 'killed', 2: 'already_dying', 3: 'g
 const scopes: Record<number, Scope> = { 0: 'system', 1: 'cpuset', 2: 'mempolicy', 3: 'cgroup' };
 /** The record has paths; whose they are is found out from those. */
 const nobody = { unit: null, pod: null, container: null };
-const TICK_NS = 10_000_000n; // USER_HZ is 100 on x86-64 and arm64
 
 export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
   const facts = record.facts;
@@ -101,7 +101,7 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null
     exe: exe?.text ?? null,
     cmdline: cmdline?.map(({ text }) => text) ?? null,
     cmdline_truncated: has('FACT_CMDLINE_CUT'),
-    start_ticks: known ? String(record.victim_start_ns / TICK_NS) : null,
+    start_ticks: known ? toTicks(record.victim_start_ns) : null,
     threads: known ? record.victim_threads : null,
     oom_score_adj: known ? record.victim_oom_score_adj : null,
     memory: has('FACT_MM') ? memoryOf(record, machine) : null,
@@ -160,7 +160,7 @@ function triggerOf(record: OomKillRecord, machine: Machine): Trigger {
     tid: record.trigger_tid,
     uid: record.trigger_uid,
     comm: decode(untilNul(record.trigger_comm)).text,
-    start_ticks: String(record.trigger_start_ns / TICK_NS),
+    start_ticks: toTicks(record.trigger_start_ns),
     gfp_mask: known ? `0x${mask.toString(16)}` : null,
     gfp: known ? gfpNames(mask, machine.gfp) : null,
     order: known ? record.trigger_order : null,

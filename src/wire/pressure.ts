@@ -4,6 +4,7 @@
 import type { PressureLevelName, PressureWindow, StallCause, StalledTask, StallNs } from '../model/pressure.ts';
 import type { PressureShare, StalledTask as StalledTaskRecord } from './layout.ts';
 import { decode, untilNul } from './text.ts';
+import { toTicks } from './ticks.ts';
 
 /** Of enum stall_cause. */
 export const causes: readonly StallCause[] = [
@@ -19,14 +20,12 @@ export const causes: readonly StallCause[] = [
 /** Of enum pressure_level. */
 export const levels: readonly PressureLevelName[] = ['normal', 'low', 'medium', 'critical'];
 
-const TICK_NS = 10_000_000n; // USER_HZ is 100 on x86-64 and arm64
-
 export function stalledTask(record: StalledTaskRecord, cgroup: string | null): StalledTask {
   return {
     pid: record.pid,
     tid: record.tid,
     comm: decode(untilNul(record.comm)).text,
-    start_ticks: String(record.start_ns / TICK_NS),
+    start_ticks: toTicks(record.start_ns),
     cgroup,
     cgroup_id: String(record.cgroup_id),
   };
