@@ -21,8 +21,6 @@ export interface AttachOptions {
   prepare?: (object: BpfObject) => void;
   /** Size of its ring in bytes: a power of two, at least a page. */
   ringBytes: number;
-  /** false: only let the kernel check the programs. */
-  attach?: boolean;
 }
 
 export interface Attached {
@@ -41,7 +39,7 @@ export interface Attached {
 
 /** @throws OomscopeError OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
 export function attachObject(options: AttachOptions): Attached {
-  const { file, programs, constants, spare, ringBytes, attach = true } = options;
+  const { file, programs, constants, spare, ringBytes } = options;
   const object = BpfObject.open(readObject(file));
   const links: BpfLink[] = [];
   const detach = () => {
@@ -58,10 +56,8 @@ export function attachObject(options: AttachOptions): Attached {
     object.map('ring').maxEntries = ringBytes;
     options.configure?.(object);
     object.load();
-    if (attach) {
-      options.prepare?.(object);
-      for (const program of all) if (programs.has(program.name)) links.push(program.attach());
-    }
+    options.prepare?.(object);
+    for (const program of all) if (programs.has(program.name)) links.push(program.attach());
     const ring = object.map('ring');
     const counters = object.map('counters');
     return {

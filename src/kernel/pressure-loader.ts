@@ -64,11 +64,10 @@ const telling: [cause: number, functions: string[]][] = [
 ];
 
 /**
- * @param attach false: only let the kernel check the programs
  * @param from for tests: an object with more programs
  * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, OBJECT_MISSING, LIBBPF, USAGE
  */
-export function loadPressure(config: PressureConfig, attach = true, from = pressureObject): LoadedPressure {
+export function loadPressure(config: PressureConfig, from = pressureObject): LoadedPressure {
   const inTheWay = obstacle();
   if (inTheWay) throw inTheWay;
   const choices = pressureChoices(config.backend);
@@ -77,7 +76,7 @@ export function loadPressure(config: PressureConfig, attach = true, from = press
     throw new OomscopeError('USAGE', `backend: ${wanted} cannot hook psi_memstall_enter() on this kernel.`);
   }
   try {
-    return toLoaded(loadWith(choices, config, attach, from), choices);
+    return toLoaded(loadWith(choices, config, from), choices);
   } catch (error) {
     // A function that cannot be hooked after all: tracepoints do.
     const refused = choices.find(({ hook, program }) => hook === 'memstall_enter' && program !== undefined);
@@ -87,7 +86,7 @@ export function loadPressure(config: PressureConfig, attach = true, from = press
         ? { ...choice, reason: `${refused.backend} was refused: ${(error as Error).message}` }
         : choice,
     );
-    return toLoaded(loadWith(others, config, attach, from), others);
+    return toLoaded(loadWith(others, config, from), others);
   }
 }
 
@@ -123,12 +122,7 @@ export function pressureChoices(forced?: PressureBackend): PressureChoice[] {
   }
 }
 
-function loadWith(
-  choices: PressureChoice[],
-  config: PressureConfig,
-  attach: boolean,
-  { file, spare }: PressureObject,
-): Attached {
+function loadWith(choices: PressureChoice[], config: PressureConfig, { file, spare }: PressureObject): Attached {
   const by = (hook: string) => choices.find((choice) => choice.hook === hook);
   const timer = by('tick')?.backend === 'timer';
   const windows = config.windows.map(({ ns }) => ns);
@@ -152,7 +146,6 @@ function loadWith(
       countdown_from: config.countdownFrom,
     },
     ringBytes: config.ringBytes,
-    attach,
     configure(object) {
       const groupBytes = PressureGroup.size + possibleCpus() * PressureSlot.size;
       for (const name of ['groups', 'blank']) object.map(name).valueSize = groupBytes;

@@ -87,7 +87,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     this.#signal = options.signal;
     this.#signal?.throwIfAborted();
 
-    this.#loaded = loadPressure(config, true, object);
+    this.#loaded = loadPressure(config, object);
     this.#full = this.#loaded.choices.some(({ hook, program }) => hook === 'sched_switch' && program !== undefined);
     const globs = options.cgroups;
     this.#records = new PressureEvents({
