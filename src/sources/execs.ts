@@ -3,9 +3,10 @@
  */
 import { type Attached, attachObject } from '../kernel/attach.ts';
 import { obstacle } from '../kernel/loader.ts';
+import { openRing } from '../kernel/ring.ts';
 import { OomscopeError } from '../model/error.ts';
-import { loadNative, type RingReader } from '../native.ts';
-import { Batch } from '../wire/batch.ts';
+import type { RingReader } from '../native.ts';
+import type { Batch } from '../wire/batch.ts';
 import { ProcessExecRecord, RecordKind } from '../wire/layout.ts';
 import { decode, untilNul } from '../wire/text.ts';
 import { toTicks } from '../wire/ticks.ts';
@@ -44,22 +45,7 @@ export class Execs implements Disposable {
     if (inTheWay) throw inTheWay;
     this.#options = options;
     this.#attached = attach();
-    const { ringFd: mapFd, countersFd, owned } = this.#attached;
-    try {
-      this.#reader = new (loadNative().RingReader)(
-        { mapFd, countersFd, batchBytes: 131072, owned, urgentKinds: 0 },
-        (buffer) => {
-          try {
-            this.#take(new Batch(buffer));
-          } catch (error) {
-            options.onError(error); // nothing handed to native may throw
-          }
-        },
-      );
-    } catch (error) {
-      this.#attached.close();
-      throw error;
-    }
+    this.#reader = openRing(this.#attached, { onBatch: (batch) => this.#take(batch), onError: options.onError });
   }
 
   close(): void {

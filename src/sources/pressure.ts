@@ -9,12 +9,13 @@ import { Subject } from 'rxjs/internal/Subject';
 import { memoryHierarchy } from '../kernel/capabilities.ts';
 import { KernelSymbols } from '../kernel/kallsyms.ts';
 import { type LoadedPressure, loadPressure, type PressureObject } from '../kernel/pressure-loader.ts';
+import { openRing } from '../kernel/ring.ts';
 import type { TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
 import { loadNative, type RingReader } from '../native.ts';
 import { globMatch } from '../stream/glob.ts';
 import { VERSION } from '../version.ts';
-import { Batch } from '../wire/batch.ts';
+import type { Batch } from '../wire/batch.ts';
 import { RecordKind } from '../wire/layout.ts';
 import { CgroupNames } from './cgroup-names.ts';
 import { Envelopes, realtimeOffsetNs } from './envelope.ts';
@@ -100,21 +101,11 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
         globs === undefined || globs.some((glob) => globMatch(glob, path) || globMatch(`${glob}/*`, path)),
       emit: (event) => this.#events.next(event),
     });
-    try {
-      this.#reader = new native.RingReader(
-        {
-          mapFd: this.#loaded.ringFd,
-          countersFd: this.#loaded.countersFd,
-          batchBytes: 131072,
-          owned: this.#loaded.owned,
-          urgentKinds: (1 << RecordKind.RECORD_PRESSURE_STALL) | (1 << RecordKind.RECORD_PRESSURE_COUNTDOWN),
-        },
-        (buffer, receivedNs, offsetNs) => this.#onBatch(new Batch(buffer, receivedNs, offsetNs)),
-      );
-    } catch (error) {
-      this.#loaded.close();
-      throw error;
-    }
+    this.#reader = openRing(this.#loaded, {
+      onBatch: (batch) => this.#onBatch(batch),
+      onError: (error) => this.#fail(error),
+      urgent: [RecordKind.RECORD_PRESSURE_STALL, RecordKind.RECORD_PRESSURE_COUNTDOWN],
+    });
     native.trimHeap();
     if (this.#loaded.choices.some(({ backend }) => backend === 'hooks')) {
       this.#look = setInterval(() => this.#loaded.tick(), LOOK_MS);
@@ -158,15 +149,15 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   }
 
   #onBatch(batch: Batch): void {
-    try {
-      const malformed = this.#losses.malformed(this.#records.take(batch));
-      if (malformed) this.#events.next(malformed);
-      if (!this.#closing) this.#sayLost(this.#reader.lost());
-    } catch (error) {
-      // Nothing handed to native may throw: whoever listens to the events hears of it.
-      this.#events.error(error);
-      this.close();
-    }
+    const malformed = this.#losses.malformed(this.#records.take(batch));
+    if (malformed) this.#events.next(malformed);
+    if (!this.#closing) this.#sayLost(this.#reader.lost());
+  }
+
+  /** Whoever listens to the events hears of it. */
+  #fail(error: unknown): void {
+    this.#events.error(error);
+    this.close();
   }
 
   #sayLost(counters: number[]): void {

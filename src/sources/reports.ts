@@ -2,8 +2,8 @@
  * The kernel's own report of each OOM, read as the kernel prints it: without the log, its rate limits or its readers' rights.
  */
 import { type Attached, attachObject } from '../kernel/attach.ts';
-import { loadNative, type RingReader } from '../native.ts';
-import { Batch } from '../wire/batch.ts';
+import { openRing } from '../kernel/ring.ts';
+import type { RingReader } from '../native.ts';
 import { LogLineRecord, RecordKind } from '../wire/layout.ts';
 import { type KernelReport, ReportLines } from './report-lines.ts';
 
@@ -31,25 +31,13 @@ export class Reports {
       constants: {},
       ringBytes: RING_BYTES,
     });
-    const { ringFd: mapFd, countersFd, owned } = this.#attached;
-    try {
-      this.#reader = new (loadNative().RingReader)(
-        { mapFd, countersFd, batchBytes: 131072, owned, urgentKinds: 0 },
-        (buffer) => {
-          try {
-            const batch = new Batch(buffer);
-            batch.walk((kind, at) => {
-              if (kind === RecordKind.RECORD_LOG_LINE) this.#lines.take(new LogLineRecord(batch.view, at));
-            });
-          } catch (error) {
-            onError(error); // nothing handed to native may throw
-          }
-        },
-      );
-    } catch (error) {
-      this.#attached.close();
-      throw error;
-    }
+    this.#reader = openRing(this.#attached, {
+      onBatch: (batch) =>
+        batch.walk((kind, at) => {
+          if (kind === RecordKind.RECORD_LOG_LINE) this.#lines.take(new LogLineRecord(batch.view, at));
+        }),
+      onError,
+    });
   }
 
   /** `RingReader.lost()`. */

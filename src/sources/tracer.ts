@@ -10,13 +10,14 @@ import { Containers, type ContainersOptions } from '../enrich/containers.ts';
 import { SystemProbe } from '../enrich/system.ts';
 import { memoryHierarchy } from '../kernel/capabilities.ts';
 import { type Loaded, load } from '../kernel/loader.ts';
+import { openRing } from '../kernel/ring.ts';
 import type { Backend } from '../kernel/variants.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
 import type { PressureLevel } from '../model/pressure.ts';
 import { loadNative, type RingReader } from '../native.ts';
 import { VERSION } from '../version.ts';
-import { Batch } from '../wire/batch.ts';
+import type { Batch } from '../wire/batch.ts';
 import { RecordKind } from '../wire/layout.ts';
 import { Anticipation } from './anticipation.ts';
 import { Envelopes, realtimeOffsetNs } from './envelope.ts';
@@ -176,19 +177,14 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const rehearsal = new Rehearsal(machine, this.#system);
     rehearsal.play(REHEARSALS);
     try {
-      this.#reader = new native.RingReader(
-        {
-          mapFd: this.#loaded.ringFd,
-          countersFd: this.#loaded.countersFd,
-          batchBytes: options.batchBytes ?? 131072,
-          owned: this.#loaded.owned,
-          urgentKinds: (1 << RecordKind.RECORD_OOM_KILL) | (1 << RecordKind.RECORD_OOM_AHEAD),
-        },
-        (buffer, receivedNs, offsetNs) => this.#onBatch(new Batch(buffer, receivedNs, offsetNs)),
-      );
+      this.#reader = openRing(this.#loaded, {
+        onBatch: (batch) => this.#onBatch(batch),
+        onError: (error) => this.#fail(error),
+        urgent: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_AHEAD],
+        batchBytes: options.batchBytes,
+      });
     } catch (error) {
       this.#leadUps?.close();
-      this.#loaded.close();
       this.#containers?.close();
       throw error;
     }
@@ -277,21 +273,17 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   }
 
   #onBatch(batch: Batch): void {
-    try {
-      this.#batches.next(batch);
-      const { malformed, ahead } = this.#kills.take(batch);
-      const lost = [
-        this.#losses.malformed(malformed),
-        this.#closing ? undefined : this.#losses.inRing(this.#reader.lost()),
-      ];
-      for (const event of lost) if (event) this.#kills.push(event);
-      if (ahead && !this.#closing) this.#anticipation.lookOut();
-    } catch (error) {
-      // Nothing handed to native may throw: whoever listens to the events hears of it.
-      this.#fail(error);
-    }
+    this.#batches.next(batch);
+    const { malformed, ahead } = this.#kills.take(batch);
+    const lost = [
+      this.#losses.malformed(malformed),
+      this.#closing ? undefined : this.#losses.inRing(this.#reader.lost()),
+    ];
+    for (const event of lost) if (event) this.#kills.push(event);
+    if (ahead && !this.#closing) this.#anticipation.lookOut();
   }
 
+  /** Whoever listens to the events hears of it. */
   #fail(error: unknown): void {
     this.#events.error(error);
     this.close();
