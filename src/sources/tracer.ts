@@ -200,6 +200,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#leadUps?.close();
       this.#reader.close();
       this.#loaded.close();
+      this.#containers?.close();
       throw error;
     }
     native.trimHeap();
