@@ -5,13 +5,9 @@
 import { OomscopeError } from '../model/error.ts';
 import { VERSION } from '../version.ts';
 import { Exit, exitCodeOf } from './exit.ts';
+import { runVerb, type Verbs, verbsHelp } from './verbs.ts';
 
-interface Verb {
-  about: string;
-  load: () => Promise<{ run: (argv: string[]) => Promise<number> }>;
-}
-
-const verbs: Record<string, Verb> = {
+const verbs: Verbs = {
   trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
   scores: { about: 'say who would be killed next, and how close it is', load: () => import('./scores.ts') },
   protect: {
@@ -58,31 +54,20 @@ const help = () => `usage: oomscope VERB [options]
 
 Who was killed for memory on Linux, by whom, why, and whose limit it was; who would be next, and what can be done before.
 
-${Object.entries(verbs)
-  .map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`)
-  .join('\n')}
+${verbsHelp(verbs)}
 
 \`oomscope VERB --help\` has a verb's options and examples; \`oomscope --version\` the version.
 `;
 
-async function main([name, ...argv]: string[]): Promise<number> {
-  if (name === '--version' || name === 'version') {
+async function main(argv: string[]): Promise<number> {
+  if (argv[0] === '--version' || argv[0] === 'version') {
     process.stdout.write(`oomscope ${VERSION}\n`);
     return Exit.ok;
   }
-  if (name === '--help' || name === '-h' || name === 'help') {
-    process.stdout.write(help());
-    return Exit.ok;
-  }
-  const verb = name === undefined ? undefined : verbs[name];
-  if (!verb || !Object.hasOwn(verbs, name as string)) {
-    const got = name === undefined ? 'nothing' : `"${name}"`;
-    throw new OomscopeError(
-      'USAGE',
-      `Expected a verb (${Object.keys(verbs).join(', ')}), got ${got}. See \`oomscope --help\`.`,
-    );
-  }
-  return (await verb.load()).run(argv);
+  return runVerb(verbs, argv, {
+    help,
+    refusal: (names, got) => `Expected a verb (${names}), got ${got}. See \`oomscope --help\`.`,
+  });
 }
 
 main(process.argv.slice(2)).then(
