@@ -49,6 +49,20 @@ export interface ContainerMemory {
   growth: Growth | null;
 }
 
+/** What it was started with. */
+export interface ContainerSettings {
+  /** null: unlimited. */
+  memory_limit_bytes: number | null;
+  /** Memory and swap together. null: not set, and then it is twice the memory where swap is counted. */
+  memory_and_swap_limit_bytes: number | null;
+  /** It was set to -1. */
+  swap_unlimited: boolean;
+  /** null: not set. */
+  memory_reservation_bytes: number | null;
+  oom_score_adj: number;
+  oom_kill_disable: boolean;
+}
+
 export interface ContainerReport extends CgroupOwner {
   /** "running", "exited", …; null: no runtime told. */
   state: string | null;
@@ -60,15 +74,8 @@ export interface ContainerReport extends CgroupOwner {
   finished_at: string | null;
   restart_count: number | null;
   restart_policy: string | null;
-  /** What it was started with. null: not set, or not known. */
-  configured: {
-    memory_limit_bytes: number | null;
-    memory_and_swap_limit_bytes: number | null;
-    swap_unlimited: boolean;
-    memory_reservation_bytes: number | null;
-    oom_score_adj: number;
-    oom_kill_disable: boolean;
-  } | null;
+  /** null: no runtime told. */
+  configured: ContainerSettings | null;
   /** null: it does not run, or its cgroup cannot be read. */
   memory: ContainerMemory | null;
   /** What follows, worst first. */

@@ -85,15 +85,7 @@ function ofInfo(info: ContainerInfo): Subject {
       container: { runtime, id, name, image, compose_project, compose_service },
       ...{ state: info.state, pid: info.pid, exit_code: info.exit_code, oom_killed: info.oom_killed },
       ...{ started_at: info.started_at, finished_at: info.finished_at },
-      ...{ restart_count: info.restart_count, restart_policy: info.restart_policy },
-      configured: {
-        memory_limit_bytes: info.memory_limit_bytes,
-        memory_and_swap_limit_bytes: info.memory_and_swap_limit_bytes,
-        swap_unlimited: info.swap_unlimited,
-        memory_reservation_bytes: info.memory_reservation_bytes,
-        oom_score_adj: info.oom_score_adj,
-        oom_kill_disable: info.oom_kill_disable,
-      },
+      ...{ restart_count: info.restart_count, restart_policy: info.restart_policy, configured: info.configured },
     },
   };
 }

@@ -2,6 +2,7 @@
  * A container runtime that answers Docker's API on a unix socket: Docker, or Podman. It is only ever asked, never told.
  */
 import type { Container } from '../model/container.ts';
+import type { ContainerSettings } from '../model/container-report.ts';
 import { getJson, getLines } from './unix-http.ts';
 
 /** A container, in the words of its runtime. */
@@ -18,15 +19,7 @@ export interface ContainerInfo extends Container {
   finished_at: string | null;
   restart_count: number;
   restart_policy: string | null;
-  /** null: unlimited. */
-  memory_limit_bytes: number | null;
-  /** Memory and swap together, null: not set, and then it is twice the memory where swap is counted. */
-  memory_and_swap_limit_bytes: number | null;
-  /** Was it set to -1? */
-  swap_unlimited: boolean;
-  memory_reservation_bytes: number | null;
-  oom_score_adj: number;
-  oom_kill_disable: boolean;
+  configured: ContainerSettings;
 }
 
 export interface RuntimeEvent {
@@ -85,12 +78,14 @@ export class ContainerRuntimeApi {
       finished_at: date(state.FinishedAt),
       restart_count: integer(one.RestartCount) ?? 0,
       restart_policy: text(policy.Name) || null,
-      memory_limit_bytes: integer(host.Memory) || null,
-      memory_and_swap_limit_bytes: memorySwap > 0 ? memorySwap : null,
-      swap_unlimited: memorySwap < 0,
-      memory_reservation_bytes: integer(host.MemoryReservation) || null,
-      oom_score_adj: integer(host.OomScoreAdj) ?? 0,
-      oom_kill_disable: host.OomKillDisable === true,
+      configured: {
+        memory_limit_bytes: integer(host.Memory) || null,
+        memory_and_swap_limit_bytes: memorySwap > 0 ? memorySwap : null,
+        swap_unlimited: memorySwap < 0,
+        memory_reservation_bytes: integer(host.MemoryReservation) || null,
+        oom_score_adj: integer(host.OomScoreAdj) ?? 0,
+        oom_kill_disable: host.OomKillDisable === true,
+      },
     };
   }
 
