@@ -6,11 +6,12 @@ import { memoryHierarchy } from '../../src/kernel/capabilities.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';
 import { oomscope } from '../cli/cli.ts';
 import { schemaErrors } from '../schema.ts';
-import { type Daemon, removeGroups, runOptions, startDocker, unavailable } from './daemon.ts';
+import { type Daemon, removeGroups, startDocker, unavailable } from './daemon.ts';
+import { expectedEnds, startTen, withOom } from './ten-containers.ts';
 import { gist, Watching } from './watching.ts';
 
 const MIB = 2 ** 20;
-const EAT = ['tail', '/dev/zero'];
+const box = { runtime: 'docker', image: 'box:1' } as const;
 const reason = unavailable('dockerd', 'docker', 'busybox');
 const v1 = memoryHierarchy()?.version === 1;
 
@@ -21,8 +22,6 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   let trace: Watching;
   /** Without the right to trace. */
   let weak: Watching;
-  const run = (name: string, options: string[], command: string[]) =>
-    docker.command(runOptions(docker, name, options, command), true);
   const check = async (...words: string[]) => {
     const { stdout, stderr, code } = await oomscope([
       'docker',
@@ -51,19 +50,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     const nobody = ['setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', '--'];
     weak = await Watching.start(['docker', 'watch', '--json', '--socket', docker.socket], {}, nobody);
     const labels = ['--label', 'com.docker.compose.project=shop', '--label', 'com.docker.compose.service=web'];
-    // Those that live first: a container is not named right because there is no other.
-    await run('fine', ['-d', '-m', '64m', ...labels], ['sleep', '1000']);
-    await run('fine-in-slice', ['-d', '--cgroup-parent', slice.cgroupPath], ['sleep', '1000']);
-    await run('hand-docker', ['-d', '-m', '32m'], ['sleep', '1000']);
-    await run('hand-kill', ['-d', '-m', '32m'], ['sleep', '1000']);
-    await run('oom', ['-m', '32m'], EAT);
-    await run('oom-late', ['-m', '32m', ...labels], ['sh', '-c', 'sleep 0.5; exec tail /dev/zero']);
-    await run('oom-host-pid', ['-m', '32m', '--pid', 'host'], EAT);
-    await run('oom-rm', ['-m', '32m', '--rm'], EAT);
-    await run('oom-child', ['-d', '-m', '32m'], ['sh', '-c', 'tail /dev/zero; sleep 1000']);
-    await run('oom-slice', ['--cgroup-parent', slice.cgroupPath], EAT);
-    await docker.command(['kill', 'hand-docker']);
-    process.kill(Number(await docker.command(['inspect', '-f', '{{.State.Pid}}', 'hand-kill'])), 'SIGKILL');
+    await startTen(docker, { ...box, slice, labels });
   }, 120_000);
 
   afterAll(async () => {
@@ -75,18 +62,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     if (slice) removeGroups([slice.cgroupPath]);
   }, 60_000);
 
-  const who = { image: 'box:1', runtime: 'docker' };
-  const oom = { ...who, verdict: 'main_killed', limit_of: 'container', kills: 1, ended: true, exit_code: 137 };
-  test.each([
-    ['oom', oom],
-    ['oom-late', oom],
-    ['oom-host-pid', oom],
-    ['oom-rm', oom],
-    ['oom-child', { ...oom, verdict: 'process_killed', ended: false, exit_code: null }],
-    ['oom-slice', { ...oom, limit_of: 'cgroup_above' }],
-    ['hand-docker', { ...who, by: 'runtime', exit_code: 137, kernel_watched: true }],
-    ['hand-kill', { ...who, by: 'other', exit_code: 137, kernel_watched: true }],
-  ])('%s', async (name, expected) => {
+  test.each(expectedEnds(box))('%s', async (name, expected) => {
     const end = await watch.of(name);
     expect(gist(end)).toEqual({ name, ...expected });
     expect(schemaErrors(end)).toEqual([]);
@@ -111,7 +87,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   });
 
   test('without the right to trace there is the word of the runtime, and it is said to be no more', async () => {
-    const reported = { ...who, verdict: 'reported', limit_of: null, kills: 0 };
+    const reported = { ...box, verdict: 'reported', limit_of: null, kills: 0 };
     expect(gist(await weak.of('oom'))).toEqual({ name: 'oom', ...reported, ended: true, exit_code: 137 });
     expect(gist(await weak.of('oom-child'))).toEqual({ name: 'oom-child', ...reported, ended: false, exit_code: null });
     expect(gist(await weak.of('hand-kill'))).toMatchObject({ by: 'other', exit_code: 137, kernel_watched: false });
@@ -119,8 +95,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
 
   test('trace knows the containers too, those that are gone as well', () => {
     const named = trace.kills.map(({ victim: { container } }) => container?.name);
-    const ours = ['oom', 'oom-late', 'oom-host-pid', 'oom-rm', 'oom-child', 'oom-slice'];
-    expect(ours.filter((name) => named.includes(name))).toEqual(ours);
+    expect(withOom.filter((name) => named.includes(name))).toEqual(withOom);
     const kill = (name: string) => trace.kills.find(({ victim }) => victim.container?.name === name);
     expect(kill('oom-late')?.victim.container).toMatchObject({
       compose_project: 'shop',

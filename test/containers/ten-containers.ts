@@ -1,0 +1,55 @@
+/** Ten containers: six with an OOM, two killed by hand, two that live. What is to be said of each is the same with every runtime. */
+import type { MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import { type Daemon, runOptions } from './daemon.ts';
+
+const EAT = ['tail', '/dev/zero'];
+
+export interface TenOptions {
+  runtime: 'docker' | 'podman';
+  /** As the runtime calls it. */
+  image: string;
+  /** The parent of two of them, with a limit of its own. */
+  slice: MemoryGroup;
+  /** Options of those that end by themselves: waited for, or `-d`. */
+  ending?: string[];
+  /** Options of two, "fine" and "oom-late". */
+  labels?: string[];
+}
+
+/** In this order: those that live come first, for a container is not named right because there is no other. */
+export async function startTen(daemon: Daemon, options: TenOptions): Promise<void> {
+  const { runtime, slice, ending = [], labels = [] } = options;
+  const run = (name: string, words: string[], command: string[]) =>
+    daemon.command(runOptions(daemon, name, words, command), true);
+  await run('fine', ['-d', '-m', '64m', ...labels], ['sleep', '1000']);
+  await run('fine-in-slice', ['-d', '--cgroup-parent', slice.cgroupPath], ['sleep', '1000']);
+  await run(`hand-${runtime}`, ['-d', '-m', '32m'], ['sleep', '1000']);
+  await run('hand-kill', ['-d', '-m', '32m'], ['sleep', '1000']);
+  await run('oom', [...ending, '-m', '32m'], EAT);
+  await run('oom-late', [...ending, '-m', '32m', ...labels], ['sh', '-c', 'sleep 0.5; exec tail /dev/zero']);
+  await run('oom-host-pid', [...ending, '-m', '32m', '--pid', 'host'], EAT);
+  await run('oom-rm', [...ending, '-m', '32m', '--rm'], EAT);
+  await run('oom-child', ['-d', '-m', '32m'], ['sh', '-c', 'tail /dev/zero; sleep 1000']);
+  await run('oom-slice', [...ending, '--cgroup-parent', slice.cgroupPath], EAT);
+  await daemon.command(['kill', `hand-${runtime}`]);
+  process.kill(Number(await daemon.command(['inspect', '-f', '{{.State.Pid}}', 'hand-kill'])), 'SIGKILL');
+}
+
+export const withOom = ['oom', 'oom-late', 'oom-host-pid', 'oom-rm', 'oom-child', 'oom-slice'];
+
+/** The gist of what is to be said, by name; nothing of the two that live. */
+export function expectedEnds({ runtime, image }: Pick<TenOptions, 'runtime' | 'image'>): [name: string, end: object][] {
+  const who = { image, runtime };
+  const oom = { ...who, verdict: 'main_killed', limit_of: 'container', kills: 1, ended: true, exit_code: 137 };
+  const byHand = { ...who, exit_code: 137, kernel_watched: true };
+  return [
+    ['oom', oom],
+    ['oom-late', oom],
+    ['oom-host-pid', oom],
+    ['oom-rm', oom],
+    ['oom-child', { ...oom, verdict: 'process_killed', ended: false, exit_code: null }],
+    ['oom-slice', { ...oom, limit_of: 'cgroup_above' }],
+    [`hand-${runtime}`, { ...byHand, by: 'runtime' }],
+    ['hand-kill', { ...byHand, by: 'other' }],
+  ];
+}
