@@ -32,7 +32,7 @@ const say = (line: string) => process.stderr.write(`${printable(line)}\n`);
 export async function run(argv: string[]): Promise<number> {
   let asked: Earlyoom;
   try {
-    asked = parseEarlyoom(argv, await machineKib());
+    asked = parseEarlyoom(argv, machineKib());
   } catch (error) {
     if (!(error instanceof EarlyoomRefusal)) throw error;
     say(`oomscope: ${error.message}`);

@@ -62,7 +62,7 @@ async function importFrom([from, file]: [string, string]): Promise<number> {
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     throw new OomscopeError('CONFIG', `Expected a configuration in ${file}: ${cause.code}.`, { cause });
   });
-  const { guard, notes } = importConfig(what, text, await machineKib());
+  const { guard, notes } = importConfig(what, text, machineKib());
   const lines = [
     `# From ${printable(file)}, for ${what}. A dry run: set mode = "enforce" when what it says is what you want.`,
     ...notes.map((note) => `# Not taken over: ${printable(note)}`),

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readMeminfo } from '../enrich/system.ts';
 
 /** How much memory and swap there is, in KiB. */
-export async function machineKib(): Promise<{ memory: number; swap: number }> {
-  const meminfo = await readFile('/proc/meminfo', 'latin1');
-  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? 0);
-  return { memory: of('MemTotal'), swap: of('SwapTotal') };
+export function machineKib(): { memory: number; swap: number } {
+  const memory = readMeminfo();
+  return { memory: (memory?.total_bytes ?? 0) / 1024, swap: (memory?.swap_total_bytes ?? 0) / 1024 };
 }

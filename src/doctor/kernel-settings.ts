@@ -1,6 +1,7 @@
 /**
  * The kernel's settings that decide how it behaves when memory runs out (Documentation/admin-guide/sysctl/vm.rst).
  */
+import { meminfoNumber } from '../enrich/system.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 
 const { ok, info, warning, critical, unknown } = findingsOf('kernel');
@@ -155,11 +156,8 @@ function bootParameters(read: Read): Finding[] {
 const percent = (share: number) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 const gib = (kib: number) => `${(kib / 1048576).toFixed(1)} GiB`;
 
-/** KiB of a line of /proc/meminfo. */
-export function meminfo(read: Read, key: string): number | undefined {
-  const line = new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(read('/proc/meminfo') ?? '');
-  return line ? Number(line[1]) : undefined;
-}
+/** Of a line of /proc/meminfo: KiB, but for the numbers of huge pages. */
+export const meminfo = (read: Read, name: string) => meminfoNumber(read('/proc/meminfo') ?? '', name);
 
 /** The first line of /proc/swaps is the heading. */
 export function hasSwap(read: Read): boolean {

@@ -3,6 +3,7 @@
  * together take some 50 µs.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { readIfPresent } from '../kernel/capabilities.ts';
 import type { PressureAverages, SystemState } from '../model/events.ts';
 
 const SIZE = 8192;
@@ -75,13 +76,13 @@ export function parsePressure(text: string | undefined): SystemState['pressure']
   return found.some && found.full ? { some: found.some, full: found.full } : null;
 }
 
+/** As it is now. null: it cannot be read. */
+export const readMeminfo = (proc = '/proc') => parseMeminfo(readIfPresent(`${proc}/meminfo`));
+
 /** /proc/meminfo, in kB there. */
 export function parseMeminfo(text: string | undefined): SystemState['meminfo'] {
   if (text === undefined) return null;
-  const bytes = (name: string) => {
-    const at = text.indexOf(`\n${name}:`) + 1;
-    return at === 0 && !text.startsWith(`${name}:`) ? 0 : Number.parseInt(text.slice(at + name.length + 1), 10) * 1024;
-  };
+  const bytes = (name: string) => (meminfoNumber(text, name) ?? 0) * 1024;
   return {
     total_bytes: bytes('MemTotal'),
     free_bytes: bytes('MemFree'),
@@ -92,4 +93,12 @@ export function parseMeminfo(text: string | undefined): SystemState['meminfo'] {
     shmem_bytes: bytes('Shmem'),
     slab_unreclaimable_bytes: bytes('SUnreclaim'),
   };
+}
+
+/** Of a line of /proc/meminfo: kB, but for the numbers of huge pages. undefined: there is no such line. */
+export function meminfoNumber(meminfo: string, name: string): number | undefined {
+  const at = meminfo.indexOf(`\n${name}:`) + 1;
+  if (at === 0 && !meminfo.startsWith(`${name}:`)) return undefined;
+  const number = Number.parseInt(meminfo.slice(at + name.length + 1), 10);
+  return Number.isNaN(number) ? undefined : number;
 }

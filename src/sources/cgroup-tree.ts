@@ -2,7 +2,7 @@
  * The tree of memory cgroups with what each holds, looked at once or again and again.
  */
 import type { Containers } from '../enrich/containers.ts';
-import { parseMeminfo } from '../enrich/system.ts';
+import { readMeminfo } from '../enrich/system.ts';
 import { readIfPresent } from '../kernel/capabilities.ts';
 import type { CgroupNode } from '../model/cgroup-tree.ts';
 import { GrowthWindow } from '../stream/growth.ts';
@@ -88,7 +88,7 @@ export class CgroupTree implements Disposable {
 
   /** The whole machine: the root group of v2 has no files of its own, and that of v1 leaves much out. */
   #readRoot(): CgroupNode {
-    const meminfo = parseMeminfo(readIfPresent('/proc/meminfo'));
+    const meminfo = readMeminfo();
     const used = meminfo ? meminfo.total_bytes - meminfo.available_bytes : 0;
     const kills = Number(/^oom_kill (\d+)$/m.exec(readIfPresent('/proc/vmstat') ?? '')?.[1]);
     const some = /^some avg10=([\d.]+)/m.exec(readIfPresent('/proc/pressure/memory') ?? '')?.[1];

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { containerCgroup, ownerOf } from '../enrich/container-path.ts';
 import { memoryCgroup } from '../enrich/process.ts';
-import { parseMeminfo } from '../enrich/system.ts';
+import { readMeminfo } from '../enrich/system.ts';
 import { containerRemarks } from '../explain/container-remarks.ts';
 import type { ContainerReport } from '../model/container-report.ts';
 import { GrowthWindow, growthOf } from '../stream/growth.ts';
@@ -55,7 +55,7 @@ export async function reportOn(
       if (usage !== undefined) windows[at]?.add(performance.now() / 1000, usage);
     }
   }
-  const swapTotal = parseMeminfo(readFileSync('/proc/meminfo', 'latin1'))?.swap_total_bytes ?? 0;
+  const swapTotal = readMeminfo()?.swap_total_bytes ?? 0;
   return subjects.map(({ report, cgroup }, at) => {
     const left = cgroup === null ? null : (cgroups?.effectiveLimit(cgroup)?.leftBytes ?? null);
     const growth = growthOf(windows[at]?.slope(), left);

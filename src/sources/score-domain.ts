@@ -1,7 +1,7 @@
 /**
  * What would run out together: the whole system, or a cgroup with a limit and all beneath it.
  */
-import { readIfPresent } from '../kernel/capabilities.ts';
+import { readMeminfo } from '../enrich/system.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { PressureSubject } from '../model/pressure.ts';
 import { Cgroupfs } from './cgroupfs.ts';
@@ -16,12 +16,11 @@ export interface ScoreDomain {
 
 /** totalram_pages() and total_swap_pages. */
 export function systemDomain(): ScoreDomain {
-  const meminfo = readIfPresent('/proc/meminfo') ?? '';
-  const bytes = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(meminfo)?.[1] ?? 0) * 1024;
+  const memory = readMeminfo();
   return {
     subject: { scope: 'system', path: '/', id: null },
-    totalBytes: bytes('MemTotal') + bytes('SwapTotal'),
-    availableBytes: bytes('MemAvailable') + bytes('SwapFree'),
+    totalBytes: memory ? memory.total_bytes + memory.swap_total_bytes : 0,
+    availableBytes: memory ? memory.available_bytes + memory.swap_free_bytes : 0,
     contains: () => true,
   };
 }
@@ -45,7 +44,7 @@ export function cgroupDomain(path: string, cgroupfs = Cgroupfs.find()): ScoreDom
   const system = systemDomain();
   if (!limit) return system;
   using group = cgroupfs.open(limit.path);
-  const swapBytes = Math.min(swapRoom(group, limit.limitBytes), swapTotal());
+  const swapBytes = Math.min(swapRoom(group, limit.limitBytes), readMeminfo()?.swap_total_bytes ?? 0);
   const ids = new Set(cgroupfs.paths(65_536, limit.path).map((each) => cgroupfs.id(each)));
   const below = `${limit.path === '/' ? '' : limit.path}/`;
   return {
@@ -62,9 +61,4 @@ function swapRoom(group: ReturnType<Cgroupfs['open']>, limitBytes: number): numb
   const limit = group?.swapLimit();
   if (limit === null || limit === undefined) return Number.POSITIVE_INFINITY;
   return group?.version === 1 ? Math.max(0, limit - limitBytes) : limit;
-}
-
-function swapTotal(): number {
-  const line = /^SwapTotal:\s+(\d+) kB$/m.exec(readIfPresent('/proc/meminfo') ?? '');
-  return Number(line?.[1] ?? 0) * 1024;
 }

@@ -2,6 +2,7 @@
  * Where the memory is and where it is going: the system, every memory cgroup and the processes, sampled together. What has
  * not moved is not read again in full, so a pass costs little on a machine where little happens.
  */
+import { readMeminfo } from '../enrich/system.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
 import { GrowthWindow } from '../stream/growth.ts';
 import { subjectKey } from '../stream/subject-key.ts';
@@ -80,7 +81,8 @@ export class Survey implements Disposable {
     this.#cgroups = 'cgroups' in options ? options.cgroups : Cgroupfs.find();
     this.#monitored = options.pressure;
     this.#now = options.now ?? (() => performance.now());
-    this.#processes = options.processes ?? new Processes({ proc, swap: hasSwap(proc), now: this.#now });
+    const swap = (readMeminfo(proc)?.swap_total_bytes ?? 0) > 0;
+    this.#processes = options.processes ?? new Processes({ proc, swap, now: this.#now });
     this.#most = options.mostGroups ?? 256;
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
@@ -257,10 +259,4 @@ function reading(subject: PressureSubject): Reading {
 
 function within(limit: number | null, all: number | null): number | null {
   return limit !== null && all !== null && limit < all ? limit : null;
-}
-
-function hasSwap(proc: string): boolean {
-  using meminfo = SmallFile.open(`${proc}/meminfo`);
-  const bytes = meminfo?.read();
-  return bytes !== undefined && (numberOf(bytes, 'SwapTotal:') ?? 0) > 0;
 }

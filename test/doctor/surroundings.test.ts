@@ -76,6 +76,14 @@ test('memory that no kill can free is said', () => {
   expect(severities({ '/proc/meminfo': meminfo({ ...base, MemAvailable: 30 }) }).available?.severity).toBe('critical');
 });
 
+test('reserved huge pages are counted, which are not in kB', () => {
+  const pages = severities({
+    '/sys/kernel/mm/transparent_hugepage/enabled': 'always [madvise] never\n',
+    '/proc/meminfo': 'AnonHugePages:    307200 kB\nHugePages_Total:      16\n',
+  })['huge pages'];
+  expect(pages?.found).toBe('madvise, 16 reserved');
+});
+
 test('who is protected, who should be, and who had better not be', () => {
   const total = { '/proc/meminfo': meminfo({ MemTotal: 1_000_000, MemAvailable: 900_000 }) };
   const found = severities({
