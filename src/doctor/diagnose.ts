@@ -39,7 +39,7 @@ export function diagnose(): Diagnosis {
 /** Everything but the tracer itself. @param root where proc/ and sys/ are, "" for this machine */
 export function surroundings(root = ''): Finding[] {
   const read: Read = (path) => readIfPresent(`${root}${path}`);
-  const processes = listProcesses(read, root);
+  const processes = listProcesses(root);
   return [
     ...kernelSettings(read),
     ...memory(read, root),

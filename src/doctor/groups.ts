@@ -1,6 +1,7 @@
 /**
  * Memory cgroups: which have no limit at all, which are about to reach theirs, which have seen kills, and which hang.
  */
+import { containerCgroup, ownerOf } from '../enrich/container-path.ts';
 import { readIfPresent } from '../kernel/capabilities.ts';
 import { formatBytes } from '../model/format.ts';
 import { Cgroupfs } from '../sources/cgroupfs.ts';
@@ -10,9 +11,6 @@ const { ok, info, warning, critical } = findingsOf('cgroups');
 
 /** More groups than this are not looked at. */
 const MOST = 4096;
-/** A container runtime names its groups by 64 hexadecimal digits; systemd its own by what they are. */
-const CONTAINER = /(^|[-/:])[0-9a-f]{64}(\.scope)?$/;
-const SERVICE = /\.service$/;
 
 interface Group {
   path: string;
@@ -52,9 +50,9 @@ function readGroup(cgroupfs: Cgroupfs, path: string): Group | undefined {
 }
 
 function unlimited(all: Group[]): Finding[] {
-  const by = (pattern: RegExp) => all.filter(({ path, limited }) => !limited && pattern.test(path));
-  const containers = by(CONTAINER);
-  const services = by(SERVICE);
+  const without = all.filter(({ limited }) => !limited);
+  const containers = without.filter(({ path }) => isContainer(path));
+  const services = without.filter(({ path }) => path.endsWith('.service') && !isContainer(path));
   const findings: Finding[] = [];
   if (containers.length > 0)
     findings.push(
@@ -74,6 +72,12 @@ function unlimited(all: Group[]): Finding[] {
       ),
     );
   return findings;
+}
+
+/** Its own group, not one below it. */
+function isContainer(path: string): boolean {
+  const { container } = ownerOf(path);
+  return container !== null && containerCgroup(path, container.id) === path;
 }
 
 function nearLimit(limited: Group[]): Finding[] {

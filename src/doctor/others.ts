@@ -4,7 +4,7 @@ import { listProcesses } from './processes.ts';
 
 /** One sentence for each other early killer that runs here. */
 export function othersAtWork(): string[] {
-  return killersAtWork(listProcesses(readIfPresent), readIfPresent)
+  return killersAtWork(listProcesses(), readIfPresent)
     .filter(({ severity }) => severity === 'warning')
     .map(({ name, found, reason, remedy }) =>
       [`${name} runs here, too: ${found}.`, reason, remedy].filter(Boolean).join(' '),

@@ -1,13 +1,12 @@
 /**
  * The processes of the machine, as far as the doctor looks at them.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { pidsIn } from '../sources/proc-stat.ts';
+import { numberOf, readSmallFile } from '../sources/small-file.ts';
 import { decode, splitNul } from '../wire/text.ts';
-import type { Read } from './finding.ts';
 
 export interface ProcessSummary {
   pid: number;
-  uid: number;
   comm: string;
   oomScoreAdj: number;
   rssBytes: number;
@@ -15,29 +14,20 @@ export interface ProcessSummary {
 }
 
 /** Without kernel threads, which have no memory and cannot be killed; and without those that are gone by now. */
-export function listProcesses(read: Read, root = ''): ProcessSummary[] {
-  const directory = `${root}/proc`;
-  return readdirSync(directory).flatMap((name) => {
-    if (!/^\d+$/.test(name)) return [];
-    const adj = read(`/proc/${name}/oom_score_adj`);
-    const status = read(`/proc/${name}/status`);
-    const rss = /^VmRSS:\s+(\d+) kB$/m.exec(status ?? '');
-    if (adj === undefined || !rss) return [];
-    try {
-      const cmdline = readFileSync(`${directory}/${name}/cmdline`);
-      const comm = decode(readFileSync(`${directory}/${name}/comm`)).text.replace(/\n$/, '');
-      return [
-        {
-          pid: Number(name),
-          uid: statSync(`${directory}/${name}`).uid,
-          comm,
-          oomScoreAdj: Number(adj),
-          rssBytes: Number(rss[1]) * 1024,
-          arguments: splitNul(cmdline).map((part) => decode(part).text),
-        },
-      ];
-    } catch {
-      return [];
-    }
-  });
+export function listProcesses(root = ''): ProcessSummary[] {
+  const proc = `${root}/proc`;
+  return [...pidsIn(proc)].flatMap((pid) => readSummary(`${proc}/${pid}`, pid) ?? []);
+}
+
+/** What is read is good until the next is: each is made use of at once. */
+function readSummary(directory: string, pid: number): ProcessSummary | undefined {
+  const adj = readSmallFile(`${directory}/oom_score_adj`)?.toString('latin1');
+  const status = readSmallFile(`${directory}/status`);
+  const rssKib = status && numberOf(status, 'VmRSS:');
+  const name = readSmallFile(`${directory}/comm`);
+  const comm = name && decode(name).text.replace(/\n$/, '');
+  const cmdline = readSmallFile(`${directory}/cmdline`);
+  if (adj === undefined || rssKib === undefined || comm === undefined || !cmdline) return undefined;
+  const words = splitNul(cmdline).map((part) => decode(part).text);
+  return { pid, comm, oomScoreAdj: Number(adj), rssBytes: rssKib * 1024, arguments: words };
 }
