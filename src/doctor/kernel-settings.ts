@@ -2,6 +2,7 @@
  * The kernel's settings that decide how it behaves when memory runs out (Documentation/admin-guide/sysctl/vm.rst).
  */
 import { meminfoNumber } from '../enrich/system.ts';
+import { formatShare } from '../model/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 
 const { ok, info, warning, critical, unknown } = findingsOf('kernel');
@@ -62,10 +63,10 @@ const settings: Record<string, Judge> = {
     const total = meminfo(read, 'MemTotal');
     const share = total ? value / total : 0;
     if (share > 0.05) {
-      const reason = `${percent(share)} of the memory is kept from processes: OOM comes that much earlier.`;
+      const reason = `${formatShare(share)} of the memory is kept from processes: OOM comes that much earlier.`;
       return warning(name, `${value} KiB`, reason, 'sysctl -w vm.min_free_kbytes=… (1 % or less)');
     }
-    return ok(name, `${value} KiB`, total ? `${percent(share)} of the memory is kept for the kernel.` : null);
+    return ok(name, `${value} KiB`, total ? `${formatShare(share)} of the memory is kept for the kernel.` : null);
   },
   'vm.watermark_scale_factor': (value, name) =>
     info(name, `${value}`, `kswapd works until ${value / 100} % of each zone is free above its minimum.`),
@@ -113,7 +114,7 @@ function judgeOvercommit(value: number, name: string, read: Read): Finding {
   const sum =
     limit === undefined || committed === undefined
       ? ''
-      : ` Promised so far: ${gib(committed)}, ${percent(share as number)} of CommitLimit (${gib(limit)}).`;
+      : ` Promised so far: ${gib(committed)}, ${formatShare(share as number)} of CommitLimit (${gib(limit)}).`;
   if (value === 0) return ok(name, '0: heuristic', `Only an obviously impossible request is refused.${sum}`);
   if (value === 1)
     return info(
@@ -153,7 +154,6 @@ function bootParameters(read: Read): Finding[] {
   return found;
 }
 
-const percent = (share: number) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 const gib = (kib: number) => `${(kib / 1048576).toFixed(1)} GiB`;
 
 /** Of a line of /proc/meminfo: KiB, but for the numbers of huge pages. */

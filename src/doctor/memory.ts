@@ -2,7 +2,7 @@
  * Memory as it is now: how much is left, swap and its compressed kinds, PSI, the page reclaimer.
  */
 import { readdirSync } from 'node:fs';
-import { formatBytes } from '../model/format.ts';
+import { formatBytes, formatPercent } from '../model/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import { hasSwap, meminfo } from './kernel-settings.ts';
 
@@ -13,13 +13,12 @@ export function memory(read: Read, root = ''): Finding[] {
 }
 
 const bytes = (kib: number) => formatBytes(kib * 1024);
-const share = (part: number, whole: number) => `${Math.round((part / whole) * 100)} %`;
 
 function available(read: Read): Finding {
   const total = meminfo(read, 'MemTotal');
   const left = meminfo(read, 'MemAvailable');
   if (!total || left === undefined) return unknown('available', 'no MemAvailable in /proc/meminfo');
-  const found = `${bytes(left)} of ${bytes(total)} (${share(left, total)})`;
+  const found = `${bytes(left)} of ${bytes(total)} (${formatPercent(left / total)})`;
   const kernel = meminfo(read, 'SUnreclaim') ?? 0;
   const shmem = meminfo(read, 'Shmem') ?? 0;
   if (left < total * 0.05)

@@ -2,10 +2,9 @@
  * Charts as inline SVG: shapes only, stretched to the width there is. Words stand beside them as HTML, so that they keep
  * their size on a narrow screen.
  */
-import { formatBytes } from '../model/format.ts';
+import { formatBytes, formatShare } from '../model/format.ts';
 import type { ReportZone } from '../model/oom-report.ts';
 import type { Composition } from './composition.ts';
-import { percent } from './factors.ts';
 
 /** For text and for attribute values. Control characters must be gone already: see `printable`. */
 export function escapeHtml(text: string): string {
@@ -37,7 +36,7 @@ export function compositionChart({ whole, of, parts }: Composition): string {
   });
   const legend = parts.map(
     ({ name, bytes }) =>
-      `<li><span class="key ${classOf(name)}"></span>${name} <b>${formatBytes(bytes)}</b> <span class="dim">${percent(bytes / sum)}</span></li>`,
+      `<li><span class="key ${classOf(name)}"></span>${name} <b>${formatBytes(bytes)}</b> <span class="dim">${formatShare(bytes / sum)}</span></li>`,
   );
   const label = `${of === 'limit' ? 'The limit' : 'Memory'} of ${formatBytes(whole)}: ${parts.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(', ')}`;
   return `${shape(30, label, bars.join(''), 'bar')}<ul class="legend">${legend.join('')}</ul>`;
@@ -45,7 +44,7 @@ export function compositionChart({ whole, of, parts }: Composition): string {
 
 /** One bar of a list, as a share of the largest. */
 export function shareBar(share: number, kind: string): string {
-  return shape(10, percent(share), rectangle(kind, 0, 0, Math.min(1, share) * WIDE, 10), 'share');
+  return shape(10, formatShare(share), rectangle(kind, 0, 0, Math.min(1, share) * WIDE, 10), 'share');
 }
 
 /** Free memory of a zone, with its watermarks as lines. */

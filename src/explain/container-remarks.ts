@@ -2,7 +2,7 @@
  * What a container's figures mean: sentences for people, the worst first. Pure.
  */
 import type { ContainerReport } from '../model/container-report.ts';
-import { formatBytes, formatSpan } from '../model/format.ts';
+import { formatBytes, formatPercent, formatSpan } from '../model/format.ts';
 import { printable } from '../wire/text.ts';
 
 type Remark = ContainerReport['remarks'][number];
@@ -43,12 +43,13 @@ function* ofLimits({ memory }: Subject): Generator<Remark> {
 function* ofUse({ memory }: Subject): Generator<Remark> {
   if (!memory) return;
   const { limit_bytes: limit, usage_bytes: usage, unreclaimable_bytes: held, growth } = memory;
-  const percent = (bytes: number) => `${Math.round((bytes / (limit ?? 1)) * 100)} %`;
   if (limit !== null && held >= limit * NEAR) {
-    yield bad(`${percent(held)} of its limit is in use and cannot be reclaimed: little is left before a kill.`);
+    yield bad(
+      `${formatPercent(held / limit)} of its limit is in use and cannot be reclaimed: little is left before a kill.`,
+    );
   } else if (limit !== null && usage >= limit * NEAR) {
     yield note(
-      `Only ${percent(held)} of its limit cannot be reclaimed: file pages fill what there is, and that is fine.`,
+      `Only ${formatPercent(held / limit)} of its limit cannot be reclaimed: file pages fill what there is, and that is fine.`,
     );
   }
   const soon = growth?.exhausted_in_seconds;

@@ -1,5 +1,5 @@
 /** What kinds of memory made it tight, beside the processes: each by a share above which it is worth a word. */
-import { formatBytes } from '../model/format.ts';
+import { formatBytes, formatShare } from '../model/format.ts';
 import type { ReportFactor, ReportLimit, ReportMemory, ReportVerdict } from '../model/oom-report.ts';
 import { printable } from '../wire/text.ts';
 import type { ReportFacts } from './report.ts';
@@ -30,10 +30,8 @@ const words: Partial<Record<ReportFactor, string>> = {
 
 function factor(name: ReportFactor, bytes: number, whole: number, least: number): Factor[] {
   if (!(whole > 0) || bytes < whole * least) return [];
-  return [{ factor: name, bytes, text: `${formatBytes(bytes)} (${percent(bytes / whole)}) ${words[name]}` }];
+  return [{ factor: name, bytes, text: `${formatBytes(bytes)} (${formatShare(bytes / whole)}) ${words[name]}` }];
 }
-
-export const percent = (share: number) => `${share < 0.1 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
 
 /** A figure of "Mem-Info:", of the whole system or summed over the nodes, which have some that the whole has not. */
 export function total({ totals, nodes }: ReportMemory, name: string): number {

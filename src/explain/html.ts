@@ -1,11 +1,10 @@
 /** One page that holds all it needs: no script, nothing from the network, and no name in it can become markup. */
-import { formatBytes } from '../model/format.ts';
+import { formatBytes, formatShare } from '../model/format.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { VERSION } from '../version.ts';
 import { printable } from '../wire/text.ts';
 import { compositionChart, escapeHtml, shareBar, timeline, zoneChart } from './charts.ts';
 import { compositionOf } from './composition.ts';
-import { percent } from './factors.ts';
 import { style } from './html-style.ts';
 import { asked, type Summary, when } from './text.ts';
 
@@ -130,7 +129,7 @@ function holders({ verdict, victim }: OomReport): string {
   if (most === 0) return '';
   const rows = verdict.holders.map(({ name, pid, bytes, share }) => {
     const killed = pid !== null && pid === victim?.pid;
-    return `<tr${killed ? ' class="killed"' : ''}><td class="name">${safe(name)}${pid === null ? '' : ` <span class="dim">${pid}</span>`}${killed ? ' <b>killed</b>' : ''}</td><td class="figure">${formatBytes(bytes)}</td><td class="figure dim">${share === null ? '' : percent(share)}</td><td class="chart">${shareBar(bytes / most, killed ? 'victim-bar' : 'holder-bar')}</td></tr>`;
+    return `<tr${killed ? ' class="killed"' : ''}><td class="name">${safe(name)}${pid === null ? '' : ` <span class="dim">${pid}</span>`}${killed ? ' <b>killed</b>' : ''}</td><td class="figure">${formatBytes(bytes)}</td><td class="figure dim">${share === null ? '' : formatShare(share)}</td><td class="chart">${shareBar(bytes / most, killed ? 'victim-bar' : 'holder-bar')}</td></tr>`;
   });
   return `<table>${rows.join('')}</table>`;
 }

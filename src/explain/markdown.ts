@@ -1,9 +1,8 @@
 /** For a ticket or a chat: nothing in a name can become markup, a link or a mention. */
-import { formatBytes } from '../model/format.ts';
+import { formatBytes, formatShare } from '../model/format.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { printable } from '../wire/text.ts';
 import { compositionOf } from './composition.ts';
-import { percent } from './factors.ts';
 import { asked, type Summary, when } from './text.ts';
 
 /** @param reports those that are shown; `summary` is of all */
@@ -76,7 +75,7 @@ function section(report: OomReport): string {
     : [];
   const holders = verdict.holders.map(
     ({ name, pid, bytes, share }) =>
-      `| ${safe(name)} | ${pid ?? ''} | ${formatBytes(bytes)} | ${share === null ? '' : percent(share)} |`,
+      `| ${safe(name)} | ${pid ?? ''} | ${formatBytes(bytes)} | ${share === null ? '' : formatShare(share)} |`,
   );
   return [
     `### ${title}`,

@@ -1,12 +1,11 @@
 /** A report as a person reads it on a terminal. Nothing in a name can move the cursor. */
 
 import type { Envelope } from '../model/events.ts';
-import { formatBytes } from '../model/format.ts';
+import { formatBytes, formatShare } from '../model/format.ts';
 import type { OomPatterns, OomReport, ReportZone } from '../model/oom-report.ts';
 import type { Paint } from '../sinks/terminal.ts';
 import { printable } from '../wire/text.ts';
 import { type Composition, compositionOf, type PartName } from './composition.ts';
-import { percent } from './factors.ts';
 
 const LABEL = 10;
 const BAR = 60;
@@ -170,7 +169,7 @@ function holders({ verdict, victim, tasks }: OomReport, paint: Paint): string[] 
   const lines = verdict.holders.slice(0, 8).map(({ name, pid, bytes, share }) => {
     const task = tasks.find((one) => one.pid === pid);
     const size = formatBytes(bytes).padStart(10);
-    const part = (share === null ? '' : percent(share)).padStart(6);
+    const part = (share === null ? '' : formatShare(share)).padStart(6);
     const adj = task ? `adj ${String(task.oom_score_adj).padStart(5)}` : ' '.repeat(9);
     const mark = pid !== null && pid === victim?.pid ? paint('red', '  killed') : '';
     return `${size} ${part}  ${adj}  ${printable(name)}${pid === null ? '' : ` (pid ${pid})`}${mark}`;

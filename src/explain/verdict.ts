@@ -1,11 +1,11 @@
 /** What a report means: why, who held the memory, whom the kernel chose, who would have been chosen otherwise, what to do. */
-import { formatBytes } from '../model/format.ts';
+import { formatBytes, formatShare } from '../model/format.ts';
 import type { ReportTask, ReportVerdict } from '../model/oom-report.ts';
 import { printable } from '../wire/text.ts';
 import { adviceOf } from './advice.ts';
 import { badness, choose, type Domain, SPARED, sparingAdj } from './badness.ts';
 import { causeOf } from './cause.ts';
-import { factorsOf, percent, statOf } from './factors.ts';
+import { factorsOf, statOf } from './factors.ts';
 import type { ReportFacts } from './report.ts';
 import { runtimeOf } from './runtimes.ts';
 
@@ -126,7 +126,7 @@ function culpritOf(report: ReportFacts, row: ReportTask | undefined, whole: numb
   const largest = tasks.toSorted(bySize)[0];
   if (!victim || !largest) return `The log does not say who held the memory.${asked}`;
   const sum = tasks.reduce((bytes, task) => bytes + sizeOf(task), 0);
-  const share = (task: ReportTask) => (whole ? ` (${percent(sizeOf(task) / whole)} of what ran out)` : '');
+  const share = (task: ReportTask) => (whole ? ` (${formatShare(sizeOf(task) / whole)} of what ran out)` : '');
   const used = whole === null ? null : whole - (report.memory?.swap_free_bytes ?? 0);
   const little =
     used !== null && sum < used / 2

@@ -33,6 +33,13 @@ export function formatRate(bytesPerSecond: number): string {
   return `${bytesPerSecond < 0 ? '−' : '+'}${formatBytes(Math.abs(bytesPerSecond))}/s`;
 }
 
+/** "38 %" of 0.38. */
+export const formatPercent = (share: number): string => `${Math.round(share * 100)} %`;
+
+/** "38 %", and below a tenth "3.8 %". */
+export const formatShare = (share: number): string =>
+  share < 0.1 ? `${(share * 100).toFixed(1)} %` : formatPercent(share);
+
 function trim(value: number): string {
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }

@@ -2,7 +2,7 @@
  * Reports about containers as people read them: one in full, or many in a table.
  */
 import type { ContainerMemory, ContainerReport } from '../model/container-report.ts';
-import { formatBytes, formatRate, formatSpan } from '../model/format.ts';
+import { formatBytes, formatPercent, formatRate, formatSpan } from '../model/format.ts';
 import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 import { containerLine, type Paint } from './terminal.ts';
@@ -104,8 +104,7 @@ function process(report: ContainerReport): string {
   return parts.join(', ');
 }
 
-const share = (bytes: number, limit: number | null) =>
-  limit === null ? '' : ` (${Math.round((bytes / limit) * 100)} %)`;
+const share = (bytes: number, limit: number | null) => (limit === null ? '' : ` (${formatPercent(bytes / limit)})`);
 
 const IMAGE = 9;
 
@@ -120,9 +119,7 @@ export function renderTable(reports: readonly ContainerReport[], paint: Paint, c
     state === 'exited' ? `exit ${exit_code}` : (state ?? '?'),
     memory ? formatBytes(memory.working_set_bytes) : '-',
     memory ? (memory.limit_bytes === null ? 'none' : formatBytes(memory.limit_bytes)) : '-',
-    memory && memory.limit_bytes !== null
-      ? `${Math.round((memory.unreclaimable_bytes / memory.limit_bytes) * 100)} %`
-      : '-',
+    memory && memory.limit_bytes !== null ? formatPercent(memory.unreclaimable_bytes / memory.limit_bytes) : '-',
     memory?.peak_bytes == null ? '-' : formatBytes(memory.peak_bytes),
     String(memory?.counts.limit_hits ?? '-'),
     String(memory?.counts.oom_kills ?? '-'),

@@ -1,7 +1,7 @@
 /**
  * The minute before a kill, as a few lines: usage and pressure as bars, one for every two seconds, and who grew.
  */
-import { formatBytes, formatRate, formatSpan } from '../model/format.ts';
+import { formatBytes, formatPercent, formatRate, formatSpan } from '../model/format.ts';
 import type { Growth, LeadUp, LeadUpSample } from '../model/pressure.ts';
 import { printable } from '../wire/text.ts';
 import { sparkline } from './sparkline.ts';
@@ -19,7 +19,10 @@ export function renderLeadUp({ samples, growth, growers }: LeadUp): [label: stri
   const peak = Math.max(...pressed);
   if (peak > 0) {
     const full = Math.max(...samples.map((sample) => sample.full ?? 0));
-    rows.push(['pressure', `${bars(samples, 'some', 0, 1)} at most some ${percent(peak)}, full ${percent(full)}`]);
+    rows.push([
+      'pressure',
+      `${bars(samples, 'some', 0, 1)} at most some ${formatPercent(peak)}, full ${formatPercent(full)}`,
+    ]);
   }
   for (const [i, { comm, pid, growth_bytes_per_second: speed, rss_bytes }] of growers.slice(0, 3).entries()) {
     const text = `${printable(comm)} (pid ${pid}) ${formatRate(speed ?? 0)}, ${formatBytes(rss_bytes)} resident`;
@@ -51,5 +54,3 @@ function bars(samples: LeadUpSample[], key: 'usage_bytes' | 'some', least: numbe
   const begin = values.findIndex((value) => value !== null);
   return sparkline(values.slice(Math.max(0, begin)), least, most);
 }
-
-const percent = (share: number) => `${Math.round(share * 100)} %`;

@@ -3,7 +3,7 @@
  */
 import { type Heat, hotSpots, type Rest, type Row, rowsOf } from '../explain/hot-spots.ts';
 import type { CgroupNode } from '../model/cgroup-tree.ts';
-import { formatBytes, formatRate } from '../model/format.ts';
+import { formatBytes, formatPercent, formatRate } from '../model/format.ts';
 import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 import type { Paint } from './terminal.ts';
@@ -36,7 +36,7 @@ function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions)
   const [first, ...others] = hotSpots(root);
   if (!first) return paint('green', 'Nothing is hot: nobody is near a limit, waits for memory, or had a kill.');
   const reasons: string[] = [];
-  if (first.full !== null && first.full >= 0.75) reasons.push(`${percent(first.full)} of its limit`);
+  if (first.full !== null && first.full >= 0.75) reasons.push(`${formatPercent(first.full)} of its limit`);
   if ((first.some_avg10 ?? 0) >= 2) reasons.push(`waits for memory ${Math.round(first.some_avg10 ?? 0)} % of the time`);
   if (first.oom_kills_seen > 0)
     reasons.push(`${first.oom_kills_seen} OOM ${plural('kill', first.oom_kills_seen)} just now`);
@@ -56,7 +56,7 @@ const colours = [undefined, 'yellow', 'red'] as const;
 function line({ node, rails, last, name, heat }: Row, { columns, watched, paint }: TreeViewOptions): string {
   const wide = columns >= WIDE;
   const limit = node.limit_bytes === null ? '-' : formatBytes(node.limit_bytes);
-  const full = node.full === null ? '' : percent(node.full);
+  const full = node.full === null ? '' : formatPercent(node.full);
   const bar = wide ? ` ${barOf(node.full)}` : '';
   const some =
     node.some_avg10 === null
@@ -117,7 +117,6 @@ const tint = (text: string, heat: Heat, paint: Paint) => {
   const colour = colours[heat];
   return colour === undefined ? text : paint(colour, text);
 };
-const percent = (share: number) => `${Math.round(share * 100)} %`;
 const plural = (word: string, count: number) => (count === 1 ? word : `${word}s`);
 const cut = (text: string, columns: number) =>
   text.length <= columns ? text : `${text.slice(0, Math.max(1, columns - 1))}…`;

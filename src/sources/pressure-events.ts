@@ -1,7 +1,7 @@
 /**
  * From the records of memory pressure to its events.
  */
-import { formatNs } from '../model/format.ts';
+import { formatNs, formatPercent } from '../model/format.ts';
 import type {
   PressureCountdown,
   PressureLevel,
@@ -182,8 +182,6 @@ export class PressureEvents {
   }
 }
 
-const percent = (share: number) => `${Math.round(share * 100)} %`;
-
 /** One sentence for people. */
 export function levelMessage(
   event: Pick<PressureLevel, 'subject' | 'level' | 'previous' | 'windows' | 'decided_by_ms' | 'duration_ms' | 'peak'>,
@@ -192,9 +190,9 @@ export function levelMessage(
   const where = subject.scope === 'system' ? 'on the system' : `in cgroup ${printable(subject.path)}`;
   if (level === 'normal') {
     const lasted = formatNs(duration_ms * 1e6);
-    return `Memory pressure ${where} is over after ${lasted}; at its peak it was ${peak.level}, with ${percent(peak.some)} of the time stalled.`;
+    return `Memory pressure ${where} is over after ${lasted}; at its peak it was ${peak.level}, with ${formatPercent(peak.some)} of the time stalled.`;
   }
   const window = windows.find(({ window_ms }) => window_ms === decided_by_ms);
-  const all = window?.full == null ? '' : `, all were for ${percent(window.full)}`;
-  return `Memory pressure ${where} is ${level} (was ${previous}): some task was stalled for ${percent(window?.some ?? 0)} of the last ${formatNs(decided_by_ms * 1e6)}${all}.`;
+  const all = window?.full == null ? '' : `, all were for ${formatPercent(window.full)}`;
+  return `Memory pressure ${where} is ${level} (was ${previous}): some task was stalled for ${formatPercent(window?.some ?? 0)} of the last ${formatNs(decided_by_ms * 1e6)}${all}.`;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatBytes, formatMask, formatNs, formatTime } from '../../src/model/format.ts';
+import { formatBytes, formatMask, formatNs, formatPercent, formatShare, formatTime } from '../../src/model/format.ts';
 
 test('bytes', () => {
   expect(formatBytes(0)).toBe('0 B');
@@ -27,6 +27,11 @@ test('masks', () => {
   expect(formatMask(0b1_0000_1111n)).toBe('0-3,8');
   expect(formatMask(2n ** 63n)).toBe('63');
   expect(formatMask(2n ** 64n - 1n)).toBe('0-63');
+});
+
+test('shares', () => {
+  expect([0, 0.004, 0.0996, 0.1, 0.666, 1].map(formatPercent)).toEqual(['0 %', '0 %', '10 %', '10 %', '67 %', '100 %']);
+  expect([0, 0.004, 0.0996, 0.1, 0.666].map(formatShare)).toEqual(['0.0 %', '0.4 %', '10.0 %', '10 %', '67 %']);
 });
 
 test('a mask can be read back', () => {
