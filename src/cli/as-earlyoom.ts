@@ -7,6 +7,7 @@ import type { GuardTarget } from '../model/guard.ts';
 import type { Sampler } from '../sources/sampler.ts';
 import { VERSION } from '../version.ts';
 import { printable } from '../wire/text.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { machineKib } from './machine.ts';
 
@@ -61,24 +62,21 @@ async function watch(asked: Earlyoom): Promise<number> {
   const survival = priority ? survive({ nice: -20, oomScoreAdj: -100 }) : undefined;
   for (const why of Object.values(survival?.survived ?? {})) if (why !== null) say(`oomscope: -p: ${why}`);
 
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  process.once('SIGINT', end).once('SIGTERM', end);
+  const ending = new Ending();
+  ending.bySignals('SIGINT', 'SIGTERM');
   opened.guard.events$.subscribe({
     next: (event) => void told(event, asked, cmdlines),
-    error: (error: unknown) => stop.abort(error),
+    error: ending.fail,
   });
   opened.guard.start();
   const report = () => process.stdout.write(`${levels(opened.sampler)}\n`);
   const timer = asked.reportSeconds > 0 ? setInterval(report, asked.reportSeconds * 1000) : undefined;
   if (timer) report();
-  if (!stop.signal.aborted)
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+  await ending.comes();
   clearInterval(timer);
   await opened.close();
   survival?.undo();
-  const { reason } = stop.signal;
-  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  ending.throwFailure();
   return Exit.ok;
 }
 

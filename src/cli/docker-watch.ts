@@ -7,6 +7,7 @@ import { globMatch } from '../stream/glob.ts';
 import { alertOption, openAlerts } from './alerts.ts';
 import { paintFor } from './colour.ts';
 import { socketOption } from './containers.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { count, duration, flag, optionsHelp, parseWords, usage } from './options.ts';
 import { settle } from './settle.ts';
@@ -64,12 +65,11 @@ export async function run(argv: string[]): Promise<number> {
   if (watch.kernelError)
     say(`the kernel's kills cannot be watched, only the runtime's word is left: ${watch.kernelError.message}`);
 
-  const stop = new AbortController();
-  const end = () => stop.abort();
+  const ending = new Ending();
   const format = (event: Event) => (asText ? renderEvent(event, paint) : JSON.stringify(event));
-  const output = new Output({ onClosed: end, onDropped: (dropped) => format(watch.lostBehind(dropped)) });
+  const output = new Output({ onClosed: ending.now, onDropped: (dropped) => format(watch.lostBehind(dropped)) });
   const alerts = startAlerts?.();
-  process.once('SIGINT', end).once('SIGTERM', end);
+  ending.bySignals('SIGINT', 'SIGTERM');
   let seen = 0;
   watch.events$.subscribe({
     next: (event) => {
@@ -80,9 +80,9 @@ export async function run(argv: string[]): Promise<number> {
         alerts?.take(event);
       }
       output.write(format(event), event.type);
-      if (seen === given.count) end();
+      if (seen === given.count) ending.now();
     },
-    error: (error: unknown) => stop.abort(error),
+    error: ending.fail,
   });
   if (asText) {
     const what = [...(watch.started ? ['the kernel'] : []), ...runtimes].join(' and ');
@@ -90,14 +90,10 @@ export async function run(argv: string[]): Promise<number> {
   } else if (watch.started) output.write(format(watch.started), 'tracer.started');
 
   settle();
-  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
-  if (!stop.signal.aborted)
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
-  clearTimeout(timer);
+  await ending.comes(given.duration);
   watch.close();
   await Promise.all([output.end(), alerts?.close()]);
-  const { reason } = stop.signal;
-  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  ending.throwFailure();
   return Exit.ok;
 }
 

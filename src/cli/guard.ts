@@ -10,6 +10,7 @@ import { renderEvent } from '../sinks/terminal.ts';
 import { printable } from '../wire/text.ts';
 import { alertOption, openAlerts } from './alerts.ts';
 import { paintFor } from './colour.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { duration, flag, type Option, oneOf, optionsHelp, parseOptions, size, text, usage } from './options.ts';
 import { settle } from './settle.ts';
@@ -81,21 +82,20 @@ export async function run(argv: string[]): Promise<number> {
   const paint = paintFor(given['no-color']);
 
   const startAlerts = await openAlerts(given.alert);
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  const output = new Output({ onClosed: end, onDropped: (dropped) => JSON.stringify({ dropped }) });
+  const ending = new Ending();
+  const output = new Output({ onClosed: ending.now, onDropped: (dropped) => JSON.stringify({ dropped }) });
   const show = (event: Event) => output.write(asText ? renderEvent(event, paint) : JSON.stringify(event), event.type);
 
   const opened = await openGuard(config);
   const tracer = config.mode === 'shadow' ? await (await import('../sources/tracer.ts')).openTracer() : undefined;
   const alerts = startAlerts?.();
-  process.once('SIGINT', end).once('SIGTERM', end);
+  ending.bySignals('SIGINT', 'SIGTERM');
   opened.guard.events$.subscribe({
     next: (event) => {
       show(event);
       alerts?.take(event);
     },
-    error: (error: unknown) => stop.abort(error),
+    error: ending.fail,
   });
   tracer?.oomKills$.subscribe((kill) => {
     show(kill);
@@ -104,15 +104,11 @@ export async function run(argv: string[]): Promise<number> {
   say(config, opened.notes);
   opened.guard.start();
   settle();
-  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
-  if (!stop.signal.aborted)
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
-  clearTimeout(timer);
+  await ending.comes(given.duration);
   tracer?.close();
   await opened.close();
   await Promise.all([output.end(), alerts?.close()]);
-  const { reason } = stop.signal;
-  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  ending.throwFailure();
   return Exit.ok;
 }
 

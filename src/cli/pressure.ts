@@ -11,6 +11,7 @@ import { printable } from '../wire/text.ts';
 import { alertOption, openAlerts } from './alerts.ts';
 import { Presence } from './cgroup-presence.ts';
 import { paintFor } from './colour.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { duration, flag, type Option, oneOf, optionsHelp, parseOptions, size, usage } from './options.ts';
 import { PressureLive } from './pressure-live.ts';
@@ -83,16 +84,15 @@ export async function run(argv: string[]): Promise<number> {
   const live = !given.json && !given.text && Screen.possible();
   const asText = given.text ?? (!given.json && process.stdout.isTTY === true);
 
-  const stop = new AbortController();
-  const end = () => stop.abort();
+  const ending = new Ending();
   const watch = await openMemoryWatch(watching);
   const alerts = startAlerts?.();
-  process.once('SIGINT', end).once('SIGTERM', end).once('SIGHUP', end);
-  const view = live ? new PressureLive(watch, paint, end) : undefined;
+  ending.bySignals('SIGINT', 'SIGTERM', 'SIGHUP');
+  const view = live ? new PressureLive(watch, paint, ending.now) : undefined;
   const format = (event: Event) => (asText ? renderEvent(event, paint) : JSON.stringify(event));
   const output = live
     ? undefined
-    : new Output({ onClosed: end, onDropped: (dropped) => format(watch.lostBehind(dropped)) });
+    : new Output({ onClosed: ending.now, onDropped: (dropped) => format(watch.lostBehind(dropped)) });
   const show = (event: Event) => {
     if (view) view.note(event, repeated(event));
     else output?.write(format(event), event.type);
@@ -109,7 +109,7 @@ export async function run(argv: string[]): Promise<number> {
       show(event);
       alerts?.take(event);
     },
-    error: (error: unknown) => stop.abort(error),
+    error: ending.fail,
   });
   let gone = false;
   watch.ticks$.subscribe(() => {
@@ -118,25 +118,20 @@ export async function run(argv: string[]): Promise<number> {
     view?.draw();
     if (!ended) return;
     gone = true;
-    end();
+    ending.now();
   });
   if (view || asText) say(`${watch.started.message}${whyPsi(watch.started.hooks, given.psi)}`);
   else show(watch.started);
 
   settle();
-  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
   try {
-    if (!stop.signal.aborted) {
-      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
-    }
+    await ending.comes(given.duration);
   } finally {
-    clearTimeout(timer);
     view?.[Symbol.dispose]();
     watch.close();
   }
   await Promise.all([output?.end(), alerts?.close()]);
-  const { reason } = stop.signal;
-  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  ending.throwFailure();
   if (gone && view) process.stderr.write(`oomscope: ${presence.lastWord}\n`);
   return gone ? Exit.failed : Exit.ok;
 }

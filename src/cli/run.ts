@@ -10,6 +10,7 @@ import { globMatch } from '../stream/glob.ts';
 import { printable } from '../wire/text.ts';
 import { openAlerts } from './alerts.ts';
 import { paintFor } from './colour.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { duration, flag, optionsHelp, parseOptions, text, usage } from './options.ts';
 import { settle } from './settle.ts';
@@ -48,10 +49,9 @@ export async function run(argv: string[]): Promise<number> {
   if (file === undefined) throw usage('--config: expected the file of the configuration, got none.');
   let config = await readConfig(file);
   const paint = paintFor(given['no-color']);
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  process.once('SIGINT', end).once('SIGTERM', end);
-  const output = new Output({ onClosed: end, onDropped: (dropped) => JSON.stringify({ dropped }) });
+  const ending = new Ending();
+  ending.bySignals('SIGINT', 'SIGTERM');
+  const output = new Output({ onClosed: ending.now, onDropped: (dropped) => JSON.stringify({ dropped }) });
   let alerts: Dispatcher | undefined = (await openAlerts(config.alert))?.();
 
   await using watch = await Watch.open(config);
@@ -61,7 +61,7 @@ export async function run(argv: string[]): Promise<number> {
     if (events.length > 0 && !events.some((glob) => globMatch(glob, event.type))) return;
     output.write(format === 'text' ? renderEvent(event, paint) : JSON.stringify(event), event.type);
   };
-  watch.events$.subscribe({ next: show, error: (error: unknown) => stop.abort(error) });
+  watch.events$.subscribe({ next: show, error: ending.fail });
   for (const { started } of [watch.tracer, watch.pressure].filter((one) => one !== undefined)) show(started);
   for (const note of [...(await watch.guardBy(config)), ...(config.guard ? othersAtWork() : [])]) tell(note);
 
@@ -93,18 +93,14 @@ export async function run(argv: string[]): Promise<number> {
   tell(`running by ${file}. Press Ctrl-C to stop.`);
   const watchdog = watchdogMs();
   const alive = watchdog === undefined ? undefined : setInterval(() => say('WATCHDOG=1'), watchdog);
-  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
-  if (!stop.signal.aborted)
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
+  await ending.comes(given.duration);
   say('STOPPING=1');
   process.off('SIGHUP', onHangup);
-  clearTimeout(timer);
   clearInterval(alive);
   await reloading;
   await watch.close();
   await Promise.all([output.end(), alerts?.close()]);
-  const { reason } = stop.signal;
-  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  ending.throwFailure();
   return Exit.ok;
 }
 

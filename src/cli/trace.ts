@@ -6,6 +6,7 @@ import { openTracer } from '../sources/tracer.ts';
 import { filterKills } from '../stream/filter-kills.ts';
 import { alertOption, openAlerts } from './alerts.ts';
 import { paintFor } from './colour.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { count, duration, flag, oneOf, optionsHelp, parseOptions, size, text, usage } from './options.ts';
 import { settle } from './settle.ts';
@@ -85,10 +86,9 @@ export async function run(argv: string[]): Promise<number> {
   const paint = paintFor(given['no-color']);
 
   const startAlerts = await openAlerts(given.alert);
-  const stop = new AbortController();
-  const end = () => stop.abort();
+  const ending = new Ending();
   const output = new Output({
-    onClosed: end,
+    onClosed: ending.now,
     onDropped: (dropped) => format(tracer.lostBehind(dropped)),
   });
   const explained = given.report && asText ? (await import('../explain/text.ts')).renderReport : undefined;
@@ -107,7 +107,7 @@ export async function run(argv: string[]): Promise<number> {
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
   const alerts = startAlerts?.();
-  process.once('SIGINT', end).once('SIGTERM', end);
+  ending.bySignals('SIGINT', 'SIGTERM');
 
   let kills = 0;
   const open = new Set<string>(); // counted kills whose memory is not back
@@ -125,21 +125,17 @@ export async function run(argv: string[]): Promise<number> {
         if (event.type === 'tracer.stopped' && asText) process.stderr.write(`oomscope: ${event.message}\n`);
         else show(event);
         alerts?.take(event);
-        if (reached() && open.size === 0) end();
+        if (reached() && open.size === 0) ending.now();
       },
-      error: (error: unknown) => stop.abort(error),
+      error: ending.fail,
     });
   if (asText) process.stderr.write(`oomscope: ${tracer.started.message} Press Ctrl-C to stop.\n`);
   else show(tracer.started);
 
   settle();
-  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
-  if (!stop.signal.aborted)
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }));
-  clearTimeout(timer);
+  await ending.comes(given.duration);
   tracer.close();
   await Promise.all([output.end(), alerts?.close()]);
-  const { reason } = stop.signal;
-  if (reason instanceof Error && reason.name !== 'AbortError') throw reason;
+  ending.throwFailure();
   return Exit.ok;
 }
