@@ -6,6 +6,7 @@ import { type ScoreSort, Scores, type ScoresOptions } from '../sources/scores.ts
 import { globMatch } from '../stream/glob.ts';
 import { printable } from '../wire/text.ts';
 import { paintFor } from './colour.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { count, duration, flag, oneOf, optionsHelp, parseOptions, text, usage } from './options.ts';
 import { scoreLines } from './scores-view.ts';
@@ -106,34 +107,28 @@ interface Times {
   durationMs: number | undefined;
 }
 
-/** Calls `look` now and then until it is time, a signal comes, or it returns false. */
-async function repeat({ intervalMs, durationMs }: Times, look: () => boolean, stop: AbortController): Promise<void> {
-  const end = () => stop.abort();
-  process.once('SIGINT', end).once('SIGTERM', end);
-  await new Promise<void>((resolve, reject) => {
-    const each = () => {
-      try {
-        if (!look()) stop.abort();
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const timer = setInterval(each, intervalMs);
-    const last = durationMs === undefined ? undefined : setTimeout(end, durationMs);
-    stop.signal.addEventListener('abort', () => {
-      clearInterval(timer);
-      clearTimeout(last);
-      resolve();
-    });
-    each();
-  });
+/** Calls `look` now and then, until it is time or a signal comes. */
+async function repeat({ intervalMs, durationMs }: Times, look: () => void, ending: Ending): Promise<void> {
+  ending.bySignals('SIGINT', 'SIGTERM');
+  const each = () => {
+    try {
+      look();
+    } catch (error) {
+      ending.fail(error);
+    }
+  };
+  each();
+  const timer = setInterval(each, intervalMs);
+  await ending.comes(durationMs);
+  clearInterval(timer);
+  ending.throwFailure();
 }
 
 async function watchLines(wanted: ScoresOptions, times: Times): Promise<number> {
   using scores = new Scores(wanted);
-  const stop = new AbortController();
-  process.stdout.on('error', () => stop.abort()); // whoever read is gone
-  await repeat(times, () => process.stdout.write(`${JSON.stringify(scores.sample())}\n`) || true, stop);
+  const ending = new Ending();
+  process.stdout.on('error', ending.now); // whoever read is gone
+  await repeat(times, () => void process.stdout.write(`${JSON.stringify(scores.sample())}\n`), ending);
   return Exit.ok;
 }
 
@@ -144,7 +139,7 @@ async function watchLive(
   paint: Paint,
 ): Promise<number> {
   using scores = new Scores(wanted);
-  const stop = new AbortController();
+  const ending = new Ending();
   let before = new Map<string, Score>();
   const look = () => {
     wanted.top = top ?? Math.max(1, screen.rows - 3);
@@ -154,15 +149,14 @@ async function watchLive(
     } catch (error) {
       if (!(error instanceof OomscopeError)) throw error;
       screen.draw([error.message]); // the cgroup is gone: it may come back
-      return true;
+      return;
     }
     const keys = paint('dim', `sorted by ${wanted.sort}   b m w g a sort   s spared   q quit`);
     screen.draw([summary(sample), ...scoreLines(sample, screen.columns, paint, before), '', keys]);
     before = new Map(sample.scores.map((score) => [`${score.pid}:${score.start_ticks}`, score]));
-    return true;
   };
   const onKey = (key: string) => {
-    if (key === 'q' || key === 'ctrl-c' || key === 'escape') stop.abort();
+    if (key === 'q' || key === 'ctrl-c' || key === 'escape') ending.now();
     const sort = ({ b: 'badness', m: 'memory', w: 'swap', g: 'growth', a: 'adj' } as const)[key];
     if (sort) wanted.sort = sort;
     if (key === 's') wanted.spared = !wanted.spared;
@@ -170,6 +164,6 @@ async function watchLive(
   };
   using screen = new Screen({ onKey, onResize: look });
   screen.open();
-  await repeat(times, look, stop);
+  await repeat(times, look, ending);
   return Exit.ok;
 }
