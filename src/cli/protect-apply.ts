@@ -6,6 +6,7 @@ import { DEFAULT_JOURNAL, Journal } from '../protect/journal.ts';
 import { Keeper } from '../protect/keeper.ts';
 import type { Paint } from '../sinks/terminal.ts';
 import { paintFor } from './colour.ts';
+import { Ending } from './ending.ts';
 import { Exit } from './exit.ts';
 import { flag, optionsHelp, parseWords, text, usage } from './options.ts';
 import { type Choice, choiceOptions, choose } from './protect-choice.ts';
@@ -91,13 +92,13 @@ async function watch(
   realtime: boolean,
 ): Promise<void> {
   survive({ nice: -20 }); // for the threads of the addon, too, which are started below
-  const ended = Promise.withResolvers<void>();
-  process.once('SIGINT', ended.resolve).once('SIGTERM', ended.resolve);
-  process.stdout.on('error', () => ended.resolve()); // whoever read is gone
+  const ending = new Ending();
+  ending.bySignals('SIGINT', 'SIGTERM');
+  process.stdout.on('error', ending.now); // whoever read is gone
   using keeper = new Keeper({
     ...{ profiles, plan, journal, onApplied },
     onLost: (count) => process.stderr.write(`oomscope: ${count} execs were lost; all processes are looked at again.\n`),
-    onError: ended.reject,
+    onError: ending.fail,
   });
   if (realtime) {
     const refused = survive({ realtimePriority: 1 }).survived.realtimePriority;
@@ -106,7 +107,8 @@ async function watch(
   keeper.applyToAll(first);
   keeper.applyToAll(); // what came between the plan and here
   process.stderr.write(`${paint('dim', 'Watching what is started. Ctrl-C ends it; the values stay until `undo`.')}\n`);
-  await ended.promise;
+  await ending.comes();
+  ending.throwFailure();
 }
 
 async function agreed(): Promise<boolean> {
