@@ -1,7 +1,7 @@
 /**
  * One container's memory from the files of its cgroup.
  */
-import { readFileSync } from 'node:fs';
+import { readIfPresent } from '../kernel/capabilities.ts';
 import type { ContainerMemory } from '../model/container-report.ts';
 import type { Growth } from '../model/pressure.ts';
 import type { Cgroupfs } from './cgroupfs.ts';
@@ -16,7 +16,7 @@ export function readContainerMemory(
   const usage = group?.usage();
   if (!group || usage === undefined) return undefined;
   const v1 = cgroups.version === 1;
-  const file = (name: string) => readText(`${group.directory}/${name}`);
+  const file = (name: string) => readIfPresent(`${group.directory}/${name}`);
   const bytes = (name: string) => {
     const text = file(name)?.trim();
     return text !== undefined && /^\d+$/.test(text) ? Number(text) : null;
@@ -76,12 +76,4 @@ export function readStat(text: string, v1: boolean, kmem: number | null): Contai
     slab_reclaimable_bytes: value('slab_reclaimable'),
     page_tables_bytes: value('pagetables'),
   };
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return undefined;
-  }
 }

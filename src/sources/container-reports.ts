@@ -1,12 +1,12 @@
 /**
  * All containers of a machine with their memory: those that the runtimes know, and those that only the cgroup tree shows.
  */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { containerCgroup, ownerOf } from '../enrich/container-path.ts';
 import { memoryCgroup } from '../enrich/process.ts';
 import { readMeminfo } from '../enrich/system.ts';
 import { containerRemarks } from '../explain/container-remarks.ts';
+import { readIfPresent } from '../kernel/capabilities.ts';
 import type { ContainerReport } from '../model/container-report.ts';
 import { GrowthWindow, growthOf } from '../stream/growth.ts';
 import type { Cgroupfs } from './cgroupfs.ts';
@@ -96,9 +96,6 @@ const nothing = {
 };
 
 function cgroupOfProcess(pid: number): string | undefined {
-  try {
-    return memoryCgroup(readFileSync(`/proc/${pid}/cgroup`, 'utf8'));
-  } catch {
-    return undefined;
-  }
+  const text = readIfPresent(`/proc/${pid}/cgroup`);
+  return text === undefined ? undefined : memoryCgroup(text);
 }
