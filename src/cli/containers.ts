@@ -1,11 +1,12 @@
 /** Which containers a person means: what the actions of `oomscope docker` have in common. */
+
+import { shortId } from '../model/container.ts';
 import { OomscopeError } from '../model/error.ts';
 import { near } from '../model/nearest.ts';
 import { Cgroupfs } from '../sources/cgroupfs.ts';
 import { findContainers, type Subject } from '../sources/container-reports.ts';
 import { noRuntime, openRuntimes, type Runtimes } from '../sources/runtime-sockets.ts';
 import { globMatch } from '../stream/glob.ts';
-import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 import { text } from './options.ts';
 

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { shortId } from '../model/container.ts';
 import type { ContainerReport } from '../model/container-report.ts';
 import { OomscopeError } from '../model/error.ts';
 import { formatBytes } from '../model/format.ts';
@@ -6,7 +7,7 @@ import { adviseLimit, type LimitAdvice } from '../policy/limit-advice.ts';
 import { composeOverride, mebibytes } from '../sinks/compose-override.ts';
 import type { Paint } from '../sinks/terminal.ts';
 import { reportOn } from '../sources/container-reports.ts';
-import { containerName, shortId } from '../wire/message.ts';
+import { containerName } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 import { paintFor } from './colour.ts';
 import { allContainers, pick, socketOption } from './containers.ts';

@@ -1,4 +1,5 @@
 /** The table of scores as lines of text, as wide as there is room. */
+import { shortId } from '../model/container.ts';
 import { formatBytes, formatRate, formatSpan } from '../model/format.ts';
 import type { Score, ScoreSample } from '../model/score.ts';
 import type { Paint } from '../sinks/terminal.ts';
@@ -75,7 +76,7 @@ function fitting(wanted: readonly Column[], width: number): readonly Column[] {
 /** The container or unit; where there is neither, the cgroup. */
 function whose({ owner, cgroup }: Score): string {
   const container = owner?.container;
-  if (container) return printable(container.name ?? `${container.runtime ?? 'container'} ${container.id.slice(0, 12)}`);
+  if (container) return printable(container.name ?? `${container.runtime ?? 'container'} ${shortId(container.id)}`);
   return printable(owner?.unit ?? cgroup ?? dash);
 }
 

@@ -1,7 +1,7 @@
 /**
  * Alerts: events that somebody should hear of. An alert fires and, unless it is about a moment, is resolved later.
  */
-import type { CgroupOwner, ContainerOom } from './container.ts';
+import { type CgroupOwner, type ContainerOom, shortId } from './container.ts';
 import type { Event, OomKill } from './events.ts';
 import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
@@ -71,7 +71,7 @@ function ofKill(kill: OomKill): Alert {
 function ofContainer(event: ContainerOom): Alert {
   const { container, pod, kills } = event;
   const labels = ownerLabels({ container, pod, unit: null });
-  const title = `OOM in the container ${container.name ?? container.id.slice(0, 12)}`;
+  const title = `OOM in the container ${container.name ?? shortId(container.id)}`;
   return moment(event, 'ContainerOom', title, labels, kills[0]?.kill_id ?? event.id);
 }
 

@@ -16,6 +16,11 @@ export interface Container {
   compose_service: string | null;
 }
 
+/** As the runtimes' own commands print ids: twelve digits of 64. */
+export function shortId(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
+}
+
 /** A Kubernetes pod. */
 export interface Pod {
   /** With dashes; a static pod has a hash of 32 hexadecimal digits instead. */

@@ -5,6 +5,7 @@ import { readlinkSync, statSync } from 'node:fs';
 import { ownerOf } from '../enrich/container-path.ts';
 import { memoryCgroup } from '../enrich/process.ts';
 import { readIfPresent } from '../kernel/capabilities.ts';
+import { shortId } from '../model/container.ts';
 import { systemDomain } from '../sources/score-domain.ts';
 import { openTaskTable, type TaskEntry } from '../sources/task-table.ts';
 
@@ -71,7 +72,7 @@ export function placeOf(pid: number): Place | undefined {
     exeTrusted: exe !== null && trusted(pid),
     cgroup,
     unit: cgroup !== null && /\/user@\d+\.service\/./.test(cgroup) ? null : unit,
-    container: container ? `${container.runtime ?? 'container'} ${container.id.slice(0, 12)}` : pod && `pod ${pod.uid}`,
+    container: container ? `${container.runtime ?? 'container'} ${shortId(container.id)}` : pod && `pod ${pod.uid}`,
   };
 }
 

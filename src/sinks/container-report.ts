@@ -1,9 +1,10 @@
 /**
  * Reports about containers as people read them: one in full, or many in a table.
  */
+
+import { shortId } from '../model/container.ts';
 import type { ContainerMemory, ContainerReport } from '../model/container-report.ts';
 import { formatBytes, formatPercent, formatRate, formatSpan } from '../model/format.ts';
-import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 import { containerLine, type Paint } from './terminal.ts';
 

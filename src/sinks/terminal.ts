@@ -1,10 +1,9 @@
 /**
  * Events as people read them.
  */
-import type { Container, ContainerKilled, ContainerOom, Pod } from '../model/container.ts';
+import { type Container, type ContainerKilled, type ContainerOom, type Pod, shortId } from '../model/container.ts';
 import type { Candidate, CgroupUsage, Event, LimitCgroup, OomKill, OomReaped } from '../model/events.ts';
 import { formatBytes, formatNs } from '../model/format.ts';
-import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 import { renderLeadUp } from './lead-up.ts';
 

@@ -3,8 +3,8 @@
  */
 import { type Heat, hotSpots, type Rest, type Row, rowsOf } from '../explain/hot-spots.ts';
 import type { CgroupNode } from '../model/cgroup-tree.ts';
+import { shortId } from '../model/container.ts';
 import { formatBytes, formatPercent, formatRate } from '../model/format.ts';
-import { shortId } from '../wire/message.ts';
 import { printable } from '../wire/text.ts';
 import type { Paint } from './terminal.ts';
 

@@ -1,4 +1,4 @@
-import type { Container } from '../model/container.ts';
+import { type Container, shortId } from '../model/container.ts';
 import type { OomKill } from '../model/events.ts';
 import { formatBytes } from '../model/format.ts';
 import { printable } from './text.ts';
@@ -24,11 +24,6 @@ export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 
 /** "container web", or the start of its id when it has no name. */
 export function containerName({ name, id }: Pick<Container, 'name' | 'id'>): string {
   return `container ${printable(name ?? shortId(id))}`;
-}
-
-/** As the runtimes' own commands print ids: twelve digits of 64. */
-export function shortId(id: string): string {
-  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
 }
 
 function reason({ scope, limit, victim, trigger }: Pick<OomKill, 'victim' | 'scope' | 'limit' | 'trigger'>): string {
