@@ -16,6 +16,8 @@ export interface ContainerEndsOptions {
   kernelWatched: () => boolean;
   /** Would the runtime of this container have told of its end? */
   runtimeWatched: (container: Container) => boolean;
+  /** That of a cgroup, by what is known of it now: names may come seconds after a kill. */
+  containerOf: (path: string | null) => Container | null;
   proc?: string;
 }
 
@@ -111,6 +113,8 @@ export class ContainerEnds {
     const { container, kills, runtimeOom, end } = episode;
     clearTimeout(episode.timer);
     this.#episodes.delete(container.id);
+    const named = container.name === null ? this.#options.containerOf(kills[0]?.victim.cgroup ?? null) : null;
+    if (named?.id === container.id) episode.container = named;
     if (kills.length > 0 || runtimeOom) this.#options.emit(this.#oom(episode));
     const reported = runtimeOom && !this.#options.kernelWatched();
     if (end?.exit_code === EXIT_SIGKILL && kills.length === 0 && !reported)

@@ -61,6 +61,7 @@ export class ContainerWatch implements Disposable {
       envelopes: this.#envelopes,
       emit: (event) => this.#events.next(event),
       kernelWatched: () => this.#tracer !== undefined && Object.keys(this.#tracer.lostSoFar()).length === 0,
+      containerOf: (path) => this.containers.ownerOf(path).container,
       runtimeWatched: ({ runtime }) => this.containers.runtimes().some((one) => runtime === null || one === runtime),
     });
   }

@@ -38,6 +38,7 @@ for (const layout of layouts) {
     emit: (event) => event.type === 'container.oom' && ends.push(event),
     kernelWatched: () => true,
     runtimeWatched: () => false,
+    containerOf: () => null,
   });
   const { pid } = await oomKill({ group: groups.at(-1) as MemoryGroup });
   const kill = await recorder.kill(pid);
