@@ -32,6 +32,7 @@ struct {
 #define TICK_NS 10000000ULL   /* USER_HZ is 100 everywhere */
 #define CHARGE_BATCH 64       /* mm/memcontrol.c MEMCG_CHARGE_BATCH: how far below its limit a charge may fail */
 #define COSTLY_ORDER 3        /* PAGE_ALLOC_COSTLY_ORDER: above it nobody is killed */
+#define RECLAIM_RETRIES 16    /* MAX_RECLAIM_RETRIES */
 #define STREAK_NS 1000000000ULL
 #define MAX_DEPTH 32
 
@@ -225,12 +226,21 @@ SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsign
 	return 0;
 }
 
-/* mm/page_alloc.c: should_reclaim_retry(). The kernel's own count, 16 of which let it call its OOM killer. */
+/* mm/page_alloc.c: should_reclaim_retry(). The kernel's own count, 16 of which let it call its OOM killer; and it does so at
+ * once where no zone has enough even if all that can be reclaimed were, of which the last of the list is asked last. */
 SEC("tp_btf/reclaim_retry_zone")
 int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long reclaimable, unsigned long available,
-	     unsigned long min_wmark, int no_progress_loops)
+	     unsigned long min_wmark, int no_progress_loops, bool enough)
 {
-	if (order <= COSTLY_ORDER && no_progress_loops > 0)
+	struct zone *next = NULL;
+
+	if (order > COSTLY_ORDER)
+		return 0;
+	if (!enough)
+		bpf_probe_read_kernel(&next, sizeof(next), (void *)zone + bpf_core_type_size(struct zoneref));
+	if (!enough && !next)
+		no_progress_loops = RECLAIM_RETRIES;
+	if (no_progress_loops > 0)
 		consider(true, no_progress_loops, bpf_ktime_get_ns());
 	return 0;
 }

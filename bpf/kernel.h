@@ -204,7 +204,10 @@ struct bpf_iter__task {
 };
 
 struct kernel_siginfo;
-struct zoneref;
+
+struct zoneref {
+	struct zone *zone;
+};
 
 enum pid_type {
 	PIDTYPE_PID,

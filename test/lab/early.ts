@@ -66,5 +66,5 @@ const domain = statSync(group.path, { bigint: true }).ino;
 console.log(JSON.stringify(await run('cgroup', group, { domain, fruitlessRounds: 2, signal: 'SIGKILL' })));
 removeMemoryGroups();
 console.log(
-  JSON.stringify(await run('system', undefined, { domain: 'system', fruitlessRounds: 1, signal: 'SIGKILL' })),
+  JSON.stringify(await run('system', undefined, { domain: 'system', fruitlessRounds: 16, signal: 'SIGKILL' })),
 );

@@ -29,13 +29,12 @@ describe('an early kill in a guest', () => {
       const early = said.filter((one) => 'scope' in one);
       expect(early.map(({ scope }) => scope)).toEqual(['cgroup', 'system']);
       for (const one of early) expect.soft(one).toMatchObject({ backend, ended: 'SIGKILL' });
-      // Emulated, the addon's thread may be late; the kernel's own program is not, for a cgroup. Where the whole system runs
-      // out at once the kernel may give up after a single round: then its own killer takes the same one, whose score is raised.
+      // Emulated, the addon's thread may be late; the kernel's own program is not.
       const [cgroup, system] = early;
       if (backend === 'bpf') {
         expect.soft(cgroup).toMatchObject({ kernelKills: 0, byOomKiller: [false], adjustment: 'raised' });
         expect.soft(cgroup?.fired).toMatchObject([{ by: backend, outcome: 'signalled', error: null }]);
-        expect.soft((system?.fired.length ?? 0) + (system?.kernelKills ?? 0)).toBeGreaterThan(0);
+        expect.soft(system?.fired).toMatchObject([{ by: backend, outcome: 'signalled', error: null }]);
       }
 
       const [reuse] = said.filter((one) => 'processes' in one);

@@ -91,8 +91,6 @@ export const killers: Killer[] = [
     ...{ ready: 'Monitoring', packages: NOHANG },
   },
   { name: 'oomscope', command: oomscope('--json'), ready: 'guarding by', group: UNIT },
-  // Knows no more of the machine than the defaults, and looks at who grows rather than at who is large.
-  { name: 'oomscope-growth', command: oomscope('--rank growth --json'), ready: 'guarding by', group: UNIT },
   {
     name: 'oomscope-set',
     command: oomscope('--config /lab/best.toml --json'),
