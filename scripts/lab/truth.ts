@@ -17,21 +17,11 @@ import { table } from '../bench/report.ts';
 import { type Architecture, bootGuest, type CgroupSetup, kernels, LabError, lastLines } from './guest.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/**
- * The kernel found a breakpoint in its own code that is none of its own: it puts one there for a moment when it changes
- * code that another CPU runs, and emulated CPUs may come to it late. No other panic is tried again.
- */
-const EMULATION_FAULT = /\bint3: 0000 \[#1\]/;
-const ATTEMPTS = 3;
 /** Guests at a time: as many as there are CPUs to emulate them on. */
 const AT_ONCE = 2;
 
 interface Column extends Run {
   title: string;
-  /** Of starts of Node that were tried again: see runs.ts. */
-  signals: number[];
-  /** Guests that the emulation ended, and that were tried again. */
-  panics: number;
   /** Why there are no results. */
   trouble?: string;
 }
@@ -54,7 +44,7 @@ function host(): Place {
         child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
           text += chunk;
         });
-        child.once('close', (code, signal) => resolve(column(title, text, signal ?? `exit ${code}`, 0)));
+        child.once('close', (code, signal) => resolve(column(title, text, signal ?? `exit ${code}`)));
       }),
   };
 }
@@ -66,16 +56,13 @@ function guest(architecture: Architecture, kernel: string, cgroup: CgroupSetup):
     async run(words) {
       const shape = { memoryMib: 768, numa: 2, swap: 'zram', swapMib: 64, limitSeconds: 600 } as const;
       try {
-        const boot = () => bootGuest({ architecture, kernel, cgroup, ...shape, command: runInGuest([words]) });
-        let result = await boot();
-        let panics = 0;
-        while (result.panicked && EMULATION_FAULT.test(result.console) && ++panics < ATTEMPTS) result = await boot();
+        const result = await bootGuest({ architecture, kernel, cgroup, ...shape, command: runInGuest([words]) });
         const failed = result.timedOut || result.panicked;
         const end = failed ? lastLines(result) : `exit ${result.exitCode}\n${result.stderr}`;
-        return column(title, result.stdout, end, panics);
+        return column(title, result.stdout, end);
       } catch (error) {
         if (!(error instanceof LabError)) throw error;
-        const none = { title, results: [], hooks: [], signals: [], panics: 0 };
+        const none = { title, results: [], hooks: [] };
         if (error.code === 'NO_CGROUP_V1') return none;
         return { ...none, trouble: `${error.message}\n${error.detail ?? ''}` };
       }
@@ -84,11 +71,10 @@ function guest(architecture: Architecture, kernel: string, cgroup: CgroupSetup):
 }
 
 /** @param end how it ended: the trouble, when not every scenario has a result */
-function column(title: string, text: string, end: string, panics: number): Column {
-  const { runs, signals } = readRuns(text);
-  const { hooks, results } = runs[0] ?? { hooks: [], results: [] };
+function column(title: string, text: string, end: string): Column {
+  const { hooks, results } = readRuns(text)[0] ?? { hooks: [], results: [] };
   const complete = names.every((name) => results.some((one) => one.name === name));
-  return { title, hooks, results, signals, panics, ...(!complete && { trouble: end }) };
+  return { title, hooks, results, ...(!complete && { trouble: end }) };
 }
 
 async function inTurns<T>(tasks: (() => Promise<T>)[], atOnce: number): Promise<T[]> {
@@ -167,13 +153,7 @@ const columns = await inTurns(
 );
 process.stdout.write(render(columns));
 let good = true;
-for (const { title, results, signals, panics, trouble } of columns) {
-  if (panics > 0)
-    process.stdout.write(
-      `\n${title}: booted again after ${panics} panics by a breakpoint that the emulation left in the kernel.\n`,
-    );
-  if (signals.length > 0)
-    process.stdout.write(`\n${title}: Node was started again after signal ${signals.join(', ')}.\n`);
+for (const { title, results, trouble } of columns) {
   for (const { name, state, notes } of results) {
     if (state !== 'different') continue;
     good = false;

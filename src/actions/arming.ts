@@ -8,12 +8,13 @@ import { constants } from 'node:os';
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
 import { type Guard, loadGuard } from '../kernel/guard.ts';
+import { openRing } from '../kernel/ring.ts';
 import { errnoName } from '../libbpf/error.ts';
 import { type BpfMap, UpdateFlag } from '../libbpf/index.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative, type RecordField, type RingReader } from '../native.ts';
 import { byName } from '../sources/losses.ts';
-import { Batch } from '../wire/batch.ts';
+import type { Batch } from '../wire/batch.ts';
 import {
   ArmingSlot,
   ArmingState,
@@ -116,18 +117,12 @@ export class Arming implements Disposable {
     this.fired$ = this.#fired.asObservable();
     this.signals$ = this.#signals.asObservable();
     this.#maps = { armings: object.map('armings'), expiries: object.map('expiries') };
-    const { ringFd: mapFd, countersFd, owned } = this.#guard;
-    const urgentKinds = 1 << RecordKind.RECORD_GUARD_TRIGGER;
-    const native = loadNative();
-    try {
-      this.#reader = new native.RingReader({ mapFd, countersFd, batchBytes: 131072, owned, urgentKinds }, (buffer) =>
-        this.#onBatch(new Batch(buffer)),
-      );
-    } catch (error) {
-      this.#guard.close();
-      throw error;
-    }
-    native.trimHeap();
+    this.#reader = openRing(this.#guard, {
+      onBatch: (batch) => this.#onBatch(batch),
+      onError: (error) => this.#fired.error(error),
+      urgent: [RecordKind.RECORD_GUARD_TRIGGER],
+    });
+    loadNative().trimHeap();
   }
 
   /**
@@ -236,15 +231,10 @@ export class Arming implements Disposable {
   }
 
   #onBatch(batch: Batch): void {
-    try {
-      batch.walk((kind, at) => {
-        if (kind === RecordKind.RECORD_GUARD_TRIGGER) this.#onTrigger(new GuardTriggerRecord(batch.view, at));
-        else if (kind === RecordKind.RECORD_GUARD_SIGNAL) this.#onSignal(new GuardSignalRecord(batch.view, at));
-      });
-    } catch (error) {
-      // Nothing handed to native may throw.
-      this.#fired.error(error);
-    }
+    batch.walk((kind, at) => {
+      if (kind === RecordKind.RECORD_GUARD_TRIGGER) this.#onTrigger(new GuardTriggerRecord(batch.view, at));
+      else if (kind === RecordKind.RECORD_GUARD_SIGNAL) this.#onSignal(new GuardSignalRecord(batch.view, at));
+    });
   }
 
   #onTrigger(record: GuardTriggerRecord): void {

@@ -1,6 +1,7 @@
 /** Why a process that was told to die has not. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readIfPresent } from '../kernel/capabilities.ts';
 import type { StuckDiagnosis } from '../model/guard.ts';
 
 /** Between two looks at its memory. */
@@ -15,7 +16,7 @@ export async function diagnose(pid: number, proc = '/proc'): Promise<StuckDiagno
   const after = residentBytes(pid, proc);
   const threads = threadsOf(pid, proc).map((tid) => {
     const thread = `${proc}/${pid}/task/${tid}`;
-    return { state: stateOf(read(`${thread}/stat`)), wchan: read(`${thread}/wchan`) };
+    return { state: stateOf(readIfPresent(`${thread}/stat`)), wchan: readIfPresent(`${thread}/wchan`) };
   });
   const worst = threads.find(({ state }) => state === 'D') ?? threads[0];
   const waits = worst?.wchan && worst.wchan !== '0' ? worst.wchan : null;
@@ -52,16 +53,8 @@ function threadsOf(pid: number, proc: string): string[] {
 }
 
 function residentBytes(pid: number, proc: string): number | undefined {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(read(`${proc}/${pid}/status`) ?? '')?.[1];
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readIfPresent(`${proc}/${pid}/status`) ?? '')?.[1];
   return kib === undefined ? undefined : Number(kib) * 1024;
 }
 
 const stateOf = (stat: string | undefined) => stat?.slice(stat.lastIndexOf(')') + 2)[0] ?? null;
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return undefined;
-  }
-}

@@ -2,7 +2,7 @@
  * Raised oom_score_adj values, and the way back: also after a crash, from a file that the next start reads.
  */
 import { closeSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { startTicks } from '../enrich/process.ts';
+import { startTicksOf } from '../enrich/process.ts';
 import { OomscopeError } from '../model/error.ts';
 import { ProcessHandle, type ProcessIdentity } from './process-handle.ts';
 
@@ -103,7 +103,7 @@ export class AdjustmentLedger {
       rmSync(path, { force: true });
       return [];
     }
-    if (state.boot_id === bootId() && ticksOf(state.owner.pid) === state.owner.startTicks) {
+    if (state.boot_id === bootId() && startTicksOf(state.owner.pid) === state.owner.startTicks) {
       throw new OomscopeError(
         'USAGE',
         `${path} is in use by process ${state.owner.pid}: end that one first, or use another state file.`,
@@ -121,7 +121,7 @@ export class AdjustmentLedger {
       return;
     }
     const raised = [...this.#raised.values()].map(({ pid, startTicks, from, to }) => ({ pid, startTicks, from, to }));
-    const owner = { pid: process.pid, startTicks: ticksOf(process.pid) ?? '' };
+    const owner = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' };
     const state: StateFile = { boot_id: bootId(), owner, raised };
     const next = `${this.#path}.new`;
     writeFileSync(next, `${JSON.stringify(state)}\n`, { mode: 0o600 });
@@ -189,14 +189,6 @@ function readState(path: string): StateFile | undefined {
       Array.isArray(state.raised) &&
       state.raised.every((one) => isIdentity(one) && isAdj(one.from) && isAdj(one.to));
     return sound ? (state as StateFile) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function ticksOf(pid: number): string | undefined {
-  try {
-    return startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
     return undefined;
   }

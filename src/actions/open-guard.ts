@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { GuardConfig } from '../config/guard.ts';
 import { oomdPreference } from '../enrich/oomd-preference.ts';
+import { startTicksOf } from '../enrich/process.ts';
 import { OomscopeError } from '../model/error.ts';
 import { findProgram } from '../sinks/program.ts';
 import type { Envelopes } from '../sources/envelope.ts';
@@ -15,7 +16,6 @@ import { hook } from './hook.ts';
 import { ProcessHandle } from './process-handle.ts';
 import { Restraints } from './restraint.ts';
 import { type Survived, survive } from './survival.ts';
-import { startOf } from './victim.ts';
 
 export interface OpenedGuard {
   guard: Guard;
@@ -71,7 +71,7 @@ export async function openGuard(
   });
   let undo = () => {};
   if (enforce) {
-    ProcessHandle.open({ pid: process.pid, startTicks: startOf(process.pid) ?? '' }).close(); // all that it takes is there
+    ProcessHandle.open({ pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' }).close(); // all that it takes is there
     const survival = survive({
       lockMemory: config.lockMemory,
       oomScoreAdj: OWN_ADJ,

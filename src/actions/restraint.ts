@@ -4,6 +4,7 @@
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { readIfPresent } from '../kernel/capabilities.ts';
 import { formatBytes } from '../model/format.ts';
 
 /** `unavailable`: not on this kernel or cgroup version. */
@@ -130,14 +131,6 @@ function refused(error: unknown, file: string, since: string): Deed {
   return { outcome: 'failed', detail: `${file}: ${code}` };
 }
 
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1').trim();
-  } catch {
-    return undefined;
-  }
-}
-
 function write(file: string, text: string): NodeJS.ErrnoException | undefined {
   try {
     writeFileSync(file, text);
@@ -146,3 +139,5 @@ function write(file: string, text: string): NodeJS.ErrnoException | undefined {
     return error as NodeJS.ErrnoException;
   }
 }
+
+const read = (file: string) => readIfPresent(file)?.trim();

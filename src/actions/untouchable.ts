@@ -1,9 +1,8 @@
 /**
  * Processes that nobody is to signal, whatever a policy says.
  */
-import { readFileSync } from 'node:fs';
-
-const PF_KTHREAD = 0x00200000; // include/linux/sched.h
+import { readIfPresent } from '../kernel/capabilities.ts';
+import { PF_KTHREAD } from '../sources/proc-stat.ts';
 
 /** This process and those it descends from. They do not change but by dying: read once. */
 export function lineage(pid = process.pid, proc = '/proc'): ReadonlySet<number> {
@@ -21,20 +20,12 @@ export function untouchable(pid: number, own: ReadonlySet<number>, proc = '/proc
   if (own.has(pid)) return pid === process.pid ? 'it is oomscope itself' : 'oomscope descends from it';
   const flags = Number(statFields(pid, proc)?.[6] ?? 0);
   if (flags & PF_KTHREAD) return 'it is a kernel thread';
-  if (read(`${proc}/${pid}/oom_score_adj`)?.trim() === '-1000') return 'its oom_score_adj is -1000';
+  if (readIfPresent(`${proc}/${pid}/oom_score_adj`)?.trim() === '-1000') return 'its oom_score_adj is -1000';
   return undefined;
 }
 
 /** Of /proc/PID/stat, from the third field on. */
 function statFields(pid: number, proc: string): string[] | undefined {
-  const text = read(`${proc}/${pid}/stat`);
+  const text = readIfPresent(`${proc}/${pid}/stat`);
   return text?.slice(text.lastIndexOf(')') + 2).split(' ');
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,9 @@
 /**
  * Whoever is to die, held by pidfds from the moment of choice: a signal reaches them or nobody.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { startTicksOf } from '../enrich/process.ts';
+import { readIfPresent } from '../kernel/capabilities.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { SampledProcess } from '../model/sample.ts';
 import type { Candidate } from '../policy/rank.ts';
@@ -110,12 +112,12 @@ export class Victim implements Disposable {
   /** In the cgroup, and not among those chosen: forked since. */
   #newcomers(directory: string): number[] {
     const known = new Set(this.#handles.map(({ pid }) => pid));
-    const pids = read(`${directory}/cgroup.procs`).split('\n').map(Number);
+    const pids = (readIfPresent(`${directory}/cgroup.procs`) ?? '').split('\n').map(Number);
     return pids.filter((pid) => pid > 1 && !known.has(pid));
   }
 
   #killLate(pid: number): boolean {
-    const startTicks = startOf(pid);
+    const startTicks = startTicksOf(pid);
     if (startTicks === undefined) return false;
     try {
       const handle = ProcessHandle.open({ pid, startTicks });
@@ -124,20 +126,6 @@ export class Victim implements Disposable {
     } catch {
       return false; // it has ended
     }
-  }
-}
-
-/** Field 22 of /proc/PID/stat. */
-export function startOf(pid: number): string | undefined {
-  const stat = read(`/proc/${pid}/stat`);
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return '';
   }
 }
 

@@ -3,6 +3,7 @@
  * holds the victim's task_lock, and whoever opens /proc/PID/{cmdline,exe,stat} then spins in the kernel for milliseconds.
  */
 import { readFile, readlink } from 'node:fs/promises';
+import { readIfPresent } from '../kernel/capabilities.ts';
 import { decode } from '../wire/text.ts';
 
 export interface ProcessFiles {
@@ -41,6 +42,12 @@ export async function readProcess(pid: number, tid: number, proc = '/proc'): Pro
 /** Field 22 of /proc/PID/stat. The second field is a name in parentheses that may hold anything, `)` included. */
 export function startTicks(stat: string): string | undefined {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+/** When a process started, as above; undefined: there is none. */
+export function startTicksOf(pid: number, proc = '/proc'): string | undefined {
+  const stat = readIfPresent(`${proc}/${pid}/stat`);
+  return stat === undefined ? undefined : startTicks(stat);
 }
 
 /** The path in the hierarchy that has the memory controller: its own line on v1, the `0::` line on v2. */

@@ -7,7 +7,7 @@
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startTicks } from '../enrich/process.ts';
+import { startTicksOf } from '../enrich/process.ts';
 import { readIfPresent } from '../kernel/capabilities.ts';
 import type { Alert } from '../model/alert.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -144,7 +144,7 @@ export class Spool implements AlertQueue {
 /** Two processes that share a spool would send everything twice. A lock whose process is gone does not count. */
 function claim(directory: string): void {
   const lock = join(directory, 'lock');
-  const mine = `${process.pid} ${ticksOf(process.pid)}`;
+  const mine = `${process.pid} ${startTicksOf(process.pid)}`;
   for (;;) {
     try {
       writeFileSync(lock, mine, { flag: 'wx', mode: 0o600 });
@@ -156,12 +156,10 @@ function claim(directory: string): void {
       }
     }
     const [pid = '', ticks = ''] = (readIfPresent(lock) ?? '').split(' ');
-    if (ticks !== '' && ticksOf(pid) === ticks) {
+    if (ticks !== '' && startTicksOf(Number(pid)) === ticks) {
       const whose = Number(pid) === process.pid ? 'another sink of this command' : `the process ${pid}`;
       throw new OomscopeError('USAGE', `spool: ${directory} is used by ${whose}; give every sink its own directory.`);
     }
     rmSync(lock, { force: true });
   }
 }
-
-const ticksOf = (pid: string | number) => startTicks(readIfPresent(`/proc/${pid}/stat`) ?? '');

@@ -8,7 +8,7 @@ import { afterEach, expect, test } from 'vitest';
 import { diagnose } from '../../src/actions/diagnose.ts';
 import { Guard } from '../../src/actions/guard.ts';
 import type { Senses } from '../../src/actions/operation.ts';
-import { startOf } from '../../src/actions/victim.ts';
+import { startTicksOf } from '../../src/enrich/process.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { SampledProcess } from '../../src/model/sample.ts';
 import type { Step } from '../../src/policy/rule.ts';
@@ -25,7 +25,7 @@ function sleeper(): SampledProcess {
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   children.add(child);
   const pid = child.pid as number;
-  return process_(pid, { comm: 'sleep', start_ticks: startOf(pid) as string });
+  return process_(pid, { comm: 'sleep', start_ticks: startTicksOf(pid) as string });
 }
 
 const isAlive = (pid: number) =>

@@ -9,7 +9,7 @@ import type { Arming, Fired } from '../../src/actions/arming.ts';
 import { live } from '../../src/actions/guard.ts';
 import { ProcessHandle } from '../../src/actions/process-handle.ts';
 import { Vanguard } from '../../src/actions/vanguard.ts';
-import { startOf } from '../../src/actions/victim.ts';
+import { startTicksOf } from '../../src/enrich/process.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { GuardRank } from '../../src/model/guard.ts';
 import type { SampledProcess } from '../../src/model/sample.ts';
@@ -31,7 +31,7 @@ async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: numbe
   for (const child of [holder, sleeper]) children.add(child);
   await once(holder.stdout, 'data');
   const [first, second] = [holder, sleeper].map(({ pid = 0 }) =>
-    process_(pid, { start_ticks: startOf(pid) as string }),
+    process_(pid, { start_ticks: startTicksOf(pid) as string }),
   );
   if (!first || !second) throw new Error('unreachable');
   using handle = ProcessHandle.open({ pid: first.pid, startTicks: first.start_ticks });

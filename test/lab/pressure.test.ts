@@ -2,11 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
-import { again } from './again.ts';
 import type { PressureRun } from './pressure.ts';
 
-const command =
-  'node --experimental-strip-types --disable-warning=ExperimentalWarning test/lab/pressure.ts --seconds 12';
+const node = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
 
 describe('pressure in a guest', () => {
   test('Linux 6.12, by fentry: what PSI says, by cgroup and for the system', { timeout: 300_000 }, async () => {
@@ -17,7 +15,7 @@ describe('pressure in a guest', () => {
       swap: 'zram',
       swapMib: 256,
       limitSeconds: 240,
-      command: again(command),
+      command: [...node, 'test/lab/pressure.ts', '--seconds', '12'],
     });
     expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
     expect(result.stderr).toBe('');

@@ -36,8 +36,7 @@ value undone $second
 cat /run/watch.log >&2
 `;
 
-// Again, for V8 ends some starts of Node in the emulation (see lab.test.ts), and the script cannot go on from there.
-test('a database is spared, and has its old value back at the end', { timeout: 400_000, retry: 2 }, async () => {
+test('a database is spared, and has its old value back at the end', { timeout: 400_000 }, async () => {
   const command = ['sh', '-c', script];
   const result = await bootGuest({ kernel: '6.12', cgroup: 'v2', memoryMib: 1024, limitSeconds: 300, command });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');

@@ -9,8 +9,6 @@ import { type Ended, MAIN, startTrace } from '../cli/cli.ts';
 import { Recording } from '../kernel/recorder.ts';
 
 const NOBODY = 65534;
-/** For a start of Node that V8 ends by a signal: see runs.ts. */
-const STARTS = 5;
 
 export class UnprivilegedRecorder extends Recording implements AsyncDisposable {
   readonly started: TracerStarted;
@@ -27,17 +25,10 @@ export class UnprivilegedRecorder extends Recording implements AsyncDisposable {
 
   static async open({ backend }: { backend?: Backend } = {}, everything = false): Promise<UnprivilegedRecorder> {
     const args = backend === undefined ? [] : ['--backend', backend];
-    for (let attempt = 1; ; attempt++) {
-      let recorder: UnprivilegedRecorder | undefined;
-      try {
-        const trace = await startTrace(args, [...setpriv(), process.execPath, MAIN], (event) => recorder?.take(event));
-        recorder = new UnprivilegedRecorder(trace, everything);
-        return recorder;
-      } catch (error) {
-        const how = (error as Error).cause as Ended | undefined;
-        if (!how?.signal || attempt === STARTS) throw error;
-      }
-    }
+    let recorder: UnprivilegedRecorder | undefined;
+    const trace = await startTrace(args, [...setpriv(), process.execPath, MAIN], (event) => recorder?.take(event));
+    recorder = new UnprivilegedRecorder(trace, everything);
+    return recorder;
   }
 
   /** @throws Error when the tracer ended in any other way than asked, or had something to complain of */
