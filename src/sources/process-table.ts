@@ -49,11 +49,12 @@ export class ProcessTable {
 
   /** Everyone, kernel threads too. @param nowMs for growth. @param swapped swap is in use: small ones may be large there */
   scan(nowMs: number, swapped: boolean): SampledProcess[] {
-    const refresh = this.#pass++ % REFRESH_PASSES === 0;
+    this.#pass++;
     const pids = pidsIn(this.#options.proc);
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#known.delete(pid);
     for (const pid of pids) {
       const known = this.#known.get(pid);
+      const refresh = (pid + this.#pass) % REFRESH_PASSES === 0; // in turns: no pass is much longer than another
       if (known?.sample.kernel_thread && !refresh) continue;
       this.#look(pid, known, nowMs, { all: refresh, swap: swapped });
     }
