@@ -3,6 +3,9 @@
  * measured is kept in a file of JSON Lines and not measured again: a batch that was ended goes on where it was.
  *
  *   npm run bench:rescue -- --runs 3 --workload leak,zram --killer kernel,oomscope
+ *
+ * --kernel host: those shortages that a cgroup can have, in cgroups of this machine and at its own speed, beside those who
+ * look at cgroups.
  */
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { cacheDirectory } from '../lab/guest.ts';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
 import { ABSENT, type Killer, killers, unpack } from './rescue/killers.ts';
-import { buildPrograms, run, type Verdict } from './rescue/run.ts';
+import { buildPrograms, HERE, run, type Verdict } from './rescue/run.ts';
 import { type Workload, workloads } from './rescue/workloads.ts';
 import { built } from './rivals.ts';
 
@@ -51,10 +54,12 @@ const asked = options.kernel;
 const programs = ['load.c', 'referee.c']
   .map((name) => readFileSync(join(import.meta.dirname, 'rescue', name)))
   .join('');
+const here = asked === HERE;
 const chosen = {
-  workloads: choose('workload', workloads, options.workload),
-  killers: choose('killer', killers, options.killer),
+  workloads: choose('workload', workloads, options.workload).filter(({ global }) => !here || !global),
+  killers: choose('killer', killers, options.killer).filter((killer) => !here || killer.here !== undefined),
 };
+if (here) for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1)); // its groups are removed
 mkdirSync(dirname(options.file), { recursive: true });
 const rows: Row[] = existsSync(options.file)
   ? readFileSync(options.file, 'utf8')
@@ -66,10 +71,10 @@ const rows: Row[] = existsSync(options.file)
 buildPrograms();
 const wanted = missing();
 for (const [, { packages }] of wanted) if (packages) await unpack(packages, cacheDirectory());
-await Promise.all(Array.from({ length: Number(options.jobs) }, work));
+await Promise.all(Array.from({ length: here ? 1 : Number(options.jobs) }, work));
 where.load_after = loadavg();
 for (const workload of chosen.workloads) process.stdout.write(section(workload));
-process.stdout.write(`Not measured: ${ABSENT}\n${inWords(where)}\n${where.command}\n`);
+process.stdout.write(`${here ? '' : `Not measured: ${ABSENT}\n`}${inWords(where)}\n${where.command}\n`);
 writeJson(options.json, { where, workloads: chosen.workloads, killers: chosen.killers, rows });
 
 /** One run of every cell, then the second of every cell: what the machine is at meanwhile meets all alike. */

@@ -19,6 +19,8 @@ export interface Killer {
   group?: Readonly<Record<string, string>>;
   /** Path in the guest to text. */
   files?: Readonly<Record<string, string>>;
+  /** Its configuration where the shortage is in a cgroup of this machine; null: it has none. Who cannot do that lacks it. */
+  here?: ((cgroup: string) => string) | null;
 }
 
 /** Where a rival's packages are in the guest: on a disk, as they would be, and not in memory. */
@@ -38,6 +40,16 @@ const UNIT = { 'memory.min': '64M', 'memory.swap.max': '0' };
 /** Those who must live, by name: what everybody's best settings know. */
 const SPARED = '^(hold|read)$';
 
+/** A rule for one cgroup, and none for the machine. */
+const inCgroup = (path: string) => `[[guard.rule]]
+name = "a cgroup comes near its limit"
+on = "${path}"
+when = ["usage >= 90 %"]
+kill = "process_group"
+never = [{ comm = "${SPARED}" }]
+steps = [{ do = "term", wait = "500ms" }, { do = "kill", at_once = ["usage >= 95 %"] }]
+`;
+
 const OOMSCOPE_BEST = `[guard]
 kills_per_minute = 60
 
@@ -56,20 +68,14 @@ kill = "process_group"
 never = [{ comm = "${SPARED}" }]
 steps = [{ do = "term", wait = "500ms" }, { do = "kill" }]
 
-[[guard.rule]]
-name = "a cgroup comes near its limit"
-on = "/work"
-when = ["usage >= 90 %"]
-never = [{ comm = "${SPARED}" }]
-steps = [{ do = "term", wait = "500ms" }, { do = "kill", at_once = ["usage >= 95 %"] }]
-`;
+${inCgroup('/work')}`;
 
 /** Who is not in the table, and why. */
 export const ABSENT =
   'systemd-oomd: it needs systemd as process 1 and cgroups that systemd has made; these guests have busybox.';
 
 export const killers: Killer[] = [
-  { name: 'kernel' },
+  { name: 'kernel', here: null },
   {
     name: 'earlyoom',
     command: inRivals('/usr/bin/earlyoom -r 3600 -p'), // -p: what its unit sets by Nice= and OOMScoreAdjust=
@@ -97,6 +103,7 @@ export const killers: Killer[] = [
     ready: 'guarding by',
     group: UNIT,
     files: { '/lab/best.toml': OOMSCOPE_BEST },
+    here: inCgroup,
   },
 ];
 

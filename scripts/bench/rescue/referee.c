@@ -2,10 +2,12 @@
  * before all others. It starts the killer, the innocent and the eaters, and prints one line of JSON about what became of
  * them.
  *
- *   referee [--daemon COMMAND --ready TEXT [--daemon-group DIR]] [--group DIR] [--innocent COMMAND]... --eater COMMAND... --limit SECONDS
+ *   referee [--daemon COMMAND --ready TEXT [--daemon-group DIR]] [--log FILE] [--group DIR] [--innocent COMMAND]...
+ *           --eater COMMAND... --limit SECONDS
  *
- * A COMMAND is split at blanks. With --group the innocent and the eaters are in this cgroup, and memory is short when 90 %
- * of its limit are used; without, when available memory and free swap are both at most 10 %, as earlyoom counts them. */
+ * A COMMAND is split at blanks; what it prints is kept in the working directory, what the killer prints in --log. With
+ * --group the innocent and the eaters are in this cgroup (v1 or v2), and memory is short when 90 % of its limit are used;
+ * without, when available memory and free swap are both at most 10 %, as earlyoom counts them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -21,7 +23,6 @@
 #include <unistd.h>
 
 #define MOST 16
-#define LOG "/out/daemon.log"
 #define LOOK_MS 5
 #define BEAT_MS 10
 #define READY_SECONDS 30
@@ -94,14 +95,21 @@ static long figure(const char *text, const char *name)
 	return at ? atol(at + strlen(name)) : 0;
 }
 
-static int open_file(const char *dir, const char *file)
+static int open_either(const char *dir, const char *file, const char *other)
 {
 	char path[256];
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && other)
+		return open_either(dir, other, NULL);
 	if (fd < 0)
 		fail(path);
 	return fd;
+}
+
+static int open_file(const char *dir, const char *file)
+{
+	return open_either(dir, file, NULL);
 }
 
 /* Part of what is needed that is left, from 0 to 1. */
@@ -213,13 +221,14 @@ static bool mark_gone(struct process *list, int count, pid_t pid)
 
 int main(int argc, char **argv)
 {
-	const char *daemon = NULL, *daemon_group = NULL, *ready = NULL;
+	const char *daemon = NULL, *daemon_group = NULL, *ready = NULL, *log = "daemon.log";
 	double limit = 30;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		const char *option = argv[i], *value = argv[i + 1];
 		if (!strcmp(option, "--daemon")) daemon = value;
 		else if (!strcmp(option, "--ready")) ready = value;
 		else if (!strcmp(option, "--daemon-group")) daemon_group = value;
+		else if (!strcmp(option, "--log")) log = value;
 		else if (!strcmp(option, "--group")) group = value;
 		else if (!strcmp(option, "--limit")) limit = atof(value);
 		else if (!strcmp(option, "--innocent") && innocents < MOST) innocent[innocents++].command = value;
@@ -229,27 +238,28 @@ int main(int argc, char **argv)
 	longest_stall = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (longest_stall == MAP_FAILED || mlockall(MCL_CURRENT | MCL_FUTURE))
 		fail("memory");
-	write_number("/proc/self", "oom_score_adj", -1000);
+	if (!group) /* else it is not where memory is short */
+		write_number("/proc/self", "oom_score_adj", -1000);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 50 });
-	usage_fd = group ? open_file(group, "memory.current") : open_file("/proc", "meminfo");
-	limit_fd = group ? open_file(group, "memory.max") : -1;
+	usage_fd = group ? open_either(group, "memory.current", "memory.usage_in_bytes") : open_file("/proc", "meminfo");
+	limit_fd = group ? open_either(group, "memory.max", "memory.limit_in_bytes") : -1;
 
 	pid_t killer = 0;
 	if (daemon) {
-		killer = start(daemon, LOG, daemon_group);
+		killer = start(daemon, log, daemon_group);
 		if (ready)
-			wait_for(LOG, ready);
+			wait_for(log, ready);
 	}
 	pause_ms(SETTLE_MS);
 	double idle_from = now(), idle_cpu = cpu_seconds(killer);
 	pause_ms(IDLE_MS);
 	double idle_share = (cpu_seconds(killer) - idle_cpu) / (now() - idle_from);
 	for (int i = 0; i < innocents; i++) {
-		char log[32];
-		snprintf(log, sizeof(log), "/tmp/innocent.%d", i);
-		innocent[i].pid = start(innocent[i].command, log, group);
-		wait_for(log, "ready");
+		char said[32];
+		snprintf(said, sizeof(said), "innocent.%d", i);
+		innocent[i].pid = start(innocent[i].command, said, group);
+		wait_for(said, "ready");
 	}
 	pid_t heart = fork();
 	if (!heart)
@@ -262,7 +272,7 @@ int main(int argc, char **argv)
 	double short_at = 0, back_at = 0, first_death = 0, enough_since = 0, none_since = 0;
 	int lost = 0, eaten = 0, killer_died = 0, stormed = 0;
 	for (int i = 0; i < eater_count; i++)
-		eaters[i].pid = start(eaters[i].command, "/tmp/eater", group);
+		eaters[i].pid = start(eaters[i].command, "eater", group);
 	for (; now() - begin < limit; pause_ms(LOOK_MS)) {
 		int status;
 		for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {

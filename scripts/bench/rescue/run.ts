@@ -1,9 +1,11 @@
-/** One run of one workload beside one killer, in a guest that is booted for it. */
-import { execFileSync } from 'node:child_process';
+/** One run of one workload beside one killer, in a guest that is booted for it or in a memory cgroup of this machine. */
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { bootGuest, cacheDirectory } from '../../lab/guest.ts';
+import { createMemoryGroup } from '../../memory-cgroup.ts';
 import { type Killer, RIVALS, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
 
@@ -34,6 +36,9 @@ const BUILT = resolve(import.meta.dirname, '../../../build/bench');
 const GROUP = '/sys/fs/cgroup/work';
 const KILLERS_GROUP = '/sys/fs/cgroup/killer';
 const BOOT_SECONDS = 90;
+const MIB = 2 ** 20;
+/** The shortages are in cgroups of this machine, at its own speed. */
+export const HERE = 'host';
 
 /** Compiles load.c and referee.c, which need no libraries in the guest. */
 export function buildPrograms(): void {
@@ -49,7 +54,8 @@ export async function run(
   workload: Workload,
   killer: Killer,
   kernel: string,
-): Promise<{ verdict: Verdict; log: string; dmesg: string; kernel: string }> {
+): Promise<{ verdict: Verdict; log: string; kernel: string }> {
+  if (kernel === HERE) return runHere(workload, killer);
   const out = mkdtempSync(join(tmpdir(), 'rescue-'));
   try {
     const files: Record<string, string> = {
@@ -72,9 +78,39 @@ export async function run(
       const said = [guest.stderr, log, guest.console].filter(Boolean).join('\n');
       throw new Error(`${workload.name}, ${killer.name}: no verdict, exit ${guest.exitCode}\n${said}`);
     }
-    return { verdict: JSON.parse(line) as Verdict, log, dmesg: guest.dmesg, kernel: guest.kernel.version };
+    return { verdict: JSON.parse(line) as Verdict, log, kernel: guest.kernel.version };
   } finally {
     rmSync(out, { recursive: true, force: true });
+  }
+}
+
+/**
+ * In a cgroup that is as large as the guest would be, all of it on one CPU, as in the guests. The killer is outside of the
+ * shortage, but for that CPU.
+ */
+async function runHere(workload: Workload, killer: Killer): Promise<{ verdict: Verdict; log: string; kernel: string }> {
+  const work = mkdtempSync(join(tmpdir(), 'rescue-'));
+  const group = createMemoryGroup({ limitBytes: (workload.limitMib ?? workload.guest.memoryMib ?? 0) * MIB });
+  try {
+    const config = join(work, 'oomscope.toml');
+    if (killer.here) writeFileSync(config, killer.here(group.cgroupPath));
+    const main = resolve(import.meta.dirname, '../../../dist/cli/main.js');
+    const daemon = `${process.execPath} --max-old-space-size=64 ${main} guard --enforce --config ${config} --json`;
+    const words = [
+      ...['-c', '0', join(BUILT, 'referee'), '--limit', String(workload.limitSeconds), '--group', group.path],
+      ...(killer.here ? ['--daemon', daemon, '--ready', killer.ready ?? ''] : []),
+      ...workload.innocent.flatMap((one) => ['--innocent', join(BUILT, one)]),
+      ...workload.eaters.flatMap((one) => ['--eater', join(BUILT, one)]),
+    ];
+    const { stdout } = await promisify(execFile)('taskset', words, { cwd: work });
+    return {
+      verdict: JSON.parse(stdout) as Verdict,
+      log: read(join(work, 'daemon.log')),
+      kernel: `${HERE}, ${release()}`,
+    };
+  } finally {
+    group.remove();
+    rmSync(work, { recursive: true, force: true });
   }
 }
 
@@ -84,7 +120,7 @@ function script(
   { command, ready, packages, group }: Killer,
 ): string {
   const words = [
-    ...['referee', '--limit', limitSeconds],
+    ...['referee', '--limit', limitSeconds, '--log', '/out/daemon.log'],
     ...(command ? ['--daemon', command, '--ready', ready ?? ''] : []),
     ...(group ? ['--daemon-group', KILLERS_GROUP] : []),
     ...(limitMib ? ['--group', GROUP] : []),
@@ -103,7 +139,7 @@ function script(
     ...(limitMib ? [`mkdir ${GROUP}; echo ${limitMib}M >${GROUP}/memory.max`] : []),
     ...(group ? [`mkdir ${KILLERS_GROUP}`] : []),
     ...Object.entries(group ?? {}).map(([file, value]) => `echo ${value} >${KILLERS_GROUP}/${file}`),
-    'sync; echo 3 >/proc/sys/vm/drop_caches',
+    'sync; echo 3 >/proc/sys/vm/drop_caches; cd /tmp',
     `exec ${words.map((word) => `'${word}'`).join(' ')}`,
   ].join('\n');
 }

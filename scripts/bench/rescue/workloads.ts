@@ -9,6 +9,8 @@ export interface Workload {
   eaters: string[];
   /** All are in one cgroup with this limit. */
   limitMib?: number;
+  /** What it is about is not in a cgroup: swap, the machine's page cache. */
+  global?: true;
   /** The run ends after this. */
   limitSeconds: number;
 }
@@ -26,7 +28,7 @@ export const workloads: Workload[] = [
   {
     name: 'zram',
     about: 'a leak of 32 MiB/s, with 256 MiB of zram swap',
-    guest: { ...SMALL, swap: 'zram', swapMib: 256 },
+    ...{ guest: { ...SMALL, swap: 'zram', swapMib: 256 }, global: true },
     ...{ innocent: BYSTANDERS, eaters: ['load leak 32'], limitSeconds: 60 },
   },
   {
@@ -48,7 +50,7 @@ export const workloads: Workload[] = [
   {
     name: 'thrash',
     about: 'a leak that leaves 32 MiB to one who reads 160 MiB of a file at random',
-    guest: SMALL,
+    ...{ guest: SMALL, global: true },
     innocent: ['load hold 30', 'load read 160 /var/tmp/read'],
     eaters: ['load leave 32 64'],
     limitSeconds: 25,
