@@ -34,7 +34,7 @@ export const workloads: Workload[] = [
   {
     name: 'beside',
     about: 'a leak of some 200 MiB beside a database of 500 MiB that uses all of it',
-    guest: { ...SMALL, memoryMib: 896 },
+    guest: { ...SMALL, memoryMib: 1024 },
     ...{ innocent: ['load hold 500'], eaters: ['load leak 48'], limitSeconds: 30 },
   },
   {
