@@ -55,7 +55,7 @@ export async function run([what, ...argv]: string[]): Promise<number> {
   const config = resolve(given.config ?? '/etc/oomscope.toml');
   // Printing is for reading: it need not be there yet.
   const needs =
-    what === 'print' && !existsSync(config) ? { guards: true, network: true, realtime: false } : await needsOf(config);
+    what === 'print' && !existsSync(config) ? { guards: true, network: true, realtime: true } : await needsOf(config);
   const command = [process.execPath, ...NODE_OPTIONS, resolve(process.argv[1] ?? ''), 'run', '--config', config];
   const unit = systemdUnit({ command, ...needs });
   if (what === 'print') {
