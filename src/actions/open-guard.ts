@@ -115,7 +115,7 @@ async function arm(stateFile: string | undefined, notes: string[]): Promise<Armi
 }
 
 function survivalNotes(survived: Survived): string[] {
-  const notes = Object.entries(survived).flatMap(([wish, why]) => (why === null ? [] : [`${wish}: ${why}`]));
+  const notes = Object.values(survived).flatMap((why) => (why === null ? [] : [`goes without ${why}`]));
   const ceiling = getHeapStatistics().heap_size_limit;
   if (ceiling > SENSIBLE_HEAP_BYTES) {
     notes.push(

@@ -44,7 +44,12 @@ export function survive(wanted: Survival): { survived: Survived; undo: () => voi
   });
   attempt('oomScoreAdj', () => {
     const before = readFileSync(OWN_ADJ, 'latin1');
-    writeFileSync(OWN_ADJ, String(wanted.oomScoreAdj));
+    try {
+      writeFileSync(OWN_ADJ, String(wanted.oomScoreAdj));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new Error(`oom_score_adj ${wanted.oomScoreAdj} (CAP_SYS_RESOURCE): ${code}.`);
+    }
     return () => writeFileSync(OWN_ADJ, before);
   });
   attempt('nice', () => {
