@@ -49,6 +49,8 @@ const MOST_REST_MS = 30;
 const REPEAT_DRY_MS = 60_000;
 /** The same reason for doing nothing is told of again after so long, with its count. */
 const REPEAT_SKIP_MS = 10_000;
+/** And of what has not been so for this long, nothing is remembered. */
+const FORGET_SKIP_MS = 10 * REPEAT_SKIP_MS;
 
 export class Guard implements Disposable {
   readonly events$: Observable<Event>;
@@ -217,6 +219,7 @@ export class Guard implements Disposable {
     if (reason === 'cool_down' && this.#options.mode !== 'enforce') return; // it was told what would have been done
     const key = `${fired.rule.name}\0${placeOf(fired)}\0${reason}`;
     const known = this.#skips.get(key) ?? { toldMs: Number.NEGATIVE_INFINITY, times: 0 };
+    for (const [other, { toldMs }] of this.#skips) if (nowMs - toldMs > FORGET_SKIP_MS) this.#skips.delete(other);
     known.times++;
     this.#skips.set(key, known);
     if (nowMs - known.toldMs < REPEAT_SKIP_MS) return;

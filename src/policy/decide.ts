@@ -76,6 +76,7 @@ export class Policy {
   /** Its ladder has ended: the rule rests. */
   rest(rule: Rule, place: string, now: number, ms = rule.coolDownMs): void {
     const places = this.#resting.get(rule) ?? new Map<string, number>();
+    for (const [rested, until] of places) if (until <= now) places.delete(rested);
     this.#resting.set(rule, places.set(place, now + ms));
   }
 
