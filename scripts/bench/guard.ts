@@ -103,7 +103,7 @@ report();
 async function measure(column: Column, counts: boolean): Promise<void> {
   const target = hog(group, '--hold', String(MIB));
   await once(target.stdout, 'data');
-  await sleep(15);
+  await sleep(30); // one that has started this moment cannot be armed
   using handle = open(target.pid as number);
   const condition = { domain, fruitlessRounds: FRUITLESS_ROUNDS, signal: 'SIGKILL' } as const;
   column.signals.length = 0;
