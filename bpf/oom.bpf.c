@@ -153,11 +153,14 @@ RECLAIM(memcg_reclaim, "mm_vmscan_memcg_reclaim_begin")
 RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
 
 /* An anonymous-memory hog at its cgroup's limit goes through some 35 fruitless rounds, 0.86 ms, before the kernel kills
- * (16 at least: MAX_RECLAIM_RETRIES). Readers that are told after 8 are awake and warm when the kill comes. */
-#define AHEAD_ROUNDS 8
-#define AHEAD_INTERVAL_NS 10000000ULL /* hints are no closer than this */
+ * (16 at least: MAX_RECLAIM_RETRIES). Readers that are told after 3 are awake and warm when the kill comes. While no kill
+ * comes of it they are told less and less often: a cgroup that thrashes at its limit for hours must not cost a CPU. */
+#define AHEAD_ROUNDS 3
+#define AHEAD_SOONEST_NS 10000000ULL
+#define AHEAD_LATEST_NS 10000000000ULL
 
 u64 last_ahead_ns = 0;
+u64 ahead_interval_ns = AHEAD_SOONEST_NS;
 
 static __always_inline int on_reclaim_end(unsigned long reclaimed)
 {
@@ -170,9 +173,11 @@ static __always_inline int on_reclaim_end(unsigned long reclaimed)
 	if (e->fruitless != AHEAD_ROUNDS)
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (now - last_ahead_ns < AHEAD_INTERVAL_NS)
+	if (now - last_ahead_ns < ahead_interval_ns)
 		return 0;
 	last_ahead_ns = now;
+	if (ahead_interval_ns < AHEAD_LATEST_NS)
+		ahead_interval_ns *= 2;
 
 	struct oom_ahead_record r = { .fruitless_rounds = e->fruitless };
 	r.trigger_tid = (u32)bpf_get_current_pid_tgid();
@@ -255,6 +260,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 		e->signalled = 0;
 		e->signal_ktime_ns = 0;
 		e->fruitless = 0;
+		ahead_interval_ns = AHEAD_SOONEST_NS;
 	}
 	limit = kill_limit = read_domain(oc);
 	if (task)

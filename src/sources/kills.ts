@@ -19,7 +19,7 @@ import { type Reaping, Reapings } from './reaping.ts';
 
 export interface KillsOptions {
   machine: Machine;
-  system: SystemProbe;
+  system: Pick<SystemProbe, 'read'>;
   envelopes: Envelopes;
   /** Read what the kernel's record lacks from /proc/PID. */
   readProc: boolean;

@@ -19,7 +19,6 @@ import { loadNative, type RingReader } from '../native.ts';
 import { VERSION } from '../version.ts';
 import type { Batch } from '../wire/batch.ts';
 import { RecordKind } from '../wire/layout.ts';
-import { Anticipation } from './anticipation.ts';
 import { Envelopes, realtimeOffsetNs } from './envelope.ts';
 import { EventQueue } from './event-queue.ts';
 import { Kills } from './kills.ts';
@@ -65,9 +64,6 @@ export interface TracerOptions {
   /** Closes the tracer when it fires. */
   signal?: AbortSignal;
 }
-
-/** Until the code that a kill goes through is compiled; more does not make it faster. */
-const REHEARSALS = 20;
 
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
@@ -133,7 +129,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #containers: Containers | undefined;
   readonly #loaded: Loaded;
   readonly #reader: RingReader;
-  readonly #anticipation: Anticipation;
+  readonly #rehearsal: Rehearsal;
   readonly #openedAt = process.hrtime.bigint();
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.close();
@@ -174,8 +170,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       leadUps: this.#leadUps,
       emit: (event) => this.#emit(event),
     });
-    const rehearsal = new Rehearsal(machine, this.#system);
-    rehearsal.play(REHEARSALS);
+    this.#rehearsal = new Rehearsal(machine, this.#system);
     try {
       this.#reader = openRing(this.#loaded, {
         onBatch: (batch) => this.#onBatch(batch),
@@ -188,11 +183,6 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#containers?.close();
       throw error;
     }
-    const reader = this.#reader;
-    this.#anticipation = new Anticipation((microseconds) => {
-      rehearsal.play(1);
-      return reader.lookOut(microseconds);
-    });
     this.#leadUps?.start();
     try {
       this.#reports = liveReports && this.#openReports(liveReports);
@@ -281,7 +271,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#closing ? undefined : this.#losses.inRing(this.#reader.lost()),
     ];
     for (const event of lost) if (event) this.#kills.push(event);
-    if (ahead && !this.#closing) this.#anticipation.lookOut();
+    if (ahead && !this.#closing) this.#rehearsal.lookOut((microseconds) => this.#reader.lookOut(microseconds));
   }
 
   /** Whoever listens to the events hears of it. */
@@ -291,10 +281,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   }
 
   #emit(event: Event): void {
-    if (event.type === 'oom.kill') {
-      this.#anticipation.cameTrue();
-      this.#reports?.onKill(event);
-    }
+    if (event.type === 'oom.kill') this.#reports?.onKill(event);
     this.#events.next(event);
   }
 

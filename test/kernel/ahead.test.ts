@@ -1,0 +1,54 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { type Batch, openTracer, type Tracer } from '../../src/index.ts';
+import { RecordKind } from '../../src/wire/layout.ts';
+import { createMemoryGroup, MIB, oomKill, removeMemoryGroups, startHog } from './memcg.ts';
+
+let tracer: Tracer | undefined;
+afterEach(() => {
+  tracer?.close();
+  removeMemoryGroups();
+});
+
+/** The kinds of all records, in the order of the ring. */
+async function records(): Promise<number[]> {
+  const kinds: number[] = [];
+  tracer = await openTracer();
+  tracer.batches$.subscribe((batch: Batch) => {
+    batch.walk((kind) => kinds.push(kind));
+  });
+  return kinds;
+}
+
+const { RECORD_OOM_AHEAD: AHEAD, RECORD_OOM_KILL: KILL } = RecordKind;
+
+test('each kill for a limit is told of beforehand, however many came before', async () => {
+  const kinds = await records();
+  for (let i = 0; i < 5; i++) {
+    const seen = kinds.length;
+    await oomKill({ limitBytes: 16 * MIB });
+    await expect.poll(() => kinds.slice(seen)).toContain(KILL);
+    expect(kinds.slice(seen)).toContain(AHEAD);
+    expect(kinds.indexOf(AHEAD, seen)).toBeLessThan(kinds.indexOf(KILL, seen));
+    await sleep(20); // hints are 10 ms apart
+  }
+});
+
+test('while no kill comes of it, less and less often', async () => {
+  const kinds = await records();
+  const group = createMemoryGroup({ limitBytes: 16 * MIB });
+  // On v1 whoever runs into the limit can be made to wait there. On v2 all are killed, and each is told of.
+  const waits = group.version === 1;
+  if (waits) writeFileSync(join(group.path, 'memory.oom_control'), '1');
+  const hogs = 12;
+  for (let i = 0; i < hogs; i++) {
+    startHog(group);
+    await sleep(50);
+  }
+  const hints = kinds.filter((kind) => kind === AHEAD).length;
+  expect(kinds.includes(KILL)).toBe(!waits);
+  expect(hints).toBeGreaterThan(1);
+  if (waits) expect(hints).toBeLessThan(hogs / 2);
+});
