@@ -1,7 +1,8 @@
 /**
  * Recordings of real groups of 256 MiB, made by `oomscope record` at 50 ms; only their processes and cgroup were kept, and
  * the cgroup renamed. overload: a leaker of 100 MB/s beside a database. load-shift: six loads, one after the other, that
- * come near the edge, and once over it for a moment.
+ * come near the edge, and once over it for a moment. system: a whole guest of 640 MiB, at 200 ms, until its kernel kills: a
+ * leak of 40 MiB/s beside a database that is larger than it, when memory comes to its end.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,8 +17,10 @@ const fixtures = join(ROOT, 'test/fixtures/replay');
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-async function replay(file: string, config = join(fixtures, 'rules.toml')) {
-  const { code, stdout, stderr } = await oomscope(['replay', file, '--config', config, '--json']);
+/** @param config null: the default rules */
+async function replay(file: string, config: string | null = join(fixtures, 'rules.toml')) {
+  const words = config === null ? [] : ['--config', config];
+  const { code, stdout, stderr } = await oomscope(['replay', file, ...words, '--json']);
   const events = stdout
     .split('\n')
     .filter(Boolean)
@@ -35,6 +38,15 @@ describe('replay', () => {
     expect(kills(events)).toEqual(['leaker']);
     expect(events.map(({ type }) => type)).toEqual(['guard.plan', 'guard.action', 'guard.action', 'guard.result']);
     expect(code).toBe(0);
+  });
+
+  it('a system, by the default rules: one kill, of the one that grows, which is not the largest', async () => {
+    const { events } = await replay(join(fixtures, 'system.jsonl'), null);
+    expect(kills(events)).toEqual(['leak']);
+    const [plan] = events;
+    if (plan?.type !== 'guard.plan') throw new Error('expected a plan');
+    const hold = plan.candidates.find(({ target }) => target.comm === 'hold');
+    expect(hold?.target.rss_bytes).toBeGreaterThan(plan.victim.rss_bytes);
   });
 
   it('load shifting near the edge: none', async () => {
