@@ -134,17 +134,20 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
 /**
  * A victim that is not the trigger goes on running while the kernel writes its line: its counters move a little in between.
  * Up to 6.1 it also adds what it had counted by itself when it is woken to die (mm/memory.c: TASK_RSS_EVENTS_THRESH, 64
- * events a counter). Candidates are all read a moment after the kernel's task dump, and whoever runs meanwhile moves.
+ * events a counter). And where not a cgroup but the machine or a node is full, kswapd goes on taking pages from everybody, on
+ * another CPU (mm/rmap.c: try_to_unmap_one() counts them out of whose they were). Candidates are all read a moment after the
+ * kernel's task dump, and whoever runs meanwhile moves.
  */
-const drifted = ({ victim, trigger }: OomKill) => victim.pid !== trigger.pid || (victim.threads ?? 1) > 1;
+const drifted = ({ victim, trigger, scope }: OomKill) =>
+  victim.pid !== trigger.pid || (victim.threads ?? 1) > 1 || scope !== 'cgroup';
 const DRIFT = 1024; // KiB, or pages
 
-/** `ours` with those numbers that are near theirs replaced by theirs. */
+/** `ours` with those sizes that are near theirs replaced by theirs. */
 function near<T extends object>(ours: T, theirs: object): T {
   const entries = Object.entries(ours).map(([key, value]) => {
     const other = (theirs as Record<string, unknown>)[key];
     const close = typeof value === 'number' && typeof other === 'number' && Math.abs(value - other) <= DRIFT;
-    return [key, close && key !== 'pid' ? other : value];
+    return [key, close && /KiB$|^points$/.test(key) ? other : value];
   });
   return Object.fromEntries(entries) as T;
 }
