@@ -6,8 +6,6 @@ import { CgroupLevel, OomKillRecord, OomStep, OomStepRecord, RecordKind } from '
 import { Envelopes } from './envelope.ts';
 import { Kills } from './kills.ts';
 
-/** Until a kill that is ahead has come: most often it does so within a millisecond. */
-const LOOK_OUT_US = 3000;
 /** Until the code that a kill goes through is compiled; more does not make it faster. */
 const REHEARSALS = 20;
 
@@ -15,7 +13,7 @@ const REHEARSALS = 20;
  * Plays a kill and its reaping through everything that a real one goes through, for nobody to see. JavaScript is compiled
  * when it first runs: the first kill, the one that matters most, would be milliseconds late. And it is slow again when it
  * has slept, its code out of every cache: 0.4 ms for what takes 0.06 ms warm. The kernel tells when reclaim is getting
- * nowhere; then there is just time to wake, to go through the decoding once more, and to watch for the kill.
+ * nowhere; then there is just time to wake, and to go through the decoding once more.
  */
 export class Rehearsal {
   readonly #kills: Kills;
@@ -32,10 +30,9 @@ export class Rehearsal {
     this.#kills = play({ read: () => state }, () => {});
   }
 
-  /** A kill is ahead. @param lookOut watches for at most so many microseconds */
-  lookOut(lookOut: (microseconds: number) => boolean): void {
+  /** Once more, when a kill is ahead. */
+  play(): void {
     this.#kills.take(this.#batch);
-    lookOut(LOOK_OUT_US);
   }
 }
 

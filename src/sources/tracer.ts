@@ -65,6 +65,9 @@ export interface TracerOptions {
   signal?: AbortSignal;
 }
 
+/** A kill that is ahead is watched for so long: most often it comes within a millisecond. */
+const LOOK_OUT_US = 3000;
+
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
  *
@@ -271,7 +274,10 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#closing ? undefined : this.#losses.inRing(this.#reader.lost()),
     ];
     for (const event of lost) if (event) this.#kills.push(event);
-    if (ahead && !this.#closing) this.#rehearsal.lookOut((microseconds) => this.#reader.lookOut(microseconds));
+    if (ahead && !this.#closing) {
+      this.#rehearsal.play();
+      this.#reader.lookOut(LOOK_OUT_US);
+    }
   }
 
   /** Whoever listens to the events hears of it. */

@@ -6,8 +6,9 @@ import { describe, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 import type { Early } from './early.ts';
 import type { Reuse } from './reuse.ts';
+import { NODE } from './runs.ts';
 
-const node = 'node --experimental-strip-types --disable-warning=ExperimentalWarning';
+const node = NODE.join(' ');
 const script = `${node} test/lab/early.ts; ${node} test/lab/reuse.ts 2000`;
 
 describe('an early kill in a guest', () => {

@@ -2,13 +2,12 @@
 
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
-
-const command = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning', 'test/lab/ladder.ts'];
+import { NODE } from './runs.ts';
 
 test('every line of the ladder, on Linux 6.12', { timeout: 300_000 }, async () => {
   const result = await bootGuest({
     ...{ kernel: '6.12', cgroup: 'v2', memoryMib: 768, swap: 'zram', swapMib: 256, limitSeconds: 240 },
-    command,
+    command: [...NODE, 'test/lab/ladder.ts'],
   });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
   expect({ code: result.exitCode, stderr: result.stderr }).toEqual({ code: 0, stderr: '' });

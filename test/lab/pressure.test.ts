@@ -3,8 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 import type { PressureRun } from './pressure.ts';
-
-const node = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
+import { NODE } from './runs.ts';
 
 describe('pressure in a guest', () => {
   test('Linux 6.12, by fentry: what PSI says, by cgroup and for the system', { timeout: 300_000 }, async () => {
@@ -15,7 +14,7 @@ describe('pressure in a guest', () => {
       swap: 'zram',
       swapMib: 256,
       limitSeconds: 240,
-      command: [...node, 'test/lab/pressure.ts', '--seconds', '12'],
+      command: [...NODE, 'test/lab/pressure.ts', '--seconds', '12'],
     });
     expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
     expect(result.stderr).toBe('');

@@ -2,7 +2,9 @@
 import type { HookState } from '../../src/model/events.ts';
 import type { Result } from './run.ts';
 
-export const RUN = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning', 'test/lab/run.ts'];
+/** What starts a program of these tests, in a guest and here. */
+export const NODE = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
+export const RUN = [...NODE, 'test/lab/run.ts'];
 
 export interface Run {
   hooks: HookState[];

@@ -3,12 +3,12 @@
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 import { agrees, type ScoreRound } from '../kernel/score-round.ts';
+import { NODE } from './runs.ts';
 
 const ROUNDS = 50;
-const node = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
 
 test('the kernel kills whom scores ranks first', { timeout: 400_000 }, async () => {
-  const command = [...node, 'test/lab/score-rounds.ts', String(ROUNDS)];
+  const command = [...NODE, 'test/lab/score-rounds.ts', String(ROUNDS)];
   const result = await bootGuest({ kernel: '6.12', cgroup: 'v2', memoryMib: 1024, limitSeconds: 300, command });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
   expect(result.stderr).toBe('');

@@ -34,7 +34,8 @@ const NOHANG = [
 const inRivals = (command: string) => `chroot ${RIVALS} ${command}`;
 const nohang = (config: string) => inRivals(`/usr/bin/python3.13 -u /usr/sbin/nohang --monitor --config ${config}`);
 /** As `oomscope systemd` starts it. */
-const oomscope = (words: string) => `node --max-old-space-size=64 /oomscope/dist/cli/main.js guard --enforce ${words}`;
+export const oomscope = (words: string, node = 'node', main = '/oomscope/dist/cli/main.js') =>
+  `${node} --max-old-space-size=64 ${main} guard --enforce ${words}`;
 /** Of the same unit: MemoryMin= and MemorySwapMax=. earlyoom locks all of its memory itself, nohang what it has at start. */
 const UNIT = { 'memory.min': '64M', 'memory.swap.max': '0' };
 /** Those who must live, by name: what everybody's best settings know. */

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { bootGuest, cacheDirectory } from '../../lab/guest.ts';
 import { createMemoryGroup } from '../../memory-cgroup.ts';
-import { type Killer, RIVALS, unpack } from './killers.ts';
+import { type Killer, oomscope, RIVALS, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
 
 /** What referee.c prints; times from the start of the eaters, −1: never. */
@@ -95,7 +95,7 @@ async function runHere(workload: Workload, killer: Killer): Promise<{ verdict: V
     const config = join(work, 'oomscope.toml');
     if (killer.here) writeFileSync(config, killer.here(group.cgroupPath));
     const main = resolve(import.meta.dirname, '../../../dist/cli/main.js');
-    const daemon = `${process.execPath} --max-old-space-size=64 ${main} guard --enforce --config ${config} --json`;
+    const daemon = oomscope(`--config ${config} --json`, process.execPath, main);
     const words = [
       ...['-c', '0', join(BUILT, 'referee'), '--limit', String(workload.limitSeconds), '--group', group.path],
       ...(killer.here ? ['--daemon', daemon, '--ready', killer.ready ?? ''] : []),
