@@ -5,7 +5,7 @@
 namespace oomscope {
 namespace {
 
-// The caller (src/libbpf/map.ts) has checked the sizes.
+// The caller (src/bpf/libbpf/map.ts) has checked the sizes.
 void* Bytes(Napi::Value value) {
   auto array = value.As<Napi::Uint8Array>();
   return array.Data();

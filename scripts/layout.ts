@@ -1,11 +1,11 @@
 /**
- * Writes src/wire/layout.ts from the BTF of the compiled object, so that the binary layout of the records is written
+ * Writes src/bpf/wire/layout.ts from the BTF of the compiled object, so that the binary layout of the records is written
  * once, in bpf/events.h and bpf/pressure.h.
  *
- *   node scripts/layout.ts build/oomscope.bpf.o [build/pressure.bpf.o …] src/wire/layout.ts
+ *   node scripts/layout.ts build/oomscope.bpf.o [build/pressure.bpf.o …] src/bpf/wire/layout.ts
  */
 import { writeFileSync } from 'node:fs';
-import { Btf, type BtfType, Kind } from '../src/libbpf/btf.ts';
+import { Btf, type BtfType, Kind } from '../src/bpf/libbpf/btf.ts';
 
 const RECORDS = [
   'oom_kill_record',

@@ -46,16 +46,16 @@ built_of() { # SOURCE
 }
 
 # True when all that is made is there, and newer than all it is made from. The stamp has the date when the last run began,
-# so src/wire/layout.ts, which is made here and only from what is compared anyway, would always look new.
+# so src/bpf/wire/layout.ts, which is made here and only from what is compared anyway, would always look new.
 done_before() {
 	for source in bpf/*.bpf.c scripts/*.c; do
 		[ -e "$(built_of "$source")" ] || return 1
 	done
-	for made in build/node/bin/node build/oomscope.node src/wire/layout.ts dist \
+	for made in build/node/bin/node build/oomscope.node src/bpf/wire/layout.ts dist \
 		node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
-	! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/wire/layout.ts
+	! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/bpf/wire/layout.ts
 }
 if done_before; then exit 0; fi
 
@@ -142,9 +142,9 @@ done
 
 # --- 6. JavaScript: the wire's layout is read from the BPF object's type information, then all of src is compiled ---
 # shellcheck disable=SC2086 # a list
-if stale src/wire/layout.ts $objects scripts/layout.ts src/libbpf/btf.ts; then
-	make_file src/wire/layout.ts 'write src/wire/layout.ts' node --experimental-strip-types \
-		--disable-warning=ExperimentalWarning scripts/layout.ts $objects src/wire/layout.ts
+if stale src/bpf/wire/layout.ts $objects scripts/layout.ts src/bpf/libbpf/btf.ts; then
+	make_file src/bpf/wire/layout.ts 'write src/bpf/wire/layout.ts' node --experimental-strip-types \
+		--disable-warning=ExperimentalWarning scripts/layout.ts $objects src/bpf/wire/layout.ts
 fi
 # tsc writes dist/ in spite of type errors, so its date does not tell: a stamp does.
 if stale build/.tsc src tsconfig.json package-lock.json || [ ! -e dist ]; then

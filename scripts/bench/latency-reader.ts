@@ -2,8 +2,9 @@
  * oomscope as bench:latency measures it. A line per kill: pid, mono_ns of the event, when the poller thread had the
  * record, when the handlers of batches$ and oomKills$ were called, CPU of the victim.
  */
+
+import { OomKillRecord, RecordKind } from '../../dist/bpf/wire/layout.js';
 import { type Batch, openTracer } from '../../dist/index.js';
-import { OomKillRecord, RecordKind } from '../../dist/wire/layout.js';
 
 const tracer = await openTracer();
 let batchAtNs = 0n;

@@ -6,8 +6,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { Scores } from '../../src/sources/scores.ts';
-import type { TaskTable } from '../../src/sources/task-table.ts';
+import { Scores } from '../../src/scores/scores.ts';
+import type { TaskTable } from '../../src/scores/task-table.ts';
 import { createMemoryGroup } from '../memory-cgroup.ts';
 import { Child } from './child.ts';
 import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';

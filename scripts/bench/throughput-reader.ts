@@ -3,8 +3,8 @@
  * Prints the ids of its maps; a line on stdin asks for what it has read: count and sum.
  */
 import { createInterface } from 'node:readline';
+import { RecordKind, SyntheticRecord } from '../../dist/bpf/wire/layout.js';
 import { openTracer } from '../../dist/index.js';
-import { RecordKind, SyntheticRecord } from '../../dist/wire/layout.js';
 
 const tracer = await openTracer({ readProc: false });
 let count = 0;

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { Btf } from '../../src/libbpf/btf.ts';
+import { Btf } from '../../src/bpf/libbpf/btf.ts';
 import { Suite } from './apt.ts';
 import { LabError } from './error.ts';
 import { type Architecture, platforms } from './platform.ts';

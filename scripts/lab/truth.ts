@@ -3,7 +3,7 @@
  *
  *   npm run lab:truth -- [--arch ARCHITECTURE] [--kernel NAME]… [--scenario NAME]… [--core] [--unprivileged] [--json FILE]
  *
- * --arch arm64: guests of that architecture, and this machine left out. --unprivileged: the tracer is a process of a user who has only the capabilities that tracing takes. Exits 0 when all
+ * --arch arm64: guests of that architecture, and this machine left out. --unprivileged: the tracer is a process of a user who has only the capabilities that tracing takes. ExitRegistry 0 when all
  * that ran is reconciled.
  */
 import { spawn } from 'node:child_process';

@@ -4,50 +4,53 @@
  */
 import { OomscopeError } from '../model/error.ts';
 import { VERSION } from '../version.ts';
-import { Exit, exitCodeOf } from './exit.ts';
-import { runVerb, type Verbs, verbsHelp } from './verbs.ts';
+import { Exit, exitCodeOf } from './verb/exit.ts';
+import { runVerb, type Verbs, verbsHelp } from './verb/verbs.ts';
 
 const verbs: Verbs = {
-  trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./trace.ts') },
-  scores: { about: 'say who would be killed next, and how close it is', load: () => import('./scores.ts') },
+  trace: { about: 'say who is killed for memory, the moment it happens', load: () => import('./verbs/trace.ts') },
+  scores: {
+    about: 'say who would be killed next, and how close it is',
+    load: () => import('./verbs/scores/scores.ts'),
+  },
   protect: {
     about: 'who is killed last, and who first: oom_score_adj by profiles',
-    load: () => import('./protect.ts'),
+    load: () => import('./verbs/protect/protect.ts'),
   },
   tree: {
     about: 'the tree of memory cgroups: who holds the memory, and where it is hot',
-    load: () => import('./tree.ts'),
+    load: () => import('./verbs/tree.ts'),
   },
   docker: {
     about: 'containers: how near they are to their limits, who was OOM-killed',
-    load: () => import('./docker.ts'),
+    load: () => import('./verbs/docker/docker.ts'),
   },
   pressure: {
     about: 'show who is short of memory, live; and say when it gets tight',
-    load: () => import('./pressure.ts'),
+    load: () => import('./verbs/pressure/pressure.ts'),
   },
-  doctor: { about: 'say what works on this machine, and what is missing', load: () => import('./doctor.ts') },
+  doctor: { about: 'say what works on this machine, and what is missing', load: () => import('./verbs/doctor.ts') },
   alert: {
     about: 'try out where alerts go: webhook, Slack, Alertmanager, a program, a file',
-    load: () => import('./alert.ts'),
+    load: () => import('./verbs/alert.ts'),
   },
   explain: {
     about: 'read a kernel log: what happened at each OOM, why, and what to do',
-    load: () => import('./explain.ts'),
+    load: () => import('./verbs/explain.ts'),
   },
-  run: { about: 'all of it as a daemon, by one file', load: () => import('./run.ts') },
+  run: { about: 'all of it as a daemon, by one file', load: () => import('./verbs/run.ts') },
   guard: {
     about: 'kill the right process before the kernel kills the wrong one',
-    load: () => import('./guard.ts'),
+    load: () => import('./verbs/guard.ts'),
   },
-  record: { about: 'write down what the guard would decide on', load: () => import('./record.ts') },
-  replay: { about: 'run rules over what was written down', load: () => import('./replay.ts') },
+  record: { about: 'write down what the guard would decide on', load: () => import('./verbs/record.ts') },
+  replay: { about: 'run rules over what was written down', load: () => import('./verbs/replay.ts') },
   config: {
     about: 'check, print and import configurations',
-    load: () => import('./config.ts'),
+    load: () => import('./verbs/config.ts'),
   },
-  systemd: { about: 'print, install or remove the unit for `oomscope run`', load: () => import('./systemd.ts') },
-  schema: { about: 'print the JSON Schema of the events', load: () => import('./schema.ts') },
+  systemd: { about: 'print, install or remove the unit for `oomscope run`', load: () => import('./verbs/systemd.ts') },
+  schema: { about: 'print the JSON Schema of the events', load: () => import('./verbs/schema.ts') },
 };
 
 const help = () => `usage: oomscope VERB [options]

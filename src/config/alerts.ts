@@ -1,7 +1,8 @@
 /** The [[alert]] sections: who is told. */
+
+import { foreignTo, type SinkOptions, sinkKinds } from '../alerts/open.ts';
+import type { Secret } from '../alerts/secret.ts';
 import { severities } from '../model/alert.ts';
-import { foreignTo, type SinkOptions, sinkKinds } from '../sinks/open.ts';
-import type { Secret } from '../sinks/secret.ts';
 import {
   choice,
   duration,

@@ -1,5 +1,5 @@
 /** What is good TOML and makes no sense: rules that can never fire, ladders that cannot escalate. */
-import type { Detector, Rule, Step } from '../policy/rule.ts';
+import type { Detector, Rule, Step } from '../guard/rules/rule.ts';
 import type { Faults } from './fault.ts';
 
 export function checkRules(rules: readonly Rule[], path: string, faults: Faults): void {

@@ -1,8 +1,9 @@
 /** The file of `oomscope run`: TOML, read whole, and every fault told at once with its line. */
-import type { SinkOptions } from '../sinks/open.ts';
+import type { SinkOptions } from '../alerts/open.ts';
+import type { GuardConfig } from '../guard/guard-config.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
-import { type GuardConfig, guardShape } from './guard.ts';
+import { guardShape } from './guard.ts';
 import { choice, duration, field, list, optional, parsed, type Shape, size, table, text, yesOrNo } from './shape.ts';
 import { parseToml, readToml } from './toml.ts';
 

@@ -1,6 +1,6 @@
 /** What the guard does when it is not told: little, and late. */
-import { Pattern } from '../policy/pattern.ts';
-import type { Match } from '../policy/rule.ts';
+import { Pattern } from '../guard/rules/pattern.ts';
+import type { Match } from '../guard/rules/rule.ts';
 
 /**
  * Without these nobody can get at the machine, or everything on it dies with them. A container's main process is not

@@ -1,7 +1,8 @@
 /** Detectors as people write them: "available <= 10 %", "system.pressure.full.avg10 > 40 % for 30s". */
+
+import type { Detector, Metric } from '../guard/rules/rule.ts';
 import type { GuardReading } from '../model/guard.ts';
-import { suggestion } from '../model/nearest.ts';
-import type { Detector, Metric } from '../policy/rule.ts';
+import { suggestion } from '../text/did-you-mean.ts';
 import { parseDuration, parsed, parseSize, type Shape, show } from './shape.ts';
 
 type Unit = GuardReading['unit'];

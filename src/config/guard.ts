@@ -1,7 +1,8 @@
 /** The [guard] section: rules, whom they spare, and what is done. */
-import type { GuardMode } from '../model/guard.ts';
-import { Pattern } from '../policy/pattern.ts';
-import type { Match, Place, PolicyOptions, Preference, Rule, Step } from '../policy/rule.ts';
+
+import type { GuardConfig } from '../guard/guard-config.ts';
+import { Pattern } from '../guard/rules/pattern.ts';
+import type { Match, Place, Preference, Rule, Step } from '../guard/rules/rule.ts';
 import { checkRules } from './check-rules.ts';
 import { defaultProtection, rawDefaultRules } from './defaults.ts';
 import { detector } from './detector.ts';
@@ -23,22 +24,6 @@ import {
   whole,
   yesOrNo,
 } from './shape.ts';
-
-export interface GuardConfig {
-  mode: GuardMode;
-  policy: PolicyOptions;
-  /** Raise the likely victim's oom_score_adj while memory is short, so that the kernel would take it too. */
-  raiseScore: boolean;
-  /** Have the likely victim signalled by the kernel or the addon when memory runs out faster than the rules are. */
-  arm: boolean;
-  lockMemory: boolean;
-  /** SCHED_RR priority; 0: none. */
-  realtimePriority: number;
-  /** Where what has to be taken back after a crash is written down. */
-  stateFile: string | undefined;
-  /** It looks no more often than this. */
-  fastestMs: number;
-}
 
 const pattern: Shape<Pattern> = parsed('a regular expression', (source) => {
   try {

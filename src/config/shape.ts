@@ -1,7 +1,7 @@
 /**
  * Shapes of configuration: said once, and then read by, checked by, and turned into the JSON Schema of the file.
  */
-import { suggestion } from '../model/nearest.ts';
+import { suggestion } from '../text/did-you-mean.ts';
 import type { Faults } from './fault.ts';
 
 export interface Shape<T> {

@@ -1,9 +1,10 @@
 /** A configuration as the TOML that says all of it: what `config print` shows, and `config import` writes. */
-import type { Detector, Match, Place, Preference, Rule, Step } from '../policy/rule.ts';
-import type { SinkOptions } from '../sinks/open.ts';
-import type { Secret } from '../sinks/secret.ts';
+
+import type { SinkOptions } from '../alerts/open.ts';
+import type { Secret } from '../alerts/secret.ts';
+import type { GuardConfig } from '../guard/guard-config.ts';
+import type { Detector, Match, Place, Preference, Rule, Step } from '../guard/rules/rule.ts';
 import type { Config } from './config.ts';
-import type { GuardConfig } from './guard.ts';
 
 export function writeConfig({ trace, pressure, output, alert, guard }: Config): string {
   const sections = [

@@ -2,8 +2,9 @@
  * What works on this machine and what does not, and what would go wrong when memory runs out: each finding with its reason
  * and remedy. Needs no privilege, and tells what it could not read.
  */
-import { readIfPresent } from '../kernel/capabilities.ts';
-import type { Choice } from '../kernel/variants.ts';
+
+import type { Choice } from '../bpf/load/variants.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
 import type { Finding, Read, Severity } from './finding.ts';
 import { groups } from './groups.ts';
 import { kernelSettings } from './kernel-settings.ts';

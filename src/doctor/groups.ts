@@ -1,10 +1,10 @@
 /**
  * Memory cgroups: which have no limit at all, which are about to reach theirs, which have seen kills, and which hang.
  */
-import { containerCgroup, ownerOf } from '../enrich/container-path.ts';
-import { readIfPresent } from '../kernel/capabilities.ts';
-import { formatBytes } from '../model/format.ts';
-import { Cgroupfs } from '../sources/cgroupfs.ts';
+import { containerCgroup, ownerOf } from '../containers/container-path.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
+import { Cgroupfs } from '../linux/cgroupfs.ts';
+import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, critical } = findingsOf('cgroups');

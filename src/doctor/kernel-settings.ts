@@ -1,8 +1,8 @@
 /**
  * The kernel's settings that decide how it behaves when memory runs out (Documentation/admin-guide/sysctl/vm.rst).
  */
-import { meminfoNumber } from '../enrich/system.ts';
-import { formatShare } from '../model/format.ts';
+import { meminfoNumber } from '../linux/system.ts';
+import { formatShare } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 
 const { ok, info, warning, critical, unknown } = findingsOf('kernel');

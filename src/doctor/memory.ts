@@ -2,7 +2,7 @@
  * Memory as it is now: how much is left, swap and its compressed kinds, PSI, the page reclaimer.
  */
 import { readdirSync } from 'node:fs';
-import { formatBytes, formatPercent } from '../model/format.ts';
+import { formatBytes, formatPercent } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import { hasSwap, meminfo } from './kernel-settings.ts';
 

@@ -1,9 +1,9 @@
 /**
  * The processes of the machine, as far as the doctor looks at them.
  */
-import { pidsIn } from '../sources/proc-stat.ts';
-import { numberOf, readSmallFile } from '../sources/small-file.ts';
-import { decode, splitNul } from '../wire/text.ts';
+import { pidsIn } from '../linux/proc-stat.ts';
+import { numberOf, readSmallFile } from '../linux/small-file.ts';
+import { decode, splitNul } from '../text/printable.ts';
 
 export interface ProcessSummary {
   pid: number;

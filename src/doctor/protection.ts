@@ -1,7 +1,7 @@
 /**
  * Who is protected from the OOM killer by oom_score_adj, who is not and should be, and who had better not be.
  */
-import { formatBytes } from '../model/format.ts';
+import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import { meminfo } from './kernel-settings.ts';
 import type { ProcessSummary } from './processes.ts';

@@ -3,6 +3,10 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
+import { libbpfVersion } from '../bpf/libbpf/index.ts';
+import { pressureChoices } from '../bpf/load/pressure-loader.ts';
+import { kernelFacts, load, obstacle } from '../bpf/load/tracer-loader.ts';
+import type { Choice } from '../bpf/load/variants.ts';
 import {
   effectiveCapabilities,
   hasKernelBtf,
@@ -10,13 +14,9 @@ import {
   kernelTooOld,
   memoryHierarchy,
   missingForTracing,
-} from '../kernel/capabilities.ts';
-import { kernelFacts, load, obstacle } from '../kernel/loader.ts';
-import { pressureChoices } from '../kernel/pressure-loader.ts';
-import type { Choice } from '../kernel/variants.ts';
-import { libbpfVersion } from '../libbpf/index.ts';
+} from '../linux/capabilities.ts';
 import { OomscopeError } from '../model/error.ts';
-import { builtFile } from '../native.ts';
+import { builtFile } from '../native/addon.ts';
 import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, missing, unknown } = findingsOf('tracing');

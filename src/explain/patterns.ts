@@ -3,9 +3,9 @@
  * each report, not the reports.
  */
 import type { Envelope } from '../model/events.ts';
-import { formatBytes } from '../model/format.ts';
 import type { OomPatterns, OomReport } from '../model/oom-report.ts';
-import { printable } from '../wire/text.ts';
+import { formatBytes } from '../text/format.ts';
+import { printable } from '../text/printable.ts';
 
 /** More kills of one name in one place than this are no accident. */
 const REPEATS = 3;

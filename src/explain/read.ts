@@ -4,9 +4,9 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } fro
 import { setImmediate as breathe } from 'node:timers/promises';
 import { OomscopeError } from '../model/error.ts';
 import type { OomReport } from '../model/oom-report.ts';
-import { printable } from '../wire/text.ts';
+import { printable } from '../text/printable.ts';
+import { Scan } from './input/scan.ts';
 import { toReport } from './report.ts';
-import { Scan } from './scan.ts';
 
 export interface ReadOptions {
   /** In the order in which they begin. */

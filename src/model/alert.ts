@@ -1,7 +1,8 @@
 /**
  * Alerts: events that somebody should hear of. An alert fires and, unless it is about a moment, is resolved later.
  */
-import { type CgroupOwner, type ContainerOom, shortId } from './container.ts';
+import { type CgroupOwner, shortId } from './container.ts';
+import type { ContainerOom } from './container-events.ts';
 import type { Event, OomKill } from './events.ts';
 import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';

@@ -1,6 +1,6 @@
 /** One container's memory, as `oomscope docker check --json` prints it: units in the names, null is not known. */
 import type { CgroupOwner } from './container.ts';
-import type { SystemState } from './events.ts';
+import type { SystemState } from './oom-kill.ts';
 import type { Growth } from './pressure.ts';
 
 /** What its cgroup says. */

@@ -3,7 +3,7 @@
  *
  * One shortage that leads to a decision has one `plan_id`; its plan, actions and result share it.
  */
-import type { Envelope, Int64 } from './events.ts';
+import type { Envelope, Int64 } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 
 /**

@@ -3,7 +3,8 @@
  * its name and unit. Everything that the text does not say is null.
  */
 import type { CgroupOwner } from './container.ts';
-import type { Envelope, Scope } from './events.ts';
+import type { Envelope } from './envelope.ts';
+import type { Scope } from './oom-kill.ts';
 
 /** A stretch of a report. */
 export type ReportPart = 'head' | 'stack' | 'cgroup' | 'memory' | 'tasks' | 'summary' | 'kill' | 'reaper' | 'panic';

@@ -5,7 +5,7 @@
  * psi_memstall_enter() and psi_memstall_leave() enclose. Shares are fractions, 0 to 1, of a window of time:
  * `some`, that at least one task was stalled; `full`, that tasks were stalled and none could run.
  */
-import type { Envelope, Int64 } from './events.ts';
+import type { Envelope, Int64 } from './envelope.ts';
 
 /**
  * Why a task waited.

@@ -2,7 +2,7 @@
  * One look at the machine: all that the guard's policy is given to decide on, and what `oomscope record` writes, one JSON
  * object a line. Sizes are bytes, shares of time percent as the kernel prints them; `null` is not known.
  */
-import type { Int64 } from './events.ts';
+import type { Int64 } from './envelope.ts';
 
 export const SAMPLE_SCHEMA = 'oomscope-sample/v1';
 

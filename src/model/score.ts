@@ -1,6 +1,6 @@
 /** Who the OOM killer would choose: the processes by badness, and how close they are. */
 import type { CgroupOwner } from './container.ts';
-import type { Envelope, Int64 } from './events.ts';
+import type { Envelope, Int64 } from './envelope.ts';
 import type { Growth, PressureSubject } from './pressure.ts';
 
 /** Why the kernel never chooses a process: `oom_unkillable_task()` and `oom_badness()` in mm/oom_kill.c. */

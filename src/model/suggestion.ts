@@ -1,7 +1,7 @@
 /**
  * What could be done about memory that runs out: said, never done unasked.
  */
-import type { Envelope, Int64 } from './events.ts';
+import type { Envelope, Int64 } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 
 /** A process that could be ended. */

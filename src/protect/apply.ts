@@ -2,9 +2,10 @@
  * Writes a plan, each value to the very process that was planned for. What was found is in the journal before anything is
  * changed, so that whatever was done can be undone, even by another run after this one was killed.
  */
-import { ScoreAdjFile } from '../actions/score-adj-file.ts';
-import { readIfPresent } from '../kernel/capabilities.ts';
+
+import { readIfPresent } from '../linux/capabilities.ts';
 import { OomscopeError } from '../model/error.ts';
+import { ScoreAdjFile } from '../process/oom-score-adj-file.ts';
 import type { AdjLine, Journal } from './journal.ts';
 import type { PlanEntry } from './plan.ts';
 import { placeOf } from './subject.ts';

@@ -21,9 +21,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { failure } from '../actions/system-call.ts';
 import { OomscopeError } from '../model/error.ts';
-import { loadNative } from '../native.ts';
+import { loadNative } from '../native/addon.ts';
+import { failure } from '../native/system-call.ts';
 
 export const DEFAULT_JOURNAL = '/var/lib/oomscope/protect.jsonl';
 

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { readIfPresent } from '../kernel/capabilities.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
 
 const PF_KTHREAD = 0x00200000; // include/linux/sched.h
 

@@ -2,7 +2,7 @@
  * What a set of profiles would change: each process before and after, why, and what to think of. Decided on what is given;
  * nothing is read or written here.
  */
-import { suggestion } from '../model/nearest.ts';
+import { suggestion } from '../text/did-you-mean.ts';
 import type { Profile, Selector } from './profile.ts';
 import type { Subject } from './subject.ts';
 

@@ -2,12 +2,13 @@
  * Processes as `protect` looks at them: who they are, beyond doubt, and where they live.
  */
 import { readlinkSync, statSync } from 'node:fs';
-import { ownerOf } from '../enrich/container-path.ts';
-import { memoryCgroup } from '../enrich/process.ts';
-import { readIfPresent } from '../kernel/capabilities.ts';
+import { ownerOf } from '../containers/container-path.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
+import { memoryCgroup } from '../linux/process.ts';
 import { shortId } from '../model/container.ts';
-import { systemDomain } from '../sources/score-domain.ts';
-import { openTaskTable, type TaskEntry } from '../sources/task-table.ts';
+import { openTaskTable } from '../scores/open-task-table.ts';
+import { systemDomain } from '../scores/score-domain.ts';
+import type { TaskEntry } from '../scores/task-table.ts';
 
 export interface Subject {
   pid: number;

@@ -3,8 +3,8 @@ import { defer } from 'rxjs/internal/observable/defer';
 import { mergeMap } from 'rxjs/internal/operators/mergeMap';
 import type { Envelope } from '../model/events.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
+import { rank } from '../series/levels.ts';
 import type { HasLevel } from './level-at-least.ts';
-import { rank } from './levels.ts';
 import { subjectKey } from './subject-key.ts';
 
 /** From the first level above `normal` to the return to it. */

@@ -4,7 +4,7 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { filter } from 'rxjs/internal/operators/filter';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
-import { globMatch } from './glob.ts';
+import { globMatch } from '../text/glob.ts';
 
 export interface KillFilter {
   kinds: readonly KillKind[];

@@ -2,7 +2,7 @@ import type { MonoTypeOperatorFunction } from 'rxjs';
 import { defer } from 'rxjs/internal/observable/defer';
 import { filter } from 'rxjs/internal/operators/filter';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
-import { rank } from './levels.ts';
+import { rank } from '../series/levels.ts';
 import { subjectKey } from './subject-key.ts';
 
 /** What the operators ask of an event: that of `pressure.level` and of `memory.usage`. */

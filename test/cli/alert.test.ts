@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Receiver } from '../sinks/receiver.ts';
+import { Receiver } from '../alerts/receiver.ts';
 import { MAIN, oomscope } from './cli.ts';
 
 let directory: string;

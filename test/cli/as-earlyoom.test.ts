@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { accessSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, test } from 'vitest';
-import { parseEarlyoom } from '../../src/config/earlyoom.ts';
+import { parseEarlyoom } from '../../src/config/import/earlyoom.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
 import { ended, MAIN, ROOT } from './cli.ts';
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FakeRuntime, failed, ok } from '../containers/fake-runtime.ts';
+import { FakeRuntime, failed, ok } from '../runtimes/fake-runtime.ts';
 import { oomscope } from './cli.ts';
 
 const nobody = ['setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', '--'];

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type PressureView, renderPressure, type SortKey, sortKeys } from '../../src/cli/pressure-view.ts';
-import { columnsOf } from '../../src/cli/screen.ts';
+import { columnsOf } from '../../src/cli/verb/screen.ts';
+import { type PressureView, renderPressure, type SortKey, sortKeys } from '../../src/cli/verbs/pressure/view.ts';
 import type { PressureLevelName } from '../../src/model/pressure.ts';
-import { coloured, plain } from '../../src/sinks/terminal.ts';
-import type { MemoryRow } from '../../src/sources/memory-watch.ts';
+import type { MemoryRow } from '../../src/pressure/memory-watch.ts';
+import { coloured, plain } from '../../src/render/terminal.ts';
 
 const MIB = 2 ** 20;
 

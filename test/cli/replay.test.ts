@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
-import { readSample } from '../../src/actions/replay.ts';
+import { readSample } from '../../src/guard/replay.ts';
 import type { Event } from '../../src/model/events.ts';
 import { schemaErrors } from '../schema.ts';
 import { oomscope, ROOT } from './cli.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { columnsOf, fitted, keysOf } from '../../src/cli/screen.ts';
+import { columnsOf, fitted, keysOf } from '../../src/cli/verb/screen.ts';
 
 test('keys', () => {
   expect(keysOf('qQ')).toEqual(['q', 'Q']);

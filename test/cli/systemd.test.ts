@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { systemdUnit } from '../../src/config/systemd-unit.ts';
+import { systemdUnit } from '../../src/config/import/systemd-unit.ts';
 import { oomscope } from './cli.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { groups } from '../../src/doctor/groups.ts';
-import { Cgroupfs } from '../../src/sources/cgroupfs.ts';
+import { Cgroupfs } from '../../src/linux/cgroupfs.ts';
 import { madeRoot } from './made-root.ts';
 
 const ID = 'a1b2c3d4e5f60718'.repeat(4);

@@ -1,8 +1,8 @@
 /** The corpus of real reports, and what they look like in other people's logs. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Scan } from '../../src/explain/input/scan.ts';
 import { toReport } from '../../src/explain/report.ts';
-import { Scan } from '../../src/explain/scan.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { type KernelLogRecord, parseKernelLogRecord } from '../kernel/kernel-log.ts';
 

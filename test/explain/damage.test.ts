@@ -1,11 +1,11 @@
 /** Logs that are mixed, cut, damaged, or written by somebody who means harm. */
 import { describe, expect, it } from 'vitest';
-import { html } from '../../src/explain/html.ts';
-import { markdown } from '../../src/explain/markdown.ts';
 import { Patterns } from '../../src/explain/patterns.ts';
-import { renderReport } from '../../src/explain/text.ts';
+import { html } from '../../src/explain/render/html.ts';
+import { markdown } from '../../src/explain/render/markdown.ts';
+import { renderReport } from '../../src/explain/render/text.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
-import { plain } from '../../src/sinks/terminal.ts';
+import { plain } from '../../src/render/terminal.ts';
 import { schemaErrors } from '../schema.ts';
 import { explain, fixture, fixtures, linesOf } from './corpus.ts';
 import { interleave, mutate, random } from './mutate.ts';

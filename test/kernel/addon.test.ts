@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { RecordKind } from '../../src/wire/layout.ts';
+import { RecordKind } from '../../src/bpf/wire/layout.ts';
 import { startChild } from './children/child.ts';
 import { bpfUnavailable } from './unavailable.ts';
 

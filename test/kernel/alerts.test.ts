@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Receiver, until } from '../alerts/receiver.ts';
 import { startTrace } from '../cli/cli.ts';
-import { Receiver, until } from '../sinks/receiver.ts';
 import { MIB, oomKill, removeMemoryGroups } from './memcg.ts';
 
 const mine = ['--cgroup', `*/oomscope-${process.pid}-*`];

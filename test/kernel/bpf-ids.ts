@@ -2,7 +2,7 @@
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { libbpf } from '../../src/libbpf/symbols.ts';
+import { libbpf } from '../../src/bpf/libbpf/symbols.ts';
 
 export interface BpfIds {
   maps: number[];

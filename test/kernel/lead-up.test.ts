@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { plain, renderEvent } from '../../src/sinks/terminal.ts';
+import { plain, renderEvent } from '../../src/render/terminal.ts';
 import { schemaErrors } from '../schema.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
 import { Recorder } from './recorder.ts';

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import type { TracerLost } from '../../src/model/events.ts';
 import type { PressureLevel } from '../../src/model/pressure.ts';
-import { openPressure, PressureMonitor } from '../../src/sources/pressure.ts';
+import { openPressure, PressureMonitor } from '../../src/pressure/monitor.ts';
 import { heldIds } from './bpf-ids.ts';
 import { startChild } from './children/child.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups } from './memcg.ts';

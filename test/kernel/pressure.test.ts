@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Event } from '../../src/model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../../src/model/pressure.ts';
-import { openPressure, type PressureMonitor, type PressureOptions } from '../../src/sources/pressure.ts';
-import { openPsiTrigger, readPsi } from '../../src/sources/psi.ts';
-import { openTracer } from '../../src/sources/tracer.ts';
+import { openPressure, type PressureMonitor, type PressureOptions } from '../../src/pressure/monitor.ts';
+import { openPsiTrigger, readPsi } from '../../src/pressure/psi-trigger.ts';
+import { openTracer } from '../../src/tracer/tracer.ts';
 import { schemaErrors } from '../schema.ts';
 import {
   createMemoryGroup,

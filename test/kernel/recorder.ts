@@ -1,6 +1,6 @@
 /** Events that are kept, and can be waited for: a tracer's of this process, or of any other. */
 import type { Event, OomKill, OomReaped, TracerStarted } from '../../src/model/events.ts';
-import { openTracer, type Tracer, type TracerOptions } from '../../src/sources/tracer.ts';
+import { openTracer, type Tracer, type TracerOptions } from '../../src/tracer/tracer.ts';
 
 /** Groups made by this process: others may be killed on this machine too. */
 const ours = new RegExp(`/oomscope-${process.pid}-`);

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { kernelVersion } from '../../src/kernel/capabilities.ts';
+import { kernelVersion } from '../../src/linux/capabilities.ts';
 import type { Reuse } from '../lab/reuse.ts';
 import { nodeFlags } from './children/child.ts';
 import { bpfUnavailable } from './unavailable.ts';

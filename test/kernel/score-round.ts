@@ -1,6 +1,6 @@
 /** One OOM among processes of which it was said before who would be killed. */
-import { cgroupDomain } from '../../src/sources/score-domain.ts';
-import { Scores } from '../../src/sources/scores.ts';
+import { cgroupDomain } from '../../src/scores/score-domain.ts';
+import { Scores } from '../../src/scores/scores.ts';
 import { KernelLog } from './kernel-log.ts';
 import { createMemoryGroup, MIB, startHog } from './memcg.ts';
 

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { OomscopeError } from '../../src/model/error.ts';
-import { Scores } from '../../src/sources/scores.ts';
-import { openTaskTable, type TaskEntry } from '../../src/sources/task-table.ts';
+import { openTaskTable } from '../../src/scores/open-task-table.ts';
+import { Scores } from '../../src/scores/scores.ts';
+import type { TaskEntry } from '../../src/scores/task-table.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
 import { agrees, scoreRound, seeded } from './score-round.ts';
 

@@ -1,7 +1,7 @@
 /** Levels of usage and growth in memory cgroups that really fill. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { watchUsage } from '../../src/memory/usage.ts';
 import type { UsageLevel } from '../../src/model/pressure.ts';
-import { watchUsage } from '../../src/sources/usage.ts';
 import { schemaErrors } from '../schema.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
 

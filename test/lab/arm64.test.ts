@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compileBpf } from '../../scripts/lab/arm64.ts';
-import { BpfObject } from '../../src/libbpf/index.ts';
-import { builtFile } from '../../src/native.ts';
+import { BpfObject } from '../../src/bpf/libbpf/index.ts';
+import { builtFile } from '../../src/native/addon.ts';
 import { ROOT } from '../cli/cli.ts';
 
 function programNames(path: string): string[] {

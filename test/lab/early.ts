@@ -5,10 +5,10 @@
  */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ArmCondition } from '../../src/actions/armed.ts';
-import { type Fired, openArming, type SignalSeen } from '../../src/actions/arming.ts';
-import { ProcessHandle } from '../../src/actions/process-handle.ts';
-import { startTicks } from '../../src/enrich/process.ts';
+import type { ArmCondition } from '../../src/guard/arming/armed.ts';
+import { type Fired, openArming, type SignalSeen } from '../../src/guard/arming/arming.ts';
+import { startTicks } from '../../src/linux/process.ts';
+import { ProcessHandle } from '../../src/process/process-handle.ts';
 import { createMemoryGroup, type MemoryGroup, MIB, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
 
 export interface Early {

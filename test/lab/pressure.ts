@@ -9,10 +9,10 @@ import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { PressureBackend } from '../../src/kernel/pressure-variants.ts';
+import type { PressureBackend } from '../../src/bpf/load/pressure-variants.ts';
 import type { HookState } from '../../src/model/events.ts';
 import type { PressureLevelName, StallNs } from '../../src/model/pressure.ts';
-import { openPressure, type PressureTotals } from '../../src/sources/pressure.ts';
+import { openPressure, type PressureTotals } from '../../src/pressure/monitor.ts';
 
 /** One subject: our totals beside PSI's, in milliseconds. */
 export interface Compared {

@@ -12,10 +12,10 @@ import { existsSync, readFileSync, readlinkSync, statSync, writeFileSync } from 
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openArming } from '../../src/actions/arming.ts';
-import { ProcessHandle, type ProcessIdentity } from '../../src/actions/process-handle.ts';
-import { kernelVersion } from '../../src/kernel/capabilities.ts';
+import { openArming } from '../../src/guard/arming/arming.ts';
+import { kernelVersion } from '../../src/linux/capabilities.ts';
 import { OomscopeError } from '../../src/model/error.ts';
+import { ProcessHandle, type ProcessIdentity } from '../../src/process/process-handle.ts';
 import { createMemoryGroup, MIB, startHog } from '../kernel/memcg.ts';
 
 export interface Reuse {

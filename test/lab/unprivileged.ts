@@ -2,8 +2,8 @@
  * A tracer in a process of its own, of a user without privileges but for the capabilities that the README names, whose
  * events are kept as a Recorder's are.
  */
-import { countsAsLocked } from '../../src/kernel/locked-memory.ts';
-import type { Backend } from '../../src/kernel/variants.ts';
+import { countsAsLocked } from '../../src/bpf/load/locked-memory.ts';
+import type { Backend } from '../../src/bpf/load/variants.ts';
 import type { TracerStarted } from '../../src/model/events.ts';
 import { type Ended, MAIN, startTrace } from '../cli/cli.ts';
 import { Recording } from '../kernel/recorder.ts';

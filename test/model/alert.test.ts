@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Alert, alertOf } from '../../src/model/alert.ts';
 import type { Event } from '../../src/model/events.ts';
+import { containerOom, guardAction, guardResult, lost, oomKill, pressureLevel, usageLevel } from '../alerts/alerts.ts';
 import { schemaErrors } from '../schema.ts';
-import { containerOom, guardAction, guardResult, lost, oomKill, pressureLevel, usageLevel } from '../sinks/alerts.ts';
 
 function alert(event: Event): Alert {
   expect(schemaErrors(event)).toEqual([]);

@@ -1,7 +1,7 @@
 /** Values written to real processes, and put back. Only upwards: to go down takes a capability, see test/lab. */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { effectiveCapabilities } from '../../src/kernel/capabilities.ts';
+import { effectiveCapabilities } from '../../src/linux/capabilities.ts';
 import { applyPlan } from '../../src/protect/apply.ts';
 import { Journal } from '../../src/protect/journal.ts';
 import { type Plan, planProtection } from '../../src/protect/plan.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTicks } from '../../src/enrich/process.ts';
+import { startTicks } from '../../src/linux/process.ts';
 
 export class Sleepers implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'oomscope-protect-'));

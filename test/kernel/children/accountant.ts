@@ -4,8 +4,8 @@
  * until the ring is empty, `report` says the account once nothing more comes.
  */
 import { createInterface } from 'node:readline';
+import { SyntheticRecord } from '../../../src/bpf/wire/layout.ts';
 import { openTracer, RecordKind } from '../../../src/index.ts';
-import { SyntheticRecord } from '../../../src/wire/layout.ts';
 import { say } from './say.ts';
 
 const tracer = await openTracer({ ringBytes: Number(process.argv[2]) });

@@ -1,8 +1,8 @@
 /** Arms a process and waits until it is told: `arming.ts STATE PID DOMAIN EXPIRES_IN_MS ADJ`. */
 import { readFileSync } from 'node:fs';
-import { openArming } from '../../../src/actions/arming.ts';
-import { ProcessHandle } from '../../../src/actions/process-handle.ts';
-import { startTicks } from '../../../src/enrich/process.ts';
+import { openArming } from '../../../src/guard/arming/arming.ts';
+import { startTicks } from '../../../src/linux/process.ts';
+import { ProcessHandle } from '../../../src/process/process-handle.ts';
 import { heldIds } from '../bpf-ids.ts';
 import { say, told } from './say.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 
-export interface Ending {
+export interface RunUntil {
   code: number | null;
   signal: NodeJS.Signals | null;
   stderr: string;
@@ -17,7 +17,7 @@ export interface Child {
   /** The next value that it prints; rejects when it ends before. */
   next<T>(): Promise<T>;
   /** Never rejects. */
-  ended: Promise<Ending>;
+  ended: Promise<RunUntil>;
 }
 
 /** Node 22.13 to 22.17 strip types only when told to. */
@@ -43,7 +43,7 @@ export function startChild(name: string, args: string[] = [], flags: string[] = 
     const first = waiting.shift();
     if (first) first.resolve(said[taken++] as never);
   });
-  const ended = new Promise<Ending>((resolve) => {
+  const ended = new Promise<RunUntil>((resolve) => {
     child.once('close', (code, signal) => {
       for (const { reject } of waiting) reject(new Error(`${name} ended with ${signal ?? code} and said: ${stderr}`));
       resolve({ code, signal, stderr, said });

@@ -4,9 +4,9 @@
  */
 import { closeSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { BpfObject } from '../../../src/libbpf/index.ts';
-import { libbpf } from '../../../src/libbpf/symbols.ts';
-import { builtFile } from '../../../src/native.ts';
+import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
+import { libbpf } from '../../../src/bpf/libbpf/symbols.ts';
+import { builtFile } from '../../../src/native/addon.ts';
 import { say } from './say.ts';
 
 const PER_RUN = 512; // bpf/flood.bpf.c

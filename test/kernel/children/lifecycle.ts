@@ -3,9 +3,9 @@
  * records in it. After each quarter it says what the process holds.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { openTracer } from '../../../src/index.ts';
-import { BpfObject } from '../../../src/libbpf/index.ts';
-import { builtFile, loadNative } from '../../../src/native.ts';
+import { builtFile, loadNative } from '../../../src/native/addon.ts';
 import { alive, heldIds } from '../bpf-ids.ts';
 import { say } from './say.ts';
 

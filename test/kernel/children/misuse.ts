@@ -1,7 +1,7 @@
 /** What a program must not do with libbpf's objects. Each says the name of the error that it got. */
 import { readFileSync } from 'node:fs';
-import { BpfObject, Btf } from '../../../src/libbpf/index.ts';
-import { builtFile } from '../../../src/native.ts';
+import { BpfObject, Btf } from '../../../src/bpf/libbpf/index.ts';
+import { builtFile } from '../../../src/native/addon.ts';
 import { say } from './say.ts';
 
 const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));

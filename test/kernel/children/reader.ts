@@ -1,8 +1,8 @@
 /** A RingReader of the addon on a ring of its own, which bpf/flood.bpf.c fills in this process. Does what its argument names. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { BpfObject } from '../../../src/libbpf/index.ts';
-import { builtFile, loadNative, type OnBatch, type RingReader } from '../../../src/native.ts';
-import { Batch } from '../../../src/wire/batch.ts';
+import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
+import { Batch } from '../../../src/bpf/wire/batch.ts';
+import { builtFile, loadNative, type OnBatch, type RingReader } from '../../../src/native/addon.ts';
 import { say } from './say.ts';
 
 const { RingReader: Reader } = loadNative();

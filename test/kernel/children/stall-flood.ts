@@ -4,8 +4,8 @@
  */
 import { closeSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { testRun } from '../../../src/libbpf/program.ts';
-import { libbpf } from '../../../src/libbpf/symbols.ts';
+import { testRun } from '../../../src/bpf/libbpf/program.ts';
+import { libbpf } from '../../../src/bpf/libbpf/symbols.ts';
 import { say } from './say.ts';
 
 const PER_RUN = 256; // bpf/stall-flood.bpf.c

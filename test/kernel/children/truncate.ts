@@ -1,7 +1,7 @@
 /** Opens build/oomscope.bpf.o cut off at many lengths, and loads nothing. Says how many were refused. */
 import { readFileSync } from 'node:fs';
-import { BpfObject } from '../../../src/libbpf/index.ts';
-import { builtFile } from '../../../src/native.ts';
+import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
+import { builtFile } from '../../../src/native/addon.ts';
 import { say } from './say.ts';
 
 const whole = readFileSync(builtFile('oomscope.bpf.o'));

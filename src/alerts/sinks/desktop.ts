@@ -1,0 +1,33 @@
+/**
+ * A notification on the desktop, by notify-send of libnotify. It reaches the session of whoever runs oomscope.
+ */
+import type { AlertSeverity } from '../../model/alert.ts';
+import { findProgram, runProgram } from '../../process/program.ts';
+import { printable } from '../../text/printable.ts';
+import { inherited } from './exec.ts';
+import type { Sink } from './sink.ts';
+
+const urgency: Record<AlertSeverity, string> = { info: 'low', warning: 'normal', critical: 'critical' };
+
+export interface DesktopOptions {
+  timeoutMs?: number;
+}
+
+/** @throws OomscopeError USAGE: notify-send is not installed */
+export function desktop({ timeoutMs = 10_000 }: DesktopOptions = {}): Sink {
+  const path = findProgram('notify-send', 'desktop');
+  return {
+    name: 'desktop',
+    everyMs: 1_000,
+    timeoutMs,
+    deliver({ status, severity, title, message }, signal) {
+      const level = status === 'resolved' ? 'low' : urgency[severity];
+      const args = ['--app-name=oomscope', `--urgency=${level}`, '--', printable(title), withoutMarkup(message)];
+      return runProgram({ path, args, env: inherited(), input: '', signal });
+    },
+  };
+}
+
+/** The body of a notification may have markup. */
+const withoutMarkup = (text: string) =>
+  printable(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -1,0 +1,109 @@
+/**
+ * JSON Lines in a file, which is rotated: PATH is the newest, PATH.1 the one before, and so on. When somebody else moves or
+ * removes it (logrotate), it is made anew.
+ */
+import { type BigIntStats, constants, lstatSync, statSync } from 'node:fs';
+import { type FileHandle, open, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Alert } from '../../model/alert.ts';
+import { OomscopeError } from '../../model/error.ts';
+import type { Receipt } from '../../model/receipt.ts';
+import { formatBytes } from '../../text/format.ts';
+import { printable } from '../../text/printable.ts';
+import type { Sink } from './sink.ts';
+
+export interface FileOptions {
+  path: string;
+  /** A file that would be larger is rotated first. Default 10 MiB. */
+  mostBytes?: number;
+  /** How many rotated files are kept. Default 5. */
+  keep?: number;
+}
+
+/** @throws OomscopeError USAGE: its directory is not there, or something that is no file has its name */
+export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions): Sink {
+  check(path);
+  let current: FileHandle | undefined;
+
+  /** The file that has the name now. */
+  async function opened(): Promise<{ handle: FileHandle; size: number }> {
+    if (current) {
+      const [there, here] = await Promise.all([stat(path, { bigint: true }).catch(() => undefined), statOf(current)]);
+      if (there?.ino === here.ino && there.dev === here.dev) return { handle: current, size: Number(here.size) };
+      await close();
+    }
+    // Not through a symbolic link: where others may write the directory, it may be one of theirs.
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+    current = await open(path, flags, 0o600);
+    return { handle: current, size: Number((await statOf(current)).size) };
+  }
+
+  async function rotate(): Promise<void> {
+    if (keep === 0) await current?.truncate(0);
+    await close();
+    for (let number = keep; number > 0; number--) {
+      await rename(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`).catch(absent);
+    }
+  }
+
+  async function close(): Promise<void> {
+    const handle = current;
+    current = undefined;
+    await handle?.close();
+  }
+
+  async function write(alert: Alert): Promise<Receipt> {
+    const line = Buffer.from(`${JSON.stringify(alert)}\n`);
+    let { handle, size } = await opened();
+    if (size > 0 && size + line.length > mostBytes) {
+      await rotate();
+      ({ handle, size } = await opened());
+    }
+    try {
+      await handle.writeFile(line);
+    } catch (error) {
+      await handle.truncate(size).catch(() => {}); // no half a line
+      throw error;
+    }
+    return { outcome: 'delivered', reply: `${formatBytes(line.length)} written` };
+  }
+
+  return {
+    name: `file ${printable(path)}`,
+    deliver: (alert) => write(alert).catch((error: NodeJS.ErrnoException) => ({ outcome: 'retry', reply: why(error) })),
+    close,
+  };
+}
+
+const statOf = (handle: FileHandle): Promise<BigIntStats> => handle.stat({ bigint: true });
+
+function absent(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+function why({ code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'ENOSPC':
+      return 'its file system is full';
+    case 'EDQUOT':
+      return 'the disk quota is used up';
+    case 'ELOOP':
+      return 'a symbolic link has its name, and is not followed';
+    default:
+      return printable(message);
+  }
+}
+
+function check(path: string): void {
+  const wrong = (what: string) => new OomscopeError('USAGE', `file: ${what}.`);
+  const directory = dirname(path);
+  const parent = statSync(directory, { throwIfNoEntry: false });
+  if (!parent?.isDirectory()) {
+    throw wrong(
+      `expected a path in a directory that is there, got "${printable(path)}": make ${printable(directory)} first`,
+    );
+  }
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there && !there.isFile())
+    throw wrong(`expected a regular file, got "${printable(path)}", which is something else`);
+}

@@ -1,0 +1,58 @@
+/**
+ * A line in the journal, through the stream socket that journald has for the standard output of services: Node has no
+ * datagram sockets of this kind, which its other protocol needs. A line has its priority in front, as in `<3>`.
+ */
+import { statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import type { AlertSeverity } from '../../model/alert.ts';
+import { OomscopeError } from '../../model/error.ts';
+import type { Receipt } from '../../model/receipt.ts';
+import { printable } from '../../text/printable.ts';
+import type { Sink } from './sink.ts';
+
+export interface JournaldOptions {
+  /** Default /run/systemd/journal/stdout. */
+  socket?: string;
+}
+
+/** syslog(3): critical, warning, informational. */
+const priority: Record<AlertSeverity, number> = { info: 6, warning: 4, critical: 2 };
+/** Identifier, unit, default priority; lines begin with a priority; not to be forwarded to syslog, kernel log, console. */
+const HEADER = 'oomscope\n\n5\n1\n0\n0\n0\n';
+
+/** @throws OomscopeError USAGE: journald does not run here */
+export function journald({ socket: path = '/run/systemd/journal/stdout' }: JournaldOptions = {}): Sink {
+  if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) {
+    throw new OomscopeError('USAGE', `journald: expected its socket at ${path}; journald does not run here.`);
+  }
+  let socket: Socket | undefined;
+
+  function opened(): Socket {
+    if (socket?.writable) return socket;
+    const made = connect(path);
+    made.on('error', () => {}); // the write in question says so itself
+    made.on('close', () => {
+      if (socket === made) socket = undefined;
+    });
+    made.write(HEADER);
+    socket = made;
+    return made;
+  }
+
+  return {
+    name: 'journald',
+    deliver({ status, severity, title, message }) {
+      const level = status === 'resolved' ? priority.info : priority[severity];
+      const line = `<${level}>${printable(status)}: ${printable(title)}. ${printable(message)}\n`;
+      return new Promise<Receipt>((resolve) => {
+        opened().write(line, (error) => {
+          if (error) resolve({ outcome: 'retry', reply: error.message });
+          else resolve({ outcome: 'delivered', reply: `written with priority ${level}` });
+        });
+      });
+    },
+    async close() {
+      socket?.end();
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { OomscopeError } from '../../model/error.ts';
+import { loadNative } from '../../native/addon.ts';
+import { errnoName } from '../../native/errno.ts';
+import { libbpfError } from './error.ts';
+import type { Libbpf, Pointer } from './symbols.ts';
+
+/** include/uapi/linux/bpf.h: for `BpfMap.update()`. */
+export const UpdateFlag = {
+  /** Under the element's bpf_spin_lock, which is left as it is. */
+  lock: 4,
+} as const;
+
+/** A map of an object. */
+export class BpfMap {
+  readonly #lib: Libbpf;
+  readonly #pointer: Pointer;
+  readonly name: string;
+  /** Once loaded they stay. */
+  #element: { fd: number; key: number; value: number } | undefined;
+
+  constructor(lib: Libbpf, pointer: Pointer) {
+    this.#lib = lib;
+    this.#pointer = pointer;
+    this.name = lib.bpf_map__name(pointer) ?? '';
+  }
+
+  /** -1 before load. */
+  get fd(): number {
+    return this.#lib.bpf_map__fd(this.#pointer);
+  }
+
+  /** The kernel's id, by which another process can get at the map. */
+  get id(): number {
+    return objectId(this.#lib, this.fd);
+  }
+
+  get valueSize(): number {
+    return this.#lib.bpf_map__value_size(this.#pointer);
+  }
+
+  /** Before load. Such a map has no BTF of its value: declare it with `value_size`. */
+  set valueSize(bytes: number) {
+    this.#check(`Map ${this.name}: values of ${bytes} bytes`, this.#lib.bpf_map__set_value_size(this.#pointer, bytes));
+  }
+
+  get maxEntries(): number {
+    return this.#lib.bpf_map__max_entries(this.#pointer);
+  }
+
+  /** Before load. A ring buffer's is its size in bytes: a power of two and a multiple of the page size. */
+  set maxEntries(entries: number) {
+    this.#check(`Map ${this.name}: ${entries} entries`, this.#lib.bpf_map__set_max_entries(this.#pointer, entries));
+  }
+
+  /**
+   * Writes an element of a loaded map.
+   *
+   * @param flags of bpf_map_update_elem(): `UpdateFlag`
+   * @throws OomscopeError LIBBPF. RangeError where the sizes are not the map's
+   */
+  update(key: Uint8Array, value: Uint8Array, flags = 0): void {
+    // The kernel takes the map's size from the address that it is given, whatever is there.
+    this.#element ??= { fd: this.fd, key: this.#lib.bpf_map__key_size(this.#pointer), value: this.valueSize };
+    const size = this.#element;
+    if (key.length !== size.key || value.length !== size.value) {
+      throw new RangeError(`Map ${this.name}: expected a key of ${size.key} and a value of ${size.value} bytes.`);
+    }
+    const code = loadNative().mapUpdate(size.fd, key, value, flags);
+    if (code < 0) throw new OomscopeError('LIBBPF', `Map ${this.name}: update: ${errnoName(code)}`);
+  }
+
+  /** Before load: use an existing map instead of making one. libbpf duplicates the descriptor. */
+  reuse(fd: number): void {
+    this.#check(`Map ${this.name}: reuse`, this.#lib.bpf_map__reuse_fd(this.#pointer, fd));
+  }
+
+  /** A value, read from the kernel; undefined if there is none. Not for per-CPU maps. */
+  lookup(key: Buffer): Buffer | undefined {
+    const value = Buffer.alloc(this.valueSize);
+    return this.#lib.bpf_map_lookup_elem(this.fd, key, value) === 0 ? value : undefined;
+  }
+
+  /** All keys. What comes and goes meanwhile may be missed, or met again: it ends all the same. */
+  keys(keyBytes: number): Buffer[] {
+    const found: Buffer[] = [];
+    let key: Buffer | null = null;
+    for (let most = this.maxEntries; most > 0; most--) {
+      const next = Buffer.alloc(keyBytes);
+      if (this.#lib.bpf_map_get_next_key(this.fd, key, next) !== 0) break;
+      found.push(next);
+      key = next;
+    }
+    return found;
+  }
+
+  /**
+   * Before load: the bytes that .rodata, .data or .bss will start with, to be written in place. After it those of .data and
+   * .bss are what the programs see.
+   */
+  initialValue(): Buffer | undefined {
+    const size = Buffer.alloc(8);
+    const pointer = this.#lib.bpf_map__initial_value(this.#pointer, size);
+    return this.#lib.isNull(pointer) ? undefined : this.#lib.view(pointer, Number(size.readBigUInt64LE(0)));
+  }
+
+  #check(what: string, code: number): void {
+    if (code !== 0) throw libbpfError(this.#lib, what, code);
+  }
+}
+
+/** The id of a map or program: the field after `type` in struct bpf_map_info and bpf_prog_info. */
+export function objectId(lib: Libbpf, fd: number): number {
+  const info = Buffer.alloc(80);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(info.length);
+  const code = lib.bpf_obj_get_info_by_fd(fd, info, length);
+  if (code !== 0) throw libbpfError(lib, 'bpf_obj_get_info_by_fd', code);
+  return info.readUInt32LE(4);
+}

@@ -1,0 +1,116 @@
+import { OomscopeError } from '../../model/error.ts';
+import { Btf, Kind } from './btf.ts';
+import { libbpfError } from './error.ts';
+import { BpfMap } from './map.ts';
+import { BpfProgram } from './program.ts';
+import { type Libbpf, libbpf, type Pointer } from './symbols.ts';
+
+/** A compiled BPF object: opened, configured, loaded, closed. Not thread-safe, as libbpf is not. */
+export class BpfObject {
+  readonly #lib: Libbpf;
+  readonly #pointer: Pointer;
+  readonly #bytes: Buffer; // libbpf refers to it until close
+  #closed = false;
+  #loaded = false;
+
+  private constructor(lib: Libbpf, pointer: Pointer, bytes: Buffer) {
+    this.#lib = lib;
+    this.#pointer = pointer;
+    this.#bytes = bytes;
+  }
+
+  /** Opens an ELF object that is in memory. @throws OomscopeError LIBBPF */
+  static open(bytes: Buffer): BpfObject {
+    const lib = libbpf();
+    lib.takeLog();
+    const pointer = lib.bpf_object__open_mem(bytes, bytes.length, null);
+    if (lib.isNull(pointer)) throw libbpfError(lib, 'The BPF object could not be opened', lib.errno());
+    return new BpfObject(lib, pointer, bytes);
+  }
+
+  /** libbpf's object, which is freed memory once this is closed. */
+  get #open(): Pointer {
+    if (this.#closed) throw new OomscopeError('CLOSED', 'The BPF object is closed.');
+    return this.#pointer;
+  }
+
+  /** The object's own type information. */
+  get btf(): Btf {
+    const pointer = this.#lib.bpf_object__btf(this.#open);
+    if (this.#lib.isNull(pointer)) throw libbpfError(this.#lib, 'The BPF object has no BTF', this.#lib.errno());
+    return Btf.borrow(pointer);
+  }
+
+  get programs(): BpfProgram[] {
+    const found: BpfProgram[] = [];
+    for (let at = this.#lib.bpf_object__next_program(this.#open, null); !this.#lib.isNull(at); ) {
+      found.push(new BpfProgram(this.#lib, at));
+      at = this.#lib.bpf_object__next_program(this.#open, at);
+    }
+    return found;
+  }
+
+  /** @throws RangeError if there is no such map */
+  map(name: string): BpfMap {
+    const pointer = this.#lib.bpf_object__find_map_by_name(this.#open, name);
+    if (this.#lib.isNull(pointer)) throw new RangeError(`The BPF object has no map ${name}`);
+    return new BpfMap(this.#lib, pointer);
+  }
+
+  /** Before load: sets a `const volatile` variable. @throws RangeError if there is none of that name */
+  setConstant(name: string, value: number | bigint): void {
+    const bytes = this.constant(name);
+    if (bytes.length === 8) bytes.writeBigUInt64LE(BigInt(value));
+    else bytes.writeUIntLE(Number(value), 0, bytes.length);
+  }
+
+  /** Before load: the bytes of a `const volatile` variable, to be written in place. @throws RangeError */
+  constant(name: string): Buffer {
+    // Once loaded it is the kernel's, mapped read-only: a write would end the process.
+    if (this.#loaded) throw new OomscopeError('USAGE', `The constant ${name} cannot be set: the BPF object is loaded.`);
+    return this.#variable('.rodata', name, (map) => map.initialValue());
+  }
+
+  /** A global variable that the programs write, as it is now. @throws RangeError */
+  variable(name: string): Buffer {
+    // Asked from the kernel: before 1.6 libbpf maps what the programs write into this process only for skeletons.
+    return this.#variable('.bss', name, (map) => map.lookup(Buffer.alloc(4)));
+  }
+
+  #variable(sectionName: string, name: string, read: (map: BpfMap) => Buffer | undefined): Buffer {
+    const btf = this.btf;
+    const section = btf.find(sectionName, Kind.dataSection);
+    const variable = section === undefined ? undefined : btf.variables(btf.type(section)).find((v) => v.name === name);
+    if (!variable) throw new RangeError(`The BPF object has no variable ${name} in ${sectionName}`);
+    for (let map = this.#lib.bpf_object__next_map(this.#open, null); !this.#lib.isNull(map); ) {
+      const candidate = new BpfMap(this.#lib, map);
+      const bytes = candidate.name.endsWith(sectionName) ? read(candidate) : undefined;
+      if (bytes) {
+        return bytes.subarray(variable.offset, variable.offset + variable.size);
+      }
+      map = this.#lib.bpf_object__next_map(this.#open, map);
+    }
+    throw new RangeError(`The BPF object has no ${sectionName}`);
+  }
+
+  /** Where libbpf's object is, for the addon. */
+  get address(): bigint {
+    return this.#lib.address(this.#open);
+  }
+
+  /** Gives maps and programs to the kernel. @throws OomscopeError with the verifier's last lines in `detail` */
+  load(): void {
+    this.#lib.takeLog();
+    const code = this.#lib.bpf_object__load(this.#open);
+    if (code !== 0) throw libbpfError(this.#lib, 'The kernel refused the BPF object', code);
+    this.#loaded = true;
+  }
+
+  /** Frees everything; loaded maps and programs go with their last descriptor. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#lib.bpf_object__close(this.#pointer);
+    void this.#bytes;
+  }
+}

@@ -1,0 +1,91 @@
+import { OomscopeError } from '../../model/error.ts';
+import { libbpfError } from './error.ts';
+import { objectId } from './map.ts';
+import type { Libbpf, Pointer } from './symbols.ts';
+
+/** What keeps a program attached. */
+export class BpfLink {
+  readonly #lib: Libbpf;
+  #pointer: Pointer | undefined;
+
+  constructor(lib: Libbpf, pointer: Pointer) {
+    this.#lib = lib;
+    this.#pointer = pointer;
+  }
+
+  /** Where libbpf's link is, for the addon; 0 once it is destroyed. */
+  get address(): bigint {
+    return this.#pointer ? this.#lib.address(this.#pointer) : 0n;
+  }
+
+  /** Of an iterator: a descriptor from which one pass over all its objects can be read. @throws OomscopeError LIBBPF */
+  iterate(): number {
+    if (!this.#pointer) throw new OomscopeError('CLOSED', 'The BPF link is closed.');
+    const fd = this.#lib.bpf_iter_create(this.#lib.bpf_link__fd(this.#pointer));
+    if (fd < 0) throw libbpfError(this.#lib, 'The iterator could not be started', fd);
+    return fd;
+  }
+
+  /** Detaches. Idempotent. */
+  destroy(): void {
+    if (this.#pointer) this.#lib.bpf_link__destroy(this.#pointer);
+    this.#pointer = undefined;
+  }
+}
+
+/** A program of an object. */
+export class BpfProgram {
+  readonly #lib: Libbpf;
+  readonly #pointer: Pointer;
+  readonly name: string;
+  /** The ELF section, which says what it attaches to: `tp_btf/mark_victim`. */
+  readonly section: string;
+
+  constructor(lib: Libbpf, pointer: Pointer) {
+    this.#lib = lib;
+    this.#pointer = pointer;
+    this.name = lib.bpf_program__name(pointer) ?? '';
+    this.section = lib.bpf_program__section_name(pointer) ?? '';
+  }
+
+  get autoload(): boolean {
+    return this.#lib.bpf_program__autoload(this.#pointer);
+  }
+
+  /** Before load: whether load() gives it to the kernel. */
+  set autoload(on: boolean) {
+    const code = this.#lib.bpf_program__set_autoload(this.#pointer, on);
+    if (code !== 0) throw libbpfError(this.#lib, `Program ${this.name}: autoload`, code);
+  }
+
+  get fd(): number {
+    return this.#lib.bpf_program__fd(this.#pointer);
+  }
+
+  get id(): number {
+    return objectId(this.#lib, this.fd);
+  }
+
+  /** As its section says. @throws OomscopeError LIBBPF, NOT_PERMITTED */
+  attach(): BpfLink {
+    const link = this.#lib.bpf_program__attach(this.#pointer);
+    if (this.#lib.isNull(link)) {
+      throw libbpfError(this.#lib, `Program ${this.name} could not be attached to ${this.section}`, this.#lib.errno());
+    }
+    return new BpfLink(this.#lib, link);
+  }
+
+  /** Runs it once, now, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). Returns what it returned. */
+  run(): number {
+    return testRun(this.#lib, this.fd);
+  }
+}
+
+/** include: bpf/bpf.h struct bpf_test_run_opts, of which only the size and the return value are used. */
+export function testRun(lib: Libbpf, fd: number): number {
+  const options = Buffer.alloc(80);
+  options.writeBigUInt64LE(80n, 0);
+  const code = lib.bpf_prog_test_run_opts(fd, options);
+  if (code !== 0) throw libbpfError(lib, 'BPF_PROG_TEST_RUN', code);
+  return options.readUInt32LE(56);
+}

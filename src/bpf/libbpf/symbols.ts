@@ -1,0 +1,126 @@
+/**
+ * libbpf.so.1 through ffi-napi: the functions that are used, with their C signatures. The control plane only: a call
+ * costs about 10 µs, which is nothing for load and attach and far too much for events.
+ */
+import { createRequire } from 'node:module';
+import { libbpfMissing, loadNative } from '../../native/addon.ts';
+
+/** An opaque C pointer. ffi-napi hands pointers over as Buffers whose address is the pointer. */
+export type Pointer = Buffer;
+
+const signatures = {
+  libbpf_major_version: ['uint32', []],
+  libbpf_minor_version: ['uint32', []],
+  libbpf_num_possible_cpus: ['int', []],
+  libbpf_probe_bpf_prog_type: ['int', ['int', 'pointer']],
+
+  bpf_object__open_mem: ['pointer', ['pointer', 'size_t', 'pointer']],
+  bpf_object__load: ['int', ['pointer']],
+  bpf_object__close: ['void', ['pointer']],
+  bpf_object__btf: ['pointer', ['pointer']],
+  bpf_object__next_program: ['pointer', ['pointer', 'pointer']],
+  bpf_object__find_map_by_name: ['pointer', ['pointer', 'string']],
+  bpf_object__next_map: ['pointer', ['pointer', 'pointer']],
+
+  bpf_program__name: ['string', ['pointer']],
+  bpf_program__section_name: ['string', ['pointer']],
+  bpf_program__set_autoload: ['int', ['pointer', 'bool']],
+  bpf_program__autoload: ['bool', ['pointer']],
+  bpf_program__fd: ['int', ['pointer']],
+  bpf_program__attach: ['pointer', ['pointer']],
+  bpf_link__destroy: ['int', ['pointer']],
+  bpf_link__fd: ['int', ['pointer']],
+  bpf_iter_create: ['int', ['int']],
+
+  bpf_map__name: ['string', ['pointer']],
+  bpf_map__fd: ['int', ['pointer']],
+  bpf_map__max_entries: ['uint32', ['pointer']],
+  bpf_map__set_max_entries: ['int', ['pointer', 'uint32']],
+  bpf_map__key_size: ['uint32', ['pointer']],
+  bpf_map__value_size: ['uint32', ['pointer']],
+  bpf_map__set_value_size: ['int', ['pointer', 'uint32']],
+  bpf_map__initial_value: ['pointer', ['pointer', 'pointer']],
+  bpf_map__reuse_fd: ['int', ['pointer', 'int']],
+
+  bpf_map_lookup_elem: ['int', ['int', 'pointer', 'pointer']],
+  bpf_map_get_next_key: ['int', ['int', 'pointer', 'pointer']],
+  bpf_map_get_fd_by_id: ['int', ['uint32']],
+  bpf_prog_get_fd_by_id: ['int', ['uint32']],
+  bpf_obj_get_info_by_fd: ['int', ['int', 'pointer', 'pointer']],
+  bpf_prog_test_run_opts: ['int', ['int', 'pointer']],
+
+  btf__load_vmlinux_btf: ['pointer', []],
+  btf__parse: ['pointer', ['string', 'pointer']],
+  btf__free: ['void', ['pointer']],
+  btf__raw_data: ['pointer', ['pointer', 'pointer']],
+  btf__type_cnt: ['uint32', ['pointer']],
+  btf__type_by_id: ['pointer', ['pointer', 'uint32']],
+  btf__name_by_offset: ['string', ['pointer', 'uint32']],
+  btf__find_by_name_kind: ['int', ['pointer', 'string', 'uint32']],
+  btf__resolve_size: ['int64', ['pointer', 'uint32']],
+} as const;
+
+interface CTypes {
+  void: undefined;
+  bool: boolean;
+  int: number;
+  uint32: number;
+  int64: number | string;
+  uint64: number;
+  size_t: number;
+  string: string | null;
+  pointer: Pointer | null;
+}
+type CType = keyof CTypes;
+type Arguments<T extends readonly CType[]> = { -readonly [K in keyof T]: CTypes[T[K]] };
+type Signatures = typeof signatures;
+
+export type Libbpf = {
+  [K in keyof Signatures]: (...args: Arguments<Signatures[K][1]>) => CTypes[Signatures[K][0]];
+} & {
+  /** errno of the last call. */
+  errno(): number;
+  /** A view of `size` bytes of C memory. It is not kept alive by the view. */
+  view(pointer: Pointer, size: number): Buffer;
+  isNull(pointer: Pointer | null): pointer is null;
+  /** Where it points to, for the addon. */
+  address(pointer: Pointer): bigint;
+  /** What libbpf logged since the last time it was asked. */
+  takeLog(): string;
+};
+
+/** The parts of ffi-napi and ref-napi that are used. */
+interface Ffi {
+  Library(name: string, functions: object): Record<string, unknown>;
+  errno(): number;
+}
+interface Ref {
+  reinterpret(pointer: Buffer, size: number, offset?: number): Buffer;
+  isNull(pointer: Buffer): boolean;
+  hexAddress(pointer: Buffer): string;
+}
+
+let loaded: Libbpf | undefined;
+
+/** @throws OomscopeError LIBBPF_MISSING, ADDON_MISSING */
+export function libbpf(): Libbpf {
+  if (loaded) return loaded;
+  const native = loadNative(); // first: it links libbpf.so.1, and FFI must find that very copy
+  const require = createRequire(import.meta.url);
+  const ffi = require('ffi-napi') as Ffi;
+  const ref = createRequire(require.resolve('ffi-napi'))('@2060.io/ref-napi') as Ref;
+  let library: Record<string, unknown>;
+  try {
+    library = ffi.Library('libbpf.so.1', signatures);
+  } catch (cause) {
+    throw libbpfMissing(cause);
+  }
+  loaded = Object.assign(library, {
+    errno: () => ffi.errno(),
+    view: (pointer: Pointer, size: number) => ref.reinterpret(pointer, size, 0),
+    isNull: (pointer: Pointer | null): pointer is null => pointer === null || ref.isNull(pointer),
+    address: (pointer: Pointer) => BigInt(`0x${ref.hexAddress(pointer)}`),
+    takeLog: () => native.takeLibbpfLog(),
+  }) as unknown as Libbpf;
+  return loaded;
+}

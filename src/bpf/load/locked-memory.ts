@@ -1,0 +1,28 @@
+/**
+ * Until Linux 5.11, where memory cgroups took over, the kernel counts BPF's maps and programs as locked memory of the user
+ * (kernel/bpf/syscall.c: bpf_charge_memlock). libbpf lifts the limit, which takes CAP_SYS_RESOURCE.
+ */
+import { readFileSync } from 'node:fs';
+import { effectiveCapabilities, kernelVersion } from '../../linux/capabilities.ts';
+import { OomscopeError } from '../../model/error.ts';
+
+export function countsAsLocked([major, minor] = kernelVersion()): boolean {
+  return major < 5 || (major === 5 && minor < 11);
+}
+
+/** What the kernel's EPERM means where its limit of locked memory is in the way; any other error as it is. */
+export function explainLockedMemory(
+  error: unknown,
+  limits = readFileSync('/proc/self/limits', 'latin1'),
+  have = effectiveCapabilities(),
+): unknown {
+  const refused = error instanceof OomscopeError && error.code === 'NOT_PERMITTED';
+  const limit = /^Max locked memory\s+(\d+)/m.exec(limits)?.[1]; // not where it is "unlimited"
+  if (!refused || limit === undefined || have.has('CAP_SYS_RESOURCE')) return error;
+  return new OomscopeError(
+    'NOT_PERMITTED',
+    `Before Linux 5.11 tracing also needs CAP_SYS_RESOURCE, or a limit of 8 MiB of locked memory (ulimit -l 8192): ` +
+      `here it is ${Math.floor(Number(limit) / 1024)} KiB.`,
+    { cause: error, ...(error.detail !== undefined && { detail: error.detail }) },
+  );
+}

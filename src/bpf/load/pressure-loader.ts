@@ -1,0 +1,204 @@
+/**
+ * Opens bpf/pressure.bpf.c's object, which has maps and a ring of its own: pressure is chatty, and must not cost a kill.
+ */
+import { existsSync } from 'node:fs';
+import { missingForTracing } from '../../linux/capabilities.ts';
+import { kernelFunctions } from '../../linux/kallsyms.ts';
+import { OomscopeError } from '../../model/error.ts';
+import { type BpfMap, type BpfObject, Btf, Kind, libbpfVersion, possibleCpus } from '../libbpf/index.ts';
+import { ProgramType, probeProgramType } from '../libbpf/probe.ts';
+import { PressureGroup, PressureSlot, StallCause } from '../wire/layout.ts';
+import { type Attached, attachObject } from './attach.ts';
+import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
+import { choosePressure, type PressureBackend, type PressureChoice } from './pressure-variants.ts';
+import { obstacle } from './tracer-loader.ts';
+
+/** Everything in nanoseconds and millionths, as the programs have it. */
+export interface PressureConfig {
+  ringBytes: number;
+  windows: { ns: number; some: readonly (number | undefined)[]; full: readonly (number | undefined)[] }[];
+  /** undefined: no stall is told of. */
+  stallMinNs: number | undefined;
+  stack: boolean;
+  fallPermille: number;
+  sustainNs: number;
+  coolDownNs: number;
+  /** 0: never. */
+  countdownFrom: number;
+  backend?: PressureBackend | undefined;
+}
+
+export interface LoadedPressure extends Attached {
+  choices: PressureChoice[];
+  libbpf: string;
+  /** struct pressure_group, followed by the slots, by the group's key. */
+  groups: BpfMap;
+  stacks: BpfMap;
+  /** Looks at all groups now. Returns 0 when none is watched any more. */
+  tick(): number;
+}
+
+/** The object, and programs of it that are loaded and not attached. */
+export interface PressureObject {
+  file: string;
+  spare: readonly string[];
+}
+
+const pressureObject: PressureObject = { file: 'pressure.bpf.o', spare: [] };
+const NEVER_PPM = 0xffffffff;
+/** By then PSI has closed its period of 2 s too. */
+const COLD_NS = 2_500_000_000;
+const LEAST_TICK_NS = 1_000_000;
+const STACKS = 1024;
+/** What the map of cgroups may take in the kernel. */
+const GROUPS_BYTES = 8 * 2 ** 20;
+
+/** Functions that on the stack of a stalled task tell why it is. */
+const telling: [cause: number, functions: string[]][] = [
+  [StallCause.CAUSE_SWAP_IN, ['do_swap_page', 'shmem_swapin_folio', 'shmem_swapin_page']],
+  [StallCause.CAUSE_MEMCG_HIGH, ['__mem_cgroup_handle_over_high', 'mem_cgroup_handle_over_high', 'reclaim_high']],
+  [StallCause.CAUSE_MEMCG_LIMIT, ['try_charge_memcg', 'try_charge']],
+  [StallCause.CAUSE_COMPACTION, ['__alloc_pages_direct_compact', 'try_to_compact_pages']],
+  [StallCause.CAUSE_DIRECT_RECLAIM, ['try_to_free_pages']],
+  [StallCause.CAUSE_REFAULT, ['folio_wait_bit_common', 'wait_on_page_bit_common', 'read_pages', 'filemap_fault']],
+];
+
+/**
+ * @param from for tests: an object with more programs
+ * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, OBJECT_MISSING, LIBBPF, USAGE
+ */
+export function loadPressure(config: PressureConfig, from = pressureObject): LoadedPressure {
+  const inTheWay = obstacle();
+  if (inTheWay) throw inTheWay;
+  const choices = pressureChoices(config.backend);
+  const wanted = config.backend === 'fentry' || config.backend === 'kprobe' ? config.backend : undefined;
+  if (wanted && !choices.some(({ backend }) => backend === wanted)) {
+    throw new OomscopeError('USAGE', `backend: ${wanted} cannot hook psi_memstall_enter() on this kernel.`);
+  }
+  try {
+    return toLoaded(loadWith(choices, config, from), choices);
+  } catch (error) {
+    // A function that cannot be hooked after all: tracepoints do.
+    const refused = choices.find(({ hook, program }) => hook === 'memstall_enter' && program !== undefined);
+    if (!refused || config.backend) throw countsAsLocked() ? explainLockedMemory(error) : error;
+    const others = pressureChoices('tp_btf').map((choice) =>
+      choice.hook.startsWith('memstall')
+        ? { ...choice, reason: `${refused.backend} was refused: ${(error as Error).message}` }
+        : choice,
+    );
+    return toLoaded(loadWith(others, config, from), others);
+  }
+}
+
+function toLoaded(attached: Attached, choices: PressureChoice[]): LoadedPressure {
+  const { object } = attached;
+  const [major, minor] = libbpfVersion();
+  const byHand = object.programs.find(({ name }) => name === 'tick_by_hand');
+  return {
+    ...attached,
+    choices,
+    libbpf: `${major}.${minor}`,
+    groups: object.map('groups'),
+    stacks: object.map('stacks'),
+    tick: () => byHand?.run() ?? 0,
+  };
+}
+
+/** Which program would serve which hook. Without privileges nothing that must be tried is counted on. */
+export function pressureChoices(forced?: PressureBackend): PressureChoice[] {
+  const kernel = Btf.ofKernel();
+  try {
+    const there = kernel.find('psi_memstall_enter', Kind.func) !== undefined;
+    const tried = missingForTracing().length === 0;
+    const facts = {
+      psi: psiRuns(),
+      fentry: there && tried && probeProgramType(ProgramType.tracing) === true,
+      kprobe: there && existsSync('/sys/bus/event_source/devices/kprobe/type'),
+      timer: kernel.find('bpf_timer_start', Kind.func) !== undefined,
+    };
+    return choosePressure((name) => kernel.tracepoint(name), facts, forced);
+  } finally {
+    kernel.free();
+  }
+}
+
+function loadWith(choices: PressureChoice[], config: PressureConfig, { file, spare }: PressureObject): Attached {
+  const by = (hook: string) => choices.find((choice) => choice.hook === hook);
+  const timer = by('tick')?.backend === 'timer';
+  const windows = config.windows.map(({ ns }) => ns);
+  return attachObject({
+    file,
+    programs: new Set(choices.flatMap(({ program }) => program ?? [])),
+    spare: new Set([...spare, 'tick_by_hand', ...(timer ? ['timer_setup'] : [])]),
+    constants: {
+      possible_cpus: possibleCpus(),
+      exact: by('memstall_enter')?.program ? 1 : 0,
+      psi_runs: psiRuns() ? 1 : 0,
+      use_timer: timer ? 1 : 0,
+      tick_ns: Math.max(LEAST_TICK_NS, Math.floor(Math.min(...windows) / 10)),
+      cold_ns: Math.max(COLD_NS, ...windows),
+      stall_room: (config.ringBytes / 4) * 3,
+      want_stack: config.stack ? 1 : 0,
+      ...(config.stallMinNs !== undefined && { stall_min_ns: config.stallMinNs }),
+      fall_permille: config.fallPermille,
+      sustain_ns: config.sustainNs,
+      cool_down_ns: config.coolDownNs,
+      countdown_from: config.countdownFrom,
+    },
+    ringBytes: config.ringBytes,
+    configure(object) {
+      const groupBytes = PressureGroup.size + possibleCpus() * PressureSlot.size;
+      for (const name of ['groups', 'blank']) object.map(name).valueSize = groupBytes;
+      object.map('groups').maxEntries = Math.max(64, Math.min(1024, Math.floor(GROUPS_BYTES / groupBytes)));
+      if (config.stack) object.map('stacks').maxEntries = STACKS;
+      setLevels(object, config);
+      setRanges(object);
+    },
+    prepare(object) {
+      const tick = by('tick');
+      if (timer && tick && !startTimer(object)) {
+        Object.assign(tick, {
+          backend: 'hooks',
+          reason: 'bpf_timer exists and does not fire: the other hooks are the clock',
+        });
+      }
+    },
+  });
+}
+
+const psiRuns = () => existsSync('/proc/pressure/memory');
+
+function setLevels(object: BpfObject, config: PressureConfig): void {
+  const lengths = object.constant('window_ns');
+  for (const [i, { ns }] of config.windows.entries()) lengths.writeBigUInt64LE(BigInt(ns), 8 * i);
+  const thresholds = object.constant('thresholds'); // [window][level] of { some_ppm, full_ppm }
+  thresholds.fill(0xff);
+  config.windows.forEach(({ some, full }, window) => {
+    for (let level = 1; level < 4; level++) {
+      const at = (window * 4 + level) * 8;
+      thresholds.writeUInt32LE(some[level - 1] ?? NEVER_PPM, at);
+      thresholds.writeUInt32LE(full[level - 1] ?? NEVER_PPM, at + 4);
+    }
+  });
+}
+
+function setRanges(object: BpfObject): void {
+  const ranges = object.constant('ranges');
+  const causes = new Map(telling.flatMap(([cause, names]) => names.map((name) => [name, cause] as const)));
+  const functions = kernelFunctions([...causes.keys()]).slice(0, ranges.length / 24);
+  functions.forEach(({ name, from, to }, i) => {
+    ranges.writeBigUInt64LE(from, 24 * i);
+    ranges.writeBigUInt64LE(to, 24 * i + 8);
+    ranges.writeBigUInt64LE(BigInt(causes.get(name) ?? 0), 24 * i + 16);
+  });
+}
+
+/** The next context switch on any CPU, that of this very thread too, sets the timer up. Returns whether it fires. */
+function startTimer(object: BpfObject): boolean {
+  const link = object.programs.find(({ name }) => name === 'timer_setup')?.attach();
+  const fires = () => object.variable('timer_fires').readUInt32LE(0) !== 0;
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let i = 0; i < 100 && !fires(); i++) Atomics.wait(pause, 0, 0, 1);
+  link?.destroy();
+  return fires();
+}

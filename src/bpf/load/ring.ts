@@ -1,0 +1,35 @@
+/**
+ * The ring of an attached object, read by native threads from now on.
+ */
+import { loadNative, type RingReader } from '../../native/addon.ts';
+import { Batch } from '../wire/batch.ts';
+import type { Attached } from './attach.ts';
+
+export interface RingOptions {
+  onBatch: (batch: Batch) => void;
+  /** What `onBatch` threw: nothing handed to native may throw. */
+  onError: (error: unknown) => void;
+  /** Kinds of record; `urgentKinds` of `RingReaderOptions` says what is done for them. */
+  urgent?: readonly number[];
+  batchBytes?: number | undefined;
+}
+
+/** The object is closed when its ring cannot be read. @throws OomscopeError ADDON_MISSING */
+export function openRing(attached: Attached, options: RingOptions): RingReader {
+  const { onBatch, onError, urgent = [], batchBytes = 131072 } = options;
+  const { ringFd: mapFd, countersFd, owned } = attached;
+  const urgentKinds = urgent.reduce((bits, kind) => bits | (1 << kind), 0);
+  try {
+    const { RingReader: Reader } = loadNative();
+    return new Reader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, (buffer, receivedNs, offsetNs) => {
+      try {
+        onBatch(new Batch(buffer, receivedNs, offsetNs));
+      } catch (error) {
+        onError(error);
+      }
+    });
+  } catch (error) {
+    attached.close();
+    throw error;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Opens the compiled object, picks its programs for this kernel, loads and attaches them.
+ */
+import { existsSync } from 'node:fs';
+import { release } from 'node:os';
+import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from '../../linux/capabilities.ts';
+import { OomscopeError } from '../../model/error.ts';
+import { loadNative } from '../../native/addon.ts';
+import { Btf, Kind, libbpfVersion, ProgramType, possibleCpus, probeProgramType } from '../libbpf/index.ts';
+import { CandidatesMode } from '../wire/layout.ts';
+import { type Attached, attachObject } from './attach.ts';
+import { type GfpBits, gfpBits } from './gfp.ts';
+import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
+import { type Backend, type Choice, chooseOomControl, chooseVariants, type Functions } from './variants.ts';
+
+export interface Loaded extends Attached {
+  choices: Choice[];
+  gfp: GfpBits;
+  libbpf: string;
+}
+
+export interface LoadOptions {
+  /** Size of the kernel's ring in bytes: a power of two, at least a page. */
+  ringBytes: number;
+  /** Whether a kill is followed by the list of those that the kernel chose from. */
+  candidates?: keyof typeof candidatesModes;
+  /** Use this backend wherever it exists, for tests. */
+  backend?: Backend | undefined;
+}
+
+const candidatesModes = {
+  never: CandidatesMode.CANDIDATES_NEVER,
+  system: CandidatesMode.CANDIDATES_SYSTEM,
+  always: CandidatesMode.CANDIDATES_ALWAYS,
+} as const;
+
+/**
+ * What stands in the way of tracing, as an error; undefined when nothing does.
+ */
+export function obstacle(): OomscopeError | undefined {
+  if (kernelTooOld()) {
+    return new OomscopeError('KERNEL_TOO_OLD', `Linux 5.10 or later is needed; this is ${release()}.`);
+  }
+  const missing = missingForTracing();
+  if (missing.length > 0) {
+    const list = missing.join(' and ');
+    return new OomscopeError(
+      'NOT_PERMITTED',
+      `Tracing needs ${list}, which this process lacks: run it as root (sudo).`,
+    );
+  }
+  if (!hasKernelBtf()) {
+    return new OomscopeError('NO_BTF', `${KERNEL_BTF} is missing: use a kernel built with CONFIG_DEBUG_INFO_BTF=y.`);
+  }
+  return undefined;
+}
+
+/** @throws OomscopeError: see obstacle(), and LIBBPF_MISSING, OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
+export function load(options: LoadOptions): Loaded {
+  try {
+    return loadBest(options);
+  } catch (error) {
+    throw countsAsLocked() ? explainLockedMemory(error) : error;
+  }
+}
+
+function loadBest(options: LoadOptions): Loaded {
+  const inTheWay = obstacle();
+  if (inTheWay) throw inTheWay;
+  const [major, minor] = libbpfVersion();
+
+  const { choices, functions, gfp } = kernelFacts(options.backend);
+  if (options.backend && !choices.some(({ backend }) => backend === options.backend)) {
+    throw new OomscopeError('USAGE', `backend: this kernel has nothing that ${options.backend} could serve.`);
+  }
+  const lacking = choices.find((choice) => choice.required && choice.program === undefined);
+  if (lacking) throw new OomscopeError('KERNEL_TOO_OLD', `This kernel cannot be traced: ${lacking.reason}.`);
+
+  const oomControl = choices.find(({ hook }) => hook === 'oom_control') as Choice;
+  const wanted = { ...oomControl };
+  for (;;) {
+    try {
+      return { ...loadWith(choices, options), choices, gfp, libbpf: `${major}.${minor}` };
+    } catch (error) {
+      // A function that cannot be hooked after all is no reason not to trace: there is another way, or its work can be
+      // done without. (arm64 loads fentry programs, but before 6.4 attaches none.)
+      const { program, backend } = oomControl;
+      if (program === undefined || options.backend) {
+        Object.assign(oomControl, wanted); // it was something else that was refused
+        throw error;
+      }
+      const left = { fentry: false, kprobe: functions.kprobe && backend === 'fentry' };
+      const reason = `${backend} was refused: ${(error as Error).message}`;
+      Object.assign(oomControl, chooseOomControl(left), { reason });
+    }
+  }
+}
+
+export interface KernelFacts {
+  choices: Choice[];
+  functions: Functions;
+  gfp: GfpBits;
+}
+
+const facts = new Map<Backend | undefined, KernelFacts>();
+
+/** What the kernel's BTF tells. It is 5 MB and does not change: read once in a process. */
+export function kernelFacts(forced?: Backend): KernelFacts {
+  let known = facts.get(forced);
+  if (!known) {
+    const kernel = Btf.ofKernel();
+    try {
+      const functions = functionsOf(kernel);
+      const choices = chooseVariants((name) => kernel.tracepoint(name), functions, forced);
+      known = { choices, functions, gfp: gfpBits(kernel) };
+    } finally {
+      kernel.free();
+    }
+    facts.set(forced, known);
+  }
+  return known;
+}
+
+/** Without privileges nothing that must be tried is counted on. */
+function functionsOf(kernel: Btf): Functions {
+  const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
+  const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;
+  const kprobe = there && existsSync('/sys/bus/event_source/devices/kprobe/type');
+  return { fentry, kprobe };
+}
+
+function loadWith(choices: Choice[], options: LoadOptions): Attached {
+  return attachObject({
+    file: 'oomscope.bpf.o',
+    programs: new Set(choices.flatMap(({ program }) => program ?? [])),
+    constants: {
+      possible_cpus: possibleCpus(),
+      exit_is_last_step: choices.some((c) => c.hook === 'exit_mmap' && !c.program) ? 1 : 0,
+      search_stack: choices.some(({ backend }) => backend === 'stack') ? 1 : 0,
+      candidates_mode: candidatesModes[options.candidates ?? 'never'],
+      page_shift: Math.log2(loadNative().pageSize()),
+    },
+    ringBytes: options.ringBytes,
+  });
+}

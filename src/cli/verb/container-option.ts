@@ -1,0 +1,75 @@
+/** Which containers a person means: what the actions of `oomscope docker` have in common. */
+
+import { findContainers, type Subject } from '../../container-watch/reports.ts';
+import { noRuntime, openRuntimes, type Runtimes } from '../../containers/runtime-sockets.ts';
+import { Cgroupfs } from '../../linux/cgroupfs.ts';
+import { shortId } from '../../model/container.ts';
+import { OomscopeError } from '../../model/error.ts';
+import { near } from '../../text/did-you-mean.ts';
+import { globMatch } from '../../text/glob.ts';
+import { printable } from '../../text/printable.ts';
+import { text } from './options.ts';
+
+export const socketOption = {
+  ...text('PATH', 'ask only this socket; may be repeated'),
+  multiple: true as const,
+};
+
+export interface Found {
+  subjects: Subject[];
+  cgroups: Cgroupfs | undefined;
+  runtimes: Runtimes;
+}
+
+/** All containers; said on stderr: which sockets do not answer, and what is missing for it. */
+export async function allContainers(sockets: readonly string[]): Promise<Found> {
+  const runtimes = await openRuntimes(sockets.length > 0 ? sockets : undefined);
+  const cgroups = Cgroupfs.find();
+  const subjects = await findContainers(runtimes.open, cgroups);
+  if (runtimes.open.length === 0 && subjects.length === 0) {
+    throw noRuntime(runtimes, 'And no cgroup here looks like a container’s.');
+  }
+  for (const { sentence } of runtimes.closed) process.stderr.write(`oomscope: ${sentence}\n`);
+  if (runtimes.open.length === 0) {
+    const nobody = runtimes.closed.length === 0 ? 'No container runtime was found. ' : '';
+    process.stderr.write(
+      `oomscope: ${nobody}Ids and memory are from the cgroups; names, images and settings are not known.\n`,
+    );
+  }
+  return { subjects, cgroups, runtimes };
+}
+
+/**
+ * Those that are named: by name, by a glob of names, by id or its start.
+ *
+ * @throws OomscopeError NO_CONTAINER, with the names that are near
+ */
+export function pick({ subjects }: Pick<Found, 'subjects'>, names: readonly string[]): Subject[] {
+  const picked = names.map((name) => {
+    const named = subjects.filter(({ report: { container } }) => container?.name === name);
+    if (named.length > 0) return named;
+    const matching = subjects.filter(
+      ({ report: { container } }) =>
+        globMatch(name, container?.name ?? '') || (/^[0-9a-f]{2,64}$/.test(name) && container?.id.startsWith(name)),
+    );
+    if (matching.length === 0) throw noContainer(name, subjects);
+    return matching;
+  });
+  return [...new Set(picked.flat())];
+}
+
+function noContainer(name: string, subjects: readonly Subject[]): OomscopeError {
+  const names = subjects.flatMap(({ report: { container } }) =>
+    container ? [container.name ?? shortId(container.id)] : [],
+  );
+  const alike = [...new Set([...near(name, names), ...names.filter((other) => other.includes(name))])].slice(0, 5);
+  const list = (some: string[]) => some.map((one) => printable(one)).join(', ');
+  const more = names.length > 10 ? `, and ${names.length - 10} more` : '';
+  const hint =
+    alike.length > 0
+      ? `Near: ${list(alike)}.`
+      : names.length > 0
+        ? `There are: ${list(names.slice(0, 10))}${more}.`
+        : 'There are no containers at all.';
+  return new OomscopeError('NO_CONTAINER', `There is no container "${printable(name)}". ${hint}`);
+}

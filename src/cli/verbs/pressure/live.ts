@@ -1,0 +1,66 @@
+import { hostname } from 'node:os';
+import type { MemoryWatch } from '../../../pressure/memory-watch.ts';
+import type { Paint } from '../../../render/terminal.ts';
+import { type Key, Screen } from '../../verb/screen.ts';
+import { type Note, renderPressure, type SortKey, sortKeys } from './view.ts';
+
+const MOST_NOTES = 100;
+
+/** The view on the terminal, until it is closed. */
+export class PressureLive implements Disposable {
+  readonly #watch: MemoryWatch;
+  readonly #paint: Paint;
+  readonly #onQuit: () => void;
+  readonly #screen: Screen;
+  readonly #notes: { note: Note; repeats: string | undefined; times: number }[] = [];
+  #sort: SortKey = 'p';
+  #offset = 0;
+
+  constructor(watch: MemoryWatch, paint: Paint, onQuit: () => void) {
+    this.#watch = watch;
+    this.#paint = paint;
+    this.#onQuit = onQuit;
+    this.#screen = new Screen({ onKey: (key) => this.#onKey(key), onResize: () => this.draw() });
+    this.#screen.open();
+    this.draw();
+  }
+
+  /** @param repeats what it says again and again: only the last of it is kept, with how often */
+  note(note: Note, repeats?: string): void {
+    const before = repeats === undefined ? -1 : this.#notes.findIndex((each) => each.repeats === repeats);
+    const [same] = before < 0 ? [] : this.#notes.splice(before, 1);
+    this.#notes.push({ note, repeats, times: (same?.times ?? 0) + 1 });
+    if (this.#notes.length > MOST_NOTES) this.#notes.shift();
+  }
+
+  draw(): void {
+    const { columns, rows } = this.#screen;
+    const view = {
+      node: hostname(),
+      source: this.#watch.bpf ? 'BPF' : 'PSI',
+      rows: this.#watch.rows(),
+      swap: this.#watch.swap(),
+      events: this.#notes.map(({ note, times }) =>
+        times === 1 ? note : { ...note, message: `${note.message} (${times} times)` },
+      ),
+      sort: this.#sort,
+      offset: this.#offset,
+      now: new Date(),
+    };
+    this.#offset = Math.min(this.#offset, Math.max(0, view.rows.length - 2));
+    this.#screen.draw(renderPressure(view, columns, rows, this.#paint));
+  }
+
+  [Symbol.dispose](): void {
+    this.#screen.close();
+  }
+
+  #onKey(key: Key): void {
+    const scroll = { up: -1, down: 1, 'page-up': -10, 'page-down': 10, home: -1e9, end: 1e9 }[key];
+    if (key === 'q' || key === 'ctrl-c' || key === 'escape') this.#onQuit();
+    else if (Object.hasOwn(sortKeys, key)) this.#sort = key as SortKey;
+    else if (scroll !== undefined) this.#offset = Math.max(0, this.#offset + scroll);
+    else return;
+    this.draw();
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * The live view of `oomscope pressure`, as lines of exactly the terminal's width: a pure function of what is to be shown.
+ */
+import type { Envelope } from '../../../model/events.ts';
+import type { PressureLevelName, PressureSubject } from '../../../model/pressure.ts';
+import type { MemoryRow } from '../../../pressure/memory-watch.ts';
+import type { Paint } from '../../../render/terminal.ts';
+import { formatBytes, formatRate, formatSpan } from '../../../text/format.ts';
+import { printable } from '../../../text/printable.ts';
+import { columnsOf, fitted } from '../../verb/screen.ts';
+
+export const sortKeys = { p: 'pressure', u: 'usage', g: 'growth', l: 'time left', n: 'name' } as const;
+export type SortKey = keyof typeof sortKeys;
+
+/** An event, or something of our own to say. */
+export type Note = Pick<Envelope, 'time' | 'severity' | 'message'> & { subject?: PressureSubject };
+
+export interface PressureView {
+  node: string;
+  /** What the levels come from. */
+  source: string;
+  /** The system first. */
+  rows: readonly MemoryRow[];
+  swap: { totalBytes: number; freeBytes: number };
+  /** The latest last. */
+  events: readonly Note[];
+  sort: SortKey;
+  /** How many cgroups are scrolled past. */
+  offset: number;
+  now: Date;
+}
+
+/** Rows that are always there: a blank, the two heads, the keys. */
+const HEADS = 4;
+
+type Style = Parameters<Paint>[0];
+
+const levelStyles: Record<PressureLevelName, Style | undefined> = {
+  normal: undefined,
+  low: 'green',
+  medium: 'yellow',
+  critical: 'red',
+};
+
+export function renderPressure(view: PressureView, columns: number, rows: number, paint: Paint): string[] {
+  const [system, ...groups] = view.rows;
+  const lines = [title(view, columns, paint)];
+  if (system) lines.push(...systemLines(system, view.swap, columns, paint));
+  const table = tableOf(columns);
+  const sorted = [...groups].sort(orders[view.sort]);
+  // A quarter is for the events, and what the cgroups leave over.
+  const free = Math.max(0, rows - lines.length - HEADS);
+  const eventRows = Math.max(Math.min(free, Math.max(1, Math.floor(rows / 4))), free - sorted.length);
+  const room = free - eventRows;
+  const offset = Math.max(0, Math.min(view.offset, sorted.length - room));
+  const shown = sorted.slice(offset, offset + room);
+  lines.push('', paint('dim', table.head));
+  for (const row of shown) lines.push(table.row(row, paint));
+  const hidden = sorted.length - shown.length;
+  const more = hidden > 0 ? `${offset + 1} to ${offset + shown.length} of ${sorted.length} cgroups  ` : '';
+  lines.push(paint('dim', fitted(`${more}events`, columns)));
+  const latest = view.events.slice(-eventRows);
+  for (const event of latest) lines.push(eventLine(event, columns, paint));
+  while (lines.length < rows - 1) lines.push('');
+  return [...lines.slice(0, Math.max(0, rows - 1)), footer(view.sort, columns, paint)];
+}
+
+function title({ node, source, now }: PressureView, columns: number, paint: Paint): string {
+  const clock = [now.getHours(), now.getMinutes(), now.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':');
+  const right = columns >= 60 ? `${source}  ${clock}` : clock;
+  const left = fitted(`oomscope pressure  ${printable(node)}`, Math.max(0, columns - columnsOf(right) - 1));
+  return `${paint('bold', left)} ${paint('dim', right)}`;
+}
+
+function systemLines(system: MemoryRow, swap: PressureView['swap'], columns: number, paint: Paint): string[] {
+  const { usedBytes, limitBytes, availableBytes, growth, level } = system;
+  const width = columns >= 120 ? 24 : 12;
+  const style = levelStyles[level];
+  const word = level === 'normal' ? '' : `  ${level}`;
+  const bars = `some ${bar(system.some, width)} ${percent(system.some)}  full ${bar(system.full, width)} ${percent(system.full)}`;
+  const pressure = fitted(`pressure  ${bars}${word}`, columns);
+  const share = limitBytes ? usedBytes / limitBytes : 0;
+  const parts = [`${formatBytes(usedBytes)} of ${formatBytes(limitBytes ?? 0)}`];
+  if (swap.totalBytes > 0) {
+    parts.push(`swap ${formatBytes(swap.totalBytes - swap.freeBytes)} of ${formatBytes(swap.totalBytes)}`);
+  }
+  parts.push(`${formatBytes(availableBytes)} available`);
+  if (growth && isSure(growth)) parts.push(formatRate(growth.bytes_per_second));
+  const text = parts.join(', ');
+  const usage = fitted(`memory    used ${bar(share, width)} ${percent(share)}  ${text}`, columns);
+  return [style ? paint(style, pressure) : pressure, usage];
+}
+
+interface Table {
+  head: string;
+  row: (row: MemoryRow, paint: Paint) => string;
+}
+
+/** As many columns as there is room for: the name has at least 16, and takes what is left. */
+function tableOf(columns: number): Table {
+  const barWidth = columns >= 120 ? 16 : columns >= 100 ? 8 : 4;
+  const cells: [head: string, width: number, cell: (row: MemoryRow) => string][] = [
+    ['SOME', barWidth + 6, ({ some }) => `${bar(some, barWidth)} ${percent(some)}`],
+    ['FULL', barWidth + 6, ({ full }) => `${bar(full, barWidth)} ${percent(full)}`],
+    ['USED', 9, ({ usedBytes }) => formatBytes(usedBytes).padStart(9)],
+    ['LIMIT', 9, ({ limitBytes }) => (limitBytes === null ? '-' : formatBytes(limitBytes)).padStart(9)],
+    ['GROWTH', 12, ({ growth }) => (growth && isSure(growth) ? formatRate(growth.bytes_per_second) : '').padStart(12)],
+    ['FULL IN', 8, (row) => timeLeft(row).padStart(8)],
+  ];
+  const least = 16;
+  let width = columns - least;
+  const kept = cells.filter(([, cellWidth]) => {
+    width -= cellWidth + 1;
+    return width >= 0;
+  });
+  const nameWidth = columns - kept.reduce((sum, [, cellWidth]) => sum + cellWidth + 1, 0);
+  const right = (head: string, cellWidth: number) =>
+    head === 'SOME' || head === 'FULL' ? fitted(head, cellWidth) : head.padStart(cellWidth);
+  const heads = kept.map(([head, cellWidth]) => ` ${right(head, cellWidth)}`).join('');
+  return {
+    head: fitted('CGROUP', nameWidth) + heads,
+    row: (row, paint) => {
+      const text =
+        fitted(printable(row.subject.path), nameWidth, 'start') +
+        kept.map(([, cellWidth, cell]) => ` ${fitted(cell(row), cellWidth)}`).join('');
+      const style = levelStyles[row.level];
+      return style ? paint(style, text) : text;
+    },
+  };
+}
+
+const orders: Record<SortKey, (a: MemoryRow, b: MemoryRow) => number> = {
+  p: (a, b) => (b.some ?? 0) - (a.some ?? 0) || orders.u(a, b),
+  u: (a, b) => share(b) - share(a) || b.usedBytes - a.usedBytes || orders.n(a, b),
+  g: (a, b) => speedOf(b) - speedOf(a) || orders.u(a, b),
+  l: (a, b) => secondsLeft(a) - secondsLeft(b) || orders.u(a, b),
+  n: (a, b) => (a.subject.path < b.subject.path ? -1 : 1),
+};
+
+const share = ({ usedBytes, limitBytes }: MemoryRow) => (limitBytes ? usedBytes / limitBytes : 0);
+const speedOf = ({ growth }: MemoryRow) => (growth && isSure(growth) ? growth.bytes_per_second : 0);
+const secondsLeft = ({ growth }: MemoryRow) =>
+  growth && isSure(growth) ? (growth.exhausted_in_seconds ?? Number.POSITIVE_INFINITY) : Number.MAX_VALUE;
+
+/** It moves for sure: the interval of its slope does not hold nothing, nor is it a trickle. */
+function isSure({ bytes_per_second, uncertainty_bytes_per_second }: NonNullable<MemoryRow['growth']>): boolean {
+  return Math.abs(bytes_per_second) > Math.max(1024, uncertainty_bytes_per_second);
+}
+
+/** Past a day it is not worth a thought. */
+function timeLeft(row: MemoryRow): string {
+  const seconds = secondsLeft(row);
+  return seconds < 86_400 ? formatSpan(seconds) : '';
+}
+
+function eventLine(event: Note, columns: number, paint: Paint): string {
+  const text = fitted(`${event.time.slice(11, 19)}Z ${shortened(event)}`, columns);
+  const style: Style | undefined =
+    event.severity === 'error' ? 'red' : event.severity === 'warning' ? 'yellow' : undefined;
+  return style ? paint(style, text) : text;
+}
+
+/** With the end of the cgroup's path alone: the table has it whole, and a line has no room for it. */
+function shortened({ message, subject }: Note): string {
+  const safe = printable(message);
+  const path = printable(subject?.path ?? '');
+  const name = path.slice(path.lastIndexOf('/'));
+  return name.length > 1 && name !== path ? safe.replace(path, `…${name}`) : safe;
+}
+
+function footer(sort: SortKey, columns: number, paint: Paint): string {
+  const keys = Object.entries(sortKeys).map(([key, name]) => (key === sort ? `[${key}] ${name}` : `${key} ${name}`));
+  return paint('dim', fitted(`q quit  sort ${keys.join('  ')}  ↑↓ scroll`, columns));
+}
+
+const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+/** What is not zero is never drawn as nothing. */
+function bar(value: number | null, width: number): string {
+  if (value === null) return '?'.padEnd(width);
+  const full = Math.min(1, Math.max(0, value)) * width * 8;
+  const steps = value > 0 ? Math.max(1, Math.round(full)) : 0;
+  return ('█'.repeat(steps >> 3) + eighths[steps & 7]).padEnd(width, '·');
+}
+
+const percent = (value: number | null) =>
+  value === null ? '  -  ' : `${String(Math.round(value * 100)).padStart(3)} %`;

@@ -1,0 +1,135 @@
+/**
+ * The tree of memory cgroups with what each holds, looked at once or again and again.
+ */
+import type { Containers } from '../containers/containers.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
+import { type Cgroupfs, lineage, type MemoryCgroup } from '../linux/cgroupfs.ts';
+import { readMeminfo } from '../linux/system.ts';
+import type { CgroupNode } from '../model/cgroup-tree.ts';
+import { GrowthWindow } from '../series/growth.ts';
+
+/** Looks that growth is worked out from. */
+const GROWTH_SAMPLES = 10;
+const MOST_GROUPS = 16_384;
+
+interface Known {
+  group: MemoryCgroup;
+  growth: GrowthWindow;
+  /** Its own count and, on v2, of all beneath it, at the first look. */
+  killsBefore: number;
+}
+
+export class CgroupTree implements Disposable {
+  readonly #cgroups: Cgroupfs;
+  readonly #containers: Containers;
+  readonly #known = new Map<string, Known>();
+  #looks = 0;
+
+  constructor(cgroups: Cgroupfs, containers: Containers) {
+    this.#cgroups = cgroups;
+    this.#containers = containers;
+  }
+
+  /** undefined: there is no such cgroup. @param top path of the group to begin at */
+  look(top = '/'): CgroupNode | undefined {
+    const under = top === '/' ? '/' : `${top}/`;
+    const paths = this.#cgroups.paths(MOST_GROUPS).filter((path) => path === top || path.startsWith(under));
+    if (!paths.includes(top)) return undefined;
+    const nodes = new Map<string, CgroupNode>();
+    for (const path of paths) {
+      const node = this.#read(path);
+      if (node) nodes.set(path, node);
+    }
+    for (const path of this.#known.keys()) if (!nodes.has(path)) this.#forget(path);
+    // Parents come before their children; what has no memory controller of its own hands them up.
+    for (const [path, node] of nodes) {
+      const parent = lineage(path)
+        .slice(1)
+        .find((above) => nodes.has(above));
+      if (path !== top && parent !== undefined) nodes.get(parent)?.children.push(node);
+    }
+    const root = nodes.get(top);
+    if (root && this.#cgroups.version === 1) sumKills(root);
+    this.#looks++;
+    return root;
+  }
+
+  [Symbol.dispose](): void {
+    for (const path of this.#known.keys()) this.#forget(path);
+  }
+
+  #read(path: string): CgroupNode | undefined {
+    if (path === '/') return this.#readRoot();
+    const known = this.#known.get(path) ?? this.#open(path);
+    const usage = known?.group.usage();
+    if (!known || usage === undefined) {
+      this.#forget(path);
+      return undefined;
+    }
+    const { group, growth } = known;
+    const limit = group.limit();
+    const used = Math.max(0, usage - (group.inactiveFile() ?? 0));
+    const kills = group.counts().oomKills;
+    growth.add(performance.now() / 1000, usage);
+    return {
+      path,
+      ...this.#containers.ownerOf(path),
+      usage_bytes: usage,
+      working_set_bytes: used,
+      limit_bytes: limit,
+      full: limit === null ? null : limit === 0 ? 1 : used / limit,
+      some_avg10: group.pressure()?.some.avg10 ?? null,
+      oom_kills: kills,
+      oom_kills_seen: (kills ?? 0) - known.killsBefore,
+      growth_bytes_per_second: growth.count > 2 ? Math.round(growth.slope()?.perSecond ?? 0) : null,
+      children: [],
+    };
+  }
+
+  /** The whole machine: the root group of v2 has no files of its own, and that of v1 leaves much out. */
+  #readRoot(): CgroupNode {
+    const meminfo = readMeminfo();
+    const used = meminfo ? meminfo.total_bytes - meminfo.available_bytes : 0;
+    const kills = Number(/^oom_kill (\d+)$/m.exec(readIfPresent('/proc/vmstat') ?? '')?.[1]);
+    const some = /^some avg10=([\d.]+)/m.exec(readIfPresent('/proc/pressure/memory') ?? '')?.[1];
+    if (this.#looks === 0) this.#rootKillsBefore = kills;
+    return {
+      ...{ path: '/', unit: null, pod: null, container: null, children: [] },
+      usage_bytes: meminfo ? meminfo.total_bytes - meminfo.free_bytes : 0,
+      working_set_bytes: used,
+      limit_bytes: meminfo?.total_bytes ?? null,
+      full: meminfo ? used / meminfo.total_bytes : null,
+      some_avg10: some === undefined ? null : Number(some),
+      oom_kills: Number.isNaN(kills) ? null : kills,
+      oom_kills_seen: Number.isNaN(kills) ? 0 : kills - this.#rootKillsBefore,
+      growth_bytes_per_second: null,
+    };
+  }
+
+  #rootKillsBefore = 0;
+
+  #open(path: string): Known | undefined {
+    const group = this.#cgroups.open(path);
+    if (!group) return undefined;
+    // What came after the first look is counted from its beginning.
+    const killsBefore = this.#looks === 0 ? (group.counts().oomKills ?? 0) : 0;
+    const known = { group, growth: new GrowthWindow(GROWTH_SAMPLES), killsBefore };
+    this.#known.set(path, known);
+    return known;
+  }
+
+  #forget(path: string): void {
+    this.#known.get(path)?.group.close();
+    this.#known.delete(path);
+  }
+}
+
+/** v1 counts the kills of a group alone; the root's are the whole machine's already. */
+function sumKills(node: CgroupNode): void {
+  for (const child of node.children) {
+    sumKills(child);
+    if (node.path === '/' || child.oom_kills === null) continue;
+    node.oom_kills = (node.oom_kills ?? 0) + child.oom_kills;
+    node.oom_kills_seen += child.oom_kills_seen;
+  }
+}

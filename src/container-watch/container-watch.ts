@@ -1,0 +1,102 @@
+/**
+ * The kernel and the container runtimes watched together: what really happened to each container that was hit.
+ */
+import type { Observable } from 'rxjs';
+import { Subject } from 'rxjs/internal/Subject';
+import { Containers } from '../containers/containers.ts';
+import { noRuntime, openRuntimes, runtimeSockets } from '../containers/runtime-sockets.ts';
+import { Envelopes } from '../events/envelope.ts';
+import { LossCounter } from '../events/loss-counter.ts';
+import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
+import { OomscopeError } from '../model/error.ts';
+import type { TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
+import { openTracer, type Tracer } from '../tracer/tracer.ts';
+import { ContainerEnds } from './ends.ts';
+
+export interface ContainerWatchOptions {
+  /** Sockets of runtimes. By default Docker's and Podman's, those that are there. */
+  sockets?: readonly string[];
+}
+
+export type ContainerWatchEvent = ContainerOom | ContainerKilled | TracerLost | TracerStopped;
+
+/**
+ * Opens a watch. It keeps the process alive until closed.
+ *
+ * @throws OomscopeError RUNTIME_MISSING, NOT_PERMITTED: neither a runtime nor the kernel can be watched
+ */
+export async function openContainerWatch(options: ContainerWatchOptions = {}): Promise<ContainerWatch> {
+  const sockets = options.sockets ?? Object.values(runtimeSockets()).flat();
+  const watch = new ContainerWatch(sockets);
+  await watch.containers.start();
+  try {
+    watch.follow(await openTracer({ containers: watch.containers }));
+  } catch (error) {
+    if (!(error instanceof OomscopeError)) throw error;
+    watch.kernelError = error;
+    if (watch.containers.runtimes().length === 0) {
+      watch.close();
+      throw noRuntime(await openRuntimes(sockets), `And the kernel cannot be watched: ${error.message}`);
+    }
+  }
+  return watch;
+}
+
+export class ContainerWatch implements Disposable {
+  /** Hot: who subscribes late misses what was before. */
+  readonly events$: Observable<ContainerWatchEvent>;
+  readonly containers: Containers;
+  /** Why the kernel's kills are not watched, and only the runtimes' word is left. */
+  kernelError: OomscopeError | undefined;
+  readonly #events = new Subject<ContainerWatchEvent>();
+  readonly #envelopes = new Envelopes();
+  readonly #losses = new LossCounter(this.#envelopes);
+  readonly #ends: ContainerEnds;
+  #tracer: Tracer | undefined;
+
+  constructor(sockets: readonly string[]) {
+    this.events$ = this.#events.asObservable();
+    this.containers = new Containers({ sockets, onEvent: (event) => this.#ends.onRuntime(event) });
+    this.#ends = new ContainerEnds({
+      envelopes: this.#envelopes,
+      emit: (event) => this.#events.next(event),
+      kernelWatched: () => this.#tracer !== undefined && Object.keys(this.#tracer.lostSoFar()).length === 0,
+      containerOf: (path) => this.containers.ownerOf(path).container,
+      runtimeWatched: ({ runtime }) => this.containers.runtimes().some((one) => runtime === null || one === runtime),
+    });
+  }
+
+  /** The tracer's first event. undefined: the kernel is not watched. */
+  get started(): TracerStarted | undefined {
+    return this.#tracer?.started;
+  }
+
+  /** Joins a tracer's kills in; it is closed with the watch. */
+  follow(tracer: Tracer): void {
+    this.#tracer = tracer;
+    tracer.events$.subscribe({
+      next: (event) => {
+        if (event.type === 'oom.kill') this.#ends.onKill(event);
+        else if (event.type === 'tracer.lost' || event.type === 'tracer.stopped') this.#events.next(event);
+      },
+      error: (error) => this.#events.error(error),
+    });
+  }
+
+  /** For whoever hands events on and had to drop some: makes the `tracer.lost` that says so. It is not put on the stream. */
+  lostBehind(dropped: Record<string, number>): TracerLost {
+    return this.#losses.behind(dropped);
+  }
+
+  /** Says what is still open, and completes the stream. Idempotent. */
+  close(): void {
+    this.#ends.close();
+    this.#tracer?.close();
+    this.containers.close();
+    this.#events.complete();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * What a container's figures mean: sentences for people, the worst first. Pure.
+ */
+import type { ContainerReport } from '../model/container-report.ts';
+import { formatBytes, formatPercent, formatSpan } from '../text/format.ts';
+import { printable } from '../text/printable.ts';
+
+type Remark = ContainerReport['remarks'][number];
+type Subject = Omit<ContainerReport, 'remarks'>;
+
+/** Of its limit, in use and not to be had back: from here on a container is near its end. */
+const NEAR = 0.9;
+/** Of the time: tasks that wait for memory so often are slow for it. */
+const STALLED_PERCENT = 10;
+/** A limit that will be reached within an hour at the present pace. */
+const SOON_SECONDS = 3600;
+/** Of oom_score_adj: a container with less is hardly ever the system's choice. */
+const SPARED_ADJ = -900;
+
+/** @param swapTotalBytes the machine's: without any, no limit on it matters */
+export function containerRemarks(subject: Subject, swapTotalBytes: number): Remark[] {
+  const remarks = [ofLimits(subject), ofUse(subject), ofHistory(subject), ofSettings(subject, swapTotalBytes)];
+  const rank = { bad: 0, warning: 1, note: 2 };
+  return remarks.flatMap((some) => [...some]).sort((a, b) => rank[a.level] - rank[b.level]);
+}
+
+const bad = (text: string): Remark => ({ level: 'bad', text });
+const warning = (text: string): Remark => ({ level: 'warning', text });
+const note = (text: string): Remark => ({ level: 'note', text });
+
+function* ofLimits({ memory }: Subject): Generator<Remark> {
+  if (!memory) return;
+  const { limit_bytes: limit, effective_limit: effective } = memory;
+  if (limit === null && effective === null) {
+    yield warning('It has no limit: it can take all the memory there is, and then anybody may be killed.');
+  } else if (effective && effective.path !== memory.cgroup) {
+    const left = `${formatBytes(effective.left_bytes)} left of ${formatBytes(effective.limit_bytes)}`;
+    const why = limit === null ? 'it has no limit of its own' : 'that limit is hit before its own';
+    yield warning(`${printable(effective.path)} has ${left}: ${why}, and whoever is in there may be killed.`);
+  }
+}
+
+function* ofUse({ memory }: Subject): Generator<Remark> {
+  if (!memory) return;
+  const { limit_bytes: limit, usage_bytes: usage, unreclaimable_bytes: held, growth } = memory;
+  if (limit !== null && held >= limit * NEAR) {
+    yield bad(
+      `${formatPercent(held / limit)} of its limit is in use and cannot be reclaimed: little is left before a kill.`,
+    );
+  } else if (limit !== null && usage >= limit * NEAR) {
+    yield note(
+      `Only ${formatPercent(held / limit)} of its limit cannot be reclaimed: file pages fill what there is, and that is fine.`,
+    );
+  }
+  const soon = growth?.exhausted_in_seconds;
+  if (growth && soon != null && soon < SOON_SECONDS && growth.bytes_per_second > growth.uncertainty_bytes_per_second) {
+    yield bad(`At its present pace it reaches the limit in ${formatSpan(soon)}.`);
+  }
+  const stalled = memory.pressure?.some.avg60 ?? 0;
+  if (stalled >= STALLED_PERCENT) {
+    yield warning(`In the last minute its tasks waited for memory ${Math.round(stalled)} % of the time.`);
+  }
+}
+
+function* ofHistory({ memory, state, exit_code, oom_killed, restart_count }: Subject): Generator<Remark> {
+  const kills = memory?.counts.oom_kills ?? 0;
+  if (kills > 0) {
+    yield bad(`The OOM killer has struck in it ${times(kills)} since it was started.`);
+  } else if (oom_killed && memory?.counts.oom_kills === 0) {
+    yield note('Its runtime says "OOMKilled", but its cgroup counts no kill: a cgroup above it ran out.');
+  }
+  if (state !== null && state !== 'running' && exit_code === 137) {
+    yield oom_killed
+      ? bad('It ended with 137, and its runtime says that a process in it was OOM-killed.')
+      : warning('It ended with 137, SIGKILL, and its runtime knows of no OOM: `oomscope docker watch` can tell.');
+  }
+  if ((restart_count ?? 0) > 0) yield warning(`It was restarted ${times(restart_count ?? 0)}.`);
+}
+
+function* ofSettings({ memory, configured }: Subject, swapTotalBytes: number): Generator<Remark> {
+  if (!configured) return;
+  const { memory_limit_bytes: limit, memory_and_swap_limit_bytes: both, oom_score_adj: adj } = configured;
+  if (configured.oom_kill_disable) {
+    yield memory?.cgroup_version === 2
+      ? note('--oom-kill-disable has no meaning on cgroup v2.')
+      : warning('--oom-kill-disable: at its limit its tasks hang instead of being killed.');
+  }
+  if (adj <= SPARED_ADJ) yield warning(`oom_score_adj ${adj}: when the machine runs out, others die in its place.`);
+  if (swapTotalBytes === 0) return;
+  if (configured.swap_unlimited) {
+    yield note('It may use all swap there is (--memory-swap -1).');
+  } else if (limit !== null && both !== limit) {
+    const swap = formatBytes((both ?? 2 * limit) - limit);
+    yield note(`It may use ${swap} of swap on top of its limit; --memory-swap equal to --memory forbids it.`);
+  }
+}
+
+const times = (count: number) => (count === 1 ? 'once' : `${count} times`);

@@ -1,0 +1,101 @@
+/**
+ * All containers of a machine with their memory: those that the runtimes know, and those that only the cgroup tree shows.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { containerCgroup, ownerOf } from '../containers/container-path.ts';
+import type { ContainerInfo, ContainerRuntimeApi } from '../containers/container-runtime.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
+import type { Cgroupfs } from '../linux/cgroupfs.ts';
+import { memoryCgroup } from '../linux/process.ts';
+import { readMeminfo } from '../linux/system.ts';
+import type { ContainerReport } from '../model/container-report.ts';
+import { GrowthWindow, growthOf } from '../series/growth.ts';
+import { readContainerMemory } from './memory.ts';
+import { containerRemarks } from './remarks.ts';
+
+/** A container, and where its memory is; `cgroup` is null when it does not run. */
+export interface Subject {
+  info: ContainerInfo | undefined;
+  report: Omit<ContainerReport, 'memory' | 'remarks'>;
+  cgroup: string | null;
+}
+
+/** In the order of their names; those without one last. */
+export async function findContainers(
+  runtimes: readonly ContainerRuntimeApi[],
+  cgroups: Cgroupfs | undefined,
+): Promise<Subject[]> {
+  const told = await Promise.all(runtimes.map(ofRuntime));
+  const subjects = told.flat();
+  const known = new Set(subjects.map(({ report }) => report.container?.id));
+  for (const path of cgroups?.paths() ?? []) {
+    const owner = ownerOf(path);
+    if (owner.container === null || known.has(owner.container.id)) continue;
+    known.add(owner.container.id); // the levels nearest to the root come first: this is its own
+    subjects.push({ info: undefined, report: { ...nothing, ...owner }, cgroup: path });
+  }
+  const key = ({ report: { container } }: Subject) => container?.name ?? `\uffff${container?.id}`;
+  return subjects.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+const SAMPLES = 10;
+
+/** @param sampleMs for how long growth is watched; 0: not at all */
+export async function reportOn(
+  subjects: readonly Subject[],
+  cgroups: Cgroupfs | undefined,
+  sampleMs: number,
+): Promise<ContainerReport[]> {
+  const windows = subjects.map(() => new GrowthWindow(SAMPLES));
+  for (let i = 0; sampleMs > 0 && i < SAMPLES; i++) {
+    if (i > 0) await sleep(sampleMs / (SAMPLES - 1));
+    for (const [at, { cgroup }] of subjects.entries()) {
+      using group = cgroup === null ? undefined : cgroups?.open(cgroup);
+      const usage = group?.usage();
+      if (usage !== undefined) windows[at]?.add(performance.now() / 1000, usage);
+    }
+  }
+  const swapTotal = readMeminfo()?.swap_total_bytes ?? 0;
+  return subjects.map(({ report, cgroup }, at) => {
+    const left = cgroup === null ? null : (cgroups?.effectiveLimit(cgroup)?.leftBytes ?? null);
+    const growth = growthOf(windows[at]?.slope(), left);
+    const memory = cgroup === null || !cgroups ? undefined : readContainerMemory(cgroups, cgroup, growth);
+    const all = { ...report, memory: memory ?? null };
+    return { ...all, remarks: containerRemarks(all, swapTotal) };
+  });
+}
+
+async function ofRuntime(runtime: ContainerRuntimeApi): Promise<Subject[]> {
+  const listed = await runtime.list();
+  // One may be removed between the two questions.
+  const found = await Promise.all(listed.map(({ id }) => runtime.inspect(id).catch(() => undefined)));
+  return found.filter((info) => info !== undefined).map((info) => ofInfo(info));
+}
+
+function ofInfo(info: ContainerInfo): Subject {
+  const path = info.pid === null ? undefined : cgroupOfProcess(info.pid);
+  const cgroup = path === undefined ? null : (containerCgroup(path, info.id) ?? path);
+  const { runtime, id, name, image, compose_project, compose_service } = info;
+  const owner = ownerOf(cgroup);
+  return {
+    info,
+    cgroup,
+    report: {
+      ...{ unit: owner.unit, pod: owner.pod },
+      container: { runtime, id, name, image, compose_project, compose_service },
+      ...{ state: info.state, pid: info.pid, exit_code: info.exit_code, oom_killed: info.oom_killed },
+      ...{ started_at: info.started_at, finished_at: info.finished_at },
+      ...{ restart_count: info.restart_count, restart_policy: info.restart_policy, configured: info.configured },
+    },
+  };
+}
+
+const nothing = {
+  ...{ state: null, pid: null, exit_code: null, oom_killed: null, started_at: null, finished_at: null },
+  ...{ restart_count: null, restart_policy: null, configured: null },
+};
+
+function cgroupOfProcess(pid: number): string | undefined {
+  const text = readIfPresent(`/proc/${pid}/cgroup`);
+  return text === undefined ? undefined : memoryCgroup(text);
+}

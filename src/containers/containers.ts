@@ -1,0 +1,224 @@
+/**
+ * The names of containers, by id: remembered when a runtime tells of them, also when they are gone, and asked for when not.
+ *
+ * An event never waits for a runtime that is slow: what is not known within PATIENCE_MS goes out with what the path tells,
+ * and is known for the next one.
+ */
+import { watch } from 'node:fs';
+import type { CgroupOwner, Container, Pod } from '../model/container.ts';
+import { containersIn, ownerOf } from './container-path.ts';
+import type { ContainerRuntimeApi, RuntimeEvent } from './container-runtime.ts';
+import type { StoredContainer } from './podman-storage.ts';
+
+export interface ContainersOptions {
+  /** Sockets of runtimes. By default Docker's, those that are there. Podman's containers are read from its storage. */
+  sockets?: readonly string[];
+  /** Where Podman and CRI-O have their lists: by default root's and every user's. */
+  storage?: readonly string[];
+  /** Hears what the runtimes say of containers. */
+  onEvent?: (event: RuntimeEvent) => void;
+}
+
+/** A kill waits no longer than this for a name. */
+export const PATIENCE_MS = 5;
+/** Living and gone. A name, an image and two labels are some 500 bytes. */
+const MOST_REMEMBERED = 2048;
+/** Nobody knew it: it is not asked for again so soon. */
+const FORGET_UNKNOWN_MS = 10_000;
+/** Changes come in twos and threes. */
+const SETTLE_MS = 10;
+const RECONNECT_MS = [100, 1000, 5000, 60_000];
+
+type Named = StoredContainer;
+
+export class Containers {
+  /** One sentence for each socket that does not answer. Empty: all do, or there is none. */
+  readonly unreachable = new Map<string, string>();
+  readonly #options: ContainersOptions;
+  readonly #known = new Map<string, Named>();
+  readonly #unknown = new Map<string, number>();
+  readonly #asked = new Map<string, Promise<void>>();
+  readonly #runtimes = new Map<string, ContainerRuntimeApi>();
+  readonly #ended = new AbortController();
+
+  constructor(options: ContainersOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Begins to listen to the runtimes. Settles when each has been tried once; what fails is tried again, quietly. */
+  async start(): Promise<void> {
+    const { runtimeSockets, openRuntimes } = await import('./runtime-sockets.ts');
+    const sockets = this.#options.sockets ?? runtimeSockets().docker;
+    const follow = async (socket: string): Promise<void> => {
+      const { open, closed } = await openRuntimes([socket]);
+      for (const { sentence } of closed) this.unreachable.set(socket, sentence);
+      if (this.#ended.signal.aborted) return;
+      for (const runtime of open) {
+        this.#runtimes.set(socket, runtime);
+        await this.#learn(runtime);
+      }
+    };
+    await Promise.all([...sockets.map(follow), this.#followStorage()]);
+    for (const socket of sockets) void this.#listen(socket, follow);
+  }
+
+  /** The runtimes that are listened to. */
+  runtimes(): ContainerRuntimeApi['runtime'][] {
+    return [...this.#runtimes.values()].map(({ runtime }) => runtime);
+  }
+
+  close(): void {
+    this.#ended.abort(new Error('closed'));
+    this.#runtimes.clear();
+  }
+
+  /** Whose a cgroup is, with the names known so far. */
+  ownerOf(path: string | null): CgroupOwner {
+    const owner = ownerOf(path);
+    const named = this.#nearest(path);
+    if (owner.container === null || named === undefined) return owner;
+    return { ...owner, container: named.container, pod: owner.pod && { ...owner.pod, ...known(named.pod) } };
+  }
+
+  /** Settles when all that can be known of a path's containers is known: at once, or within `patienceMs`. */
+  async learn(path: string | null, patienceMs = PATIENCE_MS): Promise<void> {
+    const asked = this.unnamed(path).map((id) => this.#ask(id));
+    if (asked.length === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise((resolve) => {
+      timer = setTimeout(resolve, patienceMs);
+    });
+    await Promise.race([Promise.all(asked), enough]);
+    clearTimeout(timer);
+  }
+
+  /** Ids in a path that somebody should be asked about. None as soon as one has a name. */
+  unnamed(path: string | null): string[] {
+    const found = containersIn(path);
+    if (found.some(({ id }) => this.#known.has(id))) return [];
+    const now = performance.now();
+    return found.map(({ id }) => id).filter((id) => (this.#unknown.get(id) ?? 0) < now);
+  }
+
+  /**
+   * The innermost container that a runtime knows: a directory with the name of a container can be made by whoever is in
+   * one, and a container in a container is none of the host's runtime.
+   */
+  #nearest(path: string | null): Named | undefined {
+    for (const { id } of containersIn(path)) {
+      const named = this.#known.get(id);
+      if (named) return named;
+    }
+    return undefined;
+  }
+
+  #ask(id: string): Promise<void> {
+    const asked = this.#asked.get(id) ?? this.#look(id).finally(() => this.#asked.delete(id));
+    this.#asked.set(id, asked);
+    return asked;
+  }
+
+  async #look(id: string): Promise<void> {
+    const inspect = async (runtime: ContainerRuntimeApi) => {
+      const info = await runtime.inspect(id, 1000).catch(() => undefined);
+      if (info) this.#remember(info, info.labels);
+    };
+    await Promise.all([...[...this.#runtimes.values()].map(inspect), this.#readStorage()]);
+    if (!this.#known.has(id)) setBounded(this.#unknown, id, performance.now() + FORGET_UNKNOWN_MS);
+  }
+
+  /** Read, and read again whenever something changes: so that a name is known before it is needed. */
+  async #followStorage(): Promise<void> {
+    const { LIST, storeDirectories } = await import('./podman-storage.ts');
+    let soon: NodeJS.Timeout | undefined;
+    const changed = (_: string, file: string | null) => {
+      if (file !== LIST || soon) return;
+      soon = setTimeout(() => {
+        soon = undefined;
+        void this.#readStorage();
+      }, SETTLE_MS).unref();
+    };
+    for (const directory of await storeDirectories(this.#options.storage)) {
+      try {
+        watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', () => {});
+      } catch {
+        // not ours to read, or no inotify watch is left: then it is read when a name is wanted
+      }
+    }
+    await this.#readStorage();
+  }
+
+  async #readStorage(): Promise<void> {
+    const { storedContainers } = await import('./podman-storage.ts');
+    for (const stored of await storedContainers(this.#options.storage)) {
+      // A runtime knows more: the labels.
+      if (!this.#known.has(stored.container.id)) setBounded(this.#known, stored.container.id, stored);
+    }
+  }
+
+  async #learn(runtime: ContainerRuntimeApi): Promise<void> {
+    for (const one of await runtime.list().catch(() => [])) this.#remember(one, one.labels);
+  }
+
+  async #listen(socket: string, follow: (socket: string) => Promise<void>): Promise<void> {
+    const { signal } = this.#ended;
+    let sinceNs = BigInt(Date.now()) * 1_000_000n;
+    for (let failures = 0; !signal.aborted; failures++) {
+      const runtime = this.#runtimes.get(socket);
+      await runtime
+        ?.events(sinceNs, signal, (event) => {
+          failures = 0;
+          sinceNs = event.time_ns + 1n;
+          this.#remember(event.container, event.labels);
+          this.#options.onEvent?.(event);
+        })
+        .catch(() => {});
+      this.#runtimes.delete(socket);
+      const pause = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)] as number;
+      await sleepUnless(signal, pause);
+      if (!signal.aborted) await follow(socket);
+    }
+  }
+
+  #remember(one: Container, labels: Record<string, string>): void {
+    const { runtime, id, name, image, compose_project, compose_service } = one;
+    const before = this.#known.get(id)?.container;
+    const container: Container = {
+      ...{ runtime, id, name: name ?? before?.name ?? null, image: image ?? before?.image ?? null },
+      compose_project: compose_project ?? before?.compose_project ?? null,
+      compose_service: compose_service ?? before?.compose_service ?? null,
+    };
+    this.#unknown.delete(id);
+    setBounded(this.#known, id, { container, pod: podOf(labels) ?? this.#known.get(id)?.pod ?? null });
+  }
+}
+
+/** As the kubelet labels the containers of a pod. */
+function podOf(labels: Record<string, string>): Pod | null {
+  const uid = labels['io.kubernetes.pod.uid'];
+  if (uid === undefined) return null;
+  const name = labels['io.kubernetes.pod.name'] ?? null;
+  return { uid, name, namespace: labels['io.kubernetes.pod.namespace'] ?? null };
+}
+
+const known = (pod: Pod | null) => (pod === null ? {} : { name: pod.name, namespace: pod.namespace });
+
+/** The oldest goes when there are too many; to be set again is to be new. */
+function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > MOST_REMEMBERED) map.delete(map.keys().next().value as K);
+}
+
+function sleepUnless(signal: AbortSignal, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done);
+  });
+}

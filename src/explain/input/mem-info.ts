@@ -1,0 +1,113 @@
+/**
+ * The lines under "Mem-Info:", as show_mem() prints them: mm/show_mem.c, before 6.4 mm/page_alloc.c and lib/show_mem.c,
+ * mm/hugetlb.c, mm/swap_state.c, mm/slab_common.c.
+ */
+import { int, units } from './digits.ts';
+
+/** Under "Mem-Info:"; sizes as they are printed, in pages where `pages` is set, else in KiB. */
+export type MemInfo =
+  | { of: 'title' }
+  | { of: 'totals'; pages: Record<string, number> }
+  | { of: 'node'; node: number; kib: Record<string, number>; allUnreclaimable: boolean | null }
+  | { of: 'zone'; node: number; zone: string; kib: Record<string, number>; allUnreclaimable: boolean | null }
+  | { of: 'reserve'; pages: number[] }
+  | { of: 'buddy'; node: number; zone: string; blocks: number[]; unitKib: number; totalKib: number }
+  | { of: 'hugepages'; node: number; total: number; free: number; surplus: number; sizeKib: number }
+  | { of: 'count'; what: 'page_cache' | 'swap_cache' | 'ram' | 'reserved'; pages: number }
+  | { of: 'swap'; what: 'free' | 'total'; kib: number }
+  | { of: 'slabs' }
+  | { of: 'slab'; name: string; usedKib: number; totalKib: number }
+  | { of: 'other' };
+
+const ZONE = /^(?:Node (?<node>\d+) )?(?<zone>DMA32|DMA|Normal|HighMem|Movable|Device) (?<pairs>free:\d+kB .*)$/s;
+const NODE = /^Node (?<node>\d+) (?<pairs>active_anon:\d+kB .*)$/s;
+const BUDDY =
+  /^(?:Node (?<node>\d+) )?(?<zone>DMA32|DMA|Normal|HighMem|Movable|Device): (?<blocks>\d+\*\d+kB .*)= (?<total>\d+)kB\s*$/;
+const TOTALS =
+  /^\s*(?:active|active_anon|active_file|unevictable|slab_reclaimable|mapped|free|kernel_misc_reclaimable|pagetables|free_pcp|zspages):\d+(?: [a-z_]+:\d+)*\s*$/;
+const RESERVE = /^lowmem_reserve\[\]:(?<pages>(?: \d+)+)\s*$/;
+const HUGE =
+  /^(?:Node (?<node>\d+) )?hugepages_total=(?<total>\d+) hugepages_free=(?<free>\d+) hugepages_surp=(?<surplus>\d+) hugepages_size=(?<size>\d+)kB\s*$/;
+const COUNT = /^(?<pages>\d+) (?<what>total pagecache pages|pages in swap cache|pages RAM|pages reserved)\s*$/;
+const SWAP = /^(?<what>Free|Total) swap {1,2}= (?<kib>\d+)kB\s*$/;
+const SLAB = /^(?<name>\S.*?) +(?<used>\d+)KB +(?<total>\d+)KB\s*$/;
+const OTHER =
+  /^(?:Node \d+ )?(?:DMA|DMA32|Normal|HighMem|Movable|Device) per-cpu:|^CPU +\d+: *(?:hi|Hot):|^Swap cache stats:|^\d+ pages (?:HighMem|cma reserved|hwpoisoned|shared|non-shared|in pagetable cache|slab)|^\d+ pages non-shared/;
+const COUNTS = {
+  'total pagecache pages': 'page_cache',
+  'pages in swap cache': 'swap_cache',
+  'pages RAM': 'ram',
+  'pages reserved': 'reserved',
+} as const;
+
+/** Of a machine that is no NUMA machine there is only node 0, and it is not named. */
+const nodeOf = (digits: string | undefined) => int(digits ?? '0');
+
+export function parseMemInfo(text: string): MemInfo | undefined {
+  if (/^Mem-[Ii]nfo:/.test(text)) return { of: 'title' };
+  const node = NODE.exec(text)?.groups;
+  if (node)
+    return { of: 'node', node: nodeOf(node.node), kib: pairs(node.pairs), allUnreclaimable: unreclaimable(text) };
+  const zone = ZONE.exec(text)?.groups;
+  if (zone) {
+    const { node: of, zone: name = '', pairs: values } = zone;
+    return { of: 'zone', node: nodeOf(of), zone: name, kib: pairs(values), allUnreclaimable: unreclaimable(text) };
+  }
+  const buddy = BUDDY.exec(text)?.groups;
+  if (buddy) return buddyList(buddy);
+  if (TOTALS.test(text)) return { of: 'totals', pages: pairs(text) };
+  const reserve = RESERVE.exec(text)?.groups;
+  if (reserve) return { of: 'reserve', pages: (reserve.pages ?? '').trim().split(' ').map(units) };
+  const huge = HUGE.exec(text)?.groups;
+  if (huge) {
+    const { node: of, total, free, surplus, size } = huge;
+    return {
+      of: 'hugepages',
+      node: nodeOf(of),
+      total: int(total),
+      free: int(free),
+      surplus: int(surplus),
+      sizeKib: units(size),
+    };
+  }
+  const count = COUNT.exec(text)?.groups;
+  if (count) return { of: 'count', what: COUNTS[count.what as keyof typeof COUNTS], pages: units(count.pages) };
+  const swap = SWAP.exec(text)?.groups;
+  if (swap) return { of: 'swap', what: swap.what === 'Free' ? 'free' : 'total', kib: units(swap.kib) };
+  if (text.startsWith('Unreclaimable slab info:')) return { of: 'slabs' };
+  const slab = SLAB.exec(text)?.groups;
+  if (slab) return { of: 'slab', name: slab.name ?? '', usedKib: units(slab.used), totalKib: units(slab.total) };
+  return OTHER.test(text) ? { of: 'other' } : undefined;
+}
+
+/** "free:15360kB min:28kB" or "free:1234 free_pcp:0"; "writeback_tmp:0kB" too. */
+function pairs(text = ''): Record<string, number> {
+  const values: Record<string, number> = {};
+  for (const [, key = '', digits] of text.matchAll(PAIR)) values[key] = units(digits);
+  return values;
+}
+
+const PAIR = /([a-z_]+)(?:\((?:anon|file)\))?:(\d+)(?:kB)?(?= |$)/gm;
+
+function unreclaimable(text: string): boolean | null {
+  const word = /all_unreclaimable\? (yes|no)/.exec(text)?.[1];
+  return word === undefined ? null : word === 'yes';
+}
+
+/** "1*4kB (U) 0*8kB …": by order, from 0. The kernel prints every order it has. */
+function buddyList({ node, zone = '', blocks = '', total }: Record<string, string | undefined>): MemInfo | undefined {
+  const list = [...blocks.matchAll(/(\d+)\*(\d+)kB/g)].map(([, count, kib]) => ({
+    count: int(count),
+    kib: units(kib),
+  }));
+  const unitKib = list[0]?.kib ?? 0;
+  if (unitKib === 0 || !list.every(({ kib }, order) => kib === unitKib * 2 ** order)) return undefined;
+  return {
+    of: 'buddy',
+    node: nodeOf(node),
+    zone,
+    blocks: list.map(({ count }) => count),
+    unitKib,
+    totalKib: units(total),
+  };
+}

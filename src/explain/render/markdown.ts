@@ -1,0 +1,110 @@
+/** For a ticket or a chat: nothing in a name can become markup, a link or a mention. */
+
+import type { OomReport } from '../../model/oom-report.ts';
+import { formatBytes, formatShare } from '../../text/format.ts';
+import { printable } from '../../text/printable.ts';
+import { compositionOf } from './composition.ts';
+import { asked, type Summary, when } from './text.ts';
+
+/** @param reports those that are shown; `summary` is of all */
+export function markdown(reports: readonly OomReport[], summary: Summary): string {
+  const head = summary.reports > 1 ? [patterns(summary)] : [];
+  return [...head, ...reports.map(section)].join('\n\n---\n\n');
+}
+
+/** Every character that Markdown could take for more than itself; and what forges make links of, by a joiner in it. */
+function safe(text: string): string {
+  const escaped = printable(text).replace(/[\\`*_{}[\]()+!|<>~&:$^=]/g, (character) => `\\${character}`);
+  return unlinked(escaped);
+}
+
+/** Our own sentences, in which only names are foreign. */
+const prose = (text: string) =>
+  unlinked(printable(text).replace(/[\\`*_[\]<>|~&]|:(?=\/\/)/g, (character) => `\\${character}`));
+
+/** Mentions, issues and bare addresses are found after Markdown is done: a backslash does not help. */
+const unlinked = (text: string) => text.replace(/[@#]|www(?=\.)/g, (found) => `${found}&#8288;`);
+
+function patterns(summary: Summary): string {
+  const list = (items: { name: string; count: number }[]) =>
+    items
+      .slice(0, 10)
+      .map(({ name, count }) => `${safe(name)} ×${count}`)
+      .join(', ');
+  const rows: [string, string][] = [
+    ['Victims', list(summary.by_process)],
+    ['Limits', list(summary.by_cgroup)],
+    ['Units', list(summary.by_unit)],
+    ['Pods', list(summary.by_pod)],
+    ['Containers', list(summary.by_container)],
+    ['Scopes', list(summary.by_scope)],
+    ['From, to', summary.first === null ? '' : `${summary.first}, ${summary.last}`],
+    ['Last 24 hours', summary.last_24h === null ? '' : String(summary.last_24h)],
+    ['Storms', summary.storms.map(({ kills, seconds }) => `${kills} kills in ${seconds} s`).join(', ')],
+    [
+      'Grew',
+      summary.growers
+        .map(({ comm, from_bytes, to_bytes }) => `${safe(comm)} ${formatBytes(from_bytes)} → ${formatBytes(to_bytes)}`)
+        .join(', '),
+    ],
+  ];
+  const lines = rows.filter(([, value]) => value !== '').map(([name, value]) => `| ${name} | ${value} |`);
+  return [
+    `## ${summary.reports} OOM reports, ${summary.kills} kills`,
+    '',
+    '| | |',
+    '|---|---|',
+    ...lines,
+    ...advice(summary.findings),
+  ].join('\n');
+}
+
+function section(report: OomReport): string {
+  const { verdict, victim, trigger, outcome } = report;
+  const title = victim
+    ? `${safe(victim.comm)} (pid ${victim.pid}) was killed`
+    : ({ panic: 'The kernel panicked', nobody_killable: 'Nobody could be killed' }[outcome as 'panic'] ??
+      'Out of memory');
+  const facts = [when(report), report.kernel === null ? '' : `Linux ${safe(report.kernel)}`, safe(report.node)].filter(
+    (fact) => fact !== '',
+  );
+  const composition = compositionOf(report);
+  const parts = composition
+    ? [
+        `\n**${composition.of === 'limit' ? 'The limit' : 'Memory'}** of ${formatBytes(composition.whole)}: ${composition.parts.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(', ')}.`,
+      ]
+    : [];
+  const holders = verdict.holders.map(
+    ({ name, pid, bytes, share }) =>
+      `| ${safe(name)} | ${pid ?? ''} | ${formatBytes(bytes)} | ${share === null ? '' : formatShare(share)} |`,
+  );
+  return [
+    `### ${title}`,
+    '',
+    facts.join(' · '),
+    '',
+    `**Why:** ${prose(verdict.why)}`,
+    ...verdict.factors.map(({ text }) => `- ${prose(text)}`),
+    ...parts,
+    '',
+    `**Chosen:** ${prose(verdict.choice)}`,
+    '',
+    `**To blame:** ${prose(verdict.culprit)}`,
+    ...(trigger ? ['', `**Asked:** ${prose(asked(trigger))}`] : []),
+    ...(holders.length > 0 ? ['', '| Held by | pid | | of what ran out |', '|---|---:|---:|---:|', ...holders] : []),
+    ...verdict.alternatives.map(
+      (one, i) =>
+        `${i === 0 ? '\n' : ''}- If ${prose(one.if)}, ${safe(one.comm)} (pid ${one.pid}) would have been chosen.`,
+    ),
+    ...advice(verdict.advice),
+    ...(report.warnings.length > 0
+      ? ['', '**Warnings**', '', ...report.warnings.map((warning) => `- ${prose(warning)}`)]
+      : []),
+  ].join('\n');
+}
+
+function advice(list: readonly { do: string; because: string }[]): string[] {
+  return list.length === 0
+    ? []
+    : ['', '**What to do**', '', ...list.map((one, i) => `${i + 1}. ${prose(one.do)} *${prose(one.because)}*`)];
+}

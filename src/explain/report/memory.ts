@@ -1,0 +1,84 @@
+/** "Mem-Info:" put together: nodes, zones, watermarks, free blocks, in bytes. */
+import type { ReportMemory, ReportZone } from '../../model/oom-report.ts';
+import type { MemInfo } from '../input/mem-info.ts';
+
+/** A page in bytes, by the smallest free block there can be. null: there is no list of free blocks. */
+export function pageBytesOf(facts: readonly MemInfo[]): number | null {
+  for (const fact of facts) if (fact.of === 'buddy') return fact.unitKib * 1024;
+  return null;
+}
+
+/** null: there is no Mem-Info, as in a report about a cgroup's limit. */
+export function readMemory(facts: readonly MemInfo[], pageBytes: number): ReportMemory | null {
+  if (facts.length === 0) return null;
+  const memory: ReportMemory = {
+    ...{ totals: {}, nodes: [], zones: [], hugepages: [], slabs: [] },
+    ...{ page_cache_bytes: null, swap_total_bytes: null, swap_free_bytes: null, swap_cache_bytes: null },
+    ...{ ram_bytes: null, reserved_bytes: null },
+  };
+  let zone: ReportZone | undefined;
+  for (const fact of facts) {
+    switch (fact.of) {
+      case 'totals':
+        Object.assign(memory.totals, scaled(fact.pages, pageBytes));
+        break;
+      case 'node':
+        memory.nodes.push({ node: fact.node, values: scaled(fact.kib, 1024) });
+        break;
+      case 'zone':
+        zone = zoneOf(fact);
+        memory.zones.push(zone);
+        break;
+      case 'reserve':
+        if (zone) zone.lowmem_reserve_bytes = fact.pages.map((pages) => pages * pageBytes);
+        break;
+      case 'buddy':
+        for (const one of memory.zones)
+          if (one.node === fact.node && one.name === fact.zone) one.free_blocks = fact.blocks;
+        break;
+      case 'hugepages': {
+        const { node, sizeKib, total, free, surplus } = fact;
+        memory.hugepages.push({ node, size_bytes: sizeKib * 1024, total, free, surplus });
+        break;
+      }
+      case 'count':
+        memory[`${fact.what}_bytes`] = fact.pages * pageBytes;
+        break;
+      case 'swap':
+        memory[`swap_${fact.what}_bytes`] = fact.kib * 1024;
+        break;
+      case 'slab':
+        memory.slabs.push({ name: fact.name, used_bytes: fact.usedKib * 1024, total_bytes: fact.totalKib * 1024 });
+        break;
+    }
+  }
+  return memory;
+}
+
+function zoneOf({ node, zone, kib, allUnreclaimable }: Extract<MemInfo, { of: 'zone' }>): ReportZone {
+  const values = scaled(kib, 1024);
+  return {
+    ...{ node, name: zone },
+    free_bytes: values.free ?? 0,
+    min_bytes: values.min ?? 0,
+    low_bytes: values.low ?? 0,
+    high_bytes: values.high ?? 0,
+    present_bytes: values.present ?? null,
+    managed_bytes: values.managed ?? null,
+    values,
+    lowmem_reserve_bytes: null,
+    free_blocks: null,
+    all_unreclaimable: allUnreclaimable,
+  };
+}
+
+/** Numbers that say how often something happened, among those that are sizes. */
+const COUNTS = new Set(['pages_scanned', 'all_unreclaimable']);
+
+function scaled(values: Record<string, number>, unit: number): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(values)
+      .filter(([key]) => !COUNTS.has(key))
+      .map(([key, value]) => [key, value * unit]),
+  );
+}

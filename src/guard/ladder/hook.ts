@@ -1,0 +1,24 @@
+/**
+ * The program of an `exec` step: its arguments as they are, no shell; the plan in its environment and, as JSON, on its
+ * standard input. Names are those of whoever started the processes: a hook must not trust them.
+ */
+import { runProgram } from '../../process/program.ts';
+import { printable } from '../../text/printable.ts';
+import type { Hook } from './response.ts';
+
+export const hook: Hook = async ([path = '', ...args], { id, fired, victim }, signal) => {
+  const { rule, cgroup, readings } = fired;
+  const env = {
+    PATH: process.env.PATH ?? '/usr/bin:/bin',
+    OOMSCOPE_PLAN_ID: id,
+    OOMSCOPE_RULE: printable(rule.name),
+    OOMSCOPE_CGROUP: printable(cgroup?.path ?? ''),
+    OOMSCOPE_PID: String(victim.pid),
+    OOMSCOPE_UID: victim.uid === null ? '' : String(victim.uid),
+    OOMSCOPE_NAME: printable(victim.comm),
+    OOMSCOPE_RSS_BYTES: String(victim.rss_bytes),
+  };
+  const input = `${JSON.stringify({ plan_id: id, rule: rule.name, because: readings, victim })}\n`;
+  const { outcome, reply } = await runProgram({ path, args, env, input, signal });
+  return { outcome: outcome === 'delivered' ? 'done' : 'failed', detail: reply };
+};

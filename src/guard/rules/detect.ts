@@ -1,0 +1,105 @@
+/**
+ * Which rules fire: the detectors of a rule are ANDed, each must have held for its time, and every place that a rule is
+ * about is looked at by itself. Rules are ORed by being several.
+ */
+import type { GuardReading } from '../../model/guard.ts';
+import type { Sample, SampledCgroup } from '../../model/sample.ts';
+import { globMatch } from '../../text/glob.ts';
+import { measure } from './metric.ts';
+import type { Detector, Place, Rule } from './rule.ts';
+
+/** A rule that fires, and where. */
+export interface Fired {
+  rule: Rule;
+  /** undefined: the system. */
+  cgroup: SampledCgroup | undefined;
+  readings: GuardReading[];
+}
+
+export class Detectors {
+  readonly #rules: readonly Rule[];
+  /** Since when a detector has held at a place; only while it holds. */
+  readonly #since = new Map<Detector, Map<string, number>>();
+
+  constructor(rules: readonly Rule[]) {
+    this.#rules = rules;
+  }
+
+  /** Every detector's time is kept, whether or not its rule fires. In the order of the rules. */
+  look(sample: Sample): Fired[] {
+    const fired: Fired[] = [];
+    for (const rule of this.#rules) {
+      for (const cgroup of placesOf(rule.on, sample)) {
+        const readings = rule.when.map((detector) => this.#read(detector, sample, cgroup));
+        if (readings.every(({ fires }) => fires)) {
+          fired.push({ rule, cgroup, readings: readings.map(({ reading }) => reading) });
+        }
+      }
+    }
+    this.#forget(sample);
+    return fired;
+  }
+
+  #read(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined) {
+    const value = measure(detector, sample.system, cgroup);
+    const times = this.#since.get(detector) ?? new Map<string, number>();
+    this.#since.set(detector, times);
+    const place = cgroup?.path ?? '';
+    let held = 0;
+    if (value !== null && compare(value, detector)) {
+      const since = times.get(place) ?? sample.mono_ms;
+      times.set(place, since);
+      held = sample.mono_ms - since;
+    } else {
+      times.delete(place);
+    }
+    const { text, limit, unit, forMs } = detector;
+    return { reading: { detector: text, value, limit, unit, held_ms: held }, fires: times.has(place) && held >= forMs };
+  }
+
+  /** A cgroup that is gone, and one made later by the same name, have nothing to do with each other. */
+  #forget({ cgroups }: Sample): void {
+    const there = new Set(['', ...cgroups.map(({ path }) => path)]);
+    for (const times of this.#since.values()) {
+      for (const place of times.keys()) if (!there.has(place)) times.delete(place);
+    }
+  }
+}
+
+/** Do all of these hold now, whatever was before? With none: yes. */
+export function holdNow(detectors: readonly Detector[], sample: Sample, cgroup: SampledCgroup | undefined): boolean {
+  return detectors.every((detector) => {
+    const value = measure(detector, sample.system, cgroup);
+    return value !== null && compare(value, detector);
+  });
+}
+
+function compare(value: number, { operator, limit }: Detector): boolean {
+  switch (operator) {
+    case '<':
+      return value < limit;
+    case '<=':
+      return value <= limit;
+    case '>':
+      return value > limit;
+    case '>=':
+      return value >= limit;
+  }
+}
+
+/** The places that a rule is about; undefined: the system. */
+export function placesOf(on: readonly Place[], { cgroups }: Sample): (SampledCgroup | undefined)[] {
+  const chosen = cgroups.filter((cgroup) => on.some((place) => isAt(place, cgroup)));
+  return on.some(({ kind }) => kind === 'system') ? [undefined, ...chosen] : chosen;
+}
+
+function isAt(place: Place, { path, container }: SampledCgroup): boolean {
+  switch (place.kind) {
+    case 'system':
+      return false;
+    case 'containers':
+      return container !== null;
+    case 'cgroup':
+      return globMatch(place.glob, path);
+  }
+}

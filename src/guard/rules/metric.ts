@@ -1,0 +1,86 @@
+/** What a detector looks at, in numbers. */
+import type { SampledCgroup, SampledSystem } from '../../model/sample.ts';
+import type { Detector, Metric } from './rule.ts';
+
+/** mm/page_alloc.c, mm/memcontrol.c: MAX_RECLAIM_RETRIES. */
+const MOST_ROUNDS = 16;
+
+/** In the detector's unit; null when it is not known, or when there is no such thing: percent of no limit. */
+export function measure(
+  { metric, unit, place }: Detector,
+  system: SampledSystem,
+  cgroup: SampledCgroup | undefined,
+): number | null {
+  const subject = place === 'system' ? undefined : cgroup;
+  const percent = unit === 'percent';
+  return subject ? ofCgroup(metric, percent, subject, system) : ofSystem(metric, percent, system);
+}
+
+/** Until nothing is left, at the present growth; null: it does not grow, or is not limited. */
+export function exhaustedInSeconds(system: SampledSystem, cgroup: SampledCgroup | undefined): number | null {
+  const metric = { name: 'exhausted_in' } as const;
+  return cgroup ? ofCgroup(metric, false, cgroup, system) : ofSystem(metric, false, system);
+}
+
+function ofSystem(metric: Metric, percent: boolean, system: SampledSystem): number | null {
+  const { available_bytes: available, anon_bytes, total_bytes, swap_free_bytes, swap_total_bytes } = system;
+  switch (metric.name) {
+    case 'available':
+      return percent ? share(available, available + anon_bytes) : available;
+    case 'swap_free':
+      return percent ? (share(swap_free_bytes, swap_total_bytes) ?? 0) : swap_free_bytes;
+    case 'usage':
+      return percent ? share(total_bytes - available, total_bytes) : total_bytes - available;
+    case 'exhausted_in':
+      return seconds(available + swap_free_bytes, system.growth_bytes_per_second);
+    default:
+      return ofEither(metric, system);
+  }
+}
+
+function ofCgroup(metric: Metric, percent: boolean, cgroup: SampledCgroup, system: SampledSystem): number | null {
+  const { usage_bytes, inactive_file_bytes, limit_bytes: limit } = cgroup;
+  const used = Math.max(0, usage_bytes - inactive_file_bytes);
+  switch (metric.name) {
+    case 'available':
+      if (limit === null) return null;
+      return percent ? share(limit - used, limit) : limit - used;
+    case 'usage':
+      if (!percent) return used;
+      return limit === null ? null : share(used, limit);
+    case 'swap_free': {
+      const { swap_limit_bytes: most, swap_bytes } = cgroup;
+      if (most === null || swap_bytes === null) return ofSystem(metric, percent, system);
+      return percent ? (share(most - swap_bytes, most) ?? 0) : most - swap_bytes;
+    }
+    case 'exhausted_in':
+      return limit === null ? null : seconds(limit - used, cgroup.growth_bytes_per_second);
+    default:
+      return ofEither(metric, cgroup);
+  }
+}
+
+function ofEither(
+  metric: Extract<Metric, { name: 'pressure' | 'growth' | 'rounds_left' }>,
+  place: SampledSystem | SampledCgroup,
+): number | null {
+  switch (metric.name) {
+    case 'growth':
+      return place.growth_bytes_per_second;
+    case 'rounds_left':
+      return place.fruitless_rounds === null ? null : Math.max(0, MOST_ROUNDS - place.fruitless_rounds);
+    case 'pressure': {
+      const { share: which, over } = metric;
+      if (typeof over === 'string') return place.pressure?.[which][over] ?? null;
+      return place.windows.find(({ window_ms }) => window_ms === over)?.[which] ?? null;
+    }
+  }
+}
+
+function share(part: number, whole: number): number | null {
+  return whole > 0 ? (100 * part) / whole : null;
+}
+
+function seconds(left: number, growth: number | null): number | null {
+  return growth !== null && growth > 0 ? Math.max(0, left) / growth : null;
+}

@@ -1,0 +1,64 @@
+/** Who is never to be killed, whatever a rule says, and who is not now. */
+import type { GuardRejectionReason } from '../../model/guard.ts';
+import type { SampledCgroup, SampledProcess } from '../../model/sample.ts';
+import { matches } from './match.ts';
+import type { Match, Rule } from './rule.ts';
+
+/** The guard itself, and all above it up to init. */
+export interface Self {
+  pid: number;
+  ancestors: ReadonlySet<number>;
+}
+
+export interface Protection {
+  self: Self;
+  protect: readonly Match[];
+  /** Of the cgroups by path, for `user.oomd_omit`. */
+  cgroups: ReadonlyMap<string, SampledCgroup>;
+  /** Processes, as `pid:start_ticks`, that an earlier attempt did not kill. */
+  stuck: ReadonlySet<string>;
+}
+
+export interface Rejected {
+  reason: GuardRejectionReason;
+  detail: string | null;
+}
+
+const because = (reason: GuardRejectionReason, detail: string | null = null): Rejected => ({ reason, detail });
+
+/** Why `process` may not be killed; undefined when it may. */
+export function rejection(process: SampledProcess, rule: Rule, protection: Protection): Rejected | undefined {
+  const { self } = protection;
+  if (process.pid <= 1) return because('init');
+  if (process.kernel_thread) return because('kernel_thread');
+  if (process.pid === self.pid) return because('self');
+  if (self.ancestors.has(process.pid)) return because('ancestor');
+  if (process.oom_score_adj === -1000) return because('spared', 'oom_score_adj -1000');
+  const protectedBy = protection.protect.find((match) => matches(match, process));
+  if (protectedBy) return because('protected', protectedBy.text);
+  const never = rule.never.find((match) => matches(match, process));
+  if (never) return because('never', never.text);
+  const omit = omittedBy(process.cgroup, protection.cgroups);
+  if (omit !== undefined) return because('omitted', `user.oomd_omit on ${omit}`);
+  if (process.dying || process.state === 'Z' || process.state === 'X') return because('dying');
+  if (protection.stuck.has(identity(process))) return because('stuck', 'did not die of an earlier attempt');
+  return undefined;
+}
+
+/** Those that make a cgroup or process group neverSignal for having one of them in it. */
+export function sparesItsGroup(reason: GuardRejectionReason): boolean {
+  return reason !== 'dying' && reason !== 'stuck' && reason !== 'too_small';
+}
+
+export const identity = ({ pid, start_ticks }: Pick<SampledProcess, 'pid' | 'start_ticks'>) => `${pid}:${start_ticks}`;
+
+/** The cgroup, it or one above, that asks to be left out. */
+function omittedBy(path: string | null, cgroups: ReadonlyMap<string, SampledCgroup>): string | undefined {
+  return nearest(path, (at) => cgroups.get(at)?.preference === 'omit');
+}
+
+/** The first of `path` and all above it of which `test` is true. */
+export function nearest(path: string | null, test: (path: string) => boolean): string | undefined {
+  for (let at = path ?? ''; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) if (test(at)) return at;
+  return undefined;
+}

@@ -1,0 +1,298 @@
+/**
+ * Looks at the machine for the guard: levels often and cheaply, from files that stay open; processes when somebody may have
+ * to go. Only the cgroups that the rules are about are followed.
+ */
+import { ownerOf } from '../../containers/container-path.ts';
+import { Cgroupfs, lineage, type MemoryCgroup } from '../../linux/cgroupfs.ts';
+import { numberOf, SmallFile } from '../../linux/small-file.ts';
+import { parsePressure } from '../../linux/system.ts';
+import {
+  SAMPLE_SCHEMA,
+  type Sample,
+  type SampledCgroup,
+  type SampledProcess,
+  type SampledSystem,
+} from '../../model/sample.ts';
+import { GrowthWindow } from '../../series/growth.ts';
+import { globMatch } from '../../text/glob.ts';
+import { FOLLOW_MS, worthFollowing } from '../rules/pace.ts';
+import type { Place, Rule } from '../rules/rule.ts';
+import { ProcessTable } from './process-table.ts';
+
+/** Pressure as oomscope measures it by itself: of a cgroup by its path, "/" the system. */
+export type PressureFeed = (path: string) => Pick<SampledSystem, 'windows' | 'fruitless_rounds'> | undefined;
+
+export interface SamplerOptions {
+  rules: readonly Rule[];
+  pressure?: PressureFeed | undefined;
+  /** Read command lines, even if no rule is about them. */
+  cmdline?: boolean | undefined;
+  /** `user.oomd_avoid` and `user.oomd_omit` of a cgroup's directory. */
+  preference?: ((directory: string) => SampledCgroup['preference']) | undefined;
+  proc?: string;
+  cgroups?: Cgroupfs | undefined;
+  now?: () => number;
+}
+
+interface Followed {
+  files: MemoryCgroup;
+  growth: GrowthWindow;
+  container: string | null;
+  oomGroup: SmallFile | undefined;
+  inactive: { atMs: number; usage: number; bytes: number };
+}
+
+/** New cgroups are looked for so often. */
+const DISCOVERY_MS = 500;
+const MOST_CGROUPS = 512;
+/** memory.stat is made by adding up over all CPUs: it is read anew when usage has moved by so much, or after so long. */
+const STAT_MOVED_BYTES = 2 ** 20;
+const STAT_MS = 1000;
+const GROWTH_SAMPLES = 30;
+
+export class Sampler implements Disposable {
+  readonly #options: SamplerOptions;
+  readonly #now: () => number;
+  readonly #cgroups: Cgroupfs | undefined;
+  readonly #table: ProcessTable;
+  readonly #meminfo: SmallFile | undefined;
+  readonly #pressure: SmallFile | undefined;
+  readonly #vmstat: SmallFile | undefined;
+  readonly #uptime: SmallFile | undefined;
+  readonly #growth = new GrowthWindow(GROWTH_SAMPLES);
+  readonly #followed = new Map<string, Followed>();
+  readonly #places: Place[];
+  #discoverAt = 0;
+  #followAt = 0;
+  /** Swap is in use. */
+  #swapped = true;
+
+  constructor(options: SamplerOptions) {
+    const { proc = '/proc', rules } = options;
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#cgroups = 'cgroups' in options ? options.cgroups : Cgroupfs.find();
+    this.#places = rules.flatMap(({ on }) => on).filter(({ kind }) => kind !== 'system');
+    const matches = rules.flatMap(({ preferences, never }) => [...preferences.map(({ match }) => match), ...never]);
+    this.#table = new ProcessTable({
+      proc,
+      cmdline: options.cmdline ?? matches.some(({ cmdline }) => cmdline !== undefined),
+      exe: matches.some(({ exe }) => exe !== undefined),
+      oomScore: rules.some(({ rank }) => rank === 'oom_score'),
+    });
+    this.#meminfo = SmallFile.open(`${proc}/meminfo`);
+    this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
+    this.#vmstat = SmallFile.open(`${proc}/vmstat`);
+    this.#uptime = SmallFile.open(`${proc}/uptime`);
+  }
+
+  /** Without processes. Who grows can be told only by one who has looked before: they are followed, where a rule ranks by it. */
+  levels(): Sample {
+    const nowMs = this.#now();
+    if (this.#places.length > 0 && nowMs >= this.#discoverAt) this.#discover(nowMs);
+    const sample: Sample = {
+      schema: SAMPLE_SCHEMA,
+      mono_ms: nowMs,
+      time: new Date().toISOString(),
+      system: this.#system(nowMs),
+      cgroups: [...this.#followed.values()].flatMap((followed) => this.#cgroup(followed, nowMs) ?? []),
+      processes: null,
+    };
+    if (nowMs >= this.#followAt && worthFollowing(this.#options.rules, sample)) this.#scan(nowMs);
+    return sample;
+  }
+
+  /**
+   * With everybody, and with the cgroups that they are in. Without `levels` they are read after the processes: whoever ends
+   * in between is then a process too many, and not a shortage too many.
+   */
+  whole(levels?: Sample): Sample {
+    const processes = this.#scan(this.#now());
+    const found = levels ?? this.levels();
+    const uptime = this.#uptime?.read();
+    const since = uptime && { uptime_seconds: Number(uptime.toString('latin1').split(' ')[0]) };
+    return { ...found, ...since, processes, cgroups: [...found.cgroups, ...this.#around(processes, found)] };
+  }
+
+  /** One process, read anew; undefined when it is gone. */
+  process(pid: number): SampledProcess | undefined {
+    return this.#table.read(pid, this.#now());
+  }
+
+  /** Processes that the kernel's OOM killer has killed since boot. */
+  kernelKills(): number | null {
+    const bytes = this.#vmstat?.read();
+    return (bytes && numberOf(bytes, 'oom_kill')) ?? null;
+  }
+
+  /** Where a cgroup's files are. undefined: no memory controller is mounted. */
+  directoryOf(path: string): string | undefined {
+    return this.#cgroups?.directory(path);
+  }
+
+  get cgroupVersion(): 1 | 2 | undefined {
+    return this.#cgroups?.version;
+  }
+
+  close(): void {
+    for (const { files, oomGroup } of this.#followed.values()) {
+      files.close();
+      oomGroup?.close();
+    }
+    this.#followed.clear();
+    for (const file of [this.#meminfo, this.#pressure, this.#vmstat, this.#uptime]) file?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #scan(nowMs: number): SampledProcess[] {
+    this.#followAt = nowMs + FOLLOW_MS;
+    return this.#table.scan(nowMs, this.#swapped);
+  }
+
+  #system(nowMs: number): SampledSystem {
+    const bytes = this.#meminfo?.read();
+    const of = (name: string) => ((bytes && numberOf(bytes, name)) ?? 0) * 1024;
+    const [available, swapFree] = [of('MemAvailable:'), of('SwapFree:')];
+    const system = {
+      total_bytes: of('MemTotal:'),
+      available_bytes: available,
+      anon_bytes: of('AnonPages:'),
+      swap_total_bytes: of('SwapTotal:'),
+      swap_free_bytes: swapFree,
+    };
+    this.#swapped = swapFree < system.swap_total_bytes;
+    this.#growth.add(nowMs / 1000, -(available + swapFree));
+    return {
+      ...system,
+      pressure: averages(parsePressure(this.#pressure?.read()?.toString('latin1'))),
+      growth_bytes_per_second: slopeOf(this.#growth),
+      ...(this.#options.pressure?.('/') ?? nothingMeasured),
+    };
+  }
+
+  #cgroup(followed: Followed, nowMs: number): SampledCgroup | undefined {
+    const { files, growth, container } = followed;
+    const usage = files.usage();
+    if (usage === undefined) return undefined; // removed; the next discovery forgets it
+    const { inactive } = followed;
+    if (Math.abs(usage - inactive.usage) > STAT_MOVED_BYTES || nowMs - inactive.atMs > STAT_MS) {
+      followed.inactive = { atMs: nowMs, usage, bytes: files.inactiveFile() ?? 0 };
+    }
+    growth.add(nowMs / 1000, usage - followed.inactive.bytes);
+    return {
+      path: files.path,
+      container,
+      usage_bytes: usage,
+      limit_bytes: files.limit(),
+      inactive_file_bytes: followed.inactive.bytes,
+      swap_bytes: files.swap(),
+      swap_limit_bytes: files.version === 2 ? files.swapLimit() : null,
+      oom_kills: files.counts().oomKills,
+      pressure: averages(files.pressure()),
+      growth_bytes_per_second: slopeOf(growth),
+      ...this.#attributes(followed),
+      ...(this.#options.pressure?.(files.path) ?? nothingMeasured),
+    };
+  }
+
+  #attributes({ oomGroup, files }: Followed): Pick<SampledCgroup, 'oom_group' | 'preference'> {
+    return {
+      oom_group: oomGroup?.read()?.[0] === ONE,
+      preference: this.#options.preference?.(files.directory) ?? null,
+    };
+  }
+
+  /** The cgroups that the rules are about. */
+  #discover(nowMs: number): void {
+    this.#discoverAt = nowMs + DISCOVERY_MS;
+    const cgroups = this.#cgroups;
+    if (!cgroups) return;
+    const wanted = new Map<string, string | null>();
+    for (const path of this.#candidates(cgroups)) {
+      const container = containerAt(path);
+      const isWanted = this.#places.some(
+        (place) =>
+          (place.kind === 'containers' && container !== null) ||
+          (place.kind === 'cgroup' && globMatch(place.glob, path)),
+      );
+      if (isWanted && wanted.size < MOST_CGROUPS) wanted.set(path, container);
+    }
+    for (const [path, { files, oomGroup }] of this.#followed) {
+      if (wanted.has(path) && files.usage() !== undefined) continue;
+      files.close();
+      oomGroup?.close();
+      this.#followed.delete(path);
+    }
+    for (const [path, container] of wanted) {
+      if (!this.#followed.has(path)) this.#follow(cgroups, path, container);
+    }
+  }
+
+  #follow(cgroups: Cgroupfs, path: string, container: string | null): void {
+    const files = cgroups.open(path);
+    if (!files) return;
+    this.#followed.set(path, {
+      ...{ files, container },
+      growth: new GrowthWindow(GROWTH_SAMPLES),
+      oomGroup: SmallFile.open(`${files.directory}/memory.oom.group`),
+      inactive: { atMs: Number.NEGATIVE_INFINITY, usage: 0, bytes: 0 },
+    });
+  }
+
+  /** Without wildcards there is nothing to search for. */
+  #candidates(cgroups: Cgroupfs): string[] {
+    const plain = this.#places.every((place) => place.kind === 'cgroup' && !/[*?]/.test(place.glob));
+    return plain ? this.#places.flatMap((place) => (place.kind === 'cgroup' ? [place.glob] : [])) : cgroups.paths();
+  }
+
+  /** What `memory.oom.group` and the attributes say of the cgroups that these are in, beyond those followed. */
+  #around(processes: readonly SampledProcess[], { cgroups: known, mono_ms }: Sample): SampledCgroup[] {
+    const cgroups = this.#cgroups;
+    if (cgroups?.version !== 2) return [];
+    const paths = new Set(processes.flatMap(({ cgroup }) => (cgroup === null ? [] : lineage(cgroup))));
+    for (const { path } of known) paths.delete(path);
+    const found: SampledCgroup[] = [];
+    for (const path of paths) {
+      const directory = cgroups.directory(path);
+      using oomGroup = SmallFile.open(`${directory}/memory.oom.group`);
+      const group = oomGroup?.read()?.[0] === ONE;
+      const preference = this.#options.preference?.(directory) ?? null;
+      if (!group && preference === null) continue;
+      using files = cgroups.open(path);
+      if (!files) continue;
+      const followed = {
+        ...{ files, oomGroup, container: null },
+        growth: new GrowthWindow(2),
+        inactive: { atMs: mono_ms, usage: 0, bytes: 0 },
+      };
+      const sampled = this.#cgroup(followed, mono_ms);
+      if (sampled) found.push(sampled);
+    }
+    return found;
+  }
+}
+
+const ONE = 0x31;
+const nothingMeasured = { windows: [], fruitless_rounds: null };
+
+/** The container whose cgroup this is; null where it is none's, or one below it. */
+function containerAt(path: string): string | null {
+  const { container } = ownerOf(path);
+  if (!container) return null;
+  const above = ownerOf(path.slice(0, path.lastIndexOf('/'))).container;
+  return above?.id === container.id ? null : (container.name ?? container.id);
+}
+
+function averages(found: ReturnType<typeof parsePressure>): SampledSystem['pressure'] {
+  if (!found) return null;
+  const { some, full } = found;
+  const of = ({ avg10, avg60, avg300 }: typeof some) => ({ avg10, avg60, avg300 });
+  return { some: of(some), full: of(full) };
+}
+
+function slopeOf(growth: GrowthWindow): number | null {
+  return growth.count < 3 ? null : Math.round(growth.slope()?.perSecond ?? 0);
+}

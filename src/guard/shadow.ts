@@ -1,0 +1,90 @@
+/** Shadow mode: whom the guard would have killed, beside whom the kernel then killed. */
+
+import { type Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import type { Event, OomKill } from '../model/events.ts';
+import type { GuardTarget } from '../model/guard.ts';
+import type { Plan } from './ladder/announce.ts';
+import type { Candidate } from './rules/rank.ts';
+
+/** A plan older than this has nothing to do with the kill. */
+const LASTS_MS = 120_000;
+
+interface Planned {
+  plan: Plan;
+  members: ReadonlySet<number>;
+  atMs: number;
+}
+
+export class Shadow {
+  readonly #envelopes: Envelopes;
+  readonly #emit: (event: Event) => void;
+  #planned: Planned[] = [];
+
+  constructor(envelopes: Envelopes, emit: (event: Event) => void) {
+    this.#envelopes = envelopes;
+    this.#emit = emit;
+  }
+
+  planned(plan: Plan, { victim }: { victim: Candidate }, atMs: number): void {
+    this.#planned.push({ plan, members: new Set(victim.members.map(({ pid }) => pid)), atMs });
+  }
+
+  kernelKilled(kill: OomKill): void {
+    const now = performance.now();
+    this.#planned = this.#planned.filter(({ atMs }) => now - atMs < LASTS_MS);
+    // Best the plan that had the same victim, else the last about the same place or the system.
+    const same = this.#planned.findLast(({ members }) => members.has(kill.victim.pid));
+    const other = this.#planned.findLast(({ plan }) => {
+      const path = plan.fired.cgroup?.path;
+      return path === undefined || kill.cgroups.some((cgroup) => cgroup.path === path);
+    });
+    const found = same ?? other;
+    const outcome = same ? 'same_victim' : other ? 'other_victim' : 'unforeseen';
+    const name = `${kill.victim.comm ?? '?'} (pid ${kill.victim.pid})`;
+    const lead = found ? Math.round(now - found.atMs) : null;
+    const messages = {
+      same_victim: `The kernel killed ${name}, as the guard would have ${lead} ms before.`,
+      other_victim: `The kernel killed ${name}; the guard would have killed ${found?.plan.victim.comm} (pid ${found?.plan.victim.pid}) ${lead} ms before.`,
+      unforeseen: `The kernel killed ${name}, and no rule had fired.`,
+    };
+    this.#emit({
+      ...this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), 'info', 'guard', messages[outcome]),
+      type: 'guard.result',
+      plan_id: found?.plan.id ?? null,
+      mode: 'shadow',
+      rule: found?.plan.fired.rule.name ?? null,
+      outcome,
+      target: found?.plan.victim ?? targetOf(kill),
+      ...{
+        freed_bytes: null,
+        trigger_to_signal_ns: null,
+        signal_to_exit_ns: null,
+        signal_to_memory_back_ns: null,
+        mrelease: null,
+      },
+      kernel_killed_too: true,
+      kernel_victim: { pid: kill.victim.pid, comm: kill.victim.comm },
+      lead_ms: lead,
+      stuck: null,
+    });
+    if (found) this.#planned = this.#planned.filter((one) => one !== found);
+  }
+}
+
+function targetOf({ victim }: OomKill): GuardTarget {
+  return {
+    unit: 'process',
+    pid: victim.pid,
+    start_ticks: victim.start_ticks ?? '0',
+    pgid: null,
+    uid: victim.uid,
+    comm: victim.comm ?? '?',
+    cgroup: victim.cgroup,
+    systemd_unit: null,
+    container: null,
+    rss_bytes: victim.memory?.rss_bytes ?? 0,
+    swap_bytes: victim.memory?.swap_bytes ?? 0,
+    oom_score_adj: victim.oom_score_adj ?? 0,
+    processes: 1,
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * From the records of memory pressure to its events.
+ */
+
+import type { Batch } from '../bpf/wire/batch.ts';
+import {
+  PressureCountdownRecord,
+  PressureGroupRecord,
+  PressureLevelRecord,
+  PressureStallRecord,
+  RecordKind,
+} from '../bpf/wire/layout.ts';
+import type { Envelopes } from '../events/envelope.ts';
+import type { CgroupNames } from '../linux/cgroup-names.ts';
+import type {
+  PressureCountdown,
+  PressureLevel,
+  PressureStall,
+  PressureSubject,
+  StallCause,
+  StalledTask,
+} from '../model/pressure.ts';
+import { formatNs, formatPercent } from '../text/format.ts';
+import { decode, printable } from '../text/printable.ts';
+import { causes, levels, shares, stalledTask, stallNs } from './records.ts';
+
+export type PressureEvent = PressureStall | PressureLevel | PressureCountdown;
+
+export interface PressureEventsOptions {
+  envelopes: Envelopes;
+  names: CgroupNames;
+  windowsMs: readonly number[];
+  /** false: the hooks in use cannot tell what is `full`. */
+  full: boolean;
+  /** The frames of a stack by its id, null without. */
+  stack: (id: number) => string[] | null;
+  /** Whether a cgroup is asked for. */
+  wanted: (path: string) => boolean;
+  emit: (event: PressureEvent) => void;
+}
+
+/** mm/internal.h: without progress for so many rounds the kernel calls its OOM killer. */
+const MAX_RECLAIM_RETRIES = 16;
+/** As many cgroups as bpf/countdown.bpf.h remembers. */
+const MOST_COUNTDOWNS = 1024;
+
+const waits: Record<StallCause, string> = {
+  direct_reclaim: 'the system is short of free memory, and it reclaims by itself',
+  memcg_limit: 'its cgroup is at its limit',
+  memcg_high: 'its cgroup is above memory.high and is throttled',
+  compaction: 'free memory is in too small pieces',
+  swap_in: 'what it needs is read back from swap',
+  refault: 'it reads again what was evicted a moment ago',
+  other: 'why is not known',
+};
+
+export class PressureEvents {
+  readonly #options: PressureEventsOptions;
+  /** What the kernel had left unsaid of a cgroup by its last countdown. */
+  readonly #unsaid = new Map<bigint, number>();
+  #closed = false;
+
+  constructor(options: PressureEventsOptions) {
+    this.#options = options;
+  }
+
+  /** @returns how many records could not be understood */
+  take(batch: Batch): number {
+    const { view } = batch;
+    return batch.walk((kind, at) => {
+      if (this.#closed) return; // by a handler, in the middle of the batch
+      if (kind === RecordKind.RECORD_PRESSURE_GROUP) this.#onGroup(new PressureGroupRecord(view, at));
+      else if (kind === RecordKind.RECORD_PRESSURE_STALL) this.#onStall(new PressureStallRecord(view, at), batch);
+      else if (kind === RecordKind.RECORD_PRESSURE_LEVEL) this.#onLevel(new PressureLevelRecord(view, at), batch);
+      else if (kind === RecordKind.RECORD_PRESSURE_COUNTDOWN)
+        this.#onCountdown(new PressureCountdownRecord(view, at), batch);
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** @param id 0: the system */
+  subject(id: bigint): PressureSubject {
+    if (id === 0n) return { scope: 'system', path: '/', id: null };
+    return { scope: 'cgroup', path: this.#options.names.path(id) ?? `(cgroup ${id})`, id: String(id) };
+  }
+
+  #onGroup(record: PressureGroupRecord): void {
+    const name = decode(record.name.subarray(0, record.name_length)).text;
+    this.#options.names.learn(record.id, record.parent_id, name);
+  }
+
+  #onStall(record: PressureStallRecord, batch: Batch): void {
+    const { envelopes, stack, emit } = this.#options;
+    const task = this.#task(record.task);
+    if (!task) return;
+    const cause = causes[record.cause] ?? 'other';
+    const stall_ns = Number(record.stall_ns);
+    const finished = record.finished !== 0;
+    const what = finished
+      ? `waited ${formatNs(stall_ns)} for memory`
+      : stall_ns === 0
+        ? 'waits for memory'
+        : `has been waiting for memory for ${formatNs(stall_ns)}`;
+    const message = `${printable(task.comm)} (pid ${task.pid}) ${what}: ${waits[cause]}.`;
+    emit({
+      ...envelopes.next(record.header.ktime_ns, batch.realtimeOffsetNs, 'warning', 'bpf:pressure', message),
+      type: 'pressure.stall',
+      task,
+      cause,
+      begin_mono_ns: String(record.begin_ktime_ns),
+      stall_ns,
+      finished,
+      stack: record.stack_id < 0 ? null : stack(record.stack_id),
+    });
+  }
+
+  #onLevel(record: PressureLevelRecord, batch: Batch): void {
+    const { envelopes, windowsMs, full, wanted, emit } = this.#options;
+    const subject = this.subject(record.cgroup_id);
+    if (subject.scope === 'cgroup' && !wanted(subject.path)) return;
+    const level = levels[record.level] ?? 'normal';
+    const previous = levels[record.previous] ?? 'normal';
+    const windows = shares(windowsMs, (i) => record.shares(i), full);
+    const { some_ppm, full_ppm } = record.peak;
+    const facts = {
+      subject,
+      level,
+      previous,
+      episode: `${subject.id ?? 'system'}-${record.episode_ktime_ns}`,
+      windows,
+      decided_by_ms: windowsMs[record.window] ?? 0,
+      duration_ms: Number(record.duration_ns) / 1e6,
+      peak: { level: levels[record.peak_level] ?? 'normal', some: some_ppm / 1e6, full: full ? full_ppm / 1e6 : null },
+      stalls: Number(record.stalls),
+      stall_ns: stallNs((cause) => record.stall_ns(cause)),
+    };
+    const severity = level === 'critical' ? 'error' : level === 'normal' ? 'info' : 'warning';
+    emit({
+      ...envelopes.next(record.header.ktime_ns, batch.realtimeOffsetNs, severity, 'bpf:pressure', levelMessage(facts)),
+      type: 'pressure.level',
+      ...facts,
+    });
+  }
+
+  #onCountdown(record: PressureCountdownRecord, batch: Batch): void {
+    const { envelopes, emit } = this.#options;
+    const repeated = this.#repeated(record.limit_id, record.unsaid);
+    const task = this.#task(record.task);
+    if (!task) return;
+    const subject = this.subject(record.limit_id);
+    const rounds = record.fruitless_rounds;
+    const where = subject.scope === 'system' ? 'the system' : `cgroup ${printable(subject.path)}`;
+    const again = repeated === 0 ? '' : ` (and got as far or less far ${repeated} more times)`;
+    const message = `Reclaim for ${where} has given nothing ${rounds} times in a row${again}; at ${MAX_RECLAIM_RETRIES} the kernel kills.`;
+    emit({
+      ...envelopes.next(record.header.ktime_ns, batch.realtimeOffsetNs, 'warning', 'bpf:pressure', message),
+      type: 'pressure.countdown',
+      subject,
+      task,
+      fruitless_rounds: rounds,
+      rounds_until_oom: MAX_RECLAIM_RETRIES,
+      repeated,
+    });
+  }
+
+  /** The kernel's counts only grow; one that is smaller begins anew. */
+  #repeated(limitId: bigint, unsaid: number): number {
+    const before = this.#unsaid.get(limitId) ?? 0;
+    this.#unsaid.delete(limitId);
+    this.#unsaid.set(limitId, unsaid);
+    const [oldest] = this.#unsaid.keys();
+    if (this.#unsaid.size > MOST_COUNTDOWNS && oldest !== undefined) this.#unsaid.delete(oldest);
+    return unsaid >= before ? unsaid - before : unsaid;
+  }
+
+  /** undefined: of a cgroup that was not asked for. */
+  #task(record: PressureStallRecord['task']): StalledTask | undefined {
+    const cgroup = this.#options.names.path(record.cgroup_id) ?? null;
+    return this.#options.wanted(cgroup ?? '') ? stalledTask(record, cgroup) : undefined;
+  }
+}
+
+/** One sentence for people. */
+export function levelMessage(
+  event: Pick<PressureLevel, 'subject' | 'level' | 'previous' | 'windows' | 'decided_by_ms' | 'duration_ms' | 'peak'>,
+): string {
+  const { subject, level, previous, windows, decided_by_ms, duration_ms, peak } = event;
+  const where = subject.scope === 'system' ? 'on the system' : `in cgroup ${printable(subject.path)}`;
+  if (level === 'normal') {
+    const lasted = formatNs(duration_ms * 1e6);
+    return `Memory pressure ${where} is over after ${lasted}; at its peak it was ${peak.level}, with ${formatPercent(peak.some)} of the time stalled.`;
+  }
+  const window = windows.find(({ window_ms }) => window_ms === decided_by_ms);
+  const all = window?.full == null ? '' : `, all were for ${formatPercent(window.full)}`;
+  return `Memory pressure ${where} is ${level} (was ${previous}): some task was stalled for ${formatPercent(window?.some ?? 0)} of the last ${formatNs(decided_by_ms * 1e6)}${all}.`;
+}

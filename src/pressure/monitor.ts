@@ -1,0 +1,201 @@
+/**
+ * The pressure monitor: BPF programs that account in the kernel who is stalled on memory, and streams of what is worth
+ * saying about it.
+ */
+import { release } from 'node:os';
+import type { Observable } from 'rxjs';
+import { filter } from 'rxjs/internal/operators/filter';
+import { Subject } from 'rxjs/internal/Subject';
+import { type LoadedPressure, loadPressure, type PressureObject } from '../bpf/load/pressure-loader.ts';
+import { openRing } from '../bpf/load/ring.ts';
+import type { Batch } from '../bpf/wire/batch.ts';
+import { RecordKind } from '../bpf/wire/layout.ts';
+import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { byName, LossCounter } from '../events/loss-counter.ts';
+import { memoryHierarchy } from '../linux/capabilities.ts';
+import { CgroupNames } from '../linux/cgroup-names.ts';
+import { KernelSymbols } from '../linux/kallsyms.ts';
+import type { TracerLost, TracerStarted } from '../model/events.ts';
+import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
+import { loadNative, type RingReader } from '../native/addon.ts';
+import { globMatch } from '../text/glob.ts';
+import { VERSION } from '../version.ts';
+import { type PressureEvent, PressureEvents } from './events.ts';
+import { defaultWindows, type PressureOptions, pressureConfig } from './options.ts';
+import { type PressureTotals, readTotals } from './totals.ts';
+
+export type { LevelShares, PressureOptions, PressureWindowOptions } from './options.ts';
+export { defaultWindows } from './options.ts';
+export type { PressureTotals } from './totals.ts';
+
+/**
+ * Opens a monitor of memory pressure: loads and attaches its BPF programs and starts reading. It keeps the process alive
+ * until closed.
+ *
+ * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING,
+ *   OBJECT_MISSING, LIBBPF, USAGE
+ */
+export async function openPressure(options: PressureOptions = {}): Promise<PressureMonitor> {
+  return new PressureMonitor(options);
+}
+
+/** Where no timer runs in the kernel and nothing else happens either, levels fall when somebody looks. */
+const LOOK_MS = 250;
+
+export class PressureMonitor implements Disposable, AsyncDisposable {
+  /** Which hook is served by what, and why. */
+  readonly started: TracerStarted;
+  /** Everything, in order. Hot: who subscribes late misses what was before. */
+  readonly events$: Observable<PressureEvent | TracerLost>;
+  /** Levels, as they change. */
+  readonly pressure$: Observable<PressureLevel>;
+  readonly stalls$: Observable<PressureStall>;
+  readonly countdown$: Observable<PressureCountdown>;
+  readonly lost$: Observable<TracerLost>;
+
+  readonly #events = new Subject<PressureEvent | TracerLost>();
+  readonly #envelopes: Envelopes;
+  readonly #losses: LossCounter;
+  readonly #windowsMs: number[];
+  readonly #loaded: LoadedPressure;
+  readonly #reader: RingReader;
+  readonly #records: PressureEvents;
+  readonly #full: boolean;
+  readonly #look: NodeJS.Timeout | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.close();
+  #symbols: KernelSymbols | undefined;
+  #closing = false;
+
+  /**
+   * @param envelopes of the tracer whose stream this one joins
+   * @param object for tests: one with more programs
+   */
+  constructor(options: PressureOptions = {}, envelopes = new Envelopes(), object?: PressureObject) {
+    const openedAt = process.hrtime.bigint();
+    const native = loadNative();
+    const config = pressureConfig(options);
+    this.#envelopes = envelopes;
+    this.#losses = new LossCounter(envelopes);
+    this.#windowsMs = (options.windows ?? defaultWindows).map(({ ms }) => ms);
+    this.events$ = this.#events.asObservable();
+    const only = <T extends PressureEvent | TracerLost>(type: T['type']): Observable<T> =>
+      this.events$.pipe(filter((event): event is T => event.type === type));
+    this.pressure$ = only<PressureLevel>('pressure.level');
+    this.stalls$ = only<PressureStall>('pressure.stall');
+    this.countdown$ = only<PressureCountdown>('pressure.countdown');
+    this.lost$ = only<TracerLost>('tracer.lost');
+    this.#signal = options.signal;
+    this.#signal?.throwIfAborted();
+
+    this.#loaded = loadPressure(config, object);
+    this.#full = this.#loaded.choices.some(({ hook, program }) => hook === 'sched_switch' && program !== undefined);
+    const globs = options.cgroups;
+    this.#records = new PressureEvents({
+      envelopes,
+      names: new CgroupNames(),
+      windowsMs: this.#windowsMs,
+      full: this.#full,
+      stack: (id) => this.#stack(id),
+      wanted: (path) =>
+        globs === undefined || globs.some((glob) => globMatch(glob, path) || globMatch(`${glob}/*`, path)),
+      emit: (event) => this.#events.next(event),
+    });
+    this.#reader = openRing(this.#loaded, {
+      onBatch: (batch) => this.#onBatch(batch),
+      onError: (error) => this.#fail(error),
+      urgent: [RecordKind.RECORD_PRESSURE_STALL, RecordKind.RECORD_PRESSURE_COUNTDOWN],
+    });
+    native.trimHeap();
+    if (this.#loaded.choices.some(({ backend }) => backend === 'hooks')) {
+      this.#look = setInterval(() => this.#loaded.tick(), LOOK_MS);
+    }
+    this.started = this.#startedEvent(openedAt);
+    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Since the monitor was opened: the system first, then every cgroup with a stall. Some 20 µs for each. */
+  totals(): PressureTotals[] {
+    if (this.#closing) return [];
+    return readTotals(this.#loaded.groups, this.#windowsMs, this.#full, (id) => this.#records.subject(id));
+  }
+
+  /** What was lost in the kernel so far: records by kind, and stalls that no map had room for. */
+  lostSoFar(): Record<string, number> {
+    return byName((this.#closing ? this.#losses.counters : this.#reader.lost()).slice(1));
+  }
+
+  /** Detaches, stops the threads and completes the streams. Idempotent. */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    clearInterval(this.#look);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#loaded.detach();
+    const counters = this.#reader.lost();
+    this.#reader.close();
+    this.#loaded.close();
+    this.#records.close();
+    this.#sayLost(counters);
+    this.#events.complete();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #onBatch(batch: Batch): void {
+    const malformed = this.#losses.malformed(this.#records.take(batch));
+    if (malformed) this.#events.next(malformed);
+    if (!this.#closing) this.#sayLost(this.#reader.lost());
+  }
+
+  /** Whoever listens to the events hears of it. */
+  #fail(error: unknown): void {
+    this.#events.error(error);
+    this.close();
+  }
+
+  #sayLost(counters: number[]): void {
+    for (const lost of [this.#losses.inRing(counters), this.#losses.inMaps(counters)]) {
+      if (lost) this.#events.next(lost);
+    }
+  }
+
+  /** Innermost first. null: it was overwritten by another. */
+  #stack(id: number): string[] | null {
+    const key = Buffer.alloc(4);
+    key.writeUInt32LE(id);
+    const frames = this.#closing ? undefined : this.#loaded.stacks.lookup(key);
+    if (!frames) return null;
+    this.#symbols ??= new KernelSymbols();
+    const named: string[] = [];
+    for (let at = 0; at < frames.length && frames.readBigUInt64LE(at) !== 0n; at += 8) {
+      named.push(this.#symbols.name(frames.readBigUInt64LE(at)));
+    }
+    return named;
+  }
+
+  #startedEvent(openedAt: bigint): TracerStarted {
+    const now = process.hrtime.bigint();
+    const { choices, libbpf } = this.#loaded;
+    const by = choices.find(({ hook }) => hook === 'memstall_enter')?.backend;
+    const how =
+      by === 'none' ? 'tracepoints of reclaim, compaction and the scheduler' : `${by} on psi_memstall_enter()`;
+    const message = `Watching memory pressure by ${how}.`;
+    return {
+      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
+      type: 'tracer.started',
+      version: VERSION,
+      kernel: release(),
+      libbpf,
+      cgroup_version: memoryHierarchy()?.version ?? null,
+      hooks: choices.map(({ hook, backend, program, reason }) => ({ hook, backend, program: program ?? null, reason })),
+      start_ms: Math.round(Number(now - openedAt) / 1e5) / 10,
+    };
+  }
+}

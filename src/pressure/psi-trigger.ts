@@ -1,0 +1,137 @@
+/**
+ * PSI as the kernel gives it: averages and totals, and triggers that the kernel fires by itself. For the system, and for
+ * any cgroup of the v2 hierarchy; on v1 only where that hierarchy is mounted beside it.
+ */
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { Observable } from 'rxjs';
+import { Subject } from 'rxjs/internal/Subject';
+import { effectiveCapabilities, readIfPresent } from '../linux/capabilities.ts';
+import { parsePressure } from '../linux/system.ts';
+import { OomscopeError } from '../model/error.ts';
+import type { PressureAverages } from '../model/events.ts';
+import { loadNative, type PsiWatcher } from '../native/addon.ts';
+import { errnoName } from '../native/errno.ts';
+
+export interface PsiReading {
+  some: PressureAverages;
+  full: PressureAverages;
+}
+
+/**
+ * @param cgroup path below the mount point of cgroup v2; the system by default
+ * @returns undefined where there is no PSI: not in this kernel, switched off, no such cgroup
+ */
+export function readPsi(cgroup?: string): PsiReading | undefined {
+  const file = psiFile(cgroup);
+  return (file && parsePressure(readIfPresent(file))) || undefined;
+}
+
+export interface PsiTriggerOptions {
+  kind: 'some' | 'full';
+  /** Stalled for so long within the window, more than 0. */
+  stallMs: number;
+  /** More than 0 to 10,000, as far as this kernel and privilege allow: see `used`. */
+  windowMs: number;
+  /** Path below the mount point of cgroup v2; the system by default. */
+  cgroup?: string;
+}
+
+export interface PsiTrigger {
+  /** What the kernel accepted. `adapted`: why it is not what was asked for; null: it is. */
+  readonly used: { kind: 'some' | 'full'; stall_us: number; window_us: number; adapted: string | null };
+  /** Hot, at most once a window. Completes on close(), and when the cgroup is removed. */
+  readonly fired$: Observable<{ mono_ns: string; reading: PsiReading | undefined }>;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** kernel/sched/psi.c: an unprivileged window is a multiple of this, for it rides on the averages' own clock. */
+const UNPRIVILEGED_US = 2_000_000;
+/** Before Linux 6.5 a window was no shorter. */
+const OLD_LEAST_US = 500_000;
+const MOST_US = 10_000_000;
+
+/**
+ * Asks the kernel to tell when tasks were stalled on memory for so long. Keeps the process alive until closed.
+ *
+ * @throws OomscopeError USAGE, PSI_UNAVAILABLE
+ */
+export function openPsiTrigger(options: PsiTriggerOptions): PsiTrigger {
+  const { kind, stallMs, windowMs, cgroup } = options;
+  const windowUs = Math.round(windowMs * 1000);
+  const stallUs = Math.round(stallMs * 1000);
+  if (!(windowUs > 0 && windowUs <= MOST_US)) {
+    throw new OomscopeError('USAGE', `windowMs: expected more than 0, at most ${MOST_US / 1000}, got ${windowMs}.`);
+  }
+  if (!(stallUs > 0 && stallUs <= windowUs)) {
+    throw new OomscopeError(
+      'USAGE',
+      `stallMs: expected more than 0, at most the window of ${windowMs}, got ${stallMs}.`,
+    );
+  }
+  const file = psiFile(cgroup);
+  if (file === undefined) throw unavailable('no cgroup v2 hierarchy is mounted');
+
+  let refused = 0;
+  for (const { window, why } of windows(windowUs)) {
+    const stall = Math.max(1, Math.min(window, Math.round((stallUs * window) / windowUs)));
+    const token = watcher().add(file, `${kind} ${stall} ${window}`);
+    if (token > 0) {
+      const adapted = window === windowUs ? null : why;
+      return watch(token, cgroup, { kind, stall_us: stall, window_us: window, adapted });
+    }
+    refused = token;
+    // Only the window can be helped.
+    if (![constants.errno.EINVAL, constants.errno.EPERM].includes(-token)) break;
+  }
+  throw unavailable(`${file}: ${errnoName(refused)}`);
+}
+
+/** What may be accepted, the wish first. The share that must be stalled stays the same. */
+function windows(wish: number): { window: number; why: string }[] {
+  const privileged = effectiveCapabilities().has('CAP_SYS_RESOURCE');
+  const multiple = Math.min(MOST_US, Math.max(1, Math.round(wish / UNPRIVILEGED_US)) * UNPRIVILEGED_US);
+  const without = { window: multiple, why: 'without CAP_SYS_RESOURCE windows are multiples of 2 s' };
+  if (!privileged) return [without];
+  const old = { window: Math.max(OLD_LEAST_US, wish), why: 'before Linux 6.5 windows are 500 ms or longer' };
+  return [{ window: wish, why: '' }, old, without];
+}
+
+const triggers = new Map<number, { fire: (atNs: bigint) => void; end: () => void }>();
+let shared: PsiWatcher | undefined;
+
+function watcher(): PsiWatcher {
+  shared ??= new (loadNative().PsiWatcher)((token, atNs, gone) => {
+    const trigger = triggers.get(token);
+    if (gone) trigger?.end();
+    else trigger?.fire(atNs);
+  });
+  return shared;
+}
+
+function watch(token: number, cgroup: string | undefined, used: PsiTrigger['used']): PsiTrigger {
+  const fired = new Subject<{ mono_ns: string; reading: PsiReading | undefined }>();
+  const end = () => {
+    if (!triggers.delete(token)) return;
+    watcher().remove(token);
+    fired.complete();
+  };
+  triggers.set(token, { fire: (atNs) => fired.next({ mono_ns: String(atNs), reading: readPsi(cgroup) }), end });
+  return { used, fired$: fired.asObservable(), close: end };
+}
+
+/** undefined: no such hierarchy. */
+function psiFile(cgroup: string | undefined): string | undefined {
+  if (cgroup === undefined) return '/proc/pressure/memory';
+  const line = /^.* - cgroup2 .*$/m.exec(readIfPresent('/proc/self/mountinfo') ?? '')?.[0];
+  const mount = line?.split(' ')[4];
+  return mount && join(mount, join('/', cgroup), 'memory.pressure');
+}
+
+function unavailable(why: string): OomscopeError {
+  return new OomscopeError(
+    'PSI_UNAVAILABLE',
+    `PSI cannot be watched: ${why}. It needs CONFIG_PSI, psi=1 on the kernel's command line where it is off by default, and cgroup v2 for cgroups.`,
+  );
+}

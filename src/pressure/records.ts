@@ -1,0 +1,50 @@
+/**
+ * The records of memory pressure (bpf/pressure.h) as the facts of their events.
+ */
+
+import type { PressureShare, StalledTask as StalledTaskRecord } from '../bpf/wire/layout.ts';
+import { toTicks } from '../bpf/wire/ticks.ts';
+import type { PressureLevelName, PressureWindow, StallCause, StalledTask, StallNs } from '../model/pressure.ts';
+import { decode, untilNul } from '../text/printable.ts';
+
+/** Of enum stall_cause. */
+export const causes: readonly StallCause[] = [
+  'other',
+  'direct_reclaim',
+  'memcg_limit',
+  'memcg_high',
+  'compaction',
+  'swap_in',
+  'refault',
+];
+
+/** Of enum pressure_level. */
+export const levels: readonly PressureLevelName[] = ['normal', 'low', 'medium', 'critical'];
+
+export function stalledTask(record: StalledTaskRecord, cgroup: string | null): StalledTask {
+  return {
+    pid: record.pid,
+    tid: record.tid,
+    comm: decode(untilNul(record.comm)).text,
+    start_ticks: toTicks(record.start_ns),
+    cgroup,
+    cgroup_id: String(record.cgroup_id),
+  };
+}
+
+/** @param ns by enum stall_cause */
+export function stallNs(ns: (cause: number) => bigint): StallNs {
+  return Object.fromEntries(causes.map((cause, i) => [cause, Number(ns(i))])) as StallNs;
+}
+
+/** @param full false: the hooks in use cannot tell */
+export function shares(
+  windowsMs: readonly number[],
+  share: (window: number) => PressureShare,
+  full: boolean,
+): PressureWindow[] {
+  return windowsMs.map((window_ms, i) => {
+    const { some_ppm, full_ppm } = share(i);
+    return { window_ms, some: some_ppm / 1e6, full: full ? full_ppm / 1e6 : null };
+  });
+}

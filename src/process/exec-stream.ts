@@ -1,0 +1,93 @@
+/**
+ * Programs as they are executed, told by the kernel: nothing is polled, and nothing that runs for a moment is missed.
+ */
+import { type Attached, attachObject } from '../bpf/load/attach.ts';
+import { openRing } from '../bpf/load/ring.ts';
+import { obstacle } from '../bpf/load/tracer-loader.ts';
+import type { Batch } from '../bpf/wire/batch.ts';
+import { ProcessExecRecord, RecordKind } from '../bpf/wire/layout.ts';
+import { toTicks } from '../bpf/wire/ticks.ts';
+import { OomscopeError } from '../model/error.ts';
+import type { RingReader } from '../native/addon.ts';
+import { decode, untilNul } from '../text/printable.ts';
+
+/** Room for 4,000: what a machine that builds something executes in a second. */
+const RING_BYTES = 256 * 1024;
+
+export interface Exec {
+  pid: number;
+  startTicks: string;
+  ppid: number;
+  uid: number;
+  comm: string;
+  /** As it was then. */
+  oomScoreAdj: number;
+  /** CLOCK_MONOTONIC. */
+  monoNs: bigint;
+}
+
+export interface ExecsOptions {
+  onExec: (exec: Exec) => void;
+  /** So many were not told, for the ring was full. */
+  onLost: (count: number) => void;
+  onError: (error: unknown) => void;
+}
+
+export class ExecStream implements Disposable {
+  readonly #attached: Attached;
+  readonly #reader: RingReader;
+  readonly #options: ExecsOptions;
+  #lost = 0;
+
+  /** @throws OomscopeError NOT_PERMITTED, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING, OBJECT_MISSING, LIBBPF */
+  constructor(options: ExecsOptions) {
+    const inTheWay = obstacle();
+    if (inTheWay) throw inTheWay;
+    this.#options = options;
+    this.#attached = attach();
+    this.#reader = openRing(this.#attached, { onBatch: (batch) => this.#take(batch), onError: options.onError });
+  }
+
+  close(): void {
+    this.#attached.detach();
+    this.#reader.close();
+    this.#attached.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #take(batch: Batch): void {
+    batch.walk((kind, at) => {
+      if (kind === RecordKind.RECORD_PROCESS_EXEC) this.#options.onExec(execOf(new ProcessExecRecord(batch.view, at)));
+    });
+    const lost = this.#reader.lost()[1 + RecordKind.RECORD_PROCESS_EXEC] ?? 0;
+    if (lost > this.#lost) this.#options.onLost(lost - this.#lost);
+    this.#lost = lost;
+  }
+}
+
+/** tp_btf wants the tracepoint in the kernel's BTF; raw_tp does not. */
+function attach(): Attached {
+  const by = (program: string) =>
+    attachObject({ file: 'exec.bpf.o', programs: new Set([program]), constants: {}, ringBytes: RING_BYTES });
+  try {
+    return by('process_exec');
+  } catch (error) {
+    if (!(error instanceof OomscopeError) || error.code !== 'LIBBPF') throw error;
+    return by('process_exec_raw');
+  }
+}
+
+function execOf(record: ProcessExecRecord): Exec {
+  return {
+    pid: record.pid,
+    startTicks: toTicks(record.start_ns),
+    ppid: record.ppid,
+    uid: record.uid,
+    comm: decode(untilNul(record.comm)).text,
+    oomScoreAdj: record.oom_score_adj,
+    monoNs: record.header.ktime_ns,
+  };
+}

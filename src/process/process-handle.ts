@@ -1,0 +1,183 @@
+/**
+ * A process that cannot be mistaken for another: (pid, start time), held by a pidfd.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { constants } from 'node:os';
+import { pageBytes } from '../linux/page-size.ts';
+import { endOfName, PF_EXITING, statField } from '../linux/proc-stat.ts';
+import { OomscopeError } from '../model/error.ts';
+import { loadNative } from '../native/addon.ts';
+import { checked, failure } from '../native/system-call.ts';
+import { ExitRegistry } from './exit-watcher.ts';
+
+export interface ProcessIdentity {
+  pid: number;
+  /** When it started, in clock ticks since boot: field 22 of /proc/PID/stat. */
+  startTicks: string;
+}
+
+export interface ProcessGlance {
+  startTicks: string;
+  /** What remains of one that has ended (a zombie) is not. */
+  alive: boolean;
+  dying: boolean;
+  /** As the kernel has it without adding up over all CPUs. */
+  rssBytes: number;
+}
+
+export interface ProcessEnd {
+  /** CLOCK_MONOTONIC when it was seen to be a zombie: its memory may be on its way still. */
+  monoNs: bigint;
+}
+
+export class ProcessHandle implements ProcessIdentity, Disposable {
+  readonly pid: number;
+  readonly startTicks: string;
+  readonly #pidfd: number;
+  /** /proc/PID/stat. Kept open: a look must not need memory. */
+  readonly #stat: number;
+  #exited: Promise<ProcessEnd> | undefined;
+  #unwatch: (() => void) | undefined;
+  #holders = 1;
+
+  private constructor({ pid, startTicks }: ProcessIdentity, pidfd: number, stat: number) {
+    this.pid = pid;
+    this.startTicks = startTicks;
+    this.#pidfd = pidfd;
+    this.#stat = stat;
+  }
+
+  /**
+   * Two processes with one pid are told apart by the clock tick (10 ms) in which they started. A pid comes round again
+   * after all others were used, so within one tick that is out of reach of a machine.
+   *
+   * @throws OomscopeError PROCESS_GONE (there is no such process, or another has its pid), NOT_PERMITTED, SYSTEM_CALL
+   */
+  static open(identity: ProcessIdentity): ProcessHandle {
+    const { pid } = identity;
+    const opened = loadNative().pidfdOpen(pid);
+    if (/ESRCH|EINVAL/.test(failure(opened) ?? '')) throw gone(identity, 'it has ended');
+    const pidfd = checked(opened, 'pidfd_open', `process ${pid}`);
+    let stat: number | undefined;
+    try {
+      stat = openSync(`/proc/${pid}/stat`, 'r');
+      const handle = new ProcessHandle(identity, pidfd, stat);
+      const seen = handle.look();
+      // Alive by its pidfd after the look: its pid was nobody else's meanwhile, and the file is its own.
+      if (seen && seen.startTicks !== identity.startTicks) {
+        throw gone(identity, `its pid belongs to a process that started at ${seen.startTicks}`);
+      }
+      if (!seen?.alive) throw gone(identity, 'it has ended');
+      return handle;
+    } catch (error) {
+      closeSync(pidfd);
+      if (stat !== undefined) closeSync(stat);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw gone(identity, 'it has ended');
+      throw error;
+    }
+  }
+
+  /** The pidfd, for the addon. */
+  get fd(): number {
+    if (this.#holders === 0) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
+    return this.#pidfd;
+  }
+
+  /**
+   * To the whole process. @returns false: it has ended
+   *
+   * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
+   */
+  signal(signal: NodeJS.Signals): boolean {
+    const result = loadNative().pidfdSignal(this.fd, constants.signals[signal]);
+    if (failure(result) === 'ESRCH') return false;
+    checked(result, 'pidfd_send_signal', `${signal} to process ${this.pid}`);
+    return true;
+  }
+
+  /** Whether the process lives. What remains of one that has ended (a zombie) does not. */
+  stillSame(): boolean {
+    const seen = this.look();
+    return seen?.alive === true && seen.startTicks === this.startTicks;
+  }
+
+  /** When it ends. Never rejects; once the handle is closed it never settles. */
+  get exited(): Promise<ProcessEnd> {
+    this.#exited ??= new Promise((resolve) => {
+      this.#unwatch = ExitRegistry.shared().watch(this.fd, (monoNs) => resolve({ monoNs }));
+    });
+    return this.#exited;
+  }
+
+  /**
+   * Frees the memory of a process that is dying, from here: it may be stuck (process_mrelease(2), Linux 5.15). That takes
+   * as long as there is memory, so another thread does it.
+   * "not dying" also where others share its memory; "busy": try again.
+   *
+   * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
+   */
+  async release(): Promise<'released' | 'gone' | 'busy' | 'not dying' | 'unsupported'> {
+    const result = await loadNative().processMrelease(this.fd);
+    const refusals = {
+      ESRCH: 'gone',
+      EAGAIN: 'busy',
+      EINTR: 'busy',
+      EINVAL: 'not dying',
+      ENOSYS: 'unsupported',
+    } as const;
+    const refusal = refusals[failure(result) as keyof typeof refusals];
+    if (refusal) return refusal;
+    checked(result, 'process_mrelease', `release of process ${this.pid}`);
+    return 'released';
+  }
+
+  /** For one more, who closes it, too: opening another takes memory. */
+  share(): this {
+    if (this.#holders === 0) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
+    this.#holders++;
+    return this;
+  }
+
+  /** Closed once all who have it have closed it. */
+  close(): void {
+    if (this.#holders === 0 || --this.#holders > 0) return;
+    this.#unwatch?.();
+    closeSync(this.#pidfd);
+    closeSync(this.#stat);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** As it is now, by what is open already. undefined: it has ended and was waited for. */
+  look(): ProcessGlance | undefined {
+    const { fd } = this;
+    let line: Buffer;
+    try {
+      line = buffer.subarray(0, readSync(this.#stat, buffer, 0, buffer.length, 0));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+      throw error;
+    }
+    if (failure(loadNative().pidfdSignal(fd, 0)) === 'ESRCH') return undefined;
+    const close = endOfName(line);
+    const state = String.fromCharCode(line[close + 2] ?? 0);
+    // A leader that has ended is a zombie while other threads of the process live on.
+    const alive = !'ZXx\0'.includes(state) || statField(line, close, 20) > 1;
+    return {
+      startTicks: String(statField(line, close, 22)),
+      alive,
+      dying: !alive || (statField(line, close, 9) & PF_EXITING) !== 0,
+      rssBytes: statField(line, close, 24) * page,
+    };
+  }
+}
+
+/** One line, some 350 bytes at most. */
+const buffer = Buffer.alloc(1024);
+const page = pageBytes();
+
+function gone({ pid, startTicks }: ProcessIdentity, why: string): OomscopeError {
+  return new OomscopeError('PROCESS_GONE', `Expected process ${pid}, started at tick ${startTicks}: ${why}.`);
+}

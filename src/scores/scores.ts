@@ -1,0 +1,242 @@
+/**
+ * Everybody's badness, as often as one likes: the table of who would be killed, in the kernel's order.
+ */
+import { Observable } from 'rxjs/internal/Observable';
+import { timer } from 'rxjs/internal/observable/timer';
+import { ownerOf } from '../containers/container-path.ts';
+import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { choosesByApproximation, readIfPresent } from '../linux/capabilities.ts';
+import { CgroupPaths } from '../linux/cgroup-paths.ts';
+import { Cgroupfs } from '../linux/cgroupfs.ts';
+import { pageBytes } from '../linux/page-size.ts';
+import type { CgroupOwner } from '../model/container.ts';
+import type { Score, ScoreSample, Spared } from '../model/score.ts';
+import { GrowthWindow, growthOf } from '../series/growth.ts';
+import { formatBytes } from '../text/format.ts';
+import { printable } from '../text/printable.ts';
+import { openTaskTable } from './open-task-table.ts';
+import { cgroupDomain, type ScoreDomain, systemDomain } from './score-domain.ts';
+import type { TaskEntry, TaskTable } from './task-table.ts';
+
+export interface ScoresOptions {
+  /** How many to list. Default 10. */
+  top?: number;
+  /** A cgroup whose limit would be hit; by default the system's memory. */
+  domain?: string;
+  /** Which processes to list; their ranks stay what they are. */
+  filter?: (score: Score) => boolean;
+  /** By what, the largest first. Default `badness`: the kernel's order. */
+  sort?: ScoreSort;
+  /** List those too that the kernel never chooses, last. */
+  spared?: boolean;
+  /** To whom a cgroup belongs; by its path alone unless given. */
+  ownerOf?: (path: string | null) => CgroupOwner;
+  backend?: TaskTable['backend'];
+}
+
+export type ScoreSort = 'badness' | 'memory' | 'swap' | 'growth' | 'adj';
+
+/** Of how many processes growth is followed: the largest. */
+const FOLLOWED = 256;
+
+/**
+ * A table now and then every `intervalMs`. Cold: each subscription opens its own.
+ *
+ * @throws OomscopeError USAGE: no such cgroup
+ */
+export function watchScores(options: ScoresOptions & { intervalMs?: number } = {}): Observable<ScoreSample> {
+  return new Observable((subscriber) => {
+    const scores = new Scores(options);
+    const ticks = timer(0, options.intervalMs ?? 1000).subscribe({
+      next: () => {
+        try {
+          subscriber.next(scores.sample());
+        } catch (error) {
+          subscriber.error(error);
+        }
+      },
+    });
+    return () => {
+      ticks.unsubscribe();
+      scores.close();
+    };
+  });
+}
+
+export class Scores implements Disposable {
+  readonly table: TaskTable;
+  readonly #options: ScoresOptions;
+  readonly #envelopes = new Envelopes();
+  readonly #page = pageBytes();
+  readonly #groups: CgroupPaths | undefined;
+  #growth = new Map<string, GrowthWindow>();
+
+  constructor(options: ScoresOptions = {}) {
+    this.#options = options;
+    this.#domain(); // a cgroup that does not exist is said before anything is opened
+    this.table = openTaskTable(options.backend);
+    const cgroupfs = Cgroupfs.find();
+    this.#groups = cgroupfs && new CgroupPaths(cgroupfs);
+  }
+
+  /** @throws OomscopeError USAGE: the cgroup is gone */
+  sample(): ScoreSample {
+    const { top = 10, filter = () => true, sort = 'badness', spared = false } = this.#options;
+    const domain = this.#domain();
+    const nowSeconds = performance.now() / 1000;
+    const weighed = this.table.read().filter((entry) => domain.contains(entry));
+    this.#groups?.startLook();
+    this.#follow(weighed, nowSeconds);
+    const ranked = rank(weighed, domain.totalBytes, this.#page);
+    const candidates = ranked.findIndex(({ points }) => points === null);
+    const choice = spared || candidates < 0 ? ranked : ranked.slice(0, candidates);
+    const scores: Score[] = [];
+    for (const [i, each] of choice.entries()) {
+      if (sort === 'badness' && scores.length === top) break; // in this order already
+      const score = this.#score(each, each.points === null ? null : i + 1, domain);
+      if (filter(score)) scores.push(score);
+    }
+    const wanted = scores.sort(orders[sort]).slice(0, top);
+    for (const score of wanted) this.#complete(score);
+    const now = process.hrtime.bigint();
+    return {
+      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope:scores', messageOf(ranked[0], domain)),
+      type: 'score.sample',
+      domain: domain.subject,
+      domain_bytes: domain.totalBytes,
+      available_bytes: domain.availableBytes,
+      candidates: candidates < 0 ? ranked.length : candidates,
+      scores: wanted,
+    };
+  }
+
+  close(): void {
+    this.table.close();
+    this.#growth.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #domain(): ScoreDomain {
+    return this.#options.domain === undefined ? systemDomain() : cgroupDomain(this.#options.domain);
+  }
+
+  /** One sample more for the largest; the others are forgotten. */
+  #follow(entries: TaskEntry[], seconds: number): void {
+    const least = Float64Array.from(entries, heldBytes).sort().at(-FOLLOWED) ?? 0;
+    const larger = entries.filter((entry) => heldBytes(entry) > least);
+    const equal = entries.filter((entry) => heldBytes(entry) === least);
+    const followed = new Map<string, GrowthWindow>();
+    for (const entry of [...larger, ...equal].slice(0, FOLLOWED)) {
+      const key = identity(entry);
+      const window = this.#growth.get(key) ?? new GrowthWindow();
+      window.add(seconds, heldBytes(entry));
+      followed.set(key, window);
+    }
+    this.#growth = followed;
+  }
+
+  #score({ entry, points, spared }: Ranked, rank: number | null, domain: ScoreDomain): Score {
+    const held = heldBytes(entry) + entry.pageTableBytes;
+    const perMille = (bytes: number) => Math.round((bytes / domain.totalBytes) * 10_000) / 10;
+    return {
+      rank,
+      spared,
+      pid: entry.pid,
+      start_ticks: entry.startTicks,
+      uid: entry.uid,
+      comm: entry.comm,
+      cgroup: entry.cgroup ?? this.#groups?.pathOf(entry.cgroupId) ?? null,
+      owner: null,
+      oom_score: null,
+      oom_score_adj: entry.oomScoreAdj,
+      badness_pages: points,
+      badness_per_mille: points === null ? null : perMille(points * this.#page),
+      memory_per_mille: perMille(held),
+      rss_bytes: entry.anonBytes + entry.fileBytes + entry.shmemBytes,
+      anon_rss_bytes: entry.anonBytes,
+      file_rss_bytes: entry.fileBytes,
+      shmem_rss_bytes: entry.shmemBytes,
+      swap_bytes: entry.swapBytes,
+      page_tables_bytes: entry.pageTableBytes,
+      growth: growthOf(this.#growth.get(identity(entry))?.slope(), domain.availableBytes),
+    };
+  }
+
+  /** What takes a file to read is read only for those that are shown. */
+  #complete(score: Score): void {
+    const text = readIfPresent(`/proc/${score.pid}/oom_score`);
+    score.oom_score = text === undefined ? null : Number(text);
+    score.owner = (this.#options.ownerOf ?? ownerOf)(score.cgroup);
+  }
+}
+
+interface Ranked {
+  entry: TaskEntry;
+  /** In clock ticks since boot. */
+  started: number;
+  /** null: never chosen. */
+  points: number | null;
+  spared: Spared | null;
+}
+
+/**
+ * In the order in which the kernel would take them: by oom_badness(), of equals the younger (the list of processes is gone
+ * through from the oldest, and an equal replaces), then those it never takes.
+ *
+ * @param totalBytes of the domain
+ * @param approximate by the shared part of the per-CPU counters, as this kernel does
+ */
+export function rank(
+  entries: readonly TaskEntry[],
+  totalBytes: number,
+  page: number,
+  approximate = choosesByApproximation(),
+): Ranked[] {
+  const thousandth = Math.floor(Math.floor(totalBytes / page) / 1000);
+  const weigh = (entry: TaskEntry): Ranked => {
+    const spared = sparedBy(entry);
+    const started = Number(entry.startTicks);
+    if (spared !== null) return { entry, started, points: null, spared };
+    const held = (approximate ? entry.approximateBytes : null) ?? heldBytes(entry);
+    const pages = Math.floor(held / page) + Math.floor(entry.pageTableBytes / page);
+    return { entry, started, points: pages + entry.oomScoreAdj * thousandth, spared };
+  };
+  return entries
+    .map(weigh)
+    .sort(
+      (a, b) => (b.points ?? -Infinity) - (a.points ?? -Infinity) || b.started - a.started || b.entry.pid - a.entry.pid,
+    );
+}
+
+function sparedBy({ pid, oomScoreAdj, vfork }: TaskEntry): Spared | null {
+  if (pid === 1) return 'init';
+  if (oomScoreAdj === -1000) return 'oom_score_adj';
+  return vfork === true ? 'vfork' : null;
+}
+
+const orders: Record<ScoreSort, (a: Score, b: Score) => number> = {
+  badness: () => 0, // as they are
+  memory: (a, b) => b.memory_per_mille - a.memory_per_mille,
+  swap: (a, b) => b.swap_bytes - a.swap_bytes,
+  growth: (a, b) => surely(b) - surely(a),
+  adj: (a, b) => b.oom_score_adj - a.oom_score_adj,
+};
+
+/** Bytes a second that it grows by at least. */
+const surely = ({ growth }: Score) =>
+  growth ? growth.bytes_per_second - growth.uncertainty_bytes_per_second : -Infinity;
+
+const heldBytes = ({ anonBytes, fileBytes, shmemBytes, swapBytes }: TaskEntry) =>
+  anonBytes + fileBytes + shmemBytes + swapBytes;
+const identity = ({ pid, startTicks }: TaskEntry) => `${pid}:${startTicks}`;
+
+function messageOf(first: Ranked | undefined, { subject }: ScoreDomain): string {
+  const where = subject.scope === 'system' ? 'The system' : printable(subject.path);
+  if (!first || first.spared !== null) return `${where} has no process that could be killed.`;
+  const { comm, pid } = first.entry;
+  const size = formatBytes(heldBytes(first.entry));
+  return `If ${subject.scope === 'system' ? 'the system' : where} ran out of memory now, ${printable(comm)} (pid ${pid}, ${size}) would be killed.`;
+}

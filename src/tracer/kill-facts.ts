@@ -1,0 +1,251 @@
+/**
+ * One kill record as the facts of an `oom.kill` event: everything that the kernel itself told.
+ */
+import { type GfpBits, gfpNames } from '../bpf/load/gfp.ts';
+import { type CgroupLevel, KillFact, type OomCandidatesRecord, type OomKillRecord } from '../bpf/wire/layout.ts';
+import { toTicks } from '../bpf/wire/ticks.ts';
+import type {
+  Candidate,
+  CgroupUsage,
+  KillKind,
+  OomKill,
+  Scope,
+  Trigger,
+  Victim,
+  VictimMemory,
+} from '../model/events.ts';
+import { formatMask } from '../text/format.ts';
+import { type Decoded, decode, splitNul, untilNul } from '../text/printable.ts';
+
+/** What the record does not hold: the machine's constants. */
+export interface Machine {
+  pageBytes: number;
+  /** Of a per-CPU counter, whose approximate value may be off by batch × CPUs. */
+  cpus: number;
+  gfp: GfpBits;
+}
+
+export type KillFacts = Pick<
+  OomKill,
+  | 'kind'
+  | 'victim'
+  | 'trigger'
+  | 'scope'
+  | 'limit'
+  | 'limit_inferred'
+  | 'cgroups'
+  | 'cgroup_version'
+  | 'domain_bytes'
+  | 'badness_pages'
+  | 'candidates'
+  | 'candidates_considered'
+  | 'nodemask'
+  | 'signal_to_mark_ns'
+  | 'missing'
+>;
+
+const kinds: Record<number, KillKind> = { 1: 'killed', 2: 'already_dying', 3: 'group_member', 4: 'shared_memory' };
+const scopes: Record<number, Scope> = { 0: 'system', 1: 'cpuset', 2: 'mempolicy', 3: 'cgroup' };
+/** The record has paths; whose they are is found out from those. */
+const nobody = { unit: null, pod: null, container: null };
+
+export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
+  const facts = record.facts;
+  const has = (fact: keyof typeof KillFact) => (facts & KillFact[fact]) !== 0;
+  const bytes = (pages: bigint) => Number(pages) * machine.pageBytes;
+  const cgroups = has('FACT_CGROUPS') ? levels(record, machine) : [];
+  const complete = !has('FACT_LEVELS_CUT') && cgroups.every((cgroup) => !cgroup.cut);
+  const limit = limitOf(record, cgroups, machine);
+  const missing: string[] = [];
+  const victim = victimOf(record, machine, complete ? (cgroups[0]?.usage.path ?? null) : null);
+  for (const field of ['exe', 'cmdline', 'memory', 'cgroup'] as const) {
+    if (victim[field] === null) missing.push(`victim.${field}`);
+  }
+  if (victim.cmdline_truncated) missing.push('victim.cmdline');
+  if (!has('FACT_OOM_CONTROL')) missing.push('oom_control');
+  return {
+    kind: kinds[record.kill_kind] ?? 'killed',
+    victim,
+    trigger: triggerOf(record, machine),
+    scope: has('FACT_OOM_CONTROL') ? (scopes[record.constraint] ?? null) : limit.cgroup ? 'cgroup' : null,
+    limit: limit.cgroup && { ...limit.cgroup, ...nobody },
+    limit_inferred: limit.inferred,
+    cgroups: cgroups.map(({ usage }) => usage),
+    cgroup_version: has('FACT_CGROUPS') ? (has('FACT_CGROUP_V1') ? 1 : 2) : null,
+    domain_bytes: has('FACT_OOM_CONTROL') ? bytes(record.domain_pages) : null,
+    badness_pages: has('FACT_OOM_CONTROL') ? String(record.chosen_points) : null,
+    candidates: null,
+    candidates_considered: null,
+    nodemask: has('FACT_NODEMASK') ? formatMask(record.nodemask) : null,
+    signal_to_mark_ns: record.signal_ktime_ns === 0n ? null : Number(record.header.ktime_ns - record.signal_ktime_ns),
+    missing,
+  };
+}
+
+function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null): Victim {
+  const has = (fact: keyof typeof KillFact) => (record.facts & KillFact[fact]) !== 0;
+  const known = has('FACT_TASK');
+  const comm = known ? decode(untilNul(record.victim_comm)) : undefined;
+  const processComm = known ? decode(untilNul(record.victim_process_comm)) : undefined;
+  const exe = has('FACT_EXE') && !has('FACT_EXE_CUT') ? exeOf(record) : undefined;
+  const cmdline = has('FACT_CMDLINE')
+    ? splitNul(record.cmdline.subarray(0, record.cmdline_length)).map(decode)
+    : undefined;
+  return {
+    pid: record.victim_pid,
+    tid: record.victim_tid,
+    ppid: known ? record.victim_ppid : null,
+    uid: known ? record.victim_uid : null,
+    comm: comm?.text ?? null,
+    process_comm: processComm?.text ?? null,
+    exe: exe?.text ?? null,
+    cmdline: cmdline?.map(({ text }) => text) ?? null,
+    cmdline_truncated: has('FACT_CMDLINE_CUT'),
+    start_ticks: known ? toTicks(record.victim_start_ns) : null,
+    threads: known ? record.victim_threads : null,
+    oom_score_adj: known ? record.victim_oom_score_adj : null,
+    memory: has('FACT_MM') ? memoryOf(record, machine) : null,
+    cgroup,
+    ...nobody,
+    raw: rawOf({
+      comm: comm?.hex,
+      process_comm: processComm?.hex,
+      exe: exe?.hex,
+      cmdline: cmdline?.some(({ hex }) => hex !== undefined)
+        ? Buffer.from(record.cmdline.subarray(0, record.cmdline_length)).toString('hex')
+        : undefined,
+    }),
+  };
+}
+
+/** The bytes of those strings that could not be shown as they are. */
+export function rawOf(hex: Record<string, string | undefined>): Victim['raw'] {
+  const held = Object.entries(hex).filter(([, value]) => value !== undefined);
+  return held.length > 0 ? Object.fromEntries(held) : null;
+}
+
+/** Components come innermost first. */
+function exeOf(record: OomKillRecord): Decoded {
+  const parts = splitNul(record.exe.subarray(0, record.exe_length)).reverse();
+  return decode(Buffer.concat(parts.flatMap((part) => [Buffer.from('/'), part])));
+}
+
+function memoryOf(record: OomKillRecord, machine: Machine): VictimMemory {
+  const bytes = (pages: bigint) => Math.max(0, Number(pages)) * machine.pageBytes;
+  const { victim_rss: rss, victim_rss_approx: approx } = record;
+  const exact = (record.facts & KillFact.FACT_RSS_EXACT) !== 0;
+  const differs = rss.anon !== approx.anon || rss.file !== approx.file || rss.shmem !== approx.shmem;
+  return {
+    total_vm_bytes: bytes(record.victim_total_vm_pages),
+    rss_bytes: bytes(rss.anon + rss.file + rss.shmem),
+    anon_rss_bytes: bytes(rss.anon),
+    file_rss_bytes: bytes(rss.file),
+    shmem_rss_bytes: bytes(rss.shmem),
+    swap_bytes: bytes(rss.swap),
+    page_tables_bytes: Number(record.victim_page_table_bytes),
+    // include/linux/percpu_counter.h: percpu_counter_batch = max(32, 2 × CPUs), per CPU
+    error_bound_bytes: exact ? 0 : Math.max(32, machine.cpus * 2) * machine.cpus * machine.pageBytes,
+    approximate: differs
+      ? { anon_rss_bytes: bytes(approx.anon), file_rss_bytes: bytes(approx.file), shmem_rss_bytes: bytes(approx.shmem) }
+      : null,
+  };
+}
+
+function triggerOf(record: OomKillRecord, machine: Machine): Trigger {
+  const exact = (record.facts & KillFact.FACT_OOM_CONTROL) !== 0;
+  const known = exact || (record.facts & KillFact.FACT_RECLAIM) !== 0;
+  const mask = record.trigger_gfp;
+  return {
+    pid: record.trigger_pid,
+    tid: record.trigger_tid,
+    uid: record.trigger_uid,
+    comm: decode(untilNul(record.trigger_comm)).text,
+    start_ticks: toTicks(record.trigger_start_ns),
+    gfp_mask: known ? `0x${mask.toString(16)}` : null,
+    gfp: known ? gfpNames(mask, machine.gfp) : null,
+    order: known ? record.trigger_order : null,
+    gfp_source: exact ? 'oom_control' : known ? 'reclaim' : null,
+    cgroup_id: record.trigger_cgroup_id === 0n ? null : String(record.trigger_cgroup_id),
+    mems_allowed: (record.facts & KillFact.FACT_MEMS_ALLOWED) !== 0 ? formatMask(record.mems_allowed) : null,
+  };
+}
+
+interface Level {
+  id: bigint;
+  usage: CgroupUsage;
+  /** Part of its path was too long for the record. */
+  cut: boolean;
+}
+
+/** The victim's cgroup first. Paths are put together from the root down, as the kernel's log has them. */
+function levels(record: OomKillRecord, machine: Machine): Level[] {
+  const v1 = (record.facts & KillFact.FACT_CGROUP_V1) !== 0;
+  const found: Level[] = [];
+  // A tree that is cut off has no root: its upper part is shown as "…".
+  let path = (record.facts & KillFact.FACT_LEVELS_CUT) !== 0 ? '/…' : '';
+  let cut = path !== '';
+  for (let i = record.level_count - 1; i >= 0; i--) {
+    const level = record.levels(i);
+    const name = decode(untilNul(level.name)).text;
+    cut ||= level.name_truncated !== 0;
+    if (name !== '') path += `/${name}`;
+    found.unshift({ id: level.id, usage: usageOf(level, path || '/', v1, machine), cut });
+  }
+  return found;
+}
+
+function usageOf(level: CgroupLevel, path: string, v1: boolean, machine: Machine): CgroupUsage {
+  const bytes = (pages: bigint) => Number(pages) * machine.pageBytes;
+  // include/linux/page_counter.h: PAGE_COUNTER_MAX
+  const limit = (pages: bigint) => (pages >= (2n ** 63n - 1n) / BigInt(machine.pageBytes) ? null : bytes(pages));
+  return {
+    path,
+    id: String(level.id),
+    usage_bytes: bytes(level.usage_pages),
+    limit_bytes: limit(level.limit_pages),
+    swap_bytes: v1 ? null : bytes(level.swap_pages),
+    swap_limit_bytes: v1 ? null : limit(level.swap_limit_pages),
+    memory_and_swap_bytes: v1 ? bytes(level.swap_pages) : null,
+    memory_and_swap_limit_bytes: v1 ? limit(level.swap_limit_pages) : null,
+    oom_group: level.oom_group !== 0,
+  };
+}
+
+const CHARGE_BATCH_PAGES = 64; // include/linux/memcontrol.h MEMCG_CHARGE_BATCH
+
+/** The kernel's word where it was seen; else the lowest level that is full, which is where a charge fails. */
+function limitOf(
+  record: OomKillRecord,
+  found: Level[],
+  machine: Machine,
+): { cgroup: CgroupUsage | null; inferred: boolean } {
+  if ((record.facts & KillFact.FACT_LIMIT) !== 0) {
+    const level = record.limit;
+    const known = found.find(({ id }) => id === level.id);
+    const v1 = (record.facts & KillFact.FACT_CGROUP_V1) !== 0;
+    const name = `/…/${decode(untilNul(level.name)).text}`;
+    return { cgroup: known?.usage ?? usageOf(level, name, v1, machine), inferred: false };
+  }
+  if ((record.facts & KillFact.FACT_OOM_CONTROL) !== 0) return { cgroup: null, inferred: false };
+  const slack = CHARGE_BATCH_PAGES * machine.pageBytes;
+  const full = found.find(({ usage }) => usage.limit_bytes !== null && usage.usage_bytes + slack >= usage.limit_bytes);
+  return { cgroup: full?.usage ?? null, inferred: full !== undefined };
+}
+
+/** The candidates of a kill, highest badness first. */
+export function candidatesOf(record: OomCandidatesRecord, pageBytes: number): Candidate[] {
+  const bytes = (pages: bigint) => Math.max(0, Number(pages)) * pageBytes;
+  return Array.from({ length: Math.min(record.count, 10) }, (_, i) => {
+    const { pid, uid, oom_score_adj, points, rss, page_table_bytes, comm } = record.candidates(i);
+    return {
+      pid,
+      uid,
+      comm: decode(untilNul(comm)).text,
+      oom_score_adj,
+      badness_pages: Number(points),
+      rss_bytes: bytes(rss.anon) + bytes(rss.file) + bytes(rss.shmem),
+      swap_bytes: bytes(rss.swap),
+      page_tables_bytes: Number(page_table_bytes),
+    };
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * The kernel's own report of each OOM as an event, tied to the kill that it is about: by the task that printed it, which is
+ * the trigger, and the time. Loaded only when it is asked for: the parser is large.
+ */
+
+import { toTicks } from '../bpf/wire/ticks.ts';
+import type { Envelopes } from '../events/envelope.ts';
+import { realtimeOffsetNs } from '../events/envelope.ts';
+import { LossCounter } from '../events/loss-counter.ts';
+import { Assembler } from '../explain/input/assemble.ts';
+import type { OpenReport } from '../explain/input/open-report.ts';
+import { toReport } from '../explain/report.ts';
+import type { Event, OomKill } from '../model/events.ts';
+import type { OomReport } from '../model/oom-report.ts';
+import type { KernelReport } from './report-lines.ts';
+import { Reports } from './report-stream.ts';
+
+export interface LiveReportsOptions {
+  backend: 'tp_btf' | 'raw_tp';
+  envelopes: Envelopes;
+  push: (event: Event) => void;
+  onError: (error: unknown) => void;
+}
+
+/** The last line of a report is printed just after the mark; what comes first here, kill or report, waits for the other. */
+const PATIENCE_MS = 500;
+/** Kills that a report may still come for: ten reports in 5 s are all that the kernel prints. */
+const REMEMBERED = 64;
+
+export class LiveReports {
+  readonly #options: LiveReportsOptions;
+  readonly #reports: Reports;
+  readonly #losses: LossCounter;
+  readonly #kills: OomKill[] = [];
+  readonly #waiting = new Map<KernelReport, NodeJS.Timeout>();
+
+  /** @throws OomscopeError OBJECT_MISSING, LIBBPF, NOT_PERMITTED */
+  constructor(options: LiveReportsOptions) {
+    this.#options = options;
+    this.#losses = new LossCounter(options.envelopes);
+    const { backend, onError } = options;
+    this.#reports = new Reports({ backend, onError, onReport: (report) => this.#onReport(report) });
+  }
+
+  /** To be told of every kill. */
+  onKill(kill: OomKill): void {
+    this.#kills.push(kill);
+    if (this.#kills.length > REMEMBERED) this.#kills.shift();
+    for (const report of [...this.#waiting.keys()]) if (belongs(report, kill)) this.#emit(report, kill);
+  }
+
+  close(): void {
+    this.#reports.close();
+    for (const report of [...this.#waiting.keys()]) this.#emit(report, undefined);
+  }
+
+  #onReport(report: KernelReport): void {
+    const lost = this.#losses.inRing(this.#reports.lost());
+    if (lost) this.#options.push(lost);
+    const kill = this.#kills.findLast((each) => belongs(report, each));
+    if (kill) this.#emit(report, kill);
+    else
+      this.#waiting.set(
+        report,
+        setTimeout(() => this.#emit(report, undefined), PATIENCE_MS),
+      );
+  }
+
+  #emit(report: KernelReport, kill: OomKill | undefined): void {
+    clearTimeout(this.#waiting.get(report));
+    this.#waiting.delete(report);
+    const { envelopes, push } = this.#options;
+    for (const draft of draftsOf(report)) {
+      const parsed = toReport(draft, { input: 'printk:console', bootTimeSeconds: null }, 0);
+      push({
+        ...parsed,
+        ...envelopes.next(report.firstNs, realtimeOffsetNs(), 'error', 'bpf:printk/console', parsed.message),
+        time_source: 'live',
+        since_boot_us: null,
+        kill_id: kill?.id ?? null,
+        lines: report.lines,
+      } satisfies OomReport);
+    }
+  }
+}
+
+/** A kill is marked between the first line of its report and the last; other threads of the trigger have reports of their own. */
+function belongs({ printer, firstNs, lastNs, lines }: KernelReport, { trigger, victim, mono_ns }: OomKill): boolean {
+  const markNs = BigInt(mono_ns);
+  // Where the report is one line, the kill line, it comes after the mark; no longer than it takes to print.
+  const earliest = lines.length > 1 ? firstNs : firstNs - 1_000_000_000n;
+  if (markNs < earliest || markNs > lastNs) return false;
+  if (printer !== null) return printer.tid === trigger.tid && toTicks(printer.startNs) === trigger.start_ticks;
+  return lines.at(-1)?.includes(`Killed process ${victim.tid} (`) ?? false;
+}
+
+function draftsOf({ lines }: KernelReport): OpenReport[] {
+  const drafts: OpenReport[] = [];
+  const assembler = new Assembler((draft) => drafts.push(draft));
+  const unknown = { host: null, caller: null, sinceBootUs: null, stamp: null, bootId: null };
+  for (const text of lines) assembler.feed({ ...unknown, text, offset: 0 });
+  assembler.end();
+  return drafts;
+}

@@ -1,0 +1,112 @@
+/**
+ * Follows each victim from its mark to its memory being back.
+ */
+
+import { OomStep, type OomStepRecord } from '../bpf/wire/layout.ts';
+import type { OomKill, OomReaped } from '../model/events.ts';
+
+/** The facts of an `oom.reaped`, and when it was settled. */
+export interface Reaping {
+  atNs: bigint;
+  facts: Omit<
+    OomReaped,
+    'schema' | 'id' | 'seq' | 'time' | 'mono_ns' | 'boot_id' | 'node' | 'severity' | 'source' | 'message'
+  >;
+}
+
+interface Followed {
+  kill: OomKill;
+  markNs: bigint;
+  /** First time of each step, by enum oom_step. */
+  steps: Map<number, bigint>;
+  usageAfterPages: bigint | undefined;
+  timer: NodeJS.Timeout;
+}
+
+/** After this a victim that has not gone is reported as it is. The kernel's reaper itself starts after 2 s. */
+const PATIENCE_MS = 30_000;
+
+export class ReapTracker {
+  readonly #followed = new Map<number, Followed>();
+  readonly #pageBytes: number;
+  readonly #emit: (reaping: Reaping) => void;
+
+  constructor(pageBytes: number, emit: (reaping: Reaping) => void) {
+    this.#pageBytes = pageBytes;
+    this.#emit = emit;
+  }
+
+  /** Whether this process is being followed already: the kernel may mark several threads of one victim. */
+  follows(pid: number, startTicks: string | null): boolean {
+    const known = this.#followed.get(pid);
+    return known !== undefined && known.kill.victim.start_ticks === startTicks;
+  }
+
+  /** Starts at the mark. The process that shares a victim's memory has no mark of its own and is not followed. */
+  start(kill: OomKill): void {
+    const { pid } = kill.victim;
+    this.#finish(pid, BigInt(kill.mono_ns)); // the pid has come back before its last owner was done with
+    const timer = setTimeout(() => this.#finish(pid, process.hrtime.bigint()), PATIENCE_MS);
+    timer.unref();
+    this.#followed.set(pid, {
+      kill,
+      markNs: BigInt(kill.mono_ns),
+      steps: new Map(),
+      usageAfterPages: undefined,
+      timer,
+    });
+  }
+
+  step(record: OomStepRecord): void {
+    const followed = this.#followed.get(record.pid);
+    if (!followed) return;
+    const { steps } = followed;
+    const step = record.step;
+    if (!steps.has(step)) steps.set(step, record.header.ktime_ns);
+    const back = step === OomStep.STEP_MM_GONE || step === OomStep.STEP_REAPER_FINISH;
+    if (back && followed.usageAfterPages === undefined && record.limit_id !== 0n) {
+      followed.usageAfterPages = record.limit_usage_pages;
+    }
+    const gone = steps.has(OomStep.STEP_MM_GONE) || followed.kill.victim.memory === null;
+    if (gone && steps.has(OomStep.STEP_EXIT)) this.#finish(record.pid, record.header.ktime_ns);
+  }
+
+  /** Reports whatever is still open. */
+  close(): void {
+    for (const pid of [...this.#followed.keys()]) this.#finish(pid, process.hrtime.bigint());
+  }
+
+  #finish(pid: number, atNs: bigint): void {
+    const followed = this.#followed.get(pid);
+    if (!followed) return;
+    this.#followed.delete(pid);
+    clearTimeout(followed.timer);
+    const { kill, markNs, steps } = followed;
+    const since = (...wanted: number[]) => {
+      const times = wanted.flatMap((step) => steps.get(step) ?? []);
+      return times.length === 0 ? null : Number(times.reduce((a, b) => (a < b ? a : b)) - markNs);
+    };
+    const finish = since(OomStep.STEP_REAPER_FINISH);
+    const gone = since(OomStep.STEP_MM_GONE);
+    const reaped = finish !== null && (gone === null || finish < gone);
+    this.#emit({
+      atNs,
+      facts: {
+        type: 'oom.reaped',
+        victim: { pid, tid: kill.victim.tid, comm: kill.victim.comm, start_ticks: kill.victim.start_ticks },
+        kill_id: kill.id,
+        outcome: reaped ? 'reaped' : gone === null ? 'unfinished' : 'exited',
+        reaper_skipped: steps.has(OomStep.STEP_REAPER_SKIP),
+        mark_to_signal_ns: kill.signal_to_mark_ns === null ? null : -kill.signal_to_mark_ns,
+        mark_to_exit_ns: since(OomStep.STEP_EXIT),
+        mark_to_reaper_wake_ns: since(OomStep.STEP_REAPER_WAKE),
+        mark_to_reaper_start_ns: since(OomStep.STEP_REAPER_START),
+        mark_to_reaper_finish_ns: finish,
+        mark_to_memory_back_ns: since(OomStep.STEP_REAPER_FINISH, OomStep.STEP_MM_GONE),
+        limit_usage_before_bytes: kill.limit?.usage_bytes ?? null,
+        limit_usage_after_bytes:
+          followed.usageAfterPages === undefined ? null : Number(followed.usageAfterPages) * this.#pageBytes,
+      },
+    });
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Puts the pieces of the kernel's OOM reports together, one report for each task that prints one.
+ */
+import { LogLineFlag, LogLineRecord } from '../bpf/wire/layout.ts';
+import { decode, printable } from '../text/printable.ts';
+
+/** What one task printed about one OOM. */
+export interface KernelReport {
+  /** The trigger. null on kernels before 5.19, where nobody can tell who printed a line. */
+  printer: { tid: number; startNs: bigint } | null;
+  /** CLOCK_MONOTONIC of the first line and of the last. */
+  firstNs: bigint;
+  lastNs: bigint;
+  /** Without prefix and line feed; a control character, as a name may have, is written as \x0a. */
+  lines: string[];
+  /** false: the line that names the victim never came, or the first did not, or there were too many. */
+  complete: boolean;
+}
+
+/** A report has a line for each process on the machine. */
+const MOST_LINES = 100_000;
+/** Reports come one at a time (the kernel holds oom_lock), but the end of one may get lost. */
+const MOST_OPEN = 16;
+
+export class ReportLines {
+  readonly #open = new Map<number, { report: KernelReport; unfinished: Buffer[] }>();
+  readonly #emit: (report: KernelReport) => void;
+
+  constructor(emit: (report: KernelReport) => void) {
+    this.#emit = emit;
+  }
+
+  take(record: LogLineRecord): void {
+    const { flags, length } = record;
+    const formatted = (flags & LogLineFlag.LINE_FORMATTED) !== 0;
+    const printer = formatted ? null : { tid: record.printer_tid, startNs: record.printer_start_ns };
+    const key = printer?.tid ?? 0;
+    const atNs = record.header.ktime_ns;
+    if (flags & LogLineFlag.LINE_FIRST) this.#end(key);
+    let entry = this.#open.get(key);
+    if (!entry) {
+      const complete = (flags & LogLineFlag.LINE_FIRST) !== 0;
+      entry = { report: { printer, firstNs: atNs, lastNs: atNs, lines: [], complete }, unfinished: [] };
+      this.#open.set(key, entry);
+      if (this.#open.size > MOST_OPEN) this.#end(this.#open.keys().next().value as number);
+    }
+    const { report, unfinished } = entry;
+    report.lastNs = atNs;
+    const { view, at } = record;
+    const piece = Buffer.from(view.buffer, view.byteOffset + at + LogLineRecord.offset.text, length);
+    unfinished.push(piece);
+    if (flags & (LogLineFlag.LINE_ENDS | LogLineFlag.LINE_LAST) || endsMemcgHeading(unfinished)) {
+      const text = Buffer.concat(unfinished.splice(0));
+      if (report.lines.length < MOST_LINES) report.lines.push(lineOf(text, formatted));
+      else report.complete = false;
+    }
+    if (flags & LogLineFlag.LINE_LAST) this.#finish(key, report);
+  }
+
+  /** Lets out what has no end. */
+  close(): void {
+    for (const key of [...this.#open.keys()]) this.#end(key);
+  }
+
+  #end(key: number): void {
+    const entry = this.#open.get(key);
+    if (!entry) return;
+    entry.report.complete = false;
+    this.#finish(key, entry.report);
+  }
+
+  #finish(key: number, report: KernelReport): void {
+    this.#open.delete(key);
+    this.#emit(report);
+  }
+}
+
+/**
+ * mem_cgroup_print_oom_meminfo() ends "Memory cgroup stats for PATH:" without a line feed; what it prints next starts a line
+ * of its own, by not being KERN_CONT, which cannot be seen here. The path is a piece, and so is the colon.
+ */
+function endsMemcgHeading(pieces: Buffer[]): boolean {
+  return pieces.at(-1)?.toString('latin1') === ':' && pieces[0]?.toString('latin1') === 'Memory cgroup stats for ';
+}
+
+const PREFIX = /^\[[^\]]*\](?:\[[^\]]*\])? /;
+
+function lineOf(bytes: Buffer, formatted: boolean): string {
+  const { text } = decode(formatted && bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes);
+  return printable(formatted ? text.replace(PREFIX, '') : text);
+}

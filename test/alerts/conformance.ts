@@ -1,0 +1,113 @@
+/** What every sink does, whatever it is. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Sink } from '../../src/alerts/sinks/sink.ts';
+import type { Receipt } from '../../src/model/receipt.ts';
+import { anAlert, HOSTILE, resolved } from './alerts.ts';
+import { until } from './receiver.ts';
+
+/** A sink and its other side. */
+export interface Rig {
+  sink: Sink;
+  /** What the other side has got: each alert's text for people, in order. */
+  received: () => string[] | Promise<string[]>;
+  /** In the sink's options, and in nothing that is printed. */
+  secret?: string;
+  /** The other side goes away, and comes back. */
+  down?: () => unknown;
+  up?: () => unknown;
+  /** From now on the other side takes what it gets and never answers. */
+  hang?: () => unknown;
+  /** The other side forgets what ended. */
+  forgets?: boolean;
+  stop: () => unknown;
+}
+
+/** What can happen to the other side; a rig then has the functions for it. */
+export interface Fate {
+  unavailable?: string | undefined;
+  mayBeDown: boolean;
+  mayHang: boolean;
+}
+
+export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate, start: () => Promise<Rig>): void {
+  describe.skipIf(unavailable)(name, () => {
+    let rig: Rig;
+    beforeEach(async () => {
+      rig = await start();
+    });
+    afterEach(async () => {
+      await rig.sink.close?.();
+      await rig.stop();
+    });
+
+    const never = new AbortController().signal;
+    const deliver = (alert = anAlert(), signal = never): Promise<Receipt> => rig.sink.deliver(alert, signal);
+
+    it('delivers alerts once, in order, and their ends', async () => {
+      const [one, two, three] = [anAlert(), anAlert(), anAlert()];
+      for (const alert of [one, two, three]) expect((await deliver(alert)).outcome).toBe('delivered');
+      await until(async () => (await rig.received()).length >= 3);
+      const received = await rig.received();
+      expect(received).toHaveLength(3);
+      // What keeps states, and no messages, has no order.
+      const inOrder = (i: number) => (rig.forgets ? received.join('\n') : received[i]);
+      for (const [i, { title }] of [one, two, three].entries()) expect(inOrder(i)).toContain(title);
+      expect((await deliver(resolved(two))).outcome).toBe('delivered');
+      await until(async () => (await rig.received()).length === (rig.forgets ? 2 : 4));
+    });
+
+    it('makes one message of an alert whose names are hostile', async () => {
+      const cgroup = `/${HOSTILE}`;
+      const labels = { ...anAlert().labels, cgroup };
+      expect((await deliver(anAlert({ title: `first ${HOSTILE}`, message: HOSTILE, labels }))).outcome).toBe(
+        'delivered',
+      );
+      expect((await deliver(anAlert({ title: 'second' }))).outcome).toBe('delivered');
+      await until(async () => (await rig.received()).length >= 2);
+      const received = await rig.received();
+      expect(received).toHaveLength(2);
+      const [first, second] = rig.forgets ? received.toSorted() : received;
+      expect(first).toContain('first x');
+      expect(second).toContain('second');
+    });
+
+    it('says what happened, and no secret', async () => {
+      const said = [rig.sink.name, (await deliver()).reply];
+      if (mayBeDown) {
+        await rig.down?.();
+        said.push((await deliver()).reply);
+      }
+      for (const text of said) {
+        expect(text).toMatch(/^[^\p{Cc}]+$/u);
+        if (rig.secret) expect(text).not.toContain(rig.secret);
+      }
+    });
+
+    if (mayBeDown) {
+      it('asks for another attempt while the other side is down, and delivers when it is back', async () => {
+        await rig.down?.();
+        const alert = anAlert();
+        expect((await deliver(alert)).outcome).toBe('retry');
+        await rig.up?.();
+        expect((await deliver(alert)).outcome).toBe('delivered');
+        await until(async () => (await rig.received()).length > 0);
+        expect(await rig.received()).toHaveLength(1);
+      });
+    }
+
+    if (mayHang) {
+      it('ends when its time is up', async () => {
+        await rig.hang?.();
+        const receipt = await deliver(anAlert(), AbortSignal.timeout(100));
+        expect(receipt.outcome).not.toBe('delivered');
+        expect(receipt.reply).toMatch(/in time/);
+      });
+    }
+
+    it('may be closed twice', async () => {
+      await deliver();
+      await rig.sink.close?.();
+      await rig.sink.close?.();
+    });
+  });
+}

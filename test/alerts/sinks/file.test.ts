@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { file } from '../../../src/alerts/sinks/file.ts';
+import type { Sink } from '../../../src/alerts/sinks/sink.ts';
+import { anAlert } from '../alerts.ts';
+
+const never = new AbortController().signal;
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'oomscope-file-'));
+  path = join(directory, 'alerts.jsonl');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const titles = (at: string) =>
+  readFileSync(at, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).title);
+
+async function write(sink: Sink, ...given: string[]) {
+  for (const title of given) expect((await sink.deliver(anAlert({ title }), never)).outcome).toBe('delivered');
+}
+
+describe('the file sink', () => {
+  it('appends, for the owner alone', async () => {
+    for (const title of ['a', 'b']) {
+      const sink = file({ path });
+      await write(sink, title);
+      await sink.close?.();
+    }
+    expect(titles(path)).toEqual(['a', 'b']);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('rotates before a file would be too large, keeps some, and breaks no line', async () => {
+    const sink = file({ path, mostBytes: 900, keep: 2 });
+    const given = Array.from({ length: 11 }, (_, i) => `title ${i}`);
+    await write(sink, ...given);
+    await sink.close?.();
+    const kept = [`${path}.2`, `${path}.1`, path].flatMap((at) => {
+      expect(statSync(at).size).toBeLessThanOrEqual(900);
+      return titles(at);
+    });
+    expect(kept.length).toBeGreaterThan(4);
+    expect(kept).toEqual(given.slice(-kept.length));
+    expect(existsSync(`${path}.3`)).toBe(false);
+  });
+
+  it('makes the file anew when somebody moves or removes it', async () => {
+    const sink = file({ path });
+    await write(sink, 'a');
+    renameSync(path, join(directory, 'moved'));
+    await write(sink, 'b');
+    rmSync(path);
+    await write(sink, 'c');
+    await sink.close?.();
+    expect(titles(join(directory, 'moved'))).toEqual(['a']);
+    expect(titles(path)).toEqual(['c']);
+  });
+
+  it.skipIf(process.geteuid?.() !== 0)('says that the disk is full, leaves no half a line, and goes on', async () => {
+    const disk = join(directory, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', disk]);
+    try {
+      path = join(disk, 'alerts.jsonl');
+      const sink = file({ path });
+      await write(sink, 'a');
+      writeFileSync(join(disk, 'filler'), Buffer.alloc(12 * 1024));
+      const big = anAlert({ title: 'big', message: 'x'.repeat(6000) });
+      expect(await sink.deliver(big, never)).toEqual({ outcome: 'retry', reply: 'its file system is full' });
+      rmSync(join(disk, 'filler'));
+      expect((await sink.deliver(big, never)).outcome).toBe('delivered');
+      await sink.close?.();
+      expect(titles(path)).toEqual(['a', 'big']);
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  });
+
+  it('follows no symbolic link, and writes to nothing but a file in a directory that is there', async () => {
+    const target = join(directory, 'target');
+    symlinkSync(target, path);
+    expect(() => file({ path })).toThrow(/expected a regular file, got ".*alerts\.jsonl", which is something else/);
+    rmSync(path);
+    const sink = file({ path });
+    symlinkSync(target, path);
+    expect(await sink.deliver(anAlert(), never)).toEqual({
+      outcome: 'retry',
+      reply: 'a symbolic link has its name, and is not followed',
+    });
+    expect(existsSync(target)).toBe(false);
+    expect(() => file({ path: directory })).toThrow(/which is something else/);
+    expect(() => file({ path: '/no/such/place' })).toThrow(/make \/no\/such first/);
+  });
+});

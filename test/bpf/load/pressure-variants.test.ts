@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest';
+import { choosePressure, type PressureBackend, type PressureFacts } from '../../../src/bpf/load/pressure-variants.ts';
+
+/** As in the BTF of 5.10, 6.12 and 7.2: what differs is what is not read. */
+const kernels: Record<string, Record<string, string[]>> = {
+  '5.10': {
+    mm_vmscan_direct_reclaim_begin: ['int', 'gfp_t'],
+    mm_vmscan_direct_reclaim_end: ['long unsigned int'],
+    mm_vmscan_memcg_reclaim_begin: ['int', 'gfp_t'],
+    mm_vmscan_memcg_reclaim_end: ['long unsigned int'],
+    mm_compaction_begin: ['long unsigned int', 'long unsigned int', 'long unsigned int', 'long unsigned int', 'bool'],
+    mm_compaction_end: ['long unsigned int'],
+    reclaim_retry_zone: [
+      'zoneref *',
+      'int',
+      'long unsigned int',
+      'long unsigned int',
+      'long unsigned int',
+      'int',
+      'bool',
+    ],
+    sched_switch: ['bool', 'task_struct *', 'task_struct *'],
+    cgroup_rmdir: ['cgroup *', 'char *'],
+  },
+};
+kernels['7.2'] = {
+  ...kernels['5.10'],
+  mm_vmscan_direct_reclaim_begin: ['gfp_t', 'int', 'mem_cgroup *'],
+  mm_vmscan_direct_reclaim_end: ['long unsigned int', 'mem_cgroup *'],
+  mm_vmscan_memcg_reclaim_begin: ['gfp_t', 'int', 'mem_cgroup *'],
+  mm_vmscan_memcg_reclaim_end: ['long unsigned int', 'mem_cgroup *'],
+  sched_switch: ['bool', 'task_struct *', 'task_struct *', 'unsigned int'],
+};
+const all: PressureFacts = { psi: true, fentry: true, kprobe: true, timer: true };
+
+function choose(kernel: string, facts: Partial<PressureFacts>, forced?: PressureBackend) {
+  const choices = choosePressure((name) => kernels[kernel]?.[name], { ...all, ...facts }, forced);
+  return Object.fromEntries(choices.map(({ hook, backend, program }) => [hook, [backend, program]]));
+}
+
+test.each(['5.10', '7.2'])('Linux %s: functions where they can be hooked', (kernel) => {
+  const by = choose(kernel, {});
+  expect(by.memstall_enter).toEqual(['fentry', 'memstall_enter_fentry']);
+  expect(by.memstall_leave).toEqual(['fentry', 'memstall_leave_fentry']);
+  expect(by.memcg_reclaim_begin).toEqual(['tp_btf', 'memcg_reclaim_begin']);
+  expect(by.direct_reclaim_end).toEqual(['none', undefined]); // the end of the stall tells
+  expect(by.memcg_reclaim_end).toEqual(['tp_btf', 'memcg_reclaim_end']); // for the countdown
+  expect(by.tick).toEqual(['timer', undefined]);
+});
+
+test.each(['5.10', '7.2'])('Linux %s: tracepoints where they cannot', (kernel) => {
+  const by = choose(kernel, { fentry: false, kprobe: false });
+  expect(by.memstall_enter).toEqual(['none', undefined]);
+  expect(by.direct_reclaim_end).toEqual(['tp_btf', 'direct_reclaim_end']);
+  expect(by.sched_switch).toEqual(['tp_btf', 'sched_switch']);
+});
+
+test('kprobes where there is no fentry; those may not use a timer', () => {
+  const by = choose('7.2', { fentry: false });
+  expect(by.memstall_enter).toEqual(['kprobe', 'memstall_enter_kprobe']);
+  expect(by.tick?.[0]).toBe('hooks');
+});
+
+test('without PSI nobody enters a stall: tracepoints', () => {
+  expect(choose('7.2', { psi: false }).memstall_enter?.[0]).toBe('none');
+});
+
+test('without bpf_timer the hooks are the clock', () => {
+  expect(choose('5.10', { timer: false }).tick?.[0]).toBe('hooks');
+});
+
+test('raw programs, when they are asked for', () => {
+  const by = choose('7.2', {}, 'raw_tp');
+  expect(by.memstall_enter?.[0]).toBe('none');
+  expect(by.sched_switch).toEqual(['raw_tp', 'sched_switch_raw']);
+  expect(by.tick?.[0]).toBe('hooks');
+});
+
+test('a tracepoint that is missing, or of a form that is not known, is left out and said', () => {
+  const { sched_switch: _, ...without } = kernels['7.2'] ?? {};
+  const prototypes = { ...without, reclaim_retry_zone: ['zoneref *'] } as Record<string, string[]>;
+  const choices = choosePressure((name) => prototypes[name], all);
+  const reason = (hook: string) => choices.find((choice) => choice.hook === hook)?.reason;
+  expect(reason('sched_switch')).toBe("sched_switch is not in the kernel's BTF");
+  expect(reason('reclaim_retry_zone')).toBe('reclaim_retry_zone has a form that is not known');
+});

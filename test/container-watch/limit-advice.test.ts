@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { adviseLimit } from '../../src/container-watch/limit-advice.ts';
+import type { ContainerMemory } from '../../src/model/container-report.ts';
+import { aMemory, aReport } from './container-samples.ts';
+
+const MIB = 2 ** 20;
+const DAY = 86_400;
+const advise = (memory: Partial<ContainerMemory>, seconds = DAY) =>
+  adviseLimit(aReport({ memory: aMemory(memory) }), seconds);
+const pressure = (avg300: number) => {
+  const some = { avg10: avg300, avg60: avg300, avg300, total_us: 1 };
+  return { some, full: some };
+};
+
+describe('a limit', () => {
+  test('from the peak, where nothing cut it off', () => {
+    const advice = advise({
+      limit_bytes: null,
+      peak_bytes: 200 * MIB,
+      unreclaimable_bytes: 190 * MIB,
+      working_set_bytes: 191 * MIB,
+    });
+    expect(advice).toMatchObject({ limit_bytes: 256 * MIB, change: 'set', confidence: 'fair' });
+  });
+
+  test('higher after a kill, by half, and not certain', () => {
+    const counts = { oom_kills: 2, limit_hits: 90, high: null };
+    const advice = advise({ limit_bytes: 100 * MIB, peak_bytes: 100 * MIB, counts });
+    expect(advice).toMatchObject({ limit_bytes: 160 * MIB, change: 'raise', confidence: 'low' });
+    expect(advice?.reasons[0]).toContain('struck 2 times at 100 MiB');
+  });
+
+  test('higher where its tasks wait for memory', () => {
+    const counts = { oom_kills: 0, limit_hits: 90, high: null };
+    const advice = advise({ limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, counts, pressure: pressure(20) });
+    expect(advice).toMatchObject({ limit_bytes: 640 * MIB, change: 'raise' });
+  });
+
+  test('as it is where file pages fill it and nobody waits', () => {
+    const counts = { oom_kills: 0, limit_hits: 5000, high: null };
+    const fills = { limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, unreclaimable_bytes: 40 * MIB, counts };
+    expect(advise({ ...fills, working_set_bytes: 60 * MIB })).toMatchObject({ change: 'keep', limit_bytes: 512 * MIB });
+  });
+
+  test('lower where it is far too generous, after a while', () => {
+    const idle = {
+      limit_bytes: 4096 * MIB,
+      peak_bytes: 100 * MIB,
+      unreclaimable_bytes: 90 * MIB,
+      working_set_bytes: 95 * MIB,
+    };
+    expect(advise(idle)).toMatchObject({ change: 'lower', limit_bytes: 128 * MIB, confidence: 'fair' });
+    expect(advise(idle, 60)).toMatchObject({ change: 'keep', limit_bytes: 4096 * MIB, confidence: 'low' });
+  });
+
+  test('as it is where it is about right', () => {
+    const right = {
+      limit_bytes: 256 * MIB,
+      peak_bytes: 160 * MIB,
+      unreclaimable_bytes: 150 * MIB,
+      working_set_bytes: 155 * MIB,
+    };
+    expect(advise(right)).toMatchObject({ change: 'keep', limit_bytes: 256 * MIB });
+  });
+
+  test('on a kernel that keeps no peak', () => {
+    const now = { limit_bytes: null, peak_bytes: null, unreclaimable_bytes: 100 * MIB, working_set_bytes: 120 * MIB };
+    expect(advise(now)).toMatchObject({ change: 'set', limit_bytes: 160 * MIB });
+  });
+
+  test('never below what is in use, and the reservation never above the limit', () => {
+    for (let used = 1; used < 2 ** 40; used *= 3) {
+      const advice = advise({
+        limit_bytes: null,
+        peak_bytes: used,
+        unreclaimable_bytes: used,
+        working_set_bytes: used,
+      });
+      expect(advice?.limit_bytes).toBeGreaterThan(used);
+      expect(advice?.reservation_bytes).toBeLessThanOrEqual(advice?.limit_bytes ?? 0);
+    }
+  });
+
+  test('for none that does not run', () => {
+    expect(adviseLimit(aReport({ memory: null }), DAY)).toBeUndefined();
+  });
+});

@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { heatOf, hotSpots, rowsOf } from '../../src/containers/hot-spots.ts';
+import type { CgroupNode } from '../../src/model/cgroup-tree.ts';
+import { plain } from '../../src/render/terminal.ts';
+import { renderTree } from '../../src/render/tree-view.ts';
+import { ID } from '../container-watch/container-samples.ts';
+
+const MIB = 2 ** 20;
+
+function node(path: string, mib: number, parts: Partial<CgroupNode> = {}, children: CgroupNode[] = []): CgroupNode {
+  const bytes = mib * MIB;
+  return {
+    ...{
+      path,
+      unit: null,
+      pod: null,
+      container: null,
+      usage_bytes: bytes,
+      working_set_bytes: bytes,
+      limit_bytes: null,
+    },
+    ...{ full: null, some_avg10: 0, oom_kills: 0, oom_kills_seen: 0, growth_bytes_per_second: null, children },
+    ...parts,
+  };
+}
+
+const web = node(`/docker/${ID}`, 62, {
+  ...{ limit_bytes: 64 * MIB, full: 62 / 64 },
+  container: {
+    runtime: 'docker',
+    id: ID,
+    name: 'web',
+    image: 'shop:1',
+    compose_project: null,
+    compose_service: 'front',
+  },
+});
+const tree = (hot: CgroupNode[] = [web]) =>
+  node('/', 8000, { limit_bytes: 16_000 * MIB, full: 0.5, oom_kills: 7 }, [
+    node('/big.slice', 5000, {}, [node('/big.slice/db.service', 5000, { unit: 'db.service' })]),
+    node('/docker', 70, {}, [...hot, node('/docker/small', 3)]),
+    node('/tiny', 1),
+    node('/idle', 2, {}, [node('/idle/a', 1)]),
+  ]);
+
+test('what is hot', () => {
+  expect(heatOf(node('/a', 1))).toBe(0);
+  expect(heatOf(node('/a', 1, { full: 0.8 }))).toBe(1);
+  expect(heatOf(node('/a', 1, { full: 0.95 }))).toBe(2);
+  expect(heatOf(node('/a', 1, { some_avg10: 3 }))).toBe(1);
+  expect(heatOf(node('/a', 1, { some_avg10: 30 }))).toBe(2);
+  expect(heatOf(node('/a', 1, { oom_kills: 3 }))).toBe(1);
+  expect(heatOf(node('/a', 1, { oom_kills: 3, oom_kills_seen: 1 }))).toBe(2);
+  expect(heatOf(node('/', 1, { oom_kills: 3 }))).toBe(0); // since boot, anywhere
+});
+
+test('the deepest is named, not those above that are hot because of it', () => {
+  expect(hotSpots(tree()).map(({ path }) => path)).toEqual([web.path]);
+  expect(hotSpots(tree([]))).toEqual([]);
+  const above = node('/a', 9, { some_avg10: 40 }, [node('/a/b', 9, { some_avg10: 40 }), node('/a/c', 1)]);
+  expect(hotSpots(node('/', 10, {}, [above])).map(({ path }) => path)).toEqual(['/a/b']);
+});
+
+test('hot branches first, the small and idle folded, a chain on one line', () => {
+  const rows = rowsOf(tree(), false).map((row) => ('rest' in row ? `… ${row.rest.count}` : row.name));
+  expect(rows).toEqual(['/', 'docker', ID, '… 1', 'big.slice/db.service', '… 3']);
+});
+
+test('all, when asked', () => {
+  const rows = rowsOf(tree(), true).map((row) => ('rest' in row ? 'rest' : row.node.path));
+  expect(rows).toHaveLength(9);
+  expect(rows).not.toContain('rest');
+});
+
+test('at 80 and at 200 columns no line is longer, and the first says where to look', () => {
+  for (const columns of [80, 200]) {
+    const lines = renderTree(tree(), { columns, all: true, watched: true, paint: plain });
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    expect(lines[0]).toBe('Look at web: 97 % of its limit');
+    expect(lines.find((line) => line.includes('web  '))).toContain('front, shop:1, docker');
+  }
+  expect(renderTree(tree([]), { columns: 80, all: false, watched: false, paint: plain })[0]).toMatch(/^Nothing is hot/);
+});

@@ -1,0 +1,65 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { CgroupRestraints } from '../../../src/guard/ladder/cgroup-restraints.ts';
+
+/** A directory with the files that a cgroup of v2 would have; the kernel's are tried in a guest (test/lab/ladder.ts). */
+function place(): { directory: string; state: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'memory.current'), '1000\n');
+  writeFileSync(join(directory, 'memory.high'), 'max\n');
+  writeFileSync(join(directory, 'cgroup.freeze'), '0\n');
+  return { directory, state: join(directory, 'state') };
+}
+
+const read = (directory: string, file: string) => readFileSync(join(directory, file), 'utf8').trim();
+
+test('done, written down, and taken back', () => {
+  const { directory, state } = place();
+  const restraints = new CgroupRestraints(state);
+  expect(restraints.throttle(directory, 90)).toEqual({ outcome: 'done', detail: 'memory.high set to 900 B' });
+  expect(restraints.freeze(directory)).toMatchObject({ outcome: 'done' });
+  expect([read(directory, 'memory.high'), read(directory, 'cgroup.freeze')]).toEqual(['900', '1']);
+  expect(JSON.parse(readFileSync(state, 'utf8'))).toHaveLength(2);
+  expect(restraints.of(directory)).toHaveLength(2);
+  expect(restraints.release()).toHaveLength(2);
+  expect([read(directory, 'memory.high'), read(directory, 'cgroup.freeze')]).toEqual(['max', '0']);
+  expect(existsSync(state)).toBe(false);
+});
+
+test('twice throttled goes back to what it was at first; what somebody else has set since is theirs', () => {
+  const { directory } = place();
+  const restraints = new CgroupRestraints(undefined);
+  restraints.throttle(directory, 90);
+  restraints.throttle(directory, 50);
+  restraints.release();
+  expect(read(directory, 'memory.high')).toBe('max');
+  restraints.throttle(directory, 90);
+  writeFileSync(join(directory, 'memory.high'), '12345');
+  expect(restraints.release()).toEqual([]);
+  expect(read(directory, 'memory.high')).toBe('12345');
+});
+
+test('where the kernel does not have it', async () => {
+  const restraints = new CgroupRestraints(undefined);
+  const nowhere = join(tmpdir(), 'oomscope-nowhere');
+  expect(await restraints.reclaim(nowhere, 1)).toMatchObject({ outcome: 'unavailable' });
+  expect(restraints.throttle(nowhere, 90)).toMatchObject({ outcome: 'unavailable' });
+  expect(restraints.freeze(nowhere)).toMatchObject({ outcome: 'unavailable' });
+});
+
+test('a state file writes to cgroups and to nothing else', () => {
+  const { directory, state } = place();
+  const target = join(directory, 'memory.high');
+  const written = (file: string) => JSON.stringify([{ file, before: 'x', now: 'max' }]);
+  for (const file of [target, '/sys/fs/cgroup/../../etc/memory.high', '/sys/fs/cgroup/a/memory.max']) {
+    writeFileSync(state, written(file));
+    expect(CgroupRestraints.recover(state)).toEqual([]);
+  }
+  expect(read(directory, 'memory.high')).toBe('max');
+  writeFileSync(state, '[{"file":');
+  expect(CgroupRestraints.recover(state)).toEqual([]);
+  expect(CgroupRestraints.recover(join(directory, 'none'))).toEqual([]);
+});

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { Policy } from '../../../src/guard/rules/decide.ts';
+import { cgroup, comm, MIB, process_, rule, sample, self, system } from './world.ts';
+
+const policyOf = (given: Parameters<typeof rule>[0] = {}, killsPerMinute = 3) =>
+  new Policy({ rules: [rule(given)], killsPerMinute, protect: [comm('^init$')] }, self);
+
+function decide(policy: Policy, at: ReturnType<typeof sample>) {
+  const [fired] = policy.look(at);
+  return fired && policy.decide(fired, at);
+}
+
+test('kills the worst', () => {
+  const processes = [process_(1001), process_(1002, { rss_bytes: 500 * MIB })];
+  const decision = decide(policyOf(), sample(0, { processes }));
+  expect(decision).toMatchObject({ kind: 'kill', victim: { target: { pid: 1002 } } });
+});
+
+test('nobody to kill', () => {
+  expect(decide(policyOf(), sample(0, { processes: [process_(1)] }))).toMatchObject({
+    kind: 'skip',
+    reason: 'no_candidate',
+    ranking: { rejected: [{ pid: 1, reason: 'init' }] },
+  });
+});
+
+test('one shortage does not cost two processes: who is dying is waited for, but not for ever', () => {
+  const policy = policyOf();
+  const processes = [process_(1001, { dying: true }), process_(1002)];
+  expect(decide(policy, sample(0, { processes }))).toMatchObject({ kind: 'skip', reason: 'being_freed' });
+  expect(decide(policy, sample(9_999, { processes }))).toMatchObject({ kind: 'skip', reason: 'being_freed' });
+  expect(decide(policy, sample(10_000, { processes }))).toMatchObject({
+    kind: 'kill',
+    victim: { target: { pid: 1002 } },
+  });
+});
+
+test('who is dying elsewhere, or held next to nothing, does not matter', () => {
+  const rules = { on: [{ kind: 'cgroup' as const, glob: '/a' }] };
+  const cgroups = [cgroup('/a', { usage_bytes: 95 * MIB })];
+  const elsewhere = [process_(1001, { dying: true, cgroup: '/b' }), process_(1002, { cgroup: '/a' })];
+  expect(decide(policyOf(rules), sample(0, { cgroups, processes: elsewhere }))).toMatchObject({ kind: 'kill' });
+  const tiny = [process_(1001, { dying: true, rss_bytes: MIB }), process_(1002)];
+  expect(decide(policyOf(), sample(0, { processes: tiny }))).toMatchObject({ kind: 'kill' });
+});
+
+test('a budget by the minute', () => {
+  const policy = policyOf({}, 2);
+  const at = (ms: number) => decide(policy, sample(ms, { processes: [process_(1001)] }));
+  policy.killed(0);
+  policy.killed(30_000);
+  expect(at(59_999)).toMatchObject({ kind: 'skip', reason: 'budget' });
+  expect(at(60_000)).toMatchObject({ kind: 'kill' });
+});
+
+test('a rule rests after its ladder; at its place, and no other', () => {
+  const policy = policyOf({ on: [{ kind: 'cgroup', glob: '/*' }], coolDownMs: 1000 });
+  const cgroups = ['/a', '/b'].map((path) => cgroup(path, { usage_bytes: 99 * MIB }));
+  const processes = [process_(1001, { cgroup: '/a' }), process_(1002, { cgroup: '/b' })];
+  const [first] = policy.options.rules;
+  if (first) policy.rest(first, '/a', 0);
+  const at = (ms: number) => {
+    const now = sample(ms, { cgroups, processes });
+    return policy.look(now).map((fired) => policy.decide(fired, now));
+  };
+  expect(at(999)).toMatchObject([{ kind: 'skip', reason: 'cool_down' }, { kind: 'kill' }]);
+  expect(at(1000)).toMatchObject([{ kind: 'kill' }, { kind: 'kill' }]);
+});
+
+test('whoever did not die is left aside for a minute', () => {
+  const policy = policyOf();
+  const processes = [process_(1001, { rss_bytes: 400 * MIB }), process_(1002)];
+  policy.stuck({ pid: 1001, start_ticks: '10010' }, 0);
+  expect(decide(policy, sample(1, { processes }))).toMatchObject({ victim: { target: { pid: 1002 } } });
+  expect(decide(policy, sample(60_000, { processes }))).toMatchObject({ victim: { target: { pid: 1001 } } });
+});
+
+test('nothing fires where there is enough', () => {
+  expect(
+    decide(policyOf(), sample(0, { system: system({ available_bytes: 900 * MIB }), processes: [] })),
+  ).toBeUndefined();
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it, test } from 'vitest';
+import { Detectors } from '../../../src/guard/rules/detect.ts';
+import { measure } from '../../../src/guard/rules/metric.ts';
+import { isNear, nextLookMs } from '../../../src/guard/rules/pace.ts';
+import type { Metric } from '../../../src/guard/rules/rule.ts';
+import { cgroup, detector, GIB, MIB, rule, sample, system } from './world.ts';
+
+describe('what is measured', () => {
+  const averages = { avg10: 12.5, avg60: 3, avg300: 1 };
+  const pressure = { some: { ...averages, avg10: 20 }, full: averages };
+  const windows = [{ window_ms: 100, some: 80, full: null }];
+  const of = (metric: Metric, unit: 'percent' | 'bytes' | 'seconds' | 'rounds' = 'percent', on?: 'cgroup') =>
+    measure(
+      detector(metric, '<', 0, unit),
+      system({
+        swap_total_bytes: 4 * GIB,
+        swap_free_bytes: GIB,
+        growth_bytes_per_second: 100 * MIB,
+        pressure,
+        windows,
+      }),
+      on && cgroup('/a', { inactive_file_bytes: 20 * MIB, growth_bytes_per_second: 10 * MIB, fruitless_rounds: 20 }),
+    );
+
+  it.each([
+    [of({ name: 'available' }), 5], // of MemAvailable + AnonPages, as earlyoom
+    [of({ name: 'available' }, 'bytes'), 50 * MIB],
+    [of({ name: 'usage' }), (100 * (1024 - 50)) / 1024],
+    [of({ name: 'swap_free' }), 25],
+    [of({ name: 'exhausted_in' }, 'seconds'), (50 + 1024) / 100],
+    [of({ name: 'pressure', share: 'full', over: 'avg10' }), 12.5],
+    [of({ name: 'pressure', share: 'some', over: 'avg10' }), 20],
+    [of({ name: 'pressure', share: 'some', over: 100 }), 80],
+    [of({ name: 'pressure', share: 'full', over: 100 }), null],
+    [of({ name: 'pressure', share: 'some', over: 10 }), null],
+    [of({ name: 'rounds_left' }, 'rounds'), null],
+    [of({ name: 'available' }, 'percent', 'cgroup'), 30],
+    [of({ name: 'available' }, 'bytes', 'cgroup'), 30 * MIB],
+    [of({ name: 'usage' }, 'percent', 'cgroup'), 70],
+    [of({ name: 'exhausted_in' }, 'seconds', 'cgroup'), 3],
+    [of({ name: 'swap_free' }, 'percent', 'cgroup'), 25],
+    [of({ name: 'rounds_left' }, 'rounds', 'cgroup'), 0],
+  ])('%#: %d', (value, expected) => {
+    if (expected === null) expect(value).toBeNull();
+    else expect(value).toBeCloseTo(expected, 9);
+  });
+
+  test('no swap is 0 % free; no limit is not known', () => {
+    expect(measure(detector({ name: 'swap_free' }, '<=', 10), system(), undefined)).toBe(0);
+    expect(measure(detector({ name: 'available' }, '<', 1), system(), cgroup('/a', { limit_bytes: null }))).toBeNull();
+  });
+});
+
+const fires = (detectors: Detectors, ...samples: Parameters<Detectors['look']>[0][]) =>
+  samples.map((one) => detectors.look(one).map(({ cgroup: at }) => at?.path ?? ''));
+
+test('AND within a rule, OR between rules', () => {
+  const low = detector({ name: 'available' }, '<=', 10);
+  const noSwap = detector({ name: 'swap_free' }, '<=', 10);
+  const at = (available: number, swapFree: number) =>
+    sample(0, {
+      system: system({
+        available_bytes: available,
+        anon_bytes: 100 - available,
+        swap_total_bytes: 100,
+        swap_free_bytes: swapFree,
+      }),
+    });
+  const both = [rule({ when: [low, noSwap] })];
+  const either = [rule({ when: [low] }), rule({ when: [noSwap] })];
+  const count = (rules: typeof both, ...given: [number, number]) => new Detectors(rules).look(at(...given)).length;
+  expect([count(both, 10, 10), count(both, 11, 10), count(both, 10, 11)]).toEqual([1, 0, 0]);
+  expect([count(either, 10, 10), count(either, 11, 10), count(either, 11, 11)]).toEqual([2, 1, 0]);
+});
+
+test('what must hold for a time: from the first sample on, and anew when it did not', () => {
+  const detectors = new Detectors([
+    rule({ when: [detector({ name: 'available' }, '<=', 10, 'percent', { forMs: 1000 })] }),
+  ]);
+  const low = (ms: number) => sample(ms);
+  const fine = (ms: number) => sample(ms, { system: system({ available_bytes: GIB }) });
+  expect(fires(detectors, low(0), low(999), low(1000), fine(1100), low(1200), low(2199), low(2200))).toEqual([
+    [],
+    [],
+    [''],
+    [],
+    [],
+    [],
+    [''],
+  ]);
+});
+
+test('each cgroup by itself, by glob or for being a container', () => {
+  const when = [detector({ name: 'usage' }, '>=', 90, 'percent', { forMs: 100 })];
+  const at = (ms: number, ...cgroups: ReturnType<typeof cgroup>[]) => sample(ms, { cgroups });
+  const globbed = new Detectors([rule({ on: [{ kind: 'cgroup', glob: '/app/*' }], when })]);
+  const a = cgroup('/app/a');
+  const b = cgroup('/app/b');
+  expect(fires(globbed, at(0, a), at(50, a, b), at(100, a, b, cgroup('/other')), at(150, a, b))).toEqual([
+    [],
+    [],
+    ['/app/a'],
+    ['/app/a', '/app/b'],
+  ]);
+  // One that went away and came back is another.
+  expect(fires(globbed, at(200, a), at(250, a, b))).toEqual([['/app/a'], ['/app/a']]);
+
+  const containers = new Detectors([
+    rule({ on: [{ kind: 'containers' }], when: [detector({ name: 'usage' }, '>', 1)] }),
+  ]);
+  expect(fires(containers, at(0, a, cgroup('/docker/x', { container: 'abc' })))).toEqual([['/docker/x']]);
+});
+
+test('a detector on the system, in a rule about cgroups', () => {
+  const when = [
+    detector({ name: 'usage' }, '>=', 90),
+    detector({ name: 'available' }, '<=', 10, 'percent', { place: 'system' }),
+  ];
+  const detectors = new Detectors([rule({ on: [{ kind: 'cgroup', glob: '/a' }], when })]);
+  const cgroups = [cgroup('/a')];
+  expect(fires(detectors, sample(0, { cgroups }))).toEqual([['/a']]);
+  expect(fires(detectors, sample(1, { cgroups, system: system({ available_bytes: GIB }) }))).toEqual([[]]);
+});
+
+test('what is not known never fires, whichever way it is compared', () => {
+  for (const operator of ['<', '<=', '>', '>='] as const) {
+    const metric = { name: 'growth' } as const;
+    expect(new Detectors([rule({ when: [detector(metric, operator, 0)] })]).look(sample(0))).toEqual([]);
+  }
+});
+
+test('looks again sooner the less is left', () => {
+  const options = { rules: [rule()], killsPerMinute: 5, protect: [] };
+  const at = (available: number) => sample(0, { system: system({ available_bytes: available * MIB, anon_bytes: 0 }) });
+  expect(nextLookMs(options, at(5000))).toBeCloseTo((0.9 * 5000 * MIB) / 6e6, 3);
+  expect(nextLookMs(options, at(50_000))).toBe(1000);
+  expect(nextLookMs(options, sample(0))).toBe(10);
+  const steady = { ...options, rules: [rule({ when: [detector({ name: 'growth' }, '>', 1, 'bytes')] })] };
+  expect(nextLookMs(steady, at(5000))).toBe(100);
+});
+
+test('near: half-way to where a rule fires', () => {
+  const at = (available: number, anon: number) =>
+    sample(0, { system: system({ available_bytes: available, anon_bytes: anon }) });
+  const low = rule({ when: [detector({ name: 'available' }, '<=', 10)] });
+  expect([isNear(low, at(20, 80), undefined), isNear(low, at(21, 79), undefined)]).toEqual([true, false]);
+  const used = rule({ when: [detector({ name: 'usage' }, '>=', 90)] });
+  const group = (bytes: number) => cgroup('/a', { usage_bytes: bytes, limit_bytes: 100 });
+  expect([isNear(used, at(1, 1), group(80)), isNear(used, at(1, 1), group(79))]).toEqual([true, false]);
+  expect(isNear(rule({ when: [detector({ name: 'growth' }, '>', 1)] }), at(1, 1), undefined)).toBe(false);
+});

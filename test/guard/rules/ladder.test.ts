@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import { Ladder, type Move, type View } from '../../../src/guard/rules/ladder.ts';
+import type { Step } from '../../../src/guard/rules/rule.ts';
+import { detector, step } from './world.ts';
+
+/** What is said at each moment, in short. */
+function climb(steps: Step[], views: (Partial<View> & { nowMs: number })[]): string[] {
+  const ladder = new Ladder(steps);
+  return views.map((view) => {
+    const move: Move = ladder.move({ victim: 'alive', short: true, holds: (all) => all.length === 0, ...view });
+    return 'step' in move ? `${move.kind} ${move.step.do}` : move.kind === 'end' ? move.outcome : move.kind;
+  });
+}
+
+const whole = [
+  step('notify'),
+  step('reclaim', { waitMs: 100 }),
+  step('freeze', { waitMs: 50 }),
+  step('term', { waitMs: 1000 }),
+  step('kill', { waitMs: 1000 }),
+];
+
+test('one after the other, each with its time', () => {
+  expect(
+    climb(
+      whole,
+      [0, 0, 0, 99, 100, 149, 150, 1149, 1150, 2149, 2150].map((nowMs) => ({ nowMs })),
+    ),
+  ).toEqual([
+    'take notify',
+    'take reclaim',
+    'wait',
+    'wait',
+    'take freeze',
+    'wait',
+    'take term',
+    'wait',
+    'take kill',
+    'wait',
+    'stuck',
+  ]);
+});
+
+test('ends when the shortage does, before anybody was told to die', () => {
+  expect(climb(whole, [{ nowMs: 0 }, { nowMs: 0 }, { nowMs: 100, short: false }])).toEqual([
+    'take notify',
+    'take reclaim',
+    'recovered',
+  ]);
+});
+
+test('who was asked to go and frees enough instead is not killed', () => {
+  const steps = [step('term', { waitMs: 100 }), step('kill', { waitMs: 100 })];
+  expect(climb(steps, [{ nowMs: 0 }, { nowMs: 50, short: false }, { nowMs: 100, short: false }])).toEqual([
+    'take term',
+    'wait',
+    'survived',
+  ]);
+});
+
+test('a condition that does not hold: the step is passed over', () => {
+  const never = [detector({ name: 'growth' }, '>', 0)];
+  const steps = [step('freeze', { if: never, waitMs: 1000 }), step('term', { waitMs: 10 })];
+  expect(climb(steps, [{ nowMs: 0 }, { nowMs: 0 }, { nowMs: 5 }])).toEqual(['pass freeze', 'take term', 'wait']);
+});
+
+test('a level brings a step before its turn', () => {
+  const worse = [detector({ name: 'available' }, '<=', 5)];
+  const steps = [
+    step('term', { waitMs: Number.POSITIVE_INFINITY }),
+    step('kill', { if: worse, atOnce: worse, waitMs: 10 }),
+  ];
+  const holds: View['holds'] = () => true;
+  expect(climb(steps, [{ nowMs: 0 }, { nowMs: 9e9 }, { nowMs: 9e9, holds }])).toEqual([
+    'take term',
+    'wait',
+    'take kill',
+  ]);
+  // Already that bad at the start: straight to it.
+  expect(climb(steps, [{ nowMs: 0, holds }])).toEqual(['take kill']);
+});
+
+describe('the victim', () => {
+  it('is gone', () =>
+    expect(climb(whole, [{ nowMs: 0 }, { nowMs: 1, victim: 'gone' }])).toEqual(['take notify', 'gone']));
+  it('is dying: nothing else is done to it, until it is hopeless', () => {
+    const steps = [step('kill', { waitMs: 10 }), step('kill', { waitMs: 10 })];
+    const dying = (nowMs: number) => ({ nowMs, victim: 'dying' as const });
+    expect(climb(steps, [{ nowMs: 0 }, dying(20), dying(10_019), dying(10_020)])).toEqual([
+      'take kill',
+      'wait',
+      'wait',
+      'stuck',
+    ]);
+  });
+});
+
+test('whatever happens, it ends, and takes every step once at most, upwards', () => {
+  const anyStep = fc.record({
+    do: fc.constantFrom<Step['do']>('notify', 'freeze', 'term', 'kill'),
+    waitMs: fc.nat(500),
+    if: fc.constantFrom<Step['if']>([], [detector({ name: 'growth' }, '>', 0)]),
+    atOnce: fc.constantFrom<Step['if']>([], [detector({ name: 'growth' }, '>', 0)]),
+  });
+  const seen = fc.record({
+    short: fc.boolean(),
+    bad: fc.boolean(),
+    victim: fc.constantFrom('alive', 'alive', 'alive', 'dying', 'gone'),
+  });
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 6 }), fc.array(seen, { maxLength: 40 }), (steps, story) => {
+      const ladder = new Ladder(steps);
+      let [nowMs, last, turn] = [0, -1, 0];
+      for (;;) {
+        const { short, bad, victim } = story[turn++] ?? { short: true, bad: false, victim: 'alive' as const };
+        const move = ladder.move({ nowMs, short, victim, holds: (all) => all.length === 0 || bad });
+        if (move.kind === 'end') return;
+        if (move.kind === 'wait') {
+          expect(move.ms).toBeGreaterThan(0);
+          nowMs += move.ms;
+        } else {
+          const index = steps.indexOf(move.step);
+          expect(index).toBeGreaterThan(last);
+          last = index;
+        }
+        expect(turn).toBeLessThan(2000);
+      }
+    }),
+  );
+});

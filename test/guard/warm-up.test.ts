@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, expect, it } from 'vitest';
+import { hook } from '../../src/guard/ladder/hook.ts';
+import { Sampler } from '../../src/guard/senses/sampler.ts';
+import { warmUpGuard } from '../../src/guard/warm-up.ts';
+
+const path = process.env.PATH;
+afterEach(() => {
+  process.env.PATH = path;
+});
+
+/** Remembers whom it was asked about. */
+class Watched extends Sampler {
+  readonly looked = new Set<number>();
+  override process(pid: number) {
+    this.looked.add(pid);
+    return super.process(pid);
+  }
+}
+
+const sleepers = () =>
+  readdirSync('/proc/self/task')
+    .flatMap((tid) => readFileSync(`/proc/self/task/${tid}/children`, 'utf8').split(' '))
+    .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
+
+it('climbs with SIGTERM and with SIGKILL, and leaves nobody behind', async () => {
+  using senses = new Watched({ rules: [] });
+  expect(await warmUpGuard(senses, hook)).toEqual(['SIGTERM', 'SIGKILL']);
+  expect(senses.looked.size).toBe(2);
+  for (const pid of senses.looked) expect(senses.process(pid)).toBeUndefined();
+  expect(sleepers()).toEqual([]);
+});
+
+it('does without, where there is no program to be its child', async () => {
+  process.env.PATH = '/nowhere';
+  using senses = new Watched({ rules: [] });
+  expect(await warmUpGuard(senses, hook)).toEqual([]);
+  expect(senses.looked.size).toBe(0);
+});

@@ -1,0 +1,155 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createMemoryGroup, removeMemoryGroups } from '../../scripts/memory-cgroup.ts';
+import { type MemoryHierarchy, memoryHierarchy } from '../../src/linux/capabilities.ts';
+import { Cgroupfs, lineage } from '../../src/linux/cgroupfs.ts';
+
+const MIB = 2 ** 20;
+
+describe('the memory cgroups of this machine', () => {
+  afterEach(() => removeMemoryGroups());
+  const cgroups = Cgroupfs.find() as Cgroupfs;
+
+  it('finds a group and what holds for it', () => {
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const child = group.child('below', 256 * MIB);
+    const paths = cgroups.paths();
+    const [at, below] = [paths.indexOf(group.cgroupPath), paths.indexOf(child.cgroupPath)];
+    expect(at).toBeGreaterThan(0);
+    expect(below).toBeGreaterThan(at);
+    using opened = cgroups.open(child.cgroupPath);
+    expect(opened?.limit()).toBe(256 * MIB);
+    expect(opened?.usage()).toBeLessThan(MIB);
+    expect(opened?.inactiveFile()).toBe(0);
+    expect(opened?.counts()).toMatchObject({ limitHits: 0, oomKills: 0 });
+    expect(cgroups.effectiveLimit(child.cgroupPath)).toMatchObject({ path: group.cgroupPath, limitBytes: 64 * MIB });
+    expect(existsSync(cgroups.directory(child.cgroupPath))).toBe(true);
+  });
+
+  it('what is removed is gone, also when another of its name comes', () => {
+    const group = createMemoryGroup({ limitBytes: 64 * MIB, name: `oomscope-${process.pid}-again` });
+    const first = cgroups.open(group.cgroupPath);
+    expect(first?.usage()).toBeDefined();
+    group.remove();
+    expect(first?.usage()).toBeUndefined();
+    expect(cgroups.open(group.cgroupPath)).toBeUndefined();
+    createMemoryGroup({ limitBytes: 32 * MIB, name: `oomscope-${process.pid}-again` });
+    expect(first?.usage()).toBeUndefined();
+    using second = cgroups.open(group.cgroupPath);
+    expect(second?.usage()).toBeDefined();
+    expect(second?.id).not.toBe(first?.id);
+    first?.close();
+  });
+
+  it('knows when a group has come or gone', () => {
+    const own = new Cgroupfs(memoryHierarchy() as MemoryHierarchy);
+    own.paths();
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    expect(own.stale()).toBe(true);
+    own.paths();
+    group.child('below');
+    expect(own.stale()).toBe(true);
+    own.paths();
+    group.remove();
+    expect(own.stale()).toBe(true);
+  });
+
+  it('the root has no limit', () => {
+    expect(cgroups.limits('/')).toEqual([]);
+    expect(cgroups.effectiveLimit('/')).toBeNull();
+  });
+});
+
+/** Made-up files: a machine has its memory controller in one version only. */
+describe('made-up hierarchies', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'oomscope-cgroup-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  function put(path: string, files: Record<string, string>): void {
+    mkdirSync(join(root, path), { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(root, path, name), text);
+  }
+
+  const pressure =
+    'some avg10=1.50 avg60=0.20 avg300=0.03 total=300\nfull avg10=0.75 avg60=0.10 avg300=0.01 total=200\n';
+
+  it('v2', () => {
+    put('a', { 'memory.current': '900\n', 'memory.max': '1000\n', 'memory.stat': 'anon 1\ninactive_file 0\n' });
+    put('a/b', {
+      'memory.current': '500\n',
+      'memory.max': 'max\n',
+      'memory.high': '800\n',
+      'memory.swap.current': '70\n',
+      'memory.swap.max': 'max\n',
+      'memory.stat': 'anon 400\ntotal_inactive_file 9\ninactive_anon 8\ninactive_file 64\n',
+      'memory.events': 'low 0\nhigh 3\nmax 4\noom 2\noom_kill 1\noom_group_kill 0\n',
+      'memory.pressure': pressure,
+    });
+    const cgroups = new Cgroupfs({ version: 2, mount: root, unified: root });
+    expect(cgroups.paths()).toEqual(['/', '/a', '/a/b']);
+    expect(cgroups.paths(2)).toEqual(['/', '/a']);
+    expect(cgroups.open('/')).toBeUndefined();
+    using group = cgroups.open('/a/b');
+    expect([group?.usage(), group?.limit(), group?.high(), group?.inactiveFile()]).toEqual([500, null, 800, 64]);
+    expect([group?.swap(), group?.swapLimit()]).toEqual([70, null]);
+    expect(group?.counts()).toEqual({ high: 3, limitHits: 4, oomKills: 1 });
+    expect(group?.pressure()?.full.avg10).toBe(0.75);
+    expect(group?.stalled()).toEqual({ someUs: 300, fullUs: 200 });
+    expect(cgroups.limits('/a/b')).toEqual([{ path: '/a', limitBytes: 1000, leftBytes: 100 }]);
+  });
+
+  it('v1, with the pressure of v2 beside it', () => {
+    const none = '9223372036854771712\n';
+    put('unified/a', { 'memory.pressure': pressure });
+    put('memory/a', {
+      'memory.usage_in_bytes': '900\n',
+      'memory.limit_in_bytes': none,
+      'memory.memsw.usage_in_bytes': '950\n',
+      'memory.memsw.limit_in_bytes': '2000\n',
+      'memory.stat': 'inactive_file 1\ntotal_inactive_file 33\n',
+      'memory.failcnt': '12\n',
+      'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 5\n',
+      'memory.use_hierarchy': '1\n',
+    });
+    put('memory/a/b', { 'memory.usage_in_bytes': '1200\n', 'memory.limit_in_bytes': '1000\n' });
+    const cgroups = new Cgroupfs({ version: 1, mount: join(root, 'memory'), unified: join(root, 'unified') });
+    using group = cgroups.open('/a');
+    expect([group?.limit(), group?.high(), group?.inactiveFile(), group?.swap()]).toEqual([null, null, 33, 50]);
+    expect(group?.swapLimit()).toBe(2000);
+    expect(group?.counts()).toEqual({ high: null, limitHits: 12, oomKills: 5 });
+    expect(group?.stalled()).toEqual({ someUs: 300, fullUs: 200 });
+    expect(cgroups.limits('/a/b')).toEqual([{ path: '/a/b', limitBytes: 1000, leftBytes: 0 }]);
+    using bare = new Cgroupfs({ version: 1, mount: join(root, 'memory'), unified: undefined }).open('/a');
+    expect([bare?.pressure(), bare?.stalled()]).toEqual([null, null]);
+  });
+
+  it('a group of v1 that does not count upwards is not held by what is above', () => {
+    put('a', { 'memory.usage_in_bytes': '10\n', 'memory.limit_in_bytes': '20\n', 'memory.use_hierarchy': '0\n' });
+    put('a/b', { 'memory.usage_in_bytes': '1\n', 'memory.limit_in_bytes': '100\n', 'memory.use_hierarchy': '0\n' });
+    const cgroups = new Cgroupfs({ version: 1, mount: root, unified: undefined });
+    expect(cgroups.limits('/a/b').map(({ path }) => path)).toEqual(['/a/b']);
+  });
+});
+
+it('where the hierarchies are', () => {
+  const line = (mount: string, type: string, options: string) =>
+    `30 23 0:26 / ${mount} rw - ${type} cgroup rw,${options}\n`;
+  const v1 = line('/cg/memory', 'cgroup', 'memory');
+  const unified = line('/cg/unified', 'cgroup2', 'nsdelegate');
+  const hybrid = { version: 1, mount: '/cg/memory', unified: '/cg/unified' };
+  expect(memoryHierarchy(v1 + unified)).toEqual(hybrid);
+  expect(memoryHierarchy(unified + v1)).toEqual(hybrid);
+  expect(memoryHierarchy(v1)).toEqual({ ...hybrid, unified: undefined });
+  expect(memoryHierarchy(unified)).toBeUndefined();
+});
+
+it('the way up', () => {
+  expect(lineage('/')).toEqual(['/']);
+  expect(lineage('/a')).toEqual(['/a', '/']);
+  expect(lineage('/a/b/c')).toEqual(['/a/b/c', '/a/b', '/a', '/']);
+});

@@ -1,0 +1,73 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parseMeminfo, parsePressure, SystemProbe } from '../../src/linux/system.ts';
+
+const pressure = `some avg10=1.50 avg60=0.20 avg300=0.03 total=123456
+full avg10=0.75 avg60=0.10 avg300=0.01 total=65432
+`;
+const meminfo = `MemTotal:       24684012 kB
+MemFree:        22392832 kB
+MemAvailable:   23330532 kB
+SwapTotal:             0 kB
+SwapFree:              0 kB
+AnonPages:        150000 kB
+Shmem:              8228 kB
+ShmemHugePages:     1111 kB
+SUnreclaim:        42000 kB
+`;
+
+test('memory pressure', () => {
+  expect(parsePressure(pressure)).toEqual({
+    some: { avg10: 1.5, avg60: 0.2, avg300: 0.03, total_us: 123456 },
+    full: { avg10: 0.75, avg60: 0.1, avg300: 0.01, total_us: 65432 },
+  });
+  expect(parsePressure(pressure.split('\n')[0])).toBeNull();
+  expect(parsePressure('')).toBeNull();
+  expect(parsePressure(undefined)).toBeNull();
+});
+
+test('meminfo', () => {
+  expect(parseMeminfo(meminfo)).toEqual({
+    ...{ total_bytes: 24684012 * 1024, free_bytes: 22392832 * 1024, available_bytes: 23330532 * 1024 },
+    ...{ swap_total_bytes: 0, swap_free_bytes: 0, anon_bytes: 150000 * 1024, shmem_bytes: 8228 * 1024 },
+    slab_unreclaimable_bytes: 42000 * 1024,
+  });
+  expect(parseMeminfo(undefined)).toBeNull();
+});
+
+test('the files are read anew each time', () => {
+  const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
+  try {
+    mkdirSync(join(proc, 'pressure'));
+    writeFileSync(join(proc, 'pressure', 'memory'), pressure);
+    writeFileSync(join(proc, 'meminfo'), meminfo);
+    writeFileSync(join(proc, 'loadavg'), '0.25 0.50 0.75 1/100 1234\n');
+    const probe = new SystemProbe(proc);
+    expect(probe.read(17)).toMatchObject({ age_us: 17, load_1m: 0.25, load_5m: 0.5, load_15m: 0.75 });
+    writeFileSync(join(proc, 'loadavg'), '9.25 0.50 0.75 1/100 1234\n');
+    expect(probe.read(0)).toMatchObject({ load_1m: 9.25, pressure: { some: { avg10: 1.5 } } });
+    probe.close();
+    probe.close();
+    expect(probe.read(0)).toEqual({
+      age_us: 0,
+      load_1m: null,
+      load_5m: null,
+      load_15m: null,
+      pressure: null,
+      meminfo: null,
+    });
+  } finally {
+    rmSync(proc, { recursive: true });
+  }
+});
+
+test('the running machine', () => {
+  const probe = new SystemProbe();
+  const { meminfo: memory, load_1m } = probe.read(0);
+  probe.close();
+  expect(memory?.total_bytes).toBeGreaterThan(2 ** 26);
+  expect(memory?.available_bytes).toBeLessThanOrEqual(memory?.total_bytes ?? 0);
+  expect(load_1m).toBeGreaterThanOrEqual(0);
+});

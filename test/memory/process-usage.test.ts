@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { pageBytes } from '../../src/linux/page-size.ts';
+import { largest, Processes } from '../../src/memory/process-usage.ts';
+
+describe('the processes of this machine', () => {
+  it('has this one, as it is', () => {
+    using processes = new Processes({ swap: true });
+    const found = processes.sample().get(process.pid);
+    const stat = readFileSync('/proc/self/stat', 'utf8');
+    expect(found).toMatchObject({
+      pid: process.pid,
+      ppid: process.ppid,
+      comm: readFileSync('/proc/self/comm', 'utf8').trimEnd(),
+      startTicks: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19],
+      kernelThread: false,
+    });
+    const rss = process.memoryUsage.rss();
+    expect(Math.abs((found?.rssBytes ?? 0) - rss)).toBeLessThan(rss / 2);
+    expect(found?.swapBytes).not.toBeNull();
+    expect(found?.cgroup).toMatch(/^\//);
+    expect(processes.sample().get(2)?.kernelThread).toBe(true); // kthreadd
+  });
+
+  it('sees a process come and go', async () => {
+    using processes = new Processes();
+    processes.sample();
+    const child = spawn('sleep', ['60']);
+    const pid = child.pid as number;
+    try {
+      expect(processes.sample().get(pid)).toMatchObject({ ppid: process.pid });
+    } finally {
+      child.kill();
+    }
+    await new Promise((resolve) => child.once('close', resolve));
+    expect(processes.sample().has(pid)).toBe(false);
+  });
+});
+
+/** A fake /proc: thousands of processes, hostile names and pids that are used again cannot be had for real. */
+describe('a made-up /proc', () => {
+  let proc: string;
+  beforeEach(() => {
+    proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
+  });
+  afterEach(() => rmSync(proc, { recursive: true }));
+
+  function put(pid: number, { comm = 'x', pages = 10, ticks = 1, flags = 0 } = {}): void {
+    mkdirSync(join(proc, String(pid)), { recursive: true });
+    const numbers = ['S', 1, 2, 3, 4, 5, flags, ...new Array(12).fill(0), ticks, 0, pages, 0];
+    writeFileSync(join(proc, String(pid), 'stat'), `${pid} (${comm}) ${numbers.join(' ')}\n`);
+    writeFileSync(join(proc, String(pid), 'cgroup'), `0::/of/${pid}\n`);
+  }
+
+  it('names may hold anything', () => {
+    put(7, { comm: ') R 1 (\n9 x', pages: 3, ticks: 42 });
+    const found = new Processes({ proc }).sample().get(7);
+    expect(found).toMatchObject({ comm: ') R 1 (\n9 x', startTicks: '42', ppid: 1, cgroup: '/of/7' });
+    expect(found?.rssBytes).toBe(3 * pageBytes());
+  });
+
+  it('a pid that is used again is another process', () => {
+    put(7, { ticks: 1 });
+    const processes = new Processes({ proc });
+    const first = processes.sample().get(7);
+    put(7, { ticks: 2, comm: 'other' });
+    const second = processes.sample().get(7);
+    expect(second).not.toBe(first);
+    expect(second).toMatchObject({ startTicks: '2', comm: 'other' });
+  });
+
+  it('reads no more than it may in a pass: the large ones always, the small ones in turn', () => {
+    const large = (20 * 2 ** 20) / pageBytes();
+    for (let pid = 1; pid <= 200; pid++) put(pid, { pages: pid <= 10 ? large : 1 });
+    let ms = 0;
+    const processes = new Processes({ proc, most: 50, now: () => ms });
+    for (; ms < 5; ms++) processes.sample();
+    expect(processes.sample().size).toBe(200);
+    for (let pass = 0; pass < 20; pass++) {
+      ms++;
+      const readNow = [...processes.sample().values()].filter(({ readMs }) => readMs === ms);
+      expect(readNow.length).toBeLessThanOrEqual(50);
+      expect(readNow.filter(({ pid }) => pid <= 10)).toHaveLength(10);
+    }
+    expect(Math.min(...[...processes.sample().values()].map(({ readMs }) => readMs))).toBeGreaterThan(ms - 8);
+  });
+
+  it('threads of the kernel are never among the largest', () => {
+    put(2, { flags: 0x00200000, pages: 1000 });
+    for (const [pid, pages] of [
+      [3, 5],
+      [4, 9],
+      [5, 1],
+      [6, 7],
+    ] as const)
+      put(pid, { pages });
+    const top = largest(new Processes({ proc }).sample().values(), 3);
+    expect(top.map(({ pid }) => pid)).toEqual([4, 6, 3]);
+  });
+});

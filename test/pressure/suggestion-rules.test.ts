@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type EndableProcess, suggest } from '../../src/pressure/suggestion-rules.ts';
+
+const MIB = 2 ** 20;
+const DOMAIN = 1000 * MIB;
+const SELF = [500, 400];
+
+function process(pid: number, rssMib: number, more: Partial<EndableProcess> = {}): EndableProcess {
+  const bytes = rssMib * MIB;
+  return {
+    ...{
+      pid,
+      startTicks: String(pid),
+      comm: `p${pid}`,
+      cgroup: '/a',
+      oomScoreAdj: 0,
+      rssBytes: bytes,
+      anonBytes: bytes,
+    },
+    ...{ swapBytes: 0, pageTablesBytes: 0, growthBytesPerSecond: null },
+    ...more,
+  };
+}
+
+test('the kernel’s order, with reasons and what comes back', () => {
+  const all = [
+    process(10, 100),
+    process(11, 300, { anonBytes: 200 * MIB, pageTablesBytes: 2 * MIB, growthBytesPerSecond: 4 * MIB }),
+    process(12, 50, { oomScoreAdj: 300, swapBytes: 10 * MIB }),
+    process(13, 20),
+  ];
+  const { candidates, excluded } = suggest(all, DOMAIN, SELF);
+  expect(candidates.map(({ pid }) => pid)).toEqual([12, 11, 10]);
+  expect(candidates[0]).toMatchObject({
+    badness_bytes: 360 * MIB,
+    returns_bytes: 50 * MIB,
+    returns_swap_bytes: 10 * MIB,
+  });
+  expect(candidates[0]?.reason).toBe(
+    'the kernel would take it first, holds 6 % of what there is, oom_score_adj 300, its end gives back up to 50 MiB',
+  );
+  expect(candidates[1]?.reason).toBe('holds 30 % of what there is, grows +4 MiB/s, its end gives back up to 202 MiB');
+  expect(excluded).toEqual([]);
+});
+
+test('who must not be ended is left out, and said', () => {
+  const all = [
+    process(1, 900),
+    process(500, 800),
+    process(400, 700),
+    process(7, 600, { oomScoreAdj: -1000 }),
+    process(8, 5),
+  ];
+  const { candidates, excluded } = suggest(all, DOMAIN, SELF);
+  expect(candidates.map(({ pid }) => pid)).toEqual([8]);
+  expect(excluded.map(({ pid, reason }) => [pid, reason])).toEqual([
+    [1, 'init'],
+    [500, 'self'],
+    [400, 'ancestor'],
+    [7, 'spared'],
+  ]);
+});
+
+test('small ones that must not be ended are not worth a word', () => {
+  const all = [process(1, 1), process(10, 100), process(11, 90), process(12, 80)];
+  expect(suggest(all, DOMAIN, SELF).excluded).toEqual([]);
+});
+
+test('nobody', () => {
+  expect(suggest([], DOMAIN, SELF)).toEqual({ candidates: [], excluded: [] });
+  expect(suggest([process(1, 10)], DOMAIN, SELF).candidates).toEqual([]);
+});
+
+test('whoever is there, nobody who must not be ended is ever suggested, and none is better than the first', () => {
+  const any = fc.array(
+    fc.tuple(fc.integer({ min: 1, max: 600 }), fc.nat(1000), fc.integer({ min: -1000, max: 1000 })),
+    { maxLength: 60 },
+  );
+  fc.assert(
+    fc.property(any, (rows) => {
+      const all = rows.map(([pid, mib, oomScoreAdj]) => process(pid, mib, { oomScoreAdj }));
+      const { candidates } = suggest(all, DOMAIN, SELF);
+      expect(candidates.length).toBeLessThanOrEqual(3);
+      for (const { pid, oom_score_adj } of candidates) {
+        expect([1, ...SELF]).not.toContain(pid);
+        expect(oom_score_adj).not.toBe(-1000);
+      }
+      const badness = candidates.map(({ badness_bytes }) => badness_bytes);
+      expect(badness).toEqual([...badness].sort((a, b) => b - a));
+    }),
+  );
+});

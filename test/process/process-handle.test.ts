@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { startTicks } from '../../src/linux/process.ts';
+import { ProcessHandle } from '../../src/process/process-handle.ts';
+
+const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as string;
+
+function start(command: string, ...args: string[]) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const pid = child.pid as number;
+  return { child, pid, identity: { pid, startTicks: ticksOf(pid) }, ended: once(child, 'exit') };
+}
+
+function open(identity: { pid: number; startTicks: string }): ProcessHandle {
+  const handle = ProcessHandle.open(identity);
+  onTestFinished(() => handle.close());
+  return handle;
+}
+
+test('signals the process it was opened for, and tells of its end', async () => {
+  const { identity, ended } = start('sleep', '60');
+  const handle = open(identity);
+  expect(handle.stillSame()).toBe(true);
+  const before = process.hrtime.bigint();
+  expect(handle.signal('SIGTERM')).toBe(true);
+  const { monoNs } = await handle.exited;
+  expect(monoNs).toBeGreaterThan(before);
+  expect(monoNs).toBeLessThan(process.hrtime.bigint());
+  expect(await ended).toEqual([null, 'SIGTERM']);
+  expect(handle.stillSame()).toBe(false);
+  expect(handle.signal('SIGKILL')).toBe(false);
+  expect(await handle.release()).toBe('gone');
+});
+
+test('another start time is another process: nothing is opened, nothing is signalled', () => {
+  const { child, identity } = start('sleep', '60');
+  const other = { pid: identity.pid, startTicks: String(Number(identity.startTicks) - 1) };
+  expect(() => ProcessHandle.open(other)).toThrow(
+    expect.objectContaining({ code: 'PROCESS_GONE', message: expect.stringContaining(identity.startTicks) }),
+  );
+  expect(child.exitCode ?? child.signalCode).toBeNull();
+});
+
+test('a process that has ended, and pids that nobody can have', async () => {
+  const { identity, ended } = start('true');
+  await ended;
+  for (const pid of [identity.pid, 0, -1, 2 ** 30]) {
+    expect(() => ProcessHandle.open({ pid, startTicks: identity.startTicks })).toThrow(
+      expect.objectContaining({ code: 'PROCESS_GONE' }),
+    );
+  }
+});
+
+test('a zombie is gone; a leader that ended before its threads is not', async () => {
+  const zombie = start('sh', '-c', 'sleep 0.05 & echo $!; exec sleep 60');
+  const [line] = (await once(zombie.child.stdout, 'data')) as [Buffer];
+  const pid = Number(line);
+  const handle = open({ pid, startTicks: ticksOf(pid) });
+  await handle.exited; // sleep does not wait for the child that it inherited
+  expect(readFileSync(`/proc/${pid}/stat`, 'latin1')).toContain(') Z ');
+  expect(handle.stillSame()).toBe(false);
+
+  const script = `import os, threading, time, ctypes
+t = threading.Thread(target=time.sleep, args=(60,)); t.start(); print("ready", flush=True)
+ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)`;
+  const leaderless = start('python3', '-c', script);
+  await once(leaderless.child.stdout, 'data');
+  while (!readFileSync(`/proc/${leaderless.pid}/stat`, 'latin1').includes(') Z ')) await sleep(5);
+  const threaded = open(leaderless.identity);
+  expect(threaded.stillSame()).toBe(true);
+  expect(threaded.signal('SIGKILL')).toBe(true);
+  await threaded.exited;
+  expect(await leaderless.ended).toEqual([null, 'SIGKILL']);
+});
+
+test('of a process that is not our child the end is told, too', async () => {
+  const parent = start('sh', '-c', 'sleep 60 & echo $!; wait; exec sleep 60');
+  const [line] = (await once(parent.child.stdout, 'data')) as [Buffer];
+  const pid = Number(line);
+  const handle = open({ pid, startTicks: ticksOf(pid) });
+  expect(handle.signal('SIGKILL')).toBe(true);
+  await handle.exited;
+  expect(handle.stillSame()).toBe(false);
+});
+
+test('memory is only released of who is dying', async () => {
+  expect(await open(start('sleep', '60').identity).release()).toBe('not dying');
+});
+
+test('a thousand handles, half of them closed while they wait, leave no descriptor behind', async () => {
+  const { identity, child } = start('sleep', '60');
+  const handles = Array.from({ length: 1000 }, () => ProcessHandle.open(identity));
+  const ends = handles.map((handle) => handle.exited);
+  let told = 0;
+  for (const end of ends) void end.then(() => told++);
+  for (const handle of handles.filter((_, i) => i % 2 === 0)) handle.close();
+  child.kill('SIGKILL');
+  await ends[1];
+  await sleep(50);
+  expect(told).toBe(500);
+  for (const handle of handles) handle.close();
+  const descriptors = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ''; // of the folder itself
+    }
+  });
+  expect(descriptors.filter((name) => /pidfd|\/stat$/.test(name))).toEqual([]);
+  expect(() => handles[0]?.fd).toThrow(expect.objectContaining({ code: 'CLOSED' }));
+});

@@ -1,0 +1,176 @@
+/**
+ * Container runtimes for the tests, each with all that it has in a folder of its own: a real dockerd, a real Podman service.
+ * They end with their containers when the test ends, and when this process does.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ContainerRuntimeApi } from '../../src/containers/container-runtime.ts';
+import { ended } from '../cli/cli.ts';
+
+export interface Daemon {
+  socket: string;
+  /** Below which its state is. */
+  home: string;
+  /** Runs the runtime's own command; what it printed. Rejects when it fails, unless `mayFail`. */
+  command(words: readonly string[], mayFail?: boolean): Promise<string>;
+  /** Ends it, its containers and their cgroups, and removes its folder. */
+  close(): Promise<void>;
+}
+
+const START_MS = 30_000;
+const IMAGE = 'box:1';
+
+/** Why no daemon can be started here; undefined when one can. */
+export function unavailable(...programs: string[]): string | undefined {
+  if (process.geteuid?.() !== 0) return 'needs root';
+  const missing = programs.filter((name) => spawnSync('sh', ['-c', 'command -v "$1"', 'sh', name]).status !== 0);
+  return missing.length > 0 ? `needs ${missing.join(' and ')}: see scripts/test-packages` : undefined;
+}
+
+export async function startDocker(): Promise<Daemon> {
+  const home = mkdtempSync(join(tmpdir(), 'oomscope-docker-'));
+  const socket = join(home, 'docker.sock');
+  const child = start(home, [
+    'dockerd',
+    ...['--data-root', join(home, 'data'), '--exec-root', join(home, 'exec'), '--pidfile', join(home, 'pid')],
+    ...['--host', `unix://${socket}`, '--storage-driver', 'vfs', '--bridge', 'none', '--iptables=false'],
+    ...['--ip6tables=false', '--log-level', 'warn'],
+  ]);
+  const environment = { ...process.env, DOCKER_HOST: `unix://${socket}`, DOCKER_CONTEXT: '' };
+  const run = (words: readonly string[]) => spawn('docker', words, { env: environment });
+  return ready(child, home, socket, run, ['docker']);
+}
+
+/** Podman's API service, with crun. crun takes no hybrid cgroups: where there are such, it does not see their v2 part. */
+export async function startPodman(): Promise<Daemon> {
+  const home = mkdtempSync(join(tmpdir(), 'oomscope-podman-'));
+  const socket = join(home, 'podman.sock');
+  const podman = [
+    'podman',
+    ...['--root', join(home, 'root'), '--runroot', join(home, 'run'), '--tmpdir', join(home, 'tmp')],
+    ...['--storage-driver', 'vfs', '--cgroup-manager', 'cgroupfs', '--runtime', 'crun', '--events-backend', 'file'],
+    ...['system', 'service', '--time', '0', `unix://${socket}`],
+  ];
+  const hidden = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"';
+  const child = start(home, ['unshare', '-m', '--propagation', 'private', 'sh', '-c', hidden, 'sh', ...podman]);
+  const run = (words: readonly string[]) => spawn('podman', ['--url', `unix://${socket}`, ...words]);
+  return ready(child, home, socket, run, ['libpod_parent/conmon', 'libpod_parent'], ['--time', '0']);
+}
+
+/** What `docker run` and `podman run` take to make a container of the test's image, which is busybox and nothing else. */
+export function runOptions(
+  daemon: Daemon,
+  name: string,
+  options: readonly string[],
+  command: readonly string[],
+): string[] {
+  // Limits as they are: Podman would raise them, for which it takes CAP_SYS_RESOURCE.
+  const podman = daemon.socket.endsWith('podman.sock')
+    ? ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096']
+    : [];
+  return ['run', '--network', 'none', '--name', name, ...podman, ...options, IMAGE, ...command];
+}
+
+function start(home: string, words: readonly string[]): ChildProcess {
+  // Should this process be killed, so are they: dockerd ends its containers then.
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...words], {
+    cwd: home,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  process.once('exit', () => child.kill('SIGTERM'));
+  return child;
+}
+
+async function ready(
+  child: ChildProcess,
+  home: string,
+  socket: string,
+  run: (words: readonly string[]) => ChildProcess,
+  leftovers: readonly string[],
+  quick: readonly string[] = [],
+): Promise<Daemon> {
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+  }
+  const command = async (words: readonly string[], mayFail = false) => {
+    const { code, stdout, stderr } = await ended(run(words));
+    if (code !== 0 && !mayFail) throw new Error(`${words.join(' ')}: exit ${code}: ${stderr}\n${log}`);
+    return stdout.trim();
+  };
+  const daemon = {
+    socket,
+    home,
+    command,
+    async close() {
+      const ids = (await command(['ps', '--all', '--quiet'], true)).split('\n').filter(Boolean);
+      if (ids.length > 0) await command(['rm', '--force', ...quick, ...ids], true);
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await once(child, 'exit');
+      }
+      for (const mount of mountsBelow(home)) spawnSync('umount', ['-l', mount]);
+      rmSync(home, { recursive: true, force: true });
+      removeGroups(leftovers);
+    },
+  };
+  try {
+    for (const end = performance.now() + START_MS; ; await sleep(50)) {
+      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}: ${log}`);
+      const answer = await ContainerRuntimeApi.open(socket).catch((error: Error) => error);
+      if (!(answer instanceof Error)) break;
+      if (performance.now() > end) throw new Error(`the daemon did not answer: ${answer.message}\n${log}`);
+    }
+    await importImage(home, command);
+    return daemon;
+  } catch (error) {
+    await daemon.close();
+    throw error;
+  }
+}
+
+/** Busybox, with the few names that are wanted. */
+async function importImage(home: string, command: Daemon['command']): Promise<void> {
+  const root = join(home, 'image');
+  mkdirSync(join(root, 'bin'), { recursive: true });
+  const busybox = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
+  copyFileSync(busybox, join(root, 'bin', 'busybox'));
+  for (const name of ['sh', 'sleep', 'tail', 'dd']) symlinkSync('busybox', join(root, 'bin', name));
+  execFileSync('tar', ['-C', root, '-cf', join(home, 'image.tar'), '.']);
+  await command(['import', join(home, 'image.tar'), IMAGE]);
+}
+
+/** The parents that a runtime leaves behind in each hierarchy: those that are empty. */
+export function removeGroups(paths: readonly string[]): void {
+  for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
+    for (const path of paths) {
+      try {
+        rmdirSync(join('/sys/fs/cgroup', hierarchy, path));
+      } catch {
+        // not there, or somebody else's containers are in it
+      }
+    }
+  }
+}
+
+function mountsBelow(home: string): string[] {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return mounts.filter((mount) => mount.startsWith(`${home}/`)).reverse();
+}

@@ -1,0 +1,165 @@
+/** Ten containers of a real dockerd: three OOM-killed, two killed by hand, and what else 137 and "oom" can mean. */
+import { chmodSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import { memoryHierarchy } from '../../src/linux/capabilities.ts';
+import type { ContainerReport } from '../../src/model/container-report.ts';
+import { oomscope } from '../cli/cli.ts';
+import { schemaErrors } from '../schema.ts';
+import { type Daemon, removeGroups, startDocker, unavailable } from './daemon.ts';
+import { expectedEnds, startTen, withOom } from './ten-containers.ts';
+import { gist, Watching } from './watching.ts';
+
+const MIB = 2 ** 20;
+const box = { runtime: 'docker', image: 'box:1' } as const;
+const reason = unavailable('dockerd', 'docker', 'busybox');
+const v1 = memoryHierarchy()?.version === 1;
+
+describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, () => {
+  let docker: Daemon;
+  let slice: MemoryGroup;
+  let watch: Watching;
+  let trace: Watching;
+  /** Without the right to trace. */
+  let weak: Watching;
+  const check = async (...words: string[]) => {
+    const { stdout, stderr, code } = await oomscope([
+      'docker',
+      'check',
+      '--json',
+      '--sample',
+      '10ms',
+      ...words,
+      '--socket',
+      docker.socket,
+    ]);
+    return { reports: code === 0 ? (JSON.parse(stdout) as ContainerReport[]) : [], stderr, code };
+  };
+
+  beforeAll(async () => {
+    docker = await startDocker();
+    slice = createMemoryGroup({
+      limitBytes: 48 * MIB,
+      parent: memoryHierarchy()?.mount as string,
+      name: `oomscope-${process.pid}-slice`,
+    });
+    watch = await Watching.start(['docker', 'watch', '--json', '--socket', docker.socket]);
+    trace = await Watching.start(['trace', '--json'], { DOCKER_HOST: `unix://${docker.socket}` });
+    chmodSync(docker.home, 0o755);
+    chmodSync(docker.socket, 0o666);
+    const nobody = ['setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', '--'];
+    weak = await Watching.start(['docker', 'watch', '--json', '--socket', docker.socket], {}, nobody);
+    const labels = ['--label', 'com.docker.compose.project=shop', '--label', 'com.docker.compose.service=web'];
+    await startTen(docker, { ...box, slice, labels });
+  }, 120_000);
+
+  afterAll(async () => {
+    await watch?.[Symbol.asyncDispose]();
+    await trace?.[Symbol.asyncDispose]();
+    await weak?.[Symbol.asyncDispose]();
+    await docker?.close();
+    slice?.remove();
+    if (slice) removeGroups([slice.cgroupPath]);
+  }, 60_000);
+
+  test.each(expectedEnds(box))('%s', async (name, expected) => {
+    const end = await watch.of(name);
+    expect(gist(end)).toEqual({ name, ...expected });
+    expect(schemaErrors(end)).toEqual([]);
+  });
+
+  // cgroup v1 tells every group beneath the one that ran out, and Docker says "oom" of each; v2 does not.
+  test('one whose slice ran out, and that was not touched', async () => {
+    await watch.of('oom-slice');
+    if (v1) {
+      expect(gist(await watch.of('fine-in-slice'))).toMatchObject({ verdict: 'spared', kills: 0, ended: false });
+    } else {
+      expect(watch.ends.map(({ container }) => container.name)).not.toContain('fine-in-slice');
+    }
+    expect(await docker.command(['inspect', '-f', '{{.State.Running}}', 'fine-in-slice'])).toBe('true');
+  });
+
+  test('of the one that is well there is nothing to say, and of each other one thing', async () => {
+    await Promise.all(['oom-child', 'oom-slice', 'hand-kill'].map((name) => watch.of(name)));
+    const names = watch.ends.map(({ container }) => container.name);
+    expect(names).not.toContain('fine');
+    expect([...new Set(names)].sort()).toEqual([...names].sort());
+  });
+
+  test('without the right to trace there is the word of the runtime, and it is said to be no more', async () => {
+    const reported = { ...box, verdict: 'reported', limit_of: null, kills: 0 };
+    expect(gist(await weak.of('oom'))).toEqual({ name: 'oom', ...reported, ended: true, exit_code: 137 });
+    expect(gist(await weak.of('oom-child'))).toEqual({ name: 'oom-child', ...reported, ended: false, exit_code: null });
+    expect(gist(await weak.of('hand-kill'))).toMatchObject({ by: 'other', exit_code: 137, kernel_watched: false });
+  });
+
+  test('trace knows the containers too, those that are gone as well', () => {
+    const named = trace.kills.map(({ victim: { container } }) => container?.name);
+    expect(withOom.filter((name) => named.includes(name))).toEqual(withOom);
+    const kill = (name: string) => trace.kills.find(({ victim }) => victim.container?.name === name);
+    expect(kill('oom-late')?.victim.container).toMatchObject({
+      compose_project: 'shop',
+      compose_service: 'web',
+      image: 'box:1',
+    });
+    expect(kill('oom')?.limit?.container?.name).toBe('oom');
+    expect(kill('oom')?.message).toMatch(/in container oom was killed.*: it reached its limit of 32 MiB/);
+    expect(kill('oom-slice')?.limit).toMatchObject({ path: slice.cgroupPath, container: null });
+    expect(kill('oom-slice')?.victim.container?.runtime).toBe('docker');
+    for (const event of trace.events) expect(schemaErrors(event)).toEqual([]);
+  });
+
+  test('check: what each has in use, and what follows', async () => {
+    const { reports } = await check('--all');
+    const of = (name: string) => reports.find(({ container }) => container?.name === name);
+    expect(reports.map(({ container }) => container?.name)).not.toContain('oom-rm');
+    const fine = of('fine');
+    const pid = Number(await docker.command(['inspect', '-f', '{{.State.Pid}}', 'fine']));
+    expect(fine).toMatchObject({ state: 'running', pid, restart_count: 0, oom_killed: false, remarks: [] });
+    expect(fine?.memory).toMatchObject({ limit_bytes: 64 * MIB, counts: { oom_kills: 0 }, cgroup_version: v1 ? 1 : 2 });
+    expect(readFileSync(`/proc/${pid}/cgroup`, 'utf8')).toContain(fine?.memory?.cgroup);
+    expect(of('oom-child')?.memory?.counts.oom_kills).toBe(1);
+    expect(of('oom-child')?.remarks[0]).toMatchObject({
+      level: 'bad',
+      text: expect.stringContaining('struck in it once'),
+    });
+    expect(of('oom')).toMatchObject({ state: 'exited', exit_code: 137, oom_killed: true, memory: null });
+    expect(of('fine-in-slice')?.memory?.effective_limit).toMatchObject({
+      path: slice.cgroupPath,
+      limit_bytes: 48 * MIB,
+    });
+  });
+
+  test('check: the usage that docker stats shows', async () => {
+    const shown = await docker.command(['stats', '--no-stream', '--format', '{{.MemUsage}}', 'fine']);
+    const [, number, unit] = /^([\d.]+)(KiB|MiB) /.exec(shown) ?? [];
+    const bytes = Number(number) * (unit === 'KiB' ? 1024 : MIB);
+    const { reports } = await check('fine');
+    expect(reports[0]?.memory?.working_set_bytes).toBeGreaterThan(bytes - MIB);
+    expect(reports[0]?.memory?.working_set_bytes).toBeLessThan(bytes + MIB);
+  });
+
+  test('check: by the start of an id, by a pattern, and by names that are near', async () => {
+    const id = await docker.command(['inspect', '-f', '{{.Id}}', 'fine']);
+    expect((await check(id.slice(0, 12))).reports.map(({ container }) => container?.id)).toEqual([id]);
+    expect((await check('hand-*')).reports.map(({ container }) => container?.name)).toEqual([
+      'hand-docker',
+      'hand-kill',
+    ]);
+    const { code, stderr } = await check('fien');
+    expect(stderr).toBe('oomscope: There is no container "fien". Near: fine.\n');
+    expect(code).toBe(1);
+  });
+
+  test('advise: by the right service, and docker update takes the line', async () => {
+    const words = ['docker', 'advise', 'fine', 'oom-child', '--socket', docker.socket];
+    const { stdout } = await oomscope(words);
+    expect(stdout).toContain('raise 32 MiB → 48 MiB');
+    const line = /(docker update .* oom-child)$/m.exec(stdout)?.[1] ?? '';
+    await docker.command(line.split(' ').slice(1));
+    expect(await docker.command(['inspect', '-f', '{{.HostConfig.Memory}}', 'oom-child'])).toBe(String(48 * MIB));
+    const { stdout: yaml, stderr } = await oomscope([...words, '--compose']);
+    expect(yaml).toMatch(/^services:\n {2}# fine:\n(?: {2}# .*\n)+ {2}"web":\n {4}mem_limit: 64m /m);
+    expect(stderr).toContain('oom-child was not started by Compose');
+  });
+});

@@ -1,0 +1,67 @@
+/**
+ * Lays out each tree, has a hog OOM-killed in it, and prints what the event says of it, a JSON line each; then what `check`
+ * and `tree` say of a container that lives. For a guest, whose cgroups are nobody's.
+ */
+import { spawnSync } from 'node:child_process';
+import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import { ContainerEnds } from '../../src/container-watch/ends.ts';
+import { Envelopes } from '../../src/events/envelope.ts';
+import type { CgroupOwner } from '../../src/model/container.ts';
+import type { ContainerOom } from '../../src/model/container-events.ts';
+import { MIB, oomKill, startHog } from '../kernel/memcg.ts';
+import { Recorder } from '../kernel/recorder.ts';
+import { type Layout, layouts } from './layouts.ts';
+
+const LIMIT = 24 * MIB;
+const WIDE = 128 * MIB;
+const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+/** The groups of a layout, from the root down: each with a limit, that of `limited` the one that is reached. */
+function make({ path, limited }: Layout): MemoryGroup[] {
+  const limit = (at: number) => (at === limited ? LIMIT : WIDE);
+  const groups = [createMemoryGroup({ limitBytes: limit(0), name: path[0] as string })];
+  for (const [at, name] of path.entries()) {
+    if (at > 0) groups.push((groups[at - 1] as MemoryGroup).child(name, limit(at)));
+  }
+  return groups;
+}
+
+const gist = ({ unit, pod, container }: CgroupOwner) => ({
+  ...{ unit, pod: pod?.uid ?? null, container: container && `${container.runtime ?? '?'}:${container.id}` },
+});
+
+using recorder = await Recorder.open({}, true);
+for (const layout of layouts) {
+  const groups = make(layout);
+  const ends: ContainerOom[] = [];
+  const joined = new ContainerEnds({
+    envelopes: new Envelopes(),
+    emit: (event) => event.type === 'container.oom' && ends.push(event),
+    kernelWatched: () => true,
+    runtimeWatched: () => false,
+    containerOf: () => null,
+  });
+  const { pid } = await oomKill({ group: groups.at(-1) as MemoryGroup });
+  const kill = await recorder.kill(pid);
+  joined.onKill(kill);
+  joined.close();
+  const { container, pod, unit } = gist(kill.victim);
+  const limit = kill.limit && { container: gist(kill.limit).container, pod: gist(kill.limit).pod };
+  say({ name: layout.name, got: { container, unit, pod, limit, limit_of: ends[0]?.limit_of ?? '' } });
+  groups[0]?.remove();
+}
+
+const [first] = layouts as [Layout];
+const groups = make(first);
+const hog = startHog(groups.at(-1) as MemoryGroup, ['--hold', '16M']);
+await hog.ready;
+for (const words of [
+  ['docker', 'check', '--json', '--sample', '10ms'],
+  ['tree', '--json'],
+]) {
+  const { stdout, stderr } = spawnSync('oomscope', words, { encoding: 'utf8' });
+  say({ words, said: JSON.parse(stdout), stderr });
+}
+hog.kill('SIGKILL');
+await hog.ended;
+groups[0]?.remove();

@@ -1,0 +1,98 @@
+/** `oomscope docker watch` and `oomscope trace` as processes, whose events are kept and waited for. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { ContainerKilled, ContainerOom } from '../../src/model/container-events.ts';
+import type { Event, OomKill } from '../../src/model/events.ts';
+import { ended, MAIN } from '../cli/cli.ts';
+
+export type ContainerEnd = ContainerOom | ContainerKilled;
+
+export class Watching implements AsyncDisposable {
+  readonly events: Event[] = [];
+  readonly #child: ChildProcess;
+  #stderr = '';
+  readonly #looks = new Set<() => void>();
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      this.events.push(JSON.parse(line));
+      for (const look of this.#looks) look();
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
+      for (const look of this.#looks) look();
+    });
+  }
+
+  /** Once it says that it has begun: with --json its first line, without a tracer why there is none. */
+  static async start(
+    words: readonly string[],
+    environment: Record<string, string> = {},
+    prefix: readonly string[] = [],
+  ): Promise<Watching> {
+    const [file, ...rest] = [...prefix, process.execPath, MAIN, ...words] as [string, ...string[]];
+    const child = spawn(file, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    const watching = new Watching(child);
+    void ended(child);
+    await watching.#until(
+      () => watching.events.length > 0 || watching.#stderr.includes('only the runtime'),
+      'it begins',
+    );
+    return watching;
+  }
+
+  get ends(): ContainerEnd[] {
+    return this.events.filter((event) => event.type === 'container.oom' || event.type === 'container.killed');
+  }
+
+  get kills(): OomKill[] {
+    return this.events.filter((event) => event.type === 'oom.kill');
+  }
+
+  /** The first word about the container of this name. */
+  async of(name: string): Promise<ContainerEnd> {
+    const find = () => this.ends.find(({ container }) => container.name === name);
+    await this.#until(() => find() !== undefined, `a word about ${name}`);
+    return find() as ContainerEnd;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const end = ended(this.#child);
+    this.#child.kill('SIGINT');
+    await end;
+  }
+
+  #until(fine: () => boolean, what: string, timeoutMs = 20_000): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        clearTimeout(timer);
+        this.#looks.delete(look);
+      };
+      const look = () => {
+        if (!fine()) return;
+        stop();
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        stop();
+        const seen = this.events.map(({ type, message }) => `${type}: ${message}`).join('\n');
+        reject(new Error(`expected ${what} within ${timeoutMs} ms; seen:\n${seen}\n${this.#stderr}`));
+      }, timeoutMs);
+      this.#looks.add(look);
+      look();
+    });
+  }
+}
+
+/** What matters of an end, to be compared whole. */
+export function gist(end: ContainerEnd) {
+  const { name, image, runtime } = end.container;
+  const who = { name, image, runtime, exit_code: end.exit_code };
+  return end.type === 'container.oom'
+    ? { ...who, verdict: end.verdict, limit_of: end.limit_of, kills: end.kills.length, ended: end.ended }
+    : { ...who, by: end.by, kernel_watched: end.kernel_watched };
+}

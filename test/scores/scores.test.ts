@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { rank, Scores, type ScoresOptions } from '../../src/scores/scores.ts';
+import type { TaskEntry } from '../../src/scores/task-table.ts';
+
+const MIB = 2 ** 20;
+const PAGE = 4096;
+let lastPid = 100;
+function entry(of: Partial<TaskEntry> = {}): TaskEntry {
+  lastPid++;
+  return {
+    ...{ pid: lastPid, ppid: 1, uid: 0, comm: 'some', startTicks: '1000', threads: 1, oomScoreAdj: 0, totalVmBytes: 0 },
+    ...{ anonBytes: MIB, fileBytes: 0, shmemBytes: 0, swapBytes: 0, pageTableBytes: 0 },
+    ...{ vfork: false, exact: true, approximateBytes: null, cgroupId: null, cgroup: null },
+    ...of,
+  };
+}
+const order = (...entries: TaskEntry[]) => rank(entries, 1000 * MIB, PAGE).map(({ entry: { comm } }) => comm);
+
+describe('the kernel’s order', () => {
+  test('all that it holds, and thousandths of the domain', () => {
+    const held = entry({ comm: 'held', anonBytes: 10 * MIB, swapBytes: 20 * MIB, pageTableBytes: 5 * MIB });
+    const adjusted = entry({ comm: 'adjusted', oomScoreAdj: 36 });
+    const lowered = entry({ comm: 'lowered', anonBytes: 400 * MIB, oomScoreAdj: -500 });
+    expect(order(lowered, held, adjusted)).toEqual(['adjusted', 'held', 'lowered']);
+  });
+
+  test('of equals the younger', () => {
+    const old = entry({ comm: 'old', startTicks: '999' });
+    const [first, second] = [
+      entry({ comm: 'first', startTicks: '1001' }),
+      entry({ comm: 'second', startTicks: '1001' }),
+    ];
+    expect(order(old, first, second)).toEqual(['second', 'first', 'old']);
+  });
+
+  test('those that are never taken come last', () => {
+    const init = entry({ comm: 'init', pid: 1, anonBytes: 900 * MIB });
+    const immune = entry({ comm: 'immune', oomScoreAdj: -1000, anonBytes: 900 * MIB });
+    expect(order(init, immune, entry({ comm: 'vfork', vfork: true }), entry({ comm: 'small' }))[0]).toBe('small');
+  });
+});
+
+describe('a sample', () => {
+  const sample = (options: ScoresOptions) => {
+    using scores = new Scores({ backend: 'proc', ...options });
+    return scores.sample();
+  };
+
+  test('is the head of the whole list, whatever is asked for', () => {
+    const whole = sample({ top: 10_000 });
+    const [first] = whole.scores;
+    expect(whole.scores).toHaveLength(whole.candidates);
+    expect(whole.scores.map(({ rank: at }) => at)).toEqual(whole.scores.map((_, i) => i + 1));
+    expect(whole.message).toContain(`(pid ${first?.pid}, `);
+    const own = sample({ top: 1, filter: ({ pid }) => pid === process.pid }).scores;
+    expect(own).toMatchObject([{ pid: process.pid, rank: expect.any(Number), cgroup: expect.stringMatching(/^\//) }]);
+    const bySize = sample({ top: 3, sort: 'memory' }).scores.map((score) => score.memory_per_mille);
+    expect(bySize).toEqual(bySize.toSorted((a, b) => b - a));
+    expect(sample({ top: 10_000, spared: true }).scores.filter(({ rank: at }) => at === null)).toContainEqual(
+      expect.objectContaining({ pid: 1, spared: 'init' }),
+    );
+  });
+});

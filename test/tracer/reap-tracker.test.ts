@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { OomStep, OomStepRecord } from '../../src/bpf/wire/layout.ts';
+import type { OomKill } from '../../src/model/events.ts';
+import { type Reaping, ReapTracker } from '../../src/tracer/reap-tracker.ts';
+import { batchOf, stepRecord } from '../bpf/wire/records.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const kill = (pid: number, startTicks = '1', memory: object | null = {}) =>
+  ({
+    type: 'oom.kill',
+    id: `kill-${pid}-${startTicks}`,
+    mono_ns: '1000',
+    signal_to_mark_ns: 2,
+    victim: { pid, tid: pid, comm: 'hog', start_ticks: startTicks, memory },
+    limit: { usage_bytes: 8192 },
+  }) as unknown as OomKill;
+
+function follow() {
+  const said: Reaping[] = [];
+  const reapTracker = new ReapTracker(4096, (reaping) => said.push(reaping));
+  const step = (pid: number, which: keyof typeof OomStep, at: bigint, more = {}) => {
+    const batch = batchOf(stepRecord({ pid, step: OomStep[which], ktimeNs: at, ...more }));
+    reapTracker.step(new OomStepRecord(batch.view, 0));
+  };
+  return { said, reapTracker, step };
+}
+
+test('it exits, and its memory goes with it', () => {
+  const { said, reapTracker, step } = follow();
+  reapTracker.start(kill(5));
+  expect(reapTracker.follows(5, '1')).toBe(true);
+  expect(reapTracker.follows(5, '2')).toBe(false);
+  step(5, 'STEP_EXIT', 1500n);
+  expect(said).toEqual([]);
+  step(5, 'STEP_MM_GONE', 2000n, { limitId: 7n, usagePages: 1n });
+  expect(said).toHaveLength(1);
+  expect(said[0]).toMatchObject({
+    atNs: 2000n,
+    facts: {
+      ...{ type: 'oom.reaped', kill_id: 'kill-5-1', outcome: 'exited', reaper_skipped: false, mark_to_signal_ns: -2 },
+      ...{ mark_to_exit_ns: 500, mark_to_memory_back_ns: 1000, mark_to_reaper_finish_ns: null },
+      ...{ limit_usage_before_bytes: 8192, limit_usage_after_bytes: 4096 },
+      victim: { pid: 5, tid: 5, comm: 'hog', start_ticks: '1' },
+    },
+  });
+  expect(reapTracker.follows(5, '1')).toBe(false);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('the reaper takes its memory first', () => {
+  const { said, reapTracker, step } = follow();
+  reapTracker.start(kill(5));
+  step(5, 'STEP_REAPER_WAKE', 1100n);
+  step(5, 'STEP_REAPER_START', 1200n);
+  step(5, 'STEP_REAPER_FINISH', 1300n, { limitId: 7n, usagePages: 0n });
+  step(5, 'STEP_REAPER_FINISH', 1400n);
+  step(5, 'STEP_MM_GONE', 1900n, { limitId: 7n, usagePages: 9n });
+  step(5, 'STEP_EXIT', 2000n);
+  expect(said[0]?.facts).toMatchObject({
+    ...{ outcome: 'reaped', mark_to_reaper_wake_ns: 100, mark_to_reaper_start_ns: 200, mark_to_reaper_finish_ns: 300 },
+    ...{ mark_to_memory_back_ns: 300, mark_to_exit_ns: 1000, limit_usage_after_bytes: 0 },
+  });
+});
+
+test('after 30 s it is reported as it is, and what comes later is ignored', () => {
+  const { said, reapTracker, step } = follow();
+  reapTracker.start(kill(5));
+  step(5, 'STEP_REAPER_SKIP', 1300n);
+  vi.advanceTimersByTime(29_999);
+  expect(said).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(said[0]?.facts).toMatchObject({ outcome: 'unfinished', reaper_skipped: true, mark_to_memory_back_ns: null });
+  step(5, 'STEP_EXIT', 5000n);
+  step(5, 'STEP_MM_GONE', 5000n);
+  expect(said).toHaveLength(1);
+});
+
+test('one whose memory was gone at the mark is settled by its exit', () => {
+  const { said, reapTracker, step } = follow();
+  reapTracker.start(kill(5, '1', null));
+  step(5, 'STEP_EXIT', 1500n);
+  expect(said).toHaveLength(1);
+});
+
+test('close() reports what is open, and leaves no timer', () => {
+  const { said, reapTracker } = follow();
+  reapTracker.start(kill(5));
+  reapTracker.start(kill(6));
+  reapTracker.close();
+  expect(said.map(({ facts }) => [facts.victim.pid, facts.outcome])).toEqual([
+    [5, 'unfinished'],
+    [6, 'unfinished'],
+  ]);
+  expect(vi.getTimerCount()).toBe(0);
+  reapTracker.close();
+  expect(said).toHaveLength(2);
+});
+
+test('steps of processes that nobody follows are ignored', () => {
+  const { said, reapTracker, step } = follow();
+  reapTracker.start(kill(5));
+  step(6, 'STEP_EXIT', 1500n);
+  step(6, 'STEP_MM_GONE', 1500n);
+  expect(said).toEqual([]);
+  reapTracker.close();
+});
+
+test('a pid that comes back belongs to a new victim: the old one is settled, and has its own 30 s', () => {
+  const { said, reapTracker, step } = follow();
+  reapTracker.start(kill(5, '1'));
+  vi.advanceTimersByTime(20_000);
+  reapTracker.start(kill(5, '2'));
+  expect(said.map(({ facts }) => facts.kill_id)).toEqual(['kill-5-1']);
+  vi.advanceTimersByTime(20_000);
+  expect(said).toHaveLength(1);
+  step(5, 'STEP_EXIT', 1500n);
+  step(5, 'STEP_MM_GONE', 1600n);
+  expect(said.map(({ facts }) => [facts.kill_id, facts.outcome])).toEqual([
+    ['kill-5-1', 'unfinished'],
+    ['kill-5-2', 'exited'],
+  ]);
+  expect(vi.getTimerCount()).toBe(0);
+});
