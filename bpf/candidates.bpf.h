@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* The processes that the kernel chose its victim from, by its own measure. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* Kernel drift: one accessor per drift. Everything here must load on every supported kernel (5.10+). */
 #pragma once
 

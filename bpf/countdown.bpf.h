@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* How far the kernel is towards calling its OOM killer: rounds of reclaim in a row that gave nothing. */
 #pragma once
 

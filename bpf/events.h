@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* The wire: every record that travels from the kernel to a reader. Written once, here; the TypeScript
  * layout is generated from the BTF of the compiled object (scripts/layout.ts).
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Programs as they are executed (fs/exec.c, exec_binprm()): the process has its new name and program by now, and has not run
  * an instruction of it. What only forks has its parent's oom_score_adj, and needs nobody. */
 #include "kernel.h"

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* A synthetic flood on the same ring: for tests of loss accounting and for benchmarks. Never part of the tracer. Its
  * maps are replaced by the tracer's before load. */
 #include "kernel.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* Who is under pressure: cgroups with all that is below them, and the system. PSI's arithmetic (kernel/sched/psi.c) on
  * the memory controller's own hierarchy, cgroup v1 too, and only while somebody is stalled.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The fast path of an early kill. Userspace names a target beforehand and keeps the arming fresh; here, where the kernel
  * counts down to its OOM killer, the condition is looked at, and the signal sent at once: no wake-up, no userspace that
  * would itself need memory. Where the kernel has no kfunc for that (before 6.13) the record asks the addon's poller thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* The wire between bpf/guard.bpf.c and who arms it: an arming, and the two records that come of it. */
 #pragma once
 

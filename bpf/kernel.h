@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* The kernel types that are read, and no others: only the fields we touch, in any order. CO-RE finds the real
  * offsets in the running kernel's BTF. */
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* How high is the pressure: sliding windows over a group's totals, and levels with hysteresis. All on the tick, so that a
  * level rises while a stall goes on and falls when everything is quiet, and a stall itself costs none of it. */
 #pragma once

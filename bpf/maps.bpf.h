@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* What the programs share with userspace: the ring, its counters, and the read-only configuration. */
 #pragma once
 

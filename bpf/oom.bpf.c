@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* OOM kills: who was killed, by whom, why, whose limit, and how the memory came back.
  *
  * mark_victim alone does not mean a kill (mm/oom_kill.c fires it for tasks that are exiting anyway), and a kill does

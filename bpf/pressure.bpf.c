@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Memory pressure: time that tasks spend stalled on memory, by task, cgroup and for the system, by cause.
  *
  * Best by psi_memstall_enter() and psi_memstall_leave(), which enclose every stall; there the tracepoints only tell the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* The wire of memory pressure: the records on its ring, and the values of its maps that userspace reads. The rules of
  * events.h hold here too. */
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* A process, by its leader, as mm/oom_kill.c looks at it. */
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The kernel's own report of an OOM, line by line, from the printk:console tracepoint.
  *
  * Since 5.19 it fires in printk() itself (kernel/printk/printk.c, printk_sprint()): the current task is the one that

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* Synthetic stalls, a great many: all of bpf/pressure.bpf.c with one program more. For tests of loss accounting. Never part
  * of the package. */
 #include "pressure.bpf.c"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* Stalls, task by task: when one begins, why, and how long it lasts. */
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* All processes and their memory in one pass: a task iterator (since 5.8), read like a file. */
 #include "tasks.h"
 #include "compat.bpf.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* What the task iterator writes: one row for each process. */
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* The clock of windows and levels: a timer where the kernel has them, else the hooks themselves, and nothing at all while
  * nobody is under pressure. */
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* Reading the facts of one kill into its record. */
 #pragma once
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* The least that can be sent about an OOM kill: when, and in which process. The rival of oomscope's own program. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
