@@ -1,10 +1,38 @@
 #!/bin/sh
-# Everything a change must pass. Arguments go to vitest: npm test -- test/kernel -t 'one test'
+# Lint, then the tests. Two tiers:
+#
+#   npm test              what is fast and real on this machine; installs nothing beyond what the build needs
+#   npm test -- --all     also kernels in guests, dockerd, Podman and the other servers; installs scripts/test-packages
+#   npm test -- PATH...   only these files, whatever their tier; other arguments go to vitest, too: -t 'one test'
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh
-sh scripts/packages.sh test <scripts/test-packages ||
-	echo 'test: going on; what needs these packages is skipped' >&2
 export PATH="$PWD/build/node/bin:$PWD/node_modules/.bin:$PATH"
-npm -s run lint
+
+tier=fast
+named=
+for argument; do
+	shift
+	case $argument in
+		--all) tier=all; continue ;;
+		test/*) named=yes ;;
+	esac
+	set -- "$@" "$argument"
+done
+
+case $tier$named in
+	all*)
+		sh scripts/packages.sh test <scripts/test-packages ||
+			echo 'test: going on; what needs these packages is skipped' >&2 ;;
+	fast)
+		echo 'test: the fast tier. Left out, and part of `npm test -- --all`: guests with other kernels (test/lab),' >&2
+		echo 'test: dockerd and Podman (test/runtimes), and what needs a package that is missing here:' >&2
+		while read -r sign package; do
+			case $sign in '' | '#'*) continue ;; esac
+			command -v "$sign" >/dev/null || [ -e "$sign" ] || echo "test:   $package" >&2
+		done <scripts/test-packages ;;
+esac
+
+[ -n "$named" ] || npm -s run lint
+export OOMSCOPE_TESTS=$tier$named
 exec vitest run --config test/vitest.config.ts "$@"

@@ -1,9 +1,13 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
+/** Tests of the kernel, of servers and of container runtimes. */
+const REAL = /^test\/(kernel|lab|runtimes|alerts)\//;
+
 /**
- * Closes a run with `N passed, N failed, N skipped` alone on a line, the form that any CI can read.
+ * Closes a run with `N passed, N failed, N skipped` alone on a line, the form that any CI can read, and says which tests
+ * were skipped.
  *
- * A test of the kernel or of a sink may skip on a developer's machine that lacks root, a package or a new enough kernel.
+ * A test of the kernel or of a server may skip on a developer's machine that lacks root, a package or a new enough kernel.
  * CI has them all, so there (CI=true) a skip would hide that nothing was tested: it counts as a failure.
  */
 export class PlainCount implements Reporter {
@@ -12,8 +16,8 @@ export class PlainCount implements Reporter {
     for (const module of modules) {
       // A module that cannot be loaded, or a beforeAll that threw: errors without a failed test.
       for (const suite of [module, ...module.children.allSuites()]) count.failed += suite.errors().length;
-      const mayNotSkip =
-        process.env.CI === 'true' && /^test\/(kernel|sinks|containers)\//.test(module.relativeModuleId);
+      const mayNotSkip = process.env.CI === 'true' && REAL.test(module.relativeModuleId);
+      let skipped = 0;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === 'passed' || state === 'failed') {
@@ -23,9 +27,11 @@ export class PlainCount implements Reporter {
           process.exitCode = 1;
           console.error(`${module.relativeModuleId}: expected "${test.fullName}" to run on CI, got a skip`);
         } else {
-          count.skipped += 1;
+          skipped += 1;
         }
       }
+      count.skipped += skipped;
+      if (skipped > 0) console.log(`${module.relativeModuleId}: ${skipped} skipped`);
     }
     console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
   }

@@ -13,11 +13,11 @@ interface State {
 
 const MIB = 2 ** 20;
 /** A whole tracer takes about 0.1 s, most of it the verifier's. */
-const TRACERS = 500;
-const READERS = 2000;
+const TRACERS = 200;
+const READERS = 1000;
 
 describe.skipIf(bpfUnavailable())('opened and closed again and again', () => {
-  test(`${TRACERS} tracers and ${READERS} ring readers leave nothing behind`, { timeout: 300_000 }, async () => {
+  test(`${TRACERS} tracers and ${READERS} ring readers leave nothing behind`, { timeout: 900_000 }, async () => {
     const args = [String(TRACERS), String(READERS)];
     const { code, said, stderr } = await startChild('lifecycle', args, ['--expose-gc']).ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
