@@ -149,7 +149,7 @@ async function ended(child: ReturnType<typeof hog>): Promise<void> {
 }
 
 function open(pid: number): ProcessHandle {
-  return ProcessHandle.open({ pid, startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? '' });
+  return ProcessHandle.open({ pid, startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? 0 });
 }
 
 function report(): void {

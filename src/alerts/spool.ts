@@ -156,7 +156,7 @@ function claim(directory: string): void {
       }
     }
     const [pid = '', ticks = ''] = (readIfPresent(lock) ?? '').split(' ');
-    if (ticks !== '' && startTicksOf(Number(pid)) === ticks) {
+    if (ticks !== '' && startTicksOf(Number(pid)) === Number(ticks)) {
       const whose = Number(pid) === process.pid ? 'another sink of this command' : `the process ${pid}`;
       throw new OomscopeError('USAGE', `spool: ${directory} is used by ${whose}; give every sink its own directory.`);
     }

@@ -139,7 +139,7 @@ export class ContainerEnds {
       exit_code: end?.exit_code ?? null,
       // Podman has no such event.
       runtime_oom: runtimeOom ? true : told && container.runtime === 'docker' ? false : null,
-      kill_to_end_ns: endNs === undefined || endNs < 0n ? null : String(endNs),
+      kill_to_end_ns: endNs === undefined || endNs < 0n ? null : Number(endNs),
     };
     const monoNs = first ? BigInt(first.mono_ns) : end ? end.time_ns - realtimeOffsetNs() : process.hrtime.bigint();
     const severity = facts.verdict === 'spared' ? 'warning' : 'error';

@@ -72,7 +72,7 @@ export async function openGuard(
   });
   let undo = () => {};
   if (enforce) {
-    ProcessHandle.open({ pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' }).close(); // all that it takes is there
+    ProcessHandle.open({ pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 }).close(); // all that it takes is there
     const survival = survive({
       lockMemory: config.lockMemory,
       oomScoreAdj: OWN_ADJ,

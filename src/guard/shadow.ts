@@ -75,7 +75,7 @@ function targetOf({ victim }: OomKill): GuardTarget {
   return {
     unit: 'process',
     pid: victim.pid,
-    start_ticks: victim.start_ticks ?? '0',
+    start_ticks: victim.start_ticks ?? 0,
     pgid: null,
     uid: victim.uid,
     comm: victim.comm ?? '?',

@@ -96,7 +96,7 @@ async function climb(
 }
 
 /** It never comes to so many rounds. */
-function arm(arming: Arming, { pid, start_ticks: startTicks }: { pid: number; start_ticks: string }): void {
+function arm(arming: Arming, { pid, start_ticks: startTicks }: { pid: number; start_ticks: number }): void {
   using handle = ProcessHandle.open({ pid, startTicks });
   const condition = { domain: 'system', fruitlessRounds: 2 ** 31 - 1, signal: 'SIGKILL' } as const;
   const armed = arming.arm(handle, condition, { expiresInMs: PATIENCE_MS, oomScoreAdj: 1000 });

@@ -7,7 +7,7 @@ import { decode } from '../text/printable.ts';
 import { readIfPresent } from './capabilities.ts';
 
 export interface ProcessFiles {
-  startTicks: string | undefined;
+  startTicks: number | undefined;
   comm: string | undefined;
   ppid: number | undefined;
   cmdline: Buffer | undefined;
@@ -30,7 +30,7 @@ export async function readProcess(pid: number, tid: number, proc = '/proc'): Pro
     quietly(readFile(`${thread}/cgroup`, 'utf8')),
   ]);
   return {
-    startTicks: stat && startTicks(stat),
+    startTicks: stat ? startTicks(stat) : undefined,
     comm: stat && decode(Buffer.from(stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')), 'latin1')).text,
     ppid: stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]),
     cmdline: cmdline && cmdline.length > 0 ? cmdline : undefined,
@@ -40,12 +40,13 @@ export async function readProcess(pid: number, tid: number, proc = '/proc'): Pro
 }
 
 /** Field 22 of /proc/PID/stat. The second field is a name in parentheses that may hold anything, `)` included. */
-export function startTicks(stat: string): string | undefined {
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+export function startTicks(stat: string): number | undefined {
+  const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  return field === undefined ? undefined : Number(field);
 }
 
 /** When a process started, as above; undefined: there is none. */
-export function startTicksOf(pid: number, proc = '/proc'): string | undefined {
+export function startTicksOf(pid: number, proc = '/proc'): number | undefined {
   const stat = readIfPresent(`${proc}/${pid}/stat`);
   return stat === undefined ? undefined : startTicks(stat);
 }

@@ -12,7 +12,7 @@ import { numberOf, readSmallFile } from '../linux/small-file.ts';
 export interface ProcessSample {
   readonly pid: number;
   /** Since boot, in clock ticks: field 22 of /proc/PID/stat. */
-  readonly startTicks: string;
+  readonly startTicks: number;
   ppid: number;
   comm: string;
   /** Path of its memory cgroup; null when it could not be read. */
@@ -109,7 +109,7 @@ export class Processes implements ProcessSource {
     const flags = statField(stat, close, 9);
     const ticks = statField(stat, close, 22);
     const rssBytes = statField(stat, close, 24) * this.#page;
-    const same = known !== undefined && Number(known.startTicks) === ticks;
+    const same = known !== undefined && known.startTicks === ticks;
     // Names and cgroups seldom change, but most likely when a process is young: it is forked, moved, and turned into another.
     const reads = same ? known.reads + 1 : 0;
     const lookAgain = (reads & (reads - 1)) === 0 || reads % LOOK_AGAIN === 0;
@@ -126,7 +126,7 @@ export class Processes implements ProcessSource {
     }
     const cgroup = kernelThread ? null : cgroupOf(directory);
     this.#known.set(pid, {
-      ...{ pid, startTicks: String(ticks), ppid, comm, cgroup, rssBytes, swapBytes, kernelThread, readMs, pass, reads },
+      ...{ pid, startTicks: ticks, ppid, comm, cgroup, rssBytes, swapBytes, kernelThread, readMs, pass, reads },
     });
   }
 }

@@ -73,7 +73,7 @@ export class Survey implements Disposable {
   readonly #files = new Map<string, MemoryCgroup>();
   readonly #inactive = new Map<string, { usage: number; inactive: number }>();
   readonly #stalls = new Map<string, StallTotals & { atMs: number }>();
-  readonly #followed = new Map<number, { startTicks: string; growth: GrowthWindow }>();
+  readonly #followed = new Map<number, { startTicks: number; growth: GrowthWindow }>();
   #latest: ReadonlyMap<number, ProcessSample> = new Map();
   #pass = 0;
 

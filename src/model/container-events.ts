@@ -1,7 +1,7 @@
 /** `container.*`: what the OOM killer did to a container, and containers that something else ended. */
 
 import type { Container, Pod } from './container.ts';
-import type { Envelope, Int64 } from './envelope.ts';
+import type { Envelope } from './envelope.ts';
 import type { KillKind, LimitCgroup } from './oom-kill.ts';
 
 /** One kill inside a container. */
@@ -39,7 +39,7 @@ export interface ContainerOom extends Envelope {
   /** The runtime's own word: its `oom` event was seen. Podman has no such event. null: it could not be asked. */
   runtime_oom: boolean | null;
   /** From the first kill to the runtime's word that the container has ended. */
-  kill_to_end_ns: Int64 | null;
+  kill_to_end_ns: number | null;
 }
 
 /** A container ended with 137, and the OOM killer had nothing to do with it. */

@@ -3,7 +3,7 @@
  *
  * One shortage that leads to a decision has one `plan_id`; its plan, actions and result share it.
  */
-import type { Envelope, Int64 } from './envelope.ts';
+import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 
 /**
@@ -62,7 +62,7 @@ export interface GuardReading {
 export interface GuardTarget {
   unit: GuardUnit;
   pid: number;
-  start_ticks: Int64;
+  start_ticks: number;
   pgid: number | null;
   uid: number | null;
   comm: string;

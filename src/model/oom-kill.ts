@@ -49,7 +49,7 @@ export interface Victim extends CgroupOwner {
   cmdline: string[] | null;
   cmdline_truncated: boolean;
   /** Since boot, in clock ticks: field 22 of /proc/PID/stat. With `pid` it names the process for good. */
-  start_ticks: Int64 | null;
+  start_ticks: number | null;
   threads: number | null;
   oom_score_adj: number | null;
   memory: VictimMemory | null;
@@ -65,7 +65,7 @@ export interface Trigger {
   tid: number;
   uid: number | null;
   comm: string;
-  start_ticks: Int64;
+  start_ticks: number;
   /** What it asked for, as "0xcc0". */
   gfp_mask: string | null;
   /** As "GFP_KERNEL|__GFP_COMP". */
@@ -159,7 +159,7 @@ export interface OomKill extends Envelope {
   /** Size of what ran out: limit and swap of the cgroup, or RAM and swap. Not the victim's size. */
   domain_bytes: number | null;
   /** The kernel's badness of the victim, in pages. */
-  badness_pages: Int64 | null;
+  badness_pages: number | null;
   /**
    * The ten highest that the kernel chose from, first its choice. null: not asked for; by default only for kills that are
    * not for a cgroup's limit.
@@ -182,7 +182,7 @@ export interface OomKill extends Envelope {
 /** How the memory came back after a kill. Times count from the mark. */
 export interface OomReaped extends Envelope {
   type: 'oom.reaped';
-  victim: { pid: number; tid: number; comm: string | null; start_ticks: Int64 | null };
+  victim: { pid: number; tid: number; comm: string | null; start_ticks: number | null };
   /** Of the `oom.kill`. */
   kill_id: string;
   /**

@@ -42,7 +42,7 @@ export interface StalledTask {
   pid: number;
   tid: number;
   comm: string;
-  start_ticks: Int64;
+  start_ticks: number;
   cgroup: string | null;
   cgroup_id: Int64;
 }
@@ -109,7 +109,7 @@ export interface PressureCountdown extends Envelope {
 /** A process among the largest, or among those that grow the most. */
 export interface ProcessUsage {
   pid: number;
-  start_ticks: Int64;
+  start_ticks: number;
   comm: string;
   cgroup: string | null;
   rss_bytes: number;

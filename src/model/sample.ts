@@ -2,7 +2,6 @@
  * One look at the machine: all that the guard's policy is given to decide on, and what `oomscope record` writes, one JSON
  * object a line. Sizes are bytes, shares of time percent as the kernel prints them; `null` is not known.
  */
-import type { Int64 } from './envelope.ts';
 
 export const SAMPLE_SCHEMA = 'oomscope-sample/v1';
 
@@ -63,7 +62,7 @@ export interface SampledCgroup extends SampledPlace {
 export interface SampledProcess {
   pid: number;
   /** Since boot, in clock ticks: with `pid` it names the process for good. */
-  start_ticks: Int64;
+  start_ticks: number;
   ppid: number;
   pgid: number;
   uid: number | null;

@@ -1,6 +1,6 @@
 /** Who the OOM killer would choose: the processes by badness, and how close they are. */
 import type { CgroupOwner } from './container.ts';
-import type { Envelope, Int64 } from './envelope.ts';
+import type { Envelope } from './envelope.ts';
 import type { Growth, PressureSubject } from './pressure.ts';
 
 /** Why the kernel never chooses a process: `oom_unkillable_task()` and `oom_badness()` in mm/oom_kill.c. */
@@ -12,7 +12,7 @@ export interface Score {
   rank: number | null;
   spared: Spared | null;
   pid: number;
-  start_ticks: Int64;
+  start_ticks: number;
   uid: number;
   comm: string;
   cgroup: string | null;

@@ -1,13 +1,13 @@
 /**
  * What could be done about memory that runs out: said, never done unasked.
  */
-import type { Envelope, Int64 } from './envelope.ts';
+import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 
 /** A process that could be ended. */
 export interface EndCandidate {
   pid: number;
-  start_ticks: Int64;
+  start_ticks: number;
   comm: string;
   cgroup: string | null;
   oom_score_adj: number;

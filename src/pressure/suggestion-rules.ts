@@ -6,7 +6,7 @@ import { formatBytes, formatRate } from '../text/format.ts';
 /** What is known of a process of the subject. Threads of the kernel are left out: they cannot be ended and hold nothing. */
 export interface EndableProcess {
   pid: number;
-  startTicks: string;
+  startTicks: number;
   comm: string;
   cgroup: string | null;
   oomScoreAdj: number;

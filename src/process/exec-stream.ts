@@ -16,7 +16,7 @@ const RING_BYTES = 256 * 1024;
 
 export interface Exec {
   pid: number;
-  startTicks: string;
+  startTicks: number;
   ppid: number;
   uid: number;
   comm: string;

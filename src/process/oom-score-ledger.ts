@@ -121,7 +121,7 @@ export class AdjustmentLedger {
       return;
     }
     const raised = [...this.#raised.values()].map(({ pid, startTicks, from, to }) => ({ pid, startTicks, from, to }));
-    const owner = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' };
+    const owner = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
     const state: StateFile = { boot_id: bootId(), owner, raised };
     const next = `${this.#path}.new`;
     writeFileSync(next, `${JSON.stringify(state)}\n`, { mode: 0o600 });
@@ -181,7 +181,7 @@ function readState(path: string): StateFile | undefined {
   try {
     const state = JSON.parse(readFileSync(path, 'utf8')) as Partial<StateFile>;
     const isIdentity = (one?: Partial<ProcessIdentity>) =>
-      Number.isSafeInteger(one?.pid) && Number(one?.pid) > 0 && /^\d+$/.test(String(one?.startTicks));
+      Number.isSafeInteger(one?.pid) && Number(one?.pid) > 0 && Number.isSafeInteger(one?.startTicks);
     const isAdj = (value?: number) => Number.isInteger(value) && Math.abs(value as number) <= 1000;
     const sound =
       typeof state.boot_id === 'string' &&

@@ -13,11 +13,11 @@ import { ExitRegistry } from './exit-watcher.ts';
 export interface ProcessIdentity {
   pid: number;
   /** When it started, in clock ticks since boot: field 22 of /proc/PID/stat. */
-  startTicks: string;
+  startTicks: number;
 }
 
 export interface ProcessGlance {
-  startTicks: string;
+  startTicks: number;
   /** What remains of one that has ended (a zombie) is not. */
   alive: boolean;
   dying: boolean;
@@ -32,7 +32,7 @@ export interface ProcessEnd {
 
 export class ProcessHandle implements ProcessIdentity, Disposable {
   readonly pid: number;
-  readonly startTicks: string;
+  readonly startTicks: number;
   readonly #pidfd: number;
   /** /proc/PID/stat. Kept open: a look must not need memory. */
   readonly #stat: number;
@@ -166,7 +166,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     // A leader that has ended is a zombie while other threads of the process live on.
     const alive = !'ZXx\0'.includes(state) || statField(line, close, 20) > 1;
     return {
-      startTicks: String(statField(line, close, 22)),
+      startTicks: statField(line, close, 22),
       alive,
       dying: !alive || (statField(line, close, 9) & PF_EXITING) !== 0,
       rssBytes: statField(line, close, 24) * page,

@@ -33,7 +33,7 @@ export interface AdjLine {
   boot_id: string;
   time: string;
   pid: number;
-  start_ticks: string;
+  start_ticks: number;
   comm: string;
   profile: string;
   before: number;
@@ -169,7 +169,7 @@ function isLine(value: unknown): value is JournalLine {
   const line = value as Partial<AdjLine> & { path?: unknown; text?: unknown };
   if ((line.kind as string) === 'drop_in') return typeof line.path === 'string' && typeof line.text === 'string';
   const isAdj = (adj: unknown) => Number.isInteger(adj) && Math.abs(adj as number) <= 1000;
-  const sound = Number.isSafeInteger(line.pid) && (line.pid as number) > 1 && /^\d+$/.test(String(line.start_ticks));
+  const sound = Number.isSafeInteger(line.pid) && (line.pid as number) > 1 && Number.isSafeInteger(line.start_ticks);
   return line.kind === 'oom_score_adj' && sound && isAdj(line.before) && isAdj(line.after);
 }
 

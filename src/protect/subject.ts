@@ -13,7 +13,7 @@ import type { TaskEntry } from '../scores/task-table.ts';
 export interface Subject {
   pid: number;
   /** With the pid it says who it is: field 22 of /proc/PID/stat. */
-  startTicks: string;
+  startTicks: number;
   ppid: number;
   uid: number;
   comm: string;
@@ -46,7 +46,7 @@ function init(): Subject[] {
   const comm = readIfPresent('/proc/1/comm')?.replace(/\n$/, '');
   if (!place || comm === undefined) return [];
   const oomScoreAdj = Number(readIfPresent('/proc/1/oom_score_adj'));
-  return [{ pid: 1, startTicks: '0', ppid: 0, uid: 0, comm, oomScoreAdj, memoryPerMille: 0, ...place }];
+  return [{ pid: 1, startTicks: 0, ppid: 0, uid: 0, comm, oomScoreAdj, memoryPerMille: 0, ...place }];
 }
 
 /** undefined: it has ended. */

@@ -50,7 +50,7 @@ interface Account {
 }
 
 const isAdj = (line: JournalLine): line is AdjLine => line.kind === 'oom_score_adj';
-const identity = (pid: number, startTicks: string) => `${pid}:${startTicks}`;
+const identity = (pid: number, startTicks: number) => `${pid}:${startTicks}`;
 
 export function byProcess(lines: readonly AdjLine[]): Map<string, Account> {
   const accounts = new Map<string, Account>();
@@ -77,7 +77,7 @@ function heirsOf(accounts: readonly Account[], subjects: readonly Subject[]): Ac
     if (account) return account;
     const parent = byPid.get(subject.ppid);
     // Nobody is older than what it was started by: else that has the pid of another.
-    if (!parent || parent === subject || Number(parent.startTicks) > Number(subject.startTicks)) return undefined;
+    if (!parent || parent === subject || parent.startTicks > subject.startTicks) return undefined;
     const from = accountOf(parent);
     if (!from || subject.oomScoreAdj !== from.line.after) return undefined;
     const started = { pid: subject.pid, start_ticks: subject.startTicks, comm: subject.comm };

@@ -198,7 +198,7 @@ export function rank(
   const thousandth = Math.floor(Math.floor(totalBytes / page) / 1000);
   const weigh = (entry: TaskEntry): Ranked => {
     const spared = sparedBy(entry);
-    const started = Number(entry.startTicks);
+    const started = entry.startTicks;
     if (spared !== null) return { entry, started, points: null, spared };
     const held = (approximate ? entry.approximateBytes : null) ?? heldBytes(entry);
     const pages = Math.floor(held / page) + Math.floor(entry.pageTableBytes / page);

@@ -37,7 +37,7 @@ function readEntry(directory: string, pid: number): TaskEntry | undefined {
   const stat = readSmallFile(`${directory}/stat`);
   const close = stat ? endOfName(stat) : -1;
   if (!stat || close < 0) return undefined;
-  const startTicks = String(statField(stat, close, 22));
+  const startTicks = statField(stat, close, 22);
   const adj = readSmallFile(`${directory}/oom_score_adj`);
   const oomScoreAdj = adj && Number(adj.toString('latin1'));
   const status = readSmallFile(`${directory}/status`);

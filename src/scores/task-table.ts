@@ -7,7 +7,7 @@ export interface TaskEntry {
   uid: number;
   comm: string;
   /** Since boot, in clock ticks: field 22 of /proc/PID/stat. */
-  startTicks: string;
+  startTicks: number;
   threads: number;
   oomScoreAdj: number;
   totalVmBytes: number;

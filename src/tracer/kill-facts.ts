@@ -73,13 +73,19 @@ export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
     cgroups: cgroups.map(({ usage }) => usage),
     cgroup_version: has('FACT_CGROUPS') ? (has('FACT_CGROUP_V1') ? 1 : 2) : null,
     domain_bytes: has('FACT_OOM_CONTROL') ? bytes(record.domain_pages) : null,
-    badness_pages: has('FACT_OOM_CONTROL') ? String(record.chosen_points) : null,
+    badness_pages: has('FACT_OOM_CONTROL') ? badnessOf(record.chosen_points) : null,
     candidates: null,
     candidates_considered: null,
     nodemask: has('FACT_NODEMASK') ? formatMask(record.nodemask) : null,
     signal_to_mark_ns: record.signal_ktime_ns === 0n ? null : Number(record.header.ktime_ns - record.signal_ktime_ns),
     missing,
   };
+}
+
+/** null where the kernel did not weigh its victim: it then has LONG_MIN there, or LONG_MAX for a task in swapoff(2). */
+function badnessOf(points: bigint): number | null {
+  const pages = Number(points);
+  return Number.isSafeInteger(pages) ? pages : null;
 }
 
 function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null): Victim {

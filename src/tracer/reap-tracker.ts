@@ -37,7 +37,7 @@ export class ReapTracker {
   }
 
   /** Whether this process is being followed already: the kernel may mark several threads of one victim. */
-  follows(pid: number, startTicks: string | null): boolean {
+  follows(pid: number, startTicks: number | null): boolean {
     const known = this.#followed.get(pid);
     return known !== undefined && known.kill.victim.start_ticks === startTicks;
   }

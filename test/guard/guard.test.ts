@@ -25,7 +25,7 @@ function sleeper(): SampledProcess {
   const child = spawn('sleep', ['60'], { stdio: 'ignore' });
   children.add(child);
   const pid = child.pid as number;
-  return process_(pid, { comm: 'sleep', start_ticks: startTicksOf(pid) as string });
+  return process_(pid, { comm: 'sleep', start_ticks: startTicksOf(pid) as number });
 }
 
 const isAlive = (pid: number) =>
@@ -107,7 +107,7 @@ test('another program runs in it by now: it is not touched', async () => {
 
 test('its pid belongs to another: nobody is touched', async () => {
   const bystander = sleeper();
-  const senses = new MadeUp({ ...bystander, start_ticks: String(Number(bystander.start_ticks) - 1000) });
+  const senses = new MadeUp({ ...bystander, start_ticks: bystander.start_ticks - 1000 });
   const events = await guarded(senses, [step('kill', { waitMs: 1000 })]);
   expect(events[1]).toMatchObject({ type: 'guard.skipped', reason: 'victim_changed' });
   expect(isAlive(bystander.pid)).toBe(true);

@@ -12,7 +12,7 @@ import { createMemoryGroup, type Hog, type MemoryGroup, MIB, removeMemoryGroups,
 import { bpfUnavailable } from './unavailable.ts';
 
 const idOf = (group: MemoryGroup) => statSync(group.path, { bigint: true }).ino;
-const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as string;
+const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as number;
 const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
 
 function open(options: ArmingOptions = {}) {
@@ -113,7 +113,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     const handle = handleOf(target);
     // What the kernel's program would see if the pid had come round: the same number, another start.
     const { pid, fd } = handle;
-    const former = { pid, fd, startTicks: String(BigInt(handle.startTicks) - 1n), stillSame: () => true };
+    const former = { pid, fd, startTicks: handle.startTicks - 1, stillSame: () => true };
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
     arming.arm(former as unknown as ProcessHandle, condition, { expiresInMs: 10_000 });
     const trigger = await startHog(group, ['--max', String(256 * MIB)]).ended;
@@ -197,7 +197,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(refusal(process.ppid)).toContain('oomscope descends from it');
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const { pid } = await holder(group, MIB);
-    const newborn = { pid, startTicks: String(Math.ceil(uptime() * 100) + 10) } as ProcessHandle;
+    const newborn = { pid, startTicks: Math.ceil(uptime() * 100) + 10 } as ProcessHandle;
     expect(() => arming.arm(newborn, condition, { expiresInMs: 1 })).toThrow('this moment');
     await sleep(30);
     expect(refusal(pid)).toBe('armed');

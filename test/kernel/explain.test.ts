@@ -139,7 +139,7 @@ it(`${KILLS} kills, live and read from the kernel's log, agree`, { timeout: 60_0
     const { live, text } = shared(kill, report);
     expect(text).toEqual(live);
     if (report.parts.includes('summary')) whole++;
-    if (report.badness_pages !== null) expect(report.badness_pages).toBe(Number(kill.badness_pages));
+    if (report.badness_pages !== null) expect(report.badness_pages).toBe(kill.badness_pages);
   }
   // Others on this machine may use up what the kernel prints in five seconds.
   expect(whole).toBeGreaterThan(KILLS / 4);

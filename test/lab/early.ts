@@ -42,7 +42,7 @@ async function run(scope: Early['scope'], group: MemoryGroup | undefined, condit
   while (readFileSync(`/proc/${hog.pid}/oom_score_adj`, 'latin1') !== '0\n');
   hog.kill('SIGSTOP');
   await sleep(100);
-  const ticks = startTicks(readFileSync(`/proc/${hog.pid}/stat`, 'latin1')) ?? '';
+  const ticks = startTicks(readFileSync(`/proc/${hog.pid}/stat`, 'latin1')) ?? 0;
   using handle = ProcessHandle.open({ pid: hog.pid, startTicks: ticks });
   const armed = arming.arm(handle, condition, { expiresInMs: 60_000, oomScoreAdj: 900 });
   hog.kill('SIGCONT');

@@ -77,7 +77,7 @@ function choose(): ProcessIdentity | undefined {
   const children = readFileSync(`/proc/${churn.pid}/task/${churn.pid}/children`, 'latin1').trim().split(' ');
   const pid = Number(children[Math.floor(Math.random() * children.length)]);
   const ticks = statFields(pid)?.[19];
-  return ticks === undefined ? undefined : { pid, startTicks: ticks };
+  return ticks === undefined ? undefined : { pid, startTicks: Number(ticks) };
 }
 
 function statFields(pid: number): string[] | undefined {
@@ -96,7 +96,7 @@ async function byHand(): Promise<void> {
     if (!target) continue;
     chosen.add(name(target));
     const now = statFields(target.pid)?.[19];
-    if (now !== undefined && now !== target.startTicks) reused++;
+    if (now !== undefined && Number(now) !== target.startTicks) reused++;
     try {
       using handle = ProcessHandle.open(target);
       if (handle.signal('SIGKILL')) signalled++;

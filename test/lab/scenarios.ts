@@ -223,7 +223,7 @@ export const scenarios: Scenario[] = [
         lab.same('candidates', kill?.candidates?.length, 10);
         lab.same('first candidate', kill?.candidates?.[0]?.pid, kill?.victim.pid);
         lab.same('considered', (kill?.candidates_considered ?? 0) > 50, true);
-        const drift = (kill?.candidates?.[0]?.badness_pages ?? 0) - Number(kill?.badness_pages);
+        const drift = (kill?.candidates?.[0]?.badness_pages ?? 0) - (kill?.badness_pages ?? 0);
         lab.same('badness', Math.abs(drift) < 256, true); // it was still taking when it was chosen
       });
     },

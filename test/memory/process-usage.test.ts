@@ -15,7 +15,7 @@ describe('the processes of this machine', () => {
       pid: process.pid,
       ppid: process.ppid,
       comm: readFileSync('/proc/self/comm', 'utf8').trimEnd(),
-      startTicks: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19],
+      startTicks: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]),
       kernelThread: false,
     });
     const rss = process.memoryUsage.rss();
@@ -58,7 +58,7 @@ describe('a made-up /proc', () => {
   it('names may hold anything', () => {
     put(7, { comm: ') R 1 (\n9 x', pages: 3, ticks: 42 });
     const found = new Processes({ proc }).sample().get(7);
-    expect(found).toMatchObject({ comm: ') R 1 (\n9 x', startTicks: '42', ppid: 1, cgroup: '/of/7' });
+    expect(found).toMatchObject({ comm: ') R 1 (\n9 x', startTicks: 42, ppid: 1, cgroup: '/of/7' });
     expect(found?.rssBytes).toBe(3 * pageBytes());
   });
 
@@ -69,7 +69,7 @@ describe('a made-up /proc', () => {
     put(7, { ticks: 2, comm: 'other' });
     const second = processes.sample().get(7);
     expect(second).not.toBe(first);
-    expect(second).toMatchObject({ startTicks: '2', comm: 'other' });
+    expect(second).toMatchObject({ startTicks: 2, comm: 'other' });
   });
 
   it('reads no more than it may in a pass: the large ones always, the small ones in turn', () => {

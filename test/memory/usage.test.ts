@@ -64,7 +64,7 @@ test('the system, up and down', () => {
     limit_bytes: 1024 * MIB,
     swap_total_bytes: 102400,
     swap_free_bytes: 40960,
-    top: [{ pid: 7, start_ticks: '77', comm: 'gro\nwer' }],
+    top: [{ pid: 7, start_ticks: 77, comm: 'gro\nwer' }],
   });
   expect(events[0]?.message).toContain('gro\\x0awer (pid 7)');
 });

@@ -11,7 +11,7 @@ function process(pid: number, rssMib: number, more: Partial<EndableProcess> = {}
   return {
     ...{
       pid,
-      startTicks: String(pid),
+      startTicks: pid,
       comm: `p${pid}`,
       cgroup: '/a',
       oomScoreAdj: 0,

@@ -9,7 +9,7 @@ import { ProcessHandle } from '../../src/process/process-handle.ts';
 
 const adjPath = (pid: number) => `/proc/${pid}/oom_score_adj`;
 const adjOf = (pid: number) => Number(readFileSync(adjPath(pid), 'latin1'));
-const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as string;
+const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as number;
 const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 let path = '';
 
@@ -33,7 +33,7 @@ function start() {
 
 /** As a run that crashed would have left it. */
 function leave(raised: object[], changes: object = {}): void {
-  const owner = { pid: 2 ** 22 - 1, startTicks: '1' };
+  const owner = { pid: 2 ** 22 - 1, startTicks: 1 };
   writeFileSync(path, JSON.stringify({ boot_id: bootId, owner, raised, ...changes }));
 }
 
@@ -81,11 +81,11 @@ test('what somebody else has set meanwhile is left; who is gone is gone', async 
 test('the next start restores what a crash has left, of the very same processes', () => {
   const { pid, handle } = start();
   writeFileSync(adjPath(pid), '900');
-  const other = String(Number(handle.startTicks) - 1);
+  const other = handle.startTicks - 1;
   leave([
     { pid, startTicks: other, from: 1, to: 900 },
     { pid, startTicks: handle.startTicks, from: 100, to: 900 },
-    { pid: 2 ** 22 - 1, startTicks: '1', from: 0, to: 900 },
+    { pid: 2 ** 22 - 1, startTicks: 1, from: 0, to: 900 },
   ]);
   expect(AdjustmentLedger.recover(path).map(({ outcome }) => outcome)).toEqual(['gone', 'restored', 'gone']);
   expect(adjOf(pid)).toBe(100);

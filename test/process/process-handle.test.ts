@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startTicks } from '../../src/linux/process.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
 
-const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as string;
+const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as number;
 
 function start(command: string, ...args: string[]) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -15,7 +15,7 @@ function start(command: string, ...args: string[]) {
   return { child, pid, identity: { pid, startTicks: ticksOf(pid) }, ended: once(child, 'exit') };
 }
 
-function open(identity: { pid: number; startTicks: string }): ProcessHandle {
+function open(identity: { pid: number; startTicks: number }): ProcessHandle {
   const handle = ProcessHandle.open(identity);
   onTestFinished(() => handle.close());
   return handle;
@@ -38,9 +38,9 @@ test('signals the process it was opened for, and tells of its end', async () => 
 
 test('another start time is another process: nothing is opened, nothing is signalled', () => {
   const { child, identity } = start('sleep', '60');
-  const other = { pid: identity.pid, startTicks: String(Number(identity.startTicks) - 1) };
+  const other = { pid: identity.pid, startTicks: identity.startTicks - 1 };
   expect(() => ProcessHandle.open(other)).toThrow(
-    expect.objectContaining({ code: 'PROCESS_GONE', message: expect.stringContaining(identity.startTicks) }),
+    expect.objectContaining({ code: 'PROCESS_GONE', message: expect.stringContaining(String(identity.startTicks)) }),
   );
   expect(child.exitCode ?? child.signalCode).toBeNull();
 });

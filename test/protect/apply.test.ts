@@ -89,7 +89,7 @@ describe('a process that is not the one that was planned for', () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     const plan = planFor(sleepers, 250);
-    for (const { subject } of plan.entries) subject.startTicks = String(Number(ticksOf(pid)) - 1);
+    for (const { subject } of plan.entries) subject.startTicks = ticksOf(pid) - 1;
     expect(apply(sleepers, plan)).toEqual(['gone']);
     expect(adjOf(pid)).toBe(0);
     expect(undoAll(sleepers)).toEqual({ [pid]: 'gone' });
@@ -118,7 +118,7 @@ describe('a process that is not the one that was planned for', () => {
 
 describe('the undo file', () => {
   const line = (pid: number, of: object = {}) => ({
-    ...{ kind: 'oom_score_adj', boot_id: 'b', time: 't', pid, start_ticks: '1', comm: 'x', profile: 'p' },
+    ...{ kind: 'oom_score_adj', boot_id: 'b', time: 't', pid, start_ticks: 1, comm: 'x', profile: 'p' },
     ...{ before: 0, after: 1 },
     ...of,
   });

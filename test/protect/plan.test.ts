@@ -7,7 +7,7 @@ let lastPid = 100;
 function subject(of: Partial<Subject> = {}): Subject {
   lastPid++;
   return {
-    ...{ pid: lastPid, startTicks: String(lastPid), ppid: 1, uid: 0, comm: 'some', exe: '/usr/bin/some' },
+    ...{ pid: lastPid, startTicks: lastPid, ppid: 1, uid: 0, comm: 'some', exe: '/usr/bin/some' },
     ...{ exeTrusted: true, cgroup: '/system.slice/some.service', unit: 'some.service', container: null },
     ...{ oomScoreAdj: 0, memoryPerMille: 1 },
     ...of,

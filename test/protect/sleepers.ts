@@ -53,4 +53,4 @@ export class Sleepers implements AsyncDisposable {
 
 export const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
 export const setAdj = (pid: number, value: number) => writeFileSync(`/proc/${pid}/oom_score_adj`, String(value));
-export const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as string;
+export const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as number;

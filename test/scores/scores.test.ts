@@ -8,7 +8,7 @@ let lastPid = 100;
 function entry(of: Partial<TaskEntry> = {}): TaskEntry {
   lastPid++;
   return {
-    ...{ pid: lastPid, ppid: 1, uid: 0, comm: 'some', startTicks: '1000', threads: 1, oomScoreAdj: 0, totalVmBytes: 0 },
+    ...{ pid: lastPid, ppid: 1, uid: 0, comm: 'some', startTicks: 1000, threads: 1, oomScoreAdj: 0, totalVmBytes: 0 },
     ...{ anonBytes: MIB, fileBytes: 0, shmemBytes: 0, swapBytes: 0, pageTableBytes: 0 },
     ...{ vfork: false, exact: true, approximateBytes: null, cgroupId: null, cgroup: null },
     ...of,
@@ -25,11 +25,8 @@ describe('the kernel’s order', () => {
   });
 
   test('of equals the younger', () => {
-    const old = entry({ comm: 'old', startTicks: '999' });
-    const [first, second] = [
-      entry({ comm: 'first', startTicks: '1001' }),
-      entry({ comm: 'second', startTicks: '1001' }),
-    ];
+    const old = entry({ comm: 'old', startTicks: 999 });
+    const [first, second] = [entry({ comm: 'first', startTicks: 1001 }), entry({ comm: 'second', startTicks: 1001 })];
     expect(order(old, first, second)).toEqual(['second', 'first', 'old']);
   });
 

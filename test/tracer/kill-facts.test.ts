@@ -75,18 +75,18 @@ test('every fact of a record', () => {
     limit_inferred: false,
     cgroup_version: 1,
     domain_bytes: 64 * 2 ** 20,
-    badness_pages: '-3',
+    badness_pages: -3,
     nodemask: '0',
     signal_to_mark_ns: 2000,
     missing: [],
     victim: {
       ...{ pid: 100, tid: 101, ppid: 1, uid: 1000, comm: 'node', process_comm: 'node', exe: '/usr/bin/node' },
-      ...{ cmdline: ['node', '--x', '', 'server.js'], cmdline_truncated: false, start_ticks: '1234', threads: 7 },
+      ...{ cmdline: ['node', '--x', '', 'server.js'], cmdline_truncated: false, start_ticks: 1234, threads: 7 },
       ...{ oom_score_adj: -500, cgroup: '/pod/ctr', raw: null },
     },
     trigger: {
       ...{ pid: 200, comm: 'python3', gfp_mask: '0xcc0', gfp: 'GFP_KERNEL', order: 0, gfp_source: 'oom_control' },
-      ...{ cgroup_id: '42', mems_allowed: '0-1,3', start_ticks: '1' },
+      ...{ cgroup_id: '42', mems_allowed: '0-1,3', start_ticks: 1 },
     },
     limit: { path: '/pod', id: '7', limit_bytes: 64 * 2 ** 20, oom_group: true },
   });

@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const kill = (pid: number, startTicks = '1', memory: object | null = {}) =>
+const kill = (pid: number, startTicks = 1, memory: object | null = {}) =>
   ({
     type: 'oom.kill',
     id: `kill-${pid}-${startTicks}`,
@@ -34,8 +34,8 @@ function follow() {
 test('it exits, and its memory goes with it', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
-  expect(reapTracker.follows(5, '1')).toBe(true);
-  expect(reapTracker.follows(5, '2')).toBe(false);
+  expect(reapTracker.follows(5, 1)).toBe(true);
+  expect(reapTracker.follows(5, 2)).toBe(false);
   step(5, 'STEP_EXIT', 1500n);
   expect(said).toEqual([]);
   step(5, 'STEP_MM_GONE', 2000n, { limitId: 7n, usagePages: 1n });
@@ -46,10 +46,10 @@ test('it exits, and its memory goes with it', () => {
       ...{ type: 'oom.reaped', kill_id: 'kill-5-1', outcome: 'exited', reaper_skipped: false, mark_to_signal_ns: -2 },
       ...{ mark_to_exit_ns: 500, mark_to_memory_back_ns: 1000, mark_to_reaper_finish_ns: null },
       ...{ limit_usage_before_bytes: 8192, limit_usage_after_bytes: 4096 },
-      victim: { pid: 5, tid: 5, comm: 'hog', start_ticks: '1' },
+      victim: { pid: 5, tid: 5, comm: 'hog', start_ticks: 1 },
     },
   });
-  expect(reapTracker.follows(5, '1')).toBe(false);
+  expect(reapTracker.follows(5, 1)).toBe(false);
   expect(vi.getTimerCount()).toBe(0);
 });
 
@@ -83,7 +83,7 @@ test('after 30 s it is reported as it is, and what comes later is ignored', () =
 
 test('one whose memory was gone at the mark is settled by its exit', () => {
   const { said, reapTracker, step } = follow();
-  reapTracker.start(kill(5, '1', null));
+  reapTracker.start(kill(5, 1, null));
   step(5, 'STEP_EXIT', 1500n);
   expect(said).toHaveLength(1);
 });
@@ -113,9 +113,9 @@ test('steps of processes that nobody follows are ignored', () => {
 
 test('a pid that comes back belongs to a new victim: the old one is settled, and has its own 30 s', () => {
   const { said, reapTracker, step } = follow();
-  reapTracker.start(kill(5, '1'));
+  reapTracker.start(kill(5, 1));
   vi.advanceTimersByTime(20_000);
-  reapTracker.start(kill(5, '2'));
+  reapTracker.start(kill(5, 2));
   expect(said.map(({ facts }) => facts.kill_id)).toEqual(['kill-5-1']);
   vi.advanceTimersByTime(20_000);
   expect(said).toHaveLength(1);

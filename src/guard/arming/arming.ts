@@ -189,7 +189,7 @@ export class Arming implements Disposable {
     if (why !== undefined) throw new OomscopeError('USAGE', `Process ${handle.pid} is never a target: ${why}.`);
     // Who has its pid later has started later: in the kernel's program, too, the two are then told apart for sure.
     const ticks = Math.floor(Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 100);
-    if (Number(handle.startTicks) >= ticks) {
+    if (handle.startTicks >= ticks) {
       throw new OomscopeError('USAGE', `Process ${handle.pid} has started this moment: try again in 10 ms.`);
     }
     if (!handle.stillSame()) throw new OomscopeError('PROCESS_GONE', `Process ${handle.pid} has ended.`);

@@ -197,7 +197,7 @@ function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sample): M
   if (uptime_seconds === undefined) return storms;
   const youngFrom = (uptime_seconds - STORM.seconds) * TICKS_PER_SECOND;
   for (const process of all) {
-    if (process.pgid <= 1 || process.dying || Number(process.start_ticks) < youngFrom) continue;
+    if (process.pgid <= 1 || process.dying || process.start_ticks < youngFrom) continue;
     storms.set(process.pgid, [...(storms.get(process.pgid) ?? []), process]);
   }
   for (const [pgid, members] of storms) {
@@ -211,6 +211,6 @@ const weight = ({ rss_bytes, swap_bytes, page_tables_bytes }: SampledProcess) =>
   rss_bytes + swap_bytes + page_tables_bytes;
 const growth = ({ growth_bytes_per_second }: SampledProcess) => growth_bytes_per_second ?? 0;
 const bySize = (a: SampledProcess, b: SampledProcess) => held(b) - held(a);
-const byAge = (a: SampledProcess, b: SampledProcess) => Number(a.start_ticks) - Number(b.start_ticks) || a.pid - b.pid;
+const byAge = (a: SampledProcess, b: SampledProcess) => a.start_ticks - b.start_ticks || a.pid - b.pid;
 const held = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
 const rounded = (points: number) => Math.round(points * 10) / 10;

@@ -79,11 +79,11 @@ export class ProcessTable {
     const rss = statField(stat, close, 24) * this.#page;
     const ticks = statField(stat, close, 22);
     const state = String.fromCharCode(stat[close + 2] ?? 0x3f);
-    const same = known !== undefined && Number(known.sample.start_ticks) === ticks;
+    const same = known !== undefined && known.sample.start_ticks === ticks;
     const before = same ? known.sample : undefined;
     const sample: SampledProcess = {
       pid,
-      start_ticks: String(ticks),
+      start_ticks: ticks,
       ppid: statField(stat, close, 4),
       pgid: statField(stat, close, 5),
       uid: before?.uid ?? null,

@@ -31,7 +31,7 @@ async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: numbe
   for (const child of [holder, sleeper]) children.add(child);
   await once(holder.stdout, 'data');
   const [first, second] = [holder, sleeper].map(({ pid = 0 }) =>
-    process_(pid, { start_ticks: startTicksOf(pid) as string }),
+    process_(pid, { start_ticks: startTicksOf(pid) as number }),
   );
   if (!first || !second) throw new Error('unreachable');
   using handle = ProcessHandle.open({ pid: first.pid, startTicks: first.start_ticks });

@@ -70,7 +70,7 @@ test('a rule rests after its ladder; at its place, and no other', () => {
 test('whoever did not die is left aside for a minute', () => {
   const policy = policyOf();
   const processes = [process_(1001, { rss_bytes: 400 * MIB }), process_(1002)];
-  policy.stuck({ pid: 1001, start_ticks: '10010' }, 0);
+  policy.stuck({ pid: 1001, start_ticks: 10010 }, 0);
   expect(decide(policy, sample(1, { processes }))).toMatchObject({ victim: { target: { pid: 1002 } } });
   expect(decide(policy, sample(60_000, { processes }))).toMatchObject({ victim: { target: { pid: 1001 } } });
 });

@@ -243,7 +243,7 @@ test('projected: who grows is what it will be in half a minute', () => {
 
 describe('a storm', () => {
   const UPTIME = 1000;
-  const ticks = (secondsAgo: number) => String((UPTIME - secondsAgo) * 100);
+  const ticks = (secondsAgo: number) => Math.round((UPTIME - secondsAgo) * 100);
   const storm = (count: number, given: (i: number) => Partial<SampledProcess> = () => ({})) =>
     Array.from({ length: count }, (_, i) =>
       process_(2000 + i, { pgid: 2000, rss_bytes: 8 * MIB, start_ticks: ticks(5 - i / 10), ...given(i) }),

@@ -37,7 +37,7 @@ export const cgroup = (path: string, given: Partial<SampledCgroup> = {}): Sample
 
 export const process_ = (pid: number, given: Partial<SampledProcess> = {}): SampledProcess => ({
   pid,
-  start_ticks: String(pid * 10),
+  start_ticks: pid * 10,
   ppid: 1,
   pgid: pid,
   uid: 1000,

@@ -10,7 +10,7 @@ const [statePath = '', pid = '', domain = '', expiresInMs = '', adj = ''] = proc
 using arming = openArming({ statePath });
 using handle = ProcessHandle.open({
   pid: Number(pid),
-  startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? '',
+  startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? 0,
 });
 const condition = { domain: BigInt(domain), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
 arming.arm(handle, condition, { expiresInMs: Number(expiresInMs), oomScoreAdj: Number(adj) });

@@ -70,7 +70,7 @@ export async function run(argv: string[]): Promise<number> {
 }
 
 /** null: it has ended, or is not ours to look at. */
-function valueNow(pid: number, startTicks: string): number | null {
+function valueNow(pid: number, startTicks: number): number | null {
   try {
     using file = ScoreAdjFile.open({ pid, startTicks });
     return file.read();
