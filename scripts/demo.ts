@@ -14,7 +14,7 @@ Nothing outside that cgroup can run out of memory. Needs root.
   --limit SIZE  the cgroup's memory limit, from 4M to 1G (64M)
   --help
 
-ExitRegistry 0 when the kernel OOM-killed the process, 1 when it did not, 2 for a bad option, 77 when it cannot try.
+Exits 0 when the kernel OOM-killed the process, 1 when it did not, 2 for a bad option, 77 when it cannot try.
 `;
 const MIB = 2 ** 20;
 const MIN_LIMIT_MIB = 4;

@@ -114,7 +114,7 @@ describe('what is left of a report', () => {
 describe('a damaged log', () => {
   const texts = fixtures.filter((name) => !/killable/.test(name)).map((name) => dmesg(name));
 
-  // A million lines are `npm run fuzz:explain`.
+  // A million lines are `npm run prove:explain`.
   it('is read without a crash, and no number is in the report that is not in the text', () => {
     const next = random(20261122);
     let lines = 0;

@@ -1,4 +1,4 @@
-/** That the kernel will take it, and what it does there, is shown by `npm run lab:truth -- --arch arm64`: guests are slow. */
+/** That the kernel will take it, and what it does there, is shown by `npm run prove:truth -- --arch arm64`: guests are slow. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * Early kills in guests: where the kernel signals by itself (7.2), and where the addon does (5.10). All of the torture by
- * pids that come round: `npm run lab -- --limit 1200 -- node … test/lab/reuse.ts 100000`.
+ * pids that come round: `npm run prove:reuse`.
  */
 import { describe, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';

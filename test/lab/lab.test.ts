@@ -1,4 +1,4 @@
-/** The core scenarios in guests with other kernels. The whole table is `npm run lab:truth`. */
+/** The core scenarios in guests with other kernels. The whole table is `npm run prove:truth`. */
 import { describe, test } from 'vitest';
 import { bootGuest, kernels, lastLines } from '../../scripts/lab/guest.ts';
 import { BACKENDS, CORE, UNPRIVILEGED } from './core.ts';

@@ -1,25 +1,23 @@
 /**
- * The truth table: every scenario on every kernel, our events held against the kernel's own record.
+ * Every scenario on every kernel, our events held against the kernel's own record.
  *
- *   npm run lab:truth -- [--arch ARCHITECTURE] [--kernel NAME]… [--scenario NAME]… [--core] [--unprivileged] [--json FILE]
+ *   npm run prove:truth -- [--arch ARCHITECTURE] [--kernel NAME]… [--scenario NAME]… [--core]
+ *     [--unprivileged] [--fresh] [--part PART]... [--write]
  *
- * --arch arm64: guests of that architecture, and this machine left out. --unprivileged: the tracer is a process of a user who has only the capabilities that tracing takes. ExitRegistry 0 when all
- * that ran is reconciled.
+ * --arch arm64: guests of that architecture, without this machine. --unprivileged: the tracer belongs to a user who has only
+ * the capabilities that tracing needs. Exits 0 when every scenario that ran is reconciled.
  */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CORE } from '../../test/lab/core.ts';
 import { RUN, type Run, readRuns, runInGuest } from '../../test/lab/runs.ts';
 import { scenarios } from '../../test/lab/scenarios.ts';
 import { table } from '../bench/report.ts';
-import { type Architecture, bootGuest, type CgroupSetup, kernels, LabError, lastLines } from './guest.ts';
+import { type Architecture, bootGuest, type CgroupSetup, kernels, LabError, lastLines } from '../lab/guest.ts';
+import { proofOptions, prove } from './proof.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-/** Guests at a time: as many as there are CPUs to emulate them on. */
-const AT_ONCE = 2;
-
 interface Column extends Run {
   title: string;
   /** Why there are no results. */
@@ -77,16 +75,6 @@ function column(title: string, text: string, end: string): Column {
   return { title, hooks, results, ...(!complete && { trouble: end }) };
 }
 
-async function inTurns<T>(tasks: (() => Promise<T>)[], atOnce: number): Promise<T[]> {
-  const done: T[] = [];
-  let next = 0;
-  const worker = async () => {
-    for (let i = next++; i < tasks.length; i = next++) done[i] = await (tasks[i] as () => Promise<T>)();
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
-  return done;
-}
-
 /** Hooks whose tracepoint is not the same on all kernels, and the one that is served in different ways. */
 const PROTOTYPES = {
   mark_victim: 'mark_victim',
@@ -122,12 +110,12 @@ function render(columns: Column[]): string {
 
 const { values } = parseArgs({
   options: {
+    ...proofOptions,
     arch: { type: 'string', default: 'x64' },
     kernel: { type: 'string', multiple: true },
     scenario: { type: 'string', multiple: true },
     core: { type: 'boolean' },
     unprivileged: { type: 'boolean' },
-    json: { type: 'string' },
   },
 });
 const names = values.scenario ?? (values.core ? CORE : scenarios.map(({ name }) => name));
@@ -140,29 +128,32 @@ const places = [
     (values.core ? (['v2'] as const) : (['v2', 'v1'] as const)).map((cgroup) => guest(architecture, kernel, cgroup)),
   ),
 ];
-const columns = await inTurns(
-  places.map((place) => async () => {
-    const begin = performance.now();
-    const ended = await place.run(words);
-    process.stderr.write(
-      `${place.title}: ${ended.results.length} scenarios, ${Math.round((performance.now() - begin) / 1000)} s\n`,
-    );
-    return ended;
-  }),
-  AT_ONCE,
-);
-process.stdout.write(render(columns));
-let good = true;
-for (const { title, results, trouble } of columns) {
-  for (const { name, state, notes } of results) {
-    if (state !== 'different') continue;
-    good = false;
-    process.stdout.write(`\n${title}, ${name}:\n${notes.map((note) => `  ${note}\n`).join('')}`);
-  }
-  if (trouble === undefined) continue;
-  good = false;
-  process.stdout.write(`\n${title} gave no full result:\n${trouble}\n`);
+
+async function checked(place: Place): Promise<Column> {
+  const of = await place.run(words);
+  const different = of.results
+    .filter(({ state }) => state === 'different')
+    .map(({ name, notes }) => `${name}:\n${notes.map((note) => `  ${note}`).join('\n')}`);
+  if (of.trouble !== undefined) different.push(`no full result:\n${of.trouble}`);
+  if (different.length > 0) throw new Error(different.join('\n'));
+  return of;
 }
-if (values.json)
-  writeFileSync(values.json, `${JSON.stringify({ date: new Date().toISOString(), columns }, null, 2)}\n`);
-process.exitCode = good ? 0 : 1;
+
+await prove<Column>(
+  {
+    name: 'truth',
+    claim: "Every event of every scenario agrees with the kernel's own log and counters, on every kernel of the lab.",
+    parts: places.map((place) => ({
+      name: [
+        place.title,
+        ...(values.unprivileged ? ['unprivileged'] : []),
+        ...(values.core ? ['core'] : []),
+        ...(values.scenario ?? []),
+      ].join(' '),
+      run: () => checked(place),
+    })),
+    render: (parts) =>
+      render(parts.map(({ name, figures }) => figures ?? { title: name, hooks: [], results: [], trouble: 'failed' })),
+  },
+  values,
+);
