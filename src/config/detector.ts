@@ -3,7 +3,7 @@
 import type { Detector, Metric } from '../guard/rules/rule.ts';
 import type { GuardReading } from '../model/guard.ts';
 import { suggestion } from '../text/did-you-mean.ts';
-import { parseDuration, parsed, parseSize, type Shape, show } from './shape.ts';
+import { durationOf, parsed, type Shape, show, sizeOf } from './shape.ts';
 
 type Unit = GuardReading['unit'];
 
@@ -61,7 +61,7 @@ export function parseDetector(text: string): Detector {
     operator: operator as Detector['operator'],
     limit,
     unit,
-    forMs: time === undefined ? 0 : parseDuration(time),
+    forMs: time === undefined ? 0 : durationOf(time),
   };
 }
 
@@ -70,7 +70,7 @@ function kindOf(name: string): Kind {
   const [, share, over] = /^pressure\.(some|full)\.(\d+m?s)$/.exec(name) ?? [];
   if (over !== undefined) {
     return {
-      metric: { name: 'pressure', share: share as 'some' | 'full', over: parseDuration(over) },
+      metric: { name: 'pressure', share: share as 'some' | 'full', over: durationOf(over) },
       units: ['percent'],
     };
   }
@@ -86,11 +86,10 @@ function parseAmount(amount: string, units: readonly Unit[], text: string): { li
   const fits = (unit: Unit) => units.includes(unit);
   try {
     if (percent !== undefined && fits('percent')) return { limit: Number(percent), unit: 'percent' };
-    if (rate !== undefined && fits('bytes_per_second')) return { limit: parseSize(rate), unit: 'bytes_per_second' };
-    if (fits('seconds')) return { limit: parseDuration(amount) / 1000, unit: 'seconds' };
+    if (rate !== undefined && fits('bytes_per_second')) return { limit: sizeOf(rate), unit: 'bytes_per_second' };
+    if (fits('seconds')) return { limit: durationOf(amount) / 1000, unit: 'seconds' };
     if (plain !== undefined && fits('rounds')) return { limit: Number(plain), unit: 'rounds' };
-    if (plain === undefined && percent === undefined && fits('bytes'))
-      return { limit: parseSize(amount), unit: 'bytes' };
+    if (plain === undefined && percent === undefined && fits('bytes')) return { limit: sizeOf(amount), unit: 'bytes' };
   } catch {
     // told below, with all that would have been right
   }

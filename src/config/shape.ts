@@ -2,6 +2,7 @@
  * Shapes of configuration: said once, and then read by, checked by, and turned into the JSON Schema of the file.
  */
 import { suggestion } from '../text/did-you-mean.ts';
+import { parseDuration, parseSize } from '../text/units.ts';
 import type { Faults } from './fault.ts';
 
 export interface Shape<T> {
@@ -143,23 +144,22 @@ export function whole(least: number, most: number): Shape<number> {
 }
 
 /** Bytes. */
-export const size: Shape<number> = parsed('a size such as "64M" or "1.5G"', parseSize);
+export const size: Shape<number> = parsed('a size such as "64M" or "1.5G"', sizeOf);
 /** Milliseconds. */
-export const duration: Shape<number> = parsed('a time such as "500ms", "10s" or "5m"', parseDuration);
+export const duration: Shape<number> = parsed('a time such as "500ms", "10s" or "5m"', durationOf);
 
-const multiples: Record<string, number> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
-const times: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-export function parseSize(given: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(given) ?? [];
-  if (number === undefined) throw new Error(`expected a size such as "64M" or "1.5G", got ${show(given)}.`);
-  return Math.round(Number(number) * (multiples[unit?.toLowerCase() ?? ''] ?? 1));
+/** @throws Error that says what was expected */
+export function sizeOf(given: string): number {
+  const bytes = parseSize(given);
+  if (bytes === undefined) throw new Error(`expected a size such as "64M" or "1.5G", got ${show(given)}.`);
+  return bytes;
 }
 
-export function parseDuration(given: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)$/.exec(given) ?? [];
-  if (number === undefined) throw new Error(`expected a time such as "500ms", "10s" or "5m", got ${show(given)}.`);
-  return Number(number) * (times[unit ?? ''] ?? 1);
+/** @throws Error that says what was expected */
+export function durationOf(given: string): number {
+  const ms = parseDuration(given);
+  if (ms === undefined) throw new Error(`expected a time such as "500ms", "10s" or "5m", got ${show(given)}.`);
+  return ms;
 }
 
 export function show(value: unknown): string {

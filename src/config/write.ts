@@ -4,6 +4,7 @@ import type { SinkOptions } from '../alerts/open.ts';
 import type { Secret } from '../alerts/secret.ts';
 import type { GuardConfig } from '../guard/guard-config.ts';
 import type { Detector, Match, Place, Preference, Rule, Step } from '../guard/rules/rule.ts';
+import { writeDuration, writeSize } from '../text/units.ts';
 import type { Config } from './config.ts';
 
 export function writeConfig({ trace, pressure, output, alert, guard }: Config): string {
@@ -11,11 +12,11 @@ export function writeConfig({ trace, pressure, output, alert, guard }: Config): 
     section('trace', {
       enabled: trace.enabled,
       candidates: trace.candidates,
-      ring: trace.ring === undefined ? undefined : size(trace.ring),
+      ring: trace.ring === undefined ? undefined : writeSize(trace.ring),
     }),
     section('pressure', {
       enabled: pressure.enabled,
-      windows: pressure.windows.map(time),
+      windows: pressure.windows.map(writeDuration),
       cgroups: pressure.cgroups,
     }),
     section('output', { format: output.format, events: output.events }),
@@ -32,13 +33,13 @@ function sinkFields(given: SinkOptions): Fields {
     target,
     min: minimum,
     spool,
-    spool_size: spoolBytes === undefined ? undefined : size(spoolBytes),
-    timeout: timeoutMs === undefined ? undefined : time(timeoutMs),
-    every: everyMs === undefined ? undefined : time(everyMs),
+    spool_size: spoolBytes === undefined ? undefined : writeSize(spoolBytes),
+    timeout: timeoutMs === undefined ? undefined : writeDuration(timeoutMs),
+    every: everyMs === undefined ? undefined : writeDuration(everyMs),
     args,
     ...secretFields('key', key),
     ...secretFields('token', token),
-    size: mostBytes === undefined ? undefined : size(mostBytes),
+    size: mostBytes === undefined ? undefined : writeSize(mostBytes),
     keep,
   };
 }
@@ -61,7 +62,7 @@ export function writeGuard(guard: GuardConfig): string {
     lock_memory: guard.lockMemory,
     realtime_priority: guard.realtimePriority,
     state_file: guard.stateFile,
-    fastest: time(guard.fastestMs),
+    fastest: writeDuration(guard.fastestMs),
   });
   return [head, ...rules.map((rule) => `[[guard.rule]]\n${pairs(ruleFields(rule))}`)].join('\n');
 }
@@ -77,12 +78,12 @@ function ruleFields(rule: Rule): Fields {
     prefer: preferences.filter(({ points }) => points > 0).map(preferenceFields),
     avoid: preferences.filter(({ points }) => points < 0).map(preferenceFields),
     never: rule.never.map(matchFields),
-    min_size: size(rule.minBytes),
+    min_size: writeSize(rule.minBytes),
     min_points: Number.isFinite(rule.minPoints) ? rule.minPoints : undefined,
     ignore_positive_adj: rule.ignorePositiveAdj,
     oom_group: rule.honourOomGroup,
-    cool_down: time(rule.coolDownMs),
-    undo_after: time(rule.undoAfterMs),
+    cool_down: writeDuration(rule.coolDownMs),
+    undo_after: writeDuration(rule.undoAfterMs),
     steps: rule.steps.map(stepFields),
   };
 }
@@ -93,11 +94,11 @@ function stepFields(step: Step): Fields {
   return {
     do: step.do,
     command: step.command,
-    bytes: step.bytes === undefined ? undefined : size(step.bytes),
+    bytes: step.bytes === undefined ? undefined : writeSize(step.bytes),
     percent: step.percent,
     if: texts(step.if),
     at_once: texts(step.atOnce),
-    wait: step.waitMs === Number.POSITIVE_INFINITY ? 'never' : time(step.waitMs),
+    wait: step.waitMs === Number.POSITIVE_INFINITY ? 'never' : writeDuration(step.waitMs),
   };
 }
 
@@ -119,19 +120,6 @@ const preferenceFields = ({ match, points }: Preference): Fields => ({
   points: Math.abs(points),
 });
 const placeText = (place: Place) => (place.kind === 'cgroup' ? place.glob : place.kind);
-
-function size(bytes: number): string {
-  const [letter, unit] = (
-    [
-      ['G', 2 ** 30],
-      ['M', 2 ** 20],
-      ['K', 2 ** 10],
-    ] as const
-  ).find(([, each]) => bytes > 0 && bytes % each === 0) ?? ['', 1];
-  return `${bytes / unit}${letter}`;
-}
-
-const time = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);
 
 type Fields = Record<string, unknown>;
 

@@ -3,6 +3,7 @@
  */
 import { parseArgs } from 'node:util';
 import { OomscopeError } from '../../model/error.ts';
+import { parseDuration, parseSize } from '../../text/units.ts';
 
 export interface Option<T> {
   /** What stands behind the name in the help: `TIME`; absent for a switch. */
@@ -107,16 +108,13 @@ export function count(value: string, help: string): Option<number> {
   };
 }
 
-const seconds: Record<string, number> = { ms: 0.001, '': 1, s: 1, m: 60, h: 3600, d: 86400 };
-
 /** Milliseconds. */
 export function duration(value: string, help: string): Option<number> {
   return {
     value,
     help,
     parse: (given, name) => {
-      const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d|)$/.exec(given) ?? [];
-      const ms = number === undefined ? Number.NaN : Number(number) * (seconds[unit ?? ''] ?? Number.NaN) * 1000;
+      const ms = parseDuration(given, { bareUnit: 's' }) ?? Number.NaN;
       if (!(ms > 0) || ms > 2 ** 31 - 1)
         throw usage(`${name}: expected a time such as 500ms, 30s, 5m or 2h (up to 24d), got "${given}".`);
       return ms;
@@ -124,17 +122,15 @@ export function duration(value: string, help: string): Option<number> {
   };
 }
 
-const multiples: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
 /** Bytes. */
 export function size(value: string, help: string): Option<number> {
   return {
     value,
     help,
     parse: (given, name) => {
-      const [, number, unit] = /^(\d+)([kmg]?)(?:i?b)?$/i.exec(given) ?? [];
-      if (number === undefined) throw usage(`${name}: expected a size such as 512K or 4M, got "${given}".`);
-      return Number(number) * (multiples[unit?.toLowerCase() ?? ''] ?? 1);
+      const bytes = parseSize(given);
+      if (bytes === undefined) throw usage(`${name}: expected a size such as 512K or 4M, got "${given}".`);
+      return bytes;
     },
   };
 }

@@ -6,6 +6,7 @@ import { SCHEMA } from '../../model/events.ts';
 import type { OomReport } from '../../model/oom-report.ts';
 import { writeAll } from '../../render/output.ts';
 import { formatBytes } from '../../text/format.ts';
+import { parseDuration } from '../../text/units.ts';
 import { paintFor } from '../verb/colour.ts';
 import { Exit, exitCodeOf } from '../verb/exit.ts';
 import { count, flag, type Option, optionsHelp, parseWords, usage } from '../verb/options.ts';
@@ -188,18 +189,15 @@ function progressOn(stream: NodeJS.WriteStream) {
   };
 }
 
-const HOUR_MS = 3_600_000;
-const units: Record<string, number> = { s: 1000, m: 60_000, h: HOUR_MS, d: 24 * HOUR_MS, w: 7 * 24 * HOUR_MS };
-
 /** Milliseconds since 1970. */
 function since(value: string, help: string): Option<number> {
   return {
     value,
     help,
     parse: (given, name) => {
-      const [, number, unit = ''] = /^(\d{1,6})([smhdw])$/.exec(given) ?? [];
+      const ago = parseDuration(given);
       const dated = /^\d{4}-\d\d-\d\d/.test(given) ? Date.parse(given) : Number.NaN;
-      const at = number === undefined ? dated : Date.now() - Number(number) * (units[unit] as number);
+      const at = ago === undefined ? dated : Date.now() - ago;
       if (!Number.isFinite(at))
         throw usage(`${name}: expected a time such as 30m, 24h, 7d or 2026-11-22T10:00:00Z, got "${given}".`);
       return at;
