@@ -44,7 +44,7 @@ const nodeMs: number[] = [];
 for (let run = 0; run < Number(options.starts); run++) {
   const { child, ms, started } = await startOomscope();
   spawnMs.push(ms);
-  startMs.push(started.start_ms);
+  startMs.push(started.start_ns / 1e6);
   await child.end();
   nodeMs.push(await startBareNode());
 }
@@ -98,7 +98,7 @@ async function startOomscope(more: string[] = []) {
   const child = new Child([...oomscope, ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
   const line = await child.line('{');
   const ms = performance.now() - begin;
-  const started = JSON.parse(line) as { type: string; start_ms: number };
+  const started = JSON.parse(line) as { type: string; start_ns: number };
   if (started.type !== 'tracer.started')
     throw new Error(`expected tracer.started as the first line, got ${started.type}`);
   return { child, ms, started };
@@ -153,7 +153,7 @@ function report(): void {
   const starts = [
     [`start, ms (${spawned.count} runs)`, 'min', 'p50', 'p90', 'max'],
     ['oomscope: spawn to tracer.started', ...ms(spawned)],
-    ['oomscope: start_ms inside the event', ...ms(inside)],
+    ['oomscope: start_ns inside the event', ...ms(inside)],
     ['node: spawn to a first line', ...ms(node)],
   ];
   process.stdout.write(`${inWords(where)}\n\n${table(starts)}\n${table([head, ...rows.map(cells)])}\n`);

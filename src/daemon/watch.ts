@@ -114,13 +114,13 @@ export class Watch implements AsyncDisposable {
 
 function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {
   // Who was never stalled is not among the totals.
-  const calm = windowsMs.map((window_ms) => ({ window_ms, some: 0, full: 0 }));
+  const calm = windowsMs.map((ms) => ({ window_seconds: ms / 1000, some: 0, full: 0 }));
   const rounds = new Map<string, { count: number; atMs: number }>();
   monitor.countdown$.subscribe(({ subject, fruitless_rounds }) => {
     rounds.set(subject.path, { count: fruitless_rounds, atMs: performance.now() });
   });
   let readMs = Number.NEGATIVE_INFINITY;
-  let shares = new Map<string, { window_ms: number; some: number; full: number | null }[]>();
+  let shares = new Map<string, { window_seconds: number; some: number; full: number | null }[]>();
   return (path) => {
     const now = performance.now();
     if (now - readMs > TOTALS_MS) {
@@ -128,8 +128,8 @@ function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): Pressur
       shares = new Map(
         monitor.totals().map(({ subject, windows }) => [
           subject.path,
-          windows.map(({ window_ms, some, full }) => ({
-            window_ms,
+          windows.map(({ window_seconds, some, full }) => ({
+            window_seconds,
             some: 100 * some,
             full: full === null ? null : 100 * full,
           })),

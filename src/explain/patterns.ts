@@ -39,9 +39,9 @@ export class Patterns {
 
   add(report: OomReport): void {
     this.#reports++;
-    const { victim, group, limit, scope, time_source, since_boot_us } = report;
+    const { victim, group, limit, scope, time_source, since_boot_seconds } = report;
     const known = time_source !== 'reading';
-    const at = known ? Date.parse(report.time) : since_boot_us === null ? null : since_boot_us / 1000;
+    const at = known ? Date.parse(report.time) : since_boot_seconds === null ? null : since_boot_seconds * 1000;
     for (const one of [victim, ...group]) {
       if (!one) continue;
       this.#count('process', one.comm);
@@ -166,7 +166,7 @@ export class Patterns {
     }
     return storms.slice(0, MOST_LISTED).map(({ from, to, kills }) => ({
       from: known ? new Date(from).toISOString() : null,
-      seconds: Math.round((to - from) / 100) / 10,
+      duration_seconds: Math.round((to - from) / 100) / 10,
       kills,
     }));
   }

@@ -52,11 +52,11 @@ export function toReport(draft: OpenReport, context: ReportContext, seq: number)
 function stampsOf(
   { start }: OpenReport,
   { bootTimeSeconds }: ReportContext,
-): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'since_boot_us'> {
+): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'since_boot_seconds'> {
   const { stamp, sinceBootUs } = start;
   const timeMs = readTime(start);
   const us = BigInt(sinceBootUs ?? 0);
-  const base = { mono_ns: String(us * 1000n), since_boot_us: sinceBootUs };
+  const base = { mono_ns: String(us * 1000n), since_boot_seconds: sinceBootUs === null ? null : sinceBootUs / 1e6 };
   const at = (ms: number) => formatTime(BigInt(Math.round(ms * 1000)) * 1000n);
   if (timeMs !== null) return { time: at(timeMs), time_source: stamp?.complete ? 'log' : 'log_local', ...base };
   if (bootTimeSeconds === null || sinceBootUs === null)

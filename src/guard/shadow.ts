@@ -64,7 +64,7 @@ export class Shadow {
       },
       kernel_killed_too: true,
       kernel_victim: { pid: kill.victim.pid, comm: kill.victim.comm },
-      lead_ms: lead,
+      lead_ns: lead === null ? null : lead * 1_000_000,
       stuck: null,
     });
     if (found) this.#planned = this.#planned.filter((one) => one !== found);

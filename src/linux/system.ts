@@ -20,11 +20,11 @@ export class SystemProbe {
     };
   }
 
-  /** @param ageUs how long ago the event was, in microseconds */
-  read(ageUs: number): SystemState {
+  /** @param ageNs how long ago the event was */
+  read(ageNs: number): SystemState {
     const load = this.#text('load')?.split(' ').map(Number) ?? [];
     return {
-      age_us: ageUs,
+      age_ns: ageNs,
       load_1m: load[0] ?? null,
       load_5m: load[1] ?? null,
       load_15m: load[2] ?? null,
@@ -70,7 +70,7 @@ export function parsePressure(text: string | undefined): SystemState['pressure']
       avg10: Number(avg10),
       avg60: Number(avg60),
       avg300: Number(avg300),
-      total_us: Number(total),
+      total_ns: Number(total) * 1000,
     };
   }
   return found.some && found.full ? { some: found.some, full: found.full } : null;

@@ -98,7 +98,7 @@ function ownerLabels({ container, pod, unit }: CgroupOwner): Record<string, stri
 }
 
 function ofPressure(event: PressureLevel): Alert {
-  const startMs = Date.parse(event.time) - event.duration_ms;
+  const startMs = Date.parse(event.time) - event.duration_ns / 1e6;
   return lasting(event, 'MemoryPressure', 'Memory pressure', event.episode, event.peak.level, isoTime(startMs));
 }
 

@@ -55,7 +55,7 @@ export interface GuardReading {
   limit: number;
   unit: 'percent' | 'bytes' | 'bytes_per_second' | 'seconds' | 'rounds';
   /** How long it has been so. */
-  held_ms: number;
+  held_ns: number;
 }
 
 /** Whom it is about. For a process group or cgroup: the process in it that led to it. */
@@ -194,7 +194,7 @@ export interface GuardResult extends Envelope {
   kernel_killed_too: boolean | null;
   /** Shadow mode: whom the kernel killed, and how long after the plan. */
   kernel_victim: { pid: number; comm: string | null } | null;
-  lead_ms: number | null;
+  lead_ns: number | null;
   stuck: StuckDiagnosis | null;
 }
 

@@ -106,12 +106,12 @@ export interface PressureAverages {
   avg10: number;
   avg60: number;
   avg300: number;
-  total_us: number;
+  total_ns: number;
 }
 
-/** The machine when the event was handled, `age_us` after it happened. */
+/** The machine when the event was handled, `age_ns` after it happened. */
 export interface SystemState {
-  age_us: number;
+  age_ns: number;
   load_1m: number | null;
   load_5m: number | null;
   load_15m: number | null;

@@ -194,7 +194,7 @@ export interface OomReport extends Envelope {
    */
   time_source: 'log' | 'log_local' | 'boot' | 'reading' | 'live';
   /** The kernel's own stamp. */
-  since_boot_us: number | null;
+  since_boot_seconds: number | null;
   /** "6.12.107+deb13-cloud-amd64" */
   kernel: string | null;
   /** What is there of it, in this order. */
@@ -265,6 +265,6 @@ export interface OomPatterns extends Envelope {
   /** Processes that were larger in a later report than in the one before: not victims, and perhaps at fault. */
   growers: { comm: string; pid: number; from_bytes: number; to_bytes: number }[];
   /** Ten kills or more within a minute. */
-  storms: { from: string | null; seconds: number; kills: number }[];
+  storms: { from: string | null; duration_seconds: number; kills: number }[];
   findings: { do: string; because: string }[];
 }

@@ -66,7 +66,7 @@ export type PressureLevelName = 'normal' | 'low' | 'medium' | 'critical';
 
 /** The share of one sliding window. */
 export interface PressureWindow {
-  window_ms: number;
+  window_seconds: number;
   some: number;
   /** null: the hooks in use cannot tell. */
   full: number | null;
@@ -80,11 +80,11 @@ export interface PressureLevel extends Envelope {
   previous: PressureLevelName;
   /** The same for every event of one episode: alerts are de-duplicated by it. */
   episode: string;
-  /** Every window, the shortest first; the one that decided is `decided_by_ms`. */
+  /** Every window, the shortest first; the one that decided is `decided_by_seconds`. */
   windows: PressureWindow[];
-  decided_by_ms: number;
+  decided_by_seconds: number;
   /** Since the episode began. On the event that ends it (`level` is `normal`) these are its totals. */
-  duration_ms: number;
+  duration_ns: number;
   peak: { level: PressureLevelName; some: number; full: number | null };
   stalls: number;
   stall_ns: StallNs;

@@ -18,7 +18,7 @@ export interface SampledPressure {
 
 /** A short sliding window of our own: percent of its time. */
 export interface SampledWindow {
-  window_ms: number;
+  window_seconds: number;
   some: number;
   full: number | null;
 }

@@ -19,7 +19,7 @@ export interface TracerStarted extends Envelope {
   cgroup_version: 1 | 2 | null;
   hooks: HookState[];
   /** From the call to the last program attached. */
-  start_ms: number;
+  start_ns: number;
 }
 
 /** Records or events that nobody will see. */
@@ -44,5 +44,5 @@ export interface TracerStopped extends Envelope {
   /** Of `oom.kill`, by kind. */
   kills: Record<KillKind, number>;
   lost_total: number;
-  duration_seconds: number;
+  duration_ns: number;
 }

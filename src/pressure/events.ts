@@ -131,8 +131,8 @@ export class PressureEvents {
       previous,
       episode: `${subject.id ?? 'system'}-${record.episode_ktime_ns}`,
       windows,
-      decided_by_ms: windowsMs[record.window] ?? 0,
-      duration_ms: Number(record.duration_ns) / 1e6,
+      decided_by_seconds: (windowsMs[record.window] ?? 0) / 1000,
+      duration_ns: Number(record.duration_ns),
       peak: { level: levels[record.peak_level] ?? 'normal', some: some_ppm / 1e6, full: full ? full_ppm / 1e6 : null },
       stalls: Number(record.stalls),
       stall_ns: stallNs((cause) => record.stall_ns(cause)),
@@ -185,15 +185,18 @@ export class PressureEvents {
 
 /** One sentence for people. */
 export function levelMessage(
-  event: Pick<PressureLevel, 'subject' | 'level' | 'previous' | 'windows' | 'decided_by_ms' | 'duration_ms' | 'peak'>,
+  event: Pick<
+    PressureLevel,
+    'subject' | 'level' | 'previous' | 'windows' | 'decided_by_seconds' | 'duration_ns' | 'peak'
+  >,
 ): string {
-  const { subject, level, previous, windows, decided_by_ms, duration_ms, peak } = event;
+  const { subject, level, previous, windows, decided_by_seconds, duration_ns, peak } = event;
   const where = subject.scope === 'system' ? 'on the system' : `in cgroup ${printable(subject.path)}`;
   if (level === 'normal') {
-    const lasted = formatNs(duration_ms * 1e6);
+    const lasted = formatNs(duration_ns);
     return `Memory pressure ${where} is over after ${lasted}; at its peak it was ${peak.level}, with ${formatPercent(peak.some)} of the time stalled.`;
   }
-  const window = windows.find(({ window_ms }) => window_ms === decided_by_ms);
+  const window = windows.find(({ window_seconds }) => window_seconds === decided_by_seconds);
   const all = window?.full == null ? '' : `, all were for ${formatPercent(window.full)}`;
-  return `Memory pressure ${where} is ${level} (was ${previous}): some task was stalled for ${formatPercent(window?.some ?? 0)} of the last ${formatNs(decided_by_ms * 1e6)}${all}.`;
+  return `Memory pressure ${where} is ${level} (was ${previous}): some task was stalled for ${formatPercent(window?.some ?? 0)} of the last ${formatNs(decided_by_seconds * 1e9)}${all}.`;
 }

@@ -223,7 +223,7 @@ export class MemoryWatch implements Disposable {
       libbpf: 'not loaded',
       cgroup_version: this.#cgroups?.version ?? null,
       hooks: [{ hook: 'psi', backend: 'none', program: null, reason }],
-      start_ms: 0,
+      start_ns: 0,
     };
   }
 }

@@ -195,7 +195,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
       libbpf,
       cgroup_version: memoryHierarchy()?.version ?? null,
       hooks: choices.map(({ hook, backend, program, reason }) => ({ hook, backend, program: program ?? null, reason })),
-      start_ms: Math.round(Number(now - openedAt) / 1e5) / 10,
+      start_ns: Number(now - openedAt),
     };
   }
 }

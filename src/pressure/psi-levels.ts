@@ -98,9 +98,9 @@ export class PsiLevels {
       level,
       previous,
       episode: episode.id,
-      windows: [{ window_ms: windowMs, some: some ?? 0, full }],
-      decided_by_ms: windowMs,
-      duration_ms: Math.round(nowMs - episode.beganMs),
+      windows: [{ window_seconds: windowMs / 1000, some: some ?? 0, full }],
+      decided_by_seconds: windowMs / 1000,
+      duration_ns: Math.round((nowMs - episode.beganMs) * 1e6),
       peak: { ...episode.peak },
       // PSI counts time, not stalls, and of wall time only that which somebody was stalled for.
       stalls: 0,

@@ -43,8 +43,8 @@ export function shares(
   share: (window: number) => PressureShare,
   full: boolean,
 ): PressureWindow[] {
-  return windowsMs.map((window_ms, i) => {
+  return windowsMs.map((ms, i) => {
     const { some_ppm, full_ppm } = share(i);
-    return { window_ms, some: some_ppm / 1e6, full: full ? full_ppm / 1e6 : null };
+    return { window_seconds: ms / 1000, some: some_ppm / 1e6, full: full ? full_ppm / 1e6 : null };
   });
 }

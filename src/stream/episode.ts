@@ -16,7 +16,7 @@ export interface Episode<E> {
   state: 'begun' | 'worse' | 'over';
   peak: PressureLevelName;
   /** Since it began, by the events' own clock. */
-  duration_ms: number;
+  duration_ns: number;
   /** The event that this is said for. */
   event: E;
 }
@@ -44,7 +44,7 @@ export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
           if (state === 'over') open.delete(key);
           else open.set(key, now);
           const { id, peak, beganNs } = now;
-          return [{ id, subject, state, peak, duration_ms: Number(BigInt(mono_ns) - beganNs) / 1e6, event }];
+          return [{ id, subject, state, peak, duration_ns: Number(BigInt(mono_ns) - beganNs), event }];
         }),
       );
     });

@@ -83,7 +83,7 @@ export class Kills {
     const { victim } = facts;
     if (this.#reapTracker.follows(victim.pid, victim.start_ticks)) return; // another mark of the same victim
     const monoNs = record.header.ktime_ns;
-    const state = system.read(Number((process.hrtime.bigint() - monoNs) / 1000n));
+    const state = system.read(Number(process.hrtime.bigint() - monoNs));
     const source = facts.kind === 'shared_memory' ? 'bpf:signal/signal_generate' : 'bpf:oom/mark_victim';
     const severity = facts.kind === 'already_dying' ? 'warning' : 'error';
     const event: OomKill = {

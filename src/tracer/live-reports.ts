@@ -76,7 +76,7 @@ export class LiveReports {
         ...parsed,
         ...envelopes.next(report.firstNs, realtimeOffsetNs(), 'error', 'bpf:printk/console', parsed.message),
         time_source: 'live',
-        since_boot_us: null,
+        since_boot_seconds: null,
         kill_id: kill?.id ?? null,
         lines: report.lines,
       } satisfies OomReport);

@@ -314,7 +314,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       libbpf: this.#loaded.libbpf,
       cgroup_version: memoryHierarchy()?.version ?? null,
       hooks: [...hooks, ...(forPressure ?? [])],
-      start_ms: Math.round(startMs * 10) / 10,
+      start_ns: Math.round(startMs * 1e6),
     };
   }
 
@@ -330,7 +330,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       type: 'tracer.stopped',
       kills,
       lost_total: lost,
-      duration_seconds: seconds,
+      duration_ns: Number(now - this.#openedAt),
     };
   }
 }

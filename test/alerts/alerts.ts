@@ -43,7 +43,7 @@ export function pressureLevel(
   previous: PressureLevelName,
   given: { episode?: string; peak?: PressureLevelName; path?: string } = {},
 ): PressureLevel {
-  const windows = [{ window_ms: 100, some: 0.5, full: 0.2 }];
+  const windows = [{ window_seconds: 0.1, some: 0.5, full: 0.2 }];
   const { episode = 'episode-1', peak = level, path = '/shop' } = given;
   return {
     ...envelope(level === 'critical' ? 'error' : 'warning', `Pressure is ${level}.`),
@@ -53,8 +53,8 @@ export function pressureLevel(
     previous,
     episode,
     windows,
-    decided_by_ms: 100,
-    duration_ms: 2_000,
+    decided_by_seconds: 0.1,
+    duration_ns: 2_000_000_000,
     peak: { level: peak, some: 0.5, full: 0.2 },
     stalls: 7,
     stall_ns: {
@@ -148,7 +148,7 @@ export function oomKill(kind: OomKill['kind'], comm = 'cache'): OomKill {
     candidates_considered: null,
     nodemask: null,
     signal_to_mark_ns: 1,
-    system: { age_us: 1, load_1m: null, load_5m: null, load_15m: null, pressure: null, meminfo: null },
+    system: { age_ns: 1, load_1m: null, load_5m: null, load_15m: null, pressure: null, meminfo: null },
     enrichment: 'partial',
     missing: [],
     lead_up: null,
@@ -186,7 +186,7 @@ export function guardResult(outcome: GuardResult['outcome']): GuardResult {
     signal_to_memory_back_ns: 1,
     kernel_killed_too: false,
     kernel_victim: null,
-    lead_ms: null,
+    lead_ns: null,
     stuck: null,
     mrelease: null,
   };

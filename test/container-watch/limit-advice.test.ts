@@ -8,7 +8,7 @@ const DAY = 86_400;
 const advise = (memory: Partial<ContainerMemory>, seconds = DAY) =>
   adviseLimit(aReport({ memory: aMemory(memory) }), seconds);
 const pressure = (avg300: number) => {
-  const some = { avg10: avg300, avg60: avg300, avg300, total_us: 1 };
+  const some = { avg10: avg300, avg60: avg300, avg300, total_ns: 1000 };
   return { some, full: some };
 };
 

@@ -12,7 +12,7 @@ const configured = {
   ...{ memory_reservation_bytes: null, oom_score_adj: 0, oom_kill_disable: false },
 };
 const growth = { bytes_per_second: MIB, uncertainty_bytes_per_second: 1000, exhausted_in_seconds_range: null };
-const waits = { avg10: 30, avg60: 25, avg300: 1, total_us: 1 };
+const waits = { avg10: 30, avg60: 25, avg300: 1, total_ns: 1000 };
 
 const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | undefined][] = [
   ['all is well', { memory: limited() }, 0, undefined],

@@ -16,6 +16,8 @@ export function unfounded(report: OomReport, text: string): string[] {
   const walk = (value: unknown, path: string, parent: Record<string, unknown>): void => {
     if (typeof value === 'number') {
       if (there(Math.abs(value))) return;
+      // /dev/kmsg has it in microseconds, dmesg in seconds.
+      if (path === '.since_boot_seconds' && numbers.has(Math.round(value * 1e6))) return;
       if (path.endsWith('.rss_bytes') && isSum(value, parent)) return;
       if (path.endsWith('.page_tables_bytes')) return; // pages of two levels, in kernels from 4.? to 4.14
       if (path.endsWith('oom_score_adj') && isOld(report.kernel)) return;

@@ -115,7 +115,7 @@ describe('patterns', () => {
 
   it('sees a storm', () => {
     const [storm, ...others] = summarise(Array.from({ length: 12 }, (_, i) => line(5, i + 1, 10))).storms;
-    expect(storm).toMatchObject({ kills: 12, seconds: 0 });
+    expect(storm).toMatchObject({ kills: 12, duration_seconds: 0 });
     expect(others).toEqual([]);
     expect(summarise(Array.from({ length: 9 }, (_, i) => line(5, i + 1, 10))).storms).toEqual([]);
   });

@@ -197,7 +197,7 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     expect((await hog.ended).signal).toBe('SIGKILL');
     expect(group.events().oom_kill).toBe(1);
     expect(result).toMatchObject({ outcome: 'same_victim', mode: 'shadow', kernel_victim: { pid: hog.pid } });
-    expect(result.lead_ms).toBeGreaterThan(0);
+    expect(result.lead_ns).toBeGreaterThan(0);
     expect(await guard.result()).toMatchObject({ outcome: 'would_kill', plan_id: result.plan_id });
     await guard.stop();
   });

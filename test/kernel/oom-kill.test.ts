@@ -78,7 +78,7 @@ describe('oom.kill', () => {
     expect(kill.victim.memory?.error_bound_bytes).toBe(0);
     expect(kill.signal_to_mark_ns).toBeGreaterThan(0);
     expect(kill.system.meminfo?.total_bytes).toBeGreaterThan(0);
-    expect(kill.system.pressure?.some.total_us).toBeGreaterThan(0);
+    expect(kill.system.pressure?.some.total_ns).toBeGreaterThan(0);
 
     expect(reaped).toMatchObject({ kill_id: kill.id, outcome: 'exited', reaper_skipped: false });
     expect(reaped.mark_to_exit_ns).toBeGreaterThan(0);

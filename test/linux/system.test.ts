@@ -20,8 +20,8 @@ SUnreclaim:        42000 kB
 
 test('memory pressure', () => {
   expect(parsePressure(pressure)).toEqual({
-    some: { avg10: 1.5, avg60: 0.2, avg300: 0.03, total_us: 123456 },
-    full: { avg10: 0.75, avg60: 0.1, avg300: 0.01, total_us: 65432 },
+    some: { avg10: 1.5, avg60: 0.2, avg300: 0.03, total_ns: 123_456_000 },
+    full: { avg10: 0.75, avg60: 0.1, avg300: 0.01, total_ns: 65_432_000 },
   });
   expect(parsePressure(pressure.split('\n')[0])).toBeNull();
   expect(parsePressure('')).toBeNull();
@@ -45,13 +45,13 @@ test('the files are read anew each time', () => {
     writeFileSync(join(proc, 'meminfo'), meminfo);
     writeFileSync(join(proc, 'loadavg'), '0.25 0.50 0.75 1/100 1234\n');
     const probe = new SystemProbe(proc);
-    expect(probe.read(17)).toMatchObject({ age_us: 17, load_1m: 0.25, load_5m: 0.5, load_15m: 0.75 });
+    expect(probe.read(17)).toMatchObject({ age_ns: 17, load_1m: 0.25, load_5m: 0.5, load_15m: 0.75 });
     writeFileSync(join(proc, 'loadavg'), '9.25 0.50 0.75 1/100 1234\n');
     expect(probe.read(0)).toMatchObject({ load_1m: 9.25, pressure: { some: { avg10: 1.5 } } });
     probe.close();
     probe.close();
     expect(probe.read(0)).toEqual({
-      age_us: 0,
+      age_ns: 0,
       load_1m: null,
       load_5m: null,
       load_15m: null,

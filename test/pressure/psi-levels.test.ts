@@ -63,7 +63,7 @@ test('an episode, from its beginning to its end', () => {
   ]);
   expect(new Set(events.map(({ episode }) => episode)).size).toBe(1);
   const over = events.at(-1);
-  expect(over).toMatchObject({ severity: 'info', duration_ms: 4000, stalls: 0, decided_by_ms: 1000 });
+  expect(over).toMatchObject({ severity: 'info', duration_ns: 4e9, stalls: 0, decided_by_seconds: 1 });
   expect(over?.peak).toEqual({ level: 'critical', some: 0.7, full: 0.1 });
   // 0.15 + 0.7 + 0.4 + 0.05 of a second.
   expect((over?.stall_ns.other ?? 0) / 1e9).toBeCloseTo(1.3, 6);

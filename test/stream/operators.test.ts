@@ -189,7 +189,7 @@ describe('episode', () => {
     from(full(names))
       .pipe(episode())
       .subscribe((each) =>
-        lines.push(`${each.subject.path} ${each.id} ${each.state} ${each.peak} ${each.duration_ms}`),
+        lines.push(`${each.subject.path} ${each.id} ${each.state} ${each.peak} ${each.duration_ns / 1e6}`),
       );
     return lines;
   };

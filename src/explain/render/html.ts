@@ -53,8 +53,8 @@ function patterns(summary: Summary): string {
   const cards = lists.filter(([, list]) => list.length > 0).map(([name, list]) => card(name, counts(list)));
   const notes = [
     ...summary.storms.map(
-      ({ kills, seconds, from }) =>
-        `A storm: ${kills} kills in ${seconds} s${from === null ? '' : `, from ${safe(from)}`}.`,
+      ({ kills, duration_seconds, from }) =>
+        `A storm: ${kills} kills in ${duration_seconds} s${from === null ? '' : `, from ${safe(from)}`}.`,
     ),
     ...summary.growers.map(
       ({ comm, pid, from_bytes, to_bytes }) =>

@@ -40,7 +40,10 @@ function patterns(summary: Summary): string {
     ['Scopes', list(summary.by_scope)],
     ['From, to', summary.first === null ? '' : `${summary.first}, ${summary.last}`],
     ['Last 24 hours', summary.last_24h === null ? '' : String(summary.last_24h)],
-    ['Storms', summary.storms.map(({ kills, seconds }) => `${kills} kills in ${seconds} s`).join(', ')],
+    [
+      'Storms',
+      summary.storms.map(({ kills, duration_seconds }) => `${kills} kills in ${duration_seconds} s`).join(', '),
+    ],
     [
       'Grew',
       summary.growers

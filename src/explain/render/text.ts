@@ -58,8 +58,8 @@ export function renderPatterns(summary: Summary, paint: Paint, width: number): s
   for (const [label, list] of Object.entries(lists)) if (list.length > 0) rows.push([label, counts(list)]);
   for (const { name, count } of summary.by_hour.slice(-12))
     rows.push(['by hour', `${name.slice(0, 13).replace('T', ' ')}h ${'#'.repeat(Math.min(count, 50))} ${count}`]);
-  for (const { from, seconds, kills: many } of summary.storms.slice(0, MOST_LISTED))
-    rows.push(['storms', `${many} kills in ${seconds} s${from === null ? '' : ` from ${minute(from)}`}`]);
+  for (const { from, duration_seconds, kills: many } of summary.storms.slice(0, MOST_LISTED))
+    rows.push(['storms', `${many} kills in ${duration_seconds} s${from === null ? '' : ` from ${minute(from)}`}`]);
   for (const { comm, pid, from_bytes, to_bytes } of summary.growers)
     rows.push([
       'grew',
@@ -85,9 +85,9 @@ function title(report: OomReport, paint: Paint): string {
   return `${paint('dim', when(report))} ${paint('red', label)} ${who}${kernel === null ? '' : paint('dim', `  Linux ${printable(kernel)}`)}${parts}`;
 }
 
-export function when({ time, time_source, since_boot_us }: OomReport): string {
+export function when({ time, time_source, since_boot_seconds }: OomReport): string {
   if (time_source !== 'reading') return `${time.slice(0, 10)} ${time.slice(11, 19)}Z`;
-  return since_boot_us === null ? 'at an unknown time' : `${(since_boot_us / 1e6).toFixed(3)} s after boot`;
+  return since_boot_seconds === null ? 'at an unknown time' : `${since_boot_seconds.toFixed(3)} s after boot`;
 }
 
 /** On the way from whoever wants memory to the OOM killer: of no interest. */

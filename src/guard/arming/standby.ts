@@ -251,7 +251,7 @@ const reading = (rounds: number): GuardReading => ({
   value: null,
   limit: rounds,
   unit: 'rounds',
-  held_ms: 0,
+  held_ns: 0,
 });
 
 const held = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;

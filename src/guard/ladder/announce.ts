@@ -132,7 +132,7 @@ export class Announcer {
         signal_to_memory_back_ns: null,
         mrelease: null,
       },
-      ...{ kernel_killed_too: null, kernel_victim: null, lead_ms: null, stuck: null },
+      ...{ kernel_killed_too: null, kernel_victim: null, lead_ns: null, stuck: null },
       ...found,
     });
   }

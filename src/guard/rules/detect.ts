@@ -54,7 +54,10 @@ export class Detectors {
       times.delete(place);
     }
     const { text, limit, unit, forMs } = detector;
-    return { reading: { detector: text, value, limit, unit, held_ms: held }, fires: times.has(place) && held >= forMs };
+    return {
+      reading: { detector: text, value, limit, unit, held_ns: Math.round(held * 1e6) },
+      fires: times.has(place) && held >= forMs,
+    };
   }
 
   /** A cgroup that is gone, and one made later by the same name, have nothing to do with each other. */

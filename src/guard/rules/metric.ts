@@ -72,7 +72,7 @@ function ofEither(
     case 'pressure': {
       const { share: which, over } = metric;
       if (typeof over === 'string') return place.pressure?.[which][over] ?? null;
-      return place.windows.find(({ window_ms }) => window_ms === over)?.[which] ?? null;
+      return place.windows.find(({ window_seconds }) => window_seconds === over / 1000)?.[which] ?? null;
     }
   }
 }

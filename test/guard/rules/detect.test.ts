@@ -8,7 +8,7 @@ import { cgroup, detector, GIB, MIB, rule, sample, system } from './world.ts';
 describe('what is measured', () => {
   const averages = { avg10: 12.5, avg60: 3, avg300: 1 };
   const pressure = { some: { ...averages, avg10: 20 }, full: averages };
-  const windows = [{ window_ms: 100, some: 80, full: null }];
+  const windows = [{ window_seconds: 0.1, some: 80, full: null }];
   const of = (metric: Metric, unit: 'percent' | 'bytes' | 'seconds' | 'rounds' = 'percent', on?: 'cgroup') =>
     measure(
       detector(metric, '<', 0, unit),
