@@ -1,5 +1,6 @@
 /** The minute before a kill: who grew, how fast, and who died of it. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { plain, renderEvent } from '../../src/render/terminal.ts';
@@ -52,12 +53,13 @@ describe('lead_up', () => {
   it('shows the pressure rise, where pressure is watched too', async () => {
     using recorder = await Recorder.open({ leadUp: true, pressure: true });
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
-    // File pages that are read again and again, beside what grows: reclaim, more and more, until only the kill is left.
+    // A file that a process reads again and again, beside one that grows: the kernel reclaims more and more until it kills.
     const file = `/var/tmp/oomscope-${process.pid}-read`;
     const script =
-      'echo $$ > "$1/cgroup.procs"; sleep 2.5; head -c 48M /dev/zero >"$2"; while :; do cat "$2" >/dev/null; done';
-    const reader = spawn('sh', ['-c', script, 'sh', group.path, file], { stdio: 'ignore' });
+      'echo $$ > "$1/cgroup.procs"; sleep 2.5; head -c 48M /dev/zero >"$2"; echo; while :; do cat "$2" >/dev/null; done';
+    const reader = spawn('sh', ['-c', script, 'sh', group.path, file], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
+      await once(reader.stdout, 'data'); // however busy the machine is, the file is in the cache before the growth begins
       const grower = startHog(group, ['--rate', String(RATE), '--comm', 'grower']);
       const { lead_up: leadUp } = await recorder.kill(grower.pid);
       const known = leadUp?.samples.flatMap(({ some }) => (some === null ? [] : [some])) ?? [];

@@ -32,10 +32,13 @@ test('the iterator and /proc tell the same of processes that do not move', async
   for (const hog of hogs) hog.kill();
 });
 
-test('badness comes to the oom_score that the kernel shows', () => {
+test('badness comes to the oom_score that the kernel shows', async () => {
+  const group = createMemoryGroup({ limitBytes: 64 * MIB });
+  const hogs = [0, 200, 1000].map((adj) => startHog(group, ['--hold', String(8 * MIB), '--adj', String(adj)]));
+  await Promise.all(hogs.map(({ ready }) => ready));
   using scores = new Scores({ top: 1000, spared: true });
   const { scores: all, domain_bytes } = scores.sample();
-  expect(all.length).toBeGreaterThan(5);
+  expect(all.map(({ pid }) => pid)).toEqual(expect.arrayContaining([process.pid, ...hogs.map(({ pid }) => pid)]));
   const pages = domain_bytes / 4096;
   for (const { comm, pid, oom_score, badness_pages } of all) {
     if (oom_score === null) continue; // it has ended meanwhile
