@@ -19,7 +19,7 @@ enum record_kind {
 	RECORD_OOM_STEP = 2,
 	RECORD_SYNTHETIC = 3, /* written only by bpf/flood.bpf.c, for tests and benchmarks */
 	RECORD_OOM_CANDIDATES = 4,
-	RECORD_OOM_AHEAD = 5,
+	RECORD_OOM_IMMINENT = 5,
 	RECORD_LOG_LINE = 6,
 	RECORD_PRESSURE_STALL = 7, /* these four by bpf/pressure.bpf.c, on a ring of their own: see pressure.h */
 	RECORD_PRESSURE_LEVEL = 8,
@@ -178,7 +178,7 @@ struct oom_candidates_record {
 };
 
 /* Reclaim is getting nowhere: the kernel is a fraction of a millisecond away from its OOM killer, or from giving up. */
-struct oom_ahead_record {
+struct oom_imminent_record {
 	struct record_header header;
 	__u32 trigger_tid;
 	__u32 fruitless_rounds;

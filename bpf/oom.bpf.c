@@ -25,7 +25,7 @@ struct {
 	enum oom_step oom_step;
 	enum kill_fact kill_fact;
 	struct oom_step_record oom_step_record;
-	struct oom_ahead_record oom_ahead_record;
+	struct oom_imminent_record oom_imminent_record;
 	enum candidates_mode candidates_mode;
 } in_btf = {};
 
@@ -155,12 +155,12 @@ RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
 /* An anonymous-memory hog at its cgroup's limit goes through some 35 fruitless rounds, 0.86 ms, before the kernel kills
  * (16 at least: MAX_RECLAIM_RETRIES). Readers that are told after 3 are awake and warm when the kill comes. While no kill
  * comes of it they are told less and less often: a cgroup that thrashes at its limit for hours must not cost a CPU. */
-#define AHEAD_ROUNDS 3
-#define AHEAD_SOONEST_NS 10000000ULL
-#define AHEAD_LATEST_NS 10000000000ULL
+#define IMMINENT_ROUNDS 3
+#define IMMINENT_SOONEST_NS 10000000ULL
+#define IMMINENT_LATEST_NS 10000000000ULL
 
-u64 last_ahead_ns = 0;
-u64 ahead_interval_ns = AHEAD_SOONEST_NS;
+u64 last_imminent_ns = 0;
+u64 imminent_interval_ns = IMMINENT_SOONEST_NS;
 
 static __always_inline int on_reclaim_end(unsigned long reclaimed)
 {
@@ -170,19 +170,19 @@ static __always_inline int on_reclaim_end(unsigned long reclaimed)
 	if (!e)
 		return 0;
 	e->fruitless = reclaimed ? 0 : e->fruitless + 1;
-	if (e->fruitless != AHEAD_ROUNDS)
+	if (e->fruitless != IMMINENT_ROUNDS)
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (now - last_ahead_ns < ahead_interval_ns)
+	if (now - last_imminent_ns < imminent_interval_ns)
 		return 0;
-	last_ahead_ns = now;
-	if (ahead_interval_ns < AHEAD_LATEST_NS)
-		ahead_interval_ns *= 2;
+	last_imminent_ns = now;
+	if (imminent_interval_ns < IMMINENT_LATEST_NS)
+		imminent_interval_ns *= 2;
 
-	struct oom_ahead_record r = { .fruitless_rounds = e->fruitless };
+	struct oom_imminent_record r = { .fruitless_rounds = e->fruitless };
 	r.trigger_tid = (u32)bpf_get_current_pid_tgid();
-	record_begin(&r.header, RECORD_OOM_AHEAD);
-	return record_send(&r.header, RECORD_OOM_AHEAD, sizeof(r), BPF_RB_FORCE_WAKEUP);
+	record_begin(&r.header, RECORD_OOM_IMMINENT);
+	return record_send(&r.header, RECORD_OOM_IMMINENT, sizeof(r), BPF_RB_FORCE_WAKEUP);
 }
 
 /* (nr_reclaimed), and the memcg by 7.2 */
@@ -260,7 +260,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 		e->signalled = 0;
 		e->signal_ktime_ns = 0;
 		e->fruitless = 0;
-		ahead_interval_ns = AHEAD_SOONEST_NS;
+		imminent_interval_ns = IMMINENT_SOONEST_NS;
 	}
 	limit = kill_limit = read_domain(oc);
 	if (task)

@@ -43,7 +43,7 @@ std::vector<cpu_set_t> PollerCpus() {
 Napi::Function RingReader::Define(Napi::Env env) {
   return DefineClass(env, "RingReader",
                      {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Lost>("lost"),
-                      InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::LookOut>("lookOut"),
+                      InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::SpinForRecord>("spinForRecord"),
                       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Arm>>("arm"),
                       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Refresh>>("refresh"),
                       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Disarm>>("disarm"),
@@ -324,8 +324,8 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
     napi_fatal_exception(env, error);
 }
 
-// lookOut(microseconds) -> the ring has a record
-Napi::Value RingReader::LookOut(const Napi::CallbackInfo& info) {
+// spinForRecord(microseconds) -> the ring has a record
+Napi::Value RingReader::SpinForRecord(const Napi::CallbackInfo& info) {
   uint64_t end = Now(CLOCK_MONOTONIC) + info[0].ToNumber().Uint32Value() * uint64_t{1000};
   bool found = false;
   do {

@@ -48,7 +48,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Lost(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
-  Napi::Value LookOut(const Napi::CallbackInfo& info);
+  Napi::Value SpinForRecord(const Napi::CallbackInfo& info);
   template <Napi::Value (ArmedTargets::*method)(const Napi::CallbackInfo&)>
   Napi::Value OfArmed(const Napi::CallbackInfo& info) {
     std::lock_guard<std::mutex> lock(mutex_);

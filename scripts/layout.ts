@@ -10,7 +10,7 @@ import { Btf, type BtfType, Kind } from '../src/bpf/libbpf/btf.ts';
 const RECORDS = [
   'oom_kill_record',
   'oom_candidates_record',
-  'oom_ahead_record',
+  'oom_imminent_record',
   'oom_step_record',
   'log_line_record',
   'process_exec_record',

@@ -131,6 +131,8 @@ done
 
 # --- 5. the addon, the memory hog that the demo has killed, and the processes that live shortly for a test ---
 if stale build/oomscope.node native; then
+	# In a copy of a built tree, CMake's cache would go on building the tree that was copied.
+	grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD/native" build/native/CMakeCache.txt || rm -rf build/native
 	make_file build/oomscope.node 'build the addon' cmake-js compile -d native -O "$PWD/build/native"
 fi
 for source in scripts/*.c; do

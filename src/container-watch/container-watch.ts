@@ -5,7 +5,7 @@ import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
 import { Containers } from '../containers/containers.ts';
 import { noRuntime, openRuntimes, runtimeSockets } from '../containers/runtime-sockets.ts';
-import { Envelopes } from '../events/envelope.ts';
+import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -49,7 +49,7 @@ export class ContainerWatch implements Disposable {
   /** Why the kernel's kills are not watched, and only the runtimes' word is left. */
   kernelError: OomscopeError | undefined;
   readonly #events = new Subject<ContainerWatchEvent>();
-  readonly #envelopes = new Envelopes();
+  readonly #envelopes = new EnvelopeFactory();
   readonly #losses = new LossCounter(this.#envelopes);
   readonly #ends: ContainerEnds;
   #tracer: Tracer | undefined;

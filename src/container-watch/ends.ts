@@ -4,14 +4,14 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
-import { type Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Container, Pod } from '../model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import type { Envelope, OomKill } from '../model/events.ts';
 import { containerKilledMessage, containerOomMessage } from './message.ts';
 
 export interface ContainerEndsOptions {
-  envelopes: Envelopes;
+  envelopes: EnvelopeFactory;
   emit: (event: ContainerOom | ContainerKilled) => void;
   /** Were all kills of the kernel seen so far? Then one that was not seen has not been. */
   kernelWatched: () => boolean;

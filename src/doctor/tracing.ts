@@ -5,7 +5,7 @@ import { existsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { libbpfVersion } from '../bpf/libbpf/index.ts';
 import { pressureChoices } from '../bpf/load/pressure-loader.ts';
-import { kernelFacts, load, obstacle } from '../bpf/load/tracer-loader.ts';
+import { kernelFacts, loadTracer, obstacle } from '../bpf/load/tracer-loader.ts';
 import type { Choice } from '../bpf/load/variants.ts';
 import {
   effectiveCapabilities,
@@ -78,7 +78,7 @@ function programs(): { finding: Finding; hooks?: Choice[] } {
   const blocked = obstacle();
   if (blocked) return { finding: unknown(name, 'cannot be tried here') };
   try {
-    const loaded = load({ ringBytes: 65536 });
+    const loaded = loadTracer({ ringBytes: 65536 });
     loaded.close();
     return { finding: ok(name, 'the kernel accepts them'), hooks: loaded.choices };
   } catch (error) {

@@ -4,7 +4,7 @@ import { type Envelope, SCHEMA } from '../model/events.ts';
 import { formatTime } from '../text/format.ts';
 
 /** Gives events their envelope: one per tracer. */
-export class Envelopes {
+export class EnvelopeFactory {
   readonly #bootId = readIfPresent('/proc/sys/kernel/random/boot_id')?.trim() ?? null;
   readonly #node = hostname();
   readonly #prefix: string;

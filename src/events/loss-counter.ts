@@ -2,7 +2,7 @@
  * Everything that nobody will see is counted here, and said.
  */
 import type { TracerLost } from '../model/events.ts';
-import { type Envelopes, realtimeOffsetNs } from './envelope.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from './envelope.ts';
 
 /** Of enum record_kind. */
 const recordNames: Record<number, string> = {
@@ -10,7 +10,7 @@ const recordNames: Record<number, string> = {
   2: 'oom_step',
   3: 'synthetic',
   4: 'oom_candidates',
-  5: 'oom_ahead',
+  5: 'oom_imminent',
   6: 'log_line',
   7: 'pressure_stall',
   8: 'pressure_level',
@@ -35,12 +35,12 @@ const remedies: Record<TracerLost['where'], string> = {
 export class LossCounter {
   /** Records that found the kernel's ring full. */
   total = 0;
-  readonly #envelopes: Envelopes;
+  readonly #envelopes: EnvelopeFactory;
   /** `RingReader.lost()` as last reported. */
   readonly counters: number[] = [0];
   #malformed = 0;
 
-  constructor(envelopes: Envelopes) {
+  constructor(envelopes: EnvelopeFactory) {
     this.#envelopes = envelopes;
   }
 

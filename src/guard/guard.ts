@@ -4,7 +4,7 @@
  */
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
-import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardMode } from '../model/guard.ts';
 import type { Sample } from '../model/sample.ts';
@@ -34,7 +34,7 @@ export interface GuardOptions {
   arming?: { arming: Arming; raiseScore: boolean };
   /** It looks no more often than this, in milliseconds. */
   fastestMs?: number;
-  envelopes?: Envelopes;
+  envelopes?: EnvelopeFactory;
 }
 
 const REHEARSALS = 10;
@@ -79,7 +79,7 @@ export class Guard implements Disposable {
     const emit = (event: Event) => {
       if (this.#untold.push(event) === 1) setImmediate(() => this.#tellAll());
     };
-    const envelopes = options.envelopes ?? new Envelopes();
+    const envelopes = options.envelopes ?? new EnvelopeFactory();
     this.#announce = new Announcer(options.mode, live(envelopes), emit);
     this.#shadow = new Shadow(envelopes, emit);
     const { arming, senses } = options;
@@ -233,7 +233,7 @@ function isAbout(place: Place, { cgroups, victim }: OomKill): boolean {
   return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }
 
-export const live = (envelopes: Envelopes): Stamp => ({
+export const live = (envelopes: EnvelopeFactory): Stamp => ({
   nowNs: () => process.hrtime.bigint(),
   envelope: (severity, message) =>
     envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'guard', message),

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
-import type { Envelopes } from '../events/envelope.ts';
+import type { EnvelopeFactory } from '../events/envelope.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
 import { startTicksOf } from '../linux/process.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -41,7 +41,7 @@ export async function openGuard(
   config: GuardConfig,
   given: {
     pressure?: PressureFeed;
-    envelopes?: Envelopes;
+    envelopes?: EnvelopeFactory;
     cmdline?: boolean;
     beforeSignal?: GuardOptions['beforeSignal'];
   } = {},

@@ -1,6 +1,6 @@
 /** Shadow mode: whom the guard would have killed, beside whom the kernel then killed. */
 
-import { type Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardTarget } from '../model/guard.ts';
 import type { Plan } from './ladder/announce.ts';
@@ -16,11 +16,11 @@ interface Planned {
 }
 
 export class Shadow {
-  readonly #envelopes: Envelopes;
+  readonly #envelopes: EnvelopeFactory;
   readonly #emit: (event: Event) => void;
   #planned: Planned[] = [];
 
-  constructor(envelopes: Envelopes, emit: (event: Event) => void) {
+  constructor(envelopes: EnvelopeFactory, emit: (event: Event) => void) {
     this.#envelopes = envelopes;
     this.#emit = emit;
   }

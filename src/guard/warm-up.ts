@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Envelopes } from '../events/envelope.ts';
+import { EnvelopeFactory } from '../events/envelope.ts';
 import { ProcessHandle } from '../process/process-handle.ts';
 import type { Arming } from './arming/arming.ts';
 import { live } from './guard.ts';
@@ -81,7 +81,7 @@ async function climb(
   const operation = new Response(
     {
       ...{ senses, policy, hook },
-      announce: new Announcer('enforce', live(new Envelopes()), (event) => void JSON.stringify(event)),
+      announce: new Announcer('enforce', live(new EnvelopeFactory()), (event) => void JSON.stringify(event)),
       restraints: new CgroupRestraints(undefined),
       signal: over.signal,
     },

@@ -5,7 +5,7 @@ import type { SchedulerLike } from 'rxjs';
 import { Observable } from 'rxjs/internal/Observable';
 import { timer } from 'rxjs/internal/observable/timer';
 import { asyncScheduler } from 'rxjs/internal/scheduler/async';
-import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Envelope } from '../model/events.ts';
 import type { Growth, PressureLevelName, UsageLevel } from '../model/pressure.ts';
@@ -22,7 +22,7 @@ export interface UsageOptions extends Partial<LevelOptions>, SurveyOptions {
   /** Only cgroups whose path fits one of these globs; none: all that have a limit. The system is always watched. */
   groups?: readonly string[];
   /** Shared with a tracer, so that ids and `seq` are of one row. */
-  envelopes?: Envelopes;
+  envelopes?: EnvelopeFactory;
   /** Of RxJS, for tests. */
   scheduler?: SchedulerLike;
 }
@@ -63,7 +63,7 @@ export class UsageWatch {
   readonly #survey: Survey;
   readonly #levels: LevelOptions;
   readonly #groups: readonly string[];
-  readonly #envelopes: Envelopes;
+  readonly #envelopes: EnvelopeFactory;
   readonly #emit: (event: UsageLevel) => void;
   readonly #system: Levels;
   readonly #ofGroups = new Map<string, Levels>();
@@ -77,7 +77,7 @@ export class UsageWatch {
     this.#survey = survey;
     this.#levels = levels;
     this.#groups = options.groups ?? [];
-    this.#envelopes = options.envelopes ?? new Envelopes();
+    this.#envelopes = options.envelopes ?? new EnvelopeFactory();
     this.#emit = emit;
     this.#system = new Levels(levels);
   }

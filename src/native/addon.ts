@@ -81,7 +81,7 @@ export interface RingReader {
    * Watches the ring from this thread until it has a record, at most so many microseconds. True: it has, and the next
    * batch follows as soon as `onBatch` returns, without another thread in between.
    */
-  lookOut(microseconds: number): boolean;
+  spinForRecord(microseconds: number): boolean;
   stats(): { batches: number; fullTimes: number };
 }
 

@@ -10,7 +10,7 @@ import {
   PressureStallRecord,
   RecordKind,
 } from '../bpf/wire/layout.ts';
-import type { Envelopes } from '../events/envelope.ts';
+import type { EnvelopeFactory } from '../events/envelope.ts';
 import type { CgroupNames } from '../linux/cgroup-names.ts';
 import type {
   PressureCountdown,
@@ -27,7 +27,7 @@ import { causes, levels, shares, stalledTask, stallNs } from './records.ts';
 export type PressureEvent = PressureStall | PressureLevel | PressureCountdown;
 
 export interface PressureEventsOptions {
-  envelopes: Envelopes;
+  envelopes: EnvelopeFactory;
   names: CgroupNames;
   windowsMs: readonly number[];
   /** false: the hooks in use cannot tell what is `full`. */

@@ -5,7 +5,7 @@
 import { release } from 'node:os';
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
-import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { type Reading, Survey } from '../memory/survey.ts';
@@ -57,7 +57,7 @@ const RECLAIM_PAUSE_MS = 10_000;
  * @throws OomscopeError USAGE; with `source: 'bpf'` what openPressure throws
  */
 export async function openMemoryWatch(options: MemoryWatchOptions = {}): Promise<MemoryWatch> {
-  const envelopes = new Envelopes();
+  const envelopes = new EnvelopeFactory();
   if (options.source === 'psi') return new MemoryWatch(options, envelopes, undefined, 'asked for');
   try {
     const { PressureMonitor } = await import('./monitor.ts');
@@ -82,7 +82,7 @@ export class MemoryWatch implements Disposable {
   readonly #events = new Subject<Event>();
   readonly #ticks = new Subject<void>();
   readonly #options: MemoryWatchOptions;
-  readonly #envelopes: Envelopes;
+  readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
   readonly #monitor: PressureMonitor | undefined;
   readonly #cgroups = Cgroupfs.find();
@@ -94,7 +94,7 @@ export class MemoryWatch implements Disposable {
 
   constructor(
     options: MemoryWatchOptions,
-    envelopes: Envelopes,
+    envelopes: EnvelopeFactory,
     monitor: PressureMonitor | undefined,
     /** Why PSI. */
     reason: string,

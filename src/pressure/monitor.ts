@@ -10,7 +10,7 @@ import { type LoadedPressure, loadPressure, type PressureObject } from '../bpf/l
 import { openRing } from '../bpf/load/ring.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
-import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { byName, LossCounter } from '../events/loss-counter.ts';
 import { memoryHierarchy } from '../linux/capabilities.ts';
 import { CgroupNames } from '../linux/cgroup-names.ts';
@@ -54,7 +54,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   readonly lost$: Observable<TracerLost>;
 
   readonly #events = new Subject<PressureEvent | TracerLost>();
-  readonly #envelopes: Envelopes;
+  readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
   readonly #windowsMs: number[];
   readonly #loaded: LoadedPressure;
@@ -71,7 +71,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
    * @param envelopes of the tracer whose stream this one joins
    * @param object for tests: one with more programs
    */
-  constructor(options: PressureOptions = {}, envelopes = new Envelopes(), object?: PressureObject) {
+  constructor(options: PressureOptions = {}, envelopes = new EnvelopeFactory(), object?: PressureObject) {
     const openedAt = process.hrtime.bigint();
     const native = loadNative();
     const config = pressureConfig(options);

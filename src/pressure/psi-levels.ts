@@ -3,7 +3,7 @@
  * looks. It comes late and knows no causes, but it is the kernel's own account.
  */
 
-import { type Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Reading, Survey } from '../memory/survey.ts';
 import type { Envelope } from '../model/events.ts';
 import type { PressureLevel, PressureLevelName, StallNs } from '../model/pressure.ts';
@@ -24,7 +24,7 @@ interface Followed {
 
 export class PsiLevels {
   readonly #survey: Survey;
-  readonly #envelopes: Envelopes;
+  readonly #envelopes: EnvelopeFactory;
   readonly #wanted: (path: string) => boolean;
   readonly #emit: (event: PressureLevel) => void;
   readonly #followed = new Map<string, Followed>();
@@ -32,7 +32,7 @@ export class PsiLevels {
 
   constructor(
     survey: Survey,
-    envelopes: Envelopes,
+    envelopes: EnvelopeFactory,
     wanted: (path: string) => boolean,
     emit: (event: PressureLevel) => void,
   ) {

@@ -1,6 +1,6 @@
 /** Reads what a suggestion needs, and says it. */
 import { readFileSync } from 'node:fs';
-import { type Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { numberOf } from '../linux/small-file.ts';
 import type { Survey } from '../memory/survey.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
@@ -18,7 +18,7 @@ export const NOT_OFFERED =
 export function suggestionFor(
   survey: Survey,
   because: { id: string; subject: PressureSubject },
-  envelopes: Envelopes,
+  envelopes: EnvelopeFactory,
   proc = '/proc',
 ): MemorySuggestion {
   const { subject } = because;

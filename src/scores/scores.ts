@@ -4,7 +4,7 @@
 import { Observable } from 'rxjs/internal/Observable';
 import { timer } from 'rxjs/internal/observable/timer';
 import { ownerOf } from '../containers/container-path.ts';
-import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { choosesByApproximation, readIfPresent } from '../linux/capabilities.ts';
 import { CgroupPaths } from '../linux/cgroup-paths.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
@@ -66,7 +66,7 @@ export function watchScores(options: ScoresOptions & { intervalMs?: number } = {
 export class Scores implements Disposable {
   readonly table: TaskTable;
   readonly #options: ScoresOptions;
-  readonly #envelopes = new Envelopes();
+  readonly #envelopes = new EnvelopeFactory();
   readonly #page = pageBytes();
   readonly #groups: CgroupPaths | undefined;
   #growth = new Map<string, GrowthWindow>();

@@ -6,7 +6,7 @@ import type { Batch } from '../bpf/wire/batch.ts';
 import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { ownerOf } from '../containers/container-path.ts';
 import type { Containers } from '../containers/containers.ts';
-import { type Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { OrderedOutbox } from '../events/ordered-outbox.ts';
 import { type ProcessFiles, readProcess } from '../linux/process.ts';
 import type { SystemProbe } from '../linux/system.ts';
@@ -21,7 +21,7 @@ import { type Reaping, ReapTracker } from './reap-tracker.ts';
 export interface KillsOptions {
   machine: Machine;
   system: Pick<SystemProbe, 'read'>;
-  envelopes: Envelopes;
+  envelopes: EnvelopeFactory;
   /** Read what the kernel's record lacks from /proc/PID. */
   readProc: boolean;
   /** Knows the names of containers. Without it a kill has what the paths tell. */
@@ -60,7 +60,7 @@ export class Kills {
       if (kind === RecordKind.RECORD_OOM_KILL) this.#onKill(new OomKillRecord(view, at), batch);
       else if (kind === RecordKind.RECORD_OOM_CANDIDATES) this.#onCandidates(new OomCandidatesRecord(view, at));
       else if (kind === RecordKind.RECORD_OOM_STEP) this.#reapTracker.step(new OomStepRecord(view, at));
-      ahead = kind === RecordKind.RECORD_OOM_AHEAD;
+      ahead = kind === RecordKind.RECORD_OOM_IMMINENT;
     });
     return { malformed, ahead };
   }

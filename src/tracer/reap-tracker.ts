@@ -71,7 +71,7 @@ export class ReapTracker {
     if (gone && steps.has(OomStep.STEP_EXIT)) this.#finish(record.pid, record.header.ktime_ns);
   }
 
-  /** Reports whatever is still open. */
+  /** ReportStream whatever is still open. */
   close(): void {
     for (const pid of [...this.#followed.keys()]) this.#finish(pid, process.hrtime.bigint());
   }

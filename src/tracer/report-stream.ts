@@ -5,26 +5,26 @@ import { type Attached, attachObject } from '../bpf/load/attach.ts';
 import { openRing } from '../bpf/load/ring.ts';
 import { LogLineRecord, RecordKind } from '../bpf/wire/layout.ts';
 import type { RingReader } from '../native/addon.ts';
-import { type KernelReport, ReportLines } from './report-lines.ts';
+import { type KernelReport, ReportAssembler } from './report-assembler.ts';
 
 /** A report on a machine with 5,000 processes is some 600 KB, and is printed in a few milliseconds. */
 const RING_BYTES = 1024 * 1024;
 
-export interface ReportsOptions {
+export interface ReportStreamOptions {
   /** tp_btf wants the tracepoint in the kernel's BTF; raw_tp does not. */
   backend: 'tp_btf' | 'raw_tp';
   onReport: (report: KernelReport) => void;
   onError: (error: unknown) => void;
 }
 
-export class Reports {
+export class ReportStream {
   readonly #attached: Attached;
   readonly #reader: RingReader;
-  readonly #lines: ReportLines;
+  readonly #lines: ReportAssembler;
 
   /** @throws OomscopeError OBJECT_MISSING, LIBBPF, NOT_PERMITTED */
-  constructor({ backend, onReport, onError }: ReportsOptions) {
-    this.#lines = new ReportLines(onReport);
+  constructor({ backend, onReport, onError }: ReportStreamOptions) {
+    this.#lines = new ReportAssembler(onReport);
     this.#attached = attachObject({
       file: 'report.bpf.o',
       programs: new Set([backend === 'tp_btf' ? 'console' : 'console_raw']),

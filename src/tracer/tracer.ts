@@ -7,12 +7,12 @@ import type { Observable } from 'rxjs';
 import { filter } from 'rxjs/internal/operators/filter';
 import { Subject } from 'rxjs/internal/Subject';
 import { openRing } from '../bpf/load/ring.ts';
-import { type Loaded, load } from '../bpf/load/tracer-loader.ts';
+import { type LoadedTracer, loadTracer } from '../bpf/load/tracer-loader.ts';
 import type { Backend } from '../bpf/load/variants.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
 import { Containers, type ContainersOptions } from '../containers/containers.ts';
-import { Envelopes, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { EventQueue } from '../events/event-queue.ts';
 import { byName, LossCounter, sum } from '../events/loss-counter.ts';
 import { memoryHierarchy } from '../linux/capabilities.ts';
@@ -26,7 +26,7 @@ import type { PressureMonitor } from '../pressure/monitor.ts';
 import type { PressureOptions } from '../pressure/options.ts';
 import { VERSION } from '../version.ts';
 import { Kills } from './kills.ts';
-import type { LiveReports } from './live-reports.ts';
+import type { ReportMatcher } from './report-matcher.ts';
 import { WarmUp } from './warm-up.ts';
 
 export interface TracerOptions {
@@ -66,7 +66,7 @@ export interface TracerOptions {
 }
 
 /** A kill that is ahead is watched for so long: most often it comes within a millisecond. */
-const LOOK_OUT_US = 3000;
+const SPIN_US = 3000;
 
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
@@ -76,8 +76,8 @@ const LOOK_OUT_US = 3000;
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
   const { pressure = false, report = false } = options;
-  const parts: TracerParts = { envelopes: new Envelopes() };
-  if (report) parts.liveReports = (await import('./live-reports.ts')).LiveReports;
+  const parts: TracerParts = { envelopes: new EnvelopeFactory() };
+  if (report) parts.reportMatcher = (await import('./report-matcher.ts')).ReportMatcher;
   if (pressure !== false) {
     const { PressureMonitor } = await import('../pressure/monitor.ts');
     parts.pressure = new PressureMonitor(pressure === true ? {} : pressure, parts.envelopes);
@@ -93,9 +93,9 @@ export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
 /** What is only loaded where it is asked for. */
 interface TracerParts {
   /** Those of `pressure`: one numbering for all events. */
-  envelopes?: Envelopes;
+  envelopes?: EnvelopeFactory;
   /** What reads the kernel's reports. */
-  liveReports?: typeof LiveReports;
+  reportMatcher?: typeof ReportMatcher;
   pressure?: PressureMonitor;
 }
 
@@ -122,15 +122,15 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
 
   readonly #events = new Subject<Event>();
   readonly #batches = new Subject<Batch>();
-  readonly #envelopes: Envelopes;
+  readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
   readonly #system = new SystemProbe();
   readonly #leadUps: LeadUpRecorder | undefined;
   readonly #kills: Kills;
-  readonly #reports: LiveReports | undefined;
+  readonly #reports: ReportMatcher | undefined;
   /** Opened here. */
   readonly #containers: Containers | undefined;
-  readonly #loaded: Loaded;
+  readonly #loaded: LoadedTracer;
   readonly #reader: RingReader;
   readonly #rehearsal: WarmUp;
   readonly #openedAt = process.hrtime.bigint();
@@ -138,7 +138,10 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #onAbort = () => this.close();
   #closing = false;
 
-  constructor(options: TracerOptions, { envelopes = new Envelopes(), liveReports, pressure }: TracerParts = {}) {
+  constructor(
+    options: TracerOptions,
+    { envelopes = new EnvelopeFactory(), reportMatcher, pressure }: TracerParts = {},
+  ) {
     this.#envelopes = envelopes;
     this.#losses = new LossCounter(envelopes);
     this.pressure = pressure;
@@ -155,7 +158,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#signal = options.signal;
     this.#signal?.throwIfAborted();
 
-    this.#loaded = load({ ringBytes, candidates: options.candidates ?? 'system', backend: options.backend });
+    this.#loaded = loadTracer({ ringBytes, candidates: options.candidates ?? 'system', backend: options.backend });
     this.mapIds = this.#loaded.mapIds;
     const machine = { pageBytes: native.pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
     const { containers = true } = options;
@@ -180,7 +183,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#reader = openRing(this.#loaded, {
         onBatch: (batch) => this.#onBatch(batch),
         onError: (error) => this.#fail(error),
-        urgent: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_AHEAD],
+        urgent: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT],
         batchBytes: options.batchBytes,
       });
     } catch (error) {
@@ -190,7 +193,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     }
     this.#leadUps?.start();
     try {
-      this.#reports = liveReports && this.#openReports(liveReports);
+      this.#reports = reportMatcher && this.#openReports(reportMatcher);
     } catch (error) {
       this.#leadUps?.close();
       this.#reader.close();
@@ -258,9 +261,9 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return byName((this.#closing ? this.#losses.counters : this.#reader.lost()).slice(1));
   }
 
-  #openReports(liveReports: typeof LiveReports): LiveReports {
+  #openReports(reportMatcher: typeof ReportMatcher): ReportMatcher {
     const typed = this.#loaded.choices.some(({ hook, backend }) => hook === 'mark_victim' && backend === 'tp_btf');
-    return new liveReports({
+    return new reportMatcher({
       backend: typed ? 'tp_btf' : 'raw_tp',
       envelopes: this.#envelopes,
       push: (event) => this.#kills.push(event),
@@ -278,7 +281,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     for (const event of lost) if (event) this.#kills.push(event);
     if (ahead && !this.#closing) {
       this.#rehearsal.play();
-      this.#reader.lookOut(LOOK_OUT_US);
+      this.#reader.spinForRecord(SPIN_US);
     }
   }
 

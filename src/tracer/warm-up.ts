@@ -1,6 +1,6 @@
 import { Batch } from '../bpf/wire/batch.ts';
 import { CgroupLevel, OomKillRecord, OomStep, OomStepRecord, RecordKind } from '../bpf/wire/layout.ts';
-import { Envelopes } from '../events/envelope.ts';
+import { EnvelopeFactory } from '../events/envelope.ts';
 import type { SystemProbe } from '../linux/system.ts';
 import type { Event } from '../model/events.ts';
 import type { Machine } from './kill-facts.ts';
@@ -21,7 +21,7 @@ export class WarmUp {
 
   constructor(machine: Machine, system: SystemProbe) {
     const play = (probe: Pick<SystemProbe, 'read'>, emit: (event: Event) => void) => {
-      const kills = new Kills({ machine, system: probe, envelopes: new Envelopes(), readProc: false, emit });
+      const kills = new Kills({ machine, system: probe, envelopes: new EnvelopeFactory(), readProc: false, emit });
       for (let i = 0; i < REHEARSALS; i++) kills.take(this.#batch);
       return kills;
     };

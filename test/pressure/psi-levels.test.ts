@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Envelopes } from '../../src/events/envelope.ts';
+import { EnvelopeFactory } from '../../src/events/envelope.ts';
 import { Survey } from '../../src/memory/survey.ts';
 import type { PressureLevel } from '../../src/model/pressure.ts';
 import { PsiLevels } from '../../src/pressure/psi-levels.ts';
@@ -30,7 +30,7 @@ function watch(shares: [some: number, full: number][]): PressureLevel[] {
   const events: PressureLevel[] = [];
   const levels = new PsiLevels(
     survey,
-    new Envelopes(),
+    new EnvelopeFactory(),
     () => true,
     (event) => events.push(event),
   );

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
 import { ContainerEnds } from '../../src/container-watch/ends.ts';
-import { Envelopes } from '../../src/events/envelope.ts';
+import { EnvelopeFactory } from '../../src/events/envelope.ts';
 import type { CgroupOwner } from '../../src/model/container.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';
 import { MIB, oomKill, startHog } from '../kernel/memcg.ts';
@@ -35,7 +35,7 @@ for (const layout of layouts) {
   const groups = make(layout);
   const ends: ContainerOom[] = [];
   const joined = new ContainerEnds({
-    envelopes: new Envelopes(),
+    envelopes: new EnvelopeFactory(),
     emit: (event) => event.type === 'container.oom' && ends.push(event),
     kernelWatched: () => true,
     runtimeWatched: () => false,

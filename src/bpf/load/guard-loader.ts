@@ -7,7 +7,7 @@ import { Btf, Kind } from '../libbpf/index.ts';
 import { type Attached, attachObject } from './attach.ts';
 import { obstacle } from './tracer-loader.ts';
 
-export interface Guard extends Attached {
+export interface LoadedGuard extends Attached {
   /** Whether the kernel itself signals; else its records ask for it. */
   signals: boolean;
   /** Why, or why not. */
@@ -31,7 +31,7 @@ const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
  * @param allowed false: the kernel must not signal, whatever it can
  * @throws OomscopeError: see obstacle(), and OBJECT_MISSING, LIBBPF, KERNEL_TOO_OLD
  */
-export function loadGuard(allowed: boolean): Guard {
+export function loadGuard(allowed: boolean): LoadedGuard {
   const inTheWay = obstacle();
   if (inTheWay) throw inTheWay;
   const { programs, lacking } = guardFacts();

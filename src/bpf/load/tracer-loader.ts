@@ -13,7 +13,7 @@ import { type GfpBits, gfpBits } from './gfp.ts';
 import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { type Backend, type Choice, chooseOomControl, chooseVariants, type Functions } from './variants.ts';
 
-export interface Loaded extends Attached {
+export interface LoadedTracer extends Attached {
   choices: Choice[];
   gfp: GfpBits;
   libbpf: string;
@@ -56,7 +56,7 @@ export function obstacle(): OomscopeError | undefined {
 }
 
 /** @throws OomscopeError: see obstacle(), and LIBBPF_MISSING, OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
-export function load(options: LoadOptions): Loaded {
+export function loadTracer(options: LoadOptions): LoadedTracer {
   try {
     return loadBest(options);
   } catch (error) {
@@ -64,7 +64,7 @@ export function load(options: LoadOptions): Loaded {
   }
 }
 
-function loadBest(options: LoadOptions): Loaded {
+function loadBest(options: LoadOptions): LoadedTracer {
   const inTheWay = obstacle();
   if (inTheWay) throw inTheWay;
   const [major, minor] = libbpfVersion();

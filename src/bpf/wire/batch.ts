@@ -6,8 +6,8 @@ import {
   GuardTriggerRecord,
   KillKind,
   LogLineRecord,
-  OomAheadRecord,
   OomCandidatesRecord,
+  OomImminentRecord,
   OomKillRecord,
   OomStepRecord,
   PressureCountdownRecord,
@@ -22,7 +22,7 @@ import {
 const views = {
   [RecordKind.RECORD_OOM_KILL]: OomKillRecord,
   [RecordKind.RECORD_OOM_CANDIDATES]: OomCandidatesRecord,
-  [RecordKind.RECORD_OOM_AHEAD]: OomAheadRecord,
+  [RecordKind.RECORD_OOM_IMMINENT]: OomImminentRecord,
   [RecordKind.RECORD_OOM_STEP]: OomStepRecord,
   [RecordKind.RECORD_LOG_LINE]: LogLineRecord,
   [RecordKind.RECORD_SYNTHETIC]: SyntheticRecord,

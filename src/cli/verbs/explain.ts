@@ -1,4 +1,4 @@
-import { Envelopes, realtimeOffsetNs } from '../../events/envelope.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../../events/envelope.ts';
 import { Patterns } from '../../explain/patterns.ts';
 import { type ReadOptions, readJournal, readKmsg, readLog } from '../../explain/read.ts';
 import { OomscopeError } from '../../model/error.ts';
@@ -152,7 +152,7 @@ async function write(
   if (format === 'json') {
     const now = process.hrtime.bigint();
     const message = `${summary.reports} reports of OOMs, ${summary.kills} kills.`;
-    const envelope = new Envelopes().next(now, realtimeOffsetNs(), 'info', 'log', message);
+    const envelope = new EnvelopeFactory().next(now, realtimeOffsetNs(), 'info', 'log', message);
     for (const report of given.last === undefined ? [] : kept) print(JSON.stringify(report));
     print(JSON.stringify({ ...envelope, seq: summary.reports, ...summary }));
   } else if (format === 'markdown') {

@@ -8,7 +8,7 @@ import { constants } from 'node:os';
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
 import { type BpfMap, UpdateFlag } from '../../bpf/libbpf/index.ts';
-import { type Guard, loadGuard } from '../../bpf/load/guard-loader.ts';
+import { type LoadedGuard, loadGuard } from '../../bpf/load/guard-loader.ts';
 import { openRing } from '../../bpf/load/ring.ts';
 import type { Batch } from '../../bpf/wire/batch.ts';
 import {
@@ -93,7 +93,7 @@ export class Arming implements Disposable {
 
   readonly #fired = new Subject<Fired>();
   readonly #signals = new Subject<SignalSeen>();
-  readonly #guard: Guard;
+  readonly #guard: LoadedGuard;
   readonly #maps: { armings: BpfMap; expiries: BpfMap };
   readonly #reader: RingReader;
   readonly #ledger: AdjustmentLedger;

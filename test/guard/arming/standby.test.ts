@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Subject } from 'rxjs/internal/Subject';
 import { afterEach, expect, test } from 'vitest';
-import { Envelopes } from '../../../src/events/envelope.ts';
+import { EnvelopeFactory } from '../../../src/events/envelope.ts';
 import type { Armed } from '../../../src/guard/arming/armed.ts';
 import type { Arming, Fired } from '../../../src/guard/arming/arming.ts';
 import { Standby } from '../../../src/guard/arming/standby.ts';
@@ -70,7 +70,7 @@ async function scene({ before = 0, lead = 100, rank = 'badness' as GuardRank } =
     kernelKills: () => 0,
     directoryOf: () => undefined,
   };
-  const announce = new Announcer('enforce', live(new Envelopes()), (event) => events.push(event));
+  const announce = new Announcer('enforce', live(new EnvelopeFactory()), (event) => events.push(event));
   const standby = new Standby({ arming: made, policy, senses, announce, raiseScore: true });
   expect(standby.look(levels(0, 150))).toBe(true);
   const fired = { rule: only, cgroup: undefined, readings: [] };

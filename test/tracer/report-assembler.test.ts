@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { LogLineFlag, LogLineRecord } from '../../src/bpf/wire/layout.ts';
-import { type KernelReport, ReportLines } from '../../src/tracer/report-lines.ts';
+import { type KernelReport, ReportAssembler } from '../../src/tracer/report-assembler.ts';
 
 const { LINE_ENDS, LINE_FIRST, LINE_FORMATTED, LINE_LAST } = LogLineFlag;
 
@@ -19,7 +19,7 @@ function piece(tid: number, text: string, flags: number, ktimeNs = 1n): LogLineR
 
 function assemble(...pieces: LogLineRecord[]): KernelReport[] {
   const reports: KernelReport[] = [];
-  const lines = new ReportLines((report) => reports.push(report));
+  const lines = new ReportAssembler((report) => reports.push(report));
   for (const each of pieces) lines.take(each);
   lines.close();
   return reports;

@@ -4,7 +4,7 @@
  */
 
 import { toTicks } from '../bpf/wire/ticks.ts';
-import type { Envelopes } from '../events/envelope.ts';
+import type { EnvelopeFactory } from '../events/envelope.ts';
 import { realtimeOffsetNs } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import { Assembler } from '../explain/input/assemble.ts';
@@ -12,12 +12,12 @@ import type { OpenReport } from '../explain/input/open-report.ts';
 import { toReport } from '../explain/report.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { OomReport } from '../model/oom-report.ts';
-import type { KernelReport } from './report-lines.ts';
-import { Reports } from './report-stream.ts';
+import type { KernelReport } from './report-assembler.ts';
+import { ReportStream } from './report-stream.ts';
 
-export interface LiveReportsOptions {
+export interface ReportMatcherOptions {
   backend: 'tp_btf' | 'raw_tp';
-  envelopes: Envelopes;
+  envelopes: EnvelopeFactory;
   push: (event: Event) => void;
   onError: (error: unknown) => void;
 }
@@ -27,19 +27,19 @@ const PATIENCE_MS = 500;
 /** Kills that a report may still come for: ten reports in 5 s are all that the kernel prints. */
 const REMEMBERED = 64;
 
-export class LiveReports {
-  readonly #options: LiveReportsOptions;
-  readonly #reports: Reports;
+export class ReportMatcher {
+  readonly #options: ReportMatcherOptions;
+  readonly #reports: ReportStream;
   readonly #losses: LossCounter;
   readonly #kills: OomKill[] = [];
   readonly #waiting = new Map<KernelReport, NodeJS.Timeout>();
 
   /** @throws OomscopeError OBJECT_MISSING, LIBBPF, NOT_PERMITTED */
-  constructor(options: LiveReportsOptions) {
+  constructor(options: ReportMatcherOptions) {
     this.#options = options;
     this.#losses = new LossCounter(options.envelopes);
     const { backend, onError } = options;
-    this.#reports = new Reports({ backend, onError, onReport: (report) => this.#onReport(report) });
+    this.#reports = new ReportStream({ backend, onError, onReport: (report) => this.#onReport(report) });
   }
 
   /** To be told of every kill. */

@@ -22,7 +22,7 @@ async function records(): Promise<number[]> {
   return kinds;
 }
 
-const { RECORD_OOM_AHEAD: AHEAD, RECORD_OOM_KILL: KILL } = RecordKind;
+const { RECORD_OOM_IMMINENT: IMMINENT, RECORD_OOM_KILL: KILL } = RecordKind;
 
 test('each kill for a limit is told of beforehand, however many came before', async () => {
   const kinds = await records();
@@ -30,8 +30,8 @@ test('each kill for a limit is told of beforehand, however many came before', as
     const seen = kinds.length;
     await oomKill({ limitBytes: 16 * MIB });
     await expect.poll(() => kinds.slice(seen)).toContain(KILL);
-    expect(kinds.slice(seen)).toContain(AHEAD);
-    expect(kinds.indexOf(AHEAD, seen)).toBeLessThan(kinds.indexOf(KILL, seen));
+    expect(kinds.slice(seen)).toContain(IMMINENT);
+    expect(kinds.indexOf(IMMINENT, seen)).toBeLessThan(kinds.indexOf(KILL, seen));
     await sleep(20); // hints are 10 ms apart
   }
 });
@@ -47,7 +47,7 @@ test('while no kill comes of it, less and less often', async () => {
     startHog(group);
     await sleep(50);
   }
-  const hints = kinds.filter((kind) => kind === AHEAD).length;
+  const hints = kinds.filter((kind) => kind === IMMINENT).length;
   expect(kinds.includes(KILL)).toBe(!waits);
   expect(hints).toBeGreaterThan(1);
   if (waits) expect(hints).toBeLessThan(hogs / 2);

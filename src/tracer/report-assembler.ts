@@ -19,10 +19,10 @@ export interface KernelReport {
 
 /** A report has a line for each process on the machine. */
 const MOST_LINES = 100_000;
-/** Reports come one at a time (the kernel holds oom_lock), but the end of one may get lost. */
+/** ReportStream come one at a time (the kernel holds oom_lock), but the end of one may get lost. */
 const MOST_OPEN = 16;
 
-export class ReportLines {
+export class ReportAssembler {
   readonly #open = new Map<number, { report: KernelReport; unfinished: Buffer[] }>();
   readonly #emit: (report: KernelReport) => void;
 
