@@ -28,9 +28,14 @@ export class Child {
 
   /** In a process group of its own, so that what it started is paused and ended with it. */
   constructor(command: readonly string[], options: SpawnOptions = {}) {
-    const [file = '', ...args] = command;
+    const [file = ''] = command;
     this.#name = file.replace(/.*\//, '');
-    this.#process = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true, ...options });
+    // The kernel ends it with the benchmark, even one that was killed and ran no exit hook.
+    this.#process = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+      ...options,
+    });
     if (this.#process.pid === undefined) throw new Error(`${file} cannot be run`);
     this.pid = this.#process.pid;
     children.add(this);

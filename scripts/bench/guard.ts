@@ -103,11 +103,10 @@ report();
 async function measure(column: Column, counts: boolean): Promise<void> {
   const target = hog(group, '--hold', String(MIB));
   await once(target.stdout, 'data');
-  await sleep(30); // one that has started this moment cannot be armed
   using handle = open(target.pid as number);
   const condition = { domain, fruitlessRounds: FRUITLESS_ROUNDS, signal: 'SIGKILL' } as const;
   column.signals.length = 0;
-  const armed = column.arming.arm(handle, condition, { expiresInMs: 10_000 });
+  const armed = await arm(column, handle, condition, { expiresInMs: 10_000 });
   const gone = ended(target);
   await ended(hog(group, '--max', String(2 * LIMIT_BYTES)));
   await Promise.race([gone, sleep(PATIENCE_MS)]);
@@ -129,11 +128,23 @@ async function runShort(column: Column): Promise<void> {
   using handle = open(target.pid as number);
   const kills = group.events().oom_kill;
   const condition = { domain, fruitlessRounds: FRUITLESS_ROUNDS, signal: 'SIGKILL' } as const;
-  const armed = column.arming.arm(handle, condition, { expiresInMs: 10_000, oomScoreAdj: 900 });
+  const armed = await arm(column, handle, condition, { expiresInMs: 10_000, oomScoreAdj: 900 });
   const other = hog(group, '--max', String((LIMIT_BYTES * 3) / 8));
   await Promise.all([ended(target), ended(other)]);
   armed.disarm();
   if (group.events().oom_kill > kills) column.kernelKilled++;
+}
+
+/** A process cannot be armed in the clock tick in which it started: arming is tried again until that tick has passed. */
+async function arm({ arming }: Column, ...[handle, condition, options]: Parameters<Arming['arm']>) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return arming.arm(handle, condition, options);
+    } catch (error) {
+      if (tries === 100 || !(error as Error).message.includes('has started')) throw error;
+      await sleep(10);
+    }
+  }
 }
 
 async function seen(column: Column): Promise<void> {
