@@ -4,7 +4,8 @@
 
 export { alertTo, type Dispatcher, type DispatchOptions } from './alerts/dispatch.ts';
 export type { LaneCounts, LaneOptions, LaneReport } from './alerts/lane.ts';
-export { openSink, type SinkOptions } from './alerts/open.ts';
+export { openSink } from './alerts/open.ts';
+export type { SinkOptions } from './alerts/sink-table.ts';
 export type { Sink } from './alerts/sinks/sink.ts';
 export { Batch, type WireRecord } from './bpf/wire/batch.ts';
 export {

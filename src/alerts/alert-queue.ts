@@ -1,14 +1,15 @@
+/** The queue between a lane and its sink: in memory here, on disk in spool.ts. */
 import type { Alert } from '../model/alert.ts';
 
 /** Alerts that wait for their sink, the oldest first. */
 export interface AlertQueue {
-  /** Never waits. @returns how many of the oldest had to go to make room */
+  /** Adds an alert without blocking. @returns how many of the oldest were dropped to stay within the limit */
   push(alert: Alert): number;
-  /** The oldest, which stays until it is removed. */
+  /** The oldest alert, which stays in the queue until remove() is called with its number. */
   head(): Promise<Waiting | undefined>;
   remove(number: number): void;
   readonly length: number;
-  /** What waits is still there for the next process. */
+  /** True when waiting alerts survive this process. */
   readonly lasting: boolean;
   close(): Promise<void>;
 }
@@ -24,9 +25,10 @@ export class MemoryQueue implements AlertQueue {
   readonly #waiting: Waiting[] = [];
   readonly #most: number;
   #next = 0;
-  /** The one being delivered: it may arrive yet, so it is not the one to drop. */
+  /** Number of the alert being delivered. It is never dropped, because it may be arriving at this moment. */
   #held = -1;
 
+  /** @param most limit of the queue, in alerts */
   constructor(most = 1000) {
     this.#most = most;
   }

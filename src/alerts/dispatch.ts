@@ -1,5 +1,5 @@
 /**
- * Hands the alerts of a stream of events to sinks.
+ * Sends the alerts of a stream of events to sinks, each sink through a lane of its own.
  */
 import type { Observable, Subscription } from 'rxjs';
 import { type Alert, alertOf } from '../model/alert.ts';
@@ -7,13 +7,13 @@ import type { Event } from '../model/events.ts';
 import { Lane, type LaneCounts, type LaneOptions, type LaneReport } from './lane.ts';
 
 export interface DispatchOptions {
-  /** How the sinks fare; must not throw. By default nobody is told: {@link Dispatcher.counts} has the numbers. */
+  /** Called when the state of a sink changes; must not throw. By default nothing is called: see {@link Dispatcher.counts}. */
   onReport?: (report: LaneReport) => void;
 }
 
 /**
- * Tells every sink the alerts of `events$`: the first of each episode, each time it gets worse, and its end. The stream
- * never waits for a sink, and no sink for another.
+ * Sends the alerts of `events$` to every sink: the first of each episode, each one that is worse, and the end. The stream
+ * never waits for a sink, and no sink waits for another.
  */
 export function alertTo(
   events$: Observable<Event>,
@@ -33,11 +33,12 @@ export class Dispatcher implements AsyncDisposable {
     this.#lanes = lanes.map((options) => ({ name: options.sink.name, lane: new Lane(options, onReport) }));
   }
 
-  /** An error of the stream is its other subscribers' to tell. */
+  /** Subscribes to `events$`. Errors of the stream are ignored here: its other subscribers report them. */
   follow(events$: Observable<Event>): void {
     this.#subscriptions.push(events$.subscribe({ next: (event) => this.take(event), error: () => {} }));
   }
 
+  /** Sends the alert that this event is worth, if it is worth one. */
   take(event: Event): void {
     const alert = alertOf(event);
     if (alert) this.send(alert);
@@ -47,15 +48,15 @@ export class Dispatcher implements AsyncDisposable {
     for (const { lane } of this.#lanes) lane.offer(alert);
   }
 
-  /** By sink, in the order given. */
+  /** By sink, in the order given to the constructor. */
   get counts(): { sink: string; counts: LaneCounts }[] {
     return this.#lanes.map(({ name, lane }) => ({ sink: name, counts: { ...lane.counts } }));
   }
 
-  /** Takes no more, delivers what waits for at most `patienceMs`, and closes the sinks. */
-  async close(patienceMs = 5_000): Promise<void> {
+  /** Accepts no more alerts, delivers the waiting ones for at most `timeoutMs`, and closes the sinks. */
+  async close(timeoutMs = 5_000): Promise<void> {
     for (const subscription of this.#subscriptions.splice(0)) subscription.unsubscribe();
-    await Promise.all(this.#lanes.map(({ lane }) => lane.close(patienceMs)));
+    await Promise.all(this.#lanes.map(({ lane }) => lane.close(timeoutMs)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

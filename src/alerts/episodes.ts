@@ -1,45 +1,50 @@
 /**
- * De-duplication: one story is told once, again when it gets worse, and when it ends.
+ * Removes duplicates. An episode is everything that has the same `key`: one stretch of memory pressure, one kill. A sink
+ * gets its first alert, each later one that is more severe, and its end.
  */
 import { type Alert, type AlertSeverity, severities } from '../model/alert.ts';
 
-/** So many stories are remembered; past that the oldest is forgotten. */
+/** Limit of remembered episodes; the oldest is forgotten first. */
 const MOST = 10_000;
 
-interface Told {
+/** What was sent last about an episode. */
+interface Sent {
   severity: AlertSeverity;
   startsAt: string;
   atMs: number;
 }
 
 export class Episodes {
-  readonly #told = new Map<string, Told>();
+  readonly #sent = new Map<string, Sent>();
   readonly #minimum: number;
   readonly #repeatMs: number;
 
-  /** @param repeatMs a moment of the same key (events lost, again) is told at most this often */
+  /**
+   * @param minimum less severe alerts are not sent
+   * @param repeatMs shortest interval between two momentary alerts of the same key, such as lost events
+   */
   constructor(minimum: AlertSeverity = 'info', repeatMs = 300_000) {
     this.#minimum = severities.indexOf(minimum);
     this.#repeatMs = repeatMs;
   }
 
-  /** What to tell; undefined: nothing new. An end is told when, and only when, the beginning was. */
+  /** The alert to send; undefined: nothing new. An end is sent only if the beginning was. */
   next(alert: Alert, nowMs: number): Alert | undefined {
-    const told = this.#told.get(alert.key);
+    const sent = this.#sent.get(alert.key);
     if (alert.status === 'resolved') {
-      if (!told) return undefined;
-      this.#told.delete(alert.key);
-      // It ends as what it was told as: whoever matches by labels must find it.
-      const { severity, startsAt } = told;
+      if (!sent) return undefined;
+      this.#sent.delete(alert.key);
+      // Resolve with the severity that was sent last: receivers that match on labels must find the same alert.
+      const { severity, startsAt } = sent;
       return { ...alert, severity, labels: { ...alert.labels, severity }, starts_at: startsAt };
     }
     if (severities.indexOf(alert.severity) < this.#minimum) return undefined;
-    const known = told && (!alert.momentary || nowMs - told.atMs < this.#repeatMs);
-    if (known && severities.indexOf(alert.severity) <= severities.indexOf(told.severity)) return undefined;
-    const startsAt = told && !alert.momentary ? told.startsAt : alert.starts_at;
-    this.#told.delete(alert.key);
-    this.#told.set(alert.key, { severity: alert.severity, startsAt, atMs: nowMs });
-    if (this.#told.size > MOST) this.#told.delete(this.#told.keys().next().value as string);
+    const known = sent && (!alert.momentary || nowMs - sent.atMs < this.#repeatMs);
+    if (known && severities.indexOf(alert.severity) <= severities.indexOf(sent.severity)) return undefined;
+    const startsAt = sent && !alert.momentary ? sent.startsAt : alert.starts_at;
+    this.#sent.delete(alert.key);
+    this.#sent.set(alert.key, { severity: alert.severity, startsAt, atMs: nowMs });
+    if (this.#sent.size > MOST) this.#sent.delete(this.#sent.keys().next().value as string);
     return { ...alert, starts_at: startsAt };
   }
 }

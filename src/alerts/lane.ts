@@ -1,6 +1,6 @@
 /**
- * One sink's lane: what is new goes into its queue, and from there to the sink, one at a time, at its pace, again when it
- * failed. Lanes know nothing of each other, and whoever offers an alert never waits.
+ * A lane is the path of alerts to one sink: it drops duplicates, queues the rest, and delivers them one at a time, at the
+ * pace of the sink, with retries. Lanes are independent of each other, and offering an alert never blocks.
  */
 import type { Alert, AlertSeverity } from '../model/alert.ts';
 import type { Receipt } from '../model/receipt.ts';
@@ -10,34 +10,37 @@ import type { Sink } from './sinks/sink.ts';
 
 export interface LaneOptions {
   sink: Sink;
-  /** Alerts below it are not told. Default `info`. */
+  /** Less severe alerts are not sent. Default `info`. */
   minimum?: AlertSeverity;
   /** Default: 1,000 in memory. */
   queue?: AlertQueue;
-  /** Pause before the first repetition; it doubles up to `mostRetryMs`, and each is shortened by up to a half by chance. */
+  /**
+   * Pause before the first retry. Default 1,000. It doubles with each retry up to `mostRetryMs` (default 60,000), and each
+   * pause is shortened at random by up to a half, so that many senders do not retry at the same moment.
+   */
   firstRetryMs?: number;
   mostRetryMs?: number;
 }
 
-/** What became of alerts, so far. */
+/** What happened to the alerts so far. */
 export interface LaneCounts {
   delivered: number;
-  /** Attempts that have to be made again. */
+  /** Failed attempts that are retried. */
   retried: number;
-  /** Refused, or not delivered when all was closed. */
+  /** Refused by the sink, or not delivered before close(). */
   failed: number;
-  /** The queue was full. */
+  /** Dropped because the queue was full. */
   dropped: number;
-  /** In the queue now; after the end, kept on disk for the next start. */
+  /** In the queue now; after close(): kept on disk for the next start. */
   waiting: number;
 }
 
-/** Something worth saying about a sink. */
+/** A change of a sink's state. */
 export interface LaneReport {
   sink: string;
   /**
    * - `delivered`: an alert arrived.
-   * - `down`: the first attempt in vain since an alert arrived; `up`: one arrives again.
+   * - `down`: the first failed attempt since the last delivery; `up`: the first delivery after that.
    * - `failed`, `dropped`, `kept`: see {@link LaneCounts}.
    */
   state: 'delivered' | 'down' | 'up' | 'failed' | 'dropped' | 'kept';
@@ -46,11 +49,12 @@ export interface LaneReport {
   alert: Alert | undefined;
 }
 
-/** For what waits when the other side names an hour that is far away. */
-const MOST_PATIENCE_MS = 3_600_000;
-/** For a sink that does not even settle when its time is up. */
+/** Longest pause that a receiver can ask for with Retry-After. */
+const MOST_RETRY_AFTER_MS = 3_600_000;
+/** From the timeout of an attempt until the lane goes on without an answer of the sink. */
 const GRACE_MS = 2_000;
-const COURTESY_MS = 5;
+/** Delay of deliveries behind the event, so that our own output and its reader get the CPU first. */
+const DELIVERY_DELAY_MS = 5;
 
 export class Lane {
   readonly counts: LaneCounts = { delivered: 0, retried: 0, failed: 0, dropped: 0, waiting: 0 };
@@ -61,14 +65,14 @@ export class Lane {
   readonly #mostRetryMs: number;
   readonly #report: (report: LaneReport) => void;
   readonly #stop = new AbortController();
-  readonly #refresher: NodeJS.Timeout | undefined;
+  readonly #refreshTimer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #ending = false;
   #wake = () => {};
-  /** Attempts since an alert arrived. */
-  #vain = 0;
+  /** Failed attempts since the last delivery. */
+  #failures = 0;
   #dropping = false;
-  #lastMs = Number.NEGATIVE_INFINITY;
+  #lastAttemptMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LaneOptions, report: (report: LaneReport) => void) {
     this.#sink = options.sink;
@@ -79,33 +83,33 @@ export class Lane {
     this.#report = report;
     const refresh = options.sink.refresh;
     if (refresh) {
-      this.#refresher = setInterval(() => {
-        void this.#attempt(refresh.run).then((receipt) => this.#heard(receipt, undefined));
+      this.#refreshTimer = setInterval(() => {
+        void this.#attempt(refresh.run).then((receipt) => this.#record(receipt, undefined));
       }, refresh.everyMs).unref();
     }
-    this.#run(); // what the last process left
+    this.#run(); // the spool may hold alerts of the previous process
   }
 
-  /** Never waits, never throws. */
+  /** Queues the alert if it is new. Never blocks, never throws. */
   offer(alert: Alert): void {
-    const news = this.#ending ? undefined : this.#episodes.next(alert, Date.now());
-    if (!news) return;
-    const dropped = this.#queue.push(news);
+    const fresh = this.#ending ? undefined : this.#episodes.next(alert, Date.now());
+    if (!fresh) return;
+    const dropped = this.#queue.push(fresh);
     this.counts.waiting = this.#queue.length;
     if (dropped > 0) {
-      if (!this.#dropping) this.#say('dropped', 'its queue is full: the oldest alerts are dropped', undefined);
+      if (!this.#dropping) this.#emit('dropped', 'its queue is full: the oldest alerts are dropped', undefined);
       this.#dropping = true;
       this.counts.dropped += dropped;
     }
     this.#run();
   }
 
-  /** Delivers what waits, for at most `patienceMs`, and lets go. */
-  async close(patienceMs: number): Promise<void> {
+  /** Delivers the waiting alerts for at most `timeoutMs`, then closes the sink and the queue. */
+  async close(timeoutMs: number): Promise<void> {
     this.#ending = true;
-    clearInterval(this.#refresher);
-    const timer = setTimeout(() => this.#stop.abort(), patienceMs);
-    this.#wake(); // and no long pauses from now on
+    clearInterval(this.#refreshTimer);
+    const timer = setTimeout(() => this.#stop.abort(), timeoutMs);
+    this.#wake(); // ends the current pause; later ones are short
     await this.#running;
     clearTimeout(timer);
     this.#stop.abort();
@@ -115,10 +119,10 @@ export class Lane {
     this.counts.waiting = this.#queue.lasting ? left : 0;
     if (left === 0) return;
     if (this.#queue.lasting) {
-      this.#say('kept', `${amount(left)} kept for the next start`, undefined);
+      this.#emit('kept', `${amount(left)} kept for the next start`, undefined);
     } else {
       this.counts.failed += left;
-      this.#say('failed', `${amount(left)} not delivered before the end`, undefined);
+      this.#emit('failed', `${amount(left)} not delivered before the end`, undefined);
     }
   }
 
@@ -131,22 +135,20 @@ export class Lane {
   }
 
   async #drain(): Promise<void> {
-    // After everything else that is done with the event, here and by whoever reads our lines: with few CPUs a sink's other
-    // side would run in their place.
-    await new Promise((resolve) => setTimeout(resolve, COURTESY_MS));
+    await new Promise((resolve) => setTimeout(resolve, DELIVERY_DELAY_MS));
     for (;;) {
       const waiting = await this.#queue.head();
       if (!waiting) return;
-      await this.#pause(this.#lastMs + (this.#sink.everyMs ?? 0) - performance.now());
+      await this.#pause(this.#lastAttemptMs + (this.#sink.everyMs ?? 0) - performance.now());
       if (this.#stop.signal.aborted) return;
-      this.#lastMs = performance.now();
+      this.#lastAttemptMs = performance.now();
       const receipt = await this.#attempt((signal) => this.#sink.deliver(waiting.alert, signal));
-      this.#heard(receipt, waiting.alert);
+      this.#record(receipt, waiting.alert);
       if (receipt.outcome === 'retry') {
-        if (this.#ending && this.#queue.lasting) return; // it is safe where it is
+        if (this.#ending && this.#queue.lasting) return; // kept on disk
         const backoff =
-          Math.min(this.#firstRetryMs * 2 ** (this.#vain - 1), this.#mostRetryMs) * (1 - Math.random() / 2);
-        await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_PATIENCE_MS));
+          Math.min(this.#firstRetryMs * 2 ** (this.#failures - 1), this.#mostRetryMs) * (1 - Math.random() / 2);
+        await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_RETRY_AFTER_MS));
         if (this.#stop.signal.aborted) return;
       } else {
         this.#queue.remove(waiting.number);
@@ -180,31 +182,31 @@ export class Lane {
     }
   }
 
-  #heard({ outcome, reply }: Receipt, alert: Alert | undefined): void {
+  #record({ outcome, reply }: Receipt, alert: Alert | undefined): void {
     if (outcome === 'retry') {
       if (alert) this.counts.retried++;
-      if (this.#vain++ === 0) this.#say('down', `${reply}; trying again`, alert);
+      if (this.#failures++ === 0) this.#emit('down', `${reply}; trying again`, alert);
       return;
     }
     if (outcome === 'delivered') this.#isUp(alert);
-    this.#vain = 0;
+    this.#failures = 0;
     if (!alert) return;
     this.counts[outcome === 'delivered' ? 'delivered' : 'failed']++;
-    if (outcome === 'delivered') this.#say('delivered', reply, alert);
-    else this.#say('failed', `an alert was refused: ${reply}`, alert);
+    if (outcome === 'delivered') this.#emit('delivered', reply, alert);
+    else this.#emit('failed', `an alert was refused: ${reply}`, alert);
   }
 
   #isUp(alert: Alert | undefined): void {
     const dropped = this.#dropping ? `; ${amount(this.counts.dropped)} dropped so far` : '';
-    if (this.#vain > 0) this.#say('up', `answers again after ${this.#vain} attempts${dropped}`, alert);
+    if (this.#failures > 0) this.#emit('up', `answers again after ${this.#failures} attempts${dropped}`, alert);
     this.#dropping = false;
   }
 
-  #say(state: LaneReport['state'], what: string, alert: Alert | undefined): void {
+  #emit(state: LaneReport['state'], what: string, alert: Alert | undefined): void {
     this.#report({ sink: this.#sink.name, state, message: `${this.#sink.name}: ${what}.`, alert });
   }
 
-  /** Ends early when all is closed. */
+  /** Ends early on close(). */
   #pause(ms: number): Promise<void> {
     if (ms <= 0) return Promise.resolve();
     return new Promise((resolve) => {

@@ -1,13 +1,15 @@
+/** Secrets of sinks: read from the environment or a file, never given on the command line. */
 import { readFileSync } from 'node:fs';
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
 
-/** Where a secret is: never on the command line, which everybody on the machine can read. */
+/** Where a secret is. Every user of the machine can read command lines, so a secret is never written there itself. */
 export type Secret = { env: string } | { file: string };
 
 /**
- * @param what it is for, as in "webhook key"
- * @throws OomscopeError USAGE: it is not there, or empty
+ * @param what name of the secret in errors, such as "webhook key"
+ * @returns the secret without surrounding white space
+ * @throws OomscopeError USAGE: the variable is not set, the file cannot be read, or either is empty
  */
 export function readSecret(secret: Secret, what: string): string {
   const [text, where] =
@@ -16,19 +18,15 @@ export function readSecret(secret: Secret, what: string): string {
       : [readText(secret.file, what), printable(secret.file)];
   const trimmed = text?.trim() ?? '';
   if (trimmed !== '') return trimmed;
-  throw new OomscopeError(
-    'USAGE',
-    `${what}: expected a secret in ${where}, which is ${text === undefined ? 'not set' : 'empty'}.`,
-  );
+  const state = text === undefined ? 'not set' : 'empty';
+  throw new OomscopeError('USAGE', `${what}: expected a secret in ${where}, which is ${state}.`);
 }
 
 function readText(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new OomscopeError(
-      'USAGE',
-      `${what}: cannot read ${printable(path)}: ${(error as NodeJS.ErrnoException).code}.`,
-    );
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OomscopeError('USAGE', `${what}: cannot read ${printable(path)}: ${code}.`, { cause });
   }
 }

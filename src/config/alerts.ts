@@ -1,79 +1,106 @@
-/** The [[alert]] sections: who is told. */
-
-import { foreignTo, type SinkOptions, sinkKinds } from '../alerts/open.ts';
+/** The [[alert]] sections: one sink each, with the options that alerts/sink-table.ts declares. */
+import { foreignTo } from '../alerts/open.ts';
 import type { Secret } from '../alerts/secret.ts';
-import { severities } from '../model/alert.ts';
 import {
-  choice,
-  duration,
-  list,
-  needed,
-  optional,
-  type Shape,
-  size,
-  table,
-  text,
-  type ValueOf,
-  whole,
-} from './shape.ts';
+  type OptionName,
+  type SinkOption,
+  type SinkOptions,
+  sinkKind,
+  sinkKinds,
+  sinkOptions,
+  sinksWith,
+} from '../alerts/sink-table.ts';
+import { severities } from '../model/alert.ts';
+import { writeDuration, writeSize } from '../text/units.ts';
+import { choice, duration, type Field, list, needed, optional, type Shape, size, table, text, whole } from './shape.ts';
+import type { Fields } from './toml-text.ts';
+
+const options = Object.entries(sinkOptions) as [OptionName, SinkOption][];
 
 const sinkTable = table({
-  sink: needed(choice(...Object.keys(sinkKinds)), 'what it is told by'),
+  sink: needed(choice(...Object.keys(sinkKinds)), 'kind of the sink'),
   target: optional(text, 'URL, path or program. A URL may be in a file: "@/etc/oomscope/slack-url"'),
-  min: optional(choice(...severities), 'tell only what is at least this'),
-  spool: optional(text, 'directory in which waits what the other side does not take, over restarts too'),
-  spool_size: optional(size, 'at most this much of it'),
-  timeout: optional(duration, 'most time for one alert'),
-  every: optional(duration, 'exec: at most once in this time'),
-  args: optional(list(text), 'exec: arguments'),
-  key_env: optional(text, 'webhook: sign with the key in this environment variable'),
-  key_file: optional(text, 'webhook: sign with the key in this file'),
-  token_env: optional(text, 'webhook, alertmanager: bearer token in this environment variable'),
-  token_file: optional(text, 'webhook, alertmanager: bearer token in this file'),
-  size: optional(size, 'file: rotate at this size'),
-  keep: optional(whole(0, 1000), 'file: keep so many old ones'),
+  ...Object.fromEntries(options.flatMap(([name, option]) => fieldsOf(name, option))),
 });
 
-/** As the command line's `--alert`, with the same names. Files and programs are looked for when the sinks are opened. */
+/** The same options as in `--alert SINK` of the command line. Files and programs are checked when the sink is opened. */
 export const alertShape: Shape<SinkOptions> = {
   schema: sinkTable.schema,
   read(value, path, faults) {
-    const given = sinkTable.read(value, path, faults);
+    const given: Record<string, unknown> | undefined = sinkTable.read(value, path, faults);
     if (!given) return undefined;
-    for (const secret of ['key', 'token'] as const) {
-      if (given[`${secret}_env`] !== undefined && given[`${secret}_file`] !== undefined)
-        return faults.add(path, `expected one of ${secret}_env and ${secret}_file, got both.`);
+    const { sink, target } = given as { sink: string; target: string | undefined };
+    for (const [, { kind, name }] of options) {
+      if (kind === 'secret' && given[`${name}_env`] !== undefined && given[`${name}_file`] !== undefined)
+        return faults.add(path, `expected one of ${name}_env and ${name}_file, got both.`);
     }
-    const options = optionsOf(given);
-    const kind = sinkKinds[given.sink];
-    if (kind?.target && given.target === undefined) {
-      return faults.add(path, `expected "target", the ${kind.target} of ${given.sink}.`);
-    }
-    const foreign = foreignTo(options);
-    return foreign.length === 0 ? options : faults.add(path, `${given.sink} has no ${foreign.join(', ')}.`);
+    const expected = sinkKind(sink)?.target;
+    if (expected && target === undefined) return faults.add(path, `expected "target", the ${expected} of ${sink}.`);
+    const values = options.map(([name, option]) => [name, valueIn(option, given)]);
+    const read: SinkOptions = { sink, ...(target !== undefined && { target }), ...Object.fromEntries(values) };
+    const foreign = foreignTo(read);
+    if (foreign.length > 0) return faults.add(path, `${sink} has no option ${foreign.join(', ')}: remove it.`);
+    return Object.fromEntries(Object.entries(read).filter(([, each]) => each !== undefined)) as SinkOptions;
   },
 };
 
-function optionsOf(given: ValueOf<typeof sinkTable>): SinkOptions {
-  const options: Record<keyof SinkOptions, unknown> = {
-    sink: given.sink,
-    target: given.target,
-    minimum: given.min,
-    spool: given.spool,
-    spoolBytes: given.spool_size,
-    timeoutMs: given.timeout,
-    everyMs: given.every,
-    args: given.args,
-    key: secretOf(given.key_env, given.key_file),
-    token: secretOf(given.token_env, given.token_file),
-    mostBytes: given.size,
-    keep: given.keep,
-  };
-  const present = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(present) as unknown as SinkOptions;
+/** The fields of the section that {@link alertShape} reads as these options. */
+export function alertFields(given: SinkOptions): Fields {
+  const { sink, target } = given;
+  const fields = options.map(([name, option]) => writtenAs(option, given[name]));
+  return { sink, target, ...Object.assign({}, ...fields) };
 }
 
-function secretOf(env: string | undefined, file: string | undefined): Secret | undefined {
+function fieldsOf(property: OptionName, option: SinkOption): [string, Field<unknown>][] {
+  const sinks = sinksWith(property);
+  const about = sinks.length === 0 ? option.about : `${sinks.join(', ')}: ${option.about}`;
+  if (option.kind !== 'secret') return [[fieldName(option), optional(shapeOf(option), about)]];
+  return [
+    [`${option.name}_env`, optional(text, `${about}, taken from this environment variable`)],
+    [`${option.name}_file`, optional(text, `${about}, read from this file`)],
+  ];
+}
+
+function fieldName({ kind, name }: SinkOption): string {
+  return kind === 'words' ? `${name}s` : name;
+}
+
+function shapeOf({ kind, range = [0, 2 ** 31 - 1] }: SinkOption): Shape<unknown> {
+  switch (kind) {
+    case 'severity':
+      return choice(...severities);
+    case 'words':
+      return list(text);
+    case 'whole':
+      return whole(...range);
+    case 'duration':
+      return duration;
+    case 'size':
+      return size;
+    default:
+      return text;
+  }
+}
+
+function valueIn(option: SinkOption, given: Record<string, unknown>): unknown {
+  if (option.kind !== 'secret') return given[fieldName(option)];
+  const { [`${option.name}_env`]: env, [`${option.name}_file`]: file } = given;
   if (env !== undefined) return { env };
   return file === undefined ? undefined : { file };
+}
+
+function writtenAs(option: SinkOption, value: unknown): Fields {
+  if (value === undefined) return {};
+  switch (option.kind) {
+    case 'secret': {
+      const secret = value as Secret;
+      return 'env' in secret ? { [`${option.name}_env`]: secret.env } : { [`${option.name}_file`]: secret.file };
+    }
+    case 'size':
+      return { [option.name]: writeSize(value as number) };
+    case 'duration':
+      return { [option.name]: writeDuration(value as number) };
+    default:
+      return { [fieldName(option)]: value };
+  }
 }

@@ -1,5 +1,5 @@
 /** The file of `oomscope run`: TOML, read whole, and every fault told at once with its line. */
-import type { SinkOptions } from '../alerts/open.ts';
+import type { SinkOptions } from '../alerts/sink-table.ts';
 import type { GuardConfig } from '../guard/guard-config.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';

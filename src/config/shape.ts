@@ -62,12 +62,18 @@ export function table<F extends Fields>(fields: F): Shape<Table<F>> {
     schema: {
       type: 'object',
       properties: Object.fromEntries(
-        Object.entries(fields).map(([name, { shape, about }]) => [name, { description: about, ...shape.schema }]),
+        Object.entries(fields).map(([name, { shape, about }]) => [name, describedAs(about, shape.schema)]),
       ),
       ...(required.length > 0 && { required }),
       additionalProperties: false,
     },
   };
+}
+
+/** The schema of a field: what it is for, and then the form of its value where that is not plain. */
+function describedAs(about: string, schema: object & { description?: string }): object {
+  const form = schema === text.schema ? undefined : schema.description;
+  return { ...schema, description: form === undefined ? about : `${about}: ${form}` };
 }
 
 export function list<T>(item: Shape<T>, least = 0): Shape<T[]> {

@@ -1,11 +1,10 @@
-/** A configuration as the TOML that says all of it: what `config print` shows, and `config import` writes. */
-
-import type { SinkOptions } from '../alerts/open.ts';
-import type { Secret } from '../alerts/secret.ts';
+/** Writes a configuration as TOML with every setting in it, for `config print` and `config import`. */
 import type { GuardConfig } from '../guard/guard-config.ts';
 import type { Detector, Match, Place, Preference, Rule, Step } from '../guard/rules/rule.ts';
 import { writeDuration, writeSize } from '../text/units.ts';
+import { alertFields } from './alerts.ts';
 import type { Config } from './config.ts';
+import { arraySection, type Fields, section } from './toml-text.ts';
 
 export function writeConfig({ trace, pressure, output, alert, guard }: Config): string {
   const sections = [
@@ -20,36 +19,13 @@ export function writeConfig({ trace, pressure, output, alert, guard }: Config): 
       cgroups: pressure.cgroups,
     }),
     section('output', { format: output.format, events: output.events }),
-    ...alert.map((sink) => `[[alert]]\n${pairs(sinkFields(sink))}`),
+    ...alert.map((sink) => arraySection('alert', alertFields(sink))),
     ...(guard ? [writeGuard(guard)] : []),
   ];
   return sections.join('\n');
 }
 
-function sinkFields(given: SinkOptions): Fields {
-  const { sink, target, minimum, spool, spoolBytes, timeoutMs, everyMs, args, key, token, mostBytes, keep } = given;
-  return {
-    sink,
-    target,
-    min: minimum,
-    spool,
-    spool_size: spoolBytes === undefined ? undefined : writeSize(spoolBytes),
-    timeout: timeoutMs === undefined ? undefined : writeDuration(timeoutMs),
-    every: everyMs === undefined ? undefined : writeDuration(everyMs),
-    args,
-    ...secretFields('key', key),
-    ...secretFields('token', token),
-    size: mostBytes === undefined ? undefined : writeSize(mostBytes),
-    keep,
-  };
-}
-
-function secretFields(name: string, secret: Secret | undefined): Fields {
-  if (!secret) return {};
-  return 'env' in secret ? { [`${name}_env`]: secret.env } : { [`${name}_file`]: secret.file };
-}
-
-/** The [guard] section alone. The default protection is written out, whatever it came from. */
+/** The [guard] section alone. Protected processes are always written out, also those protected by default. */
 export function writeGuard(guard: GuardConfig): string {
   const { rules, protect, killsPerMinute } = guard.policy;
   const head = section('guard', {
@@ -64,7 +40,7 @@ export function writeGuard(guard: GuardConfig): string {
     state_file: guard.stateFile,
     fastest: writeDuration(guard.fastestMs),
   });
-  return [head, ...rules.map((rule) => `[[guard.rule]]\n${pairs(ruleFields(rule))}`)].join('\n');
+  return [head, ...rules.map((rule) => arraySection('guard.rule', ruleFields(rule)))].join('\n');
 }
 
 function ruleFields(rule: Rule): Fields {
@@ -119,31 +95,5 @@ const preferenceFields = ({ match, points }: Preference): Fields => ({
   ...matchFields(match),
   points: Math.abs(points),
 });
+
 const placeText = (place: Place) => (place.kind === 'cgroup' ? place.glob : place.kind);
-
-type Fields = Record<string, unknown>;
-
-const section = (name: string, fields: Fields) => `[${name}]\n${pairs(fields)}`;
-
-/** Without those that are undefined. */
-function pairs(fields: Fields): string {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return given.map(([name, value]) => `${key(name)} = ${inline(value, name === 'steps')}\n`).join('');
-}
-
-function inline(value: unknown, lines = false): string {
-  if (Array.isArray(value)) {
-    const items = value.map((each) => inline(each));
-    return lines ? `[\n${items.map((item) => `  ${item},\n`).join('')}]` : `[${items.join(', ')}]`;
-  }
-  if (typeof value === 'object' && value !== null) {
-    const given = Object.entries(value).filter(([, each]) => each !== undefined);
-    return `{ ${given.map(([name, each]) => `${key(name)} = ${inline(each)}`).join(', ')} }`;
-  }
-  return typeof value === 'string' ? quote(value) : String(value);
-}
-
-const key = (name: string) => (/^[A-Za-z0-9_-]+$/.test(name) ? name : quote(name));
-
-/** A JSON string is a TOML string but for DEL. */
-const quote = (text: string) => JSON.stringify(text).replaceAll('\x7f', '\\u007f');

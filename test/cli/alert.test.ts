@@ -41,9 +41,9 @@ describe('a sink that cannot be is named before anything is attached', () => {
     ],
     ['webhook=http://localhost/T0K3N min=fatal', 'webhook min: expected one of info, warning, critical, got "fatal".'],
     ['webhook=http://localhost/T0K3N timeout=soon', 'webhook timeout: expected a time such as'],
-    ['webhook=http://localhost/T0K3N keep=3', 'webhook: expected no keep, which it does not have.'],
+    ['webhook=http://localhost/T0K3N keep=3', 'webhook: expected no "keep": this sink has no such option.'],
     ['webhook=http://localhost/T0K3N spool=/no/such/place', 'spool: cannot make /no/such/place: ENOENT'],
-    ['journald=x', 'journald: expected the name alone, got a target.'],
+    ['journald=x', 'journald: expected the name alone, got a target: write journald without'],
     [
       'exec=DIR/not-a-program',
       'exec: expected a program that can be run, got "DIR/not-a-program": it is not executable.',
@@ -52,10 +52,10 @@ describe('a sink that cannot be is named before anything is attached', () => {
     ['exec=handler', 'got "handler", which is nowhere in PATH.'],
     [
       'file=/no/such/place',
-      'file: expected a path in a directory that is there, got "/no/such/place": make /no/such first.',
+      'file: expected a path in an existing directory, got "/no/such/place": make /no/such first.',
     ],
     ['file=DIR', 'file: expected a regular file, got "DIR", which is something else.'],
-    ['file=DIR/x size=0B keep=none', 'file keep: expected a whole number from 1, got "none".'],
+    ['file=DIR/x size=0B keep=none', 'file keep: expected a whole number from 0 to 1000, got "none".'],
   ])('%s', async (sink, part) => {
     const { code, stdout, stderr } = await oomscope(['alert', 'test', inside(sink)]);
     expect(stderr).toMatch(/^oomscope: [^\n]+\.?\n$/);

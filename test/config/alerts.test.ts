@@ -59,7 +59,7 @@ describe('[[alert]]', () => {
   it.each([
     ['sink = "webhok"', '"webhok" is none of the choices. Did you mean "webhook"?'],
     ['sink = "file"', 'expected "target", the PATH of file.'],
-    ['sink = "slack"\ntarget = "https://example.org"\nkeep = 1', 'slack has no keep.'],
+    ['sink = "slack"\ntarget = "https://example.org"\nkeep = 1', 'slack has no option keep: remove it.'],
     [
       'sink = "webhook"\ntarget = "https://example.org"\nkey_env = "A"\nkey_file = "/b"',
       'expected one of key_env and key_file, got both.',

@@ -1,6 +1,6 @@
 /**
- * Prometheus Alertmanager, API v2. It forgets what is not said again, so what fires is re-sent, with an end that lies a few
- * re-sends ahead: should oomscope die, the alert ends by itself. What is resolved is re-sent for five minutes.
+ * Prometheus Alertmanager, API v2. It forgets an alert that is not repeated, so firing alerts are re-sent. Each has an end
+ * four re-sends ahead: if oomscope dies, the alert ends by itself. Resolved alerts are re-sent for five minutes.
  */
 import type { Alert } from '../../model/alert.ts';
 import type { Receipt } from '../../model/receipt.ts';
@@ -8,24 +8,25 @@ import { parseUrl, post, publicUrl } from './http.ts';
 import type { Sink } from './sink.ts';
 
 export interface AlertmanagerOptions {
-  /** As the browser has it; `/api/v2/alerts` is added. */
+  /** URL of its web page; `/api/v2/alerts` is appended. */
   url: string;
   /** Sent as `Authorization: Bearer`. */
   token?: string;
   timeoutMs?: number;
-  /** Default 60,000. */
+  /** Interval of re-sends. Default 60,000. */
   resendMs?: number;
-  /** How long a moment, such as a kill, keeps firing; and how long the end of a story is re-sent. Default 300,000. */
+  /** How long a momentary alert, such as a kill, keeps firing, and how long an end is re-sent. Default 300,000. */
   lingerMs?: number;
 }
 
-/** Alerts that are re-sent; past that the oldest is not. */
+/** Limit of re-sent alerts; the oldest is forgotten first. */
 const MOST = 1_000;
 
-interface Told {
+interface Sent {
   alert: Alert;
-  /** When it ended or will, undefined while nobody knows. */
+  /** When it ended or will end; undefined while that is unknown. */
   endsMs: number | undefined;
+  /** When it is no longer re-sent. */
   forgetMs: number;
 }
 
@@ -38,37 +39,37 @@ export function alertmanager(options: AlertmanagerOptions): Sink {
     'content-type': 'application/json',
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
-  /** By labels, which is what Alertmanager tells alerts apart by. */
-  const told = new Map<string, Told>();
+  /** By labels: Alertmanager identifies an alert by them. */
+  const sent = new Map<string, Sent>();
 
   function remember(alert: Alert, nowMs: number): void {
     const labels = fingerprint(alert);
-    // A story that got worse has another severity, so other labels: under the old ones it is over.
-    for (const [old, { alert: before }] of told) {
+    // An episode that got worse has another severity, so other labels: resolve it under the old ones.
+    for (const [old, { alert: before }] of sent) {
       if (before.key === alert.key && old !== labels && !before.momentary) end(before, nowMs);
     }
     if (alert.status === 'resolved') end(alert, Date.parse(alert.ends_at ?? '') || nowMs);
     else {
       const endsMs = alert.momentary ? nowMs + lingerMs : undefined;
-      told.delete(labels);
-      told.set(labels, { alert, endsMs, forgetMs: endsMs ?? Number.POSITIVE_INFINITY });
+      sent.delete(labels);
+      sent.set(labels, { alert, endsMs, forgetMs: endsMs ?? Number.POSITIVE_INFINITY });
     }
-    if (told.size > MOST) told.delete(told.keys().next().value as string);
+    if (sent.size > MOST) sent.delete(sent.keys().next().value as string);
   }
 
   function end(alert: Alert, atMs: number): void {
-    told.set(fingerprint(alert), { alert, endsMs: atMs, forgetMs: Date.now() + lingerMs });
+    sent.set(fingerprint(alert), { alert, endsMs: atMs, forgetMs: Date.now() + lingerMs });
   }
 
   async function send(signal: AbortSignal): Promise<Receipt> {
     const nowMs = Date.now();
-    for (const [labels, { forgetMs }] of told) if (forgetMs < nowMs) told.delete(labels);
-    if (told.size === 0) return { outcome: 'delivered', reply: 'nothing to say' };
-    const alerts = [...told.values()].map(({ alert, endsMs }) => ({
+    for (const [labels, { forgetMs }] of sent) if (forgetMs < nowMs) sent.delete(labels);
+    if (sent.size === 0) return { outcome: 'delivered', reply: 'nothing to send' };
+    const alerts = [...sent.values()].map(({ alert, endsMs }) => ({
       labels: alert.labels,
       annotations: { summary: alert.title, description: alert.message },
       startsAt: alert.starts_at,
-      // An end before the start is refused, and the clock may have been set back in between.
+      // Alertmanager refuses an end before the start, which a clock that was set back would give.
       endsAt: new Date(Math.max(endsMs ?? nowMs + 4 * resendMs, Date.parse(alert.starts_at))).toISOString(),
     }));
     return post({ url, headers, body: JSON.stringify(alerts), signal });

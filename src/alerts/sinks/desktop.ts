@@ -1,5 +1,5 @@
 /**
- * A notification on the desktop, by notify-send of libnotify. It reaches the session of whoever runs oomscope.
+ * A notification on the desktop, by notify-send of libnotify. It reaches the session of the user that runs oomscope.
  */
 import type { AlertSeverity } from '../../model/alert.ts';
 import { findProgram, runProgram } from '../../process/program.ts';
@@ -28,6 +28,6 @@ export function desktop({ timeoutMs = 10_000 }: DesktopOptions = {}): Sink {
   };
 }
 
-/** The body of a notification may have markup. */
+/** Notification servers interpret markup in the body. */
 const withoutMarkup = (text: string) =>
   printable(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -1,6 +1,7 @@
 /**
- * A program of the user's: the alert as JSON on its standard input, the gist in its environment. Names in them are chosen
- * by whoever runs processes: `OOMSCOPE_*` are made safe to print, and are safe in a shell only between double quotes.
+ * Runs a program for each alert, with the alert as JSON on its standard input and the main fields as `OOMSCOPE_*` in its
+ * environment. Any user of the machine chooses names of processes: `OOMSCOPE_*` are escaped so that they are safe to print,
+ * but a shell script must still put them between double quotes.
  */
 import type { Alert } from '../../model/alert.ts';
 import { findProgram, runProgram } from '../../process/program.ts';
@@ -8,11 +9,11 @@ import { printable } from '../../text/printable.ts';
 import type { Sink } from './sink.ts';
 
 export interface ExecOptions {
-  /** Absolute, or a name to be found in PATH. */
+  /** An absolute path, or a name that is searched in PATH. */
   program: string;
   args?: readonly string[];
   timeoutMs?: number;
-  /** Least time from one run to the next. Default 1,000. */
+  /** Shortest interval between two runs. Default 1,000. */
   everyMs?: number;
 }
 
@@ -28,7 +29,7 @@ export function exec({ program, args = [], timeoutMs = 10_000, everyMs = 1_000 }
   };
 }
 
-/** Of ours it gets what programs cannot do without: not all, for there may be keys in it. */
+/** The only variables that programs inherit: the rest of our environment may hold keys. */
 const INHERITED = [
   'PATH',
   'HOME',
@@ -46,9 +47,9 @@ export function inherited(): Record<string, string> {
 }
 
 function environment(alert: Alert): Record<string, string> {
-  const { id, key, status, severity, name, title, message, starts_at, ends_at, labels, event } = alert;
-  const gist: Record<string, string | null | undefined> = {
-    ALERT: name,
+  const { id, key, status, severity, title, message, starts_at, ends_at, labels, event } = alert;
+  const fields: Record<string, string | null | undefined> = {
+    ALERT: alert.name,
     ID: id,
     KEY: key,
     STATUS: status,
@@ -62,8 +63,8 @@ function environment(alert: Alert): Record<string, string> {
     EVENT: event?.type,
     ...(event?.type === 'oom.kill' && { VICTIM_PID: String(event.victim.pid), VICTIM_COMM: event.victim.comm }),
   };
-  const pairs = Object.entries(gist).flatMap(([what, value]) =>
-    value == null ? [] : [[`OOMSCOPE_${what}`, printable(value)]],
+  const pairs = Object.entries(fields).flatMap(([name, value]) =>
+    value == null ? [] : [[`OOMSCOPE_${name}`, printable(value)]],
   );
   return { ...inherited(), ...Object.fromEntries(pairs) };
 }

@@ -1,6 +1,6 @@
 /**
- * JSON Lines in a file, which is rotated: PATH is the newest, PATH.1 the one before, and so on. When somebody else moves or
- * removes it (logrotate), it is made anew.
+ * JSON Lines in a file that is rotated: PATH is the newest, PATH.1 the one before, and so on. If another program moves or
+ * removes the file, as logrotate does, a new one is made.
  */
 import { type BigIntStats, constants, lstatSync, statSync } from 'node:fs';
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
@@ -14,25 +14,25 @@ import type { Sink } from './sink.ts';
 
 export interface FileOptions {
   path: string;
-  /** A file that would be larger is rotated first. Default 10 MiB. */
+  /** The file is rotated before it gets larger than this. Default 10 MiB. */
   mostBytes?: number;
-  /** How many rotated files are kept. Default 5. */
+  /** Number of rotated files to keep. Default 5. */
   keep?: number;
 }
 
-/** @throws OomscopeError USAGE: its directory is not there, or something that is no file has its name */
+/** @throws OomscopeError USAGE: the directory does not exist, or `path` is not a regular file */
 export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions): Sink {
   check(path);
   let current: FileHandle | undefined;
 
-  /** The file that has the name now. */
+  /** The file that `path` names now. */
   async function opened(): Promise<{ handle: FileHandle; size: number }> {
     if (current) {
       const [there, here] = await Promise.all([stat(path, { bigint: true }).catch(() => undefined), statOf(current)]);
       if (there?.ino === here.ino && there.dev === here.dev) return { handle: current, size: Number(here.size) };
       await close();
     }
-    // Not through a symbolic link: where others may write the directory, it may be one of theirs.
+    // A symbolic link is not followed: in a directory that other users can write, it may be theirs.
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
     current = await open(path, flags, 0o600);
     return { handle: current, size: Number((await statOf(current)).size) };
@@ -62,7 +62,7 @@ export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions
     try {
       await handle.writeFile(line);
     } catch (error) {
-      await handle.truncate(size).catch(() => {}); // no half a line
+      await handle.truncate(size).catch(() => {}); // removes the incomplete line
       throw error;
     }
     return { outcome: 'delivered', reply: `${formatBytes(line.length)} written` };
@@ -88,7 +88,7 @@ function why({ code, message }: NodeJS.ErrnoException): string {
     case 'EDQUOT':
       return 'the disk quota is used up';
     case 'ELOOP':
-      return 'a symbolic link has its name, and is not followed';
+      return 'it is a symbolic link now, which is not followed';
     default:
       return printable(message);
   }
@@ -100,7 +100,7 @@ function check(path: string): void {
   const parent = statSync(directory, { throwIfNoEntry: false });
   if (!parent?.isDirectory()) {
     throw wrong(
-      `expected a path in a directory that is there, got "${printable(path)}": make ${printable(directory)} first`,
+      `expected a path in an existing directory, got "${printable(path)}": make ${printable(directory)} first`,
     );
   }
   const there = lstatSync(path, { throwIfNoEntry: false });

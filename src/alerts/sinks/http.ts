@@ -1,15 +1,15 @@
 /**
- * One POST, and what came back.
+ * One POST and its outcome.
  *
- * With node:http and not fetch, which takes 16 MB; and by getBuiltinModule, for `import` reads every export of a module, and
- * http's WebSocket loads what fetch loads: 14 MB instead of 2.5.
+ * Uses node:http, because fetch takes 16 MB. Loads it with getBuiltinModule(), because `import` reads every export of a
+ * module, and reading http's WebSocket loads what fetch loads: 14 MB instead of 2.5.
  */
 import type { IncomingMessage } from 'node:http';
 import { OomscopeError } from '../../model/error.ts';
 import type { Receipt } from '../../model/receipt.ts';
 import { printable } from '../../text/printable.ts';
 
-/** Of the answer, so much is read, and a line of it shown. */
+/** Limits of what is read of a response (bytes) and shown of its first line (characters). */
 const MOST_REPLY = 4096;
 const SHOWN_REPLY = 200;
 
@@ -20,14 +20,14 @@ export interface Post {
   signal: AbortSignal;
 }
 
-/** Never rejects. 2xx: delivered. Down, busy or failing: retry. Everything else: refused; redirects are not followed. */
+/** Never rejects. 2xx: delivered. No connection, 408, 425, 429 and 5xx: retry. Everything else, redirects too: refused. */
 export function post({ url, headers, body, signal }: Post): Promise<Receipt> {
   const { request } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
   const bytes = Buffer.from(body);
   return new Promise((resolve) => {
     const failed = (error: Error) => resolve({ outcome: 'retry', reply: failure(error) });
     const all = { 'user-agent': 'oomscope', 'content-length': String(bytes.length), ...headers };
-    // No agent: alerts are rare, and a connection that was kept may be dead by the next.
+    // No agent: alerts are rare, and a connection kept open may be dead when the next alert comes.
     const sent = request(url, { method: 'POST', agent: false, headers: all, signal }, (answer) => {
       void read(answer).then((text) => resolve(receiptOf(answer, text)));
     });
@@ -40,15 +40,15 @@ export function post({ url, headers, body, signal }: Post): Promise<Receipt> {
 export function parseUrl(text: string, sink: string): URL {
   const url = URL.parse(text);
   if (url && (url.protocol === 'https:' || url.protocol === 'http:')) return url;
-  // Not the text itself: a mistyped URL has its secret all the same.
+  // The message must not show the text: a mistyped URL still holds its secret.
   const got = url ? `one that begins with ${url.protocol}` : 'something that is not a URL';
   throw new OomscopeError('USAGE', `${sink}: expected a URL that begins with https:// or http://, got ${got}.`);
 }
 
-/** Without credentials, path and query, any of which may be the secret. */
+/** The URL without credentials, path and query, each of which may be a secret. */
 export const publicUrl = ({ protocol, host }: URL) => `${protocol}//${host}/…`;
 
-/** What comes of it in time: the status has said already what became of the alert. */
+/** The beginning of the body. Errors are ignored, because the status already decides the outcome. */
 async function read(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -56,10 +56,10 @@ async function read(answer: IncomingMessage): Promise<string> {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       chunks.push(chunk);
       length += chunk.length;
-      if (length >= MOST_REPLY) break; // which destroys the rest
+      if (length >= MOST_REPLY) break; // destroys the response
     }
   } catch {
-    // cut short
+    // the connection ended early: keep what arrived
   }
   return Buffer.concat(chunks).toString();
 }
@@ -74,7 +74,7 @@ function receiptOf({ statusCode = 0, statusMessage = '', headers }: IncomingMess
   return { outcome: 'retry', reply, ...(retryAfterMs !== undefined && { retryAfterMs }) };
 }
 
-/** Seconds, or a date. */
+/** @param text seconds, or a date @returns milliseconds from `nowMs`; undefined when it is neither */
 export function parseRetryAfter(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d+$/.test(text)) return Number(text) * 1000;

@@ -1,6 +1,6 @@
 /**
- * A line in the journal, through the stream socket that journald has for the standard output of services: Node has no
- * datagram sockets of this kind, which its other protocol needs. A line has its priority in front, as in `<3>`.
+ * A line in the journal, through the stream socket that journald offers for the standard output of services. Its other
+ * protocol needs Unix datagram sockets, which Node does not have. Each line begins with its priority, as in `<3>`.
  */
 import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -17,20 +17,20 @@ export interface JournaldOptions {
 
 /** syslog(3): critical, warning, informational. */
 const priority: Record<AlertSeverity, number> = { info: 6, warning: 4, critical: 2 };
-/** Identifier, unit, default priority; lines begin with a priority; not to be forwarded to syslog, kernel log, console. */
+/** Identifier, unit, default priority; 1: lines begin with a priority; 0: no forwarding to syslog, kernel log, console. */
 const HEADER = 'oomscope\n\n5\n1\n0\n0\n0\n';
 
-/** @throws OomscopeError USAGE: journald does not run here */
+/** @throws OomscopeError USAGE: the socket of journald does not exist */
 export function journald({ socket: path = '/run/systemd/journal/stdout' }: JournaldOptions = {}): Sink {
   if (!statSync(path, { throwIfNoEntry: false })?.isSocket()) {
-    throw new OomscopeError('USAGE', `journald: expected its socket at ${path}; journald does not run here.`);
+    throw new OomscopeError('USAGE', `journald: expected its socket at ${path}, got none: journald does not run here.`);
   }
   let socket: Socket | undefined;
 
   function opened(): Socket {
     if (socket?.writable) return socket;
     const made = connect(path);
-    made.on('error', () => {}); // the write in question says so itself
+    made.on('error', () => {}); // the callback of the failed write reports it
     made.on('close', () => {
       if (socket === made) socket = undefined;
     });

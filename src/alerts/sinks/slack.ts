@@ -1,5 +1,5 @@
 /**
- * Slack's incoming webhooks, and what speaks their format (Mattermost, Rocket.Chat).
+ * Incoming webhooks of Slack, and of programs that take the same format (Mattermost, Rocket.Chat).
  */
 import type { Alert, AlertSeverity } from '../../model/alert.ts';
 import { printable } from '../../text/printable.ts';
@@ -15,7 +15,7 @@ export function slack({ url: text, timeoutMs = 10_000 }: SlackOptions): Sink {
   const url = parseUrl(text, 'slack');
   return {
     name: `slack ${publicUrl(url)}`,
-    everyMs: 1_000, // Slack takes one message a second
+    everyMs: 1_000, // Slack's limit: one message a second
     timeoutMs,
     deliver(alert, signal) {
       const headers = { 'content-type': 'application/json; charset=utf-8' };
@@ -30,7 +30,7 @@ const marks: Record<AlertSeverity, string> = {
   critical: ':rotating_light:',
 };
 
-/** `text` is what a notification shows, `blocks` what the channel shows. Slack takes 3,000 characters in a block. */
+/** Notifications show `text`, the channel shows `blocks`. Slack's limit is 3,000 characters a block. */
 export function slackMessage({ status, severity, title, message, labels }: Alert) {
   const mark = status === 'resolved' ? ':white_check_mark:' : marks[severity];
   const context = Object.entries(labels).map(([name, value]) => `${withoutMarkup(name)}: ${withoutMarkup(value)}`);
@@ -45,6 +45,6 @@ export function slackMessage({ status, severity, title, message, labels }: Alert
 
 const section = (text: string) => ({ type: 'section', text: { type: 'mrkdwn', text: text.slice(0, 2900) } });
 
-/** A process name must not mention @channel, nor be a link. */
+/** The name of a process must not mention @channel or become a link. */
 const withoutMarkup = (text: string) =>
   printable(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -1,6 +1,6 @@
 /**
- * Any HTTP receiver: CloudEvents 1.0 in structured mode, signed as Standard Webhooks has it, so that its verifiers in most
- * languages fit: HMAC-SHA256 of `ID.TIMESTAMP.BODY`.
+ * Any HTTP receiver: CloudEvents 1.0 in structured mode, signed by the rules of Standard Webhooks (HMAC-SHA256 of
+ * `ID.TIMESTAMP.BODY`), for which most languages have a verifier.
  */
 import type { Alert } from '../../model/alert.ts';
 import { parseUrl, post, publicUrl } from './http.ts';
@@ -8,7 +8,7 @@ import type { Sink } from './sink.ts';
 
 export interface WebhookOptions {
   url: string;
-  /** Signs. As text, or `whsec_` and base64. */
+  /** Signs each request. Text, or `whsec_` and base64. */
   key?: string;
   /** Sent as `Authorization: Bearer`. */
   token?: string;
@@ -32,7 +32,7 @@ export function webhook({ url: text, key, token, timeoutMs = 10_000 }: WebhookOp
   };
 }
 
-/** `id` stays the same when an alert is sent again: a receiver can tell. */
+/** A retried alert keeps its `id`, so that a receiver can recognise it. */
 function cloudEvent(alert: Alert) {
   return {
     specversion: '1.0',
@@ -51,7 +51,7 @@ function signed(id: string, body: string, key: string | undefined): Record<strin
   const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp };
   if (key === undefined) return headers;
   const bytes = key.startsWith('whsec_') ? Buffer.from(key.slice(6), 'base64') : Buffer.from(key);
-  const { createHmac } = process.getBuiltinModule('node:crypto'); // 3 MB, for those who sign
+  const { createHmac } = process.getBuiltinModule('node:crypto'); // 3 MB: loaded only by sinks that sign
   const signature = createHmac('sha256', bytes).update(`${id}.${timestamp}.${body}`).digest('base64');
   return { ...headers, 'webhook-signature': `v1,${signature}` };
 }

@@ -1,47 +1,71 @@
 /**
- * `--alert SINK`, for every verb that watches something.
+ * `--alert SINK`, for every verb that watches something. The options of sinks are those of alerts/sink-table.ts.
  */
-
 import type { Dispatcher } from '../../alerts/dispatch.ts';
 import type { LaneOptions, LaneReport } from '../../alerts/lane.ts';
-import { kindOf, openSink, type SinkOptions, sinkKinds } from '../../alerts/open.ts';
+import { kindOf, openSink } from '../../alerts/open.ts';
+import {
+  type OptionName,
+  type SinkOption,
+  type SinkOptions,
+  sinkKinds,
+  sinkOptions,
+  sinksWith,
+} from '../../alerts/sink-table.ts';
 import { severities } from '../../model/alert.ts';
 import { suggestion } from '../../text/did-you-mean.ts';
 import { printable } from '../../text/printable.ts';
-import { count, duration, type Option, oneOf, size, usage } from './options.ts';
+import { duration, type Option, oneOf, size, usage } from './options.ts';
 
-/** What may follow the target, as words `NAME=VALUE`. */
-const settings: Record<string, Option<Partial<SinkOptions>>> = {
-  min: as(oneOf('SEVERITY', `tell only what is at least this: ${severities.join(', ')}`, severities), (minimum) => ({
-    minimum,
-  })),
-  spool: word('DIR', 'keep in this directory what the other side does not take, over restarts too', (spool) => ({
-    spool,
-  })),
-  'spool-size': as(size('SIZE', 'at most this much of it (64M)'), (spoolBytes) => ({ spoolBytes })),
-  timeout: as(duration('TIME', 'most time for one alert (10s)'), (timeoutMs) => ({ timeoutMs })),
-  'key-env': word('NAME', 'webhook: sign with the key in this environment variable', (env) => ({ key: { env } })),
-  'key-file': word('PATH', 'webhook: sign with the key in this file', (file) => ({ key: { file } })),
-  'token-env': word('NAME', 'webhook, alertmanager: bearer token', (env) => ({ token: { env } })),
-  'token-file': word('PATH', 'webhook, alertmanager: bearer token', (file) => ({ token: { file } })),
-  arg: word('WORD', 'exec: an argument; may be repeated', (arg) => ({ args: [arg] })),
-  every: as(duration('TIME', 'exec: at most once in this time (1s)'), (everyMs) => ({ everyMs })),
-  size: as(size('SIZE', 'file: rotate at this size (10M)'), (mostBytes) => ({ mostBytes })),
-  keep: as(count('N', 'file: keep so many old ones (5)'), (keep) => ({ keep })),
-};
+/** A word `NAME=VALUE` behind the target, and the option of the sink that it sets. */
+interface Setting {
+  property: OptionName;
+  option: SinkOption;
+  value: string;
+  help: string;
+  parse: Option<unknown>['parse'];
+}
 
+const settings: Record<string, Setting> = Object.fromEntries(
+  (Object.entries(sinkOptions) as [OptionName, SinkOption][]).flatMap(([property, option]) => {
+    const help = option.about;
+    const name = option.name.replaceAll('_', '-');
+    if (option.kind !== 'secret') return [[name, { property, option, help, ...parserOf(option) }]];
+    return [
+      [`${name}-env`, { property, option, help: `${help}, from this variable`, ...word('NAME', (env) => ({ env })) }],
+      [`${name}-file`, { property, option, help: `${help}, from this file`, ...word('PATH', (file) => ({ file })) }],
+    ];
+  }),
+);
+
+/** The sinks and their settings, in lines of at most 80 columns. */
 export const sinkHelp = () => `${rows(
   Object.entries(sinkKinds).map(([name, { target, about }]) => [target ? `${name}=${target}` : name, about]),
 )}
 
-  A URL may be in a file: slack=@/etc/oomscope/slack-url. Behind the target, in the same word of the shell:
+  A URL may be in a file: slack=@/etc/oomscope/slack-url.
+  Settings follow the target, in the same word of the shell:
 
-${rows(Object.entries(settings).map(([name, { value, help }]) => [`${name}=${value}`, help]))}
+${rows(Object.entries(settings).flatMap(([name, setting]) => settingRows(name, setting)))}
 `;
+
+/** The sinks that have the setting stand in front of the text, or behind it where the line would pass 80 columns. */
+function settingRows(name: string, { property, value, help }: Setting): [string, string][] {
+  const sinks = sinksWith(property).join(', ');
+  const left = `${name}=${value}`;
+  if (sinks === '') return [[left, help]];
+  const line = `${sinks}: ${help}`;
+  return line.length <= 57
+    ? [[left, line]]
+    : [
+        [left, help],
+        ['', `(${sinks})`],
+      ];
+}
 
 export const alertOption = {
   value: 'SINK',
-  help: `tell this sink of kills and pressure; may be repeated. One of\n${Object.keys(sinkKinds).join(', ')}: see \`oomscope alert --help\``,
+  help: `send alerts of kills and pressure to this sink; may be repeated. One of\n${Object.keys(sinkKinds).join(', ')}: see \`oomscope alert --help\``,
   multiple: true as const,
   parse: parseSink,
 };
@@ -49,31 +73,34 @@ export const alertOption = {
 /**
  * `webhook=https://example.org/hook min=warning key-env=KEY`
  *
- * @throws OomscopeError USAGE. Never with the target in it: a URL may be a secret
+ * @throws OomscopeError USAGE. The message never shows the target: a URL may be a secret
  */
 export function parseSink(text: string, option: string): SinkOptions {
   const [head = '', ...words] = text.trim().split(/\s+(?=[a-z-]+=)/);
   const at = head.indexOf('=');
   const sink = at < 0 ? head : head.slice(0, at);
   kindOf(sink);
-  const options: SinkOptions = { sink, ...(at >= 0 && { target: head.slice(at + 1) }) };
+  const options: Record<string, unknown> = {};
   for (const given of words) {
     const name = given.slice(0, given.indexOf('='));
     const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
-    const names = Object.keys(settings);
     if (!setting) {
-      throw usage(`${option} ${sink}: there is no setting "${name}". ${suggestion(name, names)}`);
+      throw usage(`${option} ${sink}: there is no setting "${name}". ${suggestion(name, Object.keys(settings))}`);
     }
+    const { property, option: declared } = setting;
     const parsed = setting.parse(given.slice(name.length + 1), `${option} ${sink} ${name}`);
-    Object.assign(options, parsed, parsed.args && { args: [...(options.args ?? []), ...parsed.args] });
+    if (declared.kind === 'secret' && options[property] !== undefined) {
+      throw usage(`${option} ${sink}: expected one of ${declared.name}-env and ${declared.name}-file, got both.`);
+    }
+    options[property] = declared.kind === 'words' ? [...((options[property] as unknown[]) ?? []), parsed] : parsed;
   }
-  return options;
+  return { sink, ...(at >= 0 && { target: head.slice(at + 1) }), ...options };
 }
 
 /**
- * Says what is wrong with a sink before anything is attached. What goes wrong later is said on stderr.
+ * Opens the sinks, so that a wrong option is reported before anything is attached. Later troubles go to stderr.
  *
- * @returns starts them; undefined when there are none, and then nothing is loaded
+ * @returns a function that starts them; undefined when there are no sinks, and then no code of sinks is loaded
  * @throws OomscopeError USAGE
  */
 export async function openAlerts(sinks: readonly SinkOptions[]): Promise<(() => Dispatcher) | undefined> {
@@ -88,22 +115,42 @@ export async function openAlerts(sinks: readonly SinkOptions[]): Promise<(() => 
   return () => new Dispatcher(lanes, { onReport });
 }
 
-function as<T>(option: Option<T>, make: (value: T) => Partial<SinkOptions>): Option<Partial<SinkOptions>> {
-  return { ...option, parse: (text, name) => make(option.parse(text, name)) };
+type Parser = Pick<Setting, 'value' | 'parse'>;
+
+function parserOf({ kind, range = [0, 2 ** 31 - 1] }: SinkOption): Parser {
+  switch (kind) {
+    case 'severity':
+      return { value: 'SEVERITY', parse: oneOf('SEVERITY', '', severities).parse };
+    case 'directory':
+      return word('DIR');
+    case 'words':
+      return word('WORD');
+    case 'whole':
+      return { value: 'N', parse: whole(...range) };
+    case 'duration':
+      return { value: 'TIME', parse: duration('TIME', '').parse };
+    case 'size':
+      return { value: 'SIZE', parse: size('SIZE', '').parse };
+    default:
+      return word('TEXT');
+  }
 }
 
-function word(value: string, help: string, make: (value: string) => Partial<SinkOptions>) {
-  return as(
-    {
-      value,
-      help,
-      parse: (text, name) => {
-        if (text === '') throw usage(`${name}: expected a value, got nothing.`);
-        return text;
-      },
+function word(value: string, make: (text: string) => unknown = (text) => text): Parser {
+  return {
+    value,
+    parse: (text, name) => {
+      if (text === '') throw usage(`${name}: expected a value, got nothing.`);
+      return make(text);
     },
-    make,
-  );
+  };
+}
+
+function whole(least: number, most: number): Parser['parse'] {
+  return (text, name) => {
+    if (/^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+    throw usage(`${name}: expected a whole number from ${least} to ${most}, got "${text}".`);
+  };
 }
 
 function rows(pairs: [string, string][]): string {

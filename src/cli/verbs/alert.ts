@@ -16,8 +16,9 @@ const options = {
 
 export const help = () => `usage: oomscope alert test SINK [options]
 
-Sends a test alert to a sink, first firing and then resolved, and says what came back and how long it took. What is told
-where is chosen with \`--alert SINK\` of the verbs that watch.
+Sends a test alert to a sink, first firing and then resolved, and prints the
+outcome and the duration of each. Verbs that watch send their alerts to the
+sinks given with \`--alert SINK\`.
 
 ${optionsHelp(options)}
 
@@ -26,9 +27,10 @@ ${sinkHelp()}
 Examples:
   oomscope alert test file=/var/log/oomscope/alerts.jsonl
   oomscope alert test 'webhook=https://example.org/hook key-env=HOOK_KEY'
-  oomscope trace --alert 'slack=@/etc/oomscope/slack-url min=critical' --alert alertmanager=http://localhost:9093
+  oomscope trace --alert 'slack=@/etc/oomscope/slack-url min=critical'
 
-Exit codes: 0 both were taken, 1 they were not, 2 bad option or sink.
+Exit codes: 0 both alerts were delivered, 1 at least one was not,
+2 bad option or sink.
 `;
 
 interface Step {
@@ -58,7 +60,7 @@ export async function run(argv: string[]): Promise<number> {
     );
   }
   const { sink, queue } = await openSink(parseSink(spec, 'alert test'));
-  await queue?.close(); // a spool that cannot be used has been said; the test does not wait in it
+  await queue?.close(); // openSink() has checked the spool; the test does not use it
   const steps: Step[] = [];
   for (const alert of testAlerts(new Date())) {
     if (steps.length > 0) await sleep(sink.everyMs ?? 0);

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { needNetwork } from '../../alerts/sink-table.ts';
 import { readConfig } from '../../config/config.ts';
 import { MADE_HERE, systemdUnit } from '../../config/import/systemd-unit.ts';
 import { OomscopeError } from '../../model/error.ts';
@@ -67,10 +68,9 @@ export async function run([what, ...argv]: string[]): Promise<number> {
 
 async function needsOf(file: string) {
   const { guard, alert } = await readConfig(file);
-  const local = ['file', 'journald', 'desktop'];
   return {
     guards: guard !== undefined,
-    network: alert.some(({ sink }) => !local.includes(sink)),
+    network: needNetwork(alert),
     realtime: (guard?.realtimePriority ?? 0) > 0,
   };
 }

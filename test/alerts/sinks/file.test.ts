@@ -103,7 +103,7 @@ describe('the file sink', () => {
     symlinkSync(target, path);
     expect(await sink.deliver(anAlert(), never)).toEqual({
       outcome: 'retry',
-      reply: 'a symbolic link has its name, and is not followed',
+      reply: 'it is a symbolic link now, which is not followed',
     });
     expect(existsSync(target)).toBe(false);
     expect(() => file({ path: directory })).toThrow(/which is something else/);

@@ -1,0 +1,154 @@
+/**
+ * Every kind of sink and every option of one, each declared once. The command line, the configuration file and its JSON
+ * Schema, `config print`, the help and the systemd unit are made from these two tables.
+ *
+ * A new sink is a file in sinks/ and an entry in `sinkKinds`. A new option is one line in `sinkOptions`, and its name in
+ * the `takes` of each sink that has it.
+ */
+import type { AlertSeverity } from '../model/alert.ts';
+import type { Secret } from './secret.ts';
+import type { Sink } from './sinks/sink.ts';
+
+/** The type of an option's value, by the kind of the option. */
+interface OptionValues {
+  severity: AlertSeverity;
+  directory: string;
+  text: string;
+  /** A list of texts. */
+  words: string[];
+  /** A whole number. */
+  whole: number;
+  /** Milliseconds. */
+  duration: number;
+  /** Bytes. */
+  size: number;
+  /** The place of a secret, never the secret itself. */
+  secret: Secret;
+}
+
+export type OptionKind = keyof OptionValues;
+
+export interface SinkOption<K extends OptionKind = OptionKind> {
+  kind: K;
+  /**
+   * Its name in the configuration file; the command line writes "-" instead of "_". An option of kind `words` is the list
+   * `NAMEs` in the file and `NAME`, repeated, on the command line. A `secret` is two options: `NAME_env` and `NAME_file`.
+   */
+  name: string;
+  /** One phrase for the help and the JSON Schema, with the default. */
+  about: string;
+  /** Smallest and largest value of a whole number. */
+  range?: readonly [number, number];
+}
+
+const option = <K extends OptionKind>(kind: K, name: string, about: string): SinkOption<K> => ({ kind, name, about });
+
+/** Every option, in the order of the help. The keys are the names in {@link SinkOptions}. */
+export const sinkOptions = {
+  minimum: option('severity', 'min', 'send only alerts at least this severe (info)'),
+  spool: option('directory', 'spool', 'keep undelivered alerts here, also over restarts'),
+  spoolBytes: option('size', 'spool_size', 'limit of the spool; drops the oldest first (64M)'),
+  timeoutMs: option('duration', 'timeout', 'timeout of one delivery (10s)'),
+  key: option('secret', 'key', 'sign each request with this key'),
+  token: option('secret', 'token', 'send this bearer token'),
+  args: option('words', 'arg', 'an argument of the program'),
+  everyMs: option('duration', 'every', 'shortest interval between two runs (1s)'),
+  mostBytes: option('size', 'size', 'rotate the file at this size (10M)'),
+  keep: { ...option('whole', 'keep', 'number of rotated files to keep (5)'), range: [0, 1000] as const },
+};
+
+export type OptionName = keyof typeof sinkOptions;
+
+type Kinds = { [K in OptionName]: (typeof sinkOptions)[K]['kind'] };
+
+/** The options of one sink, as the command line or the configuration file gives them. */
+export type SinkOptions = {
+  /** Kind of the sink: a key of {@link sinkKinds}. */
+  sink: string;
+  /** URL, path or program; `@PATH` for a URL: it is read from that file. */
+  target?: string;
+} & { [K in OptionName]?: OptionValues[Kinds[K]] };
+
+/** What a sink is opened with: its own options, secrets already read. */
+export type OpenOptions = { [K in OptionName]?: Kinds[K] extends 'secret' ? string : OptionValues[Kinds[K]] };
+
+/** Options that every sink takes: they belong to its lane, not to the sink itself. */
+export const commonOptions = ['minimum', 'spool', 'spoolBytes'] as const satisfies OptionName[];
+
+export interface SinkKind {
+  /** What stands behind the name; absent: the name stands alone. */
+  target?: 'URL' | 'PATH' | 'PROGRAM';
+  /** One phrase for the help. */
+  about: string;
+  /** `network`: the sink may open network connections. `machine`: it needs this machine only. */
+  reach: 'network' | 'machine';
+  /** Options beside {@link commonOptions}. */
+  takes: readonly OptionName[];
+  /** Loads the sink's code and opens it. @throws OomscopeError USAGE */
+  open: (options: OpenOptions, target: string) => Promise<Sink>;
+}
+
+/** Every kind of sink by its name, in the order of the help. */
+export const sinkKinds: Record<string, SinkKind> = {
+  webhook: {
+    target: 'URL',
+    about: 'CloudEvents by HTTP, signed when there is a key',
+    reach: 'network',
+    takes: ['timeoutMs', 'key', 'token'],
+    open: async (options, url) => (await import('./sinks/webhook.ts')).webhook({ url, ...options }),
+  },
+  slack: {
+    target: 'URL',
+    about: 'an incoming webhook of Slack or Mattermost',
+    reach: 'network',
+    takes: ['timeoutMs'],
+    open: async (options, url) => (await import('./sinks/slack.ts')).slack({ url, ...options }),
+  },
+  alertmanager: {
+    target: 'URL',
+    about: 'Prometheus Alertmanager, API v2',
+    reach: 'network',
+    takes: ['timeoutMs', 'token'],
+    open: async (options, url) => (await import('./sinks/alertmanager.ts')).alertmanager({ url, ...options }),
+  },
+  exec: {
+    target: 'PROGRAM',
+    about: 'a program: JSON on stdin, OOMSCOPE_* in its environment',
+    reach: 'network', // the program may
+    takes: ['timeoutMs', 'args', 'everyMs'],
+    open: async (options, program) => (await import('./sinks/exec.ts')).exec({ program, ...options }),
+  },
+  file: {
+    target: 'PATH',
+    about: 'JSON Lines in a file, rotated',
+    reach: 'machine',
+    takes: ['mostBytes', 'keep'],
+    open: async (options, path) => (await import('./sinks/file.ts')).file({ path, ...options }),
+  },
+  journald: {
+    about: 'a line in the journal',
+    reach: 'machine',
+    takes: [],
+    open: async () => (await import('./sinks/journald.ts')).journald(),
+  },
+  desktop: {
+    about: 'a notification, by notify-send',
+    reach: 'machine',
+    takes: ['timeoutMs'],
+    open: async (options) => (await import('./sinks/desktop.ts')).desktop(options),
+  },
+};
+
+/** Names of the sinks that take an option; empty: every sink takes it. */
+export function sinksWith(name: OptionName): string[] {
+  if (commonOptions.some((common) => common === name)) return [];
+  return Object.keys(sinkKinds).filter((sink) => sinkKinds[sink]?.takes.includes(name));
+}
+
+/** @returns undefined when there is no such sink */
+export const sinkKind = (name: string): SinkKind | undefined =>
+  Object.hasOwn(sinkKinds, name) ? sinkKinds[name] : undefined;
+
+/** True when at least one of these sinks may open network connections. */
+export const needNetwork = (sinks: readonly SinkOptions[]): boolean =>
+  sinks.some(({ sink }) => sinkKind(sink)?.reach !== 'machine');
