@@ -1,11 +1,11 @@
 import { hostname } from 'node:os';
-import { readIfPresent } from '../linux/capabilities.ts';
+import { bootId } from '../linux/boot-id.ts';
 import { type Envelope, SCHEMA } from '../model/events.ts';
 import { formatTime } from '../text/format.ts';
 
 /** Gives events their envelope: one per tracer. */
 export class EnvelopeFactory {
-  readonly #bootId = readIfPresent('/proc/sys/kernel/random/boot_id')?.trim() ?? null;
+  readonly #bootId = bootId() ?? null;
   readonly #node = hostname();
   readonly #prefix: string;
   #seq = 0;

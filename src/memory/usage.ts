@@ -8,6 +8,7 @@ import { asyncScheduler } from 'rxjs/internal/scheduler/async';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Envelope } from '../model/events.ts';
+import { severityOfLevel } from '../model/level.ts';
 import type { Growth, PressureLevelName, UsageLevel } from '../model/pressure.ts';
 import { growthOf } from '../series/growth.ts';
 import { type LevelOptions, Levels } from '../series/levels.ts';
@@ -44,7 +45,9 @@ export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
   return new Observable((subscriber) => {
     // The clock of RxJS's own scheduler is the wall's, which may jump.
     const survey = new Survey({ ...options, ...(scheduler && { now: () => scheduler.now() }) });
-    const watch = new UsageWatch(survey, levels, options, (event) => subscriber.next(event));
+    const { envelopes, groups = [] } = options;
+    const wants = (path: string) => groups.length === 0 || groups.some((glob) => globMatch(glob, path));
+    const watch = new UsageWatch(survey, levels, { wants, envelopes }, (event) => subscriber.next(event));
     const ticks = timer(0, intervalMs, scheduler ?? asyncScheduler).subscribe({
       next: () => {
         watch.look(survey.sample());
@@ -62,7 +65,7 @@ export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
 export class UsageWatch {
   readonly #survey: Survey;
   readonly #levels: LevelOptions;
-  readonly #groups: readonly string[];
+  readonly #wants: (path: string) => boolean;
   readonly #envelopes: EnvelopeFactory;
   readonly #emit: (event: UsageLevel) => void;
   readonly #system: Levels;
@@ -71,12 +74,12 @@ export class UsageWatch {
   constructor(
     survey: Survey,
     levels: LevelOptions,
-    options: Pick<UsageOptions, 'groups' | 'envelopes'>,
+    options: { wants: (path: string) => boolean; envelopes: EnvelopeFactory | undefined },
     emit: (event: UsageLevel) => void,
   ) {
     this.#survey = survey;
     this.#levels = levels;
-    this.#groups = options.groups ?? [];
+    this.#wants = options.wants;
     this.#envelopes = options.envelopes ?? new EnvelopeFactory();
     this.#emit = emit;
     this.#system = new Levels(levels);
@@ -95,10 +98,6 @@ export class UsageWatch {
       this.#ofGroups.delete(group.subject.path);
       if (before !== 'normal') this.#emit(this.#event({ ...group, usedBytes: 0 }, 'normal', before, true));
     }
-  }
-
-  #wants(path: string): boolean {
-    return this.#groups.length === 0 || this.#groups.some((glob) => globMatch(glob, path));
   }
 
   #follow(reading: Reading, levels: Levels, nowMs: number): void {
@@ -127,17 +126,10 @@ export class UsageWatch {
     };
     const message = gone ? `${printable(subject.path)} was removed.` : usageMessage(facts);
     const now = process.hrtime.bigint();
-    const envelope = this.#envelopes.next(now, realtimeOffsetNs(), severities[level], 'oomscope:usage', message);
+    const envelope = this.#envelopes.next(now, realtimeOffsetNs(), severityOfLevel(level), 'oomscope:usage', message);
     return { ...envelope, type: 'memory.usage', ...facts };
   }
 }
-
-const severities: Record<PressureLevelName, Envelope['severity']> = {
-  normal: 'info',
-  low: 'info',
-  medium: 'warning',
-  critical: 'error',
-};
 
 function usageMessage(facts: Omit<UsageLevel, keyof Envelope | 'type'>): string {
   const { subject, level, previous, used, limit_bytes, growth, top } = facts;

@@ -5,6 +5,7 @@ import { type CgroupOwner, shortId } from './container.ts';
 import type { ContainerOom } from './container-events.ts';
 import type { Event, OomKill } from './events.ts';
 import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
+import { severityOfLevel } from './level.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
 
 export const severities = ['info', 'warning', 'critical'] as const;
@@ -107,12 +108,7 @@ function ofUsage(event: UsageLevel): Alert {
   return lasting(event, 'MemoryUsage', 'Memory usage', `memory.usage ${scope} ${path}`, event.previous, event.time);
 }
 
-const severityOf: Record<PressureLevelName, AlertSeverity> = {
-  normal: 'info',
-  low: 'info',
-  medium: 'warning',
-  critical: 'critical',
-};
+const alertSeverity = (severity: Event['severity']): AlertSeverity => (severity === 'error' ? 'critical' : severity);
 
 /** @param worst the level that counts when it is over */
 function lasting(
@@ -124,7 +120,7 @@ function lasting(
   startsAt: string,
 ): Alert {
   const over = event.level === 'normal';
-  const severity = severityOf[over ? worst : event.level];
+  const severity = alertSeverity(severityOfLevel(over ? worst : event.level));
   return {
     ...common(event, name, severity),
     key,
@@ -138,7 +134,7 @@ function lasting(
 }
 
 function moment(event: Event, name: string, title: string, labels: Record<string, string>, key: string): Alert {
-  const severity = event.severity === 'error' ? 'critical' : event.severity;
+  const severity = alertSeverity(event.severity);
   return {
     ...common(event, name, severity),
     key,

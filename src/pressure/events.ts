@@ -12,6 +12,7 @@ import {
 } from '../bpf/wire/layout.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import type { CgroupNames } from '../linux/cgroup-names.ts';
+import { levelNames, severityOfLevel } from '../model/level.ts';
 import type {
   PressureCountdown,
   PressureLevel,
@@ -22,7 +23,7 @@ import type {
 } from '../model/pressure.ts';
 import { formatNs, formatPercent } from '../text/format.ts';
 import { decode, printable } from '../text/printable.ts';
-import { causes, levels, shares, stalledTask, stallNs } from './records.ts';
+import { causes, shares, stalledTask, stallNs } from './records.ts';
 
 export type PressureEvent = PressureStall | PressureLevel | PressureCountdown;
 
@@ -121,8 +122,8 @@ export class PressureEvents {
     const { envelopes, windowsMs, full, wanted, emit } = this.#options;
     const subject = this.subject(record.cgroup_id);
     if (subject.scope === 'cgroup' && !wanted(subject.path)) return;
-    const level = levels[record.level] ?? 'normal';
-    const previous = levels[record.previous] ?? 'normal';
+    const level = levelNames[record.level] ?? 'normal';
+    const previous = levelNames[record.previous] ?? 'normal';
     const windows = shares(windowsMs, (i) => record.shares(i), full);
     const { some_ppm, full_ppm } = record.peak;
     const facts = {
@@ -133,11 +134,15 @@ export class PressureEvents {
       windows,
       decided_by_seconds: (windowsMs[record.window] ?? 0) / 1000,
       duration_ns: Number(record.duration_ns),
-      peak: { level: levels[record.peak_level] ?? 'normal', some: some_ppm / 1e6, full: full ? full_ppm / 1e6 : null },
+      peak: {
+        level: levelNames[record.peak_level] ?? 'normal',
+        some: some_ppm / 1e6,
+        full: full ? full_ppm / 1e6 : null,
+      },
       stalls: Number(record.stalls),
       stall_ns: stallNs((cause) => record.stall_ns(cause)),
     };
-    const severity = level === 'critical' ? 'error' : level === 'normal' ? 'info' : 'warning';
+    const severity = severityOfLevel(level);
     emit({
       ...envelopes.next(record.header.ktime_ns, batch.realtimeOffsetNs, severity, 'bpf:pressure', levelMessage(facts)),
       type: 'pressure.level',

@@ -12,11 +12,11 @@ import { type Reading, Survey } from '../memory/survey.ts';
 import { defaultLevels, UsageWatch } from '../memory/usage.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, TracerLost, TracerStarted } from '../model/events.ts';
+import { levelIndex } from '../model/level.ts';
 import type { Growth, PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import { growthOf } from '../series/growth.ts';
-import { rank } from '../series/levels.ts';
 import { subjectKey } from '../stream/subject-key.ts';
-import { globMatch } from '../text/glob.ts';
+import { cgroupMatch } from '../text/glob.ts';
 import { VERSION } from '../version.ts';
 import type { PressureMonitor, PressureOptions } from './monitor.ts';
 import { PsiLevels } from './psi-levels.ts';
@@ -106,16 +106,15 @@ export class MemoryWatch implements Disposable {
     this.bpf = monitor !== undefined;
     this.events$ = this.#events.asObservable();
     this.ticks$ = this.#ticks.asObservable();
-    const groups = (options.cgroups ?? []).flatMap((glob) => [glob, `${glob}/*`]);
-    this.#usage = new UsageWatch(this.#survey, defaultLevels, { groups, envelopes }, (event) => this.#emit(event));
+    const wants = (path: string) => this.wants(path);
+    this.#usage = new UsageWatch(this.#survey, defaultLevels, { wants, envelopes }, (event) => this.#emit(event));
     if (monitor) {
       monitor.events$.subscribe({
         next: (event) => this.#emit(event),
         error: (error) => this.#events.error(error),
       });
     } else {
-      const wanted = (path: string) => this.wants(path);
-      this.#psi = new PsiLevels(this.#survey, envelopes, wanted, (event) => this.#emit(event));
+      this.#psi = new PsiLevels(this.#survey, envelopes, wants, (event) => this.#emit(event));
     }
     this.started = monitor?.started ?? this.#startedByPsi(reason);
     this.#timer = setInterval(() => this.#look(), options.intervalMs ?? 1000);
@@ -124,7 +123,7 @@ export class MemoryWatch implements Disposable {
 
   wants(path: string): boolean {
     const { cgroups = [] } = this.#options;
-    return cgroups.length === 0 || cgroups.some((glob) => globMatch(glob, path) || globMatch(`${glob}/*`, path));
+    return cgroups.length === 0 || cgroups.some((glob) => cgroupMatch(glob, path));
   }
 
   /** Is there a cgroup of this path, as of the last look? */
@@ -186,7 +185,7 @@ export class MemoryWatch implements Disposable {
   #emit(event: Event): void {
     this.#events.next(event);
     if (event.type !== 'pressure.level' && event.type !== 'memory.usage') return;
-    if (event.level !== 'critical' || rank(event.previous) >= rank('critical')) return;
+    if (event.level !== 'critical' || levelIndex(event.previous) >= levelIndex('critical')) return;
     this.#events.next(suggestionFor(this.#survey, event, this.#envelopes));
     for (const order of this.#options.reclaim ?? []) {
       const { scope, path } = event.subject;

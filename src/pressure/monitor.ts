@@ -18,7 +18,7 @@ import { KernelSymbols } from '../linux/kallsyms.ts';
 import type { TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
 import { loadNative, type RingReader } from '../native/addon.ts';
-import { globMatch } from '../text/glob.ts';
+import { cgroupMatch } from '../text/glob.ts';
 import { VERSION } from '../version.ts';
 import { type PressureEvent, PressureEvents } from './events.ts';
 import { defaultWindows, type PressureOptions, pressureConfig } from './options.ts';
@@ -97,8 +97,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
       windowsMs: this.#windowsMs,
       full: this.#full,
       stack: (id) => this.#stack(id),
-      wanted: (path) =>
-        globs === undefined || globs.some((glob) => globMatch(glob, path) || globMatch(`${glob}/*`, path)),
+      wanted: (path) => globs === undefined || globs.some((glob) => cgroupMatch(glob, path)),
       emit: (event) => this.#events.next(event),
     });
     this.#reader = openRing(this.#loaded, {

@@ -1,6 +1,7 @@
 import type { PressureConfig } from '../bpf/load/pressure-loader.ts';
 import { type PressureBackend, pressureBackends } from '../bpf/load/pressure-variants.ts';
 import { OomscopeError } from '../model/error.ts';
+import { raisedLevels } from '../model/level.ts';
 
 /** Shares of a window, more than 0 to 1, at which a level begins. One that is left out is not reached by this window. */
 export interface LevelShares {
@@ -53,8 +54,6 @@ export const defaultWindows: readonly PressureWindowOptions[] = [
   { ms: 1000, some: { low: 0.1, medium: 0.3, critical: 0.6 }, full: { medium: 0.2, critical: 0.4 } },
 ];
 
-const levelNames = ['low', 'medium', 'critical'] as const;
-
 /** @throws OomscopeError USAGE, saying which option, what is possible and what came */
 export function pressureConfig(options: PressureOptions): PressureConfig {
   const windows = options.windows ?? defaultWindows;
@@ -96,7 +95,7 @@ export function pressureConfig(options: PressureOptions): PressureConfig {
 
 function checkShares(name: string, shares: LevelShares | undefined): void {
   let below = 0;
-  for (const level of levelNames) {
+  for (const level of raisedLevels) {
     const share = shares?.[level];
     if (share === undefined) continue;
     if (!(share > 0 && share <= 1)) {
@@ -113,7 +112,7 @@ function checkShares(name: string, shares: LevelShares | undefined): void {
 }
 
 const ppm = (shares: LevelShares | undefined) =>
-  levelNames.map((level) => {
+  raisedLevels.map((level) => {
     const share = shares?.[level];
     return share === undefined ? undefined : Math.max(1, Math.round(share * 1e6));
   });

@@ -5,9 +5,9 @@
 
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Reading, Survey } from '../memory/survey.ts';
-import type { Envelope } from '../model/events.ts';
+import { levelIndex, severityOfLevel } from '../model/level.ts';
 import type { PressureLevel, PressureLevelName, StallNs } from '../model/pressure.ts';
-import { Levels, rank } from '../series/levels.ts';
+import { Levels } from '../series/levels.ts';
 import { subjectKey } from '../stream/subject-key.ts';
 import { levelMessage } from './events.ts';
 
@@ -68,7 +68,7 @@ export class PsiLevels {
     const before = followed.level;
     const bySome = followed.some.next(nowMs, some);
     const byFull = followed.full.next(nowMs, full ?? 0);
-    followed.level = rank(bySome) >= rank(byFull) ? bySome : byFull;
+    followed.level = levelIndex(bySome) >= levelIndex(byFull) ? bySome : byFull;
     if (before === 'normal' && followed.level !== 'normal') {
       const id = `${subject.id ?? 'system'}-${Math.round(nowMs)}`;
       const peak = { level: followed.level, some, full };
@@ -78,7 +78,7 @@ export class PsiLevels {
     if (!episode) return;
     episode.stalledNs += some * windowMs * 1e6;
     const { peak } = episode;
-    if (rank(followed.level) > rank(peak.level)) peak.level = followed.level;
+    if (levelIndex(followed.level) > levelIndex(peak.level)) peak.level = followed.level;
     peak.some = Math.max(peak.some, some);
     peak.full = full === null ? peak.full : Math.max(peak.full ?? 0, full);
     if (followed.level !== before) this.#say(reading, followed.level, before, episode, nowMs, windowMs);
@@ -107,7 +107,7 @@ export class PsiLevels {
       stall_ns: { ...noStalls, other: Math.round(episode.stalledNs) },
     };
     const now = process.hrtime.bigint();
-    const envelope = this.#envelopes.next(now, realtimeOffsetNs(), severities[level], 'psi', levelMessage(facts));
+    const envelope = this.#envelopes.next(now, realtimeOffsetNs(), severityOfLevel(level), 'psi', levelMessage(facts));
     this.#emit({ ...envelope, type: 'pressure.level', ...facts });
   }
 }
@@ -126,11 +126,4 @@ const noStalls: StallNs = {
   swap_in: 0,
   refault: 0,
   other: 0,
-};
-
-const severities: Record<PressureLevelName, Envelope['severity']> = {
-  normal: 'info',
-  low: 'warning',
-  medium: 'warning',
-  critical: 'error',
 };

@@ -4,7 +4,7 @@
 
 import type { PressureShare, StalledTask as StalledTaskRecord } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
-import type { PressureLevelName, PressureWindow, StallCause, StalledTask, StallNs } from '../model/pressure.ts';
+import type { PressureWindow, StallCause, StalledTask, StallNs } from '../model/pressure.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
 /** Of enum stall_cause. */
@@ -17,9 +17,6 @@ export const causes: readonly StallCause[] = [
   'swap_in',
   'refault',
 ];
-
-/** Of enum pressure_level. */
-export const levels: readonly PressureLevelName[] = ['normal', 'low', 'medium', 'critical'];
 
 export function stalledTask(record: StalledTaskRecord, cgroup: string | null): StalledTask {
   return {

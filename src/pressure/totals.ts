@@ -1,7 +1,8 @@
 import type { BpfMap } from '../bpf/libbpf/index.ts';
 import { PressureGroup, PressureSlot, SlotRunning } from '../bpf/wire/layout.ts';
+import { levelNames } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject, PressureWindow, StallNs } from '../model/pressure.ts';
-import { levels, shares, stallNs } from './records.ts';
+import { shares, stallNs } from './records.ts';
 
 /** The pressure on one subject since the monitor was opened. */
 export interface PressureTotals {
@@ -44,7 +45,7 @@ export function readTotals(
       id: group.id,
       totals: {
         subject: subject(group.id),
-        level: levels[group.level] ?? 'normal',
+        level: levelNames[group.level] ?? 'normal',
         windows: shares(windowsMs, (i) => group.shares(i), full).map((window) =>
           resting ? { ...window, some: 0, full: full ? 0 : null } : window,
         ),

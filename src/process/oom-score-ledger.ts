@@ -2,6 +2,7 @@
  * Raised oom_score_adj values, and the way back: also after a crash, from a file that the next start reads.
  */
 import { closeSync, openSync, readFileSync, readSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { bootId } from '../linux/boot-id.ts';
 import { startTicksOf } from '../linux/process.ts';
 import { OomscopeError } from '../model/error.ts';
 import { ProcessHandle, type ProcessIdentity } from './process-handle.ts';
@@ -122,7 +123,7 @@ export class AdjustmentLedger {
     }
     const raised = [...this.#raised.values()].map(({ pid, startTicks, from, to }) => ({ pid, startTicks, from, to }));
     const owner = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 };
-    const state: StateFile = { boot_id: bootId(), owner, raised };
+    const state: StateFile = { boot_id: bootId() ?? '', owner, raised };
     const next = `${this.#path}.new`;
     writeFileSync(next, `${JSON.stringify(state)}\n`, { mode: 0o600 });
     renameSync(next, this.#path);
@@ -193,8 +194,6 @@ function readState(path: string): StateFile | undefined {
     return undefined;
   }
 }
-
-const bootId = () => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 
 function denied(pid: number, cause: unknown): OomscopeError {
   const code = (cause as NodeJS.ErrnoException).code ?? String(cause);

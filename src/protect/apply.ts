@@ -3,7 +3,7 @@
  * changed, so that whatever was done can be undone, even by another run after this one was killed.
  */
 
-import { readIfPresent } from '../linux/capabilities.ts';
+import { bootId } from '../linux/boot-id.ts';
 import { OomscopeError } from '../model/error.ts';
 import { ScoreAdjFile } from '../process/oom-score-adj-file.ts';
 import type { AdjLine, Journal } from './journal.ts';
@@ -43,12 +43,20 @@ export function applyPlan(
   });
 }
 
-export const bootId = () => readIfPresent('/proc/sys/kernel/random/boot_id')?.trim() ?? '';
-
 function lineOf({ subject, profile, before, after }: PlanEntry): AdjLine {
   const { pid, startTicks, comm } = subject;
   const time = new Date().toISOString();
-  return { kind: 'oom_score_adj', boot_id: bootId(), time, pid, start_ticks: startTicks, comm, profile, before, after };
+  return {
+    kind: 'oom_score_adj',
+    boot_id: bootId() ?? '',
+    time,
+    pid,
+    start_ticks: startTicks,
+    comm,
+    profile,
+    before,
+    after,
+  };
 }
 
 function applyOne(entry: PlanEntry): Applied {

@@ -4,9 +4,9 @@
  */
 import { existsSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { bootId } from '../linux/boot-id.ts';
 import { OomscopeError } from '../model/error.ts';
 import { ScoreAdjFile } from '../process/oom-score-adj-file.ts';
-import { bootId } from './apply.ts';
 import type { AdjLine, DropInLine, Journal, JournalLine } from './journal.ts';
 import type { Subject } from './subject.ts';
 

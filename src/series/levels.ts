@@ -2,12 +2,8 @@
  * From a share that goes up and down to levels that hold still: each level is a switch that goes on at its threshold and off
  * some way below it, both only after it has been so for a while.
  */
+import { levelNames } from '../model/level.ts';
 import type { PressureLevelName } from '../model/pressure.ts';
-
-export const levelNames = ['normal', 'low', 'medium', 'critical'] as const satisfies PressureLevelName[];
-
-/** 0 for `normal` to 3 for `critical`. */
-export const rank = (level: PressureLevelName): number => levelNames.indexOf(level);
 
 export interface LevelOptions {
   /** Where `low`, `medium` and `critical` begin. Rising. */

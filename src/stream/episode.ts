@@ -2,8 +2,8 @@ import type { OperatorFunction } from 'rxjs';
 import { defer } from 'rxjs/internal/observable/defer';
 import { mergeMap } from 'rxjs/internal/operators/mergeMap';
 import type { Envelope } from '../model/events.ts';
+import { levelIndex } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
-import { rank } from '../series/levels.ts';
 import type { HasLevel } from './level-at-least.ts';
 import { subjectKey } from './subject-key.ts';
 
@@ -39,8 +39,8 @@ export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
           if (!before && level === 'normal') return []; // its beginning was before our time
           const now = before ?? { id: event.episode ?? event.id, peak: level, beganNs: BigInt(mono_ns) };
           const state = level === 'normal' ? 'over' : !before ? 'begun' : 'worse';
-          if (state === 'worse' && rank(level) <= rank(now.peak)) return [];
-          if (rank(level) > rank(now.peak)) now.peak = level;
+          if (state === 'worse' && levelIndex(level) <= levelIndex(now.peak)) return [];
+          if (levelIndex(level) > levelIndex(now.peak)) now.peak = level;
           if (state === 'over') open.delete(key);
           else open.set(key, now);
           const { id, peak, beganNs } = now;

@@ -1,8 +1,8 @@
 import type { MonoTypeOperatorFunction } from 'rxjs';
 import { defer } from 'rxjs/internal/observable/defer';
 import { filter } from 'rxjs/internal/operators/filter';
+import { levelIndex } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
-import { rank } from '../series/levels.ts';
 import { subjectKey } from './subject-key.ts';
 
 /** What the operators ask of an event: that of `pressure.level` and of `memory.usage`. */
@@ -26,7 +26,7 @@ export function reaches(level: PressureLevelName): (event: HasLevel) => boolean 
   return (event) => {
     const key = subjectKey(event.subject);
     if (event.level === 'normal') return reached.delete(key) || level === 'normal';
-    if (rank(event.level) >= rank(level)) reached.add(key);
+    if (levelIndex(event.level) >= levelIndex(level)) reached.add(key);
     return reached.has(key);
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Does `text` match `pattern`, in which `*` stands for any run of characters and `?` for one? Takes at most
- * |pattern| × |text| steps, whatever they hold.
+ * Does the whole `text` match `pattern`, in which `*` stands for any run of characters, "/" included, and `?` for one
+ * character? Takes at most |pattern| × |text| steps, whatever they contain.
  */
 export function globMatch(pattern: string, text: string): boolean {
   let p = 0;
@@ -23,4 +23,9 @@ export function globMatch(pattern: string, text: string): boolean {
   }
   while (pattern[p] === '*') p++;
   return p === pattern.length;
+}
+
+/** Does the pattern match the path of this cgroup, or that of a cgroup above it? */
+export function cgroupMatch(pattern: string, path: string): boolean {
+  return globMatch(pattern, path) || globMatch(`${pattern === '/' ? '' : pattern}/*`, path);
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Levels, rank } from '../../src/series/levels.ts';
+import { levelNames } from '../../src/model/level.ts';
+import { Levels } from '../../src/series/levels.ts';
 
 const options = { thresholds: [0.7, 0.85, 0.95], hysteresis: 0.03, sustainMs: 2000 } as const;
 
@@ -39,8 +40,8 @@ test('whatever comes, a value that has held for the time has its level', () => {
       const [low, medium, critical] = options.thresholds;
       const least = value >= critical ? 3 : value >= medium ? 2 : value >= low ? 1 : 0;
       const most = value + 0.03 >= critical ? 3 : value + 0.03 >= medium ? 2 : value + 0.03 >= low ? 1 : 0;
-      expect(rank(levels.level)).toBeGreaterThanOrEqual(least);
-      expect(rank(levels.level)).toBeLessThanOrEqual(most);
+      expect(levelNames.indexOf(levels.level)).toBeGreaterThanOrEqual(least);
+      expect(levelNames.indexOf(levels.level)).toBeLessThanOrEqual(most);
     }),
   );
 });

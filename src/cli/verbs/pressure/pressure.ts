@@ -1,11 +1,12 @@
 import { Cgroupfs } from '../../../linux/cgroupfs.ts';
 import { type Event, SCHEMA } from '../../../model/events.ts';
+import { raisedLevels } from '../../../model/level.ts';
+import type { PressureLevelName } from '../../../model/pressure.ts';
 import { type MemoryWatchOptions, openMemoryWatch } from '../../../pressure/memory-watch.ts';
 import { defaultWindows, type PressureWindowOptions } from '../../../pressure/options.ts';
 import { checkReclaim, type ReclaimOrder } from '../../../pressure/reclaim.ts';
 import { Output } from '../../../render/output.ts';
 import { renderEvent } from '../../../render/terminal.ts';
-import { levelNames } from '../../../series/levels.ts';
 import { reaches } from '../../../stream/level-at-least.ts';
 import { printable } from '../../../text/printable.ts';
 import { alertOption, openAlerts } from '../../verb/alert-option.ts';
@@ -24,7 +25,7 @@ const options = {
     multiple: true as const,
   },
   wait: flag('wait for a cgroup that does not exist, or no longer'),
-  level: oneOf('LEVEL', 'only say what reaches this level, and its end: low, medium, critical', levelNames.slice(1)),
+  level: oneOf('LEVEL', 'only say what reaches this level, and its end: low, medium, critical', raisedLevels),
   stall: stall('TIME', 'say each stall that lasts so long (100ms); 0: all of them; off: none'),
   window: windows('TIME', 'look at the share of stalled time in so long; up to three, as 10ms,100ms,1s (the default)'),
   psi: flag('levels from the kernel’s PSI files: later, and without causes, but with no privilege'),
@@ -166,7 +167,7 @@ function windowOf(ms: number): PressureWindowOptions {
   return { ...nearest, ms };
 }
 
-function levelFilter(level: (typeof levelNames)[number] | undefined, stalls: boolean): (event: Event) => boolean {
+function levelFilter(level: PressureLevelName | undefined, stalls: boolean): (event: Event) => boolean {
   if (level === undefined) return () => true;
   // Pressure and usage are two stories.
   const of = { 'pressure.level': reaches(level), 'memory.usage': reaches(level) };

@@ -1,5 +1,5 @@
+import { bootId } from '../../../linux/boot-id.ts';
 import { ScoreAdjFile } from '../../../process/oom-score-adj-file.ts';
-import { bootId } from '../../../protect/apply.ts';
 import { DEFAULT_JOURNAL, Journal } from '../../../protect/journal.ts';
 import { byProcess } from '../../../protect/undo.ts';
 import { printable } from '../../../text/printable.ts';

@@ -3,7 +3,7 @@ import type { Score, ScoreSample } from '../../../model/score.ts';
 import type { Paint } from '../../../render/terminal.ts';
 import { type ScoreSort, Scores, type ScoresOptions } from '../../../scores/scores.ts';
 import { formatBytes } from '../../../text/format.ts';
-import { globMatch } from '../../../text/glob.ts';
+import { cgroupMatch, globMatch } from '../../../text/glob.ts';
 import { printable } from '../../../text/printable.ts';
 import { paintFor } from '../../verb/colour.ts';
 import { Exit } from '../../verb/exit.ts';
@@ -93,7 +93,7 @@ export async function run(argv: string[]): Promise<number> {
 /** The cgroup of a filter takes in what is below it. */
 function within(glob: string, score: Score): boolean {
   const { cgroup } = score;
-  return cgroup !== null && (globMatch(glob, cgroup) || globMatch(`${glob}/*`, cgroup));
+  return cgroup !== null && cgroupMatch(glob, cgroup);
 }
 
 function summary({ domain, domain_bytes, available_bytes, candidates }: ScoreSample): string {

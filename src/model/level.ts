@@ -1,0 +1,24 @@
+/** The levels of pressure and of usage, lowest first. The order is that of enum pressure_level in bpf/pressure.h. */
+import type { Envelope } from './envelope.ts';
+import type { PressureLevelName } from './pressure.ts';
+
+export const levelNames = ['normal', 'low', 'medium', 'critical'] as const satisfies PressureLevelName[];
+
+/** The levels that something can reach: all but `normal`. */
+export const raisedLevels = ['low', 'medium', 'critical'] as const satisfies PressureLevelName[];
+
+/** 0 for `normal` to 3 for `critical`. */
+export const levelIndex = (level: PressureLevelName): number => levelNames.indexOf(level);
+
+const severities: Record<PressureLevelName, Envelope['severity']> = {
+  normal: 'info',
+  low: 'info',
+  medium: 'warning',
+  critical: 'error',
+};
+
+/**
+ * The severity of an event that reports a level. `low` is information: a tenth of a second's time stalled or a memory that
+ * is 70 % full needs no action, and alerts treat it so.
+ */
+export const severityOfLevel = (level: PressureLevelName): Envelope['severity'] => severities[level];
