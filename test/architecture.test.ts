@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
  */
 const FLOORS = [
   'model',
+  'survivors',
   'text',
   '(root)/version.ts',
   'native',

@@ -1,17 +1,16 @@
 /** What the guard does when it is not told: little, and late. */
 import { Pattern } from '../guard/rules/pattern.ts';
 import type { Match } from '../guard/rules/rule.ts';
+import { survivorsOf } from '../survivors/survivors.ts';
 
 /**
- * Without these nobody can get at the machine, or everything on it dies with them. A container's main process is not
- * among them: it is what its runtime restarts.
+ * The guard spares what a machine cannot be used without: the ways in, the desktop, the container runtimes. It does not
+ * spare a container's main process, which its runtime restarts, nor databases, which a rule can name.
  */
-const INDISPENSABLE =
-  '^(systemd.*|\\(sd-pam\\)|init|dbus-daemon|dbus-broker.*|sshd|agetty|login|NetworkManager|udevd|polkitd' +
-  '|dockerd|containerd.*|crio|conmon|kubelet|k3s.*|runc|crun|Xorg|Xwayland|gnome-shell|kwin_.*|plasmashell|sway)$';
-
 export function defaultProtection(): Match[] {
-  return [{ text: `comm ${INDISPENSABLE}`, comm: new Pattern(INDISPENSABLE) }];
+  const names = survivorsOf('access', 'system', 'containers', 'desktop').map(({ comm }) => comm);
+  const pattern = new Pattern(`^(${names.join('|')})$`);
+  return [{ text: `comm ${pattern.source}`, comm: pattern }];
 }
 
 /** As they would stand in the file. */

@@ -1,24 +1,13 @@
 /**
  * Who is protected from the OOM killer by oom_score_adj, who is not and should be, and who had better not be.
  */
+import { SYSTEM_ADJ, serviceLines, survivorOf, survivorsOf } from '../survivors/survivors.ts';
 import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import { meminfo } from './kernel-settings.ts';
 import type { ProcessSummary } from './processes.ts';
 
 const { ok, info, warning } = findingsOf('protection');
-
-/** Without these a machine cannot be reached or loses data; -1000 is for none but the first two. By comm. */
-const worthProtecting: Record<string, { unit: string; adj: number; why: string }> = {
-  sshd: { unit: 'ssh', adj: -1000, why: 'Without it nobody can log in to see what happened.' },
-  postgres: { unit: 'postgresql', adj: -500, why: 'When one of its processes is killed, it restarts all of them.' },
-  mysqld: { unit: 'mysql', adj: -500, why: 'A kill ends all connections, and recovery takes minutes.' },
-  mariadbd: { unit: 'mariadb', adj: -500, why: 'A kill ends all connections, and recovery takes minutes.' },
-  mongod: { unit: 'mongod', adj: -500, why: 'A kill ends all connections, and recovery takes minutes.' },
-  'redis-server': { unit: 'redis-server', adj: -500, why: 'What it has not written to disk is lost.' },
-  dockerd: { unit: 'docker', adj: -500, why: 'Containers cannot be managed while it is gone.' },
-  containerd: { unit: 'containerd', adj: -999, why: 'Containers cannot be managed while it is gone.' },
-};
 
 export function protection(processes: ProcessSummary[], read: Read): Finding[] {
   const total = (meminfo(read, 'MemTotal') ?? 0) * 1024;
@@ -36,22 +25,28 @@ function unkillable(processes: ProcessSummary[], totalBytes: number): Finding[] 
       comm,
       `pid ${pid}, oom_score_adj -1000, ${formatBytes(rssBytes)}`,
       'It is large and can never be killed: when it is the one that grows, everything else is killed first, and then the machine stands still.',
-      `choom -p ${pid} -n -900`,
+      `choom -p ${pid} -n ${SYSTEM_ADJ}`,
     ),
   );
   return [ok('never killed', found, 'By oom_score_adj -1000; besides init and the kernel itself.'), ...hogs];
 }
 
 function unprotected(processes: ProcessSummary[]): Finding[] {
-  return Object.entries(worthProtecting).flatMap(([comm, { unit, adj, why }]) => {
+  return survivorsOf('access', 'containers', 'database').flatMap((survivor) => {
+    const { adj, why, units } = survivor;
+    const unit = units[0]?.replace(/\.service$/, '');
+    if (adj === null || unit === undefined) return [];
     // The listener is protected by sshd itself, and the sessions are not meant to be: the lowest value counts.
-    const own = processes.filter((process) => process.comm === comm);
+    const own = processes.filter(({ comm }) => survivorOf(comm) === survivor);
     if (own.length === 0) return [];
     const lowest = own.reduce((least, process) => (process.oomScoreAdj < least.oomScoreAdj ? process : least));
     const found = `pid ${lowest.pid}, oom_score_adj ${lowest.oomScoreAdj}`;
-    if (lowest.oomScoreAdj < 0) return [ok(comm, found)];
-    const remedy = `systemctl edit ${unit}: [Service] OOMScoreAdjust=${adj} (or now: choom -p ${lowest.pid} -n ${adj})`;
-    return [warning(comm, `${found}: not protected`, why, remedy)];
+    if (lowest.oomScoreAdj < 0) return [ok(lowest.comm, found)];
+    const remedy =
+      survivor.setBy === 'program'
+        ? `systemctl restart ${unit}: it sets ${adj} itself when it starts as root`
+        : `systemctl edit ${unit}: [Service] ${serviceLines(survivor).join(' ')} (or now: choom -p ${lowest.pid} -n ${adj})`;
+    return [warning(lowest.comm, `${found}: not protected`, why, remedy)];
   });
 }
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { OomscopeError } from '../model/error.ts';
 import type { Journal } from './journal.ts';
 import type { Plan } from './plan.ts';
-import type { Profile } from './profile.ts';
+import { type Profile, profileServiceLines } from './profile.ts';
 import type { Subject } from './subject.ts';
 
 export const SYSTEMD_DIRECTORY = '/etc/systemd/system';
@@ -43,11 +43,9 @@ export function dropInsFor(
   });
 }
 
-function textOf({ name, oomScoreAdj, oomPolicy }: Profile): string {
-  const lines = [`${MARK}, profile ${name}. \`oomscope protect undo\` removes it.`, '[Service]'];
-  lines.push(`OOMScoreAdjust=${oomScoreAdj}`);
-  if (oomPolicy !== null) lines.push(`OOMPolicy=${oomPolicy}`);
-  return `${lines.join('\n')}\n`;
+function textOf(profile: Profile): string {
+  const head = `${MARK}, profile ${profile.name}. \`oomscope protect undo\` removes it.`;
+  return `${[head, '[Service]', ...profileServiceLines(profile)].join('\n')}\n`;
 }
 
 export interface Installed extends DropIn {

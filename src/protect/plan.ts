@@ -105,7 +105,7 @@ const skip = (reason: string): Decision => ({ action: 'skip', reason });
 
 function decide(
   subject: Subject,
-  { oomScoreAdj: wanted, name }: Profile,
+  { oomScoreAdj: wanted, name, childrenReset }: Profile,
   parent: Subject | undefined,
   { inContainers = false }: PlanOptions,
 ): Decision {
@@ -113,6 +113,9 @@ function decide(
   if (pid === 1) return skip('init, which the kernel never kills');
   if (container !== null && !inContainers) {
     return skip(`in ${container}: its runtime sets this, or the kubelet by the pod's class (--in-containers)`);
+  }
+  if (childrenReset && exe !== null && parent?.exe === exe) {
+    return skip(`a child of ${parent.comm} (pid ${parent.pid}), which spares itself and not its children`);
   }
   if (now === wanted) return keep('as it is');
   const by = originOf(now, parent);
@@ -138,7 +141,7 @@ const SESSION_REASON =
   'sshd sets -1000 for its listener itself and spares its sessions that; written now, every login would inherit it: restart sshd';
 
 function warn(subject: Subject, profile: Profile, selector: Selector, { mayLower }: PlanOptions): Warning[] {
-  const { oomScoreAdj: wanted } = profile;
+  const { oomScoreAdj: wanted, childrenReset } = profile;
   const warnings: Warning[] = [];
   if (wanted >= subject.oomScoreAdj) return warnings;
   const share = `${Math.round(subject.memoryPerMille / 10)} % of the memory`;
@@ -148,6 +151,10 @@ function warn(subject: Subject, profile: Profile, selector: Selector, { mayLower
   } else if (wanted < 0 && subject.memoryPerMille >= HOG_PER_MILLE) {
     const text = `holds ${share}: at ${wanted} nearly all others would be killed first; give it a limit as well`;
     warnings.push({ code: 'hog', text });
+  }
+  if (childrenReset) {
+    const text = `what it starts from now on inherits ${wanted}, unless it was started with ${childrenReset.join(' ')}`;
+    warnings.push({ code: 'inherited', text });
   }
   if (selector.by === 'comm') {
     warnings.push({ code: 'by_name', text: `known by its name alone, which any process can give itself` });

@@ -96,7 +96,8 @@ test('who is protected, who should be, and who had better not be', () => {
   });
   expect(found.sshd?.severity).toBe('ok');
   expect(found.postgres?.severity).toBe('warning');
-  expect(found.postgres?.remedy).toContain('choom -p 20 -n -500');
+  expect(found.postgres?.remedy).toContain('choom -p 20 -n -900');
+  expect(severities({ ...total, ...madeProcess(10, 'sshd', 0, 5000) }).sshd?.remedy).toMatch(/^systemctl restart ssh/);
   expect(found.hog?.severity).toBe('warning');
   expect(found['killed first']?.found).toContain('browser');
 });

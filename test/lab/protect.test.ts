@@ -6,13 +6,13 @@ import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 const script = `
 oomscope() { node dist/cli/main.js "$@"; }
 value() { echo "{\\"$1\\":$(cat /proc/$2/oom_score_adj)}"; }
-cp build/hog /run/postgres
+cp build/hog /run/mariadbd
 mkdir /sys/fs/cgroup/shared
 echo 100M >/sys/fs/cgroup/shared/memory.max
 hold() { "$1" --cgroup /sys/fs/cgroup/shared --hold $2 >/run/$3.log & eval $3=$!
 	until grep -q ready /run/$3.log; do sleep 0.2; done; }
 
-hold /run/postgres 40M first
+hold /run/mariadbd 40M first
 value found $first
 oomscope protect apply database --json 2>/run/apply.log
 value applied $first
@@ -23,7 +23,7 @@ node dist/cli/main.js protect apply database --watch --json 2>/run/watch.log &
 watch=$!
 until grep -q Watching /run/watch.log; do sleep 0.2; done
 kill $first; wait $first
-hold /run/postgres 40M second
+hold /run/mariadbd 40M second
 until [ "$(cat /proc/$second/oom_score_adj)" = -600 ]; do sleep 0.2; done
 value watched $second
 hold build/hog 20M hog
@@ -47,7 +47,7 @@ test('a database is spared, and has its old value back at the end', { timeout: 4
   const first = { before: 0, after: -600 };
   expect(lines, result.stderr).toMatchObject([
     { found: 0 },
-    { ...first, outcome: 'done', matched_by: 'exe', matched: 'postgres', warnings: [] },
+    { ...first, outcome: 'done', matched_by: 'exe', matched: 'mariadbd', warnings: [] },
     { applied: -600 },
     { ...first, outcome: 'restored' },
     { undone: 0 },

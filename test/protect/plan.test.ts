@@ -48,7 +48,7 @@ describe('a process is known exactly', () => {
   test('a program that others than root could have put there is not protected by its name, and that is said', () => {
     const { entries, idle } = plan(
       [subject({ exe: '/home/eve/postgres', exeTrusted: false })],
-      [builtIn[1] as Profile],
+      [builtIn.find(({ name }) => name === 'postgresql') as Profile],
     );
     expect(entries).toEqual([]);
     expect(idle[0]?.reason).toContain('/home/eve/postgres, which others than root could have put there');
@@ -59,9 +59,8 @@ describe('a process is known exactly', () => {
 describe('what is decided', () => {
   test('the built-in values', () => {
     const adjOf = (exe: string) => one({ exe })?.after;
-    expect([adjOf('/usr/lib/postgresql/16/bin/postgres'), adjOf('/usr/sbin/nginx'), adjOf('/opt/chrome')]).toEqual([
-      -600, -300, 300,
-    ]);
+    const programs = ['/usr/lib/postgresql/16/bin/postgres', '/usr/sbin/mysqld', '/usr/sbin/nginx', '/opt/chrome'];
+    expect(programs.map(adjOf)).toEqual([-900, -600, -300, 300]);
     expect(one({ unit: 'dbus.service' })).toMatchObject({ profile: 'critical', before: 0, after: -900 });
   });
 
@@ -83,6 +82,21 @@ describe('what is decided', () => {
     const entry = one(of);
     expect(entry).toMatchObject({ action, before: entry?.subject.oomScoreAdj, after: entry?.before, warnings: [] });
     expect(entry?.reason).toContain(reason);
+  });
+
+  test('PostgreSQL: the postmaster, and none of its backends, which put themselves back to 0', () => {
+    const exe = '/usr/lib/postgresql/16/bin/postgres';
+    const postmaster = subject({ exe, comm: 'postgres' });
+    const backend = subject({ exe, comm: 'postgres', ppid: postmaster.pid });
+    const { entries } = plan([postmaster, backend], builtIn);
+    expect(entries.map(({ action, after }) => [action, after])).toEqual([
+      ['change', -900],
+      ['skip', 0],
+    ]);
+    expect(entries[0]?.warnings[0]?.text).toContain('unless it was started with PG_OOM_ADJUST_FILE');
+    expect(entries[1]?.reason).toBe(
+      `a child of postgres (pid ${postmaster.pid}), which spares itself and not its children`,
+    );
   });
 
   test('in containers only when asked', () => {

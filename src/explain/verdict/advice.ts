@@ -1,6 +1,7 @@
 /** What to do about it: for this cause, these kinds of memory, this program, each with its reason. */
 
 import type { ReportCause, ReportFactor } from '../../model/oom-report.ts';
+import { EXPENDABLE_ADJ, MUST_STAY_ADJ, SYSTEM_ADJ, survivorOf } from '../../survivors/survivors.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import type { ReportFacts } from '../report/facts.ts';
@@ -178,7 +179,7 @@ const byFactor: Partial<Record<ReportFactor, Advice[]>> = {
   ],
   spared: [
     {
-      do: 'Give processes -1000 only when they are small, and -500 to -900 otherwise.',
+      do: `Give processes -1000 only when they are small, and ${MUST_STAY_ADJ} to ${SYSTEM_ADJ} otherwise.`,
       because: 'What cannot be killed is left over when it is the one that grew: others die for it.',
     },
   ],
@@ -200,10 +201,14 @@ const byFactor: Partial<Record<ReportFactor, Advice[]>> = {
 function protection({ victim }: ReportFacts, cause: ReportCause): Advice[] {
   if (!victim || cause === 'sysrq' || cause === 'cgroup_limit') return [];
   const set = victim.oom_score_adj;
-  if (set !== null && set >= 300) return [];
+  if (set !== null && set >= EXPENDABLE_ADJ) return [];
+  const survivor = survivorOf(victim.comm);
+  if (survivor?.environment || survivor?.setBy === 'program') return []; // its runtime’s advice, or it does it itself
+  const known = survivor?.adj ?? 0;
+  const adj = known < 0 ? known : MUST_STAY_ADJ;
   return [
     {
-      do: `If ${printable(victim.comm)} must stay: OOMScoreAdjust=-500 in its unit, and +300 or more for what may go.`,
+      do: `If ${printable(victim.comm)} must stay: OOMScoreAdjust=${adj} in its unit, and +${EXPENDABLE_ADJ} or more for what may go.`,
       because:
         'The kernel goes by size plus thousandths of what ran out; the values -17 to 15 of old have not been used since 2.6.36.',
     },

@@ -1,5 +1,9 @@
 /** What a process is, as its name tells, and what those who run it can set. */
 
+import { type Survivor, serviceLines, survivorOf } from '../../survivors/survivors.ts';
+
+const postgresLines = serviceLines(survivorOf('postgres') as Survivor).join(' and ');
+
 export interface Runtime {
   name: string;
   comms: RegExp;
@@ -75,7 +79,7 @@ export const runtimes: readonly Runtime[] = [
         because: 'Each sort and hash may take work_mem, in each connection, at once.',
       },
       {
-        do: 'Protect the postmaster: OOMScoreAdjust=-900 in its unit, and PG_OOM_ADJUST_VALUE=0 for the backends.',
+        do: `Protect the postmaster, and have its backends put themselves back to 0: ${postgresLines} in its unit.`,
         because:
           'Any backend that is killed with SIGKILL makes the postmaster restart all of them; the postmaster itself must stay.',
       },
