@@ -29,7 +29,7 @@ export type { Guard } from './guard/guard.ts';
 export type { GuardConfig } from './guard/guard-config.ts';
 export { type OpenedGuard, openGuard } from './guard/open-guard.ts';
 export { type UsageOptions, watchUsage } from './memory/usage.ts';
-export { type Alert, type AlertSeverity, alertOf } from './model/alert.ts';
+export { type Alert, alertOf } from './model/alert.ts';
 export type * from './model/container.ts';
 export type * from './model/container-events.ts';
 export { type ErrorCode, OomscopeError } from './model/error.ts';
@@ -39,6 +39,7 @@ export type * from './model/pressure.ts';
 export type { Receipt } from './model/receipt.ts';
 export type * from './model/sample.ts';
 export type * from './model/score.ts';
+export type { Severity } from './model/severity.ts';
 export type * from './model/suggestion.ts';
 export {
   defaultWindows,

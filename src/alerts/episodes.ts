@@ -2,14 +2,15 @@
  * Removes duplicates. An episode is everything that has the same `key`: one stretch of memory pressure, one kill. A sink
  * gets its first alert, each later one that is more severe, and its end.
  */
-import { type Alert, type AlertSeverity, severities } from '../model/alert.ts';
+import type { Alert } from '../model/alert.ts';
+import { type Severity, severities } from '../model/severity.ts';
 
 /** Limit of remembered episodes; the oldest is forgotten first. */
 const MOST = 10_000;
 
 /** What was sent last about an episode. */
 interface Sent {
-  severity: AlertSeverity;
+  severity: Severity;
   startsAt: string;
   atMs: number;
 }
@@ -23,7 +24,7 @@ export class Episodes {
    * @param minimum less severe alerts are not sent
    * @param repeatMs shortest interval between two momentary alerts of the same key, such as lost events
    */
-  constructor(minimum: AlertSeverity = 'info', repeatMs = 300_000) {
+  constructor(minimum: Severity = 'info', repeatMs = 300_000) {
     this.#minimum = severities.indexOf(minimum);
     this.#repeatMs = repeatMs;
   }

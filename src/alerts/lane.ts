@@ -2,8 +2,9 @@
  * A lane is the path of alerts to one sink: it drops duplicates, queues the rest, and delivers them one at a time, at the
  * pace of the sink, with retries. Lanes are independent of each other, and offering an alert never blocks.
  */
-import type { Alert, AlertSeverity } from '../model/alert.ts';
+import type { Alert } from '../model/alert.ts';
 import type { Receipt } from '../model/receipt.ts';
+import type { Severity } from '../model/severity.ts';
 import { type AlertQueue, MemoryQueue } from './alert-queue.ts';
 import { Episodes } from './episodes.ts';
 import type { Sink } from './sinks/sink.ts';
@@ -11,7 +12,7 @@ import type { Sink } from './sinks/sink.ts';
 export interface LaneOptions {
   sink: Sink;
   /** Less severe alerts are not sent. Default `info`. */
-  minimum?: AlertSeverity;
+  minimum?: Severity;
   /** Default: 1,000 in memory. */
   queue?: AlertQueue;
   /**

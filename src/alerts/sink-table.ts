@@ -5,13 +5,13 @@
  * A new sink is a file in sinks/ and an entry in `sinkKinds`. A new option is one line in `sinkOptions`, and its name in
  * the `takes` of each sink that has it.
  */
-import type { AlertSeverity } from '../model/alert.ts';
+import type { Severity } from '../model/severity.ts';
 import type { Secret } from './secret.ts';
 import type { Sink } from './sinks/sink.ts';
 
 /** The type of an option's value, by the kind of the option. */
 interface OptionValues {
-  severity: AlertSeverity;
+  severity: Severity;
   directory: string;
   text: string;
   /** A list of texts. */

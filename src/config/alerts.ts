@@ -10,7 +10,7 @@ import {
   sinkOptions,
   sinksWith,
 } from '../alerts/sink-table.ts';
-import { severities } from '../model/alert.ts';
+import { severities } from '../model/severity.ts';
 import { writeDuration, writeSize } from '../text/units.ts';
 import { choice, duration, type Field, list, needed, optional, type Shape, size, table, text, whole } from './shape.ts';
 import type { Fields } from './toml-text.ts';

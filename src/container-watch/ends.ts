@@ -142,7 +142,7 @@ export class ContainerEnds {
       kill_to_end_ns: endNs === undefined || endNs < 0n ? null : Number(endNs),
     };
     const monoNs = first ? BigInt(first.mono_ns) : end ? end.time_ns - realtimeOffsetNs() : process.hrtime.bigint();
-    const severity = facts.verdict === 'spared' ? 'warning' : 'error';
+    const severity = facts.verdict === 'spared' ? 'warning' : 'critical';
     const source = first ? `${first.source}+${container.runtime ?? 'cgroup'}` : `${container.runtime}:events`;
     return { ...this.#envelope(monoNs, severity, source, containerOomMessage(facts)), ...facts };
   }
@@ -164,7 +164,7 @@ export class ContainerEnds {
     return { ...this.#envelope(monoNs, 'warning', source, containerKilledMessage(facts)), ...facts };
   }
 
-  #envelope(monoNs: bigint, severity: 'warning' | 'error', source: string, message: string) {
+  #envelope(monoNs: bigint, severity: 'warning' | 'critical', source: string, message: string) {
     return this.#options.envelopes.next(monoNs, realtimeOffsetNs(), severity, source, message);
   }
 }

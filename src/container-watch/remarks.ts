@@ -20,13 +20,13 @@ const SPARED_ADJ = -900;
 /** @param swapTotalBytes the machine's: without any, no limit on it matters */
 export function containerRemarks(subject: Subject, swapTotalBytes: number): Remark[] {
   const remarks = [ofLimits(subject), ofUse(subject), ofHistory(subject), ofSettings(subject, swapTotalBytes)];
-  const rank = { bad: 0, warning: 1, note: 2 };
-  return remarks.flatMap((some) => [...some]).sort((a, b) => rank[a.level] - rank[b.level]);
+  const rank = { critical: 0, warning: 1, info: 2 };
+  return remarks.flatMap((some) => [...some]).sort((a, b) => rank[a.severity] - rank[b.severity]);
 }
 
-const bad = (text: string): Remark => ({ level: 'bad', text });
-const warning = (text: string): Remark => ({ level: 'warning', text });
-const note = (text: string): Remark => ({ level: 'note', text });
+const bad = (text: string): Remark => ({ severity: 'critical', text });
+const warning = (text: string): Remark => ({ severity: 'warning', text });
+const note = (text: string): Remark => ({ severity: 'info', text });
 
 function* ofLimits({ memory }: Subject): Generator<Remark> {
   if (!memory) return;

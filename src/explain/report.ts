@@ -33,7 +33,7 @@ export function toReport(draft: OpenReport, context: ReportContext, seq: number)
     ...stamps,
     boot_id: draft.start.bootId,
     node: draft.start.host ?? (context.bootTimeSeconds === null ? '' : hostname()),
-    severity: 'error',
+    severity: 'critical',
     source: 'log',
     message: `${headline(facts)}: ${verdict.why}`,
     type: 'oom.report',

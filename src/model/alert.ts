@@ -7,9 +7,7 @@ import type { Event, OomKill } from './events.ts';
 import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
 import { severityOfLevel } from './level.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
-
-export const severities = ['info', 'warning', 'critical'] as const;
-export type AlertSeverity = (typeof severities)[number];
+import type { Severity } from './severity.ts';
 
 /** What sinks get, and what they write where they write JSON. Names in it are as the kernel has them: not made safe. */
 export interface Alert {
@@ -19,7 +17,7 @@ export interface Alert {
   /** The same for everything about one story: an episode of pressure, one kill. */
   key: string;
   status: 'firing' | 'resolved';
-  severity: AlertSeverity;
+  severity: Severity;
   /** What kind of alert it is, as in `alertname`. */
   name: string;
   /** A few words. */
@@ -57,8 +55,8 @@ export function alertOf(event: Event): Alert | undefined {
     case 'tracer.lost':
       return moment(event, 'EventsLost', 'Events were lost', { where: event.where }, `tracer.lost ${event.where}`);
     default:
-      // What is an error is worth an alert, whatever it is about.
-      return event.severity === 'error' ? moment(event, nameOf(event.type), event.type, {}, event.id) : undefined;
+      // Whatever is critical is worth an alert.
+      return event.severity === 'critical' ? moment(event, nameOf(event.type), event.type, {}, event.id) : undefined;
   }
 }
 
@@ -108,8 +106,6 @@ function ofUsage(event: UsageLevel): Alert {
   return lasting(event, 'MemoryUsage', 'Memory usage', `memory.usage ${scope} ${path}`, event.previous, event.time);
 }
 
-const alertSeverity = (severity: Event['severity']): AlertSeverity => (severity === 'error' ? 'critical' : severity);
-
 /** @param worst the level that counts when it is over */
 function lasting(
   event: PressureLevel | UsageLevel,
@@ -120,7 +116,7 @@ function lasting(
   startsAt: string,
 ): Alert {
   const over = event.level === 'normal';
-  const severity = alertSeverity(severityOfLevel(over ? worst : event.level));
+  const severity = severityOfLevel(over ? worst : event.level);
   return {
     ...common(event, name, severity),
     key,
@@ -134,7 +130,7 @@ function lasting(
 }
 
 function moment(event: Event, name: string, title: string, labels: Record<string, string>, key: string): Alert {
-  const severity = alertSeverity(event.severity);
+  const { severity } = event;
   return {
     ...common(event, name, severity),
     key,
@@ -147,11 +143,11 @@ function moment(event: Event, name: string, title: string, labels: Record<string
   };
 }
 
-function common(event: Event, name: string, severity: AlertSeverity) {
+function common(event: Event, name: string, severity: Severity) {
   return { schema: 'oomscope/alert/v1' as const, id: event.id, name, severity, message: event.message, event };
 }
 
-const labelsOf = ({ node }: Event, alertname: string, severity: AlertSeverity) => ({ alertname, severity, node });
+const labelsOf = ({ node }: Event, alertname: string, severity: Severity) => ({ alertname, severity, node });
 
 const whose = ({ scope, path }: PressureSubject) => (scope === 'system' ? 'the system' : path);
 

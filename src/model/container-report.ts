@@ -2,6 +2,7 @@
 import type { CgroupOwner } from './container.ts';
 import type { SystemState } from './oom-kill.ts';
 import type { Growth } from './pressure.ts';
+import type { Severity } from './severity.ts';
 
 /** What its cgroup says. */
 export interface ContainerMemory {
@@ -79,5 +80,5 @@ export interface ContainerReport extends CgroupOwner {
   /** null: it does not run, or its cgroup cannot be read. */
   memory: ContainerMemory | null;
   /** What follows, worst first. */
-  remarks: { level: 'bad' | 'warning' | 'note'; text: string }[];
+  remarks: { severity: Severity; text: string }[];
 }

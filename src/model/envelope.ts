@@ -1,4 +1,5 @@
 /** What every event has, whatever its type. */
+import type { Severity } from './severity.ts';
 
 export const SCHEMA = 'oomscope/v1';
 
@@ -19,7 +20,7 @@ export interface Envelope {
   boot_id: string | null;
   /** The host's name. */
   node: string;
-  severity: 'info' | 'warning' | 'error';
+  severity: Severity;
   /** Where it comes from: the BPF hook, or oomscope itself. */
   source: string;
   /** One sentence for people. */

@@ -1,6 +1,7 @@
 /** The levels of pressure and of usage, lowest first. The order is that of enum pressure_level in bpf/pressure.h. */
-import type { Envelope } from './envelope.ts';
+
 import type { PressureLevelName } from './pressure.ts';
+import type { Severity } from './severity.ts';
 
 export const levelNames = ['normal', 'low', 'medium', 'critical'] as const satisfies PressureLevelName[];
 
@@ -10,15 +11,15 @@ export const raisedLevels = ['low', 'medium', 'critical'] as const satisfies Pre
 /** 0 for `normal` to 3 for `critical`. */
 export const levelIndex = (level: PressureLevelName): number => levelNames.indexOf(level);
 
-const severities: Record<PressureLevelName, Envelope['severity']> = {
+const severities: Record<PressureLevelName, Severity> = {
   normal: 'info',
   low: 'info',
   medium: 'warning',
-  critical: 'error',
+  critical: 'critical',
 };
 
 /**
  * The severity of an event that reports a level. `low` is information: a tenth of a second's time stalled or a memory that
  * is 70 % full needs no action, and alerts treat it so.
  */
-export const severityOfLevel = (level: PressureLevelName): Envelope['severity'] => severities[level];
+export const severityOfLevel = (level: PressureLevelName): Severity => severities[level];

@@ -18,12 +18,13 @@ export function renderReport(report: ContainerReport, paint: Paint): string {
   if (memory) rows.push(['cgroup', printable(memory.cgroup)]);
   const title = container ? containerLine(container, pod) : '?';
   const [name = '', ...rest] = title.split(/(?=[ ,])/);
-  const colour = { bad: 'red', warning: 'yellow', note: 'dim' } as const;
+  const colour = { critical: 'red', warning: 'yellow', info: 'dim' } as const;
   return [
     `${paint('bold', name)}${rest.join('')}`,
     ...rows.map(([label, text]) => `  ${paint('dim', label.padEnd(LABEL))}${text}`),
     ...report.remarks.map(
-      ({ level, text }) => `  ${paint(colour[level], level === 'note' ? 'note' : level.toUpperCase())}: ${text}`,
+      ({ severity, text }) =>
+        `  ${paint(colour[severity], severity === 'info' ? 'note' : severity.toUpperCase())}: ${text}`,
     ),
   ].join('\n');
 }
@@ -145,8 +146,8 @@ export function renderTable(reports: readonly ContainerReport[], paint: Paint, c
       .join('  ')
       .trimEnd();
   const colour = (report: ContainerReport, text: string) => {
-    const worst = report.remarks[0]?.level;
-    return worst === 'bad' ? paint('red', text) : worst === 'warning' ? paint('yellow', text) : text;
+    const worst = report.remarks[0]?.severity;
+    return worst === 'critical' ? paint('red', text) : worst === 'warning' ? paint('yellow', text) : text;
   };
   return [paint('dim', line(head)), ...rows.map((row, i) => colour(sorted[i] as ContainerReport, line(row)))].join(
     '\n',

@@ -85,7 +85,7 @@ export class Kills {
     const monoNs = record.header.ktime_ns;
     const state = system.read(Number(process.hrtime.bigint() - monoNs));
     const source = facts.kind === 'shared_memory' ? 'bpf:signal/signal_generate' : 'bpf:oom/mark_victim';
-    const severity = facts.kind === 'already_dying' ? 'warning' : 'error';
+    const severity = facts.kind === 'already_dying' ? 'warning' : 'critical';
     const event: OomKill = {
       ...envelopes.next(monoNs, batch.realtimeOffsetNs, severity, source, ''),
       type: 'oom.kill',

@@ -74,7 +74,7 @@ export class ReportMatcher {
       const parsed = toReport(draft, { input: 'printk:console', bootTimeSeconds: null }, 0);
       push({
         ...parsed,
-        ...envelopes.next(report.firstNs, realtimeOffsetNs(), 'error', 'bpf:printk/console', parsed.message),
+        ...envelopes.next(report.firstNs, realtimeOffsetNs(), 'critical', 'bpf:printk/console', parsed.message),
         time_source: 'live',
         since_boot_seconds: null,
         kill_id: kill?.id ?? null,

@@ -46,7 +46,7 @@ export function pressureLevel(
   const windows = [{ window_seconds: 0.1, some: 0.5, full: 0.2 }];
   const { episode = 'episode-1', peak = level, path = '/shop' } = given;
   return {
-    ...envelope(level === 'critical' ? 'error' : 'warning', `Pressure is ${level}.`),
+    ...envelope(level === 'critical' ? 'critical' : 'warning', `Pressure is ${level}.`),
     type: 'pressure.level',
     subject: { scope: 'cgroup', path, id: '12' },
     level,
@@ -101,7 +101,7 @@ export function lost(): TracerLost {
 
 export function oomKill(kind: OomKill['kind'], comm = 'cache'): OomKill {
   return {
-    ...envelope('error', `${JSON.stringify(comm)} was killed.`),
+    ...envelope('critical', `${JSON.stringify(comm)} was killed.`),
     type: 'oom.kill',
     kind,
     victim: {
@@ -173,7 +173,7 @@ const target: GuardTarget = {
 
 export function guardResult(outcome: GuardResult['outcome']): GuardResult {
   return {
-    ...envelope('error', 'cache was ended.'),
+    ...envelope('critical', 'cache was ended.'),
     type: 'guard.result',
     plan_id: 'plan-1',
     mode: 'enforce',
@@ -209,7 +209,7 @@ export function guardAction(action: GuardAction['action'], outcome: GuardAction[
 
 export function containerOom(killIds: string[]): ContainerOom {
   return {
-    ...envelope('error', 'web ran out of memory.'),
+    ...envelope('critical', 'web ran out of memory.'),
     type: 'container.oom',
     container: {
       runtime: 'docker',

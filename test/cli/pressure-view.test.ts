@@ -48,7 +48,7 @@ const shop = [
 
 test('80 × 24', () => {
   const events = [
-    { time: '2026-11-22T17:00:04.000000000Z', severity: 'error' as const, message: 'Something is\nwrong.' },
+    { time: '2026-11-22T17:00:04.000000000Z', severity: 'critical' as const, message: 'Something is\nwrong.' },
   ];
   expect(renderPressure(view(shop, { events }), 80, 14, plain)).toEqual([
     'oomscope pressure  host                                            BPF  17:00:05',
@@ -113,7 +113,7 @@ test('fits the terminal, whatever its size and whatever the names', () => {
   const events = fc.array(
     fc.record({
       time: fc.constant('2026-11-22T17:00:04.000000000Z'),
-      severity: fc.constantFrom('info' as const, 'error' as const),
+      severity: fc.constantFrom('info' as const, 'critical' as const),
       message: fc.string({ unit: 'binary' }),
     }),
   );

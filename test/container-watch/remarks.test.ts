@@ -22,17 +22,22 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
     { memory: limited({ effective_limit: { path: '/shop', limit_bytes: 64 * MIB, left_bytes: MIB } }) },
     ...([0, /^warning: \/shop has 1 MiB left of 64 MiB: that limit is hit before its own/] as [number, RegExp]),
   ],
-  ['held', { memory: limited({ unreclaimable_bytes: 95 * MIB }) }, 0, /^bad: 95 % of its limit .* cannot be reclaimed/],
+  [
+    'held',
+    { memory: limited({ unreclaimable_bytes: 95 * MIB }) },
+    0,
+    /^critical: 95 % of its limit .* cannot be reclaimed/,
+  ],
   [
     'full of file pages',
     { memory: limited({ usage_bytes: 99 * MIB, unreclaimable_bytes: 10 * MIB }) },
-    ...([0, /^note: Only 10 % of its limit cannot be reclaimed/] as [number, RegExp]),
+    ...([0, /^info: Only 10 % of its limit cannot be reclaimed/] as [number, RegExp]),
   ],
   [
     'growing',
     { memory: limited({ growth: { ...growth, exhausted_in_seconds: 50 } }) },
     0,
-    /^bad: .* the limit in 50 s/,
+    /^critical: .* the limit in 50 s/,
   ],
   ['growing slowly', { memory: limited({ growth: { ...growth, exhausted_in_seconds: 50_000 } }) }, 0, undefined],
   [
@@ -41,15 +46,20 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
     0,
     /^warning: .* memory 25 % of the time/,
   ],
-  ['kills', { memory: limited({ counts: { oom_kills: 3, high: 0, limit_hits: 9 } }) }, 0, /^bad: .* 3 times/],
-  ['spared', { memory: limited(), oom_killed: true }, 0, /^note: .* a cgroup above it ran out/],
-  ['ended by an OOM', { memory: null, state: 'exited', exit_code: 137, oom_killed: true }, 0, /^bad: .* OOM-killed/],
+  ['kills', { memory: limited({ counts: { oom_kills: 3, high: 0, limit_hits: 9 } }) }, 0, /^critical: .* 3 times/],
+  ['spared', { memory: limited(), oom_killed: true }, 0, /^info: .* a cgroup above it ran out/],
+  [
+    'ended by an OOM',
+    { memory: null, state: 'exited', exit_code: 137, oom_killed: true },
+    0,
+    /^critical: .* OOM-killed/,
+  ],
   ['ended by a SIGKILL', { memory: null, state: 'exited', exit_code: 137 }, 0, /^warning: .* knows of no OOM/],
   ['ended by itself', { memory: null, state: 'exited', exit_code: 1 }, 0, undefined],
   ['restarted', { memory: limited(), restart_count: 4 }, 0, /^warning: It was restarted 4 times/],
-  ['swap by default', { memory: limited(), configured }, 2 ** 30, /^note: It may use 100 MiB of swap on top/],
+  ['swap by default', { memory: limited(), configured }, 2 ** 30, /^info: It may use 100 MiB of swap on top/],
   ['swap by default, but there is none', { memory: limited(), configured }, 0, undefined],
-  ['all swap', { memory: limited(), configured: { ...configured, swap_unlimited: true } }, 1, /^note: .* all swap/],
+  ['all swap', { memory: limited(), configured: { ...configured, swap_unlimited: true } }, 1, /^info: .* all swap/],
   [
     'spared for others',
     { memory: limited(), configured: { ...configured, oom_score_adj: -999 } },
@@ -60,18 +70,20 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
     'never killed, v2',
     { memory: limited(), configured: { ...configured, oom_kill_disable: true } },
     0,
-    /^note: .* no meaning/,
+    /^info: .* no meaning/,
   ],
 ];
 
 test.each(cases)('%s', (_, parts, swap, expected) => {
-  const remarks = containerRemarks(aReport(parts), swap).map(({ level, text }) => `${level}: ${text}`);
+  const remarks = containerRemarks(aReport(parts), swap).map(({ severity, text }) => `${severity}: ${text}`);
   if (expected === undefined) expect(remarks).toEqual([]);
   else expect(remarks).toEqual([expect.stringMatching(expected)]);
 });
 
 test('the worst first', () => {
   const memory = limited({ unreclaimable_bytes: 95 * MIB });
-  const levels = containerRemarks(aReport({ memory, configured, restart_count: 1 }), 2 ** 30).map(({ level }) => level);
-  expect(levels).toEqual(['bad', 'warning', 'note']);
+  const levels = containerRemarks(aReport({ memory, configured, restart_count: 1 }), 2 ** 30).map(
+    ({ severity }) => severity,
+  );
+  expect(levels).toEqual(['critical', 'warning', 'info']);
 });

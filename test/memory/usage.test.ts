@@ -55,7 +55,7 @@ function watch(seconds: number, scene: (second: number) => void, options: UsageO
 test('the system, up and down', () => {
   const events = watch(20, (second) => system(second < 5 ? 50 : second < 10 ? 96 : 20));
   expect(events.map(({ level, previous, severity }) => [level, previous, severity])).toEqual([
-    ['critical', 'normal', 'error'],
+    ['critical', 'normal', 'critical'],
     ['normal', 'critical', 'info'],
   ]);
   expect(events[0]).toMatchObject({

@@ -13,5 +13,5 @@ test('the levels are in the order of the BPF programs', () => {
 });
 
 test('a level has one severity, of pressure and of usage', () => {
-  expect(levelNames.map(severityOfLevel)).toEqual(['info', 'info', 'warning', 'error']);
+  expect(levelNames.map(severityOfLevel)).toEqual(['info', 'info', 'warning', 'critical']);
 });

@@ -120,7 +120,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(readFileSync(`/proc/${pid}/cgroup`, 'utf8')).toContain(fine?.memory?.cgroup);
     expect(of('oom-child')?.memory?.counts.oom_kills).toBe(1);
     expect(of('oom-child')?.remarks[0]).toMatchObject({
-      level: 'bad',
+      severity: 'critical',
       text: expect.stringContaining('struck in it once'),
     });
     expect(of('oom')).toMatchObject({ state: 'exited', exit_code: 137, oom_killed: true, memory: null });

@@ -1,13 +1,13 @@
 /**
  * A notification on the desktop, by notify-send of libnotify. It reaches the session of the user that runs oomscope.
  */
-import type { AlertSeverity } from '../../model/alert.ts';
+import type { Severity } from '../../model/severity.ts';
 import { findProgram, runProgram } from '../../process/program.ts';
 import { printable } from '../../text/printable.ts';
 import { inherited } from './exec.ts';
 import type { Sink } from './sink.ts';
 
-const urgency: Record<AlertSeverity, string> = { info: 'low', warning: 'normal', critical: 'critical' };
+const urgency: Record<Severity, string> = { info: 'low', warning: 'normal', critical: 'critical' };
 
 export interface DesktopOptions {
   timeoutMs?: number;

@@ -4,9 +4,9 @@
  */
 import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import type { AlertSeverity } from '../../model/alert.ts';
 import { OomscopeError } from '../../model/error.ts';
 import type { Receipt } from '../../model/receipt.ts';
+import type { Severity } from '../../model/severity.ts';
 import { printable } from '../../text/printable.ts';
 import type { Sink } from './sink.ts';
 
@@ -16,7 +16,7 @@ export interface JournaldOptions {
 }
 
 /** syslog(3): critical, warning, informational. */
-const priority: Record<AlertSeverity, number> = { info: 6, warning: 4, critical: 2 };
+const priority: Record<Severity, number> = { info: 6, warning: 4, critical: 2 };
 /** Identifier, unit, default priority; 1: lines begin with a priority; 0: no forwarding to syslog, kernel log, console. */
 const HEADER = 'oomscope\n\n5\n1\n0\n0\n0\n';
 

@@ -1,7 +1,8 @@
 /**
  * Incoming webhooks of Slack, and of programs that take the same format (Mattermost, Rocket.Chat).
  */
-import type { Alert, AlertSeverity } from '../../model/alert.ts';
+import type { Alert } from '../../model/alert.ts';
+import type { Severity } from '../../model/severity.ts';
 import { printable } from '../../text/printable.ts';
 import { parseUrl, post, publicUrl } from './http.ts';
 import type { Sink } from './sink.ts';
@@ -24,7 +25,7 @@ export function slack({ url: text, timeoutMs = 10_000 }: SlackOptions): Sink {
   };
 }
 
-const marks: Record<AlertSeverity, string> = {
+const marks: Record<Severity, string> = {
   info: ':information_source:',
   warning: ':warning:',
   critical: ':rotating_light:',

@@ -12,7 +12,7 @@ import {
   sinkOptions,
   sinksWith,
 } from '../../alerts/sink-table.ts';
-import { severities } from '../../model/alert.ts';
+import { severities } from '../../model/severity.ts';
 import { suggestion } from '../../text/did-you-mean.ts';
 import { printable } from '../../text/printable.ts';
 import { duration, type Option, oneOf, size, usage } from './options.ts';

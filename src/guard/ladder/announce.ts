@@ -84,7 +84,7 @@ export class Announcer {
       undone: `Took back "${action}" of ${name(victim)}`,
     };
     const message = `${words[outcome]}${detail === null ? '' : `: ${detail}`}.`;
-    const severity = outcome === 'done' && (action === 'kill' || action === 'term') ? 'error' : 'warning';
+    const severity = outcome === 'done' && (action === 'kill' || action === 'term') ? 'critical' : 'warning';
     this.#emit({
       ...this.#stamp.envelope(severity, message),
       type: 'guard.action',
@@ -116,7 +116,7 @@ export class Announcer {
     };
     this.#emit({
       ...this.#stamp.envelope(
-        outcome === 'survived' ? 'error' : 'info',
+        outcome === 'survived' ? 'critical' : 'info',
         `${texts[outcome] ?? outcome}.`.replace('..', '.'),
       ),
       type: 'guard.result',

@@ -156,7 +156,7 @@ function timeLeft(row: MemoryRow): string {
 function eventLine(event: Note, columns: number, paint: Paint): string {
   const text = fitted(`${event.time.slice(11, 19)}Z ${shortened(event)}`, columns);
   const style: Style | undefined =
-    event.severity === 'error' ? 'red' : event.severity === 'warning' ? 'yellow' : undefined;
+    event.severity === 'critical' ? 'red' : event.severity === 'warning' ? 'yellow' : undefined;
   return style ? paint(style, text) : text;
 }
 
