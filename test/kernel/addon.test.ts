@@ -16,35 +16,35 @@ describe.skipIf(bpfUnavailable())('the ring reader', () => {
       late: false,
       lost: [512, ...Array(RecordKind.RECORD_KINDS).fill(0)],
     });
-    // The wall clock, to the second: hours off would be a time zone, decades a wrong clock.
+    // Only roughly: an error of hours would be a time zone, an error of decades the wrong clock.
     expect(Math.abs(counted.wallClockMs ?? Infinity)).toBeLessThan(60_000);
     expect(stats.batches).toBeGreaterThan(0);
     expect(closed).toMatchObject({ afterClose: [], threads: 0 });
   });
 
-  test('what the callback throws is an uncaught exception, not an abort', async () => {
+  test('an error thrown by the callback is an uncaught exception, not an abort', async () => {
     const { code, signal, stderr } = await run('throws');
     expect(stderr).toContain('thrown in onBatch');
     expect({ code, signal }).toEqual({ code: 1, signal: null });
   });
 
-  test('where uncaught exceptions are handled the credit comes back and reading goes on', async () => {
+  test('goes on reading when the process handles uncaught exceptions', async () => {
     expect(await run('throwsAndCarriesOn')).toMatchObject({ code: 0, said: [{ records: 2048, caught: true }] });
   });
 
-  test('process.exit() in the callback', async () => {
+  test('ends well on process.exit() in the callback', async () => {
     expect(await run('exits')).toMatchObject({ code: 5, signal: null, stderr: '' });
   });
 
-  test('a closed reader is garbage', async () => {
+  test('a closed reader is garbage-collected', async () => {
     expect(await run('collects', ['--expose-gc'])).toMatchObject({ code: 0, said: [{ left: 0, threads: 0 }] });
   });
 
-  test('an open reader is not', async () => {
+  test('an open reader is not garbage-collected, even without a reference', async () => {
     expect(await run('staysUncollected', ['--expose-gc'])).toMatchObject({ code: 0, said: [{ records: 512 }] });
   });
 
-  test('bad arguments are errors, and leave no descriptor and no thread behind', async () => {
+  test('refuses bad arguments, and leaves no descriptor and no thread behind', async () => {
     const { code, said, stderr } = await run('refuses', ['--expose-gc']);
     expect(stderr).toBe('');
     expect(code).toBe(0);
@@ -68,7 +68,7 @@ describe.skipIf(bpfUnavailable())('the ring reader', () => {
     ]);
   });
 
-  test('the JavaScript thread has all its CPUs in the callback and afterwards', async () => {
+  test('the JavaScript thread may use all its CPUs in the callback and afterwards', async () => {
     const { code, said } = await run('affinity');
     expect(code).toBe(0);
     const [{ before, inHandler, after }] = said as [{ before: string; inHandler: string[]; after: string }];

@@ -1,4 +1,4 @@
-/** `oomscope trace --alert`: real kills, receivers that are away or hang, and the lines that never wait for them. */
+/** `oomscope trace --alert`: real kills, and receivers that are down or hang. The output lines never wait for a receiver. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ describe('oomscope trace --alert', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it('tells each sink of each kill, once: one that works, one that is away at first, one that hangs', async () => {
+  it('delivers each kill once to a sink that works, to one that is down at first, and to one that hangs', async () => {
     const [away, hung] = [await receiver(), await receiver()];
     hung.answer = () => {};
     await away.down();
@@ -52,14 +52,14 @@ describe('oomscope trace --alert', () => {
     const { code, stderr } = await trace.ended;
     expect(code).toBe(0);
     expect(heard()).toEqual(pids);
-    expect(hung.received).toHaveLength(1); // its first alert has its time still, or had it and was given up at the end
+    expect(hung.received).toHaveLength(1); // the first alert is still within its timeout, or was given up when the command ended
     expect(stderr).toContain(`webhook ${away.url}/…: connect ECONNREFUSED`);
     expect(stderr).toContain(`webhook ${away.url}/…: answers again after`);
     expect(stderr).toContain(`webhook ${hung.url}/…: 4 alerts not delivered before the end.`);
     expect(stderr).not.toContain('T0K3N');
   });
 
-  it('keeps in its spool what nobody took, for the next start', async () => {
+  it('keeps undelivered alerts in its spool for the next start', async () => {
     const away = await receiver();
     await away.down();
     const sink = `webhook=${away.url} spool=${join(directory, 'spool')}`;

@@ -31,7 +31,7 @@ function handleOf({ pid }: Hog): ProcessHandle {
   return handle;
 }
 
-/** A hog that will run out of memory by itself, stopped before it does. */
+/** A hog that would exceed the limit by itself, stopped before it does. */
 async function pausedHog(group: MemoryGroup): Promise<Hog> {
   const hog = startHog(group, ['--max', String(256 * MIB)]);
   hog.kill('SIGSTOP');
@@ -39,19 +39,19 @@ async function pausedHog(group: MemoryGroup): Promise<Hog> {
   return hog;
 }
 
-/** A sleeper with most of the group's memory, and what then runs out of the rest. */
+/** A sleeper that holds most of the group's memory, and a hog that exceeds the rest. */
 async function holder(group: MemoryGroup, bytes = 48 * MIB): Promise<Hog> {
   const hog = startHog(group, ['--hold', String(bytes), '--max', String(bytes)]);
   await hog.ready;
   return hog;
 }
 
-const settled = () => sleep(50); // records that are on their way
+const settled = () => sleep(50); // records still in transit arrive
 
 describe.skipIf(bpfUnavailable())('an armed target', () => {
   afterEach(removeMemoryGroups);
 
-  test.each(['bpf', 'addon'] as const)('by %s: gets its signal before the kernel kills', async (backend) => {
+  test.each(['bpf', 'addon'] as const)('by %s: signals the target before the kernel kills it', async (backend) => {
     const { arming, fired, signals } = open({ backend });
     expect(arming.backend).toBe(backend);
     for (let i = 0; i < 5; i++) {
@@ -78,22 +78,25 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     }
   });
 
-  test.each(['bpf', 'addon'] as const)('by %s: it need not be the one who asks for memory', async (backend) => {
-    const { arming, fired, signals } = open({ backend });
-    const group = createMemoryGroup({ limitBytes: 64 * MIB });
-    const target = await holder(group);
-    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
-    arming.arm(handleOf(target), condition, { expiresInMs: 10_000, oomScoreAdj: 800 });
-    expect(adjOf(target.pid)).toBe(800);
-    const trigger = startHog(group, ['--max', String(24 * MIB)]);
-    expect((await target.ended).signal).toBe('SIGKILL');
-    await trigger.ended;
-    await settled();
-    expect(fired).toMatchObject([{ by: backend, outcome: 'signalled', triggerTid: trigger.pid }]);
-    expect(signals).toMatchObject([{ byOomKiller: false }]);
-  });
+  test.each(['bpf', 'addon'] as const)(
+    'by %s: signals a target that is not the allocating process',
+    async (backend) => {
+      const { arming, fired, signals } = open({ backend });
+      const group = createMemoryGroup({ limitBytes: 64 * MIB });
+      const target = await holder(group);
+      const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+      arming.arm(handleOf(target), condition, { expiresInMs: 10_000, oomScoreAdj: 800 });
+      expect(adjOf(target.pid)).toBe(800);
+      const trigger = startHog(group, ['--max', String(24 * MIB)]);
+      expect((await target.ended).signal).toBe('SIGKILL');
+      await trigger.ended;
+      await settled();
+      expect(fired).toMatchObject([{ by: backend, outcome: 'signalled', triggerTid: trigger.pid }]);
+      expect(signals).toMatchObject([{ byOomKiller: false }]);
+    },
+  );
 
-  test('SIGTERM where that is wished', async () => {
+  test('sends SIGTERM when the condition asks for it', async () => {
     const { arming, fired } = open();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const hog = await pausedHog(group);
@@ -106,12 +109,12 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(group.events().oom_kill).toBe(0);
   });
 
-  test('another process with its pid gets nothing', async () => {
+  test('does not signal another process that has the same pid', async () => {
     const { arming, fired, signals } = open({ backend: 'bpf' });
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, 20 * MIB);
     const handle = handleOf(target);
-    // What the kernel's program would see if the pid had come round: the same number, another start.
+    // The kernel's program sees what it would see after the pid was reused: the same pid, another start time.
     const { pid, fd } = handle;
     const former = { pid, fd, startTicks: handle.startTicks - 1, stillSame: () => true };
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
@@ -125,29 +128,32 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(handle.stillSame()).toBe(true);
   });
 
-  test.each(['bpf', 'addon'] as const)('by %s: not once it has expired, and again when refreshed', async (backend) => {
-    const { arming, fired, signals } = open({ backend });
-    const group = createMemoryGroup({ limitBytes: 64 * MIB });
-    const target = await holder(group, 20 * MIB);
-    const handle = handleOf(target);
-    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
-    const armed = arming.arm(handle, condition, { expiresInMs: 20 });
-    await sleep(30);
-    const runOut = () => startHog(group, ['--max', String(256 * MIB)]).ended;
-    expect((await runOut()).signal).toBe('SIGKILL');
-    await settled();
-    expect({ fired, signals, lives: handle.stillSame() }).toEqual({ fired: [], signals: [], lives: true });
+  test.each(['bpf', 'addon'] as const)(
+    'by %s: does not signal after the expiry, and does so again once refreshed',
+    async (backend) => {
+      const { arming, fired, signals } = open({ backend });
+      const group = createMemoryGroup({ limitBytes: 64 * MIB });
+      const target = await holder(group, 20 * MIB);
+      const handle = handleOf(target);
+      const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+      const armed = arming.arm(handle, condition, { expiresInMs: 20 });
+      await sleep(30);
+      const runOut = () => startHog(group, ['--max', String(256 * MIB)]).ended;
+      expect((await runOut()).signal).toBe('SIGKILL');
+      await settled();
+      expect({ fired, signals, lives: handle.stillSame() }).toEqual({ fired: [], signals: [], lives: true });
 
-    expect(armed.refresh(10_000)).toBe(true);
-    await runOut();
-    expect((await target.ended).signal).toBe('SIGKILL');
-    await settled();
-    expect(fired).toMatchObject([{ outcome: 'signalled' }]);
-    expect(signals).toMatchObject([{ byOomKiller: false }]);
-    expect(armed.refresh(10_000)).toBe(false);
-  });
+      expect(armed.refresh(10_000)).toBe(true);
+      await runOut();
+      expect((await target.ended).signal).toBe('SIGKILL');
+      await settled();
+      expect(fired).toMatchObject([{ outcome: 'signalled' }]);
+      expect(signals).toMatchObject([{ byOomKiller: false }]);
+      expect(armed.refresh(10_000)).toBe(false);
+    },
+  );
 
-  test('not for what happens in another cgroup, nor for reclaim that is no lack', async () => {
+  test('does not signal for another cgroup, nor for reclaim that makes progress', async () => {
     const { arming, fired } = open();
     const [group, other] = [1, 2].map(() => createMemoryGroup({ limitBytes: 64 * MIB })) as [MemoryGroup, MemoryGroup];
     const target = await holder(group, 20 * MIB);
@@ -155,7 +161,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
     arming.arm(handle, condition, { expiresInMs: 10_000 });
     expect((await startHog(other, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
-    // A limit below: the target's own group has room.
+    // A limit below the domain: the target's own group still has room.
     const below = group.child('below', 8 * MIB);
     expect((await startHog(below, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
     await settled();
@@ -163,14 +169,14 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(handle.stillSame()).toBe(true);
   });
 
-  test('a limit above counts for all below it; a disarmed target is left alone', async () => {
+  test('signals for a limit of an ancestor, and leaves a disarmed target alone', async () => {
     const { arming, fired } = open();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const below = group.child('below');
     const targets = [await holder(below, 16 * MIB), await holder(group, 16 * MIB)] as const;
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
     const first = arming.arm(handleOf(targets[0]), condition, { expiresInMs: 10_000, oomScoreAdj: 500 });
-    const second = arming.arm(handleOf(targets[1]), condition, { expiresInMs: 10_000 }); // in its place
+    const second = arming.arm(handleOf(targets[1]), condition, { expiresInMs: 10_000 }); // takes the place of the first
     expect([first.isArmed, second.isArmed, adjOf(targets[0].pid)]).toEqual([false, true, 0]);
     expect((await startHog(below, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
     expect((await targets[1].ended).signal).toBe('SIGKILL');
@@ -179,7 +185,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(handleOf(targets[0]).stillSame()).toBe(true);
   });
 
-  test('init, kernel threads, this process, its parents and the newborn are no targets', async () => {
+  test('refuses init, kernel threads, this process, its parents and processes that have just started', async () => {
     const { arming } = open();
     const condition = { domain: 'system', fruitlessRounds: 16, signal: 'SIGKILL' } as const;
     const refusal = (pid: number) => {
@@ -203,7 +209,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(refusal(pid)).toBe('armed');
   });
 
-  test('that has ended: no signal, no error', async () => {
+  test('that has ended: sends no signal and raises no error', async () => {
     const { arming, fired } = open();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, MIB);
@@ -236,7 +242,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     return { child, held, statePath };
   }
 
-  test('is killed: nobody dies of it, and the next start restores what it has left', async () => {
+  test('is killed: no process dies, and the next start restores the oom_score_adj that it left raised', async () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, 20 * MIB);
     const { child, held, statePath } = await armingChild(group, target, 60_000);
@@ -253,14 +259,14 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     expect(arming.recovered).toMatchObject([{ pid: target.pid, from: 0, to: 700, outcome: 'restored' }]);
     expect(adjOf(target.pid)).toBe(0);
     expect(existsSync(statePath)).toBe(false);
-    // The rounds that it had waited for; the kernel takes the larger one.
+    // Enough fruitless rounds to fire, had it lived; the kernel chooses the larger process.
     expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
     await settled();
     expect(handleOf(target).stillSame()).toBe(true);
     expect(fired).toEqual([]);
   });
 
-  test('hangs: the kernel still signals, but not once the arming has expired', async () => {
+  test('hangs: the kernel still signals, but not after the arming has expired', async () => {
     for (const [expiresInMs, waitMs, signalled] of [
       [60_000, 0, true],
       [100, 150, false],
@@ -268,7 +274,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
       const group = createMemoryGroup({ limitBytes: 64 * MIB });
       const target = await holder(group, 20 * MIB);
       const handle = handleOf(target);
-      const { child } = await armingChild(group, target, expiresInMs, 0); // not raised: the kernel takes the larger one
+      const { child } = await armingChild(group, target, expiresInMs, 0); // its score is not raised: the kernel chooses the larger process
       child.process.kill('SIGSTOP');
       await sleep(waitMs);
       expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
@@ -279,7 +285,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     }
   });
 
-  test('ends as it should: nothing is left', async () => {
+  test('ends normally: leaves nothing behind', async () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, 20 * MIB);
     const { child, held, statePath } = await armingChild(group, target, 60_000);

@@ -1,4 +1,4 @@
-/** Which BPF objects a process holds, and whether the kernel still has them. */
+/** The BPF objects that a process holds, and whether they still exist in the kernel. */
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,7 @@ export interface BpfIds {
   programs: number[];
 }
 
-/** Of this process, by its descriptors (/proc/self/fdinfo). */
+/** The BPF objects of this process, read from its descriptors (/proc/self/fdinfo). */
 export function heldIds(): BpfIds {
   const maps = new Set<number>();
   const programs = new Set<number>();
@@ -18,7 +18,7 @@ export function heldIds(): BpfIds {
     try {
       text = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
     } catch {
-      continue; // The descriptor of the folder itself.
+      continue; // the descriptor of the directory that is being read
     }
     const map = /^map_id:\s*(\d+)/m.exec(text)?.[1];
     const program = /^prog_id:\s*(\d+)/m.exec(text)?.[1];
@@ -28,7 +28,7 @@ export function heldIds(): BpfIds {
   return { maps: [...maps], programs: [...programs] };
 }
 
-/** Those of them that the kernel still has. */
+/** The subset that still exists in the kernel. */
 export function alive(ids: BpfIds): BpfIds {
   const lib = libbpf();
   const there = (get: (id: number) => number) => (id: number) => {
@@ -43,7 +43,7 @@ export function alive(ids: BpfIds): BpfIds {
   };
 }
 
-/** Resolves when the kernel has none of them; it frees them some RCU grace periods after their last descriptor. */
+/** Resolves when none of them exists any more. The kernel frees them some RCU grace periods after their last descriptor. */
 export async function gone(ids: BpfIds): Promise<void> {
   for (let left = alive(ids); left.maps.length + left.programs.length > 0; left = alive(left)) await sleep(20);
 }

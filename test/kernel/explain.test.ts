@@ -1,4 +1,4 @@
-/** The same kills twice: live, and from the kernel's own text. Every field that both have must be the same. */
+/** The same kills read twice: live, and from the kernel's log. Every field that both have must be equal. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { explain } from '../explain/corpus.ts';
 import { MIB, oomKill, removeMemoryGroups } from './memcg.ts';
 import { Recorder } from './recorder.ts';
 
-/** `OOMSCOPE_FULL=1 npm test` takes the whole hundred. */
+/** `OOMSCOPE_FULL=1 npm test` makes a hundred kills. */
 const KILLS = process.env.OOMSCOPE_FULL ? 100 : 20;
 /** The kernel prints ten reports in five seconds (DEFAULT_RATELIMIT_INTERVAL), and after that only the kills. */
 const PACE_MS = 520;
@@ -17,7 +17,7 @@ class Kmsg implements Disposable {
   readonly #fd = openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
   readonly #record = Buffer.alloc(16 * 1024);
 
-  /** What has come since the last time. */
+  /** The text that was logged since the last call. */
   read(): string {
     let text = '';
     for (;;) {
@@ -36,7 +36,7 @@ class Kmsg implements Disposable {
   }
 }
 
-/** The RSS of the text is the approximate one from 6.2 to 6.x. */
+/** From 6.2 to 6.x the log has the approximate RSS. */
 function rssOf({ victim }: OomKill, report: OomReport) {
   const { memory } = victim;
   const rough = memory?.approximate;
@@ -141,6 +141,6 @@ it(`${KILLS} kills, live and read from the kernel's log, agree`, { timeout: 60_0
     if (report.parts.includes('summary')) whole++;
     if (report.badness_pages !== null) expect(report.badness_pages).toBe(kill.badness_pages);
   }
-  // Others on this machine may use up what the kernel prints in five seconds.
+  // Other kills on this machine may use up the reports that the kernel prints in five seconds.
   expect(whole).toBeGreaterThan(KILLS / 4);
 });

@@ -5,14 +5,14 @@ import { bpfUnavailable } from './unavailable.ts';
 
 interface Account {
   delivered: number;
-  /** By the events of lost$, by lostSoFar() before and after close(). */
+  /** Lost records according to the events of lost$, and to lostSoFar() before and after close(). */
   lostReported: number;
   lostSoFar: number;
   lostAfterClose: number;
   malformed: number;
-  /** Records that came after a later one of the same CPU. */
+  /** Records that arrived after a later record of the same CPU. */
   disordered: number;
-  /** Sequence numbers that never came, but for those behind the last record of a CPU. */
+  /** Sequence numbers that never arrived, except those after the last record of a CPU. */
   gaps: number;
 }
 
@@ -29,7 +29,7 @@ async function run(flood: Child, runs: number): Promise<number> {
   return (await flood.next<{ records: number }>()).records;
 }
 
-/** Ends both. */
+/** Ends both processes. */
 async function settle(accountant: Child, flood: Child): Promise<Account> {
   accountant.process.stdin?.write('report\n');
   const account = await accountant.next<Account>();
@@ -49,7 +49,7 @@ function balances(account: Account, produced: number): void {
 }
 
 describe.skipIf(bpfUnavailable())('delivered + lost = produced', () => {
-  test('while JavaScript is blocked for two seconds', async () => {
+  test('counts every lost record while JavaScript is blocked for two seconds', async () => {
     const { accountant, flood } = await start(512 * 1024);
     accountant.process.stdin?.write('block 2000\n');
     expect(await accountant.next()).toBe('blocking');
@@ -62,7 +62,7 @@ describe.skipIf(bpfUnavailable())('delivered + lost = produced', () => {
     expect(account.delivered).toBeGreaterThan((512 * 1024) / 48 - 512);
   });
 
-  test('while JavaScript reads, with the smallest ring', async () => {
+  test('counts every lost record while JavaScript reads from the smallest ring', async () => {
     const { accountant, flood } = await start(65536);
     const produced = await run(flood, 4000);
     const account = await settle(accountant, flood);
@@ -70,7 +70,7 @@ describe.skipIf(bpfUnavailable())('delivered + lost = produced', () => {
     expect(account.delivered).toBeGreaterThan(0);
   });
 
-  test('nothing is lost where the ring has room', async () => {
+  test('loses nothing while the ring has room', async () => {
     const { accountant, flood } = await start(2 ** 20);
     let produced = 0;
     for (let i = 0; i < 10; i++) produced += await run(flood, 2);
@@ -79,14 +79,14 @@ describe.skipIf(bpfUnavailable())('delivered + lost = produced', () => {
     expect(account).toMatchObject({ delivered: produced, lostReported: 0, gaps: 0 });
   });
 
-  test('gaps in the sequences of the CPUs are what was lost', async () => {
+  test('reports as lost exactly the gaps in the sequences of the CPUs', async () => {
     const { accountant, flood } = await start(65536);
     execFileSync('taskset', ['-pc', '0', String(flood.process.pid)]);
     accountant.process.stdin?.write('block 500\n');
     expect(await accountant.next()).toBe('blocking');
     let produced = await run(flood, 20);
     expect(await accountant.next()).toBe('awake');
-    // A gap shows only when something follows it: one run more, into an empty ring.
+    // A gap shows only when a record follows it: one more run, into an empty ring.
     accountant.process.stdin?.write('drain\n');
     expect(await accountant.next()).toBe('drained');
     produced += await run(flood, 1);

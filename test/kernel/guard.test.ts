@@ -1,4 +1,4 @@
-/** The guard against real hogs, in a cgroup near its limit: the right one goes, before the kernel has to, and no other. */
+/** The guard against real hogs in a cgroup near its limit: it ends the right process before the kernel kills, and no other. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,10 +28,10 @@ afterEach(() => {
   removeMemoryGroups();
 });
 
-/** `oomscope guard`, once it looks. */
+/** Starts `oomscope guard`; resolves when it samples. */
 const startGuard = (args: string[]) => start(['guard', '--json', ...args], 'guarding by');
 
-/** @param ready what stderr says by then */
+/** @param ready text on stderr that shows that the command has started */
 async function start(args: string[], ready: string) {
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const events: Event[] = [];
@@ -94,7 +94,7 @@ function configFile(toml: string): string {
 const told = (actions: GuardAction[]) => actions.map(({ action, outcome }) => `${action} ${outcome}`);
 
 describe.skipIf(oomKillsUnavailable())('guard', () => {
-  it('takes the hog, not the larger one that is protected, before the kernel does', async () => {
+  it('ends the hog before the kernel does, and not the larger process that is protected', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const innocent = startHog(group, ['--hold', String(100 * MIB), '--comm', 'database']);
     await innocent.ready;
@@ -125,7 +125,7 @@ describe.skipIf(oomKillsUnavailable())('guard', () => {
     await guard.stop();
   });
 
-  it('who ignores SIGTERM gets SIGKILL', async () => {
+  it('kills the same process when it ignores SIGTERM', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const file = configFile(
       `[guard]
@@ -144,12 +144,12 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     expect(result).toMatchObject({ outcome: 'killed', target: { pid: hog.pid } });
     expect(told(guard.actions())).toEqual(['notify done', 'term done', 'kill done']);
     const [, term, kill] = guard.actions();
-    expect((kill?.since_trigger_ns ?? 0) - (term?.since_trigger_ns ?? 0)).toBeGreaterThan(450e6); // the clocks of timers are not that of events
+    expect((kill?.since_trigger_ns ?? 0) - (term?.since_trigger_ns ?? 0)).toBeGreaterThan(450e6); // timers and events use different clocks
     expect(group.events().oom_kill).toBe(0);
     await guard.stop();
   });
 
-  it('who is armed is killed from within the kernel, when memory runs out before the rule has fired', async () => {
+  it('kills the armed process from within the kernel when memory runs out before the rule fires', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const innocent = startHog(group, ['--hold', String(40 * MIB), '--comm', 'database']);
     await innocent.ready;
@@ -158,7 +158,7 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     const hog = startHog(group, ['--max', String(LIMIT), '--rate', String(100 * MIB), '--comm', 'leaker']);
     const result = await guard.result();
     expect((await hog.ended).signal).toBe('SIGKILL');
-    // On a machine under load the kernel may be there first: then it has taken the same one, whose score was raised.
+    // On a busy machine the kernel may kill first: then it chose the same process, whose score was raised.
     expect(result).toMatchObject({ target: { pid: hog.pid } });
     const [action] = guard.actions();
     if (group.events().oom_kill === 0) {
@@ -171,7 +171,7 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     await guard.stop();
   });
 
-  it('a dry run touches nothing, and says so once', async () => {
+  it('signals nothing in a dry run, and says so once', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const guard = await startGuard(on(group));
     const hog = startHog(group, ['--hold', String(220 * MIB)]);
@@ -187,7 +187,7 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     await guard.stop();
   });
 
-  it('in the shadow: whom the kernel then kills is whom the guard would have killed', async () => {
+  it('chooses in a dry run the process that the kernel then kills', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const guard = await startGuard(['--shadow', ...on(group)]);
     const hog = startHog(group, ['--max', String(LIMIT), '--rate', String(200 * MIB)]);
@@ -202,7 +202,7 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     await guard.stop();
   });
 
-  it('run: tracer, pressure and guard from one file; the windows of pressure are metrics', async () => {
+  it('run: opens tracer, pressure and guard from one file, with pressure windows as metrics of rules', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const file = configFile(`[pressure]
 windows = ["100ms", "1s"]

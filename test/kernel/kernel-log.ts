@@ -1,24 +1,23 @@
 /**
- * What the kernel itself says about its OOM kills: /dev/kmsg, read from now on. A test compares the tracer with it.
- *
+ * The kernel's own lines about its OOM kills: /dev/kmsg, read from now on. Tests compare the tracer with them.
  * Lines mirror `__oom_kill_process` and `dump_oom_summary` (mm/oom_kill.c), records Documentation/ABI/testing/dev-kmsg.
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One read returns one record, or EINVAL when it does not fit: PRINTKRB_RECORD_MAX is 1 KiB, escapes make 4 of 1. */
+/** One read returns one record, or EINVAL when it does not fit: PRINTKRB_RECORD_MAX is 1 KiB, and an escape makes 4 bytes of 1. */
 const RECORD_BYTES = 16 * 1024;
 const POLL_MS = 5;
 
-/** `… Killed process …`: one for each process that was killed, but for those that only share a victim's memory. */
+/** `… Killed process …`: one for each process that was killed, except processes that only share a victim's memory. */
 export interface KilledLine {
   type: 'killed';
-  /** Of the record, since boot. */
+  /** The record's number since boot. */
   sequence: number;
   timeUs: number;
   /** "Memory cgroup out of memory", "Out of memory", … */
   reason: string;
-  /** Of the marked thread, which need not be the group leader. */
+  /** The marked thread, which need not be the group leader. */
   pid: number;
   comm: string;
   commBytes: Buffer;
@@ -31,7 +30,7 @@ export interface KilledLine {
   oomScoreAdj: number;
 }
 
-/** `oom-kill:…`: one for each OOM, but at most 10 in 5 s. */
+/** `oom-kill:…`: one for each OOM, at most 10 in 5 s. */
 export interface OomLine {
   type: 'oom';
   sequence: number;
@@ -44,7 +43,7 @@ export interface OomLine {
   memsAllowed: string;
   /** The cgroup whose limit was hit; null for a global OOM. */
   oomMemcg: string | null;
-  /** The victim's; null without the memory controller. */
+  /** The victim's cgroup; null without the memory controller. */
   taskMemcg: string | null;
   comm: string;
   commBytes: Buffer;
@@ -57,14 +56,14 @@ export interface InvokedLine {
   type: 'invoked';
   sequence: number;
   timeUs: number;
-  /** Of the trigger. */
+  /** The trigger's name. */
   comm: string;
   gfpMask: string;
   gfpNames: string;
   order: number;
 }
 
-/** A row of "Tasks state": one process that the kernel chose from. In pages, but for the page tables. */
+/** A row of "Tasks state": one process that the kernel chose from. Sizes are in pages, except the page tables. */
 export interface TaskLine {
   type: 'task';
   sequence: number;
@@ -83,7 +82,7 @@ export interface TaskLine {
 export type KernelLogLine = KilledLine | OomLine | InvokedLine | TaskLine;
 
 export interface KernelLogRecord {
-  /** 0 for the kernel itself; what processes write to /dev/kmsg is never 0. */
+  /** 0 for the kernel itself; never 0 for text that a process writes to /dev/kmsg. */
   facility: number;
   level: number;
   sequence: number;
@@ -104,21 +103,21 @@ export class KernelLog implements Disposable {
   #nextSequence: number | undefined;
   #unfinished: KernelLogRecord | undefined;
 
-  /** Skips what is in the log already. Node has no lseek, so it is read and dropped. Needs CAP_SYSLOG. */
+  /** Skips the records that are in the log already, by reading them, since Node has no lseek. Needs CAP_SYSLOG. */
   constructor() {
     this.#fd = openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
     while (this.#readRecord() !== undefined);
     this.lost = 0;
   }
 
-  /** Read what has come since; returns the new lines, which are also added to `lines`. */
+  /** Reads the new records. Returns their lines, which are also added to `lines`. */
   read(): KernelLogLine[] {
     const seen = this.lines.length;
     for (let text = this.#readRecord(); text !== undefined; text = this.#readRecord()) this.#add(text);
     return this.lines.slice(seen);
   }
 
-  /** Wait for a line, of those read already too. Rejects after `timeoutMs`. */
+  /** Waits for a line; lines that were read already count. Rejects after `timeoutMs`. */
   async find<Line extends KernelLogLine>(
     predicate: (line: KernelLogLine) => line is Line,
     timeoutMs = 5000,
@@ -152,7 +151,7 @@ export class KernelLog implements Disposable {
     this.close();
   }
 
-  /** The next record as it is read, or undefined when there is none. */
+  /** The next record as raw text; undefined when there is none. */
   #readRecord(): string | undefined {
     for (;;) {
       try {
@@ -165,7 +164,7 @@ export class KernelLog implements Disposable {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'EAGAIN') return undefined;
-        // EPIPE: overwritten; the next read starts with the oldest record left, and its number says how many are gone.
+        // EPIPE: the record was overwritten. The next read returns the oldest record left, whose number tells how many are gone.
         if (code !== 'EPIPE' && code !== 'EINTR') throw error;
       }
     }
@@ -179,13 +178,13 @@ export class KernelLog implements Disposable {
     }
     const line = parseKernelLogLine(record);
     if (line) this.lines.push(line);
-    // Printed in pieces, so that a record of another CPU may come between.
+    // The kernel prints this line in pieces; a record of another CPU may come in between.
     if (line) this.#unfinished = undefined;
     else if (record.text.startsWith('oom-kill:')) this.#unfinished = record;
   }
 }
 
-/** Take one record of /dev/kmsg apart: `priority,sequence,µs,flags[,…];text`, and lines of properties. */
+/** Parses one record of /dev/kmsg: `priority,sequence,µs,flags[,…];text`, then lines of properties. */
 export function parseKernelLogRecord(record: string): KernelLogRecord | undefined {
   const [, priority, sequence, timeUs, flags, text = ''] =
     /^(\d+),(\d+),(\d+),([^,;]*)[^;]*;([^\n]*)/.exec(record) ?? [];
@@ -200,7 +199,7 @@ export function parseKernelLogRecord(record: string): KernelLogRecord | undefine
   };
 }
 
-// A comm holds any byte but NUL, so it ends where the *last* match of what follows it begins.
+// A comm may hold any byte except NUL, so it ends where the *last* match of the text after it begins.
 const KILLED = new RegExp(
   '^(?<reason>.*?): Killed process (?<pid>\\d+) \\((?<comm>.*)\\) total-vm:(?<totalVm>\\d+)kB, ' +
     'anon-rss:(?<anonRss>\\d+)kB, file-rss:(?<fileRss>\\d+)kB, shmem-rss:(?<shmemRss>\\d+)kB, ' +

@@ -1,4 +1,4 @@
-/** The minute before a kill: who grew, how fast, and who died of it. */
+/** The minute before a kill: which process grew, how fast, and which was killed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
@@ -13,9 +13,9 @@ const RATE = 8 * MIB;
 describe('lead_up', () => {
   afterEach(() => removeMemoryGroups());
 
-  it('names the grower and its slope, also when another is killed', async () => {
+  it('names the growing process and its slope, also when another process is killed', async () => {
     using recorder = await Recorder.open({ leadUp: true });
-    // One group whose grower dies of it; one where the grower is small, and the one that holds the most dies.
+    // In one group the growing process is killed; in the other it is small, and the process that holds the most is killed.
     const own = createMemoryGroup({ limitBytes: 64 * MIB });
     const shared = createMemoryGroup({ limitBytes: 128 * MIB });
     const holder = startHog(shared, ['--hold', String(64 * MIB), '--comm', 'holder']);
@@ -50,7 +50,7 @@ describe('lead_up', () => {
     await leaker.ended;
   });
 
-  it('shows the pressure rise, where pressure is watched too', async () => {
+  it('shows rising pressure when pressure is monitored, too', async () => {
     using recorder = await Recorder.open({ leadUp: true, pressure: true });
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     // A file that a process reads again and again, beside one that grows: the kernel reclaims more and more until it kills.
@@ -72,7 +72,7 @@ describe('lead_up', () => {
     }
   });
 
-  it('is null where it was not asked for', async () => {
+  it('is null unless requested', async () => {
     using recorder = await Recorder.open();
     const group = createMemoryGroup({ limitBytes: 16 * MIB });
     const hog = startHog(group);

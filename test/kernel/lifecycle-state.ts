@@ -1,6 +1,6 @@
 import type { BpfIds } from './bpf-ids.ts';
 
-/** What a process holds at one moment. */
+/** The resources that a process holds at one moment. */
 export interface LifecycleState {
   fds: number;
   threads: number;

@@ -7,7 +7,7 @@ import { createMemoryGroup, type MemoryGroup, removeMemoryGroups } from '../../s
 export { createMemoryGroup, type MemoryGroup, removeMemoryGroups };
 
 export const MIB = 2 ** 20;
-/** build/hog exits so when it has touched all of --max and nothing killed it. */
+/** Exit code of build/hog when it has touched all of --max and was not killed. */
 export const SURVIVED = 3;
 
 const HOG = join(import.meta.dirname, '..', '..', 'build', 'hog');
@@ -50,7 +50,7 @@ export interface OomKill extends HogEnd {
   signal: 'SIGKILL';
 }
 
-/** Run one hog until the kernel kills it. Rejects when it ends in any other way. */
+/** Runs one hog until the kernel kills it. Rejects when it ends in any other way. */
 export async function oomKill(options: OomKillOptions = {}): Promise<OomKill> {
   const group = options.group ?? createMemoryGroup({ limitBytes: options.limitBytes ?? LIMIT_BYTES });
   const killsBefore = group.events().oom_kill;
@@ -60,7 +60,7 @@ export async function oomKill(options: OomKillOptions = {}): Promise<OomKill> {
   return { ...end, group };
 }
 
-/** `count` kills, `parallel` of them at a time, each in a group of its own. In the order they were started. */
+/** Makes `count` kills, `parallel` at a time, each in its own group. Returns them in the order in which they were started. */
 export async function oomStorm(count: number, options: OomStormOptions = {}): Promise<OomKill[]> {
   const { parallel = 4, ...each } = options;
   const kills = new Array<OomKill>(count);
@@ -90,7 +90,7 @@ export async function killByAnother(
   return { group, victim: { ...expectKilled(victim), group }, trigger };
 }
 
-/** A kill in a group without a limit, beneath one whose limit is hit. */
+/** A kill in a group without a limit, below a group whose limit is hit. */
 export async function killBeneathLimit(
   options: OomKillOptions = {},
 ): Promise<{ limited: MemoryGroup; group: MemoryGroup; victim: OomKill }> {
@@ -113,10 +113,10 @@ export async function markDying(options: { limitBytes?: number } = {}): Promise<
   return { group, hog };
 }
 
-/** Start build/hog in a group; without one only in a guest. It dies with the group, or with this process. */
+/** Starts build/hog in a group; without a group only in a guest. The hog ends with the group, or with this process. */
 export function startHog(group: MemoryGroup | undefined, args: readonly string[] = []): Hog {
   const where = group === undefined ? ['--guest'] : ['--cgroup', group.path];
-  // Not as much spared as its parent may be.
+  // Its parent's oom_score_adj may be lower; the hog must not inherit it.
   const child = spawn(HOG, [...where, '--adj', '0', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${HOG}: ${oomKillsUnavailable() ?? 'unknown reason'}`);
@@ -131,11 +131,11 @@ export function startHog(group: MemoryGroup | undefined, args: readonly string[]
     child.stdout.once('data', () => resolve());
     void ended.then((end) => reject(new Error(`expected the hog to say it is ready: ${describe(end)}`)));
   });
-  ready.catch(() => {}); // Only a caller who waits for it cares.
+  ready.catch(() => {}); // without a waiting caller this is not an error
   return { pid, ready, ended, kill: (signal) => void child.kill(signal) };
 }
 
-/** Why there can be no OOM kills here, in one sentence; undefined when there can. For `describe.skipIf(…)`. */
+/** Why no OOM kills can be made here, in one sentence; undefined when they can. For `describe.skipIf(…)`. */
 export function oomKillsUnavailable(): string | undefined {
   if (process.geteuid?.() !== 0) return 'needs root, to make memory cgroups';
   try {

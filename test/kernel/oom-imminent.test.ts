@@ -12,7 +12,7 @@ afterEach(() => {
   removeMemoryGroups();
 });
 
-/** The kinds of all records, in the order of the ring. */
+/** The kinds of all records, in ring order. */
 async function records(): Promise<number[]> {
   const kinds: number[] = [];
   tracer = await openTracer();
@@ -24,7 +24,7 @@ async function records(): Promise<number[]> {
 
 const { RECORD_OOM_IMMINENT: IMMINENT, RECORD_OOM_KILL: KILL } = RecordKind;
 
-test('each kill for a limit is told of beforehand, however many came before', async () => {
+test('announces each kill by a limit beforehand, however many came before', async () => {
   const kinds = await records();
   for (let i = 0; i < 5; i++) {
     const seen = kinds.length;
@@ -36,10 +36,10 @@ test('each kill for a limit is told of beforehand, however many came before', as
   }
 });
 
-test('while no kill comes of it, less and less often', async () => {
+test('announces less and less often while no kill follows', async () => {
   const kinds = await records();
   const group = createMemoryGroup({ limitBytes: 16 * MIB });
-  // On v1 whoever runs into the limit can be made to wait there. On v2 all are killed, and each is told of.
+  // On v1 a process can be made to wait at its limit. On v2 every such process is killed, and each kill is announced.
   const waits = group.version === 1;
   if (waits) writeFileSync(join(group.path, 'memory.oom_control'), '1');
   const hogs = 12;

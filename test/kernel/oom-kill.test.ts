@@ -1,4 +1,4 @@
-/** Real memory-cgroup kills, held against the kernel's own account of them. */
+/** Real memory-cgroup kills, compared with the kernel's own log lines about them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OomKill } from '../../src/model/events.ts';
@@ -32,7 +32,7 @@ describe('oom.kill', () => {
     removeMemoryGroups();
   });
 
-  it('says who, why, whose limit, and how the memory came back', async () => {
+  it('names victim, reason and limit, and reports how the memory came back', async () => {
     const { pid, group } = await oomKill({ args: ['--file', '4M', '--shm', '3M', '--adj', '17'] });
     const kill = await recorder.kill(pid);
     const reaped = await recorder.reaped(pid);
@@ -112,7 +112,7 @@ describe('oom.kill', () => {
   });
 
   it("agrees with the kernel's oom-kill: line", { timeout: 240_000 }, async () => {
-    // Of ten such lines in 5 s the kernel prints no more, and other kills on this machine may use them up: try until one comes.
+    // The kernel prints at most ten such lines in 5 s, and other kills on this machine may use them up: retry until one appears.
     for (let tries = 0; tries < 40; tries++) {
       const { pid } = await oomKill();
       const kill = await recorder.kill(pid);
@@ -135,7 +135,7 @@ describe('oom.kill', () => {
       trigger: { pid: trigger.pid, comm: 'asker' },
       limit: { path: group.cgroupPath },
     });
-    // Its arguments are in the memory of another process than the trigger: they come from /proc, or are said to be missing.
+    // The arguments are in the memory of another process than the trigger: they come from /proc, or are listed as missing.
     expect(kill.missing.includes('victim.cmdline')).toBe(kill.victim.cmdline === null);
     expect(kill.enrichment).toBe(kill.victim.cmdline === null ? 'partial' : 'live');
     const line = await log.killed(victim.pid);
@@ -154,7 +154,7 @@ describe('oom.kill', () => {
     expect(recorder.kills.filter(({ victim }) => victim.pid === end.pid)).toHaveLength(1);
   });
 
-  it('blames the ancestor whose limit was hit, not the group that the victim lived in', async () => {
+  it('names the ancestor whose limit was hit, not the group that the victim lived in', async () => {
     const { limited, group, victim } = await killBeneathLimit();
     const kill = await recorder.kill(victim.pid);
     expect(kill.victim.cgroup).toBe(group.cgroupPath);
@@ -167,7 +167,7 @@ describe('oom.kill', () => {
     if (line) expect(asOomLine(kill, line)).toEqual(oomFields(line));
   });
 
-  it('sees the process that dies only because it shares the memory', async () => {
+  it('reports a process that is killed only because it shares the memory', async () => {
     const end = await oomKill({ args: ['--share'] });
     const shared = await recorder.find(
       (event): event is OomKill => event.type === 'oom.kill' && event.kind === 'shared_memory',
@@ -182,10 +182,10 @@ describe('oom.kill', () => {
     await log.killed(first?.victim.pid ?? 0);
     expect(log.lines.some((line) => 'pid' in line && line.type !== 'task' && line.pid === shared.victim.pid)).toBe(
       false,
-    ); // the kernel logs nothing of it
+    ); // the kernel does not log this kill
   });
 
-  it('does not call a mark of a dying process a kill', async () => {
+  it('does not report the mark of a dying process as a kill', async () => {
     const { group, hog } = await markDying();
     const dying = await recorder.find(
       (event): event is OomKill => event.type === 'oom.kill' && event.kind === 'already_dying',
@@ -199,7 +199,7 @@ describe('oom.kill', () => {
     expect(schemaErrors(dying)).toEqual([]);
   });
 
-  it('stands names that hold anything', async () => {
+  it('reports names that hold any byte', async () => {
     const names = [
       '\\x0anew\\x0aline',
       '\\x22quo\\x27te\\x5c',
@@ -233,7 +233,7 @@ describe('oom.kill', () => {
     expect(a.id).not.toBe(b.id);
   });
 
-  it('reports a victim that is not gone when the tracer closes', async () => {
+  it('reports a victim that has not exited when the tracer closes', async () => {
     const group = createMemoryGroup({ limitBytes: 32 * MIB });
     const hog = startHog(group);
     const kill = await recorder.find(

@@ -1,4 +1,4 @@
-/** `oomscope pressure` in a pipe: a cgroup that comes, fills, stalls and goes. */
+/** `oomscope pressure` in a pipe: a cgroup that appears, fills, stalls and is removed. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import { ended, MAIN } from '../cli/cli.ts';
 import { schemaErrors } from '../schema.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
 
-/** The group that the next createMemoryGroup() makes, before it is made. */
+/** Path of the group that the next createMemoryGroup() will make. */
 function nextGroup(name: string): string {
   const group = createMemoryGroup({ limitBytes: 64 * MIB, name });
   group.remove();
@@ -54,7 +54,7 @@ describe.each([
     removeMemoryGroups();
   });
 
-  it('waits for a cgroup, says when it is full and whom it would help to end, and sees it go and come back', async () => {
+  it('waits for a cgroup, reports when it is full and which process to end, and sees it removed and made again', async () => {
     const name = `oomscope-${process.pid}-awaited`;
     const path = nextGroup(name);
     const watching = start([...how, '--cgroup', path, '--wait', '--level', 'critical']);
@@ -86,7 +86,7 @@ describe.each([
     );
   });
 
-  it('ends with exit code 1 when the cgroup is gone', async () => {
+  it('exits with code 1 when the cgroup is removed', async () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const watching = start([...how, '--cgroup', group.cgroupPath]);
     running.push(watching);

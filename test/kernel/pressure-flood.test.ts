@@ -1,6 +1,6 @@
 /**
- * Stalls by the thousand a second, each of them told, into the smallest ring, while JavaScript does something else most
- * of the time. More of them with PRESSURE_FLOOD_SECONDS=60. And a million that are synthetic, as fast as they go.
+ * Thousands of real stalls a second, each recorded, into the smallest ring, while JavaScript is busy most of the time (longer
+ * with PRESSURE_FLOOD_SECONDS=60); then a million synthetic stalls, as fast as possible.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const SECONDS = Number(process.env.PRESSURE_FLOOD_SECONDS ?? 4);
 
 afterEach(removeMemoryGroups);
 
-test('told + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 1000 }, async () => {
+test('recorded + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 1000 }, async () => {
   await using monitor = await openPressure({
     stallMs: 0,
     ringBytes: 65_536,
@@ -50,7 +50,7 @@ test('told + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 
   await sleep(1000);
   const rssGrown = process.memoryUsage.rss() - rssBefore;
 
-  // The system's count: records of other cgroups take room in the ring too. It may go on meanwhile.
+  // Of the whole system, since records of other cgroups use the ring, too. The count may rise meanwhile.
   const sum = () => {
     const before = told + (monitor.lostSoFar().pressure_stall ?? 0);
     return { seen: before, counted: 2 * (monitor.totals()[0]?.stalls ?? 0) };
@@ -75,7 +75,7 @@ test('told + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 
   expect(rssGrown).toBeLessThan(100 * MIB);
 });
 
-test('a million synthetic stalls: all are counted, each is told or counted as lost, and the level is right', {
+test('a million synthetic stalls: all are counted, each is recorded or counted as lost, and the level is right', {
   timeout: 120_000,
 }, async () => {
   const before = new Set(heldIds().programs);
@@ -87,7 +87,7 @@ test('a million synthetic stalls: all are counted, each is told or counted as lo
   const programs = heldIds().programs.filter((id) => !before.has(id));
   let told = 0;
   const levels: PressureLevel[] = [];
-  const group = createMemoryGroup({ limitBytes: 256 * MIB }); // far from it: nobody there is stalled but by the flood
+  const group = createMemoryGroup({ limitBytes: 256 * MIB }); // far above its usage: only the flood stalls there
   monitor.stalls$.subscribe(({ task }) => {
     if (task.cgroup === group.cgroupPath) told++;
   });
@@ -112,7 +112,7 @@ test('a million synthetic stalls: all are counted, each is told or counted as lo
   );
   expect(stalls).toBeGreaterThanOrEqual(1_000_000);
   expect(own()?.stalls).toBe(stalls);
-  // What others on this machine lost meanwhile is in it too: theirs are few.
+  // Includes the few records of other processes that were lost meanwhile.
   expect(told + lostStalls()).toBeGreaterThanOrEqual(2 * stalls);
   expect(told + lostStalls()).toBeLessThanOrEqual(2 * (monitor.totals()[0]?.stalls ?? 0));
   expect(told).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-/** Real pressure: cgroups whose file cache is larger than their limit. Nobody is killed. */
+/** Real pressure: cgroups whose file cache is larger than their limit. No process is killed. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ import {
 
 const THRASH = join(import.meta.dirname, '..', '..', 'build', 'thrash');
 
-/** Reads a file that does not fit, for so long. */
+/** Reads a file that is larger than the limit, for `seconds`. */
 async function thrash(group: MemoryGroup, seconds: number, ...args: string[]): Promise<void> {
   const words = ['--cgroup', group.path, '--seconds', String(seconds), '--file', '48M', ...args];
   const child = spawn(THRASH, words, { stdio: ['ignore', 'ignore', 'inherit'] });
@@ -127,7 +127,7 @@ describe('pressure', () => {
     for (const event of watched.events.slice(0, 200)) expect(schemaErrors(event)).toEqual([]);
   });
 
-  test('what is above a cgroup counts what is in it', async () => {
+  test('an ancestor counts the stalls of its descendants', async () => {
     const watched = await watch({ ...sensitive, stallMs: null });
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     const child = group.child('beneath');
@@ -140,7 +140,7 @@ describe('pressure', () => {
     expect(watched.events.filter(({ type }) => type === 'pressure.stall')).toEqual([]);
   });
 
-  test('only stalls that are long enough are told, with the stack where one is asked for', async () => {
+  test('emits only stalls that are long enough, with a stack if requested', async () => {
     const watched = await watch({ ...sensitive, stallMs: 1, stack: true });
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     await thrash(group, 2, '--threads', '4');
@@ -166,7 +166,7 @@ describe('pressure', () => {
     expect(schemaErrors(first as Event)).toEqual([]);
   });
 
-  test('kills one after another in one cgroup: within a second only what comes closer is said, the rest is counted', async () => {
+  test('kills in a row in one cgroup: within a second emits only countdowns that come closer, and counts the rest', async () => {
     const watched = await watch({ stallMs: null, countdown: 2 });
     const group = createMemoryGroup({ limitBytes: 32 * MIB });
     await oomStorm(6, { group, parallel: 3 });
@@ -179,7 +179,7 @@ describe('pressure', () => {
       const before = said[i - 1];
       if (!before || event.fruitless_rounds > before.fruitless_rounds) return false;
       const apart = Number(BigInt(event.mono_ns) - BigInt(before.mono_ns)) / 1e6;
-      return apart > 1 && apart < 999; // two at the same moment, on two CPUs, do not see each other
+      return apart > 1 && apart < 999; // two at the same moment on two CPUs do not see each other
     });
     expect(tooSoon).toEqual([]);
     expect(said.length).toBeGreaterThan(3);
@@ -187,7 +187,7 @@ describe('pressure', () => {
     for (const { repeated, message } of said) expect(message.includes(`${repeated} more times`)).toBe(repeated > 0);
   });
 
-  test('a cgroup that goes away while it is under pressure ends its episode', async () => {
+  test('ends the episode of a cgroup that is removed under pressure', async () => {
     const watched = await watch({ ...sensitive, stallMs: null, coolDownMs: 60_000 });
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     await thrash(group, 1);
@@ -196,7 +196,7 @@ describe('pressure', () => {
     await until(() => watched.levels(group).at(-1)?.level === 'normal', 'the end of the episode');
   });
 
-  test('only the cgroups that were asked for, and the system', async () => {
+  test('reports only the requested cgroups, and the system', async () => {
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     const other = createMemoryGroup({ limitBytes: 24 * MIB });
     const watched = await watch({ ...sensitive, stallMs: 0, cgroups: [group.cgroupPath] });
@@ -217,7 +217,7 @@ describe('pressure', () => {
     await until(() => watched.levels(group).at(-1)?.level === 'normal', 'the end of the episode');
   });
 
-  test('a tracer that watches pressure too has one order for all events', async () => {
+  test('a tracer that monitors pressure has one order for all events', async () => {
     await using tracer = await openTracer({ pressure: { ...sensitive, stallMs: 0 } });
     const events: Event[] = [];
     tracer.events$.subscribe((event) => events.push(event));
@@ -269,7 +269,7 @@ describe('bad options', () => {
 });
 
 describe('PSI', () => {
-  test('is read, and fires', { timeout: 30_000 }, async () => {
+  test('reads the averages, and fires a trigger', { timeout: 30_000 }, async () => {
     expect(readPsi()?.some.total_ns).toBeGreaterThanOrEqual(0);
     expect(readPsi('/no such group')).toBeUndefined();
     const trigger = openPsiTrigger({ kind: 'some', stallMs: 1, windowMs: 2000 });
@@ -284,7 +284,7 @@ describe('PSI', () => {
     expect(fired.at(-1)).toBe(0n);
   });
 
-  test('a window that this privilege may not have is made one that it may, and says so', () => {
+  test('replaces a window that needs a privilege by one that is allowed, and says so', () => {
     const status = readFileSync('/proc/self/status', 'latin1');
     const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`);
     const trigger = openPsiTrigger({ kind: 'full', stallMs: 50, windowMs: 500 });

@@ -1,4 +1,4 @@
-/** `protect apply --watch`: what is started is caught as it is started. */
+/** `protect apply --watch`: a process is protected as it is started. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -28,7 +28,7 @@ test('a process gets its value when it executes its program, and undo takes it b
       expect(applied.exec_to_written_ns).toBeGreaterThan(0);
       expect(adjOf(pid)).toBe(250);
     }
-    // A process that becomes one of ours: a shell that executes the program is the same process before and after.
+    // A shell that executes the program is the same process before and after.
     const shell = spawn('/bin/sh', ['-c', 'read go; exec "$0" 600', sleepers.exe], {
       stdio: ['pipe', 'ignore', 'ignore'],
     });
@@ -41,7 +41,7 @@ test('a process gets its value when it executes its program, and undo takes it b
       shell.kill('SIGKILL');
       await once(shell, 'exit');
     }
-    // One at a time: whoever would undo it now would race with it.
+    // Only one process may use the state: an undo now would race with the watch.
     expect(await oomscope(['protect', 'undo', ...state])).toMatchObject({ code: 2, stdout: '' });
     watch.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);

@@ -1,8 +1,8 @@
-/** Events that are kept, and can be waited for: a tracer's of this process, or of any other. */
+/** Keeps the events of a tracer, in this process or another, and waits for those that a test expects. */
 import type { Event, OomKill, OomReaped, TracerStarted } from '../../src/model/events.ts';
 import { openTracer, type Tracer, type TracerOptions } from '../../src/tracer/tracer.ts';
 
-/** Groups made by this process: others may be killed on this machine too. */
+/** Groups made by this process: there may be other kills on this machine. */
 const ours = new RegExp(`/oomscope-${process.pid}-`);
 
 export class Recording {
@@ -10,7 +10,7 @@ export class Recording {
   readonly #waiting = new Set<() => void>();
   readonly #everything: boolean;
 
-  /** @param everything kills outside our own groups too */
+  /** @param everything also keep kills outside the groups that this process made */
   constructor(everything = false) {
     this.#everything = everything;
   }
@@ -25,7 +25,7 @@ export class Recording {
     return this.events.filter((event) => event.type === 'oom.kill');
   }
 
-  /** The first event that fits, of those seen already too. */
+  /** Waits for the first event that fits; events that were seen already count. */
   find<T extends Event>(fits: (event: Event) => event is T, timeoutMs = 10_000): Promise<T> {
     return new Promise((resolve, reject) => {
       const check = () => {

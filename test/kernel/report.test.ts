@@ -1,4 +1,4 @@
-/** The kernel's own reports, read as they are printed, against its log. */
+/** The kernel's own reports, read as they are printed, compared with its log. */
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { OomKill } from '../../src/model/events.ts';
@@ -19,7 +19,7 @@ const reportOf = (kill: OomKill) =>
   recorder.find((event): event is OomReport => event.type === 'oom.report' && event.kill_id === kill.id);
 
 describe('oom.report', () => {
-  test('has the lines that the log has, and says what the kill says', async () => {
+  test('has the same lines as the log and the same facts as the kill', async () => {
     const { pid, group } = await oomKill({ args: ['--comm', 'a) b\\x0a"c'] });
     const kill = await recorder.kill(pid);
     const report = await reportOf(kill);
@@ -41,7 +41,7 @@ describe('oom.report', () => {
     expect(report.verdict.cause).toBe('cgroup_limit');
   });
 
-  test('is the trigger’s, where that is not the victim', async () => {
+  test('belongs to the trigger when the trigger is not the victim', async () => {
     const { victim, trigger } = await killByAnother();
     const kill = await recorder.kill(victim.pid);
     const report = await reportOf(kill);
@@ -50,13 +50,13 @@ describe('oom.report', () => {
     expect(report.trigger?.pid).toBe(trigger.pid);
   });
 
-  test('of kills at the same time never mix, and those without a head are still tied to their kill', async () => {
+  test('reports of simultaneous kills never mix, and a report without a head is still tied to its kill', async () => {
     const kills = await oomStorm(24, { parallel: 4 });
     for (const { pid } of kills) {
       const kill = await recorder.kill(pid);
       const report = await reportOf(kill);
       expect(report.victim?.pid).toBe(pid);
-      // The kernel prints ten heads in 5 s; of the others only the kill line.
+      // The kernel prints at most ten heads in 5 s; for other kills only the kill line.
       const [first, last] = [report.lines?.at(0), report.lines?.at(-1)];
       expect(last).toContain(`Killed process ${pid} (`);
       if (first !== last) expect(report.tasks.map((task) => task.pid)).toContain(pid);

@@ -1,4 +1,4 @@
-/** The torture of test/lab/reuse.ts on this machine, short: 100,000 processes take it a minute. */
+/** A short run of test/lab/reuse.ts on this machine. `npm run prove:reuse` is the long one. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,13 +12,13 @@ const [major, minor] = kernelVersion();
 const sharedPids = major < 6 || (major === 6 && minor < 14);
 
 describe.skipIf(bpfUnavailable() ?? sharedPids)('pids that come round', () => {
-  test('no signal goes to who was not chosen', async () => {
+  test('signals no process that was not chosen', async () => {
     const script = join(import.meta.dirname, '..', 'lab', 'reuse.ts');
     const command = ['--pid', '--fork', '--kill-child', '--mount-proc', process.execPath, ...nodeFlags, script];
     const { stdout } = await promisify(execFile)('unshare', [...command, '10000', '60'], { timeout: 50_000 });
     const reuse = JSON.parse(stdout) as Reuse;
     expect(reuse).toMatchObject({ processes: 10_000, wrong: [] });
     expect(reuse.killed).toBeGreaterThan(10);
-    expect(reuse.reused).toBeGreaterThan(10); // else it shows nothing
+    expect(reuse.reused).toBeGreaterThan(10); // otherwise the test shows nothing
   });
 });

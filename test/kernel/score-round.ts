@@ -1,22 +1,22 @@
-/** One OOM among processes of which it was said before who would be killed. */
+/** One OOM among processes whose ranking was recorded before. */
 import { cgroupDomain } from '../../src/scores/score-domain.ts';
 import { Scores } from '../../src/scores/scores.ts';
 import { KernelLog } from './kernel-log.ts';
 import { createMemoryGroup, MIB, startHog } from './memcg.ts';
 
 export interface ScoreRound {
-  /** The processes in the order that was said, by their badness in pages, and the one that the kernel killed. */
+  /** The processes in the recorded order, by badness in pages. */
   said: { name: string; pages: number }[];
   killed: string;
 }
 
 /**
- * File pages that a process maps go when its group reclaims, just before the kill: some hundred pages of each. Whom so little
- * sets apart is as near.
+ * Just before the kill the group reclaims some hundred mapped file pages of each process. Processes whose badness differs by
+ * less than this count as equal.
  */
 const NEAR_PAGES = 512;
 
-/** Whether the kernel killed the first of them, or one that was as near. */
+/** Whether the kernel killed the first process, or one that counts as equal. */
 export function agrees({ said, killed }: ScoreRound): boolean {
   const [first] = said;
   const victim = said.find(({ name }) => name === killed);
@@ -26,8 +26,8 @@ export function agrees({ said, killed }: ScoreRound): boolean {
 const HOLDERS = 4;
 
 /**
- * Some hogs of any size and oom_score_adj fill a group, which gets a limit with a little room; another, too small to be
- * chosen, then takes that room.
+ * Hogs of random size and oom_score_adj fill a group, which then gets a limit with little room; another hog, too small to be
+ * chosen, exceeds it.
  *
  * @param random from 0 up to 1
  */
@@ -40,7 +40,7 @@ export async function scoreRound(random: () => number): Promise<ScoreRound> {
   });
   try {
     await Promise.all(hogs.map(({ ready }) => ready));
-    // What all of them have, and no room for the trigger to become the largest.
+    // The limit leaves no room for the trigger to become the largest.
     group.setLimit(group.usage() + 4 * MIB);
     using scores = new Scores({ domain: group.cgroupPath, top: 2 * HOLDERS });
     const said = scores.sample().scores.map(({ comm, badness_pages }) => ({ name: comm, pages: badness_pages ?? 0 }));
@@ -49,7 +49,7 @@ export async function scoreRound(random: () => number): Promise<ScoreRound> {
     using log = new KernelLog();
     const trigger = startHog(group, ['--max', String(6 * MIB), '--comm', 'trigger']);
     await Promise.race(hogs.map(({ ended }) => ended));
-    // In the log, for the kernel may have killed a second one before the first was gone.
+    // Read from the log, since the kernel may have killed a second process before the first had exited.
     const killed = log.read().flatMap((line) => (line.type === 'killed' ? [line.pid] : []));
     const victim = killed.find((pid) => hogs.some((hog) => hog.pid === pid));
     const first = `holder-${hogs.findIndex(({ pid }) => pid === victim)}`;

@@ -1,4 +1,4 @@
-/** Scores of real processes, against the kernel's own figures and its choice. */
+/** Scores of real processes, compared with the kernel's own figures and its choice. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { OomscopeError } from '../../src/model/error.ts';
@@ -10,7 +10,7 @@ import { agrees, scoreRound, seeded } from './score-round.ts';
 
 afterEach(removeMemoryGroups);
 
-test('the iterator and /proc tell the same of processes that do not move', async () => {
+test('the iterator and /proc agree about processes whose memory does not change', async () => {
   const group = createMemoryGroup({ limitBytes: 128 * MIB });
   const args = ['--hold', String(16 * MIB), '--shm', String(4 * MIB), '--file', String(2 * MIB)];
   const hogs = [0, 300].map((adj, i) => startHog(group, [...args, '--adj', String(adj), '--comm', `a\\x0a) b${i}`]));
@@ -32,7 +32,7 @@ test('the iterator and /proc tell the same of processes that do not move', async
   for (const hog of hogs) hog.kill();
 });
 
-test('badness comes to the oom_score that the kernel shows', async () => {
+test('badness agrees with the oom_score that the kernel shows', async () => {
   const group = createMemoryGroup({ limitBytes: 64 * MIB });
   const hogs = [0, 200, 1000].map((adj) => startHog(group, ['--hold', String(8 * MIB), '--adj', String(adj)]));
   await Promise.all(hogs.map(({ ready }) => ready));
@@ -41,14 +41,14 @@ test('badness comes to the oom_score that the kernel shows', async () => {
   expect(all.map(({ pid }) => pid)).toEqual(expect.arrayContaining([process.pid, ...hogs.map(({ pid }) => pid)]));
   const pages = domain_bytes / 4096;
   for (const { comm, pid, oom_score, badness_pages } of all) {
-    if (oom_score === null) continue; // it has ended meanwhile
-    // fs/proc/base.c: proc_oom_score(); 0 for whom oom_badness() spares, init among them
+    if (oom_score === null) continue; // the process has exited meanwhile
+    // fs/proc/base.c: proc_oom_score(); 0 for processes that oom_badness() spares, such as init
     const ours = badness_pages === null ? 0 : Math.trunc(((1000 + Math.trunc((badness_pages * 1000) / pages)) * 2) / 3);
     expect(Math.abs(ours - oom_score), `${comm} (${pid})`).toBeLessThanOrEqual(pid === 1 ? 2000 : 2);
   }
 });
 
-test('in a cgroup the ranks are those of its limit, and others are not in it', async () => {
+test('ranks the processes of a cgroup by its limit, and no others', async () => {
   const group = createMemoryGroup({ limitBytes: 64 * MIB });
   const large = startHog(group, ['--hold', String(32 * MIB)]);
   const adjusted = startHog(group, ['--hold', String(8 * MIB), '--adj', '900']);
@@ -64,7 +64,7 @@ test('in a cgroup the ranks are those of its limit, and others are not in it', a
   adjusted.kill();
 });
 
-test('growth and the time that is left', { timeout: 20_000 }, async () => {
+test('shows growth and the time left until the limit', { timeout: 20_000 }, async () => {
   const group = createMemoryGroup({ limitBytes: 256 * MIB });
   const hog = startHog(group, ['--max', String(200 * MIB), '--rate', String(16 * MIB)]);
   using scores = new Scores({ domain: group.cgroupPath });
@@ -80,13 +80,13 @@ test('growth and the time that is left', { timeout: 20_000 }, async () => {
   hog.kill('SIGKILL');
 });
 
-test('a cgroup that is not there is said by its path', () => {
+test('names the path of a cgroup that does not exist', () => {
   expect(() => new Scores({ domain: '/no/such/group' })).toThrow(OomscopeError);
   expect(() => new Scores({ domain: '/no/such/group' })).toThrow(/"\/no\/such\/group"/);
 });
 
-describe('whom it ranks first', () => {
-  test.each([1, 2, 3, 4, 5])('the kernel kills (seed %i)', { timeout: 30_000 }, async (seed) => {
+describe('the process ranked first', () => {
+  test.each([1, 2, 3, 4, 5])('is the one that the kernel kills (seed %i)', { timeout: 30_000 }, async (seed) => {
     const round = await scoreRound(seeded(seed));
     expect(round.said).toHaveLength(4);
     expect(round).toSatisfy(agrees);

@@ -51,10 +51,10 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(opened.held);
   });
 
-  test.each(['throwInBatches', 'throwInLost'])('%s: the process ends as after any uncaught exception', async (name) => {
+  test.each(['throwInBatches', 'throwInLost'])('%s: ends the process like any uncaught exception', async (name) => {
     const { child, opened } = await trace(name);
     const flood = await floodOf(opened);
-    // Far more than the ring holds: something is lost, and lost$ is an event.
+    // Far more than the ring holds: records are lost, and lost$ emits.
     await burst(flood, 2000);
     const { code, signal, stderr } = await child.ended;
     expect({ code, signal }).toEqual({ code: 1, signal: null });
@@ -63,7 +63,7 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(opened.held);
   });
 
-  test('a subscriber that throws takes nothing from the others', async () => {
+  test('a subscriber that throws does not affect the others', async () => {
     const { child, opened } = await trace('throwAndCarryOn');
     const flood = await floodOf(opened);
     const produced = await burst(flood);
@@ -112,7 +112,7 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     const { child, opened } = await trace('stay');
     const flood = await floodOf(opened);
     await burst(flood);
-    // It answers: the event loop, with nothing in it but the tracer, is still running.
+    // It answers: only the tracer keeps the event loop running.
     expect((await child.next<{ records: number }>()).records).toBeGreaterThan(0);
     child.process.kill(signal);
     expect(await child.ended).toMatchObject({ code: null, signal, stderr: '' });
@@ -120,7 +120,7 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(opened.held);
   });
 
-  test('two tracers in one process each get everything', async () => {
+  test('two tracers in one process each get every event', async () => {
     const { child, opened } = await trace('two');
     const second = await child.next<Opened>();
     const floods = [await floodOf(opened), await floodOf(second)];

@@ -1,4 +1,4 @@
-/** `oomscope trace`, as its user has it: a process, its lines, its exit code. */
+/** `oomscope trace` as a user runs it: a process, its lines, its exit code. */
 import { spawn } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ended, MAIN, oomscope, startTrace } from '../cli/cli.ts';
@@ -6,13 +6,13 @@ import { schemaErrors } from '../schema.ts';
 import { MIB, oomKill, oomStorm, removeMemoryGroups } from './memcg.ts';
 
 const small = { limitBytes: 16 * MIB };
-/** Only kills in groups of this test: others may be killed on this machine too. */
+/** Only kills in groups of this test: there may be other kills on this machine. */
 const mine = ['--cgroup', `*/oomscope-${process.pid}-*`];
 
 describe('oomscope trace', () => {
   afterEach(() => removeMemoryGroups());
 
-  it('writes one valid JSON line an event, and ends after --count kills with exit code 0', async () => {
+  it('writes one valid JSON line for each event, and exits with code 0 after --count kills', async () => {
     const trace = await startTrace([...mine, '--count', '1']);
     const { pid } = await oomKill(small);
     const { code, stderr } = await trace.ended;
@@ -48,7 +48,7 @@ describe('oomscope trace', () => {
     ).toEqual(['tracer.started', 'tracer.stopped']);
   });
 
-  it('needs CAP_BPF and CAP_PERFMON, and nothing else', async () => {
+  it('needs only CAP_BPF and CAP_PERFMON', async () => {
     const capabilities = ['--bounding-set=-all,+bpf,+perfmon', '--inh-caps=-all'];
     const trace = await startTrace([...mine, '--count', '1'], ['setpriv', ...capabilities, process.execPath, MAIN]);
     const { pid } = await oomKill(small);
@@ -73,7 +73,7 @@ describe('oomscope trace', () => {
     expect(byOther.events.map(({ type }) => type)).toEqual(['tracer.started', 'tracer.stopped']);
   });
 
-  it('writes text that no name can break', async () => {
+  it('writes text that no process name can break', async () => {
     const child = spawn(process.execPath, [MAIN, 'trace', '--text', ...mine, '--count', '1'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -88,7 +88,7 @@ describe('oomscope trace', () => {
     expect(stderr).toMatch(/Stopped after .* 1 kill, 0 lost/);
   });
 
-  it('ends quietly when its reader goes away', async () => {
+  it('ends quietly when its reader closes the pipe', async () => {
     const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...mine], { stdio: ['ignore', 'pipe', 'pipe'] });
     const end = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     let stderr = '';
@@ -102,7 +102,7 @@ describe('oomscope trace', () => {
     expect(stderr).toBe('');
   });
 
-  it('counts what a reader that does not read makes it drop, and says so', { timeout: 240_000 }, async () => {
+  it('counts and reports the events that it drops because the reader does not read', { timeout: 240_000 }, async () => {
     const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...mine], { stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

@@ -38,7 +38,7 @@ describe('an early kill in a guest', () => {
       const [reuse] = said.filter((one) => 'processes' in one);
       expect(reuse).toMatchObject({ processes: 2000, backend, wrong: [] });
       expect(reuse?.signalled).toBeGreaterThan(10);
-      expect(reuse?.reused).toBeGreaterThan(0); // else it shows nothing
+      expect(reuse?.reused).toBeGreaterThan(0); // otherwise the test shows nothing
     },
   );
 });

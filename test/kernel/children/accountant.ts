@@ -1,7 +1,7 @@
 /**
- * Counts what a tracer delivers and what it says it lost: `accountant.ts RING_BYTES`. It takes lines: `block MS` stops
- * the JavaScript thread, `drain` waits
- * until the ring is empty, `report` says the account once nothing more comes.
+ * Counts the records that a tracer delivers and those that it reports as lost: `accountant.ts RING_BYTES`. It reads commands
+ * from its input: `block MS` blocks the JavaScript thread, `drain` waits until the ring is empty, `report` prints the
+ * counts once no more records arrive.
  */
 import { createInterface } from 'node:readline';
 import { SyntheticRecord } from '../../../src/bpf/wire/layout.ts';
@@ -13,7 +13,7 @@ let delivered = 0;
 let malformed = 0;
 let disordered = 0;
 let lostReported = 0;
-/** By CPU: the next sequence number, and how many were skipped. */
+/** The next sequence number of each CPU, and how many numbers were skipped. */
 const next = new Map<number, bigint>();
 let gaps = 0;
 
@@ -33,7 +33,7 @@ tracer.lost$.subscribe((event) => {
 });
 say({ mapIds: tracer.mapIds });
 
-/** The rest of the ring, a batch at a time: until two looks in a row find nothing new. */
+/** Reads the rest of the ring, until two checks in a row find nothing new. */
 async function drained(): Promise<void> {
   for (let seen = -1; seen !== delivered; ) {
     seen = delivered;

@@ -1,4 +1,4 @@
-/** Arms a process and waits until it is told: `arming.ts STATE PID DOMAIN EXPIRES_IN_MS ADJ`. */
+/** Arms a process and waits until its input ends: `arming.ts STATE PID DOMAIN EXPIRES_IN_MS ADJ`. */
 import { readFileSync } from 'node:fs';
 import { openArming } from '../../../src/guard/arming/arming.ts';
 import { startTicks } from '../../../src/linux/process.ts';

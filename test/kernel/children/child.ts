@@ -1,23 +1,23 @@
-/** Starts the scripts of this folder: each in a process of its own, so that a crash is an exit code or a signal. */
+/** Starts the scripts of this folder, each in its own process, so that a crash shows as an exit code or a signal. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 
-export interface RunUntil {
+export interface ChildEnd {
   code: number | null;
   signal: NodeJS.Signals | null;
   stderr: string;
-  /** What it printed, a JSON value a line. */
+  /** The JSON values that it has printed, one a line. */
   said: unknown[];
 }
 
 export interface Child {
   process: ChildProcess;
-  /** The next value that it prints; rejects when it ends before. */
+  /** Resolves with the next value that it prints; rejects when it exits before. */
   next<T>(): Promise<T>;
   /** Never rejects. */
-  ended: Promise<RunUntil>;
+  ended: Promise<ChildEnd>;
 }
 
 /** Node 22.13 to 22.17 strip types only when told to. */
@@ -29,7 +29,7 @@ export function startChild(name: string, args: string[] = [], flags: string[] = 
   const child = spawn(process.execPath, [...nodeFlags, ...flags, script, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  // A test that fails half-way leaves none behind.
+  // A test that fails half-way leaves no child behind.
   onTestFinished(() => void child.kill('SIGKILL'));
   const said: unknown[] = [];
   const waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[] = [];
@@ -43,7 +43,7 @@ export function startChild(name: string, args: string[] = [], flags: string[] = 
     const first = waiting.shift();
     if (first) first.resolve(said[taken++] as never);
   });
-  const ended = new Promise<RunUntil>((resolve) => {
+  const ended = new Promise<ChildEnd>((resolve) => {
     child.once('close', (code, signal) => {
       for (const { reject } of waiting) reject(new Error(`${name} ended with ${signal ?? code} and said: ${stderr}`));
       resolve({ code, signal, stderr, said });

@@ -1,6 +1,6 @@
 /**
- * Floods a tracer's ring from a process of its own: `flood.ts RING_ID COUNTERS_ID`. It says "ready", waits for a line
- * `RUNS`, runs bpf/flood.bpf.c that often, says `{ runs, records }`, and waits for the next.
+ * Floods a tracer's ring from its own process: `flood.ts RING_ID COUNTERS_ID`. It prints "ready", reads a line `RUNS`, runs
+ * bpf/flood.bpf.c that many times, prints `{ runs, records }`, and waits for the next line.
  */
 import { closeSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

@@ -1,6 +1,6 @@
 /**
- * Opens and closes: `lifecycle.ts TRACERS READERS`. Tracers are whole; readers are those of the addon on one ring, with
- * records in it. After each quarter it says what the process holds.
+ * Opens and closes tracers, then the addon's readers on one ring that has records: `lifecycle.ts TRACERS READERS`. After each
+ * quarter it prints what the process holds.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
@@ -12,10 +12,10 @@ import { say } from './say.ts';
 const { RingReader, trimHeap } = loadNative();
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Lets finalizers run, and gives free pages back, so that what is left is held. */
+/** Lets finalizers run and returns free pages to the kernel, so that only memory that is in use is counted. */
 async function settled() {
   for (let i = 0; i < 3; i++) {
-    // Of the last resort: V8 otherwise keeps the pages of a heap that was busy.
+    // "last-resort": otherwise V8 keeps the pages of a heap that was busy.
     globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     await turn();
   }

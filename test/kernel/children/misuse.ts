@@ -1,4 +1,4 @@
-/** What a program must not do with libbpf's objects. Each says the name of the error that it got. */
+/** Misuses of libbpf's objects. Each prints the name of the error that it got. */
 import { readFileSync } from 'node:fs';
 import { BpfObject, Btf } from '../../../src/bpf/libbpf/index.ts';
 import { builtFile } from '../../../src/native/addon.ts';

@@ -1,4 +1,4 @@
-/** A RingReader of the addon on a ring of its own, which bpf/flood.bpf.c fills in this process. Does what its argument names. */
+/** Runs the scenario that its argument names, with a RingReader of the addon on a ring that bpf/flood.bpf.c fills. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { Batch } from '../../../src/bpf/wire/batch.ts';
@@ -44,7 +44,7 @@ const cases: Record<string, () => Promise<void>> = {
       flood();
     });
   },
-  /** What is thrown must be an uncaught exception, no more and no less. */
+  /** An error thrown in the callback must become an uncaught exception, and must not abort the process. */
   async throws() {
     read(() => {
       throw new Error('thrown in onBatch');
@@ -70,7 +70,7 @@ const cases: Record<string, () => Promise<void>> = {
     read(() => process.exit(5));
     flood();
   },
-  /** Nothing holds a closed reader. */
+  /** A closed reader can be garbage-collected. */
   async collects() {
     const refs: WeakRef<RingReader>[] = [];
     const openAndClose = async () => {
@@ -87,7 +87,7 @@ const cases: Record<string, () => Promise<void>> = {
     }
     say({ left: refs.filter((ref) => ref.deref()).length, threads: threads() });
   },
-  /** An open reader works though nobody refers to it. */
+  /** An open reader works even without a JavaScript reference to it. */
   async staysUncollected() {
     let records = 0;
     read((buffer) => {
@@ -130,7 +130,7 @@ const cases: Record<string, () => Promise<void>> = {
     }
     say({ messages, leaked: descriptors() - before, threads: threads() });
   },
-  /** A thread that was kept off a CPU gets it back, whether the batch arrives or the reader is closed first. */
+  /** The thread may use all CPUs again, whether the batch arrives or the reader is closed first. */
   async affinity() {
     const before = affinity();
     const options = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: 0xffffffff };

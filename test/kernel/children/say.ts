@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 
-/** A line for the parent. Synchronous: what is said before a crash is heard. */
+/** Prints a line for the parent. Synchronous, so that the parent reads it even if the process crashes next. */
 export function say(value: unknown): void {
   writeSync(1, `${JSON.stringify(value)}\n`);
 }

@@ -1,6 +1,7 @@
 /**
- * Floods a pressure monitor with synthetic stalls of its own task: `stall-flood.ts CGROUP PROGRAM_ID...`, of which one is
- * bpf/stall-flood.bpf.c's. It moves into the cgroup, says "ready", waits for a line with how many, and says how many it made.
+ * Floods a pressure monitor with synthetic stalls of its own task: `stall-flood.ts CGROUP PROGRAM_ID...`; one of the ids is the
+ * program of bpf/stall-flood.bpf.c. It moves into the cgroup, prints "ready", reads a number of stalls from its input, makes
+ * them, and prints how many it made.
  */
 import { closeSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';

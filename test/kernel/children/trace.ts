@@ -1,4 +1,4 @@
-/** Opens a tracer, says its maps and what else it holds, and does what its argument names. */
+/** Opens a tracer, prints its maps and what else it holds, and runs the scenario that its argument names. */
 
 import { filter } from 'rxjs';
 import { type Batch, openTracer, RecordKind, type Tracer } from '../../../src/index.ts';
@@ -11,18 +11,18 @@ const open = async (options = {}) => {
   return tracer;
 };
 
-/** Real kills elsewhere on this machine are records too: only those of the flood count. */
+/** Counts only the records of the flood: real kills elsewhere on this machine make records, too. */
 const synthetic = (batch: Batch) =>
   batch.records().filter(({ header }) => header.kind === RecordKind.RECORD_SYNTHETIC).length;
 const floods = (tracer: Tracer) => tracer.batches$.pipe(filter((batch) => synthetic(batch) > 0));
 
 const cases: Record<string, () => Promise<void>> = {
-  /** Leaves with a tracer open. */
+  /** Exits with a tracer open. */
   async exit() {
     await open();
     process.exit(5);
   },
-  /** Leaves in the middle of a batch. */
+  /** Exits while it handles a batch. */
   async exitInHandler() {
     const tracer = await open();
     floods(tracer).subscribe(() => process.exit(5));
@@ -39,7 +39,7 @@ const cases: Record<string, () => Promise<void>> = {
       throw new Error('thrown by a subscriber');
     });
   },
-  /** Survives a subscriber that throws each time, where the process says it may. */
+  /** Goes on although a subscriber throws each time, when the process handles uncaught exceptions. */
   async throwAndCarryOn() {
     process.on('uncaughtException', () => {});
     const tracer = await open();
@@ -70,7 +70,7 @@ const cases: Record<string, () => Promise<void>> = {
       },
     });
   },
-  /** Nothing but the tracer is left: the process must stay until it hears otherwise. */
+  /** Only the tracer keeps the process alive: it must not exit by itself. */
   async stay() {
     const tracer = await open();
     floods(tracer).subscribe((batch) => say({ records: synthetic(batch) }));

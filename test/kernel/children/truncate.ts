@@ -1,4 +1,4 @@
-/** Opens build/oomscope.bpf.o cut off at many lengths, and loads nothing. Says how many were refused. */
+/** Opens build/oomscope.bpf.o cut off at many lengths, loads nothing, and prints how many were refused. */
 import { readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { builtFile } from '../../../src/native/addon.ts';

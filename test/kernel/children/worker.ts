@@ -1,6 +1,6 @@
 /**
- * A tracer in a worker thread, terminated while records flow: `worker.ts idle|busy|between`. It says the maps, waits
- * until it is told, terminates the worker, and says that the process is still well.
+ * A tracer in a worker thread, terminated while records flow: `worker.ts idle|busy|between`. It prints the maps, waits until its
+ * input ends, terminates the worker, and prints what the process still holds.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { openTracer } from '../../../src/index.ts';
@@ -27,10 +27,10 @@ if (isMainThread) {
   tracer.batches$.subscribe(() => {
     if (!flowing) parentPort?.postMessage({ flowing });
     flowing = true;
-    // Terminated within the callback: a loop that never ends by itself.
+    // The worker is terminated within the callback, in a loop that never ends by itself.
     if (workerData === 'busy') for (;;) Math.sqrt(2);
   });
   parentPort?.postMessage({ mapIds: tracer.mapIds });
-  // Terminated while a call from the poller threads is waiting.
+  // The worker is terminated while a call from the poller threads waits.
   if (workerData === 'between') setInterval(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5), 0);
 }
