@@ -1,4 +1,4 @@
-/** That the kernel will take it, and what it does there, is shown by `npm run prove:truth -- --arch arm64`: guests are slow. */
+/** Compiles only, since arm64 guests are slow: `npm run prove:truth -- --arch arm64` loads and runs the programs. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,13 +17,13 @@ function programNames(path: string): string[] {
   }
 }
 
-test('the BPF programs compile for arm64, all of them', async () => {
+test('all BPF programs compile for arm64', async () => {
   const built = mkdtempSync(join(tmpdir(), 'oomscope-arm64-'));
   try {
     mkdirSync(join(built, 'build'));
     const object = await compileBpf(ROOT, join(ROOT, 'bpf/oom.bpf.c'), built);
     expect(programNames(object)).toEqual(programNames(builtFile('oomscope.bpf.o')));
-    // The one thing that the architecture decides: where a function's first argument is.
+    // The objects differ in one thing: where the architecture keeps a function's first argument.
     expect(readFileSync(object).equals(readFileSync(builtFile('oomscope.bpf.o')))).toBe(false);
   } finally {
     rmSync(built, { recursive: true, force: true });

@@ -1,8 +1,8 @@
-/** What shows most in the least time: the scenarios for CI, and what else is tried in the same guest. */
+/** The scenarios for CI, those that show most in the least time, and what else runs in the same guest. */
 export const CORE = ['cgroup', 'ancestor', 'thread', 'oom.group', 'shared', 'dying', 'mempolicy', 'SysRq-f'];
 
-/** Ways into the kernel that are not the first choice, each with what it takes part in. */
+/** Kernel interfaces that are not the first choice; each runs the same scenarios. */
 export const BACKENDS = ['raw_tp', 'tracepoint', 'kprobe', 'stack'];
 
-/** What is tried once more with a tracer that has no more privileges than it takes. */
+/** Scenarios that run once more with a tracer that has only the privileges that it needs. */
 export const UNPRIVILEGED = ['cgroup', 'oom.group', 'SysRq-f'];

@@ -1,4 +1,4 @@
-/** doctor on a machine with bad settings: a guest, for they are the whole kernel's. */
+/** doctor on a machine with bad settings: in a guest, since sysctls apply to the whole kernel. */
 
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
@@ -7,13 +7,13 @@ import type { Diagnosis } from '../../src/doctor/diagnose.ts';
 const script = [
   'echo 2 > /proc/sys/vm/panic_on_oom',
   'echo 2 > /proc/sys/vm/overcommit_memory',
-  'echo 90 > /proc/sys/vm/overcommit_ratio', // or Node itself cannot start
+  'echo 90 > /proc/sys/vm/overcommit_ratio', // otherwise Node itself cannot start
   'echo 1 > /proc/sys/kernel/dmesg_restrict',
   'echo 0 > /proc/sys/vm/oom_dump_tasks',
   'node dist/cli/main.js doctor --json --fail-on critical',
 ].join('; ');
 
-test('bad settings in a guest, each found and explained', { timeout: 300_000 }, async () => {
+test('finds and explains each bad setting of a guest', { timeout: 300_000 }, async () => {
   const result = await bootGuest({ kernel: '6.12', cgroup: 'v2', memoryMib: 2048, command: ['sh', '-c', script] });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
   expect(result.stderr).toBe('');

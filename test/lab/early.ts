@@ -1,5 +1,5 @@
 /**
- * An early kill in a guest: of the only process of a cgroup at its limit, and for the whole system. Prints a JSON line each.
+ * An early kill in a guest, of the only process of a cgroup at its limit and for the whole system. Prints a JSON line for each.
  *
  *   node test/lab/early.ts
  */
@@ -15,7 +15,7 @@ export interface Early {
   scope: 'cgroup' | 'system';
   backend: string;
   reason: string;
-  /** How the target ended. */
+  /** The signal that ended the target. */
   ended: string | null;
   /** Kills that the kernel counted. */
   kernelKills: number;
@@ -38,7 +38,7 @@ async function run(scope: Early['scope'], group: MemoryGroup | undefined, condit
   arming.signals$.subscribe((one) => signals.push(one));
   const before = kernelKills();
   const hog = startHog(group, ['--max', '4G']);
-  // It has what it inherited until it begins to allocate.
+  // Until it begins to allocate, the hog has the oom_score_adj that it inherited.
   while (readFileSync(`/proc/${hog.pid}/oom_score_adj`, 'latin1') !== '0\n');
   hog.kill('SIGSTOP');
   await sleep(100);

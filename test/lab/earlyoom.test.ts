@@ -1,14 +1,14 @@
-/** `guard --as-earlyoom` beside the real one, each on a machine of its own: whom they kill, and what their hooks are told. */
+/** `guard --as-earlyoom` and the real earlyoom, each in its own guest: which process they kill, and what their hooks receive. */
 import { join, resolve } from 'node:path';
 import { describe, test } from 'vitest';
 import { buildPrograms } from '../../scripts/bench/rescue/run.ts';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 
 const BUILD = resolve(import.meta.dirname, '../../build');
-/** -P is younger than Debian's earlyoom. */
+/** Debian's earlyoom does not have -P yet. */
 const killers = { earlyoom: '/bin/earlyoom', oomscope: 'oomscope guard --as-earlyoom -P /tmp/before' };
 
-/** A leak beside one who has more, and is to be avoided. */
+/** A leaking process beside a larger one that `--avoid` names. */
 const script = (killer: string) => `
 printf '#!/bin/sh\\nenv | grep ^EARLYOOM_ >/tmp/after.env\\n' >/tmp/hook
 printf '#!/bin/sh\\nkill -0 $EARLYOOM_PID && echo "before: it lives" >/tmp/before.env\\n' >/tmp/before

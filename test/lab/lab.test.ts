@@ -4,14 +4,14 @@ import { bootGuest, kernels, lastLines } from '../../scripts/lab/guest.ts';
 import { BACKENDS, CORE, UNPRIVILEGED } from './core.ts';
 import { readRuns, runInGuest } from './runs.ts';
 
-/** One boot for all: it costs as much as several scenarios. */
+/** One boot for all runs: a boot costs as much as several scenarios. */
 const RUNS = [
   CORE,
   ...BACKENDS.map((backend) => ['--backend', backend, 'cgroup', 'dying']),
   ['--unprivileged', ...UNPRIVILEGED],
 ];
 
-/** The prototypes that each kernel is there for. */
+/** The prototypes of tracepoints that each kernel was chosen for. */
 const forms: Record<string, Partial<Record<string, string>>> = {
   '5.10': { mark_victim: 'mark_victim_pid', process_exit: 'process_exit_1', memcg_reclaim: 'memcg_reclaim_2' },
   '6.1': { mark_victim: 'mark_victim_task', process_exit: 'process_exit_1', memcg_reclaim: 'memcg_reclaim_2' },
@@ -34,7 +34,7 @@ describe('guests', () => {
         expect.soft(notes.join('\n'), name).toBe('');
       }
       expect(result.stderr).toBe('');
-      // Nothing is left out here: each of these can be on every one of these kernels.
+      // Every scenario must have run: each is possible on all of these kernels.
       expect(results.filter(({ state }) => state === 'not here')).toEqual([]);
       expect(results).toHaveLength(CORE.length + 2 * BACKENDS.length + UNPRIVILEGED.length);
 

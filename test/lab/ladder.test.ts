@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 import { NODE } from './runs.ts';
 
-test('every line of the ladder, on Linux 6.12', { timeout: 300_000 }, async () => {
+test('runs every step of the ladder on Linux 6.12', { timeout: 300_000 }, async () => {
   const result = await bootGuest({
     ...{ kernel: '6.12', cgroup: 'v2', memoryMib: 768, swap: 'zram', swapMib: 256, limitSeconds: 240 },
     command: [...NODE, 'test/lab/ladder.ts'],

@@ -1,5 +1,5 @@
 /**
- * Every line of the guard's ladder on cgroup v2, one scenario after the other, in a guest with swap; one JSON line for each:
+ * Every step of the guard's ladder on cgroup v2, one scenario after the other, in a guest with swap. Prints one JSON line each:
  *
  *   node test/lab/ladder.ts
  */
@@ -14,7 +14,7 @@ import type { GuardAction, GuardResult } from '../../src/model/guard.ts';
 import { createMemoryGroup, type MemoryGroup, MIB, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
 
 const LIMIT = 128 * MIB;
-/** Leaves less than the 48 MiB at which the rules fire. */
+/** Leaves less than 48 MiB available, so that the rules fire. */
 const HOLD = ['--hold', String(96 * MIB)];
 const PATIENCE_MS = 30_000;
 const STATE = '/tmp/guard-state';
@@ -34,7 +34,7 @@ ${more}
 steps = [${steps}]
 `;
 
-/** Guards a group until it has a result. @param during looked at every few milliseconds */
+/** Guards a group until the guard emits a result. @param during called every few milliseconds */
 async function guarded(group: MemoryGroup, steps: string, more = '', during = () => {}) {
   const { guard } = await parseConfig(toml(group, steps, more), 'test');
   if (!guard) throw new Error('expected a guard');

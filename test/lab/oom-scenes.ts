@@ -20,7 +20,7 @@ import {
 } from '../kernel/memcg.ts';
 
 const guest = existsSync('/lab/settings');
-/** Outside a guest the group's path must say nothing of the machine it was made on. */
+/** Outside a guest: a path that reveals nothing about the machine. */
 const root = memoryHierarchy()?.version === 1 ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup';
 const limitBytes = 24 * MIB;
 const grouped = (name: string) => createMemoryGroup({ name, limitBytes, parent: root });
@@ -35,7 +35,7 @@ async function withHolders(body: () => Promise<unknown>): Promise<void> {
   await Promise.all(holders.map(({ ended }) => ended));
 }
 
-/** @param patienceMs what cannot have memory and may not be killed for it tries for ever */
+/** @param patienceMs timeout: a process that cannot get memory and may not be killed retries for ever */
 function shell(script: string, path = '', patienceMs = 60_000): Promise<unknown> {
   const child = spawn('sh', ['-c', script, path], { stdio: 'ignore' });
   const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
@@ -85,7 +85,7 @@ const scenes: Record<string, () => Promise<unknown>> = {
   global: () => withHolders(() => taker().ended),
   'global order': () => withHolders(() => taker('--pipes', '200000').ended),
   async 'global tmpfs'() {
-    // A tmpfs takes half the memory and no more; the rest is asked for by somebody else.
+    // A tmpfs takes at most half of the memory; another process asks for the rest.
     await shell('exec dd if=/dev/zero of=/dev/shm/full bs=1M count=320');
     await taker().ended;
     await shell('rm -f /dev/shm/full');
@@ -116,7 +116,7 @@ const scenes: Record<string, () => Promise<unknown>> = {
   },
 };
 
-if (guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose the one who directs
+if (guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose this process
 const say = (text: string) => writeFileSync('/dev/kmsg', `<6>scene: ${text}\n`);
 for (const name of process.argv.slice(2)) {
   const scene = scenes[name];
@@ -126,5 +126,5 @@ for (const name of process.argv.slice(2)) {
   await sleep(500); // the reaper's line comes last
   say(`end ${name}`);
   removeMemoryGroups();
-  await sleep(5500); // printk lets ten reports through in 5 s
+  await sleep(5500); // the kernel prints at most ten reports in 5 s
 }

@@ -1,6 +1,6 @@
 /**
- * Puts cgroups under pressure, of every cause that is possible here, and holds what the monitor counted against the
- * kernel's own PSI. Prints one JSON line:
+ * Puts cgroups under pressure from every cause that is possible here, and compares the monitor's totals with the kernel's PSI.
+ * Prints one JSON line:
  *
  *   node test/lab/pressure.ts [--backend BACKEND] [--seconds N]
  */
@@ -14,7 +14,7 @@ import type { HookState } from '../../src/model/events.ts';
 import type { PressureLevelName, StallNs } from '../../src/model/pressure.ts';
 import { openPressure, type PressureTotals } from '../../src/pressure/monitor.ts';
 
-/** One subject: our totals beside PSI's, in milliseconds. */
+/** One subject: our totals and PSI's, in milliseconds. */
 export interface Compared {
   path: string;
   some_ms: number;
@@ -29,10 +29,10 @@ export interface PressureRun {
   hooks: HookState[];
   compared: Compared[];
   levels: PressureLevelName[];
-  /** Levels that were not closed. */
+  /** Episodes without a closing event. */
   open_episodes: number;
   stalls_told: number;
-  /** Runs of our programs that the kernel skipped. */
+  /** Runs of our BPF programs that the kernel skipped. */
   skipped_runs: number;
   lost: Record<string, number>;
 }
@@ -41,13 +41,13 @@ const MIB = 2 ** 20;
 const ROOT = '/sys/fs/cgroup/pressure';
 const THRASH = join(import.meta.dirname, '..', '..', 'build', 'thrash');
 
-/** Somewhat more than the system has left, so that it reclaims, far less than it could swap. */
+/** Somewhat more than the free memory, so that the kernel reclaims, and far less than the free swap. */
 function beyondFree(): string {
   const free = Number(/^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
   return `${Math.round(free / 1024) + 64}M`;
 }
 
-/** Children of ROOT, with what they suffer from, and who is in them at once. */
+/** Children of ROOT: their settings, and the processes that run in each. */
 const parts: { name: string; files: Record<string, string>; args: () => string[][] }[] = [
   { name: 'limit', files: { 'memory.max': `${24 * MIB}` }, args: () => [['--file', '48M']] },
   { name: 'high', files: { 'memory.high': `${24 * MIB}` }, args: () => [['--anon', '40M', '--random']] },
@@ -78,20 +78,20 @@ const psi = (file: string) => {
   );
   return { some, full };
 };
-/** PSI's totals when nobody has been stalled for longer than its period: neither it nor we have anything half counted. */
+/** PSI's totals after no task was stalled for longer than PSI's period, so that neither side has a stall half counted. */
 async function atRest(): Promise<Map<string, { some: number; full: number }>> {
   for (const path of paths) psi(psiFile(path));
   await sleep(2600);
   for (const path of paths) psi(psiFile(path));
   return new Map(paths.map((path) => [path, psi(psiFile(path))]));
 }
-/** Runs that the kernel left out because the program was at work already: of all programs of this process. */
+/** Runs of this process's programs that the kernel skipped because the program was already running. */
 function skippedRuns(): number {
   const infos = readdirSync('/proc/self/fd').map((fd) => {
     try {
       return readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
     } catch {
-      return ''; // the one that listed them
+      return ''; // the descriptor that listed them
     }
   });
   return infos.reduce((sum, info) => sum + Number(/^recursion_misses:\s+(\d+)/m.exec(info)?.[1] ?? 0), 0);

@@ -1,8 +1,8 @@
-/** `oomscope protect` with values below 0, which take CAP_SYS_RESOURCE, and with who is killed then. In a guest. */
+/** `oomscope protect` with values below 0, which need CAP_SYS_RESOURCE, and the kill that follows. In a guest. */
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 
-/** A database of 40 MB and a hog of 20 MB, in a cgroup that a second hog fills: the hog is to go, not the database. */
+/** A database of 40 MB and a hog of 20 MB, in a cgroup that a second hog fills: the kernel must kill the hog. */
 const script = `
 oomscope() { node dist/cli/main.js "$@"; }
 value() { echo "{\\"$1\\":$(cat /proc/$2/oom_score_adj)}"; }
@@ -36,7 +36,7 @@ value undone $second
 cat /run/watch.log >&2
 `;
 
-test('a database is spared, and has its old value back at the end', { timeout: 400_000 }, async () => {
+test('spares a database, and restores its old value at the end', { timeout: 400_000 }, async () => {
   const command = ['sh', '-c', script];
   const result = await bootGuest({ kernel: '6.12', cgroup: 'v2', memoryMib: 1024, limitSeconds: 300, command });
   expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
@@ -51,7 +51,7 @@ test('a database is spared, and has its old value back at the end', { timeout: 4
     { applied: -600 },
     { ...first, outcome: 'restored' },
     { undone: 0 },
-    { ...first, outcome: 'done', exec_to_written_ns: null }, // it was there when the watch began
+    { ...first, outcome: 'done', exec_to_written_ns: null }, // it ran before the watch began
     { ...first, outcome: 'done', exec_to_written_ns: expect.any(Number) },
     { watched: -600 },
     { filler: 137 },

@@ -1,4 +1,4 @@
-/** Our events against the kernel's own record of the same kills. */
+/** Compares our events with the kernel's own record of the same kills. */
 import type { OomKill } from '../../src/model/events.ts';
 import type { InvokedLine, KernelLogLine, KilledLine, OomLine, TaskLine } from '../kernel/kernel-log.ts';
 
@@ -10,8 +10,8 @@ const scopes: Record<string, OomKill['scope']> = {
 };
 
 /**
- * The numbers of "Killed process", as our event has them: the approximate RSS if that is what the line has (6.2 to 6.x),
- * else the exact.
+ * The numbers of the "Killed process" line, taken from our event: the approximate RSS where the line has that (6.2 to 6.x),
+ * otherwise the exact one.
  */
 export function asKilledLine({ victim }: OomKill, line: KilledLine) {
   const { memory } = victim;
@@ -33,8 +33,8 @@ export function asKilledLine({ victim }: OomKill, line: KilledLine) {
 export const killedFields = ({ sequence, timeUs, type, reason, commBytes, ...rest }: KilledLine) => rest;
 
 /**
- * The same of "oom-kill:". That line is printed before the kernel settles on a thread: where the leader has exited it
- * names the leader (mm/oom_kill.c: dump_oom_victim before find_lock_task_mm).
+ * The fields of the "oom-kill:" line, taken from our event. The kernel prints that line before it chooses a thread: if the
+ * leader has exited, the line names the leader (mm/oom_kill.c: dump_oom_victim before find_lock_task_mm).
  */
 export function asOomLine({ victim, trigger, limit, scope, nodemask }: OomKill, line: OomLine) {
   const leader = line.pid === victim.pid;
@@ -63,7 +63,7 @@ export interface KernelRecord {
   groups: GroupCount[];
 }
 
-/** A group's own count of kills: `memory.events.local` on v2, `memory.oom_control` on v1; `tree` with all below it. */
+/** A group's own count of kills: `memory.events.local` on v2, `memory.oom_control` on v1; `tree` includes its descendants. */
 export interface GroupCount {
   cgroupPath: string;
   local: number;
@@ -71,7 +71,7 @@ export interface GroupCount {
   tree: number | undefined;
 }
 
-/** Every difference, in words. */
+/** @returns every difference as a sentence */
 export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): string[] {
   const differences: string[] = [];
   const same = (what: string, ours: unknown, theirs: unknown) => {
@@ -85,7 +85,7 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
   same('pids', real.map(({ victim }) => victim.tid).sort(), [...new Set(killed.map(({ pid }) => pid))].sort());
   for (const line of killed) {
     const kill = byTid.get(line.pid);
-    if (!kill) continue; // a difference already
+    if (!kill) continue; // already reported as a difference
     const ours = asKilledLine(kill, line);
     same(`"Killed process ${line.pid}"`, drifted(kill) ? near(ours, killedFields(line)) : ours, killedFields(line));
   }
@@ -99,7 +99,7 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
     if (line.type === 'task') tasks.push(line);
     if (line.type !== 'oom') continue;
     const kill = real.find(({ victim }) => victim.tid === line.pid || victim.pid === line.pid);
-    if (!kill) continue; // a difference already
+    if (!kill) continue; // already reported as a difference
     same(`"oom-kill: … pid=${line.pid}"`, asOomLine(kill, line), oomFields(line));
     if (invoked) {
       const { trigger } = kill;
@@ -132,17 +132,17 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
 }
 
 /**
- * A victim that is not the trigger goes on running while the kernel writes its line: its counters move a little in between.
- * Up to 6.1 it also adds what it had counted by itself when it is woken to die (mm/memory.c: TASK_RSS_EVENTS_THRESH, 64
- * events a counter). And where not a cgroup but the machine or a node is full, kswapd goes on taking pages from everybody, on
- * another CPU (mm/rmap.c: try_to_unmap_one() counts them out of whose they were). Candidates are all read a moment after the
- * kernel's task dump, and whoever runs meanwhile moves.
+ * A victim that is not the trigger still runs while the kernel writes its line, so its counters change a little in between. Up
+ * to 6.1 it also adds the events that its threads had counted locally when it is woken to exit (mm/memory.c:
+ * TASK_RSS_EVENTS_THRESH, 64 events a counter). If the machine or a node is full, not a cgroup, kswapd still reclaims pages of
+ * all processes on another CPU (mm/rmap.c: try_to_unmap_one() subtracts them). Candidates are read a moment after the kernel's
+ * task dump, and those that run in between change.
  */
 const drifted = ({ victim, trigger, scope }: OomKill) =>
   victim.pid !== trigger.pid || (victim.threads ?? 1) > 1 || scope !== 'cgroup';
 const DRIFT = 1024; // KiB, or pages
 
-/** `ours` with those sizes that are near theirs replaced by theirs. */
+/** A copy of `ours` in which sizes that are near theirs are replaced by theirs. */
 function near<T extends object>(ours: T, theirs: object): T {
   const entries = Object.entries(ours).map(([key, value]) => {
     const other = (theirs as Record<string, unknown>)[key];
@@ -164,7 +164,7 @@ const asRanked = ({ pid, badness_pages, oom_score_adj }: NonNullable<OomKill['ca
   adj: oom_score_adj,
 });
 
-/** The kernel's ranking, worked out from its task dump by oom_badness(). */
+/** The kernel's ranking, computed from its task dump by oom_badness(). */
 function ranking(tasks: TaskLine[], kill: OomKill): Ranked[] {
   const pageBytes = 4096;
   const total = Math.floor((kill.domain_bytes ?? 0) / pageBytes / 1000);
@@ -175,14 +175,14 @@ function ranking(tasks: TaskLine[], kill: OomKill): Ranked[] {
       points: rssPages + swapPages + Math.floor(pageTableBytes / pageBytes) + oomScoreAdj * total,
       adj: oomScoreAdj,
     }))
-    .reverse() // of two equals the kernel prefers the later
+    .reverse() // of two equal processes the kernel chooses the later one
     .sort((a, b) => b.points - a.points)
     .slice(0, 10);
 }
 
 /**
- * Our ranking with the kernel's numbers where ours are near them, and in the kernel's order where only those changed places
- * of whom one has moved.
+ * Our ranking with the kernel's numbers where ours are near, and in the kernel's order where only processes whose numbers
+ * changed have swapped ranks.
  */
 export function withoutDrift(ours: Ranked[], theirs: Ranked[]): Ranked[] {
   const place = new Map(theirs.map(({ pid }, i) => [pid, i]));
@@ -196,7 +196,7 @@ export function withoutDrift(ours: Ranked[], theirs: Ranked[]): Ranked[] {
   return explained ? numbers.sort((a, b) => behind(a) - behind(b)) : numbers;
 }
 
-/** With its keys in order, for comparing. */
+/** A copy with sorted keys, for comparison. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;

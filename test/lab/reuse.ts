@@ -1,11 +1,11 @@
 /**
- * Pids that come round: thousands of short-lived processes in a guest with few pids, and all the while some of them are
- * chosen, and signalled a little later, by hand and by arming. Who was signalled is told by their own parent.
+ * Reused pids: thousands of short-lived processes in a guest with few pids. Meanwhile some of them are chosen and signalled a
+ * little later, by hand and by arming. Their own parent reports which of them died of a signal.
  *
  *   node test/lab/reuse.ts COUNT LIFE_MS
  *
- * Prints a JSON line. It sets pid_max: so only in a guest, or in a pid namespace (unshare -p -f --mount-proc) since Linux
- * 6.14, where that is the namespace's own. There the addon signals, never the kernel's program.
+ * Prints a JSON line. It sets pid_max, so it runs only in a guest or, since Linux 6.14, in a pid namespace with a pid_max of its
+ * own (unshare -p -f --mount-proc). In a namespace the addon signals, never the kernel's program.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
@@ -21,22 +21,22 @@ import { createMemoryGroup, MIB, startHog } from '../kernel/memcg.ts';
 export interface Reuse {
   processes: number;
   backend: string;
-  /** Chosen, and what came of it, by hand and armed. */
+  /** Processes that were chosen, and below what came of it, by hand and armed. */
   chosen: number;
   signalled: number;
   fired: Record<string, number>;
-  /** Times that the pid belonged to another process when the signal was due: what kill(2) would have hit. */
+  /** How many times the pid belonged to another process when the signal was due, which kill(2) would have hit. */
   reused: number;
   /** Processes that died of a signal. */
   killed: number;
-  /** Of them, those that were not chosen. */
+  /** Those of them that were not chosen. */
   wrong: string[];
   seconds: number;
 }
 
 const count = Number(process.argv[2] ?? 3000);
 const lifeMs = Number(process.argv[3] ?? 400);
-const PIDS = 430; // the first 300 are not given out again
+const PIDS = 430; // the kernel does not reuse the first 300
 const PARALLEL = 64;
 const THINKING_MS = 4 * lifeMs;
 const HANDS = 8;
@@ -61,7 +61,7 @@ createInterface({ input: churn.stdout }).on('line', (line) => {
   else killed.push(line);
 });
 
-/** "PID TICKS" of all that a signal may have gone to. */
+/** "PID TICKS" of every process that a signal may have reached. */
 const chosen = new Set<string>();
 const fired: Record<string, number> = {};
 let signalled = 0;
@@ -72,7 +72,7 @@ arming.fired$.subscribe(({ outcome, by }) => {
   fired[`${outcome} by ${by}`] = (fired[`${outcome} by ${by}`] ?? 0) + 1;
 });
 
-/** Some child of churn's, as a policy would have read it. */
+/** A random child of churn, identified as a policy would identify it. */
 function choose(): ProcessIdentity | undefined {
   const children = readFileSync(`/proc/${churn.pid}/task/${churn.pid}/children`, 'latin1').trim().split(' ');
   const pid = Number(children[Math.floor(Math.random() * children.length)]);
@@ -92,7 +92,7 @@ function statFields(pid: number): string[] | undefined {
 async function byHand(): Promise<void> {
   while (!done) {
     const target = choose();
-    await sleep(Math.random() * (Math.random() < 0.5 ? lifeMs / 10 : THINKING_MS)); // to meet it, or another
+    await sleep(Math.random() * (Math.random() < 0.5 ? lifeMs / 10 : THINKING_MS)); // long enough to meet either it or its successor
     if (!target) continue;
     chosen.add(name(target));
     const now = statFields(target.pid)?.[19];
@@ -106,7 +106,7 @@ async function byHand(): Promise<void> {
   }
 }
 
-/** Armed for a cgroup that runs out of memory again and again: the target is mostly gone when it does. */
+/** Arms targets for a cgroup that runs out of memory repeatedly; mostly the target has exited by then. */
 async function byArming(): Promise<void> {
   while (!done) {
     const target = choose();

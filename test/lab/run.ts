@@ -1,10 +1,10 @@
 /**
- * Runs the scenarios here, be it a guest or a host, and prints one JSON line for each, after one that says which hooks are
- * in use:
+ * Runs the scenarios on this kernel, in a guest or on a host. Prints a JSON line with the hooks in use, then one for each
+ * scenario:
  *
  *   node test/lab/run.ts [--backend BACKEND] [--unprivileged] [NAME…]
  *
- * It needs root, to make what kills; --unprivileged traces from a process that has no more than tracing takes.
+ * It needs root to make the kills. --unprivileged traces from a process that has only the privileges that tracing needs.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ import { UnprivilegedRecorder } from './unprivileged.ts';
 export interface Result {
   name: string;
   state: 'reconciled' | 'different' | 'not here';
-  /** Differences, or why it is not here. */
+  /** Differences, or why the scenario cannot run here. */
   notes: string[];
   kills: number;
   seconds: number;
@@ -51,7 +51,7 @@ function groupCount(group: MemoryGroup): GroupCount {
   return { cgroupPath: group.cgroupPath, local: counter('memory.events.local'), tree: counter('memory.events') };
 }
 
-/** Opens a tracer, which records kills outside our own groups too if that is asked for. */
+/** Opens a tracer. @param everything also records kills outside our own groups */
 type Open = (everything: boolean) => Promise<Recorder | UnprivilegedRecorder>;
 
 async function runScenario(scenario: Scenario, where: Here, open: Open): Promise<Result> {
@@ -83,7 +83,7 @@ async function runScenario(scenario: Scenario, where: Here, open: Open): Promise
     log.read();
     if (log.lost > 0) notes.push(`${log.lost} records of the kernel log were overwritten`);
     const ours = where.guest ? undefined : new Set(recorder.kills.map(({ victim }) => victim.tid));
-    // On a shared host others may be killed too: only ours count.
+    // On a shared host there may be other kills: only ours count.
     const lines = ours ? log.lines.filter((line) => line.type !== 'killed' || ours.has(line.pid)) : log.lines;
     const vmstat = where.guest ? vmstatKills() - killsBefore : lines.filter(({ type }) => type === 'killed').length;
     notes.push(...reconcile({ kills: recorder.kills, lines, vmstat, groups: counts }));
@@ -103,7 +103,7 @@ async function runScenario(scenario: Scenario, where: Here, open: Open): Promise
   };
 }
 
-/** Until there are enough, and then until no more come for a moment. */
+/** Waits until there are enough kills, and then until no more arrive for a moment. */
 async function settled(recorder: Recording, count: number): Promise<OomKill[]> {
   const deadline = performance.now() + PATIENCE_MS;
   while (recorder.kills.length < count && performance.now() < deadline) await sleep(20);
@@ -115,7 +115,7 @@ async function settled(recorder: Recording, count: number): Promise<OomKill[]> {
 }
 
 const where = here();
-if (where.guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose the one who looks on
+if (where.guest) writeFileSync('/proc/self/oom_score_adj', '-1000'); // the kernel must not choose this process
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: { backend: { type: 'string' }, unprivileged: { type: 'boolean' } },

@@ -1,8 +1,8 @@
-/** Runs of run.ts in a guest, and what they print. */
+/** Runs of run.ts in a guest, and their output. */
 import type { HookState } from '../../src/model/events.ts';
 import type { Result } from './run.ts';
 
-/** What starts a program of these tests, in a guest and here. */
+/** The command that starts a program of these tests, in a guest and here. */
 export const NODE = ['node', '--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
 export const RUN = [...NODE, 'test/lab/run.ts'];
 
@@ -11,16 +11,16 @@ export interface Run {
   results: Result[];
 }
 
-/** A command for a guest: each run with its own words. Its exit code is the last run's. */
+/** The command for a guest that does several runs, each with its own arguments. Its exit code is the last run's. */
 export function runInGuest(runs: readonly (readonly string[])[]): string[] {
   const quoted = (word: string) => `'${word}'`;
   return ['sh', '-c', runs.map((words) => [...RUN, ...words].map(quoted).join(' ')).join('\n')];
 }
 
-/** A run begins with its hooks. */
+/** Splits the output of runInGuest() into runs. A run begins with its hooks. */
 export function readRuns(stdout: string): Run[] {
   const runs: Run[] = [];
-  const lines = stdout.split('\n').slice(0, -1); // a guest that was ended has not ended its last line
+  const lines = stdout.split('\n').slice(0, -1); // a guest that was stopped may have left an unfinished last line
   for (const line of lines.filter((line) => line.startsWith('{'))) {
     const said = JSON.parse(line) as { hooks: HookState[] } | Result;
     if ('hooks' in said) runs.push({ hooks: said.hooks, results: [] });

@@ -1,11 +1,11 @@
-/** What a scenario of the kernel lab is: a small program that makes the kernel kill, and what must be seen of it. */
+/** A scenario of the kernel lab: a small program that makes the kernel kill, and the events that must follow. */
 import type { OomKill } from '../../src/model/events.ts';
 import type { MemoryGroup } from '../kernel/memcg.ts';
 import type { Recording } from '../kernel/recorder.ts';
 
-/** Where it runs. */
+/** The machine that a scenario runs on. */
 export interface Here {
-  /** A guest of the lab, where a whole system may run out of memory. */
+  /** True in a guest of the lab, where the whole system may run out of memory. */
   guest: boolean;
   cgroupVersion: 1 | 2;
   numaNodes: number;
@@ -14,18 +14,18 @@ export interface Here {
 
 export interface Lab extends Here {
   recorder: Recording;
-  /** Its counters are reconciled too. */
+  /** Also reconciles the counters of this group. */
   watch(group: MemoryGroup): void;
-  /** Notes a difference unless the two are equal. */
+  /** Records a difference unless the two are equal. */
   same(what: string, actual: unknown, expected: unknown): void;
-  /** All kills of this scenario, once as many as that have been seen, or after a while. */
+  /** Resolves with all kills of this scenario, after `count` of them or a timeout. */
   kills(count: number): Promise<OomKill[]>;
 }
 
 export interface Scenario {
   name: string;
   about: string;
-  /** Why it cannot be here; undefined when it can. */
+  /** Why the scenario cannot run here; undefined when it can. */
   notHere?: (here: Here) => string | undefined;
   run(lab: Lab): Promise<void>;
 }

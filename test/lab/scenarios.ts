@@ -1,4 +1,4 @@
-/** The scenarios of the kernel lab. Each makes its own groups; what they leave is removed by the runner. */
+/** The scenarios of the kernel lab. Each makes its own groups; the runner removes what they leave. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import { type Lab, onlyGuest, onlyNuma, type Scenario } from './scenario.ts';
 const LIMIT = 24 * MIB;
 const limited = { limitBytes: LIMIT };
 
-/** Sets a sysctl for the time of `body`. */
+/** Sets a sysctl while `body` runs. */
 async function withSysctl(name: string, value: string, body: () => Promise<void>): Promise<void> {
   const path = join('/proc/sys', name);
   const before = readFileSync(path, 'utf8');
@@ -41,7 +41,7 @@ async function holding(hogs: Hog[], body: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A hog that takes all there is. Outside any limited group: only a guest lets it. */
+/** A hog that takes all memory, outside any limited group: only possible in a guest. */
 const taker = (args: string[] = []) =>
   startHog(undefined, ['--max', '64G', '--adj', '500', '--comm', 'taker', ...args]);
 
@@ -71,8 +71,8 @@ export const scenarios: Scenario[] = [
       lab.same('cgroup version', kill?.cgroup_version, lab.cgroupVersion);
       lab.same('exe', kill?.victim.exe?.endsWith('/build/hog'), true);
       // The arguments are in the victim's memory. A program that may not sleep can read it only while the page is mapped
-      // (mm/maccess.c: copy_from_user_nofault), and NUMA balancing and compaction unmap pages for a moment; then /proc/PID
-      // has to be read before the victim is gone, which in a guest it may not be.
+      // (mm/maccess.c: copy_from_user_nofault), and NUMA balancing and compaction unmap pages for a moment. Then /proc/PID must
+      // be read before the victim has exited, which may fail in a guest.
       const readInTime = !kill?.missing.includes('victim.cmdline');
       lab.same('missing', kill?.missing, readInTime ? [] : ['victim.cmdline']);
       if (readInTime) lab.same('program', kill?.victim.cmdline?.[0]?.endsWith('/hog'), true);
@@ -180,7 +180,7 @@ export const scenarios: Scenario[] = [
       const group = createMemoryGroup({ limitBytes: 16 * MIB });
       lab.watch(group);
       const directory = mkdtempSync('/var/tmp/oomscope-');
-      // Four MiB dirty at a time: enough dirty pages at once would make the writes themselves fail.
+      // At most 4 MiB dirty at a time: too many dirty pages at once would make the writes themselves fail.
       const file = 'dd if=/dev/zero of="$1/$i" bs=256k count=16 conv=fsync || exit';
       const write = `echo $$ >"$0/cgroup.procs" && for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ${file}; done`;
       const child = spawn('sh', ['-c', write, group.path, directory], { stdio: 'ignore' });
@@ -213,7 +213,7 @@ export const scenarios: Scenario[] = [
     about: 'the whole system runs out, 50 processes to choose from',
     notHere: onlyGuest,
     async run(lab) {
-      // Sizes and adjustments that give every one a rank of its own.
+      // Sizes and adjustments that give each process a rank of its own.
       const args = (i: number) => ['--hold', `${1 + (i % 10)}M`, '--adj', String(i * 4), '--comm', `holder-${i}`];
       const holders = Array.from({ length: 50 }, (_, i) => startHog(undefined, args(i)));
       await holding(holders, async () => {
@@ -224,7 +224,7 @@ export const scenarios: Scenario[] = [
         lab.same('first candidate', kill?.candidates?.[0]?.pid, kill?.victim.pid);
         lab.same('considered', (kill?.candidates_considered ?? 0) > 50, true);
         const drift = (kill?.candidates?.[0]?.badness_pages ?? 0) - (kill?.badness_pages ?? 0);
-        lab.same('badness', Math.abs(drift) < 256, true); // it was still taking when it was chosen
+        lab.same('badness', Math.abs(drift) < 256, true); // the hog was still allocating when it was chosen
       });
     },
   },
@@ -236,7 +236,7 @@ export const scenarios: Scenario[] = [
       await withSysctl('vm/oom_kill_allocating_task', '1', async () => {
         const kill = await systemKill(lab);
         lab.same('scope', kill?.scope, 'system');
-        // Whoever asked is killed, unless he is exempt: then the kernel chooses as ever.
+        // The kernel kills the allocating process, unless it is exempt: then it chooses as usual.
         const asker = kill?.trigger.pid ?? 0;
         const exempt = asker !== kill?.victim.pid && readFileSync(`/proc/${asker}/oom_score_adj`, 'utf8') === '-1000\n';
         if (!exempt) lab.same('trigger', asker, kill?.victim.pid);

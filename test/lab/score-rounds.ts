@@ -1,4 +1,4 @@
-/** In a guest: so many OOMs, each with the order that was said before it, as JSON Lines. */
+/** Makes N OOMs in a guest and prints, as JSON Lines, each kill and the ranking recorded before it. */
 import { scoreRound, seeded } from '../kernel/score-round.ts';
 
 const random = seeded(Number(process.argv[3] ?? 1));

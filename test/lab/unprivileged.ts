@@ -1,6 +1,6 @@
 /**
- * A tracer in a process of its own, of a user without privileges but for the capabilities that the README names, whose
- * events are kept as a Recorder's are.
+ * A tracer in its own process, of a user who has only the capabilities that the documentation names. Its events are kept as by
+ * a Recorder.
  */
 import { countsAsLocked } from '../../src/bpf/load/locked-memory.ts';
 import type { Backend } from '../../src/bpf/load/variants.ts';
@@ -31,7 +31,7 @@ export class UnprivilegedRecorder extends Recording implements AsyncDisposable {
     return recorder;
   }
 
-  /** @throws Error when the tracer ended in any other way than asked, or had something to complain of */
+  /** @throws Error when the tracer did not end as requested, or wrote to stderr */
   async [Symbol.asyncDispose](): Promise<void> {
     const { code, signal, stderr } = await this.#stop();
     if (code === 0 && stderr === '') return;
@@ -39,7 +39,7 @@ export class UnprivilegedRecorder extends Recording implements AsyncDisposable {
   }
 }
 
-/** What README.md says that `trace` takes. */
+/** The capabilities that the documentation names for `trace`. */
 const capabilities = ['bpf', 'perfmon', ...(countsAsLocked() ? ['sys_resource'] : [])];
 
 function setpriv(): string[] {

@@ -1,6 +1,6 @@
 /**
- * Container runtimes for the tests, each with all that it has in a folder of its own: a real dockerd, a real Podman service.
- * They end with their containers when the test ends, and when this process does.
+ * Container runtimes for the tests: a real dockerd and a real Podman service, each with its state in a folder of its own. They end,
+ * with their containers, when the test or this process ends.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,11 +22,11 @@ import { ended } from '../cli/cli.ts';
 
 export interface Daemon {
   socket: string;
-  /** Below which its state is. */
+  /** The folder that holds its state. */
   home: string;
-  /** Runs the runtime's own command; what it printed. Rejects when it fails, unless `mayFail`. */
+  /** Runs the runtime's own command and resolves with its output. Rejects when it fails, unless `mayFail`. */
   command(words: readonly string[], mayFail?: boolean): Promise<string>;
-  /** Ends it, its containers and their cgroups, and removes its folder. */
+  /** Ends the daemon, its containers and their cgroups, and removes its folder. */
   close(): Promise<void>;
 }
 
@@ -54,7 +54,7 @@ export async function startDocker(): Promise<Daemon> {
   return ready(child, home, socket, run, ['docker']);
 }
 
-/** Podman's API service, with crun. crun takes no hybrid cgroups: where there are such, it does not see their v2 part. */
+/** Podman's API service with crun. crun refuses hybrid cgroups, so there it does not see their v2 part. */
 export async function startPodman(): Promise<Daemon> {
   const home = mkdtempSync(join(tmpdir(), 'oomscope-podman-'));
   const socket = join(home, 'podman.sock');
@@ -70,14 +70,14 @@ export async function startPodman(): Promise<Daemon> {
   return ready(child, home, socket, run, ['libpod_parent/conmon', 'libpod_parent'], ['--time', '0']);
 }
 
-/** What `docker run` and `podman run` take to make a container of the test's image, which is busybox and nothing else. */
+/** The options of `docker run` and `podman run` for a container of the test's image, which holds only busybox. */
 export function runOptions(
   daemon: Daemon,
   name: string,
   options: readonly string[],
   command: readonly string[],
 ): string[] {
-  // Limits as they are: Podman would raise them, for which it takes CAP_SYS_RESOURCE.
+  // Keep the limits as they are: to raise them, Podman would need CAP_SYS_RESOURCE.
   const podman = daemon.socket.endsWith('podman.sock')
     ? ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=4096:4096']
     : [];
@@ -85,7 +85,7 @@ export function runOptions(
 }
 
 function start(home: string, words: readonly string[]): ChildProcess {
-  // Should this process be killed, so are they: dockerd ends its containers then.
+  // If this process is killed, the daemons get SIGTERM, and dockerd ends its containers.
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...words], {
     cwd: home,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -144,7 +144,7 @@ async function ready(
   }
 }
 
-/** Busybox, with the few names that are wanted. */
+/** An image of busybox with the few applets that the tests run. */
 async function importImage(home: string, command: Daemon['command']): Promise<void> {
   const root = join(home, 'image');
   mkdirSync(join(root, 'bin'), { recursive: true });
@@ -155,14 +155,14 @@ async function importImage(home: string, command: Daemon['command']): Promise<vo
   await command(['import', join(home, 'image.tar'), IMAGE]);
 }
 
-/** The parents that a runtime leaves behind in each hierarchy: those that are empty. */
+/** Removes the empty parent groups that a runtime leaves behind in each hierarchy. */
 export function removeGroups(paths: readonly string[]): void {
   for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
     for (const path of paths) {
       try {
         rmdirSync(join('/sys/fs/cgroup', hierarchy, path));
       } catch {
-        // not there, or somebody else's containers are in it
+        // it does not exist, or holds containers of another runtime
       }
     }
   }

@@ -1,4 +1,4 @@
-/** Ten containers of a real dockerd: three OOM-killed, two killed by hand, and what else 137 and "oom" can mean. */
+/** Ten containers of a real dockerd: three OOM-killed, two killed by hand, and other meanings of 137 and "oom". */
 import { chmodSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
@@ -20,7 +20,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   let slice: MemoryGroup;
   let watch: Watching;
   let trace: Watching;
-  /** Without the right to trace. */
+  /** A watch that may not trace. */
   let weak: Watching;
   const check = async (...words: string[]) => {
     const { stdout, stderr, code } = await oomscope([
@@ -68,8 +68,8 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(schemaErrors(end)).toEqual([]);
   });
 
-  // cgroup v1 tells every group beneath the one that ran out, and Docker says "oom" of each; v2 does not.
-  test('one whose slice ran out, and that was not touched', async () => {
+  // cgroup v1 notifies every group below the one that ran out, and Docker emits "oom" for each; v2 does not.
+  test('reports a container as spared when its slice ran out and it was not killed', async () => {
     await watch.of('oom-slice');
     if (v1) {
       expect(gist(await watch.of('fine-in-slice'))).toMatchObject({ verdict: 'spared', kills: 0, ended: false });
@@ -79,21 +79,21 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(await docker.command(['inspect', '-f', '{{.State.Running}}', 'fine-in-slice'])).toBe('true');
   });
 
-  test('of the one that is well there is nothing to say, and of each other one thing', async () => {
+  test('reports nothing about the healthy container, and one end of each other', async () => {
     await Promise.all(['oom-child', 'oom-slice', 'hand-kill'].map((name) => watch.of(name)));
     const names = watch.ends.map(({ container }) => container.name);
     expect(names).not.toContain('fine');
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
 
-  test('without the right to trace there is the word of the runtime, and it is said to be no more', async () => {
+  test('without the right to trace, reports what the runtime says and marks it as such', async () => {
     const reported = { ...box, verdict: 'reported', limit_of: null, kills: 0 };
     expect(gist(await weak.of('oom'))).toEqual({ name: 'oom', ...reported, ended: true, exit_code: 137 });
     expect(gist(await weak.of('oom-child'))).toEqual({ name: 'oom-child', ...reported, ended: false, exit_code: null });
     expect(gist(await weak.of('hand-kill'))).toMatchObject({ by: 'other', exit_code: 137, kernel_watched: false });
   });
 
-  test('trace knows the containers too, those that are gone as well', () => {
+  test('trace names the containers, also those that no longer exist', () => {
     const named = trace.kills.map(({ victim: { container } }) => container?.name);
     expect(withOom.filter((name) => named.includes(name))).toEqual(withOom);
     const kill = (name: string) => trace.kills.find(({ victim }) => victim.container?.name === name);
@@ -109,7 +109,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     for (const event of trace.events) expect(schemaErrors(event)).toEqual([]);
   });
 
-  test('check: what each has in use, and what follows', async () => {
+  test('check: shows the usage of each container, and what follows from it', async () => {
     const { reports } = await check('--all');
     const of = (name: string) => reports.find(({ container }) => container?.name === name);
     expect(reports.map(({ container }) => container?.name)).not.toContain('oom-rm');
@@ -130,7 +130,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     });
   });
 
-  test('check: the usage that docker stats shows', async () => {
+  test('check: shows the same usage as docker stats', async () => {
     const shown = await docker.command(['stats', '--no-stream', '--format', '{{.MemUsage}}', 'fine']);
     const [, number, unit] = /^([\d.]+)(KiB|MiB) /.exec(shown) ?? [];
     const bytes = Number(number) * (unit === 'KiB' ? 1024 : MIB);
@@ -139,7 +139,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(reports[0]?.memory?.working_set_bytes).toBeLessThan(bytes + MIB);
   });
 
-  test('check: by the start of an id, by a pattern, and by names that are near', async () => {
+  test('check: selects by the start of an id and by a pattern, and suggests similar names', async () => {
     const id = await docker.command(['inspect', '-f', '{{.Id}}', 'fine']);
     expect((await check(id.slice(0, 12))).reports.map(({ container }) => container?.id)).toEqual([id]);
     expect((await check('hand-*')).reports.map(({ container }) => container?.name)).toEqual([
@@ -151,7 +151,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(code).toBe(1);
   });
 
-  test('advise: by the right service, and docker update takes the line', async () => {
+  test('advise: names the right service, and docker update accepts the line', async () => {
     const words = ['docker', 'advise', 'fine', 'oom-child', '--socket', docker.socket];
     const { stdout } = await oomscope(words);
     expect(stdout).toContain('raise 32 MiB → 48 MiB');

@@ -1,10 +1,10 @@
-/** A fake: it stands in for a runtime that is slow, talks nonsense or goes away, which no real one can be asked to do. */
+/** A fake runtime that is slow, answers nonsense or disappears, which no real one can be made to do. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What it sends for a path, raw; undefined: nothing, and the connection stays open. */
+/** The raw answer for a path; undefined: no answer, and the connection stays open. */
 export type Answer = (path: string, socket: Socket) => string | undefined;
 
 export class FakeRuntime implements AsyncDisposable {
@@ -18,7 +18,7 @@ export class FakeRuntime implements AsyncDisposable {
   private constructor(answer: Answer) {
     this.answer = answer;
     this.#home = mkdtempSync(join(tmpdir(), 'oomscope-runtime-'));
-    chmodSync(this.#home, 0o755); // the socket alone decides who may ask
+    chmodSync(this.#home, 0o755); // access depends on the mode of the socket alone
     this.socket = join(this.#home, 'docker.sock');
     this.#server = this.#make();
   }
@@ -29,7 +29,7 @@ export class FakeRuntime implements AsyncDisposable {
     return fake;
   }
 
-  /** It ends, and somebody else starts it again. */
+  /** Closes all connections and listens again, like a restarted daemon. */
   async restart(): Promise<void> {
     await this.#end();
     this.#server = this.#make();

@@ -1,6 +1,6 @@
 /**
- * Lays out each tree, has a hog OOM-killed in it, and prints what the event says of it, a JSON line each; then what `check`
- * and `tree` say of a container that lives. For a guest, whose cgroups are nobody's.
+ * Makes each cgroup tree, has a hog OOM-killed in it, and prints what the event says, a JSON line each; then the output of
+ * `check` and `tree` about a running container. For a guest, where no other process uses the cgroups.
  */
 import { spawnSync } from 'node:child_process';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
@@ -16,7 +16,7 @@ const LIMIT = 24 * MIB;
 const WIDE = 128 * MIB;
 const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-/** The groups of a layout, from the root down: each with a limit, that of `limited` the one that is reached. */
+/** Makes the groups of a layout from the root down. Each has a limit; the limit of `limited` is the one that is hit. */
 function make({ path, limited }: Layout): MemoryGroup[] {
   const limit = (at: number) => (at === limited ? LIMIT : WIDE);
   const groups = [createMemoryGroup({ limitBytes: limit(0), name: path[0] as string })];

@@ -1,4 +1,4 @@
-/** Containers on cgroup v2, in a guest: by their paths alone, for no runtime is there. */
+/** Containers on cgroup v2 in a guest, known by their cgroup paths alone, since no runtime runs there. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 import type { CgroupNode } from '../../src/model/cgroup-tree.ts';
@@ -36,7 +36,7 @@ describe('a guest with cgroup v2', () => {
     expect(lines.find((line) => line.name === name)?.got).toEqual(expected);
   });
 
-  test('check, without a runtime: by the cgroup', () => {
+  test('check works from the cgroup without a runtime', () => {
     const line = lines.find(({ words }) => words?.[0] === 'docker');
     const report = (line?.said as ContainerReport[] | undefined)?.[0];
     expect(line?.stderr).toContain('Ids and memory are from the cgroups');
@@ -54,7 +54,7 @@ describe('a guest with cgroup v2', () => {
     expect(memory?.pressure).not.toBeNull();
   });
 
-  test('tree: the container beneath its pod', () => {
+  test('tree shows the container below its pod', () => {
     const root = lines.find(({ words }) => words?.[0] === 'tree')?.said as CgroupNode;
     const path: CgroupNode[] = [root];
     for (let node = root.children[0]; node; node = node.children[0]) path.push(node);

@@ -1,4 +1,4 @@
-/** Cgroup trees as kubelet, Docker, Podman and systemd lay them out, made by hand: no runtime is needed to be in one. */
+/** Cgroup trees as kubelet, Docker, Podman and systemd make them, here made by hand, without a runtime. */
 const A = 'a1b2c3d4e5f60718'.repeat(4);
 const UID = '7c2b1f0e-91d4-4a53-8e6f-0123456789ab';
 const STATIC = '0123456789abcdef0123456789abcdef';
@@ -6,16 +6,16 @@ const pod = (uid: string, qos: string) => `kubepods-${qos}-pod${uid.replaceAll('
 
 export interface Layout {
   name: string;
-  /** From the root down; the victim is in the last. */
+  /** Names from the root down; the victim is in the last group. */
   path: readonly string[];
-  /** Index of the part that has the limit that is hit. */
+  /** Index of the group whose limit is hit. */
   limited: number;
   expected: {
-    /** "runtime:id"; "?" where the path does not tell. */
+    /** "runtime:id"; "?" for what the path does not tell. */
     container: string | null;
     unit: string | null;
     pod: string | null;
-    /** The same of the limit. */
+    /** The same for the group whose limit is hit. */
     limit: { container: string | null; pod: string | null };
     limit_of: string;
   };

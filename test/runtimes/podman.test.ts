@@ -1,6 +1,6 @@
 /**
- * The same with Podman and crun. Podman has no `oom` event, and Podman 4.3 with crun calls none of them OOMKilled: what was an
- * OOM is known from the kernel alone.
+ * The same containers with Podman and crun. Podman has no `oom` event, and Podman 4.3 with crun reports none of them as
+ * OOMKilled: only the kernel tells which ends were OOM kills.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,7 +32,7 @@ describe.skipIf(reason !== undefined)(`Podman${reason ? `: ${reason}` : ''}`, ()
       name: `oomscope-${process.pid}-slice`,
     });
     watch = await Watching.start(['docker', 'watch', '--json', '--socket', podman.socket]);
-    // Without the socket: the names are in Podman's own list.
+    // Without the socket the names come from Podman's own list.
     recorder = await Recorder.open({ containers: { sockets: [], storage: [join(podman.home, 'root')] } }, true);
     await startTen(podman, { ...box, slice, ending: ['-d'] });
   }, 120_000);
@@ -51,14 +51,14 @@ describe.skipIf(reason !== undefined)(`Podman${reason ? `: ${reason}` : ''}`, ()
     expect(schemaErrors(end)).toEqual([]);
   });
 
-  test('of those that are well there is nothing to say', async () => {
+  test('reports nothing about healthy containers', async () => {
     await Promise.all(['oom-child', 'oom-slice', 'hand-kill'].map((name) => watch.of(name)));
     const names = watch.ends.map(({ container }) => container.name);
     expect(names.filter((name) => name?.startsWith('fine'))).toEqual([]);
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
 
-  test('names without the socket, from the list that Podman keeps', () => {
+  test('reads names from the list that Podman keeps when there is no socket', () => {
     const named = recorder.kills.map(({ victim: { container } }) => container?.name);
     expect(withOom.filter((name) => named.includes(name))).toEqual(withOom);
     const kill = recorder.kills.find(({ victim }) => victim.container?.name === 'oom-rm');

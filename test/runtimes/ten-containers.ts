@@ -1,4 +1,4 @@
-/** Ten containers: six with an OOM, two killed by hand, two that live. What is to be said of each is the same with every runtime. */
+/** Ten containers: six with an OOM, two killed by hand, two that stay alive. The expected events are the same for every runtime. */
 import type { MemoryGroup } from '../../scripts/memory-cgroup.ts';
 import { type Daemon, runOptions } from './daemon.ts';
 
@@ -6,17 +6,17 @@ const EAT = ['tail', '/dev/zero'];
 
 export interface TenOptions {
   runtime: 'docker' | 'podman';
-  /** As the runtime calls it. */
+  /** The runtime's name of the image. */
   image: string;
-  /** The parent of two of them, with a limit of its own. */
+  /** Parent group of two containers, with its own limit. */
   slice: MemoryGroup;
-  /** Options of those that end by themselves: waited for, or `-d`. */
+  /** Options of the containers that end by themselves: in the foreground, or `-d`. */
   ending?: string[];
-  /** Options of two, "fine" and "oom-late". */
+  /** Options of two containers, "fine" and "oom-late". */
   labels?: string[];
 }
 
-/** In this order: those that live come first, for a container is not named right because there is no other. */
+/** In this order: those that stay alive come first, so that no name is right merely because there is only one container. */
 export async function startTen(daemon: Daemon, options: TenOptions): Promise<void> {
   const { runtime, slice, ending = [], labels = [] } = options;
   const run = (name: string, words: string[], command: string[]) =>
@@ -37,7 +37,7 @@ export async function startTen(daemon: Daemon, options: TenOptions): Promise<voi
 
 export const withOom = ['oom', 'oom-late', 'oom-host-pid', 'oom-rm', 'oom-child', 'oom-slice'];
 
-/** The gist of what is to be said, by name; nothing of the two that live. */
+/** The expected ends by name; the two that stay alive have none. */
 export function expectedEnds({ runtime, image }: Pick<TenOptions, 'runtime' | 'image'>): [name: string, end: object][] {
   const who = { image, runtime };
   const oom = { ...who, verdict: 'main_killed', limit_of: 'container', kills: 1, ended: true, exit_code: 137 };

@@ -1,4 +1,4 @@
-/** `oomscope docker watch` and `oomscope trace` as processes, whose events are kept and waited for. */
+/** `oomscope docker watch` and `oomscope trace` as processes. Their events are kept, and tests wait for them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { ContainerKilled, ContainerOom } from '../../src/model/container-events.ts';
@@ -25,7 +25,7 @@ export class Watching implements AsyncDisposable {
     });
   }
 
-  /** Once it says that it has begun: with --json its first line, without a tracer why there is none. */
+  /** Resolves when it has started: with --json at its first line, without a tracer when it has said why. */
   static async start(
     words: readonly string[],
     environment: Record<string, string> = {},
@@ -53,7 +53,7 @@ export class Watching implements AsyncDisposable {
     return this.events.filter((event) => event.type === 'oom.kill');
   }
 
-  /** The first word about the container of this name. */
+  /** The first event about the container of this name. */
   async of(name: string): Promise<ContainerEnd> {
     const find = () => this.ends.find(({ container }) => container.name === name);
     await this.#until(() => find() !== undefined, `a word about ${name}`);
@@ -88,7 +88,7 @@ export class Watching implements AsyncDisposable {
   }
 }
 
-/** What matters of an end, to be compared whole. */
+/** The fields of an end that tests compare. */
 export function gist(end: ContainerEnd) {
   const { name, image, runtime } = end.container;
   const who = { name, image, runtime, exit_code: end.exit_code };
