@@ -9,6 +9,7 @@ import { expect, test } from 'vitest';
 const FLOORS = [
   'model',
   'survivors',
+  'kernel-facts',
   'text',
   '(root)/version.ts',
   'native',

@@ -3,6 +3,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { isAtLeast, type KernelVersion, parseKernelVersion } from '../kernel-facts/version.ts';
 
 /** include/uapi/linux/capability.h: those that matter here. */
 export const Capability = {
@@ -37,18 +38,13 @@ export function hasKernelBtf(): boolean {
   return existsSync(KERNEL_BTF);
 }
 
-/** [5, 10] of "5.10.0-34-amd64". */
-export function kernelVersion(text = release()): [major: number, minor: number] {
-  const [major, minor] = text.split('.');
-  return [Number.parseInt(major ?? '0', 10), Number.parseInt(minor ?? '0', 10)];
-}
+/** The version of the running kernel. */
+export const kernelVersion = (): KernelVersion => parseKernelVersion(release()) ?? [0, 0];
 
 /** Ring buffers and BPF_PROG_TYPE_TRACING came with 5.8 and 5.5; 5.10 is the oldest kernel that is tested. */
-export const OLDEST_KERNEL: readonly [number, number] = [5, 10];
+export const OLDEST_KERNEL: KernelVersion = [5, 10];
 
-export function kernelTooOld([major, minor] = kernelVersion()): boolean {
-  return major < OLDEST_KERNEL[0] || (major === OLDEST_KERNEL[0] && minor < OLDEST_KERNEL[1]);
-}
+export const kernelTooOld = (version = kernelVersion()): boolean => !isAtLeast(version, OLDEST_KERNEL);
 
 /** Which hierarchy has the memory controller: where its groups are, and of what version. */
 export interface MemoryHierarchy {
@@ -76,14 +72,6 @@ export function memoryHierarchy(mountinfo = readFileSync('/proc/self/mountinfo',
   if (unified === undefined) return undefined;
   const controllers = readIfPresent(`${unified}/cgroup.controllers`);
   return controllers?.trim().split(' ').includes('memory') ? { version: 2, mount: unified, unified } : undefined;
-}
-
-/**
- * From 6.2, when the counters became per-CPU ones, up to 7.0 oom_badness() reads only the part that all CPUs share; since
- * then it sums them up. Nothing but the version tells.
- */
-export function choosesByApproximation([major, minor] = kernelVersion()): boolean {
-  return major === 6 && minor >= 2;
 }
 
 export function readIfPresent(path: string): string | undefined {

@@ -1,5 +1,6 @@
 /** Whom it would help to end: the kernel's own order, without those that must not be ended, each with the reason. */
 
+import { type BadnessDomain, byBadness, oomBadness } from '../kernel-facts/oom-badness.ts';
 import type { EndCandidate, NotSuggested, NotSuggestedReason } from '../model/suggestion.ts';
 import { formatBytes, formatRate } from '../text/format.ts';
 
@@ -25,35 +26,36 @@ export interface Suggestion {
 const MOST = 3;
 
 /**
- * @param domainBytes what runs out: the limit, or RAM and swap
- * @param self this process and those that it was started from, itself first
+ * @param domain what runs out
+ * @param self this process and its ancestors, itself first
  */
 export function suggest(
   processes: readonly EndableProcess[],
-  domainBytes: number,
+  domain: BadnessDomain,
   self: readonly number[],
 ): Suggestion {
-  const ranked = processes
-    .map((process) => ({ process, badness: badness(process, domainBytes), not: notSuggested(process, self) }))
-    .sort((a, b) => b.badness - a.badness || a.process.pid - b.process.pid);
-  const candidates = ranked.filter(({ not, badness }) => not === undefined && badness > 0).slice(0, MOST);
-  const last = candidates.at(-1)?.process;
+  const candidates = processes
+    .filter((process) => notSuggested(process, self) === undefined)
+    .map((process) => {
+      const { pid, startTicks } = process;
+      return { process, pid, startTicks, points: oomBadness({ ...process, uid: null }, domain) ?? 0 };
+    })
+    .filter(({ points }) => points > 0)
+    .sort(byBadness)
+    .slice(0, MOST);
   const size = (process: EndableProcess) => process.rssBytes + process.swapBytes;
-  const excluded = ranked.flatMap(({ process, not }) =>
-    not !== undefined && (candidates.length < MOST || !last || size(process) >= size(last))
-      ? [{ pid: process.pid, comm: process.comm, reason: not, rss_bytes: process.rssBytes }]
-      : [],
-  );
+  const last = candidates.at(-1)?.process;
+  const excluded = processes
+    .toSorted((a, b) => size(b) - size(a))
+    .flatMap((process) => {
+      const reason = notSuggested(process, self);
+      if (reason === undefined || (candidates.length === MOST && last && size(process) < size(last))) return [];
+      return [{ pid: process.pid, comm: process.comm, reason, rss_bytes: process.rssBytes }];
+    });
   return {
-    candidates: candidates.map(({ process, badness }, i) => candidate(process, badness, i, domainBytes)),
+    candidates: candidates.map(({ process, points }, i) => candidate(process, points * domain.pageBytes, i, domain)),
     excluded,
   };
-}
-
-/** mm/oom_kill.c oom_badness(), in bytes. */
-function badness(process: EndableProcess, domainBytes: number): number {
-  const { rssBytes, swapBytes, pageTablesBytes, oomScoreAdj } = process;
-  return rssBytes + swapBytes + pageTablesBytes + (oomScoreAdj * domainBytes) / 1000;
 }
 
 function notSuggested({ pid, oomScoreAdj }: EndableProcess, self: readonly number[]): NotSuggestedReason | undefined {
@@ -63,11 +65,11 @@ function notSuggested({ pid, oomScoreAdj }: EndableProcess, self: readonly numbe
   return oomScoreAdj === -1000 ? 'spared' : undefined;
 }
 
-function candidate(process: EndableProcess, badness: number, place: number, domainBytes: number): EndCandidate {
+function candidate(process: EndableProcess, badness: number, place: number, { bytes }: BadnessDomain): EndCandidate {
   const { pid, startTicks, comm, cgroup, oomScoreAdj, anonBytes, swapBytes, pageTablesBytes, growthBytesPerSecond } =
     process;
   const returns = anonBytes + pageTablesBytes;
-  const share = Math.round((100 * (process.rssBytes + swapBytes)) / Math.max(1, domainBytes));
+  const share = Math.round((100 * (process.rssBytes + swapBytes)) / Math.max(1, bytes));
   const reasons = [place === 0 ? 'the kernel would take it first' : `holds ${share} % of what there is`];
   if (place === 0) reasons.push(`holds ${share} % of what there is`);
   if (oomScoreAdj !== 0) reasons.push(`oom_score_adj ${oomScoreAdj}`);
@@ -79,7 +81,7 @@ function candidate(process: EndableProcess, badness: number, place: number, doma
     comm,
     cgroup,
     oom_score_adj: oomScoreAdj,
-    badness_bytes: Math.round(badness),
+    badness_bytes: badness,
     returns_bytes: returns,
     returns_swap_bytes: swapBytes,
     growth_bytes_per_second: growthBytesPerSecond,

@@ -1,6 +1,9 @@
 /** Reads what a suggestion needs, and says it. */
 import { readFileSync } from 'node:fs';
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import { badnessRules } from '../kernel-facts/oom-badness.ts';
+import { kernelVersion } from '../linux/capabilities.ts';
+import { pageBytes } from '../linux/page-size.ts';
 import { numberOf } from '../linux/small-file.ts';
 import type { Survey } from '../memory/survey.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
@@ -24,7 +27,8 @@ export function suggestionFor(
   const { subject } = because;
   const { system } = survey;
   const group = subject.scope === 'cgroup' ? survey.groups.get(subject.path) : undefined;
-  const domain = group?.limitBytes ?? (system.limitBytes ?? 0) + system.swapTotalBytes;
+  const bytes = group?.limitBytes ?? (system.limitBytes ?? 0) + system.swapTotalBytes;
+  const domain = { bytes, pageBytes: pageBytes(), rules: badnessRules(kernelVersion()) };
   const processes = survey.top(subject, Number.POSITIVE_INFINITY).flatMap((usage) => endable(usage, proc) ?? []);
   const suggestion = suggest(processes, domain, selfAndAncestors(proc));
   const now = process.hrtime.bigint();

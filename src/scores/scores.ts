@@ -5,7 +5,15 @@ import { Observable } from 'rxjs/internal/Observable';
 import { timer } from 'rxjs/internal/observable/timer';
 import { ownerOf } from '../containers/container-path.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
-import { choosesByApproximation, readIfPresent } from '../linux/capabilities.ts';
+import {
+  type BadnessDomain,
+  badnessRules,
+  byBadness,
+  oomBadness,
+  sparedBy,
+  type Weighed,
+} from '../kernel-facts/oom-badness.ts';
+import { kernelVersion, readIfPresent } from '../linux/capabilities.ts';
 import { CgroupPaths } from '../linux/cgroup-paths.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { pageBytes } from '../linux/page-size.ts';
@@ -67,7 +75,7 @@ export class Scores implements Disposable {
   readonly table: TaskTable;
   readonly #options: ScoresOptions;
   readonly #envelopes = new EnvelopeFactory();
-  readonly #page = pageBytes();
+  readonly #badness = { pageBytes: pageBytes(), rules: badnessRules(kernelVersion()) };
   readonly #groups: CgroupPaths | undefined;
   #growth = new Map<string, GrowthWindow>();
 
@@ -87,7 +95,7 @@ export class Scores implements Disposable {
     const weighed = this.table.read().filter((entry) => domain.contains(entry));
     this.#groups?.startLook();
     this.#follow(weighed, nowSeconds);
-    const ranked = rank(weighed, domain.totalBytes, this.#page);
+    const ranked = rankByBadness(weighed, { ...this.#badness, bytes: domain.totalBytes });
     const candidates = ranked.findIndex(({ points }) => points === null);
     const choice = spared || candidates < 0 ? ranked : ranked.slice(0, candidates);
     const scores: Score[] = [];
@@ -153,9 +161,9 @@ export class Scores implements Disposable {
       oom_score: null,
       oom_score_adj: entry.oomScoreAdj,
       badness_pages: points,
-      badness_per_mille: points === null ? null : perMille(points * this.#page),
+      badness_per_mille: points === null ? null : perMille(points * this.#badness.pageBytes),
       memory_per_mille: perMille(held),
-      rss_bytes: entry.anonBytes + entry.fileBytes + entry.shmemBytes,
+      rss_bytes: rssBytes(entry),
       anon_rss_bytes: entry.anonBytes,
       file_rss_bytes: entry.fileBytes,
       shmem_rss_bytes: entry.shmemBytes,
@@ -173,48 +181,20 @@ export class Scores implements Disposable {
   }
 }
 
-interface Ranked {
+interface Ranked extends Weighed {
   entry: TaskEntry;
-  /** In clock ticks since boot. */
-  started: number;
-  /** null: never chosen. */
-  points: number | null;
   spared: Spared | null;
 }
 
-/**
- * In the order in which the kernel would take them: by oom_badness(), of equals the younger (the list of processes is gone
- * through from the oldest, and an equal replaces), then those it never takes.
- *
- * @param totalBytes of the domain
- * @param approximate by the shared part of the per-CPU counters, as this kernel does
- */
-export function rank(
-  entries: readonly TaskEntry[],
-  totalBytes: number,
-  page: number,
-  approximate = choosesByApproximation(),
-): Ranked[] {
-  const thousandth = Math.floor(Math.floor(totalBytes / page) / 1000);
+/** The processes in the order in which the kernel would choose them, and last those that it never chooses. */
+export function rankByBadness(entries: readonly TaskEntry[], domain: BadnessDomain): Ranked[] {
   const weigh = (entry: TaskEntry): Ranked => {
-    const spared = sparedBy(entry);
-    const started = entry.startTicks;
-    if (spared !== null) return { entry, started, points: null, spared };
-    const held = (approximate ? entry.approximateBytes : null) ?? heldBytes(entry);
-    const pages = Math.floor(held / page) + Math.floor(entry.pageTableBytes / page);
-    return { entry, started, points: pages + entry.oomScoreAdj * thousandth, spared };
+    const { pid, uid, startTicks, oomScoreAdj, swapBytes, pageTableBytes: pageTablesBytes, approximateBytes } = entry;
+    const held = { rssBytes: rssBytes(entry), swapBytes, pageTablesBytes, approximateBytes };
+    const input = { pid, uid, oomScoreAdj, vfork: entry.vfork, ...held };
+    return { entry, pid, startTicks, points: oomBadness(input, domain), spared: sparedBy(input) };
   };
-  return entries
-    .map(weigh)
-    .sort(
-      (a, b) => (b.points ?? -Infinity) - (a.points ?? -Infinity) || b.started - a.started || b.entry.pid - a.entry.pid,
-    );
-}
-
-function sparedBy({ pid, oomScoreAdj, vfork }: TaskEntry): Spared | null {
-  if (pid === 1) return 'init';
-  if (oomScoreAdj === -1000) return 'oom_score_adj';
-  return vfork === true ? 'vfork' : null;
+  return entries.map(weigh).sort(byBadness);
 }
 
 const orders: Record<ScoreSort, (a: Score, b: Score) => number> = {
@@ -229,8 +209,8 @@ const orders: Record<ScoreSort, (a: Score, b: Score) => number> = {
 const surely = ({ growth }: Score) =>
   growth ? growth.bytes_per_second - growth.uncertainty_bytes_per_second : -Infinity;
 
-const heldBytes = ({ anonBytes, fileBytes, shmemBytes, swapBytes }: TaskEntry) =>
-  anonBytes + fileBytes + shmemBytes + swapBytes;
+const rssBytes = ({ anonBytes, fileBytes, shmemBytes }: TaskEntry) => anonBytes + fileBytes + shmemBytes;
+const heldBytes = (entry: TaskEntry) => rssBytes(entry) + entry.swapBytes;
 const identity = ({ pid, startTicks }: TaskEntry) => `${pid}:${startTicks}`;
 
 function messageOf(first: Ranked | undefined, { subject }: ScoreDomain): string {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { badnessRules } from '../../src/kernel-facts/oom-badness.ts';
 import { type EndableProcess, suggest } from '../../src/pressure/suggestion-rules.ts';
 
 const MIB = 2 ** 20;
-const DOMAIN = 1000 * MIB;
+const DOMAIN = { bytes: 1000 * MIB, pageBytes: 4096, rules: badnessRules([7, 0]) };
 const SELF = [500, 400];
 
 function process(pid: number, rssMib: number, more: Partial<EndableProcess> = {}): EndableProcess {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { rank, Scores, type ScoresOptions } from '../../src/scores/scores.ts';
+import { badnessRules } from '../../src/kernel-facts/oom-badness.ts';
+import { rankByBadness, Scores, type ScoresOptions } from '../../src/scores/scores.ts';
 import type { TaskEntry } from '../../src/scores/task-table.ts';
 
 const MIB = 2 ** 20;
-const PAGE = 4096;
+const DOMAIN = { bytes: 1000 * MIB, pageBytes: 4096, rules: badnessRules([7, 0]) };
 let lastPid = 100;
 function entry(of: Partial<TaskEntry> = {}): TaskEntry {
   lastPid++;
@@ -14,7 +15,7 @@ function entry(of: Partial<TaskEntry> = {}): TaskEntry {
     ...of,
   };
 }
-const order = (...entries: TaskEntry[]) => rank(entries, 1000 * MIB, PAGE).map(({ entry: { comm } }) => comm);
+const order = (...entries: TaskEntry[]) => rankByBadness(entries, DOMAIN).map(({ entry: { comm } }) => comm);
 
 describe('the kernel’s order', () => {
   test('all that it holds, and thousandths of the domain', () => {

@@ -3,12 +3,11 @@
  * (kernel/bpf/syscall.c: bpf_charge_memlock). libbpf lifts the limit, which takes CAP_SYS_RESOURCE.
  */
 import { readFileSync } from 'node:fs';
+import { isAtLeast } from '../../kernel-facts/version.ts';
 import { effectiveCapabilities, kernelVersion } from '../../linux/capabilities.ts';
 import { OomscopeError } from '../../model/error.ts';
 
-export function countsAsLocked([major, minor] = kernelVersion()): boolean {
-  return major < 5 || (major === 5 && minor < 11);
-}
+export const countsAsLocked = (version = kernelVersion()): boolean => !isAtLeast(version, [5, 11]);
 
 /** What the kernel's EPERM means where its limit of locked memory is in the way; any other error as it is. */
 export function explainLockedMemory(

@@ -1,6 +1,7 @@
 /** The size of what ran out: mm/oom_kill.c, constrained_alloc(); mm/memcontrol.c, mem_cgroup_get_max(). */
 
-import type { Domain } from './badness.ts';
+import { type BadnessDomain, badnessRules, OLDEST_BADNESS } from '../../kernel-facts/oom-badness.ts';
+import { isAtLeast, type KernelVersion, parseKernelVersion } from '../../kernel-facts/version.ts';
 import type { ReportFacts } from './facts.ts';
 import { nodeList } from './nodes.ts';
 
@@ -8,14 +9,17 @@ import { nodeList } from './nodes.ts';
  * `known` is false where the text leaves something out that counts: a report about a cgroup does not tell how much swap the
  * machine has. Then swap is left out.
  */
-export function domainOf(report: ReportFacts): { domain: Domain | null; known: boolean } {
+export function domainOf(report: ReportFacts): { domain: BadnessDomain | null; known: boolean } {
   const { page_bytes: pageBytes, kernel } = report;
-  const [, major = 0, minor = 0] = /^(\d+)\.(\d+)/.exec(kernel ?? '')?.map(Number) ?? [];
-  if (kernel !== null && major < 3) return { domain: null, known: false };
-  const rootBonus = kernel !== null && (major < 4 || (major === 4 && minor < 17));
+  const version = kernel === null ? CURRENT : (parseKernelVersion(kernel) ?? CURRENT);
+  if (!isAtLeast(version, OLDEST_BADNESS)) return { domain: null, known: false };
+  const rules = badnessRules(version);
   const found = report.scope === 'cgroup' ? ofCgroup(report) : ofMachine(report);
-  return { domain: found && { bytes: found.bytes, pageBytes, rootBonus }, known: found?.known ?? false };
+  return { domain: found && { bytes: found.bytes, pageBytes, rules }, known: found?.known ?? false };
 }
+
+/** A report that does not name its kernel is read by the rules of today's. */
+const CURRENT: KernelVersion = [7, 0];
 
 function ofCgroup({ limit }: ReportFacts): { bytes: number; known: boolean } | null {
   if (limit?.limit_bytes == null) return null;

@@ -1,9 +1,10 @@
 /** What a report means: why, who held the memory, whom the kernel chose, who would have been chosen otherwise, what to do. */
 
+import { type BadnessDomain, OOM_SCORE_ADJ_MIN } from '../../kernel-facts/oom-badness.ts';
 import type { ReportTask, ReportVerdict } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
-import { badness, choose, type Domain, SPARED, sparingAdj } from '../report/badness.ts';
+import { badness, choose, sparingAdj } from '../report/badness.ts';
 import type { ReportFacts } from '../report/facts.ts';
 import { adviceOf } from './advice.ts';
 import { causeOf } from './cause.ts';
@@ -15,7 +16,7 @@ const MOST_HOLDERS = 10;
 /** @param known whether `domain` is all that counts, or the text leaves swap out */
 export function judge(
   report: ReportFacts,
-  domain: Domain | null,
+  domain: BadnessDomain | null,
   known: boolean,
   chosen: { task: ReportTask; points: number } | undefined,
 ): ReportVerdict {
@@ -92,7 +93,7 @@ function agrees(
 function choiceOf(
   report: ReportFacts,
   row: ReportTask | undefined,
-  domain: Domain | null,
+  domain: BadnessDomain | null,
   known: boolean,
   ours: ReportTask | undefined,
 ): string {
@@ -137,7 +138,7 @@ function culpritOf(report: ReportFacts, row: ReportTask | undefined, whole: numb
     return `Victim and largest process are the same: ${nameOf(victim)} held ${formatBytes(sizeOf(row))}${share(row)}. Whether it leaked or was merely the largest, several reports tell: see who grew.${little}${asked}`;
   }
   const why =
-    largest.oom_score_adj === SPARED || largest.pid === 1
+    largest.oom_score_adj === OOM_SCORE_ADJ_MIN || largest.pid === 1
       ? ', and may not be killed'
       : row && largest.oom_score_adj < row.oom_score_adj
         ? `, with an oom_score_adj of ${largest.oom_score_adj} against the victim’s ${row.oom_score_adj}`
@@ -156,12 +157,12 @@ function askedBy({ trigger, victim, tasks }: ReportFacts): string {
 function alternatives(
   row: ReportTask,
   tasks: readonly ReportTask[],
-  domain: Domain,
+  domain: BadnessDomain,
   known: boolean,
 ): ReportVerdict['alternatives'] {
   const found: ReportVerdict['alternatives'] = [];
   if (tasks.some(({ oom_score_adj }) => oom_score_adj !== 0)) {
-    const level = choose(tasks, domain, (task) => (task.oom_score_adj === SPARED ? SPARED : 0));
+    const level = choose(tasks, domain, (task) => (task.oom_score_adj === OOM_SCORE_ADJ_MIN ? OOM_SCORE_ADJ_MIN : 0));
     if (level) found.push({ if: 'every oom_score_adj were 0', pid: level.task.pid, comm: level.task.comm });
   }
   const spare = known ? sparingAdj(row, tasks, domain) : null;

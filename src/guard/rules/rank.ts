@@ -5,6 +5,7 @@
  * counts them. What is measured otherwise is brought to the same scale: growth by the minute, pressure in thousandths;
  * `projected` is the badness there will be in PROJECTED_SECONDS if everybody grows on as now.
  */
+import { badnessRules, oomBadness } from '../../kernel-facts/oom-badness.ts';
 import type { GuardCandidate, GuardRejection, GuardTarget, GuardUnit } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { matches } from './match.ts';
@@ -32,6 +33,11 @@ const TICKS_PER_SECOND = 100;
 
 /** What `user.oomd_avoid` takes: whoever has it comes after all who do not. */
 const AVOID_POINTS = -1000;
+
+/** A sample does not say how large a page is on its machine, and points have a decimal: badness is taken in bytes. */
+const UNROUNDED = 1;
+/** Of the kernels that oomscope supports (5.10 and later) all have the same rules, but for how exact RSS is. */
+const rules = badnessRules([7, 0]);
 
 /** @param cgroup the place of the shortage; undefined: the system */
 export function rank(rule: Rule, sample: Sample, cgroup: SampledCgroup | undefined, protection: Protection): Ranking {
@@ -149,14 +155,23 @@ function score(
   const domain = subject?.limit_bytes ?? total_bytes + swap_total_bytes;
   const points = (bytes: number) => (1000 * bytes) / Math.max(1, domain);
   const sum = (of: (process: SampledProcess) => number) => members.reduce((total, member) => total + of(member), 0);
-  const adj = rule.ignorePositiveAdj ? Math.min(0, lead.oom_score_adj) : lead.oom_score_adj;
+  const oomScoreAdj = rule.ignorePositiveAdj ? Math.min(0, lead.oom_score_adj) : lead.oom_score_adj;
+  const held = {
+    rssBytes: sum((one) => one.rss_bytes),
+    swapBytes: sum((one) => one.swap_bytes),
+    pageTablesBytes: sum((one) => one.page_tables_bytes),
+  };
+  const badness = (moreBytes: number) => {
+    const input = { pid: lead.pid, uid: lead.uid, oomScoreAdj, ...held, rssBytes: held.rssBytes + moreBytes };
+    return oomBadness(input, { bytes: domain, pageBytes: UNROUNDED, rules }) ?? Number.NEGATIVE_INFINITY;
+  };
 
   const bases = {
-    badness: () => points(sum(weight)) + adj,
-    projected: () => points(sum(weight) + PROJECTED_SECONDS * Math.max(0, sum(growth))) + adj,
+    badness: () => points(badness(0)),
+    projected: () => points(badness(PROJECTED_SECONDS * Math.max(0, sum(growth)))),
     oom_score: () => Math.max(...members.map((one) => one.oom_score ?? 0)),
-    rss: () => points(sum((one) => one.rss_bytes)),
-    swap: () => points(sum((one) => one.swap_bytes)),
+    rss: () => points(held.rssBytes),
+    swap: () => points(held.swapBytes),
     growth: () => points(60 * sum(growth)),
     pressure: () => 10 * (cgroups.get(cgroupPath ?? '')?.pressure?.full.avg10 ?? 0),
   };
@@ -177,8 +192,8 @@ function score(
     cgroup: cgroupPath,
     systemd_unit: lead.systemd_unit,
     container: lead.container,
-    rss_bytes: sum((one) => one.rss_bytes),
-    swap_bytes: sum((one) => one.swap_bytes),
+    rss_bytes: held.rssBytes,
+    swap_bytes: held.swapBytes,
     oom_score_adj: lead.oom_score_adj,
     processes: members.length,
   };
@@ -207,8 +222,6 @@ function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sample): M
   return storms;
 }
 
-const weight = ({ rss_bytes, swap_bytes, page_tables_bytes }: SampledProcess) =>
-  rss_bytes + swap_bytes + page_tables_bytes;
 const growth = ({ growth_bytes_per_second }: SampledProcess) => growth_bytes_per_second ?? 0;
 const bySize = (a: SampledProcess, b: SampledProcess) => held(b) - held(a);
 const byAge = (a: SampledProcess, b: SampledProcess) => a.start_ticks - b.start_ticks || a.pid - b.pid;
