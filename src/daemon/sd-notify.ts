@@ -1,21 +1,22 @@
 /**
- * sd_notify(3): readiness, status and the watchdog, said to the service manager that started this process.
+ * sd_notify(3): reports readiness, status and watchdog signs to the service manager that started this process.
  */
 import { loadNative } from '../native/addon.ts';
 import { checked } from '../native/system-call.ts';
 
 /**
- * @param state lines such as "READY=1" or "WATCHDOG=1". @param socket a path, or "@name" for an abstract socket
- * @returns false: nobody asked to be told
+ * @param state lines such as "READY=1" or "WATCHDOG=1"
+ * @param socket a path, or "@name" for an abstract socket
+ * @returns false when no service manager waits for notifications
  * @throws OomscopeError SYSTEM_CALL, NOT_PERMITTED
  */
 export function notifySystemd(state: string, socket = process.env.NOTIFY_SOCKET): boolean {
   if (!socket) return false;
-  checked(loadNative().sendDatagram(socket, state), 'sendto', `word to systemd at ${JSON.stringify(socket)}`);
+  checked(loadNative().sendDatagram(socket, state), 'sendto', `notification of systemd at ${JSON.stringify(socket)}`);
   return true;
 }
 
-/** How often to say "WATCHDOG=1": twice in the time that systemd waits. undefined: it does not wait for this process. */
+/** Interval of "WATCHDOG=1" in milliseconds: half of the time that systemd waits. undefined: no watchdog for this process. */
 export function watchdogMs(environment: NodeJS.ProcessEnv = process.env, pid = process.pid): number | undefined {
   const microseconds = Number(environment.WATCHDOG_USEC);
   if (!Number.isSafeInteger(microseconds) || microseconds <= 0) return undefined;

@@ -1,19 +1,20 @@
 /**
- * All of it from one configuration: the tracer, the pressure monitor and the guard, as one stream of events. The tracer and
- * the monitor stay as they are when the rules are replaced.
+ * Runs the tracer, the pressure monitor and the guard from one configuration, as one stream of events. Replacing the guard
+ * leaves the tracer and the monitor as they are.
  */
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
 import type { Config } from '../config/config.ts';
 import { type OpenedGuard, openGuard } from '../guard/open-guard.ts';
 import type { PressureFeed } from '../guard/senses/sampler.ts';
+import { OomscopeError } from '../model/error.ts';
 import type { Event } from '../model/events.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 
-/** A countdown that nobody has spoken of for so long is over. */
+/** A countdown without an update for this long is over. */
 const COUNTDOWN_MS = 1000;
-/** Levels of pressure are read from the kernel's maps, all at once: no more often than this. */
+/** Shortest interval between two reads of the pressure totals, which are read for all cgroups at once. */
 const TOTALS_MS = 5;
 
 export class Watch implements AsyncDisposable {
@@ -70,21 +71,34 @@ export class Watch implements AsyncDisposable {
   }
 
   /**
-   * The guard by this configuration, in the place of the one before, which goes on when this one cannot be had.
+   * Replaces the guard. If the new one cannot start, the previous one is started again and the error is thrown.
    *
-   * @returns notes for people
-   * @throws OomscopeError as openGuard
+   * @returns notes for the log
+   * @throws OomscopeError as openGuard. If the previous guard cannot start again either, the message has both reasons and
+   *   says that no guard is running
    */
   async guardBy(config: Config): Promise<string[]> {
     const before = this.#guard;
     this.#guard = undefined;
-    // Not side by side: both would hold the same victims, and keep what they changed in the same file.
+    // The two must not run side by side: they would act on the same victims and write the same state file.
     await before?.opened.close();
     try {
       return await this.#start(config);
     } catch (error) {
-      if (before) await this.#start(before.config);
+      if (before) await this.#startAgain(before.config, error as Error);
       throw error;
+    }
+  }
+
+  /** @param reason why the guard that should have replaced this one did not start */
+  async #startAgain(config: Config, reason: Error): Promise<void> {
+    try {
+      await this.#start(config);
+    } catch (error) {
+      const code = reason instanceof OomscopeError ? reason.code : 'CONFIG';
+      const second = `The previous guard could not be started again: ${(error as Error).message}`;
+      const message = `${reason.message}\n${second}\nNo guard is running: correct the configuration and reload.`;
+      throw new OomscopeError(code, message, { cause: reason });
     }
   }
 
@@ -113,7 +127,7 @@ export class Watch implements AsyncDisposable {
 }
 
 function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {
-  // Who was never stalled is not among the totals.
+  // The totals leave out cgroups that were never stalled.
   const calm = windowsMs.map((ms) => ({ window_seconds: ms / 1000, some: 0, full: 0 }));
   const rounds = new Map<string, { count: number; atMs: number }>();
   monitor.countdown$.subscribe(({ subject, fruitless_rounds }) => {

@@ -1,0 +1,55 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { parseConfig } from '../../src/config/config.ts';
+import { Watch } from '../../src/daemon/watch.ts';
+
+/** A dry run without tracer and monitor: it needs no privileges. Its rule runs a program, which has to exist. */
+const config = (program: string) =>
+  parseConfig(
+    `[trace]
+enabled = false
+[pressure]
+enabled = false
+[guard]
+[[guard.rule]]
+name = "never"
+when = ["available < 1K"]
+steps = [{ do = "exec", command = ["${program}"] }, { do = "kill" }]
+`,
+    'f.toml',
+  );
+
+async function setUp() {
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-watch-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const program = join(directory, 'hook');
+  writeFileSync(program, '#!/bin/sh\n');
+  chmodSync(program, 0o755);
+  const first = await config(program);
+  const watch = await Watch.open(first);
+  onTestFinished(() => watch.close());
+  await watch.guardBy(first);
+  return { watch, program };
+}
+
+test('a guard that cannot start is reported, and the previous one goes on', async () => {
+  const { watch } = await setUp();
+  const error = await watch.guardBy(await config('/nonexistent/new')).catch((thrown) => thrown);
+  expect(error.message).toMatch(/^exec: .*"\/nonexistent\/new": there is no such file\.$/);
+});
+
+test('the error of the new guard comes first when the previous one cannot start again either', async () => {
+  const { watch, program } = await setUp();
+  rmSync(program);
+  const error = await watch.guardBy(await config('/nonexistent/new')).catch((thrown) => thrown);
+  expect(error.code).toBe('USAGE');
+  expect(error.message.split('\n')).toEqual([
+    expect.stringContaining('"/nonexistent/new": there is no such file.'),
+    expect.stringMatching(/^The previous guard could not be started again: .*hook": there is no such file\.$/),
+    'No guard is running: correct the configuration and reload.',
+  ]);
+  writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 });
+  expect(await watch.guardBy(await config(program))).toEqual([]);
+});
