@@ -1,4 +1,4 @@
-/** What is good TOML and makes no sense: rules that can never fire, ladders that cannot escalate. */
+/** Finds rules that are valid TOML but cannot work: conditions that can never hold, steps that can never be reached. */
 import type { Detector, Rule, Step } from '../guard/rules/rule.ts';
 import type { Faults } from './fault.ts';
 
@@ -8,12 +8,15 @@ export function checkRules(rules: readonly Rule[], path: string, faults: Faults)
     const at = `${path}[${i}]`;
     const other = names.get(rule.name);
     if (other !== undefined) {
-      faults.add(`${at}.name`, `expected a name of its own, "${rule.name}" is that of rule ${other + 1} too.`);
+      faults.add(
+        `${at}.name`,
+        `expected a unique name, got "${rule.name}", the name of rule ${other + 1}: choose another.`,
+      );
     }
     names.set(rule.name, i);
     checkDetectors(rule.when, `${at}.when`, faults);
     if (rule.when.every(isAlwaysTrue))
-      faults.add(`${at}.when`, 'would always hold: the rule would never stop killing.');
+      faults.add(`${at}.when`, 'would always hold, and the rule would never stop killing: lower a limit.');
     checkSteps(rule.steps, `${at}.steps`, faults);
     for (const [j, { if: conditions, atOnce }] of rule.steps.entries()) {
       checkDetectors(conditions, `${at}.steps[${j}].if`, faults);
@@ -22,7 +25,7 @@ export function checkRules(rules: readonly Rule[], path: string, faults: Faults)
   }
 }
 
-/** The values that a metric can have. */
+/** Smallest and largest value that a metric can have. */
 function range({ unit, metric }: Detector): [number, number] {
   if (metric.name === 'rounds_left') return [0, 16];
   if (metric.name === 'growth') return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
@@ -36,10 +39,11 @@ function checkDetectors(detectors: readonly Detector[], path: string, faults: Fa
     const never = { '<': limit <= least, '<=': limit < least, '>': limit >= most, '>=': limit > most }[operator];
     if (never) {
       const bounds = most === Number.POSITIVE_INFINITY ? `never below ${least}` : `from ${least} to ${most}`;
-      faults.add(`${path}[${i}]`, `"${text}" can never be: the value is ${bounds}.`);
+      faults.add(`${path}[${i}]`, `"${text}" can never hold: the value is ${bounds}.`);
     }
-    const enemy = detectors.slice(0, i).find((other) => excludes(other, detector));
-    if (enemy) faults.add(`${path}[${i}]`, `"${text}" and "${enemy.text}" can never hold at the same time.`);
+    const contradiction = detectors.slice(0, i).find((other) => excludes(other, detector));
+    if (contradiction)
+      faults.add(`${path}[${i}]`, `"${text}" and "${contradiction.text}" can never hold at the same time: remove one.`);
   }
 }
 
@@ -60,7 +64,7 @@ function isAlwaysTrue(detector: Detector): boolean {
   return { '<': limit > most, '<=': limit >= most, '>': limit < least, '>=': limit <= least }[operator];
 }
 
-/** From mild to hard. Telling somebody can come anywhere. */
+/** Order of the steps from mild to hard. 0: the step may stand anywhere. */
 const hardness: Record<Step['do'], number> = {
   notify: 0,
   exec: 0,
@@ -76,23 +80,24 @@ function checkSteps(steps: readonly Step[], path: string, faults: Faults): void 
     const at = `${path}[${i}]`;
     const before = steps.slice(0, i);
     const harder = before.find((other) => hardness[step.do] > 0 && hardness[other.do] > hardness[step.do]);
-    if (harder) faults.add(at, `"${step.do}" is milder than "${harder.do}" before it: it would come too late.`);
+    if (harder)
+      faults.add(at, `"${step.do}" is milder than "${harder.do}" before it and would come too late: move it up.`);
     const killed = before.find((other) => other.do === 'kill' && other.if.length === 0);
     if (killed && step.do !== 'notify' && step.do !== 'exec') {
-      faults.add(at, '"kill" before it leaves nothing to do: this step can never be reached.');
+      faults.add(at, '"kill" before it leaves nothing to do, so this step can never be reached: remove it.');
     }
     const endless = before.find(({ waitMs, if: conditions }) => waitMs === Infinity && conditions.length === 0);
     const early = steps.slice(i).some(({ atOnce }) => atOnce.length > 0);
     if (endless && !early) {
-      faults.add(at, `"${endless.do}" before it waits for ever, and no "at_once" leads on: it can never be reached.`);
+      faults.add(at, `"${endless.do}" before it waits for ever, so this step can never be reached: give it "at_once".`);
     }
   }
   const last = steps.at(-1);
   const kills = steps.some((step) => step.do === 'kill');
-  const path_ = `${path}[${steps.length - 1}]`;
+  const lastPath = `${path}[${steps.length - 1}]`;
   if (!kills && steps.some((step) => step.do === 'term')) {
-    faults.add(path_, 'expected "kill" after "term": a process may ignore SIGTERM.');
+    faults.add(lastPath, 'expected "kill" after "term": a process may ignore SIGTERM.');
   } else if (last?.do === 'freeze') {
-    faults.add(path_, 'expected "term" or "kill" after "freeze": what is frozen keeps its memory.');
+    faults.add(lastPath, 'expected "term" or "kill" after "freeze": frozen processes keep their memory.');
   }
 }

@@ -1,4 +1,4 @@
-/** The file of `oomscope run`: TOML, read whole, and every fault told at once with its line. */
+/** The configuration of `oomscope run`. All faults of the file are reported at once, each with its line. */
 import type { SinkOptions } from '../alerts/sink-table.ts';
 import type { GuardConfig } from '../guard/guard-config.ts';
 import { alertShape } from './alerts.ts';
@@ -16,28 +16,32 @@ const windowMs: Shape<number> = parsed('a window such as "100ms"', (given) => {
 });
 
 const traceShape = table({
-  enabled: field(yesOrNo, true, 'say whom the kernel kills'),
-  candidates: field(choice('never', 'system', 'always'), 'system', 'list whom the kernel chose from'),
-  ring: optional(size, 'the ring between kernel and oomscope, a power of two'),
+  enabled: field(yesOrNo, true, 'report OOM kills of the kernel'),
+  candidates: field(
+    choice('never', 'system', 'always'),
+    'system',
+    'list the processes that the kernel could have chosen',
+  ),
+  ring: optional(size, 'size of the ring buffer between kernel and oomscope, a power of two'),
 });
 
 const pressureShape = table({
   enabled: field(yesOrNo, true, 'watch memory pressure'),
   windows: field(list(windowMs, 1), [10, 100, 1000], 'one to three sliding windows'),
-  cgroups: field(list(text), [], 'only these cgroups and what is below them: globs'),
+  cgroups: field(list(text), [], 'globs of cgroups to watch, with all below them; none: every cgroup'),
 });
 
 const outputShape = table({
-  format: field(choice('json', 'text'), 'json', 'of the events on stdout'),
-  events: field(list(text), [], 'only events of these types, with * and ?; none: all'),
+  format: field(choice('json', 'text'), 'json', 'format of the events on stdout'),
+  events: field(list(text), [], 'types of events to write, with * and ?; none: all'),
 });
 
 const shape = table({
   trace: field(traceShape, empty(traceShape), 'OOM kills'),
   pressure: field(pressureShape, empty(pressureShape), 'memory pressure'),
-  output: field(outputShape, empty(outputShape), 'what goes to stdout'),
-  alert: field(list(alertShape), [], 'who is told'),
-  guard: optional(guardShape, 'who is killed before the kernel kills; absent: nobody'),
+  output: field(outputShape, empty(outputShape), 'events on stdout'),
+  alert: field(list(alertShape), [], 'where alerts are sent; one section a sink'),
+  guard: optional(guardShape, 'early kill; without this section there is none'),
 });
 
 export interface Config {
@@ -56,7 +60,7 @@ export const configSchema = (): object => ({
 });
 
 /**
- * @param file its name, for the faults
+ * @param file name of the file in messages
  * @throws OomscopeError CONFIG, with every fault in its message
  */
 export const parseConfig = (toml: string, file: string): Promise<Config> => parseToml(toml, file, shape, checkTogether);
@@ -64,22 +68,22 @@ export const parseConfig = (toml: string, file: string): Promise<Config> => pars
 /** @throws OomscopeError CONFIG */
 export const readConfig = (file: string): Promise<Config> => readToml(file, shape, checkTogether);
 
-/** What one section says about another. */
+/** Checks that concern two sections. */
 function checkTogether({ guard, pressure }: Config, faults: Faults): void {
   for (const [i, rule] of (guard?.policy.rules ?? []).entries()) {
-    for (const [j, { metric, text: said }] of rule.when.entries()) {
+    for (const [j, { metric, text: shown }] of rule.when.entries()) {
       if (metric.name !== 'pressure' || typeof metric.over !== 'number') continue;
       const at = `guard.rule[${i}].when[${j}]`;
-      if (!pressure.enabled) faults.add(at, `"${said}" can never be: [pressure] is not enabled.`);
+      if (!pressure.enabled) faults.add(at, `"${shown}" can never hold: enable [pressure].`);
       else if (!pressure.windows.includes(metric.over)) {
-        const there = pressure.windows.map((ms) => `${ms}ms`).join(', ');
-        faults.add(at, `"${said}" can never be: the windows of [pressure] are ${there}.`);
+        const windows = pressure.windows.map((ms) => `${ms}ms`).join(', ');
+        faults.add(at, `"${shown}" can never hold: the windows of [pressure] are ${windows}.`);
       }
     }
   }
 }
 
-/** A table with nothing in it: all as it is without one. */
+/** What an absent section stands for: every field at its default. */
 function empty<T>(of: Shape<T>): T {
   return of.read({}, '', new Faults()) as T;
 }

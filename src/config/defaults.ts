@@ -1,4 +1,4 @@
-/** What the guard does when it is not told: little, and late. */
+/** What the guard does without rules of the user: little, and late. */
 import { Pattern } from '../guard/rules/pattern.ts';
 import type { Match } from '../guard/rules/rule.ts';
 import { survivorsOf } from '../survivors/survivors.ts';
@@ -13,7 +13,7 @@ export function defaultProtection(): Match[] {
   return [{ text: `comm ${pattern.source}`, comm: pattern }];
 }
 
-/** As they would stand in the file. */
+/** The default rules, written as in the file. */
 export const rawDefaultRules = [
   {
     name: 'memory and swap run out',

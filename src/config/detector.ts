@@ -1,4 +1,4 @@
-/** Detectors as people write them: "available <= 10 %", "system.pressure.full.avg10 > 40 % for 30s". */
+/** Detectors, the conditions of rules: "available <= 10 %", "system.pressure.full.avg10 > 40 % for 30s". */
 
 import type { Detector, Metric } from '../guard/rules/rule.ts';
 import type { GuardReading } from '../model/guard.ts';
@@ -9,7 +9,7 @@ type Unit = GuardReading['unit'];
 
 interface Kind {
   metric: Metric;
-  /** The first is that of a number without one. */
+  /** Units that a limit of this metric can have. */
   units: readonly Unit[];
 }
 
@@ -91,7 +91,7 @@ function parseAmount(amount: string, units: readonly Unit[], text: string): { li
     if (plain !== undefined && fits('rounds')) return { limit: Number(plain), unit: 'rounds' };
     if (plain === undefined && percent === undefined && fits('bytes')) return { limit: sizeOf(amount), unit: 'bytes' };
   } catch {
-    // told below, with all that would have been right
+    // the message below names every form that this metric takes
   }
   const expected = units.map((unit) => shapes[unit]).join(', or ');
   throw new Error(`expected ${expected}, got ${show(amount)} in ${show(text)}.`);

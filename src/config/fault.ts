@@ -1,12 +1,12 @@
-/** What is wrong with a configuration: all of it at once, each with its place. */
+/** Faults of a configuration, collected so that all are reported at once, each with its place. */
 import { OomscopeError } from '../model/error.ts';
 
 export interface Fault {
   /** "guard.rule[0].steps[1].wait"; "" for the file as a whole. */
   path: string;
-  /** What was expected, what came, what to do. */
+  /** What was expected, what was found, what to do. */
   message: string;
-  /** Where it is about a text in the file and `path` has no line of its own: from 1. */
+  /** Line in the file, from 1, for a fault whose `path` has none. */
   line?: number;
 }
 
@@ -19,7 +19,7 @@ export class Faults {
   }
 }
 
-/** One line for each: "oomscope.toml:12: guard.rule[0].on: expected …". */
+/** One line for each fault, sorted by line: "oomscope.toml:12: guard.rule[0].on: expected …". */
 export function faultsError(file: string, faults: readonly Fault[], lineOf: (path: string) => number): OomscopeError {
   const lines = faults
     .map((fault) => ({ ...fault, line: fault.line ?? lineOf(fault.path) }))

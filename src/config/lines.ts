@@ -1,9 +1,12 @@
 /**
- * Where things stand in a TOML file: the parser tells values and no places. The text is known to be good TOML, so this
- * only has to follow it: headers, keys, arrays, inline tables, and strings of all four kinds.
+ * Finds the line of each value in a TOML file, which the parser does not report. The text has been parsed before, so this
+ * only follows it: headers, keys, arrays, inline tables, and strings of all four kinds.
  */
 
-/** From paths as "guard.rule[0].when[1]" to lines, counted from 1. A path that is not in the file has that of what holds it. */
+/**
+ * Maps paths such as "guard.rule[0].when[1]" to lines, counted from 1. A path missing from the file gets the line of its
+ * nearest enclosing table.
+ */
 export function linesOf(toml: string): (path: string) => number {
   const lines = new Scanner(toml).scan();
   return (path) => {
@@ -23,7 +26,7 @@ const PLAIN = /[^,\]}\n#]+/y;
 class Scanner {
   readonly #text: string;
   readonly #lines = new Map<string, number>();
-  /** How many tables an array of tables has so far. */
+  /** Number of tables that an array of tables has so far. */
   readonly #counts = new Map<string, number>();
   #at = 0;
   #closedAt = -1;
@@ -39,7 +42,7 @@ class Scanner {
       const from = this.#at;
       if (this.#skip('[')) table = this.#header(this.#skip('['));
       else this.#pair(table);
-      if (this.#at === from) break; // not the TOML that it was said to be
+      if (this.#at === from) break; // no progress: the text is not TOML
     }
     return this.#lines;
   }
@@ -96,9 +99,9 @@ class Scanner {
     }
   }
 
-  /** Passes blanks and a comma. */
+  /** Skips blanks and a comma. @returns true at the closing bracket, or where no progress is possible */
   #closes(bracket: string): boolean {
-    if (this.#at === this.#closedAt) return true; // no way on: not the TOML that it was said to be
+    if (this.#at === this.#closedAt) return true; // no progress: the text is not TOML
     this.#closedAt = this.#at;
     this.#take(BLANK);
     if (this.#skip(',')) this.#take(BLANK);

@@ -23,18 +23,20 @@ const exe = parsed('the path or file name of a program', (given) => {
 });
 const comm = parsed('the name of a process', (given) => {
   if (given !== '' && Buffer.byteLength(given) <= 15) return given;
-  throw new Error(`expected a name of 1 to 15 bytes, for the kernel keeps no more, got ${JSON.stringify(given)}.`);
+  throw new Error(
+    `expected a name of 1 to 15 bytes, which is all that the kernel keeps, got ${JSON.stringify(given)}.`,
+  );
 });
 
 const profileTable = table({
-  name: needed(name, 'what it is called on the command line; that of a built-in one replaces it'),
-  about: field(text, '', 'for whom it is'),
-  oom_score_adj: needed(whole(-1000, 1000), 'what its processes get'),
+  name: needed(name, 'name on the command line; a profile named like a built-in one replaces it'),
+  about: field(text, '', 'what the profile is for'),
+  oom_score_adj: needed(whole(-1000, 1000), 'oom_score_adj of its processes'),
   oom_policy: optional(choice('continue', 'stop', 'kill'), 'OOMPolicy= of its units, for drop-ins'),
-  unit: optional(oneOrMore(unit), 'systemd units of the system: all their processes'),
-  cgroup: optional(oneOrMore(cgroup), 'cgroups: all processes in them and below'),
-  exe: optional(oneOrMore(exe), 'programs, by path, or by file name wherever it is'),
-  comm: optional(oneOrMore(comm), 'names of processes, which any process can give itself'),
+  unit: optional(oneOrMore(unit), 'systemd system units: all their processes'),
+  cgroup: optional(oneOrMore(cgroup), 'cgroups: all processes in and below them'),
+  exe: optional(oneOrMore(exe), 'programs, by full path, or by file name in any directory'),
+  comm: optional(oneOrMore(comm), 'names of processes; any process can give itself such a name'),
 });
 
 const profileShape: Shape<Profile> = {
@@ -70,6 +72,9 @@ function checkNames({ profile: profiles }: { profile: Profile[] }, faults: Fault
   for (const [i, { name: own }] of profiles.entries()) {
     const other = profiles.findIndex((each) => each.name === own);
     if (other < i)
-      faults.add(`profile[${i}].name`, `expected a name of its own, "${own}" is that of profile ${other + 1} too.`);
+      faults.add(
+        `profile[${i}].name`,
+        `expected a unique name, got "${own}", the name of profile ${other + 1}: choose another.`,
+      );
   }
 }

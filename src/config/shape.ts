@@ -1,12 +1,12 @@
 /**
- * Shapes of configuration: said once, and then read by, checked by, and turned into the JSON Schema of the file.
+ * Shapes of configuration values. A shape is declared once; it reads a value, checks it, and gives its JSON Schema.
  */
 import { suggestion } from '../text/did-you-mean.ts';
 import { parseDuration, parseSize } from '../text/units.ts';
 import type { Faults } from './fault.ts';
 
 export interface Shape<T> {
-  /** undefined when it was not what was expected: a fault has been added. */
+  /** @returns undefined when the value is wrong; a fault has been added then */
   read: (value: unknown, path: string, faults: Faults) => T | undefined;
   schema: object;
 }
@@ -14,7 +14,7 @@ export interface Shape<T> {
 export interface Field<T> {
   shape: Shape<T>;
   about: string;
-  /** Absent: it has to be given. */
+  /** The default. Without this property the field is required. */
   otherwise?: T | undefined;
 }
 
@@ -22,17 +22,18 @@ export type ValueOf<S> = S extends Shape<infer T> ? T : never;
 type Fields = Record<string, Field<unknown>>;
 type Table<F extends Fields> = { [K in keyof F]: F[K] extends Field<infer T> ? T : never };
 
-/** A field that has to be given. */
+/** A required field. */
 export const needed = <T>(shape: Shape<T>, about: string): Field<T> => ({ shape, about });
-/** A field that may be left out. */
+/** A field without a default, which may be left out. */
 export const optional = <T>(shape: Shape<T>, about: string): Field<T | undefined> => ({
   shape,
   about,
   otherwise: undefined,
 });
+/** A field with a default. */
 export const field = <T>(shape: Shape<T>, otherwise: T, about: string): Field<T> => ({ shape, about, otherwise });
 
-/** All fields are read, whatever is wrong with some: all faults are told at once. */
+/** Reads all fields, even when some are wrong, so that all faults are reported at once. */
 export function table<F extends Fields>(fields: F): Shape<Table<F>> {
   const names = Object.keys(fields);
   const required = names.filter((name) => !Object.hasOwn(fields[name] as object, 'otherwise'));
@@ -52,7 +53,7 @@ export function table<F extends Fields>(fields: F): Shape<Table<F>> {
           return [name, found];
         }
         if (required.includes(name)) {
-          faults.add(path, `expected "${name}", which has to be given.`);
+          faults.add(path, `expected "${name}", which is required.`);
           whole = false;
         }
         return [name, otherwise];
@@ -88,7 +89,7 @@ export function list<T>(item: Shape<T>, least = 0): Shape<T[]> {
   };
 }
 
-/** One, or a list of them. */
+/** One item, or a list of items. */
 export function oneOrMore<T>(item: Shape<T>): Shape<T[]> {
   const several = list(item, 1);
   return {
@@ -113,7 +114,7 @@ export function choice<T extends string>(...choices: T[]): Shape<T> {
   };
 }
 
-/** A text that `parse` understands. It throws an Error whose message says what was expected. */
+/** A text that `parse` accepts. Otherwise it throws an Error whose message says what was expected. */
 export function parsed<T>(expected: string, parse: (text: string) => T): Shape<T> {
   return {
     read(value, path, faults) {

@@ -1,14 +1,14 @@
-/** A TOML file read by its shape: whole, and every fault told at once with its line. */
+/** Reads a TOML file by its shape, and reports all faults at once, each with its line. */
 import { OomscopeError } from '../model/error.ts';
 import { type Fault, Faults, faultsError } from './fault.ts';
 import { linesOf } from './lines.ts';
 import type { Shape } from './shape.ts';
 
-/** What one part of a file says about another. */
+/** A check that concerns two parts of a file. */
 export type Check<T> = (value: T, faults: Faults) => void;
 
 /**
- * @param file its name, for the faults
+ * @param file name of the file in messages
  * @throws OomscopeError CONFIG, with every fault in its message
  */
 export async function parseToml<T>(

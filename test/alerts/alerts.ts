@@ -7,7 +7,7 @@ import type { PressureLevel, PressureLevelName, UsageLevel } from '../../src/mod
 
 let made = 0;
 
-/** One that fires, unlike any other. */
+/** A firing alert with a key of its own. */
 export function anAlert(given: Partial<Alert> = {}): Alert {
   const number = ++made;
   return {
@@ -35,7 +35,7 @@ export const resolved = (alert: Alert): Alert => ({
   ends_at: new Date().toISOString(),
 });
 
-/** What a process may call itself, or a cgroup be called. */
+/** A name that a process or cgroup can have. */
 export const HOSTILE = 'x\n<6>y"\'`$(id)\x1b[2J</b>\u202e*<!channel>';
 
 export function pressureLevel(

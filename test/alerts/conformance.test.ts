@@ -1,4 +1,4 @@
-/** Every sink against the same tests, with a real other side: only Slack and the desktop have a stand-in. */
+/** Runs the same tests against every sink, with a real receiver; only Slack and the desktop have a stand-in. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,15 +66,15 @@ describe('sinks', () => {
     ),
   );
 
-  conforms('slack (its rules played by a server of the test)', { mayBeDown: true, mayHang: true }, () =>
+  conforms('slack (a server of the test stands in)', { mayBeDown: true, mayHang: true }, () =>
     overHttp(
       (url) => slack({ url }),
       (body) => JSON.parse(body).text,
     ),
   );
 
-  const alertmanagerFate = { unavailable: alertmanagerUnavailable(), mayBeDown: true, mayHang: false };
-  conforms('alertmanager (the real one)', alertmanagerFate, async () => {
+  const alertmanagerTraits = { unavailable: alertmanagerUnavailable(), mayBeDown: true, mayHang: false };
+  conforms('alertmanager (the real one)', alertmanagerTraits, async () => {
     const manager = await RealAlertmanager.start();
     return {
       sink: alertmanager({ url: manager.url, token: SECRET }),
@@ -92,14 +92,18 @@ describe('sinks', () => {
     return { sink: exec({ program }), received: () => lines().map(titleOf), hang, stop };
   });
 
-  conforms('desktop (notify-send played by a program of the test)', { mayBeDown: false, mayHang: true }, async () => {
-    const { directory, lines, hang, stop } = withProgram('notify-send', (log) => `printf '%s\\n' "$4" >>'${log}'`);
-    const path = process.env.PATH;
-    process.env.PATH = `${directory}:${path}`;
-    const sink = desktop();
-    process.env.PATH = path;
-    return { sink, received: lines, hang, stop };
-  });
+  conforms(
+    'desktop (a program of the test stands in for notify-send)',
+    { mayBeDown: false, mayHang: true },
+    async () => {
+      const { directory, lines, hang, stop } = withProgram('notify-send', (log) => `printf '%s\\n' "$4" >>'${log}'`);
+      const path = process.env.PATH;
+      process.env.PATH = `${directory}:${path}`;
+      const sink = desktop();
+      process.env.PATH = path;
+      return { sink, received: lines, hang, stop };
+    },
+  );
 
   conforms('file', { mayBeDown: true, mayHang: false }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'oomscope-sink-'));
@@ -115,8 +119,8 @@ describe('sinks', () => {
     };
   });
 
-  const journaldFate = { unavailable: journaldUnavailable(), mayBeDown: false, mayHang: false };
-  conforms('journald (the real one)', journaldFate, async () => {
+  const journaldTraits = { unavailable: journaldUnavailable(), mayBeDown: false, mayHang: false };
+  conforms('journald (the real one)', journaldTraits, async () => {
     const journal = await RealJournald.start();
     return {
       sink: journald({ socket: journal.socket }),

@@ -1,35 +1,35 @@
-/** What every sink does, whatever it is. */
+/** The behaviour that every sink must have. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Sink } from '../../src/alerts/sinks/sink.ts';
 import type { Receipt } from '../../src/model/receipt.ts';
 import { anAlert, HOSTILE, resolved } from './alerts.ts';
 import { until } from './receiver.ts';
 
-/** A sink and its other side. */
+/** A sink and its receiver. */
 export interface Rig {
   sink: Sink;
-  /** What the other side has got: each alert's text for people, in order. */
+  /** What the receiver has got: the text of each alert, in order. */
   received: () => string[] | Promise<string[]>;
-  /** In the sink's options, and in nothing that is printed. */
+  /** A secret in the sink's options, which must never be printed. */
   secret?: string;
-  /** The other side goes away, and comes back. */
+  /** Stops the receiver, and starts it again. */
   down?: () => unknown;
   up?: () => unknown;
-  /** From now on the other side takes what it gets and never answers. */
+  /** From now on the receiver accepts connections and never answers. */
   hang?: () => unknown;
-  /** The other side forgets what ended. */
+  /** The receiver keeps only alerts that are firing. */
   forgets?: boolean;
   stop: () => unknown;
 }
 
-/** What can happen to the other side; a rig then has the functions for it. */
-export interface Fate {
+/** What can happen to the receiver. A rig has the functions for it. */
+export interface Traits {
   unavailable?: string | undefined;
   mayBeDown: boolean;
   mayHang: boolean;
 }
 
-export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate, start: () => Promise<Rig>): void {
+export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Traits, start: () => Promise<Rig>): void {
   describe.skipIf(unavailable)(name, () => {
     let rig: Rig;
     beforeEach(async () => {
@@ -43,20 +43,20 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate
     const never = new AbortController().signal;
     const deliver = (alert = anAlert(), signal = never): Promise<Receipt> => rig.sink.deliver(alert, signal);
 
-    it('delivers alerts once, in order, and their ends', async () => {
+    it('delivers each alert once, in order, and its end', async () => {
       const [one, two, three] = [anAlert(), anAlert(), anAlert()];
       for (const alert of [one, two, three]) expect((await deliver(alert)).outcome).toBe('delivered');
       await until(async () => (await rig.received()).length >= 3);
       const received = await rig.received();
       expect(received).toHaveLength(3);
-      // What keeps states, and no messages, has no order.
+      // A receiver that keeps states, not messages, has no order.
       const inOrder = (i: number) => (rig.forgets ? received.join('\n') : received[i]);
       for (const [i, { title }] of [one, two, three].entries()) expect(inOrder(i)).toContain(title);
       expect((await deliver(resolved(two))).outcome).toBe('delivered');
       await until(async () => (await rig.received()).length === (rig.forgets ? 2 : 4));
     });
 
-    it('makes one message of an alert whose names are hostile', async () => {
+    it('sends one message for an alert whose names are hostile', async () => {
       const cgroup = `/${HOSTILE}`;
       const labels = { ...anAlert().labels, cgroup };
       expect((await deliver(anAlert({ title: `first ${HOSTILE}`, message: HOSTILE, labels }))).outcome).toBe(
@@ -71,7 +71,7 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate
       expect(second).toContain('second');
     });
 
-    it('says what happened, and no secret', async () => {
+    it('reports the outcome without the secret', async () => {
       const said = [rig.sink.name, (await deliver()).reply];
       if (mayBeDown) {
         await rig.down?.();
@@ -84,7 +84,7 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate
     });
 
     if (mayBeDown) {
-      it('asks for another attempt while the other side is down, and delivers when it is back', async () => {
+      it('asks for a retry while the receiver is down, and delivers when it is back', async () => {
         await rig.down?.();
         const alert = anAlert();
         expect((await deliver(alert)).outcome).toBe('retry');
@@ -96,7 +96,7 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate
     }
 
     if (mayHang) {
-      it('ends when its time is up', async () => {
+      it('ends at its timeout', async () => {
         await rig.hang?.();
         const receipt = await deliver(anAlert(), AbortSignal.timeout(100));
         expect(receipt.outcome).not.toBe('delivered');
@@ -104,7 +104,7 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Fate
       });
     }
 
-    it('may be closed twice', async () => {
+    it('can be closed twice', async () => {
       await deliver();
       await rig.sink.close?.();
       await rig.sink.close?.();

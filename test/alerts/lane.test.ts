@@ -1,4 +1,4 @@
-/** A lane: queue, retries, pace, time limit, counting. The sinks here are the test's own. */
+/** Lanes: queue, retries, pace, timeout, counts. The sinks here are made by the test. */
 import { Subject } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MemoryQueue } from '../../src/alerts/alert-queue.ts';
@@ -13,7 +13,7 @@ import { until } from './receiver.ts';
 const delivered: Receipt = { outcome: 'delivered', reply: 'ok' };
 const hung: Sink = { name: 'hung', timeoutMs: 60_000, deliver: () => new Promise(() => {}) };
 
-/** Keeps what it gets; `answers` are used up before it takes everything. */
+/** A sink that records alerts. It returns `answers` in order, and after them always `delivered`. */
 function keeper(answers: (Receipt | Error)[] = [], given: Partial<Sink> = {}) {
   const got: { title: string; atMs: number }[] = [];
   const sink: Sink = {
@@ -47,7 +47,7 @@ const fast = { firstRetryMs: 1, mostRetryMs: 4 };
 const later: Receipt = { outcome: 'retry', reply: 'busy' };
 
 describe('a lane', () => {
-  it('delivers in order, one at a time, whatever fails', async () => {
+  it('delivers in order, one at a time, also when attempts fail', async () => {
     const refused: Receipt = { outcome: 'refused', reply: 'no' };
     const { sink, titles } = keeper([later, new Error('broken'), delivered, refused]);
     const dispatcher = dispatch({ sink, ...fast });
@@ -66,7 +66,7 @@ describe('a lane', () => {
     ]);
   });
 
-  it('does nothing of a sink before whoever has the event is done with all of it', async () => {
+  it('delivers only after all subscribers have handled the event', async () => {
     const order: string[] = [];
     const events = new Subject<Event>();
     const sink: Sink = {
@@ -86,7 +86,7 @@ describe('a lane', () => {
     expect(order.slice(3)).toEqual(['OOM kill: a on n1', 'OOM kill: b on n1', 'OOM kill: c on n1']);
   });
 
-  it('does not wait for another: one hangs, one throws at once, one delivers', async () => {
+  it('does not wait for other sinks: one hangs, one throws at once, one delivers', async () => {
     const { sink, got } = keeper();
     const broken: Sink = {
       name: 'broken',
@@ -100,7 +100,7 @@ describe('a lane', () => {
     expect(dispatcher.counts.map(({ counts }) => counts.delivered)).toEqual([0, 0, 500]);
   });
 
-  it('holds a bounded queue, drops the oldest and says so', async () => {
+  it('limits its queue, drops the oldest alerts and reports it', async () => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -116,7 +116,7 @@ describe('a lane', () => {
     };
     const dispatcher = dispatch({ sink, queue: new MemoryQueue(3) });
     dispatcher.send(anAlert({ title: '0' }));
-    await until(() => titles.length === 1); // being delivered: not to be dropped
+    await until(() => titles.length === 1); // it is being delivered and must not be dropped
     for (let i = 1; i <= 9; i++) dispatcher.send(anAlert({ title: String(i) }));
     release();
     await until(() => dispatcher.counts[0]?.counts.waiting === 0);
@@ -125,7 +125,7 @@ describe('a lane', () => {
     expect(reports.filter(({ state }) => state === 'dropped')).toHaveLength(1);
   });
 
-  it('keeps the pace of a sink', async () => {
+  it('keeps the shortest interval of a sink', async () => {
     const { sink, got } = keeper([], { everyMs: 60 });
     const dispatcher = dispatch({ sink });
     for (let i = 0; i < 4; i++) dispatcher.send(anAlert());
@@ -133,14 +133,14 @@ describe('a lane', () => {
     for (let i = 1; i < 4; i++) expect((got[i]?.atMs ?? 0) - (got[i - 1]?.atMs ?? 0)).toBeGreaterThan(57);
   });
 
-  it('waits as long as the other side asks', async () => {
+  it('waits as long as the receiver asks', async () => {
     const { sink, got } = keeper([{ ...later, retryAfterMs: 150 }]);
     dispatch({ sink, ...fast }).send(anAlert());
     await until(() => got.length === 2);
     expect((got[1]?.atMs ?? 0) - (got[0]?.atMs ?? 0)).toBeGreaterThan(147);
   });
 
-  it('goes on after a sink that does not even settle when its time is up', async () => {
+  it('goes on when a sink does not settle at its timeout', async () => {
     let calls = 0;
     const sink: Sink = {
       name: 'deaf',
@@ -153,7 +153,7 @@ describe('a lane', () => {
     expect(reports[0]?.message).toBe('deaf: no answer within 0.02 s; trying again.');
   });
 
-  it('says what it could not deliver before the end', async () => {
+  it('reports what it could not deliver before close', async () => {
     const { sink } = keeper(Array.from({ length: 10_000 }, () => later));
     const dispatcher = dispatch({ sink, ...fast });
     for (let i = 0; i < 3; i++) dispatcher.send(anAlert());
@@ -162,7 +162,7 @@ describe('a lane', () => {
     expect(reports.at(-1)?.message).toBe('keeper: 3 alerts not delivered before the end.');
   });
 
-  it('delivers what waits before the end, however long its pause was to be', async () => {
+  it('delivers waiting alerts on close without finishing the pause', async () => {
     const { sink, titles } = keeper([{ ...later, retryAfterMs: 600_000 }]);
     const dispatcher = dispatch({ sink, ...fast });
     dispatcher.send(anAlert({ title: 'a' }));
@@ -172,15 +172,15 @@ describe('a lane', () => {
   });
 });
 
-describe('one story', () => {
-  const told = async (events: Event[], minimum?: LaneOptions['minimum']) => {
+describe('an episode', () => {
+  const sentFor = async (events: Event[], minimum?: LaneOptions['minimum']) => {
     const { sink, titles } = keeper();
     const dispatcher = dispatch({ sink, ...(minimum && { minimum }) });
     for (const event of events) dispatcher.take(event);
     await dispatcher.close();
     return titles();
   };
-  const story = [
+  const episodeEvents = [
     pressureLevel('low', 'normal'),
     pressureLevel('medium', 'low'),
     pressureLevel('medium', 'low'),
@@ -191,9 +191,9 @@ describe('one story', () => {
     pressureLevel('normal', 'medium', { peak: 'critical' }),
   ];
 
-  it('is told when it begins, gets worse, and ends', async () => {
+  it('is sent when it begins, gets worse, and ends', async () => {
     const title = 'Memory pressure';
-    expect(await told(story)).toEqual([
+    expect(await sentFor(episodeEvents)).toEqual([
       `${title} low: /shop`,
       `${title} medium: /shop`,
       `${title} critical: /shop`,
@@ -201,22 +201,22 @@ describe('one story', () => {
     ]);
   });
 
-  it('is told from the severity on that a sink is for, and its end only then', async () => {
-    expect(await told(story, 'critical')).toEqual([
+  it('is sent from the minimum severity of the sink on, and its end only after that', async () => {
+    expect(await sentFor(episodeEvents, 'critical')).toEqual([
       'Memory pressure critical: /shop',
       'Memory pressure back to normal: /shop',
     ]);
-    expect(await told([pressureLevel('low', 'normal'), pressureLevel('normal', 'low')], 'warning')).toEqual([]);
+    expect(await sentFor([pressureLevel('low', 'normal'), pressureLevel('normal', 'low')], 'warning')).toEqual([]);
   });
 
-  it('is told apart from other stories', async () => {
+  it('is separate from other episodes', async () => {
     const kills = [oomKill('killed', 'a'), oomKill('killed', 'a'), oomKill('group_member', 'b')];
-    expect(await told(kills)).toHaveLength(3);
+    expect(await sentFor(kills)).toHaveLength(3);
     const [one, two] = ['one', 'two'].map((episode) => pressureLevel('low', 'normal', { episode }));
-    expect(await told([one, two] as Event[])).toHaveLength(2);
+    expect(await sentFor([one, two] as Event[])).toHaveLength(2);
   });
 
-  it('keeps its beginning and its labels to the end', async () => {
+  it('keeps its start time and severity label until the end', async () => {
     const alerts: unknown[] = [];
     const sink: Sink = {
       name: 'keeper',

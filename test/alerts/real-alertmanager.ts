@@ -9,7 +9,7 @@ import { until } from './receiver.ts';
 
 const UNPACKED = join(ROOT, 'build/packages/usr');
 const PROGRAM = join(UNPACKED, 'bin/prometheus-alertmanager');
-/** Its templates have a fixed place, which it sees in a mount namespace of its own. */
+/** Its templates have a fixed path, which a mount namespace of its own provides. */
 const SCRIPT = 'mount --bind "$0" /usr/share && exec "$@"';
 
 export interface AlertmanagerAlert {
@@ -40,7 +40,7 @@ export class RealAlertmanager {
     this.#port = port;
   }
 
-  /** @param webhook what it notifies; by default nothing */
+  /** @param webhook URL of its receiver; by default it has none */
   static async start(webhook?: string): Promise<RealAlertmanager> {
     const manager = new RealAlertmanager(await freePort());
     const receiver = webhook ? `{name: all, webhook_configs: [{url: '${webhook}'}]}` : '{name: all}';
@@ -81,7 +81,7 @@ export class RealAlertmanager {
     await gone;
   }
 
-  /** What its API shows as firing, the first that started first. */
+  /** Firing alerts in its API, the oldest first. */
   async active(): Promise<AlertmanagerAlert[]> {
     const answer = await fetch(`${this.url}/api/v2/alerts`);
     const alerts = (await answer.json()) as AlertmanagerAlert[];

@@ -1,4 +1,4 @@
-/** An HTTP server on loopback that can be down, hang, and answer what a test wants. */
+/** An HTTP server on loopback that a test can stop, let hang, and tell what to answer. */
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -26,7 +26,7 @@ export class Receiver {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** On the port that it had before. */
+  /** Listens on the same port as before. */
   async up(): Promise<void> {
     const server = createServer((request, response) => {
       let body = '';
@@ -54,11 +54,11 @@ export class Receiver {
   }
 }
 
-/** Until it holds, looking every 10 ms. */
-export async function until(holds: () => boolean | Promise<boolean>, patienceMs = 10_000): Promise<void> {
-  const end = performance.now() + patienceMs;
+/** Waits until the condition holds, with a check every 10 ms. */
+export async function until(holds: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`expected within ${patienceMs} ms: ${holds}`);
+    if (performance.now() > end) throw new Error(`expected within ${timeoutMs} ms: ${holds}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -1,4 +1,4 @@
-/** The queue on disk, and the webhook whose receiver is away for 20 s. */
+/** The queue on disk, and a webhook whose receiver is down for 20 s. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ async function titles(queue: Spool): Promise<string[]> {
 }
 
 describe('a spool', () => {
-  it('hands on to the next process what was not delivered, in order', async () => {
+  it('passes undelivered alerts to the next process, in order', async () => {
     const before = spool();
     for (let i = 0; i < 12; i++) before.push(anAlert({ title: String(i) }));
     const first = await before.head();
@@ -49,7 +49,7 @@ describe('a spool', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('is bounded by number and by size; what is being delivered stays', async () => {
+  it('has a limit of alerts and of bytes, and keeps the alert being delivered', async () => {
     const queue = spool({ most: 3 });
     for (let i = 0; i < 3; i++) queue.push(anAlert({ title: String(i) }));
     await queue.head();
@@ -65,7 +65,7 @@ describe('a spool', () => {
     expect(dropped + files().length).toBe(20);
   });
 
-  it('is used by one process, and by the next when that one is dead', async () => {
+  it('has one owner at a time, and the next when that process is dead', async () => {
     const queue = spool();
     expect(() => spool()).toThrow(/is used by another sink of this command; give every sink its own directory/);
     await queue.close();
@@ -76,7 +76,7 @@ describe('a spool', () => {
     await next.close();
   });
 
-  it('passes over a file that is not an alert, and says so', async () => {
+  it('skips a file that is not an alert, and reports it', async () => {
     const before = spool();
     before.push(anAlert({ title: 'whole' }));
     await before.close();
@@ -88,12 +88,12 @@ describe('a spool', () => {
     expect(troubles[0]).toMatch(/000000000000\.json is not an alert and is removed/);
   });
 
-  it('names what it cannot use', () => {
+  it('refuses a path that it cannot use', () => {
     expect(() => spool({ directory: '/proc/nothing/spool' })).toThrow(/cannot make \/proc\/nothing\/spool/);
     expect(() => spool({ directory: '/etc/passwd' })).toThrow(/spool: \/etc\/passwd cannot be written/);
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('delivers from memory when the disk is full, and says so', async () => {
+  it.skipIf(process.geteuid?.() !== 0)('delivers from memory when the disk is full, and reports it', async () => {
     const disk = join(directory, '..', 'disk');
     execFileSync('mkdir', [disk]);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', disk]);
@@ -111,7 +111,7 @@ describe('a spool', () => {
   });
 });
 
-it('a webhook that is down for 20 s, over a restart of ours, gets every alert once and in order', async () => {
+it('a webhook that is down for 20 s, across a restart, gets every alert once and in order', async () => {
   const receiver = await Receiver.start();
   const got = () => receiver.received.map(({ body }) => JSON.parse(body).data.title);
   const start = () =>

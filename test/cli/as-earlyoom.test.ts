@@ -120,5 +120,5 @@ test('what the options come to', () => {
     never: [{ uid: 0 }],
     preferences: [{ points: (-1000 * 3 * 2 ** 20) / 1_000_000 }],
   });
-  expect(() => parseEarlyoom(['--kernel-oom'], machine)).toThrow('leave it out');
+  expect(() => parseEarlyoom(['--kernel-oom'], machine)).toThrow('remove the option');
 });

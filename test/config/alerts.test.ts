@@ -1,4 +1,4 @@
-/** The [[alert]] sections: read into the options that sinks are opened with, and written back. */
+/** The [[alert]] sections, read into options of sinks and written back. */
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
 import { writeConfig } from '../../src/config/write.ts';
@@ -31,7 +31,7 @@ sink = "journald"
 `;
 
 describe('[[alert]]', () => {
-  it('is what openSink() takes', async () => {
+  it('gives the options that openSink() takes', async () => {
     const { alert } = await parseConfig(EVERYTHING, 'x.toml');
     expect(alert).toEqual([
       {
@@ -68,7 +68,7 @@ describe('[[alert]]', () => {
       'sink = "webhook"\ntarget = "https://example.org"\nkye_env = "A"',
       'there is no such setting. Did you mean "key_env"?',
     ],
-  ])('%j', async (section, part) => {
+  ])('reports the fault of %j', async (section, part) => {
     await expect(parseConfig(`[[alert]]\n${section}\n`, 'x.toml')).rejects.toThrow(
       /^x\.toml has a fault:\nx\.toml:\d: alert\[0\]/,
     );

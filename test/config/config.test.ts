@@ -17,7 +17,7 @@ const faultsOf = (toml: string) =>
 
 const example = readFileSync(join(import.meta.dirname, '../fixtures/config/full.toml'), 'utf8');
 
-test('every setting there is', async () => {
+test('reads every setting', async () => {
   const { guard, pressure } = await parseConfig(example, 'full.toml');
   expect(pressure.windows).toEqual([50, 500]);
   expect(guard).toMatchObject({ mode: 'enforce', stateFile: '/run/oomscope/state', realtimePriority: 1 });
@@ -41,7 +41,7 @@ test('every setting there is', async () => {
   expect(second?.on).toEqual([{ kind: 'containers' }, { kind: 'cgroup', glob: '/app/*' }]);
 });
 
-test('nothing at all: everything by default, and no guard', async () => {
+test('an empty file means every default, and no guard', async () => {
   const config = await parseConfig('', 'f.toml');
   expect(config).toMatchObject({ trace: { enabled: true }, pressure: { windows: [10, 100, 1000] }, guard: undefined });
   const { guard } = await parseConfig('[guard]', 'f.toml');
@@ -49,14 +49,14 @@ test('nothing at all: everything by default, and no guard', async () => {
   expect(guard?.policy.rules).toHaveLength(2);
 });
 
-test('the JSON Schema takes what the reader takes', () => {
+test('the JSON Schema accepts what the reader accepts', () => {
   const validate = new Ajv2020({ strict: false }).compile(configSchema());
   expect(validate(parse(example)), JSON.stringify(validate.errors)).toBe(true);
   expect(validate({ guard: { mod: 'enforce' } })).toBe(false);
   expect(validate({ guard: { rule: [{ name: 'x' }] } })).toBe(false);
 });
 
-test('all faults at once, each with line, expectation and the nearest right spelling', async () => {
+test('reports all faults at once, each with its line, what was expected, and the nearest spelling', async () => {
   const faulty = `# a comment
 [guard]
 mod = "enforce"
@@ -101,18 +101,18 @@ steps = [
   ]);
 });
 
-test('not TOML: the line', async () => {
+test('reports the line of a TOML syntax error', async () => {
   expect(await faultsOf('[guard]\nmode = enforce\n')).toMatchObject([
     expect.stringMatching(/^f\.toml:2: expected TOML: /),
   ]);
   await expect(parseConfig('a = 1\na = 2', 'f.toml')).rejects.toMatchObject({ code: 'CONFIG' });
 });
 
-describe('what makes no sense', () => {
+describe('refuses rules that cannot work', () => {
   const rule = (body: string) => faultsOf(`[[guard.rule]]\nname = "x"\n${body}`);
   it.each([
-    ['when = ["available < 0 %"]', '"available < 0 %" can never be'],
-    ['when = ["pressure.some.avg10 > 100 %"]', 'can never be: the value is from 0 to 100'],
+    ['when = ["available < 0 %"]', '"available < 0 %" can never hold'],
+    ['when = ["pressure.some.avg10 > 100 %"]', 'can never hold: the value is from 0 to 100'],
     ['when = ["rounds_left > 16"]', 'from 0 to 16'],
     ['when = ["available < 10 %", "available > 20 %"]', 'can never hold at the same time'],
     ['when = ["available < 10 %", "available >= 10 %"]', 'can never hold at the same time'],
@@ -123,12 +123,12 @@ describe('what makes no sense', () => {
     ['when = ["available < 5 %"]\nnever = [{}]', 'expected at least one of comm'],
     ['when = ["available < 5 %"]\nnever = [{ oom_score_adj = "5..1" }]', 'a range from -1000 to 1000'],
     ['when = ["available < 5 %"]\nsteps = [{ do = "term" }]', 'expected "kill" after "term"'],
-    ['when = ["available < 5 %"]\nsteps = [{ do = "freeze" }]', 'what is frozen keeps its memory'],
+    ['when = ["available < 5 %"]\nsteps = [{ do = "freeze" }]', 'frozen processes keep their memory'],
     ['when = ["available < 5 %"]\nsteps = [{ do = "kill" }, { do = "term" }]', 'milder than "kill"'],
     ['when = ["available < 5 %"]\nsteps = [{ do = "kill" }, { do = "kill" }]', 'can never be reached'],
     ['when = ["available < 5 %"]\nsteps = [{ do = "term", wait = "never" }, { do = "kill" }]', 'waits for ever'],
     ['when = ["available < 5 %"]\nsteps = [{ do = "term", bytes = "1M" }, { do = "kill" }]', 'belongs to a step'],
-    ['when = ["available < 5 %"]\n[[guard.rule]]\nname = "x"\nwhen = ["available < 5 %"]', 'a name of its own'],
+    ['when = ["available < 5 %"]\n[[guard.rule]]\nname = "x"\nwhen = ["available < 5 %"]', 'a unique name'],
   ])('%s', async (body, part) => {
     expect((await rule(body)).join('\n')).toContain(part);
   });
@@ -139,7 +139,7 @@ describe('what makes no sense', () => {
     [
       'when = ["available < 5 %"]\nsteps = [{ do = "term", wait = "never" }, { do = "kill", at_once = ["available < 2 %"] }]',
     ],
-  ])('but this does: %s', async (body) => {
+  ])('accepts %s', async (body) => {
     expect(await rule(body)).toEqual([]);
   });
 });
@@ -151,7 +151,7 @@ describe('units', () => {
     ['512', 512],
     ['2kb', 2048],
   ])('%s', (given, bytes) => expect(sizeOf(given)).toBe(bytes));
-  it.each(['-1', '1 X', '', 'M', '1e3', '0x10'])('no size: %j', (given) => {
+  it.each(['-1', '1 X', '', 'M', '1e3', '0x10'])('refuses the size %j', (given) => {
     expect(() => sizeOf(given)).toThrow('expected a size');
   });
   it.each([
@@ -160,12 +160,12 @@ describe('units', () => {
     ['2 m', 120_000],
     ['1h', 3_600_000],
   ])('%s', (given, ms) => expect(durationOf(given)).toBe(ms));
-  it.each(['5', '-1s', 's'])('no time: %j', (given) => {
+  it.each(['5', '-1s', 's'])('refuses the time %j', (given) => {
     expect(() => durationOf(given)).toThrow('expected a time');
   });
 });
 
-test('detectors', () => {
+test('reads detectors', () => {
   expect(parseDetector('system.pressure.full.avg10  >  40 %  for 30s')).toEqual({
     text: 'system.pressure.full.avg10 > 40 % for 30s',
     place: 'system',
@@ -191,7 +191,7 @@ test('detectors', () => {
   }
 });
 
-test('lines', () => {
+test('finds the line of each value', () => {
   const line = linesOf(`a = 1 # [b]
 "b c" = """
 [x]
@@ -215,7 +215,7 @@ y = [[1], # ]
   expect(Object.fromEntries(Object.keys(expected).map((path) => [path, line(path)]))).toEqual(expected);
 });
 
-test('what is written is read again as the same', async () => {
+test('reads back what it wrote', async () => {
   for (const toml of [example, '', '[guard]\ndefault_protection = false']) {
     const config = await parseConfig(toml, 'a');
     const again = await parseConfig(writeConfig(config), 'b');

@@ -3,7 +3,7 @@ import { parseProfiles } from '../../src/config/profiles.ts';
 
 const parse = (toml: string) => parseProfiles(toml, 'profiles.toml');
 
-test('a profile of each kind', async () => {
+test('reads a profile with every kind of selector', async () => {
   const toml = `[[profile]]
 name = "backup"
 about = "may wait"
@@ -29,7 +29,7 @@ comm = "a b\\nc"
   ]);
 });
 
-test('every fault at once, each with its line', async () => {
+test('reports every fault at once, each with its line', async () => {
   const toml = `[[profile]]
 name = "a"
 oom_score_adj = -17000
@@ -56,7 +56,7 @@ cgroup = "system.slice"
   expect((error as Error).message).toContain('there is no such setting. Did you mean "unit"?');
 });
 
-test('names are told apart', async () => {
+test('refuses two profiles of one name', async () => {
   const toml = '[[profile]]\nname = "a"\noom_score_adj = 1\ncomm = "x"\n'.repeat(2);
-  await expect(parse(toml)).rejects.toThrow('profiles.toml:6: profile[1].name: expected a name of its own');
+  await expect(parse(toml)).rejects.toThrow('profiles.toml:6: profile[1].name: expected a unique name');
 });

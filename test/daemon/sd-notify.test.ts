@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
 import { notifySystemd, watchdogMs } from '../../src/daemon/sd-notify.ts';
 
-/** A service manager's end of the socket. */
+/** The socket of a service manager. */
 async function listen(socket: string): Promise<AsyncIterator<string>> {
   const script = `import socket, sys, json
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); n = sys.argv[1]
@@ -20,7 +20,7 @@ while True: print(json.dumps(s.recv(65536).decode()), flush=True)`;
   return iterator;
 }
 
-test('systemd is told, by a path and by an abstract name', async () => {
+test('sends to a path and to an abstract name', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-test-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   for (const socket of [join(directory, 'notify'), `@oomscope-test-${process.pid}`]) {
@@ -31,17 +31,17 @@ test('systemd is told, by a path and by an abstract name', async () => {
   }
 });
 
-test('where nobody asked, or nobody listens', () => {
+test('returns false without a socket, and throws where no process listens', () => {
   expect(notifySystemd('READY=1', undefined)).toBe(false);
   expect(notifySystemd('READY=1', '')).toBe(false);
   const error = (code: string) =>
     expect.objectContaining({ code: 'SYSTEM_CALL', message: expect.stringContaining(code) });
   expect(() => notifySystemd('READY=1', '/nonexistent/notify')).toThrow(error('ENOENT'));
   expect(() => notifySystemd('READY=1', `/${'a'.repeat(200)}`)).toThrow(error('EINVAL'));
-  expect(() => notifySystemd('READY=1', '@oomscope-test-nobody')).toThrow(error('ECONNREFUSED'));
+  expect(() => notifySystemd('READY=1', '@oomscope-test-no-listener')).toThrow(error('ECONNREFUSED'));
 });
 
-test('the watchdog is answered twice in its time, by whom it is for', () => {
+test('the watchdog interval is half of the timeout, and only for the process that it names', () => {
   expect(watchdogMs({ WATCHDOG_USEC: '180000000', WATCHDOG_PID: '42' }, 42)).toBe(90_000);
   expect(watchdogMs({ WATCHDOG_USEC: '180000000' }, 42)).toBe(90_000);
   expect(watchdogMs({ WATCHDOG_USEC: '180000000', WATCHDOG_PID: '41' }, 42)).toBeUndefined();

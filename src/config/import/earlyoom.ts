@@ -1,6 +1,6 @@
 /**
- * earlyoom's command line: same options, defaults and exit codes (1.7 to 1.9), as rules of ours. What is a percent is one
- * of MemAvailable + AnonPages, as since 1.8.
+ * Reads the command line of earlyoom (1.7 to 1.9), with its options, defaults and exit codes, and makes a rule of it.
+ * Percentages are of MemAvailable + AnonPages, as in earlyoom 1.8 and later.
  */
 
 import type { GuardConfig } from '../../guard/guard-config.ts';
@@ -9,7 +9,7 @@ import type { Match, Preference, Rule } from '../../guard/rules/rule.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { parseDetector } from '../detector.ts';
 
-/** A command line that earlyoom would refuse, with its exit code. */
+/** A command line that earlyoom refuses, with the exit code that it would use. */
 export class EarlyoomRefusal extends OomscopeError {
   readonly exitCode: number;
 
@@ -19,25 +19,29 @@ export class EarlyoomRefusal extends OomscopeError {
   }
 }
 
+/** Percent of what is left at which SIGTERM, and at which SIGKILL, is sent. */
+type Thresholds = [term: number, kill: number];
+
 export interface Earlyoom {
-  /** `version`, `help`: that is all that was asked for. */
+  /** `version`, `help`: print that and exit. */
   asked: 'run' | 'version' | 'help';
   guard: GuardConfig;
-  /** Percent: SIGTERM, SIGKILL. */
-  memory: [number, number];
-  swap: [number, number];
+  memory: Thresholds;
+  swap: Thresholds;
   /** Seconds between reports; 0: none. */
   reportSeconds: number;
-  /** Programs to run before and after a kill. */
+  /** Program to run before a kill, and after it. */
   before: string | undefined;
   after: string | undefined;
+  /** -n: notify the desktop. */
   desktop: boolean;
-  /** nice -20, oom_score_adj -100. */
+  /** -p: run at nice -20 with oom_score_adj -100. */
   priority: boolean;
-  /** What is taken note of and otherwise left out. */
+  /** Options that have no effect here, or another one. */
   notes: string[];
 }
 
+/** Size of the machine, in KiB. */
 export interface MachineKib {
   memory: number;
   swap: number;
@@ -48,7 +52,7 @@ const shortOptions = 'msMSngNPdvrphki';
 const longOptions = [
   ...['prefer', 'avoid', 'ignore', 'ignore-root-user', 'sort-by-rss', 'dryrun', 'syslog', 'kernel-oom', 'help'],
 ];
-/** earlyoom's steps of preference: points of oom_score, and with --sort-by-rss so much memory. */
+/** The weight of --prefer and --avoid: points of oom_score, and with --sort-by-rss an amount of memory. */
 const PREFERENCE_POINTS = 300;
 const PREFERENCE_KIB = 3 * 2 ** 20;
 const EXIT_OPTION = 13;
@@ -68,12 +72,16 @@ export function parseEarlyoom(argv: readonly string[], machine: MachineKib): Ear
   }
   const has = (name: string) => given.has(name);
   if (has('kernel-oom'))
-    throw new EarlyoomRefusal(EXIT_OPTION, '--kernel-oom: it is the kernel that would choose then; leave it out.');
+    throw new EarlyoomRefusal(EXIT_OPTION, '--kernel-oom: the kernel would choose the victim then; remove the option.');
   if (has('syslog')) notes.push('--syslog: messages go to stderr, from where systemd takes them to the journal');
   if (has('d')) notes.push('-d: every candidate and rejection is in the plan: oomscope guard --json');
 
-  const memory = thresholds(given, 'm', 'M', machine.memory, 99, EXIT_MEMORY, notes);
-  const swap = thresholds(given, 's', 'S', machine.swap, 100, EXIT_SWAP, notes);
+  const memory = thresholds(given, notes, {
+    ...{ percentOption: 'm', kibOption: 'M', totalKib: machine.memory, mostPercent: 99, exitCode: EXIT_MEMORY },
+  });
+  const swap = thresholds(given, notes, {
+    ...{ percentOption: 's', kibOption: 'S', totalKib: machine.swap, mostPercent: 100, exitCode: EXIT_SWAP },
+  });
   const report = Number.parseFloat(given.get('r') ?? '1');
   const reportSeconds = Number.isNaN(report) ? 0 : report;
   if (reportSeconds < 0)
@@ -82,7 +90,7 @@ export function parseEarlyoom(argv: readonly string[], machine: MachineKib): Ear
     asked: has('h') || has('help') ? 'help' : has('v') ? 'version' : 'run',
     guard: {
       mode: has('dryrun') ? 'dry_run' : 'enforce',
-      policy: { rules: [ruleOf(given, memory, swap, machine)], killsPerMinute: 1000, protect: [] },
+      policy: { rules: [ruleOf(given, { memory, swap, machine })], killsPerMinute: 1000, protect: [] },
       raiseScore: false,
       arm: false,
       lockMemory: true,
@@ -99,12 +107,13 @@ export function parseEarlyoom(argv: readonly string[], machine: MachineKib): Ear
   };
 }
 
-function ruleOf(
-  given: Map<string, string>,
-  memory: [number, number],
-  swap: [number, number],
-  machine: MachineKib,
-): Rule {
+interface Levels {
+  memory: Thresholds;
+  swap: Thresholds;
+  machine: MachineKib;
+}
+
+function ruleOf(given: Map<string, string>, { memory, swap, machine }: Levels): Rule {
   const byRss = given.has('sort-by-rss');
   const points = byRss ? (1000 * PREFERENCE_KIB) / (machine.memory + machine.swap) : PREFERENCE_POINTS;
   const preferences: Preference[] = [];
@@ -118,8 +127,7 @@ function ruleOf(
   const ignored = given.get('ignore');
   const never = ignored === undefined ? [] : [commOf(ignored)];
   if (given.has('ignore-root-user')) never.push({ text: 'uid 0', uid: 0 });
-  const below = ([mem, free]: [number, number]) =>
-    [`available <= ${mem} %`, `swap_free <= ${free} %`].map(parseDetector);
+  const below = ([mem, free]: Thresholds) => [`available <= ${mem} %`, `swap_free <= ${free} %`].map(parseDetector);
   const worse = below([memory[1], swap[1]]);
   return {
     name: 'earlyoom',
@@ -133,7 +141,7 @@ function ruleOf(
     never,
     ignorePositiveAdj: false,
     honourOomGroup: false,
-    // SIGKILL by level, never by time; after 10 s it starts anew.
+    // SIGKILL depends on the level, never on time. The rule starts again 10 s after either signal.
     steps: [
       { do: 'term', if: [], atOnce: [], waitMs: 10_000 },
       { do: 'kill', if: worse, atOnce: worse, waitMs: 10_000 },
@@ -155,33 +163,39 @@ function commOf(source: string): Match {
   }
 }
 
-/** Of the forms in percent and in KiB the lower wins; SIGKILL at half of SIGTERM unless said. */
-function thresholds(
-  given: Map<string, string>,
-  percentName: string,
-  sizeName: string,
-  totalKib: number,
-  most: number,
-  exitCode: number,
-  notes: string[],
-): [number, number] {
+/** The two options that set the thresholds of memory, or of swap. */
+interface ThresholdOptions {
+  percentOption: string;
+  kibOption: string;
+  totalKib: number;
+  mostPercent: number;
+  exitCode: number;
+}
+
+/** If both options are given, the lower threshold wins. SIGKILL is at half of SIGTERM unless given. */
+function thresholds(given: Map<string, string>, notes: string[], options: ThresholdOptions): Thresholds {
+  const { percentOption, kibOption, totalKib, mostPercent, exitCode } = options;
   const pair = (name: string, limit: number) => {
     const text = given.get(name);
-    return text === undefined ? undefined : tuple(text, `-${name}`, limit, exitCode, notes);
+    return text === undefined ? undefined : parsePair(text, notes, { name: `-${name}`, limit, exitCode });
   };
-  const percent = pair(percentName, most);
-  const kib = pair(sizeName, Math.floor((totalKib * 100) / most));
-  const sized = kib && (kib.map((each) => (totalKib > 0 ? (100 * each) / totalKib : 0)) as [number, number]);
+  const percent = pair(percentOption, mostPercent);
+  const kib = pair(kibOption, Math.floor((totalKib * 100) / mostPercent));
+  const sized = kib && (kib.map((each) => (totalKib > 0 ? (100 * each) / totalKib : 0)) as Thresholds);
   if (percent && sized) return [Math.min(percent[0], sized[0]), Math.min(percent[1], sized[1])];
   return percent ?? sized ?? [10, 5];
 }
 
-function tuple(text: string, name: string, limit: number, exitCode: number, notes: string[]): [number, number] {
+function parsePair(
+  text: string,
+  notes: string[],
+  { name, limit, exitCode }: { name: string; limit: number; exitCode: number },
+): Thresholds {
   const refuse = (why: string): never => {
     throw new EarlyoomRefusal(exitCode, `${name}: expected SIGTERM[,SIGKILL], got "${text}": ${why}.`);
   };
   const [, first, second] = /^\s*([+-]?\d*\.?\d+)(?:,([+-]?\d*\.?\d+))?$/.exec(text) ?? [];
-  if (first === undefined) refuse('it is not a number, or two');
+  if (first === undefined) refuse('it is neither one number nor two');
   let term = Number(first);
   const kill = second === undefined ? term / 2 : Number(second);
   for (const value of [term, kill]) {
@@ -190,13 +204,13 @@ function tuple(text: string, name: string, limit: number, exitCode: number, note
   }
   if (term === 0 && kill === 0) refuse('both are zero');
   if (term < kill) {
-    notes.push(`${name}: SIGTERM at ${term} is below SIGKILL at ${kill}: both are at ${kill}`);
+    notes.push(`${name}: SIGTERM at ${term} is below SIGKILL at ${kill}, so both are sent at ${kill}`);
     term = kill;
   }
   return [term, kill];
 }
 
-/** getopt_long(3): clusters, arguments behind or after, long options as far as they are unique. */
+/** As getopt_long(3): clusters of short options, arguments attached or separate, unique beginnings of long options. */
 function* words(argv: readonly string[]): Generator<[string, string]> {
   const queue = [...argv];
   const refuse = (why: string): never => {
@@ -233,5 +247,5 @@ function* words(argv: readonly string[]): Generator<[string, string]> {
       }
     } else extra.push(word);
   }
-  if (extra[0] !== undefined) refuse(`"${extra[0]}" is no option.`);
+  if (extra[0] !== undefined) refuse(`"${extra[0]}" is not an option.`);
 }

@@ -1,5 +1,5 @@
 /**
- * Configurations of other early killers, as ours: what they say is taken over, and what cannot be is said.
+ * Converts configurations of other early killers. Settings without an equivalent here are listed in the notes.
  */
 
 import type { GuardConfig } from '../../guard/guard-config.ts';
@@ -12,12 +12,12 @@ export type Importable = (typeof importable)[number];
 
 export interface Imported {
   guard: GuardConfig;
-  /** What was not taken over, or means something a little different here. */
+  /** Settings that were not converted, or that mean something slightly different here. */
   notes: string[];
 }
 
 /**
- * @param text of the file: /etc/default/earlyoom, oomd.conf, nohang.conf
+ * @param text content of the file: /etc/default/earlyoom, oomd.conf, nohang.conf
  * @throws OomscopeError CONFIG, USAGE
  */
 export function importConfig(from: Importable, text: string, machine: MachineKib): Imported {
@@ -27,7 +27,7 @@ export function importConfig(from: Importable, text: string, machine: MachineKib
 function fromEarlyoom(text: string, machine: MachineKib): Imported {
   const line = /^\s*EARLYOOM_ARGS=(.*)$/m.exec(text)?.[1];
   if (line === undefined) throw wrong('earlyoom', 'a line EARLYOOM_ARGS=… as in /etc/default/earlyoom');
-  // Quoted twice in that file: by the shell's rules once, and what is within by systemd's.
+  // The value is quoted twice in that file: by the shell's rules outside, and by systemd's inside.
   const outer = shellWords(line);
   const words = outer.length === 1 && /\s/.test(outer[0] ?? '') ? shellWords(outer[0] as string) : outer;
   const { guard, notes, before, after, desktop } = parseEarlyoom(words, machine);
@@ -38,9 +38,9 @@ function fromEarlyoom(text: string, machine: MachineKib): Imported {
   ] as const) {
     if (hook === undefined) continue;
     if (where === 'before') rule?.steps.unshift({ do: 'exec', if: [], atOnce: [], waitMs: 200, command: [hook] });
-    else notes.push(`-N ${hook}: tell it of what was done with [[alert]] sink = "exec", target = "${hook}"`);
+    else notes.push(`-N ${hook}: to run it after a kill, add [[alert]] sink = "exec", target = "${hook}"`);
   }
-  if (desktop) notes.push('-n: add [[alert]] sink = "desktop"');
+  if (desktop) notes.push('-n: to notify the desktop, add [[alert]] sink = "desktop"');
   return { guard: { ...guard, mode: 'dry_run', fastestMs: 10 }, notes };
 }
 
@@ -73,13 +73,13 @@ function fromSystemdOomd(text: string): Imported {
     },
   ];
   return checked('systemd-oomd', { rule: rules }, [
-    'ManagedOOMSwap=, ManagedOOMMemoryPressure= of units: say by `on` which cgroups a rule is about; here it is all below slices',
-    'candidates are ranked by memory, not by how much was reclaimed from them (pgscan)',
+    'ManagedOOMSwap=, ManagedOOMMemoryPressure= of units: set `on` of a rule to the cgroups it is for; here: all below slices',
+    'candidates are ranked by memory, not by pages scanned for reclaim (pgscan)',
     ...(used >= 100 ? ['SwapUsedLimit=100%: never fires'] : []),
   ]);
 }
 
-/** A key, and what a key of the same kind is here. */
+/** Kinds of patterns in nohang, and the field of a match that is the same here. */
 const nohangFields: Record<string, 'comm' | 'cmdline' | 'exe'> = {
   NAME: 'comm',
   CMDLINE: 'cmdline',
@@ -106,11 +106,13 @@ function fromNohang(text: string): Imported {
     { do: 'term', wait: seconds('max_soft_exit_time', '10') },
     { do: 'kill', at_once: hard },
   ];
-  const whom = {
+  const selection = {
     ...preferencesOf(text, notes),
     ignore_positive_adj: given.get('ignore_positive_oom_score_adj') === 'True',
   };
-  const rules: object[] = [{ name: 'memory and swap', when: low, rank: 'oom_score', steps: steps(lower), ...whom }];
+  const rules: object[] = [
+    { name: 'memory and swap', when: low, rank: 'oom_score', steps: steps(lower), ...selection },
+  ];
   if (given.get('psi_checking_enabled') === 'True') {
     const metric = (given.get('psi_metrics') ?? 'full_avg10').replace('_', '.');
     const above = (name: string, otherwise: string) => `pressure.${metric} >= ${given.get(name) ?? otherwise} %`;
@@ -120,12 +122,13 @@ function fromNohang(text: string): Imported {
       rank: 'oom_score',
       steps: steps([above('hard_threshold_max_psi', '90')]),
       cool_down: seconds('psi_post_action_delay', '15'),
-      ...whom,
+      ...selection,
     });
   }
   if (given.get('zram_checking_enabled') === 'True')
-    notes.push('zram: is no metric here; swap_free has what is left of it');
-  for (const line of text.matchAll(/^@SOFT_ACTION_RE_\w+.*$/gm)) notes.push(`${line[0]}: use a step with do = "exec"`);
+    notes.push('zram_checking_enabled: there is no metric for zram; swap_free includes it');
+  for (const line of text.matchAll(/^@SOFT_ACTION_RE_\w+.*$/gm))
+    notes.push(`${line[0]}: to run a program, add a step with do = "exec"`);
   return checked('nohang', { rule: rules }, notes);
 }
 
@@ -138,7 +141,9 @@ function preferencesOf(text: string, notes: string[]) {
     const field = Object.hasOwn(nohangFields, kind) ? nohangFields[kind] : undefined;
     const uid = kind === 'UID' ? /^\^?(\d+)\$?$/.exec(regex)?.[1] : undefined;
     if (!field && uid === undefined) {
-      notes.push(`${line}: ${kind === 'UID' ? 'only a single uid' : 'no such field here'}; say it by prefer or avoid`);
+      notes.push(
+        `${line}: ${kind === 'UID' ? 'only a single uid can be converted' : 'there is no such field here'}; use prefer or avoid`,
+      );
       continue;
     }
     const size = Math.min(2000, Math.abs(Number(points)));
@@ -162,7 +167,7 @@ function settings(text: string, line: RegExp): Map<string, string> {
   return new Map(found);
 }
 
-/** Words as a shell would have them, of quotes and backslashes; nothing is expanded. */
+/** Splits a line into words by the quotes and backslashes of a shell, without any expansion. */
 function shellWords(line: string): string[] {
   const words: string[] = [];
   const piece = /\s*((?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+)/gy;

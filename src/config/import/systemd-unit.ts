@@ -1,18 +1,19 @@
-/** The unit that `oomscope run` is started by, with no more rights than it needs. */
+/** The systemd unit of `oomscope run`, with no more rights than its configuration needs. */
 
 export interface UnitOptions {
-  /** Program and arguments, absolute. */
+  /** Program and arguments; paths are absolute. */
   command: readonly string[];
-  /** It kills: CAP_KILL, writes to cgroups and to oom_score_adj. */
+  /** The guard is on: it needs CAP_KILL and writes to cgroups and oom_score_adj. */
   guards: boolean;
-  /** Alerts go over the network. */
+  /** At least one sink needs the network. */
   network: boolean;
-  /** It runs at real-time priority. */
+  /** The guard runs at real-time priority. */
   realtime: boolean;
 }
 
-/** The first line of every unit made here. */
-export const MADE_HERE = '# Made by `oomscope systemd`; drop-ins are safe from it: systemctl edit oomscope';
+/** First line of every unit made here. `systemd remove` and `install` touch no other unit. */
+export const MADE_HERE =
+  '# Made by `oomscope systemd`, which overwrites it; put changes in a drop-in: systemctl edit oomscope';
 
 export function systemdUnit({ command, guards, network, realtime }: UnitOptions): string {
   const capabilities = [
@@ -21,7 +22,7 @@ export function systemdUnit({ command, guards, network, realtime }: UnitOptions)
   ];
   return `${MADE_HERE}
 [Unit]
-Description=OOM kills and memory pressure, traced and forestalled
+Description=Traces OOM kills and memory pressure, and prevents them
 After=local-fs.target
 StartLimitIntervalSec=60
 StartLimitBurst=5
@@ -37,7 +38,7 @@ SyslogIdentifier=oomscope
 StateDirectory=oomscope
 StateDirectoryMode=0700
 
-# It must live when memory is short: spared by the kernel, never swapped, with memory of its own.
+# It must survive when memory is short: spared by the kernel, never swapped, with memory of its own.
 OOMScoreAdjust=-900
 OOMPolicy=continue
 MemoryMin=64M
@@ -47,7 +48,7 @@ LimitMEMLOCK=infinity
 LimitNOFILE=65536
 Nice=-20
 
-# No more than it needs. Not MemoryDenyWriteExecute: JavaScript is compiled to machine code.
+# No more rights than it needs. MemoryDenyWriteExecute is off, because JavaScript is compiled to machine code.
 CapabilityBoundingSet=${capabilities.join(' ')}
 AmbientCapabilities=
 NoNewPrivileges=yes
@@ -90,7 +91,7 @@ function quoted(word: string): string {
     .replace(/[\\"]/g, '\\$&')
     .replaceAll('%', '%%')
     .replaceAll('$', '$$$$')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they end a line, or a unit file
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: a control character would end the line or the file
     .replace(/[\x00-\x1f\x7f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
   return `"${escaped}"`;
 }

@@ -23,7 +23,7 @@ function script(text: string): void {
 }
 const read = (name: string) => readFileSync(join(directory, name), 'utf8');
 
-/** Neither gone nor a zombie. */
+/** False for a process that has exited, and for a zombie. */
 function alive(pid: number): boolean {
   try {
     return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
@@ -33,7 +33,7 @@ function alive(pid: number): boolean {
 }
 
 describe('the exec sink', () => {
-  it('gives arguments as they are, the gist in the environment, all of it on standard input; no key of ours', async () => {
+  it('passes arguments unchanged, main fields in the environment, all on standard input, and no key', async () => {
     script('printf "%s\\n" "$#" "$1" "$2" >args; env >env; cat >input');
     process.env.HOOK_KEY = 'T0K3N';
     const sink = exec({ program, args: ['--team=db', '$(touch x) "; y'] });
@@ -57,7 +57,7 @@ describe('the exec sink', () => {
     expect(read('env')).not.toContain('T0K3N');
   });
 
-  it('reports how it ended, with the first line that it said', async () => {
+  it('reports the exit status with the first line of stderr', async () => {
     script('echo "no route" >&2; echo more >&2; exit 3');
     expect(await exec({ program }).deliver(anAlert(), never)).toEqual({
       outcome: 'refused',
@@ -67,7 +67,7 @@ describe('the exec sink', () => {
     expect((await exec({ program }).deliver(anAlert(), never)).reply).toBe('killed by SIGKILL');
   });
 
-  it('ends all that it started when the time is up, also what does not want to', async () => {
+  it('kills the process group at the timeout, also processes that ignore SIGTERM', async () => {
     script(`trap '' TERM; echo $$ >pid
       sh -c 'trap "" TERM; echo $$ >child; while :; do sleep 1; done' &
       while :; do sleep 1; done`);
@@ -80,7 +80,7 @@ describe('the exec sink', () => {
     }
   });
 
-  it('does not wait for what a program leaves running', async () => {
+  it('does not wait for processes that a program leaves running', async () => {
     script('sleep 300 & echo $! >pid');
     const began = performance.now();
     expect((await exec({ program }).deliver(anAlert(), never)).outcome).toBe('delivered');
@@ -88,7 +88,7 @@ describe('the exec sink', () => {
     process.kill(Number(read('pid')));
   });
 
-  it('wants a program that can be run, said at the start', () => {
+  it('refuses at the start a program that cannot be run', () => {
     writeFileSync(program, '');
     expect(() => exec({ program })).toThrow(/handler": it is not executable/);
     expect(() => exec({ program: `${program}.no` })).toThrow(/there is no such file/);

@@ -38,7 +38,7 @@ async function write(sink: Sink, ...given: string[]) {
 }
 
 describe('the file sink', () => {
-  it('appends, for the owner alone', async () => {
+  it('appends to a file that only its owner can read', async () => {
     for (const title of ['a', 'b']) {
       const sink = file({ path });
       await write(sink, title);
@@ -48,7 +48,7 @@ describe('the file sink', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  it('rotates before a file would be too large, keeps some, and breaks no line', async () => {
+  it('rotates before a file gets too large, keeps some, and splits no line', async () => {
     const sink = file({ path, mostBytes: 900, keep: 2 });
     const given = Array.from({ length: 11 }, (_, i) => `title ${i}`);
     await write(sink, ...given);
@@ -62,7 +62,7 @@ describe('the file sink', () => {
     expect(existsSync(`${path}.3`)).toBe(false);
   });
 
-  it('makes the file anew when somebody moves or removes it', async () => {
+  it('makes a new file when the old one is moved or removed', async () => {
     const sink = file({ path });
     await write(sink, 'a');
     renameSync(path, join(directory, 'moved'));
@@ -74,7 +74,7 @@ describe('the file sink', () => {
     expect(titles(path)).toEqual(['c']);
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('says that the disk is full, leaves no half a line, and goes on', async () => {
+  it.skipIf(process.geteuid?.() !== 0)('reports a full disk, leaves no partial line, and goes on', async () => {
     const disk = join(directory, 'disk');
     mkdirSync(disk);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', disk]);
@@ -94,7 +94,7 @@ describe('the file sink', () => {
     }
   });
 
-  it('follows no symbolic link, and writes to nothing but a file in a directory that is there', async () => {
+  it('follows no symbolic link, and writes only to a regular file in an existing directory', async () => {
     const target = join(directory, 'target');
     symlinkSync(target, path);
     expect(() => file({ path })).toThrow(/expected a regular file, got ".*alerts\.jsonl", which is something else/);

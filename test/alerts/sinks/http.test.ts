@@ -1,4 +1,4 @@
-/** Webhook, Slack and Alertmanager beyond what all sinks have in common. */
+/** What webhook, Slack and Alertmanager do beyond the common tests. */
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher } from '../../../src/alerts/dispatch.ts';
@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => receiver.down());
 
 describe('the webhook sink', () => {
-  it('sends CloudEvents in structured mode, with all of the alert', async () => {
+  it('sends CloudEvents in structured mode, with the whole alert', async () => {
     const alert = anAlert();
     await webhook({ url: `${receiver.url}/a?b=c`, token: 'bearer' }).deliver(alert, never);
     const [got] = receiver.received;
@@ -44,7 +44,7 @@ describe('the webhook sink', () => {
   it.each([
     ['text', 'a key', Buffer.from('a key')],
     ['base64', 'whsec_AAECAw==', Buffer.from([0, 1, 2, 3])],
-  ])('signs with a key in %s, as Standard Webhooks says', async (_, key, bytes) => {
+  ])('signs with a key in %s by the rules of Standard Webhooks', async (_, key, bytes) => {
     const alert = anAlert({ title: HOSTILE });
     await webhook({ url: receiver.url, key }).deliver(alert, never);
     const { headers, body } = receiver.received[0] as Received;
@@ -64,13 +64,13 @@ describe('the webhook sink', () => {
     [429, 'retry'],
     [500, 'retry'],
     [503, 'retry'],
-  ])('takes %i for %s', async (status, outcome) => {
+  ])('status %i means %s', async (status, outcome) => {
     receiver.answer = (response) => response.writeHead(status, { location: receiver.url }).end();
     expect((await webhook({ url: receiver.url }).deliver(anAlert(), never)).outcome).toBe(outcome);
     expect(receiver.received).toHaveLength(1); // no redirect is followed
   });
 
-  it('reads no more of an answer than it shows, and shows nothing that moves the cursor', async () => {
+  it('reads only the beginning of a response, and escapes control characters in it', async () => {
     receiver.answer = (response) => {
       response.writeHead(400);
       response.write(`\x1b[2Jbad request\n${'x'.repeat(1 << 20)}`); // and never ends
@@ -79,7 +79,7 @@ describe('the webhook sink', () => {
     expect(reply).toBe('400 Bad Request (\\x1b[2Jbad request)');
   });
 
-  it('says that what is there is not HTTP', async () => {
+  it('reports that the receiver does not speak HTTP', async () => {
     const { createServer } = await import('node:net');
     const server = createServer((socket) => socket.end('220 mail.example.org ESMTP\r\n'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -90,7 +90,7 @@ describe('the webhook sink', () => {
     server.close();
   });
 
-  it('names a URL that is none, without showing it', () => {
+  it('refuses a wrong URL without showing it', () => {
     expect(() => webhook({ url: 'hooks.example.org/T0K3N' })).toThrow(
       /^webhook: expected a URL [^T]*something that is not a URL\.$/,
     );
@@ -110,7 +110,7 @@ describe('Retry-After', () => {
 });
 
 describe('the Slack sink', () => {
-  it('sends a message a second, and waits when Slack asks for more', { timeout: 20_000 }, async () => {
+  it('sends one message a second, and waits longer when Slack asks for it', { timeout: 20_000 }, async () => {
     receiver.answer = (response) => {
       if (receiver.received.length === 1) response.writeHead(429, { 'retry-after': '2' }).end();
       else response.end('ok');
@@ -125,7 +125,7 @@ describe('the Slack sink', () => {
     expect(two - again).toBeGreaterThan(950);
   });
 
-  it('lets no name mention anybody, be a link, or be markup', async () => {
+  it('lets no name mention a user, become a link, or become markup', async () => {
     const labels = { alertname: 'x', cgroup: `/${HOSTILE}` };
     await slack({ url: receiver.url }).deliver(anAlert({ title: HOSTILE, message: HOSTILE, labels }), never);
     const message = JSON.parse(receiver.received[0]?.body ?? '');
@@ -155,7 +155,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
   }
   const severities = async (manager: RealAlertmanager) => (await manager.active()).map(({ labels }) => labels.severity);
 
-  /** What Alertmanager told its receiver. */
+  /** What Alertmanager sent to its receiver. */
   const heard = () =>
     receiver.received.flatMap(({ body }) =>
       JSON.parse(body).alerts.map((alert: { status: string; labels: { severity: string } }) => {
@@ -163,7 +163,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
       }),
     );
 
-  it('makes it fire, get worse, and end; its own receiver hears of each', async () => {
+  it('fires, gets worse and ends; the receiver of Alertmanager gets each', async () => {
     const manager = await start(receiver.url);
     const dispatcher = follow(manager);
     dispatcher.take(pressureLevel('medium', 'normal'));
@@ -183,7 +183,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
     expect(heard()).toEqual(expect.arrayContaining(['warning firing', 'warning resolved']));
   });
 
-  it('says again what fires: an Alertmanager that was restarted knows it, and one that hears no more forgets', async () => {
+  it('repeats firing alerts: a restarted Alertmanager has them, and one that gets no more forgets them', async () => {
     const manager = await start();
     const dispatcher = follow(manager);
     dispatcher.send(anAlert());
@@ -191,11 +191,11 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
     await manager.down();
     await manager.up();
     await until(async () => (await manager.active()).length === 1);
-    await dispatcher.close(); // as if it had died: nothing is said
+    await dispatcher.close(); // as if the process had died: nothing is sent
     await until(async () => (await manager.active()).length === 0); // after four re-sends
   });
 
-  it('lets a kill fire for a while, and end by itself', async () => {
+  it('a kill fires for a while and ends by itself', async () => {
     const manager = await start();
     const dispatcher = follow(manager, { lingerMs: 1_000 });
     dispatcher.take(oomKill('killed'));
@@ -205,7 +205,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
   });
 });
 
-it('the Alertmanager sink says an end again for a while, and then no more', async () => {
+it('the Alertmanager sink repeats an end for a while, and then stops', async () => {
   const sink = alertmanager({ url: `${receiver.url}/am/`, resendMs: 30, lingerMs: 300 });
   const dispatcher = new Dispatcher([{ sink }]);
   const alert = anAlert();

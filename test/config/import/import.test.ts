@@ -6,7 +6,7 @@ import { writeGuard } from '../../../src/config/write.ts';
 const machine = { memory: 8_000_000, swap: 2_000_000 };
 
 describe('earlyoom', () => {
-  it("Debian's example, quoted twice", async () => {
+  it("converts Debian's example, which is quoted twice", async () => {
     const text = `# Default settings for earlyoom\nEARLYOOM_ARGS="-r 60 -m 5,2 --avoid '(^|/)(init|X|sshd|firefox)$' -N /bin/hook -n"\n`;
     const { guard, notes } = importConfig('earlyoom', text, machine);
     const [rule] = guard.policy.rules;
@@ -17,13 +17,13 @@ describe('earlyoom', () => {
     expect(notes.join()).toContain('-N /bin/hook');
     await expect(parseConfig(writeGuard(guard), 'x')).resolves.toBeDefined();
   });
-  it('what earlyoom would refuse', () => {
+  it('refuses what earlyoom refuses', () => {
     expect(() => importConfig('earlyoom', 'EARLYOOM_ARGS="-m 0"', machine)).toThrow('both are zero');
     expect(() => importConfig('earlyoom', '[OOM]', machine)).toThrow('EARLYOOM_ARGS');
   });
 });
 
-test('systemd-oomd', async () => {
+test('converts oomd.conf of systemd-oomd', async () => {
   const text =
     '[OOM]\n#SwapUsedLimit=90%\nSwapUsedLimit=80%\nDefaultMemoryPressureLimit=55.5%\nDefaultMemoryPressureDurationSec=20\n';
   const { guard } = importConfig('systemd-oomd', text, machine);
@@ -36,7 +36,7 @@ test('systemd-oomd', async () => {
   expect(importConfig('systemd-oomd', '', machine).guard.policy.rules[0]?.when[0]?.text).toBe('usage > 90 %');
 });
 
-test('nohang', async () => {
+test('converts nohang.conf', async () => {
   const text = `
 soft_threshold_min_mem  = 8 %
 hard_threshold_min_mem = 4 %

@@ -1,0 +1,77 @@
+/** Which processes a rule prefers, avoids or never kills: patterns over what /proc says of them. */
+import { Pattern } from '../guard/rules/pattern.ts';
+import type { Match, Preference } from '../guard/rules/rule.ts';
+import type { Faults } from './fault.ts';
+import { field, optional, parsed, type Shape, table, text, type ValueOf, whole } from './shape.ts';
+
+const pattern: Shape<Pattern> = parsed('a regular expression', (source) => {
+  try {
+    return new Pattern(source);
+  } catch (error) {
+    throw new Error(`expected a regular expression: ${(error as Error).message} (in ${JSON.stringify(source)}).`);
+  }
+});
+
+const adjRange = parsed('a range such as "0..300"', (given) => {
+  const [, least, most] = /^(-?\d+)\.\.(-?\d+)$/.exec(given) ?? [];
+  const range = { least: Number(least), most: Number(most) };
+  if (least !== undefined && range.least >= -1000 && range.least <= range.most && range.most <= 1000) return range;
+  throw new Error(`expected a range from -1000 to 1000 such as "0..300", got "${given}".`);
+});
+
+const matchFields = {
+  comm: optional(pattern, 'name of the process, at most 15 bytes'),
+  exe: optional(pattern, 'path of the program'),
+  cmdline: optional(pattern, 'arguments, joined by blanks'),
+  uid: optional(whole(0, 2 ** 32 - 2), 'user id'),
+  oom_score_adj: optional(adjRange, 'oom_score_adj, smallest and largest'),
+  cgroup: optional(text, 'glob over the path of the cgroup'),
+  unit: optional(text, 'glob over the name of the systemd unit'),
+  container: optional(text, 'glob over the id or name of the container'),
+};
+
+const matchTable = table(matchFields);
+
+export const match: Shape<Match> = {
+  schema: { ...matchTable.schema, minProperties: 1 },
+  read(value, path, faults) {
+    const given = matchTable.read(value, path, faults);
+    return given && toMatch(given, path, faults);
+  },
+};
+
+const preferenceTable = table({
+  ...matchFields,
+  points: field(whole(1, 2000), 300, 'points; 1000 stand for all of the memory in question'),
+});
+
+export const preference: Shape<Preference> = {
+  schema: preferenceTable.schema,
+  read(value, path, faults) {
+    const given = preferenceTable.read(value, path, faults);
+    const found = given && toMatch(given, path, faults);
+    return found && { match: found, points: given.points };
+  },
+};
+
+function toMatch(given: ValueOf<typeof matchTable>, path: string, faults: Faults): Match | undefined {
+  const shown = Object.entries(given)
+    .filter(([name, value]) => value !== undefined && Object.hasOwn(matchFields, name))
+    .map(([name, value]) => {
+      if (value instanceof Pattern) return `${name} ${value.source}`;
+      return typeof value === 'object' ? `${name} ${value.least}..${value.most}` : `${name} ${value}`;
+    });
+  if (shown.length === 0) return faults.add(path, `expected at least one of ${Object.keys(matchFields).join(', ')}.`);
+  const { comm, exe, cmdline, uid, oom_score_adj, cgroup, unit, container } = given;
+  return {
+    text: shown.join(', '),
+    ...(comm && { comm }),
+    ...(exe && { exe }),
+    ...(cmdline && { cmdline }),
+    ...(uid !== undefined && { uid }),
+    ...(oom_score_adj && { oomScoreAdj: oom_score_adj }),
+    ...(cgroup !== undefined && { cgroup }),
+    ...(unit !== undefined && { systemdUnit: unit }),
+    ...(container !== undefined && { container }),
+  };
+}

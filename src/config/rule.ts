@@ -1,0 +1,69 @@
+/** A [[guard.rule]]: where to look, when to act, how to choose the victim, and the steps. */
+import type { Place, Rule } from '../guard/rules/rule.ts';
+import { detector } from './detector.ts';
+import { match, preference } from './match.ts';
+import {
+  choice,
+  duration,
+  field,
+  list,
+  needed,
+  oneOrMore,
+  optional,
+  parsed,
+  type Shape,
+  size,
+  table,
+  text,
+  whole,
+  yesOrNo,
+} from './shape.ts';
+import { defaultSteps, step } from './step.ts';
+
+const place: Shape<Place> = parsed('"system", "containers", or the path of a cgroup with * and ?', (given) => {
+  if (given === 'system' || given === 'containers') return { kind: given };
+  if (given.startsWith('/')) return { kind: 'cgroup', glob: given };
+  throw new Error(`expected "system", "containers", or the path of a cgroup that begins with "/", got "${given}".`);
+});
+
+const ruleTable = table({
+  name: needed(text, 'name of the rule in events'),
+  on: field(oneOrMore(place), [{ kind: 'system' }], 'where to look; each cgroup fires by itself'),
+  when: needed(list(detector, 1), 'the rule fires while all of these hold'),
+  rank: field(
+    choice('badness', 'projected', 'oom_score', 'rss', 'swap', 'growth', 'pressure'),
+    'badness',
+    'measure by which the victim is chosen',
+  ),
+  kill: field(choice('process', 'process_group', 'cgroup'), 'process', 'what is killed as a unit'),
+  prefer: field(list(preference), [], 'processes that are more likely to be chosen'),
+  avoid: field(list(preference), [], 'processes that are less likely to be chosen'),
+  never: field(list(match), [], 'processes that this rule never chooses'),
+  min_size: field(size, 16 * 2 ** 20, 'ignore processes with less memory than this'),
+  min_points: optional(whole(-2000, 2000), 'ignore processes with fewer points than this'),
+  ignore_positive_adj: field(yesOrNo, false, 'treat an oom_score_adj above 0 as 0'),
+  oom_group: field(yesOrNo, true, 'kill the whole cgroup where memory.oom.group is set'),
+  steps: field(list(step, 1), defaultSteps, 'steps, taken one after another until memory is no longer short'),
+  cool_down: field(duration, 200, 'pause of the rule after its steps'),
+  undo_after: field(duration, 30_000, 'delay from the end of the shortage until throttle and freeze are undone'),
+});
+
+export const rule: Shape<Rule> = {
+  schema: ruleTable.schema,
+  read(value, path, faults) {
+    const given = ruleTable.read(value, path, faults);
+    if (!given) return undefined;
+    const { name, on, when, rank, never, steps } = given;
+    return {
+      ...{ name, on, when, rank, never, steps },
+      unit: given.kill,
+      preferences: [...given.prefer, ...given.avoid.map((avoided) => ({ ...avoided, points: -avoided.points }))],
+      minBytes: given.min_size,
+      minPoints: given.min_points ?? Number.NEGATIVE_INFINITY,
+      ignorePositiveAdj: given.ignore_positive_adj,
+      honourOomGroup: given.oom_group,
+      coolDownMs: given.cool_down,
+      undoAfterMs: given.undo_after,
+    };
+  },
+};
