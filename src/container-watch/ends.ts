@@ -130,7 +130,7 @@ export class ContainerEnds {
     const endNs = end && first && end.time_ns - realtimeNs(first);
     const facts: Facts<ContainerOom> = {
       type: 'container.oom',
-      ...{ container, pod, verdict: this.#verdict(episode) },
+      ...{ unit: first?.victim.unit ?? null, pod, container, verdict: this.#verdict(episode) },
       ...{ limit_of: first ? limitOf(first, container) : null, limit: first?.limit ?? null },
       kills: kills.map(({ id, kind, victim }) => ({
         ...{ kill_id: id, kind, pid: victim.pid, comm: victim.comm, rss_bytes: victim.memory?.rss_bytes ?? null },
@@ -156,7 +156,7 @@ export class ContainerEnds {
     const signalled = this.#signalled.get(container.id) ?? Number.NEGATIVE_INFINITY;
     const facts: Facts<ContainerKilled> = {
       type: 'container.killed',
-      ...{ container, pod, by: performance.now() - signalled < SIGNALLED_MS ? 'runtime' : 'other' },
+      ...{ unit: null, pod, container, by: performance.now() - signalled < SIGNALLED_MS ? 'runtime' : 'other' },
       ...{ exit_code: end.exit_code ?? EXIT_SIGKILL, kernel_watched: this.#options.kernelWatched() },
     };
     const source = `${container.runtime}:events`;

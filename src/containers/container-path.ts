@@ -2,11 +2,11 @@
  * To whom a cgroup belongs, told by its path alone: the systemd unit, the pod, the container. The names in a path are
  * chosen by systemd, the kubelet and the runtimes, each in its own way; and below a container by whoever is in it.
  */
-import type { CgroupOwner, Container, ContainerRuntime } from '../model/container.ts';
+import { type CgroupOwner, type Container, type ContainerRuntime, noOwner } from '../model/container.ts';
 
 /** @param path as in /proc/PID/cgroup or the kernel's log, from the root of the memory hierarchy */
 export function ownerOf(path: string | null): CgroupOwner {
-  return path === null ? nobody : parsed(path).owner;
+  return path === null ? noOwner : parsed(path).owner;
 }
 
 /**
@@ -29,7 +29,6 @@ interface Parsed {
   containers: readonly Container[];
 }
 
-const nobody: CgroupOwner = { unit: null, pod: null, container: null };
 /** Of one kill, and of kills in one place, the same path is asked about again and again: 4 µs each time. */
 const remembered = new Map<string, Parsed>();
 const MOST_REMEMBERED = 64;

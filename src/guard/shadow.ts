@@ -73,15 +73,16 @@ export class Shadow {
 
 function targetOf({ victim }: OomKill): GuardTarget {
   return {
-    unit: 'process',
+    takes: 'process',
     pid: victim.pid,
     start_ticks: victim.start_ticks ?? 0,
     pgid: null,
     uid: victim.uid,
     comm: victim.comm ?? '?',
     cgroup: victim.cgroup,
-    systemd_unit: null,
-    container: null,
+    unit: victim.unit,
+    pod: victim.pod,
+    container: victim.container,
     rss_bytes: victim.memory?.rss_bytes ?? 0,
     swap_bytes: victim.memory?.swap_bytes ?? 0,
     oom_score_adj: victim.oom_score_adj ?? 0,

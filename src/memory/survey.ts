@@ -3,10 +3,12 @@
  * not moved is not read again in full, so a pass costs little on a machine where little happens.
  */
 
+import { ownerOf } from '../containers/container-path.ts';
 import { Cgroupfs, lineage, type MemoryCgroup } from '../linux/cgroupfs.ts';
 import { numberOf, SmallFile } from '../linux/small-file.ts';
 import { type StallTotals, stallTotals } from '../linux/stall-totals.ts';
 import { readMeminfo } from '../linux/system.ts';
+import { noOwner } from '../model/container.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
 import { GrowthWindow } from '../series/growth.ts';
 import { subjectKey } from '../stream/subject-key.ts';
@@ -87,7 +89,7 @@ export class Survey implements Disposable {
     this.#most = options.mostGroups ?? 256;
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
-    const subject = { scope: 'system', path: '/', id: null } as const;
+    const subject = { scope: 'system', path: '/', id: null, ...noOwner } as const;
     this.system = { ...reading(subject), swapTotalBytes: 0, swapFreeBytes: 0 };
   }
 
@@ -179,7 +181,7 @@ export class Survey implements Disposable {
       if (!file) continue;
       this.#files.set(path, file);
       const limitBytes = within(file.limit(), this.system.limitBytes);
-      this.groups.set(path, { ...reading({ scope: 'cgroup', path, id: file.id }), limitBytes });
+      this.groups.set(path, { ...reading({ scope: 'cgroup', path, id: file.id, ...ownerOf(path) }), limitBytes });
     }
   }
 
@@ -238,6 +240,7 @@ export class Survey implements Disposable {
       start_ticks: process.startTicks,
       comm: process.comm,
       cgroup: process.cgroup,
+      ...ownerOf(process.cgroup),
       rss_bytes: process.rssBytes,
       swap_bytes: process.swapBytes,
       growth_bytes_per_second: slope ? Math.round(slope.perSecond) : null,

@@ -1,6 +1,6 @@
 /** `container.*`: what the OOM killer did to a container, and containers that something else ended. */
 
-import type { Container, Pod } from './container.ts';
+import type { CgroupOwner, Container } from './container.ts';
 import type { Envelope } from './envelope.ts';
 import type { KillKind, LimitCgroup } from './oom-kill.ts';
 
@@ -23,10 +23,9 @@ export interface ContainerKill {
  *   cgroup above, too.
  * - `reported`: the runtime says so, and the kernel's kills were not watched.
  */
-export interface ContainerOom extends Envelope {
+export interface ContainerOom extends Envelope, CgroupOwner {
   type: 'container.oom';
   container: Container;
-  pod: Pod | null;
   verdict: 'main_killed' | 'process_killed' | 'spared' | 'reported';
   /** Whose limit was reached; null where no kill was seen. */
   limit_of: 'container' | 'cgroup_inside' | 'cgroup_above' | 'system' | 'nodes' | null;
@@ -43,10 +42,11 @@ export interface ContainerOom extends Envelope {
 }
 
 /** A container ended with 137, and the OOM killer had nothing to do with it. */
-export interface ContainerKilled extends Envelope {
+export interface ContainerKilled extends Envelope, CgroupOwner {
   type: 'container.killed';
   container: Container;
-  pod: Pod | null;
+  /** null: the runtime does not name it. */
+  unit: null;
   /**
    * - `runtime`: the runtime was told to: `docker kill`, or `docker stop` when its patience ended.
    * - `other`: somebody else sent SIGKILL, or the program itself ended with 137: the runtime reports both alike.

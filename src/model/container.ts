@@ -29,7 +29,7 @@ export interface Pod {
   namespace: string | null;
 }
 
-/** To whom a cgroup belongs. */
+/** The owner of a cgroup. Every event that names a cgroup has these three fields beside it. */
 export interface CgroupOwner {
   /** The systemd unit: the nearest service or scope, else the nearest slice. null: none in the path. */
   unit: string | null;
@@ -38,3 +38,6 @@ export interface CgroupOwner {
   /** null: not a container's, or the path is not known. */
   container: Container | null;
 }
+
+/** The owner of a cgroup that nothing is known about. */
+export const noOwner: CgroupOwner = { unit: null, pod: null, container: null };

@@ -3,6 +3,7 @@
  *
  * One shortage that leads to a decision has one `plan_id`; its plan, actions and result share it.
  */
+import type { CgroupOwner } from './container.ts';
 import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 
@@ -59,16 +60,15 @@ export interface GuardReading {
 }
 
 /** Whom it is about. For a process group or cgroup: the process in it that led to it. */
-export interface GuardTarget {
-  unit: GuardUnit;
+export interface GuardTarget extends CgroupOwner {
+  /** One process, its process group, or its whole cgroup. */
+  takes: GuardUnit;
   pid: number;
   start_ticks: number;
   pgid: number | null;
   uid: number | null;
   comm: string;
   cgroup: string | null;
-  systemd_unit: string | null;
-  container: string | null;
   rss_bytes: number;
   swap_bytes: number;
   oom_score_adj: number;

@@ -5,6 +5,7 @@
  * psi_memstall_enter() and psi_memstall_leave() enclose. Shares are fractions, 0 to 1, of a window of time:
  * `some`, that at least one task was stalled; `full`, that tasks were stalled and none could run.
  */
+import type { CgroupOwner } from './container.ts';
 import type { Envelope, Int64 } from './envelope.ts';
 
 /**
@@ -30,7 +31,7 @@ export type StallCause =
 export type StallNs = Record<StallCause, number>;
 
 /** Whose pressure it is: the whole system's (path "/", id null), or that of a cgroup and all below it. */
-export interface PressureSubject {
+export interface PressureSubject extends CgroupOwner {
   scope: 'system' | 'cgroup';
   /** Path below the mount point of the memory cgroups. */
   path: string;
@@ -38,7 +39,7 @@ export interface PressureSubject {
 }
 
 /** The task of a stall. */
-export interface StalledTask {
+export interface StalledTask extends CgroupOwner {
   pid: number;
   tid: number;
   comm: string;
@@ -107,7 +108,7 @@ export interface PressureCountdown extends Envelope {
 }
 
 /** A process among the largest, or among those that grow the most. */
-export interface ProcessUsage {
+export interface ProcessUsage extends CgroupOwner {
   pid: number;
   start_ticks: number;
   comm: string;

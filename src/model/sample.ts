@@ -2,6 +2,7 @@
  * One look at the machine: all that the guard's policy is given to decide on, and what `oomscope record` writes, one JSON
  * object a line. Sizes are bytes, shares of time percent as the kernel prints them; `null` is not known.
  */
+import type { CgroupOwner, Container } from './container.ts';
 
 export const SAMPLE_SCHEMA = 'oomscope-sample/v1';
 
@@ -44,7 +45,8 @@ export interface SampledSystem extends SampledPlace {
 export interface SampledCgroup extends SampledPlace {
   /** Below the mount point of the memory cgroups. */
   path: string;
-  container: string | null;
+  /** The container whose own cgroup this is. null: it is no container's, or one below it. */
+  container: Container | null;
   usage_bytes: number;
   limit_bytes: number | null;
   /** Of the usage: pages of files that were not used lately, which the kernel takes back first. */
@@ -59,7 +61,7 @@ export interface SampledCgroup extends SampledPlace {
   preference: 'avoid' | 'omit' | null;
 }
 
-export interface SampledProcess {
+export interface SampledProcess extends CgroupOwner {
   pid: number;
   /** Since boot, in clock ticks: with `pid` it names the process for good. */
   start_ticks: number;
@@ -80,8 +82,6 @@ export interface SampledProcess {
   oom_score: number | null;
   oom_score_adj: number;
   cgroup: string | null;
-  systemd_unit: string | null;
-  container: string | null;
   growth_bytes_per_second: number | null;
 }
 

@@ -7,7 +7,7 @@ import type { Growth, PressureSubject } from './pressure.ts';
 export type Spared = 'init' | 'oom_score_adj' | 'vfork';
 
 /** A process, weighed for one domain: all that would run out together. */
-export interface Score {
+export interface Score extends CgroupOwner {
   /** 1 is killed first. null: never chosen, see `spared`. */
   rank: number | null;
   spared: Spared | null;
@@ -16,7 +16,6 @@ export interface Score {
   uid: number;
   comm: string;
   cgroup: string | null;
-  owner: CgroupOwner | null;
   /** /proc/PID/oom_score: for the whole system, whatever the domain; 666 is an idle process. null: it was not asked for, or is gone. */
   oom_score: number | null;
   oom_score_adj: number;

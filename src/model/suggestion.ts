@@ -1,11 +1,12 @@
 /**
  * What could be done about memory that runs out: said, never done unasked.
  */
+import type { CgroupOwner } from './container.ts';
 import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 
 /** A process that could be ended. */
-export interface EndCandidate {
+export interface EndCandidate extends CgroupOwner {
   pid: number;
   start_ticks: number;
   comm: string;
@@ -49,7 +50,7 @@ export interface MemorySuggestion extends Envelope {
 }
 
 /** Memory was reclaimed from a cgroup, as asked for. */
-export interface MemoryReclaimed extends Envelope {
+export interface MemoryReclaimed extends Envelope, CgroupOwner {
   type: 'memory.reclaimed';
   cgroup: string;
   because_id: string;

@@ -10,8 +10,10 @@ import {
   PressureStallRecord,
   RecordKind,
 } from '../bpf/wire/layout.ts';
+import { ownerOf } from '../containers/container-path.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import type { CgroupNames } from '../linux/cgroup-names.ts';
+import { noOwner } from '../model/container.ts';
 import { levelNames, severityOfLevel } from '../model/level.ts';
 import type {
   PressureCountdown,
@@ -84,8 +86,9 @@ export class PressureEvents {
 
   /** @param id 0: the system */
   subject(id: bigint): PressureSubject {
-    if (id === 0n) return { scope: 'system', path: '/', id: null };
-    return { scope: 'cgroup', path: this.#options.names.path(id) ?? `(cgroup ${id})`, id: String(id) };
+    if (id === 0n) return { scope: 'system', path: '/', id: null, ...noOwner };
+    const path = this.#options.names.path(id);
+    return { scope: 'cgroup', path: path ?? `(cgroup ${id})`, id: String(id), ...ownerOf(path ?? null) };
   }
 
   #onGroup(record: PressureGroupRecord): void {

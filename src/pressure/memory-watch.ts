@@ -5,6 +5,7 @@
 import { release } from 'node:os';
 import type { Observable } from 'rxjs';
 import { Subject } from 'rxjs/internal/Subject';
+import { ownerOf } from '../containers/container-path.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
@@ -209,7 +210,13 @@ export class MemoryWatch implements Disposable {
       'oomscope:reclaim',
       reclaimMessage(facts),
     );
-    this.#events.next({ ...envelope, type: 'memory.reclaimed', because_id: becauseId, ...facts });
+    this.#events.next({
+      ...envelope,
+      type: 'memory.reclaimed',
+      because_id: becauseId,
+      ...facts,
+      ...ownerOf(facts.cgroup),
+    });
   }
 
   #startedByPsi(reason: string): TracerStarted {

@@ -4,6 +4,7 @@
 
 import type { PressureShare, StalledTask as StalledTaskRecord } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
+import { ownerOf } from '../containers/container-path.ts';
 import type { PressureWindow, StallCause, StalledTask, StallNs } from '../model/pressure.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
@@ -26,6 +27,7 @@ export function stalledTask(record: StalledTaskRecord, cgroup: string | null): S
     start_ticks: toTicks(record.start_ns),
     cgroup,
     cgroup_id: String(record.cgroup_id),
+    ...ownerOf(cgroup),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Whom it would help to end: the kernel's own order, without those that must not be ended, each with the reason. */
 
+import { ownerOf } from '../containers/container-path.ts';
 import { type BadnessDomain, byBadness, oomBadness } from '../kernel-facts/oom-badness.ts';
 import type { EndCandidate, NotSuggested, NotSuggestedReason } from '../model/suggestion.ts';
 import { formatBytes, formatRate } from '../text/format.ts';
@@ -80,6 +81,7 @@ function candidate(process: EndableProcess, badness: number, place: number, { by
     start_ticks: startTicks,
     comm,
     cgroup,
+    ...ownerOf(cgroup),
     oom_score_adj: oomScoreAdj,
     badness_bytes: badness,
     returns_bytes: returns,

@@ -2,8 +2,10 @@
  * What would run out together: the whole system, or a cgroup with a limit and all beneath it.
  */
 
+import { ownerOf } from '../containers/container-path.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readMeminfo } from '../linux/system.ts';
+import { noOwner } from '../model/container.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { PressureSubject } from '../model/pressure.ts';
 import type { TaskEntry } from './task-table.ts';
@@ -19,7 +21,7 @@ export interface ScoreDomain {
 export function systemDomain(): ScoreDomain {
   const memory = readMeminfo();
   return {
-    subject: { scope: 'system', path: '/', id: null },
+    subject: { scope: 'system', path: '/', id: null, ...noOwner },
     totalBytes: memory ? memory.total_bytes + memory.swap_total_bytes : 0,
     availableBytes: memory ? memory.available_bytes + memory.swap_free_bytes : 0,
     contains: () => true,
@@ -49,7 +51,7 @@ export function cgroupDomain(path: string, cgroupfs = Cgroupfs.find()): ScoreDom
   const ids = new Set(cgroupfs.paths(65_536, limit.path).map((each) => cgroupfs.id(each)));
   const below = `${limit.path === '/' ? '' : limit.path}/`;
   return {
-    subject: { scope: 'cgroup', path: limit.path, id: group?.id ?? null },
+    subject: { scope: 'cgroup', path: limit.path, id: group?.id ?? null, ...ownerOf(limit.path) },
     totalBytes: limit.limitBytes + swapBytes,
     availableBytes: limit.leftBytes,
     contains: ({ cgroup, cgroupId }) =>

@@ -18,6 +18,7 @@ import { CgroupPaths } from '../linux/cgroup-paths.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { pageBytes } from '../linux/page-size.ts';
 import type { CgroupOwner } from '../model/container.ts';
+import { noOwner } from '../model/container.ts';
 import type { Score, ScoreSample, Spared } from '../model/score.ts';
 import { GrowthWindow, growthOf } from '../series/growth.ts';
 import { formatBytes } from '../text/format.ts';
@@ -157,7 +158,7 @@ export class Scores implements Disposable {
       uid: entry.uid,
       comm: entry.comm,
       cgroup: entry.cgroup ?? this.#groups?.pathOf(entry.cgroupId) ?? null,
-      owner: null,
+      ...noOwner,
       oom_score: null,
       oom_score_adj: entry.oomScoreAdj,
       badness_pages: points,
@@ -177,7 +178,7 @@ export class Scores implements Disposable {
   #complete(score: Score): void {
     const text = readIfPresent(`/proc/${score.pid}/oom_score`);
     score.oom_score = text === undefined ? null : Number(text);
-    score.owner = (this.#options.ownerOf ?? ownerOf)(score.cgroup);
+    Object.assign(score, (this.#options.ownerOf ?? ownerOf)(score.cgroup));
   }
 }
 

@@ -4,6 +4,7 @@
 import { type GfpBits, gfpNames } from '../bpf/load/gfp.ts';
 import { type CgroupLevel, KillFact, type OomCandidatesRecord, type OomKillRecord } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
+import { noOwner } from '../model/container.ts';
 import type {
   Candidate,
   CgroupUsage,
@@ -47,7 +48,6 @@ export type KillFacts = Pick<
 const kinds: Record<number, KillKind> = { 1: 'killed', 2: 'already_dying', 3: 'group_member', 4: 'shared_memory' };
 const scopes: Record<number, Scope> = { 0: 'system', 1: 'cpuset', 2: 'mempolicy', 3: 'cgroup' };
 /** The record has paths; whose they are is found out from those. */
-const nobody = { unit: null, pod: null, container: null };
 
 export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
   const facts = record.facts;
@@ -68,7 +68,7 @@ export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
     victim,
     trigger: triggerOf(record, machine),
     scope: has('FACT_OOM_CONTROL') ? (scopes[record.constraint] ?? null) : limit.cgroup ? 'cgroup' : null,
-    limit: limit.cgroup && { ...limit.cgroup, ...nobody },
+    limit: limit.cgroup && { ...limit.cgroup, ...noOwner },
     limit_inferred: limit.inferred,
     cgroups: cgroups.map(({ usage }) => usage),
     cgroup_version: has('FACT_CGROUPS') ? (has('FACT_CGROUP_V1') ? 1 : 2) : null,
@@ -112,7 +112,7 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null
     oom_score_adj: known ? record.victim_oom_score_adj : null,
     memory: has('FACT_MM') ? memoryOf(record, machine) : null,
     cgroup,
-    ...nobody,
+    ...noOwner,
     raw: rawOf({
       comm: comm?.hex,
       process_comm: processComm?.hex,

@@ -1,5 +1,7 @@
 /** Alerts and events for the tests of sinks. */
+
 import type { Alert } from '../../src/model/alert.ts';
+import { noOwner } from '../../src/model/container.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';
 import type { Envelope, OomKill, TracerLost } from '../../src/model/events.ts';
 import type { GuardAction, GuardResult, GuardTarget } from '../../src/model/guard.ts';
@@ -48,7 +50,7 @@ export function pressureLevel(
   return {
     ...envelope(level === 'critical' ? 'critical' : 'warning', `Pressure is ${level}.`),
     type: 'pressure.level',
-    subject: { scope: 'cgroup', path, id: '12' },
+    subject: { scope: 'cgroup', path, id: '12', ...noOwner },
     level,
     previous,
     episode,
@@ -73,7 +75,7 @@ export function usageLevel(level: PressureLevelName, previous: PressureLevelName
   return {
     ...envelope('warning', `${level} is used.`),
     type: 'memory.usage',
-    subject: { scope: 'system', path: '/', id: null },
+    subject: { scope: 'system', path: '/', id: null, ...noOwner },
     level,
     previous,
     used: 0.9,
@@ -156,14 +158,15 @@ export function oomKill(kind: OomKill['kind'], comm = 'cache'): OomKill {
 }
 
 const target: GuardTarget = {
-  unit: 'process',
+  takes: 'process',
   pid: 4711,
   start_ticks: 1,
   pgid: null,
   uid: 0,
   comm: 'cache',
   cgroup: '/shop/web',
-  systemd_unit: null,
+  unit: null,
+  pod: null,
   container: null,
   rss_bytes: 1,
   swap_bytes: 0,
@@ -220,6 +223,7 @@ export function containerOom(killIds: string[]): ContainerOom {
       compose_service: null,
     },
     pod: null,
+    unit: null,
     verdict: 'main_killed',
     limit_of: 'container',
     limit: null,

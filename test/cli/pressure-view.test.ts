@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { columnsOf } from '../../src/cli/verb/screen.ts';
 import { type PressureView, renderPressure, type SortKey, sortKeys } from '../../src/cli/verbs/pressure/view.ts';
+import { noOwner } from '../../src/model/container.ts';
 import type { PressureLevelName } from '../../src/model/pressure.ts';
 import type { MemoryRow } from '../../src/pressure/memory-watch.ts';
 import { coloured, plain } from '../../src/render/terminal.ts';
@@ -10,7 +11,7 @@ const MIB = 2 ** 20;
 
 function row(path: string, more: Partial<MemoryRow> = {}): MemoryRow {
   return {
-    subject: { scope: path === '/' ? 'system' : 'cgroup', path, id: null },
+    subject: { scope: path === '/' ? 'system' : 'cgroup', path, id: null, ...noOwner },
     ...{ level: 'normal', some: 0, full: 0, usedBytes: 10 * MIB, limitBytes: 100 * MIB, availableBytes: 90 * MIB },
     growth: null,
     ...more,
@@ -94,6 +95,7 @@ test('fits the terminal, whatever its size and whatever the names', () => {
     fc.record({
       subject: fc.record({
         scope: fc.constant('cgroup' as const),
+        ...{ unit: fc.constant(null), pod: fc.constant(null), container: fc.constant(null) },
         path: fc.string({ unit: 'binary' }),
         id: fc.constant(null),
       }),
@@ -132,7 +134,7 @@ test('fits the terminal, whatever its size and whatever the names', () => {
 });
 
 test('an event names its cgroup by the end of the path', () => {
-  const subject = { scope: 'cgroup' as const, path: '/a/long/way/to/web', id: null };
+  const subject = { scope: 'cgroup' as const, path: '/a/long/way/to/web', id: null, ...noOwner };
   const event = {
     time: '2026-11-22T17:00:04.000000000Z',
     severity: 'info' as const,

@@ -34,7 +34,7 @@ test('runs every step of the ladder on Linux 6.12', { timeout: 300_000 }, async 
     'a whole cgroup': {
       ...{ outcome: 'killed', target: 2, details: ['2 processes, by cgroup.kill'], signals: ['SIGKILL', 'SIGKILL'] },
     },
-    'memory.oom.group': { outcome: 'killed', unit: 'cgroup', signals: ['SIGKILL', 'SIGKILL'] },
+    'memory.oom.group': { outcome: 'killed', takes: 'cgroup', signals: ['SIGKILL', 'SIGKILL'] },
     'kill -9 on the guard': { frozen: '1', after: '0', notes: 1, state: false },
   });
 });

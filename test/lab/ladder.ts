@@ -183,7 +183,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     const { result, close } = await guarded(place, '{ do = "kill" }');
     const ends = await Promise.all(hogs.map(({ ended }) => ended));
     await close();
-    return { outcome: result.outcome, unit: result.target.unit, signals: ends.map(({ signal }) => signal) };
+    return { outcome: result.outcome, takes: result.target.takes, signals: ends.map(({ signal }) => signal) };
   },
 
   /** The guard is killed while a cgroup is frozen; the next one thaws it. */

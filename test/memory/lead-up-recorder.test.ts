@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Cgroupfs } from '../../src/linux/cgroupfs.ts';
 import { LeadUpRecorder } from '../../src/memory/lead-up-recorder.ts';
+import { noOwner } from '../../src/model/container.ts';
 import { renderLeadUp } from '../../src/render/lead-up.ts';
 import { sparkline } from '../../src/render/sparkline.ts';
 
@@ -104,7 +105,7 @@ test('bars', () => {
 });
 
 test('pressure by a monitor: of each cgroup, and what is not known stays so', () => {
-  const subject = { scope: 'cgroup', path: '/a', id: cgroups.id('/a') } as const;
+  const subject = { scope: 'cgroup', path: '/a', id: cgroups.id('/a'), ...noOwner } as const;
   const watched = new LeadUpRecorder({
     ...{ proc: join(root, 'proc'), cgroups, now: () => ms },
     pressure: () => [{ subject, some_ns: ms * 300_000, full_ns: null }],

@@ -2,6 +2,7 @@
 import { from, map, type Observable } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
+import { noOwner } from '../../src/model/container.ts';
 import type { Envelope } from '../../src/model/events.ts';
 import { levelNames } from '../../src/model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../../src/model/pressure.ts';
@@ -17,7 +18,7 @@ interface Levelled {
   previous: PressureLevelName;
 }
 
-const subject = (path: string): PressureSubject => ({ scope: 'cgroup', path, id: path });
+const subject = (path: string): PressureSubject => ({ scope: 'cgroup', path, id: path, ...noOwner });
 
 /** `lm`: to medium from low. The previous level of one letter alone is `normal`. */
 function event(name: string): Levelled {

@@ -1,5 +1,7 @@
 /** The guard's events, each with one sentence. */
 
+import { ownerOf } from '../../containers/container-path.ts';
+import { noOwner } from '../../model/container.ts';
 import type { Envelope, Event } from '../../model/events.ts';
 import type {
   GuardAction,
@@ -208,7 +210,9 @@ function shown(value: number, unit: GuardReading['unit']): string {
 }
 
 function subjectOf({ cgroup }: Fired): PressureSubject {
-  return cgroup ? { scope: 'cgroup', path: cgroup.path, id: null } : { scope: 'system', path: '/', id: null };
+  return cgroup
+    ? { scope: 'cgroup', path: cgroup.path, id: null, ...ownerOf(cgroup.path) }
+    : { scope: 'system', path: '/', id: null, ...noOwner };
 }
 
 function rejections({ rejected }: Ranking) {

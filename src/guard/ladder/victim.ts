@@ -50,7 +50,7 @@ export class Victim implements Disposable {
         throw error;
       }
     }
-    return new Victim(candidate, handles, candidate.target.unit === 'cgroup' ? directory : undefined);
+    return new Victim(candidate, handles, candidate.target.takes === 'cgroup' ? directory : undefined);
   }
 
   /** The process that led to it. */

@@ -12,8 +12,8 @@ export function matches(match: Match, process: SampledProcess): boolean {
     (uid === undefined || process.uid === uid) &&
     (!adj || (process.oom_score_adj >= adj.least && process.oom_score_adj <= adj.most)) &&
     glob(cgroup, process.cgroup) &&
-    glob(systemdUnit, process.systemd_unit) &&
-    glob(container, process.container)
+    glob(systemdUnit, process.unit) &&
+    glob(container, process.container && (process.container.name ?? process.container.id))
   );
 }
 

@@ -183,14 +183,15 @@ function score(
   if (avoided !== undefined) moves.push({ by: AVOID_POINTS, text: `user.oomd_avoid on ${avoided}` });
 
   const target: GuardTarget = {
-    unit,
+    takes: unit,
     pid: lead.pid,
     start_ticks: lead.start_ticks,
     pgid: lead.pgid,
     uid: lead.uid,
     comm: lead.comm,
     cgroup: cgroupPath,
-    systemd_unit: lead.systemd_unit,
+    unit: lead.unit,
+    pod: lead.pod,
     container: lead.container,
     rss_bytes: held.rssBytes,
     swap_bytes: held.swapBytes,

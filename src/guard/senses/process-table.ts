@@ -99,7 +99,8 @@ export class ProcessTable {
       oom_score: before?.oom_score ?? null,
       oom_score_adj: before?.oom_score_adj ?? 0,
       cgroup: before?.cgroup ?? null,
-      systemd_unit: before?.systemd_unit ?? null,
+      unit: before?.unit ?? null,
+      pod: before?.pod ?? null,
       container: before?.container ?? null,
       growth_bytes_per_second: null,
     };
@@ -133,14 +134,7 @@ export class ProcessTable {
     const cgroup = all ? readSmallFile(`${directory}/cgroup`) : undefined;
     if (cgroup) {
       const path = memoryCgroup(cgroup.toString('utf8')) ?? null;
-      if (path !== sample.cgroup) {
-        const { unit, container } = ownerOf(path);
-        Object.assign(sample, {
-          cgroup: path,
-          systemd_unit: unit,
-          container: container?.name ?? container?.id ?? null,
-        });
-      }
+      if (path !== sample.cgroup) Object.assign(sample, { cgroup: path, ...ownerOf(path) });
     }
     const { cmdline, exe, oomScore } = this.#options;
     if (oomScore) {

@@ -6,6 +6,7 @@ import { ownerOf } from '../../containers/container-path.ts';
 import { Cgroupfs, lineage, type MemoryCgroup } from '../../linux/cgroupfs.ts';
 import { numberOf, SmallFile } from '../../linux/small-file.ts';
 import { parsePressure } from '../../linux/system.ts';
+import type { Container } from '../../model/container.ts';
 import {
   SAMPLE_SCHEMA,
   type Sample,
@@ -37,7 +38,7 @@ export interface SamplerOptions {
 interface Followed {
   files: MemoryCgroup;
   growth: GrowthWindow;
-  container: string | null;
+  container: Container | null;
   oomGroup: SmallFile | undefined;
   inactive: { atMs: number; usage: number; bytes: number };
 }
@@ -210,7 +211,7 @@ export class Sampler implements Disposable {
     this.#discoverAt = nowMs + DISCOVERY_MS;
     const cgroups = this.#cgroups;
     if (!cgroups) return;
-    const wanted = new Map<string, string | null>();
+    const wanted = new Map<string, Container | null>();
     for (const path of this.#candidates(cgroups)) {
       const container = containerAt(path);
       const isWanted = this.#places.some(
@@ -231,7 +232,7 @@ export class Sampler implements Disposable {
     }
   }
 
-  #follow(cgroups: Cgroupfs, path: string, container: string | null): void {
+  #follow(cgroups: Cgroupfs, path: string, container: Container | null): void {
     const files = cgroups.open(path);
     if (!files) return;
     this.#followed.set(path, {
@@ -279,11 +280,11 @@ const ONE = 0x31;
 const nothingMeasured = { windows: [], fruitless_rounds: null };
 
 /** The container whose cgroup this is; null where it is none's, or one below it. */
-function containerAt(path: string): string | null {
+function containerAt(path: string): Container | null {
   const { container } = ownerOf(path);
   if (!container) return null;
   const above = ownerOf(path.slice(0, path.lastIndexOf('/'))).container;
-  return above?.id === container.id ? null : (container.name ?? container.id);
+  return above?.id === container.id ? null : container;
 }
 
 function averages(found: ReturnType<typeof parsePressure>): SampledSystem['pressure'] {

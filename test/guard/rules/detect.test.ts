@@ -1,4 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
+import { ownerOf } from '../../../src/containers/container-path.ts';
 import { Detectors } from '../../../src/guard/rules/detect.ts';
 import { measure } from '../../../src/guard/rules/metric.ts';
 import { isNear, nextLookMs } from '../../../src/guard/rules/pace.ts';
@@ -108,7 +109,8 @@ test('each cgroup by itself, by glob or for being a container', () => {
   const containers = new Detectors([
     rule({ on: [{ kind: 'containers' }], when: [detector({ name: 'usage' }, '>', 1)] }),
   ]);
-  expect(fires(containers, at(0, a, cgroup('/docker/x', { container: 'abc' })))).toEqual([['/docker/x']]);
+  const { container } = ownerOf(`/docker/${'0'.repeat(64)}`);
+  expect(fires(containers, at(0, a, cgroup('/docker/x', { container })))).toEqual([['/docker/x']]);
 });
 
 test('a detector on the system, in a rule about cgroups', () => {

@@ -139,7 +139,7 @@ describe('what is killed at a time', () => {
   ];
   it('a process group: together they are the largest; named by its largest', () => {
     const { candidates } = ranked({ rule: { unit: 'process_group' }, processes: group });
-    expect(candidates[0]).toMatchObject({ target: { unit: 'process_group', pid: 1002, processes: 2 }, score: 127 });
+    expect(candidates[0]).toMatchObject({ target: { takes: 'process_group', pid: 1002, processes: 2 }, score: 127 });
   });
   it('not when one of them may not be killed', () => {
     const processes = [...group, process_(self.pid, { pgid: 1001 })];
@@ -154,17 +154,17 @@ describe('what is killed at a time', () => {
       process_(1003, { cgroup: '/root-less' }),
     ];
     const { candidates } = ranked({ rule: { unit: 'cgroup' }, processes });
-    expect(candidates[0]).toMatchObject({ target: { unit: 'cgroup', cgroup: '/app', processes: 2 } });
+    expect(candidates[0]).toMatchObject({ target: { takes: 'cgroup', cgroup: '/app', processes: 2 } });
   });
   it('nobody takes the root cgroup with it', () => {
     const { candidates } = ranked({ rule: { unit: 'cgroup' }, processes: [process_(1001, { cgroup: '/' })] });
-    expect(candidates).toMatchObject([{ target: { unit: 'process' } }]);
+    expect(candidates).toMatchObject([{ target: { takes: 'process' } }]);
   });
   it('memory.oom.group: the topmost that has it takes all, as the kernel would', () => {
     const cgroups = [cgroup('/pod', { oom_group: true }), cgroup('/pod/a', { oom_group: true })];
     const processes = [process_(1001, { cgroup: '/pod/a' }), process_(1002, { cgroup: '/pod/b' })];
     expect(ranked({ processes, cgroups }).candidates).toMatchObject([
-      { target: { unit: 'cgroup', cgroup: '/pod', processes: 2 } },
+      { target: { takes: 'cgroup', cgroup: '/pod', processes: 2 } },
     ]);
     expect(ranked({ processes, cgroups, rule: { honourOomGroup: false } }).candidates).toHaveLength(2);
   });
@@ -210,7 +210,7 @@ test('whatever there is: nobody neverSignal is among those who would die, and ev
       }
       // A cgroup that is killed has nobody in it who may not be: cgroup.kill does not ask.
       const refused = rejected.filter(({ reason }) => sparesItsGroup(reason)).map(({ pid }) => pid);
-      for (const { target } of candidates.filter(({ target: { unit: what } }) => what === 'cgroup')) {
+      for (const { target } of candidates.filter(({ target: { takes: what } }) => what === 'cgroup')) {
         const inside = processes.filter(
           ({ cgroup: path }) => path === target.cgroup || path?.startsWith(`${target.cgroup}/`),
         );
@@ -257,7 +257,7 @@ describe('a storm', () => {
 
   it('is one candidate: many of one group, young, and none of them large among them', () => {
     const found = first([innocent, ...storm(12)]);
-    expect(found?.target).toMatchObject({ unit: 'process_group', pid: 2000, processes: 12, rss_bytes: 96 * MIB });
+    expect(found?.target).toMatchObject({ takes: 'process_group', pid: 2000, processes: 12, rss_bytes: 96 * MIB });
     expect(found?.members.map(({ pid }) => pid)).toEqual(Array.from({ length: 12 }, (_, i) => 2000 + i)); // the oldest first
   });
 
@@ -265,7 +265,7 @@ describe('a storm', () => {
     expect(first([innocent, ...storm(9)])?.target.pid).toBe(1001);
     expect(first([innocent, ...storm(30, (i) => (i < 25 ? { start_ticks: ticks(60) } : {}))])?.target.pid).toBe(1001);
     expect(first([innocent, ...storm(12, (i) => (i === 3 ? { rss_bytes: 64 * MIB } : {}))])?.target).toMatchObject({
-      unit: 'process',
+      takes: 'process',
       pid: 2003,
     });
     expect(first([innocent, ...storm(30)], {}, false)?.target.pid).toBe(1001);

@@ -74,10 +74,9 @@ function fitting(wanted: readonly Column[], width: number): readonly Column[] {
 }
 
 /** The container or unit; where there is neither, the cgroup. */
-function whose({ owner, cgroup }: Score): string {
-  const container = owner?.container;
+function whose({ container, unit, cgroup }: Score): string {
   if (container) return printable(container.name ?? `${container.runtime ?? 'container'} ${shortId(container.id)}`);
-  return printable(owner?.unit ?? cgroup ?? dash);
+  return printable(unit ?? cgroup ?? dash);
 }
 
 /** By what it holds of the domain and how soon it would fill it: the score alone says neither. */
