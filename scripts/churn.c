@@ -1,5 +1,5 @@
-/* Many short-lived processes, so that pids come round quickly, and an account of those that a signal ended: for tests that
- * nobody is signalled but who was chosen.
+/* Many short-lived processes, so that the kernel reuses pids quickly, and a record of those that a signal ended: for tests that
+ * only chosen processes are signalled.
  *
  *   churn COUNT PARALLEL LIFE_US
  *
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Field 22 of a zombie's stat: it is there until it is waited for. */
+/* Field 22 of a zombie's stat, which exists until the zombie is waited for. */
 static unsigned long long start_ticks(pid_t pid)
 {
 	char path[64], text[1024];

@@ -1,4 +1,4 @@
-/** A real OOM kill, in a memory cgroup made for it: something for a tracer to see. */
+/** Makes a real OOM kill in a memory cgroup of its own, for a tracer to report. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';

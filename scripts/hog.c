@@ -1,7 +1,5 @@
-/* A memory hog that can only hurt itself: it moves into the memory cgroups it is given, makes sure that one of their
- * limits is finite, and only then allocates. For the demo, the kernel tests and the benchmarks.
- *
- * Exits 2 when it was asked for something it refuses, 3 when it touched all it may and nothing killed it. */
+/* A memory hog that can only hurt itself: it moves into the given memory cgroups, checks that one of them has a finite limit, and
+ * only then allocates. For the demo, the kernel tests and the benchmarks.
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -134,8 +132,8 @@ static bool is_member(const char *group)
 	return found;
 }
 
-/* Does this group, or one above it, have a finite memory limit? "max" on v2; on v1 "none" is LONG_MAX, rounded down to
- * whole pages. */
+/* Does this group or an ancestor have a finite memory limit? "No limit" is "max" on v2, and on v1 LONG_MAX rounded down to whole
+ * pages. */
 static bool is_limited(const char *group)
 {
 	char dir[PATH_MAX], text[64];
@@ -148,7 +146,7 @@ static bool is_limited(const char *group)
 		    strtoull(text, NULL, 10) < LONG_MAX / page_bytes * page_bytes)
 			return true;
 		*strrchr(dir, '/') = 0;
-		/* Before 5.11 a v1 parent limits its children only where it says so. */
+		/* Before 5.11 a v1 parent limits its children only with memory.use_hierarchy. */
 		if (read_file(dir, "memory.use_hierarchy", text, sizeof(text)) && text[0] == '0')
 			return false;
 	}
@@ -249,7 +247,7 @@ static void say_ready(void)
 	fflush(stdout);
 }
 
-/* Sleep until so many bytes are due at --rate. What was late is made up for, so the slope is right in the long run. */
+/* Sleeps until `bytes` are due at --rate. A delay is made up for, so the slope is right in the long run. */
 static void keep_rate(size_t bytes)
 {
 	double seconds = (double)bytes / options.rate;
@@ -264,7 +262,7 @@ static void keep_rate(size_t bytes)
 		;
 }
 
-/* Touch a share of the target. The last of the threads to find none left speaks for all. */
+/* Touches a share of the target. The last thread that finds nothing left reports for all. */
 static void touch_target(void)
 {
 	size_t start, step = options.rate && options.rate / 16 < STEP ? (options.rate / 16 / page_bytes + 1) * page_bytes : STEP;
@@ -283,7 +281,7 @@ static void touch_target(void)
 }
 
 /* ---- shapes of victims ----
- * The helpers end with their parent by SIGTERM: a tracer must see no SIGKILL but the OOM killer's. */
+* The helper processes end with their parent by SIGTERM, so that the only SIGKILL is the OOM killer's. */
 
 /* A dead leader stays as a zombie until its last thread is gone. */
 static void wait_for_leader_exit(void)
@@ -344,8 +342,8 @@ static void *sleeping_thread(void *unused)
 	sleep_until_signal();
 }
 
-/* ptrace stops an exiting task before it gives its memory back (PTRACE_EVENT_EXIT in do_exit): to the OOM killer it
- * is a task that will free its memory soon, so it is marked and not killed. It ends with its tracer, this process. */
+/* ptrace stops an exiting task before it frees its memory (PTRACE_EVENT_EXIT in do_exit). The OOM killer sees a task that will
+ * free its memory soon, so it marks the task and does not kill it. The task ends with its tracer, this process. */
 static void start_dying_child(size_t bytes)
 {
 	int status;
@@ -355,7 +353,7 @@ static void start_dying_child(size_t bytes)
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		prctl(PR_SET_NAME, "hog-dying");
-		/* Kernels before 5.18 only call it an exit of the group when there is more than one thread. */
+		/* Before 5.18 the kernel sees a group exit only if there is more than one thread. */
 		pthread_t thread;
 		if (pthread_create(&thread, NULL, sleeping_thread, NULL) || ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP))
 			_exit(1);
@@ -396,7 +394,7 @@ static int parse_number(const char *option, const char *text, int low, int high)
 	return (int)number;
 }
 
-/* Any bytes but NUL, with \xNN for what cannot be typed. */
+/* Decodes \xNN: a name may hold any byte except NUL. */
 static void parse_name(const char *text)
 {
 	size_t length = 0;

@@ -1,6 +1,6 @@
 /**
- * Small memory cgroups with a limit, on cgroup v1 or v2: where the demo, the kernel tests and the benchmarks let a
- * process run out of memory. Every group made here is removed at the latest when this process exits.
+* Small memory cgroups with a limit, on cgroup v1 or v2, in which the demo, the kernel tests and the benchmarks make a process run out
+ * of memory. Every group is removed at the latest when this process exits.
  */
 import {
   accessSync,
@@ -15,9 +15,9 @@ import {
 import { dirname, join, relative } from 'node:path';
 
 const MIB = 2 ** 20;
-/** What the groups around a new one must have left besides its limit. */
+/** Memory that the groups above a new one must have left besides its limit. */
 const SPARE_BYTES = 64 * MIB;
-/** v1 has no word for "no limit": it is LONG_MAX rounded down to whole pages. */
+/** "No limit" on v1: LONG_MAX rounded down to whole pages. */
 const V1_UNLIMITED_BYTES = 2 ** 62;
 const LIMIT_FILE = { 1: 'memory.limit_in_bytes', 2: 'memory.max' } as const;
 const USAGE_FILE = { 1: 'memory.usage_in_bytes', 2: 'memory.current' } as const;
@@ -37,34 +37,33 @@ export interface MemoryGroupOptions {
   parent?: string;
   /** By default `oomscope-<pid>-<number>`. */
   name?: string;
-  /** May the group's memory go to swap? By default not, where the kernel can forbid it. */
+  /** Whether the group may swap. By default not, if the kernel can forbid it. */
   swap?: boolean;
 }
 
-/** What the group has counted. `oom_kill` is always there; on v1 it leaves out kills in groups beneath this one. */
+/** The group's counters. `oom_kill` always exists; on v1 it does not include kills in groups below this one. */
 export type MemoryGroupEvents = { oom_kill: number } & Record<string, number>;
 
 export interface MemoryGroup {
   /** Its directory. */
   readonly path: string;
-  /** Its name as /proc/PID/cgroup and, outside a cgroup namespace, the kernel log have it. */
+  /** Its path as in /proc/PID/cgroup and, outside a cgroup namespace, in the kernel log. */
   readonly cgroupPath: string;
   readonly version: 1 | 2;
   setLimit(bytes: number): void;
-  /** `memory.events`, or what v1 has of it in `memory.oom_control`. */
+  /** Reads `memory.events`, or on v1 the counters in `memory.oom_control`. */
   events(): MemoryGroupEvents;
   /** Bytes charged to the group now. */
   usage(): number;
-  /** Members, by pid; those of groups beneath it are not among them. */
+  /** Pids of the members, without those of groups below. */
   procs(): number[];
   /**
    * Make a group beneath this one, without a limit of its own unless given. On v2 the group must have no members.
    */
   child(name: string, limitBytes?: number): MemoryGroup;
-  /**
-   * Kill the members, and remove the group with all beneath it. Blocks while they die, for 10 s at most, then throws.
-   * A group that is gone already is fine.
-   */
+/**
+   * Kills the members and removes the group with all groups below. Blocks while the members exit, for at most 10 s, then
+   * throws. Does nothing if the group does not exist any more.
   remove(): void;
 }
 
@@ -94,7 +93,7 @@ export function createMemoryGroup(options: MemoryGroupOptions): MemoryGroup {
   return group;
 }
 
-/** Remove every group made by this process: what a test does after each case. */
+/** Removes every group made by this process, for the end of a test. */
 export function removeMemoryGroups(): void {
   for (const group of groups) group.remove();
 }
@@ -107,7 +106,7 @@ function removeAtExit(): void {
     try {
       group.remove();
     } catch {
-      // The process is ending with an exit code of its own: a group left behind must not change it.
+      // The process is exiting: a group that cannot be removed must not change its exit code.
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Does a sink delay the JSON line of a kill? The same command with no sink, and with sinks that work, hang, or are down; real
- * memory-cgroup OOM kills, in turns in random order, and all but the one whose turn it is are stopped.
+ * Does a sink delay the JSON line of a kill? The same command with no sink, and with sinks that work, hang, or are down. Real
+ * memory-cgroup OOM kills; the commands take turns in random order, and all others are stopped meanwhile.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -85,7 +85,7 @@ async function take({ child, group, ms }: Turn): Promise<number | undefined> {
   const pid = await killOne(group);
   const end = performance.now() + PATIENCE_MS;
   while (!ms.has(pid) && performance.now() < end) await sleep(5);
-  await sleep(SETTLE_MS); // the alert goes out in its own turn, not in the next one's
+  await sleep(SETTLE_MS); // so that the alert is delivered before the next turn begins
   child.pause();
   return ms.get(pid);
 }

@@ -1,4 +1,4 @@
-/** A process that a benchmark started: its lines, and ways to pause and end it. None survives the benchmark. */
+/** A process that a benchmark started: its output lines, and ways to pause and end it. It ends with the benchmark. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -23,14 +23,14 @@ export class Child {
   readonly #exited: Promise<unknown>;
   #lines: string[] = [];
   #waiting: { begins: string; resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
-  /** Gets each line that nobody waits for. */
+  /** Called with each line that no call of line() waits for. */
   onLine: ((line: string) => void) | undefined;
 
-  /** In a process group of its own, so that what it started is paused and ended with it. */
+  /** Starts a process group, so that the descendants are paused and ended with it. */
   constructor(command: readonly string[], options: SpawnOptions = {}) {
     const [file = ''] = command;
     this.#name = file.replace(/.*\//, '');
-    // The kernel ends it with the benchmark, even one that was killed and ran no exit hook.
+    // The kernel ends the child with the benchmark, even if the benchmark was killed and ran no exit hook.
     this.#process = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], {
       stdio: ['pipe', 'pipe', 'inherit'],
       detached: true,
@@ -45,11 +45,11 @@ export class Child {
         new Error(`${this.#name} ended, expected a line that begins with "${this.#waiting.begins}"`),
       );
     });
-    this.#process.stdin?.on('error', () => {}); // it ended: the one who waits for its answer is told
+    this.#process.stdin?.on('error', () => {}); // the process has ended: line() rejects
     if (this.#process.stdout) createInterface({ input: this.#process.stdout }).on('line', (line) => this.#onLine(line));
   }
 
-  /** The next line that begins so, also one that came before. */
+  /** Resolves with the next line that begins with `begins`; earlier lines count. */
   async line(begins: string, timeoutMs = 20_000): Promise<string> {
     const index = this.#lines.findIndex((line) => line.startsWith(begins));
     if (index >= 0) return this.#lines.splice(index, 1)[0] as string;
@@ -92,7 +92,7 @@ export class Child {
     try {
       process.kill(-this.pid, signal);
     } catch {
-      // It has just ended.
+      // The process has just ended.
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * How fast does `oomscope explain` read a large log? One GiB with 1,000 reports of the corpus among ordinary lines, beside
- * `grep -c "Killed process"` and Node's readline on the same file.
+ * How fast does `oomscope explain` read a large log? One GiB with 1,000 reports of the corpus among ordinary lines, compared
+ * with `grep -c "Killed process"` and Node's readline on the same file.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, globSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
@@ -51,7 +51,7 @@ const messages = [
 
 interface Run {
   seconds: number;
-  /** The most that was resident, sampled. */
+  /** Peak of resident memory, sampled. */
   rssBytes: number;
   output: string;
 }
@@ -75,7 +75,7 @@ try {
   };
   for (let round = -1; round < Number(options.rounds); round++) {
     for (const [name, { command, runs }] of Object.entries(rivals)) {
-      // What is said is checked once, before it is timed.
+      // The output is checked once before it is timed.
       if (round < 0) check(name, (await measure(command, true)).output, kills);
       else runs.push(await measure(command, false));
     }
@@ -86,7 +86,7 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** Real reports in syslog's form, evenly among lines of services. @returns lines with "Killed process" */
+/** Writes real reports in syslog's form, spread evenly among lines of services. @returns the number of lines with "Killed process" */
 function writeLog(): number {
   const corpus = globSync('test/fixtures/oom-logs/*/*.kmsg', { cwd: ROOT })
     .filter((file) => !/storm|no-killable/.test(file))
@@ -113,7 +113,7 @@ function writeLog(): number {
   return kills;
 }
 
-/** The text of each record, a line feed in it as a line of its own, as syslog has it. */
+/** The text of each record; a line feed in it makes a new line, as in syslog. */
 function bodies(records: string): string[] {
   return records
     .split('\n')
@@ -125,7 +125,7 @@ function stamp(second: number): string {
   return new Date(Date.UTC(2026, 10, 1) + second * 1000).toISOString().replace('Z', '+00:00');
 }
 
-/** 64 KiB or so of what else is in such a log. */
+/** About 64 KiB of other lines of such a log. */
 function ordinary(second: number): string {
   const lines: string[] = [];
   for (let i = 0, length = 0; length < 65536; i++) {
@@ -147,12 +147,12 @@ async function measure(command: string[], look: boolean): Promise<Run> {
       const kib = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
       rssBytes = Math.max(rssBytes, Number(kib ?? 0) * 1024);
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }, 5);
   let kills = 0;
   let output = '';
-  // Read in any case: into /dev/null grep would say nothing, and stop at the first match.
+  // The output is read: grep into /dev/null would stop at the first match.
   child.stdout.on('data', (chunk: Buffer) => {
     if (!look) return;
     const text = chunk.toString('latin1');
@@ -165,7 +165,7 @@ async function measure(command: string[], look: boolean): Promise<Run> {
   return { seconds, rssBytes, output: kills > 0 ? String(kills) : output.trim() };
 }
 
-/** Fast and wrong is no result. */
+/** A fast run with wrong output does not count. */
 function check(name: string, output: string, kills: number): void {
   const expected = name.startsWith('oomscope') ? reports : kills;
   const fine = name.startsWith('oomscope') ? Number(output) >= expected : Number(output) === expected;

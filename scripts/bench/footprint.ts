@@ -1,4 +1,4 @@
-/** What oomscope costs while nothing happens: time to start, memory, threads, descriptors, wake-ups. */
+/** The cost of oomscope while nothing happens: start time, memory, threads, descriptors, wake-ups. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,12 +15,12 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
   },
 });
-const SETTLE_MS = 10_000; // V8 tidies its heap once, some seconds after the last work
+const SETTLE_MS = 10_000; // V8 collects garbage once, some seconds after the last work
 const WINDOWS = 4;
 const PLAIN = 'plain C libbpf loop';
 const GOALS = { start_ms: 300, rss_mb: 65, anonymous_mb: 20, switches: 0 };
 const DIST = resolve(import.meta.dirname, '../../dist');
-/** The library alone, where the command is not built yet. */
+/** The library alone, if the command is not built yet. */
 const LIBRARY = `import { openTracer } from '${join(DIST, 'index.js')}';
 const tracer = await openTracer();
 tracer.events$.subscribe();
@@ -49,7 +49,7 @@ for (let run = 0; run < Number(options.starts); run++) {
   nodeMs.push(await startBareNode());
 }
 
-// All idle at once: nothing of one runs in another's window unless it wakes by itself.
+// All are idle at the same time, so that a process runs in another's window only if it wakes by itself.
 const own = await startOomscope();
 const processes: Record<string, { child: Child; pid: number }> = {
   [`oomscope ${existsSync(cli) ? 'trace --json' : '(openTracer, no command)'}`]: {
@@ -70,7 +70,7 @@ let killsMeanwhile = 0;
 for (const name of Object.keys(processes)) {
   const child = processes[name]?.child as Child;
   if (name === PLAIN)
-    child.onLine = () => killsMeanwhile++; // it says a line for every kill on this machine
+    child.onLine = () => killsMeanwhile++; // one line for every kill on this machine
   else child.onLine = () => {};
 }
 let rows = await watch();
@@ -82,7 +82,7 @@ await Promise.all(Object.values(processes).map(({ child }) => child.end()));
 where.load_after = circumstances().load_before;
 report();
 
-/** What ran in a window in which nothing should. */
+/** What ran in a window in which nothing should run. */
 async function watch() {
   killsMeanwhile = 0;
   const before = Object.values(processes).map(({ pid }) => switches(pid));
@@ -113,7 +113,7 @@ async function startBareNode(): Promise<number> {
   return ms;
 }
 
-/** @param inner the process to look at is not the one started but the one that this started */
+/** @param inner measure the child of the started process, not the process itself */
 async function add(name: string, command: string[], inner = false): Promise<void> {
   const child = new Child(command);
   await child.line('ready');

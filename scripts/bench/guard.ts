@@ -1,9 +1,7 @@
 /**
- * How long from the fruitless reclaim that meets the condition to the signal, by each of the three ways to send it? Both
- * times are the kernel's, by one clock: of the reclaim's hook, and of the tracepoint at the signal. Real memory-cgroup
- * shortages, with other processes that run out of memory all the while; the ways take turns in random order.
- *
- * And what it is for: of a shortage that one kill would end, how often did the kernel kill, too?
+ * How long does it take from the fruitless reclaim that meets the condition to the signal, for each of the three ways to send
+ * it? Both times are the kernel's, by one clock: at the reclaim's hook, and at the tracepoint of the signal. Real memory-cgroup
+ * shortages, while other processes run out of memory all the time; the ways take turns in random order.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -43,16 +41,16 @@ interface Column {
   arming: Arming;
   signals: SignalSeen[];
   us: number[];
-  /** To when the kernel's own program handed it over. */
+  /** Time until the kernel's own program called bpf_send_signal_task(). */
   decidedUs: number[];
-  /** The kernel's OOM killer signalled first; nobody did. */
+  /** Times that the kernel's OOM killer signalled first, and times that no signal was sent. */
   late: number;
   missed: number;
   kernelKilled: number;
 }
 
 const where = circumstances();
-// As the daemon does where it may: a thread that decides must not wait for those that need memory.
+// As the daemon does where it is allowed: the thread that decides must not wait for threads that need memory.
 const { survived } = survive({ lockMemory: true, realtimePriority: 1 });
 for (const [wish, refusal] of Object.entries(survived)) if (refusal !== null) say(`${wish}: ${refusal}`);
 const columns: Partial<Record<Way, Column>> = {};
@@ -99,7 +97,7 @@ try {
 where.load_after = circumstances().load_before;
 report();
 
-/** A small sleeper is the target, so that nothing ends but it, and the hog that the kernel kills afterwards. */
+/** The target is a small sleeper, so that only it and the hog, which the kernel kills afterwards, end. */
 async function measure(column: Column, counts: boolean): Promise<void> {
   const target = hog(group, '--hold', String(MIB));
   await once(target.stdout, 'data');
@@ -121,7 +119,7 @@ async function measure(column: Column, counts: boolean): Promise<void> {
   else column.us.push(Number(signal.signalNs - signal.triggerNs) / 1000);
 }
 
-/** Three quarters of the group are the target's: with it gone the other has room. */
+/** The target holds three quarters of the group: once it has ended, the other process fits. */
 async function runShort(column: Column): Promise<void> {
   const target = hog(group, '--hold', String((LIMIT_BYTES * 3) / 4));
   await once(target.stdout, 'data');

@@ -1,6 +1,6 @@
 /**
- * oomscope as bench:latency measures it. A line per kill: pid, mono_ns of the event, when the poller thread had the
- * record, when the handlers of batches$ and oomKills$ were called, CPU of the victim.
+ * oomscope as bench:latency measures it. One line for each kill: pid, mono_ns of the event, the times when the poller thread had
+ * the record and when the handlers of batches$ and oomKills$ were called, CPU of the victim.
  */
 
 import { OomKillRecord, RecordKind } from '../../dist/bpf/wire/layout.js';

@@ -1,6 +1,6 @@
 /**
- * How long after the kernel marked its victim does a reader have the event? Real memory-cgroup OOM kills; the readers
- * take turns in random order, and all but the one whose turn it is are stopped, so that none delays another.
+ * How long after the kernel marked its victim does a reader have the event? Real memory-cgroup OOM kills. The readers take turns
+ * in random order, and all others are stopped meanwhile, so that no reader delays another.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
   },
 });
-const SETTLE_MS = 150; // between waking a reader and the kill: it has read what it missed and sleeps again
+const SETTLE_MS = 150; // between waking a reader and the kill: it reads what it missed and sleeps again
 const PATIENCE_MS = 3000;
 
 /** Nanoseconds by pid of the victim. */
@@ -32,12 +32,12 @@ const where = circumstances();
 const kills = Number(options.kills);
 const object = buildPlainObject();
 const rivals = buildRivals('plain-loop', 'kmsg-reader', 'line-stamper');
-/** When, and on which CPU, each victim was marked: from the plain loop, which sees all. */
+/** Time and CPU of each victim's mark, from the plain loop, which sees all kills. */
 const marks = new Map<number, { ns: number; cpu: number }>();
 const cpus = onlineCpus();
 const lastCpu = cpus.at(-1) as number;
 
-// In the order in which they attach, and so run in the kernel: the one whose stamp counts is the first.
+// In the order in which they attach and so run in the kernel: the first is the one whose stamp counts.
 const readers: Record<string, Reader> = {};
 readers.plain = await startRival([rivals['plain-loop'], object], 'plain');
 if (cpus.length > 1) {
@@ -51,10 +51,10 @@ const bpftrace = bpftraceVersion();
 if (bpftrace !== undefined)
   readers.bpftrace = await startRival([rivals['line-stamper'], ...bpftraceCommand()], 'bpftrace');
 readers.oomscope = await startOomscope();
-await sleep(1500); // bpftrace says that it attaches, not that it has
+await sleep(1500); // bpftrace reports when it begins to attach, not when it has attached
 
 const group = makeGroup();
-/** The kills that were each reader's turn. */
+/** The kills made in each reader's turn. */
 const turns = Object.fromEntries([...Object.keys(readers), 'first'].map((name) => [name, [] as number[]]));
 const first = new Map<number, Record<string, number>>();
 for (const reader of Object.values(readers)) reader.child.pause();
@@ -67,7 +67,7 @@ try {
     if (round % 10 === 0) say(`round ${round} of ${kills}`);
   }
   for (const reader of Object.values(readers)) reader.child.resume();
-  await sleep(500); // the plain loop tells of the last marks
+  await sleep(500); // the plain loop prints the last marks
 } finally {
   group.remove();
   await Promise.all(Object.values(readers).map((reader) => reader.child.end()));
@@ -133,7 +133,7 @@ function report(): void {
     if (!summary) return;
     const at = (turns[reader] ?? []).map((pid) => [marks.get(pid)?.cpu, readers[reader]?.seen.get(pid)?.readerCpu]);
     const known = at.filter(([, readerCpu]) => readerCpu !== undefined && readerCpu >= 0);
-    // bpftrace's own CPU is not known: the stamp is taken in the process behind its pipe.
+    // bpftrace's own CPU is unknown: the stamp is taken in the process that reads its pipe.
     const same =
       known.length === 0 || reader === 'bpftrace' ? '' : `${known.filter(([a, b]) => a === b).length}/${known.length}`;
     rows.push({ label, reader, summary, same, samples });

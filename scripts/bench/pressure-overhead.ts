@@ -1,9 +1,9 @@
 /**
- * What watching costs: the same workload with and without a monitor, taking turns, by backend. One workload waits for
- * memory some thousand times a second, another does nothing but switch between two threads and is never stalled. Compared is
- * the CPU time that they need for a page or a switch, in which the hooks' time is: other than the rate it does not depend on
- * who else is at work. Beside it the kernel's own account of the time in the hooks (kernel.bpf_stats_enabled), which costs
- * some time itself and so is taken in rounds of its own.
+ * The cost of monitoring pressure: the same workload with and without a monitor, in turns, by backend. One workload waits for
+ * memory some thousand times a second; another only switches between two threads and never stalls. The figure is the CPU time
+ * for a page or a switch, which includes the hooks' time and, unlike the rate, does not depend on other work of the machine.
+ * Beside it stands the kernel's own account of the time in the hooks (kernel.bpf_stats_enabled), which costs time itself and is
+ * therefore taken in separate rounds.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,7 +32,7 @@ interface Taken {
   hooks: { ns: number; runs: number };
   /** Stalls in a second; 0 without a monitor. */
   stalls: number;
-  /** CPU time of the monitor's process, of one CPU. */
+  /** CPU time of the monitor's process, as a share of one CPU. */
   monitor: number;
 }
 const STATS = '/proc/sys/kernel/bpf_stats_enabled';
@@ -49,7 +49,7 @@ try {
     for (const load of ['stalls', 'switches']) {
       for (const backend of round % 2 === 0 ? backends : backends.toReversed()) {
         const one = await turn(backend, load);
-        // The first round warms up, and has the kernel's account too.
+        // The first round warms up, and includes the kernel's account.
         const key = `${round < 0 ? 'account ' : ''}${load} ${backend}`;
         taken.set(key, [...(taken.get(key) ?? []), one]);
       }
@@ -64,7 +64,7 @@ try {
 where.load_after = circumstances().load_before;
 report();
 
-/** Those that this kernel has. */
+/** The backends that this kernel has. */
 function available(): string[] {
   const best = (forced?: 'fentry' | 'kprobe') =>
     pressureChoices(forced).find(({ hook }) => hook === 'memstall_enter')?.backend;
@@ -107,17 +107,17 @@ async function turn(backend: string, load: string): Promise<Taken> {
   };
 }
 
-/** Of all BPF programs that a process holds, by the descriptors it has of them. */
+/** Sums over all BPF programs of which a process has a descriptor. */
 function hookTime(pid: number): { ns: number; runs: number } {
   const programs = readdirSync(`/proc/${pid}/fdinfo`)
     .map((fd) => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'))
     .filter((info) => /^prog_id:/m.test(info));
-  // A link has its program's id too, but not its times.
+  // A link shows its program's id, too, but not the times.
   const sum = (what: RegExp) => programs.reduce((total, info) => total + Number(what.exec(info)?.[1] ?? 0), 0);
   return { ns: sum(/^run_time_ns:\s+(\d+)/m), runs: sum(/^run_cnt:\s+(\d+)/m) };
 }
 
-/** All its threads. */
+/** Sum over all threads of the process. */
 function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -132,14 +132,14 @@ function report(): void {
       const all = taken.get(`${load} ${backend}`) ?? [];
       const account = taken.get(`account ${load} ${backend}`)?.[0];
       const cpuNs = median(all.map((one) => one.cpuNs));
-      // Round by round: what else the machine does, it does to both.
+      // Round by round, so that other work of the machine affects both alike.
       const more = median(all.map((one, i) => (without[i] ? one.cpuNs / without[i].cpuNs - 1 : 0)));
       return {
         load,
         backend,
         cpuNs,
         more,
-        /** Of one CPU, by the kernel's account. */
+        /** Share of one CPU, by the kernel's account. */
         inHooks: (account?.hooks.ns ?? 0) / 1e9,
         perStall: account && account.stalls > 0 ? account.hooks.ns / account.stalls : 0,
         perRun: account && account.hooks.runs > 0 ? account.hooks.ns / account.hooks.runs : 0,

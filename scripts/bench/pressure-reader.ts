@@ -1,15 +1,15 @@
 /**
- * oomscope as bench:pressure measures it. It keeps its stamps to itself until it is asked, with a line on stdin: then it
- * prints one JSON line of all since the last.
+ * oomscope as bench:pressure measures it. It keeps its stamps until a line arrives on stdin, then prints one JSON line with all
+ * stamps since the last.
  */
 import { createInterface } from 'node:readline';
 import { openPressure } from '../../dist/index.js';
 
 /** Nanoseconds, CLOCK_MONOTONIC. */
 export interface Stamps {
-  /** When a stall began, and when the handler of stalls$ had it. */
+  /** Begin of a stall, and when the handler of stalls$ was called. */
   stalls: [beginNs: number, atNs: number][];
-  /** When a level changed, and when the handler of pressure$ had it. */
+  /** Change of a level, and when the handler of pressure$ was called. */
   levels: [path: string, level: string, decidedNs: number, atNs: number][];
   lost: Record<string, number>;
 }

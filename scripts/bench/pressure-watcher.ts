@@ -1,4 +1,4 @@
-/** A monitor as bench:pressure-overhead measures it: levels, and stalls that are long. It says how many there were when asked. */
+/** A monitor as bench:pressure-overhead measures it: levels and long stalls. It prints their counts when a line arrives on stdin. */
 import { createInterface } from 'node:readline';
 import { openPressure } from '../../dist/index.js';
 

@@ -1,7 +1,7 @@
 /**
- * How long after a task stalls on memory does somebody know? Storms of reclaim in a small memory cgroup, one after
- * another; every reader watches each of them. Begin: of the storm's first stall, by the kernel's clock. For oomscope also
- * every single stall.
+ * How long after a task stalls on memory does a reader know? Storms of reclaim in a small memory cgroup, one after another; every
+ * reader watches each storm. Time counts from the storm's first stall, by the kernel's clock. For oomscope every single stall is
+ * measured, too.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,21 +23,21 @@ const { values: options } = parseArgs({
   },
 });
 const MIB = 2 ** 20;
-/** A trigger without CAP_SYS_RESOURCE: 20 ms in 2 s is the least that tells a storm from a single stall. */
+/** A trigger that needs no CAP_SYS_RESOURCE: 20 ms in 2 s is the least that distinguishes a storm from a single stall. */
 const TRIGGER = 'some 20000 2000000';
 /**
- * All readers, as a monitor that is meant to be heard would be run: ahead of the others. Where a nice value would only
- * count inside a session (kernel.sched_autogroup_enabled) it is not enough: a reader waits for its turn, up to 0.1 s.
+ * All readers run with real-time priority, as a monitor should. A nice value is not enough where it only counts inside a session
+ * (kernel.sched_autogroup_enabled): a reader then waits for its turn, up to 0.1 s.
  */
 const FIFO = ['chrt', '--fifo', '1'];
-const AHEAD = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? FIFO : []; // takes CAP_SYS_NICE
-const REST_MS = 500; // with what comes before and after a storm more than the trigger's window
+const AHEAD = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? FIFO : []; // needs CAP_SYS_NICE
+const REST_MS = 500; // together with the time before and after a storm longer than the trigger's window
 
 const where = circumstances();
 const { 'psi-poll': psiPoll } = buildRivals('psi-poll');
 const group = createMemoryGroup({ limitBytes: 24 * MIB });
 const home = mkdtempSync(join(tmpdir(), 'psi-notify-'));
-/** Per storm: when each rival said so first. */
+/** For each storm, when each rival reported it first. */
 const fired = { trigger: [] as number[], file: [] as number[], notify: [] as number[] };
 const children: Child[] = [];
 const stalls: number[] = [];
@@ -64,7 +64,7 @@ try {
     const words = ['--cgroup', group.path, '--seconds', options.seconds, '--file', '64M', '--threads', '2'];
     const thrash = new Child([built('thrash'), ...words, '--work', '512', '--pause', '3000']);
     await thrash.line('{', 20_000);
-    await sleep(3200); // PSI's averages come every 2 s, and psi-notify looks once a second
+    await sleep(3200); // PSI's averages change every 2 s, and psi-notify samples once a second
     await notify?.end();
     reader.write('');
     const stamps = JSON.parse(await reader.line('{')) as Stamps;
@@ -87,8 +87,8 @@ async function rival(command: string[], name: keyof typeof fired): Promise<Child
 }
 
 /**
- * Debian's package, looking at avg10 as often as it can, for a little more than there is now. A new one for each
- * storm: it only tells of a change. undefined: not to be had.
+ * Debian's psi-notify, sampling avg10 as often as it can, with a threshold a little above the present value. A new process for
+ * each storm, since it only reports changes. undefined: it is not available.
  */
 function psiNotify(): Child | undefined {
   if (process.geteuid?.() === 0 && spawnSync('which', ['psi-notify']).status !== 0) {

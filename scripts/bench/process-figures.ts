@@ -1,17 +1,17 @@
-/** What a running process costs, from /proc. */
+/** The cost of a running process, from /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Footprint {
   rss_kib: number;
   anonymous_kib: number;
   file_kib: number;
-  /** Shared pages are divided among those who share them. */
+  /** Proportional set size: shared pages are divided among the processes that share them. */
   pss_kib: number;
   threads: number;
   descriptors: number;
 }
 
-/** Context switches since the thread began, by tid. */
+/** Context switches of each thread since it began, by tid. */
 export type Switches = Record<string, { name: string; voluntary: number; involuntary: number }>;
 
 export function footprint(pid: number): Footprint {
@@ -38,7 +38,7 @@ export function switches(pid: number): Switches {
   );
 }
 
-/** Threads that ran in between, with how often; threads that began in between count from zero. */
+/** How many times each thread ran between two samples; a thread that began in between counts from zero. */
 export function switchesBetween(before: Switches, after: Switches): Switches {
   const ran = Object.entries(after).map(([tid, now]) => {
     const then = before[tid] ?? { voluntary: 0, involuntary: 0 };

@@ -1,4 +1,4 @@
-/** An HTTP server for the benchmark of alerts: /ok answers, everything else never does. */
+/** An HTTP server for bench:alerts: it answers /ok, and never answers any other path. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

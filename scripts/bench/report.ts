@@ -1,5 +1,5 @@
 /**
- * What every benchmark prints and writes: percentiles, a table, and a JSON file that says how the figures were taken.
+ * The output of every benchmark: percentiles, a table, and a JSON file that records how the figures were taken.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface Summary {
   max: number;
 }
 
-/** Nearest rank: every figure is one that was measured. Undefined for no values. */
+/** Percentiles by nearest rank: every figure is a measured value. undefined for no values. */
 export function summarize(values: readonly number[]): Summary | undefined {
   const sorted = values.toSorted((a, b) => a - b);
   const rank = (part: number) => sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] as number;
@@ -22,7 +22,7 @@ export function summarize(values: readonly number[]): Summary | undefined {
   return { count: sorted.length, min: rank(0), p50: rank(0.5), p90: rank(0.9), p99: rank(0.99), max: rank(1) };
 }
 
-/** The first row is the head; the first column is words, the others figures. */
+/** Renders a table. The first row is the head; the first column holds words, the others figures. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   const lines = rows.map((row) =>
@@ -32,7 +32,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
-/** Where and when the figures were taken. */
+/** Machine, time and state of the sources when the figures were taken. */
 export interface Circumstances {
   date: string;
   commit: string;
@@ -64,7 +64,7 @@ export function circumstances(): Circumstances {
   };
 }
 
-/** One line for people, and another when others used the CPUs: then the tails are theirs. */
+/** One line for people, and a second if other work used the CPUs, since that lengthens the tails. */
 export function inWords(where: Circumstances): string {
   const loads = [where.load_before, where.load_after].map((load) => load[0] ?? 0);
   const load = loads.map((one) => one.toFixed(2)).join(' to ');

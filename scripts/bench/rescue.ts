@@ -1,11 +1,11 @@
 /**
- * The rescue table: shortages in small guests, each beside each killer, each run in a guest booted for it. What has been
- * measured is kept in a file of JSON Lines and not measured again: a batch that was ended goes on where it was.
+ * The rescue table: memory shortages in small guests, each with each killer, each run in a guest booted for it. Finished runs are
+ * kept in a file of JSON Lines and not repeated, so that a batch that was stopped continues where it was.
  *
  *   npm run bench:rescue -- --runs 3 --workload leak,zram --killer kernel,oomscope
  *
- * --kernel host: those shortages that a cgroup can have, in cgroups of this machine and at its own speed, beside those who
- * look at cgroups.
+ * --kernel host: the shortages that a cgroup can have, in cgroups of this machine and at its own speed, with the killers that
+ * watch cgroups.
  */
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -25,14 +25,14 @@ const { values: options } = parseArgs({
     killer: { type: 'string', default: killers.map(({ name }) => name).join() },
     runs: { type: 'string', default: '3' },
     kernel: { type: 'string', default: '6.12' },
-    /** Where the runs are kept. */
+    /** File that keeps the runs. */
     file: { type: 'string', default: built('bench/rescue.jsonl') },
-    /** Guests at a time: each has one CPU, and the machine should have one for each. */
+    /** Guests at a time. Each has one CPU, and the machine should have one for each. */
     jobs: { type: 'string', default: String(Math.max(1, availableParallelism())) },
-    /** Ends after so many guests: the rest is for the next time. */
+    /** Stop after this many guests; the next call runs the rest. */
     boots: { type: 'string', default: 'Infinity' },
     json: { type: 'string' },
-    /** Gets what the killers said, a file for each run. */
+    /** Folder for the killers' output, a file for each run. */
     logs: { type: 'string' },
   },
 });
@@ -40,7 +40,7 @@ const { values: options } = parseArgs({
 interface Row extends Verdict {
   workload: string;
   killer: string;
-  /** Of how the two are set: what was measured of another setting does not count. */
+  /** Hash of the settings of workload and killer: runs with other settings do not count. */
   settings: string;
   kernel: string;
   date: string;
@@ -50,7 +50,7 @@ interface Row extends Verdict {
 
 const where = circumstances();
 const asked = options.kernel;
-/** Measured by another referee, or of other loads: not the same. */
+/** Hash of referee and loads: runs with other versions do not count. */
 const programs = ['load.c', 'referee.c']
   .map((name) => readFileSync(join(import.meta.dirname, 'rescue', name)))
   .join('');
@@ -59,7 +59,7 @@ const chosen = {
   workloads: choose('workload', workloads, options.workload).filter(({ global }) => !here || !global),
   killers: choose('killer', killers, options.killer).filter((killer) => !here || killer.here !== undefined),
 };
-if (here) for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1)); // its groups are removed
+if (here) for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1)); // exit hooks remove its groups
 mkdirSync(dirname(options.file), { recursive: true });
 const rows: Row[] = existsSync(options.file)
   ? readFileSync(options.file, 'utf8')
@@ -77,7 +77,7 @@ for (const workload of chosen.workloads) process.stdout.write(section(workload))
 process.stdout.write(`${here ? '' : `Not measured: ${ABSENT}\n`}${inWords(where)}\n${where.command}\n`);
 writeJson(options.json, { where, workloads: chosen.workloads, killers: chosen.killers, rows });
 
-/** One run of every cell, then the second of every cell: what the machine is at meanwhile meets all alike. */
+/** One run of every cell, then the second of every cell, so that other work of the machine affects all cells alike. */
 function missing(): [Workload, Killer][] {
   const cells = chosen.workloads.flatMap((workload) => chosen.killers.map((killer) => [workload, killer] as const));
   const rounds = Array.from({ length: Number(options.runs) }, (_, round) =>
@@ -108,7 +108,7 @@ async function add(workload: Workload, killer: Killer): Promise<void> {
     const name = `${workload.name}.${killer.name}.${rowsOf(workload, killer).length}.log`;
     writeFileSync(join(options.logs, name), `${JSON.stringify(row)}\n${log}`);
   } catch (error) {
-    say((error as Error).message); // the others are measured all the same
+    say((error as Error).message); // the other cells are still measured
   }
 }
 
@@ -129,10 +129,10 @@ function section(workload: Workload): string {
 }
 
 /**
- * right: runs in which the eater ended and no innocent did. lost: innocent processes, of all runs. eaters: of them ended,
- * the median. kernel: kills by the kernel's OOM killer, of all runs. The others are medians: short for, from when less
- * than 10 % were left to when there was enough again for good; stall, the longest of the heartbeat in a run; RSS and CPU of
- * the killer while it ran, idle its CPU before.
+ * right: runs in which the offender ended and no innocent process did. lost: innocent processes that ended, over all runs.
+ * eaters: offenders that ended, median. kernel: kills by the kernel's OOM killer, over all runs. The others are medians. short
+ * for: from less than 10 % free until recovery. stall: longest stall of the heartbeat in a run. RSS and CPU: of the killer during
+ * the workload. idle: CPU of the killer before it.
  */
 function cells(found: readonly Row[]): string[] {
   if (found.length === 0) return [];

@@ -13,7 +13,7 @@ export function built(name: string): string {
   return join(ROOT, 'build', name);
 }
 
-/** Compiles C programs of rivals/ by name. Returns where they are. */
+/** Compiles C programs of rivals/ by name. Returns their paths. */
 export function buildRivals<Name extends string>(...names: Name[]): Record<Name, string> {
   mkdirSync(BUILT, { recursive: true });
   const made = names.map((name) => {
@@ -35,7 +35,7 @@ export function buildPlainObject(): string {
   return output;
 }
 
-/** As in "0.17.0"; undefined where there is none and none can be installed. */
+/** Version such as "0.17.0"; undefined if bpftrace is missing and cannot be installed. */
 export function bpftraceVersion(): string | undefined {
   const version = () =>
     /v?(\d+\.\d+\.\d+)/.exec(spawnSync('bpftrace', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1];
@@ -49,7 +49,7 @@ export function bpftraceVersion(): string | undefined {
   return version();
 }
 
-/** bpftrace's one-liner: pid and CPU of each victim. Where tracefs is not mounted it gets one in a namespace of its own. */
+/** bpftrace's one-liner: pid and CPU of each victim. If tracefs is not mounted, a mount namespace of its own gets one. */
 export function bpftraceCommand(): string[] {
   const command = ['bpftrace', '-e', 'tracepoint:oom:mark_victim { printf("%d %d\\n", args->pid, cpu); }'];
   if (existsSync('/sys/kernel/tracing/events') || existsSync('/sys/kernel/debug/tracing/events')) return command;

@@ -1,7 +1,7 @@
 /**
- * How long it takes to say who would be killed next among many processes: `oomscope scores` as a command and in a process
- * that runs already, beside `ps`, the usual shell loop, and one pass over /proc file by file as psutil makes it. All in turns,
- * in random order, over the same idle processes.
+ * How long does it take to rank many processes as the OOM killer would? `oomscope scores` as a command and within a running
+ * process, compared with `ps`, the usual shell loop, and a pass over /proc file by file as psutil makes it. All take turns in
+ * random order over the same idle processes.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ const CLI = `${import.meta.dirname}/../../dist/cli/main.js`;
 interface Figures {
   name: string;
   wall: Summary | undefined;
-  /** Mean, of the process and what it started. */
+  /** Mean over the process and its children. */
   cpu_ms: number;
   samples_ms: number[];
 }
@@ -75,7 +75,7 @@ function measure(): Figures[] {
   const samples = Object.fromEntries(Object.keys(ways).map((name) => [name, { wall: [] as number[], cpu: 0 }]));
   for (let round = -2; round < rounds; round++) {
     for (const name of Object.keys(ways).sort(() => Math.random() - 0.5)) {
-      if (name.startsWith('shell') && round !== 0) continue; // a minute, where others are at work
+      if (name.startsWith('shell') && round !== 0) continue; // it takes a minute on a busy machine
       const [begin, cpuBefore] = [performance.now(), cpuMs()];
       ways[name]?.();
       const taken = samples[name];
@@ -94,7 +94,7 @@ function tableOnly(tasks: TaskTable): () => void {
   return () => void tasks.read();
 }
 
-/** Of this process and of those that it waited for; theirs in ticks of 10 ms. */
+/** CPU time of this process and of the children that it waited for; the children's in ticks of 10 ms. */
 function cpuMs(): number {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -1,6 +1,6 @@
 /**
- * How many records per second reach a reader without a single loss? A synthetic flood of 40-byte records on a ring of
- * the tracer's default size, read by a plain C libbpf loop that sums a field, and by oomscope with a decoding subscriber.
+ * How many records a second reach a reader without a single loss? A synthetic flood of 40-byte records on a ring of the tracer's
+ * default size, read by a plain C libbpf loop that sums a field, and by oomscope with a subscriber that decodes.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -27,11 +27,11 @@ interface Flood {
 interface Side {
   reader: Child;
   flooder: Child;
-  /** As fast as the reader takes them: the flooder waits while the ring is more than half full. */
+  /** Rate with back-pressure: the flooder waits while the ring is more than half full. */
   taken: Flood[];
-  /** The highest paced rate without a loss, of each round's search. */
+  /** The highest paced rate without a loss, from each round's search. */
   paced: number[];
-  /** As fast as the flooder can. */
+  /** Rate of the flooder without waiting. */
   unpaced: Flood[];
 }
 
@@ -73,7 +73,7 @@ async function flood({ reader, flooder }: Side, lasting: number, rate: number): 
   flooder.write(`${lasting} ${rate}`);
   const [produced = 0, lost = 0, ns = 0] = (await flooder.line('flood')).split(' ').slice(1).map(Number);
   let after = await delivered(reader);
-  // What is still in the ring: give it time, but no longer than it can need.
+  // Waits until the ring is read, at most as long as that can take.
   for (let i = 0; i < 40 && after - before + lost < produced; i++) {
     await sleep(25);
     after = await delivered(reader);
@@ -85,7 +85,7 @@ async function flood({ reader, flooder }: Side, lasting: number, rate: number): 
   return result;
 }
 
-/** Between half of what the reader took under back-pressure and one and a half times that, by halving. */
+/** Binary search between half and one and a half times the rate that the reader took under back-pressure. */
 async function search(side: Side, taken: number): Promise<number> {
   let low = 0;
   let high = taken * 1.5;

@@ -10,7 +10,7 @@ export function makeGroup(): MemoryGroup {
   return createMemoryGroup({ limitBytes: LIMIT_BYTES, name: `oomscope-bench-${process.pid}` });
 }
 
-/** Lets a hog be killed, on one CPU if given. Returns its pid. @throws if it was not killed */
+/** Starts a hog that the kernel kills, on one CPU if given. Returns its pid. @throws if it was not killed */
 export async function killOne(group: MemoryGroup, cpu?: number): Promise<number> {
   const hog = [built('hog'), '--cgroup', group.path, '--max', `${2 * LIMIT_BYTES}`];
   const [file = '', ...args] = cpu === undefined ? hog : ['taskset', '-c', String(cpu), ...hog];

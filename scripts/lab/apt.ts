@@ -1,6 +1,6 @@
 /**
- * Packages of any Debian suite, from the archive that this machine's apt uses already, without changing what is
- * configured or installed here: everything apt needs to know and to write is in a directory of its own.
+ * Packages of any Debian suite, from the archive that this machine's apt uses. Nothing that is configured or installed here
+ * changes: apt keeps its settings and its state in a separate directory.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ export class Suite {
       'Acquire::Retries': '3',
       'Acquire::http::Timeout': '30',
       'Acquire::Languages': 'none',
-      'APT::Sandbox::User': '', // its own user could not write here
+      'APT::Sandbox::User': '', // apt's own user could not write here
       ...(architecture !== undefined && { 'APT::Architecture': architecture, 'APT::Architectures::': architecture }),
     };
     this.#options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
@@ -96,10 +96,10 @@ export class Suite {
   }
 }
 
-/** Where this machine gets Debian from. */
+/** The archive that this machine's apt uses for Debian. */
 async function debianArchive(): Promise<string> {
   const places = await indexTargets();
-  // Before the first `apt-get update` apt knows where, but not yet what: then the path must do.
+  // Before the first `apt-get update` apt knows the addresses but no labels: then the path must do.
   const place =
     places.find(({ label, component }) => label === 'Debian' && component === 'main') ??
     places.find(({ uri, label }) => label === '' && /\/debian\/?$/.test(uri));

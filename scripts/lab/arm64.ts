@@ -1,6 +1,6 @@
 /**
- * The userland of arm64 guests: Node from the npm registry, libraries from Debian, and this project's native code built by
- * cross compilers into build/arm64/. What is newer than its sources is kept.
+ * The userland of arm64 guests: Node from the npm registry, libraries from Debian, and this project's native code built by cross
+ * compilers into build/arm64/. Files that are newer than their sources are kept.
  */
 import { execFile } from 'node:child_process';
 import {
@@ -22,13 +22,13 @@ import { arm64Headers, crossTools } from './tools.ts';
 import type { Userland } from './userland.ts';
 
 const TRIPLET = 'aarch64-linux-gnu';
-/** Not older than the C library that the cross compiler builds for. */
+/** A suite whose C library is not older than the one that the cross compiler builds for. */
 const SUITE = 'trixie';
 const PACKAGES = [
   ...['busybox-static', 'util-linux', 'libcap-ng0'],
   ...['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1', 'libbpf1', 'libelf1t64', 'zlib1g', 'libzstd1'],
 ];
-/** Packages with native code, and what is needed to build it. */
+/** Packages with native code, and what their build needs. */
 const FFI = ['@2060.io/ref-napi', 'ffi-napi'];
 const FFI_NEEDS = ['get-symbol-from-current-process-h', 'get-uv-event-loop-napi-h', 'node-addon-api', 'node-gyp-build'];
 
@@ -36,7 +36,7 @@ const run = promisify(execFile);
 
 let made: Promise<Userland> | undefined;
 
-/** Made once in a process: guests that are booted together share it. @throws LabError NOT_INSTALLED, NO_KERNEL, BOOT_FAILED */
+/** Made once in a process and shared by guests. @throws LabError NOT_INSTALLED, NO_KERNEL, BOOT_FAILED */
 export function arm64Userland(root: string, cache: string): Promise<Userland> {
   made ??= makeUserland(root, cache);
   return made;
@@ -68,7 +68,7 @@ async function makeUserland(root: string, cache: string): Promise<Userland> {
   };
 }
 
-/** A directory that is whole when it is there. */
+/** Makes a directory that is complete once it exists. */
 async function once(directory: string, make: (work: string) => Promise<string>): Promise<string> {
   if (existsSync(directory)) return directory;
   mkdirSync(dirname(directory), { recursive: true });
@@ -98,7 +98,7 @@ async function fetchNode(work: string): Promise<string> {
 }
 
 /**
- * As scripts/setup.sh does it, with the other architecture's registers.
+ * Compiles as scripts/setup.sh does, for the registers of the other architecture.
  *
  * @param built gets build/NAME.bpf.o
  * @returns the object's path
@@ -122,7 +122,7 @@ export async function compileBpf(root: string, source: string, built: string): P
   return output;
 }
 
-/** As native/CMakeLists.txt does it. */
+/** Builds the addon as native/CMakeLists.txt does. */
 async function compileAddon(root: string, libbpf: string, built: string): Promise<void> {
   const output = join(built, 'build/oomscope.node');
   if (!stale(output, join(root, 'native'))) return;
@@ -133,7 +133,7 @@ async function compileAddon(root: string, libbpf: string, built: string): Promis
     ...['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DBUILDING_NODE_EXTENSION'],
     ...includes.flatMap((path) => ['-isystem', path]),
     ...sources(join(root, 'native'), '.cc'),
-    // libbpf has libraries of its own, which are the guest's.
+    // The libraries that libbpf needs come from the guest's packages.
     ...[libbpf, '-Wl,--allow-shlib-undefined', '-o', output],
   ]);
 }
@@ -143,7 +143,7 @@ async function compileHog(root: string, built: string): Promise<void> {
   if (stale(output, source)) await compile(`${TRIPLET}-gcc`, ['-O2', '-Wall', '-pthread', source, '-o', output]);
 }
 
-/** In a copy, with the headers of the Node that is to load it. */
+/** Builds a package's native code in a copy, with the headers of the Node that loads it. */
 async function compileFfi(root: string, node: string, built: string): Promise<void> {
   const modules = 'node_modules';
   if (!stale(join(built, modules, 'ffi-napi/build/Release/ffi_bindings.node'), join(root, 'package-lock.json'))) return;

@@ -1,4 +1,4 @@
-/** One QEMU process from start to end. Whatever happens to this process, it leaves no QEMU and no file behind. */
+/** One QEMU process from start to end. However this process ends, no QEMU and no file remains. */
 import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -14,13 +14,13 @@ export interface Plan {
   initramfs: Buffer;
   scratchMib: number;
   limitSeconds: number;
-  /** What arrives, while it arrives. */
+  /** Callbacks for output as it arrives. */
   on: Partial<Record<Channel, (chunk: Buffer) => void>>;
   signal?: AbortSignal | undefined;
 }
 
 export interface Attempt {
-  /** Everything that arrived, by channel. */
+  /** All output, by channel. */
   received: Record<Channel, Buffer>;
   /** The lines of the control channel: see init.sh. */
   control: string[];
@@ -46,9 +46,9 @@ export async function runOnce(plan: Plan): Promise<Attempt> {
       plan.on[channel]?.(chunk);
       if (channel !== 'control') return;
       if (bootSeconds === undefined && lines().includes('begin')) bootSeconds = secondsSince(started);
-      if (lines().includes('done')) kill(); // rather than wait for a shutdown of no use to anybody
+      if (lines().includes('done')) kill(); // the shutdown of the guest is of no use
     });
-    stream.on('error', () => {}); // it ends with QEMU, and that is seen
+    stream.on('error', () => {}); // the stream ends with QEMU, whose exit is handled
     return once(stream, 'close');
   });
   let complaints = '';
@@ -83,10 +83,10 @@ export async function runOnce(plan: Plan): Promise<Attempt> {
   };
 }
 
-/** A guest at this terminal; @returns QEMU's exit code */
+/** Runs a guest at this terminal. @returns QEMU's exit code */
 export async function runShell(plan: Plan): Promise<number> {
   const { child } = start(plan);
-  // Ctrl-C is the guest's: QEMU has the terminal in raw mode.
+  // Ctrl-C goes to the guest: QEMU has the terminal in raw mode.
   const [code] = (await once(child, 'exit')) as [number | null];
   return code ?? 1;
 }
@@ -97,7 +97,7 @@ function start(plan: Plan): { child: ChildProcess; started: number } {
   const fds = [openUnlinked('initramfs', (path) => writeFileSync(path, plan.initramfs))];
   try {
     fds.push(openUnlinked('scratch', (path) => makeScratchDisk(path, plan.scratchMib)));
-    // QEMU dies with the thread that started it, however that dies.
+    // QEMU ends with the thread that started it, however that thread ends.
     const terminal = machine.shell ? 'inherit' : 'ignore';
     const stdio: StdioOptions = [
       terminal,
@@ -116,7 +116,7 @@ function start(plan: Plan): { child: ChildProcess; started: number } {
   }
 }
 
-/** A file that is gone from the file system before anybody uses it. */
+/** An unlinked temporary file. */
 function openUnlinked(name: string, make: (path: string) => void): number {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-lab-'));
   try {
@@ -128,7 +128,7 @@ function openUnlinked(name: string, make: (path: string) => void): number {
   }
 }
 
-/** Sparse: it takes what the guest writes. */
+/** A sparse file: it takes as much space as the guest writes. */
 function makeScratchDisk(path: string, mib: number): void {
   writeFileSync(path, '');
   truncateSync(path, mib * 2 ** 20);

@@ -28,7 +28,7 @@ export class Cpio {
     return this.#entry(path, LINK, Buffer.from(target));
   }
 
-  /** A file, link or directory of this machine with all beneath it. What is no file, link or directory is left out. */
+  /** Adds a file, link or directory of this machine with everything below it. Other kinds of files are left out. */
   copy(path: string, source: string): this {
     const stat = lstatSync(source);
     if (stat.isSymbolicLink()) return this.link(path, readlinkSync(source));

@@ -1,10 +1,10 @@
-/** Why a guest could not be booted, or its answer not be had; the message is for a person. */
+/** Why a guest could not be booted or returned no result. The message is for people. */
 export type LabErrorCode =
   /** A bad option or file. */
   | 'USAGE'
   /** QEMU, busybox, apt or another program of this machine is missing. */
   | 'NOT_INSTALLED'
-  /** The kernel package cannot be had. */
+  /** The kernel package is not available. */
   | 'NO_KERNEL'
   /** This kernel is built without the memory controller of cgroup v1. */
   | 'NO_CGROUP_V1'
@@ -14,7 +14,7 @@ export type LabErrorCode =
 export class LabError extends Error {
   override readonly name = 'LabError';
   readonly code: LabErrorCode;
-  /** The guest's console, or a program's output, where that tells more. */
+  /** The guest's console or a program's output, if it tells more. */
   readonly detail: string | undefined;
 
   constructor(code: LabErrorCode, message: string, options: { cause?: unknown; detail?: string } = {}) {

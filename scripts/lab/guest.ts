@@ -28,13 +28,13 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const DEFAULT_LIMIT_SECONDS = 120;
 /** The disk of /var/tmp: a sparse file. */
 const SCRATCH_MIB = 1024;
-/** A kernel that panics before the command begins has met a fault of the emulation. */
+/** Boots to try: a panic before the command begins is a fault of the emulation. */
 const BOOT_ATTEMPTS = 3;
-/** Of the console and the kernel log, when a guest ended badly. */
+/** Lines of the console or the kernel log to show when a guest ended badly. */
 const LAST_LINES = 30;
 
 /**
- * Nothing is left running, and no temporary file left, when this returns or throws, or when the process dies.
+ * No process keeps running and no temporary file remains when this returns or throws, or when the process ends.
  *
  * @throws LabError NOT_INSTALLED, NO_KERNEL, NO_CGROUP_V1, BOOT_FAILED, USAGE. A command that fails, a panic and a
  *   time-out are results.
@@ -60,13 +60,13 @@ export async function bootGuest(options: GuestOptions): Promise<GuestResult> {
   }
 }
 
-/** A shell in the guest, at this terminal. @returns when the person has left it */
+/** Opens a shell in the guest at this terminal. @returns when the user has left the shell */
 export async function shellInGuest(options: Omit<GuestOptions, 'command'>): Promise<number> {
   const withCommand = { ...options, command: [] };
   return runShell(await makePlan(withCommand, await prepare(withCommand), true));
 }
 
-/** The end of what the guest's kernel said, for a person to see why the guest hung or died. */
+/** The last lines of the guest's kernel, which show why the guest hung or panicked. */
 export function lastLines({ console, dmesg }: Pick<GuestResult, 'console' | 'dmesg'>): string {
   const said = console.trim() === '' ? dmesg : console;
   return said.replaceAll('\r', '').trimEnd().split('\n').slice(-LAST_LINES).join('\n');
@@ -134,7 +134,7 @@ function deliver(outDir: string, { received }: Attempt, { dmesg, console }: Gues
   if (received.files.length > 0) {
     const words = ['-x', '-f', '-', '-C', outDir, '--no-same-owner', '--no-overwrite-dir'];
     const { status, stderr } = spawnSync(tools().tar, words, { input: received.files });
-    if (status !== 0) process.stderr.write(`lab: not all files of the guest's /out could be had: ${stderr}\n`);
+    if (status !== 0) process.stderr.write(`lab: not all files of the guest's /out could be unpacked: ${stderr}\n`);
   }
   writeFileSync(join(outDir, 'dmesg'), dmesg);
   writeFileSync(join(outDir, 'console'), console);

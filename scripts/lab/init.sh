@@ -1,7 +1,7 @@
 #!/bin/busybox sh
-# The guest's process 1. /lab/settings says what the guest is to be, /lab/command runs the command; both are written by
-# initramfs.ts. All that leaves the guest goes through virtio ports: stdout, stderr and kmsg (the kernel log as it grows)
-# as they come, files (a tar of /out) at the end, and control, which has one line for each step:
+# The guest's process 1. /lab/settings describes the guest, /lab/command runs the command; initramfs.ts writes both. All output
+# leaves the guest through virtio ports: stdout, stderr and kmsg (the kernel log as it grows) at once, files (a tar of /out) at
+# the end, and control with one line for each step:
 #   no-cgroup-v1 | failed SENTENCE    the command was not begun
 #   begin, exit CODE, done
 export PATH=/runtime/bin:/bin HOME=/root TERM=linux
@@ -20,7 +20,7 @@ mount -t bpf bpf /sys/fs/bpf
 hostname lab
 ip link set lo up
 
-# /init itself is spared by the OOM killer; what it starts before the command must be, too.
+# The OOM killer spares /init; the helpers that it starts before the command must be spared, too.
 spare() { echo -1000 >"/proc/$1/oom_score_adj"; }
 
 for module in /lab/modules/*.ko; do
@@ -45,7 +45,7 @@ fi
 end() { tell done; poweroff -f; sleep 60; }
 give_up() { tell "$@"; end; }
 
-# By serial number: which disk becomes vda depends on which is found first.
+# Find disks by serial number: their order as vda, vdb is not fixed.
 disk() {
 	for serial in /sys/block/vd*/serial; do
 		if [ "$(cat "$serial")" = "$1" ]; then
@@ -63,7 +63,7 @@ case $cgroup in
 	v2)
 		mount -t cgroup2 cgroup2 $groups || give_up failed 'cgroup v2 cannot be mounted'
 		grep -qw memory $groups/cgroup.controllers || give_up failed 'cgroup v2 has no memory controller here'
-		# One by one: a kernel may lack one of them.
+		# Mount them one by one: a kernel may lack one of them.
 		for controller in memory cpu io pids cpuset; do echo +$controller >$groups/cgroup.subtree_control; done
 		;;
 	v1 | hybrid)
@@ -75,7 +75,7 @@ case $cgroup in
 				*) rmdir $groups/$controller ;;
 			esac
 		done
-		# As systemd has it, and Docker's host before cgroup v2.
+		# The hybrid layout of systemd and of Docker hosts before cgroup v2.
 		if [ "$cgroup" = hybrid ]; then
 			mkdir $groups/unified
 			mount -t cgroup2 cgroup2 $groups/unified || give_up failed 'cgroup v2 cannot be mounted'
@@ -101,14 +101,14 @@ if [ "$shell" = 1 ]; then
 	end
 fi
 
-# The kernel log leaves as it grows, so that a guest that hangs has left it too.
+# Send the kernel log as it grows, so that it has left even a guest that hangs.
 mkfifo /run/kmsg.tail /run/stdout /run/stderr
 cat /dev/kmsg | tee /run/kmsg.tail >/run/port.kmsg &
 spare $!
 grep -q -m 1 'lab: the command has ended' /run/kmsg.tail &
 kmsg=$!
 spare $kmsg
-# Pipes, as a command would have on any machine: Node does not write all of a large block to a virtio port at once.
+# Give the command pipes, as on any machine: Node does not write a whole large block to a virtio port at once.
 cat /run/stdout >/run/port.stdout 3>&- &
 stdout=$!
 spare $stdout
@@ -119,12 +119,12 @@ spare $stderr
 tell begin
 sh /lab/command </dev/null >/run/stdout 2>/run/stderr 3>&-
 code=$?
-# What the command left running may hold its pipes open: it has a second more.
+# Processes that the command left running may hold its pipes open: wait one second more.
 (sleep 1; kill $stdout $stderr) 2>/dev/null 3>&- &
 wait $stdout $stderr
 tell "exit $code"
 tar -c -f - -C /out . >/run/port.files 2>/dev/null
-# Done when the reader of the log has come to this line.
+# The log is complete when its reader has come to this line.
 echo '<6>lab: the command has ended' >/dev/kmsg
 wait $kmsg
 end

@@ -1,4 +1,4 @@
-/** The guest's root: busybox, /init, the kernel modules, this project as it is now, and what the guest is to do. */
+/** The guest's root file system: busybox, /init, the kernel modules, this project as it is now, settings and command. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Platform } from './platform.ts';
 import { tools } from './tools.ts';
 import type { Userland } from './userland.ts';
 
-/** What of the project a guest gets, beneath /oomscope. */
+/** The project's files that a guest gets below /oomscope. */
 const PROJECT = ['package.json', 'dist', 'src', 'scripts', 'test', 'bpf'];
 
 export interface Settings {
@@ -58,19 +58,19 @@ export function initramfs(
   return cpio.end();
 }
 
-/** The BPF objects, the addon and the test programs: by what was built here, for their names are those of their sources. */
+/** The BPF objects, the addon and the test programs that were built here. */
 function builtFiles(): string[] {
   const names = readdirSync(join(import.meta.dirname, '../../build'), { withFileTypes: true });
   const wanted = names.filter((entry) => entry.isFile() && /^[a-z]+(\.bpf\.o|\.node)?$/.test(entry.name));
   return wanted.map(({ name }) => `build/${name}`);
 }
 
-/** Asked of this machine's own: the guest's may be of another architecture, and is left to say what it lacks. */
+/** Applets of this machine's busybox: the guest's may be of another architecture and cannot be asked here. */
 function applets(): string[] {
   return execFileSync(tools().busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
 }
 
-/** For a POSIX shell. */
+/** Quotes a word for a POSIX shell. */
 function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

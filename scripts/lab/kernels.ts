@@ -1,4 +1,4 @@
-/** The kernels of the lab: what they are called, where they come from, and where they are kept. */
+/** The kernels of the lab: their names, their origin, and the folder that keeps them. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -20,14 +20,14 @@ import { LabError } from './error.ts';
 import { type Architecture, platforms } from './platform.ts';
 import { extractVmlinux, hasPvhEntry } from './vmlinux.ts';
 
-/** By the Debian suite that has it. bullseye without its updates ends before mark_victim changed in 5.10.235. */
+/** Kernel name to the Debian suite that has it. bullseye without its updates ends before mark_victim changed in 5.10.235. */
 const SUITES: Readonly<Record<string, string>> = {
   '5.10': 'bullseye',
   '6.1': 'bookworm',
   '6.12': 'trixie',
   '7.2': 'sid',
 };
-/** What a kernel package depends on that is part of it: since 7.x the image and the modules are packages of their own. */
+/** Dependencies of a kernel package that belong to it: since 7.x image and modules are separate packages. */
 const PART = /^linux-(image|binary|modules)-\d/;
 
 export interface Kernel {
@@ -37,13 +37,13 @@ export interface Kernel {
   version: string;
   /** `uname -r` */
   release: string;
-  /** Parameter types of the tracepoint oom:mark_victim by the kernel's BTF; undefined where that cannot be told. */
+  /** Parameter types of the tracepoint oom:mark_victim in the kernel's BTF; undefined if unknown. */
   markVictim: string[] | undefined;
   /** Is it built with the memory controller of cgroup v1? */
   cgroupV1: boolean;
-  /** What QEMU boots. */
+  /** Path of the image that QEMU boots. */
   image: string;
-  /** /lib/modules/RELEASE; undefined where there are none. */
+  /** Path of /lib/modules/RELEASE; undefined if there are no modules. */
   modules: string | undefined;
 }
 
@@ -59,7 +59,7 @@ export function cacheDirectory(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'oomscope', 'lab');
 }
 
-/** The kernels that can be asked for by name. */
+/** The kernels that have a name. */
 export function kernels(architecture: Architecture = 'x64'): KnownKernel[] {
   return Object.entries(SUITES).map(([name, suite]) => ({ name, suite, cached: cachedKernel(name, architecture) }));
 }
@@ -81,7 +81,7 @@ export async function getKernel(kernel: string, modules?: string, architecture: 
   return cachedKernel(kernel, architecture) ?? (await fetchKernel(kernel, suite, architecture));
 }
 
-/** Where a kernel is kept: those of this machine's architecture by their name alone. */
+/** Folder name of a kernel; x64 kernels have no suffix. */
 const keptAs = (name: string, architecture: Architecture) =>
   architecture === 'x64' ? name : `${name}-${architecture}`;
 
@@ -197,6 +197,6 @@ function markVictim(vmlinux: string): string[] | undefined {
       btf.free();
     }
   } catch {
-    return undefined; // no BTF: that, too, is a kernel to test with
+    return undefined; // a kernel without BTF is a valid test kernel, too
   }
 }

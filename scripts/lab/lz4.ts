@@ -1,4 +1,4 @@
-/** Decompresses the "legacy" LZ4 frame of Linux kernel images, which neither Node nor a plain Debian can. */
+/** Decompresses the "legacy" LZ4 frame of Linux kernel images, for which Node and a plain Debian have no decoder. */
 
 const MAGIC = 0x184c2102;
 const MAX_BLOCK = 8 * 2 ** 20;
@@ -48,7 +48,7 @@ function decompressBlock(from: Buffer, to: Buffer): number {
     read += 2;
     const end = written + more(token & 15) + 4;
     if (distance === 0 || distance > written || end > to.length) throw new Error('damaged LZ4 data');
-    // A match may overlap what it writes: then it repeats, and a plain copy would not.
+    // A match may overlap its own output, which repeats bytes; a plain copy would not.
     while (written < end) {
       const length = Math.min(distance, end - written);
       to.copy(to, written, written - distance, written - distance + length);

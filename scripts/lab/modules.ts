@@ -9,9 +9,8 @@ export interface Module {
 }
 
 /**
- * @param directory what `uname -r` names beneath /lib/modules. Packages come without modules.dep: each module says
- *   itself what it depends on.
- * @param names modules that are not there are left out: most are built in on one kernel or another
+ * @param directory /lib/modules/RELEASE. Packages have no modules.dep, so the dependencies come from each module.
+ * @param names names of missing modules are ignored: they may be built into the kernel
  */
 export function collectModules(directory: string, names: readonly string[]): Module[] {
   const files = new Map(
@@ -32,12 +31,12 @@ export function collectModules(directory: string, names: readonly string[]): Mod
   return [...found.values()];
 }
 
-/** The kernel takes "-" and "_" for the same. */
+/** The kernel treats "-" and "_" alike. */
 function moduleName(file: string): string {
   return (/([^/]+)\.ko/.exec(file)?.[1] ?? '').replaceAll('-', '_');
 }
 
-/** Of its .modinfo section, which is a row of zero-terminated "key=value". */
+/** Reads the .modinfo section, a list of zero-terminated "key=value". */
 function dependencies(module: Buffer): string[] {
   const text = /\0depends=([^\0]*)\0/.exec(module.toString('latin1'))?.[1] ?? '';
   return text

@@ -1,5 +1,5 @@
 /**
- * Makes test/fixtures/oom-logs anew: what real kernels write when memory runs out, as records of /dev/kmsg.
+ * Makes test/fixtures/oom-logs again: the lines that real kernels write when memory runs out, as records of /dev/kmsg.
  *
  *   npm run lab:oom-logs -- [--kernel NAME=VMLINUZ:MODULES]… [NAME…]
  *
@@ -37,7 +37,7 @@ for (const name of positionals.length > 0 ? positionals : kernels().map(({ name 
   else await guests(name, files.get(name) ?? { kernel: name });
 }
 
-/** Two boots where the kernel has both hierarchies, one more for a panic, which nothing comes after. */
+/** One boot for each hierarchy that the kernel has, and one more for a panic, which ends the guest. */
 async function guests(name: string, which: { kernel: string; modules?: string }): Promise<void> {
   const { cgroupV1 } = await getKernel(which.kernel, which.modules);
   const v2 = [...CGROUP_SCENES, 'group', ...GUEST_SCENES, ...LAST_SCENES];
@@ -62,7 +62,7 @@ async function guest(
   });
   const panic = scenes.includes('panic');
   if (result.exitCode !== 0 && !panic) {
-    process.exitCode = 1; // what there is of it is kept all the same
+    process.exitCode = 1; // the partial log is kept
     process.stderr.write(`${name} ${cgroup}: exit ${result.exitCode} ${result.stderr}\n${lastLines(result)}\n`);
   }
   if (panic)
@@ -70,13 +70,13 @@ async function guest(
   else split(name, prefix, result.dmesg);
 }
 
-/** The running kernel. Its log may hold lines of other processes' kills: only what is between ours is taken. */
+/** Records on the running kernel. Its log may hold lines of other kills: only the lines between our marks are kept. */
 function host(): void {
   const before = kmsg();
   const [program = '', ...flags] = node;
   const { status } = spawnSync(program, [...flags, ...script(CGROUP_SCENES)], { cwd: ROOT, stdio: 'inherit' });
   if (status !== 0) throw new Error(`the scenes ended with ${status}`);
-  // The ring may have let go of its oldest records in the meantime.
+  // The ring may have dropped its oldest records meanwhile.
   const last = before.trimEnd().split('\n').at(-1) ?? '';
   const after = kmsg();
   split(release().split('.').slice(0, 2).join('.'), 'host', after.slice(after.indexOf(last)));
@@ -90,9 +90,9 @@ function kmsg(): string {
 function split(name: string, prefix: string, records: string): void {
   const scene = /^[^\n]*;scene: begin ([^\n]*)\n([\s\S]*?)^[^\n]*;scene: end \1$/gm;
   for (const [, title = '', body = ''] of records.matchAll(scene)) {
-    // What node or the shell of the lab wrote there is not the kernel's.
+    // Lines of Node or of the lab's shell are not the kernel's.
     const lines = body.split(/(?<=\n)(?=\d+,)/).filter((record) => Number(record.split(',')[0]) >> 3 === 0);
-    // Where nobody may be killed the kernel goes on reporting for as long as it is asked.
+    // If no process may be killed, the kernel reports again and again while memory is requested.
     const heads = lines.flatMap((line, i) => (line.includes(' invoked oom-killer') ? [i] : []));
     save(name, `${prefix} ${title}`, lines.slice(0, heads[MOST_REPORTS]).join(''));
   }

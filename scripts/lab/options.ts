@@ -1,4 +1,4 @@
-/** What a guest can be, and what one left behind. Imports nothing at run time. */
+/** Options and results of a guest. Imports nothing at run time. */
 import type { Kernel } from './kernels.ts';
 import type { Architecture } from './platform.ts';
 
@@ -34,7 +34,7 @@ export interface GuestOptions {
   environment?: Readonly<Record<string, string>>;
   /** More files for the guest: absolute path there to path here. They stay in its memory. */
   files?: Readonly<Record<string, string>>;
-  /** Gets what is in /out, and `dmesg` and `console`. Made when missing. */
+  /** Folder for the files of /out, `dmesg` and `console`. Made when missing. */
   outDir?: string;
   onStdout?: (chunk: Buffer) => void;
   onStderr?: (chunk: Buffer) => void;
@@ -44,15 +44,15 @@ export interface GuestOptions {
   signal?: AbortSignal;
 }
 
-/** `exitCode` when the command did not live to give one. */
+/** Values of `exitCode` when the command has none. */
 export const GuestExit = { timedOut: 124, panicked: 125, vanished: 126 } as const;
 
 export interface GuestResult {
-  /** The command's, 128 + N where signal N ended it, or one of `GuestExit`. */
+  /** Exit code of the command, 128 + N if signal N ended it, or one of `GuestExit`. */
   exitCode: number;
   stdout: string;
   stderr: string;
-  /** Records as /dev/kmsg has them: "6,42,1234567,-;text". All up to the end of the command, or to where it hung. */
+  /** Records of /dev/kmsg, "6,42,1234567,-;text", up to the end of the command or to where the guest hung. */
   dmesg: string;
   /** The serial console: what the kernel prints there under `quiet`, a panic for instance. */
   console: string;

@@ -1,16 +1,16 @@
-/** What differs between guests of one architecture and another. */
+/** The differences between the architectures of guests. */
 
 /** As Node names them. */
 export type Architecture = 'x64' | 'arm64';
 
 export interface Platform {
-  /** Of the kernel in Debian's archive; what it depends on is part of it. */
+  /** Debian's package of the kernel. */
   kernelPackage: string;
   qemu: 'qemu-system-x86_64' | 'qemu-system-aarch64';
   machine: readonly string[];
   /** The kernel's name of the serial line. */
   console: string;
-  /** Where the loader and its libraries look to be: links to the image's lib/. */
+  /** Paths of the loader and its libraries: links to the image's lib/. */
   libraryLinks: Readonly<Record<string, string>>;
 }
 
@@ -29,7 +29,7 @@ export const platforms: Readonly<Record<Architecture, Platform>> = {
   arm64: {
     kernelPackage: 'linux-image-cloud-arm64',
     qemu: 'qemu-system-aarch64',
-    // Signed pointers by QEMU's own hash: the architecture's takes half of the guest's time.
+    // QEMU's own hash signs pointers: the architecture's algorithm takes half of the guest's time.
     machine: ['-machine', 'virt', '-accel', 'tcg,thread=multi', '-cpu', 'max,pauth-impdef=on'],
     console: 'ttyAMA0',
     libraryLinks: {

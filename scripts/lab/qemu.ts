@@ -1,20 +1,20 @@
-/** The virtual machine as QEMU's arguments. It has no network device, and nothing of this machine but what is listed. */
+/** The virtual machine as QEMU's arguments. It has no network device and sees only the listed files of this machine. */
 import type { Kernel } from './kernels.ts';
 import type { Platform } from './platform.ts';
 
 /**
- * What the guest sends, each through a virtio port of its own, but for the console, which is its serial line: plain
- * bytes, apart from each other, and fast (a serial line costs a trap for every byte).
+ * The guest's output channels. Each has a virtio port, except the console, which is the serial line: plain bytes, separate and fast
+ * (a serial line costs a trap for every byte).
  */
 export const CHANNELS = ['console', 'stdout', 'stderr', 'control', 'files', 'kmsg'] as const;
 export type Channel = (typeof CHANNELS)[number];
 
-/** Descriptor of QEMU that a channel arrives at: behind stdin, stdout and stderr. */
+/** QEMU's descriptor of a channel, after stdin, stdout and stderr. */
 const channelFd = (channel: Channel) => 3 + CHANNELS.indexOf(channel);
 export const INITRD_FD = 3 + CHANNELS.length;
 export const SCRATCH_FD = INITRD_FD + 1;
 
-/** Of the kernel's modules, those a guest uses; where one is built in there is none to load. */
+/** The kernel modules that a guest uses; a missing one is built into the kernel. */
 export const GUEST_MODULES = [
   'virtio_pci',
   'virtio_blk',

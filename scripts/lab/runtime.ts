@@ -1,7 +1,7 @@
 /**
- * What a guest needs to run this project and what rarely changes: Node, the shared libraries, the npm packages. A
- * read-only ext4 image made once, since ext4 is built into every kernel of the lab, and since what an initramfs holds
- * stays in the guest's memory: 150 MB that an out-of-memory test could not account for.
+ * The parts of a guest that rarely change: Node, the shared libraries, the npm packages. A read-only ext4 image, made once. ext4 is
+ * built into every kernel of the lab, and files of an initramfs would stay in the guest's memory: 150 MB that an out-of-memory
+ * test could not account for.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,9 +22,9 @@ import type { Userland } from './userland.ts';
 
 const IMAGES_KEPT = 3;
 const SPARE_MIB = 24;
-/** Files of an npm package that can be needed at run time; sources of native code and documentation are not. */
+/** Files of an npm package that may be needed at run time. */
 const NEEDED = /\.(js|cjs|mjs|json|node|wasm)$/;
-/** ext4 without what a read-only image has no use for. */
+/** ext4 features that a read-only image does not need. */
 const FEATURES = '^has_journal,^resize_inode,^metadata_csum,^64bit,^huge_file';
 
 /** @returns the image's path: bin/ (node, setpriv), lib/ (libraries and loader) and node_modules/ */
@@ -97,7 +97,7 @@ function runtimeFiles(root: string, { node, setpriv, file, libraries }: Userland
   return files;
 }
 
-/** As keys of package-lock.json ("node_modules/rxjs"): what is installed for use, not for development. */
+/** Packages that are not for development only, as keys of package-lock.json ("node_modules/rxjs"). */
 function productionPackages(root: string): string[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean; devOptional?: boolean }>;
@@ -116,7 +116,7 @@ function fingerprint(files: Map<string, string>): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** A guest that runs keeps its image open, so removing the file does not harm it. */
+/** A running guest keeps its image open, so removing the file does not harm it. */
 function removeOldImages(directory: string): void {
   const images = readdirSync(directory)
     .filter((name) => name.endsWith('.ext4'))

@@ -1,4 +1,4 @@
-/** The programs of this machine that the lab runs; installed when that is allowed, as scripts/setup.sh does. */
+/** The programs of this machine that the lab runs. Missing ones are installed if that is allowed, as in scripts/setup.sh. */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const NEEDED = {
   tar: 'tar',
   setpriv: 'util-linux',
 } as const;
-/** For guests of another architecture. clang and llvm-strip are there: scripts/setup.sh has them installed. */
+/** For guests of another architecture. scripts/setup.sh has installed clang and llvm-strip. */
 const NEEDED_FOR_ARM64 = {
   'qemu-system-aarch64': 'qemu-system-arm',
   'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu',
@@ -25,10 +25,10 @@ type Program = keyof typeof PACKAGES;
 /** Path of each program. @throws LabError NOT_INSTALLED */
 export const tools = () => programs(Object.keys(NEEDED) as (keyof typeof NEEDED)[]);
 
-/** What is needed beside them for guests of arm64. @throws LabError NOT_INSTALLED */
+/** Additional programs for arm64 guests. @throws LabError NOT_INSTALLED */
 export const crossTools = () => programs(Object.keys(NEEDED_FOR_ARM64) as (keyof typeof NEEDED_FOR_ARM64)[]);
 
-/** Where the kernel's headers for arm64 are, which its BPF programs are compiled with. @throws LabError NOT_INSTALLED */
+/** Folder of the kernel's arm64 headers, for compiling BPF programs. @throws LabError NOT_INSTALLED */
 export function arm64Headers(): string {
   const directory = '/usr/aarch64-linux-gnu/include';
   if (!existsSync(join(directory, 'asm/ptrace.h'))) install(['linux-libc-dev-arm64-cross']);
@@ -47,9 +47,9 @@ function programs<P extends Program>(programs: readonly P[]): Record<P, string> 
   >;
 }
 
-/** Where a program is; undefined when it is not installed, or not in the form that is needed. */
+/** Path of a program; undefined when it is missing or not of the needed form. */
 export function find(program: string): string | undefined {
-  // mke2fs is in /usr/sbin, which users have not in their PATH.
+  // mke2fs is in /usr/sbin, which is not in a user's PATH.
   for (const directory of `${process.env.PATH}:/usr/sbin:/sbin`.split(':')) {
     const path = join(directory, program);
     try {
@@ -62,7 +62,7 @@ export function find(program: string): string | undefined {
   return undefined;
 }
 
-/** busybox runs in the guest before there are libraries. ldd fails for a program that needs none. */
+/** busybox must be static, since it runs before the guest has libraries. ldd fails for a static program. */
 function isStatic(path: string): boolean {
   return spawnSync('ldd', [path], { stdio: 'ignore' }).status !== 0;
 }
@@ -83,7 +83,7 @@ function install(packages: readonly string[]): void {
       encoding: 'utf8',
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     });
-  apt('update'); // one unreachable third-party list fails it, and need not matter: the install decides
+  apt('update'); // an unreachable third-party list makes it fail, which may not matter: the install decides
   const { status, stderr } = apt('install', '-y', '--no-install-recommends', ...packages);
   if (status !== 0) throw new LabError('NOT_INSTALLED', `apt-get could not install ${list}.`, { detail: stderr });
 }

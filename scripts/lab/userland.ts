@@ -1,4 +1,4 @@
-/** The programs of a guest, and this project as it is built for it: here, what this machine itself runs. */
+/** The programs of a guest and this project as built for it; for x64 those of this machine. */
 import { execFileSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ export interface Userland {
   busybox: string;
   node: string;
   setpriv: string;
-  /** Where a file of this project is: a built one may be elsewhere than its name says. */
+  /** Path of a file of this project; a built file may be elsewhere than its name says. */
   file(path: string): string;
   /** The shared libraries of programs and addons, and their loader. */
   libraries(native: readonly string[]): string[];

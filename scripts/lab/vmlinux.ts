@@ -1,6 +1,6 @@
 /**
- * The ELF kernel inside a bzImage. QEMU boots it through its PVH entry, which saves the guest the decompression, under
- * emulation 2 to 5 s of every boot; and its BTF can be read without booting it.
+ * Extracts the ELF kernel from a bzImage. QEMU boots it through its PVH entry, which saves the decompression (2 to 5 s of every
+ * emulated boot), and its BTF can be read without booting.
  */
 import { spawnSync } from 'node:child_process';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
@@ -29,7 +29,7 @@ export function extractVmlinux(image: Buffer): Buffer {
   return vmlinux;
 }
 
-/** Can QEMU start it as it is? It can when there is an ELF note "Xen" 18, CONFIG_PVH. */
+/** Whether QEMU can start this ELF file: it can if there is an ELF note "Xen" 18 (CONFIG_PVH). */
 export function hasPvhEntry(vmlinux: Buffer): boolean {
   const table = Number(vmlinux.readBigUInt64LE(0x20));
   const rowSize = vmlinux.readUInt16LE(0x36);
@@ -50,7 +50,7 @@ export function hasPvhEntry(vmlinux: Buffer): boolean {
   return false;
 }
 
-/** By what it starts with: kernels are compressed in any of these, kernel modules with xz or zstd. */
+/** Decompresses by the magic number: a kernel may use any of these formats, a module xz or zstd. */
 export function decompress(data: Buffer): Buffer {
   const magic = data.readUInt32LE(0);
   if (isLz4Legacy(data)) return lz4LegacyDecompress(data);

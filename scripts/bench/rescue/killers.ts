@@ -1,6 +1,6 @@
 /**
- * Who is measured, and how each is started: the kernel alone, Debian's earlyoom and nohang as their packages start them and
- * as one sets them who knows what runs here, oomscope by its defaults and the same way.
+ * The killers that are measured, and how each is started: the kernel alone; Debian's earlyoom and nohang as their packages start
+ * them, and with settings for the workload; oomscope with its defaults, and with settings for the workload.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,22 +10,22 @@ import { say } from '../report.ts';
 
 export interface Killer {
   name: string;
-  /** In the guest, where the rival's packages are below RIVALS; undefined: nobody but the kernel. */
+  /** The command in the guest, where the rival's packages are below RIVALS; undefined: only the kernel. */
   command?: string;
-  /** It says so when it is at work. */
+  /** Text of its output that shows that it is running. */
   ready?: string;
   packages?: readonly string[];
-  /** It is in a cgroup of its own with these settings. */
+  /** Settings of the cgroup that it runs in. */
   group?: Readonly<Record<string, string>>;
-  /** Path in the guest to text. */
+  /** Files in the guest: path to content. */
   files?: Readonly<Record<string, string>>;
-  /** Its configuration where the shortage is in a cgroup of this machine; null: it has none. Who cannot do that lacks it. */
+  /** Its configuration for a shortage in a cgroup of this machine; null: it needs none; absent: it cannot watch a cgroup. */
   here?: ((cgroup: string) => string) | null;
 }
 
-/** Where a rival's packages are in the guest: on a disk, as they would be, and not in memory. */
+/** Where the guest has a rival's packages: on a disk, as on a real machine, not in memory. */
 export const RIVALS = '/var/tmp/rivals';
-/** That of the guests' kernel 6.12. */
+/** The Debian suite of the guests' kernel 6.12. */
 const SUITE = 'trixie';
 const NOHANG = [
   ...['nohang', 'libc6', 'python3.13-minimal', 'libpython3.13-minimal', 'libpython3.13-stdlib'],
@@ -33,15 +33,15 @@ const NOHANG = [
 ];
 const inRivals = (command: string) => `chroot ${RIVALS} ${command}`;
 const nohang = (config: string) => inRivals(`/usr/bin/python3.13 -u /usr/sbin/nohang --monitor --config ${config}`);
-/** As `oomscope systemd` starts it. */
+/** Starts the guard as the unit of `oomscope systemd` does. */
 export const oomscope = (words: string, node = 'node', main = '/oomscope/dist/cli/main.js') =>
   `${node} --max-old-space-size=64 ${main} guard --enforce ${words}`;
-/** Of the same unit: MemoryMin= and MemorySwapMax=. earlyoom locks all of its memory itself, nohang what it has at start. */
+/** MemoryMin= and MemorySwapMax= of that unit. earlyoom locks all of its memory itself, nohang what it has at start. */
 const UNIT = { 'memory.min': '64M', 'memory.swap.max': '0' };
-/** Those who must live, by name: what everybody's best settings know. */
+/** Names of the processes that must survive: known to the settings for the workload of every killer. */
 const SPARED = '^(hold|read)$';
 
-/** A rule for one cgroup, and none for the machine. */
+/** A configuration with a rule for one cgroup and none for the system. */
 const inCgroup = (path: string) => `[[guard.rule]]
 name = "a cgroup comes near its limit"
 on = "${path}"
@@ -71,7 +71,7 @@ steps = [{ do = "term", wait = "500ms" }, { do = "kill" }]
 
 ${inCgroup('/work')}`;
 
-/** Who is not in the table, and why. */
+/** Killers that are not in the table, and why. */
 export const ABSENT =
   'systemd-oomd: it needs systemd as process 1 and cgroups that systemd has made; these guests have busybox.';
 
@@ -108,10 +108,10 @@ export const killers: Killer[] = [
   },
 ];
 
-/** What nohang-set adds to Debian's nohang-desktop.conf, which looks at PSI: made where it is used. */
+/** What nohang-set adds to Debian's nohang-desktop.conf, which uses PSI. The file is made where it is used. */
 export const NOHANG_BEST = `@BADNESS_ADJ_RE_NAME -1000 /// ${SPARED}`;
 
-/** Unpacked packages; kept between runs. */
+/** Unpacked packages, kept between runs. */
 export async function unpack(packages: readonly string[], cache: string): Promise<string> {
   const name = packages[0] ?? '';
   const directory = join(cache, `rival-${name}-${SUITE}`);

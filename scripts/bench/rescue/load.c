@@ -80,7 +80,7 @@ static long available_mib(void)
 	return at ? atol(at + strlen("MemAvailable:")) / 1024 : 0;
 }
 
-/* By quarters of a MiB, so that a slow leak is even. */
+/* In steps of a quarter MiB, so that a slow leak is even. */
 static void leak(long rate, long leave)
 {
 	double begin = seconds();
@@ -132,7 +132,7 @@ static void read_file(long mib, const char *path)
 		(void)start[next() % (mib * (uint64_t)MIB)];
 }
 
-/* Not its children: who starts them would reap them, and they go on without it. */
+/* Orphans, not children of this process: they stay when it exits. */
 static void storm(long count, long mib, long ms)
 {
 	for (long i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
-/* Watches one run in a guest from outside of the shortage: it cannot be killed, its memory is locked, and it is scheduled
- * before all others. It starts the killer, the innocent and the eaters, and prints one line of JSON about what became of
- * them.
+/* Watches one run from outside of the shortage: it cannot be killed, its memory is locked, and it is scheduled before all other
+ * processes. It starts the killer, the innocent processes and the offenders ("eaters"), and prints one line of JSON about what
+ * became of them.
  *
  *   referee [--daemon COMMAND --ready TEXT [--daemon-group DIR]] [--log FILE] [--group DIR] [--innocent COMMAND]...
  *           --eater COMMAND... --limit SECONDS
@@ -62,7 +62,7 @@ static void pause_ms(long ms)
 	nanosleep(&time, NULL);
 }
 
-/* Kept open: opening allocates, and would wait for memory with all others. */
+/* Kept open: opening a file allocates, and would wait for memory like every other process. */
 static void read_again(int fd, char *text, size_t size)
 {
 	ssize_t length = pread(fd, text, size - 1, 0);
@@ -112,7 +112,7 @@ static int open_file(const char *dir, const char *file)
 	return open_either(dir, file, NULL);
 }
 
-/* Part of what is needed that is left, from 0 to 1. */
+/* The share of memory that is left, from 0 to 1. */
 static double headroom(void)
 {
 	static char text[4096], most[32];
@@ -134,7 +134,7 @@ static long kernel_kills(void)
 	return figure(text, "\noom_kill ");
 }
 
-/* Ordinary again: neither spared nor hurried. */
+/* Back to defaults: neither protected from the OOM killer nor at real-time priority. */
 static pid_t start(const char *command, const char *output, const char *in)
 {
 	char *words[32], *copy = strdup(command);
@@ -168,7 +168,7 @@ static void wait_for(const char *path, const char *wanted)
 	exit(1);
 }
 
-/* An ordinary process that wants to do a little something every 10 ms, with a little memory of its own. */
+/* The heartbeat: an ordinary process that does a little work every 10 ms, with a little memory of its own. */
 static void beat(void)
 {
 	static char memory[1 << 20];

@@ -1,4 +1,4 @@
-/** One run of one workload beside one killer, in a guest that is booted for it or in a memory cgroup of this machine. */
+/** One run of one workload with one killer, in a guest booted for it or in a memory cgroup of this machine. */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { createMemoryGroup } from '../../memory-cgroup.ts';
 import { type Killer, oomscope, RIVALS, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
 
-/** What referee.c prints; times from the start of the eaters, −1: never. */
+/** The line that referee.c prints; times count from the start of the eaters, −1: never. */
 export interface Verdict {
   /** Innocent processes that ended. */
   lost: number;
@@ -27,7 +27,7 @@ export interface Verdict {
   stall_ms: number;
   rss_kib: number;
   rss_most_kib: number;
-  /** Of one CPU, while the workload ran. */
+  /** Share of one CPU while the workload ran. */
   cpu: number;
   idle_cpu: number;
 }
@@ -37,10 +37,10 @@ const GROUP = '/sys/fs/cgroup/work';
 const KILLERS_GROUP = '/sys/fs/cgroup/killer';
 const BOOT_SECONDS = 90;
 const MIB = 2 ** 20;
-/** The shortages are in cgroups of this machine, at its own speed. */
+/** The shortages run in cgroups of this machine, at its own speed. */
 export const HERE = 'host';
 
-/** Compiles load.c and referee.c, which need no libraries in the guest. */
+/** Compiles load.c and referee.c statically, so that they need no libraries in the guest. */
 export function buildPrograms(): void {
   mkdirSync(BUILT, { recursive: true });
   for (const name of ['load', 'referee']) {
@@ -85,8 +85,8 @@ export async function run(
 }
 
 /**
- * In a cgroup that is as large as the guest would be, all of it on one CPU, as in the guests. The killer is outside of the
- * shortage, but for that CPU.
+ * Runs the workload in a cgroup as large as the guest would be, on one CPU, as in the guests. The killer shares only that CPU with
+ * the shortage.
  */
 async function runHere(workload: Workload, killer: Killer): Promise<{ verdict: Verdict; log: string; kernel: string }> {
   const work = mkdtempSync(join(tmpdir(), 'rescue-'));
@@ -114,7 +114,7 @@ async function runHere(workload: Workload, killer: Killer): Promise<{ verdict: V
   }
 }
 
-/** What was unpacked is moved to a disk, and the cache of files begins empty, as it is for everybody. */
+/** Moves the unpacked packages to a disk and drops the page cache, so that every killer begins alike. */
 function script(
   { innocent, eaters, limitMib, limitSeconds }: Workload,
   { command, ready, packages, group }: Killer,

@@ -1,4 +1,4 @@
-/** The shortages of the rescue table: what eats memory, and who is beside it and must live. Programs: load.c. */
+/** The shortages of the rescue table: the processes that eat memory, and the innocent ones beside them. Programs: load.c. */
 import type { GuestOptions } from '../../lab/guest.ts';
 
 export interface Workload {
@@ -7,16 +7,16 @@ export interface Workload {
   guest: Pick<GuestOptions, 'memoryMib' | 'cpus' | 'swap' | 'swapMib'>;
   innocent: string[];
   eaters: string[];
-  /** All are in one cgroup with this limit. */
+  /** All processes run in one cgroup with this limit. */
   limitMib?: number;
-  /** What it is about is not in a cgroup: swap, the machine's page cache. */
+  /** The workload needs swap or the machine's page cache, which a cgroup does not have. */
   global?: true;
-  /** The run ends after this. */
+  /** Time limit of the run. */
   limitSeconds: number;
 }
 
 const SMALL = { memoryMib: 512, cpus: 1 };
-/** Two that use all of their memory, of a size that a small machine has. */
+/** Two processes that use all of their memory, sized for a small machine. */
 const BYSTANDERS = ['load hold 40', 'load hold 30'];
 
 export const workloads: Workload[] = [

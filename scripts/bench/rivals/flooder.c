@@ -1,4 +1,4 @@
-/* flooder OBJECT RING COUNTERS: runs bpf/flood.bpf.c on somebody else's maps, given by id. For each line on stdin,
+/* flooder OBJECT RING COUNTERS: runs bpf/flood.bpf.c on the maps of another process, given by id. For each line on stdin,
  * "SECONDS RATE", floods that long at that rate (records per second; 0: as fast as it can; -1: as fast as the reader takes it,
  * that is only while the ring is less than half full), then prints: flood, produced, lost, nanoseconds. */
 #define _GNU_SOURCE

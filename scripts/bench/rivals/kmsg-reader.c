@@ -1,4 +1,4 @@
-/* Reads /dev/kmsg from its end. A line per "Killed process": pid, 0, ktime when it was read, -1, CPU of the reader. */
+/* Reads /dev/kmsg from its end. Prints a line for each "Killed process": pid, 0, ktime of the read, -1, CPU of the reader. */
 #define _GNU_SOURCE
 #include "now.h"
 #include <errno.h>

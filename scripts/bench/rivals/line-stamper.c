@@ -1,5 +1,5 @@
 /* line-stamper COMMAND ARGS...: runs COMMAND, and stamps each of its lines that begins with a number as it appears on
- * the pipe. A line each: pid, 0, ktime when it was read, CPU of the victim, CPU of the reader. */
+* the pipe. Each line: pid, 0, ktime of the read, CPU of the victim, CPU of the reader. */
 #define _GNU_SOURCE
 #include "now.h"
 #include <sched.h>

@@ -1,4 +1,4 @@
-/* plain-loop OBJECT [CPU]: the shortest loop that libbpf allows, on any CPU or only on those besides CPU.
+/* plain-loop OBJECT [CPU]: the shortest loop that libbpf allows, on any CPU or on any except CPU.
  * A line per mark: pid, ktime of the mark, ktime when it was read, CPU of the victim, CPU of the reader. */
 #define _GNU_SOURCE
 #include "now.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The least that can be sent about an OOM kill: when, and in which process. The rival of oomscope's own program. */
+/* The smallest record of an OOM kill: time and process. The rival of oomscope's own program. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "plain.h"

@@ -1,4 +1,4 @@
-/** Node's own way to read lines: how many of a file have "Killed process" in them. */
+/** Node's readline: counts the lines of a file that contain "Killed process". */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 
