@@ -1,5 +1,5 @@
 /**
-* Small memory cgroups with a limit, on cgroup v1 or v2, in which the demo, the kernel tests and the benchmarks make a process run out
+ * Small memory cgroups with a limit, on cgroup v1 or v2, in which the demo, the kernel tests and the benchmarks make a process run out
  * of memory. Every group is removed at the latest when this process exits.
  */
 import {
@@ -58,20 +58,21 @@ export interface MemoryGroup {
   /** Pids of the members, without those of groups below. */
   procs(): number[];
   /**
-   * Make a group beneath this one, without a limit of its own unless given. On v2 the group must have no members.
+   * Makes a group below this one, without a limit unless given. On v2 the group must have no members.
    */
   child(name: string, limitBytes?: number): MemoryGroup;
-/**
+  /**
    * Kills the members and removes the group with all groups below. Blocks while the members exit, for at most 10 s, then
    * throws. Does nothing if the group does not exist any more.
+   */
   remove(): void;
 }
 
 /**
- * Make a memory cgroup with a limit.
+ * Makes a memory cgroup with a limit.
  *
- * @throws MemoryGroupUnavailable when there is no memory controller, no permission, or so little memory left outside
- *   that something else would run out first.
+ * @throws MemoryGroupUnavailable when there is no memory controller, no permission, or so little memory outside that another
+ *   group would run out first.
  */
 export function createMemoryGroup(options: MemoryGroupOptions): MemoryGroup {
   const hierarchy = findHierarchy();
