@@ -1,5 +1,6 @@
 /** Finds rules that are valid TOML but cannot work: conditions that can never hold, steps that can never be reached. */
 import type { Detector, Rule, Step } from '../guard/rules/rule.ts';
+import { stepNames, steps } from '../guard/steps/steps.ts';
 import type { Faults } from './fault.ts';
 
 export function checkRules(rules: readonly Rule[], path: string, faults: Faults): void {
@@ -64,40 +65,34 @@ function isAlwaysTrue(detector: Detector): boolean {
   return { '<': limit > most, '<=': limit >= most, '>': limit < least, '>=': limit <= least }[operator];
 }
 
-/** Order of the steps from mild to hard. 0: the step may stand anywhere. */
-const hardness: Record<Step['do'], number> = {
-  notify: 0,
-  exec: 0,
-  reclaim: 1,
-  throttle: 2,
-  freeze: 3,
-  term: 4,
-  kill: 5,
-};
-
-function checkSteps(steps: readonly Step[], path: string, faults: Faults): void {
-  for (const [i, step] of steps.entries()) {
+function checkSteps(ladder: readonly Step[], path: string, faults: Faults): void {
+  for (const [i, step] of ladder.entries()) {
     const at = `${path}[${i}]`;
-    const before = steps.slice(0, i);
-    const harder = before.find((other) => hardness[step.do] > 0 && hardness[other.do] > hardness[step.do]);
+    const before = ladder.slice(0, i);
+    const { hardness } = steps[step.do];
+    const harder = before.find((other) => hardness > 0 && steps[other.do].hardness > hardness);
     if (harder)
       faults.add(at, `"${step.do}" is milder than "${harder.do}" before it and would come too late: move it up.`);
-    const killed = before.find((other) => other.do === 'kill' && other.if.length === 0);
-    if (killed && step.do !== 'notify' && step.do !== 'exec') {
+    const killed = before.find((other) => steps[other.do].signal === 'SIGKILL' && other.if.length === 0);
+    if (killed && hardness > 0) {
       faults.add(at, '"kill" before it leaves nothing to do, so this step can never be reached: remove it.');
     }
     const endless = before.find(({ waitMs, if: conditions }) => waitMs === Infinity && conditions.length === 0);
-    const early = steps.slice(i).some(({ atOnce }) => atOnce.length > 0);
+    const early = ladder.slice(i).some(({ atOnce }) => atOnce.length > 0);
     if (endless && !early) {
       faults.add(at, `"${endless.do}" before it waits for ever, so this step can never be reached: give it "at_once".`);
     }
   }
-  const last = steps.at(-1);
-  const kills = steps.some((step) => step.do === 'kill');
-  const lastPath = `${path}[${steps.length - 1}]`;
-  if (!kills && steps.some((step) => step.do === 'term')) {
-    faults.add(lastPath, 'expected "kill" after "term": a process may ignore SIGTERM.');
-  } else if (last?.do === 'freeze') {
-    faults.add(lastPath, 'expected "term" or "kill" after "freeze": frozen processes keep their memory.');
-  }
+  const unfinished = ladder.find(
+    ({ do: name }, i) => steps[name].notLast !== undefined && !ladder.slice(i).some(isHarderSignal(name)),
+  );
+  if (!unfinished) return;
+  const harder = stepNames.filter((name) => isHarderSignal(unfinished.do)({ do: name }));
+  const expected = `expected "${harder.join('" or "')}" after "${unfinished.do}"`;
+  faults.add(`${path}[${ladder.length - 1}]`, `${expected}: ${steps[unfinished.do].notLast}.`);
 }
+
+const isHarderSignal =
+  (than: Step['do']) =>
+  ({ do: name }: Pick<Step, 'do'>): boolean =>
+    steps[name].signal !== undefined && steps[name].hardness > steps[than].hardness;

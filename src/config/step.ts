@@ -1,9 +1,13 @@
-/** A step of a rule: what to do, under which conditions, and how long to wait for its effect. */
-import type { Step } from '../guard/rules/rule.ts';
+/** A step of a rule in the configuration: how it is read and written. Both are made from the table of steps. */
+import type { Detector, Step } from '../guard/rules/rule.ts';
+import type { StepOption } from '../guard/steps/step.ts';
+import { type StepSettings, stepNames, stepOptions, steps } from '../guard/steps/steps.ts';
+import { writeDuration, writeSize } from '../text/units.ts';
 import { detector } from './detector.ts';
 import {
   choice,
   durationOf,
+  type Field,
   field,
   list,
   needed,
@@ -15,65 +19,89 @@ import {
   text,
   whole,
 } from './shape.ts';
-
-const defaultWaits: Record<Step['do'], number> = {
-  notify: 0,
-  exec: 5000,
-  reclaim: 500,
-  throttle: 5000,
-  freeze: 1000,
-  term: 10_000,
-  kill: 10_000,
-};
-
-export const defaultSteps: Step[] = (['term', 'kill'] as const).map((action) => ({
-  do: action,
-  if: [],
-  atOnce: [],
-  waitMs: defaultWaits[action],
-}));
+import type { Fields } from './toml-text.ts';
 
 const waitTime = parsed('a time such as "10s", or "never"', (given) =>
   given === 'never' ? Number.POSITIVE_INFINITY : durationOf(given),
 );
 
+const options = stepOptions();
+
 const stepTable = table({
-  do: needed(choice('notify', 'exec', 'reclaim', 'throttle', 'freeze', 'term', 'kill'), 'what to do'),
+  ...Object.fromEntries(
+    options.map(({ name, option, owners }): [string, Field<unknown>] => [
+      name,
+      optional(shapeOf(option), `${owners.join(', ')}: ${option.about}`),
+    ]),
+  ),
+  do: needed(choice(...stepNames), stepNames.map((name) => `${name}: ${steps[name].about}`).join('; ')),
   if: field(list(detector), [], 'skip the step unless all of these hold when its turn comes'),
   at_once: field(list(detector), [], 'take the step before its turn as soon as all of these hold'),
   wait: optional(waitTime, 'how long to wait for its effect before the next step; exec: timeout of the program'),
-  command: optional(list(text, 1), 'exec: the program and its arguments; no shell'),
-  bytes: optional(size, 'reclaim: how much'),
-  percent: optional(whole(10, 100), 'throttle: memory.high, in percent of current usage'),
 });
-
-/** The field that only one step has. */
-const ownField: Partial<Record<Step['do'], 'command' | 'bytes' | 'percent'>> = {
-  exec: 'command',
-  reclaim: 'bytes',
-  throttle: 'percent',
-};
 
 export const step: Shape<Step> = {
   schema: stepTable.schema,
   read(value, path, faults) {
     const given = stepTable.read(value, path, faults);
     if (!given) return undefined;
-    const { do: action, command, bytes, percent } = given;
-    for (const [owner, name] of Object.entries(ownField)) {
-      if (owner !== action && given[name] !== undefined) {
-        faults.add(`${path}.${name}`, `belongs to a step that does "${owner}", not "${action}": remove it.`);
+    const kind = steps[given.do];
+    const values: Record<string, unknown> = given;
+    const settings: Record<string, unknown> = {};
+    for (const { name, owners } of options) {
+      const option = kind.options[name];
+      if (!option) {
+        if (values[name] === undefined) continue;
+        faults.add(
+          `${path}.${name}`,
+          `belongs to a step that does "${owners.join('" or "')}", not "${given.do}": remove it.`,
+        );
+      } else {
+        settings[name] = values[name] ?? ('otherwise' in option ? option.otherwise : undefined);
+        if (settings[name] === undefined)
+          return faults.add(path, `expected "${name}" for a step that does "${given.do}".`);
       }
     }
-    if (action === 'exec' && !command) return faults.add(path, 'expected "command" for a step that does "exec".');
     return {
-      do: action,
+      do: given.do,
       if: given.if,
       atOnce: given.at_once,
-      waitMs: given.wait ?? defaultWaits[action],
-      ...(command && { command }),
-      ...(action === 'reclaim' && { bytes: bytes ?? 64 * 2 ** 20 }),
-      ...(action === 'throttle' && { percent: percent ?? 90 }),
+      waitMs: given.wait ?? kind.waitMs,
+      ...(settings as StepSettings),
     };
   },
 };
+
+export const defaultSteps: Step[] = (['term', 'kill'] as const).map((name) => ({
+  do: name,
+  if: [],
+  atOnce: [],
+  waitMs: steps[name].waitMs,
+}));
+
+export function stepFields(given: Step): Fields {
+  const texts = (detectors: readonly Detector[]) =>
+    detectors.length === 0 ? undefined : detectors.map(({ text: written }) => written);
+  const settings = options.map(({ name, option }) => {
+    const value = given[name as keyof StepSettings];
+    return [name, option.kind === 'size' && typeof value === 'number' ? writeSize(value) : value];
+  });
+  return {
+    do: given.do,
+    ...Object.fromEntries(settings),
+    if: texts(given.if),
+    at_once: texts(given.atOnce),
+    wait: given.waitMs === Number.POSITIVE_INFINITY ? 'never' : writeDuration(given.waitMs),
+  };
+}
+
+function shapeOf(option: StepOption): Shape<unknown> {
+  switch (option.kind) {
+    case 'size':
+      return size;
+    case 'whole':
+      return whole(option.least, option.most);
+    case 'words':
+      return list(text, 1);
+  }
+}

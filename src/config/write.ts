@@ -1,9 +1,10 @@
 /** Writes a configuration as TOML with every setting in it, for `config print` and `config import`. */
 import type { GuardConfig } from '../guard/guard-config.ts';
-import type { Detector, Match, Place, Preference, Rule, Step } from '../guard/rules/rule.ts';
+import type { Match, Place, Preference, Rule } from '../guard/rules/rule.ts';
 import { writeDuration, writeSize } from '../text/units.ts';
 import { alertFields } from './alerts.ts';
 import type { Config } from './config.ts';
+import { stepFields } from './step.ts';
 import { arraySection, type Fields, section } from './toml-text.ts';
 
 export function writeConfig({ trace, pressure, output, alert, guard }: Config): string {
@@ -61,20 +62,6 @@ function ruleFields(rule: Rule): Fields {
     cool_down: writeDuration(rule.coolDownMs),
     undo_after: writeDuration(rule.undoAfterMs),
     steps: rule.steps.map(stepFields),
-  };
-}
-
-function stepFields(step: Step): Fields {
-  const texts = (detectors: readonly Detector[]) =>
-    detectors.length === 0 ? undefined : detectors.map(({ text }) => text);
-  return {
-    do: step.do,
-    command: step.command,
-    bytes: step.bytes === undefined ? undefined : writeSize(step.bytes),
-    percent: step.percent,
-    if: texts(step.if),
-    at_once: texts(step.atOnce),
-    wait: step.waitMs === Number.POSITIVE_INFINITY ? 'never' : writeDuration(step.waitMs),
   };
 }
 

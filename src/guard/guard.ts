@@ -15,7 +15,9 @@ import type { Arming } from './arming/arming.ts';
 import { Standby } from './arming/standby.ts';
 import { Announcer, type Stamp } from './ladder/announce.ts';
 import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
-import { type Hook, type MachineView, REST, Response, type ResponseContext } from './ladder/response.ts';
+import { type MachineView, REST } from './ladder/machine-view.ts';
+import { Response, type ResponseContext } from './ladder/response.ts';
+import type { Hook } from './ladder/step-tools.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { type Fired, holdNow } from './rules/detect.ts';
 import { nextLookMs } from './rules/pace.ts';
@@ -188,7 +190,7 @@ export class Guard implements Disposable {
     }
     const { senses, hook, beforeSignal, mode } = this.#options;
     const scene: ResponseContext = {
-      ...{ senses, hook, policy: this.#policy, announce: this.#announce, restraints: this.#restraints },
+      ...{ machine: senses, hook, policy: this.#policy, announce: this.#announce, restraints: this.#restraints },
       ...(beforeSignal && { beforeSignal }),
       signal: this.#ending.signal,
     };

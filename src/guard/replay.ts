@@ -14,6 +14,7 @@ import { Ladder } from './rules/ladder.ts';
 import { identity } from './rules/protect.ts';
 import { isWithin } from './rules/rank.ts';
 import type { PolicyOptions } from './rules/rule.ts';
+import { steps } from './steps/steps.ts';
 
 interface Running {
   choice: Extract<Decision, { kind: 'kill' }>;
@@ -118,10 +119,9 @@ export class Replay {
       }
       const { step } = move;
       this.#announce.action(plan, step.do, move.kind === 'pass' ? 'not_needed' : 'would', null, triggerNs);
-      if (move.kind === 'pass' || (step.do !== 'term' && step.do !== 'kill') || running.signalledMs !== undefined)
-        continue;
+      if (move.kind === 'pass' || steps[step.do].signal === undefined || running.signalledMs !== undefined) continue;
       running.signalledMs = sample.mono_ms;
-      if (step.do === 'kill') this.#policy.killed(sample.mono_ms);
+      if (steps[step.do].signal === 'SIGKILL') this.#policy.killed(sample.mono_ms);
       for (const member of victim.members) this.#dead.add(identity(member));
       this.#announce.result(plan, 'would_kill');
       return;

@@ -10,7 +10,9 @@ import type { Arming } from './arming/arming.ts';
 import { live } from './guard.ts';
 import { Announcer } from './ladder/announce.ts';
 import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
-import { type Hook, type MachineView, Response } from './ladder/response.ts';
+import type { MachineView } from './ladder/machine-view.ts';
+import { Response } from './ladder/response.ts';
+import type { Hook } from './ladder/step-tools.ts';
 import { Policy } from './rules/decide.ts';
 import type { Fired } from './rules/detect.ts';
 import type { Rule, Step } from './rules/rule.ts';
@@ -80,7 +82,7 @@ async function climb(
   void exit.then(() => setTimeout(() => over.abort(), GLANCE_MS));
   const operation = new Response(
     {
-      ...{ senses, policy, hook },
+      ...{ machine: senses, policy, hook },
       announce: new Announcer('enforce', live(new EnvelopeFactory()), (event) => void JSON.stringify(event)),
       restraints: new CgroupRestraints(undefined),
       signal: over.signal,

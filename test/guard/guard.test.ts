@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { Guard } from '../../src/guard/guard.ts';
 import { diagnose } from '../../src/guard/ladder/diagnose.ts';
-import type { MachineView } from '../../src/guard/ladder/response.ts';
+import type { MachineView } from '../../src/guard/ladder/machine-view.ts';
 import type { Step } from '../../src/guard/rules/rule.ts';
 import { startTicksOf } from '../../src/linux/process.ts';
 import type { Event } from '../../src/model/events.ts';

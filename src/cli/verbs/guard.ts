@@ -4,6 +4,7 @@ import { readGuard } from '../../config/guard.ts';
 import { otherKillers } from '../../doctor/others.ts';
 import type { GuardConfig } from '../../guard/guard-config.ts';
 import { openGuard } from '../../guard/open-guard.ts';
+import { needsOptions, stepNames } from '../../guard/steps/steps.ts';
 import type { Event } from '../../model/events.ts';
 import type { GuardMode } from '../../model/guard.ts';
 import { Output } from '../../render/output.ts';
@@ -17,6 +18,9 @@ import { duration, flag, type Option, oneOf, optionsHelp, parseOptions, size, te
 import { RunUntil } from '../verb/run-until.ts';
 
 const several = <T>(option: Option<T>) => ({ ...option, multiple: true as const });
+
+/** The steps that can be named without options; the others need a configuration file. */
+const namedSteps = stepNames.filter((name) => !needsOptions(name));
 
 const options = {
   enforce: flag('act. Without it (and without --shadow) nothing is touched: it says what it would do'),
@@ -36,7 +40,7 @@ const options = {
   avoid: several(text('REGEX', 'rather not those (-300 points)')),
   never: several(text('REGEX', 'never those')),
   'min-size': size('SIZE', 'leave alone who has less memory (16M)'),
-  steps: text('LIST', 'what is done, with commas: notify, reclaim, throttle, freeze, term, kill (term,kill)'),
+  steps: text('LIST', `what is done, with commas: ${namedSteps.join(', ')} (term,kill)`),
   'no-arm': flag('do not have the likely victim signalled from within the kernel (needs what tracing needs)'),
   'state-file': text('PATH', 'write down here what has to be taken back after a crash'),
   alert: alertOption,

@@ -10,7 +10,7 @@ import type { GuardRank, GuardReading } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';
 import type { Announcer } from '../ladder/announce.ts';
-import type { MachineView } from '../ladder/response.ts';
+import type { MachineView } from '../ladder/machine-view.ts';
 import { type Policy, placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
 import { placesOf } from '../rules/detect.ts';
@@ -18,6 +18,7 @@ import { isGoing, isNear } from '../rules/pace.ts';
 import { identity } from '../rules/protect.ts';
 import { type Candidate, PROJECTED_SECONDS, type Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
+import { steps } from '../steps/steps.ts';
 import type { Armed } from './armed.ts';
 import type { Arming, Fired } from './arming.ts';
 
@@ -81,7 +82,7 @@ export class Standby {
     const { policy } = this.#options;
     const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
     for (const rule of policy.options.rules) {
-      if (rule.unit !== 'process' || !rule.steps.some((step) => step.do === 'kill')) continue;
+      if (rule.unit !== 'process' || !rule.steps.some((step) => steps[step.do].signal === 'SIGKILL')) continue;
       for (const cgroup of placesOf(rule.on, levels)) {
         const place = placeOf({ cgroup });
         if (!near.has(place) && !this.#ending.has(place) && isNear(rule, levels, cgroup))

@@ -21,6 +21,7 @@ import { printable } from '../../text/printable.ts';
 import type { Decision } from '../rules/decide.ts';
 import type { Fired } from '../rules/detect.ts';
 import type { Ranking } from '../rules/rank.ts';
+import { steps } from '../steps/steps.ts';
 
 const MOST_CANDIDATES = 10;
 const MOST_REJECTIONS = 200;
@@ -78,7 +79,7 @@ export class Announcer {
   action(plan: Plan, action: GuardStep, outcome: GuardActionOutcome, detail: string | null, triggerNs: bigint): void {
     const { fired, victim } = plan;
     const words: Record<GuardActionOutcome, string> = {
-      done: `${verbs[action]} ${name(victim)}`,
+      done: `${steps[action].did} ${name(victim)}`,
       failed: `Could not do "${action}" to ${name(victim)}`,
       would: `Would have done "${action}" to ${name(victim)}`,
       unavailable: `"${action}" is not to be had here for ${name(victim)}`,
@@ -86,7 +87,7 @@ export class Announcer {
       undone: `Took back "${action}" of ${name(victim)}`,
     };
     const message = `${words[outcome]}${detail === null ? '' : `: ${detail}`}.`;
-    const severity = outcome === 'done' && (action === 'kill' || action === 'term') ? 'critical' : 'warning';
+    const severity = outcome === 'done' && steps[action].signal ? 'critical' : 'warning';
     this.#emit({
       ...this.#stamp.envelope(severity, message),
       type: 'guard.action',
@@ -161,16 +162,6 @@ export class Announcer {
 }
 
 const none: Ranking = { candidates: [], rejected: [] };
-
-const verbs: Record<GuardStep, string> = {
-  notify: 'Told of',
-  exec: 'Ran the hook for',
-  reclaim: 'Reclaimed from',
-  throttle: 'Throttled',
-  freeze: 'Froze',
-  term: 'Sent SIGTERM to',
-  kill: 'Sent SIGKILL to',
-};
 
 const reasons: Record<GuardSkipReason, string> = {
   recovered: 'it was over when looked at again',

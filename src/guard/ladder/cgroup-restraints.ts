@@ -6,12 +6,8 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { readIfPresent } from '../../linux/capabilities.ts';
 import { formatBytes } from '../../text/format.ts';
-
-/** `unavailable`: not on this kernel or cgroup version. */
-export interface StepResult {
-  outcome: 'done' | 'failed' | 'unavailable';
-  detail: string | null;
-}
+import type { Restraint, StepResult } from '../steps/step.ts';
+import { restraintFiles } from '../steps/steps.ts';
 
 /** A file that was written to, what was in it, and what is in it now. */
 interface Written {
@@ -56,16 +52,11 @@ export class CgroupRestraints {
     }
   }
 
-  /** memory.high at `percent` of what is used now. */
-  throttle(directory: string, percent: number): StepResult {
-    const usage = read(`${directory}/memory.current`);
-    if (usage === undefined) return { outcome: 'unavailable', detail: 'there is no memory.high: cgroup v2 has it' };
-    const bytes = Math.floor((Number(usage) * percent) / 100);
-    return this.#write(`${directory}/memory.high`, String(bytes), `memory.high set to ${formatBytes(bytes)}`);
-  }
-
-  freeze(directory: string): StepResult {
-    return this.#write(`${directory}/cgroup.freeze`, '1', 'frozen');
+  /** Writes a file of a cgroup. */
+  restrain(directory: string, file: string, choose: Restraint): StepResult {
+    const chosen = choose((other) => read(`${directory}/${other}`));
+    if (!chosen) return { outcome: 'unavailable', detail: `there is no ${file}: cgroup v2 has it` };
+    return this.#write(`${directory}/${file}`, chosen.text, chosen.detail);
   }
 
   /** Takes back what was done to these files, or to all; none that somebody else has changed since. */
@@ -121,7 +112,8 @@ export class CgroupRestraints {
 /** The state file is ours, but it may be on a disk that others write to: only these files are ever written. */
 function isWritten(each: unknown): each is Written {
   const { file, before, now } = (each ?? {}) as Partial<Written>;
-  const known = typeof file === 'string' && /^\/sys\/fs\/cgroup\/.*\/(memory\.high|cgroup\.freeze)$/.test(file);
+  const known =
+    typeof file === 'string' && file.startsWith('/sys/fs/cgroup/') && restraintFiles.has(file.replace(/.*\//s, ''));
   return known && !file.includes('/../') && typeof before === 'string' && typeof now === 'string';
 }
 

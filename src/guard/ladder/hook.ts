@@ -4,7 +4,7 @@
  */
 import { runProgram } from '../../process/program.ts';
 import { printable } from '../../text/printable.ts';
-import type { Hook } from './response.ts';
+import type { Hook } from './step-tools.ts';
 
 export const hook: Hook = async ([path = '', ...args], { id, fired, victim }, signal) => {
   const { rule, cgroup, readings } = fired;

@@ -4,10 +4,11 @@
  * A step is taken when those before it have had their time, or before its turn when its `atOnce` holds: escalation by time
  * and by level.
  */
+import { steps } from '../steps/steps.ts';
 import type { Detector, Step } from './rule.ts';
 
-/** How things are. */
-export interface View {
+/** The shortage and the victim, as they were last sampled. */
+export interface Situation {
   nowMs: number;
   /** The victim, by its pidfd and its state. */
   victim: 'alive' | 'dying' | 'gone';
@@ -37,8 +38,8 @@ export class Ladder {
   #next = 0;
   #until = 0;
   #dyingSince: number | undefined;
-  /** It was sent a signal that kills, or asks to die. */
-  #told: 'no' | 'term' | 'kill' = 'no';
+  /** The hardest signal that was sent to the victim. */
+  #sent: 'SIGTERM' | 'SIGKILL' | undefined;
 
   constructor(steps: readonly Step[]) {
     this.#steps = steps;
@@ -49,8 +50,8 @@ export class Ladder {
     this.#until = Math.min(this.#until, nowMs);
   }
 
-  move(view: View): Move {
-    const { nowMs, victim } = view;
+  move(situation: Situation): Move {
+    const { nowMs, victim } = situation;
     if (victim === 'gone') return { kind: 'end', outcome: 'gone' };
     if (victim === 'dying') {
       this.#dyingSince ??= nowMs;
@@ -58,20 +59,20 @@ export class Ladder {
       return left > 0 ? { kind: 'wait', ms: Math.min(left, DYING_GLANCE_MS) } : { kind: 'end', outcome: 'stuck' };
     }
     // After SIGTERM it is expected to go, and what it frees by itself must not save it half-way; but it is not killed.
-    if (!view.short && this.#told === 'no') return { kind: 'end', outcome: 'recovered' };
+    if (!situation.short && this.#sent === undefined) return { kind: 'end', outcome: 'recovered' };
 
     const early = this.#steps.findIndex(
-      (step, i) => i >= this.#next && step.atOnce.length > 0 && view.holds(step.atOnce),
+      (step, i) => i >= this.#next && step.atOnce.length > 0 && situation.holds(step.atOnce),
     );
     if (early >= 0) this.#next = early;
     else if (nowMs < this.#until) return { kind: 'wait', ms: Math.min(this.#until - nowMs, GLANCE_MS) };
 
     const step = this.#steps[this.#next];
-    if (!step || !view.short) return { kind: 'end', outcome: this.#told === 'kill' ? 'stuck' : 'survived' };
+    if (!step || !situation.short) return { kind: 'end', outcome: this.#sent === 'SIGKILL' ? 'stuck' : 'survived' };
     this.#next++;
-    if (!view.holds(step.if)) return { kind: 'pass', step };
+    if (!situation.holds(step.if)) return { kind: 'pass', step };
     this.#until = nowMs + step.waitMs;
-    if (step.do === 'term' || step.do === 'kill') this.#told = step.do;
+    this.#sent = steps[step.do].signal ?? this.#sent;
     return { kind: 'take', step };
   }
 }

@@ -3,6 +3,7 @@
  * policy takes rules as they are.
  */
 import type { GuardRank, GuardReading, GuardStep, GuardUnit } from '../../model/guard.ts';
+import type { StepSettings } from '../steps/steps.ts';
 import type { Pattern } from './pattern.ts';
 
 export type Metric =
@@ -60,20 +61,15 @@ export interface Preference {
   points: number;
 }
 
-export interface Step {
+/** A step of a ladder, with the options of its kind: src/guard/steps/steps.ts. */
+export interface Step extends StepSettings {
   do: GuardStep;
   /** Taken only if all of these hold when its turn comes. */
   if: Detector[];
-  /** Taken at once, before its turn, when all of these hold. Empty: never before its turn. */
+  /** Taken before its turn as soon as all of these hold. Empty: never before its turn. */
   atOnce: Detector[];
-  /** How long it is given to help before the next. Infinity: until something else happens. */
+  /** How long it may take to help before the next step, in ms. Infinity: until something else happens. */
   waitMs: number;
-  /** `exec`: the program and its arguments. */
-  command?: string[];
-  /** `reclaim`: how much. */
-  bytes?: number;
-  /** `throttle`: memory.high, in percent of what is used now. */
-  percent?: number;
 }
 
 export interface Rule {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { CgroupRestraints } from '../../../src/guard/ladder/cgroup-restraints.ts';
+import type { StepTools } from '../../../src/guard/steps/step.ts';
+import { steps } from '../../../src/guard/steps/steps.ts';
 
 /** A directory with the files that a cgroup of v2 would have; the kernel's are tried in a guest (test/lab/ladder.ts). */
 function place(): { directory: string; state: string } {
@@ -14,13 +16,20 @@ function place(): { directory: string; state: string } {
   return { directory, state: join(directory, 'state') };
 }
 
+/** As the step does it to a victim in that directory. */
+function take(restraints: CgroupRestraints, directory: string, step: 'throttle' | 'freeze', percent = 90) {
+  const { act, file = '' } = steps[step];
+  const tools = { restrain: (choose) => restraints.restrain(directory, file, choose) } as StepTools;
+  return act(tools, { percent });
+}
+
 const read = (directory: string, file: string) => readFileSync(join(directory, file), 'utf8').trim();
 
 test('done, written down, and taken back', () => {
   const { directory, state } = place();
   const restraints = new CgroupRestraints(state);
-  expect(restraints.throttle(directory, 90)).toEqual({ outcome: 'done', detail: 'memory.high set to 900 B' });
-  expect(restraints.freeze(directory)).toMatchObject({ outcome: 'done' });
+  expect(take(restraints, directory, 'throttle', 90)).toEqual({ outcome: 'done', detail: 'memory.high set to 900 B' });
+  expect(take(restraints, directory, 'freeze')).toMatchObject({ outcome: 'done' });
   expect([read(directory, 'memory.high'), read(directory, 'cgroup.freeze')]).toEqual(['900', '1']);
   expect(JSON.parse(readFileSync(state, 'utf8'))).toHaveLength(2);
   expect(restraints.of(directory)).toHaveLength(2);
@@ -32,11 +41,11 @@ test('done, written down, and taken back', () => {
 test('twice throttled goes back to what it was at first; what somebody else has set since is theirs', () => {
   const { directory } = place();
   const restraints = new CgroupRestraints(undefined);
-  restraints.throttle(directory, 90);
-  restraints.throttle(directory, 50);
+  take(restraints, directory, 'throttle', 90);
+  take(restraints, directory, 'throttle', 50);
   restraints.release();
   expect(read(directory, 'memory.high')).toBe('max');
-  restraints.throttle(directory, 90);
+  take(restraints, directory, 'throttle', 90);
   writeFileSync(join(directory, 'memory.high'), '12345');
   expect(restraints.release()).toEqual([]);
   expect(read(directory, 'memory.high')).toBe('12345');
@@ -46,8 +55,8 @@ test('where the kernel does not have it', async () => {
   const restraints = new CgroupRestraints(undefined);
   const nowhere = join(tmpdir(), 'oomscope-nowhere');
   expect(await restraints.reclaim(nowhere, 1)).toMatchObject({ outcome: 'unavailable' });
-  expect(restraints.throttle(nowhere, 90)).toMatchObject({ outcome: 'unavailable' });
-  expect(restraints.freeze(nowhere)).toMatchObject({ outcome: 'unavailable' });
+  expect(take(restraints, nowhere, 'throttle', 90)).toMatchObject({ outcome: 'unavailable' });
+  expect(take(restraints, nowhere, 'freeze')).toMatchObject({ outcome: 'unavailable' });
 });
 
 test('a state file writes to cgroups and to nothing else', () => {

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { Ladder, type Move, type View } from '../../../src/guard/rules/ladder.ts';
+import { Ladder, type Move, type Situation } from '../../../src/guard/rules/ladder.ts';
 import type { Step } from '../../../src/guard/rules/rule.ts';
 import { detector, step } from './world.ts';
 
 /** What is said at each moment, in short. */
-function climb(steps: Step[], views: (Partial<View> & { nowMs: number })[]): string[] {
+function climb(steps: Step[], views: (Partial<Situation> & { nowMs: number })[]): string[] {
   const ladder = new Ladder(steps);
   return views.map((view) => {
     const move: Move = ladder.move({ victim: 'alive', short: true, holds: (all) => all.length === 0, ...view });
@@ -71,7 +71,7 @@ test('a level brings a step before its turn', () => {
     step('term', { waitMs: Number.POSITIVE_INFINITY }),
     step('kill', { if: worse, atOnce: worse, waitMs: 10 }),
   ];
-  const holds: View['holds'] = () => true;
+  const holds: Situation['holds'] = () => true;
   expect(climb(steps, [{ nowMs: 0 }, { nowMs: 9e9 }, { nowMs: 9e9, holds }])).toEqual([
     'take term',
     'wait',

@@ -1,0 +1,120 @@
+/**
+ * The steps that a rule's ladder can take, from mild to hard. This table is all that a step is made of: the configuration's
+ * schema and reader, the writer of configurations, the help, the ladder and the messages of events are derived from it. A
+ * new step is an entry here, and its name in `GuardStep` (src/model/guard.ts).
+ */
+import type { GuardStep } from '../../model/guard.ts';
+import { formatBytes } from '../../text/format.ts';
+import { type OptionValues, type StepKind, type StepOption, type StepOptions, stepKind } from './step.ts';
+
+const table = {
+  notify: stepKind({
+    about: 'emits an event, for alerts; touches nothing',
+    did: 'Gave notice of',
+    waitMs: 0,
+    hardness: 0,
+    waitsFor: 'nothing',
+    options: {},
+    act: ({ points }) => ({ outcome: 'done', detail: `${points} points` }),
+  }),
+  exec: stepKind({
+    about: 'runs a program, with the plan on its standard input',
+    did: 'Ran the hook for',
+    waitMs: 5000,
+    hardness: 0,
+    waitsFor: 'itself',
+    options: { command: { kind: 'words', about: 'the program and its arguments; no shell' } },
+    act: (tools, { command }) => tools.run(command),
+  }),
+  reclaim: stepKind({
+    about: "asks the kernel to reclaim memory of the victim's cgroup (cgroup v2, Linux 5.19)",
+    did: 'Reclaimed from',
+    waitMs: 500,
+    hardness: 1,
+    waitsFor: 'itself',
+    options: { bytes: { kind: 'size', otherwise: 64 * 2 ** 20, about: 'how much' } },
+    act: (tools, { bytes }) => tools.reclaim(bytes),
+  }),
+  throttle: stepKind({
+    about: "slows the victim's cgroup down by memory.high (cgroup v2)",
+    did: 'Throttled',
+    waitMs: 5000,
+    hardness: 2,
+    file: 'memory.high',
+    options: {
+      percent: { kind: 'whole', least: 10, most: 100, otherwise: 90, about: 'memory.high, in percent of the usage' },
+    },
+    act: (tools, { percent }) =>
+      tools.restrain((read) => {
+        const usage = read('memory.current');
+        if (usage === undefined) return undefined;
+        const bytes = Math.floor((Number(usage) * percent) / 100);
+        return { text: String(bytes), detail: `memory.high set to ${formatBytes(bytes)}` };
+      }),
+  }),
+  freeze: stepKind({
+    about: "stops all processes of the victim's cgroup (cgroup v2)",
+    did: 'Froze',
+    waitMs: 1000,
+    hardness: 3,
+    file: 'cgroup.freeze',
+    stops: true,
+    notLast: 'frozen processes keep their memory',
+    options: {},
+    act: (tools) => tools.restrain(() => ({ text: '1', detail: 'frozen' })),
+  }),
+  term: stepKind({
+    about: 'sends SIGTERM',
+    did: 'Sent SIGTERM to',
+    waitMs: 10_000,
+    hardness: 4,
+    signal: 'SIGTERM',
+    notLast: 'a process may ignore SIGTERM',
+    options: {},
+    act: (tools) => tools.terminate(),
+  }),
+  kill: stepKind({
+    about: 'sends SIGKILL',
+    did: 'Sent SIGKILL to',
+    waitMs: 10_000,
+    hardness: 5,
+    signal: 'SIGKILL',
+    options: {},
+    act: (tools) => tools.kill(),
+  }),
+} satisfies Record<GuardStep, StepKind>;
+
+type OptionsOf<Name extends GuardStep> = Name extends unknown ? OptionValues<(typeof table)[Name]['options']> : never;
+type All<Union> = (Union extends unknown ? (each: Union) => void : never) extends (each: infer Each) => void
+  ? Each
+  : never;
+
+/** The options of all steps, in the names that the configuration has for them; sizes are in bytes. */
+export type StepSettings = Partial<All<OptionsOf<GuardStep>>>;
+
+export const steps: Record<GuardStep, StepKind> = table;
+export const stepNames = Object.keys(table) as GuardStep[];
+
+/** Every option of every step, with the steps that have it. */
+export function stepOptions(): { name: string; option: StepOption; owners: GuardStep[] }[] {
+  const all = stepNames.flatMap((owner) =>
+    Object.entries<StepOption>(steps[owner].options).map(([name, option]) => ({ name, option, owner })),
+  );
+  return [...Map.groupBy(all, ({ name }) => name)].map(([name, group]) => ({
+    name,
+    option: (group[0] as (typeof group)[number]).option,
+    owners: group.map(({ owner }) => owner),
+  }));
+}
+
+/** Whether a step cannot be taken without options, as by `--steps notify,kill`. */
+export const needsOptions = (name: GuardStep) =>
+  Object.values<StepOption>(steps[name].options).some((option) => !('otherwise' in option));
+
+/** The files of a cgroup that steps write. */
+export const restraintFiles: ReadonlySet<string> = new Set(stepNames.flatMap((name) => steps[name].file ?? []));
+
+/** The step that writes a file of a cgroup, by the file's path. */
+export const stepOfFile = (path: string) => stepNames.find((name) => path.endsWith(`/${steps[name].file}`));
+
+export type { StepKind, StepOptions };
