@@ -1,5 +1,5 @@
 /* A memory hog that can only hurt itself: it moves into the given memory cgroups, checks that one of them has a finite limit, and
- * only then allocates. For the demo, the kernel tests and the benchmarks.
+ * only then allocates. For the demo, the kernel tests and the benchmarks. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
