@@ -1,4 +1,7 @@
-/** The shipped JSON Schema, made strict: in the tests an event may not have a field that the schema does not know. */
+/**
+ * The shipped JSON Schema, made strict: in the tests an event may not have a field that the schema does not know. With the
+ * discriminator, which needs every `type` to be one constant, a wrong event has the errors of its own type only.
+ */
 import { Ajv, type ValidateFunction } from 'ajv';
 import schema from '../src/model/oomscope-v1.schema.json' with { type: 'json' };
 
@@ -9,7 +12,12 @@ function strict(node: unknown): unknown {
   return 'properties' in copy && !('additionalProperties' in copy) ? { ...copy, additionalProperties: false } : copy;
 }
 
-const validate: ValidateFunction = new Ajv({ allowUnionTypes: true }).compile(strict(schema) as object);
+const { properties, ...root } = schema;
+const discriminated = { ...(strict(root) as object), discriminator: { propertyName: 'type' } };
+const validate: ValidateFunction = new Ajv({ allowUnionTypes: true, discriminator: true }).compile(discriminated);
+
+/** The types of events that the schema knows. */
+export const eventTypes: readonly string[] = properties.type.enum;
 
 /** What is wrong with an event, empty when nothing is. */
 export function schemaErrors(event: unknown): string[] {
