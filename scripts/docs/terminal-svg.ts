@@ -31,9 +31,9 @@ export function terminalSvg(screen: string, title: string): string {
   const columns = Math.max(...lines.map((runs) => runs.reduce((sum, run) => sum + [...run.text].length, 0)));
   const width = Math.ceil(columns * CHARACTER + 2 * MARGIN);
   const height = lines.length * LINE + 2 * MARGIN;
-  const rows = lines.map((runs, i) => {
+  const rows = lines.flatMap((runs, i) => {
     const y = MARGIN + LINE * (i + 1) - 5;
-    return `<text x="${MARGIN}" y="${y}">${runs.map(spanOf).join('')}</text>`;
+    return runs.length > 0 ? [`<text x="${MARGIN}" y="${y}">${runs.map(spanOf).join('')}</text>`] : [];
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">
 <title>${escaped(title)}</title>
@@ -43,7 +43,7 @@ text { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; 
 ${COLOURS.map((colour, i) => `.c${i} { fill: ${colour} }`).join(' ')}
 </style>
 <rect width="100%" height="100%" rx="8" fill="#0d1117"/>
-${rows.filter((row) => !row.endsWith('></text>')).join('\n')}
+${rows.join('\n')}
 </svg>
 `;
 }
