@@ -11,12 +11,6 @@
 #define OOM_SCORE_ADJ_MIN (-1000)
 #define NOT_A_CANDIDATE (-0x7fffffffffffffffLL - 1) /* LONG_MIN, as in oom_badness() */
 
-enum candidates_mode {
-	CANDIDATES_NEVER,
-	CANDIDATES_SYSTEM, /* only where it was not a cgroup's limit */
-	CANDIDATES_ALWAYS,
-};
-
 /* Set by the loader. */
 const volatile u32 candidates_mode = CANDIDATES_NEVER;
 const volatile u32 page_shift = 12;

@@ -5,7 +5,6 @@
 #include "stalls.bpf.h"
 
 const volatile u32 countdown_from = 0; /* rounds; 0: never told */
-#define MAX_RECLAIM_RETRIES 16          /* mm/internal.h */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -26,7 +25,7 @@ struct said {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, COUNTDOWNS);
 	__type(key, u64); /* id of the cgroup at its limit, 0: the system */
 	__type(value, struct said);
 } countdowns SEC(".maps");

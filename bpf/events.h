@@ -1,44 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The wire: every record that travels from the kernel to a reader. Written once, here; the TypeScript
- * layout is generated from the BTF of the compiled object (scripts/layout.ts).
+/* The records that the BPF programs send, and what their fields mean. The layout is written once, here and in the headers
+ * that include this one; scripts/layout.ts derives the TypeScript views from the BTF of the compiled object.
  *
- * Fixed widths, explicit padding, units in names. Pages are the kernel's (4 KiB on x86-64): the reader multiplies. */
+ * Widths are fixed, padding is explicit, names carry units. A page is the kernel's page (4 KiB on x86-64).
+ *
+ * To add a record: append RECORD_NAME before RECORD_KINDS, and define and mark `struct name_record`. */
 #pragma once
 
 #include <linux/types.h>
+#include "wire.h"
 
 #define TASK_COMM_LEN 16
-#define CGROUP_NAME_LEN 128 /* longest part of a cgroup's name that is carried; `name_truncated` says when it was cut */
-#define CGROUP_LEVELS 16    /* victim's group first, then its parents */
-#define EXE_LEN 256         /* the longest executable path that is carried */
+#define CGROUP_NAME_LEN 128 /* bytes of a cgroup's name, with its NUL; name_truncated is set when it did not fit */
+#define CGROUP_LEVELS 16    /* the victim's cgroup and its ancestors */
+#define EXE_LEN 256         /* bytes of an executable's path */
 #define CMDLINE_LEN 1024
-#define CANDIDATES 10        /* the top of the list that the kernel chose from */
+#define CANDIDATES 10       /* processes with the most points, of all that the kernel chose from */
 
+/* The number of a kind is also the index of its loss counter. */
 enum record_kind {
 	RECORD_OOM_KILL = 1,
 	RECORD_OOM_STEP = 2,
-	RECORD_SYNTHETIC = 3, /* written only by bpf/flood.bpf.c, for tests and benchmarks */
+	RECORD_SYNTHETIC = 3, /* only from bpf/flood.bpf.c, for tests and benchmarks */
 	RECORD_OOM_CANDIDATES = 4,
 	RECORD_OOM_IMMINENT = 5,
-	RECORD_LOG_LINE = 6,
-	RECORD_PRESSURE_STALL = 7, /* these four by bpf/pressure.bpf.c, on a ring of their own: see pressure.h */
+	RECORD_LOG_LINE = 6,       /* from bpf/report.bpf.c */
+	RECORD_PRESSURE_STALL = 7, /* this and the next three from bpf/pressure.bpf.c: see pressure.h */
 	RECORD_PRESSURE_LEVEL = 8,
 	RECORD_PRESSURE_COUNTDOWN = 9,
 	RECORD_PRESSURE_GROUP = 10,
-	RECORD_GUARD_TRIGGER = 11, /* these two by bpf/guard.bpf.c, on a ring of its own: see guard.h */
+	RECORD_GUARD_TRIGGER = 11, /* this and the next from bpf/guard.bpf.c: see guard.h */
 	RECORD_GUARD_SIGNAL = 12,
-	RECORD_PROCESS_EXEC = 13, /* by bpf/exec.bpf.c, on a ring of its own */
-	LOST_STALL_TASK = 14,  /* not records: stalls that found no room in the map of stalled tasks, */
-	LOST_STALL_GROUP = 15, /* or of cgroups, and are missing from the accounts */
-	RECORD_KINDS = 16,
+	RECORD_PROCESS_EXEC = 13,  /* from bpf/exec.bpf.c */
+	RECORD_KINDS,
 };
+WIRE_ENUM(record_kind);
+
+/* Maps that had no room for an element, so that a stall is missing from the accounts. */
+enum full_map {
+	FULL_MAP_STALL_TASK,  /* of stalled tasks */
+	FULL_MAP_STALL_GROUP, /* of cgroups */
+	FULL_MAPS,
+};
+WIRE_ENUM(full_map);
 
 enum kill_kind {
 	KILL_KILLED = 1,        /* SIGKILL, then oom:mark_victim */
-	KILL_ALREADY_DYING = 2, /* mark_victim alone: the kernel only lets an exiting task use its reserves */
+	KILL_ALREADY_DYING = 2, /* mark_victim alone: the kernel lets an exiting task use its reserves */
 	KILL_GROUP_MEMBER = 3,  /* killed because memory.oom.group takes the whole cgroup */
 	KILL_SHARED_MEMORY = 4, /* SIGKILL alone: another process that shares the victim's memory */
 };
+WIRE_ENUM(kill_kind);
 
 enum oom_step {
 	STEP_REAPER_WAKE = 1,
@@ -48,8 +60,9 @@ enum oom_step {
 	STEP_EXIT = 5,    /* the last thread of the victim is exiting */
 	STEP_MM_GONE = 6, /* the address space has been torn down */
 };
+WIRE_ENUM(oom_step);
 
-/* Which facts of the record are real. What is not flagged is unknown, never zero. */
+/* Which fields of a kill are set. A field whose fact is not set is unknown, never zero. */
 enum kill_fact {
 	FACT_TASK = 1 << 0,         /* the victim's task_struct was read */
 	FACT_MM = 1 << 1,           /* total_vm, RSS, swap, page tables */
@@ -62,18 +75,19 @@ enum kill_fact {
 	FACT_CMDLINE = 1 << 8,
 	FACT_CMDLINE_CUT = 1 << 9,
 	FACT_EXE_CUT = 1 << 10,
-	FACT_LEVELS_CUT = 1 << 11,  /* the victim lives deeper than CGROUP_LEVELS */
+	FACT_LEVELS_CUT = 1 << 11,  /* the victim's cgroup lies deeper than CGROUP_LEVELS */
 	FACT_NODEMASK = 1 << 12,    /* the allocation carried a nodemask */
 	FACT_MEMS_ALLOWED = 1 << 13,
+	FACT_CGROUP_V1 = 1 << 14,   /* the memory controller is on cgroup v1: a level's swap is memory and swap together */
 	FACT_CANDIDATES = 1 << 15,  /* an oom_candidates_record follows */
-	FACT_CGROUP_V1 = 1 << 14,   /* the memory controller is on cgroup v1: levels' swap is memory+swap */
 };
+WIRE_ENUM(kill_fact);
 
 struct record_header {
 	__u16 kind; /* enum record_kind */
 	__u16 size; /* bytes, header included */
 	__u32 cpu;
-	__u64 sequence; /* per CPU, counts lost records too: a gap is a loss */
+	__u64 sequence; /* of its CPU; a lost record takes a number too, so a gap is a loss */
 	__u64 ktime_ns; /* CLOCK_MONOTONIC */
 };
 
@@ -88,7 +102,7 @@ struct cgroup_level {
 	__u64 id;
 	__u64 usage_pages;
 	__u64 limit_pages;
-	__u64 swap_pages;       /* v2: swap, v1: memory+swap */
+	__u64 swap_pages;       /* v2: swap, v1: memory and swap */
 	__u64 swap_limit_pages;
 	__u8 name_truncated;
 	__u8 oom_group;
@@ -101,12 +115,12 @@ struct oom_kill_record {
 	__u32 facts; /* enum kill_fact */
 	__u8 kill_kind;
 	__u8 level_count;
-	__u8 constraint; /* enum oom_constraint of the kernel: none, cpuset, memory policy, memcg */
+	__u8 constraint; /* enum oom_constraint */
 	__u8 reserved0;
 	__u64 signal_ktime_ns; /* 0: no SIGKILL was sent */
 
 	/* the victim */
-	__u32 victim_tid; /* what the kernel log calls pid: the marked thread */
+	__u32 victim_tid; /* the marked thread, which the kernel's log calls pid */
 	__u32 victim_pid;
 	__u32 victim_ppid;
 	__u32 victim_uid;
@@ -116,7 +130,7 @@ struct oom_kill_record {
 	__u64 victim_total_vm_pages;
 	__u64 victim_page_table_bytes;
 	struct rss_pages victim_rss;        /* exact where FACT_RSS_EXACT */
-	struct rss_pages victim_rss_approx; /* the shared part of the per-CPU counters: what kernels 6.2 to 6.x print */
+	struct rss_pages victim_rss_approx; /* the shared part of the per-CPU counters, which kernels 6.2 to 6.x print */
 	char victim_comm[TASK_COMM_LEN];    /* of the marked thread */
 	char victim_process_comm[TASK_COMM_LEN];
 
@@ -141,20 +155,23 @@ struct oom_kill_record {
 	__u16 exe_length;
 	__u16 cmdline_length;
 	__u32 reserved2;
-	char exe[2 * EXE_LEN]; /* path components, innermost first, each ended by NUL; the second half is slack for the verifier */
+	/* Path components, innermost first, each ended by NUL. The second half is slack that the verifier needs. */
+	char exe[2 * EXE_LEN];
 	char cmdline[CMDLINE_LEN];
 	struct cgroup_level levels[CGROUP_LEVELS];
 };
+WIRE_STRUCT(oom_kill_record);
 
 struct oom_step_record {
 	struct record_header header;
-	__u32 tid; /* as the tracepoint gave it */
+	__u32 tid; /* the tracepoint's argument */
 	__u32 pid;
 	__u8 step; /* enum oom_step */
 	__u8 reserved[7];
-	__u64 limit_id; /* the cgroup whose limit was hit, 0: none or gone */
+	__u64 limit_id; /* the cgroup whose limit was hit, 0: no limit was hit, or the cgroup is gone */
 	__u64 limit_usage_pages;
 };
+WIRE_STRUCT(oom_step_record);
 
 /* One process that the kernel could have killed. */
 struct candidate {
@@ -162,7 +179,7 @@ struct candidate {
 	__u32 uid;
 	__s32 oom_score_adj;
 	__u32 reserved;
-	__s64 points; /* oom_badness(): pages, with the adjustment */
+	__s64 points; /* oom_badness(): pages, oom_score_adj included */
 	__u64 page_table_bytes;
 	struct rss_pages rss; /* as the kernel counted them */
 	char comm[TASK_COMM_LEN];
@@ -171,40 +188,52 @@ struct candidate {
 struct oom_candidates_record {
 	struct record_header header;
 	__u32 victim_tid; /* of the oom_kill_record it belongs to */
-	__u32 considered; /* processes that were in the running */
+	__u32 considered; /* processes that the kernel could have chosen */
 	__u32 count;      /* of candidates[], highest points first */
-	__u32 cut;        /* there were more processes than were looked at */
+	__u32 cut;        /* 1: the walk ended before the last process */
 	struct candidate candidates[CANDIDATES];
 };
+WIRE_STRUCT(oom_candidates_record);
 
-/* Reclaim is getting nowhere: the kernel is a fraction of a millisecond away from its OOM killer, or from giving up. */
+/* Which kills the list of candidates is sent for: a constant of the program. */
+enum candidates_mode {
+	CANDIDATES_NEVER,
+	CANDIDATES_SYSTEM, /* those that no cgroup's limit caused */
+	CANDIDATES_ALWAYS,
+};
+WIRE_ENUM(candidates_mode);
+
+/* Reclaim frees nothing: the kernel is a fraction of a millisecond away from its OOM killer, or from giving up. */
 struct oom_imminent_record {
 	struct record_header header;
 	__u32 trigger_tid;
 	__u32 fruitless_rounds;
 };
+WIRE_STRUCT(oom_imminent_record);
 
-#define LOG_TEXT_LEN 1024 /* as long as a line of the kernel's log may be (PRINTKRB_RECORD_MAX) */
+#define LOG_TEXT_LEN 1024 /* PRINTKRB_RECORD_MAX, the longest line of the kernel's log */
 
 enum log_line_flag {
-	LINE_ENDS = 1 << 0,      /* a line feed follows; else the next record goes on with it (KERN_CONT) */
-	LINE_FORMATTED = 1 << 1, /* as written to the console, with its prefix: kernels before 5.19 */
-	LINE_FIRST = 1 << 2,     /* of a report */
-	LINE_LAST = 1 << 3,      /* names the victim, or says that there is none */
+	LINE_ENDS = 1 << 0,      /* a line feed follows; otherwise the next record continues the line (KERN_CONT) */
+	LINE_FORMATTED = 1 << 1, /* with the console's prefix: kernels before 5.19 */
+	LINE_FIRST = 1 << 2,     /* the first line of a report */
+	LINE_LAST = 1 << 3,      /* the last line: it names the victim, or says that there is none */
 };
+WIRE_ENUM(log_line_flag);
 
 /* A piece of the kernel's report of an OOM. */
 struct log_line_record {
 	struct record_header header;
 	__u64 printer_start_ns; /* since boot, suspend included */
-	__u32 printer_tid;      /* who printed it: the trigger, unless LINE_FORMATTED */
+	__u32 printer_tid;      /* the task that printed it: the trigger, unless LINE_FORMATTED */
 	__u16 length;
 	__u8 flags;             /* enum log_line_flag */
 	__u8 reserved;
 	char text[LOG_TEXT_LEN];
 };
+WIRE_STRUCT(log_line_record);
 
-/* A process executes another program: its name, its program and its arguments are new, its identity is not. */
+/* A process executes another program: its name, program and arguments change, its pid and start time stay. */
 struct process_exec_record {
 	struct record_header header;
 	__u64 start_ns; /* since boot, suspend included */
@@ -214,18 +243,22 @@ struct process_exec_record {
 	__s32 oom_score_adj;
 	char comm[TASK_COMM_LEN];
 };
+WIRE_STRUCT(process_exec_record);
 
 struct synthetic_record {
 	struct record_header header;
 	__u64 number;
 	__u64 payload;
 };
+WIRE_STRUCT(synthetic_record);
 
-/* One per CPU, in the counters map. */
+/* The value of the counters map, one for each CPU. */
 struct counters {
-	__u64 sequence;
-	__u64 lost[RECORD_KINDS]; /* by kind: records that found the ring full */
+	__u64 sequence;             /* of the next record */
+	__u64 lost[RECORD_KINDS];   /* by kind: records that found the ring full */
+	__u64 full_maps[FULL_MAPS]; /* by map: elements that found no room */
 };
+WIRE_STRUCT(counters);
 
 _Static_assert(sizeof(struct record_header) == 24, "header");
 _Static_assert(sizeof(struct cgroup_level) == 176, "level");

@@ -9,11 +9,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* BTF keeps only the types that a symbol uses. */
-struct {
-	struct process_exec_record process_exec_record;
-} in_btf = {};
-
 static __always_inline int executed(struct task_struct *task)
 {
 	struct process_exec_record r = {};

@@ -9,8 +9,6 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define PER_RUN 512
 
-struct synthetic_record in_btf = {}; /* BTF keeps only the types that a symbol uses */
-
 /* Run by BPF_PROG_TEST_RUN, PER_RUN records at a time; attached to nothing. */
 SEC("raw_tp/flood") int flood(void *ctx)
 {

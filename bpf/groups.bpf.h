@@ -34,13 +34,13 @@ u32 hot_any = 0;
 u64 root_css = 0; /* once known: its tasks are the system's */
 u64 system_psi = 0; /* psi_system, once known */
 
-static __always_inline void count_lost(u32 what)
+static __always_inline void count_full(enum full_map map)
 {
 	u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
-	if (c && what < RECORD_KINDS)
-		__sync_fetch_and_add(&c->lost[what], 1);
+	if (c)
+		__sync_fetch_and_add(&c->full_maps[map], 1);
 }
 
 static __always_inline struct pressure_slot *slot_of(struct pressure_group *g, u64 cpu)
@@ -118,7 +118,7 @@ __noinline u64 group_create(u64 key)
 	if (!g)
 		return 0;
 	if (key == SYSTEM_KEY)
-		return bpf_map_update_elem(&groups, &key, g, BPF_NOEXIST) == -7 /* E2BIG */ ? 0 : key;
+		return bpf_map_update_elem(&groups, &key, g, BPF_NOEXIST) == -E2BIG ? 0 : key;
 	parent = BPF_CORE_READ(css, parent);
 	if (!parent) {
 		root_css = key;
@@ -214,7 +214,7 @@ __noinline int change_groups(u64 key, u64 change, u64 now, u64 ended_ns)
 		if (!g) {
 			u64 found = group_create(key);
 			if (!found && stalled > 0)
-				count_lost(LOST_STALL_GROUP);
+				count_full(FULL_MAP_STALL_GROUP);
 			key = found ?: SYSTEM_KEY;
 			g = bpf_map_lookup_elem(&groups, &key);
 			if (!g)

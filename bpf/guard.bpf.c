@@ -14,25 +14,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* BTF keeps only the types that a symbol uses; the layout generator wants these. */
-struct {
-	enum arming_state arming_state;
-	enum guard_outcome guard_outcome;
-	struct guard_trigger_record guard_trigger_record;
-	struct guard_signal_record guard_signal_record;
-} in_btf = {};
-
-#define SIGKILL 9
-#define SIGTERM 15
-#define SEND_SIG_PRIV 1
-#define EBUSY 16
-#define EPERM 1
-#define PF_KTHREAD 0x00200000
-#define SIGNAL_GROUP_EXIT 0x00000004
-#define TICK_NS 10000000ULL   /* USER_HZ is 100 everywhere */
-#define CHARGE_BATCH 64       /* mm/memcontrol.c MEMCG_CHARGE_BATCH: how far below its limit a charge may fail */
-#define COSTLY_ORDER 3        /* PAGE_ALLOC_COSTLY_ORDER: above it nobody is killed */
-#define RECLAIM_RETRIES 16    /* MAX_RECLAIM_RETRIES */
 #define STREAK_NS 1000000000ULL
 #define MAX_DEPTH 32
 
@@ -74,7 +55,7 @@ static __always_inline bool counter_is_full(const struct page_counter *counter)
 {
 	s64 usage = BPF_CORE_READ(counter, usage.counter);
 
-	return usage + CHARGE_BATCH >= (s64)BPF_CORE_READ(counter, max);
+	return usage + CHARGE_BATCH_PAGES >= (s64)BPF_CORE_READ(counter, max);
 }
 
 /* Whether current is in this cgroup or below it, and the cgroup at its limit: else the fruitless reclaim was for another
@@ -120,7 +101,7 @@ static __always_inline u32 outcome_of(const struct arming_slot *target, struct g
 	if (!task)
 		return GUARD_GONE;
 	u32 outcome = GUARD_SENT;
-	if (BPF_CORE_READ(task, group_leader, start_boottime) / TICK_NS != target->start_ticks ||
+	if (BPF_CORE_READ(task, group_leader, start_boottime) / NS_PER_TICK != target->start_ticks ||
 	    (u32)BPF_CORE_READ(task, tgid) != target->pid)
 		outcome = GUARD_GONE;
 	else if (target->pid <= 1 || BPF_CORE_READ(task, flags) & PF_KTHREAD)
@@ -234,12 +215,12 @@ int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long 
 {
 	struct zone *next = NULL;
 
-	if (order > COSTLY_ORDER)
+	if (order > PAGE_ALLOC_COSTLY_ORDER)
 		return 0;
 	if (!enough)
 		bpf_probe_read_kernel(&next, sizeof(next), (void *)zone + bpf_core_type_size(struct zoneref));
 	if (!enough && !next)
-		no_progress_loops = RECLAIM_RETRIES;
+		no_progress_loops = MAX_RECLAIM_RETRIES;
 	if (no_progress_loops > 0)
 		consider(true, no_progress_loops, bpf_ktime_get_ns());
 	return 0;

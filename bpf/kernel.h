@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel types that are read, and no others: only the fields we touch, in any order. CO-RE finds the real
- * offsets in the running kernel's BTF. */
+/* The kernel's types, each with only the fields that are read, in any order: CO-RE finds the real offsets in the running
+ * kernel's BTF. And the kernel's numbers that are macros there, so that no BTF has them. */
 #pragma once
 
 #include <linux/types.h>
 #include <stdbool.h>
+#include "wire.h"
 
 typedef __s8 s8;
 typedef __u8 u8;
@@ -16,6 +17,28 @@ typedef __u64 u64;
 #ifndef NULL
 #define NULL ((void *)0)
 #endif
+
+#define SIGKILL 9
+#define SIGTERM 15
+#define EPERM 1
+#define E2BIG 7
+#define EBUSY 16
+#define SEND_SIG_PRIV 1                 /* include/linux/signal.h: in place of a pointer to a siginfo */
+#define SIGNAL_GROUP_EXIT 0x00000004    /* include/linux/sched/signal.h */
+#define PF_MEMALLOC 0x00000800          /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000           /* include/linux/sched.h */
+#define PAGE_ALLOC_COSTLY_ORDER 3       /* include/linux/mmzone.h: above it the kernel kills nothing */
+#define PSI_PERIOD_NS 2000000000ULL     /* kernel/sched/psi.c PSI_FREQ: PSI weighs CPUs over periods of this length */
+
+enum kernel_limit {
+	/* mm/internal.h: reclaims without progress after which mm/page_alloc.c and mm/memcontrol.c call the OOM killer. */
+	MAX_RECLAIM_RETRIES = 16,
+	/* include/linux/memcontrol.h MEMCG_CHARGE_BATCH, 32 before 6.1: how many pages below its limit a charge may fail. */
+	CHARGE_BATCH_PAGES = 64,
+	/* USER_HZ is 100 on x86-64 and arm64. */
+	NS_PER_TICK = 10000000,
+};
+WIRE_ENUM(kernel_limit);
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -174,12 +197,13 @@ struct task_struct {
 };
 
 /* OOM */
-enum oom_constraint {
+enum oom_constraint { /* include/linux/oom.h */
 	CONSTRAINT_NONE,
 	CONSTRAINT_CPUSET,
 	CONSTRAINT_MEMORY_POLICY,
 	CONSTRAINT_MEMCG,
 };
+WIRE_ENUM(oom_constraint);
 
 struct oom_control {
 	nodemask_t *nodemask;
@@ -215,12 +239,12 @@ enum pid_type {
 	PIDTYPE_TGID,
 };
 
-/* vmscan: since 6.0, which also took proactive reclaim out of PSI */
+/* vmscan. The field exists since 6.0, which also excluded proactive reclaim from PSI. */
 struct scan_control {
 	unsigned int proactive : 1;
 };
 
-/* BPF's own maps, for the absolute per-CPU offset (rss.bpf.h) */
+/* BPF's own maps, for the offset of a CPU's per-CPU area: see read_rss() in compat.bpf.h. */
 struct bpf_array {
 	void *pptrs[1];
 };

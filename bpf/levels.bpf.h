@@ -5,8 +5,6 @@
 
 #include "groups.bpf.h"
 
-#define PSI_PERIOD_NS 2000000000ULL /* kernel/sched/psi.c PSI_FREQ: over such periods it weighs CPUs by how busy they were */
-
 const volatile u64 window_ns[PRESSURE_WINDOWS] = {};
 const volatile struct pressure_share thresholds[PRESSURE_WINDOWS][PRESSURE_LEVELS] = {};
 const volatile u32 fall_permille = 700; /* of its threshold: below that a level falls */

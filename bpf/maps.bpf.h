@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the programs share with userspace: the ring, its counters, and the read-only configuration. */
+/* The maps that each object shares with userspace: its ring and the counters of what the ring had no room for. */
 #pragma once
 
 #include "events.h"
@@ -9,7 +9,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 512 * 1024); /* the loader may change it before load */
+	__uint(max_entries, 512 * 1024); /* the loader sets another size before load */
 } ring SEC(".maps");
 
 struct {
@@ -19,8 +19,8 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/* Stamps a record. It takes a sequence number even if it is about to be lost. */
-static __always_inline void record_begin(struct record_header *header, u16 kind)
+/* Stamps a record. Even a record that is lost afterwards takes a sequence number. */
+static __always_inline void record_begin(struct record_header *header, enum record_kind kind)
 {
 	u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
@@ -35,17 +35,21 @@ static __always_inline void record_begin(struct record_header *header, u16 kind)
 	header->ktime_ns = bpf_ktime_get_ns();
 }
 
-/* Sends it, or counts it as lost where the ring is full. */
-static __always_inline int record_send(struct record_header *header, u32 kind, u64 size, u64 flags)
+static __always_inline void count_lost(enum record_kind kind)
 {
 	u32 zero = 0;
-	struct counters *c;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
-	header->size = size;
-	if (!bpf_ringbuf_output(&ring, header, size, flags))
-		return 0;
-	c = bpf_map_lookup_elem(&counters, &zero);
-	if (c && kind < RECORD_KINDS)
+	if (c)
 		__sync_fetch_and_add(&c->lost[kind], 1);
+}
+
+/* Sends a record, or counts it as lost when the ring is full. `kind` is that of the header, as a constant: the verifier
+ * must know the index of the counter. */
+static __always_inline int record_send(struct record_header *header, enum record_kind kind, u64 size, u64 flags)
+{
+	header->size = size;
+	if (bpf_ringbuf_output(&ring, header, size, flags))
+		count_lost(kind);
 	return 0;
 }

@@ -18,19 +18,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* BTF keeps only the types that a symbol uses; the layout generator wants these. */
-struct {
-	enum record_kind record_kind;
-	enum kill_kind kill_kind;
-	enum oom_step oom_step;
-	enum kill_fact kill_fact;
-	struct oom_step_record oom_step_record;
-	struct oom_imminent_record oom_imminent_record;
-	enum candidates_mode candidates_mode;
-} in_btf = {};
-
-#define SIGKILL 9
-#define SEND_SIG_PRIV 1 /* include/linux/signal.h: a siginfo pointer that is none */
 #define EPISODE_NS 1000000000ULL /* marks by one trigger further apart than this are different OOMs */
 
 /* Every program on a tracepoint comes twice: with typed arguments, and raw for where those are refused. */

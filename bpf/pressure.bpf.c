@@ -17,22 +17,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* BTF keeps only the types that a symbol uses; the layout generator wants these. */
-struct {
-	enum stall_cause stall_cause;
-	enum pressure_level pressure_level;
-	enum slot_running slot_running;
-	struct pressure_stall_record stall;
-	struct pressure_level_record level;
-	struct pressure_countdown_record countdown;
-	struct pressure_group_record group_record;
-	struct pressure_group group;
-	struct pressure_slot slot;
-} in_btf = {};
-
-#define PF_KTHREAD 0x00200000
-#define PF_MEMALLOC 0x00000800
-
 /* Every program on a tracepoint comes twice: with typed arguments, and raw for where those are refused. */
 #define TRACEPOINT(name, tracepoint, body, args...)              \
 	SEC("tp_btf/" tracepoint) int BPF_PROG(name, ##args)     \

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The wire of memory pressure: the records on its ring, and the values of its maps that userspace reads. The rules of
- * events.h hold here too. */
+/* The wire of memory pressure: the records on its ring, and the values of its maps and constants that userspace reads or
+ * writes. The rules of events.h apply here too. */
 #pragma once
 
 #include "events.h"
 
-#define PRESSURE_WINDOWS 3
-#define PRESSURE_SAMPLES 16 /* a window's past: taken every eighth of it, so that they reach back twice as far */
-#define CAUSE_SLOTS 8       /* no fewer than causes, a power of two for the verifier */
-#define SYSTEM_KEY 1        /* in the map of groups: the system; others are there by the address of their css */
+#define PRESSURE_SAMPLES 16 /* of a window, one every eighth of its length: they reach back two lengths */
+#define CAUSE_SLOTS 8       /* at least STALL_CAUSES, and a power of two for the verifier */
+#define SYSTEM_KEY 1        /* the system's key in the map of groups; a cgroup's key is the address of its css */
+
+enum pressure_limit {
+	PRESSURE_WINDOWS = 3,
+	COUNTDOWNS = 1024, /* cgroups whose countdown is remembered */
+	STACK_RANGES = 16,
+};
+WIRE_ENUM(pressure_limit);
 
 enum stall_cause {
 	CAUSE_OTHER = 0,
@@ -18,16 +24,18 @@ enum stall_cause {
 	CAUSE_COMPACTION = 4,
 	CAUSE_SWAP_IN = 5,
 	CAUSE_REFAULT = 6,
-	STALL_CAUSES = 7,
+	STALL_CAUSES,
 };
+WIRE_ENUM(stall_cause);
 
 enum pressure_level {
 	LEVEL_NORMAL = 0,
 	LEVEL_LOW = 1,
 	LEVEL_MEDIUM = 2,
 	LEVEL_CRITICAL = 3,
-	PRESSURE_LEVELS = 4,
+	PRESSURE_LEVELS,
 };
+WIRE_ENUM(pressure_level);
 
 struct stalled_task {
 	__u32 tid;
@@ -41,12 +49,13 @@ struct pressure_stall_record {
 	struct record_header header;
 	struct stalled_task task;
 	__u64 begin_ktime_ns;
-	__u64 stall_ns; /* until now */
+	__u64 stall_ns; /* so far */
 	__u8 cause;     /* enum stall_cause */
 	__u8 finished;
 	__u8 reserved[2];
-	__s32 stack_id; /* in the map of stacks; negative: none */
+	__s32 stack_id; /* key in the map of stacks; negative: none */
 };
+WIRE_STRUCT(pressure_stall_record);
 
 struct pressure_share {
 	__u32 some_ppm;
@@ -61,23 +70,26 @@ struct pressure_level_record {
 	__u8 level; /* enum pressure_level */
 	__u8 previous;
 	__u8 peak_level;
-	__u8 window; /* that decided: an index, 0 is the shortest */
+	__u8 window; /* index of the window that decided; 0 is the shortest */
 	__u32 reserved;
 	struct pressure_share shares[PRESSURE_WINDOWS];
 	struct pressure_share peak;
-	__u64 stalls; /* since the episode began, as those below */
+	__u64 stalls; /* since the episode began; stall_ns too */
 	__u64 stall_ns[STALL_CAUSES];
 };
+WIRE_STRUCT(pressure_level_record);
 
 struct pressure_countdown_record {
 	struct record_header header;
 	struct stalled_task task;
 	__u64 limit_id; /* the cgroup that is at its limit, 0: the system is short */
 	__u32 fruitless_rounds;
-	__u32 unsaid; /* of the same limit_id, ever: only grows, but for the wrap and when the kernel forgets the group */
+	/* Countdowns of this limit_id that were not sent. It only grows, unless it wraps or the kernel forgets the group. */
+	__u32 unsaid;
 };
+WIRE_STRUCT(pressure_countdown_record);
 
-/* A cgroup appears in the accounts: its name, once. */
+/* The name of a cgroup, sent once, when the cgroup enters the accounts. */
 struct pressure_group_record {
 	struct record_header header;
 	__u64 id;
@@ -86,30 +98,33 @@ struct pressure_group_record {
 	__u8 reserved[6];
 	char name[256];
 };
+WIRE_STRUCT(pressure_group_record);
 
-/* One CPU's part in the pressure of a group. Stalled tasks belong to the CPU where they last ran, as in PSI. */
+/* One CPU's share of a group's pressure. A stalled task counts on the CPU where it ran last, as in PSI. */
 struct pressure_slot {
 	__u64 since_ns; /* of the last change */
 	__u64 some_ns;
 	__u64 full_ns;
-	__u64 busy_ns; /* PSI's "nonidle": it weighs this CPU against the others */
+	__u64 busy_ns; /* PSI's "nonidle", the weight of this CPU against the others */
 	__u32 stalled; /* tasks */
 	__u32 running; /* enum slot_running */
-	__u64 fine_some_ns; /* as the last tick found them */
+	__u64 fine_some_ns; /* as of the last tick */
 	__u64 fine_full_ns;
 	__u64 fine_busy_ns;
-	__u64 coarse_some_ns; /* as the last period of PSI_PERIOD_NS found them */
+	__u64 coarse_some_ns; /* as of the end of the last PSI_PERIOD_NS */
 	__u64 coarse_full_ns;
 	__u64 coarse_busy_ns;
-	__u64 reserved[5]; /* two cache lines */
+	__u64 reserved[5]; /* to fill two cache lines */
 };
+WIRE_STRUCT(pressure_slot);
 
 enum slot_running {
 	RUNNING_NONE = 0,
 	RUNNING_PRODUCTIVE = 1,
-	RUNNING_STALLED = 2, /* it reclaims by itself */
+	RUNNING_STALLED = 2, /* the running task reclaims memory itself */
 	RUNNING_AS_BEFORE = 3,
 };
+WIRE_ENUM(slot_running);
 
 struct pressure_sample {
 	__u64 ktime_ns;
@@ -123,35 +138,44 @@ struct window_past {
 	__u32 reserved;
 };
 
-/* A cgroup and all below it, or the system. Followed, in the map, by one pressure_slot for each possible CPU. */
+/* A cgroup with its descendants, or the system. In the map, one pressure_slot for each possible CPU follows it. */
 struct pressure_group {
 	__u64 id; /* of the cgroup, 0: the system */
 	__u64 parent_key;
 	__u64 some_ns; /* totals, weighed over periods of PSI_PERIOD_NS */
 	__u64 full_ns;
 	__u64 coarse_ktime_ns; /* end of the last such period */
-	__u64 psi;             /* address of the kernel's own account of it, 0: not known */
-	__u64 psi_closed_ns;   /* end of the last period there, by another clock */
-	__u64 fine_some_ns; /* weighed over each tick: what the windows look at */
+	__u64 psi;             /* address of the group's struct psi_group, 0: unknown */
+	__u64 psi_closed_ns;   /* end of PSI's last period, by PSI's clock */
+	__u64 fine_some_ns; /* weighed over each tick: the input of the windows */
 	__u64 fine_full_ns;
 	__u64 tick_ktime_ns;
 	__u64 last_stall_ns;
 	__u64 stalls;
-	__u64 stall_ns[CAUSE_SLOTS]; /* of tasks, of stalls that have ended */
+	__u64 stall_ns[CAUSE_SLOTS]; /* task time, by cause, of stalls that have ended */
 	struct pressure_share shares[PRESSURE_WINDOWS];
-	__u32 hot; /* on the list of those that the tick looks at */
+	__u32 hot; /* on the list of groups that each tick evaluates */
 	__u8 level;
 	__u8 peak_level;
 	__u8 window;
 	__u8 reserved;
-	__u64 above_since_ns; /* a higher level has held so long, a lower one, 0: neither */
-	__u64 below_since_ns;
+	__u64 above_since_ns; /* since when a higher level has held, 0: it does not */
+	__u64 below_since_ns; /* since when a lower level has held, 0: it does not */
 	__u64 episode_ktime_ns;
 	__u64 episode_stalls; /* the totals when it began */
 	__u64 episode_ns[STALL_CAUSES];
 	struct pressure_share peak;
 	struct window_past past[PRESSURE_WINDOWS];
 };
+WIRE_STRUCT(pressure_group);
+
+/* The address range of a kernel function that, found on the stack of a stalled task, tells the stall's cause. */
+struct stack_range {
+	__u64 from;
+	__u64 to;
+	__u64 cause; /* enum stall_cause */
+};
+WIRE_STRUCT(stack_range);
 
 _Static_assert(sizeof(struct pressure_slot) == 128, "slot");
 _Static_assert(sizeof(struct pressure_group) % 8 == 0, "group");

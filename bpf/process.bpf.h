@@ -6,7 +6,6 @@
 #include <bpf/bpf_core_read.h>
 
 #define MAX_THREADS 16 /* looked at for one that still has an mm */
-#define PF_KTHREAD 0x00200000
 
 /* mm/oom_kill.c: find_lock_task_mm */
 static __always_inline struct mm_struct *process_mm(struct task_struct *leader)

@@ -14,12 +14,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* BTF keeps only the types that a symbol uses. */
-struct {
-	struct log_line_record log_line_record;
-	enum log_line_flag log_line_flag;
-} in_btf = {};
-
 #define PREFIX_LEN 64  /* "[ time][ caller] ", longest */
 #define OPENING_LEN 48 /* "Memory cgroup out of memory: " and the like, longest */
 

@@ -7,10 +7,8 @@
 
 #define NEVER (~0ULL)
 #define WATCHED 512 /* stalls that can be watched for getting long: a power of two */
-#define RANGES 16
 #define STACK_DEPTH 32
 #define LOOK_DEPTH 16 /* frames that are looked through for a cause: a power of two */
-#define CHARGE_BATCH 64 /* pages: mm/memcontrol.c MEMCG_CHARGE_BATCH */
 
 const volatile u64 stall_min_ns = NEVER; /* tell of stalls that last so long; 0: of each, when it begins */
 const volatile u64 stall_room = 0;       /* bytes of the ring; what is above is for levels, which must not be lost */
@@ -18,13 +16,7 @@ const volatile bool exact = false;       /* psi_memstall_enter() and psi_memstal
 const volatile bool psi_runs = false;    /* the kernel keeps task_struct.in_memstall */
 const volatile bool want_stack = false;
 
-/* Functions by address, from /proc/kallsyms: what is on the stack of a stalled task tells why it is. */
-struct range {
-	u64 from;
-	u64 to;
-	u64 cause;
-};
-const volatile struct range ranges[RANGES] = {};
+const volatile struct stack_range ranges[STACK_RANGES] = {}; /* from /proc/kallsyms */
 
 struct stall {
 	u64 begin_ns;
@@ -121,7 +113,7 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 	struct stall s = { .begin_ns = now, .key = key_of(task), .task = (u64)task, .cpu = bpf_get_smp_processor_id(),
 			   .stack_id = stack_id, .cause = cause, .from_switch = from_switch, .tid = tid };
 	if (bpf_map_update_elem(&stalls, &tid, &s, BPF_NOEXIST)) {
-		count_lost(LOST_STALL_TASK);
+		count_full(FULL_MAP_STALL_TASK);
 		return 0;
 	}
 	if (!hot_any)
@@ -216,7 +208,7 @@ struct {
 
 __noinline u32 cause_of_function(u64 address)
 {
-	for (u32 r = 0; r < RANGES; r++) {
+	for (u32 r = 0; r < STACK_RANGES; r++) {
 		if (address >= ranges[r].from && address < ranges[r].to)
 			return ranges[r].cause;
 	}
@@ -252,7 +244,7 @@ static __always_inline u32 cause_of_stack(void *ctx)
 	if (!f || !ranges[0].to)
 		return CAUSE_OTHER;
 	long bytes = bpf_get_stack(ctx, f->address, sizeof(f->address), 0);
-	if (bytes >= 0 && bytes < sizeof(f->address))
+	if (bytes >= 0 && (u64)bytes < sizeof(f->address))
 		f->address[bytes / sizeof(u64) & (LOOK_DEPTH - 1)] = 0; /* what is behind is older */
 	return bytes > 0 ? cause_of_frames() : CAUSE_OTHER;
 }
@@ -267,7 +259,7 @@ static __always_inline u32 memcg_cause(u64 *limit_id)
 
 	for (int i = 0; i < GROUP_DEPTH && memcg; i++) {
 		u64 usage = BPF_CORE_READ(memcg, memory.usage.counter);
-		if (usage + CHARGE_BATCH >= BPF_CORE_READ(memcg, memory.max)) {
+		if (usage + CHARGE_BATCH_PAGES >= BPF_CORE_READ(memcg, memory.max)) {
 			*limit_id = BPF_CORE_READ(memcg, css.cgroup, kn, id);
 			return CAUSE_MEMCG_LIMIT;
 		}

@@ -7,12 +7,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* BTF keeps only the types that a symbol uses. */
-struct {
-	enum task_flag task_flag;
-	struct task_row task_row;
-} in_btf = {};
-
 SEC("iter/task") int tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;

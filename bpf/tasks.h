@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the task iterator writes: one row for each process. */
+/* The output of the task iterator: one row for each process. */
 #pragma once
 
 #include "events.h"
 
 enum task_flag {
 	TASK_KERNEL_THREAD = 1 << 0,
-	TASK_HAS_MEMORY = 1 << 1, /* an mm was found, and what follows from it is real */
+	TASK_HAS_MEMORY = 1 << 1, /* an mm was found: the fields from total_vm_pages on are set */
 	TASK_EXACT = 1 << 2,      /* the counters are sums over all CPUs */
-	TASK_VFORK = 1 << 3,      /* its memory is its parent's, until it executes something: never chosen */
+	TASK_VFORK = 1 << 3,      /* it uses its parent's memory until it executes a program: the kernel never chooses it */
 };
+WIRE_ENUM(task_flag);
 
 struct task_row {
 	__u32 pid;
@@ -19,12 +20,13 @@ struct task_row {
 	__u32 flags; /* enum task_flag */
 	__u32 threads;
 	__u64 start_ns;  /* since boot, suspend included */
-	__u64 cgroup_id; /* of its memory cgroup, 0: not known */
+	__u64 cgroup_id; /* of its memory cgroup, 0: unknown */
 	__u64 total_vm_pages;
 	__u64 page_table_bytes;
 	struct rss_pages rss;        /* exact where TASK_EXACT */
 	struct rss_pages rss_approx; /* the shared part of the per-CPU counters */
 	char comm[TASK_COMM_LEN];
 };
+WIRE_STRUCT(task_row);
 
 _Static_assert(sizeof(struct task_row) == 136, "rows are packed one after the other");

@@ -42,7 +42,7 @@ std::vector<cpu_set_t> PollerCpus() {
 
 Napi::Function RingReader::Define(Napi::Env env) {
   return DefineClass(env, "RingReader",
-                     {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Lost>("lost"),
+                     {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Counters>("counters"),
                       InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::SpinForRecord>("spinForRecord"),
                       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Arm>>("arm"),
                       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Refresh>>("refresh"),
@@ -73,7 +73,9 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
     for (uint32_t i = 0; links.IsArray() && i < links.As<Napi::Array>().Length(); i++)
       options.links.push_back(static_cast<bpf_link*>(pointer(links.As<Napi::Array>().Get(i))));
   }
-  options.urgent_kinds = o.Get("urgentKinds").ToNumber().Uint32Value();
+  Napi::Value kinds = o.Get("urgentKinds");
+  for (uint32_t i = 0; kinds.IsArray() && i < kinds.As<Napi::Array>().Length(); i++)
+    options.urgent_kinds.push_back(static_cast<uint16_t>(kinds.As<Napi::Array>().Get(i).ToNumber().Uint32Value()));
   Open(options, env, info[1].As<Napi::Function>());
 }
 
@@ -244,7 +246,8 @@ int RingReader::OnRecord(void* self, void* data, size_t size) {
   if (size >= sizeof(RecordHeader)) {
     RecordHeader header;
     std::memcpy(&header, data, sizeof(header));
-    if (header.kind < 32 && (reader->options_.urgent_kinds >> header.kind & 1) != 0)
+    const auto& urgent = reader->options_.urgent_kinds;
+    if (std::find(urgent.begin(), urgent.end(), header.kind) != urgent.end())
       batch.urgent_cpu = static_cast<int>(header.cpu);
   }
   if (batch.used + kMaxRecord <= batch.bytes.size()) return 0;
@@ -353,8 +356,8 @@ Napi::Value RingReader::Close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// -> { sequence, lost: number[] } summed over all CPUs, as bpf/events.h struct counters has them.
-Napi::Value RingReader::Lost(const Napi::CallbackInfo& info) {
+// counters() -> the 64-bit words of struct counters (bpf/events.h), each summed over all CPUs
+Napi::Value RingReader::Counters(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array out = Napi::Array::New(env);
   if (counter_words_ == 0 || options_.counters_fd < 0) return out;

@@ -28,7 +28,7 @@ struct RingOptions {
   size_t batch_bytes;
   bpf_object* object;            // freed with the environment, if close() was not called before
   std::vector<bpf_link*> links;
-  uint32_t urgent_kinds;  // bit per record kind: keep JavaScript off the CPU that wrote such a record
+  std::vector<uint16_t> urgent_kinds;  // kinds of record whose CPU JavaScript's thread must avoid
 };
 
 struct Batch {
@@ -46,7 +46,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
 
  private:
   Napi::Value Close(const Napi::CallbackInfo& info);
-  Napi::Value Lost(const Napi::CallbackInfo& info);
+  Napi::Value Counters(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value SpinForRecord(const Napi::CallbackInfo& info);
   template <Napi::Value (ArmedTargets::*method)(const Napi::CallbackInfo&)>
@@ -73,7 +73,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
 
   napi_env env_ = nullptr;
   Wake wake_;
-  RingOptions options_{-1, -1, 0, nullptr, {}, 0};
+  RingOptions options_{-1, -1, 0, nullptr, {}, {}};
   ring_buffer* ring_ = nullptr;
   size_t counter_words_ = 0;  // of struct counters, on each of counter_cpus_
   size_t counter_cpus_ = 0;

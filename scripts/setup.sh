@@ -122,10 +122,8 @@ bpf() { # SOURCE OUTPUT
 	clang -O2 -g -target bpf -mcpu=v2 "-D__TARGET_ARCH_$bpf_arch" "-I/usr/include/$(uname -m)-linux-gnu" \
 		-Wall -Wextra -Wno-unused-parameter -c "$1" -o "$2.debug" && llvm-strip -g -o "$2" "$2.debug"
 }
-objects=
 for source in bpf/*.bpf.c; do
 	output=$(built_of "$source")
-	objects="$objects $output"
 	if stale "$output" bpf; then make_file "$output" "compile $source" bpf "$source" "$output"; fi
 done
 
@@ -142,11 +140,10 @@ for source in scripts/*.c; do
 	fi
 done
 
-# --- 6. JavaScript: the wire's layout is read from the BPF object's type information, then all of src is compiled ---
-# shellcheck disable=SC2086 # a list
-if stale src/bpf/wire/layout.ts $objects scripts/layout.ts src/bpf/libbpf/btf.ts; then
+# --- 6. JavaScript: the wire's layout is read from the type information of its object, then all of src is compiled ---
+if stale src/bpf/wire/layout.ts build/wire.bpf.o scripts/layout.ts src/bpf/libbpf/btf.ts; then
 	make_file src/bpf/wire/layout.ts 'write src/bpf/wire/layout.ts' node --experimental-strip-types \
-		--disable-warning=ExperimentalWarning scripts/layout.ts $objects src/bpf/wire/layout.ts
+		--disable-warning=ExperimentalWarning scripts/layout.ts build/wire.bpf.o src/bpf/wire/layout.ts
 fi
 # tsc writes dist/ in spite of type errors, so its date does not tell: a stamp does.
 if stale build/.tsc src tsconfig.json package-lock.json || [ ! -e dist ]; then

@@ -1,83 +1,54 @@
 /**
- * Everything that nobody will see is counted here, and said.
+ * Counts everything that no receiver will see, and reports it as `tracer.lost` events.
  */
+import { byName, fullMaps, lostRecords } from '../bpf/wire/counters.ts';
+import { fullMapNames, recordKindNames } from '../bpf/wire/layout.ts';
 import type { TracerLost } from '../model/events.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from './envelope.ts';
 
-/** Of enum record_kind. */
-const recordNames: Record<number, string> = {
-  1: 'oom_kill',
-  2: 'oom_step',
-  3: 'synthetic',
-  4: 'oom_candidates',
-  5: 'oom_imminent',
-  6: 'log_line',
-  7: 'pressure_stall',
-  8: 'pressure_level',
-  9: 'pressure_countdown',
-  10: 'pressure_group',
-  11: 'guard_trigger',
-  12: 'guard_signal',
-  13: 'process_exec',
-  14: 'stall_task',
-  15: 'stall_group',
-};
-/** From here on they are not records but stalls that found no room in a map. */
-const FIRST_OF_MAPS = 14;
-
 const remedies: Record<TracerLost['where'], string> = {
-  ring: 'The kernel’s ring was full: give it more room with ringBytes (--ring), or do less in the handlers.',
-  map: 'More tasks were stalled at once, or in more cgroups, than there is room for in the kernel: their stalls are missing from the totals.',
-  malformed: 'The BPF object and the reader do not fit each other: build both anew with `npm run setup`.',
-  reader: 'Read faster, or ask for less with filters.',
+  ring: 'The kernel’s ring was full: enlarge it with ringBytes (--ring), or do less in the handlers.',
+  map: 'More tasks were stalled at once, or in more cgroups, than the kernel’s maps have room for: their stalls are missing from the totals.',
+  malformed: 'The BPF object and the reader come from different builds: build both again with `npm run setup`.',
+  reader: 'Read the events faster, or filter them.',
 };
 
 export class LossCounter {
   /** Records that found the kernel's ring full. */
   total = 0;
+  /** `RingReader.counters()` as last reported. */
+  counters: readonly number[] = [];
   readonly #envelopes: EnvelopeFactory;
-  /** `RingReader.lost()` as last reported. */
-  readonly counters: number[] = [0];
   #malformed = 0;
 
   constructor(envelopes: EnvelopeFactory) {
     this.#envelopes = envelopes;
   }
 
-  /** @param counters `RingReader.lost()`. @returns what is new, if anything is */
-  inRing(counters: number[]): TracerLost | undefined {
-    const lost = this.#since(counters, 0, FIRST_OF_MAPS);
-    const count = sum(Object.values(lost));
-    if (count === 0) return undefined;
-    this.total += count;
-    return this.#event('ring', lost, this.total);
+  /**
+   * @param counters `RingReader.counters()`
+   * @returns what was lost since the last call: at most one event for the ring, and one for the maps
+   */
+  take(counters: readonly number[]): TracerLost[] {
+    if (counters.length === 0) return [];
+    const ring = byName(grown(lostRecords(this.counters), lostRecords(counters)), recordKindNames);
+    const maps = byName(grown(fullMaps(this.counters), fullMaps(counters)), fullMapNames);
+    this.counters = counters;
+    this.total = sum(lostRecords(counters));
+    const events: TracerLost[] = [];
+    if (Object.keys(ring).length > 0) events.push(this.#event('ring', ring, this.total));
+    if (Object.keys(maps).length > 0) events.push(this.#event('map', maps, sum(fullMaps(counters))));
+    return events;
   }
 
-  /** Stalls that could not be accounted, of the same counters. @returns what is new, if anything is */
-  inMaps(counters: number[]): TracerLost | undefined {
-    const lost = this.#since(counters, FIRST_OF_MAPS, Number.POSITIVE_INFINITY);
-    if (Object.keys(lost).length === 0) return undefined;
-    return this.#event('map', lost, sum(this.counters.slice(1 + FIRST_OF_MAPS)));
-  }
-
-  /** What was added for some kinds since they were looked at last. */
-  #since(counters: number[], first: number, end: number): Record<string, number> {
-    const lost: number[] = [];
-    counters.slice(1).forEach((count, kind) => {
-      if (kind < first || kind >= end) return;
-      lost[kind] = count - (this.counters[kind + 1] ?? 0);
-      this.counters[kind + 1] = count;
-    });
-    return byName(lost);
-  }
-
-  malformed(count: number): TracerLost | undefined {
-    if (count === 0) return undefined;
+  /** @param count records of a batch that could not be understood. @returns an event, or none for 0 */
+  malformed(count: number): TracerLost[] {
+    if (count === 0) return [];
     this.#malformed += count;
-    return this.#event('malformed', { record: count }, this.#malformed);
+    return [this.#event('malformed', { record: count }, this.#malformed)];
   }
 
-  /** @param dropped by type of event */
+  /** @param dropped events that a slow receiver did not get, by type */
   behind(dropped: Record<string, number>): TracerLost {
     return this.#event('reader', dropped, sum(Object.values(dropped)));
   }
@@ -91,14 +62,10 @@ export class LossCounter {
   }
 }
 
-/** `RingReader.lost()` without its first number, by kind of record. */
-export function byName(lost: number[]): Record<string, number> {
-  const named = lost.flatMap((count, kind) =>
-    count > 0 ? [[recordNames[kind] ?? `kind_${kind}`, count] as const] : [],
-  );
-  return Object.fromEntries(named);
+function grown(before: readonly number[], now: readonly number[]): number[] {
+  return now.map((count, i) => count - (before[i] ?? 0));
 }
 
-export function sum(numbers: number[]): number {
+export function sum(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => a + b, 0);
 }

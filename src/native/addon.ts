@@ -14,8 +14,8 @@ export interface RingReaderOptions {
   batchBytes: number;
   /** libbpf's object and links: closed with the environment when close() was not called, as in a worker that is ended. */
   owned?: { object: bigint; links: bigint[] };
-  /** Bit per record kind: JavaScript's thread is kept off the CPU that wrote such a record until it has the batch. */
-  urgentKinds: number;
+  /** Values of `RecordKind`. JavaScript's thread is kept off the CPU that wrote such a record until it has the batch. */
+  urgentKinds: readonly number[];
 }
 
 /**
@@ -75,8 +75,8 @@ export interface RingReader {
    * is delivered afterwards.
    */
   close(): void;
-  /** `struct counters`, summed over all CPUs: `[sequence, lost of kind 0, lost of kind 1, …]`. Empty without a map. */
-  lost(): number[];
+  /** struct counters, summed over all CPUs: a number for each of its 64-bit words. Empty without a map of counters. */
+  counters(): number[];
   /**
    * Watches the ring from this thread until it has a record, at most so many microseconds. True: it has, and the next
    * batch follows as soon as `onBatch` returns, without another thread in between.

@@ -4,9 +4,11 @@
 
 import type { Batch } from '../bpf/wire/batch.ts';
 import {
+  KernelLimit,
   PressureCountdownRecord,
   PressureGroupRecord,
   PressureLevelRecord,
+  PressureLimit,
   PressureStallRecord,
   RecordKind,
 } from '../bpf/wire/layout.ts';
@@ -42,10 +44,7 @@ export interface PressureEventsOptions {
   emit: (event: PressureEvent) => void;
 }
 
-/** mm/internal.h: without progress for so many rounds the kernel calls its OOM killer. */
-const MAX_RECLAIM_RETRIES = 16;
-/** As many cgroups as bpf/countdown.bpf.h remembers. */
-const MOST_COUNTDOWNS = 1024;
+const { MAX_RECLAIM_RETRIES } = KernelLimit;
 
 const waits: Record<StallCause, string> = {
   direct_reclaim: 'the system is short of free memory, and it reclaims by itself',
@@ -180,7 +179,7 @@ export class PressureEvents {
     this.#unsaid.delete(limitId);
     this.#unsaid.set(limitId, unsaid);
     const [oldest] = this.#unsaid.keys();
-    if (this.#unsaid.size > MOST_COUNTDOWNS && oldest !== undefined) this.#unsaid.delete(oldest);
+    if (this.#unsaid.size > PressureLimit.COUNTDOWNS && oldest !== undefined) this.#unsaid.delete(oldest);
     return unsaid >= before ? unsaid - before : unsaid;
   }
 

@@ -9,9 +9,10 @@ import { Subject } from 'rxjs/internal/Subject';
 import { type LoadedPressure, loadPressure, type PressureObject } from '../bpf/load/pressure-loader.ts';
 import { openRing } from '../bpf/load/ring.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
+import { lossesByName } from '../bpf/wire/counters.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
-import { byName, LossCounter } from '../events/loss-counter.ts';
+import { LossCounter } from '../events/loss-counter.ts';
 import { memoryHierarchy } from '../linux/capabilities.ts';
 import { CgroupNames } from '../linux/cgroup-names.ts';
 import { KernelSymbols } from '../linux/kallsyms.ts';
@@ -103,7 +104,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     this.#reader = openRing(this.#loaded, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fail(error),
-      urgent: [RecordKind.RECORD_PRESSURE_STALL, RecordKind.RECORD_PRESSURE_COUNTDOWN],
+      urgentKinds: [RecordKind.RECORD_PRESSURE_STALL, RecordKind.RECORD_PRESSURE_COUNTDOWN],
     });
     native.trimHeap();
     if (this.#loaded.choices.some(({ backend }) => backend === 'hooks')) {
@@ -121,7 +122,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
 
   /** What was lost in the kernel so far: records by kind, and stalls that no map had room for. */
   lostSoFar(): Record<string, number> {
-    return byName((this.#closing ? this.#losses.counters : this.#reader.lost()).slice(1));
+    return lossesByName(this.#closing ? this.#losses.counters : this.#reader.counters());
   }
 
   /** Detaches, stops the threads and completes the streams. Idempotent. */
@@ -131,7 +132,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     clearInterval(this.#look);
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#loaded.detach();
-    const counters = this.#reader.lost();
+    const counters = this.#reader.counters();
     this.#reader.close();
     this.#loaded.close();
     this.#records.close();
@@ -148,9 +149,8 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   }
 
   #onBatch(batch: Batch): void {
-    const malformed = this.#losses.malformed(this.#records.take(batch));
-    if (malformed) this.#events.next(malformed);
-    if (!this.#closing) this.#sayLost(this.#reader.lost());
+    for (const lost of this.#losses.malformed(this.#records.take(batch))) this.#events.next(lost);
+    if (!this.#closing) this.#sayLost(this.#reader.counters());
   }
 
   /** Whoever listens to the events hears of it. */
@@ -159,10 +159,8 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     this.close();
   }
 
-  #sayLost(counters: number[]): void {
-    for (const lost of [this.#losses.inRing(counters), this.#losses.inMaps(counters)]) {
-      if (lost) this.#events.next(lost);
-    }
+  #sayLost(counters: readonly number[]): void {
+    for (const lost of this.#losses.take(counters)) this.#events.next(lost);
   }
 
   /** Innermost first. null: it was overwritten by another. */

@@ -2,22 +2,14 @@
  * The records of memory pressure (bpf/pressure.h) as the facts of their events.
  */
 
-import type { PressureShare, StalledTask as StalledTaskRecord } from '../bpf/wire/layout.ts';
+import { type PressureShare, type StalledTask as StalledTaskRecord, stallCauseNames } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { ownerOf } from '../containers/container-path.ts';
 import type { PressureWindow, StallCause, StalledTask, StallNs } from '../model/pressure.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
-/** Of enum stall_cause. */
-export const causes: readonly StallCause[] = [
-  'other',
-  'direct_reclaim',
-  'memcg_limit',
-  'memcg_high',
-  'compaction',
-  'swap_in',
-  'refault',
-];
+/** By the value of enum stall_cause. */
+export const causes: readonly StallCause[] = Object.values(stallCauseNames);
 
 export function stalledTask(record: StalledTaskRecord, cgroup: string | null): StalledTask {
   return {

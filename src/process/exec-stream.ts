@@ -5,6 +5,7 @@ import { type Attached, attachObject } from '../bpf/load/attach.ts';
 import { openRing } from '../bpf/load/ring.ts';
 import { obstacle } from '../bpf/load/tracer-loader.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
+import { lostRecords } from '../bpf/wire/counters.ts';
 import { ProcessExecRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -62,7 +63,7 @@ export class ExecStream implements Disposable {
     batch.walk((kind, at) => {
       if (kind === RecordKind.RECORD_PROCESS_EXEC) this.#options.onExec(execOf(new ProcessExecRecord(batch.view, at)));
     });
-    const lost = this.#reader.lost()[1 + RecordKind.RECORD_PROCESS_EXEC] ?? 0;
+    const lost = lostRecords(this.#reader.counters())[RecordKind.RECORD_PROCESS_EXEC] ?? 0;
     if (lost > this.#lost) this.#options.onLost(lost - this.#lost);
     this.#lost = lost;
   }

@@ -2,7 +2,15 @@
  * One kill record as the facts of an `oom.kill` event: everything that the kernel itself told.
  */
 import { type GfpBits, gfpNames } from '../bpf/load/gfp.ts';
-import { type CgroupLevel, KillFact, type OomCandidatesRecord, type OomKillRecord } from '../bpf/wire/layout.ts';
+import {
+  type CgroupLevel,
+  KernelLimit,
+  KillFact,
+  killKindNames,
+  OomCandidatesRecord,
+  OomConstraint,
+  type OomKillRecord,
+} from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { noOwner } from '../model/container.ts';
 import type {
@@ -45,8 +53,13 @@ export type KillFacts = Pick<
   | 'missing'
 >;
 
-const kinds: Record<number, KillKind> = { 1: 'killed', 2: 'already_dying', 3: 'group_member', 4: 'shared_memory' };
-const scopes: Record<number, Scope> = { 0: 'system', 1: 'cpuset', 2: 'mempolicy', 3: 'cgroup' };
+const kinds: Readonly<Record<number, KillKind>> = killKindNames;
+const scopes: Readonly<Record<number, Scope>> = {
+  [OomConstraint.CONSTRAINT_NONE]: 'system',
+  [OomConstraint.CONSTRAINT_CPUSET]: 'cpuset',
+  [OomConstraint.CONSTRAINT_MEMORY_POLICY]: 'mempolicy',
+  [OomConstraint.CONSTRAINT_MEMCG]: 'cgroup',
+};
 /** The record has paths; whose they are is found out from those. */
 
 export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
@@ -217,8 +230,6 @@ function usageOf(level: CgroupLevel, path: string, v1: boolean, machine: Machine
   };
 }
 
-const CHARGE_BATCH_PAGES = 64; // include/linux/memcontrol.h MEMCG_CHARGE_BATCH
-
 /** The kernel's word where it was seen; else the lowest level that is full, which is where a charge fails. */
 function limitOf(
   record: OomKillRecord,
@@ -233,7 +244,7 @@ function limitOf(
     return { cgroup: known?.usage ?? usageOf(level, name, v1, machine), inferred: false };
   }
   if ((record.facts & KillFact.FACT_OOM_CONTROL) !== 0) return { cgroup: null, inferred: false };
-  const slack = CHARGE_BATCH_PAGES * machine.pageBytes;
+  const slack = KernelLimit.CHARGE_BATCH_PAGES * machine.pageBytes;
   const full = found.find(({ usage }) => usage.limit_bytes !== null && usage.usage_bytes + slack >= usage.limit_bytes);
   return { cgroup: full?.usage ?? null, inferred: full !== undefined };
 }
@@ -241,7 +252,7 @@ function limitOf(
 /** The candidates of a kill, highest badness first. */
 export function candidatesOf(record: OomCandidatesRecord, pageBytes: number): Candidate[] {
   const bytes = (pages: bigint) => Math.max(0, Number(pages)) * pageBytes;
-  return Array.from({ length: Math.min(record.count, 10) }, (_, i) => {
+  return Array.from({ length: Math.min(record.count, OomCandidatesRecord.length.candidates) }, (_, i) => {
     const { pid, uid, oom_score_adj, points, rss, page_table_bytes, comm } = record.candidates(i);
     return {
       pid,

@@ -55,8 +55,7 @@ export class ReportMatcher {
   }
 
   #onReport(report: KernelReport): void {
-    const lost = this.#losses.inRing(this.#reports.lost());
-    if (lost) this.#options.push(lost);
+    for (const lost of this.#losses.take(this.#reports.counters())) this.#options.push(lost);
     const kill = this.#kills.findLast((each) => belongs(report, each));
     if (kill) this.#emit(report, kill);
     else

@@ -40,9 +40,9 @@ export class ReportStream {
     });
   }
 
-  /** `RingReader.lost()`. */
-  lost(): number[] {
-    return this.#reader.lost();
+  /** `RingReader.counters()`. */
+  counters(): number[] {
+    return this.#reader.counters();
   }
 
   close(): void {

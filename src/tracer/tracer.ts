@@ -10,11 +10,12 @@ import { openRing } from '../bpf/load/ring.ts';
 import { type LoadedTracer, loadTracer } from '../bpf/load/tracer-loader.ts';
 import type { Backend } from '../bpf/load/variants.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
+import { lossesByName } from '../bpf/wire/counters.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
 import { Containers, type ContainersOptions } from '../containers/containers.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { EventQueue } from '../events/event-queue.ts';
-import { byName, LossCounter, sum } from '../events/loss-counter.ts';
+import { LossCounter, sum } from '../events/loss-counter.ts';
 import { memoryHierarchy } from '../linux/capabilities.ts';
 import { SystemProbe } from '../linux/system.ts';
 import { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
@@ -183,7 +184,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#reader = openRing(this.#loaded, {
         onBatch: (batch) => this.#onBatch(batch),
         onError: (error) => this.#fail(error),
-        urgent: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT],
+        urgentKinds: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT],
         batchBytes: options.batchBytes,
       });
     } catch (error) {
@@ -217,14 +218,14 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.pressure?.close();
     this.#loaded.detach();
-    const lost = this.#losses.inRing(this.#reader.lost());
+    const lost = this.#losses.take(this.#reader.counters());
     this.#reader.close();
     this.#loaded.close();
     this.#reports?.close();
     this.#kills.close();
     this.#containers?.close();
     this.#leadUps?.close();
-    if (lost) this.#emit(lost);
+    for (const event of lost) this.#emit(event);
     this.#emit(this.#stoppedEvent());
     this.#system.close();
     this.#batches.complete();
@@ -258,7 +259,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
 
   /** Records lost in the kernel's ring so far, by kind. */
   lostSoFar(): Record<string, number> {
-    return byName((this.#closing ? this.#losses.counters : this.#reader.lost()).slice(1));
+    return lossesByName(this.#closing ? this.#losses.counters : this.#reader.counters());
   }
 
   #openReports(reportMatcher: typeof ReportMatcher): ReportMatcher {
@@ -274,11 +275,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   #onBatch(batch: Batch): void {
     this.#batches.next(batch);
     const { malformed, ahead } = this.#kills.take(batch);
-    const lost = [
-      this.#losses.malformed(malformed),
-      this.#closing ? undefined : this.#losses.inRing(this.#reader.lost()),
-    ];
-    for (const event of lost) if (event) this.#kills.push(event);
+    const lost = this.#closing ? [] : this.#losses.take(this.#reader.counters());
+    for (const event of [...this.#losses.malformed(malformed), ...lost]) this.#kills.push(event);
     if (ahead && !this.#closing) {
       this.#rehearsal.play();
       this.#reader.spinForRecord(SPIN_US);

@@ -1,5 +1,14 @@
 import { Batch } from '../bpf/wire/batch.ts';
-import { CgroupLevel, OomKillRecord, OomStep, OomStepRecord, RecordKind } from '../bpf/wire/layout.ts';
+import {
+  CgroupLevel,
+  KillFact,
+  KillKind,
+  OomKillRecord,
+  OomStep,
+  OomStepRecord,
+  RecordHeader,
+  RecordKind,
+} from '../bpf/wire/layout.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import type { SystemProbe } from '../linux/system.ts';
 import type { Event } from '../model/events.ts';
@@ -36,27 +45,31 @@ export class WarmUp {
   }
 }
 
-/** A kill with all its facts, an exit, the end of the memory. */
+/** All facts but those that something was cut or is still to come: the longest way through the code that waits for nothing. */
+const { FACT_CMDLINE_CUT, FACT_EXE_CUT, FACT_LEVELS_CUT, FACT_CANDIDATES, ...complete } = KillFact;
+const FACTS = Object.values(complete).reduce((facts, fact) => facts | fact, 0);
+
+/** A batch of three records: a kill with all its facts, the exit of its victim, and the end of the victim's memory. */
 function script(): ArrayBuffer {
   const levels = 3;
-  const size = OomKillRecord.offset.levels + (levels * (OomKillRecord.size - OomKillRecord.offset.levels)) / 16;
+  const size = OomKillRecord.offset.levels + levels * CgroupLevel.size;
   const bytes = new Uint8Array(size + 2 * OomStepRecord.size);
   const view = new DataView(bytes.buffer);
   const header = (at: number, kind: number, length: number) => {
-    view.setUint16(at, kind, true);
-    view.setUint16(at + 2, length, true);
+    view.setUint16(at + RecordHeader.offset.kind, kind, true);
+    view.setUint16(at + RecordHeader.offset.size, length, true);
   };
   const { offset } = OomKillRecord;
   header(0, RecordKind.RECORD_OOM_KILL, size);
-  view.setUint32(offset.facts, 0x7fff & ~0x0c00, true); // all, and nothing cut
-  view.setUint8(offset.kill_kind, 1);
+  view.setUint32(offset.facts, FACTS, true);
+  view.setUint8(offset.kill_kind, KillKind.KILL_KILLED);
   view.setUint8(offset.level_count, levels);
   view.setUint32(offset.victim_pid, 1, true);
-  const text = new TextEncoder().encode('rehearsal\0');
+  const text = new TextEncoder().encode('warm-up\0');
   for (const at of [offset.victim_comm, offset.victim_process_comm, offset.trigger_comm, offset.exe, offset.cmdline]) {
     bytes.set(text, at);
   }
-  // In a container: to find out whose a cgroup is takes longest the first time, too.
+  // In a container, because finding the owner of a cgroup, too, takes longest the first time.
   bytes.set(new TextEncoder().encode(`docker-${'0'.repeat(64)}.scope`), offset.levels + CgroupLevel.offset.name);
   view.setUint16(offset.exe_length, text.length, true);
   view.setUint16(offset.cmdline_length, text.length, true);

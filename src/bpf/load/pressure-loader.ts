@@ -7,7 +7,7 @@ import { kernelFunctions } from '../../linux/kallsyms.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { type BpfMap, type BpfObject, Btf, Kind, libbpfVersion, possibleCpus } from '../libbpf/index.ts';
 import { ProgramType, probeProgramType } from '../libbpf/probe.ts';
-import { PressureGroup, PressureSlot, StallCause } from '../wire/layout.ts';
+import { PressureGroup, PressureLevel, PressureShare, PressureSlot, StackRange, StallCause } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
 import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { choosePressure, type PressureBackend, type PressureChoice } from './pressure-variants.ts';
@@ -171,25 +171,27 @@ const psiRuns = () => existsSync('/proc/pressure/memory');
 function setLevels(object: BpfObject, config: PressureConfig): void {
   const lengths = object.constant('window_ns');
   for (const [i, { ns }] of config.windows.entries()) lengths.writeBigUInt64LE(BigInt(ns), 8 * i);
-  const thresholds = object.constant('thresholds'); // [window][level] of { some_ppm, full_ppm }
+  const { PRESSURE_LEVELS: levels, LEVEL_LOW: lowest } = PressureLevel;
+  const thresholds = object.constant('thresholds'); // struct pressure_share [window][level]
   thresholds.fill(0xff);
   config.windows.forEach(({ some, full }, window) => {
-    for (let level = 1; level < 4; level++) {
-      const at = (window * 4 + level) * 8;
-      thresholds.writeUInt32LE(some[level - 1] ?? NEVER_PPM, at);
-      thresholds.writeUInt32LE(full[level - 1] ?? NEVER_PPM, at + 4);
+    for (let level = lowest; level < levels; level++) {
+      const at = (window * levels + level) * PressureShare.size;
+      thresholds.writeUInt32LE(some[level - lowest] ?? NEVER_PPM, at + PressureShare.offset.some_ppm);
+      thresholds.writeUInt32LE(full[level - lowest] ?? NEVER_PPM, at + PressureShare.offset.full_ppm);
     }
   });
 }
 
 function setRanges(object: BpfObject): void {
-  const ranges = object.constant('ranges');
+  const ranges = object.constant('ranges'); // struct stack_range []
+  const { offset, size } = StackRange;
   const causes = new Map(telling.flatMap(([cause, names]) => names.map((name) => [name, cause] as const)));
-  const functions = kernelFunctions([...causes.keys()]).slice(0, ranges.length / 24);
+  const functions = kernelFunctions([...causes.keys()]).slice(0, ranges.length / size);
   functions.forEach(({ name, from, to }, i) => {
-    ranges.writeBigUInt64LE(from, 24 * i);
-    ranges.writeBigUInt64LE(to, 24 * i + 8);
-    ranges.writeBigUInt64LE(BigInt(causes.get(name) ?? 0), 24 * i + 16);
+    ranges.writeBigUInt64LE(from, i * size + offset.from);
+    ranges.writeBigUInt64LE(to, i * size + offset.to);
+    ranges.writeBigUInt64LE(BigInt(causes.get(name) ?? StallCause.CAUSE_OTHER), i * size + offset.cause);
   });
 }
 

@@ -9,16 +9,15 @@ export interface RingOptions {
   onBatch: (batch: Batch) => void;
   /** What `onBatch` threw: nothing handed to native may throw. */
   onError: (error: unknown) => void;
-  /** Kinds of record; `urgentKinds` of `RingReaderOptions` says what is done for them. */
-  urgent?: readonly number[];
+  /** See `RingReaderOptions`. */
+  urgentKinds?: readonly number[];
   batchBytes?: number | undefined;
 }
 
 /** The object is closed when its ring cannot be read. @throws OomscopeError ADDON_MISSING */
 export function openRing(attached: Attached, options: RingOptions): RingReader {
-  const { onBatch, onError, urgent = [], batchBytes = 131072 } = options;
+  const { onBatch, onError, urgentKinds = [], batchBytes = 131072 } = options;
   const { ringFd: mapFd, countersFd, owned } = attached;
-  const urgentKinds = urgent.reduce((bits, kind) => bits | (1 << kind), 0);
   try {
     const { RingReader: Reader } = loadNative();
     return new Reader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, (buffer, receivedNs, offsetNs) => {

@@ -11,15 +11,16 @@ import { type BpfMap, UpdateFlag } from '../../bpf/libbpf/index.ts';
 import { type LoadedGuard, loadGuard } from '../../bpf/load/guard-loader.ts';
 import { openRing } from '../../bpf/load/ring.ts';
 import type { Batch } from '../../bpf/wire/batch.ts';
+import { lossesByName } from '../../bpf/wire/counters.ts';
 import {
   ArmingSlot,
   ArmingState,
+  GuardLimit,
   GuardOutcome,
   GuardSignalRecord,
   GuardTriggerRecord,
   RecordKind,
 } from '../../bpf/wire/layout.ts';
-import { byName } from '../../events/loss-counter.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { loadNative, type RecordField, type RingReader } from '../../native/addon.ts';
 import { errnoName } from '../../native/errno.ts';
@@ -73,8 +74,6 @@ export interface SignalSeen {
   byOomKiller: boolean;
 }
 
-const SLOTS = 16; // bpf/guard.h ARMINGS
-
 /** @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF, OBJECT_MISSING, ADDON_MISSING, USAGE */
 export function openArming(options: ArmingOptions = {}): Arming {
   return new Arming(options);
@@ -99,7 +98,7 @@ export class Arming implements Disposable {
   readonly #ledger: AdjustmentLedger;
   readonly #own = lineage();
   /** A slot keeps its last arming: records of it may be on their way. */
-  readonly #slots: (Armed | undefined)[] = Array(SLOTS).fill(undefined);
+  readonly #slots: (Armed | undefined)[] = Array(GuardLimit.ARMINGS).fill(undefined);
   #lastToken = 0n;
   #closed = false;
 
@@ -120,7 +119,7 @@ export class Arming implements Disposable {
     this.#reader = openRing(this.#guard, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fired.error(error),
-      urgent: [RecordKind.RECORD_GUARD_TRIGGER],
+      urgentKinds: [RecordKind.RECORD_GUARD_TRIGGER],
     });
     loadNative().trimHeap();
   }
@@ -136,7 +135,8 @@ export class Arming implements Disposable {
     this.#check(handle);
     const before = this.#slots.find((armed) => armed?.isArmed && armed.condition.domain === condition.domain);
     const slot = before?.slot ?? this.#slots.findIndex((armed) => !armed?.isArmed);
-    if (slot < 0) throw new OomscopeError('USAGE', `Expected at most ${SLOTS} targets to be armed at a time.`);
+    if (slot < 0)
+      throw new OomscopeError('USAGE', `Expected at most ${GuardLimit.ARMINGS} targets to be armed at a time.`);
     this.#slots[slot]?.disarm(); // one that has fired is held until here
     const token = ++this.#lastToken;
     const adjustment = oomScoreAdj === undefined ? 'none' : this.#raise(handle, oomScoreAdj);
@@ -164,7 +164,7 @@ export class Arming implements Disposable {
 
   /** Records lost in the kernel's ring so far, by kind: what fired is then not told of. Signals do not depend on it. */
   lostSoFar(): Record<string, number> {
-    return this.#closed ? {} : byName(this.#reader.lost().slice(1));
+    return this.#closed ? {} : lossesByName(this.#reader.counters());
   }
 
   /** Disarms all, restores all, completes the streams. Idempotent. */

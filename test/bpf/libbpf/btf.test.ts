@@ -4,7 +4,7 @@ import { hasKernelBtf } from '../../../src/linux/capabilities.ts';
 import { builtFile } from '../../../src/native/addon.ts';
 
 describe('the BTF of an object', () => {
-  const btf = Btf.ofFile(builtFile('flood.bpf.o'));
+  const btf = Btf.ofFile(builtFile('wire.bpf.o'));
   afterAll(() => btf.free());
 
   test('a struct and its members', () => {

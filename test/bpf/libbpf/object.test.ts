@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { libbpf } from '../../../src/bpf/libbpf/symbols.ts';
-import { RecordKind } from '../../../src/bpf/wire/layout.ts';
+import { Counters } from '../../../src/bpf/wire/layout.ts';
 import { OomscopeError } from '../../../src/model/error.ts';
 import { builtFile } from '../../../src/native/addon.ts';
 import { startChild } from '../../kernel/children/child.ts';
@@ -77,7 +77,7 @@ describe('an object before it is loaded', () => {
     expect(ring).toMatchObject({ name: 'ring', maxEntries: 512 * 1024 });
     ring.maxEntries = 65536;
     expect(object.map('ring').maxEntries).toBe(65536);
-    expect(object.map('counters').valueSize).toBe(8 + RecordKind.RECORD_KINDS * 8);
+    expect(object.map('counters').valueSize).toBe(Counters.size);
     expect(() => object.map('nothing')).toThrow(RangeError);
   });
 

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
+import { RecordKind } from '../../../src/bpf/wire/layout.ts';
 import { openTracer } from '../../../src/index.ts';
 import { builtFile, loadNative } from '../../../src/native/addon.ts';
 import { alive, heldIds } from '../bpf-ids.ts';
@@ -50,7 +51,12 @@ say(first.map(alive));
 const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
 object.load();
 const [program] = object.programs;
-const options = { mapFd: object.map('ring').fd, countersFd: object.map('counters').fd, batchBytes: 0, urgentKinds: 8 };
+const options = {
+  mapFd: object.map('ring').fd,
+  countersFd: object.map('counters').fd,
+  batchBytes: 0,
+  urgentKinds: [RecordKind.RECORD_SYNTHETIC],
+};
 await repeat(Number(process.argv[3]), async () => {
   const reader = new RingReader(options, () => {});
   program?.run();

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { Batch } from '../../../src/bpf/wire/batch.ts';
+import { RecordKind } from '../../../src/bpf/wire/layout.ts';
 import { builtFile, loadNative, type OnBatch, type RingReader } from '../../../src/native/addon.ts';
 import { say } from './say.ts';
 
@@ -14,7 +15,7 @@ const [program] = object.programs;
 const flood = () => program?.run();
 
 const read = (onBatch: OnBatch): RingReader =>
-  new Reader({ mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: 0 }, onBatch);
+  new Reader({ mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: [] }, onBatch);
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const threads = () =>
   readdirSync('/proc/self/task').filter((tid) =>
@@ -33,11 +34,16 @@ const cases: Record<string, () => Promise<void>> = {
         records += batch.records().length;
         const late = (first?.header.ktime_ns ?? 0n) > receivedNs;
         if (records === 512) {
-          say({ records, late, wallClockMs: Number(receivedNs + offsetNs) / 1e6 - Date.now(), lost: reader.lost() });
+          say({
+            records,
+            late,
+            wallClockMs: Number(receivedNs + offsetNs) / 1e6 - Date.now(),
+            counters: reader.counters(),
+          });
           say(reader.stats());
           reader.close();
           reader.close();
-          say({ afterClose: reader.lost(), stats: reader.stats(), threads: threads() });
+          say({ afterClose: reader.counters(), stats: reader.stats(), threads: threads() });
           resolve();
         }
       });
@@ -113,7 +119,7 @@ const cases: Record<string, () => Promise<void>> = {
       }
     };
     const make = (options: unknown, onBatch?: unknown) => refusal(() => new Reader(options as never, onBatch as never));
-    const good = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: 0 };
+    const good = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: [] };
     const before = descriptors();
     const messages: Record<string, string> = {};
     for (let i = 0; i < 50; i++) {
@@ -133,7 +139,7 @@ const cases: Record<string, () => Promise<void>> = {
   /** The thread may use all CPUs again, whether the batch arrives or the reader is closed first. */
   async affinity() {
     const before = affinity();
-    const options = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: 0xffffffff };
+    const options = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: Object.values(RecordKind) };
     const kept = new Set<string | undefined>();
     let batches = 0;
     const reader = new Reader(options, () => {
