@@ -25,6 +25,7 @@ const FLOORS = [
   'memory',
   'scores',
   'render',
+  'explain/lines',
   'explain/input',
   'explain/report',
   'explain/verdict',
@@ -66,16 +67,19 @@ interface Source {
   lines: number;
   /** Paths from the root, or names of packages. */
   imports: string[];
+  /** Those of them that are left at run time. */
+  values: string[];
 }
 
 const sources: Source[] = globSync('src/**/*.ts', { cwd: root }).map((path) => {
   const text = readFileSync(join(root, path), 'utf8');
   const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
-  const specifiers = [...code.matchAll(/(?:from|import|require)\s*\(?\s*['"]([^'"]+)['"]/g)].map(
-    ([, name = '']) => name,
-  );
-  const imports = specifiers.map((name) => (name.startsWith('.') ? normalize(join(dirname(path), name)) : name));
-  return { path, code, lines: text.split('\n').length - 1, imports };
+  const resolved = (name: string) => (name.startsWith('.') ? normalize(join(dirname(path), name)) : name);
+  const importsOf = (from: string) =>
+    [...from.matchAll(/(?:from|import|require)\s*\(?\s*['"]([^'"]+)['"]/g)].map(([, name = '']) => resolved(name));
+  const imports = importsOf(code);
+  const values = importsOf(code.replace(/^(?:import|export) type [^;]*;/gm, ''));
+  return { path, code, lines: text.split('\n').length - 1, imports, values };
 });
 
 const within = (folder: string) => sources.filter(({ path }) => path.startsWith(`src/${folder}/`));
@@ -168,6 +172,29 @@ test('decisions are made on what they are given: no native code, no files', () =
     expect(offenders(within(folder), (name) => forbidden.test(name))).toEqual([]);
   }
 });
+
+/** Files that run in a browser as well: the parser of kernel logs and all that it needs. */
+const BROWSER = /^src\/explain\/(?:(?:lines|input|report|verdict|render)\/|(?:report|patterns|fingerprint)\.ts$)/;
+
+test('the log parser runs in a browser: it needs no Node module, no global of Node, no native code', () => {
+  const needed = new Set(sources.filter(({ path }) => BROWSER.test(path)));
+  for (const { values } of needed) {
+    for (const name of values) needed.add(sources.find(({ path }) => path === name) ?? missing(name));
+  }
+  const foreign = /^(?!src\/)|^src\/(?:native|bpf)\//;
+  const global = /\bBuffer\b|\bprocess\.(?:argv|env|std\w+|cwd|hrtime|platform|version)\b|\brequire\(|\bsetImmediate\b/;
+  expect(needed.size).toBeGreaterThan(30);
+  expect(
+    [...needed].flatMap(({ path, values }) =>
+      values.filter((name) => foreign.test(name)).map((name) => `${path} imports ${name}`),
+    ),
+  ).toEqual([]);
+  expect([...needed].filter(({ code }) => global.test(code)).map(({ path }) => path)).toEqual([]);
+});
+
+function missing(name: string): Source {
+  return { path: name, code: '', lines: 0, imports: [], values: [] };
+}
 
 test('libraries neither print nor exit', () => {
   const speaks = /\bconsole\.\w+\(|\bprocess\.(exit|abort)\(|\bprocess\.exitCode\b/;

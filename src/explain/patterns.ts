@@ -1,19 +1,20 @@
 /**
- * Many reports together: who dies again and again, who grows from one to the next, when, and how densely. Keeps a few words of
- * each report, not the reports.
+ * Many reports together: which processes are killed again and again, which grow from one report to the next, when, and how
+ * densely. Keeps a few words of each report, not the reports.
  */
 import type { Envelope } from '../model/events.ts';
 import type { OomPatterns, OomReport } from '../model/oom-report.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
-/** More kills of one name in one place than this are no accident. */
+/** More kills than this of one name in one cgroup are listed as a repeat. */
 const REPEATS = 3;
 const STORM_KILLS = 10;
 const STORM_MS = 60_000;
 const DAY_MS = 86_400_000;
-/** A victim that died larger each time, nearly always, and in the end by this much. */
+/** A repeat is growing when the last victim was this many times as large as the first … */
 const GROWTH = 1.2;
+/** … and this share of the victims was larger than the one before. */
 const RISING = 0.7;
 const MOST_LISTED = 20;
 const MOST_TRACKED = 200;
@@ -70,7 +71,7 @@ export class Patterns {
     this.#counts.set(key, counts);
   }
 
-  /** Who of those that were in the table before is larger now. */
+  /** Notes the processes that are larger than in the report before. */
   #compare({ tasks, boot_id, victim }: OomReport): void {
     const largest = tasks.toSorted((a, b) => b.rss_bytes - a.rss_bytes).slice(0, MOST_TRACKED);
     const sizes = new Map(largest.map((task) => [`${task.pid} ${task.comm}`, task.rss_bytes + (task.swap_bytes ?? 0)]));
@@ -86,7 +87,7 @@ export class Patterns {
     if (sizes.size > 0) this.#before = { boot: boot_id, sizes };
   }
 
-  /** @param nowMs for the last 24 hours, by the clock */
+  /** @param nowMs milliseconds since 1970: the last 24 hours are counted back from here */
   summary(nowMs = Date.now()): Omit<OomPatterns, keyof Envelope> {
     const dated = this.#kills.filter(({ known, at }) => known && at !== null).map(({ at }) => at as number);
     const list = (key: Key) =>
@@ -151,7 +152,7 @@ export class Patterns {
       .slice(0, MOST_LISTED);
   }
 
-  /** Stretches with ten kills in a minute. */
+  /** Periods with at least STORM_KILLS kills in STORM_MS. */
   #storms(): OomPatterns['storms'] {
     const times = this.#kills.flatMap(({ at }) => at ?? []).sort((a, b) => a - b);
     const known = this.#kills.every(({ known }) => known);
@@ -181,28 +182,29 @@ function medianInterval(kills: readonly Kill[]): number | null {
   return gaps.length === 0 ? null : (gaps.toSorted((a, b) => a - b)[Math.floor(gaps.length / 2)] as number);
 }
 
-/** What the repetition says that no single report can. */
+/** What repeated kills say that no single report can. */
 function findings(repeats: OomPatterns['repeats'], system: number): OomPatterns['findings'] {
   const found = repeats
     .slice(0, 5)
     .map(({ comm, cgroup, limited, count, growing, first_rss_bytes: from, last_rss_bytes: to }) => {
       const name = `${printable(comm)}${cgroup === null ? '' : ` in ${printable(cgroup)}`}`;
-      const sizes = from === null || to === null ? '' : ` (${formatBytes(from)} at first, ${formatBytes(to)} at last)`;
+      const sizes =
+        from === null || to === null ? '' : ` (${formatBytes(from)} the first time, ${formatBytes(to)} the last time)`;
       return growing
         ? {
             do: `Look for a leak in ${name}.`,
-            because: `It was killed ${count} times, larger nearly each time${sizes}.`,
+            because: `It was killed ${count} times, and was larger nearly each time${sizes}.`,
           }
         : {
-            do: `Look for a leak in ${name}, or give it more.`,
-            because: `It was killed ${count} times${sizes}: ${limited ? 'a limit that is always reached is too low, or never enough' : 'it is what the kernel finds the largest each time'}.`,
+            do: `Look for a leak in ${name}, or give it more memory.`,
+            because: `It was killed ${count} times${sizes}: ${limited ? 'its limit is too low, or it leaks and no limit is enough' : 'the kernel finds it the largest each time'}.`,
           };
     });
   if (system <= 5) return found;
   return [
     ...found,
     {
-      do: 'Add memory or swap, or move something off this machine.',
+      do: 'Add memory or swap, or move a workload to another machine.',
       because: `The system as a whole ran out ${system} times.`,
     },
   ];

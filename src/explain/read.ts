@@ -1,34 +1,39 @@
-/** Where logs come from: files, packed or not, standard input, /dev/kmsg, the journal. Each is read in bounded memory. */
+/** Reads logs in bounded memory: files (plain, gzip or zstd), standard input, /dev/kmsg, the journal. */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { OomscopeError } from '../model/error.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { printable } from '../text/printable.ts';
-import { Scan } from './input/scan.ts';
-import { toReport } from './report.ts';
+import { type ReportContext, toReport } from './report.ts';
+import { Scan } from './scan.ts';
 
 export interface ReadOptions {
-  /** In the order in which they begin. */
+  /** Called for each report, in the order in which they begin in the log. */
   onReport: (report: OomReport) => void;
-  /** Lines that belong to no report and should, safe to show. */
+  /** Called with a sentence that is safe to show, for important lines that could not be parsed and for lost records. */
   onWarning?: (warning: string) => void;
-  /** @param total of a file whose size is known */
+  /** Called about every 64 MiB. @param total size of the file in bytes; null for a stream */
   onProgress?: (bytes: number, total: number | null) => void;
+  /** Aborting makes the read reject with the signal's reason. */
   signal?: AbortSignal;
 }
 
 export interface ReadResult {
+  /** Bytes of the unpacked log. */
   bytes: number;
   reports: number;
 }
 
-/** Between looks at the clock and the signal. */
+/** Bytes between two checks of the signal. */
 const SLICE = 64 * 1024 * 1024;
 const RECORD_BYTES = 16 * 1024;
 
 /**
- * @param path a file, packed with gzip or zstd or not at all; "-": standard input
+ * Reads a log file.
+ *
+ * @param path a file, plain or packed with gzip or zstd; "-" is standard input
  * @throws OomscopeError NO_INPUT, BAD_INPUT
  */
 export function readLog(path: string, options: ReadOptions): Promise<ReadResult> {
@@ -47,7 +52,7 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
     if (stat.isDirectory()) throw new OomscopeError('NO_INPUT', `Expected a log, got a directory: ${printable(path)}.`);
     const session = begin(path, options);
     const magic = Buffer.alloc(6);
-    // A pipe or device gives its first bytes only once.
+    // Only a regular file is checked for packing: what is read from a pipe or device cannot be read again.
     const count = stat.isFile() ? readSync(fd, magic, 0, 6, 0) : 0;
     const unpack = await unpacker(magic.subarray(0, count), path);
     if (unpack) {
@@ -112,7 +117,7 @@ async function readStream(stream: NodeJS.ReadableStream, name: string, options: 
 }
 
 /**
- * What is in the kernel's ring now.
+ * Reads what the kernel's ring buffer holds now.
  *
  * @throws OomscopeError NOT_PERMITTED, NO_INPUT
  */
@@ -125,10 +130,10 @@ export function readKmsg(options: ReadOptions): ReadResult {
       throw unreadable('/dev/kmsg', error);
     throw new OomscopeError(
       'NOT_PERMITTED',
-      '/dev/kmsg: reading the kernel log needs CAP_SYSLOG where kernel.dmesg_restrict is 1. Run it as root, or give it a file.',
+      '/dev/kmsg: reading the kernel log needs CAP_SYSLOG where kernel.dmesg_restrict is 1. Run as root, or use a file.',
     );
   }
-  const session = begin('/dev/kmsg', options, bootTimeSeconds());
+  const session = begin('/dev/kmsg', options, thisMachine());
   const record = Buffer.allocUnsafe(RECORD_BYTES);
   try {
     for (;;) {
@@ -139,7 +144,7 @@ export function readKmsg(options: ReadOptions): ReadResult {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'EAGAIN') return session.end();
         if (code !== 'EPIPE') throw unreadable('/dev/kmsg', error);
-        options.onWarning?.('/dev/kmsg: records were overwritten before they could be read');
+        options.onWarning?.('/dev/kmsg: the kernel overwrote records before they could be read');
       }
     }
   } finally {
@@ -148,7 +153,7 @@ export function readKmsg(options: ReadOptions): ReadResult {
 }
 
 /**
- * Kernel messages of all boots that the journal has.
+ * Reads the kernel messages of all boots from the journal, with journalctl.
  *
  * @param sinceMs milliseconds since 1970
  * @throws OomscopeError NO_INPUT
@@ -167,7 +172,7 @@ export async function readJournal(sinceMs: number | null, options: ReadOptions):
       reject(
         new OomscopeError(
           'NO_INPUT',
-          'The journal is read with journalctl, which is not here. Give it a file, or --kmsg.',
+          'Reading the journal needs journalctl, which is not installed. Use a file or --kmsg instead.',
         ),
       ),
     );
@@ -178,16 +183,16 @@ export async function readJournal(sinceMs: number | null, options: ReadOptions):
     const result = await readStream(child.stdout, 'journal', options);
     const code = await ended;
     if (code !== 0)
-      throw new OomscopeError('NO_INPUT', `journalctl ended with ${code}: ${printable(complaint.trim())}`);
+      throw new OomscopeError('NO_INPUT', `journalctl failed with exit code ${code}: ${printable(complaint.trim())}`);
     return result;
   } finally {
     child.kill();
   }
 }
 
-function begin(input: string, { onReport, onWarning }: ReadOptions, bootTimeSeconds: number | null = null) {
+function begin(input: string, { onReport, onWarning }: ReadOptions, machine?: ReportContext['machine']) {
   let reports = 0;
-  const scan = new Scan((draft) => onReport(toReport(draft, { input, bootTimeSeconds }, reports++)));
+  const scan = new Scan((open) => onReport(toReport(open, { input, machine }, reports++)));
   const end = (): ReadResult => {
     scan.end();
     for (const warning of scan.assembler.warnings) onWarning?.(`${printable(input)}: ${warning}`);
@@ -202,10 +207,10 @@ function begin(input: string, { onReport, onWarning }: ReadOptions, bootTimeSeco
   return { scan, end };
 }
 
-/** Seconds since 1970 at which this machine was booted, by the clock that stamps the kernel log. */
-function bootTimeSeconds(): number | null {
+/** When this machine was booted, by the clock that stamps the kernel log. */
+function thisMachine(): ReportContext['machine'] {
   const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-  return Number.isFinite(uptime) ? Date.now() / 1000 - uptime : null;
+  return Number.isFinite(uptime) ? { host: hostname(), bootTimeSeconds: Date.now() / 1000 - uptime } : undefined;
 }
 
 function unreadable(name: string, error: unknown): OomscopeError {

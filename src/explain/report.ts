@@ -1,38 +1,39 @@
-/** A report, from its lines: every figure in bytes, what the lines do not say as null. */
-import { createHash } from 'node:crypto';
-import { hostname } from 'node:os';
+/** From the lines of a report to the event: every figure in bytes, null for what the lines do not say. */
 import { SCHEMA } from '../model/events.ts';
 import type { OomReport, ReportTask } from '../model/oom-report.ts';
 import { formatTime } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
+import { fingerprint } from './fingerprint.ts';
 import type { OpenReport } from './input/open-report.ts';
-import { readTime } from './input/prefix.ts';
+import { readTime } from './input/stamp.ts';
 import { badness, choose } from './report/badness.ts';
 import { domainOf } from './report/domain.ts';
 import { factsOf } from './report/facts.ts';
 import { judge } from './verdict/verdict.ts';
 
 export interface ReportContext {
+  /** What the log was read from, as in `OomReport.input`. */
   input: string;
-  /** The log is this machine's, of this boot: seconds since 1970 at its boot. */
-  bootTimeSeconds: number | null;
+  /** The machine and the boot that wrote the log, where the log is known to be this machine's. */
+  machine?: { host: string; bootTimeSeconds: number } | undefined;
 }
 
-export function toReport(draft: OpenReport, context: ReportContext, seq: number): OomReport {
-  const { facts, faulty } = factsOf(draft);
+/** @param seq the report's number in its log, from 0 */
+export function toReport(open: OpenReport, context: ReportContext, seq: number): OomReport {
+  const { facts, faulty } = factsOf(open);
   const { domain, known } = domainOf(facts);
   const points = (task: ReportTask) => (domain && (known || task.oom_score_adj === 0) ? badness(task, domain) : null);
   for (const task of facts.tasks) task.badness_pages = points(task);
   const chosen = facts.tasks.find(({ tid }) => tid === facts.victim?.tid);
-  const stamps = stampsOf(draft, context);
+  const stamps = stampsOf(open, context);
   const verdict = judge(facts, domain, known, domain ? choose(facts.tasks, domain) : undefined);
   return {
     schema: SCHEMA,
-    id: idOf(draft, context),
+    id: idOf(open, context),
     seq,
     ...stamps,
-    boot_id: draft.start.bootId,
-    node: draft.start.host ?? (context.bootTimeSeconds === null ? '' : hostname()),
+    boot_id: open.start.bootId,
+    node: open.start.host ?? context.machine?.host ?? '',
     severity: 'critical',
     source: 'log',
     message: `${headline(facts)}: ${verdict.why}`,
@@ -40,18 +41,18 @@ export function toReport(draft: OpenReport, context: ReportContext, seq: number)
     kill_id: null,
     lines: null,
     input: context.input,
-    offset: draft.start.offset,
+    offset: open.start.offset,
     ...facts,
     domain_bytes: known && domain ? domain.bytes : null,
     badness_pages: chosen?.badness_pages ?? null,
     verdict,
-    warnings: warningsOf(draft, faulty),
+    warnings: warningsOf(open, faulty),
   };
 }
 
 function stampsOf(
   { start }: OpenReport,
-  { bootTimeSeconds }: ReportContext,
+  { machine }: ReportContext,
 ): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'since_boot_seconds'> {
   const { stamp, sinceBootUs } = start;
   const timeMs = readTime(start);
@@ -59,12 +60,11 @@ function stampsOf(
   const base = { mono_ns: String(us * 1000n), since_boot_seconds: sinceBootUs === null ? null : sinceBootUs / 1e6 };
   const at = (ms: number) => formatTime(BigInt(Math.round(ms * 1000)) * 1000n);
   if (timeMs !== null) return { time: at(timeMs), time_source: stamp?.complete ? 'log' : 'log_local', ...base };
-  if (bootTimeSeconds === null || sinceBootUs === null)
-    return { time: at(Date.now()), time_source: 'reading', ...base };
-  return { time: at(bootTimeSeconds * 1000 + sinceBootUs / 1000), time_source: 'boot', ...base };
+  if (!machine || sinceBootUs === null) return { time: at(Date.now()), time_source: 'reading', ...base };
+  return { time: at(machine.bootTimeSeconds * 1000 + sinceBootUs / 1000), time_source: 'boot', ...base };
 }
 
-/** The same for the same report, wherever and whenever it is read. */
+/** The same report has the same id, wherever and whenever it is read. */
 function idOf({ start, invoked, kills }: OpenReport, { input }: ReportContext): string {
   const { host, bootId, sinceBootUs, offset } = start;
   const timeMs = readTime(start);
@@ -78,25 +78,32 @@ function idOf({ start, invoked, kills }: OpenReport, { input }: ReportContext): 
     kills[0]?.pid,
     ...where,
   ];
-  return `log-${createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 20)}`;
+  return `log-${fingerprint(JSON.stringify(what))}`;
 }
+
+/** What happened, for every outcome without a victim. */
+export const outcomes: Readonly<Record<OomReport['outcome'], string>> = {
+  killed: 'A process was killed',
+  panic: 'The kernel panicked',
+  nobody_killable: 'No process could be killed',
+  unknown: 'The kernel ran out of memory',
+};
 
 function headline({ outcome, victim }: Pick<OomReport, 'outcome' | 'victim'>): string {
-  if (victim) return `${printable(victim.comm)} (pid ${victim.pid}) was killed`;
-  return (
-    { panic: 'The kernel panicked', nobody_killable: 'Nobody could be killed' }[outcome as 'panic'] ?? 'Out of memory'
-  );
+  return victim ? `${printable(victim.comm)} (pid ${victim.pid}) was killed` : outcomes[outcome];
 }
 
-function warningsOf(draft: OpenReport, faulty: string[]): string[] {
-  const warnings = [...draft.warnings];
+function warningsOf(open: OpenReport, faulty: string[]): string[] {
+  const warnings = [...open.warnings];
   if (faulty.length > 0) {
     const [first = ''] = faulty;
     const shown = first.length > 120 ? `${first.slice(0, 120)}…` : first;
-    warnings.push(`${faulty.length} of the task table's rows not as its head says: "${printable(shown)}"`);
+    warnings.push(
+      `${faulty.length} rows of the task table do not fit its column names, the first is "${printable(shown)}"`,
+    );
   }
-  if (draft.ambiguous > 0) {
-    warnings.push(`${draft.ambiguous} lines could also be another report's, which was written at the same time`);
+  if (open.ambiguous > 0) {
+    warnings.push(`${open.ambiguous} lines may belong to another report that was written at the same time`);
   }
   return warnings;
 }

@@ -16,7 +16,7 @@ export function decode(bytes: Uint8Array): Decoded {
   try {
     return { text: strict.decode(bytes), hex: undefined };
   } catch {
-    return { text: lossy.decode(bytes), hex: Buffer.from(bytes).toString('hex') };
+    return { text: lossy.decode(bytes), hex: hexOf(bytes) };
   }
 }
 
@@ -30,6 +30,9 @@ function shortAscii(bytes: Uint8Array): string | undefined {
   }
   return text;
 }
+
+/** Without Buffer, which a browser does not have. */
+const hexOf = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** Up to the first NUL. */
 export function untilNul(bytes: Uint8Array): Uint8Array {

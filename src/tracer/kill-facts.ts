@@ -1,7 +1,6 @@
 /**
  * One kill record as the facts of an `oom.kill` event: everything that the kernel itself told.
  */
-import { type GfpBits, gfpNames } from '../bpf/load/gfp.ts';
 import {
   type CgroupLevel,
   KernelLimit,
@@ -12,6 +11,7 @@ import {
   type OomKillRecord,
 } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
+import { type GfpBits, gfpNames } from '../linux/gfp-names.ts';
 import { noOwner } from '../model/container.ts';
 import type {
   Candidate,

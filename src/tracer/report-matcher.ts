@@ -70,7 +70,7 @@ export class ReportMatcher {
     this.#waiting.delete(report);
     const { envelopes, push } = this.#options;
     for (const draft of draftsOf(report)) {
-      const parsed = toReport(draft, { input: 'printk:console', bootTimeSeconds: null }, 0);
+      const parsed = toReport(draft, { input: 'printk:console' }, 0);
       push({
         ...parsed,
         ...envelopes.next(report.firstNs, realtimeOffsetNs(), 'critical', 'bpf:printk/console', parsed.message),

@@ -39,7 +39,7 @@ describe('oomscope explain', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/KILLED cache-builder \(pid \d+, uid 0\)/);
     expect(stdout).toMatch(/why +The cgroup \/shop reached its limit of 24 MiB/);
-    expect(stdout).toMatch(/the limit \[a+s+f+/);
+    expect(stdout).toMatch(/the limit {2}\[a+s+f+/);
     expect(stdout).toMatch(/held by .*cache-builder \(pid \d+\) {2}killed/);
     expect(stdout).not.toContain('\x1b');
   });

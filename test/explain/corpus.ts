@@ -1,8 +1,8 @@
 /** The corpus of real reports, and what they look like in other people's logs. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Scan } from '../../src/explain/input/scan.ts';
 import { toReport } from '../../src/explain/report.ts';
+import { Scan } from '../../src/explain/scan.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { type KernelLogRecord, parseKernelLogRecord } from '../kernel/kernel-log.ts';
 
@@ -21,9 +21,7 @@ export interface Explained {
 /** @param step bytes at a time, as a pipe would give them */
 export function explain(log: string | Buffer, step?: number): Explained {
   const reports: OomReport[] = [];
-  const scan = new Scan((draft) =>
-    reports.push(toReport(draft, { input: 'test', bootTimeSeconds: null }, reports.length)),
-  );
+  const scan = new Scan((draft) => reports.push(toReport(draft, { input: 'test' }, reports.length)));
   const bytes = typeof log === 'string' ? Buffer.from(log) : log;
   for (let at = 0; at < bytes.length; at += step ?? bytes.length)
     scan.push(bytes.subarray(at, at + (step ?? bytes.length)));

@@ -41,7 +41,7 @@ describe('who is to blame', () => {
 
   it('kernel memory is nobody’s, and the victim was merely there', () => {
     const verdict = verdictOf('6.12/v2-order.kmsg');
-    expect(verdict?.culprit).toContain('most of it was not theirs');
+    expect(verdict?.culprit).toContain('most of the memory was not theirs');
     expect(verdict?.victim_share).toBeLessThan(0.1);
   });
 

@@ -4,12 +4,13 @@
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from '../../linux/capabilities.ts';
+import type { GfpBits } from '../../linux/gfp-names.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { loadNative } from '../../native/addon.ts';
 import { Btf, Kind, libbpfVersion, ProgramType, possibleCpus, probeProgramType } from '../libbpf/index.ts';
 import { CandidatesMode } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
-import { type GfpBits, gfpBits } from './gfp.ts';
+import { gfpBits } from './gfp.ts';
 import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { type Backend, type Choice, chooseOomControl, chooseVariants, type Functions } from './variants.ts';
 

@@ -1,20 +1,22 @@
 /**
- * Puts lines together to reports: whatever is between them, also when two reports are mixed, when lines are lost, or when
- * only the kill is left of one.
+ * Puts lines together to reports, whatever other lines are between them: also when two reports are mixed, when lines are
+ * lost, or when only the kill is left of one.
  */
 import { printable } from '../../text/printable.ts';
+import { looksImportant, parseLine } from '../lines/parse-line.ts';
+import type { ParsedLine } from '../lines/parsed-line.ts';
+import { fitness } from './fitness.ts';
+import type { LogLine } from './log-line.ts';
 import { OpenReport } from './open-report.ts';
-import { isFaulty, type ParsedLine, readFact } from './parsed-line.ts';
-import type { LogLine } from './prefix.ts';
 
-/** Lines of other origin in the middle of a report; and after a kill, until the reaper says that it is done. */
+/** A report ends after this many lines that are not of it; after its kill, when only the reaper's line may follow. */
 const PATIENCE = 1000;
 const PATIENCE_AFTER_KILL = 100;
 const MOST_OPEN = 256;
 const MOST_WARNINGS = 20;
 const MOST_QUOTED = 160;
 
-/** What may begin a report whose head is lost: nothing else in a kernel log looks like it. */
+/** Kinds that may begin a report whose head is lost: nothing else in a kernel log looks like them. */
 const HEADLESS = new Set<ParsedLine['is']>([
   'invoked',
   'summary',
@@ -29,81 +31,86 @@ const HEADLESS = new Set<ParsedLine['is']>([
 
 export class Assembler {
   readonly #open: OpenReport[] = [];
-  readonly #emit: (draft: OpenReport) => void;
-  /** Faulty lines that belong to no report. */
+  readonly #emit: (report: OpenReport) => void;
+  /** Important lines that could not be parsed, while no report was open. */
   readonly warnings: string[] = [];
 
-  constructor(emit: (draft: OpenReport) => void) {
+  constructor(emit: (report: OpenReport) => void) {
     this.#emit = emit;
   }
 
-  /** Nothing is begun: lines that do not begin a report need not be shown to it. */
+  /** No report is open: the caller need not feed lines that cannot begin one. */
   get idle(): boolean {
     return this.#open.length === 0;
   }
 
-  /** All there may still be is the reaper's word, other victims of a group, or a new report. */
+  /** Every open report has its outcome: only the reaper's line, other victims of a group or a new report may follow. */
   get waiting(): boolean {
     return this.#open.every(({ waiting }) => waiting);
   }
 
   feed(line: LogLine): void {
-    for (const draft of this.#open) draft.idle++;
+    for (const report of this.#open) report.idle++;
     for (const text of pieces(line.text)) this.#take(text, line);
     this.#finish();
   }
 
   end(): void {
-    for (const draft of this.#open.splice(0)) this.#emit(draft);
+    for (const report of this.#open.splice(0)) this.#emit(report);
   }
 
-  #take(text: string, line: LogLine): void {
-    const fact = readFact(text);
-    if (fact === undefined) {
-      if (isFaulty(text)) this.#warn(`not as the kernel writes it: ${quote(text)}`);
+  #take(text: string, from: LogLine): void {
+    const line = parseLine(text);
+    if (line === undefined) {
+      if (looksImportant(text)) this.#warn(`not as the kernel writes it: ${quote(text)}`);
       return;
     }
-    if (fact.is === 'invoked') {
-      this.#begin(fact, line);
+    if (line.is === 'invoked') {
+      this.#begin(line, from);
       return;
     }
+    const { best, rivals } = this.#owner(line, from);
+    if (!best) {
+      // A table beside an open report is of that one or of another that is open, never the beginning of a third.
+      const stray = (line.is === 'columns' || line.is === 'task') && !this.waiting;
+      if (HEADLESS.has(line.is) && !stray) this.#begin(line, from);
+      return;
+    }
+    if (rivals > 0 && line.is !== 'frame' && line.is !== 'machine' && line.is !== 'trace') best.ambiguous++;
+    // Two tables that began at the same time look alike, until a summary names a process that is in one of them only.
+    if (line.is === 'summary' && best.tasks.size > 0 && !best.tasks.has(line.pid)) {
+      const owner = this.#open.find((report) => !report.summary && report.tasks.has(line.pid));
+      if (owner) best.swapTable(owner);
+    }
+    best.take(line);
+  }
+
+  /** The open report that the line fits best; of two that it fits equally, the one that had a line last. */
+  #owner(line: ParsedLine, from: LogLine): { best: OpenReport | undefined; rivals: number } {
     let best: OpenReport | undefined;
     let most = 0;
     let rivals = 0;
-    for (const draft of this.#open) {
-      const score = draft.score(fact, line);
-      // Of two alike: the one that went on last.
-      if (score === 0 || score < most || (score === most && best && draft.idle > best.idle)) {
-        if (score > 0 && score === most) rivals++;
+    for (const report of this.#open) {
+      const points = fitness(report, line, from);
+      if (points === 0 || points < most || (points === most && best && report.idle > best.idle)) {
+        if (points > 0 && points === most) rivals++;
         continue;
       }
-      rivals = score === most ? rivals + 1 : 0;
-      best = draft;
-      most = score;
+      rivals = points === most ? rivals + 1 : 0;
+      best = report;
+      most = points;
     }
-    if (!best) {
-      // A table beside an open report is of that one or of another that is open: never the beginning of a third.
-      const stray = (fact.is === 'columns' || fact.is === 'task') && !this.waiting;
-      if (HEADLESS.has(fact.is) && !stray) this.#begin(fact, line);
-      return;
-    }
-    if (rivals > 0 && fact.is !== 'frame' && fact.is !== 'machine' && fact.is !== 'trace') best.ambiguous++;
-    // Two tables that began at the same time look alike, until a summary names somebody in one of them.
-    if (fact.is === 'summary' && best.tasks.size > 0 && !best.tasks.has(fact.pid)) {
-      const owner = this.#open.find((draft) => !draft.summary && draft.tasks.has(fact.pid));
-      if (owner) best.swapTable(owner);
-    }
-    best.take(fact);
+    return { best, rivals };
   }
 
-  #begin(fact: ParsedLine, line: LogLine): void {
-    const draft = new OpenReport(line);
-    draft.take(fact);
-    this.#open.push(draft);
+  #begin(line: ParsedLine, from: LogLine): void {
+    const report = new OpenReport(from);
+    report.take(line);
+    this.#open.push(report);
     if (this.#open.length > MOST_OPEN) this.#emit(this.#open.shift() as OpenReport);
   }
 
-  /** In the order in which they began. */
+  /** Emits reports in the order in which they began. */
   #finish(): void {
     for (;;) {
       const [first] = this.#open;

@@ -1,13 +1,12 @@
 /**
- * Charts as inline SVG: shapes only, stretched to the width there is. Words stand beside them as HTML, so that they keep
- * their size on a narrow screen.
+ * Charts as inline SVG: shapes only, stretched to the available width. Text stands beside them as HTML, so that it keeps its
+ * size on a narrow screen.
  */
-
 import type { ReportZone } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import type { Composition } from './composition.ts';
 
-/** For text and for attribute values. Control characters must be gone already: see `printable`. */
+/** Safe as text and in attribute values. The caller must have replaced control characters with `printable`. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
@@ -22,7 +21,7 @@ const rectangle = (kind: string, x: number, y: number, width: number, height: nu
 
 const classOf = (name: string) => `part-${name.replaceAll(' ', '-')}`;
 
-/** What the limit or the machine was full of, and what each colour means. */
+/** What filled the limit or the machine, with a legend of the colours. */
 export function compositionChart({ whole, of, parts }: Composition): string {
   const sum = Math.max(
     whole,
@@ -70,7 +69,7 @@ export function zoneChart(zone: ReportZone): string {
   );
 }
 
-/** Kills by hour, the hours without any included: at most a month of them. */
+/** Reports by hour, including the hours without any. null: none, or they span more than a month. */
 export function timeline(
   hours: readonly { name: string; count: number }[],
 ): { svg: string; from: string; to: string; most: number } | null {

@@ -1,4 +1,4 @@
-/** What a limit, or the machine, was full of: parts that do not overlap, for a bar. */
+/** What filled the limit or the machine, as parts that do not overlap, for a bar. */
 import type { OomReport } from '../../model/oom-report.ts';
 import { kernelOf, statOf, total } from '../verdict/factors.ts';
 
@@ -14,12 +14,12 @@ export type PartName =
 
 export interface Composition {
   whole: number;
-  /** "the limit of 24 MiB", "the memory of 736 MiB" */
+  /** Of which the parts are: a cgroup's limit, or the memory of the machine. */
   of: 'limit' | 'memory';
   parts: { name: PartName; bytes: number }[];
 }
 
-/** null: the report has no figures for it. */
+/** null: the report does not have the figures. */
 export function compositionOf({ scope, limit, memory }: OomReport): Composition | null {
   return scope === 'cgroup' ? ofLimit(limit) : ofMemory(memory);
 }
@@ -32,7 +32,7 @@ function ofLimit(limit: OomReport['limit']): Composition | null {
   const shared = of('shmem');
   const tables = of('pagetables');
   const kernel = kernelOf(limit);
-  // v2 counts shared memory as file; v1 as cache.
+  // cgroup v2 counts shared memory as file, v1 as cache.
   const file = Object.hasOwn(values, 'file') ? of('file') : of('cache');
   return composed(
     'limit',
@@ -70,7 +70,7 @@ function ofMemory(memory: OomReport['memory']): Composition | null {
   );
 }
 
-/** What is left over is `other`, and never less than nothing: the figures were not all taken at the same moment. */
+/** The rest is `other`. It is at least 0, because the kernel does not take all figures at the same moment. */
 function composed(of: Composition['of'], whole: number, known: [PartName, number][], free: number | null): Composition {
   const parts = known.map(([name, bytes]) => ({ name, bytes: Math.max(0, bytes) }));
   const left = whole - parts.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,22 +1,25 @@
-/** One page that holds all it needs: no script, nothing from the network, and no name in it can become markup. */
-
+/** One self-contained page: no script, nothing from the network, and no name in it can become markup. */
 import type { OomReport } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import { VERSION } from '../../version.ts';
+import { outcomes } from '../report.ts';
 import { compositionChart, escapeHtml, shareBar, timeline, zoneChart } from './charts.ts';
 import { compositionOf } from './composition.ts';
 import { style } from './html-style.ts';
-import { asked, type Summary, when } from './text.ts';
+import { asked, when } from './sentences.ts';
+import type { Summary } from './text.ts';
 
 const MOST_TASKS = 500;
 
-/** @param reports those that are shown; `summary` is of all */
+/** @param reports the reports to show @param summary of all reports, including those that are not shown */
 export function html(reports: readonly OomReport[], summary: Summary): string {
   const title = `${summary.reports} OOM ${summary.reports === 1 ? 'report' : 'reports'}`;
   const left = summary.reports - reports.length;
   const more =
-    left > 0 ? `<p class="dim">The last ${reports.length} of them follow; ${left} are only counted.</p>` : '';
+    left > 0
+      ? `<p class="dim">The page shows the last ${reports.length} reports; ${left} earlier ones are only counted.</p>`
+      : '';
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -54,7 +57,7 @@ function patterns(summary: Summary): string {
   const notes = [
     ...summary.storms.map(
       ({ kills, duration_seconds, from }) =>
-        `A storm: ${kills} kills in ${duration_seconds} s${from === null ? '' : `, from ${safe(from)}`}.`,
+        `Storm: ${kills} kills in ${duration_seconds} s${from === null ? '' : `, from ${safe(from)}`}.`,
     ),
     ...summary.growers.map(
       ({ comm, pid, from_bytes, to_bytes }) =>
@@ -64,7 +67,7 @@ function patterns(summary: Summary): string {
   const last = summary.last_24h === null ? '' : ` · ${summary.last_24h} in the last 24 hours`;
   const time =
     summary.first === null ? '' : `<p class="dim">${safe(summary.first)} to ${safe(summary.last ?? '')}${last}</p>`;
-  return `<section><h2>${summary.kills} kills together</h2>${time}
+  return `<section><h2>${summary.kills} kills in all reports</h2>${time}
 ${chart ? `<figure>${chart.svg}<figcaption><span>${safe(chart.from)}</span><span>reports by hour, at most ${chart.most}</span><span>${safe(chart.to)}</span></figcaption></figure>` : ''}
 <div class="cards">${cards.join('')}</div>
 ${bullets(notes)}${advice(summary.findings)}</section>`;
@@ -90,17 +93,10 @@ function advice(list: readonly { do: string; because: string }[]): string {
   return `<h3>What to do</h3><ol class="advice">${list.map((one) => `<li>${safe(one.do)}<br><span class="dim">${safe(one.because)}</span></li>`).join('')}</ol>`;
 }
 
-const outcomes = {
-  killed: 'Killed',
-  panic: 'The kernel panicked',
-  nobody_killable: 'Nobody could be killed',
-  unknown: 'Out of memory',
-};
-
 function section(report: OomReport): string {
   const { verdict, victim, outcome, kernel, trigger } = report;
   const who = victim
-    ? `${outcomes[outcome]}: <span class="victim">${safe(victim.comm)}</span> <span class="dim">pid ${victim.pid}</span>`
+    ? `Killed: <span class="victim">${safe(victim.comm)}</span> <span class="dim">pid ${victim.pid}</span>`
     : outcomes[outcome];
   const facts = [
     ['When', safe(when(report))],
@@ -109,7 +105,7 @@ function section(report: OomReport): string {
     ['Scope', report.scope ?? ''],
     ['Limit of', safe(report.limit?.path ?? '')],
     ['Victim’s cgroup', safe(victim?.cgroup ?? '')],
-    ['Asked', trigger ? safe(asked(trigger)) : ''],
+    ['Allocating task', trigger ? safe(asked(trigger)) : ''],
     ['Runtime', safe(verdict.runtime ?? '')],
   ].filter(([, value]) => value !== '');
   const composition = compositionOf(report);
@@ -117,8 +113,8 @@ function section(report: OomReport): string {
 <p class="why">${safe(verdict.why.charAt(0).toUpperCase() + verdict.why.slice(1))}</p>
 ${bullets(verdict.factors.map(({ text }) => safe(text)))}
 ${composition ? `<h3>${composition.of === 'limit' ? 'What filled the limit of' : 'What filled the memory of'} ${formatBytes(composition.whole)}</h3>${compositionChart(composition)}` : ''}
-<div class="cards">${card('Who held it', holders(report))}${card('Zones against their watermarks', zones(report))}</div>
-<h3>The choice</h3><p>${safe(verdict.choice)}</p><p>${safe(verdict.culprit)}</p>
+<div class="cards">${card('Memory held by', holders(report))}${card('Zones against their watermarks', zones(report))}</div>
+<h3>The kernel’s choice</h3><p>${safe(verdict.choice)}</p><p>${safe(verdict.culprit)}</p>
 ${bullets(verdict.alternatives.map((one) => `If ${safe(one.if)}, ${safe(one.comm)} (pid ${one.pid}) would have been chosen.`))}
 ${advice(verdict.advice)}
 <details><summary>Details</summary><dl>${facts.map(([name, value]) => `<dt>${name}</dt><dd>${value}</dd>`).join('')}</dl>${tasks(report)}</details>
@@ -160,7 +156,10 @@ function tasks({ tasks, victim, badness_pages }: OomReport): string {
       ];
       return `<tr${task.tid === victim?.tid ? ' class="killed"' : ''}><td class="name">${safe(task.comm)}</td>${cells.map((cell) => `<td class="figure">${cell}</td>`).join('')}</tr>`;
     });
-  const left = tasks.length > rows.length ? `<p class="dim">The ${rows.length} largest of ${tasks.length}.</p>` : '';
-  const note = badness_pages === null ? '' : `<p class="dim">Badness by oom_badness(), in pages.</p>`;
+  const left =
+    tasks.length > rows.length
+      ? `<p class="dim">The table shows the ${rows.length} largest of ${tasks.length} processes.</p>`
+      : '';
+  const note = badness_pages === null ? '' : `<p class="dim">Badness is the value of oom_badness(), in pages.</p>`;
   return `<div class="wide"><table class="tasks"><thead><tr><th>name</th><th>pid</th><th>uid</th><th>resident</th><th>swap</th><th>adj</th><th>badness</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>${left}${note}`;
 }

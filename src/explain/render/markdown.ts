@@ -1,28 +1,29 @@
-/** For a ticket or a chat: nothing in a name can become markup, a link or a mention. */
-
+/** Reports as Markdown, for a ticket or a chat: nothing in a name can become markup, a link or a mention. */
 import type { OomReport } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
+import { outcomes } from '../report.ts';
 import { compositionOf } from './composition.ts';
-import { asked, type Summary, when } from './text.ts';
+import { asked, when } from './sentences.ts';
+import type { Summary } from './text.ts';
 
-/** @param reports those that are shown; `summary` is of all */
+/** @param reports the reports to show @param summary of all reports, including those that are not shown */
 export function markdown(reports: readonly OomReport[], summary: Summary): string {
   const head = summary.reports > 1 ? [patterns(summary)] : [];
   return [...head, ...reports.map(section)].join('\n\n---\n\n');
 }
 
-/** Every character that Markdown could take for more than itself; and what forges make links of, by a joiner in it. */
+/** Escapes every character with a meaning in Markdown, and breaks what forges turn into links. */
 function safe(text: string): string {
   const escaped = printable(text).replace(/[\\`*_{}[\]()+!|<>~&:$^=]/g, (character) => `\\${character}`);
   return unlinked(escaped);
 }
 
-/** Our own sentences, in which only names are foreign. */
+/** For our own sentences, in which only names come from the log. */
 const prose = (text: string) =>
   unlinked(printable(text).replace(/[\\`*_[\]<>|~&]|:(?=\/\/)/g, (character) => `\\${character}`));
 
-/** Mentions, issues and bare addresses are found after Markdown is done: a backslash does not help. */
+/** Forges look for mentions, issues and bare addresses after Markdown is rendered, so a backslash does not help. */
 const unlinked = (text: string) => text.replace(/[@#]|www(?=\.)/g, (found) => `${found}&#8288;`);
 
 function patterns(summary: Summary): string {
@@ -45,7 +46,7 @@ function patterns(summary: Summary): string {
       summary.storms.map(({ kills, duration_seconds }) => `${kills} kills in ${duration_seconds} s`).join(', '),
     ],
     [
-      'Grew',
+      'Growing',
       summary.growers
         .map(({ comm, from_bytes, to_bytes }) => `${safe(comm)} ${formatBytes(from_bytes)} → ${formatBytes(to_bytes)}`)
         .join(', '),
@@ -64,10 +65,7 @@ function patterns(summary: Summary): string {
 
 function section(report: OomReport): string {
   const { verdict, victim, trigger, outcome } = report;
-  const title = victim
-    ? `${safe(victim.comm)} (pid ${victim.pid}) was killed`
-    : ({ panic: 'The kernel panicked', nobody_killable: 'Nobody could be killed' }[outcome as 'panic'] ??
-      'Out of memory');
+  const title = victim ? `${safe(victim.comm)} (pid ${victim.pid}) was killed` : outcomes[outcome];
   const facts = [when(report), report.kernel === null ? '' : `Linux ${safe(report.kernel)}`, safe(report.node)].filter(
     (fact) => fact !== '',
   );
@@ -92,8 +90,8 @@ function section(report: OomReport): string {
     '',
     `**Chosen:** ${prose(verdict.choice)}`,
     '',
-    `**To blame:** ${prose(verdict.culprit)}`,
-    ...(trigger ? ['', `**Asked:** ${prose(asked(trigger))}`] : []),
+    `**Held the memory:** ${prose(verdict.culprit)}`,
+    ...(trigger ? ['', `**Allocating task:** ${prose(asked(trigger))}`] : []),
     ...(holders.length > 0 ? ['', '| Held by | pid | | of what ran out |', '|---|---:|---:|---:|', ...holders] : []),
     ...verdict.alternatives.map(
       (one, i) =>

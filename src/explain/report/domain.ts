@@ -1,13 +1,12 @@
-/** The size of what ran out: mm/oom_kill.c, constrained_alloc(); mm/memcontrol.c, mem_cgroup_get_max(). */
-
+/** The size of what ran out (mm/oom_kill.c: constrained_alloc; mm/memcontrol.c: mem_cgroup_get_max). */
 import { type BadnessDomain, badnessRules, OLDEST_BADNESS } from '../../kernel-facts/oom-badness.ts';
 import { isAtLeast, type KernelVersion, parseKernelVersion } from '../../kernel-facts/version.ts';
-import type { ReportFacts } from './facts.ts';
 import { nodeList } from './nodes.ts';
+import type { ReportFacts } from './report-facts.ts';
 
 /**
- * `known` is false where the text leaves something out that counts: a report about a cgroup does not tell how much swap the
- * machine has. Then swap is left out.
+ * `known` is false where the report lacks a figure that counts, and the size is without it: a report about a cgroup does not
+ * have the swap of the machine.
  */
 export function domainOf(report: ReportFacts): { domain: BadnessDomain | null; known: boolean } {
   const { page_bytes: pageBytes, kernel } = report;

@@ -1,23 +1,23 @@
-/** "Mem-Info:" put together: nodes, zones, watermarks, free blocks, in bytes. */
+/** The lines of "Mem-Info:" together: nodes, zones, watermarks, free blocks, in bytes. */
 import type { ReportMemory, ReportZone } from '../../model/oom-report.ts';
-import type { MemInfo } from '../input/mem-info.ts';
+import type { MemoryLine } from '../lines/memory-lines.ts';
 
-/** A page in bytes, by the smallest free block there can be. null: there is no list of free blocks. */
-export function pageBytesOf(facts: readonly MemInfo[]): number | null {
-  for (const fact of facts) if (fact.of === 'buddy') return fact.unitKib * 1024;
+/** Bytes of a page: the size of the smallest free block. null: the report has no list of free blocks. */
+export function pageBytesOf(lines: readonly MemoryLine[]): number | null {
+  for (const fact of lines) if (fact.of === 'buddy') return fact.unitKib * 1024;
   return null;
 }
 
-/** null: there is no Mem-Info, as in a report about a cgroup's limit. */
-export function readMemory(facts: readonly MemInfo[], pageBytes: number): ReportMemory | null {
-  if (facts.length === 0) return null;
+/** null: the report has no Mem-Info, as most reports about a cgroup's limit. */
+export function readMemory(lines: readonly MemoryLine[], pageBytes: number): ReportMemory | null {
+  if (lines.length === 0) return null;
   const memory: ReportMemory = {
     ...{ totals: {}, nodes: [], zones: [], hugepages: [], slabs: [] },
     ...{ page_cache_bytes: null, swap_total_bytes: null, swap_free_bytes: null, swap_cache_bytes: null },
     ...{ ram_bytes: null, reserved_bytes: null },
   };
   let zone: ReportZone | undefined;
-  for (const fact of facts) {
+  for (const fact of lines) {
     switch (fact.of) {
       case 'totals':
         Object.assign(memory.totals, scaled(fact.pages, pageBytes));
@@ -55,7 +55,7 @@ export function readMemory(facts: readonly MemInfo[], pageBytes: number): Report
   return memory;
 }
 
-function zoneOf({ node, zone, kib, allUnreclaimable }: Extract<MemInfo, { of: 'zone' }>): ReportZone {
+function zoneOf({ node, zone, kib, allUnreclaimable }: Extract<MemoryLine, { of: 'zone' }>): ReportZone {
   const values = scaled(kib, 1024);
   return {
     ...{ node, name: zone },
@@ -72,7 +72,7 @@ function zoneOf({ node, zone, kib, allUnreclaimable }: Extract<MemInfo, { of: 'z
   };
 }
 
-/** Numbers that say how often something happened, among those that are sizes. */
+/** Fields that count events; all others are sizes. */
 const COUNTS = new Set(['pages_scanned', 'all_unreclaimable']);
 
 function scaled(values: Record<string, number>, unit: number): Record<string, number> {

@@ -1,8 +1,8 @@
 /**
- * GFP masks of kernels that print only the number: all before 4.6, which names them itself. 4.4 took __GFP_WAIT apart
+ * Names for the GFP masks of kernels before 4.6, which print the number only. 4.4 split __GFP_WAIT in two
  * (include/linux/gfp.h of 2.6.32, 3.10 and 4.4).
  */
-import { type GfpBits, gfpNames } from '../../bpf/load/gfp.ts';
+import { type GfpBits, gfpNames } from '../../linux/gfp-names.ts';
 
 const common: GfpBits = {
   ...{ DMA: 0x1, HIGHMEM: 0x2, DMA32: 0x4, MOVABLE: 0x8, HIGH: 0x20, IO: 0x40, FS: 0x80, COLD: 0x100, NOWARN: 0x200 },
@@ -27,7 +27,11 @@ const compoundsOf = (wait: string[]): [string, string[]][] => [
   ['GFP_NOIO', wait],
 ];
 
-/** @param mask as "0x201da" @param kernel as "3.10.0-1160.el7", null when it is not known */
+/**
+ * @param mask such as "0x201da"
+ * @param kernel such as "3.10.0-1160.el7"; null: not known
+ * @returns null where the kernel, and so the meaning of the bits, is not known
+ */
 export function oldGfpNames(mask: string, kernel: string | null): string | null {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(kernel ?? '') ?? [];
   const value = Number(mask);

@@ -1,8 +1,8 @@
-/** The rows of "Tasks state", in all the shapes the table has had: mm/oom_kill.c, dump_tasks() and dump_task(). */
+/** The rows of the task table, in all the shapes that it has had (mm/oom_kill.c: dump_tasks, dump_task). */
 import type { ReportTask } from '../../model/oom-report.ts';
-import { fromOomAdj } from '../input/parsed-line.ts';
+import { fromOomAdj } from '../lines/head-lines.ts';
 
-/** Tables of which only rows are left, by how many numbers these have. */
+/** The columns of a table whose head is lost, by the count of numbers in its rows. */
 const SHAPES: Record<number, string[]> = {
   10: [
     'uid',
@@ -17,17 +17,17 @@ const SHAPES: Record<number, string[]> = {
     'oom_score_adj',
   ],
   8: ['uid', 'tgid', 'total_vm', 'rss', 'nr_ptes', 'nr_pmds', 'swapents', 'oom_score_adj'],
-  // Page tables in pages or bytes, or a CPU: what the fifth is cannot be told, nor what the sixth is.
+  // The fifth and sixth number differ by kernel (page tables in pages or in bytes, swap, a CPU), so they stay unread.
   7: ['uid', 'tgid', 'total_vm', 'rss', '', '', 'oom_score_adj'],
 };
 
 export interface Table {
   tasks: ReportTask[];
-  /** Rows that are not as the columns say. */
+  /** Rows that do not fit the columns. */
   faulty: string[];
 }
 
-/** @param columns of the head of the table, "name" last; empty where it is lost */
+/** @param columns names from the table's head, "name" last; empty where the head is lost */
 export function readTasks(rows: ReadonlyMap<number, string>, columns: readonly string[], pageBytes: number): Table {
   const tasks: ReportTask[] = [];
   const faulty: string[] = [];
@@ -40,7 +40,7 @@ export function readTasks(rows: ReadonlyMap<number, string>, columns: readonly s
   return { tasks, faulty };
 }
 
-/** The shape that fits most rows: a name may begin with digits, too. */
+/** The shape of most rows. A name may begin with digits, which makes its row look longer. */
 function shapeOf(rows: ReadonlyMap<number, string>): string[] | undefined {
   const votes = new Map<number, number>();
   for (const rest of rows.values()) {
@@ -53,7 +53,7 @@ function shapeOf(rows: ReadonlyMap<number, string>): string[] | undefined {
 
 const rows = new Map<number, RegExp>();
 
-/** So many numbers, and a name. */
+/** Matches `count` numbers and a name. */
 function rowOf(count: number): RegExp {
   let row = rows.get(count);
   if (!row) {

@@ -1,4 +1,4 @@
-/** What a process is, as its name tells, and what those who run it can set. */
+/** Which runtime a process is, by its name, and the settings of that runtime that matter for memory. */
 
 import { type Survivor, serviceLines, survivorOf } from '../../survivors/survivors.ts';
 
@@ -10,7 +10,7 @@ export interface Runtime {
   advice: { do: string; because: string }[];
 }
 
-/** A name has at most 15 bytes (TASK_COMM_LEN): longer ones are cut. */
+/** A name has at most 15 bytes (TASK_COMM_LEN); the kernel cuts longer ones. */
 export const runtimes: readonly Runtime[] = [
   {
     name: 'JVM',
@@ -19,11 +19,11 @@ export const runtimes: readonly Runtime[] = [
       {
         do: 'Set -XX:MaxRAMPercentage to 50–75 (or -Xmx well below the limit).',
         because:
-          'The heap is not all: metaspace, code cache, thread stacks, direct buffers and the collector come on top of it.',
+          'The heap is only a part: metaspace, code cache, thread stacks, direct buffers and the collector need memory as well.',
       },
       {
-        do: 'Look at the rest with -XX:NativeMemoryTracking=summary and jcmd PID VM.native_memory.',
-        because: 'A kill by the kernel, rather than an OutOfMemoryError, mostly means that the heap was not what grew.',
+        do: 'Measure the memory outside the heap with -XX:NativeMemoryTracking=summary and jcmd PID VM.native_memory.',
+        because: 'A kill by the kernel instead of an OutOfMemoryError usually means that memory outside the heap grew.',
       },
     ],
   },
@@ -33,11 +33,11 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Set --max-old-space-size (MiB, in NODE_OPTIONS) to about three quarters of the limit.',
-        because: 'V8 then collects, and fails with a stack trace of its own, before the kernel kills.',
+        because: 'V8 then collects garbage, and fails with its own stack trace, before the kernel kills the process.',
       },
       {
         do: 'Compare process.memoryUsage().external and arrayBuffers with heapUsed over time; take a heap snapshot with --heapsnapshot-near-heap-limit=2.',
-        because: 'Buffers live outside of the heap, and no heap limit holds them.',
+        because: 'Buffers are outside the heap, and no heap limit applies to them.',
       },
     ],
   },
@@ -48,11 +48,11 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Set GOMEMLIMIT to about 90 % of the limit.',
-        because: 'Without it the collector lets the heap double before it runs, and knows of no limit.',
+        because: 'Without it the garbage collector lets the heap double before it runs, and does not know the limit.',
       },
       {
-        do: 'Take a profile from /debug/pprof/heap before it is due to die again.',
-        because: 'It names the code that holds the memory.',
+        do: 'Take a heap profile from /debug/pprof/heap while the process is large.',
+        because: 'The profile names the code that holds the memory.',
       },
     ],
   },
@@ -61,12 +61,12 @@ export const runtimes: readonly Runtime[] = [
     comms: /^(?:python[\d.]*|uwsgi|gunicorn.*|celery.*|uvicorn|jupyter.*|ipython.*)$/,
     advice: [
       {
-        do: 'Run it with tracemalloc (PYTHONTRACEMALLOC=1), or memray, and compare two snapshots.',
-        because: 'Python gives freed memory back late or never; what counts is what it holds on to.',
+        do: 'Run the program with tracemalloc (PYTHONTRACEMALLOC=1) or memray, and compare two snapshots.',
+        because: 'Python returns freed memory late or never, so find the objects that stay alive.',
       },
       {
         do: 'Recycle workers (gunicorn --max-requests, celery --max-memory-per-child).',
-        because: 'It bounds what a slow leak and a fragmented heap can come to.',
+        because: 'That limits how large a slow leak or a fragmented heap can become.',
       },
     ],
   },
@@ -75,13 +75,12 @@ export const runtimes: readonly Runtime[] = [
     comms: /^(?:postgres.*|postmaster)$/,
     advice: [
       {
-        do: 'Check work_mem × connections × nodes of a plan, and shared_buffers (a quarter of the memory is usual); pool connections.',
-        because: 'Each sort and hash may take work_mem, in each connection, at once.',
+        do: 'Check work_mem × connections × nodes of a plan, and shared_buffers (usually a quarter of the memory); use a connection pool.',
+        because: 'Each sort and each hash in each connection may use work_mem at the same time.',
       },
       {
-        do: `Protect the postmaster, and have its backends put themselves back to 0: ${postgresLines} in its unit.`,
-        because:
-          'Any backend that is killed with SIGKILL makes the postmaster restart all of them; the postmaster itself must stay.',
+        do: `Protect the postmaster, and let its backends reset themselves to 0: set ${postgresLines} in its unit.`,
+        because: 'When one backend is killed, the postmaster restarts all of them; the postmaster itself must survive.',
       },
     ],
   },
@@ -91,11 +90,11 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Check innodb_buffer_pool_size plus max_connections × the per-connection buffers against the limit.',
-        because: 'The buffer pool is taken for good; sort, join and read buffers come on top for every connection.',
+        because: 'MySQL keeps the buffer pool for good; every connection needs sort, join and read buffers as well.',
       },
       {
-        do: 'Look at performance_schema (memory_summary_global_by_event_name).',
-        because: 'It says which part of the server holds what.',
+        do: 'Query performance_schema (memory_summary_global_by_event_name).',
+        because: 'It lists the memory of each part of the server.',
       },
     ],
   },
@@ -105,11 +104,11 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Set maxmemory (60–75 % of the limit) and a maxmemory-policy.',
-        because: 'Without it Redis grows until somebody else stops it.',
+        because: 'Without maxmemory Redis grows until the kernel kills it.',
       },
       {
-        do: 'Leave room for the copy of a background save; keep vm.overcommit_memory=1.',
-        because: 'fork() shares pages until they are written: a busy server can need twice its memory.',
+        do: 'Leave memory for the copy during a background save; keep vm.overcommit_memory=1.',
+        because: 'fork() shares pages until they are written, so a busy server can need twice its memory.',
       },
     ],
   },
@@ -118,8 +117,8 @@ export const runtimes: readonly Runtime[] = [
     comms: /^mongod$/,
     advice: [
       {
-        do: 'Set storage.wiredTiger.engineConfig.cacheSizeGB for the limit it runs under.',
-        because: 'The default is half of the memory it sees, and connections and sorts come on top.',
+        do: 'Set storage.wiredTiger.engineConfig.cacheSizeGB to fit the limit that mongod runs under.',
+        because: 'The default is half of the visible memory, and connections and sorts need more on top.',
       },
     ],
   },
@@ -129,12 +128,12 @@ export const runtimes: readonly Runtime[] = [
       /^(?:chrome|chromium.*|firefox.*|Web Content|Isolated Web.*|WebExtensions|WebKitWebProces|brave|msedge|electron|code|slack|discord|headless_shell)$/,
     advice: [
       {
-        do: 'Leave it to be killed first (browsers set oom_score_adj 200 to 300 for their tabs), and use fewer tabs or tab sleeping.',
-        because: 'A tab is the cheapest thing on a desktop to lose: it can be loaded again.',
+        do: 'Let the kernel kill tabs first (browsers give them an oom_score_adj of 200 to 300), and use fewer tabs or tab sleeping.',
+        because: 'A tab is the cheapest process on a desktop to lose: the browser can load it again.',
       },
       {
-        do: 'Under automation: one browser per job, closed after it; --disable-dev-shm-usage where /dev/shm is small.',
-        because: 'Pages that are never closed are the usual leak there.',
+        do: 'Under automation, start one browser per job and close it afterwards; use --disable-dev-shm-usage where /dev/shm is small.',
+        because: 'Pages that are never closed are the usual leak in automated browsers.',
       },
     ],
   },
@@ -143,8 +142,8 @@ export const runtimes: readonly Runtime[] = [
     comms: /^(?:php.*|php-fpm.*)$/,
     advice: [
       {
-        do: 'Check pm.max_children × memory_limit against the memory there is; set pm.max_requests.',
-        because: 'The pool may grow to that product, and workers do not give memory back.',
+        do: 'Compare pm.max_children × memory_limit with the available memory; set pm.max_requests.',
+        because: 'The pool may grow to that product, and workers do not return memory.',
       },
     ],
   },
@@ -153,8 +152,8 @@ export const runtimes: readonly Runtime[] = [
     comms: /^(?:nginx|apache2|httpd|haproxy|envoy|varnishd)$/,
     advice: [
       {
-        do: 'Cap connections and request bodies (worker_connections, MaxRequestWorkers, client_max_body_size), and shut down gracefully.',
-        because: 'Memory here goes by the number of requests at a time, and that is set by others.',
+        do: 'Limit connections and request bodies (worker_connections, MaxRequestWorkers, client_max_body_size).',
+        because: 'The memory of a web server grows with the number of concurrent requests, which clients decide.',
       },
     ],
   },
@@ -164,7 +163,7 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Use jemalloc, or MALLOC_ARENA_MAX=2, and recycle workers.',
-        because: 'With many threads glibc keeps an arena for each, and they fragment.',
+        because: 'glibc keeps an arena for each thread, and the arenas fragment.',
       },
     ],
   },
@@ -174,7 +173,7 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Set DOTNET_GCHeapHardLimitPercent, and DOTNET_gcServer=0 in small containers.',
-        because: 'The server collector keeps a heap for each CPU.',
+        because: 'The server garbage collector keeps a heap for each CPU.',
       },
     ],
   },
@@ -183,8 +182,8 @@ export const runtimes: readonly Runtime[] = [
     comms: /^beam\.smp$/,
     advice: [
       {
-        do: 'Check the high watermark (RabbitMQ: vm_memory_high_watermark) against the limit and not the host.',
-        because: 'It may be worked out from the memory of the machine.',
+        do: 'Set the high watermark (RabbitMQ: vm_memory_high_watermark) from the limit, not from the memory of the host.',
+        because: 'By default it may be computed from the memory of the machine.',
       },
     ],
   },
@@ -193,8 +192,8 @@ export const runtimes: readonly Runtime[] = [
     comms: /^(?:cc1(?:plus)?|clang.*|rustc|cargo|ld(?:\.\w+)?|lld|lto1.*|tsc|make|ninja|bazel|gradle|webpack)$/,
     advice: [
       {
-        do: 'Run fewer jobs at a time (make -j, CARGO_BUILD_JOBS), linking apart.',
-        because: 'Each compiler takes as much as the largest file needs, and linking takes the most.',
+        do: 'Run fewer jobs at a time (make -j, CARGO_BUILD_JOBS), and link one program at a time.',
+        because: 'Each compiler needs memory for its file, and linking needs the most.',
       },
     ],
   },
@@ -203,8 +202,8 @@ export const runtimes: readonly Runtime[] = [
     comms: /^(?:qemu.*|kvm|firecracker|cloud-hypervis.*|VBoxHeadless)$/,
     advice: [
       {
-        do: 'Give the machine less, or reserve for the host what it needs beside its guests.',
-        because: 'A guest’s memory is the host’s anonymous memory, and guests fill it with cache.',
+        do: 'Give the guest less memory, or reserve memory for the host beside its guests.',
+        because: 'The memory of a guest is anonymous memory of the host, and guests fill it with cache.',
       },
     ],
   },

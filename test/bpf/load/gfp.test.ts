@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Btf } from '../../../src/bpf/libbpf/index.ts';
-import { type GfpBits, gfpBits, gfpNames } from '../../../src/bpf/load/gfp.ts';
+import { gfpBits } from '../../../src/bpf/load/gfp.ts';
 import { hasKernelBtf } from '../../../src/linux/capabilities.ts';
+import { type GfpBits, gfpNames } from '../../../src/linux/gfp-names.ts';
 
 /** Of a kernel whose BTF has no such enum: 5.10 to 6.9. */
 const macros = gfpBits({ enumStartingWith: () => undefined } as unknown as Btf);

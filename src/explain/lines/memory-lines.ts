@@ -4,8 +4,10 @@
  */
 import { int, units } from './digits.ts';
 
-/** Under "Mem-Info:"; sizes as they are printed, in pages where `pages` is set, else in KiB. */
-export type MemInfo =
+type Groups = Record<string, string | undefined>;
+
+/** Sizes are as printed: pages in `pages`, KiB in what ends in `kib` or `Kib`. */
+export type MemoryLine =
   | { of: 'title' }
   | { of: 'totals'; pages: Record<string, number> }
   | { of: 'node'; node: number; kib: Record<string, number>; allUnreclaimable: boolean | null }
@@ -40,44 +42,70 @@ const COUNTS = {
   'pages reserved': 'reserved',
 } as const;
 
-/** Of a machine that is no NUMA machine there is only node 0, and it is not named. */
+/** A machine without NUMA has node 0 only, and the kernel does not name it. */
 const nodeOf = (digits: string | undefined) => int(digits ?? '0');
 
-export function parseMemInfo(text: string): MemInfo | undefined {
-  if (/^Mem-[Ii]nfo:/.test(text)) return { of: 'title' };
-  const node = NODE.exec(text)?.groups;
-  if (node)
-    return { of: 'node', node: nodeOf(node.node), kib: pairs(node.pairs), allUnreclaimable: unreclaimable(text) };
-  const zone = ZONE.exec(text)?.groups;
-  if (zone) {
-    const { node: of, zone: name = '', pairs: values } = zone;
-    return { of: 'zone', node: nodeOf(of), zone: name, kib: pairs(values), allUnreclaimable: unreclaimable(text) };
-  }
-  const buddy = BUDDY.exec(text)?.groups;
-  if (buddy) return buddyList(buddy);
-  if (TOTALS.test(text)) return { of: 'totals', pages: pairs(text) };
-  const reserve = RESERVE.exec(text)?.groups;
-  if (reserve) return { of: 'reserve', pages: (reserve.pages ?? '').trim().split(' ').map(units) };
-  const huge = HUGE.exec(text)?.groups;
-  if (huge) {
-    const { node: of, total, free, surplus, size } = huge;
-    return {
+/** The first kind whose pattern matches has the line. */
+const KINDS: readonly { pattern: RegExp; read: (groups: Groups, text: string) => MemoryLine | undefined }[] = [
+  { pattern: /^Mem-[Ii]nfo:/, read: () => ({ of: 'title' }) },
+  {
+    pattern: NODE,
+    read: ({ node, pairs: values }, text) => ({
+      of: 'node',
+      node: nodeOf(node),
+      kib: pairs(values),
+      allUnreclaimable: unreclaimable(text),
+    }),
+  },
+  {
+    pattern: ZONE,
+    read: ({ node, zone = '', pairs: values }, text) => ({
+      of: 'zone',
+      node: nodeOf(node),
+      zone,
+      kib: pairs(values),
+      allUnreclaimable: unreclaimable(text),
+    }),
+  },
+  { pattern: BUDDY, read: buddyList },
+  { pattern: TOTALS, read: (_, text) => ({ of: 'totals', pages: pairs(text) }) },
+  {
+    pattern: RESERVE,
+    read: ({ pages = '' }) => ({ of: 'reserve', pages: pages.trim().split(' ').map(units) }),
+  },
+  {
+    pattern: HUGE,
+    read: ({ node, total, free, surplus, size }) => ({
       of: 'hugepages',
-      node: nodeOf(of),
+      node: nodeOf(node),
       total: int(total),
       free: int(free),
       surplus: int(surplus),
       sizeKib: units(size),
-    };
+    }),
+  },
+  {
+    pattern: COUNT,
+    read: ({ what, pages }) => ({ of: 'count', what: COUNTS[what as keyof typeof COUNTS], pages: units(pages) }),
+  },
+  {
+    pattern: SWAP,
+    read: ({ what, kib }) => ({ of: 'swap', what: what === 'Free' ? 'free' : 'total', kib: units(kib) }),
+  },
+  { pattern: /^Unreclaimable slab info:/, read: () => ({ of: 'slabs' }) },
+  {
+    pattern: SLAB,
+    read: ({ name = '', used, total }) => ({ of: 'slab', name, usedKib: units(used), totalKib: units(total) }),
+  },
+  { pattern: OTHER, read: () => ({ of: 'other' }) },
+];
+
+export function parseMemoryLine(text: string): MemoryLine | undefined {
+  for (const { pattern, read } of KINDS) {
+    const match = pattern.exec(text);
+    if (match) return read(match.groups ?? {}, text);
   }
-  const count = COUNT.exec(text)?.groups;
-  if (count) return { of: 'count', what: COUNTS[count.what as keyof typeof COUNTS], pages: units(count.pages) };
-  const swap = SWAP.exec(text)?.groups;
-  if (swap) return { of: 'swap', what: swap.what === 'Free' ? 'free' : 'total', kib: units(swap.kib) };
-  if (text.startsWith('Unreclaimable slab info:')) return { of: 'slabs' };
-  const slab = SLAB.exec(text)?.groups;
-  if (slab) return { of: 'slab', name: slab.name ?? '', usedKib: units(slab.used), totalKib: units(slab.total) };
-  return OTHER.test(text) ? { of: 'other' } : undefined;
+  return undefined;
 }
 
 /** "free:15360kB min:28kB" or "free:1234 free_pcp:0"; "writeback_tmp:0kB" too. */
@@ -95,7 +123,7 @@ function unreclaimable(text: string): boolean | null {
 }
 
 /** "1*4kB (U) 0*8kB …": by order, from 0. The kernel prints every order it has. */
-function buddyList({ node, zone = '', blocks = '', total }: Record<string, string | undefined>): MemInfo | undefined {
+function buddyList({ node, zone = '', blocks = '', total }: Groups): MemoryLine | undefined {
   const list = [...blocks.matchAll(/(\d+)\*(\d+)kB/g)].map(([, count, kib]) => ({
     count: int(count),
     kib: units(kib),

@@ -1,28 +1,28 @@
 /**
- * Finds the OOM reports in a log of any size: bytes are searched for the few words that every report has, and only what is
- * around them is decoded and read. Memory is bounded whatever the log holds.
+ * Finds the OOM reports in a log of any size: searches the bytes for the few words that every report has, and decodes only
+ * the lines around them. Memory stays bounded whatever the log holds.
  */
-import { Assembler } from './assemble.ts';
-import type { OpenReport } from './open-report.ts';
-import { readLine } from './prefix.ts';
+import { Assembler } from './input/assemble.ts';
+import type { OpenReport } from './input/open-report.ts';
+import { readLine } from './input/prefix.ts';
 
-/** Searched several times over, so it should stay in the processor's cache. */
+/** Each chunk is searched once for every anchor, so it should stay in the processor's cache. */
 const CHUNK = 448 * 1024;
-/** Where a report's head is lost, its beginning is sought this far back. */
+/** Where a report's head is lost, its first lines are searched this far back. */
 const LOOK_BACK = 64 * 1024;
-/** No line of a report is longer; of those that are, the rest is passed over. */
+/** No line of a report is longer. The rest of a longer line is skipped. */
 const LONGEST_LINE = 64 * 1024;
 const LF = 0x0a;
 
-/** Longer is faster: more bytes are skipped where it is not. */
+/** A longer anchor is faster to search for: more bytes are skipped between candidates. */
 const HEAD = Buffer.from('invoked oom-killer: gfp_mask=');
 const ANCHORS = [HEAD, Buffer.from('Killed process '), Buffer.from('Kernel panic - not syncing: ')];
-/** All that is left of a report that has lost its head and its end: sought in a log that has nothing better. */
+/** What is left of a report that has lost its head and its end. Searched for until the log has given one report. */
 const LEFT_OVER = Buffer.from('oom-kill:constraint=CONSTRAINT_');
-/** journalctl -o json writes a message that is not plain text as numbers: any of them may be of a report. */
+/** journalctl -o json writes a message that is not plain text as numbers: any of them may be a line of a report. */
 const JSON_BYTES = [Buffer.from('"MESSAGE":['), Buffer.from('"MESSAGE" : [')];
 
-/** After a kill there is only this to come of it, and it comes soon: looked for like the others, and no further than this. */
+/** All that may follow a kill, within SOON bytes. */
 const AFTER_KILL = [
   Buffer.from('oom_reaper: '),
   Buffer.from('memory.oom.group'),
@@ -36,29 +36,31 @@ export class Scan {
   readonly assembler: Assembler;
   readonly #buffer = Buffer.allocUnsafe(LOOK_BACK + LONGEST_LINE + CHUNK);
   #anchors = [...ANCHORS, LEFT_OVER];
-  /** Of the buffer's first byte. */
+  /** Position of the buffer's first byte in the log. */
   #offset = 0;
-  /** Up to where the buffer is filled, and up to where its lines have been dealt with. */
+  /** The buffer is filled up to here. */
   #end = 0;
+  /** The lines of the buffer are dealt with up to here. */
   #done = 0;
-  /** Up to where lines have been shown to the assembler: they are not shown twice. */
+  /** The assembler has had the lines up to here, and gets none of them again. */
   #fed = 0;
   #json = false;
   #reported = false;
   /** In the middle of a line that is too long. */
   #skipping = false;
-  /** Bytes so far, and how many of the first were NUL: text has none. */
+  /** Bytes so far. */
   bytes = 0;
+  /** NUL bytes among the first 64 KiB: a text has none. */
   nuls = 0;
 
-  constructor(emit: (draft: OpenReport) => void) {
-    this.assembler = new Assembler((draft) => {
+  constructor(emit: (report: OpenReport) => void) {
+    this.assembler = new Assembler((report) => {
       this.#reported = true;
-      emit(draft);
+      emit(report);
     });
   }
 
-  /** Where the next bytes go: then tell `filled`. Never empty. */
+  /** Where the caller writes the next bytes before it calls `filled`. Never empty. */
   get space(): Buffer {
     return this.#buffer.subarray(this.#end);
   }
@@ -72,7 +74,7 @@ export class Scan {
     this.#shift();
   }
 
-  /** A copy of bytes from elsewhere. */
+  /** Copies bytes from elsewhere. */
   push(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) {
       const count = chunk.copy(this.space, 0, at);
@@ -81,7 +83,7 @@ export class Scan {
     }
   }
 
-  /** The last line may lack its end. */
+  /** The last line may lack its line feed. */
   end(): void {
     if (this.#end > this.#done && !this.#skipping) {
       this.#buffer[this.#end++] = LF;
@@ -97,7 +99,7 @@ export class Scan {
     if (this.#json) this.#anchors.push(...JSON_BYTES);
   }
 
-  /** @param from where what is new begins */
+  /** @param from where the new bytes begin */
   #lines(from: number): void {
     if (this.#reported) this.#anchors = this.#anchors.filter((anchor) => anchor !== LEFT_OVER);
     const buffer = this.#buffer.subarray(0, this.#end);
@@ -126,21 +128,9 @@ export class Scan {
     if (this.assembler.idle) this.#done = Math.max(this.#done, whole.length);
   }
 
-  /** Goes to the next line that may be of a report, or, where it is not the first of one, as far back as it may reach. */
+  /** Moves to the next line with an anchor. Where that is not a report's head, feeds the lines before it as well. */
   #seek(whole: Buffer, found: number[]): boolean {
-    let nearest = Number.POSITIVE_INFINITY;
-    let head = false;
-    for (const [i, anchor] of this.#anchors.entries()) {
-      let at = found[i] as number;
-      if (at !== Number.POSITIVE_INFINITY && at < this.#done) {
-        at = whole.indexOf(anchor, this.#done);
-        if (at < 0) at = Number.POSITIVE_INFINITY;
-        found[i] = at;
-      }
-      if (at >= nearest) continue;
-      nearest = at;
-      head = anchor === HEAD || JSON_BYTES.includes(anchor);
-    }
+    const { nearest, head } = this.#nearestAnchor(whole, found);
     if (nearest === Number.POSITIVE_INFINITY) return false;
     const line = Math.max(whole.lastIndexOf(LF, nearest) + 1, this.#done);
     if (head) {
@@ -158,7 +148,25 @@ export class Scan {
     return true;
   }
 
-  /** Goes to the next line that may be of a report with a kill in it; after a while there is none. */
+  /** @param found where each anchor was found last; updated, so that no stretch is searched twice for the same anchor */
+  #nearestAnchor(whole: Buffer, found: number[]): { nearest: number; head: boolean } {
+    let nearest = Number.POSITIVE_INFINITY;
+    let head = false;
+    for (const [i, anchor] of this.#anchors.entries()) {
+      let at = found[i] as number;
+      if (at !== Number.POSITIVE_INFINITY && at < this.#done) {
+        at = whole.indexOf(anchor, this.#done);
+        if (at < 0) at = Number.POSITIVE_INFINITY;
+        found[i] = at;
+      }
+      if (at >= nearest) continue;
+      nearest = at;
+      head = anchor === HEAD || JSON_BYTES.includes(anchor);
+    }
+    return { nearest, head };
+  }
+
+  /** Moves to the next line that may follow a kill. Ends the open reports when there is none within SOON bytes. */
   #wait(whole: Buffer): boolean {
     const until = Math.min(whole.length, Math.max(this.#done, this.#fed + SOON));
     const window = whole.subarray(this.#done, until);
@@ -172,7 +180,7 @@ export class Scan {
       return true;
     }
     if (until < whole.length) this.assembler.end();
-    // To the next line: none is read from its middle.
+    // Continue at a line's beginning, not in its middle.
     this.#done = until < whole.length ? whole.indexOf(LF, until) + 1 : until;
     return false;
   }
@@ -184,7 +192,7 @@ export class Scan {
     if (line) this.assembler.feed(line);
   }
 
-  /** Keeps what may still be wanted: the unfinished line, and what is before it. */
+  /** Drops what is no longer needed: keeps the unfinished line and LOOK_BACK bytes before it. */
   #shift(): void {
     if (this.#end - this.#done > LONGEST_LINE) {
       this.#skipping = true;

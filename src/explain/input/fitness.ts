@@ -1,0 +1,137 @@
+/**
+ * How well a line continues a report, so that the lines of reports that were written at the same time each find their own:
+ * 0 means that the line is not of the report.
+ */
+import type { MemoryLine } from '../lines/memory-lines.ts';
+import type { Of, ParsedLine } from '../lines/parsed-line.ts';
+import type { LogLine } from './log-line.ts';
+import { kindOf, MOST_FRAMES, type OpenReport, Phase } from './open-report.ts';
+
+/** More rows than there can be processes are not a task table. */
+const MOST_TASKS = 200_000;
+
+/** @param from where the line came from: its host, boot and caller must be those of the report */
+export function fitness(report: OpenReport, line: ParsedLine, from: LogLine): number {
+  const { start, kind } = report;
+  if (start.host !== null && from.host !== null && start.host !== from.host) return 0;
+  if (start.bootId !== null && from.bootId !== null && start.bootId !== from.bootId) return 0;
+  const ofKind = kindOf(line);
+  if (ofKind !== undefined && kind !== undefined && ofKind !== kind) return 0;
+  const plain = (FIT[line.is] as (report: OpenReport, line: ParsedLine) => number)(report, line);
+  const points = plain > 0 && kind !== undefined && ofKind === kind ? plain + 2 : plain;
+  // The reaper is a task of its own, so its caller differs from that of the report.
+  if (points === 0 || line.is === 'reaped' || line.is === 'unreapable') return points;
+  if (start.caller === null || from.caller === null) return points;
+  return start.caller === from.caller ? points + 10 : 0;
+}
+
+const before = (report: OpenReport, phase: number) => !report.ended && report.phase <= phase;
+
+function fitsStack(report: OpenReport): number {
+  if (report.stack.length >= MOST_FRAMES) return 0;
+  return report.justPanicked || (before(report, Phase.stack) && report.invoked) ? 1 : 0;
+}
+
+function fitsReaper({ kills }: OpenReport, line: Of<'reaped'> | Of<'unreapable'>): number {
+  return kills.some(({ pid, comm }) => pid === line.pid && comm === line.comm) ? 5 : 0;
+}
+
+type Fit = { [Is in ParsedLine['is']]: (report: OpenReport, line: Of<Is>) => number };
+
+const FIT: Fit = {
+  invoked: () => 0,
+  sysrq: () => 0,
+  cpu: (report, { comm }) => {
+    if (report.cpu) return 0;
+    return report.justPanicked || (before(report, Phase.stack) && report.invoked?.comm === comm) ? 3 : 0;
+  },
+  cpuset: (report, { comm }) =>
+    before(report, Phase.stack) && !report.cpuset && report.invoked?.comm === comm ? 3 : 0,
+  trace: fitsStack,
+  frame: fitsStack,
+  machine: fitsStack,
+  task_in: (report) => (before(report, Phase.figures) && !report.taskIn ? 1 : 0),
+  counter: (report, { counter }) =>
+    before(report, Phase.figures) && !report.counters.has(counter) && report.memory.length === 0 ? 1 : 0,
+  stats_of: (report, line) =>
+    before(report, Phase.figures) && !report.stats.some(({ path }) => path === line.path) ? 1 : 0,
+  stat: (report, { key }) => {
+    const current = report.stats.at(-1);
+    return before(report, Phase.figures) && current && !Object.hasOwn(current.values, key) ? 1 : 0;
+  },
+  memory: (report, { info }) =>
+    before(report, Phase.figures) && report.counters.size === 0 ? fitsMemory(report, info) : 0,
+  columns: fitsColumns,
+  task: (report, { pid }) => {
+    if (!before(report, Phase.tasks) || report.tasks.has(pid) || report.tasks.size >= MOST_TASKS) return 0;
+    return report.columns || !report.invoked ? 2 : 1;
+  },
+  summary: (report, { pid, limit }) => {
+    if (!before(report, Phase.tasks) || report.summary) return 0;
+    return 1 + (report.tasks.has(pid) ? 2 : 0) + (limit !== null && limitPath(report) === limit ? 2 : 0);
+  },
+  chosen: (report, { pid }) =>
+    before(report, Phase.summary) && !report.chosen ? 1 + (report.tasks.has(pid) ? 2 : 0) : 0,
+  killed: (report, { pid }) => fitsKill(report, pid),
+  group: ({ group, kills, summary }, { path }) =>
+    group === undefined && kills.length > 0 ? 1 + (summary?.limit === path ? 2 : 0) : 0,
+  nobody: ({ ended }) => (ended ? 0 : 1),
+  panic: ({ kills, panic }) => (kills.length === 0 && panic === undefined ? 1 : 0),
+  reaped: fitsReaper,
+  unreapable: fitsReaper,
+};
+
+function fitsColumns(report: OpenReport): number {
+  if (!before(report, Phase.tasks) || report.tasks.size > 0 || report.columns?.length) return 0;
+  if (report.columns) return 4; // the title was there, these are the names
+  if (report.kind === 'cgroup') return 2;
+  // The number of pages of RAM is near the end of Mem-Info, and the table comes next.
+  return report.memory.some((info) => info.of === 'count' && info.what === 'ram') ? 3 : 1;
+}
+
+/** Each figure of Mem-Info is printed once. */
+function fitsMemory({ memory, invoked, titled }: OpenReport, info: MemoryLine): number {
+  if (info.of === 'title') return memory.length === 0 ? 2 : 0;
+  if (invoked && !titled) return 0;
+  const once = (same: (other: MemoryLine) => boolean) => (memory.some(same) ? 0 : 1);
+  switch (info.of) {
+    case 'totals':
+      return once((one) => one.of === 'totals' && Object.keys(info.pages).some((key) => Object.hasOwn(one.pages, key)));
+    case 'node':
+      return once((one) => one.of === 'node' && one.node === info.node);
+    case 'zone':
+    case 'buddy':
+      return once((one) => one.of === info.of && one.node === info.node && one.zone === info.zone);
+    case 'reserve':
+      return memory.at(-1)?.of === 'zone' ? 2 : 0;
+    case 'hugepages':
+      return once((one) => one.of === 'hugepages' && one.node === info.node && one.sizeKib === info.sizeKib);
+    case 'count':
+    case 'swap':
+      return once((one) => one.of === info.of && one.what === info.what);
+    case 'slab':
+      return memory.some(({ of }) => of === 'slabs') ? once((one) => one.of === 'slab' && one.name === info.name) : 0;
+    default:
+      return 1;
+  }
+}
+
+/**
+ * The kernel kills the process it has named, with three exceptions: where that process's leader has exited it kills another
+ * thread of it (mm/oom_kill.c: find_lock_task_mm), before 5.1 it may kill a child instead, and a group is killed as a whole.
+ */
+function fitsKill(report: OpenReport, pid: number): number {
+  const { group, ended, summary, chosen, tasks, idle } = report;
+  if (group !== undefined) return tasks.has(pid) || tasks.size === 0 ? 3 : 1;
+  if (ended) return 0;
+  if (summary?.pid === pid || chosen?.pid === pid) return 6;
+  if (summary) return tgidOf(report, pid) === summary.pid ? 6 : tasks.size === 0 && idle < 2 ? 1 : 0;
+  return tasks.has(pid) ? 4 : 1;
+}
+
+function tgidOf({ tasks }: OpenReport, pid: number): number | undefined {
+  const rest = tasks.get(pid);
+  return rest === undefined ? undefined : Number(rest.trim().split(/ +/)[1]);
+}
+
+const limitPath = ({ stats, taskIn }: OpenReport) => stats[0]?.path ?? taskIn?.limit ?? null;

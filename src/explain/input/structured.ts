@@ -1,0 +1,45 @@
+/** Log records in JSON: `journalctl -o json`, Docker's json-file, and log shippers that have the text in "message". */
+import type { LogLine } from './log-line.ts';
+import type { Stamp } from './stamp.ts';
+
+/** @returns whether the text inside may have a prefix of its own; "drop": it is not the kernel's */
+export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
+  let record: Record<string, unknown>;
+  try {
+    record = JSON.parse(at.text) as Record<string, unknown>;
+  } catch {
+    return 'done';
+  }
+  const text = textOf(record.MESSAGE ?? record.log ?? record.message ?? record.msg);
+  if (text === null) return 'done';
+  const transport = record._TRANSPORT;
+  if (typeof transport === 'string' && transport !== 'kernel') return 'drop';
+  const string = (key: string) => (typeof record[key] === 'string' ? (record[key] as string) : null);
+  at.host ??= string('_HOSTNAME');
+  at.bootId ??= string('_BOOT_ID');
+  const monotonic = string('_SOURCE_MONOTONIC_TIMESTAMP') ?? string('__MONOTONIC_TIMESTAMP');
+  if (monotonic !== null && /^\d+$/.test(monotonic)) at.sinceBootUs = safeInteger(monotonic);
+  const realtime = string('_SOURCE_REALTIME_TIMESTAMP') ?? string('__REALTIME_TIMESTAMP');
+  if (realtime !== null && /^\d{1,17}$/.test(realtime)) setStamp(at, 'us', realtime, true);
+  const stamp = string('time') ?? string('timestamp') ?? string('@timestamp');
+  if (stamp !== null) setStamp(at, 'date', stamp, /Z$|[+-]\d\d:?\d\d$/.test(stamp));
+  at.text = text.replace(/\r?\n$/, '');
+  return monotonic === null ? 'again' : 'done';
+}
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** journalctl writes a message that is not printable UTF-8 as an array of bytes. */
+function textOf(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value) || value.length > 65536 || !value.every((byte) => typeof byte === 'number')) return null;
+  return utf8.decode(Uint8Array.from(value as number[]));
+}
+
+/** Of several stamps the outermost that has year and zone. */
+export function setStamp(at: LogLine, form: Stamp['form'], text: string, complete: boolean): void {
+  if (at.stamp === null || (complete && !at.stamp.complete)) at.stamp = { form, text, complete };
+}
+
+/** null: more than a number holds exactly. */
+export const safeInteger = (digits: string) => (Number.isSafeInteger(Number(digits)) ? Number(digits) : null);

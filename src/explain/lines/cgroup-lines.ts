@@ -1,0 +1,48 @@
+/** The figures of the cgroup whose limit was hit (mm/memcontrol.c: mem_cgroup_print_oom_info and its relatives). */
+import { int, maybe, units } from './digits.ts';
+import type { CounterName, LineKind } from './parsed-line.ts';
+
+const COUNTER =
+  /^(?<counter>memory\+swap|memory|swap|kmem): usage (?<usage>\d+)kB, limit (?<limit>\d+)kB(?:, failcnt (?<failures>\d+))?\s*$/;
+const STAT = /^(?<key>[a-z][a-z0-9_]*) (?<value>\d+)\s*$/;
+const STATS_OF = /^Memory cgroup stats for (?<path>.*?):(?<rest>(?: [a-z_]+:\d+KB)*)\s*$/s;
+const TASK_IN = /^Task in (?<task>.*) killed as a result of limit of (?<limit>.*?)\s*$/s;
+const GROUP = /^Tasks in (?<path>.*) are going to be killed due to memory\.oom\.group set\s*$/s;
+
+export const figures: readonly LineKind[] = [
+  {
+    pattern: COUNTER,
+    read: ({ counter, usage, limit, failures }) => ({
+      is: 'counter',
+      counter: counter as CounterName,
+      usage: units(usage),
+      // "No limit" is near 2^53 KiB, and may be printed as more than a number can hold exactly.
+      limit: Math.min(Number(limit), Number.MAX_SAFE_INTEGER),
+      failures: maybe(failures),
+    }),
+  },
+  { pattern: STAT, read: ({ key = '', value }) => ({ is: 'stat', key, value: int(value) }) },
+  {
+    likely: (text) => text.startsWith('Memory cgroup stats for '),
+    pattern: STATS_OF,
+    read: ({ path = '', rest = '' }) => ({ is: 'stats_of', path, values: inlineStats(rest) }),
+  },
+];
+
+const startsWithTask = (text: string) => text.startsWith('Task');
+
+export const members: readonly LineKind[] = [
+  {
+    likely: startsWithTask,
+    pattern: TASK_IN,
+    read: ({ task = '', limit = '' }) => ({ is: 'task_in', task, limit }),
+  },
+  { likely: startsWithTask, pattern: GROUP, read: ({ path = '' }) => ({ is: 'group', path }) },
+];
+
+/** cgroup v1 prints all figures of a group in one line: "cache:4KB rss:128KB". */
+function inlineStats(text: string): Record<string, number> {
+  return Object.fromEntries(
+    [...text.matchAll(/([a-z_]+):(\d+)KB/g)].map(([, key = '', kib]) => [key, units(kib) * 1024]),
+  );
+}

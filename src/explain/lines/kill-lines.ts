@@ -1,0 +1,85 @@
+/** The end of a report: the summary, the choice, the kill, the reaper, or a panic (mm/oom_kill.c, mm/memcontrol.c). */
+import { int, maybe, units } from './digits.ts';
+import { maskOf } from './head-lines.ts';
+import type { Groups, LineKind, ParsedLine } from './parsed-line.ts';
+
+const SUMMARY =
+  /^oom-kill:constraint=(?<constraint>CONSTRAINT_[A-Z_]+),nodemask=(?<nodemask>[^=]*?),cpuset=(?<cpuset>.*?),mems_allowed=(?<mems>[\d,-]*?)(?:,oom_memcg=(?<limit>.*?)|,global_oom)?(?:,task_memcg=(?<task>.*?))?,task=(?<comm>.*),pid=(?<pid>\d+),uid=(?<uid>\d+)\s*$/s;
+const CHOSEN =
+  /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*)\) score (?<score>\d+) or (?:sacrifice child|a child)\s*$/s;
+const KILLED =
+  /^(?:(?<why>[^:]{1,80}): )?Killed process (?<pid>\d+)(?:, UID (?<uidBefore>\d+),)? \((?<comm>.*)\)(?:, UID (?<uidAfter>\d+),)?(?<sizes>(?:,? (?:total-vm|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)*)\s*$/s;
+const NOBODY = /^Out of memory and no killable processes/;
+const PANIC = /^Kernel panic - not syncing: (?<text>.*(?:[Oo]ut of memory|deadlocked on memory).*?)\s*$/s;
+const REAPED =
+  /^oom_reaper: reaped process (?<pid>\d+) \((?<comm>.*)\),? now anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB, shmem-rss:(?<shmem>\d+)(?:kB|lB)\s*$/s;
+const UNREAPABLE = /^oom_reaper: unable to reap pid:(?<pid>\d+) \((?<comm>.*)\)\s*$/s;
+
+const startsWithReaper = (text: string) => text.startsWith('oom_reaper');
+
+export const kills: readonly LineKind[] = [
+  {
+    likely: (text) => text.startsWith('oom-kill:'),
+    pattern: SUMMARY,
+    read: ({ constraint = '', nodemask, cpuset = '', mems = '', limit, task, comm = '', pid, uid }) => ({
+      is: 'summary',
+      constraint,
+      nodemask: maskOf(nodemask),
+      cpuset,
+      mems,
+      limit: limit ?? null,
+      task: task ?? null,
+      comm,
+      pid: int(pid),
+      uid: int(uid),
+    }),
+  },
+  { likely: (text) => text.includes('Killed process '), pattern: KILLED, read: killed },
+  {
+    likely: (text) => text.includes('ill process '),
+    pattern: CHOSEN,
+    read: ({ why = '', pid, comm = '', score }) => ({ is: 'chosen', why, pid: int(pid), comm, score: int(score) }),
+  },
+  {
+    likely: startsWithReaper,
+    pattern: REAPED,
+    read: ({ pid, comm = '', anon, file, shmem }) => ({
+      is: 'reaped',
+      pid: int(pid),
+      comm,
+      anon: units(anon),
+      file: units(file),
+      shmem: units(shmem),
+    }),
+  },
+  {
+    likely: startsWithReaper,
+    pattern: UNREAPABLE,
+    read: ({ pid, comm = '' }) => ({ is: 'unreapable', pid: int(pid), comm }),
+  },
+];
+
+export const endings: readonly LineKind[] = [
+  {
+    likely: (text) => text.startsWith('Kernel panic'),
+    pattern: PANIC,
+    read: ({ text = '' }) => ({ is: 'panic', text }),
+  },
+  { likely: (text) => text.startsWith('Out of memory and'), pattern: NOBODY, read: () => ({ is: 'nobody' }) },
+];
+
+function killed({ why, pid, comm = '', sizes = '', uidBefore, uidAfter }: Groups): ParsedLine | undefined {
+  // Other programs kill as well, and log it in the same words: the kernel's reason always names memory.
+  if (why !== undefined && !/memory/i.test(why)) return undefined;
+  const fields = [...sizes.matchAll(/([\w-]+):(-?\d+)/g)].map(([, key = '', value]) => [key, units(value)] as const);
+  const { UID, oom_score_adj: adj, ...kib } = Object.fromEntries(fields);
+  return {
+    is: 'killed',
+    why: why ?? null,
+    pid: int(pid),
+    comm,
+    uid: maybe(uidBefore) ?? maybe(uidAfter) ?? UID ?? null,
+    kib,
+    adj: adj ?? null,
+  };
+}

@@ -1,0 +1,61 @@
+/**
+ * Understands one line of an OOM report. The patterns follow the kernel's format strings from 2.6.32 to 7.x:
+ * mm/oom_kill.c, mm/memcontrol.c, mm/show_mem.c (mm/page_alloc.c, lib/show_mem.c), kernel/printk, lib/dump_stack.c.
+ *
+ * A name holds any byte, so it ends where the *last* match of what follows it begins.
+ */
+import { figures, members } from './cgroup-lines.ts';
+import { isSound } from './digits.ts';
+import { asker, invoked, stack } from './head-lines.ts';
+import { endings, kills } from './kill-lines.ts';
+import { parseMemoryLine } from './memory-lines.ts';
+import type { LineKind, ParsedLine } from './parsed-line.ts';
+import { rows, title } from './task-lines.ts';
+
+/** The first kind that recognises a line has it. Rows of the task table come first: most lines are such. */
+const KINDS: readonly LineKind[] = [
+  ...rows,
+  invoked,
+  ...kills,
+  ...figures,
+  title,
+  ...members,
+  ...asker,
+  ...endings,
+  ...stack,
+];
+
+/** include/linux/threads.h: PID_MAX_LIMIT. */
+const MOST_PID = 4 * 1024 * 1024;
+const MOST_ORDER = 64;
+
+/** undefined: the line is not of an OOM report, or it holds a number that no kernel can have printed. */
+export function parseLine(text: string): ParsedLine | undefined {
+  const line = recognise(text);
+  return line && isSound(line) && believable(line) ? line : undefined;
+}
+
+function recognise(text: string): ParsedLine | undefined {
+  for (const { likely, pattern, read } of KINDS) {
+    if (likely && !likely(text)) continue;
+    const groups = pattern.exec(text);
+    const line = groups && read(groups.groups ?? {});
+    if (line) return line;
+  }
+  const info = parseMemoryLine(text);
+  return info && { is: 'memory', info };
+}
+
+/** True when the line has the words of one that matters: then a line that cannot be parsed is worth a warning. */
+export function looksImportant(text: string): boolean {
+  return / invoked oom-killer:|^oom-kill:constraint=|^(?:[^:]*[Oo]ut of memory[^:]*: )?Kill(?:ed)? process |^oom_reaper: reaped/.test(
+    text,
+  );
+}
+
+/** False for a number that the kernel cannot mean. */
+function believable(line: ParsedLine): boolean {
+  if ('pid' in line && line.pid > MOST_PID) return false;
+  if ('adj' in line && line.adj !== null && Math.abs(line.adj) > 1000) return false;
+  return !(line.is === 'invoked' && (line.order < -1 || line.order > MOST_ORDER));
+}

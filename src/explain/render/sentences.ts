@@ -1,0 +1,30 @@
+/** Sentences that the terminal, the page and the ticket have in common. Names in them are safe to show. */
+import type { OomReport } from '../../model/oom-report.ts';
+import { printable } from '../../text/printable.ts';
+
+/** When the report was written: "2026-11-20 08:00:12Z", or seconds after boot. */
+export function when({ time, time_source, since_boot_seconds }: OomReport): string {
+  if (time_source !== 'reading') return `${time.slice(0, 10)} ${time.slice(11, 19)}Z`;
+  return since_boot_seconds === null ? 'at an unknown time' : `${since_boot_seconds.toFixed(3)} s after boot`;
+}
+
+/** Functions between the code that wants memory and the OOM killer. */
+const ALLOCATOR =
+  /^(?:dump_|oom_|out_of_memory|show_stack|_*mem_?cg|_*mem_cgroup|try_charge|charge_|obj_cgroup|get_page|_*alloc|_*k[vmz]?alloc|_*kmalloc|kmem_cache|_*slab|new_slab|_*folio_alloc|vma_alloc|_*get_free|get_zeroed)/;
+
+/** The allocating task: its name, what it asked for, and in which function. */
+export function asked({ comm, pid, tid, gfp, gfp_mask, order, stack }: NonNullable<OomReport['trigger']>): string {
+  if (order === -1) return `${printable(comm)}, on behalf of SysRq.`;
+  const thread = tid === null ? '' : ` (thread ${tid})`;
+  const task = `${printable(comm)}${pid === null ? thread : ` (pid ${pid})`}`;
+  const size =
+    order === null ? '' : order === 0 ? ' for 1 page' : ` for ${2 ** order} contiguous pages (order ${order})`;
+  const flags = gfp ?? gfp_mask;
+  const from = stack.find((name) => !ALLOCATOR.test(name));
+  const words = [
+    size,
+    flags === null || flags === '' ? '' : ` with ${printable(flags)}`,
+    from === undefined ? '' : `, in ${printable(from)}()`,
+  ];
+  return `${task}${words.join('')}.`;
+}

@@ -1,0 +1,85 @@
+/** The figures of a report on a terminal: the memory as a bar, the holders, the zones. */
+import type { OomReport, ReportZone } from '../../model/oom-report.ts';
+import type { Paint } from '../../render/terminal.ts';
+import { formatBytes, formatShare } from '../../text/format.ts';
+import { printable } from '../../text/printable.ts';
+import { type Composition, compositionOf, type PartName } from './composition.ts';
+import { LABEL, lead } from './rows.ts';
+
+const BAR = 60;
+const GAUGE = 30;
+const MOST_ZONES = 12;
+const MOST_HOLDERS = 8;
+
+export function figures(report: OomReport, paint: Paint): string[] {
+  return [...memoryBar(report, paint), ...holders(report, paint), ...zones(report, paint)];
+}
+
+const letters: Record<PartName, [string, 'red' | 'yellow' | 'green' | 'dim' | 'bold']> = {
+  anonymous: ['a', 'red'],
+  shared: ['s', 'yellow'],
+  'file cache': ['f', 'green'],
+  kernel: ['k', 'bold'],
+  'page tables': ['p', 'bold'],
+  'huge pages': ['h', 'bold'],
+  other: ['o', 'dim'],
+  free: ['.', 'dim'],
+};
+
+function memoryBar(report: OomReport, paint: Paint): string[] {
+  const composition = compositionOf(report);
+  if (!composition) return [];
+  const widths = barWidths(composition, BAR);
+  const bar = composition.parts.map(({ name }, i) => paint(letters[name][1], letters[name][0].repeat(widths[i] ?? 0)));
+  const legend = composition.parts.map(({ name, bytes }) => `${letters[name][0]} ${name} ${formatBytes(bytes)}`);
+  const label = lead(composition.of === 'limit' ? 'the limit' : 'memory', paint);
+  const lines = [`${label}[${bar.join('')}] ${formatBytes(composition.whole)}`];
+  for (let i = 0; i < legend.length; i += 4) lines.push(`${' '.repeat(LABEL + 3)}${legend.slice(i, i + 4).join(', ')}`);
+  return lines;
+}
+
+/** Widths in characters that add up to `size`, each part at least one; the largest parts give way. */
+export function barWidths({ whole, parts }: Composition, size: number): number[] {
+  const widths = parts.map(({ bytes }) => Math.max(1, Math.round((bytes / Math.max(whole, 1)) * size)));
+  for (let over = widths.reduce((sum, width) => sum + width, 0) - size; over !== 0; over -= Math.sign(over)) {
+    const largest = widths.indexOf(Math.max(...widths));
+    widths[largest] = (widths[largest] ?? 0) - Math.sign(over);
+  }
+  return widths;
+}
+
+function holders({ verdict, victim, tasks }: OomReport, paint: Paint): string[] {
+  return verdict.holders.slice(0, MOST_HOLDERS).map(({ name, pid, bytes, share }, i) => {
+    const task = tasks.find((one) => one.pid === pid);
+    const size = formatBytes(bytes).padStart(10);
+    const part = (share === null ? '' : formatShare(share)).padStart(6);
+    const adj = task ? `adj ${String(task.oom_score_adj).padStart(5)}` : ' '.repeat(9);
+    const mark = pid !== null && pid === victim?.pid ? paint('red', '  killed') : '';
+    const holder = `${printable(name)}${pid === null ? '' : ` (pid ${pid})`}`;
+    return `${lead(i === 0 ? 'held by' : '', paint)}${size} ${part}  ${adj}  ${holder}${mark}`;
+  });
+}
+
+/** Zones that have memory. Free memory against the watermarks, each on the zone's own scale. */
+function zones({ memory }: OomReport, paint: Paint): string[] {
+  const list = memory?.zones.filter(({ high_bytes, managed_bytes }) => high_bytes > 0 && managed_bytes !== 0) ?? [];
+  return list.slice(0, MOST_ZONES).map((zone, i) => {
+    const sizes = `free ${formatBytes(zone.free_bytes)}, min ${formatBytes(zone.min_bytes)}, low ${formatBytes(zone.low_bytes)}, high ${formatBytes(zone.high_bytes)}`;
+    const name = `node ${zone.node} ${zone.name}`.padEnd(15);
+    return `${lead(i === 0 ? 'zones' : '', paint)}${name}[${gauge(zone, paint)}] ${sizes}`;
+  });
+}
+
+function gauge(zone: ReportZone, paint: Paint): string {
+  const scale = Math.max(zone.high_bytes * 1.25, Math.min(zone.free_bytes, zone.high_bytes * 2));
+  const at = (bytes: number) => Math.min(GAUGE - 1, Math.floor((bytes / scale) * GAUGE));
+  const filled = Math.round((zone.free_bytes / scale) * GAUGE);
+  const cells: string[] = Array.from({ length: GAUGE }, (_, i) => (i < filled ? '#' : ' '));
+  for (const [letter, bytes] of [
+    ['h', zone.high_bytes],
+    ['l', zone.low_bytes],
+    ['m', zone.min_bytes],
+  ] as const)
+    cells[at(bytes)] = letter;
+  return paint(zone.free_bytes < zone.min_bytes ? 'red' : 'green', cells.join(''));
+}

@@ -1,0 +1,20 @@
+/** What a report holds before it is judged. */
+import type { OomReport } from '../../model/oom-report.ts';
+
+export type ReportFacts = Pick<
+  OomReport,
+  | 'kernel'
+  | 'parts'
+  | 'outcome'
+  | 'panic'
+  | 'scope'
+  | 'victim'
+  | 'group'
+  | 'trigger'
+  | 'limit'
+  | 'cgroup_version'
+  | 'nodemask'
+  | 'page_bytes'
+  | 'memory'
+  | 'tasks'
+>;

@@ -1,0 +1,102 @@
+/** What to do about each cause of an OOM. */
+import type { ReportCause } from '../../model/oom-report.ts';
+import { formatBytes } from '../../text/format.ts';
+import { printable } from '../../text/printable.ts';
+import type { ReportFacts } from '../report/report-facts.ts';
+import type { Advice } from './advice-step.ts';
+
+type Adviser = (report: ReportFacts, domainBytes: number | null) => Advice[];
+
+export function byCause(report: ReportFacts, cause: ReportCause, domainBytes: number | null): Advice[] {
+  return advisers[cause](report, domainBytes);
+}
+
+const advisers: Record<ReportCause, Adviser> = {
+  cgroup_limit: (report) => (heldMost(report) ? [raise(report), early] : [raise(report), lookAround(report), early]),
+  ancestor_limit: (report) => [raise(report), lookAround(report), early],
+  watermark: machineFull,
+  fragmentation: ({ trigger }) => [
+    {
+      do: 'Raise vm.min_free_kbytes and vm.watermark_scale_factor a little; on Linux 5.9 and later vm.compaction_proactiveness.',
+      because: `Memory was free, but in pieces smaller than the ${2 ** (trigger?.order ?? 0)} contiguous pages of the request.`,
+    },
+    {
+      do: 'Find the code that asks for such blocks (the stack in the report), and have it use single pages or vmalloc.',
+      because: 'The kernel never refuses a request of order 3 or less: it kills to fulfil it.',
+    },
+  ],
+  zone: () => [
+    {
+      do: 'Find the driver or the 32-bit limit behind the request’s zone (the stack in the report).',
+      because: 'Other zones had memory that this request could not use; a kill helps it only by chance.',
+    },
+  ],
+  cpuset: () => [
+    {
+      do: 'Widen cpuset.mems of the cpuset, or run less in it.',
+      because: 'Only its nodes were full; the kernel kills all the same.',
+    },
+  ],
+  mempolicy: () => [
+    {
+      do: 'Use a preferred or interleaved policy instead of a binding one (numactl --preferred instead of --membind).',
+      because: 'With a binding policy the kernel may not use another node, so it kills instead.',
+    },
+  ],
+  sysrq: () => [
+    {
+      do: 'Find out who used SysRq-f; kernel.sysrq decides who may (bit 64 allows it).',
+      because: 'The kernel killed on request, not because memory was short.',
+    },
+  ],
+  unknown: () => [
+    {
+      do: 'Keep the whole report the next time: a larger log_buf_len, a persistent journal, no filter on the log.',
+      because: 'The head of the report says whose limit was hit.',
+    },
+  ],
+};
+
+const limitName = ({ limit }: ReportFacts) => (limit?.path == null ? 'the cgroup' : printable(limit.path));
+
+/** The victim alone held more than half of the limit. */
+function heldMost({ victim, limit }: ReportFacts): boolean {
+  const held = victim?.memory.rss_bytes ?? null;
+  return held !== null && limit?.limit_bytes != null && held > limit.limit_bytes * 0.5;
+}
+
+function raise(report: ReportFacts): Advice {
+  const limit = report.limit?.limit_bytes == null ? 'its limit' : formatBytes(report.limit.limit_bytes);
+  return {
+    do: `Find out whether ${limitName(report)} needs more than ${limit} at its peak (memory.peak, or memory.max_usage_in_bytes). If so, raise the limit to that peak and a fifth more; otherwise reduce what runs in it.`,
+    because: 'Only the limit ran out: more RAM or swap for the machine would change nothing.',
+  };
+}
+
+const lookAround = (report: ReportFacts): Advice => ({
+  do: `Look at everything in ${limitName(report)}, not only at the victim’s own cgroup, and give the parts limits that add up to less.`,
+  because: 'All of it shares the limit: whichever part grows, the kernel kills the largest process.',
+});
+
+const early: Advice = {
+  do: 'Set memory.high (cgroup v2) some 10 % below the limit, and watch memory.pressure of the cgroup.',
+  because: 'The cgroup is then slowed down, which you can see, before a process in it is killed.',
+};
+
+function machineFull(_: ReportFacts, domainBytes: number | null): Advice[] {
+  const all = domainBytes === null ? 'the memory of the machine' : `${formatBytes(domainBytes)} of memory and swap`;
+  return [
+    {
+      do: 'Give each service a limit (MemoryMax=, --memory, resources.limits) below what the machine has.',
+      because: `The whole of ${all} was used up, and the kernel chose its victim by size, not by fault.`,
+    },
+    {
+      do: 'Add RAM, or swap (zram is the fastest), if the load is meant to be that high.',
+      because: 'The whole machine was short of memory, and more of it helps.',
+    },
+    {
+      do: 'Alert on memory pressure (PSI full) rather than on used memory at 85 or 95 %.',
+      because: 'Used memory includes cache that the kernel can reclaim; pressure means that tasks are waiting.',
+    },
+  ];
+}

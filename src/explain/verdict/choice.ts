@@ -1,0 +1,60 @@
+/** Which process the kernel chose, and by what. */
+import type { BadnessDomain } from '../../kernel-facts/oom-badness.ts';
+import type { ReportTask } from '../../model/oom-report.ts';
+import { formatBytes } from '../../text/format.ts';
+import { printable } from '../../text/printable.ts';
+import { badness } from '../report/badness.ts';
+import type { ReportFacts } from '../report/report-facts.ts';
+
+export const nameOf = ({ comm, pid }: { comm: string; pid: number }) => `${printable(comm)} (pid ${pid})`;
+
+/** True where the kernel killed the allocating task without a choice (vm.oom_kill_allocating_task). */
+export const wasAsker = ({ victim }: ReportFacts) => /oom_kill_allocating_task/.test(victim?.reason ?? '');
+
+/** @param ours the process that comes first by the figures of the report */
+export function choiceOf(
+  report: ReportFacts,
+  row: ReportTask | undefined,
+  domain: BadnessDomain | null,
+  known: boolean,
+  ours: ReportTask | undefined,
+): string {
+  const { victim, group, outcome } = report;
+  if (!victim) {
+    return outcome === 'unknown' ? 'The log does not say which process the kernel chose.' : 'No process was chosen.';
+  }
+  if (wasAsker(report)) {
+    return `${nameOf(victim)} was killed because it was the allocating task (vm.oom_kill_allocating_task); the kernel did not compare processes.`;
+  }
+  const along = group.length > 0 ? ` The kernel killed ${group.length} more with it, by memory.oom.group.` : '';
+  const score = victim.score === null ? '' : ` The kernel gave it a score of ${victim.score}.`;
+  if (!row) {
+    return `${nameOf(victim)} was chosen; the log has no row for it in a task table to compare it with others.${score}${along}`;
+  }
+  if (!domain) {
+    return `${nameOf(victim)} was chosen; the report does not say by which rule or for the size of what.${score}${along}`;
+  }
+  return `${chosenFor(row, report, domain, known, ours)}${score}${along}`;
+}
+
+function chosenFor(
+  row: ReportTask,
+  report: ReportFacts,
+  domain: BadnessDomain,
+  known: boolean,
+  ours: ReportTask | undefined,
+): string {
+  const parts = `${formatBytes(row.rss_bytes)} resident, ${formatBytes(row.swap_bytes ?? 0)} in swap, ${formatBytes(row.page_tables_bytes ?? 0)} of page tables`;
+  const shift = row.oom_score_adj === 0 ? '' : `, and an oom_score_adj of ${row.oom_score_adj}`;
+  const points = badness(row, domain);
+  const figure = points !== null && (known || row.oom_score_adj === 0) ? `: ${points} points` : '';
+  const lead = `${nameOf(report.victim ?? row)} was chosen for ${parts}${shift}${figure}`;
+  if (ours === row) {
+    const candidates = report.tasks.filter((task) => badness(task, domain) !== null).length;
+    return candidates === 1
+      ? `${lead}; no other process could be killed.`
+      : `${lead}, the most of ${candidates} candidates.`;
+  }
+  if (!ours || !known) return `${lead}.`;
+  return `${lead}. By these figures ${nameOf(ours)} comes first; it may have been exiting already.`;
+}
