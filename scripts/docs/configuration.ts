@@ -59,7 +59,7 @@ function settings({ properties, required }: Section): string {
     `${typeOf(field)}${required.includes(name) ? ', required' : ''}`,
     cell(field.description),
   ]);
-  return table(['setting', 'type', ''], rows);
+  return table(['setting', 'type', 'meaning'], rows);
 }
 
 function typeOf(shape: Shape): string {

@@ -16,13 +16,13 @@ function write(): string {
     '# Errors',
     'Every error of oomscope is an `OomscopeError`. Its `code` is stable: a program may branch on it. Its `message` says what was expected, what came, and what to do; `detail` holds a log, if there is one.',
     table(
-      ['code', 'exit code of a verb', ''],
+      ['code', 'exit code of a verb', 'meaning'],
       codes.map(({ name, about }) => [`\`${name}\``, `${exitCodeOf(name as ErrorCode)}`, about]),
     ),
     '## Exit codes',
     'They follow sysexits(3) where it has one. [Exit codes](../exit-codes.md) says more.',
     table(
-      ['exit code', 'name', ''],
+      ['exit code', 'name', 'meaning'],
       exits.map(({ name, about }) => [`${Exit[name as keyof typeof Exit]}`, `\`${name}\``, about]),
     ),
   ].join('\n\n');

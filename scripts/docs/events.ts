@@ -95,7 +95,7 @@ function fieldsOf(schema: Schema, link: (name: string) => string, skip: Readonly
     }
   };
   add('', schema);
-  return table(['field', 'type', ''], rows);
+  return table(['field', 'type', 'meaning'], rows);
 }
 
 function innerOf(schema: Schema): { schema: Schema; suffix: string } | undefined {

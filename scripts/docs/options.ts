@@ -20,7 +20,7 @@ function section({ name, usage, before, options, after }: Verb): string {
     `## oomscope ${name}`,
     verbatim(usage),
     ...before.map(block),
-    rows.length > 0 ? table(['option', ''], rows) : '',
+    rows.length > 0 ? table(['option', 'meaning'], rows) : '',
     ...after.map(block),
   ]
     .filter((part) => part !== '')
