@@ -1,8 +1,7 @@
 /**
- * What works on this machine and what does not, and what would go wrong when memory runs out: each finding with its reason
- * and remedy. Needs no privilege, and tells what it could not read.
+ * Checks what works on this machine, and what would go wrong when memory runs out: each finding has its reason and its
+ * remedy. The checks need no privilege; a finding of `unknown` names what could not be read.
  */
-
 import type { Choice } from '../bpf/load/variants.ts';
 import { readIfPresent } from '../linux/capabilities.ts';
 import type { Finding, Read, Severity } from './finding.ts';
@@ -15,11 +14,11 @@ import { protection } from './protection.ts';
 import { tracing } from './tracing.ts';
 
 export interface Diagnosis {
-  /** Tracing works here and now. */
+  /** Nothing that tracing needs is missing. */
   can_trace: boolean;
   worst: Severity;
   findings: Finding[];
-  /** Which program would serve which hook. Empty when the kernel's BTF cannot be read. */
+  /** The BPF program for each hook. Empty when the kernel's BTF cannot be read. */
   hooks: Choice[];
 }
 
@@ -37,7 +36,7 @@ export function diagnose(): Diagnosis {
   };
 }
 
-/** Everything but the tracer itself. @param root where proc/ and sys/ are, "" for this machine */
+/** All findings except those about tracing. @param root directory with proc/ and sys/; "" for this machine */
 export function surroundings(root = ''): Finding[] {
   const read: Read = (path) => readIfPresent(`${root}${path}`);
   const processes = listProcesses(root);

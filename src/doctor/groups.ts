@@ -1,6 +1,4 @@
-/**
- * Memory cgroups: which have no limit at all, which are about to reach theirs, which have seen kills, and which hang.
- */
+/** Checks memory cgroups: those without a limit, near their limit, with OOM kills, or with tasks that hang. */
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import { readIfPresent } from '../linux/capabilities.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
@@ -9,13 +7,13 @@ import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, critical } = findingsOf('cgroups');
 
-/** More groups than this are not looked at. */
+/** Cgroups beyond this number are not checked. */
 const MOST = 4096;
 
 interface Group {
   path: string;
   usageBytes: number;
-  /** Without file pages that can go at once. */
+  /** Usage without the file pages that the kernel can reclaim at once. */
   usedBytes: number;
   limitBytes: number | null;
   limited: boolean;
@@ -59,7 +57,7 @@ function unlimited(all: Group[]): Finding[] {
       warning(
         'containers',
         `${containers.length} without any memory limit: ${largest(containers)}`,
-        'One that leaks takes the whole machine with it, and the kernel then kills whatever is largest.',
+        'A container that leaks can use up the memory of the whole machine, and the kernel then kills the largest process.',
         'docker update --memory … --memory-swap … ID, or resources.limits.memory',
       ),
     );
@@ -68,13 +66,13 @@ function unlimited(all: Group[]): Finding[] {
       info(
         'services',
         `${services.length} without any memory limit: ${largest(services)}`,
-        'MemoryMax= keeps a leak within one service; MemoryHigh= slows it down first.',
+        'MemoryMax= confines a leak to one service; MemoryHigh= slows the service down first.',
       ),
     );
   return findings;
 }
 
-/** Its own group, not one below it. */
+/** True for the cgroup of the container itself, false for those below it. */
 function isContainer(path: string): boolean {
   const { container } = ownerOf(path);
   return container !== null && containerCgroup(path, container.id) === path;
@@ -86,27 +84,27 @@ function nearLimit(limited: Group[]): Finding[] {
     .map(({ path, usedBytes, limitBytes }) =>
       warning(
         path,
-        `${formatBytes(usedBytes)} of ${formatBytes(limitBytes as number)}, without what can go at once`,
-        'The kernel kills in this group when it cannot reclaim any more.',
-        'a higher limit, or less work for it',
+        `${formatBytes(usedBytes)} of ${formatBytes(limitBytes as number)}, not counting cache that can be reclaimed at once`,
+        'The kernel kills a process in this cgroup when it cannot reclaim any more.',
+        'raise the limit, or run less in the cgroup',
       ),
     );
 }
 
 function killed(all: Group[]): Finding[] {
-  // On v2 a group counts the kills below it as well: name those nearest to the processes.
+  // On cgroup v2 a cgroup counts the kills below it as well: list the cgroups nearest to the killed processes.
   const leaves = all.filter(
     ({ path, kills }) => kills > 0 && !all.some((other) => other.kills > 0 && other.path.startsWith(`${path}/`)),
   );
-  if (leaves.length === 0) return [ok('OOM kills', 'none in the groups that are there now')];
+  if (leaves.length === 0) return [ok('OOM kills', 'none in the present cgroups')];
   const list = leaves.sort((a, b) => b.kills - a.kills).slice(0, 5);
   const found = list.map(({ path, kills }) => `${path} (${kills})`).join(', ');
   return [
-    warning('OOM kills', found, 'Counted since each group was made.', 'oomscope explain --kmsg tells their story'),
+    warning('OOM kills', found, 'The kernel counts kills since each cgroup was made.', 'oomscope explain --kmsg'),
   ];
 }
 
-/** v1 only: memory.oom_control with oom_kill_disable lets the tasks wait instead. */
+/** cgroup v1 only: with oom_kill_disable in memory.oom_control, tasks wait at the limit and none is killed. */
 function hanging(cgroupfs: Cgroupfs, all: Group[]): Finding[] {
   if (cgroupfs.version === 2) return [];
   return all.flatMap(({ path }) => {
@@ -116,8 +114,8 @@ function hanging(cgroupfs: Cgroupfs, all: Group[]): Finding[] {
     return [
       (now ? critical : warning)(
         path,
-        now ? 'its tasks are waiting for memory, for ever' : 'oom_kill_disable is 1',
-        'At the limit nothing is killed: tasks hang until somebody raises the limit.',
+        now ? 'its tasks hang, waiting for memory' : 'oom_kill_disable is 1',
+        'At the limit no process is killed: tasks hang until the limit is raised.',
         `echo 0 > ${cgroupfs.directory(path)}/memory.oom_control`,
       ),
     ];
@@ -130,7 +128,7 @@ function largest(groups: Group[]): string {
   return sorted.length > 3 ? `${named.join(', ')} and ${sorted.length - 3} more` : named.join(', ');
 }
 
-/** Its last part, an id cut to the twelve digits that docker ps shows. */
+/** The last part of the path, with an id cut to the twelve digits that docker ps shows. */
 function shortened(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1).replace(/([0-9a-f]{12})[0-9a-f]{52}/, '$1');
 }

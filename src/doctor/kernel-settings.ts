@@ -1,6 +1,4 @@
-/**
- * The kernel's settings that decide how it behaves when memory runs out (Documentation/admin-guide/sysctl/vm.rst).
- */
+/** Checks the kernel settings that decide what happens when memory runs out (Documentation/admin-guide/sysctl/vm.rst). */
 import { meminfoNumber } from '../linux/system.ts';
 import { formatShare } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
@@ -9,14 +7,16 @@ const { ok, info, warning, critical, unknown } = findingsOf('kernel');
 
 type Judge = (value: number, name: string, read: Read) => Finding;
 
-/** By name, as sysctl has it. */
+/** By sysctl name. */
 const settings: Record<string, Judge> = {
   'vm.panic_on_oom': (value, name, read) => {
-    if (value === 0) return ok(name, '0: a process is killed, the machine goes on');
+    if (value === 0) return ok(name, '0: the kernel kills a process, and the machine goes on');
     const reboots = Number(read('/proc/sys/kernel/panic') ?? 0) !== 0;
-    const after = reboots ? 'it then reboots (kernel.panic)' : 'and it stays down: kernel.panic is 0';
+    const after = reboots
+      ? 'the machine then reboots (kernel.panic)'
+      : 'the machine then stays down: kernel.panic is 0';
     if (value === 1) {
-      const reason = `The kernel panics instead of killing when the whole system runs out; ${after}. Cgroup limits still kill.`;
+      const reason = `The kernel panics instead of killing a process when the whole system runs out of memory; ${after}. At a cgroup limit it still kills.`;
       return (reboots ? warning : critical)(name, '1: panic', reason, 'sysctl -w vm.panic_on_oom=0');
     }
     const reason = `The kernel panics at every OOM, also when one container reaches its own limit; ${after}.`;
@@ -27,35 +27,35 @@ const settings: Record<string, Judge> = {
       ? ok(name, '0: the process with the highest badness is chosen')
       : warning(
           name,
-          `${value}: whoever asks for memory is killed`,
-          'The victim is the task that happens to allocate, not the one that holds the memory; oom_score_adj is ignored but for -1000.',
+          `${value}: the allocating task is killed`,
+          'The kernel kills the task that happens to allocate, not the one that holds the memory; oom_score_adj has no effect, except -1000.',
           'sysctl -w vm.oom_kill_allocating_task=0',
         ),
   'vm.oom_dump_tasks': (value, name) =>
     value !== 0
-      ? ok(name, `${value}: reports list all processes`)
+      ? ok(name, `${value}: OOM reports list all processes`)
       : warning(
           name,
-          '0: reports have no table of processes',
-          'After an OOM nobody can tell who held the memory.',
+          '0: OOM reports have no table of processes',
+          'After an OOM the log does not say which processes held the memory.',
           'sysctl -w vm.oom_dump_tasks=1',
         ),
   'vm.overcommit_memory': judgeOvercommit,
   'vm.swappiness': (value, name, read) => {
     const swap = hasSwap(read);
-    if (!swap) return info(name, `${value}`, 'There is no swap: it has nothing to decide.');
+    if (!swap) return info(name, `${value}`, 'Without swap this setting has no effect.');
     if (value === 0)
       return warning(
         name,
         '0',
-        'Anonymous memory is swapped out only when file pages are all but gone: swap helps too late to avoid stalls.',
+        'The kernel swaps anonymous memory out only when hardly any file pages are left: too late to avoid stalls.',
         'sysctl -w vm.swappiness=60',
       );
     if (value > 100 && !/^\/dev\/zram/m.test(read('/proc/swaps') ?? ''))
       return info(
         name,
         `${value}`,
-        'Above 100 swap counts as cheaper than reading files again: true of zram, not of a disk.',
+        'Above 100 the kernel treats swap as cheaper than reading files again, which is true for zram but not for a disk.',
       );
     return ok(name, `${value} (of 0 to 200)`);
   },
@@ -63,13 +63,13 @@ const settings: Record<string, Judge> = {
     const total = meminfo(read, 'MemTotal');
     const share = total ? value / total : 0;
     if (share > 0.05) {
-      const reason = `${formatShare(share)} of the memory is kept from processes: OOM comes that much earlier.`;
+      const reason = `The kernel keeps ${formatShare(share)} of the memory from processes, so OOM comes that much earlier.`;
       return warning(name, `${value} KiB`, reason, 'sysctl -w vm.min_free_kbytes=… (1 % or less)');
     }
-    return ok(name, `${value} KiB`, total ? `${formatShare(share)} of the memory is kept for the kernel.` : null);
+    return ok(name, `${value} KiB`, total ? `The kernel keeps ${formatShare(share)} of the memory for itself.` : null);
   },
   'vm.watermark_scale_factor': (value, name) =>
-    info(name, `${value}`, `kswapd works until ${value / 100} % of each zone is free above its minimum.`),
+    info(name, `${value}`, `kswapd reclaims until ${value / 100} % of each zone is free above its minimum.`),
   'vm.admin_reserve_kbytes': (value, name, read) => reserve(value, name, read, 'root'),
   'vm.user_reserve_kbytes': (value, name, read) => reserve(value, name, read, "the user's other processes"),
   'vm.vfs_cache_pressure': (value, name) =>
@@ -77,20 +77,20 @@ const settings: Record<string, Judge> = {
       ? critical(
           name,
           '0',
-          'The caches of directory entries and inodes are never given back: they can fill the memory.',
+          'The kernel never reclaims the caches of directory entries and inodes: they can fill the memory.',
           'sysctl -w vm.vfs_cache_pressure=100',
         )
       : ok(name, `${value}`),
   'kernel.dmesg_restrict': (value, name) =>
     value === 0
-      ? info(name, '0: anybody may read the kernel log')
-      : info(name, `${value}`, 'Reading the kernel log takes CAP_SYSLOG; `oomscope trace` does not need it.'),
+      ? info(name, '0: every user may read the kernel log')
+      : info(name, `${value}`, 'Reading the kernel log needs CAP_SYSLOG; `oomscope trace` does not read it.'),
   'kernel.unprivileged_bpf_disabled': (value, name) =>
     value === 0
       ? warning(
           name,
           '0',
-          'Anybody may load BPF programs, which has been a way into the kernel before; oomscope does not need it.',
+          'Every user may load BPF programs, which attackers have used to get into the kernel; oomscope does not need this.',
           'sysctl -w kernel.unprivileged_bpf_disabled=2',
         )
       : ok(name, `${value}`),
@@ -99,8 +99,8 @@ const settings: Record<string, Judge> = {
 export function kernelSettings(read: Read): Finding[] {
   const found = Object.entries(settings).map(([name, judge]) => {
     const text = read(`/proc/sys/${name.replaceAll('.', '/')}`)?.trim();
-    if (text === undefined) return unknown(name, 'not there, or not readable');
-    if (!/^-?\d+$/.test(text)) return unknown(name, `"${text}"`, 'A whole number was expected.');
+    if (text === undefined) return unknown(name, 'missing or not readable');
+    if (!/^-?\d+$/.test(text)) return unknown(name, `"${text}"`, 'The check expected a whole number.');
     return judge(Number(text), name, read);
   });
   return [...found, ...bootParameters(read)];
@@ -114,18 +114,19 @@ function judgeOvercommit(value: number, name: string, read: Read): Finding {
   const sum =
     limit === undefined || committed === undefined
       ? ''
-      : ` Promised so far: ${gib(committed)}, ${formatShare(share as number)} of CommitLimit (${gib(limit)}).`;
-  if (value === 0) return ok(name, '0: heuristic', `Only an obviously impossible request is refused.${sum}`);
+      : ` Committed so far: ${gib(committed)}, ${formatShare(share as number)} of CommitLimit (${gib(limit)}).`;
+  if (value === 0)
+    return ok(name, '0: heuristic', `The kernel refuses only requests that are obviously too large.${sum}`);
   if (value === 1)
     return info(
       name,
       '1: always',
-      `No request is ever refused: memory that is not there shows only when it is touched, as an OOM kill.${sum}`,
+      `The kernel refuses no request. When memory is missing, a program notices only as it touches the memory, by an OOM kill.${sum}`,
     );
-  if (value !== 2) return unknown(name, `${value}`, 'A mode that is not known.');
+  if (value !== 2) return unknown(name, `${value}`, 'oomscope does not know this mode.');
   const kbytes = Number(read('/proc/sys/vm/overcommit_kbytes') ?? 0);
   const rule = kbytes > 0 ? `swap + ${kbytes} KiB` : `swap + ${read('/proc/sys/vm/overcommit_ratio')?.trim()} % of RAM`;
-  const reason = `malloc() fails beyond ${rule}: programs end with "out of memory" of their own, and no OOM kill is logged.${sum}`;
+  const reason = `malloc() fails beyond ${rule}: programs fail with their own "out of memory" error, and the log has no OOM kill.${sum}`;
   const remedy = 'sysctl -w vm.overcommit_ratio=… (higher), more swap, or vm.overcommit_memory=0';
   if (share !== undefined && share > 0.9) return critical(name, '2: strict', reason, remedy);
   return warning(name, '2: strict', reason, remedy);
@@ -134,8 +135,8 @@ function judgeOvercommit(value: number, name: string, read: Read): Finding {
 function reserve(value: number, name: string, read: Read, whom: string): Finding {
   const strict = read('/proc/sys/vm/overcommit_memory')?.trim() === '2';
   const reason = strict
-    ? `Kept for ${whom} when memory is promised.`
-    : 'Only used with vm.overcommit_memory=2: without effect here.';
+    ? `The kernel keeps this much of the commit limit for ${whom}.`
+    : 'This setting has an effect only with vm.overcommit_memory=2, which is not set here.';
   return info(name, `${value} KiB`, reason);
 }
 
@@ -156,7 +157,7 @@ function bootParameters(read: Read): Finding[] {
 
 const gib = (kib: number) => `${(kib / 1048576).toFixed(1)} GiB`;
 
-/** Of a line of /proc/meminfo: KiB, but for the numbers of huge pages. */
+/** A field of /proc/meminfo: KiB, except for the counts of huge pages. */
 export const meminfo = (read: Read, name: string) => meminfoNumber(read('/proc/meminfo') ?? '', name);
 
 /** The first line of /proc/swaps is the heading. */

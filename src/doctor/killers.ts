@@ -1,12 +1,10 @@
-/**
- * Who else kills processes before the kernel does, and when. Two of them at work may kill twice for one shortage.
- */
+/** Checks for other early killers, and says when each would kill. Two of them may kill twice for one shortage. */
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import type { ProcessSummary } from './processes.ts';
 
 const { ok, info, warning } = findingsOf('killers');
 
-/** By comm, at most 15 characters. What each does with its own defaults. */
+/** By comm (at most 15 characters): what each does with its defaults. */
 const killers: Record<string, (process: ProcessSummary, read: Read) => string> = {
   earlyoom: ({ arguments: argv }) => {
     const percent = (option: string) => argv[argv.indexOf(option) + 1]?.split(',')[0];
@@ -19,9 +17,9 @@ const killers: Record<string, (process: ProcessSummary, read: Read) => string> =
     return `SIGKILL to a whole cgroup with ManagedOOM… set: memory and swap used above ${set}, or by pressure`;
   },
   nohang: () => 'SIGTERM and SIGKILL by available memory, free swap and, if so configured, pressure',
-  oomd: () => 'SIGKILL to whole cgroups by the rules of its configuration',
+  oomd: () => 'SIGKILL to whole cgroups by the rules in its configuration',
   bustd: () => 'SIGKILL by available memory and pressure',
-  'psi-notify': () => 'notifies only, kills nothing',
+  'psi-notify': () => 'notifies only, kills no process',
 };
 
 export function killersAtWork(processes: ProcessSummary[], read: Read): Finding[] {
@@ -34,9 +32,11 @@ export function killersAtWork(processes: ProcessSummary[], read: Read): Finding[
       (harmless ? info : warning)(
         process.comm,
         `pid ${process.pid}: ${what}`,
-        harmless ? null : 'With a second early killer one shortage can cost two processes: let one of them do it.',
+        harmless ? null : 'With two early killers one shortage can cost two processes: run only one of them.',
       ),
     ];
   });
-  return found.length > 0 ? found : [ok('early killers', 'none found', 'The kernel kills when nothing else is left.')];
+  return found.length > 0
+    ? found
+    : [ok('early killers', 'none found', 'The kernel kills when it can reclaim no more memory.')];
 }

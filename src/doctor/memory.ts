@@ -1,6 +1,4 @@
-/**
- * Memory as it is now: how much is left, swap and its compressed kinds, PSI, the page reclaimer.
- */
+/** Checks the memory as it is now: what is available, swap and its compressed kinds, PSI, the page reclaimer. */
 import { readdirSync } from 'node:fs';
 import { formatBytes, formatPercent } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
@@ -22,22 +20,24 @@ function available(read: Read): Finding {
   const kernel = meminfo(read, 'SUnreclaim') ?? 0;
   const shmem = meminfo(read, 'Shmem') ?? 0;
   if (left < total * 0.05)
-    return critical('available', found, 'Little is left before the kernel has to kill.', 'oomscope scores');
+    return critical('available', found, 'The kernel will soon have to kill a process.', 'oomscope scores');
   if (kernel > total * 0.25)
     return warning(
       'available',
       found,
-      `${bytes(kernel)} are the kernel's own and cannot be given back: killing processes will not help.`,
-      'slabtop -s c shows whose they are',
+      `${bytes(kernel)} are the kernel's own and cannot be reclaimed: killing processes will not help.`,
+      'slabtop -s c lists the kernel caches',
     );
   if (shmem > total * 0.25)
     return warning(
       'available',
       found,
       `${bytes(shmem)} are tmpfs and shared memory, which stays when processes are killed.`,
-      'df -t tmpfs and ipcs -m show whose they are',
+      'df -t tmpfs and ipcs -m list it',
     );
-  return left < total * 0.15 ? warning('available', found, 'It is getting tight.') : ok('available', found);
+  return left < total * 0.15
+    ? warning('available', found, 'Less than 15 % of the memory is available.')
+    : ok('available', found);
 }
 
 function swap(read: Read): Finding {
@@ -45,7 +45,7 @@ function swap(read: Read): Finding {
     return warning(
       'swap',
       'none',
-      'Memory that nobody uses cannot be moved out, and from full to OOM is a matter of milliseconds: there is no time to react.',
+      'The kernel cannot move out memory that is no longer used, and once memory is full an OOM kill follows within milliseconds: there is no time to react.',
       'add swap, or zram (Debian: apt-get install zram-tools)',
     );
   const total = meminfo(read, 'SwapTotal') ?? 0;
@@ -55,8 +55,8 @@ function swap(read: Read): Finding {
     return warning(
       'swap',
       found,
-      'It is all but full. Emptying it with swapoff would need that much free memory, and makes swapoff itself the first victim of an OOM: do not.',
-      'more swap, or fewer processes',
+      'Swap is almost full. Do not empty it with swapoff: that needs as much free memory, and the kernel kills swapoff first at an OOM.',
+      'add swap, or run fewer processes',
     );
   return ok('swap', found);
 }
@@ -82,7 +82,11 @@ function zswap(read: Read): Finding {
   if (on === undefined) return info('zswap', 'not in this kernel');
   if (on !== 'Y') return info('zswap', 'off');
   if (!hasSwap(read))
-    return info('zswap', 'on, without use', 'It compresses what is on its way to swap, and there is none.');
+    return info(
+      'zswap',
+      'on, without effect',
+      'zswap compresses pages on their way to swap, and this machine has no swap.',
+    );
   return ok('zswap', `on, up to ${read('/sys/module/zswap/parameters/max_pool_percent')?.trim()} % of memory`);
 }
 
@@ -92,12 +96,12 @@ function psi(read: Read): Finding {
   if (!some) {
     const off = read('/proc/cmdline')?.includes('psi=0')
       ? 'the kernel was started with psi=0'
-      : 'built without, or off';
+      : 'the kernel was built without it, or it is off';
     return warning(
       'PSI',
       `none: ${off}`,
-      'Nobody can tell how long tasks wait for memory; early killers that go by pressure do nothing.',
-      'boot with psi=1 (a kernel with CONFIG_PSI=y)',
+      'The kernel does not measure how long tasks wait for memory; early killers that use pressure do nothing.',
+      'boot a kernel with CONFIG_PSI=y with psi=1',
     );
   }
   const found = `some avg10 ${some[1]} %, avg60 ${some[2]} %`;
@@ -114,7 +118,7 @@ function reclaimer(read: Read): Finding {
   return info(
     'MGLRU',
     `on (${enabled}), min_ttl_ms ${ttl}`,
-    `When the pages used in the last ${ttl} ms do not fit, the OOM killer is called: earlier than usual, on purpose.`,
+    `When the pages that were used in the last ${ttl} ms do not fit in memory, the kernel calls the OOM killer: earlier than usual, by configuration.`,
   );
 }
 
@@ -126,7 +130,7 @@ function hugePages(read: Read): Finding {
     ? info(
         'huge pages',
         'always',
-        'Sparse heaps can hold more memory than they use; `madvise` leaves it to the program.',
+        'Sparse heaps can hold more memory than they use; with `madvise` each program decides.',
       )
     : ok('huge pages', `${mode}${reserved ? `, ${reserved} reserved` : ''}`);
 }

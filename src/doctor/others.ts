@@ -1,12 +1,13 @@
+/** Other early killers on this machine, for the verbs that kill as well. */
 import { readIfPresent } from '../linux/capabilities.ts';
 import { killersAtWork } from './killers.ts';
 import { listProcesses } from './processes.ts';
 
-/** One sentence for each other early killer that runs here. */
+/** One sentence for each. */
 export function otherKillers(): string[] {
   return killersAtWork(listProcesses(), readIfPresent)
     .filter(({ severity }) => severity === 'warning')
     .map(({ name, found, reason, remedy }) =>
-      [`${name} runs here, too: ${found}.`, reason, remedy].filter(Boolean).join(' '),
+      [`${name} runs on this machine as well: ${found}.`, reason, remedy].filter(Boolean).join(' '),
     );
 }

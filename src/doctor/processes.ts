@@ -1,6 +1,4 @@
-/**
- * The processes of the machine, as far as the doctor looks at them.
- */
+/** The processes of the machine, with the fields that the checks need. */
 import { pidsIn } from '../linux/proc-stat.ts';
 import { numberOf, readSmallFile } from '../linux/small-file.ts';
 import { decode, splitNul } from '../text/printable.ts';
@@ -13,13 +11,13 @@ export interface ProcessSummary {
   arguments: string[];
 }
 
-/** Without kernel threads, which have no memory and cannot be killed; and without those that are gone by now. */
+/** Leaves out kernel threads, which have no memory and cannot be killed, and processes that exit while it reads. */
 export function listProcesses(root = ''): ProcessSummary[] {
   const proc = `${root}/proc`;
   return [...pidsIn(proc)].flatMap((pid) => readSummary(`${proc}/${pid}`, pid) ?? []);
 }
 
-/** What is read is good until the next is: each is made use of at once. */
+/** readSmallFile() returns a view of a shared buffer that the next call overwrites, so each result is converted at once. */
 function readSummary(directory: string, pid: number): ProcessSummary | undefined {
   const adj = readSmallFile(`${directory}/oom_score_adj`)?.toString('latin1');
   const status = readSmallFile(`${directory}/status`);

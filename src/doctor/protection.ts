@@ -1,6 +1,4 @@
-/**
- * Who is protected from the OOM killer by oom_score_adj, who is not and should be, and who had better not be.
- */
+/** Checks oom_score_adj: processes that should be protected and are not, and large ones that can never be killed. */
 import { SYSTEM_ADJ, serviceLines, survivorOf, survivorsOf } from '../survivors/survivors.ts';
 import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
@@ -14,7 +12,7 @@ export function protection(processes: ProcessSummary[], read: Read): Finding[] {
   return [...unkillable(processes, total), ...unprotected(processes), ...preferred(processes)];
 }
 
-/** proc_oom_score() and oom_badness() in mm/oom_kill.c: -1000 takes a process out of the choice. */
+/** mm/oom_kill.c, oom_badness(): the kernel never kills a process with -1000. */
 function unkillable(processes: ProcessSummary[], totalBytes: number): Finding[] {
   const immune = processes.filter(({ oomScoreAdj, pid }) => oomScoreAdj <= -1000 && pid !== 1);
   const sum = immune.reduce((bytes, { rssBytes }) => bytes + rssBytes, 0);
@@ -24,11 +22,18 @@ function unkillable(processes: ProcessSummary[], totalBytes: number): Finding[] 
     warning(
       comm,
       `pid ${pid}, oom_score_adj -1000, ${formatBytes(rssBytes)}`,
-      'It is large and can never be killed: when it is the one that grows, everything else is killed first, and then the machine stands still.',
+      'This process is large and can never be killed. If it grows, the kernel kills all others first, and then the machine hangs.',
       `choom -p ${pid} -n ${SYSTEM_ADJ}`,
     ),
   );
-  return [ok('never killed', found, 'By oom_score_adj -1000; besides init and the kernel itself.'), ...hogs];
+  return [
+    ok(
+      'never killed',
+      found,
+      'These processes have oom_score_adj -1000. The kernel does not kill init and its own threads either.',
+    ),
+    ...hogs,
+  ];
 }
 
 function unprotected(processes: ProcessSummary[]): Finding[] {
@@ -36,7 +41,7 @@ function unprotected(processes: ProcessSummary[]): Finding[] {
     const { adj, why, units } = survivor;
     const unit = units[0]?.replace(/\.service$/, '');
     if (adj === null || unit === undefined) return [];
-    // The listener is protected by sshd itself, and the sessions are not meant to be: the lowest value counts.
+    // sshd protects its listener itself, and its sessions are not meant to be protected: the lowest value counts.
     const own = processes.filter(({ comm }) => survivorOf(comm) === survivor);
     if (own.length === 0) return [];
     const lowest = own.reduce((least, process) => (process.oomScoreAdj < least.oomScoreAdj ? process : least));
@@ -53,7 +58,13 @@ function unprotected(processes: ProcessSummary[]): Finding[] {
 function preferred(processes: ProcessSummary[]): Finding[] {
   const first = processes.filter(({ oomScoreAdj }) => oomScoreAdj >= 500);
   if (first.length === 0) return [];
-  return [info('killed first', `${first.length} processes: ${names(first)}`, 'By oom_score_adj 500 or more.')];
+  return [
+    info(
+      'killed first',
+      `${first.length} processes: ${names(first)}`,
+      'These processes have oom_score_adj 500 or more.',
+    ),
+  ];
 }
 
 function names(processes: ProcessSummary[]): string {

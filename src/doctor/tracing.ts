@@ -1,6 +1,4 @@
-/**
- * What tracing needs, and whether it is here.
- */
+/** Checks what tracing needs: the kernel, its BTF, privileges, the native parts, and whether the BPF programs load. */
 import { existsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { libbpfVersion } from '../bpf/libbpf/index.ts';
@@ -21,7 +19,7 @@ import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, missing, unknown } = findingsOf('tracing');
 
-/** Whether tracing works here, and with which program on which hook (empty when the kernel's BTF cannot be read). */
+/** @returns the findings, and the BPF program for each hook; no hooks when the kernel's BTF cannot be read */
 export function tracing(): { findings: Finding[]; hooks: Choice[] } {
   const { findings: native, usable } = nativeFindings();
   const tried = usable ? programs() : undefined;
@@ -48,7 +46,7 @@ function capabilities(): Finding {
   const have = effectiveCapabilities();
   const lacking = missingForTracing(have);
   if (lacking.length > 0) {
-    return missing('privileges', `no ${lacking.join(', ')}`, null, 'run it as root (sudo), or give these capabilities');
+    return missing('privileges', `no ${lacking.join(', ')}`, null, 'run as root (sudo), or grant these capabilities');
   }
   return ok('privileges', [...have].join(' '));
 }
@@ -72,23 +70,24 @@ function nativeFindings(): { findings: Finding[]; usable: boolean } {
   }
 }
 
-/** The surest probe: give the kernel the real programs, attach them, and take them back. Then the choices are those that held. */
+/** The surest probe: loads and attaches the real programs, then removes them. The hooks are those that worked. */
 function programs(): { finding: Finding; hooks?: Choice[] } {
   const name = 'BPF programs';
   const blocked = obstacle();
-  if (blocked) return { finding: unknown(name, 'cannot be tried here') };
+  if (blocked) return { finding: unknown(name, 'cannot be loaded here: see the other findings') };
   try {
     const loaded = loadTracer({ ringBytes: 65536 });
     loaded.close();
     return { finding: ok(name, 'the kernel accepts them'), hooks: loaded.choices };
   } catch (error) {
     if (!(error instanceof OomscopeError)) throw error;
-    const remedy = error.code === 'NOT_PERMITTED' ? 'see above' : 'report this, with the kernel version';
+    const remedy =
+      error.code === 'NOT_PERMITTED' ? 'see the finding on privileges' : 'report this, with the kernel version';
     return { finding: missing(name, `${error.message}\n${error.detail ?? ''}`, null, remedy) };
   }
 }
 
-/** Who tells of stalls on memory, and what windows and levels are driven by. */
+/** The hooks that report stalls on memory, and the clock that drives windows and levels. */
 function pressure(): Finding {
   const choices = pressureChoices();
   const by = (hook: string) => choices.find((choice) => choice.hook === hook);
@@ -98,7 +97,7 @@ function pressure(): Finding {
   const [name, rest] = ['pressure', `${others} tracepoints, clock by ${tick}`];
   return memstall?.program
     ? ok(name, `every stall, by ${memstall.backend} on psi_memstall_enter() and psi_memstall_leave(); ${rest}`)
-    : info(name, rest, `Not every stall: ${memstall?.reason}.`);
+    : info(name, rest, `oomscope does not see every stall: ${memstall?.reason}.`);
 }
 
 function cgroups(): Finding {

@@ -5,7 +5,7 @@ import { madeRoot } from './made-root.ts';
 
 const ID = 'a1b2c3d4e5f60718'.repeat(4);
 
-/** A made-up hierarchy of cgroup v2, all of it without limits. */
+/** The findings on an invented cgroup v2 hierarchy without limits. */
 function withoutLimits(...paths: string[]) {
   const files = paths.flatMap((path) => [
     [`${path}/memory.current`, '4096\n'],
@@ -18,14 +18,14 @@ function withoutLimits(...paths: string[]) {
 
 test.each([
   [`/system.slice/docker-${ID}.scope`, '1 without any memory limit: docker-a1b2c3d4e5f6.scope (4 KiB)'],
-  [`/docker/${ID}/init.scope`, '1 without any memory limit: a1b2c3d4e5f6 (4 KiB)'], // and one below it
+  [`/docker/${ID}/init.scope`, '1 without any memory limit: a1b2c3d4e5f6 (4 KiB)'], // and a cgroup below it
   ['/lxc/web', '1 without any memory limit: web (4 KiB)'],
-  [`/machine.slice/libpod-conmon-${ID}.scope`, undefined], // no container, but who watches one
-])('%s and containers without a limit', (path, expected) => {
+  [`/machine.slice/libpod-conmon-${ID}.scope`, undefined], // the monitor of a container, not the container
+])('%s is reported as a container without a limit, where it is one', (path, expected) => {
   expect(withoutLimits(path.replace('/init.scope', ''), path)('containers')).toBe(expected);
 });
 
-test('services without a limit, and what is theirs is not counted again', () => {
+test('a service without a limit is counted once, not again for the cgroups below it', () => {
   const found = withoutLimits('/system.slice/ssh.service', '/system.slice/ssh.service/session');
   expect(found('services')).toBe('1 without any memory limit: ssh.service (4 KiB)');
   expect(found('containers')).toBeUndefined();

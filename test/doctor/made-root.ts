@@ -1,4 +1,4 @@
-/** A made-up machine: a directory with proc/ and sys/ of which each test says what is in them. */
+/** An invented machine: a directory with the files below proc/ and sys/ that a test asks for. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

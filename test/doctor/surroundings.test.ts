@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { surroundings } from '../../src/doctor/diagnose.ts';
 import { madeProcess, madeRoot, meminfo } from './made-root.ts';
 
-/** Severities by name of finding, on a machine with these files. */
+/** Findings by name, on a machine with these files. */
 function severities(files: Record<string, string>) {
   using root = madeRoot(files);
   return Object.fromEntries(surroundings(root.path).map((finding) => [finding.name, finding]));
@@ -25,13 +25,13 @@ test.each([
   expect(severities(sysctl(name, value))[name]?.severity).toBe(severity);
 });
 
-test('a panic that is followed by a reboot is not as bad as one that is not', () => {
+test('a panic that is followed by a reboot is less severe than one without', () => {
   const panics = sysctl('vm.panic_on_oom', 1);
   expect(severities({ ...panics, ...sysctl('kernel.panic', 10) })['vm.panic_on_oom']?.severity).toBe('warning');
   expect(severities({ ...panics, ...sysctl('kernel.panic', 0) })['vm.panic_on_oom']?.severity).toBe('critical');
 });
 
-test('strict overcommit is critical when nearly all is promised', () => {
+test('strict overcommit is critical when nearly all of the commit limit is used', () => {
   const strict = (committed: number) => ({
     ...sysctl('vm.overcommit_memory', 2),
     ...sysctl('vm.overcommit_ratio', 50),
@@ -44,21 +44,21 @@ test('strict overcommit is critical when nearly all is promised', () => {
   expect(tight?.reason).toContain('95 % of CommitLimit');
 });
 
-test('what is no number, or not there, is unknown and not guessed at', () => {
+test('a setting that is missing or no number is unknown', () => {
   const found = severities({ '/proc/sys/vm/panic_on_oom': 'many\u001b[31m\n' });
   expect(found['vm.panic_on_oom']?.severity).toBe('unknown');
   expect(found['vm.swappiness']?.severity).toBe('unknown');
   expect(found.available?.severity).toBe('unknown');
 });
 
-test('swappiness is judged by the swap there is', () => {
+test('swappiness 0 is a warning only on a machine with swap', () => {
   expect(severities(sysctl('vm.swappiness', 0))['vm.swappiness']?.severity).toBe('info');
   const none = { ...sysctl('vm.swappiness', 0), '/proc/swaps': SWAP };
   expect(severities(none)['vm.swappiness']?.severity).toBe('warning');
   expect(severities({ ...none, ...sysctl('vm.swappiness', 60) })['vm.swappiness']?.severity).toBe('ok');
 });
 
-test('swap that is full comes with a word against swapoff', () => {
+test('a warning of full swap advises against swapoff', () => {
   const swap = severities({
     '/proc/swaps': SWAP,
     '/proc/meminfo': meminfo({ MemTotal: 1000, MemAvailable: 900, SwapTotal: 1000, SwapFree: 50 }),
@@ -67,7 +67,7 @@ test('swap that is full comes with a word against swapoff', () => {
   expect(swap?.reason).toContain('swapoff');
 });
 
-test('memory that no kill can free is said', () => {
+test('memory that no kill can free is named', () => {
   const base = { MemTotal: 1000, MemAvailable: 300 };
   expect(severities({ '/proc/meminfo': meminfo({ ...base, SUnreclaim: 400 }) }).available?.reason).toContain(
     "kernel's own",
@@ -76,7 +76,7 @@ test('memory that no kill can free is said', () => {
   expect(severities({ '/proc/meminfo': meminfo({ ...base, MemAvailable: 30 }) }).available?.severity).toBe('critical');
 });
 
-test('reserved huge pages are counted, which are not in kB', () => {
+test('reserved huge pages are counted in pages, not in kB', () => {
   const pages = severities({
     '/sys/kernel/mm/transparent_hugepage/enabled': 'always [madvise] never\n',
     '/proc/meminfo': 'AnonHugePages:    307200 kB\nHugePages_Total:      16\n',
@@ -84,7 +84,7 @@ test('reserved huge pages are counted, which are not in kB', () => {
   expect(pages?.found).toBe('madvise, 16 reserved');
 });
 
-test('who is protected, who should be, and who had better not be', () => {
+test('protection: services that lack it, and large processes that should not have it', () => {
   const total = { '/proc/meminfo': meminfo({ MemTotal: 1_000_000, MemAvailable: 900_000 }) };
   const found = severities({
     ...total,
@@ -102,11 +102,11 @@ test('who is protected, who should be, and who had better not be', () => {
   expect(found['killed first']?.found).toContain('browser');
 });
 
-test('other early killers, and what they would do with the options they run with', () => {
+test('early killers are listed with what their options make them do', () => {
   const found = severities({
     ...madeProcess(10, 'earlyoom', -100, 1800, ['/usr/bin/earlyoom', '-m', '4,2', '-r', '3600']),
     ...madeProcess(11, 'psi-notify', 0, 1800),
-    ...madeProcess(12, 'constructor', 0, 1800), // a name that every object has
+    ...madeProcess(12, 'constructor', 0, 1800), // a property that every object has
   });
   expect(found.earlyoom?.severity).toBe('warning');
   expect(found.earlyoom?.found).toContain('at most 4 % of memory is available and at most 10 % of swap');
@@ -114,7 +114,7 @@ test('other early killers, and what they would do with the options they run with
   expect(found.constructor).toBe(Object);
 });
 
-test('a name that is not UTF-8 or holds a newline is one process, and harms nothing', () => {
+test('a process with a line feed in its name is one process', () => {
   const found = severities({
     '/proc/meminfo': meminfo({ MemTotal: 1000 }),
     ...madeProcess(9, 'two\nlines', -1000, 900),

@@ -1,4 +1,4 @@
-/** Every number of the corpus, read a second time by the kernel tests' own reader, and by eye where that has no opinion. */
+/** Every number of the corpus against the reader of the kernel tests and, for fields that it does not read, a plain search. */
 import { describe, expect, it } from 'vitest';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { type KernelLogLine, parseKernelLogLine } from '../kernel/kernel-log.ts';
@@ -6,7 +6,7 @@ import { schemaErrors } from '../schema.ts';
 import { explain, fixture, fixtures, forms, linesOf, recordsOf } from './corpus.ts';
 import { unfounded } from './unfounded.ts';
 
-/** The lines of each report, as the other reader has them. */
+/** The lines of each report, as the other reader parses them. */
 function independent(kmsg: string): { lines: KernelLogLine[]; text: string }[] {
   const reports: { lines: KernelLogLine[]; text: string }[] = [];
   for (const record of recordsOf(kmsg)) {
@@ -41,7 +41,7 @@ describe.each(fixtures)('%s', (name) => {
   const { reports, warnings } = explain(Buffer.from(kmsg, 'latin1'));
   const expected = independent(kmsg);
 
-  it('has as many reports, each valid, none with a warning', () => {
+  it('gives as many reports as the other reader finds, each valid and without a warning', () => {
     expect(reports.length).toBeGreaterThan(0);
     expect(reports).toHaveLength(expected.length);
     expect(warnings).toEqual([]);
@@ -51,7 +51,7 @@ describe.each(fixtures)('%s', (name) => {
     }
   });
 
-  it('agrees with the other reader about trigger, tasks, choice and victims', () => {
+  it('agrees with the other reader on trigger, tasks, summary and victims', () => {
     for (const [i, report] of reports.entries()) {
       const { lines } = expected[i] as { lines: KernelLogLine[] };
       const { trigger, victim, group } = report;
@@ -124,7 +124,7 @@ describe.each(fixtures)('%s', (name) => {
     }
   });
 
-  it('agrees with a plain search about limits, zones, swap and sizes', () => {
+  it('agrees with a plain search on limits, zones, swap and sizes', () => {
     for (const [i, report] of reports.entries()) {
       const { text } = expected[i] as { text: string };
       const kib = (pattern: RegExp) => {
@@ -186,21 +186,21 @@ describe.each(fixtures)('%s', (name) => {
     }
   });
 
-  it('says no number that is not in the text', () => {
+  it('reports no number that is not in the log', () => {
     for (const report of reports) expect(unfounded(report, kmsg)).toEqual([]);
   });
 
-  it('comes to the kernel’s choice by its own reckoning', () => {
+  it('computes the same choice as the kernel', () => {
     for (const { verdict, victim, tasks } of reports) {
       if (victim?.reason?.includes('allocating_task') || tasks.length === 0) continue;
       expect(verdict.choice_agrees).toBe(victim ? true : null);
     }
   });
 
-  // A line feed in a name ends the line in a plain log: what is after it is lost there.
+  // A plain log ends the line at a line feed in a name, and loses what follows it.
   if (name.includes('hostile')) return;
 
-  it('is read the same whoever wrote it down', () => {
+  it('is read the same in every log format', () => {
     const facts = ({
       scope,
       victim,

@@ -1,4 +1,4 @@
-/** The corpus of real reports, and what they look like in other people's logs. */
+/** The corpus of real reports, and the log formats that they are found in. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toReport } from '../../src/explain/report.ts';
@@ -29,12 +29,12 @@ export function explain(log: string | Buffer, step?: number): Explained {
   return { reports, warnings: scan.assembler.warnings };
 }
 
-/** Of a fixture: read by the tests' own reader of /dev/kmsg, which shares nothing with what is tested. */
+/** Records of a fixture, by the tests' own reader of /dev/kmsg, which shares no code with the parser under test. */
 export function recordsOf(kmsg: string): KernelLogRecord[] {
   return kmsg.split('\n').flatMap((line) => parseKernelLogRecord(line) ?? []);
 }
 
-/** As dmesg has it, a record of several lines as several. */
+/** Lines as dmesg prints them: a record of several lines becomes several. */
 export function linesOf(kmsg: string): { timeUs: number; text: string }[] {
   return recordsOf(kmsg).flatMap(({ timeUs, text }) => text.split('\n').map((line) => ({ timeUs, text: utf8(line) })));
 }
@@ -49,7 +49,7 @@ const local = (us: number) => {
   return { day, month, date, year, time };
 };
 
-/** Who writes what in front of a kernel message. */
+/** What each tool writes in front of a kernel message. */
 export const forms: Record<string, (line: { timeUs: number; text: string }) => string> = {
   'no prefix': ({ text }) => text,
   dmesg: ({ timeUs, text }) => `[${seconds(timeUs)}] ${text}`,

@@ -1,4 +1,4 @@
-/** Logs that are mixed, cut, damaged, or written by somebody who means harm. */
+/** Logs that are mixed, cut, damaged or hostile. */
 import { describe, expect, it } from 'vitest';
 import { Patterns } from '../../src/explain/patterns.ts';
 import { html } from '../../src/explain/render/html.ts';
@@ -27,7 +27,7 @@ describe('two reports written at the same time', () => {
     ['7.2/v2-cpuset.kmsg', '7.2/v2-tmpfs.kmsg'],
   ] as const;
 
-  it.each(pairs)('%s and %s come apart by the caller that printk notes', (a, b) => {
+  it.each(pairs)('%s and %s are told apart by the caller that printk notes', (a, b) => {
     const alone = byVictim([...explain(dmesg(a).join('\n')).reports, ...explain(dmesg(b).join('\n')).reports]);
     for (let seed = 0; seed < 50; seed++) {
       const { reports } = explain(interleave([dmesg(a, '[  T101]'), dmesg(b, '[  T202]')], random(seed)).join('\n'));
@@ -36,7 +36,7 @@ describe('two reports written at the same time', () => {
     }
   });
 
-  it.each(pairs)('%s and %s come apart by the host in a log of many', (a, b) => {
+  it.each(pairs)('%s and %s are told apart by the host in a log of several hosts', (a, b) => {
     const on = (host: string, name: string) =>
       dmesg(name).map((line) => `2026-11-22T10:00:00+00:00 ${host} kernel: ${line}`);
     const { reports } = explain(interleave([on('a', a), on('b', b)], random(7)).join('\n'));
@@ -46,7 +46,7 @@ describe('two reports written at the same time', () => {
   });
 
   // A cgroup's report and the system's differ in all but the stack and the rows of the task table.
-  it('come apart by their shape where nothing else tells', () => {
+  it('are told apart by their shape where the log has neither caller nor host', () => {
     const [a, b] = ['6.12/v2-memcg.kmsg', '6.12/v2-global.kmsg'] as const;
     const [only] = explain(dmesg(a).join('\n')).reports;
     const [other] = explain(dmesg(b).join('\n')).reports;
@@ -57,7 +57,7 @@ describe('two reports written at the same time', () => {
       expect(of('cgroup')?.victim?.comm).toBe('cache-builder');
       expect(of('system')?.victim?.comm).toBe('taker');
       expect(reports).toHaveLength(2);
-      // Rows of two tables look alike: where one may have gone astray it is said.
+      // Rows of two tables look alike: a report with a row that may be the other's has a warning.
       if (reports.some(({ warnings }) => warnings.length > 0)) continue;
       expect(of('system')?.memory).toEqual(other?.memory);
     }
@@ -67,7 +67,7 @@ describe('two reports written at the same time', () => {
 describe('what is left of a report', () => {
   const lines = dmesg('6.12/v2-memcg.kmsg');
 
-  it('a kill alone', () => {
+  it('is read from the kill line alone', () => {
     const { reports } = explain(`noise\n${lines.find((line) => line.includes('Killed process'))}\nnoise`);
     expect(reports).toHaveLength(1);
     expect(reports[0]).toMatchObject({
@@ -82,13 +82,13 @@ describe('what is left of a report', () => {
     expect(reports[0]?.verdict).toMatchObject({ choice_agrees: null, victim_share: null, holders: [] });
   });
 
-  it('kills in a row without reports, as in a storm', () => {
+  it('gives one report for each of several kill lines in a row', () => {
     const kill = (pid: number) =>
       `[ 1.000000] Memory cgroup out of memory: Killed process ${pid} (a) total-vm:1kB, anon-rss:2kB, file-rss:3kB, shmem-rss:4kB, UID:5 pgtables:6kB oom_score_adj:7`;
     expect(explain([1, 2, 3].map(kill).join('\n')).reports.map(({ victim }) => victim?.pid)).toEqual([1, 2, 3]);
   });
 
-  it('the end of it, whose head has left the ring', () => {
+  it('is read from its end, when its head has left the ring', () => {
     const cut = lines.findIndex((line) => line.includes('Tasks state'));
     const { reports } = explain([...lines.slice(cut)].join('\n'));
     expect(reports).toHaveLength(1);
@@ -96,7 +96,7 @@ describe('what is left of a report', () => {
     expect(reports[0]?.tasks).toHaveLength(2);
   });
 
-  it('any half of it, and nothing is made up', () => {
+  it('holds no number that is not in the log, whichever half of the lines is left', () => {
     for (const name of fixtures.filter((one) => !/storm|killable|hostile/.test(one))) {
       const next = random(name.length);
       const half = dmesg(name).filter(() => next() < 0.5);
@@ -104,7 +104,7 @@ describe('what is left of a report', () => {
     }
   });
 
-  it('a line that is too long, before and between', () => {
+  it('is read around lines that are too long', () => {
     const long = 'x'.repeat(300_000);
     const { reports } = explain([long, ...lines.slice(0, 40), long, ...lines.slice(40), long].join('\n'), 10_000);
     expect(reports.map(facts)).toEqual(explain(lines.join('\n')).reports.map(facts));
@@ -115,7 +115,7 @@ describe('a damaged log', () => {
   const texts = fixtures.filter((name) => !/killable/.test(name)).map((name) => dmesg(name));
 
   // A million lines are `npm run prove:explain`.
-  it('is read without a crash, and no number is in the report that is not in the text', () => {
+  it('is read without a crash, and gives no number that is not in the log', () => {
     const next = random(20261122);
     let lines = 0;
     for (let round = 0; lines < 30_000; round++) {
@@ -129,7 +129,7 @@ describe('a damaged log', () => {
     }
   });
 
-  it('cannot make a pattern run away', () => {
+  it('cannot make a pattern take exponential time', () => {
     const tokens = [
       ',task_memcg=',
       ',oom_memcg=',
@@ -164,11 +164,11 @@ describe('a damaged log', () => {
         slowestMs = Math.max(slowestMs, performance.now() - begin);
       }
     }
-    // Not a measure of speed: exponential or cubic would be minutes.
+    // Not a measure of speed: exponential or cubic time would be minutes.
     expect(slowestMs).toBeLessThan(5000);
   });
 
-  it('has its faulty lines quoted, safely', () => {
+  it('has its unreadable lines quoted in warnings, safe to show', () => {
     const faulty = [
       'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=\x1b[2Jnothing',
       'Memory cgroup out of memory: Killed process 99999999999999999999 (x) total-vm:1kB',
@@ -196,7 +196,7 @@ describe('hostile names', () => {
   const patterns = new Patterns();
   for (const report of reports) patterns.add(report);
 
-  it('are kept as they are in the event', () => {
+  it('are unchanged in the event', () => {
     expect(reports.map(({ victim }) => victim?.comm)).toEqual(evil);
   });
 
@@ -210,7 +210,7 @@ describe('hostile names', () => {
     expect(page).not.toMatch(/[^\P{C}\n]/u);
   });
 
-  it('cannot become links, tables or escapes in Markdown and on the terminal', () => {
+  it('cannot become links, tables or escape sequences in Markdown and on the terminal', () => {
     const ticket = markdown(reports, patterns.summary());
     expect(ticket).not.toMatch(/[^\\](?:\]\(|<script|:\/\/)|[^\P{C}\n]/u);
     for (const report of reports) expect(renderReport(report, plain, 100)).not.toMatch(/[^\P{C}\n]/u);

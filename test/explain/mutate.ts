@@ -1,6 +1,6 @@
-/** Damages logs, reproducibly: what rate limits, small rings, careless tools and hostile names do, and worse. */
+/** Damages logs reproducibly, as rate limits, small rings, careless tools and hostile names do, and worse. */
 
-/** Numbers from 0 up to but not including 1; the same for the same seed (mulberry32). */
+/** Numbers from 0 up to, but not including, 1; the same sequence for the same seed (mulberry32). */
 export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -30,7 +30,7 @@ const strange = [
   'Killed process ',
 ];
 
-/** One line, damaged in one way. May be none, or more than one. */
+/** One line, damaged in one way: no line, one line or several. */
 export function mutateLine(line: string, next: () => number): string[] {
   const at = () => Math.floor(next() * (line.length + 1));
   const one = <T>(list: readonly T[]) => list[Math.floor(next() * list.length)] as T;
@@ -71,7 +71,7 @@ export function mutate(lines: readonly string[], next: () => number, share: numb
   return lines.flatMap((line) => (next() < share ? mutateLine(line, next) : [line]));
 }
 
-/** The lines of all, each list in its order, mixed. */
+/** Mixes the lines of several lists; the lines of each list keep their order. */
 export function interleave(lists: readonly (readonly string[])[], next: () => number): string[] {
   const rest = lists.map((list) => [...list]);
   const mixed: string[] = [];
@@ -81,7 +81,7 @@ export function interleave(lists: readonly (readonly string[])[], next: () => nu
     left = rest.filter((list) => list.length > 0)
   ) {
     const list = left[Math.floor(next() * left.length)] as string[];
-    // Some lines at a time: CPUs do not take turns by the line.
+    // Several lines at a time: CPUs do not alternate line by line.
     for (let run = 1 + Math.floor(next() * 4); run > 0 && list.length > 0; run--) mixed.push(list.shift() as string);
   }
   return mixed;

@@ -1,9 +1,9 @@
-/** Numbers of a report that its text does not have: invented ones. */
+/** Finds numbers of a report that are not in its log. */
 import type { OomReport } from '../../src/model/oom-report.ts';
 
-/** Worked out, and checked elsewhere; or of the reader, not of the text. */
+/** Computed, and checked by other tests; or numbers of the reader, not of the log. */
 const DERIVED = new Set(['seq', 'offset', 'page_bytes', 'badness_pages', 'domain_bytes', 'verdict', 'time', 'mono_ns']);
-/** oom_adj of old is turned into oom_score_adj. */
+/** Kernels before 2.6.36 print oom_adj, which becomes an oom_score_adj. */
 const isOld = (kernel: string | null) => kernel !== null && /^2\./.test(kernel);
 
 export function unfounded(report: OomReport, text: string): string[] {

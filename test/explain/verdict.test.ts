@@ -1,4 +1,4 @@
-/** What the reports of the lab mean: each scene was made to fail in one way, and that is what must be said. */
+/** Verdicts on the reports of the lab: each scene was made to fail in one way, which the verdict must name. */
 import { describe, expect, it } from 'vitest';
 import { Patterns } from '../../src/explain/patterns.ts';
 import type { ReportCause, ReportFactor } from '../../src/model/oom-report.ts';
@@ -32,26 +32,26 @@ describe.each(Object.entries(scenes))('%s', (scene, { cause, factors = [] }) => 
   });
 });
 
-describe('who is to blame', () => {
+describe('the sentence on the largest holder', () => {
   const verdictOf = (name: string) => explain(Buffer.from(fixture(name), 'latin1')).reports[0]?.verdict;
 
-  it('a trigger that is not the victim only asked', () => {
+  it('says that a trigger that is not the victim only asked', () => {
     expect(verdictOf('6.12/v2-trigger.kmsg')?.culprit).toMatch(/sleeper .* held .* asker \(pid \d+\) only asked/);
   });
 
-  it('kernel memory is nobody’s, and the victim was merely there', () => {
+  it('says that the processes held little where kernel memory filled the limit', () => {
     const verdict = verdictOf('6.12/v2-order.kmsg');
     expect(verdict?.culprit).toContain('most of the memory was not theirs');
     expect(verdict?.victim_share).toBeLessThan(0.1);
   });
 
-  it('an adjustment decides, and it is said who would have been chosen without', () => {
+  it('comes with the process that would have been chosen without any oom_score_adj', () => {
     const report = explain(Buffer.from(fixture('6.12/v2-sysrq.kmsg'), 'latin1')).reports[0];
     expect(report?.victim).toMatchObject({ comm: 'sacrifice', oom_score_adj: 900 });
     expect(report?.verdict.alternatives[0]?.if).toBe('every oom_score_adj were 0');
   });
 
-  it('the adjustment that would have spared the victim is exact', () => {
+  it('comes with the exact oom_score_adj that would have spared the victim', () => {
     for (const name of fixtures) {
       for (const { verdict, victim, tasks, domain_bytes, page_bytes } of explain(Buffer.from(fixture(name), 'latin1'))
         .reports) {
@@ -83,7 +83,7 @@ describe('patterns', () => {
     return patterns.summary(now);
   };
 
-  it('counts, dates, and the last 24 hours by the clock', () => {
+  it('count by name and hour, and over the last 24 hours', () => {
     const summary = summarise([line(1, 1, 100), line(3, 2, 100), line(3, 3, 100, 'other')]);
     expect(summary).toMatchObject({
       reports: 3,
@@ -103,7 +103,7 @@ describe('patterns', () => {
     expect(summary.repeats).toEqual([]);
   });
 
-  it('suspects a leak after more than three, and says when it grows', () => {
+  it('suspect a leak after more than three kills, and say whether the process grows', () => {
     const growing = summarise([1, 2, 3, 4].map((hour) => line(hour, hour, hour * 1000)));
     expect(growing.repeats).toEqual([
       expect.objectContaining({ comm: 'worker', count: 4, growing: true, median_interval_seconds: 3600 }),
@@ -113,7 +113,7 @@ describe('patterns', () => {
     expect(summarise([1, 2, 3].map((hour) => line(hour, hour, hour * 1000))).repeats).toEqual([]);
   });
 
-  it('sees a storm', () => {
+  it('list a storm of ten kills in a minute', () => {
     const [storm, ...others] = summarise(Array.from({ length: 12 }, (_, i) => line(5, i + 1, 10))).storms;
     expect(storm).toMatchObject({ kills: 12, duration_seconds: 0 });
     expect(others).toEqual([]);

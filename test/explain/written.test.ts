@@ -1,4 +1,4 @@
-/** Reports of kernels that the lab cannot boot: written after their format strings, see the README beside them. */
+/** Reports of kernels that the lab cannot boot, written from their format strings: see the README beside them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

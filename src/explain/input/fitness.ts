@@ -75,7 +75,7 @@ const FIT: Fit = {
   killed: (report, { pid }) => fitsKill(report, pid),
   group: ({ group, kills, summary }, { path }) =>
     group === undefined && kills.length > 0 ? 1 + (summary?.limit === path ? 2 : 0) : 0,
-  nobody: ({ ended }) => (ended ? 0 : 1),
+  no_victim: ({ ended }) => (ended ? 0 : 1),
   panic: ({ kills, panic }) => (kills.length === 0 && panic === undefined ? 1 : 0),
   reaped: fitsReaper,
   unreapable: fitsReaper,

@@ -38,7 +38,7 @@ export class OpenReport {
   chosen: Of<'chosen'> | undefined;
   readonly kills: Of<'killed'>[] = [];
   group: string | undefined;
-  nobody = false;
+  noVictim = false;
   panic: string | undefined;
   readonly reaped = new Map<number, Of<'reaped'>>();
   readonly unreapable: Of<'unreapable'>[] = [];
@@ -56,7 +56,7 @@ export class OpenReport {
 
   /** The outcome is known; only the reaper's line and the other victims of a group may still come. */
   get ended(): boolean {
-    return this.kills.length > 0 || this.nobody || this.panic !== undefined;
+    return this.kills.length > 0 || this.noVictim || this.panic !== undefined;
   }
 
   /** As `ended`, except after a panic, whose stack follows it. */
@@ -158,8 +158,8 @@ const TAKE: Take = {
     report.group = path;
     return undefined;
   },
-  nobody: (report) => {
-    report.nobody = true;
+  no_victim: (report) => {
+    report.noVictim = true;
     return Phase.end;
   },
   panic: (report, { text }) => {

@@ -9,7 +9,7 @@ const CHOSEN =
   /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*)\) score (?<score>\d+) or (?:sacrifice child|a child)\s*$/s;
 const KILLED =
   /^(?:(?<why>[^:]{1,80}): )?Killed process (?<pid>\d+)(?:, UID (?<uidBefore>\d+),)? \((?<comm>.*)\)(?:, UID (?<uidAfter>\d+),)?(?<sizes>(?:,? (?:total-vm|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)*)\s*$/s;
-const NOBODY = /^Out of memory and no killable processes/;
+const NO_VICTIM = /^Out of memory and no killable processes/;
 const PANIC = /^Kernel panic - not syncing: (?<text>.*(?:[Oo]ut of memory|deadlocked on memory).*?)\s*$/s;
 const REAPED =
   /^oom_reaper: reaped process (?<pid>\d+) \((?<comm>.*)\),? now anon-rss:(?<anon>\d+)kB, file-rss:(?<file>\d+)kB, shmem-rss:(?<shmem>\d+)(?:kB|lB)\s*$/s;
@@ -65,7 +65,7 @@ export const endings: readonly LineKind[] = [
     pattern: PANIC,
     read: ({ text = '' }) => ({ is: 'panic', text }),
   },
-  { likely: (text) => text.startsWith('Out of memory and'), pattern: NOBODY, read: () => ({ is: 'nobody' }) },
+  { likely: (text) => text.startsWith('Out of memory and'), pattern: NO_VICTIM, read: () => ({ is: 'no_victim' }) },
 ];
 
 function killed({ why, pid, comm = '', sizes = '', uidBefore, uidAfter }: Groups): ParsedLine | undefined {

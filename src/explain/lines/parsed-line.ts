@@ -53,7 +53,7 @@ export type ParsedLine =
       adj: number | null;
     }
   | { is: 'group'; path: string }
-  | { is: 'nobody' }
+  | { is: 'no_victim' }
   | { is: 'panic'; text: string }
   /** KiB that were left after the reaper was done. */
   | { is: 'reaped'; pid: number; comm: string; anon: number; file: number; shmem: number }

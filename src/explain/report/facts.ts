@@ -118,10 +118,10 @@ function versionOf({ counters }: OpenReport): 1 | 2 | null {
   return counters.has('swap') ? 2 : null;
 }
 
-function outcomeOf({ kills, nobody, panic }: OpenReport): OomReport['outcome'] {
+function outcomeOf({ kills, noVictim, panic }: OpenReport): OomReport['outcome'] {
   if (panic !== undefined) return 'panic';
   if (kills.length > 0) return 'killed';
-  return nobody ? 'nobody_killable' : 'unknown';
+  return noVictim ? 'nobody_killable' : 'unknown';
 }
 
 function partsOf(open: OpenReport): ReportPart[] {
