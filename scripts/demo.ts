@@ -8,7 +8,7 @@ import { createMemoryGroup, type MemoryGroup, MemoryGroupUnavailable } from './m
 
 const USAGE = `usage: npm run demo -- [--limit SIZE]
 
-Makes a small memory cgroup, lets one process fill it until the kernel's OOM killer ends it, and tidies up.
+Makes a small memory cgroup, lets one process fill it until the kernel's OOM killer ends it, and removes the cgroup.
 Nothing outside that cgroup can run out of memory. Needs root.
 
   --limit SIZE  the cgroup's memory limit, from 4M to 1G (64M)
