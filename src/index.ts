@@ -57,13 +57,14 @@ export {
   type PsiTriggerOptions,
   readPsi,
 } from './pressure/psi-trigger.ts';
+export type { UndoLedger } from './process/undo-ledger.ts';
 export { type Applied, applyPlan } from './protect/apply.ts';
-export { Journal } from './protect/journal.ts';
 export { type Plan, type PlanEntry, type PlanOptions, planProtection } from './protect/plan.ts';
 export { builtIn as builtInProfiles, type Profile, type Selector } from './protect/profile.ts';
 export { ProfileApplier, type ProfileApplierOptions } from './protect/profile-applier.ts';
 export { readSubjects, type Subject } from './protect/subject.ts';
 export { type Undone, undo } from './protect/undo.ts';
+export { openUndoFile } from './protect/undo-file.ts';
 export { type ScoresOptions, watchScores } from './scores/scores.ts';
 export { GrowthWindow, growthOf, type Slope } from './series/growth.ts';
 export { type Episode, episode } from './stream/episode.ts';

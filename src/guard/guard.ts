@@ -10,6 +10,7 @@ import type { GuardMode } from '../model/guard.ts';
 import type { Sample } from '../model/sample.ts';
 import { lineage } from '../process/never-signal.ts';
 import type { ProcessHandle } from '../process/process-handle.ts';
+import { UndoLedger } from '../process/undo-ledger.ts';
 import { globMatch } from '../text/glob.ts';
 import type { Arming } from './arming/arming.ts';
 import { Standby } from './arming/standby.ts';
@@ -76,7 +77,7 @@ export class Guard implements Disposable {
     this.#options = options;
     this.events$ = this.#events.asObservable();
     this.#policy = new Policy(options.policy, { pid: process.pid, ancestors: lineage() });
-    this.#restraints = options.restraints ?? new CgroupRestraints(undefined);
+    this.#restraints = options.restraints ?? new CgroupRestraints(UndoLedger.inMemory());
     // A signal does not wait for whoever hears of it: told at the next turn.
     const emit = (event: Event) => {
       if (this.#untold.push(event) === 1) setImmediate(() => this.#tellAll());

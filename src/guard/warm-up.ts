@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import { ProcessHandle } from '../process/process-handle.ts';
+import { UndoLedger } from '../process/undo-ledger.ts';
 import type { Arming } from './arming/arming.ts';
 import { live } from './guard.ts';
 import { Announcer } from './ladder/announce.ts';
@@ -84,7 +85,7 @@ async function climb(
     {
       ...{ machine: senses, policy, hook },
       announce: new Announcer('enforce', live(new EnvelopeFactory()), (event) => void JSON.stringify(event)),
-      restraints: new CgroupRestraints(undefined),
+      restraints: new CgroupRestraints(UndoLedger.inMemory()),
       signal: over.signal,
     },
     decision,

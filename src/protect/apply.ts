@@ -1,12 +1,12 @@
 /**
- * Writes a plan, each value to the very process that was planned for. What was found is in the journal before anything is
- * changed, so that whatever was done can be undone, even by another run after this one was killed.
+ * Writes a plan, each value to the very process that was planned for. Every change is in the undo ledger before it is made,
+ * so that a later run can undo it, also after this one was killed.
  */
 
-import { bootId } from '../linux/boot-id.ts';
 import { OomscopeError } from '../model/error.ts';
 import { ScoreAdjFile } from '../process/oom-score-adj-file.ts';
-import type { AdjLine, Journal } from './journal.ts';
+import type { Change } from '../process/undo-entry.ts';
+import type { UndoLedger } from '../process/undo-ledger.ts';
 import type { PlanEntry } from './plan.ts';
 import { placeOf } from './subject.ts';
 
@@ -14,7 +14,7 @@ export interface Applied {
   entry: PlanEntry;
   /**
    * - `done`: written, and read back.
-   * - `gone`: it has ended, or another process has its pid.
+   * - `gone`: the process has exited, or another one has its pid.
    * - `changed`: it is not as it was planned: another value, program or cgroup.
    * - `refused`: the kernel did not allow it.
    */
@@ -24,18 +24,18 @@ export interface Applied {
 }
 
 /**
- * Only the entries with `change`.
+ * Applies the entries whose action is `change`.
  *
- * @param onApplied told of each as it is done
- * @throws OomscopeError OUTPUT: the journal takes no more; nothing was changed then
+ * @param onApplied called after each entry
+ * @throws OomscopeError OUTPUT: the ledger cannot be written, and nothing was changed
  */
 export function applyPlan(
   entries: readonly PlanEntry[],
-  journal: Journal,
+  ledger: UndoLedger,
   onApplied: (applied: Applied) => void = () => {},
 ): Applied[] {
   const changes = entries.filter(({ action }) => action === 'change');
-  journal.append(changes.map(lineOf));
+  ledger.record(changes.map(changeOf));
   return changes.map((entry) => {
     const applied = applyOne(entry);
     onApplied(applied);
@@ -43,20 +43,10 @@ export function applyPlan(
   });
 }
 
-function lineOf({ subject, profile, before, after }: PlanEntry): AdjLine {
+function changeOf({ subject, profile, before, after }: PlanEntry): Change {
   const { pid, startTicks, comm } = subject;
-  const time = new Date().toISOString();
-  return {
-    kind: 'oom_score_adj',
-    boot_id: bootId() ?? '',
-    time,
-    pid,
-    start_ticks: startTicks,
-    comm,
-    profile,
-    before,
-    after,
-  };
+  const process = { kind: 'oom_score_adj' as const, pid, start_ticks: startTicks, comm };
+  return { ...process, by: profile, before: String(before), written: String(after) };
 }
 
 function applyOne(entry: PlanEntry): Applied {

@@ -4,13 +4,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OomscopeError } from '../model/error.ts';
-import type { Journal } from './journal.ts';
+import type { UndoLedger } from '../process/undo-ledger.ts';
 import type { Plan } from './plan.ts';
 import { type Profile, profileServiceLines } from './profile.ts';
 import type { Subject } from './subject.ts';
 
 export const SYSTEMD_DIRECTORY = '/etc/systemd/system';
-const FILE = '50-oomscope-protect.conf';
+export const DROP_IN_FILE = '50-oomscope-protect.conf';
 const MARK = '# Written by `oomscope protect`';
 
 export interface DropIn {
@@ -38,7 +38,7 @@ export function dropInsFor(
     const profile = profiles.find(({ name }) => names.has(name));
     const settled = members.every(({ pid }) => matched.get(pid)?.action === 'keep' && matched.get(pid)?.before !== 0);
     if (!profile || names.size !== 1 || (settled && profile.oomPolicy === null)) return [];
-    const path = join(directory, `${unit}.d`, FILE);
+    const path = join(directory, `${unit}.d`, DROP_IN_FILE);
     return [{ unit, profile: profile.name, path, text: textOf(profile) }];
   });
 }
@@ -54,13 +54,13 @@ export interface Installed extends DropIn {
 }
 
 /** systemd reads them after `systemctl daemon-reload`, and gives the value when the service is started the next time. */
-export function installDropIns(dropIns: readonly DropIn[], journal: Journal): Installed[] {
+export function installDropIns(dropIns: readonly DropIn[], ledger: UndoLedger): Installed[] {
   return dropIns.map((dropIn) => {
     const { path, text, profile } = dropIn;
     const there = read(path);
     if (there === text) return { ...dropIn, outcome: 'as it is' as const };
     if (there !== undefined) return { ...dropIn, outcome: 'foreign' as const };
-    journal.append([{ kind: 'drop_in', time: new Date().toISOString(), profile, path, text }], true);
+    ledger.record([{ kind: 'file', path, by: profile, before: null, written: text.trimEnd(), lasting: true }]);
     try {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, text, { flag: 'wx', mode: 0o644, flush: true });

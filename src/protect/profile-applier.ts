@@ -1,8 +1,8 @@
 /** Keeps profiles applied: to whatever is started, as it is started. */
 import { OomscopeError } from '../model/error.ts';
 import { type Exec, ExecStream } from '../process/exec-stream.ts';
+import type { UndoLedger } from '../process/undo-ledger.ts';
 import { type Applied, applyPlan } from './apply.ts';
-import type { Journal } from './journal.ts';
 import { type Plan, type PlanOptions, planProtection } from './plan.ts';
 import type { Profile } from './profile.ts';
 import { placeOf, readSubjects } from './subject.ts';
@@ -10,7 +10,7 @@ import { placeOf, readSubjects } from './subject.ts';
 export interface ProfileApplierOptions {
   profiles: readonly Profile[];
   plan: PlanOptions;
-  journal: Journal;
+  ledger: UndoLedger;
   /** @param latencyNs from its exec to the value. null: it was there before. */
   onApplied: (applied: Applied, latencyNs: bigint | null) => void;
   /** Too many came at once: all processes are looked at again. */
@@ -38,8 +38,8 @@ export class ProfileApplier implements Disposable {
 
   /** What runs now. @throws OomscopeError OUTPUT: the journal takes no more */
   applyToAll(plan: Plan = planProtection(readSubjects(), this.#options.profiles, this.#options.plan)): Applied[] {
-    const { journal, onApplied } = this.#options;
-    return applyPlan(plan.entries, journal, (applied) => onApplied(applied, null));
+    const { ledger, onApplied } = this.#options;
+    return applyPlan(plan.entries, ledger, (applied) => onApplied(applied, null));
   }
 
   close(): void {
@@ -51,14 +51,14 @@ export class ProfileApplier implements Disposable {
   }
 
   #onExec(exec: Exec): void {
-    const { profiles, plan, journal, onApplied, onError } = this.#options;
+    const { profiles, plan, ledger, onApplied, onError } = this.#options;
     const place = placeOf(exec.pid);
     if (!place) return; // ended already
     // It holds next to nothing yet.
     const subject = { ...exec, ...place, memoryPerMille: 0 };
     try {
       const { entries } = planProtection([subject], profiles, plan);
-      applyPlan(entries, journal, (applied) => onApplied(applied, process.hrtime.bigint() - exec.monoNs));
+      applyPlan(entries, ledger, (applied) => onApplied(applied, process.hrtime.bigint() - exec.monoNs));
     } catch (error) {
       onError(error instanceof OomscopeError ? error : new Error(String(error), { cause: error }));
     }

@@ -1,124 +1,94 @@
 /**
- * Puts back what the journal says was found, where it is still what was written: what somebody else has set since is
- * theirs.
+ * Undoes what the ledger says was changed, and what children have inherited of it, where it is still what was written: a
+ * value that another program has set since is left alone.
  */
-import { existsSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { bootId } from '../linux/boot-id.ts';
-import { OomscopeError } from '../model/error.ts';
-import { ScoreAdjFile } from '../process/oom-score-adj-file.ts';
-import type { AdjLine, DropInLine, Journal, JournalLine } from './journal.ts';
+import {
+  type Account,
+  processKey,
+  type ScoreEntry,
+  type Undone as UndoneEntry,
+  undoAccount,
+} from '../process/undo-entry.ts';
+import type { UndoLedger } from '../process/undo-ledger.ts';
 import type { Subject } from './subject.ts';
 
 export interface Undone {
-  /** A process ("nginx (pid 42)"), or a file. */
+  /** The name of a process ("nginx"), or the path of a file. */
   what: string;
+  /** null: a file. */
   pid: number | null;
   /**
-   * - `restored`: as it was found.
-   * - `untouched`: it was so already: the change had not come about, or is undone.
-   * - `inherited`: it was started by one that had the value, and had it from there.
-   * - `changed`: somebody else has changed it since: left as it is.
-   * - `gone`: it has ended.
-   * - `refused`: the kernel did not allow it: it stays in the journal.
+   * - `restored`: it is as it was found.
+   * - `untouched`: it was so already: the change was never made, or is undone.
+   * - `inherited`: restored in a process that had the value from its parent.
+   * - `changed`: another program has changed it since: left as it is.
+   * - `gone`: the process has exited, or the file was removed.
+   * - `refused`: the kernel did not allow it: it stays in the ledger.
    */
-  outcome: 'restored' | 'untouched' | 'inherited' | 'changed' | 'gone' | 'refused';
+  outcome: UndoneEntry['outcome'] | 'inherited';
+  /** The value that was found, and the one that was written. null: a file. */
   before: number | null;
   after: number | null;
   detail: string | null;
 }
 
-/** @param subjects all processes of now, for those that inherited. What could not be undone stays in the journal. */
-export function undo(journal: Journal, subjects: readonly Subject[]): Undone[] {
-  const lines = journal.read();
-  const accounts = [...byProcess(lines.filter(isAdj).filter((line) => line.boot_id === bootId())).values()];
+interface ScoreAccount extends Account {
+  entry: ScoreEntry;
+}
+
+/** @param subjects all processes of now, to find those that inherited a value */
+export function undo(ledger: UndoLedger, subjects: readonly Subject[]): Undone[] {
+  const accounts = ledger.accounts().filter(isScore);
   const heirs = heirsOf(accounts, subjects); // before their parents' values are changed back
-  const undone = [...accounts, ...heirs].map((account) => ({ account, undone: restore(account) }));
-  const files = lines.filter((line): line is DropInLine => line.kind === 'drop_in').map(removeDropIn);
-  const left = undone.filter(({ undone: { outcome } }) => outcome === 'refused').map(({ account }) => account.line);
-  journal.replace(left);
-  return [...undone.map((each) => each.undone), ...files];
+  const undone = ledger.undoAll();
+  const inherited = heirs.map(undoAccount);
+  const refused = inherited.filter(({ outcome }) => outcome === 'refused');
+  ledger.record(refused.map(({ entry }) => entry as ScoreEntry));
+  return [
+    ...undone.filter(({ entry }) => entry.kind === 'oom_score_adj').map(ofProcess),
+    ...inherited
+      .map(ofProcess)
+      .map((each) => (each.outcome === 'restored' ? { ...each, outcome: 'inherited' as const } : each)),
+    ...undone.filter(({ entry }) => entry.kind === 'file').map(ofFile),
+  ];
 }
 
-/** One process, over all that was done to it. */
-interface Account {
-  /** From the value that was found to the one that was written last. */
-  line: AdjLine;
-  /** All values that it has had from here. */
-  written: Set<number>;
-  inherited: boolean;
-}
+const isScore = (account: Account): account is ScoreAccount => account.entry.kind === 'oom_score_adj';
 
-const isAdj = (line: JournalLine): line is AdjLine => line.kind === 'oom_score_adj';
-const identity = (pid: number, startTicks: number) => `${pid}:${startTicks}`;
-
-export function byProcess(lines: readonly AdjLine[]): Map<string, Account> {
-  const accounts = new Map<string, Account>();
-  for (const line of lines) {
-    const key = identity(line.pid, line.start_ticks);
-    const known = accounts.get(key);
-    if (!known) {
-      accounts.set(key, { line, written: new Set([line.after]), inherited: false });
-      continue;
-    }
-    known.written.add(line.after);
-    known.line = { ...line, before: known.line.before };
+/** Processes that were started by one of those, or by an heir of theirs, and have the value that it has. */
+function heirsOf(accounts: readonly ScoreAccount[], subjects: readonly Subject[]): ScoreAccount[] {
+  const own = new Set<string>();
+  const known = new Map<string, ScoreAccount>();
+  for (const account of accounts) {
+    const key = processKey(account.entry.pid, account.entry.start_ticks);
+    own.add(key);
+    known.set(key, account);
   }
-  return accounts;
-}
-
-/** Started by one of those, or by an heir of theirs, and with the value that it has. */
-function heirsOf(accounts: readonly Account[], subjects: readonly Subject[]): Account[] {
-  const known = new Map(accounts.map((account) => [identity(account.line.pid, account.line.start_ticks), account]));
   const byPid = new Map(subjects.map((subject) => [subject.pid, subject]));
-  const accountOf = (subject: Subject): Account | undefined => {
-    const own = identity(subject.pid, subject.startTicks);
-    const account = known.get(own);
+  const accountOf = (subject: Subject): ScoreAccount | undefined => {
+    const key = processKey(subject.pid, subject.startTicks);
+    const account = known.get(key);
     if (account) return account;
     const parent = byPid.get(subject.ppid);
-    // Nobody is older than what it was started by: else that has the pid of another.
+    // A parent that is younger than its child has the pid of the real one.
     if (!parent || parent === subject || parent.startTicks > subject.startTicks) return undefined;
     const from = accountOf(parent);
-    if (!from || subject.oomScoreAdj !== from.line.after) return undefined;
-    const started = { pid: subject.pid, start_ticks: subject.startTicks, comm: subject.comm };
-    const heir = { line: { ...from.line, ...started }, written: new Set([from.line.after]), inherited: true };
-    known.set(own, heir);
+    if (!from || String(subject.oomScoreAdj) !== from.entry.written) return undefined;
+    const entry = { ...from.entry, pid: subject.pid, start_ticks: subject.startTicks, comm: subject.comm };
+    const heir = { entry, written: new Set([from.entry.written]) };
+    known.set(key, heir);
     return heir;
   };
-  return subjects.flatMap((subject) => accountOf(subject) ?? []).filter(({ inherited }) => inherited);
+  for (const subject of subjects) accountOf(subject);
+  return [...known].filter(([key]) => !own.has(key)).map(([, heir]) => heir);
 }
 
-function restore({ line, written, inherited }: Account): Undone {
-  const { pid, comm, before, after } = line;
-  const told = (outcome: Undone['outcome'], detail: string | null = null): Undone => {
-    return { what: comm, pid, outcome, before, after, detail };
-  };
-  try {
-    using file = ScoreAdjFile.open({ pid, startTicks: line.start_ticks });
-    const now = file.read();
-    if (now === before) return told('untouched');
-    if (!written.has(now)) return told('changed', `it has ${now} now, which is somebody else's`);
-    file.write(before);
-    return told(inherited ? 'inherited' : 'restored');
-  } catch (error) {
-    if (!(error instanceof OomscopeError)) throw error;
-    if (error.code === 'PROCESS_GONE') return told('gone');
-    if (error.code === 'NOT_PERMITTED') return told('refused', error.message);
-    throw error;
-  }
+function ofProcess({ entry, outcome, detail }: UndoneEntry): Undone {
+  const { pid, comm, before, written } = entry as ScoreEntry;
+  return { what: comm ?? '?', pid, outcome, before: Number(before), after: Number(written), detail };
 }
 
-function removeDropIn({ path, text }: DropInLine): Undone {
-  const told = (outcome: Undone['outcome'], detail: string | null = null): Undone => {
-    return { what: path, pid: null, outcome, before: null, after: null, detail };
-  };
-  if (!existsSync(path)) return told('untouched');
-  if (readFileSync(path, 'utf8') !== text) return told('changed', 'somebody else has edited it');
-  rmSync(path);
-  try {
-    rmdirSync(dirname(path));
-  } catch {
-    // There are others beside it.
-  }
-  return told('restored');
+function ofFile({ entry, outcome, detail }: UndoneEntry): Undone {
+  const what = entry.kind === 'file' ? entry.path : '';
+  return { what, pid: null, outcome, before: null, after: null, detail };
 }

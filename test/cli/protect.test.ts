@@ -118,7 +118,9 @@ test('an undo file that cannot be written: nothing is changed', async () => {
   const state = ['--state', '/nonexistent/undo.jsonl'];
   const { code, stderr } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state);
   expect(code).toBe(1);
-  expect(stderr).toContain('The undo file /nonexistent/undo.jsonl cannot be had: ENOENT. Name another with --state');
+  expect(stderr).toContain(
+    'Cannot open or write the undo file /nonexistent/undo.jsonl: ENOENT. Choose another with --state-file',
+  );
   expect(adjOf(pid)).toBe(0);
 });
 

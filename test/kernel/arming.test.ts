@@ -6,6 +6,7 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type ArmingOptions, type Fired, openArming, type SignalSeen } from '../../src/guard/arming/arming.ts';
 import { startTicks } from '../../src/linux/process.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
+import { UndoLedger } from '../../src/process/undo-ledger.ts';
 import { type BpfIds, gone } from './bpf-ids.ts';
 import { startChild } from './children/child.ts';
 import { createMemoryGroup, type Hog, type MemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
@@ -248,17 +249,19 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     const { child, held, statePath } = await armingChild(group, target, 60_000);
     expect(held.programs).toHaveLength(3);
     expect(adjOf(target.pid)).toBe(700);
-    expect(() => openArming({ statePath })).toThrow(/is in use by process/);
+    expect(() => UndoLedger.open(statePath)).toThrow(/is in use by process/);
     child.process.kill('SIGKILL');
     await child.ended;
     await gone(held);
     expect(adjOf(target.pid)).toBe(700);
     expect(existsSync(statePath)).toBe(true);
 
-    const { arming, fired } = open({ statePath });
-    expect(arming.recovered).toMatchObject([{ pid: target.pid, from: 0, to: 700, outcome: 'restored' }]);
+    using ledger = UndoLedger.open(statePath);
+    const entry = { pid: target.pid, before: '0', written: '700' };
+    expect(ledger.undoAll()).toMatchObject([{ entry, outcome: 'restored' }]);
+    const { fired } = open({ ledger });
     expect(adjOf(target.pid)).toBe(0);
-    expect(existsSync(statePath)).toBe(false);
+    expect(readFileSync(statePath, 'utf8')).toBe('');
     // Enough fruitless rounds to fire, had it lived; the kernel chooses the larger process.
     expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
     await settled();

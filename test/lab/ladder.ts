@@ -208,7 +208,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     return {
       frozen,
       after,
-      notes: opened?.notes.filter((note) => note.includes('took back')).length,
+      notes: opened?.notes.filter((note) => note.includes('restored')).length,
       state: existsSync(STATE),
     };
   },

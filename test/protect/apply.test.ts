@@ -1,13 +1,14 @@
 /** Values written to real processes, and put back. Only upwards: to go down takes a capability, see test/lab. */
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { effectiveCapabilities } from '../../src/linux/capabilities.ts';
 import { applyPlan } from '../../src/protect/apply.ts';
-import { Journal } from '../../src/protect/journal.ts';
 import { type Plan, planProtection } from '../../src/protect/plan.ts';
 import type { Profile } from '../../src/protect/profile.ts';
 import { readSubjects } from '../../src/protect/subject.ts';
 import { undo } from '../../src/protect/undo.ts';
+import { openUndoFile } from '../../src/protect/undo-file.ts';
 import { adjOf, Sleepers, setAdj, ticksOf } from './sleepers.ts';
 
 function planFor({ exe }: Sleepers, adj: number): Plan {
@@ -19,13 +20,13 @@ function planFor({ exe }: Sleepers, adj: number): Plan {
 }
 
 function apply(sleepers: Sleepers, plan: Plan): string[] {
-  using journal = Journal.open(sleepers.state);
-  return applyPlan(plan.entries, journal).map(({ outcome }) => outcome);
+  using ledger = openUndoFile(sleepers.state);
+  return applyPlan(plan.entries, ledger).map(({ outcome }) => outcome);
 }
 
 function undoAll(sleepers: Sleepers): Record<number, string> {
-  using journal = Journal.open(sleepers.state);
-  return Object.fromEntries(undo(journal, readSubjects()).map(({ pid, outcome }) => [pid, outcome]));
+  using ledger = openUndoFile(sleepers.state);
+  return Object.fromEntries(undo(ledger, readSubjects()).map(({ pid, outcome }) => [pid, outcome]));
 }
 
 describe('apply, then undo', () => {
@@ -75,9 +76,9 @@ describe('apply, then undo', () => {
   test.skipIf(effectiveCapabilities().has('CAP_SYS_RESOURCE'))('what the kernel refuses is said', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
-    using journal = Journal.open(sleepers.state);
+    using ledger = openUndoFile(sleepers.state);
     const [entry] = planFor(sleepers, 250).entries;
-    const [applied] = applyPlan([{ ...entry, after: -250 } as Plan['entries'][number]], journal);
+    const [applied] = applyPlan([{ ...entry, after: -250 } as Plan['entries'][number]], ledger);
     expect(applied).toMatchObject({ outcome: 'refused' });
     expect(applied?.detail).toContain('to go down to -250 takes CAP_SYS_RESOURCE');
     expect(adjOf(pid)).toBe(0);
@@ -117,50 +118,24 @@ describe('a process that is not the one that was planned for', () => {
 });
 
 describe('the undo file', () => {
-  const line = (pid: number, of: object = {}) => ({
-    ...{ kind: 'oom_score_adj', boot_id: 'b', time: 't', pid, start_ticks: 1, comm: 'x', profile: 'p' },
-    ...{ before: 0, after: 1 },
-    ...of,
-  });
-  const writeState = ({ state }: Sleepers, text: string, mode = 0o600) => writeFileSync(state, text, { mode });
-
-  test('a line that was cut off is of a change that was not made', async () => {
+  test('may be about drop-ins of oomscope, and about no other file', async () => {
     await using sleepers = new Sleepers();
-    const whole = JSON.stringify(line(50));
-    writeState(sleepers, `${whole}\n${whole.slice(0, 40)}`);
-    using journal = Journal.open(sleepers.state);
-    expect(journal.read()).toHaveLength(1);
-    journal.append([line(51) as never]);
-    expect(journal.read().map((each) => (each as { pid?: number }).pid)).toEqual([50, 51]);
+    const entry = (path: string) =>
+      `${JSON.stringify({ kind: 'file', boot_id: null, time: '', by: '', path, before: null, written: 'text' })}\n`;
+    writeFileSync(sleepers.state, entry('/etc/passwd'), { mode: 0o600 });
+    expect(() => openUndoFile(sleepers.state)).toThrow(/undo\.jsonl:1: expected a line of/);
+    const dropIn = join(sleepers.directory, 'some.service.d', '50-oomscope-protect.conf');
+    mkdirSync(dirname(dropIn));
+    writeFileSync(dropIn, 'text\n');
+    writeFileSync(sleepers.state, entry(dropIn));
+    using ledger = openUndoFile(sleepers.state);
+    expect(undo(ledger, [])).toMatchObject([{ what: dropIn, pid: null, outcome: 'restored' }]);
+    expect(existsSync(dirname(dropIn))).toBe(false);
   });
 
-  test('of another boot: there is nothing left to put back', async () => {
+  test('is of one process at a time', async () => {
     await using sleepers = new Sleepers();
-    writeState(sleepers, `${JSON.stringify(line(process.pid, { start_ticks: ticksOf(process.pid) }))}\n`);
-    expect(undoAll(sleepers)).toEqual({});
-    expect(existsSync(sleepers.state)).toBe(false);
-  });
-
-  test.each([
-    ['a value that none can have', line(50, { before: 5000 })],
-    ['init', line(1)],
-    ['another program’s', { hello: 1 }],
-  ])('%s: refused', async (_, given) => {
-    await using sleepers = new Sleepers();
-    writeState(sleepers, `${JSON.stringify(given)}\n`);
-    using journal = Journal.open(sleepers.state);
-    expect(() => journal.read()).toThrow(/undo\.jsonl:1: expected a line of/);
-  });
-
-  test('that others could have written: refused', async () => {
-    await using sleepers = new Sleepers();
-    writeState(sleepers, '', 0o644);
-    expect(() => Journal.open(sleepers.state)).toThrow(/expected a file of our own with mode 600, got .* 644/);
-  });
-
-  test('for one at a time', async () => {
-    await using sleepers = new Sleepers();
-    using _ = Journal.open(sleepers.state);
-    expect(() => Journal.open(sleepers.state)).toThrow('is in use');
+    using _ = openUndoFile(sleepers.state);
+    expect(() => openUndoFile(sleepers.state)).toThrow('is in use');
   });
 });

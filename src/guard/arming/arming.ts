@@ -26,8 +26,9 @@ import { loadNative, type RecordField, type RingReader } from '../../native/addo
 import { errnoName } from '../../native/errno.ts';
 import { checked, failure } from '../../native/system-call.ts';
 import { lineage, neverSignal } from '../../process/never-signal.ts';
-import { AdjustmentLedger, type Restored } from '../../process/oom-score-ledger.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
+import { RaisedScores } from '../../process/raised-scores.ts';
+import { UndoLedger } from '../../process/undo-ledger.ts';
 import { type Adjustment, type ArmCondition, Armed, type PollerIds } from './armed.ts';
 
 /** Who signals: the kernel's own program, the addon's thread that reads its records, or JavaScript. */
@@ -36,8 +37,8 @@ export type ArmingBackend = 'bpf' | 'addon' | 'typescript';
 export interface ArmingOptions {
   /** By default the fastest that there is. */
   backend?: ArmingBackend;
-  /** Where raised oom_score_adj values are kept for the next start. Without it a crash leaves them raised. */
-  statePath?: string;
+  /** Where raised oom_score_adj values are recorded for the next start. Without it a crash leaves them raised. */
+  ledger?: UndoLedger;
 }
 
 export interface ArmTerms {
@@ -85,8 +86,6 @@ export class Arming implements Disposable {
   readonly backend: ArmingBackend;
   /** Why that one. */
   readonly reason: string;
-  /** What the run before this had left raised. */
-  readonly recovered: readonly Restored[];
   readonly fired$: Observable<Fired>;
   readonly signals$: Observable<SignalSeen>;
 
@@ -95,16 +94,15 @@ export class Arming implements Disposable {
   readonly #guard: LoadedGuard;
   readonly #maps: { armings: BpfMap; expiries: BpfMap };
   readonly #reader: RingReader;
-  readonly #ledger: AdjustmentLedger;
+  readonly #scores: RaisedScores;
   readonly #own = lineage();
   /** A slot keeps its last arming: records of it may be on their way. */
   readonly #slots: (Armed | undefined)[] = Array(GuardLimit.ARMINGS).fill(undefined);
   #lastToken = 0n;
   #closed = false;
 
-  constructor({ backend, statePath }: ArmingOptions) {
-    this.recovered = statePath === undefined ? [] : AdjustmentLedger.recover(statePath);
-    this.#ledger = new AdjustmentLedger(statePath);
+  constructor({ backend, ledger = UndoLedger.inMemory() }: ArmingOptions) {
+    this.#scores = new RaisedScores(ledger);
     this.#guard = loadGuard(backend === undefined || backend === 'bpf');
     const { signals, reason, object } = this.#guard;
     if (backend === 'bpf' && !signals) {
@@ -154,7 +152,7 @@ export class Arming implements Disposable {
         disarm: () => {
           this.#maps.armings.update(key(slot), new Uint8Array(ArmingSlot.size), UpdateFlag.lock);
           for (const id of pollerIds) this.#reader.disarm(id);
-          if (adjustment === 'raised') this.#ledger.restore(handle.pid);
+          if (adjustment === 'raised') this.#scores.restore(handle);
         },
       },
     );
@@ -175,7 +173,7 @@ export class Arming implements Disposable {
     this.#reader.close();
     this.#closed = true;
     this.#guard.close();
-    this.#ledger.restoreAll();
+    this.#scores.restoreAll();
     this.#fired.complete();
     this.#signals.complete();
   }
@@ -197,7 +195,7 @@ export class Arming implements Disposable {
 
   #raise(handle: ProcessHandle, to: number): Adjustment {
     try {
-      return this.#ledger.raise(handle, to) ? 'raised' : 'none';
+      return this.#scores.raise(handle, to) ? 'raised' : 'none';
     } catch (error) {
       return { refused: (error as Error).message }; // not worth to go unarmed for
     }

@@ -1,46 +1,29 @@
 /**
- * What is done to a cgroup short of killing: reclaim, throttle, freeze; and the way back. What has to be taken back is
- * written down before it is done, so that a guard that crashed takes it back at its next start.
+ * What the ladder does to a cgroup short of killing: it has memory reclaimed, and writes to files that are put back after
+ * the shortage. Every change is in the undo ledger before it is made.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { readIfPresent } from '../../linux/capabilities.ts';
+import { basename } from 'node:path';
+import { readText } from '../../process/undo-entry.ts';
+import type { UndoLedger } from '../../process/undo-ledger.ts';
 import { formatBytes } from '../../text/format.ts';
 import type { Restraint, StepResult } from '../steps/step.ts';
-import { restraintFiles } from '../steps/steps.ts';
-
-/** A file that was written to, what was in it, and what is in it now. */
-interface Written {
-  file: string;
-  before: string;
-  now: string;
-}
+import { restraintFiles, stepOfFile } from '../steps/steps.ts';
 
 export class CgroupRestraints {
-  readonly #path: string | undefined;
-  readonly #written = new Map<string, Written>();
+  readonly #ledger: UndoLedger;
 
-  /** @param path of the file that outlives a crash; undefined: none */
-  constructor(path: string | undefined) {
-    this.#path = path;
+  constructor(ledger: UndoLedger) {
+    this.#ledger = ledger;
   }
 
-  /** What a guard that crashed has left. @returns the files that are as they were again */
-  static recover(path: string): string[] {
-    const restraints = new CgroupRestraints(undefined);
-    try {
-      for (const each of JSON.parse(readFileSync(path, 'utf8')) as Written[]) {
-        if (isWritten(each)) restraints.#written.set(each.file, each);
-      }
-    } catch {
-      return []; // there is none, or it was cut short: it is replaced as a whole, so nothing was done yet
-    }
-    const restored = restraints.release();
-    rmSync(path, { force: true });
-    return restored;
+  /** The only files that an entry of a guard's ledger may be about, whatever its file says. */
+  static mayWrite(path: string): boolean {
+    return path.startsWith('/sys/fs/cgroup/') && restraintFiles.has(basename(path));
   }
 
-  /** @returns how much it asked for; the kernel may find less. Waits for it. */
+  /** Waits until the kernel has tried. It may find less than it is asked for. */
   async reclaim(directory: string, bytes: number): Promise<StepResult> {
     try {
       await writeFile(`${directory}/memory.reclaim`, String(bytes));
@@ -54,67 +37,39 @@ export class CgroupRestraints {
 
   /** Writes a file of a cgroup. */
   restrain(directory: string, file: string, choose: Restraint): StepResult {
-    const chosen = choose((other) => read(`${directory}/${other}`));
-    if (!chosen) return { outcome: 'unavailable', detail: `there is no ${file}: cgroup v2 has it` };
-    return this.#write(`${directory}/${file}`, chosen.text, chosen.detail);
-  }
-
-  /** Takes back what was done to these files, or to all; none that somebody else has changed since. */
-  release(files: readonly string[] = [...this.#written.keys()]): string[] {
-    const restored: string[] = [];
-    for (const file of files) {
-      const written = this.#written.get(file);
-      if (!written) continue;
-      this.#written.delete(file);
-      if (read(file) !== written.now) continue; // the cgroup is gone, or it is somebody else's value
-      if (write(file, written.before) === undefined) restored.push(file);
+    const path = `${directory}/${file}`;
+    const chosen = choose((other) => readText(`${directory}/${other}`) ?? undefined);
+    const before = readText(path);
+    if (!chosen || before === null) return { outcome: 'unavailable', detail: `there is no ${file}: cgroup v2 has it` };
+    const isFirst = this.#files().every((other) => other !== path);
+    const record = (written: string) =>
+      this.#ledger.record([{ kind: 'file', path, by: stepOfFile(path) ?? 'guard', before, written }]);
+    record(chosen.text);
+    try {
+      writeFileSync(path, chosen.text);
+    } catch (error) {
+      if (isFirst) this.#ledger.settle(path);
+      return refused(error, path, 'cgroup v2');
     }
-    this.#save();
-    return restored;
+    // The kernel may round the value: it is undone only where the file still reads what the kernel made of it.
+    const now = readText(path);
+    if (now !== null && now !== chosen.text) record(now);
+    return { outcome: 'done', detail: chosen.detail };
   }
 
-  /** The files of one cgroup that are to be taken back. */
+  /** Puts files back, by default all. @returns those that were; not those that another program has changed since */
+  release(files: readonly string[] = this.#files()): string[] {
+    return files.filter((file) => this.#ledger.undo(file)?.outcome === 'restored');
+  }
+
+  /** The files of one cgroup that have to be put back. */
   of(directory: string): string[] {
-    return [...this.#written.keys()].filter((file) => file.startsWith(`${directory}/`));
+    return this.#files().filter((file) => file.startsWith(`${directory}/`));
   }
 
-  #write(file: string, text: string, detail: string): StepResult {
-    const before = read(file);
-    if (before === undefined) return { outcome: 'unavailable', detail: `there is no ${file}: cgroup v2 has it` };
-    const first = this.#written.get(file)?.before ?? before;
-    this.#written.set(file, { file, before: first, now: text });
-    this.#save();
-    const error = write(file, text);
-    if (error) {
-      this.#written.delete(file);
-      this.#save();
-      return refused(error, file, 'cgroup v2');
-    }
-    // The kernel rounds: what is to be compared later is what it made of it.
-    this.#written.set(file, { file, before: first, now: read(file) ?? text });
-    this.#save();
-    return { outcome: 'done', detail };
+  #files(): string[] {
+    return this.#ledger.accounts().flatMap(({ entry }) => (entry.kind === 'file' ? [entry.path] : []));
   }
-
-  /** As a whole or not at all. */
-  #save(): void {
-    const path = this.#path;
-    if (path === undefined) return;
-    if (this.#written.size === 0) {
-      rmSync(path, { force: true });
-      return;
-    }
-    writeFileSync(`${path}.new`, JSON.stringify([...this.#written.values()]), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
-  }
-}
-
-/** The state file is ours, but it may be on a disk that others write to: only these files are ever written. */
-function isWritten(each: unknown): each is Written {
-  const { file, before, now } = (each ?? {}) as Partial<Written>;
-  const known =
-    typeof file === 'string' && file.startsWith('/sys/fs/cgroup/') && restraintFiles.has(file.replace(/.*\//s, ''));
-  return known && !file.includes('/../') && typeof before === 'string' && typeof now === 'string';
 }
 
 function refused(error: unknown, file: string, since: string): StepResult {
@@ -122,14 +77,3 @@ function refused(error: unknown, file: string, since: string): StepResult {
   if (code === 'ENOENT') return { outcome: 'unavailable', detail: `there is no ${file} (${since})` };
   return { outcome: 'failed', detail: `${file}: ${code}` };
 }
-
-function write(file: string, text: string): NodeJS.ErrnoException | undefined {
-  try {
-    writeFileSync(file, text);
-    return undefined;
-  } catch (error) {
-    return error as NodeJS.ErrnoException;
-  }
-}
-
-const read = (file: string) => readIfPresent(file)?.trim();

@@ -5,6 +5,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { CgroupRestraints } from '../../../src/guard/ladder/cgroup-restraints.ts';
 import type { StepTools } from '../../../src/guard/steps/step.ts';
 import { steps } from '../../../src/guard/steps/steps.ts';
+import { bootId } from '../../../src/linux/boot-id.ts';
+import { UndoLedger } from '../../../src/process/undo-ledger.ts';
 
 /** A directory with the files that a cgroup of v2 would have; the kernel's are tried in a guest (test/lab/ladder.ts). */
 function place(): { directory: string; state: string } {
@@ -27,20 +29,22 @@ const read = (directory: string, file: string) => readFileSync(join(directory, f
 
 test('done, written down, and taken back', () => {
   const { directory, state } = place();
-  const restraints = new CgroupRestraints(state);
+  const ledger = UndoLedger.open(state);
+  const restraints = new CgroupRestraints(ledger);
   expect(take(restraints, directory, 'throttle', 90)).toEqual({ outcome: 'done', detail: 'memory.high set to 900 B' });
   expect(take(restraints, directory, 'freeze')).toMatchObject({ outcome: 'done' });
   expect([read(directory, 'memory.high'), read(directory, 'cgroup.freeze')]).toEqual(['900', '1']);
-  expect(JSON.parse(readFileSync(state, 'utf8'))).toHaveLength(2);
+  expect(readFileSync(state, 'utf8').trimEnd().split('\n')).toHaveLength(2);
   expect(restraints.of(directory)).toHaveLength(2);
   expect(restraints.release()).toHaveLength(2);
   expect([read(directory, 'memory.high'), read(directory, 'cgroup.freeze')]).toEqual(['max', '0']);
+  ledger.close();
   expect(existsSync(state)).toBe(false);
 });
 
 test('twice throttled goes back to what it was at first; what somebody else has set since is theirs', () => {
   const { directory } = place();
-  const restraints = new CgroupRestraints(undefined);
+  const restraints = new CgroupRestraints(UndoLedger.inMemory());
   take(restraints, directory, 'throttle', 90);
   take(restraints, directory, 'throttle', 50);
   restraints.release();
@@ -52,7 +56,7 @@ test('twice throttled goes back to what it was at first; what somebody else has 
 });
 
 test('where the kernel does not have it', async () => {
-  const restraints = new CgroupRestraints(undefined);
+  const restraints = new CgroupRestraints(UndoLedger.inMemory());
   const nowhere = join(tmpdir(), 'oomscope-nowhere');
   expect(await restraints.reclaim(nowhere, 1)).toMatchObject({ outcome: 'unavailable' });
   expect(take(restraints, nowhere, 'throttle', 90)).toMatchObject({ outcome: 'unavailable' });
@@ -61,14 +65,18 @@ test('where the kernel does not have it', async () => {
 
 test('a state file writes to cgroups and to nothing else', () => {
   const { directory, state } = place();
-  const target = join(directory, 'memory.high');
-  const written = (file: string) => JSON.stringify([{ file, before: 'x', now: 'max' }]);
-  for (const file of [target, '/sys/fs/cgroup/../../etc/memory.high', '/sys/fs/cgroup/a/memory.max']) {
-    writeFileSync(state, written(file));
-    expect(CgroupRestraints.recover(state)).toEqual([]);
+  const options = { mayWrite: CgroupRestraints.mayWrite };
+  const entry = { kind: 'file', boot_id: bootId(), time: '', by: '', before: 'x', written: 'max' };
+  for (const path of [
+    `${directory}/memory.high`,
+    '/sys/fs/cgroup/../../etc/memory.high',
+    '/sys/fs/cgroup/a/memory.max',
+  ]) {
+    writeFileSync(state, `${JSON.stringify({ ...entry, path })}\n`, { mode: 0o600 });
+    expect(() => UndoLedger.open(state, options)).toThrow(`${state}:1: expected a line of oomscope's undo file`);
   }
   expect(read(directory, 'memory.high')).toBe('max');
-  writeFileSync(state, '[{"file":');
-  expect(CgroupRestraints.recover(state)).toEqual([]);
-  expect(CgroupRestraints.recover(join(directory, 'none'))).toEqual([]);
+  writeFileSync(state, `${JSON.stringify({ ...entry, path: '/sys/fs/cgroup/nowhere/memory.high' })}\n`);
+  using ledger = UndoLedger.open(state, options);
+  expect(ledger.undoAll()).toMatchObject([{ outcome: 'gone' }]);
 });

@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { openArming } from '../../../src/guard/arming/arming.ts';
 import { startTicks } from '../../../src/linux/process.ts';
 import { ProcessHandle } from '../../../src/process/process-handle.ts';
+import { UndoLedger } from '../../../src/process/undo-ledger.ts';
 import { heldIds } from '../bpf-ids.ts';
 import { say, told } from './say.ts';
 
 const [statePath = '', pid = '', domain = '', expiresInMs = '', adj = ''] = process.argv.slice(2);
-using arming = openArming({ statePath });
+using ledger = UndoLedger.open(statePath);
+using arming = openArming({ ledger });
 using handle = ProcessHandle.open({
   pid: Number(pid),
   startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? 0,

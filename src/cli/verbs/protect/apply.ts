@@ -1,9 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import { survive } from '../../../process/survival.ts';
+import type { UndoLedger } from '../../../process/undo-ledger.ts';
 import { type Applied, applyPlan } from '../../../protect/apply.ts';
 import { dropInsFor, installDropIns, SYSTEMD_DIRECTORY } from '../../../protect/drop-in.ts';
-import { DEFAULT_JOURNAL, Journal } from '../../../protect/journal.ts';
 import { ProfileApplier } from '../../../protect/profile-applier.ts';
+import { DEFAULT_UNDO_FILE, openUndoFile } from '../../../protect/undo-file.ts';
 import type { Paint } from '../../../render/terminal.ts';
 import { paintFor } from '../../verb/colour.ts';
 import { Exit } from '../../verb/exit.ts';
@@ -12,7 +13,7 @@ import { RunUntil } from '../../verb/run-until.ts';
 import { type Choice, choiceOptions, choose } from './choice.ts';
 import { appliedJson, appliedLine, installedLine, planLines } from './view.ts';
 
-export const stateOption = text('FILE', `the undo file (${DEFAULT_JOURNAL})`);
+export const stateOption = text('FILE', `the undo file (${DEFAULT_UNDO_FILE})`);
 
 const options = {
   ...choiceOptions,
@@ -63,7 +64,7 @@ export async function run(argv: string[]): Promise<number> {
   if (empty) return mistaken ? Exit.failed : Exit.ok;
   if (!given.yes && !given.json && process.stdin.isTTY && process.stdout.isTTY && !(await agreed())) return Exit.ok;
 
-  using journal = Journal.open(given.state ?? DEFAULT_JOURNAL);
+  using ledger = openUndoFile(given.state);
   process.stdout.on('error', () => {}); // whoever read is gone; what was begun is brought to its end
   let refused = false;
   const say = (applied: Applied, latencyNs: bigint | null) => {
@@ -72,21 +73,20 @@ export async function run(argv: string[]): Promise<number> {
     process.stdout.write(`${text}\n`);
   };
   if (given.install) {
-    const installed = installDropIns(dropInsFor(plan, subjects, profiles, given['systemd-dir']), journal);
+    const installed = installDropIns(dropInsFor(plan, subjects, profiles, given['systemd-dir']), ledger);
     for (const each of installed) process.stderr.write(`${installedLine(each, paint)}\n`);
     if (installed.some(({ outcome }) => outcome === 'written')) {
       process.stderr.write('Now `systemctl daemon-reload`; services take it when they are started the next time.\n');
     }
   }
-  if (given.watch) await watch(choice, journal, say, paint, given.realtime ?? false);
-  else applyPlan(plan.entries, journal, (applied) => say(applied, null));
-  if (journal.read().length === 0) journal.replace([]);
+  if (given.watch) await watch(choice, ledger, say, paint, given.realtime ?? false);
+  else applyPlan(plan.entries, ledger, (applied) => say(applied, null));
   return refused || mistaken ? Exit.failed : Exit.ok;
 }
 
 async function watch(
   { profiles, options: plan, plan: first }: Choice,
-  journal: Journal,
+  ledger: UndoLedger,
   onApplied: (applied: Applied, latencyNs: bigint | null) => void,
   paint: Paint,
   realtime: boolean,
@@ -96,7 +96,7 @@ async function watch(
   ending.bySignals('SIGINT', 'SIGTERM');
   process.stdout.on('error', ending.now); // whoever read is gone
   using keeper = new ProfileApplier({
-    ...{ profiles, plan, journal, onApplied },
+    ...{ profiles, plan, ledger, onApplied },
     onLost: (count) => process.stderr.write(`oomscope: ${count} execs were lost; all processes are looked at again.\n`),
     onError: ending.fail,
   });

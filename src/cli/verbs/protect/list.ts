@@ -1,7 +1,5 @@
-import { bootId } from '../../../linux/boot-id.ts';
 import { ScoreAdjFile } from '../../../process/oom-score-adj-file.ts';
-import { DEFAULT_JOURNAL, Journal } from '../../../protect/journal.ts';
-import { byProcess } from '../../../protect/undo.ts';
+import { peekUndoFile } from '../../../protect/undo-file.ts';
 import { printable } from '../../../text/printable.ts';
 import { paintFor } from '../../verb/colour.ts';
 import { Exit } from '../../verb/exit.ts';
@@ -37,14 +35,14 @@ export async function run(argv: string[]): Promise<number> {
     return Exit.ok;
   }
   const profiles = await allProfiles(given.profiles);
-  const lines = Journal.peek(given.state ?? DEFAULT_JOURNAL);
-  const values = lines.filter((line) => line.kind === 'oom_score_adj').filter((line) => line.boot_id === bootId());
-  const applied = [...byProcess(values).values()].map(
-    ({ line: { pid, start_ticks, comm, profile, before, after } }) => {
-      return { pid, start_ticks, comm, profile, before, after, now: valueNow(pid, start_ticks) };
-    },
-  );
-  const dropIns = lines.filter((line) => line.kind === 'drop_in').map(({ path, profile }) => ({ path, profile }));
+  const entries = peekUndoFile(given.state).map(({ entry }) => entry);
+  const applied = entries
+    .filter((entry) => entry.kind === 'oom_score_adj')
+    .map(({ pid, start_ticks, comm, by: profile, before, written }) => ({
+      ...{ pid, start_ticks, comm: comm ?? '?', profile, before: Number(before), after: Number(written) },
+      now: valueNow(pid, start_ticks),
+    }));
+  const dropIns = entries.filter((entry) => entry.kind === 'file').map(({ path, by: profile }) => ({ path, profile }));
   if (given.json) {
     process.stdout.write(`${JSON.stringify({ profiles, applied, drop_ins: dropIns }, null, 2)}\n`);
     return Exit.ok;

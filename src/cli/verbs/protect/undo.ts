@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { DEFAULT_JOURNAL, Journal } from '../../../protect/journal.ts';
 import { readSubjects } from '../../../protect/subject.ts';
 import { undo } from '../../../protect/undo.ts';
+import { DEFAULT_UNDO_FILE, openUndoFile } from '../../../protect/undo-file.ts';
 import { paintFor } from '../../verb/colour.ts';
 import { Exit } from '../../verb/exit.ts';
 import { flag, optionsHelp, parseOptions } from '../../verb/options.ts';
@@ -35,13 +35,13 @@ export async function run(argv: string[]): Promise<number> {
     process.stdout.write(help());
     return Exit.ok;
   }
-  const path = given.state ?? DEFAULT_JOURNAL;
+  const path = given.state ?? DEFAULT_UNDO_FILE;
   if (!existsSync(path)) {
     process.stderr.write(`oomscope: nothing to undo: there is no ${path}.\n`);
     return Exit.ok;
   }
-  using journal = Journal.open(path);
-  const undone = undo(journal, readSubjects());
+  using ledger = openUndoFile(path);
+  const undone = undo(ledger, readSubjects());
   const paint = paintFor(given['no-color']);
   for (const each of undone) process.stdout.write(`${given.json ? JSON.stringify(each) : undoneLine(each, paint)}\n`);
   if (undone.some(({ pid, outcome }) => pid === null && outcome === 'restored')) {

@@ -1,0 +1,320 @@
+/**
+ * The undo ledger: every change of this program that has to be undone, written down before it is made, so that a later run
+ * can undo it after a crash. The guard and `protect` each keep one.
+ *
+ * It is a file of JSON Lines that one process has at a time (flock). A line is added in one write, and its change is made
+ * after that: a line that was cut off by a crash is of a change that was never made. The lines need not reach the disk for
+ * what ends with the machine.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { bootId } from '../linux/boot-id.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
+import { startTicksOf } from '../linux/process.ts';
+import { OomscopeError } from '../model/error.ts';
+import { loadNative } from '../native/addon.ts';
+import { failure } from '../native/system-call.ts';
+import { type Account, type Change, isEntry, keyOf, type UndoEntry, type Undone, undoAccount } from './undo-entry.ts';
+
+/** An entry was undone, or never made. */
+interface Settled {
+  kind: 'settled';
+  key: string;
+}
+
+export interface UndoLedgerOptions {
+  /** Whether an entry of the file may be about this path. By default none may. */
+  mayWrite?: (path: string) => boolean;
+}
+
+/** The file is written anew, without what is settled, when it has this many more lines than there are entries. */
+const SPARE_LINES = 1000;
+
+export class UndoLedger implements Disposable {
+  /** undefined: nothing is written down, and a crash leaves the changes. */
+  readonly path: string | undefined;
+  readonly #accounts: Map<string, Account>;
+  readonly #bootId = bootId() ?? '';
+  #fd: number | undefined;
+  #lines = 0;
+
+  private constructor(path?: string, fd?: number, accounts = new Map<string, Account>()) {
+    this.path = path;
+    this.#fd = fd;
+    this.#accounts = accounts;
+    this.#lines = accounts.size;
+  }
+
+  /** A ledger without a file. */
+  static inMemory(): UndoLedger {
+    return new UndoLedger();
+  }
+
+  /**
+   * For this process alone, until it is closed. Entries of an earlier boot are dropped, but for files that outlive one.
+   *
+   * @throws OomscopeError USAGE: another process has it; BAD_INPUT: the file is damaged, or not one of oomscope's, or other
+   *   users could have written it; NOT_PERMITTED, OUTPUT
+   */
+  static open(path: string, options: UndoLedgerOptions = {}): UndoLedger {
+    const fd = lockedFile(path);
+    try {
+      const text = readFileSync(path, 'utf8');
+      const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+      if (whole.length < text.length) tryTo(path, () => ftruncateSync(fd, Buffer.byteLength(whole)));
+      return new UndoLedger(path, fd, accountsOf(parse(path, whole, options)));
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** What the file says, without waiting for the process that has it. Empty where there is none. @throws as open() */
+  static peek(path: string, options: UndoLedgerOptions = {}): Account[] {
+    const text = existsSync(path) ? tryTo(path, () => readFileSync(path, 'utf8')) : '';
+    return [...accountsOf(parse(path, text.slice(0, text.lastIndexOf('\n') + 1), options)).values()];
+  }
+
+  /** What is to be undone, one account for each process and file, in the order of their first changes. */
+  accounts(): Account[] {
+    return [...this.#accounts.values()];
+  }
+
+  /** Before a change is made. All of them are written down, or none. @throws OomscopeError OUTPUT */
+  record(changes: readonly Change[]): void {
+    const time = new Date().toISOString();
+    const entries = changes.map((change): UndoEntry => {
+      if (change.kind === 'oom_score_adj') return { ...change, boot_id: this.#bootId, time };
+      const { lasting, ...file } = change;
+      return { ...file, boot_id: lasting ? null : this.#bootId, time };
+    });
+    this.#append(
+      entries,
+      entries.some(({ boot_id }) => boot_id === null),
+    );
+    for (const entry of entries) add(this.#accounts, entry);
+    this.#compact();
+  }
+
+  /** The change was not made, or needs no undoing any more. Never throws. */
+  settle(key: string): void {
+    if (!this.#accounts.delete(key)) return;
+    try {
+      if (this.#accounts.size === 0) this.#clear();
+      else this.#append([{ kind: 'settled', key }], false);
+    } catch {
+      // The file then says too much: a later run finds the value changed, and leaves it.
+    }
+  }
+
+  /** Undoes one change. undefined: there is none. */
+  undo(key: string): Undone | undefined {
+    const account = this.#accounts.get(key);
+    if (!account) return undefined;
+    const undone = undoAccount(account);
+    if (undone.outcome !== 'refused') this.settle(key);
+    return undone;
+  }
+
+  undoAll(): Undone[] {
+    return [...this.#accounts.keys()].flatMap((key) => this.undo(key) ?? []);
+  }
+
+  /** The file is removed where nothing is left in it. What is left, a later run can undo. Idempotent. */
+  close(): void {
+    if (this.#fd === undefined) return;
+    if (this.#accounts.size === 0 && this.path !== undefined) rmSync(this.path, { force: true });
+    closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #append(lines: readonly (UndoEntry | Settled)[], lasting: boolean): void {
+    const { path } = this;
+    const fd = this.#fd;
+    if (fd === undefined || path === undefined || lines.length === 0) return;
+    const { size } = fstatSync(fd);
+    tryTo(path, () => {
+      try {
+        writeAll(fd, lines);
+        if (lasting) fsyncSync(fd);
+      } catch (error) {
+        ftruncateSync(fd, size);
+        throw error;
+      }
+    });
+    this.#lines += lines.length;
+  }
+
+  #clear(): void {
+    if (this.#fd !== undefined) ftruncateSync(this.#fd, 0);
+    this.#lines = 0;
+  }
+
+  /** Writes the file anew, without what is settled and without processes that have exited. */
+  #compact(): void {
+    const { path } = this;
+    if (path === undefined || this.#fd === undefined || this.#lines < 2 * this.#accounts.size + SPARE_LINES) return;
+    for (const [key, { entry }] of this.#accounts) {
+      if (entry.kind === 'oom_score_adj' && startTicksOf(entry.pid) !== entry.start_ticks) this.#accounts.delete(key);
+    }
+    const lines = this.accounts().flatMap(({ entry, written }) =>
+      [...written].map((each): UndoEntry => ({ ...entry, written: each })),
+    );
+    const next = replacement(path, lines);
+    if (next === undefined) return; // the old one says the same; the next line tries again
+    closeSync(this.#fd);
+    this.#fd = next;
+    this.#lines = lines.length;
+  }
+}
+
+/**
+ * Replaces a file. The new one is locked before it has the name: at any moment another process finds a locked file.
+ *
+ * @returns its descriptor; undefined: it cannot be written, and the old one is still there
+ */
+function replacement(path: string, lines: readonly UndoEntry[]): number | undefined {
+  const next = `${path}.new`;
+  let fd: number | undefined;
+  try {
+    rmSync(next, { force: true });
+    fd = lockedFile(next);
+    writeAll(fd, lines);
+    renameSync(next, path);
+    return fd;
+  } catch {
+    if (fd !== undefined) closeSync(fd);
+    return undefined;
+  }
+}
+
+function accountsOf(lines: readonly (UndoEntry | Settled)[]): Map<string, Account> {
+  const accounts = new Map<string, Account>();
+  const now = bootId();
+  for (const line of lines) {
+    if (line.kind === 'settled') accounts.delete(line.key);
+    else if (line.boot_id === null || line.boot_id === now) add(accounts, line);
+  }
+  return accounts;
+}
+
+function add(accounts: Map<string, Account>, entry: UndoEntry): void {
+  const key = keyOf(entry);
+  const known = accounts.get(key);
+  if (!known) {
+    accounts.set(key, { entry, written: new Set([entry.written]) });
+    return;
+  }
+  known.written.add(entry.written);
+  known.entry = { ...entry, before: known.entry.before } as UndoEntry;
+}
+
+/** A file of this process alone. It is opened again where another process has replaced or removed it before the lock. */
+function lockedFile(path: string): number {
+  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
+  for (;;) {
+    const fd = tryTo(path, () => openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600));
+    try {
+      checkOwn(path, fd);
+      if (failure(loadNative().lockFile(fd)) !== undefined) {
+        const holder = holderOf(fd);
+        const by = holder === undefined ? 'another process' : `process ${holder}`;
+        throw new OomscopeError(
+          'USAGE',
+          `${path} is in use by ${by}: end it first, or choose another with --state-file.`,
+        );
+      }
+      if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return fd;
+      closeSync(fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+}
+
+/** What the file says is written into other processes and into cgroups: no other user may have written it. */
+function checkOwn(path: string, fd: number): void {
+  const { uid, mode } = fstatSync(fd);
+  const isFile = (mode & constants.S_IFMT) === constants.S_IFREG;
+  if (isFile && uid === process.geteuid?.() && (mode & 0o077) === 0) return;
+  const got = isFile ? `one of uid ${uid} with mode ${(mode & 0o777).toString(8)}` : 'no regular file';
+  throw new OomscopeError(
+    'BAD_INPUT',
+    `${path}: expected an undo file of this user with mode 600, got ${got}. Choose another with --state-file.`,
+  );
+}
+
+/** The process that has the lock of a file, from /proc/locks; undefined: not known, for example in another pid namespace. */
+function holderOf(fd: number): number | undefined {
+  const { ino } = fstatSync(fd);
+  const lock = readIfPresent('/proc/locks')
+    ?.split('\n')
+    .find((line) => / FLOCK /.test(line) && line.includes(`:${ino} `));
+  const pid = Number(lock?.trim().split(/\s+/)[4]);
+  return pid > 0 ? pid : undefined;
+}
+
+function parse(path: string, text: string, { mayWrite = () => false }: UndoLedgerOptions): (UndoEntry | Settled)[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line, i) => {
+      const value = json(line);
+      if (isSettled(value) || isEntry(value, mayWrite)) return value;
+      const what = value === undefined ? 'one that is no JSON' : 'another';
+      throw new OomscopeError(
+        'BAD_INPUT',
+        `${path}:${i + 1}: expected a line of oomscope's undo file, got ${what}. Move the file away, or choose another with --state-file.`,
+      );
+    });
+}
+
+function json(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function isSettled(value: unknown): value is Settled {
+  const { kind, key } = (value ?? {}) as Partial<Settled>;
+  return kind === 'settled' && typeof key === 'string';
+}
+
+function writeAll(fd: number, lines: readonly object[]): void {
+  const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+function tryTo<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const denied = code === 'EACCES' || code === 'EPERM';
+    const why = denied ? 'permission denied' : code;
+    throw new OomscopeError(
+      denied ? 'NOT_PERMITTED' : 'OUTPUT',
+      `Cannot open or write the undo file ${path}: ${why}. Choose another with --state-file.`,
+      { cause },
+    );
+  }
+}
