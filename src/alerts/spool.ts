@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfPresent } from '../linux/capabilities.ts';
-import { startTicksOf } from '../linux/process.ts';
+import { startTicksOf } from '../linux/process-reader.ts';
 import type { Alert } from '../model/alert.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { AlertQueue, Waiting } from './alert-queue.ts';

@@ -4,9 +4,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import type { ContainerInfo, ContainerRuntimeApi } from '../containers/container-runtime.ts';
-import { readIfPresent } from '../linux/capabilities.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
-import { memoryCgroup } from '../linux/process.ts';
+import { readProcess } from '../linux/process-reader.ts';
 import { readMeminfo } from '../linux/system.ts';
 import type { ContainerReport } from '../model/container-report.ts';
 import { GrowthWindow, growthOf } from '../series/growth.ts';
@@ -95,7 +94,4 @@ const nothing = {
   ...{ restart_count: null, restart_policy: null, configured: null },
 };
 
-function cgroupOfProcess(pid: number): string | undefined {
-  const text = readIfPresent(`/proc/${pid}/cgroup`);
-  return text === undefined ? undefined : memoryCgroup(text);
-}
+const cgroupOfProcess = (pid: number): string | undefined => readProcess(pid, ['cgroup'])?.cgroup ?? undefined;

@@ -1,12 +1,12 @@
 /** Checks for other early killers, and says when each would kill. Two of them may kill twice for one shortage. */
 import { type Finding, findingsOf, type Read } from './finding.ts';
-import type { ProcessSummary } from './processes.ts';
+import type { DoctorProcess } from './processes.ts';
 
 const { ok, info, warning } = findingsOf('killers');
 
 /** By comm (at most 15 characters): what each does with its defaults. */
-const killers: Record<string, (process: ProcessSummary, read: Read) => string> = {
-  earlyoom: ({ arguments: argv }) => {
+const killers: Record<string, (process: DoctorProcess, read: Read) => string> = {
+  earlyoom: ({ args: argv }) => {
     const percent = (option: string) => argv[argv.indexOf(option) + 1]?.split(',')[0];
     const memory = argv.includes('-m') ? percent('-m') : '10';
     const swap = argv.includes('-s') ? percent('-s') : '10';
@@ -22,7 +22,7 @@ const killers: Record<string, (process: ProcessSummary, read: Read) => string> =
   'psi-notify': () => 'notifies only, kills no process',
 };
 
-export function killersAtWork(processes: ProcessSummary[], read: Read): Finding[] {
+export function killersAtWork(processes: DoctorProcess[], read: Read): Finding[] {
   const found = processes.flatMap((process) => {
     const describe = Object.hasOwn(killers, process.comm) ? killers[process.comm] : undefined;
     if (!describe) return [];

@@ -3,17 +3,17 @@ import { SYSTEM_ADJ, serviceLines, survivorOf, survivorsOf } from '../survivors/
 import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import { meminfo } from './kernel-settings.ts';
-import type { ProcessSummary } from './processes.ts';
+import type { DoctorProcess } from './processes.ts';
 
 const { ok, info, warning } = findingsOf('protection');
 
-export function protection(processes: ProcessSummary[], read: Read): Finding[] {
+export function protection(processes: DoctorProcess[], read: Read): Finding[] {
   const total = (meminfo(read, 'MemTotal') ?? 0) * 1024;
   return [...unkillable(processes, total), ...unprotected(processes), ...preferred(processes)];
 }
 
 /** mm/oom_kill.c, oom_badness(): the kernel never kills a process with -1000. */
-function unkillable(processes: ProcessSummary[], totalBytes: number): Finding[] {
+function unkillable(processes: DoctorProcess[], totalBytes: number): Finding[] {
   const immune = processes.filter(({ oomScoreAdj, pid }) => oomScoreAdj <= -1000 && pid !== 1);
   const sum = immune.reduce((bytes, { rssBytes }) => bytes + rssBytes, 0);
   const found = immune.length === 0 ? 'none' : `${immune.length} processes, ${formatBytes(sum)}: ${names(immune)}`;
@@ -36,7 +36,7 @@ function unkillable(processes: ProcessSummary[], totalBytes: number): Finding[] 
   ];
 }
 
-function unprotected(processes: ProcessSummary[]): Finding[] {
+function unprotected(processes: DoctorProcess[]): Finding[] {
   return survivorsOf('access', 'containers', 'database').flatMap((survivor) => {
     const { adj, why, units } = survivor;
     const unit = units[0]?.replace(/\.service$/, '');
@@ -55,7 +55,7 @@ function unprotected(processes: ProcessSummary[]): Finding[] {
   });
 }
 
-function preferred(processes: ProcessSummary[]): Finding[] {
+function preferred(processes: DoctorProcess[]): Finding[] {
   const first = processes.filter(({ oomScoreAdj }) => oomScoreAdj >= 500);
   if (first.length === 0) return [];
   return [
@@ -67,7 +67,7 @@ function preferred(processes: ProcessSummary[]): Finding[] {
   ];
 }
 
-function names(processes: ProcessSummary[]): string {
+function names(processes: DoctorProcess[]): string {
   const distinct = [...new Set(processes.map(({ comm }) => comm))];
   return distinct.length > 6
     ? `${distinct.slice(0, 6).join(', ')} and ${distinct.length - 6} more`

@@ -8,7 +8,7 @@ import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardMode } from '../model/guard.ts';
 import type { Sample } from '../model/sample.ts';
-import { lineage } from '../process/never-signal.ts';
+import { processAncestors } from '../process/ancestors.ts';
 import type { ProcessHandle } from '../process/process-handle.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';
 import { globMatch } from '../text/glob.ts';
@@ -76,7 +76,7 @@ export class Guard implements Disposable {
   constructor(options: GuardOptions) {
     this.#options = options;
     this.events$ = this.#events.asObservable();
-    this.#policy = new Policy(options.policy, { pid: process.pid, ancestors: lineage() });
+    this.#policy = new Policy(options.policy, { pid: process.pid, ancestors: processAncestors() });
     this.#restraints = options.restraints ?? new CgroupRestraints(UndoLedger.inMemory());
     // A signal does not wait for whoever hears of it: told at the next turn.
     const emit = (event: Event) => {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
-import { startTicksOf } from '../linux/process.ts';
+import { startTicksOf } from '../linux/process-reader.ts';
 import { OomscopeError } from '../model/error.ts';
 import { ProcessHandle } from '../process/process-handle.ts';
 import { findProgram } from '../process/program.ts';

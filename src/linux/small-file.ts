@@ -65,18 +65,68 @@ export function numberAt(bytes: Buffer, at = 0): number {
 }
 
 /** The number behind `name` and white space, in a file of such lines; undefined when no line has that name. */
-export function numberOf(bytes: Buffer, name: string): number | undefined {
-  for (let at = bytes.indexOf(name, 0, 'latin1'); at >= 0; at = bytes.indexOf(name, at + 1, 'latin1')) {
-    let next = at + name.length;
-    const separated = bytes[next] === SPACE || bytes[next] === TAB;
-    if (!separated || (at > 0 && bytes[at - 1] !== NEWLINE)) continue;
-    while (bytes[next] === SPACE || bytes[next] === TAB) next++;
-    const value = numberAt(bytes, next);
-    if (!Number.isNaN(value)) return value;
+export const numberOf = (bytes: Buffer, name: string): number | undefined => new LineReader(bytes).number(name);
+
+/**
+ * Values by name in a file of lines "name value". A search begins where the last one found something, and goes on from the
+ * start of the file: names that are asked for in the order of the file cost one pass together.
+ */
+export class LineReader {
+  readonly #bytes: Buffer;
+  #from = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
   }
-  return undefined;
+
+  /** undefined when no line has that name, or what follows it is not a number. */
+  number(name: string): number | undefined {
+    const at = this.#find(name);
+    const value = at < 0 ? Number.NaN : numberAt(this.#bytes, at);
+    return Number.isNaN(value) ? undefined : value;
+  }
+
+  /** The file from the value of this name on. */
+  rest(name: string): Buffer | undefined {
+    const at = this.#find(name);
+    return at < 0 ? undefined : this.#bytes.subarray(at);
+  }
+
+  #find(name: string): number {
+    if (this.#isNextLine(name)) return this.#from;
+    const found = this.#findFrom(name, this.#from);
+    return found < 0 && this.#from > 0 ? this.#findFrom(name, 0) : found;
+  }
+
+  /** Most searches are for the line after the last one: no need to search. */
+  #isNextLine(name: string): boolean {
+    const bytes = this.#bytes;
+    let at = this.#from;
+    for (const end = at + MOST_VALUE; at < end && bytes[at] !== NEWLINE; ) at++;
+    if (bytes[at++] !== NEWLINE) return false;
+    for (let i = 0; i < name.length; i++) if (bytes[at++] !== name.charCodeAt(i)) return false;
+    if (bytes[at] !== SPACE && bytes[at] !== TAB) return false;
+    while (bytes[at] === SPACE || bytes[at] === TAB) at++;
+    this.#from = at;
+    return true;
+  }
+
+  #findFrom(name: string, from: number): number {
+    const bytes = this.#bytes;
+    for (let at = bytes.indexOf(name, from, 'latin1'); at >= 0; at = bytes.indexOf(name, at + 1, 'latin1')) {
+      let next = at + name.length;
+      const separated = bytes[next] === SPACE || bytes[next] === TAB;
+      if (!separated || (at > 0 && bytes[at - 1] !== NEWLINE)) continue;
+      while (bytes[next] === SPACE || bytes[next] === TAB) next++;
+      this.#from = next;
+      return next;
+    }
+    return -1;
+  }
 }
 
+/** The longest value that is worth passing over byte by byte. */
+const MOST_VALUE = 32;
 const TAB = 9;
 const NEWLINE = 10;
 const SPACE = 32;

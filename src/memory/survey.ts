@@ -12,7 +12,7 @@ import { noOwner } from '../model/container.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
 import { GrowthWindow } from '../series/growth.ts';
 import { subjectKey } from '../stream/subject-key.ts';
-import { largest, Processes, type ProcessSample, type ProcessSource } from './process-usage.ts';
+import { largest, type ProcessSample, ProcessSampler, type ProcessSource } from './process-sampler.ts';
 
 export interface SurveyOptions {
   proc?: string;
@@ -85,7 +85,7 @@ export class Survey implements Disposable {
     this.#monitored = options.pressure;
     this.#now = options.now ?? (() => performance.now());
     const swap = (readMeminfo(proc)?.swap_total_bytes ?? 0) > 0;
-    this.#processes = options.processes ?? new Processes({ proc, swap, now: this.#now });
+    this.#processes = options.processes ?? new ProcessSampler({ proc, swap, now: this.#now });
     this.#most = options.mostGroups ?? 256;
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);

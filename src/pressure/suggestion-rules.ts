@@ -2,22 +2,24 @@
 
 import { ownerOf } from '../containers/container-path.ts';
 import { type BadnessDomain, byBadness, oomBadness } from '../kernel-facts/oom-badness.ts';
+import type { ProcessRecord } from '../linux/process-record.ts';
 import type { EndCandidate, NotSuggested, NotSuggestedReason } from '../model/suggestion.ts';
 import { formatBytes, formatRate } from '../text/format.ts';
 
-/** What is known of a process of the subject. Threads of the kernel are left out: they cannot be ended and hold nothing. */
-export interface EndableProcess {
-  pid: number;
-  startTicks: number;
-  comm: string;
-  cgroup: string | null;
-  oomScoreAdj: number;
-  anonBytes: number;
-  rssBytes: number;
-  swapBytes: number;
-  pageTablesBytes: number;
-  growthBytesPerSecond: number | null;
-}
+/** A process of the subject. Kernel threads are left out: they cannot be ended and hold nothing. */
+export type EndableProcess = Pick<
+  ProcessRecord,
+  | 'pid'
+  | 'startTicks'
+  | 'uid'
+  | 'comm'
+  | 'cgroup'
+  | 'oomScoreAdj'
+  | 'rssBytes'
+  | 'anonBytes'
+  | 'swapBytes'
+  | 'pageTablesBytes'
+> & { growthBytesPerSecond: number | null };
 
 export interface Suggestion {
   candidates: EndCandidate[];
@@ -39,7 +41,7 @@ export function suggest(
     .filter((process) => notSuggested(process, self) === undefined)
     .map((process) => {
       const { pid, startTicks } = process;
-      return { process, pid, startTicks, points: oomBadness({ ...process, uid: null }, domain) ?? 0 };
+      return { process, pid, startTicks, points: oomBadness(process, domain) ?? 0 };
     })
     .filter(({ points }) => points > 0)
     .sort(byBadness)

@@ -1,13 +1,13 @@
 /** Reads what a suggestion needs, and says it. */
-import { readFileSync } from 'node:fs';
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { badnessRules } from '../kernel-facts/oom-badness.ts';
 import { kernelVersion } from '../linux/capabilities.ts';
 import { pageBytes } from '../linux/page-size.ts';
-import { numberOf } from '../linux/small-file.ts';
+import { readProcess } from '../linux/process-reader.ts';
 import type { Survey } from '../memory/survey.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
 import type { MemorySuggestion } from '../model/suggestion.ts';
+import { processAncestors } from '../process/ancestors.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { type EndableProcess, type Suggestion, suggest } from './suggestion-rules.ts';
@@ -30,7 +30,7 @@ export function suggestionFor(
   const bytes = group?.limitBytes ?? (system.limitBytes ?? 0) + system.swapTotalBytes;
   const domain = { bytes, pageBytes: pageBytes(), rules: badnessRules(kernelVersion()) };
   const processes = survey.top(subject, Number.POSITIVE_INFINITY).flatMap((usage) => endable(usage, proc) ?? []);
-  const suggestion = suggest(processes, domain, selfAndAncestors(proc));
+  const suggestion = suggest(processes, domain, [...processAncestors(process.pid, proc)]);
   const now = process.hrtime.bigint();
   const message = suggestionMessage(subject, suggestion);
   return {
@@ -57,39 +57,9 @@ function suggestionMessage(subject: PressureSubject, { candidates, excluded }: S
   );
 }
 
-/** undefined when it has ended meanwhile, or its pid has a new owner. */
+/** undefined when the process has ended meanwhile, or another has its pid. */
 function endable(usage: ProcessUsage, proc: string): EndableProcess | undefined {
-  try {
-    const directory = `${proc}/${usage.pid}`;
-    const oomScoreAdj = Number(readFileSync(`${directory}/oom_score_adj`, 'latin1'));
-    const status = readFileSync(`${directory}/status`);
-    const bytes = (name: string) => (numberOf(status, name) ?? 0) * 1024;
-    return {
-      pid: usage.pid,
-      startTicks: usage.start_ticks,
-      comm: usage.comm,
-      cgroup: usage.cgroup,
-      oomScoreAdj,
-      anonBytes: bytes('RssAnon:'),
-      rssBytes: bytes('VmRSS:'),
-      swapBytes: bytes('VmSwap:'),
-      pageTablesBytes: bytes('VmPTE:'),
-      growthBytesPerSecond: usage.growth_bytes_per_second,
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-function selfAndAncestors(proc: string): number[] {
-  const line = [process.pid];
-  for (let pid = process.ppid; pid > 1 && !line.includes(pid); ) {
-    line.push(pid);
-    try {
-      pid = numberOf(readFileSync(`${proc}/${pid}/status`), 'PPid:') ?? 0;
-    } catch {
-      break;
-    }
-  }
-  return line;
+  const found = readProcess(usage.pid, ['stat', 'oom_score_adj', 'status'], proc);
+  if (found?.startTicks !== usage.start_ticks) return undefined;
+  return { ...found, cgroup: usage.cgroup, growthBytesPerSecond: usage.growth_bytes_per_second };
 }

@@ -2,10 +2,10 @@
  * The oom_score_adj of one process and no other: its directory of /proc is opened, and all else is reached through that. The
  * directory stays the process's own; when the pid is given to another, what is behind it is gone.
  */
-import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
-import { startTicks } from '../linux/process.ts';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { processFiles } from '../linux/process-reader.ts';
+import type { ProcessIdentity } from '../linux/process-record.ts';
 import { OomscopeError } from '../model/error.ts';
-import type { ProcessIdentity } from './process-handle.ts';
 
 export class ScoreAdjFile implements Disposable {
   readonly #pid: number;
@@ -21,7 +21,8 @@ export class ScoreAdjFile implements Disposable {
     let directory: number | undefined;
     try {
       directory = openSync(`/proc/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY);
-      const seen = startTicks(readFileSync(`/proc/self/fd/${directory}/stat`, 'latin1'));
+      const seen = processFiles.stat(`/proc/self/fd/${directory}`)?.startTicks;
+      if (seen === undefined) throw gone(pid, 'it has ended');
       if (seen !== ticks) throw gone(pid, `its pid belongs to a process that started at tick ${seen}, not ${ticks}`);
       return new ScoreAdjFile(pid, openSync(`/proc/self/fd/${directory}/oom_score_adj`, 'r+'));
     } catch (error) {

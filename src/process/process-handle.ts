@@ -3,26 +3,21 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
-import { pageBytes } from '../linux/page-size.ts';
-import { endOfName, PF_EXITING, statField } from '../linux/proc-stat.ts';
+import { parseStat } from '../linux/process-files.ts';
+import type { ProcessIdentity, ProcessRecord } from '../linux/process-record.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native/addon.ts';
 import { checked, failure } from '../native/system-call.ts';
 import { ExitRegistry } from './exit-watcher.ts';
 
-export interface ProcessIdentity {
-  pid: number;
-  /** When it started, in clock ticks since boot: field 22 of /proc/PID/stat. */
-  startTicks: number;
-}
+export type { ProcessIdentity } from '../linux/process-record.ts';
 
-export interface ProcessGlance {
-  startTicks: number;
-  /** What remains of one that has ended (a zombie) is not. */
+/** A process at this moment. */
+export interface ProcessState extends Pick<ProcessRecord, 'startTicks' | 'rssBytes'> {
+  /** false for a zombie all of whose threads have ended. */
   alive: boolean;
+  /** It runs do_exit(), or is not alive. */
   dying: boolean;
-  /** As the kernel has it without adding up over all CPUs. */
-  rssBytes: number;
 }
 
 export interface ProcessEnd {
@@ -151,7 +146,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /** As it is now, by what is open already. undefined: it has ended and was waited for. */
-  look(): ProcessGlance | undefined {
+  look(): ProcessState | undefined {
     const { fd } = this;
     let line: Buffer;
     try {
@@ -161,22 +156,16 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
       throw error;
     }
     if (failure(loadNative().pidfdSignal(fd, 0)) === 'ESRCH') return undefined;
-    const close = endOfName(line);
-    const state = String.fromCharCode(line[close + 2] ?? 0);
-    // A leader that has ended is a zombie while other threads of the process live on.
-    const alive = !'ZXx\0'.includes(state) || statField(line, close, 20) > 1;
-    return {
-      startTicks: statField(line, close, 22),
-      alive,
-      dying: !alive || (statField(line, close, 9) & PF_EXITING) !== 0,
-      rssBytes: statField(line, close, 24) * page,
-    };
+    const stat = parseStat(line);
+    if (!stat) return undefined;
+    // A leader that has exited is a zombie while other threads of the process live on.
+    const alive = !'ZXx'.includes(stat.state) || stat.threads > 1;
+    return { startTicks: stat.startTicks, alive, dying: !alive || stat.exiting, rssBytes: stat.rssBytes };
   }
 }
 
 /** One line, some 350 bytes at most. */
 const buffer = Buffer.alloc(1024);
-const page = pageBytes();
 
 function gone({ pid, startTicks }: ProcessIdentity, why: string): OomscopeError {
   return new OomscopeError('PROCESS_GONE', `Expected process ${pid}, started at tick ${startTicks}: ${why}.`);

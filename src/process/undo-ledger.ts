@@ -22,7 +22,7 @@ import {
 } from 'node:fs';
 import { bootId } from '../linux/boot-id.ts';
 import { readIfPresent } from '../linux/capabilities.ts';
-import { startTicksOf } from '../linux/process.ts';
+import { startTicksOf } from '../linux/process-reader.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native/addon.ts';
 import { failure } from '../native/system-call.ts';

@@ -1,33 +1,23 @@
 /**
  * Processes as `protect` looks at them: who they are, beyond doubt, and where they live.
  */
-import { readlinkSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { ownerOf } from '../containers/container-path.ts';
-import { readIfPresent } from '../linux/capabilities.ts';
-import { memoryCgroup } from '../linux/process.ts';
+import { readProcess } from '../linux/process-reader.ts';
+import type { ProcessRecord } from '../linux/process-record.ts';
 import { shortId } from '../model/container.ts';
 import { openTaskTable } from '../scores/open-task-table.ts';
 import { systemDomain } from '../scores/score-domain.ts';
-import type { TaskEntry } from '../scores/task-table.ts';
+import type { ScoredProcess } from '../scores/task-table.ts';
 
-export interface Subject {
-  pid: number;
-  /** With the pid it says who it is: field 22 of /proc/PID/stat. */
-  startTicks: number;
-  ppid: number;
-  uid: number;
-  comm: string;
-  /** The path of its program. null: not ours to read. */
-  exe: string | null;
+export interface Subject
+  extends Pick<ProcessRecord, 'pid' | 'startTicks' | 'ppid' | 'uid' | 'comm' | 'exe' | 'cgroup' | 'oomScoreAdj'> {
   /** Root owns the program and nobody else may write to it, and no user namespace shows it where it is not. */
   exeTrusted: boolean;
-  /** Path of its memory cgroup. */
-  cgroup: string | null;
-  /** Of the system. A user can give units of his own any name, so those are not told. */
+  /** A unit of the system. A user can give units of his own any name, so those are null. */
   unit: string | null;
   /** The container or pod that it is in, for people. */
   container: string | null;
-  oomScoreAdj: number;
   /** RSS, swap and page tables in thousandths of RAM and swap. */
   memoryPerMille: number;
 }
@@ -40,19 +30,17 @@ export function readSubjects(): Subject[] {
   return subjects.some(({ pid }) => pid === 1) ? subjects : [...init(), ...subjects];
 }
 
-/** Not every kernel lists it to an iterator, and whoever matches it is to be told. */
+/** Init, which not every kernel lists to an iterator: what matches it has to be reported. */
 function init(): Subject[] {
   const place = placeOf(1);
-  const comm = readIfPresent('/proc/1/comm')?.replace(/\n$/, '');
-  if (!place || comm === undefined) return [];
-  const oomScoreAdj = Number(readIfPresent('/proc/1/oom_score_adj'));
-  return [{ pid: 1, startTicks: 0, ppid: 0, uid: 0, comm, oomScoreAdj, memoryPerMille: 0, ...place }];
+  const found = readProcess(1, ['comm', 'oom_score_adj']);
+  return place && found ? [{ ...found, startTicks: 0, ppid: 0, uid: 0, memoryPerMille: 0, ...place }] : [];
 }
 
 /** undefined: it has ended. */
-function subjectOf(entry: TaskEntry, totalBytes: number): Subject | undefined {
+function subjectOf(entry: ScoredProcess, totalBytes: number): Subject | undefined {
   const { pid, startTicks, ppid, uid, comm, oomScoreAdj } = entry;
-  const held = entry.anonBytes + entry.fileBytes + entry.shmemBytes + entry.swapBytes + entry.pageTableBytes;
+  const held = entry.rssBytes + entry.swapBytes + entry.pageTablesBytes;
   const place = placeOf(pid);
   if (!place) return undefined;
   const memoryPerMille = Math.round((held / totalBytes) * 10_000) / 10;
@@ -63,11 +51,11 @@ export type Place = Pick<Subject, 'exe' | 'exeTrusted' | 'cgroup' | 'unit' | 'co
 
 /** What only /proc says of a process. undefined: it has ended. */
 export function placeOf(pid: number): Place | undefined {
-  const text = readIfPresent(`/proc/${pid}/cgroup`);
-  if (text === undefined) return undefined;
-  const cgroup = memoryCgroup(text) ?? null;
-  const { unit, container, pod } = ownerOf(cgroup ?? null);
-  const exe = quietly(() => readlinkSync(`/proc/${pid}/exe`))?.replace(/ \(deleted\)$/, '') ?? null;
+  const found = readProcess(pid, ['cgroup', 'exe']);
+  if (!found) return undefined;
+  const { cgroup } = found;
+  const { unit, container, pod } = ownerOf(cgroup);
+  const exe = found.exe?.replace(/ \(deleted\)$/, '') ?? null;
   return {
     exe,
     exeTrusted: exe !== null && trusted(pid),

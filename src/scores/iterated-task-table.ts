@@ -6,7 +6,7 @@ import { TaskFlag, TaskRow } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { pageBytes } from '../linux/page-size.ts';
 import { decode, untilNul } from '../text/printable.ts';
-import type { TaskEntry, TaskTable } from './task-table.ts';
+import type { ScoredProcess, TaskTable } from './task-table.ts';
 
 export class IteratedTaskTable implements TaskTable {
   readonly backend = 'iterator';
@@ -30,10 +30,10 @@ export class IteratedTaskTable implements TaskTable {
     }
   }
 
-  read(): TaskEntry[] {
+  read(): ScoredProcess[] {
     const length = this.#readAll();
     const view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, length);
-    const entries: TaskEntry[] = [];
+    const entries: ScoredProcess[] = [];
     const row = new TaskRow(view, 0);
     for (; row.at + TaskRow.size <= length; row.at += TaskRow.size) {
       if (row.flags & TaskFlag.TASK_HAS_MEMORY) entries.push(this.#entry(row));
@@ -64,10 +64,11 @@ export class IteratedTaskTable implements TaskTable {
     }
   }
 
-  #entry(row: TaskRow): TaskEntry {
+  #entry(row: TaskRow): ScoredProcess {
     const { flags, rss, rss_approx: approx, cgroup_id } = row;
     // A counter may be below zero for a moment; the kernel takes that for zero, too.
     const bytes = (pages: bigint) => Math.max(0, Number(pages)) * this.#page;
+    const [anonBytes, fileBytes, shmemBytes] = [bytes(rss.anon), bytes(rss.file), bytes(rss.shmem)];
     return {
       pid: row.pid,
       ppid: row.ppid,
@@ -77,11 +78,12 @@ export class IteratedTaskTable implements TaskTable {
       threads: row.threads,
       oomScoreAdj: row.oom_score_adj,
       totalVmBytes: Number(row.total_vm_pages) * this.#page,
-      anonBytes: bytes(rss.anon),
-      fileBytes: bytes(rss.file),
-      shmemBytes: bytes(rss.shmem),
+      rssBytes: anonBytes + fileBytes + shmemBytes,
+      anonBytes,
+      fileBytes,
+      shmemBytes,
       swapBytes: bytes(rss.swap),
-      pageTableBytes: Number(row.page_table_bytes),
+      pageTablesBytes: Number(row.page_table_bytes),
       vfork: (flags & TaskFlag.TASK_VFORK) !== 0,
       exact: (flags & TaskFlag.TASK_EXACT) !== 0,
       approximateBytes: bytes(approx.anon) + bytes(approx.file) + bytes(approx.shmem) + bytes(approx.swap),

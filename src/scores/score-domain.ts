@@ -8,13 +8,13 @@ import { readMeminfo } from '../linux/system.ts';
 import { noOwner } from '../model/container.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { PressureSubject } from '../model/pressure.ts';
-import type { TaskEntry } from './task-table.ts';
+import type { ScoredProcess } from './task-table.ts';
 
 export interface ScoreDomain {
   subject: PressureSubject;
   totalBytes: number;
   availableBytes: number | null;
-  contains(entry: TaskEntry): boolean;
+  contains(entry: ScoredProcess): boolean;
 }
 
 /** totalram_pages() and total_swap_pages. */

@@ -25,7 +25,7 @@ import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { openTaskTable } from './open-task-table.ts';
 import { cgroupDomain, type ScoreDomain, systemDomain } from './score-domain.ts';
-import type { TaskEntry, TaskTable } from './task-table.ts';
+import type { ScoredProcess, TaskTable } from './task-table.ts';
 
 export interface ScoresOptions {
   /** How many to list. Default 10. */
@@ -133,7 +133,7 @@ export class Scores implements Disposable {
   }
 
   /** One sample more for the largest; the others are forgotten. */
-  #follow(entries: TaskEntry[], seconds: number): void {
+  #follow(entries: ScoredProcess[], seconds: number): void {
     const least = Float64Array.from(entries, heldBytes).sort().at(-FOLLOWED) ?? 0;
     const larger = entries.filter((entry) => heldBytes(entry) > least);
     const equal = entries.filter((entry) => heldBytes(entry) === least);
@@ -148,7 +148,7 @@ export class Scores implements Disposable {
   }
 
   #score({ entry, points, spared }: Ranked, rank: number | null, domain: ScoreDomain): Score {
-    const held = heldBytes(entry) + entry.pageTableBytes;
+    const held = heldBytes(entry) + entry.pageTablesBytes;
     const perMille = (bytes: number) => Math.round((bytes / domain.totalBytes) * 10_000) / 10;
     return {
       rank,
@@ -164,12 +164,12 @@ export class Scores implements Disposable {
       badness_pages: points,
       badness_per_mille: points === null ? null : perMille(points * this.#badness.pageBytes),
       memory_per_mille: perMille(held),
-      rss_bytes: rssBytes(entry),
+      rss_bytes: entry.rssBytes,
       anon_rss_bytes: entry.anonBytes,
       file_rss_bytes: entry.fileBytes,
       shmem_rss_bytes: entry.shmemBytes,
       swap_bytes: entry.swapBytes,
-      page_tables_bytes: entry.pageTableBytes,
+      page_tables_bytes: entry.pageTablesBytes,
       growth: growthOf(this.#growth.get(identity(entry))?.slope(), domain.availableBytes),
     };
   }
@@ -183,17 +183,15 @@ export class Scores implements Disposable {
 }
 
 interface Ranked extends Weighed {
-  entry: TaskEntry;
+  entry: ScoredProcess;
   spared: Spared | null;
 }
 
 /** The processes in the order in which the kernel would choose them, and last those that it never chooses. */
-export function rankByBadness(entries: readonly TaskEntry[], domain: BadnessDomain): Ranked[] {
-  const weigh = (entry: TaskEntry): Ranked => {
-    const { pid, uid, startTicks, oomScoreAdj, swapBytes, pageTableBytes: pageTablesBytes, approximateBytes } = entry;
-    const held = { rssBytes: rssBytes(entry), swapBytes, pageTablesBytes, approximateBytes };
-    const input = { pid, uid, oomScoreAdj, vfork: entry.vfork, ...held };
-    return { entry, pid, startTicks, points: oomBadness(input, domain), spared: sparedBy(input) };
+export function rankByBadness(entries: readonly ScoredProcess[], domain: BadnessDomain): Ranked[] {
+  const weigh = (entry: ScoredProcess): Ranked => {
+    const { pid, startTicks } = entry;
+    return { entry, pid, startTicks, points: oomBadness(entry, domain), spared: sparedBy(entry) };
   };
   return entries.map(weigh).sort(byBadness);
 }
@@ -210,9 +208,8 @@ const orders: Record<ScoreSort, (a: Score, b: Score) => number> = {
 const surely = ({ growth }: Score) =>
   growth ? growth.bytes_per_second - growth.uncertainty_bytes_per_second : -Infinity;
 
-const rssBytes = ({ anonBytes, fileBytes, shmemBytes }: TaskEntry) => anonBytes + fileBytes + shmemBytes;
-const heldBytes = (entry: TaskEntry) => rssBytes(entry) + entry.swapBytes;
-const identity = ({ pid, startTicks }: TaskEntry) => `${pid}:${startTicks}`;
+const heldBytes = ({ rssBytes, swapBytes }: ScoredProcess) => rssBytes + swapBytes;
+const identity = ({ pid, startTicks }: ScoredProcess) => `${pid}:${startTicks}`;
 
 function messageOf(first: Ranked | undefined, { subject }: ScoreDomain): string {
   const where = subject.scope === 'system' ? 'The system' : printable(subject.path);

@@ -8,7 +8,7 @@ import { ownerOf } from '../containers/container-path.ts';
 import type { Containers } from '../containers/containers.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { OrderedOutbox } from '../events/ordered-outbox.ts';
-import { type ProcessFiles, readProcess } from '../linux/process.ts';
+import { type DyingProcess, readDyingProcess } from '../linux/dying-process.ts';
 import type { SystemProbe } from '../linux/system.ts';
 import type { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
 import type { Event, KillKind, OomKill, OomReaped } from '../model/events.ts';
@@ -106,7 +106,7 @@ export class Kills {
     }
     const waiting: Promise<unknown>[] = [];
     if (fromProc) {
-      const files = readProcess(victim.pid, victim.tid).then((found) => complete(event, found));
+      const files = readDyingProcess(victim.pid, victim.tid).then((found) => complete(event, found));
       waiting.push(victim.cgroup === null ? files.then(() => this.#learn(this.#unnamed(event))) : files);
     }
     if (toName.length > 0) waiting.push(this.#learn(toName));
@@ -178,7 +178,7 @@ export class Kills {
 }
 
 /** Fills in what /proc had and the kernel's record had not. */
-function complete(event: OomKill, files: ProcessFiles): void {
+function complete(event: OomKill, files: DyingProcess): void {
   const { victim } = event;
   // The pid may have a new owner by now: nothing of his belongs here.
   if (victim.start_ticks !== null && files.startTicks !== undefined && files.startTicks !== victim.start_ticks) return;

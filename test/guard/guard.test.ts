@@ -9,7 +9,7 @@ import { Guard } from '../../src/guard/guard.ts';
 import { diagnose } from '../../src/guard/ladder/diagnose.ts';
 import type { MachineView } from '../../src/guard/ladder/machine-view.ts';
 import type { Step } from '../../src/guard/rules/rule.ts';
-import { startTicksOf } from '../../src/linux/process.ts';
+import { startTicksOf } from '../../src/linux/process-reader.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { SampledProcess } from '../../src/model/sample.ts';
 import { schemaErrors } from '../schema.ts';

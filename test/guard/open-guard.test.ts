@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { GuardConfig } from '../../src/guard/guard-config.ts';
 import { openGuard } from '../../src/guard/open-guard.ts';
-import { startTicksOf } from '../../src/linux/process.ts';
+import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { UndoLedger } from '../../src/process/undo-ledger.ts';
 import { detector, rule, step } from './rules/world.ts';
 

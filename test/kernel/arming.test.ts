@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type ArmingOptions, type Fired, openArming, type SignalSeen } from '../../src/guard/arming/arming.ts';
-import { startTicks } from '../../src/linux/process.ts';
+import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
 import { UndoLedger } from '../../src/process/undo-ledger.ts';
 import { type BpfIds, gone } from './bpf-ids.ts';
@@ -13,7 +13,7 @@ import { createMemoryGroup, type Hog, type MemoryGroup, MIB, removeMemoryGroups,
 import { bpfUnavailable } from './unavailable.ts';
 
 const idOf = (group: MemoryGroup) => statSync(group.path, { bigint: true }).ino;
-const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as number;
+const ticksOf = (pid: number) => startTicksOf(pid) as number;
 const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
 
 function open(options: ArmingOptions = {}) {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { OomscopeError } from '../../src/model/error.ts';
 import { openTaskTable } from '../../src/scores/open-task-table.ts';
 import { Scores } from '../../src/scores/scores.ts';
-import type { TaskEntry } from '../../src/scores/task-table.ts';
+import type { ScoredProcess } from '../../src/scores/task-table.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
 import { agrees, scoreRound, seeded } from './score-round.ts';
 
@@ -23,7 +23,7 @@ test('the iterator and /proc agree about processes whose memory does not change'
   };
   const [iterated, files] = [read('iterator'), read('proc')];
   expect(iterated.map(({ comm }) => comm).sort()).toEqual(['a\n) b0', 'a\n) b1']);
-  const comparable = (entries: TaskEntry[]) =>
+  const comparable = (entries: ScoredProcess[]) =>
     entries
       .toSorted((a, b) => a.pid - b.pid)
       .map(({ vfork: _, exact: __, cgroup: ___, cgroupId: ____, approximateBytes: _____, ...rest }) => rest);

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArmCondition } from '../../src/guard/arming/armed.ts';
 import { type Fired, openArming, type SignalSeen } from '../../src/guard/arming/arming.ts';
-import { startTicks } from '../../src/linux/process.ts';
+import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
 import { createMemoryGroup, type MemoryGroup, MIB, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
 
@@ -42,7 +42,7 @@ async function run(scope: Early['scope'], group: MemoryGroup | undefined, condit
   while (readFileSync(`/proc/${hog.pid}/oom_score_adj`, 'latin1') !== '0\n');
   hog.kill('SIGSTOP');
   await sleep(100);
-  const ticks = startTicks(readFileSync(`/proc/${hog.pid}/stat`, 'latin1')) ?? 0;
+  const ticks = startTicksOf(hog.pid) ?? 0;
   using handle = ProcessHandle.open({ pid: hog.pid, startTicks: ticks });
   const armed = arming.arm(handle, condition, { expiresInMs: 60_000, oomScoreAdj: 900 });
   hog.kill('SIGCONT');

@@ -13,6 +13,7 @@ function process(pid: number, rssMib: number, more: Partial<EndableProcess> = {}
     ...{
       pid,
       startTicks: pid,
+      uid: 0,
       comm: `p${pid}`,
       cgroup: '/a',
       oomScoreAdj: 0,

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { startTicks } from '../../src/linux/process.ts';
+import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
 
-const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as number;
+const ticksOf = (pid: number) => startTicksOf(pid) as number;
 
 function start(command: string, ...args: string[]) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { bootId } from '../../src/linux/boot-id.ts';
-import { startTicksOf } from '../../src/linux/process.ts';
+import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { processKey } from '../../src/process/undo-entry.ts';
 import { UndoLedger } from '../../src/process/undo-ledger.ts';
 import { nodeFlags } from '../kernel/children/child.ts';

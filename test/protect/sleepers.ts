@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTicks } from '../../src/linux/process.ts';
+import { startTicksOf } from '../../src/linux/process-reader.ts';
 
 export class Sleepers implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'oomscope-protect-'));
@@ -53,4 +53,4 @@ export class Sleepers implements AsyncDisposable {
 
 export const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
 export const setAdj = (pid: number, value: number) => writeFileSync(`/proc/${pid}/oom_score_adj`, String(value));
-export const ticksOf = (pid: number) => startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) as number;
+export const ticksOf = (pid: number) => startTicksOf(pid) as number;

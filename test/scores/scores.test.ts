@@ -1,27 +1,27 @@
 import { describe, expect, test } from 'vitest';
 import { badnessRules } from '../../src/kernel-facts/oom-badness.ts';
 import { rankByBadness, Scores, type ScoresOptions } from '../../src/scores/scores.ts';
-import type { TaskEntry } from '../../src/scores/task-table.ts';
+import type { ScoredProcess } from '../../src/scores/task-table.ts';
 
 const MIB = 2 ** 20;
 const DOMAIN = { bytes: 1000 * MIB, pageBytes: 4096, rules: badnessRules([7, 0]) };
 let lastPid = 100;
-function entry(of: Partial<TaskEntry> = {}): TaskEntry {
+function entry(of: Partial<ScoredProcess> = {}): ScoredProcess {
   lastPid++;
   return {
     ...{ pid: lastPid, ppid: 1, uid: 0, comm: 'some', startTicks: 1000, threads: 1, oomScoreAdj: 0, totalVmBytes: 0 },
-    ...{ anonBytes: MIB, fileBytes: 0, shmemBytes: 0, swapBytes: 0, pageTableBytes: 0 },
+    ...{ rssBytes: MIB, anonBytes: MIB, fileBytes: 0, shmemBytes: 0, swapBytes: 0, pageTablesBytes: 0 },
     ...{ vfork: false, exact: true, approximateBytes: null, cgroupId: null, cgroup: null },
     ...of,
   };
 }
-const order = (...entries: TaskEntry[]) => rankByBadness(entries, DOMAIN).map(({ entry: { comm } }) => comm);
+const order = (...entries: ScoredProcess[]) => rankByBadness(entries, DOMAIN).map(({ entry: { comm } }) => comm);
 
 describe('the kernel’s order', () => {
   test('all that it holds, and thousandths of the domain', () => {
-    const held = entry({ comm: 'held', anonBytes: 10 * MIB, swapBytes: 20 * MIB, pageTableBytes: 5 * MIB });
+    const held = entry({ comm: 'held', rssBytes: 10 * MIB, swapBytes: 20 * MIB, pageTablesBytes: 5 * MIB });
     const adjusted = entry({ comm: 'adjusted', oomScoreAdj: 36 });
-    const lowered = entry({ comm: 'lowered', anonBytes: 400 * MIB, oomScoreAdj: -500 });
+    const lowered = entry({ comm: 'lowered', rssBytes: 400 * MIB, oomScoreAdj: -500 });
     expect(order(lowered, held, adjusted)).toEqual(['adjusted', 'held', 'lowered']);
   });
 
@@ -32,8 +32,8 @@ describe('the kernel’s order', () => {
   });
 
   test('those that are never taken come last', () => {
-    const init = entry({ comm: 'init', pid: 1, anonBytes: 900 * MIB });
-    const immune = entry({ comm: 'immune', oomScoreAdj: -1000, anonBytes: 900 * MIB });
+    const init = entry({ comm: 'init', pid: 1, rssBytes: 900 * MIB });
+    const immune = entry({ comm: 'immune', oomScoreAdj: -1000, rssBytes: 900 * MIB });
     expect(order(init, immune, entry({ comm: 'vfork', vfork: true }), entry({ comm: 'small' }))[0]).toBe('small');
   });
 });

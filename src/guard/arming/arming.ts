@@ -25,7 +25,8 @@ import { OomscopeError } from '../../model/error.ts';
 import { loadNative, type RecordField, type RingReader } from '../../native/addon.ts';
 import { errnoName } from '../../native/errno.ts';
 import { checked, failure } from '../../native/system-call.ts';
-import { lineage, neverSignal } from '../../process/never-signal.ts';
+import { processAncestors } from '../../process/ancestors.ts';
+import { neverSignal } from '../../process/never-signal.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
 import { RaisedScores } from '../../process/raised-scores.ts';
 import { UndoLedger } from '../../process/undo-ledger.ts';
@@ -95,7 +96,7 @@ export class Arming implements Disposable {
   readonly #maps: { armings: BpfMap; expiries: BpfMap };
   readonly #reader: RingReader;
   readonly #scores: RaisedScores;
-  readonly #own = lineage();
+  readonly #own = processAncestors();
   /** A slot keeps its last arming: records of it may be on their way. */
   readonly #slots: (Armed | undefined)[] = Array(GuardLimit.ARMINGS).fill(undefined);
   #lastToken = 0n;

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readIfPresent } from '../../linux/capabilities.ts';
+import { processFiles, readProcess } from '../../linux/process-reader.ts';
 import type { StuckDiagnosis } from '../../model/guard.ts';
 
 /** Between two looks at its memory. */
@@ -16,7 +17,7 @@ export async function diagnose(pid: number, proc = '/proc'): Promise<StuckDiagno
   const after = residentBytes(pid, proc);
   const threads = threadsOf(pid, proc).map((tid) => {
     const thread = `${proc}/${pid}/task/${tid}`;
-    return { state: stateOf(readIfPresent(`${thread}/stat`)), wchan: readIfPresent(`${thread}/wchan`) };
+    return { state: processFiles.stat(thread)?.state ?? null, wchan: readIfPresent(`${thread}/wchan`) };
   });
   const worst = threads.find(({ state }) => state === 'D') ?? threads[0];
   const waits = worst?.wchan && worst.wchan !== '0' ? worst.wchan : null;
@@ -52,9 +53,8 @@ function threadsOf(pid: number, proc: string): string[] {
   }
 }
 
+/** undefined: it has no memory any more. */
 function residentBytes(pid: number, proc: string): number | undefined {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readIfPresent(`${proc}/${pid}/status`) ?? '')?.[1];
-  return kib === undefined ? undefined : Number(kib) * 1024;
+  const found = readProcess(pid, ['status'], proc);
+  return found?.hasMemory ? found.rssBytes : undefined;
 }
-
-const stateOf = (stat: string | undefined) => stat?.slice(stat.lastIndexOf(')') + 2)[0] ?? null;

@@ -3,7 +3,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { readIfPresent } from '../../linux/capabilities.ts';
-import { startTicksOf } from '../../linux/process.ts';
+import { startTicksOf } from '../../linux/process-reader.ts';
 import { OomscopeError } from '../../model/error.ts';
 import type { SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';

@@ -2,15 +2,10 @@
  * All processes as the guard's policy needs to know them. A pass reads /proc/PID/stat of each; what it takes more files to
  * know is read where it matters: of what is large or swapped, and of what has not been seen before.
  */
-import { readlinkSync } from 'node:fs';
 import { ownerOf } from '../../containers/container-path.ts';
-import { pageBytes } from '../../linux/page-size.ts';
-import { endOfName, nameIn, PF_EXITING, PF_KTHREAD, pidsIn, statField } from '../../linux/proc-stat.ts';
-import { memoryCgroup } from '../../linux/process.ts';
-import { numberAt, numberOf, readSmallFile } from '../../linux/small-file.ts';
+import { pidsIn, processFiles } from '../../linux/process-reader.ts';
 import type { SampledProcess } from '../../model/sample.ts';
 import { GrowthWindow } from '../../series/growth.ts';
-import { decode } from '../../text/printable.ts';
 
 export interface ProcessTableOptions {
   proc?: string;
@@ -34,12 +29,9 @@ const FOLLOWED_BYTES = 16 * 2 ** 20;
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
 const GAP_MS = 3000;
-const MOST_CMDLINE = 4096;
-const SIGKILL_BIT = 1 << 8;
 
 export class ProcessTable {
   readonly #options: Required<ProcessTableOptions>;
-  readonly #page = pageBytes();
   readonly #known = new Map<number, Known>();
   #pass = 0;
 
@@ -69,31 +61,26 @@ export class ProcessTable {
 
   #look(pid: number, known: Known | undefined, nowMs: number, read: { all: boolean; swap: boolean }): void {
     const directory = `${this.#options.proc}/${pid}`;
-    const stat = readSmallFile(`${directory}/stat`);
-    const close = stat ? endOfName(stat) : -1;
-    if (!stat || close < 0) {
+    const stat = processFiles.stat(directory);
+    if (!stat) {
       this.#known.delete(pid); // it has just ended
       return;
     }
-    const flags = statField(stat, close, 9);
-    const rss = statField(stat, close, 24) * this.#page;
-    const ticks = statField(stat, close, 22);
-    const state = String.fromCharCode(stat[close + 2] ?? 0x3f);
-    const same = known !== undefined && known.sample.start_ticks === ticks;
+    const same = known !== undefined && known.sample.start_ticks === stat.startTicks;
     const before = same ? known.sample : undefined;
     const sample: SampledProcess = {
       pid,
-      start_ticks: ticks,
-      ppid: statField(stat, close, 4),
-      pgid: statField(stat, close, 5),
+      start_ticks: stat.startTicks,
+      ppid: stat.ppid,
+      pgid: stat.pgid,
       uid: before?.uid ?? null,
-      comm: nameIn(stat, close),
+      comm: stat.comm,
       exe: before?.exe ?? null,
       cmdline: before?.cmdline ?? null,
-      state,
-      dying: (flags & PF_EXITING) !== 0 || state === 'Z' || state === 'X',
-      kernel_thread: (flags & PF_KTHREAD) !== 0,
-      rss_bytes: rss,
+      state: stat.state,
+      dying: stat.exiting,
+      kernel_thread: stat.kernelThread,
+      rss_bytes: stat.rssBytes,
       swap_bytes: before?.swap_bytes ?? 0,
       page_tables_bytes: before?.page_tables_bytes ?? 0,
       oom_score: before?.oom_score ?? null,
@@ -105,7 +92,8 @@ export class ProcessTable {
       growth_bytes_per_second: null,
     };
     const all = read.all || before?.comm !== sample.comm; // another name: another program, perhaps
-    if (!sample.kernel_thread && (all || read.swap || rss >= LARGE_BYTES)) this.#complete(sample, directory, all);
+    if (!sample.kernel_thread && (all || read.swap || stat.rssBytes >= LARGE_BYTES))
+      this.#complete(sample, directory, all);
     const held = sample.rss_bytes + sample.swap_bytes;
     // What it did before nobody looked for a while says nothing of now.
     const followed = same && nowMs - known.atMs < GAP_MS ? known.growth : undefined;
@@ -117,42 +105,24 @@ export class ProcessTable {
 
   /** @param all with what seldom changes */
   #complete(sample: SampledProcess, directory: string, all: boolean): void {
-    const status = readSmallFile(`${directory}/status`);
+    const status = processFiles.status(directory);
     if (status) {
-      sample.uid = numberOf(status, 'Uid:') ?? null;
-      sample.swap_bytes = (numberOf(status, 'VmSwap:') ?? 0) * 1024;
-      sample.page_tables_bytes = (numberOf(status, 'VmPTE:') ?? 0) * 1024;
-      sample.rss_bytes = (numberOf(status, 'VmRSS:') ?? sample.rss_bytes / 1024) * 1024;
-      const text = status.toString('latin1');
-      const [, own = '0'] = /^SigPnd:\t([0-9a-f]+)$/m.exec(text) ?? [];
-      const [, shared = '0'] = /^ShdPnd:\t([0-9a-f]+)$/m.exec(text) ?? [];
-      const pending = Number.parseInt(own.slice(-4), 16) | Number.parseInt(shared.slice(-4), 16);
-      sample.dying ||= (pending & SIGKILL_BIT) !== 0;
+      sample.uid = status.uid;
+      sample.swap_bytes = status.swapBytes;
+      sample.page_tables_bytes = status.pageTablesBytes;
+      if (status.hasMemory) sample.rss_bytes = status.rssBytes;
+      sample.dying ||= status.killPending;
     }
-    const adj = readSmallFile(`${directory}/oom_score_adj`)?.toString('latin1');
-    if (adj !== undefined) sample.oom_score_adj = Number.parseInt(adj, 10);
-    const cgroup = all ? readSmallFile(`${directory}/cgroup`) : undefined;
-    if (cgroup) {
-      const path = memoryCgroup(cgroup.toString('utf8')) ?? null;
-      if (path !== sample.cgroup) Object.assign(sample, { cgroup: path, ...ownerOf(path) });
-    }
+    const adj = processFiles.oom_score_adj(directory);
+    if (adj) sample.oom_score_adj = adj.oomScoreAdj;
+    const found = all ? processFiles.cgroup(directory) : undefined;
+    if (found && found.cgroup !== sample.cgroup) Object.assign(sample, found, ownerOf(found.cgroup));
     const { cmdline, exe, oomScore } = this.#options;
-    if (oomScore) {
-      const score = readSmallFile(`${directory}/oom_score`);
-      sample.oom_score = score ? numberAt(score) : null;
-    }
+    if (oomScore) sample.oom_score = processFiles.oom_score(directory)?.oomScore ?? null;
     if (cmdline && all) {
-      const bytes = readSmallFile(`${directory}/cmdline`)?.subarray(0, MOST_CMDLINE);
-      sample.cmdline = bytes && bytes.length > 0 ? decode(bytes).text.replace(/\0$/, '').replaceAll('\0', ' ') : null;
+      const args = processFiles.cmdline(directory)?.args ?? [];
+      sample.cmdline = args.length > 0 ? args.join(' ') : null;
     }
-    if (exe && all) sample.exe = link(`${directory}/exe`);
-  }
-}
-
-function link(path: string): string | null {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return null;
+    if (exe && all) sample.exe = processFiles.exe(directory)?.exe ?? null;
   }
 }

@@ -10,7 +10,7 @@ import { Standby } from '../../../src/guard/arming/standby.ts';
 import { live } from '../../../src/guard/guard.ts';
 import { Announcer } from '../../../src/guard/ladder/announce.ts';
 import { Policy } from '../../../src/guard/rules/decide.ts';
-import { startTicksOf } from '../../../src/linux/process.ts';
+import { startTicksOf } from '../../../src/linux/process-reader.ts';
 import type { Event } from '../../../src/model/events.ts';
 import type { GuardRank } from '../../../src/model/guard.ts';
 import type { SampledProcess } from '../../../src/model/sample.ts';

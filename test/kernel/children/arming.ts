@@ -1,7 +1,6 @@
 /** Arms a process and waits until its input ends: `arming.ts STATE PID DOMAIN EXPIRES_IN_MS ADJ`. */
-import { readFileSync } from 'node:fs';
 import { openArming } from '../../../src/guard/arming/arming.ts';
-import { startTicks } from '../../../src/linux/process.ts';
+import { startTicksOf } from '../../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../../src/process/process-handle.ts';
 import { UndoLedger } from '../../../src/process/undo-ledger.ts';
 import { heldIds } from '../bpf-ids.ts';
@@ -12,7 +11,7 @@ using ledger = UndoLedger.open(statePath);
 using arming = openArming({ ledger });
 using handle = ProcessHandle.open({
   pid: Number(pid),
-  startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? 0,
+  startTicks: startTicksOf(Number(pid)) ?? 0,
 });
 const condition = { domain: BigInt(domain), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
 arming.arm(handle, condition, { expiresInMs: Number(expiresInMs), oomScoreAdj: Number(adj) });

@@ -3,28 +3,17 @@
  * fixed number of them: where there are more they take turns, the large ones more often.
  */
 
-import { pageBytes } from '../linux/page-size.ts';
-import { endOfName, nameIn, PF_KTHREAD, pidsIn, statField } from '../linux/proc-stat.ts';
-import { memoryCgroup } from '../linux/process.ts';
-import { numberOf, readSmallFile } from '../linux/small-file.ts';
+import { pidsIn, processFiles } from '../linux/process-reader.ts';
+import type { ProcessRecord } from '../linux/process-record.ts';
 
-/** A process as it was when it was last read. Together `pid` and `startTicks` name it for good. */
-export interface ProcessSample {
-  readonly pid: number;
-  /** Since boot, in clock ticks: field 22 of /proc/PID/stat. */
-  readonly startTicks: number;
-  ppid: number;
-  comm: string;
-  /** Path of its memory cgroup; null when it could not be read. */
-  cgroup: string | null;
-  /** From 6.2 to 6.x the kernel's approximate count: off by up to 32 pages for each CPU and kind of page. */
-  rssBytes: number;
-  /** null: not read, for this sampler was told that there is no swap. */
-  swapBytes: number | null;
-  readonly kernelThread: boolean;
-  /** When it was read, in milliseconds of the clock that was given. */
-  readMs: number;
-}
+/** A process as it was when it was last read. */
+export type ProcessSample = Readonly<Pick<ProcessRecord, 'pid' | 'startTicks'>> &
+  Pick<ProcessRecord, 'ppid' | 'comm' | 'cgroup' | 'rssBytes' | 'kernelThread'> & {
+    /** null: not read, for the sampler was told that there is no swap. */
+    swapBytes: number | null;
+    /** When it was read, in milliseconds of the clock that was given. */
+    readMs: number;
+  };
 
 /** Where samples come from: /proc, or a faster way where the kernel has one. */
 export interface ProcessSource extends Disposable {
@@ -33,7 +22,7 @@ export interface ProcessSource extends Disposable {
   close(): void;
 }
 
-export interface ProcessesOptions {
+export interface ProcessSamplerOptions {
   proc?: string;
   /** How many processes one pass reads at most. Default 512, some 10 ms. */
   most?: number;
@@ -42,25 +31,24 @@ export interface ProcessesOptions {
   now?: () => number;
 }
 
-interface Known extends ProcessSample {
+type Known = ProcessSample & {
   /** In which it was read. */
   pass: number;
   reads: number;
-}
+};
 
 /** From here on a process is large, and read so many times as often as the others when not all can be. */
 const LARGE_BYTES = 16 * 2 ** 20;
 const LARGE_SOONER = 8;
-/** In how many passes what seldom changes is looked at: names, cgroups, and whether a thread of the kernel is still one. */
+/** How many passes apart what seldom changes is read again: cgroups, and whether a kernel thread is still one. */
 const LOOK_AGAIN = 16;
 
-export class Processes implements ProcessSource {
-  readonly #options: Required<ProcessesOptions>;
-  readonly #page = pageBytes();
+export class ProcessSampler implements ProcessSource {
+  readonly #options: Required<ProcessSamplerOptions>;
   readonly #known = new Map<number, Known>();
   #pass = 0;
 
-  constructor({ proc = '/proc', most = 512, swap = false, now = () => performance.now() }: ProcessesOptions = {}) {
+  constructor({ proc = '/proc', most = 512, swap = false, now = () => performance.now() }: ProcessSamplerOptions = {}) {
     this.#options = { proc, most, swap, now };
   }
 
@@ -99,35 +87,22 @@ export class Processes implements ProcessSource {
 
   #read(pid: number, known: Known | undefined): void {
     const directory = `${this.#options.proc}/${pid}`;
-    const stat = readSmallFile(`${directory}/stat`);
-    const close = stat ? endOfName(stat) : -1;
-    if (!stat || close < 0) {
+    const stat = processFiles.stat(directory);
+    if (!stat) {
       this.#known.delete(pid); // it has just ended
       return;
     }
-    const ppid = statField(stat, close, 4);
-    const flags = statField(stat, close, 9);
-    const ticks = statField(stat, close, 22);
-    const rssBytes = statField(stat, close, 24) * this.#page;
-    const same = known !== undefined && known.startTicks === ticks;
-    // Names and cgroups seldom change, but most likely when a process is young: it is forked, moved, and turned into another.
+    const { startTicks, ppid, comm, rssBytes, kernelThread } = stat;
+    const same = known !== undefined && known.startTicks === startTicks;
+    // A cgroup seldom changes, but most likely while a process is young: it is forked, then moved.
     const reads = same ? known.reads + 1 : 0;
-    const lookAgain = (reads & (reads - 1)) === 0 || reads % LOOK_AGAIN === 0;
-    const comm = same && !lookAgain ? known.comm : nameIn(stat, close);
-    const kernelThread = (flags & PF_KTHREAD) !== 0;
-    const swap = this.#options.swap && !kernelThread ? readSmallFile(`${directory}/status`) : undefined;
-    const swapBytes = swap === undefined ? null : (numberOf(swap, 'VmSwap:') ?? 0) * 1024;
-    const readMs = this.#options.now();
-    const pass = this.#pass;
-    if (same) {
-      Object.assign(known, { ppid, comm, rssBytes, swapBytes, readMs, pass, reads });
-      if (lookAgain) known.cgroup = cgroupOf(directory) ?? known.cgroup;
-      return;
-    }
-    const cgroup = kernelThread ? null : cgroupOf(directory);
-    this.#known.set(pid, {
-      ...{ pid, startTicks: ticks, ppid, comm, cgroup, rssBytes, swapBytes, kernelThread, readMs, pass, reads },
-    });
+    const refresh = (reads & (reads - 1)) === 0 || reads % LOOK_AGAIN === 0;
+    const swap = this.#options.swap && !kernelThread ? processFiles.swap(directory) : undefined;
+    const swapBytes = swap?.swapBytes ?? null;
+    const cgroup = refresh && !kernelThread ? processFiles.cgroup(directory)?.cgroup : undefined;
+    const now = { ppid, comm, rssBytes, swapBytes, kernelThread, readMs: this.#options.now(), pass: this.#pass, reads };
+    if (same) Object.assign(known, now, { cgroup: cgroup ?? known.cgroup });
+    else this.#known.set(pid, { pid, startTicks, cgroup: cgroup ?? null, ...now });
   }
 }
 
@@ -146,8 +121,3 @@ export function largest(processes: Iterable<ProcessSample>, most: number): Proce
 }
 
 const isLarge = ({ rssBytes, swapBytes }: ProcessSample) => rssBytes + (swapBytes ?? 0) >= LARGE_BYTES;
-
-function cgroupOf(directory: string): string | null {
-  const bytes = readSmallFile(`${directory}/cgroup`);
-  return (bytes && memoryCgroup(bytes.toString('utf8'))) ?? null;
-}

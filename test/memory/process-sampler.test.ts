@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pageBytes } from '../../src/linux/page-size.ts';
-import { largest, Processes } from '../../src/memory/process-usage.ts';
+import { largest, ProcessSampler } from '../../src/memory/process-sampler.ts';
 
 describe('the processes of this machine', () => {
   it('has this one, as it is', () => {
-    using processes = new Processes({ swap: true });
+    using processes = new ProcessSampler({ swap: true });
     const found = processes.sample().get(process.pid);
     const stat = readFileSync('/proc/self/stat', 'utf8');
     expect(found).toMatchObject({
@@ -26,7 +26,7 @@ describe('the processes of this machine', () => {
   });
 
   it('sees a process come and go', async () => {
-    using processes = new Processes();
+    using processes = new ProcessSampler();
     processes.sample();
     const child = spawn('sleep', ['60']);
     const pid = child.pid as number;
@@ -57,14 +57,14 @@ describe('a made-up /proc', () => {
 
   it('names may hold anything', () => {
     put(7, { comm: ') R 1 (\n9 x', pages: 3, ticks: 42 });
-    const found = new Processes({ proc }).sample().get(7);
+    const found = new ProcessSampler({ proc }).sample().get(7);
     expect(found).toMatchObject({ comm: ') R 1 (\n9 x', startTicks: 42, ppid: 1, cgroup: '/of/7' });
     expect(found?.rssBytes).toBe(3 * pageBytes());
   });
 
   it('a pid that is used again is another process', () => {
     put(7, { ticks: 1 });
-    const processes = new Processes({ proc });
+    const processes = new ProcessSampler({ proc });
     const first = processes.sample().get(7);
     put(7, { ticks: 2, comm: 'other' });
     const second = processes.sample().get(7);
@@ -76,7 +76,7 @@ describe('a made-up /proc', () => {
     const large = (20 * 2 ** 20) / pageBytes();
     for (let pid = 1; pid <= 200; pid++) put(pid, { pages: pid <= 10 ? large : 1 });
     let ms = 0;
-    const processes = new Processes({ proc, most: 50, now: () => ms });
+    const processes = new ProcessSampler({ proc, most: 50, now: () => ms });
     for (; ms < 5; ms++) processes.sample();
     expect(processes.sample().size).toBe(200);
     for (let pass = 0; pass < 20; pass++) {
@@ -97,7 +97,7 @@ describe('a made-up /proc', () => {
       [6, 7],
     ] as const)
       put(pid, { pages });
-    const top = largest(new Processes({ proc }).sample().values(), 3);
+    const top = largest(new ProcessSampler({ proc }).sample().values(), 3);
     expect(top.map(({ pid }) => pid)).toEqual([4, 6, 3]);
   });
 });

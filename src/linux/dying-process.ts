@@ -1,0 +1,50 @@
+/**
+ * What only /proc says of a victim. Read off the JavaScript thread: while the kernel prints its "Killed process" line it
+ * holds the victim's task_lock, and a reader of /proc/PID/{cmdline,exe,stat} spins in the kernel for milliseconds.
+ */
+import { readFile, readlink } from 'node:fs/promises';
+import { memoryCgroup, parseStat } from './process-files.ts';
+import type { ProcessRecord } from './process-record.ts';
+
+/** What could still be read of a process that is being killed. */
+export interface DyingProcess {
+  startTicks: ProcessRecord['startTicks'] | undefined;
+  comm: ProcessRecord['comm'] | undefined;
+  ppid: ProcessRecord['ppid'] | undefined;
+  exe: string | undefined;
+  cgroup: string | undefined;
+  /** As the file has it: arguments, each ended by a NUL. */
+  cmdline: Buffer | undefined;
+}
+
+/**
+ * Never rejects; what could not be read is undefined.
+ *
+ * @param tid the marked thread: where the leader has exited and its threads live, only theirs still has anything in it
+ */
+export async function readDyingProcess(pid: number, tid: number, proc = '/proc'): Promise<DyingProcess> {
+  const thread = `${proc}/${pid}/task/${tid}`;
+  const [cmdline, exe, stat, cgroup] = await Promise.all([
+    quietly(readFile(`${thread}/cmdline`)),
+    quietly(readlink(`${thread}/exe`)),
+    quietly(readFile(`${proc}/${pid}/stat`)),
+    quietly(readFile(`${thread}/cgroup`, 'utf8')),
+  ]);
+  const known = stat && parseStat(stat);
+  return {
+    startTicks: known?.startTicks,
+    comm: known?.comm,
+    ppid: known?.ppid,
+    exe,
+    cgroup: cgroup && memoryCgroup(cgroup),
+    cmdline: cmdline && cmdline.length > 0 ? cmdline : undefined,
+  };
+}
+
+async function quietly<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch {
+    return undefined;
+  }
+}
