@@ -51,8 +51,8 @@ done_before() {
 	for source in bpf/*.bpf.c scripts/*.c; do
 		[ -e "$(built_of "$source")" ] || return 1
 	done
-	for made in build/node/bin/node build/oomscope.node src/bpf/wire/layout.ts dist \
-		node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
+	for made in build/node/bin/node build/oomscope.node src/bpf/wire/layout.ts dist/index.js \
+		dist/cli/main.js node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
 	! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/bpf/wire/layout.ts
@@ -145,9 +145,20 @@ if stale src/bpf/wire/layout.ts build/wire.bpf.o scripts/layout.ts src/bpf/libbp
 	make_file src/bpf/wire/layout.ts 'write src/bpf/wire/layout.ts' node --experimental-strip-types \
 		--disable-warning=ExperimentalWarning scripts/layout.ts build/wire.bpf.o src/bpf/wire/layout.ts
 fi
+# The library as modules, the command as a bundle with its own RxJS, and the types of the command: all at the same time.
+compile() {
+	tsc -p . & library=$!
+	tsc -p src/cli & types=$!
+	done=true
+	node --experimental-strip-types --disable-warning=ExperimentalWarning scripts/bundle.ts dist/cli || done=false
+	wait "$library" || done=false
+	wait "$types" || done=false
+	"$done"
+}
 # tsc writes dist/ in spite of type errors, so its date does not tell: a stamp does.
-if stale build/.tsc src tsconfig.json package-lock.json || [ ! -e dist ]; then
-	make_file build/.tsc 'compile src' tsc -p .
+if stale build/.tsc src tsconfig.json package-lock.json scripts/bundle.ts || [ ! -e dist/index.js ] || [ ! -e dist/cli/main.js ]; then
+	mkdir -p dist
+	make_file build/.tsc 'compile src' compile
 fi
 
 mv "$stamp.new" "$stamp"

@@ -196,6 +196,10 @@ function missing(name: string): Source {
   return { path: name, code: '', lines: 0, imports: [], values: [] };
 }
 
+test('RxJS is imported by its public name only', () => {
+  expect(offenders(sources, (name) => name.startsWith('rxjs/'))).toEqual([]);
+});
+
 test('libraries neither print nor exit', () => {
   const speaks = /\bconsole\.\w+\(|\bprocess\.(exit|abort)\(|\bprocess\.exitCode\b/;
   const others = sources.filter(({ path }) => !path.startsWith('src/cli/'));

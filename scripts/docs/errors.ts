@@ -1,7 +1,7 @@
 /** The page of error codes and exit codes. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Exit, exitCodeOf } from '../../dist/cli/verb/exit.js';
+import { Exit, exitCodeOf } from '../../src/cli/verb/exit.ts';
 import type { ErrorCode } from '../../src/model/error.ts';
 import { cell, type Page, table } from './markdown.ts';
 

@@ -97,13 +97,14 @@ function runtimeFiles(root: string, { node, setpriv, file, libraries }: Userland
   return files;
 }
 
-/** Packages that are not for development only, as keys of package-lock.json ("node_modules/rxjs"). */
+/** Packages that are not for development only, and the peer, as keys of package-lock.json ("node_modules/smol-toml"). */
 function productionPackages(root: string): string[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean; devOptional?: boolean }>;
   };
   return Object.entries(lock.packages)
-    .filter(([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional && existsSync(join(root, path)))
+    .filter(([path, { dev, devOptional }]) => path === 'node_modules/rxjs' || (path !== '' && !dev && !devOptional))
+    .filter(([path]) => existsSync(join(root, path)))
     .map(([path]) => path);
 }
 

@@ -1,8 +1,7 @@
 /**
  * The kernel and the container runtimes watched together: what really happened to each container that was hit.
  */
-import type { Observable } from 'rxjs';
-import { Subject } from 'rxjs/internal/Subject';
+import { type Observable, Subject } from 'rxjs';
 import { Containers } from '../containers/containers.ts';
 import { noRuntime, openRuntimes, runtimeSockets } from '../containers/runtime-sockets.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';

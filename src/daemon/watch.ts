@@ -2,8 +2,7 @@
  * Runs the tracer, the pressure monitor and the guard from one configuration, as one stream of events. Replacing the guard
  * leaves the tracer and the monitor as they are.
  */
-import type { Observable } from 'rxjs';
-import { Subject } from 'rxjs/internal/Subject';
+import { type Observable, Subject } from 'rxjs';
 import type { Config } from '../config/config.ts';
 import { type OpenedGuard, openGuard } from '../guard/open-guard.ts';
 import type { PressureFeed } from '../guard/senses/sampler.ts';

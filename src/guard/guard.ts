@@ -2,8 +2,7 @@
  * The guard: looks, decides, and starts what is to be done. One operation at a time at each place; the system's and that of a
  * cgroup may go side by side, but never on the same victim.
  */
-import type { Observable } from 'rxjs';
-import { Subject } from 'rxjs/internal/Subject';
+import { type Observable, Subject } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardMode } from '../model/guard.ts';

@@ -1,10 +1,7 @@
 /**
  * Levels of usage: how full the system and the memory cgroups are. That is not pressure: what is full may be at ease.
  */
-import type { SchedulerLike } from 'rxjs';
-import { Observable } from 'rxjs/internal/Observable';
-import { timer } from 'rxjs/internal/observable/timer';
-import { asyncScheduler } from 'rxjs/internal/scheduler/async';
+import { asyncScheduler, Observable, type SchedulerLike, timer } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Envelope } from '../model/events.ts';

@@ -3,8 +3,7 @@
  * critical what could be done. What `oomscope pressure` shows.
  */
 import { release } from 'node:os';
-import type { Observable } from 'rxjs';
-import { Subject } from 'rxjs/internal/Subject';
+import { type Observable, Subject } from 'rxjs';
 import { ownerOf } from '../containers/container-path.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';

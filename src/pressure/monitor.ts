@@ -3,9 +3,7 @@
  * saying about it.
  */
 import { release } from 'node:os';
-import type { Observable } from 'rxjs';
-import { filter } from 'rxjs/internal/operators/filter';
-import { Subject } from 'rxjs/internal/Subject';
+import { filter, type Observable, Subject } from 'rxjs';
 import { type LoadedPressure, loadPressure, type PressureObject } from '../bpf/load/pressure-loader.ts';
 import { openRing } from '../bpf/load/ring.ts';
 import type { Batch } from '../bpf/wire/batch.ts';

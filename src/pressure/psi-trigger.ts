@@ -4,8 +4,7 @@
  */
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import type { Observable } from 'rxjs';
-import { Subject } from 'rxjs/internal/Subject';
+import { type Observable, Subject } from 'rxjs';
 import { effectiveCapabilities, readIfPresent } from '../linux/capabilities.ts';
 import { parsePressure } from '../linux/system.ts';
 import { OomscopeError } from '../model/error.ts';

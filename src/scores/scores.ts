@@ -1,8 +1,7 @@
 /**
  * Everybody's badness, as often as one likes: the table of who would be killed, in the kernel's order.
  */
-import { Observable } from 'rxjs/internal/Observable';
-import { timer } from 'rxjs/internal/observable/timer';
+import { Observable, timer } from 'rxjs';
 import { ownerOf } from '../containers/container-path.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import {

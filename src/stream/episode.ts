@@ -1,6 +1,4 @@
-import type { OperatorFunction } from 'rxjs';
-import { defer } from 'rxjs/internal/observable/defer';
-import { mergeMap } from 'rxjs/internal/operators/mergeMap';
+import { defer, mergeMap, type OperatorFunction } from 'rxjs';
 import type { Envelope } from '../model/events.ts';
 import { levelIndex } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';

@@ -1,8 +1,7 @@
 /**
  * Keeps some kills, and what belongs to them. Everything that is not about a kill passes.
  */
-import type { MonoTypeOperatorFunction } from 'rxjs';
-import { filter } from 'rxjs/internal/operators/filter';
+import { filter, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
 import { globMatch } from '../text/glob.ts';
 

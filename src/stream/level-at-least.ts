@@ -1,6 +1,4 @@
-import type { MonoTypeOperatorFunction } from 'rxjs';
-import { defer } from 'rxjs/internal/observable/defer';
-import { filter } from 'rxjs/internal/operators/filter';
+import { defer, filter, type MonoTypeOperatorFunction } from 'rxjs';
 import { levelIndex } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import { subjectKey } from './subject-key.ts';

@@ -1,8 +1,4 @@
-import type { OperatorFunction, SchedulerLike } from 'rxjs';
-import { debounceTime } from 'rxjs/internal/operators/debounceTime';
-import { groupBy } from 'rxjs/internal/operators/groupBy';
-import { mergeMap } from 'rxjs/internal/operators/mergeMap';
-import { asyncScheduler } from 'rxjs/internal/scheduler/async';
+import { asyncScheduler, debounceTime, groupBy, mergeMap, type OperatorFunction, type SchedulerLike } from 'rxjs';
 import type { PressureSubject } from '../model/pressure.ts';
 import { subjectKey } from './subject-key.ts';
 

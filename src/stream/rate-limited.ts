@@ -1,7 +1,4 @@
-import type { MonoTypeOperatorFunction, SchedulerLike } from 'rxjs';
-import { defer } from 'rxjs/internal/observable/defer';
-import { filter } from 'rxjs/internal/operators/filter';
-import { asyncScheduler } from 'rxjs/internal/scheduler/async';
+import { asyncScheduler, defer, filter, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
 
 export interface RateLimit<E> {
   /** How many may pass at once. */

@@ -1,6 +1,4 @@
-import type { MonoTypeOperatorFunction, SchedulerLike, Subscription } from 'rxjs';
-import { Observable } from 'rxjs/internal/Observable';
-import { asyncScheduler } from 'rxjs/internal/scheduler/async';
+import { asyncScheduler, type MonoTypeOperatorFunction, Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import type { HasLevel } from './level-at-least.ts';
 
 export interface SustainedOptions<E> {

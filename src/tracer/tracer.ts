@@ -2,10 +2,7 @@
  * The tracer: BPF programs in the kernel, a ring that native threads read, and RxJS streams of what comes out.
  */
 import { availableParallelism, release } from 'node:os';
-// Not from 'rxjs' itself: these two are all that is needed, and the whole costs 11 MB and 60 ms.
-import type { Observable } from 'rxjs';
-import { filter } from 'rxjs/internal/operators/filter';
-import { Subject } from 'rxjs/internal/Subject';
+import { filter, type Observable, Subject } from 'rxjs';
 import { openRing } from '../bpf/load/ring.ts';
 import { type LoadedTracer, loadTracer } from '../bpf/load/tracer-loader.ts';
 import type { Backend } from '../bpf/load/variants.ts';

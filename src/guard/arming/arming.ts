@@ -5,8 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { Observable } from 'rxjs';
-import { Subject } from 'rxjs/internal/Subject';
+import { type Observable, Subject } from 'rxjs';
 import { type BpfMap, UpdateFlag } from '../../bpf/libbpf/index.ts';
 import { type LoadedGuard, loadGuard } from '../../bpf/load/guard-loader.ts';
 import { openRing } from '../../bpf/load/ring.ts';

@@ -1,7 +1,7 @@
 /** What whoever is armed spares the guard when its rule fires. The processes are real; the machine and the arming are made up. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Subject } from 'rxjs/internal/Subject';
+import { Subject } from 'rxjs';
 import { afterEach, expect, test } from 'vitest';
 import { EnvelopeFactory } from '../../../src/events/envelope.ts';
 import type { Armed } from '../../../src/guard/arming/armed.ts';
