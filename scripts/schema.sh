@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/build/node/bin:$PWD/node_modules/.bin:$PATH"
 output=${1:-src/model/oomscope-v1.schema.json}
 node --experimental-strip-types --disable-warning=ExperimentalWarning scripts/schema.ts "$output"
-[ $# -gt 0 ] || biome format --config-path=scripts --write "$output"
+[ $# -gt 0 ] || biome format --write "$output"

@@ -35,4 +35,4 @@ esac
 
 [ -n "$named" ] || npm -s run lint
 export OOMSCOPE_TESTS=$tier$named
-exec vitest run --config test/vitest.config.ts "$@"
+exec vitest run "$@"
