@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { OomscopeError } from '../../src/model/error.ts';
+import { Exit } from '../../src/cli/verb/exit.ts';
+import { errorCodes, OomscopeError } from '../../src/model/error.ts';
 
 test('an error carries its code, its log and its cause', () => {
   const cause = new Error('below');
@@ -8,4 +9,12 @@ test('an error carries its code, its log and its cause', () => {
   expect(error).toMatchObject({ name: 'OomscopeError', code: 'LIBBPF', message: 'it failed', detail: 'log', cause });
   expect(String(error)).toBe('OomscopeError: it failed');
   expect(new OomscopeError('USAGE', 'x')).not.toHaveProperty('cause');
+});
+
+test('every code has a meaning, a remedy and an exit code', () => {
+  for (const { meaning, remedy, exitCode } of Object.values(errorCodes)) {
+    expect(meaning).toMatch(/^[A-Zl].*\.$/);
+    expect(remedy).toMatch(/^[A-Z].*\.$/);
+    expect(Object.values(Exit)).toContain(exitCode);
+  }
 });
