@@ -16,6 +16,7 @@ import {
   sinkKinds,
   sinkOptions,
 } from './sink-table.ts';
+import { urlProblem } from './sinks/http.ts';
 
 /**
  * Opens a sink for `alertTo()`, so that a wrong option is reported before anything starts.
@@ -26,6 +27,8 @@ import {
 export async function openSink(options: SinkOptions, onTrouble?: (message: string) => void): Promise<LaneOptions> {
   const kind = kindOf(options.sink);
   const foreign = foreignTo(options);
+  const problem = targetProblem(options);
+  if (problem !== undefined) throw wrong(options.sink, problem);
   if (foreign.length > 0)
     throw wrong(options.sink, `expected no "${foreign.join('", "')}": this sink has no such option.`);
   const sink = await kind.open(openOptions(options, kind), targetOf(options, kind));
@@ -65,12 +68,15 @@ function openOptions(options: SinkOptions, { takes }: SinkKind): OpenOptions {
   return Object.fromEntries(given) as OpenOptions;
 }
 
-function targetOf({ sink, target }: SinkOptions, kind: SinkKind): string {
-  if (!kind.target) {
-    if (target !== undefined) throw wrong(sink, `expected the name alone, got a target: write ${sink} without "=".`);
-    return '';
-  }
-  if (!target) throw wrong(sink, `expected ${sink}=${kind.target}, got no ${kind.target}.`);
+/** What is wrong with the target, without showing it; undefined: nothing. A URL in a file is checked when it is read. */
+export function targetProblem({ sink, target = '' }: SinkOptions): string | undefined {
+  const expected = kindOf(sink).target;
+  if (!expected) return target === '' ? undefined : `expected the name alone, got a target: remove it.`;
+  if (target === '') return `expected ${sink}=${expected}, got no ${expected}.`;
+  return expected === 'URL' && !target.startsWith('@') ? urlProblem(target) : undefined;
+}
+
+function targetOf({ sink, target = '' }: SinkOptions, kind: SinkKind): string {
   const inFile = kind.target === 'URL' && target.startsWith('@');
   return inFile ? readSecret({ file: target.slice(1) }, `${sink} URL`) : target;
 }

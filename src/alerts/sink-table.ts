@@ -37,24 +37,33 @@ export interface SinkOption<K extends OptionKind = OptionKind> {
   name: string;
   /** One phrase for the help and the JSON Schema, with the default. */
   about: string;
-  /** Smallest and largest value of a whole number. */
+  /** Smallest and largest value of a whole number, a duration (ms) or a size (bytes). */
   range?: readonly [number, number];
 }
 
 const option = <K extends OptionKind>(kind: K, name: string, about: string): SinkOption<K> => ({ kind, name, about });
 
+const ranged = <K extends 'whole' | 'duration' | 'size'>(given: SinkOption<K>, least: number, most: number) => ({
+  ...given,
+  range: [least, most] as const,
+});
+
 /** Every option, in the order of the help. The keys are the names in {@link SinkOptions}. */
 export const sinkOptions = {
   minimum: option('severity', 'min', 'send only alerts at least this severe (info)'),
   spool: option('directory', 'spool', 'keep undelivered alerts here, also over restarts'),
-  spoolBytes: option('size', 'spool_size', 'limit of the spool; drops the oldest first (64M)'),
-  timeoutMs: option('duration', 'timeout', 'timeout of one delivery (10s)'),
+  spoolBytes: ranged(
+    option('size', 'spool_size', 'limit of the spool; drops the oldest first (64M)'),
+    64 * 1024,
+    2 ** 40,
+  ),
+  timeoutMs: ranged(option('duration', 'timeout', 'timeout of one delivery (10s)'), 1, 3_600_000),
   key: option('secret', 'key', 'sign each request with this key'),
   token: option('secret', 'token', 'send this bearer token'),
   args: option('words', 'arg', 'an argument of the program'),
-  everyMs: option('duration', 'every', 'shortest interval between two runs (1s)'),
-  mostBytes: option('size', 'size', 'rotate the file at this size (10M)'),
-  keep: { ...option('whole', 'keep', 'number of rotated files to keep (5)'), range: [0, 1000] as const },
+  everyMs: ranged(option('duration', 'every', 'shortest interval between two runs (1s)'), 1, 86_400_000),
+  mostBytes: ranged(option('size', 'size', 'rotate the file at this size (10M)'), 1024, 2 ** 40),
+  keep: ranged(option('whole', 'keep', 'number of rotated files to keep (5)'), 0, 1000),
 };
 
 export type OptionName = keyof typeof sinkOptions;

@@ -1,5 +1,5 @@
 /** The [[alert]] sections: one sink each, with the options that alerts/sink-table.ts declares. */
-import { foreignTo } from '../alerts/open.ts';
+import { foreignTo, targetProblem } from '../alerts/open.ts';
 import type { Secret } from '../alerts/secret.ts';
 import {
   type OptionName,
@@ -12,7 +12,19 @@ import {
 } from '../alerts/sink-table.ts';
 import { severities } from '../model/severity.ts';
 import { writeDuration, writeSize } from '../text/units.ts';
-import { choice, duration, type Field, list, needed, optional, type Shape, size, table, text, whole } from './shape.ts';
+import {
+  choice,
+  durationFrom,
+  type Field,
+  list,
+  needed,
+  optional,
+  type Shape,
+  sizeFrom,
+  table,
+  text,
+  whole,
+} from './shape.ts';
 import type { Fields } from './toml-text.ts';
 
 const options = Object.entries(sinkOptions) as [OptionName, SinkOption][];
@@ -36,6 +48,8 @@ export const alertShape: Shape<SinkOptions> = {
     }
     const expected = sinkKind(sink)?.target;
     if (expected && target === undefined) return faults.add(path, `expected "target", the ${expected} of ${sink}.`);
+    const problem = targetProblem({ sink, ...(target !== undefined && { target }) });
+    if (problem !== undefined) return faults.add(`${path}.target`, problem);
     const values = options.map(([name, option]) => [name, valueIn(option, given)]);
     const read: SinkOptions = { sink, ...(target !== undefined && { target }), ...Object.fromEntries(values) };
     const foreign = foreignTo(read);
@@ -65,7 +79,7 @@ function fieldName({ kind, name }: SinkOption): string {
   return kind === 'words' ? `${name}s` : name;
 }
 
-function shapeOf({ kind, range = [0, 2 ** 31 - 1] }: SinkOption): Shape<unknown> {
+function shapeOf({ kind, range = [0, Number.MAX_SAFE_INTEGER] }: SinkOption): Shape<unknown> {
   switch (kind) {
     case 'severity':
       return choice(...severities);
@@ -74,9 +88,9 @@ function shapeOf({ kind, range = [0, 2 ** 31 - 1] }: SinkOption): Shape<unknown>
     case 'whole':
       return whole(...range);
     case 'duration':
-      return duration;
+      return durationFrom(...range);
     case 'size':
-      return size;
+      return sizeFrom(...range);
     default:
       return text;
   }

@@ -1,18 +1,23 @@
 /** The configuration of `oomscope run`. All faults of the file are reported at once, each with its line. */
 import type { SinkOptions } from '../alerts/sink-table.ts';
 import type { GuardConfig } from '../guard/guard-config.ts';
+import { parseDuration, parseSize } from '../text/units.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
 import { guardShape } from './guard.ts';
-import { choice, duration, field, list, optional, parsed, type Shape, size, table, text, yesOrNo } from './shape.ts';
+import { choice, field, list, optional, parsed, type Shape, show, table, text, yesOrNo } from './shape.ts';
 import { parseToml, readToml } from './toml.ts';
 
 const windowMs: Shape<number> = parsed('a window such as "100ms"', (given) => {
-  const ms = duration.read(given, '', new Faults());
-  if (ms === undefined || !Number.isInteger(ms) || ms < 2 || ms > 10_000) {
-    throw new Error(`expected a window from "2ms" to "10s", got "${given}".`);
-  }
-  return ms;
+  const ms = parseDuration(given);
+  if (ms !== undefined && Number.isInteger(ms) && ms >= 2 && ms <= 10_000) return ms;
+  throw new Error(`expected a window from "2ms" to "10s", got ${show(given)}.`);
+});
+
+const ringSize: Shape<number> = parsed('a power of two such as "512K"', (given) => {
+  const bytes = parseSize(given);
+  if (bytes !== undefined && Number.isInteger(Math.log2(bytes)) && bytes >= 4096 && bytes <= 2 ** 30) return bytes;
+  throw new Error(`expected a power of two from "4K" to "1G", got ${show(given)}.`);
 });
 
 const traceShape = table({
@@ -22,12 +27,12 @@ const traceShape = table({
     'system',
     'list the processes that the kernel could have chosen',
   ),
-  ring: optional(size, 'size of the ring buffer between kernel and oomscope, a power of two'),
+  ring: optional(ringSize, 'size of the ring buffer between kernel and oomscope'),
 });
 
 const pressureShape = table({
   enabled: field(yesOrNo, true, 'watch memory pressure'),
-  windows: field(list(windowMs, 1), [10, 100, 1000], 'one to three sliding windows'),
+  windows: field(list(windowMs, 1, 3), [10, 100, 1000], 'one to three sliding windows'),
   cgroups: field(list(text), [], 'globs of cgroups to watch, with all below them; none: every cgroup'),
 });
 

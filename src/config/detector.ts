@@ -3,7 +3,7 @@
 import type { Detector, Metric } from '../guard/rules/rule.ts';
 import type { GuardReading } from '../model/guard.ts';
 import { suggestion } from '../text/did-you-mean.ts';
-import { durationOf, parsed, type Shape, show, sizeOf } from './shape.ts';
+import { durationOf, durationWithin, parsed, type Shape, show, sizeOf } from './shape.ts';
 
 type Unit = GuardReading['unit'];
 
@@ -43,8 +43,13 @@ export const detector: Shape<Detector> = parsed(
   parseDetector,
 );
 
+/** The expression that reads a detector takes time in proportion to the square of the length. */
+const MOST_LENGTH = 200;
+
 /** @throws Error that says what was expected */
 export function parseDetector(text: string): Detector {
+  if (text.length > MOST_LENGTH)
+    throw new Error(`expected a detector of at most ${MOST_LENGTH} characters, got ${show(text)}.`);
   const match = /^\s*(system\.)?([a-z0-9_.]+)\s*(<=|>=|<|>)\s*([^\s].*?)\s*(?:\bfor\s+(\S.*?)\s*)?$/i.exec(text);
   const [, system, name, operator, amount, time] = match ?? [];
   if (!match || name === undefined || amount === undefined) {
@@ -61,7 +66,7 @@ export function parseDetector(text: string): Detector {
     operator: operator as Detector['operator'],
     limit,
     unit,
-    forMs: time === undefined ? 0 : durationOf(time),
+    forMs: time === undefined ? 0 : durationWithin(time),
   };
 }
 
@@ -85,10 +90,12 @@ function parseAmount(amount: string, units: readonly Unit[], text: string): { li
   const [, plain] = new RegExp(`^${number}$`).exec(amount) ?? [];
   const fits = (unit: Unit) => units.includes(unit);
   try {
-    if (percent !== undefined && fits('percent')) return { limit: Number(percent), unit: 'percent' };
+    if (percent !== undefined && Number.isFinite(Number(percent)) && fits('percent'))
+      return { limit: Number(percent), unit: 'percent' };
     if (rate !== undefined && fits('bytes_per_second')) return { limit: sizeOf(rate), unit: 'bytes_per_second' };
     if (fits('seconds')) return { limit: durationOf(amount) / 1000, unit: 'seconds' };
-    if (plain !== undefined && fits('rounds')) return { limit: Number(plain), unit: 'rounds' };
+    if (plain !== undefined && Number.isFinite(Number(plain)) && fits('rounds'))
+      return { limit: Number(plain), unit: 'rounds' };
     if (plain === undefined && percent === undefined && fits('bytes')) return { limit: sizeOf(amount), unit: 'bytes' };
   } catch {
     // the message below names every form that this metric takes

@@ -5,12 +5,24 @@ import { defaultProtection, rawDefaultRules } from './defaults.ts';
 import { Faults } from './fault.ts';
 import { match } from './match.ts';
 import { rule } from './rule.ts';
-import { choice, duration, field, list, optional, type Shape, table, text, whole, yesOrNo } from './shape.ts';
+import {
+  choice,
+  durationFrom,
+  field,
+  list,
+  MOST_ITEMS,
+  optional,
+  type Shape,
+  table,
+  text,
+  whole,
+  yesOrNo,
+} from './shape.ts';
 
 const guardTable = table({
   mode: field(choice('dry_run', 'shadow', 'enforce'), 'dry_run', 'only "enforce" changes anything on the machine'),
-  rule: optional(list(rule, 1), 'when to act, and by which steps; without any: two cautious rules'),
-  protect: field(list(match), [], 'processes that no rule kills'),
+  rule: optional(list(rule, 1, MOST_ITEMS), 'when to act, and by which steps; without any: two cautious rules'),
+  protect: field(list(match, 0, MOST_ITEMS), [], 'processes that no rule kills'),
   default_protection: field(yesOrNo, true, 'never kill what a machine needs to be usable: systemd, sshd, dockerd, …'),
   kills_per_minute: field(whole(1, 1000), 10, 'limit of killed processes in any 60 s'),
   raise_score: field(yesOrNo, true, "raise the likely victim's oom_score_adj while memory is short, and restore it"),
@@ -22,7 +34,7 @@ const guardTable = table({
     'SCHED_RR priority: runs before all processes that reclaim memory, and may use a reserve of the kernel; 0: none',
   ),
   state_file: optional(text, 'where changes are recorded that a restart must undo after a crash (STATE_DIRECTORY)'),
-  fastest: field(duration, 10, 'shortest interval between two samples'),
+  fastest: field(durationFrom(1, 60_000), 10, 'shortest interval between two samples'),
 });
 
 export const guardShape: Shape<GuardConfig> = {

@@ -2,6 +2,7 @@
  * Finds the line of each value in a TOML file, which the parser does not report. The text has been parsed before, so this
  * only follows it: headers, keys, arrays, inline tables, and strings of all four kinds.
  */
+import { parentOf, pathTo } from './path.ts';
 
 /**
  * Maps paths such as "guard.rule[0].when[1]" to lines, counted from 1. A path missing from the file gets the line of its
@@ -10,7 +11,7 @@
 export function linesOf(toml: string): (path: string) => number {
   const lines = new Scanner(toml).scan();
   return (path) => {
-    for (let at = path; at !== ''; at = at.replace(/(^|\.)[^.[\]]+$|\[\d+\]$/, '')) {
+    for (let at = path; at !== ''; at = parentOf(at)) {
       const line = lines.get(at);
       if (line !== undefined) return line;
     }
@@ -54,7 +55,7 @@ class Scanner {
     if (array) this.#skip(']');
     let path = '';
     for (const [i, name] of names.entries()) {
-      path = join(path, name);
+      path = pathTo(path, name);
       const count = this.#counts.get(path) ?? 0;
       if (array && i === names.length - 1) {
         this.#counts.set(path, count + 1);
@@ -68,7 +69,7 @@ class Scanner {
   #pair(table: string): void {
     const line = this.#line;
     const path = this.#key().reduce((left, name) => {
-      const inner = join(left, name);
+      const inner = pathTo(left, name);
       if (!this.#lines.has(inner)) this.#lines.set(inner, line);
       return inner;
     }, table);
@@ -81,7 +82,7 @@ class Scanner {
     const names: string[] = [];
     do {
       this.#take(BLANK);
-      names.push(this.#take(KEY).replace(/^["']|["']$/g, ''));
+      names.push(keyOf(this.#take(KEY)));
       this.#take(BLANK);
     } while (this.#skip('.'));
     return names;
@@ -123,4 +124,17 @@ class Scanner {
   }
 }
 
-const join = (left: string, name: string) => (left === '' ? name : `${left}.${name}`);
+/** The key that is written as this bare, literal or basic string. */
+function keyOf(written: string): string {
+  if (written.startsWith("'")) return written.slice(1, -1);
+  if (!written.startsWith('"')) return written;
+  return written
+    .slice(1, -1)
+    .replace(/\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(.))/gs, (_, u, long, x, letter: string) => {
+      const code = u ?? long ?? x;
+      if (code === undefined) return escapes[letter] ?? letter;
+      return String.fromCodePoint(Math.min(Number.parseInt(code, 16), 0x10ffff));
+    });
+}
+
+const escapes: Record<string, string> = { b: '\b', t: '\t', n: '\n', f: '\f', r: '\r', e: '\x1b' };

@@ -2,8 +2,9 @@
  * Shapes of configuration values. A shape is declared once; it reads a value, checks it, and gives its JSON Schema.
  */
 import { suggestion } from '../text/did-you-mean.ts';
-import { parseDuration, parseSize } from '../text/units.ts';
+import { parseDuration, parseSize, writeDuration, writeSize } from '../text/units.ts';
 import type { Faults } from './fault.ts';
+import { pathTo } from './path.ts';
 
 export interface Shape<T> {
   /** @returns undefined when the value is wrong; a fault has been added then */
@@ -41,14 +42,15 @@ export function table<F extends Fields>(fields: F): Shape<Table<F>> {
     read(value, path, faults) {
       if (!isTable(value)) return faults.add(path, `expected a table, got ${show(value)}.`);
       for (const name of Object.keys(value)) {
+        if (faults.full) break;
         if (!Object.hasOwn(fields, name))
-          faults.add(join(path, name), `there is no such setting. ${suggestion(name, names)}`);
+          faults.add(pathTo(path, name), `there is no such setting. ${suggestion(name, names)}`);
       }
       let whole = true;
       const read = Object.entries(fields).map(([name, { shape, otherwise }]) => {
         const given = value[name];
         if (given !== undefined) {
-          const found = shape.read(given, join(path, name), faults);
+          const found = shape.read(given, pathTo(path, name), faults);
           if (found === undefined) whole = false;
           return [name, found];
         }
@@ -77,15 +79,21 @@ function describedAs(about: string, schema: object & { description?: string }): 
   return { ...schema, description: form === undefined ? about : `${about}: ${form}` };
 }
 
-export function list<T>(item: Shape<T>, least = 0): Shape<T[]> {
+export function list<T>(item: Shape<T>, least = 0, most = Number.POSITIVE_INFINITY): Shape<T[]> {
   return {
     read(value, path, faults) {
       if (!Array.isArray(value)) return faults.add(path, `expected a list, got ${show(value)}.`);
       if (value.length < least) return faults.add(path, `expected a list of at least ${least}, got an empty one.`);
+      if (value.length > most) return faults.add(path, `expected a list of at most ${most}, got ${value.length}.`);
       const items = value.map((each, i) => item.read(each, `${path}[${i}]`, faults));
       return items.every((each) => each !== undefined) ? items : undefined;
     },
-    schema: { type: 'array', items: item.schema, ...(least > 0 && { minItems: least }) },
+    schema: {
+      type: 'array',
+      items: item.schema,
+      ...(least > 0 && { minItems: least }),
+      ...(most < Infinity && { maxItems: most }),
+    },
   };
 }
 
@@ -150,10 +158,37 @@ export function whole(least: number, most: number): Shape<number> {
   };
 }
 
+/** Limit of a list of rules, steps, detectors or patterns: far above any real one, and checked in milliseconds. */
+export const MOST_ITEMS = 200;
+
+/** Longest time in a configuration: a timer of Node fires at once if it is given more than 2^31 - 1 ms. */
+export const LONGEST_MS = 24 * 86_400_000;
+
 /** Bytes. */
-export const size: Shape<number> = parsed('a size such as "64M" or "1.5G"', sizeOf);
+export function sizeFrom(least: number, most = Number.MAX_SAFE_INTEGER): Shape<number> {
+  return parsed('a size such as "64M" or "1.5G"', (given) => {
+    const bytes = sizeOf(given);
+    if (bytes >= least && bytes <= most) return bytes;
+    const upTo = most === Number.MAX_SAFE_INTEGER ? '' : ` to ${writeSize(most)}`;
+    throw new Error(`expected a size from ${writeSize(least)}${upTo}, got ${show(given)}.`);
+  });
+}
+
 /** Milliseconds. */
-export const duration: Shape<number> = parsed('a time such as "500ms", "10s" or "5m"', durationOf);
+export function durationFrom(least: number, most = LONGEST_MS): Shape<number> {
+  return parsed('a time such as "500ms", "10s" or "5m"', (given) => durationWithin(given, least, most));
+}
+
+/** @returns milliseconds @throws Error that says what was expected */
+export function durationWithin(given: string, least = 0, most = LONGEST_MS): number {
+  const ms = durationOf(given);
+  if (ms >= least && ms <= most) return ms;
+  const longest = most === LONGEST_MS ? '24d' : writeDuration(most);
+  throw new Error(`expected a time from ${writeDuration(least)} to ${longest}, got ${show(given)}.`);
+}
+
+export const size: Shape<number> = sizeFrom(0);
+export const duration: Shape<number> = durationFrom(0);
 
 /** @throws Error that says what was expected */
 export function sizeOf(given: string): number {
@@ -179,4 +214,3 @@ export function show(value: unknown): string {
 
 const isTable = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
-const join = (left: string, name: string) => (left === '' ? name : `${left}.${name}`);

@@ -6,15 +6,16 @@ import { writeDuration, writeSize } from '../text/units.ts';
 import { detector } from './detector.ts';
 import {
   choice,
-  durationOf,
+  durationWithin,
   type Field,
   field,
   list,
+  MOST_ITEMS,
   needed,
   optional,
   parsed,
   type Shape,
-  size,
+  sizeFrom,
   table,
   text,
   whole,
@@ -22,7 +23,7 @@ import {
 import type { Fields } from './toml-text.ts';
 
 const waitTime = parsed('a time such as "10s", or "never"', (given) =>
-  given === 'never' ? Number.POSITIVE_INFINITY : durationOf(given),
+  given === 'never' ? Number.POSITIVE_INFINITY : durationWithin(given),
 );
 
 const options = stepOptions();
@@ -35,8 +36,8 @@ const stepTable = table({
     ]),
   ),
   do: needed(choice(...stepNames), stepNames.map((name) => `${name}: ${steps[name].about}`).join('; ')),
-  if: field(list(detector), [], 'skip the step unless all of these hold when its turn comes'),
-  at_once: field(list(detector), [], 'take the step before its turn as soon as all of these hold'),
+  if: field(list(detector, 0, MOST_ITEMS), [], 'skip the step unless all of these hold when its turn comes'),
+  at_once: field(list(detector, 0, MOST_ITEMS), [], 'take the step before its turn as soon as all of these hold'),
   wait: optional(waitTime, 'how long to wait for its effect before the next step; exec: timeout of the program'),
 });
 
@@ -98,7 +99,7 @@ export function stepFields(given: Step): Fields {
 function shapeOf(option: StepOption): Shape<unknown> {
   switch (option.kind) {
     case 'size':
-      return size;
+      return sizeFrom(4096); // a page
     case 'whole':
       return whole(option.least, option.most);
     case 'words':

@@ -1,8 +1,13 @@
 /** Reads a TOML file by its shape, and reports all faults at once, each with its line. */
+import { readRegularFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
+import { printable } from '../text/printable.ts';
 import { type Fault, Faults, faultsError } from './fault.ts';
 import { linesOf } from './lines.ts';
 import type { Shape } from './shape.ts';
+
+/** A large real configuration has some 10 KiB. */
+const MOST_BYTES = 256 * 1024;
 
 /** A check that concerns two parts of a file. */
 export type Check<T> = (value: T, faults: Faults) => void;
@@ -22,9 +27,10 @@ export async function parseToml<T>(
   try {
     value = parse(toml);
   } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const [reason = 'it is not TOML'] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
-    throw faultsError(file, [{ path: '', message: `expected TOML: ${reason}.`, line: error.line }], () => 1);
+    // The parser descends by recursion: a RangeError means that the stack was used up.
+    const line = error instanceof TomlError ? error.line : 1;
+    const [reason = 'it is not TOML'] = (error as Error).message.replace(/^Invalid TOML document: /, '').split('\n');
+    throw faultsError(file, [{ path: '', message: `expected TOML: ${reason}.`, line }], () => 1);
   }
   const faults = new Faults();
   const read = shape.read(value, '', faults);
@@ -35,17 +41,19 @@ export async function parseToml<T>(
 
 /** @throws OomscopeError CONFIG */
 export async function readToml<T>(file: string, shape: Shape<T>, checkTogether?: Check<T>): Promise<T> {
-  const { readFile } = await import('node:fs/promises');
+  const { bytes, problem } = readRegularFile(file, MOST_BYTES);
+  if (problem !== undefined) throw noConfiguration(file, problem);
   let toml: string;
   try {
-    toml = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : cause instanceof TypeError ? 'it is not UTF-8' : code;
-    throw new OomscopeError('CONFIG', `Expected a configuration in ${file}: ${why}.`, { cause });
+    toml = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw noConfiguration(file, 'it is not UTF-8');
   }
   return parseToml(toml, file, shape, checkTogether);
 }
+
+const noConfiguration = (file: string, problem: string) =>
+  new OomscopeError('CONFIG', `Expected a configuration in ${printable(file)}: ${problem}.`);
 
 function distinct(faults: readonly Fault[]): Fault[] {
   return [...new Map(faults.map((fault) => [`${fault.path}\0${fault.message}`, fault])).values()];

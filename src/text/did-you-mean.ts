@@ -5,9 +5,11 @@ export function closestSpelling(word: string, choices: readonly string[]): strin
 
 /** The choices that may be meant, the closestSpelling first: one change in three letters. */
 export function near(word: string, choices: readonly string[]): string[] {
+  const most = Math.max(1, Math.floor(word.length / 3));
   return choices
+    .filter((choice) => Math.abs(choice.length - word.length) <= most) // at least so many changes are needed
     .map((choice) => ({ choice, away: distance(word.toLowerCase(), choice.toLowerCase()) }))
-    .filter(({ away }) => away <= Math.max(1, Math.floor(word.length / 3)))
+    .filter(({ away }) => away <= most)
     .sort((a, b) => a.away - b.away)
     .map(({ choice }) => choice);
 }

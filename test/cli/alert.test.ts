@@ -43,7 +43,7 @@ describe('a sink that cannot be is named before anything is attached', () => {
     ['webhook=http://localhost/T0K3N timeout=soon', 'webhook timeout: expected a time such as'],
     ['webhook=http://localhost/T0K3N keep=3', 'webhook: expected no "keep": this sink has no such option.'],
     ['webhook=http://localhost/T0K3N spool=/no/such/place', 'spool: cannot make /no/such/place: ENOENT'],
-    ['journald=x', 'journald: expected the name alone, got a target: write journald without'],
+    ['journald=x', 'journald: expected the name alone, got a target: remove it.'],
     [
       'exec=DIR/not-a-program',
       'exec: expected a program that can be run, got "DIR/not-a-program": it is not executable.',
@@ -55,7 +55,8 @@ describe('a sink that cannot be is named before anything is attached', () => {
       'file: expected a path in an existing directory, got "/no/such/place": make /no/such first.',
     ],
     ['file=DIR', 'file: expected a regular file, got "DIR", which is something else.'],
-    ['file=DIR/x size=0B keep=none', 'file keep: expected a whole number from 0 to 1000, got "none".'],
+    ['file=DIR/x size=0B', 'file size: expected a value from 1K to 1T, got "0B".'],
+    ['file=DIR/x size=1K keep=none', 'file keep: expected a whole number from 0 to 1000, got "none".'],
   ])('%s', async (sink, part) => {
     const { code, stdout, stderr } = await oomscope(['alert', 'test', inside(sink)]);
     expect(stderr).toMatch(/^oomscope: [^\n]+\.?\n$/);

@@ -208,7 +208,7 @@ y = [[1], # ]
  [2]]
 `);
   const expected = {
-    ...{ a: 1, 'b c': 2, 't.u': 5, 't.u.k.l.m': 6, 't.u.k.l.m[1]': 7, 't.u.k.l.n': 7 },
+    ...{ a: 1, '"b c"': 2, 't.u': 5, 't.u.k.l.m': 6, 't.u.k.l.m[1]': 7, 't.u.k.l.n': 7 },
     ...{ 'list[0].x': 9, 'list[1]': 11, 'list[1].inner.y': 13, 'list[1].inner.y[1][0]': 14, 'list[1].inner.z': 12 },
     nowhere: 1,
   };

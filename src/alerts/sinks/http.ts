@@ -38,11 +38,18 @@ export function post({ url, headers, body, signal }: Post): Promise<Receipt> {
 
 /** @throws OomscopeError USAGE */
 export function parseUrl(text: string, sink: string): URL {
+  const problem = urlProblem(text);
+  if (problem !== undefined) throw new OomscopeError('USAGE', `${sink}: ${problem}`);
+  return new URL(text);
+}
+
+/** What is wrong with a URL; undefined: nothing. Never shows the text, because a mistyped URL still holds its secret. */
+export function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);
-  if (url && (url.protocol === 'https:' || url.protocol === 'http:')) return url;
-  // The message must not show the text: a mistyped URL still holds its secret.
-  const got = url ? `one that begins with ${url.protocol}` : 'something that is not a URL';
-  throw new OomscopeError('USAGE', `${sink}: expected a URL that begins with https:// or http://, got ${got}.`);
+  const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
+  if (isHttp && url.port !== '0') return undefined;
+  const got = !url ? 'something that is not a URL' : isHttp ? 'port 0' : `one that begins with ${url.protocol}`;
+  return `expected a URL that begins with https:// or http://, got ${got}.`;
 }
 
 /** The URL without credentials, path and query, each of which may be a secret. */

@@ -15,6 +15,7 @@ import {
 import { severities } from '../../model/severity.ts';
 import { suggestion } from '../../text/did-you-mean.ts';
 import { printable } from '../../text/printable.ts';
+import { writeDuration, writeSize } from '../../text/units.ts';
 import { duration, type Option, oneOf, size, usage } from './options.ts';
 
 /** A word `NAME=VALUE` behind the target, and the option of the sink that it sets. */
@@ -117,7 +118,7 @@ export async function openAlerts(sinks: readonly SinkOptions[]): Promise<(() => 
 
 type Parser = Pick<Setting, 'value' | 'parse'>;
 
-function parserOf({ kind, range = [0, 2 ** 31 - 1] }: SinkOption): Parser {
+function parserOf({ kind, range = [0, Number.MAX_SAFE_INTEGER] }: SinkOption): Parser {
   switch (kind) {
     case 'severity':
       return { value: 'SEVERITY', parse: oneOf('SEVERITY', '', severities).parse };
@@ -128,9 +129,9 @@ function parserOf({ kind, range = [0, 2 ** 31 - 1] }: SinkOption): Parser {
     case 'whole':
       return { value: 'N', parse: whole(...range) };
     case 'duration':
-      return { value: 'TIME', parse: duration('TIME', '').parse };
+      return { value: 'TIME', parse: within(range, duration('TIME', '').parse, writeDuration) };
     case 'size':
-      return { value: 'SIZE', parse: size('SIZE', '').parse };
+      return { value: 'SIZE', parse: within(range, size('SIZE', '').parse, writeSize) };
     default:
       return word('TEXT');
   }
@@ -143,6 +144,18 @@ function word(value: string, make: (text: string) => unknown = (text) => text): 
       if (text === '') throw usage(`${name}: expected a value, got nothing.`);
       return make(text);
     },
+  };
+}
+
+function within(
+  [least, most]: readonly [number, number],
+  parse: Option<number>['parse'],
+  write: (value: number) => string,
+): Parser['parse'] {
+  return (text, name) => {
+    const value = parse(text, name);
+    if (value >= least && value <= most) return value;
+    throw usage(`${name}: expected a value from ${write(least)} to ${write(most)}, got "${text}".`);
   };
 }
 

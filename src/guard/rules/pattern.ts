@@ -38,6 +38,11 @@ export class Pattern {
     this.#first = this.#position([this.#entry], true);
   }
 
+  /** Number of compiled instructions, which memory and the time to compile are in proportion to. */
+  get states(): number {
+    return this.#program.length;
+  }
+
   /** Is it anywhere in `text`? Takes a time in proportion to the length of the text, whatever both hold. */
   test(text: string): boolean {
     let position = this.#first;

@@ -1,0 +1,23 @@
+/**
+ * A million damaged files through the reader of configurations.
+ *
+ *   npm run prove:config -- [--fresh] [--part PART]... [--write]
+ */
+import { type FuzzFigures, fuzz } from '../../test/config/fuzz.ts';
+import { prove } from './proof.ts';
+
+const PARTS = 20;
+const FILES = 50_000;
+
+await prove<FuzzFigures>({
+  name: 'config',
+  claim:
+    'A damaged configuration never crashes or hangs the reader: it is read or refused with its faults, within 100 ms of CPU time. What is accepted is written and read again as the same.',
+  parts: Array.from({ length: PARTS }, (_, i) => ({ name: `seed-${i + 1}`, run: () => fuzz(i + 1, FILES) })),
+  render(parts) {
+    const figures = parts.flatMap((part) => part.figures ?? []);
+    const sum = (of: (one: FuzzFigures) => number) => figures.reduce((total, one) => total + of(one), 0);
+    const slowest = Math.max(...figures.map(({ slowestCpuMs }) => slowestCpuMs)).toFixed(1);
+    return `${sum(({ files }) => files)} damaged files, ${sum(({ right }) => right)} of them still right; slowest file ${slowest} ms of CPU; seeds ${figures.map(({ seed }) => seed).join(', ')}\n`;
+  },
+});

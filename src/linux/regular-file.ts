@@ -1,0 +1,72 @@
+/**
+ * Reads a file whose path comes from a user or whose place others can write to: never waits for a FIFO, a device or a
+ * kernel log, and never reads more than a limit.
+ */
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+
+export type FileContent = { bytes: Buffer; problem?: undefined } | { bytes?: undefined; problem: string };
+
+/**
+ * @param mostBytes a larger file is refused, not cut
+ * @returns the whole content, or the reason why there is none, as the end of a sentence: "there is no such file"
+ */
+export function readRegularFile(path: string, mostBytes: number): FileContent {
+  let descriptor: number | undefined;
+  try {
+    // Before open(), which waits on a FIFO for a writer and may act on a device.
+    const wrong = kindProblem(statSync(path));
+    if (wrong !== undefined) return { problem: wrong };
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const opened = fstatSync(descriptor);
+    const problem = kindProblem(opened) ?? (opened.size > mostBytes ? sizeProblem(mostBytes) : undefined);
+    return problem === undefined ? readUpTo(descriptor, mostBytes) : { problem };
+  } catch (error) {
+    return { problem: systemProblem(error as NodeJS.ErrnoException) };
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** "expected a regular file, got a FIFO"; undefined for a regular file. */
+export function kindProblem(stats: Pick<Stats, keyof Stats & `is${string}`>): string | undefined {
+  if (stats.isFile()) return undefined;
+  const kind = stats.isDirectory()
+    ? 'a directory'
+    : stats.isFIFO()
+      ? 'a FIFO'
+      : stats.isSocket()
+        ? 'a socket'
+        : stats.isSymbolicLink()
+          ? 'a symbolic link'
+          : 'a device';
+  return `expected a regular file, got ${kind}`;
+}
+
+/** Files of /proc have a size of 0 and a content all the same, so that only reading shows how long they are. */
+function readUpTo(descriptor: number, mostBytes: number): FileContent {
+  const chunks: Buffer[] = [];
+  for (let length = 0; ; ) {
+    const chunk = Buffer.allocUnsafe(65_536);
+    const got = readSync(descriptor, chunk, 0, chunk.length, null);
+    if (got === 0) return { bytes: Buffer.concat(chunks) };
+    length += got;
+    if (length > mostBytes) return { problem: sizeProblem(mostBytes) };
+    chunks.push(chunk.subarray(0, got));
+  }
+}
+
+const sizeProblem = (mostBytes: number) => `it is larger than ${mostBytes / 1024} KiB`;
+
+function systemProblem({ code }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such file';
+    case 'EACCES':
+    case 'EPERM':
+      return `permission denied (${code})`;
+    case 'EAGAIN':
+      return 'reading it would wait for new content';
+    default:
+      return `it cannot be read: ${code}`;
+  }
+}
