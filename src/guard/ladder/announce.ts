@@ -172,10 +172,10 @@ const reasons: Record<GuardSkipReason, string> = {
   victim_changed: 'the victim is not what it was',
 };
 
-const name = ({ comm: raw, pid, unit, cgroup, processes }: GuardTarget) => {
+const name = ({ comm: raw, pid, takes, cgroup, processes }: GuardTarget) => {
   const comm = printable(raw);
-  if (unit === 'cgroup') return `the ${processes} processes of ${printable(cgroup ?? '?')}`;
-  return unit === 'process_group' ? `${comm} (pid ${pid}) and its group of ${processes}` : `${comm} (pid ${pid})`;
+  if (takes === 'cgroup') return `the ${processes} processes of ${printable(cgroup ?? '?')}`;
+  return takes === 'process_group' ? `${comm} (pid ${pid}) and its group of ${processes}` : `${comm} (pid ${pid})`;
 };
 
 function said({ rule, cgroup, readings }: Fired): string {
