@@ -1,5 +1,5 @@
 #!/bin/sh
-# Records the picture of README.md: `oomscope trace --lead-up` in a terminal of its own, while scene.ts runs out of memory.
+# Records the picture of README.md: `oomscope trace --lead-up` in a terminal of its own, while `npm run demo -- --slow` runs.
 #
 #   npm run docs:picture        needs root and tmux, takes a minute; writes docs/images/trace.svg
 set -eu
@@ -20,7 +20,7 @@ until tmux capture-pane -p -t "$session" | grep -q 'Ctrl-C'; do
 	[ "$tries" -lt 300 ] || { echo 'picture: the tracer did not start' >&2; exit 1; }
 	sleep 0.1
 done
-$strip scripts/docs/scene.ts
+$strip scripts/demo.ts --slow 2>/dev/null
 until tmux capture-pane -p -t "$session" | grep -q 'Stopped after'; do
 	tries=$((tries + 1))
 	[ "$tries" -lt 600 ] || { echo 'picture: no kill was seen' >&2; exit 1; }
