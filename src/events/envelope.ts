@@ -1,9 +1,12 @@
 import { hostname } from 'node:os';
 import { bootId } from '../linux/boot-id.ts';
-import { type Envelope, SCHEMA } from '../model/events.ts';
+import { type Envelope, SCHEMA } from '../model/envelope.ts';
 import { formatTime } from '../text/format.ts';
 
-/** Gives events their envelope: one per tracer. */
+/** The envelope of an event whose sentence is not written yet. */
+export type OpenEnvelope = Omit<Envelope, 'message'>;
+
+/** Numbers the events of one tracer and gives each its envelope. */
 export class EnvelopeFactory {
   readonly #bootId = bootId() ?? null;
   readonly #node = hostname();
@@ -15,16 +18,12 @@ export class EnvelopeFactory {
   }
 
   /**
+   * For an event that is completed later: it takes its number and its id now.
+   *
    * @param monoNs when it happened, CLOCK_MONOTONIC
    * @param realtimeOffsetNs CLOCK_REALTIME − CLOCK_MONOTONIC
    */
-  next(
-    monoNs: bigint,
-    realtimeOffsetNs: bigint,
-    severity: Envelope['severity'],
-    source: string,
-    message: string,
-  ): Envelope {
+  open(monoNs: bigint, realtimeOffsetNs: bigint, severity: Envelope['severity'], source: string): OpenEnvelope {
     const seq = this.#seq++;
     return {
       schema: SCHEMA,
@@ -36,8 +35,18 @@ export class EnvelopeFactory {
       node: this.#node,
       severity,
       source,
-      message,
     };
+  }
+
+  /** For an event that is complete. The parameters are those of `open()`, and the event's sentence. */
+  next(
+    monoNs: bigint,
+    realtimeOffsetNs: bigint,
+    severity: Envelope['severity'],
+    source: string,
+    message: string,
+  ): Envelope {
+    return Object.assign(this.open(monoNs, realtimeOffsetNs, severity, source), { message });
   }
 }
 

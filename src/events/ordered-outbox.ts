@@ -1,39 +1,61 @@
 /**
- * Lets things through in the order they came, though some have to wait for something.
+ * Emits items in the order in which their places were taken, although some items are finished later than others.
  */
-export class OrderedOutbox<T> {
+interface Place<T> {
+  /** undefined: not finished. */
+  item: T | undefined;
+  finish: () => T;
+}
+
+export class OrderedOutbox<T extends NonNullable<unknown>> {
   readonly #emit: (item: T) => void;
-  readonly #line: { item: T; ready: boolean }[] = [];
+  readonly #places: Place<T>[] = [];
 
   constructor(emit: (item: T) => void) {
     this.#emit = emit;
   }
 
-  /** Now, unless something is waiting ahead of it. */
+  /** Emits the item: at once, unless an item before it is not finished. */
   push(item: T): void {
-    if (this.#line.length === 0) this.#emit(item);
-    else this.#line.push({ item, ready: true });
+    if (this.#places.length === 0) this.#emit(item);
+    else this.#places.push({ item, finish: () => item });
   }
 
-  /** Holds a place in the line. The function that comes back lets it go; calling it again does nothing. */
-  hold(item: T): () => void {
-    const place = { item, ready: false };
-    this.#line.push(place);
+  /**
+   * Takes the next place for an item that is still under construction.
+   *
+   * @param finish makes the item; called once, by the function that is returned or by `flush()`
+   * @returns a function that finishes the item, which is emitted as soon as all items before it are. Later calls do
+   *   nothing. When `finish` throws, so does the function, and the place is given up
+   */
+  hold(finish: () => T): () => void {
+    const place: Place<T> = { item: undefined, finish };
+    this.#places.push(place);
     return () => {
-      place.ready = true;
-      this.#advance();
+      try {
+        place.item ??= finish();
+      } catch (error) {
+        const at = this.#places.indexOf(place);
+        if (at >= 0) this.#places.splice(at, 1);
+        throw error;
+      } finally {
+        this.#advance();
+      }
     };
   }
 
-  /** Everything, ready or not. */
+  /** Finishes and emits everything. */
   flush(): void {
-    for (const { item } of this.#line.splice(0)) this.#emit(item);
+    for (const place of this.#places.splice(0)) {
+      place.item ??= place.finish();
+      this.#emit(place.item);
+    }
   }
 
   #advance(): void {
-    for (let head = this.#line[0]; head?.ready; head = this.#line[0]) {
-      this.#line.shift();
-      this.#emit(head.item);
+    for (let first = this.#places[0]; first?.item !== undefined; first = this.#places[0]) {
+      this.#places.shift();
+      this.#emit(first.item);
     }
   }
 }

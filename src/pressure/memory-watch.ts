@@ -2,11 +2,11 @@
  * Everything about memory that gets tight, in one stream: pressure (by BPF, or by the kernel's PSI files), usage, and at
  * critical what could be done. What `oomscope pressure` shows.
  */
-import { release } from 'node:os';
 import { type Observable, Subject } from 'rxjs';
 import { ownerOf } from '../containers/container-path.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
+import { startedEvent } from '../events/started.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { type Reading, Survey } from '../memory/survey.ts';
 import { defaultLevels, UsageWatch } from '../memory/usage.ts';
@@ -17,7 +17,6 @@ import type { Growth, PressureLevelName, PressureSubject } from '../model/pressu
 import { growthOf } from '../series/growth.ts';
 import { subjectKey } from '../stream/subject-key.ts';
 import { cgroupMatch } from '../text/glob.ts';
-import { VERSION } from '../version.ts';
 import type { PressureMonitor, PressureOptions } from './monitor.ts';
 import { PsiLevels } from './psi-levels.ts';
 import { type ReclaimOrder, reclaim, reclaimMessage } from './reclaim.ts';
@@ -116,7 +115,7 @@ export class MemoryWatch implements Disposable {
     } else {
       this.#psi = new PsiLevels(this.#survey, envelopes, wants, (event) => this.#emit(event));
     }
-    this.started = monitor?.started ?? this.#startedByPsi(reason);
+    this.started = monitor?.started ?? startedByPsi(envelopes, reason);
     this.#timer = setInterval(() => this.#look(), options.intervalMs ?? 1000);
     setImmediate(() => this.#look());
   }
@@ -217,18 +216,9 @@ export class MemoryWatch implements Disposable {
       ...ownerOf(facts.cgroup),
     });
   }
+}
 
-  #startedByPsi(reason: string): TracerStarted {
-    const message = 'Watching memory pressure by the kernel’s PSI files.';
-    return {
-      ...this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), 'info', 'oomscope', message),
-      type: 'tracer.started',
-      version: VERSION,
-      kernel: release(),
-      libbpf: 'not loaded',
-      cgroup_version: this.#cgroups?.version ?? null,
-      hooks: [{ hook: 'psi', backend: 'none', program: null, reason }],
-      start_ns: 0,
-    };
-  }
+function startedByPsi(envelopes: EnvelopeFactory, reason: string): TracerStarted {
+  const message = 'Watching memory pressure by the kernel’s PSI files.';
+  return startedEvent(envelopes, { message, hooks: [{ hook: 'psi', backend: 'none', reason }] });
 }

@@ -2,23 +2,21 @@
  * The pressure monitor: BPF programs that account in the kernel who is stalled on memory, and streams of what is worth
  * saying about it.
  */
-import { release } from 'node:os';
 import { filter, type Observable, Subject } from 'rxjs';
 import { type LoadedPressure, loadPressure, type PressureObject } from '../bpf/load/pressure-loader.ts';
-import { openRing } from '../bpf/load/ring.ts';
+import { AttachedRing } from '../bpf/load/ring.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lossesByName } from '../bpf/wire/counters.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
-import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
-import { memoryHierarchy } from '../linux/capabilities.ts';
+import { startedEvent } from '../events/started.ts';
 import { CgroupNames } from '../linux/cgroup-names.ts';
 import { KernelSymbols } from '../linux/kallsyms.ts';
 import type { TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
-import { loadNative, type RingReader } from '../native/addon.ts';
+import { loadNative } from '../native/addon.ts';
 import { cgroupMatch } from '../text/glob.ts';
-import { VERSION } from '../version.ts';
 import { type PressureEvent, PressureEvents } from './events.ts';
 import { defaultWindows, type PressureOptions, pressureConfig } from './options.ts';
 import { type PressureTotals, readTotals } from './totals.ts';
@@ -57,7 +55,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   readonly #losses: LossCounter;
   readonly #windowsMs: number[];
   readonly #loaded: LoadedPressure;
-  readonly #reader: RingReader;
+  readonly #ring: AttachedRing;
   readonly #records: PressureEvents;
   readonly #full: boolean;
   readonly #look: NodeJS.Timeout | undefined;
@@ -99,7 +97,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
       wanted: (path) => globs === undefined || globs.some((glob) => cgroupMatch(glob, path)),
       emit: (event) => this.#events.next(event),
     });
-    this.#reader = openRing(this.#loaded, {
+    this.#ring = new AttachedRing(this.#loaded, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fail(error),
       urgentKinds: [RecordKind.RECORD_PRESSURE_STALL, RecordKind.RECORD_PRESSURE_COUNTDOWN],
@@ -120,7 +118,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
 
   /** What was lost in the kernel so far: records by kind, and stalls that no map had room for. */
   lostSoFar(): Record<string, number> {
-    return lossesByName(this.#closing ? this.#losses.counters : this.#reader.counters());
+    return lossesByName(this.#closing ? this.#losses.counters : this.#ring.reader.counters());
   }
 
   /** Detaches, stops the threads and completes the streams. Idempotent. */
@@ -129,10 +127,9 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     this.#closing = true;
     clearInterval(this.#look);
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#loaded.detach();
-    const counters = this.#reader.counters();
-    this.#reader.close();
-    this.#loaded.close();
+    this.#ring.detach();
+    const counters = this.#ring.reader.counters();
+    this.#ring.close();
     this.#records.close();
     this.#sayLost(counters);
     this.#events.complete();
@@ -148,7 +145,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
 
   #onBatch(batch: Batch): void {
     for (const lost of this.#losses.malformed(this.#records.take(batch))) this.#events.next(lost);
-    if (!this.#closing) this.#sayLost(this.#reader.counters());
+    if (!this.#closing) this.#sayLost(this.#ring.reader.counters());
   }
 
   /** Whoever listens to the events hears of it. */
@@ -175,22 +172,12 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     return named;
   }
 
-  #startedEvent(openedAt: bigint): TracerStarted {
-    const now = process.hrtime.bigint();
-    const { choices, libbpf } = this.#loaded;
-    const by = choices.find(({ hook }) => hook === 'memstall_enter')?.backend;
+  #startedEvent(sinceNs: bigint): TracerStarted {
+    const { choices: hooks, libbpf } = this.#loaded;
+    const by = hooks.find(({ hook }) => hook === 'memstall_enter')?.backend;
     const how =
       by === 'none' ? 'tracepoints of reclaim, compaction and the scheduler' : `${by} on psi_memstall_enter()`;
     const message = `Watching memory pressure by ${how}.`;
-    return {
-      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
-      type: 'tracer.started',
-      version: VERSION,
-      kernel: release(),
-      libbpf,
-      cgroup_version: memoryHierarchy()?.version ?? null,
-      hooks: choices.map(({ hook, backend, program, reason }) => ({ hook, backend, program: program ?? null, reason })),
-      start_ns: Number(now - openedAt),
-    };
+    return startedEvent(this.#envelopes, { message, hooks, libbpf, sinceNs });
   }
 }

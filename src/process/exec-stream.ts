@@ -2,14 +2,13 @@
  * Programs as they are executed, told by the kernel: nothing is polled, and nothing that runs for a moment is missed.
  */
 import { type Attached, attachObject } from '../bpf/load/attach.ts';
-import { openRing } from '../bpf/load/ring.ts';
+import { AttachedRing } from '../bpf/load/ring.ts';
 import { obstacle } from '../bpf/load/tracer-loader.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lostRecords } from '../bpf/wire/counters.ts';
 import { ProcessExecRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { OomscopeError } from '../model/error.ts';
-import type { RingReader } from '../native/addon.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
 /** Room for 4,000: what a machine that builds something executes in a second. */
@@ -35,8 +34,7 @@ export interface ExecsOptions {
 }
 
 export class ExecStream implements Disposable {
-  readonly #attached: Attached;
-  readonly #reader: RingReader;
+  readonly #ring: AttachedRing;
   readonly #options: ExecsOptions;
   #lost = 0;
 
@@ -45,14 +43,11 @@ export class ExecStream implements Disposable {
     const inTheWay = obstacle();
     if (inTheWay) throw inTheWay;
     this.#options = options;
-    this.#attached = attach();
-    this.#reader = openRing(this.#attached, { onBatch: (batch) => this.#take(batch), onError: options.onError });
+    this.#ring = new AttachedRing(attach(), { onBatch: (batch) => this.#take(batch), onError: options.onError });
   }
 
   close(): void {
-    this.#attached.detach();
-    this.#reader.close();
-    this.#attached.close();
+    this.#ring.close();
   }
 
   [Symbol.dispose](): void {
@@ -63,7 +58,7 @@ export class ExecStream implements Disposable {
     batch.walk((kind, at) => {
       if (kind === RecordKind.RECORD_PROCESS_EXEC) this.#options.onExec(execOf(new ProcessExecRecord(batch.view, at)));
     });
-    const lost = lostRecords(this.#reader.counters())[RecordKind.RECORD_PROCESS_EXEC] ?? 0;
+    const lost = lostRecords(this.#ring.reader.counters())[RecordKind.RECORD_PROCESS_EXEC] ?? 0;
     if (lost > this.#lost) this.#options.onLost(lost - this.#lost);
     this.#lost = lost;
   }

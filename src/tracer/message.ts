@@ -1,17 +1,18 @@
 import { type Container, shortId } from '../model/container.ts';
-import type { OomKill } from '../model/events.ts';
-import { formatBytes } from '../text/format.ts';
+import type { OomKill, OomReaped } from '../model/events.ts';
+import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
-const name = (comm: string | null, pid: number) => `${comm === null ? 'A process' : printable(comm)} (pid ${pid})`;
+const name = (comm: string | null, pid: number, unknown = 'A process') =>
+  `${comm === null ? unknown : printable(comm)} (pid ${pid})`;
 
-/** One sentence: who, what happened, whose limit, who triggered it, how much it held. */
+/** One sentence: the victim, what happened to it, how much memory it held, whose limit was hit, which process triggered it. */
 export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 'scope' | 'limit'>): string {
   const { victim, trigger } = kill;
   const who = name(victim.comm, victim.pid);
   const what = {
     killed: 'was killed',
-    already_dying: 'was already exiting and was let off with the kernel’s reserves, not killed',
+    already_dying: 'was already exiting; the kernel gave it access to its reserves and did not kill it',
     group_member: 'was killed with its whole cgroup (memory.oom.group)',
     shared_memory: 'was killed because it shares the victim’s memory',
   }[kill.kind];
@@ -19,6 +20,19 @@ export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 
   const held = victim.memory ? `, holding ${formatBytes(victim.memory.rss_bytes)}` : '';
   const by = trigger.pid === victim.pid ? 'itself' : name(trigger.comm, trigger.pid);
   return `${who}${where} ${what}${held}: ${reason(kill)}; triggered by ${by}.`;
+}
+
+/** One sentence: whether the victim is gone, how long its memory took to come back, and what its cgroup uses now. */
+export function reapedMessage(
+  reaped: Pick<OomReaped, 'victim' | 'mark_to_memory_back_ns' | 'limit_usage_after_bytes' | 'outcome'>,
+): string {
+  const { victim, mark_to_memory_back_ns: back, limit_usage_after_bytes: after, outcome } = reaped;
+  const who = name(victim.comm, victim.pid, 'The victim');
+  if (outcome === 'unfinished') return `${who} has not given its memory back yet.`;
+  if (back === null) return `${who} is gone; it had no memory left when it was marked.`;
+  const by = outcome === 'reaped' ? ', by the OOM reaper' : '';
+  const use = after === null ? '' : `; its cgroup now uses ${formatBytes(after)}`;
+  return `${who} is gone; its memory was back ${formatNs(back)} after the mark${by}${use}.`;
 }
 
 /** "container web", or the start of its id when it has no name. */

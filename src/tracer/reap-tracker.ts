@@ -1,21 +1,24 @@
 /**
- * Follows each victim from its mark to its memory being back.
+ * Follows each victim from its mark until its memory is back.
  */
-
 import { OomStep, type OomStepRecord } from '../bpf/wire/layout.ts';
-import type { OomKill, OomReaped } from '../model/events.ts';
+import type { Envelope } from '../model/envelope.ts';
+import type { LimitCgroup, OomKill, OomReaped, Victim } from '../model/oom-kill.ts';
 
-/** The facts of an `oom.reaped`, and when it was settled. */
+/** The facts of an `oom.reaped`, and when the last of them was known. */
 export interface Reaping {
   atNs: bigint;
-  facts: Omit<
-    OomReaped,
-    'schema' | 'id' | 'seq' | 'time' | 'mono_ns' | 'boot_id' | 'node' | 'severity' | 'source' | 'message'
-  >;
+  facts: Omit<OomReaped, keyof Envelope>;
+}
+
+/** The facts of a kill that the tracker needs. The victim may still be completed after the start. */
+export interface MarkedKill extends Pick<OomKill, 'id' | 'mono_ns' | 'signal_to_mark_ns'> {
+  victim: Pick<Victim, 'pid' | 'tid' | 'comm' | 'start_ticks' | 'memory'>;
+  limit: Pick<LimitCgroup, 'usage_bytes'> | null;
 }
 
 interface Followed {
-  kill: OomKill;
+  kill: MarkedKill;
   markNs: bigint;
   /** First time of each step, by enum oom_step. */
   steps: Map<number, bigint>;
@@ -23,7 +26,7 @@ interface Followed {
   timer: NodeJS.Timeout;
 }
 
-/** After this a victim that has not gone is reported as it is. The kernel's reaper itself starts after 2 s. */
+/** A victim whose memory is not back by then is reported as unfinished. The kernel's reaper itself starts after 2 s. */
 const PATIENCE_MS = 30_000;
 
 export class ReapTracker {
@@ -36,16 +39,16 @@ export class ReapTracker {
     this.#emit = emit;
   }
 
-  /** Whether this process is being followed already: the kernel may mark several threads of one victim. */
+  /** Whether this process is followed already: the kernel may mark several threads of one victim. */
   follows(pid: number, startTicks: number | null): boolean {
     const known = this.#followed.get(pid);
     return known !== undefined && known.kill.victim.start_ticks === startTicks;
   }
 
-  /** Starts at the mark. The process that shares a victim's memory has no mark of its own and is not followed. */
-  start(kill: OomKill): void {
+  /** Follows a marked process. A process that shares a victim's memory has no mark of its own and is not followed. */
+  start(kill: MarkedKill): void {
     const { pid } = kill.victim;
-    this.#finish(pid, BigInt(kill.mono_ns)); // the pid has come back before its last owner was done with
+    this.#finish(pid, BigInt(kill.mono_ns)); // another victim had this pid, and its memory is not back
     const timer = setTimeout(() => this.#finish(pid, process.hrtime.bigint()), PATIENCE_MS);
     timer.unref();
     this.#followed.set(pid, {
@@ -71,7 +74,7 @@ export class ReapTracker {
     if (gone && steps.has(OomStep.STEP_EXIT)) this.#finish(record.pid, record.header.ktime_ns);
   }
 
-  /** ReportStream whatever is still open. */
+  /** Reports every victim that is still followed. */
   close(): void {
     for (const pid of [...this.#followed.keys()]) this.#finish(pid, process.hrtime.bigint());
   }
@@ -89,13 +92,14 @@ export class ReapTracker {
     const finish = since(OomStep.STEP_REAPER_FINISH);
     const gone = since(OomStep.STEP_MM_GONE);
     const reaped = finish !== null && (gone === null || finish < gone);
+    const exited = gone !== null || (kill.victim.memory === null && steps.has(OomStep.STEP_EXIT));
     this.#emit({
       atNs,
       facts: {
         type: 'oom.reaped',
         victim: { pid, tid: kill.victim.tid, comm: kill.victim.comm, start_ticks: kill.victim.start_ticks },
         kill_id: kill.id,
-        outcome: reaped ? 'reaped' : gone === null ? 'unfinished' : 'exited',
+        outcome: reaped ? 'reaped' : exited ? 'exited' : 'unfinished',
         reaper_skipped: steps.has(OomStep.STEP_REAPER_SKIP),
         mark_to_signal_ns: kill.signal_to_mark_ns === null ? null : -kill.signal_to_mark_ns,
         mark_to_exit_ns: since(OomStep.STEP_EXIT),

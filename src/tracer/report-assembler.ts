@@ -19,7 +19,7 @@ export interface KernelReport {
 
 /** A report has a line for each process on the machine. */
 const MOST_LINES = 100_000;
-/** ReportStream come one at a time (the kernel holds oom_lock), but the end of one may get lost. */
+/** Reports come one at a time (the kernel holds oom_lock), but the end of one may get lost. */
 const MOST_OPEN = 16;
 
 export class ReportAssembler {

@@ -1,40 +1,39 @@
 /**
- * The kernel's own report of each OOM, read as the kernel prints it: without the log, its rate limits or its readers' rights.
+ * The kernel's own report of each OOM, read while the kernel prints it: no rate limit of the log and no right to read it is
+ * in the way.
  */
-import { type Attached, attachObject } from '../bpf/load/attach.ts';
-import { openRing } from '../bpf/load/ring.ts';
+import { attachObject } from '../bpf/load/attach.ts';
+import { AttachedRing } from '../bpf/load/ring.ts';
 import { LogLineRecord, RecordKind } from '../bpf/wire/layout.ts';
-import type { RingReader } from '../native/addon.ts';
 import { type KernelReport, ReportAssembler } from './report-assembler.ts';
 
-/** A report on a machine with 5,000 processes is some 600 KB, and is printed in a few milliseconds. */
+/** A report on a machine with 5,000 processes has some 600 KB, and the kernel prints it in a few milliseconds. */
 const RING_BYTES = 1024 * 1024;
 
 export interface ReportStreamOptions {
-  /** tp_btf wants the tracepoint in the kernel's BTF; raw_tp does not. */
+  /** tp_btf needs the tracepoint in the kernel's BTF; raw_tp does not. */
   backend: 'tp_btf' | 'raw_tp';
   onReport: (report: KernelReport) => void;
   onError: (error: unknown) => void;
 }
 
 export class ReportStream {
-  readonly #attached: Attached;
-  readonly #reader: RingReader;
-  readonly #lines: ReportAssembler;
+  readonly #ring: AttachedRing;
+  readonly #assembler: ReportAssembler;
 
   /** @throws OomscopeError OBJECT_MISSING, LIBBPF, NOT_PERMITTED */
   constructor({ backend, onReport, onError }: ReportStreamOptions) {
-    this.#lines = new ReportAssembler(onReport);
-    this.#attached = attachObject({
+    this.#assembler = new ReportAssembler(onReport);
+    const attached = attachObject({
       file: 'report.bpf.o',
       programs: new Set([backend === 'tp_btf' ? 'console' : 'console_raw']),
       constants: {},
       ringBytes: RING_BYTES,
     });
-    this.#reader = openRing(this.#attached, {
+    this.#ring = new AttachedRing(attached, {
       onBatch: (batch) =>
         batch.walk((kind, at) => {
-          if (kind === RecordKind.RECORD_LOG_LINE) this.#lines.take(new LogLineRecord(batch.view, at));
+          if (kind === RecordKind.RECORD_LOG_LINE) this.#assembler.take(new LogLineRecord(batch.view, at));
         }),
       onError,
     });
@@ -42,13 +41,11 @@ export class ReportStream {
 
   /** `RingReader.counters()`. */
   counters(): number[] {
-    return this.#reader.counters();
+    return this.#ring.reader.counters();
   }
 
   close(): void {
-    this.#attached.detach();
-    this.#reader.close();
-    this.#attached.close();
-    this.#lines.close();
+    this.#ring.close();
+    this.#assembler.close();
   }
 }

@@ -1,70 +1,37 @@
 /**
  * The tracer: BPF programs in the kernel, a ring that native threads read, and RxJS streams of what comes out.
  */
-import { availableParallelism, release } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { filter, type Observable, Subject } from 'rxjs';
-import { openRing } from '../bpf/load/ring.ts';
+import { CleanupStack } from '../bpf/load/cleanup-stack.ts';
+import { AttachedRing } from '../bpf/load/ring.ts';
 import { type LoadedTracer, loadTracer } from '../bpf/load/tracer-loader.ts';
-import type { Backend } from '../bpf/load/variants.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lossesByName } from '../bpf/wire/counters.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
-import { Containers, type ContainersOptions } from '../containers/containers.ts';
+import { Containers } from '../containers/containers.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { EventQueue } from '../events/event-queue.ts';
 import { LossCounter, sum } from '../events/loss-counter.ts';
-import { memoryHierarchy } from '../linux/capabilities.ts';
+import { OrderedOutbox } from '../events/ordered-outbox.ts';
+import { startedEvent } from '../events/started.ts';
 import { SystemProbe } from '../linux/system.ts';
 import { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
 import type { PressureLevel } from '../model/pressure.ts';
-import { loadNative, type RingReader } from '../native/addon.ts';
+import { loadNative } from '../native/addon.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
-import type { PressureOptions } from '../pressure/options.ts';
-import { VERSION } from '../version.ts';
-import { Kills } from './kills.ts';
+import { KillDecoder } from './kill-decoder.ts';
+import type { TracerOptions } from './options.ts';
 import type { ReportMatcher } from './report-matcher.ts';
 import { WarmUp } from './warm-up.ts';
 
-export interface TracerOptions {
-  /** Size of the kernel's ring: a power of two, at least 65,536. Default 524,288: room for some 200 kills. */
-  ringBytes?: number;
-  /** Size of one batch handed to JavaScript, at least 131,072 (also the default). Two are held. */
-  batchBytes?: number;
-  /** Read what the kernel record lacks from /proc/PID, when it does. Default true. */
-  readProc?: boolean;
-  /**
-   * Which kills come with the list of those that the kernel chose from: `system` (the default) those that are not for a
-   * cgroup's limit. The kernel program walks all processes for it, some 0.5 µs each, and the event waits for that.
-   */
-  candidates?: 'never' | 'system' | 'always';
-  /**
-   * Ask container runtimes for the names of containers: Docker's socket where there is one, Podman's and CRI-O's lists.
-   * Default true. `false`: a container is known by the path of its cgroup, that is, by its id. A `Containers` that is
-   * open already is used and not closed.
-   */
-  containers?: boolean | ContainersOptions | Containers;
-  /**
-   * Keep the last minute of usage, pressure and growth, for the `lead_up` of kills: /proc and the cgroups are looked at once
-   * a second, less often while nothing moves. Default false: a tracer that only waits needs 10 MB less, and sleeps.
-   */
-  leadUp?: boolean;
-  /**
-   * An `oom.report` with each kill: the kernel's own report, as it prints it, and what it means. Default false: the parser
-   * takes some memory.
-   */
-  report?: boolean;
-  /** Watch memory pressure too: its events join the stream. `true`: as `openPressure()` does by default. Default false. */
-  pressure?: boolean | PressureOptions;
-  /** Use this backend wherever it exists, for tests. By default the best that the kernel has. */
-  backend?: Backend;
-  /** Closes the tracer when it fires. */
-  signal?: AbortSignal;
-}
+export type { TracerOptions } from './options.ts';
 
-/** A kill that is ahead is watched for so long: most often it comes within a millisecond. */
+/** How long the ring is polled for an imminent kill: most come within a millisecond. */
 const SPIN_US = 3000;
+const DEFAULT_RING_BYTES = 512 * 1024;
 
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
@@ -88,143 +55,113 @@ export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
   }
 }
 
-/** What is only loaded where it is asked for. */
+/** The parts whose modules are loaded only where they are needed. */
 interface TracerParts {
-  /** Those of `pressure`: one numbering for all events. */
+  /** Also those of `pressure`, so that one numbering counts all events. */
   envelopes?: EnvelopeFactory;
-  /** What reads the kernel's reports. */
   reportMatcher?: typeof ReportMatcher;
   pressure?: PressureMonitor;
 }
 
 export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable {
-  /** What the tracer runs on and which hook is served by what. */
+  /** The kernel and libbpf that the tracer runs on, and which program serves which hook. */
   readonly started: TracerStarted;
-  /** Every event, complete, in order. Hot: who subscribes late misses what was before. */
+  /** Every event, complete, frozen and in order. Hot: a subscriber gets the events from its subscription on. */
   readonly events$: Observable<Event>;
   /** The `oom.kill` events of `events$`. */
   readonly oomKills$: Observable<OomKill>;
-  /** Everything that was lost, wherever: the `tracer.lost` events of `events$`. */
+  /** The `tracer.lost` events of `events$`: every record and event that was lost, anywhere. */
   readonly lost$: Observable<TracerLost>;
   /**
-   * The records as they came, a batch at a time, before anything else is done with them: the hot path. A batch is yours
-   * to keep.
+   * The records of the ring, a batch at a time, before anything else is done with them: the hot path. The subscriber may
+   * keep a batch.
    */
   readonly batches$: Observable<Batch>;
-  /** Where `pressure` was asked for: its totals and its own streams. Closed with the tracer. */
+  /** With the option `pressure`: its totals and its own streams. Closed with the tracer. */
   readonly pressure: PressureMonitor | undefined;
-  /** The levels of memory pressure, as they change; never any where `pressure` was not asked for. */
+  /** The `pressure.level` events of `events$`. None without the option `pressure`. */
   readonly pressure$: Observable<PressureLevel>;
   /** Kernel ids of the tracer's maps. */
   readonly mapIds: { ring: number; counters: number };
 
   readonly #events = new Subject<Event>();
   readonly #batches = new Subject<Batch>();
+  /** Every event takes its place here, so that a kill that is still completed keeps the events after it waiting. */
+  readonly #outbox = new OrderedOutbox<Event>((event) => this.#emit(event));
   readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
-  readonly #system = new SystemProbe();
-  readonly #leadUps: LeadUpRecorder | undefined;
-  readonly #kills: Kills;
-  readonly #reports: ReportMatcher | undefined;
-  /** Opened here. */
-  readonly #containers: Containers | undefined;
   readonly #loaded: LoadedTracer;
-  readonly #reader: RingReader;
-  readonly #rehearsal: WarmUp;
+  readonly #kills: KillDecoder;
+  readonly #warmUp: WarmUp;
+  readonly #ring: AttachedRing;
+  readonly #reports: ReportMatcher | undefined;
+  /** All that was opened here and must be closed: the ring among it. */
+  readonly #opened: CleanupStack;
   readonly #openedAt = process.hrtime.bigint();
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.close();
   #closing = false;
 
-  constructor(
-    options: TracerOptions,
-    { envelopes = new EnvelopeFactory(), reportMatcher, pressure }: TracerParts = {},
-  ) {
+  constructor(options: TracerOptions, parts: TracerParts = {}) {
+    const { envelopes = new EnvelopeFactory(), reportMatcher, pressure } = parts;
     this.#envelopes = envelopes;
     this.#losses = new LossCounter(envelopes);
     this.pressure = pressure;
-    const native = loadNative();
-    const ringBytes = options.ringBytes ?? 512 * 1024;
-    if (!Number.isInteger(Math.log2(ringBytes)) || ringBytes < 65536) {
-      throw new OomscopeError('USAGE', `ringBytes: expected a power of two, at least 65536, got ${ringBytes}.`);
-    }
     this.events$ = this.#events.asObservable();
-    this.oomKills$ = this.events$.pipe(filter((event): event is OomKill => event.type === 'oom.kill'));
-    this.lost$ = this.events$.pipe(filter((event): event is TracerLost => event.type === 'tracer.lost'));
-    this.pressure$ = this.events$.pipe(filter((event): event is PressureLevel => event.type === 'pressure.level'));
+    const only = <T extends Event>(type: T['type']): Observable<T> =>
+      this.events$.pipe(filter((event): event is T => event.type === type));
+    this.oomKills$ = only<OomKill>('oom.kill');
+    this.lost$ = only<TracerLost>('tracer.lost');
+    this.pressure$ = only<PressureLevel>('pressure.level');
     this.batches$ = this.#batches.asObservable();
     this.#signal = options.signal;
     this.#signal?.throwIfAborted();
 
-    this.#loaded = loadTracer({ ringBytes, candidates: options.candidates ?? 'system', backend: options.backend });
+    using opened = new CleanupStack();
+    const ringBytes = checkedRingBytes(options.ringBytes ?? DEFAULT_RING_BYTES);
+    const { candidates = 'system', backend } = options;
+    this.#loaded = opened.use(loadTracer({ ringBytes, candidates, backend }));
     this.mapIds = this.#loaded.mapIds;
-    const machine = { pageBytes: native.pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
-    const { containers = true } = options;
-    if (containers !== false && !(containers instanceof Containers)) {
-      this.#containers = new Containers(containers === true ? {} : containers);
-      void this.#containers.start();
-    }
-    this.#leadUps = options.leadUp
-      ? new LeadUpRecorder({ pressure: pressure && (() => pressure.totals()) })
-      : undefined;
-    this.#kills = new Kills({
+    const system = opened.use(new SystemProbe());
+    const machine = { pageBytes: loadNative().pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
+    const leadUps = options.leadUp ? opened.use(openLeadUps(pressure)) : undefined;
+    this.#kills = new KillDecoder({
       machine,
-      system: this.#system,
-      envelopes: this.#envelopes,
+      system,
+      envelopes,
       readProc: options.readProc ?? true,
-      containers: containers instanceof Containers ? containers : this.#containers,
-      leadUps: this.#leadUps,
-      emit: (event) => this.#emit(event),
+      containers: this.#openContainers(options.containers, opened),
+      leadUps,
+      outbox: this.#outbox,
+      onError: (error) => this.#fail(error),
     });
-    this.#rehearsal = new WarmUp(machine, this.#system);
-    try {
-      this.#reader = openRing(this.#loaded, {
-        onBatch: (batch) => this.#onBatch(batch),
-        onError: (error) => this.#fail(error),
-        urgentKinds: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT],
-        batchBytes: options.batchBytes,
-      });
-    } catch (error) {
-      this.#leadUps?.close();
-      this.#containers?.close();
-      throw error;
-    }
-    this.#leadUps?.start();
-    try {
-      this.#reports = reportMatcher && this.#openReports(reportMatcher);
-    } catch (error) {
-      this.#leadUps?.close();
-      this.#reader.close();
-      this.#loaded.close();
-      this.#containers?.close();
-      throw error;
-    }
-    native.trimHeap();
+    this.#warmUp = new WarmUp(machine, system);
+    // Closed after the ring, whose last kills may still belong to reports.
+    this.#reports = reportMatcher && opened.use(this.#openReports(reportMatcher));
+    this.#ring = opened.use(this.#openRing(options.batchBytes));
+    leadUps?.start();
+    loadNative().trimHeap();
     pressure?.events$.subscribe({
-      next: (event) => this.#kills.push(event),
+      next: (event) => this.#outbox.push(event),
       error: (error: unknown) => this.#fail(error),
     });
     this.started = this.#startedEvent();
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.#opened = opened.move();
   }
 
-  /** Detaches, stops the threads, reports what is still open, and completes the streams. Idempotent. */
+  /** Detaches, stops the threads, emits the events that are still held, and completes the streams. Idempotent. */
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.pressure?.close();
-    this.#loaded.detach();
-    const lost = this.#losses.take(this.#reader.counters());
-    this.#reader.close();
-    this.#loaded.close();
-    this.#reports?.close();
+    this.#ring.detach();
+    const lost = this.#losses.take(this.#ring.reader.counters());
+    this.#opened.close();
+    this.#outbox.flush();
     this.#kills.close();
-    this.#containers?.close();
-    this.#leadUps?.close();
-    for (const event of lost) this.#emit(event);
-    this.#emit(this.#stoppedEvent());
-    this.#system.close();
+    for (const event of [...lost, this.#stoppedEvent()]) this.#outbox.push(event);
     this.#batches.complete();
     this.#events.complete();
   }
@@ -238,15 +175,15 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   }
 
   /**
-   * The events, one by one. Up to 10,000 wait for a slow reader; past that the oldest are dropped, and a `tracer.lost`
-   * says how many. Leaving the loop does not close the tracer.
+   * The events, one by one. Up to 10,000 wait for a slow reader; beyond that the oldest are dropped, and a `tracer.lost`
+   * counts them. Leaving the loop does not close the tracer.
    */
   [Symbol.asyncIterator](): AsyncIterator<Event> {
     return new EventQueue(this.events$, 10_000, (count) => this.lostBehind(count));
   }
 
   /**
-   * For whoever hands events on and had to drop some: makes the `tracer.lost` that says so. It is not put on the stream.
+   * For a receiver that had to drop events: makes the `tracer.lost` that counts them. It is not put on the stream.
    *
    * @param dropped how many, by type of event
    */
@@ -254,9 +191,25 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return this.#losses.behind(dropped);
   }
 
-  /** Records lost in the kernel's ring so far, by kind. */
+  /** Records that the kernel's ring had no room for so far, by kind. */
   lostSoFar(): Record<string, number> {
-    return lossesByName(this.#closing ? this.#losses.counters : this.#reader.counters());
+    return lossesByName(this.#closing ? this.#losses.counters : this.#ring.reader.counters());
+  }
+
+  #openContainers(option: TracerOptions['containers'] = true, opened: CleanupStack): Containers | undefined {
+    if (option === false || option instanceof Containers) return option || undefined;
+    const containers = opened.use(new Containers(option === true ? {} : option));
+    containers.start().catch((error: unknown) => this.#fail(error));
+    return containers;
+  }
+
+  #openRing(batchBytes: number | undefined): AttachedRing {
+    return new AttachedRing(this.#loaded, {
+      onBatch: (batch) => this.#onBatch(batch),
+      onError: (error) => this.#fail(error),
+      urgentKinds: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT],
+      batchBytes,
+    });
   }
 
   #openReports(reportMatcher: typeof ReportMatcher): ReportMatcher {
@@ -264,56 +217,50 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return new reportMatcher({
       backend: typed ? 'tp_btf' : 'raw_tp',
       envelopes: this.#envelopes,
-      push: (event) => this.#kills.push(event),
+      push: (event) => this.#outbox.push(event),
       onError: (error) => this.#events.error(error),
     });
   }
 
   #onBatch(batch: Batch): void {
     this.#batches.next(batch);
-    const { malformed, ahead } = this.#kills.take(batch);
-    const lost = this.#closing ? [] : this.#losses.take(this.#reader.counters());
-    for (const event of [...this.#losses.malformed(malformed), ...lost]) this.#kills.push(event);
-    if (ahead && !this.#closing) {
-      this.#rehearsal.play();
-      this.#reader.spinForRecord(SPIN_US);
-    }
+    let last = 0;
+    const malformed = batch.walk((kind, at) => {
+      this.#kills.take(kind, at, batch);
+      last = kind;
+    });
+    const lost = this.#closing ? [] : this.#losses.take(this.#ring.reader.counters());
+    for (const event of [...this.#losses.malformed(malformed), ...lost]) this.#outbox.push(event);
+    if (last === RecordKind.RECORD_OOM_IMMINENT && !this.#closing) this.#awaitKill();
   }
 
-  /** Whoever listens to the events hears of it. */
+  /** A kill is a fraction of a millisecond away: wakes the code that decodes it, and polls the ring instead of sleeping. */
+  #awaitKill(): void {
+    this.#warmUp.again();
+    this.#ring.reader.spinForRecord(SPIN_US);
+  }
+
+  /** Errors the stream of events, and closes. */
   #fail(error: unknown): void {
     this.#events.error(error);
     this.close();
   }
 
+  /** A complete event: nothing may change it from here on. */
   #emit(event: Event): void {
+    Object.freeze(event);
     if (event.type === 'oom.kill') this.#reports?.onKill(event);
     this.#events.next(event);
   }
 
   #startedEvent(): TracerStarted {
-    const now = process.hrtime.bigint();
-    const startMs = Number(now - this.#openedAt) / 1e6;
-    const active = this.#loaded.choices.filter((choice) => choice.backend !== 'none').length;
+    const { choices, libbpf } = this.#loaded;
+    const active = choices.filter(({ backend }) => backend !== 'none').length;
     const watching = this.pressure ? ` ${this.pressure.started.message}` : '';
-    const message = `Tracing OOM kills with ${active} of ${this.#loaded.choices.length} hooks.${watching}`;
-    const hooks = this.#loaded.choices.map(({ hook, backend, program, reason }) => ({
-      hook,
-      backend,
-      program: program ?? null,
-      reason,
-    }));
-    const forPressure = this.pressure?.started.hooks.map((state) => ({ ...state, hook: `pressure.${state.hook}` }));
-    return {
-      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
-      type: 'tracer.started',
-      version: VERSION,
-      kernel: release(),
-      libbpf: this.#loaded.libbpf,
-      cgroup_version: memoryHierarchy()?.version ?? null,
-      hooks: [...hooks, ...(forPressure ?? [])],
-      start_ns: Math.round(startMs * 1e6),
-    };
+    const message = `Tracing OOM kills with ${active} of ${choices.length} hooks.${watching}`;
+    const forPressure = this.pressure?.started.hooks ?? [];
+    const hooks = [...choices, ...forPressure.map((state) => ({ ...state, hook: `pressure.${state.hook}` }))];
+    return startedEvent(this.#envelopes, { message, hooks, libbpf, sinceNs: this.#openedAt });
   }
 
   #stoppedEvent(): TracerStopped {
@@ -331,4 +278,14 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       duration_ns: Number(now - this.#openedAt),
     };
   }
+}
+
+function openLeadUps(pressure: PressureMonitor | undefined): LeadUpRecorder {
+  return new LeadUpRecorder({ pressure: pressure && (() => pressure.totals()) });
+}
+
+/** @throws OomscopeError USAGE */
+function checkedRingBytes(ringBytes: number): number {
+  if (Number.isInteger(Math.log2(ringBytes)) && ringBytes >= 65536) return ringBytes;
+  throw new OomscopeError('USAGE', `ringBytes: expected a power of two, at least 65536, got ${ringBytes}.`);
 }

@@ -10,39 +10,51 @@ import {
   RecordKind,
 } from '../bpf/wire/layout.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
+import { OrderedOutbox } from '../events/ordered-outbox.ts';
 import type { SystemProbe } from '../linux/system.ts';
 import type { Event } from '../model/events.ts';
+import { KillDecoder } from './kill-decoder.ts';
 import type { Machine } from './kill-facts.ts';
-import { Kills } from './kills.ts';
 
-/** Until the code that a kill goes through is compiled; more does not make it faster. */
-const REHEARSALS = 20;
+/** After so many rounds the code that a kill goes through is compiled; more rounds do not make it faster. */
+const ROUNDS = 20;
 
 /**
- * Plays a kill and its reaping through everything that a real one goes through, for nobody to see. JavaScript is compiled
- * when it first runs: the first kill, the one that matters most, would be milliseconds late. And it is slow again when it
- * has slept, its code out of every cache: 0.4 ms for what takes 0.06 ms warm. The kernel tells when reclaim is getting
- * nowhere; then there is just time to wake, and to go through the decoding once more.
+ * Takes a made-up kill and its reaping through all the code that a real one goes through, and drops the events. JavaScript
+ * is compiled when it first runs, so that the first kill, which matters most, would be milliseconds late. The code is slow
+ * again after a sleep, when it has left the caches: 0.4 ms instead of 0.06 ms. The kernel's program tells when a kill is
+ * imminent; then there is just time to wake and to decode once more.
  */
 export class WarmUp {
-  readonly #kills: Kills;
+  readonly #kills: KillDecoder;
   readonly #batch = new Batch(script());
 
   constructor(machine: Machine, system: SystemProbe) {
-    const play = (probe: Pick<SystemProbe, 'read'>, emit: (event: Event) => void) => {
-      const kills = new Kills({ machine, system: probe, envelopes: new EnvelopeFactory(), readProc: false, emit });
-      for (let i = 0; i < REHEARSALS; i++) kills.take(this.#batch);
-      return kills;
-    };
-    play(system, (event) => JSON.stringify(event));
+    this.#rounds(
+      ROUNDS,
+      decoder(machine, system, (event) => JSON.stringify(event)),
+    );
     const state = system.read(0);
-    this.#kills = play({ read: () => state }, () => {});
+    this.#kills = decoder(machine, { read: () => state }, () => {});
+    this.#rounds(ROUNDS, this.#kills);
   }
 
-  /** Once more, when a kill is ahead. */
-  play(): void {
-    this.#kills.take(this.#batch);
+  /** One round more, when a kill is imminent. */
+  again(): void {
+    this.#rounds(1, this.#kills);
   }
+
+  #rounds(count: number, kills: KillDecoder): void {
+    for (let i = 0; i < count; i++) this.#batch.walk((kind, at) => kills.take(kind, at, this.#batch));
+  }
+}
+
+function decoder(machine: Machine, system: Pick<SystemProbe, 'read'>, emit: (event: Event) => void): KillDecoder {
+  const onError = (error: unknown) => {
+    throw error;
+  };
+  const outbox = new OrderedOutbox(emit);
+  return new KillDecoder({ machine, system, envelopes: new EnvelopeFactory(), readProc: false, outbox, onError });
 }
 
 /** All facts but those that something was cut or is still to come: the longest way through the code that waits for nothing. */

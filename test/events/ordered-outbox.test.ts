@@ -2,24 +2,24 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { OrderedOutbox } from '../../src/events/ordered-outbox.ts';
 
-const line = () => {
-  const out: unknown[] = [];
-  return { out, line: new OrderedOutbox<unknown>((item) => out.push(item)) };
-};
+function outbox() {
+  const out: number[] = [];
+  return { out, box: new OrderedOutbox<number>((item) => out.push(item)) };
+}
 
-test('what nobody waits for goes at once', () => {
-  const { out, line: order } = line();
-  order.push(1);
-  order.push(2);
+test('emits at once while nothing is held', () => {
+  const { out, box } = outbox();
+  box.push(1);
+  box.push(2);
   expect(out).toEqual([1, 2]);
 });
 
-test('what comes behind something held waits for it', () => {
-  const { out, line: order } = line();
-  const release1 = order.hold(1);
-  order.push(2);
-  const release3 = order.hold(3);
-  order.push(4);
+test('keeps items behind a held one until it is released', () => {
+  const { out, box } = outbox();
+  const release1 = box.hold(() => 1);
+  box.push(2);
+  const release3 = box.hold(() => 3);
+  box.push(4);
   release3();
   expect(out).toEqual([]);
   release1();
@@ -29,41 +29,61 @@ test('what comes behind something held waits for it', () => {
   expect(out).toEqual([1, 2, 3, 4]);
 });
 
-test('flush lets everything go, and a late release does nothing', () => {
-  const { out, line: order } = line();
-  const release = order.hold(1);
-  order.push(2);
-  order.flush();
+test('finishes an item when it is released, even while it waits for another, and only once', () => {
+  const { out, box } = outbox();
+  let state = 20;
+  let finished = 0;
+  const release1 = box.hold(() => 1);
+  const release2 = box.hold(() => {
+    finished++;
+    return state;
+  });
+  expect(finished).toBe(0);
+  release2();
+  state = 30;
+  release2();
+  release1();
+  expect(out).toEqual([1, 20]);
+  expect(finished).toBe(1);
+});
+
+test('flush finishes and emits everything, and a later release does nothing', () => {
+  const { out, box } = outbox();
+  const release = box.hold(() => 1);
+  box.push(2);
+  box.flush();
   expect(out).toEqual([1, 2]);
-  const held = order.hold(3);
+  const held = box.hold(() => 3);
   release();
   expect(out).toEqual([1, 2]);
   held();
   expect(out).toEqual([1, 2, 3]);
 });
 
-test('whatever is pushed while something is let go comes after it', () => {
+test('puts what a receiver pushes while it receives behind the items that wait', () => {
   const out: number[] = [];
-  const order: OrderedOutbox<number> = new OrderedOutbox((item) => {
+  const box: OrderedOutbox<number> = new OrderedOutbox((item) => {
     out.push(item);
-    if (item === 1) order.push(10);
+    if (item === 1) box.push(10);
   });
-  const release = order.hold(1);
-  order.push(2);
+  const release = box.hold(() => 1);
+  box.push(2);
   release();
   expect(out).toEqual([1, 2, 10]);
 });
 
-test('in any order of holding and releasing, the order is that of coming', () => {
+test('emits in the order of the places, whatever the order of the releases', () => {
   const step = fc.oneof(fc.constant('push'), fc.constant('hold'), fc.nat());
   fc.assert(
     fc.property(fc.array(step), (steps) => {
-      const { out, line: order } = line();
+      const { out, box } = outbox();
       const held: (() => void)[] = [];
       let count = 0;
       for (const what of steps) {
-        if (what === 'push') order.push(count++);
-        else if (what === 'hold') held.push(order.hold(count++));
+        const item = count;
+        if (typeof what === 'string') count++;
+        if (what === 'push') box.push(item);
+        else if (what === 'hold') held.push(box.hold(() => item));
         else held[Number(what) % Math.max(1, held.length)]?.();
         expect(out).toEqual(Array.from({ length: out.length }, (_, i) => i));
       }

@@ -1,5 +1,5 @@
 /**
- * The ring of an attached object, read by native threads from now on.
+ * The ring of an attached object, read by the addon's threads from now on.
  */
 import { loadNative, type RingReader } from '../../native/addon.ts';
 import { Batch } from '../wire/batch.ts';
@@ -7,28 +7,56 @@ import type { Attached } from './attach.ts';
 
 export interface RingOptions {
   onBatch: (batch: Batch) => void;
-  /** What `onBatch` threw: nothing handed to native may throw. */
+  /** Gets what `onBatch` throws: nothing that the addon calls may throw. */
   onError: (error: unknown) => void;
-  /** See `RingReaderOptions`. */
+  /** Values of `RecordKind`: see `RingReaderOptions`. */
   urgentKinds?: readonly number[];
+  /** Size of one batch. Default 131,072. */
   batchBytes?: number | undefined;
 }
 
-/** The object is closed when its ring cannot be read. @throws OomscopeError ADDON_MISSING */
-export function openRing(attached: Attached, options: RingOptions): RingReader {
+/** An attached object and the threads that read its ring. It owns both. */
+export class AttachedRing implements Disposable {
+  readonly reader: RingReader;
+  readonly #attached: Attached;
+
+  /** Takes over the object: closes it when its ring cannot be read. @throws OomscopeError ADDON_MISSING */
+  constructor(attached: Attached, options: RingOptions) {
+    this.#attached = attached;
+    try {
+      this.reader = readRing(attached, options);
+    } catch (error) {
+      attached.close();
+      throw error;
+    }
+  }
+
+  /** Detaches the programs: no record follows. The ring and its counters can still be read. Idempotent. */
+  detach(): void {
+    this.#attached.detach();
+  }
+
+  /** Detaches, delivers what is left in the ring, joins the threads and frees the object. Idempotent. */
+  close(): void {
+    this.#attached.detach();
+    this.reader.close();
+    this.#attached.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function readRing(attached: Attached, options: RingOptions): RingReader {
   const { onBatch, onError, urgentKinds = [], batchBytes = 131072 } = options;
   const { ringFd: mapFd, countersFd, owned } = attached;
-  try {
-    const { RingReader: Reader } = loadNative();
-    return new Reader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, (buffer, receivedNs, offsetNs) => {
-      try {
-        onBatch(new Batch(buffer, receivedNs, offsetNs));
-      } catch (error) {
-        onError(error);
-      }
-    });
-  } catch (error) {
-    attached.close();
-    throw error;
-  }
+  const { RingReader: Reader } = loadNative();
+  return new Reader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, (buffer, receivedNs, offsetNs) => {
+    try {
+      onBatch(new Batch(buffer, receivedNs, offsetNs));
+    } catch (error) {
+      onError(error);
+    }
+  });
 }

@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { type Observable, Subject } from 'rxjs';
 import { type BpfMap, UpdateFlag } from '../../bpf/libbpf/index.ts';
-import { type LoadedGuard, loadGuard } from '../../bpf/load/guard-loader.ts';
-import { openRing } from '../../bpf/load/ring.ts';
+import { loadGuard } from '../../bpf/load/guard-loader.ts';
+import { AttachedRing } from '../../bpf/load/ring.ts';
 import type { Batch } from '../../bpf/wire/batch.ts';
 import { lossesByName } from '../../bpf/wire/counters.ts';
 import {
@@ -91,8 +91,8 @@ export class Arming implements Disposable {
 
   readonly #fired = new Subject<Fired>();
   readonly #signals = new Subject<SignalSeen>();
-  readonly #guard: LoadedGuard;
   readonly #maps: { armings: BpfMap; expiries: BpfMap };
+  readonly #ring: AttachedRing;
   readonly #reader: RingReader;
   readonly #scores: RaisedScores;
   readonly #own = processAncestors();
@@ -103,10 +103,10 @@ export class Arming implements Disposable {
 
   constructor({ backend, ledger = UndoLedger.inMemory() }: ArmingOptions) {
     this.#scores = new RaisedScores(ledger);
-    this.#guard = loadGuard(backend === undefined || backend === 'bpf');
-    const { signals, reason, object } = this.#guard;
+    const guard = loadGuard(backend === undefined || backend === 'bpf');
+    const { signals, reason, object } = guard;
     if (backend === 'bpf' && !signals) {
-      this.#guard.close();
+      guard.close();
       throw new OomscopeError('KERNEL_TOO_OLD', `The kernel cannot signal by itself here: ${reason}.`);
     }
     this.backend = signals ? 'bpf' : (backend ?? 'addon');
@@ -114,11 +114,12 @@ export class Arming implements Disposable {
     this.fired$ = this.#fired.asObservable();
     this.signals$ = this.#signals.asObservable();
     this.#maps = { armings: object.map('armings'), expiries: object.map('expiries') };
-    this.#reader = openRing(this.#guard, {
+    this.#ring = new AttachedRing(guard, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fired.error(error),
       urgentKinds: [RecordKind.RECORD_GUARD_TRIGGER],
     });
+    this.#reader = this.#ring.reader;
     loadNative().trimHeap();
   }
 
@@ -169,10 +170,8 @@ export class Arming implements Disposable {
   close(): void {
     if (this.#closed) return;
     for (const armed of this.#slots) armed?.disarm();
-    this.#guard.detach();
-    this.#reader.close();
+    this.#ring.close();
     this.#closed = true;
-    this.#guard.close();
     this.#scores.restoreAll();
     this.#fired.complete();
     this.#signals.complete();

@@ -1,0 +1,166 @@
+/**
+ * From the records of kills to their events: each kill complete, followed by the event that says how its memory came back.
+ */
+import type { Batch } from '../bpf/wire/batch.ts';
+import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../bpf/wire/layout.ts';
+import { ownerOf } from '../containers/container-path.ts';
+import type { Containers } from '../containers/containers.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import type { OrderedOutbox } from '../events/ordered-outbox.ts';
+import { readDyingProcess } from '../linux/dying-process.ts';
+import type { SystemProbe } from '../linux/system.ts';
+import type { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
+import type { Event, KillKind, OomKill } from '../model/events.ts';
+import { KillDraft } from './kill-draft.ts';
+import { type KillFacts, killFacts, type Machine } from './kill-facts.ts';
+import { reapedMessage } from './message.ts';
+import { type Reaping, ReapTracker } from './reap-tracker.ts';
+
+export interface KillDecoderOptions {
+  machine: Machine;
+  system: Pick<SystemProbe, 'read'>;
+  envelopes: EnvelopeFactory;
+  /** Read what the kernel's record lacks from /proc/PID. */
+  readProc: boolean;
+  /** Knows the names of containers. Without it a kill names a container by the id in its path. */
+  containers?: Containers | undefined;
+  /** Has the minute before a kill. Without it kills have no `lead_up`. */
+  leadUps?: LeadUpRecorder | undefined;
+  /** Gets every event, each in the place that it took when its record was decoded. */
+  outbox: OrderedOutbox<Event>;
+  /** Gets what fails while a kill is completed. */
+  onError: (error: unknown) => void;
+}
+
+/** The longest that a kill waits for /proc/PID, for the names of containers and for its candidates. */
+const PATIENCE_MS = 50;
+
+export class KillDecoder {
+  /** Kills so far, by kind. */
+  readonly counts: Record<KillKind, number> = { killed: 0, already_dying: 0, group_member: 0, shared_memory: 0 };
+  readonly #options: KillDecoderOptions;
+  readonly #reapTracker: ReapTracker;
+  /** Kills that wait for their candidates, by the tid of the victim. */
+  readonly #waiting = new Map<number, (record: OomCandidatesRecord) => void>();
+  #closed = false;
+
+  constructor(options: KillDecoderOptions) {
+    this.#options = options;
+    this.#reapTracker = new ReapTracker(options.machine.pageBytes, (reaping) => this.#onReaped(reaping));
+  }
+
+  /** Decodes one record of a batch. Records that are not about a kill are ignored, and all records once it is closed. */
+  take(kind: number, at: number, batch: Batch): void {
+    if (this.#closed) return; // by a handler, in the middle of the batch
+    const { view } = batch;
+    if (kind === RecordKind.RECORD_OOM_KILL) this.#onKill(new OomKillRecord(view, at), batch);
+    else if (kind === RecordKind.RECORD_OOM_STEP) this.#reapTracker.step(new OomStepRecord(view, at));
+    else if (kind === RecordKind.RECORD_OOM_CANDIDATES) this.#onCandidates(new OomCandidatesRecord(view, at));
+  }
+
+  /** Reports the victims whose memory has not come back. */
+  close(): void {
+    this.#reapTracker.close();
+    this.#closed = true;
+  }
+
+  #onKill(record: OomKillRecord, batch: Batch): void {
+    const { machine, readProc, outbox } = this.#options;
+    const facts = killFacts(record, machine);
+    const { victim } = facts;
+    if (this.#reapTracker.follows(victim.pid, victim.start_ticks)) return; // another mark of the same victim
+    const draft = this.#draft(facts, record.header.ktime_ns, batch.realtimeOffsetNs);
+    const waiting: Promise<unknown>[] = [];
+    if (readProc && draft.lacksVictimFacts) waiting.push(this.#readFiles(draft));
+    const unnamed = this.#unnamed(draft);
+    if (unnamed.length > 0) waiting.push(this.#learn(unnamed));
+    if (record.facts & KillFact.FACT_CANDIDATES) waiting.push(this.#awaitCandidates(draft));
+    if (waiting.length === 0) outbox.push(this.#finish(draft));
+    else void this.#sendAfter(waiting, draft);
+  }
+
+  #draft(facts: KillFacts, monoNs: bigint, offsetNs: bigint): KillDraft {
+    const { system: probe, envelopes } = this.#options;
+    const system = probe.read(Number(process.hrtime.bigint() - monoNs));
+    const source = facts.kind === 'shared_memory' ? 'bpf:signal/signal_generate' : 'bpf:oom/mark_victim';
+    const severity = facts.kind === 'already_dying' ? 'warning' : 'critical';
+    const envelope = envelopes.open(monoNs, offsetNs, severity, source);
+    this.counts[facts.kind]++;
+    const { id, mono_ns } = envelope;
+    const { victim, limit, signal_to_mark_ns } = facts;
+    if (facts.kind !== 'shared_memory') this.#reapTracker.start({ id, mono_ns, victim, limit, signal_to_mark_ns });
+    return new KillDraft(facts, { envelope, system, lead_up: this.#leadUp(facts, monoNs) });
+  }
+
+  #finish(draft: KillDraft): OomKill {
+    const { containers } = this.#options;
+    return draft.finish((path) => containers?.ownerOf(path) ?? ownerOf(path));
+  }
+
+  /** Sends a kill when all is there, or after PATIENCE_MS. Never rejects. */
+  async #sendAfter(waiting: Promise<unknown>[], draft: KillDraft): Promise<void> {
+    const { outbox, onError } = this.#options;
+    const release = outbox.hold(() => this.#finish(draft));
+    const send = () => {
+      clearTimeout(timer);
+      this.#waiting.delete(draft.facts.victim.tid);
+      release();
+    };
+    const timer = setTimeout(() => attempt(send, onError), PATIENCE_MS);
+    await Promise.all(waiting).catch(onError);
+    attempt(send, onError);
+  }
+
+  async #readFiles(draft: KillDraft): Promise<void> {
+    const { pid, tid, cgroup } = draft.facts.victim;
+    draft.addFiles(await readDyingProcess(pid, tid));
+    if (cgroup === null) await this.#learn(this.#unnamed(draft));
+  }
+
+  /** Settles when the record has come that follows the kill. */
+  #awaitCandidates(draft: KillDraft): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.set(draft.facts.victim.tid, (record) => {
+        draft.addCandidates(record, this.#options.machine.pageBytes);
+        resolve();
+      });
+    });
+  }
+
+  #onCandidates(record: OomCandidatesRecord): void {
+    this.#waiting.get(record.victim_tid)?.(record);
+    this.#waiting.delete(record.victim_tid);
+  }
+
+  /** The paths of containers whose names are not known yet. */
+  #unnamed(draft: KillDraft): string[] {
+    const { containers } = this.#options;
+    return containers ? draft.cgroupPaths.filter((path) => containers.unnamed(path).length > 0) : [];
+  }
+
+  async #learn(paths: string[]): Promise<void> {
+    await Promise.all(paths.map((path) => this.#options.containers?.learn(path)));
+  }
+
+  /** The minute before, of the cgroup whose limit was hit, or of the system. */
+  #leadUp({ limit, scope }: KillFacts, monoNs: bigint): OomKill['lead_up'] {
+    const { leadUps } = this.#options;
+    if (!leadUps || (limit === null && scope === 'cgroup')) return null;
+    return leadUps.before(limit?.path, Number(monoNs) / 1e6, limit?.usage_bytes);
+  }
+
+  #onReaped({ atNs, facts }: Reaping): void {
+    const { envelopes, outbox } = this.#options;
+    const severity = facts.outcome === 'unfinished' ? 'warning' : 'info';
+    const message = reapedMessage(facts);
+    outbox.push({ ...envelopes.next(atNs, realtimeOffsetNs(), severity, 'bpf:oom/reaper', message), ...facts });
+  }
+}
+
+function attempt(step: () => void, onError: (error: unknown) => void): void {
+  try {
+    step();
+  } catch (error) {
+    onError(error);
+  }
+}

@@ -1,0 +1,102 @@
+import type { OomCandidatesRecord } from '../bpf/wire/layout.ts';
+import type { OpenEnvelope } from '../events/envelope.ts';
+import type { DyingProcess } from '../linux/dying-process.ts';
+import type { CgroupOwner } from '../model/container.ts';
+import type { OomKill, Victim } from '../model/oom-kill.ts';
+import { decode, splitNul } from '../text/printable.ts';
+import { candidatesOf, type KillFacts, rawOf } from './kill-facts.ts';
+import { killMessage } from './message.ts';
+
+/** The parts of a kill that do not change while it is under construction. */
+export interface KillContext extends Pick<OomKill, 'system' | 'lead_up'> {
+  envelope: OpenEnvelope;
+}
+
+/**
+ * An `oom.kill` under construction: the facts of the kernel's record, completed from /proc and by the list of candidates.
+ * Once `finish()` has made the event, nothing changes it any more.
+ */
+export class KillDraft {
+  readonly facts: KillFacts;
+  readonly #context: KillContext;
+  #event: OomKill | undefined;
+
+  /** @param facts owned by the draft from now on */
+  constructor(facts: KillFacts, context: KillContext) {
+    this.facts = facts;
+    this.#context = context;
+  }
+
+  /** Whether a fact on the victim is missing that /proc may still have. */
+  get lacksVictimFacts(): boolean {
+    return this.facts.missing.some((field) => field.startsWith('victim.'));
+  }
+
+  /** The cgroups whose owner the event names. */
+  get cgroupPaths(): string[] {
+    const { victim, limit } = this.facts;
+    return [victim.cgroup, limit?.path].filter((path) => path != null);
+  }
+
+  /** Adds what /proc has of the victim and the kernel's record lacks. */
+  addFiles(files: DyingProcess): void {
+    const { victim } = this.facts;
+    // The pid may belong to another process by now.
+    const other =
+      victim.start_ticks !== null && files.startTicks !== undefined && files.startTicks !== victim.start_ticks;
+    if (this.#event || other) return;
+    victim.comm ??= files.comm ?? null;
+    victim.process_comm ??= files.comm ?? null;
+    victim.ppid ??= files.ppid ?? null;
+    victim.start_ticks ??= files.startTicks ?? null;
+    victim.exe ??= files.exe ?? null;
+    if (victim.cgroup === null || victim.cgroup.includes('…')) victim.cgroup = files.cgroup ?? victim.cgroup;
+    if (files.cmdline && (victim.cmdline === null || victim.cmdline_truncated)) addCmdline(victim, files.cmdline);
+    this.facts.missing = this.facts.missing.filter((field) => isMissing(victim, field));
+  }
+
+  /** @param pageBytes the size of a page */
+  addCandidates(record: OomCandidatesRecord, pageBytes: number): void {
+    if (this.#event) return;
+    this.facts.candidates = candidatesOf(record, pageBytes);
+    this.facts.candidates_considered = record.considered;
+  }
+
+  /** @param ownerOf the container, pod and unit of a cgroup. @returns the event, frozen; the same one each time */
+  finish(ownerOf: (path: string) => CgroupOwner): OomKill {
+    this.#event ??= this.#make(ownerOf);
+    return this.#event;
+  }
+
+  #make(ownerOf: (path: string) => CgroupOwner): OomKill {
+    const { envelope, system, lead_up } = this.#context;
+    const { victim, limit, missing } = this.facts;
+    if (victim.cgroup !== null) Object.assign(victim, ownerOf(victim.cgroup));
+    if (limit) Object.assign(limit, ownerOf(limit.path));
+    return Object.freeze({
+      ...envelope,
+      message: killMessage(this.facts),
+      type: 'oom.kill',
+      ...this.facts,
+      system,
+      lead_up,
+      enrichment: victim.start_ticks === null ? 'lost' : missing.length === 0 ? 'live' : 'partial',
+    });
+  }
+}
+
+function addCmdline(victim: Victim, cmdline: Buffer): void {
+  const parts = splitNul(cmdline).map(decode);
+  victim.cmdline = parts.map(({ text }) => text);
+  victim.cmdline_truncated = false;
+  if (parts.some(({ hex }) => hex !== undefined)) {
+    victim.raw = { ...victim.raw, ...rawOf({ cmdline: cmdline.toString('hex') }) };
+  }
+}
+
+function isMissing(victim: Victim, field: string): boolean {
+  if (field === 'victim.cmdline') return victim.cmdline === null || victim.cmdline_truncated;
+  if (field === 'victim.exe') return victim.exe === null;
+  if (field === 'victim.cgroup') return victim.cgroup === null;
+  return true;
+}
