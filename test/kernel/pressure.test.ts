@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { noOwner } from '../../src/model/container.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../../src/model/pressure.ts';
 import { openPressure, type PressureMonitor, type PressureOptions } from '../../src/pressure/monitor.ts';
@@ -112,7 +113,7 @@ describe('pressure', () => {
     expect(closing.duration_ns).toBeGreaterThanOrEqual(300e6);
 
     const totals = watched.monitor.totals();
-    expect(totals[0]?.subject).toEqual({ scope: 'system', path: '/', id: null });
+    expect(totals[0]?.subject).toEqual({ scope: 'system', path: '/', id: null, ...noOwner });
     const own = totals.find(({ subject }) => subject.path === group.cgroupPath);
     const system = totals[0];
     expect(own?.stalls).toBe(ended.length);
