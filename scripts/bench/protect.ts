@@ -33,7 +33,7 @@ const args = [
   'ours',
   '--profiles',
   profiles,
-  '--state',
+  '--state-file',
   join(directory, 'undo'),
   '--watch',
   '--json',

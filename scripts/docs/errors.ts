@@ -1,8 +1,7 @@
 /** The page of error codes and exit codes. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { Exit, type ExitName, exitMeanings } from '../../src/cli/verb/exit.ts';
 import { errorCodes } from '../../src/model/error.ts';
-import { cell, type Page, table } from './markdown.ts';
+import { type Page, table } from './markdown.ts';
 
 export const errorsPage: Page = { path: 'docs/reference/errors.md', write };
 
@@ -21,14 +20,9 @@ function write(): string {
     ),
     '## Exit codes',
     'They follow sysexits(3) where it has one. [Exit codes](../exit-codes.md) says more.',
-    table(['exit code', 'meaning'], exitCodes()),
+    table(
+      ['exit code', 'meaning'],
+      (Object.keys(Exit) as ExitName[]).map((name) => [`${Exit[name]}`, exitMeanings[name]]),
+    ),
   ].join('\n\n');
-}
-
-/** The exit codes with the doc comment right before each. */
-function exitCodes(): string[][] {
-  const source = readFileSync(join(import.meta.dirname, '../../src/cli/verb/exit.ts'), 'utf8');
-  return [...source.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*[a-zA-Z]+: (\d+),/g)].map(
-    ([, comment = '', code = '']) => [code, cell(comment.replaceAll(/^\s*\*/gm, ''))],
-  );
 }

@@ -1,33 +1,69 @@
 /** The page of verbs and their options. */
+
+import { type Example, meaningOf, type Section, termOf } from '../../src/cli/verb/help.ts';
+import { help as helpOfEarlyoom } from '../../src/cli/verbs/guard/as-earlyoom.ts';
 import { anchorOf, cell, type Page, table } from './markdown.ts';
 import { readVerbs, type Verb } from './verbs.ts';
 
 export const optionsPage: Page = { path: 'docs/reference/options.md', write };
 
+const EARLYOOM = 'oomscope guard --as-earlyoom';
+
 async function write(): Promise<string> {
   const verbs = await readVerbs();
+  const names = verbs.flatMap(({ name }) => [`oomscope ${name}`, ...(name === 'guard' ? [EARLYOOM] : [])]);
   return [
     '# Verbs and options',
-    'From the help of each verb. `oomscope VERB --help` prints the same.',
-    verbs.map(({ name }) => `* [\`oomscope ${name}\`](#${anchorOf(`oomscope ${name}`)})`).join('\n'),
-    ...verbs.map(section),
+    'From what each verb declares. `oomscope help VERB` prints the same.',
+    names.map((name) => `* [\`${name}\`](#${anchorOf(name)})`).join('\n'),
+    ...verbs.flatMap((verb) => [section(verb), ...(verb.name === 'guard' ? [earlyoom()] : [])]),
   ].join('\n\n');
 }
 
-function section({ name, usage, before, options, after }: Verb): string {
-  const rows = options.map((option) => [`\`${cell(option.usage)}\``, cell(option.help)]);
+function section({ name, usage, description, words, options, sections, examples, exits }: Verb): string {
+  const rows = options.map((option) => [`\`${cell(termOf(option))}\``, escaped(meaningOf(option))]);
   return [
     `## oomscope ${name}`,
-    verbatim(usage),
-    ...before.map(block),
+    verbatim(usage.join('\n')),
+    ...description.map(escaped),
+    words ? `\`${words.name}\`: ${escaped(words.about)}` : '',
     rows.length > 0 ? table(['option', 'meaning'], rows) : '',
-    ...after.map(block),
+    ...sections.map(more),
+    ...(examples.length > 0 ? [examples.map(example).join('\n\n')] : []),
+    exits.length > 0
+      ? table(
+          ['exit code', 'meaning'],
+          exits.map(({ code, meaning }) => [`${code}`, escaped(meaning)]),
+        )
+      : '',
   ]
     .filter((part) => part !== '')
     .join('\n\n');
 }
 
-/** Lists and examples of the help are indented; sentences are not. */
-const block = (text: string) => (/^ {2}/m.test(text) ? verbatim(text) : text);
+function more({ title, text, rows }: Section): string {
+  const parts = text === undefined ? [] : [escaped(text)];
+  if (rows)
+    parts.push(
+      table(
+        [title?.toLowerCase() ?? '', 'meaning'],
+        rows.map(([term, meaning]) => [`\`${cell(term)}\``, escaped(meaning)]),
+      ),
+    );
+  return parts.join('\n\n');
+}
+
+const example = ({ command, about }: Example) => `${escaped(about)}\n\n\`\`\`sh\n${command}\n\`\`\``;
+
+function earlyoom(): string {
+  return `## ${EARLYOOM}\n\n${verbatim(helpOfEarlyoom().trimEnd())}`;
+}
+
+/** Text of the help outside its code: nothing in it is Markdown but the code between backquotes. */
+const escaped = (text: string) =>
+  cell(text)
+    .split(/(`[^`]*`)/)
+    .map((part, i) => (i % 2 === 0 ? part.replaceAll(/[*<]/g, '\\$&') : part))
+    .join('');
 
 const verbatim = (text: string) => `\`\`\`text\n${text}\n\`\`\``;

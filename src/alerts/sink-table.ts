@@ -50,20 +50,20 @@ const ranged = <K extends 'whole' | 'duration' | 'size'>(given: SinkOption<K>, l
 
 /** Every option, in the order of the help. The keys are the names in {@link SinkOptions}. */
 export const sinkOptions = {
-  minimum: option('severity', 'min', 'send only alerts at least this severe (info)'),
+  minimum: option('severity', 'level', 'send only alerts at least this severe (default: info)'),
   spool: option('directory', 'spool', 'keep undelivered alerts here, also over restarts'),
   spoolBytes: ranged(
-    option('size', 'spool_size', 'limit of the spool; drops the oldest first (64M)'),
+    option('size', 'spool_size', 'limit of the spool; drops the oldest first (default: 64M)'),
     64 * 1024,
     2 ** 40,
   ),
-  timeoutMs: ranged(option('duration', 'timeout', 'timeout of one delivery (10s)'), 1, 3_600_000),
+  timeoutMs: ranged(option('duration', 'timeout', 'timeout of one delivery (default: 10s)'), 1, 3_600_000),
   key: option('secret', 'key', 'sign each request with this key'),
   token: option('secret', 'token', 'send this bearer token'),
   args: option('words', 'arg', 'an argument of the program'),
-  everyMs: ranged(option('duration', 'every', 'shortest interval between two runs (1s)'), 1, 86_400_000),
-  mostBytes: ranged(option('size', 'size', 'rotate the file at this size (10M)'), 1024, 2 ** 40),
-  keep: ranged(option('whole', 'keep', 'number of rotated files to keep (5)'), 0, 1000),
+  everyMs: ranged(option('duration', 'every', 'shortest interval between two runs (default: 1s)'), 1, 86_400_000),
+  mostBytes: ranged(option('size', 'size', 'rotate the file at this size (default: 10M)'), 1024, 2 ** 40),
+  keep: ranged(option('whole', 'keep', 'number of rotated files to keep (default: 5)'), 0, 1000),
 };
 
 export type OptionName = keyof typeof sinkOptions;

@@ -70,7 +70,7 @@ export const configSchema = (): object => ({
  */
 export const parseConfig = (toml: string, file: string): Promise<Config> => parseToml(toml, file, shape, checkTogether);
 
-/** @throws OomscopeError CONFIG */
+/** @throws OomscopeError NO_INPUT: the file cannot be read; CONFIG: it has faults */
 export const readConfig = (file: string): Promise<Config> => readToml(file, shape, checkTogether);
 
 /** Checks that concern two sections. */

@@ -39,21 +39,21 @@ export async function parseToml<T>(
   throw faultsError(file, distinct(faults.list), linesOf(toml));
 }
 
-/** @throws OomscopeError CONFIG */
+/** @throws OomscopeError NO_INPUT: the file cannot be read; CONFIG: it has faults */
 export async function readToml<T>(file: string, shape: Shape<T>, checkTogether?: Check<T>): Promise<T> {
   const { bytes, problem } = readRegularFile(file, MOST_BYTES);
-  if (problem !== undefined) throw noConfiguration(file, problem);
+  if (problem !== undefined) throw noConfiguration('NO_INPUT', file, problem);
   let toml: string;
   try {
     toml = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw noConfiguration(file, 'it is not UTF-8');
+    throw noConfiguration('CONFIG', file, 'it is not UTF-8');
   }
   return parseToml(toml, file, shape, checkTogether);
 }
 
-const noConfiguration = (file: string, problem: string) =>
-  new OomscopeError('CONFIG', `Expected a configuration in ${printable(file)}: ${problem}.`);
+const noConfiguration = (code: 'NO_INPUT' | 'CONFIG', file: string, problem: string) =>
+  new OomscopeError(code, `Expected a configuration in ${printable(file)}: ${problem}.`);
 
 function distinct(faults: readonly Fault[]): Fault[] {
   return [...new Map(faults.map((fault) => [`${fault.path}\0${fault.message}`, fault])).values()];

@@ -6,7 +6,8 @@ import { shortId } from '../model/container.ts';
 import type { ContainerMemory, ContainerReport } from '../model/container-report.ts';
 import { formatBytes, formatPercent, formatRate, formatSpan } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
-import { containerLine, type Paint } from './terminal.ts';
+import type { Paint } from './paint.ts';
+import { containerLine } from './terminal.ts';
 
 const LABEL = 11;
 

@@ -8,12 +8,7 @@ import type { Candidate, CgroupUsage, Event, LimitCgroup, OomKill, OomReaped } f
 import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { renderLeadUp } from './lead-up.ts';
-
-export type Paint = (style: 'bold' | 'dim' | 'red' | 'yellow' | 'green', text: string) => string;
-
-const codes = { bold: 1, dim: 2, red: 31, yellow: 33, green: 32 } as const;
-export const coloured: Paint = (style, text) => `\x1b[${codes[style]}m${text}\x1b[0m`;
-export const plain: Paint = (_, text) => text;
+import type { Paint } from './paint.ts';
 
 /** A block of lines, without the last newline. Names are made safe: nothing in them can move the cursor. */
 export function renderEvent(event: Event, paint: Paint): string {

@@ -6,7 +6,7 @@ import type { CgroupNode } from '../model/cgroup-tree.ts';
 import { shortId } from '../model/container.ts';
 import { formatBytes, formatPercent, formatRate } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
-import type { Paint } from './terminal.ts';
+import type { Paint } from './paint.ts';
 
 export interface TreeViewOptions {
   columns: number;

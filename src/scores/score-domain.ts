@@ -40,7 +40,7 @@ export function cgroupDomain(path: string, cgroupfs = Cgroupfs.find()): ScoreDom
     const where = cgroupfs ? `below ${cgroupfs.directory('/')}` : 'for no memory controller is mounted';
     throw new OomscopeError(
       'USAGE',
-      `--domain: expected the path of a memory cgroup, got "${path}", which is not there ${where}. \`oomscope tree\` lists them.`,
+      `Expected the path of a memory cgroup, got "${path}", which is not there ${where}. \`oomscope tree\` lists them.`,
     );
   }
   const [limit] = cgroupfs.limits(path);

@@ -36,7 +36,7 @@ describe('the table of sinks', () => {
   });
 
   it('gives the configuration each option, as text, number, list or secret', async () => {
-    const toml = '[[alert]]\nsink = "file"\ntarget = "/a"\nkeep = 0\nsize = "1K"\nmin = "critical"\n';
+    const toml = '[[alert]]\nsink = "file"\ntarget = "/a"\nkeep = 0\nsize = "1K"\nlevel = "critical"\n';
     const { alert } = await parseConfig(toml, 'x.toml');
     expect(alert).toEqual([{ sink: 'file', target: '/a', minimum: 'critical', mostBytes: 1024, keep: 0 }]);
   });

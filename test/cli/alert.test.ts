@@ -39,7 +39,10 @@ describe('a sink that cannot be is named before anything is attached', () => {
       'webhook=http://localhost/T0K3N key-env=OOMSCOPE_NO_KEY',
       'the environment variable OOMSCOPE_NO_KEY, which is not set.',
     ],
-    ['webhook=http://localhost/T0K3N min=fatal', 'webhook min: expected one of info, warning, critical, got "fatal".'],
+    [
+      'webhook=http://localhost/T0K3N level=fatal',
+      'webhook level: expected one of info, warning, critical, got "fatal".',
+    ],
     ['webhook=http://localhost/T0K3N timeout=soon', 'webhook timeout: expected a time such as'],
     ['webhook=http://localhost/T0K3N keep=3', 'webhook: expected no "keep": this sink has no such option.'],
     ['webhook=http://localhost/T0K3N spool=/no/such/place', 'spool: cannot make /no/such/place: ENOENT'],
@@ -81,11 +84,11 @@ describe('a sink that cannot be is named before anything is attached', () => {
   });
 
   it.each([
-    [['alert'], 'Expected `oomscope alert test SINK`, got no action.'],
+    [['alert'], 'Expected an action of `oomscope alert`: test; got nothing.'],
     [['alert', 'tset', 'journald'], 'got "tset"'],
-    [['alert', 'test'], 'Expected one sink, got none.'],
-    [['alert', 'test', 'a', 'b'], 'Expected one sink, got 2.'],
-    [['alert', 'test', 'journald', '--yaml'], "'--yaml'"],
+    [['alert', 'test'], 'Expected 1 SINK, got none.'],
+    [['alert', 'test', 'a', 'b'], 'Expected 1 SINK, got 2.'],
+    [['alert', 'test', 'journald', '--yaml'], '"--yaml"'],
   ])('%j', async (args, part) => {
     const { code, stderr } = await oomscope(args);
     expect(stderr).toContain(part);

@@ -85,7 +85,7 @@ describe('the live view', () => {
   });
 
   it('gives the terminal back when it crashes', async () => {
-    const crash = `import { Screen } from '${ROOT}/dist/cli/screen.js';
+    const crash = `import { Screen } from '${ROOT}/dist/cli/verb/screen.js';
       new Screen({ onKey() {}, onResize() {} }).open();
       setTimeout(() => { throw new Error('on purpose'); }, 300);`;
     await start(80, 24, `'${process.execPath}' --input-type=module -e "${crash.replaceAll('\n', ' ')}" 2>/dev/null`);

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { columnsOf } from '../../src/cli/verb/screen.ts';
 import { type PressureView, renderPressure, type SortKey, sortKeys } from '../../src/cli/verbs/pressure/view.ts';
 import { noOwner } from '../../src/model/container.ts';
 import type { PressureLevelName } from '../../src/model/pressure.ts';
 import type { MemoryRow } from '../../src/pressure/memory-watch.ts';
-import { coloured, plain } from '../../src/render/terminal.ts';
+import { coloured, plain } from '../../src/render/paint.ts';
+import { columnsOf } from '../../src/render/width.ts';
 
 const MIB = 2 ** 20;
 

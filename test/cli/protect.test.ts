@@ -9,12 +9,13 @@ import { adjOf, Sleepers, setAdj } from '../protect/sleepers.ts';
 import { MAIN, oomscope } from './cli.ts';
 
 const protect = (...args: string[]) => oomscope(['protect', ...args]);
+const asText = '--text';
 
 test('plan, apply, list, undo', async () => {
   await using sleepers = new Sleepers('we\n\x1b[31mird');
   const pid = await sleepers.start();
   const profiles = ['--profiles', sleepers.profiles(250)];
-  const state = ['--state', sleepers.state];
+  const state = ['--state-file', sleepers.state];
   const planned = await protect('plan', 'ours', ...profiles);
   expect(planned).toMatchObject({ code: 0, stderr: '' });
   expect(planned.stdout).toContain('0 → 250');
@@ -23,12 +24,12 @@ test('plan, apply, list, undo', async () => {
   const json = JSON.parse((await protect('plan', 'ours', ...profiles, '--json')).stdout);
   expect(json.entries).toMatchObject([{ pid, before: 0, after: 250, action: 'change', matched_by: 'exe' }]);
 
-  const applied = await protect('apply', 'ours', ...profiles, ...state);
+  const applied = await protect('apply', 'ours', ...profiles, ...state, asText);
   expect(applied).toMatchObject({ code: 0, stderr: '' });
   expect(adjOf(pid)).toBe(250);
   const { applied: listed } = JSON.parse((await protect('list', ...state, '--json')).stdout);
   expect(listed).toMatchObject([{ pid, before: 0, after: 250, now: 250, profile: 'ours' }]);
-  const undone = await protect('undo', ...state);
+  const undone = await protect('undo', ...state, asText);
   expect(undone).toMatchObject({ code: 0, stderr: '' });
   expect(undone.stdout).toMatch(/^restored .*: 250 → 0\n$/);
   expect(adjOf(pid)).toBe(0);
@@ -44,7 +45,16 @@ test('killed in the middle of it: undo still puts back every value', async () =>
   for (let i = 0; i < 300; i++) pids.push(await sleepers.start());
   setAdj(pids.at(-1) as number, 50);
   const before = pids.map(adjOf);
-  const args = ['protect', 'apply', 'ours', '--profiles', sleepers.profiles(250), '--state', sleepers.state, '--json'];
+  const args = [
+    'protect',
+    'apply',
+    'ours',
+    '--profiles',
+    sleepers.profiles(250),
+    '--state-file',
+    sleepers.state,
+    '--json',
+  ];
   // Where this process was not on a CPU in time, all was done already: once more.
   for (let changed = 300, attempt = 0; changed === 300; attempt++) {
     expect(attempt).toBeLessThan(10);
@@ -54,7 +64,7 @@ test('killed in the middle of it: undo still puts back every value', async () =>
     await once(child, 'exit');
     changed = pids.filter((pid) => adjOf(pid) === 250).length;
     expect(changed).toBeGreaterThan(0);
-    const undone = await protect('undo', '--state', sleepers.state, '--json');
+    const undone = await protect('undo', '--state-file', sleepers.state, '--json');
     const outcomes = undone.stdout
       .trimEnd()
       .split('\n')
@@ -71,13 +81,13 @@ test('children that inherited it get back what they would have had', async () =>
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   try {
-    const state = ['--state', sleepers.state];
+    const state = ['--state-file', sleepers.state];
     expect(await protect('apply', 'ours', '--profiles', sleepers.profiles(200), ...state)).toMatchObject({ code: 0 });
     shell.stdin.write('go\n');
     const [line] = await once(shell.stdout, 'data');
     const child = Number(line);
     expect(adjOf(child)).toBe(200);
-    const { stdout } = await protect('undo', ...state);
+    const { stdout } = await protect('undo', ...state, asText);
     expect(stdout).toContain(`(pid ${child}): 200 → 0, which it had inherited`);
     expect([adjOf(shell.pid as number), adjOf(child)]).toEqual([0, 0]);
   } finally {
@@ -87,9 +97,8 @@ test('children that inherited it get back what they would have had', async () =>
 });
 
 test.each([
-  [['frobnicate'], 'expected plan, apply, undo, list, got "frobnicate"'],
+  [['frobnicate'], 'got "frobnicate". There are plan, apply, undo, list.'],
   [['plan', 'databse'], 'There is no profile "databse". Did you mean "database"?'],
-  [['plan', '--profiles', '/nonexistent.toml'], 'there is no such file'],
   [['apply', '--systemd-dir', '/x'], 'expected --install with it'],
 ])('protect %j: exit code 2', async (args, message) => {
   const { code, stdout, stderr } = await protect(...args);
@@ -99,8 +108,8 @@ test.each([
 
 test('a profile that comes to nothing is said, and nothing is written', async () => {
   await using sleepers = new Sleepers();
-  const state = ['--state', sleepers.state];
-  const { code, stdout } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state);
+  const state = ['--state-file', sleepers.state];
+  const { code, stdout } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state, asText);
   expect(code).toBe(1);
   expect(stdout).toContain('ours: matches nothing that runs');
   const init = join(sleepers.directory, 'init.toml');
@@ -115,7 +124,7 @@ test('a profile that comes to nothing is said, and nothing is written', async ()
 test('an undo file that cannot be written: nothing is changed', async () => {
   await using sleepers = new Sleepers();
   const pid = await sleepers.start();
-  const state = ['--state', '/nonexistent/undo.jsonl'];
+  const state = ['--state-file', '/nonexistent/undo.jsonl'];
   const { code, stderr } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state);
   expect(code).toBe(1);
   expect(stderr).toContain(
@@ -133,7 +142,7 @@ test('drop-ins: printed, installed beside what is there, removed by undo', async
     const profiles = ['--profiles', sleepers.profiles(250, 'oom_policy = "continue"\n')];
     const systemd = join(sleepers.directory, 'systemd');
     const [state, directory] = [
-      ['--state', sleepers.state],
+      ['--state-file', sleepers.state],
       ['--systemd-dir', systemd],
     ];
     const path = join(systemd, `osp-${process.pid}.service.d`, '50-oomscope-protect.conf');
@@ -145,14 +154,14 @@ test('drop-ins: printed, installed beside what is there, removed by undo', async
     expect(first.code).toBe(0);
     expect(first.stderr).toContain('systemctl daemon-reload');
     expect(stdout).toContain(readFileSync(path, 'utf8'));
-    expect((await install()).stderr).toContain('as it is');
+    expect((await install()).stderr).toContain('already as it should be');
     expect(adjOf(pid)).toBe(250);
-    expect((await protect('undo', ...state)).stdout).toContain(`${path}: removed`);
+    expect((await protect('undo', ...state, asText)).stdout).toContain(`${path}: removed`);
     expect([existsSync(systemd) && existsSync(path), adjOf(pid)]).toEqual([false, 0]);
 
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, '# by hand\n');
-    expect((await install()).stderr).toContain('left alone: another file is there');
+    expect((await install()).stderr).toContain('left alone, another file is there');
     await protect('undo', ...state);
     expect(readFileSync(path, 'utf8')).toBe('# by hand\n');
   } finally {

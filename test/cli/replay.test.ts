@@ -72,22 +72,22 @@ describe('replay', () => {
     writeFileSync(cut, text.slice(0, -200));
     const { code, events, stderr } = await replay(cut);
     expect(kills(events)).toEqual(['leaker']);
-    expect(stderr).toContain(`is cut short: line ${text.trimEnd().split('\n').length} is not whole`);
+    expect(stderr).toContain(`is cut short: line ${text.trimEnd().split('\n').length} is incomplete`);
     expect(code).toBe(0);
   });
 
   it.each([
-    ['there is none', undefined, 'ENOENT'],
-    ['it is something else', '{"a":1}\nxyz\n', 'got none'],
-    ['it is empty', '', 'got none'],
-  ])('%s', async (_, text, part) => {
+    ['there is none', undefined, 'ENOENT', 66],
+    ['it is something else', '{"a":1}\nxyz\n', 'got none', 65],
+    ['it is empty', '', 'got none', 65],
+  ])('%s', async (_, text, part, exit) => {
     const file = join(directory, 'other.jsonl');
     rmSync(file, { force: true });
     if (text !== undefined) writeFileSync(file, text);
     const { code, stdout, stderr } = await oomscope(['replay', file]);
     expect(stderr).toContain(part);
     expect(stdout).toBe('');
-    expect(code).toBe(2);
+    expect(code).toBe(exit);
   });
 });
 

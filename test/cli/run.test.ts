@@ -69,13 +69,13 @@ describe('run', () => {
 
     writeFileSync(file, `${guard('available < 99.8 %')}nonsense = 1\n`);
     child.kill('SIGHUP');
-    await err.seen('all stays as it was');
+    await err.seen('the old configuration stays');
     await err.seen(`${file}:10: guard.rule[0].nonsense: there is no such setting.`);
     expect(child.exitCode).toBeNull();
 
     writeFileSync(file, guard('available < 99.7 %'));
     child.kill('SIGHUP');
-    await err.seen('is read again');
+    await err.seen('Reloaded');
     await out.seen('"rule":"available < 99.7 %"');
     child.kill('SIGTERM');
     const { code, stdout } = await end;
@@ -102,11 +102,11 @@ describe('run', () => {
   });
 
   it.each([
-    ['', '--config: expected the file'],
-    [`--config ${join(directory, 'none.toml')}`, 'there is no such file'],
-  ])('%j', async (args, part) => {
+    ['', '--config: expected the configuration file', 2],
+    [`--config ${join(directory, 'none.toml')}`, 'there is no such file', 66],
+  ])('%j', async (args, part, exit) => {
     const { code, stderr } = await oomscope(['run', ...args.split(' ').filter(Boolean)]);
     expect(stderr).toContain(part);
-    expect(code).toBe(2);
+    expect(code).toBe(exit);
   });
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { columnsOf, fitted, keysOf } from '../../src/cli/verb/screen.ts';
+import { keysOf } from '../../src/cli/verb/screen.ts';
+import { columnsOf, fitted } from '../../src/render/width.ts';
 
 test('keys', () => {
   expect(keysOf('qQ')).toEqual(['q', 'Q']);

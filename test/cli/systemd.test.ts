@@ -17,7 +17,7 @@ const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
 describe('systemd', () => {
   it('installs, over its own too, and removes', async () => {
     const install = ['systemd', 'install', '--config', config, '--directory', directory];
-    expect(await oomscope(install)).toMatchObject({ code: 0, stderr: `oomscope: wrote ${unit}.\n` });
+    expect(await oomscope(install)).toMatchObject({ code: 0, stderr: `oomscope: Wrote ${unit}.\n` });
     expect(await oomscope(install)).toMatchObject({ code: 0 });
     const text = readFileSync(unit, 'utf8');
     expect(text).toContain(`run --config ${config}\n`);
@@ -30,8 +30,8 @@ describe('systemd', () => {
 
   it('leaves alone what somebody else has written', async () => {
     writeFileSync(unit, '[Service]\nExecStart=/bin/true\n');
-    for (const what of ['install', 'remove']) {
-      const { code, stderr } = await oomscope(['systemd', what, '--config', config, '--directory', directory]);
+    for (const words of [['install', '--config', config], ['remove']]) {
+      const { code, stderr } = await oomscope(['systemd', ...words, '--directory', directory]);
       expect(stderr).toContain('was not made by');
       expect(code).toBe(2);
     }

@@ -3,23 +3,30 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
 import schema from '../../src/model/oomscope-v1.schema.json' with { type: 'json' };
 import { MAIN, oomscope, ROOT } from './cli.ts';
 
 const node = process.execPath;
-const oneLine = /^oomscope: [^\n]+\.\n$/;
+const oneLine = /^oomscope: [^\n]+[.?]\n$/;
 
 describe('bad options', () => {
   it.each([
     [[], 'Expected a verb'],
-    [['tarce'], 'got "tarce"'],
+    [['tarce'], 'got "tarce". Did you mean "trace"?'],
     [['constructor'], 'got "constructor"'],
-    [['trace', '--jsno'], "'--jsno'"],
-    [['trace', 'extra'], "'extra'"],
+    [['trace', '--jsno'], 'There is no option "--jsno". Did you mean "--json"?'],
+    [['trace', '--frobnicate'], 'There is no option "--frobnicate". See `oomscope trace --help`'],
+    [['trace', '-x'], 'There is no option "-x"'],
+    [['trace', '--json=yes'], '--json: expected no value, got "yes"'],
+    [
+      ['trace', '--comm', '--text'],
+      '--comm: expected GLOB, got "--text"; a value that begins with a dash is written --comm=--text',
+    ],
+    [['trace', 'extra'], 'Expected no argument, got "extra"'],
     [['trace', '--count', '0'], '--count: expected a whole number from 1, got "0"'],
     [['trace', '--count', '1e3'], 'got "1e3"'],
-    [['trace', '--count'], "'--count"],
+    [['trace', '--count'], '--count: expected N, got nothing'],
     [['trace', '--duration', '5 minutes'], '--duration: expected a time such as'],
     [['trace', '--duration', '90d'], 'up to 24d'],
     [['trace', '--kind', 'dead'], '--kind: expected one of killed, already_dying'],
@@ -36,14 +43,15 @@ describe('bad options', () => {
     [['pressure', '--cgroup', 'system.slice'], '--cgroup: expected a path below the mount point'],
     [
       ['pressure', '--psi', '--cgroup', '/no/such'],
-      'there is no memory cgroup "/no/such". With --wait it is waited for',
+      'there is no memory cgroup "/no/such". With --wait oomscope waits for it',
     ],
     [['pressure', '--psi', '--reclaim', '/a'], '--reclaim: expected a cgroup and a size'],
     [['pressure', '--psi', '--reclaim', '/a=much'], '--reclaim: expected a size such as'],
     [['pressure', '--psi', '--reclaim', '/no/such=1M'], '--reclaim: expected'],
     [['pressure', '--json', '--text'], 'expected one of them, got both'],
-    [['doctor', '--yaml'], "'--yaml'"],
-    [['schema', '--v2'], "'--v2'"],
+    [['doctor', '--yaml'], '"--yaml"'],
+    [['schema', '--v2'], '"--v2"'],
+    [['help', 'tarce'], 'got "tarce". Did you mean "trace"?'],
   ])('%j', async (args, part) => {
     const { code, stdout, stderr } = await oomscope(args);
     expect(stderr).toMatch(oneLine);
@@ -53,23 +61,43 @@ describe('bad options', () => {
   });
 });
 
-const guarding = ['guard', 'run', 'record', 'replay', 'config', 'systemd'].map((verb) => [[verb, '--help']]);
-
-describe('help', () => {
+describe('names that options once had lead to those that they have', () => {
   it.each([
-    [['--help']],
-    [['trace', '--help']],
-    [['doctor', '--help']],
-    [['pressure', '--help']],
-    [['schema', '--help']],
-    ...guarding,
-  ])('%j', async (args) => {
-    const { code, stdout, stderr } = await oomscope(args);
-    expect(stdout).toMatch(/^usage: oomscope/);
-    expect(stderr).toBe('');
-    expect(code).toBe(0);
+    [['guard', '--on', '/app'], '--cgroup'],
+    [['record', '--on', '/app'], '--cgroup'],
+    [['scores', '--domain', '/app'], '--cgroup'],
+    [['tree', '/app'], '--cgroup /app'],
+    [['protect', 'apply', '--state', 'x'], '--state-file'],
+    [['protect', 'undo', '--state', 'x'], '--state-file'],
+    [['protect', 'list', '--state', 'x'], '--state-file'],
+    [['alert', 'test', 'file=/x min=warning'], 'level'],
+  ])('%j', async (args, name) => {
+    const { code, stderr } = await oomscope(args);
+    expect(stderr).toContain(`Did you mean "${name}"?`);
+    expect(code).toBe(2);
   });
+});
 
+test.each([
+  [['explain', '/nowhere/x']],
+  [['replay', '/nowhere/x']],
+  [['replay', '--config', '/nowhere/x', join(ROOT, 'package.json')]],
+  [['run', '--config', '/nowhere/x']],
+  [['guard', '--config', '/nowhere/x']],
+  [['record', '--config', '/nowhere/x']],
+  [['config', 'check', '/nowhere/x']],
+  [['config', 'print', '/nowhere/x']],
+  [['config', 'import', 'earlyoom', '/nowhere/x']],
+  [['systemd', 'install', '--config', '/nowhere/x', '--directory', '/nowhere']],
+  [['protect', 'plan', '--profiles', '/nowhere/x']],
+  [['protect', 'list', '--profiles', '/nowhere/x']],
+])('a missing input file has the exit code 66: %j', async (args) => {
+  const { code, stdout, stderr } = await oomscope(args);
+  expect(stderr).toContain('/nowhere/x');
+  expect({ code, stdout }).toEqual({ code: 66, stdout: '' });
+});
+
+describe('schema', () => {
   it('schema prints what is shipped', async () => {
     const { code, stdout } = await oomscope(['schema']);
     expect(JSON.parse(stdout)).toEqual(schema);

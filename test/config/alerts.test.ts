@@ -7,7 +7,7 @@ const EVERYTHING = `
 [[alert]]
 sink = "webhook"
 target = "@/etc/oomscope/url"
-min = "critical"
+level = "critical"
 spool = "/var/lib/oomscope/webhook"
 spool_size = "8M"
 timeout = "5s"

@@ -73,7 +73,7 @@ describe('a file that is not a configuration', () => {
   const refused = (path: string, why: RegExp) => {
     const began = performance.now();
     const { status, stderr, signal } = check(path);
-    expect({ status, signal }).toEqual({ status: 2, signal: null });
+    expect({ status, signal }).toEqual({ status: 66, signal: null });
     expect(stderr).toMatch(why);
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     expect(performance.now() - began).toBeLessThan(15_000);

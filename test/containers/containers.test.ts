@@ -105,14 +105,15 @@ describe('names of containers', () => {
   test('a runtime that is started again is heard again, from where it left off', async () => {
     await using fake = await FakeRuntime.start(
       runtime((path, socket) => {
-        if (path.startsWith('/events')) socket.write(head + event('start', A, { name: 'web' }));
+        // Later than the request by more than a millisecond, the resolution of the event's time.
+        const answer = () => socket.write(head + event('start', A, { name: 'web' }));
+        if (path.startsWith('/events')) setTimeout(answer, 5);
         return undefined;
       }),
     );
     const heard: string[] = [];
     using _opened = await open(fake.socket, ({ action }) => heard.push(action));
     await eventually(() => expect(heard).toHaveLength(1));
-    await sleep(5); // the moment is told in milliseconds
     await fake.restart();
     await eventually(() => expect(heard).toHaveLength(2));
     const since = fake.asked

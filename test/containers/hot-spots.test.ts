@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { heatOf, hotSpots, rowsOf } from '../../src/containers/hot-spots.ts';
 import type { CgroupNode } from '../../src/model/cgroup-tree.ts';
-import { plain } from '../../src/render/terminal.ts';
+import { plain } from '../../src/render/paint.ts';
 import { renderTree } from '../../src/render/tree-view.ts';
 import { ID } from '../container-watch/container-samples.ts';
 

@@ -100,12 +100,12 @@ function faultsOf([program = '', ...words]: readonly string[], verbs: readonly V
   const isShort = known(hasActions ? `${program} ${words[0]}` : program) !== undefined;
   if (program !== 'oomscope' && !isShort) return [];
   const [name = '', action = '', ...rest] = isShort ? [program, ...words] : words;
-  if (!/^[a-z]+$/.test(name) || action === '--as-earlyoom') return [];
+  if (!/^[a-z]+$/.test(name) || name === 'help' || action === '--as-earlyoom') return [];
   const verb = known(`${name} ${action}`) ?? known(name);
   if (!verb) return [`there is no verb ${name}`];
   return [action, ...rest]
     .flatMap((word) => /^--[a-z][a-z-]*/.exec(word)?.[0] ?? [])
-    .filter((option) => !verb.options.some(({ usage }) => usage.split(/[ ,]/).includes(option)))
+    .filter((option) => !verb.options.some(({ name }) => name === option))
     .map((option) => `there is no option ${option}`);
 }
 

@@ -5,7 +5,7 @@ import { html } from '../../src/explain/render/html.ts';
 import { markdown } from '../../src/explain/render/markdown.ts';
 import { renderReport } from '../../src/explain/render/text.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
-import { plain } from '../../src/render/terminal.ts';
+import { plain } from '../../src/render/paint.ts';
 import { schemaErrors } from '../schema.ts';
 import { explain, fixture, fixtures, linesOf } from './corpus.ts';
 import { interleave, mutate, random } from './mutate.ts';

@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 /** Starts `oomscope guard`; resolves when it samples. */
-const startGuard = (args: string[]) => start(['guard', '--json', ...args], 'guarding by');
+const startGuard = (args: string[]) => start(['guard', '--json', ...args], 'Guarding by');
 
 /** @param ready text on stderr that shows that the command has started */
 async function start(args: string[], ready: string) {
@@ -81,7 +81,7 @@ async function start(args: string[], ready: string) {
   };
 }
 
-const on = (group: MemoryGroup) => ['--on', group.cgroupPath, '--when', 'available < 64M'];
+const on = (group: MemoryGroup) => ['--cgroup', group.cgroupPath, '--when', 'available < 64M'];
 
 function configFile(toml: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
@@ -153,7 +153,7 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const innocent = startHog(group, ['--hold', String(40 * MIB), '--comm', 'database']);
     await innocent.ready;
-    const never = ['--on', group.cgroupPath, '--when', 'available < 64M for 1h'];
+    const never = ['--cgroup', group.cgroupPath, '--when', 'available < 64M for 1h'];
     const guard = await startGuard(['--enforce', ...never]);
     const hog = startHog(group, ['--max', String(LIMIT), '--rate', String(100 * MIB), '--comm', 'leaker']);
     const result = await guard.result();
@@ -216,7 +216,7 @@ on = "${group.cgroupPath}"
 when = ["available < 64M", "pressure.some.100ms >= 0 %", "rounds_left <= 16"]
 steps = [{ do = "kill" }]
 `);
-    const run = await start(['run', '--config', file], 'running by');
+    const run = await start(['run', '--config', file], 'Running by');
     const hog = startHog(group, ['--hold', String(220 * MIB)]);
     const result = await run.result();
     expect((await hog.ended).signal).toBe('SIGKILL');

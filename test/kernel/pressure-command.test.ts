@@ -61,7 +61,7 @@ describe.each([
     running.push(watching);
     await watching.until('to wait', () => watching.said.some((line) => line.includes(`no cgroup ${path}: waiting`)));
     const group = createMemoryGroup({ limitBytes: 64 * MIB, name });
-    await watching.until('to see it', () => watching.said.some((line) => line.endsWith(`cgroup ${path} is there.`)));
+    await watching.until('to see it', () => watching.said.some((line) => line.endsWith(`cgroup ${path} exists now.`)));
     const hog = startHog(group, ['--hold', String(62 * MIB), '--comm', 'holder']);
     await hog.ready;
     await watching.until('a suggestion', () => watching.events.some(({ type }) => type === 'memory.suggestion'));
@@ -94,6 +94,6 @@ describe.each([
     group.remove();
     const { code, stderr } = await watching.ended;
     expect(code).toBe(1);
-    expect(stderr).toContain(`there is no cgroup ${group.cgroupPath}.`);
+    expect(stderr).toContain(`There is no cgroup ${group.cgroupPath}.`);
   });
 });

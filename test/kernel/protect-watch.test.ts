@@ -9,7 +9,7 @@ import { adjOf, Sleepers } from '../protect/sleepers.ts';
 test('a process gets its value when it executes its program, and undo takes it back', async () => {
   await using sleepers = new Sleepers('a)\n"b"');
   const there = await sleepers.start();
-  const state = ['--state', sleepers.state];
+  const state = ['--state-file', sleepers.state];
   const args = ['protect', 'apply', 'ours', '--profiles', sleepers.profiles(250), ...state, '--watch', '--json'];
   const watch = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(watch, 'close');

@@ -147,7 +147,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
       'hand-kill',
     ]);
     const { code, stderr } = await check('fien');
-    expect(stderr).toBe('oomscope: There is no container "fien". Near: fine.\n');
+    expect(stderr).toBe('oomscope: There is no container "fien". Did you mean fine?\n');
     expect(code).toBe(1);
   });
 

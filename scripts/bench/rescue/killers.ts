@@ -97,11 +97,11 @@ export const killers: Killer[] = [
     command: nohang('/etc/nohang/best.conf'),
     ...{ ready: 'Monitoring', packages: NOHANG },
   },
-  { name: 'oomscope', command: oomscope('--json'), ready: 'guarding by', group: UNIT },
+  { name: 'oomscope', command: oomscope('--json'), ready: 'Guarding by', group: UNIT },
   {
     name: 'oomscope-set',
     command: oomscope('--config /lab/best.toml --json'),
-    ready: 'guarding by',
+    ready: 'Guarding by',
     group: UNIT,
     files: { '/lab/best.toml': OOMSCOPE_BEST },
     here: inCgroup,

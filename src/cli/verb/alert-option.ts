@@ -3,7 +3,7 @@
  */
 import type { Dispatcher } from '../../alerts/dispatch.ts';
 import type { LaneOptions, LaneReport } from '../../alerts/lane.ts';
-import { kindOf, openSink } from '../../alerts/open.ts';
+import { kindOf } from '../../alerts/open.ts';
 import {
   type OptionName,
   type SinkOption,
@@ -14,9 +14,10 @@ import {
 } from '../../alerts/sink-table.ts';
 import { severities } from '../../model/severity.ts';
 import { suggestion } from '../../text/did-you-mean.ts';
-import { printable } from '../../text/printable.ts';
 import { writeDuration, writeSize } from '../../text/units.ts';
-import { duration, type Option, oneOf, size, usage } from './options.ts';
+import type { Section } from './help.ts';
+import { duration, type Option, oneOf, several, size, usage } from './options.ts';
+import { tell } from './tell.ts';
 
 /** A word `NAME=VALUE` behind the target, and the option of the sink that it sets. */
 interface Setting {
@@ -39,40 +40,36 @@ const settings: Record<string, Setting> = Object.fromEntries(
   }),
 );
 
-/** The sinks and their settings, in lines of at most 80 columns. */
-export const sinkHelp = () => `${rows(
-  Object.entries(sinkKinds).map(([name, { target, about }]) => [target ? `${name}=${target}` : name, about]),
-)}
+/** For the help: the sinks, and what may follow a target. */
+export const sinkSections = (): Section[] => [
+  {
+    title: 'Sinks',
+    rows: Object.entries(sinkKinds).map(([name, { target, about }]) => [target ? `${name}=${target}` : name, about]),
+  },
+  {
+    text: 'A URL may be in a file: slack=@/etc/oomscope/slack-url. Settings follow the target, in the same word of the shell:',
+  },
+  {
+    title: 'Settings',
+    rows: Object.entries(settings).map(([name, setting]) => [`${name}=${setting.value}`, meaningOf(setting)]),
+  },
+];
 
-  A URL may be in a file: slack=@/etc/oomscope/slack-url.
-  Settings follow the target, in the same word of the shell:
-
-${rows(Object.entries(settings).flatMap(([name, setting]) => settingRows(name, setting)))}
-`;
-
-/** The sinks that have the setting stand in front of the text, or behind it where the line would pass 80 columns. */
-function settingRows(name: string, { property, value, help }: Setting): [string, string][] {
+/** The help of a setting, with the sinks that have it where not all do. */
+function meaningOf({ property, help }: Setting): string {
   const sinks = sinksWith(property).join(', ');
-  const left = `${name}=${value}`;
-  if (sinks === '') return [[left, help]];
-  const line = `${sinks}: ${help}`;
-  return line.length <= 57
-    ? [[left, line]]
-    : [
-        [left, help],
-        ['', `(${sinks})`],
-      ];
+  return sinks === '' ? help : `${help}; for ${sinks}`;
 }
 
-export const alertOption = {
+/** `--alert` as a verb has it. */
+export const alertOption = several({
   value: 'SINK',
-  help: `send alerts of kills and pressure to this sink; may be repeated. One of\n${Object.keys(sinkKinds).join(', ')}: see \`oomscope alert --help\``,
-  multiple: true as const,
+  help: `send alerts to this sink: ${Object.keys(sinkKinds).join(', ')}; see \`oomscope alert test --help\``,
   parse: parseSink,
-};
+});
 
 /**
- * `webhook=https://example.org/hook min=warning key-env=KEY`
+ * `webhook=https://example.org/hook level=warning key-env=KEY`
  *
  * @throws OomscopeError USAGE. The message never shows the target: a URL may be a secret
  */
@@ -86,7 +83,8 @@ export function parseSink(text: string, option: string): SinkOptions {
     const name = given.slice(0, given.indexOf('='));
     const setting = Object.hasOwn(settings, name) ? settings[name] : undefined;
     if (!setting) {
-      throw usage(`${option} ${sink}: there is no setting "${name}". ${suggestion(name, Object.keys(settings))}`);
+      const meant = name === 'min' ? 'Did you mean "level"?' : suggestion(name, Object.keys(settings));
+      throw usage(`${option} ${sink}: there is no setting "${name}". ${meant}`);
     }
     const { property, option: declared } = setting;
     const parsed = setting.parse(given.slice(name.length + 1), `${option} ${sink} ${name}`);
@@ -106,12 +104,14 @@ export function parseSink(text: string, option: string): SinkOptions {
  */
 export async function openAlerts(sinks: readonly SinkOptions[]): Promise<(() => Dispatcher) | undefined> {
   if (sinks.length === 0) return undefined;
-  const { Dispatcher } = await import('../../alerts/dispatch.ts');
-  const say = (message: string) => process.stderr.write(`oomscope: ${printable(message)}\n`);
+  const [{ Dispatcher }, { openSink }] = await Promise.all([
+    import('../../alerts/dispatch.ts'),
+    import('../../alerts/open.ts'),
+  ]);
   const lanes: LaneOptions[] = [];
-  for (const sink of sinks) lanes.push(await openSink(sink, say));
+  for (const sink of sinks) lanes.push(await openSink(sink, tell));
   const onReport = ({ state, message }: LaneReport) => {
-    if (state !== 'delivered') say(message);
+    if (state !== 'delivered') tell(message);
   };
   return () => new Dispatcher(lanes, { onReport });
 }
@@ -164,8 +164,4 @@ function whole(least: number, most: number): Parser['parse'] {
     if (/^\d{1,10}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
     throw usage(`${name}: expected a whole number from ${least} to ${most}, got "${text}".`);
   };
-}
-
-function rows(pairs: [string, string][]): string {
-  return pairs.map(([left, right]) => `  ${left.padEnd(20)} ${right}`).join('\n');
 }

@@ -1,6 +1,16 @@
-import { coloured, type Paint, plain } from '../../render/terminal.ts';
+import { coloured, type Paint, plain } from '../../render/paint.ts';
 
-/** Colour only on a terminal, and not where it is declined: by the option or by NO_COLOR (any value that is not empty). */
-export function paintFor(noColor: boolean | undefined): Paint {
-  return process.stdout.isTTY && !noColor && !process.env.NO_COLOR ? coloured : plain;
+/**
+ * Colour goes to a terminal that can show it (TERM is not "dumb"), unless --no-color or NO_COLOR (not empty) declines it;
+ * FORCE_COLOR (not empty, not 0) asks for it in a pipe as well. The option counts more than the environment, and
+ * NO_COLOR more than FORCE_COLOR.
+ */
+export function paintFor(
+  declined: boolean,
+  terminal = process.stdout.isTTY === true,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Paint {
+  if (declined || env.NO_COLOR) return plain;
+  const forced = env.FORCE_COLOR !== undefined && env.FORCE_COLOR !== '' && env.FORCE_COLOR !== '0';
+  return forced || (terminal && env.TERM !== 'dumb') ? coloured : plain;
 }

@@ -1,19 +1,16 @@
 /** Which containers a person means: what the actions of `oomscope docker` have in common. */
-
-import { findContainers, type Subject } from '../../container-watch/reports.ts';
-import { noRuntime, openRuntimes, type Runtimes } from '../../containers/runtime-sockets.ts';
-import { Cgroupfs } from '../../linux/cgroupfs.ts';
+import type { Subject } from '../../container-watch/reports.ts';
+import type { Runtimes } from '../../containers/runtime-sockets.ts';
+import type { Cgroupfs } from '../../linux/cgroupfs.ts';
 import { shortId } from '../../model/container.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { near } from '../../text/did-you-mean.ts';
 import { globMatch } from '../../text/glob.ts';
 import { printable } from '../../text/printable.ts';
-import { text } from './options.ts';
+import { several, text } from './options.ts';
+import { tell } from './tell.ts';
 
-export const socketOption = {
-  ...text('PATH', 'ask only this socket; may be repeated'),
-  multiple: true as const,
-};
+export const socketOption = several(text('PATH', 'ask only the container runtime behind this socket'));
 
 export interface Found {
   subjects: Subject[];
@@ -21,28 +18,35 @@ export interface Found {
   runtimes: Runtimes;
 }
 
-/** All containers; said on stderr: which sockets do not answer, and what is missing for it. */
+/**
+ * All containers. Sockets that do not answer are reported on stderr, with what is missing for it.
+ *
+ * @throws OomscopeError RUNTIME_MISSING, NOT_PERMITTED: no runtime answers, and no cgroup looks like a container's
+ */
 export async function allContainers(sockets: readonly string[]): Promise<Found> {
+  const [{ noRuntime, openRuntimes }, { findContainers }, { Cgroupfs }] = await Promise.all([
+    import('../../containers/runtime-sockets.ts'),
+    import('../../container-watch/reports.ts'),
+    import('../../linux/cgroupfs.ts'),
+  ]);
   const runtimes = await openRuntimes(sockets.length > 0 ? sockets : undefined);
   const cgroups = Cgroupfs.find();
   const subjects = await findContainers(runtimes.open, cgroups);
   if (runtimes.open.length === 0 && subjects.length === 0) {
     throw noRuntime(runtimes, 'And no cgroup here looks like a container’s.');
   }
-  for (const { sentence } of runtimes.closed) process.stderr.write(`oomscope: ${sentence}\n`);
+  for (const { sentence } of runtimes.closed) tell(sentence);
   if (runtimes.open.length === 0) {
-    const nobody = runtimes.closed.length === 0 ? 'No container runtime was found. ' : '';
-    process.stderr.write(
-      `oomscope: ${nobody}Ids and memory are from the cgroups; names, images and settings are not known.\n`,
-    );
+    const none = runtimes.closed.length === 0 ? 'No container runtime was found. ' : '';
+    tell(`${none}Ids and memory are from the cgroups; names, images and settings are not known.`);
   }
   return { subjects, cgroups, runtimes };
 }
 
 /**
- * Those that are named: by name, by a glob of names, by id or its start.
+ * The containers that are named: by name, by a pattern of names, by an id or its start.
  *
- * @throws OomscopeError NO_CONTAINER, with the names that are near
+ * @throws OomscopeError NO_CONTAINER, with the names that are spelled nearly so
  */
 export function pick({ subjects }: Pick<Found, 'subjects'>, names: readonly string[]): Subject[] {
   const picked = names.map((name) => {
@@ -67,7 +71,7 @@ function noContainer(name: string, subjects: readonly Subject[]): OomscopeError 
   const more = names.length > 10 ? `, and ${names.length - 10} more` : '';
   const hint =
     alike.length > 0
-      ? `Near: ${list(alike)}.`
+      ? `Did you mean ${list(alike)}?`
       : names.length > 0
         ? `There are: ${list(names.slice(0, 10))}${more}.`
         : 'There are no containers at all.';

@@ -1,19 +1,24 @@
-/** How a verb that goes on until it is told to comes to its end: by a signal, after a time, by what it has seen, by an error. */
+/** Ends a long-running verb: on a signal, after a duration, when enough was seen, or on an error. */
 export class RunUntil {
   readonly #stop = new AbortController();
 
-  /** It is enough. Idempotent, and may be handed on. */
+  /** Ends the verb. Idempotent, and bound: it may be handed on. */
   readonly now = (): void => this.#stop.abort();
 
-  /** It cannot go on: `throwFailure` will say why. */
+  /** Ends the verb because of an error, which `throwFailure` throws once everything is closed. */
   readonly fail = (error: unknown): void => this.#stop.abort(error);
 
-  /** From here on these end the verb, and not the process; the second time the process. */
+  /** Aborted when the verb ends: for what waits in between. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** The first of these signals ends the verb; the second ends the process. */
   bySignals(...signals: NodeJS.Signals[]): void {
     for (const signal of signals) process.once(signal, this.now);
   }
 
-  /** Resolves when it comes. @param durationMs no later than that; undefined: whenever */
+  /** Resolves when the verb ends. @param durationMs at the latest; undefined: no limit */
   async comes(durationMs?: number): Promise<void> {
     const { signal } = this.#stop;
     const timer = durationMs === undefined ? undefined : setTimeout(this.now, durationMs);
@@ -21,7 +26,7 @@ export class RunUntil {
     clearTimeout(timer);
   }
 
-  /** For when all is closed. @throws what it could not go on for */
+  /** To be called when all is closed. @throws the error given to `fail`, if there was one */
   throwFailure(): void {
     const { reason } = this.#stop.signal;
     if (reason instanceof Error && reason.name !== 'AbortError') throw reason;

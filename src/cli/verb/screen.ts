@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import type { ReadStream, WriteStream } from 'node:tty';
+import { terminalColumns, terminalRows } from './terminal-size.ts';
 
 /** As the user pressed it: "q", "up", "enter", "ctrl-c". */
 export type Key = string;
@@ -39,11 +40,11 @@ export class Screen implements Disposable {
   }
 
   get columns(): number {
-    return this.#output.columns || 80;
+    return terminalColumns(this.#output);
   }
 
   get rows(): number {
-    return this.#output.rows || 24;
+    return terminalRows(this.#output);
   }
 
   open(): void {
@@ -167,29 +168,4 @@ export function keysOf(text: string): Key[] {
     if (key.length > 1) return [];
     return [code < 0x20 ? `ctrl-${String.fromCharCode(code + 0x60)}` : key];
   });
-}
-
-// Wide in East Asian scripts, and most emoji: two columns each.
-const wide =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
-const none = /\p{Mn}|\p{Me}/u;
-
-/** Columns that a text without colours takes on a terminal. */
-export function columnsOf(text: string): number {
-  if (/^[ -~]*$/.test(text)) return text.length;
-  let columns = 0;
-  for (const character of text) columns += none.test(character) ? 0 : wide.test(character) ? 2 : 1;
-  return columns;
-}
-
-/** Exactly so many columns: padded, or cut with an ellipsis. `from: 'start'` keeps the end, which in a path tells more. */
-export function fitted(text: string, columns: number, from: 'end' | 'start' = 'end'): string {
-  const width = columnsOf(text);
-  if (width <= columns) return text + ' '.repeat(columns - width);
-  const characters = [...text];
-  let rest = width;
-  while (rest > columns - 1) rest -= columnsOf((from === 'end' ? characters.pop() : characters.shift()) ?? '');
-  const kept = characters.join('');
-  const padding = ' '.repeat(Math.max(0, columns - 1 - rest));
-  return from === 'end' ? `${kept}…${padding}` : `…${kept}${padding}`;
 }

@@ -1,66 +1,111 @@
-import { readFile } from 'node:fs/promises';
-import { configSchema, readConfig } from '../../config/config.ts';
-import { importable, importConfig } from '../../config/import/import.ts';
-import { writeConfig, writeGuard } from '../../config/write.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { printable } from '../../text/printable.ts';
+import { defineGroup } from '../verb/define-group.ts';
+import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { Exit } from '../verb/exit.ts';
-import { machineKib } from '../verb/machine.ts';
 import { usage } from '../verb/options.ts';
 
-export const help =
-  () => `usage: oomscope config check FILE          is it right? All faults at once, each with its line
-       oomscope config print [FILE]         all settings in full, those by default too
-       oomscope config schema               JSON Schema of the file, for editors
-       oomscope config import WHAT FILE     the TOML for what another early killer was told: ${importable.join(', ')}
+const fileExits = { ok: true, usage: 'bad option, or the file has faults', noInput: 'FILE is missing' } as const;
 
-Examples:
-  oomscope config check /etc/oomscope.toml && systemctl reload oomscope
-  oomscope config print > oomscope.toml
-  oomscope config import earlyoom /etc/default/earlyoom
-
-Exit codes: 0 it is right, 2 it is not.
-`;
-
-export async function run([what, ...argv]: string[]): Promise<number> {
-  const asked = what === '--help' || argv.includes('--help');
-  if (asked) {
-    process.stdout.write(help());
+const check = defineVerb({
+  description: ['Checks a configuration of `oomscope run`: prints all faults at once, each with its line.'],
+  words: { name: 'FILE', least: 1, most: 1, about: 'the configuration, in TOML' },
+  options: {},
+  format: 'raw',
+  examples: [
+    { command: 'oomscope config check /etc/oomscope.toml', about: 'Check a file.' },
+    {
+      command: 'oomscope config check /etc/oomscope.toml &&\n  systemctl reload oomscope',
+      about: 'Reload the service only when the file has no faults.',
+    },
+    {
+      command: 'oomscope config print > oomscope.toml && oomscope config check oomscope.toml',
+      about: 'Check a copy of the defaults.',
+    },
+  ],
+  exits: fileExits,
+  run: async ({ words: [file = ''] }) => {
+    const { readConfig } = await import('../../config/config.ts');
+    await readConfig(file);
+    process.stdout.write(`${printable(file)} has no faults.\n`);
     return Exit.ok;
-  }
-  switch (what) {
-    case 'check': {
-      const [file] = files(argv, 'check', 1, 1);
-      await readConfig(file as string);
-      process.stdout.write(`${printable(file as string)} is right.\n`);
-      return Exit.ok;
-    }
-    case 'print': {
-      const [file] = files(argv, 'print', 0, 1);
-      process.stdout.write(writeConfig(await (file === undefined ? byDefault() : readConfig(file))));
-      return Exit.ok;
-    }
-    case 'schema':
-      files(argv, 'schema', 0, 0);
-      process.stdout.write(`${JSON.stringify(configSchema(), null, 2)}\n`);
-      return Exit.ok;
-    case 'import':
-      return importFrom(files(argv, 'import', 2, 2) as [string, string]);
-    default:
-      throw usage(`Expected check, print, schema or import, got ${what === undefined ? 'nothing' : `"${what}"`}.`);
-  }
-}
+  },
+});
 
-async function byDefault() {
-  const { parseConfig } = await import('../../config/config.ts');
-  return parseConfig('[guard]', 'the defaults');
-}
+const print = defineVerb({
+  description: ['Prints all settings in full, with the defaults: of a file, or without FILE of the defaults.'],
+  words: { name: 'FILE', most: 1, about: 'the configuration, in TOML' },
+  options: {},
+  format: 'raw',
+  examples: [
+    { command: 'oomscope config print > oomscope.toml', about: 'Begin a configuration.' },
+    { command: 'oomscope config print /etc/oomscope.toml', about: 'Show a configuration with all its defaults.' },
+    { command: 'oomscope config print | grep -A3 pressure', about: 'Look up some defaults.' },
+  ],
+  exits: fileExits,
+  run: async ({ words: [file] }) => {
+    const [{ parseConfig, readConfig }, { writeConfig }] = await Promise.all([
+      import('../../config/config.ts'),
+      import('../../config/write.ts'),
+    ]);
+    const config = await (file === undefined ? parseConfig('[guard]', 'the defaults') : readConfig(file));
+    process.stdout.write(writeConfig(config));
+    return Exit.ok;
+  },
+});
 
-async function importFrom([from, file]: [string, string]): Promise<number> {
+const schema = defineVerb({
+  description: ['Prints the JSON Schema of the configuration, for editors.'],
+  options: {},
+  format: 'raw',
+  examples: [
+    { command: 'oomscope config schema > oomscope.schema.json', about: 'Write the schema to a file.' },
+    { command: "oomscope config schema | jq '.properties | keys'", about: 'List the sections.' },
+    { command: "oomscope config schema | jq '.properties.pressure'", about: 'Show the settings of a section.' },
+  ],
+  exits: { ok: true, usage: true },
+  run: async () => {
+    const { configSchema } = await import('../../config/config.ts');
+    process.stdout.write(`${JSON.stringify(configSchema(), null, 2)}\n`);
+    return Exit.ok;
+  },
+});
+
+const importFrom = defineVerb({
+  description: [
+    'Prints the configuration that does what another early killer was told to do, with comments about what could not be taken over. It is a dry run until you set mode = "enforce".',
+  ],
+  words: {
+    name: 'KILLER FILE',
+    least: 2,
+    most: 2,
+    about: 'earlyoom, systemd-oomd or nohang, and its configuration file',
+  },
+  options: {},
+  format: 'raw',
+  examples: [
+    { command: 'oomscope config import earlyoom /etc/default/earlyoom', about: 'Take over from earlyoom.' },
+    { command: 'oomscope config import systemd-oomd /etc/systemd/oomd.conf', about: 'Take over from systemd-oomd.' },
+    {
+      command: 'oomscope config import nohang /etc/nohang/nohang.conf > oomscope.toml',
+      about: 'Take over from nohang.',
+    },
+  ],
+  exits: fileExits,
+  run: importConfiguration,
+});
+
+async function importConfiguration({ words: [from = '', file = ''] }: Context<Record<never, never>>): Promise<number> {
+  const [{ importable, importConfig }, { writeGuard }, { machineKib }, { readFile }] = await Promise.all([
+    import('../../config/import/import.ts'),
+    import('../../config/write.ts'),
+    import('../verb/machine.ts'),
+    import('node:fs/promises'),
+  ]);
   const what = importable.find((each) => each === from);
   if (!what) throw usage(`config import: expected one of ${importable.join(', ')}, got "${from}".`);
   const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new OomscopeError('CONFIG', `Expected a configuration in ${file}: ${cause.code}.`, { cause });
+    throw new OomscopeError('NO_INPUT', `Expected a configuration in ${file}: ${cause.code}.`, { cause });
   });
   const { guard, notes } = importConfig(what, text, machineKib());
   const lines = [
@@ -71,12 +116,13 @@ async function importFrom([from, file]: [string, string]): Promise<number> {
   return Exit.ok;
 }
 
-function files(argv: string[], verb: string, least: number, most: number): string[] {
-  const unknown = argv.find((word) => word.startsWith('-'));
-  if (unknown !== undefined) throw usage(`config ${verb}: there is no option "${unknown}".`);
-  if (argv.length < least || argv.length > most) {
-    const expected = least === most ? `${least}` : `${least} to ${most}`;
-    throw usage(`config ${verb}: expected ${expected} argument${most === 1 ? '' : 's'}, got ${argv.length}.`);
-  }
-  return argv;
-}
+export const verb = defineGroup({
+  verbs: {
+    check: { about: 'print all faults of a file', load: async () => ({ verb: check }) },
+    print: { about: 'print all settings, with the defaults', load: async () => ({ verb: print }) },
+    schema: { about: 'print the JSON Schema of the file', load: async () => ({ verb: schema }) },
+    import: { about: 'convert the settings of another early killer', load: async () => ({ verb: importFrom }) },
+  },
+  noun: 'ACTION',
+  description: ['Checks, prints and converts configurations of `oomscope run`.'],
+});

@@ -1,72 +1,89 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { readConfig } from '../../config/config.ts';
-import { readGuard } from '../../config/guard.ts';
 import type { Rule } from '../../guard/rules/rule.ts';
-import { Sampler } from '../../guard/senses/sampler.ts';
 import type { Sample, SampledProcess } from '../../model/sample.ts';
-import { Output } from '../../render/output.ts';
+import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { Exit } from '../verb/exit.ts';
-import { count, duration, flag, optionsHelp, parseOptions, text, usage } from '../verb/options.ts';
+import { byDefault, count, duration, flag, several, text, usage } from '../verb/options.ts';
+import { RunUntil } from '../verb/run-until.ts';
 
 const options = {
-  duration: duration('TIME', 'stop after this time'),
-  interval: duration('TIME', 'from one sample to the next (100ms)'),
-  processes: count('N', 'keep the N largest of each sample (64)'),
-  on: { ...text('PLACE', 'cgroups by path, with * and ?, or containers; may be repeated'), multiple: true as const },
-  config: text('FILE', 'the cgroups that the rules of this file are about'),
-  cmdline: flag('with the command lines of processes, which may hold secrets'),
-  help: flag('this text'),
+  cgroup: several(text('GLOB', 'record these memory cgroups as well; "containers" stands for every container')),
+  config: text('FILE', 'record the cgroups that the rules of this file are about, instead of --cgroup'),
+  interval: byDefault('100ms', duration('TIME', 'time from one sample to the next')),
+  processes: byDefault('64', count('N', 'keep the N largest processes of each sample')),
+  cmdline: flag('record the command lines of processes, which may contain secrets'),
+  duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
 };
 
-export const help = () => `usage: oomscope record [options] > FILE
+export const verb = defineVerb({
+  description: [
+    'Records what the guard decides on: levels of memory and swap, pressure, cgroups and the largest processes, at an interval. `oomscope replay` runs rules over the recording.',
+  ],
+  options,
+  format: 'records',
+  renamed: { on: 'cgroup' },
+  examples: [
+    { command: 'oomscope record --duration 10m > evening.jsonl', about: 'Record ten minutes.' },
+    {
+      command: "oomscope record --cgroup '/app/*' --interval 50ms | zstd > app.jsonl.zst",
+      about: 'Record some cgroups closely, and compress the recording.',
+    },
+    { command: 'oomscope record --interval 1s', about: 'Show on the terminal what would be recorded.' },
+  ],
+  exits: { ok: true, usage: true, noInput: 'the file of --config is missing' },
+  run,
+});
 
-Writes what the guard's policy is given to decide on, as JSON Lines: levels of memory and swap, pressure, cgroups and the
-largest processes. \`oomscope replay\` runs rules over it.
-
-${optionsHelp(options)}
-
-Examples:
-  oomscope record --duration 10m > evening.jsonl
-  oomscope record --on '/app/*' --interval 50ms | zstd > app.jsonl.zst
-
-Exit codes: 0 ended as asked, 2 bad option or configuration.
-`;
-
-export async function run(argv: string[]): Promise<number> {
-  const given = parseOptions('record', options, argv);
-  if (given.help) {
-    process.stdout.write(help());
-    return Exit.ok;
-  }
-  if (given.config !== undefined && given.on.length > 0)
-    throw usage('--on and --config: expected one of them, got both.');
-  const rules = await rulesOf(given.config, given.on);
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  process.once('SIGINT', end).once('SIGTERM', end);
-  const output = new Output({ onClosed: end, onDropped: (dropped) => JSON.stringify({ dropped }) });
-  const timer = given.duration === undefined ? undefined : setTimeout(end, given.duration);
+async function run({ given, asText }: Context<typeof options>): Promise<number> {
+  if (given.config !== undefined && given.cgroup.length > 0)
+    throw usage('--cgroup and --config: expected one of them, got both.');
+  const rules = await rulesOf(given.config, given.cgroup);
+  const [{ Sampler }, { Output }, { sampleLine }] = await Promise.all([
+    import('../../guard/senses/sampler.ts'),
+    import('../../render/output.ts'),
+    import('../../render/sample-line.ts'),
+  ]);
+  const ending = new RunUntil();
+  ending.bySignals('SIGINT', 'SIGTERM');
+  const output = new Output({ onClosed: ending.now, onDropped: (dropped) => JSON.stringify({ dropped }) });
   using sampler = new Sampler({ rules, cmdline: given.cmdline ?? false });
-  const interval = given.interval ?? 100;
-  for (let due = performance.now(); !stop.signal.aborted; ) {
-    output.write(JSON.stringify(trimmed(sampler.whole(), given.processes ?? 64)), 'sample');
-    due = Math.max(due + interval, performance.now());
-    await sleep(Math.max(0, due - performance.now()), undefined, { signal: stop.signal }).catch(() => {});
-  }
-  clearTimeout(timer);
+  const write = () => {
+    const sample = trimmed(sampler.whole(), given.processes ?? 64);
+    output.write(asText ? sampleLine(sample) : JSON.stringify(sample), 'sample');
+  };
+  void repeat(write, given.interval ?? 100, ending);
+  await ending.comes(given.duration);
   await output.end();
+  ending.throwFailure();
   return Exit.ok;
 }
 
-async function rulesOf(config: string | undefined, on: string[]): Promise<Rule[]> {
-  if (config !== undefined) return (await readConfig(config)).guard?.policy.rules ?? [];
-  if (on.length === 0) return [];
-  const { guard, faults } = readGuard({ rule: [{ name: 'record', on, when: ['available < 1 %'] }] });
-  if (guard) return guard.policy.rules;
-  throw usage(`--on: ${faults[0]?.message}`);
+/** Calls `act` at an interval. A call that took longer than the interval is followed by the next at once. */
+async function repeat(act: () => void, intervalMs: number, ending: RunUntil): Promise<void> {
+  const { setTimeout: sleep } = await import('node:timers/promises');
+  for (let due = performance.now(); !ending.signal.aborted; ) {
+    try {
+      act();
+    } catch (error) {
+      return ending.fail(error);
+    }
+    due = Math.max(due + intervalMs, performance.now());
+    await sleep(Math.max(0, due - performance.now()), undefined, { signal: ending.signal }).catch(() => {});
+  }
 }
 
-/** The largest, and whoever is dying; never kernel threads. */
+async function rulesOf(config: string | undefined, cgroups: string[]): Promise<Rule[]> {
+  if (config !== undefined) {
+    const { readConfig } = await import('../../config/config.ts');
+    return (await readConfig(config)).guard?.policy.rules ?? [];
+  }
+  if (cgroups.length === 0) return [];
+  const { readGuard } = await import('../../config/guard.ts');
+  const { guard, faults } = readGuard({ rule: [{ name: 'record', on: cgroups, when: ['available < 1 %'] }] });
+  if (guard) return guard.policy.rules;
+  throw usage(`--cgroup: ${faults[0]?.message}`);
+}
+
+/** The largest processes, and every process that is exiting; no kernel threads. */
 function trimmed(sample: Sample, most: number): Sample {
   const size = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
   const processes = (sample.processes ?? [])

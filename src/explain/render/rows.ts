@@ -1,5 +1,5 @@
 /** Rows of a label and wrapped text, for a terminal. */
-import type { Paint } from '../../render/terminal.ts';
+import type { Paint } from '../../render/paint.ts';
 
 /** Columns for the label, and at least one blank after it. */
 export const LABEL = 11;

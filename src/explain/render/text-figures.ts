@@ -1,6 +1,6 @@
 /** The figures of a report on a terminal: the memory as a bar, the holders, the zones. */
 import type { OomReport, ReportZone } from '../../model/oom-report.ts';
-import type { Paint } from '../../render/terminal.ts';
+import type { Paint } from '../../render/paint.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import { type Composition, compositionOf, type PartName } from './composition.ts';

@@ -1,7 +1,7 @@
 /** Reports for a terminal. Nothing in a name can move the cursor. */
 import type { Envelope } from '../../model/events.ts';
 import type { OomPatterns, OomReport } from '../../model/oom-report.ts';
-import type { Paint } from '../../render/terminal.ts';
+import type { Paint } from '../../render/paint.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import { labelled } from './rows.ts';

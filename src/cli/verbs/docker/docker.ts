@@ -1,28 +1,14 @@
-import { runVerb, type Verbs, verbsHelp } from '../../verb/verbs.ts';
+import { defineGroup } from '../../verb/define-group.ts';
 
-const actions: Verbs = {
-  check: { about: 'how near containers are to their limits, and why', load: () => import('./check.ts') },
-  watch: { about: 'which container was OOM-killed, and which only looks so', load: () => import('./watch.ts') },
-  advise: {
-    about: 'limits from what was observed, for Compose and docker update',
-    load: () => import('./advise.ts'),
+export const verb = defineGroup({
+  verbs: {
+    check: { about: 'show how near containers are to their limits', load: () => import('./check.ts') },
+    watch: { about: 'report OOM kills of containers, and how they ended', load: () => import('./watch.ts') },
+    advise: { about: 'advise memory limits from what was observed', load: () => import('./advise.ts') },
   },
-};
-
-export const help = () => `usage: oomscope docker ACTION [options]
-
-Containers of Docker and Podman, and what they do with memory. On cgroup v1 and v2.
-
-${verbsHelp(actions)}
-
-The runtimes are asked on their sockets: Docker's (/run/docker.sock, or DOCKER_HOST=unix://PATH), Podman's
-(/run/podman/podman.sock, or CONTAINER_HOST=unix://PATH) and those of users; or the one of --socket. Nothing is changed.
-
-\`oomscope docker ACTION --help\` has an action's options and examples.
-`;
-
-export const run = (argv: string[]): Promise<number> =>
-  runVerb(actions, argv, {
-    help,
-    refusal: (names, got) => `docker: expected ${names}, got ${got}. See \`oomscope docker --help\`.`,
-  });
+  noun: 'ACTION',
+  description: [
+    'Shows what the containers of Docker and Podman do with memory, on cgroup v1 and v2. Changes nothing.',
+    'The runtimes are asked on their sockets: Docker on /run/docker.sock or DOCKER_HOST=unix://PATH, Podman on /run/podman/podman.sock or CONTAINER_HOST=unix://PATH, and those of users; or only on the sockets of --socket.',
+  ],
+});

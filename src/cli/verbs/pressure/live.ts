@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import type { MemoryWatch } from '../../../pressure/memory-watch.ts';
-import type { Paint } from '../../../render/terminal.ts';
+import type { Paint } from '../../../render/paint.ts';
 import { type Key, Screen } from '../../verb/screen.ts';
 import { type Note, renderPressure, type SortKey, sortKeys } from './view.ts';
 
 const MOST_NOTES = 100;
 
-/** The view on the terminal, until it is closed. */
+/** The view on the terminal, from its construction until it is disposed of. */
 export class PressureLive implements Disposable {
   readonly #watch: MemoryWatch;
   readonly #paint: Paint;
@@ -25,7 +25,12 @@ export class PressureLive implements Disposable {
     this.draw();
   }
 
-  /** @param repeats what it says again and again: only the last of it is kept, with how often */
+  /** Adds a sentence of oomscope's own to the events. */
+  say(message: string): void {
+    this.note({ time: new Date().toISOString(), severity: 'warning', message });
+  }
+
+  /** Adds an event. @param repeats a key of events that repeat: only the last of them is shown, with their number */
   note(note: Note, repeats?: string): void {
     const before = repeats === undefined ? -1 : this.#notes.findIndex((each) => each.repeats === repeats);
     const [same] = before < 0 ? [] : this.#notes.splice(before, 1);

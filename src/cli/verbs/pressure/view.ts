@@ -4,10 +4,10 @@
 import type { Envelope } from '../../../model/events.ts';
 import type { PressureLevelName, PressureSubject } from '../../../model/pressure.ts';
 import type { MemoryRow } from '../../../pressure/memory-watch.ts';
-import type { Paint } from '../../../render/terminal.ts';
+import type { Paint } from '../../../render/paint.ts';
+import { columnsOf, fitted } from '../../../render/width.ts';
 import { formatBytes, formatRate, formatSpan } from '../../../text/format.ts';
 import { printable } from '../../../text/printable.ts';
-import { columnsOf, fitted } from '../../verb/screen.ts';
 
 export const sortKeys = { p: 'pressure', u: 'usage', g: 'growth', l: 'time left', n: 'name' } as const;
 export type SortKey = keyof typeof sortKeys;

@@ -1,117 +1,103 @@
-import { createInterface } from 'node:readline/promises';
-import { survive } from '../../../process/survival.ts';
 import type { UndoLedger } from '../../../process/undo-ledger.ts';
-import { type Applied, applyPlan } from '../../../protect/apply.ts';
-import { dropInsFor, installDropIns, SYSTEMD_DIRECTORY } from '../../../protect/drop-in.ts';
-import { ProfileApplier } from '../../../protect/profile-applier.ts';
-import { DEFAULT_UNDO_FILE, openUndoFile } from '../../../protect/undo-file.ts';
-import type { Paint } from '../../../render/terminal.ts';
-import { paintFor } from '../../verb/colour.ts';
+import type { Applied } from '../../../protect/apply.ts';
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { flag, optionsHelp, parseWords, text, usage } from '../../verb/options.ts';
-import { RunUntil } from '../../verb/run-until.ts';
-import { type Choice, choiceOptions, choose } from './choice.ts';
-import { appliedJson, appliedLine, installedLine, planLines } from './view.ts';
-
-export const stateOption = text('FILE', `the undo file (${DEFAULT_UNDO_FILE})`);
+import { flag, usage } from '../../verb/options.ts';
+import { tell } from '../../verb/tell.ts';
+import { type Choice, choiceOptions, choose, profileWords, stateFile, systemdDir } from './choice.ts';
 
 const options = {
   ...choiceOptions,
-  state: stateOption,
-  watch: flag('stay, and apply the profiles to what is started from now on, as it is started'),
-  realtime: flag('with --watch: ahead of all that is not real-time (SCHED_RR), in time where all CPUs are busy, too'),
-  install: flag('install drop-ins for systemd, too: services then keep their value over a restart'),
-  'systemd-dir': text('DIR', `where drop-ins go (${SYSTEMD_DIRECTORY})`),
-  yes: flag('do not ask, on a terminal'),
-  json: flag('JSON Lines: one object for each process'),
-  'no-color': flag('no colour, even on a terminal'),
-  help: flag('this text'),
+  'state-file': stateFile,
+  watch: flag('stay, and apply the profiles to processes as they are started'),
+  realtime: flag(
+    'with --watch: run ahead of all processes that are not real-time (SCHED_RR), to be in time when all CPUs are busy',
+  ),
+  install: flag('install drop-ins for systemd as well: services then keep their value over a restart'),
+  'systemd-dir': systemdDir,
+  yes: flag('on a terminal, do not ask before applying'),
 };
 
-export const help = () => `usage: oomscope protect apply [PROFILE…] [options]
+export const verb = defineVerb({
+  description: [
+    'Shows the plan, then gives each process its value. What was found is written to the undo file before anything is changed. A process that is not the planned one, or has changed since, is left alone. Children that are started from then on inherit the value; running children keep theirs.',
+    'Setting a value lower than the present one needs CAP_SYS_RESOURCE; --watch needs CAP_BPF and CAP_PERFMON as well.',
+  ],
+  words: profileWords,
+  options,
+  format: 'records',
+  renamed: { state: 'state-file' },
+  examples: [
+    { command: 'sudo oomscope protect apply', about: 'Apply all profiles, after asking.' },
+    {
+      command: 'sudo oomscope protect apply database web --install',
+      about: 'Apply two profiles, also for the next start of services.',
+    },
+    {
+      command: 'sudo oomscope protect apply --watch --json',
+      about: 'Apply to new processes as they start, and log it.',
+    },
+    {
+      command: 'oomscope protect apply web --yes --state-file ./undo.jsonl',
+      about: 'Keep the undo file elsewhere; raising values of your own processes needs no privilege.',
+    },
+  ],
+  exits: {
+    ok: true,
+    failed: 'a change was refused, or a profile that was named matches nothing',
+    usage: true,
+    noInput: 'the file of --profiles is missing',
+  },
+  run,
+});
 
-Shows the plan, then gives each process its value. What was found is written to the undo file before anything is changed.
-A process that is not the one that was planned for, or not as it was, is left alone. Children that are started from then on
-inherit the value; those that run keep theirs.
-
-To go below the value that a process has takes CAP_SYS_RESOURCE; --watch takes CAP_BPF and CAP_PERFMON as well.
-
-${optionsHelp(options)}
-
-Examples:
-  oomscope protect apply
-  oomscope protect apply database web --install
-  oomscope protect apply --watch --json
-
-Exit codes: 0 fine, 1 something was refused, or a profile that was named comes to nothing, 2 bad option, profile or file.
-`;
-
-export async function run(argv: string[]): Promise<number> {
-  const { values: given, words } = parseWords('protect apply', options, argv);
-  if (given.help) {
-    process.stdout.write(help());
-    return Exit.ok;
-  }
+async function run({ given, words, asText, paint }: Context<typeof options>): Promise<number> {
   if (given['systemd-dir'] !== undefined && !given.install) throw usage('--systemd-dir: expected --install with it.');
   if (given.realtime && !given.watch) throw usage('--realtime: expected --watch with it.');
   const choice = await choose(words, given);
-  const { plan, subjects, profiles, named } = choice;
-  const paint = paintFor(given['no-color']);
-  const shown = `${planLines(plan, named, paint).join('\n')}\n`;
-  (given.json ? process.stderr : process.stdout).write(shown);
+  const { plan, named } = choice;
+  const { appliedJson, appliedLine, planLines } = await import('./view.ts');
+  (asText ? process.stdout : process.stderr).write(`${planLines(plan, named, paint).join('\n')}\n`);
   const empty = plan.entries.every(({ action }) => action !== 'change') && !given.watch && !given.install;
   const mistaken = named && plan.idle.length > 0;
   if (empty) return mistaken ? Exit.failed : Exit.ok;
-  if (!given.yes && !given.json && process.stdin.isTTY && process.stdout.isTTY && !(await agreed())) return Exit.ok;
+  const ask = asText && !given.yes && process.stdin.isTTY && process.stdout.isTTY;
+  if (ask && !(await isAgreed())) return Exit.ok;
 
-  using ledger = openUndoFile(given.state);
-  process.stdout.on('error', () => {}); // whoever read is gone; what was begun is brought to its end
+  const [{ applyPlan }, { openUndoFile }] = await Promise.all([
+    import('../../../protect/apply.ts'),
+    import('../../../protect/undo-file.ts'),
+  ]);
+  using ledger = openUndoFile(given['state-file']);
+  process.stdout.on('error', () => {}); // the reader is gone; what was begun is completed
   let refused = false;
-  const say = (applied: Applied, latencyNs: bigint | null) => {
+  const onApplied = (applied: Applied, latencyNs: bigint | null) => {
     refused ||= applied.outcome === 'refused';
-    const text = given.json ? JSON.stringify(appliedJson(applied, latencyNs)) : appliedLine(applied, latencyNs, paint);
+    const text = asText ? appliedLine(applied, latencyNs, paint) : JSON.stringify(appliedJson(applied, latencyNs));
     process.stdout.write(`${text}\n`);
   };
-  if (given.install) {
-    const installed = installDropIns(dropInsFor(plan, subjects, profiles, given['systemd-dir']), ledger);
-    for (const each of installed) process.stderr.write(`${installedLine(each, paint)}\n`);
-    if (installed.some(({ outcome }) => outcome === 'written')) {
-      process.stderr.write('Now `systemctl daemon-reload`; services take it when they are started the next time.\n');
-    }
-  }
-  if (given.watch) await watch(choice, ledger, say, paint, given.realtime ?? false);
-  else applyPlan(plan.entries, ledger, (applied) => say(applied, null));
+  if (given.install) await install(choice, ledger, given['systemd-dir']);
+  if (given.watch) {
+    const { watchProfiles } = await import('./watch.ts');
+    await watchProfiles(choice, ledger, onApplied, given.realtime ?? false);
+  } else applyPlan(plan.entries, ledger, (applied) => onApplied(applied, null));
   return refused || mistaken ? Exit.failed : Exit.ok;
 }
 
-async function watch(
-  { profiles, options: plan, plan: first }: Choice,
-  ledger: UndoLedger,
-  onApplied: (applied: Applied, latencyNs: bigint | null) => void,
-  paint: Paint,
-  realtime: boolean,
-): Promise<void> {
-  survive({ nice: -20 }); // for the threads of the addon, too, which are started below
-  const ending = new RunUntil();
-  ending.bySignals('SIGINT', 'SIGTERM');
-  process.stdout.on('error', ending.now); // whoever read is gone
-  using keeper = new ProfileApplier({
-    ...{ profiles, plan, ledger, onApplied },
-    onLost: (count) => process.stderr.write(`oomscope: ${count} execs were lost; all processes are looked at again.\n`),
-    onError: ending.fail,
-  });
-  if (realtime) {
-    const refused = survive({ realtimePriority: 1 }).survived.realtimePriority;
-    if (refused) process.stderr.write(`oomscope: --realtime: ${refused}\n`);
+async function install({ plan, subjects, profiles }: Choice, ledger: UndoLedger, directory: string | undefined) {
+  const [{ dropInsFor, installDropIns }, { installedLine }] = await Promise.all([
+    import('../../../protect/drop-in.ts'),
+    import('./view.ts'),
+  ]);
+  const installed = installDropIns(dropInsFor(plan, subjects, profiles, directory), ledger);
+  for (const each of installed) tell(installedLine(each));
+  if (installed.some(({ outcome }) => outcome === 'written')) {
+    tell('Run `systemctl daemon-reload` now; services take the value when they are started the next time.');
   }
-  keeper.applyToAll(first);
-  keeper.applyToAll(); // what came between the plan and here
-  process.stderr.write(`${paint('dim', 'Watching what is started. Ctrl-C ends it; the values stay until `undo`.')}\n`);
-  await ending.comes();
-  ending.throwFailure();
 }
 
-async function agreed(): Promise<boolean> {
+async function isAgreed(): Promise<boolean> {
+  const { createInterface } = await import('node:readline/promises');
   const asking = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return /^y(es)?$/i.test(await asking.question('Apply this? [y/N] '));

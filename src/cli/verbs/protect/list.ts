@@ -1,41 +1,49 @@
-import { ScoreAdjFile } from '../../../process/oom-score-adj-file.ts';
-import { peekUndoFile } from '../../../protect/undo-file.ts';
+import type { Profile } from '../../../protect/profile.ts';
+import type { Paint } from '../../../render/paint.ts';
 import { printable } from '../../../text/printable.ts';
-import { paintFor } from '../../verb/colour.ts';
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { flag, optionsHelp, parseOptions } from '../../verb/options.ts';
-import { stateOption } from './apply.ts';
-import { allProfiles, choiceOptions } from './choice.ts';
-import { aligned } from './view.ts';
+import { allProfiles, choiceOptions, stateFile } from './choice.ts';
 
-const options = {
-  profiles: choiceOptions.profiles,
-  state: stateOption,
-  json: flag('one JSON object on stdout'),
-  'no-color': flag('no colour, even on a terminal'),
-  help: flag('this text'),
-};
+const options = { profiles: choiceOptions.profiles, 'state-file': stateFile };
 
-export const help = () => `usage: oomscope protect list [options]
+export const verb = defineVerb({
+  description: [
+    'Lists the profiles in the order in which they are tried, and what `protect apply` has changed: the value that was found, the value that was written, and the value that each process has now.',
+  ],
+  options,
+  format: 'document',
+  json: 'write one JSON object',
+  renamed: { state: 'state-file' },
+  examples: [
+    { command: 'oomscope protect list', about: 'List profiles and changes.' },
+    { command: 'oomscope protect list --profiles /etc/oomscope/profiles.toml', about: 'Include profiles of your own.' },
+    {
+      command: "oomscope protect list --json |\n  jq '.applied[] | select(.now != .after)'",
+      about: 'Print processes that ended or were changed since.',
+    },
+  ],
+  exits: { ok: true, usage: true, noInput: 'the file of --profiles is missing' },
+  run,
+});
 
-The profiles, in the order in which they are tried; and what \`protect apply\` has changed: what was found, what was written,
-and what each process has now.
+interface Change {
+  pid: number;
+  comm: string;
+  profile: string;
+  before: number;
+  after: number;
+  /** null: the process has ended, or may not be read. */
+  now: number | null;
+}
 
-${optionsHelp(options)}
-
-Examples:
-  oomscope protect list
-  oomscope protect list --json | jq '.applied[] | select(.now != .after)'
-`;
-
-export async function run(argv: string[]): Promise<number> {
-  const given = parseOptions('protect list', options, argv);
-  if (given.help) {
-    process.stdout.write(help());
-    return Exit.ok;
-  }
+async function run({ given, asText, paint }: Context<typeof options>): Promise<number> {
+  const [{ peekUndoFile }, { valueNow }] = await Promise.all([
+    import('../../../protect/undo-file.ts'),
+    import('./value-now.ts'),
+  ]);
   const profiles = await allProfiles(given.profiles);
-  const entries = peekUndoFile(given.state).map(({ entry }) => entry);
+  const entries = peekUndoFile(given['state-file']).map(({ entry }) => entry);
   const applied = entries
     .filter((entry) => entry.kind === 'oom_score_adj')
     .map(({ pid, start_ticks, comm, by: profile, before, written }) => ({
@@ -43,13 +51,20 @@ export async function run(argv: string[]): Promise<number> {
       now: valueNow(pid, start_ticks),
     }));
   const dropIns = entries.filter((entry) => entry.kind === 'file').map(({ path, by: profile }) => ({ path, profile }));
-  if (given.json) {
-    process.stdout.write(`${JSON.stringify({ profiles, applied, drop_ins: dropIns }, null, 2)}\n`);
-    return Exit.ok;
-  }
-  const paint = paintFor(given['no-color']);
-  const table = aligned([
-    ['PROFILE', 'ADJ', 'KNOWN BY'],
+  if (!asText) process.stdout.write(`${JSON.stringify({ profiles, applied, drop_ins: dropIns }, null, 2)}\n`);
+  else process.stdout.write(`${(await listLines(profiles, applied, dropIns, paint)).join('\n')}\n`);
+  return Exit.ok;
+}
+
+async function listLines(
+  profiles: readonly Profile[],
+  applied: readonly Change[],
+  dropIns: readonly { path: string; profile: string }[],
+  paint: Paint,
+): Promise<string[]> {
+  const { aligned } = await import('./view.ts');
+  const [head = '', ...table] = aligned([
+    ['PROFILE', 'ADJ', 'MATCHES'],
     ...profiles.map(({ name, oomScoreAdj, selectors }) => [
       name,
       String(oomScoreAdj),
@@ -62,17 +77,5 @@ export async function run(argv: string[]): Promise<number> {
   });
   const changed = rows.length === 0 ? [] : ['', ...aligned([['PID', 'NAME', 'PROFILE', 'CHANGED', ''], ...rows])];
   const installed = dropIns.map(({ path, profile }) => `${printable(path)}: ${profile}`);
-  const text = [paint('bold', table[0] ?? ''), ...table.slice(1), ...changed, ...installed];
-  process.stdout.write(`${text.join('\n')}\n`);
-  return Exit.ok;
-}
-
-/** null: it has ended, or is not ours to look at. */
-function valueNow(pid: number, startTicks: number): number | null {
-  try {
-    using file = ScoreAdjFile.open({ pid, startTicks });
-    return file.read();
-  } catch {
-    return null;
-  }
+  return [paint('bold', head), ...table, ...changed, ...installed];
 }

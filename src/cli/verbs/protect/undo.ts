@@ -1,51 +1,51 @@
 import { existsSync } from 'node:fs';
-import { readSubjects } from '../../../protect/subject.ts';
-import { undo } from '../../../protect/undo.ts';
-import { DEFAULT_UNDO_FILE, openUndoFile } from '../../../protect/undo-file.ts';
-import { paintFor } from '../../verb/colour.ts';
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { flag, optionsHelp, parseOptions } from '../../verb/options.ts';
-import { stateOption } from './apply.ts';
-import { undoneLine } from './view.ts';
+import { tell } from '../../verb/tell.ts';
+import { stateFile } from './choice.ts';
 
-const options = {
-  state: stateOption,
-  json: flag('JSON Lines: one object for each process and file'),
-  'no-color': flag('no colour, even on a terminal'),
-  help: flag('this text'),
-};
+const options = { 'state-file': stateFile };
 
-export const help = () => `usage: oomscope protect undo [options]
+export const verb = defineVerb({
+  description: [
+    'Restores every value that `protect apply` found, also after it was interrupted; the values that children have inherited; and removes the drop-ins that it installed. A value that was changed since by another program is left, and reported.',
+  ],
+  options,
+  format: 'records',
+  renamed: { state: 'state-file' },
+  examples: [
+    { command: 'sudo oomscope protect undo', about: 'Undo all changes.' },
+    { command: 'oomscope protect undo --state-file ./undo.jsonl', about: 'Undo what was recorded in another file.' },
+    {
+      command: 'sudo oomscope protect undo --json |\n  jq -c \'select(.outcome != "restored")\'',
+      about: 'Print what was not restored.',
+    },
+  ],
+  exits: {
+    ok: 'everything was undone, or there was nothing to undo',
+    failed: 'a value could not be restored, and stays in the undo file',
+    usage: true,
+  },
+  run,
+});
 
-Puts back every value that \`protect apply\` found, also after it was interrupted; with it what children have inherited,
-and the drop-ins that it installed. Where somebody else has set another value since, that is left, and said.
-
-${optionsHelp(options)}
-
-Examples:
-  oomscope protect undo
-  oomscope protect undo --state ./undo.jsonl --json
-
-Exit codes: 0 fine, or there is nothing to undo; 1 something could not be put back, and stays in the undo file.
-`;
-
-export async function run(argv: string[]): Promise<number> {
-  const given = parseOptions('protect undo', options, argv);
-  if (given.help) {
-    process.stdout.write(help());
-    return Exit.ok;
-  }
-  const path = given.state ?? DEFAULT_UNDO_FILE;
+async function run({ given, asText, paint }: Context<typeof options>): Promise<number> {
+  const [{ DEFAULT_UNDO_FILE, openUndoFile }, { readSubjects }, { undo }, { undoneLine }] = await Promise.all([
+    import('../../../protect/undo-file.ts'),
+    import('../../../protect/subject.ts'),
+    import('../../../protect/undo.ts'),
+    import('./view.ts'),
+  ]);
+  const path = given['state-file'] ?? DEFAULT_UNDO_FILE;
   if (!existsSync(path)) {
-    process.stderr.write(`oomscope: nothing to undo: there is no ${path}.\n`);
+    tell(`There is nothing to undo: ${path} does not exist.`);
     return Exit.ok;
   }
   using ledger = openUndoFile(path);
   const undone = undo(ledger, readSubjects());
-  const paint = paintFor(given['no-color']);
-  for (const each of undone) process.stdout.write(`${given.json ? JSON.stringify(each) : undoneLine(each, paint)}\n`);
+  for (const each of undone) process.stdout.write(`${asText ? undoneLine(each, paint) : JSON.stringify(each)}\n`);
   if (undone.some(({ pid, outcome }) => pid === null && outcome === 'restored')) {
-    process.stderr.write('Now `systemctl daemon-reload`.\n');
+    tell('Run `systemctl daemon-reload` now.');
   }
   return undone.some(({ outcome }) => outcome === 'refused') ? Exit.failed : Exit.ok;
 }

@@ -1,9 +1,9 @@
-/** Plans and what became of them, as people and as programs read them. */
+/** Plans and their results, as text and as JSON. */
 import type { Applied } from '../../../protect/apply.ts';
 import type { DropIn, Installed } from '../../../protect/drop-in.ts';
 import type { Plan, PlanEntry } from '../../../protect/plan.ts';
 import type { Undone } from '../../../protect/undo.ts';
-import type { Paint } from '../../../render/terminal.ts';
+import type { Paint } from '../../../render/paint.ts';
 import { printable } from '../../../text/printable.ts';
 
 export function planLines({ entries, idle }: Plan, named: boolean, paint: Paint): string[] {
@@ -80,13 +80,13 @@ export function dropInLines(dropIns: readonly DropIn[]): string[] {
   return dropIns.flatMap(({ path, text }) => [`# ${printable(path)}`, ...text.trimEnd().split('\n'), '']);
 }
 
-export function installedLine({ outcome, path }: Installed, paint: Paint): string {
+export function installedLine({ outcome, path }: Installed): string {
   const text = {
-    written: paint('green', 'written'),
-    'as it is': 'as it is',
-    foreign: `${paint('yellow', 'left alone')}: another file is there; edit it by hand, or undo first`,
+    written: 'written',
+    'as it is': 'already as it should be',
+    foreign: 'left alone, another file is there; edit it by hand, or undo first',
   };
-  return `${printable(path)}: ${text[outcome]}`;
+  return `${path}: ${text[outcome]}.`;
 }
 
 export function entryJson({ subject, profile, selector, before, after, action, reason, warnings }: PlanEntry) {

@@ -1,15 +1,15 @@
-/** The table of scores as lines of text, as wide as there is room. */
+/** The table of scores as lines of text, as wide as the terminal. */
 import { shortId } from '../../../model/container.ts';
 import type { Score, ScoreSample } from '../../../model/score.ts';
-import type { Paint } from '../../../render/terminal.ts';
+import type { Paint } from '../../../render/paint.ts';
+import { fitted } from '../../../render/width.ts';
 import { formatBytes, formatRate, formatSpan } from '../../../text/format.ts';
 import { printable } from '../../../text/printable.ts';
-import { fitted } from '../../verb/screen.ts';
 
 interface Column {
   title: string;
   width: number;
-  /** Left out first where there is little room: the highest number first. */
+  /** Columns with the highest number are left out first where the terminal is narrow; 0: never left out. */
   dispensable: number;
   left?: boolean;
   text: (score: Score, before: Score | undefined) => string;
@@ -38,14 +38,21 @@ const columns: Column[] = [
   { title: 'NAME', width: 16, dispensable: 0, left: true, text: ({ comm }) => printable(comm) },
 ];
 
-/** @param before the sample before, by pid and start: for what has changed; undefined where there is none */
+/** The line above the table. */
+export function summary({ domain, domain_bytes, available_bytes, candidates }: ScoreSample): string {
+  const what = domain.scope === 'system' ? 'RAM and swap' : `limit of ${printable(domain.path)}`;
+  const left = available_bytes === null ? '' : `, ${formatBytes(available_bytes)} left`;
+  return `${what}: ${formatBytes(domain_bytes)}${left}; ${candidates} processes could be killed`;
+}
+
+/** @param before scores of the previous sample by pid and start time, for the change; undefined: there is only one sample */
 export function scoreLines(
   sample: ScoreSample,
   width: number,
   paint: Paint,
   before?: ReadonlyMap<string, Score>,
 ): string[] {
-  // One look knows nothing of growth or change.
+  // A single sample knows neither growth nor change.
   const moving = columns.filter(({ dispensable }) => before !== undefined || ![1, 3].includes(dispensable));
   const used = fitting(moving, width);
   const place = Math.max(0, Math.min(width - widthOf(used) - 1, 64));
@@ -55,7 +62,7 @@ export function scoreLines(
       const cell = text(score, before?.get(`${score.pid}:${score.start_ticks}`));
       return left ? fitted(cell, width) : cell.padStart(width);
     });
-    const where = place >= 12 ? ` ${fitted(whose(score), place, 'start').trimEnd()}` : '';
+    const where = place >= 12 ? ` ${fitted(ownerOf(score), place, 'start').trimEnd()}` : '';
     return emphasis(score, `${cells.join(' ')}${where}`, paint);
   });
   return [paint('dim', place >= 12 ? `${heading} WHERE` : heading), ...rows];
@@ -74,12 +81,12 @@ function fitting(wanted: readonly Column[], width: number): readonly Column[] {
 }
 
 /** The container or unit; where there is neither, the cgroup. */
-function whose({ container, unit, cgroup }: Score): string {
+function ownerOf({ container, unit, cgroup }: Score): string {
   if (container) return printable(container.name ?? `${container.runtime ?? 'container'} ${shortId(container.id)}`);
   return printable(unit ?? cgroup ?? dash);
 }
 
-/** By what it holds of the domain and how soon it would fill it: the score alone says neither. */
+/** The colour follows the share of memory and the time until it is full; the score alone says neither. */
 function emphasis({ memory_per_mille, growth, spared }: Score, line: string, paint: Paint): string {
   const seconds = growth?.exhausted_in_seconds_range?.[1] ?? null;
   if (seconds !== null && seconds < 60) return paint('red', line);
@@ -93,7 +100,7 @@ function change({ oom_score }: Score, before: Score | undefined): string {
   return difference > 0 ? `+${difference}` : String(difference);
 }
 
-/** Only what is surely not noise. */
+/** 0 where the growth is within its uncertainty. */
 function rate(growth: Score['growth']): string {
   if (growth === null) return dash;
   const { bytes_per_second, uncertainty_bytes_per_second } = growth;

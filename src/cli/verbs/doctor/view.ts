@@ -1,37 +1,8 @@
-import { atLeast, type Diagnosis, diagnose } from '../../doctor/diagnose.ts';
-import { areas, type Finding, type Severity } from '../../doctor/finding.ts';
-import type { Paint } from '../../render/terminal.ts';
-import { printable } from '../../text/printable.ts';
-import { paintFor } from '../verb/colour.ts';
-import { Exit } from '../verb/exit.ts';
-import { flag, oneOf, optionsHelp, parseOptions } from '../verb/options.ts';
-
-const options = {
-  all: flag('every finding with its reason, and the hook that each kernel program sits on'),
-  json: flag('one JSON object on stdout'),
-  'fail-on': oneOf('SEVERITY', 'exit with 1 when a finding is at least so bad: warning, critical', [
-    'warning',
-    'critical',
-  ] as const),
-  'no-color': flag('no colour, even on a terminal'),
-  help: flag('this text'),
-};
-
-export const help = () => `usage: oomscope doctor [options]
-
-Says whether tracing works on this machine, and what would go wrong when memory runs out: kernel settings, overcommit,
-swap, pressure, cgroups without limits, who is protected and who is not, other early killers. Each finding with its reason
-and what to do. Changes nothing, and needs no privilege.
-
-${optionsHelp(options)}
-
-Examples:
-  oomscope doctor
-  oomscope doctor --json | jq '.findings[] | select(.severity == "critical")'
-  oomscope doctor --fail-on critical > /dev/null || echo 'look at this machine'
-
-Exit codes: 0 tracing works here and now, 1 it does not, or a finding is as bad as --fail-on says.
-`;
+/** What `oomscope doctor` found, as text. */
+import { atLeast, type Diagnosis } from '../../../doctor/diagnose.ts';
+import { areas, type Finding, type Severity } from '../../../doctor/finding.ts';
+import type { Paint } from '../../../render/paint.ts';
+import { printable } from '../../../text/printable.ts';
 
 const marks: Record<Severity, ['green' | 'yellow' | 'red' | 'dim', string]> = {
   ok: ['green', 'ok'],
@@ -51,23 +22,7 @@ const titles: Record<(typeof areas)[number], string> = {
   killers: 'Early killers',
 };
 
-export async function run(argv: string[]): Promise<number> {
-  const given = parseOptions('doctor', options, argv);
-  if (given.help) {
-    process.stdout.write(help());
-    return Exit.ok;
-  }
-  const diagnosis = diagnose();
-  process.stdout.write(
-    given.json
-      ? `${JSON.stringify(diagnosis, null, 2)}\n`
-      : render(diagnosis, given.all ?? false, paintFor(given['no-color'])),
-  );
-  const bad = given['fail-on'] !== undefined && atLeast(diagnosis.worst, given['fail-on']);
-  return diagnosis.can_trace && !bad ? Exit.ok : Exit.failed;
-}
-
-function render({ can_trace, findings, hooks }: Diagnosis, all: boolean, paint: Paint): string {
+export function renderDiagnosis({ can_trace, findings, hooks }: Diagnosis, all: boolean, paint: Paint): string {
   const parts = areas.flatMap((area) => {
     const own = findings.filter((finding) => finding.area === area);
     if (own.length === 0) return [];
@@ -105,7 +60,7 @@ function hookSummary(hooks: Diagnosis['hooks'], all: boolean, paint: Paint): str
   return `  ${paint('green', 'ok'.padEnd(8))} hooks: ${list} (--all names them)`;
 }
 
-/** To a width that fits most terminals. */
+/** Words in lines of a width that fits most terminals. */
 function wrap(text: string, width = 100 - INDENT.length): string[] {
   const lines: string[] = [];
   let line = '';

@@ -1,37 +1,45 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openSink } from '../../alerts/open.ts';
-import type { Sink } from '../../alerts/sinks/sink.ts';
-import type { Alert } from '../../model/alert.ts';
-import type { Receipt } from '../../model/receipt.ts';
-import { printable } from '../../text/printable.ts';
-import { parseSink, sinkHelp } from '../verb/alert-option.ts';
-import { Exit } from '../verb/exit.ts';
-import { flag, optionsHelp, parseOptions, usage } from '../verb/options.ts';
+import type { Sink } from '../../../alerts/sinks/sink.ts';
+import type { Alert } from '../../../model/alert.ts';
+import type { Receipt } from '../../../model/receipt.ts';
+import { printable } from '../../../text/printable.ts';
+import { parseSink, sinkSections } from '../../verb/alert-option.ts';
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
+import { Exit } from '../../verb/exit.ts';
 
-const options = {
-  json: flag('one JSON object on stdout'),
-  help: flag('this text'),
-};
-
-export const help = () => `usage: oomscope alert test SINK [options]
-
-Sends a test alert to a sink, first firing and then resolved, and prints the
-outcome and the duration of each. Verbs that watch send their alerts to the
-sinks given with \`--alert SINK\`.
-
-${optionsHelp(options)}
-
-Sinks:
-${sinkHelp()}
-Examples:
-  oomscope alert test file=/var/log/oomscope/alerts.jsonl
-  oomscope alert test 'webhook=https://example.org/hook key-env=HOOK_KEY'
-  oomscope trace --alert 'slack=@/etc/oomscope/slack-url min=critical'
-
-Exit codes: 0 both alerts were delivered, 1 at least one was not,
-2 bad option or sink.
-`;
+export const verb = defineVerb({
+  description: [
+    'Sends a test alert to a sink, first firing and then resolved, and prints the outcome and the duration of each. Verbs that watch send their alerts to the sinks given with --alert SINK.',
+  ],
+  words: {
+    name: 'SINK',
+    least: 1,
+    most: 1,
+    about: 'the name of a sink, its target and settings, in one word of the shell',
+  },
+  options: {},
+  format: 'document',
+  json: 'write one JSON object',
+  sections: sinkSections(),
+  examples: [
+    { command: 'oomscope alert test file=/var/log/oomscope/alerts.jsonl', about: 'Write the alerts to a file.' },
+    {
+      command: "oomscope alert test \\\n  'webhook=https://example.org/hook key-env=HOOK_KEY'",
+      about: 'Send them to a webhook, signed with the key in HOOK_KEY.',
+    },
+    {
+      command: 'oomscope alert test slack=@/etc/oomscope/slack-url --json',
+      about: 'Send them to Slack, and print the result as JSON.',
+    },
+  ],
+  exits: {
+    ok: 'both alerts were delivered',
+    failed: 'at least one alert was not delivered',
+    usage: 'bad option or sink',
+  },
+  run,
+});
 
 interface Step {
   alert: Alert;
@@ -39,26 +47,8 @@ interface Step {
   ms: number;
 }
 
-export async function run(argv: string[]): Promise<number> {
-  const words = argv.filter((word) => !word.startsWith('-'));
-  const given = parseOptions(
-    'alert',
-    options,
-    argv.filter((word) => word.startsWith('-')),
-  );
-  if (given.help) {
-    process.stdout.write(help());
-    return Exit.ok;
-  }
-  const [action, spec, ...rest] = words;
-  if (action !== 'test') {
-    throw usage(`Expected \`oomscope alert test SINK\`, got ${action === undefined ? 'no action' : `"${action}"`}.`);
-  }
-  if (spec === undefined || rest.length > 0) {
-    throw usage(
-      `Expected one sink, got ${spec === undefined ? 'none' : rest.length + 1}. See \`oomscope alert --help\`.`,
-    );
-  }
+async function run({ words: [spec = ''], asText }: Context<Record<never, never>>): Promise<number> {
+  const { openSink } = await import('../../../alerts/open.ts');
   const { sink, queue } = await openSink(parseSink(spec, 'alert test'));
   await queue?.close(); // openSink() has checked the spool; the test does not use it
   const steps: Step[] = [];
@@ -67,7 +57,7 @@ export async function run(argv: string[]): Promise<number> {
     steps.push(await attempt(sink, alert));
   }
   await sink.close?.();
-  process.stdout.write(given.json ? `${JSON.stringify(asJson(sink, steps))}\n` : render(sink, steps));
+  process.stdout.write(asText ? render(sink, steps) : `${JSON.stringify(asJson(sink, steps))}\n`);
   return steps.every(({ receipt }) => receipt.outcome === 'delivered') ? Exit.ok : Exit.failed;
 }
 

@@ -1,32 +1,44 @@
-/** `oomscope guard --as-earlyoom`: a change-over in one line of a unit file. */
+/** `oomscope guard --as-earlyoom`: a unit of earlyoom needs only another program in its ExecStart=. */
 
-import { type Earlyoom, EarlyoomRefusal, parseEarlyoom } from '../../config/import/earlyoom.ts';
-import { type OpenedGuard, openGuard } from '../../guard/open-guard.ts';
-import type { Sampler } from '../../guard/senses/sampler.ts';
-import type { Event } from '../../model/events.ts';
-import type { GuardTarget } from '../../model/guard.ts';
-import { survive } from '../../process/survival.ts';
-import { printable } from '../../text/printable.ts';
-import { VERSION } from '../../version.ts';
-import { Exit } from '../verb/exit.ts';
-import { machineKib } from '../verb/machine.ts';
-import { RunUntil } from '../verb/run-until.ts';
+import { type Earlyoom, EarlyoomRefusal, parseEarlyoom } from '../../../config/import/earlyoom.ts';
+import { type OpenedGuard, openGuard } from '../../../guard/open-guard.ts';
+import type { Sampler } from '../../../guard/senses/sampler.ts';
+import type { Event } from '../../../model/events.ts';
+import type { GuardTarget } from '../../../model/guard.ts';
+import { survive } from '../../../process/survival.ts';
+import { printable } from '../../../text/printable.ts';
+import { VERSION } from '../../../version.ts';
+import { Exit } from '../../verb/exit.ts';
+import { machineKib } from '../../verb/machine.ts';
+import { RunUntil } from '../../verb/run-until.ts';
 
-const help = () => `usage: oomscope guard --as-earlyoom [earlyoom's options]
+export const help = () => `usage: oomscope guard --as-earlyoom [earlyoom's options]
 
-  -m PERCENT[,KILL]   SIGTERM when so much memory is available or less, SIGKILL at the second (10,5)
-  -s PERCENT[,KILL]   the same of free swap; both must hold (10,5)
-  -M, -S KIB[,KILL]   the same in KiB; where both are given the lower wins
-  -g                  the whole process group
-  -N PROGRAM          run it after a kill; -P PROGRAM: before, for at most 200 ms.
-                      EARLYOOM_PID, _UID, _NAME, _CMDLINE are in its environment: names are anybody's choice
-  -n                  a notification on the desktop
-  -r SECONDS          say how much is available so often (1); 0: never
-  -p                  nice -20, oom_score_adj -100
-  --prefer REGEX, --avoid REGEX, --ignore REGEX     over the name of the process: 15 bytes
+Takes the place of earlyoom in its unit file, with the same options.
+
+  -m PERCENT[,KILL]  SIGTERM when at most this much memory is available, SIGKILL
+                     at the second value (default: 10,5)
+  -s PERCENT[,KILL]  the same for free swap; both must hold (default: 10,5)
+  -M, -S KIB[,KILL]  the same in KiB; where both are given, the lower one counts
+  -g                 kill the whole process group
+  -N PROGRAM         run this after a kill
+  -P PROGRAM         run this before a kill, for at most 200 ms. Both have
+                     EARLYOOM_PID, _UID, _NAME, _CMDLINE in their environment;
+                     any process may choose its own name
+  -n                 show a notification on the desktop
+  -r SECONDS         interval of reports about available memory (default: 1);
+                     0: no reports
+  -p                 run with nice -20 and oom_score_adj -100
+  --prefer REGEX, --avoid REGEX, --ignore REGEX
+                     regular expressions for the process name of 15 bytes
   --ignore-root-user, --sort-by-rss, --dryrun, -d, -v, -h
 
-Exit codes are earlyoom's: 6 bad expression, 13 bad option, 14 bad interval, 15 bad -m or -M, 16 bad -s or -S.
+Exit codes (those of earlyoom):
+   6  bad regular expression
+  13  bad option
+  14  bad interval
+  15  bad -m or -M
+  16  bad -s or -S
 `;
 
 const say = (line: string) => process.stderr.write(`${printable(line)}\n`);
@@ -66,7 +78,7 @@ async function watch(asked: Earlyoom): Promise<number> {
   const ending = new RunUntil();
   ending.bySignals('SIGINT', 'SIGTERM');
   opened.guard.events$.subscribe({
-    next: (event) => void told(event, asked, cmdlines),
+    next: (event) => void onEvent(event, asked, cmdlines),
     error: ending.fail,
   });
   opened.guard.start();
@@ -91,13 +103,13 @@ function levels(sampler: Sampler): string {
   return `mem avail: ${part(available_bytes, available_bytes + anon_bytes)}, swap free: ${part(swap_free_bytes, swap_total_bytes)}`;
 }
 
-async function told(event: Event, asked: Earlyoom, cmdlines: Map<number, string>): Promise<void> {
+async function onEvent(event: Event, asked: Earlyoom, cmdlines: Map<number, string>): Promise<void> {
   if (event.type !== 'guard.action' && event.type !== 'guard.plan' && event.type !== 'guard.result') return;
   say(event.message);
   if (event.type !== 'guard.result' || event.mode !== 'enforce' || event.trigger_to_signal_ns === null) return;
   if (asked.after !== undefined) await runHook(asked.after, event.target, cmdlines, 10_000);
   if (asked.desktop) {
-    const { runProgram } = await import('../../process/program.ts');
+    const { runProgram } = await import('../../../process/program.ts');
     const args = ['--icon=dialog-warning', 'oomscope', printable(event.message)];
     await runProgram({
       path: 'notify-send',
@@ -115,7 +127,7 @@ async function runHook(
   cmdlines: Map<number, string>,
   timeoutMs: number,
 ): Promise<void> {
-  const { runProgram } = await import('../../process/program.ts');
+  const { runProgram } = await import('../../../process/program.ts');
   const env = {
     ...hookEnvironment(),
     EARLYOOM_PID: String(victim.pid),

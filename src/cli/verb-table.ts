@@ -1,0 +1,39 @@
+/** All verbs, in the order of the help. A new verb is a line here and a file in verbs/. */
+import type { VerbTable } from './verb/verb.ts';
+
+export const verbs: VerbTable = {
+  trace: { about: 'report each OOM kill the moment it happens', load: () => import('./verbs/trace.ts') },
+  pressure: {
+    about: 'show which cgroups are short of memory, live',
+    load: () => import('./verbs/pressure/pressure.ts'),
+  },
+  scores: { about: 'list the processes that would be killed next', load: () => import('./verbs/scores/scores.ts') },
+  tree: {
+    about: 'show the memory cgroups as a tree, and where memory is short',
+    load: () => import('./verbs/tree/tree.ts'),
+  },
+  docker: {
+    about: 'check containers, watch their OOM kills, advise limits',
+    load: () => import('./verbs/docker/docker.ts'),
+  },
+  explain: { about: 'explain the OOM kills in a kernel log', load: () => import('./verbs/explain/explain.ts') },
+  doctor: {
+    about: 'check what works on this machine, and what is at risk',
+    load: () => import('./verbs/doctor/doctor.ts'),
+  },
+  guard: {
+    about: 'kill the right process before the kernel kills another',
+    load: () => import('./verbs/guard/guard.ts'),
+  },
+  protect: {
+    about: 'set oom_score_adj by profiles: who is killed last, and first',
+    load: () => import('./verbs/protect/protect.ts'),
+  },
+  run: { about: 'trace, watch, alert and guard as a daemon', load: () => import('./verbs/run/run.ts') },
+  alert: { about: 'send a test alert to a sink', load: () => import('./verbs/alert/alert.ts') },
+  record: { about: 'record what the guard decides on', load: () => import('./verbs/record.ts') },
+  replay: { about: "run the guard's rules over a recording", load: () => import('./verbs/replay.ts') },
+  config: { about: 'check, print and import configurations', load: () => import('./verbs/config.ts') },
+  systemd: { about: 'print, install or remove the systemd unit', load: () => import('./verbs/systemd/systemd.ts') },
+  schema: { about: 'print the JSON Schema of the events', load: () => import('./verbs/schema.ts') },
+};

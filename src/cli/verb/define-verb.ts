@@ -1,0 +1,141 @@
+/** A verb: what it is called with, what it does, and all that its help says of it, declared in one place. */
+import type { Paint } from '../../render/paint.ts';
+import { paintFor } from './colour.ts';
+import { Exit, type ExitName } from './exit.ts';
+import {
+  type Example,
+  exitsOf,
+  HELP,
+  type OptionData,
+  renderHelp,
+  type Section,
+  type VerbData,
+  type Words,
+} from './help.ts';
+import { flag, type Options, usage, type Values } from './options.ts';
+import { parseOptions } from './parse-options.ts';
+import type { Verb } from './verb.ts';
+
+/**
+ * - `records`: a stream of JSON objects, or a line of text for each. JSON Lines into a pipe, text on a terminal.
+ * - `document`: one answer, as text wherever it goes, or as JSON.
+ * - `raw`: always of one kind: a file, a schema.
+ */
+export type Format = 'records' | 'document' | 'raw';
+
+const formatOptions = {
+  records: {
+    json: flag('write JSON Lines; this is the default when stdout is not a terminal'),
+    text: flag('write text; this is the default on a terminal'),
+  },
+  document: { json: flag('write JSON instead of text') },
+  raw: {},
+} satisfies Record<Format, Options>;
+
+const noColour = { 'no-color': flag('write without colour, also on a terminal; so does NO_COLOR=1') };
+const help = { help: flag(HELP) };
+
+export interface Declaration<O extends Options> {
+  /** Paragraphs: what the verb does, what it needs, what it never does. */
+  description: readonly string[];
+  words?: Words;
+  options: O;
+  format: Format;
+  /** What --json writes, where that has more to it than the format says. */
+  json?: string;
+  sections?: readonly Section[];
+  /** Three to six. */
+  examples: readonly Example[];
+  /** The exit codes that the verb has, with what they mean here, or `true` for the meaning they have everywhere. */
+  exits: Partial<Record<ExitName, string | true>>;
+  /** Names that options once had, with the name they have now: for "did you mean". */
+  renamed?: Readonly<Record<string, string>>;
+  /** Other ways to call the verb, for the help, each with who reads the words that follow. */
+  instead?: Readonly<Record<string, { usage: string; run: (argv: string[]) => Promise<number> }>>;
+  run: (context: Context<O>) => Promise<number>;
+}
+
+export interface Context<O extends Options> {
+  given: Values<O>;
+  /** Arguments that are not options: as many as the verb declares. */
+  words: string[];
+  /** Text, and not JSON? */
+  asText: boolean;
+  /** --json or --text, when one was given. */
+  asked: 'json' | 'text' | undefined;
+  paint: Paint;
+}
+
+export function defineVerb<const O extends Options>(declared: Declaration<O>): Verb {
+  const { format, words, instead = {} } = declared;
+  const shown =
+    declared.json === undefined ? formatOptions[format] : { ...formatOptions[format], json: flag(declared.json) };
+  const options = { ...declared.options, ...shown, ...(format === 'raw' ? {} : noColour), ...help };
+
+  const describe = (name: string, about: string): VerbData => ({
+    ...{ name, about },
+    usage: [
+      `oomscope ${name}${words ? ` ${placeholder(words)}` : ''} [options]`,
+      ...Object.values(instead).map((other) => `oomscope ${name} ${other.usage}`),
+    ],
+    description: declared.description,
+    words: words ?? null,
+    options: Object.entries(options).map(dataOf),
+    sections: declared.sections ?? [],
+    examples: declared.examples,
+    exits: exitsOf(declared.exits),
+  });
+
+  const run = async (name: string, about: string, argv: string[]): Promise<number> => {
+    const [first = ''] = argv;
+    const other = Object.hasOwn(instead, first) ? instead[first] : undefined;
+    if (other) return other.run(argv.slice(1));
+    if (argv.some((word) => word === '--help' || word === '-h')) {
+      process.stdout.write(renderHelp(describe(name, about)));
+      return Exit.ok;
+    }
+    const parsed = parseOptions({ name, ...(declared.renamed && { renamed: declared.renamed }) }, options, argv);
+    const given = parsed.values as Values<Options>;
+    checkWords(name, words, parsed.words, options);
+    if (given.json && given.text) throw usage('--json and --text: expected one of them, got both.');
+    const asked = given.json ? 'json' : given.text ? 'text' : undefined;
+    const standard = format === 'records' && process.stdout.isTTY !== true ? 'json' : 'text';
+    return declared.run({
+      ...{ given: parsed.values as Values<O>, words: parsed.words, asked },
+      asText: (asked ?? standard) === 'text',
+      paint: paintFor(given['no-color'] === true),
+    });
+  };
+  return { describe, run };
+}
+
+function placeholder({ name, least = 0, most = Number.POSITIVE_INFINITY }: Words): string {
+  const all = most === Number.POSITIVE_INFINITY ? `${name}...` : name;
+  return least > 0 ? all : `[${all}]`;
+}
+
+function dataOf([name, option]: [string, Options[string]]): OptionData {
+  const { value = null, help: about, choices = null, default: standard = null, multiple = false } = option;
+  return { name: `--${name}`, value, help: about, choices, default: standard, multiple };
+}
+
+function checkWords(name: string, declared: Words | undefined, words: readonly string[], options: Options): void {
+  const { least = 0, most = Number.POSITIVE_INFINITY } = declared ?? { most: 0 };
+  if (words.length >= least && words.length <= most) return;
+  const what = declared ? declared.name : 'argument';
+  const [first] = words.slice(most);
+  const hint =
+    first?.startsWith('/') && 'cgroup' in options
+      ? `Did you mean "--cgroup ${first}"?`
+      : `See \`oomscope ${name} --help\`.`;
+  const expected =
+    most === 0
+      ? `no ${what}`
+      : least === most
+        ? `${least} ${what}`
+        : least > 0
+          ? `at least ${least} ${what}`
+          : `at most ${most} ${what}`;
+  const got = words.length === 0 ? 'none' : most === 0 ? `"${words[0]}"` : words.length;
+  throw usage(`Expected ${expected}, got ${got}. ${hint}`);
+}

@@ -1,0 +1,126 @@
+/** A verb's help, in 80 columns, from what the verb declares. */
+import { Exit, type ExitName, exitMeanings } from './exit.ts';
+
+export interface OptionData {
+  /** "--cgroup" */
+  name: string;
+  /** "GLOB"; null for a switch. */
+  value: string | null;
+  help: string;
+  choices: readonly string[] | null;
+  default: string | null;
+  multiple: boolean;
+}
+
+/** The arguments that a verb takes besides options. */
+export interface Words {
+  name: string;
+  /** Default 0. */
+  least?: number;
+  /** Default: any number. */
+  most?: number;
+  about: string;
+}
+
+/** More to know: a paragraph, or rows of a term and what it means. */
+export interface Section {
+  title?: string;
+  text?: string;
+  rows?: readonly (readonly [term: string, meaning: string])[];
+}
+
+export interface Example {
+  /** As typed; a backslash and a newline continue it. */
+  command: string;
+  about: string;
+}
+
+/** All that is known of a verb: the help, man pages, completions and references are made from it. */
+export interface VerbData {
+  /** "docker check" */
+  name: string;
+  about: string;
+  /** Without "usage: ". */
+  usage: readonly string[];
+  description: readonly string[];
+  words: Words | null;
+  options: readonly OptionData[];
+  sections: readonly Section[];
+  examples: readonly Example[];
+  exits: readonly { name: ExitName; code: number; meaning: string }[];
+}
+
+/** The help of --help. */
+export const HELP = 'show this text; so does -h';
+
+export const COLUMNS = 80;
+/** The widest column of options or terms; what is wider has its text in the next line. */
+const MOST_TERM = 24;
+
+export function renderHelp(data: VerbData): string {
+  const { usage, description, words, options, sections, examples, exits } = data;
+  const parts = [usage.map((line, i) => `${i === 0 ? 'usage:' : '      '} ${line}`).join('\n')];
+  parts.push(...description.map((paragraph) => wrap(paragraph)));
+  if (words) parts.push(rows([[words.name, words.about]]));
+  if (options.length > 0) parts.push(`Options:\n${rows(options.map((option) => [termOf(option), meaningOf(option)]))}`);
+  parts.push(...sections.map(renderSection));
+  if (examples.length > 0)
+    parts.push(`Example${examples.length > 1 ? 's' : ''}:\n${examples.map(renderExample).join('\n')}`);
+  if (exits.length > 0) {
+    parts.push(`Exit codes:\n${rows(exits.map(({ code, meaning }) => [String(code).padStart(2), meaning]))}`);
+  }
+  return `${parts.join('\n\n')}\n`;
+}
+
+export function exitsOf(declared: Partial<Record<ExitName, string | true>>): VerbData['exits'] {
+  const names = Object.keys(Exit) as ExitName[];
+  return names.flatMap((name) => {
+    const meaning = declared[name];
+    if (meaning === undefined) return [];
+    return [{ name, code: Exit[name], meaning: meaning === true ? exitMeanings[name] : meaning }];
+  });
+}
+
+export const termOf = ({ name, value }: OptionData) => `${name}${value === null ? '' : ` ${value}`}`;
+
+/** The option's help with its choices, its default and whether it may be repeated. */
+export function meaningOf({ help, choices, default: standard, multiple }: OptionData): string {
+  const list = choices === null ? '' : `: ${choices.join(', ')}`;
+  const more = [...(standard === null ? [] : [`default: ${standard}`]), ...(multiple ? ['repeatable'] : [])];
+  return `${help}${list}${more.length > 0 ? ` (${more.join('; ')})` : ''}`;
+}
+
+function renderSection({ title, text, rows: terms }: Section): string {
+  const parts = [...(text === undefined ? [] : [wrap(text)]), ...(terms === undefined ? [] : [rows(terms)])];
+  return `${title === undefined ? '' : `${title}:\n`}${parts.join('\n')}`;
+}
+
+function renderExample({ command, about }: Example): string {
+  return `  ${command.replaceAll('\n', '\n  ')}\n${wrap(about, 6)}`;
+}
+
+/** Two columns: terms, and what they mean. */
+export function rows(pairs: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...pairs.map(([term]) => term.length).filter((length) => length <= MOST_TERM), 2);
+  return pairs
+    .map(([term, meaning]) => {
+      const text = wrap(meaning, width + 4);
+      return term.length > width ? `  ${term}\n${text}` : `  ${term.padEnd(width)}  ${text.trimStart()}`;
+    })
+    .join('\n');
+}
+
+/** Words in lines of at most 80 columns, each with so many blanks before it. */
+export function wrap(text: string, indent = 0): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/ +/)) {
+    if (line !== '' && indent + line.length + 1 + word.length > COLUMNS) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].map((each) => ' '.repeat(indent) + each).join('\n');
+}

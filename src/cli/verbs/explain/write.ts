@@ -1,0 +1,73 @@
+/** Reports in the format that was asked for. */
+import { EnvelopeFactory, realtimeOffsetNs } from '../../../events/envelope.ts';
+import type { Patterns } from '../../../explain/patterns.ts';
+import type { OomReport } from '../../../model/oom-report.ts';
+import { writeAll } from '../../../render/output.ts';
+import type { Paint } from '../../../render/paint.ts';
+import { terminalColumns } from '../../verb/terminal-size.ts';
+
+export type Format = 'text' | 'json' | 'markdown' | 'html';
+
+/** Writes to stdout. A log is no live stream, so a slow reader is waited for and nothing is dropped. */
+export class Printer {
+  readonly #stop = new AbortController();
+
+  /** Aborted when the reader is gone. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  print(text: string): void {
+    if (this.#stop.signal.aborted) return;
+    try {
+      writeAll(1, Buffer.from(`${text}\n`));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+      this.#stop.abort();
+    }
+  }
+}
+
+interface Shown {
+  /** Each report that was kept; otherwise only the last. */
+  each: boolean;
+  /** Was a number of reports asked for? Then JSON has only those, after all are read. */
+  last: boolean;
+  paint: Paint;
+}
+
+export async function writeReports(
+  format: Format,
+  { kept, patterns }: { kept: OomReport[]; patterns: Patterns },
+  shown: Shown,
+  printer: Printer,
+): Promise<void> {
+  const summary = patterns.summary();
+  if (format === 'json') {
+    const now = process.hrtime.bigint();
+    const message = `${summary.reports} reports of OOMs, ${summary.kills} kills.`;
+    const envelope = new EnvelopeFactory().next(now, realtimeOffsetNs(), 'info', 'log', message);
+    for (const report of shown.last ? kept : []) printer.print(JSON.stringify(report));
+    printer.print(JSON.stringify({ ...envelope, seq: summary.reports, ...summary }));
+  } else if (format === 'markdown') {
+    const { markdown } = await import('../../../explain/render/markdown.ts');
+    printer.print(markdown(kept, summary));
+  } else if (format === 'html') {
+    const { html } = await import('../../../explain/render/html.ts');
+    printer.print(html(kept, summary));
+  } else await writeText(kept, summary, shown, printer);
+}
+
+async function writeText(
+  kept: readonly OomReport[],
+  summary: ReturnType<Patterns['summary']>,
+  { each, paint }: Shown,
+  printer: Printer,
+): Promise<void> {
+  const { renderPatterns, renderReport } = await import('../../../explain/render/text.ts');
+  const width = Math.min(terminalColumns(process.stdout, 120), 140);
+  if (summary.reports > 1) printer.print(`${renderPatterns(summary, paint, width)}\n`);
+  if (!each) printer.print(paint('dim', 'The last of them (--all shows each, --last N some):\n'));
+  const reports = each ? kept : kept.slice(-1);
+  printer.print(reports.map((report) => renderReport(report, paint, width)).join('\n\n'));
+}

@@ -1,0 +1,141 @@
+/** The daemon of `oomscope run`: what the configuration asks for, until a signal ends it. */
+import type { Dispatcher } from '../../../alerts/dispatch.ts';
+import { type Config, readConfig } from '../../../config/config.ts';
+import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
+import { Watch } from '../../../daemon/watch.ts';
+import { otherKillers } from '../../../doctor/others.ts';
+import { EnvelopeFactory } from '../../../events/envelope.ts';
+import { LossCounter } from '../../../events/loss-counter.ts';
+import type { Event } from '../../../model/events.ts';
+import { Output } from '../../../render/output.ts';
+import type { Paint } from '../../../render/paint.ts';
+import { renderEvent } from '../../../render/terminal.ts';
+import { globMatch } from '../../../text/glob.ts';
+import { openAlerts } from '../../verb/alert-option.ts';
+import { collectGarbage } from '../../verb/collect-garbage.ts';
+import { Exit } from '../../verb/exit.ts';
+import { RunUntil } from '../../verb/run-until.ts';
+import { tell } from '../../verb/tell.ts';
+
+export interface DaemonOptions {
+  file: string;
+  durationMs: number | undefined;
+  /** In the place of the configuration's `output.format`. */
+  format: 'json' | 'text' | undefined;
+  paint: Paint;
+}
+
+/** @throws OomscopeError */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { file, durationMs } = options;
+  const config = await readConfig(file);
+  const ending = new RunUntil();
+  ending.bySignals('SIGINT', 'SIGTERM');
+  const alerts = (await openAlerts(config.alert))?.();
+  await using watch = await Watch.open(config);
+  const daemon = new Daemon(options, config, watch, alerts, ending);
+  await daemon.start();
+  process.on('SIGHUP', daemon.reload);
+  collectGarbage();
+  notify('READY=1', statusOf(config));
+  tell(`Running by ${file}. Press Ctrl-C to stop.`);
+  const watchdog = watchdogMs();
+  const alive = watchdog === undefined ? undefined : setInterval(() => notify('WATCHDOG=1'), watchdog);
+  await ending.comes(durationMs);
+  notify('STOPPING=1');
+  process.off('SIGHUP', daemon.reload);
+  clearInterval(alive);
+  await daemon.close();
+  ending.throwFailure();
+  return Exit.ok;
+}
+
+class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #watch: Watch;
+  readonly #output: Output;
+  readonly #ending: RunUntil;
+  #config: Config;
+  #alerts: Dispatcher | undefined;
+  /** Reloads come one after another. */
+  #reloading = Promise.resolve();
+
+  constructor(options: DaemonOptions, config: Config, watch: Watch, alerts: Dispatcher | undefined, ending: RunUntil) {
+    this.#options = options;
+    this.#config = config;
+    this.#watch = watch;
+    this.#alerts = alerts;
+    this.#ending = ending;
+    const losses = new LossCounter(new EnvelopeFactory());
+    this.#output = new Output({
+      onClosed: ending.now,
+      onDropped: (dropped) => this.#format(losses.behind(dropped)),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { tracer, pressure, events$ } = this.#watch;
+    events$.subscribe({ next: (event) => this.#take(event), error: this.#ending.fail });
+    for (const { started } of [tracer, pressure].filter((one) => one !== undefined)) this.#take(started);
+    for (const note of await this.#watch.guardBy(this.#config)) tell(note);
+    if (this.#config.guard) for (const note of otherKillers()) tell(note);
+  }
+
+  /** On SIGHUP: takes over what can be changed while running. */
+  readonly reload = (): void => {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+  };
+
+  async close(): Promise<void> {
+    await this.#reloading;
+    await this.#watch.close();
+    await Promise.all([this.#output.end(), this.#alerts?.close()]);
+  }
+
+  #take(event: Event): void {
+    this.#alerts?.take(event);
+    const { events } = this.#config.output;
+    if (events.length > 0 && !events.some((glob) => globMatch(glob, event.type))) return;
+    this.#output.write(this.#format(event), event.type);
+  }
+
+  #format(event: Event): string {
+    const { format = this.#config.output.format, paint } = this.#options;
+    return format === 'text' ? renderEvent(event, paint) : JSON.stringify(event);
+  }
+
+  async #reload(): Promise<void> {
+    const { file } = this.#options;
+    notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    try {
+      const next = await readConfig(file);
+      const nextAlerts = await openAlerts(next.alert);
+      for (const note of await this.#watch.guardBy(next)) tell(note);
+      void this.#alerts?.close();
+      this.#alerts = nextAlerts?.();
+      if (isDifferent(this.#config, next)) tell('Changes of [trace] and [pressure] take effect at the next start.');
+      this.#config = next;
+      tell(`Reloaded ${file}.`);
+    } catch (error) {
+      tell(`Did not reload ${file}, the old configuration stays.`);
+      process.stderr.write(`${(error as Error).message}\n`);
+    }
+    notify('READY=1', statusOf(this.#config));
+  }
+}
+
+function notify(...lines: string[]): void {
+  try {
+    notifySystemd(lines.join('\n'));
+  } catch (error) {
+    tell((error as Error).message);
+  }
+}
+
+function statusOf({ guard }: Config): string {
+  const rules = guard?.policy.rules.length ?? 0;
+  return `STATUS=${guard ? `guarding by ${rules} rule${rules === 1 ? '' : 's'}, ${guard.mode}` : 'watching'}`;
+}
+
+const isDifferent = (a: Config, b: Config) =>
+  JSON.stringify([a.trace, a.pressure]) !== JSON.stringify([b.trace, b.pressure]);

@@ -1,0 +1,39 @@
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
+import { duration, text, usage } from '../../verb/options.ts';
+
+const options = {
+  config: text('FILE', 'the configuration, in TOML; needed'),
+  duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
+};
+
+export const verb = defineVerb({
+  description: [
+    'Traces OOM kills, watches memory pressure, sends alerts and guards, as one configuration file says. `oomscope config print` shows all settings.',
+    'SIGHUP reads the file again; when it has faults, the old configuration stays and the faults are on stderr. It notifies systemd when it is ready and that it is alive (Type=notify, WatchdogSec=).',
+  ],
+  options,
+  format: 'records',
+  examples: [
+    { command: 'oomscope config print > /etc/oomscope.toml', about: 'Begin with a file of all settings.' },
+    { command: 'sudo oomscope run --config /etc/oomscope.toml', about: 'Run in the foreground.' },
+    {
+      command: 'sudo oomscope run --config /etc/oomscope.toml --text --duration 1m',
+      about: 'Try a configuration for a minute, with readable output.',
+    },
+    { command: 'sudo oomscope systemd install --config /etc/oomscope.toml --now', about: 'Run it as a service.' },
+  ],
+  exits: {
+    ok: true,
+    usage: true,
+    noInput: 'the configuration file is missing',
+    unavailable: 'this kernel or installation cannot trace',
+    noPermission: true,
+  },
+  run,
+});
+
+async function run({ given, asked, paint }: Context<typeof options>): Promise<number> {
+  if (given.config === undefined) throw usage('--config: expected the configuration file, got none.');
+  const { runDaemon } = await import('./daemon.ts');
+  return runDaemon({ file: given.config, durationMs: given.duration, format: asked, paint });
+}

@@ -1,0 +1,92 @@
+import { defineGroup } from '../../verb/define-group.ts';
+import { type Context, type Declaration, defineVerb } from '../../verb/define-verb.ts';
+import { Exit } from '../../verb/exit.ts';
+import { byDefault, flag, text } from '../../verb/options.ts';
+
+const DIRECTORY = '/etc/systemd/system';
+const CONFIG = '/etc/oomscope.toml';
+
+const config = byDefault(CONFIG, text('FILE', 'the configuration that the service runs by'));
+const directory = byDefault(
+  DIRECTORY,
+  text('DIR', 'the directory of the unit; with another one systemctl is not called'),
+);
+const exits: Declaration<never>['exits'] = {
+  ok: true,
+  failed: 'systemctl failed',
+  usage: 'bad option or configuration, or another file has the name of the unit',
+  noInput: 'the configuration file is missing',
+  noPermission: true,
+};
+
+const print = defineVerb({
+  description: [
+    'Prints the unit for `oomscope run`: it tells systemd when it is ready, is restarted when it hangs, is spared by the OOM killer, reserves its own memory, and has no more privileges than it needs.',
+  ],
+  options: { config },
+  format: 'raw',
+  examples: [
+    { command: 'oomscope systemd print', about: 'Read the unit.' },
+    { command: 'oomscope systemd print > oomscope.service', about: 'Write it to a file.' },
+    { command: 'oomscope systemd print --config ./oomscope.toml', about: 'Print the unit for another configuration.' },
+  ],
+  exits: { ok: true, usage: true },
+  run: async ({ given }) => {
+    const { unitFor } = await import('./unit.ts');
+    // The unit is for reading: the configuration need not exist yet.
+    process.stdout.write(await unitFor(given.config ?? CONFIG, { mayBeMissing: true }));
+    return Exit.ok;
+  },
+});
+
+const installOptions = { config, directory, now: flag('enable and start the service as well') };
+
+const install = defineVerb({
+  description: [
+    'Installs the unit for `oomscope run`. A file of this name that oomscope did not make is left as it is.',
+  ],
+  options: installOptions,
+  format: 'raw',
+  examples: [
+    { command: 'sudo oomscope systemd install', about: `Install the unit for ${CONFIG}.` },
+    {
+      command: 'sudo oomscope systemd install --config /etc/oomscope.toml --now',
+      about: 'Install the unit and start the service.',
+    },
+    { command: 'oomscope systemd install --directory ./units', about: 'Write the unit into a directory of your own.' },
+  ],
+  exits,
+  run: async ({ given }: Context<typeof installOptions>) => {
+    const { installUnit, unitFor } = await import('./unit.ts');
+    const unit = await unitFor(given.config ?? CONFIG, { mayBeMissing: false });
+    return installUnit(given.directory ?? DIRECTORY, unit, {
+      systemctl: given.directory === undefined,
+      now: given.now ?? false,
+    });
+  },
+});
+
+const remove = defineVerb({
+  description: ['Stops and disables the service, and removes the unit that `oomscope systemd install` wrote.'],
+  options: { directory },
+  format: 'raw',
+  examples: [
+    { command: 'sudo oomscope systemd remove', about: 'Remove the service.' },
+    { command: 'oomscope systemd remove --directory ./units', about: 'Remove the unit from a directory of your own.' },
+  ],
+  exits,
+  run: async ({ given }) => {
+    const { removeUnit } = await import('./unit.ts');
+    return removeUnit(given.directory ?? DIRECTORY, { systemctl: given.directory === undefined });
+  },
+});
+
+export const verb = defineGroup({
+  verbs: {
+    print: { about: 'print the unit', load: async () => ({ verb: print }) },
+    install: { about: 'install the unit, and start the service if asked', load: async () => ({ verb: install }) },
+    remove: { about: 'stop the service, and remove the unit', load: async () => ({ verb: remove }) },
+  },
+  noun: 'ACTION',
+  description: ['Prints, installs or removes the systemd unit for `oomscope run`.'],
+});

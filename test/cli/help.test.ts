@@ -1,0 +1,105 @@
+/** The help of every verb, and what it is made from. */
+import { describe, expect, it } from 'vitest';
+import { describeVerbs } from '../../src/cli/verb/define-group.ts';
+import { renderHelp, type VerbData } from '../../src/cli/verb/help.ts';
+import { verbs } from '../../src/cli/verb-table.ts';
+import { columnsOf } from '../../src/render/width.ts';
+import { oomscope } from './cli.ts';
+
+const all = await describeVerbs(verbs);
+const groups = ['docker', 'protect', 'alert', 'config', 'systemd'];
+
+/** The words of a command line, as a shell would split them; operators are words of their own. */
+const wordsOf = (command: string) =>
+  [...command.replaceAll('\\\n', ' ').matchAll(/'[^']*'|"[^"]*"|&&|\|\||[|>;]+|[^\s|>;&]+/g)].map(([word]) =>
+    word.replace(/^(['"])(.*)\1$/s, '$2'),
+  );
+
+/** The parts of a command line that call oomscope, without `oomscope` itself. */
+function callsIn(command: string): string[][] {
+  const calls: string[][] = [];
+  let current: string[] | undefined;
+  let begins = true;
+  for (const word of wordsOf(command)) {
+    if (begins && word === 'oomscope') {
+      current = [];
+      calls.push(current);
+    } else if (/^(\|\|?|&&|>+|;)$/.test(word)) current = undefined;
+    else current?.push(word);
+    begins = word === 'sudo' || /^(\|\|?|&&|;)$/.test(word);
+  }
+  return calls;
+}
+
+/** The verb that a call names, with the words behind it. */
+function verbIn(call: string[]): [VerbData | undefined, string[]] {
+  const long = all.find(({ name }) => name === call.slice(0, 2).join(' '));
+  return long ? [long, call.slice(2)] : [all.find(({ name }) => name === call[0]), call.slice(1)];
+}
+
+describe.each(all.map((data) => [data.name, data] as const))('%s', (name, data) => {
+  it('has a help of at most 80 columns', () => {
+    for (const line of renderHelp(data).split('\n')) expect([line, columnsOf(line) <= 80]).toEqual([line, true]);
+  });
+
+  it('has a line in the list of verbs that fits as well', () => {
+    expect(data.about.length).toBeLessThanOrEqual(66);
+    expect(data.about).not.toMatch(/\.$/);
+  });
+
+  it.skipIf(groups.includes(name))('says what each option and exit code means', () => {
+    for (const { help } of data.options) {
+      expect(help).not.toBe('');
+      expect(help).not.toMatch(/\.$|may be repeated/);
+    }
+    expect(data.exits.map(({ code }) => code)).toEqual(expect.arrayContaining([0, 2]));
+  });
+
+  it.skipIf(groups.includes(name))('has examples with verbs and options that exist', () => {
+    expect(data.examples.length).toBeGreaterThanOrEqual(name === 'systemd remove' ? 2 : 3);
+    expect(data.examples.length).toBeLessThanOrEqual(6);
+    const calls = data.examples.flatMap(({ command }) => callsIn(command));
+    expect(calls.some((call) => verbIn(call)[0]?.name === name)).toBe(true);
+    for (const call of calls) {
+      const [verb, words] = verbIn(call);
+      expect([call, verb?.name]).not.toEqual([call, undefined]);
+      if (words.includes('--as-earlyoom')) continue;
+      const given = words.filter((word) => word.startsWith('--')).map((word) => word.replace(/=.*/, ''));
+      expect(verb?.options.map((option) => option.name)).toEqual(expect.arrayContaining(given));
+    }
+  });
+});
+
+it.each([['trace'], ['docker'], ['docker', 'check'], ['guard'], ['systemd', 'install']])(
+  '`help %s %s`, --help and -h print the same',
+  async (...words) => {
+    const [first, ...others] = await Promise.all(
+      [
+        ['help', ...words],
+        [...words, '--help'],
+        [...words, '-h'],
+      ].map((args) => oomscope(args)),
+    );
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first?.stdout).toMatch(new RegExp(`^usage: oomscope ${words.join(' ')} `));
+    for (const other of others) expect(other).toEqual(first);
+  },
+);
+
+it('names every verb in the list of verbs, in at most 80 columns', async () => {
+  const { code, stdout } = await oomscope(['--help']);
+  expect(code).toBe(0);
+  for (const name of Object.keys(verbs)) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'));
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  expect((await oomscope(['help'])).stdout).toBe(stdout);
+});
+
+it('guard --as-earlyoom has a help of its own', async () => {
+  const { code, stdout } = await oomscope(['guard', '--as-earlyoom', '-h']);
+  expect(code).toBe(0);
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+it('prints the version', async () => {
+  expect((await oomscope(['--version'])).stdout).toMatch(/^oomscope \d+\.\d+\.\d+\n$/);
+});
