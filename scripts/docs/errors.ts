@@ -1,7 +1,7 @@
 /** The page of error codes and exit codes. */
 import { Exit, type ExitName, exitMeanings } from '../../src/cli/verb/exit.ts';
 import { errorCodes } from '../../src/model/error.ts';
-import { type Page, table } from './markdown.ts';
+import { cell, type Page, table } from './markdown.ts';
 
 export const errorsPage: Page = { path: 'docs/reference/errors.md', write };
 
