@@ -16,7 +16,7 @@ import {
   sinkKinds,
   sinkOptions,
 } from './sink-table.ts';
-import { urlProblem } from './sinks/http.ts';
+import { publicUrl, urlProblem } from './sinks/http.ts';
 
 /**
  * Opens a sink for `alertTo()`, so that a wrong option is reported before anything starts.
@@ -74,6 +74,14 @@ export function targetProblem({ sink, target = '' }: SinkOptions): string | unde
   if (!expected) return target === '' ? undefined : `expected the name alone, got a target: remove it.`;
   if (target === '') return `expected ${sink}=${expected}, got no ${expected}.`;
   return expected === 'URL' && !target.startsWith('@') ? urlProblem(target) : undefined;
+}
+
+/** The same options with a target that is safe to print: of a URL, scheme and host. */
+export function withoutUrlSecret(options: SinkOptions): SinkOptions {
+  const { sink, target = '' } = options;
+  const url = kindOf(sink).target === 'URL' && !target.startsWith('@') ? URL.parse(target) : null;
+  const isPublic = !url || (url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password);
+  return isPublic ? options : { ...options, target: publicUrl(url) };
 }
 
 function targetOf({ sink, target = '' }: SinkOptions, kind: SinkKind): string {

@@ -1,7 +1,10 @@
 /** Secrets of sinks: read from the environment or a file, never given on the command line. */
-import { readFileSync } from 'node:fs';
+import { readRegularFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
+
+/** A key or a URL is much shorter. */
+const MOST_BYTES = 64 * 1024;
 
 /** Where a secret is. Every user of the machine can read command lines, so a secret is never written there itself. */
 export type Secret = { env: string } | { file: string };
@@ -23,10 +26,7 @@ export function readSecret(secret: Secret, what: string): string {
 }
 
 function readText(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new OomscopeError('USAGE', `${what}: cannot read ${printable(path)}: ${code}.`, { cause });
-  }
+  const { bytes, problem } = readRegularFile(path, MOST_BYTES);
+  if (problem === undefined) return bytes.toString();
+  throw new OomscopeError('USAGE', `${what}: cannot read ${printable(path)}: ${problem}.`);
 }

@@ -3,6 +3,7 @@
  * oomscope VERB: finds the verb, loads only it, and turns errors into a sentence and an exit code.
  */
 import { OomscopeError } from '../model/error.ts';
+import { printableLines } from '../text/printable.ts';
 import { VERSION } from '../version.ts';
 import { defineGroup } from './verb/define-group.ts';
 import { Exit, exitCodeOf, exitMeanings } from './verb/exit.ts';
@@ -34,10 +35,10 @@ main(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     if (error instanceof OomscopeError) {
-      process.stderr.write(`oomscope: ${error.message}\n${error.detail ? `${error.detail}\n` : ''}`);
+      process.stderr.write(printableLines(`oomscope: ${error.message}\n${error.detail ? `${error.detail}\n` : ''}`));
       process.exitCode = exitCodeOf(error.code);
     } else {
-      process.stderr.write(`oomscope: internal error: ${(error as Error)?.stack ?? String(error)}\n`);
+      process.stderr.write(printableLines(`oomscope: internal error: ${(error as Error)?.stack ?? String(error)}\n`));
       process.exitCode = Exit.software;
     }
   },

@@ -52,6 +52,9 @@ export function alertOf(event: Event): Alert | undefined {
       return event.action === 'notify' && event.outcome === 'done' ? ofGuard(event, 'GuardNotice') : undefined;
     case 'guard.result':
       return acted.has(event.outcome) ? ofGuard(event, 'GuardResult') : undefined;
+    case 'oom.report':
+      // The report of a kill that was seen adds to that kill, which has its own alert.
+      return event.kill_id === null ? moment(event, 'OomReport', 'OOM report', {}, event.id) : undefined;
     case 'tracer.lost':
       return moment(event, 'EventsLost', 'Events were lost', { where: event.where }, `tracer.lost ${event.where}`);
     default:

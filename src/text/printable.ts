@@ -62,3 +62,6 @@ export function printable(text: string): string {
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
 }
+
+/** As {@link printable}, for a text of several lines: line breaks stay. */
+export const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');

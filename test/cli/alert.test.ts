@@ -14,6 +14,7 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'oomscope-alert-'));
   writeFileSync(join(directory, 'not-a-program'), '');
   writeFileSync(join(directory, 'empty'), '');
+  execFileSync('mkfifo', [join(directory, 'fifo')]);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 const inside = (text: string) => text.replaceAll('DIR', directory);
@@ -32,7 +33,9 @@ describe('a sink that cannot be is named before anything is attached', () => {
       'slack=ftp://example.org/T0K3N',
       'slack: expected a URL that begins with https:// or http://, got one that begins with ftp:',
     ],
-    ['slack=@DIR/missing', 'slack URL: cannot read DIR/missing: ENOENT.'],
+    ['slack=@DIR/missing', 'slack URL: cannot read DIR/missing: there is no such file.'],
+    ['slack=@/dev/zero', 'slack URL: cannot read /dev/zero: expected a regular file, got a device.'],
+    ['slack=@DIR/fifo', 'slack URL: cannot read DIR/fifo: expected a regular file, got a FIFO.'],
     ['slack=@DIR/empty', 'slack URL: expected a secret in DIR/empty, which is empty.'],
     ['webhook=http://localhost/T0K3N kye-env=A', 'there is no setting "kye-env". Did you mean "key-env"?'],
     [

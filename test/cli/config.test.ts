@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,37 @@ describe('config', () => {
     const { stdout } = await oomscope(['config', 'print']);
     const again = await oomscope(['config', 'print', file('printed.toml', stdout)]);
     expect(again).toMatchObject({ code: 0, stdout });
+  });
+
+  it('print: shows no secret of a URL', async () => {
+    const sinks = [
+      'sink = "slack"\ntarget = "https://hooks.example.org/T0K3N"',
+      'sink = "webhook"\ntarget = "https://T0K3N:T0K3N@example.org/?T0K3N"',
+      'sink = "alertmanager"\ntarget = "http://localhost:9093/"',
+      'sink = "slack"\ntarget = "@/etc/oomscope/url"',
+    ];
+    const { code, stdout } = await oomscope([
+      'config',
+      'print',
+      file('secrets.toml', sinks.map((sink) => `[[alert]]\n${sink}\n`).join('')),
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain('T0K3N');
+    expect(stdout).toContain('# URLs end with "…" here');
+    expect([...stdout.matchAll(/target = (.*)/g)].map(([, target]) => target)).toEqual([
+      '"https://hooks.example.org/…"',
+      '"https://example.org/…"',
+      '"http://localhost:9093/"',
+      '"@/etc/oomscope/url"',
+    ]);
+  });
+
+  it('import: refuses a FIFO at once', async () => {
+    const fifo = join(directory, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    const { code, stderr } = await oomscope(['config', 'import', 'earlyoom', fifo]);
+    expect(stderr).toContain('expected a regular file, got a FIFO');
+    expect(code).toBe(66);
   });
 
   it('schema', async () => {

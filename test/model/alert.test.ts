@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Alert, alertOf } from '../../src/model/alert.ts';
 import type { Event } from '../../src/model/events.ts';
+import type { OomReport } from '../../src/model/oom-report.ts';
 import { containerOom, guardAction, guardResult, lost, oomKill, pressureLevel, usageLevel } from '../alerts/alerts.ts';
+import { explain, fixture, fixtures } from '../explain/corpus.ts';
 import { schemaErrors } from '../schema.ts';
 
 function alert(event: Event): Alert {
@@ -30,6 +32,13 @@ describe('alertOf', () => {
 
   it('is silent about what was not a kill', () => {
     expect(alertOf(oomKill('already_dying'))).toBeUndefined();
+  });
+
+  it('makes no second alert of the report of a kill that was seen', () => {
+    const { reports } = explain(fixture(fixtures[0] as string));
+    const report = reports[0] as OomReport;
+    expect(alert(report)).toMatchObject({ name: 'OomReport', severity: 'critical', momentary: true });
+    expect(alertOf({ ...report, kill_id: oomKill('killed').id })).toBeUndefined();
   });
 
   it('tells an episode of pressure by one key, from its beginning to its end', () => {

@@ -72,7 +72,7 @@ export function alertmanager(options: AlertmanagerOptions): Sink {
       // Alertmanager refuses an end before the start, which a clock that was set back would give.
       endsAt: new Date(Math.max(endsMs ?? nowMs + 4 * resendMs, Date.parse(alert.starts_at))).toISOString(),
     }));
-    return post({ url, headers, body: JSON.stringify(alerts), signal });
+    return post({ url, headers, body: JSON.stringify(alerts), signal, secrets: [token] });
   }
 
   return {

@@ -8,28 +8,39 @@ import type { IncomingMessage } from 'node:http';
 import { OomscopeError } from '../../model/error.ts';
 import type { Receipt } from '../../model/receipt.ts';
 import { printable } from '../../text/printable.ts';
+import { redact, secretsIn } from './redact.ts';
 
 /** Limits of what is read of a response (bytes) and shown of its first line (characters). */
 const MOST_REPLY = 4096;
 const SHOWN_REPLY = 200;
+/** How long to wait for the body of a response, which only explains the status. */
+const BODY_MS = 1_000;
 
 export interface Post {
   url: URL;
   headers: Record<string, string>;
   body: string;
   signal: AbortSignal;
+  /** Texts that the reply must not show, beside those in the URL. */
+  secrets?: readonly (string | undefined)[];
 }
 
-/** Never rejects. 2xx: delivered. No connection, 408, 425, 429 and 5xx: retry. Everything else, redirects too: refused. */
-export function post({ url, headers, body, signal }: Post): Promise<Receipt> {
+/**
+ * Never rejects. 2xx: delivered. No connection, 408, 425, 429 and 5xx: retry. Everything else, redirects too: refused. The
+ * status alone decides: a delivery does not wait for the body, and an error waits one second for its text.
+ */
+export function post({ url, headers, body, signal, secrets = [] }: Post): Promise<Receipt> {
+  const hidden = [...secretsIn(url), ...secrets.filter((secret) => secret !== undefined)];
   const { request } = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
   const bytes = Buffer.from(body);
   return new Promise((resolve) => {
-    const failed = (error: Error) => resolve({ outcome: 'retry', reply: failure(error) });
+    const failed = (error: Error) => resolve({ outcome: 'retry', reply: printable(redact(failure(error), hidden)) });
     const all = { 'user-agent': 'oomscope', 'content-length': String(bytes.length), ...headers };
     // No agent: alerts are rare, and a connection kept open may be dead when the next alert comes.
     const sent = request(url, { method: 'POST', agent: false, headers: all, signal }, (answer) => {
-      void read(answer).then((text) => resolve(receiptOf(answer, text)));
+      const whole = beginningOf(answer);
+      if (isDelivered(answer)) resolve(receiptOf(answer, '', hidden));
+      else void whole.then((text) => resolve(receiptOf(answer, text, hidden)));
     });
     sent.on('error', failed);
     sent.end(bytes);
@@ -55,10 +66,11 @@ export function urlProblem(text: string): string | undefined {
 /** The URL without credentials, path and query, each of which may be a secret. */
 export const publicUrl = ({ protocol, host }: URL) => `${protocol}//${host}/…`;
 
-/** The beginning of the body. Errors are ignored, because the status already decides the outcome. */
-async function read(answer: IncomingMessage): Promise<string> {
+/** What arrives of the body within {@link BODY_MS}; the rest is cut off. Errors are ignored: the status decides. */
+async function beginningOf(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
+  const timer = setTimeout(() => answer.destroy(), BODY_MS);
   try {
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       chunks.push(chunk);
@@ -66,15 +78,20 @@ async function read(answer: IncomingMessage): Promise<string> {
       if (length >= MOST_REPLY) break; // destroys the response
     }
   } catch {
-    // the connection ended early: keep what arrived
+    // the connection ended early, or was cut off: keep what arrived
   }
+  clearTimeout(timer);
   return Buffer.concat(chunks).toString();
 }
 
-function receiptOf({ statusCode = 0, statusMessage = '', headers }: IncomingMessage, text: string): Receipt {
-  const line = printable(text.trim().split('\n')[0] ?? '').slice(0, SHOWN_REPLY);
-  const reply = `${statusCode} ${printable(statusMessage)}${line === '' ? '' : ` (${line})`}`;
-  if (statusCode >= 200 && statusCode < 300) return { outcome: 'delivered', reply };
+const isDelivered = ({ statusCode = 0 }: IncomingMessage) => statusCode >= 200 && statusCode < 300;
+
+function receiptOf(answer: IncomingMessage, body: string, hidden: readonly string[]): Receipt {
+  const { statusCode = 0, statusMessage = '', headers } = answer;
+  const shown = (text: string) => printable(redact(text, hidden, true)).slice(0, SHOWN_REPLY);
+  const line = shown(body.trim().split('\n')[0] ?? '');
+  const reply = `${statusCode} ${shown(statusMessage)}${line === '' ? '' : ` (${line})`}`;
+  if (isDelivered(answer)) return { outcome: 'delivered', reply };
   const busy = statusCode >= 500 || [408, 425, 429].includes(statusCode);
   if (!busy) return { outcome: 'refused', reply };
   const retryAfterMs = parseRetryAfter(headers['retry-after'], Date.now());
@@ -92,5 +109,5 @@ export function parseRetryAfter(text: string | undefined, nowMs: number): number
 function failure(error: Error): string {
   if (error.name === 'AbortError') return 'no answer in time';
   const { code, errors } = error as NodeJS.ErrnoException & { errors?: Error[] };
-  return printable(error.message || errors?.[0]?.message || code || error.name);
+  return error.message || errors?.[0]?.message || code || error.name;
 }

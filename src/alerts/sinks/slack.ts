@@ -25,27 +25,29 @@ export function slack({ url: text, timeoutMs = 10_000 }: SlackOptions): Sink {
   };
 }
 
-const marks: Record<Severity, string> = {
-  info: ':information_source:',
-  warning: ':warning:',
-  critical: ':rotating_light:',
-};
+const marks: Record<Severity, string> = { info: 'ℹ️', warning: '⚠️', critical: '🚨' };
+const RESOLVED = '✅';
+/** Slack's limit is 3,000 characters a text. */
+const MOST = 2_900;
 
-/** Notifications show `text`, the channel shows `blocks`. Slack's limit is 3,000 characters a block. */
+/**
+ * Notifications show `text`, the channel shows `blocks`. Names of processes are in both: blocks are plain text, in which
+ * nothing is markup, and in `text` every way to mention a user or to make a link is switched off or escaped.
+ */
 export function slackMessage({ status, severity, title, message, labels }: Alert) {
-  const mark = status === 'resolved' ? ':white_check_mark:' : marks[severity];
-  const context = Object.entries(labels).map(([name, value]) => `${withoutMarkup(name)}: ${withoutMarkup(value)}`);
+  const mark = status === 'resolved' ? RESOLVED : marks[severity];
+  const context = Object.entries(labels).map(([name, value]) => `${printable(name)}: ${printable(value)}`);
   return {
-    text: `${mark} ${withoutMarkup(title)}`,
+    text: `${mark} ${escaped(printable(title))}`,
+    ...{ mrkdwn: false, parse: 'none', link_names: false, unfurl_links: false, unfurl_media: false },
     blocks: [
-      section(`${mark} *${withoutMarkup(title).replaceAll('*', '∗')}*\n${withoutMarkup(message)}`),
-      { type: 'context', elements: [{ type: 'mrkdwn', text: context.join('  ').slice(0, 2900) }] },
+      { type: 'section', text: plainText(`${mark} ${printable(title)}\n${printable(message)}`) },
+      { type: 'context', elements: [plainText(context.join('  '))] },
     ],
   };
 }
 
-const section = (text: string) => ({ type: 'section', text: { type: 'mrkdwn', text: text.slice(0, 2900) } });
+const plainText = (text: string) => ({ type: 'plain_text', text: text.slice(0, MOST).toWellFormed(), emoji: false });
 
-/** The name of a process must not mention @channel or become a link. */
-const withoutMarkup = (text: string) =>
-  printable(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+/** Slack reads these three characters as the beginning of a mention or a link, and wants them escaped. */
+const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

@@ -27,7 +27,7 @@ export function webhook({ url: text, key, token, timeoutMs = 10_000 }: WebhookOp
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...signed(alert.id, body, key),
       };
-      return post({ url, headers, body, signal });
+      return post({ url, headers, body, signal, secrets: [token, key] });
     },
   };
 }

@@ -1,5 +1,6 @@
 /** What an option is, and the kinds of value that options take. */
 import { OomscopeError } from '../../model/error.ts';
+import { printable } from '../../text/printable.ts';
 import { parseDuration, parseSize } from '../../text/units.ts';
 
 export interface Option<T> {
@@ -26,7 +27,8 @@ export type Values<O extends Options> = {
     : ReturnType<O[K]['parse']> | undefined;
 };
 
-export const usage = (message: string) => new OomscopeError('USAGE', message);
+/** An error of usage, in one line: words of the user are in it. */
+export const usage = (message: string) => new OomscopeError('USAGE', printable(message));
 
 /** A switch. */
 export const flag = (help: string): Option<boolean> => ({ help, parse: () => true });

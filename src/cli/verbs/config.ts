@@ -7,6 +7,9 @@ import { usage } from '../verb/options.ts';
 
 const fileExits = { ok: true, usage: 'bad option, or the file has faults', noInput: 'FILE is missing' } as const;
 
+const HIDDEN = '# URLs end with "…" here, because their rest may be a secret.\n\n';
+const MOST_IMPORT = 256 * 1024;
+
 const check = defineVerb({
   description: ['Checks a configuration of `oomscope run`: prints all faults at once, each with its line.'],
   words: { name: 'FILE', least: 1, most: 1, about: 'the configuration, in TOML' },
@@ -44,12 +47,16 @@ const print = defineVerb({
   ],
   exits: fileExits,
   run: async ({ words: [file] }) => {
-    const [{ parseConfig, readConfig }, { writeConfig }] = await Promise.all([
+    const [{ parseConfig, readConfig }, { writeConfig }, { withoutUrlSecret }] = await Promise.all([
       import('../../config/config.ts'),
       import('../../config/write.ts'),
+      import('../../alerts/open.ts'),
     ]);
     const config = await (file === undefined ? parseConfig('[guard]', 'the defaults') : readConfig(file));
-    process.stdout.write(writeConfig(config));
+    // URLs of sinks hold tokens, and what is printed here is often shown to others.
+    const alert = config.alert.map(withoutUrlSecret);
+    const hidden = alert.some(({ target }, i) => target !== config.alert[i]?.target);
+    process.stdout.write(`${hidden ? HIDDEN : ''}${writeConfig({ ...config, alert })}`);
     return Exit.ok;
   },
 });
@@ -96,18 +103,19 @@ const importFrom = defineVerb({
 });
 
 async function importConfiguration({ words: [from = '', file = ''] }: Context<Record<never, never>>): Promise<number> {
-  const [{ importable, importConfig }, { writeGuard }, { machineKib }, { readFile }] = await Promise.all([
+  const [{ importable, importConfig }, { writeGuard }, { machineKib }, { readRegularFile }] = await Promise.all([
     import('../../config/import/import.ts'),
     import('../../config/write.ts'),
     import('../verb/machine.ts'),
-    import('node:fs/promises'),
+    import('../../linux/regular-file.ts'),
   ]);
   const what = importable.find((each) => each === from);
   if (!what) throw usage(`config import: expected one of ${importable.join(', ')}, got "${from}".`);
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new OomscopeError('NO_INPUT', `Expected a configuration in ${file}: ${cause.code}.`, { cause });
-  });
-  const { guard, notes } = importConfig(what, text, machineKib());
+  const { bytes, problem } = readRegularFile(file, MOST_IMPORT);
+  if (problem !== undefined) {
+    throw new OomscopeError('NO_INPUT', `Expected a configuration in ${printable(file)}: ${problem}.`);
+  }
+  const { guard, notes } = importConfig(what, bytes.toString(), machineKib());
   const lines = [
     `# From ${printable(file)}, for ${what}. A dry run: set mode = "enforce" when what it says is what you want.`,
     ...notes.map((note) => `# Not taken over: ${printable(note)}`),

@@ -1,7 +1,9 @@
 /** The options of `oomscope guard`, and the rules that they make. */
 import type { GuardConfig } from '../../../guard/guard-config.ts';
 import { needsOptions, stepNames } from '../../../guard/steps/steps.ts';
+import { OomscopeError } from '../../../model/error.ts';
 import type { GuardMode } from '../../../model/guard.ts';
+import { printable } from '../../../text/printable.ts';
 import { liveOptions } from '../../verb/live.ts';
 import { byDefault, flag, oneOf, several, size, text, usage, type Values } from '../../verb/options.ts';
 
@@ -83,7 +85,7 @@ async function withRules(given: Given, mode: GuardMode): Promise<GuardConfig> {
   );
   if (guard) return guard;
   const messages = new Set(faults.map(({ path, message }) => `--${optionOf(path)}: ${message}`));
-  throw usage([...messages].join('\n'));
+  throw new OomscopeError('USAGE', [...messages].map(printable).join('\n'));
 }
 
 /** The option for a setting: "rule[0].min_size" is --min-size. */
