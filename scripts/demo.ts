@@ -5,7 +5,7 @@ import { accessSync, constants, copyFileSync, mkdtempSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { memoryHierarchy } from '../src/linux/capabilities.ts';
+import { memoryHierarchy } from '../src/linux/memory-hierarchy.ts';
 import { createMemoryGroup, type MemoryGroup, MemoryGroupUnavailable } from './memory-cgroup.ts';
 
 const USAGE = `usage: npm run demo -- [--limit SIZE | --slow]

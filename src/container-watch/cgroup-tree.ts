@@ -3,10 +3,14 @@
  */
 import type { Containers } from '../containers/containers.ts';
 import { readIfPresent } from '../linux/capabilities.ts';
-import { type Cgroupfs, lineage, type MemoryCgroup } from '../linux/cgroupfs.ts';
-import { readMeminfo } from '../linux/system.ts';
+import type { Cgroupfs } from '../linux/cgroupfs.ts';
+import { readMeminfo } from '../linux/meminfo.ts';
+import type { MemoryCgroup } from '../linux/memory-cgroup.ts';
+import { parsePressure } from '../linux/psi.ts';
+import { readSmallFile } from '../linux/small-file.ts';
 import type { CgroupNode } from '../model/cgroup-tree.ts';
 import { GrowthWindow } from '../series/growth.ts';
+import { cgroupAncestors } from '../text/cgroup-path.ts';
 
 /** Looks that growth is worked out from. */
 const GROWTH_SAMPLES = 10;
@@ -43,7 +47,7 @@ export class CgroupTree implements Disposable {
     for (const path of this.#known.keys()) if (!nodes.has(path)) this.#forget(path);
     // Parents come before their children; what has no memory controller of its own hands them up.
     for (const [path, node] of nodes) {
-      const parent = lineage(path)
+      const parent = cgroupAncestors(path)
         .slice(1)
         .find((above) => nodes.has(above));
       if (path !== top && parent !== undefined) nodes.get(parent)?.children.push(node);
@@ -89,17 +93,16 @@ export class CgroupTree implements Disposable {
   /** The whole machine: the root group of v2 has no files of its own, and that of v1 leaves much out. */
   #readRoot(): CgroupNode {
     const meminfo = readMeminfo();
-    const used = meminfo ? meminfo.total_bytes - meminfo.available_bytes : 0;
+    const used = meminfo ? meminfo.totalBytes - meminfo.availableBytes : 0;
     const kills = Number(/^oom_kill (\d+)$/m.exec(readIfPresent('/proc/vmstat') ?? '')?.[1]);
-    const some = /^some avg10=([\d.]+)/m.exec(readIfPresent('/proc/pressure/memory') ?? '')?.[1];
     if (this.#looks === 0) this.#rootKillsBefore = kills;
     return {
       ...{ path: '/', unit: null, pod: null, container: null, children: [] },
-      usage_bytes: meminfo ? meminfo.total_bytes - meminfo.free_bytes : 0,
+      usage_bytes: meminfo ? meminfo.totalBytes - meminfo.freeBytes : 0,
       working_set_bytes: used,
-      limit_bytes: meminfo?.total_bytes ?? null,
-      full: meminfo ? used / meminfo.total_bytes : null,
-      some_avg10: some === undefined ? null : Number(some),
+      limit_bytes: meminfo?.totalBytes ?? null,
+      full: meminfo ? used / meminfo.totalBytes : null,
+      some_avg10: parsePressure(readSmallFile('/proc/pressure/memory'))?.some.avg10 ?? null,
       oom_kills: Number.isNaN(kills) ? null : kills,
       oom_kills_seen: Number.isNaN(kills) ? 0 : kills - this.#rootKillsBefore,
       growth_bytes_per_second: null,

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import type { ContainerInfo, ContainerRuntimeApi } from '../containers/container-runtime.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
+import { readMeminfo } from '../linux/meminfo.ts';
 import { readProcess } from '../linux/process-reader.ts';
-import { readMeminfo } from '../linux/system.ts';
 import type { ContainerReport } from '../model/container-report.ts';
 import { GrowthWindow, growthOf } from '../series/growth.ts';
 import { readContainerMemory } from './memory.ts';
@@ -54,7 +54,7 @@ export async function reportOn(
       if (usage !== undefined) windows[at]?.add(performance.now() / 1000, usage);
     }
   }
-  const swapTotal = readMeminfo()?.swap_total_bytes ?? 0;
+  const swapTotal = readMeminfo()?.swapTotalBytes ?? 0;
   return subjects.map(({ report, cgroup }, at) => {
     const left = cgroup === null ? null : (cgroups?.effectiveLimit(cgroup)?.leftBytes ?? null);
     const growth = growthOf(windows[at]?.slope(), left);

@@ -1,5 +1,5 @@
 /** Checks the kernel settings that decide what happens when memory runs out (Documentation/admin-guide/sysctl/vm.rst). */
-import { meminfoNumber } from '../linux/system.ts';
+import { numberOf } from '../linux/small-file.ts';
 import { formatShare } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 
@@ -158,7 +158,7 @@ function bootParameters(read: Read): Finding[] {
 const gib = (kib: number) => `${(kib / 1048576).toFixed(1)} GiB`;
 
 /** A field of /proc/meminfo: KiB, except for the counts of huge pages. */
-export const meminfo = (read: Read, name: string) => meminfoNumber(read('/proc/meminfo') ?? '', name);
+export const meminfo = (read: Read, name: string) => numberOf(Buffer.from(read('/proc/meminfo') ?? ''), `${name}:`);
 
 /** The first line of /proc/swaps is the heading. */
 export function hasSwap(read: Read): boolean {

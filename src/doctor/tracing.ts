@@ -10,9 +10,9 @@ import {
   hasKernelBtf,
   KERNEL_BTF,
   kernelTooOld,
-  memoryHierarchy,
   missingForTracing,
 } from '../linux/capabilities.ts';
+import { memoryHierarchy } from '../linux/memory-hierarchy.ts';
 import { OomscopeError } from '../model/error.ts';
 import { builtFile } from '../native/addon.ts';
 import { type Finding, findingsOf } from './finding.ts';

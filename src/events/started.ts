@@ -1,5 +1,5 @@
 import { release } from 'node:os';
-import { memoryHierarchy } from '../linux/capabilities.ts';
+import { memoryHierarchy } from '../linux/memory-hierarchy.ts';
 import type { HookState, TracerStarted } from '../model/tracer.ts';
 import { VERSION } from '../version.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from './envelope.ts';

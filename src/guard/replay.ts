@@ -7,12 +7,12 @@
  */
 import { type Event, SCHEMA } from '../model/events.ts';
 import { SAMPLE_SCHEMA, type Sample, type SampledProcess } from '../model/sample.ts';
+import { isWithin } from '../text/cgroup-path.ts';
 import { Announcer, type Plan } from './ladder/announce.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { holdNow } from './rules/detect.ts';
 import { Ladder } from './rules/ladder.ts';
 import { identity } from './rules/protect.ts';
-import { isWithin } from './rules/rank.ts';
 import type { PolicyOptions } from './rules/rule.ts';
 import { steps } from './steps/steps.ts';
 

@@ -46,34 +46,6 @@ export const OLDEST_KERNEL: KernelVersion = [5, 10];
 
 export const kernelTooOld = (version = kernelVersion()): boolean => !isAtLeast(version, OLDEST_KERNEL);
 
-/** Which hierarchy has the memory controller: where its groups are, and of what version. */
-export interface MemoryHierarchy {
-  version: 1 | 2;
-  mount: string;
-  /** Where cgroup v2 is mounted, with the memory controller or without: groups have their pressure there. */
-  unified: string | undefined;
-}
-
-/** From /proc/self/mountinfo; undefined when no memory controller is mounted. */
-export function memoryHierarchy(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): MemoryHierarchy | undefined {
-  let unified: string | undefined;
-  let v1: string | undefined;
-  for (const line of mountinfo.split('\n')) {
-    const [left, right] = line.split(' - ');
-    const mount = left
-      ?.split(' ')[4]
-      ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-    const [type, , options] = right?.split(' ') ?? [];
-    if (!mount) continue;
-    if (type === 'cgroup' && options?.split(',').includes('memory')) v1 ??= mount;
-    if (type === 'cgroup2') unified ??= mount;
-  }
-  if (v1 !== undefined) return { version: 1, mount: v1, unified };
-  if (unified === undefined) return undefined;
-  const controllers = readIfPresent(`${unified}/cgroup.controllers`);
-  return controllers?.trim().split(' ').includes('memory') ? { version: 2, mount: unified, unified } : undefined;
-}
-
 export function readIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');

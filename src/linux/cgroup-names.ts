@@ -1,6 +1,6 @@
 import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { memoryHierarchy } from './capabilities.ts';
+import { memoryHierarchy } from './memory-hierarchy.ts';
 
 /** A machine has hundreds, some thousands; a broken one must not hold up the stream. */
 const MOST_GROUPS = 20_000;

@@ -1,122 +1,123 @@
 /**
- * Where the memory is and where it is going: the system, every memory cgroup and the processes, sampled together. What has
- * not moved is not read again in full, so a pass costs little on a machine where little happens.
+ * Samples the system, every memory cgroup and the processes together: how much memory each uses, how fast that grows, and
+ * how long tasks wait for memory. A cgroup whose usage has not moved is not read in full again, so a pass over a machine at
+ * rest costs little.
  */
-
 import { ownerOf } from '../containers/container-path.ts';
-import { Cgroupfs, lineage, type MemoryCgroup } from '../linux/cgroupfs.ts';
-import { numberOf, SmallFile } from '../linux/small-file.ts';
-import { type StallTotals, stallTotals } from '../linux/stall-totals.ts';
-import { readMeminfo } from '../linux/system.ts';
+import { CgroupUsage } from '../linux/cgroup-usage.ts';
+import { Cgroupfs } from '../linux/cgroupfs.ts';
+import { parseMeminfo, readMeminfo } from '../linux/meminfo.ts';
+import type { MemoryCgroup } from '../linux/memory-cgroup.ts';
+import { parseStallTotals, type StallTotals } from '../linux/psi.ts';
+import { SmallFile } from '../linux/small-file.ts';
 import { noOwner } from '../model/container.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
 import { GrowthWindow } from '../series/growth.ts';
 import { subjectKey } from '../stream/subject-key.ts';
-import { largest, type ProcessSample, ProcessSampler, type ProcessSource } from './process-sampler.ts';
+import { cgroupAncestors } from '../text/cgroup-path.ts';
+import { ProcessGrowth } from './process-growth.ts';
+import { ProcessSampler, type ProcessSource } from './process-sampler.ts';
+import { StallShares } from './stall-shares.ts';
 
 export interface SurveyOptions {
   proc?: string;
-  /** undefined: none, only the system. By default the memory controller's. */
+  /** undefined: only the system is sampled. Default: the hierarchy that has the memory controller. */
   cgroups?: Cgroupfs | undefined;
-  /** By default from /proc. Its samples have the time of `now`. */
+  /** Default: the processes of `proc`. Its samples must be timed by `now`. Closed together with the survey. */
   processes?: ProcessSource;
   /** Milliseconds of a clock that does not jump. Default performance.now(). */
   now?: () => number;
   /**
-   * How long tasks were stalled, by a monitor of pressure: it knows that of every cgroup, where v1 has none. By default from
-   * the kernel's PSI files.
+   * How long tasks were stalled, from a monitor of pressure, which knows that of cgroups on v1, too. A subject that is
+   * missing was never stalled. Default: the kernel's PSI files.
    */
   pressure?: (() => Iterable<StalledSubject>) | undefined;
-  /** Groups that are followed at most, those nearest to the root first. Default 256. */
+  /** How many cgroups are sampled at most, those nearest to the root first. Default 256. */
   mostGroups?: number;
 }
 
-/** Of `PressureMonitor.totals()`. */
+/** Part of what PressureMonitor.totals() returns. */
 export interface StalledSubject {
   subject: PressureSubject;
   some_ns: number;
   full_ns: number | null;
 }
 
-/** The system or one cgroup, as of the last pass. */
+/** The system or one cgroup, as of the last pass. The survey changes it in place. */
 export interface Reading {
   readonly subject: PressureSubject;
-  /** In use and not given back for the asking: MemTotal - MemAvailable; usage without inactive file pages. */
+  /** MemTotal − MemAvailable; for a cgroup, usage without inactive file pages. */
   usedBytes: number;
-  /** Its own limit; the system's is all its memory. null: none, or more than the system has. */
+  /** The system's is all its memory; a cgroup's is its own limit. null: none, or more than the system has. */
   limitBytes: number | null;
-  /** What is left before something runs out, be it its own limit, one above it, or the system. */
+  /** What is left until the first limit is hit: its own, one above it, or the system's memory. */
   availableBytes: number;
-  /** Shares of the time since the pass before; null: not known. */
+  /** Shares of the time since the pass before. null: not known. */
   some: number | null;
   full: number | null;
   readonly growth: GrowthWindow;
 }
 
-/** Limits are read anew, and groups looked for whatever the number of directories, in every fifth pass. */
+interface SurveyedGroup {
+  reading: Reading;
+  cgroup: MemoryCgroup;
+  usage: CgroupUsage;
+}
+
+/** Every fifth pass reads limits again, and lists all cgroups even if no directory seems to have changed. */
 const DISCOVERY_PASSES = 5;
-const GROWTH_SAMPLES = 30;
-/** Of processes: those that hold less are not followed, nor more than so many. */
-const FOLLOWED_BYTES = 2 ** 20;
-const MOST_FOLLOWED = 512;
+const EVERY_MOVE = { movedBytes: 0, ageMs: Number.POSITIVE_INFINITY };
 
 export class Survey implements Disposable {
   readonly system: Reading & { swapTotalBytes: number; swapFreeBytes: number };
   readonly groups = new Map<string, Reading>();
-  /** Of groups that were there in the pass before. */
+  /** The cgroups that were there in the pass before the last, and are gone. */
   gone: Reading[] = [];
   readonly #cgroups: Cgroupfs | undefined;
-  readonly #processes: ProcessSource;
+  readonly #processes: ProcessGrowth;
   readonly #now: () => number;
   readonly #monitored: SurveyOptions['pressure'];
   readonly #most: number;
   readonly #meminfo: SmallFile | undefined;
   readonly #pressure: SmallFile | undefined;
-  readonly #files = new Map<string, MemoryCgroup>();
-  readonly #inactive = new Map<string, { usage: number; inactive: number }>();
-  readonly #stalls = new Map<string, StallTotals & { atMs: number }>();
-  readonly #followed = new Map<number, { startTicks: number; growth: GrowthWindow }>();
-  #latest: ReadonlyMap<number, ProcessSample> = new Map();
+  readonly #surveyed = new Map<string, SurveyedGroup>();
+  readonly #stalls = new StallShares();
   #pass = 0;
 
   constructor(options: SurveyOptions = {}) {
-    const proc = options.proc ?? '/proc';
+    const { proc = '/proc', now = () => performance.now() } = options;
     this.#cgroups = 'cgroups' in options ? options.cgroups : Cgroupfs.find();
     this.#monitored = options.pressure;
-    this.#now = options.now ?? (() => performance.now());
-    const swap = (readMeminfo(proc)?.swap_total_bytes ?? 0) > 0;
-    this.#processes = options.processes ?? new ProcessSampler({ proc, swap, now: this.#now });
+    this.#now = now;
+    const swap = (readMeminfo(proc)?.swapTotalBytes ?? 0) > 0;
+    this.#processes = new ProcessGrowth(options.processes ?? new ProcessSampler({ proc, swap, now }));
     this.#most = options.mostGroups ?? 256;
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
     const subject = { scope: 'system', path: '/', id: null, ...noOwner } as const;
-    this.system = { ...reading(subject), swapTotalBytes: 0, swapFreeBytes: 0 };
+    this.system = { ...emptyReading(subject), swapTotalBytes: 0, swapFreeBytes: 0 };
   }
 
-  /** One pass. @returns when it was, by the clock that was given */
+  /** One pass. @returns its time, by the clock that was given */
   sample(): number {
     const nowMs = this.#now();
     const monitored =
       this.#monitored && new Map([...this.#monitored()].map((each) => [subjectKey(each.subject), each]));
     this.#readSystem(nowMs, monitored);
     this.#readGroups(nowMs, monitored);
-    this.#readProcesses();
+    this.#processes.sample();
     this.#pass++;
     return nowMs;
   }
 
-  /** The largest processes of a subject. */
+  /** The largest processes of a subject, the largest first. */
   top(subject: PressureSubject, most: number): ProcessUsage[] {
-    return largest(this.#of(subject), most).map((process) => this.#usage(process));
+    return this.#processes.top(subject, most);
   }
 
-  /** Those of its processes that grow the most, the fastest first. */
+  /** The processes of a subject that grow, the fastest first. */
   growers(subject: PressureSubject, most: number): ProcessUsage[] {
-    return [...this.#of(subject)]
-      .map((process) => this.#usage(process))
-      .filter(({ growth_bytes_per_second: speed }) => speed !== null && speed > 0)
-      .sort((a, b) => (b.growth_bytes_per_second ?? 0) - (a.growth_bytes_per_second ?? 0))
-      .slice(0, most);
+    return this.#processes.growers(subject, most);
   }
 
   [Symbol.dispose](): void {
@@ -126,141 +127,96 @@ export class Survey implements Disposable {
   close(): void {
     this.#meminfo?.close();
     this.#pressure?.close();
-    for (const file of this.#files.values()) file.close();
-    this.#files.clear();
+    for (const { cgroup } of this.#surveyed.values()) cgroup.close();
+    this.#surveyed.clear();
     this.#processes.close();
   }
 
   #readSystem(nowMs: number, monitored: Monitored): void {
     const { system } = this;
-    const meminfo = this.#meminfo?.read();
+    const meminfo = parseMeminfo(this.#meminfo?.read());
     if (meminfo) {
-      const bytes = (name: string) => (numberOf(meminfo, name) ?? 0) * 1024;
-      system.limitBytes = bytes('MemTotal:');
-      system.availableBytes = bytes('MemAvailable:');
-      system.usedBytes = system.limitBytes - system.availableBytes;
-      system.swapTotalBytes = bytes('SwapTotal:');
-      system.swapFreeBytes = bytes('SwapFree:');
-      system.growth.add(nowMs / 1000, system.usedBytes);
+      const { totalBytes, availableBytes, swapTotalBytes, swapFreeBytes } = meminfo;
+      const usedBytes = totalBytes - availableBytes;
+      Object.assign(system, { limitBytes: totalBytes, availableBytes, usedBytes, swapTotalBytes, swapFreeBytes });
+      system.growth.add(nowMs / 1000, usedBytes);
     }
-    this.#share(system, '', monitored ? totalsOf(system, monitored) : stallTotals(this.#pressure?.read()), nowMs);
+    this.#share(system, monitored ? totalsOf(system, monitored) : parseStallTotals(this.#pressure?.read()), nowMs);
   }
 
   #readGroups(nowMs: number, monitored: Monitored): void {
     const discovery = this.#pass % DISCOVERY_PASSES === 0;
     if (discovery || this.#cgroups?.stale()) this.#discover();
     this.gone = [];
-    for (const [path, file] of this.#files) {
-      const group = this.groups.get(path) as Reading;
-      const usage = file.usage();
-      if (usage === undefined) {
+    for (const [path, { reading, cgroup, usage }] of this.#surveyed) {
+      const now = usage.read(nowMs);
+      if (!now) {
         this.#forget(path);
         continue;
       }
-      if (discovery) group.limitBytes = within(file.limit(), this.system.limitBytes);
-      const before = this.#inactive.get(path);
-      const moved = before?.usage !== usage;
-      if (moved) {
-        const inactive = file.inactiveFile() ?? 0;
-        this.#inactive.set(path, { usage, inactive });
-        group.usedBytes = Math.max(0, usage - inactive);
-      }
-      group.growth.add(nowMs / 1000, group.usedBytes);
-      const full = group.limitBytes !== null && group.usedBytes > group.limitBytes / 2;
-      if (monitored) this.#share(group, path, totalsOf(group, monitored), nowMs);
-      else if (moved || full) this.#share(group, path, file.stalled(), nowMs);
-      else if (group.some !== null) group.some = group.full = 0;
+      if (discovery) reading.limitBytes = within(cgroup.limit(), this.system.limitBytes);
+      reading.usedBytes = now.usedBytes;
+      reading.growth.add(nowMs / 1000, now.usedBytes);
+      // Tasks of a cgroup that does not change and is not nearly full wait for no memory: PSI need not be read.
+      const full = reading.limitBytes !== null && reading.usedBytes > reading.limitBytes / 2;
+      if (monitored) this.#share(reading, totalsOf(reading, monitored), nowMs);
+      else if (now.refreshed || full) this.#share(reading, cgroup.stalled(), nowMs);
+      else if (reading.some !== null) reading.some = reading.full = 0;
     }
-    for (const [path, group] of this.groups) group.availableBytes = this.#left(path);
+    for (const [path, reading] of this.groups) reading.availableBytes = this.#left(path);
   }
 
   #discover(): void {
     for (const path of this.#cgroups?.paths(this.#most) ?? []) {
-      if (path === '/' || this.#files.has(path)) continue;
-      const file = this.#cgroups?.open(path);
-      if (!file) continue;
-      this.#files.set(path, file);
-      const limitBytes = within(file.limit(), this.system.limitBytes);
-      this.groups.set(path, { ...reading({ scope: 'cgroup', path, id: file.id, ...ownerOf(path) }), limitBytes });
+      if (path === '/' || this.#surveyed.has(path)) continue;
+      const cgroup = this.#cgroups?.open(path);
+      if (!cgroup) continue;
+      const reading = emptyReading({ scope: 'cgroup', path, id: cgroup.id, ...ownerOf(path) });
+      reading.limitBytes = within(cgroup.limit(), this.system.limitBytes);
+      this.#surveyed.set(path, { reading, cgroup, usage: new CgroupUsage(cgroup, EVERY_MOVE) });
+      this.groups.set(path, reading);
     }
   }
 
   #forget(path: string): void {
-    this.gone.push(this.groups.get(path) as Reading);
-    this.#files.get(path)?.close();
-    for (const map of [this.#files, this.groups, this.#inactive, this.#stalls]) map.delete(path);
+    const group = this.#surveyed.get(path);
+    if (!group) return;
+    this.gone.push(group.reading);
+    group.cgroup.close();
+    this.#stalls.forget(subjectKey(group.reading.subject));
+    this.#surveyed.delete(path);
+    this.groups.delete(path);
   }
 
-  /** The least that is left on the way up. */
+  /** The least that is left in this cgroup and in those above it. */
   #left(path: string): number {
     let left = this.system.availableBytes;
-    for (const each of lineage(path)) {
+    for (const each of cgroupAncestors(path)) {
       const above = this.groups.get(each);
       if (above && above.limitBytes !== null) left = Math.min(left, Math.max(0, above.limitBytes - above.usedBytes));
     }
     return left;
   }
 
-  #share(target: Reading, key: string, totals: StallTotals | null, atMs: number): void {
-    const before = this.#stalls.get(key);
-    if (totals) this.#stalls.set(key, { ...totals, atMs });
-    if (!totals || !before || atMs <= before.atMs) return;
-    const us = (atMs - before.atMs) * 1000;
-    target.some = Math.min(1, (totals.someUs - before.someUs) / us);
-    target.full = Number.isNaN(totals.fullUs) ? null : Math.min(1, (totals.fullUs - before.fullUs) / us);
-  }
-
-  #readProcesses(): void {
-    this.#latest = this.#processes.sample();
-    for (const [pid, { startTicks }] of this.#followed) {
-      if (this.#latest.get(pid)?.startTicks !== startTicks) this.#followed.delete(pid);
-    }
-    for (const process of this.#latest.values()) {
-      let followed = this.#followed.get(process.pid);
-      if (!followed) {
-        if (process.rssBytes < FOLLOWED_BYTES || this.#followed.size >= MOST_FOLLOWED) continue;
-        followed = { startTicks: process.startTicks, growth: new GrowthWindow(GROWTH_SAMPLES) };
-        this.#followed.set(process.pid, followed);
-      }
-      followed.growth.add(process.readMs / 1000, process.rssBytes + (process.swapBytes ?? 0));
-    }
-  }
-
-  *#of({ scope, path }: PressureSubject): Generator<ProcessSample> {
-    for (const process of this.#latest.values()) {
-      if (process.kernelThread) continue;
-      if (scope === 'system' || process.cgroup === path || process.cgroup?.startsWith(`${path}/`)) yield process;
-    }
-  }
-
-  #usage(process: ProcessSample): ProcessUsage {
-    const slope = this.#followed.get(process.pid)?.growth.slope();
-    return {
-      pid: process.pid,
-      start_ticks: process.startTicks,
-      comm: process.comm,
-      cgroup: process.cgroup,
-      ...ownerOf(process.cgroup),
-      rss_bytes: process.rssBytes,
-      swap_bytes: process.swapBytes,
-      growth_bytes_per_second: slope ? Math.round(slope.perSecond) : null,
-    };
+  #share(reading: Reading, totals: StallTotals | null, nowMs: number): void {
+    const share = this.#stalls.next(subjectKey(reading.subject), totals, nowMs);
+    if (share) Object.assign(reading, share);
   }
 }
 
 type Monitored = ReadonlyMap<string, StalledSubject> | undefined;
 
-/** Who is not in it was never stalled. */
 function totalsOf({ subject }: Reading, monitored: ReadonlyMap<string, StalledSubject>): StallTotals {
   const { some_ns, full_ns } = monitored.get(subjectKey(subject)) ?? { some_ns: 0, full_ns: 0 };
   return { someUs: some_ns / 1000, fullUs: full_ns === null ? Number.NaN : full_ns / 1000 };
 }
 
-function reading(subject: PressureSubject): Reading {
-  const growth = new GrowthWindow(GROWTH_SAMPLES);
+function emptyReading(subject: PressureSubject): Reading {
+  const growth = new GrowthWindow();
   return { subject, usedBytes: 0, limitBytes: null, availableBytes: 0, some: null, full: null, growth };
 }
 
+/** null for a limit that is larger than all memory: it is never hit. */
 function within(limit: number | null, all: number | null): number | null {
   return limit !== null && all !== null && limit < all ? limit : null;
 }

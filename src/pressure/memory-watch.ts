@@ -16,6 +16,7 @@ import { levelIndex } from '../model/level.ts';
 import type { Growth, PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import { growthOf } from '../series/growth.ts';
 import { subjectKey } from '../stream/subject-key.ts';
+import { isWithin } from '../text/cgroup-path.ts';
 import { cgroupMatch } from '../text/glob.ts';
 import type { PressureMonitor, PressureOptions } from './monitor.ts';
 import { PsiLevels } from './psi-levels.ts';
@@ -188,7 +189,7 @@ export class MemoryWatch implements Disposable {
     this.#events.next(suggestionFor(this.#survey, event, this.#envelopes));
     for (const order of this.#options.reclaim ?? []) {
       const { scope, path } = event.subject;
-      if (scope === 'system' || order.cgroup === path || order.cgroup.startsWith(`${path}/`)) {
+      if (scope === 'system' || isWithin(order.cgroup, path)) {
         void this.#reclaim(order, event.id);
       }
     }

@@ -5,8 +5,10 @@
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type Observable, Subject } from 'rxjs';
-import { effectiveCapabilities, readIfPresent } from '../linux/capabilities.ts';
-import { parsePressure } from '../linux/system.ts';
+import { effectiveCapabilities } from '../linux/capabilities.ts';
+import { cgroupMounts } from '../linux/memory-hierarchy.ts';
+import { parsePressure } from '../linux/psi.ts';
+import { readSmallFile } from '../linux/small-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { PressureAverages } from '../model/events.ts';
 import { loadNative, type PsiWatcher } from '../native/addon.ts';
@@ -23,7 +25,7 @@ export interface PsiReading {
  */
 export function readPsi(cgroup?: string): PsiReading | undefined {
   const file = psiFile(cgroup);
-  return (file && parsePressure(readIfPresent(file))) || undefined;
+  return (file && parsePressure(readSmallFile(file))) || undefined;
 }
 
 export interface PsiTriggerOptions {
@@ -123,9 +125,8 @@ function watch(token: number, cgroup: string | undefined, used: PsiTrigger['used
 /** undefined: no such hierarchy. */
 function psiFile(cgroup: string | undefined): string | undefined {
   if (cgroup === undefined) return '/proc/pressure/memory';
-  const line = /^.* - cgroup2 .*$/m.exec(readIfPresent('/proc/self/mountinfo') ?? '')?.[0];
-  const mount = line?.split(' ')[4];
-  return mount && join(mount, join('/', cgroup), 'memory.pressure');
+  const { unified } = cgroupMounts();
+  return unified && join(unified, join('/', cgroup), 'memory.pressure');
 }
 
 function unavailable(why: string): OomscopeError {

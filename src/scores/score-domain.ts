@@ -4,10 +4,11 @@
 
 import { ownerOf } from '../containers/container-path.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
-import { readMeminfo } from '../linux/system.ts';
+import { readMeminfo } from '../linux/meminfo.ts';
 import { noOwner } from '../model/container.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { PressureSubject } from '../model/pressure.ts';
+import { isWithin } from '../text/cgroup-path.ts';
 import type { ScoredProcess } from './task-table.ts';
 
 export interface ScoreDomain {
@@ -22,8 +23,8 @@ export function systemDomain(): ScoreDomain {
   const memory = readMeminfo();
   return {
     subject: { scope: 'system', path: '/', id: null, ...noOwner },
-    totalBytes: memory ? memory.total_bytes + memory.swap_total_bytes : 0,
-    availableBytes: memory ? memory.available_bytes + memory.swap_free_bytes : 0,
+    totalBytes: memory ? memory.totalBytes + memory.swapTotalBytes : 0,
+    availableBytes: memory ? memory.availableBytes + memory.swapFreeBytes : 0,
     contains: () => true,
   };
 }
@@ -47,15 +48,14 @@ export function cgroupDomain(path: string, cgroupfs = Cgroupfs.find()): ScoreDom
   const system = systemDomain();
   if (!limit) return system;
   using group = cgroupfs.open(limit.path);
-  const swapBytes = Math.min(swapRoom(group, limit.limitBytes), readMeminfo()?.swap_total_bytes ?? 0);
+  const swapBytes = Math.min(swapRoom(group, limit.limitBytes), readMeminfo()?.swapTotalBytes ?? 0);
   const ids = new Set(cgroupfs.paths(65_536, limit.path).map((each) => cgroupfs.id(each)));
-  const below = `${limit.path === '/' ? '' : limit.path}/`;
   return {
     subject: { scope: 'cgroup', path: limit.path, id: group?.id ?? null, ...ownerOf(limit.path) },
     totalBytes: limit.limitBytes + swapBytes,
     availableBytes: limit.leftBytes,
     contains: ({ cgroup, cgroupId }) =>
-      cgroup === null ? cgroupId !== null && ids.has(cgroupId) : cgroup === limit.path || cgroup.startsWith(below),
+      cgroup === null ? cgroupId !== null && ids.has(cgroupId) : isWithin(cgroup, limit.path),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Containers } from '../containers/containers.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { OrderedOutbox } from '../events/ordered-outbox.ts';
 import { readDyingProcess } from '../linux/dying-process.ts';
-import type { SystemProbe } from '../linux/system.ts';
+import type { SystemProbe } from '../linux/system-probe.ts';
 import type { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
 import { KillDraft } from './kill-draft.ts';

@@ -15,7 +15,7 @@ import { EventQueue } from '../events/event-queue.ts';
 import { LossCounter, sum } from '../events/loss-counter.ts';
 import { OrderedOutbox } from '../events/ordered-outbox.ts';
 import { startedEvent } from '../events/started.ts';
-import { SystemProbe } from '../linux/system.ts';
+import { SystemProbe } from '../linux/system-probe.ts';
 import { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';

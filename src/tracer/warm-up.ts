@@ -11,7 +11,7 @@ import {
 } from '../bpf/wire/layout.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import { OrderedOutbox } from '../events/ordered-outbox.ts';
-import type { SystemProbe } from '../linux/system.ts';
+import type { SystemProbe } from '../linux/system-probe.ts';
 import type { Event } from '../model/events.ts';
 import { KillDecoder } from './kill-decoder.ts';
 import type { Machine } from './kill-facts.ts';

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { memoryHierarchy } from '../../src/linux/capabilities.ts';
+import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import {
   createMemoryGroup,
   killBeneathLimit,

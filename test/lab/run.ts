@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Backend } from '../../src/bpf/load/variants.ts';
-import { memoryHierarchy } from '../../src/linux/capabilities.ts';
+import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import type { OomKill } from '../../src/model/events.ts';
 import { KernelLog } from '../kernel/kernel-log.ts';
 import { type MemoryGroup, removeMemoryGroups } from '../kernel/memcg.ts';

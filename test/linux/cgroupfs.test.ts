@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createMemoryGroup, removeMemoryGroups } from '../../scripts/memory-cgroup.ts';
-import { type MemoryHierarchy, memoryHierarchy } from '../../src/linux/capabilities.ts';
-import { Cgroupfs, lineage } from '../../src/linux/cgroupfs.ts';
+import { Cgroupfs } from '../../src/linux/cgroupfs.ts';
+import { type MemoryHierarchy, memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 
 const MIB = 2 ** 20;
 
@@ -134,22 +134,4 @@ describe('made-up hierarchies', () => {
     const cgroups = new Cgroupfs({ version: 1, mount: root, unified: undefined });
     expect(cgroups.limits('/a/b').map(({ path }) => path)).toEqual(['/a/b']);
   });
-});
-
-it('where the hierarchies are', () => {
-  const line = (mount: string, type: string, options: string) =>
-    `30 23 0:26 / ${mount} rw - ${type} cgroup rw,${options}\n`;
-  const v1 = line('/cg/memory', 'cgroup', 'memory');
-  const unified = line('/cg/unified', 'cgroup2', 'nsdelegate');
-  const hybrid = { version: 1, mount: '/cg/memory', unified: '/cg/unified' };
-  expect(memoryHierarchy(v1 + unified)).toEqual(hybrid);
-  expect(memoryHierarchy(unified + v1)).toEqual(hybrid);
-  expect(memoryHierarchy(v1)).toEqual({ ...hybrid, unified: undefined });
-  expect(memoryHierarchy(unified)).toBeUndefined();
-});
-
-it('the way up', () => {
-  expect(lineage('/')).toEqual(['/']);
-  expect(lineage('/a')).toEqual(['/a', '/']);
-  expect(lineage('/a/b/c')).toEqual(['/a/b/c', '/a/b', '/a', '/']);
 });

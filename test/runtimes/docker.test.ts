@@ -2,7 +2,7 @@
 import { chmodSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
-import { memoryHierarchy } from '../../src/linux/capabilities.ts';
+import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';
 import { oomscope } from '../cli/cli.ts';
 import { schemaErrors } from '../schema.ts';

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
-import { memoryHierarchy } from '../../src/linux/capabilities.ts';
+import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';
 import { oomscope } from '../cli/cli.ts';
 import { Recorder } from '../kernel/recorder.ts';

@@ -1,7 +1,7 @@
-import { readMeminfo } from '../../linux/system.ts';
+import { readMeminfo } from '../../linux/meminfo.ts';
 
 /** How much memory and swap there is, in KiB. */
 export function machineKib(): { memory: number; swap: number } {
   const memory = readMeminfo();
-  return { memory: (memory?.total_bytes ?? 0) / 1024, swap: (memory?.swap_total_bytes ?? 0) / 1024 };
+  return { memory: (memory?.totalBytes ?? 0) / 1024, swap: (memory?.swapTotalBytes ?? 0) / 1024 };
 }

@@ -4,9 +4,10 @@
  */
 import type { GuardSkipReason, GuardTarget } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
+import { isWithin } from '../../text/cgroup-path.ts';
 import { Detectors, type Fired } from './detect.ts';
 import { identity, type Protection, type Rejected, rejection, type Self, sparesItsGroup } from './protect.ts';
-import { type Candidate, isWithin, type Ranking, rank } from './rank.ts';
+import { type Candidate, type Ranking, rank } from './rank.ts';
 import type { PolicyOptions, Rule } from './rule.ts';
 
 export type Decision =

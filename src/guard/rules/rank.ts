@@ -8,6 +8,7 @@
 import { badnessRules, oomBadness } from '../../kernel-facts/oom-badness.ts';
 import type { GuardCandidate, GuardRejection, GuardTarget, GuardUnit } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
+import { isWithin } from '../../text/cgroup-path.ts';
 import { matches } from './match.ts';
 import { nearest, type Protection, type Rejected, rejection, sparesItsGroup } from './protect.ts';
 import type { Rule } from './rule.ts';
@@ -99,10 +100,6 @@ export function rank(rule: Rule, sample: Sample, cgroup: SampledCgroup | undefin
       b.score - a.score || b.target.rss_bytes - a.target.rss_bytes || b.target.pid - a.target.pid /* the younger */,
   );
   return { candidates, rejected };
-}
-
-export function isWithin(path: string | null, ancestor: string): boolean {
-  return path !== null && (ancestor === '/' || path === ancestor || path.startsWith(`${ancestor}/`));
 }
 
 /** What is killed with a process, and a name for it. */

@@ -3,9 +3,12 @@
  * to go. Only the cgroups that the rules are about are followed.
  */
 import { ownerOf } from '../../containers/container-path.ts';
-import { Cgroupfs, lineage, type MemoryCgroup } from '../../linux/cgroupfs.ts';
+import { CgroupUsage } from '../../linux/cgroup-usage.ts';
+import { Cgroupfs } from '../../linux/cgroupfs.ts';
+import { parseMeminfo } from '../../linux/meminfo.ts';
+import type { MemoryCgroup } from '../../linux/memory-cgroup.ts';
+import { parsePressure } from '../../linux/psi.ts';
 import { numberOf, SmallFile } from '../../linux/small-file.ts';
-import { parsePressure } from '../../linux/system.ts';
 import type { Container } from '../../model/container.ts';
 import {
   SAMPLE_SCHEMA,
@@ -15,6 +18,7 @@ import {
   type SampledSystem,
 } from '../../model/sample.ts';
 import { GrowthWindow } from '../../series/growth.ts';
+import { cgroupAncestors } from '../../text/cgroup-path.ts';
 import { globMatch } from '../../text/glob.ts';
 import { FOLLOW_MS, worthFollowing } from '../rules/pace.ts';
 import type { Place, Rule } from '../rules/rule.ts';
@@ -40,16 +44,14 @@ interface Followed {
   growth: GrowthWindow;
   container: Container | null;
   oomGroup: SmallFile | undefined;
-  inactive: { atMs: number; usage: number; bytes: number };
+  usage: CgroupUsage;
 }
 
 /** New cgroups are looked for so often. */
 const DISCOVERY_MS = 500;
 const MOST_CGROUPS = 512;
 /** memory.stat is made by adding up over all CPUs: it is read anew when usage has moved by so much, or after so long. */
-const STAT_MOVED_BYTES = 2 ** 20;
-const STAT_MS = 1000;
-const GROWTH_SAMPLES = 30;
+const STAT_REFRESH = { movedBytes: 2 ** 20, ageMs: 1000 };
 
 export class Sampler implements Disposable {
   readonly #options: SamplerOptions;
@@ -60,7 +62,7 @@ export class Sampler implements Disposable {
   readonly #pressure: SmallFile | undefined;
   readonly #vmstat: SmallFile | undefined;
   readonly #uptime: SmallFile | undefined;
-  readonly #growth = new GrowthWindow(GROWTH_SAMPLES);
+  readonly #growth = new GrowthWindow();
   readonly #followed = new Map<string, Followed>();
   readonly #places: Place[];
   #discoverAt = 0;
@@ -154,21 +156,19 @@ export class Sampler implements Disposable {
   }
 
   #system(nowMs: number): SampledSystem {
-    const bytes = this.#meminfo?.read();
-    const of = (name: string) => ((bytes && numberOf(bytes, name)) ?? 0) * 1024;
-    const [available, swapFree] = [of('MemAvailable:'), of('SwapFree:')];
+    const meminfo = parseMeminfo(this.#meminfo?.read());
     const system = {
-      total_bytes: of('MemTotal:'),
-      available_bytes: available,
-      anon_bytes: of('AnonPages:'),
-      swap_total_bytes: of('SwapTotal:'),
-      swap_free_bytes: swapFree,
+      total_bytes: meminfo?.totalBytes ?? 0,
+      available_bytes: meminfo?.availableBytes ?? 0,
+      anon_bytes: meminfo?.anonBytes ?? 0,
+      swap_total_bytes: meminfo?.swapTotalBytes ?? 0,
+      swap_free_bytes: meminfo?.swapFreeBytes ?? 0,
     };
-    this.#swapped = swapFree < system.swap_total_bytes;
-    this.#growth.add(nowMs / 1000, -(available + swapFree));
+    this.#swapped = system.swap_free_bytes < system.swap_total_bytes;
+    this.#growth.add(nowMs / 1000, -(system.available_bytes + system.swap_free_bytes));
     return {
       ...system,
-      pressure: averages(parsePressure(this.#pressure?.read()?.toString('latin1'))),
+      pressure: averages(parsePressure(this.#pressure?.read())),
       growth_bytes_per_second: slopeOf(this.#growth),
       ...(this.#options.pressure?.('/') ?? nothingMeasured),
     };
@@ -176,19 +176,15 @@ export class Sampler implements Disposable {
 
   #cgroup(followed: Followed, nowMs: number): SampledCgroup | undefined {
     const { files, growth, container } = followed;
-    const usage = files.usage();
-    if (usage === undefined) return undefined; // removed; the next discovery forgets it
-    const { inactive } = followed;
-    if (Math.abs(usage - inactive.usage) > STAT_MOVED_BYTES || nowMs - inactive.atMs > STAT_MS) {
-      followed.inactive = { atMs: nowMs, usage, bytes: files.inactiveFile() ?? 0 };
-    }
-    growth.add(nowMs / 1000, usage - followed.inactive.bytes);
+    const usage = followed.usage.read(nowMs);
+    if (!usage) return undefined; // removed; the next discovery forgets it
+    growth.add(nowMs / 1000, usage.usedBytes);
     return {
       path: files.path,
       container,
-      usage_bytes: usage,
+      usage_bytes: usage.usageBytes,
       limit_bytes: files.limit(),
-      inactive_file_bytes: followed.inactive.bytes,
+      inactive_file_bytes: usage.inactiveFileBytes,
       swap_bytes: files.swap(),
       swap_limit_bytes: files.version === 2 ? files.swapLimit() : null,
       oom_kills: files.counts().oomKills,
@@ -237,9 +233,9 @@ export class Sampler implements Disposable {
     if (!files) return;
     this.#followed.set(path, {
       ...{ files, container },
-      growth: new GrowthWindow(GROWTH_SAMPLES),
+      growth: new GrowthWindow(),
       oomGroup: SmallFile.open(`${files.directory}/memory.oom.group`),
-      inactive: { atMs: Number.NEGATIVE_INFINITY, usage: 0, bytes: 0 },
+      usage: new CgroupUsage(files, STAT_REFRESH),
     });
   }
 
@@ -253,7 +249,7 @@ export class Sampler implements Disposable {
   #around(processes: readonly SampledProcess[], { cgroups: known, mono_ms }: Sample): SampledCgroup[] {
     const cgroups = this.#cgroups;
     if (cgroups?.version !== 2) return [];
-    const paths = new Set(processes.flatMap(({ cgroup }) => (cgroup === null ? [] : lineage(cgroup))));
+    const paths = new Set(processes.flatMap(({ cgroup }) => (cgroup === null ? [] : cgroupAncestors(cgroup))));
     for (const { path } of known) paths.delete(path);
     const found: SampledCgroup[] = [];
     for (const path of paths) {
@@ -267,7 +263,7 @@ export class Sampler implements Disposable {
       const followed = {
         ...{ files, oomGroup, container: null },
         growth: new GrowthWindow(2),
-        inactive: { atMs: mono_ms, usage: 0, bytes: 0 },
+        usage: new CgroupUsage(files, STAT_REFRESH),
       };
       const sampled = this.#cgroup(followed, mono_ms);
       if (sampled) found.push(sampled);

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parseMeminfo, parsePressure, SystemProbe } from '../../src/linux/system.ts';
+import { SystemProbe } from '../../src/linux/system-probe.ts';
 
 const pressure = `some avg10=1.50 avg60=0.20 avg300=0.03 total=123456
 full avg10=0.75 avg60=0.10 avg300=0.01 total=65432
@@ -17,25 +17,6 @@ Shmem:              8228 kB
 ShmemHugePages:     1111 kB
 SUnreclaim:        42000 kB
 `;
-
-test('memory pressure', () => {
-  expect(parsePressure(pressure)).toEqual({
-    some: { avg10: 1.5, avg60: 0.2, avg300: 0.03, total_ns: 123_456_000 },
-    full: { avg10: 0.75, avg60: 0.1, avg300: 0.01, total_ns: 65_432_000 },
-  });
-  expect(parsePressure(pressure.split('\n')[0])).toBeNull();
-  expect(parsePressure('')).toBeNull();
-  expect(parsePressure(undefined)).toBeNull();
-});
-
-test('meminfo', () => {
-  expect(parseMeminfo(meminfo)).toEqual({
-    ...{ total_bytes: 24684012 * 1024, free_bytes: 22392832 * 1024, available_bytes: 23330532 * 1024 },
-    ...{ swap_total_bytes: 0, swap_free_bytes: 0, anon_bytes: 150000 * 1024, shmem_bytes: 8228 * 1024 },
-    slab_unreclaimable_bytes: 42000 * 1024,
-  });
-  expect(parseMeminfo(undefined)).toBeNull();
-});
 
 test('the files are read anew each time', () => {
   const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));

@@ -1,0 +1,31 @@
+import type { StallTotals } from '../linux/psi.ts';
+
+/** Shares of the time, 0 to 1, in which tasks were stalled on memory. `full` is null where it is not known. */
+export interface StallShare {
+  some: number;
+  full: number | null;
+}
+
+/** Turns totals that only grow into the share of the time since the totals before, for each of many subjects. */
+export class StallShares {
+  readonly #before = new Map<string, StallTotals & { atMs: number }>();
+
+  /**
+   * @param totals `fullUs` is NaN where it is not known. null: there are none now
+   * @returns undefined when there is nothing to compare with, or no time has passed
+   */
+  next(key: string, totals: StallTotals | null, atMs: number): StallShare | undefined {
+    const before = this.#before.get(key);
+    if (totals) this.#before.set(key, { ...totals, atMs });
+    if (!totals || !before || atMs <= before.atMs) return undefined;
+    const us = (atMs - before.atMs) * 1000;
+    return {
+      some: Math.min(1, (totals.someUs - before.someUs) / us),
+      full: Number.isNaN(totals.fullUs) ? null : Math.min(1, (totals.fullUs - before.fullUs) / us),
+    };
+  }
+
+  forget(key: string): void {
+    this.#before.delete(key);
+  }
+}

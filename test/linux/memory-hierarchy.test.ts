@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { cgroupMounts, memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
+
+test('finds the hierarchies of v1, of v2, and of both', () => {
+  const of = (mountinfo: string) => memoryHierarchy(cgroupMounts(mountinfo));
+  const line = (mount: string, type: string, options: string) =>
+    `30 23 0:26 / ${mount} rw - ${type} cgroup rw,${options}\n`;
+  const v1 = line('/cg/memory', 'cgroup', 'memory');
+  const unified = line('/cg/unified', 'cgroup2', 'nsdelegate');
+  const hybrid = { version: 1, mount: '/cg/memory', unified: '/cg/unified' };
+  expect(of(v1 + unified)).toEqual(hybrid);
+  expect(of(unified + v1)).toEqual(hybrid);
+  expect(of(v1)).toEqual({ ...hybrid, unified: undefined });
+  expect(of(unified)).toBeUndefined();
+});
+
+test('a mount point with a blank is written in octal', () => {
+  const mountinfo = '30 23 0:26 / /sys/fs/a\\040b rw - cgroup2 cgroup2 rw\n';
+  expect(cgroupMounts(mountinfo)).toEqual({ memory: undefined, unified: '/sys/fs/a b' });
+});
