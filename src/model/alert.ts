@@ -1,6 +1,4 @@
-/**
- * Alerts: events that somebody should hear of. An alert fires and, unless it is about a moment, is resolved later.
- */
+/** Alerts: events that a person should know about. An alert fires and, unless it is momentary, is resolved later. */
 import { type CgroupOwner, shortId } from './container.ts';
 import type { ContainerOom } from './container-events.ts';
 import type { Event, OomKill } from './events.ts';
@@ -9,34 +7,40 @@ import { severityOfLevel } from './level.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
 import type { Severity } from './severity.ts';
 
-/** What sinks get, and what they write where they write JSON. Names in it are as the kernel has them: not made safe. */
+/**
+ * What a sink receives, and what it writes if it writes JSON. Names in it are as the kernel has them: make them safe before
+ * you print them.
+ */
 export interface Alert {
+  /** The schema of the alert. */
   schema: 'oomscope/alert/v1';
-  /** Unique: a receiver that sees it twice has the same alert twice. */
+  /** Unique. A receiver that sees an id twice has the same alert twice. */
   id: string;
-  /** The same for everything about one story: an episode of pressure, one kill. */
+  /** The same for all alerts about one thing: one episode of pressure, or one kill. */
   key: string;
+  /** `firing`: it goes on, or it happened. `resolved`: it is over. */
   status: 'firing' | 'resolved';
+  /** How bad it is. Of an alert that is resolved: how bad it was. */
   severity: Severity;
-  /** What kind of alert it is, as in `alertname`. */
+  /** The kind of alert, as in the label `alertname` of Prometheus: "OomKill". */
   name: string;
   /** A few words. */
   title: string;
-  /** One sentence. */
+  /** One sentence: the `message` of the event. */
   message: string;
-  /** What to route and group by. Nothing in them changes from one kill to the next: no pid, no time. */
+  /** For routing and grouping. No label changes from one kill to the next: there is no pid and no time. */
   labels: Record<string, string>;
-  /** RFC 3339. */
+  /** When it began: RFC 3339. */
   starts_at: string;
-  /** RFC 3339; null while it is firing. Of a moment, when it was. */
+  /** When it ended: RFC 3339. null: it is firing. A momentary alert ends when it begins. */
   ends_at: string | null;
-  /** It happened, and there is nothing to resolve. */
+  /** It happened once, and no `resolved` follows. */
   momentary: boolean;
-  /** null: a test. */
+  /** The event that it is about. null: the alert is a test. */
   event: Event | null;
 }
 
-/** The alert that an event is worth; undefined for most. */
+/** The alert for an event. undefined: the event needs none, as most do. */
 export function alertOf(event: Event): Alert | undefined {
   switch (event.type) {
     case 'oom.kill':
@@ -48,7 +52,7 @@ export function alertOf(event: Event): Alert | undefined {
     case 'container.oom':
       return event.verdict === 'spared' ? undefined : ofContainer(event);
     case 'guard.action':
-      // The step of the ladder that is there to tell people.
+      // `notify` is the step of the ladder that exists for alerts.
       return event.action === 'notify' && event.outcome === 'done' ? ofGuard(event, 'GuardNotice') : undefined;
     case 'guard.result':
       return acted.has(event.outcome) ? ofGuard(event, 'GuardResult') : undefined;
@@ -70,7 +74,7 @@ function ofKill(kill: OomKill): Alert {
   return moment(kill, 'OomKill', `OOM kill: ${victim.comm ?? `pid ${victim.pid}`}`, labels, kill.id);
 }
 
-/** The story of its first kill, if that was seen: whoever was told of the kill is not told again. */
+/** It has the key of its first kill, if that was seen: a receiver that has the kill does not get a second alert. */
 function ofContainer(event: ContainerOom): Alert {
   const { container, pod, kills } = event;
   const labels = ownerLabels({ container, pod, unit: null });
@@ -78,7 +82,7 @@ function ofContainer(event: ContainerOom): Alert {
   return moment(event, 'ContainerOom', title, labels, kills[0]?.kill_id ?? event.id);
 }
 
-/** Results of a guard that was not only looking on. */
+/** Outcomes of a guard that acted, or was too late to. */
 const acted: ReadonlySet<GuardOutcome> = new Set(['killed', 'ended', 'survived', 'kernel_first']);
 
 function ofGuard(event: GuardAction | GuardResult, name: string): Alert {
@@ -109,7 +113,7 @@ function ofUsage(event: UsageLevel): Alert {
   return lasting(event, 'MemoryUsage', 'Memory usage', `memory.usage ${scope} ${path}`, event.previous, event.time);
 }
 
-/** @param worst the level that counts when it is over */
+/** @param worst the level that gives a resolved alert its severity */
 function lasting(
   event: PressureLevel | UsageLevel,
   name: string,
@@ -154,7 +158,7 @@ const labelsOf = ({ node }: Event, alertname: string, severity: Severity) => ({ 
 
 const whose = ({ scope, path }: PressureSubject) => (scope === 'system' ? 'the system' : path);
 
-/** `guard.action` is a GuardAction. */
+/** The name of an event's type: GuardAction of `guard.action`. */
 const nameOf = (type: string) => type.replace(/(?:^|[._])(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 const isoTime = (ms: number) => new Date(ms).toISOString();

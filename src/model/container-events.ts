@@ -1,4 +1,4 @@
-/** `container.*`: what the OOM killer did to a container, and containers that something else ended. */
+/** `container.*`: what the OOM killer did to a container, and containers that something else killed. */
 
 import type { CgroupOwner, Container } from './container.ts';
 import type { Envelope } from './envelope.ts';
@@ -6,53 +6,64 @@ import type { KillKind, LimitCgroup } from './oom-kill.ts';
 
 /** One kill inside a container. */
 export interface ContainerKill {
-  /** Of the `oom.kill`. */
+  /** The `id` of the `oom.kill`. */
   kill_id: string;
+  /** What the kernel did to the process. */
   kind: KillKind;
+  /** The process id. */
   pid: number;
+  /** The name of the process. null: unknown. */
   comm: string | null;
+  /** Its resident memory at the kill. null: unknown. */
   rss_bytes: number | null;
 }
 
-/**
- * The OOM killer was at work on a container: the kernel's kills and the runtime's words about them, joined.
- *
- * - `main_killed`: it killed the container's main process, and so the container.
- * - `process_killed`: it killed another process in it, and the main process was left alive.
- * - `spared`: the runtime says "oom", and the kernel killed nothing in it: on cgroup v1 a runtime is told of every OOM of a
- *   cgroup above, too.
- * - `reported`: the runtime says so, and the kernel's kills were not watched.
- */
+/** The OOM killer was at work in a container: the kernel's kills, joined with what the runtime said about them. */
 export interface ContainerOom extends Envelope, CgroupOwner {
   type: 'container.oom';
+  /** The container. */
   container: Container;
+  /**
+   * - `main_killed`: the kernel killed the main process of the container, and so ended the container.
+   * - `process_killed`: the kernel killed another process in it, and the main process lived on.
+   * - `spared`: the runtime said "oom", and the kernel killed nothing in the container. On cgroup v1 a runtime hears of
+   *   every OOM of the cgroups above, too.
+   * - `reported`: the runtime said "oom", and the kernel's kills were not watched.
+   */
   verdict: 'main_killed' | 'process_killed' | 'spared' | 'reported';
-  /** Whose limit was reached; null where no kill was seen. */
+  /**
+   * Whose limit was hit: that of the container itself, of a cgroup inside it, of a cgroup above it (pod or slice), the
+   * system's memory, or the memory of some NUMA nodes. null: no kill was seen.
+   */
   limit_of: 'container' | 'cgroup_inside' | 'cgroup_above' | 'system' | 'nodes' | null;
+  /** The cgroup whose limit was hit. null: it was not a cgroup's limit, or no kill was seen. */
   limit: LimitCgroup | null;
+  /** The kills in this container, the first one first. */
   kills: ContainerKill[];
-  /** Did the container end of it, or shortly after? null: the runtime could not be asked. */
+  /** Whether the container ended at the kill or shortly after. null: the runtime could not be asked. */
   ended: boolean | null;
-  /** 137 is 128 + SIGKILL. null: it goes on, or is not known. */
+  /** The exit code of the container: 137 is 128 + SIGKILL. null: it lives on, or unknown. */
   exit_code: number | null;
-  /** The runtime's own word: its `oom` event was seen. Podman has no such event. null: it could not be asked. */
+  /** Whether the runtime sent its own `oom` event. null: it could not be asked, or has no such event (Podman). */
   runtime_oom: boolean | null;
-  /** From the first kill to the runtime's word that the container has ended. */
+  /** From the first kill until the runtime said that the container had ended, in nanoseconds. null: one of the two is missing. */
   kill_to_end_ns: number | null;
 }
 
-/** A container ended with 137, and the OOM killer had nothing to do with it. */
+/** A container ended with exit code 137, and the OOM killer had nothing to do with it. */
 export interface ContainerKilled extends Envelope, CgroupOwner {
   type: 'container.killed';
+  /** The container. */
   container: Container;
-  /** null: the runtime does not name it. */
+  /** The runtime does not name it. */
   unit: null;
   /**
-   * - `runtime`: the runtime was told to: `docker kill`, or `docker stop` when its patience ended.
-   * - `other`: somebody else sent SIGKILL, or the program itself ended with 137: the runtime reports both alike.
+   * - `runtime`: the runtime was told to kill it: `docker kill`, or `docker stop` after its timeout.
+   * - `other`: another process sent SIGKILL, or the program itself ended with 137. The runtime reports both alike.
    */
   by: 'runtime' | 'other';
+  /** 137. */
   exit_code: number;
-  /** false: the kernel's kills were not watched, so that only the runtime says that it was no OOM. */
+  /** false: the kernel's kills were not watched, so only the runtime says that this was no OOM. */
   kernel_watched: boolean;
 }

@@ -1,41 +1,46 @@
-/** Containers, pods and units as events name them. */
+/** Containers, pods and systemd units as events name them. */
 
+/** The program that runs the container. */
 export type ContainerRuntime = 'docker' | 'podman' | 'containerd' | 'cri-o' | 'lxc' | 'systemd-nspawn' | 'garden';
 
-/** What is known of a container from the path of its cgroup, and, where its runtime could be asked, from that. */
+/** A container: what the path of its cgroup says, and, if its runtime could be asked, what that says. */
 export interface Container {
-  /** null: the path is a container's, and does not say whose. */
+  /** null: the path is that of a container and does not say of which runtime. */
   runtime: ContainerRuntime | null;
-  /** As the runtime has it, in full: 64 hexadecimal digits, but for LXC, nspawn and Garden, which have names. */
+  /** The full id: 64 hexadecimal digits. LXC, systemd-nspawn and Garden have names instead. */
   id: string;
-  /** null: its runtime was not asked in time, or does not know it. The same for all below. */
+  /** The name. null: the runtime was not asked, did not answer in time, or does not know the container. */
   name: string | null;
+  /** The image, as it was named at the start. null: as for `name`. */
   image: string | null;
+  /** The Compose project. null: it has none, or as for `name`. */
   compose_project: string | null;
+  /** The service in the Compose project. null: it has none, or as for `name`. */
   compose_service: string | null;
 }
 
-/** As the runtimes' own commands print ids: twelve digits of 64. */
+/** Shortens an id of 64 hexadecimal digits to 12, as the runtimes' own commands print it. Names stay as they are. */
 export function shortId(id: string): string {
   return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
 }
 
 /** A Kubernetes pod. */
 export interface Pod {
-  /** With dashes; a static pod has a hash of 32 hexadecimal digits instead. */
+  /** The uid, with dashes. A static pod has a hash of 32 hexadecimal digits instead. */
   uid: string;
-  /** null: not known. */
+  /** null: the container runtime was not asked, or does not know the pod. */
   name: string | null;
+  /** null: as for `name`. */
   namespace: string | null;
 }
 
-/** The owner of a cgroup. Every event that names a cgroup has these three fields beside it. */
+/** The owner of a cgroup. These three fields stand beside every cgroup that an event names. */
 export interface CgroupOwner {
-  /** The systemd unit: the nearest service or scope, else the nearest slice. null: none in the path. */
+  /** The systemd unit: the nearest service or scope, else the nearest slice. null: the path has none. */
   unit: string | null;
-  /** null: not of a pod. */
+  /** The Kubernetes pod. null: the path is not that of a pod. */
   pod: Pod | null;
-  /** null: not a container's, or the path is not known. */
+  /** The innermost container. null: the path is not that of a container, or the path is unknown. */
   container: Container | null;
 }
 

@@ -1,28 +1,32 @@
-/** What every event has, whatever its type. */
+/** The fields that every event has, whatever its type. */
 import type { Severity } from './severity.ts';
 
+/** The schema of the events. */
 export const SCHEMA = 'oomscope/v1';
 
-/** A decimal integer that may pass 2^53. @pattern ^-?[0-9]+$ */
+/** An integer that can pass 2^53, as a decimal string. @pattern ^-?[0-9]+$ */
 export type Int64 = string;
 
-/** What every event has. */
+/** The fields that every event has, whatever its type. */
 export interface Envelope {
+  /** The schema that the event keeps to. Within v1 fields are added; none is removed or changes its meaning. */
   schema: 'oomscope/v1';
-  /** Unique over hosts and restarts. */
+  /** Unique over hosts and restarts. A reader that sees an id twice has the same event twice. */
   id: string;
-  /** Counts the events of one tracer, from 0. A gap is an event that was dropped behind the tracer, by a slow reader. */
+  /** Counts the events of one source from 0. A gap means that a slow reader missed events. */
   seq: number;
-  /** RFC 3339, UTC, nanoseconds. @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$ */
+  /** When it happened: RFC 3339, UTC, with nanoseconds. @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$ */
   time: string;
-  /** CLOCK_MONOTONIC in nanoseconds. */
+  /** When it happened on CLOCK_MONOTONIC, in nanoseconds since boot. */
   mono_ns: Int64;
+  /** The boot: /proc/sys/kernel/random/boot_id. null: unknown. */
   boot_id: string | null;
-  /** The host's name. */
+  /** The name of the host. */
   node: string;
+  /** How bad it is. */
   severity: Severity;
-  /** Where it comes from: the BPF hook, or oomscope itself. */
+  /** Where it comes from: the BPF hook, the file, or oomscope itself. */
   source: string;
-  /** One sentence for people. */
+  /** One sentence for people. Its wording is not stable. */
   message: string;
 }

@@ -1,6 +1,15 @@
 /**
- * The events of schema `oomscope/v1`: one JSON object a line. Units are in the names; `null` means unknown, never zero;
- * integers that can pass 2^53 are decimal strings. Within v1 fields are added and never change their meaning.
+ * The events of schema `oomscope/v1`: one JSON object a line.
+ *
+ * - A size is `_bytes`. A share is a fraction, 0 to 1, unless the name says percent or per mille.
+ * - A moment is `time` (RFC 3339) or `mono_ns` (CLOCK_MONOTONIC). An interval that was measured between two moments is `_ns`,
+ *   an integer. A time that is configured, predicted, or read off a log is `_seconds`, possibly with a fraction.
+ * - An integer is a string only where it can pass 2^53: nanoseconds since boot, after 104 days, and ids of cgroups, whose
+ *   upper half is a generation. A sum of nanoseconds that passes it is rounded to the nearest number instead.
+ * - `null` means unknown or none, as the field says; it is never written as 0.
+ * - Severity is `info`, `warning` or `critical`.
+ * - The owner of a cgroup is `unit`, `pod` and `container`, beside the path of the cgroup.
+ * - Within v1 fields are added; none is removed or changes its meaning.
  */
 
 import type { ContainerKilled, ContainerOom } from './container-events.ts';
@@ -17,6 +26,7 @@ export { SCHEMA } from './envelope.ts';
 export type * from './oom-kill.ts';
 export type * from './tracer.ts';
 
+/** Any event of oomscope. `type` tells them apart. */
 export type Event =
   | OomKill
   | OomReaped
@@ -38,4 +48,6 @@ export type Event =
   | TracerStarted
   | TracerLost
   | TracerStopped;
+
+/** The `type` of an event. */
 export type EventType = Event['type'];

@@ -1,37 +1,45 @@
 /**
- * The events of the guard: what it decided and why, what it did, what came of it, and what it left alone.
+ * The events of the guard: what it decided and why, what it did, what happened then, and when it did nothing.
  *
- * One shortage that leads to a decision has one `plan_id`; its plan, actions and result share it.
+ * A shortage that leads to a decision has one `plan_id`, which its plan, its actions and its result share.
  */
-import type { CgroupOwner } from './container.ts';
 import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
+import type { ProcessName } from './process.ts';
 
 /**
- * - `dry_run`: decides and says so, touches nothing.
- * - `shadow`: the same, and compares with whom the kernel then killed.
- * - `enforce`: acts.
+ * - `dry_run`: the guard decides and emits its decisions, and touches nothing.
+ * - `shadow`: the same, and it compares its victim with the kernel's.
+ * - `enforce`: it acts.
  */
 export type GuardMode = 'dry_run' | 'shadow' | 'enforce';
 
-/** What is killed at a time: one process, its process group, or its whole cgroup. */
+/** What one kill takes: one process, its process group, or its whole cgroup. */
 export type GuardUnit = 'process' | 'process_group' | 'cgroup';
 
 /**
- * - `badness`: the kernel's own: resident + swap + page tables, plus oom_score_adj.
+ * What a rule chooses its victim by.
+ * - `badness`: as the kernel does: RSS, swap and page tables, plus oom_score_adj.
+ * - `projected`: the badness that there will be in 30 seconds if memory grows on as now.
  * - `oom_score`: the number in /proc/PID/oom_score.
- * - `rss`, `swap`: bytes. `growth`: bytes a second. `pressure`: of its cgroup, full avg10.
+ * - `rss`, `swap`: size.
+ * - `growth`: bytes a second.
+ * - `pressure`: the pressure of its cgroup, full avg10.
  */
 export type GuardRank = 'badness' | 'projected' | 'oom_score' | 'rss' | 'swap' | 'growth' | 'pressure';
 
+/** A step of a rule's ladder. The steps are listed from mild to hard. */
 export type GuardStep = 'notify' | 'exec' | 'reclaim' | 'throttle' | 'freeze' | 'term' | 'kill';
 
 /**
- * Why something is never, or not now, to be killed.
- * - `init`, `kernel_thread`, `self`, `ancestor` (of the guard), `spared` (oom_score_adj -1000).
- * - `protected`: on the protection list. `never`: a rule says so. `omitted`: `user.oomd_omit` on its cgroup.
- * - `too_small`: less than the rule's minimum. `dying`: already on its way. `stuck`: it did not die of an earlier attempt.
- * - `holds_protected`: the cgroup or group has one of the above in it.
+ * Why a process is not a candidate.
+ * - `init`: it is process 1. `kernel_thread`: it is part of the kernel.
+ * - `self`: it is the guard. `ancestor`: the guard was started from it.
+ * - `spared`: its oom_score_adj is -1000.
+ * - `protected`: it is on the protection list. `never`: the rule excludes it. `omitted`: its cgroup has `user.oomd_omit`.
+ * - `too_small`: it has less than the minimum of the rule.
+ * - `dying`: it is exiting already. `stuck`: it survived an earlier attempt.
+ * - `holds_protected`: its cgroup or process group has one of the above in it.
  */
 export type GuardRejectionReason =
   | 'init'
@@ -47,120 +55,146 @@ export type GuardRejectionReason =
   | 'stuck'
   | 'holds_protected';
 
-/** One detector of a rule, as it stood. */
+/** What one detector of a rule measured. */
 export interface GuardReading {
-  /** As the rule has it: "available < 10 %". */
+  /** The detector, as the rule has it: "available < 10 %". */
   detector: string;
-  /** In `unit`. null: not known here, and a detector that is not known never fires. */
+  /** What was measured, in `unit`. null: it cannot be measured here, and then the detector never fires. */
   value: number | null;
+  /** What it was compared with, in `unit`. */
   limit: number;
+  /** The unit of `value` and `limit`. */
   unit: 'percent' | 'bytes' | 'bytes_per_second' | 'seconds' | 'rounds';
-  /** How long it has been so. */
+  /** How long the condition had held. */
   held_ns: number;
 }
 
-/** Whom it is about. For a process group or cgroup: the process in it that led to it. */
-export interface GuardTarget extends CgroupOwner {
+/** What a plan is about. For a process group or a cgroup, the process that was chosen first stands for all of them. */
+export interface GuardTarget extends ProcessName {
   /** One process, its process group, or its whole cgroup. */
   takes: GuardUnit;
-  pid: number;
-  start_ticks: number;
+  /** The process group. null: unknown. */
   pgid: number | null;
+  /** The real user id. null: unknown. */
   uid: number | null;
-  comm: string;
-  cgroup: string | null;
+  /** Resident memory of all processes together. */
   rss_bytes: number;
+  /** Swap of all processes together. */
   swap_bytes: number;
+  /** -1000 to 1000. */
   oom_score_adj: number;
-  /** How many processes it takes. */
+  /** The number of processes. */
   processes: number;
 }
 
-/** One that could be killed. */
+/** A process, process group or cgroup that the guard could kill. */
 export interface GuardCandidate {
+  /** What would be killed. */
   target: GuardTarget;
   /** Points: thousandths of the memory in question, with all adjustments. The highest is chosen. */
   score: number;
-  /** Points before prefer and avoid. */
+  /** Points before `prefer` and `avoid`. */
   base: number;
-  /** Every rule that moved it: "prefer comm ^chrome$ +300". */
+  /** Every adjustment: "prefer comm ^chrome$ +300". */
   adjusted_by: string[];
 }
 
-/** One that could not. */
+/** A process that the guard must not kill. */
 export interface GuardRejection {
+  /** The process id. */
   pid: number;
+  /** The name of the process. */
   comm: string;
+  /** Why it is not a candidate. */
   reason: GuardRejectionReason;
-  /** Which rule, list entry or attribute. */
+  /** The rule, list entry or attribute that says so. null: the reason says it all. */
   detail: string | null;
 }
 
-/** A rule fired, and this is who would go. */
+/** A rule fired, and the guard chose a victim. */
 export interface GuardPlan extends Envelope {
   type: 'guard.plan';
+  /** Shared by the plan, its actions and its result. */
   plan_id: string;
+  /** Whether the guard acts. */
   mode: GuardMode;
+  /** The name of the rule. */
   rule: string;
+  /** What runs out. */
   subject: PressureSubject;
+  /** What the detectors of the rule measured. */
   because: GuardReading[];
+  /** What the rule chooses by. */
   rank: GuardRank;
+  /** The victim: the first of `candidates`. */
   victim: GuardTarget;
-  /** The best, highest score first. */
+  /** At most ten, the highest score first. */
   candidates: GuardCandidate[];
+  /** How many candidates there were. */
   candidates_total: number;
-  /** Every one but kernel threads, which are only counted. */
+  /** At most 200 processes that are not candidates. Kernel threads are only counted. */
   rejected: GuardRejection[];
+  /** How many processes are not candidates, by reason. */
   rejected_by_reason: Partial<Record<GuardRejectionReason, number>>;
-  /** The ladder: what will be done, in this order, for as long as it is needed. */
+  /** The steps of the ladder, in order. The guard takes them for as long as the shortage lasts. */
   steps: GuardStep[];
 }
 
 /**
- * - `done`, `failed`; `would`: dry run or shadow.
- * - `unavailable`: this kernel, cgroup version or privilege does not have it; the ladder goes on.
+ * - `done`: the step was taken. `failed`: it was tried and failed.
+ * - `would`: it would have been taken; the mode is `dry_run` or `shadow`.
+ * - `unavailable`: this kernel, cgroup version or privilege does not allow it. The ladder goes on.
  * - `not_needed`: its condition did not hold.
- * - `undone`: taken back.
+ * - `undone`: it was undone.
  */
 export type GuardActionOutcome = 'done' | 'failed' | 'would' | 'unavailable' | 'not_needed' | 'undone';
 
-/** One step of the ladder was taken. */
+/** The guard took one step of the ladder, or could not. */
 export interface GuardAction extends Envelope {
   type: 'guard.action';
+  /** The plan that the step belongs to. */
   plan_id: string;
+  /** Whether the guard acts. */
   mode: GuardMode;
+  /** The name of the rule. */
   rule: string;
+  /** The step. */
   action: GuardStep;
+  /** What happened to the step. */
   outcome: GuardActionOutcome;
+  /** What the step was taken on. */
   target: GuardTarget;
+  /** More about the outcome. null: there is nothing to add. */
   detail: string | null;
-  /** Since the reading that fired the rule. */
+  /** Since the measurement that fired the rule. */
   since_trigger_ns: number;
 }
 
-/** Why a process that was told to die has not. */
+/** Why a process that got SIGKILL still lives. */
 export interface StuckDiagnosis {
-  /** As in /proc/PID/stat: `D` cannot be interrupted. null: not readable. */
+  /** The state of its most stuck thread, as in /proc/PID/stat: `D` cannot be interrupted. null: it could not be read. */
   state: string | null;
-  /** The kernel function it waits in. null: not readable (CAP_SYS_PTRACE), or it runs. */
+  /** The kernel function that the thread waits in. null: it runs, or CAP_SYS_PTRACE is missing. */
   wchan: string | null;
-  /** It waits for its own memory map's lock, or somebody holds that: its memory cannot be taken either. */
+  /** A thread waits for the lock of its memory map. Its memory cannot be reaped while that is held. */
   mmap_lock: boolean;
-  /** Its memory still falls: it is dying, slowly. */
+  /** Its memory still shrinks: it is dying slowly. */
   memory_falling: boolean;
+  /** Resident memory. null: it could not be read. */
   rss_bytes: number | null;
-  /** One sentence. */
+  /** The same in one sentence. */
   verdict: string;
 }
 
 /**
- * - `killed`: it has ended and its memory is back. `ended`: it has ended; the memory is not back yet.
- * - `recovered`: the shortage passed before it had to be killed.
- * - `survived`: it did not die, or the ladder has no step that kills.
- * - `kernel_first`: the kernel killed it before the guard did.
- * - `would_kill`: dry run.
- * - `same_victim`, `other_victim`, `unforeseen`: shadow mode, after the kernel killed.
- * - `abandoned`: the guard was ended, or its configuration replaced.
+ * - `killed`: the victim exited, and its memory is back. `ended`: it exited, and its memory is not back yet.
+ * - `recovered`: the shortage passed before the victim had to be killed.
+ * - `survived`: the victim did not exit, or the ladder has no step that kills.
+ * - `kernel_first`: the kernel killed the victim before the guard did.
+ * - `would_kill`: the mode is `dry_run`, and the guard would have killed the victim.
+ * - `same_victim`, `other_victim`: the mode is `shadow`, and the kernel killed the guard's victim, or another process.
+ * - `unforeseen`: the mode is `shadow`, and the kernel killed although no rule had fired.
+ * - `abandoned`: the guard was closed, or its configuration was replaced.
  */
 export type GuardOutcome =
   | 'killed'
@@ -174,49 +208,70 @@ export type GuardOutcome =
   | 'unforeseen'
   | 'abandoned';
 
-/** What came of a plan. */
+/** How a plan ended. */
 export interface GuardResult extends Envelope {
   type: 'guard.result';
+  /** The plan. null: there was none (`unforeseen`). */
   plan_id: string | null;
+  /** Whether the guard acts. */
   mode: GuardMode;
+  /** The name of the rule. null: no rule had fired (`unforeseen`). */
   rule: string | null;
+  /** How it ended. */
   outcome: GuardOutcome;
+  /** The victim of the plan. */
   target: GuardTarget;
-  /** How much more is available than when the rule fired. */
+  /** How much more memory is available than when the rule fired. null: unknown. */
   freed_bytes: number | null;
+  /** From the measurement that fired the rule to the first signal. null: no signal was sent. */
   trigger_to_signal_ns: number | null;
+  /** From the first signal to the exit. null: no signal was sent, or the victim lives. */
   signal_to_exit_ns: number | null;
-  /** From the first signal to as much memory back as the victim held, or nearly. */
+  /** From the first signal until nearly as much memory was available again as the victim held. null: it was not seen. */
   signal_to_memory_back_ns: number | null;
-  /** What process_mrelease(2) said, where the victim did not end at once after SIGKILL. */
+  /** What process_mrelease(2) returned. null: it was not needed, since the victim exited at once. */
   mrelease: string | null;
-  /** The kernel's OOM killer killed in the meantime. null: not known. */
+  /** Whether the kernel's OOM killer killed in the meantime. null: unknown. */
   kernel_killed_too: boolean | null;
-  /** Shadow mode: whom the kernel killed, and how long after the plan. */
+  /** Mode `shadow`: what the kernel killed. null: another mode. */
   kernel_victim: { pid: number; comm: string | null } | null;
+  /** Mode `shadow`: from the plan to the kernel's kill. null: another mode, or there was no plan. */
   lead_ns: number | null;
+  /** Why the victim still lives. null: it does not, or it is unknown. */
   stuck: StuckDiagnosis | null;
 }
 
 /**
- * A rule fired and nothing was done.
- * - `recovered`: it was over when looked at again. `no_candidate`: nobody may be killed.
- * - `being_freed`: a victim is dying, and what it holds is on its way. `budget`: too many kills in the last minute.
- * - `cool_down`: too soon after the last. `victim_changed`: it ended, or another program runs in it by now.
+ * - `recovered`: the shortage had passed when the guard measured again.
+ * - `no_candidate`: there is no process that may be killed.
+ * - `being_freed`: a process is exiting, and its memory is about to be free.
+ * - `budget`: too many processes were killed in the last minute.
+ * - `cool_down`: the last kill of this rule was too short a time ago.
+ * - `victim_changed`: the victim exited, or runs another program by now.
  */
 export type GuardSkipReason = 'recovered' | 'no_candidate' | 'being_freed' | 'budget' | 'cool_down' | 'victim_changed';
 
+/** A rule fired, and the guard did nothing. */
 export interface GuardSkipped extends Envelope {
   type: 'guard.skipped';
+  /** The plan that was given up. null: there was none yet. */
   plan_id: string | null;
+  /** Whether the guard acts. */
   mode: GuardMode;
+  /** The name of the rule. */
   rule: string;
+  /** What runs out. */
   subject: PressureSubject;
+  /** Why nothing was done. */
   reason: GuardSkipReason;
+  /** More about the reason. null: there is nothing to add. */
   detail: string | null;
+  /** What the detectors of the rule measured. */
   because: GuardReading[];
+  /** At most 200 processes that are not candidates. Kernel threads are only counted. */
   rejected: GuardRejection[];
+  /** How many processes are not candidates, by reason. */
   rejected_by_reason: Partial<Record<GuardRejectionReason, number>>;
-  /** How often the same was the case since it was last said. */
+  /** How often this happened since the last such event. */
   times: number;
 }

@@ -3,6 +3,7 @@
 import type { PressureLevelName } from './pressure.ts';
 import type { Severity } from './severity.ts';
 
+/** The levels, lowest first. */
 export const levelNames = ['normal', 'low', 'medium', 'critical'] as const satisfies PressureLevelName[];
 
 /** The levels that something can reach: all but `normal`. */

@@ -1,13 +1,13 @@
-/** What came of one attempt. */
+/** What happened to one attempt to deliver an alert. */
 export interface Receipt {
   /**
-   * - `delivered`: the other side has it.
-   * - `retry`: not now: down, busy, out of space.
-   * - `refused`: not like this; again would be in vain.
+   * - `delivered`: the receiver has the alert.
+   * - `retry`: the receiver is down, busy, or out of space. The next attempt may succeed.
+   * - `refused`: the receiver does not accept this alert. Another attempt would fail as well.
    */
   outcome: 'delivered' | 'retry' | 'refused';
-  /** What came back, or what went wrong. Safe to print. */
+  /** The answer of the receiver, or the error. Safe to print. */
   reply: string;
-  /** The other side asked for at least this much patience. */
+  /** The receiver asked to wait at least this long before the next attempt. */
   retryAfterMs?: number;
 }

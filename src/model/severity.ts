@@ -4,6 +4,7 @@
 export const severities = ['info', 'warning', 'critical'] as const;
 
 /**
+ * How bad it is.
  * - `info`: worth recording, nothing to do.
  * - `warning`: worth a look: memory is getting short, or a part of the picture is missing.
  * - `critical`: a process was killed, or is about to be.

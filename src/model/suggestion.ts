@@ -1,64 +1,79 @@
-/**
- * What could be done about memory that runs out: said, never done unasked.
- */
+/** What could be done about memory that runs out. oomscope suggests it; it acts only if it is told to. */
 import type { CgroupOwner } from './container.ts';
 import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
+import type { ProcessName } from './process.ts';
 
-/** A process that could be ended. */
-export interface EndCandidate extends CgroupOwner {
-  pid: number;
-  start_ticks: number;
-  comm: string;
-  cgroup: string | null;
+/** A process whose end would help. */
+export interface EndCandidate extends ProcessName {
+  /** -1000 to 1000. */
   oom_score_adj: number;
-  /** As the kernel would rate it: RSS, swap and page tables, plus oom_score_adj thousandths of what runs out. */
+  /** As the kernel would weigh it: RSS, swap and page tables, plus oom_score_adj thousandths of what runs out. */
   badness_bytes: number;
   /**
-   * Memory that its end would give back: anonymous pages and page tables. The most it can be: what it shares with a process
-   * that lives on stays. Files and shared memory are not in it.
+   * The most memory that its end can free: anonymous pages and page tables. What it shares with a process that lives on
+   * stays. Files and shared memory are not counted.
    */
   returns_bytes: number;
+  /** The most swap that its end can free. */
   returns_swap_bytes: number;
+  /** null: there are too few samples. */
   growth_bytes_per_second: number | null;
-  /** Why this one. */
+  /** Why this process, in words. */
   reason: string;
 }
 
-/** - `spared`: its oom_score_adj is -1000. - `self`: oomscope. - `ancestor`: what oomscope was started from. */
+/**
+ * Why a process is not suggested.
+ * - `init`: it is process 1.
+ * - `self`: it is oomscope.
+ * - `ancestor`: oomscope was started from it.
+ * - `spared`: its oom_score_adj is -1000.
+ */
 export type NotSuggestedReason = 'init' | 'self' | 'ancestor' | 'spared';
 
+/** A process that would be suggested if it were allowed to end it. */
 export interface NotSuggested {
+  /** The process id. */
   pid: number;
+  /** The name of the process. */
   comm: string;
+  /** Why it is not suggested. */
   reason: NotSuggestedReason;
+  /** Resident memory. */
   rss_bytes: number;
 }
 
-/** At critical: whom it would help to end. The kernel would take the first; people may know better. */
+/** Memory is at the level `critical`: these processes would help the most by ending. The kernel would take the first. */
 export interface MemorySuggestion extends Envelope {
   type: 'memory.suggestion';
+  /** What runs out. */
   subject: PressureSubject;
-  /** Of the event that it is said for. */
+  /** The `id` of the event that led to it. */
   because_id: string;
-  /** The kernel's order, the most likely victim first: at most three. */
+  /** At most three, in the order of the kernel. */
   candidates: EndCandidate[];
-  /** Who would be among them if they might be ended. */
+  /** Processes that would be among them if they were allowed to end. */
   excluded: NotSuggested[];
-  /** What is not offered, and why. */
+  /** What oomscope does not suggest, and why. */
   not_offered: string;
 }
 
-/** Memory was reclaimed from a cgroup, as asked for. */
+/** Memory was reclaimed from a cgroup, as `--reclaim` asks for. */
 export interface MemoryReclaimed extends Envelope, CgroupOwner {
   type: 'memory.reclaimed';
+  /** Path of the cgroup. */
   cgroup: string;
+  /** The `id` of the event that led to it. */
   because_id: string;
+  /** What the kernel was asked to reclaim. */
   asked_bytes: number;
-  /** Usage before and after; null: not readable. */
+  /** Usage before. null: it could not be read. */
   before_bytes: number | null;
+  /** Usage afterwards. null: it could not be read. */
   after_bytes: number | null;
-  /** `less`: the kernel could not find as much. */
+  /** `less`: the kernel reclaimed less than it was asked to. */
   outcome: 'done' | 'less' | 'failed';
+  /** The error of the kernel. null: there was none. */
   detail: string | null;
 }

@@ -61,7 +61,7 @@ export const process_ = (pid: number, given: Partial<SampledProcess> = {}): Samp
 });
 
 export const sample = (mono_ms: number, given: Partial<Sample> = {}): Sample => ({
-  schema: 'oomscope-sample/v1',
+  schema: 'oomscope/sample/v1',
   mono_ms,
   time: new Date(mono_ms).toISOString(),
   system: system(),
