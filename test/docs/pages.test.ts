@@ -81,12 +81,15 @@ test('every path of this repository that a page names exists', () => {
   expect(missing).toEqual([]);
 });
 
-test('the map of folders in the architecture page names each folder of src/', () => {
-  const codes = new Set(named.get('docs/architecture.md')?.codes);
+test('the map of folders in the architecture page has each folder of src/, in the order of the floors', () => {
+  const page = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| `src\/([\w/-]+)` \|/gm)].map(([, folder = '']) => folder);
+  const source = readFileSync(join(ROOT, 'test/architecture.test.ts'), 'utf8');
+  const list = /FLOORS = \[([\s\S]*?)\];/.exec(source)?.[1] ?? '';
+  const floors = [...list.matchAll(/'([\w/-]+)'/g)].map(([, floor = '']) => floor);
+  expect(rows).toEqual(floors.filter((floor) => rows.includes(floor)));
   const folders = globSync('src/*/', { cwd: ROOT }).map((path) => path.replace(/^src\//, ''));
-  expect(
-    folders.filter((folder) => ![...codes].some((code) => code.split('/')[1] === folder && code.startsWith('src/'))),
-  ).toEqual([]);
+  expect(folders.filter((folder) => !rows.some((row) => row.split('/')[0] === folder))).toEqual([]);
 });
 
 const scripts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts as Record<string, string>;
