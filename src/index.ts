@@ -1,21 +1,15 @@
 /**
- * oomscope: an eBPF-backed tracer for OOM kills, as an RxJS stream.
+ * oomscope: OOM kills and memory pressure of Linux as RxJS streams. Needs `rxjs` 7.8 or a later 7.x, which is a peer.
+ *
+ * `oomscope/explain` reads kernel logs, and `oomscope/testing` has recorded events; neither loads native code.
  */
 
+export type { AlertQueue } from './alerts/alert-queue.ts';
 export { alertTo, type Dispatcher, type DispatchOptions } from './alerts/dispatch.ts';
 export type { LaneCounts, LaneOptions, LaneReport } from './alerts/lane.ts';
 export { openSink } from './alerts/open.ts';
 export type { SinkOptions } from './alerts/sink-table.ts';
 export type { Sink } from './alerts/sinks/sink.ts';
-export { Batch, type WireRecord } from './bpf/wire/batch.ts';
-export {
-  KillFact,
-  KillKind as WireKillKind,
-  OomKillRecord,
-  OomStep,
-  OomStepRecord,
-  RecordKind,
-} from './bpf/wire/layout.ts';
 export { type Config, parseConfig, readConfig } from './config/config.ts';
 export {
   type ContainerWatch,
@@ -32,15 +26,20 @@ export { type UsageOptions, watchUsage } from './memory/usage.ts';
 export { type Alert, alertOf } from './model/alert.ts';
 export type * from './model/container.ts';
 export type * from './model/container-events.ts';
-export { type ErrorCode, OomscopeError } from './model/error.ts';
-export type * from './model/events.ts';
+export type * from './model/envelope.ts';
+export { type ErrorCode, errorCodes, OomscopeError } from './model/error.ts';
+export type { Event, EventType } from './model/events.ts';
 export type * from './model/guard.ts';
+export type * from './model/oom-kill.ts';
+export type * from './model/oom-report.ts';
 export type * from './model/pressure.ts';
+export type * from './model/process.ts';
 export type { Receipt } from './model/receipt.ts';
 export type * from './model/sample.ts';
 export type * from './model/score.ts';
 export type { Severity } from './model/severity.ts';
 export type * from './model/suggestion.ts';
+export type * from './model/tracer.ts';
 export {
   defaultWindows,
   type LevelShares,
@@ -57,15 +56,7 @@ export {
   type PsiTriggerOptions,
   readPsi,
 } from './pressure/psi-trigger.ts';
-export type { UndoLedger } from './process/undo-ledger.ts';
-export { type Applied, applyPlan } from './protect/apply.ts';
-export { type Plan, type PlanEntry, type PlanOptions, planProtection } from './protect/plan.ts';
-export { builtIn as builtInProfiles, type Profile, type Selector } from './protect/profile.ts';
-export { ProfileApplier, type ProfileApplierOptions } from './protect/profile-applier.ts';
-export { readSubjects, type Subject } from './protect/subject.ts';
-export { type Undone, undo } from './protect/undo.ts';
-export { openUndoFile } from './protect/undo-file.ts';
-export { type ScoresOptions, watchScores } from './scores/scores.ts';
+export { type ScoreSort, type ScoresOptions, watchScores } from './scores/scores.ts';
 export { GrowthWindow, growthOf, type Slope } from './series/growth.ts';
 export { type Episode, episode } from './stream/episode.ts';
 export { type HasLevel, levelAtLeast } from './stream/level-at-least.ts';

@@ -3,8 +3,9 @@
  * the record and when the handlers of batches$ and oomKills$ were called, CPU of the victim.
  */
 
+import type { Batch } from '../../dist/bpf/wire/batch.js';
 import { OomKillRecord, RecordKind } from '../../dist/bpf/wire/layout.js';
-import { type Batch, openTracer } from '../../dist/index.js';
+import { openTracer } from '../../dist/index.js';
 
 const tracer = await openTracer();
 let batchAtNs = 0n;

@@ -2,8 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import type { Batch } from '../../src/bpf/wire/batch.ts';
 import { RecordKind } from '../../src/bpf/wire/layout.ts';
-import { type Batch, openTracer, type Tracer } from '../../src/index.ts';
+import { openTracer, type Tracer } from '../../src/index.ts';
 import { createMemoryGroup, MIB, oomKill, removeMemoryGroups, startHog } from './memcg.ts';
 
 let tracer: Tracer | undefined;

@@ -4,8 +4,8 @@
  * counts once no more records arrive.
  */
 import { createInterface } from 'node:readline';
-import { SyntheticRecord } from '../../../src/bpf/wire/layout.ts';
-import { openTracer, RecordKind } from '../../../src/index.ts';
+import { RecordKind, SyntheticRecord } from '../../../src/bpf/wire/layout.ts';
+import { openTracer } from '../../../src/index.ts';
 import { say } from './say.ts';
 
 const tracer = await openTracer({ ringBytes: Number(process.argv[2]) });

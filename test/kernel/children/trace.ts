@@ -1,7 +1,9 @@
 /** Opens a tracer, prints its maps and what else it holds, and runs the scenario that its argument names. */
 
 import { filter } from 'rxjs';
-import { type Batch, openTracer, RecordKind, type Tracer } from '../../../src/index.ts';
+import type { Batch } from '../../../src/bpf/wire/batch.ts';
+import { RecordKind } from '../../../src/bpf/wire/layout.ts';
+import { openTracer, type Tracer } from '../../../src/index.ts';
 import { heldIds } from '../bpf-ids.ts';
 import { say, told } from './say.ts';
 
