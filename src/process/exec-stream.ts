@@ -1,6 +1,4 @@
-/**
- * Programs as they are executed, told by the kernel: nothing is polled, and nothing that runs for a moment is missed.
- */
+/** Reports every program that is executed, from a BPF program: nothing is polled, and no short-lived process is missed. */
 import { type Attached, attachObject } from '../bpf/load/attach.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
 import { obstacle } from '../bpf/load/tracer-loader.ts';
@@ -8,38 +6,33 @@ import type { Batch } from '../bpf/wire/batch.ts';
 import { lostRecords } from '../bpf/wire/counters.ts';
 import { ProcessExecRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
+import type { ProcessRecord } from '../linux/process-record.ts';
 import { OomscopeError } from '../model/error.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
-/** Room for 4,000: what a machine that builds something executes in a second. */
+/** Room for 4,000 records: as many as a machine that compiles something executes in a second. */
 const RING_BYTES = 256 * 1024;
 
-export interface Exec {
-  pid: number;
-  startTicks: number;
-  ppid: number;
-  uid: number;
-  comm: string;
-  /** As it was then. */
-  oomScoreAdj: number;
+/** A process that has just executed a program, as it was at that moment. */
+export interface Exec extends Pick<ProcessRecord, 'pid' | 'startTicks' | 'ppid' | 'uid' | 'comm' | 'oomScoreAdj'> {
   /** CLOCK_MONOTONIC. */
   monoNs: bigint;
 }
 
-export interface ExecsOptions {
+export interface ExecStreamOptions {
   onExec: (exec: Exec) => void;
-  /** So many were not told, for the ring was full. */
+  /** The ring was full: so many more were not reported. */
   onLost: (count: number) => void;
   onError: (error: unknown) => void;
 }
 
 export class ExecStream implements Disposable {
   readonly #ring: AttachedRing;
-  readonly #options: ExecsOptions;
+  readonly #options: ExecStreamOptions;
   #lost = 0;
 
-  /** @throws OomscopeError NOT_PERMITTED, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING, OBJECT_MISSING, LIBBPF */
-  constructor(options: ExecsOptions) {
+  /** Starts at once. @throws OomscopeError NOT_PERMITTED, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING, OBJECT_MISSING, LIBBPF */
+  constructor(options: ExecStreamOptions) {
     const inTheWay = obstacle();
     if (inTheWay) throw inTheWay;
     this.#options = options;
@@ -64,7 +57,7 @@ export class ExecStream implements Disposable {
   }
 }
 
-/** tp_btf wants the tracepoint in the kernel's BTF; raw_tp does not. */
+/** tp_btf needs the tracepoint in the kernel's BTF; raw_tp does not. */
 function attach(): Attached {
   const by = (program: string) =>
     attachObject({ file: 'exec.bpf.o', programs: new Set([program]), constants: {}, ringBytes: RING_BYTES });

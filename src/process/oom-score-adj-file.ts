@@ -1,6 +1,6 @@
 /**
- * The oom_score_adj of one process and no other: its directory of /proc is opened, and all else is reached through that. The
- * directory stays the process's own; when the pid is given to another, what is behind it is gone.
+ * The oom_score_adj of one process, and of no other that gets its pid: the directory /proc/PID is opened first, and both
+ * files are opened through it. An open directory of a process that has exited is empty.
  */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { processFiles } from '../linux/process-reader.ts';
@@ -16,17 +16,17 @@ export class ScoreAdjFile implements Disposable {
     this.#file = file;
   }
 
-  /** @throws OomscopeError PROCESS_GONE: it has ended, or another has its pid; NOT_PERMITTED: it is another user's */
+  /** @throws OomscopeError PROCESS_GONE: it has exited, or another process has its pid; NOT_PERMITTED: another user's */
   static open({ pid, startTicks: ticks }: ProcessIdentity): ScoreAdjFile {
     let directory: number | undefined;
     try {
       directory = openSync(`/proc/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY);
       const seen = processFiles.stat(`/proc/self/fd/${directory}`)?.startTicks;
-      if (seen === undefined) throw gone(pid, 'it has ended');
+      if (seen === undefined) throw gone(pid, 'it has exited');
       if (seen !== ticks) throw gone(pid, `its pid belongs to a process that started at tick ${seen}, not ${ticks}`);
       return new ScoreAdjFile(pid, openSync(`/proc/self/fd/${directory}/oom_score_adj`, 'r+'));
     } catch (error) {
-      throw refusal(pid, error, 'it is another user’s');
+      throw refusal(pid, error, 'it belongs to another user');
     } finally {
       if (directory !== undefined) closeSync(directory);
     }
@@ -42,8 +42,9 @@ export class ScoreAdjFile implements Disposable {
   }
 
   /**
-   * fs/proc/base.c, __set_oom_adj(): below the least value that the process was given by somebody with CAP_SYS_RESOURCE it
-   * takes that capability; with it, the value becomes that least one, too. Processes that share its memory get it as well.
+   * fs/proc/base.c, __set_oom_adj(): to go below the lowest value that a writer with CAP_SYS_RESOURCE has set, the caller
+   * needs that capability; with it, the value also becomes the new lowest. Processes that use the same memory (vfork, CLONE_VM)
+   * get the value, too.
    *
    * @throws OomscopeError PROCESS_GONE, NOT_PERMITTED
    */
@@ -51,7 +52,7 @@ export class ScoreAdjFile implements Disposable {
     try {
       writeSync(this.#file, String(value), 0);
     } catch (error) {
-      throw refusal(this.#pid, error, `to go down to ${value} takes CAP_SYS_RESOURCE`);
+      throw refusal(this.#pid, error, `lowering its oom_score_adj to ${value} needs CAP_SYS_RESOURCE`);
     }
   }
 
@@ -70,7 +71,7 @@ const gone = (pid: number, why: string) => new OomscopeError('PROCESS_GONE', `Pr
 
 function refusal(pid: number, error: unknown, why: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ESRCH') return gone(pid, 'it has ended');
+  if (code === 'ENOENT' || code === 'ESRCH') return gone(pid, 'it has exited');
   if (code !== 'EACCES' && code !== 'EPERM') return error;
   return new OomscopeError('NOT_PERMITTED', `Process ${pid}: ${why} (${code}).`, { cause: error });
 }

@@ -1,6 +1,4 @@
-/**
- * A process that cannot be mistaken for another: (pid, start time), held by a pidfd.
- */
+/** A process that cannot be mistaken for another: its pid and start time, held by a pidfd. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseStat } from '../linux/process-files.ts';
@@ -8,11 +6,11 @@ import type { ProcessIdentity, ProcessRecord } from '../linux/process-record.ts'
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native/addon.ts';
 import { checked, failure } from '../native/system-call.ts';
-import { ExitRegistry } from './exit-watcher.ts';
+import { ExitRegistry } from './exit-registry.ts';
 
 export type { ProcessIdentity } from '../linux/process-record.ts';
 
-/** A process at this moment. */
+/** A process as it is now. */
 export interface ProcessState extends Pick<ProcessRecord, 'startTicks' | 'rssBytes'> {
   /** false for a zombie all of whose threads have ended. */
   alive: boolean;
@@ -21,7 +19,7 @@ export interface ProcessState extends Pick<ProcessRecord, 'startTicks' | 'rssByt
 }
 
 export interface ProcessEnd {
-  /** CLOCK_MONOTONIC when it was seen to be a zombie: its memory may be on its way still. */
+  /** CLOCK_MONOTONIC, when the process became a zombie. Its memory may not be free yet. */
   monoNs: bigint;
 }
 
@@ -29,7 +27,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   readonly pid: number;
   readonly startTicks: number;
   readonly #pidfd: number;
-  /** /proc/PID/stat. Kept open: a look must not need memory. */
+  /** /proc/PID/stat. Kept open, because state() must not need memory. */
   readonly #stat: number;
   #exited: Promise<ProcessEnd> | undefined;
   #unwatch: (() => void) | undefined;
@@ -43,43 +41,43 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Two processes with one pid are told apart by the clock tick (10 ms) in which they started. A pid comes round again
-   * after all others were used, so within one tick that is out of reach of a machine.
+   * Two processes with the same pid differ in the clock tick (10 ms) in which they started. The kernel gives a pid again
+   * only after all others, and no machine starts that many processes within one tick.
    *
-   * @throws OomscopeError PROCESS_GONE (there is no such process, or another has its pid), NOT_PERMITTED, SYSTEM_CALL
+   * @throws OomscopeError PROCESS_GONE (the process has exited, or another has its pid), NOT_PERMITTED, SYSTEM_CALL
    */
   static open(identity: ProcessIdentity): ProcessHandle {
     const { pid } = identity;
     const opened = loadNative().pidfdOpen(pid);
-    if (/ESRCH|EINVAL/.test(failure(opened) ?? '')) throw gone(identity, 'it has ended');
+    if (/ESRCH|EINVAL/.test(failure(opened) ?? '')) throw gone(identity, 'it has exited');
     const pidfd = checked(opened, 'pidfd_open', `process ${pid}`);
     let stat: number | undefined;
     try {
       stat = openSync(`/proc/${pid}/stat`, 'r');
       const handle = new ProcessHandle(identity, pidfd, stat);
-      const seen = handle.look();
-      // Alive by its pidfd after the look: its pid was nobody else's meanwhile, and the file is its own.
+      const seen = handle.state();
+      // state() also signalled the pidfd: the process was alive then, so the pid and the file were its own.
       if (seen && seen.startTicks !== identity.startTicks) {
         throw gone(identity, `its pid belongs to a process that started at ${seen.startTicks}`);
       }
-      if (!seen?.alive) throw gone(identity, 'it has ended');
+      if (!seen?.alive) throw gone(identity, 'it has exited');
       return handle;
     } catch (error) {
       closeSync(pidfd);
       if (stat !== undefined) closeSync(stat);
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw gone(identity, 'it has ended');
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw gone(identity, 'it has exited');
       throw error;
     }
   }
 
-  /** The pidfd, for the addon. */
+  /** The pidfd, for the addon. @throws OomscopeError CLOSED */
   get fd(): number {
     if (this.#holders === 0) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
     return this.#pidfd;
   }
 
   /**
-   * To the whole process. @returns false: it has ended
+   * Signals the whole process. @returns false: it has exited
    *
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
    */
@@ -90,13 +88,13 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     return true;
   }
 
-  /** Whether the process lives. What remains of one that has ended (a zombie) does not. */
+  /** Is this process still alive? A zombie is not. */
   stillSame(): boolean {
-    const seen = this.look();
+    const seen = this.state();
     return seen?.alive === true && seen.startTicks === this.startTicks;
   }
 
-  /** When it ends. Never rejects; once the handle is closed it never settles. */
+  /** Resolves when the process exits. Never rejects; after close() it never settles. */
   get exited(): Promise<ProcessEnd> {
     this.#exited ??= new Promise((resolve) => {
       this.#unwatch = ExitRegistry.shared().watch(this.fd, (monoNs) => resolve({ monoNs }));
@@ -105,9 +103,10 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Frees the memory of a process that is dying, from here: it may be stuck (process_mrelease(2), Linux 5.15). That takes
-   * as long as there is memory, so another thread does it.
-   * "not dying" also where others share its memory; "busy": try again.
+   * Frees the memory of a dying process, which may be stuck and unable to do so (process_mrelease(2), Linux 5.15). Runs on
+   * another thread, because it takes longer the more memory there is.
+   *
+   * @returns "not dying" also where other processes use the same memory; "busy": try again
    *
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
    */
@@ -126,14 +125,14 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     return 'released';
   }
 
-  /** For one more, who closes it, too: opening another takes memory. */
+  /** Adds an owner, which must call close() as well: opening a second pidfd would take memory, which may be short. */
   share(): this {
     if (this.#holders === 0) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
     this.#holders++;
     return this;
   }
 
-  /** Closed once all who have it have closed it. */
+  /** Closes the handle once every owner has called this. */
   close(): void {
     if (this.#holders === 0 || --this.#holders > 0) return;
     this.#unwatch?.();
@@ -145,8 +144,8 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     this.close();
   }
 
-  /** As it is now, by what is open already. undefined: it has ended and was waited for. */
-  look(): ProcessState | undefined {
+  /** The process as it is now, read from files that are already open. undefined: it has exited and was waited for. */
+  state(): ProcessState | undefined {
     const { fd } = this;
     let line: Buffer;
     try {
@@ -164,7 +163,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 }
 
-/** One line, some 350 bytes at most. */
+/** /proc/PID/stat is one line of at most some 350 bytes. */
 const buffer = Buffer.alloc(1024);
 
 function gone({ pid, startTicks }: ProcessIdentity, why: string): OomscopeError {

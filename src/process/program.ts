@@ -1,8 +1,4 @@
-/**
- * Runs a program for an alert: its arguments as they are, no shell, in a process group of its own, which is ended as a whole
- * when the time is up.
- */
-
+/** Runs programs for alerts and hooks: without a shell, each in a process group of its own that can be ended as a whole. */
 import type { ChildProcess } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
@@ -14,25 +10,31 @@ export interface Program {
   path: string;
   args: readonly string[];
   env: Record<string, string>;
+  /** Written to its standard input. The program need not read it. */
   input: string;
-  /** The time is up, or all is closed. */
+  /** Ends the process group: SIGTERM, and a second later SIGKILL. */
   signal: AbortSignal;
 }
 
 const MOST_STDERR = 1024;
 /** From SIGTERM to SIGKILL. */
-const MANNERS_MS = 1_000;
-/** From its end to that of its standard error. */
-const LAST_WORDS_MS = 100;
-/** No more processes or memory now: both come back. */
-const later = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
+const TERM_GRACE_MS = 1_000;
+/** How long standard error is read after the program has exited. */
+const STDERR_GRACE_MS = 100;
+/** The machine is short of processes, memory or file descriptors: a later attempt may succeed. */
+const transient = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
 
-/** Never rejects. Exit status 0: delivered. Otherwise refused: a program that did half its work is not run again. */
+/**
+ * Runs a program to its end. Never rejects.
+ *
+ * @returns delivered for exit status 0; retry when it could not be started for want of resources; otherwise refused, because a
+ *   program that has done half its work must not run again
+ */
 export function runProgram({ path, args, env, input, signal }: Program): Promise<Receipt> {
   const { spawn } = process.getBuiltinModule('node:child_process');
   return new Promise((resolve) => {
     const failed = (error: NodeJS.ErrnoException) =>
-      resolve({ outcome: later.has(error.code ?? '') ? 'retry' : 'refused', reply: printable(error.message) });
+      resolve({ outcome: transient.has(error.code ?? '') ? 'retry' : 'refused', reply: printable(error.message) });
     let child: ChildProcess;
     try {
       child = spawn(path, args, { detached: true, env, stdio: ['pipe', 'ignore', 'pipe'] });
@@ -40,11 +42,11 @@ export function runProgram({ path, args, env, input, signal }: Program): Promise
       failed(error as NodeJS.ErrnoException);
       return;
     }
-    let said = '';
+    let errors = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(0, MOST_STDERR);
+      errors = (errors + text).slice(0, MOST_STDERR);
     });
-    child.stdin?.on('error', () => {}); // it need not read
+    child.stdin?.on('error', () => {}); // EPIPE: the program does not read its input
     child.stdin?.end(input);
 
     const killing = endGroup(child, signal);
@@ -52,18 +54,18 @@ export function runProgram({ path, args, env, input, signal }: Program): Promise
     child.on('exit', (status, killer) => {
       killing.cancel();
       child.stdin?.destroy();
-      // What it left behind may hold the pipe for as long as it likes.
-      const patience = setTimeout(() => child.stderr?.destroy(), LAST_WORDS_MS);
+      // A process that it has left behind may keep the pipe open for ever.
+      const grace = setTimeout(() => child.stderr?.destroy(), STDERR_GRACE_MS);
       child.once('close', () => {
-        clearTimeout(patience);
+        clearTimeout(grace);
         resolve(receiptOf(status, killer));
       });
     });
 
     function receiptOf(status: number | null, killer: NodeJS.Signals | null): Receipt {
-      const line = printable(said.trim().split('\n')[0] ?? '').slice(0, 200);
+      const line = printable(errors.trim().split('\n')[0] ?? '').slice(0, 200);
       const how = signal.aborted
-        ? 'did not end in time and was killed, with its process group'
+        ? 'did not exit in time and was killed, with its process group'
         : killer
           ? `killed by ${killer}`
           : `exit status ${status}`;
@@ -73,19 +75,19 @@ export function runProgram({ path, args, env, input, signal }: Program): Promise
   });
 }
 
-/** Ends the group when the signal fires: asks, then does not ask. */
+/** Ends the process group when the signal fires: SIGTERM, then SIGKILL. */
 function endGroup(child: ChildProcess, signal: AbortSignal): { cancel: () => void } {
   let timer: NodeJS.Timeout | undefined;
   const kill = (name: NodeJS.Signals) => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, name);
     } catch {
-      // ESRCH: none of it is left
+      // ESRCH: no process of the group is left
     }
   };
   const onAbort = () => {
     kill('SIGTERM');
-    timer = setTimeout(() => kill('SIGKILL'), MANNERS_MS);
+    timer = setTimeout(() => kill('SIGKILL'), TERM_GRACE_MS);
   };
   if (signal.aborted) onAbort();
   else signal.addEventListener('abort', onAbort, { once: true });
@@ -93,20 +95,22 @@ function endGroup(child: ChildProcess, signal: AbortSignal): { cancel: () => voi
     cancel() {
       signal.removeEventListener('abort', onAbort);
       clearTimeout(timer);
-      // Its leader is gone; the group's number is taken as long as anybody else is in it.
+      // The leader has exited; the group keeps its number while any other process is in it.
       if (signal.aborted) kill('SIGKILL');
     },
   };
 }
 
 /**
+ * Finds an executable file, by its absolute path or by its name in PATH.
+ *
+ * @param user which setting names the program, for the error's message
  * @returns its absolute path
  * @throws OomscopeError USAGE
  */
-export function findProgram(name: string, sink: string): string {
+export function findProgram(name: string, user: string): string {
   const places = name.includes('/') ? [''] : (process.env.PATH ?? '').split(delimiter).filter(isAbsolute);
-  const wrong = (what: string) =>
-    new OomscopeError('USAGE', `${sink}: expected a program that can be run, got ${what}.`);
+  const wrong = (what: string) => new OomscopeError('USAGE', `${user}: expected an executable program, got ${what}.`);
   if (name.includes('/') && !isAbsolute(name)) throw wrong(`"${printable(name)}", which is not an absolute path`);
   for (const place of places) {
     const path = join(place, name);
@@ -121,5 +125,5 @@ export function findProgram(name: string, sink: string): string {
         throw wrong(`"${printable(path)}": ${code === 'EACCES' ? 'it is not executable' : 'there is no such file'}`);
     }
   }
-  throw wrong(`"${printable(name)}", which is nowhere in PATH`);
+  throw wrong(`"${printable(name)}", which is not in PATH`);
 }

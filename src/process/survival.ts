@@ -1,41 +1,39 @@
-/**
- * A process that acts when memory is short must not be what the shortage stops.
- */
+/** Settings that keep this process running when memory and CPU time are short. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { loadNative } from '../native/addon.ts';
 import { checked } from '../native/system-call.ts';
 
 export interface Survival {
-  /** Its code stays in memory once it was touched. The heap may go where there is swap: see MemorySwapMax= of systemd. */
+  /** Pages of files, such as its code, stay in memory once they were used. The heap may still be swapped: see MemorySwapMax=. */
   lockMemory?: boolean;
-  /** −1000 to 1000; below the value of now it takes CAP_SYS_RESOURCE. */
+  /** −1000 to 1000. Going below the present value needs CAP_SYS_RESOURCE. */
   oomScoreAdj?: number;
-  /** −20 to 19, of JavaScript's thread. */
+  /** −20 to 19, for the JavaScript thread. */
   nice?: number;
-  /** 1 to 99: SCHED_RR for JavaScript's thread, ahead of all that is not real-time. */
+  /** 1 to 99: SCHED_RR for the JavaScript thread, ahead of all threads without real-time priority. */
   realtimePriority?: number;
 }
 
-/** What came of each wish: null when it was done, else why not. */
-export type Survived = { [wish in keyof Survival]: string | null };
+/** For each setting that was asked for: null when it was made, else why not. */
+export type Survived = { [setting in keyof Survival]: string | null };
 
 const OWN_ADJ = '/proc/self/oom_score_adj';
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
 
-/** Does what it may do, and tells the rest. Never throws. @returns the outcome, and a way back */
+/** Makes the settings that the kernel allows. Never throws. @returns the outcome of each, and what undoes them all */
 export function survive(wanted: Survival): { survived: Survived; undo: () => void } {
   const native = loadNative();
   const survived: Survived = {};
   const undos: (() => void)[] = [];
-  const attempt = (wish: keyof Survival, act: () => () => void) => {
-    if (wanted[wish] === undefined || wanted[wish] === false) return;
+  const attempt = (setting: keyof Survival, act: () => () => void) => {
+    if (wanted[setting] === undefined || wanted[setting] === false) return;
     try {
       undos.push(act());
-      survived[wish] = null;
+      survived[setting] = null;
     } catch (error) {
-      survived[wish] = (error as Error).message;
+      survived[setting] = (error as Error).message;
     }
   };
   attempt('lockMemory', () => {

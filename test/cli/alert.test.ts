@@ -50,12 +50,9 @@ describe('a sink that cannot be is named before anything is attached', () => {
     ['webhook=http://localhost/T0K3N keep=3', 'webhook: expected no "keep": this sink has no such option.'],
     ['webhook=http://localhost/T0K3N spool=/no/such/place', 'spool: cannot make /no/such/place: ENOENT'],
     ['journald=x', 'journald: expected the name alone, got a target: remove it.'],
-    [
-      'exec=DIR/not-a-program',
-      'exec: expected a program that can be run, got "DIR/not-a-program": it is not executable.',
-    ],
+    ['exec=DIR/not-a-program', 'exec: expected an executable program, got "DIR/not-a-program": it is not executable.'],
     ['exec=DIR', 'got "DIR", which is not a file.'],
-    ['exec=handler', 'got "handler", which is nowhere in PATH.'],
+    ['exec=handler', 'got "handler", which is not in PATH.'],
     [
       'file=/no/such/place',
       'file: expected a path in an existing directory, got "/no/such/place": make /no/such first.',
@@ -81,7 +78,7 @@ describe('a sink that cannot be is named before anything is attached', () => {
       '--alert',
       'exec=/nowhere',
     ]);
-    expect(stderr).toBe('oomscope: exec: expected a program that can be run, got "/nowhere": there is no such file.\n');
+    expect(stderr).toBe('oomscope: exec: expected an executable program, got "/nowhere": there is no such file.\n');
     expect(stdout).toBe('');
     expect(code).toBe(2);
   });

@@ -70,7 +70,7 @@ test("a program that cannot be run is said to be of the rule's step, and the con
     return given;
   };
   await expect(openGuard(policyWith(['/nonexistent/program']))).rejects.toThrow(
-    'Rule "first aid", step "exec": expected a program that can be run, got "/nonexistent/program"',
+    'Rule "first aid", step "exec": expected an executable program, got "/nonexistent/program"',
   );
   const given = policyWith(['true', 'argument']);
   const opened = await openGuard({ ...given, mode: 'dry_run' });

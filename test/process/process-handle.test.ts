@@ -12,7 +12,7 @@ function start(command: string, ...args: string[]) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill('SIGKILL'));
   const pid = child.pid as number;
-  return { child, pid, identity: { pid, startTicks: ticksOf(pid) }, ended: once(child, 'exit') };
+  return { child, pid, identity: { pid, startTicks: ticksOf(pid) }, exited: once(child, 'exit') };
 }
 
 function open(identity: { pid: number; startTicks: number }): ProcessHandle {
@@ -21,8 +21,8 @@ function open(identity: { pid: number; startTicks: number }): ProcessHandle {
   return handle;
 }
 
-test('signals the process it was opened for, and tells of its end', async () => {
-  const { identity, ended } = start('sleep', '60');
+test('signals the process that it was opened for, and reports its exit', async () => {
+  const { identity, exited } = start('sleep', '60');
   const handle = open(identity);
   expect(handle.stillSame()).toBe(true);
   const before = process.hrtime.bigint();
@@ -30,13 +30,13 @@ test('signals the process it was opened for, and tells of its end', async () => 
   const { monoNs } = await handle.exited;
   expect(monoNs).toBeGreaterThan(before);
   expect(monoNs).toBeLessThan(process.hrtime.bigint());
-  expect(await ended).toEqual([null, 'SIGTERM']);
+  expect(await exited).toEqual([null, 'SIGTERM']);
   expect(handle.stillSame()).toBe(false);
   expect(handle.signal('SIGKILL')).toBe(false);
   expect(await handle.release()).toBe('gone');
 });
 
-test('another start time is another process: nothing is opened, nothing is signalled', () => {
+test('refuses a process with the same pid and another start time, and does not signal it', () => {
   const { child, identity } = start('sleep', '60');
   const other = { pid: identity.pid, startTicks: identity.startTicks - 1 };
   expect(() => ProcessHandle.open(other)).toThrow(
@@ -45,9 +45,9 @@ test('another start time is another process: nothing is opened, nothing is signa
   expect(child.exitCode ?? child.signalCode).toBeNull();
 });
 
-test('a process that has ended, and pids that nobody can have', async () => {
-  const { identity, ended } = start('true');
-  await ended;
+test('refuses a process that has exited, and pids that no process can have', async () => {
+  const { identity, exited } = start('true');
+  await exited;
   for (const pid of [identity.pid, 0, -1, 2 ** 30]) {
     expect(() => ProcessHandle.open({ pid, startTicks: identity.startTicks })).toThrow(
       expect.objectContaining({ code: 'PROCESS_GONE' }),
@@ -55,7 +55,7 @@ test('a process that has ended, and pids that nobody can have', async () => {
   }
 });
 
-test('a zombie is gone; a leader that ended before its threads is not', async () => {
+test('takes a zombie for gone, but not a leader that exited before its threads', async () => {
   const zombie = start('sh', '-c', 'sleep 0.05 & echo $!; exec sleep 60');
   const [line] = (await once(zombie.child.stdout, 'data')) as [Buffer];
   const pid = Number(line);
@@ -74,10 +74,10 @@ ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)`;
   expect(threaded.stillSame()).toBe(true);
   expect(threaded.signal('SIGKILL')).toBe(true);
   await threaded.exited;
-  expect(await leaderless.ended).toEqual([null, 'SIGKILL']);
+  expect(await leaderless.exited).toEqual([null, 'SIGKILL']);
 });
 
-test('of a process that is not our child the end is told, too', async () => {
+test('reports the exit of a process that is not a child of this one', async () => {
   const parent = start('sh', '-c', 'sleep 60 & echo $!; wait; exec sleep 60');
   const [line] = (await once(parent.child.stdout, 'data')) as [Buffer];
   const pid = Number(line);
@@ -87,27 +87,27 @@ test('of a process that is not our child the end is told, too', async () => {
   expect(handle.stillSame()).toBe(false);
 });
 
-test('memory is only released of who is dying', async () => {
+test('releases the memory of dying processes only', async () => {
   expect(await open(start('sleep', '60').identity).release()).toBe('not dying');
 });
 
-test('a thousand handles, half of them closed while they wait, leave no descriptor behind', async () => {
+test('closes every descriptor of a thousand handles, half of them closed while they wait', async () => {
   const { identity, child } = start('sleep', '60');
   const handles = Array.from({ length: 1000 }, () => ProcessHandle.open(identity));
   const ends = handles.map((handle) => handle.exited);
-  let told = 0;
-  for (const end of ends) void end.then(() => told++);
+  let reported = 0;
+  for (const end of ends) void end.then(() => reported++);
   for (const handle of handles.filter((_, i) => i % 2 === 0)) handle.close();
   child.kill('SIGKILL');
-  await ends[1];
+  await expect.poll(() => reported).toBe(500);
   await sleep(50);
-  expect(told).toBe(500);
+  expect(reported).toBe(500); // and none of a closed handle
   for (const handle of handles) handle.close();
   const descriptors = readdirSync('/proc/self/fd').map((fd) => {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`);
     } catch {
-      return ''; // of the folder itself
+      return ''; // the descriptor of the directory itself
     }
   });
   expect(descriptors.filter((name) => /pidfd|\/stat$/.test(name))).toEqual([]);

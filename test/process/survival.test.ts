@@ -5,48 +5,48 @@ import { type Survival, survive } from '../../src/process/survival.ts';
 let undo = () => {};
 afterEach(() => undo());
 
-function wish(wanted: Survival) {
+function ask(wanted: Survival) {
   const done = survive(wanted);
   undo = done.undo;
   return done.survived;
 }
 
 const lockedKib = () => Number(/^VmLck:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
-/** Nice, real-time priority and policy: fields 19, 40 and 41 of the stat of JavaScript's thread. */
+/** Nice, real-time priority and policy: fields 19, 40 and 41 of the JavaScript thread's stat. */
 function scheduling() {
   const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { nice: Number(fields[16]), priority: Number(fields[37]), policy: Number(fields[38]) };
 }
 
-test('code is locked as it is touched; V8 can still give its memory back', () => {
+test('locks code once it was used, and V8 can still give memory back', () => {
   expect(lockedKib()).toBe(0);
-  expect(wish({ lockMemory: true })).toEqual({ lockMemory: null });
+  expect(ask({ lockMemory: true })).toEqual({ lockMemory: null });
   expect(lockedKib()).toBeGreaterThan(10_000);
-  // With mlockall(2) V8 ends the process here: "Check failed: 0 == ret".
+  // With mlockall(2) V8 aborts here: "Check failed: 0 == ret".
   for (let i = 0; i < 20; i++) Array.from({ length: 200_000 }, (_, n) => ({ n }));
   undo();
   expect(lockedKib()).toBe(0);
 });
 
-test('priority of the thread that decides, and back', () => {
+test('sets the priority of the JavaScript thread, and restores it', () => {
   const before = scheduling();
-  expect(wish({ nice: -5, realtimePriority: 3 })).toEqual({ nice: null, realtimePriority: null });
+  expect(ask({ nice: -5, realtimePriority: 3 })).toEqual({ nice: null, realtimePriority: null });
   expect(scheduling()).toMatchObject({ priority: 3, policy: 2 });
   undo();
   expect(scheduling()).toEqual(before);
 });
 
-test('what may not be done is told, and the rest is done', () => {
+test('reports a setting that the kernel refuses, and makes the others', () => {
   const adj = () => Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
   const before = adj();
-  const survived = wish({ oomScoreAdj: -2000, nice: 5 });
+  const survived = ask({ oomScoreAdj: -2000, nice: 5 });
   expect(survived).toEqual({ oomScoreAdj: expect.stringContaining('EINVAL'), nice: null });
   expect(scheduling().nice).toBe(5);
   undo();
-  expect(wish({ oomScoreAdj: before + 1 })).toEqual({ oomScoreAdj: null });
+  expect(ask({ oomScoreAdj: before + 1 })).toEqual({ oomScoreAdj: null });
   expect(adj()).toBe(before + 1);
   undo();
   expect(adj()).toBe(before);
-  expect(wish({ lockMemory: false })).toEqual({});
+  expect(ask({ lockMemory: false })).toEqual({});
 });

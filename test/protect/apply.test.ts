@@ -80,7 +80,7 @@ describe('apply, then undo', () => {
     const [entry] = planFor(sleepers, 250).entries;
     const [applied] = applyPlan([{ ...entry, after: -250 } as Plan['entries'][number]], ledger);
     expect(applied).toMatchObject({ outcome: 'refused' });
-    expect(applied?.detail).toContain('to go down to -250 takes CAP_SYS_RESOURCE');
+    expect(applied?.detail).toContain('lowering its oom_score_adj to -250 needs CAP_SYS_RESOURCE');
     expect(adjOf(pid)).toBe(0);
   });
 });

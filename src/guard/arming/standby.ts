@@ -141,7 +141,7 @@ export class Standby {
 
   /** undefined: it is dying or gone. Of several, what was known: each is looked at before it is signalled. */
   #now({ handle, victim }: Target, member: SampledProcess, { system }: Sample): SampledProcess | undefined {
-    const seen = handle.look();
+    const seen = handle.state();
     if (!seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
     if (victim.members.length > 1) return member;
     const swapped = system.swap_free_bytes < system.swap_total_bytes;

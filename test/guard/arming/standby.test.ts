@@ -35,7 +35,7 @@ async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: numbe
   );
   if (!first || !second) throw new Error('unreachable');
   using handle = ProcessHandle.open({ pid: first.pid, startTicks: first.start_ticks });
-  return [first, second, handle.look()?.rssBytes ?? 0];
+  return [first, second, handle.state()?.rssBytes ?? 0];
 }
 
 const levels = (ms: number, availableMib: number) =>

@@ -1,7 +1,7 @@
 import { type ExitWatcher, loadNative } from '../native/addon.ts';
 import { checked } from '../native/system-call.ts';
 
-/** The ends of processes: one thread waits for all of them. */
+/** Tells when processes exit. One thread of the addon waits for all of them. */
 export class ExitRegistry {
   static #shared: ExitRegistry | undefined;
   readonly #waiting = new Map<number, (monoNs: bigint) => void>();
@@ -15,18 +15,19 @@ export class ExitRegistry {
     });
   }
 
-  /** This thread's. */
+  /** The registry of this JavaScript thread; made at the first call. */
   static shared(): ExitRegistry {
     ExitRegistry.#shared ??= new ExitRegistry();
     return ExitRegistry.#shared;
   }
 
   /**
-   * @param tell called once, with CLOCK_MONOTONIC. @returns gives it up
+   * @param tell called once, with the time of the exit in nanoseconds of CLOCK_MONOTONIC
+   * @returns stops waiting; `tell` is not called afterwards
    * @throws OomscopeError SYSTEM_CALL
    */
   watch(pidfd: number, tell: (monoNs: bigint) => void): () => void {
-    const token = checked(this.#watcher.watch(pidfd), 'epoll_ctl', 'waiting for the end of a process');
+    const token = checked(this.#watcher.watch(pidfd), 'epoll_ctl', 'waiting for a process to exit');
     this.#waiting.set(token, tell);
     return () => {
       if (this.#waiting.delete(token)) this.#watcher.unwatch(token);
