@@ -1,9 +1,11 @@
 /**
  * Sends the alerts of a stream of events to sinks, each sink through a lane of its own.
  */
+
 import type { Observable, Subscription } from 'rxjs';
 import { type Alert, alertOf } from '../model/alert.ts';
 import type { Event } from '../model/events.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { Lane, type LaneCounts, type LaneOptions, type LaneReport } from './lane.ts';
 
 export interface DispatchOptions {
@@ -20,6 +22,7 @@ export function alertTo(
   lanes: readonly LaneOptions[],
   options: DispatchOptions = {},
 ): Dispatcher {
+  refuseUnknownOptions('alertTo()', options, { onReport: true });
   const dispatcher = new Dispatcher(lanes, options);
   dispatcher.follow(events$);
   return dispatcher;

@@ -1,9 +1,11 @@
 /**
  * Opens a sink by its name and options, as the command line and the configuration give them.
  */
+
 import { OomscopeError } from '../model/error.ts';
 import { suggestion } from '../text/did-you-mean.ts';
 import { printable } from '../text/printable.ts';
+import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import type { LaneOptions } from './lane.ts';
 import { readSecret, type Secret } from './secret.ts';
 import {
@@ -26,6 +28,7 @@ import { publicUrl, urlProblem } from './sinks/http.ts';
  */
 export async function openSink(options: SinkOptions, onTrouble?: (message: string) => void): Promise<LaneOptions> {
   const kind = kindOf(options.sink);
+  refuseUnknownOptions(`openSink() of "${options.sink}"`, options, optionNames);
   const foreign = foreignTo(options);
   const problem = targetProblem(options);
   if (problem !== undefined) throw wrong(options.sink, problem);
@@ -39,6 +42,10 @@ export async function openSink(options: SinkOptions, onTrouble?: (message: strin
     ...(spool !== undefined && { queue: await openSpool(spool, spoolBytes, onTrouble) }),
   };
 }
+
+const optionNames = Object.fromEntries(
+  ['sink', 'target', ...Object.keys(sinkOptions)].map((name) => [name, true]),
+) as OptionNames<SinkOptions>;
 
 /** Names of given options that this sink does not take. */
 export function foreignTo(options: SinkOptions): string[] {

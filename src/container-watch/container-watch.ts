@@ -1,6 +1,7 @@
 /**
  * The kernel and the container runtimes watched together: what really happened to each container that was hit.
  */
+
 import { type Observable, Subject } from 'rxjs';
 import { Containers } from '../containers/containers.ts';
 import { noRuntime, openRuntimes, runtimeSockets } from '../containers/runtime-sockets.ts';
@@ -9,14 +10,17 @@ import { LossCounter } from '../events/loss-counter.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { openTracer, type Tracer } from '../tracer/tracer.ts';
 import { ContainerEnds } from './ends.ts';
 
+/** Options of `openContainerWatch()`. */
 export interface ContainerWatchOptions {
   /** Sockets of runtimes. By default Docker's and Podman's, those that are there. */
   sockets?: readonly string[];
 }
 
+/** The events of a container watch. */
 export type ContainerWatchEvent = ContainerOom | ContainerKilled | TracerLost | TracerStopped;
 
 /**
@@ -25,6 +29,7 @@ export type ContainerWatchEvent = ContainerOom | ContainerKilled | TracerLost | 
  * @throws OomscopeError RUNTIME_MISSING, NOT_PERMITTED: neither a runtime nor the kernel can be watched
  */
 export async function openContainerWatch(options: ContainerWatchOptions = {}): Promise<ContainerWatch> {
+  refuseUnknownOptions('openContainerWatch()', options, { sockets: true });
   const sockets = options.sockets ?? Object.values(runtimeSockets()).flat();
   const watch = new ContainerWatch(sockets);
   await watch.containers.start();

@@ -4,8 +4,10 @@
  * An event never waits for a runtime that is slow: what is not known within PATIENCE_MS goes out with what the path tells,
  * and is known for the next one.
  */
+
 import { watch } from 'node:fs';
 import type { CgroupOwner, Container, Pod } from '../model/container.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { containersIn, ownerOf } from './container-path.ts';
 import type { ContainerRuntimeApi, RuntimeEvent } from './container-runtime.ts';
 import type { StoredContainer } from './podman-storage.ts';
@@ -42,6 +44,7 @@ export class Containers {
   readonly #ended = new AbortController();
 
   constructor(options: ContainersOptions = {}) {
+    refuseUnknownOptions('Containers', options, { sockets: true, storage: true, onEvent: true });
     this.#options = options;
   }
 

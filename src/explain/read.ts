@@ -9,6 +9,7 @@ import { printable } from '../text/printable.ts';
 import { type ReportContext, toReport } from './report.ts';
 import { Scan } from './scan.ts';
 
+/** Options of `readLog()` and its like. */
 export interface ReadOptions {
   /** Called for each report, in the order in which they begin in the log. */
   onReport: (report: OomReport) => void;
@@ -20,9 +21,11 @@ export interface ReadOptions {
   signal?: AbortSignal;
 }
 
+/** What was read. */
 export interface ReadResult {
   /** Bytes of the unpacked log. */
   bytes: number;
+  /** Number of reports found. */
   reports: number;
 }
 

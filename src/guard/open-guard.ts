@@ -1,4 +1,5 @@
 /** Opens a guard from its configuration, with what it takes to keep running while memory is short. */
+
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
@@ -11,6 +12,7 @@ import { findProgram } from '../process/program.ts';
 import { type Survived, survive } from '../process/survival.ts';
 import type { Undone } from '../process/undo-entry.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';
+import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import type { Arming } from './arming/arming.ts';
 import { Guard, type GuardOptions } from './guard.ts';
 import type { GuardConfig } from './guard-config.ts';
@@ -39,6 +41,23 @@ export interface OpenGuardOptions {
   beforeSignal?: GuardOptions['beforeSignal'];
 }
 
+const configNames: OptionNames<GuardConfig> = {
+  mode: true,
+  policy: true,
+  raiseScore: true,
+  arm: true,
+  lockMemory: true,
+  realtimePriority: true,
+  stateFile: true,
+  fastestMs: true,
+};
+const optionNames: OptionNames<OpenGuardOptions> = {
+  pressure: true,
+  envelopes: true,
+  cmdline: true,
+  beforeSignal: true,
+};
+
 /** Killed after everything that is larger, and before what the kernel never kills. */
 const OWN_ADJ = -900;
 /**
@@ -57,6 +76,8 @@ const SENSIBLE_HEAP_BYTES = 256 * 2 ** 20;
  *   the state file is damaged, or other users could have written it; NOT_PERMITTED, OUTPUT, ADDON_MISSING
  */
 export async function openGuard(config: GuardConfig, options: OpenGuardOptions = {}): Promise<OpenedGuard> {
+  refuseUnknownOptions('openGuard(), the configuration', config, configNames);
+  refuseUnknownOptions('openGuard()', options, optionNames);
   const policy = withPrograms(config.policy);
   const notes: string[] = [];
   const enforce = config.mode === 'enforce';

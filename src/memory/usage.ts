@@ -1,6 +1,7 @@
 /**
  * Levels of usage: how full the system and the memory cgroups are. That is not pressure: what is full may be at ease.
  */
+
 import { asyncScheduler, Observable, type SchedulerLike, timer } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -12,8 +13,10 @@ import { type LevelOptions, Levels } from '../series/levels.ts';
 import { formatBytes, formatRate, formatSpan } from '../text/format.ts';
 import { globMatch } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
+import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import { type Reading, Survey, type SurveyOptions } from './survey.ts';
 
+/** Options of `watchUsage()`. */
 export interface UsageOptions extends Partial<LevelOptions>, SurveyOptions {
   /** How often to look. Default 1000. */
   intervalMs?: number;
@@ -28,6 +31,22 @@ export interface UsageOptions extends Partial<LevelOptions>, SurveyOptions {
 export const defaultLevels: LevelOptions = { thresholds: [0.7, 0.85, 0.95], hysteresis: 0.03, sustainMs: 2000 };
 const TOP = 5;
 
+const names: OptionNames<UsageOptions> = {
+  thresholds: true,
+  hysteresis: true,
+  sustainMs: true,
+  intervalMs: true,
+  groups: true,
+  envelopes: true,
+  scheduler: true,
+  proc: true,
+  cgroups: true,
+  processes: true,
+  now: true,
+  pressure: true,
+  mostGroups: true,
+};
+
 /**
  * An event each time that a level changes, and the first one for what is above `normal` already. Cold: each subscription
  * looks for itself. A cgroup that is removed ends with `normal`.
@@ -35,6 +54,7 @@ const TOP = 5;
  * @throws OomscopeError USAGE, for thresholds that do not rise
  */
 export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
+  refuseUnknownOptions('watchUsage()', options, names);
   const levels = { ...defaultLevels, ...defined(options) };
   checkLevels(levels);
   const { intervalMs = 1000, scheduler } = options;

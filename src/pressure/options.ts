@@ -2,6 +2,7 @@ import type { PressureConfig } from '../bpf/load/pressure-loader.ts';
 import { type PressureBackend, pressureBackends } from '../bpf/load/pressure-variants.ts';
 import { OomscopeError } from '../model/error.ts';
 import { raisedLevels } from '../model/level.ts';
+import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 
 /** Shares of a window, more than 0 to 1, at which a level begins. One that is left out is not reached by this window. */
 export interface LevelShares {
@@ -19,6 +20,7 @@ export interface PressureWindowOptions {
   full?: LevelShares;
 }
 
+/** Options of `openPressure()`. */
 export interface PressureOptions {
   /** One to three sliding windows, the shortest first. By default `defaultWindows`. */
   windows?: readonly PressureWindowOptions[];
@@ -54,8 +56,23 @@ export const defaultWindows: readonly PressureWindowOptions[] = [
   { ms: 1000, some: { low: 0.1, medium: 0.3, critical: 0.6 }, full: { medium: 0.2, critical: 0.4 } },
 ];
 
+const names: OptionNames<PressureOptions> = {
+  windows: true,
+  stallMs: true,
+  stack: true,
+  hysteresis: true,
+  sustainMs: true,
+  coolDownMs: true,
+  countdown: true,
+  cgroups: true,
+  ringBytes: true,
+  backend: true,
+  signal: true,
+};
+
 /** @throws OomscopeError USAGE, saying which option, what is possible and what came */
 export function pressureConfig(options: PressureOptions): PressureConfig {
+  refuseUnknownOptions('openPressure()', options, names);
   const windows = options.windows ?? defaultWindows;
   if (windows.length < 1 || windows.length > 3) {
     throw new OomscopeError('USAGE', `windows: expected one to three, got ${windows.length}.`);

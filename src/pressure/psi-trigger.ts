@@ -2,6 +2,7 @@
  * PSI as the kernel gives it: averages and totals, and triggers that the kernel fires by itself. For the system, and for
  * any cgroup of the v2 hierarchy; on v1 only where that hierarchy is mounted beside it.
  */
+
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type Observable, Subject } from 'rxjs';
@@ -13,6 +14,7 @@ import { OomscopeError } from '../model/error.ts';
 import type { PressureAverages } from '../model/events.ts';
 import { loadNative, type PsiWatcher } from '../native/addon.ts';
 import { errnoName } from '../native/errno.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 
 export interface PsiReading {
   some: PressureAverages;
@@ -59,6 +61,7 @@ const MOST_US = 10_000_000;
  * @throws OomscopeError USAGE, PSI_UNAVAILABLE
  */
 export function openPsiTrigger(options: PsiTriggerOptions): PsiTrigger {
+  refuseUnknownOptions('openPsiTrigger()', options, { kind: true, stallMs: true, windowMs: true, cgroup: true });
   const { kind, stallMs, windowMs, cgroup } = options;
   const windowUs = Math.round(windowMs * 1000);
   const stallUs = Math.round(stallMs * 1000);

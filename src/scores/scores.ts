@@ -1,6 +1,7 @@
 /**
  * Everybody's badness, as often as one likes: the table of who would be killed, in the kernel's order.
  */
+
 import { Observable, timer } from 'rxjs';
 import { ownerOf } from '../containers/container-path.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
@@ -22,10 +23,12 @@ import type { Score, ScoreSample, Spared } from '../model/score.ts';
 import { GrowthWindow, growthOf } from '../series/growth.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
+import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import { openTaskTable } from './open-task-table.ts';
 import { cgroupDomain, type ScoreDomain, systemDomain } from './score-domain.ts';
 import type { ScoredProcess, TaskTable } from './task-table.ts';
 
+/** Options of a score table. */
 export interface ScoresOptions {
   /** How many to list. Default 10. */
   top?: number;
@@ -39,20 +42,41 @@ export interface ScoresOptions {
   spared?: boolean;
   /** To whom a cgroup belongs; by its path alone unless given. */
   ownerOf?: (path: string | null) => CgroupOwner;
+  /** Where the processes are read, for tests. By default in the kernel, by a BPF iterator, if that is possible. */
   backend?: TaskTable['backend'];
 }
 
+/** What a score table is sorted by, the largest first. */
 export type ScoreSort = 'badness' | 'memory' | 'swap' | 'growth' | 'adj';
+
+/** Options of `watchScores()`. */
+export interface WatchScoresOptions extends ScoresOptions {
+  /** Time between two tables. Default 1,000. */
+  intervalMs?: number;
+}
+
+const names: OptionNames<WatchScoresOptions> = {
+  top: true,
+  domain: true,
+  filter: true,
+  sort: true,
+  spared: true,
+  ownerOf: true,
+  backend: true,
+  intervalMs: true,
+};
 
 /** Of how many processes growth is followed: the largest. */
 const FOLLOWED = 256;
 
 /**
- * A table now and then every `intervalMs`. Cold: each subscription opens its own.
+ * Emits a table at once and then every `intervalMs`. Cold: each subscription opens its own. The stream fails with the
+ * OomscopeError USAGE if there is no such cgroup.
  *
- * @throws OomscopeError USAGE: no such cgroup
+ * @throws OomscopeError USAGE: an option does not exist
  */
-export function watchScores(options: ScoresOptions & { intervalMs?: number } = {}): Observable<ScoreSample> {
+export function watchScores(options: WatchScoresOptions = {}): Observable<ScoreSample> {
+  refuseUnknownOptions('watchScores()', options, names);
   return new Observable((subscriber) => {
     const scores = new Scores(options);
     const ticks = timer(0, options.intervalMs ?? 1000).subscribe({

@@ -5,26 +5,28 @@
  */
 import type { Growth } from '../model/pressure.ts';
 
+/** The slope of a straight line through samples. */
 export interface Slope {
+  /** Change in a second. */
   perSecond: number;
-  /** Half of the 95 % interval; null with fewer than three samples. */
+  /** Half of the 95 % confidence interval. null: there are fewer than three samples. */
   uncertainty: number | null;
 }
 
-/** The last samples of one quantity: 16 bytes each, kept in place. */
+/** The last samples of one quantity, 16 bytes each. */
 export class GrowthWindow {
   readonly #seconds: Float64Array;
   readonly #values: Float64Array;
   #next = 0;
   #count = 0;
 
-  /** @param capacity samples */
+  /** @param capacity how many samples are kept */
   constructor(capacity = 30) {
     this.#seconds = new Float64Array(capacity);
     this.#values = new Float64Array(capacity);
   }
 
-  /** @param seconds of any clock; later than the last, else the sample is left out */
+  /** Adds a sample. @param seconds of any clock. A sample that is not later than the last one is ignored. */
   add(seconds: number, value: number): void {
     const { length } = this.#seconds;
     const last = this.#seconds[(this.#next + length - 1) % length] as number;
@@ -35,11 +37,12 @@ export class GrowthWindow {
     this.#count = Math.min(this.#count + 1, length);
   }
 
+  /** Number of samples, at most the capacity. */
   get count(): number {
     return this.#count;
   }
 
-  /** undefined with fewer than two samples. */
+  /** Fits a line by least squares. undefined: there are fewer than two samples. */
   slope(): Slope | undefined {
     const n = this.#count;
     if (n < 2) return undefined;
@@ -67,9 +70,9 @@ export class GrowthWindow {
 }
 
 /**
- * What a slope means for what is left. null when there are too few samples to say how sure it is.
+ * Says when what is left will be used up. null: there are too few samples for a confidence interval.
  *
- * @param leftBytes until the limit; null: there is none
+ * @param leftBytes what is left until the limit; null: there is no limit
  */
 export function growthOf(slope: Slope | undefined, leftBytes: number | null): Growth | null {
   if (!slope || slope.uncertainty === null) return null;

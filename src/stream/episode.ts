@@ -5,25 +5,27 @@ import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import type { HasLevel } from './level-at-least.ts';
 import { subjectKey } from './subject-key.ts';
 
-/** From the first level above `normal` to the return to it. */
+/** A step in an episode: from the first level above `normal` until the return to `normal`. */
 export interface Episode<E> {
-  /** The same for all that is said of one episode: alerts are de-duplicated by it. */
+  /** The same for all steps of one episode. */
   id: string;
+  /** What is under pressure, or full. */
   subject: PressureSubject;
-  /** `begun`; `worse`: a level higher than any before; `over`. */
+  /** `begun`: the level left `normal`. `worse`: the level is higher than ever in this episode. `over`: it is `normal` again. */
   state: 'begun' | 'worse' | 'over';
+  /** The highest level so far. */
   peak: PressureLevelName;
-  /** Since it began, by the events' own clock. */
+  /** Since the episode began, by the clock of the events. */
   duration_ns: number;
-  /** The event that this is said for. */
+  /** The event that this step was made of. */
   event: E;
 }
 
 type Levelled = Envelope & HasLevel & { subject: PressureSubject; episode?: string };
 
 /**
- * What is worth saying of an episode: that it has begun, that it is worse than ever, that it is over. The steps between are
- * left out. Keeps the subjects apart by itself.
+ * Reduces events to the steps of their episodes: begun, worse, over. All others are dropped. It keeps subjects apart by
+ * itself, and ignores an episode that began before the subscription.
  */
 export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
   return (source) =>
@@ -34,7 +36,7 @@ export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
           const { subject, level, mono_ns } = event;
           const key = subjectKey(subject);
           const before = open.get(key);
-          if (!before && level === 'normal') return []; // its beginning was before our time
+          if (!before && level === 'normal') return []; // it began before the subscription
           const now = before ?? { id: event.episode ?? event.id, peak: level, beganNs: BigInt(mono_ns) };
           const state = level === 'normal' ? 'over' : !before ? 'begun' : 'worse';
           if (state === 'worse' && levelIndex(level) <= levelIndex(now.peak)) return [];

@@ -1,15 +1,15 @@
-/**
- * Keeps some kills, and what belongs to them. Everything that is not about a kill passes.
- */
+/** Filters kills, and the events that belong to them. Events that are not about a kill pass. */
 import { filter, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
 import { globMatch } from '../text/glob.ts';
 
+/** Which kills pass: those that match in every respect. */
 export interface KillFilter {
+  /** Empty: all kinds. */
   kinds: readonly KillKind[];
-  /** Globs over the victim's comm (of the thread or of the process). Empty: all. */
+  /** Globs over the victim's name, of its thread or of the process. Empty: all. */
   comms: readonly string[];
-  /** Globs over cgroup paths. A kill passes when its victim lives there or below, or when the limit hit is there. */
+  /** Globs over paths of cgroups. A kill passes if its victim was there or below, or if the limit that was hit is there. */
   cgroups: readonly string[];
   /** Globs over a container's name, id or start of an id: of the victim's, or of the limit's. */
   containers?: readonly string[];
@@ -33,13 +33,13 @@ function isContainer(glob: string, { victim, limit }: OomKill): boolean {
   );
 }
 
-/** As the runtimes' own commands take it: the first twelve digits of an id, or fewer. */
+/** The runtimes' own commands accept the start of an id as well. */
 const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 
-/** Reports come within a second of their kills: more than so many are not waited for. */
+/** Reports come within a second of their kills. The oldest kills beyond this number are not waited for. */
 const MOST_AWAITED = 1024;
 
-/** An `oom.reaped` passes when its kill did, and so does an `oom.report`. */
+/** Passes kills that match. An `oom.reaped` or `oom.report` passes if its kill did. */
 export function filterKills(wanted: KillFilter): MonoTypeOperatorFunction<Event> {
   const passed = new Set<string>();
   const awaited = new Set<string>();

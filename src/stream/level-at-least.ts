@@ -3,22 +3,25 @@ import { levelIndex } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import { subjectKey } from './subject-key.ts';
 
-/** What the operators ask of an event: that of `pressure.level` and of `memory.usage`. */
+/** The fields that the operators need: `pressure.level` and `memory.usage` have them. */
 export interface HasLevel {
+  /** What is under pressure, or full. */
   subject: PressureSubject;
+  /** The level now. */
   level: PressureLevelName;
+  /** The level before. */
   previous: PressureLevelName;
 }
 
 /**
- * Lets pass what reaches a level, and from there on each event of that subject, up to and with its return to `normal`:
- * whoever hears of the beginning hears of the end.
+ * Passes an event that reaches `level`, and from then on every event of that subject, up to and including its return to
+ * `normal`. A subscriber that gets the beginning of an episode also gets its end.
  */
 export function levelAtLeast<E extends HasLevel>(level: PressureLevelName): MonoTypeOperatorFunction<E> {
   return (source) => defer(() => source.pipe(filter<E>(reaches(level))));
 }
 
-/** The same as a question to each event in turn. It remembers which subjects have reached the level. */
+/** The same as a predicate. It remembers which subjects have reached the level. */
 export function reaches(level: PressureLevelName): (event: HasLevel) => boolean {
   const reached = new Set<string>();
   return (event) => {

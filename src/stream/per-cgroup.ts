@@ -1,21 +1,28 @@
 import { asyncScheduler, debounceTime, groupBy, mergeMap, type OperatorFunction, type SchedulerLike } from 'rxjs';
 import type { PressureSubject } from '../model/pressure.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { subjectKey } from './subject-key.ts';
 
+/** Options of `perCgroup()`. */
 export interface PerCgroupOptions {
-  /** A cgroup of which nothing was heard for so long is forgotten; the next event of it starts anew. Default an hour. */
+  /** A cgroup without an event for this long is forgotten; its next event starts anew. Default an hour. */
   idleMs?: number;
+  /** The clock. Default: `asyncScheduler` of RxJS. */
   scheduler?: SchedulerLike;
 }
 
 /**
- * Applies operators to each cgroup by itself, and to the system as one more: what one of them does leaves the others alone.
- * The results come merged.
+ * Applies operators to the events of each cgroup separately, and to those of the system. The results are merged.
+ *
+ * @param project the operators: `pipe(sustained(2000), episode())`
+ * @throws OomscopeError USAGE: an option does not exist
  */
 export function perCgroup<E extends { subject: PressureSubject }, R>(
   project: OperatorFunction<E, R>,
-  { idleMs = 3_600_000, scheduler = asyncScheduler }: PerCgroupOptions = {},
+  options: PerCgroupOptions = {},
 ): OperatorFunction<E, R> {
+  refuseUnknownOptions('perCgroup()', options, { idleMs: true, scheduler: true });
+  const { idleMs = 3_600_000, scheduler = asyncScheduler } = options;
   return (source) =>
     source.pipe(
       groupBy(({ subject }) => subjectKey(subject), {

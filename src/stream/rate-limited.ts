@@ -1,27 +1,40 @@
 import { asyncScheduler, defer, filter, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
+import { OomscopeError } from '../model/error.ts';
+import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 
+/** Options of `rateLimited()`. */
 export interface RateLimit<E> {
-  /** How many may pass at once. */
+  /** How many events may pass at once. At least 1. */
   count: number;
-  /** In which time so many may pass again: one every `perMs` / `count`. */
+  /** After this time as many may pass again: one every `perMs` / `count` milliseconds. More than 0. */
   perMs: number;
-  /** What passes whatever the rate, and does not count: the end of what was said before, say. */
+  /** Events for which it returns true always pass and are not counted, such as the end of an episode. Default: none. */
   always?: (event: E) => boolean;
-  /** Called when one passes again: how many did not since the last that did. */
+  /** Called when an event passes again, with the number of events dropped since the last one that passed. */
   onDropped?: (count: number) => void;
+  /** The clock. Default: `asyncScheduler` of RxJS. */
   scheduler?: SchedulerLike;
 }
 
-/** Lets pass no more than so many in a time, and counts those that it does not: a bucket of tokens that refills evenly. */
-export function rateLimited<E>({
-  count,
-  perMs,
-  always = () => false,
-  onDropped = () => {},
-  scheduler = asyncScheduler,
-}: RateLimit<E>): MonoTypeOperatorFunction<E> {
+const names: OptionNames<RateLimit<unknown>> = {
+  count: true,
+  perMs: true,
+  always: true,
+  onDropped: true,
+  scheduler: true,
+};
+
+/**
+ * Passes at most `count` events in `perMs` milliseconds and drops the others: a bucket of tokens that refills evenly.
+ *
+ * @throws OomscopeError USAGE: an option does not exist or is out of range
+ */
+export function rateLimited<E>(options: RateLimit<E>): MonoTypeOperatorFunction<E> {
+  refuseUnknownOptions('rateLimited()', options, names);
+  const { count, perMs, always = () => false, onDropped = () => {}, scheduler = asyncScheduler } = options;
   if (!(count >= 1) || !(perMs > 0)) {
-    throw new RangeError(`rateLimited: expected a count of at least 1 and a time above 0, got ${count} in ${perMs} ms`);
+    const got = `${count} in ${perMs} ms`;
+    throw new OomscopeError('USAGE', `rateLimited(): expected a count of at least 1 and a time above 0, got ${got}.`);
   }
   return (source) =>
     defer(() => {

@@ -1,20 +1,28 @@
 import { asyncScheduler, type MonoTypeOperatorFunction, Observable, type SchedulerLike, type Subscription } from 'rxjs';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import type { HasLevel } from './level-at-least.ts';
 
+/** Options of `sustained()`. */
 export interface SustainedOptions<E> {
-  /** What must hold. Default: that the level is not `normal`. */
+  /** The condition that must hold. Default: the level is not `normal`. */
   holds?: (event: E) => boolean;
+  /** The clock. Default: `asyncScheduler` of RxJS. */
   scheduler?: SchedulerLike;
 }
 
 /**
- * Lets an event pass once what it says has held for `durationMs`: it is the latest event that passes then, and from there on
- * each one, up to and with the one that ends it. What ends sooner leaves no trace. Of one subject: see `perCgroup`.
+ * Passes an event once its condition has held for `durationMs` milliseconds: the latest event first, then each one, up to
+ * and including the one that ends the condition. A condition that ends sooner leaves no trace. It is for the events of one
+ * subject; `perCgroup()` separates subjects.
+ *
+ * @throws OomscopeError USAGE: an option does not exist
  */
 export function sustained<E extends HasLevel>(
   durationMs: number,
-  { holds = ({ level }) => level !== 'normal', scheduler = asyncScheduler }: SustainedOptions<E> = {},
+  options: SustainedOptions<E> = {},
 ): MonoTypeOperatorFunction<E> {
+  refuseUnknownOptions('sustained()', options, { holds: true, scheduler: true });
+  const { holds = ({ level }) => level !== 'normal', scheduler = asyncScheduler } = options;
   return (source) =>
     new Observable((subscriber) => {
       let latest: E;

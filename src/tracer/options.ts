@@ -1,7 +1,9 @@
 import type { Backend } from '../bpf/load/variants.ts';
 import type { Containers, ContainersOptions } from '../containers/containers.ts';
 import type { PressureOptions } from '../pressure/options.ts';
+import type { OptionNames } from '../text/unknown-option.ts';
 
+/** Options of `openTracer()`. */
 export interface TracerOptions {
   /** Size of the kernel's ring in bytes: a power of two, at least 65,536. Default 524,288, which holds some 200 kills. */
   ringBytes?: number;
@@ -37,3 +39,16 @@ export interface TracerOptions {
   /** Closes the tracer when it fires. */
   signal?: AbortSignal;
 }
+
+export const tracerOptionNames: OptionNames<TracerOptions> = {
+  ringBytes: true,
+  batchBytes: true,
+  readProc: true,
+  candidates: true,
+  containers: true,
+  leadUp: true,
+  report: true,
+  pressure: true,
+  backend: true,
+  signal: true,
+};

@@ -1,6 +1,7 @@
 /**
  * The tracer: BPF programs in the kernel, a ring that native threads read, and RxJS streams of what comes out.
  */
+
 import { availableParallelism } from 'node:os';
 import { filter, type Observable, Subject } from 'rxjs';
 import { CleanupStack } from '../bpf/load/cleanup-stack.ts';
@@ -22,8 +23,9 @@ import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '.
 import type { PressureLevel } from '../model/pressure.ts';
 import { loadNative } from '../native/addon.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { KillDecoder } from './kill-decoder.ts';
-import type { TracerOptions } from './options.ts';
+import { type TracerOptions, tracerOptionNames } from './options.ts';
 import type { ReportMatcher } from './report-matcher.ts';
 import { WarmUp } from './warm-up.ts';
 
@@ -40,6 +42,7 @@ const DEFAULT_RING_BYTES = 512 * 1024;
  *   OBJECT_MISSING, LIBBPF, USAGE
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
+  refuseUnknownOptions('openTracer()', options, tracerOptionNames);
   const { pressure = false, report = false } = options;
   const parts: TracerParts = { envelopes: new EnvelopeFactory() };
   if (report) parts.reportMatcher = (await import('./report-matcher.ts')).ReportMatcher;
