@@ -7,6 +7,7 @@ import { printableLines } from '../text/printable.ts';
 import { VERSION } from '../version.ts';
 import { defineGroup } from './verb/define-group.ts';
 import { Exit, exitCodeOf, exitMeanings } from './verb/exit.ts';
+import { writeLine } from './verb/tell.ts';
 import { verbs } from './verb-table.ts';
 
 const everywhere = { ...exitMeanings, failed: `${exitMeanings.failed}; a verb may give it another meaning` };
@@ -35,7 +36,9 @@ main(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     if (error instanceof OomscopeError) {
-      process.stderr.write(printableLines(`oomscope: ${error.message}\n${error.detail ? `${error.detail}\n` : ''}`));
+      const [first = '', ...others] = printableLines(error.message).split('\n');
+      for (const line of [`oomscope: ${first}`, ...others]) writeLine(line);
+      if (error.detail) process.stderr.write(`${printableLines(error.detail)}\n`);
       process.exitCode = exitCodeOf(error.code);
     } else {
       process.stderr.write(printableLines(`oomscope: internal error: ${(error as Error)?.stack ?? String(error)}\n`));

@@ -1,4 +1,5 @@
 /** A verb's help, in 80 columns, from what the verb declares. */
+import { wrapped } from '../../render/wrap.ts';
 import { Exit, type ExitName, exitMeanings } from './exit.ts';
 
 export interface OptionData {
@@ -110,17 +111,9 @@ export function rows(pairs: readonly (readonly [string, string])[]): string {
     .join('\n');
 }
 
-/** Words in lines of at most 80 columns, each with so many blanks before it. */
-export function wrap(text: string, indent = 0): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(/ +/)) {
-    if (line !== '' && indent + line.length + 1 + word.length > COLUMNS) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line].map((each) => ' '.repeat(indent) + each).join('\n');
+function wrap(text: string, indent = 0): string {
+  const margin = ' '.repeat(indent);
+  return wrapped(text, COLUMNS - indent)
+    .map((line) => margin + line)
+    .join('\n');
 }

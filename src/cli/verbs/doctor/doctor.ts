@@ -1,6 +1,7 @@
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { flag, oneOf } from '../../verb/options.ts';
+import { terminalColumns } from '../../verb/terminal-size.ts';
 
 const options = {
   all: flag('show each finding with its reason, and the hook of each kernel program'),
@@ -41,8 +42,11 @@ async function run({ given, asText, paint }: Context<typeof options>): Promise<n
     import('./view.ts'),
   ]);
   const diagnosis = diagnose();
+  const columns = Math.min(terminalColumns(process.stdout, 100), 100);
   process.stdout.write(
-    asText ? renderDiagnosis(diagnosis, given.all ?? false, paint) : `${JSON.stringify(diagnosis, null, 2)}\n`,
+    asText
+      ? renderDiagnosis(diagnosis, { all: given.all ?? false, columns, paint })
+      : `${JSON.stringify(diagnosis, null, 2)}\n`,
   );
   const bad = given['fail-on'] !== undefined && atLeast(diagnosis.worst, given['fail-on']);
   return diagnosis.can_trace && !bad ? Exit.ok : Exit.failed;

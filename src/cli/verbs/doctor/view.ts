@@ -2,6 +2,7 @@
 import { atLeast, type Diagnosis } from '../../../doctor/diagnose.ts';
 import { areas, type Finding, type Severity } from '../../../doctor/finding.ts';
 import type { Paint } from '../../../render/paint.ts';
+import { hanging } from '../../../render/wrap.ts';
 import { printable } from '../../../text/printable.ts';
 
 const marks: Record<Severity, ['green' | 'yellow' | 'red' | 'dim', string]> = {
@@ -22,26 +23,38 @@ const titles: Record<(typeof areas)[number], string> = {
   killers: 'Early killers',
 };
 
-export function renderDiagnosis({ can_trace, findings, hooks }: Diagnosis, all: boolean, paint: Paint): string {
+export interface DiagnosisView {
+  /** Every finding with its reason, and each hook. */
+  all: boolean;
+  columns: number;
+  paint: Paint;
+}
+
+export function renderDiagnosis({ can_trace, findings, hooks }: Diagnosis, view: DiagnosisView): string {
+  const { all, paint } = view;
   const parts = areas.flatMap((area) => {
     const own = findings.filter((finding) => finding.area === area);
     if (own.length === 0) return [];
     const hookLines = area === 'tracing' && hooks.length > 0 ? [hookSummary(hooks, all, paint)] : [];
-    return [[paint('bold', titles[area]), ...own.map((finding) => renderFinding(finding, all, paint)), ...hookLines]];
+    return [[paint('bold', titles[area]), ...own.map((finding) => renderFinding(finding, view)), ...hookLines]];
   });
   const count = (severity: Severity) => findings.filter((finding) => finding.severity === severity).length;
   const verdict = can_trace ? paint('green', 'Tracing works here.') : paint('red', 'Tracing does not work here.');
-  const rest = `${count('critical')} critical, ${count('warning')} warnings.`;
+  const warnings = count('warning');
+  const rest = `${count('critical')} critical, ${warnings} warning${warnings === 1 ? '' : 's'}.`;
   return `${parts.map((lines) => lines.join('\n')).join('\n\n')}\n\n${verdict} ${rest}\n`;
 }
 
 const INDENT = ' '.repeat(11);
 
-function renderFinding({ name, severity, found, reason, remedy }: Finding, all: boolean, paint: Paint): string {
+function renderFinding({ name, severity, found, reason, remedy }: Finding, view: DiagnosisView): string {
+  const { all, columns, paint } = view;
   const [colour, word] = marks[severity];
-  const tell = all || atLeast(severity, 'warning');
-  const lines = [`  ${paint(colour, word.padEnd(8))} ${printable(name)}: ${printable(found)}`];
-  if (reason !== null && tell) lines.push(...wrap(printable(reason)).map((line) => `${INDENT}${line}`));
+  const explain = all || atLeast(severity, 'warning');
+  const head = hanging(printable(`${name}: ${found}`), columns, INDENT.length);
+  const lines = [`  ${paint(colour, word.padEnd(8))} ${head}`];
+  if (reason !== null && explain) lines.push(`${INDENT}${hanging(printable(reason), columns, INDENT.length)}`);
+  // Not broken: it may be a command to copy.
   if (remedy !== null) lines.push(`${INDENT}${paint('bold', `→ ${printable(remedy)}`)}`);
   return lines.join('\n');
 }
@@ -58,19 +71,4 @@ function hookSummary(hooks: Diagnosis['hooks'], all: boolean, paint: Paint): str
   for (const { backend } of hooks) counts.set(backend, (counts.get(backend) ?? 0) + 1);
   const list = [...counts].map(([backend, number]) => `${number} ${backend}`).join(', ');
   return `  ${paint('green', 'ok'.padEnd(8))} hooks: ${list} (--all names them)`;
-}
-
-/** Words in lines of a width that fits most terminals. */
-function wrap(text: string, width = 100 - INDENT.length): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return line === '' ? lines : [...lines, line];
 }

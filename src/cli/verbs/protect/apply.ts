@@ -4,6 +4,7 @@ import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { flag, usage } from '../../verb/options.ts';
 import { tell } from '../../verb/tell.ts';
+import { terminalColumns } from '../../verb/terminal-size.ts';
 import { type Choice, choiceOptions, choose, profileWords, stateFile, systemdDir } from './choice.ts';
 
 const options = {
@@ -57,7 +58,9 @@ async function run({ given, words, asText, paint }: Context<typeof options>): Pr
   const choice = await choose(words, given);
   const { plan, named } = choice;
   const { appliedJson, appliedLine, planLines } = await import('./view.ts');
-  (asText ? process.stdout : process.stderr).write(`${planLines(plan, named, paint).join('\n')}\n`);
+  (asText ? process.stdout : process.stderr).write(
+    `${planLines(plan, { named, paint, columns: terminalColumns(asText ? process.stdout : process.stderr, 200) }).join('\n')}\n`,
+  );
   const empty = plan.entries.every(({ action }) => action !== 'change') && !given.watch && !given.install;
   const mistaken = named && plan.idle.length > 0;
   if (empty) return mistaken ? Exit.failed : Exit.ok;

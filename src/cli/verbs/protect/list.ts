@@ -3,6 +3,7 @@ import type { Paint } from '../../../render/paint.ts';
 import { printable } from '../../../text/printable.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
+import { terminalColumns } from '../../verb/terminal-size.ts';
 import { allProfiles, choiceOptions, stateFile } from './choice.ts';
 
 const options = { profiles: choiceOptions.profiles, 'state-file': stateFile };
@@ -62,13 +63,15 @@ async function listLines(
   dropIns: readonly { path: string; profile: string }[],
   paint: Paint,
 ): Promise<string[]> {
-  const { aligned } = await import('./view.ts');
+  const [{ aligned }, { hanging }] = await Promise.all([import('./view.ts'), import('../../../render/wrap.ts')]);
+  const columns = terminalColumns(process.stdout, Number.POSITIVE_INFINITY);
+  const names = Math.max(...profiles.map(({ name }) => name.length), 'PROFILE'.length);
   const [head = '', ...table] = aligned([
     ['PROFILE', 'ADJ', 'MATCHES'],
     ...profiles.map(({ name, oomScoreAdj, selectors }) => [
       name,
       String(oomScoreAdj),
-      printable(selectors.map(({ by, is }) => `${by} ${is}`).join(', ')),
+      hanging(printable(selectors.map(({ by, is }) => `${by} ${is}`).join(', ')), columns, names + 8),
     ]),
   ]);
   const rows = applied.map(({ pid, comm, profile, before, after, now }) => {

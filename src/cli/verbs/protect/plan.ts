@@ -2,6 +2,7 @@ import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { flag } from '../../verb/options.ts';
 import { tell } from '../../verb/tell.ts';
+import { terminalColumns } from '../../verb/terminal-size.ts';
 import { choiceOptions, choose, profileWords, systemdDir } from './choice.ts';
 
 const options = {
@@ -46,7 +47,9 @@ async function run({ given, words, asText, paint }: Context<typeof options>): Pr
     process.stdout.write(`${dropInLines(dropIns).join('\n')}\n`);
     if (dropIns.length === 0) tell('No service belongs to one of these profiles as a whole.');
   } else {
-    process.stdout.write(`${planLines(plan, named, paint).join('\n')}\n`);
+    process.stdout.write(
+      `${planLines(plan, { named, paint, columns: terminalColumns(process.stdout, Number.POSITIVE_INFINITY) }).join('\n')}\n`,
+    );
   }
   return named && plan.idle.length > 0 ? Exit.failed : Exit.ok;
 }

@@ -4,9 +4,14 @@ import type { DropIn, Installed } from '../../../protect/drop-in.ts';
 import type { Plan, PlanEntry } from '../../../protect/plan.ts';
 import type { Undone } from '../../../protect/undo.ts';
 import type { Paint } from '../../../render/paint.ts';
+import { hanging } from '../../../render/wrap.ts';
 import { printable } from '../../../text/printable.ts';
 
-export function planLines({ entries, idle }: Plan, named: boolean, paint: Paint): string[] {
+/** @param named were profiles named? Then one that matches nothing is a mistake */
+export function planLines(
+  { entries, idle }: Plan,
+  { named, columns, paint }: { named: boolean; columns: number; paint: Paint },
+): string[] {
   const order = { change: 0, skip: 1, keep: 2 };
   const sorted = entries.toSorted((a, b) => order[a.action] - order[b.action] || a.subject.pid - b.subject.pid);
   const rows = sorted.map((entry) => [
@@ -22,20 +27,25 @@ export function planLines({ entries, idle }: Plan, named: boolean, paint: Paint)
     return i === 0 || entry?.action !== 'change' ? paint('dim', line) : line;
   });
   const lowering = entries.filter(({ warnings }) => warnings.some(({ code }) => code === 'cannot_lower')).length;
-  const unable = `! ${lowering} of them go down, which takes CAP_SYS_RESOURCE; this process lacks it, so the kernel may refuse`;
+  const unable = `! ${lowering} of them are lowered, which needs CAP_SYS_RESOURCE; this process lacks it, so the kernel may refuse`;
   const count = (action: PlanEntry['action']) => entries.filter((entry) => entry.action === action).length;
-  const summary = `${count('change')} to change, ${count('keep')} as they should be, ${count('skip')} left alone.`;
+  const summary = `${count('change')} to change, ${count('keep')} already right, ${count('skip')} left alone.`;
   return [
-    ...painted.flatMap((line, i) => [line, ...warningLines(sorted[i - 1], paint)]),
-    ...idle.map(({ profile, reason }) => paint(named ? 'yellow' : 'dim', `${profile}: ${printable(reason)}`)),
-    ...(lowering > 0 ? [paint('yellow', unable)] : []),
+    ...painted.flatMap((line, i) => [line, ...warningLines(sorted[i - 1], columns, paint)]),
+    ...idle.map(({ profile, reason }) =>
+      paint(named ? 'yellow' : 'dim', hanging(`${profile}: ${printable(reason)}`, columns, 2)),
+    ),
+    ...(lowering > 0 ? [paint('yellow', hanging(unable, columns, 2))] : []),
     paint('bold', summary),
   ];
 }
 
-function warningLines(entry: PlanEntry | undefined, paint: Paint): string[] {
+function warningLines(entry: PlanEntry | undefined, columns: number, paint: Paint): string[] {
   const own = entry?.warnings.filter(({ code }) => code !== 'cannot_lower') ?? [];
-  return own.map(({ text }) => `        ${paint('yellow', `! ${printable(text)}`)}`);
+  return own.map(
+    ({ text }) =>
+      `        ${paint('yellow', hanging(`! ${printable(text)}`, columns - 8, 2).replaceAll('\n', '\n        '))}`,
+  );
 }
 
 const valueText = ({ action, before, after }: PlanEntry) =>
