@@ -56,7 +56,8 @@ export {
   type PsiTriggerOptions,
   readPsi,
 } from './pressure/psi-trigger.ts';
-export { type ScoreSort, type ScoresOptions, type WatchScoresOptions, watchScores } from './scores/scores.ts';
+export type { ScoreSort, ScoresOptions } from './scores/score-sampler.ts';
+export { type WatchScoresOptions, watchScores } from './scores/watch-scores.ts';
 export { GrowthWindow, growthOf, type Slope } from './series/growth.ts';
 export { type Episode, episode } from './stream/episode.ts';
 export { type HasLevel, levelAtLeast } from './stream/level-at-least.ts';

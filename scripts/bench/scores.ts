@@ -6,7 +6,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { Scores } from '../../src/scores/scores.ts';
+import { ScoreSampler } from '../../src/scores/score-sampler.ts';
 import type { TaskTable } from '../../src/scores/task-table.ts';
 import { createMemoryGroup } from '../memory-cgroup.ts';
 import { Child } from './child.ts';
@@ -51,9 +51,9 @@ where.load_after = circumstances().load_before;
 report(figures);
 
 function measure(): Figures[] {
-  using iterated = new Scores({ backend: 'iterator' });
-  using fromProc = new Scores({ backend: 'proc' });
-  const inProcess = (scores: Scores) => () => void scores.sample();
+  using iterated = new ScoreSampler({ backend: 'iterator' });
+  using fromProc = new ScoreSampler({ backend: 'proc' });
+  const inProcess = (scores: ScoreSampler) => () => void scores.sample();
   const command = (file: string, ...args: string[]) => {
     return () => {
       const { status, error } = spawnSync(file, args, { stdio: ['ignore', 'ignore', 'inherit'] });

@@ -14,7 +14,7 @@ import {
 } from '../bpf/wire/layout.ts';
 import { ownerOf } from '../containers/container-path.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
-import type { CgroupNames } from '../linux/cgroup-names.ts';
+import type { CgroupPathCache } from '../linux/cgroup-path-cache.ts';
 import { noOwner } from '../model/container.ts';
 import { levelNames, severityOfLevel } from '../model/level.ts';
 import type {
@@ -33,7 +33,7 @@ export type PressureEvent = PressureStall | PressureLevel | PressureCountdown;
 
 export interface PressureEventsOptions {
   envelopes: EnvelopeFactory;
-  names: CgroupNames;
+  paths: CgroupPathCache;
   windowsMs: readonly number[];
   /** false: the hooks in use cannot tell what is `full`. */
   full: boolean;
@@ -86,13 +86,13 @@ export class PressureEvents {
   /** @param id 0: the system */
   subject(id: bigint): PressureSubject {
     if (id === 0n) return { scope: 'system', path: '/', id: null, ...noOwner };
-    const path = this.#options.names.path(id);
+    const path = this.#options.paths.path(id);
     return { scope: 'cgroup', path: path ?? `(cgroup ${id})`, id: String(id), ...ownerOf(path ?? null) };
   }
 
   #onGroup(record: PressureGroupRecord): void {
     const name = decode(record.name.subarray(0, record.name_length)).text;
-    this.#options.names.learn(record.id, record.parent_id, name);
+    this.#options.paths.learn(record.id, record.parent_id, name);
   }
 
   #onStall(record: PressureStallRecord, batch: Batch): void {
@@ -185,7 +185,7 @@ export class PressureEvents {
 
   /** undefined: of a cgroup that was not asked for. */
   #task(record: PressureStallRecord['task']): StalledTask | undefined {
-    const cgroup = this.#options.names.path(record.cgroup_id) ?? null;
+    const cgroup = this.#options.paths.path(record.cgroup_id) ?? null;
     return this.#options.wanted(cgroup ?? '') ? stalledTask(record, cgroup) : undefined;
   }
 }

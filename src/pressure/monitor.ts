@@ -11,7 +11,7 @@ import { RecordKind } from '../bpf/wire/layout.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import { startedEvent } from '../events/started.ts';
-import { CgroupNames } from '../linux/cgroup-names.ts';
+import { CgroupPathCache } from '../linux/cgroup-path-cache.ts';
 import { KernelSymbols } from '../linux/kallsyms.ts';
 import type { TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
@@ -90,7 +90,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     const globs = options.cgroups;
     this.#records = new PressureEvents({
       envelopes,
-      names: new CgroupNames(),
+      paths: new CgroupPathCache(),
       windowsMs: this.#windowsMs,
       full: this.#full,
       stack: (id) => this.#stack(id),

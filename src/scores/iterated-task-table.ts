@@ -1,4 +1,3 @@
-/** The table by a BPF task iterator: one pass of the kernel's own list, exact counters. */
 import { closeSync, readSync } from 'node:fs';
 import { type BpfLink, BpfObject, possibleCpus } from '../bpf/libbpf/index.ts';
 import { readObject } from '../bpf/load/attach.ts';
@@ -8,9 +7,10 @@ import { pageBytes } from '../linux/page-size.ts';
 import { decode, untilNul } from '../text/printable.ts';
 import type { ScoredProcess, TaskTable } from './task-table.ts';
 
+/** The table from a BPF task iterator: one pass over the kernel's own list, with counters summed over all CPUs. */
 export class IteratedTaskTable implements TaskTable {
   readonly backend = 'iterator';
-  readonly reason = 'the kernel lists them to a BPF program';
+  readonly reason = 'the kernel lists the processes to a BPF program';
   readonly #object: BpfObject;
   readonly #link: BpfLink;
   readonly #page = pageBytes();
@@ -66,7 +66,7 @@ export class IteratedTaskTable implements TaskTable {
 
   #entry(row: TaskRow): ScoredProcess {
     const { flags, rss, rss_approx: approx, cgroup_id } = row;
-    // A counter may be below zero for a moment; the kernel takes that for zero, too.
+    // A counter per CPU may be below zero for a moment; the kernel takes that for zero, too.
     const bytes = (pages: bigint) => Math.max(0, Number(pages)) * this.#page;
     const [anonBytes, fileBytes, shmemBytes] = [bytes(rss.anon), bytes(rss.file), bytes(rss.shmem)];
     return {

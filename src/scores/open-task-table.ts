@@ -1,13 +1,15 @@
-/**
- * All processes as the OOM killer would weigh them, in one pass: by a BPF task iterator where that may be loaded, else from
- * /proc, which takes some ten times as long and rounds: see `exact`.
- */
 import { missingForTracing } from '../linux/capabilities.ts';
 import { IteratedTaskTable } from './iterated-task-table.ts';
 import { ProcTaskTable } from './proc-task-table.ts';
 import type { TaskTable } from './task-table.ts';
 
-/** @param backend force one, for tests. @throws OomscopeError when it was forced and cannot be had */
+/**
+ * Opens the BPF task iterator where it can be loaded, else a reader of /proc, which takes some ten times as long and whose
+ * counters are not exact on every kernel.
+ *
+ * @param backend takes this one or fails, for tests
+ * @throws OomscopeError when a backend was named and cannot be opened
+ */
 export function openTaskTable(backend?: 'iterator' | 'proc'): TaskTable {
   if (backend === 'proc') return new ProcTaskTable('/proc', 'it was asked for');
   const missing = missingForTracing();

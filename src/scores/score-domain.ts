@@ -1,7 +1,3 @@
-/**
- * What would run out together: the whole system, or a cgroup with a limit and all beneath it.
- */
-
 import { ownerOf } from '../containers/container-path.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readMeminfo } from '../linux/meminfo.ts';
@@ -11,14 +7,17 @@ import type { PressureSubject } from '../model/pressure.ts';
 import { isWithin } from '../text/cgroup-path.ts';
 import type { ScoredProcess } from './task-table.ts';
 
+/** The memory that would run out: the system's, or that of a cgroup with a limit, which all cgroups below it share. */
 export interface ScoreDomain {
   subject: PressureSubject;
+  /** RAM and swap, or the limit and the swap that may be used. */
   totalBytes: number;
+  /** What is left of it. */
   availableBytes: number | null;
   contains(entry: ScoredProcess): boolean;
 }
 
-/** totalram_pages() and total_swap_pages. */
+/** The kernel's totalram_pages() and total_swap_pages. */
 export function systemDomain(): ScoreDomain {
   const memory = readMeminfo();
   return {
@@ -30,7 +29,7 @@ export function systemDomain(): ScoreDomain {
 }
 
 /**
- * The domain of a cgroup: its own if it has a limit, else that of the nearest limit above it, else the system's.
+ * The domain of a cgroup: its own if it has a limit, else that of the nearest cgroup above with a limit, else the system.
  *
  * @throws OomscopeError USAGE: there is no such cgroup
  */
@@ -38,10 +37,10 @@ export function cgroupDomain(path: string, cgroupfs = Cgroupfs.find()): ScoreDom
   const exists = cgroupfs?.open(path);
   exists?.close();
   if (!cgroupfs || (!exists && path !== '/')) {
-    const where = cgroupfs ? `below ${cgroupfs.directory('/')}` : 'for no memory controller is mounted';
+    const where = cgroupfs ? `below ${cgroupfs.directory('/')}` : 'because no memory controller is mounted';
     throw new OomscopeError(
       'USAGE',
-      `Expected the path of a memory cgroup, got "${path}", which is not there ${where}. \`oomscope tree\` lists them.`,
+      `Expected the path of a memory cgroup, got "${path}", which does not exist ${where}. \`oomscope tree\` lists the cgroups.`,
     );
   }
   const [limit] = cgroupfs.limits(path);
@@ -59,7 +58,7 @@ export function cgroupDomain(path: string, cgroupfs = Cgroupfs.find()): ScoreDom
   };
 }
 
-/** mm/memcontrol.c: mem_cgroup_get_max(). On v1 the limit is one of memory and swap together. */
+/** How much swap the cgroup may use: mm/memcontrol.c, mem_cgroup_get_max(). The limit of v1 is one for memory and swap together. */
 function swapRoom(group: ReturnType<Cgroupfs['open']>, limitBytes: number): number {
   const limit = group?.swapLimit();
   if (limit === null || limit === undefined) return Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 /** One OOM among processes whose ranking was recorded before. */
 import { cgroupDomain } from '../../src/scores/score-domain.ts';
-import { Scores } from '../../src/scores/scores.ts';
+import { ScoreSampler } from '../../src/scores/score-sampler.ts';
 import { KernelLog } from './kernel-log.ts';
 import { createMemoryGroup, MIB, startHog } from './memcg.ts';
 
@@ -42,7 +42,7 @@ export async function scoreRound(random: () => number): Promise<ScoreRound> {
     await Promise.all(hogs.map(({ ready }) => ready));
     // The limit leaves no room for the trigger to become the largest.
     group.setLimit(group.usage() + 4 * MIB);
-    using scores = new Scores({ domain: group.cgroupPath, top: 2 * HOLDERS });
+    using scores = new ScoreSampler({ domain: group.cgroupPath, top: 2 * HOLDERS });
     const said = scores.sample().scores.map(({ comm, badness_pages }) => ({ name: comm, pages: badness_pages ?? 0 }));
     if (cgroupDomain(group.cgroupPath).subject.path !== group.cgroupPath)
       throw new Error('expected the group’s own limit');

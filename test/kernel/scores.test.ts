@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { OomscopeError } from '../../src/model/error.ts';
 import { openTaskTable } from '../../src/scores/open-task-table.ts';
-import { Scores } from '../../src/scores/scores.ts';
+import { ScoreSampler } from '../../src/scores/score-sampler.ts';
 import type { ScoredProcess } from '../../src/scores/task-table.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
 import { agrees, scoreRound, seeded } from './score-round.ts';
@@ -36,7 +36,7 @@ test('badness agrees with the oom_score that the kernel shows', async () => {
   const group = createMemoryGroup({ limitBytes: 64 * MIB });
   const hogs = [0, 200, 1000].map((adj) => startHog(group, ['--hold', String(8 * MIB), '--adj', String(adj)]));
   await Promise.all(hogs.map(({ ready }) => ready));
-  using scores = new Scores({ top: 1000, spared: true });
+  using scores = new ScoreSampler({ top: 1000, spared: true });
   const { scores: all, domain_bytes } = scores.sample();
   expect(all.map(({ pid }) => pid)).toEqual(expect.arrayContaining([process.pid, ...hogs.map(({ pid }) => pid)]));
   const pages = domain_bytes / 4096;
@@ -53,7 +53,7 @@ test('ranks the processes of a cgroup by its limit, and no others', async () => 
   const large = startHog(group, ['--hold', String(32 * MIB)]);
   const adjusted = startHog(group, ['--hold', String(8 * MIB), '--adj', '900']);
   await Promise.all([large.ready, adjusted.ready]);
-  using scores = new Scores({ domain: group.cgroupPath });
+  using scores = new ScoreSampler({ domain: group.cgroupPath });
   const sample = scores.sample();
   expect(sample.scores.map(({ pid }) => pid)).toEqual([adjusted.pid, large.pid]);
   expect(sample).toMatchObject({ domain: { path: group.cgroupPath }, domain_bytes: 64 * MIB, candidates: 2 });
@@ -67,7 +67,7 @@ test('ranks the processes of a cgroup by its limit, and no others', async () => 
 test('shows growth and the time left until the limit', { timeout: 20_000 }, async () => {
   const group = createMemoryGroup({ limitBytes: 256 * MIB });
   const hog = startHog(group, ['--max', String(200 * MIB), '--rate', String(16 * MIB)]);
-  using scores = new Scores({ domain: group.cgroupPath });
+  using scores = new ScoreSampler({ domain: group.cgroupPath });
   for (let look = 0; look < 12; look++) {
     scores.sample();
     await new Promise((resolve) => setTimeout(resolve, 250));
@@ -81,8 +81,8 @@ test('shows growth and the time left until the limit', { timeout: 20_000 }, asyn
 });
 
 test('names the path of a cgroup that does not exist', () => {
-  expect(() => new Scores({ domain: '/no/such/group' })).toThrow(OomscopeError);
-  expect(() => new Scores({ domain: '/no/such/group' })).toThrow(/"\/no\/such\/group"/);
+  expect(() => new ScoreSampler({ domain: '/no/such/group' })).toThrow(OomscopeError);
+  expect(() => new ScoreSampler({ domain: '/no/such/group' })).toThrow(/"\/no\/such\/group"/);
 });
 
 describe('the process ranked first', () => {

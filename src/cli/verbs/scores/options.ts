@@ -1,5 +1,5 @@
 /** The options of `oomscope scores`, and what they ask of the table of scores. */
-import type { ScoreSort, ScoresOptions } from '../../../scores/scores.ts';
+import type { ScoreSort, ScoresOptions } from '../../../scores/score-sampler.ts';
 import { cgroupMatch, globMatch } from '../../../text/glob.ts';
 import { byDefault, count, duration, flag, oneOf, several, text, usage, type Values } from '../../verb/options.ts';
 

@@ -58,11 +58,11 @@ async function run({ given, asText, paint }: Context<typeof options>): Promise<n
     const { watchScores } = await import('./watch.ts');
     return watchScores(wanted, given, asText, paint);
   }
-  const [{ Scores }, { scoreLines, summary }] = await Promise.all([
-    import('../../../scores/scores.ts'),
+  const [{ ScoreSampler }, { scoreLines, summary }] = await Promise.all([
+    import('../../../scores/score-sampler.ts'),
     import('./view.ts'),
   ]);
-  using scores = new Scores(wanted);
+  using scores = new ScoreSampler(wanted);
   const sample: ScoreSample = scores.sample();
   const text = () => [summary(sample), ...scoreLines(sample, terminalColumns(process.stdout, 200), paint)].join('\n');
   process.stdout.write(`${asText ? text() : JSON.stringify(sample)}\n`);

@@ -2,7 +2,7 @@
 import { OomscopeError } from '../../../model/error.ts';
 import type { Score, ScoreSample } from '../../../model/score.ts';
 import type { Paint } from '../../../render/paint.ts';
-import { Scores } from '../../../scores/scores.ts';
+import { ScoreSampler } from '../../../scores/score-sampler.ts';
 import { Exit } from '../../verb/exit.ts';
 import { RunUntil } from '../../verb/run-until.ts';
 import { Screen } from '../../verb/screen.ts';
@@ -10,7 +10,7 @@ import type { ScoresGiven, Wanted } from './options.ts';
 import { scoreLines, summary } from './view.ts';
 
 export async function watchScores(wanted: Wanted, given: ScoresGiven, asText: boolean, paint: Paint): Promise<number> {
-  using scores = new Scores(wanted);
+  using scores = new ScoreSampler(wanted);
   const ending = new RunUntil();
   ending.bySignals('SIGINT', 'SIGTERM');
   const live = asText && Screen.possible();
@@ -35,7 +35,7 @@ export async function watchScores(wanted: Wanted, given: ScoresGiven, asText: bo
 const sorts = { b: 'badness', m: 'memory', w: 'swap', g: 'growth', a: 'adj' } as const;
 
 class ScoresView implements Disposable {
-  readonly #scores: Scores;
+  readonly #scores: ScoreSampler;
   readonly #wanted: Wanted;
   readonly #top: number | undefined;
   readonly #paint: Paint;
@@ -44,7 +44,7 @@ class ScoresView implements Disposable {
   #before = new Map<string, Score>();
 
   /** @param top how many to list; undefined: as many as fit */
-  constructor(scores: Scores, wanted: Wanted, top: number | undefined, paint: Paint, ending: RunUntil) {
+  constructor(scores: ScoreSampler, wanted: Wanted, top: number | undefined, paint: Paint, ending: RunUntil) {
     this.#scores = scores;
     this.#wanted = wanted;
     this.#top = top;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { badnessRules } from '../../src/kernel-facts/oom-badness.ts';
-import { rankByBadness, Scores, type ScoresOptions } from '../../src/scores/scores.ts';
+import { rankByBadness, ScoreSampler, type ScoresOptions } from '../../src/scores/score-sampler.ts';
 import type { ScoredProcess } from '../../src/scores/task-table.ts';
 
 const MIB = 2 ** 20;
@@ -18,20 +18,20 @@ function entry(of: Partial<ScoredProcess> = {}): ScoredProcess {
 const order = (...entries: ScoredProcess[]) => rankByBadness(entries, DOMAIN).map(({ entry: { comm } }) => comm);
 
 describe('the kernel’s order', () => {
-  test('all that it holds, and thousandths of the domain', () => {
+  test('counts RSS, swap, page tables, and thousandths of the domain', () => {
     const held = entry({ comm: 'held', rssBytes: 10 * MIB, swapBytes: 20 * MIB, pageTablesBytes: 5 * MIB });
     const adjusted = entry({ comm: 'adjusted', oomScoreAdj: 36 });
     const lowered = entry({ comm: 'lowered', rssBytes: 400 * MIB, oomScoreAdj: -500 });
     expect(order(lowered, held, adjusted)).toEqual(['adjusted', 'held', 'lowered']);
   });
 
-  test('of equals the younger', () => {
+  test('takes the younger of equals', () => {
     const old = entry({ comm: 'old', startTicks: 999 });
     const [first, second] = [entry({ comm: 'first', startTicks: 1001 }), entry({ comm: 'second', startTicks: 1001 })];
     expect(order(old, first, second)).toEqual(['second', 'first', 'old']);
   });
 
-  test('those that are never taken come last', () => {
+  test('puts processes that are never chosen last', () => {
     const init = entry({ comm: 'init', pid: 1, rssBytes: 900 * MIB });
     const immune = entry({ comm: 'immune', oomScoreAdj: -1000, rssBytes: 900 * MIB });
     expect(order(init, immune, entry({ comm: 'vfork', vfork: true }), entry({ comm: 'small' }))[0]).toBe('small');
@@ -40,11 +40,11 @@ describe('the kernel’s order', () => {
 
 describe('a sample', () => {
   const sample = (options: ScoresOptions) => {
-    using scores = new Scores({ backend: 'proc', ...options });
+    using scores = new ScoreSampler({ backend: 'proc', ...options });
     return scores.sample();
   };
 
-  test('is the head of the whole list, whatever is asked for', () => {
+  test('is the head of the whole list, whatever its options', () => {
     const whole = sample({ top: 10_000 });
     const [first] = whole.scores;
     expect(whole.scores).toHaveLength(whole.candidates);

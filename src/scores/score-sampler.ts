@@ -1,8 +1,3 @@
-/**
- * Everybody's badness, as often as one likes: the table of who would be killed, in the kernel's order.
- */
-
-import { Observable, timer } from 'rxjs';
 import { ownerOf } from '../containers/container-path.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import {
@@ -13,123 +8,70 @@ import {
   sparedBy,
   type Weighed,
 } from '../kernel-facts/oom-badness.ts';
-import { kernelVersion, readIfPresent } from '../linux/capabilities.ts';
-import { CgroupPaths } from '../linux/cgroup-paths.ts';
-import { Cgroupfs } from '../linux/cgroupfs.ts';
+import { kernelVersion } from '../linux/capabilities.ts';
+import { CgroupPathCache } from '../linux/cgroup-path-cache.ts';
 import { pageBytes } from '../linux/page-size.ts';
-import type { CgroupOwner } from '../model/container.ts';
-import { noOwner } from '../model/container.ts';
+import { readProcess } from '../linux/process-reader.ts';
+import { type CgroupOwner, noOwner } from '../model/container.ts';
 import type { Score, ScoreSample, Spared } from '../model/score.ts';
 import { GrowthWindow, growthOf } from '../series/growth.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
-import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import { openTaskTable } from './open-task-table.ts';
 import { cgroupDomain, type ScoreDomain, systemDomain } from './score-domain.ts';
 import type { ScoredProcess, TaskTable } from './task-table.ts';
 
-/** Options of a score table. */
+/** What a sample lists, and in which order. */
 export interface ScoresOptions {
-  /** How many to list. Default 10. */
+  /** How many processes to list. Default 10. */
   top?: number;
-  /** A cgroup whose limit would be hit; by default the system's memory. */
+  /** The path of a cgroup whose limit would be hit. Default: the system's memory runs out. */
   domain?: string;
-  /** Which processes to list; their ranks stay what they are. */
+  /** Lists only processes for which it returns true. Their ranks are those among all processes. */
   filter?: (score: Score) => boolean;
-  /** By what, the largest first. Default `badness`: the kernel's order. */
+  /** The largest value first. Default `badness`, the kernel's order. */
   sort?: ScoreSort;
-  /** List those too that the kernel never chooses, last. */
+  /** Also list, after the others, processes that the kernel never chooses. Default false. */
   spared?: boolean;
-  /** To whom a cgroup belongs; by its path alone unless given. */
+  /** Whose a cgroup is. Default: what its path alone says. */
   ownerOf?: (path: string | null) => CgroupOwner;
-  /** Where the processes are read, for tests. By default in the kernel, by a BPF iterator, if that is possible. */
+  /** How processes are read. Default: by a BPF iterator where it can be loaded, else from /proc. */
   backend?: TaskTable['backend'];
 }
 
 /** What a score table is sorted by, the largest first. */
+/** What a list of processes is sorted by, the largest value first. */
 export type ScoreSort = 'badness' | 'memory' | 'swap' | 'growth' | 'adj';
 
-/** Options of `watchScores()`. */
-export interface WatchScoresOptions extends ScoresOptions {
-  /** Time between two tables. Default 1,000. */
-  intervalMs?: number;
-}
-
-const names: OptionNames<WatchScoresOptions> = {
-  top: true,
-  domain: true,
-  filter: true,
-  sort: true,
-  spared: true,
-  ownerOf: true,
-  backend: true,
-  intervalMs: true,
-};
-
-/** Of how many processes growth is followed: the largest. */
+/** How many processes' growth is followed: the largest ones. */
 const FOLLOWED = 256;
+/** Cgroups are listed again at most once in this time, for processes in a cgroup that is new. */
+const RELIST_MS = 500;
 
-/**
- * Emits a table at once and then every `intervalMs`. Cold: each subscription opens its own. The stream fails with the
- * OomscopeError USAGE if there is no such cgroup.
- *
- * @throws OomscopeError USAGE: an option does not exist
- */
-export function watchScores(options: WatchScoresOptions = {}): Observable<ScoreSample> {
-  refuseUnknownOptions('watchScores()', options, names);
-  return new Observable((subscriber) => {
-    const scores = new Scores(options);
-    const ticks = timer(0, options.intervalMs ?? 1000).subscribe({
-      next: () => {
-        try {
-          subscriber.next(scores.sample());
-        } catch (error) {
-          subscriber.error(error);
-        }
-      },
-    });
-    return () => {
-      ticks.unsubscribe();
-      scores.close();
-    };
-  });
-}
-
-export class Scores implements Disposable {
+/** Ranks all processes by badness, as often as sample() is called. */
+export class ScoreSampler implements Disposable {
   readonly table: TaskTable;
   readonly #options: ScoresOptions;
   readonly #envelopes = new EnvelopeFactory();
   readonly #badness = { pageBytes: pageBytes(), rules: badnessRules(kernelVersion()) };
-  readonly #groups: CgroupPaths | undefined;
+  readonly #cgroups = new CgroupPathCache({ relistMs: RELIST_MS });
   #growth = new Map<string, GrowthWindow>();
 
+  /** @throws OomscopeError USAGE: there is no such cgroup; where a backend was named, what stands in its way */
   constructor(options: ScoresOptions = {}) {
     this.#options = options;
-    this.#domain(); // a cgroup that does not exist is said before anything is opened
+    this.#domain(); // report a cgroup that does not exist before anything is opened
     this.table = openTaskTable(options.backend);
-    const cgroupfs = Cgroupfs.find();
-    this.#groups = cgroupfs && new CgroupPaths(cgroupfs);
   }
 
-  /** @throws OomscopeError USAGE: the cgroup is gone */
+  /** @throws OomscopeError USAGE: the cgroup has been removed */
   sample(): ScoreSample {
-    const { top = 10, filter = () => true, sort = 'badness', spared = false } = this.#options;
     const domain = this.#domain();
-    const nowSeconds = performance.now() / 1000;
     const weighed = this.table.read().filter((entry) => domain.contains(entry));
-    this.#groups?.startLook();
-    this.#follow(weighed, nowSeconds);
+    this.#follow(weighed, performance.now() / 1000);
     const ranked = rankByBadness(weighed, { ...this.#badness, bytes: domain.totalBytes });
-    const candidates = ranked.findIndex(({ points }) => points === null);
-    const choice = spared || candidates < 0 ? ranked : ranked.slice(0, candidates);
-    const scores: Score[] = [];
-    for (const [i, each] of choice.entries()) {
-      if (sort === 'badness' && scores.length === top) break; // in this order already
-      const score = this.#score(each, each.points === null ? null : i + 1, domain);
-      if (filter(score)) scores.push(score);
-    }
-    const wanted = scores.sort(orders[sort]).slice(0, top);
-    for (const score of wanted) this.#complete(score);
+    const spared = ranked.findIndex(({ points }) => points === null);
+    const candidates = spared < 0 ? ranked.length : spared;
     const now = process.hrtime.bigint();
     return {
       ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope:scores', messageOf(ranked[0], domain)),
@@ -137,8 +79,8 @@ export class Scores implements Disposable {
       domain: domain.subject,
       domain_bytes: domain.totalBytes,
       available_bytes: domain.availableBytes,
-      candidates: candidates < 0 ? ranked.length : candidates,
-      scores: wanted,
+      candidates,
+      scores: this.#list(this.#options.spared ? ranked : ranked.slice(0, candidates), domain),
     };
   }
 
@@ -155,7 +97,21 @@ export class Scores implements Disposable {
     return this.#options.domain === undefined ? systemDomain() : cgroupDomain(this.#options.domain);
   }
 
-  /** One sample more for the largest; the others are forgotten. */
+  /** The processes to list, filtered, sorted and cut. */
+  #list(ranked: readonly Ranked[], domain: ScoreDomain): Score[] {
+    const { top = 10, filter = () => true, sort = 'badness' } = this.#options;
+    const scores: Score[] = [];
+    for (const [i, each] of ranked.entries()) {
+      if (sort === 'badness' && scores.length === top) break; // they are in this order already
+      const score = this.#score(each, each.points === null ? null : i + 1, domain);
+      if (filter(score)) scores.push(score);
+    }
+    const listed = scores.sort(orders[sort]).slice(0, top);
+    for (const score of listed) this.#complete(score);
+    return listed;
+  }
+
+  /** Adds a sample of the largest processes; the others are forgotten. */
   #follow(entries: ScoredProcess[], seconds: number): void {
     const least = Float64Array.from(entries, heldBytes).sort().at(-FOLLOWED) ?? 0;
     const larger = entries.filter((entry) => heldBytes(entry) > least);
@@ -180,7 +136,7 @@ export class Scores implements Disposable {
       start_ticks: entry.startTicks,
       uid: entry.uid,
       comm: entry.comm,
-      cgroup: entry.cgroup ?? this.#groups?.pathOf(entry.cgroupId) ?? null,
+      cgroup: this.#cgroupOf(entry),
       ...noOwner,
       oom_score: null,
       oom_score_adj: entry.oomScoreAdj,
@@ -197,10 +153,14 @@ export class Scores implements Disposable {
     };
   }
 
-  /** What takes a file to read is read only for those that are shown. */
+  #cgroupOf({ cgroup, cgroupId }: ScoredProcess): string | null {
+    if (cgroup !== null || cgroupId === null) return cgroup;
+    return this.#cgroups.path(BigInt(cgroupId)) ?? null;
+  }
+
+  /** Adds what costs a file or more, for listed processes only. */
   #complete(score: Score): void {
-    const text = readIfPresent(`/proc/${score.pid}/oom_score`);
-    score.oom_score = text === undefined ? null : Number(text);
+    score.oom_score = readProcess(score.pid, ['oom_score'])?.oomScore ?? null;
     Object.assign(score, (this.#options.ownerOf ?? ownerOf)(score.cgroup));
   }
 }
@@ -210,7 +170,7 @@ interface Ranked extends Weighed {
   spared: Spared | null;
 }
 
-/** The processes in the order in which the kernel would choose them, and last those that it never chooses. */
+/** Sorts processes as the kernel would choose them, and last those that it never chooses. */
 export function rankByBadness(entries: readonly ScoredProcess[], domain: BadnessDomain): Ranked[] {
   const weigh = (entry: ScoredProcess): Ranked => {
     const { pid, startTicks } = entry;
@@ -220,15 +180,15 @@ export function rankByBadness(entries: readonly ScoredProcess[], domain: Badness
 }
 
 const orders: Record<ScoreSort, (a: Score, b: Score) => number> = {
-  badness: () => 0, // as they are
+  badness: () => 0, // already in this order
   memory: (a, b) => b.memory_per_mille - a.memory_per_mille,
   swap: (a, b) => b.swap_bytes - a.swap_bytes,
-  growth: (a, b) => surely(b) - surely(a),
+  growth: (a, b) => leastGrowth(b) - leastGrowth(a),
   adj: (a, b) => b.oom_score_adj - a.oom_score_adj,
 };
 
-/** Bytes a second that it grows by at least. */
-const surely = ({ growth }: Score) =>
+/** Bytes a second by which it grows at least. */
+const leastGrowth = ({ growth }: Score) =>
   growth ? growth.bytes_per_second - growth.uncertainty_bytes_per_second : -Infinity;
 
 const heldBytes = ({ rssBytes, swapBytes }: ScoredProcess) => rssBytes + swapBytes;
