@@ -8,24 +8,19 @@
  */
 import {
   closeSync,
-  constants,
   existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  openSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeSync,
 } from 'node:fs';
 import { bootId } from '../linux/boot-id.ts';
-import { readIfPresent } from '../linux/capabilities.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
 import { OomscopeError } from '../model/error.ts';
-import { loadNative } from '../native/addon.ts';
-import { failure } from '../native/system-call.ts';
+import { lockedFile, onFile } from './locked-file.ts';
 import { type Account, type Change, isEntry, keyOf, type UndoEntry, type Undone, undoAccount } from './undo-entry.ts';
 
 /** An entry was undone, or never made. */
@@ -73,7 +68,7 @@ export class UndoLedger implements Disposable {
     try {
       const text = readFileSync(path, 'utf8');
       const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-      if (whole.length < text.length) tryTo(path, () => ftruncateSync(fd, Buffer.byteLength(whole)));
+      if (whole.length < text.length) onFile(path, () => ftruncateSync(fd, Buffer.byteLength(whole)));
       return new UndoLedger(path, fd, accountsOf(parse(path, whole, options)));
     } catch (error) {
       closeSync(fd);
@@ -83,7 +78,7 @@ export class UndoLedger implements Disposable {
 
   /** What the file says, without waiting for the process that has it. Empty where there is none. @throws as open() */
   static peek(path: string, options: UndoLedgerOptions = {}): Account[] {
-    const text = existsSync(path) ? tryTo(path, () => readFileSync(path, 'utf8')) : '';
+    const text = existsSync(path) ? onFile(path, () => readFileSync(path, 'utf8')) : '';
     return [...accountsOf(parse(path, text.slice(0, text.lastIndexOf('\n') + 1), options)).values()];
   }
 
@@ -149,7 +144,7 @@ export class UndoLedger implements Disposable {
     const fd = this.#fd;
     if (fd === undefined || path === undefined || lines.length === 0) return;
     const { size } = fstatSync(fd);
-    tryTo(path, () => {
+    onFile(path, () => {
       try {
         writeAll(fd, lines);
         if (lasting) fsyncSync(fd);
@@ -225,52 +220,6 @@ function add(accounts: Map<string, Account>, entry: UndoEntry): void {
   known.entry = { ...entry, before: known.entry.before } as UndoEntry;
 }
 
-/** A file of this process alone. It is opened again where another process has replaced or removed it before the lock. */
-function lockedFile(path: string): number {
-  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
-  for (;;) {
-    const fd = tryTo(path, () => openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600));
-    try {
-      checkOwn(path, fd);
-      if (failure(loadNative().lockFile(fd)) !== undefined) {
-        const holder = holderOf(fd);
-        const by = holder === undefined ? 'another process' : `process ${holder}`;
-        throw new OomscopeError(
-          'USAGE',
-          `${path} is in use by ${by}: end it first, or choose another with --state-file.`,
-        );
-      }
-      if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return fd;
-      closeSync(fd);
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
-  }
-}
-
-/** What the file says is written into other processes and into cgroups: no other user may have written it. */
-function checkOwn(path: string, fd: number): void {
-  const { uid, mode } = fstatSync(fd);
-  const isFile = (mode & constants.S_IFMT) === constants.S_IFREG;
-  if (isFile && uid === process.geteuid?.() && (mode & 0o077) === 0) return;
-  const got = isFile ? `one of uid ${uid} with mode ${(mode & 0o777).toString(8)}` : 'no regular file';
-  throw new OomscopeError(
-    'BAD_INPUT',
-    `${path}: expected an undo file of this user with mode 600, got ${got}. Choose another with --state-file.`,
-  );
-}
-
-/** The process that has the lock of a file, from /proc/locks; undefined: not known, for example in another pid namespace. */
-function holderOf(fd: number): number | undefined {
-  const { ino } = fstatSync(fd);
-  const lock = readIfPresent('/proc/locks')
-    ?.split('\n')
-    .find((line) => / FLOCK /.test(line) && line.includes(`:${ino} `));
-  const pid = Number(lock?.trim().split(/\s+/)[4]);
-  return pid > 0 ? pid : undefined;
-}
-
 function parse(path: string, text: string, { mayWrite = () => false }: UndoLedgerOptions): (UndoEntry | Settled)[] {
   return text
     .split('\n')
@@ -302,19 +251,4 @@ function isSettled(value: unknown): value is Settled {
 function writeAll(fd: number, lines: readonly object[]): void {
   const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-}
-
-function tryTo<T>(path: string, act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const denied = code === 'EACCES' || code === 'EPERM';
-    const why = denied ? 'permission denied' : code;
-    throw new OomscopeError(
-      denied ? 'NOT_PERMITTED' : 'OUTPUT',
-      `Cannot open or write the undo file ${path}: ${why}. Choose another with --state-file.`,
-      { cause },
-    );
-  }
 }
