@@ -89,7 +89,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     const sampler = new Sampler({ rules: policy.rules, pressure, cmdline, preference: oomdPreference });
     const arming = enforce && config.arm ? await arm(ledger, notes) : undefined;
     const opened = new Guard({
-      ...{ mode: config.mode, policy, senses: sampler, hook, fastestMs: config.fastestMs },
+      ...{ mode: config.mode, policy, machine: sampler, hook, fastestMs: config.fastestMs },
       restraints: new CgroupRestraints(ledger),
       ...(arming && { arming: { arming, raiseScore: config.raiseScore } }),
       ...(options.envelopes && { envelopes: options.envelopes }),

@@ -63,7 +63,7 @@ export class Replay {
   next(recorded: Sample): void {
     const sample = without(recorded, this.#dead);
     this.#sample = sample;
-    const fired = this.#policy.look(sample);
+    const fired = this.#policy.update(sample);
     for (const [place, running] of this.#running) this.#climb(place, running, sample);
     for (const one of fired) {
       const place = placeOf(one);

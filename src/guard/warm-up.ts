@@ -1,6 +1,7 @@
 /**
- * A ladder is climbed for real before there is a shortage, on a child started for it: what is run for the first time when
- * memory is gone has to be compiled then, and its pages read from the disk, and that takes longer than the memory lasts.
+ * Climbs a ladder for real before there is a shortage, on a child that is started for it. Code that runs for the first time
+ * while memory is short would have to be compiled then, and its pages read from the disk, which takes longer than the memory
+ * lasts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,36 +19,47 @@ import { Policy } from './rules/decide.ts';
 import type { Fired } from './rules/detect.ts';
 import type { Rule, Step } from './rules/rule.ts';
 
-const PATIENCE_MS = 1000;
-/** So long memory is waited for that the child never had. */
-const GLANCE_MS = 50;
+const TIMEOUT_MS = 1000;
+/** How long the response may wait for memory that the child never held. */
+const MEMORY_MS = 50;
 
-const step = (what: 'term' | 'kill'): Step => ({ do: what, if: [], atOnce: [], waitMs: PATIENCE_MS });
+const stepOf = (signal: 'term' | 'kill'): Step => ({ do: signal, if: [], atOnce: [], waitMs: TIMEOUT_MS });
 
-/** Its only candidate is the child, and it is always short. */
-const rule = (what: 'term' | 'kill'): Rule => ({
-  ...{ name: 'warmUpGuard', on: [{ kind: 'system' }], when: [], rank: 'badness', unit: 'process', minBytes: 0 },
-  ...{ minPoints: Number.NEGATIVE_INFINITY, preferences: [], never: [], ignorePositiveAdj: false },
-  ...{ honourOomGroup: false, steps: [step(what)], coolDownMs: 0, undoAfterMs: 0 },
+/** Its only candidate is the child, and memory is always short. */
+const ruleOf = (signal: 'term' | 'kill'): Rule => ({
+  name: 'warm-up',
+  on: [{ kind: 'system' }],
+  when: [],
+  rank: 'badness',
+  unit: 'process',
+  minBytes: 0,
+  minPoints: Number.NEGATIVE_INFINITY,
+  preferences: [],
+  never: [],
+  ignorePositiveAdj: false,
+  honourOomGroup: false,
+  steps: [stepOf(signal)],
+  coolDownMs: 0,
+  undoAfterMs: 0,
 });
 
 /**
- * Nothing is told of it. Never rejects: without a child the guard is only slower the first time.
+ * Emits nothing and never rejects: without a child the guard is only slower the first time.
  *
- * @returns what ended its children
+ * @returns the signals that ended the children
  */
 export async function warmUpGuard(
-  senses: MachineView,
+  machine: MachineView,
   hook: Hook,
   arming?: Arming,
 ): Promise<(NodeJS.Signals | null)[]> {
   const ends: (NodeJS.Signals | null)[] = [];
-  for (const what of ['term', 'kill'] as const) {
+  for (const signal of ['term', 'kill'] as const) {
     const child = spawn('sleep', ['60'], { stdio: 'ignore' });
     child.once('error', () => {}); // there is no such program
     if (child.pid === undefined) return ends;
     try {
-      await climb(child, child.pid, rule(what), senses, hook, arming);
+      await climb(child, child.pid, ruleOf(signal), { machine, hook, arming });
       ends.push(child.signalCode);
     } catch {
       return ends;
@@ -58,51 +70,45 @@ export async function warmUpGuard(
   return ends;
 }
 
-async function climb(
-  child: ChildProcess,
-  pid: number,
-  ofRule: Rule,
-  senses: MachineView,
-  hook: Hook,
-  arming: Arming | undefined,
-): Promise<void> {
-  const policy = new Policy({ rules: [ofRule], killsPerMinute: 1, protect: [] }, { pid: 0, ancestors: new Set() });
-  const fired: Fired = { rule: ofRule, cgroup: undefined, readings: [] };
-  const sample = senses.whole();
-  policy.look(sample);
-  policy.rank(ofRule, undefined, sample);
-  const one = senses.process(pid);
-  // Nothing that it holds: there is no memory to be waited for.
-  const alone = one ? [{ ...one, rss_bytes: 0, swap_bytes: 0 }] : [];
-  const decision = policy.decide(fired, { ...sample, processes: alone });
+interface Equipment {
+  machine: MachineView;
+  hook: Hook;
+  arming: Arming | undefined;
+}
+
+async function climb(child: ChildProcess, pid: number, rule: Rule, equipment: Equipment): Promise<void> {
+  const { machine, hook, arming } = equipment;
+  const policy = new Policy({ rules: [rule], killsPerMinute: 1, protect: [] }, { pid: 0, ancestors: new Set() });
+  const fired: Fired = { rule, cgroup: undefined, readings: [] };
+  const sample = machine.whole();
+  policy.update(sample);
+  policy.rank(rule, undefined, sample);
+  const process_ = machine.process(pid);
+  // Without memory of its own, so that the response waits for none.
+  const processes = process_ ? [{ ...process_, rss_bytes: 0, swap_bytes: 0 }] : [];
+  const decision = policy.decide(fired, { ...sample, processes });
   if (decision.kind !== 'kill') return;
   if (arming) arm(arming, decision.victim.target);
   const over = new AbortController();
   const exit = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve();
-  const timer = setTimeout(() => over.abort(), PATIENCE_MS);
-  void exit.then(() => setTimeout(() => over.abort(), GLANCE_MS));
-  const operation = new Response(
-    {
-      ...{ machine: senses, policy, hook },
-      announce: new Announcer('enforce', live(new EnvelopeFactory()), (event) => void JSON.stringify(event)),
-      restraints: new CgroupRestraints(UndoLedger.inMemory()),
-      signal: over.signal,
-    },
-    decision,
-    sample,
-    process.hrtime.bigint(),
-  );
-  await operation.run();
+  const timer = setTimeout(() => over.abort(), TIMEOUT_MS);
+  void exit.then(() => setTimeout(() => over.abort(), MEMORY_MS));
+  const context = {
+    ...{ machine, policy, hook, signal: over.signal },
+    announce: new Announcer('enforce', live(new EnvelopeFactory()), (event) => void JSON.stringify(event)),
+    restraints: new CgroupRestraints(UndoLedger.inMemory()),
+  };
+  await new Response(context, decision, sample, process.hrtime.bigint()).run();
   clearTimeout(timer);
   child.kill('SIGKILL');
   await exit;
 }
 
-/** It never comes to so many rounds. */
+/** Arms the child, by a condition that is never met. */
 function arm(arming: Arming, { pid, start_ticks: startTicks }: { pid: number; start_ticks: number }): void {
   using handle = ProcessHandle.open({ pid, startTicks });
   const condition = { domain: 'system', fruitlessRounds: 2 ** 31 - 1, signal: 'SIGKILL' } as const;
-  const armed = arming.arm(handle, condition, { expiresInMs: PATIENCE_MS, oomScoreAdj: 1000 });
-  armed.refresh(PATIENCE_MS);
+  const armed = arming.arm(handle, condition, { expiresInMs: TIMEOUT_MS, oomScoreAdj: 1000 });
+  armed.refresh(TIMEOUT_MS);
   armed.disarm();
 }

@@ -13,7 +13,7 @@
  */
 
 import type { ContainerKilled, ContainerOom } from './container-events.ts';
-import type { GuardAction, GuardPlan, GuardResult, GuardSkipped } from './guard.ts';
+import type { GuardAction, GuardPlan, GuardResult, GuardSkipped, GuardStatus } from './guard.ts';
 import type { OomKill, OomReaped } from './oom-kill.ts';
 import type { OomPatterns, OomReport } from './oom-report.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
@@ -44,6 +44,7 @@ export type Event =
   | GuardAction
   | GuardResult
   | GuardSkipped
+  | GuardStatus
   | ScoreSample
   | TracerStarted
   | TracerLost

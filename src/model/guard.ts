@@ -275,3 +275,23 @@ export interface GuardSkipped extends Envelope {
   /** How often this happened since the last such event. */
   times: number;
 }
+
+/**
+ * A part of the guard that can fail while the guard runs.
+ * - `sampling`: reading memory and processes. The guard is blind while it fails.
+ * - `arming`: having the likely victim signalled from within the kernel. The guard acts without it.
+ * - `raising_score`: raising the likely victim's oom_score_adj. The kernel may choose another process.
+ */
+export type GuardPart = 'sampling' | 'arming' | 'raising_score';
+
+/** A part of the guard has failed, or works again. */
+export interface GuardStatus extends Envelope {
+  type: 'guard.status';
+  mode: GuardMode;
+  part: GuardPart;
+  state: 'failing' | 'working';
+  /** Why it failed. */
+  error: string;
+  /** Failures in a row up to now. */
+  failures: number;
+}

@@ -37,7 +37,7 @@ async function setUp() {
 test('a guard that cannot start is reported, and the previous one goes on', async () => {
   const { watch } = await setUp();
   const error = await watch.guardBy(await config('/nonexistent/new')).catch((thrown) => thrown);
-  expect(error.message).toMatch(/^exec: .*"\/nonexistent\/new": there is no such file\.$/);
+  expect(error.message).toMatch(/^Rule "never", step "exec": .*"\/nonexistent\/new": there is no such file\.$/);
 });
 
 test('the error of the new guard comes first when the previous one cannot start again either', async () => {

@@ -1,10 +1,13 @@
 /**
- * What is looked at again between the choice and the signal. The processes are real; what the guard sees of the machine is
- * made up here, so that it can change at the very moment that matters.
+ * What the guard checks again between the choice of a victim and the signal, and what it says when it cannot sample. The
+ * processes are real; what the guard sees of the machine is made up, so that it can change at the moment that matters.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Guard } from '../../src/guard/guard.ts';
 import { diagnose } from '../../src/guard/ladder/diagnose.ts';
 import type { MachineView } from '../../src/guard/ladder/machine-view.ts';
@@ -32,11 +35,11 @@ const isAlive = (pid: number) =>
   [...children].find((child) => child.pid === pid)?.exitCode === null &&
   [...children].find((child) => child.pid === pid)?.signalCode === null;
 
-/** Made up: short of memory, with these processes, until told otherwise. */
+/** Short of memory, with these processes, until a test changes it. */
 class MadeUp implements MachineView {
   short = true;
   processes: SampledProcess[];
-  /** What one looks like when it is looked at again. */
+  /** A process as the guard sees it when it samples it again. */
   again: (process: SampledProcess) => SampledProcess | undefined = (process) => process;
 
   constructor(...processes: SampledProcess[]) {
@@ -55,16 +58,18 @@ class MadeUp implements MachineView {
   kernelKills() {
     return 0;
   }
-  directoryOf() {
-    return undefined;
-  }
+  directoryOf: MachineView['directoryOf'] = () => undefined;
 }
 
-async function guarded(senses: MadeUp, steps: Step[], ms = 400): Promise<Event[]> {
-  const events: Event[] = [];
+function guardOf(machine: MadeUp, steps: Step[]): Guard {
   const policy = { rules: [rule({ steps, coolDownMs: 60_000 })], killsPerMinute: 5, protect: [comm('^precious$')] };
   const hook = async () => ({ outcome: 'done' as const, detail: '' });
-  const guard = new Guard({ mode: 'enforce', policy, senses, hook });
+  return new Guard({ mode: 'enforce', policy, machine, hook });
+}
+
+async function guarded(machine: MadeUp, steps: Step[], ms = 400): Promise<Event[]> {
+  const events: Event[] = [];
+  const guard = guardOf(machine, steps);
   guard.events$.subscribe((event) => events.push(event));
   guard.start();
   await sleep(ms);
@@ -75,45 +80,45 @@ async function guarded(senses: MadeUp, steps: Step[], ms = 400): Promise<Event[]
 
 const types = (events: Event[]) => events.map((event) => event.type);
 
-test('the worst is killed, and nobody else', async () => {
+test('kills the victim and no other process', async () => {
   const [worst, other] = [sleeper(), sleeper()];
-  const senses = new MadeUp({ ...worst, rss_bytes: 2 * other.rss_bytes }, other);
-  const events = await guarded(senses, [step('kill', { waitMs: 1000 })]);
+  const machine = new MadeUp({ ...worst, rss_bytes: 2 * other.rss_bytes }, other);
+  const events = await guarded(machine, [step('kill', { waitMs: 1000 })]);
   expect(types(events).slice(0, 2)).toEqual(['guard.plan', 'guard.action']);
   expect([isAlive(worst.pid), isAlive(other.pid)]).toEqual([false, true]);
 });
 
-test('it was over when memory was looked at again', async () => {
-  const senses = new MadeUp(sleeper());
+test('kills no process when memory is no longer short', async () => {
+  const machine = new MadeUp(sleeper());
   const steps = [step('notify', { waitMs: 50 }), step('kill', { waitMs: 1000 })];
   setTimeout(() => {
-    senses.short = false;
+    machine.short = false;
   }, 20);
-  const events = await guarded(senses, steps);
+  const events = await guarded(machine, steps);
   expect(events.at(-1)).toMatchObject({ type: 'guard.result', outcome: 'recovered' });
-  expect(isAlive(senses.processes[0]?.pid ?? 0)).toBe(true);
+  expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
 });
 
-test('another program runs in it by now: it is not touched', async () => {
-  const senses = new MadeUp(sleeper());
-  senses.again = (process) => ({ ...process, comm: 'precious' });
-  const events = await guarded(senses, [step('kill', { waitMs: 1000 })]);
+test('does not touch the victim when another program runs in it by then', async () => {
+  const machine = new MadeUp(sleeper());
+  machine.again = (process) => ({ ...process, comm: 'precious' });
+  const events = await guarded(machine, [step('kill', { waitMs: 1000 })]);
   expect(events.slice(0, 2)).toMatchObject([
     { type: 'guard.plan' },
     { type: 'guard.skipped', reason: 'victim_changed', detail: 'protected: comm ^precious$' },
   ]);
-  expect(isAlive(senses.processes[0]?.pid ?? 0)).toBe(true);
+  expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
 });
 
-test('its pid belongs to another: nobody is touched', async () => {
+test('touches no process when the pid of the victim belongs to another one', async () => {
   const bystander = sleeper();
-  const senses = new MadeUp({ ...bystander, start_ticks: bystander.start_ticks - 1000 });
-  const events = await guarded(senses, [step('kill', { waitMs: 1000 })]);
+  const machine = new MadeUp({ ...bystander, start_ticks: bystander.start_ticks - 1000 });
+  const events = await guarded(machine, [step('kill', { waitMs: 1000 })]);
   expect(events[1]).toMatchObject({ type: 'guard.skipped', reason: 'victim_changed' });
   expect(isAlive(bystander.pid)).toBe(true);
 });
 
-test('one who does not die is diagnosed', async () => {
+test('diagnoses a victim that does not die', async () => {
   const victim = sleeper();
   process.kill(victim.pid, 'SIGSTOP');
   expect(await diagnose(victim.pid)).toMatchObject({
@@ -121,10 +126,70 @@ test('one who does not die is diagnosed', async () => {
     memory_falling: false,
     verdict: 'It is stopped or traced.',
   });
-  const senses = new MadeUp(victim);
+  const machine = new MadeUp(victim);
   // SIGTERM does not reach what is stopped, and this ladder goes no further.
-  const events = await guarded(senses, [step('term', { waitMs: 50 })]);
+  const events = await guarded(machine, [step('term', { waitMs: 50 })]);
   const result = events.find(({ type }) => type === 'guard.result');
   expect(result).toMatchObject({ outcome: 'survived', stuck: { state: 'T' } });
   expect((await diagnose(2 ** 22 + 1)).verdict).toBe('It is gone.');
+});
+
+describe('a guard that cannot sample', () => {
+  /** Fails as many times as told. */
+  class Blind extends MadeUp {
+    failures: number;
+    #samples = 0;
+    constructor(failures: number) {
+      super();
+      this.short = false;
+      this.failures = failures;
+    }
+    override levels() {
+      // The samples that warm the guard up take place before it starts.
+      if (++this.#samples > 10 && this.failures-- > 0) throw new Error('EMFILE: too many open files');
+      return super.levels();
+    }
+  }
+
+  test('says so at once, and says when it can again', async () => {
+    const events = await guarded(new Blind(2), [step('kill')], 700);
+    expect(events).toMatchObject([
+      { type: 'guard.status', part: 'sampling', state: 'failing', failures: 1, error: 'EMFILE: too many open files' },
+      { type: 'guard.status', part: 'sampling', state: 'working', failures: 2, error: 'EMFILE: too many open files' },
+    ]);
+    expect(events.map(({ message }) => message)).toEqual([
+      'The guard cannot sample memory: EMFILE: too many open files. It tries again, and does not act until it can.',
+      'The guard can sample memory again, after 2 failures.',
+    ]);
+  });
+
+  test('errors the stream after 50 failures in a row', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const guard = guardOf(new Blind(1000), [step('kill')]);
+    const failed = vi.fn();
+    guard.events$.subscribe({ error: failed });
+    guard.start();
+    for (let i = 0; i < 49; i++) vi.advanceTimersToNextTimer();
+    expect(failed).not.toHaveBeenCalled();
+    vi.advanceTimersToNextTimer();
+    expect(failed).toHaveBeenCalledExactlyOnceWith(new Error('EMFILE: too many open files'));
+    await guard.close();
+  });
+});
+
+test('leaving a scope with `await using` waits until the guard has undone what it did', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-guard-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'cgroup.freeze'), '0\n');
+  const machine = new MadeUp({ ...sleeper(), cgroup: '/frozen' });
+  machine.directoryOf = () => directory;
+  let completed = false;
+  {
+    await using guard = guardOf(machine, [step('freeze', { waitMs: 10_000 }), step('kill')]);
+    guard.events$.subscribe({ complete: () => (completed = true) });
+    guard.start();
+    await vi.waitFor(() => expect(readFileSync(join(directory, 'cgroup.freeze'), 'utf8')).toBe('1'));
+  }
+  expect([readFileSync(join(directory, 'cgroup.freeze'), 'utf8'), completed]).toEqual(['0', true]);
 });

@@ -24,16 +24,16 @@ const sleepers = () =>
     .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
 
 it('climbs with SIGTERM and with SIGKILL, and leaves nobody behind', async () => {
-  using senses = new Watched({ rules: [] });
-  expect(await warmUpGuard(senses, hook)).toEqual(['SIGTERM', 'SIGKILL']);
-  expect(senses.looked.size).toBe(2);
-  for (const pid of senses.looked) expect(senses.process(pid)).toBeUndefined();
+  using machine = new Watched({ rules: [] });
+  expect(await warmUpGuard(machine, hook)).toEqual(['SIGTERM', 'SIGKILL']);
+  expect(machine.looked.size).toBe(2);
+  for (const pid of machine.looked) expect(machine.process(pid)).toBeUndefined();
   expect(sleepers()).toEqual([]);
 });
 
 it('does without, where there is no program to be its child', async () => {
   process.env.PATH = '/nowhere';
-  using senses = new Watched({ rules: [] });
-  expect(await warmUpGuard(senses, hook)).toEqual([]);
-  expect(senses.looked.size).toBe(0);
+  using machine = new Watched({ rules: [] });
+  expect(await warmUpGuard(machine, hook)).toEqual([]);
+  expect(machine.looked.size).toBe(0);
 });

@@ -3,7 +3,8 @@ import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import { type ArmingOptions, type Fired, openArming, type SignalSeen } from '../../src/guard/arming/arming.ts';
+import { type ArmingOptions, openArming } from '../../src/guard/arming/arming.ts';
+import type { Fired, SignalSeen } from '../../src/guard/arming/fired.ts';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
 import { UndoLedger } from '../../src/process/undo-ledger.ts';
@@ -44,6 +45,7 @@ async function pausedHog(group: MemoryGroup): Promise<Hog> {
 async function holder(group: MemoryGroup, bytes = 48 * MIB): Promise<Hog> {
   const hog = startHog(group, ['--hold', String(bytes), '--max', String(bytes)]);
   await hog.ready;
+  await sleep(20); // a target must be older than one clock tick
   return hog;
 }
 

@@ -6,7 +6,8 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArmCondition } from '../../src/guard/arming/armed.ts';
-import { type Fired, openArming, type SignalSeen } from '../../src/guard/arming/arming.ts';
+import { openArming } from '../../src/guard/arming/arming.ts';
+import type { Fired, SignalSeen } from '../../src/guard/arming/fired.ts';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { ProcessHandle } from '../../src/process/process-handle.ts';
 import { createMemoryGroup, type MemoryGroup, MIB, removeMemoryGroups, startHog } from '../kernel/memcg.ts';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { RaisedScores } from '../../src/process/raised-scores.ts';
@@ -48,7 +48,7 @@ test('leaves a value that another program has set since, and a process that has 
   for (const each of [one, two]) expect(scores.raise(each, 900)).toBe(true);
   writeFileSync(adjPath(one.pid), '333');
   two.child.kill('SIGKILL');
-  await sleep(20); // until it was waited for
+  await once(two.child, 'exit');
   expect(scores.restoreAll().map(({ outcome }) => outcome)).toEqual(['changed', 'gone']);
   expect(adjOf(one.pid)).toBe(333);
   expect(scores.raise(two, 900)).toBe(false);

@@ -1,6 +1,5 @@
-/**
- * One target that is armed, or was: what arming.ts hands out.
- */
+/** One target that is armed, or was: what `Arming` hands out. */
+import { readFileSync } from 'node:fs';
 import type { Signalled } from '../../native/addon.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
 
@@ -8,20 +7,20 @@ export interface ArmCondition {
   /** The id of the memory cgroup whose limit is watched (inode of its directory), or the whole system. */
   domain: bigint | 'system';
   /**
-   * Reclaims in a row, by one task, that gave nothing. The kernel kills after 16 for the system, for a cgroup after some 35
+   * Reclaims in a row, by one task, that freed nothing. The kernel kills after 16 for the system, for a cgroup after some 35
    * (16 for each of two sizes of charge).
    */
   fruitlessRounds: number;
   signal: 'SIGKILL' | 'SIGTERM';
 }
 
-/** "none": not wished for, or it was as high already. */
+/** What was done to the target's oom_score_adj. `none`: not asked for, or it was as high already. */
 export type Adjustment = 'raised' | 'none' | { refused: string };
 
-/** Of the one that signals, and of the one that releases what the kernel has killed. */
+/** Of the poller's arming that signals, and of the one that releases the memory of a target that the kernel has killed. */
 export type PollerIds = readonly [] | readonly [signals: number] | readonly [signals: number, releases: number];
 
-interface Arms {
+interface ArmedOptions {
   handle: ProcessHandle;
   condition: ArmCondition;
   slot: number;
@@ -30,11 +29,9 @@ interface Arms {
   adjustment: Adjustment;
 }
 
-/** A target that is armed, or was. */
 export class Armed {
   readonly handle: ProcessHandle;
   readonly condition: ArmCondition;
-  /** Of its oom_score_adj. */
   readonly adjustment: Adjustment;
   /** @internal */
   readonly slot: number;
@@ -45,12 +42,12 @@ export class Armed {
   /** @internal What the poller thread did. */
   signalled: Signalled | undefined;
   readonly #act: { refresh: (ms: number) => void; disarm: () => void };
-  #told = false;
+  #hasFired = false;
   #state: 'armed' | 'fired' | 'disarmed' = 'armed';
 
   /** @internal */
   constructor(
-    { handle, condition, slot, token, pollerIds, adjustment }: Arms,
+    { handle, condition, slot, token, pollerIds, adjustment }: ArmedOptions,
     act: { refresh: (ms: number) => void; disarm: () => void },
   ) {
     this.handle = handle;
@@ -73,8 +70,8 @@ export class Armed {
   }
 
   /**
-   * Puts its oom_score_adj back, too; so also to be called once it has fired and outlived that. What was sent just before
-   * is still told by `fired$`.
+   * Also restores the target's oom_score_adj: to be called even after it has fired and survived. `fired$` still emits what
+   * was sent just before.
    *
    * @returns whether it was armed
    */
@@ -85,11 +82,20 @@ export class Armed {
     return wasArmed;
   }
 
-  /** @internal It has fired. @returns false: that is known */
-  tell(): boolean {
+  /** @internal @returns false: it has fired before */
+  fire(): boolean {
     if (this.isArmed) this.#state = 'fired';
-    const first = !this.#told;
-    this.#told = true;
+    const first = !this.#hasFired;
+    this.#hasFired = true;
     return first;
   }
+}
+
+/**
+ * Whether a process has started within the present clock tick. A target must be older than that: a process that reuses its
+ * pid then has a different start tick, so that the program in the kernel can tell the two apart.
+ */
+export function hasJustStarted({ startTicks }: Pick<ProcessHandle, 'startTicks'>): boolean {
+  const ticks = Math.floor(Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 100);
+  return startTicks >= ticks;
 }

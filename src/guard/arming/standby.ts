@@ -1,196 +1,199 @@
 /**
- * While memory is near its end, whoever a rule would kill is armed: should memory run out faster than the rule's ladder is
- * climbed, the kernel's own program or the poller thread signals them at once, and should the kernel's OOM killer be faster
- * still, their raised oom_score_adj makes it take the same.
+ * Keeps the likely victim armed while memory is nearly short. If memory runs out faster than the rule's ladder is climbed,
+ * the kernel's own program or the poller thread signals it at once. If the kernel's OOM killer is faster still, the raised
+ * oom_score_adj makes it take the same process.
  *
- * Armed is for a second at a time: it goes out by itself when nobody is here to refresh it.
+ * A target is armed for a second at a time: without a refresh from here the arming expires.
  */
 import { statSync } from 'node:fs';
-import type { GuardRank, GuardReading } from '../../model/guard.ts';
+import { OomscopeError } from '../../model/error.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';
-import type { Announcer } from '../ladder/announce.ts';
-import type { MachineView } from '../ladder/machine-view.ts';
-import { type Policy, placeOf } from '../rules/decide.ts';
+import type { AttemptContext } from '../ladder/attempt.ts';
+import type { Health } from '../ladder/health.ts';
+import { placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
 import { placesOf } from '../rules/detect.ts';
-import { isGoing, isNear } from '../rules/pace.ts';
+import { isNear, isShrinking } from '../rules/pace.ts';
 import { identity } from '../rules/protect.ts';
-import { type Candidate, PROJECTED_SECONDS, type Ranking } from '../rules/rank.ts';
+import type { Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
 import { steps } from '../steps/steps.ts';
-import type { Armed } from './armed.ts';
-import type { Arming, Fired } from './arming.ts';
+import { type Armed, hasJustStarted } from './armed.ts';
+import { ArmedOutcomes, type ArmedTarget, armedReading } from './armed-outcomes.ts';
+import type { Arming } from './arming.ts';
+import type { Fired } from './fired.ts';
+import { RANK_MS, type Ranked, standingRanking } from './standing-ranking.ts';
 
 const EXPIRES_MS = 1000;
-const KNOWN_RANKS: ReadonlySet<GuardRank> = new Set(['badness', 'projected', 'rss']);
-/** Who it would be is worked out again so often: while memory goes, and while it stays. */
-const RANK_MS = { going: 200, staying: 2000 };
-/** Reclaims in a row that gave nothing: a cgroup's task is killed for after some 35, the system's after 16. */
+/** Reclaims in a row that freed nothing. The kernel kills after some 35 for a cgroup's task, after 16 for the system's. */
 const FRUITLESS_ROUNDS = { system: 10, cgroup: 12 };
 const HIGHEST_ADJ = 1000;
+/** Until no record of a target that was disarmed can still be on its way. */
+const LATE_RECORD_MS = 1000;
 
-interface Target {
-  armed: Armed;
-  handle: ProcessHandle;
-  fired: FiredRule;
-  victim: Candidate;
-  ranking: Ranking;
-  /** What the ranking was made from. */
-  sample: Sample;
-}
-
-/** One that was armed, until nothing more can be heard of it. */
-const ECHO_MS = 1000;
-
-/** Whoever is armed, as the first of a ranking. */
-export interface Foremost {
+/** A ranking that holds without going through all processes. */
+export interface StandingRanking {
   ranking: Ranking;
   sample: Sample;
-  /** The standby's own. */
+  /** Of the victim. The standby owns it. */
   handle: ProcessHandle;
 }
 
-export interface VanguardOptions {
+export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   arming: Arming;
-  policy: Policy;
-  senses: MachineView;
-  announce: Announcer;
+  health: Health;
+  /** Raise the target's oom_score_adj while it is armed. */
   raiseScore: boolean;
+  /** A fault of the program, after which nothing more is announced for that target. */
+  onError: (error: unknown) => void;
 }
 
 export class Standby {
-  readonly #options: VanguardOptions;
-  readonly #targets = new Map<string, Target>();
+  readonly #options: StandbyOptions;
+  /** By place: the path of a cgroup, "" for the system. */
+  readonly #targets = new Map<string, ArmedTarget>();
   /** Disarmed a moment ago: a signal may have been on its way by then. */
-  readonly #recentlyDisarmed = new Map<Armed, Target>();
-  /** Where one who was signalled has not ended yet. */
-  readonly #ending = new Set<string>();
+  readonly #recentlyDisarmed = new Map<Armed, ArmedTarget>();
+  /** Places where a process that was signalled has not exited yet. */
+  readonly #exiting = new Set<string>();
+  readonly #outcomes: ArmedOutcomes;
+  readonly #running = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+  #busy: ReadonlySet<string> = new Set();
   #rankedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: VanguardOptions) {
+  constructor(options: StandbyOptions) {
     this.#options = options;
-    options.arming.fired$.subscribe((fired) => void this.#fired(fired));
+    this.#outcomes = new ArmedOutcomes(options);
+    options.arming.fired$.subscribe((fired) => this.#onFired(fired));
   }
 
   /**
-   * @param levels of now
-   * @param busy where somebody is being killed: whoever is armed there stays it
-   * @returns somebody is armed: look again soon
+   * Arms, refreshes and disarms.
+   *
+   * @param busy places where a response is running; a target armed there stays armed
+   * @returns memory is nearly short somewhere: sample again well before an arming expires
    */
-  look(levels: Sample, busy: ReadonlySet<string> = new Set()): boolean {
-    const { policy } = this.#options;
-    const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
-    for (const rule of policy.options.rules) {
-      if (rule.unit !== 'process' || !rule.steps.some((step) => steps[step.do].signal === 'SIGKILL')) continue;
-      for (const cgroup of placesOf(rule.on, levels)) {
-        const place = placeOf({ cgroup });
-        if (!near.has(place) && !this.#ending.has(place) && isNear(rule, levels, cgroup))
-          near.set(place, { rule, cgroup });
-      }
-    }
+  update(levels: Sample, busy: ReadonlySet<string> = new Set()): boolean {
+    this.#busy = busy;
+    const near = this.#nearPlaces(levels);
     for (const place of this.#targets.keys()) if (!near.has(place)) this.#disarm(place);
     if (near.size === 0) return false;
     for (const place of busy) {
       if (near.delete(place)) this.#targets.get(place)?.armed.refresh(EXPIRES_MS);
     }
     if (near.size === 0) return true;
-    const going = [...near.values()].some(({ cgroup }) => isGoing(levels, cgroup));
-    const again = levels.mono_ms - this.#rankedMs > RANK_MS[going ? 'going' : 'staying'];
-    const sample = again ? this.unraised(this.#options.senses.whole(levels)) : levels;
+    const shrinking = [...near.values()].some(({ cgroup }) => isShrinking(levels, cgroup));
+    const again = levels.mono_ms - this.#rankedMs > RANK_MS[shrinking ? 'shrinking' : 'stable'];
+    const sample = again ? this.unraised(this.#options.machine.whole(levels)) : levels;
     if (again) this.#rankedMs = levels.mono_ms;
     for (const [place, { rule, cgroup }] of near) {
-      if (again) this.#arm(place, rule, cgroup, sample);
+      if (again) this.#rank(place, rule, cgroup, sample);
       else this.#targets.get(place)?.armed.refresh(EXPIRES_MS);
     }
     return true;
   }
 
-  /**
-   * The ranking that whoever is armed at a place came from, where it still holds: going through all processes again takes
-   * longest when memory is short. It holds while the victim's lead over the next is more than what anybody but the victim
-   * can have gained since. Not where it is by something that is not known from here: swap, pressure, growth alone.
-   */
-  standingRanking(fired: FiredRule, levels: Sample): Foremost | undefined {
+  /** The ranking that the target armed at a place came from; undefined: none is armed, or it may not hold any more. */
+  standingRanking(fired: FiredRule, levels: Sample): StandingRanking | undefined {
     const target = this.#targets.get(placeOf(fired));
-    if (!target || target.fired.rule !== fired.rule) return undefined;
-    const { victim, ranking, sample } = target;
-    const [first, second] = ranking.candidates;
-    const [member] = victim.members;
-    if (!KNOWN_RANKS.has(fired.rule.rank)) return undefined;
-    if (first !== victim || !member || levels.mono_ms - sample.mono_ms > 2 * RANK_MS.going) return undefined;
-    const now = this.#now(target, member, levels);
-    if (!now) return undefined;
-    const grown = held(now) - held(member);
-    const lead = ((first.score - (second?.score ?? 0)) / 1000) * domainBytes(fired, levels);
-    const others = takenSince(fired, sample, levels) - grown;
-    // Where growth counts, whoever took that since may be growing at such a rate.
-    const seconds = Math.max(0.01, (levels.mono_ms - sample.mono_ms) / 1000);
-    const worth = fired.rule.rank === 'projected' ? 1 + PROJECTED_SECONDS / seconds : 1;
-    if (lead + grown <= others * worth) return undefined;
-    const { rss_bytes, swap_bytes } = now;
-    const current: Candidate =
-      now === member ? victim : { ...victim, target: { ...victim.target, rss_bytes, swap_bytes }, members: [now] };
-    const candidates = [current, ...ranking.candidates.slice(1)];
-    return {
-      ranking: { ...ranking, candidates },
-      sample: { ...levels, processes: sample.processes },
-      handle: target.handle,
-    };
+    const now = target?.fired.rule === fired.rule ? this.#now(target, levels) : undefined;
+    const ranking = target && now && standingRanking(target, now, levels);
+    if (!ranking) return undefined;
+    return { ranking, sample: { ...levels, processes: target.sample.processes }, handle: target.handle };
   }
 
-  /** undefined: it is dying or gone. Of several, what was known: each is looked at before it is signalled. */
-  #now({ handle, victim }: Target, member: SampledProcess, { system }: Sample): SampledProcess | undefined {
-    const seen = handle.state();
-    if (!seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
-    if (victim.members.length > 1) return member;
-    const swapped = system.swap_free_bytes < system.swap_total_bytes;
-    const swap_bytes = swapped ? (this.#options.senses.process(member.pid)?.swap_bytes ?? 0) : 0;
-    return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
-  }
-
-  /** What was raised here is not to weigh when it is worked out again who should go. */
+  /** The sample with the original oom_score_adj of armed targets, so that our own boost does not affect the ranking. */
   unraised(sample: Sample): Sample {
     const targets = new Map([...this.#targets.values()].map(({ victim }) => [identity(victim.target), victim]));
     if (targets.size === 0 || sample.processes === null) return sample;
-    const processes = sample.processes.map((one) => {
-      const before = targets.get(identity(one))?.members[0];
-      return before ? { ...one, oom_score_adj: before.oom_score_adj, oom_score: before.oom_score } : one;
+    const processes = sample.processes.map((process) => {
+      const before = targets.get(identity(process))?.members[0];
+      return before ? { ...process, oom_score_adj: before.oom_score_adj, oom_score: before.oom_score } : process;
     });
     return { ...sample, processes };
   }
 
-  close(): void {
+  /** Disarms every target, and gives up on those that were signalled and have not exited. */
+  async close(): Promise<void> {
     for (const place of this.#targets.keys()) this.#disarm(place);
     this.#options.arming.close();
+    this.#closing.abort();
+    await Promise.all(this.#running);
   }
 
-  #arm(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
-    const { arming, policy, raiseScore } = this.#options;
+  /** The places where memory is half-way to where a rule that kills single processes fires. */
+  #nearPlaces(levels: Sample) {
+    const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
+    for (const rule of this.#options.policy.options.rules) {
+      const kills = rule.steps.some((step) => steps[step.do].signal === 'SIGKILL');
+      if (rule.unit !== 'process' || !kills) continue;
+      for (const cgroup of placesOf(rule.on, levels)) {
+        const place = placeOf({ cgroup });
+        if (near.has(place) || this.#exiting.has(place) || !isNear(rule, levels, cgroup)) continue;
+        near.set(place, { rule, cgroup });
+      }
+    }
+    return near;
+  }
+
+  /** The victim's process as it is now; undefined: it is dying or has exited. */
+  #now({ handle, victim }: ArmedTarget, { system }: Sample): SampledProcess | undefined {
+    const [member] = victim.members;
+    const seen = handle.state();
+    if (!member || !seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
+    if (victim.members.length > 1) return member; // each of several is checked before it is signalled
+    const swapped = system.swap_free_bytes < system.swap_total_bytes;
+    const swap_bytes = swapped ? (this.#options.machine.process(member.pid)?.swap_bytes ?? 0) : 0;
+    return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
+  }
+
+  /** Arms the first of a new ranking, unless it is armed already. */
+  #rank(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
+    const { policy, machine } = this.#options;
     const ranking = policy.rank(rule, cgroup, sample);
     const [victim] = ranking.candidates;
+    const kernelKills = machine.kernelKills();
     const before = this.#targets.get(place);
     if (before && victim && identity(before.victim.target) === identity(victim.target)) {
-      Object.assign(before, { victim, ranking, sample });
+      Object.assign(before, { victim, ranking, sample, kernelKills });
       if (before.armed.refresh(EXPIRES_MS)) return;
     }
     this.#disarm(place);
-    const domain = cgroup ? this.#idOf(cgroup.path) : 'system';
-    if (!victim || domain === undefined) return;
-    const { pid, start_ticks: startTicks } = victim.target;
+    if (!victim) return;
+    const rounds = FRUITLESS_ROUNDS[cgroup ? 'cgroup' : 'system'];
+    const fired = { rule, cgroup, readings: [armedReading(rounds)] };
+    const target = this.#arm({ fired, victim, ranking, sample }, rounds);
+    if (target) this.#targets.set(place, { ...target, kernelKills });
+  }
+
+  /** undefined: it has exited, or has just started (the next ranking tries again), or the failure was announced. */
+  #arm(ranked: Ranked, fruitlessRounds: number): Omit<ArmedTarget, 'kernelKills'> | undefined {
+    const { arming, raiseScore, health } = this.#options;
+    const { pid, start_ticks: startTicks } = ranked.victim.target;
+    const { cgroup } = ranked.fired;
     let handle: ProcessHandle | undefined;
     try {
+      const domain = cgroup ? this.#idOf(cgroup.path) : 'system';
+      if (domain === undefined) return undefined; // the cgroup was removed
       handle = ProcessHandle.open({ pid, startTicks });
-      const fruitlessRounds = FRUITLESS_ROUNDS[cgroup ? 'cgroup' : 'system'];
-      const armed = arming.arm(
-        handle,
-        { domain, fruitlessRounds, signal: 'SIGKILL' },
-        { expiresInMs: EXPIRES_MS, ...(raiseScore && { oomScoreAdj: HIGHEST_ADJ }) },
-      );
-      const readings = [reading(fruitlessRounds)];
-      this.#targets.set(place, { armed, handle, victim, ranking, sample, fired: { rule, cgroup, readings } });
-    } catch {
-      handle?.close(); // it is gone, or has started this moment: the next look sees who it is then
+      if (hasJustStarted(handle)) {
+        handle.close();
+        return undefined;
+      }
+      const condition = { domain, fruitlessRounds, signal: 'SIGKILL' } as const;
+      const terms = { expiresInMs: EXPIRES_MS, ...(raiseScore && { oomScoreAdj: HIGHEST_ADJ }) };
+      const armed = arming.arm(handle, condition, terms);
+      health.works('arming');
+      if (typeof armed.adjustment === 'object') health.failed('raising_score', armed.adjustment.refused);
+      else if (armed.adjustment === 'raised') health.works('raising_score');
+      return { ...ranked, armed, handle };
+    } catch (error) {
+      handle?.close();
+      const exited = error instanceof OomscopeError && error.code === 'PROCESS_GONE';
+      if (!exited) health.failed('arming', error);
+      return undefined;
     }
   }
 
@@ -203,71 +206,42 @@ export class Standby {
     this.#recentlyDisarmed.set(armed, target);
     setTimeout(() => {
       if (this.#recentlyDisarmed.delete(armed)) handle.close();
-    }, ECHO_MS).unref();
+    }, LATE_RECORD_MS).unref();
   }
 
-  /** It was signalled; what there is left to do is to say so, and not to signal another. */
-  async #fired({ armed, by, outcome, error, triggerNs, signalNs, fruitlessRounds }: Fired): Promise<void> {
-    const { announce, policy } = this.#options;
-    const target = [...this.#targets.values()].find((one) => one.armed === armed) ?? this.#recentlyDisarmed.get(armed);
+  #onFired(fired: Fired): void {
+    const { armed, outcome } = fired;
+    const target =
+      [...this.#targets.values()].find((each) => each.armed === armed) ?? this.#recentlyDisarmed.get(armed);
     if (!target) return;
-    const { handle, victim, ranking, fired } = target;
-    const place = placeOf(fired);
-    // Held until it has ended, and nobody else is armed there before.
+    const place = placeOf(target.fired);
     if (!this.#recentlyDisarmed.delete(armed)) this.#targets.delete(place);
-    this.#ending.add(place);
-    const plan = announce.plan({
-      kind: 'kill',
-      fired: { ...fired, readings: [{ ...reading(armed.condition.fruitlessRounds), value: fruitlessRounds }] },
-      victim,
-      ranking,
-    });
-    const done = outcome === 'signalled';
-    announce.action(plan, 'kill', done ? 'done' : 'failed', error ?? `armed: ${outcome} by ${by}`, triggerNs);
-    if (done) policy.killed(performance.now());
-    const signalled = signalNs ?? triggerNs;
-    const { monoNs } = await handle.exited;
-    announce.result(plan, done ? 'killed' : 'kernel_first', {
-      trigger_to_signal_ns: done ? Number(signalled - triggerNs) : null,
-      signal_to_exit_ns: done ? Number(monoNs - signalled) : null,
-    });
-    this.#ending.delete(place);
-    armed.disarm();
-    handle.close();
-  }
-
-  /** A cgroup's id is the inode of its directory. */
-  #idOf(path: string): bigint | undefined {
-    const directory = this.#options.senses.directoryOf(path);
-    try {
-      return directory === undefined ? undefined : statSync(directory, { bigint: true }).ino;
-    } catch {
-      return undefined;
+    const release = () => {
+      armed.disarm();
+      target.handle.close();
+    };
+    if (outcome === 'refused') {
+      this.#outcomes.refused(target, fired);
+      release();
+    } else if (outcome !== 'signalled' && this.#busy.has(place)) {
+      release(); // the response there has signalled it, and announces it
+    } else {
+      this.#exiting.add(place);
+      const running = this.#outcomes
+        .exiting(target, fired, this.#closing.signal)
+        .catch(this.#options.onError)
+        .finally(() => {
+          this.#running.delete(running);
+          this.#exiting.delete(place);
+          release();
+        });
+      this.#running.add(running);
     }
   }
-}
 
-const reading = (rounds: number): GuardReading => ({
-  detector: `armed: ${rounds} reclaims in vain`,
-  value: null,
-  limit: rounds,
-  unit: 'rounds',
-  held_ns: 0,
-});
-
-const held = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
-
-/** What 1000 points stand for: see rank.ts. */
-const domainBytes = ({ cgroup }: FiredRule, { system }: Sample) =>
-  cgroup?.limit_bytes ?? system.total_bytes + system.swap_total_bytes;
-
-/** From where a rule looks, by anybody. */
-function takenSince({ cgroup }: FiredRule, before: Sample, { system, cgroups }: Sample): number {
-  if (!cgroup) {
-    return (
-      before.system.available_bytes + before.system.swap_free_bytes - system.available_bytes - system.swap_free_bytes
-    );
+  /** A cgroup's id is the inode of its directory. undefined: it was removed. */
+  #idOf(path: string): bigint | undefined {
+    const directory = this.#options.machine.directoryOf(path);
+    return directory === undefined ? undefined : statSync(directory, { bigint: true, throwIfNoEntry: false })?.ino;
   }
-  const usage = (of: readonly SampledCgroup[]) => of.find(({ path }) => path === cgroup.path)?.usage_bytes ?? 0;
-  return usage(cgroups) - usage(before.cgroups);
 }

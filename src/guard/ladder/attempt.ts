@@ -32,14 +32,23 @@ export class Attempt {
   /**
    * Announces the plan.
    *
-   * @param sample the sample that the choice was made on @param triggerNs CLOCK_MONOTONIC of the reading that fired the rule
+   * @param sample the sample that the choice was made on
+   * @param triggerNs CLOCK_MONOTONIC of the reading that fired the rule
+   * @param kernelKills how many processes the kernel had killed by then; by default: the count of now
    */
-  constructor(context: AttemptContext, choice: Choice, sample: Sample, triggerNs: bigint) {
+  constructor(
+    context: AttemptContext,
+    choice: Choice,
+    sample: Sample,
+    triggerNs: bigint,
+    kernelKills = context.machine.kernelKills(),
+  ) {
     this.#context = context;
     this.#triggerNs = triggerNs;
     this.choice = choice;
     const { rss_bytes, swap_bytes } = choice.victim.target;
-    this.measured = new Measurement(context.machine, choice.fired, sample, rss_bytes + swap_bytes);
+    const before = { sample, kernelKills, heldBytes: rss_bytes + swap_bytes };
+    this.measured = new Measurement(context.machine, choice.fired, before);
     this.plan = context.announce.plan(choice);
   }
 
@@ -62,8 +71,9 @@ export class Attempt {
     this.#context.announce.action(this.plan, step, outcome, detail, this.#triggerNs);
   }
 
-  result(outcome: GuardResult['outcome'], found: Partial<GuardResult> = {}): void {
-    this.#context.announce.result(this.plan, outcome, { ...this.#figures(), ...found });
+  /** @param why the reason for the message, where the outcome alone does not say it */
+  result(outcome: GuardResult['outcome'], found: Partial<GuardResult> = {}, why?: string): void {
+    this.#context.announce.result(this.plan, outcome, { ...this.#figures(), ...found }, why);
   }
 
   /**
@@ -76,11 +86,16 @@ export class Attempt {
     await releasing;
     const kernelToo = this.measured.kernelKilled();
     const since = this.#signalNs;
-    const unsignalled = kernelToo ? 'kernel_first' : 'recovered';
-    this.result(since === undefined ? unsignalled : back === undefined ? 'ended' : 'killed', {
+    if (since === undefined) {
+      const found = { kernel_killed_too: kernelToo };
+      if (kernelToo) this.result('kernel_first', found);
+      else this.result('recovered', found, 'exited before it was signalled');
+      return;
+    }
+    this.result(back === undefined ? 'ended' : 'killed', {
       kernel_killed_too: kernelToo,
-      signal_to_exit_ns: since === undefined ? null : Number(exitNs - since),
-      signal_to_memory_back_ns: back === undefined || since === undefined ? null : Number(back - since),
+      signal_to_exit_ns: Number(exitNs - since),
+      signal_to_memory_back_ns: back === undefined ? null : Number(back - since),
     });
   }
 

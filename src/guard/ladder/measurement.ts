@@ -11,20 +11,24 @@ const POLL_MS = 5;
 /** Of what the victim held. Other processes may have taken the rest meanwhile, or it was shared. */
 const BACK_SHARE = 0.5;
 
+/** When the victim was chosen. */
+interface Before {
+  sample: Sample;
+  /** Processes that the kernel's OOM killer had killed since boot. null: not known. */
+  kernelKills: number | null;
+  /** What the victim held. */
+  heldBytes: number;
+}
+
 export class Measurement {
   readonly #machine: MachineView;
   readonly #fired: Fired;
-  readonly #before: Sample;
-  readonly #heldBytes: number;
-  readonly #killsBefore: number | null;
+  readonly #before: Before;
 
-  /** @param before the sample in which the victim was chosen @param heldBytes what the victim held in it */
-  constructor(machine: MachineView, fired: Fired, before: Sample, heldBytes: number) {
+  constructor(machine: MachineView, fired: Fired, before: Before) {
     this.#machine = machine;
     this.#fired = fired;
     this.#before = before;
-    this.#heldBytes = heldBytes;
-    this.#killsBefore = fired.cgroup ? fired.cgroup.oom_kills : machine.kernelKills();
   }
 
   /** The cgroup of the shortage in a sample; undefined: it was removed, or the shortage is the system's. */
@@ -42,16 +46,17 @@ export class Measurement {
   freedBytes(): number | null {
     const now = this.#machine.levels();
     const { cgroup } = this.#fired;
-    if (!cgroup) return availableBytes(now) - availableBytes(this.#before);
+    if (!cgroup) return availableBytes(now) - availableBytes(this.#before.sample);
     const after = this.cgroupIn(now);
     return after ? cgroup.usage_bytes - after.usage_bytes : null;
   }
 
   /** Whether the kernel's OOM killer has killed there since. null: not known. */
   kernelKilled(): boolean | null {
-    const cgroup = this.#fired.cgroup && this.cgroupIn(this.#machine.levels());
-    const now = this.#fired.cgroup ? (cgroup?.oom_kills ?? null) : this.#machine.kernelKills();
-    return now === null || this.#killsBefore === null ? null : now > this.#killsBefore;
+    const { cgroup } = this.#fired;
+    const before = cgroup ? cgroup.oom_kills : this.#before.kernelKills;
+    const now = cgroup ? (this.cgroupIn(this.#machine.levels())?.oom_kills ?? null) : this.#machine.kernelKills();
+    return now === null || before === null ? null : now > before;
   }
 
   /** CLOCK_MONOTONIC when there was enough memory again; undefined: not in time, or aborted. */
@@ -60,7 +65,7 @@ export class Measurement {
     for (;;) {
       const began = performance.now();
       const freed = this.freedBytes();
-      if (freed === null || freed >= BACK_SHARE * this.#heldBytes || !this.isShort(this.#machine.levels())) {
+      if (freed === null || freed >= BACK_SHARE * this.#before.heldBytes || !this.isShort(this.#machine.levels())) {
         return process.hrtime.bigint();
       }
       const now = performance.now();

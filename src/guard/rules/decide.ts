@@ -1,5 +1,5 @@
 /**
- * From what is seen to whom it costs: the rules that fire, the victim of the first that may act, and every reason not to.
+ * Decides what a sample calls for: the rules that fire, the victim of a rule that may act, or the reason why nothing is done.
  * Pure but for what it remembers; the clock is the sample's.
  */
 import type { GuardSkipReason, GuardTarget } from '../../model/guard.ts';
@@ -7,16 +7,16 @@ import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.t
 import { isWithin } from '../../text/cgroup-path.ts';
 import { Detectors, type Fired } from './detect.ts';
 import { identity, type Protection, type Rejected, rejection, type Self, sparesItsGroup } from './protect.ts';
-import { type Candidate, type Ranking, rank } from './rank.ts';
+import { type Candidate, type Ranking, rankCandidates } from './rank.ts';
 import type { PolicyOptions, Rule } from './rule.ts';
 
 export type Decision =
   | { kind: 'kill'; fired: Fired; victim: Candidate; ranking: Ranking }
   | { kind: 'skip'; fired: Fired; reason: GuardSkipReason; detail: string | null; ranking: Ranking };
 
-/** A dying process that held at least this much is waited for: its memory is on its way. */
+/** The guard waits for the memory of a dying process that holds at least this much. */
 const WORTH_WAITING_BYTES = 8 * 2 ** 20;
-/** For so long; past it, it is stuck and no hope. */
+/** It waits at most this long; after that the process is stuck. */
 const DYING_PATIENCE_MS = 10_000;
 const BUDGET_WINDOW_MS = 60_000;
 
@@ -26,12 +26,12 @@ export class Policy {
   readonly options: PolicyOptions;
   readonly #self: Self;
   readonly #detectors: Detectors;
-  /** When a process was killed. */
+  /** Times of kills. */
   #kills: number[] = [];
-  /** Since when a process has been seen to be dying. */
+  /** When a process was first seen dying. */
   #dyingSince = new Map<string, number>();
   readonly #stuck = new Map<string, number>();
-  /** Until when a rule rests at a place. */
+  /** When a rule's rest at a place ends. */
   readonly #resting = new Map<Rule, Map<string, number>>();
 
   constructor(options: PolicyOptions, self: Self) {
@@ -40,12 +40,12 @@ export class Policy {
     this.#detectors = new Detectors(options.rules);
   }
 
-  /** The rules that fire. To be called with every sample: the detectors keep their time by it. */
-  look(sample: Sample): Fired[] {
-    return this.#detectors.look(sample);
+  /** The rules that fire. It must be called with every sample, because the detectors measure time by it. */
+  update(sample: Sample): Fired[] {
+    return this.#detectors.update(sample);
   }
 
-  /** @param sample with its processes @param ranked of them, where that has been done */
+  /** @param sample with its processes @param ranked their ranking, where there is one */
   decide(fired: Fired, sample: Sample, ranked?: Ranking): Decision {
     const now = sample.mono_ms;
     const skip = (reason: GuardSkipReason, detail: string | null, ranking = nothing): Decision => {
@@ -60,7 +60,7 @@ export class Policy {
 
     const ranking = ranked ?? this.rank(fired.rule, fired.cgroup, sample);
     const [victim] = ranking.candidates;
-    if (!victim) return skip('no_candidate', 'nobody may be killed', ranking);
+    if (!victim) return skip('no_candidate', `${ranking.rejected.length} were rejected`, ranking);
     this.#kills = this.#kills.filter((at) => at > now - BUDGET_WINDOW_MS);
     const { killsPerMinute } = this.options;
     if (this.#kills.length >= killsPerMinute) {
@@ -69,34 +69,34 @@ export class Policy {
     return { kind: 'kill', fired, victim, ranking };
   }
 
-  /** A victim was told to die: it counts for the budget, however many processes go with it. */
+  /** A victim was sent SIGKILL. It counts once for the budget, however many processes it consists of. */
   killed(now: number): void {
     this.#kills.push(now);
   }
 
-  /** Its ladder has ended: the rule rests. */
+  /** The rule's ladder has ended at a place: the rule rests there. */
   rest(rule: Rule, place: string, now: number, ms = rule.coolDownMs): void {
     const places = this.#resting.get(rule) ?? new Map<string, number>();
     for (const [rested, until] of places) if (until <= now) places.delete(rested);
     this.#resting.set(rule, places.set(place, now + ms));
   }
 
-  /** It did not die: somebody else is looked for, for a minute. */
+  /** The target did not die: for a minute the rules choose another. */
   stuck(target: Pick<GuardTarget, 'pid' | 'start_ticks'>, now: number): void {
     this.#stuck.set(identity(target), now + BUDGET_WINDOW_MS);
   }
 
-  /** Whom a rule would choose at a place, whether or not it fires. */
+  /** The candidates of a rule at a place, whether or not it fires. */
   rank(rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): Ranking {
-    return rank(rule, sample, cgroup, this.#protection(sample));
+    return rankCandidates(rule, sample, cgroup, this.#protection(sample));
   }
 
-  /** Why a process that was looked at again may not be killed; undefined when it may. */
+  /** Why a process, as it is now, may not be killed; undefined when it may. */
   rejectionOf(process: SampledProcess, rule: Rule, sample: Sample): Rejected | undefined {
     return rejection(process, rule, this.#protection(sample));
   }
 
-  /** One in a cgroup or below it who must not be held up. */
+  /** A process in a cgroup, or below it, that must not be slowed down or stopped. */
   sparedIn(path: string, rule: Rule, sample: Sample): SampledProcess | undefined {
     const protection = this.#protection(sample);
     return (sample.processes ?? []).find((process) => {
@@ -116,7 +116,7 @@ export class Policy {
     };
   }
 
-  /** The largest that is dying where memory is short, and not for too long. */
+  /** The largest process that is dying where memory is short, and is not stuck. */
   #dying({ cgroup }: Fired, { processes, mono_ms: now }: Sample): SampledProcess | undefined {
     const dying = (processes ?? []).filter((process) => process.dying && !process.kernel_thread);
     this.#dyingSince = new Map(dying.map((one) => [identity(one), this.#dyingSince.get(identity(one)) ?? now]));

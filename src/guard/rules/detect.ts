@@ -1,6 +1,6 @@
 /**
- * Which rules fire: the detectors of a rule are ANDed, each must have held for its time, and every place that a rule is
- * about is looked at by itself. Rules are ORed by being several.
+ * Finds the rules that fire. A rule fires where all of its detectors have held for their time, at each of its places by
+ * itself. Rules are independent of each other.
  */
 import type { GuardReading } from '../../model/guard.ts';
 import type { Sample, SampledCgroup } from '../../model/sample.ts';
@@ -8,7 +8,7 @@ import { globMatch } from '../../text/glob.ts';
 import { measure } from './metric.ts';
 import type { Detector, Place, Rule } from './rule.ts';
 
-/** A rule that fires, and where. */
+/** A rule that fires, the place, and the readings. */
 export interface Fired {
   rule: Rule;
   /** undefined: the system. */
@@ -18,15 +18,15 @@ export interface Fired {
 
 export class Detectors {
   readonly #rules: readonly Rule[];
-  /** Since when a detector has held at a place; only while it holds. */
+  /** When a detector began to hold at a place; only while it holds. */
   readonly #since = new Map<Detector, Map<string, number>>();
 
   constructor(rules: readonly Rule[]) {
     this.#rules = rules;
   }
 
-  /** Every detector's time is kept, whether or not its rule fires. In the order of the rules. */
-  look(sample: Sample): Fired[] {
+  /** @returns the rules that fire, in their order. Every detector's time is kept, whether or not its rule fires */
+  update(sample: Sample): Fired[] {
     const fired: Fired[] = [];
     for (const rule of this.#rules) {
       for (const cgroup of placesOf(rule.on, sample)) {
@@ -60,7 +60,7 @@ export class Detectors {
     };
   }
 
-  /** A cgroup that is gone, and one made later by the same name, have nothing to do with each other. */
+  /** Forgets cgroups that were removed: one that is made later by the same name is another. */
   #forget({ cgroups }: Sample): void {
     const there = new Set(['', ...cgroups.map(({ path }) => path)]);
     for (const times of this.#since.values()) {
@@ -69,7 +69,7 @@ export class Detectors {
   }
 }
 
-/** Do all of these hold now, whatever was before? With none: yes. */
+/** Whether all of these hold now, their times left aside. With none: true. */
 export function holdNow(detectors: readonly Detector[], sample: Sample, cgroup: SampledCgroup | undefined): boolean {
   return detectors.every((detector) => {
     const value = measure(detector, sample.system, cgroup);
@@ -90,7 +90,7 @@ function compare(value: number, { operator, limit }: Detector): boolean {
   }
 }
 
-/** The places that a rule is about; undefined: the system. */
+/** The places where a rule looks; undefined: the system. */
 export function placesOf(on: readonly Place[], { cgroups }: Sample): (SampledCgroup | undefined)[] {
   const chosen = cgroups.filter((cgroup) => on.some((place) => isAt(place, cgroup)));
   return on.some(({ kind }) => kind === 'system') ? [undefined, ...chosen] : chosen;

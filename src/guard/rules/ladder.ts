@@ -1,5 +1,5 @@
 /**
- * The ladder: what comes next, for as long as the shortage lasts and the victim lives. It only says; others do.
+ * The ladder: decides which step comes next while memory is short and the victim lives. It acts on nothing itself.
  *
  * A step is taken when those before it have had their time, or before its turn when its `atOnce` holds: escalation by time
  * and by level.
@@ -10,7 +10,7 @@ import type { Detector, Step } from './rule.ts';
 /** The shortage and the victim, as they were last sampled. */
 export interface Situation {
   nowMs: number;
-  /** The victim, by its pidfd and its state. */
+  /** By its pidfd and its state in /proc. */
   victim: 'alive' | 'dying' | 'gone';
   /** The rule still fires, its detectors' times left aside. */
   short: boolean;
@@ -21,17 +21,17 @@ export type Move =
   | { kind: 'take'; step: Step }
   /** Its condition does not hold. */
   | { kind: 'pass'; step: Step }
-  /** Look again at the latest after so many milliseconds. */
+  /** Sample again after at most this many milliseconds. */
   | { kind: 'wait'; ms: number }
-  /** `stuck`: it has SIGKILL, had its time, and has not died. */
+  /** `stuck`: the victim was sent SIGKILL, had its time, and has not died. */
   | { kind: 'end'; outcome: 'gone' | 'recovered' | 'survived' | 'stuck' };
 
-/** What a victim that is dying is given before it counts as stuck. */
+/** A victim that is dying for longer than this counts as stuck. */
 const DYING_PATIENCE_MS = 10_000;
-/** How often levels are looked at while a step is given its time. */
-const GLANCE_MS = 20;
-/** Who is dying is waited for by its pidfd. */
-const DYING_GLANCE_MS = 200;
+/** Longest interval between samples while a step has its time. */
+const SAMPLE_MS = 20;
+/** The same while the victim is dying: its pidfd reports the exit. */
+const DYING_SAMPLE_MS = 200;
 
 export class Ladder {
   readonly #steps: readonly Step[];
@@ -45,7 +45,7 @@ export class Ladder {
     this.#steps = steps;
   }
 
-  /** What was being waited for is done: the next need not wait. */
+  /** The step has ended: the next one need not wait. */
   hurry(nowMs: number): void {
     this.#until = Math.min(this.#until, nowMs);
   }
@@ -56,16 +56,16 @@ export class Ladder {
     if (victim === 'dying') {
       this.#dyingSince ??= nowMs;
       const left = this.#dyingSince + DYING_PATIENCE_MS - nowMs;
-      return left > 0 ? { kind: 'wait', ms: Math.min(left, DYING_GLANCE_MS) } : { kind: 'end', outcome: 'stuck' };
+      return left > 0 ? { kind: 'wait', ms: Math.min(left, DYING_SAMPLE_MS) } : { kind: 'end', outcome: 'stuck' };
     }
-    // After SIGTERM it is expected to go, and what it frees by itself must not save it half-way; but it is not killed.
+    // After SIGTERM the victim is expected to exit. When it frees enough memory instead, it is not sent SIGKILL.
     if (!situation.short && this.#sent === undefined) return { kind: 'end', outcome: 'recovered' };
 
     const early = this.#steps.findIndex(
       (step, i) => i >= this.#next && step.atOnce.length > 0 && situation.holds(step.atOnce),
     );
     if (early >= 0) this.#next = early;
-    else if (nowMs < this.#until) return { kind: 'wait', ms: Math.min(this.#until - nowMs, GLANCE_MS) };
+    else if (nowMs < this.#until) return { kind: 'wait', ms: Math.min(this.#until - nowMs, SAMPLE_MS) };
 
     const step = this.#steps[this.#next];
     if (!step || !situation.short) return { kind: 'end', outcome: this.#sent === 'SIGKILL' ? 'stuck' : 'survived' };

@@ -2,7 +2,7 @@ import type { SampledProcess } from '../../model/sample.ts';
 import { globMatch } from '../../text/glob.ts';
 import type { Match } from './rule.ts';
 
-/** Does the process have all that is asked for? */
+/** Whether a process has everything that `match` asks for. */
 export function matches(match: Match, process: SampledProcess): boolean {
   const { comm, exe, cmdline, uid, oomScoreAdj: adj, cgroup, systemdUnit, container } = match;
   return (

@@ -1,11 +1,11 @@
-/** What a detector looks at, in numbers. */
+/** The value of a detector's metric in a sample. */
 import type { SampledCgroup, SampledSystem } from '../../model/sample.ts';
 import type { Detector, Metric } from './rule.ts';
 
 /** mm/page_alloc.c, mm/memcontrol.c: MAX_RECLAIM_RETRIES. */
 const MOST_ROUNDS = 16;
 
-/** In the detector's unit; null when it is not known, or when there is no such thing: percent of no limit. */
+/** In the detector's unit. null: not known, or not defined, such as percent of no limit. */
 export function measure(
   { metric, unit, place }: Detector,
   system: SampledSystem,
@@ -16,7 +16,7 @@ export function measure(
   return subject ? ofCgroup(metric, percent, subject, system) : ofSystem(metric, percent, system);
 }
 
-/** Until nothing is left, at the present growth; null: it does not grow, or is not limited. */
+/** Seconds until no memory is left, at the present growth. null: it does not grow, or has no limit. */
 export function exhaustedInSeconds(system: SampledSystem, cgroup: SampledCgroup | undefined): number | null {
   const metric = { name: 'exhausted_in' } as const;
   return cgroup ? ofCgroup(metric, false, cgroup, system) : ofSystem(metric, false, system);

@@ -1,6 +1,6 @@
 /**
- * How soon to look again: in less time than it takes to fill what is left. Memory is taken to fill at 6 GB/s and swap at
- * 800 MB/s, as earlyoom has it.
+ * When to sample next: in less time than it takes to fill the memory that is left. Memory is assumed to fill at 6 GB/s and
+ * swap at 800 MB/s, as earlyoom assumes.
  */
 import type { Sample, SampledCgroup } from '../../model/sample.ts';
 import { placesOf } from './detect.ts';
@@ -10,14 +10,14 @@ import type { Detector, PolicyOptions, Rule } from './rule.ts';
 const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
 export const FASTEST_MS = 10;
 export const SLOWEST_MS = 1000;
-/** Where a rule looks at something whose headroom does not tell how soon it may change: pressure, growth. */
+/** For metrics whose value does not tell how soon they may change: pressure, growth. */
 const STEADY_MS = 100;
-/** So often processes are looked at where a rule is to choose by who grows, and may soon have to. */
+/** Interval of scans of all processes, where a rule ranks by growth and may soon have to choose. */
 export const FOLLOW_MS = 250;
-/** At the present growth nothing is left after so long. */
-const GOING_SECONDS = 60;
+/** Memory is shrinking when none would be left within this time. */
+const SHRINKING_SECONDS = 60;
 
-export function nextLookMs({ rules }: PolicyOptions, sample: Sample): number {
+export function nextSampleMs({ rules }: PolicyOptions, sample: Sample): number {
   let soonest = worthFollowing(rules, sample) ? FOLLOW_MS : SLOWEST_MS;
   for (const rule of rules) {
     for (const cgroup of placesOf(rule.on, sample)) {
@@ -27,32 +27,33 @@ export function nextLookMs({ rules }: PolicyOptions, sample: Sample): number {
   return soonest;
 }
 
-/** The least time in which a rule may fire: all of its detectors must, so the slowest decides. */
+/** The least time in which a rule may fire. All of its detectors must hold, so the slowest decides. */
 export function headroomMs({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): number {
   return Math.max(...when.map((detector) => untilMs(detector, sample, cgroup)));
 }
 
 /**
- * Whether somebody may have to go soon by a rule that has to know who grows: that can only be told by one who has looked
- * before, and looking at all processes is not for nothing.
+ * Whether a rule that ranks by growth may soon have to choose. Growth needs earlier scans of all processes, which cost too
+ * much to be made all the time.
  */
 export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean {
   return rules.some(
     (rule) =>
       (rule.rank === 'growth' || rule.rank === 'projected') &&
-      placesOf(rule.on, sample).some((place) => isNear(rule, sample, place, 4) && isGoing(sample, place)),
+      placesOf(rule.on, sample).some((place) => isNear(rule, sample, place, 4) && isShrinking(sample, place)),
   );
 }
 
-/** Memory is going: there would be none within a minute. */
-export function isGoing({ system }: Sample, cgroup: SampledCgroup | undefined): boolean {
-  return (exhaustedInSeconds(system, cgroup) ?? Number.POSITIVE_INFINITY) < GOING_SECONDS;
+/** Whether no memory would be left within a minute, at the present growth. */
+export function isShrinking({ system }: Sample, cgroup: SampledCgroup | undefined): boolean {
+  return (exhaustedInSeconds(system, cgroup) ?? Number.POSITIVE_INFINITY) < SHRINKING_SECONDS;
 }
 
 /**
- * Half-way or more to where all detectors of a rule hold: twice what must be left, half of what must be reached.
+ * Whether memory is at least half-way to where all detectors of a rule hold: at most twice what must be left, at least half
+ * of what must be reached.
  *
- * @param times something else than twice and half
+ * @param times another factor than 2
  */
 export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined, times = 2): boolean {
   return when.every((detector) => {

@@ -1,10 +1,10 @@
-/** Who is never to be killed, whatever a rule says, and who is not now. */
+/** Processes that must never be killed, whatever a rule says, and those that must not be killed now. */
 import type { GuardRejectionReason } from '../../model/guard.ts';
 import type { SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { matches } from './match.ts';
 import type { Match, Rule } from './rule.ts';
 
-/** The guard itself, and all above it up to init. */
+/** The guard itself, and its ancestors up to init. */
 export interface Self {
   pid: number;
   ancestors: ReadonlySet<number>;
@@ -13,9 +13,9 @@ export interface Self {
 export interface Protection {
   self: Self;
   protect: readonly Match[];
-  /** Of the cgroups by path, for `user.oomd_omit`. */
+  /** By path, for `user.oomd_omit`. */
   cgroups: ReadonlyMap<string, SampledCgroup>;
-  /** Processes, as `pid:start_ticks`, that an earlier attempt did not kill. */
+  /** Processes that an earlier attempt did not kill, as `identity()` names them. */
   stuck: ReadonlySet<string>;
 }
 
@@ -41,24 +41,24 @@ export function rejection(process: SampledProcess, rule: Rule, protection: Prote
   const omit = omittedBy(process.cgroup, protection.cgroups);
   if (omit !== undefined) return because('omitted', `user.oomd_omit on ${omit}`);
   if (process.dying || process.state === 'Z' || process.state === 'X') return because('dying');
-  if (protection.stuck.has(identity(process))) return because('stuck', 'did not die of an earlier attempt');
+  if (protection.stuck.has(identity(process))) return because('stuck', 'survived an earlier attempt');
   return undefined;
 }
 
-/** Those that make a cgroup or process group neverSignal for having one of them in it. */
+/** Whether a process rejected for this reason also protects the cgroup or process group that it is in. */
 export function sparesItsGroup(reason: GuardRejectionReason): boolean {
   return reason !== 'dying' && reason !== 'stuck' && reason !== 'too_small';
 }
 
 export const identity = ({ pid, start_ticks }: Pick<SampledProcess, 'pid' | 'start_ticks'>) => `${pid}:${start_ticks}`;
 
-/** The cgroup, it or one above, that asks to be left out. */
+/** The cgroup, or an ancestor, that asks to be left out. */
 function omittedBy(path: string | null, cgroups: ReadonlyMap<string, SampledCgroup>): string | undefined {
-  return nearest(path, (at) => cgroups.get(at)?.preference === 'omit');
+  return nearestAncestor(path, (at) => cgroups.get(at)?.preference === 'omit');
 }
 
-/** The first of `path` and all above it of which `test` is true. */
-export function nearest(path: string | null, test: (path: string) => boolean): string | undefined {
+/** The first of `path` and its ancestors for which `test` is true. */
+export function nearestAncestor(path: string | null, test: (path: string) => boolean): string | undefined {
   for (let at = path ?? ''; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) if (test(at)) return at;
   return undefined;
 }

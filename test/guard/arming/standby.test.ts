@@ -1,20 +1,24 @@
-/** What whoever is armed spares the guard when its rule fires. The processes are real; the machine and the arming are made up. */
+/** The armed target, its ranking, and what is announced of it. The processes are real; the machine and the arming are made up. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Subject } from 'rxjs';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EnvelopeFactory } from '../../../src/events/envelope.ts';
 import type { Armed } from '../../../src/guard/arming/armed.ts';
-import type { Arming, Fired } from '../../../src/guard/arming/arming.ts';
+import type { Arming } from '../../../src/guard/arming/arming.ts';
+import type { Fired } from '../../../src/guard/arming/fired.ts';
 import { Standby } from '../../../src/guard/arming/standby.ts';
 import { live } from '../../../src/guard/guard.ts';
 import { Announcer } from '../../../src/guard/ladder/announce.ts';
+import { Health } from '../../../src/guard/ladder/health.ts';
 import { Policy } from '../../../src/guard/rules/decide.ts';
 import { startTicksOf } from '../../../src/linux/process-reader.ts';
+import { OomscopeError } from '../../../src/model/error.ts';
 import type { Event } from '../../../src/model/events.ts';
 import type { GuardRank } from '../../../src/model/guard.ts';
 import type { SampledProcess } from '../../../src/model/sample.ts';
 import { ProcessHandle } from '../../../src/process/process-handle.ts';
+import { schemaErrors } from '../../schema.ts';
 import { MIB, process_, rule, sample, self, step, system } from '../rules/world.ts';
 
 const children = new Set<ChildProcess>();
@@ -23,7 +27,7 @@ afterEach(() => {
   children.clear();
 });
 
-/** Two that live; the first really holds some 250 MiB. */
+/** Two processes; the first really holds some 250 MiB. */
 async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: number]> {
   const holds = `globalThis.kept = Buffer.alloc(200 * 2 ** 20, 1); console.log('ready'); setInterval(() => {}, 1e6)`;
   const holder = spawn(process.execPath, ['-e', holds], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -41,8 +45,19 @@ async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: numbe
 const levels = (ms: number, availableMib: number) =>
   sample(ms, { system: system({ available_bytes: availableMib * MIB, anon_bytes: 900 * MIB }) });
 
-/** Armed when 150 MiB were available. @param before what the first was taken to hold less than it does @param lead MiB */
-async function scene({ before = 0, lead = 100, rank = 'badness' as GuardRank } = {}) {
+interface Scene {
+  /** By how much the first process was taken to hold less than it does (MiB). */
+  before?: number;
+  /** How much more the first holds than the second (MiB). */
+  lead?: number;
+  rank?: GuardRank;
+  /** What arming throws, the first time and each time after that. */
+  fails?: (error: 'first' | 'later') => Error | undefined;
+  adjustment?: Armed['adjustment'];
+}
+
+/** Armed when 150 MiB are available. */
+async function scene({ before = 0, lead = 100, rank = 'badness', fails, adjustment = 'raised' }: Scene = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
   const processes = [
@@ -50,12 +65,15 @@ async function scene({ before = 0, lead = 100, rank = 'badness' as GuardRank } =
     { ...second, rss_bytes: claimed - lead * MIB },
   ];
   const armed: Armed[] = [];
+  let attempts = 0;
   const fired$ = new Subject<Fired>();
-  const made = {
+  const arming = {
     fired$,
     arm(handle: unknown, condition: unknown) {
-      const one = { handle, condition, isArmed: true, refresh: () => true, disarm: () => true } as unknown as Armed;
-      armed.push(one);
+      const error = fails?.(attempts++ === 0 ? 'first' : 'later');
+      if (error) throw error;
+      const one = { handle, condition, adjustment, isArmed: true, refresh: () => true, disarm: () => true };
+      armed.push(one as unknown as Armed);
       return one;
     },
     close() {},
@@ -63,61 +81,165 @@ async function scene({ before = 0, lead = 100, rank = 'badness' as GuardRank } =
   const events: Event[] = [];
   const only = rule({ steps: [step('kill')], rank });
   const policy = new Policy({ rules: [only], killsPerMinute: 5, protect: [] }, self);
-  const senses = {
+  const machine = {
+    kills: 0,
     levels: () => levels(0, 150),
     whole: (given = levels(0, 150)) => ({ ...given, processes }),
     process: (pid: number) => processes.find((one) => one.pid === pid),
-    kernelKills: () => 0,
+    kernelKills: () => machine.kills,
     directoryOf: () => undefined,
   };
-  const announce = new Announcer('enforce', live(new EnvelopeFactory()), (event) => events.push(event));
-  const standby = new Standby({ arming: made, policy, senses, announce, raiseScore: true });
-  expect(standby.look(levels(0, 150))).toBe(true);
+  const announce = new Announcer('enforce', live(new EnvelopeFactory()), (event) => {
+    expect(schemaErrors(event)).toEqual([]);
+    events.push(event);
+  });
+  const health = new Health(announce);
+  const onError = (error: unknown) => {
+    throw error;
+  };
+  const standby = new Standby({ arming, policy, machine, announce, health, raiseScore: true, onError });
+  onTestFinished(() => standby.close());
+  expect(standby.update(levels(0, 150))).toBe(true);
   const fired = { rule: only, cgroup: undefined, readings: [] };
   const standingRanking = (ms: number, availableMib: number) =>
     standby.standingRanking(fired, levels(ms, availableMib))?.ranking.candidates[0]?.target;
-  return { standby, pid: first.pid, real, armed, fired$, events, standingRanking };
+  /** The target fires. */
+  const fire = (outcome: Fired['outcome'], error: string | null = null) => {
+    const triggerNs = process.hrtime.bigint();
+    const signalNs = outcome === 'signalled' ? triggerNs + 1000n : null;
+    const times = { triggerNs, decidedNs: null, signalNs, triggerTid: 1, fruitlessRounds: 10 };
+    fired$.next({ armed: armed.at(-1) as Armed, by: 'addon', outcome, error, ...times });
+  };
+  return { standby, machine, pid: first.pid, real, armed, fire, events, standingRanking };
 }
 
-test('the ranking stands while nobody can have overtaken', async () => {
-  const { standby, pid, real, standingRanking } = await scene();
-  expect(standingRanking(100, 90)).toMatchObject({ pid, rss_bytes: real });
-  expect(standingRanking(100, 40)).toBeUndefined(); // 110 MiB went somewhere: the other may have more by now
-  expect(standingRanking(1000, 90)).toBeUndefined(); // too long ago
-  standby.close();
-});
-
-test('it stands when it was the victim itself that took the memory', async () => {
-  const { standby, pid, real, standingRanking } = await scene({ before: 100, lead: 10 });
-  expect(standingRanking(100, 45)).toMatchObject({ pid, rss_bytes: real });
-  standby.close();
-});
-
-test('where growth counts, what others took since may be their rate', async () => {
-  const { standby, pid, standingRanking } = await scene({ rank: 'projected' });
-  expect(standingRanking(200, 145)).toBeUndefined(); // 5 MiB in 0.2 s: 750 MiB in 30 s
-  expect(standingRanking(300, 149.5)).toMatchObject({ pid });
-  standby.close();
-});
-
-test('it does not stand for one who is gone', async () => {
-  const { standby, standingRanking } = await scene();
+const endHolder = () => {
   const [holder] = children;
   holder?.kill('SIGKILL');
-  await once(holder as ChildProcess, 'exit');
-  expect(standingRanking(100, 140)).toBeUndefined();
-  standby.close();
+  return once(holder as ChildProcess, 'exit');
+};
+/** Long enough for a busy machine. */
+const SOON = { timeout: 10_000 };
+const types = (events: Event[]) => events.map(({ type }) => type);
+
+describe('the ranking that a target came from', () => {
+  test('stands while no other process can have overtaken', async () => {
+    const { pid, real, standingRanking } = await scene();
+    expect(standingRanking(100, 90)).toMatchObject({ pid, rss_bytes: real });
+    expect(standingRanking(100, 40)).toBeUndefined(); // 110 MiB went somewhere: the other may hold more by now
+    expect(standingRanking(1000, 90)).toBeUndefined(); // too long ago
+  });
+
+  test('stands when it was the victim itself that took the memory', async () => {
+    const { pid, real, standingRanking } = await scene({ before: 100, lead: 10 });
+    expect(standingRanking(100, 45)).toMatchObject({ pid, rss_bytes: real });
+  });
+
+  test('does not stand where growth counts and others may be growing faster', async () => {
+    const { pid, standingRanking } = await scene({ rank: 'projected' });
+    expect(standingRanking(200, 145)).toBeUndefined(); // 5 MiB in 0.2 s: 750 MiB in 30 s
+    expect(standingRanking(300, 149.5)).toMatchObject({ pid });
+  });
+
+  test('does not stand when the victim has exited', async () => {
+    const { standingRanking } = await scene();
+    await endHolder();
+    expect(standingRanking(100, 140)).toBeUndefined();
+  });
 });
 
-test('a signal that was on its way when it was disarmed is told of', async () => {
-  const { standby, armed, pid, events, fired$ } = await scene();
-  expect(standby.look(levels(50, 900))).toBe(false); // enough again: disarmed
-  const triggerNs = process.hrtime.bigint();
-  const [child] = children;
-  child?.kill('SIGKILL');
-  const times = { triggerNs, decidedNs: null, signalNs: triggerNs + 1000n, triggerTid: 1, fruitlessRounds: 10 };
-  fired$.next({ armed: armed[0] as Armed, by: 'addon', outcome: 'signalled', error: null, ...times });
-  await expect.poll(() => events.map(({ type }) => type)).toEqual(['guard.plan', 'guard.action', 'guard.result']);
-  expect(events[0]).toMatchObject({ victim: { pid } });
-  standby.close();
+describe('a target that fires', () => {
+  test('is announced with its plan, the signal and the result, and counts for the budget', async () => {
+    const { fire, events, pid } = await scene();
+    fire('signalled');
+    await endHolder();
+    await expect.poll(() => types(events), SOON).toEqual(['guard.plan', 'guard.action', 'guard.result']);
+    expect(events).toMatchObject([
+      { victim: { pid } },
+      { action: 'kill', outcome: 'done', detail: 'armed: signalled by addon' },
+      { outcome: 'killed', kernel_killed_too: false, trigger_to_signal_ns: 1000, freed_bytes: expect.any(Number) },
+    ]);
+  });
+
+  test('is announced also when it was disarmed while the signal was on its way', async () => {
+    const { standby, fire, pid, events } = await scene();
+    expect(standby.update(levels(50, 900))).toBe(false); // enough memory again: disarmed
+    fire('signalled');
+    await endHolder();
+    await expect.poll(() => types(events), SOON).toEqual(['guard.plan', 'guard.action', 'guard.result']);
+    expect(events[0]).toMatchObject({ victim: { pid } });
+  });
+
+  test('but was refused is not said to have been killed, and its place is free at once', async () => {
+    const { standby, fire, events, armed } = await scene();
+    fire('refused', 'EPERM');
+    expect(events).toMatchObject([
+      { type: 'guard.plan' },
+      { action: 'kill', outcome: 'failed', detail: 'armed: the signal was refused: EPERM' },
+      { outcome: 'survived', message: expect.stringContaining('is still alive: the signal was refused: EPERM.') },
+    ]);
+    // It is armed again by the next ranking; the same refusal is not announced each time.
+    standby.update(levels(3000, 150));
+    expect(armed).toHaveLength(2);
+    fire('refused', 'EPERM');
+    expect(events).toHaveLength(3);
+  });
+
+  test('when it was exiting already: killed by the kernel first, or exited by itself', async () => {
+    const { fire, events, machine } = await scene();
+    machine.kills = 1;
+    fire('dying');
+    await endHolder();
+    await expect.poll(() => events.at(-1), SOON).toMatchObject({ outcome: 'kernel_first', kernel_killed_too: true });
+    const other = await scene();
+    other.fire('gone');
+    children.delete([...children][0] as ChildProcess);
+    children.delete([...children][0] as ChildProcess);
+    await endHolder();
+    await expect
+      .poll(() => other.events.at(-1), SOON)
+      .toMatchObject({ outcome: 'recovered', message: expect.stringMatching(/exited before it was signalled\.$/) });
+  });
+
+  test('is left to the response that has signalled it', async () => {
+    const { standby, fire, events, armed } = await scene();
+    standby.update(levels(50, 150), new Set(['']));
+    fire('dying');
+    expect([types(events), armed.length]).toEqual([[], 1]);
+  });
+
+  test('and does not exit is given up when the guard is closed', async () => {
+    const { standby, fire, events } = await scene();
+    fire('signalled');
+    await standby.close();
+    expect(events.at(-1)).toMatchObject({ type: 'guard.result', outcome: 'abandoned' });
+  });
+});
+
+describe('an arming that fails', () => {
+  test('is announced once, and once more when it works again', async () => {
+    const refusal = new OomscopeError('NOT_PERMITTED', 'The map is full: EPERM.');
+    let works = false;
+    const { standby, events } = await scene({ fails: () => (works ? undefined : refusal) });
+    const status = { type: 'guard.status', part: 'arming', state: 'failing', error: 'The map is full: EPERM.' };
+    expect(events).toMatchObject([{ ...status, failures: 1, severity: 'warning' }]);
+    expect(events[0]?.message).toBe('The guard cannot arm the likely victim: The map is full: EPERM. It acts without.');
+    standby.update(levels(3000, 150));
+    expect(events).toHaveLength(1);
+    works = true;
+    standby.update(levels(6000, 150));
+    expect(events[1]).toMatchObject({ ...status, state: 'working', failures: 2, severity: 'info' });
+    expect(events[1]?.message).toBe('The guard can arm the likely victim again, after 2 failures.');
+  });
+
+  test('because the process has exited is no failure', async () => {
+    const { events } = await scene({ fails: () => new OomscopeError('PROCESS_GONE', 'It has exited.') });
+    expect(events).toEqual([]);
+  });
+
+  test('to raise oom_score_adj only is announced, and the target is armed', async () => {
+    const { events, armed } = await scene({ adjustment: { refused: 'EACCES' } });
+    expect(events).toMatchObject([{ type: 'guard.status', part: 'raising_score', state: 'failing', error: 'EACCES' }]);
+    expect(armed).toHaveLength(1);
+  });
 });

@@ -24,6 +24,6 @@ test.each([
   };
   const plan = { id: 'p', fired: { rule: rule(), cgroup: undefined, readings: [] }, victim: target };
   new Announcer('enforce', stamp, (event) => events.push(event)).result(plan, 'abandoned');
-  expect(events.map(({ message }) => message)).toEqual([`Gave up on ${named}.`]);
+  expect(events.map(({ message }) => message)).toEqual([`Gave up on ${named}: the guard is closing.`]);
   expect(events.flatMap(schemaErrors)).toEqual([]);
 });

@@ -6,7 +6,7 @@ const policyOf = (given: Parameters<typeof rule>[0] = {}, killsPerMinute = 3) =>
   new Policy({ rules: [rule(given)], killsPerMinute, protect: [comm('^init$')] }, self);
 
 function decide(policy: Policy, at: ReturnType<typeof sample>) {
-  const [fired] = policy.look(at);
+  const [fired] = policy.update(at);
   return fired && policy.decide(fired, at);
 }
 
@@ -61,7 +61,7 @@ test('a rule rests after its ladder; at its place, and no other', () => {
   if (first) policy.rest(first, '/a', 0);
   const at = (ms: number) => {
     const now = sample(ms, { cgroups, processes });
-    return policy.look(now).map((fired) => policy.decide(fired, now));
+    return policy.update(now).map((fired) => policy.decide(fired, now));
   };
   expect(at(999)).toMatchObject([{ kind: 'skip', reason: 'cool_down' }, { kind: 'kill' }]);
   expect(at(1000)).toMatchObject([{ kind: 'kill' }, { kind: 'kill' }]);

@@ -2,7 +2,7 @@ import { describe, expect, it, test } from 'vitest';
 import { ownerOf } from '../../../src/containers/container-path.ts';
 import { Detectors } from '../../../src/guard/rules/detect.ts';
 import { measure } from '../../../src/guard/rules/metric.ts';
-import { isNear, nextLookMs } from '../../../src/guard/rules/pace.ts';
+import { isNear, nextSampleMs } from '../../../src/guard/rules/pace.ts';
 import type { Metric } from '../../../src/guard/rules/rule.ts';
 import { cgroup, detector, GIB, MIB, rule, sample, system } from './world.ts';
 
@@ -52,8 +52,8 @@ describe('what is measured', () => {
   });
 });
 
-const fires = (detectors: Detectors, ...samples: Parameters<Detectors['look']>[0][]) =>
-  samples.map((one) => detectors.look(one).map(({ cgroup: at }) => at?.path ?? ''));
+const fires = (detectors: Detectors, ...samples: Parameters<Detectors['update']>[0][]) =>
+  samples.map((one) => detectors.update(one).map(({ cgroup: at }) => at?.path ?? ''));
 
 test('AND within a rule, OR between rules', () => {
   const low = detector({ name: 'available' }, '<=', 10);
@@ -69,7 +69,7 @@ test('AND within a rule, OR between rules', () => {
     });
   const both = [rule({ when: [low, noSwap] })];
   const either = [rule({ when: [low] }), rule({ when: [noSwap] })];
-  const count = (rules: typeof both, ...given: [number, number]) => new Detectors(rules).look(at(...given)).length;
+  const count = (rules: typeof both, ...given: [number, number]) => new Detectors(rules).update(at(...given)).length;
   expect([count(both, 10, 10), count(both, 11, 10), count(both, 10, 11)]).toEqual([1, 0, 0]);
   expect([count(either, 10, 10), count(either, 11, 10), count(either, 11, 11)]).toEqual([2, 1, 0]);
 });
@@ -127,18 +127,18 @@ test('a detector on the system, in a rule about cgroups', () => {
 test('what is not known never fires, whichever way it is compared', () => {
   for (const operator of ['<', '<=', '>', '>='] as const) {
     const metric = { name: 'growth' } as const;
-    expect(new Detectors([rule({ when: [detector(metric, operator, 0)] })]).look(sample(0))).toEqual([]);
+    expect(new Detectors([rule({ when: [detector(metric, operator, 0)] })]).update(sample(0))).toEqual([]);
   }
 });
 
 test('looks again sooner the less is left', () => {
   const options = { rules: [rule()], killsPerMinute: 5, protect: [] };
   const at = (available: number) => sample(0, { system: system({ available_bytes: available * MIB, anon_bytes: 0 }) });
-  expect(nextLookMs(options, at(5000))).toBeCloseTo((0.9 * 5000 * MIB) / 6e6, 3);
-  expect(nextLookMs(options, at(50_000))).toBe(1000);
-  expect(nextLookMs(options, sample(0))).toBe(10);
+  expect(nextSampleMs(options, at(5000))).toBeCloseTo((0.9 * 5000 * MIB) / 6e6, 3);
+  expect(nextSampleMs(options, at(50_000))).toBe(1000);
+  expect(nextSampleMs(options, sample(0))).toBe(10);
   const steady = { ...options, rules: [rule({ when: [detector({ name: 'growth' }, '>', 1, 'bytes')] })] };
-  expect(nextLookMs(steady, at(5000))).toBe(100);
+  expect(nextSampleMs(steady, at(5000))).toBe(100);
 });
 
 test('near: half-way to where a rule fires', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { sparesItsGroup } from '../../../src/guard/rules/protect.ts';
-import { rank } from '../../../src/guard/rules/rank.ts';
+import { rankCandidates } from '../../../src/guard/rules/rank.ts';
 import type { Match, Rule } from '../../../src/guard/rules/rule.ts';
 import type { SampledProcess } from '../../../src/model/sample.ts';
 import { cgroup, comm, GIB, MIB, process_, rule, sample, self } from './world.ts';
@@ -17,7 +17,7 @@ interface World {
 
 function ranked({ rule: given = {}, processes, cgroups = [], at, protect = [], stuck = [] }: World) {
   const all = at ? [...cgroups, at] : cgroups;
-  return rank(rule(given), sample(0, { processes, cgroups: all }), at, {
+  return rankCandidates(rule(given), sample(0, { processes, cgroups: all }), at, {
     self,
     protect,
     cgroups: new Map(all.map((one) => [one.path, one])),
@@ -194,7 +194,7 @@ test('whatever there is: nobody neverSignal is among those who would die, and ev
       const at = subject === undefined ? undefined : cgroup(subject);
       const me = { pid: 2, ancestors: new Set([3]) };
       const protection = { self: me, protect: [comm('^sshd$')], stuck: new Set<string>() };
-      const { candidates, rejected } = rank(rule({ unit }), sample(0, { processes, cgroups }), at, {
+      const { candidates, rejected } = rankCandidates(rule({ unit }), sample(0, { processes, cgroups }), at, {
         ...protection,
         cgroups: new Map(cgroups.map((one) => [one.path, one])),
       });
@@ -252,7 +252,7 @@ describe('a storm', () => {
   const first = (processes: SampledProcess[], given: Partial<Rule> = {}, aged = true) => {
     const looked = sample(0, { processes, ...(aged && { uptime_seconds: UPTIME }) });
     const protection = { self, protect: [comm('^precious$')], cgroups: new Map(), stuck: new Set<string>() };
-    return rank(rule({ minBytes: 16 * MIB, ...given }), looked, undefined, protection).candidates[0];
+    return rankCandidates(rule({ minBytes: 16 * MIB, ...given }), looked, undefined, protection).candidates[0];
   };
 
   it('is one candidate: many of one group, young, and none of them large among them', () => {

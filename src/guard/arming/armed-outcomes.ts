@@ -1,0 +1,80 @@
+/** Announces what came of a target that has fired, in the same way as a response does. */
+import type { GuardReading } from '../../model/guard.ts';
+import type { ProcessHandle } from '../../process/process-handle.ts';
+import { Attempt, type AttemptContext } from '../ladder/attempt.ts';
+import { identity } from '../rules/protect.ts';
+import type { Armed } from './armed.ts';
+import type { Fired } from './fired.ts';
+import type { Ranked } from './standing-ranking.ts';
+
+export interface ArmedTarget extends Ranked {
+  armed: Armed;
+  handle: ProcessHandle;
+  /** Processes that the kernel's OOM killer had killed when the target was ranked. null: not known. */
+  kernelKills: number | null;
+}
+
+/** The same refusal of a signal, for the same process, is announced again after this time. */
+const REPEAT_REFUSAL_MS = 10_000;
+
+export class ArmedOutcomes {
+  readonly #context: Omit<AttemptContext, 'signal'>;
+  /** When a refusal was last announced, by the identity of the process. */
+  readonly #refusals = new Map<string, number>();
+
+  constructor(context: Omit<AttemptContext, 'signal'>) {
+    this.#context = context;
+  }
+
+  /** The signal was sent, or the process was exiting already. Settles when it has exited, or when `signal` aborts. */
+  async exiting(target: ArmedTarget, fired: Fired, signal: AbortSignal): Promise<void> {
+    const { outcome, by, triggerNs, signalNs } = fired;
+    const attempt = this.#attempt(target, fired, signal);
+    const detail = `armed: ${outcome} by ${by}`;
+    if (outcome === 'signalled') {
+      attempt.signalled(signalNs ?? triggerNs);
+      attempt.killed(performance.now());
+      attempt.action('kill', 'done', detail);
+    } else {
+      attempt.action('kill', 'failed', detail);
+    }
+    const end = await Promise.race([target.handle.exited, aborted(signal)]);
+    if (end) await attempt.exited(end.monoNs);
+    else attempt.result('abandoned');
+  }
+
+  /** The process lives, and may be armed again at once: the same refusal is not announced each time. */
+  refused(target: ArmedTarget, fired: Fired): void {
+    const key = identity(target.victim.target);
+    const now = performance.now();
+    for (const [other, atMs] of this.#refusals) if (now - atMs > REPEAT_REFUSAL_MS) this.#refusals.delete(other);
+    if (this.#refusals.has(key)) return;
+    this.#refusals.set(key, now);
+    const attempt = this.#attempt(target, fired, AbortSignal.abort());
+    const why = `the signal was refused: ${fired.error}`;
+    attempt.action('kill', 'failed', `armed: ${why}`);
+    attempt.result('survived', {}, why);
+  }
+
+  #attempt(target: ArmedTarget, { triggerNs, fruitlessRounds }: Fired, signal: AbortSignal): Attempt {
+    const { victim, ranking, sample, kernelKills, armed } = target;
+    const readings = [{ ...armedReading(armed.condition.fruitlessRounds), value: fruitlessRounds }];
+    const choice = { kind: 'kill' as const, fired: { ...target.fired, readings }, victim, ranking };
+    return new Attempt({ ...this.#context, signal }, choice, sample, triggerNs, kernelKills);
+  }
+}
+
+export const armedReading = (rounds: number): GuardReading => ({
+  detector: `armed: ${rounds} fruitless reclaims`,
+  value: null,
+  limit: rounds,
+  unit: 'rounds',
+  held_ns: 0,
+});
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+}

@@ -1,0 +1,50 @@
+/** The maps that the guard's program in the kernel reads: a slot for each target, and when its arming expires. */
+import { constants } from 'node:os';
+import { type BpfMap, type BpfObject, UpdateFlag } from '../../bpf/libbpf/index.ts';
+import { ArmingSlot, ArmingState } from '../../bpf/wire/layout.ts';
+import type { ProcessIdentity } from '../../process/process-handle.ts';
+import type { ArmCondition } from './armed.ts';
+
+export class ArmingMap {
+  readonly #armings: BpfMap;
+  readonly #expiries: BpfMap;
+
+  constructor(object: BpfObject) {
+    this.#armings = object.map('armings');
+    this.#expiries = object.map('expiries');
+  }
+
+  /** Writes everything else before the token, by which the program knows that the slot is armed. */
+  arm(slot: number, target: ProcessIdentity, condition: ArmCondition, token: bigint): void {
+    this.#armings.update(key(slot), slotBytes(target, condition, 0n), UpdateFlag.lock);
+    this.#armings.update(key(slot), slotBytes(target, condition, token), UpdateFlag.lock);
+  }
+
+  disarm(slot: number): void {
+    this.#armings.update(key(slot), new Uint8Array(ArmingSlot.size), UpdateFlag.lock);
+  }
+
+  /** @returns CLOCK_MONOTONIC of the expiry */
+  expire(slot: number, inMs: number): bigint {
+    const ns = process.hrtime.bigint() + BigInt(Math.round(inMs * 1e6));
+    this.#expiries.update(key(slot), new Uint8Array(BigUint64Array.of(ns).buffer));
+    return ns;
+  }
+}
+
+const key = (slot: number) => new Uint8Array(Uint32Array.of(slot).buffer);
+
+/** @param token 0: the slot is not armed yet */
+function slotBytes({ pid, startTicks }: ProcessIdentity, condition: ArmCondition, token: bigint): Uint8Array {
+  const bytes = new Uint8Array(ArmingSlot.size);
+  const view = new DataView(bytes.buffer);
+  const { offset } = ArmingSlot;
+  view.setUint32(offset.state, token === 0n ? ArmingState.ARMING_NONE : ArmingState.ARMING_ARMED, true);
+  view.setBigUint64(offset.token, token, true);
+  view.setBigUint64(offset.domain, condition.domain === 'system' ? 0n : condition.domain, true);
+  view.setBigUint64(offset.start_ticks, BigInt(startTicks), true);
+  view.setUint32(offset.pid, pid, true);
+  view.setUint32(offset.signal, constants.signals[condition.signal], true);
+  view.setUint32(offset.fruitless_rounds, condition.fruitlessRounds, true);
+  return bytes;
+}

@@ -1,0 +1,62 @@
+/**
+ * Whether the ranking that an armed target came from still holds when its rule fires. To go through all processes again
+ * takes longest when memory is short.
+ */
+import type { GuardRank } from '../../model/guard.ts';
+import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
+import type { Fired } from '../rules/detect.ts';
+import type { Candidate, Ranking } from '../rules/rank.ts';
+import { PROJECTED_SECONDS } from '../rules/score.ts';
+import { heldBytes } from '../rules/unit.ts';
+
+/** How often the likely victim is recomputed (ms): while memory is shrinking, and while it is stable. */
+export const RANK_MS = { shrinking: 200, stable: 2000 };
+/** Ranks whose scores follow from the memory that a process holds. Not swap, pressure or growth alone. */
+const FOLLOWED_RANKS: ReadonlySet<GuardRank> = new Set(['badness', 'projected', 'rss']);
+
+/** A ranking, its first candidate, and the sample that it was made from. */
+export interface Ranked {
+  fired: Fired;
+  victim: Candidate;
+  ranking: Ranking;
+  sample: Sample;
+}
+
+/**
+ * The ranking with the victim as it is now; undefined: it may not hold any more. It holds while the victim's lead over the
+ * next candidate is more than any other process can have gained since.
+ *
+ * @param now the process that the victim consists of
+ */
+export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sample): Ranking | undefined {
+  const { fired, victim, ranking, sample } = ranked;
+  const [first, second] = ranking.candidates;
+  const [member] = victim.members;
+  if (first !== victim || !member || !FOLLOWED_RANKS.has(fired.rule.rank)) return undefined;
+  if (levels.mono_ms - sample.mono_ms > 2 * RANK_MS.shrinking) return undefined;
+  const grown = heldBytes(now) - heldBytes(member);
+  const lead = ((first.score - (second?.score ?? 0)) / 1000) * domainBytes(fired, levels);
+  const others = takenSince(fired, sample, levels) - grown;
+  // Where growth counts, the process that took this may be growing at that rate.
+  const seconds = Math.max(0.01, (levels.mono_ms - sample.mono_ms) / 1000);
+  const worth = fired.rule.rank === 'projected' ? 1 + PROJECTED_SECONDS / seconds : 1;
+  if (lead + grown <= others * worth) return undefined;
+  const { rss_bytes, swap_bytes } = now;
+  const current: Candidate =
+    now === member ? victim : { ...victim, target: { ...victim.target, rss_bytes, swap_bytes }, members: [now] };
+  return { ...ranking, candidates: [current, ...ranking.candidates.slice(1)] };
+}
+
+/** What 1000 points stand for: see rank.ts. */
+const domainBytes = ({ cgroup }: Fired, { system }: Sample) =>
+  cgroup?.limit_bytes ?? system.total_bytes + system.swap_total_bytes;
+
+/** What all processes together have taken, where the rule looks. */
+function takenSince({ cgroup }: Fired, before: Sample, { system, cgroups }: Sample): number {
+  if (!cgroup) {
+    const { available_bytes, swap_free_bytes } = before.system;
+    return available_bytes + swap_free_bytes - system.available_bytes - system.swap_free_bytes;
+  }
+  const usage = (of: readonly SampledCgroup[]) => of.find(({ path }) => path === cgroup.path)?.usage_bytes ?? 0;
+  return usage(cgroups) - usage(before.cgroups);
+}

@@ -1,0 +1,125 @@
+/** The sentence of each of the guard's events. Names of processes and cgroups are made safe for a terminal. */
+import type {
+  GuardActionOutcome,
+  GuardPart,
+  GuardReading,
+  GuardResult,
+  GuardSkipReason,
+  GuardStatus,
+  GuardStep,
+  GuardTarget,
+} from '../../model/guard.ts';
+import { formatBytes, formatNs } from '../../text/format.ts';
+import { printable } from '../../text/printable.ts';
+import type { Fired } from '../rules/detect.ts';
+import type { Candidate } from '../rules/rank.ts';
+import { steps } from '../steps/steps.ts';
+
+/** @param of how many candidates there were @param acts false: a dry run */
+export function planMessage(fired: Fired, { target, score }: Candidate, of: number, acts: boolean): string {
+  const memory = `${formatBytes(target.rss_bytes)} resident`;
+  const victim = acts ? 'the victim is' : 'the victim would be';
+  return `${ruleFired(fired)}: ${victim} ${nameOf(target)}, ${memory}, ${score} points, the highest of ${of}.`;
+}
+
+export function actionMessage(
+  step: GuardStep,
+  outcome: GuardActionOutcome,
+  victim: GuardTarget,
+  detail: string | null,
+): string {
+  const name = nameOf(victim);
+  const texts: Record<GuardActionOutcome, string> = {
+    done: `${steps[step].did} ${name}`,
+    failed: `"${step}" failed for ${name}`,
+    would: `Would have taken "${step}" against ${name}`,
+    unavailable: `"${step}" is not available here, skipped for ${name}`,
+    not_needed: `"${step}" was not needed for ${name}`,
+    undone: `Undid "${step}" for ${name}`,
+  };
+  return sentence(detail === null ? texts[outcome] : `${texts[outcome]}: ${detail}`);
+}
+
+/** @param why overrides the reason for an outcome */
+export function resultMessage(
+  outcome: GuardResult['outcome'],
+  victim: GuardTarget,
+  { freed_bytes = null, signal_to_memory_back_ns: back = null, stuck = null }: Partial<GuardResult>,
+  why: string | undefined,
+): string {
+  const name = nameOf(victim);
+  const after = back === null ? '' : ` ${formatNs(back)} after the signal`;
+  const freed = freed_bytes === null || freed_bytes <= 0 ? '' : `, ${formatBytes(freed_bytes)} more available`;
+  const held = formatBytes(victim.rss_bytes + victim.swap_bytes);
+  const texts: Partial<Record<GuardResult['outcome'], string>> = {
+    killed: `${name} has exited and its memory is back${after}${freed}`,
+    ended: `${name} has exited, but its memory is not back yet`,
+    recovered: why === undefined ? `Memory is no longer short; ${name} was not killed` : `${name} ${why}`,
+    survived: `${name} is still alive: ${why ?? stuck?.verdict ?? 'the ladder has no further step'}`,
+    kernel_first: `The kernel killed ${name} first`,
+    would_kill: `Would have killed ${name}, which holds ${held}`,
+    abandoned: `Gave up on ${name}: the guard is closing`,
+  };
+  return sentence(texts[outcome] ?? outcome);
+}
+
+export function skipMessage(fired: Fired, reason: GuardSkipReason, detail: string | null): string {
+  return sentence(
+    `${ruleFired(fired)}, but nothing is done: ${skipReasons[reason]}${detail === null ? '' : ` (${detail})`}`,
+  );
+}
+
+export function statusMessage(part: GuardPart, state: GuardStatus['state'], error: string, failures: number): string {
+  const { can, without } = parts[part];
+  if (state === 'failing') return sentence(`The guard cannot ${can}: ${error.replace(/\.$/, '')}. ${without}`);
+  const times = failures === 1 ? 'one failure' : `${failures} failures`;
+  return sentence(`The guard can ${can} again, after ${times}`);
+}
+
+const skipReasons: Record<GuardSkipReason, string> = {
+  recovered: 'memory is no longer short',
+  no_candidate: 'no process may be killed',
+  being_freed: 'a process is exiting, and its memory will be free soon',
+  budget: 'the limit of kills in a minute is reached',
+  cool_down: 'the rule rests after its last steps',
+  victim_changed: 'the victim is not what it was when it was chosen',
+};
+
+const parts: Record<GuardPart, { can: string; without: string }> = {
+  sampling: { can: 'sample memory', without: 'It tries again, and does not act until it can' },
+  arming: { can: 'arm the likely victim', without: 'It acts without' },
+  raising_score: {
+    can: "raise the likely victim's oom_score_adj",
+    without: "The kernel's OOM killer may choose another process",
+  },
+};
+
+function nameOf({ comm, pid, takes, cgroup, processes }: GuardTarget): string {
+  if (takes === 'cgroup') return `the ${processes} processes of ${printable(cgroup ?? '?')}`;
+  const name = `${printable(comm)} (pid ${pid})`;
+  return takes === 'process_group' ? `${name} and its group of ${processes}` : name;
+}
+
+function ruleFired({ rule, cgroup, readings }: Fired): string {
+  const values = readings.map(({ detector, value, unit }) =>
+    value === null ? detector : `${detector} (${valueText(value, unit)})`,
+  );
+  return `Rule "${rule.name}" fired${cgroup ? ` on ${cgroup.path}` : ''}, ${values.join(' and ')}`;
+}
+
+function valueText(value: number, unit: GuardReading['unit']): string {
+  switch (unit) {
+    case 'percent':
+      return `${Math.round(value * 100) / 100} %`;
+    case 'bytes':
+      return formatBytes(value);
+    case 'bytes_per_second':
+      return `${formatBytes(value)}/s`;
+    case 'seconds':
+      return `${Math.round(value * 10) / 10} s`;
+    case 'rounds':
+      return String(value);
+  }
+}
+
+const sentence = (text: string) => (text.endsWith('.') ? text : `${text}.`);

@@ -1,0 +1,114 @@
+/**
+ * Points of a candidate: 1000 are all of the memory that ran short (the cgroup's limit, or RAM and swap), as oom_score_adj
+ * counts them. Other measures are brought to the same scale: growth by the minute, pressure in thousandths. `projected` is
+ * the badness that there will be in PROJECTED_SECONDS if every process grows on as now.
+ */
+import { badnessRules, oomBadness } from '../../kernel-facts/oom-badness.ts';
+import type { GuardCandidate, GuardTarget } from '../../model/guard.ts';
+import type { Sample, SampledProcess } from '../../model/sample.ts';
+import { matches } from './match.ts';
+import { nearestAncestor } from './protect.ts';
+import type { Rule } from './rule.ts';
+import type { Place, Unit } from './unit.ts';
+
+export const PROJECTED_SECONDS = 30;
+/** What `user.oomd_avoid` costs: those that have it come after all that do not. */
+const AVOID_POINTS = -1000;
+/** A sample does not say how large a page is on its machine, and points have a decimal: badness is computed in bytes. */
+const UNROUNDED = 1;
+/** All kernels that oomscope supports (5.10 and later) have the same rules, but for how exact RSS is. */
+const kernelRules = badnessRules([7, 0]);
+
+/** @param members at least one process; the first is the one that led to the others */
+export function scoreOf(
+  members: readonly SampledProcess[],
+  unit: Unit,
+  { rule, sample, place }: { rule: Rule; sample: Sample; place: Place },
+): GuardCandidate {
+  const lead = members[0] as SampledProcess;
+  const path = unit.cgroup ?? lead.cgroup;
+  const target: GuardTarget = {
+    takes: unit.kind,
+    pid: lead.pid,
+    start_ticks: lead.start_ticks,
+    pgid: lead.pgid,
+    uid: lead.uid,
+    comm: lead.comm,
+    cgroup: path,
+    unit: lead.unit,
+    pod: lead.pod,
+    container: lead.container,
+    rss_bytes: sum(members, ({ rss_bytes }) => rss_bytes),
+    swap_bytes: sum(members, ({ swap_bytes }) => swap_bytes),
+    oom_score_adj: lead.oom_score_adj,
+    processes: members.length,
+  };
+  const base = rounded(basePoints(target, members, rule, sample, place));
+  const moves = movesOf(members, path, rule, place);
+  return {
+    target,
+    score: rounded(moves.reduce((total, { by }) => total + by, base)),
+    base,
+    adjusted_by: moves.map(({ text, by }) => `${text} ${by > 0 ? '+' : ''}${rounded(by)}`),
+  };
+}
+
+/** Points by the rule's rank, without its preferences. */
+function basePoints(
+  target: GuardTarget,
+  members: readonly SampledProcess[],
+  rule: Rule,
+  { system }: Sample,
+  { cgroup, cgroups }: Place,
+): number {
+  const domain = cgroup?.limit_bytes ?? system.total_bytes + system.swap_total_bytes;
+  const points = (bytes: number) => (1000 * bytes) / Math.max(1, domain);
+  const growth = sum(members, ({ growth_bytes_per_second }) => growth_bytes_per_second ?? 0);
+  const badness = (moreBytes: number) => {
+    const input = {
+      pid: target.pid,
+      uid: target.uid,
+      oomScoreAdj: rule.ignorePositiveAdj ? Math.min(0, target.oom_score_adj) : target.oom_score_adj,
+      rssBytes: target.rss_bytes + moreBytes,
+      swapBytes: target.swap_bytes,
+      pageTablesBytes: sum(members, ({ page_tables_bytes }) => page_tables_bytes),
+    };
+    return oomBadness(input, { bytes: domain, pageBytes: UNROUNDED, rules: kernelRules }) ?? Number.NEGATIVE_INFINITY;
+  };
+  switch (rule.rank) {
+    case 'badness':
+      return points(badness(0));
+    case 'projected':
+      return points(badness(PROJECTED_SECONDS * Math.max(0, growth)));
+    case 'oom_score':
+      return Math.max(...members.map(({ oom_score }) => oom_score ?? 0));
+    case 'rss':
+      return points(target.rss_bytes);
+    case 'swap':
+      return points(target.swap_bytes);
+    case 'growth':
+      return points(60 * growth);
+    case 'pressure':
+      return 10 * (cgroups.get(target.cgroup ?? '')?.pressure?.full.avg10 ?? 0);
+  }
+}
+
+/** What adds to the points and takes from them: the rule's preferences, and `user.oomd_avoid`. */
+function movesOf(
+  members: readonly SampledProcess[],
+  path: string | null,
+  { preferences }: Rule,
+  { cgroups }: Place,
+): { by: number; text: string }[] {
+  const moves = preferences
+    .filter(({ match }) => members.some((member) => matches(match, member)))
+    .map(({ match, points: by }) => ({ by, text: `${by > 0 ? 'prefer' : 'avoid'} ${match.text}` }));
+  const avoided = nearestAncestor(path, (at) => cgroups.get(at)?.preference === 'avoid');
+  return avoided === undefined ? moves : [...moves, { by: AVOID_POINTS, text: `user.oomd_avoid on ${avoided}` }];
+}
+
+function sum(members: readonly SampledProcess[], of: (process: SampledProcess) => number): number {
+  return members.reduce((total, member) => total + of(member), 0);
+}
+
+const rounded = (points: number) => Math.round(points * 10) / 10;
