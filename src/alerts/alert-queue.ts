@@ -9,8 +9,8 @@ export interface AlertQueue {
   head(): Promise<Waiting | undefined>;
   remove(number: number): void;
   readonly length: number;
-  /** True when waiting alerts survive this process. */
-  readonly lasting: boolean;
+  /** Number of waiting alerts that survive this process. */
+  readonly kept: number;
   close(): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export interface Waiting {
 
 /** A queue that ends with the process. */
 export class MemoryQueue implements AlertQueue {
-  readonly lasting = false;
+  readonly kept = 0;
   readonly #waiting: Waiting[] = [];
   readonly #most: number;
   #next = 0;

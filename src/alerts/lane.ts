@@ -5,6 +5,7 @@
 import type { Alert } from '../model/alert.ts';
 import type { Receipt } from '../model/receipt.ts';
 import type { Severity } from '../model/severity.ts';
+import { printable } from '../text/printable.ts';
 import { type AlertQueue, MemoryQueue } from './alert-queue.ts';
 import { Episodes } from './episodes.ts';
 import type { Sink } from './sinks/sink.ts';
@@ -54,6 +55,8 @@ export interface LaneReport {
 const MOST_RETRY_AFTER_MS = 3_600_000;
 /** From the timeout of an attempt until the lane goes on without an answer of the sink. */
 const GRACE_MS = 2_000;
+/** An alert is given up when its sink has thrown so many errors: it would keep all later ones from being delivered. */
+const MOST_THROWS = 5;
 /** Delay of deliveries behind the event, so that our own output and its reader get the CPU first. */
 const DELIVERY_DELAY_MS = 5;
 
@@ -72,6 +75,8 @@ export class Lane {
   #wake = () => {};
   /** Failed attempts since the last delivery. */
   #failures = 0;
+  /** Attempts since the last outcome in which the sink threw an error. */
+  #throws = 0;
   #dropping = false;
   #lastAttemptMs = Number.NEGATIVE_INFINITY;
 
@@ -116,15 +121,12 @@ export class Lane {
     this.#stop.abort();
     await this.#sink.close?.();
     await this.#queue.close();
-    const left = this.#queue.length;
-    this.counts.waiting = this.#queue.lasting ? left : 0;
-    if (left === 0) return;
-    if (this.#queue.lasting) {
-      this.#emit('kept', `${amount(left)} kept for the next start`, undefined);
-    } else {
-      this.counts.failed += left;
-      this.#emit('failed', `${amount(left)} not delivered before the end`, undefined);
-    }
+    const { kept, length } = this.#queue;
+    const lost = length - kept;
+    this.counts.waiting = kept;
+    this.counts.failed += lost;
+    if (kept > 0) this.#emit('kept', `${amount(kept)} kept for the next start`, undefined);
+    if (lost > 0) this.#emit('failed', `${amount(lost)} not delivered before the end`, undefined);
   }
 
   #run(): void {
@@ -146,7 +148,7 @@ export class Lane {
       const receipt = await this.#attempt((signal) => this.#sink.deliver(waiting.alert, signal));
       this.#record(receipt, waiting.alert);
       if (receipt.outcome === 'retry') {
-        if (this.#ending && this.#queue.lasting) return; // kept on disk
+        if (this.#ending && this.#queue.kept > 0) return; // kept on disk
         const backoff =
           Math.min(this.#firstRetryMs * 2 ** (this.#failures - 1), this.#mostRetryMs) * (1 - Math.random() / 2);
         await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_RETRY_AFTER_MS));
@@ -175,7 +177,10 @@ export class Lane {
     try {
       return await Promise.race([run(attempt.signal), late]);
     } catch (error) {
-      return { outcome: 'retry', reply: (error as Error).message };
+      // A sink returns what can go wrong. What it throws is a fault of its own, or of the alert: not worth many attempts.
+      this.#throws++;
+      const outcome = this.#throws < MOST_THROWS ? 'retry' : 'refused';
+      return { outcome, reply: printable((error as Error).message) };
     } finally {
       clearTimeout(timer);
       clearTimeout(grace);
@@ -191,6 +196,7 @@ export class Lane {
     }
     if (outcome === 'delivered') this.#isUp(alert);
     this.#failures = 0;
+    this.#throws = 0;
     if (!alert) return;
     this.counts[outcome === 'delivered' ? 'delivered' : 'failed']++;
     if (outcome === 'delivered') this.#emit('delivered', reply, alert);

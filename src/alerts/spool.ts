@@ -1,38 +1,33 @@
 /**
- * A queue on disk: one file an alert, named by its number, written before and unlinked after it was delivered. So what the
- * other side did not take is there for the next process, in order.
+ * A spool is a queue on disk: undelivered alerts are there for the next process, in order. A file is written when its alert
+ * arrives and removed when it is delivered.
  *
  * Nothing waits for the disk: an alert that is not written yet, or cannot be, is delivered from memory.
  */
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { readIfPresent } from '../linux/capabilities.ts';
-import { startTicksOf } from '../linux/process-reader.ts';
 import type { Alert } from '../model/alert.ts';
-import { OomscopeError } from '../model/error.ts';
+import { printable } from '../text/printable.ts';
 import type { AlertQueue, Waiting } from './alert-queue.ts';
+import { SpoolDirectory } from './spool-directory.ts';
 
 interface Entry {
   number: number;
   bytes: number;
-  /** Until it is written. */
+  /** Until it is on the disk. */
   alert: Alert | undefined;
 }
 
 export interface SpoolOptions {
-  /** Its own: no other sink, no other process. Made if it is missing (its parent must be there). */
+  /** A directory for this sink alone. Made if it is missing; its parent must exist. */
   directory: string;
-  /** Default 10,000 alerts and 64 MiB. */
+  /** Limits; the oldest alerts are dropped first. Default 10,000 alerts and 64 MiB. */
   most?: number;
   mostBytes?: number;
-  /** A file could not be written or read. */
+  /** Called when a file cannot be written, or is not an alert. */
   onTrouble?: (message: string) => void;
 }
 
 export class Spool implements AlertQueue {
-  readonly lasting = true;
-  readonly #directory: string;
+  readonly #directory: SpoolDirectory;
   readonly #most: number;
   readonly #mostBytes: number;
   readonly #onTrouble: (message: string) => void;
@@ -40,32 +35,21 @@ export class Spool implements AlertQueue {
   #bytes = 0;
   #next = 1;
   #held = -1;
+  /** Whether the last attempt to write failed: reported once. */
+  #failing = false;
   #work: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | undefined;
 
-  /** @throws OomscopeError USAGE: the directory is not one, or another process uses it */
+  /** @throws OomscopeError USAGE: not a directory of this user alone, or another process has it */
   constructor({ directory, most = 10_000, mostBytes = 64 * 1024 ** 2, onTrouble = () => {} }: SpoolOptions) {
-    this.#directory = directory;
+    this.#directory = SpoolDirectory.open(directory);
     this.#most = most;
     this.#mostBytes = mostBytes;
     this.#onTrouble = onTrouble;
-    try {
-      mkdirSync(directory, { mode: 0o700 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw new OomscopeError('USAGE', `spool: cannot make ${directory}: ${(error as Error).message}.`, {
-          cause: error,
-        });
-      }
-    }
-    claim(directory);
-    for (const name of readdirSync(directory).sort()) {
-      const [, digits] = /^(\d{12})\.json$/.exec(name) ?? [];
-      if (name.endsWith('.json.new')) rmSync(join(directory, name)); // of a process that died while it wrote
-      if (digits === undefined) continue;
-      const { size } = statSync(join(directory, name));
-      this.#entries.push({ number: Number(digits), bytes: size, alert: undefined });
-      this.#bytes += size;
-      this.#next = Number(digits) + 1;
+    for (const { number, bytes } of this.#directory.list(onTrouble)) {
+      this.#entries.push({ number, bytes, alert: undefined });
+      this.#bytes += bytes;
+      this.#next = number + 1;
     }
   }
 
@@ -73,12 +57,16 @@ export class Spool implements AlertQueue {
     return this.#entries.length;
   }
 
+  get kept(): number {
+    return this.#entries.filter(({ alert }) => alert === undefined).length;
+  }
+
   push(alert: Alert): number {
     const text = JSON.stringify(alert);
     const entry: Entry = { number: this.#next++, bytes: Buffer.byteLength(text), alert };
     this.#entries.push(entry);
     this.#bytes += entry.bytes;
-    this.#then(() => this.#write(entry, text));
+    this.#then(() => this.#write(entry));
     let dropped = 0;
     for (; this.#entries.length > this.#most || this.#bytes > this.#mostBytes; dropped++) {
       const oldest = this.#entries.find(({ number }) => number !== this.#held);
@@ -90,16 +78,14 @@ export class Spool implements AlertQueue {
 
   async head(): Promise<Waiting | undefined> {
     for (let entry = this.#entries[0]; entry; entry = this.#entries[0]) {
-      this.#held = entry.number;
+      const { number } = entry;
+      this.#held = number;
       try {
-        const alert = entry.alert ?? (JSON.parse(await readFile(this.#path(entry.number), 'utf8')) as Alert);
-        return { number: entry.number, alert };
+        return { number, alert: entry.alert ?? (await this.#directory.read(number)) };
       } catch (error) {
-        // Cut short by a power failure, or taken away by somebody.
-        this.#onTrouble(
-          `spool: ${this.#path(entry.number)} is not an alert and is removed: ${(error as Error).message}`,
-        );
-        this.remove(entry.number);
+        // Cut off by a power failure, or put there by another program.
+        this.#onTrouble(this.#directory.putAside(number, (error as Error).message));
+        this.#forget(number);
       }
     }
     this.#held = -1;
@@ -107,59 +93,43 @@ export class Spool implements AlertQueue {
   }
 
   remove(number: number): void {
+    if (this.#forget(number)) this.#then(() => this.#directory.remove(number));
+  }
+
+  /** Writes what could not be written before, if the disk has room again, and gives up the directory. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    for (const entry of this.#entries) if (entry.alert) this.#then(() => this.#write(entry));
+    await this.#work;
+    this.#directory.close();
+  }
+
+  #forget(number: number): boolean {
     const at = this.#entries.findIndex((entry) => entry.number === number);
     const [entry] = at < 0 ? [] : this.#entries.splice(at, 1);
-    if (!entry) return;
-    this.#bytes -= entry.bytes;
-    this.#then(() => unlink(this.#path(number)).catch(() => {})); // it may never have been written
+    this.#bytes -= entry?.bytes ?? 0;
+    return entry !== undefined;
   }
 
-  async close(): Promise<void> {
-    await this.#work;
-    rmSync(join(this.#directory, 'lock'), { force: true });
-  }
-
-  /** One after another, so that a file is written before it is unlinked. */
+  /** One after another, so that a file is written before it is removed. */
   #then(step: () => Promise<void>): void {
     this.#work = this.#work.then(step);
   }
 
-  async #write(entry: Entry, text: string): Promise<void> {
-    if (!this.#entries.includes(entry)) return;
-    const path = this.#path(entry.number);
+  async #write(entry: Entry): Promise<void> {
+    if (!entry.alert || !this.#entries.includes(entry)) return;
     try {
-      await writeFile(`${path}.new`, text, { mode: 0o600, flush: true });
-      await rename(`${path}.new`, path);
+      await this.#directory.write(entry.number, JSON.stringify(entry.alert));
       entry.alert = undefined;
+      this.#failing = false;
     } catch (error) {
-      this.#onTrouble(`spool: an alert is held in memory only: ${(error as Error).message}`);
+      const { message } = error as Error;
+      if (!this.#failing) this.#onTrouble(`spool: alerts are held in memory only: ${printable(message)}.`);
+      this.#failing = true;
     }
-  }
-
-  #path(number: number): string {
-    return join(this.#directory, `${String(number).padStart(12, '0')}.json`);
-  }
-}
-
-/** Two processes that share a spool would send everything twice. A lock whose process is gone does not count. */
-function claim(directory: string): void {
-  const lock = join(directory, 'lock');
-  const mine = `${process.pid} ${startTicksOf(process.pid)}`;
-  for (;;) {
-    try {
-      writeFileSync(lock, mine, { flag: 'wx', mode: 0o600 });
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        const message = `spool: ${directory} cannot be written: ${(error as Error).message}.`;
-        throw new OomscopeError('USAGE', message, { cause: error });
-      }
-    }
-    const [pid = '', ticks = ''] = (readIfPresent(lock) ?? '').split(' ');
-    if (ticks !== '' && startTicksOf(Number(pid)) === Number(ticks)) {
-      const whose = Number(pid) === process.pid ? 'another sink of this command' : `the process ${pid}`;
-      throw new OomscopeError('USAGE', `spool: ${directory} is used by ${whose}; give every sink its own directory.`);
-    }
-    rmSync(lock, { force: true });
   }
 }

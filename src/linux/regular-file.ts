@@ -42,6 +42,19 @@ export function kindProblem(stats: Pick<Stats, keyof Stats & `is${string}`>): st
   return `expected a regular file, got ${kind}`;
 }
 
+/**
+ * Why a file of this program may not be one: another user owns it, others can write to it, or it has a second name.
+ *
+ * @param writable bits of the mode that are refused
+ * @returns the reason as the end of a sentence; undefined: nothing
+ */
+export function ownershipProblem({ uid, mode, nlink }: Stats, writable = 0o022): string | undefined {
+  if (uid !== process.geteuid?.()) return `it belongs to the user ${uid}`;
+  if ((mode & writable) !== 0) return `other users can write to it (mode ${(mode & 0o7777).toString(8)})`;
+  const isDirectory = (mode & constants.S_IFMT) === constants.S_IFDIR;
+  return nlink > 1 && !isDirectory ? 'it has another name, too (a hard link)' : undefined;
+}
+
 /** Files of /proc have a size of 0 and a content all the same, so that only reading shows how long they are. */
 function readUpTo(descriptor: number, mostBytes: number): FileContent {
   const chunks: Buffer[] = [];

@@ -57,7 +57,7 @@ describe('a sink that cannot be is named before anything is attached', () => {
       'file=/no/such/place',
       'file: expected a path in an existing directory, got "/no/such/place": make /no/such first.',
     ],
-    ['file=DIR', 'file: expected a regular file, got "DIR", which is something else.'],
+    ['file=DIR', 'file: "DIR": expected a regular file, got a directory.'],
     ['file=DIR/x size=0B', 'file size: expected a value from 1K to 1T, got "0B".'],
     ['file=DIR/x size=1K keep=none', 'file keep: expected a whole number from 0 to 1000, got "none".'],
   ])('%s', async (sink, part) => {

@@ -2,9 +2,10 @@
  * JSON Lines in a file that is rotated: PATH is the newest, PATH.1 the one before, and so on. If another program moves or
  * removes the file, as logrotate does, a new one is made.
  */
-import { type BigIntStats, constants, lstatSync, statSync } from 'node:fs';
-import { type FileHandle, open, rename, stat } from 'node:fs/promises';
+import { type BigIntStats, constants, lstatSync, type Stats, statSync } from 'node:fs';
+import { type FileHandle, lstat, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { kindProblem, ownershipProblem } from '../../linux/regular-file.ts';
 import type { Alert } from '../../model/alert.ts';
 import { OomscopeError } from '../../model/error.ts';
 import type { Receipt } from '../../model/receipt.ts';
@@ -20,7 +21,7 @@ export interface FileOptions {
   keep?: number;
 }
 
-/** @throws OomscopeError USAGE: the directory does not exist, or `path` is not a regular file */
+/** @throws OomscopeError USAGE: the directory does not exist, or `path` is not a regular file of this user */
 export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions): Sink {
   check(path);
   let current: FileHandle | undefined;
@@ -32,10 +33,17 @@ export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions
       if (there?.ino === here.ino && there.dev === here.dev) return { handle: current, size: Number(here.size) };
       await close();
     }
-    // A symbolic link is not followed: in a directory that other users can write, it may be theirs.
-    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-    current = await open(path, flags, 0o600);
-    return { handle: current, size: Number((await statOf(current)).size) };
+    const planted = await lstat(path).catch(() => undefined);
+    if (planted) refuse(kindProblem(planted));
+    // In a directory that other users can write to, the file may be theirs: no link is followed, no FIFO waited for.
+    const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+    const handle = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    current = handle;
+    const stats = await handle.stat();
+    const problem = fileProblem(stats);
+    if (problem !== undefined) await close();
+    refuse(problem);
+    return { handle, size: stats.size };
   }
 
   async function rotate(): Promise<void> {
@@ -81,14 +89,20 @@ function absent(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
 }
 
+/** Other users could read alerts, or make this process write into a file of its own. */
+const fileProblem = (stats: Stats) => kindProblem(stats) ?? ownershipProblem(stats, 0o002);
+
+/** @throws Error with this reason, if there is one */
+function refuse(problem: string | undefined): void {
+  if (problem !== undefined) throw new Error(problem);
+}
+
 function why({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ENOSPC':
       return 'its file system is full';
     case 'EDQUOT':
       return 'the disk quota is used up';
-    case 'ELOOP':
-      return 'it is a symbolic link now, which is not followed';
     default:
       return printable(message);
   }
@@ -104,6 +118,6 @@ function check(path: string): void {
     );
   }
   const there = lstatSync(path, { throwIfNoEntry: false });
-  if (there && !there.isFile())
-    throw wrong(`expected a regular file, got "${printable(path)}", which is something else`);
+  const problem = there && fileProblem(there);
+  if (problem !== undefined) throw wrong(`"${printable(path)}": ${problem}`);
 }

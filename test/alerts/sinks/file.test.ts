@@ -1,6 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -94,19 +97,107 @@ describe('the file sink', () => {
     }
   });
 
+  const replacements: [string, RegExp, () => { stop?: () => void }][] = [
+    [
+      'a FIFO that no process reads',
+      /got a FIFO/,
+      () => {
+        execFileSync('mkfifo', [path]);
+        return {};
+      },
+    ],
+    [
+      'a FIFO whose reader sleeps',
+      /got a FIFO/,
+      () => {
+        execFileSync('mkfifo', [path]);
+        const reader = spawn('sh', ['-c', 'exec 3<>"$0"; exec sleep 60', path], { stdio: 'ignore' });
+        return { stop: () => reader.kill('SIGKILL') };
+      },
+    ],
+    [
+      'a file that all can write',
+      /other users can write to it/,
+      () => {
+        writeFileSync(path, '');
+        chmodSync(path, 0o666);
+        return {};
+      },
+    ],
+    [
+      'a hard link',
+      /hard link/,
+      () => {
+        writeFileSync(join(directory, 'precious'), '');
+        linkSync(join(directory, 'precious'), path);
+        return {};
+      },
+    ],
+    [
+      'a directory',
+      /got a directory/,
+      () => {
+        mkdirSync(path);
+        return {};
+      },
+    ],
+    [
+      'a link to a device',
+      /got a symbolic link/,
+      () => {
+        symlinkSync('/dev/full', path);
+        return {};
+      },
+    ],
+  ];
+  if (process.geteuid?.() === 0) {
+    replacements.push([
+      'a file of another user',
+      /it belongs to the user 12345/,
+      () => {
+        writeFileSync(path, '');
+        chownSync(path, 12_345, 12_345);
+        return {};
+      },
+    ]);
+  }
+
+  it.each(replacements)(
+    'is replaced by %s: writes nothing, reports why, and goes on when it is gone',
+    async (_, why, replace) => {
+      const sink = file({ path });
+      await write(sink, 'a');
+      rmSync(path);
+      const { stop } = replace();
+      const began = performance.now();
+      const receipt = await sink.deliver(anAlert(), never);
+      expect(receipt.outcome).toBe('retry');
+      expect(receipt.reply).toMatch(why);
+      await sink.close?.();
+      expect(performance.now() - began).toBeLessThan(5_000);
+      if (existsSync(join(directory, 'precious'))) expect(readFileSync(join(directory, 'precious'), 'utf8')).toBe('');
+      expect(() => file({ path })).toThrow(why);
+      stop?.();
+      rmSync(path, { recursive: true });
+      await write(sink, 'b');
+      await sink.close?.();
+      expect(titles(path)).toEqual(['b']);
+    },
+  );
+
   it('follows no symbolic link, and writes only to a regular file in an existing directory', async () => {
     const target = join(directory, 'target');
     symlinkSync(target, path);
-    expect(() => file({ path })).toThrow(/expected a regular file, got ".*alerts\.jsonl", which is something else/);
+    expect(() => file({ path })).toThrow(/alerts\.jsonl": expected a regular file, got a symbolic link/);
     rmSync(path);
     const sink = file({ path });
     symlinkSync(target, path);
     expect(await sink.deliver(anAlert(), never)).toEqual({
       outcome: 'retry',
-      reply: 'it is a symbolic link now, which is not followed',
+      reply: 'expected a regular file, got a symbolic link',
     });
     expect(existsSync(target)).toBe(false);
-    expect(() => file({ path: directory })).toThrow(/which is something else/);
+    expect(() => file({ path: directory })).toThrow(/expected a regular file, got a directory/);
     expect(() => file({ path: '/no/such/place' })).toThrow(/make \/no\/such first/);
   });
 });

@@ -1,0 +1,208 @@
+/**
+ * The directory of a spool, which one process has at a time: one file an alert, named by its number.
+ *
+ * It is opened once and reached by its descriptor from then on, so that a directory put in its place later gets nothing. No
+ * file is opened through a symbolic link, and none is waited for.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { kindProblem, ownershipProblem } from '../linux/regular-file.ts';
+import type { Alert } from '../model/alert.ts';
+import { OomscopeError } from '../model/error.ts';
+import { loadNative } from '../native/addon.ts';
+import { failure } from '../native/system-call.ts';
+import { printable } from '../text/printable.ts';
+import { parseAlert } from './parse-alert.ts';
+
+/** Largest file that is taken for an alert. A kill with its candidates has some 20 KiB. */
+const MOST_BYTES = 4 * 1024 ** 2;
+const NAME = /^(\d{12})\.json$/;
+const LAST_NUMBER = 999_999_999_999;
+
+export interface SpooledFile {
+  number: number;
+  bytes: number;
+}
+
+export class SpoolDirectory {
+  readonly path: string;
+  readonly #descriptor: number;
+  readonly #lock: number;
+
+  private constructor(path: string, descriptor: number, lock: number) {
+    this.path = path;
+    this.#descriptor = descriptor;
+    this.#lock = lock;
+  }
+
+  /** @throws OomscopeError USAGE: not a directory, other users can write to it, or another process has it */
+  static open(path: string): SpoolDirectory {
+    const descriptor = openDirectory(path);
+    try {
+      return new SpoolDirectory(path, descriptor, lock(path, `/proc/self/fd/${descriptor}/lock`));
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  /** The alerts, oldest first. Anything else with the name of one is put aside. @param onTrouble called for each of those */
+  list(onTrouble: (message: string) => void): SpooledFile[] {
+    const files: SpooledFile[] = [];
+    for (const name of readdirSync(this.#at('')).sort()) {
+      if (name.endsWith('.json.new')) quietly(() => unlinkSync(this.#at(name))); // of a process that died while writing
+      const number = Number(NAME.exec(name)?.[1]);
+      if (Number.isNaN(number)) continue;
+      const stats = lstatSync(this.#at(name), { throwIfNoEntry: false });
+      if (!stats) continue;
+      const problem = number === LAST_NUMBER ? 'its number is the last one' : fileProblem(stats);
+      if (problem === undefined) files.push({ number, bytes: stats.size });
+      else onTrouble(this.putAside(number, problem));
+    }
+    return files;
+  }
+
+  /** When it settles, the alert is on the disk. @throws Error of the file system */
+  async write(number: number, text: string): Promise<void> {
+    const fresh = this.#at(`${nameOf(number)}.new`);
+    const handle = await createAnew(fresh);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } catch (error) {
+      await unlink(fresh).catch(() => {}); // half an alert
+      throw error;
+    } finally {
+      await handle.close();
+    }
+    await rename(fresh, this.#at(nameOf(number)));
+    const directory = await open(this.#at('.'), constants.O_RDONLY | constants.O_DIRECTORY);
+    await directory.sync().finally(() => directory.close());
+  }
+
+  /** @throws Error that says why this is not an alert */
+  async read(number: number): Promise<Alert> {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const handle = await open(this.#at(nameOf(number)), flags);
+    try {
+      const problem = fileProblem(await handle.stat());
+      if (problem !== undefined) throw new Error(problem);
+      return parseAlert(await handle.readFile('utf8'));
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** Renames what is not an alert, so that it is not tried again and can be examined. @returns a sentence for the log */
+  putAside(number: number, problem: string): string {
+    const [name, aside] = [nameOf(number), `${nameOf(number)}.rejected`];
+    quietly(() => renameSync(this.#at(name), this.#at(aside)));
+    return `spool: ${printable(this.path)}/${name} is not an alert and is kept as ${aside}: ${printable(problem)}.`;
+  }
+
+  async remove(number: number): Promise<void> {
+    await unlink(this.#at(nameOf(number))).catch(() => {}); // it may never have been written
+  }
+
+  close(): void {
+    quietly(() => unlinkSync(this.#at('lock')));
+    closeSync(this.#lock);
+    closeSync(this.#descriptor);
+  }
+
+  #at(name: string): string {
+    return `/proc/self/fd/${this.#descriptor}/${name}`;
+  }
+}
+
+const nameOf = (number: number) => `${String(number).padStart(12, '0')}.json`;
+
+function openDirectory(path: string): number {
+  const wrong = (what: string, cause?: unknown) =>
+    new OomscopeError('USAGE', `spool: ${what}`, cause === undefined ? {} : { cause });
+  const shown = printable(path);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST') throw wrong(`cannot make ${shown}: ${printable(message)}.`, error);
+  }
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTDIR' || code === 'ELOOP')
+      throw wrong(`expected a directory at ${shown}, got something else.`, error);
+    throw wrong(`${shown} cannot be opened: ${printable(message)}.`, error);
+  }
+  const problem = ownershipProblem(fstatSync(descriptor));
+  if (problem === undefined) return descriptor;
+  closeSync(descriptor);
+  throw wrong(`expected ${shown} to be a directory of this user alone, but ${problem}: choose another.`);
+}
+
+/**
+ * Takes the lock, which the kernel drops when the process ends. Two owners would send every alert twice. A lock file that was
+ * removed meanwhile is no lock: its name may already belong to another one.
+ */
+function lock(shownPath: string, path: string): number {
+  for (;;) {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    let descriptor: number;
+    try {
+      descriptor = openSync(path, flags, 0o600);
+    } catch (error) {
+      const what = `${printable(shownPath)} cannot be written: ${printable((error as Error).message)}`;
+      throw new OomscopeError('USAGE', `spool: ${what}.`, { cause: error });
+    }
+    const code = failure(loadNative().lockFile(descriptor));
+    const there = lstatSync(path, { throwIfNoEntry: false });
+    const isOurs = there?.ino === fstatSync(descriptor).ino;
+    if (code === undefined && isOurs) {
+      writeSync(descriptor, `${process.pid}\n`, 0);
+      return descriptor;
+    }
+    closeSync(descriptor);
+    if (code === undefined || !isOurs) continue;
+    const what = `${printable(shownPath)} is used by another process or another sink`;
+    throw new OomscopeError('USAGE', `spool: ${what}; give every sink its own directory.`);
+  }
+}
+
+/** Opened by this call, never a file or a link that was planted there. */
+async function createAnew(path: string): Promise<FileHandle> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  try {
+    return await open(path, flags, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    await unlink(path);
+    return await open(path, flags, 0o600);
+  }
+}
+
+function fileProblem(stats: Stats): string | undefined {
+  const problem = kindProblem(stats) ?? ownershipProblem(stats);
+  return problem ?? (stats.size > MOST_BYTES ? `it is larger than ${MOST_BYTES / 1024 ** 2} MiB` : undefined);
+}
+
+function quietly(act: () => void): void {
+  try {
+    act();
+  } catch {
+    // not there, or not removable: the next step says so
+  }
+}
