@@ -153,6 +153,11 @@ compile() {
 	node --experimental-strip-types --disable-warning=ExperimentalWarning scripts/bundle.ts dist/cli || done=false
 	wait "$library" || done=false
 	wait "$types" || done=false
+	# tsc leaves the output of a source that is gone: an import of it would still work.
+	find dist -path dist/cli -prune -o -name '*.js' -print | while read -r module; do
+		source=src/${module#dist/}
+		[ -e "${source%.js}.ts" ] || rm -f "$module" "${module%.js}.d.ts"
+	done
 	"$done"
 }
 # tsc writes dist/ in spite of type errors, so its date does not tell: a stamp does.

@@ -5,12 +5,12 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Arming, openArming } from '../../dist/guard/arming/arming.js';
 import type { SignalSeen } from '../../dist/guard/arming/fired.js';
-import { startTicks } from '../../dist/linux/process.js';
+import { startTicksOf } from '../../dist/linux/process-reader.js';
 import { ProcessHandle } from '../../dist/process/process-handle.js';
 import { survive } from '../../dist/process/survival.js';
 import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
@@ -159,7 +159,7 @@ async function ended(child: ReturnType<typeof hog>): Promise<void> {
 }
 
 function open(pid: number): ProcessHandle {
-  return ProcessHandle.open({ pid, startTicks: startTicks(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? 0 });
+  return ProcessHandle.open({ pid, startTicks: startTicksOf(pid) ?? 0 });
 }
 
 function report(): void {
