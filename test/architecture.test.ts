@@ -20,6 +20,7 @@ const FLOORS = [
   'series',
   'events',
   'stream',
+  'testing',
   'process',
   'containers',
   'memory',

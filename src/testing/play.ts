@@ -1,0 +1,44 @@
+import { asyncScheduler, Observable, type SchedulerLike } from 'rxjs';
+import { OomscopeError } from '../model/error.ts';
+import type { Event } from '../model/events.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
+
+/** Options of `play()`. */
+export interface PlayOptions {
+  /**
+   * The clock. Default: `asyncScheduler` of RxJS. With `VirtualTimeScheduler` or `TestScheduler` a test decides how time
+   * passes.
+   */
+  scheduler?: SchedulerLike;
+  /** How many times faster than it was, more than 0. Default 1. `Infinity`: without pauses. */
+  speed?: number;
+}
+
+/**
+ * Plays events: emits each one as long after the one before as it was by `mono_ns`, then completes. The events are emitted
+ * as they are, with the times of the recording. Cold: each subscription plays from the start.
+ *
+ * @throws OomscopeError USAGE: an option does not exist, or `speed` is not above 0
+ */
+export function play<E extends Event>(events: readonly E[], options: PlayOptions = {}): Observable<E> {
+  refuseUnknownOptions('play()', options, { scheduler: true, speed: true });
+  const { scheduler = asyncScheduler, speed = 1 } = options;
+  if (!(speed > 0)) throw new OomscopeError('USAGE', `play(): expected a speed above 0, got ${speed}.`);
+  return new Observable((subscriber) =>
+    scheduler.schedule<number>(
+      function (next = 0) {
+        const event = events[next];
+        if (event === undefined) return subscriber.complete();
+        subscriber.next(event);
+        this.schedule(next + 1, pauseMs(event, events[next + 1]) / speed);
+      },
+      0,
+      0,
+    ),
+  );
+}
+
+/** An event that was completed late may be older than the one before it. */
+function pauseMs(event: Event, next: Event | undefined): number {
+  return next === undefined ? 0 : Math.max(0, Number(BigInt(next.mono_ns) - BigInt(event.mono_ns)) / 1e6);
+}
