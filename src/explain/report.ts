@@ -25,6 +25,7 @@ export function toReport(open: OpenReport, context: ReportContext, seq: number):
   const points = (task: ReportTask) => (domain && (known || task.oom_score_adj === 0) ? badness(task, domain) : null);
   for (const task of facts.tasks) task.badness_pages = points(task);
   const chosen = facts.tasks.find(({ tid }) => tid === facts.victim?.tid);
+  const { evidence: _, ...fields } = facts;
   const stamps = stampsOf(open, context);
   const verdict = judge(facts, domain, known, domain ? choose(facts.tasks, domain) : undefined);
   return {
@@ -42,7 +43,7 @@ export function toReport(open: OpenReport, context: ReportContext, seq: number):
     lines: null,
     input: context.input,
     offset: open.start.offset,
-    ...facts,
+    ...fields,
     domain_bytes: known && domain ? domain.bytes : null,
     badness_pages: chosen?.badness_pages ?? null,
     verdict,

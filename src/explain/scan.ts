@@ -17,8 +17,15 @@ const LF = 0x0a;
 /** A longer anchor is faster to search for: more bytes are skipped between candidates. */
 const HEAD = Buffer.from('invoked oom-killer: gfp_mask=');
 const ANCHORS = [HEAD, Buffer.from('Killed process '), Buffer.from('Kernel panic - not syncing: ')];
-/** What is left of a report that has lost its head and its end. Searched for until the log has given one report. */
-const LEFT_OVER = Buffer.from('oom-kill:constraint=CONSTRAINT_');
+/** What is left of reports that have lost their heads and ends. Searched for until the log has given one report. */
+const LEFT_OVER = [
+  'oom-kill:constraint=CONSTRAINT_',
+  'ill process ',
+  'oom_reaper: reaped ',
+  'killed as a result of limit of ',
+].map((words) => Buffer.from(words));
+/** The beginning of a log is read line by line: logs that people paste are short, and cut in every way. */
+const READ_WHOLE = 256 * 1024;
 /** journalctl -o json writes a message that is not plain text as numbers: any of them may be a line of a report. */
 const JSON_BYTES = [Buffer.from('"MESSAGE":['), Buffer.from('"MESSAGE" : [')];
 
@@ -27,6 +34,7 @@ const AFTER_KILL = [
   Buffer.from('oom_reaper: '),
   Buffer.from('memory.oom.group'),
   Buffer.from('Kernel panic'),
+  Buffer.from('ill process '),
   Buffer.from('Killed process '),
   HEAD,
 ];
@@ -35,7 +43,7 @@ const SOON = 16 * 1024;
 export class Scan {
   readonly assembler: Assembler;
   readonly #buffer = Buffer.allocUnsafe(LOOK_BACK + LONGEST_LINE + CHUNK);
-  #anchors = [...ANCHORS, LEFT_OVER];
+  #anchors = [...ANCHORS, ...LEFT_OVER];
   /** Position of the buffer's first byte in the log. */
   #offset = 0;
   /** The buffer is filled up to here. */
@@ -101,7 +109,7 @@ export class Scan {
 
   /** @param from where the new bytes begin */
   #lines(from: number): void {
-    if (this.#reported) this.#anchors = this.#anchors.filter((anchor) => anchor !== LEFT_OVER);
+    if (this.#reported) this.#anchors = this.#anchors.filter((anchor) => !LEFT_OVER.includes(anchor));
     const buffer = this.#buffer.subarray(0, this.#end);
     if (this.#skipping) {
       const next = buffer.indexOf(LF, from);
@@ -116,7 +124,9 @@ export class Scan {
     const whole = this.#buffer.subarray(0, Math.max(end, this.#done));
     const found = this.#anchors.map(() => -1);
     while (this.#done < whole.length) {
-      if (this.assembler.idle) {
+      if (this.#offset + this.#done < READ_WHOLE) {
+        // Fed below, whatever it is.
+      } else if (this.assembler.idle) {
         if (!this.#seek(whole, found)) break;
       } else if (this.assembler.waiting) {
         if (!this.#wait(whole)) continue;
@@ -139,13 +149,17 @@ export class Scan {
     }
     const back = Math.max(this.#fed, line - LOOK_BACK);
     const from = back === this.#fed ? back : whole.indexOf(LF, back) + 1;
-    for (let at = from; at < line; ) {
+    this.#feedAll(whole, from, line);
+    this.#done = line;
+    return true;
+  }
+
+  #feedAll(whole: Buffer, from: number, to: number): void {
+    for (let at = from; at < to; ) {
       const next = whole.indexOf(LF, at);
       this.#feed(at, next);
       at = next + 1;
     }
-    this.#done = line;
-    return true;
   }
 
   /** @param found where each anchor was found last; updated, so that no stretch is searched twice for the same anchor */
@@ -176,7 +190,10 @@ export class Scan {
       if (at >= 0) nearest = at;
     }
     if (nearest >= 0) {
-      this.#done = Math.max(whole.lastIndexOf(LF, this.#done + nearest) + 1, this.#done);
+      const line = Math.max(whole.lastIndexOf(LF, this.#done + nearest) + 1, this.#done);
+      // A kill may have rows and a choice before it, and its head may be lost.
+      this.#feedAll(whole, this.#done, line);
+      this.#done = line;
       return true;
     }
     if (until < whole.length) this.assembler.end();

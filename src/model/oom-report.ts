@@ -37,6 +37,13 @@ export interface ReportVictim extends CgroupOwner {
   uid: number | null;
   /** The name of the marked thread. */
   comm: string;
+  /** The log has no "Killed process" line: another line names the victim. */
+  inferred: boolean;
+  /**
+   * The process that the kernel chose, where it killed a child in its place: before 5.1 it did so when a child had memory of
+   * its own. `score` is then this process's. null: the victim itself was chosen.
+   */
+  chosen: { pid: number; comm: string } | null;
   /** The words before "Killed process": "Memory cgroup out of memory". */
   reason: string | null;
   /** -1000 to 1000. */
@@ -199,10 +206,16 @@ export interface ReportTask {
  * - `fragmentation`: memory was free, but no block was large enough.
  * - `zone`: the allocation could use only some zones, and those were full.
  * - `cpuset`, `mempolicy`: the allocation could use only some NUMA nodes, and those were full.
+ * - `reserved`: memory was free, but kept for other kinds of requests (CMA, atomic ones).
+ * - `no_shortage`: the zones had memory that the allocation could use.
+ * - `page_fault`: a page fault was refused, by the limit of a cgroup for instance, and no allocation had failed.
  * - `sysrq`: SysRq-f asked for the kill.
  * - `unknown`: the report does not say.
  */
 export type ReportCause =
+  | 'page_fault'
+  | 'reserved'
+  | 'no_shortage'
   | 'cgroup_limit'
   | 'ancestor_limit'
   | 'watermark'
@@ -219,7 +232,7 @@ export type ReportCause =
  * - `file_cache`: pages of files that were not reclaimed. `unevictable`: locked memory. `hugepages`: memory reserved for huge
  *   pages. `unaccounted`: memory in use that no figure of the report explains.
  * - `no_swap`, `swap_full`, `swap_forbidden`: there was no swap to move memory to.
- * - `high_order`: the allocation was of more than one page.
+ * - `high_order`: the allocation was of more than one page. `no_compaction`: the kernel cannot move pages to make room.
  * - `spared`: processes with an oom_score_adj of -1000 hold much memory.
  */
 export type ReportFactor =
@@ -235,6 +248,7 @@ export type ReportFactor =
   | 'unevictable'
   | 'unaccounted'
   | 'high_order'
+  | 'no_compaction'
   | 'spared';
 
 /** What a report means. */
@@ -249,7 +263,14 @@ export interface ReportVerdict {
    * What held the memory that ran out, the most first: processes, and kinds of memory that belong to no process (`pid` is
    * null). `share` is a fraction, 0 to 1, of what ran out.
    */
-  holders: { name: string; pid: number | null; bytes: number; share: number | null }[];
+  holders: {
+    name: string;
+    pid: number | null;
+    /** Processes of this name that hold it together: 1 for a single one (see `pid`), 0 for memory of no process. */
+    processes: number;
+    bytes: number;
+    share: number | null;
+  }[];
   /** The victim's RSS and swap as a share of what ran out, 0 to 1. */
   victim_share: number | null;
   /** Which process the kernel chose, and by what. */

@@ -176,7 +176,9 @@ describe('a damaged log', () => {
     ];
     const { reports, warnings } = explain(faulty.join('\n'));
     expect(reports).toEqual([]);
-    expect(warnings).toEqual(faulty.map((line) => `not as the kernel writes it: "${line.replace('\x1b', '\\x1b')}"`));
+    expect(warnings).toEqual(
+      faulty.map((line) => `a line of a report could not be read: "${line.replace('\x1b', '\\x1b')}"`),
+    );
   });
 });
 

@@ -1,13 +1,17 @@
 /**
  * Puts lines together to reports, whatever other lines are between them: also when two reports are mixed, when lines are
- * lost, or when only the kill is left of one.
+ * lost, folded or quoted, or when only the kill is left of one.
  */
 import { printable } from '../../text/printable.ts';
 import { looksImportant, parseLine } from '../lines/parse-line.ts';
 import type { ParsedLine } from '../lines/parsed-line.ts';
 import { fitness } from './fitness.ts';
+import { joined, type Unfinished } from './folded.ts';
+import { isPlausible, Locator } from './locate.ts';
 import type { LogLine } from './log-line.ts';
 import { OpenReport } from './open-report.ts';
+import { pieces } from './pieces.ts';
+import { stampFrom } from './prefix.ts';
 
 /** A report ends after this many lines that are not of it; after its kill, when only the reaper's line may follow. */
 const PATIENCE = 1000;
@@ -15,6 +19,10 @@ const PATIENCE_AFTER_KILL = 100;
 const MOST_OPEN = 256;
 const MOST_WARNINGS = 20;
 const MOST_QUOTED = 160;
+/** Kills whose reaper's line may come when their report is closed. */
+const MOST_KILLED = 256;
+/** The line about SysRq comes just before the head. */
+const SYSRQ_LINES = 4;
 
 /** Kinds that may begin a report whose head is lost: nothing else in a kernel log looks like them. */
 const HEADLESS = new Set<ParsedLine['is']>([
@@ -27,11 +35,19 @@ const HEADLESS = new Set<ParsedLine['is']>([
   'task',
   'task_in',
   'panic',
+  'no_victim',
+  'group',
+  'reaped',
 ]);
 
 export class Assembler {
-  readonly #open: OpenReport[] = [];
+  #open: OpenReport[] = [];
   readonly #emit: (report: OpenReport) => void;
+  readonly #locator = new Locator();
+  /** The last line that was parsed, or that may be the first part of one that is folded. */
+  #last: (Unfinished & { report: OpenReport | undefined; from: LogLine; prefix: string }) | undefined;
+  readonly #killed: string[] = [];
+  #sysrqAgo = Number.POSITIVE_INFINITY;
   /** Important lines that could not be parsed, while no report was open. */
   readonly warnings: string[] = [];
 
@@ -41,48 +57,117 @@ export class Assembler {
 
   /** No report is open: the caller need not feed lines that cannot begin one. */
   get idle(): boolean {
-    return this.#open.length === 0;
+    return this.#open.every(({ tentative }) => tentative);
   }
 
   /** Every open report has its outcome: only the reaper's line, other victims of a group or a new report may follow. */
   get waiting(): boolean {
-    return this.#open.every(({ waiting }) => waiting);
+    return this.#open.every(({ waiting, tentative }) => waiting || tentative);
   }
 
   feed(line: LogLine): void {
     for (const report of this.#open) report.idle++;
+    this.#sysrqAgo++;
     for (const text of pieces(line.text)) this.#take(text, line);
     this.#finish();
   }
 
   end(): void {
-    for (const report of this.#open.splice(0)) this.#emit(report);
+    for (const report of this.#open.splice(0)) this.#close(report);
+    this.#last = undefined;
   }
 
   #take(text: string, from: LogLine): void {
-    const line = parseLine(text);
-    if (line === undefined) {
-      if (looksImportant(text)) this.#warn(`not as the kernel writes it: ${quote(text)}`);
+    const plain = parseLine(text);
+    if (plain && isPlausible(plain)) {
+      this.#enter(plain, text, from, '');
       return;
     }
-    if (line.is === 'invoked') {
-      this.#begin(line, from);
+    const found = this.#locator.locate(text);
+    if (found) {
+      this.#enter(found.line, found.text, stampFrom(found.prefix, from), found.prefix);
       return;
     }
+    if (this.#continue(text)) return;
+    if (plain) this.#enter(plain, text, from, '');
+    else this.#unparsed(text, from);
+  }
+
+  /** Joins a line to the one before it, of which it may be the rest. */
+  #continue(text: string): boolean {
+    const last = this.#last;
+    if (!last) return false;
+    // Without quote marks and the like, but with its words.
+    const rest = text.replace(/^[\s>|+#*`"'↪…]+/, '');
+    const whole = joined(last, rest);
+    if (!whole) return false;
+    if (last.line && last.report) {
+      last.report.amend(whole.line);
+      this.#last = { ...last, ...whole };
+    } else this.#enter(whole.line, whole.text, last.from, last.prefix);
+    return true;
+  }
+
+  #unparsed(text: string, from: LogLine): void {
+    if (looksImportant(text)) this.#warn(`a line of a report could not be read: ${quote(text)}`);
+    // Words of a report that a copy may have folded.
+    const half = /[Oo]ut of memory|Task in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(text);
+    this.#last = half
+      ? { text: text.slice(half.index), line: undefined, report: undefined, from, prefix: text.slice(0, half.index) }
+      : undefined;
+  }
+
+  #enter(line: ParsedLine, text: string, from: LogLine, prefix: string): void {
+    if (this.#isCopy(line, text, from, prefix)) return;
+    const report = this.#place(line, from);
+    this.#last = { text, line, report, from, prefix };
+  }
+
+  /** Some copies have a line twice: the same text with the same stamp. */
+  #isCopy(line: ParsedLine, text: string, from: LogLine, prefix: string): boolean {
+    const last = this.#last;
+    if (last?.text !== text || line.is === 'stat' || line.is === 'frame') return false;
+    if (from.sinceBootUs !== null) return last.from.sinceBootUs === from.sinceBootUs;
+    if (from.stamp !== null) return last.from.stamp?.text === from.stamp.text;
+    return prefix.length > 8 && last.prefix === prefix;
+  }
+
+  /** @returns the report that the line is of */
+  #place(line: ParsedLine, from: LogLine): OpenReport | undefined {
+    if (line.is === 'sysrq') this.#sysrqAgo = 0;
+    if (line.is === 'invoked') return this.#begin(line, from);
+    if (line.is === 'reaped' && this.#killed.includes(`${line.pid} ${line.comm}`) && !this.#fits(line, from))
+      return undefined;
     const { best, rivals } = this.#owner(line, from);
-    if (!best) {
-      // A table beside an open report is of that one or of another that is open, never the beginning of a third.
-      const stray = (line.is === 'columns' || line.is === 'task') && !this.waiting;
-      if (HEADLESS.has(line.is) && !stray) this.#begin(line, from);
-      return;
-    }
+    if (!best) return this.#headless(line, from);
     if (rivals > 0 && line.is !== 'frame' && line.is !== 'machine' && line.is !== 'trace') best.ambiguous++;
     // Two tables that began at the same time look alike, until a summary names a process that is in one of them only.
-    if (line.is === 'summary' && best.tasks.size > 0 && !best.tasks.has(line.pid)) {
-      const owner = this.#open.find((report) => !report.summary && report.tasks.has(line.pid));
+    if (line.is === 'summary' && line.pid !== null && best.tasks.size > 0 && !best.tasks.has(line.pid)) {
+      const { pid } = line;
+      const owner = this.#open.find((report) => !report.summary && report.tasks.has(pid));
       if (owner) best.swapTable(owner);
     }
     best.take(line);
+    if (isEvidence(line)) best.tentative = false;
+    return best;
+  }
+
+  #fits(line: ParsedLine, from: LogLine): boolean {
+    return this.#open.some((report) => fitness(report, line, from) > 0);
+  }
+
+  #headless(line: ParsedLine, from: LogLine): OpenReport | undefined {
+    // A table beside an open report is of that one or of another that is open, never the beginning of a third.
+    const stray = (line.is === 'columns' || line.is === 'task') && !this.waiting;
+    if (stray) return undefined;
+    if (isEvidence(line)) return this.#begin(line, from);
+    if (!this.waiting || !isTentative(line)) return undefined;
+    // A figure that the tentative report has already: of another block, which begins with its title.
+    const again = line.is === 'memory' && line.info.of !== 'title';
+    if (again && this.#open.some(({ tentative, idle }) => tentative && idle < 30)) return undefined;
+    const report = this.#begin(line, from);
+    report.tentative = true;
+    return report;
   }
 
   /** The open report that the line fits best; of two that it fits equally, the one that had a line last. */
@@ -103,11 +188,14 @@ export class Assembler {
     return { best, rivals };
   }
 
-  #begin(line: ParsedLine, from: LogLine): void {
+  #begin(line: ParsedLine, from: LogLine): OpenReport {
+    this.#open = this.#open.filter(({ tentative }) => !tentative);
     const report = new OpenReport(from);
     report.take(line);
+    report.sysrq = this.#sysrqAgo <= SYSRQ_LINES;
     this.#open.push(report);
-    if (this.#open.length > MOST_OPEN) this.#emit(this.#open.shift() as OpenReport);
+    if (this.#open.length > MOST_OPEN) this.#close(this.#open.shift() as OpenReport);
+    return report;
   }
 
   /** Emits reports in the order in which they began. */
@@ -116,8 +204,21 @@ export class Assembler {
       const [first] = this.#open;
       if (!first || first.idle < (first.ended ? PATIENCE_AFTER_KILL : PATIENCE)) return;
       this.#open.shift();
-      this.#emit(first);
+      this.#close(first);
     }
+  }
+
+  #close(report: OpenReport): void {
+    if (this.#last?.report === report) this.#last = undefined;
+    if (report.tentative) return;
+    const { invoked, cpu } = report;
+    if (invoked && !isPlausible(invoked)) {
+      const comm = cpu && invoked.comm.endsWith(cpu.comm) ? cpu.comm : this.#locator.nameIn(invoked.comm);
+      report.invoked = { ...invoked, comm };
+    }
+    for (const { pid, comm } of report.kills) this.#killed.push(`${pid} ${comm}`);
+    this.#killed.splice(0, this.#killed.length - MOST_KILLED);
+    this.#emit(report);
   }
 
   #warn(sentence: string): void {
@@ -126,18 +227,13 @@ export class Assembler {
   }
 }
 
-/**
- * One printk can have many lines ("anon 1\nfile 2"), and formats that tell records apart keep them in one. A line feed in a
- * name is another matter: those lines stay whole.
- */
-function pieces(text: string): string[] {
-  if (
-    !text.includes('\n') ||
-    /oom-killer|^oom-kill:|ill(?:ed)? process|^\[|^oom_reaper|^Task|Comm: |mems_allowed=/.test(text)
-  )
-    return [text];
-  return text.split('\n');
-}
+/** Nothing but an OOM report has such a line. */
+const isEvidence = (line: ParsedLine) =>
+  HEADLESS.has(line.is) || (line.is === 'frame' && /^(?:dump_header|oom_kill_process)\b/.test(line.name));
+
+/** May be the rest of a report whose head is lost. */
+const isTentative = (line: ParsedLine) =>
+  (line.is === 'memory' && line.info.of !== 'other') || ['frame', 'trace', 'cpu', 'stats_of'].includes(line.is);
 
 function quote(text: string): string {
   const shown = text.length > MOST_QUOTED ? `${text.slice(0, MOST_QUOTED)}…` : text;

@@ -29,11 +29,13 @@ const before = (report: OpenReport, phase: number) => !report.ended && report.ph
 
 function fitsStack(report: OpenReport): number {
   if (report.stack.length >= MOST_FRAMES) return 0;
-  return report.justPanicked || (before(report, Phase.stack) && report.invoked) ? 1 : 0;
+  if (report.justPanicked) return 1;
+  return before(report, Phase.stack) && (report.invoked || report.tentative || report.hasStack) ? 1 : 0;
 }
 
-function fitsReaper({ kills }: OpenReport, line: Of<'reaped'> | Of<'unreapable'>): number {
-  return kills.some(({ pid, comm }) => pid === line.pid && comm === line.comm) ? 5 : 0;
+function fitsReaper({ kills, summary, chosen }: OpenReport, line: Of<'reaped'> | Of<'unreapable'>): number {
+  if (kills.some(({ pid, comm }) => pid === line.pid && comm === line.comm)) return 5;
+  return kills.length === 0 && (summary?.pid === line.pid || chosen?.pid === line.pid) ? 4 : 0;
 }
 
 type Fit = { [Is in ParsedLine['is']]: (report: OpenReport, line: Of<Is>) => number };
@@ -41,12 +43,14 @@ type Fit = { [Is in ParsedLine['is']]: (report: OpenReport, line: Of<Is>) => num
 const FIT: Fit = {
   invoked: () => 0,
   sysrq: () => 0,
+  compaction: (report) => (before(report, Phase.stack) && report.invoked ? 1 : 0),
   cpu: (report, { comm }) => {
     if (report.cpu) return 0;
-    return report.justPanicked || (before(report, Phase.stack) && report.invoked?.comm === comm) ? 3 : 0;
+    if (report.justPanicked) return 3;
+    if (!before(report, Phase.stack)) return 0;
+    return isAsker(report, comm) ? 3 : report.tentative ? 1 : 0;
   },
-  cpuset: (report, { comm }) =>
-    before(report, Phase.stack) && !report.cpuset && report.invoked?.comm === comm ? 3 : 0,
+  cpuset: (report, { comm }) => (before(report, Phase.stack) && !report.cpuset && isAsker(report, comm) ? 3 : 0),
   trace: fitsStack,
   frame: fitsStack,
   machine: fitsStack,
@@ -66,9 +70,15 @@ const FIT: Fit = {
     if (!before(report, Phase.tasks) || report.tasks.has(pid) || report.tasks.size >= MOST_TASKS) return 0;
     return report.columns || !report.invoked ? 2 : 1;
   },
-  summary: (report, { pid, limit }) => {
-    if (!before(report, Phase.tasks) || report.summary) return 0;
-    return 1 + (report.tasks.has(pid) ? 2 : 0) + (limit !== null && limitPath(report) === limit ? 2 : 0);
+  summary: (report, { pid, comm, limit }) => {
+    if (report.summary) return 0;
+    // Copies that are sorted or put together by hand have it after the kill.
+    const [kill] = report.kills;
+    if (kill && !report.invoked) return pid === null ? (kill.comm === comm ? 2 : 0) : kill.pid === pid ? 4 : 0;
+    if (!before(report, Phase.tasks)) return 0;
+    return (
+      1 + (pid !== null && report.tasks.has(pid) ? 2 : 0) + (limit !== null && limitPath(report) === limit ? 2 : 0)
+    );
   },
   chosen: (report, { pid }) =>
     before(report, Phase.summary) && !report.chosen ? 1 + (report.tasks.has(pid) ? 2 : 0) : 0,
@@ -76,7 +86,11 @@ const FIT: Fit = {
   group: ({ group, kills, summary }, { path }) =>
     group === undefined && kills.length > 0 ? 1 + (summary?.limit === path ? 2 : 0) : 0,
   no_victim: ({ ended }) => (ended ? 0 : 1),
-  panic: ({ kills, panic }) => (kills.length === 0 && panic === undefined ? 1 : 0),
+  panic: ({ kills, panic, idle }, { text }) => {
+    if (panic !== undefined) return 0;
+    // A page fault that a cgroup refused may panic the machine right after the kill (panic_on_oom).
+    return kills.length === 0 ? 1 : /page fault/.test(text) && idle < 10 ? 1 : 0;
+  },
   reaped: fitsReaper,
   unreapable: fitsReaper,
 };
@@ -92,7 +106,8 @@ function fitsColumns(report: OpenReport): number {
 /** Each figure of Mem-Info is printed once. */
 function fitsMemory({ memory, invoked, titled }: OpenReport, info: MemoryLine): number {
   if (info.of === 'title') return memory.length === 0 ? 2 : 0;
-  if (invoked && !titled) return 0;
+  // Without its title the block may be that of a failed allocation, and the least of matches is enough to lose it.
+  if (invoked && !titled && !['totals', 'count', 'swap', 'slabs', 'slab'].includes(info.of)) return 0;
   const once = (same: (other: MemoryLine) => boolean) => (memory.some(same) ? 0 : 1);
   switch (info.of) {
     case 'totals':
@@ -125,7 +140,8 @@ function fitsKill(report: OpenReport, pid: number): number {
   if (group !== undefined) return tasks.has(pid) || tasks.size === 0 ? 3 : 1;
   if (ended) return 0;
   if (summary?.pid === pid || chosen?.pid === pid) return 6;
-  if (summary) return tgidOf(report, pid) === summary.pid ? 6 : tasks.size === 0 && idle < 2 ? 1 : 0;
+  if (summary && summary.pid !== null)
+    return tgidOf(report, pid) === summary.pid ? 6 : tasks.size === 0 && idle < 2 ? 1 : 0;
   return tasks.has(pid) ? 4 : 1;
 }
 
@@ -135,3 +151,9 @@ function tgidOf({ tasks }: OpenReport, pid: number): number | undefined {
 }
 
 const limitPath = ({ stats, taskIn }: OpenReport) => stats[0]?.path ?? taskIn?.limit ?? null;
+
+/** The head may have a part of a prefix before the name. */
+const isAsker = ({ invoked }: OpenReport, comm: string) =>
+  invoked !== undefined &&
+  (invoked.comm === comm ||
+    (comm !== '' && new RegExp(/[^\w]$/).test(invoked.comm.slice(0, -comm.length)) && invoked.comm.endsWith(comm)));

@@ -14,7 +14,8 @@ export type Kind = 'cgroup' | 'system';
 
 /** undefined: lines of this sort are in reports of both kinds. */
 export function kindOf(line: ParsedLine): Kind | undefined {
-  if (line.is === 'summary') return line.constraint === 'CONSTRAINT_MEMCG' ? 'cgroup' : 'system';
+  // 5.1 prints CONSTRAINT_NONE for a cgroup as well.
+  if (line.is === 'summary') return line.constraint === 'CONSTRAINT_MEMCG' || line.limit ? 'cgroup' : 'system';
   if (line.is === 'memory') return 'system';
   return ['counter', 'stat', 'stats_of', 'task_in'].includes(line.is) ? 'cgroup' : undefined;
 }
@@ -42,6 +43,12 @@ export class OpenReport {
   panic: string | undefined;
   readonly reaped = new Map<number, Of<'reaped'>>();
   readonly unreapable: Of<'unreapable'>[] = [];
+  /** SysRq-f asked for it: the line before the head says so. */
+  sysrq = false;
+  /** The kernel has no compaction. */
+  noCompaction = false;
+  /** Nothing of it is an OOM report's alone so far: memory and stacks are printed for other reasons as well. */
+  tentative = false;
   readonly warnings: string[] = [];
   /** Lines that another report, open at the same time, might have had as well. */
   ambiguous = 0;
@@ -77,6 +84,19 @@ export class OpenReport {
     if (phase !== undefined && phase > this.phase) this.phase = phase;
   }
 
+  /** Replaces the last line of its kind by the same line with what a folded copy had put on the next line. */
+  amend(line: ParsedLine): void {
+    this.idle = 0;
+    if (line.is === 'memory') this.memory.pop();
+    else if (line.is === 'stats_of') this.stats.pop();
+    else if (line.is === 'killed') {
+      const at = this.kills.findIndex(({ pid }) => pid === line.pid);
+      if (at >= 0) this.kills[at] = line;
+      return;
+    }
+    this.take(line);
+  }
+
   /** Exchanges the task tables of two reports whose rows were mixed up. */
   swapTable(other: OpenReport): void {
     [this.tasks, other.tasks] = [other.tasks, this.tasks];
@@ -93,6 +113,10 @@ const TAKE: Take = {
     return undefined;
   },
   sysrq: () => undefined,
+  compaction: (report) => {
+    report.noCompaction = true;
+    return undefined;
+  },
   cpu: (report, line) => {
     report.cpu = line;
     return Phase.stack;

@@ -130,3 +130,22 @@ function unescapeKmsg(text: string): string {
   const raw = text.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   return utf8.decode(Uint8Array.from(raw, (character) => character.charCodeAt(0)));
 }
+
+/** The line with what a prefix that is on no list tells of its time. */
+export function stampFrom(prefix: string, at: LogLine): LogLine {
+  if (prefix === '') return at;
+  const found: LogLine = { ...at };
+  const uptime = /\[\s*(\d{1,9})\.(\d{3,9})\](?:\s?\[\s*([TC]\d{1,10})\])?/.exec(prefix);
+  if (uptime && found.sinceBootUs === null) {
+    const [, seconds, fraction = '', caller] = uptime;
+    found.sinceBootUs = Number(seconds) * 1e6 + Number(fraction.slice(0, 6).padEnd(6, '0'));
+    found.caller ??= caller ?? null;
+  }
+  const iso = /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?UTC\b|Z|[+-]\d\d:?\d\d)?/.exec(prefix)?.[0];
+  const clock = /(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4}/.exec(prefix)?.[0];
+  const syslog = /[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})? /.exec(prefix)?.[0];
+  if (iso) setStamp(found, 'date', iso.replace(/ ?UTC$/, 'Z'), /(?:UTC|Z|[+-]\d\d:?\d\d)$/.test(iso));
+  else if (clock) setStamp(found, 'date', clock, false);
+  else if (syslog && MONTHS.includes(syslog.slice(0, 3))) setStamp(found, 'syslog', syslog, false);
+  return found;
+}

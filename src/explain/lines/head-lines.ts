@@ -2,18 +2,24 @@
 import { int, maybe } from './digits.ts';
 import type { LineKind } from './parsed-line.ts';
 
-const INVOKED =
-  /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<mask>0x[0-9a-f]{1,8}|0)(?:\((?<names>[^)]*)\))?, (?:nodemask=(?<nodemask>[^ ]*), )?order=(?<order>-?\d+)(?:, (?:oomkilladj|oom_adj)=(?<oldAdj>-?\d+))?(?:, oom_score_adj=(?<adj>-?\d+))?\s*$/s;
+/** What follows the name is read by field: their order, the blanks between them and which of them exist differ by kernel. */
+const INVOKED = /^(?<comm>.*?)\s+invoked oom-killer\b(?::\s*(?<rest>.*))?$/s;
 const CPUSET = /^(?<comm>.*) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]*)\s*$/s;
 const CPU =
-  /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted|Tainted: [A-Z [\]=,-]+?) (?<kernel>\d\S*)/s;
+  /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted ?|Tainted: [A-Z [\]=,-]+? )(?<kernel>\d\S*)/s;
+/** TASK_COMM_LEN, without its NUL. */
+export const MOST_COMM = 15;
 /** Before 3.10. */
-const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted|Tainted: [A-Z -]+?) (?<kernel>\d\S*)/s;
+const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted ?|Tainted: [A-Z -]+? )(?<kernel>\d\S*)/s;
 const FRAME = /^\s*(?:\[<[0-9a-f]+>\]\s*)?(?<unsure>\? )?(?<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+\/0x[0-9a-f]+/;
+/** 32-bit ARM: the function, " from ", and its caller with an offset. */
+const ARM_FRAME =
+  /^\s*(?:\[<[0-9a-f]+>\]\s*)?\(?(?<name>[A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+\/0x[0-9a-f]+)?\)? from (?:\[<[0-9a-f]+>\]\s*)?\(?[A-Za-z_][\w.]*\+0x/;
 const TRACE = /^(?:Call [Tt]race:|Backtrace:|\s*<\/?(?:TASK|IRQ|EOI|NMI|SOFTIRQ)>)/;
 const MACHINE =
   /^(?:Hardware name: |Workqueue: |Tainted: |RIP: |RSP: |Code: |R[A-D]X: |RBP: |R\d\d: |[FGE]S: |CS: |CR2: |ORIG_RAX)/;
-const SYSRQ = /^(?:SysRq|sysrq) ?: Manual OOM execution/;
+const SYSRQ = /^(?:sysrq: )?(?:SysRq|sysrq) ?: Manual OOM execution/;
+const COMPACTION = /^COMPACTION is disabled!!!/;
 
 /** The kernel prints an unset nodemask as "(null)". */
 export const maskOf = (nodemask: string | undefined) =>
@@ -25,18 +31,26 @@ export function fromOomAdj(adj: number): number {
 }
 
 export const invoked: LineKind = {
-  likely: (text) => text.includes('oom-killer'),
+  likely: (text) => text.includes(' invoked oom-killer'),
   pattern: INVOKED,
-  read: ({ comm = '', mask = '', names, order, adj, oldAdj, nodemask }) => {
+  read: ({ comm = '', rest = '' }) => {
+    const field = (pattern: RegExp) => pattern.exec(rest)?.[1];
+    const [, mask, names] = /\bgfp_mask=(0x[0-9a-f]{1,8}|0)(?![0-9a-fx])(?:\(([^)]*)\))?/.exec(rest) ?? [];
+    const order = field(/\border=(-?\d+)(?!\d)/);
+    const adj = field(/\boom_score_adj=(-?\d+)(?!\d)/);
+    const oldAdj = field(/\b(?:oomkilladj|oom_adj)=(-?\d+)(?!\d)/);
+    const found = [mask, order, adj, oldAdj].filter((one) => one !== undefined);
+    // A sentence in prose about the OOM killer has none of the fields.
+    if (found.length === 0 && (rest !== '' || comm.length > MOST_COMM)) return undefined;
     const old = maybe(oldAdj);
     return {
       is: 'invoked',
       comm,
-      mask,
-      names: names ?? null,
-      order: int(order),
+      mask: mask ?? null,
+      names: names?.replaceAll(/\s+/g, '') || null,
+      order: maybe(order),
       adj: maybe(adj) ?? (old === null ? null : fromOomAdj(old)),
-      nodemask: maskOf(nodemask),
+      nodemask: maskOf(field(/\bnodemask=(\(null\)|\d[\d-]*(?:,\d[\d-]*)*)/)),
     };
   },
 };
@@ -56,8 +70,14 @@ export const asker: readonly LineKind[] = [
 ];
 
 export const stack: readonly LineKind[] = [
+  { pattern: COMPACTION, read: () => ({ is: 'compaction' }) },
   { pattern: SYSRQ, read: () => ({ is: 'sysrq' }) },
   { pattern: TRACE, read: () => ({ is: 'trace' }) },
+  {
+    likely: (text) => / from [[(A-Za-z_]/.test(text),
+    pattern: ARM_FRAME,
+    read: ({ name = '' }) => ({ is: 'frame', name, sure: true }),
+  },
   { pattern: FRAME, read: ({ name = '', unsure }) => ({ is: 'frame', name, sure: unsure === undefined }) },
   { pattern: MACHINE, read: () => ({ is: 'machine' }) },
   {

@@ -1,7 +1,7 @@
 /** The end of a report: the summary, the choice, the kill, the reaper, or a panic (mm/oom_kill.c, mm/memcontrol.c). */
 import { int, maybe, units } from './digits.ts';
 import { maskOf } from './head-lines.ts';
-import type { Groups, LineKind, ParsedLine } from './parsed-line.ts';
+import type { Groups, KilledSize, LineKind, ParsedLine } from './parsed-line.ts';
 
 const SUMMARY =
   /^oom-kill:constraint=(?<constraint>CONSTRAINT_[A-Z_]+),nodemask=(?<nodemask>[^=]*?),cpuset=(?<cpuset>.*?),mems_allowed=(?<mems>[\d,-]*?)(?:,oom_memcg=(?<limit>.*?)|,global_oom)?(?:,task_memcg=(?<task>.*?))?,task=(?<comm>.*),pid=(?<pid>\d+),uid=(?<uid>\d+)\s*$/s;
@@ -9,6 +9,13 @@ const CHOSEN =
   /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*)\) score (?<score>\d+) or (?:sacrifice child|a child)\s*$/s;
 const KILLED =
   /^(?:(?<why>[^:]{1,80}): )?Killed process (?<pid>\d+)(?:, UID (?<uidBefore>\d+),)? \((?<comm>.*)\)(?:, UID (?<uidAfter>\d+),)?(?<sizes>(?:,? (?:total-vm|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)*)\s*$/s;
+/** The same lines where they are cut, shortened, or carry a field more: what is whole is read, the rest is null. */
+const CUT_SUMMARY = /^oom-kill:\s*constraint=(?<constraint>CONSTRAINT_[A-Z_]+)(?<rest>(?:,.*)?)$/s;
+const CUT_CHOSEN =
+  /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*?)\)(?: score (?<score>\d+)(?= ))?(?<rest>.*)$/s;
+const CUT_KILLED =
+  /^(?:(?<why>[^:]{1,80}): )?Killed process (?<pid>\d+),?(?: UID (?<uidBefore>\d+),?)? ?\((?<comm>.*?)\)(?<rest>.*)$/s;
+const CUT_REAPED = /^oom_reaper: reaped process (?<pid>\d+) \((?<comm>.*?)\)(?<rest>.*)$/s;
 const NO_VICTIM = /^Out of memory and no killable processes/;
 const PANIC = /^Kernel panic - not syncing: (?<text>.*(?:[Oo]ut of memory|deadlocked on memory).*?)\s*$/s;
 const REAPED =
@@ -59,6 +66,29 @@ export const kills: readonly LineKind[] = [
   },
 ];
 
+/** Tried after every other kind: names end here at the first parenthesis, which a hostile name may hold. */
+export const cuts: readonly LineKind[] = [
+  { likely: (text) => text.startsWith('oom-kill:'), pattern: CUT_SUMMARY, read: cutSummary },
+  { likely: (text) => text.includes('Killed process '), pattern: CUT_KILLED, read: cutKilled },
+  {
+    likely: (text) => text.includes('ill process '),
+    pattern: CUT_CHOSEN,
+    read: ({ why = '', pid, comm = '', score }) => ({ is: 'chosen', why, pid: int(pid), comm, score: maybe(score) }),
+  },
+  {
+    likely: startsWithReaper,
+    pattern: CUT_REAPED,
+    read: ({ pid, comm = '', rest = '' }) => ({
+      is: 'reaped',
+      pid: int(pid),
+      comm,
+      anon: kibIn(rest, 'anon-rss'),
+      file: kibIn(rest, 'file-rss'),
+      shmem: kibIn(rest, 'shmem-rss'),
+    }),
+  },
+];
+
 export const endings: readonly LineKind[] = [
   {
     likely: (text) => text.startsWith('Kernel panic'),
@@ -81,5 +111,68 @@ function killed({ why, pid, comm = '', sizes = '', uidBefore, uidAfter }: Groups
     uid: maybe(uidBefore) ?? maybe(uidAfter) ?? UID ?? null,
     kib,
     adj: adj ?? null,
+  };
+}
+
+/** null where the size, or its unit, is not there. */
+function kibIn(text: string, name: string): number | null {
+  const digits = new RegExp(`${name}:(\\d+)kB`).exec(text)?.[1];
+  return digits === undefined ? null : units(digits);
+}
+
+function cutKilled({ why, pid, comm = '', uidBefore, rest = '' }: Groups): ParsedLine | undefined {
+  if (why !== undefined && !/memory/i.test(why)) return undefined;
+  const kib: Partial<Record<KilledSize, number>> = {};
+  for (const [, name = '', digits] of rest.matchAll(/([a-z-]+):(\d+)kB/g)) {
+    const key = name === 'vsz' ? 'total-vm' : name;
+    if (SIZES.has(key)) kib[key as KilledSize] = units(digits);
+  }
+  const field = (pattern: RegExp) => maybe(pattern.exec(rest)?.[1]);
+  return {
+    is: 'killed',
+    why: why ?? null,
+    pid: int(pid),
+    comm,
+    uid: maybe(uidBefore) ?? field(/\bUID:? ?(\d+)(?=[ ,.])/),
+    kib,
+    adj: field(/\boom_score_adj:(-?\d+)\b/),
+  };
+}
+
+const SIZES = new Set<string>(['total-vm', 'anon-rss', 'file-rss', 'shmem-rss', 'pgtables']);
+/** The fields of a summary, and how their values look. */
+const FIELDS: Record<string, RegExp> = {
+  nodemask: /^(?:\(null\)|[\d,-]*)$/,
+  cpuset: /^\S*$/,
+  mems_allowed: /^[\d,-]*$/,
+  oom_memcg: /^\S*$/,
+  task_memcg: /^\S*$/,
+  task: /^[^,=]{0,15}$/,
+  pid: /^\d+$/,
+  uid: /^\d+$/,
+};
+
+function cutSummary({ constraint = '', rest = '' }: Groups): ParsedLine | undefined {
+  const values: Record<string, string> = {};
+  for (const [, key = '', value = ''] of rest.matchAll(
+    /(?<=[,\s])(\w+)=((?:\(null\)|[^=\s]*?))(?=\s*,\s*\w+[=,]|,global_oom|,?\s*\.\.\.|\s*$)/g,
+  )) {
+    const form = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
+    if (!form) continue;
+    if (!form.test(value)) return undefined;
+    values[key] = value;
+  }
+  if (Object.keys(values).length === 0) return undefined;
+  return {
+    is: 'summary',
+    constraint,
+    nodemask: maskOf(values.nodemask),
+    cpuset: values.cpuset ?? null,
+    mems: values.mems_allowed ?? null,
+    limit: values.oom_memcg ?? null,
+    task: values.task_memcg ?? null,
+    comm: values.task ?? null,
+    pid: maybe(values.pid),
+    uid: maybe(values.uid),
   };
 }

@@ -25,21 +25,26 @@ const ZONE = /^(?:Node (?<node>\d+) )?(?<zone>DMA32|DMA|Normal|HighMem|Movable|D
 const NODE = /^Node (?<node>\d+) (?<pairs>active_anon:\d+kB .*)$/s;
 const BUDDY =
   /^(?:Node (?<node>\d+) )?(?<zone>DMA32|DMA|Normal|HighMem|Movable|Device): (?<blocks>\d+\*\d+kB .*)= (?<total>\d+)kB\s*$/;
+/** "active_anon:100 inactive_anon:50": the totals, of which a copy may have folded the lines. */
 const TOTALS =
-  /^\s*(?:active|active_anon|active_file|unevictable|slab_reclaimable|mapped|free|kernel_misc_reclaimable|pagetables|free_pcp|zspages):\d+(?: [a-z_]+:\d+)*\s*$/;
+  /^\s*(?:(?:in)?active(?:_anon|_file)?:\d+|isolated_(?:anon|file):\d+|(?:unevictable|dirty|writeback|unstable|slab_reclaimable|slab_unreclaimable|mapped|shmem|pagetables|sec_pagetables|bounce|kernel_misc_reclaimable|free|free_pcp|free_cma|zspages|slab|balloon_pages|gpu_active|gpu_reclaim):\d+)(?: +[a-z_]+:\d+)*\s*$/;
 const RESERVE = /^lowmem_reserve\[\]:(?<pages>(?: \d+)+)\s*$/;
 const HUGE =
   /^(?:Node (?<node>\d+) )?hugepages_total=(?<total>\d+) hugepages_free=(?<free>\d+) hugepages_surp=(?<surplus>\d+) hugepages_size=(?<size>\d+)kB\s*$/;
-const COUNT = /^(?<pages>\d+) (?<what>total pagecache pages|pages in swap cache|pages RAM|pages reserved)\s*$/;
-const SWAP = /^(?<what>Free|Total) swap {1,2}= (?<kib>\d+)kB\s*$/;
+const COUNT =
+  /^(?<pages>\d+) (?<what>total pagecache pages|pages in swap cache|pages swap cached|pages (?:of )?RAM|pages reserved|reserved pages)\s*$/;
+const SWAP = /^(?<what>Free|Total) swap\s*[=:]\s*(?<kib>\d+)kB\s*$/;
 const SLAB = /^(?<name>\S.*?) +(?<used>\d+)KB +(?<total>\d+)KB\s*$/;
 const OTHER =
   /^(?:Node \d+ )?(?:DMA|DMA32|Normal|HighMem|Movable|Device) per-cpu:|^CPU +\d+: *(?:hi|Hot):|^Swap cache stats:|^\d+ pages (?:HighMem|cma reserved|hwpoisoned|shared|non-shared|in pagetable cache|slab)|^\d+ pages non-shared/;
 const COUNTS = {
   'total pagecache pages': 'page_cache',
   'pages in swap cache': 'swap_cache',
+  'pages swap cached': 'swap_cache',
   'pages RAM': 'ram',
+  'pages of RAM': 'ram',
   'pages reserved': 'reserved',
+  'reserved pages': 'reserved',
 } as const;
 
 /** A machine without NUMA has node 0 only, and the kernel does not name it. */

@@ -7,7 +7,7 @@
 import { figures, members } from './cgroup-lines.ts';
 import { isSound } from './digits.ts';
 import { asker, invoked, stack } from './head-lines.ts';
-import { endings, kills } from './kill-lines.ts';
+import { cuts, endings, kills } from './kill-lines.ts';
 import { parseMemoryLine } from './memory-lines.ts';
 import type { LineKind, ParsedLine } from './parsed-line.ts';
 import { rows, title } from './task-lines.ts';
@@ -35,15 +35,22 @@ export function parseLine(text: string): ParsedLine | undefined {
   return line && isSound(line) && believable(line) ? line : undefined;
 }
 
-function recognise(text: string): ParsedLine | undefined {
-  for (const { likely, pattern, read } of KINDS) {
+function first(kinds: readonly LineKind[], text: string): ParsedLine | undefined {
+  for (const { likely, pattern, read } of kinds) {
     if (likely && !likely(text)) continue;
-    const groups = pattern.exec(text);
-    const line = groups && read(groups.groups ?? {});
+    const match = pattern.exec(text);
+    const line = match && read(match.groups ?? {});
     if (line) return line;
   }
+  return undefined;
+}
+
+function recognise(text: string): ParsedLine | undefined {
+  const line = first(KINDS, text);
+  if (line) return line;
   const info = parseMemoryLine(text);
-  return info && { is: 'memory', info };
+  if (info) return { is: 'memory', info };
+  return first(cuts, text);
 }
 
 /** True when the line has the words of one that matters: then a line that cannot be parsed is worth a warning. */
@@ -55,7 +62,7 @@ export function looksImportant(text: string): boolean {
 
 /** False for a number that the kernel cannot mean. */
 function believable(line: ParsedLine): boolean {
-  if ('pid' in line && line.pid > MOST_PID) return false;
+  if ('pid' in line && line.pid !== null && line.pid > MOST_PID) return false;
   if ('adj' in line && line.adj !== null && Math.abs(line.adj) > 1000) return false;
-  return !(line.is === 'invoked' && (line.order < -1 || line.order > MOST_ORDER));
+  return !(line.is === 'invoked' && line.order !== null && (line.order < -1 || line.order > MOST_ORDER));
 }

@@ -6,13 +6,15 @@ export type ParsedLine =
   | {
       is: 'invoked';
       comm: string;
-      mask: string;
+      mask: string | null;
       names: string | null;
-      order: number;
+      order: number | null;
       adj: number | null;
       nodemask: string | null;
     }
   | { is: 'sysrq' }
+  /** A kernel without CONFIG_COMPACTION, and a request for more than one page. */
+  | { is: 'compaction' }
   | { is: 'cpuset'; comm: string; cpuset: string; mems: string }
   | { is: 'cpu'; cpu: number | null; uid: number | null; pid: number; comm: string; kernel: string | null }
   | { is: 'trace' }
@@ -33,16 +35,16 @@ export type ParsedLine =
       is: 'summary';
       constraint: string;
       nodemask: string | null;
-      cpuset: string;
-      mems: string;
+      cpuset: string | null;
+      mems: string | null;
       limit: string | null;
       task: string | null;
-      comm: string;
-      pid: number;
-      uid: number;
+      comm: string | null;
+      pid: number | null;
+      uid: number | null;
     }
   /** Before 5.1: "Kill process PID (NAME) score N or sacrifice child". */
-  | { is: 'chosen'; why: string; pid: number; comm: string; score: number }
+  | { is: 'chosen'; why: string; pid: number; comm: string; score: number | null }
   | {
       is: 'killed';
       why: string | null;
@@ -55,8 +57,8 @@ export type ParsedLine =
   | { is: 'group'; path: string }
   | { is: 'no_victim' }
   | { is: 'panic'; text: string }
-  /** KiB that were left after the reaper was done. */
-  | { is: 'reaped'; pid: number; comm: string; anon: number; file: number; shmem: number }
+  /** KiB that were left after the reaper was done; null where the line is cut. */
+  | { is: 'reaped'; pid: number; comm: string; anon: number | null; file: number | null; shmem: number | null }
   | { is: 'unreapable'; pid: number; comm: string };
 
 export type CounterName = 'memory' | 'memory+swap' | 'swap' | 'kmem';

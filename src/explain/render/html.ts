@@ -124,9 +124,9 @@ ${report.warnings.length > 0 ? `<h3>Warnings</h3>${bullets(report.warnings.map(s
 function holders({ verdict, victim }: OomReport): string {
   const most = verdict.holders[0]?.bytes ?? 0;
   if (most === 0) return '';
-  const rows = verdict.holders.map(({ name, pid, bytes, share }) => {
+  const rows = verdict.holders.map(({ name, pid, processes, bytes, share }) => {
     const killed = pid !== null && pid === victim?.pid;
-    return `<tr${killed ? ' class="killed"' : ''}><td class="name">${safe(name)}${pid === null ? '' : ` <span class="dim">${pid}</span>`}${killed ? ' <b>killed</b>' : ''}</td><td class="figure">${formatBytes(bytes)}</td><td class="figure dim">${share === null ? '' : formatShare(share)}</td><td class="chart">${shareBar(bytes / most, killed ? 'victim-bar' : 'holder-bar')}</td></tr>`;
+    return `<tr${killed ? ' class="killed"' : ''}><td class="name">${safe(name)}${processes > 1 ? ` <span class="dim">${processes} processes</span>` : ''}${pid === null ? '' : ` <span class="dim">${pid}</span>`}${killed ? ' <b>killed</b>' : ''}</td><td class="figure">${formatBytes(bytes)}</td><td class="figure dim">${share === null ? '' : formatShare(share)}</td><td class="chart">${shareBar(bytes / most, killed ? 'victim-bar' : 'holder-bar')}</td></tr>`;
   });
   return `<table>${rows.join('')}</table>`;
 }

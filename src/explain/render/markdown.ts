@@ -76,8 +76,8 @@ function section(report: OomReport): string {
       ]
     : [];
   const holders = verdict.holders.map(
-    ({ name, pid, bytes, share }) =>
-      `| ${safe(name)} | ${pid ?? ''} | ${formatBytes(bytes)} | ${share === null ? '' : formatShare(share)} |`,
+    ({ name, pid, processes, bytes, share }) =>
+      `| ${safe(name)}${processes > 1 ? ` ×${processes}` : ''} | ${pid ?? ''} | ${formatBytes(bytes)} | ${share === null ? '' : formatShare(share)} |`,
   );
   return [
     `### ${title}`,

@@ -10,7 +10,7 @@ export function when({ time, time_source, since_boot_seconds }: OomReport): stri
 
 /** Functions between the code that wants memory and the OOM killer. */
 const ALLOCATOR =
-  /^(?:dump_|oom_|out_of_memory|show_stack|_*mem_?cg|_*mem_cgroup|try_charge|charge_|obj_cgroup|get_page|_*alloc|_*k[vmz]?alloc|_*kmalloc|kmem_cache|_*slab|new_slab|_*folio_alloc|vma_alloc|_*get_free|get_zeroed)/;
+  /^(?:panic$|dump_|oom_|out_of_memory|show_stack|_*mem_?cg|_*mem_cgroup|try_charge|charge_|obj_cgroup|get_page|_*alloc|_*k[vmz]?alloc|_*kmalloc|kmem_cache|_*slab|new_slab|_*folio_alloc|vma_alloc|_*get_free|get_zeroed)/;
 
 /** The allocating task: its name, what it asked for, and in which function. */
 export function asked({ comm, pid, tid, gfp, gfp_mask, order, stack }: NonNullable<OomReport['trigger']>): string {

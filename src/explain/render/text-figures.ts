@@ -49,13 +49,14 @@ export function barWidths({ whole, parts }: Composition, size: number): number[]
 }
 
 function holders({ verdict, victim, tasks }: OomReport, paint: Paint): string[] {
-  return verdict.holders.slice(0, MOST_HOLDERS).map(({ name, pid, bytes, share }, i) => {
+  return verdict.holders.slice(0, MOST_HOLDERS).map(({ name, pid, processes, bytes, share }, i) => {
     const task = tasks.find((one) => one.pid === pid);
     const size = formatBytes(bytes).padStart(10);
     const part = (share === null ? '' : formatShare(share)).padStart(6);
     const adj = task ? `adj ${String(task.oom_score_adj).padStart(5)}` : ' '.repeat(9);
     const mark = pid !== null && pid === victim?.pid ? paint('red', '  killed') : '';
-    const holder = `${printable(name)}${pid === null ? '' : ` (pid ${pid})`}`;
+    const many = processes > 1 ? ` (${processes} processes)` : '';
+    const holder = `${printable(name)}${pid === null ? many : ` (pid ${pid})`}`;
     return `${lead(i === 0 ? 'held by' : '', paint)}${size} ${part}  ${adj}  ${holder}${mark}`;
   });
 }

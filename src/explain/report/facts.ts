@@ -8,10 +8,10 @@ import { nodeList } from './nodes.ts';
 import { oldGfpNames } from './old-gfp.ts';
 import type { ReportFacts } from './report-facts.ts';
 import { readTasks, type Table } from './tasks.ts';
-import { victimOf } from './victim.ts';
+import { victimsOf } from './victim.ts';
 
 const DEFAULT_PAGE_BYTES = 4096;
-const PAGE_BYTES = [4096, 16384, 65536];
+const PAGE_BYTES = [4096, 8192, 16384, 65536];
 /** "No limit" in KiB: LONG_MAX in pages, minus a margin because versions round it differently. */
 const UNLIMITED_KIB = 2 ** 53 - 2 ** 20;
 
@@ -20,7 +20,7 @@ export function factsOf(open: OpenReport): { facts: ReportFacts; faulty: string[
   const pageBytes = pageBytesOf(open.memory) ?? pageBytesByKill(open) ?? DEFAULT_PAGE_BYTES;
   const table = readTasks(open.tasks, open.columns ?? [], pageBytes);
   const kernel = open.cpu?.kernel ?? null;
-  const [victim = null, ...group] = open.kills.map((kill) => victimOf(kill, open, table));
+  const [victim = null, ...group] = victimsOf(open, table);
   const facts: ReportFacts = {
     kernel,
     parts: partsOf(open),
@@ -36,6 +36,7 @@ export function factsOf(open: OpenReport): { facts: ReportFacts; faulty: string[
     page_bytes: pageBytes,
     memory: readMemory(open.memory, pageBytes),
     tasks: table.tasks,
+    evidence: { sysrq: open.sysrq, noCompaction: open.noCompaction },
   };
   return { facts, faulty: table.faulty };
 }
@@ -54,7 +55,7 @@ function triggerOf(
     uid: cpu?.uid ?? row?.uid ?? null,
     comm: invoked?.comm ?? (cpu?.comm as string),
     gfp_mask: invoked?.mask ?? null,
-    gfp: invoked ? (invoked.names ?? oldGfpNames(invoked.mask, kernel)) : null,
+    gfp: invoked ? (invoked.names ?? (invoked.mask === null ? null : oldGfpNames(invoked.mask, kernel))) : null,
     order: invoked?.order ?? null,
     oom_score_adj: invoked?.adj ?? null,
     mems_allowed: summary?.mems ?? cpuset?.mems ?? null,
@@ -98,11 +99,17 @@ const scopes: Record<string, Scope> = {
   CONSTRAINT_MEMCG: 'cgroup',
 };
 
+/** Functions that charge a cgroup, or that handle its OOM. */
+const MEMCG =
+  /^(?:mem_cgroup_(?:out_of_memory|oom_synchronize|try_charge|charge)|try_charge|charge_memcg|obj_cgroup_charge)/;
+
 function scopeOf(open: OpenReport): Scope | null {
-  const { summary, taskIn, counters, stats, memory, cpuset, invoked } = open;
-  if (summary) return scopes[summary.constraint] ?? null;
+  const { summary, taskIn, counters, stats, memory, cpuset, invoked, stack } = open;
+  if (summary) return summary.limit !== null ? 'cgroup' : (scopes[summary.constraint] ?? null);
   const why = open.chosen?.why ?? open.kills[0]?.why ?? '';
   if (taskIn || counters.size > 0 || stats.length > 0 || /^Memory cgroup/.test(why)) return 'cgroup';
+  if (open.group !== undefined && open.kills.length > 0 && memory.length === 0 && why === '') return 'cgroup';
+  if (stack.some((name) => MEMCG.test(name))) return 'cgroup';
   if (why.includes('MPOL_BIND')) return 'mempolicy';
   if (why.includes('cpuset')) return 'cpuset';
   // Before 5.0 the kernel prints "Out of memory" for a cpuset and a memory policy as well. There the nodes decide.
@@ -118,9 +125,19 @@ function versionOf({ counters }: OpenReport): 1 | 2 | null {
   return counters.has('swap') ? 2 : null;
 }
 
-function outcomeOf({ kills, noVictim, panic }: OpenReport): OomReport['outcome'] {
+function outcomeOf({
+  kills,
+  noVictim,
+  panic,
+  taskIn,
+  group,
+  reaped,
+  chosen,
+  summary,
+}: OpenReport): OomReport['outcome'] {
   if (panic !== undefined) return 'panic';
-  if (kills.length > 0) return 'killed';
+  if (kills.length > 0 || reaped.size > 0 || chosen || (summary && !noVictim)) return 'killed';
+  if (taskIn || group !== undefined) return 'killed';
   return noVictim ? 'nobody_killable' : 'unknown';
 }
 

@@ -2,9 +2,23 @@
 import type { ReportMemory, ReportZone } from '../../model/oom-report.ts';
 import type { MemoryLine } from '../lines/memory-lines.ts';
 
-/** Bytes of a page: the size of the smallest free block. null: the report has no list of free blocks. */
+/** Bytes of a page on x86, arm64, ppc64 and sparc64, in KiB. */
+const PAGE_KIB = [4, 8, 16, 64];
+
+/**
+ * Bytes of a page: the size of the smallest free block, or how a figure in pages compares with the same in KiB. null: the
+ * report has neither.
+ */
 export function pageBytesOf(lines: readonly MemoryLine[]): number | null {
-  for (const fact of lines) if (fact.of === 'buddy') return fact.unitKib * 1024;
+  for (const line of lines) if (line.of === 'buddy') return line.unitKib * 1024;
+  const nodes = lines.filter((line) => line.of === 'node');
+  for (const line of lines) {
+    if (line.of !== 'totals' || nodes.length === 0) continue;
+    for (const [name, pages] of Object.entries(line.pages)) {
+      const kib = nodes.reduce((sum, node) => sum + (node.kib[name] ?? Number.NaN), 0);
+      if (pages > 0 && PAGE_KIB.includes(kib / pages)) return (kib / pages) * 1024;
+    }
+  }
   return null;
 }
 

@@ -17,4 +17,14 @@ export type ReportFacts = Pick<
   | 'page_bytes'
   | 'memory'
   | 'tasks'
->;
+> & {
+  evidence: Evidence;
+};
+
+/** What the lines say that no field of the event has. */
+export interface Evidence {
+  /** SysRq-f, by the line before the head. */
+  sysrq: boolean;
+  /** "COMPACTION is disabled!!!" */
+  noCompaction: boolean;
+}

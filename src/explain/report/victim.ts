@@ -5,23 +5,45 @@ import type { OpenReport } from '../input/open-report.ts';
 import type { Of } from '../lines/parsed-line.ts';
 import type { Table } from './tasks.ts';
 
+/**
+ * The victims: of the kill lines, or, where those are lost, the process that the summary, the choice or the reaper names.
+ */
+export function victimsOf(open: OpenReport, table: Table): ReportVictim[] {
+  if (open.kills.length > 0) return open.kills.map((kill) => victimOf(kill, open, table, false));
+  const inferred = inferredKill(open);
+  return inferred ? [victimOf(inferred, open, table, true)] : [];
+}
+
+function inferredKill({ summary, chosen, reaped }: OpenReport): Of<'killed'> | undefined {
+  const [reaper] = reaped.values();
+  const named = summary?.pid != null && summary.comm !== null ? { pid: summary.pid, comm: summary.comm } : undefined;
+  const found = reaper ?? named ?? chosen;
+  if (!found) return undefined;
+  const { pid, comm } = found;
+  return { is: 'killed', why: chosen?.pid === pid ? chosen.why : null, pid, comm, uid: null, kib: {}, adj: null };
+}
+
 /** From the kill line, the summary, the score line, the reaper's line and the row of the task table. */
-export function victimOf(kill: Of<'killed'>, open: OpenReport, { tasks }: Table): ReportVictim {
+function victimOf(kill: Of<'killed'>, open: OpenReport, { tasks }: Table, inferred: boolean): ReportVictim {
   const row = tasks.find(({ tid }) => tid === kill.pid);
   const { summary, chosen } = open;
-  const bytes = (kib: number | undefined) => (kib === undefined ? null : kib * 1024);
+  const bytes = (kib: number | null | undefined) => (kib == null ? null : kib * 1024);
   const anon = bytes(kill.kib['anon-rss']);
   const file = bytes(kill.kib['file-rss']);
   const shmem = bytes(kill.kib['shmem-rss']);
   const reaped = open.reaped.get(kill.pid);
+  const first = open.kills[0] === kill || inferred;
   const named = summary && (summary.pid === kill.pid || summary.pid === row?.pid);
-  const cgroup = (named ? summary.task : null) ?? (open.kills[0] === kill ? (open.taskIn?.task ?? null) : null);
+  const cgroup = (named ? summary.task : null) ?? (first ? (open.taskIn?.task ?? null) : null);
+  const own = chosen?.pid === kill.pid || chosen?.pid === row?.pid;
   return {
-    pid: row?.pid ?? (named ? summary.pid : kill.pid),
+    pid: row?.pid ?? (named ? (summary.pid ?? kill.pid) : kill.pid),
     tid: kill.pid,
     uid: kill.uid ?? (named ? summary.uid : null) ?? row?.uid ?? null,
     comm: kill.comm,
-    reason: kill.why ?? (chosen?.pid === kill.pid ? chosen.why : null),
+    inferred,
+    chosen: first && chosen && !own ? { pid: chosen.pid, comm: chosen.comm } : null,
+    reason: kill.why ?? (first ? (chosen?.why ?? null) : null),
     oom_score_adj: kill.adj ?? row?.oom_score_adj ?? null,
     memory: {
       total_vm_bytes: bytes(kill.kib['total-vm']) ?? row?.total_vm_bytes ?? null,
@@ -34,9 +56,14 @@ export function victimOf(kill: Of<'killed'>, open: OpenReport, { tasks }: Table)
     },
     cgroup,
     ...ownerOf(cgroup),
-    score: chosen?.pid === kill.pid ? chosen.score : null,
-    reaped: reaped
-      ? { anon_rss_bytes: reaped.anon * 1024, file_rss_bytes: reaped.file * 1024, shmem_rss_bytes: reaped.shmem * 1024 }
-      : null,
+    score: first ? (chosen?.score ?? null) : null,
+    reaped:
+      reaped && reaped.anon !== null && reaped.file !== null && reaped.shmem !== null
+        ? {
+            anon_rss_bytes: reaped.anon * 1024,
+            file_rss_bytes: reaped.file * 1024,
+            shmem_rss_bytes: reaped.shmem * 1024,
+          }
+        : null,
   };
 }

@@ -1,9 +1,11 @@
 /** What to do about each cause of an OOM. */
+import { isAtLeast, parseKernelVersion } from '../../kernel-facts/version.ts';
 import type { ReportCause } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 import type { Advice } from './advice-step.ts';
+import { hitsOf } from './limit.ts';
 
 type Adviser = (report: ReportFacts, domainBytes: number | null) => Advice[];
 
@@ -12,8 +14,28 @@ export function byCause(report: ReportFacts, cause: ReportCause, domainBytes: nu
 }
 
 const advisers: Record<ReportCause, Adviser> = {
-  cgroup_limit: (report) => (heldMost(report) ? [raise(report), early] : [raise(report), lookAround(report), early]),
-  ancestor_limit: (report) => [raise(report), lookAround(report), early],
+  page_fault: () => [
+    {
+      do: 'Find the cgroup that refused the page: memory.events (cgroup v2), or memory.failcnt and memory.kmem.failcnt (v1) of the cgroups with limits.',
+      because:
+        'The kernel then killed the largest process of the machine, which had no part in it. More memory would change nothing.',
+    },
+  ],
+  reserved: () => [
+    {
+      do: 'Look at what reserves the memory: cma= and linux,cma regions for CMA; drivers with many atomic allocations for the other.',
+      because: 'The memory was free, but this kind of request could not use it.',
+    },
+  ],
+  no_shortage: () => [
+    {
+      do: 'Look at the stack in the report for the code that asked, and at the limits of its cgroup and cpuset.',
+      because:
+        'The zones had enough memory when the report was written, so the kernel did not kill because the machine was full.',
+    },
+  ],
+  cgroup_limit: (report) => [raise(report), ...(heldMost(report) ? [] : [lookAround(report)]), ...early(report)],
+  ancestor_limit: (report) => [raise(report), lookAround(report), ...early(report)],
   watermark: machineFull,
   fragmentation: ({ trigger }) => [
     {
@@ -57,6 +79,11 @@ const advisers: Record<ReportCause, Adviser> = {
   ],
 };
 
+const ALERT: Advice = {
+  do: 'Alert on memory pressure (PSI full) rather than on used memory at 85 or 95 %.',
+  because: 'Used memory includes cache that the kernel can reclaim; pressure means that tasks are waiting.',
+};
+
 const limitName = ({ limit }: ReportFacts) => (limit?.path == null ? 'the cgroup' : printable(limit.path));
 
 /** The victim alone held more than half of the limit. */
@@ -66,7 +93,8 @@ function heldMost({ victim, limit }: ReportFacts): boolean {
 }
 
 function raise(report: ReportFacts): Advice {
-  const limit = report.limit?.limit_bytes == null ? 'its limit' : formatBytes(report.limit.limit_bytes);
+  const [hit] = report.limit ? hitsOf(report.limit) : [];
+  const limit = hit ? formatBytes(hit.limitBytes) : 'its limit';
   return {
     do: `Find out whether ${limitName(report)} needs more than ${limit} at its peak (memory.peak, or memory.max_usage_in_bytes). If so, raise the limit to that peak and a fifth more; otherwise reduce what runs in it.`,
     because: 'Only the limit ran out: more RAM or swap for the machine would change nothing.',
@@ -78,12 +106,21 @@ const lookAround = (report: ReportFacts): Advice => ({
   because: 'All of it shares the limit: whichever part grows, the kernel kills the largest process.',
 });
 
-const early: Advice = {
-  do: 'Set memory.high (cgroup v2) some 10 % below the limit, and watch memory.pressure of the cgroup.',
-  because: 'The cgroup is then slowed down, which you can see, before a process in it is killed.',
-};
+/** cgroup v1 has neither memory.high nor memory.pressure, and pressure needs 4.20. */
+function early({ cgroup_version, kernel }: ReportFacts): Advice[] {
+  const version = kernel === null ? undefined : parseKernelVersion(kernel);
+  if (cgroup_version === 1 || (version && !isAtLeast(version, [4, 20]))) return [];
+  return [
+    {
+      do: 'Set memory.high (cgroup v2) some 10 % below the limit, and watch memory.pressure of the cgroup.',
+      because: 'The cgroup is then slowed down, which you can see, before a process in it is killed.',
+    },
+  ];
+}
 
-function machineFull(_: ReportFacts, domainBytes: number | null): Advice[] {
+function machineFull({ kernel }: ReportFacts, domainBytes: number | null): Advice[] {
+  const version = kernel === null ? undefined : parseKernelVersion(kernel);
+  const pressure = !version || isAtLeast(version, [4, 20]);
   const all = domainBytes === null ? 'the memory of the machine' : `${formatBytes(domainBytes)} of memory and swap`;
   return [
     {
@@ -94,9 +131,6 @@ function machineFull(_: ReportFacts, domainBytes: number | null): Advice[] {
       do: 'Add RAM, or swap (zram is the fastest), if the load is meant to be that high.',
       because: 'The whole machine was short of memory, and more of it helps.',
     },
-    {
-      do: 'Alert on memory pressure (PSI full) rather than on used memory at 85 or 95 %.',
-      because: 'Used memory includes cache that the kernel can reclaim; pressure means that tasks are waiting.',
-    },
+    ...(pressure ? [ALERT] : []),
   ];
 }

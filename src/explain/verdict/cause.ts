@@ -1,9 +1,11 @@
 /** Why the kernel ran out of memory: a limit, a zone, the allowed nodes, the size of the request, or SysRq-f. */
-import type { ReportCause } from '../../model/oom-report.ts';
+import type { ReportCause, ReportZone } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import { nodeList } from '../report/nodes.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
+import { isSysrq } from './factors.ts';
+import { hitsOf, nameOfLimit } from './limit.ts';
 import { ofZones } from './zones.ts';
 
 export interface Cause {
@@ -14,10 +16,11 @@ export interface Cause {
 
 export function causeOf(report: ReportFacts): Cause {
   const { trigger, scope } = report;
-  if (trigger?.order === -1) {
+  if (isSysrq(report)) {
     const why = 'a user pressed SysRq-f or wrote f to /proc/sysrq-trigger; no allocation had failed.';
     return { cause: 'sysrq', why };
   }
+  if (isPageFault(report)) return PAGE_FAULT;
   switch (scope) {
     case 'cgroup':
       return ofLimit(report);
@@ -34,7 +37,8 @@ export function causeOf(report: ReportFacts): Cause {
 
 function withoutScope({ panic, outcome, trigger }: ReportFacts): string {
   if (panic !== null) return `${printable(panic)}; the log does not say what ran out.`;
-  if (outcome !== 'killed') return 'the log ends before it says what ran out.';
+  if (outcome === 'unknown') return 'the log does not say what ran out, nor what the kernel did.';
+  if (outcome === 'nobody_killable') return 'the log does not say what ran out.';
   return trigger ? 'the log does not say what ran out.' : 'the log has the kill only, and not what led to it.';
 }
 
@@ -42,28 +46,49 @@ function ofLimit({ limit, victim }: ReportFacts): Cause {
   const own = victim?.cgroup ?? null;
   const path = limit?.path ?? null;
   const above = path !== null && own !== null && own !== path;
-  const name = path === null ? 'a cgroup' : `the cgroup ${printable(path)}`;
-  const figures = limit?.limit_bytes == null ? '' : ` of ${formatBytes(limit.limit_bytes)}`;
-  const used = limit?.usage_bytes == null ? '' : `, using ${formatBytes(limit.usage_bytes)}`;
-  const times = limit?.fail_count ? `; it had hit that limit ${limit.fail_count} times` : '';
-  const both = limit?.memory_and_swap_limit_bytes ?? null;
-  const swap =
-    both !== null && limit?.memory_and_swap_bytes === both && (limit.limit_bytes === null || both < limit.limit_bytes);
-  const which = swap ? `limit of memory and swap together, ${formatBytes(both)}` : `limit${figures}`;
+  const hits = limit ? hitsOf(limit) : [];
+  const which = hits.length === 0 ? 'limit' : hits.map(({ words }) => words).join(' and its ');
+  const [hit] = hits;
+  const used = hit?.usageBytes == null ? '' : `, using ${formatBytes(hit.usageBytes)}`;
+  const times = limit?.fail_count
+    ? `; it had hit ${hits.length > 0 ? 'its memory' : 'that'} limit ${limit.fail_count} times`
+    : '';
   const level = above ? `, an ancestor of the victim’s cgroup ${printable(own)},` : '';
   return {
     cause: above ? 'ancestor_limit' : 'cgroup_limit',
-    why: `${name}${level} reached its ${which}${used}${times}.`,
+    why: `${nameOfLimit(path)}${level} reached its ${which}${used}${times}.`,
   };
 }
 
-function ofNodes({ memory, trigger }: ReportFacts, cause: 'cpuset' | 'mempolicy', allowed: string | null): Cause {
+function ofNodes(report: ReportFacts, cause: 'cpuset' | 'mempolicy', allowed: string | null): Cause {
+  const { memory, trigger } = report;
   const nodes = nodeList(allowed);
-  const others = memory?.zones.filter(({ node }) => !nodes.has(node)) ?? [];
-  const free = others.reduce((sum, zone) => sum + zone.free_bytes, 0);
-  const elsewhere = allowed !== null && others.length > 0 ? `; the other nodes had ${formatBytes(free)} free` : '';
+  const zones = memory?.zones ?? [];
+  const [own, others] = [zones.filter(({ node }) => nodes.has(node)), zones.filter(({ node }) => !nodes.has(node))];
+  const sum = (list: readonly ReportZone[]) => formatBytes(list.reduce((bytes, zone) => bytes + zone.free_bytes, 0));
   const cpuset = trigger?.cpuset ? `the cpuset ${printable(trigger.cpuset)}` : 'the cpuset of the allocating task';
   const by = cause === 'cpuset' ? cpuset : 'the memory policy of the allocating task';
   const where = allowed === null ? 'some NUMA nodes only' : `NUMA node ${printable(allowed)} only`;
-  return { cause, why: `${by} allows memory of ${where}, and no memory was left there${elsewhere}.` };
+  const free = own.filter((zone) => zone.free_bytes > zone.high_bytes);
+  const names = [...new Set(free.map(({ name }) => name))].join(', ');
+  const there =
+    own.length === 0
+      ? ''
+      : free.length === 0
+        ? ', and those were full'
+        : `; ${sum(free)} were free there, in zone ${names}, and the request could not use them`;
+  const elsewhere = others.length > 0 ? `; the other nodes had ${sum(others)} free` : '';
+  return { cause, why: `${by} allows memory of ${where}${there}${elsewhere}.` };
 }
+
+/** pagefault_out_of_memory() calls the OOM killer without an allocation: gfp_mask is 0 then. */
+function isPageFault({ trigger, scope }: ReportFacts): boolean {
+  if (!trigger || scope === 'cgroup') return false;
+  const zero = trigger.gfp_mask !== null && Number(trigger.gfp_mask) === 0;
+  return zero && (trigger.order ?? 0) === 0;
+}
+
+const PAGE_FAULT: Cause = {
+  cause: 'page_fault',
+  why: 'a page fault was refused, and no allocation of the machine had failed (gfp_mask is 0). The limit of a cgroup may refuse it, on cgroup v1 often the limit of kernel memory; the report does not say which.',
+};

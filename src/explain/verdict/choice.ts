@@ -26,6 +26,7 @@ export function choiceOf(
   if (wasAsker(report)) {
     return `${nameOf(victim)} was killed because it was the allocating task (vm.oom_kill_allocating_task); the kernel did not compare processes.`;
   }
+  if (victim.chosen) return inItsPlace(report, victim, victim.chosen);
   const along = group.length > 0 ? ` The kernel killed ${group.length} more with it, by memory.oom.group.` : '';
   const score = victim.score === null ? '' : ` The kernel gave it a score of ${victim.score}.`;
   if (!row) {
@@ -58,3 +59,12 @@ function chosenFor(
   if (!ours || !known) return `${lead}.`;
   return `${lead}. By these figures ${nameOf(ours)} comes first; it may have been exiting already.`;
 }
+
+/** Before 5.1 the kernel killed a child with memory of its own in the place of the process that it chose. */
+function inItsPlace({ group }: ReportFacts, victim: Victim, chosen: { pid: number; comm: string }): string {
+  const score = victim.score === null ? '' : `, with a score of ${victim.score}`;
+  const along = group.length > 0 ? ` The kernel killed ${group.length} more with it.` : '';
+  return `${nameOf(chosen)} was chosen${score}; the kernel killed its child ${nameOf(victim)} in its place.${along}`;
+}
+
+type Victim = NonNullable<ReportFacts['victim']>;

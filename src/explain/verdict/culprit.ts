@@ -5,41 +5,72 @@ import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 import { nameOf } from './choice.ts';
-import { sizeOf } from './holders.ts';
+import { isSysrq, total } from './factors.ts';
+import { type Swarm, shareOf, sizeOf, swarmsOf } from './holders.ts';
 
 const bySize = (a: ReportTask, b: ReportTask) => sizeOf(b) - sizeOf(a);
 
 /** @param whole size of what ran out, in bytes; null: not known */
 export function culpritOf(report: ReportFacts, row: ReportTask | undefined, whole: number | null): string {
-  const { victim, tasks } = report;
-  const asked = askedBy(report);
+  const { tasks } = report;
   const largest = tasks.toSorted(bySize)[0];
-  if (!victim || !largest) return `The log does not say which process held the memory.${asked}`;
-  const share = (task: ReportTask) => (whole ? ` (${formatShare(sizeOf(task) / whole)} of what ran out)` : '');
+  const [swarm] = swarmsOf(tasks);
+  const asked = askedBy(report, largest);
+  if (!largest) return `The log does not say which process held the memory.${asked}`;
   const little = littleIn(report, whole);
+  const lead = swarm ? ofSwarm(swarm, tasks, whole) : ofLargest(report, row, largest, whole);
+  return `${lead}${little}${asked}`;
+}
+
+const partOf = (bytes: number, whole: number | null) => {
+  const share = shareOf(bytes, whole);
+  return share === null ? '' : ` (${formatShare(share)} of what ran out)`;
+};
+
+function ofSwarm({ name, processes, bytes }: Swarm, tasks: readonly ReportTask[], whole: number | null): string {
+  const shared = whole !== null && bytes > whole ? ', counting pages that they share in each' : '';
+  const most = tasks.filter(({ comm }) => comm === name).toSorted(bySize)[0];
+  const largest = most ? `; the largest of them held ${formatBytes(sizeOf(most))}` : '';
+  return `${processes} processes named ${printable(name)} held ${formatBytes(bytes)} together${partOf(bytes, whole)}${shared}${largest}.`;
+}
+
+function ofLargest(
+  { victim }: ReportFacts,
+  row: ReportTask | undefined,
+  largest: ReportTask,
+  whole: number | null,
+): string {
+  const held = `${nameOf(largest)} held ${formatBytes(sizeOf(largest))}${partOf(sizeOf(largest), whole)}`;
+  if (!victim) return `The largest process was ${held.replace(' held ', ', which held ')}.`;
   if (row && sizeOf(row) >= sizeOf(largest)) {
-    return `Victim and largest process are the same: ${nameOf(victim)} held ${formatBytes(sizeOf(row))}${share(row)}. Whether it leaked or was merely the largest, only several reports can tell: compare its size in each.${little}${asked}`;
+    const own = `${nameOf(victim)} held ${formatBytes(sizeOf(row))}${partOf(sizeOf(row), whole)}`;
+    return `Victim and largest process are the same: ${own}. Whether it leaked or was merely the largest, only several reports can tell: compare its size in each.`;
   }
-  return `The victim was not the largest: ${nameOf(largest)} held ${formatBytes(sizeOf(largest))}${share(largest)}${spared(largest, row)}.${little}${asked}`;
+  const place = row ? 'The victim was not the largest' : 'The task table has no row for the victim; the largest in it';
+  return row ? `${place}: ${held}${spared(largest, row)}.` : `${place}, ${held}.`;
 }
 
-function littleIn({ tasks, memory }: ReportFacts, whole: number | null): string {
-  if (whole === null) return '';
+/** SysRq-f kills while memory is free, and a page fault may be refused while it is: there is no shortage to explain then. */
+function littleIn(report: ReportFacts, whole: number | null): string {
+  const { tasks, memory } = report;
+  if (whole === null || isSysrq(report)) return '';
   const sum = tasks.reduce((bytes, task) => bytes + sizeOf(task), 0);
-  const used = whole - (memory?.swap_free_bytes ?? 0);
+  const used = whole - (memory?.swap_free_bytes ?? 0) - (memory ? total(memory, 'free') : 0);
   if (sum >= used / 2) return '';
-  return ` All processes together held ${formatBytes(sum)} of ${formatBytes(used)}: most of the memory was not theirs.`;
+  return ` All processes in the table together held ${formatBytes(sum)} of ${formatBytes(used)}: most of the memory was not theirs.`;
 }
 
-function spared(largest: ReportTask, row: ReportTask | undefined): string {
+function spared(largest: ReportTask, row: ReportTask): string {
   if (largest.oom_score_adj === OOM_SCORE_ADJ_MIN || largest.pid === 1) return ', and the kernel may not kill it';
-  if (!row || largest.oom_score_adj >= row.oom_score_adj) return '';
+  if (largest.oom_score_adj >= row.oom_score_adj) return '';
   return `, with an oom_score_adj of ${largest.oom_score_adj} against the victim’s ${row.oom_score_adj}`;
 }
 
-function askedBy({ trigger, victim, tasks }: ReportFacts): string {
+/** Not of a trigger that is the victim or the largest holder, by pid or by name. */
+function askedBy({ trigger, victim, tasks }: ReportFacts, largest: ReportTask | undefined): string {
   if (!trigger || !victim || trigger.order === -1 || trigger.tid === null) return '';
-  if (trigger.tid === victim.tid || trigger.pid === victim.pid) return '';
+  if (trigger.tid === victim.tid || trigger.pid === victim.pid || trigger.comm === victim.comm) return '';
+  if (largest && (trigger.pid === largest.pid || trigger.comm === largest.comm)) return '';
   const thread = tasks.length > 0 && !tasks.some(({ tid }) => tid === trigger.tid);
   const name = thread ? `thread ${trigger.tid}, whose process the report does not name` : `pid ${trigger.pid}`;
   return ` ${printable(trigger.comm)} (${name}) only asked for memory when none was left.`;

@@ -15,7 +15,16 @@ const FULL = 0.95;
 export function factorsOf(report: ReportFacts): Factor[] {
   const kinds = report.scope === 'cgroup' ? ofCgroup(report) : report.memory ? ofMachine(report.memory) : [];
   const found = [...kinds, ...sparedOf(report)].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
-  return [...found, ...highOrderOf(report)];
+  if (isSysrq(report)) return sparedOf(report);
+  return [...found, ...highOrderOf(report), ...compactionOf(report)];
+}
+
+/** SysRq-f kills without a shortage: no memory was reclaimed, and none failed to be. */
+export const isSysrq = ({ trigger, evidence }: ReportFacts) => trigger?.order === -1 || evidence.sysrq;
+
+function compactionOf({ evidence }: ReportFacts): Factor[] {
+  const text = 'This kernel is built without compaction: it cannot move pages to make a larger free block';
+  return evidence.noCompaction ? [{ factor: 'no_compaction', bytes: null, text }] : [];
 }
 
 function highOrderOf({ trigger, page_bytes }: ReportFacts): Factor[] {

@@ -8,10 +8,46 @@ const MOST_HOLDERS = 10;
 export const sizeOf = (task: { rss_bytes: number; swap_bytes: number | null }) =>
   task.rss_bytes + (task.swap_bytes ?? 0);
 
+/** Processes of one name that hold memory together. */
+export interface Swarm {
+  name: string;
+  processes: number;
+  bytes: number;
+}
+
+/** A group of fewer processes is told by its largest. */
+const LEAST_SWARM = 4;
+
+/**
+ * The names that several processes have, where these hold more together than any single process. Pages that they share are
+ * counted in each, so the sum may be more than there is.
+ */
+export function swarmsOf(tasks: ReportFacts['tasks']): Swarm[] {
+  const groups = new Map<string, Swarm>();
+  let largest = 0;
+  for (const task of tasks) {
+    const bytes = sizeOf(task);
+    largest = Math.max(largest, bytes);
+    const group = groups.get(task.comm) ?? { name: task.comm, processes: 0, bytes: 0 };
+    groups.set(task.comm, { name: task.comm, processes: group.processes + 1, bytes: group.bytes + bytes });
+  }
+  return [...groups.values()]
+    .filter(({ processes, bytes }) => processes >= LEAST_SWARM && bytes > largest * 2)
+    .sort((a, b) => b.bytes - a.bytes);
+}
+
+/** A share of what ran out; null where it would be more than all of it, because the figures count different things. */
+export function shareOf(bytes: number, whole: number | null): number | null {
+  if (whole === null || whole <= 0 || bytes > whole) return null;
+  return bytes / whole;
+}
+
 /** @param whole size of what ran out, in bytes; null: not known */
 export function holdersOf({ tasks, memory, limit }: ReportFacts, whole: number | null): ReportVerdict['holders'] {
-  const share = (bytes: number) => (whole === null || whole <= 0 ? null : bytes / whole);
-  const processes = tasks.map((task) => ({ name: task.comm, pid: task.pid, bytes: sizeOf(task) }));
+  const swarms = swarmsOf(tasks);
+  const alone = tasks.filter(({ comm }) => !swarms.some(({ name }) => name === comm));
+  const processes = alone.map((task) => ({ name: task.comm, pid: task.pid, processes: 1, bytes: sizeOf(task) }));
+  const groups = swarms.map((swarm) => ({ ...swarm, pid: null }));
   const stat = limit && limit.stats.length > 0 ? statOf(limit) : null;
   const of = (name: string) => stat?.(name) ?? memory?.totals[name] ?? 0;
   // Shared memory that processes have mapped is in their RSS already.
@@ -20,10 +56,10 @@ export function holdersOf({ tasks, memory, limit }: ReportFacts, whole: number |
     { name: 'tmpfs and shared memory', bytes: Math.max(0, of('shmem') - mapped) },
     { name: 'kernel objects (unreclaimable slab)', bytes: of('slab_unreclaimable') },
     { name: 'reserved huge pages', bytes: memory ? hugePageBytes(memory) : 0 },
-  ].map((kind) => ({ ...kind, pid: null }));
-  return [...processes, ...kinds]
+  ].map((kind) => ({ ...kind, pid: null, processes: 0 }));
+  return [...groups, ...processes, ...kinds]
     .filter(({ bytes }) => bytes > 0)
     .sort((a, b) => b.bytes - a.bytes)
     .slice(0, MOST_HOLDERS)
-    .map((holder) => ({ ...holder, share: share(holder.bytes) }));
+    .map((holder) => ({ ...holder, share: shareOf(holder.bytes, whole) }));
 }

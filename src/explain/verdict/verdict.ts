@@ -8,7 +8,7 @@ import { causeOf } from './cause.ts';
 import { choiceOf, wasAsker } from './choice.ts';
 import { culpritOf } from './culprit.ts';
 import { factorsOf } from './factors.ts';
-import { holdersOf, sizeOf } from './holders.ts';
+import { holdersOf, shareOf, sizeOf } from './holders.ts';
 import { runtimeOf } from './runtimes.ts';
 
 /**
@@ -32,7 +32,7 @@ export function judge(
     why,
     factors,
     holders: holdersOf(report, whole),
-    victim_share: shareOf(report, whole),
+    victim_share: victimShare(report, whole),
     choice: choiceOf(report, row, domain, known, chosen?.task),
     choice_agrees: agrees(report, row, known, chosen),
     culprit: culpritOf(report, row, whole),
@@ -42,10 +42,10 @@ export function judge(
   };
 }
 
-function shareOf({ victim }: ReportFacts, whole: number | null): number | null {
+function victimShare({ victim }: ReportFacts, whole: number | null): number | null {
   const rss = victim?.memory.rss_bytes ?? null;
-  if (!victim || rss === null || whole === null || whole <= 0) return null;
-  return sizeOf({ rss_bytes: rss, swap_bytes: victim.memory.swap_bytes }) / whole;
+  if (!victim || rss === null) return null;
+  return shareOf(sizeOf({ rss_bytes: rss, swap_bytes: victim.memory.swap_bytes }), whole);
 }
 
 function agrees(

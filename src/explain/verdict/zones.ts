@@ -11,18 +11,23 @@ interface Finding {
 /** Zones in the order in which an allocation falls back, from the last resort up. */
 const RANK = ['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable'];
 
+const flagsOf = (gfp: string | null) => new Set(gfp?.split('|') ?? []);
+
+/** include/linux/gfp.h, gfp_migratetype(): only movable requests may use the pages of CMA. */
+const isMovable = (gfp: string | null) =>
+  [...flagsOf(gfp)].some(
+    (name) => name === 'GFP_HIGHUSER_MOVABLE' || name === '__GFP_MOVABLE' || name.startsWith('GFP_TRANSHUGE'),
+  );
+
 /** include/linux/gfp.h, gfp_zone(): the highest zone that a request may use. */
 function highestZone(gfp: string | null, zones: readonly ReportZone[]): string {
-  const names = new Set(gfp?.split('|') ?? []);
+  const names = flagsOf(gfp);
   if (names.has('GFP_DMA') || names.has('__GFP_DMA')) return 'DMA';
   if (names.has('GFP_DMA32') || names.has('__GFP_DMA32')) return 'DMA32';
   const high = [...names].some(
     (name) => name.startsWith('GFP_HIGHUSER') || name === '__GFP_HIGHMEM' || name.startsWith('GFP_TRANSHUGE'),
   );
-  const movable = [...names].some(
-    (name) => name === 'GFP_HIGHUSER_MOVABLE' || name === '__GFP_MOVABLE' || name.startsWith('GFP_TRANSHUGE'),
-  );
-  if (high && movable) return 'Movable';
+  if (high && isMovable(gfp)) return 'Movable';
   return high || !zones.some(({ name }) => name === 'HighMem') ? 'HighMem' : 'Normal';
 }
 
@@ -31,12 +36,25 @@ const label = ({ node, name }: ReportZone) => `zone ${name} of node ${node}`;
 const largest = (list: readonly ReportZone[]) =>
   list.toSorted((a, b) => (b.managed_bytes ?? b.present_bytes ?? 0) - (a.managed_bytes ?? a.present_bytes ?? 0))[0];
 
+/** Free bytes that a request may not have: CMA for all but movable requests, and the reserve for atomic ones. */
+function heldBack(zone: ReportZone, gfp: string | null): { cma: number; atomic: number } {
+  const cma = isMovable(gfp) ? 0 : (zone.values.free_cma ?? 0);
+  const atomic = zone.values.free_highatomic ?? zone.values.reserved_highatomic ?? 0;
+  return { cma: Math.min(cma, zone.free_bytes), atomic: Math.min(atomic, zone.free_bytes) };
+}
+
+function usableFree(zone: ReportZone, gfp: string | null): number {
+  const { cma, atomic } = heldBack(zone, gfp);
+  return Math.max(0, zone.free_bytes - cma - atomic);
+}
+
 export function ofZones({ memory, trigger, page_bytes }: ReportFacts): Finding {
   const zones = memory?.zones ?? [];
   if (zones.length === 0) {
     return { cause: 'unknown', why: 'the system ran out of memory; the log does not have the zones.' };
   }
-  const highest = RANK.indexOf(highestZone(trigger?.gfp ?? null, zones));
+  const gfp = trigger?.gfp ?? null;
+  const highest = RANK.indexOf(highestZone(gfp, zones));
   const usable = zones.filter(({ name }) => RANK.indexOf(name) <= highest);
   const zone = largest(usable);
   if (!zone) return { cause: 'unknown', why: 'the log has none of the zones that the request could use.' };
@@ -44,29 +62,56 @@ export function ofZones({ memory, trigger, page_bytes }: ReportFacts): Finding {
     // Indexed by zone type, of the types that the kernel is built with; its last entry is that of the highest zone.
     return table?.[Math.min(highest, table.length - 1)] ?? 0;
   };
-  const above = usable.filter((one) => one.free_bytes > one.min_bytes + reserve(one));
-  const figures = `${label(zone)} had ${formatBytes(zone.free_bytes)} free, its minimum is ${formatBytes(zone.min_bytes)}`;
-  if (above.length === 0) return allLow(zones, usable, figures);
+  const above = usable.filter((one) => usableFree(one, gfp) > one.min_bytes + reserve(one));
+  if (above.length === 0) {
+    const kept = usable.filter((one) => one.free_bytes > one.min_bytes + reserve(one));
+    return kept.length > 0 ? allKept(largest(kept) as ReportZone, gfp) : allLow(zones, usable, zone);
+  }
   const order = trigger?.order ?? 0;
   const lacking = above.filter(({ free_blocks }) => free_blocks?.slice(order).every((count) => count === 0));
+  const most = largest(above) as ReportZone;
   if (order > 0 && lacking.length === above.length) {
-    const most = largest(above) as ReportZone;
     const size = formatBytes(2 ** order * page_bytes);
     const why = `memory is fragmented: ${label(most)} had ${formatBytes(most.free_bytes)} free, but no free block of order ${order} (${size}).`;
     return { cause: 'fragmentation', why };
   }
+  if (above.some((one) => usableFree(one, gfp) > one.high_bytes + reserve(one))) return noShortage(most, gfp, order);
   return {
     cause: 'watermark',
-    why: `the request found no memory; some was free again when the report was written: ${figures}.`,
+    why: `free memory was down to the watermarks: ${figuresOf(zone)}; a little was free again when the report was written.`,
   };
 }
 
-function allLow(zones: readonly ReportZone[], usable: readonly ReportZone[], figures: string): Finding {
+const figuresOf = (zone: ReportZone) =>
+  `${label(zone)} had ${formatBytes(zone.free_bytes)} free, its minimum is ${formatBytes(zone.min_bytes)}`;
+
+function allKept(zone: ReportZone, gfp: string | null): Finding {
+  const { cma, atomic } = heldBack(zone, gfp);
+  const parts = [
+    cma > 0 ? `${formatBytes(cma)} are CMA pages, which serve movable requests only` : '',
+    atomic > 0 ? `${formatBytes(atomic)} are reserved for atomic requests` : '',
+  ].filter((part) => part !== '');
+  const left = formatBytes(usableFree(zone, gfp));
+  return {
+    cause: 'reserved',
+    why: `most free memory was not for this request: of ${formatBytes(zone.free_bytes)} free in ${label(zone)}, ${parts.join(' and ')}; ${left} were left, below the minimum of ${formatBytes(zone.min_bytes)}.`,
+  };
+}
+
+function noShortage(zone: ReportZone, gfp: string | null, order: number): Finding {
+  const size = order > 0 ? ` The request was for a block of order ${order}.` : '';
+  return {
+    cause: 'no_shortage',
+    why: `the report shows no shortage of memory: ${label(zone)} had ${formatBytes(usableFree(zone, gfp))} that the request could use, above its high watermark of ${formatBytes(zone.high_bytes)}.${size}`,
+  };
+}
+
+function allLow(zones: readonly ReportZone[], usable: readonly ReportZone[], zone: ReportZone): Finding {
   const others = zones.filter((one) => !usable.includes(one) && one.free_bytes > one.high_bytes);
   const narrow =
     others.length > 0 ? `; ${others.map(label).join(', ')} had memory, but the request could not use it` : '';
   return {
     cause: others.length > 0 ? 'zone' : 'watermark',
-    why: `every zone that the request could use was below its minimum watermark: ${figures}${narrow}.`,
+    why: `every zone that the request could use was below its minimum watermark: ${figuresOf(zone)}${narrow}.`,
   };
 }

@@ -1,0 +1,173 @@
+/** Logs as people paste them: quoted, prefixed by tools that are on no list, cut, folded, escaped. */
+import { describe, expect, it } from 'vitest';
+import { explain } from './corpus.ts';
+import { judge, readings } from './public-logs.ts';
+
+const only = (text: string) => {
+  const { reports } = explain(text);
+  expect(reports).toHaveLength(1);
+  return reports[0] as (typeof reports)[0];
+};
+
+describe('published logs', () => {
+  it.each(readings.map((reading) => [reading.file, reading] as const))('%s is read as by eye', (_, reading) => {
+    expect(judge(reading)).toEqual({ judgement: 'right', differences: [] });
+  });
+});
+
+const HEAD = 'app invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0';
+const prefixes = [
+  '[Mi Jan  7 03:04:05 2026] ',
+  '[mer. janv.  7 03:04:05 2026] ',
+  '[三 1月  7 03:04:05 2026] ',
+  'kern: warning: [2026-01-07T03:04:05.000000001Z]: ',
+  '192.0.2.7: kern:    info: [2026-01-07T03:04:05.000000001Z]: ',
+  'Wed Jan  7 03:04:05 2026 kern.warn kernel: [  5.000000] ',
+  '> > [5.0000] ',
+  '>>   ',
+  '+[5.000000] ',
+  ': [5.000000] ',
+  '`',
+  '```[5.000000] ',
+  '<4>1 2026-01-07T03:04:05.000001+00:00 h1 kernel - - - ',
+  'Wed 2026-01-07 03:04:05 UTC h1 kernel: ',
+  '[Jan 7 03:04] ',
+  '[  +0.000012] ',
+  '1234:[5.000000] ',
+  'kern.log:1234:[5.000000] ',
+  'node7: [5.000000] ',
+  'Jan  7 03:04:05 h1 kern.warn kernel: ',
+  '[2026-01-07 03:04:05] [    5.000000] ',
+  '** 3 printk messages dropped ** [5.000000] ',
+  'Jan 07 03:04:05 ** kernel: ',
+  'worker-7 | ',
+];
+
+describe('a prefix that is on no list', () => {
+  it.each(prefixes)('%s is no part of the name', (prefix) => {
+    const lines = [
+      HEAD,
+      'CPU: 1 PID: 42 Comm: app Not tainted 6.1.0 #1',
+      'Call Trace:',
+      ' dump_header+0x4a/0x201',
+      'Mem-Info:',
+      'Node 0 Normal free:900kB min:1000kB low:1200kB high:1400kB present:8000kB managed:8000kB',
+      '[   42]     0    42     2000      900    40960        0             0 app',
+      'Out of memory: Killed process 42 (app) total-vm:8000kB, anon-rss:3600kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:40kB oom_score_adj:0',
+    ];
+    const report = only(lines.map((line) => prefix + line).join('\n'));
+    expect(report.trigger).toMatchObject({ comm: 'app', tid: 42, order: 0, stack: ['dump_header'] });
+    expect(report.victim).toMatchObject({
+      comm: 'app',
+      pid: 42,
+      inferred: false,
+      memory: { anon_rss_bytes: 3600 * 1024 },
+    });
+    expect(report.memory?.zones).toHaveLength(1);
+    expect(report.tasks).toHaveLength(1);
+    expect(report.warnings).toEqual([]);
+  });
+
+  it.each(['log:main', 'worker 3/9', '(tool)', 'a b: c'])('keeps the name %s whole', (comm) => {
+    const head = `[    5.000000] ${HEAD.replace('app', comm)}`;
+    expect(only(`${head}\n[    5.000001] CPU: 1 PID: 7 Comm: ${comm} Not tainted 6.1.0 #1`).trigger).toMatchObject({
+      comm,
+    });
+  });
+});
+
+describe('a head', () => {
+  it('is read by field, whatever stands between them', () => {
+    const text =
+      '[   12.100000] app invoked oom-killer: gfp_mask=0x14200ca(GFP_HIGHUSER_MOVABLE), nodemask=(null),  order=0, oom_score_adj=-5';
+    expect(only(text).trigger).toMatchObject({ comm: 'app', gfp: 'GFP_HIGHUSER_MOVABLE', order: 0, oom_score_adj: -5 });
+  });
+
+  it('that is cut, padded or followed by the rest of a terminal line keeps what is whole', () => {
+    const cut = only('app invoked oom-killer: gfp_mask=0x6000c0(GFP_KERNEL), nodemask=(null), order=0, oo0');
+    expect(cut.trigger).toMatchObject({ gfp: 'GFP_KERNEL', order: 0, oom_score_adj: null });
+    const padded = only(
+      '[5.0000] app invoked oom-killer: gfp_mask=0x15000c0(GFP_KERNEL_ACC                OUNT), nodemask=(null),  order=1, oom_score_adj=0',
+    );
+    expect(padded.trigger).toMatchObject({ gfp: 'GFP_KERNEL_ACCOUNT', order: 1 });
+    const rest = only('app invoked oom-killer: gfp_mask=0xd0, order=0, oom_score_adj=0            [3/41]');
+    expect(rest.trigger).toMatchObject({ gfp_mask: '0xd0', oom_score_adj: 0 });
+    for (const { warnings } of [cut, padded, rest]) expect(warnings).toEqual([]);
+  });
+});
+
+describe('a report without a head, soon after another kill', () => {
+  it('keeps its row, its reason and its score', () => {
+    const { reports } = explain(`[50.100000] Killed process 11 (one) total-vm:9000kB, anon-rss:100kB, file-rss:0kB
+[50.900000] [  12]     0    12     2000      900       5        0             0 two
+[50.900000] Memory cgroup out of memory: Kill process 12 (two) score 900 or sacrifice child
+[50.900000] Killed process 12 (two) total-vm:8000kB, anon-rss:3600kB, file-rss:0kB`);
+    expect(reports.map(({ victim }) => victim?.comm)).toEqual(['one', 'two']);
+    expect(reports[1]).toMatchObject({ scope: 'cgroup', victim: { score: 900 }, tasks: [{ comm: 'two' }] });
+  });
+});
+
+describe('a victim without a kill line', () => {
+  it.each([
+    [
+      'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=c1,mems_allowed=0,oom_memcg=/a,task_memcg=/a/b,task=app,pid=42,uid=0',
+      'app',
+      42,
+    ],
+    ['oom_reaper: reaped process 43 (app2), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB', 'app2', 43],
+    ['Out of memory: Kill process 44 (app3) score 500 or sacrifice child', 'app3', 44],
+    ['oom_reaper: reaped process 9 (app)', 'app', 9],
+    ['oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),global_oom,task_memcg=/,task=app,pid=9,uid=0', 'app', 9],
+  ])('is inferred from %s', (line, comm, pid) => {
+    const report = only(`[5.000000] ${line}`);
+    expect(report).toMatchObject({
+      outcome: 'killed',
+      victim: { comm, pid, inferred: true, memory: { rss_bytes: null } },
+    });
+    expect(report.warnings).toEqual([]);
+  });
+
+  it('has no name where only its cgroup is told', () => {
+    const report = only('Task in /a/b killed as a result of limit of /a');
+    expect(report).toMatchObject({ outcome: 'killed', victim: null, scope: 'cgroup', limit: { path: '/a' } });
+  });
+
+  it('is one kill when the kill line comes as well', () => {
+    const report =
+      only(`oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=app,pid=9,uid=0
+Out of memory: Killed process 9 (app) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0
+oom_reaper: reaped process 9 (app), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB`);
+    expect(report.victim).toMatchObject({ inferred: false, reaped: { anon_rss_bytes: 0 } });
+  });
+
+  it('is the child that was killed in the place of the process that was chosen', () => {
+    const { victim } = only(`Memory cgroup out of memory: Kill process 70 (parent) score 61 or sacrifice child
+Killed process 71 (child) total-vm:8kB, anon-rss:4kB, file-rss:0kB`);
+    expect(victim).toMatchObject({ comm: 'child', pid: 71, score: 61, chosen: { pid: 70, comm: 'parent' } });
+  });
+});
+
+describe('escaped line ends', () => {
+  it.each(['#012', '\\x0a', '\\n'])('%s ends a line of Mem-Info', (end) => {
+    const report = only(`${HEAD}
+Mem-Info:
+active_anon:100 inactive_anon:50 isolated_anon:0${end} active_file:3 inactive_file:1 isolated_file:0${end} slab_reclaimable:4 slab_unreclaimable:9${end} free:700 free_pcp:0`);
+    expect(report.memory?.totals).toMatchObject({
+      active_anon: 409600,
+      active_file: 12288,
+      slab_unreclaimable: 36864,
+      free: 2867200,
+    });
+  });
+});
+
+describe('lines that a copy has twice', () => {
+  it('are one report', () => {
+    const lines = [
+      `[5.000000] ${HEAD}`,
+      '[5.000001] Task in /a killed as a result of limit of /a',
+      '[5.000002] Killed process 9 (app) total-vm:8kB, anon-rss:4kB, file-rss:0kB',
+    ];
+    expect(only(lines.flatMap((line) => [line, line]).join('\n')).victim?.pid).toBe(9);
+  });
+});
