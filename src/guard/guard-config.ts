@@ -1,19 +1,20 @@
 import type { GuardMode } from '../model/guard.ts';
 import type { PolicyOptions } from './rules/rule.ts';
 
-/** How a guard is set up: what a configuration file, the options of `oomscope guard` and earlyoom's flags become. */
+/** The settings of a guard. A configuration file, the options of `oomscope guard` and earlyoom's options all become this. */
 export interface GuardConfig {
   mode: GuardMode;
   policy: PolicyOptions;
   /** Raise the likely victim's oom_score_adj while memory is short, so that the kernel would take it too. */
   raiseScore: boolean;
-  /** Have the likely victim signalled by the kernel or the addon when memory runs out faster than the rules are. */
+  /** Let the kernel or the addon signal the likely victim when memory runs out faster than the rules are checked. */
   arm: boolean;
+  /** Lock the code of the guard in memory. */
   lockMemory: boolean;
-  /** SCHED_RR priority; 0: none. */
+  /** SCHED_RR priority from 1 to 99; 0: none. */
   realtimePriority: number;
-  /** Where what has to be taken back after a crash is written down. */
+  /** The undo ledger: what has to be undone after a crash. undefined: in systemd's STATE_DIRECTORY, else none. */
   stateFile: string | undefined;
-  /** It looks no more often than this. */
+  /** Shortest interval between samples (ms). */
   fastestMs: number;
 }

@@ -1,9 +1,9 @@
 /**
- * The policy over a recording: what would have been done, when, to whom. The clock is the recording's, so the same recording
- * and the same rules always come to the same.
+ * Runs the rules over a recording. The clock is the recording's, so the same recording and the same rules always have the
+ * same result.
  *
- * What a kill would have changed is worked into what follows: whoever was to die is taken to be gone by the next sample, and
- * what it held to be available from then on. Pressure cannot be worked out, and stays as it was recorded.
+ * From the sample after a kill on, the victim is left out, and what it held counts as available. Pressure without it cannot
+ * be computed and stays as it was recorded.
  */
 import { type Event, SCHEMA } from '../model/events.ts';
 import { SAMPLE_SCHEMA, type Sample, type SampledProcess } from '../model/sample.ts';
@@ -24,9 +24,9 @@ interface Running {
   signalledMs: number | undefined;
 }
 
-/** In a recording nobody is the guard. */
-const nobody = { pid: -1, ancestors: new Set<number>() };
-/** As often as one sample can move a ladder. */
+/** No process of a recording is the guard. */
+const noProcess = { pid: -1, ancestors: new Set<number>() };
+/** Limit of a ladder's moves in one sample. */
 const MOST_MOVES = 64;
 
 export class Replay {
@@ -39,7 +39,7 @@ export class Replay {
   #seq = 0;
 
   constructor(options: PolicyOptions, emit: (event: Event) => void) {
-    this.#policy = new Policy(options, nobody);
+    this.#policy = new Policy(options, noProcess);
     const nowNs = () => BigInt(Math.round((this.#sample?.mono_ms ?? 0) * 1e6));
     this.#announce = new Announcer(
       'dry_run',
@@ -74,7 +74,7 @@ export class Replay {
     }
   }
 
-  /** What is not over when the recording is. */
+  /** Reports plans that are still running at the end of the recording as `abandoned`. */
   end(): void {
     for (const { plan } of this.#running.values()) this.#announce.result(plan, 'abandoned');
     this.#running.clear();
@@ -137,7 +137,7 @@ export class Replay {
   }
 }
 
-/** As it would have been without these processes. */
+/** The sample as it would have been without these processes. */
 function without(sample: Sample, dead: ReadonlySet<string>): Sample {
   const gone = sample.processes?.filter((one) => dead.has(identity(one))) ?? [];
   if (gone.length === 0) return sample;
@@ -160,7 +160,7 @@ function without(sample: Sample, dead: ReadonlySet<string>): Sample {
   };
 }
 
-/** A line of a recording; undefined when it is none, or not all of one. */
+/** Reads a line of a recording; undefined: it is no sample, or a part of one. */
 export function readSample(line: string): Sample | undefined {
   try {
     const sample = JSON.parse(line) as Sample;

@@ -1,4 +1,4 @@
-/** Shadow mode: whom the guard would have killed, beside whom the kernel then killed. */
+/** Shadow mode: compares the process that the kernel killed with the one that the guard would have killed. */
 
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
@@ -6,8 +6,8 @@ import type { GuardTarget } from '../model/guard.ts';
 import type { Plan } from './ladder/announce.ts';
 import type { Candidate } from './rules/rank.ts';
 
-/** A plan older than this has nothing to do with the kill. */
-const LASTS_MS = 120_000;
+/** A plan older than this is not compared. */
+const COMPARED_MS = 120_000;
 
 interface Planned {
   plan: Plan;
@@ -31,8 +31,8 @@ export class Shadow {
 
   kernelKilled(kill: OomKill): void {
     const now = performance.now();
-    this.#planned = this.#planned.filter(({ atMs }) => now - atMs < LASTS_MS);
-    // Best the plan that had the same victim, else the last about the same place or the system.
+    this.#planned = this.#planned.filter(({ atMs }) => now - atMs < COMPARED_MS);
+    // A plan with the same victim, else the last one for the same place or the system.
     const same = this.#planned.findLast(({ members }) => members.has(kill.victim.pid));
     const other = this.#planned.findLast(({ plan }) => {
       const path = plan.fired.cgroup?.path;
@@ -43,9 +43,9 @@ export class Shadow {
     const name = `${kill.victim.comm ?? '?'} (pid ${kill.victim.pid})`;
     const lead = found ? Math.round(now - found.atMs) : null;
     const messages = {
-      same_victim: `The kernel killed ${name}, as the guard would have ${lead} ms before.`,
-      other_victim: `The kernel killed ${name}; the guard would have killed ${found?.plan.victim.comm} (pid ${found?.plan.victim.pid}) ${lead} ms before.`,
-      unforeseen: `The kernel killed ${name}, and no rule had fired.`,
+      same_victim: `The kernel killed ${name}; the guard would have killed it ${lead} ms earlier.`,
+      other_victim: `The kernel killed ${name}; the guard would have killed ${found?.plan.victim.comm} (pid ${found?.plan.victim.pid}) ${lead} ms earlier.`,
+      unforeseen: `The kernel killed ${name}; no rule had fired.`,
     };
     this.#emit({
       ...this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), 'info', 'guard', messages[outcome]),

@@ -1,6 +1,6 @@
 /**
  * An entry of an undo ledger: what was there before a change, and what this program wrote. A change is undone only where
- * the file still reads what this program wrote; any later value belongs to whoever wrote it.
+ * the file still reads what this program wrote; a value that another program has written since is left alone.
  */
 import { readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';

@@ -82,7 +82,7 @@ export class UndoLedger implements Disposable {
     return [...accountsOf(parse(path, text.slice(0, text.lastIndexOf('\n') + 1), options)).values()];
   }
 
-  /** What is to be undone, one account for each process and file, in the order of their first changes. */
+  /** The changes that are not undone, one account for each process and file, in the order of their first changes. */
   accounts(): Account[] {
     return [...this.#accounts.values()];
   }

@@ -15,7 +15,7 @@ export interface Applied {
   /**
    * - `done`: written, and read back.
    * - `gone`: the process has exited, or another one has its pid.
-   * - `changed`: it is not as it was planned: another value, program or cgroup.
+   * - `changed`: it has another value, program or cgroup than was planned for.
    * - `refused`: the kernel did not allow it.
    */
   outcome: 'done' | 'gone' | 'changed' | 'refused';

@@ -1,6 +1,4 @@
-/**
- * What makes a plan last: drop-ins for systemd, which gives a service its value each time it starts.
- */
+/** Drop-ins for systemd, by which a service has the value of a plan each time it starts. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OomscopeError } from '../model/error.ts';
@@ -20,10 +18,7 @@ export interface DropIn {
   text: string;
 }
 
-/**
- * For the services whose processes are all of one profile, and for no other: a value for a service holds for whatever it
- * starts.
- */
+/** Only for services whose processes are all of one profile: a unit's value is inherited by every process that it starts. */
 export function dropInsFor(
   { entries }: Plan,
   subjects: readonly Subject[],
@@ -49,11 +44,11 @@ function textOf(profile: Profile): string {
 }
 
 export interface Installed extends DropIn {
-  /** `foreign`: another file of that name is there, which is left as it is. */
+  /** `foreign`: another file has that name, and is left as it is. */
   outcome: 'written' | 'as it is' | 'foreign';
 }
 
-/** systemd reads them after `systemctl daemon-reload`, and gives the value when the service is started the next time. */
+/** systemd reads them after `systemctl daemon-reload`, and sets the value at the next start of the service. @throws OomscopeError OUTPUT */
 export function installDropIns(dropIns: readonly DropIn[], ledger: UndoLedger): Installed[] {
   return dropIns.map((dropIn) => {
     const { path, text, profile } = dropIn;
@@ -66,7 +61,7 @@ export function installDropIns(dropIns: readonly DropIn[], ledger: UndoLedger): 
       writeFileSync(path, text, { flag: 'wx', mode: 0o644, flush: true });
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
-      throw new OomscopeError('OUTPUT', `The drop-in ${path} cannot be written: ${code}.`, { cause });
+      throw new OomscopeError('OUTPUT', `Cannot write the drop-in ${path}: ${code}.`, { cause });
     }
     return { ...dropIn, outcome: 'written' as const };
   });
@@ -77,6 +72,6 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    return ''; // not ours to read
+    return ''; // it cannot be read
   }
 }

@@ -1,7 +1,6 @@
-/**
- * What a set of profiles would change: each process before and after, why, and what to think of. Decided on what is given;
- * nothing is read or written here.
- */
+/** Plans what a set of profiles would change: each process before and after, the reason, and warnings. Pure. */
+
+import { isWithin } from '../text/cgroup-path.ts';
 import { suggestion } from '../text/did-you-mean.ts';
 import type { Profile, Selector } from './profile.ts';
 import type { Subject } from './subject.ts';
@@ -9,15 +8,15 @@ import type { Subject } from './subject.ts';
 export interface PlanEntry {
   subject: Subject;
   profile: string;
-  /** By what it was recognised. */
+  /** The selector that matched it. */
   selector: Selector;
   before: number;
   /** Equal to `before` unless it is changed. */
   after: number;
   /**
-   * - `change`: to be written.
-   * - `keep`: it has that already, or is further in that direction by somebody's choice.
-   * - `skip`: not ours to change.
+   * - `change`: the value will be written.
+   * - `keep`: it has the value already, or a stronger one that another program has set.
+   * - `skip`: it must not be changed.
    */
   action: 'change' | 'keep' | 'skip';
   reason: string;
@@ -31,7 +30,7 @@ export interface Warning {
 
 export interface Plan {
   entries: PlanEntry[];
-  /** Profiles that come to nothing, and why. */
+  /** Profiles that match no process, and why. */
   idle: { profile: string; reason: string }[];
 }
 
@@ -40,14 +39,14 @@ export interface PlanOptions {
   inContainers?: boolean;
   /** Whether this process has CAP_SYS_RESOURCE. */
   mayLower: boolean;
-  /** Names of kernel threads, to say why they are not matched. */
+  /** Names of kernel threads, so that the reason can say why a profile does not match them. */
   kernelThreads?: readonly string[];
 }
 
-/** Above this share it may well be the one that grows. In thousandths. */
+/** A process with more than this share of the memory may be the one that grows. In thousandths. */
 const HOG_PER_MILLE = 200;
 
-/** @param profiles the first that recognises a process has it */
+/** @param profiles a process belongs to the first that matches it */
 export function planProtection(subjects: readonly Subject[], profiles: readonly Profile[], options: PlanOptions): Plan {
   const matched = subjects.flatMap((subject) => {
     const found = profiles.flatMap((profile) => {
@@ -75,7 +74,7 @@ export function planProtection(subjects: readonly Subject[], profiles: readonly 
       warnings.push({ code: 'inherited', text });
     }
     const rival = others.find(({ oomScoreAdj }) => oomScoreAdj !== profile.oomScoreAdj);
-    if (rival) warnings.push({ code: 'contested', text: `${rival.name} would have it at ${rival.oomScoreAdj}` });
+    if (rival) warnings.push({ code: 'contested', text: `profile ${rival.name} would set ${rival.oomScoreAdj}` });
     const after = decided.action === 'change' ? profile.oomScoreAdj : subject.oomScoreAdj;
     return { subject, profile: profile.name, selector, before: subject.oomScoreAdj, after, ...decided, warnings };
   });
@@ -86,14 +85,14 @@ export function planProtection(subjects: readonly Subject[], profiles: readonly 
   return { entries, idle };
 }
 
-/** By what a profile knows a process; undefined when it does not. */
+/** The selector of a profile that matches a process; undefined: none does. */
 export function recognise(subject: Subject, profile: Profile): Selector | undefined {
   const lowers = profile.oomScoreAdj < subject.oomScoreAdj;
   return profile.selectors.find(({ by, is }) => {
     if (by === 'unit') return subject.unit === is;
-    if (by === 'cgroup') return subject.cgroup === is || subject.cgroup?.startsWith(`${is}/`) === true;
+    if (by === 'cgroup') return isWithin(subject.cgroup, is);
     if (by === 'comm') return subject.comm === is;
-    // A file of that name is soon made, so what is protected has to be root's.
+    // Any user can make a file of that name, so a protected program must belong to root.
     const same = is.startsWith('/') ? subject.exe === is : subject.exe?.endsWith(`/${is}`) === true;
     return same && (!lowers || subject.exeTrusted);
   });
@@ -117,28 +116,28 @@ function decide(
   if (childrenReset && exe !== null && parent?.exe === exe) {
     return skip(`a child of ${parent.comm} (pid ${parent.pid}), which spares itself and not its children`);
   }
-  if (now === wanted) return keep('as it is');
+  if (now === wanted) return keep('has this value already');
   const by = originOf(now, parent);
-  if (wanted < 0 && now < wanted) return keep(`protected more already${by}`);
-  if (wanted > 0 && now > wanted) return keep(`expendable more already${by}`);
+  if (wanted < 0 && now < wanted) return keep(`has a lower value already${by}`);
+  if (wanted > 0 && now > wanted) return keep(`has a higher value already${by}`);
   if (wanted < now && SESSION_SERVER.test(exe ?? '')) return skip(SESSION_REASON);
   const was = now === 0 ? '' : `, was ${now}${by}`;
   return { action: 'change', reason: `${name}${was}` };
 }
 
-/** @param parent undefined: not known */
+/** Where a value came from, as far as the parent tells. @param parent undefined: not known */
 function originOf(now: number, parent: Subject | undefined): string {
   if (!parent) return '';
   return now !== 0 && parent.oomScoreAdj === now ? `, inherited from ${parent.comm}` : ', set by itself or its unit';
 }
 
 /**
- * OpenSSH's listener sets −1000 for itself at its start and gives each session the value of before back, but only what it
- * found then: a value that is written later goes on to every login, and to all that is started there.
+ * OpenSSH's listener sets -1000 for itself at its start, and gives each session back the value that it found then. A value
+ * that is written later is inherited by every login, and by every process started there.
  */
 const SESSION_SERVER = /\/sshd(-session|-auth)?$/;
 const SESSION_REASON =
-  'sshd sets -1000 for its listener itself and spares its sessions that; written now, every login would inherit it: restart sshd';
+  'sshd sets -1000 for its listener itself, and not for its sessions; if it were written now, every login would inherit it: restart sshd';
 
 function warn(subject: Subject, profile: Profile, selector: Selector, { mayLower }: PlanOptions): Warning[] {
   const { oomScoreAdj: wanted, childrenReset } = profile;
@@ -146,10 +145,10 @@ function warn(subject: Subject, profile: Profile, selector: Selector, { mayLower
   if (wanted >= subject.oomScoreAdj) return warnings;
   const share = `${Math.round(subject.memoryPerMille / 10)} % of the memory`;
   if (wanted === -1000) {
-    const text = `never killed again, whatever it holds (now ${share}): where it is the one that grows, the machine stands still`;
+    const text = `the kernel will never kill it, whatever it holds (now ${share}): if it is what grows, the machine stands still`;
     warnings.push({ code: 'unkillable', text });
   } else if (wanted < 0 && subject.memoryPerMille >= HOG_PER_MILLE) {
-    const text = `holds ${share}: at ${wanted} nearly all others would be killed first; give it a limit as well`;
+    const text = `holds ${share}: at ${wanted} nearly every other process would be killed first; give it a limit as well`;
     warnings.push({ code: 'hog', text });
   }
   if (childrenReset) {
@@ -157,7 +156,7 @@ function warn(subject: Subject, profile: Profile, selector: Selector, { mayLower
     warnings.push({ code: 'inherited', text });
   }
   if (selector.by === 'comm') {
-    warnings.push({ code: 'by_name', text: `known by its name alone, which any process can give itself` });
+    warnings.push({ code: 'by_name', text: 'matched by its name alone, which any process can give itself' });
   }
   if (!mayLower) {
     const text = 'lowering needs CAP_SYS_RESOURCE, which this process lacks: the kernel may refuse';
@@ -181,16 +180,16 @@ function idleReason(
   }
   const claimed = subjects.find((subject) => recognise(subject, profile));
   const winner = entries.find(({ subject }) => subject === claimed)?.profile;
-  if (winner !== undefined) return `all that it matches is of profile ${winner}, which comes first`;
+  if (winner !== undefined) return `everything that it matches belongs to profile ${winner}, which comes first`;
   const untrusted = subjects.find((subject) => recognise({ ...subject, exeTrusted: true }, profile));
-  if (untrusted) return `matches only ${untrusted.exe}, which others than root could have put there`;
+  if (untrusted) return `matches only ${untrusted.exe}, which another user than root could have put there`;
   const kernel = selectors.find(({ by, is }) => by === 'comm' && kernelThreads.includes(is));
   if (kernel) return `matches only the kernel's own thread ${kernel.is}, which has no memory and is never killed`;
   const [only] = selectors;
-  if (selectors.length > 1 || !only) return `matches nothing that runs: none of ${listed(selectors)}`;
+  if (selectors.length > 1 || !only) return `matches no running process: none of ${listed(selectors)}`;
   const there = subjects.map((subject) => selectable(subject, only)).filter((value) => value !== null);
   const near = suggestion(only.is, [...new Set(there)]);
-  return `matches nothing that runs${near.startsWith('Did') ? `: no ${only.by} is ${only.is}. ${near}` : ''}`;
+  return `matches no running process${near.startsWith('Did') ? `: no ${only.by} is ${only.is}. ${near}` : ''}`;
 }
 
 function listed(selectors: readonly Selector[]): string {

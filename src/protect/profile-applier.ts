@@ -1,4 +1,4 @@
-/** Keeps profiles applied: to whatever is started, as it is started. */
+/** Applies profiles to processes as they start a program. */
 import { OomscopeError } from '../model/error.ts';
 import { type Exec, ExecStream } from '../process/exec-stream.ts';
 import type { UndoLedger } from '../process/undo-ledger.ts';
@@ -11,11 +11,11 @@ export interface ProfileApplierOptions {
   profiles: readonly Profile[];
   plan: PlanOptions;
   ledger: UndoLedger;
-  /** @param latencyNs from its exec to the value. null: it was there before. */
+  /** @param latencyNs from exec to the written value. null: the process was there before */
   onApplied: (applied: Applied, latencyNs: bigint | null) => void;
-  /** Too many came at once: all processes are looked at again. */
+  /** The kernel's ring was full, and this many execs were lost: all processes are checked again. */
   onLost: (count: number) => void;
-  /** It goes on, unless the journal takes no more. */
+  /** An entry could not be applied. The others go on. */
   onError: (error: unknown) => void;
 }
 
@@ -23,7 +23,7 @@ export class ProfileApplier implements Disposable {
   readonly #options: ProfileApplierOptions;
   readonly #execs: ExecStream;
 
-  /** Hears of what is executed from here on. @throws OomscopeError as `ExecStream` */
+  /** Applies to every program that is started from now on. @throws OomscopeError as `ExecStream` */
   constructor(options: ProfileApplierOptions) {
     this.#options = options;
     this.#execs = new ExecStream({
@@ -36,7 +36,7 @@ export class ProfileApplier implements Disposable {
     });
   }
 
-  /** What runs now. @throws OomscopeError OUTPUT: the journal takes no more */
+  /** Applies to all present processes. @throws OomscopeError OUTPUT: the ledger cannot be written */
   applyToAll(plan: Plan = planProtection(readSubjects(), this.#options.profiles, this.#options.plan)): Applied[] {
     const { ledger, onApplied } = this.#options;
     return applyPlan(plan.entries, ledger, (applied) => onApplied(applied, null));
@@ -53,8 +53,8 @@ export class ProfileApplier implements Disposable {
   #onExec(exec: Exec): void {
     const { profiles, plan, ledger, onApplied, onError } = this.#options;
     const place = placeOf(exec.pid);
-    if (!place) return; // ended already
-    // It holds next to nothing yet.
+    if (!place) return; // it has exited already
+    // It holds next to no memory yet.
     const subject = { ...exec, ...place, memoryPerMille: 0 };
     try {
       const { entries } = planProtection([subject], profiles, plan);

@@ -50,7 +50,7 @@ const databases = survivorsOf('database').filter((each) => each !== postgresql);
 export const builtIn: readonly Profile[] = [
   {
     ...{ name: 'critical', oomScoreAdj: SYSTEM_ADJ, oomPolicy: null },
-    about: 'without them no login is possible, and nobody sees what happens',
+    about: 'without them no login is possible',
     selectors: [...unitsOf(survivorsOf('access', 'system')), ...programsOf(survivorsOf('access'))],
   },
   {

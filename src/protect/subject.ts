@@ -1,6 +1,4 @@
-/**
- * Processes as `protect` looks at them: who they are, beyond doubt, and where they live.
- */
+/** Processes as `protect` sees them: their identity, their program, and their cgroup. */
 import { statSync } from 'node:fs';
 import { ownerOf } from '../containers/container-path.ts';
 import { readProcess } from '../linux/process-reader.ts';
@@ -12,9 +10,9 @@ import type { ScoredProcess } from '../scores/task-table.ts';
 
 export interface Subject
   extends Pick<ProcessRecord, 'pid' | 'startTicks' | 'ppid' | 'uid' | 'comm' | 'exe' | 'cgroup' | 'oomScoreAdj'> {
-  /** Root owns the program and nobody else may write to it, and no user namespace shows it where it is not. */
+  /** Root owns the program, no other user may write to it, and the process is in this user namespace. */
   exeTrusted: boolean;
-  /** A unit of the system. A user can give units of his own any name, so those are null. */
+  /** A unit of the system. null for the units of a user, which can have any name. */
   unit: string | null;
   /** The container or pod that it is in, for people. */
   container: string | null;
@@ -22,7 +20,7 @@ export interface Subject
   memoryPerMille: number;
 }
 
-/** All processes of now, without kernel threads, whose memory is nobody's. */
+/** All present processes but kernel threads, which have no memory of their own. */
 export function readSubjects(): Subject[] {
   using table = openTaskTable();
   const { totalBytes } = systemDomain();
@@ -30,14 +28,14 @@ export function readSubjects(): Subject[] {
   return subjects.some(({ pid }) => pid === 1) ? subjects : [...init(), ...subjects];
 }
 
-/** Init, which not every kernel lists to an iterator: what matches it has to be reported. */
+/** Init, which not every kernel's iterator lists: a profile that matches it has to say so. */
 function init(): Subject[] {
   const place = placeOf(1);
   const found = readProcess(1, ['comm', 'oom_score_adj']);
   return place && found ? [{ ...found, startTicks: 0, ppid: 0, uid: 0, memoryPerMille: 0, ...place }] : [];
 }
 
-/** undefined: it has ended. */
+/** undefined: it has exited. */
 function subjectOf(entry: ScoredProcess, totalBytes: number): Subject | undefined {
   const { pid, startTicks, ppid, uid, comm, oomScoreAdj } = entry;
   const held = entry.rssBytes + entry.swapBytes + entry.pageTablesBytes;
@@ -49,7 +47,7 @@ function subjectOf(entry: ScoredProcess, totalBytes: number): Subject | undefine
 
 export type Place = Pick<Subject, 'exe' | 'exeTrusted' | 'cgroup' | 'unit' | 'container'>;
 
-/** What only /proc says of a process. undefined: it has ended. */
+/** What only /proc has of a process. undefined: it has exited. */
 export function placeOf(pid: number): Place | undefined {
   const found = readProcess(pid, ['cgroup', 'exe']);
   if (!found) return undefined;
@@ -81,6 +79,6 @@ function quietly<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch {
-    return undefined; // ended, or another user's
+    return undefined; // it has exited, or belongs to another user
   }
 }

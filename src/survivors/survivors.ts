@@ -22,7 +22,7 @@ export interface Survivor {
    * Whose practice the value is.
    * - `program`: it writes the value itself when it starts.
    * - `unit`: the unit that its project or its distribution ships.
-   * - `ours`: nobody ships one.
+   * - `ours`: no project ships one.
    */
   setBy: 'program' | 'unit' | 'ours';
   /** Its systemd units, the usual one first. */

@@ -111,7 +111,7 @@ test('a profile that comes to nothing is said, and nothing is written', async ()
   const state = ['--state-file', sleepers.state];
   const { code, stdout } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state, asText);
   expect(code).toBe(1);
-  expect(stdout).toContain('ours: matches nothing that runs');
+  expect(stdout).toContain('ours: matches no running process');
   const init = join(sleepers.directory, 'init.toml');
   const name = JSON.stringify(readFileSync('/proc/1/comm', 'utf8').trimEnd());
   writeFileSync(init, `[[profile]]\nname = "ours"\noom_score_adj = 250\ncomm = ${name}\n`);

@@ -131,11 +131,11 @@ test('diagnoses a victim that does not die', async () => {
   const events = await guarded(machine, [step('term', { waitMs: 50 })]);
   const result = events.find(({ type }) => type === 'guard.result');
   expect(result).toMatchObject({ outcome: 'survived', stuck: { state: 'T' } });
-  expect((await diagnose(2 ** 22 + 1)).verdict).toBe('It is gone.');
+  expect((await diagnose(2 ** 22 + 1)).verdict).toBe('It has exited.');
 });
 
 describe('a guard that cannot sample', () => {
-  /** Fails as many times as told. */
+  /** Fails this many times. */
   class Blind extends MadeUp {
     failures: number;
     #samples = 0;

@@ -9,7 +9,7 @@ afterEach(() => {
   process.env.PATH = path;
 });
 
-/** Remembers whom it was asked about. */
+/** Records the pids that were read. */
 class Watched extends Sampler {
   readonly looked = new Set<number>();
   override process(pid: number) {
@@ -23,7 +23,7 @@ const sleepers = () =>
     .flatMap((tid) => readFileSync(`/proc/self/task/${tid}/children`, 'utf8').split(' '))
     .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
 
-it('climbs with SIGTERM and with SIGKILL, and leaves nobody behind', async () => {
+it('climbs with SIGTERM and with SIGKILL, and leaves no process behind', async () => {
   using machine = new Watched({ rules: [] });
   expect(await warmUpGuard(machine, hook)).toEqual(['SIGTERM', 'SIGKILL']);
   expect(machine.looked.size).toBe(2);
@@ -31,7 +31,7 @@ it('climbs with SIGTERM and with SIGKILL, and leaves nobody behind', async () =>
   expect(sleepers()).toEqual([]);
 });
 
-it('does without, where there is no program to be its child', async () => {
+it('does nothing where there is no program to be its child', async () => {
   process.env.PATH = '/nowhere';
   using machine = new Watched({ rules: [] });
   expect(await warmUpGuard(machine, hook)).toEqual([]);

@@ -1,4 +1,4 @@
-/** Values written to real processes, and put back. Only upwards: to go down takes a capability, see test/lab. */
+/** Values written to real processes, and restored. Only upwards: lowering needs a capability, see test/lab. */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -30,7 +30,7 @@ function undoAll(sleepers: Sleepers): Record<number, string> {
 }
 
 describe('apply, then undo', () => {
-  test('leaves every value as it was found', async () => {
+  test('restores every value that was found', async () => {
     await using sleepers = new Sleepers('a) b\n"c" \u202e');
     const pids = [await sleepers.start(), await sleepers.start(), await sleepers.start()];
     const [first, second, third] = pids as [number, number, number];
@@ -50,7 +50,7 @@ describe('apply, then undo', () => {
     expect(existsSync(sleepers.state)).toBe(false);
   });
 
-  test('also over several times, to what was there at first', async () => {
+  test('restores the first value after several changes', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     setAdj(pid, 10);
@@ -59,7 +59,7 @@ describe('apply, then undo', () => {
     expect(adjOf(pid)).toBe(10);
   });
 
-  test('what somebody else has set since is theirs; what has ended is gone; twice is once', async () => {
+  test('leaves a value that another program has set since, and may be repeated', async () => {
     await using sleepers = new Sleepers();
     const [changed, ended, back] = [await sleepers.start(), await sleepers.start(), await sleepers.start()];
     apply(sleepers, planFor(sleepers, 250));
@@ -73,7 +73,7 @@ describe('apply, then undo', () => {
     expect(undoAll(sleepers)[changed]).toBe('restored');
   });
 
-  test.skipIf(effectiveCapabilities().has('CAP_SYS_RESOURCE'))('what the kernel refuses is said', async () => {
+  test.skipIf(effectiveCapabilities().has('CAP_SYS_RESOURCE'))('reports what the kernel refuses', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     using ledger = openUndoFile(sleepers.state);
@@ -85,8 +85,8 @@ describe('apply, then undo', () => {
   });
 });
 
-describe('a process that is not the one that was planned for', () => {
-  test('another has its pid', async () => {
+describe('does not touch a process', () => {
+  test('that has the pid of the planned one', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     const plan = planFor(sleepers, 250);
@@ -96,7 +96,7 @@ describe('a process that is not the one that was planned for', () => {
     expect(undoAll(sleepers)).toEqual({ [pid]: 'gone' });
   });
 
-  test('it has ended', async () => {
+  test('that has exited', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     const plan = planFor(sleepers, 250);
@@ -104,7 +104,7 @@ describe('a process that is not the one that was planned for', () => {
     expect(apply(sleepers, plan)).toEqual(['gone']);
   });
 
-  test('it has another value, or runs another program', async () => {
+  test('that has another value, or runs another program', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     const plan = planFor(sleepers, 250);

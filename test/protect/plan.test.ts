@@ -22,7 +22,7 @@ const plan = (subjects: Subject[], profiles: readonly Profile[], options = {}) =
 const one = (of: Partial<Subject>, profiles: readonly Profile[] = builtIn, options = {}) =>
   plan([subject(of)], profiles, options).entries[0];
 
-describe('a process is known exactly', () => {
+describe('a selector matches a whole value, never a part of it', () => {
   const by = (kind: 'unit' | 'cgroup' | 'exe' | 'comm', is: string) =>
     profile({ oomScoreAdj: 300, selectors: [{ by: kind, is }] });
 
@@ -45,19 +45,19 @@ describe('a process is known exactly', () => {
     expect(plan([subject(of)], [by(kind, is)]).entries.length).toBe(matched ? 1 : 0);
   });
 
-  test('a program that others than root could have put there is not protected by its name, and that is said', () => {
+  test('does not protect by its name a program that another user than root could have put there, and says so', () => {
     const { entries, idle } = plan(
       [subject({ exe: '/home/eve/postgres', exeTrusted: false })],
       [builtIn.find(({ name }) => name === 'postgresql') as Profile],
     );
     expect(entries).toEqual([]);
-    expect(idle[0]?.reason).toContain('/home/eve/postgres, which others than root could have put there');
+    expect(idle[0]?.reason).toContain('/home/eve/postgres, which another user than root could have put there');
     expect(one({ exe: '/home/eve/firefox', exeTrusted: false })).toMatchObject({ action: 'change', after: 300 });
   });
 });
 
-describe('what is decided', () => {
-  test('the built-in values', () => {
+describe('decides', () => {
+  test('on the built-in values', () => {
     const adjOf = (exe: string) => one({ exe })?.after;
     const programs = ['/usr/lib/postgresql/16/bin/postgres', '/usr/sbin/mysqld', '/usr/sbin/nginx', '/opt/chrome'];
     expect(programs.map(adjOf)).toEqual([-900, -600, -300, 300]);
@@ -65,15 +65,25 @@ describe('what is decided', () => {
   });
 
   test.each([
-    ['init', { pid: 1, exe: '/usr/sbin/nginx' }, 'skip', 'init, which the kernel never kills'],
-    ['a container', { container: 'docker 0123', exe: '/usr/sbin/nginx' }, 'skip', 'in docker 0123'],
-    ['as it should be', { exe: '/usr/sbin/nginx', oomScoreAdj: -300 }, 'keep', 'as it is'],
-    ['protected more', { exe: '/usr/sbin/nginx', oomScoreAdj: -999 }, 'keep', 'protected more already'],
-    ['expendable more', { exe: '/opt/chrome', oomScoreAdj: 900 }, 'keep', 'expendable more already'],
-    ['sshd’s listener', { exe: '/usr/sbin/sshd', oomScoreAdj: -1000 }, 'keep', 'protected more already'],
-    ['sshd’s sessions', { exe: '/usr/sbin/sshd' }, 'skip', 'every login would inherit it'],
+    ['to skip init', { pid: 1, exe: '/usr/sbin/nginx' }, 'skip', 'init, which the kernel never kills'],
+    ['to skip a container', { container: 'docker 0123', exe: '/usr/sbin/nginx' }, 'skip', 'in docker 0123'],
     [
-      'sshd’s sessions, since 9.8',
+      'to keep the value of the profile',
+      { exe: '/usr/sbin/nginx', oomScoreAdj: -300 },
+      'keep',
+      'has this value already',
+    ],
+    ['to keep a lower value', { exe: '/usr/sbin/nginx', oomScoreAdj: -999 }, 'keep', 'has a lower value already'],
+    ['to keep a higher value', { exe: '/opt/chrome', oomScoreAdj: 900 }, 'keep', 'has a higher value already'],
+    [
+      'to keep that of sshd’s listener',
+      { exe: '/usr/sbin/sshd', oomScoreAdj: -1000 },
+      'keep',
+      'has a lower value already',
+    ],
+    ['to skip sshd’s sessions', { exe: '/usr/sbin/sshd' }, 'skip', 'every login would inherit it'],
+    [
+      'to skip sshd’s sessions, since 9.8',
       { exe: '/usr/lib/openssh/sshd-session', unit: 'ssh.service' },
       'skip',
       'every login',
@@ -84,7 +94,7 @@ describe('what is decided', () => {
     expect(entry?.reason).toContain(reason);
   });
 
-  test('PostgreSQL: the postmaster, and none of its backends, which put themselves back to 0', () => {
+  test('to protect the postmaster of PostgreSQL, and none of its backends, which put themselves back to 0', () => {
     const exe = '/usr/lib/postgresql/16/bin/postgres';
     const postmaster = subject({ exe, comm: 'postgres' });
     const backend = subject({ exe, comm: 'postgres', ppid: postmaster.pid });
@@ -99,18 +109,18 @@ describe('what is decided', () => {
     );
   });
 
-  test('in containers only when asked', () => {
+  test('to change processes in containers only when asked', () => {
     expect(one({ container: 'pod x', exe: '/usr/sbin/nginx' }, builtIn, { inContainers: true })?.action).toBe('change');
   });
 
-  test('a value that came from the parent is said to', () => {
+  test('and says when a value was inherited from the parent', () => {
     const parent = subject({ comm: 'runner', oomScoreAdj: -500 });
     const child = subject({ exe: '/opt/chrome', ppid: parent.pid, oomScoreAdj: -500 });
     expect(plan([parent, child], builtIn).entries[0]?.reason).toBe('expendable, was -500, inherited from runner');
   });
 });
 
-describe('warnings', () => {
+describe('warns', () => {
   const codes = (of: Partial<Subject>, adj: number, by: 'comm' | 'exe' = 'exe', mayLower = true) => {
     const is = by === 'comm' ? 'some' : '/usr/bin/some';
     return one(of, [profile({ oomScoreAdj: adj, selectors: [{ by, is }] })], { mayLower })?.warnings.map((w) => w.code);
@@ -122,29 +132,29 @@ describe('warnings', () => {
     [{ memoryPerMille: 412 }, 500, []],
     [{ memoryPerMille: 412, oomScoreAdj: 800 }, 100, []],
   ] as const)('%o to %i', (of, adj, expected) => expect(codes(of, adj)).toEqual(expected));
-  test('known by name alone', () => expect(codes({}, -500, 'comm')).toEqual(['by_name']));
-  test('without the capability', () => expect(codes({}, -500, 'exe', false)).toEqual(['cannot_lower']));
+  test('when a process is matched by its name alone', () => expect(codes({}, -500, 'comm')).toEqual(['by_name']));
+  test('when the capability is missing', () => expect(codes({}, -500, 'exe', false)).toEqual(['cannot_lower']));
 
-  test('children inherit, two profiles want it', () => {
+  test('when children inherit, and when two profiles match', () => {
     const database = subject({ exe: '/usr/sbin/mysqld' });
     const helper = subject({ ppid: database.pid });
     const rival = profile({ name: 'rival', oomScoreAdj: 0, selectors: [{ by: 'exe', is: 'mysqld' }] });
     const { entries, idle } = plan([database, helper], [...builtIn, rival]);
     expect(entries[0]?.warnings.map(({ code }) => code)).toEqual(['inherited', 'contested']);
     expect(idle.find((each) => each.profile === 'rival')?.reason).toBe(
-      'all that it matches is of profile database, which comes first',
+      'everything that it matches belongs to profile database, which comes first',
     );
   });
 });
 
-describe('a profile that comes to nothing', () => {
+describe('a profile that changes nothing says why', () => {
   const reason = (is: string, by: 'comm' | 'unit' = 'comm', of: Partial<Subject> = {}) =>
     plan([subject(of)], [profile({ selectors: [{ by, is }] })], { kernelThreads: ['kswapd0'] }).idle[0]?.reason;
-  test('nothing, and what may be meant', () => {
+  test('it matches nothing, and which name may be meant', () => {
     expect(reason('postgrse', 'comm', { comm: 'postgres' })).toContain('Did you mean "postgres"?');
-    expect(reason('other')).toBe('matches nothing that runs');
+    expect(reason('other')).toBe('matches no running process');
   });
-  test('only init', () => expect(reason('init', 'comm', { pid: 1, comm: 'init' })).toContain('only init'));
-  test('only the kernel’s own', () => expect(reason('kswapd0')).toContain("kernel's own thread kswapd0"));
-  test('one that matches is not among them', () => expect(reason('some')).toBeUndefined());
+  test('it matches only init', () => expect(reason('init', 'comm', { pid: 1, comm: 'init' })).toContain('only init'));
+  test('it matches only a kernel thread', () => expect(reason('kswapd0')).toContain("kernel's own thread kswapd0"));
+  test('not when it matches a process', () => expect(reason('some')).toBeUndefined());
 });

@@ -1,13 +1,13 @@
-/** Why a process that was told to die has not. */
+/** Finds out why a process has not exited after a signal. */
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readIfPresent } from '../../linux/capabilities.ts';
 import { processFiles, readProcess } from '../../linux/process-reader.ts';
 import type { StuckDiagnosis } from '../../model/guard.ts';
 
-/** Between two looks at its memory. */
+/** Time between the two readings of its memory. */
 const APART_MS = 100;
-/** Less than this is no progress. */
+/** The memory of a dying process shrinks by at least this much between them. */
 const FALLING_BYTES = 2 ** 20;
 
 /** Takes some 100 ms. Never rejects. */
@@ -21,7 +21,7 @@ export async function diagnose(pid: number, proc = '/proc'): Promise<StuckDiagno
   });
   const worst = threads.find(({ state }) => state === 'D') ?? threads[0];
   const waits = worst?.wchan && worst.wchan !== '0' ? worst.wchan : null;
-  // down_read(&mm->mmap_lock) and its like: who waits there cannot be reaped either.
+  // down_read(&mm->mmap_lock) and similar: the OOM reaper needs that lock, too, so it cannot take the memory either.
   const mmapLock = threads.some(({ wchan }) => /rwsem|mmap|down_(read|write)/.test(wchan ?? ''));
   const falling = before !== undefined && after !== undefined && before - after > FALLING_BYTES;
   const found = {
@@ -36,13 +36,14 @@ export async function diagnose(pid: number, proc = '/proc'): Promise<StuckDiagno
 
 function verdict({ state, wchan, mmap_lock, memory_falling }: Omit<StuckDiagnosis, 'verdict'>): string {
   const where = wchan === null ? '' : ` in ${wchan}`;
-  if (state === null) return 'It is gone.';
-  if (memory_falling) return 'It is dying slowly: its memory still falls.';
-  if (mmap_lock) return `It waits for a memory map's lock${where}: its memory cannot be taken while that is held.`;
-  if (state === 'D') return `It is in an uninterruptible wait${where}: it dies when that is over.`;
+  if (state === null) return 'It has exited.';
+  if (memory_falling) return 'It is dying slowly: its memory still shrinks.';
+  if (mmap_lock)
+    return `It waits for the lock of a memory map${where}: its memory cannot be freed while another thread holds that lock.`;
+  if (state === 'D') return `It is in an uninterruptible wait${where}: it will exit when that wait ends.`;
   if (state === 'T' || state === 't') return 'It is stopped or traced.';
-  if (state === 'Z') return 'It has ended, and its threads or its parent have not noticed.';
-  return `It runs or sleeps${where}, and pays no heed.`;
+  if (state === 'Z') return 'It is a zombie: its parent has not waited for it, or its other threads are still running.';
+  return `It is running or sleeping${where} and has not reacted to the signal.`;
 }
 
 function threadsOf(pid: number, proc: string): string[] {

@@ -1,6 +1,6 @@
 /**
- * The program of an `exec` step: its arguments as they are, no shell; the plan in its environment and, as JSON, on its
- * standard input. Names are those of whoever started the processes: a hook must not trust them.
+ * Runs the program of an `exec` step: its arguments as they are, without a shell; the plan in its environment and, as JSON,
+ * on its standard input. Any user can choose the name of a process, so a hook must not trust it.
  */
 import { runProgram } from '../../process/program.ts';
 import { printable } from '../../text/printable.ts';

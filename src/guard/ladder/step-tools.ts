@@ -91,7 +91,7 @@ export class VictimTools implements StepTools {
     return { outcome: 'done', detail: `${reached === 1 ? '' : `${reached} processes, `}by ${by}` };
   }
 
-  /** Undoes what was written to the victim's cgroup. @param afterMs so long after now, or when the guard is closed */
+  /** Undoes what was written to the victim's cgroup. @param afterMs after this time, or when the guard is closed */
   undo(afterMs = 0): void {
     const files = this.#written();
     if (files.length === 0) return;

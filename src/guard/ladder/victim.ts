@@ -1,6 +1,4 @@
-/**
- * Whoever is to die, held by pidfds from the moment of choice: a signal reaches them or nobody.
- */
+/** The processes that are to be killed, held by pidfds from the moment of choice: a signal reaches them, or no process. */
 import { writeFileSync } from 'node:fs';
 import { readIfPresent } from '../../linux/capabilities.ts';
 import { startTicksOf } from '../../linux/process-reader.ts';
@@ -33,7 +31,7 @@ export class Victim implements Disposable {
    * undefined: the process that was chosen is gone, or is another by now.
    *
    * @param directory of the target's cgroup, where that is what is killed
-   * @param known of the first, where somebody has it already
+   * @param known a handle of the first, where the caller has one
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL
    */
   static take(candidate: Candidate, directory: string | undefined, known?: ProcessHandle): Victim | undefined {
@@ -77,7 +75,7 @@ export class Victim implements Disposable {
   /**
    * SIGKILL: all of the cgroup at once where the kernel can (5.14), else all that were chosen and what they have forked.
    *
-   * @param mayDie asked for whoever came into the cgroup since
+   * @param mayDie whether a process that has joined the cgroup since may be killed
    */
   kill(mayDie: (pid: number) => boolean): { reached: number; by: 'pidfd' | 'cgroup.kill' } {
     const directory = this.#directory;

@@ -1,6 +1,6 @@
 /**
- * What a rule is: where it looks, when it fires, whom it chooses, and what is then done. All checked beforehand: the
- * policy takes rules as they are.
+ * A rule: where it looks, when it fires, how it chooses its victim, and its steps. The policy takes rules as they are; the
+ * configuration has checked them.
  */
 import type { GuardRank, GuardReading, GuardStep, GuardUnit } from '../../model/guard.ts';
 import type { StepSettings } from '../steps/steps.ts';
@@ -8,8 +8,8 @@ import type { Pattern } from './pattern.ts';
 
 export type Metric =
   /**
-   * System: MemAvailable, in percent of MemAvailable + AnonPages, as earlyoom counts since 1.8: files on a tmpfs are
-   * nothing that a kill gives back. Cgroup: limit - usage + inactive files, in percent of the limit.
+   * System: MemAvailable, in percent of MemAvailable + AnonPages, as earlyoom counts since 1.8: a kill does not free
+   * files on a tmpfs. Cgroup: limit - usage + inactive files, in percent of the limit.
    */
   | { name: 'available' }
   /** SwapFree, in percent of SwapTotal; 0 where there is no swap. */
@@ -19,28 +19,28 @@ export type Metric =
   /** The kernel's averages, or a window of our own in milliseconds. Percent of the time. */
   | { name: 'pressure'; share: 'some' | 'full'; over: 'avg10' | 'avg60' | 'avg300' | number }
   | { name: 'growth' }
-  /** Seconds until nothing is left, if it goes on so. */
+  /** Seconds until no memory is left, at the present growth. */
   | { name: 'exhausted_in' }
-  /** Reclaims in vain that the kernel still allows itself before it kills: from 16 down. */
+  /** Fruitless reclaims that the kernel still makes before it kills: from 16 down. */
   | { name: 'rounds_left' };
 
 export interface Detector {
   /** As a person would write it: "available < 10 %". */
   text: string;
-  /** `system`: that of the whole system, in a rule about cgroups. */
+  /** `system`: the value of the whole system, in a rule about cgroups. */
   place: 'subject' | 'system';
   metric: Metric;
   operator: '<' | '<=' | '>' | '>=';
   limit: number;
   unit: GuardReading['unit'];
-  /** It must have been so for this long. */
+  /** The comparison must have held for this long (ms). */
   forMs: number;
 }
 
 /** Where a rule looks. Cgroups one by one: each fires by itself. */
 export type Place = { kind: 'system' } | { kind: 'containers' } | { kind: 'cgroup'; glob: string };
 
-/** A process that has all of these. What cannot be read does not match. */
+/** Matches a process that has all of these. What cannot be read does not match. */
 export interface Match {
   /** For people: `comm ^chrome$`. */
   text: string;
@@ -55,7 +55,7 @@ export interface Match {
   container?: string;
 }
 
-/** Makes a process more (points > 0) or less likely to be chosen. 1000 points are all of the memory in question. */
+/** Makes a process more (points > 0) or less likely to be chosen. 1000 points are all of the memory that is short. */
 export interface Preference {
   match: Match;
   points: number;
@@ -75,31 +75,31 @@ export interface Step extends StepSettings {
 export interface Rule {
   name: string;
   on: Place[];
-  /** All of them. At least one. */
+  /** The rule fires where all of these hold. */
   when: Detector[];
   rank: GuardRank;
   unit: GuardUnit;
-  /** Whoever has less memory, resident and swapped together, is left alone: it would not help. */
+  /** Processes that hold less, resident and swapped together, are never chosen: to kill them would not help. */
   minBytes: number;
-  /** Whoever has fewer points, all counted, is left alone. */
+  /** Candidates with fewer points, preferences included, are never chosen. */
   minPoints: number;
   preferences: Preference[];
   never: Match[];
-  /** An oom_score_adj above 0 does not count. */
+  /** Treat an oom_score_adj above 0 as 0. */
   ignorePositiveAdj: boolean;
-  /** Where `memory.oom.group` is set the whole cgroup goes, as the kernel would have it. */
+  /** Kill the whole cgroup where `memory.oom.group` is set, as the kernel would. */
   honourOomGroup: boolean;
   steps: Step[];
-  /** After its ladder has ended nothing happens by this rule for so long. */
+  /** How long the rule rests at a place after its ladder has ended there. */
   coolDownMs: number;
-  /** Throttle and freeze are taken back so long after the shortage. */
+  /** How long after the shortage what was written to cgroups is undone. */
   undoAfterMs: number;
 }
 
 export interface PolicyOptions {
   rules: Rule[];
-  /** No more processes are killed in any 60 s. */
+  /** Limit of kills in any 60 s. */
   killsPerMinute: number;
-  /** On top of each rule's own. */
+  /** Processes that no rule kills, in addition to each rule's `never`. */
   protect: Match[];
 }

@@ -1,6 +1,6 @@
 /**
- * All processes as the guard's policy needs to know them. A pass reads /proc/PID/stat of each; what it takes more files to
- * know is read where it matters: of what is large or swapped, and of what has not been seen before.
+ * All processes, with what the guard's rules need. A pass reads /proc/PID/stat of each process; the other files only of
+ * processes that are large, may be swapped, or are new.
  */
 import { ownerOf } from '../../containers/container-path.ts';
 import { pidsIn, processFiles } from '../../linux/process-reader.ts';
@@ -9,7 +9,7 @@ import { GrowthWindow } from '../../series/growth.ts';
 
 export interface ProcessTableOptions {
   proc?: string;
-  /** Read what only rules about them need. */
+  /** Read what only some rules need. */
   cmdline?: boolean;
   exe?: boolean;
   oomScore?: boolean;
@@ -21,13 +21,14 @@ interface Known {
   atMs: number;
 }
 
-/** From here on all files of a process are read in every pass. */
+/** All files of a process with at least this much memory are read in every pass. */
 const LARGE_BYTES = 4 * 2 ** 20;
-/** From here on its growth is followed. */
+/** The growth of a process with at least this much memory is followed. */
 const FOLLOWED_BYTES = 16 * 2 ** 20;
-/** How often what seldom changes is read again: threads of the kernel, small processes. */
+/** Kernel threads and small processes are read again every so many passes. */
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
+/** Growth is forgotten when there was no pass for this long. */
 const GAP_MS = 3000;
 
 export class ProcessTable {
@@ -39,31 +40,31 @@ export class ProcessTable {
     this.#options = { proc, cmdline, exe, oomScore };
   }
 
-  /** Everyone, kernel threads too. @param nowMs for growth. @param swapped swap is in use: small ones may be large there */
+  /** All processes, kernel threads too. @param swapped swap is in use, where a small process may hold much */
   scan(nowMs: number, swapped: boolean): SampledProcess[] {
     this.#pass++;
     const pids = pidsIn(this.#options.proc);
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#known.delete(pid);
     for (const pid of pids) {
       const known = this.#known.get(pid);
-      const refresh = (pid + this.#pass) % REFRESH_PASSES === 0; // in turns: no pass is much longer than another
+      const refresh = (pid + this.#pass) % REFRESH_PASSES === 0; // in turns, so that no pass is much longer than another
       if (known?.sample.kernel_thread && !refresh) continue;
-      this.#look(pid, known, nowMs, { all: refresh, swap: swapped });
+      this.#read(pid, known, nowMs, { all: refresh, swap: swapped });
     }
     return [...this.#known.values()].map(({ sample }) => sample);
   }
 
-  /** One, all of it, as it is now. undefined: it is gone. */
+  /** All files of one process, read anew. undefined: it has exited. */
   read(pid: number, nowMs: number): SampledProcess | undefined {
-    this.#look(pid, this.#known.get(pid), nowMs, { all: true, swap: true });
+    this.#read(pid, this.#known.get(pid), nowMs, { all: true, swap: true });
     return this.#known.get(pid)?.sample;
   }
 
-  #look(pid: number, known: Known | undefined, nowMs: number, read: { all: boolean; swap: boolean }): void {
+  #read(pid: number, known: Known | undefined, nowMs: number, read: { all: boolean; swap: boolean }): void {
     const directory = `${this.#options.proc}/${pid}`;
     const stat = processFiles.stat(directory);
     if (!stat) {
-      this.#known.delete(pid); // it has just ended
+      this.#known.delete(pid); // it has just exited
       return;
     }
     const same = known !== undefined && known.sample.start_ticks === stat.startTicks;
@@ -91,11 +92,10 @@ export class ProcessTable {
       container: before?.container ?? null,
       growth_bytes_per_second: null,
     };
-    const all = read.all || before?.comm !== sample.comm; // another name: another program, perhaps
+    const all = read.all || before?.comm !== sample.comm; // another name may mean another program
     if (!sample.kernel_thread && (all || read.swap || stat.rssBytes >= LARGE_BYTES))
       this.#complete(sample, directory, all);
     const held = sample.rss_bytes + sample.swap_bytes;
-    // What it did before nobody looked for a while says nothing of now.
     const followed = same && nowMs - known.atMs < GAP_MS ? known.growth : undefined;
     const growth = held < FOLLOWED_BYTES ? undefined : (followed ?? new GrowthWindow(GROWTH_SAMPLES));
     growth?.add(nowMs / 1000, held);
@@ -103,7 +103,7 @@ export class ProcessTable {
     this.#known.set(pid, { sample, growth, atMs: nowMs });
   }
 
-  /** @param all with what seldom changes */
+  /** @param all also what seldom changes */
   #complete(sample: SampledProcess, directory: string, all: boolean): void {
     const status = processFiles.status(directory);
     if (status) {

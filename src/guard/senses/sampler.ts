@@ -1,6 +1,6 @@
 /**
- * Looks at the machine for the guard: levels often and cheaply, from files that stay open; processes when somebody may have
- * to go. Only the cgroups that the rules are about are followed.
+ * Samples the machine for the guard: levels of memory often and cheaply, from files that stay open; processes when one may
+ * have to be killed. Only the cgroups that the rules are about are followed.
  */
 import { ownerOf } from '../../containers/container-path.ts';
 import { CgroupUsage } from '../../linux/cgroup-usage.ts';
@@ -24,7 +24,7 @@ import { FOLLOW_MS, worthFollowing } from '../rules/pace.ts';
 import type { Place, Rule } from '../rules/rule.ts';
 import { ProcessTable } from './process-table.ts';
 
-/** Pressure as oomscope measures it by itself: of a cgroup by its path, "/" the system. */
+/** Pressure as oomscope measures it itself: of a cgroup by its path; "/" is the system. */
 export type PressureFeed = (path: string) => Pick<SampledSystem, 'windows' | 'fruitless_rounds'> | undefined;
 
 export interface SamplerOptions {
@@ -47,10 +47,10 @@ interface Followed {
   usage: CgroupUsage;
 }
 
-/** New cgroups are looked for so often. */
+/** Interval of the search for new cgroups. */
 const DISCOVERY_MS = 500;
 const MOST_CGROUPS = 512;
-/** memory.stat is made by adding up over all CPUs: it is read anew when usage has moved by so much, or after so long. */
+/** The kernel sums memory.stat over all CPUs, so it is read again only when the usage has moved this much, or after this time. */
 const STAT_REFRESH = { movedBytes: 2 ** 20, ageMs: 1000 };
 
 export class Sampler implements Disposable {
@@ -89,7 +89,10 @@ export class Sampler implements Disposable {
     this.#uptime = SmallFile.open(`${proc}/uptime`);
   }
 
-  /** Without processes. Who grows can be told only by one who has looked before: they are followed, where a rule ranks by it. */
+  /**
+   * A sample without the process list. If a rule ranks by growth and memory is shrinking, processes are scanned anyway,
+   * because growth needs earlier scans.
+   */
   levels(): Sample {
     const nowMs = this.#now();
     if (this.#places.length > 0 && nowMs >= this.#discoverAt) this.#discover(nowMs);
@@ -106,8 +109,8 @@ export class Sampler implements Disposable {
   }
 
   /**
-   * With everybody, and with the cgroups that they are in. Without `levels` they are read after the processes: whoever ends
-   * in between is then a process too many, and not a shortage too many.
+   * A sample with all processes, and with the cgroups that they are in. Without `levels` these are read after the processes,
+   * so that a process that exits in between is counted although it is gone, and its memory is not counted as short.
    */
   whole(levels?: Sample): Sample {
     const processes = this.#scan(this.#now());
@@ -117,18 +120,18 @@ export class Sampler implements Disposable {
     return { ...found, ...since, processes, cgroups: [...found.cgroups, ...this.#around(processes, found)] };
   }
 
-  /** One process, read anew; undefined when it is gone. */
+  /** One process, read anew; undefined: it has exited. */
   process(pid: number): SampledProcess | undefined {
     return this.#table.read(pid, this.#now());
   }
 
-  /** Processes that the kernel's OOM killer has killed since boot. */
+  /** Processes that the kernel's OOM killer has killed since boot. null: not known. */
   kernelKills(): number | null {
     const bytes = this.#vmstat?.read();
     return (bytes && numberOf(bytes, 'oom_kill')) ?? null;
   }
 
-  /** Where a cgroup's files are. undefined: no memory controller is mounted. */
+  /** The directory of a cgroup. undefined: no memory controller is mounted. */
   directoryOf(path: string): string | undefined {
     return this.#cgroups?.directory(path);
   }
@@ -202,7 +205,7 @@ export class Sampler implements Disposable {
     };
   }
 
-  /** The cgroups that the rules are about. */
+  /** Finds the cgroups that the rules are about, and follows them. */
   #discover(nowMs: number): void {
     this.#discoverAt = nowMs + DISCOVERY_MS;
     const cgroups = this.#cgroups;
@@ -239,13 +242,13 @@ export class Sampler implements Disposable {
     });
   }
 
-  /** Without wildcards there is nothing to search for. */
+  /** Every cgroup, or those that the rules name where no name has a wildcard. */
   #candidates(cgroups: Cgroupfs): string[] {
     const plain = this.#places.every((place) => place.kind === 'cgroup' && !/[*?]/.test(place.glob));
     return plain ? this.#places.flatMap((place) => (place.kind === 'cgroup' ? [place.glob] : [])) : cgroups.paths();
   }
 
-  /** What `memory.oom.group` and the attributes say of the cgroups that these are in, beyond those followed. */
+  /** The cgroups of these processes that have `memory.oom.group` or an attribute, apart from those that are followed. */
   #around(processes: readonly SampledProcess[], { cgroups: known, mono_ms }: Sample): SampledCgroup[] {
     const cgroups = this.#cgroups;
     if (cgroups?.version !== 2) return [];
@@ -275,7 +278,7 @@ export class Sampler implements Disposable {
 const ONE = 0x31;
 const nothingMeasured = { windows: [], fruitless_rounds: null };
 
-/** The container whose cgroup this is; null where it is none's, or one below it. */
+/** The container that has this very cgroup; null: no container has, or it is below a container's cgroup. */
 function containerAt(path: string): Container | null {
   const { container } = ownerOf(path);
   if (!container) return null;

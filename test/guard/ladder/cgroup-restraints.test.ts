@@ -8,7 +8,7 @@ import { steps } from '../../../src/guard/steps/steps.ts';
 import { bootId } from '../../../src/linux/boot-id.ts';
 import { UndoLedger } from '../../../src/process/undo-ledger.ts';
 
-/** A directory with the files that a cgroup of v2 would have; the kernel's are tried in a guest (test/lab/ladder.ts). */
+/** A directory with the files of a v2 cgroup. Real cgroups are tested in a guest (test/lab/ladder.ts). */
 function place(): { directory: string; state: string } {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
@@ -27,7 +27,7 @@ function take(restraints: CgroupRestraints, directory: string, step: 'throttle' 
 
 const read = (directory: string, file: string) => readFileSync(join(directory, file), 'utf8').trim();
 
-test('done, written down, and taken back', () => {
+test('writes to a cgroup after recording it, and undoes it', () => {
   const { directory, state } = place();
   const ledger = UndoLedger.open(state);
   const restraints = new CgroupRestraints(ledger);
@@ -42,7 +42,7 @@ test('done, written down, and taken back', () => {
   expect(existsSync(state)).toBe(false);
 });
 
-test('twice throttled goes back to what it was at first; what somebody else has set since is theirs', () => {
+test('restores the first value after two throttles, and leaves a value that another program has set since', () => {
   const { directory } = place();
   const restraints = new CgroupRestraints(UndoLedger.inMemory());
   take(restraints, directory, 'throttle', 90);
@@ -55,7 +55,7 @@ test('twice throttled goes back to what it was at first; what somebody else has 
   expect(read(directory, 'memory.high')).toBe('12345');
 });
 
-test('where the kernel does not have it', async () => {
+test('reports what the kernel does not have', async () => {
   const restraints = new CgroupRestraints(UndoLedger.inMemory());
   const nowhere = join(tmpdir(), 'oomscope-nowhere');
   expect(await restraints.reclaim(nowhere, 1)).toMatchObject({ outcome: 'unavailable' });
@@ -63,7 +63,7 @@ test('where the kernel does not have it', async () => {
   expect(take(restraints, nowhere, 'freeze')).toMatchObject({ outcome: 'unavailable' });
 });
 
-test('a state file writes to cgroups and to nothing else', () => {
+test('refuses a state file with paths outside of cgroups', () => {
   const { directory, state } = place();
   const options = { mayWrite: CgroupRestraints.mayWrite };
   const entry = { kind: 'file', boot_id: bootId(), time: '', by: '', before: 'x', written: 'max' };

@@ -10,13 +10,13 @@ function decide(policy: Policy, at: ReturnType<typeof sample>) {
   return fired && policy.decide(fired, at);
 }
 
-test('kills the worst', () => {
+test('chooses the candidate with the highest score', () => {
   const processes = [process_(1001), process_(1002, { rss_bytes: 500 * MIB })];
   const decision = decide(policyOf(), sample(0, { processes }));
   expect(decision).toMatchObject({ kind: 'kill', victim: { target: { pid: 1002 } } });
 });
 
-test('nobody to kill', () => {
+test('skips when no process may be killed', () => {
   expect(decide(policyOf(), sample(0, { processes: [process_(1)] }))).toMatchObject({
     kind: 'skip',
     reason: 'no_candidate',
@@ -24,7 +24,7 @@ test('nobody to kill', () => {
   });
 });
 
-test('one shortage does not cost two processes: who is dying is waited for, but not for ever', () => {
+test('waits for a dying process, so that one shortage does not cost two, but not for ever', () => {
   const policy = policyOf();
   const processes = [process_(1001, { dying: true }), process_(1002)];
   expect(decide(policy, sample(0, { processes }))).toMatchObject({ kind: 'skip', reason: 'being_freed' });
@@ -35,7 +35,7 @@ test('one shortage does not cost two processes: who is dying is waited for, but 
   });
 });
 
-test('who is dying elsewhere, or held next to nothing, does not matter', () => {
+test('does not wait for a process that is dying elsewhere, or that held next to nothing', () => {
   const rules = { on: [{ kind: 'cgroup' as const, glob: '/a' }] };
   const cgroups = [cgroup('/a', { usage_bytes: 95 * MIB })];
   const elsewhere = [process_(1001, { dying: true, cgroup: '/b' }), process_(1002, { cgroup: '/a' })];
@@ -44,7 +44,7 @@ test('who is dying elsewhere, or held next to nothing, does not matter', () => {
   expect(decide(policyOf(), sample(0, { processes: tiny }))).toMatchObject({ kind: 'kill' });
 });
 
-test('a budget by the minute', () => {
+test('keeps to the limit of kills in a minute', () => {
   const policy = policyOf({}, 2);
   const at = (ms: number) => decide(policy, sample(ms, { processes: [process_(1001)] }));
   policy.killed(0);
@@ -53,7 +53,7 @@ test('a budget by the minute', () => {
   expect(at(60_000)).toMatchObject({ kind: 'kill' });
 });
 
-test('a rule rests after its ladder; at its place, and no other', () => {
+test('lets a rule rest after its ladder, at that place and no other', () => {
   const policy = policyOf({ on: [{ kind: 'cgroup', glob: '/*' }], coolDownMs: 1000 });
   const cgroups = ['/a', '/b'].map((path) => cgroup(path, { usage_bytes: 99 * MIB }));
   const processes = [process_(1001, { cgroup: '/a' }), process_(1002, { cgroup: '/b' })];
@@ -67,7 +67,7 @@ test('a rule rests after its ladder; at its place, and no other', () => {
   expect(at(1000)).toMatchObject([{ kind: 'kill' }, { kind: 'kill' }]);
 });
 
-test('whoever did not die is left aside for a minute', () => {
+test('leaves out for a minute a process that did not die', () => {
   const policy = policyOf();
   const processes = [process_(1001, { rss_bytes: 400 * MIB }), process_(1002)];
   policy.stuck({ pid: 1001, start_ticks: 10010 }, 0);
@@ -75,7 +75,7 @@ test('whoever did not die is left aside for a minute', () => {
   expect(decide(policy, sample(60_000, { processes }))).toMatchObject({ victim: { target: { pid: 1001 } } });
 });
 
-test('nothing fires where there is enough', () => {
+test('does nothing where there is enough memory', () => {
   expect(
     decide(policyOf(), sample(0, { system: system({ available_bytes: 900 * MIB }), processes: [] })),
   ).toBeUndefined();

@@ -6,7 +6,7 @@ import { isNear, nextSampleMs } from '../../../src/guard/rules/pace.ts';
 import type { Metric } from '../../../src/guard/rules/rule.ts';
 import { cgroup, detector, GIB, MIB, rule, sample, system } from './world.ts';
 
-describe('what is measured', () => {
+describe('measures', () => {
   const averages = { avg10: 12.5, avg60: 3, avg300: 1 };
   const pressure = { some: { ...averages, avg10: 20 }, full: averages };
   const windows = [{ window_seconds: 0.1, some: 80, full: null }];
@@ -46,7 +46,7 @@ describe('what is measured', () => {
     else expect(value).toBeCloseTo(expected, 9);
   });
 
-  test('no swap is 0 % free; no limit is not known', () => {
+  test('no swap as 0 % free, and no limit as unknown', () => {
     expect(measure(detector({ name: 'swap_free' }, '<=', 10), system(), undefined)).toBe(0);
     expect(measure(detector({ name: 'available' }, '<', 1), system(), cgroup('/a', { limit_bytes: null }))).toBeNull();
   });
@@ -55,7 +55,7 @@ describe('what is measured', () => {
 const fires = (detectors: Detectors, ...samples: Parameters<Detectors['update']>[0][]) =>
   samples.map((one) => detectors.update(one).map(({ cgroup: at }) => at?.path ?? ''));
 
-test('AND within a rule, OR between rules', () => {
+test('fires when all detectors of a rule hold, each rule by itself', () => {
   const low = detector({ name: 'available' }, '<=', 10);
   const noSwap = detector({ name: 'swap_free' }, '<=', 10);
   const at = (available: number, swapFree: number) =>
@@ -74,7 +74,7 @@ test('AND within a rule, OR between rules', () => {
   expect([count(either, 10, 10), count(either, 11, 10), count(either, 11, 11)]).toEqual([2, 1, 0]);
 });
 
-test('what must hold for a time: from the first sample on, and anew when it did not', () => {
+test('measures the time of a detector from the first sample in which it holds, and anew after one in which it does not', () => {
   const detectors = new Detectors([
     rule({ when: [detector({ name: 'available' }, '<=', 10, 'percent', { forMs: 1000 })] }),
   ]);
@@ -91,7 +91,7 @@ test('what must hold for a time: from the first sample on, and anew when it did 
   ]);
 });
 
-test('each cgroup by itself, by glob or for being a container', () => {
+test('fires on each cgroup by itself, by glob or because it is a container', () => {
   const when = [detector({ name: 'usage' }, '>=', 90, 'percent', { forMs: 100 })];
   const at = (ms: number, ...cgroups: ReturnType<typeof cgroup>[]) => sample(ms, { cgroups });
   const globbed = new Detectors([rule({ on: [{ kind: 'cgroup', glob: '/app/*' }], when })]);
@@ -103,7 +103,7 @@ test('each cgroup by itself, by glob or for being a container', () => {
     ['/app/a'],
     ['/app/a', '/app/b'],
   ]);
-  // One that went away and came back is another.
+  // A cgroup that was removed and made again is another one.
   expect(fires(globbed, at(200, a), at(250, a, b))).toEqual([['/app/a'], ['/app/a']]);
 
   const containers = new Detectors([
@@ -113,7 +113,7 @@ test('each cgroup by itself, by glob or for being a container', () => {
   expect(fires(containers, at(0, a, cgroup('/docker/x', { container })))).toEqual([['/docker/x']]);
 });
 
-test('a detector on the system, in a rule about cgroups', () => {
+test('reads the system for a detector with "system." in a rule about cgroups', () => {
   const when = [
     detector({ name: 'usage' }, '>=', 90),
     detector({ name: 'available' }, '<=', 10, 'percent', { place: 'system' }),
@@ -124,14 +124,14 @@ test('a detector on the system, in a rule about cgroups', () => {
   expect(fires(detectors, sample(1, { cgroups, system: system({ available_bytes: GIB }) }))).toEqual([[]]);
 });
 
-test('what is not known never fires, whichever way it is compared', () => {
+test('never fires on an unknown value, whatever the comparison', () => {
   for (const operator of ['<', '<=', '>', '>='] as const) {
     const metric = { name: 'growth' } as const;
     expect(new Detectors([rule({ when: [detector(metric, operator, 0)] })]).update(sample(0))).toEqual([]);
   }
 });
 
-test('looks again sooner the less is left', () => {
+test('samples sooner the less memory is left', () => {
   const options = { rules: [rule()], killsPerMinute: 5, protect: [] };
   const at = (available: number) => sample(0, { system: system({ available_bytes: available * MIB, anon_bytes: 0 }) });
   expect(nextSampleMs(options, at(5000))).toBeCloseTo((0.9 * 5000 * MIB) / 6e6, 3);
@@ -141,7 +141,7 @@ test('looks again sooner the less is left', () => {
   expect(nextSampleMs(steady, at(5000))).toBe(100);
 });
 
-test('near: half-way to where a rule fires', () => {
+test('is near when it is half-way to where a rule fires', () => {
   const at = (available: number, anon: number) =>
     sample(0, { system: system({ available_bytes: available, anon_bytes: anon }) });
   const low = rule({ when: [detector({ name: 'available' }, '<=', 10)] });

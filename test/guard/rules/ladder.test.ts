@@ -4,7 +4,7 @@ import { Ladder, type Move, type Situation } from '../../../src/guard/rules/ladd
 import type { Step } from '../../../src/guard/rules/rule.ts';
 import { detector, step } from './world.ts';
 
-/** What is said at each moment, in short. */
+/** The ladder's move at each moment, in short. */
 function climb(steps: Step[], views: (Partial<Situation> & { nowMs: number })[]): string[] {
   const ladder = new Ladder(steps);
   return views.map((view) => {
@@ -21,7 +21,7 @@ const whole = [
   step('kill', { waitMs: 1000 }),
 ];
 
-test('one after the other, each with its time', () => {
+test('takes one step after the other, each with its time', () => {
   expect(
     climb(
       whole,
@@ -42,7 +42,7 @@ test('one after the other, each with its time', () => {
   ]);
 });
 
-test('ends when the shortage does, before anybody was told to die', () => {
+test('ends with the shortage, before a signal was sent', () => {
   expect(climb(whole, [{ nowMs: 0 }, { nowMs: 0 }, { nowMs: 100, short: false }])).toEqual([
     'take notify',
     'take reclaim',
@@ -50,7 +50,7 @@ test('ends when the shortage does, before anybody was told to die', () => {
   ]);
 });
 
-test('who was asked to go and frees enough instead is not killed', () => {
+test('does not kill a process that frees enough memory after SIGTERM', () => {
   const steps = [step('term', { waitMs: 100 }), step('kill', { waitMs: 100 })];
   expect(climb(steps, [{ nowMs: 0 }, { nowMs: 50, short: false }, { nowMs: 100, short: false }])).toEqual([
     'take term',
@@ -59,13 +59,13 @@ test('who was asked to go and frees enough instead is not killed', () => {
   ]);
 });
 
-test('a condition that does not hold: the step is passed over', () => {
+test('passes over a step whose condition does not hold', () => {
   const never = [detector({ name: 'growth' }, '>', 0)];
   const steps = [step('freeze', { if: never, waitMs: 1000 }), step('term', { waitMs: 10 })];
   expect(climb(steps, [{ nowMs: 0 }, { nowMs: 0 }, { nowMs: 5 }])).toEqual(['pass freeze', 'take term', 'wait']);
 });
 
-test('a level brings a step before its turn', () => {
+test('takes a step before its turn when its level is reached', () => {
   const worse = [detector({ name: 'available' }, '<=', 5)];
   const steps = [
     step('term', { waitMs: Number.POSITIVE_INFINITY }),
@@ -82,9 +82,9 @@ test('a level brings a step before its turn', () => {
 });
 
 describe('the victim', () => {
-  it('is gone', () =>
+  it('has exited: the ladder ends', () =>
     expect(climb(whole, [{ nowMs: 0 }, { nowMs: 1, victim: 'gone' }])).toEqual(['take notify', 'gone']));
-  it('is dying: nothing else is done to it, until it is hopeless', () => {
+  it('is dying: no further step is taken, until it counts as stuck', () => {
     const steps = [step('kill', { waitMs: 10 }), step('kill', { waitMs: 10 })];
     const dying = (nowMs: number) => ({ nowMs, victim: 'dying' as const });
     expect(climb(steps, [{ nowMs: 0 }, dying(20), dying(10_019), dying(10_020)])).toEqual([
@@ -96,7 +96,7 @@ describe('the victim', () => {
   });
 });
 
-test('whatever happens, it ends, and takes every step once at most, upwards', () => {
+test('always ends, and takes every step at most once, in their order', () => {
   const anyStep = fc.record({
     do: fc.constantFrom<Step['do']>('notify', 'freeze', 'term', 'kill'),
     waitMs: fc.nat(500),
@@ -109,11 +109,11 @@ test('whatever happens, it ends, and takes every step once at most, upwards', ()
     victim: fc.constantFrom('alive', 'alive', 'alive', 'dying', 'gone'),
   });
   fc.assert(
-    fc.property(fc.array(anyStep, { maxLength: 6 }), fc.array(seen, { maxLength: 40 }), (steps, story) => {
+    fc.property(fc.array(anyStep, { maxLength: 6 }), fc.array(seen, { maxLength: 40 }), (steps, situations) => {
       const ladder = new Ladder(steps);
       let [nowMs, last, turn] = [0, -1, 0];
       for (;;) {
-        const { short, bad, victim } = story[turn++] ?? { short: true, bad: false, victim: 'alive' as const };
+        const { short, bad, victim } = situations[turn++] ?? { short: true, bad: false, victim: 'alive' as const };
         const move = ladder.move({ nowMs, short, victim, holds: (all) => all.length === 0 || bad });
         if (move.kind === 'end') return;
         if (move.kind === 'wait') {

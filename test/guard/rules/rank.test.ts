@@ -27,7 +27,7 @@ function ranked({ rule: given = {}, processes, cgroups = [], at, protect = [], s
 
 const order = (world: World) => ranked(world).candidates.map(({ target }) => target.pid);
 
-describe('who is worst', () => {
+describe('ranks', () => {
   const big = process_(1001, { rss_bytes: 300 * MIB });
   const swapped = process_(1002, { rss_bytes: 10 * MIB, swap_bytes: 400 * MIB });
   const marked = process_(1003, { rss_bytes: 20 * MIB, oom_score_adj: 500, oom_score: 900 });
@@ -39,7 +39,7 @@ describe('who is worst', () => {
   });
   const first = (given: Partial<Rule>) => order({ rule: given, processes, cgroups: [slow] })[0];
 
-  it('by badness, as the kernel: memory of all kinds, and oom_score_adj in thousandths', () => {
+  it('by badness, as the kernel does: memory of all kinds, and oom_score_adj in thousandths', () => {
     const { candidates } = ranked({ processes });
     expect(candidates.map(({ target, score }) => [target.pid, score])).toEqual([
       [1003, 519.5], // 500 + 1000 * 20 MiB / 1 GiB
@@ -54,8 +54,9 @@ describe('who is worst', () => {
   it('by swap', () => expect(first({ rank: 'swap' })).toBe(1002));
   it('by growth', () => expect(first({ rank: 'growth' })).toBe(1004));
   it('by the pressure in its cgroup', () => expect(first({ rank: 'pressure' })).toBe(1005));
-  it('a positive oom_score_adj may be left out', () => expect(first({ ignorePositiveAdj: true })).toBe(1002));
-  it('of a cgroup: only those in it, in thousandths of its limit', () => {
+  it('without a positive oom_score_adj, if the rule says so', () =>
+    expect(first({ ignorePositiveAdj: true })).toBe(1002));
+  it('only processes of the cgroup, in thousandths of its limit', () => {
     const at = cgroup('/slow', { limit_bytes: 10 * MIB });
     const inside = process_(1006, { cgroup: '/slow/deeper', rss_bytes: MIB });
     const beside = process_(1007, { cgroup: '/slower' });
@@ -65,7 +66,7 @@ describe('who is worst', () => {
       [1006, 100],
     ]);
   });
-  it('of two equals the larger, then the younger', () => {
+  it('the larger of two equals first, then the younger', () => {
     const [a, b, c] = [2001, 2002, 2003].map((pid) => process_(pid, { oom_score: 5 })) as [
       SampledProcess,
       ...SampledProcess[],
@@ -79,7 +80,7 @@ describe('who is worst', () => {
   });
 });
 
-test('prefer and avoid, each named', () => {
+test('adds prefer and avoid, and names each', () => {
   const processes = [process_(1001, { comm: 'chrome' }), process_(1002, { comm: 'sshd', rss_bytes: 200 * MIB })];
   const preferences = [
     { match: comm('^chrome$'), points: 300 },
@@ -92,7 +93,7 @@ test('prefer and avoid, each named', () => {
   ]);
 });
 
-describe('who may not be killed, and why', () => {
+describe('rejects, with the reason', () => {
   const omitted = cgroup('/a/left', { preference: 'omit' });
   it.each<[string, SampledProcess, string, Partial<World>]>([
     ['init', process_(1), 'init', {}],
@@ -114,13 +115,13 @@ describe('who may not be killed, and why', () => {
     expect(rejected).toMatchObject([{ pid: process.pid, comm: process.comm, reason }]);
     if (['protected', 'never', 'omitted', 'spared'].includes(reason)) expect(rejected[0]?.detail).toBeTruthy();
   });
-  it('the same pid, started at another time, is another process', () => {
+  it('not a process with the pid of a stuck one, but another start', () => {
     expect(order({ processes: [process_(1001)], stuck: ['1001:7'] })).toEqual([1001]);
   });
 });
 
 describe('user.oomd_avoid', () => {
-  it('only after all others', () => {
+  it('puts a cgroup after all others', () => {
     const processes = [
       process_(1001, { cgroup: '/careful/x', rss_bytes: 900 * MIB }),
       process_(1002, { rss_bytes: 20 * MIB }),
@@ -131,23 +132,23 @@ describe('user.oomd_avoid', () => {
   });
 });
 
-describe('what is killed at a time', () => {
+describe('kills as a unit', () => {
   const group = [
     process_(1001, { pgid: 1001, rss_bytes: 50 * MIB }),
     process_(1002, { pgid: 1001, rss_bytes: 80 * MIB }),
     process_(1003, { rss_bytes: 100 * MIB }),
   ];
-  it('a process group: together they are the largest; named by its largest', () => {
+  it('a process group, with the score of all and the name of its largest', () => {
     const { candidates } = ranked({ rule: { unit: 'process_group' }, processes: group });
     expect(candidates[0]).toMatchObject({ target: { takes: 'process_group', pid: 1002, processes: 2 }, score: 127 });
   });
-  it('not when one of them may not be killed', () => {
+  it('no group in which a process may not be killed', () => {
     const processes = [...group, process_(self.pid, { pgid: 1001 })];
     const { candidates, rejected } = ranked({ rule: { unit: 'process_group' }, processes });
     expect(candidates.map(({ target }) => target.pid)).toEqual([1003]);
     expect(rejected.find(({ pid }) => pid === 1002)).toMatchObject({ reason: 'holds_protected' });
   });
-  it('a cgroup with all below it', () => {
+  it('a cgroup with everything below it', () => {
     const processes = [
       process_(1001, { cgroup: '/app', rss_bytes: 60 * MIB }),
       process_(1002, { cgroup: '/app/worker', rss_bytes: 60 * MIB }),
@@ -156,11 +157,11 @@ describe('what is killed at a time', () => {
     const { candidates } = ranked({ rule: { unit: 'cgroup' }, processes });
     expect(candidates[0]).toMatchObject({ target: { takes: 'cgroup', cgroup: '/app', processes: 2 } });
   });
-  it('nobody takes the root cgroup with it', () => {
+  it('never the root cgroup', () => {
     const { candidates } = ranked({ rule: { unit: 'cgroup' }, processes: [process_(1001, { cgroup: '/' })] });
     expect(candidates).toMatchObject([{ target: { takes: 'process' } }]);
   });
-  it('memory.oom.group: the topmost that has it takes all, as the kernel would', () => {
+  it('the topmost cgroup with memory.oom.group, as the kernel would', () => {
     const cgroups = [cgroup('/pod', { oom_group: true }), cgroup('/pod/a', { oom_group: true })];
     const processes = [process_(1001, { cgroup: '/pod/a' }), process_(1002, { cgroup: '/pod/b' })];
     expect(ranked({ processes, cgroups }).candidates).toMatchObject([
@@ -170,7 +171,7 @@ describe('what is killed at a time', () => {
   });
 });
 
-test('whatever there is: nobody neverSignal is among those who would die, and everybody is accounted for', () => {
+test('never chooses a process that must not be killed, and accounts for every process', () => {
   const anyProcess = fc.record({
     pid: fc.integer({ min: 1, max: 12 }),
     pgid: fc.integer({ min: 1, max: 4 }),
@@ -208,7 +209,7 @@ test('whatever there is: nobody neverSignal is among those who would die, and ev
           spared: false,
         });
       }
-      // A cgroup that is killed has nobody in it who may not be: cgroup.kill does not ask.
+      // No process in a cgroup that is killed may be protected: cgroup.kill does not ask.
       const refused = rejected.filter(({ reason }) => sparesItsGroup(reason)).map(({ pid }) => pid);
       for (const { target } of candidates.filter(({ target: { takes: what } }) => what === 'cgroup')) {
         const inside = processes.filter(
@@ -227,7 +228,7 @@ test('whatever there is: nobody neverSignal is among those who would die, and ev
   );
 });
 
-test('projected: who grows is what it will be in half a minute', () => {
+test('projected: counts what a growing process will hold in half a minute', () => {
   const database = process_(1001, { rss_bytes: 500 * MIB });
   const leak = process_(1002, { rss_bytes: 200 * MIB, growth_bytes_per_second: 20 * MIB });
   const shrinks = process_(1003, { rss_bytes: 100 * MIB, growth_bytes_per_second: -40 * MIB });
@@ -237,7 +238,7 @@ test('projected: who grows is what it will be in half a minute', () => {
   expect(candidates.map(({ target, score }) => [target.pid, score])).toEqual([
     [1002, 781.3], // 200 MiB and thirty times 20 MiB, of 1 GiB
     [1001, 488.3],
-    [1003, 97.7], // what it gives back is not told beforehand
+    [1003, 97.7], // a shrinking process counts as it is now
   ]);
 });
 
@@ -255,13 +256,13 @@ describe('a storm', () => {
     return rankCandidates(rule({ minBytes: 16 * MIB, ...given }), looked, undefined, protection).candidates[0];
   };
 
-  it('is one candidate: many of one group, young, and none of them large among them', () => {
+  it('is one candidate: many young processes of one group, none of them large among them', () => {
     const found = first([innocent, ...storm(12)]);
     expect(found?.target).toMatchObject({ takes: 'process_group', pid: 2000, processes: 12, rss_bytes: 96 * MIB });
     expect(found?.members.map(({ pid }) => pid)).toEqual(Array.from({ length: 12 }, (_, i) => 2000 + i)); // the oldest first
   });
 
-  it('is none with fewer, with older ones, with one that holds most of it, or where their age is not known', () => {
+  it('is none with fewer or older processes, with one that holds most of it, or where the age is unknown', () => {
     expect(first([innocent, ...storm(9)])?.target.pid).toBe(1001);
     expect(first([innocent, ...storm(30, (i) => (i < 25 ? { start_ticks: ticks(60) } : {}))])?.target.pid).toBe(1001);
     expect(first([innocent, ...storm(12, (i) => (i === 3 ? { rss_bytes: 64 * MIB } : {}))])?.target).toMatchObject({
@@ -272,13 +273,13 @@ describe('a storm', () => {
     expect(first([innocent, ...storm(30, (i) => ({ pgid: 2000 + i }))])?.target.pid).toBe(1001);
   });
 
-  it('leaves out who is older: whoever started it lives, and so does who shares its group', () => {
+  it('leaves out older processes of the group, such as the one that started it', () => {
     const shell = process_(2000, { pgid: 2000, rss_bytes: 20 * MIB, start_ticks: ticks(500), comm: 'precious' });
     const found = first([innocent, shell, ...storm(12, (i) => ({ pid: 3000 + i }))]);
     expect(found?.target).toMatchObject({ pid: 3000, processes: 12 });
   });
 
-  it('is spared as a whole for one who is protected among them', () => {
+  it('is spared as a whole when one of its processes is protected', () => {
     const processes = [innocent, ...storm(12, (i) => (i === 5 ? { comm: 'precious' } : {}))];
     expect(first(processes)?.target.pid).toBe(1001);
   });

@@ -1,4 +1,4 @@
-/** Samples, processes and rules for the tests of the policy, with what they do not care about filled in. */
+/** Samples, processes and rules for the tests of the policy, with defaults for what a test does not care about. */
 
 import { Pattern } from '../../../src/guard/rules/pattern.ts';
 import type { Self } from '../../../src/guard/rules/protect.ts';

@@ -15,7 +15,7 @@ console.log('ready');`;
 
 afterAll(removeMemoryGroups);
 
-it('knows who grows at the first whole look, where a rule ranks by it and memory is going', async () => {
+it('knows the growth of a process in the first whole sample, where a rule ranks by it and memory is shrinking', async () => {
   const group = createMemoryGroup({ limitBytes: 200 * MIB });
   const child = spawn(process.execPath, ['-e', GROWING], { stdio: ['pipe', 'pipe', 'inherit'] });
   try {
