@@ -18,7 +18,7 @@ export {
   openContainerWatch,
 } from './container-watch/container-watch.ts';
 export { ownerOf } from './containers/container-path.ts';
-export { Containers, type ContainersOptions } from './containers/containers.ts';
+export { ContainerResolver, type ContainerResolverOptions } from './containers/container-resolver.ts';
 export type { Guard } from './guard/guard.ts';
 export type { GuardConfig } from './guard/guard-config.ts';
 export { type OpenedGuard, openGuard } from './guard/open-guard.ts';

@@ -1,7 +1,7 @@
 /**
- * The tree of memory cgroups with what each holds, looked at once or again and again.
+ * The tree of memory cgroups with the memory of each, sampled once or repeatedly.
  */
-import type { Containers } from '../containers/containers.ts';
+import type { ContainerResolver } from '../containers/container-resolver.ts';
 import { readIfPresent } from '../linux/capabilities.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readMeminfo } from '../linux/meminfo.ts';
@@ -12,30 +12,30 @@ import type { CgroupNode } from '../model/cgroup-tree.ts';
 import { GrowthWindow } from '../series/growth.ts';
 import { cgroupAncestors } from '../text/cgroup-path.ts';
 
-/** Looks that growth is worked out from. */
+/** Samples that growth is computed from. */
 const GROWTH_SAMPLES = 10;
 const MOST_GROUPS = 16_384;
 
 interface Known {
   group: MemoryCgroup;
   growth: GrowthWindow;
-  /** Its own count and, on v2, of all beneath it, at the first look. */
+  /** OOM kills at the first sample: of the cgroup and, on v2, of all below it. */
   killsBefore: number;
 }
 
 export class CgroupTree implements Disposable {
   readonly #cgroups: Cgroupfs;
-  readonly #containers: Containers;
+  readonly #containers: ContainerResolver;
   readonly #known = new Map<string, Known>();
-  #looks = 0;
+  #samples = 0;
 
-  constructor(cgroups: Cgroupfs, containers: Containers) {
+  constructor(cgroups: Cgroupfs, containers: ContainerResolver) {
     this.#cgroups = cgroups;
     this.#containers = containers;
   }
 
-  /** undefined: there is no such cgroup. @param top path of the group to begin at */
-  look(top = '/'): CgroupNode | undefined {
+  /** @param top path of the root of the tree. @returns undefined: there is no such cgroup */
+  sample(top = '/'): CgroupNode | undefined {
     const under = top === '/' ? '/' : `${top}/`;
     const paths = this.#cgroups.paths(MOST_GROUPS).filter((path) => path === top || path.startsWith(under));
     if (!paths.includes(top)) return undefined;
@@ -45,7 +45,7 @@ export class CgroupTree implements Disposable {
       if (node) nodes.set(path, node);
     }
     for (const path of this.#known.keys()) if (!nodes.has(path)) this.#forget(path);
-    // Parents come before their children; what has no memory controller of its own hands them up.
+    // Parents come before their children. A child of a cgroup without memory controller goes to the next one above.
     for (const [path, node] of nodes) {
       const parent = cgroupAncestors(path)
         .slice(1)
@@ -54,7 +54,7 @@ export class CgroupTree implements Disposable {
     }
     const root = nodes.get(top);
     if (root && this.#cgroups.version === 1) sumKills(root);
-    this.#looks++;
+    this.#samples++;
     return root;
   }
 
@@ -90,12 +90,12 @@ export class CgroupTree implements Disposable {
     };
   }
 
-  /** The whole machine: the root group of v2 has no files of its own, and that of v1 leaves much out. */
+  /** The whole machine. The root cgroup of v2 has no memory files, and that of v1 leaves much out. */
   #readRoot(): CgroupNode {
     const meminfo = readMeminfo();
     const used = meminfo ? meminfo.totalBytes - meminfo.availableBytes : 0;
     const kills = Number(/^oom_kill (\d+)$/m.exec(readIfPresent('/proc/vmstat') ?? '')?.[1]);
-    if (this.#looks === 0) this.#rootKillsBefore = kills;
+    if (this.#samples === 0) this.#rootKillsBefore = kills;
     return {
       ...{ path: '/', unit: null, pod: null, container: null, children: [] },
       usage_bytes: meminfo ? meminfo.totalBytes - meminfo.freeBytes : 0,
@@ -114,8 +114,8 @@ export class CgroupTree implements Disposable {
   #open(path: string): Known | undefined {
     const group = this.#cgroups.open(path);
     if (!group) return undefined;
-    // What came after the first look is counted from its beginning.
-    const killsBefore = this.#looks === 0 ? (group.counts().oomKills ?? 0) : 0;
+    // A cgroup that appears after the first sample is counted from its beginning.
+    const killsBefore = this.#samples === 0 ? (group.counts().oomKills ?? 0) : 0;
     const known = { group, growth: new GrowthWindow(GROWTH_SAMPLES), killsBefore };
     this.#known.set(path, known);
     return known;
@@ -127,7 +127,7 @@ export class CgroupTree implements Disposable {
   }
 }
 
-/** v1 counts the kills of a group alone; the root's are the whole machine's already. */
+/** v1 counts the kills of each cgroup alone. The root's count is that of the whole machine already. */
 function sumKills(node: CgroupNode): void {
   for (const child of node.children) {
     sumKills(child);

@@ -1,6 +1,6 @@
 /**
- * Advice as a Compose override: a file that is read on top of compose.yaml and changes nothing else. Every string is quoted
- * as in JSON, which YAML is a superset of, so that no name can be anything but a name.
+ * Advice as a Compose override: a file that Compose reads on top of compose.yaml. Strings are quoted as in JSON, of which
+ * YAML is a superset, so that no name can change the structure of the file.
  */
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
@@ -24,7 +24,7 @@ export function composeOverride(services: readonly ServiceAdvice[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Replicas of one service have one limit: that of the one that needs most. */
+/** Replicas of one service get one limit: that of the replica that needs most. */
 function largest(services: readonly ServiceAdvice[]): Map<string, ServiceAdvice> {
   const found = new Map<string, ServiceAdvice>();
   for (const one of services) {
@@ -34,8 +34,8 @@ function largest(services: readonly ServiceAdvice[]): Map<string, ServiceAdvice>
   return found;
 }
 
-/** "96m", as Compose and `docker update` take it: mebibytes there. */
+/** "96m": Compose and `docker update` read it as mebibytes. */
 export const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)}m`;
 
-/** Nothing in it can end the line. */
+/** Text that cannot end the line. */
 const comment = (text: string) => printable(text);

@@ -1,9 +1,9 @@
 /**
- * The kernel and the container runtimes watched together: what really happened to each container that was hit.
+ * Watches the kernel and the container runtimes together, and reports what happened to each container that was hit.
  */
 
 import { type Observable, Subject } from 'rxjs';
-import { Containers } from '../containers/containers.ts';
+import { ContainerResolver } from '../containers/container-resolver.ts';
 import { noRuntime, openRuntimes, runtimeSockets } from '../containers/runtime-sockets.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
@@ -16,7 +16,7 @@ import { ContainerEnds } from './ends.ts';
 
 /** Options of `openContainerWatch()`. */
 export interface ContainerWatchOptions {
-  /** Sockets of runtimes. By default Docker's and Podman's, those that are there. */
+  /** Sockets of runtimes. Default: those of Docker and Podman that exist. */
   sockets?: readonly string[];
 }
 
@@ -47,10 +47,10 @@ export async function openContainerWatch(options: ContainerWatchOptions = {}): P
 }
 
 export class ContainerWatch implements Disposable {
-  /** Hot: who subscribes late misses what was before. */
+  /** Hot: a late subscriber misses earlier events. */
   readonly events$: Observable<ContainerWatchEvent>;
-  readonly containers: Containers;
-  /** Why the kernel's kills are not watched, and only the runtimes' word is left. */
+  readonly containers: ContainerResolver;
+  /** Why the kernel's kills cannot be watched, so that only the runtimes' events are left. */
   kernelError: OomscopeError | undefined;
   readonly #events = new Subject<ContainerWatchEvent>();
   readonly #envelopes = new EnvelopeFactory();
@@ -60,7 +60,7 @@ export class ContainerWatch implements Disposable {
 
   constructor(sockets: readonly string[]) {
     this.events$ = this.#events.asObservable();
-    this.containers = new Containers({ sockets, onEvent: (event) => this.#ends.onRuntime(event) });
+    this.containers = new ContainerResolver({ sockets, onEvent: (event) => this.#ends.onRuntime(event) });
     this.#ends = new ContainerEnds({
       envelopes: this.#envelopes,
       emit: (event) => this.#events.next(event),
@@ -75,7 +75,7 @@ export class ContainerWatch implements Disposable {
     return this.#tracer?.started;
   }
 
-  /** Joins a tracer's kills in; it is closed with the watch. */
+  /** Joins the kills of a tracer, which close() closes as well. */
   follow(tracer: Tracer): void {
     this.#tracer = tracer;
     tracer.events$.subscribe({
@@ -87,12 +87,12 @@ export class ContainerWatch implements Disposable {
     });
   }
 
-  /** For whoever hands events on and had to drop some: makes the `tracer.lost` that says so. It is not put on the stream. */
+  /** Makes the `tracer.lost` for a caller that had to drop events. It is not emitted on the stream. */
   lostBehind(dropped: Record<string, number>): TracerLost {
     return this.#losses.behind(dropped);
   }
 
-  /** Says what is still open, and completes the stream. Idempotent. */
+  /** Emits what is still open, and completes the stream. Idempotent. */
   close(): void {
     this.#ends.close();
     this.#tracer?.close();

@@ -1,5 +1,5 @@
 /**
- * One container's memory from the files of its cgroup.
+ * The memory of one container, from the files of its cgroup.
  */
 import { readIfPresent } from '../linux/capabilities.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
@@ -48,7 +48,7 @@ export function readContainerMemory(
   };
 }
 
-/** memory.stat, of the group and all beneath it. v1 has the whole kernel memory elsewhere, v2 since 5.18 here. */
+/** Parses memory.stat, which covers the cgroup and all below it. Kernel memory: on v2 here since 5.18, on v1 in `kmem`. */
 export function readStat(text: string, v1: boolean, kmem: number | null): ContainerMemory['stat'] {
   const lines = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
   const value = (name: string) => {

@@ -1,5 +1,5 @@
 /**
- * What a container's figures mean: sentences for people, the worst first. Pure.
+ * What a container's figures mean, as sentences, the most severe first. Pure.
  */
 import type { ContainerReport } from '../model/container-report.ts';
 import { formatBytes, formatPercent, formatSpan } from '../text/format.ts';
@@ -8,16 +8,16 @@ import { printable } from '../text/printable.ts';
 type Remark = ContainerReport['remarks'][number];
 type Subject = Omit<ContainerReport, 'remarks'>;
 
-/** Of its limit, in use and not to be had back: from here on a container is near its end. */
+/** Share of the limit that cannot be reclaimed, from which on a kill is near. */
 const NEAR = 0.9;
-/** Of the time: tasks that wait for memory so often are slow for it. */
+/** Percent of the time that tasks wait for memory, from which on they are noticeably slower. */
 const STALLED_PERCENT = 10;
-/** A limit that will be reached within an hour at the present pace. */
+/** A limit is near when it will be reached within this time at the present growth. */
 const SOON_SECONDS = 3600;
-/** Of oom_score_adj: a container with less is hardly ever the system's choice. */
+/** With an oom_score_adj this low the kernel hardly ever chooses a container when the system runs out. */
 const SPARED_ADJ = -900;
 
-/** @param swapTotalBytes the machine's: without any, no limit on it matters */
+/** @param swapTotalBytes of the machine; without swap, no limit on swap matters */
 export function containerRemarks(subject: Subject, swapTotalBytes: number): Remark[] {
   const remarks = [ofLimits(subject), ofUse(subject), ofHistory(subject), ofSettings(subject, swapTotalBytes)];
   const rank = { critical: 0, warning: 1, info: 2 };
@@ -32,11 +32,11 @@ function* ofLimits({ memory }: Subject): Generator<Remark> {
   if (!memory) return;
   const { limit_bytes: limit, effective_limit: effective } = memory;
   if (limit === null && effective === null) {
-    yield warning('It has no limit: it can take all the memory there is, and then anybody may be killed.');
+    yield warning('It has no limit: it can take all memory, and then any process on the machine may be killed.');
   } else if (effective && effective.path !== memory.cgroup) {
     const left = `${formatBytes(effective.left_bytes)} left of ${formatBytes(effective.limit_bytes)}`;
     const why = limit === null ? 'it has no limit of its own' : 'that limit is hit before its own';
-    yield warning(`${printable(effective.path)} has ${left}: ${why}, and whoever is in there may be killed.`);
+    yield warning(`${printable(effective.path)} has ${left}: ${why}, and any process in there may be killed.`);
   }
 }
 
@@ -49,12 +49,12 @@ function* ofUse({ memory }: Subject): Generator<Remark> {
     );
   } else if (limit !== null && usage >= limit * NEAR) {
     yield note(
-      `Only ${formatPercent(held / limit)} of its limit cannot be reclaimed: file pages fill what there is, and that is fine.`,
+      `It is full of file pages, which is normal: only ${formatPercent(held / limit)} of its limit cannot be reclaimed.`,
     );
   }
   const soon = growth?.exhausted_in_seconds;
   if (growth && soon != null && soon < SOON_SECONDS && growth.bytes_per_second > growth.uncertainty_bytes_per_second) {
-    yield bad(`At its present pace it reaches the limit in ${formatSpan(soon)}.`);
+    yield bad(`At its present growth it reaches the limit in ${formatSpan(soon)}.`);
   }
   const stalled = memory.pressure?.some.avg60 ?? 0;
   if (stalled >= STALLED_PERCENT) {
@@ -65,14 +65,16 @@ function* ofUse({ memory }: Subject): Generator<Remark> {
 function* ofHistory({ memory, state, exit_code, oom_killed, restart_count }: Subject): Generator<Remark> {
   const kills = memory?.counts.oom_kills ?? 0;
   if (kills > 0) {
-    yield bad(`The OOM killer has struck in it ${times(kills)} since it was started.`);
+    yield bad(`The OOM killer killed in it ${times(kills)} since it was started.`);
   } else if (oom_killed && memory?.counts.oom_kills === 0) {
-    yield note('Its runtime says "OOMKilled", but its cgroup counts no kill: a cgroup above it ran out.');
+    yield note('Its runtime says "OOMKilled", but its cgroup counts no kill: a cgroup above it ran out of memory.');
   }
   if (state !== null && state !== 'running' && exit_code === 137) {
     yield oom_killed
-      ? bad('It ended with 137, and its runtime says that a process in it was OOM-killed.')
-      : warning('It ended with 137, SIGKILL, and its runtime knows of no OOM: `oomscope docker watch` can tell.');
+      ? bad('It ended with exit code 137, and its runtime says that a process in it was OOM-killed.')
+      : warning(
+          'It ended with exit code 137 (SIGKILL), and its runtime knows of no OOM: `oomscope docker watch` can find out.',
+        );
   }
   if ((restart_count ?? 0) > 0) yield warning(`It was restarted ${times(restart_count ?? 0)}.`);
 }
@@ -82,16 +84,19 @@ function* ofSettings({ memory, configured }: Subject, swapTotalBytes: number): G
   const { memory_limit_bytes: limit, memory_and_swap_limit_bytes: both, oom_score_adj: adj } = configured;
   if (configured.oom_kill_disable) {
     yield memory?.cgroup_version === 2
-      ? note('--oom-kill-disable has no meaning on cgroup v2.')
+      ? note('--oom-kill-disable has no effect on cgroup v2.')
       : warning('--oom-kill-disable: at its limit its tasks hang instead of being killed.');
   }
-  if (adj <= SPARED_ADJ) yield warning(`oom_score_adj ${adj}: when the machine runs out, others die in its place.`);
+  if (adj <= SPARED_ADJ)
+    yield warning(
+      `oom_score_adj ${adj}: when the machine runs out of memory, other processes are killed in its place.`,
+    );
   if (swapTotalBytes === 0) return;
   if (configured.swap_unlimited) {
-    yield note('It may use all swap there is (--memory-swap -1).');
+    yield note('It may use all swap (--memory-swap -1).');
   } else if (limit !== null && both !== limit) {
     const swap = formatBytes((both ?? 2 * limit) - limit);
-    yield note(`It may use ${swap} of swap on top of its limit; --memory-swap equal to --memory forbids it.`);
+    yield note(`It may use ${swap} of swap on top of its limit; --memory-swap equal to --memory prevents that.`);
   }
 }
 

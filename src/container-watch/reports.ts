@@ -12,14 +12,14 @@ import { GrowthWindow, growthOf } from '../series/growth.ts';
 import { readContainerMemory } from './memory.ts';
 import { containerRemarks } from './remarks.ts';
 
-/** A container, and where its memory is; `cgroup` is null when it does not run. */
+/** A container and its cgroup, which is null when it does not run. */
 export interface Subject {
   info: ContainerInfo | undefined;
   report: Omit<ContainerReport, 'memory' | 'remarks'>;
   cgroup: string | null;
 }
 
-/** In the order of their names; those without one last. */
+/** Containers in the order of their names; those without a name last. */
 export async function findContainers(
   runtimes: readonly ContainerRuntimeApi[],
   cgroups: Cgroupfs | undefined,
@@ -30,8 +30,8 @@ export async function findContainers(
   for (const path of cgroups?.paths() ?? []) {
     const owner = ownerOf(path);
     if (owner.container === null || known.has(owner.container.id)) continue;
-    known.add(owner.container.id); // the levels nearest to the root come first: this is its own
-    subjects.push({ info: undefined, report: { ...nothing, ...owner }, cgroup: path });
+    known.add(owner.container.id); // parents come before children: this is the container's own cgroup
+    subjects.push({ info: undefined, report: { ...unknown, ...owner }, cgroup: path });
   }
   const key = ({ report: { container } }: Subject) => container?.name ?? `\uffff${container?.id}`;
   return subjects.sort((a, b) => (key(a) < key(b) ? -1 : 1));
@@ -39,7 +39,7 @@ export async function findContainers(
 
 const SAMPLES = 10;
 
-/** @param sampleMs for how long growth is watched; 0: not at all */
+/** @param sampleMs the time over which growth is measured; 0: not measured */
 export async function reportOn(
   subjects: readonly Subject[],
   cgroups: Cgroupfs | undefined,
@@ -66,7 +66,7 @@ export async function reportOn(
 
 async function ofRuntime(runtime: ContainerRuntimeApi): Promise<Subject[]> {
   const listed = await runtime.list();
-  // One may be removed between the two questions.
+  // A container may be removed between the two requests.
   const found = await Promise.all(listed.map(({ id }) => runtime.inspect(id).catch(() => undefined)));
   return found.filter((info) => info !== undefined).map((info) => ofInfo(info));
 }
@@ -89,7 +89,7 @@ function ofInfo(info: ContainerInfo): Subject {
   };
 }
 
-const nothing = {
+const unknown = {
   ...{ state: null, pid: null, exit_code: null, oom_killed: null, started_at: null, finished_at: null },
   ...{ restart_count: null, restart_policy: null, configured: null },
 };

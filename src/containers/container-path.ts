@@ -1,6 +1,6 @@
 /**
- * To whom a cgroup belongs, told by its path alone: the systemd unit, the pod, the container. The names in a path are
- * chosen by systemd, the kubelet and the runtimes, each in its own way; and below a container by whoever is in it.
+ * The owner of a cgroup, from its path alone: the systemd unit, the pod, the container. systemd, the kubelet and the
+ * runtimes each choose the names in a path in their own way; below a container, its processes choose them.
  */
 import { type CgroupOwner, type Container, type ContainerRuntime, noOwner } from '../model/container.ts';
 
@@ -10,14 +10,14 @@ export function ownerOf(path: string | null): CgroupOwner {
 }
 
 /**
- * All containers of a path, the innermost first. There is more than one where containers run in a container; and whoever
- * is in one and may write to its cgroups can make a path look so.
+ * All containers in a path, the innermost first. There is more than one where containers run in a container. A process in
+ * a container that may write to its cgroups can also make a path look so.
  */
 export function containersIn(path: string | null): readonly Container[] {
   return path === null ? [] : parsed(path).containers;
 }
 
-/** The cgroup that is the container's own, of one at or below it. null: the path is not of that container. */
+/** The container's own cgroup, from the path of a cgroup at or below it. null: the path is not of that container. */
 export function containerCgroup(path: string, id: string): string | null {
   const parts = partsOf(path);
   const at = found(parts).find((one) => one.id === id)?.at;
@@ -29,7 +29,7 @@ interface Parsed {
   containers: readonly Container[];
 }
 
-/** Of one kill, and of kills in one place, the same path is asked about again and again: 4 µs each time. */
+/** A kill asks about the same path several times, and so do kills in one place. Parsing takes 4 µs. */
 const remembered = new Map<string, Parsed>();
 const MOST_REMEMBERED = 64;
 
@@ -39,7 +39,7 @@ function parsed(path: string): Parsed {
   const parts = partsOf(path);
   const all = found(parts);
   const [innermost] = all;
-  // What is below a container is not the host's: a directory there may have any name.
+  // Below a container the host does not choose the names: a directory there may have any.
   const above = innermost ? parts.slice(0, innermost.at + 1) : parts;
   const containers = all.map(named);
   const result = { owner: { unit: unitOf(above), pod: podOf(above), container: containers[0] ?? null }, containers };
@@ -51,7 +51,7 @@ function parsed(path: string): Parsed {
 interface Found {
   runtime: ContainerRuntime | null;
   id: string;
-  /** Index of its part of the path. */
+  /** Index of the container's part of the path. */
   at: number;
 }
 
@@ -60,7 +60,7 @@ const named = ({ runtime, id }: Found): Container => ({
 });
 
 function partsOf(path: string): string[] {
-  // fs/kernfs: what /proc/PID/cgroup says of a group that was removed under its last process
+  // /proc/PID/cgroup adds this to a cgroup that was removed while its last process was exiting.
   const living = path.endsWith(' (deleted)') ? path.slice(0, -' (deleted)'.length) : path;
   return living.split('/').filter((part) => part !== '');
 }
@@ -70,9 +70,9 @@ function found(parts: string[]): Found[] {
 }
 
 const HEX64 = /^[0-9a-f]{64}$/;
-/** "docker-ID.scope" of the systemd drivers; without ".scope" CRI-O's and Podman's cgroupfs ones. */
+/** "docker-ID.scope" by systemd drivers; without ".scope" by the cgroupfs drivers of CRI-O and Podman. */
 const PREFIXED = /^([a-z][a-z0-9_.-]*)-([0-9a-f]{64})(?:\.scope)?$/;
-/** "SLICE:PREFIX:NAME", which runc's cgroupfs driver takes for a plain name when it is meant for systemd. */
+/** "SLICE:PREFIX:NAME": a path for systemd that runc's cgroupfs driver used as a plain name. */
 const UNRESOLVED = /^([^:]*):([^:]*):([0-9a-f]{64})$/;
 const PREFIXES: Record<string, ContainerRuntime> = {
   docker: 'docker',
@@ -82,14 +82,14 @@ const PREFIXES: Record<string, ContainerRuntime> = {
   'cri-containerd': 'containerd',
   nerdctl: 'containerd',
 };
-/** Of the directory that has the containers, when their own names are the bare ids. */
+/** The runtime by the parent directory, where the containers' own names are bare ids. */
 const PARENTS: Record<string, ContainerRuntime> = {
   docker: 'docker',
   actions_job: 'docker',
   default: 'containerd', // nerdctl's namespace
   'k8s.io': 'containerd',
 };
-/** Helpers beside a container, in a cgroup with its id. */
+/** Podman's and CRI-O's monitor beside a container, in a cgroup with the container's id. */
 const MONITOR = /-conmon$/;
 
 function containerAt(parts: string[], at: number): Found | undefined {
@@ -105,7 +105,7 @@ function containerAt(parts: string[], at: number): Found | undefined {
   return byName(part, parent, at);
 }
 
-/** Those that call their containers by name. */
+/** Runtimes that name their cgroups by the container's name. */
 function byName(part: string, parent: string | undefined, at: number): Found | undefined {
   const lxc = /^lxc\.payload\.(.+)$/.exec(part)?.[1] ?? (parent === 'lxc' && at === 1 ? part : undefined);
   if (lxc !== undefined) return { runtime: 'lxc', id: lxc, at };
@@ -117,14 +117,14 @@ function byName(part: string, parent: string | undefined, at: number): Found | u
 const own = <T>(table: Record<string, T>, key: string | undefined) =>
   key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
 
-/** systemd writes what may not stand in a unit's name as \xNN. */
+/** systemd writes characters that a unit's name may not have as \xNN. */
 function unescapeUnit(name: string): string {
   return name.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-/** "pod1234-…" of the kubelet's cgroupfs driver. */
+/** "pod1234-…" by the kubelet's cgroupfs driver. */
 const POD = /^pod([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})$/;
-/** "kubepods-burstable-pod1234_….slice" of its systemd driver, in which a dash would mean another level. */
+/** "kubepods-burstable-pod1234_….slice" by its systemd driver, where a dash would mean another level. */
 const POD_SLICE =
   /(?:^|-)kubepods(?:-burstable|-besteffort)?-pod([0-9a-f]{8}(?:_[0-9a-f]{4}){3}_[0-9a-f]{12}|[0-9a-f]{32})\.slice$/;
 

@@ -1,19 +1,19 @@
 /**
- * A container runtime that answers Docker's API on a unix socket: Docker, or Podman. It is only ever asked, never told.
+ * A container runtime that serves Docker's API on a unix socket: Docker, or Podman. oomscope only reads from it.
  */
 import type { Container } from '../model/container.ts';
 import type { ContainerSettings } from '../model/container-report.ts';
 import { getJson, getLines } from './unix-http.ts';
 
-/** A container, in the words of its runtime. */
+/** A container as its runtime describes it. */
 export interface ContainerInfo extends Container {
   labels: Record<string, string>;
   /** "running", "exited", … */
   state: string;
-  /** The main process as the host sees it. null: it does not run. */
+  /** The main process in the host's pid namespace. null: the container does not run. */
   pid: number | null;
   exit_code: number | null;
-  /** Docker: a process in it was OOM-killed since it was last started. Podman 4 with crun says false always. */
+  /** Docker: a process in the container was OOM-killed since its last start. Podman 4 with crun always says false. */
   oom_killed: boolean;
   started_at: string | null;
   finished_at: string | null;
@@ -24,11 +24,11 @@ export interface ContainerInfo extends Container {
 
 export interface RuntimeEvent {
   action: string;
-  /** Name, image and labels are still known here when the container is not. */
+  /** The event has name, image and labels even when the container is already removed. */
   container: Container;
   labels: Record<string, string>;
   exit_code: number | null;
-  /** Of "kill". null where the runtime does not say. */
+  /** The signal of a "kill". null where the runtime does not say. */
   signal: number | null;
   time_ns: bigint;
 }
@@ -42,7 +42,7 @@ export class ContainerRuntimeApi {
     this.runtime = runtime;
   }
 
-  /** Rejects with a system error where there is no socket, no access, or nobody behind it. */
+  /** Rejects with a system error where there is no socket, no access, or no process that serves it. */
   static async open(socket: string, timeoutMs = 5000): Promise<ContainerRuntimeApi> {
     const version = record(await getJson(socket, '/version', { timeoutMs }));
     const parts = Array.isArray(version.Components) ? version.Components : [];
@@ -50,7 +50,7 @@ export class ContainerRuntimeApi {
     return new ContainerRuntimeApi(socket, podman ? 'podman' : 'docker');
   }
 
-  /** Id, name, image, labels and state of each, those that have ended too. */
+  /** Id, name, image, labels and state of each container, also of those that have ended. */
   async list(timeoutMs = 5000): Promise<Pick<ContainerInfo, keyof Container | 'labels' | 'state'>[]> {
     const found = await getJson(this.socket, '/containers/json?all=true', { timeoutMs });
     return (Array.isArray(found) ? found : []).map(record).map((one) => {
@@ -60,7 +60,7 @@ export class ContainerRuntimeApi {
     });
   }
 
-  /** @param name or id, or the start of an id. Rejects with HttpError 404 when there is none. */
+  /** @param name a name, an id, or the start of an id. Rejects with HttpError 404 when there is no such container. */
   async inspect(name: string, timeoutMs = 5000): Promise<ContainerInfo> {
     const one = record(await getJson(this.socket, `/containers/${encodeURIComponent(name)}/json`, { timeoutMs }));
     const [state, config, host] = [record(one.State), record(one.Config), record(one.HostConfig)];
@@ -90,9 +90,9 @@ export class ContainerRuntimeApi {
   }
 
   /**
-   * What happens to containers, until `signal` or the runtime ends it.
+   * Reads the events of containers, until `signal` or the runtime ends the stream.
    *
-   * @param sinceNs nanoseconds since 1970: what happened from then on comes first
+   * @param sinceNs nanoseconds since 1970: events from then on come first
    */
   async events(sinceNs: bigint, signal: AbortSignal, onEvent: (event: RuntimeEvent) => void): Promise<void> {
     const since = `${sinceNs / 1_000_000_000n}.${String(sinceNs % 1_000_000_000n).padStart(9, '0')}`;
@@ -108,7 +108,7 @@ export class ContainerRuntimeApi {
     try {
       one = record(JSON.parse(line));
     } catch {
-      return undefined; // half a line, when the runtime was ended in the middle of it
+      return undefined; // half a line: the runtime ended while it wrote it
     }
     const actor = record(one.Actor);
     const { image, name, exitCode, signal, containerExitCode, podId, ...labels } = strings(actor.Attributes);
@@ -136,7 +136,7 @@ export class ContainerRuntimeApi {
   }
 }
 
-// What comes over the socket is looked at before it is believed.
+// Every value from the socket is checked before it is used.
 const record = (value: unknown) =>
   (typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}) as Record<string, unknown>;
 const text = (value: unknown) => (typeof value === 'string' ? value : null);

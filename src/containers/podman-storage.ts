@@ -1,6 +1,6 @@
 /**
- * The names of Podman's and CRI-O's containers without asking anybody: both keep a list in containers/storage, a file that
- * they replace whenever a container comes or goes. Asking Podman's socket would start its service, 40 MB of it, for a name.
+ * The names of Podman's and CRI-O's containers without a request: both keep a list in containers/storage, a file that they
+ * replace whenever a container comes or goes. A request to Podman's socket would start its service, which takes 40 MB.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type { Container, Pod } from '../model/container.ts';
@@ -10,11 +10,11 @@ export interface StoredContainer {
   pod: Pod | null;
 }
 
-/** Root's, and those of every user whose home is below /home. */
+/** The storage of root, and of every user with a home below /home. */
 export const STORAGE_HOMES = ['/var/lib/containers/storage', '/home/*/.local/share/containers/storage'];
 
 /**
- * The directories with a list, one for each storage driver that was ever in use: overlay-containers, vfs-containers, …
+ * The directories with a list, one for each storage driver that was ever used: overlay-containers, vfs-containers, …
  *
  * @param homes as STORAGE_HOMES: a `*` stands for each directory there
  */
@@ -26,14 +26,14 @@ export async function storeDirectories(homes: readonly string[] = STORAGE_HOMES)
   return drivers.flatMap((found, i) => found.map((driver) => `${stores[i]}/${driver}`));
 }
 
-/** Every container in these stores, or in those that can be read. */
+/** Every container in these stores, as far as they can be read. */
 export async function storedContainers(homes?: readonly string[]): Promise<StoredContainer[]> {
   const paths = (await storeDirectories(homes)).map((directory) => `${directory}/${LIST}`);
   const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => '[]')));
   return texts.flatMap(parseStored);
 }
 
-/** Replaced whole, by a rename, whenever it changes. */
+/** The runtimes replace it by a rename whenever it changes. */
 export const LIST = 'containers.json';
 
 async function expand(home: string): Promise<string[]> {
@@ -46,18 +46,18 @@ const names = (directory: string) => readdir(directory).catch(() => [] as string
 interface Entry {
   id?: unknown;
   names?: unknown;
-  /** JSON in a string. */
+  /** A string with JSON in it. */
   metadata?: unknown;
 }
 
-/** containers.json. What is not as expected is left out. */
+/** Parses containers.json. Entries that are not as expected are left out. */
 export function parseStored(json: string): StoredContainer[] {
   const entries = parse(json);
   return (Array.isArray(entries) ? (entries as Entry[]) : []).flatMap((entry) => {
     if (typeof entry?.id !== 'string') return [];
     const about = (parse(text(entry.metadata) ?? '') ?? {}) as Record<string, unknown>;
     const [stored] = Array.isArray(entry.names) ? entry.names : [];
-    // CRI-O: "namespace" and "pod-id" are of the pod, "metadata-name" is the container's name in it.
+    // CRI-O: "namespace" and "pod-id" are the pod's, "metadata-name" is the container's name in the pod.
     const crio = typeof about['pod-id'] === 'string';
     const container: Container = {
       runtime: crio ? 'cri-o' : 'podman',

@@ -1,13 +1,13 @@
 /**
- * Where the sockets of container runtimes are, and why one cannot be used.
+ * Where container runtimes have their sockets, and why a socket cannot be used.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { OomscopeError } from '../model/error.ts';
 import { ContainerRuntimeApi } from './container-runtime.ts';
 
 /**
- * Those that are there: of Docker, then of Podman; root's, then this user's (root: every user's). DOCKER_HOST and
- * CONTAINER_HOST come first, as they do for the runtimes' own commands, when they name a unix socket.
+ * The sockets that exist, of Docker and of Podman: root's, then this user's (for root: every user's). DOCKER_HOST and
+ * CONTAINER_HOST come first when they name a unix socket, as they do for the runtimes' own commands.
  */
 export function runtimeSockets(env = process.env, run = '/run'): { docker: string[]; podman: string[] } {
   const named = (variable: string) => /^unix:\/\/(\/.*)$/.exec(env[variable] ?? '')?.[1];
@@ -29,11 +29,11 @@ export function runtimeSockets(env = process.env, run = '/run'): { docker: strin
 
 export interface Runtimes {
   open: ContainerRuntimeApi[];
-  /** One sentence for each socket that cannot be used: which, why, and what it needs. */
+  /** One sentence for each socket that cannot be used: which socket, why, and what it needs. */
   closed: { socket: string; code: string; sentence: string }[];
 }
 
-/** @param sockets by default all that are there */
+/** @param sockets default: all that exist */
 export async function openRuntimes(sockets?: readonly string[]): Promise<Runtimes> {
   const { docker, podman } = runtimeSockets();
   const runtimes: Runtimes = { open: [], closed: [] };
@@ -50,13 +50,13 @@ export async function openRuntimes(sockets?: readonly string[]): Promise<Runtime
   return runtimes;
 }
 
-/** The error for what cannot go on without a runtime. */
+/** The error of a caller that cannot continue without a runtime. @param without the sentence that says so */
 export function noRuntime({ closed }: Runtimes, without: string): OomscopeError {
   const forbidden = closed.some(({ code }) => code === 'EACCES' || code === 'EPERM');
   const tried = closed.map(({ sentence }) => sentence).join(' ');
   const none =
     'No container runtime was found: there is no socket at /run/docker.sock, at /run/podman/podman.sock or below ' +
-    '/run/user; where it is elsewhere, say --socket PATH or set DOCKER_HOST=unix://PATH.';
+    '/run/user. Where it is elsewhere, use --socket PATH or set DOCKER_HOST=unix://PATH.';
   return new OomscopeError(forbidden ? 'NOT_PERMITTED' : 'RUNTIME_MISSING', `${tried || none} ${without}`);
 }
 
@@ -68,16 +68,16 @@ function sentenceFor(socket: string, code: string, message: string): string {
     case 'EACCES':
     case 'EPERM':
       return podman
-        ? `${socket}: not permitted: it needs root, or the user whose Podman it is.`
+        ? `${socket}: not permitted: it needs root, or the user who owns this Podman.`
         : `${socket}: not permitted: it needs root, or a member of the group docker.`;
     case 'ECONNREFUSED':
       return podman
-        ? `${socket}: nobody answers there: start it with \`systemctl start podman.socket\` or \`podman system service\`.`
-        : `${socket}: nobody answers there: is dockerd running?`;
+        ? `${socket}: no process serves it: start it with \`systemctl start podman.socket\` or \`podman system service\`.`
+        : `${socket}: no process serves it: is dockerd running?`;
     case 'ETIMEDOUT':
       return `${socket}: it did not answer in time.`;
     default:
-      return `${socket}: it does not answer as a container runtime does: ${message}.`;
+      return `${socket}: the answer is not that of a container runtime: ${message}.`;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * HTTP over a unix socket, as much of it as a container runtime's API needs: GET, and a stream of lines. In HTTP/1.0, where
- * the body is simply what comes until the end. (`node:http` costs 14 MB of resident memory, a quarter of the tracer's.)
+ * HTTP over a unix socket, as far as a container runtime's API needs it: GET, and a stream of lines. It speaks HTTP/1.0, in
+ * which the body ends with the connection. (`node:http` costs 14 MB of resident memory, a quarter of the tracer's.)
  */
 import { connect, type Socket } from 'node:net';
 
@@ -16,13 +16,13 @@ export class HttpError extends Error {
 }
 
 export interface GetOptions {
-  /** For the whole of it, in milliseconds. */
+  /** For the whole request, in milliseconds. */
   timeoutMs: number;
-  /** An answer that is longer is an error. Default 16 MiB. */
+  /** A longer answer is an error. Default 16 MiB. */
   mostBytes?: number;
 }
 
-/** A JSON body. Rejects with HttpError, with a system error (ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT) or SyntaxError. */
+/** Gets a JSON body. Rejects with HttpError, a system error (ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT) or SyntaxError. */
 export async function getJson(socketPath: string, path: string, options: GetOptions): Promise<unknown> {
   const mostBytes = options.mostBytes ?? 16 * 2 ** 20;
   const chunks: Buffer[] = [];
@@ -59,7 +59,7 @@ export async function getLines(
 const LONGEST_LINE = 2 ** 20;
 const LONGEST_HEAD = 65536;
 
-/** @returns the status, when the body has ended */
+/** @returns the status, once the body has ended */
 function request(
   socketPath: string,
   path: string,
@@ -104,7 +104,7 @@ function timedOut(reason: unknown): Error {
   return Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' });
 }
 
-/** What the API says of an error: {"message": "…"}, or plain text. */
+/** The message of an error: {"message": "…"}, or plain text. */
 function messageOf(body: string): string {
   try {
     return String((JSON.parse(body) as { message?: unknown }).message ?? body);

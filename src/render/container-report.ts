@@ -1,5 +1,5 @@
 /**
- * Reports about containers as people read them: one in full, or many in a table.
+ * Reports about containers as text: one in full, or many in a table.
  */
 
 import { shortId } from '../model/container.ts';
@@ -97,7 +97,7 @@ function growthText({
 
 function process(report: ContainerReport): string {
   const { state, pid, exit_code, finished_at, restart_count, restart_policy, configured } = report;
-  if (state === null) return 'not known: no runtime told of it';
+  if (state === null) return 'unknown: no runtime knows it';
   const parts = [pid === null ? state : `${state}, pid ${pid}`];
   if (exit_code !== null && state !== 'created') parts.push(`exit code ${exit_code}`);
   if (finished_at !== null && pid === null) parts.push(`ended ${finished_at.slice(0, 19)}Z`);
@@ -111,7 +111,7 @@ const share = (bytes: number, limit: number | null) => (limit === null ? '' : ` 
 
 const IMAGE = 9;
 
-/** Running ones first, and of those the fullest. @param columns of the terminal; names and images are cut to fit */
+/** The running containers first, the fullest on top. @param columns of the terminal; names and images are cut to fit */
 export function renderTable(reports: readonly ContainerReport[], paint: Paint, columns: number): string {
   const full = ({ memory }: ContainerReport) =>
     memory ? memory.unreclaimable_bytes / (memory.effective_limit?.limit_bytes ?? Number.POSITIVE_INFINITY) : -1;
@@ -131,7 +131,7 @@ export function renderTable(reports: readonly ContainerReport[], paint: Paint, c
   ]);
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] as string).length)));
   const others = widths.slice(1, -1).reduce((a, b) => a + b + 2, 0);
-  // The name comes first; the image has what is left, if that is worth it.
+  // The image gets the columns that are left, if they are enough to be useful.
   widths[0] = Math.max(9, Math.min(widths[0] as number, 40, columns - others - 2));
   const room = columns - others - (widths[0] as number) - 2;
   const shown = room < 8 ? IMAGE : IMAGE + 1;

@@ -1,5 +1,5 @@
 /**
- * The minute before a kill, as a few lines: usage and pressure as bars, one for every two seconds, and who grew.
+ * The minute before a kill in a few lines: usage and pressure as bars, one for every two seconds, and the processes that grew.
  */
 
 import type { Growth, LeadUp, LeadUpSample } from '../model/pressure.ts';
@@ -10,7 +10,7 @@ import { sparkline } from './sparkline.ts';
 const BARS = 30;
 const BAR_SECONDS = 2;
 
-/** Rows of a label and a text. */
+/** @returns rows of a label and a text */
 export function renderLeadUp({ samples, growth, growers }: LeadUp): [label: string, text: string][] {
   const first = samples[0];
   const last = samples.at(-1);
@@ -35,7 +35,7 @@ export function renderLeadUp({ samples, growth, growers }: LeadUp): [label: stri
 function usageLine(samples: LeadUpSample[], first: LeadUpSample, last: LeadUpSample, growth: Growth | null): string {
   const used = samples.flatMap(({ usage_bytes }) => (usage_bytes === null ? [] : [usage_bytes]));
   const most = Math.max(...used);
-  // Against nothing: a full group that moves by a page must not look like a mountain.
+  // Bars start at 0, so that a full cgroup that changes by a page does not look like a mountain.
   const line = bars(samples, 'usage_bytes', 0, most);
   const from = `${formatBytes(first.usage_bytes ?? 0)} to ${formatBytes(last.usage_bytes ?? 0)}`;
   const speed =
@@ -49,7 +49,7 @@ function bars(samples: LeadUpSample[], key: 'usage_bytes' | 'some', least: numbe
   const values: (number | null)[] = [];
   for (let bar = 0; bar < BARS; bar++) {
     const end = (bar - BARS + 1) * BAR_SECONDS;
-    // The last value up to then: between two looks it is as it was.
+    // Between two samples the last value holds.
     values.push(samples.findLast(({ at_seconds, [key]: value }) => at_seconds <= end && value !== null)?.[key] ?? null);
   }
   const begin = values.findIndex((value) => value !== null);

@@ -1,6 +1,6 @@
 /**
- * Lines to standard output, at once and without ever blocking the stream: a pipe whose reader is slow holds up to 1 MiB
- * here; past that whole lines are dropped and counted by type. A file or terminal is written in place.
+ * Writes lines to standard output without blocking the events: for a pipe with a slow reader up to 1 MiB is kept here;
+ * beyond that, whole lines are dropped and counted by type. A file or a terminal is written synchronously.
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -9,9 +9,9 @@ const MOST_WAITING = 1024 * 1024;
 
 export interface OutputOptions {
   fd?: number;
-  /** The reader is gone (EPIPE): nothing more can be written. */
+  /** Called when the reader is gone (EPIPE) and nothing more can be written. */
   onClosed: () => void;
-  /** Lines were dropped and there is room again. Returns the line that says so. */
+  /** Called when lines were dropped and there is room again. Returns the line that reports it. */
   onDropped: (dropped: Record<string, number>) => string;
 }
 
@@ -34,7 +34,7 @@ export class Output {
     this.#socket.on('drain', () => this.#sayDropped());
   }
 
-  /** @param type what the line is, for the count when it has to be dropped */
+  /** @param type under which the line is counted when it has to be dropped */
   write(line: string, type: string): void {
     if (this.#closed) return;
     if (this.#socket && this.#socket.writableLength > MOST_WAITING) {
@@ -45,13 +45,13 @@ export class Output {
     this.#put(line);
   }
 
-  /** Waits for what is on its way, at most `patienceMs` for a reader that does not read. */
-  async end(patienceMs = 1000): Promise<void> {
+  /** Waits until everything is written, at most `timeoutMs` for a reader that does not read. */
+  async end(timeoutMs = 1000): Promise<void> {
     this.#sayDropped();
     const socket = this.#socket;
     if (!socket || this.#closed) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, patienceMs);
+      const timer = setTimeout(resolve, timeoutMs);
       socket.end(() => {
         clearTimeout(timer);
         resolve();
@@ -89,13 +89,13 @@ export class Output {
   }
 }
 
-/** Waits for a reader that is slow. Throws EPIPE when it is gone. */
+/** Writes all bytes and waits for a slow reader. Throws EPIPE when the reader is gone. */
 export function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(fd, bytes, at);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error; // a terminal that somebody made non-blocking
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error; // EAGAIN: another process made the terminal non-blocking
     }
   }
 }

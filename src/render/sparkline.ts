@@ -1,7 +1,7 @@
 const bars = [...'▁▂▃▄▅▆▇█'];
 
 /**
- * A row of bars, one for each value, from `least` (the lowest) to `most` (the full height); a blank where it is not known.
+ * A row of bars, one for each value, from `least` (lowest bar) to `most` (full height); a blank for an unknown value.
  */
 export function sparkline(values: readonly (number | null)[], least: number, most: number): string {
   const span = most - least || 1;

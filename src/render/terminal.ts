@@ -1,5 +1,5 @@
 /**
- * Events as people read them.
+ * Events as text.
  */
 
 import { type Container, type Pod, shortId } from '../model/container.ts';
@@ -10,7 +10,7 @@ import { printable } from '../text/printable.ts';
 import { renderLeadUp } from './lead-up.ts';
 import type { Paint } from './paint.ts';
 
-/** A block of lines, without the last newline. Names are made safe: nothing in them can move the cursor. */
+/** @returns lines without the last newline. Names are made safe: nothing in them can move the cursor */
 export function renderEvent(event: Event, paint: Paint): string {
   switch (event.type) {
     case 'oom.kill':

@@ -1,7 +1,7 @@
 /**
- * The cgroup tree as people read it: first what is hot, then the tree, the hottest branches on top.
+ * The cgroup tree as text: first where memory is short, then the tree, with the branches most short of memory on top.
  */
-import { type Heat, hotSpots, type Rest, type Row, rowsOf } from '../containers/hot-spots.ts';
+import { hotSpots, type Rest, type Row, rowsOf, type Shortage } from '../containers/hot-spots.ts';
 import type { CgroupNode } from '../model/cgroup-tree.ts';
 import { shortId } from '../model/container.ts';
 import { formatBytes, formatPercent, formatRate } from '../text/format.ts';
@@ -10,9 +10,9 @@ import type { Paint } from './paint.ts';
 
 export interface TreeViewOptions {
   columns: number;
-  /** Nothing is left out. */
+  /** Show every cgroup. */
   all: boolean;
-  /** There have been several looks. */
+  /** There are several samples, so growth is known. */
   watched: boolean;
   paint: Paint;
 }
@@ -31,10 +31,10 @@ export function renderTree(root: CgroupNode, options: TreeViewOptions): string[]
   return [verdict(root, options), paint('dim', head), ...lines];
 }
 
-/** One line: where to look, and why. */
+/** One line: which cgroup to look at, and why. */
 function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions): string {
   const [first, ...others] = hotSpots(root);
-  if (!first) return paint('green', 'Nothing is hot: nobody is near a limit, waits for memory, or had a kill.');
+  if (!first) return paint('green', 'No cgroup is near its limit, waits for memory, or had an OOM kill.');
   const reasons: string[] = [];
   if (first.full !== null && first.full >= 0.75) reasons.push(`${formatPercent(first.full)} of its limit`);
   if ((first.some_avg10 ?? 0) >= 2) reasons.push(`waits for memory ${Math.round(first.some_avg10 ?? 0)} % of the time`);
@@ -45,7 +45,7 @@ function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions)
   const more = others.length === 0 ? '' : `; and ${others.length} more`;
   const why = `: ${reasons.join(', ')}${more}`;
   const name = nameOf(first) ?? printable(first.path);
-  // Of a path the end tells more.
+  // The end of a path says more than its beginning.
   const room = Math.max(8, columns - 'Look at '.length - why.length);
   const fitting = name.length <= room ? name : `…${name.slice(name.length - room + 1)}`;
   return `${paint('bold', 'Look at')} ${cut(`${fitting}${why}`, columns - 8)}`;
@@ -53,7 +53,7 @@ function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions)
 
 const colours = [undefined, 'yellow', 'red'] as const;
 
-function line({ node, rails, last, name, heat }: Row, { columns, watched, paint }: TreeViewOptions): string {
+function line({ node, rails, last, name, shortage }: Row, { columns, watched, paint }: TreeViewOptions): string {
   const wide = columns >= WIDE;
   const limit = node.limit_bytes === null ? '-' : formatBytes(node.limit_bytes);
   const full = node.full === null ? '' : formatPercent(node.full);
@@ -71,18 +71,18 @@ function line({ node, rails, last, name, heat }: Row, { columns, watched, paint 
   const figures = `${formatBytes(node.working_set_bytes).padStart(9)} ${limit.padStart(9)} ${full.padStart(5)}${bar} ${some.padStart(5)} ${kills.padStart(5)}${growth}`;
   const branch = node.path === name ? '' : `${rails.map((goes) => (goes ? '│ ' : '  ')).join('')}${last ? '└ ' : '├ '}`;
   const room = columns - figures.length - 2 - branch.length;
-  return `${tint(figures, heat, paint)}  ${paint('dim', branch)}${labelled(node, name, room, heat, paint)}`;
+  return `${tint(figures, shortage, paint)}  ${paint('dim', branch)}${labelled(node, name, room, shortage, paint)}`;
 }
 
-/** The container's or pod's name instead of 64 digits; else the path's. */
-function labelled(node: CgroupNode, name: string, room: number, heat: Heat, paint: Paint): string {
+/** The name of the container or pod in the place of a 64-digit id; else the name in the path. */
+function labelled(node: CgroupNode, name: string, room: number, shortage: Shortage, paint: Paint): string {
   const named = nameOf(node);
   const parts = printable(name).replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 12));
   const text = node.path === '/' ? '/ the machine' : named === undefined ? parts : `${named}  ${about(node)}`;
   const fitted = cut(text, Math.max(8, room));
   const end = named === undefined ? fitted.length : Math.min(named.length, fitted.length);
-  const strong = heat > 0 ? tint(fitted.slice(0, end), heat, paint) : paint('bold', fitted.slice(0, end));
-  return `${named === undefined && heat === 0 ? fitted.slice(0, end) : strong}${paint('dim', fitted.slice(end))}`;
+  const strong = shortage > 0 ? tint(fitted.slice(0, end), shortage, paint) : paint('bold', fitted.slice(0, end));
+  return `${named === undefined && shortage === 0 ? fitted.slice(0, end) : strong}${paint('dim', fitted.slice(end))}`;
 }
 
 function nameOf({ container, pod, path }: CgroupNode): string | undefined {
@@ -113,8 +113,8 @@ function barOf(full: number | null): string {
   return '█'.repeat(filled) + '·'.repeat(BAR - filled);
 }
 
-const tint = (text: string, heat: Heat, paint: Paint) => {
-  const colour = colours[heat];
+const tint = (text: string, shortage: Shortage, paint: Paint) => {
+  const colour = colours[shortage];
   return colour === undefined ? text : paint(colour, text);
 };
 const plural = (word: string, count: number) => (count === 1 ? word : `${word}s`);

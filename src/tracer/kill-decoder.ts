@@ -4,7 +4,7 @@
 import type { Batch } from '../bpf/wire/batch.ts';
 import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { ownerOf } from '../containers/container-path.ts';
-import type { Containers } from '../containers/containers.ts';
+import type { ContainerResolver } from '../containers/container-resolver.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { OrderedOutbox } from '../events/ordered-outbox.ts';
 import { readDyingProcess } from '../linux/dying-process.ts';
@@ -23,7 +23,7 @@ export interface KillDecoderOptions {
   /** Read what the kernel's record lacks from /proc/PID. */
   readProc: boolean;
   /** Knows the names of containers. Without it a kill names a container by the id in its path. */
-  containers?: Containers | undefined;
+  containers?: ContainerResolver | undefined;
   /** Has the minute before a kill. Without it kills have no `lead_up`. */
   leadUps?: LeadUpRecorder | undefined;
   /** Gets every event, each in the place that it took when its record was decoded. */

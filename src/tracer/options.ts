@@ -1,5 +1,5 @@
 import type { Backend } from '../bpf/load/variants.ts';
-import type { Containers, ContainersOptions } from '../containers/containers.ts';
+import type { ContainerResolver, ContainerResolverOptions } from '../containers/container-resolver.ts';
 import type { PressureOptions } from '../pressure/options.ts';
 import type { OptionNames } from '../text/unknown-option.ts';
 
@@ -18,10 +18,10 @@ export interface TracerOptions {
   candidates?: 'never' | 'system' | 'always';
   /**
    * Ask container runtimes for the names of containers: Docker's socket where there is one, Podman's and CRI-O's lists.
-   * Default true. `false`: a container is named by the id in the path of its cgroup. The caller owns a `Containers` that it
+   * Default true. `false`: a container is named by the id in the path of its cgroup. The caller owns a `ContainerResolver` that it
    * passes, and must close it.
    */
-  containers?: boolean | ContainersOptions | Containers;
+  containers?: boolean | ContainerResolverOptions | ContainerResolver;
   /**
    * Keep the last minute of usage, pressure and growth for the `lead_up` of kills. It samples /proc and the cgroups once a
    * second, less often while nothing changes. Default false: a tracer that only waits needs 10 MB less, and sleeps.

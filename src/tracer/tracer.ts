@@ -10,7 +10,7 @@ import { type LoadedTracer, loadTracer } from '../bpf/load/tracer-loader.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lossesByName } from '../bpf/wire/counters.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
-import { Containers } from '../containers/containers.ts';
+import { ContainerResolver } from '../containers/container-resolver.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { EventQueue } from '../events/event-queue.ts';
 import { LossCounter, sum } from '../events/loss-counter.ts';
@@ -199,9 +199,9 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return lossesByName(this.#closing ? this.#losses.counters : this.#ring.reader.counters());
   }
 
-  #openContainers(option: TracerOptions['containers'] = true, opened: CleanupStack): Containers | undefined {
-    if (option === false || option instanceof Containers) return option || undefined;
-    const containers = opened.use(new Containers(option === true ? {} : option));
+  #openContainers(option: TracerOptions['containers'] = true, opened: CleanupStack): ContainerResolver | undefined {
+    if (option === false || option instanceof ContainerResolver) return option || undefined;
+    const containers = opened.use(new ContainerResolver(option === true ? {} : option));
     containers.start().catch((error: unknown) => this.#fail(error));
     return containers;
   }

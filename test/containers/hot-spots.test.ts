@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { heatOf, hotSpots, rowsOf } from '../../src/containers/hot-spots.ts';
+import { hotSpots, rowsOf, shortageOf } from '../../src/containers/hot-spots.ts';
 import type { CgroupNode } from '../../src/model/cgroup-tree.ts';
 import { plain } from '../../src/render/paint.ts';
 import { renderTree } from '../../src/render/tree-view.ts';
@@ -44,14 +44,14 @@ const tree = (hot: CgroupNode[] = [web]) =>
   ]);
 
 test('what is hot', () => {
-  expect(heatOf(node('/a', 1))).toBe(0);
-  expect(heatOf(node('/a', 1, { full: 0.8 }))).toBe(1);
-  expect(heatOf(node('/a', 1, { full: 0.95 }))).toBe(2);
-  expect(heatOf(node('/a', 1, { some_avg10: 3 }))).toBe(1);
-  expect(heatOf(node('/a', 1, { some_avg10: 30 }))).toBe(2);
-  expect(heatOf(node('/a', 1, { oom_kills: 3 }))).toBe(1);
-  expect(heatOf(node('/a', 1, { oom_kills: 3, oom_kills_seen: 1 }))).toBe(2);
-  expect(heatOf(node('/', 1, { oom_kills: 3 }))).toBe(0); // since boot, anywhere
+  expect(shortageOf(node('/a', 1))).toBe(0);
+  expect(shortageOf(node('/a', 1, { full: 0.8 }))).toBe(1);
+  expect(shortageOf(node('/a', 1, { full: 0.95 }))).toBe(2);
+  expect(shortageOf(node('/a', 1, { some_avg10: 3 }))).toBe(1);
+  expect(shortageOf(node('/a', 1, { some_avg10: 30 }))).toBe(2);
+  expect(shortageOf(node('/a', 1, { oom_kills: 3 }))).toBe(1);
+  expect(shortageOf(node('/a', 1, { oom_kills: 3, oom_kills_seen: 1 }))).toBe(2);
+  expect(shortageOf(node('/', 1, { oom_kills: 3 }))).toBe(0); // since boot, anywhere
 });
 
 test('the deepest is named, not those above that are hot because of it', () => {

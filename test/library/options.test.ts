@@ -9,7 +9,7 @@ const misspelled: [name: string, call: () => unknown, meant: string][] = [
   ['watchScores()', () => oomscope.watchScores({ topp: 3 } as object), 'top'],
   ['openContainerWatch()', () => oomscope.openContainerWatch({ socket: ['/x'] } as object), 'sockets'],
   ['openPsiTrigger()', () => oomscope.openPsiTrigger({ kind: 'some', stallMs: 1, windowsMs: 2 } as never), 'windowMs'],
-  ['Containers', () => new oomscope.Containers({ socket: [] } as object), 'sockets'],
+  ['ContainerResolver', () => new oomscope.ContainerResolver({ socket: [] } as object), 'sockets'],
   ['alertTo()', () => oomscope.alertTo(undefined as never, [], { onReports: () => {} } as object), 'onReport'],
   ['openSink()', () => oomscope.openSink({ sink: 'desktop', minimun: 'info' } as never), 'minimum'],
   ['perCgroup()', () => oomscope.perCgroup((events$) => events$, { idleMS: 1 } as object), 'idleMs'],

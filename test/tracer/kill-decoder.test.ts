@@ -8,7 +8,7 @@ import {
   RecordHeader,
   RecordKind,
 } from '../../src/bpf/wire/layout.ts';
-import type { Containers } from '../../src/containers/containers.ts';
+import type { ContainerResolver } from '../../src/containers/container-resolver.ts';
 import { EnvelopeFactory } from '../../src/events/envelope.ts';
 import { OrderedOutbox } from '../../src/events/ordered-outbox.ts';
 import { noOwner } from '../../src/model/container.ts';
@@ -124,7 +124,7 @@ test('what fails while a kill is completed is reported, and the kill is sent all
     ownerOf: () => noOwner,
     unnamed: () => ['id'],
     learn: () => Promise.reject(failure),
-  } as unknown as Containers;
+  } as unknown as ContainerResolver;
   const { events, errors, take } = decoder({ containers });
   const limited = killRecord({
     numbers: { facts: KillFact.FACT_TASK | KillFact.FACT_LIMIT, victim_pid: 5, victim_tid: 5 },

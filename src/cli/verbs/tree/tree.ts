@@ -1,5 +1,5 @@
 import type { CgroupTree } from '../../../container-watch/cgroup-tree.ts';
-import type { Containers } from '../../../containers/containers.ts';
+import type { ContainerResolver } from '../../../containers/container-resolver.ts';
 import { OomscopeError } from '../../../model/error.ts';
 import { printable } from '../../../text/printable.ts';
 import { socketOption } from '../../verb/container-option.ts';
@@ -65,15 +65,15 @@ async function run(context: Context<typeof options>): Promise<number> {
   const { given } = context;
   const path = pathOf(given.cgroup ?? '/');
   if (given.watch && context.asked === 'json') throw usage('--watch and --json: expected one of them, got both.');
-  const [{ Cgroupfs }, { CgroupTree }, { Containers }] = await Promise.all([
+  const [{ Cgroupfs }, { CgroupTree }, { ContainerResolver }] = await Promise.all([
     import('../../../linux/cgroupfs.ts'),
     import('../../../container-watch/cgroup-tree.ts'),
-    import('../../../containers/containers.ts'),
+    import('../../../containers/container-resolver.ts'),
   ]);
   const cgroups = Cgroupfs.find();
   if (!cgroups)
     throw new OomscopeError('NO_CGROUPS', 'No cgroup hierarchy with the memory controller is mounted here.');
-  const containers = new Containers(await socketsFor(given.socket));
+  const containers = new ContainerResolver(await socketsFor(given.socket));
   await namesFor(containers, given.socket.length > 0);
   using tree = new CgroupTree(cgroups, containers);
   try {
@@ -96,7 +96,7 @@ async function socketsFor(asked: readonly string[]) {
   return { sockets: runtimeSockets().docker };
 }
 
-async function namesFor(containers: Containers, asked: boolean): Promise<void> {
+async function namesFor(containers: ContainerResolver, asked: boolean): Promise<void> {
   const { setTimeout: sleep } = await import('node:timers/promises');
   await Promise.race([containers.start(), sleep(NAMES_MS, undefined, { ref: false })]);
   for (const sentence of asked ? containers.unreachable.values() : []) tell(sentence);
@@ -107,7 +107,7 @@ async function show(
   path: string,
   { given, asText, paint }: Context<typeof options>,
 ): Promise<number> {
-  const root = tree.look(path);
+  const root = tree.sample(path);
   if (!root) throw new OomscopeError('NO_CONTAINER', `There is no memory cgroup ${printable(path)}.`);
   const all = given.all ?? false;
   if (given.watch) {

@@ -57,7 +57,7 @@ class TreeView implements Disposable {
   }
 
   sample(): void {
-    this.#root = this.#tree.look(this.#path);
+    this.#root = this.#tree.sample(this.#path);
     this.#draw();
   }
 

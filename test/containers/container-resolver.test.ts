@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import { ContainerResolver } from '../../src/containers/container-resolver.ts';
 import type { RuntimeEvent } from '../../src/containers/container-runtime.ts';
-import { Containers } from '../../src/containers/containers.ts';
 import { type Answer, FakeRuntime, failed, ok } from '../runtimes/fake-runtime.ts';
 
 const A = 'a1b2c3d4e5f60718'.repeat(4);
@@ -33,7 +33,7 @@ const runtime =
 const eventually = (check: () => void) => vi.waitFor(check, { timeout: 15_000 });
 
 async function open(socket: string, onEvent?: (event: RuntimeEvent) => void) {
-  const containers = new Containers({ sockets: [socket], storage: [], ...(onEvent && { onEvent }) });
+  const containers = new ContainerResolver({ sockets: [socket], storage: [], ...(onEvent && { onEvent }) });
   await containers.start();
   return { containers, [Symbol.dispose]: () => containers.close() };
 }

@@ -1,8 +1,9 @@
 /**
- * The names of containers, by id: remembered when a runtime tells of them, also when they are gone, and asked for when not.
+ * Finds the owner of a cgroup, with the names of its container and pod. Names come from the runtimes' events and lists, and
+ * are remembered after the container is gone; an unknown id is asked for.
  *
- * An event never waits for a runtime that is slow: what is not known within PATIENCE_MS goes out with what the path tells,
- * and is known for the next one.
+ * An event never waits for a slow runtime: without a name within MOST_WAIT_MS the event has what the path says, and the next
+ * event has the name.
  */
 
 import { watch } from 'node:fs';
@@ -12,43 +13,43 @@ import { containersIn, ownerOf } from './container-path.ts';
 import type { ContainerRuntimeApi, RuntimeEvent } from './container-runtime.ts';
 import type { StoredContainer } from './podman-storage.ts';
 
-export interface ContainersOptions {
-  /** Sockets of runtimes. By default Docker's, those that are there. Podman's containers are read from its storage. */
+export interface ContainerResolverOptions {
+  /** Sockets of runtimes. Default: Docker's sockets that exist. Podman's containers are read from its storage. */
   sockets?: readonly string[];
-  /** Where Podman and CRI-O have their lists: by default root's and every user's. */
+  /** Where Podman and CRI-O keep their lists. Default: root's storage and every user's. */
   storage?: readonly string[];
-  /** Hears what the runtimes say of containers. */
+  /** Called with each event of a runtime about a container. */
   onEvent?: (event: RuntimeEvent) => void;
 }
 
-/** A kill waits no longer than this for a name. */
-export const PATIENCE_MS = 5;
-/** Living and gone. A name, an image and two labels are some 500 bytes. */
+/** The longest that the event of a kill waits for a name. */
+export const MOST_WAIT_MS = 5;
+/** Containers that run or are gone. A name, an image and two labels take some 500 bytes. */
 const MOST_REMEMBERED = 2048;
-/** Nobody knew it: it is not asked for again so soon. */
+/** An id that no runtime knew is not asked for again within this time. */
 const FORGET_UNKNOWN_MS = 10_000;
-/** Changes come in twos and threes. */
+/** Several changes of the list within this time are read once. */
 const SETTLE_MS = 10;
 const RECONNECT_MS = [100, 1000, 5000, 60_000];
 
 type Named = StoredContainer;
 
-export class Containers {
-  /** One sentence for each socket that does not answer. Empty: all do, or there is none. */
+export class ContainerResolver {
+  /** One sentence for each socket that does not answer. Empty: all answer, or there is no socket. */
   readonly unreachable = new Map<string, string>();
-  readonly #options: ContainersOptions;
+  readonly #options: ContainerResolverOptions;
   readonly #known = new Map<string, Named>();
   readonly #unknown = new Map<string, number>();
   readonly #asked = new Map<string, Promise<void>>();
   readonly #runtimes = new Map<string, ContainerRuntimeApi>();
   readonly #ended = new AbortController();
 
-  constructor(options: ContainersOptions = {}) {
-    refuseUnknownOptions('Containers', options, { sockets: true, storage: true, onEvent: true });
+  constructor(options: ContainerResolverOptions = {}) {
+    refuseUnknownOptions('ContainerResolver', options, { sockets: true, storage: true, onEvent: true });
     this.#options = options;
   }
 
-  /** Begins to listen to the runtimes. Settles when each has been tried once; what fails is tried again, quietly. */
+  /** Connects to the runtimes. Resolves when each was tried once; a failed connection is tried again, without a message. */
   async start(): Promise<void> {
     const { runtimeSockets, openRuntimes } = await import('./runtime-sockets.ts');
     const sockets = this.#options.sockets ?? runtimeSockets().docker;
@@ -65,7 +66,7 @@ export class Containers {
     for (const socket of sockets) void this.#listen(socket, follow);
   }
 
-  /** The runtimes that are listened to. */
+  /** The runtimes that are connected. */
   runtimes(): ContainerRuntimeApi['runtime'][] {
     return [...this.#runtimes.values()].map(({ runtime }) => runtime);
   }
@@ -75,27 +76,27 @@ export class Containers {
     this.#runtimes.clear();
   }
 
-  /** Whose a cgroup is, with the names known so far. */
+  /** The owner of a cgroup, with the names known so far. */
   ownerOf(path: string | null): CgroupOwner {
     const owner = ownerOf(path);
-    const named = this.#nearest(path);
+    const named = this.#innermostKnown(path);
     if (owner.container === null || named === undefined) return owner;
     return { ...owner, container: named.container, pod: owner.pod && { ...owner.pod, ...known(named.pod) } };
   }
 
-  /** Settles when all that can be known of a path's containers is known: at once, or within `patienceMs`. */
-  async learn(path: string | null, patienceMs = PATIENCE_MS): Promise<void> {
+  /** Asks for the names of a path's containers. Resolves when they are known, or after `timeoutMs`. */
+  async learn(path: string | null, timeoutMs = MOST_WAIT_MS): Promise<void> {
     const asked = this.unnamed(path).map((id) => this.#ask(id));
     if (asked.length === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise((resolve) => {
-      timer = setTimeout(resolve, patienceMs);
+      timer = setTimeout(resolve, timeoutMs);
     });
     await Promise.race([Promise.all(asked), enough]);
     clearTimeout(timer);
   }
 
-  /** Ids in a path that somebody should be asked about. None as soon as one has a name. */
+  /** Ids in a path to ask the runtimes for. None as soon as one of them has a name. */
   unnamed(path: string | null): string[] {
     const found = containersIn(path);
     if (found.some(({ id }) => this.#known.has(id))) return [];
@@ -104,10 +105,10 @@ export class Containers {
   }
 
   /**
-   * The innermost container that a runtime knows: a directory with the name of a container can be made by whoever is in
-   * one, and a container in a container is none of the host's runtime.
+   * The innermost container that a runtime knows. A process in a container can make a directory with the name of another,
+   * and the host's runtime does not know a container in a container.
    */
-  #nearest(path: string | null): Named | undefined {
+  #innermostKnown(path: string | null): Named | undefined {
     for (const { id } of containersIn(path)) {
       const named = this.#known.get(id);
       if (named) return named;
@@ -116,12 +117,12 @@ export class Containers {
   }
 
   #ask(id: string): Promise<void> {
-    const asked = this.#asked.get(id) ?? this.#look(id).finally(() => this.#asked.delete(id));
+    const asked = this.#asked.get(id) ?? this.#request(id).finally(() => this.#asked.delete(id));
     this.#asked.set(id, asked);
     return asked;
   }
 
-  async #look(id: string): Promise<void> {
+  async #request(id: string): Promise<void> {
     const inspect = async (runtime: ContainerRuntimeApi) => {
       const info = await runtime.inspect(id, 1000).catch(() => undefined);
       if (info) this.#remember(info, info.labels);
@@ -130,7 +131,7 @@ export class Containers {
     if (!this.#known.has(id)) setBounded(this.#unknown, id, performance.now() + FORGET_UNKNOWN_MS);
   }
 
-  /** Read, and read again whenever something changes: so that a name is known before it is needed. */
+  /** Reads the lists now and whenever they change, so that a name is known before it is needed. */
   async #followStorage(): Promise<void> {
     const { LIST, storeDirectories } = await import('./podman-storage.ts');
     let soon: NodeJS.Timeout | undefined;
@@ -145,7 +146,7 @@ export class Containers {
       try {
         watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', () => {});
       } catch {
-        // not ours to read, or no inotify watch is left: then it is read when a name is wanted
+        // not readable, or no inotify watch is left: the list is read when a name is needed
       }
     }
     await this.#readStorage();
@@ -154,7 +155,7 @@ export class Containers {
   async #readStorage(): Promise<void> {
     const { storedContainers } = await import('./podman-storage.ts');
     for (const stored of await storedContainers(this.#options.storage)) {
-      // A runtime knows more: the labels.
+      // The entry of a runtime has labels as well, so it stays.
       if (!this.#known.has(stored.container.id)) setBounded(this.#known, stored.container.id, stored);
     }
   }
@@ -196,7 +197,7 @@ export class Containers {
   }
 }
 
-/** As the kubelet labels the containers of a pod. */
+/** The pod by the labels that the kubelet gives its containers. */
 function podOf(labels: Record<string, string>): Pod | null {
   const uid = labels['io.kubernetes.pod.uid'];
   if (uid === undefined) return null;
@@ -206,7 +207,7 @@ function podOf(labels: Record<string, string>): Pod | null {
 
 const known = (pod: Pod | null) => (pod === null ? {} : { name: pod.name, namespace: pod.namespace });
 
-/** The oldest goes when there are too many; to be set again is to be new. */
+/** Sets an entry as the newest, and drops the oldest beyond the limit. */
 function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key);
   map.set(key, value);
