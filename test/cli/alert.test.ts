@@ -19,7 +19,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 const inside = (text: string) => text.replaceAll('DIR', directory);
 
-describe('a sink that cannot be is named before anything is attached', () => {
+describe('a wrong sink is reported before anything is attached', () => {
   it.each([
     ['webhok=https://example.org', 'There is no sink "webhok". Did you mean "webhook"?'],
     ['carrier-pigeon', 'Expected one of webhook, slack, alertmanager, exec, file, journald, desktop.'],
@@ -69,7 +69,7 @@ describe('a sink that cannot be is named before anything is attached', () => {
     expect(code).toBe(2);
   });
 
-  it('so that nothing is traced', async () => {
+  it('traces nothing', async () => {
     const { code, stdout, stderr } = await oomscope([
       'trace',
       '--json',
@@ -97,7 +97,7 @@ describe('a sink that cannot be is named before anything is attached', () => {
 });
 
 describe('oomscope alert test', () => {
-  it('says what came back and how long it took, for the beginning and the end', async () => {
+  it('prints the outcome and the duration of the firing and the resolved alert', async () => {
     const path = join(directory, 'alerts.jsonl');
     const { code, stdout, stderr } = await oomscope(['alert', 'test', `file=${path}`]);
     expect(stdout).toMatch(
@@ -112,7 +112,7 @@ describe('oomscope alert test', () => {
     ]);
   });
 
-  it('prints no secret, whatever happens', async () => {
+  it('never prints a secret', async () => {
     const receiver = await Receiver.start();
     const url = `${receiver.url.replace('//', '//user:T0K3N@')}/T0K3N?T0K3N`;
     process.env.OOMSCOPE_TEST_KEY = 'T0K3N';
@@ -138,7 +138,7 @@ describe('oomscope alert test', () => {
     for (const { stdout, stderr } of [refused, away]) expect(stdout + stderr).not.toContain('T0K3N');
   });
 
-  it('leaves a spool as it was', async () => {
+  it('does not use the spool', async () => {
     const receiver = await Receiver.start();
     const spool = join(directory, 'spool');
     const { code } = await oomscope(['alert', 'test', `webhook=${receiver.url} spool=${spool}`]);
@@ -148,7 +148,7 @@ describe('oomscope alert test', () => {
     expect(existsSync(join(spool, 'lock'))).toBe(false);
   });
 
-  it('gives a program what a shell would take apart', async () => {
+  it('passes arguments to a program without a shell', async () => {
     const path = join(directory, 'args');
     const args = ['-c', 'printf "%s|" "$@" >"$0"', path, '$(id)', 'two words', '"'];
     const { code } = await oomscope([
@@ -160,7 +160,7 @@ describe('oomscope alert test', () => {
     expect(readFileSync(path, 'utf8')).toBe('$(id)|two words|"|');
   });
 
-  it('speaks TLS, and trusts nobody by default', async () => {
+  it('speaks TLS, and refuses an unknown certificate', async () => {
     const [key, certificate] = ['key.pem', 'certificate.pem'].map((name) => join(directory, name)) as [string, string];
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
     const made = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate];

@@ -15,7 +15,7 @@ const file = (name: string, text: string | Uint8Array) => {
 };
 
 describe('config', () => {
-  it('check: right, or every fault with its line, and exit code 2', async () => {
+  it('check: no faults, or every fault with its line and exit code 2', async () => {
     const full = join(ROOT, 'test/fixtures/config/full.toml');
     expect(await oomscope(['config', 'check', full])).toMatchObject({ code: 0, stdout: `${full} has no faults.\n` });
     const wrong = file('wrong.toml', '[guard]\nmod = 1\n[pressur]\n');
@@ -26,7 +26,7 @@ describe('config', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 
-  it('print: what it prints is right', async () => {
+  it('print: prints a configuration without faults', async () => {
     const { stdout } = await oomscope(['config', 'print']);
     const again = await oomscope(['config', 'print', file('printed.toml', stdout)]);
     expect(again).toMatchObject({ code: 0, stdout });
@@ -68,7 +68,7 @@ describe('config', () => {
     expect(JSON.parse(stdout)).toMatchObject({ title: 'oomscope.toml', additionalProperties: false });
   });
 
-  it('import: what it prints is right', async () => {
+  it('import: prints a configuration without faults', async () => {
     const { code, stdout } = await oomscope(['config', 'import', 'earlyoom', file('e', 'EARLYOOM_ARGS="-m 4 -n"\n')]);
     expect(code).toBe(0);
     expect(stdout).toContain('# Not taken over: -n');

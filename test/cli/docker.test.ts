@@ -8,7 +8,7 @@ import { oomscope } from './cli.ts';
 const nobody = ['setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', '--'];
 const root = process.geteuid?.() === 0;
 
-describe('oomscope docker and tree, at the edges', () => {
+describe('oomscope docker and tree: what they refuse', () => {
   it.each([
     [['docker'], 'Expected an action of `oomscope docker`: check, watch, advise; got nothing.'],
     [['docker', 'chekc'], 'Expected an action of `oomscope docker`, got "chekc". Did you mean "check"?'],
@@ -26,13 +26,13 @@ describe('oomscope docker and tree, at the edges', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 
-  it('a cgroup that is not there', async () => {
+  it('reports a cgroup that does not exist', async () => {
     const { code, stderr } = await oomscope(['tree', '--cgroup', '/nowhere\x1b[31m']);
     expect(stderr).toBe('oomscope: There is no memory cgroup /nowhere\\x1b[31m.\n');
     expect(code).toBe(1);
   });
 
-  it('the tree as JSON, for anybody', async () => {
+  it('prints the tree as JSON for an unprivileged user', async () => {
     const words = ['tree', '--json'];
     const { code, stdout } = root
       ? await oomscope(words, [...nobody, process.execPath, main()])
@@ -57,13 +57,13 @@ describe('oomscope docker and tree, at the edges', () => {
       rmSync(home, { recursive: true });
     });
 
-    it('a name that is not there', async () => {
+    it('reports a container that does not exist', async () => {
       const { code, stderr } = await oomscope(['docker', 'check', 'web', '--socket', fake.socket]);
       expect(stderr).toContain('There is no container "web".');
       expect(code).toBe(1);
     });
 
-    it.skipIf(!root)('a socket that is not permitted', async () => {
+    it.skipIf(!root)('reports a socket that may not be read', async () => {
       chmodSync(fake.socket, 0o600);
       const words = ['docker', 'check', 'web', '--socket', fake.socket];
       const { stderr } = await oomscope(words, [...nobody, process.execPath, main()]);
@@ -71,7 +71,7 @@ describe('oomscope docker and tree, at the edges', () => {
       expect(stderr).toContain(`${fake.socket}: not permitted: it needs root, or a member of the group docker.`);
     });
 
-    it('watch, where neither runtime nor kernel can be watched', async () => {
+    it('watch ends where neither a runtime nor the kernel can be watched', async () => {
       const words = ['docker', 'watch', '--socket', join(home, 'none.sock'), '--duration', '1s'];
       const { code, stderr } = root
         ? await oomscope(words, [...nobody, process.execPath, main()])
@@ -81,7 +81,7 @@ describe('oomscope docker and tree, at the edges', () => {
       expect(code).toBe(69);
     });
 
-    it('advise writes no file over another', async () => {
+    it('advise does not overwrite a file', async () => {
       const path = join(home, 'compose.yaml');
       writeFileSync(path, 'mine');
       const { code } = await oomscope(['docker', 'advise', '--output', path, '--socket', fake.socket]);

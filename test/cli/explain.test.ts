@@ -34,7 +34,7 @@ async function piped(input: string, args: string[]) {
 }
 
 describe('oomscope explain', () => {
-  it('tells the story of a report', async () => {
+  it('explains a report', async () => {
     const { code, stdout, stderr } = await oomscope(['explain', MEMCG]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/KILLED cache-builder \(pid \d+, uid 0\)/);
@@ -44,7 +44,7 @@ describe('oomscope explain', () => {
     expect(stdout).not.toContain('\x1b');
   });
 
-  it('writes valid JSON Lines, a pattern last', async () => {
+  it('writes valid JSON Lines, the patterns last', async () => {
     const { code, stdout } = await oomscope(['explain', '--json', MEMCG, GLOBAL]);
     expect(code).toBe(0);
     const lines = events(stdout);
@@ -91,7 +91,7 @@ describe('oomscope explain', () => {
     expect([few, all, some].map((run) => count(run?.stdout ?? ''))).toEqual([1, kills, 2]);
   });
 
-  it('lets --since decide by real time, and says what has none', async () => {
+  it('applies --since to real times, and reports how many have none', async () => {
     const kill = (date: string) =>
       `${date} n1 kernel: Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0\n`;
     const log = `${kill('2026-11-20T10:00:00Z')}${kill('2026-11-21T10:00:00Z')}`;
@@ -125,14 +125,14 @@ describe('oomscope explain', () => {
     expect(stderr).toMatch(message);
   });
 
-  it('reads the good files and still says which was not', async () => {
+  it('reads the good files, and reports the bad one', async () => {
     const { code, stdout, stderr } = await oomscope(['explain', '--json', MEMCG, join(directory, 'missing')]);
     expect(code).toBe(66);
     expect(events(stdout)).toHaveLength(2);
     expect(stderr).toMatch(/missing: .*no such file/);
   });
 
-  it('makes a page and a ticket', async () => {
+  it('writes an HTML page and a Markdown ticket', async () => {
     const [page, ticket] = await Promise.all(
       ['--html', '--markdown'].map((form) => oomscope(['explain', form, GLOBAL])),
     );
@@ -149,7 +149,7 @@ describe('oomscope explain', () => {
     expect(stderr).toBe('');
   });
 
-  it('needs no privilege, but for /dev/kmsg', async () => {
+  it('needs a privilege for /dev/kmsg only', async () => {
     const nobody = [
       'setpriv',
       '--reuid=65534',

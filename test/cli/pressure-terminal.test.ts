@@ -49,7 +49,7 @@ describe('the live view', () => {
     }
   });
 
-  it('fits 80 × 24, follows a resize, sorts, and gives the terminal back', async () => {
+  it('fits 80 × 24, follows a resize, sorts, and restores the terminal', async () => {
     await start(80, 24);
     const small = await until((lines) => drawn(lines) && / %/.test(lines[1] ?? ''), 'the view');
     expect(small[0]).toMatch(/^oomscope pressure .* PSI {2}\d\d:\d\d:\d\d$/);
@@ -70,7 +70,7 @@ describe('the live view', () => {
     expect(tmux('display-message', '-p', '#{cursor_flag} #{alternate_on} #{wrap_flag}').trim()).toBe('1 0 1');
   });
 
-  it('gives the terminal back on Ctrl-Z, and takes it again', async () => {
+  it('restores the terminal on Ctrl-Z, and draws again on fg', async () => {
     tmux('new-session', '-d', '-x', '80', '-y', '24', 'bash --norc -i');
     tmux('send-keys', '-l', `'${process.execPath}' '${MAIN}' pressure --psi`);
     tmux('send-keys', 'Enter');
@@ -84,7 +84,7 @@ describe('the live view', () => {
     await until((lines) => !drawn(lines), 'the shell');
   });
 
-  it('gives the terminal back when it crashes', async () => {
+  it('restores the terminal when the process crashes', async () => {
     const crash = `import { Screen } from '${ROOT}/dist/cli/verb/screen.js';
       new Screen({ onKey() {}, onResize() {} }).open();
       setTimeout(() => { throw new Error('on purpose'); }, 300);`;

@@ -67,7 +67,7 @@ test('80 × 24', () => {
   ]);
 });
 
-test('sorted as asked for', () => {
+test('sorts by the chosen column', () => {
   const order = (sort: SortKey) =>
     renderPressure(view(shop, { sort }), 80, 24, plain)
       .slice(5, 8)
@@ -79,7 +79,7 @@ test('sorted as asked for', () => {
   expect(order('n')).toEqual(['/batch', '/idle', '/shop/web']);
 });
 
-test('what does not fit can be scrolled to', () => {
+test('scrolls to rows that do not fit', () => {
   const many = [shop[0] as MemoryRow, ...Array.from({ length: 50 }, (_, i) => row(`/g${String(i).padStart(2, '0')}`))];
   const shown = (offset: number) => renderPressure(view(many, { sort: 'n', offset }), 80, 24, plain);
   expect(shown(0)[5]).toMatch(/^\/g00 /);
@@ -88,7 +88,7 @@ test('what does not fit can be scrolled to', () => {
   expect(shown(1000)[15]).toMatch(/^\/g49 /);
 });
 
-test('fits the terminal, whatever its size and whatever the names', () => {
+test('fits a terminal of any size with any names', () => {
   const share = fc.option(fc.double({ min: 0, max: 1, noNaN: true }));
   const bytes = fc.double({ min: 0, max: 2 ** 50, noNaN: true }).map(Math.round);
   const rows = fc.array(
@@ -133,7 +133,7 @@ test('fits the terminal, whatever its size and whatever the names', () => {
   );
 });
 
-test('an event names its cgroup by the end of the path', () => {
+test('shortens the path of a cgroup in an event to its end', () => {
   const subject = { scope: 'cgroup' as const, path: '/a/long/way/to/web', id: null, ...noOwner };
   const event = {
     time: '2026-11-22T17:00:04.000000000Z',
@@ -145,7 +145,7 @@ test('an event names its cgroup by the end of the path', () => {
   expect(lines.some((line) => line.startsWith('17:00:04Z …/web is full.'))).toBe(true);
 });
 
-test('colour is by level, and only where it is wanted', () => {
+test('colours rows by level, and none without colour', () => {
   const lines = renderPressure(view(shop), 80, 24, coloured);
   expect(lines.find((line) => line.includes('/batch'))).toContain('\x1b[31m');
   expect(lines.find((line) => line.includes('/idle'))).not.toContain('\x1b[3');

@@ -39,7 +39,7 @@ test('plan, apply, list, undo', async () => {
   });
 });
 
-test('killed in the middle of it: undo still puts back every value', async () => {
+test('undo restores every value after apply was killed half-way', async () => {
   await using sleepers = new Sleepers();
   const pids: number[] = [];
   for (let i = 0; i < 300; i++) pids.push(await sleepers.start());
@@ -75,7 +75,7 @@ test('killed in the middle of it: undo still puts back every value', async () =>
   }
 });
 
-test('children that inherited it get back what they would have had', async () => {
+test('undo restores the values that children inherited', async () => {
   await using sleepers = new Sleepers('shell', '/bin/sh');
   const shell = spawn(sleepers.exe, ['-c', 'read go; sleep 600 & echo $!; read end; kill $!'], {
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -106,7 +106,7 @@ test.each([
   expect(stderr).toContain(message);
 });
 
-test('a profile that comes to nothing is said, and nothing is written', async () => {
+test('reports a profile that matches nothing, and writes nothing', async () => {
   await using sleepers = new Sleepers();
   const state = ['--state-file', sleepers.state];
   const { code, stdout } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state, asText);
@@ -121,7 +121,7 @@ test('a profile that comes to nothing is said, and nothing is written', async ()
   expect(existsSync(sleepers.state)).toBe(false);
 });
 
-test('an undo file that cannot be written: nothing is changed', async () => {
+test('changes nothing when the undo file cannot be written', async () => {
   await using sleepers = new Sleepers();
   const pid = await sleepers.start();
   const state = ['--state-file', '/nonexistent/undo.jsonl'];
@@ -133,7 +133,7 @@ test('an undo file that cannot be written: nothing is changed', async () => {
   expect(adjOf(pid)).toBe(0);
 });
 
-test('drop-ins: printed, installed beside what is there, removed by undo', async () => {
+test('prints drop-ins, installs them without replacing other files, and removes them by undo', async () => {
   await using sleepers = new Sleepers();
   const group = createMemoryGroup({ limitBytes: 32 * 2 ** 20, name: `osp-${process.pid}.service` });
   try {

@@ -40,7 +40,7 @@ describe('replay', () => {
     expect(code).toBe(0);
   });
 
-  it('a system, by the default rules: one kill, of the one that grows, which is not the largest', async () => {
+  it('a system, by the default rules: one kill, of the process that grows, which is not the largest', async () => {
     const { events } = await replay(join(fixtures, 'system.jsonl'), null);
     expect(kills(events)).toEqual(['leak']);
     const [plan] = events;
@@ -49,24 +49,24 @@ describe('replay', () => {
     expect(hold?.target.rss_bytes).toBeGreaterThan(plan.victim.rss_bytes);
   });
 
-  it('load shifting near the edge: none', async () => {
+  it('load shifting near the edge: no kill', async () => {
     const { code, stdout } = await replay(join(fixtures, 'load-shift.jsonl'));
     expect(stdout).toBe('');
     expect(code).toBe(0);
   });
 
-  it('but a load, by a rule that does not wait: the recording does come near the edge', async () => {
+  it('load shifting, by a rule that does not wait: a kill, so the recording does come near the edge', async () => {
     const hasty = join(directory, 'hasty.toml');
     writeFileSync(hasty, readFileSync(join(fixtures, 'rules.toml'), 'utf8').replace(' for 300ms', ''));
     expect([...new Set(kills((await replay(join(fixtures, 'load-shift.jsonl'), hasty)).events))]).toEqual(['batch']);
   });
 
-  it('comes to the same every time', async () => {
+  it('gives the same result every time', async () => {
     const [first, second] = await Promise.all([1, 2].map(() => replay(join(fixtures, 'overload.jsonl'))));
     expect(first?.stdout).toBe(second?.stdout);
   });
 
-  it('a recording cut short: what there is, and that it is cut', async () => {
+  it('replays the whole part of a recording that is cut short, and reports the cut', async () => {
     const text = readFileSync(join(fixtures, 'overload.jsonl'), 'utf8');
     const cut = join(directory, 'cut.jsonl');
     writeFileSync(cut, text.slice(0, -200));
@@ -77,9 +77,9 @@ describe('replay', () => {
   });
 
   it.each([
-    ['there is none', undefined, 'ENOENT', 66],
-    ['it is something else', '{"a":1}\nxyz\n', 'got none', 65],
-    ['it is empty', '', 'got none', 65],
+    ['a missing recording', undefined, 'ENOENT', 66],
+    ['a file of something else', '{"a":1}\nxyz\n', 'got none', 65],
+    ['an empty file', '', 'got none', 65],
   ])('%s', async (_, text, part, exit) => {
     const file = join(directory, 'other.jsonl');
     rmSync(file, { force: true });
@@ -91,7 +91,7 @@ describe('replay', () => {
   });
 });
 
-test('record writes samples of now', async () => {
+test('record writes samples of the present', async () => {
   const { code, stdout } = await oomscope(['record', '--duration', '350ms', '--processes', '5']);
   expect(code).toBe(0);
   const samples = stdout.trimEnd().split('\n').map(readSample);

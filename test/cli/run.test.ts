@@ -62,7 +62,7 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print
 while True: print(s.recv(4096).decode().replace(chr(10), '|'), flush=True)`;
 
 describe('run', () => {
-  it('guards by its file; SIGHUP takes a new one, and keeps the old when that is wrong', async () => {
+  it('guards by its file; SIGHUP reloads it, and keeps the old configuration when the new one has faults', async () => {
     writeFileSync(file, guard('available < 99.9 %'));
     const { child, end, out, err } = run();
     await out.seen('"rule":"available < 99.9 %"');
@@ -88,7 +88,7 @@ describe('run', () => {
     expect(events.flatMap(schemaErrors)).toEqual([]);
   });
 
-  it('tells systemd that it is ready, that it lives, and that it goes', async () => {
+  it('notifies systemd that it is ready, alive and stopping', async () => {
     writeFileSync(file, guard('available < 1 %'));
     const socket = join(directory, 'notify');
     const systemd = start('python3', ['-c', receiver, socket]);

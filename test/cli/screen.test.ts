@@ -16,7 +16,7 @@ test('columns', () => {
   expect(columnsOf('e\u0301')).toBe(1);
 });
 
-test('exactly so many columns', () => {
+test('fitted() gives exactly this many columns', () => {
   expect(fitted('abc', 5)).toBe('abc  ');
   expect(fitted('abcdef', 4)).toBe('abc…');
   expect(fitted('/system.slice/web.service', 12, 'start')).toBe('…web.service');

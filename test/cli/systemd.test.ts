@@ -15,7 +15,7 @@ const unit = join(directory, 'oomscope.service');
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
 
 describe('systemd', () => {
-  it('installs, over its own too, and removes', async () => {
+  it('installs the unit, replaces its own, and removes it', async () => {
     const install = ['systemd', 'install', '--config', config, '--directory', directory];
     expect(await oomscope(install)).toMatchObject({ code: 0, stderr: `oomscope: Wrote ${unit}.\n` });
     expect(await oomscope(install)).toMatchObject({ code: 0 });
@@ -28,7 +28,7 @@ describe('systemd', () => {
     expect((await oomscope(['systemd', 'remove', '--directory', directory])).stderr).toContain('nothing to remove');
   });
 
-  it('leaves alone what somebody else has written', async () => {
+  it('leaves a unit that it did not write', async () => {
     writeFileSync(unit, '[Service]\nExecStart=/bin/true\n');
     for (const words of [['install', '--config', config], ['remove']]) {
       const { code, stderr } = await oomscope(['systemd', ...words, '--directory', directory]);
@@ -39,7 +39,7 @@ describe('systemd', () => {
     rmSync(unit);
   });
 
-  it('does not install what could not run', async () => {
+  it('does not install a unit for a configuration with faults', async () => {
     const wrong = join(directory, 'wrong.toml');
     writeFileSync(wrong, 'x = 1\n');
     const { code } = await oomscope(['systemd', 'install', '--config', wrong, '--directory', directory]);
@@ -47,13 +47,13 @@ describe('systemd', () => {
     expect(existsSync(unit)).toBe(false);
   });
 
-  it('quotes whatever stands in a path', () => {
+  it('quotes special characters in a path', () => {
     const needs = { guards: true, network: false, realtime: false };
     const text = systemdUnit({ command: ['/a b/"c"', '50%', '$HOME', 'a\nExecStart=/bin/sh'], ...needs });
     expect(text).toContain('ExecStart="/a b/\\"c\\"" "50%%" "$$HOME" "a\\x0aExecStart=/bin/sh"\n');
   });
 
-  it.skipIf(!hasSystemd)('systemd takes it, and finds it little exposed', async () => {
+  it.skipIf(!hasSystemd)('systemd accepts the unit, and rates its exposure low', async () => {
     const { stdout } = await oomscope(['systemd', 'print', '--config', config]);
     writeFileSync(unit, stdout);
     const verified = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });

@@ -1,4 +1,4 @@
-/** What bad input and bad surroundings get: one sentence, and an exit code that says which. */
+/** Bad input and bad surroundings end with one sentence and an exit code of their own. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -98,13 +98,13 @@ test.each([
 });
 
 describe('schema', () => {
-  it('schema prints what is shipped', async () => {
+  it('prints the schema that the package has', async () => {
     const { code, stdout } = await oomscope(['schema']);
     expect(JSON.parse(stdout)).toEqual(schema);
     expect(code).toBe(0);
   });
 
-  it('the shipped schema is that of the types', () => {
+  it('the schema of the package is that of the types', () => {
     const out = join(mkdtempSync(join(tmpdir(), 'oomscope-')), 'schema.json');
     execFileSync('sh', [join(ROOT, 'scripts/schema.sh'), out], { stdio: 'pipe' });
     expect(JSON.parse(execFileSync('cat', [out], { encoding: 'utf8' }))).toEqual(schema);
@@ -112,19 +112,19 @@ describe('schema', () => {
   });
 });
 
-// Root in a mount namespace of its own hides what must not be there.
+// A mount namespace of its own hides a file from the command.
 const hiding = (script: string) => ['unshare', '-m', 'sh', '-c', `${script} && exec "$0" "$@"`, node, MAIN];
-// Root by name only: who cannot do more than anybody, wherever this repository lies.
+// Root without capabilities: it can still read this repository, wherever it lies.
 const unprivileged = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', node, MAIN];
 
-describe.skipIf(process.geteuid?.() !== 0)('bad surroundings', () => {
+describe.skipIf(process.geteuid?.() !== 0)('a system that lacks something', () => {
   let dir: string;
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'oomscope-'));
   });
   afterAll(() => rmSync(dir, { recursive: true }));
 
-  /** A copy of what is installed, without some of it. */
+  /** A copy of the installation without one file. */
   const without = (name: string) => {
     const copy = mkdtempSync(join(dir, 'without-'));
     cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true });
@@ -177,7 +177,7 @@ describe.skipIf(process.geteuid?.() !== 0)('bad surroundings', () => {
     expect(code).toBe(69);
   });
 
-  it('doctor tells a stranger what is missing, and works for root', async () => {
+  it('doctor says what an unprivileged user lacks, and works for root', async () => {
     const stranger = await oomscope(['doctor', '--json'], unprivileged);
     expect(stranger.code).toBe(1);
     const told = JSON.parse(stranger.stdout);

@@ -7,7 +7,7 @@ const advice = (limit: number, reason = 'Why.'): LimitAdvice => ({
   ...{ limit_bytes: limit, reservation_bytes: 16 * MIB, change: 'set', confidence: 'fair', reasons: [reason] },
 });
 
-test('a service', () => {
+test('writes the limits of a service', () => {
   expect(composeOverride([{ service: 'web', container: 'shop-web-1', advice: advice(96 * MIB) }])).toBe(
     `# Advised by oomscope. Read with: docker compose -f compose.yaml -f THIS_FILE up -d
 services:
@@ -21,7 +21,7 @@ services:
   );
 });
 
-test('of replicas the one that needs most', () => {
+test('gives replicas the limit of the one that needs most', () => {
   const text = composeOverride([
     { service: 'web', container: 'a', advice: advice(96 * MIB) },
     { service: 'web', container: 'b', advice: advice(128 * MIB) },
@@ -30,7 +30,7 @@ test('of replicas the one that needs most', () => {
   expect(text).toContain('mem_limit: 128m');
 });
 
-test('names cannot be more than names', () => {
+test('quotes names, so that they cannot change the structure', () => {
   const hostile = 'x"\n  evil:\n    privileged: true #';
   const text = composeOverride([{ service: hostile, container: hostile, advice: advice(MIB, hostile) }]);
   const keys = text.split('\n').filter((line) => /^ {0,4}[^ #]/.test(line));

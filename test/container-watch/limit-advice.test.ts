@@ -12,8 +12,8 @@ const pressure = (avg300: number) => {
   return { some, full: some };
 };
 
-describe('a limit', () => {
-  test('from the peak, where nothing cut it off', () => {
+describe('the advised limit', () => {
+  test('follows the peak when no limit was hit', () => {
     const advice = advise({
       limit_bytes: null,
       peak_bytes: 200 * MIB,
@@ -23,26 +23,26 @@ describe('a limit', () => {
     expect(advice).toMatchObject({ limit_bytes: 256 * MIB, change: 'set', confidence: 'fair' });
   });
 
-  test('higher after a kill, by half, and not certain', () => {
+  test('is half as much again after a kill, with low confidence', () => {
     const counts = { oom_kills: 2, limit_hits: 90, high: null };
     const advice = advise({ limit_bytes: 100 * MIB, peak_bytes: 100 * MIB, counts });
     expect(advice).toMatchObject({ limit_bytes: 160 * MIB, change: 'raise', confidence: 'low' });
-    expect(advice?.reasons[0]).toContain('struck 2 times at 100 MiB');
+    expect(advice?.reasons[0]).toContain('killed in it 2 times at 100 MiB');
   });
 
-  test('higher where its tasks wait for memory', () => {
+  test('is higher when tasks wait for memory', () => {
     const counts = { oom_kills: 0, limit_hits: 90, high: null };
     const advice = advise({ limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, counts, pressure: pressure(20) });
     expect(advice).toMatchObject({ limit_bytes: 640 * MIB, change: 'raise' });
   });
 
-  test('as it is where file pages fill it and nobody waits', () => {
+  test('stays when file pages fill it and no task waits', () => {
     const counts = { oom_kills: 0, limit_hits: 5000, high: null };
     const fills = { limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, unreclaimable_bytes: 40 * MIB, counts };
     expect(advise({ ...fills, working_set_bytes: 60 * MIB })).toMatchObject({ change: 'keep', limit_bytes: 512 * MIB });
   });
 
-  test('lower where it is far too generous, after a while', () => {
+  test('is lower when the present one is far too high, after an hour', () => {
     const idle = {
       limit_bytes: 4096 * MIB,
       peak_bytes: 100 * MIB,
@@ -53,7 +53,7 @@ describe('a limit', () => {
     expect(advise(idle, 60)).toMatchObject({ change: 'keep', limit_bytes: 4096 * MIB, confidence: 'low' });
   });
 
-  test('as it is where it is about right', () => {
+  test('stays when it is about right', () => {
     const right = {
       limit_bytes: 256 * MIB,
       peak_bytes: 160 * MIB,
@@ -63,12 +63,12 @@ describe('a limit', () => {
     expect(advise(right)).toMatchObject({ change: 'keep', limit_bytes: 256 * MIB });
   });
 
-  test('on a kernel that keeps no peak', () => {
+  test('works on a kernel without a peak', () => {
     const now = { limit_bytes: null, peak_bytes: null, unreclaimable_bytes: 100 * MIB, working_set_bytes: 120 * MIB };
     expect(advise(now)).toMatchObject({ change: 'set', limit_bytes: 160 * MIB });
   });
 
-  test('never below what is in use, and the reservation never above the limit', () => {
+  test('is never below the usage, and the reservation never above the limit', () => {
     for (let used = 1; used < 2 ** 40; used *= 3) {
       const advice = advise({
         limit_bytes: null,
@@ -81,7 +81,7 @@ describe('a limit', () => {
     }
   });
 
-  test('for none that does not run', () => {
+  test('does not exist for a container that does not run', () => {
     expect(adviseLimit(aReport({ memory: null }), DAY)).toBeUndefined();
   });
 });

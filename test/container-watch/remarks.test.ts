@@ -18,12 +18,12 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
   ['all is well', { memory: limited() }, 0, undefined],
   ['no limit at all', { memory: aMemory() }, 0, /^warning: It has no limit/],
   [
-    'a limit above that is nearer',
+    'a limit above it that is nearer',
     { memory: limited({ effective_limit: { path: '/shop', limit_bytes: 64 * MIB, left_bytes: MIB } }) },
     ...([0, /^warning: \/shop has 1 MiB left of 64 MiB: that limit is hit before its own/] as [number, RegExp]),
   ],
   [
-    'held',
+    'memory that cannot be reclaimed',
     { memory: limited({ unreclaimable_bytes: 95 * MIB }) },
     0,
     /^critical: 95 % of its limit .* cannot be reclaimed/,
@@ -31,7 +31,7 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
   [
     'full of file pages',
     { memory: limited({ usage_bytes: 99 * MIB, unreclaimable_bytes: 10 * MIB }) },
-    ...([0, /^info: Only 10 % of its limit cannot be reclaimed/] as [number, RegExp]),
+    ...([0, /^info: .* only 10 % of its limit cannot be reclaimed/] as [number, RegExp]),
   ],
   [
     'growing',
@@ -41,13 +41,13 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
   ],
   ['growing slowly', { memory: limited({ growth: { ...growth, exhausted_in_seconds: 50_000 } }) }, 0, undefined],
   [
-    'waiting',
+    'tasks that wait for memory',
     { memory: limited({ pressure: { some: waits, full: waits } }) },
     0,
     /^warning: .* memory 25 % of the time/,
   ],
   ['kills', { memory: limited({ counts: { oom_kills: 3, high: 0, limit_hits: 9 } }) }, 0, /^critical: .* 3 times/],
-  ['spared', { memory: limited(), oom_killed: true }, 0, /^info: .* a cgroup above it ran out/],
+  ['an OOM above it', { memory: limited(), oom_killed: true }, 0, /^info: .* a cgroup above it ran out/],
   [
     'ended by an OOM',
     { memory: null, state: 'exited', exit_code: 137, oom_killed: true },
@@ -58,19 +58,19 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
   ['ended by itself', { memory: null, state: 'exited', exit_code: 1 }, 0, undefined],
   ['restarted', { memory: limited(), restart_count: 4 }, 0, /^warning: It was restarted 4 times/],
   ['swap by default', { memory: limited(), configured }, 2 ** 30, /^info: It may use 100 MiB of swap on top/],
-  ['swap by default, but there is none', { memory: limited(), configured }, 0, undefined],
+  ['swap by default, on a machine without swap', { memory: limited(), configured }, 0, undefined],
   ['all swap', { memory: limited(), configured: { ...configured, swap_unlimited: true } }, 1, /^info: .* all swap/],
   [
-    'spared for others',
+    'an oom_score_adj that makes the kernel kill others',
     { memory: limited(), configured: { ...configured, oom_score_adj: -999 } },
     0,
-    /^warning: .* others die/,
+    /^warning: .* other processes are killed/,
   ],
   [
     'never killed, v2',
     { memory: limited(), configured: { ...configured, oom_kill_disable: true } },
     0,
-    /^info: .* no meaning/,
+    /^info: .* no effect/,
   ],
 ];
 
@@ -80,7 +80,7 @@ test.each(cases)('%s', (_, parts, swap, expected) => {
   else expect(remarks).toEqual([expect.stringMatching(expected)]);
 });
 
-test('the worst first', () => {
+test('puts the most severe remark first', () => {
   const memory = limited({ unreclaimable_bytes: 95 * MIB });
   const levels = containerRemarks(aReport({ memory, configured, restart_count: 1 }), 2 ** 30).map(
     ({ severity }) => severity,

@@ -171,7 +171,7 @@ const cases: Case[] = [
   { what: "a unit's name inside a container", path: `/docker/${A}/sshd.service`, container: `docker:${A}` },
 ];
 
-describe('whose a cgroup is', () => {
+describe('the owner of a cgroup', () => {
   test.each(cases)('$what', ({ path, container, unit, pod }) => {
     const owner = ownerOf(path);
     const one = owner.container;
@@ -186,7 +186,7 @@ test('containers in containers, the innermost first', () => {
   expect(containersIn('/system.slice/x.service')).toEqual([]);
 });
 
-test('whatever a path holds, it is looked at in little time and never throws', () => {
+test('any path is parsed quickly and without an error', () => {
   const parts = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.constantFrom(A, `docker-${A}.scope`, 'kubepods', `pod${UID}`, '..'),

@@ -39,7 +39,7 @@ async function open(socket: string, onEvent?: (event: RuntimeEvent) => void) {
 }
 
 describe('names of containers', () => {
-  test('known from the start, with labels and pod', async () => {
+  test('knows the containers that run at the start, with labels and pod', async () => {
     await using fake = await FakeRuntime.start(runtime());
     using opened = await open(fake.socket);
     const owner = opened.containers.ownerOf(`/kubepods/pod7c2b1f0e-91d4-4a53-8e6f-0123456789ab/${A}`);
@@ -48,7 +48,7 @@ describe('names of containers', () => {
     expect(opened.containers.unnamed(`/docker/${A}`)).toEqual([]);
   });
 
-  test('asked for once, however many ask; what nobody knows is not asked for again', async () => {
+  test('asks once for an id, and not again for an id that no runtime knows', async () => {
     await using fake = await FakeRuntime.start(runtime());
     using opened = await open(fake.socket);
     const { containers } = opened;
@@ -60,13 +60,13 @@ describe('names of containers', () => {
     expect(fake.asked.filter((path) => /^\/containers\/[0-9a-f]{64}/.test(path))).toHaveLength(2);
   });
 
-  test('a container in a container is that of the host, when the host knows it', async () => {
+  test('names the outer container when the host knows only that one', async () => {
     await using fake = await FakeRuntime.start(runtime());
     using opened = await open(fake.socket);
     expect(opened.containers.ownerOf(`/docker/${A}/docker/${'9'.repeat(64)}`).container?.name).toBe('web');
   });
 
-  test('a runtime that does not answer keeps nobody waiting, and is heard when it does', async () => {
+  test('does not wait for a slow runtime, and takes its answer when it comes', async () => {
     let answer: (() => void) | undefined;
     await using fake = await FakeRuntime.start((path, socket) => {
       if (path !== `/containers/${B}/json`) return runtime()(path, socket);
@@ -80,7 +80,7 @@ describe('names of containers', () => {
     await eventually(() => expect(opened.containers.ownerOf(`/docker/${B}`).container?.name).toBe('late'));
   });
 
-  test('told by events, kept when it is gone; nonsense in between is passed over', async () => {
+  test('learns names from events, keeps them when the container is gone, and skips malformed lines', async () => {
     let stream: { write(text: string): unknown } | undefined;
     await using fake = await FakeRuntime.start(
       runtime((path, socket) => {
@@ -102,7 +102,7 @@ describe('names of containers', () => {
     expect(opened.containers.ownerOf(`/docker/${B}`).container).toMatchObject({ name: 'brief', image: 'shop:3' });
   });
 
-  test('a runtime that is started again is heard again, from where it left off', async () => {
+  test('reads a restarted runtime from the last event on', async () => {
     await using fake = await FakeRuntime.start(
       runtime((path, socket) => {
         // Later than the request by more than a millisecond, the resolution of the event's time.
@@ -123,12 +123,12 @@ describe('names of containers', () => {
   });
 
   test.each([
-    ['not HTTP', () => 'SSH-2.0-OpenSSH\r\n\r\n', /does not answer as a container runtime does: not HTTP/],
-    ['not JSON', () => `${head}<html>`, /does not answer as a container runtime does/],
-    ['an error', () => failed(500, 'on fire'), /does not answer as a container runtime does: on fire/],
+    ['not HTTP', () => 'SSH-2.0-OpenSSH\r\n\r\n', /not that of a container runtime: not HTTP/],
+    ['not JSON', () => `${head}<html>`, /not that of a container runtime/],
+    ['an error', () => failed(500, 'on fire'), /not that of a container runtime: on fire/],
     ['nothing', () => '', /the connection ended before an answer/],
     ['headers without end', () => 'x'.repeat(100_000), /no end of the headers/],
-  ] as [string, Answer, RegExp][])('%s: said, and nothing else happens', async (_, answer, expected) => {
+  ] as [string, Answer, RegExp][])('%s: reported, and nothing else happens', async (_, answer, expected) => {
     await using fake = await FakeRuntime.start(answer);
     using opened = await open(fake.socket);
     expect([...opened.containers.unreachable.values()]).toEqual([expect.stringMatching(expected)]);
@@ -136,7 +136,7 @@ describe('names of containers', () => {
     expect(opened.containers.ownerOf(`/docker/${A}`).container).toMatchObject({ id: A, name: null });
   });
 
-  test('no more are remembered than there is room for, the latest', async () => {
+  test('remembers a limited number of containers, the latest', async () => {
     const many = Array.from({ length: 5000 }, (_, i) => ({
       ...listed,
       Id: i.toString(16).padStart(64, '0'),

@@ -43,7 +43,7 @@ const tree = (hot: CgroupNode[] = [web]) =>
     node('/idle', 2, {}, [node('/idle/a', 1)]),
   ]);
 
-test('what is hot', () => {
+test('how short of memory a cgroup is', () => {
   expect(shortageOf(node('/a', 1))).toBe(0);
   expect(shortageOf(node('/a', 1, { full: 0.8 }))).toBe(1);
   expect(shortageOf(node('/a', 1, { full: 0.95 }))).toBe(2);
@@ -54,30 +54,32 @@ test('what is hot', () => {
   expect(shortageOf(node('/', 1, { oom_kills: 3 }))).toBe(0); // since boot, anywhere
 });
 
-test('the deepest is named, not those above that are hot because of it', () => {
+test('names the deepest cgroup that is short of memory, and not its parents', () => {
   expect(hotSpots(tree()).map(({ path }) => path)).toEqual([web.path]);
   expect(hotSpots(tree([]))).toEqual([]);
   const above = node('/a', 9, { some_avg10: 40 }, [node('/a/b', 9, { some_avg10: 40 }), node('/a/c', 1)]);
   expect(hotSpots(node('/', 10, {}, [above])).map(({ path }) => path)).toEqual(['/a/b']);
 });
 
-test('hot branches first, the small and idle folded, a chain on one line', () => {
+test('shows the branches short of memory first, folds small and idle ones, and puts a chain on one line', () => {
   const rows = rowsOf(tree(), false).map((row) => ('rest' in row ? `… ${row.rest.count}` : row.name));
   expect(rows).toEqual(['/', 'docker', ID, '… 1', 'big.slice/db.service', '… 3']);
 });
 
-test('all, when asked', () => {
+test('shows every cgroup with `all`', () => {
   const rows = rowsOf(tree(), true).map((row) => ('rest' in row ? 'rest' : row.node.path));
   expect(rows).toHaveLength(9);
   expect(rows).not.toContain('rest');
 });
 
-test('at 80 and at 200 columns no line is longer, and the first says where to look', () => {
+test('fits 80 and 200 columns, and says in the first line where to look', () => {
   for (const columns of [80, 200]) {
     const lines = renderTree(tree(), { columns, all: true, watched: true, paint: plain });
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
     expect(lines[0]).toBe('Look at web: 97 % of its limit');
     expect(lines.find((line) => line.includes('web  '))).toContain('front, shop:1, docker');
   }
-  expect(renderTree(tree([]), { columns: 80, all: false, watched: false, paint: plain })[0]).toMatch(/^Nothing is hot/);
+  expect(renderTree(tree([]), { columns: 80, all: false, watched: false, paint: plain })[0]).toMatch(
+    /^No cgroup is near its limit/,
+  );
 });

@@ -14,7 +14,7 @@ const crio = {
   }),
 };
 
-test('what Podman and CRI-O keep', () => {
+test('reads the lists of Podman and CRI-O', () => {
   expect(parseStored(JSON.stringify([podman, crio]))).toMatchObject([
     { container: { runtime: 'podman', id: 'aa', name: 'web', image: 'localhost/box:1' }, pod: null },
     {
@@ -37,7 +37,7 @@ test.each(['', '[', 'null', '"x"', '{"name":7}'])(
   },
 );
 
-test('every driver of every home; what cannot be read is left out', async () => {
+test('reads every storage driver of every home, and leaves out what cannot be read', async () => {
   const home = mkdtempSync(join(tmpdir(), 'oomscope-storage-'));
   try {
     for (const [user, driver, list] of [

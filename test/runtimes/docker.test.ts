@@ -121,7 +121,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(of('oom-child')?.memory?.counts.oom_kills).toBe(1);
     expect(of('oom-child')?.remarks[0]).toMatchObject({
       severity: 'critical',
-      text: expect.stringContaining('struck in it once'),
+      text: expect.stringContaining('killed in it once'),
     });
     expect(of('oom')).toMatchObject({ state: 'exited', exit_code: 137, oom_killed: true, memory: null });
     expect(of('fine-in-slice')?.memory?.effective_limit).toMatchObject({
