@@ -8,6 +8,8 @@ export interface AlertQueue {
   /** The oldest alert, which stays in the queue until remove() is called with its number. */
   head(): Promise<Waiting | undefined>;
   remove(number: number): void;
+  /** Changes the limit on disk, in bytes; undefined: the default. */
+  limit(mostBytes: number | undefined): void;
   readonly length: number;
   /** Number of waiting alerts that survive this process. */
   readonly kept: number;
@@ -52,6 +54,8 @@ export class MemoryQueue implements AlertQueue {
     const at = this.#waiting.findIndex((waiting) => waiting.number === number);
     if (at >= 0) this.#waiting.splice(at, 1);
   }
+
+  limit(): void {}
 
   async close(): Promise<void> {}
 }

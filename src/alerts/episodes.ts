@@ -17,15 +17,13 @@ interface Sent {
 
 export class Episodes {
   readonly #sent = new Map<string, Sent>();
-  readonly #minimum: number;
+  /** Less severe alerts are not sent. */
+  minimum: Severity;
   readonly #repeatMs: number;
 
-  /**
-   * @param minimum less severe alerts are not sent
-   * @param repeatMs shortest interval between two momentary alerts of the same key, such as lost events
-   */
+  /** @param repeatMs shortest interval between two momentary alerts of the same key, such as lost events */
   constructor(minimum: Severity = 'info', repeatMs = 300_000) {
-    this.#minimum = severities.indexOf(minimum);
+    this.minimum = minimum;
     this.#repeatMs = repeatMs;
   }
 
@@ -39,7 +37,7 @@ export class Episodes {
       const { severity, startsAt } = sent;
       return { ...alert, severity, labels: { ...alert.labels, severity }, starts_at: startsAt };
     }
-    if (severities.indexOf(alert.severity) < this.#minimum) return undefined;
+    if (severities.indexOf(alert.severity) < severities.indexOf(this.minimum)) return undefined;
     const known = sent && (!alert.momentary || nowMs - sent.atMs < this.#repeatMs);
     if (known && severities.indexOf(alert.severity) <= severities.indexOf(sent.severity)) return undefined;
     const startsAt = sent && !alert.momentary ? sent.startsAt : alert.starts_at;

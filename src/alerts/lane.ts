@@ -22,6 +22,17 @@ export interface LaneOptions {
    */
   firstRetryMs?: number;
   mostRetryMs?: number;
+  /** From the lane that this one replaces. */
+  handover?: Handover;
+}
+
+/** What a lane gives to the one that replaces it. */
+export interface Handover {
+  /** undefined: the new lane has a queue of its own. */
+  queue: AlertQueue | undefined;
+  episodes: Episodes;
+  /** Resolves when the old lane delivers no more. */
+  ended: Promise<void>;
 }
 
 /** What happened to the alerts so far. */
@@ -55,6 +66,8 @@ export interface LaneReport {
 const MOST_RETRY_AFTER_MS = 3_600_000;
 /** From the timeout of an attempt until the lane goes on without an answer of the sink. */
 const GRACE_MS = 2_000;
+/** The same on close(). */
+const CLOSE_GRACE_MS = 500;
 /** An alert is given up when its sink has thrown so many errors: it would keep all later ones from being delivered. */
 const MOST_THROWS = 5;
 /** Delay of deliveries behind the event, so that our own output and its reader get the CPU first. */
@@ -70,8 +83,11 @@ export class Lane {
   readonly #report: (report: LaneReport) => void;
   readonly #stop = new AbortController();
   readonly #refreshTimer: NodeJS.Timeout | undefined;
+  readonly #mayDeliver: Promise<void>;
   #running: Promise<void> | undefined;
   #ending = false;
+  /** Another lane delivers what is left. */
+  #handedOver = false;
   #wake = () => {};
   /** Failed attempts since the last delivery. */
   #failures = 0;
@@ -82,8 +98,10 @@ export class Lane {
 
   constructor(options: LaneOptions, report: (report: LaneReport) => void) {
     this.#sink = options.sink;
-    this.#episodes = new Episodes(options.minimum);
-    this.#queue = options.queue ?? new MemoryQueue();
+    this.#episodes = options.handover?.episodes ?? new Episodes();
+    this.#episodes.minimum = options.minimum ?? 'info';
+    this.#queue = options.queue ?? options.handover?.queue ?? new MemoryQueue();
+    this.#mayDeliver = options.handover?.ended ?? Promise.resolve();
     this.#firstRetryMs = options.firstRetryMs ?? 1_000;
     this.#mostRetryMs = options.mostRetryMs ?? 60_000;
     this.#report = report;
@@ -112,6 +130,27 @@ export class Lane {
 
   /** Delivers the waiting alerts for at most `timeoutMs`, then closes the sink and the queue. */
   async close(timeoutMs: number): Promise<void> {
+    await this.#end(timeoutMs);
+    await this.#queue.close();
+    const { kept, length } = this.#queue;
+    const lost = length - kept;
+    this.counts.waiting = kept;
+    this.counts.failed += lost;
+    if (kept > 0) this.#emit('kept', `${amount(kept)} kept for the next start`, undefined);
+    if (lost > 0) this.#emit('failed', `${amount(lost)} not delivered before the end`, undefined);
+  }
+
+  /**
+   * Ends this lane in favour of another one, which gets its episodes and, with `queueToo`, its queue. The attempt that is
+   * under way may take `timeoutMs`. Without `queueToo` the waiting alerts are delivered as by close().
+   */
+  handOver({ queueToo, timeoutMs }: { queueToo: boolean; timeoutMs: number }): Handover {
+    if (!queueToo) return { queue: undefined, episodes: this.#episodes, ended: this.close(timeoutMs) };
+    this.#handedOver = true;
+    return { queue: this.#queue, episodes: this.#episodes, ended: this.#end(timeoutMs) };
+  }
+
+  async #end(timeoutMs: number): Promise<void> {
     this.#ending = true;
     clearInterval(this.#refreshTimer);
     const timer = setTimeout(() => this.#stop.abort(), timeoutMs);
@@ -120,13 +159,6 @@ export class Lane {
     clearTimeout(timer);
     this.#stop.abort();
     await this.#sink.close?.();
-    await this.#queue.close();
-    const { kept, length } = this.#queue;
-    const lost = length - kept;
-    this.counts.waiting = kept;
-    this.counts.failed += lost;
-    if (kept > 0) this.#emit('kept', `${amount(kept)} kept for the next start`, undefined);
-    if (lost > 0) this.#emit('failed', `${amount(lost)} not delivered before the end`, undefined);
   }
 
   #run(): void {
@@ -139,16 +171,17 @@ export class Lane {
 
   async #drain(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, DELIVERY_DELAY_MS));
-    for (;;) {
+    await Promise.race([this.#mayDeliver, aborted(this.#stop.signal)]);
+    while (!this.#handedOver) {
       const waiting = await this.#queue.head();
       if (!waiting) return;
       await this.#pause(this.#lastAttemptMs + (this.#sink.everyMs ?? 0) - performance.now());
-      if (this.#stop.signal.aborted) return;
+      if (this.#handedOver || this.#stop.signal.aborted) return;
       this.#lastAttemptMs = performance.now();
       const receipt = await this.#attempt((signal) => this.#sink.deliver(waiting.alert, signal));
       this.#record(receipt, waiting.alert);
       if (receipt.outcome === 'retry') {
-        if (this.#ending && this.#queue.kept > 0) return; // kept on disk
+        if (this.#handedOver || (this.#ending && this.#queue.kept > 0)) return; // kept on disk
         const backoff =
           Math.min(this.#firstRetryMs * 2 ** (this.#failures - 1), this.#mostRetryMs) * (1 - Math.random() / 2);
         await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_RETRY_AFTER_MS));
@@ -171,7 +204,8 @@ export class Lane {
     const late = new Promise<Receipt>((resolve) => {
       const reply = `no answer within ${timeoutMs / 1000} s`;
       attempt.signal.addEventListener('abort', () => {
-        grace = setTimeout(() => resolve({ outcome: 'retry', reply }), GRACE_MS);
+        const graceMs = this.#stop.signal.aborted ? CLOSE_GRACE_MS : GRACE_MS;
+        grace = setTimeout(() => resolve({ outcome: 'retry', reply }), graceMs);
       });
     });
     try {
@@ -227,6 +261,11 @@ export class Lane {
       this.#stop.signal.addEventListener('abort', done);
     });
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 const amount = (count: number) => (count === 1 ? '1 alert' : `${count} alerts`);

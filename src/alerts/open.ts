@@ -35,12 +35,29 @@ export async function openSink(options: SinkOptions, onTrouble?: (message: strin
   if (foreign.length > 0)
     throw wrong(options.sink, `expected no "${foreign.join('", "')}": this sink has no such option.`);
   const sink = await kind.open(openOptions(options, kind), targetOf(options, kind));
-  const { minimum, spool, spoolBytes } = options;
-  return {
-    sink,
-    ...(minimum !== undefined && { minimum }),
-    ...(spool !== undefined && { queue: await openSpool(spool, spoolBytes, onTrouble) }),
-  };
+  const { minimum } = options;
+  return { sink, ...(minimum !== undefined && { minimum }), ...(await openQueue(options, onTrouble)) };
+}
+
+/**
+ * @returns the queue of a sink that has a spool; nothing for others, whose queue is in memory
+ * @throws OomscopeError USAGE
+ */
+export async function openQueue(
+  { spool: directory, spoolBytes: mostBytes }: SinkOptions,
+  onTrouble?: (message: string) => void,
+): Promise<Pick<LaneOptions, 'queue'>> {
+  if (directory === undefined) return {};
+  const { Spool } = await import('./spool.ts');
+  const options = { directory, ...(mostBytes !== undefined && { mostBytes }), ...(onTrouble && { onTrouble }) };
+  return { queue: new Spool(options) };
+}
+
+/** The same for options that open the same sink. Secrets count as they are now: a file may hold another one than before. */
+export function identityOf(options: SinkOptions): string {
+  const kind = kindOf(options.sink);
+  const given = Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([given, openOptions(options, kind), targetOf(options, kind)]);
 }
 
 const optionNames = Object.fromEntries(
@@ -94,11 +111,6 @@ export function withoutUrlSecret(options: SinkOptions): SinkOptions {
 function targetOf({ sink, target = '' }: SinkOptions, kind: SinkKind): string {
   const inFile = kind.target === 'URL' && target.startsWith('@');
   return inFile ? readSecret({ file: target.slice(1) }, `${sink} URL`) : target;
-}
-
-async function openSpool(directory: string, mostBytes?: number, onTrouble?: (message: string) => void) {
-  const { Spool } = await import('./spool.ts');
-  return new Spool({ directory, ...(mostBytes !== undefined && { mostBytes }), ...(onTrouble && { onTrouble }) });
 }
 
 const wrong = (sink: string, what: string) => new OomscopeError('USAGE', `${sink}: ${what}`);

@@ -26,10 +26,12 @@ export interface SpoolOptions {
   onTrouble?: (message: string) => void;
 }
 
+const DEFAULT_BYTES = 64 * 1024 ** 2;
+
 export class Spool implements AlertQueue {
   readonly #directory: SpoolDirectory;
   readonly #most: number;
-  readonly #mostBytes: number;
+  #mostBytes = DEFAULT_BYTES;
   readonly #onTrouble: (message: string) => void;
   readonly #entries: Entry[] = [];
   #bytes = 0;
@@ -41,10 +43,10 @@ export class Spool implements AlertQueue {
   #closed: Promise<void> | undefined;
 
   /** @throws OomscopeError USAGE: not a directory of this user alone, or another process has it */
-  constructor({ directory, most = 10_000, mostBytes = 64 * 1024 ** 2, onTrouble = () => {} }: SpoolOptions) {
+  constructor({ directory, most = 10_000, mostBytes, onTrouble = () => {} }: SpoolOptions) {
     this.#directory = SpoolDirectory.open(directory);
     this.#most = most;
-    this.#mostBytes = mostBytes;
+    this.limit(mostBytes);
     this.#onTrouble = onTrouble;
     for (const { number, bytes } of this.#directory.list(onTrouble)) {
       this.#entries.push({ number, bytes, alert: undefined });
@@ -94,6 +96,10 @@ export class Spool implements AlertQueue {
 
   remove(number: number): void {
     if (this.#forget(number)) this.#then(() => this.#directory.remove(number));
+  }
+
+  limit(mostBytes = DEFAULT_BYTES): void {
+    this.#mostBytes = mostBytes; // the next alert makes room, if that is needed
   }
 
   /** Writes what could not be written before, if the disk has room again, and gives up the directory. */

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { Event } from '../../src/model/events.ts';
+import { until } from '../alerts/receiver.ts';
 import { schemaErrors } from '../schema.ts';
 import { ended, MAIN, oomscope } from './cli.ts';
 
@@ -62,6 +63,34 @@ s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print
 while True: print(s.recv(4096).decode().replace(chr(10), '|'), flush=True)`;
 
 describe('run', () => {
+  const spooling = (more = '') =>
+    `[[alert]]\nsink = "webhook"\ntarget = "http://127.0.0.1:1/"\nspool = "${join(directory, 'spool')}"\n${more}\n`;
+
+  it('reloads sinks with spools, again and again', async () => {
+    writeFileSync(file, spooling() + guard('available < 1K'));
+    const { child, end, err } = run();
+    await err.seen('Press Ctrl-C');
+    for (let i = 1; i <= 12; i++) {
+      writeFileSync(file, spooling(i % 2 === 0 ? '' : `timeout = "${i}s"`) + guard('available < 1K'));
+      child.kill('SIGHUP');
+      await until(() => err.lines.filter((line) => line.includes('eload')).length === i);
+    }
+    expect(err.lines.filter((line) => line.includes('Did not reload'))).toEqual([]);
+    child.kill('SIGTERM');
+    expect((await end).code).toBe(0);
+  });
+
+  it('survives SIGHUP while it starts, and reloads then', async () => {
+    writeFileSync(file, spooling() + guard('available < 1K'));
+    rmSync(join(directory, 'spool'), { recursive: true, force: true });
+    const { child, end, err } = run();
+    await until(() => existsSync(join(directory, 'spool', 'lock'))); // sinks come first, the guard later
+    child.kill('SIGHUP');
+    await err.seen('Reloaded');
+    child.kill('SIGTERM');
+    expect((await end).code).toBe(0);
+  });
+
   it('guards by its file; SIGHUP reloads it, and keeps the old configuration when the new one has faults', async () => {
     writeFileSync(file, guard('available < 99.9 %'));
     const { child, end, out, err } = run();

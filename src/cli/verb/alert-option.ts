@@ -1,6 +1,7 @@
 /**
  * `--alert SINK`, for every verb that watches something. The options of sinks are those of alerts/sink-table.ts.
  */
+import type { AlertSinks } from '../../alerts/alert-sinks.ts';
 import type { Dispatcher } from '../../alerts/dispatch.ts';
 import type { LaneOptions, LaneReport } from '../../alerts/lane.ts';
 import { kindOf } from '../../alerts/open.ts';
@@ -110,10 +111,21 @@ export async function openAlerts(sinks: readonly SinkOptions[]): Promise<(() => 
   ]);
   const lanes: LaneOptions[] = [];
   for (const sink of sinks) lanes.push(await openSink(sink, tell));
-  const onReport = ({ state, message }: LaneReport) => {
-    if (state !== 'delivered') tell(message);
-  };
-  return () => new Dispatcher(lanes, { onReport });
+  return () => new Dispatcher(lanes, { onReport: tellReport });
+}
+
+/**
+ * The sinks of a configuration that can be reloaded.
+ *
+ * @throws OomscopeError USAGE
+ */
+export async function openAlertSinks(sinks: readonly SinkOptions[]): Promise<AlertSinks> {
+  const { AlertSinks } = await import('../../alerts/alert-sinks.ts');
+  return AlertSinks.open(sinks, { onReport: tellReport, onTrouble: tell });
+}
+
+function tellReport({ state, message }: LaneReport): void {
+  if (state !== 'delivered') tell(message);
 }
 
 type Parser = Pick<Setting, 'value' | 'parse'>;

@@ -1,5 +1,5 @@
 /** The daemon of `oomscope run`: what the configuration asks for, until a signal ends it. */
-import type { Dispatcher } from '../../../alerts/dispatch.ts';
+import type { AlertSinks } from '../../../alerts/alert-sinks.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
 import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
 import { Watch } from '../../../daemon/watch.ts';
@@ -11,7 +11,8 @@ import { Output } from '../../../render/output.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { renderEvent } from '../../../render/terminal.ts';
 import { globMatch } from '../../../text/glob.ts';
-import { openAlerts } from '../../verb/alert-option.ts';
+import { printableLines } from '../../../text/printable.ts';
+import { openAlertSinks } from '../../verb/alert-option.ts';
 import { collectGarbage } from '../../verb/collect-garbage.ts';
 import { Exit } from '../../verb/exit.ts';
 import { RunUntil } from '../../verb/run-until.ts';
@@ -28,14 +29,23 @@ export interface DaemonOptions {
 /** @throws OomscopeError */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { file, durationMs } = options;
+  // From the first moment: a process without a handler is ended by SIGHUP.
+  let daemon: Daemon | undefined;
+  let isDue = false;
+  const onHangup = () => {
+    if (daemon) daemon.reload();
+    else isDue = true;
+  };
+  process.on('SIGHUP', onHangup);
   const config = await readConfig(file);
   const ending = new RunUntil();
   ending.bySignals('SIGINT', 'SIGTERM');
-  const alerts = (await openAlerts(config.alert))?.();
+  await using alerts = await openAlertSinks(config.alert);
   await using watch = await Watch.open(config);
-  const daemon = new Daemon(options, config, watch, alerts, ending);
-  await daemon.start();
-  process.on('SIGHUP', daemon.reload);
+  const opened = new Daemon(options, config, watch, alerts, ending);
+  await opened.start();
+  daemon = opened;
+  if (isDue) daemon.reload();
   collectGarbage();
   notify('READY=1', statusOf(config));
   tell(`Running by ${file}. Press Ctrl-C to stop.`);
@@ -43,7 +53,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const alive = watchdog === undefined ? undefined : setInterval(() => notify('WATCHDOG=1'), watchdog);
   await ending.comes(durationMs);
   notify('STOPPING=1');
-  process.off('SIGHUP', daemon.reload);
+  process.off('SIGHUP', onHangup);
   clearInterval(alive);
   await daemon.close();
   ending.throwFailure();
@@ -56,11 +66,11 @@ class Daemon {
   readonly #output: Output;
   readonly #ending: RunUntil;
   #config: Config;
-  #alerts: Dispatcher | undefined;
+  readonly #alerts: AlertSinks;
   /** Reloads come one after another. */
   #reloading = Promise.resolve();
 
-  constructor(options: DaemonOptions, config: Config, watch: Watch, alerts: Dispatcher | undefined, ending: RunUntil) {
+  constructor(options: DaemonOptions, config: Config, watch: Watch, alerts: AlertSinks, ending: RunUntil) {
     this.#options = options;
     this.#config = config;
     this.#watch = watch;
@@ -89,11 +99,11 @@ class Daemon {
   async close(): Promise<void> {
     await this.#reloading;
     await this.#watch.close();
-    await Promise.all([this.#output.end(), this.#alerts?.close()]);
+    await Promise.all([this.#output.end(), this.#alerts.close()]);
   }
 
   #take(event: Event): void {
-    this.#alerts?.take(event);
+    this.#alerts.take(event);
     const { events } = this.#config.output;
     if (events.length > 0 && !events.some((glob) => globMatch(glob, event.type))) return;
     this.#output.write(this.#format(event), event.type);
@@ -109,16 +119,19 @@ class Daemon {
     notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     try {
       const next = await readConfig(file);
-      const nextAlerts = await openAlerts(next.alert);
-      for (const note of await this.#watch.guardBy(next)) tell(note);
-      void this.#alerts?.close();
-      this.#alerts = nextAlerts?.();
+      const alerts = await this.#alerts.prepare(next.alert);
+      const notes = await this.#watch.guardBy(next).catch(async (error) => {
+        await alerts.discard();
+        throw error;
+      });
+      alerts.commit();
+      for (const note of notes) tell(note);
       if (isDifferent(this.#config, next)) tell('Changes of [trace] and [pressure] take effect at the next start.');
       this.#config = next;
       tell(`Reloaded ${file}.`);
     } catch (error) {
       tell(`Did not reload ${file}, the old configuration stays.`);
-      process.stderr.write(`${(error as Error).message}\n`);
+      process.stderr.write(`${printableLines((error as Error).message)}\n`);
     }
     notify('READY=1', statusOf(this.#config));
   }
