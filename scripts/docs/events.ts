@@ -47,7 +47,7 @@ function write(definitions: Definitions): string {
     '# Events',
     'One event is one JSON object, and one line. Names are snake_case, with the unit as suffix. An integer that can pass 2^53 is a string. What is unknown is `null`, never 0. `oomscope schema` prints the JSON Schema that this page is made from.',
     table(
-      ['event', ''],
+      ['event', 'meaning'],
       events.map(({ name, type }) => [link(name).replace(type, `\`${type}\``), summary(definitions[name] as Schema)]),
     ),
     '## Fields of every event',
