@@ -92,7 +92,11 @@ export class Guard implements AsyncDisposable {
     this.#standby =
       arming &&
       new Standby({
-        ...{ ...arming, machine, policy: this.#policy, announce: this.#announce, health: this.#health },
+        ...arming,
+        machine,
+        policy: this.#policy,
+        announce: this.#announce,
+        health: this.#health,
         onError: (error) => this.#events.error(error),
       });
   }
@@ -214,7 +218,11 @@ export class Guard implements AsyncDisposable {
   ): void {
     const { machine, hook, beforeSignal, mode } = this.#options;
     const context: ResponseContext = {
-      ...{ machine, hook, policy: this.#policy, announce: this.#announce, restraints: this.#restraints },
+      machine,
+      hook,
+      policy: this.#policy,
+      announce: this.#announce,
+      restraints: this.#restraints,
       ...(beforeSignal && { beforeSignal }),
       signal: this.#closing.signal,
     };

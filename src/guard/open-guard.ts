@@ -89,7 +89,11 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     const sampler = new Sampler({ rules: policy.rules, pressure, cmdline, preference: oomdPreference });
     const arming = enforce && config.arm ? await arm(ledger, notes) : undefined;
     const opened = new Guard({
-      ...{ mode: config.mode, policy, machine: sampler, hook, fastestMs: config.fastestMs },
+      mode: config.mode,
+      policy,
+      machine: sampler,
+      hook,
+      fastestMs: config.fastestMs,
       restraints: new CgroupRestraints(ledger),
       ...(arming && { arming: { arming, raiseScore: config.raiseScore } }),
       ...(options.envelopes && { envelopes: options.envelopes }),
@@ -99,7 +103,9 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     const giveUp = enforce ? prepare(config, notes) : () => {};
     if (enforce) await warmUpGuard(sampler, hook, arming);
     return {
-      ...{ guard: opened, sampler, notes },
+      guard: opened,
+      sampler,
+      notes,
       async close() {
         await opened.close();
         sampler.close();
@@ -163,7 +169,9 @@ function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[])
   // Loads what a pidfd needs before memory is locked.
   ProcessHandle.open({ pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 }).close();
   const { survived, undo } = survive({
-    ...{ lockMemory, oomScoreAdj: OWN_ADJ, nice: OWN_NICE },
+    lockMemory,
+    oomScoreAdj: OWN_ADJ,
+    nice: OWN_NICE,
     ...(realtimePriority > 0 && { realtimePriority }),
   });
   notes.push(...survivalNotes(survived));

@@ -3,7 +3,8 @@
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardTarget } from '../model/guard.ts';
-import type { Plan } from './ladder/announce.ts';
+import { noFigures, type Plan } from './ladder/announce.ts';
+import { shadowMessage } from './ladder/messages.ts';
 import type { Candidate } from './rules/rank.ts';
 
 /** A plan older than this is not compared. */
@@ -40,32 +41,20 @@ export class Shadow {
     });
     const found = same ?? other;
     const outcome = same ? 'same_victim' : other ? 'other_victim' : 'unforeseen';
-    const name = `${kill.victim.comm ?? '?'} (pid ${kill.victim.pid})`;
-    const lead = found ? Math.round(now - found.atMs) : null;
-    const messages = {
-      same_victim: `The kernel killed ${name}; the guard would have killed it ${lead} ms earlier.`,
-      other_victim: `The kernel killed ${name}; the guard would have killed ${found?.plan.victim.comm} (pid ${found?.plan.victim.pid}) ${lead} ms earlier.`,
-      unforeseen: `The kernel killed ${name}; no rule had fired.`,
-    };
+    const leadMs = found ? Math.round(now - found.atMs) : null;
+    const message = shadowMessage(kill.victim, found?.plan.victim, outcome, leadMs);
     this.#emit({
-      ...this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), 'info', 'guard', messages[outcome]),
+      ...this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), 'info', 'guard', message),
       type: 'guard.result',
       plan_id: found?.plan.id ?? null,
       mode: 'shadow',
       rule: found?.plan.fired.rule.name ?? null,
       outcome,
       target: found?.plan.victim ?? targetOf(kill),
-      ...{
-        freed_bytes: null,
-        trigger_to_signal_ns: null,
-        signal_to_exit_ns: null,
-        signal_to_memory_back_ns: null,
-        mrelease: null,
-      },
+      ...noFigures,
       kernel_killed_too: true,
       kernel_victim: { pid: kill.victim.pid, comm: kill.victim.comm },
-      lead_ns: lead === null ? null : lead * 1_000_000,
-      stuck: null,
+      lead_ns: leadMs === null ? null : leadMs * 1_000_000,
     });
     if (found) this.#planned = this.#planned.filter((one) => one !== found);
   }

@@ -94,7 +94,10 @@ async function climb(child: ChildProcess, pid: number, rule: Rule, equipment: Eq
   const timer = setTimeout(() => over.abort(), TIMEOUT_MS);
   void exit.then(() => setTimeout(() => over.abort(), MEMORY_MS));
   const context = {
-    ...{ machine, policy, hook, signal: over.signal },
+    machine,
+    policy,
+    hook,
+    signal: over.signal,
     announce: new Announcer('enforce', live(new EnvelopeFactory()), (event) => void JSON.stringify(event)),
     restraints: new CgroupRestraints(UndoLedger.inMemory()),
   };

@@ -49,28 +49,38 @@ const databases = survivorsOf('database').filter((each) => each !== postgresql);
  */
 export const builtIn: readonly Profile[] = [
   {
-    ...{ name: 'critical', oomScoreAdj: SYSTEM_ADJ, oomPolicy: null },
+    name: 'critical',
+    oomScoreAdj: SYSTEM_ADJ,
+    oomPolicy: null,
     about: 'without them no login is possible',
     selectors: [...unitsOf(survivorsOf('access', 'system')), ...programsOf(survivorsOf('access'))],
   },
   {
-    ...{ name: 'postgresql', oomScoreAdj: postgresql.adj ?? 0, oomPolicy: 'continue' },
+    name: 'postgresql',
+    oomScoreAdj: postgresql.adj ?? 0,
+    oomPolicy: 'continue',
     about: 'the postmaster; when one of its processes is killed, it restarts all of them',
     selectors: programsOf([postgresql]),
     childrenReset: postgresql.environment ?? [],
   },
   {
-    ...{ name: 'database', oomScoreAdj: DATABASE_ADJ, oomPolicy: 'continue' },
+    name: 'database',
+    oomScoreAdj: DATABASE_ADJ,
+    oomPolicy: 'continue',
     about: 'a kill ends all connections, and recovery takes minutes',
     selectors: programsOf(databases),
   },
   {
-    ...{ name: 'web', oomScoreAdj: WEB_ADJ, oomPolicy: 'continue' },
+    name: 'web',
+    oomScoreAdj: WEB_ADJ,
+    oomPolicy: 'continue',
     about: 'in front of other services; a lost worker is soon replaced',
     selectors: programsOf(survivorsOf('web')),
   },
   {
-    ...{ name: 'expendable', oomScoreAdj: EXPENDABLE_ADJ, oomPolicy: null },
+    name: 'expendable',
+    oomScoreAdj: EXPENDABLE_ADJ,
+    oomPolicy: null,
     about: 'started again by a click: browsers, editors',
     selectors: programsOf(survivorsOf('expendable')),
   },

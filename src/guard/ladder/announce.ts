@@ -37,6 +37,19 @@ export interface Stamp {
   envelope: (severity: Envelope['severity'], message: string) => Envelope;
 }
 
+/** A result of which nothing is known. */
+export const noFigures = {
+  freed_bytes: null,
+  trigger_to_signal_ns: null,
+  signal_to_exit_ns: null,
+  signal_to_memory_back_ns: null,
+  mrelease: null,
+  kernel_killed_too: null,
+  kernel_victim: null,
+  lead_ns: null,
+  stuck: null,
+};
+
 const noRanking: Ranking = { candidates: [], rejected: [] };
 
 export class Announcer {
@@ -103,15 +116,7 @@ export class Announcer {
       rule: fired.rule.name,
       outcome,
       target: victim,
-      freed_bytes: null,
-      trigger_to_signal_ns: null,
-      signal_to_exit_ns: null,
-      signal_to_memory_back_ns: null,
-      mrelease: null,
-      kernel_killed_too: null,
-      kernel_victim: null,
-      lead_ns: null,
-      stuck: null,
+      ...noFigures,
       ...found,
     });
   }

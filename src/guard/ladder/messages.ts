@@ -69,6 +69,19 @@ export function skipMessage(fired: Fired, reason: GuardSkipReason, detail: strin
   );
 }
 
+/** @param planned the victim that the guard would have killed @param leadMs how much earlier */
+export function shadowMessage(
+  killed: { pid: number; comm: string | null },
+  planned: GuardTarget | undefined,
+  outcome: 'same_victim' | 'other_victim' | 'unforeseen',
+  leadMs: number | null,
+): string {
+  const kernel = `The kernel killed ${printable(killed.comm ?? '?')} (pid ${killed.pid})`;
+  if (outcome === 'unforeseen' || !planned) return `${kernel}; no rule had fired.`;
+  const victim = outcome === 'same_victim' ? 'it' : nameOf(planned);
+  return `${kernel}; the guard would have killed ${victim} ${leadMs} ms earlier.`;
+}
+
 export function statusMessage(part: GuardPart, state: GuardStatus['state'], error: string, failures: number): string {
   const { can, without } = parts[part];
   if (state === 'failing') return sentence(`The guard cannot ${can}: ${error.replace(/\.$/, '')}. ${without}`);

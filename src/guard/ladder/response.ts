@@ -84,7 +84,12 @@ export class Response {
     const { policy, restraints, hook, signal } = this.#context;
     const { cgroup } = victim.candidate.target;
     return new VictimTools({
-      ...{ attempt: this.#attempt, victim, restraints, hook, signal, directory },
+      attempt: this.#attempt,
+      victim,
+      restraints,
+      hook,
+      signal,
+      directory,
       spared: () => (cgroup === null ? undefined : policy.sparedIn(cgroup, this.choice.fired.rule, this.#before)),
       mayKill: (pid) => this.#refusal(pid) === undefined,
     });

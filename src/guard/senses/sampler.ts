@@ -136,10 +136,6 @@ export class Sampler implements Disposable {
     return this.#cgroups?.directory(path);
   }
 
-  get cgroupVersion(): 1 | 2 | undefined {
-    return this.#cgroups?.version;
-  }
-
   close(): void {
     for (const { files, oomGroup } of this.#followed.values()) {
       files.close();
@@ -235,7 +231,8 @@ export class Sampler implements Disposable {
     const files = cgroups.open(path);
     if (!files) return;
     this.#followed.set(path, {
-      ...{ files, container },
+      files,
+      container,
       growth: new GrowthWindow(),
       oomGroup: SmallFile.open(`${files.directory}/memory.oom.group`),
       usage: new CgroupUsage(files, STAT_REFRESH),
@@ -264,7 +261,9 @@ export class Sampler implements Disposable {
       using files = cgroups.open(path);
       if (!files) continue;
       const followed = {
-        ...{ files, oomGroup, container: null },
+        files,
+        oomGroup,
+        container: null,
         growth: new GrowthWindow(2),
         usage: new CgroupUsage(files, STAT_REFRESH),
       };
