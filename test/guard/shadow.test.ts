@@ -32,7 +32,9 @@ test('the kernel has killed the victim of a plan', () => {
   const { killed } = shadow();
   const result = killed(7, '/shop');
   expect(result).toMatchObject({ outcome: 'same_victim', plan_id: 'p', kernel_victim: { pid: 7 } });
-  expect(result?.message).toMatch(/^The kernel killed .*\(pid 7\); the guard would have killed it \d{3,} ms earlier\.$/);
+  expect(result?.message).toMatch(
+    /^The kernel killed .*\(pid 7\); the guard would have killed it \d{3,} ms earlier\.$/,
+  );
   // A plan is compared once.
   expect(killed(7, '/shop')).toMatchObject({ outcome: 'unforeseen', plan_id: null });
 });
