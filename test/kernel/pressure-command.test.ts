@@ -77,7 +77,7 @@ describe.each([
     group.remove();
     await watching.until('to miss it', () => watching.said.filter((line) => line.includes('no cgroup')).length > 1);
     createMemoryGroup({ limitBytes: 64 * MIB, name });
-    await watching.until('its return', () => watching.said.filter((line) => line.includes('is there')).length > 1);
+    await watching.until('its return', () => watching.said.filter((line) => line.endsWith('exists now.')).length > 1);
     const [started] = watching.events;
     expect(started?.type).toBe('tracer.started');
     for (const event of watching.events) expect(schemaErrors(event)).toEqual([]);

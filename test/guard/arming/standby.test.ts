@@ -118,6 +118,8 @@ const endHolder = () => {
   holder?.kill('SIGKILL');
   return once(holder as ChildProcess, 'exit');
 };
+/** The process may touch a little more memory between the two readings. */
+const near = (bytes: number) => expect.closeTo(bytes, -7);
 /** Long enough for a busy machine. */
 const SOON = { timeout: 10_000 };
 const types = (events: Event[]) => events.map(({ type }) => type);
@@ -125,14 +127,14 @@ const types = (events: Event[]) => events.map(({ type }) => type);
 describe('the ranking that a target came from', () => {
   test('stands while no other process can have overtaken', async () => {
     const { pid, real, standingRanking } = await scene();
-    expect(standingRanking(100, 90)).toMatchObject({ pid, rss_bytes: real });
+    expect(standingRanking(100, 90)).toMatchObject({ pid, rss_bytes: near(real) });
     expect(standingRanking(100, 40)).toBeUndefined(); // 110 MiB went somewhere: the other may hold more by now
     expect(standingRanking(1000, 90)).toBeUndefined(); // too long ago
   });
 
   test('stands when it was the victim itself that took the memory', async () => {
     const { pid, real, standingRanking } = await scene({ before: 100, lead: 10 });
-    expect(standingRanking(100, 45)).toMatchObject({ pid, rss_bytes: real });
+    expect(standingRanking(100, 45)).toMatchObject({ pid, rss_bytes: near(real) });
   });
 
   test('does not stand where growth counts and others may be growing faster', async () => {
