@@ -7,12 +7,15 @@ export interface AlertQueue {
   push(alert: Alert): number;
   /** The oldest alert, which stays in the queue until remove() is called with its number. */
   head(): Promise<Waiting | undefined>;
+  /** Removes the alert of this number, if it is still there. */
   remove(number: number): void;
   /** Changes the limit on disk, in bytes; undefined: the default. */
   limit(mostBytes: number | undefined): void;
+  /** How many alerts wait. */
   readonly length: number;
   /** Number of waiting alerts that survive this process. */
   readonly kept: number;
+  /** Settles when what must be kept is written. */
   close(): Promise<void>;
 }
 

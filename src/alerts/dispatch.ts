@@ -11,6 +11,7 @@ import { Lane, type LaneCounts, type LaneOptions, type LaneReport } from './lane
 /** A service manager that ends this process is answered within 5 s, so that deliveries have less. */
 export const CLOSE_MS = 3_500;
 
+/** Options of `alertTo()`. */
 export interface DispatchOptions {
   /** Called when the state of a sink changes; must not throw. By default nothing is called: see {@link Dispatcher.counts}. */
   onReport?: (report: LaneReport) => void;
@@ -31,6 +32,7 @@ export function alertTo(
   return dispatcher;
 }
 
+/** Sends alerts to sinks until it is closed. */
 export class Dispatcher implements AsyncDisposable {
   readonly #lanes: { name: string; lane: Lane }[];
   readonly #subscriptions: Subscription[] = [];
@@ -50,6 +52,7 @@ export class Dispatcher implements AsyncDisposable {
     if (alert) this.send(alert);
   }
 
+  /** Offers an alert to every sink. Never waits. */
   send(alert: Alert): void {
     for (const { lane } of this.#lanes) lane.offer(alert);
   }

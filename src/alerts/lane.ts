@@ -10,7 +10,9 @@ import { type AlertQueue, MemoryQueue } from './alert-queue.ts';
 import { Episodes } from './episodes.ts';
 import type { Sink } from './sinks/sink.ts';
 
+/** How alerts are delivered to one sink. */
 export interface LaneOptions {
+  /** The sink. */
   sink: Sink;
   /** Less severe alerts are not sent. Default `info`. */
   minimum?: Severity;
@@ -21,6 +23,7 @@ export interface LaneOptions {
    * pause is shortened at random by up to a half, so that many senders do not retry at the same moment.
    */
   firstRetryMs?: number;
+  /** Longest pause between two attempts. Default 60,000. */
   mostRetryMs?: number;
   /** From the lane that this one replaces. */
   handover?: Handover;
@@ -37,6 +40,7 @@ export interface Handover {
 
 /** What happened to the alerts so far. */
 export interface LaneCounts {
+  /** Delivered. */
   delivered: number;
   /** Failed attempts that are retried. */
   retried: number;
@@ -50,6 +54,7 @@ export interface LaneCounts {
 
 /** A change of a sink's state. */
 export interface LaneReport {
+  /** The name of the sink. */
   sink: string;
   /**
    * - `delivered`: an alert arrived.
@@ -59,6 +64,7 @@ export interface LaneReport {
   state: 'delivered' | 'down' | 'up' | 'failed' | 'dropped' | 'kept';
   /** One sentence, without secrets. */
   message: string;
+  /** The alert that it is about. undefined: it is about the sink. */
   alert: Alert | undefined;
 }
 

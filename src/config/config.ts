@@ -49,11 +49,17 @@ const shape = table({
   guard: optional(guardShape, 'early kill; without this section there is none'),
 });
 
+/** A configuration file, read and checked. */
 export interface Config {
+  /** `[trace]`: OOM kills. `ring` is the size of the kernel's ring in bytes. */
   trace: { enabled: boolean; candidates: 'never' | 'system' | 'always'; ring: number | undefined };
+  /** `[pressure]`: the windows are milliseconds, the cgroups globs. */
   pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
+  /** `[output]`: the form of the output, and which events are in it. */
   output: { format: 'json' | 'text'; events: string[] };
+  /** `[[alert]]`: one entry a sink, for `openSink()`. */
   alert: SinkOptions[];
+  /** `[guard]`, for `openGuard()`. undefined: there is no such section. */
   guard: GuardConfig | undefined;
 }
 
@@ -65,12 +71,14 @@ export const configSchema = (): object => ({
 });
 
 /**
+ * Parses the text of a configuration file.
+ *
  * @param file name of the file in messages
  * @throws OomscopeError CONFIG, with every fault in its message
  */
 export const parseConfig = (toml: string, file: string): Promise<Config> => parseToml(toml, file, shape, checkTogether);
 
-/** @throws OomscopeError NO_INPUT: the file cannot be read; CONFIG: it has faults */
+/** Reads a configuration file. @throws OomscopeError NO_INPUT: the file cannot be read; CONFIG: it has faults */
 export const readConfig = (file: string): Promise<Config> => readToml(file, shape, checkTogether);
 
 /** Checks that concern two sections. */

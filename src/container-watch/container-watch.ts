@@ -46,9 +46,11 @@ export async function openContainerWatch(options: ContainerWatchOptions = {}): P
   return watch;
 }
 
+/** Watches the kernel and the container runtimes until it is closed. */
 export class ContainerWatch implements Disposable {
   /** Hot: a late subscriber misses earlier events. */
   readonly events$: Observable<ContainerWatchEvent>;
+  /** The names of containers, closed with the watch. */
   readonly containers: ContainerResolver;
   /** Why the kernel's kills cannot be watched, so that only the runtimes' events are left. */
   kernelError: OomscopeError | undefined;
@@ -101,6 +103,10 @@ export class ContainerWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
 }

@@ -4,7 +4,11 @@
  */
 import { type CgroupOwner, type Container, type ContainerRuntime, noOwner } from '../model/container.ts';
 
-/** @param path as in /proc/PID/cgroup or the kernel's log, from the root of the memory hierarchy */
+/**
+ * The owner of a cgroup, by its path alone: the container has an id and no name.
+ *
+ * @param path as in /proc/PID/cgroup or the kernel's log, from the root of the memory hierarchy; null: unknown
+ */
 export function ownerOf(path: string | null): CgroupOwner {
   return path === null ? noOwner : parsed(path).owner;
 }

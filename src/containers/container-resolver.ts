@@ -13,6 +13,7 @@ import { containersIn, ownerOf } from './container-path.ts';
 import type { ContainerRuntimeApi, RuntimeEvent } from './container-runtime.ts';
 import type { StoredContainer } from './podman-storage.ts';
 
+/** Options of `ContainerResolver`. */
 export interface ContainerResolverOptions {
   /** Sockets of runtimes. Default: Docker's sockets that exist. Podman's containers are read from its storage. */
   sockets?: readonly string[];
@@ -34,6 +35,7 @@ const RECONNECT_MS = [100, 1000, 5000, 60_000];
 
 type Named = StoredContainer;
 
+/** Knows the names of containers, and keeps listening to their runtimes until it is closed. */
 export class ContainerResolver {
   /** One sentence for each socket that does not answer. Empty: all answer, or there is no socket. */
   readonly unreachable = new Map<string, string>();
@@ -71,6 +73,7 @@ export class ContainerResolver {
     return [...this.#runtimes.values()].map(({ runtime }) => runtime);
   }
 
+  /** Stops listening. Names that are known stay known. */
   close(): void {
     this.#ended.abort(new Error('closed'));
     this.#runtimes.clear();

@@ -1,7 +1,4 @@
 /** Reads kernel logs and explains their OOM reports. Needs no kernel, no native code and no privilege. */
 export type * from '../model/oom-report.ts';
-export { Assembler } from './input/assemble.ts';
 export { Patterns } from './patterns.ts';
 export { type ReadOptions, type ReadResult, readJournal, readKmsg, readLog } from './read.ts';
-export { type ReportContext, toReport } from './report.ts';
-export { Scan } from './scan.ts';

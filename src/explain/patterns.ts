@@ -31,6 +31,7 @@ interface Kill {
   limited: boolean;
 }
 
+/** Collects reports and finds what they have in common. */
 export class Patterns {
   readonly #kills: Kill[] = [];
   readonly #counts = new Map<Key, Map<string, number>>();
@@ -38,6 +39,7 @@ export class Patterns {
   #before: { boot: string | null; sizes: Map<string, number> } | undefined;
   readonly #growers = new Map<string, { comm: string; pid: number; from: number; to: number }>();
 
+  /** Adds a report, in the order of the log. */
   add(report: OomReport): void {
     this.#reports++;
     const { victim, group, limit, scope, time_source, since_boot_seconds } = report;
@@ -87,7 +89,11 @@ export class Patterns {
     if (sizes.size > 0) this.#before = { boot: boot_id, sizes };
   }
 
-  /** @param nowMs milliseconds since 1970: the last 24 hours are counted back from here */
+  /**
+   * What the reports so far have in common.
+   *
+   * @param nowMs milliseconds since 1970: the last 24 hours are counted back from here
+   */
   summary(nowMs = Date.now()): Omit<OomPatterns, keyof Envelope> {
     const dated = this.#kills.filter(({ known, at }) => known && at !== null).map(({ at }) => at as number);
     const list = (key: Key) =>

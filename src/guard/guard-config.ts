@@ -3,7 +3,9 @@ import type { PolicyOptions } from './rules/rule.ts';
 
 /** The settings of a guard. A configuration file, the options of `oomscope guard` and earlyoom's options all become this. */
 export interface GuardConfig {
+  /** Whether the guard acts. */
   mode: GuardMode;
+  /** The rules, and which processes are never candidates. */
   policy: PolicyOptions;
   /** Raise the likely victim's oom_score_adj while memory is short, so that the kernel would take it too. */
   raiseScore: boolean;

@@ -55,6 +55,7 @@ const MOST_REST_MS = 30;
 /** In a dry run, a rule that goes on firing is announced again after this time. */
 const REPEAT_DRY_MS = 60_000;
 
+/** Watches memory and, by its rules, acts before the kernel's OOM killer does. `openGuard()` opens it. */
 export class Guard implements AsyncDisposable {
   /** The guard's events. It errors after 50 failed samples in a row, and completes when the guard is closed. */
   readonly events$: Observable<Event>;

@@ -23,8 +23,11 @@ import { type PressureFeed, Sampler } from './senses/sampler.ts';
 import { warmUpGuard } from './warm-up.ts';
 
 /** A guard, and the sampler that it sees the machine with. */
-export interface OpenedGuard {
+/** A guard, and what belongs to it. */
+export interface OpenedGuard extends AsyncDisposable {
+  /** The guard. */
   guard: Guard;
+  /** Where the guard's samples come from: `sampler.whole()` is all that a rule can see. */
   sampler: Sampler;
   /** Sentences for the log: how the guard is set up, what it has to do without, what an earlier run had left to undo. */
   notes: string[];
@@ -32,6 +35,7 @@ export interface OpenedGuard {
   close: () => Promise<void>;
 }
 
+/** What a guard can be given beside its configuration. */
 export interface OpenGuardOptions {
   /** Pressure as `PressureMonitor` measures it. Without it rules see the kernel's averages only. */
   pressure?: PressureFeed;
@@ -102,17 +106,13 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     guard = opened;
     const giveUp = enforce ? prepare(config, notes) : () => {};
     if (enforce) await warmUpGuard(sampler, hook, arming);
-    return {
-      guard: opened,
-      sampler,
-      notes,
-      async close() {
-        await opened.close();
-        sampler.close();
-        ledger.close();
-        giveUp();
-      },
+    const close = async () => {
+      await opened.close();
+      sampler.close();
+      ledger.close();
+      giveUp();
     };
+    return { guard: opened, sampler, notes, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await guard?.close();
     ledger.close();

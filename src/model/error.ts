@@ -114,6 +114,7 @@ export type ErrorCode = keyof typeof errorCodes;
 
 /** The one error class. `message` says what was expected, what came and what to do. */
 export class OomscopeError extends Error {
+  /** Always the same, also in another copy of the module. */
   override readonly name = 'OomscopeError';
   /** Stable; `errorCodes` says what each means. */
   readonly code: ErrorCode;

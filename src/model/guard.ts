@@ -287,8 +287,11 @@ export type GuardPart = 'sampling' | 'arming' | 'raising_score';
 /** A part of the guard has failed, or works again. */
 export interface GuardStatus extends Envelope {
   type: 'guard.status';
+  /** Whether the guard acts. */
   mode: GuardMode;
+  /** The part. */
   part: GuardPart;
+  /** Whether it works now. */
   state: 'failing' | 'working';
   /** Why it failed. */
   error: string;

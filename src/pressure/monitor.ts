@@ -39,6 +39,7 @@ export async function openPressure(options: PressureOptions = {}): Promise<Press
 /** Where no timer runs in the kernel and nothing else happens either, levels fall when somebody looks. */
 const LOOK_MS = 250;
 
+/** Watches memory pressure until it is closed. `openPressure()` opens it. */
 export class PressureMonitor implements Disposable, AsyncDisposable {
   /** Which hook is served by what, and why. */
   readonly started: TracerStarted;
@@ -46,8 +47,11 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   readonly events$: Observable<PressureEvent | TracerLost>;
   /** Levels, as they change. */
   readonly pressure$: Observable<PressureLevel>;
+  /** The `pressure.stall` events of `events$`. */
   readonly stalls$: Observable<PressureStall>;
+  /** The `pressure.countdown` events of `events$`. */
   readonly countdown$: Observable<PressureCountdown>;
+  /** The `tracer.lost` events of `events$`. */
   readonly lost$: Observable<TracerLost>;
 
   readonly #events = new Subject<PressureEvent | TracerLost>();

@@ -6,13 +6,17 @@ import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.t
 
 /** Shares of a window, more than 0 to 1, at which a level begins. One that is left out is not reached by this window. */
 export interface LevelShares {
+  /** Where `low` begins. */
   low?: number;
+  /** Where `medium` begins. */
   medium?: number;
+  /** Where `critical` begins. */
   critical?: number;
 }
 
+/** A sliding window, and the shares at which its levels begin. */
 export interface PressureWindowOptions {
-  /** 2 to 10,000. */
+  /** Length, 2 to 10,000 milliseconds. */
   ms: number;
   /** Of the time in which some task was stalled. */
   some?: LevelShares;

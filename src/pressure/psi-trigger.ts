@@ -16,33 +16,41 @@ import { loadNative, type PsiWatcher } from '../native/addon.ts';
 import { errnoName } from '../native/errno.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 
+/** The content of a pressure file. */
 export interface PsiReading {
+  /** Some task was stalled. */
   some: PressureAverages;
+  /** Tasks were stalled, and none could run. */
   full: PressureAverages;
 }
 
 /**
+ * Reads the averages and totals of memory pressure.
+ *
  * @param cgroup path below the mount point of cgroup v2; the system by default
- * @returns undefined where there is no PSI: not in this kernel, switched off, no such cgroup
+ * @returns undefined: the kernel has no PSI, PSI is switched off, or there is no such cgroup
  */
 export function readPsi(cgroup?: string): PsiReading | undefined {
   const file = psiFile(cgroup);
   return (file && parsePressure(readSmallFile(file))) || undefined;
 }
 
+/** Options of `openPsiTrigger()`. */
 export interface PsiTriggerOptions {
+  /** What is counted: time in which some task was stalled, or in which tasks were stalled and none could run. */
   kind: 'some' | 'full';
-  /** Stalled for so long within the window, more than 0. */
+  /** The trigger fires after this much stalled time within a window. More than 0, at most `windowMs`. */
   stallMs: number;
-  /** More than 0 to 10,000, as far as this kernel and privilege allow: see `used`. */
+  /** Length of the window: more than 0, at most 10,000. The kernel may need a longer one: see `used`. */
   windowMs: number;
   /** Path below the mount point of cgroup v2; the system by default. */
   cgroup?: string;
 }
 
+/** A trigger that the kernel fires. */
 export interface PsiTrigger {
-  /** What the kernel accepted. `adapted`: why it is not what was asked for; null: it is. */
-  readonly used: { kind: 'some' | 'full'; stall_us: number; window_us: number; adapted: string | null };
+  /** What the kernel accepted. `adapted` says why it is not what was asked for. null: it is. */
+  readonly used: { kind: 'some' | 'full'; stallMs: number; windowMs: number; adapted: string | null };
   /** Hot, at most once a window. Completes on close(), and when the cgroup is removed. */
   readonly fired$: Observable<{ mono_ns: string; reading: PsiReading | undefined }>;
   /** Idempotent. */
@@ -83,7 +91,7 @@ export function openPsiTrigger(options: PsiTriggerOptions): PsiTrigger {
     const token = watcher().add(file, `${kind} ${stall} ${window}`);
     if (token > 0) {
       const adapted = window === windowUs ? null : why;
-      return watch(token, cgroup, { kind, stall_us: stall, window_us: window, adapted });
+      return watch(token, cgroup, { kind, stallMs: stall / 1000, windowMs: window / 1000, adapted });
     }
     refused = token;
     // Only the window can be helped.

@@ -6,12 +6,15 @@ import { shares, stallNs } from './records.ts';
 
 /** The pressure on one subject since the monitor was opened. */
 export interface PressureTotals {
+  /** What it is about. */
   subject: PressureSubject;
+  /** The level now. */
   level: PressureLevelName;
   /** As the kernel worked them out last: all zero when the subject is at rest. */
   windows: PressureWindow[];
   /** Wall time, CPUs weighed as PSI does. */
   some_ns: number;
+  /** The same for `full`. null: the hooks in use cannot tell. */
   full_ns: number | null;
   /** Stalls that have ended. */
   stalls: number;

@@ -66,6 +66,7 @@ interface TracerParts {
   pressure?: PressureMonitor;
 }
 
+/** Traces OOM kills until it is closed. `openTracer()` opens it; `for await` reads its events through a bounded queue. */
 export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable {
   /** The kernel and libbpf that the tracer runs on, and which program serves which hook. */
   readonly started: TracerStarted;

@@ -279,7 +279,7 @@ describe('PSI', () => {
     expect(readPsi()?.some.total_ns).toBeGreaterThanOrEqual(0);
     expect(readPsi('/no such group')).toBeUndefined();
     const trigger = openPsiTrigger({ kind: 'some', stallMs: 1, windowMs: 2000 });
-    expect(trigger.used).toEqual({ kind: 'some', stall_us: 1000, window_us: 2_000_000, adapted: null });
+    expect(trigger.used).toEqual({ kind: 'some', stallMs: 1, windowMs: 2000, adapted: null });
     const fired: bigint[] = [];
     trigger.fired$.subscribe({ next: ({ mono_ns }) => fired.push(BigInt(mono_ns)), complete: () => fired.push(0n) });
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
@@ -295,9 +295,9 @@ describe('PSI', () => {
     const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`);
     const trigger = openPsiTrigger({ kind: 'full', stallMs: 50, windowMs: 500 });
     trigger.close();
-    if ((mask >> 24n) & 1n) expect(trigger.used.window_us).toBe(500_000);
+    if ((mask >> 24n) & 1n) expect(trigger.used.windowMs).toBe(500);
     else {
-      expect(trigger.used).toMatchObject({ stall_us: 200_000, window_us: 2_000_000 });
+      expect(trigger.used).toMatchObject({ stallMs: 200, windowMs: 2000 });
       expect(trigger.used.adapted).toContain('CAP_SYS_RESOURCE');
     }
   });

@@ -7,6 +7,7 @@ import { eventsOfType, play, recordings, withChanges } from '../../src/testing/i
 import { schemaErrors } from '../schema.ts';
 
 describe('the recordings', () => {
+  // A field that is new in an event needs a new recording: scripts/record-events.ts says how.
   it.each(Object.entries(recordings))('%s is valid by the schema, and complete', (_, events) => {
     expect(events.flatMap(schemaErrors)).toEqual([]);
     expect(events[0]?.type).toBe('tracer.started');

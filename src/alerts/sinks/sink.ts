@@ -5,6 +5,7 @@
 import type { Alert } from '../../model/alert.ts';
 import type { Receipt } from '../../model/receipt.ts';
 
+/** Delivers alerts to one receiver. */
 export interface Sink {
   /** For messages, without secrets: "webhook https://hooks.example.org/…". */
   readonly name: string;
@@ -16,5 +17,6 @@ export interface Sink {
   deliver(alert: Alert, signal: AbortSignal): Promise<Receipt>;
   /** Repeats alerts that are still firing, for receivers that forget an alert unless it is repeated. */
   readonly refresh?: { everyMs: number; run: (signal: AbortSignal) => Promise<Receipt> };
+  /** Called once, after the last delivery. */
   close?(): Promise<void>;
 }
