@@ -12,7 +12,7 @@ import { OomscopeError } from '../model/error.ts';
 import type { TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { openTracer, type Tracer } from '../tracer/tracer.ts';
-import { ContainerEnds } from './ends.ts';
+import { IncidentTracker } from './incident-tracker.ts';
 
 /** Options of `openContainerWatch()`. */
 export interface ContainerWatchOptions {
@@ -57,13 +57,13 @@ export class ContainerWatch implements Disposable {
   readonly #events = new Subject<ContainerWatchEvent>();
   readonly #envelopes = new EnvelopeFactory();
   readonly #losses = new LossCounter(this.#envelopes);
-  readonly #ends: ContainerEnds;
+  readonly #incidents: IncidentTracker;
   #tracer: Tracer | undefined;
 
   constructor(sockets: readonly string[]) {
     this.events$ = this.#events.asObservable();
-    this.containers = new ContainerResolver({ sockets, onEvent: (event) => this.#ends.onRuntime(event) });
-    this.#ends = new ContainerEnds({
+    this.containers = new ContainerResolver({ sockets, onEvent: (event) => this.#incidents.onRuntime(event) });
+    this.#incidents = new IncidentTracker({
       envelopes: this.#envelopes,
       emit: (event) => this.#events.next(event),
       kernelWatched: () => this.#tracer !== undefined && Object.keys(this.#tracer.lostSoFar()).length === 0,
@@ -82,7 +82,7 @@ export class ContainerWatch implements Disposable {
     this.#tracer = tracer;
     tracer.events$.subscribe({
       next: (event) => {
-        if (event.type === 'oom.kill') this.#ends.onKill(event);
+        if (event.type === 'oom.kill') this.#incidents.onKill(event);
         else if (event.type === 'tracer.lost' || event.type === 'tracer.stopped') this.#events.next(event);
       },
       error: (error) => this.#events.error(error),
@@ -96,7 +96,7 @@ export class ContainerWatch implements Disposable {
 
   /** Emits what is still open, and completes the stream. Idempotent. */
   close(): void {
-    this.#ends.close();
+    this.#incidents.close();
     this.#tracer?.close();
     this.containers.close();
     this.#events.complete();

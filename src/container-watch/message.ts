@@ -1,26 +1,28 @@
 import type { Container } from '../model/container.ts';
-import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
+import type { ContainerKill, ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { containerName } from '../tracer/message.ts';
 
-type Oom = Pick<ContainerOom, 'container' | 'verdict' | 'limit' | 'limit_of' | 'kills' | 'ended' | 'exit_code'>;
+type Oom = Pick<
+  ContainerOom,
+  | ('container' | 'verdict' | 'limit' | 'limit_of')
+  | ('group_kill' | 'kill_count' | 'kills' | 'ended' | 'exit_code' | 'update' | 'final')
+>;
 
-/** One sentence or two: which container, what was killed in it, whose limit it was, and what became of it. */
+/** One sentence or two: which container, what was killed in it, whose limit it was, and what became of the container. */
 export function containerOomMessage(oom: Oom): string {
-  const who = whoOf(oom.container);
+  const name = nameOf(oom.container);
   const runtime = oom.container.runtime === 'podman' ? 'Podman' : 'Docker';
   if (oom.verdict === 'spared') {
-    return `${runtime} says that ${who} ran out of memory, but the kernel killed nothing in it: a cgroup above it ran out.`;
+    return `${runtime} says that ${name} ran out of memory, but the kernel killed nothing in it: a cgroup above it ran out.`;
   }
   if (oom.verdict === 'reported') {
     return sentence(
-      `${who} had a process OOM-killed, says ${runtime}; the kernel's kills are not watched.${after(oom)}`,
+      `${name} had a process OOM-killed, says ${runtime}; the kernel's kills are not watched.${after(oom)}`,
     );
   }
-  const main = oom.verdict === 'main_killed';
-  const victims = `${main ? 'its main process ' : ''}${victimsOf(oom)}`;
-  return sentence(`${who} ${main ? 'was' : 'had a process'} OOM-killed: ${victims}, ${reason(oom)}.${after(oom)}`);
+  return sentence(`${name} ${whatWasKilled(oom)}, ${reason(oom)}.${after(oom)}`);
 }
 
 export function containerKilledMessage({
@@ -32,22 +34,34 @@ export function containerKilledMessage({
   const how =
     by === 'runtime'
       ? 'its runtime was told to kill it'
-      : 'somebody sent it SIGKILL, or the program itself returned 137';
-  const sure = kernel_watched ? 'and no OOM killer had a part in it' : 'and its runtime knows of no OOM';
-  return sentence(`${whoOf(container)} ended with exit code ${exit_code}, ${sure}: ${how}.`);
+      : 'another process sent it SIGKILL, or the program itself returned 137';
+  const sure = kernel_watched ? 'and not because of the OOM killer' : 'and its runtime knows of no OOM';
+  return sentence(`${nameOf(container)} ended with exit code ${exit_code}, ${sure}: ${how}.`);
 }
 
-function whoOf(container: Container): string {
+function nameOf(container: Container): string {
   const image = container.image === null ? '' : ` (image ${printable(container.image)})`;
   return `${containerName(container)}${image}`;
 }
 
 const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-function victimsOf({ kills: [first, ...others] }: Oom): string {
-  const held = first?.rss_bytes == null ? '' : `, holding ${formatBytes(first.rss_bytes)}`;
-  const more = others.length === 0 ? '' : ` and ${others.length} more`;
-  return `${printable(first?.comm ?? 'a process')} (pid ${first?.pid})${held}${more}`;
+function whatWasKilled({ verdict, group_kill, kill_count, kills }: Oom): string {
+  const main = kills.find(({ main }) => main === true);
+  if (group_kill) {
+    const among = main ? `, the main process ${processOf(main)} among them` : '';
+    const whole = verdict === 'main_killed' ? ' as a whole' : ' as a group';
+    return `was OOM-killed${whole} (memory.oom.group): ${kill_count} processes${among}`;
+  }
+  const [shown] = main ? [main] : kills;
+  const victim = `${shown ? processOf(shown) : 'a process'}${kill_count > 1 ? ` and ${kill_count - 1} more` : ''}`;
+  if (verdict === 'main_killed') return `was OOM-killed: its main process ${victim}`;
+  return `had ${kill_count > 1 ? 'processes' : 'a process'} OOM-killed: ${victim}`;
+}
+
+function processOf({ comm, pid, rss_bytes }: ContainerKill): string {
+  const held = rss_bytes === null ? '' : `, holding ${formatBytes(rss_bytes)}`;
+  return `${printable(comm ?? '?')} (pid ${pid})${held}`;
 }
 
 function reason({ limit_of, limit }: Oom): string {
@@ -69,8 +83,9 @@ function reason({ limit_of, limit }: Oom): string {
   }
 }
 
-function after({ verdict, ended, exit_code }: Oom): string {
+function after({ verdict, ended, exit_code, update, final }: Oom): string {
+  if (ended) return ` It ended with exit code ${exit_code}.`;
+  if (!final) return update > 0 ? ' Kills in it go on.' : '';
   if (ended === null) return '';
-  if (!ended) return verdict === 'main_killed' ? ' It has not ended yet.' : ' It goes on.';
-  return ` It ended with exit code ${exit_code}.`;
+  return verdict === 'main_killed' ? ' It has not ended yet.' : ' It still runs.';
 }

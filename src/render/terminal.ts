@@ -159,6 +159,7 @@ function renderReaped(reaped: OomReaped, paint: Paint): string {
 const verdicts = {
   main_killed: ['red', 'OOM'],
   process_killed: ['yellow', 'OOM in'],
+  killed: ['red', 'OOM in?'],
   spared: ['green', 'SPARED'],
   reported: ['red', 'OOM?'],
 } as const;

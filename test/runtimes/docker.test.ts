@@ -3,12 +3,13 @@ import { chmodSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
+import type { ContainerOom } from '../../src/model/container-events.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';
 import { oomscope } from '../cli/cli.ts';
 import { schemaErrors } from '../schema.ts';
-import { type Daemon, removeGroups, startDocker, unavailable } from './daemon.ts';
+import { type Daemon, removeGroups, runOptions, startDocker, unavailable } from './daemon.ts';
 import { expectedEnds, startTen, withOom } from './ten-containers.ts';
-import { gist, Watching } from './watching.ts';
+import { type ContainerEnd, gist, Watching } from './watching.ts';
 
 const MIB = 2 ** 20;
 const box = { runtime: 'docker', image: 'box:1' } as const;
@@ -84,6 +85,38 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     const names = watch.ends.map(({ container }) => container.name);
     expect(names).not.toContain('fine');
     expect([...new Set(names)].sort()).toEqual([...names].sort());
+  });
+
+  test('reports kills that follow each other without a pause at once, and every two seconds', async () => {
+    const loop = 'while :; do tail /dev/zero; sleep 0.3; done';
+    await docker.command(runOptions(docker, 'loop', ['-d', '-m', '32m'], ['sh', '-c', loop]));
+    const isAbout = (name: string) => (report: ContainerEnd) => report.container.name === name;
+    const isLoop = isAbout('loop');
+    const first = await watch.until(isLoop, 'a first report of the loop');
+    expect(first).toMatchObject({ type: 'container.oom', update: 0, verdict: 'process_killed' });
+    const kill = trace.kills.find(({ id: _, victim }) => victim.pid === (first as ContainerOom).kills[0]?.pid);
+    expect(Date.parse(first.time) - Date.parse(kill?.time ?? '')).toBeLessThan(1);
+    const third = await watch.until((report) => isLoop(report) && (report as ContainerOom).update === 2, 'updates');
+    expect((third as ContainerOom).kill_count).toBeGreaterThan((first as ContainerOom).kill_count);
+    expect(third).toMatchObject({ final: false, incident: first.id });
+    await docker.command(['rm', '-f', 'loop']);
+    const last = (await watch.of('loop')) as ContainerOom;
+    expect(last).toMatchObject({ final: true, incident: first.id });
+    for (const report of watch.reports.filter(isLoop)) expect(schemaErrors(report)).toEqual([]);
+  });
+
+  test('reports each OOM of a container that is restarted in a loop', async () => {
+    await docker.command(
+      runOptions(docker, 'crash', ['-d', '-m', '32m', '--restart', 'always'], ['tail', '/dev/zero']),
+    );
+    const oomsOf = () => watch.ends.filter(({ container }) => container.name === 'crash') as ContainerOom[];
+    await watch.until(() => oomsOf().length >= 4, 'four ends of the crash loop');
+    await docker.command(['rm', '-f', 'crash']);
+    const kills = trace.kills.filter(({ victim }) => victim.container?.name === 'crash');
+    for (const oom of oomsOf().slice(0, 4)) {
+      expect(oom).toMatchObject({ verdict: 'main_killed', kill_count: 1, ended: true, exit_code: 137, update: 0 });
+      expect(kills.map(({ victim }) => victim.pid)).toContain(oom.kills[0]?.pid);
+    }
   });
 
   test('without the right to trace, reports what the runtime says and marks it as such', async () => {

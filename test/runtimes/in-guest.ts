@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
-import { ContainerEnds } from '../../src/container-watch/ends.ts';
+import { IncidentTracker } from '../../src/container-watch/incident-tracker.ts';
 import { EnvelopeFactory } from '../../src/events/envelope.ts';
 import type { CgroupOwner } from '../../src/model/container.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';
@@ -34,7 +34,7 @@ using recorder = await Recorder.open({}, true);
 for (const layout of layouts) {
   const groups = make(layout);
   const ends: ContainerOom[] = [];
-  const joined = new ContainerEnds({
+  const joined = new IncidentTracker({
     envelopes: new EnvelopeFactory(),
     emit: (event) => event.type === 'container.oom' && ends.push(event),
     kernelWatched: () => true,

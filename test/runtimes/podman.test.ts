@@ -76,6 +76,6 @@ describe.skipIf(reason !== undefined)(`Podman${reason ? `: ${reason}` : ''}`, ()
       of('oom')
         ?.remarks.map(({ text }) => text)
         .join(),
-    ).toContain('ended with 137');
+    ).toContain('ended with exit code 137');
   });
 });

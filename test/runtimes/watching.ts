@@ -45,15 +45,27 @@ export class Watching implements AsyncDisposable {
     return watching;
   }
 
-  get ends(): ContainerEnd[] {
+  /** Every event about a container. */
+  get reports(): ContainerEnd[] {
     return this.events.filter((event) => event.type === 'container.oom' || event.type === 'container.killed');
+  }
+
+  /** Events about incidents that are over. */
+  get ends(): ContainerEnd[] {
+    return this.reports.filter((event) => event.type === 'container.killed' || event.final);
   }
 
   get kills(): OomKill[] {
     return this.events.filter((event) => event.type === 'oom.kill');
   }
 
-  /** The first event about the container of this name. */
+  /** Resolves when a report fits. */
+  async until(fits: (report: ContainerEnd) => boolean, what: string): Promise<ContainerEnd> {
+    await this.#until(() => this.reports.some(fits), what);
+    return this.reports.find(fits) as ContainerEnd;
+  }
+
+  /** The first final event about the container of this name. */
   async of(name: string): Promise<ContainerEnd> {
     const find = () => this.ends.find(({ container }) => container.name === name);
     await this.#until(() => find() !== undefined, `a word about ${name}`);

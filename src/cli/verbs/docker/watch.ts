@@ -8,11 +8,11 @@ import { count } from '../../verb/options.ts';
 import type { RunUntil } from '../../verb/run-until.ts';
 import { tell } from '../../verb/tell.ts';
 
-const options = { count: count('N', 'end after N events about containers'), socket: socketOption, ...liveOptions };
+const options = { count: count('N', 'end after N incidents in containers'), socket: socketOption, ...liveOptions };
 
 export const verb = defineVerb({
   description: [
-    "Reports, for each container that was hit, what really happened: it joins the kernel's kills with the events of the runtime.",
+    "Reports, for each container that was hit, what really happened: it joins the kernel's kills with the events of the runtime. Kills within two seconds of each other are one incident: it is reported at once, every two seconds while it goes on, and when it is over.",
     "Without a runtime's socket kills are still reported, with the container's id, but not how a container ended. Without the capabilities to trace, only the runtime's word is left (verdict \"reported\"), and oomscope says so.",
   ],
   words: { name: 'NAME', about: 'only containers with this name, a pattern with * and ?, or the start of an id' },
@@ -24,6 +24,7 @@ export const verb = defineVerb({
       rows: [
         ['OOM', "the OOM killer killed the container's main process, and so the container"],
         ['OOM in', 'the OOM killer killed another process in the container; the main process lives'],
+        ['OOM in?', 'the same, but it is unknown whether the main process was killed'],
         [
           'SPARED',
           'the runtime reports "oom", but the kernel killed nothing in the container: a cgroup above it ran out',
@@ -71,7 +72,7 @@ async function open(
         return;
       }
       if (!isNamed(event.container, names) || seen === given.count) return;
-      seen++;
+      if (event.type !== 'container.oom' || event.final) seen++;
       live.emit(event);
       if (seen === given.count) ending.now();
     },

@@ -1,0 +1,102 @@
+/** Makes the events about incidents in containers. */
+import type { RuntimeEvent } from '../containers/container-runtime.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import type { Container } from '../model/container.ts';
+import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
+import type { Envelope, OomKill } from '../model/events.ts';
+import { EXIT_SIGKILL, type Incident, realtimeNs } from './incident.ts';
+import { containerKilledMessage, containerOomMessage } from './message.ts';
+
+/** `docker stop` waits ten seconds by default between SIGTERM and SIGKILL, and then kills at once. */
+const SIGNALLED_MS = 10_000;
+
+export interface IncidentReporterOptions {
+  envelopes: EnvelopeFactory;
+  /** Were all kernel kills seen so far? Then a kill that was not seen did not happen. */
+  kernelWatched: () => boolean;
+  /** Would the runtime of this container have reported its end? */
+  runtimeWatched: (container: Container) => boolean;
+}
+
+export class IncidentReporter {
+  readonly #options: IncidentReporterOptions;
+  /** When a runtime was last told to kill a container, by the container's id. */
+  readonly #signalled = new Map<string, number>();
+
+  constructor(options: IncidentReporterOptions) {
+    this.#options = options;
+  }
+
+  onSignal(id: string): void {
+    this.#signalled.set(id, performance.now());
+  }
+
+  forgetSignal(id: string): void {
+    this.#signalled.delete(id);
+  }
+
+  /** @param final is the incident over? */
+  oom(incident: Incident, final: boolean): ContainerOom {
+    const { container, pod, kills, runtimeOom, end, reported } = incident;
+    const first = kills[0]?.kill;
+    const isWatched = this.#options.runtimeWatched(container);
+    const endNs = end && first && end.time_ns - realtimeNs(first);
+    const ended = end ? true : final && isWatched ? false : null;
+    const facts: Omit<Facts<ContainerOom>, 'incident'> = {
+      type: 'container.oom',
+      ...{ update: reported?.count ?? 0, final },
+      ...{ unit: first?.victim.unit ?? null, pod, container, verdict: this.#verdict(incident, ended) },
+      ...{ limit_of: first ? limitOf(first, container) : null, limit: first?.limit ?? null },
+      ...{ group_kill: incident.groupKill, kill_count: incident.killCount },
+      kills: kills.map(({ kill: { id, kind, victim }, main }) => ({
+        ...{ kill_id: id, kind, pid: victim.pid, comm: victim.comm, rss_bytes: victim.memory?.rss_bytes ?? null, main },
+      })),
+      ended,
+      exit_code: end?.exit_code ?? null,
+      // Podman has no such event.
+      runtime_oom: runtimeOom ? true : isWatched && container.runtime === 'docker' ? false : null,
+      kill_to_end_ns: endNs === undefined || endNs < 0n ? null : Number(endNs),
+    };
+    const monoNs = first ? BigInt(first.mono_ns) : end ? end.time_ns - realtimeOffsetNs() : process.hrtime.bigint();
+    const severity = facts.verdict === 'spared' ? 'warning' : 'critical';
+    const source = first ? `${first.source}+${container.runtime ?? 'cgroup'}` : `${container.runtime}:events`;
+    const envelope = this.#envelope(monoNs, severity, source, containerOomMessage(facts));
+    incident.setReported(envelope.id);
+    return { ...envelope, ...facts, incident: reported?.id ?? envelope.id };
+  }
+
+  killed({ container, pod }: Incident, end: RuntimeEvent): ContainerKilled {
+    const signalledMs = this.#signalled.get(container.id) ?? Number.NEGATIVE_INFINITY;
+    const facts: Facts<ContainerKilled> = {
+      type: 'container.killed',
+      ...{ unit: null, pod, container, by: performance.now() - signalledMs < SIGNALLED_MS ? 'runtime' : 'other' },
+      ...{ exit_code: end.exit_code ?? EXIT_SIGKILL, kernel_watched: this.#options.kernelWatched() },
+    };
+    const monoNs = end.time_ns - realtimeOffsetNs();
+    return {
+      ...this.#envelope(monoNs, 'warning', `${container.runtime}:events`, containerKilledMessage(facts)),
+      ...facts,
+    };
+  }
+
+  /** @param ended did the container end? null: unknown */
+  #verdict({ killCount, main, end }: Incident, ended: boolean | null): ContainerOom['verdict'] {
+    if (killCount === 0) return this.#options.kernelWatched() ? 'spared' : 'reported';
+    // A container whose main process was killed has ended, and with this code.
+    const isMain = main ?? (ended === null ? null : ended && end?.exit_code === EXIT_SIGKILL);
+    return isMain === null ? 'killed' : isMain ? 'main_killed' : 'process_killed';
+  }
+
+  #envelope(monoNs: bigint, severity: 'warning' | 'critical', source: string, message: string) {
+    return this.#options.envelopes.next(monoNs, realtimeOffsetNs(), severity, source, message);
+  }
+}
+
+type Facts<T> = Omit<T, Exclude<keyof Envelope, 'type'>>;
+
+function limitOf({ limit, scope }: OomKill, { id }: Container): ContainerOom['limit_of'] {
+  if (limit === null) return scope === 'system' ? 'system' : scope === null || scope === 'cgroup' ? null : 'nodes';
+  const [last] = limit.path.split('/').slice(-1);
+  if (last?.includes(id)) return 'container';
+  return limit.path.includes(`${id}/`) || limit.path.includes(`${id}.scope/`) ? 'cgroup_inside' : 'cgroup_above';
+}

@@ -1,0 +1,122 @@
+/**
+ * Joins the kernel's kills with the events of container runtimes, and reports for each container that was hit what
+ * happened. An exit code of 137 alone does not say: any SIGKILL leaves it.
+ */
+import { readFile } from 'node:fs/promises';
+import type { RuntimeEvent } from '../containers/container-runtime.ts';
+import type { Container, Pod } from '../model/container.ts';
+import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
+import type { OomKill } from '../model/events.ts';
+import { EXIT_SIGKILL, Incident, realtimeNs } from './incident.ts';
+import { IncidentReporter, type IncidentReporterOptions } from './incident-reporter.ts';
+
+export interface IncidentTrackerOptions extends IncidentReporterOptions {
+  emit: (event: ContainerOom | ContainerKilled) => void;
+  /** The container of a cgroup by the names known now, which may come seconds after a kill. */
+  containerOf: (path: string | null) => Container | null;
+  /** Default /proc. */
+  proc?: string;
+}
+
+const SIGKILL = 9;
+
+export class IncidentTracker {
+  readonly #options: IncidentTrackerOptions;
+  readonly #reporter: IncidentReporter;
+  /** By the id of the container. */
+  readonly #incidents = new Map<string, Incident>();
+
+  constructor(options: IncidentTrackerOptions) {
+    this.#options = options;
+    this.#reporter = new IncidentReporter(options);
+  }
+
+  onKill(kill: OomKill): void {
+    const { container, pod } = kill.victim;
+    if (container === null || kill.kind === 'already_dying') return;
+    const before = this.#incidents.get(container.id);
+    // The container ended and was started again since: its next OOM is another incident.
+    if (before?.end && realtimeNs(kill) > before.end.time_ns) this.#finish(before);
+    const incident = this.#open(container, pod);
+    incident.addKill(kill);
+    void isMainProcess(kill.victim.pid, this.#options.proc).then((main) => incident.setMain(kill.id, main));
+    this.#schedule(incident);
+  }
+
+  onRuntime(event: RuntimeEvent): void {
+    const { container, action } = event;
+    if (action === 'kill' && (event.signal === SIGKILL || event.signal === null)) {
+      this.#reporter.onSignal(container.id);
+    } else if (action === 'oom') {
+      const incident = this.#open(container, null);
+      incident.runtimeOom = true;
+      this.#schedule(incident);
+    } else if (action === 'die') {
+      if (event.exit_code !== EXIT_SIGKILL && !this.#incidents.has(container.id)) {
+        this.#reporter.forgetSignal(container.id);
+        return;
+      }
+      const incident = this.#open(container, null);
+      incident.setEnd(event);
+      this.#schedule(incident);
+    }
+  }
+
+  /** Reports the incidents that are still open. */
+  close(): void {
+    for (const incident of [...this.#incidents.values()]) this.#finish(incident);
+  }
+
+  #open(container: Container, pod: Pod | null): Incident {
+    let incident = this.#incidents.get(container.id);
+    if (!incident) {
+      incident = new Incident(container);
+      this.#incidents.set(container.id, incident);
+    }
+    // The kernel's kill may come before the name of its container is known; the runtime's event has it.
+    if (container.name !== null) incident.container = container;
+    incident.pod ??= pod;
+    return incident;
+  }
+
+  #schedule(incident: Incident): void {
+    clearTimeout(incident.timer);
+    const { reportAt, finishAt } = incident.times();
+    const due = () => (performance.now() >= finishAt ? this.#finish(incident) : this.#update(incident));
+    // A timer may fire a fraction of a millisecond early.
+    const inMs = Math.ceil(Math.min(reportAt, finishAt) - performance.now()) + 1;
+    incident.timer = setTimeout(due, Math.max(0, inMs));
+  }
+
+  #update(incident: Incident): void {
+    this.#name(incident);
+    this.#options.emit(this.#reporter.oom(incident, false));
+    this.#schedule(incident);
+  }
+
+  #finish(incident: Incident): void {
+    clearTimeout(incident.timer);
+    this.#incidents.delete(incident.container.id);
+    this.#name(incident);
+    const { container, end, killCount, runtimeOom } = incident;
+    if (killCount > 0 || runtimeOom) this.#options.emit(this.#reporter.oom(incident, true));
+    const isReported = runtimeOom && !this.#options.kernelWatched();
+    if (end?.exit_code === EXIT_SIGKILL && killCount === 0 && !isReported) {
+      this.#options.emit(this.#reporter.killed(incident, end));
+    }
+    if (end) this.#reporter.forgetSignal(container.id);
+  }
+
+  #name(incident: Incident): void {
+    if (incident.container.name !== null) return;
+    const named = this.#options.containerOf(incident.kills[0]?.kill.victim.cgroup ?? null);
+    if (named?.id === incident.container.id) incident.container = named;
+  }
+}
+
+/** Process 1 of a pid namespace of its own is a container's main process. null: it shares the host's namespace, or is gone. */
+async function isMainProcess(pid: number, proc = '/proc'): Promise<boolean | null> {
+  const status = await readFile(`${proc}/${pid}/status`, 'latin1').catch(() => '');
+  const inner = /^NSpid:\t\d+(?:\t\d+)*\t(\d+)$/m.exec(status)?.[1];
+  return inner === undefined ? null : inner === '1';
+}

@@ -1,0 +1,225 @@
+/** Incidents in containers: when they are reported, and what as. The clock is the test's. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { IncidentTracker } from '../../src/container-watch/incident-tracker.ts';
+import type { RuntimeEvent } from '../../src/containers/container-runtime.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../../src/events/envelope.ts';
+import type { Container } from '../../src/model/container.ts';
+import type { ContainerKilled, ContainerOom } from '../../src/model/container-events.ts';
+import type { OomKill } from '../../src/model/events.ts';
+import { formatTime } from '../../src/text/format.ts';
+import { schemaErrors } from '../schema.ts';
+
+const ID = 'a'.repeat(64);
+const named = { compose_project: null, compose_service: null };
+const web: Container = { runtime: 'docker', id: ID, name: 'web', image: 'shop:1', ...named };
+
+let proc: string;
+let reported: (ContainerOom | ContainerKilled)[];
+let tracker: IncidentTracker;
+let kernelWatched: boolean;
+let startMs: number;
+let kills: number;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
+  reported = [];
+  kernelWatched = true;
+  startMs = performance.now();
+  kills = 0;
+  tracker = new IncidentTracker({
+    envelopes: new EnvelopeFactory(),
+    emit: (event) => reported.push(event),
+    kernelWatched: () => kernelWatched,
+    runtimeWatched: () => true,
+    containerOf: () => web,
+    proc,
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(proc, { recursive: true });
+});
+
+/** Now, on the test's clock: nanoseconds since 1970. */
+const nowNs = () => 1_795_000_000_000_000_000n + BigInt(Math.round((performance.now() - startMs) * 1e6));
+
+/** @param inner the victim's pid in its own pid namespace; undefined: /proc does not say */
+function kill(pid: number, inner?: number, more: Partial<OomKill> = {}): void {
+  if (inner !== undefined) {
+    mkdirSync(join(proc, String(pid)), { recursive: true });
+    writeFileSync(join(proc, String(pid), 'status'), `Name:\tx\nNSpid:\t${pid}\t${inner}\n`);
+  }
+  const cgroup = `/docker/${ID}`;
+  const limit = { path: cgroup, limit_bytes: 32 * 2 ** 20, usage_bytes: 32 * 2 ** 20, container: web };
+  tracker.onKill({
+    ...{ id: `kill-${++kills}`, type: 'oom.kill', kind: 'killed', scope: 'cgroup', source: 'tp_btf', limit, ...more },
+    ...{ time: formatTime(nowNs()), mono_ns: String(nowNs() - realtimeOffsetNs()) },
+    victim: { pid, comm: `p${pid}`, cgroup, unit: null, container: web, pod: null, memory: { rss_bytes: 2 ** 20 } },
+  } as unknown as OomKill);
+}
+
+function runtime(action: string, more: Partial<RuntimeEvent> = {}): void {
+  const event = { action, container: web, labels: {}, exit_code: null, signal: null, time_ns: nowNs() };
+  tracker.onRuntime({ ...event, ...more });
+}
+
+/** Lets time pass, and files be read. */
+async function pass(ms: number): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+const ooms = () => reported.filter((event) => event.type === 'container.oom');
+
+describe('an OOM kill of the main process', () => {
+  it('is reported once, when the runtime has reported the end', async () => {
+    kill(100, 1);
+    await pass(50);
+    runtime('die', { exit_code: 137 });
+    await pass(120);
+    const [oom, ...others] = ooms();
+    expect(others).toEqual([]);
+    expect(oom).toMatchObject({ verdict: 'main_killed', ended: true, exit_code: 137, final: true, update: 0 });
+    expect(oom?.incident).toBe(oom?.id);
+    expect(oom?.message).toBe(
+      "Container web (image shop:1) was OOM-killed: its main process p100 (pid 100), holding 1 MiB, at the container's own limit of 32 MiB. It ended with exit code 137.",
+    );
+  });
+
+  it('is named as such when other processes were killed first', async () => {
+    kill(101, 7);
+    kill(102, 8);
+    kill(100, 1);
+    await pass(10);
+    runtime('die', { exit_code: 137 });
+    await pass(120);
+    expect(ooms()[0]?.message).toContain('its main process p100 (pid 100), holding 1 MiB and 2 more,');
+    expect(ooms()[0]?.kills.map(({ main }) => main)).toEqual([false, false, true]);
+  });
+
+  it('is inferred from exit code 137 where /proc does not say', async () => {
+    kill(100);
+    await pass(10);
+    runtime('die', { exit_code: 137 });
+    await pass(120);
+    expect(ooms()[0]).toMatchObject({ verdict: 'main_killed', kills: [{ main: null }] });
+  });
+});
+
+it('a kill of another process is reported at once, and again when the container has survived it', async () => {
+  kill(101, 7);
+  await pass(260);
+  expect(ooms()).toMatchObject([{ verdict: 'process_killed', ended: null, final: false, update: 0 }]);
+  await pass(2000);
+  expect(ooms()).toHaveLength(2);
+  expect(ooms()[1]).toMatchObject({ ended: false, final: true, update: 1, incident: ooms()[0]?.id });
+  expect(ooms()[1]?.message).toMatch(/ It still runs\.$/);
+});
+
+it('a kill of a process of unknown role is not reported as that of another process until the container survived', async () => {
+  kill(101);
+  await pass(2300);
+  expect(ooms().map(({ verdict }) => verdict)).toEqual(['killed', 'process_killed']);
+});
+
+it('kills that never pause are reported at once and every two seconds', async () => {
+  for (let i = 0; i < 23; i++) {
+    kill(200 + i, 2 + i);
+    await pass(500);
+  }
+  await pass(2100);
+  const seen = ooms();
+  expect(seen[0]).toMatchObject({ kill_count: 1, final: false });
+  expect(seen.filter(({ final }) => final)).toHaveLength(1);
+  expect(seen.at(-1)).toMatchObject({ kill_count: 23, final: true, ended: false });
+  expect(seen.length).toBeGreaterThanOrEqual(6);
+  expect(seen.length).toBeLessThanOrEqual(8);
+  expect(new Set(seen.map(({ incident }) => incident)).size).toBe(1);
+  expect(seen.map(({ update }) => update)).toEqual(seen.map((_, i) => i));
+  expect(seen[2]?.message).toMatch(/OOM-killed: p200 \(pid 200\), holding 1 MiB and \d+ more, .* Kills in it go on\.$/);
+});
+
+it('a crash loop is one incident for each start of the container, each reported within half a second', async () => {
+  for (let i = 0; i < 10; i++) {
+    kill(300 + i, 1);
+    await pass(40);
+    runtime('oom');
+    runtime('die', { exit_code: 137 });
+    await pass(60);
+    runtime('start');
+    await pass(20);
+  }
+  await pass(400);
+  expect(ooms()).toHaveLength(10);
+  for (const oom of ooms())
+    expect(oom).toMatchObject({ verdict: 'main_killed', kill_count: 1, ended: true, final: true });
+});
+
+it('a kill of a whole cgroup is told as the end of the container', async () => {
+  kill(400, 5);
+  kill(401, 1, { kind: 'group_member' });
+  kill(402, 9, { kind: 'group_member' });
+  await pass(10);
+  runtime('die', { exit_code: 137 });
+  await pass(120);
+  expect(ooms()[0]).toMatchObject({ group_kill: true, verdict: 'main_killed', kill_count: 3 });
+  expect(ooms()[0]?.message).toContain(
+    'was OOM-killed as a whole (memory.oom.group): 3 processes, the main process p401 (pid 401), holding 1 MiB among them,',
+  );
+});
+
+it('keeps 64 kills of an incident, and counts the others', async () => {
+  for (let i = 0; i < 100; i++) kill(1000 + i, 2 + i);
+  await pass(260);
+  expect(ooms()[0]).toMatchObject({ kill_count: 100 });
+  expect(ooms()[0]?.kills).toHaveLength(64);
+});
+
+describe('without a kill', () => {
+  it('an "oom" of the runtime was one above the container', async () => {
+    runtime('oom');
+    await pass(2300);
+    expect(ooms().at(-1)).toMatchObject({ verdict: 'spared', kill_count: 0, final: true });
+  });
+
+  it('it is only reported when the kernel is not watched', async () => {
+    kernelWatched = false;
+    runtime('oom');
+    runtime('die', { exit_code: 137 });
+    await pass(400);
+    expect(reported).toMatchObject([{ type: 'container.oom', verdict: 'reported', ended: true }]);
+  });
+
+  it('137 was a SIGKILL: by the runtime when it was told so, else by another', async () => {
+    runtime('die', { exit_code: 137 });
+    await pass(400);
+    runtime('kill', { signal: 9 });
+    runtime('die', { exit_code: 137 });
+    await pass(400);
+    expect(reported).toMatchObject([
+      { type: 'container.killed', by: 'other' },
+      { type: 'container.killed', by: 'runtime' },
+    ]);
+  });
+
+  it('other exit codes are no incident', async () => {
+    runtime('die', { exit_code: 1 });
+    await pass(3000);
+    expect(reported).toEqual([]);
+  });
+});
+
+it('every event fits the schema, and what is open is reported at the end', async () => {
+  kill(100, 1);
+  tracker.close();
+  kill(101, 5);
+  await pass(260);
+  runtime('die', { exit_code: 137 });
+  tracker.close();
+  expect(reported.length).toBe(3);
+  for (const event of ooms()) expect(schemaErrors({ ...event, limit: null })).toEqual([]);
+});
