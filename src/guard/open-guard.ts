@@ -74,7 +74,7 @@ const OWN_NICE = -20;
 const SENSIBLE_HEAP_BYTES = 256 * 2 ** 20;
 
 /**
- * Opens a guard that does not look yet: `guard.start()` begins. The caller owns it and must close it.
+ * Opens a guard that does not sample yet: `guard.start()` begins. The caller owns it and must close it.
  *
  * @throws OomscopeError USAGE: a program of an `exec` step cannot be run, or another guard has the state file; BAD_INPUT:
  *   the state file is damaged, or other users could have written it; NOT_PERMITTED, OUTPUT, ADDON_MISSING

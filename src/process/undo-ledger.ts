@@ -67,9 +67,10 @@ export class UndoLedger implements Disposable {
     const fd = lockedFile(path);
     try {
       const text = readFileSync(path, 'utf8');
+      const lines = parse(path, text, options);
       const whole = text.slice(0, text.lastIndexOf('\n') + 1);
       if (whole.length < text.length) onFile(path, () => ftruncateSync(fd, Buffer.byteLength(whole)));
-      return new UndoLedger(path, fd, accountsOf(parse(path, whole, options)));
+      return new UndoLedger(path, fd, accountsOf(lines));
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -79,7 +80,7 @@ export class UndoLedger implements Disposable {
   /** What the file says, without waiting for the process that has it. Empty where there is none. @throws as open() */
   static peek(path: string, options: UndoLedgerOptions = {}): Account[] {
     const text = existsSync(path) ? onFile(path, () => readFileSync(path, 'utf8')) : '';
-    return [...accountsOf(parse(path, text.slice(0, text.lastIndexOf('\n') + 1), options)).values()];
+    return [...accountsOf(parse(path, text, options)).values()];
   }
 
   /** The changes that are not undone, one account for each process and file, in the order of their first changes. */
@@ -220,19 +221,28 @@ function add(accounts: Map<string, Account>, entry: UndoEntry): void {
   known.entry = { ...entry, before: known.entry.before } as UndoEntry;
 }
 
+/** Without the last line where it was cut off. */
 function parse(path: string, text: string, { mayWrite = () => false }: UndoLedgerOptions): (UndoEntry | Settled)[] {
-  return text
-    .split('\n')
-    .slice(0, -1)
-    .map((line, i) => {
-      const value = json(line);
-      if (isSettled(value) || isEntry(value, mayWrite)) return value;
-      const what = value === undefined ? 'one that is no JSON' : 'another';
-      throw new OomscopeError(
-        'BAD_INPUT',
-        `${path}:${i + 1}: expected a line of oomscope's undo file, got ${what}. Move the file away, or choose another with --state-file.`,
-      );
-    });
+  const lines = text.split('\n');
+  const last = lines.pop() ?? '';
+  const parsed = lines.map((line, i) => {
+    const value = json(line);
+    if (isSettled(value) || isEntry(value, mayWrite)) return value;
+    throw foreign(path, i, value === undefined ? 'one that is no JSON' : 'another');
+  });
+  if (!isCutLine(last)) throw foreign(path, parsed.length, 'one without an end');
+  return parsed;
+}
+
+/** Whether a crash can have left this at the end: a part of an entry, or the zeros of a block that was never written. */
+const isCutLine = (text: string) => START.startsWith(text.slice(0, START.length)) || /^\0+$/.test(text);
+const START = '{"kind":"';
+
+function foreign(path: string, index: number, got: string): OomscopeError {
+  return new OomscopeError(
+    'BAD_INPUT',
+    `${path}:${index + 1}: expected a line of oomscope's undo file, got ${got}. Move the file away, or choose another with --state-file.`,
+  );
 }
 
 function json(line: string): unknown {

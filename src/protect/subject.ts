@@ -75,9 +75,9 @@ function trusted(pid: number): boolean {
   );
 }
 
-function quietly<T>(look: () => T): T | undefined {
+function quietly<T>(read: () => T): T | undefined {
   try {
-    return look();
+    return read();
   } catch {
     return undefined; // it has exited, or belongs to another user
   }

@@ -11,9 +11,9 @@ afterEach(() => {
 
 /** Records the pids that were read. */
 class Watched extends Sampler {
-  readonly looked = new Set<number>();
+  readonly pidsRead = new Set<number>();
   override process(pid: number) {
-    this.looked.add(pid);
+    this.pidsRead.add(pid);
     return super.process(pid);
   }
 }
@@ -26,8 +26,8 @@ const sleepers = () =>
 it('climbs with SIGTERM and with SIGKILL, and leaves no process behind', async () => {
   using machine = new Watched({ rules: [] });
   expect(await warmUpGuard(machine, hook)).toEqual(['SIGTERM', 'SIGKILL']);
-  expect(machine.looked.size).toBe(2);
-  for (const pid of machine.looked) expect(machine.process(pid)).toBeUndefined();
+  expect(machine.pidsRead.size).toBe(2);
+  for (const pid of machine.pidsRead) expect(machine.process(pid)).toBeUndefined();
   expect(sleepers()).toEqual([]);
 });
 
@@ -35,5 +35,5 @@ it('does nothing where there is no program to be its child', async () => {
   process.env.PATH = '/nowhere';
   using machine = new Watched({ rules: [] });
   expect(await warmUpGuard(machine, hook)).toEqual([]);
-  expect(machine.looked.size).toBe(0);
+  expect(machine.pidsRead.size).toBe(0);
 });

@@ -145,7 +145,7 @@ describe('undo', () => {
 
 describe('after a crash', () => {
   /** A process that opens the ledger, raises the value of another, and waits. */
-  async function keeper(target: Sleeper): Promise<ChildProcess> {
+  async function holder(target: Sleeper): Promise<ChildProcess> {
     const code = `
       import { UndoLedger } from ${JSON.stringify(join(import.meta.dirname, '../../src/process/undo-ledger.ts'))};
       const ledger = UndoLedger.open(${JSON.stringify(path)});
@@ -164,7 +164,7 @@ describe('after a crash', () => {
 
   test('the next run undoes what is left; while the first lives it refuses, and touches nothing', async () => {
     const target = sleeper();
-    const first = await keeper(target);
+    const first = await holder(target);
     const before = readFileSync(path, 'utf8');
     expect(open).toThrow(`${path} is in use by process ${first.pid}: end it first, or choose another`);
     expect([adjOf(target.pid), readFileSync(path, 'utf8')]).toEqual([900, before]);
@@ -189,16 +189,19 @@ describe('after a crash', () => {
     expect([adjOf(pid), existsSync(file)]).toEqual([100, false]);
   });
 
-  test('a last line that was cut off is of a change that was not made', () => {
-    const { pid, start_ticks } = sleeper();
-    const whole = line({ pid, start_ticks, before: '0', written: '100' });
-    write(whole + whole.slice(0, 40));
-    expect(UndoLedger.peek(path, options)).toHaveLength(1);
-    const ledger = open();
-    expect(readFileSync(path, 'utf8')).toBe(whole);
-    ledger.close();
-    expect(UndoLedger.peek(path, options)).toHaveLength(1);
-  });
+  test.each(['{', '{"kind":"oom_score_a', '\0\0\0'])(
+    'a last line that was cut off (%j) is of a change that was not made',
+    (cut) => {
+      const { pid, start_ticks } = sleeper();
+      const whole = line({ pid, start_ticks, before: '0', written: '100' });
+      write(whole + cut);
+      expect(UndoLedger.peek(path, options)).toHaveLength(1);
+      const ledger = open();
+      expect(readFileSync(path, 'utf8')).toBe(whole);
+      ledger.close();
+      expect(UndoLedger.peek(path, options)).toHaveLength(1);
+    },
+  );
 });
 
 describe('a file that cannot be trusted is refused by name, and left as it is', () => {
@@ -217,6 +220,14 @@ describe('a file that cannot be trusted is refused by name, and left as it is', 
     expect(open).toThrow(`${path}:2: expected a line of oomscope's undo file`);
     expect(() => UndoLedger.peek(path, options)).toThrow(`${path}:2:`);
     expect(readFileSync(path, 'utf8')).toBe(line(entry) + text + line(entry));
+  });
+
+  test('another file, also one without a newline', () => {
+    for (const text of ['password = "secret"', '[{"file":"/sys/fs/cgroup/a/memory.high"}]', 'a\n{"kind":"']) {
+      write(text);
+      expect(open).toThrow(`${path}:1: expected a line of oomscope's undo file`);
+      expect(readFileSync(path, 'utf8')).toBe(text);
+    }
   });
 
   test.each([0o644, 0o620, 0o602, 0o660])('mode %o', (mode) => {

@@ -56,12 +56,12 @@ export class Victim implements Disposable {
     return this.#handles[0] as ProcessHandle;
   }
 
-  /** @param look reads one process anew */
-  state(look: (pid: number) => SampledProcess | undefined): 'alive' | 'dying' | 'gone' {
+  /** @param read reads one process anew */
+  state(read: (pid: number) => SampledProcess | undefined): 'alive' | 'dying' | 'gone' {
     let state: 'dying' | 'gone' = 'gone';
     for (const handle of this.#handles) {
       if (!handle.stillSame()) continue;
-      if (look(handle.pid)?.dying === false) return 'alive';
+      if (read(handle.pid)?.dying === false) return 'alive';
       state = 'dying';
     }
     return state;

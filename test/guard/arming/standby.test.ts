@@ -45,7 +45,7 @@ async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: numbe
 const levels = (ms: number, availableMib: number) =>
   sample(ms, { system: system({ available_bytes: availableMib * MIB, anon_bytes: 900 * MIB }) });
 
-interface Scene {
+interface SetUp {
   /** By how much the first process was taken to hold less than it does (MiB). */
   before?: number;
   /** How much more the first holds than the second (MiB). */
@@ -57,7 +57,7 @@ interface Scene {
 }
 
 /** Armed when 150 MiB are available. */
-async function scene({ before = 0, lead = 100, rank = 'badness', fails, adjustment = 'raised' }: Scene = {}) {
+async function setUp({ before = 0, lead = 100, rank = 'badness', fails, adjustment = 'raised' }: SetUp = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
   const processes = [
@@ -126,25 +126,25 @@ const types = (events: Event[]) => events.map(({ type }) => type);
 
 describe('the ranking that a target came from', () => {
   test('stands while no other process can have overtaken', async () => {
-    const { pid, real, standingRanking } = await scene();
+    const { pid, real, standingRanking } = await setUp();
     expect(standingRanking(100, 90)).toMatchObject({ pid, rss_bytes: near(real) });
     expect(standingRanking(100, 40)).toBeUndefined(); // 110 MiB went somewhere: the other may hold more by now
     expect(standingRanking(1000, 90)).toBeUndefined(); // too long ago
   });
 
   test('stands when it was the victim itself that took the memory', async () => {
-    const { pid, real, standingRanking } = await scene({ before: 100, lead: 10 });
+    const { pid, real, standingRanking } = await setUp({ before: 100, lead: 10 });
     expect(standingRanking(100, 45)).toMatchObject({ pid, rss_bytes: near(real) });
   });
 
   test('does not stand where growth counts and others may be growing faster', async () => {
-    const { pid, standingRanking } = await scene({ rank: 'projected' });
+    const { pid, standingRanking } = await setUp({ rank: 'projected' });
     expect(standingRanking(200, 145)).toBeUndefined(); // 5 MiB in 0.2 s: 750 MiB in 30 s
     expect(standingRanking(300, 149.5)).toMatchObject({ pid });
   });
 
   test('does not stand when the victim has exited', async () => {
-    const { standingRanking } = await scene();
+    const { standingRanking } = await setUp();
     await endHolder();
     expect(standingRanking(100, 140)).toBeUndefined();
   });
@@ -152,7 +152,7 @@ describe('the ranking that a target came from', () => {
 
 describe('a target that fires', () => {
   test('is announced with its plan, the signal and the result, and counts for the budget', async () => {
-    const { fire, events, pid } = await scene();
+    const { fire, events, pid } = await setUp();
     fire('signalled');
     await endHolder();
     await expect.poll(() => types(events), SOON).toEqual(['guard.plan', 'guard.action', 'guard.result']);
@@ -164,7 +164,7 @@ describe('a target that fires', () => {
   });
 
   test('is announced also when it was disarmed while the signal was on its way', async () => {
-    const { standby, fire, pid, events } = await scene();
+    const { standby, fire, pid, events } = await setUp();
     expect(standby.update(levels(50, 900))).toBe(false); // enough memory again: disarmed
     fire('signalled');
     await endHolder();
@@ -173,7 +173,7 @@ describe('a target that fires', () => {
   });
 
   test('but was refused is not said to have been killed, and its place is free at once', async () => {
-    const { standby, fire, events, armed } = await scene();
+    const { standby, fire, events, armed } = await setUp();
     fire('refused', 'EPERM');
     expect(events).toMatchObject([
       { type: 'guard.plan' },
@@ -188,12 +188,12 @@ describe('a target that fires', () => {
   });
 
   test('when it was exiting already: killed by the kernel first, or exited by itself', async () => {
-    const { fire, events, machine } = await scene();
+    const { fire, events, machine } = await setUp();
     machine.kills = 1;
     fire('dying');
     await endHolder();
     await expect.poll(() => events.at(-1), SOON).toMatchObject({ outcome: 'kernel_first', kernel_killed_too: true });
-    const other = await scene();
+    const other = await setUp();
     other.fire('gone');
     children.delete([...children][0] as ChildProcess);
     children.delete([...children][0] as ChildProcess);
@@ -204,14 +204,14 @@ describe('a target that fires', () => {
   });
 
   test('is left to the response that has signalled it', async () => {
-    const { standby, fire, events, armed } = await scene();
+    const { standby, fire, events, armed } = await setUp();
     standby.update(levels(50, 150), new Set(['']));
     fire('dying');
     expect([types(events), armed.length]).toEqual([[], 1]);
   });
 
   test('and does not exit is given up when the guard is closed', async () => {
-    const { standby, fire, events } = await scene();
+    const { standby, fire, events } = await setUp();
     fire('signalled');
     await standby.close();
     expect(events.at(-1)).toMatchObject({ type: 'guard.result', outcome: 'abandoned' });
@@ -222,7 +222,7 @@ describe('an arming that fails', () => {
   test('is announced once, and once more when it works again', async () => {
     const refusal = new OomscopeError('NOT_PERMITTED', 'The map is full: EPERM.');
     let works = false;
-    const { standby, events } = await scene({ fails: () => (works ? undefined : refusal) });
+    const { standby, events } = await setUp({ fails: () => (works ? undefined : refusal) });
     const status = { type: 'guard.status', part: 'arming', state: 'failing', error: 'The map is full: EPERM.' };
     expect(events).toMatchObject([{ ...status, failures: 1, severity: 'warning' }]);
     expect(events[0]?.message).toBe('The guard cannot arm the likely victim: The map is full: EPERM. It acts without.');
@@ -235,12 +235,12 @@ describe('an arming that fails', () => {
   });
 
   test('because the process has exited is no failure', async () => {
-    const { events } = await scene({ fails: () => new OomscopeError('PROCESS_GONE', 'It has exited.') });
+    const { events } = await setUp({ fails: () => new OomscopeError('PROCESS_GONE', 'It has exited.') });
     expect(events).toEqual([]);
   });
 
   test('to raise oom_score_adj only is announced, and the target is armed', async () => {
-    const { events, armed } = await scene({ adjustment: { refused: 'EACCES' } });
+    const { events, armed } = await setUp({ adjustment: { refused: 'EACCES' } });
     expect(events).toMatchObject([{ type: 'guard.status', part: 'raising_score', state: 'failing', error: 'EACCES' }]);
     expect(armed).toHaveLength(1);
   });

@@ -251,9 +251,9 @@ describe('a storm', () => {
     );
   const innocent = process_(1001, { rss_bytes: 40 * MIB, start_ticks: ticks(900) });
   const first = (processes: SampledProcess[], given: Partial<Rule> = {}, aged = true) => {
-    const looked = sample(0, { processes, ...(aged && { uptime_seconds: UPTIME }) });
+    const now = sample(0, { processes, ...(aged && { uptime_seconds: UPTIME }) });
     const protection = { self, protect: [comm('^precious$')], cgroups: new Map(), stuck: new Set<string>() };
-    return rankCandidates(rule({ minBytes: 16 * MIB, ...given }), looked, undefined, protection).candidates[0];
+    return rankCandidates(rule({ minBytes: 16 * MIB, ...given }), now, undefined, protection).candidates[0];
   };
 
   it('is one candidate: many young processes of one group, none of them large among them', () => {
