@@ -1,4 +1,6 @@
 /** Reads kernel logs and explains their OOM reports. Needs no kernel, no native code and no privilege. */
 export type * from '../model/oom-report.ts';
+export type { OtherKill } from './input/other-killers.ts';
+export type { Clock } from './input/stamp.ts';
 export { Patterns } from './patterns.ts';
 export { type ReadOptions, type ReadResult, readJournal, readKmsg, readLog } from './read.ts';

@@ -6,6 +6,9 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { OomscopeError } from '../model/error.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { printable } from '../text/printable.ts';
+import type { LogLine } from './input/log-line.ts';
+import type { OtherKill } from './input/other-killers.ts';
+import { type Clock, readTime } from './input/stamp.ts';
 import { type ReportContext, toReport } from './report.ts';
 import { Scan } from './scan.ts';
 
@@ -13,6 +16,10 @@ import { Scan } from './scan.ts';
 export interface ReadOptions {
   /** Called for each report, in the order in which they begin in the log. */
   onReport: (report: OomReport) => void;
+  /** Called for each kill that another program says it did, such as systemd-oomd. @param time RFC 3339; null: not known */
+  onOther?: (kill: OtherKill, time: string | null) => void;
+  /** Zone and year for time stamps that lack them. By default their hour is taken as UTC, the year as the latest past. */
+  clock?: Clock | undefined;
   /** Called with a sentence that is safe to show, for important lines that could not be parsed and for lost records. */
   onWarning?: (warning: string) => void;
   /** Called about every 64 MiB. @param total size of the file in bytes; null for a stream */
@@ -193,9 +200,13 @@ export async function readJournal(sinceMs: number | null, options: ReadOptions):
   }
 }
 
-function begin(input: string, { onReport, onWarning }: ReadOptions, machine?: ReportContext['machine']) {
+function begin(input: string, options: ReadOptions, machine?: ReportContext['machine']) {
+  const { onReport, onWarning, onOther, clock } = options;
   let reports = 0;
-  const scan = new Scan((open) => onReport(toReport(open, { input, machine }, reports++)));
+  const scan = new Scan(
+    (open) => onReport(toReport(open, { input, machine, clock }, reports++)),
+    onOther && ((kill, from) => onOther(kill, timeOf(from, clock))),
+  );
   const end = (): ReadResult => {
     scan.end();
     for (const warning of scan.assembler.warnings) onWarning?.(`${printable(input)}: ${warning}`);
@@ -208,6 +219,11 @@ function begin(input: string, { onReport, onWarning }: ReadOptions, machine?: Re
     return { bytes: scan.bytes, reports };
   };
   return { scan, end };
+}
+
+function timeOf(from: LogLine, clock: Clock | undefined): string | null {
+  const ms = readTime(from, clock);
+  return ms === null ? null : new Date(ms).toISOString();
 }
 
 /** When this machine was booted, by the clock that stamps the kernel log. */

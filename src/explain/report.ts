@@ -5,7 +5,7 @@ import { formatTime } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { OpenReport } from './input/open-report.ts';
-import { readTime } from './input/stamp.ts';
+import { AS_WRITTEN, type Clock, readTime } from './input/stamp.ts';
 import { badness, choose } from './report/badness.ts';
 import { domainOf } from './report/domain.ts';
 import { factsOf } from './report/facts.ts';
@@ -16,6 +16,8 @@ export interface ReportContext {
   input: string;
   /** The machine and the boot that wrote the log, where the log is known to be this machine's. */
   machine?: { host: string; bootTimeSeconds: number } | undefined;
+  /** Zone and year for stamps that lack them; without it, their hour is taken as UTC, and the latest year that is past. */
+  clock?: Clock | undefined;
 }
 
 /** @param seq the report's number in its log, from 0 */
@@ -53,12 +55,16 @@ export function toReport(open: OpenReport, context: ReportContext, seq: number):
 
 function stampsOf(
   { start }: OpenReport,
-  { machine }: ReportContext,
-): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'since_boot_seconds'> {
+  { machine, clock = AS_WRITTEN }: ReportContext,
+): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'time_text' | 'since_boot_seconds'> {
   const { stamp, sinceBootUs } = start;
-  const timeMs = readTime(start);
+  const timeMs = readTime(start, clock);
   const us = BigInt(sinceBootUs ?? 0);
-  const base = { mono_ns: String(us * 1000n), since_boot_seconds: sinceBootUs === null ? null : sinceBootUs / 1e6 };
+  const base = {
+    mono_ns: String(us * 1000n),
+    since_boot_seconds: sinceBootUs === null ? null : sinceBootUs / 1e6,
+    time_text: timeMs !== null && stamp && !stamp.complete ? stamp.text.trim() : null,
+  };
   const at = (ms: number) => formatTime(BigInt(Math.round(ms * 1000)) * 1000n);
   if (timeMs !== null) return { time: at(timeMs), time_source: stamp?.complete ? 'log' : 'log_local', ...base };
   if (!machine || sinceBootUs === null) return { time: at(Date.now()), time_source: 'reading', ...base };
@@ -66,7 +72,7 @@ function stampsOf(
 }
 
 /** The same report has the same id, wherever and whenever it is read. */
-function idOf({ start, invoked, kills }: OpenReport, { input }: ReportContext): string {
+function idOf({ start, invoked, kills, taskIn, summary, chosen }: OpenReport, { input }: ReportContext): string {
   const { host, bootId, sinceBootUs, offset } = start;
   const timeMs = readTime(start);
   const where = sinceBootUs === null && timeMs === null ? [input, offset] : [];
@@ -76,7 +82,8 @@ function idOf({ start, invoked, kills }: OpenReport, { input }: ReportContext): 
     sinceBootUs,
     sinceBootUs === null ? timeMs : null,
     invoked?.comm,
-    kills[0]?.pid,
+    kills[0]?.pid ?? summary?.pid ?? chosen?.pid,
+    taskIn?.task,
     ...where,
   ];
   return `log-${fingerprint(JSON.stringify(what))}`;

@@ -3,7 +3,9 @@
  * the lines around them. Memory stays bounded whatever the log holds.
  */
 import { Assembler } from './input/assemble.ts';
+import type { LogLine } from './input/log-line.ts';
 import type { OpenReport } from './input/open-report.ts';
+import type { OtherKill } from './input/other-killers.ts';
 import { readLine } from './input/prefix.ts';
 
 /** Each chunk is searched once for every anchor, so it should stay in the processor's cache. */
@@ -61,11 +63,11 @@ export class Scan {
   /** NUL bytes among the first 64 KiB: a text has none. */
   nuls = 0;
 
-  constructor(emit: (report: OpenReport) => void) {
+  constructor(emit: (report: OpenReport) => void, onOther?: (kill: OtherKill, from: LogLine) => void) {
     this.assembler = new Assembler((report) => {
       this.#reported = true;
       emit(report);
-    });
+    }, onOther);
   }
 
   /** Where the caller writes the next bytes before it calls `filled`. Never empty. */

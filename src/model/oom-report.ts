@@ -16,12 +16,15 @@ export interface OomReport extends Envelope {
   /**
    * Where `time` comes from.
    * - `log`: a full time stamp.
-   * - `log_local`: a time stamp without year or zone, completed with those of this machine.
+   * - `log_local`: a time stamp without year or zone, see `time_text`: `time` has the zone and year that the reader was told,
+   *   or else UTC, so that the hour is the one in the log, and the latest year that is past.
    * - `boot`: the time since boot, added to the time of boot.
    * - `reading`: the log has no time; this is when it was read.
    * - `live`: the kernel was watched while it wrote the report.
    */
   time_source: 'log' | 'log_local' | 'boot' | 'reading' | 'live';
+  /** With `log_local` the time stamp as it is in the log: "Wed Jan  7 03:04:05 2026". Otherwise null. */
+  time_text: string | null;
   /** The kernel's own time stamp, in seconds since boot, with microseconds. null: the log has none. */
   since_boot_seconds: number | null;
   /** The release of the kernel: "6.12.107+deb13-cloud-amd64". */

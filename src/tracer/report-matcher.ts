@@ -75,6 +75,7 @@ export class ReportMatcher {
         ...parsed,
         ...envelopes.next(report.firstNs, realtimeOffsetNs(), 'critical', 'bpf:printk/console', parsed.message),
         time_source: 'live',
+        time_text: null,
         since_boot_seconds: null,
         kill_id: kill?.id ?? null,
         lines: report.lines,

@@ -125,6 +125,28 @@ describe('oomscope explain', () => {
     expect(stderr).toMatch(message);
   });
 
+  it('takes the zone and year of stamps that have none from --tz and --year', async () => {
+    const kill = 'Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB\n';
+    const at = async (args: string[]) =>
+      events((await piped(`Jan  7 03:04:05 n1 kernel: ${kill}`, ['--json', ...args])).stdout)[0].time;
+    expect(await at(['--year', '2024'])).toBe('2024-01-07T03:04:05.000000000Z');
+    expect(await at(['--year', '2024', '--tz', '+02:00'])).toBe('2024-01-07T01:04:05.000000000Z');
+    expect(await at(['--year', '2024', '--tz', 'America/New_York'])).toBe('2024-01-07T08:04:05.000000000Z');
+    expect((await piped(kill, ['--tz', 'Nowhere/Land'])).code).toBe(2);
+  });
+
+  it('counts a kill once that two files have, and tells kills of other programs in their words', async () => {
+    const kill =
+      '2026-11-20T10:00:00Z n1 kernel: Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB\n';
+    const other =
+      '2026-11-20T10:00:01Z n1 systemd-oomd[9]: Killed /a.slice/b.scope due to memory pressure for /a.slice being 78.56% > 50.00% for > 20s\n';
+    const [one, two] = [file('kern.log', kill), file('syslog', kill + other)];
+    const { stdout, stderr } = await oomscope(['explain', '--json', one, two]);
+    expect(events(stdout).map(({ type }) => type)).toEqual(['oom.report', 'oom.patterns']);
+    expect(stderr).toContain('1 reports are in the input more than once');
+    expect(stderr).toContain('not the kernel but systemd-oomd: Killed /a.slice/b.scope due to memory pressure');
+  });
+
   it('reads the good files, and reports the bad one', async () => {
     const { code, stdout, stderr } = await oomscope(['explain', '--json', MEMCG, join(directory, 'missing')]);
     expect(code).toBe(66);

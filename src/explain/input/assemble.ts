@@ -10,6 +10,7 @@ import { joined, type Unfinished } from './folded.ts';
 import { isPlausible, Locator } from './locate.ts';
 import type { LogLine } from './log-line.ts';
 import { OpenReport } from './open-report.ts';
+import { type OtherKill, otherKill } from './other-killers.ts';
 import { pieces } from './pieces.ts';
 import { stampFrom } from './prefix.ts';
 
@@ -23,6 +24,10 @@ const MOST_QUOTED = 160;
 const MOST_KILLED = 256;
 /** The line about SysRq comes just before the head. */
 const SYSRQ_LINES = 4;
+
+/** Ends in the middle of a sentence of the kernel. */
+const HALF =
+  /(?:[Oo]ut of memory(?: \([^)]*\))?:(?: [Kk]ill(?:ed)?(?: process(?: \d+)?)?)?|invoked oom-killer:?|Tasks? in \/\S*(?: (?:killed|are)\b[a-z ]*)?)\s*$/;
 
 /** Kinds that may begin a report whose head is lost: nothing else in a kernel log looks like them. */
 const HEADLESS = new Set<ParsedLine['is']>([
@@ -44,6 +49,7 @@ export class Assembler {
   #open: OpenReport[] = [];
   readonly #emit: (report: OpenReport) => void;
   readonly #locator = new Locator();
+  readonly #onOther: ((kill: OtherKill, from: LogLine) => void) | undefined;
   /** The last line that was parsed, or that may be the first part of one that is folded. */
   #last: (Unfinished & { report: OpenReport | undefined; from: LogLine; prefix: string }) | undefined;
   readonly #killed: string[] = [];
@@ -51,8 +57,10 @@ export class Assembler {
   /** Important lines that could not be parsed, while no report was open. */
   readonly warnings: string[] = [];
 
-  constructor(emit: (report: OpenReport) => void) {
+  /** @param onOther called for each kill that another program says it did */
+  constructor(emit: (report: OpenReport) => void, onOther?: (kill: OtherKill, from: LogLine) => void) {
     this.#emit = emit;
+    this.#onOther = onOther;
   }
 
   /** No report is open: the caller need not feed lines that cannot begin one. */
@@ -73,8 +81,8 @@ export class Assembler {
   }
 
   end(): void {
+    this.#forget();
     for (const report of this.#open.splice(0)) this.#close(report);
-    this.#last = undefined;
   }
 
   #take(text: string, from: LogLine): void {
@@ -88,6 +96,11 @@ export class Assembler {
       this.#enter(found.line, found.text, stampFrom(found.prefix, from), found.prefix);
       return;
     }
+    const other = this.#onOther && otherKill(text);
+    if (other) {
+      this.#onOther?.(other, from);
+      return;
+    }
     if (this.#continue(text)) return;
     if (plain) this.#enter(plain, text, from, '');
     else this.#unparsed(text, from);
@@ -97,30 +110,43 @@ export class Assembler {
   #continue(text: string): boolean {
     const last = this.#last;
     if (!last) return false;
-    // Without quote marks and the like, but with its words.
-    const rest = text.replace(/^[\s>|+#*`"'↪…]+/, '');
+    const rest = bare(text);
     const whole = joined(last, rest);
     if (!whole) return false;
     if (last.line && last.report) {
       last.report.amend(whole.line);
       this.#last = { ...last, ...whole };
-    } else this.#enter(whole.line, whole.text, last.from, last.prefix);
+    } else {
+      this.#last = undefined;
+      this.#enter(whole.line, whole.text, last.from, last.prefix);
+    }
     return true;
   }
 
   #unparsed(text: string, from: LogLine): void {
+    this.#forget();
     if (looksImportant(text)) this.#warn(`a line of a report could not be read: ${quote(text)}`);
     // Words of a report that a copy may have folded.
-    const half = /[Oo]ut of memory|Task in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(text);
-    this.#last = half
-      ? { text: text.slice(half.index), line: undefined, report: undefined, from, prefix: text.slice(0, half.index) }
-      : undefined;
+    const plain = bare(text);
+    const half = /[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(plain);
+    if (!half) return;
+    const prefix = plain.slice(0, half.index);
+    this.#last = { text: plain.slice(half.index), line: undefined, report: undefined, from, prefix };
   }
 
   #enter(line: ParsedLine, text: string, from: LogLine, prefix: string): void {
     if (this.#isCopy(line, text, from, prefix)) return;
+    if (this.#last?.text !== text) this.#forget();
     const report = this.#place(line, from);
     this.#last = { text, line, report, from, prefix };
+  }
+
+  /** The last line was the first half of one, and its second half did not come. */
+  #forget(): void {
+    const last = this.#last;
+    if (last && !last.line && HALF.test(last.text))
+      this.#warn(`the rest of a line of a report is missing: ${quote(last.text)}`);
+    this.#last = undefined;
   }
 
   /** Some copies have a line twice: the same text with the same stamp. */
@@ -213,8 +239,8 @@ export class Assembler {
     if (report.tentative) return;
     const { invoked, cpu } = report;
     if (invoked && !isPlausible(invoked)) {
-      const comm = cpu && invoked.comm.endsWith(cpu.comm) ? cpu.comm : this.#locator.nameIn(invoked.comm);
-      report.invoked = { ...invoked, comm };
+      const own = cpu && invoked.comm.endsWith(cpu.comm) ? cpu.comm : this.#locator.nameIn(invoked.comm);
+      report.invoked = { ...invoked, comm: own ?? cpu?.comm ?? '' };
     }
     for (const { pid, comm } of report.kills) this.#killed.push(`${pid} ${comm}`);
     this.#killed.splice(0, this.#killed.length - MOST_KILLED);
@@ -239,3 +265,10 @@ function quote(text: string): string {
   const shown = text.length > MOST_QUOTED ? `${text.slice(0, MOST_QUOTED)}…` : text;
   return `"${printable(shown)}"`;
 }
+
+/** Without quote marks and the like, and without the rest of a JSON object. */
+const bare = (text: string) =>
+  text
+    .replace(/^[\s>|+#*`"'↪…]+/, '')
+    .replace(/^\{"\w+":"/, '')
+    .replace(/","\w+":.*\}$|"\}$/, '');

@@ -6,6 +6,7 @@ import type { MemoryLine } from '../lines/memory-lines.ts';
 import type { Of, ParsedLine } from '../lines/parsed-line.ts';
 import type { LogLine } from './log-line.ts';
 import { kindOf, MOST_FRAMES, type OpenReport, Phase } from './open-report.ts';
+import { readTime } from './stamp.ts';
 
 /** More rows than there can be processes are not a task table. */
 const MOST_TASKS = 200_000;
@@ -20,9 +21,18 @@ export function fitness(report: OpenReport, line: ParsedLine, from: LogLine): nu
   const plain = (FIT[line.is] as (report: OpenReport, line: ParsedLine) => number)(report, line);
   const points = plain > 0 && kind !== undefined && ofKind === kind ? plain + 2 : plain;
   // The reaper is a task of its own, so its caller differs from that of the report.
+  if (line.is === 'killed' && report.kills.some(({ pid }) => pid === line.pid) && isFarApart(start, from)) return 0;
   if (points === 0 || line.is === 'reaped' || line.is === 'unreapable') return points;
   if (start.caller === null || from.caller === null) return points;
   return start.caller === from.caller ? points + 10 : 0;
+}
+
+/** Two kills of the same text at different times are two: the pid was used again. */
+function isFarApart(one: LogLine, other: LogLine): boolean {
+  if (one.sinceBootUs !== null && other.sinceBootUs !== null)
+    return Math.abs(other.sinceBootUs - one.sinceBootUs) > 5e6;
+  const [first, second] = [readTime(one), readTime(other)];
+  return first !== null && second !== null && Math.abs(second - first) > 5000;
 }
 
 const before = (report: OpenReport, phase: number) => !report.ended && report.phase <= phase;
@@ -82,7 +92,7 @@ const FIT: Fit = {
   },
   chosen: (report, { pid }) =>
     before(report, Phase.summary) && !report.chosen ? 1 + (report.tasks.has(pid) ? 2 : 0) : 0,
-  killed: (report, { pid }) => fitsKill(report, pid),
+  killed: (report, line) => (isAgain(report, line) ? 2 : fitsKill(report, line.pid)),
   group: ({ group, kills, summary }, { path }) =>
     group === undefined && kills.length > 0 ? 1 + (summary?.limit === path ? 2 : 0) : 0,
   no_victim: ({ ended }) => (ended ? 0 : 1),
@@ -144,6 +154,10 @@ function fitsKill(report: OpenReport, pid: number): number {
     return tgidOf(report, pid) === summary.pid ? 6 : tasks.size === 0 && idle < 2 ? 1 : 0;
   return tasks.has(pid) ? 4 : 1;
 }
+
+/** The first victim of a group is printed twice, and the line that names the group may be lost between. */
+const isAgain = ({ kills, idle }: OpenReport, { pid, comm }: Of<'killed'>) =>
+  idle < 30 && kills.some((kill) => kill.pid === pid && kill.comm === comm);
 
 function tgidOf({ tasks }: OpenReport, pid: number): number | undefined {
   const rest = tasks.get(pid);

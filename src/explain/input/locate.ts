@@ -2,9 +2,11 @@
  * Finds the kernel's words in a line whose prefix is on no list: quote marks, an unknown tool's stamp, a word of prose. Only
  * lines that no list of prefixes explains come here.
  */
+
 import { MOST_COMM } from '../lines/head-lines.ts';
 import { parseLine } from '../lines/parse-line.ts';
 import type { ParsedLine } from '../lines/parsed-line.ts';
+import { withoutColours } from './colours.ts';
 
 /** Longer prefixes are prose. */
 const MOST_PREFIX = 240;
@@ -32,6 +34,10 @@ const PIECES: readonly RegExp[] = [
   // A facility and level in words: "kern: warning: ", "kern    :info  : "
   /^(?:[\w.-]{1,80}:\s+)?(?:kern|user|daemon)\s*:\s*\w+\s*:\s*/,
   /^kern\.\w+\s+/,
+  // A JSON object that a page has folded
+  /^[{,\s]*"(?:message|MESSAGE|log|msg|textPayload|line)"\s*:\s*"/,
+  // The colours of a JSON string
+  /^(?:\\u001b\[[0-9;]*m)+/,
   // journalctl -o export
   /^MESSAGE=/,
   // A stamp in brackets of any form and language, but no row of a task table, no address, no column names.
@@ -58,7 +64,7 @@ const BYTES = new TextEncoder();
 
 /** A name has at most 15 bytes. It may hold blanks, colons and brackets, but not what ends a prefix. */
 export function isName(comm: string): boolean {
-  if (comm === '' || /^[\s>|+#*`"']|^: |[\])|] |: |^\d+:/.test(comm)) return false;
+  if (comm === '' || /^[\s>|+#*`"']|^: |[\])|] |: |^\d+:|^MESSAGE=|^\{"|\\u001b|"\s*:\s*"/.test(comm)) return false;
   return comm.length <= MOST_COMM && BYTES.encode(comm.replaceAll(/\\x[0-9a-f]{2}/g, '_')).length <= MOST_COMM * 4;
 }
 
@@ -72,17 +78,20 @@ export class Locator {
     if (this.#shapes.length === 0 && !WORDS.test(text)) return undefined;
     const found = this.#byShape(text);
     if (found || !WORDS.test(text)) return found;
-    return this.#byPieces(text) ?? this.#bySentence(text) ?? this.#quoted(text);
+    const object = text.includes('{"') ? this.#quoted(text) : undefined;
+    return object ?? this.#byPieces(text) ?? this.#bySentence(text) ?? this.#quoted(text);
   }
 
-  /** The name in a head whose prefix could not be told when the head was read. */
-  nameIn(comm: string): string {
+  /** The name in a head whose prefix could not be told when the head was read. undefined: it is not there. */
+  nameIn(comm: string): string | undefined {
     for (const shape of this.#shapes) {
       const prefix = shape.exec(comm)?.[0];
       if (prefix && prefix.length < comm.length && isName(comm.slice(prefix.length))) return comm.slice(prefix.length);
     }
     const last = comm.split(/[\])>|]\s+|:\s+/).at(-1) ?? comm;
-    return isName(last) ? last : (comm.split(/\s+/).at(-1) ?? comm).slice(-MOST_COMM);
+    if (isName(last)) return last;
+    const word = comm.split(/\s+/).at(-1) ?? comm;
+    return isName(word) ? word : undefined;
   }
 
   #byShape(text: string): Located | undefined {
@@ -121,8 +130,8 @@ export class Locator {
   /** A sentence of the kernel in quotes: JSON over several lines, logfmt, an API object. */
   #quoted(text: string): Located | undefined {
     for (const [whole, inner = ''] of text.matchAll(/"((?:[^"\\]|\\.)*)"/g)) {
-      if (!START.test(inner) && !inner.includes(' invoked oom-killer')) continue;
-      const plain = unescaped(whole) ?? inner;
+      if (!WORDS.test(inner)) continue;
+      const plain = withoutColours(unescaped(whole) ?? inner);
       const line = parseLine(plain);
       if (line && isPlausible(line)) return { line, text: plain, prefix: '' };
       const found = this.#byPieces(plain) ?? this.#bySentence(plain);

@@ -2,6 +2,7 @@
  * What stands before a kernel message: nothing, or the prefix of dmesg in its several forms, syslog, journalctl, a container
  * runtime's log, or /dev/kmsg. Prefixes nest: a node log of a syslog line of a dmesg line.
  */
+import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
 import { ISO, MONTHS, SYSLOG } from './stamp.ts';
 import { fromJson, safeInteger, setStamp } from './structured.ts';
@@ -9,8 +10,6 @@ import { fromJson, safeInteger, setStamp } from './structured.ts';
 const MOST_NESTED = 6;
 /** A printk is cut at 1 KiB (LOG_LINE_MAX). */
 const LONGEST_TEXT = 4096;
-/** Built from a string, because a pattern literal may not hold an escape character. */
-const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 
 /** @param raw a line without its line feed */
 export function readLine(raw: string, offset: number): LogLine | null {
@@ -18,8 +17,7 @@ export function readLine(raw: string, offset: number): LogLine | null {
     ...{ text: raw.endsWith('\r') ? raw.slice(0, -1) : raw, offset, host: null, caller: null },
     ...{ sinceBootUs: null, stamp: null, bootId: null },
   };
-  // The colours of dmesg. An escape inside a name has been escaped by whatever wrote the log.
-  if (at.text.includes('\x1b[')) at.text = at.text.replaceAll(COLOURS, '');
+  at.text = withoutColours(at.text);
   for (let depth = 0; depth < MOST_NESTED; depth++) {
     const outcome = strip(at);
     if (outcome === 'drop') return null;

@@ -7,37 +7,91 @@ export interface Stamp {
   form: 'date' | 'syslog' | 'us';
 }
 
+/** What a stamp lacks. */
+export interface Clock {
+  /** "UTC", "+02:00" or a name such as "Europe/Berlin". */
+  zone: string;
+  /** undefined: the latest year that does not put the stamp in the future. */
+  year: number | undefined;
+}
+
+/** A stamp without a zone is not shifted: its hour stays as it is written. */
+export const AS_WRITTEN: Clock = { zone: 'UTC', year: undefined };
+
 export const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)? ?/;
 export const SYSLOG = /^([A-Z][a-z]{2}) +(\d{1,2})(?: (\d{4}))? (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))? /;
 export const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+/** ctime(3): "Wed Jan  7 03:04:05 2026" */
+const CTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})/;
 
 /** Milliseconds since 1970; null: there is no stamp, or it is no time. */
-export function readTime({ stamp }: { stamp: Stamp | null }): number | null {
+export function readTime({ stamp }: { stamp: Stamp | null }, clock = AS_WRITTEN): number | null {
   if (stamp === null) return null;
-  const ms = READ[stamp.form](stamp.text);
+  const ms = READ[stamp.form](stamp.text, clock);
   return Number.isFinite(ms) ? ms : null;
 }
 
-const READ: Record<Stamp['form'], (text: string) => number> = {
+const READ: Record<Stamp['form'], (text: string, clock: Clock) => number> = {
   us: (text) => Number(text) / 1000,
   syslog: syslogTime,
   date: dateTime,
 };
 
-function dateTime(text: string): number {
-  const [, date, clock, fraction = '0', zone] = ISO.exec(text) ?? [];
-  if (date === undefined) return Date.parse(text);
-  const offset = zone === undefined ? '' : zone.length === 5 ? `${zone.slice(0, 3)}:${zone.slice(3)}` : zone;
-  return Date.parse(`${date}T${clock}.${fraction.slice(0, 3).padEnd(3, '0')}${offset}`);
+function dateTime(text: string, clock: Clock): number {
+  const [, date, time, fraction = '0', zone] = ISO.exec(text) ?? [];
+  if (date !== undefined) {
+    const wall = Date.parse(`${date}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}Z`);
+    return zone === undefined ? inZone(wall, clock.zone) : wall - offsetMs(zone);
+  }
+  const [, month = '', day, h, m, s, year] = CTIME.exec(text) ?? [];
+  if (!MONTHS.includes(month)) return Number.NaN;
+  return inZone(
+    Date.UTC(Number(year), MONTHS.indexOf(month), Number(day), Number(h), Number(m), Number(s)),
+    clock.zone,
+  );
 }
 
-/** A syslog stamp has no year: the latest year that does not put it in the future. */
-function syslogTime(text: string): number {
+function syslogTime(text: string, clock: Clock): number {
   const [, month = '', day, year, h, m, s, fraction = '0'] = SYSLOG.exec(text) ?? [];
   const ms = Math.floor(Number(`0.${fraction}`) * 1000);
-  const now = new Date();
   const rest = [MONTHS.indexOf(month), Number(day), Number(h), Number(m), Number(s), ms] as const;
-  const then = new Date(Number(year ?? now.getFullYear()), ...rest);
-  if (year === undefined && then.getTime() > now.getTime() + 86_400_000) then.setFullYear(now.getFullYear() - 1);
-  return then.getTime();
+  const at = (full: number) => inZone(Date.UTC(full, ...rest), clock.zone);
+  const given = year === undefined ? clock.year : Number(year);
+  if (given !== undefined) return at(given);
+  const now = Date.now();
+  const current = new Date(now).getUTCFullYear();
+  return at(current) > now + 86_400_000 ? at(current - 1) : at(current);
+}
+
+/** "+02:00", "-0330", "Z" */
+function offsetMs(zone: string): number {
+  const [, sign, hours, minutes] = /^([+-])(\d\d):?(\d\d)$/.exec(zone) ?? [];
+  if (sign === undefined) return 0;
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+}
+
+/** @param wall what a clock in that zone shows, as if it were UTC */
+function inZone(wall: number, zone: string): number {
+  if (zone === 'UTC' || Number.isNaN(wall)) return wall;
+  if (/^[+-]/.test(zone)) return wall - offsetMs(zone);
+  // Twice: the first guess may be on the other side of a change to or from summer time.
+  const guess = wall - nameOffsetMs(wall, zone);
+  return wall - nameOffsetMs(guess, zone);
+}
+
+function nameOffsetMs(at: number, zone: string): number {
+  const format = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
+  const name = format.formatToParts(at).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  return offsetMs(name.replace(/^GMT/, ''));
+}
+
+/** True for a zone that `Clock.zone` may be. */
+export function isZone(zone: string): boolean {
+  if (zone === 'UTC' || /^[+-]\d\d:?\d\d$/.test(zone)) return true;
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
 }

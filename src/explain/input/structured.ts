@@ -1,6 +1,11 @@
 /** Log records in JSON: `journalctl -o json`, Docker's json-file, and log shippers that have the text in "message". */
+import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
 import type { Stamp } from './stamp.ts';
+
+/** Where log shippers and APIs keep the text of a message, and its time. */
+const TEXT_KEYS = ['MESSAGE', 'log', 'message', 'msg', 'textPayload', 'line', '@message'];
+const TIME_KEYS = ['time', 'timestamp', '@timestamp', 'ts', 'lastTimestamp', 'firstTimestamp'];
 
 /** @returns whether the text inside may have a prefix of its own; "drop": it is not the kernel's */
 export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
@@ -10,7 +15,7 @@ export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   } catch {
     return 'done';
   }
-  const text = textOf(record.MESSAGE ?? record.log ?? record.message ?? record.msg);
+  const text = textOf(TEXT_KEYS.map((key) => record[key]).find((one) => one !== undefined && one !== null));
   if (text === null) return 'done';
   const transport = record._TRANSPORT;
   if (typeof transport === 'string' && transport !== 'kernel') return 'drop';
@@ -21,9 +26,9 @@ export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   if (monotonic !== null && /^\d+$/.test(monotonic)) at.sinceBootUs = safeInteger(monotonic);
   const realtime = string('_SOURCE_REALTIME_TIMESTAMP') ?? string('__REALTIME_TIMESTAMP');
   if (realtime !== null && /^\d{1,17}$/.test(realtime)) setStamp(at, 'us', realtime, true);
-  const stamp = string('time') ?? string('timestamp') ?? string('@timestamp');
+  const stamp = TIME_KEYS.map(string).find((one) => one !== null) ?? null;
   if (stamp !== null) setStamp(at, 'date', stamp, /Z$|[+-]\d\d:?\d\d$/.test(stamp));
-  at.text = text.replace(/\r?\n$/, '');
+  at.text = withoutColours(text.replace(/\r?\n$/, ''));
   return monotonic === null ? 'again' : 'done';
 }
 

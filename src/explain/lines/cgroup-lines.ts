@@ -7,7 +7,7 @@ const COUNTER =
 const STAT = /^(?<key>[a-z][a-z0-9_]*) (?<value>\d+)\s*$/;
 const STATS_OF = /^Memory cgroup stats for (?<path>.*?):(?<rest>(?:\s+[a-z_]+:\d+KB)*)\s*$/s;
 const TASK_IN = /^Task in (?<task>.*) killed as a result of limit of (?<limit>.*?)\s*$/s;
-const GROUP = /^Tasks in (?<path>.*) are going to be killed due to memory\.oom\.group(?: set)?\s*$/s;
+const GROUP = /^Tasks in (?<path>.*) are going to be killed due to memory\.oom\.group\b/s;
 
 export const figures: readonly LineKind[] = [
   {

@@ -111,6 +111,7 @@ function killed({ why, pid, comm = '', sizes = '', uidBefore, uidAfter }: Groups
     uid: maybe(uidBefore) ?? maybe(uidAfter) ?? UID ?? null,
     kib,
     adj: adj ?? null,
+    cut: false,
   };
 }
 
@@ -136,6 +137,7 @@ function cutKilled({ why, pid, comm = '', uidBefore, rest = '' }: Groups): Parse
     uid: maybe(uidBefore) ?? field(/\bUID:? ?(\d+)(?=[ ,.])/),
     kib,
     adj: field(/\boom_score_adj:(-?\d+)\b/),
+    cut: true,
   };
 }
 

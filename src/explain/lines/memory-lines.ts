@@ -120,7 +120,7 @@ function pairs(text = ''): Record<string, number> {
   return values;
 }
 
-const PAIR = /([a-z_]+)(?:\((?:anon|file)\))?:(\d+)(?:kB)?(?= |$)/gm;
+const PAIR = /([a-z_]+)(?:\((?:anon|file)\))?:(\d+)(?:[kK]B)?(?= |$)/gm;
 
 function unreclaimable(text: string): boolean | null {
   const word = /all_unreclaimable\? (yes|no)/.exec(text)?.[1];

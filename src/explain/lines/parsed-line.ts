@@ -53,6 +53,8 @@ export type ParsedLine =
       uid: number | null;
       kib: Partial<Record<KilledSize, number>>;
       adj: number | null;
+      /** Fields may be missing that the kernel printed. */
+      cut: boolean;
     }
   | { is: 'group'; path: string }
   | { is: 'no_victim' }

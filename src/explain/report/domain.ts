@@ -37,10 +37,10 @@ function ofCgroup({ limit }: ReportFacts): { bytes: number; known: boolean } | n
 function ofMachine({ scope, memory, trigger, nodemask }: ReportFacts): { bytes: number; known: boolean } | null {
   if (memory?.ram_bytes == null) return null;
   const swap = memory.swap_total_bytes;
-  if (scope === 'system') {
+  if (scope === 'system' || scope === null) {
     return {
       bytes: memory.ram_bytes - (memory.reserved_bytes ?? 0) + (swap ?? 0),
-      known: memory.reserved_bytes !== null && swap !== null,
+      known: scope !== null && memory.reserved_bytes !== null && swap !== null,
     };
   }
   const nodes = nodeList(scope === 'mempolicy' ? nodemask : (trigger?.mems_allowed ?? null));

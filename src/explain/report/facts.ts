@@ -46,14 +46,16 @@ function triggerOf(
   { tasks }: Table,
   kernel: string | null,
 ): ReportTrigger | null {
-  if (!invoked && !cpu) return null;
+  const comm = invoked?.comm || cpu?.comm;
+  // A head whose name is lost says what was asked for, but not by which task.
+  if (!comm) return null;
   const row = cpu && tasks.find(({ tid }) => tid === cpu.pid);
   return {
     // The table lists processes only: a pid that is not in it is a thread of one of them.
     pid: row?.pid ?? (tasks.length > 0 ? null : (cpu?.pid ?? null)),
     tid: cpu?.pid ?? null,
     uid: cpu?.uid ?? row?.uid ?? null,
-    comm: invoked?.comm ?? (cpu?.comm as string),
+    comm,
     gfp_mask: invoked?.mask ?? null,
     gfp: invoked ? (invoked.names ?? (invoked.mask === null ? null : oldGfpNames(invoked.mask, kernel))) : null,
     order: invoked?.order ?? null,
@@ -112,12 +114,12 @@ function scopeOf(open: OpenReport): Scope | null {
   if (stack.some((name) => MEMCG.test(name))) return 'cgroup';
   if (why.includes('MPOL_BIND')) return 'mempolicy';
   if (why.includes('cpuset')) return 'cpuset';
-  // Before 5.0 the kernel prints "Out of memory" for a cpuset and a memory policy as well. There the nodes decide.
+  // Before 5.0 the kernel prints "Out of memory" for a cpuset and a memory policy as well. There the nodes decide, where the
+  // report names those that were allowed.
   const nodes = new Set(memory.flatMap((info) => (info.of === 'zone' ? [info.node] : [])));
-  if (nodes.size === 0) return null;
+  if (nodes.size === 0 || !cpuset) return null;
   if (invoked?.nodemask && ![...nodes].every((node) => nodeList(invoked.nodemask).has(node))) return 'mempolicy';
-  if (cpuset && ![...nodes].every((node) => nodeList(cpuset.mems).has(node))) return 'cpuset';
-  return 'system';
+  return [...nodes].every((node) => nodeList(cpuset.mems).has(node)) ? 'system' : 'cpuset';
 }
 
 function versionOf({ counters }: OpenReport): 1 | 2 | null {

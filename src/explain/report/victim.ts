@@ -1,5 +1,6 @@
 /** The processes that a report says were killed. */
 import { ownerOf } from '../../containers/container-path.ts';
+import { isAtLeast, parseKernelVersion } from '../../kernel-facts/version.ts';
 import type { ReportVictim } from '../../model/oom-report.ts';
 import type { OpenReport } from '../input/open-report.ts';
 import type { Of } from '../lines/parsed-line.ts';
@@ -14,13 +15,32 @@ export function victimsOf(open: OpenReport, table: Table): ReportVictim[] {
   return inferred ? [victimOf(inferred, open, table, true)] : [];
 }
 
+/** From 4.5 on the kernel prints shared memory apart: a line without it is cut, and the sum would be too small. */
+function rssOf({ kib, cut }: Of<'killed'>, { cpu }: OpenReport): number | null {
+  const { 'anon-rss': anon, 'file-rss': file, 'shmem-rss': shmem } = kib;
+  if (anon === undefined || file === undefined) return null;
+  if (shmem !== undefined) return (anon + file + shmem) * 1024;
+  if (cut) return null;
+  const version = cpu?.kernel == null ? undefined : parseKernelVersion(cpu.kernel);
+  return version && isAtLeast(version, [4, 5]) ? null : (anon + file) * 1024;
+}
+
 function inferredKill({ summary, chosen, reaped }: OpenReport): Of<'killed'> | undefined {
   const [reaper] = reaped.values();
   const named = summary?.pid != null && summary.comm !== null ? { pid: summary.pid, comm: summary.comm } : undefined;
   const found = reaper ?? named ?? chosen;
   if (!found) return undefined;
   const { pid, comm } = found;
-  return { is: 'killed', why: chosen?.pid === pid ? chosen.why : null, pid, comm, uid: null, kib: {}, adj: null };
+  return {
+    is: 'killed',
+    why: chosen?.pid === pid ? chosen.why : null,
+    pid,
+    comm,
+    uid: null,
+    kib: {},
+    adj: null,
+    cut: true,
+  };
 }
 
 /** From the kill line, the summary, the score line, the reaper's line and the row of the task table. */
@@ -47,7 +67,7 @@ function victimOf(kill: Of<'killed'>, open: OpenReport, { tasks }: Table, inferr
     oom_score_adj: kill.adj ?? row?.oom_score_adj ?? null,
     memory: {
       total_vm_bytes: bytes(kill.kib['total-vm']) ?? row?.total_vm_bytes ?? null,
-      rss_bytes: anon !== null && file !== null ? anon + file + (shmem ?? 0) : (row?.rss_bytes ?? null),
+      rss_bytes: rssOf(kill, open) ?? row?.rss_bytes ?? null,
       anon_rss_bytes: anon,
       file_rss_bytes: file,
       shmem_rss_bytes: shmem,

@@ -31,7 +31,10 @@ export function causeOf(report: ReportFacts): Cause {
     case 'system':
       return ofZones(report);
     default:
-      return { cause: 'unknown', why: withoutScope(report) };
+      // The zones of a report of any scope but a cgroup's are those that the request could use.
+      return report.memory && report.memory.zones.length > 0
+        ? ofZones(report)
+        : { cause: 'unknown', why: withoutScope(report) };
   }
 }
 

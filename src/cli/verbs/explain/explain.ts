@@ -1,14 +1,18 @@
+import { printable } from '../../../text/printable.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit, exitCodeOf } from '../../verb/exit.ts';
 import { count, flag, usage } from '../../verb/options.ts';
 import { tell } from '../../verb/tell.ts';
 import { since } from './since.ts';
 import type { Format } from './write.ts';
+import { zone } from './zone.ts';
 
 const options = {
   kmsg: flag("read the kernel's ring buffer, /dev/kmsg"),
   journal: flag('read the kernel messages of the systemd journal, of all boots'),
   since: since('TIME', 'only reports since this time: 30m, 24h, 7d, 2026-11-22, 2026-11-22T10:00:00Z'),
+  tz: zone('ZONE', 'time zone of stamps that have none: +02:00, Europe/Berlin, UTC (the default)'),
+  year: count('YEAR', 'year of stamps that have none; by default the latest that is past'),
   last: count('N', 'only the last N reports'),
   all: flag('show each report in full; otherwise, of more than three, only the last'),
   markdown: flag('write Markdown, for a ticket'),
@@ -67,15 +71,21 @@ async function run({ given, words: files, asText, paint }: Context<typeof option
   const printer = new Printer();
   const collector = new ReportCollector({
     since: given.since,
+    clock: { zone: given.tz ?? 'UTC', year: given.year },
     most: given.last ?? (given.all ? Number.POSITIVE_INFINITY : format === 'text' ? FEW + 1 : SOME),
     onReport:
       format === 'json' && given.last === undefined ? (report) => printer.print(JSON.stringify(report)) : undefined,
   });
-  const { found, kept, undated, errors } = await collector.read(files, given, printer.signal);
+  const { found, kept, undated, errors, copies, others } = await collector.read(files, given, printer.signal);
 
   for (const { message } of errors) tell(message);
   if (undated > 0) {
     tell(`${undated} reports have no time but that since boot; --since does not leave them out.`);
+  }
+  if (copies > 0) tell(`${copies} reports are in the input more than once; each is shown and counted once.`);
+  for (const { kill, time, count: times } of others.values()) {
+    const at = time === null ? '' : `${time.slice(0, 19)}Z `;
+    tell(`${at}not the kernel but ${kill.program}${times > 1 ? ` (${times} times)` : ''}: ${printable(kill.words)}`);
   }
   if (found > 0) {
     const each = given.all || given.last !== undefined || kept.length <= FEW;

@@ -1,4 +1,7 @@
 /** Reads logs and keeps the reports that are asked for. */
+
+import type { OtherKill } from '../../../explain/input/other-killers.ts';
+import type { Clock } from '../../../explain/input/stamp.ts';
 import { Patterns } from '../../../explain/patterns.ts';
 import { type ReadOptions, readJournal, readKmsg, readLog } from '../../../explain/read.ts';
 import { OomscopeError } from '../../../model/error.ts';
@@ -6,11 +9,15 @@ import type { OomReport } from '../../../model/oom-report.ts';
 import { tell } from '../../verb/tell.ts';
 import { Progress } from './progress.ts';
 
+const MOST_OTHERS = 50;
+
 export interface CollectorOptions {
   /** Leave out reports from before this time: milliseconds since 1970. */
   since: number | undefined;
   /** How many reports to keep: the last ones. */
   most: number;
+  /** Zone and year for time stamps that lack them. */
+  clock: Clock;
   /** Called with each report, which is then not kept. */
   onReport: ((report: OomReport) => void) | undefined;
 }
@@ -21,6 +28,11 @@ export class ReportCollector {
   /** Why some of the logs could not be read. */
   readonly errors: OomscopeError[] = [];
   found = 0;
+  /** Reports that another input, or another place in the same one, had already. */
+  copies = 0;
+  /** Kills that other programs say they did, the same words once. */
+  readonly others = new Map<string, { kill: OtherKill; time: string | null; count: number }>();
+  readonly #ids = new Set<string>();
   /** Reports without a real time, which `since` could not judge. */
   undated = 0;
   readonly #options: CollectorOptions;
@@ -40,6 +52,8 @@ export class ReportCollector {
       onProgress: progress.show,
       onWarning: tell,
       onReport: (report) => this.#take(report),
+      onOther: (kill, time) => this.#other(kill, time),
+      clock: this.#options.clock,
     };
     for (const file of files) await this.#attempt(() => readLog(file, reading), signal);
     if (kmsg) await this.#attempt(() => readKmsg(reading), signal);
@@ -49,6 +63,11 @@ export class ReportCollector {
 
   #take(report: OomReport): void {
     const { since, most, onReport } = this.#options;
+    if (this.#ids.has(report.id)) {
+      this.copies++;
+      return;
+    }
+    this.#ids.add(report.id);
     if (since !== undefined) {
       if (report.time_source === 'reading') this.undated++;
       else if (Date.parse(report.time) < since) return;
@@ -58,6 +77,13 @@ export class ReportCollector {
     if (onReport) onReport(report);
     else this.kept.push(report);
     if (this.kept.length > most) this.kept.shift();
+  }
+
+  #other(kill: OtherKill, time: string | null): void {
+    const key = `${kill.program} ${kill.words}`;
+    const known = this.others.get(key);
+    if (known) known.count++;
+    else if (this.others.size < MOST_OTHERS) this.others.set(key, { kill, time, count: 1 });
   }
 
   async #attempt(read: () => unknown, signal: AbortSignal): Promise<void> {
