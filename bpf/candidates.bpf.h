@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The processes that the kernel chose its victim from, by its own measure. */
+/* The processes that the kernel chose its victim from, with the points that it gave them. */
 #pragma once
 
 #include "compat.bpf.h"
 #include "process.bpf.h"
 #include "victim.bpf.h"
 
-#define STRETCH 128 /* processes looked at by one call: the verifier follows a loop step by step, a call once */
+#define STRETCH 128 /* processes of one call: the verifier follows a loop step by step, but checks a function once */
 #define STRETCHES 64
+#define MAX_ANCESTORS 64
 #define OOM_SCORE_ADJ_MIN (-1000)
 #define NOT_A_CANDIDATE (-0x7fffffffffffffffLL - 1) /* LONG_MIN, as in oom_badness() */
 
@@ -15,7 +16,7 @@
 const volatile u32 candidates_mode = CANDIDATES_NEVER;
 const volatile u32 page_shift = 12;
 
-/* One at a time, under oom_lock. */
+/* One list at a time is filled: the kernel holds oom_lock. */
 struct oom_candidates_record list = {};
 struct candidate one = {};
 
@@ -24,14 +25,13 @@ static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancesto
 	for (int i = 0; i < 2 * CGROUP_LEVELS && memcg; i++) {
 		if ((u64)memcg == ancestor)
 			return true;
-		struct cgroup_subsys_state *parent = BPF_CORE_READ(memcg, css.parent);
-		memcg = parent ? (void *)parent - bpf_core_field_offset(struct mem_cgroup, css) : NULL;
+		memcg = memcg_parent(memcg);
 	}
 	return false;
 }
 
-/* Whether this kernel's oom_badness() adds up the per-CPU counters (7.x) or takes their shared part (6.2 to 6.x). Seen
- * from its own result for the victim, wherever the two differ. */
+/* Whether this kernel's oom_badness() sums the per-CPU counters (7.x) or takes their shared part (6.2 to 6.x). Learned from
+ * its result for a victim for which the two differ. */
 bool exact_badness = false;
 
 static __always_inline void read_counters(struct mm_struct *mm, s64 *pages, bool exact)
@@ -59,7 +59,7 @@ static __always_inline s64 points_of(const struct rss_pages *rss, u64 page_table
 	return points;
 }
 
-/* mm/oom_kill.c: oom_badness(), for the process of a leader. Fills `one`; returns its points. */
+/* mm/oom_kill.c: oom_badness(), for the process of this leader. Fills `one`; returns its points. */
 __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 {
 	struct task_struct *leader = (void *)address;
@@ -88,7 +88,7 @@ __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 	return c->points;
 }
 
-/* Puts `one` in its place. The kernel prefers the later of two equals (oom_evaluate_task), so does this. */
+/* Inserts `one` by its points. Of two equal processes the later one comes first, as in the kernel's oom_evaluate_task(). */
 __noinline int insert_candidate(void)
 {
 	u32 count = list.count;
@@ -107,9 +107,7 @@ __noinline int insert_candidate(void)
 	return 0;
 }
 
-#define MAX_ANCESTORS 64
-
-/* init_task, where the kernel's list of processes starts: the parent of pid 1. */
+/* init_task, the parent of pid 1, where the kernel's list of processes starts. */
 static __always_inline u64 first_task(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -119,7 +117,7 @@ static __always_inline u64 first_task(void)
 	return (u64)task;
 }
 
-/* Looks at the next processes from `task`; returns where to go on, 0 at the end of the list. */
+/* Considers the next STRETCH processes, from `task` on. Returns the process to continue with, 0: the list has ended. */
 __noinline u64 consider_some(u64 task, u64 first, u64 limit, u64 total_pages)
 {
 	u64 tasks = bpf_core_field_offset(struct task_struct, tasks);
@@ -137,7 +135,7 @@ __noinline u64 consider_some(u64 task, u64 first, u64 limit, u64 total_pages)
 	return task;
 }
 
-/* Walks all processes, as the kernel just did (for_each_process), and sends the top of the list. */
+/* Walks all processes, as the kernel has just done (for_each_process), and sends those with the most points. */
 __noinline int send_candidates(u32 tid, u64 limit, u64 total_pages)
 {
 	u64 first = first_task();

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Kernel drift: one accessor per drift. Everything here must load on every supported kernel (5.10+). */
+/* Fields that moved or changed between kernels, one accessor for each. Every program here must load on every supported
+ * kernel (5.10 and later). */
 #pragma once
 
 #include "kernel.h"
 #include "maps.bpf.h"
 #include <bpf/bpf_core_read.h>
 
-#define MAX_CPUS 1024 /* more CPUs than that: RSS stays approximate, and says so */
+#define MAX_CPUS 1024 /* on a larger machine RSS stays approximate, and FACT_RSS_EXACT is not set */
 
-/* Set by the loader: how many per-CPU slots a counter has. */
+/* Set by the loader: the per-CPU slots of a counter. */
 const volatile u32 possible_cpus = 0;
 
 struct {
@@ -18,7 +19,7 @@ struct {
 	__type(value, u64);
 } scratch SEC(".maps");
 
-/* A typed pointer as a plain number: the verifier forgets the type of what goes through a map. */
+/* A typed pointer as a plain number: the verifier forgets the type of a value that goes through a map. */
 static __always_inline u64 as_number(const void *pointer)
 {
 	u32 zero = 0;
@@ -29,19 +30,19 @@ static __always_inline u64 as_number(const void *pointer)
 	return *(volatile u64 *)slot;
 }
 
-/* What get_mm_counter() returns. On 6.2+ that is the shared part of a per-CPU counter. */
+/* The result of get_mm_counter(): since 6.2 the shared part of a per-CPU counter. */
 static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
 {
 	struct mm_struct___atomic *old = (void *)mm;
 
-	/* Not by the existence of struct mm_rss_stat: for a type that is not in the kernel, libbpf before 1.4 goes on to
-	 * search the modules, which takes CAP_SYS_ADMIN. */
+	/* Not decided by whether struct mm_rss_stat exists: for a type that the kernel lacks, libbpf before 1.4 searches the
+	 * modules, which needs CAP_SYS_ADMIN. */
 	if (bpf_core_field_exists(old->rss_stat.count)) {
 		u64 counts = (u64)mm + bpf_core_field_offset(old->rss_stat.count);
 		bpf_probe_read_kernel(pages, 4 * sizeof(*pages), (void *)counts);
 		return;
 	}
-	/* By hand: CO-RE corrects constant indexes only, and the size of an element is not ours. */
+	/* Computed here, because CO-RE relocates constant indexes only, and the kernel's elements have another size. */
 	u64 stats = (u64)mm + bpf_core_field_offset(struct mm_struct, rss_stat);
 	for (int i = 0; i < 4; i++) {
 		struct percpu_counter *counter = (void *)(stats + i * bpf_core_type_size(struct percpu_counter));
@@ -51,9 +52,9 @@ static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
 
 /* mm_struct.rss_stat: atomic counters up to 6.1, per-CPU counters since f1a7941243c1 (6.2).
  *
- * The kernel's __per_cpu_offset[] cannot be named without CONFIG_KALLSYMS_ALL, but a per-CPU map knows it: its
- * area on CPU n minus its per-CPU base pointer is the offset of CPU n, for every per-CPU object there is.
- * Returns false, with the approximate values in both, where the sum cannot be had. */
+ * Without CONFIG_KALLSYMS_ALL a program cannot name the kernel's __per_cpu_offset[], but a per-CPU map reveals it: the
+ * address of the map's area on CPU n, minus the map's per-CPU base pointer, is the offset of CPU n for every per-CPU object.
+ * Returns false, with the approximate values in both, where the counters cannot be summed. */
 static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *approx)
 {
 	struct mm_struct___atomic *old = (void *)mm;
@@ -93,16 +94,43 @@ static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *appr
 	return true;
 }
 
-/* The position of the memory controller in css_set.subsys[] depends on the configuration. */
-static __always_inline struct mem_cgroup *task_memcg(struct task_struct *task)
+static __always_inline struct mem_cgroup *memcg_of(struct cgroup_subsys_state *css)
+{
+	return css ? (void *)css - bpf_core_field_offset(struct mem_cgroup, css) : NULL;
+}
+
+static __always_inline struct mem_cgroup *memcg_parent(struct mem_cgroup *memcg)
+{
+	return memcg_of(BPF_CORE_READ(memcg, css.parent));
+}
+
+static __always_inline u64 memcg_id(struct mem_cgroup *memcg)
+{
+	return memcg ? BPF_CORE_READ(memcg, css.cgroup, kn, id) : 0;
+}
+
+/* Whether a charge to this counter may fail. Usage is signed: it may be below 0 for a moment. */
+static __always_inline bool counter_is_full(const struct page_counter *counter)
+{
+	s64 usage = BPF_CORE_READ(counter, usage.counter);
+
+	return usage + CHARGE_BATCH_PAGES >= (s64)BPF_CORE_READ(counter, max);
+}
+
+/* The memory controller's css in an array of them. Its index depends on the kernel's configuration. */
+static __always_inline struct cgroup_subsys_state *memory_css(u64 subsys)
 {
 	struct cgroup_subsys_state *css = NULL;
+
+	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		bpf_probe_read_kernel(&css, sizeof(css),
+				      (void *)(subsys + bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *)));
+	return css;
+}
+
+static __always_inline struct mem_cgroup *task_memcg(struct task_struct *task)
+{
 	u64 set = (u64)BPF_CORE_READ(task, cgroups);
 
-	if (!set || !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return NULL;
-	u64 slot = bpf_core_field_offset(struct css_set, subsys) +
-		   bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *);
-	bpf_probe_read_kernel(&css, sizeof(css), (void *)(set + slot));
-	return css ? (void *)css - bpf_core_field_offset(struct mem_cgroup, css) : NULL;
+	return set ? memcg_of(memory_css(set + bpf_core_field_offset(struct css_set, subsys))) : NULL;
 }

@@ -1,54 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How far the kernel is towards calling its OOM killer: rounds of reclaim in a row that gave nothing. */
+/* How close the kernel is to calling its OOM killer: consecutive reclaims that free nothing. */
 #pragma once
 
 #include "stalls.bpf.h"
+#include "streak.bpf.h"
 
-const volatile u32 countdown_from = 0; /* rounds; 0: never told */
+const volatile u32 countdown_from = 0; /* rounds; 0: no countdown is sent */
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, u32); /* tid */
-	__type(value, u32); /* rounds in a row that reclaimed nothing */
-} fruitless SEC(".maps");
-u64 last_fruitless_ns = 0;
+/* A group at its limit may come this far and recover, hundreds of times in a row, in any of its tasks. Within this time a
+ * countdown of the group is sent again only when it has come further. */
+#define COUNTDOWN_AGAIN_NS 1000000000ULL
 
-/* A group at its limit may come this far and be saved again, hundreds of times in a row, by any of its tasks. */
-#define SAY_AGAIN_NS 1000000000ULL
-
-struct said {
+struct countdown {
 	u64 since_ns;
-	u32 rounds; /* the most that was said since then */
-	u32 unsaid; /* only grows: readers take differences, which no race between two tasks can falsify */
+	u32 rounds; /* the most that were sent since then */
+	u32 unsent; /* only grows: readers take differences, which no race between two tasks can falsify */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, COUNTDOWNS);
 	__type(key, u64); /* id of the cgroup at its limit, 0: the system */
-	__type(value, struct said);
+	__type(value, struct countdown);
 } countdowns SEC(".maps");
 
-/* Whether to say it: nothing as high was said of the group for a second. If not it is counted. */
-static __always_inline bool worth_saying(u64 limit_id, u32 rounds, u32 *unsaid)
+/* Whether to send this countdown. If not, it is counted. unsent: how many were not sent so far. */
+static __always_inline bool countdown_is_news(u64 limit_id, u32 rounds, u32 *unsent)
 {
 	u64 now = bpf_ktime_get_ns();
-	struct said first = { .since_ns = now, .rounds = rounds };
-	struct said *said = bpf_map_lookup_elem(&countdowns, &limit_id);
+	struct countdown first = { .since_ns = now, .rounds = rounds };
+	struct countdown *last = bpf_map_lookup_elem(&countdowns, &limit_id);
 
-	*unsaid = 0;
-	if (!said) {
+	*unsent = 0;
+	if (!last) {
 		bpf_map_update_elem(&countdowns, &limit_id, &first, BPF_NOEXIST);
 		return true;
 	}
-	if (rounds <= said->rounds && now < said->since_ns + SAY_AGAIN_NS) {
-		__sync_fetch_and_add(&said->unsaid, 1);
+	if (rounds <= last->rounds && now < last->since_ns + COUNTDOWN_AGAIN_NS) {
+		__sync_fetch_and_add(&last->unsent, 1);
 		return false;
 	}
-	said->since_ns = now;
-	said->rounds = rounds;
-	*unsaid = said->unsaid;
+	last->since_ns = now;
+	last->rounds = rounds;
+	*unsent = last->unsent;
 	return true;
 }
 
@@ -57,36 +51,16 @@ __noinline int send_countdown(u32 rounds, u64 limit_id)
 	struct pressure_countdown_record r = { .fruitless_rounds = rounds, .limit_id = limit_id };
 	struct task_struct *task = (void *)bpf_get_current_task();
 
-	/* Powers of two, and every round when the end is near; past it the OOM killer is at work. */
+	/* Powers of two, and every round when the end is near. Beyond it the OOM killer is at work. */
 	if (rounds < countdown_from || rounds > 2 * MAX_RECLAIM_RETRIES)
 		return 0;
 	if ((rounds & (rounds - 1)) && (rounds < MAX_RECLAIM_RETRIES / 2 || rounds > MAX_RECLAIM_RETRIES))
 		return 0;
-	if (!worth_saying(limit_id, rounds, &r.unsaid))
+	if (!countdown_is_news(limit_id, rounds, &r.unsent))
 		return 0;
 	read_task(&r.task, task, key_of(task));
 	record_begin(&r.header, RECORD_PRESSURE_COUNTDOWN);
 	return record_send(&r.header, RECORD_PRESSURE_COUNTDOWN, sizeof(r), BPF_RB_FORCE_WAKEUP);
-}
-
-__noinline int count_round(u64 reclaimed, u64 limit_id)
-{
-	u32 tid = (u32)bpf_get_current_pid_tgid(), one = 1;
-	u64 now = bpf_ktime_get_ns();
-
-	if (!countdown_from || (reclaimed && now - last_fruitless_ns > 1000000000ULL))
-		return 0;
-	if (reclaimed) {
-		bpf_map_delete_elem(&fruitless, &tid);
-		return 0;
-	}
-	last_fruitless_ns = now;
-	u32 *rounds = bpf_map_lookup_elem(&fruitless, &tid);
-	if (rounds)
-		send_countdown(++*rounds, limit_id);
-	else
-		bpf_map_update_elem(&fruitless, &tid, &one, BPF_ANY);
-	return 0;
 }
 
 static __always_inline void memcg_round(unsigned long reclaimed)
@@ -96,21 +70,21 @@ static __always_inline void memcg_round(unsigned long reclaimed)
 	if (!countdown_from)
 		return;
 	if (!reclaimed && memcg_cause(&limit_id) != CAUSE_MEMCG_LIMIT)
-		return; /* above memory.high nobody is killed */
-	count_round(reclaimed, limit_id);
+		return; /* above memory.high the kernel kills nothing */
+	u32 rounds = streak_count(reclaimed, bpf_ktime_get_ns());
+	if (rounds)
+		send_countdown(rounds, limit_id);
 }
 
-/* should_reclaim_retry(): once for every zone that is looked at. */
+/* should_reclaim_retry() calls the tracepoint once for every zone that it checks. */
 static __always_inline void zone_round(int loops)
 {
-	u32 tid = (u32)bpf_get_current_pid_tgid(), rounds = loops;
+	u32 rounds = loops;
+	struct streak *streak = countdown_from ? streak_get(true) : NULL;
 
-	if (!countdown_from)
+	if (!streak || streak->rounds == rounds)
 		return;
-	u32 *last = bpf_map_lookup_elem(&fruitless, &tid);
-	if (last && *last == rounds)
-		return;
-	bpf_map_update_elem(&fruitless, &tid, &rounds, BPF_ANY);
+	streak->rounds = rounds;
 	if (rounds)
 		send_countdown(rounds, 0);
 }

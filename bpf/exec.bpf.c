@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Programs as they are executed (fs/exec.c, exec_binprm()): the process has its new name and program by now, and has not run
- * an instruction of it. What only forks has its parent's oom_score_adj, and needs nobody. */
+/* Programs that are executed. The hook (fs/exec.c, exec_binprm()) runs when the process has its new name and program, and
+ * before the program's first instruction. A process that only forks keeps its parent's oom_score_adj and needs no record. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
+#include "tracepoint.bpf.h"
 #include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -23,12 +23,4 @@ static __always_inline int executed(struct task_struct *task)
 	return record_send(&r.header, RECORD_PROCESS_EXEC, sizeof(r), BPF_RB_FORCE_WAKEUP);
 }
 
-SEC("tp_btf/sched_process_exec") int BPF_PROG(process_exec, struct task_struct *task)
-{
-	return executed(task);
-}
-
-SEC("raw_tp/sched_process_exec") int BPF_PROG(process_exec_raw, struct task_struct *task)
-{
-	return executed(task);
-}
+TRACEPOINT(process_exec, "sched_process_exec", executed(task), struct task_struct *task)

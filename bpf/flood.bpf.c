@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A synthetic flood on the same ring: for tests of loss accounting and for benchmarks. Never part of the tracer. Its
- * maps are replaced by the tracer's before load. */
+/* Synthetic records on the tracer's ring, for tests of the loss counters and for benchmarks. Not part of the package. The
+ * loader replaces the maps by the tracer's. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
@@ -9,7 +9,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define PER_RUN 512
 
-/* Run by BPF_PROG_TEST_RUN, PER_RUN records at a time; attached to nothing. */
+/* Run with BPF_PROG_TEST_RUN, and never attached: sends PER_RUN records. */
 SEC("raw_tp/flood") int flood(void *ctx)
 {
 	for (int i = 0; i < PER_RUN; i++) {

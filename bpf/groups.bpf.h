@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Who is under pressure: cgroups with all that is below them, and the system. PSI's arithmetic (kernel/sched/psi.c) on
- * the memory controller's own hierarchy, cgroup v1 too, and only while somebody is stalled.
+/* The accounts of cgroups, each with its descendants, and of the system. PSI's arithmetic (kernel/sched/psi.c) on the
+ * hierarchy of the memory controller, cgroup v1 too, and only while a task is stalled.
  *
- * A group's time is kept by CPU, in slots: `some` while a task that last ran there is stalled, `full` while moreover no
- * other task of the group runs there. Only that CPU changes its slot, but for stalled tasks that migrate: their counts are
+ * A group's time is kept by CPU, in slots: `some` while a task that ran there last is stalled, `full` while in addition no
+ * other task of the group runs there. Only that CPU changes its slot, except for stalled tasks that migrate: their counts are
  * atomic, and a race costs the nanoseconds between two loads. */
 #pragma once
 
 #include "compat.bpf.h"
 #include "pressure.h"
 
-#define GROUP_DEPTH 16 /* levels of cgroups; what is deeper counts for the 15 nearest and the system */
+#define GROUP_DEPTH 16 /* levels of cgroups; a deeper cgroup counts for its 15 nearest ancestors and the system */
 #define HOT_GROUPS 128 /* a power of two */
 
-/* The loader sizes the values: a slot for each possible CPU. */
+/* The loader sets the size of the values: they have a slot for each possible CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 512);
@@ -28,11 +28,11 @@ struct {
 	__uint(value_size, sizeof(struct pressure_group) + sizeof(struct pressure_slot));
 } blank SEC(".maps");
 
-/* Those with a stall lately, which the tick looks at. While there are none every hook ends after a load or two. */
+/* Groups with a recent stall, which each tick evaluates. While there are none, every hook ends after a load or two. */
 u64 hot[HOT_GROUPS] = {};
 u32 hot_any = 0;
-u64 root_css = 0; /* once known: its tasks are the system's */
-u64 system_psi = 0; /* psi_system, once known */
+u64 root_css = 0; /* once it is known; its tasks belong to the system */
+u64 system_psi = 0; /* psi_system, once it is known */
 
 static __always_inline void count_full(enum full_map map)
 {
@@ -54,7 +54,7 @@ static __always_inline u64 css_id(struct cgroup_subsys_state *css)
 	return BPF_CORE_READ(css, cgroup, kn, id);
 }
 
-/* The group of a task, by its memory controller's css. */
+/* The group of a task: the css of its memory controller. */
 static __always_inline u64 key_of(struct task_struct *task)
 {
 	struct mem_cgroup *memcg = task_memcg(task);
@@ -63,7 +63,7 @@ static __always_inline u64 key_of(struct task_struct *task)
 	return css && css != root_css ? css : SYSTEM_KEY;
 }
 
-/* Written where it will be read: the verifier counts the stacks of all callers together, and this one is the deepest. */
+/* Fills the record in the ring itself: the verifier adds up the stacks of all callers, and this call is the deepest. */
 static __always_inline void send_group(struct cgroup_subsys_state *css, u64 id, u64 parent_id)
 {
 	struct record_header header;
@@ -84,9 +84,8 @@ static __always_inline void send_group(struct cgroup_subsys_state *css, u64 id, 
 	bpf_ringbuf_submit(r, 0);
 }
 
-/* PSI weighs CPUs by how busy they were in a period of some 2 s, and a task that moves between CPUs makes a figure that
- * depends on where a period ends. So ours end where PSI's do. When PSI ended its last one; 0: nobody knows (cgroup v1,
- * before 6.1). */
+/* When PSI ended its last period; 0: unknown (cgroup v1, or before 6.1). PSI weighs CPUs by how busy they were in a period of
+ * some 2 s, so a task that moves between CPUs makes the result depend on where the periods end. Ours end where PSI's do. */
 static __always_inline u64 psi_closed(struct pressure_group *g, u64 key)
 {
 	struct psi_group *psi = (void *)(key == SYSTEM_KEY ? system_psi : g->psi);
@@ -107,7 +106,7 @@ static __always_inline void find_psi(struct pressure_group *g, struct cgroup_sub
 		system_psi = (u64)BPF_CORE_READ(psi, parent);
 }
 
-/* Returns the key it is found by: the root's tasks are the system's. 0: there is no room. */
+/* Returns the group's key, which is the system's for the root cgroup. 0: the map is full. */
 __noinline u64 group_create(u64 key)
 {
 	struct cgroup_subsys_state *css = (void *)key, *parent, *above;
@@ -130,7 +129,7 @@ __noinline u64 group_create(u64 key)
 	if (!g)
 		return 0;
 	if (error)
-		return key; /* another CPU made it meanwhile */
+		return key; /* another CPU has created it */
 	g->id = css_id(css);
 	g->parent_key = above ? (u64)parent : SYSTEM_KEY;
 	find_psi(g, css, !above);
@@ -138,7 +137,7 @@ __noinline u64 group_create(u64 key)
 	return key;
 }
 
-/* From now on the tick looks at it. What ran where before is not known: until the next switch nothing did. */
+/* From now on each tick evaluates the group. Which task ran where before is unknown, so nothing runs until the next switch. */
 __noinline int group_heat(u64 key, u64 now)
 {
 	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
@@ -157,7 +156,7 @@ __noinline int group_heat(u64 key, u64 now)
 		}
 	}
 	if (!listed)
-		return 0; /* the next stall tries again; the totals go on */
+		return 0; /* the list is full: the next stall tries again, and the totals continue */
 	g->tick_ktime_ns = now;
 	if (g->hot)
 		return 0;
@@ -197,11 +196,11 @@ static __always_inline void slot_change(struct pressure_slot *s, s32 stalled, u3
 		s->running = running;
 }
 
-/* On a CPU: so many tasks more are stalled (-1, 0, 1), and this is what runs there (enum slot_running). */
+/* A change on one CPU: stalled tasks more or fewer (-1, 0, 1), and what runs there now (enum slot_running). */
 #define CHANGE(cpu, stalled, running) ((u64)(cpu) << 32 | (u64)((stalled) + 1) << 16 | (running) << 8)
 
-/* What happens to a group happens to all above it. change: CHANGE(), with the cause of a stall that ended after so many
- * nanoseconds (0: none ended). */
+/* Applies a change to a group and all its ancestors. change: CHANGE(), with the cause of the stall that ended after ended_ns
+ * nanoseconds (0: none has ended). */
 __noinline int change_groups(u64 key, u64 change, u64 now, u64 ended_ns)
 {
 	u64 cpu = change >> 32, running = change >> 8 & 0xff, cause = change & 0xff;

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The fast path of an early kill. Userspace names a target beforehand and keeps the arming fresh; here, where the kernel
- * counts down to its OOM killer, the condition is looked at, and the signal sent at once: no wake-up, no userspace that
- * would itself need memory. Where the kernel has no kfunc for that (before 6.13) the record asks the addon's poller thread.
+/* The fast path of an early kill. Userspace names a target beforehand and keeps the arming fresh. Here, where the kernel
+ * counts down to its OOM killer, the condition is checked and the signal sent at once, without waking userspace, which would
+ * itself need memory. Kernels before 6.13 have no kfunc for that; there the record asks the addon's poller thread to signal.
  *
- * Nothing is decided here but whether the moment has come and whether the target is still who it was. All of it goes with
- * the process that armed: programs and maps are held by its descriptors alone. */
+ * The only decisions made here are whether the moment has come and whether the target is still the same process. Everything
+ * ends with the process that armed, because only its descriptors hold the programs and maps. */
 #include "kernel.h"
 #include "guard.h"
 #include "maps.bpf.h"
 #include "compat.bpf.h"
+#include "streak.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define STREAK_NS 1000000000ULL
 #define MAX_DEPTH 32
 
 extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value) __ksym __weak;
 
-/* Set by the loader, from the kernel's BTF: those three are there. As read-only data it decides before the verifier looks
- * at the calls, on any kernel. */
+/* Set by the loader: the kernel's BTF has those three. It is read-only data, so the verifier skips the calls on a kernel
+ * that lacks them. */
 const volatile bool can_signal = false;
 
 struct {
@@ -39,46 +39,26 @@ struct {
 	__type(value, u64);
 } expiries SEC(".maps");
 
-struct streak {
-	u64 last_ns;
-	u64 rounds;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, u32); /* tid of the one who needs memory */
-	__type(value, struct streak);
-} streaks SEC(".maps");
-
-static __always_inline bool counter_is_full(const struct page_counter *counter)
-{
-	s64 usage = BPF_CORE_READ(counter, usage.counter);
-
-	return usage + CHARGE_BATCH_PAGES >= (s64)BPF_CORE_READ(counter, max);
-}
-
-/* Whether current is in this cgroup or below it, and the cgroup at its limit: else the fruitless reclaim was for another
- * (memory.high, memory.reclaim, a limit further down). */
+/* Whether the current task is in this cgroup or below it, and the cgroup is at its limit. Otherwise the fruitless reclaim had
+ * another reason: memory.high, memory.reclaim, or a limit further down. */
 __noinline int domain_is_full(u64 domain)
 {
 	struct mem_cgroup *memcg = task_memcg((void *)bpf_get_current_task());
 
 	for (int i = 0; i < MAX_DEPTH && memcg; i++) {
-		if (BPF_CORE_READ(memcg, css.cgroup, kn, id) == domain) {
+		if (memcg_id(memcg) == domain) {
 			if (counter_is_full(&memcg->memory))
 				return 1;
-			/* v1: the limit of memory and swap together; v2 has the swap's own counter there. */
+			/* v1: the limit of memory and swap together. On v2 this is the counter of swap alone. */
 			return BPF_CORE_READ(memcg, css.cgroup, root, hierarchy_id) && counter_is_full(&memcg->swap);
 		}
-		struct cgroup_subsys_state *parent = BPF_CORE_READ(memcg, css.parent);
-		memcg = parent ? (void *)parent - bpf_core_field_offset(struct mem_cgroup, css) : NULL;
+		memcg = memcg_parent(memcg);
 	}
 	return 0;
 }
 
-/* Before 5.11 these programs may not lock. Where the kernel does not signal by itself they need not, either: what counts
- * then is the token, which stands for one target for good, and which userspace writes last. */
+/* Before 5.11 these programs may not lock. They need no lock where the kernel cannot signal: then only the token counts,
+ * which belongs to one target for ever and which userspace writes last. */
 static __always_inline void lock(struct arming_slot *arming)
 {
 	if (can_signal)
@@ -110,16 +90,16 @@ static __always_inline u32 outcome_of(const struct arming_slot *target, struct g
 		outcome = GUARD_DYING;
 	else {
 		r->decided_ktime_ns = bpf_ktime_get_ns();
-		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to do it (irq_work): on a virtual
-		 * machine that is most of what a signal takes. */
+		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to send it (irq_work). On a virtual
+		 * machine that takes most of the time of a signal. */
 		r->error = bpf_send_signal_task(task, target->signal, PIDTYPE_TGID, target->token);
 	}
 	bpf_task_release(task);
-	/* A leader that has exited before its threads gets nothing from here. By its pidfd the process does. */
+	/* A leader that has exited before its threads cannot be signalled from here, but the process can by its pidfd. */
 	return r->error == -EPERM ? GUARD_ASKED : outcome;
 }
 
-/* Once for each arming: who gets it from ARMED to FIRED, under the lock, goes on. */
+/* Fires once for each arming: only the task that takes it from ARMED to FIRED, under the lock, continues. */
 __noinline int fire(u32 slot, u32 rounds, u64 now)
 {
 	struct arming_slot *arming = bpf_map_lookup_elem(&armings, &slot);
@@ -148,7 +128,7 @@ __noinline int fire(u32 slot, u32 rounds, u64 now)
 		return 0;
 
 	r.outcome = outcome_of(&target, &r);
-	if (r.error == -EBUSY) { /* this CPU is sending another signal: next round */
+	if (r.error == -EBUSY) { /* this CPU is sending another signal: the next round fires again */
 		lock(arming);
 		if (arming->token == target.token && arming->state == ARMING_FIRED)
 			arming->state = ARMING_ARMED;
@@ -172,7 +152,7 @@ static __always_inline void consider(bool system, u32 rounds, u64 now)
 		u32 slot = i;
 		struct arming_slot *arming = bpf_map_lookup_elem(&armings, &slot);
 
-		/* A glance without the lock; what counts is looked at again in fire(). */
+		/* Checked without the lock; fire() checks again with it. */
 		if (!arming || arming->state != ARMING_ARMED || rounds < arming->fruitless_rounds)
 			continue;
 		if (system != (arming->domain == SYSTEM_DOMAIN))
@@ -185,30 +165,16 @@ static __always_inline void consider(bool system, u32 rounds, u64 now)
 /* (nr_reclaimed), and the memcg by 7.2 */
 SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsigned long reclaimed)
 {
-	u32 tid = (u32)bpf_get_current_pid_tgid();
-	struct streak *streak = bpf_map_lookup_elem(&streaks, &tid);
-	u64 now;
+	u64 now = bpf_ktime_get_ns();
+	u32 rounds = streak_count(reclaimed, now);
 
-	if (reclaimed) {
-		if (streak)
-			streak->rounds = 0;
-		return 0;
-	}
-	now = bpf_ktime_get_ns();
-	if (!streak) {
-		struct streak first = { .last_ns = now, .rounds = 1 };
-		bpf_map_update_elem(&streaks, &tid, &first, BPF_ANY);
-		consider(false, 1, now);
-		return 0;
-	}
-	streak->rounds = now - streak->last_ns < STREAK_NS ? streak->rounds + 1 : 1;
-	streak->last_ns = now;
-	consider(false, streak->rounds, now);
+	if (rounds)
+		consider(false, rounds, now);
 	return 0;
 }
 
-/* mm/page_alloc.c: should_reclaim_retry(). The kernel's own count, 16 of which let it call its OOM killer; and it does so at
- * once where no zone has enough even if all that can be reclaimed were, of which the last of the list is asked last. */
+/* mm/page_alloc.c: should_reclaim_retry(). At 16 the kernel's own count allows it to call its OOM killer. It also does so at
+ * once when no zone would have enough memory even if everything reclaimable were reclaimed; the last zone is checked last. */
 SEC("tp_btf/reclaim_retry_zone")
 int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long reclaimable, unsigned long available,
 	     unsigned long min_wmark, int no_progress_loops, bool enough)
@@ -226,7 +192,7 @@ int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long 
 	return 0;
 }
 
-/* kernel/signal.c: __send_signal_locked. The time of the signal by the kernel's own clock, whoever sent it. */
+/* kernel/signal.c: __send_signal_locked(). The time of the signal by the kernel's own clock, from any sender. */
 SEC("tp_btf/signal_generate")
 int BPF_PROG(signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *task)
 {
@@ -244,7 +210,7 @@ int BPF_PROG(signal_generate, int sig, struct kernel_siginfo *info, struct task_
 		record_begin(&r.header, RECORD_GUARD_SIGNAL);
 		r.token = arming->token;
 		r.trigger_ktime_ns = arming->trigger_ktime_ns;
-		arming->trigger_ktime_ns = 0; /* the first only */
+		arming->trigger_ktime_ns = 0; /* only the first signal is reported */
 		r.sender_pid = bpf_get_current_pid_tgid() >> 32;
 		r.by_oom_killer = as_number(info) == SEND_SIG_PRIV;
 		record_send(&r.header, RECORD_GUARD_SIGNAL, sizeof(r), BPF_RB_FORCE_WAKEUP);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How high is the pressure: sliding windows over a group's totals, and levels with hysteresis. All on the tick, so that a
- * level rises while a stall goes on and falls when everything is quiet, and a stall itself costs none of it. */
+/* The height of the pressure: sliding windows over a group's totals, and levels with hysteresis. All of it is computed on the
+ * tick, so that a level rises while a stall lasts and falls when everything is quiet, and a stall itself costs none of it. */
 #pragma once
 
 #include "groups.bpf.h"
 
 const volatile u64 window_ns[PRESSURE_WINDOWS] = {};
 const volatile struct pressure_share thresholds[PRESSURE_WINDOWS][PRESSURE_LEVELS] = {};
-const volatile u32 fall_permille = 700; /* of its threshold: below that a level falls */
+const volatile u32 fall_permille = 700; /* a level falls below this part of its threshold */
 const volatile u64 sustain_ns = 0;
 const volatile u64 cool_down_ns = 0;
-const volatile u64 cold_ns = PSI_PERIOD_NS; /* without a stall, and a group is cold: PSI_PERIOD_NS, the longest window */
+const volatile u64 cold_ns = PSI_PERIOD_NS; /* a group without a stall for this long is cold: PSI_PERIOD_NS, the longest window */
 
-u32 stalled_now = 0; /* tasks of the system, at the last tick */
+u32 stalled_now = 0; /* stalled tasks of the system at the last tick */
 
 enum tick_result { TICK_GONE, TICK_COLD, TICK_HOT };
 
@@ -37,7 +37,7 @@ static __always_inline u64 since_last(u64 now, u64 *last)
 	return more;
 }
 
-/* Whether a period over which CPUs are weighed ends now: PSI's, as long as that goes on. */
+/* Whether the period over which CPUs are weighed ends now: with PSI's period, as long as PSI has periods. */
 static __always_inline bool period_ends(struct pressure_group *g, u64 key, u64 now)
 {
 	u64 closed = psi_closed(g, key), lasted = now - g->coarse_ktime_ns;
@@ -50,7 +50,7 @@ static __always_inline bool period_ends(struct pressure_group *g, u64 key, u64 n
 	return ends;
 }
 
-/* Adds up what the CPUs have, each weighed by how busy it was: collect_percpu_times() of PSI. Returns the tasks stalled. */
+/* Sums the CPUs' times, each weighed by how busy the CPU was: collect_percpu_times() of PSI. Returns the stalled tasks. */
 static __always_inline u32 collect(struct pressure_group *g, u64 key, u64 now)
 {
 	struct weighed fine = {}, coarse = {};
@@ -95,7 +95,7 @@ static __always_inline u32 ppm(u64 time, u64 window)
 	return share > 1000000 ? 1000000 : share;
 }
 
-/* The share of the window that ends now. Between two samples the totals are taken to have grown evenly. */
+/* Computes the shares of the window that ends now. Between two samples the totals are assumed to have grown evenly. */
 __noinline int slide(u64 key, u64 window, u64 now)
 {
 	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
@@ -120,7 +120,7 @@ __noinline int slide(u64 key, u64 window, u64 now)
 			break;
 		newer = older;
 	}
-	/* Without an older one the group was at rest before the newer one. */
+	/* Without an older sample the group was at rest before the newer one. */
 	if (!older.ktime_ns || older.ktime_ns > from)
 		older = newer;
 	u64 part = from > older.ktime_ns ? from - older.ktime_ns : 0;
@@ -138,7 +138,7 @@ __noinline int slide(u64 key, u64 window, u64 now)
 	return 0;
 }
 
-/* The highest level that a window reaches, the shortest window first. A level that is held is held a little longer. */
+/* The highest level that a window reaches, the shortest window first. A level that holds already has a lower threshold. */
 static __always_inline u8 level_now(struct pressure_group *g, u8 *window)
 {
 	u8 level = LEVEL_NORMAL;
@@ -157,7 +157,7 @@ static __always_inline u8 level_now(struct pressure_group *g, u8 *window)
 	return level;
 }
 
-/* The peak of an episode is that of the window that decided. */
+/* The peak of an episode is the highest share of the window that decided. */
 static __always_inline void raise_peak(struct pressure_group *g)
 {
 	u64 window = g->window;
@@ -256,7 +256,7 @@ __noinline int evaluate(u64 key, u64 now)
 	return TICK_COLD;
 }
 
-/* A group goes away: what it had open is closed. */
+/* The cgroup is removed: ends its episode. */
 __noinline int group_remove(u64 key)
 {
 	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);

@@ -1,50 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* OOM kills: who was killed, by whom, why, whose limit, and how the memory came back.
+/* OOM kills: the victim, the trigger, the limit that was hit, and how the memory came back.
  *
- * mark_victim alone does not mean a kill (mm/oom_kill.c fires it for tasks that are exiting anyway), and a kill does
- * not always mean a mark (processes that share the victim's memory get a bare SIGKILL). So the SIGKILL and the mark
- * are paired here, in the context of the task that ran out of memory: the trigger. All of it happens under the
- * kernel's oom_lock.
+ * mark_victim alone does not mean a kill: mm/oom_kill.c fires it for tasks that are exiting anyway. And a kill does not
+ * always mean a mark: processes that share the victim's memory get a bare SIGKILL. So these programs pair the SIGKILL and
+ * the mark, in the context of the trigger, the task that ran out of memory. All of it happens under the kernel's oom_lock.
  */
 #include <asm/ptrace.h>
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
 #include "compat.bpf.h"
+#include "streak.bpf.h"
 #include "victim.bpf.h"
 #include "candidates.bpf.h"
+#include "tracepoint.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define EPISODE_NS 1000000000ULL /* marks by one trigger further apart than this are different OOMs */
+#define EPISODE_NS 1000000000ULL /* marks by one trigger that are further apart than this belong to different OOMs */
 
-/* Every program on a tracepoint comes twice: with typed arguments, and raw for where those are refused. */
-#define TRACEPOINT(name, tracepoint, body, args...)         \
-	SEC("tp_btf/" tracepoint) int BPF_PROG(name, args)  \
-	{                                                   \
-		return body;                                \
-	}                                                   \
-	SEC("raw_tp/" tracepoint) int BPF_PROG(name##_raw, args) \
-	{                                                   \
-		return body;                                \
-	}
-
-/* What one trigger did lately. */
+/* The recent past of one trigger. */
 struct episode {
-	u64 signalled;      /* task_struct that got SIGKILL and has not been marked */
+	u64 signalled;        /* task_struct that got SIGKILL and has not been marked */
 	u64 signal_ktime_ns;
-	u64 mark_ktime_ns;  /* last mark */
+	u64 mark_ktime_ns;    /* last mark */
 	u64 marked_mm;
 	u64 marked_leader;
-	u64 oom_control;    /* of the OOM that goes on, on the trigger's stack */
-	u64 told_oom_control; /* as oom_kill_process() got it last */
-	u64 first_leader;   /* first victim of this OOM */
+	u64 oom_control;      /* of the current OOM, on the trigger's stack */
+	u64 told_oom_control; /* last argument of oom_kill_process() */
+	u64 first_leader;     /* first victim of the current OOM */
 	u32 reclaim_gfp;
 	s32 reclaim_order;
-	u32 reclaimed;      /* reclaim_* are set */
-	u32 fruitless;      /* reclaims in a row that gave nothing */
+	u32 reclaimed;        /* reclaim_gfp and reclaim_order are set */
+	u32 reserved;
 };
 
 struct {
@@ -54,14 +44,14 @@ struct {
 	__type(value, struct episode);
 } episodes SEC(".maps");
 
-/* A marked process, until its memory is back. Found by pid, by the marked thread's tid and by its address space. */
+/* A marked process, until its memory is back. In the map under its pid, the marked thread's tid and its address space. */
 struct victim {
 	u64 mm;
 	u64 limit_memcg;
 	u64 limit_id;
 	u32 pid;
 	u32 tid;
-	u32 steps; /* bit per enum oom_step that was seen */
+	u32 steps; /* a bit for each enum oom_step that was seen */
 	u32 reserved;
 };
 
@@ -72,7 +62,7 @@ struct {
 	__type(value, struct victim);
 } victims SEC(".maps");
 
-/* 0 while no victim is being followed: the busy exit paths then cost one load. */
+/* Victims in the map. While it is 0 the busy exit paths cost one load. */
 u64 followed = 0;
 
 static __always_inline struct episode *episode_get(bool create)
@@ -116,7 +106,7 @@ static __always_inline void unfollow(const struct victim *v)
 		__sync_fetch_and_add(&followed, -1);
 }
 
-/* ---- the trigger: what it asked for (mm/vmscan.c) ---- */
+/* ---- the trigger, and what it asked for (mm/vmscan.c) ---- */
 
 static __always_inline int on_reclaim(int order, u32 gfp)
 {
@@ -125,7 +115,7 @@ static __always_inline int on_reclaim(int order, u32 gfp)
 		e->reclaim_gfp = gfp;
 		e->reclaim_order = order;
 		e->reclaimed = 1;
-		e->first_leader = 0; /* reclaiming again: the next mark belongs to another OOM */
+		e->first_leader = 0; /* it reclaims again, so the next mark belongs to another OOM */
 		e->oom_control = 0;
 	}
 	return 0;
@@ -139,9 +129,10 @@ RECLAIM(direct_reclaim, "mm_vmscan_direct_reclaim_begin")
 RECLAIM(memcg_reclaim, "mm_vmscan_memcg_reclaim_begin")
 RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
 
-/* An anonymous-memory hog at its cgroup's limit goes through some 35 fruitless rounds, 0.86 ms, before the kernel kills
- * (16 at least: MAX_RECLAIM_RETRIES). Readers that are told after 3 are awake and warm when the kill comes. While no kill
- * comes of it they are told less and less often: a cgroup that thrashes at its limit for hours must not cost a CPU. */
+/* A process at its cgroup's limit that allocates anonymous memory goes through some 35 reclaims that free nothing, in
+ * 0.86 ms, before the kernel kills (at least MAX_RECLAIM_RETRIES). A reader that is woken after 3 of them is awake and warm
+ * when the kill comes. While no kill follows, the interval between records doubles: a cgroup that thrashes at its limit for
+ * hours must not cost a CPU. */
 #define IMMINENT_ROUNDS 3
 #define IMMINENT_SOONEST_NS 10000000ULL
 #define IMMINENT_LATEST_NS 10000000000ULL
@@ -151,22 +142,16 @@ u64 imminent_interval_ns = IMMINENT_SOONEST_NS;
 
 static __always_inline int on_reclaim_end(unsigned long reclaimed)
 {
-	struct episode *e = episode_get(false);
-	u64 now;
+	u64 now = bpf_ktime_get_ns();
+	u32 rounds = streak_count(reclaimed, now);
 
-	if (!e)
-		return 0;
-	e->fruitless = reclaimed ? 0 : e->fruitless + 1;
-	if (e->fruitless != IMMINENT_ROUNDS)
-		return 0;
-	now = bpf_ktime_get_ns();
-	if (now - last_imminent_ns < imminent_interval_ns)
+	if (rounds != IMMINENT_ROUNDS || now - last_imminent_ns < imminent_interval_ns)
 		return 0;
 	last_imminent_ns = now;
 	if (imminent_interval_ns < IMMINENT_LATEST_NS)
 		imminent_interval_ns *= 2;
 
-	struct oom_imminent_record r = { .fruitless_rounds = e->fruitless };
+	struct oom_imminent_record r = { .fruitless_rounds = rounds };
 	r.trigger_tid = (u32)bpf_get_current_pid_tgid();
 	record_begin(&r.header, RECORD_OOM_IMMINENT);
 	return record_send(&r.header, RECORD_OOM_IMMINENT, sizeof(r), BPF_RB_FORCE_WAKEUP);
@@ -178,7 +163,7 @@ TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", on_reclaim_end(recl
 
 /* ---- the kill (mm/oom_kill.c: __oom_kill_process) ---- */
 
-/* Set by the loader: nothing tells of the oom_control. */
+/* Set by the loader: no hook delivers the oom_control. */
 const volatile bool search_stack = true;
 
 static __always_inline bool chose(u64 oom_control, u64 task, u64 leader)
@@ -189,21 +174,15 @@ static __always_inline bool chose(u64 oom_control, u64 task, u64 leader)
 	return (chosen == task || chosen == leader) && is_oom_control(oom_control);
 }
 
-/* Set by report_kill: an oom_candidates_record is to follow. Under oom_lock, as the record itself. */
+/* Set by report_kill(): an oom_candidates_record must follow. Protected by oom_lock, like the record itself. */
 bool candidates_wanted = false;
 u64 kill_limit = 0; /* the memcg of kill.limit */
 
-/* stack: where on the trigger's stack to look for oom_control, 0: nowhere. task 0: only its tid is known. */
-__noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
+/* Stamps the record, and sets what does not depend on the victim. */
+static __always_inline void kill_begin(struct episode *e, u32 tid, u8 kind)
 {
 	struct oom_kill_record *r = &kill;
-	struct task_struct *victim = (void *)task;
-	struct episode *e = episode_get(true);
-	u64 limit = 0, mm = 0, oc = 0, leader = 0;
 
-	candidates_wanted = false;
-	if (!e)
-		return 0;
 	r->facts = 0;
 	r->kill_kind = kind;
 	r->level_count = 0;
@@ -220,35 +199,64 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 		r->trigger_gfp = e->reclaim_gfp;
 		r->trigger_order = e->reclaim_order;
 	}
+}
+
+/* The oom_control that chose this very process, 0: none is known, or the process was killed along with another. */
+static __always_inline u64 oom_control_of(struct episode *e, u64 stack, u64 task, u64 leader)
+{
+	if (task && e->told_oom_control && chose(e->told_oom_control, task, leader))
+		return e->told_oom_control;
+	return stack && task && search_stack ? find_oom_control(stack, task, leader, 0) : 0;
+}
+
+/* Notes a mark in the trigger's episode. Returns the oom_control of the OOM that the mark belongs to. */
+static __always_inline u64 episode_mark(struct episode *e, u64 stack, u64 task, u64 leader, u64 mm)
+{
+	struct oom_kill_record *r = &kill;
+	bool same = e->first_leader && r->header.ktime_ns - e->mark_ktime_ns < EPISODE_NS;
+	u64 oc = oom_control_of(e, stack, task, leader);
+
+	if (same && (!oc || (oc == e->oom_control && leader == e->first_leader))) {
+		oc = e->oom_control;
+		if (r->kill_kind == KILL_KILLED)
+			r->kill_kind = KILL_GROUP_MEMBER;
+	} else {
+		e->first_leader = leader;
+		e->oom_control = oc;
+	}
+	e->mark_ktime_ns = r->header.ktime_ns;
+	e->marked_mm = mm;
+	e->marked_leader = leader;
+	e->signalled = 0;
+	e->signal_ktime_ns = 0;
+	streak_end();
+	imminent_interval_ns = IMMINENT_SOONEST_NS;
+	return oc;
+}
+
+static __always_inline bool wants_candidates(const struct oom_kill_record *r, u64 limit)
+{
+	return r->kill_kind == KILL_KILLED && (r->facts & FACT_OOM_CONTROL) &&
+	       (candidates_mode == CANDIDATES_ALWAYS || (candidates_mode == CANDIDATES_SYSTEM && !limit));
+}
+
+/* stack: where on the trigger's stack to search for the oom_control, 0: nowhere. task: 0 when only its tid is known. */
+__noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
+{
+	struct oom_kill_record *r = &kill;
+	struct task_struct *victim = (void *)task;
+	struct episode *e = episode_get(true);
+	u64 limit = 0, mm = 0, oc = 0, leader = 0;
+
+	candidates_wanted = false;
+	if (!e)
+		return 0;
+	kill_begin(e, tid, kind);
 	if (task) {
 		leader = (u64)BPF_CORE_READ(victim, group_leader);
 		mm = read_victim(task);
 	}
-	if (kind == KILL_SHARED_MEMORY) {
-		oc = e->oom_control;
-	} else {
-		bool same = e->first_leader && r->header.ktime_ns - e->mark_ktime_ns < EPISODE_NS;
-		/* Its own: this victim was chosen, not swept along. */
-		if (task && e->told_oom_control && chose(e->told_oom_control, task, leader))
-			oc = e->told_oom_control;
-		else if (stack && task && search_stack)
-			oc = find_oom_control(stack, task, leader, 0);
-		if (same && (!oc || (oc == e->oom_control && leader == e->first_leader))) {
-			oc = e->oom_control;
-			if (kind == KILL_KILLED)
-				r->kill_kind = KILL_GROUP_MEMBER;
-		} else {
-			e->first_leader = leader;
-			e->oom_control = oc;
-		}
-		e->mark_ktime_ns = r->header.ktime_ns;
-		e->marked_mm = mm;
-		e->marked_leader = leader;
-		e->signalled = 0;
-		e->signal_ktime_ns = 0;
-		e->fruitless = 0;
-		imminent_interval_ns = IMMINENT_SOONEST_NS;
-	}
+	oc = kind == KILL_SHARED_MEMORY ? e->oom_control : episode_mark(e, stack, task, leader, mm);
 	limit = kill_limit = read_domain(oc);
 	if (task)
 		read_levels(task, limit);
@@ -258,8 +266,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 	u64 size = offsetof(struct oom_kill_record, levels) + (r->level_count & 31) * sizeof(struct cgroup_level);
 	if (size > sizeof(*r))
 		size = sizeof(*r);
-	candidates_wanted = r->kill_kind == KILL_KILLED && (r->facts & FACT_OOM_CONTROL) &&
-			    (candidates_mode == CANDIDATES_ALWAYS || (candidates_mode == CANDIDATES_SYSTEM && !limit));
+	candidates_wanted = wants_candidates(r, limit);
 	if (candidates_wanted)
 		r->facts |= FACT_CANDIDATES;
 	return record_send(&r->header, RECORD_OOM_KILL, size, BPF_RB_FORCE_WAKEUP);
@@ -282,8 +289,8 @@ static __always_inline int on_mark(u64 stack, u64 task)
 
 TRACEPOINT(mark_victim_task, "mark_victim", on_mark(as_number(ctx), as_number(task)), struct task_struct *task)
 
-/* Up to 6.8 the tracepoint gives a number. A real kill was signalled just before: that is the task. Else it is the
- * trigger itself, or the one that it chose. */
+/* Up to 6.8 the tracepoint has a pid only. The task is the one that was signalled just before, if this is a real kill;
+ * otherwise the trigger itself, or the process that the trigger chose. */
 static __always_inline u64 marked_task(u64 stack, u32 pid)
 {
 	struct episode *e = episode_get(false);
@@ -310,7 +317,7 @@ static __always_inline int on_mark_pid(u64 stack, u32 pid)
 
 TRACEPOINT(mark_victim_pid, "mark_victim", on_mark_pid(as_number(ctx), pid), int pid)
 
-/* Where there is no BTF of the tracepoint: `pid` is at offset 8 in every layout it ever had. */
+/* For kernels without BTF of the tracepoint. `pid` is at offset 8 in every layout that it ever had. */
 SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
 {
 	u32 pid = 0;
@@ -319,7 +326,7 @@ SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
 	return on_mark_pid(0, pid);
 }
 
-/* Where the kernel lets us hook a function: its oom_control as an argument, and no search for it. */
+/* On kernels that let a program hook a function, the oom_control is an argument and need not be searched for. */
 static __always_inline int on_oom_kill_process(u64 oom_control)
 {
 	struct episode *e = episode_get(true);
@@ -339,7 +346,7 @@ SEC("kprobe/oom_kill_process") int oom_kill_process_kprobe(struct pt_regs *ctx)
 	return on_oom_kill_process(PT_REGS_PARM1(ctx));
 }
 
-/* kernel/signal.c: __send_signal_locked. The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do. */
+/* kernel/signal.c: __send_signal_locked(). The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do. */
 static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 {
 	struct task_struct *task = (void *)address;
@@ -353,7 +360,7 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 	u64 now = bpf_ktime_get_ns();
 	e->signal_ktime_ns = now;
 
-	/* After the mark the kernel kills whoever else uses the same memory: no mark, no line in the log. */
+	/* After the mark the kernel kills every other process that uses the same memory, without a mark or a line in its log. */
 	if (e->marked_mm && now - e->mark_ktime_ns < EPISODE_NS &&
 	    (u64)BPF_CORE_READ(task, mm) == e->marked_mm && (u64)BPF_CORE_READ(task, group_leader) != e->marked_leader)
 		return report_kill(0, address, BPF_CORE_READ(task, pid), KILL_SHARED_MEMORY);
@@ -364,7 +371,7 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 TRACEPOINT(signal_generate, "signal_generate", on_signal(sig, as_number(info), as_number(task), group), int sig,
 	   struct kernel_siginfo *info, struct task_struct *task, int group)
 
-/* ---- the way back of the memory ---- */
+/* ---- how the memory comes back ---- */
 
 static __always_inline int report_step(u64 key, u8 step)
 {
@@ -378,12 +385,13 @@ static __always_inline int report_step(u64 key, u8 step)
 
 	struct oom_step_record r = { .tid = v.tid, .pid = v.pid, .step = step };
 	record_begin(&r.header, RECORD_OOM_STEP);
-	if (v.limit_id && memcg_id(limit) == v.limit_id) { /* not freed meanwhile */
+	if (v.limit_id && memcg_id(limit) == v.limit_id) { /* the cgroup still exists */
 		r.limit_id = v.limit_id;
 		r.limit_usage_pages = BPF_CORE_READ(limit, memory.usage.counter);
 	}
 	record_send(&r.header, RECORD_OOM_STEP, sizeof(r), 0);
-	/* Exit and the end of the memory come in either order: since 6.16 the exit is first. The entry under the pid counts. */
+	/* The exit and the end of the memory come in either order; since 6.16 the exit is first. The entry under the pid has
+	 * the steps. */
 	u64 pid = v.pid;
 	found = bpf_map_lookup_elem(&victims, &pid);
 	if (!found)
@@ -399,7 +407,7 @@ TRACEPOINT(start_task_reaping, "start_task_reaping", report_step((u32)pid, STEP_
 TRACEPOINT(finish_task_reaping, "finish_task_reaping", report_step((u32)pid, STEP_REAPER_FINISH), int pid)
 TRACEPOINT(skip_task_reaping, "skip_task_reaping", report_step((u32)pid, STEP_REAPER_SKIP), int pid)
 
-/* Without exit_mmap (before 6.1) the exit comes after exit_mm(): the memory is back, unless somebody shares it. */
+/* Without exit_mmap (before 6.1) the exit comes after exit_mm(): the memory is back, unless another process shares it. */
 const volatile bool exit_is_last_step = false;
 
 static __always_inline int on_exit(struct task_struct *task, bool last)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory pressure: time that tasks spend stalled on memory, by task, cgroup and for the system, by cause.
+/* Memory pressure: the time that tasks spend stalled on memory, by task, by cgroup and for the system, and by cause.
  *
- * Best by psi_memstall_enter() and psi_memstall_leave(), which enclose every stall; there the tracepoints only tell the
- * cause. Where functions cannot be hooked the tracepoints enclose reclaim and compaction, and sched_switch sees who goes
- * to sleep with task_struct.in_memstall set. */
+ * psi_memstall_enter() and psi_memstall_leave() enclose every stall; where a program can hook them, the tracepoints only tell
+ * the cause. Otherwise the tracepoints enclose reclaim and compaction, and sched_switch sees which tasks go to sleep with
+ * task_struct.in_memstall set. */
 #include <asm/ptrace.h>
 #include "kernel.h"
 #include "maps.bpf.h"
@@ -12,38 +12,27 @@
 #include "levels.bpf.h"
 #include "tick.bpf.h"
 #include "countdown.bpf.h"
+#include "tracepoint.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Every program on a tracepoint comes twice: with typed arguments, and raw for where those are refused. */
-#define TRACEPOINT(name, tracepoint, body, args...)              \
-	SEC("tp_btf/" tracepoint) int BPF_PROG(name, ##args)     \
-	{                                                        \
-		body;                                            \
-		keep_ticking();                                  \
-		return 0;                                        \
-	}                                                        \
-	SEC("raw_tp/" tracepoint) int BPF_PROG(name##_raw, ##args) \
-	{                                                        \
-		body;                                            \
-		tick_if_due();                                   \
-		return 0;                                        \
-	}
+/* A program that also keeps the clock running. */
+#define PRESSURE_TRACEPOINT(name, tracepoint, body, args...) \
+	TRACEPOINT_PAIR(name, tracepoint, { body; keep_ticking(); return 0; }, { body; tick_if_due(); return 0; }, ##args)
 
-/* ---- every stall, where functions can be hooked (kernel/sched/psi.c) ---- */
+/* ---- every stall, on kernels where functions can be hooked (kernel/sched/psi.c) ---- */
 
 static __always_inline s64 stack_of(void *ctx)
 {
 	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
 }
 
-/* Pairs nest, and only the outermost counts: inside it there is a stall already, and the task's own flag is still set when
- * the function that ends the inner one returns. (The argument tells too, but on 5.10 a program may not read it.)
+/* Pairs nest, and only the outermost counts: inside it a stall is open already, and the task's own flag is still set when the
+ * function returns that ends the inner one. (The argument tells too, but on 5.10 a program may not read it.)
  *
- * Both when the function returns: so what a program costs between the two is in PSI's account as it is in ours, and what it
- * costs outside is in neither. */
+ * Both programs run when the function returns, so that PSI's account and ours contain the same part of their cost. */
 static __always_inline void on_entered(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
@@ -94,8 +83,8 @@ SEC("kretprobe/psi_memstall_leave") int memstall_leave_kprobe(struct pt_regs *ct
 
 /* ---- reclaim and compaction (mm/vmscan.c, mm/compaction.c): the cause of a stall, or the stall itself ---- */
 
-/* Since 6.0 psi_memstall_enter() comes before reclaim begins, and not at all where somebody asked for it (memory.reclaim):
- * that is no stall. Before, it came after the tracepoint. */
+/* Since 6.0 psi_memstall_enter() comes before reclaim begins, and is not called for proactive reclaim (memory.reclaim), which
+ * is no stall. Before 6.0 it came after the tracepoint. */
 static __always_inline bool proactive(struct task_struct *task)
 {
 	struct scan_control *control = NULL;
@@ -144,24 +133,24 @@ static __always_inline u32 memcg_reclaim_cause(void)
 	return memcg_cause(&ignored);
 }
 
-/* Only the first argument of an end is used, and none of a begin: those forms have changed. */
-TRACEPOINT(direct_reclaim_begin, "mm_vmscan_direct_reclaim_begin", work_begins(ctx, CAUSE_DIRECT_RECLAIM))
-TRACEPOINT(direct_reclaim_end, "mm_vmscan_direct_reclaim_end", work_ends())
-TRACEPOINT(memcg_reclaim_begin, "mm_vmscan_memcg_reclaim_begin", work_begins(ctx, memcg_reclaim_cause()))
-TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", { work_ends(); memcg_round(reclaimed); }, unsigned long reclaimed)
-TRACEPOINT(compaction_begin, "mm_compaction_begin", work_begins(ctx, CAUSE_COMPACTION))
-TRACEPOINT(compaction_end, "mm_compaction_end", work_ends())
-TRACEPOINT(reclaim_retry_zone, "reclaim_retry_zone", zone_round(loops), void *zone, int order, unsigned long reclaimable,
+/* The arguments differ between kernels. These programs use the first of an end, and none of a begin. */
+PRESSURE_TRACEPOINT(direct_reclaim_begin, "mm_vmscan_direct_reclaim_begin", work_begins(ctx, CAUSE_DIRECT_RECLAIM))
+PRESSURE_TRACEPOINT(direct_reclaim_end, "mm_vmscan_direct_reclaim_end", work_ends())
+PRESSURE_TRACEPOINT(memcg_reclaim_begin, "mm_vmscan_memcg_reclaim_begin", work_begins(ctx, memcg_reclaim_cause()))
+PRESSURE_TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", { work_ends(); memcg_round(reclaimed); }, unsigned long reclaimed)
+PRESSURE_TRACEPOINT(compaction_begin, "mm_compaction_begin", work_begins(ctx, CAUSE_COMPACTION))
+PRESSURE_TRACEPOINT(compaction_end, "mm_compaction_end", work_ends())
+PRESSURE_TRACEPOINT(reclaim_retry_zone, "reclaim_retry_zone", zone_round(loops), void *zone, int order, unsigned long reclaimable,
 	   unsigned long available, unsigned long watermark, int loops)
 
-/* ---- who runs where ---- */
+/* ---- which task runs where ---- */
 
 static __always_inline bool may_be_stalled(struct task_struct *task)
 {
 	return in_memstall(task) || (BPF_CORE_READ(task, flags) & PF_MEMALLOC);
 }
 
-/* A stalled task comes to a CPU: it is counted there from now on. Returns whether it is stalled still. */
+/* A stalled task starts to run on a CPU, and counts there from now on. Returns whether it is still stalled. */
 static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u64 now)
 {
 	u32 tid = BPF_CORE_READ(task, pid);
@@ -174,14 +163,14 @@ static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u
 		s->cpu = cpu;
 		change_groups(s->key, CHANGE(cpu, 1, RUNNING_AS_BEFORE), now, 0);
 	}
-	/* What it slept for is there. But kswapd and kcompactd work where others wait: they are stalled until they say so. */
+	/* The memory that it slept for is there. But kswapd and kcompactd work while they are stalled, until they say otherwise. */
 	if (!s->from_switch || (BPF_CORE_READ(task, flags) & PF_KTHREAD))
 		return true;
 	stall_end(tid, 0, now);
 	return false;
 }
 
-/* Whoever leaves a CPU outside of a stall has none open: a kernel thread's is over so, and so is one whose end was skipped. */
+/* A task that leaves a CPU outside of a stall has none open. This ends a kernel thread's stall, and one whose end was missed. */
 static __always_inline void departs(struct task_struct *task, u64 now)
 {
 	bool kernel = BPF_CORE_READ(task, flags) & PF_KTHREAD;
@@ -216,7 +205,7 @@ static __always_inline void on_stalled_sleep(void *ctx)
 		stall_begin(cause_of_stack(ctx), 1, stack_of(ctx));
 }
 
-/* The busiest hook of all: where nobody is under pressure it costs two loads. */
+/* The busiest hook of all: while no group is under pressure it costs two loads. */
 SEC("tp_btf/sched_switch") int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	if (!exact && psi_runs && bpf_core_field_exists(prev->in_memstall) && BPF_CORE_READ_BITFIELD(prev, in_memstall))
@@ -239,19 +228,14 @@ SEC("raw_tp/sched_switch") int BPF_PROG(sched_switch_raw, bool preempt, struct t
 	return 0;
 }
 
-/* ---- cgroups go ---- */
+/* ---- cgroups that are removed ---- */
 
 static __always_inline void on_rmdir(struct cgroup *cgroup)
 {
-	u64 css = 0;
+	struct cgroup_subsys_state *css = memory_css((u64)cgroup + bpf_core_field_offset(struct cgroup, subsys));
 
-	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return;
-	u64 slot = (u64)cgroup + bpf_core_field_offset(struct cgroup, subsys) +
-		   bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *);
-	bpf_probe_read_kernel(&css, sizeof(css), (void *)slot);
 	if (css)
-		group_remove(css);
+		group_remove((u64)css);
 }
 
-TRACEPOINT(cgroup_rmdir, "cgroup_rmdir", on_rmdir((void *)as_number(cgroup)), struct cgroup *cgroup)
+PRESSURE_TRACEPOINT(cgroup_rmdir, "cgroup_rmdir", on_rmdir((void *)as_number(cgroup)), struct cgroup *cgroup)

@@ -85,7 +85,7 @@ struct pressure_countdown_record {
 	__u64 limit_id; /* the cgroup that is at its limit, 0: the system is short */
 	__u32 fruitless_rounds;
 	/* Countdowns of this limit_id that were not sent. It only grows, unless it wraps or the kernel forgets the group. */
-	__u32 unsaid;
+	__u32 unsent;
 };
 WIRE_STRUCT(pressure_countdown_record);
 

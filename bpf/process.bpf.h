@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A process, by its leader, as mm/oom_kill.c looks at it. */
+/* A process, given by its leader, as mm/oom_kill.c sees it. */
 #pragma once
 
 #include "kernel.h"
 #include <bpf/bpf_core_read.h>
 
-#define MAX_THREADS 16 /* looked at for one that still has an mm */
+#define MAX_THREADS 16 /* searched for one that still has an mm */
 
 /* mm/oom_kill.c: find_lock_task_mm */
 static __always_inline struct mm_struct *process_mm(struct task_struct *leader)
@@ -23,7 +23,7 @@ static __always_inline struct mm_struct *process_mm(struct task_struct *leader)
 	return mm;
 }
 
-/* include/linux/sched/mm.h: in_vfork(). Its memory is its parent's for now. */
+/* include/linux/sched/mm.h: in_vfork(). The process still uses its parent's memory. */
 static __always_inline bool in_vfork(struct task_struct *leader, struct mm_struct *mm)
 {
 	return BPF_CORE_READ(leader, vfork_done) && BPF_CORE_READ(leader, real_parent, mm) == mm;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel's own report of an OOM, line by line, from the printk:console tracepoint.
+/* The kernel's own report of an OOM, line by line, from the tracepoint printk:console.
  *
- * Since 5.19 it fires in printk() itself (kernel/printk/printk.c, printk_sprint()): the current task is the one that
- * prints, which is the trigger, so two reports never mix and nothing between them is taken for a part. Before, it fires when
- * the line goes to the console, with its prefix, in whatever task holds the console then: there all that is printed
- * between the first line of a report and its last is passed on. A ring of its own: a report may be longer than the
- * records of all the kills of a day. */
+ * Since 5.19 the tracepoint fires in printk() itself (kernel/printk/printk.c, printk_sprint()). The current task is then the
+ * one that prints, which is the trigger, so that two reports never mix and no other line gets into one. Before 5.19 it fires
+ * when the line goes to the console, with its prefix, in the task that holds the console; there everything is passed on
+ * between the first line of a report and its last. The records have a ring of their own, because one report may be longer
+ * than the records of all the kills of a day. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
+#include "tracepoint.bpf.h"
 #include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define PREFIX_LEN 64  /* "[ time][ caller] ", longest */
-#define OPENING_LEN 48 /* "Memory cgroup out of memory: " and the like, longest */
+#define PREFIX_LEN 64  /* the longest "[ time][ caller] " */
+#define OPENING_LEN 48 /* the longest "Memory cgroup out of memory: " or similar */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -38,7 +38,7 @@ static __always_inline u64 word(const char *text)
 	return eight;
 }
 
-/* Where the text of a console line starts, behind its prefix. */
+/* Where the text of a console line starts, after its prefix. */
 static __always_inline u32 prefix_length(const char *text)
 {
 	for (u32 i = 0; i < PREFIX_LEN - 2; i++)
@@ -47,10 +47,9 @@ static __always_inline u32 prefix_length(const char *text)
 	return 0;
 }
 
-/* mm/oom_kill.c: "COMM invoked oom-killer: ..." opens a report, and no name that it holds is looked at for that, for a
- * comm may be anything; "Tasks in GROUP are going to be killed ..." opens the part on memory.oom.group. The last line is
- * "REASON: Killed process ..." or "REASON and no killable processes...", with nothing but the kernel's own words in
- * front. */
+/* mm/oom_kill.c: a report opens with "COMM invoked oom-killer: ...", and the part on memory.oom.group with "Tasks in GROUP
+ * are going to be killed ...". Its last line is "REASON: Killed process ..." or "REASON and no killable processes...", in
+ * which only the kernel's own words come first. A comm may be any text, so only what stands around it is compared. */
 static __always_inline u8 place_of(const char *text)
 {
 	const u64 invoked = word(" invoked"), tasks = word("Tasks in"), killed = word("Killed p"), none = word("killable");
@@ -69,8 +68,8 @@ static __always_inline u8 place_of(const char *text)
 	return 0;
 }
 
-/* printk_sprint() has cut the line feed off `length` by now, but it still stands in the buffer: behind the text, or,
- * where a level ("\0016") was cut off the front as well, two further on. */
+/* printk_sprint() has subtracted the line feed from `length`, but it is still in the buffer: after the text or, when a level
+ * ("\0016") was cut off the front as well, two bytes further on. */
 static __always_inline bool line_ends(const char *text, u64 length)
 {
 	char behind[3] = {};
@@ -92,7 +91,7 @@ static __always_inline int printed(const char *text, u64 length)
 	if (length > LOG_TEXT_LEN)
 		length = LOG_TEXT_LEN;
 	__builtin_memset(r->text, 0, PREFIX_LEN + OPENING_LEN + 8);
-	/* Of no length: the line feed of a line that was printed in pieces. */
+	/* A length of 0 is the line feed of a line that was printed in pieces. */
 	if (length && bpf_probe_read_kernel(r->text, length, text))
 		return 0;
 	bool formatted = length && r->text[(length - 1) & (LOG_TEXT_LEN - 1)] == '\n';
@@ -121,12 +120,4 @@ static __always_inline int printed(const char *text, u64 length)
 			   place == LINE_LAST || filling ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-SEC("tp_btf/console") int BPF_PROG(console, const char *text, u64 length)
-{
-	return printed(text, length);
-}
-
-SEC("raw_tp/console") int BPF_PROG(console_raw, const char *text, u64 length)
-{
-	return printed(text, length);
-}
+TRACEPOINT(console, "console", printed(text, length), const char *text, u64 length)

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Synthetic stalls, a great many: all of bpf/pressure.bpf.c with one program more. For tests of loss accounting. Never part
- * of the package. */
+/* Synthetic stalls: bpf/pressure.bpf.c with one more program, for tests of the loss counters. Not part of the package. */
 #include "pressure.bpf.c"
 
 #define PER_RUN 256
 
-/* Run by BPF_PROG_TEST_RUN, PER_RUN stalls of the calling task one after another; attached to nothing. */
+/* Run with BPF_PROG_TEST_RUN, and never attached: PER_RUN consecutive stalls of the calling task. */
 SEC("raw_tp/flood") int stall_flood(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();

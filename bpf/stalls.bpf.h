@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Stalls, task by task: when one begins, why, and how long it lasts. */
+/* The stalls of single tasks: when each begins, its cause, and how long it lasts. */
 #pragma once
 
 #include "groups.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 #define NEVER (~0ULL)
-#define WATCHED 512 /* stalls that can be watched for getting long: a power of two */
+#define WATCHED 512 /* places for stalls that may become long: a power of two */
 #define STACK_DEPTH 32
-#define LOOK_DEPTH 16 /* frames that are looked through for a cause: a power of two */
+#define LOOK_DEPTH 16 /* frames that are searched for a cause: a power of two */
 
-const volatile u64 stall_min_ns = NEVER; /* tell of stalls that last so long; 0: of each, when it begins */
-const volatile u64 stall_room = 0;       /* bytes of the ring; what is above is for levels, which must not be lost */
+const volatile u64 stall_min_ns = NEVER; /* send stalls that last at least this long; 0: each one, when it begins */
+const volatile u64 stall_room = 0;       /* bytes of the ring for stalls; the rest is for levels, which must not be lost */
 const volatile bool exact = false;       /* psi_memstall_enter() and psi_memstall_leave() are hooked */
 const volatile bool psi_runs = false;    /* the kernel keeps task_struct.in_memstall */
 const volatile bool want_stack = false;
@@ -25,11 +25,11 @@ struct stall {
 	u32 cpu;  /* whose slots it is counted in */
 	s32 stack_id;
 	u8 cause;
-	u8 from_switch; /* begun when it went to sleep: over when it runs again */
-	u8 told;
-	u8 depth;       /* of what is nested in it */
+	u8 from_switch; /* it began when the task went to sleep, and ends when the task runs again */
+	u8 told;        /* a record was sent */
+	u8 depth;       /* of the stalls nested in it */
 	u32 tid;
-	u32 counted;    /* in the slots: where programs can be preempted, others may see it before */
+	u32 counted;    /* it is in the slots; where programs can be preempted, others may see it earlier */
 	u32 reserved;
 };
 
@@ -42,21 +42,21 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, 1); /* the loader makes room where stacks are wanted */
+	__uint(max_entries, 1); /* the loader sets more when stacks are wanted */
 	__uint(key_size, sizeof(u32));
 	__uint(value_size, STACK_DEPTH * sizeof(u64));
 } stacks SEC(".maps");
 
-/* By tid, modulo. Two that meet here: the later one is told of when it ends. */
+/* Indexed by tid modulo WATCHED. When two stalls need one place, the later one is sent only when it ends. */
 struct {
 	u64 begin_ns;
 	u32 tid;
 	u32 reserved;
 } watched[WATCHED] = {};
 
-u64 last_stall_ns = 0; /* that began or ended, anywhere */
+u64 last_stall_ns = 0; /* when any stall began or ended */
 
-/* The timer of tick.bpf.h: not armed, armed, armed for a while from now. */
+/* The timer of tick.bpf.h: not armed, armed for the next tick, armed for CALM_TICK_NS. */
 enum { TICKING_NOT, TICKING, TICKING_CALM };
 u32 ticking = TICKING_NOT;
 
@@ -82,7 +82,7 @@ static __always_inline void send_stall(const struct stall *s, u64 now, bool fini
 
 	read_task(&r.task, (void *)s->task, s->key);
 	if (r.task.tid != s->tid)
-		return; /* it ended in this moment */
+		return; /* the task has just ended */
 	r.begin_ktime_ns = s->begin_ns;
 	r.stall_ns = now - s->begin_ns;
 	r.cause = s->cause;
@@ -95,7 +95,7 @@ static __always_inline void send_stall(const struct stall *s, u64 now, bool fini
 		record_send(&r.header, RECORD_PRESSURE_STALL, sizeof(r), 0);
 }
 
-/* Of the current task. cause 0: not known yet. Returns whether there is a new stall. */
+/* A stall of the current task begins. cause 0: not known yet. Returns whether the stall is a new one. */
 __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 {
 	u64 now = bpf_ktime_get_ns();
@@ -120,7 +120,7 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 		hot_any = 1;
 	last_stall_ns = now;
 	if (ticking == TICKING_CALM)
-		ticking = TICKING_NOT; /* arm it anew */
+		ticking = TICKING_NOT; /* so that the next hook arms it for a tick */
 	change_groups(s.key, CHANGE(s.cpu, 1, RUNNING_STALLED), now, 0);
 	open = bpf_map_lookup_elem(&stalls, &tid);
 	if (open)
@@ -134,10 +134,10 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 	return 1;
 }
 
-/* Longer than a task is between a tracepoint of reclaim and the flag that is set after it. */
+/* More than the time between a tracepoint of reclaim and the flag that is set after it. */
 #define SETTLED_NS 1000000ULL
 
-/* The task's stall is over. */
+/* The task's stall ends. */
 __noinline int stall_end(u32 tid, u32 cause, u64 now)
 {
 	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
@@ -158,7 +158,7 @@ __noinline int stall_end(u32 tid, u32 cause, u64 now)
 	return 0;
 }
 
-/* The task cannot be in a stall, by its flags: one that is open is one whose end was not seen. */
+/* By its flags the task is in no stall: if one is open, its end was missed. */
 static __always_inline void stall_forget(u32 tid, u64 now)
 {
 	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
@@ -167,12 +167,12 @@ static __always_inline void stall_forget(u32 tid, u64 now)
 		stall_end(tid, 0, now);
 }
 
-/* A stall that goes on has become long. */
+/* An open stall has become long. */
 __noinline int stall_lasts(u32 tid, u64 now)
 {
 	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
 
-	/* That one may have ended in this moment, and the task be in another. */
+	/* The stall that was watched may have just ended, and the task be in another one. */
 	if (!open || open->told || now < open->begin_ns + stall_min_ns)
 		return 0;
 	open->told = 1;
@@ -194,7 +194,7 @@ static __always_inline void watch(u64 now)
 	}
 }
 
-/* Read here, not onto the BPF stack, of which there is too little. */
+/* A map, because the BPF stack is too small. */
 struct frames {
 	u64 address[LOOK_DEPTH];
 };
@@ -228,14 +228,14 @@ __noinline u32 cause_of_frames(void)
 			break;
 		u32 found = cause_of_function(address);
 		if (found == CAUSE_REFAULT)
-			cause = found; /* swap-in waits for pages in the same way: look who asked */
+			cause = found; /* swap-in waits for pages in the same function: search its callers */
 		else if (found)
 			return found;
 	}
 	return cause;
 }
 
-/* Why the current task is in a stall of which no tracepoint told: by who is on its stack. */
+/* The cause of a stall that no tracepoint reported: by the functions on the current task's stack. */
 static __always_inline u32 cause_of_stack(void *ctx)
 {
 	u32 zero = 0;
@@ -245,30 +245,27 @@ static __always_inline u32 cause_of_stack(void *ctx)
 		return CAUSE_OTHER;
 	long bytes = bpf_get_stack(ctx, f->address, sizeof(f->address), 0);
 	if (bytes >= 0 && (u64)bytes < sizeof(f->address))
-		f->address[bytes / sizeof(u64) & (LOOK_DEPTH - 1)] = 0; /* what is behind is older */
+		f->address[bytes / sizeof(u64) & (LOOK_DEPTH - 1)] = 0; /* the rest is from an earlier call */
 	return bytes > 0 ? cause_of_frames() : CAUSE_OTHER;
 }
 
-/* Which limit a reclaim in a memory cgroup is for: the nearest that is reached. limit_id: its cgroup. */
+/* The cause of a reclaim in a memory cgroup: the nearest limit that is reached. limit_id: the cgroup of that limit. */
 static __always_inline u32 memcg_cause(u64 *limit_id)
 {
 	struct mem_cgroup *memcg = task_memcg((void *)bpf_get_current_task());
-	u64 css_at = bpf_core_field_offset(struct mem_cgroup, css);
 	u32 cause = CAUSE_MEMCG_LIMIT;
 	bool found = false;
 
 	for (int i = 0; i < GROUP_DEPTH && memcg; i++) {
-		u64 usage = BPF_CORE_READ(memcg, memory.usage.counter);
-		if (usage + CHARGE_BATCH_PAGES >= BPF_CORE_READ(memcg, memory.max)) {
-			*limit_id = BPF_CORE_READ(memcg, css.cgroup, kn, id);
+		if (counter_is_full(&memcg->memory)) {
+			*limit_id = memcg_id(memcg);
 			return CAUSE_MEMCG_LIMIT;
 		}
-		if (!found && usage > BPF_CORE_READ(memcg, memory.high)) {
+		if (!found && (s64)BPF_CORE_READ(memcg, memory.usage.counter) > (s64)BPF_CORE_READ(memcg, memory.high)) {
 			found = true;
 			cause = CAUSE_MEMCG_HIGH;
 		}
-		struct cgroup_subsys_state *parent = BPF_CORE_READ(memcg, css.parent);
-		memcg = parent ? (void *)parent - css_at : NULL;
+		memcg = memcg_parent(memcg);
 	}
 	return cause;
 }

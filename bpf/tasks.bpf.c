@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* All processes and their memory in one pass: a task iterator (since 5.8), read like a file. */
+/* All processes and their memory in one pass: a task iterator (since 5.8), which userspace reads like a file. */
 #include "tasks.h"
 #include "compat.bpf.h"
 #include "process.bpf.h"
@@ -21,9 +21,7 @@ SEC("iter/task") int tasks(struct bpf_iter__task *ctx)
 	row.threads = BPF_CORE_READ(task, signal, nr_threads);
 	row.start_ns = BPF_CORE_READ(task, start_boottime);
 	BPF_CORE_READ_STR_INTO(&row.comm, task, comm);
-	struct mem_cgroup *memcg = task_memcg(task);
-	if (memcg)
-		row.cgroup_id = BPF_CORE_READ(memcg, css.cgroup, kn, id);
+	row.cgroup_id = memcg_id(task_memcg(task));
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
 		row.flags = TASK_KERNEL_THREAD;
 	} else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The clock of windows and levels: a timer where the kernel has them, else the hooks themselves, and nothing at all while
- * nobody is under pressure. */
+/* The clock of windows and levels: a timer on kernels that have one, otherwise the hooks themselves. While no group is under
+ * pressure nothing runs at all. */
 #pragma once
 
 #include "levels.bpf.h"
@@ -14,7 +14,7 @@ const volatile u64 tick_ns = 1000000;
 
 u64 next_tick_ns = 0;
 u32 timer_ready = 0;
-u32 timer_fires = 0; /* it did, once, when the monitor was opened */
+u32 timer_fires = 0; /* it has fired, once, when the monitor was opened */
 
 struct timer_slot {
 	struct bpf_timer timer;
@@ -27,7 +27,7 @@ struct {
 	__type(value, struct timer_slot);
 } tick_timer SEC(".maps");
 
-/* Whose turn it is: an update that must not find it there is the only test-and-set that 5.10 has. */
+/* The lock of tick(): an update that fails when the element exists is the only test-and-set of 5.10. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -35,7 +35,7 @@ struct {
 	__type(value, u32);
 } tick_lock SEC(".maps");
 
-/* Returns whether there is a group at this place of the list that stays there. */
+/* Evaluates the group at this place of the list. Returns whether it stays on the list. */
 __noinline u32 tick_at(u64 i, u64 now)
 {
 	u64 key = i < HOT_GROUPS ? hot[i] : 0;
@@ -48,7 +48,7 @@ __noinline u32 tick_at(u64 i, u64 now)
 	return 0;
 }
 
-/* Looks at every hot group, and at stalls that become long. Returns whether any group is still hot. */
+/* Evaluates every hot group, and the stalls that may have become long. Returns whether any group is still hot. */
 __noinline int tick(u64 now)
 {
 	u32 zero = 0, left = 0;
@@ -73,7 +73,7 @@ static int on_timer(void *map, u32 *key, struct timer_slot *slot)
 	timer_fires = 1;
 	tick(now);
 	if (hot_any) {
-		/* While a level only has to fall there is no hurry. */
+		/* A level that only has to fall can wait. */
 		bool quiet = !stalled_now && now - last_stall_ns > CALM_NS;
 		ticking = quiet ? TICKING_CALM : TICKING;
 		bpf_timer_start(&slot->timer, quiet ? CALM_TICK_NS : tick_ns, 0);
@@ -81,7 +81,7 @@ static int on_timer(void *map, u32 *key, struct timer_slot *slot)
 	return 0;
 }
 
-/* Attached for a moment when the monitor opens. Only tracing programs may touch a timer, and those cannot be run by hand. */
+/* Attached for a moment when the monitor opens: only tracing programs may use a timer, and those cannot be run by hand. */
 SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
 {
 	u32 zero = 0;
@@ -97,7 +97,7 @@ SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
 	return 0;
 }
 
-/* Run by hand, where there is no timer and nothing else may happen. */
+/* Run with BPF_PROG_TEST_RUN, where there is no timer and no other hook may run. */
 SEC("raw_tp/tick") int tick_by_hand(void *ctx)
 {
 	return hot_any ? tick(bpf_ktime_get_ns()) : 0;
@@ -115,7 +115,7 @@ static __always_inline void tick_if_due(void)
 		tick(now);
 }
 
-/* A timer that is long overdue: whatever became of it, the accounts go on. */
+/* The timer is long overdue: the accounts continue without it. */
 static __always_inline void tick_if_late(void)
 {
 	u64 now = bpf_ktime_get_ns();

@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reading the facts of one kill into its record. */
+/* Reads the facts of one kill into its record. */
 #pragma once
 
 #include "compat.bpf.h"
 
-/* The record being filled. There is one: every kill, mark and signal of the OOM killer happens under the kernel's
- * oom_lock. Global functions fill its parts: the verifier checks each of them once (all of it inlined costs it 0.5 s). */
+/* The record that is being filled. One is enough: the kernel holds oom_lock during every kill, mark and signal of its OOM
+ * killer. Global functions fill the parts, because the verifier checks such a function once; inlined, they cost it 0.5 s. */
 struct oom_kill_record kill = {};
 
 #define MAX_ORDER_SEEN 20
-#define EXE_PARTS 24   /* names and mounts on the way from an executable to the root */
-#define SCAN_CHUNK 16  /* words read at once */
-#define SCAN_CHUNKS 48 /* 6 KiB of stack: oom_control is 0.4 to 1.2 KiB above the tracepoint */
-
-static __always_inline u64 memcg_id(struct mem_cgroup *memcg)
-{
-	return memcg ? BPF_CORE_READ(memcg, css.cgroup, kn, id) : 0;
-}
+#define EXE_PARTS 24   /* names and mounts between an executable and the root */
+#define SCAN_CHUNK 16  /* words that are read at once */
+#define SCAN_CHUNKS 48 /* 6 KiB of stack: oom_control lies 0.4 to 1.2 KiB above the tracepoint */
 
 __noinline int read_trigger(void)
 {
@@ -38,7 +33,7 @@ __noinline int read_trigger(void)
 	return 0;
 }
 
-/* Appends the name of a dentry to kill.exe; returns the length with it. */
+/* Appends the name of a dentry to kill.exe. Returns the new length. */
 __noinline u32 append_name(u64 address, u32 length)
 {
 	struct dentry *dentry = (void *)address;
@@ -50,8 +45,8 @@ __noinline u32 append_name(u64 address, u32 length)
 	return n > 0 ? length + n : length;
 }
 
-/* The path of an executable, innermost part first, across mounts: what d_path() would say at the root of the
- * victim's mount namespace. (bpf_d_path() is not allowed here.) */
+/* The path of an executable, innermost part first, across mounts: the result of d_path() at the root of the victim's mount
+ * namespace. (bpf_d_path() is not allowed here.) */
 __noinline int read_exe(u64 address)
 {
 	struct file *file = (void *)address;
@@ -115,7 +110,7 @@ __noinline u64 read_victim(u64 address)
 	if (exe)
 		read_exe(exe);
 
-	/* The arguments are in user memory: readable only while it is mapped here, that is, in the victim's own context. */
+	/* The arguments are in user memory, which is mapped only in the victim's own context. */
 	if (BPF_CORE_READ(current, mm) == mm) {
 		u64 start = BPF_CORE_READ(mm, arg_start);
 		u64 length = BPF_CORE_READ(mm, arg_end) - start;
@@ -131,10 +126,10 @@ __noinline u64 read_victim(u64 address)
 	return (u64)mm;
 }
 
-/* Is this address on the trigger's stack an oom_control? `chosen` matched already; the rest must make sense too. Pointers
- * and return addresses lie all over a stack, and read as numbers they are what no field here can be: gfp flags end below
- * bit 29, sizes are in pages. (6.1: a return address looked like order -1, that is, SysRq.)
- * Global functions, here and below: the verifier checks them once, not once per word of stack. */
+/* Whether this address on the trigger's stack is an oom_control. `chosen` matches already; the other fields must be
+ * plausible too. A stack is full of pointers and return addresses, and as numbers those are out of range for every field:
+ * gfp flags end below bit 29, and sizes are in pages. (On 6.1 a return address looked like order -1, which means SysRq.)
+ * Here and below the functions are global so that the verifier checks them once, not once for each word of stack. */
 __noinline int is_oom_control(u64 address)
 {
 	struct oom_control *oc = (void *)address;
@@ -150,14 +145,14 @@ __noinline int is_oom_control(u64 address)
 	if (!total || total >> 48)
 		return 0;
 	if ((points > 1LL << 48 && points != 0x7fffffffffffffffLL) || (points < -(1LL << 48) && points != 1LL << 63))
-		return 0; /* LONG_MAX: swapoff, LONG_MIN: nothing chosen yet */
+		return 0; /* LONG_MAX: swapoff. LONG_MIN: no process is chosen yet */
 	if ((constraint == CONSTRAINT_MEMCG) != !!memcg)
 		return 0;
 	return !memcg || memcg_id(memcg);
 }
 
-/* One chunk of the stack: the address of an oom_control in it that fits; 0: none; -1: the stack ends here.
- * With task 0 the one whose `chosen` has this pid fits. */
+/* Searches one chunk of the stack. Returns the address of the oom_control that chose `task` or, when that is 0, a process
+ * with this pid. 0: not found; -1: the stack ends here. */
 __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 {
 	u64 offset = bpf_core_field_offset(struct oom_control, chosen);
@@ -181,9 +176,9 @@ __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 	return 0;
 }
 
-/* The kernel's own account of the OOM is a local variable of a caller: `struct oom_control oc` in
- * mem_cgroup_out_of_memory(), __alloc_pages_may_oom(), ... Its address is passed down, so it is in memory, above us
- * on this stack, with `chosen` pointing to the victim. No hook delivers it where fentry and kprobes are missing. */
+/* The kernel's own account of the OOM is a local variable of one of our callers: `struct oom_control oc` in
+ * mem_cgroup_out_of_memory(), __alloc_pages_may_oom() and others. They pass its address on, so it lies in memory, above us
+ * on this stack, and its `chosen` points to the victim. Without fentry and kprobes no hook delivers it. */
 __noinline u64 find_oom_control(u64 stack, u64 task, u64 leader, u32 pid)
 {
 	for (int chunk = 0; chunk < SCAN_CHUNKS; chunk++) {
@@ -194,7 +189,7 @@ __noinline u64 find_oom_control(u64 stack, u64 task, u64 leader, u32 pid)
 	return 0;
 }
 
-/* Returns the memcg whose limit was hit, 0: none. */
+/* Returns the memcg whose limit was hit, 0: no limit was hit, or it is unknown. */
 __noinline u64 read_domain(u64 address)
 {
 	struct oom_kill_record *r = &kill;
@@ -220,9 +215,9 @@ __noinline u64 read_domain(u64 address)
 	return (u64)BPF_CORE_READ(oc, memcg);
 }
 
-#define LIMIT_LEVEL CGROUP_LEVELS /* as an index for read_level: the cgroup whose limit was hit */
+#define LIMIT_LEVEL CGROUP_LEVELS /* the index with which read_level() fills kill.limit */
 
-/* Returns the parent of the memcg that was read. */
+/* Reads a memcg into kill.levels[index] or kill.limit. Returns its parent. */
 __noinline u64 read_level(u32 index, u64 address)
 {
 	struct mem_cgroup *memcg = (void *)address;
@@ -244,12 +239,11 @@ __noinline u64 read_level(u32 index, u64 address)
 	if (n < 0)
 		level->name[0] = 0;
 
-	u64 parent = (u64)BPF_CORE_READ(memcg, css.parent);
-	return parent ? parent - bpf_core_field_offset(struct mem_cgroup, css) : 0;
+	return (u64)memcg_parent(memcg);
 }
 
-/* The victim's cgroup and its ancestors. Where oom_control was not seen, the limit is not guessed here: userspace
- * has the usage and limit of every level and says what it infers. */
+/* The victim's cgroup and its ancestors. Without the oom_control the limit is not guessed here: userspace gets the usage and
+ * limit of every level, and marks what it infers. */
 __noinline int read_levels(u64 task, u64 limit)
 {
 	struct oom_kill_record *r = &kill;

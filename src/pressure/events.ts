@@ -58,8 +58,8 @@ const waits: Record<StallCause, string> = {
 
 export class PressureEvents {
   readonly #options: PressureEventsOptions;
-  /** What the kernel had left unsaid of a cgroup by its last countdown. */
-  readonly #unsaid = new Map<bigint, number>();
+  /** Countdowns of a cgroup that the kernel had not sent, as of its last record. */
+  readonly #unsent = new Map<bigint, number>();
   #closed = false;
 
   constructor(options: PressureEventsOptions) {
@@ -154,7 +154,7 @@ export class PressureEvents {
 
   #onCountdown(record: PressureCountdownRecord, batch: Batch): void {
     const { envelopes, emit } = this.#options;
-    const repeated = this.#repeated(record.limit_id, record.unsaid);
+    const repeated = this.#repeated(record.limit_id, record.unsent);
     const task = this.#task(record.task);
     if (!task) return;
     const subject = this.subject(record.limit_id);
@@ -174,13 +174,13 @@ export class PressureEvents {
   }
 
   /** The kernel's counts only grow; one that is smaller begins anew. */
-  #repeated(limitId: bigint, unsaid: number): number {
-    const before = this.#unsaid.get(limitId) ?? 0;
-    this.#unsaid.delete(limitId);
-    this.#unsaid.set(limitId, unsaid);
-    const [oldest] = this.#unsaid.keys();
-    if (this.#unsaid.size > PressureLimit.COUNTDOWNS && oldest !== undefined) this.#unsaid.delete(oldest);
-    return unsaid >= before ? unsaid - before : unsaid;
+  #repeated(limitId: bigint, unsent: number): number {
+    const before = this.#unsent.get(limitId) ?? 0;
+    this.#unsent.delete(limitId);
+    this.#unsent.set(limitId, unsent);
+    const [oldest] = this.#unsent.keys();
+    if (this.#unsent.size > PressureLimit.COUNTDOWNS && oldest !== undefined) this.#unsent.delete(oldest);
+    return unsent >= before ? unsent - before : unsent;
   }
 
   /** undefined: of a cgroup that was not asked for. */
