@@ -5,19 +5,20 @@ import { readFileSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
 import { builtFile } from '../../native/addon.ts';
 import { type BpfLink, BpfObject } from '../libbpf/index.ts';
+import { CleanupStack } from './cleanup-stack.ts';
 
 export interface AttachOptions {
-  /** In build/, as "oomscope.bpf.o". It has the maps of bpf/maps.bpf.h. */
+  /** A file in build/, as "oomscope.bpf.o". It has the maps of bpf/maps.bpf.h. */
   file: string;
-  /** The programs to load, by name. */
+  /** The programs to load and attach, by name. */
   programs: ReadonlySet<string>;
-  /** Its `const volatile` variables. */
+  /** Values for its `const volatile` variables. */
   constants: Record<string, number>;
-  /** Programs to load and not to attach: to be run by hand, or attached for a moment. */
+  /** Programs to load without attaching them: they are run by hand, or attached for a moment. */
   spare?: ReadonlySet<string>;
-  /** More to set before the load. */
+  /** Called before the load, to set what is not a number. */
   configure?: (object: BpfObject) => void;
-  /** What must be done before anything is attached. */
+  /** Called after the load, before anything is attached. */
   prepare?: (object: BpfObject) => void;
   /** Size of its ring in bytes: a power of two, at least a page. */
   ringBytes: number;
@@ -27,9 +28,9 @@ export interface Attached {
   object: BpfObject;
   ringFd: number;
   countersFd: number;
-  /** Kernel ids of the maps, by which another process can reach them. */
+  /** Kernel ids of the maps, by which another process can open them. */
   mapIds: { ring: number; counters: number };
-  /** Addresses of libbpf's object and links, for who must free them when JavaScript no longer runs. */
+  /** Addresses of libbpf's object and links. The addon frees them when the environment ends before `close()`. */
   owned: { object: bigint; links: bigint[] };
   /** Detaches the programs; the ring stays. Idempotent. */
   detach(): void;
@@ -37,45 +38,39 @@ export interface Attached {
   close(): void;
 }
 
-/** @throws OomscopeError OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
+/** @throws OomscopeError OBJECT_MISSING, LIBBPF with the verifier's last lines in `detail` */
 export function attachObject(options: AttachOptions): Attached {
   const { file, programs, constants, spare, ringBytes } = options;
-  const object = BpfObject.open(readObject(file));
+  using opened = new CleanupStack();
+  const object = opened.use(BpfObject.open(readObject(file)));
   const links: BpfLink[] = [];
   const detach = () => {
     for (const link of links.splice(0)) link.destroy();
   };
-  const close = () => {
-    detach();
-    object.close();
+  opened.defer(detach);
+  const all = object.programs;
+  for (const program of all) program.autoload = programs.has(program.name) || spare?.has(program.name) === true;
+  for (const [name, value] of Object.entries(constants)) object.setConstant(name, value);
+  object.map('ring').maxEntries = ringBytes;
+  options.configure?.(object);
+  object.load();
+  options.prepare?.(object);
+  for (const program of all) if (programs.has(program.name)) links.push(program.attach());
+  const ring = object.map('ring');
+  const counters = object.map('counters');
+  const attached = {
+    object,
+    ringFd: ring.fd,
+    countersFd: counters.fd,
+    mapIds: { ring: ring.id, counters: counters.id },
+    owned: { object: object.address, links: links.map(({ address }) => address) },
+    detach,
   };
-  try {
-    const all = object.programs;
-    for (const program of all) program.autoload = programs.has(program.name) || spare?.has(program.name) === true;
-    for (const [name, value] of Object.entries(constants)) object.setConstant(name, value);
-    object.map('ring').maxEntries = ringBytes;
-    options.configure?.(object);
-    object.load();
-    options.prepare?.(object);
-    for (const program of all) if (programs.has(program.name)) links.push(program.attach());
-    const ring = object.map('ring');
-    const counters = object.map('counters');
-    return {
-      object,
-      ringFd: ring.fd,
-      countersFd: counters.fd,
-      mapIds: { ring: ring.id, counters: counters.id },
-      owned: { object: object.address, links: links.map(({ address }) => address) },
-      detach,
-      close,
-    };
-  } catch (error) {
-    close();
-    throw error;
-  }
+  const owner = opened.move();
+  return { ...attached, close: () => owner.close() };
 }
 
-/** One of the objects in build/. @throws OomscopeError OBJECT_MISSING */
+/** Reads one of the objects in build/. @throws OomscopeError OBJECT_MISSING */
 export function readObject(file: string): Buffer {
   const path = builtFile(file);
   try {

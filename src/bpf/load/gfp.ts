@@ -32,7 +32,7 @@ const macros: GfpBits = {
   ACCOUNT: 0x400000,
 };
 
-/** enum { ___GFP_DMA_BIT, … } of include/linux/gfp_types.h, 6.10+. It has no name: it is found by one of its values. */
+/** enum { ___GFP_DMA_BIT, … } of include/linux/gfp_types.h, since 6.10. It has no name, so it is found by its first value. */
 export function gfpBits(btf: Btf): GfpBits {
   const type = btf.enumStartingWith('___GFP_DMA_BIT');
   if (!type) return macros;

@@ -1,5 +1,5 @@
 /**
- * Loads bpf/guard.bpf.c: an object of its own, so that who only traces does not pay for it.
+ * Loads bpf/guard.bpf.c: an object of its own, so that a tracer without a guard does not pay for it.
  */
 import { readlinkSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
@@ -8,17 +8,17 @@ import { type Attached, attachObject } from './attach.ts';
 import { obstacle } from './tracer-loader.ts';
 
 export interface LoadedGuard extends Attached {
-  /** Whether the kernel itself signals; else its records ask for it. */
+  /** true: the kernel itself signals. false: its records ask userspace to signal. */
   signals: boolean;
-  /** Why, or why not. */
+  /** Why the kernel signals, or why it does not. */
   reason: string;
 }
 
-/** Room for some 600 records: nobody arms as many. */
+/** Holds some 600 records. At most 16 targets are armed at a time, with two records for each. */
 const RING_BYTES = 65536;
 /** kfuncs since 6.2, 6.2 and 6.13. */
 const KFUNCS = ['bpf_task_from_pid', 'bpf_task_release', 'bpf_send_signal_task'];
-/** By the name of the tracepoint. */
+/** The program of each tracepoint. */
 const PROGRAMS = {
   mm_vmscan_memcg_reclaim_end: 'memcg_reclaim_end',
   reclaim_retry_zone: 'reclaim_retry_zone',
@@ -54,7 +54,7 @@ export function loadGuard(allowed: boolean): LoadedGuard {
 function whyNot(allowed: boolean, lacking: string | undefined): string | undefined {
   if (!allowed) return 'another backend was asked for';
   if (lacking !== undefined) return `the kernel has no ${lacking}()`;
-  // A pid means nothing to the kernel's programs but in the first namespace.
+  // The kernel's programs know pids of the first namespace only.
   if (readlinkSync('/proc/self/ns/pid') !== FIRST_PID_NAMESPACE) return 'this process is in a pid namespace of its own';
   return undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Until Linux 5.11, where memory cgroups took over, the kernel counts BPF's maps and programs as locked memory of the user
- * (kernel/bpf/syscall.c: bpf_charge_memlock). libbpf lifts the limit, which takes CAP_SYS_RESOURCE.
+ * Until Linux 5.11, where memory cgroups took over, the kernel counts the maps and programs of BPF as locked memory of the
+ * user (kernel/bpf/syscall.c: bpf_charge_memlock). libbpf raises the limit, which needs CAP_SYS_RESOURCE.
  */
 import { readFileSync } from 'node:fs';
 import { isAtLeast } from '../../kernel-facts/version.ts';
@@ -9,7 +9,7 @@ import { OomscopeError } from '../../model/error.ts';
 
 export const countsAsLocked = (version = kernelVersion()): boolean => !isAtLeast(version, [5, 11]);
 
-/** What the kernel's EPERM means where its limit of locked memory is in the way; any other error as it is. */
+/** Explains the kernel's EPERM where the limit of locked memory may be its cause; returns any other error as it is. */
 export function explainLockedMemory(
   error: unknown,
   limits = readFileSync('/proc/self/limits', 'latin1'),

@@ -1,5 +1,5 @@
 /**
- * Opens bpf/pressure.bpf.c's object, which has maps and a ring of its own: pressure is chatty, and must not cost a kill.
+ * Loads bpf/pressure.bpf.c. It has maps and a ring of its own, because its many records must not cost a kill its place.
  */
 import { existsSync } from 'node:fs';
 import { missingForTracing } from '../../linux/capabilities.ts';
@@ -13,17 +13,17 @@ import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { choosePressure, type PressureBackend, type PressureChoice } from './pressure-variants.ts';
 import { obstacle } from './tracer-loader.ts';
 
-/** Everything in nanoseconds and millionths, as the programs have it. */
+/** In the units of the programs: nanoseconds and millionths. */
 export interface PressureConfig {
   ringBytes: number;
   windows: { ns: number; some: readonly (number | undefined)[]; full: readonly (number | undefined)[] }[];
-  /** undefined: no stall is told of. */
+  /** The least duration of a stall that is reported. undefined: none is reported. */
   stallMinNs: number | undefined;
   stack: boolean;
   fallPermille: number;
   sustainNs: number;
   coolDownNs: number;
-  /** 0: never. */
+  /** The least number of rounds that is reported. 0: none is reported. */
   countdownFrom: number;
   backend?: PressureBackend | undefined;
 }
@@ -31,14 +31,14 @@ export interface PressureConfig {
 export interface LoadedPressure extends Attached {
   choices: PressureChoice[];
   libbpf: string;
-  /** struct pressure_group, followed by the slots, by the group's key. */
+  /** By the key of a group: struct pressure_group, followed by the slots. */
   groups: BpfMap;
   stacks: BpfMap;
-  /** Looks at all groups now. Returns 0 when none is watched any more. */
+  /** Evaluates all hot groups now. Returns 0 when no group is hot any more. */
   tick(): number;
 }
 
-/** The object, and programs of it that are loaded and not attached. */
+/** An object, and those of its programs that are loaded without being attached. */
 export interface PressureObject {
   file: string;
   spare: readonly string[];
@@ -46,14 +46,14 @@ export interface PressureObject {
 
 const pressureObject: PressureObject = { file: 'pressure.bpf.o', spare: [] };
 const NEVER_PPM = 0xffffffff;
-/** By then PSI has closed its period of 2 s too. */
+/** After that PSI, too, has ended its period of 2 s. */
 const COLD_NS = 2_500_000_000;
 const LEAST_TICK_NS = 1_000_000;
 const STACKS = 1024;
-/** What the map of cgroups may take in the kernel. */
+/** The most memory that the map of cgroups may take in the kernel. */
 const GROUPS_BYTES = 8 * 2 ** 20;
 
-/** Functions that on the stack of a stalled task tell why it is. */
+/** Functions that, found on the stack of a stalled task, tell the cause of the stall. */
 const telling: [cause: number, functions: string[]][] = [
   [StallCause.CAUSE_SWAP_IN, ['do_swap_page', 'shmem_swapin_folio', 'shmem_swapin_page']],
   [StallCause.CAUSE_MEMCG_HIGH, ['__mem_cgroup_handle_over_high', 'mem_cgroup_handle_over_high', 'reclaim_high']],
@@ -78,7 +78,7 @@ export function loadPressure(config: PressureConfig, from = pressureObject): Loa
   try {
     return toLoaded(loadWith(choices, config, from), choices);
   } catch (error) {
-    // A function that cannot be hooked after all: tracepoints do.
+    // A function that cannot be hooked after all is replaced by the tracepoints.
     const refused = choices.find(({ hook, program }) => hook === 'memstall_enter' && program !== undefined);
     if (!refused || config.backend) throw countsAsLocked() ? explainLockedMemory(error) : error;
     const others = pressureChoices('tp_btf').map((choice) =>
@@ -104,7 +104,7 @@ function toLoaded(attached: Attached, choices: PressureChoice[]): LoadedPressure
   };
 }
 
-/** Which program would serve which hook. Without privileges nothing that must be tried is counted on. */
+/** Which program would serve which hook. Without privileges it assumes that nothing works which must be tried to be known. */
 export function pressureChoices(forced?: PressureBackend): PressureChoice[] {
   const kernel = Btf.ofKernel();
   try {
@@ -195,7 +195,7 @@ function setRanges(object: BpfObject): void {
   });
 }
 
-/** The next context switch on any CPU, that of this very thread too, sets the timer up. Returns whether it fires. */
+/** The next context switch on any CPU, also the one of this thread, sets the timer up. Returns whether the timer fires. */
 function startTimer(object: BpfObject): boolean {
   const link = object.programs.find(({ name }) => name === 'timer_setup')?.attach();
   const fires = () => object.variable('timer_fires').readUInt32LE(0) !== 0;

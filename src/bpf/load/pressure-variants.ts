@@ -1,13 +1,13 @@
 /**
- * Which program of bpf/pressure.bpf.c serves which hook on this kernel. The forms of the tracepoints have changed, but not
- * in what is read of them: the first argument of an end of reclaim, two of sched_switch, one of reclaim_retry_zone.
+ * Which program of bpf/pressure.bpf.c serves which hook on this kernel. The prototypes of the tracepoints have changed, but
+ * not in the arguments that the programs read: the first of an end of reclaim, two of sched_switch, one of reclaim_retry_zone.
  */
-import type { Functions, Prototypes } from './variants.ts';
+import { type Choice, chooseTracepoint, type Functions, type Prototypes } from './variants.ts';
 
 export const pressureBackends = ['fentry', 'kprobe', 'tp_btf', 'raw_tp'] as const;
 /**
- * How stalls are seen: `fentry` or `kprobe` on psi_memstall_enter() and psi_memstall_leave(), which is all of them; or
- * tracepoints, by `tp_btf` (typed arguments) or `raw_tp`.
+ * How stalls are seen: by `fentry` or `kprobe` on psi_memstall_enter() and psi_memstall_leave(), which see all of them; or by
+ * tracepoints, with `tp_btf` (typed arguments) or `raw_tp`.
  */
 export type PressureBackend = (typeof pressureBackends)[number];
 
@@ -15,11 +15,11 @@ export type PressureBackend = (typeof pressureBackends)[number];
 export interface PressureChoice {
   hook: string;
   program: string | undefined;
-  backend: PressureBackend | 'timer' | 'hooks' | 'none';
+  backend: Choice['backend'] | 'timer' | 'hooks';
   reason: string;
 }
 
-/** What else decides. */
+/** What the kernel offers besides tracepoints: psi_memstall_enter() and psi_memstall_leave(), and more. */
 export interface PressureFacts extends Functions {
   /** The kernel keeps task_struct.in_memstall: PSI is on. */
   psi: boolean;
@@ -27,6 +27,7 @@ export interface PressureFacts extends Functions {
   timer: boolean;
 }
 
+/** Each with the number of parameters that its program needs. `exact`: also needed where psi_memstall_*() are hooked. */
 const tracepoints: { hook: string; tracepoint: string; exact: boolean; least: number }[] = [
   { hook: 'direct_reclaim_begin', tracepoint: 'mm_vmscan_direct_reclaim_begin', exact: true, least: 0 },
   { hook: 'direct_reclaim_end', tracepoint: 'mm_vmscan_direct_reclaim_end', exact: false, least: 0 },
@@ -39,45 +40,39 @@ const tracepoints: { hook: string; tracepoint: string; exact: boolean; least: nu
   { hook: 'cgroup_rmdir', tracepoint: 'cgroup_rmdir', exact: true, least: 1 },
 ];
 
-/** @param forced for tests. Functions that are forced but cannot be hooked fall back to tracepoints, and say so */
+/** @param forced for tests. Functions that are forced but cannot be hooked are replaced by tracepoints; `reason` says so */
 export function choosePressure(
   prototypes: Prototypes,
   facts: PressureFacts,
   forced?: PressureBackend,
 ): PressureChoice[] {
   const [memstall, why] = chooseMemstall(facts, forced);
-  const exact = memstall !== 'none';
-  const typed = forced !== 'raw_tp';
+  const hooked = memstall !== 'none';
   const functions = (['enter', 'leave'] as const).map(
     (end): PressureChoice => ({
       hook: `memstall_${end}`,
-      program: exact ? `memstall_${end}_${memstall}` : undefined,
+      program: hooked ? `memstall_${end}_${memstall}` : undefined,
       backend: memstall,
       reason: why,
     }),
   );
-  const rest = tracepoints.map(({ hook, tracepoint, exact: wanted, least }): PressureChoice => {
-    const parameters = prototypes(tracepoint);
-    if (exact && !wanted) {
+  const raw = forced === 'raw_tp' ? forced : undefined;
+  const rest = tracepoints.map(({ hook, tracepoint, exact, least }): PressureChoice => {
+    if (hooked && !exact) {
       return { hook, program: undefined, backend: 'none', reason: `memstall_leave by ${memstall} tells it` };
     }
-    if (!parameters || parameters.length < least) {
-      const found = parameters ? 'has a form that is not known' : "is not in the kernel's BTF";
-      return { hook, program: undefined, backend: 'none', reason: `${tracepoint} ${found}` };
-    }
-    const reason = `${tracepoint}(${parameters.join(', ')}) in the kernel's BTF`;
-    return typed
-      ? { hook, program: hook, backend: 'tp_btf', reason }
-      : { hook, program: `${hook}_raw`, backend: 'raw_tp', reason: `${reason}; raw_tp was asked for` };
+    const variants = [{ program: hook, matches: (parameters: string[]) => parameters.length >= least }];
+    const { program, backend, reason } = chooseTracepoint({ hook, tracepoint, variants }, prototypes, raw);
+    return { hook, program, backend, reason };
   });
-  return [...functions, ...rest, chooseTick(facts, typed && memstall !== 'kprobe')];
+  return [...functions, ...rest, chooseTick(facts, raw === undefined && memstall !== 'kprobe')];
 }
 
 function chooseMemstall(
   { psi, fentry, kprobe }: PressureFacts,
   forced: PressureBackend | undefined,
 ): [PressureChoice['backend'] & (PressureBackend | 'none'), string] {
-  const without = 'swap-in and refaults that wait for nothing are not seen by tracepoints';
+  const without = 'tracepoints miss swap-in and refaults that do not sleep';
   if (forced === 'tp_btf' || forced === 'raw_tp') return ['none', `${forced} was asked for, and ${without}`];
   if (!psi) return ['none', `PSI is off, and ${without}`];
   if (fentry && forced !== 'kprobe') return ['fentry', forced ? 'fentry was asked for' : 'fentry programs load here'];

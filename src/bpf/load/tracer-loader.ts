@@ -1,5 +1,5 @@
 /**
- * Opens the compiled object, picks its programs for this kernel, loads and attaches them.
+ * Opens the compiled object of the tracer, chooses its programs for this kernel, loads and attaches them.
  */
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
@@ -23,7 +23,7 @@ export interface LoadedTracer extends Attached {
 export interface LoadOptions {
   /** Size of the kernel's ring in bytes: a power of two, at least a page. */
   ringBytes: number;
-  /** Whether a kill is followed by the list of those that the kernel chose from. */
+  /** Which kills are followed by the list of processes that the kernel chose from. */
   candidates?: keyof typeof candidatesModes;
   /** Use this backend wherever it exists, for tests. */
   backend?: Backend | undefined;
@@ -35,9 +35,7 @@ const candidatesModes = {
   always: CandidatesMode.CANDIDATES_ALWAYS,
 } as const;
 
-/**
- * What stands in the way of tracing, as an error; undefined when nothing does.
- */
+/** The reason why this process cannot trace on this kernel, as an error; undefined when it can. */
 export function obstacle(): OomscopeError | undefined {
   if (kernelTooOld()) {
     return new OomscopeError('KERNEL_TOO_OLD', `Linux 5.10 or later is needed; this is ${release()}.`);
@@ -83,11 +81,11 @@ function loadBest(options: LoadOptions): LoadedTracer {
     try {
       return { ...loadWith(choices, options), choices, gfp, libbpf: `${major}.${minor}` };
     } catch (error) {
-      // A function that cannot be hooked after all is no reason not to trace: there is another way, or its work can be
-      // done without. (arm64 loads fentry programs, but before 6.4 attaches none.)
+      // When the function cannot be hooked after all, another backend serves. (arm64 loads fentry programs, but before
+      // 6.4 it attaches none.)
       const { program, backend } = oomControl;
       if (program === undefined || options.backend) {
-        Object.assign(oomControl, wanted); // it was something else that was refused
+        Object.assign(oomControl, wanted); // something else was refused
         throw error;
       }
       const left = { fentry: false, kprobe: functions.kprobe && backend === 'fentry' };
@@ -105,7 +103,7 @@ export interface KernelFacts {
 
 const facts = new Map<Backend | undefined, KernelFacts>();
 
-/** What the kernel's BTF tells. It is 5 MB and does not change: read once in a process. */
+/** Facts from the kernel's BTF, which has 5 MB and does not change: it is read once in a process. */
 export function kernelFacts(forced?: Backend): KernelFacts {
   let known = facts.get(forced);
   if (!known) {
@@ -122,7 +120,7 @@ export function kernelFacts(forced?: Backend): KernelFacts {
   return known;
 }
 
-/** Without privileges nothing that must be tried is counted on. */
+/** Without privileges it assumes that nothing works which must be tried to be known. */
 function functionsOf(kernel: Btf): Functions {
   const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
   const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;

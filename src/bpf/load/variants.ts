@@ -1,42 +1,26 @@
 /**
- * Which program serves which hook on this kernel. Chosen by the prototypes in the kernel's BTF, never by its version:
- * the same version exists with both forms of mark_victim.
+ * Which program serves which hook of bpf/oom.bpf.c on this kernel. The prototypes in the kernel's BTF decide, never its
+ * version: the same version exists with both forms of mark_victim.
  */
 
 /** A hook, the program chosen for it, and why. `program` is undefined where the kernel has nothing to attach to. */
-export interface Choice {
-  hook: Hook;
+export interface Choice<H extends string = Hook> {
+  hook: H;
   program: string | undefined;
   backend: Backend | 'none';
   reason: string;
-  /** Without it there is nothing to trace. */
+  /** Without this hook the kernel cannot be traced. */
   required: boolean;
 }
 
 export const backends = ['tp_btf', 'raw_tp', 'tracepoint', 'fentry', 'kprobe', 'stack'] as const;
 /**
- * How a hook is served. Tracepoints by `tp_btf` (typed arguments), `raw_tp` or `tracepoint`; the kernel's `oom_control` by
- * `fentry` or `kprobe` on oom_kill_process(), or by looking for it on the trigger's `stack`.
+ * How a hook is served: a tracepoint by `tp_btf` (typed arguments), `raw_tp` or `tracepoint`; the kernel's `oom_control` by
+ * `fentry` or `kprobe` on oom_kill_process(), or by a search of the trigger's `stack`.
  */
 export type Backend = (typeof backends)[number];
 
-export type Hook =
-  | 'oom_control'
-  | 'mark_victim'
-  | 'signal_generate'
-  | 'process_exit'
-  | 'exit_mmap'
-  | 'direct_reclaim'
-  | 'memcg_reclaim'
-  | 'softlimit_reclaim'
-  | 'direct_reclaim_end'
-  | 'memcg_reclaim_end'
-  | 'wake_reaper'
-  | 'start_task_reaping'
-  | 'finish_task_reaping'
-  | 'skip_task_reaping';
-
-/** The parameters of a tracepoint by the kernel's BTF, undefined where it has none. */
+/** The types of a tracepoint's parameters by the kernel's BTF; undefined for a tracepoint that is not in it. */
 export type Prototypes = (tracepoint: string) => string[] | undefined;
 
 interface Variant {
@@ -44,20 +28,22 @@ interface Variant {
   matches: (parameters: string[]) => boolean;
 }
 
-interface Row {
-  hook: Hook;
+/** A tracepoint, and the programs that can serve it. */
+export interface TracepointHook<H extends string = string> {
+  hook: H;
   tracepoint: string;
-  /** Programs with typed arguments; `NAME_raw` is the same on a raw tracepoint. */
+  /** Programs with typed arguments; `NAME_raw` is the same program on a raw tracepoint. */
   variants: Variant[];
-  /** Always the same prototype, so a raw tracepoint serves where BTF does not know it. */
+  /** The prototype is the same on every kernel, so a raw tracepoint also serves where BTF lacks it. */
   fixed?: boolean;
-  /** On the plain tracepoint, of whose fields it knows enough on any kernel. */
+  /** A program on the plain tracepoint, which needs no BTF. */
   plain?: string;
   required?: boolean;
 }
 
 const always = () => true;
-const reclaim = (hook: Hook, tracepoint: string): Row => ({
+
+const reclaim = <H extends string>(hook: H, tracepoint: string): TracepointHook<H> => ({
   hook,
   tracepoint,
   variants: [
@@ -65,20 +51,23 @@ const reclaim = (hook: Hook, tracepoint: string): Row => ({
     { program: `${hook}_3`, matches: (p) => p.length === 3 && p[1] === 'int' },
   ],
 });
+
 /** (nr_reclaimed), followed by the memcg by 7.2. */
-const reclaimEnd = (hook: Hook): Row => ({
+const reclaimEnd = <H extends string>(hook: H): TracepointHook<H> => ({
   hook,
   tracepoint: `mm_vmscan_${hook}`,
   variants: [{ program: hook, matches: (p) => p[0] === 'unsigned long' || p[0] === 'long unsigned int' }],
 });
-const reaper = (hook: Hook): Row => ({
+
+const reaper = <H extends string>(hook: H): TracepointHook<H> => ({
   hook,
   tracepoint: hook,
   variants: [{ program: hook, matches: always }],
   fixed: true,
 });
 
-const rows: Row[] = [
+/** Every tracepoint of bpf/oom.bpf.c. A new hook is a row here and a program there. */
+const tracepoints = [
   {
     hook: 'mark_victim',
     tracepoint: 'mark_victim',
@@ -114,46 +103,51 @@ const rows: Row[] = [
   reaper('start_task_reaping'),
   reaper('finish_task_reaping'),
   reaper('skip_task_reaping'),
-];
+] as const satisfies TracepointHook[];
 
-/** What a kernel offers beside its tracepoints. */
+export type Hook = (typeof tracepoints)[number]['hook'] | 'oom_control';
+
+/** What a kernel offers besides tracepoints. */
 export interface Functions {
-  /** oom_kill_process() is in the kernel's BTF, and fentry programs load. */
+  /** The function is in the kernel's BTF, and fentry programs load. */
   fentry: boolean;
-  /** It is, and kprobes exist. */
+  /** The function is in the kernel's BTF, and kprobes exist. */
   kprobe: boolean;
 }
 
 /** @param forced use this backend wherever it exists, for tests */
 export function chooseVariants(prototypes: Prototypes, functions: Functions, forced?: Backend): Choice[] {
   return [
-    ...rows.map((row) => chooseTracepoint(row, prototypes(row.tracepoint), forced)),
+    ...tracepoints.map((hook) => chooseTracepoint<Hook>(hook, prototypes, forced)),
     chooseOomControl(functions, forced),
   ];
 }
 
-function chooseTracepoint(row: Row, parameters: string[] | undefined, forced: Backend | undefined): Choice {
-  const { hook, tracepoint, plain, required = false } = row;
-  const variant = parameters
-    ? row.variants.find(({ matches }) => matches(parameters))
-    : row.fixed
-      ? row.variants[0]
-      : undefined;
+/** The best program for a tracepoint: typed arguments before raw ones, a plain tracepoint last. */
+export function chooseTracepoint<H extends string>(
+  { hook, tracepoint, variants, fixed, plain, required = false }: TracepointHook<H>,
+  prototypes: Prototypes,
+  forced: Backend | undefined,
+): Choice<H> {
+  const parameters = prototypes(tracepoint);
+  const matching = parameters ? variants.find(({ matches }) => matches(parameters)) : undefined;
+  const variant = matching ?? (fixed && !parameters ? variants[0] : undefined);
   const found = parameters
     ? `${tracepoint}(${parameters.join(', ')}) in the kernel's BTF`
     : `no ${tracepoint} in the kernel's BTF`;
+  const unknown = parameters !== undefined && variant === undefined;
   const offers: [Backend, string | undefined][] = [
     ['tp_btf', parameters && variant?.program],
     ['raw_tp', variant && `${variant.program}_raw`],
-    ['tracepoint', parameters && !variant ? undefined : plain], // a form that is not known is not guessed at
+    ['tracepoint', unknown ? undefined : plain], // what an unknown form means is not guessed
   ];
   const there = offers.filter(([, program]) => program !== undefined);
   const [backend, program] = there.find(([name]) => name === forced) ?? there[0] ?? ['none' as const, undefined];
-  const why = parameters && !variant ? `${found} is a form that is not known` : found;
+  const why = unknown ? `${found} is a form that is not known` : found;
   return { hook, program, backend, reason: backend === forced ? `${why}; ${forced} was asked for` : why, required };
 }
 
-/** How the kernel's oom_control is had: the best way that there is. */
+/** The best way to get the kernel's oom_control. */
 export function chooseOomControl({ fentry, kprobe }: Functions, forced?: Backend): Choice {
   const offers: [Backend, boolean, string | undefined, string][] = [
     ['fentry', fentry, 'oom_kill_process_fentry', 'fentry programs load here'],

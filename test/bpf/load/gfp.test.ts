@@ -8,7 +8,7 @@ import { gfpBits } from '../../../src/bpf/load/gfp.ts';
 import { hasKernelBtf } from '../../../src/linux/capabilities.ts';
 import { type GfpBits, gfpNames } from '../../../src/linux/gfp-names.ts';
 
-/** Of a kernel whose BTF has no such enum: 5.10 to 6.9. */
+/** The bits of a kernel whose BTF has no such enum: 5.10 to 6.9. */
 const macros = gfpBits({ enumStartingWith: () => undefined } as unknown as Btf);
 
 test.each([
@@ -29,7 +29,7 @@ test.each([
   expect(gfpNames(Number(mask), macros)).toBe(names);
 });
 
-test('bits without a name are a number', () => {
+test('prints bits without a name as a number', () => {
   expect(gfpNames(0x8000_0cc0, macros)).toBe('GFP_KERNEL|0x80000000');
   expect(gfpNames(0, macros)).toBe('none');
 });
@@ -68,7 +68,7 @@ describe.skipIf(process.geteuid?.() !== 0 || !hasKernelBtf())('on the running ke
   });
   afterAll(() => table.clear());
 
-  test('every bit is where the kernel has it', () => {
+  test("has every bit in the kernel's place", () => {
     expect(table.size).toBeGreaterThan(20);
     let compared = 0;
     for (const [name, bit] of Object.entries(bits)) {
@@ -80,10 +80,10 @@ describe.skipIf(process.geteuid?.() !== 0 || !hasKernelBtf())('on the running ke
     expect(compared).toBeGreaterThan(18);
   });
 
-  test('every name that the kernel has is named so', () => {
+  test('has every name of the kernel', () => {
     const wrong: string[] = [];
     for (const [name, mask] of table) {
-      // The kernel prints the first row that matches: so do we, but where two rows are the same mask.
+      // The kernel prints the first row that matches, and so do we, unless two rows have the same mask.
       const first = [...table].find(([, other]) => other === mask)?.[0] ?? name;
       const ours = gfpNames(Number(mask), bits);
       if (ours !== first) wrong.push(`0x${mask.toString(16)}: the kernel says ${first}, got ${ours}`);
@@ -91,7 +91,7 @@ describe.skipIf(process.geteuid?.() !== 0 || !hasKernelBtf())('on the running ke
     expect(wrong).toEqual([]);
   });
 
-  test('masks of real allocations', () => {
+  test('prints the masks of real allocations as the kernel does', () => {
     const named = (...names: string[]) => Number(names.reduce((sum, name) => sum | (table.get(name) ?? 0n), 0n));
     for (const names of [
       ['GFP_KERNEL', '__GFP_COMP'],
@@ -105,7 +105,7 @@ describe.skipIf(process.geteuid?.() !== 0 || !hasKernelBtf())('on the running ke
     }
   });
 
-  test('where the kernel’s bits differ from the macros of 5.10 to 6.9, it is by new names only', () => {
+  test('the kernel’s bits differ from the macros of 5.10 to 6.9 only by new names', () => {
     const moved = Object.entries(bits).filter(([name, bit]) => name in macros && macros[name] !== bit);
     expect(moved).toEqual([]);
   });

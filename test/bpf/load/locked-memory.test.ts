@@ -16,13 +16,13 @@ test('BPF counts as locked memory before 5.11', () => {
   expect(versions.map(countsAsLocked)).toEqual([true, true, false, false]);
 });
 
-test("the kernel's EPERM is explained by the limit that there is", () => {
+test("explains the kernel's EPERM by the present limit", () => {
   const error = explainLockedMemory(refused, limits('65536'), new Set(['CAP_BPF'])) as OomscopeError;
   expect(error).toMatchObject({ code: 'NOT_PERMITTED', detail: 'libbpf: …', cause: refused });
   expect(error.message).toMatch(/CAP_SYS_RESOURCE.*here it is 64 KiB/);
 });
 
-test('only where the limit can be the reason', () => {
+test('leaves an error as it is where the limit cannot be its cause', () => {
   expect(explainLockedMemory(refused, limits('unlimited'), new Set())).toBe(refused);
   expect(explainLockedMemory(refused, limits('65536'), new Set(['CAP_SYS_RESOURCE']))).toBe(refused);
   const other = new OomscopeError('LIBBPF', 'EINVAL');
