@@ -30,8 +30,8 @@ static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancesto
 	return false;
 }
 
-/* Whether this kernel's oom_badness() sums the per-CPU counters (7.x) or takes their shared part (6.2 to 6.x). Learned from
- * its result for a victim for which the two differ. */
+/* Whether this kernel's oom_badness() sums the per-CPU counters (7.x) or takes their shared part (6.2 to 6.x). Learned
+ * from its result for a victim for which the two differ. */
 bool exact_badness = false;
 
 static __always_inline void read_counters(struct mm_struct *mm, s64 *pages, bool exact)
@@ -88,7 +88,8 @@ __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 	return c->points;
 }
 
-/* Inserts `one` by its points. Of two equal processes the later one comes first, as in the kernel's oom_evaluate_task(). */
+/* Inserts `one` by its points. Of two equal processes the later one comes first, as in the kernel's
+ * oom_evaluate_task(). */
 __noinline int insert_candidate(void)
 {
 	u32 count = list.count;

@@ -35,8 +35,8 @@ static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
 {
 	struct mm_struct___atomic *old = (void *)mm;
 
-	/* Not decided by whether struct mm_rss_stat exists: for a type that the kernel lacks, libbpf before 1.4 searches the
-	 * modules, which needs CAP_SYS_ADMIN. */
+	/* Not decided by whether struct mm_rss_stat exists: for a type that the kernel lacks, libbpf before 1.4
+	 * searches the modules, which needs CAP_SYS_ADMIN. */
 	if (bpf_core_field_exists(old->rss_stat.count)) {
 		u64 counts = (u64)mm + bpf_core_field_offset(old->rss_stat.count);
 		bpf_probe_read_kernel(pages, 4 * sizeof(*pages), (void *)counts);
@@ -53,8 +53,8 @@ static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
 /* mm_struct.rss_stat: atomic counters up to 6.1, per-CPU counters since f1a7941243c1 (6.2).
  *
  * Without CONFIG_KALLSYMS_ALL a program cannot name the kernel's __per_cpu_offset[], but a per-CPU map reveals it: the
- * address of the map's area on CPU n, minus the map's per-CPU base pointer, is the offset of CPU n for every per-CPU object.
- * Returns false, with the approximate values in both, where the counters cannot be summed. */
+ * address of the map's area on CPU n, minus the map's per-CPU base pointer, is the offset of CPU n for every per-CPU
+ * object. Returns false, with the approximate values in both, where the counters cannot be summed. */
 static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *approx)
 {
 	struct mm_struct___atomic *old = (void *)mm;
@@ -122,9 +122,10 @@ static __always_inline struct cgroup_subsys_state *memory_css(u64 subsys)
 {
 	struct cgroup_subsys_state *css = NULL;
 
-	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		bpf_probe_read_kernel(&css, sizeof(css),
-				      (void *)(subsys + bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id) * sizeof(void *)));
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return NULL;
+	u64 index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	bpf_probe_read_kernel(&css, sizeof(css), (void *)(subsys + index * sizeof(void *)));
 	return css;
 }
 

@@ -7,8 +7,8 @@
 
 const volatile u32 countdown_from = 0; /* rounds; 0: no countdown is sent */
 
-/* A group at its limit may come this far and recover, hundreds of times in a row, in any of its tasks. Within this time a
- * countdown of the group is sent again only when it has come further. */
+/* A group at its limit may come this far and recover, hundreds of times in a row, in any of its tasks. Within this time
+ * a countdown of the group is sent again only when it has come further. */
 #define COUNTDOWN_AGAIN_NS 1000000000ULL
 
 struct countdown {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The records that the BPF programs send, and what their fields mean. The layout is written once, here and in the headers
- * that include this one; scripts/layout.ts derives the TypeScript views from the BTF of the compiled object.
+/* The records that the BPF programs send, and what their fields mean. The layout is written once, here and in the
+ * headers that include this one; scripts/layout.ts derives the TypeScript views from the BTF of the compiled object.
  *
  * Widths are fixed, padding is explicit, names carry units. A page is the kernel's page (4 KiB on x86-64).
  *
@@ -15,7 +15,7 @@
 #define CGROUP_LEVELS 16    /* the victim's cgroup and its ancestors */
 #define EXE_LEN 256         /* bytes of an executable's path */
 #define CMDLINE_LEN 1024
-#define CANDIDATES 10       /* processes with the most points, of all that the kernel chose from */
+#define CANDIDATES 10 /* processes with the most points, of all that the kernel chose from */
 
 /* The number of a kind is also the index of its loss counter. */
 enum record_kind {
@@ -31,7 +31,7 @@ enum record_kind {
 	RECORD_PRESSURE_GROUP = 10,
 	RECORD_GUARD_TRIGGER = 11, /* this and the next from bpf/guard.bpf.c: see guard.h */
 	RECORD_GUARD_SIGNAL = 12,
-	RECORD_PROCESS_EXEC = 13,  /* from bpf/exec.bpf.c */
+	RECORD_PROCESS_EXEC = 13, /* from bpf/exec.bpf.c */
 	RECORD_KINDS,
 };
 WIRE_ENUM(record_kind);
@@ -64,22 +64,22 @@ WIRE_ENUM(oom_step);
 
 /* Which fields of a kill are set. A field whose fact is not set is unknown, never zero. */
 enum kill_fact {
-	FACT_TASK = 1 << 0,         /* the victim's task_struct was read */
-	FACT_MM = 1 << 1,           /* total_vm, RSS, swap, page tables */
-	FACT_RSS_EXACT = 1 << 2,    /* rss_*_pages are sums over all CPUs, not the approximate counter */
-	FACT_CGROUPS = 1 << 3,      /* levels[] */
-	FACT_OOM_CONTROL = 1 << 4,  /* constraint, order, gfp, domain size and limit are the kernel's own oom_control */
-	FACT_RECLAIM = 1 << 5,      /* gfp and order are those of the trigger's last reclaim */
-	FACT_LIMIT = 1 << 6,        /* limit is the cgroup whose limit was hit */
+	FACT_TASK = 1 << 0,        /* the victim's task_struct was read */
+	FACT_MM = 1 << 1,          /* total_vm, RSS, swap, page tables */
+	FACT_RSS_EXACT = 1 << 2,   /* rss_*_pages are sums over all CPUs, not the approximate counter */
+	FACT_CGROUPS = 1 << 3,     /* levels[] */
+	FACT_OOM_CONTROL = 1 << 4, /* constraint, order, gfp, domain size and limit are the kernel's own oom_control */
+	FACT_RECLAIM = 1 << 5,     /* gfp and order are those of the trigger's last reclaim */
+	FACT_LIMIT = 1 << 6,       /* limit is the cgroup whose limit was hit */
 	FACT_EXE = 1 << 7,
 	FACT_CMDLINE = 1 << 8,
 	FACT_CMDLINE_CUT = 1 << 9,
 	FACT_EXE_CUT = 1 << 10,
-	FACT_LEVELS_CUT = 1 << 11,  /* the victim's cgroup lies deeper than CGROUP_LEVELS */
-	FACT_NODEMASK = 1 << 12,    /* the allocation carried a nodemask */
+	FACT_LEVELS_CUT = 1 << 11, /* the victim's cgroup lies deeper than CGROUP_LEVELS */
+	FACT_NODEMASK = 1 << 12,   /* the allocation carried a nodemask */
 	FACT_MEMS_ALLOWED = 1 << 13,
-	FACT_CGROUP_V1 = 1 << 14,   /* the memory controller is on cgroup v1: a level's swap is memory and swap together */
-	FACT_CANDIDATES = 1 << 15,  /* an oom_candidates_record follows */
+	FACT_CGROUP_V1 = 1 << 14,  /* cgroup v1 has the memory controller: a level's swap is memory and swap */
+	FACT_CANDIDATES = 1 << 15, /* an oom_candidates_record follows */
 };
 WIRE_ENUM(kill_fact);
 
@@ -102,7 +102,7 @@ struct cgroup_level {
 	__u64 id;
 	__u64 usage_pages;
 	__u64 limit_pages;
-	__u64 swap_pages;       /* v2: swap, v1: memory and swap */
+	__u64 swap_pages; /* v2: swap, v1: memory and swap */
 	__u64 swap_limit_pages;
 	__u8 name_truncated;
 	__u8 oom_group;
@@ -130,7 +130,7 @@ struct oom_kill_record {
 	__u64 victim_total_vm_pages;
 	__u64 victim_page_table_bytes;
 	struct rss_pages victim_rss;        /* exact where FACT_RSS_EXACT */
-	struct rss_pages victim_rss_approx; /* the shared part of the per-CPU counters, which kernels 6.2 to 6.x print */
+	struct rss_pages victim_rss_approx; /* shared part of the per-CPU counters, which kernels 6.2 to 6.x print */
 	char victim_comm[TASK_COMM_LEN];    /* of the marked thread */
 	char victim_process_comm[TASK_COMM_LEN];
 
@@ -227,7 +227,7 @@ struct log_line_record {
 	__u64 printer_start_ns; /* since boot, suspend included */
 	__u32 printer_tid;      /* the task that printed it: the trigger, unless LINE_FORMATTED */
 	__u16 length;
-	__u8 flags;             /* enum log_line_flag */
+	__u8 flags; /* enum log_line_flag */
 	__u8 reserved;
 	char text[LOG_TEXT_LEN];
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Synthetic records on the tracer's ring, for tests of the loss counters and for benchmarks. Not part of the package. The
- * loader replaces the maps by the tracer's. */
+/* Synthetic records on the tracer's ring, for tests of the loss counters and for benchmarks. Not part of the package.
+ * The loader replaces the maps by the tracer's. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"

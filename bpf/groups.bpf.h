@@ -2,9 +2,9 @@
 /* The accounts of cgroups, each with its descendants, and of the system. PSI's arithmetic (kernel/sched/psi.c) on the
  * hierarchy of the memory controller, cgroup v1 too, and only while a task is stalled.
  *
- * A group's time is kept by CPU, in slots: `some` while a task that ran there last is stalled, `full` while in addition no
- * other task of the group runs there. Only that CPU changes its slot, except for stalled tasks that migrate: their counts are
- * atomic, and a race costs the nanoseconds between two loads. */
+ * A group's time is kept by CPU, in slots: `some` while a task that ran there last is stalled, `full` while in addition
+ * no other task of the group runs there. Only that CPU changes its slot, except for stalled tasks that migrate: their
+ * counts are atomic, and a race costs the nanoseconds between two loads. */
 #pragma once
 
 #include "compat.bpf.h"
@@ -31,7 +31,7 @@ struct {
 /* Groups with a recent stall, which each tick evaluates. While there are none, every hook ends after a load or two. */
 u64 hot[HOT_GROUPS] = {};
 u32 hot_any = 0;
-u64 root_css = 0; /* once it is known; its tasks belong to the system */
+u64 root_css = 0;   /* once it is known; its tasks belong to the system */
 u64 system_psi = 0; /* psi_system, once it is known */
 
 static __always_inline void count_full(enum full_map map)
@@ -84,8 +84,9 @@ static __always_inline void send_group(struct cgroup_subsys_state *css, u64 id, 
 	bpf_ringbuf_submit(r, 0);
 }
 
-/* When PSI ended its last period; 0: unknown (cgroup v1, or before 6.1). PSI weighs CPUs by how busy they were in a period of
- * some 2 s, so a task that moves between CPUs makes the result depend on where the periods end. Ours end where PSI's do. */
+/* When PSI ended its last period; 0: unknown (cgroup v1, or before 6.1). PSI weighs CPUs by how busy they were in a
+ * period of some 2 s, so a task that moves between CPUs makes the result depend on where the periods end. Ours end
+ * where PSI's do. */
 static __always_inline u64 psi_closed(struct pressure_group *g, u64 key)
 {
 	struct psi_group *psi = (void *)(key == SYSTEM_KEY ? system_psi : g->psi);
@@ -137,7 +138,8 @@ __noinline u64 group_create(u64 key)
 	return key;
 }
 
-/* From now on each tick evaluates the group. Which task ran where before is unknown, so nothing runs until the next switch. */
+/* From now on each tick evaluates the group. Which task ran where before is unknown, so nothing runs until the next
+ * switch. */
 __noinline int group_heat(u64 key, u64 now)
 {
 	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
@@ -199,8 +201,8 @@ static __always_inline void slot_change(struct pressure_slot *s, s32 stalled, u3
 /* A change on one CPU: stalled tasks more or fewer (-1, 0, 1), and what runs there now (enum slot_running). */
 #define CHANGE(cpu, stalled, running) ((u64)(cpu) << 32 | (u64)((stalled) + 1) << 16 | (running) << 8)
 
-/* Applies a change to a group and all its ancestors. change: CHANGE(), with the cause of the stall that ended after ended_ns
- * nanoseconds (0: none has ended). */
+/* Applies a change to a group and all its ancestors. change: CHANGE(), with the cause of the stall that ended after
+ * ended_ns nanoseconds (0: none has ended). */
 __noinline int change_groups(u64 key, u64 change, u64 now, u64 ended_ns)
 {
 	u64 cpu = change >> 32, running = change >> 8 & 0xff, cause = change & 0xff;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The fast path of an early kill. Userspace names a target beforehand and keeps the arming fresh. Here, where the kernel
- * counts down to its OOM killer, the condition is checked and the signal sent at once, without waking userspace, which would
- * itself need memory. Kernels before 6.13 have no kfunc for that; there the record asks the addon's poller thread to signal.
+/* The fast path of an early kill. Userspace names a target beforehand and keeps the arming fresh. Here, where the
+ * kernel counts down to its OOM killer, the condition is checked and the signal sent at once, without waking userspace,
+ * which would itself need memory. Kernels before 6.13 have no kfunc for that; there the record asks the addon's poller
+ * thread to signal.
  *
- * The only decisions made here are whether the moment has come and whether the target is still the same process. Everything
- * ends with the process that armed, because only its descriptors hold the programs and maps. */
+ * The only decisions made here are whether the moment has come and whether the target is still the same process.
+ * Everything ends with the process that armed, because only its descriptors hold the programs and maps. */
 #include "kernel.h"
 #include "guard.h"
 #include "maps.bpf.h"
@@ -21,8 +22,8 @@ extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value) __ksym __weak;
 
-/* Set by the loader: the kernel's BTF has those three. It is read-only data, so the verifier skips the calls on a kernel
- * that lacks them. */
+/* Set by the loader: the kernel's BTF has those three. It is read-only data, so the verifier skips the calls on a
+ * kernel that lacks them. */
 const volatile bool can_signal = false;
 
 struct {
@@ -39,8 +40,8 @@ struct {
 	__type(value, u64);
 } expiries SEC(".maps");
 
-/* Whether the current task is in this cgroup or below it, and the cgroup is at its limit. Otherwise the fruitless reclaim had
- * another reason: memory.high, memory.reclaim, or a limit further down. */
+/* Whether the current task is in this cgroup or below it, and the cgroup is at its limit. Otherwise the fruitless
+ * reclaim had another reason: memory.high, memory.reclaim, or a limit further down. */
 __noinline int domain_is_full(u64 domain)
 {
 	struct mem_cgroup *memcg = task_memcg((void *)bpf_get_current_task());
@@ -57,8 +58,8 @@ __noinline int domain_is_full(u64 domain)
 	return 0;
 }
 
-/* Before 5.11 these programs may not lock. They need no lock where the kernel cannot signal: then only the token counts,
- * which belongs to one target for ever and which userspace writes last. */
+/* Before 5.11 these programs may not lock. They need no lock where the kernel cannot signal: then only the token
+ * counts, which belongs to one target for ever and which userspace writes last. */
 static __always_inline void lock(struct arming_slot *arming)
 {
 	if (can_signal)
@@ -90,12 +91,13 @@ static __always_inline u32 outcome_of(const struct arming_slot *target, struct g
 		outcome = GUARD_DYING;
 	else {
 		r->decided_ktime_ns = bpf_ktime_get_ns();
-		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to send it (irq_work). On a virtual
-		 * machine that takes most of the time of a signal. */
+		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to send it (irq_work). On a
+		 * virtual machine that takes most of the time of a signal. */
 		r->error = bpf_send_signal_task(task, target->signal, PIDTYPE_TGID, target->token);
 	}
 	bpf_task_release(task);
-	/* A leader that has exited before its threads cannot be signalled from here, but the process can by its pidfd. */
+	/* A leader that has exited before its threads cannot be signalled from here, but the process can by its pidfd.
+	 */
 	return r->error == -EPERM ? GUARD_ASKED : outcome;
 }
 
@@ -118,7 +120,8 @@ __noinline int fire(u32 slot, u32 rounds, u64 now)
 	target.start_ticks = arming->start_ticks;
 	target.pid = arming->pid;
 	target.signal = arming->signal;
-	if (arming->state == ARMING_ARMED && rounds >= arming->fruitless_rounds && *(volatile u64 *)&arming->token == target.token) {
+	if (arming->state == ARMING_ARMED && rounds >= arming->fruitless_rounds &&
+	    *(volatile u64 *)&arming->token == target.token) {
 		mine = true;
 		arming->state = ARMING_FIRED;
 		arming->trigger_ktime_ns = now;
@@ -173,8 +176,9 @@ SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsign
 	return 0;
 }
 
-/* mm/page_alloc.c: should_reclaim_retry(). At 16 the kernel's own count allows it to call its OOM killer. It also does so at
- * once when no zone would have enough memory even if everything reclaimable were reclaimed; the last zone is checked last. */
+/* mm/page_alloc.c: should_reclaim_retry(). At 16 the kernel's own count allows it to call its OOM killer. It also does
+ * so at once when no zone would have enough memory even if everything reclaimable were reclaimed; the last zone is
+ * checked last. */
 SEC("tp_btf/reclaim_retry_zone")
 int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long reclaimable, unsigned long available,
 	     unsigned long min_wmark, int no_progress_loops, bool enough)

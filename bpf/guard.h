@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The wire between bpf/guard.bpf.c and the process that arms it: an arming, and the two records that an arming causes. */
+/* The wire between bpf/guard.bpf.c and the process that arms it: an arming, and the two records that an arming causes.
+ */
 #pragma once
 
 #include "events.h"
@@ -24,11 +25,11 @@ WIRE_ENUM(arming_state);
  * `expiries`, so that a refresh cannot re-arm a slot that has just fired. */
 struct arming_slot {
 	struct bpf_spin_lock reserved_for_lock;
-	__u32 state;           /* enum arming_state */
-	__u64 token;           /* identifies this arming in its records */
-	__u64 domain;          /* id of the cgroup whose limit is watched, or SYSTEM_DOMAIN */
-	__u64 start_ticks;     /* of the target, as in /proc/PID/stat */
-	__u32 pid;             /* of the target, in the first pid namespace */
+	__u32 state;       /* enum arming_state */
+	__u64 token;       /* identifies this arming in its records */
+	__u64 domain;      /* id of the cgroup whose limit is watched, or SYSTEM_DOMAIN */
+	__u64 start_ticks; /* of the target, as in /proc/PID/stat */
+	__u32 pid;         /* of the target, in the first pid namespace */
 	__u32 signal;
 	__u32 fruitless_rounds; /* consecutive reclaims of one task that freed nothing, at which the slot fires */
 	__u32 reserved;
@@ -55,8 +56,8 @@ struct guard_trigger_record {
 	__u32 pid;
 	__u32 trigger_tid;
 	__u32 fruitless_rounds;
-	__u32 asked; /* 1: outcome is GUARD_ASKED. The addon compares fields of 4 or 8 bytes only */
-	__s32 error; /* negative errno of bpf_send_signal_task(), 0: none */
+	__u32 asked;  /* 1: outcome is GUARD_ASKED. The addon compares fields of 4 or 8 bytes only */
+	__s32 error;  /* negative errno of bpf_send_signal_task(), 0: none */
 	__u8 outcome; /* enum guard_outcome */
 	__u8 reserved[3];
 };

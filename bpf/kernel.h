@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel's types, each with only the fields that are read, in any order: CO-RE finds the real offsets in the running
- * kernel's BTF. And the kernel's numbers that are macros there, so that no BTF has them. */
+/* The kernel's types, each with only the fields that are read, in any order: CO-RE finds the real offsets in the
+ * running kernel's BTF. And the kernel's numbers that are macros there, so that no BTF has them. */
 #pragma once
 
 #include <linux/types.h>
@@ -23,17 +23,19 @@ typedef __u64 u64;
 #define EPERM 1
 #define E2BIG 7
 #define EBUSY 16
-#define SEND_SIG_PRIV 1                 /* include/linux/signal.h: in place of a pointer to a siginfo */
-#define SIGNAL_GROUP_EXIT 0x00000004    /* include/linux/sched/signal.h */
-#define PF_MEMALLOC 0x00000800          /* include/linux/sched.h */
-#define PF_KTHREAD 0x00200000           /* include/linux/sched.h */
-#define PAGE_ALLOC_COSTLY_ORDER 3       /* include/linux/mmzone.h: above it the kernel kills nothing */
-#define PSI_PERIOD_NS 2000000000ULL     /* kernel/sched/psi.c PSI_FREQ: PSI weighs CPUs over periods of this length */
+#define SEND_SIG_PRIV 1              /* include/linux/signal.h: in place of a pointer to a siginfo */
+#define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
+#define PF_MEMALLOC 0x00000800       /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000        /* include/linux/sched.h */
+#define PAGE_ALLOC_COSTLY_ORDER 3    /* include/linux/mmzone.h: above it the kernel kills nothing */
+#define PSI_PERIOD_NS 2000000000ULL  /* kernel/sched/psi.c PSI_FREQ: PSI weighs CPUs over periods of this length */
 
 enum kernel_limit {
-	/* mm/internal.h: reclaims without progress after which mm/page_alloc.c and mm/memcontrol.c call the OOM killer. */
+	/* mm/internal.h: reclaims without progress after which mm/page_alloc.c and mm/memcontrol.c call the OOM killer.
+	 */
 	MAX_RECLAIM_RETRIES = 16,
-	/* include/linux/memcontrol.h MEMCG_CHARGE_BATCH, 32 before 6.1: how many pages below its limit a charge may fail. */
+	/* include/linux/memcontrol.h MEMCG_CHARGE_BATCH, 32 before 6.1: how many pages below its limit a charge may
+	   fail. */
 	CHARGE_BATCH_PAGES = 64,
 	/* USER_HZ is 100 on x86-64 and arm64. */
 	NS_PER_TICK = 10000000,
@@ -196,8 +198,8 @@ struct task_struct {
 	nodemask_t mems_allowed;
 };
 
-/* OOM */
-enum oom_constraint { /* include/linux/oom.h */
+/* OOM: include/linux/oom.h */
+enum oom_constraint {
 	CONSTRAINT_NONE,
 	CONSTRAINT_CPUSET,
 	CONSTRAINT_MEMORY_POLICY,

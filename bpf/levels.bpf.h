@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The height of the pressure: sliding windows over a group's totals, and levels with hysteresis. All of it is computed on the
- * tick, so that a level rises while a stall lasts and falls when everything is quiet, and a stall itself costs none of it. */
+/* The height of the pressure: sliding windows over a group's totals, and levels with hysteresis. All of it is computed
+ * on the tick, so that a level rises while a stall lasts and falls when everything is quiet, and a stall itself costs
+ * none of it. */
 #pragma once
 
 #include "groups.bpf.h"
@@ -10,7 +11,7 @@ const volatile struct pressure_share thresholds[PRESSURE_WINDOWS][PRESSURE_LEVEL
 const volatile u32 fall_permille = 700; /* a level falls below this part of its threshold */
 const volatile u64 sustain_ns = 0;
 const volatile u64 cool_down_ns = 0;
-const volatile u64 cold_ns = PSI_PERIOD_NS; /* a group without a stall for this long is cold: PSI_PERIOD_NS, the longest window */
+const volatile u64 cold_ns = PSI_PERIOD_NS; /* a group without a stall for this long is cold; no window is longer */
 
 u32 stalled_now = 0; /* stalled tasks of the system at the last tick */
 
@@ -50,7 +51,8 @@ static __always_inline bool period_ends(struct pressure_group *g, u64 key, u64 n
 	return ends;
 }
 
-/* Sums the CPUs' times, each weighed by how busy the CPU was: collect_percpu_times() of PSI. Returns the stalled tasks. */
+/* Sums the CPUs' times, each weighed by how busy the CPU was: collect_percpu_times() of PSI. Returns the stalled tasks.
+ */
 static __always_inline u32 collect(struct pressure_group *g, u64 key, u64 now)
 {
 	struct weighed fine = {}, coarse = {};
@@ -138,7 +140,8 @@ __noinline int slide(u64 key, u64 window, u64 now)
 	return 0;
 }
 
-/* The highest level that a window reaches, the shortest window first. A level that holds already has a lower threshold. */
+/* The highest level that a window reaches, the shortest window first. A level that holds already has a lower threshold.
+ */
 static __always_inline u8 level_now(struct pressure_group *g, u8 *window)
 {
 	u8 level = LEVEL_NORMAL;

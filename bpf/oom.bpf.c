@@ -2,8 +2,9 @@
 /* OOM kills: the victim, the trigger, the limit that was hit, and how the memory came back.
  *
  * mark_victim alone does not mean a kill: mm/oom_kill.c fires it for tasks that are exiting anyway. And a kill does not
- * always mean a mark: processes that share the victim's memory get a bare SIGKILL. So these programs pair the SIGKILL and
- * the mark, in the context of the trigger, the task that ran out of memory. All of it happens under the kernel's oom_lock.
+ * always mean a mark: processes that share the victim's memory get a bare SIGKILL. So these programs pair the SIGKILL
+ * and the mark, in the context of the trigger, the task that ran out of memory. All of it happens under the kernel's
+ * oom_lock.
  */
 #include <asm/ptrace.h>
 #include "kernel.h"
@@ -23,9 +24,9 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* The recent past of one trigger. */
 struct episode {
-	u64 signalled;        /* task_struct that got SIGKILL and has not been marked */
+	u64 signalled; /* task_struct that got SIGKILL and has not been marked */
 	u64 signal_ktime_ns;
-	u64 mark_ktime_ns;    /* last mark */
+	u64 mark_ktime_ns; /* last mark */
 	u64 marked_mm;
 	u64 marked_leader;
 	u64 oom_control;      /* of the current OOM, on the trigger's stack */
@@ -33,7 +34,7 @@ struct episode {
 	u64 first_leader;     /* first victim of the current OOM */
 	u32 reclaim_gfp;
 	s32 reclaim_order;
-	u32 reclaimed;        /* reclaim_gfp and reclaim_order are set */
+	u32 reclaimed; /* reclaim_gfp and reclaim_order are set */
 	u32 reserved;
 };
 
@@ -44,7 +45,8 @@ struct {
 	__type(value, struct episode);
 } episodes SEC(".maps");
 
-/* A marked process, until its memory is back. In the map under its pid, the marked thread's tid and its address space. */
+/* A marked process, until its memory is back. In the map under its pid, the marked thread's tid and its address space.
+ */
 struct victim {
 	u64 mm;
 	u64 limit_memcg;
@@ -122,7 +124,7 @@ static __always_inline int on_reclaim(int order, u32 gfp)
 }
 
 /* (order, gfp) up to 6.19, (gfp, order, memcg) by 7.2 */
-#define RECLAIM(name, tp)                                                   \
+#define RECLAIM(name, tp)                                                    \
 	TRACEPOINT(name##_2, tp, on_reclaim(order, gfp), int order, u32 gfp) \
 	TRACEPOINT(name##_3, tp, on_reclaim(order, gfp), u32 gfp, int order)
 RECLAIM(direct_reclaim, "mm_vmscan_direct_reclaim_begin")
@@ -130,9 +132,9 @@ RECLAIM(memcg_reclaim, "mm_vmscan_memcg_reclaim_begin")
 RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
 
 /* A process at its cgroup's limit that allocates anonymous memory goes through some 35 reclaims that free nothing, in
- * 0.86 ms, before the kernel kills (at least MAX_RECLAIM_RETRIES). A reader that is woken after 3 of them is awake and warm
- * when the kill comes. While no kill follows, the interval between records doubles: a cgroup that thrashes at its limit for
- * hours must not cost a CPU. */
+ * 0.86 ms, before the kernel kills (at least MAX_RECLAIM_RETRIES). A reader that is woken after 3 of them is awake and
+ * warm when the kill comes. While no kill follows, the interval between records doubles: a cgroup that thrashes at its
+ * limit for hours must not cost a CPU. */
 #define IMMINENT_ROUNDS 3
 #define IMMINENT_SOONEST_NS 10000000ULL
 #define IMMINENT_LATEST_NS 10000000000ULL
@@ -277,7 +279,8 @@ static __always_inline int on_mark(u64 stack, u64 task)
 	struct task_struct *marked = (void *)task;
 	struct episode *e = episode_get(true);
 	struct task_struct *signalled = e ? (void *)e->signalled : NULL;
-	bool killed = signalled && (signalled == marked || BPF_CORE_READ(signalled, tgid) == BPF_CORE_READ(marked, tgid));
+	bool killed =
+		signalled && (signalled == marked || BPF_CORE_READ(signalled, tgid) == BPF_CORE_READ(marked, tgid));
 
 	if (e && !killed)
 		e->signal_ktime_ns = 0;
@@ -346,7 +349,8 @@ SEC("kprobe/oom_kill_process") int oom_kill_process_kprobe(struct pt_regs *ctx)
 	return on_oom_kill_process(PT_REGS_PARM1(ctx));
 }
 
-/* kernel/signal.c: __send_signal_locked(). The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do. */
+/* kernel/signal.c: __send_signal_locked(). The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do.
+ */
 static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 {
 	struct task_struct *task = (void *)address;
@@ -360,9 +364,10 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 	u64 now = bpf_ktime_get_ns();
 	e->signal_ktime_ns = now;
 
-	/* After the mark the kernel kills every other process that uses the same memory, without a mark or a line in its log. */
-	if (e->marked_mm && now - e->mark_ktime_ns < EPISODE_NS &&
-	    (u64)BPF_CORE_READ(task, mm) == e->marked_mm && (u64)BPF_CORE_READ(task, group_leader) != e->marked_leader)
+	/* After the mark the kernel kills every other process that uses the same memory, without a mark or a line in
+	 * its log. */
+	if (e->marked_mm && now - e->mark_ktime_ns < EPISODE_NS && (u64)BPF_CORE_READ(task, mm) == e->marked_mm &&
+	    (u64)BPF_CORE_READ(task, group_leader) != e->marked_leader)
 		return report_kill(0, address, BPF_CORE_READ(task, pid), KILL_SHARED_MEMORY);
 	e->signalled = address;
 	return 0;
@@ -390,8 +395,8 @@ static __always_inline int report_step(u64 key, u8 step)
 		r.limit_usage_pages = BPF_CORE_READ(limit, memory.usage.counter);
 	}
 	record_send(&r.header, RECORD_OOM_STEP, sizeof(r), 0);
-	/* The exit and the end of the memory come in either order; since 6.16 the exit is first. The entry under the pid has
-	 * the steps. */
+	/* The exit and the end of the memory come in either order; since 6.16 the exit is first. The entry under the
+	 * pid has the steps. */
 	u64 pid = v.pid;
 	found = bpf_map_lookup_elem(&victims, &pid);
 	if (!found)
@@ -407,7 +412,8 @@ TRACEPOINT(start_task_reaping, "start_task_reaping", report_step((u32)pid, STEP_
 TRACEPOINT(finish_task_reaping, "finish_task_reaping", report_step((u32)pid, STEP_REAPER_FINISH), int pid)
 TRACEPOINT(skip_task_reaping, "skip_task_reaping", report_step((u32)pid, STEP_REAPER_SKIP), int pid)
 
-/* Without exit_mmap (before 6.1) the exit comes after exit_mm(): the memory is back, unless another process shares it. */
+/* Without exit_mmap (before 6.1) the exit comes after exit_mm(): the memory is back, unless another process shares it.
+ */
 const volatile bool exit_is_last_step = false;
 
 static __always_inline int on_exit(struct task_struct *task, bool last)

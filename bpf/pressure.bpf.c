@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Memory pressure: the time that tasks spend stalled on memory, by task, by cgroup and for the system, and by cause.
  *
- * psi_memstall_enter() and psi_memstall_leave() enclose every stall; where a program can hook them, the tracepoints only tell
- * the cause. Otherwise the tracepoints enclose reclaim and compaction, and sched_switch sees which tasks go to sleep with
- * task_struct.in_memstall set. */
+ * psi_memstall_enter() and psi_memstall_leave() enclose every stall; where a program can hook them, the tracepoints
+ * only tell the cause. Otherwise the tracepoints enclose reclaim and compaction, and sched_switch sees which tasks go
+ * to sleep with task_struct.in_memstall set. */
 #include <asm/ptrace.h>
 #include "kernel.h"
 #include "maps.bpf.h"
@@ -19,8 +19,8 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* A program that also keeps the clock running. */
-#define PRESSURE_TRACEPOINT(name, tracepoint, body, args...) \
-	TRACEPOINT_PAIR(name, tracepoint, { body; keep_ticking(); return 0; }, { body; tick_if_due(); return 0; }, ##args)
+#define PRESSURE_TRACEPOINT(name, tracepoint, work, args...) \
+	TRACEPOINT_PAIR(name, tracepoint, (work, keep_ticking(), 0), (work, tick_if_due(), 0), ##args)
 
 /* ---- every stall, on kernels where functions can be hooked (kernel/sched/psi.c) ---- */
 
@@ -29,8 +29,8 @@ static __always_inline s64 stack_of(void *ctx)
 	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
 }
 
-/* Pairs nest, and only the outermost counts: inside it a stall is open already, and the task's own flag is still set when the
- * function returns that ends the inner one. (The argument tells too, but on 5.10 a program may not read it.)
+/* Pairs nest, and only the outermost counts: inside it a stall is open already, and the task's own flag is still set
+ * when the function returns that ends the inner one. (The argument tells too, but on 5.10 a program may not read it.)
  *
  * Both programs run when the function returns, so that PSI's account and ours contain the same part of their cost. */
 static __always_inline void on_entered(void *ctx)
@@ -83,8 +83,8 @@ SEC("kretprobe/psi_memstall_leave") int memstall_leave_kprobe(struct pt_regs *ct
 
 /* ---- reclaim and compaction (mm/vmscan.c, mm/compaction.c): the cause of a stall, or the stall itself ---- */
 
-/* Since 6.0 psi_memstall_enter() comes before reclaim begins, and is not called for proactive reclaim (memory.reclaim), which
- * is no stall. Before 6.0 it came after the tracepoint. */
+/* Since 6.0 psi_memstall_enter() comes before reclaim begins, and is not called for proactive reclaim (memory.reclaim),
+ * which is no stall. Before 6.0 it came after the tracepoint. */
 static __always_inline bool proactive(struct task_struct *task)
 {
 	struct scan_control *control = NULL;
@@ -137,11 +137,12 @@ static __always_inline u32 memcg_reclaim_cause(void)
 PRESSURE_TRACEPOINT(direct_reclaim_begin, "mm_vmscan_direct_reclaim_begin", work_begins(ctx, CAUSE_DIRECT_RECLAIM))
 PRESSURE_TRACEPOINT(direct_reclaim_end, "mm_vmscan_direct_reclaim_end", work_ends())
 PRESSURE_TRACEPOINT(memcg_reclaim_begin, "mm_vmscan_memcg_reclaim_begin", work_begins(ctx, memcg_reclaim_cause()))
-PRESSURE_TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", { work_ends(); memcg_round(reclaimed); }, unsigned long reclaimed)
+PRESSURE_TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", (work_ends(), memcg_round(reclaimed)),
+		    unsigned long reclaimed)
 PRESSURE_TRACEPOINT(compaction_begin, "mm_compaction_begin", work_begins(ctx, CAUSE_COMPACTION))
 PRESSURE_TRACEPOINT(compaction_end, "mm_compaction_end", work_ends())
-PRESSURE_TRACEPOINT(reclaim_retry_zone, "reclaim_retry_zone", zone_round(loops), void *zone, int order, unsigned long reclaimable,
-	   unsigned long available, unsigned long watermark, int loops)
+PRESSURE_TRACEPOINT(reclaim_retry_zone, "reclaim_retry_zone", zone_round(loops), void *zone, int order,
+		    unsigned long reclaimable, unsigned long available, unsigned long watermark, int loops)
 
 /* ---- which task runs where ---- */
 
@@ -163,14 +164,14 @@ static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u
 		s->cpu = cpu;
 		change_groups(s->key, CHANGE(cpu, 1, RUNNING_AS_BEFORE), now, 0);
 	}
-	/* The memory that it slept for is there. But kswapd and kcompactd work while they are stalled, until they say otherwise. */
+	/* The memory that it slept for is there. But kswapd and kcompactd run while they are stalled. */
 	if (!s->from_switch || (BPF_CORE_READ(task, flags) & PF_KTHREAD))
 		return true;
 	stall_end(tid, 0, now);
 	return false;
 }
 
-/* A task that leaves a CPU outside of a stall has none open. This ends a kernel thread's stall, and one whose end was missed. */
+/* A task that leaves a CPU outside of a stall has none open. Ends a kernel thread's stall, and one that was missed. */
 static __always_inline void departs(struct task_struct *task, u64 now)
 {
 	bool kernel = BPF_CORE_READ(task, flags) & PF_KTHREAD;
@@ -217,7 +218,8 @@ SEC("tp_btf/sched_switch") int BPF_PROG(sched_switch, bool preempt, struct task_
 	return 0;
 }
 
-SEC("raw_tp/sched_switch") int BPF_PROG(sched_switch_raw, bool preempt, struct task_struct *prev, struct task_struct *next)
+SEC("raw_tp/sched_switch")
+int BPF_PROG(sched_switch_raw, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	if (!exact && psi_runs && in_memstall(prev))
 		on_stalled_sleep(ctx);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The wire of memory pressure: the records on its ring, and the values of its maps and constants that userspace reads or
- * writes. The rules of events.h apply here too. */
+/* The wire of memory pressure: the records on its ring, and the values of its maps and constants that userspace reads
+ * or writes. The rules of events.h apply here too. */
 #pragma once
 
 #include "events.h"
@@ -84,7 +84,7 @@ struct pressure_countdown_record {
 	struct stalled_task task;
 	__u64 limit_id; /* the cgroup that is at its limit, 0: the system is short */
 	__u32 fruitless_rounds;
-	/* Countdowns of this limit_id that were not sent. It only grows, unless it wraps or the kernel forgets the group. */
+	/* Countdowns of this limit_id that were not sent. Only grows, unless it wraps or the group is forgotten. */
 	__u32 unsent;
 };
 WIRE_STRUCT(pressure_countdown_record);
@@ -105,9 +105,9 @@ struct pressure_slot {
 	__u64 since_ns; /* of the last change */
 	__u64 some_ns;
 	__u64 full_ns;
-	__u64 busy_ns; /* PSI's "nonidle", the weight of this CPU against the others */
-	__u32 stalled; /* tasks */
-	__u32 running; /* enum slot_running */
+	__u64 busy_ns;      /* PSI's "nonidle", the weight of this CPU against the others */
+	__u32 stalled;      /* tasks */
+	__u32 running;      /* enum slot_running */
 	__u64 fine_some_ns; /* as of the last tick */
 	__u64 fine_full_ns;
 	__u64 fine_busy_ns;
@@ -147,7 +147,7 @@ struct pressure_group {
 	__u64 coarse_ktime_ns; /* end of the last such period */
 	__u64 psi;             /* address of the group's struct psi_group, 0: unknown */
 	__u64 psi_closed_ns;   /* end of PSI's last period, by PSI's clock */
-	__u64 fine_some_ns; /* weighed over each tick: the input of the windows */
+	__u64 fine_some_ns;    /* weighed over each tick: the input of the windows */
 	__u64 fine_full_ns;
 	__u64 tick_ktime_ns;
 	__u64 last_stall_ns;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The kernel's own report of an OOM, line by line, from the tracepoint printk:console.
  *
- * Since 5.19 the tracepoint fires in printk() itself (kernel/printk/printk.c, printk_sprint()). The current task is then the
- * one that prints, which is the trigger, so that two reports never mix and no other line gets into one. Before 5.19 it fires
- * when the line goes to the console, with its prefix, in the task that holds the console; there everything is passed on
- * between the first line of a report and its last. The records have a ring of their own, because one report may be longer
- * than the records of all the kills of a day. */
+ * Since 5.19 the tracepoint fires in printk() itself (kernel/printk/printk.c, printk_sprint()). The current task is
+ * then the one that prints, which is the trigger, so that two reports never mix and no other line gets into one.
+ * Before 5.19 it fires when the line goes to the console, with its prefix, in the task that holds the console; there
+ * everything is passed on between the first line of a report and its last. The records have a ring of their own,
+ * because one report may be longer than the records of all the kills of a day. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
@@ -47,12 +47,14 @@ static __always_inline u32 prefix_length(const char *text)
 	return 0;
 }
 
-/* mm/oom_kill.c: a report opens with "COMM invoked oom-killer: ...", and the part on memory.oom.group with "Tasks in GROUP
- * are going to be killed ...". Its last line is "REASON: Killed process ..." or "REASON and no killable processes...", in
- * which only the kernel's own words come first. A comm may be any text, so only what stands around it is compared. */
+/* mm/oom_kill.c: a report opens with "COMM invoked oom-killer: ...", and the part on memory.oom.group with "Tasks in
+ * GROUP are going to be killed ...". Its last line is "REASON: Killed process ..." or "REASON and no killable
+ * processes...", in which only the kernel's own words come first. A comm may be any text, so only what stands around it
+ * is compared. */
 static __always_inline u8 place_of(const char *text)
 {
-	const u64 invoked = word(" invoked"), tasks = word("Tasks in"), killed = word("Killed p"), none = word("killable");
+	const u64 invoked = word(" invoked"), tasks = word("Tasks in"), killed = word("Killed p"),
+		  none = word("killable");
 
 	if (word(text) == tasks)
 		return LINE_FIRST;
@@ -68,7 +70,8 @@ static __always_inline u8 place_of(const char *text)
 	return 0;
 }
 
-/* printk_sprint() has subtracted the line feed from `length`, but it is still in the buffer: after the text or, when a level
+/* printk_sprint() has subtracted the line feed from `length`, but it is still in the buffer: after the text or, when a
+ * level
  * ("\0016") was cut off the front as well, two bytes further on. */
 static __always_inline bool line_ends(const char *text, u64 length)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Synthetic stalls: bpf/pressure.bpf.c with one more program, for tests of the loss counters. Not part of the package. */
+/* Synthetic stalls: bpf/pressure.bpf.c with one more program, for tests of the loss counters. Not part of the package.
+ */
 #include "pressure.bpf.c"
 
 #define PER_RUN 256

@@ -11,25 +11,25 @@
 #define LOOK_DEPTH 16 /* frames that are searched for a cause: a power of two */
 
 const volatile u64 stall_min_ns = NEVER; /* send stalls that last at least this long; 0: each one, when it begins */
-const volatile u64 stall_room = 0;       /* bytes of the ring for stalls; the rest is for levels, which must not be lost */
-const volatile bool exact = false;       /* psi_memstall_enter() and psi_memstall_leave() are hooked */
-const volatile bool psi_runs = false;    /* the kernel keeps task_struct.in_memstall */
+const volatile u64 stall_room = 0;    /* bytes of the ring for stalls; the rest is for levels, which must not be lost */
+const volatile bool exact = false;    /* psi_memstall_enter() and psi_memstall_leave() are hooked */
+const volatile bool psi_runs = false; /* the kernel keeps task_struct.in_memstall */
 const volatile bool want_stack = false;
 
 const volatile struct stack_range ranges[STACK_RANGES] = {}; /* from /proc/kallsyms */
 
 struct stall {
 	u64 begin_ns;
-	u64 key;  /* of the group */
+	u64 key; /* of the group */
 	u64 task;
-	u32 cpu;  /* whose slots it is counted in */
+	u32 cpu; /* whose slots it is counted in */
 	s32 stack_id;
 	u8 cause;
 	u8 from_switch; /* it began when the task went to sleep, and ends when the task runs again */
 	u8 told;        /* a record was sent */
 	u8 depth;       /* of the stalls nested in it */
 	u32 tid;
-	u32 counted;    /* it is in the slots; where programs can be preempted, others may see it earlier */
+	u32 counted; /* it is in the slots; where programs can be preempted, others may see it earlier */
 	u32 reserved;
 };
 
@@ -110,8 +110,14 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 			open->depth++;
 		return 0;
 	}
-	struct stall s = { .begin_ns = now, .key = key_of(task), .task = (u64)task, .cpu = bpf_get_smp_processor_id(),
-			   .stack_id = stack_id, .cause = cause, .from_switch = from_switch, .tid = tid };
+	struct stall s = { .begin_ns = now,
+			   .key = key_of(task),
+			   .task = (u64)task,
+			   .cpu = bpf_get_smp_processor_id(),
+			   .stack_id = stack_id,
+			   .cause = cause,
+			   .from_switch = from_switch,
+			   .tid = tid };
 	if (bpf_map_update_elem(&stalls, &tid, &s, BPF_NOEXIST)) {
 		count_full(FULL_MAP_STALL_TASK);
 		return 0;
@@ -261,7 +267,8 @@ static __always_inline u32 memcg_cause(u64 *limit_id)
 			*limit_id = memcg_id(memcg);
 			return CAUSE_MEMCG_LIMIT;
 		}
-		if (!found && (s64)BPF_CORE_READ(memcg, memory.usage.counter) > (s64)BPF_CORE_READ(memcg, memory.high)) {
+		if (!found &&
+		    (s64)BPF_CORE_READ(memcg, memory.usage.counter) > (s64)BPF_CORE_READ(memcg, memory.high)) {
 			found = true;
 			cause = CAUSE_MEMCG_HIGH;
 		}

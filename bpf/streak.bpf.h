@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Consecutive reclaims of one task that free nothing: after MAX_RECLAIM_RETRIES of them the kernel calls its OOM killer. */
+/* Consecutive reclaims of one task that free nothing: after MAX_RECLAIM_RETRIES of them the kernel calls its OOM
+ * killer. */
 #pragma once
 
 #include "kernel.h"
@@ -45,7 +46,8 @@ static __always_inline void streak_end(void)
 		streak->rounds = 0;
 }
 
-/* Counts a reclaim that the current task has finished. Returns how many in a row have freed nothing, 0: this one did. */
+/* Counts a reclaim that the current task has finished. Returns how many in a row have freed nothing, 0: this one did.
+ */
 static __always_inline u32 streak_count(unsigned long reclaimed, u64 now)
 {
 	struct streak *streak;

@@ -8,7 +8,7 @@ enum task_flag {
 	TASK_KERNEL_THREAD = 1 << 0,
 	TASK_HAS_MEMORY = 1 << 1, /* an mm was found: the fields from total_vm_pages on are set */
 	TASK_EXACT = 1 << 2,      /* the counters are sums over all CPUs */
-	TASK_VFORK = 1 << 3,      /* it uses its parent's memory until it executes a program: the kernel never chooses it */
+	TASK_VFORK = 1 << 3, /* it uses its parent's memory until it executes a program: the kernel never chooses it */
 };
 WIRE_ENUM(task_flag);
 

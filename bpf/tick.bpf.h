@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The clock of windows and levels: a timer on kernels that have one, otherwise the hooks themselves. While no group is under
- * pressure nothing runs at all. */
+/* The clock of windows and levels: a timer on kernels that have one, otherwise the hooks themselves. While no group is
+ * under pressure nothing runs at all. */
 #pragma once
 
 #include "levels.bpf.h"
@@ -81,7 +81,8 @@ static int on_timer(void *map, u32 *key, struct timer_slot *slot)
 	return 0;
 }
 
-/* Attached for a moment when the monitor opens: only tracing programs may use a timer, and those cannot be run by hand. */
+/* Attached for a moment when the monitor opens: only tracing programs may use a timer, and those cannot be run by hand.
+ */
 SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
 {
 	u32 zero = 0;

@@ -6,9 +6,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#define TRACEPOINT_PAIR(name, tracepoint, typed_body, raw_body, args...)             \
-	SEC("tp_btf/" tracepoint) int BPF_PROG(name, ##args) typed_body              \
-	SEC("raw_tp/" tracepoint) int BPF_PROG(name##_raw, ##args) raw_body
+/* clang-format off */
+#define TRACEPOINT_PAIR(name, tracepoint, typed_result, raw_result, args...) \
+	SEC("tp_btf/" tracepoint) int BPF_PROG(name, ##args) { return typed_result; } \
+	SEC("raw_tp/" tracepoint) int BPF_PROG(name##_raw, ##args) { return raw_result; }
+/* clang-format on */
 
-#define TRACEPOINT(name, tracepoint, result, args...) \
-	TRACEPOINT_PAIR(name, tracepoint, { return result; }, { return result; }, ##args)
+#define TRACEPOINT(name, tracepoint, result, args...) TRACEPOINT_PAIR(name, tracepoint, result, result, ##args)

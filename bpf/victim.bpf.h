@@ -4,8 +4,9 @@
 
 #include "compat.bpf.h"
 
-/* The record that is being filled. One is enough: the kernel holds oom_lock during every kill, mark and signal of its OOM
- * killer. Global functions fill the parts, because the verifier checks such a function once; inlined, they cost it 0.5 s. */
+/* The record that is being filled. One is enough: the kernel holds oom_lock during every kill, mark and signal of its
+ * OOM killer. Global functions fill the parts, because the verifier checks such a function once; inlined, they cost it
+ * 0.5 s. */
 struct oom_kill_record kill = {};
 
 #define MAX_ORDER_SEEN 20
@@ -41,12 +42,13 @@ __noinline u32 append_name(u64 address, u32 length)
 	if (length >= EXE_LEN)
 		return length;
 	barrier_var(length);
-	long n = bpf_probe_read_kernel_str(&kill.exe[length & (EXE_LEN - 1)], EXE_LEN, BPF_CORE_READ(dentry, d_name.name));
+	long n = bpf_probe_read_kernel_str(&kill.exe[length & (EXE_LEN - 1)], EXE_LEN,
+					   BPF_CORE_READ(dentry, d_name.name));
 	return n > 0 ? length + n : length;
 }
 
-/* The path of an executable, innermost part first, across mounts: the result of d_path() at the root of the victim's mount
- * namespace. (bpf_d_path() is not allowed here.) */
+/* The path of an executable, innermost part first, across mounts: the result of d_path() at the root of the victim's
+ * mount namespace. (bpf_d_path() is not allowed here.) */
 __noinline int read_exe(u64 address)
 {
 	struct file *file = (void *)address;
@@ -127,9 +129,10 @@ __noinline u64 read_victim(u64 address)
 }
 
 /* Whether this address on the trigger's stack is an oom_control. `chosen` matches already; the other fields must be
- * plausible too. A stack is full of pointers and return addresses, and as numbers those are out of range for every field:
- * gfp flags end below bit 29, and sizes are in pages. (On 6.1 a return address looked like order -1, which means SysRq.)
- * Here and below the functions are global so that the verifier checks them once, not once for each word of stack. */
+ * plausible too. A stack is full of pointers and return addresses, and as numbers those are out of range for every
+ * field: gfp flags end below bit 29, and sizes are in pages. (On 6.1 a return address looked like order -1, which means
+ * SysRq.) Here and below the functions are global so that the verifier checks them once, not once for each word of
+ * stack. */
 __noinline int is_oom_control(u64 address)
 {
 	struct oom_control *oc = (void *)address;
@@ -151,8 +154,8 @@ __noinline int is_oom_control(u64 address)
 	return !memcg || memcg_id(memcg);
 }
 
-/* Searches one chunk of the stack. Returns the address of the oom_control that chose `task` or, when that is 0, a process
- * with this pid. 0: not found; -1: the stack ends here. */
+/* Searches one chunk of the stack. Returns the address of the oom_control that chose `task` or, when that is 0, a
+ * process with this pid. 0: not found; -1: the stack ends here. */
 __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 {
 	u64 offset = bpf_core_field_offset(struct oom_control, chosen);
@@ -177,8 +180,8 @@ __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 }
 
 /* The kernel's own account of the OOM is a local variable of one of our callers: `struct oom_control oc` in
- * mem_cgroup_out_of_memory(), __alloc_pages_may_oom() and others. They pass its address on, so it lies in memory, above us
- * on this stack, and its `chosen` points to the victim. Without fentry and kprobes no hook delivers it. */
+ * mem_cgroup_out_of_memory(), __alloc_pages_may_oom() and others. They pass its address on, so it lies in memory, above
+ * us on this stack, and its `chosen` points to the victim. Without fentry and kprobes no hook delivers it. */
 __noinline u64 find_oom_control(u64 stack, u64 task, u64 leader, u32 pid)
 {
 	for (int chunk = 0; chunk < SCAN_CHUNKS; chunk++) {
@@ -242,8 +245,8 @@ __noinline u64 read_level(u32 index, u64 address)
 	return (u64)memcg_parent(memcg);
 }
 
-/* The victim's cgroup and its ancestors. Without the oom_control the limit is not guessed here: userspace gets the usage and
- * limit of every level, and marks what it infers. */
+/* The victim's cgroup and its ancestors. Without the oom_control the limit is not guessed here: userspace gets the
+ * usage and limit of every level, and marks what it infers. */
 __noinline int read_levels(u64 task, u64 limit)
 {
 	struct oom_kill_record *r = &kill;

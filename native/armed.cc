@@ -28,7 +28,8 @@ ArmedTargets::~ArmedTargets() {
   while (dying_count_ > 0) close(dying_[--dying_count_]);
 }
 
-// arm({ pidfd, signal, release, expiresNs, kind, fields: [{ offset, bytes, value, atLeast }] }) -> id, or the negative errno
+// arm({ pidfd, signal, release, expiresNs, kind, fields: [{ offset, bytes, value, atLeast }] }) -> id, or the negative
+// errno
 Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info) {
   Napi::Object o = info[0].ToObject();
   Target target{};
@@ -47,11 +48,11 @@ Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info) {
   if (target.pidfd < 0) return Napi::Number::New(info.Env(), -errno);
   target.id = ++last_id_;
   targets_.push_back(target);
-  signalled_.reserve(signalled_.size() + targets_.size());  // the thread that signals must not need memory
+  signalled_.reserve(signalled_.size() + targets_.size());  // the thread that signals must not allocate
   return Napi::Number::New(info.Env(), target.id);
 }
 
-// refresh(id, expiresNs) -> whether it is still armed
+// refresh(id, expiresNs) -> whether the target is still armed
 Napi::Value ArmedTargets::Refresh(const Napi::CallbackInfo& info) {
   auto target = Find(info[0].ToNumber().Uint32Value());
   bool armed = target != targets_.end();
@@ -59,7 +60,7 @@ Napi::Value ArmedTargets::Refresh(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), armed);
 }
 
-// disarm(id) -> whether it was still armed
+// disarm(id) -> whether the target was still armed
 Napi::Value ArmedTargets::Disarm(const Napi::CallbackInfo& info) {
   auto target = Find(info[0].ToNumber().Uint32Value());
   bool armed = target != targets_.end();
@@ -104,13 +105,13 @@ void ArmedTargets::OnRecord(const uint8_t* data, size_t size) {
 }
 
 void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
-  constexpr int kAttempts = 10;  // as often as the kernel's own reaper tries
+  constexpr int kAttempts = 10;  // as many as the kernel's own reaper
   if (releasing_) return;
   releasing_ = true;
   while (dying_count_ > 0) {
     int pidfd = dying_[--dying_count_];
     lock.unlock();
-    // EAGAIN: not all of it could be had at once. Anything else is an answer: done, gone, not dying, or not here (5.15).
+    // EAGAIN: the kernel freed a part. Any other result is final: done, gone, not dying, or no such call before 5.15.
     for (int i = 0; i < kAttempts && ReleaseMemory(pidfd) == EAGAIN; i++) usleep(1000);
     close(pidfd);
     lock.lock();

@@ -1,10 +1,10 @@
-// Processes that get a signal when a record comes: by the thread that reads the ring, with no JavaScript in between.
+// Processes that get a signal when a record comes: from the thread that reads the ring, with no JavaScript in between.
 //
-// Mechanism only. A condition is the kind of a record and comparisons of its fields with numbers; what they mean is the
-// business of who armed. A target is a pidfd, so it cannot become another process, and it gets one signal at most. Where
-// asked, the memory of one that is dying, by this signal or another, is then taken from it by that same thread: a victim
-// that has its SIGKILL but no CPU yet gives nothing back, and one that has begun to exit no longer counts for the kernel's
-// OOM killer, which then kills a second process for the same shortage.
+// Mechanism only. A condition is the kind of a record and comparisons of its fields with numbers; their meaning is the
+// caller's business. A target is a pidfd, so it cannot become another process, and it gets at most one signal. On
+// request the same thread then frees the memory of the process, if this signal or another one has made it exit: a
+// victim that has its SIGKILL but no CPU yet gives no memory back, and one that has begun to exit no longer counts for
+// the kernel's OOM killer, which then kills a second process for the same shortage.
 #pragma once
 
 #include <napi.h>
@@ -20,29 +20,29 @@ class ArmedTargets {
  public:
   ~ArmedTargets();
 
-  // For JavaScript; the owner holds its lock.
+  // For JavaScript. The owner holds its lock.
   Napi::Value Arm(const Napi::CallbackInfo& info);
   Napi::Value Refresh(const Napi::CallbackInfo& info);
   Napi::Value Disarm(const Napi::CallbackInfo& info);
   Napi::Value TakeSignalled(const Napi::CallbackInfo& info);
 
-  // For the poller threads; the owner holds its lock. Some microseconds when a condition is met.
+  // For the poller threads. The owner holds its lock. Takes some microseconds when a condition is met.
   void OnRecord(const uint8_t* data, size_t size);
   bool has_dying() const { return dying_count_ > 0 && !releasing_; }
-  // Without the lock while the kernel works, which it may do for milliseconds, or wait for the victim.
+  // Releases the lock while the kernel works, for it may take milliseconds, or wait for the victim.
   void ReleaseDying(std::unique_lock<std::mutex>& lock);
 
  private:
   struct Comparison {
     uint32_t offset;
     uint32_t bytes;  // 4 or 8, unsigned
-    bool at_least;   // else equal
+    bool at_least;   // otherwise equal
     uint64_t value;
   };
   struct Target {
     uint32_t id;
     uint16_t kind;
-    int pidfd;  // a copy
+    int pidfd;   // a copy
     int signal;  // 0: none
     bool release;
     uint64_t expires_ns;  // CLOCK_MONOTONIC
@@ -60,11 +60,11 @@ class ArmedTargets {
   void Remove(std::vector<Target>::iterator target);
 
   std::vector<Target> targets_;
-  std::vector<Signalled> signalled_;  // one for each target at most
+  std::vector<Signalled> signalled_;  // at most one for each target
   uint32_t last_id_ = 0;
-  std::array<int, 32> dying_{};  // pidfds whose memory is to be taken
+  std::array<int, 32> dying_{};  // pidfds of processes whose memory must be freed
   size_t dying_count_ = 0;
-  bool releasing_ = false;  // by one thread at a time: another must be there for what comes next
+  bool releasing_ = false;  // one thread does it, so that the other can read the next record
 };
 
 }  // namespace oomscope

@@ -8,7 +8,7 @@
 namespace oomscope {
 namespace {
 
-// readAttribute(path, name): what getxattr(2) says, or null where there is no such attribute, file or permission
+// readAttribute(path, name) -> the value by getxattr(2), or null for lack of the attribute, the file or the permission
 Napi::Value ReadAttribute(const Napi::CallbackInfo& info) {
   std::string path = info[0].As<Napi::String>(), name = info[1].As<Napi::String>();
   char value[256];

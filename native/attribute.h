@@ -4,7 +4,7 @@
 
 namespace oomscope {
 
-// Adds what attribute.cc has.
+// Adds readAttribute() to the exports.
 void DefineAttribute(Napi::Env env, Napi::Object exports);
 
 }  // namespace oomscope

@@ -12,7 +12,7 @@ Napi::Function ExitWatcher::Define(Napi::Env env) {
                      {InstanceMethod<&ExitWatcher::Watch>("watch"), InstanceMethod<&ExitWatcher::Unwatch>("unwatch")});
 }
 
-// new ExitWatcher(onExit): it lives as long as the environment does
+// new ExitWatcher(onExit): lives as long as the environment
 ExitWatcher::ExitWatcher(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ExitWatcher>(info) {
   if (info.Length() < 1 || !info[0].IsFunction()) {
     Napi::TypeError::New(info.Env(), "ExitWatcher: expected (onExit)").ThrowAsJavaScriptException();
@@ -29,7 +29,7 @@ Napi::Value ExitWatcher::Watch(const Napi::CallbackInfo& info) {
   return pidfds_->Add(info.Env(), fd, EPOLLIN);
 }
 
-// unwatch(token): its end will not be told, also where it has come already
+// unwatch(token): the end is not reported any more, even if it has come already
 void ExitWatcher::Unwatch(const Napi::CallbackInfo& info) {
   pidfds_->Remove(info.Env(), info[0].ToNumber().Uint32Value());
 }

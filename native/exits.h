@@ -1,5 +1,5 @@
-// Tells when processes end. Not for children only, and without a SIGCHLD handler: a pidfd is readable once its process is a
-// zombie.
+// Reports the end of processes, of children and others, without a SIGCHLD handler: a pidfd becomes readable when its
+// process is a zombie.
 #pragma once
 
 #include <napi.h>

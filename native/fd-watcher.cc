@@ -25,7 +25,7 @@ FdWatcher::FdWatcher(Napi::Env env, Napi::Function on_event, const char* name, u
   }
   wake_ = Wake::New(env, on_event, name_, 0, 1, this);
   wake_.Unref(env);
-  // Hooks run in reverse order: the thread is joined before the thread-safe function goes.
+  // Hooks run in reverse order: the thread is joined before the thread-safe function is finalized.
   napi_add_env_cleanup_hook(env, OnEnvironmentExit, this);
   thread_ = std::thread(&FdWatcher::Poll, this);
 }
@@ -43,7 +43,7 @@ bool FdWatcher::Open() {
   return epoll_ >= 0 && stop_fd_ >= 0 && epoll_ctl(epoll_, EPOLL_CTL_ADD, stop_fd_, &stop) == 0;
 }
 
-// Idempotent; on the JavaScript thread only.
+// Idempotent. For the JavaScript thread only.
 void FdWatcher::Stop() {
   if (thread_.joinable()) {
     eventfd_write(stop_fd_, 1);
@@ -69,10 +69,10 @@ void FdWatcher::Poll() {
       if (token == kStop) return;
       std::lock_guard<std::mutex> lock(mutex_);
       auto found = watched_.find(token);
-      if (found == watched_.end()) continue;  // given up between epoll_wait() and here
+      if (found == watched_.end()) continue;  // removed between epoll_wait() and here
       bool gone = (ready[i].events & last_events_) != 0;
       if (gone) Forget(found);
-      // JavaScript that is busy needs to know that it was ready, not how often.
+      // While JavaScript is busy, one report for each descriptor is enough.
       auto told = [token](const Event& event) { return event.token == token; };
       if (gone || std::none_of(events_.begin(), events_.end(), told)) events_.push_back({token, now, gone});
     }
@@ -80,7 +80,7 @@ void FdWatcher::Poll() {
   }
 }
 
-// Under mutex_. Closing alone would not do where the descriptor is a copy: epoll goes by what is behind it.
+// Under mutex_. close() alone is not enough for a copy of a descriptor: epoll watches the open file behind it.
 void FdWatcher::Forget(std::unordered_map<uint32_t, int>::iterator watched) {
   epoll_ctl(epoll_, EPOLL_CTL_DEL, watched->second, nullptr);
   close(watched->second);
@@ -136,7 +136,7 @@ void FdWatcher::OnThreadSafeCall(Napi::Env env, Napi::Function on_event, FdWatch
   if (env != nullptr && self != nullptr) self->Deliver(env, on_event);
 }
 
-// Plain N-API, as in RingReader: node-addon-api would make a failure in a worker that is being ended a fatal error.
+// Plain N-API, as in RingReader: node-addon-api turns a failure in a terminating worker into a fatal error.
 void FdWatcher::Deliver(napi_env env, napi_value on_event) {
   Napi::HandleScope scope(env);
   for (;;) {

@@ -1,8 +1,8 @@
-// Tells JavaScript when descriptors are ready: one thread that waits on all of them, and one crossing for those that were
-// ready together.
+// Reports to JavaScript the descriptors that are ready: one thread waits for all of them, and one call into JavaScript
+// reports those that became ready together.
 //
-// A descriptor is known to JavaScript by a token. The event loop stays alive while one is watched, or was ready and was
-// not told. It lives as long as the environment does.
+// JavaScript knows a descriptor by a token. The event loop stays alive while a descriptor is watched or its report is
+// outstanding. The watcher lives as long as the environment.
 #pragma once
 
 #include <napi.h>
@@ -18,21 +18,21 @@ namespace oomscope {
 
 class FdWatcher {
  public:
-  // onEvent(token, ktimeNs, gone), the function that JavaScript's constructor got; "gone": one of `last_events` came, and
-  // the descriptor is watched no more. `name` is the thread's. Throws in JavaScript.
+  // on_event is called as onEvent(token, ktimeNs, gone). gone: one of `last_events` came, and the descriptor is not
+  // watched any more. `name` is the thread's. Throws in JavaScript.
   FdWatcher(Napi::Env env, Napi::Function on_event, const char* name, uint32_t last_events);
   ~FdWatcher();
 
-  // Takes the descriptor, also where it fails. -> a token, or the negative errno
+  // Owns the descriptor from now on, even when it fails. -> a token, or the negative errno
   Napi::Value Add(Napi::Env env, int fd, uint32_t events);
-  // Nothing more is told of it, nor what has come already.
+  // Drops also a report that has not been delivered.
   void Remove(Napi::Env env, uint32_t token);
 
  private:
   struct Event {
     uint32_t token;
     uint64_t ktime_ns;  // CLOCK_MONOTONIC, when the thread woke
-    bool gone;          // the last of this token
+    bool gone;          // the last event of this token
   };
 
   bool Open();
@@ -52,11 +52,11 @@ class FdWatcher {
   std::thread thread_;
   int epoll_ = -1;
   int stop_fd_ = -1;
-  uint32_t last_token_ = 0;  // JavaScript's thread only, this and the next
+  uint32_t last_token_ = 0;  // this and the next are for JavaScript's thread only
   bool holds_loop_ = false;
 
-  std::mutex mutex_;  // guards what follows
-  std::unordered_map<uint32_t, int> watched_;  // descriptors of our own, by token
+  std::mutex mutex_;                           // guards the members below
+  std::unordered_map<uint32_t, int> watched_;  // the descriptors that it owns, by token
   std::vector<Event> events_;
 };
 

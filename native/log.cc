@@ -9,7 +9,7 @@
 namespace oomscope {
 namespace {
 
-constexpr size_t kMost = 256 * 1024;  // a verifier log may be longer; its end is what matters
+constexpr size_t kMost = 256 * 1024;  // a verifier log may be longer, but its end is what matters
 
 thread_local std::string captured;
 
@@ -33,7 +33,7 @@ int Capture(libbpf_print_level level, const char* format, va_list arguments) {
 
 void CaptureLibbpfLog() { libbpf_set_print(Capture); }
 
-// -> what libbpf said on this thread since the last call
+// takeLibbpfLog() -> the lines that libbpf has logged on this thread since the last call
 Napi::Value TakeLibbpfLog(const Napi::CallbackInfo& info) {
   Napi::String text = Napi::String::New(info.Env(), captured);
   captured.clear();

@@ -1,4 +1,5 @@
-// libbpf's log. Its callback is variadic, so it cannot be given from FFI: it is kept here, per thread, until taken.
+// libbpf's log. Its callback is variadic, so JavaScript cannot provide it through FFI: the lines are kept here, by
+// thread, until they are taken.
 #pragma once
 
 #include <napi.h>

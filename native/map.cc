@@ -21,8 +21,6 @@ Napi::Value MapUpdate(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-void DefineMap(Napi::Env env, Napi::Object exports) {
-  exports.Set("mapUpdate", Napi::Function::New<MapUpdate>(env));
-}
+void DefineMap(Napi::Env env, Napi::Object exports) { exports.Set("mapUpdate", Napi::Function::New<MapUpdate>(env)); }
 
 }  // namespace oomscope

@@ -1,4 +1,4 @@
-// Elements of BPF maps, for what is written again and again: a call through ffi-napi leaves some 60 bytes behind.
+// Elements of BPF maps that are written often: a call through ffi-napi leaks some 60 bytes.
 #pragma once
 
 #include <napi.h>

@@ -1,5 +1,5 @@
-// PSI triggers, which the kernel fires as POLLPRI. A trigger lives as long as its descriptor is open, or until its cgroup
-// is removed.
+// PSI triggers, which the kernel reports as POLLPRI. A trigger lives until its descriptor is closed or its cgroup is
+// removed.
 #pragma once
 
 #include <napi.h>

@@ -1,4 +1,4 @@
-// How every record begins, and the clock that stamps it.
+// The header of every record, and the clock that stamps it.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@ struct RecordHeader {  // bpf/events.h struct record_header
   uint64_t sequence;
   uint64_t ktime_ns;  // CLOCK_MONOTONIC
 };
+static_assert(sizeof(RecordHeader) == 24, "as in bpf/events.h");
 
 inline uint64_t Now(clockid_t clock) {
   timespec t{};

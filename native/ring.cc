@@ -24,8 +24,8 @@ constexpr uint64_t kWakeEvent = 2;
 
 size_t Aligned(size_t size) { return (size + 7) & ~size_t{7}; }
 
-// Two threads that never share a CPU: a task that is printing the kernel's OOM report is not preempted, so a reader
-// woken on its CPU waits for the whole report (milliseconds); the other reader is then somewhere else.
+// Two threads that never share a CPU: a task that prints the kernel's OOM report is not preempted, so that a reader
+// which is woken on its CPU waits for the whole report (milliseconds). The other reader is then on another CPU.
 std::vector<cpu_set_t> PollerCpus() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
@@ -41,13 +41,14 @@ std::vector<cpu_set_t> PollerCpus() {
 }  // namespace
 
 Napi::Function RingReader::Define(Napi::Env env) {
-  return DefineClass(env, "RingReader",
-                     {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Counters>("counters"),
-                      InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::SpinForRecord>("spinForRecord"),
-                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Arm>>("arm"),
-                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Refresh>>("refresh"),
-                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Disarm>>("disarm"),
-                      InstanceMethod<&RingReader::OfArmed<&ArmedTargets::TakeSignalled>>("takeSignalled")});
+  return DefineClass(
+      env, "RingReader",
+      {InstanceMethod<&RingReader::Close>("close"), InstanceMethod<&RingReader::Counters>("counters"),
+       InstanceMethod<&RingReader::Stats>("stats"), InstanceMethod<&RingReader::SpinForRecord>("spinForRecord"),
+       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Arm>>("arm"),
+       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Refresh>>("refresh"),
+       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::Disarm>>("disarm"),
+       InstanceMethod<&RingReader::OfArmed<&ArmedTargets::TakeSignalled>>("takeSignalled")});
 }
 
 // new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, onBatch)
@@ -103,7 +104,7 @@ bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function 
   self_ = Napi::Persistent(Value());
   on_batch_ = Napi::Persistent(on_batch);
   wake_ = Wake::New(env, on_batch, "oomscope ring", 0, 1, this);
-  // Hooks run in reverse order: the threads are joined before the thread-safe function goes.
+  // Hooks run in reverse order: the threads are joined before the thread-safe function is finalized.
   napi_add_env_cleanup_hook(env, OnEnvironmentExit, this);
 
   std::vector<cpu_set_t> cpus = PollerCpus();
@@ -116,14 +117,15 @@ RingReader::~RingReader() { Stop(); }
 
 void RingReader::OnEnvironmentExit(void* self) {
   auto* reader = static_cast<RingReader*>(self);
-  reader->env_ = nullptr;  // the hook is running: nothing to remove, and no JavaScript to call
+  reader->env_ = nullptr;  // the hook runs already, and JavaScript must not be called any more
   reader->Stop();
-  // JavaScript had no chance to. In a process that ends the kernel would do it; a worker's would stay attached.
+  // JavaScript had no chance to free them. The kernel does when a process ends, but those of a worker would stay
+  // attached.
   for (bpf_link* link : reader->options_.links) bpf_link__destroy(link);
   if (reader->options_.object != nullptr) bpf_object__close(reader->options_.object);
 }
 
-// Joins the threads. Idempotent; runs on the JavaScript thread only.
+// Joins the threads. Idempotent. For the JavaScript thread only.
 void RingReader::Stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -141,7 +143,7 @@ void RingReader::Stop() {
   if (options_.map_fd >= 0) close(options_.map_fd);
   if (options_.counters_fd >= 0) close(options_.counters_fd);
   options_.map_fd = options_.counters_fd = -1;
-  filling_.bytes = {};  // not when JavaScript's garbage is collected: two batches are 256 KiB
+  filling_.bytes = {};  // 256 KiB with the next, which must not wait for JavaScript's garbage collector
   out_.bytes = {};
   if (was_open) wake_.Abort();
   if (env_ != nullptr) {
@@ -160,7 +162,8 @@ void RingReader::Stop() {
 void RingReader::Poll(size_t index, cpu_set_t cpus) {
   pthread_setname_np(pthread_self(), index == 0 ? "oomscope-poll-0" : "oomscope-poll-1");
   sched_setaffinity(0, sizeof(cpus), &cpus);
-  // Ahead of whatever else runs there, for the few microseconds it takes. Needs CAP_SYS_NICE; does without.
+  // Before everything else that runs there, for the few microseconds that it takes. Without CAP_SYS_NICE it has no
+  // effect.
   sched_param priority{};
   priority.sched_priority = 2;
   sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority);
@@ -208,24 +211,24 @@ void RingReader::Drain() {
   {
     std::unique_lock<std::mutex> lock(mutex_);
     Fill();
-    if (armed_.has_dying()) armed_.ReleaseDying(lock);  // first: JavaScript would want a CPU now, and memory
+    if (armed_.has_dying()) armed_.ReleaseDying(lock);  // first, because JavaScript needs a CPU, and memory
     deliver = credit_ && filling_.used > 0 && !closed_;
     if (deliver) {
       TakeOut();
       if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
     }
   }
-  if (deliver) wake_.NonBlockingCall();  // unlocked: JavaScript may start at once, and on this CPU
+  if (deliver) wake_.NonBlockingCall();  // without the lock: JavaScript may start at once, on this CPU
 }
 
-// Under mutex_: reads what there is room for. False: nothing is waiting to be taken.
+// Under mutex_: reads as many records as there is room for. Returns whether a record waits for delivery.
 bool RingReader::Fill() {
   if (closed_) return false;
   if (!full_) ring_buffer__consume(ring_);
   return filling_.used > 0;
 }
 
-// Under mutex_: what was filled goes out, the credit with it.
+// Under mutex_: takes the filled batch out, and the credit with it.
 void RingReader::TakeOut() {
   std::swap(filling_, out_);
   filling_.used = 0;
@@ -235,7 +238,7 @@ void RingReader::TakeOut() {
   batches_++;
 }
 
-// Under mutex_, from ring_buffer__consume. A negative return stops it after this record.
+// Under mutex_, from ring_buffer__consume(), which a negative result stops after this record.
 int RingReader::OnRecord(void* self, void* data, size_t size) {
   auto* reader = static_cast<RingReader*>(self);
   reader->armed_.OnRecord(static_cast<const uint8_t*>(data), size);
@@ -256,8 +259,8 @@ int RingReader::OnRecord(void* self, void* data, size_t size) {
   return -EAGAIN;
 }
 
-// The record was written on the CPU that is busy killing. JavaScript's thread, if asleep, would as likely as not be
-// woken there, and wait. Keep it off that CPU until it has the batch.
+// The CPU that wrote the record is busy killing. JavaScript's thread, if it sleeps, would often be woken there, and
+// wait. So keep it off that CPU until it has the batch.
 void RingReader::AvoidCpu(int cpu) {
   cpu_set_t cpus;
   if (avoided_cpu_ >= 0 || sched_getaffinity(js_tid_, sizeof(cpus), &cpus) != 0) return;
@@ -281,7 +284,7 @@ void RingReader::OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingRe
   if (env != nullptr && self != nullptr) self->Deliver(env, on_batch);
 }
 
-// Batch after batch while there are more, but not for ever: the event loop has other work.
+// Delivers batch after batch, but not without end: the event loop has other work.
 void RingReader::Deliver(napi_env env, napi_value on_batch) {
   constexpr int kInARow = 4;
   Napi::HandleScope scope(env);
@@ -307,8 +310,9 @@ void RingReader::Deliver(napi_env env, napi_value on_batch) {
   wake_.NonBlockingCall();
 }
 
-// out_ is ours while the credit is out. One copy, into memory that JavaScript owns. Plain N-API: in a worker that is being
-// terminated these calls fail, and node-addon-api would make that a fatal error of the whole process.
+// While the credit is out, only this thread uses out_. It is copied once, into memory that JavaScript owns. Plain
+// N-API: in a terminating worker these calls fail, and node-addon-api turns that into a fatal error of the whole
+// process.
 void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_batch) {
   void* data = nullptr;
   napi_value arguments[3], result;
@@ -319,7 +323,7 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
         napi_create_bigint_uint64(env, offset, &arguments[2]) == napi_ok)
       napi_call_function(env, self, on_batch, 3, arguments, &result);
   }
-  // Node only warns of what a thread-safe call throws (DEP0168): make it the uncaught exception that it is.
+  // Node only warns when a thread-safe call throws (DEP0168). Make it an uncaught exception.
   bool thrown = false;
   napi_value error;
   if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&
@@ -327,7 +331,7 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
     napi_fatal_exception(env, error);
 }
 
-// spinForRecord(microseconds) -> the ring has a record
+// spinForRecord(microseconds) -> whether the ring has a record
 Napi::Value RingReader::SpinForRecord(const Napi::CallbackInfo& info) {
   uint64_t end = Now(CLOCK_MONOTONIC) + info[0].ToNumber().Uint32Value() * uint64_t{1000};
   bool found = false;
@@ -340,7 +344,7 @@ Napi::Value RingReader::SpinForRecord(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value RingReader::Close(const Napi::CallbackInfo& info) {
-  // What is in the ring by now is still delivered, unless JavaScript is in the middle of a batch.
+  // The records in the ring are still delivered, unless JavaScript is in the middle of a batch.
   for (bool more = true; more;) {
     {
       std::lock_guard<std::mutex> lock(mutex_);

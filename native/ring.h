@@ -1,8 +1,8 @@
-// Reads one BPF ring buffer on threads of its own and hands what it read to JavaScript in batches.
+// Reads one BPF ring buffer on threads of its own and delivers the records to JavaScript in batches.
 //
-// Credit: one batch is out at a time. While JavaScript holds it the next one is filled; when that is full too the
-// threads stop reading and the kernel's ring absorbs. Nothing is ever dropped here: the only place where records are
-// lost is the ring itself, and there the BPF program counts them.
+// Credit: one batch is out at a time. While JavaScript has it, the threads fill the next one; when that is full too
+// they stop reading, and the kernel's ring absorbs. Nothing is ever dropped here. Records are lost only when the ring
+// is full, and the BPF program counts those.
 #pragma once
 
 #include <napi.h>
@@ -26,7 +26,7 @@ struct RingOptions {
   int map_fd;
   int counters_fd;  // per-CPU array, one element; -1: none
   size_t batch_bytes;
-  bpf_object* object;            // freed with the environment, if close() was not called before
+  bpf_object* object;  // freed with the environment, unless close() was called before
   std::vector<bpf_link*> links;
   std::vector<uint16_t> urgent_kinds;  // kinds of record whose CPU JavaScript's thread must avoid
 };
@@ -34,8 +34,8 @@ struct RingOptions {
 struct Batch {
   std::vector<uint8_t> bytes;
   size_t used = 0;
-  uint64_t received_ns = 0;  // CLOCK_MONOTONIC, when the first record was taken from the ring
-  int urgent_cpu = -1;       // CPU that wrote the last urgent record
+  uint64_t received_ns = 0;  // CLOCK_MONOTONIC when the first record was taken from the ring
+  int urgent_cpu = -1;       // the CPU that wrote the last urgent record
 };
 
 class RingReader : public Napi::ObjectWrap<RingReader> {
@@ -78,22 +78,22 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   size_t counter_words_ = 0;  // of struct counters, on each of counter_cpus_
   size_t counter_cpus_ = 0;
   std::vector<std::thread> pollers_;
-  std::vector<int> wake_fds_;  // one eventfd per poller: stop, or credit has come back
+  std::vector<int> wake_fds_;  // one eventfd for each poller: it must stop, or the credit is back
   Napi::ObjectReference self_;
   Napi::FunctionReference on_batch_;
 
-  std::mutex mutex_;  // guards all below; held for memcpy-sized times only
+  std::mutex mutex_;  // guards the members below; held as long as a memcpy takes
   ArmedTargets armed_;
   Batch filling_;
   Batch out_;
-  bool credit_ = true;   // no batch is out
-  bool full_ = false;    // filling_ has no room: nobody polls the ring until the credit is back
+  bool credit_ = true;  // no batch is out
+  bool full_ = false;   // filling_ has no room: no thread polls the ring until the credit is back
   bool closed_ = false;
   uint64_t batches_ = 0;
   uint64_t full_times_ = 0;
 
   int js_tid_ = 0;
-  int avoided_cpu_ = -1;  // taken from what JavaScript's thread is allowed, until it has its batch
+  int avoided_cpu_ = -1;  // a CPU that JavaScript's thread may not use until it has its batch
 };
 
 }  // namespace oomscope
