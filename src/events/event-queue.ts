@@ -1,7 +1,10 @@
 import type { Observable, Subscription } from 'rxjs';
 import type { Event, TracerLost } from '../model/events.ts';
 
-/** An async iterator over a stream that cannot wait: holds up to `most` events, drops the oldest past that, and says so. */
+/**
+ * An async iterator over a stream that cannot wait. It holds up to `most` events; beyond that it drops the oldest, and the
+ * next event that it returns counts them.
+ */
 export class EventQueue implements AsyncIterator<Event> {
   readonly #waiting: Event[] = [];
   readonly #most: number;

@@ -2,10 +2,10 @@ import { OomscopeError } from '../model/error.ts';
 import { errnoName } from './errno.ts';
 
 /**
- * What a system call of the addon returned.
+ * Checks the result of a system call of the addon, and returns it.
  *
- * @param what for people: "pidfd_open of process 42"
- * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL. Its cause is an error with `code`, `errno` and `syscall`, as Node's own
+ * @param what for the message: "pidfd_open of process 42"
+ * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL. Its cause has `code`, `errno` and `syscall`, like an error of Node
  */
 export function checked(result: number, syscall: string, what = syscall): number {
   const code = failure(result);
@@ -15,7 +15,7 @@ export function checked(result: number, syscall: string, what = syscall): number
   throw new OomscopeError(denied ? 'NOT_PERMITTED' : 'SYSTEM_CALL', `${what}: ${code}.`, { cause });
 }
 
-/** The name of its errno, as ESRCH; undefined where it did not fail. */
+/** The name of a failed system call's errno, as ESRCH; undefined when it did not fail. */
 export function failure(result: number): string | undefined {
   return result < 0 ? errnoName(result) : undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * One kill record as the facts of an `oom.kill` event: everything that the kernel itself told.
+ * The facts of an `oom.kill` event that come from the kernel's record.
  */
 import {
   type CgroupLevel,
@@ -26,10 +26,10 @@ import type {
 import { formatMask } from '../text/format.ts';
 import { type Decoded, decode, splitNul, untilNul } from '../text/printable.ts';
 
-/** What the record does not hold: the machine's constants. */
+/** The machine's constants, which the record does not have. */
 export interface Machine {
   pageBytes: number;
-  /** Of a per-CPU counter, whose approximate value may be off by batch × CPUs. */
+  /** A per-CPU counter's approximate value may be off by batch × CPUs. */
   cpus: number;
   gfp: GfpBits;
 }
@@ -137,13 +137,13 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null
   };
 }
 
-/** The bytes of those strings that could not be shown as they are. */
+/** The bytes, in hexadecimal, of the strings that are not valid UTF-8. null: all are valid. */
 export function rawOf(hex: Record<string, string | undefined>): Victim['raw'] {
   const held = Object.entries(hex).filter(([, value]) => value !== undefined);
   return held.length > 0 ? Object.fromEntries(held) : null;
 }
 
-/** Components come innermost first. */
+/** The record has the components of the path, innermost first. */
 function exeOf(record: OomKillRecord): Decoded {
   const parts = splitNul(record.exe.subarray(0, record.exe_length)).reverse();
   return decode(Buffer.concat(parts.flatMap((part) => [Buffer.from('/'), part])));
@@ -196,11 +196,11 @@ interface Level {
   cut: boolean;
 }
 
-/** The victim's cgroup first. Paths are put together from the root down, as the kernel's log has them. */
+/** The victim's cgroup first. Paths are joined from the root down, as in the kernel's log. */
 function levels(record: OomKillRecord, machine: Machine): Level[] {
   const v1 = (record.facts & KillFact.FACT_CGROUP_V1) !== 0;
   const found: Level[] = [];
-  // A tree that is cut off has no root: its upper part is shown as "…".
+  // When the levels are cut, the root is missing: "…" stands for the upper part.
   let path = (record.facts & KillFact.FACT_LEVELS_CUT) !== 0 ? '/…' : '';
   let cut = path !== '';
   for (let i = record.level_count - 1; i >= 0; i--) {
@@ -230,7 +230,7 @@ function usageOf(level: CgroupLevel, path: string, v1: boolean, machine: Machine
   };
 }
 
-/** The kernel's word where it was seen; else the lowest level that is full, which is where a charge fails. */
+/** The limit that the kernel named; otherwise the lowest level that is full, which is where a charge fails. */
 function limitOf(
   record: OomKillRecord,
   found: Level[],

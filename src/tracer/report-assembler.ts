@@ -1,25 +1,25 @@
 /**
- * Puts the pieces of the kernel's OOM reports together, one report for each task that prints one.
+ * Joins the pieces of the kernel's OOM reports: one report for each task that prints one.
  */
 import { LogLineFlag, LogLineRecord } from '../bpf/wire/layout.ts';
 import { decode, printable } from '../text/printable.ts';
 
-/** What one task printed about one OOM. */
+/** The report that one task printed about one OOM. */
 export interface KernelReport {
-  /** The trigger. null on kernels before 5.19, where nobody can tell who printed a line. */
+  /** The trigger. null on kernels before 5.19, where the printer of a line is unknown. */
   printer: { tid: number; startNs: bigint } | null;
   /** CLOCK_MONOTONIC of the first line and of the last. */
   firstNs: bigint;
   lastNs: bigint;
-  /** Without prefix and line feed; a control character, as a name may have, is written as \x0a. */
+  /** Without prefix and line feed. A control character, which a name may have, is written as \x0a. */
   lines: string[];
-  /** false: the line that names the victim never came, or the first did not, or there were too many. */
+  /** false: the first line is missing, or the one that names the victim, or there were too many lines. */
   complete: boolean;
 }
 
 /** A report has a line for each process on the machine. */
 const MOST_LINES = 100_000;
-/** Reports come one at a time (the kernel holds oom_lock), but the end of one may get lost. */
+/** The kernel prints one report at a time, under oom_lock, but the end of one may be lost. */
 const MOST_OPEN = 16;
 
 export class ReportAssembler {
@@ -57,7 +57,7 @@ export class ReportAssembler {
     if (flags & LogLineFlag.LINE_LAST) this.#finish(key, report);
   }
 
-  /** Lets out what has no end. */
+  /** Emits the reports whose end has not come. */
   close(): void {
     for (const key of [...this.#open.keys()]) this.#end(key);
   }
@@ -76,8 +76,8 @@ export class ReportAssembler {
 }
 
 /**
- * mem_cgroup_print_oom_meminfo() ends "Memory cgroup stats for PATH:" without a line feed; what it prints next starts a line
- * of its own, by not being KERN_CONT, which cannot be seen here. The path is a piece, and so is the colon.
+ * mem_cgroup_print_oom_meminfo() prints "Memory cgroup stats for PATH:" without a line feed, the path and the colon as pieces
+ * of their own. The next text starts a new line because it is not KERN_CONT, which a record does not show.
  */
 function endsMemcgHeading(pieces: Buffer[]): boolean {
   return pieces.at(-1)?.toString('latin1') === ':' && pieces[0]?.toString('latin1') === 'Memory cgroup stats for ';

@@ -1,6 +1,6 @@
 /**
- * The kernel's own report of each OOM as an event, tied to the kill that it is about: by the task that printed it, which is
- * the trigger, and the time. Loaded only when it is asked for: the parser is large.
+ * The kernel's own report of each OOM as an event, with the id of its kill. They match by the task that printed the report,
+ * which is the trigger, and by the time. This module is loaded only when it is needed, because the parser is large.
  */
 
 import { toTicks } from '../bpf/wire/ticks.ts';
@@ -22,9 +22,9 @@ export interface ReportMatcherOptions {
   onError: (error: unknown) => void;
 }
 
-/** The last line of a report is printed just after the mark; what comes first here, kill or report, waits for the other. */
+/** The last line of a report is printed just after the mark. A report that arrives before its kill waits this long for it. */
 const PATIENCE_MS = 500;
-/** Kills that a report may still come for: ten reports in 5 s are all that the kernel prints. */
+/** Kills whose report may still come. The kernel prints at most ten reports in 5 s. */
 const REMEMBERED = 64;
 
 export class ReportMatcher {
@@ -42,7 +42,7 @@ export class ReportMatcher {
     this.#reports = new ReportStream({ backend, onError, onReport: (report) => this.#onReport(report) });
   }
 
-  /** To be told of every kill. */
+  /** The tracer calls this with every kill. */
   onKill(kill: OomKill): void {
     this.#kills.push(kill);
     if (this.#kills.length > REMEMBERED) this.#kills.shift();
@@ -84,10 +84,10 @@ export class ReportMatcher {
   }
 }
 
-/** A kill is marked between the first line of its report and the last; other threads of the trigger have reports of their own. */
+/** The mark falls between the first and the last line of the report. Other threads of the trigger have reports of their own. */
 function belongs({ printer, firstNs, lastNs, lines }: KernelReport, { trigger, victim, mono_ns }: OomKill): boolean {
   const markNs = BigInt(mono_ns);
-  // Where the report is one line, the kill line, it comes after the mark; no longer than it takes to print.
+  // A report of one line, the kill line, follows the mark within the time that it takes to print.
   const earliest = lines.length > 1 ? firstNs : firstNs - 1_000_000_000n;
   if (markNs < earliest || markNs > lastNs) return false;
   if (printer !== null) return printer.tid === trigger.tid && toTicks(printer.startNs) === trigger.start_ticks;

@@ -11,7 +11,7 @@ function queue(most: number) {
   return { source, events: new EventQueue(source, most, lost) };
 }
 
-test('what came before and what comes after it was asked for', async () => {
+test('returns events that came before next() was called, and after', async () => {
   const { source, events } = queue(10);
   source.next(event(1));
   const [first, second] = [await events.next(), events.next()];
@@ -20,7 +20,7 @@ test('what came before and what comes after it was asked for', async () => {
   expect((await second).value).toEqual(event(2));
 });
 
-test('the oldest are dropped, counted by type, and said first', async () => {
+test('drops the oldest events, and first returns their number by type', async () => {
   const { source, events } = queue(2);
   source.next(event(1));
   source.next(event(2, 'oom.reaped'));
@@ -35,7 +35,7 @@ test('the oldest are dropped, counted by type, and said first', async () => {
   expect((await events.next()).value).toEqual(event(6));
 });
 
-test('the end comes after what is waiting', async () => {
+test('ends after the events that wait', async () => {
   const { source, events } = queue(10);
   source.next(event(1));
   source.complete();
@@ -44,7 +44,7 @@ test('the end comes after what is waiting', async () => {
   expect(await events.next()).toEqual({ done: true, value: undefined });
 });
 
-test('an error comes after what is waiting', async () => {
+test('throws an error after the events that wait', async () => {
   const { source, events } = queue(10);
   source.next(event(1));
   source.error(new Error('broken'));
@@ -52,7 +52,7 @@ test('an error comes after what is waiting', async () => {
   await expect(events.next()).rejects.toThrow('broken');
 });
 
-test('a waiting reader hears of the end and of an error', async () => {
+test('wakes a waiting reader at the end and at an error', async () => {
   const ended = queue(10);
   const last = ended.events.next();
   ended.source.complete();
@@ -63,7 +63,7 @@ test('a waiting reader hears of the end and of an error', async () => {
   await rejected;
 });
 
-test('return() unsubscribes, forgets what is waiting, and wakes who waits', async () => {
+test('return() unsubscribes, drops the events that wait, and wakes a waiting reader', async () => {
   const { source, events } = queue(1);
   source.next(event(1));
   source.next(event(2));
@@ -76,7 +76,7 @@ test('return() unsubscribes, forgets what is waiting, and wakes who waits', asyn
   expect((await waiting).done).toBe(true);
 });
 
-test('two that ask at once are both answered, in order', async () => {
+test('answers two calls of next() in order', async () => {
   const { source, events } = queue(10);
   const both = Promise.all([events.next(), events.next()]);
   source.next(event(1));

@@ -66,7 +66,7 @@ const full = {
   ],
 };
 
-test('every fact of a record', () => {
+test('decodes every fact of a record', () => {
   const facts = killFacts(killView(full), machine);
   const victimMemory = facts.victim.memory;
   expect(facts).toMatchObject({
@@ -111,7 +111,7 @@ test('every fact of a record', () => {
   );
 });
 
-test('what is not flagged is unknown, never zero', () => {
+test('a field whose fact is not set is unknown, never zero', () => {
   const facts = killFacts(killView({ numbers: { victim_pid: 9, victim_tid: 9, kill_kind: 2 } }), machine);
   expect(facts).toMatchObject({
     ...{ kind: 'already_dying', scope: null, limit: null, cgroups: [], cgroup_version: null, domain_bytes: null },
@@ -122,7 +122,7 @@ test('what is not flagged is unknown, never zero', () => {
   });
 });
 
-test('the shared part of per-CPU counters: the kernel’s figures, and an error bound where only those are known', () => {
+test('has the shared part of per-CPU counters too, and an error bound where only that is known', () => {
   const approx = { file: 8n, anon: -2n, swap: 0n, shmem: 0n };
   const exact = killFacts(killView({ ...full, approx }), machine).victim.memory;
   expect(exact).toMatchObject({
@@ -134,7 +134,7 @@ test('the shared part of per-CPU counters: the kernel’s figures, and an error 
   expect(rough?.error_bound_bytes).toBe(32 * 4 * 4096);
 });
 
-test('without oom_control the limit is worked out, and said to be', () => {
+test('infers the limit without oom_control, and marks it as inferred', () => {
   const numbers = { ...full.numbers, facts: F.FACT_TASK | F.FACT_CGROUPS };
   const facts = killFacts(killView({ ...full, numbers }), machine);
   expect(facts).toMatchObject({ scope: 'cgroup', limit_inferred: true, limit: { path: '/pod' } });
@@ -144,7 +144,7 @@ test('without oom_control the limit is worked out, and said to be', () => {
   });
 });
 
-test('names that are too long or too deep leave the cgroup’s path unknown', () => {
+test('leaves the cgroup’s path unknown when a name is too long or the cgroup too deep', () => {
   const [first, ...rest] = full.levels;
   const cut = [{ ...first, id: 8n, name: 'x'.repeat(127), nameTruncated: true }, ...rest];
   expect(killFacts(killView({ ...full, levels: cut }), machine)).toMatchObject({
@@ -156,7 +156,7 @@ test('names that are too long or too deep leave the cgroup’s path unknown', ()
   expect(deep.cgroups[0]?.path).toMatch(/^\/…/);
 });
 
-test('hostile names: their bytes are kept, and the sentence stays one line', () => {
+test('keeps the bytes of hostile names, and the sentence stays one line', () => {
   const facts = killFacts(
     killView({ ...full, victimComm: '\x1b[2J\u202eevil', triggerComm: 'a\nb', cmdline: Buffer.from([0x61, 0xff, 0]) }),
     machine,
@@ -166,7 +166,7 @@ test('hostile names: their bytes are kept, and the sentence stays one line', () 
   expect(killMessage(facts)).toMatch(/^\\x1b\[2J\\u\{202e\}evil \(pid 100\) .* triggered by a\\x0ab \(pid 200\)\.$/);
 });
 
-describe('any bytes at all', () => {
+describe('any bytes', () => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   const dangerous = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/;
   const holds = (bytes: Buffer) => {
@@ -193,7 +193,7 @@ describe('any bytes at all', () => {
   );
   const size = OomKillRecord.size;
 
-  test('records of random bytes', () => {
+  test('decodes records of random bytes', () => {
     const bytes = fc.uint8Array({ minLength: size - 4, maxLength: size - 4, size: 'max' });
     fc.assert(
       fc.property(bytes, fc.nat({ max: 16 }), (rest, levels) => {
@@ -206,7 +206,7 @@ describe('any bytes at all', () => {
     );
   });
 
-  test('records of the numbers at which things break', () => {
+  test('decodes records of extreme numbers', () => {
     const words = fc.array(interesting, { minLength: size / 8, maxLength: size / 8, size: 'max' });
     fc.assert(
       fc.property(
@@ -230,7 +230,7 @@ describe('any bytes at all', () => {
     );
   });
 
-  test('a record that claims 255 levels and has the size for them', () => {
+  test('decodes a record that claims 255 levels and has the size for them', () => {
     const record = Buffer.alloc(OomKillRecord.offset.levels + 255 * 176, 0xff);
     record.writeUInt16LE(1, 0);
     record.writeUInt16LE(record.length, 2);

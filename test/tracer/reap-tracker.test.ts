@@ -31,7 +31,7 @@ function follow() {
   return { said, reapTracker, step };
 }
 
-test('it exits, and its memory goes with it', () => {
+test('reports a victim that exits, with the memory that came back', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
   expect(reapTracker.follows(5, 1)).toBe(true);
@@ -53,7 +53,7 @@ test('it exits, and its memory goes with it', () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('the reaper takes its memory first', () => {
+test('reports that the reaper freed the memory first', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
   step(5, 'STEP_REAPER_WAKE', 1100n);
@@ -68,7 +68,7 @@ test('the reaper takes its memory first', () => {
   });
 });
 
-test('after 30 s it is reported as it is, and what comes later is ignored', () => {
+test('reports a victim as unfinished after 30 s, and ignores later steps', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
   step(5, 'STEP_REAPER_SKIP', 1300n);
@@ -81,14 +81,14 @@ test('after 30 s it is reported as it is, and what comes later is ignored', () =
   expect(said).toHaveLength(1);
 });
 
-test('one whose memory was gone at the mark is settled by its exit', () => {
+test('reports a victim without memory at the mark as exited when it exits', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5, 1, null));
   step(5, 'STEP_EXIT', 1500n);
   expect(said.map(({ facts }) => [facts.outcome, facts.mark_to_memory_back_ns])).toEqual([['exited', null]]);
 });
 
-test('close() reports what is open, and leaves no timer', () => {
+test('close() reports every victim that is followed, and leaves no timer', () => {
   const { said, reapTracker } = follow();
   reapTracker.start(kill(5));
   reapTracker.start(kill(6));
@@ -102,7 +102,7 @@ test('close() reports what is open, and leaves no timer', () => {
   expect(said).toHaveLength(2);
 });
 
-test('steps of processes that nobody follows are ignored', () => {
+test('ignores the steps of processes that it does not follow', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
   step(6, 'STEP_EXIT', 1500n);
@@ -111,7 +111,7 @@ test('steps of processes that nobody follows are ignored', () => {
   reapTracker.close();
 });
 
-test('a pid that comes back belongs to a new victim: the old one is settled, and has its own 30 s', () => {
+test('a new victim with the pid of an old one ends the old report, and has 30 s of its own', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5, 1));
   vi.advanceTimersByTime(20_000);

@@ -25,7 +25,7 @@ function assemble(...pieces: LogLineRecord[]): KernelReport[] {
   return reports;
 }
 
-test('lines in pieces become whole, and two tasks that print at the same time do not mix', () => {
+test('joins the pieces of lines, and keeps apart two tasks that print at the same time', () => {
   const reports = assemble(
     piece(1, 'a invoked oom-killer: ', LINE_ENDS | LINE_FIRST, 10n),
     piece(2, 'b invoked oom-killer: ', LINE_ENDS | LINE_FIRST),
@@ -42,7 +42,7 @@ test('lines in pieces become whole, and two tasks that print at the same time do
   expect(reports[0]).toMatchObject({ printer: { tid: 1, startNs: 1000n }, firstNs: 10n, lastNs: 20n, complete: true });
 });
 
-test('the heading of the cgroup’s figures ends without a line feed', () => {
+test('ends the heading of the cgroup’s figures without a line feed', () => {
   const [report] = assemble(
     piece(1, 'Memory cgroup stats for ', LINE_FIRST),
     piece(1, '/a:', 0),
@@ -52,7 +52,7 @@ test('the heading of the cgroup’s figures ends without a line feed', () => {
   expect(report?.lines).toEqual(['Memory cgroup stats for /a::', 'anon 1']);
 });
 
-test('console lines lose their prefix, and belong to nobody', () => {
+test('removes the prefix of console lines, whose printer is unknown', () => {
   const [report] = assemble(
     piece(5, '[   12.345678][    T5] a invoked oom-killer: x\n', LINE_FORMATTED | LINE_ENDS | LINE_FIRST),
     piece(6, '[   12.345679] Killed process 1 (a)\n', LINE_FORMATTED | LINE_ENDS | LINE_LAST),
@@ -60,7 +60,7 @@ test('console lines lose their prefix, and belong to nobody', () => {
   expect(report).toMatchObject({ printer: null, lines: ['a invoked oom-killer: x', 'Killed process 1 (a)'] });
 });
 
-test('a report that is cut short says so; what moves the cursor is shown as what it is', () => {
+test('marks a report that is cut short, and escapes control characters', () => {
   const [cut, next] = assemble(
     piece(1, 'a\x1b[2J invoked oom-killer: ', LINE_ENDS | LINE_FIRST),
     piece(1, 'a invoked oom-killer: ', LINE_ENDS | LINE_FIRST),

@@ -39,11 +39,11 @@ export interface BtfMember {
 }
 
 const HEAD = 12;
-/** Bytes behind struct btf_type, by kind: for each of its `vlen` rows, and once. */
+/** Bytes after struct btf_type, by kind: of each of its `vlen` rows, and of the part that is there once. */
 const rowSize: Record<number, number> = { 4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12 };
 const fixedSize: Record<number, number> = { 1: 4, 3: 12, 14: 4, 17: 4 };
 
-/** Type information: of a compiled object, or of the running kernel. */
+/** The type information of a compiled object or of the running kernel. */
 export class Btf {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
@@ -55,7 +55,7 @@ export class Btf {
     this.#owned = owned;
   }
 
-  /** The running kernel's. @throws OomscopeError LIBBPF */
+  /** The BTF of the running kernel. The caller must free it. @throws OomscopeError LIBBPF */
   static ofKernel(): Btf {
     const lib = libbpf();
     const pointer = lib.btf__load_vmlinux_btf();
@@ -63,7 +63,7 @@ export class Btf {
     return new Btf(lib, pointer, true);
   }
 
-  /** Of an ELF object or a raw BTF file. @throws OomscopeError LIBBPF */
+  /** The BTF of an ELF object or of a raw BTF file. The caller must free it. @throws OomscopeError LIBBPF */
   static ofFile(path: string): Btf {
     const lib = libbpf();
     const pointer = lib.btf__parse(path, null);
@@ -71,7 +71,7 @@ export class Btf {
     return new Btf(lib, pointer, true);
   }
 
-  /** Borrowed: valid while its owner is. */
+  /** BTF that libbpf owns: valid as long as its owner. */
   static borrow(pointer: Pointer): Btf {
     return new Btf(libbpf(), pointer, false);
   }
@@ -153,8 +153,8 @@ export class Btf {
   }
 
   /**
-   * An enum without a name, by the name of its first value. libbpf cannot look those up, and 130,000 calls through FFI
-   * would take seconds: this walks the raw types (Documentation/bpf/btf.rst) in about 10 ms.
+   * Finds an enum without a name by the name of its first value. libbpf has no call for that, and 130,000 calls through FFI
+   * would take seconds; this walks the raw types (Documentation/bpf/btf.rst) in about 10 ms.
    */
   enumStartingWith(first: string): BtfType | undefined {
     const size = Buffer.alloc(4);
@@ -179,8 +179,8 @@ export class Btf {
   }
 
   /**
-   * The C parameters of a raw tracepoint (TP_PROTO), as the kernel's `btf_trace_NAME` typedef has them: a name for each,
-   * undefined if there is no such tracepoint.
+   * The types of a raw tracepoint's parameters (TP_PROTO), from the kernel's typedef `btf_trace_NAME`; undefined if there is
+   * no such tracepoint.
    */
   tracepoint(name: string): string[] | undefined {
     const id = this.find(`btf_trace_${name}`, Kind.typedef);

@@ -4,13 +4,13 @@ import type { Libbpf } from './symbols.ts';
 
 const LOG_LINES = 12;
 
-/** The last lines of a log that say something: for a refused program, the end of the verifier's account. */
+/** The last lines of a log, without empty lines and separators: for a refused program, the end of the verifier's log. */
 export function logTail(log: string): string {
   const lines = log.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('-- '));
   return lines.slice(-LOG_LINES).join('\n');
 }
 
-/** An error for a failed libbpf call, with libbpf's own words. */
+/** An error for a failed libbpf call, with libbpf's log in `detail`. */
 export function libbpfError(lib: Libbpf, what: string, code: number): OomscopeError {
   const log = lib.takeLog();
   const errno = errnoName(code);

@@ -4,9 +4,9 @@ import { errnoName } from '../../native/errno.ts';
 import { libbpfError } from './error.ts';
 import type { Libbpf, Pointer } from './symbols.ts';
 
-/** include/uapi/linux/bpf.h: for `BpfMap.update()`. */
+/** Flags of `BpfMap.update()`, from include/uapi/linux/bpf.h. */
 export const UpdateFlag = {
-  /** Under the element's bpf_spin_lock, which is left as it is. */
+  /** Writes under the element's bpf_spin_lock and leaves the lock itself as it is. */
   lock: 4,
 } as const;
 
@@ -15,7 +15,7 @@ export class BpfMap {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
   readonly name: string;
-  /** Once loaded they stay. */
+  /** Read once: after the load they do not change. */
   #element: { fd: number; key: number; value: number } | undefined;
 
   constructor(lib: Libbpf, pointer: Pointer) {
@@ -29,7 +29,7 @@ export class BpfMap {
     return this.#lib.bpf_map__fd(this.#pointer);
   }
 
-  /** The kernel's id, by which another process can get at the map. */
+  /** The kernel's id, by which another process can open the map. */
   get id(): number {
     return objectId(this.#lib, this.fd);
   }
@@ -59,7 +59,7 @@ export class BpfMap {
    * @throws OomscopeError LIBBPF. RangeError where the sizes are not the map's
    */
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
-    // The kernel takes the map's size from the address that it is given, whatever is there.
+    // The kernel reads the map's size of bytes from the address that it gets, however many are there.
     this.#element ??= { fd: this.fd, key: this.#lib.bpf_map__key_size(this.#pointer), value: this.valueSize };
     const size = this.#element;
     if (key.length !== size.key || value.length !== size.value) {
@@ -69,18 +69,18 @@ export class BpfMap {
     if (code < 0) throw new OomscopeError('LIBBPF', `Map ${this.name}: update: ${errnoName(code)}`);
   }
 
-  /** Before load: use an existing map instead of making one. libbpf duplicates the descriptor. */
+  /** Before load: uses an existing map instead of making one. libbpf duplicates the descriptor. */
   reuse(fd: number): void {
     this.#check(`Map ${this.name}: reuse`, this.#lib.bpf_map__reuse_fd(this.#pointer, fd));
   }
 
-  /** A value, read from the kernel; undefined if there is none. Not for per-CPU maps. */
+  /** Reads a value from the kernel; undefined if there is none. Not for per-CPU maps. */
   lookup(key: Buffer): Buffer | undefined {
     const value = Buffer.alloc(this.valueSize);
     return this.#lib.bpf_map_lookup_elem(this.fd, key, value) === 0 ? value : undefined;
   }
 
-  /** All keys. What comes and goes meanwhile may be missed, or met again: it ends all the same. */
+  /** All keys. Elements that are added or removed meanwhile may be missed or returned twice. It always ends. */
   keys(keyBytes: number): Buffer[] {
     const found: Buffer[] = [];
     let key: Buffer | null = null;
@@ -93,10 +93,7 @@ export class BpfMap {
     return found;
   }
 
-  /**
-   * Before load: the bytes that .rodata, .data or .bss will start with, to be written in place. After it those of .data and
-   * .bss are what the programs see.
-   */
+  /** Before load: the initial bytes of .rodata, .data or .bss, which the caller may change in place. */
   initialValue(): Buffer | undefined {
     const size = Buffer.alloc(8);
     const pointer = this.#lib.bpf_map__initial_value(this.#pointer, size);

@@ -9,7 +9,7 @@ import { type Libbpf, libbpf, type Pointer } from './symbols.ts';
 export class BpfObject {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
-  readonly #bytes: Buffer; // libbpf refers to it until close
+  readonly #bytes: Buffer; // libbpf refers to these until close
   #closed = false;
   #loaded = false;
 
@@ -19,7 +19,7 @@ export class BpfObject {
     this.#bytes = bytes;
   }
 
-  /** Opens an ELF object that is in memory. @throws OomscopeError LIBBPF */
+  /** Opens an ELF object from memory. @throws OomscopeError LIBBPF */
   static open(bytes: Buffer): BpfObject {
     const lib = libbpf();
     lib.takeLog();
@@ -28,7 +28,7 @@ export class BpfObject {
     return new BpfObject(lib, pointer, bytes);
   }
 
-  /** libbpf's object, which is freed memory once this is closed. */
+  /** libbpf's object. @throws OomscopeError CLOSED once it is freed */
   get #open(): Pointer {
     if (this.#closed) throw new OomscopeError('CLOSED', 'The BPF object is closed.');
     return this.#pointer;
@@ -64,16 +64,16 @@ export class BpfObject {
     else bytes.writeUIntLE(Number(value), 0, bytes.length);
   }
 
-  /** Before load: the bytes of a `const volatile` variable, to be written in place. @throws RangeError */
+  /** Before load: the bytes of a `const volatile` variable, which the caller may change in place. @throws RangeError */
   constant(name: string): Buffer {
-    // Once loaded it is the kernel's, mapped read-only: a write would end the process.
+    // After the load the kernel maps it read-only, and a write would end the process.
     if (this.#loaded) throw new OomscopeError('USAGE', `The constant ${name} cannot be set: the BPF object is loaded.`);
     return this.#variable('.rodata', name, (map) => map.initialValue());
   }
 
-  /** A global variable that the programs write, as it is now. @throws RangeError */
+  /** The present value of a global variable that the programs write. @throws RangeError */
   variable(name: string): Buffer {
-    // Asked from the kernel: before 1.6 libbpf maps what the programs write into this process only for skeletons.
+    // Read from the kernel: before 1.6 libbpf maps the programs' variables into this process for skeletons only.
     return this.#variable('.bss', name, (map) => map.lookup(Buffer.alloc(4)));
   }
 
@@ -93,12 +93,12 @@ export class BpfObject {
     throw new RangeError(`The BPF object has no ${sectionName}`);
   }
 
-  /** Where libbpf's object is, for the addon. */
+  /** The address of libbpf's object, for the addon. */
   get address(): bigint {
     return this.#lib.address(this.#open);
   }
 
-  /** Gives maps and programs to the kernel. @throws OomscopeError with the verifier's last lines in `detail` */
+  /** Loads maps and programs into the kernel. @throws OomscopeError LIBBPF with the verifier's last lines in `detail` */
   load(): void {
     this.#lib.takeLog();
     const code = this.#lib.bpf_object__load(this.#open);
@@ -106,7 +106,7 @@ export class BpfObject {
     this.#loaded = true;
   }
 
-  /** Frees everything; loaded maps and programs go with their last descriptor. Idempotent. */
+  /** Frees everything. The kernel frees a loaded map or program with its last descriptor. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,19 +1,17 @@
 import { libbpf } from './symbols.ts';
 
-/** include/uapi/linux/bpf.h enum bpf_prog_type: what is asked for. */
+/** The values of enum bpf_prog_type (include/uapi/linux/bpf.h) that are probed. */
 export const ProgramType = { tracing: 26 } as const;
 
-/** Whether the kernel lets *this process* use it: undefined where it cannot be told (mostly: no privilege). */
+/** Whether the kernel lets this process use a feature; undefined where that is unknown, mostly for lack of privilege. */
 export type Probe = boolean | undefined;
 
 const answer = (code: number): Probe => (code < 0 ? undefined : code === 1);
 
-/**
- * For BPF_PROG_TYPE_TRACING libbpf tries an fentry program: that, and nothing about tp_btf, is what the answer says.
- */
+/** For BPF_PROG_TYPE_TRACING libbpf tries an fentry program, so the answer says nothing about tp_btf. */
 export const probeProgramType = (type: number): Probe => answer(libbpf().libbpf_probe_bpf_prog_type(type, null));
 
-/** libbpf's own version, as [1, 1]. */
+/** The version of libbpf, as [1, 1]. */
 export function libbpfVersion(): [major: number, minor: number] {
   return [libbpf().libbpf_major_version(), libbpf().libbpf_minor_version()];
 }

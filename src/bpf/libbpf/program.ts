@@ -3,7 +3,7 @@ import { libbpfError } from './error.ts';
 import { objectId } from './map.ts';
 import type { Libbpf, Pointer } from './symbols.ts';
 
-/** What keeps a program attached. */
+/** Keeps a program attached until it is destroyed. */
 export class BpfLink {
   readonly #lib: Libbpf;
   #pointer: Pointer | undefined;
@@ -13,12 +13,17 @@ export class BpfLink {
     this.#pointer = pointer;
   }
 
-  /** Where libbpf's link is, for the addon; 0 once it is destroyed. */
+  /** The address of libbpf's link, for the addon; 0 once it is destroyed. */
   get address(): bigint {
     return this.#pointer ? this.#lib.address(this.#pointer) : 0n;
   }
 
-  /** Of an iterator: a descriptor from which one pass over all its objects can be read. @throws OomscopeError LIBBPF */
+  /**
+   * For the link of an iterator.
+   *
+   * @returns a descriptor that delivers one pass over all objects; the caller must close it
+   * @throws OomscopeError LIBBPF, CLOSED
+   */
   iterate(): number {
     if (!this.#pointer) throw new OomscopeError('CLOSED', 'The BPF link is closed.');
     const fd = this.#lib.bpf_iter_create(this.#lib.bpf_link__fd(this.#pointer));
@@ -38,7 +43,7 @@ export class BpfProgram {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
   readonly name: string;
-  /** The ELF section, which says what it attaches to: `tp_btf/mark_victim`. */
+  /** The ELF section, which names the hook: `tp_btf/mark_victim`. */
   readonly section: string;
 
   constructor(lib: Libbpf, pointer: Pointer) {
@@ -66,7 +71,7 @@ export class BpfProgram {
     return objectId(this.#lib, this.fd);
   }
 
-  /** As its section says. @throws OomscopeError LIBBPF, NOT_PERMITTED */
+  /** Attaches it to the hook that its section names. @throws OomscopeError LIBBPF, NOT_PERMITTED */
   attach(): BpfLink {
     const link = this.#lib.bpf_program__attach(this.#pointer);
     if (this.#lib.isNull(link)) {
@@ -75,13 +80,13 @@ export class BpfProgram {
     return new BpfLink(this.#lib, link);
   }
 
-  /** Runs it once, now, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). Returns what it returned. */
+  /** Runs it once, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). @returns the program's result */
   run(): number {
     return testRun(this.#lib, this.fd);
   }
 }
 
-/** include: bpf/bpf.h struct bpf_test_run_opts, of which only the size and the return value are used. */
+/** bpf/bpf.h struct bpf_test_run_opts, of which only the size and the result are used. */
 export function testRun(lib: Libbpf, fd: number): number {
   const options = Buffer.alloc(80);
   options.writeBigUInt64LE(80n, 0);

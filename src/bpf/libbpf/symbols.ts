@@ -1,11 +1,11 @@
 /**
- * libbpf.so.1 through ffi-napi: the functions that are used, with their C signatures. The control plane only: a call
- * costs about 10 µs, which is nothing for load and attach and far too much for events.
+ * libbpf.so.1 through ffi-napi: the functions that are used, with their C signatures. For the control plane only: a call
+ * takes about 10 µs, which is nothing for load and attach, and far too much for events.
  */
 import { createRequire } from 'node:module';
 import { libbpfMissing, loadNative } from '../../native/addon.ts';
 
-/** An opaque C pointer. ffi-napi hands pointers over as Buffers whose address is the pointer. */
+/** An opaque C pointer: ffi-napi represents one by a Buffer whose address is the pointer. */
 export type Pointer = Buffer;
 
 const signatures = {
@@ -78,14 +78,14 @@ type Signatures = typeof signatures;
 export type Libbpf = {
   [K in keyof Signatures]: (...args: Arguments<Signatures[K][1]>) => CTypes[Signatures[K][0]];
 } & {
-  /** errno of the last call. */
+  /** The errno of the last call. */
   errno(): number;
-  /** A view of `size` bytes of C memory. It is not kept alive by the view. */
+  /** A view of `size` bytes of C memory. The view does not keep the memory alive. */
   view(pointer: Pointer, size: number): Buffer;
   isNull(pointer: Pointer | null): pointer is null;
-  /** Where it points to, for the addon. */
+  /** The address in it, for the addon. */
   address(pointer: Pointer): bigint;
-  /** What libbpf logged since the last time it was asked. */
+  /** The lines that libbpf has logged since the last call. */
   takeLog(): string;
 };
 
@@ -105,7 +105,7 @@ let loaded: Libbpf | undefined;
 /** @throws OomscopeError LIBBPF_MISSING, ADDON_MISSING */
 export function libbpf(): Libbpf {
   if (loaded) return loaded;
-  const native = loadNative(); // first: it links libbpf.so.1, and FFI must find that very copy
+  const native = loadNative(); // first, because it links libbpf.so.1, and FFI must find that very copy
   const require = createRequire(import.meta.url);
   const ffi = require('ffi-napi') as Ffi;
   const ref = createRequire(require.resolve('ffi-napi'))('@2060.io/ref-napi') as Ref;

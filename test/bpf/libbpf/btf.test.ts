@@ -7,7 +7,7 @@ describe('the BTF of an object', () => {
   const btf = Btf.ofFile(builtFile('wire.bpf.o'));
   afterAll(() => btf.free());
 
-  test('a struct and its members', () => {
+  test('finds a struct and its members', () => {
     const type = btf.type(btf.find('synthetic_record', Kind.struct) ?? 0);
     expect(type).toMatchObject({ name: 'synthetic_record', kind: Kind.struct, size: 40, count: 3 });
     expect(btf.members(type).map(({ name, bits }) => [name, bits / 8])).toEqual([
@@ -22,7 +22,7 @@ describe('the BTF of an object', () => {
     expect(btf.sizeOf(number?.type ?? 0)).toBe(8);
   });
 
-  test('what is not there', () => {
+  test('returns undefined for a type that does not exist', () => {
     expect(btf.find('no_such_struct', Kind.struct)).toBeUndefined();
     expect(btf.find('synthetic_record', Kind.enum)).toBeUndefined();
     expect(() => btf.type(1_000_000)).toThrow(RangeError);
@@ -30,7 +30,7 @@ describe('the BTF of an object', () => {
     expect(btf.tracepoint('mark_victim')).toBeUndefined();
   });
 
-  test('a file without BTF', () => {
+  test('refuses a file without BTF', () => {
     expect(() => Btf.ofFile('/etc/hostname')).toThrow('No BTF could be read from /etc/hostname');
     expect(() => Btf.ofFile('/no/such/file')).toThrow('ENOENT');
   });
@@ -43,14 +43,14 @@ describe.skipIf(!hasKernelBtf())('the BTF of the running kernel', () => {
   });
   afterAll(() => kernel.free());
 
-  test('prototypes of tracepoints', () => {
+  test('knows the prototypes of tracepoints', () => {
     expect(kernel.tracepoint('mark_victim')?.[0]).toMatch(/^(int|task_struct \*)$/);
     expect(kernel.tracepoint('signal_generate')).toEqual(['int', 'kernel_siginfo *', 'task_struct *', 'int', 'int']);
     expect(kernel.tracepoint('wake_reaper')).toEqual(['int']);
     expect(kernel.tracepoint('no_such_tracepoint')).toBeUndefined();
   });
 
-  test('members and sizes of its structs', () => {
+  test('knows the members and sizes of structs', () => {
     const task = kernel.type(kernel.find('task_struct', Kind.struct) ?? 0);
     const comm = kernel.members(task).find(({ name }) => name === 'comm');
     expect(kernel.array(kernel.resolve(comm?.type ?? 0)).length).toBe(16);
@@ -58,7 +58,7 @@ describe.skipIf(!hasKernelBtf())('the BTF of the running kernel', () => {
     expect((comm?.bits ?? 0) / 8).toBeLessThan(task.size);
   });
 
-  test('an enum without a name, by its first value', () => {
+  test('finds an enum without a name by its first value', () => {
     const type = kernel.enumStartingWith('OOM_REAP_NOTHING');
     expect(type).toBeUndefined();
     const gfp = kernel.enumStartingWith('___GFP_DMA_BIT');
@@ -71,7 +71,7 @@ describe.skipIf(!hasKernelBtf())('the BTF of the running kernel', () => {
     ]);
   });
 
-  test('a named enum is found that way too', () => {
+  test('finds a named enum that way too', () => {
     const constraint = kernel.enumStartingWith('CONSTRAINT_NONE');
     expect(constraint?.name).toBe('oom_constraint');
     expect(constraint && kernel.enumValues(constraint).map(({ value }) => value)).toEqual([0, 1, 2, 3]);

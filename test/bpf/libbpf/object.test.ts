@@ -55,14 +55,14 @@ function compile(body: string): Buffer {
 }
 
 describe('an object before it is loaded', () => {
-  test('its programs, by name and section', () => {
+  test('has its programs, by name and section', () => {
     const programs = open(oomscope).programs.map(({ name, section }) => [name, section]);
     expect(programs).toContainEqual(['mark_victim_task', 'tp_btf/mark_victim']);
     expect(programs).toContainEqual(['signal_generate_raw', 'raw_tp/signal_generate']);
     expect(programs.length).toBeGreaterThan(10);
   });
 
-  test('autoload of one program is not that of another', () => {
+  test('has an autoload flag for each program', () => {
     const [first, second] = open(oomscope).programs;
     if (!first || !second) return expect.fail('expected two programs');
     first.autoload = false;
@@ -71,7 +71,7 @@ describe('an object before it is loaded', () => {
     expect(first.autoload).toBe(true);
   });
 
-  test('its maps, and how large they are to be', () => {
+  test('has its maps, whose sizes can be set', () => {
     const object = open(oomscope);
     const ring = object.map('ring');
     expect(ring).toMatchObject({ name: 'ring', maxEntries: 512 * 1024 });
@@ -81,7 +81,7 @@ describe('an object before it is loaded', () => {
     expect(() => object.map('nothing')).toThrow(RangeError);
   });
 
-  test('constants are written where the program reads them', () => {
+  test('writes constants where the program reads them', () => {
     const object = open(oomscope);
     object.setConstant('possible_cpus', 0x01020304);
     object.setConstant('exit_is_last_step', 1);
@@ -96,7 +96,7 @@ describe('an object before it is loaded', () => {
     expect(() => object.setConstant('no_such_constant', 1)).toThrow(RangeError);
   });
 
-  test('bytes that are no object are refused, in libbpf’s own words', () => {
+  test('refuses bytes that are no object, with libbpf’s own words', () => {
     for (const bytes of [Buffer.from('not an object at all'), Buffer.alloc(4096), Buffer.alloc(1)]) {
       const error = failure(() => BpfObject.open(bytes));
       expect(error).toMatchObject({ code: 'LIBBPF', message: expect.stringContaining('could not be opened') });
@@ -115,7 +115,7 @@ test('an object that is cut off is refused, wherever it is cut', async () => {
 });
 
 describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
-  test('the whole object loads, and its programs attach', () => {
+  test('loads whole, and its programs attach', () => {
     const object = open(oomscope);
     const chosen = ['mark_victim_plain', 'signal_generate_raw', 'wake_reaper_raw'];
     for (const program of object.programs) program.autoload = chosen.includes(program.name);
@@ -130,13 +130,13 @@ describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
     }
   });
 
-  test('a program runs and its return value comes back', () => {
+  test('runs a program and returns its result', () => {
     const object = open(floodBytes);
     object.load();
     expect(object.programs.map((program) => program.run())).toEqual([512]);
   });
 
-  test('a map is found again by its id, in another object', () => {
+  test('shares a map with another object by the map’s id', () => {
     const object = open(floodBytes);
     object.load();
     const ring = object.map('ring');
@@ -150,7 +150,7 @@ describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
     expect(second.map('counters').id).not.toBe(object.map('counters').id);
   });
 
-  test('a size that the kernel refuses', () => {
+  test('reports a size that the kernel refuses', () => {
     const object = open(floodBytes);
     object.map('counters').maxEntries = 0;
     const error = failure(() => object.load());
@@ -161,13 +161,13 @@ describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
     expect(error.detail).toContain('counters');
   });
 
-  test('after load its size is what it is', () => {
+  test('cannot change the size of a map after the load', () => {
     const object = open(floodBytes);
     object.load();
     expect(failure(() => (object.map('ring').maxEntries = 65536)).message).toContain('EBUSY');
   });
 
-  test('a program that the verifier refuses: its last words are in the detail', () => {
+  test('reports the verifier’s last lines in the detail when it refuses a program', () => {
     const object = open(compile('int key = 0; long *value = bpf_map_lookup_elem(&values, &key); return *value;'));
     const error = failure(() => object.load());
     expect(error.message).toContain('The kernel refused the BPF object');
@@ -175,12 +175,12 @@ describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
     expect(error.detail?.split('\n').length).toBeLessThanOrEqual(12);
   });
 
-  test('the log of one failure is not in the next', () => {
+  test('does not repeat the log of one failure in the next', () => {
     failure(() => open(compile('int key = 0; return *(long *)bpf_map_lookup_elem(&values, &key);')).load());
     expect(failure(() => BpfObject.open(Buffer.from('garbage'))).detail).not.toContain('R0 invalid');
   });
 
-  test('closed, it gives its maps and programs back, and closing again does nothing', () => {
+  test('frees its maps and programs when closed, and closing again does nothing', () => {
     const object = open(floodBytes);
     object.load();
     const { fd } = object.map('ring');

@@ -16,7 +16,7 @@ interface Visit {
   size: number;
 }
 
-/** What walk() promises of any bytes: it ends, visits forwards, and only records that lie within the batch. */
+/** Checks what walk() guarantees for any bytes: it ends, and visits records in order, all of them within the batch. */
 function walkAnything(bytes: Uint8Array): { visits: Visit[]; malformed: number } {
   const batch = new Batch(Uint8Array.from(bytes).buffer);
   const visits: Visit[] = [];
@@ -46,7 +46,7 @@ const record = fc.oneof(
 );
 const records = fc.array(record, { maxLength: 12 });
 
-test('a batch gives back the records that were put in, in order', () => {
+test('visits the records of a batch in order', () => {
   fc.assert(
     fc.property(records, (made) => {
       const batch = batchOf(...made);
@@ -63,7 +63,7 @@ test('a batch gives back the records that were put in, in order', () => {
   );
 });
 
-test('a batch that is cut off gives its whole records, and one that is malformed', () => {
+test('visits the whole records of a batch that is cut off, and counts one as malformed', () => {
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 6 }), fc.nat(), (made, where) => {
       const whole = Buffer.from(batchOf(...made).view.buffer);
@@ -77,21 +77,21 @@ test('a batch that is cut off gives its whole records, and one that is malformed
       });
       const expected = ends.filter(({ last }) => last <= cut.length).length;
       expect(visits.length).toBe(expected);
-      // Cutting within the padding behind a record takes nothing away.
+      // A cut within the padding after a record removes nothing.
       const taken = ends[expected - 1]?.last ?? 0;
       expect(malformed).toBe(cut.length > ((taken + 7) & ~7) ? 1 : 0);
     }),
   );
 });
 
-test('any bytes at all', () => {
+test('survives any bytes', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 20_000, size: 'max' }), (bytes) => void walkAnything(bytes)),
     { numRuns: 300 },
   );
 });
 
-test('real records with bytes flipped: sizes, kinds and level counts that lie', () => {
+test('survives real records with changed bytes: wrong sizes, kinds and level counts', () => {
   const flip = fc.record({ record: fc.nat(), at: fc.nat({ max: 40 }), value: fc.nat({ max: 255 }) });
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 6 }), fc.array(flip, { maxLength: 8 }), (made, flips) => {
@@ -106,7 +106,7 @@ test('real records with bytes flipped: sizes, kinds and level counts that lie', 
   );
 });
 
-test('a kind that is not known is counted, and what follows it is still read', () => {
+test('counts a record of an unknown kind, and reads on', () => {
   const unknown = syntheticRecord(1n);
   for (const kind of [0, RecordKind.RECORD_KINDS, 77, 0xffff]) {
     unknown.writeUInt16LE(kind, 0);
@@ -116,7 +116,7 @@ test('a kind that is not known is counted, and what follows it is still read', (
   }
 });
 
-test('a record too short for its kind is counted, not visited', () => {
+test('counts a record that is too short for its kind, and does not visit it', () => {
   const kill = killRecord();
   for (const [kind, size] of [
     [RecordKind.RECORD_OOM_KILL, OomKillRecord.offset.levels - 1],
@@ -130,7 +130,7 @@ test('a record too short for its kind is counted, not visited', () => {
   }
 });
 
-test('a kill that claims more levels than its size holds is malformed', () => {
+test('counts a kill as malformed that has fewer levels than it claims', () => {
   const kill = killRecord({ levels: [{ id: 1n, name: 'a' }] });
   for (const count of [2, 16, 17, 255]) {
     kill[OomKillRecord.offset.level_count] = count;
@@ -141,7 +141,7 @@ test('a kill that claims more levels than its size holds is malformed', () => {
   expect(kill.length).toBe(OomKillRecord.offset.levels + CgroupLevel.size);
 });
 
-test('sizes that would stand still or run off the end stop the walk', () => {
+test('stops at a size that is too small, or that passes the end', () => {
   for (const size of [0, 1, 23, 41, 0xffff]) {
     const bytes = syntheticRecord(1n);
     bytes.writeUInt16LE(size, 2);
@@ -149,6 +149,6 @@ test('sizes that would stand still or run off the end stop the walk', () => {
   }
 });
 
-test('an empty batch has nothing in it, and nothing is wrong with it', () => {
+test('finds nothing in an empty batch, and nothing malformed', () => {
   expect(walkAnything(new Uint8Array())).toEqual({ visits: [], malformed: 0 });
 });

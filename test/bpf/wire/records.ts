@@ -10,7 +10,7 @@ import {
   SyntheticRecord,
 } from '../../../src/bpf/wire/layout.ts';
 
-/** Bytes of a field: negative where it is signed. */
+/** Bytes of a field, negative for a signed one. */
 const widths: Record<string, number> = {
   ...{ facts: 4, kill_kind: 1, level_count: 1, constraint: 1, signal_ktime_ns: 8, victim_tid: 4, victim_pid: 4 },
   ...{ victim_ppid: 4, victim_uid: 4, victim_start_ns: 8, victim_oom_score_adj: -4, victim_threads: 4 },
@@ -136,13 +136,13 @@ export function syntheticRecord(sequence: bigint, cpu = 0): Buffer {
   return bytes;
 }
 
-/** In an ArrayBuffer of its own, each record at a multiple of 8 bytes, as native hands a batch over. */
+/** A batch in an ArrayBuffer of its own, each record at a multiple of 8 bytes, as the addon delivers it. */
 export function batchOf(...records: Uint8Array[]): Batch {
   const padded = records.map((record) => Buffer.concat([record, Buffer.alloc(-record.length & 7)]));
   return new Batch(Uint8Array.from(Buffer.concat(padded)).buffer);
 }
 
-/** The one record of a batch made of it. */
+/** The record of a batch that has no other. */
 export function killView(parts: KillParts = {}): OomKillRecord {
   const batch = batchOf(killRecord(parts));
   return new OomKillRecord(batch.view, 0);
