@@ -1,7 +1,7 @@
 /**
- * Levels of usage: how full the system and the memory cgroups are. That is not pressure: what is full may be at ease.
+ * Levels of usage: how full the system and the memory cgroups are. That is not pressure: a cgroup may be full, and no task in
+ * it wait for memory.
  */
-
 import { asyncScheduler, Observable, type SchedulerLike, timer } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -9,7 +9,7 @@ import type { Envelope } from '../model/events.ts';
 import { severityOfLevel } from '../model/level.ts';
 import type { Growth, PressureLevelName, UsageLevel } from '../model/pressure.ts';
 import { growthOf } from '../series/growth.ts';
-import { type LevelOptions, Levels } from '../series/levels.ts';
+import { type LevelOptions, LevelTracker } from '../series/level-tracker.ts';
 import { formatBytes, formatRate, formatSpan } from '../text/format.ts';
 import { globMatch } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
@@ -18,17 +18,19 @@ import { type Reading, Survey, type SurveyOptions } from './survey.ts';
 
 /** Options of `watchUsage()`. */
 export interface UsageOptions extends Partial<LevelOptions>, SurveyOptions {
-  /** How often to look. Default 1000. */
+  /** Milliseconds from one sample to the next, at least 10. Default 1000. */
   intervalMs?: number;
-  /** Only cgroups whose path fits one of these globs; none: all that have a limit. The system is always watched. */
+  /** Globs over the paths of cgroups. Default: all cgroups that have a limit. The system is always watched. */
   groups?: readonly string[];
-  /** Shared with a tracer, so that ids and `seq` are of one row. */
+  /** That of a tracer, so that ids and `seq` continue its own. */
   envelopes?: EnvelopeFactory;
-  /** Of RxJS, for tests. */
+  /** Of RxJS, for tests with a virtual clock. */
   scheduler?: SchedulerLike;
 }
 
+/** Shares of the limit. */
 export const defaultLevels: LevelOptions = { thresholds: [0.7, 0.85, 0.95], hysteresis: 0.03, sustainMs: 2000 };
+/** How many of the largest processes an event names. */
 const TOP = 5;
 
 const names: OptionNames<UsageOptions> = {
@@ -48,27 +50,29 @@ const names: OptionNames<UsageOptions> = {
 };
 
 /**
- * An event each time that a level changes, and the first one for what is above `normal` already. Cold: each subscription
- * looks for itself. A cgroup that is removed ends with `normal`.
+ * An event each time a level of usage changes, and at first one for each subject that is above `normal` already. Cold: each
+ * subscription samples by itself. A cgroup that is removed ends with `normal`.
  *
- * @throws OomscopeError USAGE, for thresholds that do not rise
+ * @throws OomscopeError USAGE: an option does not exist, thresholds do not rise, or a value is out of range
  */
 export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
   refuseUnknownOptions('watchUsage()', options, names);
   const levels = { ...defaultLevels, ...defined(options) };
   checkLevels(levels);
-  const { intervalMs = 1000, scheduler } = options;
+  const { intervalMs = 1000, scheduler, groups = [] } = options;
   if (!(intervalMs >= 10)) throw new OomscopeError('USAGE', `intervalMs: expected at least 10, got ${intervalMs}.`);
   return new Observable((subscriber) => {
-    // The clock of RxJS's own scheduler is the wall's, which may jump.
+    // RxJS's own scheduler reads the wall clock, which may jump; another scheduler is the clock of a test.
     const survey = new Survey({ ...options, ...(scheduler && { now: () => scheduler.now() }) });
-    const { envelopes, groups = [] } = options;
-    const wants = (path: string) => groups.length === 0 || groups.some((glob) => globMatch(glob, path));
-    const watch = new UsageWatch(survey, levels, { wants, envelopes }, (event) => subscriber.next(event));
+    const tracker = new UsageLevelTracker({
+      survey,
+      levels,
+      envelopes: options.envelopes ?? new EnvelopeFactory(),
+      wants: (path) => groups.length === 0 || groups.some((glob) => globMatch(glob, path)),
+      emit: (event) => subscriber.next(event),
+    });
     const ticks = timer(0, intervalMs, scheduler ?? asyncScheduler).subscribe({
-      next: () => {
-        watch.look(survey.sample());
-      },
+      next: () => tracker.update(survey.sample()),
       error: (error) => subscriber.error(error),
     });
     return () => {
@@ -78,55 +82,55 @@ export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
   });
 }
 
-/** The levels of one survey, for whoever samples it himself: call `look` after each pass. */
-export class UsageWatch {
-  readonly #survey: Survey;
-  readonly #levels: LevelOptions;
-  readonly #wants: (path: string) => boolean;
-  readonly #envelopes: EnvelopeFactory;
-  readonly #emit: (event: UsageLevel) => void;
-  readonly #system: Levels;
-  readonly #ofGroups = new Map<string, Levels>();
+export interface UsageLevelOptions {
+  /** The caller samples it, and calls update() after each pass. */
+  survey: Survey;
+  levels: LevelOptions;
+  envelopes: EnvelopeFactory;
+  /** Does the user want the levels of this cgroup? */
+  wants: (path: string) => boolean;
+  emit: (event: UsageLevel) => void;
+}
 
-  constructor(
-    survey: Survey,
-    levels: LevelOptions,
-    options: { wants: (path: string) => boolean; envelopes: EnvelopeFactory | undefined },
-    emit: (event: UsageLevel) => void,
-  ) {
-    this.#survey = survey;
-    this.#levels = levels;
-    this.#wants = options.wants;
-    this.#envelopes = options.envelopes ?? new EnvelopeFactory();
-    this.#emit = emit;
-    this.#system = new Levels(levels);
+/** The levels of usage of one survey. */
+export class UsageLevelTracker {
+  readonly #options: UsageLevelOptions;
+  readonly #system: LevelTracker;
+  readonly #groups = new Map<string, LevelTracker>();
+
+  constructor(options: UsageLevelOptions) {
+    this.#options = options;
+    this.#system = new LevelTracker(options.levels);
   }
 
-  look(nowMs: number): void {
-    this.#follow(this.#survey.system, this.#system, nowMs);
-    for (const [path, group] of this.#survey.groups) {
-      if (group.limitBytes === null || !this.#wants(path)) continue;
-      const levels = this.#ofGroups.get(path) ?? new Levels(this.#levels);
-      this.#ofGroups.set(path, levels);
-      this.#follow(group, levels, nowMs);
+  /** @param nowMs the time of the survey's last pass */
+  update(nowMs: number): void {
+    const { survey, levels, wants } = this.#options;
+    this.#follow(survey.system, this.#system, nowMs);
+    for (const [path, group] of survey.groups) {
+      if (group.limitBytes === null || !wants(path)) continue;
+      const tracker = this.#groups.get(path) ?? new LevelTracker(levels);
+      this.#groups.set(path, tracker);
+      this.#follow(group, tracker, nowMs);
     }
-    for (const group of this.#survey.gone) {
-      const before = this.#ofGroups.get(group.subject.path)?.level ?? 'normal';
-      this.#ofGroups.delete(group.subject.path);
-      if (before !== 'normal') this.#emit(this.#event({ ...group, usedBytes: 0 }, 'normal', before, true));
+    for (const group of survey.gone) {
+      const previous = this.#groups.get(group.subject.path)?.level ?? 'normal';
+      this.#groups.delete(group.subject.path);
+      if (previous !== 'normal') this.#report({ ...group, usedBytes: 0 }, { level: 'normal', previous, gone: true });
     }
   }
 
-  #follow(reading: Reading, levels: Levels, nowMs: number): void {
+  #follow(reading: Reading, tracker: LevelTracker, nowMs: number): void {
     if (!reading.limitBytes) return; // /proc/meminfo could not be read
-    const before = levels.level;
-    const level = levels.next(nowMs, reading.usedBytes / reading.limitBytes);
-    if (level !== before) this.#emit(this.#event(reading, level, before, false));
+    const previous = tracker.level;
+    const level = tracker.next(nowMs, reading.usedBytes / reading.limitBytes);
+    if (level !== previous) this.#report(reading, { level, previous, gone: false });
   }
 
-  #event(reading: Reading, level: PressureLevelName, previous: PressureLevelName, gone: boolean): UsageLevel {
+  #report(reading: Reading, change: { level: PressureLevelName; previous: PressureLevelName; gone: boolean }): void {
+    const { survey, envelopes, emit } = this.#options;
     const { subject, limitBytes, usedBytes, availableBytes } = reading;
-    const { swapTotalBytes, swapFreeBytes } = this.#survey.system;
+    const { level, previous, gone } = change;
     const whole = subject.scope === 'system';
     const facts = {
       subject,
@@ -136,15 +140,15 @@ export class UsageWatch {
       used_bytes: usedBytes,
       available_bytes: availableBytes,
       limit_bytes: limitBytes,
-      swap_total_bytes: whole ? swapTotalBytes : null,
-      swap_free_bytes: whole ? swapFreeBytes : null,
+      swap_total_bytes: whole ? survey.system.swapTotalBytes : null,
+      swap_free_bytes: whole ? survey.system.swapFreeBytes : null,
       growth: gone ? null : growthOf(reading.growth.slope(), availableBytes),
-      top: this.#survey.top(subject, TOP),
+      top: survey.top(subject, TOP),
     };
     const message = gone ? `${printable(subject.path)} was removed.` : usageMessage(facts);
     const now = process.hrtime.bigint();
-    const envelope = this.#envelopes.next(now, realtimeOffsetNs(), severityOfLevel(level), 'oomscope:usage', message);
-    return { ...envelope, type: 'memory.usage', ...facts };
+    const envelope = envelopes.next(now, realtimeOffsetNs(), severityOfLevel(level), 'oomscope:usage', message);
+    emit({ ...envelope, type: 'memory.usage', ...facts });
   }
 }
 
@@ -158,7 +162,11 @@ function usageMessage(facts: Omit<UsageLevel, keyof Envelope | 'type'>): string 
   return `${who} uses ${(used * 100).toFixed(1)} %${of}: ${level}, was ${previous}.${forecast(growth)}${largest}`;
 }
 
-/** " It grows +1.0 MiB/s ± 12 KiB/s and is full in 20 s (19 s to 21 s)."; empty when it does not grow for sure. */
+/**
+ * " It grows +1.0 MiB/s ± 12 KiB/s and is full in 20 s (19 s to 21 s)."
+ *
+ * @returns an empty text when the growth is not larger than its uncertainty
+ */
 export function forecast(growth: Growth | null): string {
   const soonest = growth?.exhausted_in_seconds_range?.[0];
   if (!growth || soonest == null || growth.exhausted_in_seconds === null) return '';

@@ -1,164 +1,130 @@
-/**
- * Everything about memory that gets tight, in one stream: pressure (by BPF, or by the kernel's PSI files), usage, and at
- * critical what could be done. What `oomscope pressure` shows.
- */
 import { type Observable, Subject } from 'rxjs';
-import { ownerOf } from '../containers/container-path.ts';
-import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import { startedEvent } from '../events/started.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { type Reading, Survey } from '../memory/survey.ts';
-import { defaultLevels, UsageWatch } from '../memory/usage.ts';
+import { defaultLevels, UsageLevelTracker } from '../memory/usage.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, TracerLost, TracerStarted } from '../model/events.ts';
 import { levelIndex } from '../model/level.ts';
-import type { Growth, PressureLevelName, PressureSubject } from '../model/pressure.ts';
-import { growthOf } from '../series/growth.ts';
-import { subjectKey } from '../stream/subject-key.ts';
-import { isWithin } from '../text/cgroup-path.ts';
 import { cgroupMatch } from '../text/glob.ts';
+import { type MemoryRow, memoryRows } from './memory-rows.ts';
 import type { PressureMonitor, PressureOptions } from './monitor.ts';
-import { PsiLevels } from './psi-levels.ts';
-import { type ReclaimOrder, reclaim, reclaimMessage } from './reclaim.ts';
+import { PsiLevelTracker } from './psi-level-tracker.ts';
+import { Reclaimer, type ReclaimOrder } from './reclaim.ts';
 import { suggestionFor } from './suggestion.ts';
 
 export interface MemoryWatchOptions {
   /**
-   * Where levels of pressure come from: BPF programs; the kernel's PSI files, which need no privilege but come late and know
-   * neither causes nor single stalls; or (the default) BPF, and PSI where that is not possible.
+   * Where levels of pressure come from. `bpf`: BPF programs. `psi`: the kernel's PSI files, which need no privilege, but come
+   * late and tell neither causes nor single stalls. `best`, the default: BPF, and PSI where BPF is not possible.
    */
   source?: 'bpf' | 'psi' | 'best';
   /** For the BPF programs. */
   pressure?: Omit<PressureOptions, 'cgroups' | 'signal'>;
-  /** Only these cgroups, and what is below them: globs. None: all. The system is always watched. */
+  /** Globs over cgroups; the cgroups below are included. Default: all. The system is always watched. */
   cgroups?: readonly string[];
-  /** How often to look at usage, and at PSI where it is used. Default 1000. */
+  /** Milliseconds from one sample of usage (and of PSI, where it is used) to the next. Default 1000. */
   intervalMs?: number;
-  /** Reclaimed when the system, or the cgroup or one above it, becomes critical; once in 10 s at most. */
+  /** Carried out when the system, or the cgroup or one above it, becomes critical. */
   reclaim?: readonly ReclaimOrder[];
 }
 
-/** One line of the view: the system or a cgroup, now. */
-export interface MemoryRow {
-  subject: PressureSubject;
-  level: PressureLevelName;
-  some: number | null;
-  full: number | null;
-  usedBytes: number;
-  limitBytes: number | null;
-  availableBytes: number;
-  growth: Growth | null;
-}
-
-const RECLAIM_PAUSE_MS = 10_000;
-
-/**
- * @throws OomscopeError USAGE; with `source: 'bpf'` what openPressure throws
- */
+/** @throws OomscopeError USAGE; with `source: 'bpf'` what openPressure() throws */
 export async function openMemoryWatch(options: MemoryWatchOptions = {}): Promise<MemoryWatch> {
   const envelopes = new EnvelopeFactory();
-  if (options.source === 'psi') return new MemoryWatch(options, envelopes, undefined, 'asked for');
+  if (options.source === 'psi') return new MemoryWatch(options, envelopes, { whyPsi: 'asked for' });
   try {
     const { PressureMonitor } = await import('./monitor.ts');
     const { cgroups } = options;
     const monitor = new PressureMonitor({ ...options.pressure, ...(cgroups?.length && { cgroups }) }, envelopes);
-    return new MemoryWatch(options, envelopes, monitor, '');
+    return new MemoryWatch(options, envelopes, { monitor });
   } catch (error) {
     const fallBack = error instanceof OomscopeError && error.code !== 'USAGE' && options.source !== 'bpf';
     if (!fallBack) throw error;
-    return new MemoryWatch(options, envelopes, undefined, error.message);
+    return new MemoryWatch(options, envelopes, { whyPsi: error.message });
   }
 }
 
+/**
+ * Everything about memory that runs short, in one stream: pressure (from BPF programs or from the kernel's PSI files), usage,
+ * and at `critical` a suggestion. This is what `oomscope pressure` shows.
+ */
 export class MemoryWatch implements Disposable {
   readonly started: TracerStarted;
-  /** Pressure, usage, suggestions, losses: in order. Hot. */
+  /** Pressure, usage, suggestions, reclaims and losses, in order. Hot. */
   readonly events$: Observable<Event>;
-  /** After each look. */
+  /** Emits after each sample. */
   readonly ticks$: Observable<void>;
   /** false: levels come from PSI. */
   readonly bpf: boolean;
   readonly #events = new Subject<Event>();
   readonly #ticks = new Subject<void>();
-  readonly #options: MemoryWatchOptions;
+  readonly #globs: readonly string[];
   readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
   readonly #monitor: PressureMonitor | undefined;
-  readonly #cgroups = Cgroupfs.find();
-  readonly #survey = new Survey({ cgroups: this.#cgroups, mostGroups: 1024 });
-  readonly #usage: UsageWatch;
-  readonly #psi: PsiLevels | undefined;
+  readonly #survey: Survey;
+  readonly #usage: UsageLevelTracker;
+  readonly #psi: PsiLevelTracker;
+  readonly #reclaimer: Reclaimer | undefined;
   readonly #timer: NodeJS.Timeout;
-  readonly #reclaimedMs = new Map<ReclaimOrder, number>();
 
   constructor(
     options: MemoryWatchOptions,
     envelopes: EnvelopeFactory,
-    monitor: PressureMonitor | undefined,
-    /** Why PSI. */
-    reason: string,
+    source: { monitor: PressureMonitor } | { whyPsi: string },
   ) {
-    this.#options = options;
+    this.#globs = options.cgroups ?? [];
     this.#envelopes = envelopes;
     this.#losses = new LossCounter(envelopes);
-    this.#monitor = monitor;
-    this.bpf = monitor !== undefined;
+    this.#monitor = 'monitor' in source ? source.monitor : undefined;
+    this.bpf = this.#monitor !== undefined;
     this.events$ = this.#events.asObservable();
     this.ticks$ = this.#ticks.asObservable();
+    const cgroups = Cgroupfs.find();
+    const survey = new Survey({ cgroups, mostGroups: 1024 });
+    this.#survey = survey;
     const wants = (path: string) => this.wants(path);
-    this.#usage = new UsageWatch(this.#survey, defaultLevels, { wants, envelopes }, (event) => this.#emit(event));
-    if (monitor) {
-      monitor.events$.subscribe({
-        next: (event) => this.#emit(event),
-        error: (error) => this.#events.error(error),
-      });
-    } else {
-      this.#psi = new PsiLevels(this.#survey, envelopes, wants, (event) => this.#emit(event));
-    }
-    this.started = monitor?.started ?? startedByPsi(envelopes, reason);
-    this.#timer = setInterval(() => this.#look(), options.intervalMs ?? 1000);
-    setImmediate(() => this.#look());
+    const emit = (event: Event) => this.#emit(event);
+    this.#usage = new UsageLevelTracker({ survey, levels: defaultLevels, envelopes, wants, emit });
+    this.#psi = new PsiLevelTracker({ survey, envelopes, wants, emit });
+    this.#reclaimer = cgroups && new Reclaimer({ orders: options.reclaim ?? [], cgroups, envelopes, emit });
+    this.#monitor?.events$.subscribe({ next: emit, error: (error) => this.#events.error(error) });
+    this.started = 'monitor' in source ? source.monitor.started : startedByPsi(envelopes, source.whyPsi);
+    this.#timer = setInterval(() => this.#sample(), options.intervalMs ?? 1000);
+    setImmediate(() => this.#sample());
   }
 
+  /** Does the user want events about this cgroup? */
   wants(path: string): boolean {
-    const { cgroups = [] } = this.#options;
-    return cgroups.length === 0 || cgroups.some((glob) => cgroupMatch(glob, path));
+    return this.#globs.length === 0 || this.#globs.some((glob) => cgroupMatch(glob, path));
   }
 
-  /** Is there a cgroup of this path, as of the last look? */
+  /** Was there a cgroup of this path in the last sample? */
   has(path: string): boolean {
     return this.#survey.groups.has(path);
   }
 
-  /** The system first, then the cgroups that are asked for. */
+  /** The system first, then the cgroups that the user wants. */
   rows(): MemoryRow[] {
-    const totals = new Map(this.#monitor?.totals().map((each) => [subjectKey(each.subject), each]));
-    const row = (reading: Reading): MemoryRow => {
-      const { subject, usedBytes, limitBytes, availableBytes } = reading;
-      const total = totals.get(subjectKey(subject));
-      const window = total?.windows.at(-1);
-      const some = this.bpf ? (window?.some ?? 0) : reading.some;
-      const full = this.bpf ? (window ? window.full : 0) : reading.full;
-      const level = total?.level ?? this.#psi?.levelOf(reading) ?? 'normal';
-      const growth = growthOf(reading.growth.slope(), availableBytes);
-      return { subject, level, some, full, usedBytes, limitBytes, availableBytes, growth };
-    };
-    const wanted = [...this.#survey.groups].filter(([path]) => this.wants(path));
-    return [this.#survey.system, ...wanted.map(([, group]) => group)].map(row);
+    const groups = [...this.#survey.groups].flatMap(([path, group]) => (this.wants(path) ? [group] : []));
+    const pressure = this.#monitor?.totals() ?? ((reading: Reading) => this.#psi.levelOf(reading));
+    return memoryRows([this.#survey.system, ...groups], pressure);
   }
 
-  /** Total and free, in bytes. */
   swap(): { totalBytes: number; freeBytes: number } {
     const { swapTotalBytes, swapFreeBytes } = this.#survey.system;
     return { totalBytes: swapTotalBytes, freeBytes: swapFreeBytes };
   }
 
-  /** For whoever hands events on and had to drop some. */
+  /** The event for a reader of this stream that had to drop some events. */
   lostBehind(dropped: Record<string, number>): TracerLost {
     return this.#losses.behind(dropped);
   }
 
+  /** Stops sampling, closes the monitor and completes the streams. */
   close(): void {
     clearInterval(this.#timer);
     this.#monitor?.close();
@@ -171,11 +137,11 @@ export class MemoryWatch implements Disposable {
     this.close();
   }
 
-  #look(): void {
+  #sample(): void {
     try {
       const now = this.#survey.sample();
-      this.#psi?.look(now);
-      this.#usage.look(now);
+      if (!this.bpf) this.#psi.update(now);
+      this.#usage.update(now);
       this.#ticks.next();
     } catch (error) {
       this.#events.error(error);
@@ -187,39 +153,11 @@ export class MemoryWatch implements Disposable {
     if (event.type !== 'pressure.level' && event.type !== 'memory.usage') return;
     if (event.level !== 'critical' || levelIndex(event.previous) >= levelIndex('critical')) return;
     this.#events.next(suggestionFor(this.#survey, event, this.#envelopes));
-    for (const order of this.#options.reclaim ?? []) {
-      const { scope, path } = event.subject;
-      if (scope === 'system' || isWithin(order.cgroup, path)) {
-        void this.#reclaim(order, event.id);
-      }
-    }
-  }
-
-  async #reclaim(order: ReclaimOrder, becauseId: string): Promise<void> {
-    const now = performance.now();
-    if (!this.#cgroups || now - (this.#reclaimedMs.get(order) ?? Number.NEGATIVE_INFINITY) < RECLAIM_PAUSE_MS) return;
-    this.#reclaimedMs.set(order, now);
-    const facts = await reclaim(order, this.#cgroups);
-    const severity = facts.outcome === 'failed' ? 'warning' : 'info';
-    const mono = process.hrtime.bigint();
-    const envelope = this.#envelopes.next(
-      mono,
-      realtimeOffsetNs(),
-      severity,
-      'oomscope:reclaim',
-      reclaimMessage(facts),
-    );
-    this.#events.next({
-      ...envelope,
-      type: 'memory.reclaimed',
-      because_id: becauseId,
-      ...facts,
-      ...ownerOf(facts.cgroup),
-    });
+    this.#reclaimer?.relieve(event);
   }
 }
 
 function startedByPsi(envelopes: EnvelopeFactory, reason: string): TracerStarted {
-  const message = 'Watching memory pressure by the kernel’s PSI files.';
+  const message = 'Watching memory pressure through the kernel’s PSI files.';
   return startedEvent(envelopes, { message, hooks: [{ hook: 'psi', backend: 'none', reason }] });
 }

@@ -1,7 +1,3 @@
-/**
- * The pressure monitor: BPF programs that account in the kernel who is stalled on memory, and streams of what is worth
- * saying about it.
- */
 import { filter, type Observable, Subject } from 'rxjs';
 import { type LoadedPressure, loadPressure, type PressureObject } from '../bpf/load/pressure-loader.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
@@ -17,8 +13,8 @@ import type { TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
 import { loadNative } from '../native/addon.ts';
 import { cgroupMatch } from '../text/glob.ts';
-import { type PressureEvent, PressureEvents } from './events.ts';
 import { defaultWindows, type PressureOptions, pressureConfig } from './options.ts';
+import { PressureDecoder, type PressureEvent } from './pressure-decoder.ts';
 import { type PressureTotals, readTotals } from './totals.ts';
 
 export type { LevelShares, PressureOptions, PressureWindowOptions } from './options.ts';
@@ -26,8 +22,8 @@ export { defaultWindows } from './options.ts';
 export type { PressureTotals } from './totals.ts';
 
 /**
- * Opens a monitor of memory pressure: loads and attaches its BPF programs and starts reading. It keeps the process alive
- * until closed.
+ * Opens a monitor of memory pressure: loads and attaches its BPF programs and starts reading. The caller owns the monitor and
+ * must close it; until then it keeps the process alive.
  *
  * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING,
  *   OBJECT_MISSING, LIBBPF, USAGE
@@ -36,22 +32,22 @@ export async function openPressure(options: PressureOptions = {}): Promise<Press
   return new PressureMonitor(options);
 }
 
-/** Where no timer runs in the kernel and nothing else happens either, levels fall when somebody looks. */
-const LOOK_MS = 250;
+/** Where the kernel has no BPF timer, a level falls only when a task stalls again, or when this process asks for it. */
+const TICK_MS = 250;
 
-/** Watches memory pressure until it is closed. `openPressure()` opens it. */
+/** Memory pressure, accounted in the kernel by BPF programs: levels, single stalls, and the countdown to the OOM killer. */
 export class PressureMonitor implements Disposable, AsyncDisposable {
-  /** Which hook is served by what, and why. */
+  /** Which hook is served by which program, and why. */
   readonly started: TracerStarted;
-  /** Everything, in order. Hot: who subscribes late misses what was before. */
+  /** All events, in order. Hot: a late subscriber misses earlier events. Errors when the ring cannot be read. */
   readonly events$: Observable<PressureEvent | TracerLost>;
-  /** Levels, as they change. */
+  /** Changes of level, of the system and of cgroups. */
   readonly pressure$: Observable<PressureLevel>;
-  /** The `pressure.stall` events of `events$`. */
+  /** Single stalls of at least `stallMs`. */
   readonly stalls$: Observable<PressureStall>;
-  /** The `pressure.countdown` events of `events$`. */
+  /** Reclaims that freed nothing, before the kernel calls its OOM killer. */
   readonly countdown$: Observable<PressureCountdown>;
-  /** The `tracer.lost` events of `events$`. */
+  /** Events that were lost, and why. */
   readonly lost$: Observable<TracerLost>;
 
   readonly #events = new Subject<PressureEvent | TracerLost>();
@@ -60,17 +56,17 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   readonly #windowsMs: number[];
   readonly #loaded: LoadedPressure;
   readonly #ring: AttachedRing;
-  readonly #records: PressureEvents;
+  readonly #decoder: PressureDecoder;
   readonly #full: boolean;
-  readonly #look: NodeJS.Timeout | undefined;
+  readonly #ticker: NodeJS.Timeout | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.close();
   #symbols: KernelSymbols | undefined;
   #closing = false;
 
   /**
-   * @param envelopes of the tracer whose stream this one joins
-   * @param object for tests: one with more programs
+   * @param envelopes those of the tracer whose stream the monitor joins
+   * @param object a BPF object with more programs, for tests
    */
   constructor(options: PressureOptions = {}, envelopes = new EnvelopeFactory(), object?: PressureObject) {
     const openedAt = process.hrtime.bigint();
@@ -92,7 +88,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     this.#loaded = loadPressure(config, object);
     this.#full = this.#loaded.choices.some(({ hook, program }) => hook === 'sched_switch' && program !== undefined);
     const globs = options.cgroups;
-    this.#records = new PressureEvents({
+    this.#decoder = new PressureDecoder({
       envelopes,
       paths: new CgroupPathCache(),
       windowsMs: this.#windowsMs,
@@ -108,19 +104,26 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     });
     native.trimHeap();
     if (this.#loaded.choices.some(({ backend }) => backend === 'hooks')) {
-      this.#look = setInterval(() => this.#loaded.tick(), LOOK_MS);
+      this.#ticker = setInterval(() => this.#loaded.tick(), TICK_MS);
     }
     this.started = this.#startedEvent(openedAt);
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** Since the monitor was opened: the system first, then every cgroup with a stall. Some 20 µs for each. */
+  /**
+   * The totals since the monitor was opened: of the system first, then of every cgroup in which a task was stalled. Takes some
+   * 20 µs for each. Empty after close().
+   */
   totals(): PressureTotals[] {
     if (this.#closing) return [];
-    return readTotals(this.#loaded.groups, this.#windowsMs, this.#full, (id) => this.#records.subject(id));
+    return readTotals(this.#loaded.groups, {
+      windowsMs: this.#windowsMs,
+      full: this.#full,
+      subject: (id) => this.#decoder.subject(id),
+    });
   }
 
-  /** What was lost in the kernel so far: records by kind, and stalls that no map had room for. */
+  /** How much was lost in the kernel so far: records by kind, and stalls for which no map had room. */
   lostSoFar(): Record<string, number> {
     return lossesByName(this.#closing ? this.#losses.counters : this.#ring.reader.counters());
   }
@@ -129,13 +132,13 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    clearInterval(this.#look);
+    clearInterval(this.#ticker);
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#ring.detach();
     const counters = this.#ring.reader.counters();
     this.#ring.close();
-    this.#records.close();
-    this.#sayLost(counters);
+    this.#decoder.close();
+    this.#reportLost(counters);
     this.#events.complete();
   }
 
@@ -148,21 +151,20 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   }
 
   #onBatch(batch: Batch): void {
-    for (const lost of this.#losses.malformed(this.#records.take(batch))) this.#events.next(lost);
-    if (!this.#closing) this.#sayLost(this.#ring.reader.counters());
+    for (const lost of this.#losses.malformed(this.#decoder.decode(batch))) this.#events.next(lost);
+    if (!this.#closing) this.#reportLost(this.#ring.reader.counters());
   }
 
-  /** Whoever listens to the events hears of it. */
   #fail(error: unknown): void {
     this.#events.error(error);
     this.close();
   }
 
-  #sayLost(counters: readonly number[]): void {
+  #reportLost(counters: readonly number[]): void {
     for (const lost of this.#losses.take(counters)) this.#events.next(lost);
   }
 
-  /** Innermost first. null: it was overwritten by another. */
+  /** Innermost frame first. null: another stack has taken its place. */
   #stack(id: number): string[] | null {
     const key = Buffer.alloc(4);
     key.writeUInt32LE(id);

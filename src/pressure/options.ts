@@ -4,7 +4,7 @@ import { OomscopeError } from '../model/error.ts';
 import { raisedLevels } from '../model/level.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 
-/** Shares of a window, more than 0 to 1, at which a level begins. One that is left out is not reached by this window. */
+/** Shares of a window, more than 0 and at most 1, at which levels begin. A window cannot reach a level that is left out. */
 export interface LevelShares {
   /** Where `low` begins. */
   low?: number;
@@ -18,9 +18,9 @@ export interface LevelShares {
 export interface PressureWindowOptions {
   /** Length, 2 to 10,000 milliseconds. */
   ms: number;
-  /** Of the time in which some task was stalled. */
+  /** Levels by the time in which some task was stalled. */
   some?: LevelShares;
-  /** Of the time in which all that could have run were. */
+  /** Levels by the time in which all tasks that could have run were stalled. */
   full?: LevelShares;
 }
 
@@ -29,31 +29,31 @@ export interface PressureOptions {
   /** One to three sliding windows, the shortest first. By default `defaultWindows`. */
   windows?: readonly PressureWindowOptions[];
   /**
-   * Report a stall that lasts so many milliseconds, while it lasts and when it ends; 0: each one, when it begins and when it
-   * ends. Default 10. null: none.
+   * Reports a stall of at least so many milliseconds, once while it lasts and once when it ends. 0: every stall, when it begins
+   * and when it ends. null: none. Default 10.
    */
   stallMs?: number | null;
-  /** With the kernel stack of where a stall began. Costs the stalled task some 2 µs, and this process 15 MB. */
+  /** Adds the kernel stack where a stall began. Costs the stalled task some 2 µs, and this process 15 MB. Default false. */
   stack?: boolean;
-  /** A level falls when the share is this part below its threshold. 0 to 0.9, default 0.3. */
+  /** How far below its threshold a level ends, as a part of the threshold: 0 to 0.9. Default 0.3. */
   hysteresis?: number;
-  /** A higher level must hold so long before it is said. Default 0: the windows are patient enough. */
+  /** Milliseconds for which a higher level must hold before it is reported. Default 0: the windows are long enough. */
   sustainMs?: number;
-  /** A lower level must hold so long before it is said. Default 1000. */
+  /** Milliseconds for which a lower level must hold before it is reported. Default 1000. */
   coolDownMs?: number;
-  /** Say the countdown to the OOM killer from so many fruitless rounds on, 1 to 16. Default 4; null: never. */
+  /** Reports the countdown to the OOM killer from this many fruitless reclaims on, 1 to 16. null: never. Default 4. */
   countdown?: number | null;
-  /** Only stalls, countdowns and levels of these memory cgroups and of what is below them: globs. And the system's levels. */
+  /** Globs over memory cgroups; the cgroups below are included. Default: all. The system's levels are always reported. */
   cgroups?: readonly string[];
-  /** Size of the kernel's ring for pressure, a power of two, at least 65,536. Default 262,144. */
+  /** Bytes of the ring between the kernel and this process: a power of two, at least 65,536. Default 262,144. */
   ringBytes?: number;
-  /** Use this backend, for tests. By default the best that the kernel has. */
+  /** Uses this backend, for tests. Default: the best that the kernel has. */
   backend?: PressureBackend;
   /** Closes the monitor when it fires. */
   signal?: AbortSignal;
 }
 
-/** Short windows say quickly that all stands still, long ones that it limps. */
+/** Short windows report a standstill quickly; long ones find pressure that is low and steady. */
 export const defaultWindows: readonly PressureWindowOptions[] = [
   { ms: 10, some: { low: 0.5, medium: 0.9 } },
   { ms: 100, some: { low: 0.3, medium: 0.6, critical: 0.9 }, full: { critical: 0.6 } },
@@ -74,24 +74,11 @@ const names: OptionNames<PressureOptions> = {
   signal: true,
 };
 
-/** @throws OomscopeError USAGE, saying which option, what is possible and what came */
+/** @throws OomscopeError USAGE: names the option, the values that are possible, and the value that was given */
 export function pressureConfig(options: PressureOptions): PressureConfig {
   refuseUnknownOptions('openPressure()', options, names);
   const windows = options.windows ?? defaultWindows;
-  if (windows.length < 1 || windows.length > 3) {
-    throw new OomscopeError('USAGE', `windows: expected one to three, got ${windows.length}.`);
-  }
-  windows.forEach(({ ms, some, full }, i) => {
-    within(`windows[${i}].ms`, ms, 2, 10_000);
-    if (i > 0 && ms <= (windows[i - 1]?.ms ?? 0)) {
-      throw new OomscopeError(
-        'USAGE',
-        `windows: expected the shortest first, got ${windows.map((w) => w.ms).join(', ')}.`,
-      );
-    }
-    checkShares(`windows[${i}].some`, some);
-    checkShares(`windows[${i}].full`, full);
-  });
+  checkWindows(windows);
   const ringBytes = options.ringBytes ?? 262_144;
   if (!Number.isInteger(Math.log2(ringBytes)) || ringBytes < 65_536) {
     throw new OomscopeError('USAGE', `ringBytes: expected a power of two, at least 65536, got ${ringBytes}.`);
@@ -101,17 +88,33 @@ export function pressureConfig(options: PressureOptions): PressureConfig {
   }
   const stallMs = options.stallMs === undefined ? 10 : options.stallMs;
   const countdown = options.countdown === undefined ? 4 : options.countdown;
+  const ns = (name: string, ms: number) => Math.round(within(name, ms, 0, 3_600_000) * 1e6);
   return {
     ringBytes,
     windows: windows.map(({ ms, some, full }) => ({ ns: Math.round(ms * 1e6), some: ppm(some), full: ppm(full) })),
-    stallMinNs: stallMs === null ? undefined : Math.round(within('stallMs', stallMs, 0, 3_600_000) * 1e6),
+    stallMinNs: stallMs === null ? undefined : ns('stallMs', stallMs),
     stack: options.stack ?? false,
     fallPermille: Math.round((1 - within('hysteresis', options.hysteresis ?? 0.3, 0, 0.9)) * 1000),
-    sustainNs: Math.round(within('sustainMs', options.sustainMs ?? 0, 0, 3_600_000) * 1e6),
-    coolDownNs: Math.round(within('coolDownMs', options.coolDownMs ?? 1000, 0, 3_600_000) * 1e6),
+    sustainNs: ns('sustainMs', options.sustainMs ?? 0),
+    coolDownNs: ns('coolDownMs', options.coolDownMs ?? 1000),
     countdownFrom: countdown === null ? 0 : Math.round(within('countdown', countdown, 1, 16)),
     backend: options.backend,
   };
+}
+
+function checkWindows(windows: readonly PressureWindowOptions[]): void {
+  if (windows.length < 1 || windows.length > 3) {
+    throw new OomscopeError('USAGE', `windows: expected one to three, got ${windows.length}.`);
+  }
+  windows.forEach(({ ms, some, full }, i) => {
+    within(`windows[${i}].ms`, ms, 2, 10_000);
+    if (i > 0 && ms <= (windows[i - 1]?.ms ?? 0)) {
+      const got = windows.map((window) => window.ms).join(', ');
+      throw new OomscopeError('USAGE', `windows: expected the shortest first, got ${got}.`);
+    }
+    checkShares(`windows[${i}].some`, some);
+    checkShares(`windows[${i}].full`, full);
+  });
 }
 
 function checkShares(name: string, shares: LevelShares | undefined): void {

@@ -1,6 +1,6 @@
 /**
- * PSI as the kernel gives it: averages and totals, and triggers that the kernel fires by itself. For the system, and for
- * any cgroup of the v2 hierarchy; on v1 only where that hierarchy is mounted beside it.
+ * PSI as the kernel gives it: averages, totals, and triggers that the kernel fires. For the system, and for any cgroup of the v2
+ * hierarchy; on v1 only where that hierarchy is also mounted.
  */
 
 import { constants } from 'node:os';
@@ -43,7 +43,7 @@ export interface PsiTriggerOptions {
   stallMs: number;
   /** Length of the window: more than 0, at most 10,000. The kernel may need a longer one: see `used`. */
   windowMs: number;
-  /** Path below the mount point of cgroup v2; the system by default. */
+  /** Path below the mount point of cgroup v2. Default: the system. */
   cgroup?: string;
 }
 
@@ -57,14 +57,14 @@ export interface PsiTrigger {
   close(): void;
 }
 
-/** kernel/sched/psi.c: an unprivileged window is a multiple of this, for it rides on the averages' own clock. */
+/** kernel/sched/psi.c: without privilege a window is a multiple of this, the interval at which the averages are computed. */
 const UNPRIVILEGED_US = 2_000_000;
-/** Before Linux 6.5 a window was no shorter. */
+/** The shortest window before Linux 6.5. */
 const OLD_LEAST_US = 500_000;
 const MOST_US = 10_000_000;
 
 /**
- * Asks the kernel to tell when tasks were stalled on memory for so long. Keeps the process alive until closed.
+ * Asks the kernel to report when tasks were stalled on memory for so long within a window. Keeps the process alive until closed.
  *
  * @throws OomscopeError USAGE, PSI_UNAVAILABLE
  */
@@ -94,20 +94,20 @@ export function openPsiTrigger(options: PsiTriggerOptions): PsiTrigger {
       return watch(token, cgroup, { kind, stallMs: stall / 1000, windowMs: window / 1000, adapted });
     }
     refused = token;
-    // Only the window can be helped.
+    // Another window helps against these two errors only.
     if (![constants.errno.EINVAL, constants.errno.EPERM].includes(-token)) break;
   }
   throw unavailable(`${file}: ${errnoName(refused)}`);
 }
 
-/** What may be accepted, the wish first. The share that must be stalled stays the same. */
-function windows(wish: number): { window: number; why: string }[] {
+/** Windows that the kernel may accept, the wanted one first. The share of stalled time stays the same. */
+function windows(wanted: number): { window: number; why: string }[] {
   const privileged = effectiveCapabilities().has('CAP_SYS_RESOURCE');
-  const multiple = Math.min(MOST_US, Math.max(1, Math.round(wish / UNPRIVILEGED_US)) * UNPRIVILEGED_US);
+  const multiple = Math.min(MOST_US, Math.max(1, Math.round(wanted / UNPRIVILEGED_US)) * UNPRIVILEGED_US);
   const without = { window: multiple, why: 'without CAP_SYS_RESOURCE windows are multiples of 2 s' };
   if (!privileged) return [without];
-  const old = { window: Math.max(OLD_LEAST_US, wish), why: 'before Linux 6.5 windows are 500 ms or longer' };
-  return [{ window: wish, why: '' }, old, without];
+  const old = { window: Math.max(OLD_LEAST_US, wanted), why: 'before Linux 6.5 windows are 500 ms or longer' };
+  return [{ window: wanted, why: '' }, old, without];
 }
 
 const triggers = new Map<number, { fire: (atNs: bigint) => void; end: () => void }>();
@@ -133,7 +133,7 @@ function watch(token: number, cgroup: string | undefined, used: PsiTrigger['used
   return { used, fired$: fired.asObservable(), close: end };
 }
 
-/** undefined: no such hierarchy. */
+/** undefined: no cgroup v2 hierarchy is mounted. */
 function psiFile(cgroup: string | undefined): string | undefined {
   if (cgroup === undefined) return '/proc/pressure/memory';
   const { unified } = cgroupMounts();
@@ -143,6 +143,6 @@ function psiFile(cgroup: string | undefined): string | undefined {
 function unavailable(why: string): OomscopeError {
   return new OomscopeError(
     'PSI_UNAVAILABLE',
-    `PSI cannot be watched: ${why}. It needs CONFIG_PSI, psi=1 on the kernel's command line where it is off by default, and cgroup v2 for cgroups.`,
+    `Cannot watch PSI: ${why}. It needs a kernel with CONFIG_PSI (and psi=1 on its command line where PSI is off by default), and cgroup v2 for cgroups.`,
   );
 }

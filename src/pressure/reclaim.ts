@@ -1,9 +1,13 @@
-/** Takes memory back from a cgroup, through the kernel's own memory.reclaim: what is asked for by name, and no more. */
+/** Reclaims memory from cgroups that the user has named, through the kernel's memory.reclaim (cgroup v2, Linux 5.19). */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { ownerOf } from '../containers/container-path.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
 import { OomscopeError } from '../model/error.ts';
+import type { PressureSubject } from '../model/pressure.ts';
 import type { MemoryReclaimed } from '../model/suggestion.ts';
+import { isWithin } from '../text/cgroup-path.ts';
 import { formatBytes } from '../text/format.ts';
 
 /** `--reclaim CGROUP=BYTES`. */
@@ -17,20 +21,68 @@ export type Reclaim = Pick<
   'cgroup' | 'asked_bytes' | 'before_bytes' | 'after_bytes' | 'outcome' | 'detail'
 >;
 
-/** @throws OomscopeError USAGE where this kernel or group cannot do it */
+const PAUSE_MS = 10_000;
+
+/** Carries out orders while memory is critical, each at most once in 10 s. */
+export class Reclaimer {
+  readonly #orders: readonly ReclaimOrder[];
+  readonly #cgroups: Cgroupfs;
+  readonly #envelopes: EnvelopeFactory;
+  readonly #emit: (event: MemoryReclaimed) => void;
+  readonly #startedMs = new Map<ReclaimOrder, number>();
+
+  constructor(options: {
+    orders: readonly ReclaimOrder[];
+    cgroups: Cgroupfs;
+    envelopes: EnvelopeFactory;
+    emit: (event: MemoryReclaimed) => void;
+  }) {
+    this.#orders = options.orders;
+    this.#cgroups = options.cgroups;
+    this.#envelopes = options.envelopes;
+    this.#emit = options.emit;
+  }
+
+  /** Starts the orders that can help this subject: all for the system, for a cgroup those for itself and for cgroups below. */
+  relieve(because: { id: string; subject: PressureSubject }): void {
+    const { scope, path } = because.subject;
+    for (const order of this.#orders) {
+      if (scope === 'system' || isWithin(order.cgroup, path)) void this.#run(order, because.id);
+    }
+  }
+
+  async #run(order: ReclaimOrder, becauseId: string): Promise<void> {
+    const now = performance.now();
+    if (now - (this.#startedMs.get(order) ?? Number.NEGATIVE_INFINITY) < PAUSE_MS) return;
+    this.#startedMs.set(order, now);
+    const facts = await reclaim(order, this.#cgroups);
+    const severity = facts.outcome === 'failed' ? 'warning' : 'info';
+    const [mono, offset, message] = [process.hrtime.bigint(), realtimeOffsetNs(), reclaimMessage(facts)];
+    const envelope = this.#envelopes.next(mono, offset, severity, 'oomscope:reclaim', message);
+    this.#emit({
+      ...envelope,
+      type: 'memory.reclaimed',
+      because_id: becauseId,
+      ...facts,
+      ...ownerOf(facts.cgroup),
+    });
+  }
+}
+
+/** @throws OomscopeError USAGE: this kernel or cgroup cannot do it */
 export function checkReclaim({ cgroup }: ReclaimOrder, cgroups: Cgroupfs | undefined): void {
   if (cgroups?.version !== 2) {
-    const has = cgroups ? 'cgroup v1, whose memory.force_empty takes all or nothing' : 'no memory cgroups';
+    const has = cgroups ? 'cgroup v1, whose memory.force_empty reclaims everything or nothing' : 'no memory cgroups';
     throw new OomscopeError(
       'USAGE',
-      `--reclaim: expected cgroup v2 and Linux 5.19, for memory.reclaim; here is ${has}.`,
+      `--reclaim: expected cgroup v2 and Linux 5.19, which have memory.reclaim; this machine has ${has}.`,
     );
   }
   if (existsSync(`${cgroups.directory(cgroup)}/memory.reclaim`)) return;
   const why = existsSync(cgroups.directory(cgroup))
     ? 'it has no memory.reclaim (Linux 5.19)'
     : 'there is no such cgroup';
-  throw new OomscopeError('USAGE', `--reclaim: expected a cgroup to take memory from, got "${cgroup}": ${why}.`);
+  throw new OomscopeError('USAGE', `--reclaim: expected a cgroup to reclaim memory from, got "${cgroup}": ${why}.`);
 }
 
 /** Waits for the kernel, which may take seconds. Never rejects. */
@@ -45,15 +97,16 @@ export async function reclaim({ cgroup, bytes }: ReclaimOrder, cgroups: Cgroupfs
     return ended('done', null);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Documentation/admin-guide/cgroup-v2.rst: EAGAIN where less was reclaimed than asked for.
+    // Documentation/admin-guide/cgroup-v2.rst: EAGAIN when less than the requested size was reclaimed.
     if (code === 'EAGAIN') return ended('less', null);
     return ended('failed', `memory.reclaim: ${code ?? String(error)}`);
   }
 }
 
+/** The sentence of a `memory.reclaimed`. */
 export function reclaimMessage({ cgroup, asked_bytes, before_bytes, after_bytes, outcome, detail }: Reclaim): string {
   if (outcome === 'failed') return `Could not reclaim memory from ${cgroup}: ${detail}.`;
-  const found = before_bytes === null || after_bytes === null ? null : Math.max(0, before_bytes - after_bytes);
+  const freed = before_bytes === null || after_bytes === null ? null : Math.max(0, before_bytes - after_bytes);
   const less = outcome === 'less' ? ', less than was asked for' : '';
-  return `Reclaimed ${found === null ? 'memory' : formatBytes(found)} of ${formatBytes(asked_bytes)} from ${cgroup}${less}.`;
+  return `Reclaimed ${freed === null ? 'memory' : formatBytes(freed)} of ${formatBytes(asked_bytes)} from ${cgroup}${less}.`;
 }

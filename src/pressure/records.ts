@@ -1,7 +1,4 @@
-/**
- * The records of memory pressure (bpf/pressure.h) as the facts of their events.
- */
-
+/** Parts of the records of bpf/pressure.h, as the fields of events. */
 import { type PressureShare, type StalledTask as StalledTaskRecord, stallCauseNames } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { ownerOf } from '../containers/container-path.ts';
@@ -11,6 +8,7 @@ import { decode, untilNul } from '../text/printable.ts';
 /** By the value of enum stall_cause. */
 export const causes: readonly StallCause[] = Object.values(stallCauseNames);
 
+/** @param cgroup the path of the task's cgroup. null: not known */
 export function stalledTask(record: StalledTaskRecord, cgroup: string | null): StalledTask {
   return {
     pid: record.pid,
@@ -23,12 +21,12 @@ export function stalledTask(record: StalledTaskRecord, cgroup: string | null): S
   };
 }
 
-/** @param ns by enum stall_cause */
+/** @param ns nanoseconds by enum stall_cause */
 export function stallNs(ns: (cause: number) => bigint): StallNs {
   return Object.fromEntries(causes.map((cause, i) => [cause, Number(ns(i))])) as StallNs;
 }
 
-/** @param full false: the hooks in use cannot tell */
+/** @param full false: the hooks in use cannot tell when all tasks were stalled */
 export function shares(
   windowsMs: readonly number[],
   share: (window: number) => PressureShare,

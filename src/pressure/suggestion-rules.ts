@@ -1,12 +1,10 @@
-/** Whom it would help to end: the kernel's own order, without those that must not be ended, each with the reason. */
-
 import { ownerOf } from '../containers/container-path.ts';
-import { type BadnessDomain, byBadness, oomBadness } from '../kernel-facts/oom-badness.ts';
+import { type BadnessDomain, byBadness, OOM_SCORE_ADJ_MIN, oomBadness } from '../kernel-facts/oom-badness.ts';
 import type { ProcessRecord } from '../linux/process-record.ts';
 import type { EndCandidate, NotSuggested, NotSuggestedReason } from '../model/suggestion.ts';
 import { formatBytes, formatRate } from '../text/format.ts';
 
-/** A process of the subject. Kernel threads are left out: they cannot be ended and hold nothing. */
+/** A process that could be ended. Kernel threads are left out: they cannot be ended, and have no memory. */
 export type EndableProcess = Pick<
   ProcessRecord,
   | 'pid'
@@ -21,6 +19,7 @@ export type EndableProcess = Pick<
   | 'pageTablesBytes'
 > & { growthBytesPerSecond: number | null };
 
+/** At most three processes to end, in the kernel's order, and the large ones that must not be ended. */
 export interface Suggestion {
   candidates: EndCandidate[];
   excluded: NotSuggested[];
@@ -29,7 +28,9 @@ export interface Suggestion {
 const MOST = 3;
 
 /**
- * @param domain what runs out
+ * Which processes could be ended to free memory.
+ *
+ * @param domain the memory that runs out
  * @param self this process and its ancestors, itself first
  */
 export function suggest(
@@ -65,7 +66,7 @@ function notSuggested({ pid, oomScoreAdj }: EndableProcess, self: readonly numbe
   if (pid === 1) return 'init';
   if (pid === self[0]) return 'self';
   if (self.includes(pid)) return 'ancestor';
-  return oomScoreAdj === -1000 ? 'spared' : undefined;
+  return oomScoreAdj === OOM_SCORE_ADJ_MIN ? 'spared' : undefined;
 }
 
 function candidate(process: EndableProcess, badness: number, place: number, { bytes }: BadnessDomain): EndCandidate {
@@ -73,11 +74,10 @@ function candidate(process: EndableProcess, badness: number, place: number, { by
     process;
   const returns = anonBytes + pageTablesBytes;
   const share = Math.round((100 * (process.rssBytes + swapBytes)) / Math.max(1, bytes));
-  const reasons = [place === 0 ? 'the kernel would take it first' : `holds ${share} % of what there is`];
-  if (place === 0) reasons.push(`holds ${share} % of what there is`);
+  const reasons = [place === 0 ? ['the kernel would choose it first'] : [], `it holds ${share} % of the memory`].flat();
   if (oomScoreAdj !== 0) reasons.push(`oom_score_adj ${oomScoreAdj}`);
-  if ((growthBytesPerSecond ?? 0) > 0) reasons.push(`grows ${formatRate(growthBytesPerSecond ?? 0)}`);
-  reasons.push(`its end gives back up to ${formatBytes(returns)}`);
+  if ((growthBytesPerSecond ?? 0) > 0) reasons.push(`it grows ${formatRate(growthBytesPerSecond ?? 0)}`);
+  reasons.push(`ending it frees up to ${formatBytes(returns)}`);
   return {
     pid,
     start_ticks: startTicks,

@@ -1,4 +1,3 @@
-/** Reads what a suggestion needs, and says it. */
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { badnessRules } from '../kernel-facts/oom-badness.ts';
 import { kernelVersion } from '../linux/capabilities.ts';
@@ -6,18 +5,22 @@ import { pageBytes } from '../linux/page-size.ts';
 import { readProcess } from '../linux/process-reader.ts';
 import type { Survey } from '../memory/survey.ts';
 import type { PressureSubject, ProcessUsage } from '../model/pressure.ts';
-import type { MemorySuggestion } from '../model/suggestion.ts';
+import type { MemorySuggestion, NotSuggestedReason } from '../model/suggestion.ts';
 import { processAncestors } from '../process/ancestors.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { type EndableProcess, type Suggestion, suggest } from './suggestion-rules.ts';
 
-/** What the guides to a full memory offer, and why oomscope does not. */
+/** What guides recommend when memory is full, and why oomscope does not. */
 export const NOT_OFFERED =
-  'Dropping caches (vm.drop_caches) is not offered: the kernel takes clean pages back by itself before it kills, and what is ' +
-  'dropped is read again at once. Nor is swapoff: it must bring all that is swapped out back into memory that is full.';
+  'Dropping caches (vm.drop_caches) is not offered: the kernel reclaims clean pages by itself before it kills, and dropped ' +
+  'pages are read again at once. Nor is swapoff: it must bring all swapped pages back into memory that is already full.';
 
-/** @param because the event that it is said for */
+/**
+ * Reads the processes of a subject that has become critical, and suggests which to end.
+ *
+ * @param because the event that reported it
+ */
 export function suggestionFor(
   survey: Survey,
   because: { id: string; subject: PressureSubject },
@@ -43,21 +46,28 @@ export function suggestionFor(
   };
 }
 
+const why: Record<NotSuggestedReason, string> = {
+  init: 'it is init',
+  self: 'it is oomscope itself',
+  ancestor: 'oomscope descends from it',
+  spared: 'its oom_score_adj is -1000',
+};
+
 function suggestionMessage(subject: PressureSubject, { candidates, excluded }: Suggestion): string {
   const where = subject.scope === 'system' ? 'the system' : printable(subject.path);
   const [first] = candidates;
-  const spared = excluded.map(({ comm, pid, reason }) => `${printable(comm)} (pid ${pid}) not: ${reason}`).join('; ');
-  if (!first) return `Nobody in ${where} could be ended to give memory back${spared ? `: ${spared}` : ''}.`;
+  const spared = excluded.map(({ comm, pid, reason }) => `${printable(comm)} (pid ${pid}): ${why[reason]}`).join('; ');
+  const notThese = spared ? ` Not suggested: ${spared}.` : '';
+  if (!first) return `No process in ${where} can be ended to free memory.${notThese}`;
   const others = candidates
     .slice(1)
     .map(({ comm, pid, returns_bytes }) => `${printable(comm)} (pid ${pid}, ${formatBytes(returns_bytes)})`);
-  return (
-    `If something in ${where} has to end: ${printable(first.comm)} (pid ${first.pid}): ${first.reason}.` +
-    `${others.length > 0 ? ` Or ${others.join(', ')}.` : ''}${spared ? ` ${spared[0]?.toUpperCase()}${spared.slice(1)}.` : ''}`
-  );
+  const orThese = others.length > 0 ? ` Or ${others.join(', ')}.` : '';
+  const lead = `If a process in ${where} has to be ended: ${printable(first.comm)} (pid ${first.pid}): ${first.reason}.`;
+  return `${lead}${orThese}${notThese}`;
 }
 
-/** undefined when the process has ended meanwhile, or another has its pid. */
+/** undefined: the process has exited meanwhile, or another has its pid. */
 function endable(usage: ProcessUsage, proc: string): EndableProcess | undefined {
   const found = readProcess(usage.pid, ['stat', 'oom_score_adj', 'status'], proc);
   if (found?.startTicks !== usage.start_ticks) return undefined;

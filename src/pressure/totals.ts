@@ -10,38 +10,37 @@ export interface PressureTotals {
   subject: PressureSubject;
   /** The level now. */
   level: PressureLevelName;
-  /** As the kernel worked them out last: all zero when the subject is at rest. */
+  /** As the kernel last computed them; all 0 when the subject is at rest. */
   windows: PressureWindow[];
-  /** Wall time, CPUs weighed as PSI does. */
+  /** Wall time in which some task was stalled, with CPUs weighted as PSI does. */
   some_ns: number;
-  /** The same for `full`. null: the hooks in use cannot tell. */
+  /** Wall time in which all tasks that could have run were stalled. null: the hooks in use cannot tell. */
   full_ns: number | null;
   /** Stalls that have ended. */
   stalls: number;
-  /** Time of tasks, by cause, of stalls that have ended. */
+  /** How long tasks were stalled, by cause, in stalls that have ended. */
   stall_ns: StallNs;
-  /** Tasks that are stalled at this moment. */
+  /** Tasks that are stalled now. */
   stalled_now: number;
 }
 
 /**
- * Reads the kernel's accounts: the system first. Some 20 µs for each cgroup.
+ * Reads the kernel's accounts, those of the system first. Takes some 20 µs for each cgroup.
  *
- * @param full false: the hooks in use cannot tell
+ * @param options.full false: the hooks in use cannot tell when all tasks were stalled
  */
 export function readTotals(
   groups: BpfMap,
-  windowsMs: readonly number[],
-  full: boolean,
-  subject: (id: bigint) => PressureSubject,
+  options: { windowsMs: readonly number[]; full: boolean; subject: (id: bigint) => PressureSubject },
 ): PressureTotals[] {
+  const { windowsMs, full, subject } = options;
   const found: { id: bigint; totals: PressureTotals }[] = [];
   for (const key of groups.keys(8)) {
     const value = groups.lookup(key);
-    if (!value) continue; // gone in this moment
+    if (!value) continue; // it was removed meanwhile
     const view = new DataView(value.buffer, value.byteOffset, value.length);
     const group = new PressureGroup(view, 0);
-    if (group.last_stall_ns === 0n) continue; // only something above it was stalled
+    if (group.last_stall_ns === 0n) continue; // only a cgroup above it was stalled
     const open = sinceLastPeriod(view, process.hrtime.bigint());
     const resting = group.hot === 0;
     found.push({
@@ -63,7 +62,7 @@ export function readTotals(
   return found.sort((a, b) => (a.id < b.id ? -1 : 1)).map(({ totals }) => totals);
 }
 
-/** What bpf/levels.bpf.h collect() will add at the end of the period that is running. */
+/** What collect() in bpf/levels.bpf.h will add at the end of the present period. */
 function sinceLastPeriod(view: DataView, now: bigint): { some: number; full: number; stalled: number } {
   const slot = new PressureSlot(view, PressureGroup.size);
   let some = 0;

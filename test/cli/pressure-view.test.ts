@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type PressureView, renderPressure, type SortKey, sortKeys } from '../../src/cli/verbs/pressure/view.ts';
 import { noOwner } from '../../src/model/container.ts';
 import type { PressureLevelName } from '../../src/model/pressure.ts';
-import type { MemoryRow } from '../../src/pressure/memory-watch.ts';
+import type { MemoryRow } from '../../src/pressure/memory-rows.ts';
 import { coloured, plain } from '../../src/render/paint.ts';
 import { columnsOf } from '../../src/render/width.ts';
 

@@ -190,7 +190,7 @@ describe('pressure', () => {
     expect(tooSoon).toEqual([]);
     expect(said.length).toBeGreaterThan(3);
     expect(said.reduce((sum, { repeated }) => sum + repeated, 0)).toBeGreaterThan(0);
-    for (const { repeated, message } of said) expect(message.includes(`${repeated} more times`)).toBe(repeated > 0);
+    for (const { repeated, message } of said) expect(message.includes(`${repeated} more attempts`)).toBe(repeated > 0);
   });
 
   test('ends the episode of a cgroup that is removed under pressure', async () => {

@@ -25,7 +25,7 @@ function process(pid: number, rssMib: number, more: Partial<EndableProcess> = {}
   };
 }
 
-test('the kernel’s order, with reasons and what comes back', () => {
+test('suggests processes in the kernel’s order, with reasons and the memory that is freed', () => {
   const all = [
     process(10, 100),
     process(11, 300, { anonBytes: 200 * MIB, pageTablesBytes: 2 * MIB, growthBytesPerSecond: 4 * MIB }),
@@ -40,13 +40,13 @@ test('the kernel’s order, with reasons and what comes back', () => {
     returns_swap_bytes: 10 * MIB,
   });
   expect(candidates[0]?.reason).toBe(
-    'the kernel would take it first, holds 6 % of what there is, oom_score_adj 300, its end gives back up to 50 MiB',
+    'the kernel would choose it first, it holds 6 % of the memory, oom_score_adj 300, ending it frees up to 50 MiB',
   );
-  expect(candidates[1]?.reason).toBe('holds 30 % of what there is, grows +4 MiB/s, its end gives back up to 202 MiB');
+  expect(candidates[1]?.reason).toBe('it holds 30 % of the memory, it grows +4 MiB/s, ending it frees up to 202 MiB');
   expect(excluded).toEqual([]);
 });
 
-test('who must not be ended is left out, and said', () => {
+test('names large processes that must not be ended, with the reason', () => {
   const all = [
     process(1, 900),
     process(500, 800),
@@ -64,17 +64,17 @@ test('who must not be ended is left out, and said', () => {
   ]);
 });
 
-test('small ones that must not be ended are not worth a word', () => {
+test('leaves out small processes that must not be ended', () => {
   const all = [process(1, 1), process(10, 100), process(11, 90), process(12, 80)];
   expect(suggest(all, DOMAIN, SELF).excluded).toEqual([]);
 });
 
-test('nobody', () => {
+test('suggests nothing where no process may be ended', () => {
   expect(suggest([], DOMAIN, SELF)).toEqual({ candidates: [], excluded: [] });
   expect(suggest([process(1, 10)], DOMAIN, SELF).candidates).toEqual([]);
 });
 
-test('whoever is there, nobody who must not be ended is ever suggested, and none is better than the first', () => {
+test('never suggests a process that must not be ended, and sorts by badness', () => {
   const any = fc.array(
     fc.tuple(fc.integer({ min: 1, max: 600 }), fc.nat(1000), fc.integer({ min: -1000, max: 1000 })),
     { maxLength: 60 },

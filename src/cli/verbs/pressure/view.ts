@@ -3,7 +3,7 @@
  */
 import type { Envelope } from '../../../model/events.ts';
 import type { PressureLevelName, PressureSubject } from '../../../model/pressure.ts';
-import type { MemoryRow } from '../../../pressure/memory-watch.ts';
+import type { MemoryRow } from '../../../pressure/memory-rows.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { columnsOf, fitted } from '../../../render/width.ts';
 import { formatBytes, formatRate, formatSpan } from '../../../text/format.ts';

@@ -1,31 +1,32 @@
-/**
- * From a share that goes up and down to levels that hold still: each level is a switch that goes on at its threshold and off
- * some way below it, both only after it has been so for a while.
- */
 import { levelNames } from '../model/level.ts';
 import type { PressureLevelName } from '../model/pressure.ts';
 
+/** Where levels begin and end, and for how long a value must hold before the level follows it. */
 export interface LevelOptions {
-  /** Where `low`, `medium` and `critical` begin. Rising. */
+  /** The values at which `low`, `medium` and `critical` begin. They must rise. */
   thresholds: readonly [low: number, medium: number, critical: number];
-  /** How far below its threshold a level ends. */
+  /** A level ends when the value is this far below its threshold. */
   hysteresis: number;
-  /** For how long it must be above, or below, before the level follows. */
+  /** How many milliseconds a value must be above or below before the level follows. */
   sustainMs: number;
 }
 
-export class Levels {
+/**
+ * Turns a value that goes up and down into a level that holds still. Each level is a switch that goes on at its threshold and
+ * off some way below it, both only after the value has held for `sustainMs`.
+ */
+export class LevelTracker {
   level: PressureLevelName = 'normal';
   readonly #options: LevelOptions;
   readonly #on = [false, false, false];
-  /** Since when each switch should be thrown. */
+  /** Since when the value asks for the other position of each switch. */
   readonly #since: (number | undefined)[] = [undefined, undefined, undefined];
 
   constructor(options: LevelOptions) {
     this.#options = options;
   }
 
-  /** @returns the level now */
+  /** @param nowMs of any clock that does not jump. @returns the level now */
   next(nowMs: number, value: number): PressureLevelName {
     const { thresholds, hysteresis, sustainMs } = this.#options;
     for (const [i, threshold] of thresholds.entries()) {

@@ -1,4 +1,4 @@
-/** Levels from made-up PSI files and a made-up clock: pressure of a known share cannot be had for real. */
+/** On made-up PSI files and a made-up clock, because no test can make real pressure of a known share. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EnvelopeFactory } from '../../src/events/envelope.ts';
 import { Survey } from '../../src/memory/survey.ts';
 import type { PressureLevel } from '../../src/model/pressure.ts';
-import { PsiLevels } from '../../src/pressure/psi-levels.ts';
+import { PsiLevelTracker } from '../../src/pressure/psi-level-tracker.ts';
 import { schemaErrors } from '../schema.ts';
 
 let proc: string;
@@ -28,25 +28,25 @@ function watch(shares: [some: number, full: number][]): PressureLevel[] {
   put();
   using survey = new Survey({ proc, cgroups: undefined, now: () => ms });
   const events: PressureLevel[] = [];
-  const levels = new PsiLevels(
+  const tracker = new PsiLevelTracker({
     survey,
-    new EnvelopeFactory(),
-    () => true,
-    (event) => events.push(event),
-  );
-  levels.look(survey.sample());
+    envelopes: new EnvelopeFactory(),
+    wants: () => true,
+    emit: (event) => events.push(event),
+  });
+  tracker.update(survey.sample());
   for (const [some, full] of shares) {
     ms += 1000;
     total.some += some * 10_000;
     total.full += full * 10_000;
     put();
-    levels.look(survey.sample());
+    tracker.update(survey.sample());
   }
   for (const event of events) expect(schemaErrors(event)).toEqual([]);
   return events;
 }
 
-test('an episode, from its beginning to its end', () => {
+test('reports an episode from its beginning to its end', () => {
   const events = watch([
     [0, 0],
     [15, 0],
@@ -69,12 +69,12 @@ test('an episode, from its beginning to its end', () => {
   expect((over?.stall_ns.other ?? 0) / 1e9).toBeCloseTo(1.3, 6);
 });
 
-test('full weighs more than some', () => {
+test('full makes a higher level than the same share of some', () => {
   expect(watch([[25, 21]]).map(({ level }) => level)).toEqual(['medium']);
   expect(watch([[45, 45]]).map(({ level }) => level)).toEqual(['critical']);
 });
 
-test('at rest there is nothing to say', () => {
+test('reports nothing at rest', () => {
   expect(
     watch([
       [0, 0],

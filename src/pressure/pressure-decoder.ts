@@ -1,7 +1,3 @@
-/**
- * From the records of memory pressure to its events.
- */
-
 import type { Batch } from '../bpf/wire/batch.ts';
 import {
   KernelLimit,
@@ -25,21 +21,23 @@ import type {
   StallCause,
   StalledTask,
 } from '../model/pressure.ts';
-import { formatNs, formatPercent } from '../text/format.ts';
+import { formatNs } from '../text/format.ts';
 import { decode, printable } from '../text/printable.ts';
+import { levelMessage } from './level-message.ts';
 import { causes, shares, stalledTask, stallNs } from './records.ts';
 
 export type PressureEvent = PressureStall | PressureLevel | PressureCountdown;
 
-export interface PressureEventsOptions {
+export interface PressureDecoderOptions {
   envelopes: EnvelopeFactory;
+  /** Learns the names of cgroups from the records. */
   paths: CgroupPathCache;
   windowsMs: readonly number[];
-  /** false: the hooks in use cannot tell what is `full`. */
+  /** false: the hooks in use cannot tell when all tasks were stalled. */
   full: boolean;
-  /** The frames of a stack by its id, null without. */
+  /** The frames of a stack by its id. null: they are not known. */
   stack: (id: number) => string[] | null;
-  /** Whether a cgroup is asked for. */
+  /** Does the user want events about this cgroup? */
   wanted: (path: string) => boolean;
   emit: (event: PressureEvent) => void;
 }
@@ -47,30 +45,31 @@ export interface PressureEventsOptions {
 const { MAX_RECLAIM_RETRIES } = KernelLimit;
 
 const waits: Record<StallCause, string> = {
-  direct_reclaim: 'the system is short of free memory, and it reclaims by itself',
+  direct_reclaim: 'the system is short of free memory, and the task has to reclaim some itself',
   memcg_limit: 'its cgroup is at its limit',
   memcg_high: 'its cgroup is above memory.high and is throttled',
-  compaction: 'free memory is in too small pieces',
-  swap_in: 'what it needs is read back from swap',
-  refault: 'it reads again what was evicted a moment ago',
-  other: 'why is not known',
+  compaction: 'free memory is in pieces that are too small',
+  swap_in: 'memory that it needs is read back from swap',
+  refault: 'it reads pages again that were evicted a moment ago',
+  other: 'the cause is not known',
 };
 
-export class PressureEvents {
-  readonly #options: PressureEventsOptions;
-  /** Countdowns of a cgroup that the kernel had not sent, as of its last record. */
+/** Turns the records of the BPF programs (bpf/pressure.h) into events. */
+export class PressureDecoder {
+  readonly #options: PressureDecoderOptions;
+  /** By limit, the count of countdowns that the kernel had not sent, as of its last record. */
   readonly #unsent = new Map<bigint, number>();
   #closed = false;
 
-  constructor(options: PressureEventsOptions) {
+  constructor(options: PressureDecoderOptions) {
     this.#options = options;
   }
 
-  /** @returns how many records could not be understood */
-  take(batch: Batch): number {
+  /** @returns how many records were malformed */
+  decode(batch: Batch): number {
     const { view } = batch;
     return batch.walk((kind, at) => {
-      if (this.#closed) return; // by a handler, in the middle of the batch
+      if (this.#closed) return; // a handler closed the monitor in the middle of the batch
       if (kind === RecordKind.RECORD_PRESSURE_GROUP) this.#onGroup(new PressureGroupRecord(view, at));
       else if (kind === RecordKind.RECORD_PRESSURE_STALL) this.#onStall(new PressureStallRecord(view, at), batch);
       else if (kind === RecordKind.RECORD_PRESSURE_LEVEL) this.#onLevel(new PressureLevelRecord(view, at), batch);
@@ -79,6 +78,7 @@ export class PressureEvents {
     });
   }
 
+  /** No event is emitted afterwards. */
   close(): void {
     this.#closed = true;
   }
@@ -160,8 +160,8 @@ export class PressureEvents {
     const subject = this.subject(record.limit_id);
     const rounds = record.fruitless_rounds;
     const where = subject.scope === 'system' ? 'the system' : `cgroup ${printable(subject.path)}`;
-    const again = repeated === 0 ? '' : ` (and got as far or less far ${repeated} more times)`;
-    const message = `Reclaim for ${where} has given nothing ${rounds} times in a row${again}; at ${MAX_RECLAIM_RETRIES} the kernel kills.`;
+    const again = repeated === 0 ? '' : ` (and as often or less often in ${repeated} more attempts)`;
+    const message = `Reclaim for ${where} has freed nothing ${rounds} times in a row${again}; after ${MAX_RECLAIM_RETRIES} times the kernel kills a process.`;
     emit({
       ...envelopes.next(record.header.ktime_ns, batch.realtimeOffsetNs, 'warning', 'bpf:pressure', message),
       type: 'pressure.countdown',
@@ -173,7 +173,7 @@ export class PressureEvents {
     });
   }
 
-  /** The kernel's counts only grow; one that is smaller begins anew. */
+  /** How many countdowns were not sent since the last. The kernel's count only grows; a smaller one has begun again. */
   #repeated(limitId: bigint, unsent: number): number {
     const before = this.#unsent.get(limitId) ?? 0;
     this.#unsent.delete(limitId);
@@ -183,27 +183,9 @@ export class PressureEvents {
     return unsent >= before ? unsent - before : unsent;
   }
 
-  /** undefined: of a cgroup that was not asked for. */
+  /** undefined: the task is in a cgroup about which the user wants no events. */
   #task(record: PressureStallRecord['task']): StalledTask | undefined {
     const cgroup = this.#options.paths.path(record.cgroup_id) ?? null;
     return this.#options.wanted(cgroup ?? '') ? stalledTask(record, cgroup) : undefined;
   }
-}
-
-/** One sentence for people. */
-export function levelMessage(
-  event: Pick<
-    PressureLevel,
-    'subject' | 'level' | 'previous' | 'windows' | 'decided_by_seconds' | 'duration_ns' | 'peak'
-  >,
-): string {
-  const { subject, level, previous, windows, decided_by_seconds, duration_ns, peak } = event;
-  const where = subject.scope === 'system' ? 'on the system' : `in cgroup ${printable(subject.path)}`;
-  if (level === 'normal') {
-    const lasted = formatNs(duration_ns);
-    return `Memory pressure ${where} is over after ${lasted}; at its peak it was ${peak.level}, with ${formatPercent(peak.some)} of the time stalled.`;
-  }
-  const window = windows.find(({ window_seconds }) => window_seconds === decided_by_seconds);
-  const all = window?.full == null ? '' : `, all were for ${formatPercent(window.full)}`;
-  return `Memory pressure ${where} is ${level} (was ${previous}): some task was stalled for ${formatPercent(window?.some ?? 0)} of the last ${formatNs(decided_by_seconds * 1e9)}${all}.`;
 }
