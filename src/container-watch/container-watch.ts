@@ -4,7 +4,7 @@
 
 import { type Observable, Subject } from 'rxjs';
 import { ContainerResolver } from '../containers/container-resolver.ts';
-import { noRuntime, openRuntimes, runtimeSockets } from '../containers/runtime-sockets.ts';
+import { noRuntime, openRuntimes } from '../containers/runtime-sockets.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
@@ -16,7 +16,7 @@ import { IncidentTracker } from './incident-tracker.ts';
 
 /** Options of `openContainerWatch()`. */
 export interface ContainerWatchOptions {
-  /** Sockets of runtimes. Default: those of Docker and Podman that exist. */
+  /** Sockets of runtimes. Default: those of Docker and Podman, also when they appear later. */
   sockets?: readonly string[];
 }
 
@@ -30,7 +30,7 @@ export type ContainerWatchEvent = ContainerOom | ContainerKilled | TracerLost | 
  */
 export async function openContainerWatch(options: ContainerWatchOptions = {}): Promise<ContainerWatch> {
   refuseUnknownOptions('openContainerWatch()', options, { sockets: true });
-  const sockets = options.sockets ?? Object.values(runtimeSockets()).flat();
+  const { sockets } = options;
   const watch = new ContainerWatch(sockets);
   await watch.containers.start();
   try {
@@ -60,9 +60,12 @@ export class ContainerWatch implements Disposable {
   readonly #incidents: IncidentTracker;
   #tracer: Tracer | undefined;
 
-  constructor(sockets: readonly string[]) {
+  constructor(sockets: readonly string[] | undefined) {
     this.events$ = this.#events.asObservable();
-    this.containers = new ContainerResolver({ sockets, onEvent: (event) => this.#incidents.onRuntime(event) });
+    this.containers = new ContainerResolver({
+      ...(sockets ? { sockets } : { runtimes: 'all' as const }),
+      onEvent: (event) => this.#incidents.onRuntime(event),
+    });
     this.#incidents = new IncidentTracker({
       envelopes: this.#envelopes,
       emit: (event) => this.#events.next(event),

@@ -2,8 +2,8 @@
  * Joins the kernel's kills with the events of container runtimes, and reports for each container that was hit what
  * happened. An exit code of 137 alone does not say: any SIGKILL leaves it.
  */
-import { readFile } from 'node:fs/promises';
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
+import { readIfPresent } from '../linux/capabilities.ts';
 import type { Container, Pod } from '../model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import type { OomKill } from '../model/events.ts';
@@ -38,8 +38,7 @@ export class IncidentTracker {
     // The container ended and was started again since: its next OOM is another incident.
     if (before?.end && realtimeNs(kill) > before.end.time_ns) this.#finish(before);
     const incident = this.#open(container, pod);
-    incident.addKill(kill);
-    void isMainProcess(kill.victim.pid, this.#options.proc).then((main) => incident.setMain(kill.id, main));
+    incident.addKill(kill, isMainProcess(kill.victim.pid, this.#options.proc));
     this.#schedule(incident);
   }
 
@@ -115,8 +114,8 @@ export class IncidentTracker {
 }
 
 /** Process 1 of a pid namespace of its own is a container's main process. null: it shares the host's namespace, or is gone. */
-async function isMainProcess(pid: number, proc = '/proc'): Promise<boolean | null> {
-  const status = await readFile(`${proc}/${pid}/status`, 'latin1').catch(() => '');
+function isMainProcess(pid: number, proc = '/proc'): boolean | null {
+  const status = readIfPresent(`${proc}/${pid}/status`) ?? '';
   const inner = /^NSpid:\t\d+(?:\t\d+)*\t(\d+)$/m.exec(status)?.[1];
   return inner === undefined ? null : inner === '1';
 }

@@ -54,17 +54,13 @@ export class Incident {
     return this.kills.every(({ main }) => main === false) ? false : null;
   }
 
-  addKill(kill: OomKill): void {
+  /** @param main was the victim the main process of the container? null: unknown */
+  addKill(kill: OomKill, main: boolean | null): void {
     this.killCount++;
     this.groupKill ||= kill.kind === 'group_member';
-    if (this.kills.length < MOST_KILLS) this.kills.push({ kill, main: null });
+    if (this.kills.length < MOST_KILLS) this.kills.push({ kill, main });
     this.#lastMs = performance.now();
     this.#isChanged = true;
-  }
-
-  setMain(killId: string, main: boolean | null): void {
-    const found = this.kills.find(({ kill }) => kill.id === killId);
-    if (found) found.main = main;
   }
 
   setEnd(end: RuntimeEvent): void {

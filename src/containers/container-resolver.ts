@@ -6,17 +6,23 @@
  * event has the name.
  */
 
-import { watch } from 'node:fs';
+import { existsSync, watch } from 'node:fs';
 import type { CgroupOwner, Container, Pod } from '../model/container.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { containersIn, ownerOf } from './container-path.ts';
 import type { ContainerRuntimeApi, RuntimeEvent } from './container-runtime.ts';
 import type { StoredContainer } from './podman-storage.ts';
+import type { SocketWatch } from './socket-watch.ts';
 
 /** Options of `ContainerResolver`. */
 export interface ContainerResolverOptions {
-  /** Sockets of runtimes. Default: Docker's sockets that exist. Podman's containers are read from its storage. */
+  /** Sockets of runtimes. Default: Docker's, also when they appear later. Podman's containers are read from its storage. */
   sockets?: readonly string[];
+  /**
+   * Whose sockets are the default: `docker`, or `all`, that is, Podman's as well. A connection starts Podman's service where
+   * systemd listens for it. Default `docker`.
+   */
+  runtimes?: 'docker' | 'all';
   /** Where Podman and CRI-O keep their lists. Default: root's storage and every user's. */
   storage?: readonly string[];
   /** Called with each event of a runtime about a container. */
@@ -47,25 +53,25 @@ export class ContainerResolver {
   readonly #ended = new AbortController();
 
   constructor(options: ContainerResolverOptions = {}) {
-    refuseUnknownOptions('ContainerResolver', options, { sockets: true, storage: true, onEvent: true });
+    refuseUnknownOptions('ContainerResolver', options, { sockets: true, runtimes: true, storage: true, onEvent: true });
     this.#options = options;
   }
 
-  /** Connects to the runtimes. Resolves when each was tried once; a failed connection is tried again, without a message. */
+  /**
+   * Connects to the runtimes. Resolves when each was tried once. A runtime that does not answer, or is not there yet, is
+   * connected when it comes.
+   */
   async start(): Promise<void> {
-    const { runtimeSockets, openRuntimes } = await import('./runtime-sockets.ts');
-    const sockets = this.#options.sockets ?? runtimeSockets().docker;
-    const follow = async (socket: string): Promise<void> => {
-      const { open, closed } = await openRuntimes([socket]);
-      for (const { sentence } of closed) this.unreachable.set(socket, sentence);
-      if (this.#ended.signal.aborted) return;
-      for (const runtime of open) {
-        this.#runtimes.set(socket, runtime);
-        await this.#learn(runtime);
-      }
-    };
-    await Promise.all([...sockets.map(follow), this.#followStorage()]);
-    for (const socket of sockets) void this.#listen(socket, follow);
+    const { possibleSockets } = await import('./runtime-sockets.ts');
+    const asked = this.#options.sockets;
+    const possible = possibleSockets();
+    const standard = this.#options.runtimes === 'all' ? [...possible.docker, ...possible.podman] : possible.docker;
+    const sockets = asked ?? standard;
+    const first = sockets.filter((socket) => asked !== undefined || existsSync(socket));
+    await Promise.all([...first.map((socket) => this.#connect(socket)), this.#followStorage()]);
+    const { SocketWatch } = await import('./socket-watch.ts');
+    const socketWatch = new SocketWatch(sockets, this.#ended.signal);
+    for (const socket of sockets) void this.#follow(socket, socketWatch);
   }
 
   /** The runtimes that are connected. */
@@ -163,11 +169,20 @@ export class ContainerResolver {
     }
   }
 
-  async #learn(runtime: ContainerRuntimeApi): Promise<void> {
-    for (const one of await runtime.list().catch(() => [])) this.#remember(one, one.labels);
+  async #connect(socket: string): Promise<void> {
+    const { openRuntimes } = await import('./runtime-sockets.ts');
+    const { open, closed } = await openRuntimes([socket]);
+    this.unreachable.delete(socket);
+    for (const { sentence } of closed) this.unreachable.set(socket, sentence);
+    if (this.#ended.signal.aborted) return;
+    for (const runtime of open) {
+      this.#runtimes.set(socket, runtime);
+      for (const one of await runtime.list().catch(() => [])) this.#remember(one, one.labels);
+    }
   }
 
-  async #listen(socket: string, follow: (socket: string) => Promise<void>): Promise<void> {
+  /** Reads the events of the runtime behind a socket, and connects again whenever it is there. */
+  async #follow(socket: string, socketWatch: SocketWatch): Promise<void> {
     const { signal } = this.#ended;
     let sinceNs = BigInt(Date.now()) * 1_000_000n;
     for (let failures = 0; !signal.aborted; failures++) {
@@ -181,9 +196,8 @@ export class ContainerResolver {
         })
         .catch(() => {});
       this.#runtimes.delete(socket);
-      const pause = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)] as number;
-      await sleepUnless(signal, pause);
-      if (!signal.aborted) await follow(socket);
+      await socketWatch.appears(socket, RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)] as number);
+      if (!signal.aborted) await this.#connect(socket);
     }
   }
 
@@ -215,17 +229,4 @@ function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key);
   map.set(key, value);
   if (map.size > MOST_REMEMBERED) map.delete(map.keys().next().value as K);
-}
-
-function sleepUnless(signal: AbortSignal, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-  });
 }

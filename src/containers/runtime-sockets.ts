@@ -5,26 +5,38 @@ import { existsSync, readdirSync } from 'node:fs';
 import { OomscopeError } from '../model/error.ts';
 import { ContainerRuntimeApi } from './container-runtime.ts';
 
+interface SocketPaths {
+  docker: string[];
+  podman: string[];
+}
+
 /**
- * The sockets that exist, of Docker and of Podman: root's, then this user's (for root: every user's). DOCKER_HOST and
+ * Where Docker and Podman have their sockets, if they run: root's, then this user's (for root: every user's). DOCKER_HOST and
  * CONTAINER_HOST come first when they name a unix socket, as they do for the runtimes' own commands.
  */
-export function runtimeSockets(env = process.env, run = '/run'): { docker: string[]; podman: string[] } {
+export function possibleSockets(env = process.env, run = '/run'): SocketPaths {
   const named = (variable: string) => /^unix:\/\/(\/.*)$/.exec(env[variable] ?? '')?.[1];
   const homes = process.getuid?.() === 0 ? entries(`${run}/user`).map((uid) => `${run}/user/${uid}`) : [];
-  const users = [...new Set([env.XDG_RUNTIME_DIR, ...homes])].filter((path) => path !== undefined && path !== '');
-  const present = (first: string | undefined, ...paths: string[]) => {
-    const found = paths.filter((path) => existsSync(path) && path !== first);
-    return first === undefined ? found : [first, ...found];
-  };
+  const users = [env.XDG_RUNTIME_DIR, ...homes].filter((path) => path !== undefined && path !== '');
+  const paths = (first: string | undefined, ...others: string[]) => [
+    ...new Set([...(first === undefined ? [] : [first]), ...others]),
+  ];
   return {
-    docker: present(named('DOCKER_HOST'), `${run}/docker.sock`, ...users.map((home) => `${home}/docker.sock`)),
-    podman: present(
+    docker: paths(named('DOCKER_HOST'), `${run}/docker.sock`, ...users.map((home) => `${home}/docker.sock`)),
+    podman: paths(
       named('CONTAINER_HOST'),
       `${run}/podman/podman.sock`,
       ...users.map((home) => `${home}/podman/podman.sock`),
     ),
   };
+}
+
+/** The possible sockets that exist, and those that the environment names. */
+export function runtimeSockets(env = process.env, run = '/run'): SocketPaths {
+  const { docker, podman } = possibleSockets(env, run);
+  const named = [env.DOCKER_HOST, env.CONTAINER_HOST];
+  const present = (paths: string[]) => paths.filter((path) => named.includes(`unix://${path}`) || existsSync(path));
+  return { docker: present(docker), podman: present(podman) };
 }
 
 export interface Runtimes {

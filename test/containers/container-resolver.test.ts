@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { ContainerResolver } from '../../src/containers/container-resolver.ts';
@@ -120,6 +123,32 @@ describe('names of containers', () => {
       .filter((path) => path.startsWith('/events'))
       .map((path) => /since=([\d.]+)/.exec(path)?.[1]);
     expect(Number(since[1])).toBeGreaterThan(Number(since[0]));
+  });
+
+  test('connects to a runtime whose socket appears later, in a directory that appears later', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'oomscope-late-'));
+    const socket = join(home, 'run', 'docker', 'docker.sock');
+    const heard: string[] = [];
+    await using fake = await FakeRuntime.start(
+      runtime((path, connection) => {
+        if (path.startsWith('/events'))
+          setTimeout(() => connection.write(head + event('start', A, { name: 'web' })), 5);
+        return undefined;
+      }),
+    );
+    try {
+      using opened = await open(socket, ({ action }) => heard.push(action));
+      expect(opened.containers.unreachable.get(socket)).toContain('there is no such socket');
+      expect(opened.containers.runtimes()).toEqual([]);
+      mkdirSync(dirname(socket), { recursive: true });
+      await sleep(120); // the new directory is watched by now
+      symlinkSync(fake.socket, socket);
+      await eventually(() => expect(heard).toEqual(['start']));
+      expect(opened.containers.unreachable.size).toBe(0);
+      expect(opened.containers.ownerOf(`/docker/${A}`).container?.name).toBe('web');
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 
   test.each([

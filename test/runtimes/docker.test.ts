@@ -1,5 +1,7 @@
 /** Ten containers of a real dockerd: three OOM-killed, two killed by hand, and other meanings of 137 and "oom". */
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
@@ -116,6 +118,20 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     for (const oom of oomsOf().slice(0, 4)) {
       expect(oom).toMatchObject({ verdict: 'main_killed', kill_count: 1, ended: true, exit_code: 137, update: 0 });
       expect(kills.map(({ victim }) => victim.pid)).toContain(oom.kills[0]?.pid);
+    }
+  });
+
+  test('connects to a runtime that comes after oomscope, and again after it was away', async () => {
+    const late = join(docker.home, 'late');
+    const socket = join(late, 'docker.sock');
+    await using early = await Watching.start(['docker', 'watch', '--json'], { DOCKER_HOST: `unix://${socket}` });
+    for (const name of ['late-1', 'late-2']) {
+      mkdirSync(late);
+      symlinkSync(docker.socket, socket);
+      await sleep(1000); // a runtime needs longer than that until it runs its first container
+      await docker.command(runOptions(docker, name, ['-m', '32m'], ['tail', '/dev/zero']), true);
+      expect(gist(await early.of(name))).toMatchObject({ name, verdict: 'main_killed', ended: true, exit_code: 137 });
+      rmSync(late, { recursive: true });
     }
   });
 
