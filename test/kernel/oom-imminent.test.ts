@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import type { Batch } from '../../src/bpf/wire/batch.ts';
-import { RecordKind } from '../../src/bpf/wire/layout.ts';
+import { OomImminentRecord, RecordKind } from '../../src/bpf/wire/layout.ts';
 import { openTracer, type Tracer } from '../../src/index.ts';
 import { createMemoryGroup, MIB, oomKill, removeMemoryGroups, startHog } from './memcg.ts';
 
@@ -13,20 +13,24 @@ afterEach(() => {
   removeMemoryGroups();
 });
 
-/** The kinds of all records, in ring order. */
-async function records(): Promise<number[]> {
+/** The kinds of all records, in ring order, and the times at which a kill was announced. */
+async function records(): Promise<{ kinds: number[]; announcedNs: bigint[] }> {
   const kinds: number[] = [];
+  const announcedNs: bigint[] = [];
   tracer = await openTracer();
   tracer.batches$.subscribe((batch: Batch) => {
-    batch.walk((kind) => kinds.push(kind));
+    batch.walk((kind, at) => {
+      kinds.push(kind);
+      if (kind === IMMINENT) announcedNs.push(new OomImminentRecord(batch.view, at).header.ktime_ns);
+    });
   });
-  return kinds;
+  return { kinds, announcedNs };
 }
 
 const { RECORD_OOM_IMMINENT: IMMINENT, RECORD_OOM_KILL: KILL } = RecordKind;
 
 test('announces each kill by a limit beforehand, however many came before', async () => {
-  const kinds = await records();
+  const { kinds } = await records();
   for (let i = 0; i < 5; i++) {
     const seen = kinds.length;
     await oomKill({ limitBytes: 16 * MIB });
@@ -38,7 +42,7 @@ test('announces each kill by a limit beforehand, however many came before', asyn
 });
 
 test('announces less and less often while no kill follows', async () => {
-  const kinds = await records();
+  const { kinds, announcedNs } = await records();
   const group = createMemoryGroup({ limitBytes: 16 * MIB });
   // On v1 a process can be made to wait at its limit. On v2 every such process is killed, and each kill is announced.
   const waits = group.version === 1;
@@ -48,8 +52,12 @@ test('announces less and less often while no kill follows', async () => {
     startHog(group);
     await sleep(50);
   }
-  const hints = kinds.filter((kind) => kind === IMMINENT).length;
   expect(kinds.includes(KILL)).toBe(!waits);
-  expect(hints).toBeGreaterThan(1);
-  if (waits) expect(hints).toBeLessThan(hogs / 2);
+  expect(announcedNs.length).toBeGreaterThan(1);
+  if (!waits) return;
+  // bpf/oom.bpf.c: at least 10 ms apart at first, and twice as long after each one.
+  const gapsMs = announcedNs.slice(1).map((ns, i) => Number(ns - (announcedNs[i] ?? 0n)) / 1e6);
+  gapsMs.forEach((gap, i) => {
+    expect(gap).toBeGreaterThanOrEqual(10 * 2 ** (i + 1));
+  });
 });
