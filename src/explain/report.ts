@@ -94,7 +94,7 @@ export const outcomes: Readonly<Record<OomReport['outcome'], string>> = {
   killed: 'A process was killed',
   panic: 'The kernel panicked',
   nobody_killable: 'No process could be killed',
-  unknown: 'The kernel ran out of memory',
+  unknown: 'The OOM killer was invoked',
 };
 
 function headline({ outcome, victim }: Pick<OomReport, 'outcome' | 'victim'>): string {

@@ -133,7 +133,7 @@ describe('sentences', () => {
       `${head(KERNEL, 0, 'hog')}\n${table(['hog', 'app'])}\nOut of memory: Killed process 8 (app) total-vm:8kB, anon-rss:4kB, file-rss:0kB`,
     );
     expect(report.verdict.culprit).toMatch(/hog \(pid 7\) held/);
-    expect(report.verdict.culprit).not.toContain('only asked');
+    expect(report.verdict.culprit).not.toContain('only made the request');
   });
 
   it('name the holders of a table without a victim', () => {
@@ -162,9 +162,7 @@ describe('sentences', () => {
     const report = only(
       `app invoked oom-killer: gfp_mask=0x0(), order=0, oom_score_adj=0\n panic+0x1/0x2\n dump_header+0x1/0x2\n do_page_fault+0x1/0x2`,
     );
-    expect(asked(report.trigger as NonNullable<typeof report.trigger>)).toBe(
-      'app for 1 page with 0x0, in do_page_fault().',
-    );
+    expect(asked(report)).toBe('app for 1 page, in do_page_fault().');
     expect(renderReport(report, (_, text) => text, 120)).not.toMatch(/(?:^|\s)\?(?:\s|$)|with ,/);
   });
 });

@@ -125,13 +125,17 @@ export class Assembler {
 
   #unparsed(text: string, from: LogLine): void {
     this.#forget();
-    if (looksImportant(text)) this.#warn(`a line of a report could not be read: ${quote(text)}`);
     // Words of a report that a copy may have folded.
     const plain = bare(text);
-    const half = /[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(plain);
-    if (!half) return;
-    const prefix = plain.slice(0, half.index);
-    this.#last = { text: plain.slice(half.index), line: undefined, report: undefined, from, prefix };
+    const half = /(?:Memory cgroup )?[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(plain);
+    if (!half) {
+      if (looksImportant(text)) this.#warn(unreadable(text));
+      return;
+    }
+    // A name comes before these words, and a prefix before the others.
+    const start = half[0].startsWith('invoked') ? 0 : half.index;
+    const prefix = plain.slice(0, start);
+    this.#last = { text: plain.slice(start), line: undefined, report: undefined, from, prefix };
   }
 
   #enter(line: ParsedLine, text: string, from: LogLine, prefix: string): void {
@@ -144,9 +148,10 @@ export class Assembler {
   /** The last line was the first half of one, and its second half did not come. */
   #forget(): void {
     const last = this.#last;
-    if (last && !last.line && HALF.test(last.text))
-      this.#warn(`the rest of a line of a report is missing: ${quote(last.text)}`);
     this.#last = undefined;
+    if (!last || last.line) return;
+    if (HALF.test(last.text)) this.#warn(`the rest of a line of a report is missing: ${quote(last.text)}`);
+    else if (looksImportant(last.text)) this.#warn(unreadable(last.text));
   }
 
   /** Some copies have a line twice: the same text with the same stamp. */
@@ -260,6 +265,8 @@ const isEvidence = (line: ParsedLine) =>
 /** May be the rest of a report whose head is lost. */
 const isTentative = (line: ParsedLine) =>
   (line.is === 'memory' && line.info.of !== 'other') || ['frame', 'trace', 'cpu', 'stats_of'].includes(line.is);
+
+const unreadable = (text: string) => `a line of a report could not be read: ${quote(text)}`;
 
 function quote(text: string): string {
   const shown = text.length > MOST_QUOTED ? `${text.slice(0, MOST_QUOTED)}…` : text;

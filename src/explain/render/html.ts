@@ -94,7 +94,7 @@ function advice(list: readonly { do: string; because: string }[]): string {
 }
 
 function section(report: OomReport): string {
-  const { verdict, victim, outcome, kernel, trigger } = report;
+  const { verdict, victim, outcome, kernel } = report;
   const who = victim
     ? `Killed: <span class="victim">${safe(victim.comm)}</span> <span class="dim">pid ${victim.pid}</span>`
     : outcomes[outcome];
@@ -105,7 +105,7 @@ function section(report: OomReport): string {
     ['Scope', report.scope ?? ''],
     ['Limit of', safe(report.limit?.path ?? '')],
     ['Victim’s cgroup', safe(victim?.cgroup ?? '')],
-    ['Allocating task', trigger ? safe(asked(trigger)) : ''],
+    ['Allocating task', safe(asked(report))],
     ['Runtime', safe(verdict.runtime ?? '')],
   ].filter(([, value]) => value !== '');
   const composition = compositionOf(report);

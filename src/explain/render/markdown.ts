@@ -91,7 +91,7 @@ function section(report: OomReport): string {
     `**Chosen:** ${prose(verdict.choice)}`,
     '',
     `**Held the memory:** ${prose(verdict.culprit)}`,
-    ...(trigger ? ['', `**Allocating task:** ${prose(asked(trigger))}`] : []),
+    ...(trigger ? ['', `**Allocating task:** ${prose(asked(report))}`] : []),
     ...(holders.length > 0 ? ['', '| Held by | pid | | of what ran out |', '|---|---:|---:|---:|', ...holders] : []),
     ...verdict.alternatives.map(
       (one, i) =>

@@ -11,21 +11,20 @@ export function when({ time, time_source, time_text, since_boot_seconds }: OomRe
 
 /** Functions between the code that wants memory and the OOM killer. */
 const ALLOCATOR =
-  /^(?:panic$|dump_|oom_|out_of_memory|show_stack|_*mem_?cg|_*mem_cgroup|try_charge|charge_|obj_cgroup|get_page|_*alloc|_*k[vmz]?alloc|_*kmalloc|kmem_cache|_*slab|new_slab|_*folio_alloc|vma_alloc|_*get_free|get_zeroed)/;
+  /^(?:panic$|badness$|select_bad_process|_*out_of_memory|pagefault_out_of_memory|unwind_backtrace|dump_|oom_|out_of_memory|show_stack|_*mem_?cg|_*mem_cgroup|try_charge|charge_|obj_cgroup|get_page|_*alloc|_*k[vmz]?alloc|_*kmalloc|kmem_cache|_*slab|new_slab|_*folio_alloc|vma_alloc|_*get_free|get_zeroed)/;
 
-/** The allocating task: its name, what it asked for, and in which function. */
-export function asked({ comm, pid, tid, gfp, gfp_mask, order, stack }: NonNullable<OomReport['trigger']>): string {
-  if (order === -1) return `${printable(comm)}, on behalf of SysRq.`;
+/** The allocating task: its name, what it asked for, and in which function. "": the log does not name it. */
+export function asked({ trigger, verdict }: Pick<OomReport, 'trigger' | 'verdict'>): string {
+  if (!trigger) return '';
+  const { comm, pid, tid, gfp, gfp_mask, order, stack } = trigger;
+  if (verdict.cause === 'sysrq') return `${printable(comm)}, on behalf of SysRq.`;
   const thread = tid === null ? '' : ` (thread ${tid})`;
   const task = `${printable(comm)}${pid === null ? thread : ` (pid ${pid})`}`;
   const size =
     order === null ? '' : order === 0 ? ' for 1 page' : ` for ${2 ** order} contiguous pages (order ${order})`;
   const flags = gfp ?? gfp_mask;
+  const none = flags === null || flags === '' || flags === 'none' || Number(flags) === 0;
   const from = stack.find((name) => !ALLOCATOR.test(name));
-  const words = [
-    size,
-    flags === null || flags === '' ? '' : ` with ${printable(flags)}`,
-    from === undefined ? '' : `, in ${printable(from)}()`,
-  ];
+  const words = [size, none ? '' : ` with ${printable(flags)}`, from === undefined ? '' : `, in ${printable(from)}()`];
   return `${task}${words.join('')}.`;
 }

@@ -14,7 +14,7 @@ export function renderReport(report: OomReport, paint: Paint, width: number): st
   const rows: [string, string][] = [['why', sentence(verdict.why)]];
   for (const { text } of verdict.factors) rows.push(['', `${text}.`]);
   rows.push(['chosen', verdict.choice], ['held most', verdict.culprit]);
-  if (trigger) rows.push(['asked', asked(trigger)]);
+  if (trigger) rows.push(['asked', asked(report)]);
   for (const { if: condition, comm, pid } of verdict.alternatives)
     rows.push(['otherwise', `If ${condition}, ${printable(comm)} (pid ${pid}) would have been chosen.`]);
   for (const { do: action, because } of verdict.advice) rows.push(['do', `${action} ${paint('dim', because)}`]);

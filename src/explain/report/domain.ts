@@ -34,7 +34,7 @@ function ofCgroup({ limit }: ReportFacts): { bytes: number; known: boolean } | n
   return { bytes, known: swap === 0 };
 }
 
-function ofMachine({ scope, memory, trigger, nodemask }: ReportFacts): { bytes: number; known: boolean } | null {
+function ofMachine({ scope, memory, evidence, nodemask }: ReportFacts): { bytes: number; known: boolean } | null {
   if (memory?.ram_bytes == null) return null;
   const swap = memory.swap_total_bytes;
   if (scope === 'system' || scope === null) {
@@ -43,7 +43,7 @@ function ofMachine({ scope, memory, trigger, nodemask }: ReportFacts): { bytes: 
       known: scope !== null && memory.reserved_bytes !== null && swap !== null,
     };
   }
-  const nodes = nodeList(scope === 'mempolicy' ? nodemask : (trigger?.mems_allowed ?? null));
+  const nodes = nodeList(scope === 'mempolicy' ? nodemask : evidence.mems);
   const zones = memory.zones.filter(({ node }) => nodes.has(node));
   if (zones.length === 0) return null;
   const present = zones.reduce((sum, zone) => sum + (zone.present_bytes ?? 0), 0);

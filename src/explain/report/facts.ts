@@ -36,7 +36,12 @@ export function factsOf(open: OpenReport): { facts: ReportFacts; faulty: string[
     page_bytes: pageBytes,
     memory: readMemory(open.memory, pageBytes),
     tasks: table.tasks,
-    evidence: { sysrq: open.sysrq, noCompaction: open.noCompaction },
+    evidence: {
+      sysrq: open.sysrq,
+      noCompaction: open.noCompaction,
+      cpuset: open.summary?.cpuset ?? open.cpuset?.cpuset ?? null,
+      mems: open.summary?.mems ?? open.cpuset?.mems ?? null,
+    },
   };
   return { facts, faulty: table.faulty };
 }

@@ -27,4 +27,7 @@ export interface Evidence {
   sysrq: boolean;
   /** "COMPACTION is disabled!!!" */
   noCompaction: boolean;
+  /** The cpuset and the nodes that the summary names; `trigger` has them only where the log has a head. */
+  cpuset: string | null;
+  mems: string | null;
 }

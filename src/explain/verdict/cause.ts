@@ -15,7 +15,7 @@ export interface Cause {
 }
 
 export function causeOf(report: ReportFacts): Cause {
-  const { trigger, scope } = report;
+  const { scope } = report;
   if (isSysrq(report)) {
     const why = 'a user pressed SysRq-f or wrote f to /proc/sysrq-trigger; no allocation had failed.';
     return { cause: 'sysrq', why };
@@ -25,7 +25,7 @@ export function causeOf(report: ReportFacts): Cause {
     case 'cgroup':
       return ofLimit(report);
     case 'cpuset':
-      return ofNodes(report, 'cpuset', trigger?.mems_allowed ?? null);
+      return ofNodes(report, 'cpuset', report.evidence.mems);
     case 'mempolicy':
       return ofNodes(report, 'mempolicy', report.nodemask);
     case 'system':
@@ -64,12 +64,12 @@ function ofLimit({ limit, victim }: ReportFacts): Cause {
 }
 
 function ofNodes(report: ReportFacts, cause: 'cpuset' | 'mempolicy', allowed: string | null): Cause {
-  const { memory, trigger } = report;
+  const { memory, evidence } = report;
   const nodes = nodeList(allowed);
   const zones = memory?.zones ?? [];
   const [own, others] = [zones.filter(({ node }) => nodes.has(node)), zones.filter(({ node }) => !nodes.has(node))];
   const sum = (list: readonly ReportZone[]) => formatBytes(list.reduce((bytes, zone) => bytes + zone.free_bytes, 0));
-  const cpuset = trigger?.cpuset ? `the cpuset ${printable(trigger.cpuset)}` : 'the cpuset of the allocating task';
+  const cpuset = evidence.cpuset ? `the cpuset ${printable(evidence.cpuset)}` : 'the cpuset of the allocating task';
   const by = cause === 'cpuset' ? cpuset : 'the memory policy of the allocating task';
   const where = allowed === null ? 'some NUMA nodes only' : `NUMA node ${printable(allowed)} only`;
   const free = own.filter((zone) => zone.free_bytes > zone.high_bytes);
@@ -80,12 +80,12 @@ function ofNodes(report: ReportFacts, cause: 'cpuset' | 'mempolicy', allowed: st
       : free.length === 0
         ? ', and those were full'
         : `; ${sum(free)} were free there, in zone ${names}, and the request could not use them`;
-  const elsewhere = others.length > 0 ? `; the other nodes had ${sum(others)} free` : '';
+  const elsewhere = allowed !== null && others.length > 0 ? `; the other nodes had ${sum(others)} free` : '';
   return { cause, why: `${by} allows memory of ${where}${there}${elsewhere}.` };
 }
 
 /** pagefault_out_of_memory() calls the OOM killer without an allocation: gfp_mask is 0 then. */
-function isPageFault({ trigger, scope }: ReportFacts): boolean {
+export function isPageFault({ trigger, scope }: ReportFacts): boolean {
   if (!trigger || scope === 'cgroup') return false;
   const zero = trigger.gfp_mask !== null && Number(trigger.gfp_mask) === 0;
   return zero && (trigger.order ?? 0) === 0;

@@ -21,6 +21,7 @@ export function choiceOf(
 ): string {
   const { victim, group, outcome } = report;
   if (!victim) {
+    if (outcome === 'killed') return 'The log does not name the process that was killed.';
     return outcome === 'unknown' ? 'The log does not say which process the kernel chose.' : 'No process was chosen.';
   }
   if (wasAsker(report)) {
@@ -28,14 +29,15 @@ export function choiceOf(
   }
   if (victim.chosen) return inItsPlace(report, victim, victim.chosen);
   const along = group.length > 0 ? ` The kernel killed ${group.length} more with it, by memory.oom.group.` : '';
+  const inferred = victim.inferred ? ' Its kill line is not in the log: another line names it.' : '';
   const score = victim.score === null ? '' : ` The kernel gave it a score of ${victim.score}.`;
   if (!row) {
-    return `${nameOf(victim)} was chosen; the log has no row for it in a task table to compare it with others.${score}${along}`;
+    return `${nameOf(victim)} was chosen; the log has no row for it in a task table to compare it with others.${score}${along}${inferred}`;
   }
   if (!domain) {
-    return `${nameOf(victim)} was chosen; the report does not say by which rule or for the size of what.${score}${along}`;
+    return `${nameOf(victim)} was chosen; the report does not say by which rule or for the size of what.${score}${along}${inferred}`;
   }
-  return `${chosenFor(row, report, domain, known, ours)}${score}${along}`;
+  return `${chosenFor(row, report, domain, known, ours)}${score}${along}${inferred}`;
 }
 
 function chosenFor(

@@ -4,6 +4,7 @@ import type { ReportTask } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
+import { isPageFault } from './cause.ts';
 import { nameOf } from './choice.ts';
 import { isSysrq, total } from './factors.ts';
 import { type Swarm, shareOf, sizeOf, swarmsOf } from './holders.ts';
@@ -15,7 +16,7 @@ export function culpritOf(report: ReportFacts, row: ReportTask | undefined, whol
   const { tasks } = report;
   const largest = tasks.toSorted(bySize)[0];
   const [swarm] = swarmsOf(tasks);
-  const asked = askedBy(report, largest);
+  const asked = isSysrq(report) || isPageFault(report) ? '' : askedBy(report, largest);
   if (!largest) return `The log does not say which process held the memory.${asked}`;
   const little = littleIn(report, whole);
   const lead = swarm ? ofSwarm(swarm, tasks, whole) : ofLargest(report, row, largest, whole);
@@ -46,8 +47,8 @@ function ofLargest(
     const own = `${nameOf(victim)} held ${formatBytes(sizeOf(row))}${partOf(sizeOf(row), whole)}`;
     return `Victim and largest process are the same: ${own}. Whether it leaked or was merely the largest, only several reports can tell: compare its size in each.`;
   }
-  const place = row ? 'The victim was not the largest' : 'The task table has no row for the victim; the largest in it';
-  return row ? `${place}: ${held}${spared(largest, row)}.` : `${place}, ${held}.`;
+  if (row) return `The victim was not the largest: ${held}${spared(largest, row)}.`;
+  return `The task table has no row for the victim; the largest in it was ${held.replace(' held ', ', which held ')}.`;
 }
 
 /** SysRq-f kills while memory is free, and a page fault may be refused while it is: there is no shortage to explain then. */
@@ -68,10 +69,10 @@ function spared(largest: ReportTask, row: ReportTask): string {
 
 /** Not of a trigger that is the victim or the largest holder, by pid or by name. */
 function askedBy({ trigger, victim, tasks }: ReportFacts, largest: ReportTask | undefined): string {
-  if (!trigger || !victim || trigger.order === -1 || trigger.tid === null) return '';
+  if (!trigger || !victim || trigger.tid === null) return '';
   if (trigger.tid === victim.tid || trigger.pid === victim.pid || trigger.comm === victim.comm) return '';
   if (largest && (trigger.pid === largest.pid || trigger.comm === largest.comm)) return '';
   const thread = tasks.length > 0 && !tasks.some(({ tid }) => tid === trigger.tid);
   const name = thread ? `thread ${trigger.tid}, whose process the report does not name` : `pid ${trigger.pid}`;
-  return ` ${printable(trigger.comm)} (${name}) only asked for memory when none was left.`;
+  return ` ${printable(trigger.comm)} (${name}) only made the request that failed.`;
 }

@@ -82,8 +82,16 @@ export function ofZones({ memory, trigger, page_bytes }: ReportFacts): Finding {
   };
 }
 
-const figuresOf = (zone: ReportZone) =>
-  `${label(zone)} had ${formatBytes(zone.free_bytes)} free, its minimum is ${formatBytes(zone.min_bytes)}`;
+function figuresOf(zone: ReportZone): string {
+  const [free, least] = apart(zone.free_bytes, zone.min_bytes);
+  return `${label(zone)} had ${free} free, its minimum is ${least}`;
+}
+
+/** Two sizes as words that differ where the sizes do. */
+function apart(one: number, other: number): [string, string] {
+  const words: [string, string] = [formatBytes(one), formatBytes(other)];
+  return words[0] !== words[1] || one === other ? words : [`${one / 1024} KiB`, `${other / 1024} KiB`];
+}
 
 function allKept(zone: ReportZone, gfp: string | null): Finding {
   const { cma, atomic } = heldBack(zone, gfp);
@@ -91,10 +99,10 @@ function allKept(zone: ReportZone, gfp: string | null): Finding {
     cma > 0 ? `${formatBytes(cma)} are CMA pages, which serve movable requests only` : '',
     atomic > 0 ? `${formatBytes(atomic)} are reserved for atomic requests` : '',
   ].filter((part) => part !== '');
-  const left = formatBytes(usableFree(zone, gfp));
+  const [left, least] = apart(usableFree(zone, gfp), zone.min_bytes);
   return {
     cause: 'reserved',
-    why: `most free memory was not for this request: of ${formatBytes(zone.free_bytes)} free in ${label(zone)}, ${parts.join(' and ')}; ${left} were left, below the minimum of ${formatBytes(zone.min_bytes)}.`,
+    why: `most free memory was not for this request: of ${formatBytes(zone.free_bytes)} free in ${label(zone)}, ${parts.join(' and ')}; ${left} were left, and the minimum is ${least}.`,
   };
 }
 
@@ -112,6 +120,6 @@ function allLow(zones: readonly ReportZone[], usable: readonly ReportZone[], zon
     others.length > 0 ? `; ${others.map(label).join(', ')} had memory, but the request could not use it` : '';
   return {
     cause: others.length > 0 ? 'zone' : 'watermark',
-    why: `every zone that the request could use was below its minimum watermark: ${figuresOf(zone)}${narrow}.`,
+    why: `every zone that the request could use was at or below its minimum watermark: ${figuresOf(zone)}${narrow}.`,
   };
 }
