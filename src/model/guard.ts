@@ -188,8 +188,8 @@ export interface StuckDiagnosis {
 
 /**
  * - `killed`: the victim exited, and its memory is back. `ended`: it exited, and its memory is not back yet.
- * - `recovered`: the shortage passed before the victim had to be killed.
- * - `survived`: the victim did not exit, or the ladder has no step that kills.
+ * - `recovered`: the shortage passed before the victim had to be killed, or the victim exited by itself.
+ * - `survived`: the victim did not exit, the ladder has no step that kills, or the signal was refused.
  * - `kernel_first`: the kernel killed the victim before the guard did.
  * - `would_kill`: the mode is `dry_run`, and the guard would have killed the victim.
  * - `same_victim`, `other_victim`: the mode is `shadow`, and the kernel killed the guard's victim, or another process.
