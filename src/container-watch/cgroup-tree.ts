@@ -2,11 +2,11 @@
  * The tree of memory cgroups with the memory of each, sampled once or repeatedly.
  */
 import type { ContainerResolver } from '../containers/container-resolver.ts';
-import { readIfPresent } from '../linux/capabilities.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readMeminfo } from '../linux/meminfo.ts';
 import type { MemoryCgroup } from '../linux/memory-cgroup.ts';
 import { parsePressure } from '../linux/psi.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import { readSmallFile } from '../linux/small-file.ts';
 import type { CgroupNode } from '../model/cgroup-tree.ts';
 import { GrowthWindow } from '../series/growth.ts';

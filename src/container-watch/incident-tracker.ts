@@ -3,7 +3,7 @@
  * happened. An exit code of 137 alone does not say: any SIGKILL leaves it.
  */
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
-import { readIfPresent } from '../linux/capabilities.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import type { Container, Pod } from '../model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import type { OomKill } from '../model/events.ts';

@@ -1,8 +1,9 @@
 /**
  * The memory of one container, from the files of its cgroup.
  */
-import { readIfPresent } from '../linux/capabilities.ts';
+
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import type { ContainerMemory } from '../model/container-report.ts';
 import type { Growth } from '../model/pressure.ts';
 

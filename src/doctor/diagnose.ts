@@ -3,7 +3,7 @@
  * remedy. The checks need no privilege; a finding of `unknown` names what could not be read.
  */
 import type { Choice } from '../bpf/load/variants.ts';
-import { readIfPresent } from '../linux/capabilities.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import type { Finding, Read, Severity } from './finding.ts';
 import { groups } from './groups.ts';
 import { kernelSettings } from './kernel-settings.ts';

@@ -1,7 +1,7 @@
 /** Checks memory cgroups: those without a limit, near their limit, with OOM kills, or with tasks that hang. */
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
-import { readIfPresent } from '../linux/capabilities.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf } from './finding.ts';
 

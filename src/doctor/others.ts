@@ -1,5 +1,5 @@
 /** Other early killers on this machine, for the verbs that kill as well. */
-import { readIfPresent } from '../linux/capabilities.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import { killersAtWork } from './killers.ts';
 import { listProcesses } from './processes.ts';
 

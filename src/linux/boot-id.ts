@@ -1,4 +1,4 @@
-import { readIfPresent } from './capabilities.ts';
+import { readIfPresent } from './read-if-present.ts';
 
 /** The random id of the running boot, from /proc/sys/kernel/random/boot_id; undefined where /proc does not have it. */
 export function bootId(): string | undefined {

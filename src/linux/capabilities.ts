@@ -1,11 +1,9 @@
-/**
- * What this process may do on this kernel. Read, never assumed.
- */
+/** What this process and this kernel can do. */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { isAtLeast, type KernelVersion, parseKernelVersion } from '../kernel-facts/version.ts';
 
-/** include/uapi/linux/capability.h: those that matter here. */
+/** Bits of the capabilities that this program asks for: include/uapi/linux/capability.h. */
 export const Capability = {
   CAP_KILL: 5,
   CAP_IPC_LOCK: 14,
@@ -19,14 +17,14 @@ export const Capability = {
 } as const;
 export type CapabilityName = keyof typeof Capability;
 
-/** The effective set, from /proc/self/status CapEff. */
+/** The effective set of this process: CapEff of /proc/self/status. */
 export function effectiveCapabilities(status = readFileSync('/proc/self/status', 'latin1')): Set<CapabilityName> {
   const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   const names = Object.entries(Capability) as [CapabilityName, number][];
   return new Set(names.filter(([, bit]) => (mask >> BigInt(bit)) & 1n).map(([name]) => name));
 }
 
-/** The capabilities that tracing lacks, none when it can go ahead. CAP_SYS_ADMIN stands for both. */
+/** The capabilities that tracing needs and this process lacks. CAP_SYS_ADMIN includes both. */
 export function missingForTracing(have = effectiveCapabilities()): CapabilityName[] {
   if (have.has('CAP_SYS_ADMIN')) return [];
   return (['CAP_BPF', 'CAP_PERFMON'] as const).filter((name) => !have.has(name));
@@ -41,15 +39,7 @@ export function hasKernelBtf(): boolean {
 /** The version of the running kernel. */
 export const kernelVersion = (): KernelVersion => parseKernelVersion(release()) ?? [0, 0];
 
-/** Ring buffers and BPF_PROG_TYPE_TRACING came with 5.8 and 5.5; 5.10 is the oldest kernel that is tested. */
+/** The oldest kernel that is tested. Ring buffers came with 5.8, BPF_PROG_TYPE_TRACING with 5.5. */
 export const OLDEST_KERNEL: KernelVersion = [5, 10];
 
 export const kernelTooOld = (version = kernelVersion()): boolean => !isAtLeast(version, OLDEST_KERNEL);
-
-export function readIfPresent(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}

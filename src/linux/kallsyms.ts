@@ -1,19 +1,20 @@
 /**
- * The kernel's functions by address, from /proc/kallsyms. It has zeros for addresses where this process may not see them
+ * The kernel's functions by address, from /proc/kallsyms. Every address is 0 when this process may not see them
  * (kernel.kptr_restrict, CAP_SYSLOG).
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 
+/** A range of addresses in the kernel's code. */
 export interface KernelFunction {
   name: string;
   from: bigint;
-  /** Where the next one begins. */
+  /** Where the next function begins. */
   to: bigint;
 }
 
 /**
- * Those of these names, and what the compiler split from them (`name.isra.0`). Empty where addresses are hidden. The file is
- * 5 MB: it is read once through, in pieces, some 50 ms.
+ * The functions with these names, and the parts that the compiler split from them (`name.isra.0`). Empty when addresses are
+ * hidden. Reads the whole file of 5 MB in pieces, which takes some 50 ms.
  */
 export function kernelFunctions(names: readonly string[], path = '/proc/kallsyms'): KernelFunction[] {
   const wanted = new Set(names);
@@ -33,12 +34,12 @@ export function kernelFunctions(names: readonly string[], path = '/proc/kallsyms
   return found.filter(({ from, to }) => to > from);
 }
 
-/** Names addresses in the kernel's code, as "try_to_free_pages+0x1a4". */
+/** Names addresses in the kernel's code: "try_to_free_pages+0x1a4". */
 export class KernelSymbols {
   readonly #addresses: bigint[] = [];
   readonly #names: string[] = [];
 
-  /** Takes some 15 MB while it is held: only for who wants stacks. */
+  /** Takes some 15 MB of memory. */
   constructor(path = '/proc/kallsyms') {
     for (const { address, name } of functionLines(path)) {
       if (address === 0n) continue;
@@ -60,7 +61,7 @@ export class KernelSymbols {
   }
 }
 
-/** The text symbols of the kernel itself; modules come after it, in no order. */
+/** The text symbols of the kernel itself. Those of modules come after them, in no order, and are left out. */
 function* functionLines(path: string): Generator<{ address: bigint; name: string }> {
   let fd: number;
   try {
@@ -75,7 +76,7 @@ function* functionLines(path: string): Generator<{ address: bigint; name: string
       const lines = (rest + chunk.toString('latin1', 0, size)).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) {
-        // "ffffffff813dca30 T psi_memstall_enter"; "… t helper	[module]" ends it
+        // "ffffffff813dca30 T psi_memstall_enter"; the first "… t name	[module]" ends the kernel's own symbols
         if (line.endsWith(']')) return;
         const kind = line[17];
         if (kind === 'T' || kind === 't') yield { address: BigInt(`0x${line.slice(0, 16)}`), name: line.slice(19) };

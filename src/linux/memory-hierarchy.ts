@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readIfPresent } from './capabilities.ts';
+import { readIfPresent } from './read-if-present.ts';
 
 /** The hierarchy of cgroups that has the memory controller. */
 export interface MemoryHierarchy {

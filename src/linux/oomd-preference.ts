@@ -1,11 +1,11 @@
-/**
- * What a cgroup's owner asked of systemd-oomd, and so of us: `user.oomd_avoid`, last of all; `user.oomd_omit`, never.
- * Only where root owns the cgroup: anybody may set attributes on what is delegated to them.
- */
 import { statSync } from 'node:fs';
 import type { SampledCgroup } from '../model/sample.ts';
 import { loadNative } from '../native/addon.ts';
 
+/**
+ * The extended attributes that systemd-oomd honours: `user.oomd_avoid` (kill its processes last) and `user.oomd_omit` (never).
+ * Only of cgroups that root owns, because users may set attributes on cgroups that are delegated to them.
+ */
 export function oomdPreference(directory: string): SampledCgroup['preference'] {
   const { readAttribute } = loadNative();
   const is = (name: string) => /^(1|yes|y|true|t|on)$/i.test(readAttribute(directory, name) ?? '');

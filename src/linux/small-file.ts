@@ -1,12 +1,12 @@
-/**
- * A small file of /proc or of a cgroup, which is made anew each time it is read: opened once and read in place, into one
- * buffer that all of them share. Open, it stays with what it was opened for: neither a new process with an old pid nor a
- * new cgroup with an old name can answer in its stead.
- */
 import { closeSync, openSync, readSync } from 'node:fs';
 
+/** Shared by all files, so that reading makes no garbage. */
 const buffer = Buffer.alloc(16384);
 
+/**
+ * A small file of /proc or of a cgroup, whose content the kernel makes for each read: opened once, and read again and again.
+ * An open file belongs to the process or cgroup that it was opened for, also when another gets the same pid or path.
+ */
 export class SmallFile implements Disposable {
   readonly #fd: number;
   #open = true;
@@ -15,7 +15,7 @@ export class SmallFile implements Disposable {
     this.#fd = fd;
   }
 
-  /** undefined when it is not there or may not be read. */
+  /** undefined: the file does not exist, or may not be read. */
   static open(path: string): SmallFile | undefined {
     try {
       return new SmallFile(openSync(path, 'r'));
@@ -24,13 +24,17 @@ export class SmallFile implements Disposable {
     }
   }
 
-  /** The bytes, at most 16 KiB of them, good until the next read of any such file; undefined when what it told of is gone. */
+  /**
+   * At most 16 KiB of content, as a view of a buffer that the next read of any SmallFile overwrites: convert it at once.
+   *
+   * @returns undefined: the process has exited, the cgroup was removed, or the file is closed
+   */
   read(): Buffer | undefined {
     if (!this.#open) return undefined;
     try {
       return buffer.subarray(0, readSync(this.#fd, buffer, 0, buffer.length, 0));
     } catch {
-      return undefined; // ENODEV: the cgroup is removed; ESRCH: the process is gone; EOPNOTSUPP: pressure is switched off
+      return undefined; // ENODEV: the cgroup was removed; ESRCH: the process has exited; EOPNOTSUPP: PSI is switched off
     }
   }
 
@@ -44,15 +48,16 @@ export class SmallFile implements Disposable {
   }
 }
 
-/** One that is read once, as above. undefined: it is not there, or may not be read. */
+/** Reads a file once; see SmallFile.read(). undefined: the file does not exist, or may not be read. */
 export function readSmallFile(path: string): Buffer | undefined {
-  const file = SmallFile.open(path); // closed by hand: `using` is not yet the engine's own, and this is called thousands of times
+  // Closed by hand: `using` is compiled to calls of a helper function, and this runs thousands of times a second.
+  const file = SmallFile.open(path);
   const bytes = file?.read();
   file?.close();
   return bytes;
 }
 
-/** The decimal number that starts at `at`; NaN when there is none. */
+/** The decimal number that starts at `at`; NaN when no digit is there. */
 export function numberAt(bytes: Buffer, at = 0): number {
   let value = 0;
   let end = at;
@@ -64,12 +69,12 @@ export function numberAt(bytes: Buffer, at = 0): number {
   return end === at ? Number.NaN : value;
 }
 
-/** The number behind `name` and white space, in a file of such lines; undefined when no line has that name. */
+/** The number in the line "name number"; undefined when there is no such line. */
 export const numberOf = (bytes: Buffer, name: string): number | undefined => new LineReader(bytes).number(name);
 
 /**
- * Values by name in a file of lines "name value". A search begins where the last one found something, and goes on from the
- * start of the file: names that are asked for in the order of the file cost one pass together.
+ * Finds values by name in a file of lines "name value". A search starts where the last one ended, then at the beginning of the
+ * file, so that searches in the order of the file take one pass together.
  */
 export class LineReader {
   readonly #bytes: Buffer;
@@ -79,7 +84,7 @@ export class LineReader {
     this.#bytes = bytes;
   }
 
-  /** undefined when no line has that name, or what follows it is not a number. */
+  /** undefined: no line has that name, or its value is not a number. */
   number(name: string): number | undefined {
     const at = this.#find(name);
     const value = at < 0 ? Number.NaN : numberAt(this.#bytes, at);
@@ -98,7 +103,7 @@ export class LineReader {
     return found < 0 && this.#from > 0 ? this.#findFrom(name, 0) : found;
   }
 
-  /** Most searches are for the line after the last one: no need to search. */
+  /** Most searches are for the line after the last one, where no search is needed. */
   #isNextLine(name: string): boolean {
     const bytes = this.#bytes;
     let at = this.#from;
@@ -125,7 +130,7 @@ export class LineReader {
   }
 }
 
-/** The longest value that is worth passing over byte by byte. */
+/** The longest value that is skipped byte by byte. */
 const MOST_VALUE = 32;
 const TAB = 9;
 const NEWLINE = 10;

@@ -1,25 +1,25 @@
-/**
- * The last minute of usage, pressure and growth, kept for when a kill comes: then it is too late to look.
- *
- * It looks once a second while memory moves, and less and less often, down to every 8 s, while it does not: an idle machine
- * is left asleep. Nothing in the kernel could wake it instead: what fills a cgroup stalls on nothing until it is full,
- * a millisecond before the kill. What it keeps is bounded: 1 KiB for each of at most 256 cgroups, and half a KiB of
- * growth for each of those and of at most 512 processes, 650 KiB in all.
- */
 import type { LeadUp, LeadUpSample } from '../model/pressure.ts';
 import { growthOf } from '../series/growth.ts';
 import { type Reading, Survey, type SurveyOptions } from './survey.ts';
 
-/** A minute at the fastest. */
+/** A minute at the shortest interval. */
 const SAMPLES = 60;
 const MOST_AGE_MS = 60_000;
 const FASTEST_MS = 1000;
 const SLOWEST_MS = 8000;
 const GROWERS = 5;
-/** More than a machine at rest moves. */
+/** A machine at rest moves less. */
 const SYSTEM_MOVED_BYTES = 4 * 2 ** 20;
 const GROUP_MOVED_BYTES = 2 ** 20;
 
+/**
+ * Keeps the last minute of usage, pressure and growth for the event of a kill, when it would be too late to sample.
+ *
+ * It samples once a second while memory moves. While memory does not move it doubles the interval, up to 8 s, so that an idle
+ * machine can sleep. The kernel cannot wake it instead: a process that fills a cgroup does not stall until the cgroup is full,
+ * a millisecond before the kill. It keeps at most 650 KiB: 1 KiB of samples for each of at most 256 cgroups, and half a KiB of
+ * growth for each of those and of at most 512 processes.
+ */
 export class LeadUpRecorder implements Disposable {
   readonly #survey: Survey;
   readonly #times = new Float64Array(SAMPLES).fill(Number.NaN);
@@ -29,24 +29,24 @@ export class LeadUpRecorder implements Disposable {
   #delayMs = FASTEST_MS;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param options the clock is by default CLOCK_MONOTONIC, as the kernel's records have it */
+  /** @param options `now` is by default CLOCK_MONOTONIC, the clock of the kernel's records */
   constructor(options: SurveyOptions = {}) {
     this.#survey = new Survey({ now: () => Number(process.hrtime.bigint()) / 1e6, ...options });
   }
 
-  /** Looks now and goes on. It does not keep the process alive. */
+  /** Samples at once, and from then on by itself. Does not keep the process alive. */
   start(): void {
-    this.look();
+    this.sample();
     this.#timer = setTimeout(() => this.start(), this.#delayMs);
     this.#timer.unref();
   }
 
-  /** @returns in how many milliseconds to look again */
-  look(): number {
-    const place = this.#pass++ % SAMPLES;
-    this.#times[place] = this.#survey.sample();
-    this.#keep('', this.#survey.system, place);
-    for (const [path, group] of this.#survey.groups) this.#keep(path, group, place);
+  /** @returns milliseconds until the next sample */
+  sample(): number {
+    const slot = this.#pass++ % SAMPLES;
+    this.#times[slot] = this.#survey.sample();
+    this.#keep('', this.#survey.system, slot);
+    for (const [path, group] of this.#survey.groups) this.#keep(path, group, slot);
     for (const group of this.#survey.gone) {
       this.#rings.delete(group.subject.path);
       this.#anchors.delete(group);
@@ -56,11 +56,11 @@ export class LeadUpRecorder implements Disposable {
   }
 
   /**
-   * The minute before a moment. null: nothing is known of this cgroup; it was made since the last look, or there are too many.
+   * The minute before a moment. null: there is no sample of this cgroup, because it is too young or there are too many.
    *
-   * @param path of the cgroup whose limit was hit; undefined: the system
-   * @param atMs CLOCK_MONOTONIC
-   * @param usageBytes as the kernel told it for that moment
+   * @param path the cgroup whose limit was hit. undefined: the system
+   * @param atMs milliseconds of CLOCK_MONOTONIC
+   * @param usageBytes the usage at that moment, where the kernel's record has it
    */
   before(path: string | undefined, atMs: number, usageBytes?: number): LeadUp | null {
     const reading = path === undefined ? this.#survey.system : this.#survey.groups.get(path);
@@ -68,16 +68,16 @@ export class LeadUpRecorder implements Disposable {
     if (!reading || !ring) return null;
     const samples: LeadUpSample[] = [];
     for (let i = Math.max(0, this.#pass - SAMPLES); i < this.#pass; i++) {
-      const place = i % SAMPLES;
-      const ageMs = atMs - (this.#times[place] as number);
-      const used = ring.used[place] as number;
+      const slot = i % SAMPLES;
+      const ageMs = atMs - (this.#times[slot] as number);
+      const used = ring.used[slot] as number;
       if (Number.isNaN(used) || ageMs > MOST_AGE_MS || ageMs < 0) continue;
       samples.push({
         at_seconds: seconds(-ageMs),
         usage_bytes: used,
-        available_bytes: known(ring.available[place] as number),
-        some: known(ring.some[place] as number),
-        full: known(ring.full[place] as number),
+        available_bytes: known(ring.available[slot] as number),
+        some: known(ring.some[slot] as number),
+        full: known(ring.full[slot] as number),
       });
     }
     if (usageBytes !== undefined) {
@@ -101,37 +101,39 @@ export class LeadUpRecorder implements Disposable {
     this.close();
   }
 
-  #keep(key: string, reading: Reading, place: number): void {
+  #keep(key: string, reading: Reading, slot: number): void {
     let ring = this.#rings.get(key);
     if (!ring) {
       ring = { used: empty(), available: empty(), some: empty(), full: empty() };
       this.#rings.set(key, ring);
     }
-    ring.used[place] = reading.usedBytes;
-    ring.available[place] = reading.availableBytes;
-    ring.some[place] = reading.some ?? Number.NaN;
-    ring.full[place] = reading.full ?? Number.NaN;
+    ring.used[slot] = reading.usedBytes;
+    ring.available[slot] = reading.availableBytes;
+    ring.some[slot] = reading.some ?? Number.NaN;
+    ring.full[slot] = reading.full ?? Number.NaN;
   }
 
-  /** Against where it was when it last moved, so that what creeps is noticed too. */
+  /** Has memory moved since the last sample in which it had? So slow growth is noticed, too. */
   #moved(): boolean {
     let moved = (this.#survey.system.some ?? 0) > 0;
-    const look = (reading: Reading, bytes: number) => {
+    const compare = (reading: Reading, bytes: number) => {
       const anchor = this.#anchors.get(reading);
       if (anchor !== undefined && Math.abs(reading.usedBytes - anchor) < bytes) return;
       this.#anchors.set(reading, reading.usedBytes);
       moved = true;
     };
-    look(this.#survey.system, SYSTEM_MOVED_BYTES);
+    compare(this.#survey.system, SYSTEM_MOVED_BYTES);
     for (const group of this.#survey.groups.values()) {
-      look(group, Math.min(GROUP_MOVED_BYTES, (group.limitBytes ?? Number.POSITIVE_INFINITY) / 64));
+      compare(group, Math.min(GROUP_MOVED_BYTES, (group.limitBytes ?? Number.POSITIVE_INFINITY) / 64));
     }
     return moved;
   }
 }
 
-/** Of one cgroup or the system: places as in the ring of times, NaN where nothing is known. Single precision
- * counts pages of 4 KiB exactly up to 64 GiB. */
+/**
+ * The samples of one cgroup or the system, in the slots of the ring of times. NaN: not known. Single precision counts pages of
+ * 4 KiB exactly up to 64 GiB.
+ */
 interface Ring {
   used: Float32Array;
   available: Float32Array;

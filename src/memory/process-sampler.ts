@@ -1,48 +1,48 @@
-/**
- * The memory of all processes, from /proc: a pass costs some 20 µs for each process that is read, and reads at most a
- * fixed number of them: where there are more they take turns, the large ones more often.
- */
-
 import { pidsIn, processFiles } from '../linux/process-reader.ts';
 import type { ProcessRecord } from '../linux/process-record.ts';
 
 /** A process as it was when it was last read. */
 export type ProcessSample = Readonly<Pick<ProcessRecord, 'pid' | 'startTicks'>> &
   Pick<ProcessRecord, 'ppid' | 'comm' | 'cgroup' | 'rssBytes' | 'kernelThread'> & {
-    /** null: not read, for the sampler was told that there is no swap. */
+    /** null: not read, because the machine has no swap. */
     swapBytes: number | null;
     /** When it was read, in milliseconds of the clock that was given. */
     readMs: number;
   };
 
-/** Where samples come from: /proc, or a faster way where the kernel has one. */
+/** Where samples of processes come from. */
 export interface ProcessSource extends Disposable {
-  /** The processes that exist, by pid. The map and what is in it are the source's own, and change with the next pass. */
+  /** The processes that exist, by pid. The map belongs to the source, and the next pass changes it in place. */
   sample(): ReadonlyMap<number, ProcessSample>;
   close(): void;
 }
 
 export interface ProcessSamplerOptions {
   proc?: string;
-  /** How many processes one pass reads at most. Default 512, some 10 ms. */
+  /** How many processes one pass reads at most. Default 512, which takes some 10 ms. */
   most?: number;
-  /** Read how much of each is in swap: twice the cost. Default false. */
+  /** Read also how much of each is in swap, which doubles the cost. Default false. */
   swap?: boolean;
+  /** Milliseconds of a clock that does not jump. Default performance.now(). */
   now?: () => number;
 }
 
 type Known = ProcessSample & {
-  /** In which it was read. */
+  /** The pass in which it was read. */
   pass: number;
   reads: number;
 };
 
-/** From here on a process is large, and read so many times as often as the others when not all can be. */
+/** A process of this size or more is read so many times as often as the others, when a pass cannot read all. */
 const LARGE_BYTES = 16 * 2 ** 20;
 const LARGE_SOONER = 8;
-/** How many passes apart what seldom changes is read again: cgroups, and whether a kernel thread is still one. */
-const LOOK_AGAIN = 16;
+/** After so many passes things that seldom change are read again: cgroups, and whether a kernel thread is still one. */
+const REFRESH_PASSES = 16;
 
+/**
+ * The memory of all processes, from /proc. A pass takes some 20 µs for each process that it reads, and reads at most a fixed
+ * number of them: where there are more, they take turns, the large ones more often.
+ */
 export class ProcessSampler implements ProcessSource {
   readonly #options: Required<ProcessSamplerOptions>;
   readonly #known = new Map<number, Known>();
@@ -68,11 +68,11 @@ export class ProcessSampler implements ProcessSource {
     this.close();
   }
 
-  /** Whom to read in this pass. When they are too many: who is new, then who was not read for long, the large ones sooner. */
+  /** The processes to read in this pass. If they are too many: new ones, then those read longest ago, the large ones sooner. */
   #due(pids: Set<number>): number[] {
     const due = [...pids].filter((pid) => {
       const known = this.#known.get(pid);
-      return !known?.kernelThread || this.#pass - known.pass >= LOOK_AGAIN;
+      return !known?.kernelThread || this.#pass - known.pass >= REFRESH_PASSES;
     });
     const { most } = this.#options;
     if (due.length <= most) return due;
@@ -89,14 +89,14 @@ export class ProcessSampler implements ProcessSource {
     const directory = `${this.#options.proc}/${pid}`;
     const stat = processFiles.stat(directory);
     if (!stat) {
-      this.#known.delete(pid); // it has just ended
+      this.#known.delete(pid); // it has just exited
       return;
     }
     const { startTicks, ppid, comm, rssBytes, kernelThread } = stat;
     const same = known !== undefined && known.startTicks === startTicks;
     // A cgroup seldom changes, but most likely while a process is young: it is forked, then moved.
     const reads = same ? known.reads + 1 : 0;
-    const refresh = (reads & (reads - 1)) === 0 || reads % LOOK_AGAIN === 0;
+    const refresh = (reads & (reads - 1)) === 0 || reads % REFRESH_PASSES === 0;
     const swap = this.#options.swap && !kernelThread ? processFiles.swap(directory) : undefined;
     const swapBytes = swap?.swapBytes ?? null;
     const cgroup = refresh && !kernelThread ? processFiles.cgroup(directory)?.cgroup : undefined;
@@ -106,7 +106,7 @@ export class ProcessSampler implements ProcessSource {
   }
 }
 
-/** The largest, the most resident and swapped memory first. */
+/** The processes with the most resident and swapped memory, the largest first. */
 export function largest(processes: Iterable<ProcessSample>, most: number): ProcessSample[] {
   const size = ({ rssBytes, swapBytes }: ProcessSample) => rssBytes + (swapBytes ?? 0);
   const top: ProcessSample[] = [];

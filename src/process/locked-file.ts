@@ -1,6 +1,6 @@
 /** The file of an undo ledger: of this user, for one process at a time. */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
-import { readIfPresent } from '../linux/capabilities.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native/addon.ts';
 import { failure } from '../native/system-call.ts';

@@ -1,7 +1,7 @@
 /**
- * How fast something grows: a straight line through the last samples by least squares, and how sure that is. The interval
- * takes the samples' scatter about the line for independent noise; memory that grows in steps has a wider one, and memory
- * that bends (grows faster and faster) is better judged over a shorter window.
+ * How fast a quantity grows: a straight line through its last samples by least squares, with a confidence interval. The
+ * interval assumes that the scatter about the line is independent noise. Growth in steps gives a wider interval, and growth that
+ * accelerates is better measured over a shorter window.
  */
 import type { Growth } from '../model/pressure.ts';
 
@@ -46,7 +46,7 @@ export class GrowthWindow {
   slope(): Slope | undefined {
     const n = this.#count;
     if (n < 2) return undefined;
-    // Until the ring is full its first n places hold the samples; the sums do not ask for their order.
+    // Until the ring is full, its first n slots have the samples. The sums do not depend on their order.
     const seconds = this.#seconds.subarray(0, n);
     const values = this.#values.subarray(0, n);
     const meanSeconds = mean(seconds);
@@ -97,7 +97,7 @@ function mean(values: Float64Array): number {
 const few = [12.7062, 4.30265, 3.18245, 2.77645];
 const Z = 1.959964;
 
-/** The 97.5th percentile of Student's t: a table for the first four, then Fisher's expansion, good to 0.1 %. */
+/** The 97.5th percentile of Student's t: a table for the first four, then Fisher's expansion, exact to 0.1 %. */
 export function studentT975(degreesOfFreedom: number): number {
   const n = degreesOfFreedom;
   return (

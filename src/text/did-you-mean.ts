@@ -1,26 +1,26 @@
-/** The choice that is meant, if one is near enough. */
+/** The choice that `word` is most likely a misspelling of; undefined when none is similar enough. */
 export function closestSpelling(word: string, choices: readonly string[]): string | undefined {
   return near(word, choices)[0];
 }
 
-/** The choices that may be meant, the closestSpelling first: one change in three letters. */
+/** The choices that `word` may be a misspelling of, the most similar first: at most one change in three letters. */
 export function near(word: string, choices: readonly string[]): string[] {
   const most = Math.max(1, Math.floor(word.length / 3));
   return choices
-    .filter((choice) => Math.abs(choice.length - word.length) <= most) // at least so many changes are needed
+    .filter((choice) => Math.abs(choice.length - word.length) <= most) // the least number of changes
     .map((choice) => ({ choice, away: distance(word.toLowerCase(), choice.toLowerCase()) }))
     .filter(({ away }) => away <= most)
     .sort((a, b) => a.away - b.away)
     .map(({ choice }) => choice);
 }
 
-/** ' Did you mean "x"?', or what there is to choose from. */
+/** 'Did you mean "x"?', or the list of choices. */
 export function suggestion(word: string, choices: readonly string[]): string {
   const meant = closestSpelling(word, choices);
   return meant === undefined ? `Expected one of ${choices.join(', ')}.` : `Did you mean "${meant}"?`;
 }
 
-/** Letters to add, leave out, change, or swap with the next (Damerau, 1964). */
+/** How many letters to add, drop, change, or swap with the next (Damerau, 1964). */
 function distance(a: string, b: string): number {
   const rows: number[][] = [[...Array(b.length + 1).keys()]];
   for (let i = 1; i <= a.length; i++) {

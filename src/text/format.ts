@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Numbers for people to read. */
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 

@@ -1,6 +1,4 @@
-/**
- * Strings from the kernel are bytes that anybody may have chosen.
- */
+/** Strings from the kernel are bytes that any user may have chosen: they are decoded here, and made safe to print. */
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -20,7 +18,7 @@ export function decode(bytes: Uint8Array): Decoded {
   }
 }
 
-/** As nearly all names are. Without a decoder, which takes longer than all the rest of a process. */
+/** A fast path for nearly all names: a decoder takes longer than everything else that is read of a process. */
 function shortAscii(bytes: Uint8Array): string | undefined {
   if (bytes.length > 32) return undefined;
   let text = '';
@@ -34,13 +32,13 @@ function shortAscii(bytes: Uint8Array): string | undefined {
 /** Without Buffer, which a browser does not have. */
 const hexOf = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
-/** Up to the first NUL. */
+/** The bytes up to the first NUL. */
 export function untilNul(bytes: Uint8Array): Uint8Array {
   const end = bytes.indexOf(0);
   return end < 0 ? bytes : bytes.subarray(0, end);
 }
 
-/** The parts between NULs; a last NUL ends the last part. */
+/** The parts between NULs. A NUL at the end ends the last part. */
 export function splitNul(bytes: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -55,7 +53,7 @@ export function splitNul(bytes: Uint8Array): Uint8Array[] {
 // Controls (C0, DEL, C1), line and paragraph separators, and what reorders or hides text.
 const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
 
-/** Safe to show on a terminal: whatever could move the cursor, break the line or reorder text becomes \xNN or \u{N}. */
+/** Makes a text safe to print: characters that could move the cursor, break the line or reorder text become \xNN or \u{N}. */
 export function printable(text: string): string {
   return text.replace(unsafe, (character) => {
     const code = character.codePointAt(0) ?? 0;

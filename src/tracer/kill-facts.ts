@@ -11,7 +11,7 @@ import {
   type OomKillRecord,
 } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
-import { type GfpBits, gfpNames } from '../linux/gfp-names.ts';
+import { type GfpBits, gfpNames } from '../kernel-facts/gfp-names.ts';
 import { noOwner } from '../model/container.ts';
 import type {
   Candidate,

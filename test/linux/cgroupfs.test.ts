@@ -12,7 +12,7 @@ describe('the memory cgroups of this machine', () => {
   afterEach(() => removeMemoryGroups());
   const cgroups = Cgroupfs.find() as Cgroupfs;
 
-  it('finds a group and what holds for it', () => {
+  it('finds a cgroup and the limits that hold for it', () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const child = group.child('below', 256 * MIB);
     const paths = cgroups.paths();
@@ -28,7 +28,7 @@ describe('the memory cgroups of this machine', () => {
     expect(existsSync(cgroups.directory(child.cgroupPath))).toBe(true);
   });
 
-  it('what is removed is gone, also when another of its name comes', () => {
+  it('a removed cgroup stays gone when another gets its path', () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB, name: `oomscope-${process.pid}-again` });
     const first = cgroups.open(group.cgroupPath);
     expect(first?.usage()).toBeDefined();
@@ -43,7 +43,7 @@ describe('the memory cgroups of this machine', () => {
     first?.close();
   });
 
-  it('knows when a group has come or gone', () => {
+  it('notices that a cgroup was made or removed', () => {
     const own = new Cgroupfs(memoryHierarchy() as MemoryHierarchy);
     own.paths();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
@@ -62,7 +62,7 @@ describe('the memory cgroups of this machine', () => {
   });
 });
 
-/** Made-up files: a machine has its memory controller in one version only. */
+/** On made-up files, because a machine has its memory controller in one version only. */
 describe('made-up hierarchies', () => {
   let root: string;
   beforeEach(() => {
@@ -78,7 +78,7 @@ describe('made-up hierarchies', () => {
   const pressure =
     'some avg10=1.50 avg60=0.20 avg300=0.03 total=300\nfull avg10=0.75 avg60=0.10 avg300=0.01 total=200\n';
 
-  it('v2', () => {
+  it('reads v2', () => {
     put('a', { 'memory.current': '900\n', 'memory.max': '1000\n', 'memory.stat': 'anon 1\ninactive_file 0\n' });
     put('a/b', {
       'memory.current': '500\n',
@@ -103,7 +103,7 @@ describe('made-up hierarchies', () => {
     expect(cgroups.limits('/a/b')).toEqual([{ path: '/a', limitBytes: 1000, leftBytes: 100 }]);
   });
 
-  it('v1, with the pressure of v2 beside it', () => {
+  it('reads v1, with the pressure of v2', () => {
     const none = '9223372036854771712\n';
     put('unified/a', { 'memory.pressure': pressure });
     put('memory/a', {
@@ -128,7 +128,7 @@ describe('made-up hierarchies', () => {
     expect([bare?.pressure(), bare?.stalled()]).toEqual([null, null]);
   });
 
-  it('a group of v1 that does not count upwards is not held by what is above', () => {
+  it('stops at a cgroup of v1 whose usage does not count for those above', () => {
     put('a', { 'memory.usage_in_bytes': '10\n', 'memory.limit_in_bytes': '20\n', 'memory.use_hierarchy': '0\n' });
     put('a/b', { 'memory.usage_in_bytes': '1\n', 'memory.limit_in_bytes': '100\n', 'memory.use_hierarchy': '0\n' });
     const cgroups = new Cgroupfs({ version: 1, mount: root, unified: undefined });

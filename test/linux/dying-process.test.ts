@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readDyingProcess } from '../../src/linux/dying-process.ts';
 
-test('reads a live process, and nothing after its end', async () => {
+test('reads a live process, and nothing after it has exited', async () => {
   const child = spawn('sleep', ['1000']);
   const pid = child.pid ?? 0;
   await once(child, 'spawn');

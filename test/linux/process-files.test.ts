@@ -68,7 +68,7 @@ describe('status', () => {
       .map(([name, value]) => `${name}:\t${value}\n`)
       .join('');
 
-  test('sizes in bytes', () => {
+  test('gives sizes in bytes', () => {
     expect(parseStatus(bytes(lines()))).toEqual({
       uid: 1000,
       hasMemory: true,
@@ -83,7 +83,7 @@ describe('status', () => {
     });
   });
 
-  test('in whatever order the lines are', () => {
+  test('is read in any order of its lines', () => {
     const turned = lines().trimEnd().split('\n').reverse().join('\n');
     expect(parseStatus(bytes(turned))).toEqual(parseStatus(bytes(lines())));
   });
@@ -101,7 +101,7 @@ describe('status', () => {
     expect(parseStatus(bytes(lines({ Name: 'VmRSS: 99 kB' }))).rssBytes).toBe(60 * 1024);
   });
 
-  test('SIGKILL that waits, for the thread or for the process', () => {
+  test('finds a pending SIGKILL, of the thread or of the process', () => {
     const pending = (name: string, mask: bigint) =>
       parseStatus(bytes(lines({ [name]: mask.toString(16).padStart(16, '0') }))).killPending;
     fc.assert(

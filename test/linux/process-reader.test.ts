@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { pidsIn, processFiles, readProcess, startTicksOf } from '../../src/linux/process-reader.ts';
 import { processAncestors } from '../../src/process/ancestors.ts';
 
-test('all files of this process together', () => {
+test('reads all files of this process together', () => {
   const found = readProcess(process.pid, [
     'stat',
     'status',
@@ -37,12 +37,12 @@ test('all files of this process together', () => {
   expect(found?.threads).toBeGreaterThan(1);
 });
 
-test('only the files that are asked for', () => {
+test('reads only the files that are asked for', () => {
   expect(readProcess(process.pid, ['oom_score_adj'])).toEqual({ pid: process.pid, oomScoreAdj: expect.any(Number) });
   expect(readProcess(process.pid, [])).toEqual({ pid: process.pid });
 });
 
-test('a process that has ended is undefined', async () => {
+test('a process that has exited is undefined', async () => {
   const child = spawn('sleep', ['1000']);
   const pid = child.pid ?? 0;
   await once(child, 'spawn');
@@ -66,7 +66,7 @@ test('a thread has a stat of its own', () => {
   expect(processFiles.stat(`/proc/self/task/${process.pid}`)).toMatchObject({ ppid: process.ppid });
 });
 
-test('this process and its ancestors, itself first, up to init', () => {
+test('lists the ancestors of a process, itself first, up to init', () => {
   const [self, parent, ...rest] = processAncestors();
   expect([self, parent]).toEqual([process.pid, process.ppid]);
   expect([parent, ...rest].at(-1)).toBe(1);

@@ -18,7 +18,7 @@ ShmemHugePages:     1111 kB
 SUnreclaim:        42000 kB
 `;
 
-test('the files are read anew each time', () => {
+test('reads the files again each time', () => {
   const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
   try {
     mkdirSync(join(proc, 'pressure'));

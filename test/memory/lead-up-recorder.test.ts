@@ -1,4 +1,4 @@
-/** The ring and its pace on made-up files; test/kernel has real kills. */
+/** The ring of samples and their interval, on made-up files. test/kernel has real kills. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,10 +39,10 @@ const stalled = (us: number) => {
   writeFileSync(join(root, 'proc', 'pressure', 'memory'), `some ${line}full ${line}`);
 };
 
-test('the last minute, and no more', () => {
+test('keeps the last minute, and no more', () => {
   for (; ms < 200_000; ms += 1000) {
     use((1 + ms / 10_000) * MIB);
-    leadUps.look();
+    leadUps.sample();
   }
   const found = leadUps.before('/a', ms, 64 * MIB);
   expect(found?.samples).toHaveLength(61);
@@ -55,41 +55,41 @@ test('the last minute, and no more', () => {
   expect(leadUps.before(undefined, ms)?.subject.scope).toBe('system');
 });
 
-test('looks less often while nothing moves, and at once again when something does', () => {
-  leadUps.look();
-  const delays = [1, 2, 3, 4, 5].map(() => leadUps.look());
+test('doubles its interval while nothing moves, and shortens it when something does', () => {
+  leadUps.sample();
+  const delays = [1, 2, 3, 4, 5].map(() => leadUps.sample());
   expect(delays).toEqual([2000, 4000, 8000, 8000, 8000]);
   use(3 * MIB);
-  expect(leadUps.look()).toBe(1000);
-  expect(leadUps.look()).toBe(2000);
+  expect(leadUps.sample()).toBe(1000);
+  expect(leadUps.sample()).toBe(2000);
   ms += 1000;
   stalled(500);
-  expect(leadUps.look()).toBe(1000);
+  expect(leadUps.sample()).toBe(1000);
 });
 
-test('what creeps is noticed too', () => {
+test('notices slow growth, too', () => {
   let kept = 0;
-  leadUps.look();
+  leadUps.sample();
   for (let i = 1; i <= 40; i++) {
     use(MIB + i * 100_000);
-    if (leadUps.look() === 1000) kept++;
+    if (leadUps.sample() === 1000) kept++;
   }
   expect(kept).toBe(3); // each time that another MiB has come together
 });
 
-test('pressure, as the share of the time between two looks', () => {
+test('gives pressure as the share of the time between two samples', () => {
   for (; ms <= 3000; ms += 1000) {
     stalled(ms * 250);
-    leadUps.look();
+    leadUps.sample();
   }
   expect(leadUps.before(undefined, ms)?.samples.map(({ some }) => some)).toEqual([null, 0.25, 0.25, 0.25]);
 });
 
-test('drawn', () => {
+test('a lead-up is drawn as two lines of bars', () => {
   for (; ms < 60_000; ms += 1000) {
     use((1 + ms / 1000) * MIB);
     stalled(ms < 50_000 ? 0 : (ms - 50_000) * 500);
-    leadUps.look();
+    leadUps.sample();
   }
   const system = leadUps.before(undefined, ms);
   const rows = renderLeadUp(leadUps.before('/a', ms, 64 * MIB) as NonNullable<typeof system>);
@@ -98,19 +98,19 @@ test('drawn', () => {
   expect(pressure?.[1]).toMatch(/^▁+▅+ at most some 50 %, full 50 %$/);
 });
 
-test('bars', () => {
+test('a bar for each value, and a blank where there is none', () => {
   expect(sparkline([0, 1, 2, 3, 4, 5, 6, 7, 8], 0, 8)).toBe('▁▂▃▄▅▆▇██');
   expect(sparkline([null, 5, Number.NaN], 0, 10)).toBe(' ▅ ');
   expect(sparkline([3, 3], 3, 3)).toBe('▁▁');
 });
 
-test('pressure by a monitor: of each cgroup, and what is not known stays so', () => {
+test('takes the pressure of each cgroup from a monitor, and leaves unknown shares unknown', () => {
   const subject = { scope: 'cgroup', path: '/a', id: cgroups.id('/a'), ...noOwner } as const;
   const watched = new LeadUpRecorder({
     ...{ proc: join(root, 'proc'), cgroups, now: () => ms },
     pressure: () => [{ subject, some_ns: ms * 300_000, full_ns: null }],
   });
-  for (; ms <= 2000; ms += 1000) watched.look();
+  for (; ms <= 2000; ms += 1000) watched.sample();
   const pairs = watched.before('/a', ms)?.samples.map(({ some, full }) => [some, full]);
   expect(pairs).toEqual([
     [null, null],

@@ -7,7 +7,7 @@ import { pageBytes } from '../../src/linux/page-size.ts';
 import { largest, ProcessSampler } from '../../src/memory/process-sampler.ts';
 
 describe('the processes of this machine', () => {
-  it('has this one, as it is', () => {
+  it('include this process, with its true fields', () => {
     using processes = new ProcessSampler({ swap: true });
     const found = processes.sample().get(process.pid);
     const stat = readFileSync('/proc/self/stat', 'utf8');
@@ -25,7 +25,7 @@ describe('the processes of this machine', () => {
     expect(processes.sample().get(2)?.kernelThread).toBe(true); // kthreadd
   });
 
-  it('sees a process come and go', async () => {
+  it('appear when they start, and disappear when they exit', async () => {
     using processes = new ProcessSampler();
     processes.sample();
     const child = spawn('sleep', ['60']);
@@ -40,7 +40,7 @@ describe('the processes of this machine', () => {
   });
 });
 
-/** A fake /proc: thousands of processes, hostile names and pids that are used again cannot be had for real. */
+/** A made-up /proc: no test can make thousands of processes, hostile names and reused pids for real. */
 describe('a made-up /proc', () => {
   let proc: string;
   beforeEach(() => {
@@ -55,14 +55,14 @@ describe('a made-up /proc', () => {
     writeFileSync(join(proc, String(pid), 'cgroup'), `0::/of/${pid}\n`);
   }
 
-  it('names may hold anything', () => {
+  it('reads names with any characters', () => {
     put(7, { comm: ') R 1 (\n9 x', pages: 3, ticks: 42 });
     const found = new ProcessSampler({ proc }).sample().get(7);
     expect(found).toMatchObject({ comm: ') R 1 (\n9 x', startTicks: 42, ppid: 1, cgroup: '/of/7' });
     expect(found?.rssBytes).toBe(3 * pageBytes());
   });
 
-  it('a pid that is used again is another process', () => {
+  it('takes a reused pid for another process', () => {
     put(7, { ticks: 1 });
     const processes = new ProcessSampler({ proc });
     const first = processes.sample().get(7);
@@ -72,7 +72,7 @@ describe('a made-up /proc', () => {
     expect(second).toMatchObject({ startTicks: 2, comm: 'other' });
   });
 
-  it('reads no more than it may in a pass: the large ones always, the small ones in turn', () => {
+  it('reads at most so many in a pass: the large ones always, the small ones in turn', () => {
     const large = (20 * 2 ** 20) / pageBytes();
     for (let pid = 1; pid <= 200; pid++) put(pid, { pages: pid <= 10 ? large : 1 });
     let ms = 0;
@@ -88,7 +88,7 @@ describe('a made-up /proc', () => {
     expect(Math.min(...[...processes.sample().values()].map(({ readMs }) => readMs))).toBeGreaterThan(ms - 8);
   });
 
-  it('threads of the kernel are never among the largest', () => {
+  it('never counts kernel threads among the largest', () => {
     put(2, { flags: 0x00200000, pages: 1000 });
     for (const [pid, pages] of [
       [3, 5],

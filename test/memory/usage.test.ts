@@ -1,4 +1,4 @@
-/** Levels of usage on made-up files and a virtual clock; test/kernel has them for real. */
+/** Levels of usage on made-up files and a virtual clock. test/kernel has real ones. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ function watch(seconds: number, scene: (second: number) => void, options: UsageO
   return events;
 }
 
-test('the system, up and down', () => {
+test('reports the level of the system, up and down', () => {
   const events = watch(20, (second) => system(second < 5 ? 50 : second < 10 ? 96 : 20));
   expect(events.map(({ level, previous, severity }) => [level, previous, severity])).toEqual([
     ['critical', 'normal', 'critical'],
@@ -69,7 +69,7 @@ test('the system, up and down', () => {
   expect(events[0]?.message).toContain('gro\\x0awer (pid 7)');
 });
 
-test('a group: what inactive file pages hold is not used; growth, and when it is full', () => {
+test('of a cgroup, leaves out inactive file pages, and says when it will be full', () => {
   const events = watch(30, (second) => {
     group('shop', (40 + second * 2) * MIB, 100 * MIB, 10 * MIB);
     group('shop/web', (30 + second * 2) * MIB, 'max');
@@ -85,7 +85,7 @@ test('a group: what inactive file pages hold is not used; growth, and when it is
   expect(low?.top.map(({ pid }) => pid)).toEqual([7]);
 });
 
-test('a limit above is what holds; one that is larger than the machine is none', () => {
+test('counts the limit of a cgroup above, and ignores a limit that is larger than the machine', () => {
   const events = watch(
     10,
     () => {
@@ -101,7 +101,7 @@ test('a limit above is what holds; one that is larger than the machine is none',
   ]);
 });
 
-test('only the groups that were asked for', () => {
+test('reports only the cgroups that match', () => {
   const scene = () => {
     group('a', 99, 100);
     group('b', 99, 100);
@@ -109,7 +109,7 @@ test('only the groups that were asked for', () => {
   expect(watch(10, scene, { groups: ['/b*'] }).map(({ subject }) => subject.path)).toEqual(['/b']);
 });
 
-test('what cannot be', () => {
+test('refuses values that are out of range', () => {
   expect(() => watchUsage({ thresholds: [0.9, 0.8, 0.95] })).toThrow('expected three rising shares');
   expect(() => watchUsage({ thresholds: [0.5, 0.8, 1.5] })).toThrow('got 0.5, 0.8, 1.5');
   expect(() => watchUsage({ hysteresis: 0.9 })).toThrow('hysteresis: expected');

@@ -16,7 +16,7 @@ const line = (n: number, start: number, slope: number, from = 0) =>
   Array.from({ length: n }, (_, i) => [from + i, start + slope * i] as const);
 
 describe('the slope', () => {
-  it('of a straight line is its own, and certain', () => {
+  it('of a straight line is exact, without uncertainty', () => {
     fc.assert(
       fc.property(lengths, starts, slopes, (n, start, slope) => {
         const found = windowOf(line(n, start, slope)).slope();
@@ -27,7 +27,7 @@ describe('the slope', () => {
     );
   });
 
-  it('does not depend on when and from where it starts', () => {
+  it('does not depend on the time and value of the first sample', () => {
     const values = fc.array(fc.integer({ min: 0, max: 1e6 }), { minLength: 3, maxLength: 40 });
     fc.assert(
       fc.property(values, fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 0, max: 1e9 }), (series, later, more) => {
@@ -39,7 +39,7 @@ describe('the slope', () => {
     );
   });
 
-  it('is of the last samples only', () => {
+  it('depends on the last samples only', () => {
     fc.assert(
       fc.property(fc.integer({ min: 3, max: 20 }), fc.array(starts, { maxLength: 50 }), slopes, (n, before, slope) => {
         const noise = before.map((value, i) => [i, value] as const);
@@ -50,13 +50,13 @@ describe('the slope', () => {
     );
   });
 
-  it('needs two samples, and three to say how sure it is', () => {
+  it('needs two samples, and three for its uncertainty', () => {
     expect(windowOf([]).slope()).toBeUndefined();
     expect(windowOf([[1, 5]]).slope()).toBeUndefined();
     expect(windowOf(line(2, 7, 3)).slope()).toEqual({ perSecond: 3, uncertainty: null });
   });
 
-  it('leaves out a sample that is not later than the last', () => {
+  it('ignores a sample that is not later than the last', () => {
     const window = windowOf(line(5, 0, 2));
     window.add(4, 1e9);
     window.add(1, 1e9);
@@ -89,8 +89,8 @@ describe('Student’s t', () => {
   ])('%i degrees of freedom: %f', (degrees, t) => expect(studentT975(degrees) / t).toBeCloseTo(1, 2.5));
 });
 
-describe('what a slope means', () => {
-  it('the range holds the estimate, and is open where it may not grow', () => {
+describe('growthOf', () => {
+  it('gives a range that includes the estimate, and has no end where growth is uncertain', () => {
     const uncertain = fc.integer({ min: 0, max: 1e6 });
     fc.assert(
       fc.property(slopes, uncertain, fc.integer({ min: 0, max: 1e12 }), (perSecond, uncertainty, left) => {
@@ -106,7 +106,7 @@ describe('what a slope means', () => {
     );
   });
 
-  it('in numbers', () => {
+  it('computes when the rest is used up', () => {
     expect(growthOf({ perSecond: 10, uncertainty: 5 }, 300)).toEqual({
       bytes_per_second: 10,
       uncertainty_bytes_per_second: 5,

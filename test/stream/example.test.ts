@@ -1,4 +1,4 @@
-/** The operators together, as the README has them. */
+/** The operators together, as the documents show them. */
 import { Subject } from 'rxjs';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { episode, levelAtLeast, type PressureLevel, perCgroup, rateLimited, sustained } from '../../src/index.ts';
@@ -6,7 +6,7 @@ import { episode, levelAtLeast, type PressureLevel, perCgroup, rateLimited, sust
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-it('what is medium for two seconds is said once, again when it is worse, and when it is over', () => {
+it('reports medium pressure of two seconds once, again when it is worse, and when it is over', () => {
   const levels = new Subject<PressureLevel>();
   const said: string[] = [];
   levels

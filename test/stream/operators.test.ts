@@ -1,4 +1,4 @@
-/** The operators by marbles: n, l, m, c are the levels, in capitals those of another subject. One frame is a millisecond. */
+/** The operators as marbles: n, l, m, c are levels; capitals are those of another subject. One frame is a millisecond. */
 import { from, map, type Observable } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
@@ -39,7 +39,7 @@ const marbles = (test: (helpers: RunHelpers, scheduler: TestScheduler) => void) 
 
 describe('levelAtLeast', () => {
   it(
-    'what reaches the level, and then all up to the return to normal',
+    'passes an event that reaches the level, and then all until the return to normal',
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const source = hot<Levelled>('       -l-m-c-l-n-l-n-c-n-|', values);
       expectObservable(source.pipe(levelAtLeast('medium'))).toBe('---m-c-l-n-----c-n-|', values);
@@ -48,7 +48,7 @@ describe('levelAtLeast', () => {
   );
 
   it(
-    'each subject by itself, each subscription anew',
+    'keeps subjects and subscriptions apart',
     marbles(({ cold, expectObservable }) => {
       const passing = cold<Levelled>('mLNln|', values).pipe(levelAtLeast('medium'));
       expectObservable(passing).toBe('m--ln|', values);
@@ -57,7 +57,7 @@ describe('levelAtLeast', () => {
   );
 
   it(
-    'an error passes',
+    'passes an error',
     marbles(({ cold, expectObservable }) => {
       expectObservable(cold<Levelled>('c#', values).pipe(levelAtLeast('low'))).toBe('c#', values);
     }),
@@ -66,7 +66,7 @@ describe('levelAtLeast', () => {
 
 describe('sustained', () => {
   it(
-    'the latest passes when it has held for the time, then each one to the end',
+    'passes the latest event when the condition has held for the time, then each one to the end',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const source = hot<Levelled>('-l-m------c--n--l-n-|', values);
       const expected = '             ------m---c--n------|';
@@ -76,7 +76,7 @@ describe('sustained', () => {
   );
 
   it(
-    'what ends sooner leaves no trace, and does not count for the next',
+    'drops a condition that ends sooner, and does not count its time for the next',
     marbles(({ hot, expectObservable }, scheduler) => {
       const source = hot<Levelled>('-c--n-c--n-c--------|', values);
       const expected = '             ----------------c---|';
@@ -85,7 +85,7 @@ describe('sustained', () => {
   );
 
   it(
-    'of a condition of one’s own',
+    'takes another condition',
     marbles(({ hot, expectObservable }, scheduler) => {
       const source = hot<Levelled>('-l---c---l----c------|', values);
       const expected = '             -------------------c-|';
@@ -95,7 +95,7 @@ describe('sustained', () => {
   );
 
   it(
-    'who leaves is not waited for',
+    'stops waiting when the subscriber unsubscribes',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const source = hot<Levelled>('-c----------', values);
       expectObservable(source.pipe(sustained(5, { scheduler })), '^--!').toBe('----', values);
@@ -104,7 +104,7 @@ describe('sustained', () => {
   );
 
   it(
-    'an error passes at once',
+    'passes an error at once',
     marbles(({ hot, expectObservable }, scheduler) => {
       expectObservable(hot<Levelled>('-c-#', values).pipe(sustained(5, { scheduler }))).toBe('---#', values);
     }),
@@ -123,7 +123,7 @@ describe('perCgroup', () => {
   );
 
   it(
-    'forgets whom nothing was heard of, and leaves nothing behind',
+    'forgets a cgroup without events, and leaves no timer behind',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       let made = 0;
       const count = (source: Observable<Levelled>) => {
@@ -141,7 +141,7 @@ describe('perCgroup', () => {
 
 describe('rateLimited', () => {
   it(
-    'so many at once, then one for each that is refilled',
+    'passes the count at once, then one for each token that is refilled',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const dropped: number[] = [];
       const source = hot('abcdefghij------k|');
@@ -154,7 +154,7 @@ describe('rateLimited', () => {
   );
 
   it(
-    'what must always pass does',
+    'always passes events that must pass',
     marbles(({ hot, expectObservable }, scheduler) => {
       const limited = rateLimited<Levelled>({
         count: 1,
@@ -167,7 +167,7 @@ describe('rateLimited', () => {
   );
 
   it(
-    'each subscription has a bucket of its own',
+    'gives each subscription its own bucket',
     marbles(({ cold, expectObservable }, scheduler) => {
       const limited = cold('abc|').pipe(rateLimited({ count: 1, perMs: 100, scheduler }));
       expectObservable(limited).toBe('a--|');
@@ -175,7 +175,7 @@ describe('rateLimited', () => {
     }),
   );
 
-  it('refuses what cannot be', () => {
+  it('refuses values that are out of range', () => {
     expect(() => rateLimited({ count: 0, perMs: 1 })).toThrow('got 0 in 1 ms');
     expect(() => rateLimited({ count: 1, perMs: 0 })).toThrow('expected a count of at least 1');
   });
@@ -195,7 +195,7 @@ describe('episode', () => {
     return lines;
   };
 
-  it('begins, is worse than ever, is over; the steps between are left out', () => {
+  it('reports begun, worse and over, and no step between', () => {
     expect(said(['n', 'l', 'm', 'l', 'c', 'm', 'n', 'n'])).toEqual([
       '/a event-1 begun low 0',
       '/a event-1 worse medium 1',
@@ -204,7 +204,7 @@ describe('episode', () => {
     ]);
   });
 
-  it('of several subjects at a time', () => {
+  it('keeps several subjects apart', () => {
     expect(said(['c', 'L', 'n', 'N'])).toEqual([
       '/a event-0 begun critical 0',
       '/B event-1 begun low 0',
@@ -213,7 +213,7 @@ describe('episode', () => {
     ]);
   });
 
-  it('has the id that the events have, where they have one', () => {
+  it('takes the id of the events, if they have one', () => {
     const events = full(['l', 'n']).map((each) => ({ ...each, episode: 'e7' }));
     const ids: string[] = [];
     from(events)
@@ -223,7 +223,7 @@ describe('episode', () => {
   });
 
   it(
-    'each subscription has episodes of its own; an error passes',
+    'keeps the episodes of each subscription, and passes an error',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold<Full>('l-m#', Object.fromEntries(full(['l', 'm']).map((each) => [each.level[0], each])));
       const states = source.pipe(

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decode, printable, splitNul, untilNul } from '../../src/text/printable.ts';
 
-// Written out, not taken from Unicode properties as the code under test does.
+// Written out, because the code under test uses Unicode properties.
 const dangerous =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the test searches for them
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]|[\u{e0001}\u{e0020}-\u{e007f}]/u;
 
-test('valid UTF-8 is decoded as it is, a byte order mark included', () => {
+test('valid UTF-8 is decoded unchanged, with a byte order mark', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const wellFormed = text.toWellFormed();
@@ -19,7 +19,7 @@ test('valid UTF-8 is decoded as it is, a byte order mark included', () => {
 
 test('bytes that are not valid UTF-8 are kept in hexadecimal', () => {
   expect(decode(Uint8Array.of(0x61, 0xff, 0x62))).toEqual({ text: 'a\ufffdb', hex: '61ff62' });
-  // A surrogate, an overlong slash, a sequence that is cut off.
+  // A surrogate, an overlong slash, a truncated sequence.
   for (const bytes of [
     [0xed, 0xa0, 0x80],
     [0xc0, 0xaf],
@@ -38,13 +38,13 @@ test('bytes that are not valid UTF-8 are kept in hexadecimal', () => {
   );
 });
 
-test('untilNul ends at the first NUL, or not at all', () => {
+test('untilNul ends at the first NUL, or at the end', () => {
   expect(untilNul(Buffer.from('ab\0cd\0'))).toEqual(Buffer.from('ab'));
   expect(untilNul(Buffer.from('\0cd'))).toHaveLength(0);
   expect(untilNul(Buffer.from('full'))).toEqual(Buffer.from('full'));
 });
 
-test('splitNul gives the parts of which the bytes were made', () => {
+test('splitNul gives back the parts that were joined', () => {
   const text = (bytes: string) => splitNul(Buffer.from(bytes)).map((part) => Buffer.from(part).toString());
   expect(text('')).toEqual([]);
   expect(text('\0')).toEqual(['']);
@@ -60,7 +60,7 @@ test('splitNul gives the parts of which the bytes were made', () => {
   );
 });
 
-test('printable leaves nothing that moves the cursor, breaks the line or reorders text', () => {
+test('printable leaves no character that moves the cursor, breaks the line or reorders text', () => {
   expect(printable('\x1b[31mred\x07\r\n\t\x7f\x9b')).toBe('\\x1b[31mred\\x07\\x0d\\x0a\\x09\\x7f\\x9b');
   expect(printable('a\u202etxt.exe\u2066\u2028')).toBe('a\\u{202e}txt.exe\\u{2066}\\u{2028}');
   expect(printable('\u{e0041}')).toBe('\\u{e0041}');
@@ -77,7 +77,7 @@ test('printable leaves nothing that moves the cursor, breaks the line or reorder
   );
 });
 
-test('printable leaves ordinary text alone, in any script', () => {
+test('printable does not change ordinary text, in any script', () => {
   for (const text of [
     'node',
     'kworker/0:1-events',

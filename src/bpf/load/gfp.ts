@@ -2,7 +2,7 @@
  * The bits of GFP masks of the running kernel: 6.10 and later have them as an enum in their BTF; from 5.10 to 6.9 they were
  * macros, the same in all.
  */
-import type { GfpBits } from '../../linux/gfp-names.ts';
+import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
 import type { Btf } from '../libbpf/index.ts';
 
 /** include/linux/gfp.h (5.10) and gfp_types.h (to 6.9). */

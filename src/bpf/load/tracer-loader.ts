@@ -3,8 +3,8 @@
  */
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
+import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from '../../linux/capabilities.ts';
-import type { GfpBits } from '../../linux/gfp-names.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { loadNative } from '../../native/addon.ts';
 import { Btf, Kind, libbpfVersion, ProgramType, possibleCpus, probeProgramType } from '../libbpf/index.ts';

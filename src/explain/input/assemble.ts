@@ -127,7 +127,10 @@ export class Assembler {
     this.#forget();
     // Words of a report that a copy may have folded.
     const plain = bare(text);
-    const half = /(?:Memory cgroup )?[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(plain);
+    const half =
+      /(?:Memory cgroup )?[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(
+        plain,
+      );
     if (!half) {
       if (looksImportant(text)) this.#warn(unreadable(text));
       return;

@@ -2,7 +2,7 @@
  * Names for the GFP masks of kernels before 4.6, which print the number only. 4.4 split __GFP_WAIT in two
  * (include/linux/gfp.h of 2.6.32, 3.10 and 4.4).
  */
-import { type GfpBits, gfpNames } from '../../linux/gfp-names.ts';
+import { type GfpBits, gfpNames } from '../../kernel-facts/gfp-names.ts';
 
 const common: GfpBits = {
   ...{ DMA: 0x1, HIGHMEM: 0x2, DMA32: 0x4, MOVABLE: 0x8, HIGH: 0x20, IO: 0x40, FS: 0x80, COLD: 0x100, NOWARN: 0x200 },

@@ -1,8 +1,8 @@
 /** Finds out why a process has not exited after a signal. */
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readIfPresent } from '../../linux/capabilities.ts';
 import { processFiles, readProcess } from '../../linux/process-reader.ts';
+import { readIfPresent } from '../../linux/read-if-present.ts';
 import type { StuckDiagnosis } from '../../model/guard.ts';
 
 /** Time between the two readings of its memory. */

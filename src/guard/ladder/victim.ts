@@ -1,7 +1,7 @@
 /** The processes that are to be killed, held by pidfds from the moment of choice: a signal reaches them, or no process. */
 import { writeFileSync } from 'node:fs';
-import { readIfPresent } from '../../linux/capabilities.ts';
 import { startTicksOf } from '../../linux/process-reader.ts';
+import { readIfPresent } from '../../linux/read-if-present.ts';
 import { OomscopeError } from '../../model/error.ts';
 import type { SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';

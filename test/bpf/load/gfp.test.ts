@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Btf } from '../../../src/bpf/libbpf/index.ts';
 import { gfpBits } from '../../../src/bpf/load/gfp.ts';
+import { type GfpBits, gfpNames } from '../../../src/kernel-facts/gfp-names.ts';
 import { hasKernelBtf } from '../../../src/linux/capabilities.ts';
-import { type GfpBits, gfpNames } from '../../../src/linux/gfp-names.ts';
 
 /** The bits of a kernel whose BTF has no such enum: 5.10 to 6.9. */
 const macros = gfpBits({ enumStartingWith: () => undefined } as unknown as Btf);
