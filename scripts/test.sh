@@ -15,6 +15,7 @@ for argument; do
 	shift
 	case $argument in
 		--all) tier=all; continue ;;
+		test/lab* | test/runtimes*) tier=all named=yes ;;
 		test/*) named=yes ;;
 	esac
 	set -- "$@" "$argument"
