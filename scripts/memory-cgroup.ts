@@ -297,7 +297,7 @@ function removeTree(path: string, hierarchy: Hierarchy, deadline: number): void 
   }
 }
 
-/** Looks again before each kill: a pid read a moment ago may be somebody else's by now. */
+/** Reads the members again before each kill: a pid that was read a moment ago may belong to another process by now. */
 function killMembers(path: string, cgroupPath: string): void {
   for (const pid of readPids(path)) {
     try {

@@ -274,7 +274,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'SysRq-f',
-    about: 'somebody asks for a kill',
+    about: 'a user asks for a kill by SysRq-f',
     notHere: onlyGuest,
     async run(lab) {
       const holder = startHog(undefined, ['--hold', '64M', '--adj', '900']);

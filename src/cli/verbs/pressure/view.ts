@@ -1,5 +1,5 @@
 /**
- * The live view of `oomscope pressure`, as lines of exactly the terminal's width: a pure function of what is to be shown.
+ * The live view of `oomscope pressure`, as lines of exactly the terminal's width: a pure function of the state that it shows.
  */
 import type { Envelope } from '../../../model/events.ts';
 import type { PressureLevelName, PressureSubject } from '../../../model/pressure.ts';
