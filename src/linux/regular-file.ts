@@ -3,6 +3,12 @@
  * kernel log, and never reads more than a limit.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import { StringDecoder } from 'node:string_decoder';
+import { OomscopeError } from '../model/error.ts';
+import { printable } from '../text/printable.ts';
+
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 export type FileContent = { bytes: Buffer; problem?: undefined } | { bytes?: undefined; problem: string };
 
@@ -16,7 +22,7 @@ export function readRegularFile(path: string, mostBytes: number): FileContent {
     // Before open(), which waits on a FIFO for a writer and may act on a device.
     const wrong = kindProblem(statSync(path));
     if (wrong !== undefined) return { problem: wrong };
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    descriptor = openSync(path, FLAGS);
     const opened = fstatSync(descriptor);
     const problem = kindProblem(opened) ?? (opened.size > mostBytes ? sizeProblem(mostBytes) : undefined);
     return problem === undefined ? readUpTo(descriptor, mostBytes) : { problem };
@@ -24,6 +30,43 @@ export function readRegularFile(path: string, mostBytes: number): FileContent {
     return { problem: systemProblem(error as NodeJS.ErrnoException) };
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/**
+ * The lines of a file of any length, under the same rules.
+ *
+ * @param expected what the file should be, for the error: "a recording"
+ * @param mostLine bytes of the longest line
+ * @throws OomscopeError NO_INPUT: the file cannot be read; BAD_INPUT: a line is longer than `mostLine`
+ */
+export async function* readRegularLines(path: string, expected: string, mostLine: number): AsyncGenerator<string> {
+  const refusal = (code: 'NO_INPUT' | 'BAD_INPUT', problem: string) =>
+    new OomscopeError(code, `Expected ${expected} in ${printable(path)}: ${problem}.`);
+  const noInput = (error: unknown) => refusal('NO_INPUT', systemProblem(error as NodeJS.ErrnoException));
+  const wrong = await stat(path).then(kindProblem, (error) => Promise.reject(noInput(error)));
+  if (wrong !== undefined) throw refusal('NO_INPUT', wrong);
+  const handle = await open(path, FLAGS).catch((error) => Promise.reject(noInput(error)));
+  try {
+    const problem = kindProblem(await handle.stat());
+    if (problem !== undefined) throw refusal('NO_INPUT', problem);
+    const decoder = new StringDecoder('utf8');
+    const chunk = Buffer.allocUnsafe(65_536);
+    let rest = '';
+    for (;;) {
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length).catch((error) => Promise.reject(noInput(error)));
+      if (bytesRead === 0) break;
+      const [first = '', ...others] = decoder.write(chunk.subarray(0, bytesRead)).split('\n');
+      rest += first;
+      if (rest.length > mostLine) throw refusal('BAD_INPUT', `a line is longer than ${mostLine / 1024 ** 2} MiB`);
+      if (others.length === 0) continue;
+      yield rest;
+      rest = others.pop() ?? '';
+      yield* others;
+    }
+    if (rest !== '') yield rest;
+  } finally {
+    await handle.close();
   }
 }
 

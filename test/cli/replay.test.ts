@@ -4,7 +4,8 @@
  * come near the edge, and once over it for a moment. system: a whole guest of 640 MiB, at 200 ms, until its kernel kills: a
  * leak of 40 MiB/s beside a database that is larger than it, when memory comes to its end.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
@@ -31,6 +32,40 @@ async function replay(file: string, config: string | null = join(fixtures, 'rule
 
 const kills = (events: Event[]) =>
   events.flatMap((event) => (event.type === 'guard.result' ? [event.target.comm] : []));
+
+describe('a file that is not a recording is refused at once', () => {
+  const huge = () => {
+    const path = join(directory, 'huge');
+    writeFileSync(path, '');
+    truncateSync(path, 300e6);
+    return path;
+  };
+  const fifo = () => {
+    const path = join(directory, 'fifo');
+    execFileSync('mkfifo', [path]);
+    return path;
+  };
+  it.each<[string, () => string, RegExp, number]>([
+    ['a FIFO', fifo, /got a FIFO/, 66],
+    ['a directory', () => directory, /got a directory/, 66],
+    ['/dev/zero', () => '/dev/zero', /got a device/, 66],
+    ['/proc/self/mem', () => '/proc/self/mem', /cannot be read: E/, 66],
+    ['/proc/kmsg', () => '/proc/kmsg', /would wait|cannot be read|permission|none/, 66],
+    ['300 MB without a line', huge, /a line is longer than 32 MiB/, 65],
+    ['no file', () => join(directory, 'missing'), /there is no such file/, 66],
+  ])(
+    '%s',
+    async (_, file, why, exit) => {
+      const began = performance.now();
+      const { code, stdout, stderr } = await oomscope(['replay', file()]);
+      expect(stderr).toMatch(/^oomscope: Expected a recording[^\n]*\n$/);
+      expect(stderr).toMatch(why);
+      expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
+      expect(performance.now() - began).toBeLessThan(15_000);
+    },
+    20_000,
+  );
+});
 
 describe('replay', () => {
   it('overload: one kill, of the leaker', async () => {
@@ -77,7 +112,7 @@ describe('replay', () => {
   });
 
   it.each([
-    ['a missing recording', undefined, 'ENOENT', 66],
+    ['a missing recording', undefined, 'there is no such file', 66],
     ['a file of something else', '{"a":1}\nxyz\n', 'got none', 65],
     ['an empty file', '', 'got none', 65],
   ])('%s', async (_, text, part, exit) => {

@@ -1,7 +1,5 @@
-import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { Replay } from '../../guard/replay.ts';
+import { readRegularLines } from '../../linux/regular-file.ts';
 import { OomscopeError } from '../../model/error.ts';
 import type { Event } from '../../model/events.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
@@ -62,16 +60,15 @@ async function run({ given, words: [file = ''], asText, paint }: Context<typeof 
   return Exit.ok;
 }
 
+/** A sample of a hundred thousand processes has some 20 MiB. */
+const MOST_LINE = 32 * 1024 ** 2;
+
 async function play(file: string, replay: Replay) {
   const { readSample } = await import('../../guard/replay.ts');
-  const stream = createReadStream(file);
-  await once(stream, 'open').catch((cause: NodeJS.ErrnoException) => {
-    throw new OomscopeError('NO_INPUT', `Expected a recording in ${file}: ${cause.code}.`, { cause });
-  });
   const unreadable: number[] = [];
   let samples = 0;
   let last = 0;
-  for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of readRegularLines(file, 'a recording', MOST_LINE)) {
     last++;
     const sample = readSample(line);
     if (sample) {
