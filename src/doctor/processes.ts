@@ -1,7 +1,7 @@
 import { pidsIn, readProcess } from '../linux/process-reader.ts';
 import type { ProcessRecord } from '../linux/process-record.ts';
 
-/** A process, as far as the doctor looks at it. */
+/** The fields of a process that the doctor's checks need. */
 export type DoctorProcess = Pick<ProcessRecord, 'pid' | 'comm' | 'args' | 'oomScoreAdj' | 'rssBytes'>;
 
 /** All processes but kernel threads and zombies, which have no memory. */

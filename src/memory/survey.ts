@@ -17,7 +17,7 @@ import { subjectKey } from '../stream/subject-key.ts';
 import { cgroupAncestors } from '../text/cgroup-path.ts';
 import { ProcessGrowth } from './process-growth.ts';
 import { ProcessSampler, type ProcessSource } from './process-sampler.ts';
-import { StallShares } from './stall-shares.ts';
+import { StallMeter } from './stall-meter.ts';
 
 export interface SurveyOptions {
   proc?: string;
@@ -71,7 +71,7 @@ const EVERY_MOVE = { movedBytes: 0, ageMs: Number.POSITIVE_INFINITY };
 export class Survey implements Disposable {
   readonly system: Reading & { swapTotalBytes: number; swapFreeBytes: number };
   readonly groups = new Map<string, Reading>();
-  /** The cgroups that were there in the pass before the last, and are gone. */
+  /** Cgroups that the last pass found removed. */
   gone: Reading[] = [];
   readonly #cgroups: Cgroupfs | undefined;
   readonly #processes: ProcessGrowth;
@@ -81,7 +81,7 @@ export class Survey implements Disposable {
   readonly #meminfo: SmallFile | undefined;
   readonly #pressure: SmallFile | undefined;
   readonly #surveyed = new Map<string, SurveyedGroup>();
-  readonly #stalls = new StallShares();
+  readonly #stalls = new StallMeter();
   #pass = 0;
 
   constructor(options: SurveyOptions = {}) {

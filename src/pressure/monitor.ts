@@ -94,7 +94,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
       windowsMs: this.#windowsMs,
       full: this.#full,
       stack: (id) => this.#stack(id),
-      wanted: (path) => globs === undefined || globs.some((glob) => cgroupMatch(glob, path)),
+      wants: (path) => globs === undefined || globs.some((glob) => cgroupMatch(glob, path)),
       emit: (event) => this.#events.next(event),
     });
     this.#ring = new AttachedRing(this.#loaded, {

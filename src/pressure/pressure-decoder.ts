@@ -38,7 +38,7 @@ export interface PressureDecoderOptions {
   /** The frames of a stack by its id. null: they are not known. */
   stack: (id: number) => string[] | null;
   /** Does the user want events about this cgroup? */
-  wanted: (path: string) => boolean;
+  wants: (path: string) => boolean;
   emit: (event: PressureEvent) => void;
 }
 
@@ -121,9 +121,9 @@ export class PressureDecoder {
   }
 
   #onLevel(record: PressureLevelRecord, batch: Batch): void {
-    const { envelopes, windowsMs, full, wanted, emit } = this.#options;
+    const { envelopes, windowsMs, full, wants, emit } = this.#options;
     const subject = this.subject(record.cgroup_id);
-    if (subject.scope === 'cgroup' && !wanted(subject.path)) return;
+    if (subject.scope === 'cgroup' && !wants(subject.path)) return;
     const level = levelNames[record.level] ?? 'normal';
     const previous = levelNames[record.previous] ?? 'normal';
     const windows = shares(windowsMs, (i) => record.shares(i), full);
@@ -186,6 +186,6 @@ export class PressureDecoder {
   /** undefined: the task is in a cgroup about which the user wants no events. */
   #task(record: PressureStallRecord['task']): StalledTask | undefined {
     const cgroup = this.#options.paths.path(record.cgroup_id) ?? null;
-    return this.#options.wanted(cgroup ?? '') ? stalledTask(record, cgroup) : undefined;
+    return this.#options.wants(cgroup ?? '') ? stalledTask(record, cgroup) : undefined;
   }
 }

@@ -8,7 +8,7 @@ afterEach(() => vi.useRealTimers());
 
 it('reports medium pressure of two seconds once, again when it is worse, and when it is over', () => {
   const levels = new Subject<PressureLevel>();
-  const said: string[] = [];
+  const steps: string[] = [];
   levels
     .pipe(
       levelAtLeast('medium'),
@@ -16,7 +16,7 @@ it('reports medium pressure of two seconds once, again when it is worse, and whe
       episode(),
       rateLimited({ count: 10, perMs: 60_000, always: ({ state }) => state === 'over' }),
     )
-    .subscribe(({ state, peak, event }) => said.push(`${event.subject.path} ${state} ${peak}`));
+    .subscribe(({ state, peak, event }) => steps.push(`${event.subject.path} ${state} ${peak}`));
 
   const previous = new Map<string, PressureLevel['level']>();
   const say = (path: string, level: PressureLevel['level'], thenMs: number) => {
@@ -30,10 +30,10 @@ it('reports medium pressure of two seconds once, again when it is worse, and whe
   say('/web', 'medium', 1000);
   say('/batch', 'critical', 500); // short: not a word
   say('/batch', 'normal', 0);
-  expect(said).toEqual([]);
+  expect(steps).toEqual([]);
   say('/web', 'medium', 1000);
   say('/web', 'critical', 100);
   say('/web', 'low', 100);
   say('/web', 'normal', 0);
-  expect(said).toEqual(['/web begun medium', '/web worse critical', '/web over critical']);
+  expect(steps).toEqual(['/web begun medium', '/web worse critical', '/web over critical']);
 });

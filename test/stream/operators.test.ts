@@ -185,7 +185,7 @@ describe('episode', () => {
   type Full = Envelope & Levelled;
   const full = (names: string[]) =>
     names.map((name, i) => ({ ...event(name), id: `event-${i}`, mono_ns: String(i * 1_000_000) }) as Full);
-  const said = (names: string[]) => {
+  const steps = (names: string[]) => {
     const lines: string[] = [];
     from(full(names))
       .pipe(episode())
@@ -196,7 +196,7 @@ describe('episode', () => {
   };
 
   it('reports begun, worse and over, and no step between', () => {
-    expect(said(['n', 'l', 'm', 'l', 'c', 'm', 'n', 'n'])).toEqual([
+    expect(steps(['n', 'l', 'm', 'l', 'c', 'm', 'n', 'n'])).toEqual([
       '/a event-1 begun low 0',
       '/a event-1 worse medium 1',
       '/a event-1 worse critical 3',
@@ -205,7 +205,7 @@ describe('episode', () => {
   });
 
   it('keeps several subjects apart', () => {
-    expect(said(['c', 'L', 'n', 'N'])).toEqual([
+    expect(steps(['c', 'L', 'n', 'N'])).toEqual([
       '/a event-0 begun critical 0',
       '/B event-1 begun low 0',
       '/a event-0 over critical 2',

@@ -7,7 +7,7 @@ export interface StallShare {
 }
 
 /** Turns totals that only grow into the share of the time since the totals before, for each of many subjects. */
-export class StallShares {
+export class StallMeter {
   readonly #before = new Map<string, StallTotals & { atMs: number }>();
 
   /**
