@@ -1,5 +1,6 @@
 /** Checks the memory as it is now: what is available, swap and its compressed kinds, PSI, the page reclaimer. */
 import { readdirSync } from 'node:fs';
+import { parsePressure } from '../linux/psi.ts';
 import { formatBytes, formatPercent } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import { hasSwap, meminfo } from './kernel-settings.ts';
@@ -92,8 +93,8 @@ function zswap(read: Read): Finding {
 
 function psi(read: Read): Finding {
   const text = read('/proc/pressure/memory');
-  const some = /^some .*avg10=([\d.]+) avg60=([\d.]+)/m.exec(text ?? '');
-  if (!some) {
+  const pressure = parsePressure(text === undefined ? undefined : Buffer.from(text));
+  if (!pressure) {
     const off = read('/proc/cmdline')?.includes('psi=0')
       ? 'the kernel was started with psi=0'
       : 'the kernel was built without it, or it is off';
@@ -104,8 +105,9 @@ function psi(read: Read): Finding {
       'boot a kernel with CONFIG_PSI=y with psi=1',
     );
   }
-  const found = `some avg10 ${some[1]} %, avg60 ${some[2]} %`;
-  return Number(some[1]) > 10
+  const { avg10, avg60 } = pressure.some;
+  const found = `some avg10 ${avg10.toFixed(2)} %, avg60 ${avg60.toFixed(2)} %`;
+  return avg10 > 10
     ? warning('PSI', found, 'Tasks are waiting for memory right now.', 'oomscope pressure')
     : ok('PSI', found);
 }
