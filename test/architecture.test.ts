@@ -182,7 +182,8 @@ test('decisions are made on what they are given: no native code, no files', () =
 });
 
 /** Files that run in a browser as well: the parser of kernel logs and all that it needs. */
-const BROWSER = /^src\/explain\/(?:(?:lines|input|report|verdict|render)\/|(?:report|patterns|fingerprint)\.ts$)/;
+const BROWSER =
+  /^src\/explain\/(?:(?:lines|input|report|verdict|render)\/|(?:report|patterns|fingerprint|read-text)\.ts$)/;
 
 test('the log parser runs in a browser: it needs no Node module, no global of Node, no native code', () => {
   const needed = new Set(sources.filter(({ path }) => BROWSER.test(path)));

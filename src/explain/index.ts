@@ -4,3 +4,4 @@ export type { OtherKill } from './input/other-killers.ts';
 export type { Clock } from './input/stamp.ts';
 export { Patterns } from './patterns.ts';
 export { type ReadOptions, type ReadResult, readJournal, readKmsg, readLog } from './read.ts';
+export { readText, type TextResult } from './read-text.ts';

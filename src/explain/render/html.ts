@@ -15,11 +15,6 @@ const MOST_TASKS = 500;
 /** @param reports the reports to show @param summary of all reports, including those that are not shown */
 export function html(reports: readonly OomReport[], summary: Summary): string {
   const title = `${summary.reports} OOM ${summary.reports === 1 ? 'report' : 'reports'}`;
-  const left = summary.reports - reports.length;
-  const more =
-    left > 0
-      ? `<p class="dim">The page shows the last ${reports.length} reports; ${left} earlier ones are only counted.</p>`
-      : '';
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -33,11 +28,21 @@ export function html(reports: readonly OomReport[], summary: Summary): string {
 <body>
 <header><h1>${title}</h1><p class="dim">oomscope ${VERSION}</p></header>
 <main>
-${summary.reports > 1 ? patterns(summary) + more : ''}
-${reports.map(section).join('\n')}
+${htmlBody(reports, summary)}
 </main>
 </body>
 </html>`;
+}
+
+/** The sections of the page: of all reports together, and of each. */
+export function htmlBody(reports: readonly OomReport[], summary: Summary): string {
+  const left = summary.reports - reports.length;
+  const more =
+    left > 0
+      ? `<p class="dim">The page shows the last ${reports.length} reports; ${left} earlier ones are only counted.</p>`
+      : '';
+  const together = summary.reports > 1 ? patterns(summary) + more : '';
+  return `${together}\n${reports.map(section).join('\n')}`;
 }
 
 /** Safe as text and in attributes. */
