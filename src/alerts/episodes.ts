@@ -8,7 +8,7 @@ import { type Severity, severities } from '../model/severity.ts';
 /** Limit of remembered episodes; the oldest is forgotten first. */
 const MOST = 10_000;
 
-/** What was sent last about an episode. */
+/** The alert that was sent last about an episode. */
 interface Sent {
   severity: Severity;
   startsAt: string;

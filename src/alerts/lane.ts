@@ -29,7 +29,7 @@ export interface LaneOptions {
   handover?: Handover;
 }
 
-/** What a lane gives to the one that replaces it. */
+/** Passed from a lane to the one that replaces it. */
 export interface Handover {
   /** undefined: the new lane has a queue of its own. */
   queue: AlertQueue | undefined;
@@ -38,7 +38,7 @@ export interface Handover {
   ended: Promise<void>;
 }
 
-/** What happened to the alerts so far. */
+/** Numbers of alerts so far, by their fate. */
 export interface LaneCounts {
   /** Delivered. */
   delivered: number;

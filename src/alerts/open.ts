@@ -92,7 +92,7 @@ function openOptions(options: SinkOptions, { takes }: SinkKind): OpenOptions {
   return Object.fromEntries(given) as OpenOptions;
 }
 
-/** What is wrong with the target, without showing it; undefined: nothing. A URL in a file is checked when it is read. */
+/** @returns the fault of the target, without showing the target; undefined: none. A URL in a file is checked when it is read. */
 export function targetProblem({ sink, target = '' }: SinkOptions): string | undefined {
   const expected = kindOf(sink).target;
   if (!expected) return target === '' ? undefined : `expected the name alone, got a target: remove it.`;

@@ -78,14 +78,14 @@ export type SinkOptions = {
   target?: string;
 } & { [K in OptionName]?: OptionValues[Kinds[K]] };
 
-/** What a sink is opened with: its own options, secrets already read. */
+/** The options that a sink is opened with: its own ones, with secrets already read. */
 export type OpenOptions = { [K in OptionName]?: Kinds[K] extends 'secret' ? string : OptionValues[Kinds[K]] };
 
 /** Options that every sink takes: they belong to its lane, not to the sink itself. */
 export const commonOptions = ['minimum', 'spool', 'spoolBytes'] as const satisfies OptionName[];
 
 export interface SinkKind {
-  /** What stands behind the name; absent: the name stands alone. */
+  /** Kind of the target behind the name; absent: the name stands alone. */
   target?: 'URL' | 'PATH' | 'PROGRAM';
   /** One phrase for the help. */
   about: string;

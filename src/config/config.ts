@@ -96,7 +96,7 @@ function checkTogether({ guard, pressure }: Config, faults: Faults): void {
   }
 }
 
-/** What an absent section stands for: every field at its default. */
+/** The value of an absent section: every field at its default. */
 function empty<T>(of: Shape<T>): T {
   return of.read({}, '', new Faults()) as T;
 }

@@ -1,4 +1,4 @@
-/** What the guard does without rules of the user: little, and late. */
+/** The defaults of the guard where the user gives no rules: it does little, and late. */
 import { Pattern } from '../guard/rules/pattern.ts';
 import type { Match } from '../guard/rules/rule.ts';
 import { survivorsOf } from '../survivors/survivors.ts';

@@ -5,7 +5,7 @@ import { printable } from '../text/printable.ts';
 export interface Fault {
   /** "guard.rule[0].steps[1].wait"; "" for the file as a whole. */
   path: string;
-  /** What was expected, what was found, what to do. */
+  /** A sentence: what was expected, what was found, what to do. */
   message: string;
   /** Line in the file, from 1, for a fault whose `path` has none. */
   line?: number;

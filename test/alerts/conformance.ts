@@ -8,7 +8,7 @@ import { until } from './receiver.ts';
 /** A sink and its receiver. */
 export interface Rig {
   sink: Sink;
-  /** What the receiver has got: the text of each alert, in order. */
+  /** The text of each alert that the receiver has got, in order. */
   received: () => string[] | Promise<string[]>;
   /** A secret in the sink's options, which must never be printed. */
   secret?: string;
@@ -22,7 +22,7 @@ export interface Rig {
   stop: () => unknown;
 }
 
-/** What can happen to the receiver. A rig has the functions for it. */
+/** Failures that the receiver can have. A rig has the functions for them. */
 export interface Traits {
   unavailable?: string | undefined;
   mayBeDown: boolean;

@@ -32,7 +32,7 @@ export class RealJournald {
     return `${this.#root}/run/systemd/journal.${NAME}/stdout`;
   }
 
-  /** What journalctl shows. */
+  /** The entries that journalctl shows. */
   lines(): { MESSAGE: string; PRIORITY: string; SYSLOG_IDENTIFIER: string }[] {
     const [id] = execFileSync('ls', [`${this.#root}/var/log/journal`], { encoding: 'utf8' })
       .trim()

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sinkKinds } from '../../src/alerts/sink-table.ts';
 import { Receiver } from '../alerts/receiver.ts';
 import { MAIN, oomscope } from './cli.ts';
 
@@ -22,7 +23,7 @@ const inside = (text: string) => text.replaceAll('DIR', directory);
 describe('a wrong sink is reported before anything is attached', () => {
   it.each([
     ['webhok=https://example.org', 'There is no sink "webhok". Did you mean "webhook"?'],
-    ['carrier-pigeon', 'Expected one of webhook, slack, alertmanager, exec, file, journald, desktop.'],
+    ['carrier-pigeon', `Expected one of ${Object.keys(sinkKinds).join(', ')}.`],
     ['__proto__=x', 'There is no sink "__proto__"'],
     ['webhook', 'webhook: expected webhook=URL, got no URL.'],
     [

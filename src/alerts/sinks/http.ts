@@ -54,7 +54,7 @@ export function parseUrl(text: string, sink: string): URL {
   return new URL(text);
 }
 
-/** What is wrong with a URL; undefined: nothing. Never shows the text, because a mistyped URL still holds its secret. */
+/** @returns the fault of a URL as a sentence; undefined: none. It never shows the text, because a mistyped URL still holds its secret. */
 export function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);
   const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
@@ -66,7 +66,7 @@ export function urlProblem(text: string): string | undefined {
 /** The URL without credentials, path and query, each of which may be a secret. */
 export const publicUrl = ({ protocol, host }: URL) => `${protocol}//${host}/…`;
 
-/** What arrives of the body within {@link BODY_MS}; the rest is cut off. Errors are ignored: the status decides. */
+/** The part of the body that arrives within {@link BODY_MS}; the rest is cut off. Errors are ignored: the status decides. */
 async function beginningOf(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;

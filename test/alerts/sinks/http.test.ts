@@ -1,4 +1,4 @@
-/** What webhook, Slack and Alertmanager do beyond the common tests. */
+/** Behaviour of webhook, Slack and Alertmanager beyond the common tests. */
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher } from '../../../src/alerts/dispatch.ts';
@@ -154,7 +154,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
   }
   const severities = async (manager: RealAlertmanager) => (await manager.active()).map(({ labels }) => labels.severity);
 
-  /** What Alertmanager sent to its receiver. */
+  /** Alerts that Alertmanager sent to its receiver. */
   const heard = () =>
     receiver.received.flatMap(({ body }) =>
       JSON.parse(body).alerts.map((alert: { status: string; labels: { severity: string } }) => {
