@@ -142,11 +142,11 @@ __noinline int send_candidates(u32 tid, u64 limit, u64 total_pages)
 	u64 first = first_task();
 	u64 task = first;
 
-	s64 told = kill.chosen_points - kill.victim_oom_score_adj * (s64)(total_pages / 1000);
+	s64 kernel_points = kill.chosen_points - kill.victim_oom_score_adj * (s64)(total_pages / 1000);
 	s64 exact = points_of(&kill.victim_rss, kill.victim_page_table_bytes);
 	s64 approx = points_of(&kill.victim_rss_approx, kill.victim_page_table_bytes);
-	if (exact != approx && (told == exact || told == approx))
-		exact_badness = told == exact;
+	if (exact != approx && (kernel_points == exact || kernel_points == approx))
+		exact_badness = kernel_points == exact;
 
 	list.victim_tid = tid;
 	list.count = list.considered = 0;

@@ -29,9 +29,9 @@ struct episode {
 	u64 mark_ktime_ns; /* last mark */
 	u64 marked_mm;
 	u64 marked_leader;
-	u64 oom_control;      /* of the current OOM, on the trigger's stack */
-	u64 told_oom_control; /* last argument of oom_kill_process() */
-	u64 first_leader;     /* first victim of the current OOM */
+	u64 oom_control;       /* of the current OOM, on the trigger's stack */
+	u64 given_oom_control; /* last argument of oom_kill_process() */
+	u64 first_leader;      /* first victim of the current OOM */
 	u32 reclaim_gfp;
 	s32 reclaim_order;
 	u32 reclaimed; /* reclaim_gfp and reclaim_order are set */
@@ -206,8 +206,8 @@ static __always_inline void kill_begin(struct episode *e, u32 tid, u8 kind)
 /* The oom_control that chose this very process, 0: none is known, or the process was killed along with another. */
 static __always_inline u64 oom_control_of(struct episode *e, u64 stack, u64 task, u64 leader)
 {
-	if (task && e->told_oom_control && chose(e->told_oom_control, task, leader))
-		return e->told_oom_control;
+	if (task && e->given_oom_control && chose(e->given_oom_control, task, leader))
+		return e->given_oom_control;
 	return stack && task && search_stack ? find_oom_control(stack, task, leader, 0) : 0;
 }
 
@@ -303,7 +303,7 @@ static __always_inline u64 marked_task(u64 stack, u32 pid)
 		return e->signalled;
 	if ((u32)bpf_get_current_pid_tgid() == pid)
 		return bpf_get_current_task();
-	struct oom_control *oc = e ? (void *)e->told_oom_control : NULL;
+	struct oom_control *oc = e ? (void *)e->given_oom_control : NULL;
 	struct task_struct *chosen = oc ? BPF_CORE_READ(oc, chosen) : NULL;
 	if (chosen && is_oom_control((u64)oc) && (u32)BPF_CORE_READ(chosen, pid) == pid)
 		return (u64)chosen;
@@ -335,7 +335,7 @@ static __always_inline int on_oom_kill_process(u64 oom_control)
 	struct episode *e = episode_get(true);
 
 	if (e)
-		e->told_oom_control = oom_control;
+		e->given_oom_control = oom_control;
 	return 0;
 }
 

@@ -30,7 +30,8 @@ static __always_inline s64 stack_of(void *ctx)
 }
 
 /* Pairs nest, and only the outermost counts: inside it a stall is open already, and the task's own flag is still set
- * when the function returns that ends the inner one. (The argument tells too, but on 5.10 a program may not read it.)
+ * when the function returns that ends the inner one. (The argument shows it too, but on 5.10 a program may not read
+ * it.)
  *
  * Both programs run when the function returns, so that PSI's account and ours contain the same part of their cost. */
 static __always_inline void on_entered(void *ctx)

@@ -26,7 +26,7 @@ struct stall {
 	s32 stack_id;
 	u8 cause;
 	u8 from_switch; /* it began when the task went to sleep, and ends when the task runs again */
-	u8 told;        /* a record was sent */
+	u8 sent;        /* in a record */
 	u8 depth;       /* of the stalls nested in it */
 	u32 tid;
 	u32 counted; /* it is in the slots; where programs can be preempted, others may see it earlier */
@@ -159,7 +159,7 @@ __noinline int stall_end(u32 tid, u32 cause, u64 now)
 	change_groups(s.key, CHANGE(s.cpu, -1, RUNNING_PRODUCTIVE) | (s.cause & 0xff), now, lasted);
 	if (watched[tid % WATCHED].tid == tid)
 		watched[tid % WATCHED].begin_ns = 0;
-	if (stall_min_ns != NEVER && (lasted >= stall_min_ns || s.told))
+	if (stall_min_ns != NEVER && (lasted >= stall_min_ns || s.sent))
 		send_stall(&s, now, true);
 	return 0;
 }
@@ -179,9 +179,9 @@ __noinline int stall_lasts(u32 tid, u64 now)
 	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
 
 	/* The stall that was watched may have just ended, and the task be in another one. */
-	if (!open || open->told || now < open->begin_ns + stall_min_ns)
+	if (!open || open->sent || now < open->begin_ns + stall_min_ns)
 		return 0;
-	open->told = 1;
+	open->sent = 1;
 	struct stall s = *open;
 	send_stall(&s, now, false);
 	return 0;

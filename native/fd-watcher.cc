@@ -73,8 +73,8 @@ void FdWatcher::Poll() {
       bool gone = (ready[i].events & last_events_) != 0;
       if (gone) Forget(found);
       // While JavaScript is busy, one report for each descriptor is enough.
-      auto told = [token](const Event& event) { return event.token == token; };
-      if (gone || std::none_of(events_.begin(), events_.end(), told)) events_.push_back({token, now, gone});
+      auto reported = [token](const Event& event) { return event.token == token; };
+      if (gone || std::none_of(events_.begin(), events_.end(), reported)) events_.push_back({token, now, gone});
     }
     if (count > 0) wake_.NonBlockingCall();
   }

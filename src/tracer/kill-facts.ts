@@ -60,7 +60,6 @@ const scopes: Readonly<Record<number, Scope>> = {
   [OomConstraint.CONSTRAINT_MEMORY_POLICY]: 'mempolicy',
   [OomConstraint.CONSTRAINT_MEMCG]: 'cgroup',
 };
-/** The record has paths; whose they are is found out from those. */
 
 export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
   const facts = record.facts;

@@ -16,7 +16,7 @@ export interface AttachOptions {
   constants: Record<string, number>;
   /** Programs to load without attaching them: they are run by hand, or attached for a moment. */
   spare?: ReadonlySet<string>;
-  /** Called before the load, to set what is not a number. */
+  /** Called before the load, to set constants that are not numbers, and sizes of maps. */
   configure?: (object: BpfObject) => void;
   /** Called after the load, before anything is attached. */
   prepare?: (object: BpfObject) => void;

@@ -28,10 +28,10 @@ const PROGRAMS = {
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
 
 /**
- * @param allowed false: the kernel must not signal, whatever it can
+ * @param options `kernelSignals` false: the kernel must not signal, even where it can
  * @throws OomscopeError: see obstacle(), and OBJECT_MISSING, LIBBPF, KERNEL_TOO_OLD
  */
-export function loadGuard(allowed: boolean): LoadedGuard {
+export function loadGuard({ kernelSignals }: { kernelSignals: boolean }): LoadedGuard {
   const inTheWay = obstacle();
   if (inTheWay) throw inTheWay;
   const { programs, lacking } = guardFacts();
@@ -41,7 +41,7 @@ export function loadGuard(allowed: boolean): LoadedGuard {
       `The kernel's BTF knows only ${programs.join(', ') || 'none'} of the hooks of the guard.`,
     );
   }
-  const reason = whyNot(allowed, lacking);
+  const reason = kernelSignals ? whyNot(lacking) : 'another backend was asked for';
   const attached = attachObject({
     file: 'guard.bpf.o',
     programs: new Set(programs),
@@ -51,8 +51,7 @@ export function loadGuard(allowed: boolean): LoadedGuard {
   return { ...attached, signals: reason === undefined, reason: reason ?? 'the kernel has bpf_send_signal_task()' };
 }
 
-function whyNot(allowed: boolean, lacking: string | undefined): string | undefined {
-  if (!allowed) return 'another backend was asked for';
+function whyNot(lacking: string | undefined): string | undefined {
   if (lacking !== undefined) return `the kernel has no ${lacking}()`;
   // The kernel's programs know pids of the first namespace only.
   if (readlinkSync('/proc/self/ns/pid') !== FIRST_PID_NAMESPACE) return 'this process is in a pid namespace of its own';

@@ -59,7 +59,7 @@ export function choosePressure(
   const raw = forced === 'raw_tp' ? forced : undefined;
   const rest = tracepoints.map(({ hook, tracepoint, exact, least }): PressureChoice => {
     if (hooked && !exact) {
-      return { hook, program: undefined, backend: 'none', reason: `memstall_leave by ${memstall} tells it` };
+      return { hook, program: undefined, backend: 'none', reason: `memstall_leave by ${memstall} reports it` };
     }
     const variants = [{ program: hook, matches: (parameters: string[]) => parameters.length >= least }];
     const { program, backend, reason } = chooseTracepoint({ hook, tracepoint, variants }, prototypes, raw);

@@ -69,7 +69,7 @@ export class Arming implements Disposable {
 
   constructor({ backend, ledger = UndoLedger.inMemory() }: ArmingOptions) {
     this.#scores = new RaisedScores(ledger);
-    const guard = loadGuard(backend === undefined || backend === 'bpf');
+    const guard = loadGuard({ kernelSignals: backend === undefined || backend === 'bpf' });
     const { signals, reason, object } = guard;
     if (backend === 'bpf' && !signals) {
       guard.close();
