@@ -99,6 +99,9 @@ const MONITOR = /-conmon$/;
 function containerAt(parts: string[], at: number): Found | undefined {
   const part = parts[at] as string;
   const parent = parts[at - 1];
+  const kata =
+    /^kata_([0-9a-f]{64})$/.exec(part)?.[1] ?? (parent === 'kata_overhead' && HEX64.test(part) ? part : undefined);
+  if (kata !== undefined) return { runtime: 'kata', id: kata, at };
   if (HEX64.test(part)) return { runtime: own(PARENTS, parent) ?? null, id: part, at };
   const [, prefix, id] = PREFIXED.exec(part) ?? [];
   if (prefix !== undefined && id !== undefined) {
@@ -115,6 +118,12 @@ function byName(part: string, parent: string | undefined, at: number): Found | u
   if (lxc !== undefined) return { runtime: 'lxc', id: lxc, at };
   const nspawn = /^systemd-nspawn@(.+)\.service$/.exec(part)?.[1];
   if (nspawn !== undefined) return { runtime: 'systemd-nspawn', id: unescapeUnit(nspawn), at };
+  const machine = /^machine-(.+)\.scope$/.exec(part)?.[1];
+  if (machine !== undefined) {
+    const name = unescapeUnit(machine);
+    return { runtime: /^(?:qemu|lxc)-\d+-/.test(name) ? 'libvirt' : 'systemd-nspawn', id: name, at };
+  }
+  if (parent === 'buildkit' && /^[0-9a-z]{25}$/.test(part)) return { runtime: 'buildkit', id: part, at };
   return parent === 'garden' && /^[\w-]+$/.test(part) ? { runtime: 'garden', id: part, at } : undefined;
 }
 

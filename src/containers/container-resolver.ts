@@ -25,6 +25,8 @@ export interface ContainerResolverOptions {
   runtimes?: 'docker' | 'all';
   /** Where Podman and CRI-O keep their lists. Default: root's storage and every user's. */
   storage?: readonly string[];
+  /** Root of the file system with the files of containerd and the kubelet. Default `/`. */
+  root?: string;
   /** Called with each event of a runtime about a container. */
   onEvent?: (event: RuntimeEvent) => void;
 }
@@ -47,13 +49,19 @@ export class ContainerResolver {
   readonly unreachable = new Map<string, string>();
   readonly #options: ContainerResolverOptions;
   readonly #known = new Map<string, Named>();
+  /** Containers whose path does not say that it is one, by their cgroup. */
+  readonly #byCgroup = new Map<string, Named>();
+  /** Pods by their uid. */
+  readonly #pods = new Map<string, Pod>();
   readonly #unknown = new Map<string, number>();
   readonly #asked = new Map<string, Promise<void>>();
   readonly #runtimes = new Map<string, ContainerRuntimeApi>();
   readonly #ended = new AbortController();
 
   constructor(options: ContainerResolverOptions = {}) {
-    refuseUnknownOptions('ContainerResolver', options, { sockets: true, runtimes: true, storage: true, onEvent: true });
+    refuseUnknownOptions('ContainerResolver', options, {
+      ...{ sockets: true, runtimes: true, storage: true, root: true, onEvent: true },
+    });
     this.#options = options;
   }
 
@@ -68,7 +76,11 @@ export class ContainerResolver {
     const standard = this.#options.runtimes === 'all' ? [...possible.docker, ...possible.podman] : possible.docker;
     const sockets = asked ?? standard;
     const first = sockets.filter((socket) => asked !== undefined || existsSync(socket));
-    await Promise.all([...first.map((socket) => this.#connect(socket)), this.#followStorage()]);
+    await Promise.all([
+      ...first.map((socket) => this.#connect(socket)),
+      this.#followStorage(),
+      this.#followNodeFiles(),
+    ]);
     const { SocketWatch } = await import('./socket-watch.ts');
     const socketWatch = new SocketWatch(sockets, this.#ended.signal);
     for (const socket of sockets) void this.#follow(socket, socketWatch);
@@ -88,9 +100,16 @@ export class ContainerResolver {
   /** The owner of a cgroup, with the names known so far. */
   ownerOf(path: string | null): CgroupOwner {
     const owner = ownerOf(path);
-    const named = this.#innermostKnown(path);
-    if (owner.container === null || named === undefined) return owner;
-    return { ...owner, container: named.container, pod: owner.pod && { ...owner.pod, ...known(named.pod) } };
+    const named = this.#innermostKnown(path) ?? this.#ownerOfCgroup(path);
+    const pod = owner.pod && {
+      ...owner.pod,
+      ...known(this.#pods.get(owner.pod.uid) ?? null),
+      ...known(named?.pod ?? null),
+    };
+    if (named === undefined) return { ...owner, pod };
+    // The path may know the runtime where the name's source does not.
+    const runtime = named.container.runtime ?? owner.container?.runtime ?? null;
+    return { ...owner, container: { ...named.container, runtime }, pod: pod ?? named.pod };
   }
 
   /** Asks for the names of a path's containers. Resolves when they are known, or after `timeoutMs`. */
@@ -125,6 +144,16 @@ export class ContainerResolver {
     return undefined;
   }
 
+  /** The container at or above a cgroup, where the path itself does not say that there is one. */
+  #ownerOfCgroup(path: string | null): Named | undefined {
+    if (this.#byCgroup.size === 0 || containersIn(path).length > 0) return undefined;
+    for (let at = path ?? ''; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
+      const named = this.#byCgroup.get(at);
+      if (named) return named;
+    }
+    return undefined;
+  }
+
   #ask(id: string): Promise<void> {
     const asked = this.#asked.get(id) ?? this.#request(id).finally(() => this.#asked.delete(id));
     this.#asked.set(id, asked);
@@ -136,7 +165,7 @@ export class ContainerResolver {
       const info = await runtime.inspect(id, 1000).catch(() => undefined);
       if (info) this.#remember(info, info.labels);
     };
-    await Promise.all([...[...this.#runtimes.values()].map(inspect), this.#readStorage()]);
+    await Promise.all([...[...this.#runtimes.values()].map(inspect), this.#readStorage(), this.#readNodeFiles()]);
     if (!this.#known.has(id)) setBounded(this.#unknown, id, performance.now() + FORGET_UNKNOWN_MS);
   }
 
@@ -166,6 +195,42 @@ export class ContainerResolver {
     for (const stored of await storedContainers(this.#options.storage)) {
       // The entry of a runtime has labels as well, so it stays.
       if (!this.#known.has(stored.container.id)) setBounded(this.#known, stored.container.id, stored);
+    }
+  }
+
+  async #followNodeFiles(): Promise<void> {
+    const { nodeDirectories } = await import('./node-files.ts');
+    const watched = new Set<string>();
+    let soon: NodeJS.Timeout | undefined;
+    const read = async () => {
+      for (const directory of await nodeDirectories(this.#options.root ?? '/')) {
+        if (watched.has(directory) || this.#ended.signal.aborted) continue;
+        try {
+          const forget = () => void watched.delete(directory);
+          watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', forget);
+          watched.add(directory);
+        } catch {
+          // it does not exist, or may not be read
+        }
+      }
+      await this.#readNodeFiles();
+    };
+    const changed = () => {
+      if (soon) return;
+      soon = setTimeout(() => {
+        soon = undefined;
+        void read();
+      }, SETTLE_MS).unref();
+    };
+    await read();
+  }
+
+  async #readNodeFiles(): Promise<void> {
+    const { nodeContainers } = await import('./node-files.ts');
+    for (const { container, pod, cgroup } of await nodeContainers(this.#options.root ?? '/')) {
+      if (pod) setBounded(this.#pods, pod.uid, pod);
+      if (cgroup !== null) setBounded(this.#byCgroup, cgroup, { container, pod });
+      if (!this.#known.has(container.id)) setBounded(this.#known, container.id, { container, pod });
     }
   }
 

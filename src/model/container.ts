@@ -1,13 +1,16 @@
 /** Containers, pods and systemd units as events name them. */
 
 /** The program that runs the container. */
-export type ContainerRuntime = 'docker' | 'podman' | 'containerd' | 'cri-o' | 'lxc' | 'systemd-nspawn' | 'garden';
+export type ContainerRuntime =
+  | ('docker' | 'podman' | 'containerd' | 'cri-o' | 'buildkit' | 'kata')
+  | ('lxc' | 'systemd-nspawn' | 'libvirt' | 'garden');
 
 /** A container: what the path of its cgroup says, and, if its runtime could be asked, what that says. */
 export interface Container {
   /** null: the path is that of a container and does not say of which runtime. */
   runtime: ContainerRuntime | null;
-  /** The full id: 64 hexadecimal digits. LXC, systemd-nspawn and Garden have names instead. */
+  /** The full id: 64 hexadecimal digits. LXC, systemd-nspawn, libvirt, Garden and ctr have names instead, and
+   * BuildKit has 25 letters and digits. */
   id: string;
   /** The name. null: the runtime was not asked, did not answer in time, or does not know the container. */
   name: string | null;
