@@ -6,6 +6,7 @@ import { readLine } from './input/prefix.ts';
 import type { Clock } from './input/stamp.ts';
 import { toReport } from './report.ts';
 
+/** What a log says. */
 export interface TextResult {
   /** In the order in which they begin; a kill that the text has twice is in it once. */
   reports: OomReport[];
