@@ -19,9 +19,10 @@ const output = resolve(given);
 const bundle = await rolldown({
   cwd: root,
   input: { main: 'src/cli/main.ts' },
-  platform: 'node',
   external: [/^node:/, 'ffi-napi', 'smol-toml'],
-  // For Node, RxJS names CommonJS files, from which nothing can be left out.
+  // For Node, RxJS names CommonJS files, from which nothing can be left out. Rolldown adds that condition by itself
+  // if the platform is `node`.
+  platform: 'neutral',
   resolve: { conditionNames: ['es2015', 'import', 'default'] },
   // Node 22 does not know `using`.
   transform: { target: 'es2024' },
@@ -34,7 +35,10 @@ const bundle = await rolldown({
 const fresh = `${output}.${process.pid}.new`;
 const old = `${output}.${process.pid}.old`;
 try {
-  await bundle.write({ dir: fresh, format: 'esm', chunkFileNames: '[name].js' });
+  const written = await bundle.write({ dir: fresh, format: 'esm', chunkFileNames: '[name].js' });
+  const modules = written.output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
+  const whole = modules.find((id) => id.includes('/rxjs/dist/cjs/'));
+  if (whole !== undefined) throw new Error(`expected only the parts of RxJS that are used, got ${whole}`);
   copyFileSync(join(root, 'node_modules/rxjs/LICENSE.txt'), join(fresh, 'LICENSE.rxjs.txt'));
   renameIfThere(output, old);
   renameSync(fresh, output);
