@@ -1,8 +1,9 @@
 /**
  * Writes lines to standard output without blocking the events: for a pipe with a slow reader up to 1 MiB is kept here;
- * beyond that, whole lines are dropped and counted by type. A file or a terminal is written synchronously.
+ * beyond that, whole lines are dropped and counted by type. A file or a terminal is written synchronously; while its disk
+ * is full, whole lines are dropped and counted, too.
  */
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
 const MOST_WAITING = 1024 * 1024;
@@ -21,6 +22,10 @@ export class Output {
   readonly #options: OutputOptions;
   #dropped: Record<string, number> = {};
   #dropping = false;
+  /** The line about dropped lines that the disk had no room for. */
+  #report: string | undefined;
+  /** A line that the disk had room for only in part. */
+  #unfinished: { bytes: Buffer; written: number } | undefined;
   #closed = false;
 
   constructor(options: OutputOptions) {
@@ -37,17 +42,17 @@ export class Output {
   /** @param type under which the line is counted when it has to be dropped */
   write(line: string, type: string): void {
     if (this.#closed) return;
-    if (this.#socket && this.#socket.writableLength > MOST_WAITING) {
-      this.#dropped[type] = (this.#dropped[type] ?? 0) + 1;
-      this.#dropping = true;
-      return;
-    }
-    this.#put(line);
+    const isFull = this.#socket !== undefined && this.#socket.writableLength > MOST_WAITING;
+    if (!isFull && this.#socket === undefined) this.#sayDropped();
+    if (!isFull && this.#report === undefined && this.#put(line)) return;
+    this.#dropped[type] = (this.#dropped[type] ?? 0) + 1;
+    this.#dropping = true;
   }
 
   /** Waits until everything is written, at most `timeoutMs` for a reader that does not read. */
   async end(timeoutMs = 1000): Promise<void> {
     this.#sayDropped();
+    if (!this.#socket && !this.#closed && !this.#finishLine()) this.#cutUnfinished();
     const socket = this.#socket;
     if (!socket || this.#closed) return;
     await new Promise<void>((resolve) => {
@@ -60,25 +65,58 @@ export class Output {
     socket.destroy();
   }
 
-  #put(line: string): void {
+  /** @returns false when there is no room for it */
+  #put(line: string): boolean {
     if (this.#socket) {
       this.#socket.write(`${line}\n`);
-      return;
+      return true;
     }
+    if (!this.#finishLine()) return false;
+    const bytes = Buffer.from(`${line}\n`);
+    const progress = this.#putBytes(bytes);
+    if (progress < bytes.length && progress > 0) this.#unfinished = { bytes, written: progress };
+    return progress > 0;
+  }
+
+  /** Leaves no half a line in a file at the end. */
+  #cutUnfinished(): void {
+    const stat = fstatSync(this.#fd);
+    if (this.#unfinished && stat.isFile()) ftruncateSync(this.#fd, stat.size - this.#unfinished.written);
+  }
+
+  /** @returns false when a line is begun and there is no room for its end */
+  #finishLine(): boolean {
+    const line = this.#unfinished;
+    if (line) line.written += this.#putBytes(line.bytes.subarray(line.written));
+    if (line && line.written < line.bytes.length) return false;
+    this.#unfinished = undefined;
+    return true;
+  }
+
+  /** @returns how many of the bytes there was room for */
+  #putBytes(bytes: Buffer): number {
+    const progress = { written: 0 };
     try {
-      writeAll(this.#fd, Buffer.from(`${line}\n`));
+      writeAll(this.#fd, bytes, progress);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (noRoom.has(code)) return progress.written;
+      if (code !== 'EPIPE') throw error;
       this.#close();
+      return bytes.length;
     }
+    return bytes.length;
   }
 
   #sayDropped(): void {
-    if (!this.#dropping || this.#closed) return;
+    if (this.#closed) return;
+    if (this.#report !== undefined && this.#put(this.#report)) this.#report = undefined;
+    if (!this.#dropping || this.#report !== undefined) return;
     this.#dropping = false;
     const dropped = this.#dropped;
     this.#dropped = {};
-    this.#put(this.#options.onDropped(dropped));
+    const report = this.#options.onDropped(dropped);
+    if (!this.#put(report)) this.#report = report;
   }
 
   #close(): void {
@@ -89,11 +127,14 @@ export class Output {
   }
 }
 
+/** The disk or the quota is used up, or the file has its greatest size. */
+const noRoom: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
 /** Writes all bytes and waits for a slow reader. Throws EPIPE when the reader is gone. */
-export function writeAll(fd: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) {
+export function writeAll(fd: number, bytes: Buffer, progress = { written: 0 }): void {
+  while (progress.written < bytes.length) {
     try {
-      at += writeSync(fd, bytes, at);
+      progress.written += writeSync(fd, bytes, progress.written);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error; // EAGAIN: another process made the terminal non-blocking
     }
