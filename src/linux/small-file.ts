@@ -98,9 +98,10 @@ export class LineReader {
   }
 
   #find(name: string): number {
+    if (this.#from === 0) return this.#findFrom(name, 0);
     if (this.#isNextLine(name)) return this.#from;
     const found = this.#findFrom(name, this.#from);
-    return found < 0 && this.#from > 0 ? this.#findFrom(name, 0) : found;
+    return found < 0 ? this.#findFrom(name, 0) : found;
   }
 
   /** Most searches are for the line after the last one, where no search is needed. */
