@@ -51,7 +51,10 @@ describe('the live view', () => {
 
   it('fits 80 × 24, follows a resize, sorts, and restores the terminal', async () => {
     await start(80, 24);
-    const small = await until((lines) => drawn(lines) && / %/.test(lines[1] ?? ''), 'the view');
+    const small = await until(
+      (lines) => drawn(lines) && / PSI /.test(lines[0] ?? '') && / %/.test(lines[1] ?? ''),
+      'the view',
+    );
     expect(small[0]).toMatch(/^oomscope pressure .* PSI {2}\d\d:\d\d:\d\d$/);
     expect(small[1]).toMatch(/^pressure {2}some .* %/);
     expect(small[2]).toMatch(/^memory {4}used .* of .* available/);
@@ -68,6 +71,23 @@ describe('the live view', () => {
     expect(after).toContain('ended 0');
     expect(after.filter((line) => /CGROUP|available|quit/.test(line))).toEqual([]);
     expect(tmux('display-message', '-p', '#{cursor_flag} #{alternate_on} #{wrap_flag}').trim()).toBe('1 0 1');
+  });
+
+  it('draws the system before the monitor is open, and takes keys from then on', async () => {
+    await start(80, 24);
+    const lines = await until(drawn, 'the view');
+    expect(lines[2]).toMatch(/^memory {4}used .* of .* available/);
+    tmux('send-keys', 'q');
+    const after = await until(restored, 'the shell');
+    expect(after.filter((line) => /^q/.test(line))).toEqual([]);
+  });
+
+  it('restores the terminal when the monitor cannot be opened', async () => {
+    const command = `setpriv --bounding-set=-all --inh-caps=-all '${process.execPath}' '${MAIN}' pressure --stall 1s`;
+    await start(80, 24, command);
+    const after = await until(restored, 'the shell');
+    expect(after).toContain('ended 77');
+    expect(after.some((line) => line.includes('CAP_BPF'))).toBe(true);
   });
 
   it('restores the terminal on Ctrl-Z, and draws again on fg', async () => {

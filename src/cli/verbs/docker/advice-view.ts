@@ -25,15 +25,26 @@ export function renderAdvice({ report, advice }: Advised, paint: Paint): string 
   const sure = advice.confidence === 'low' ? ', not certain' : '';
   const lines = [`${paint('bold', name)}  ${paint(colour[advice.change], change)}${sure}`];
   for (const reason of advice.reasons) lines.push(`  ${reason}`);
-  if (advice.change !== 'keep') {
-    const size = mebibytes(advice.limit_bytes);
-    const command = report.container?.runtime === 'podman' ? 'podman' : 'docker';
-    // A name with characters that a shell interprets is not printed into a command; the id is as good.
-    const plain = /^[\w.-]+$/.test(report.container?.name ?? '');
-    const target = plain ? name : shortId(report.container?.id ?? '');
-    lines.push(`  ${paint('dim', 'now:')}  ${command} update --memory ${size} --memory-swap ${size} ${target}`);
-  }
+  if (advice.change !== 'keep') lines.push(`  ${paint('dim', 'now:')}  ${commandFor(report, advice)}`);
   return lines.join('\n');
+}
+
+/** How to set the limit: by the program that owns the container, for it undoes what another one sets. */
+function commandFor({ container, pod, memory }: ContainerReport, { limit_bytes }: LimitAdvice): string {
+  const size = mebibytes(limit_bytes);
+  if (pod) {
+    const owner =
+      pod.name === null ? `pod ${pod.uid}` : `pod ${printable(pod.namespace ?? '?')}/${printable(pod.name)}`;
+    return `in the manifest of ${owner}: resources.limits.memory: ${size.toUpperCase()}i`;
+  }
+  const { runtime = null, name = null, id = '' } = container ?? {};
+  // A name with characters that a shell interprets is not printed into a command; the id is as good.
+  const target = name !== null && /^[\w.-]+$/.test(name) ? name : shortId(id);
+  if (runtime === 'docker' || runtime === 'podman') {
+    return `${runtime} update --memory ${size} --memory-swap ${size} ${target}`;
+  }
+  const file = memory?.cgroup_version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
+  return `set ${size} where the container is defined; until its next start: ${file} of ${printable(memory?.cgroup ?? '?')}`;
 }
 
 /** @throws OomscopeError USAGE: the containers are of several Compose projects, or of none */

@@ -2,13 +2,14 @@ import { hostname } from 'node:os';
 import type { MemoryWatch } from '../../../pressure/memory-watch.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { type Key, Screen } from '../../verb/screen.ts';
+import { firstRow } from './first-row.ts';
 import { type Note, renderPressure, type SortKey, sortKeys } from './view.ts';
 
 const MOST_NOTES = 100;
 
 /** The view on the terminal, from its construction until it is disposed of. */
 export class PressureLive implements Disposable {
-  readonly #watch: MemoryWatch;
+  #watch: MemoryWatch | undefined;
   readonly #paint: Paint;
   readonly #onQuit: () => void;
   readonly #screen: Screen;
@@ -16,13 +17,18 @@ export class PressureLive implements Disposable {
   #sort: SortKey = 'p';
   #offset = 0;
 
-  constructor(watch: MemoryWatch, paint: Paint, onQuit: () => void) {
-    this.#watch = watch;
+  /** Draws at once, from /proc: opening the monitor may take seconds. */
+  constructor(paint: Paint, onQuit: () => void) {
     this.#paint = paint;
     this.#onQuit = onQuit;
     this.#screen = new Screen({ onKey: (key) => this.#onKey(key), onResize: () => this.draw() });
     this.#screen.open();
     this.draw();
+  }
+
+  /** Draws from this monitor from now on. */
+  attach(watch: MemoryWatch): void {
+    this.#watch = watch;
   }
 
   /** Adds a sentence of oomscope's own to the events. */
@@ -40,11 +46,12 @@ export class PressureLive implements Disposable {
 
   draw(): void {
     const { columns, rows } = this.#screen;
+    const first = this.#watch ? undefined : firstRow();
     const view = {
       node: hostname(),
-      source: this.#watch.bpf ? 'BPF' : 'PSI',
-      rows: this.#watch.rows(),
-      swap: this.#watch.swap(),
+      source: this.#watch ? (this.#watch.bpf ? 'BPF' : 'PSI') : 'starting',
+      rows: first ? [first.row] : (this.#watch?.rows() ?? []),
+      swap: first?.swap ?? this.#watch?.swap() ?? { totalBytes: 0, freeBytes: 0 },
       events: this.#notes.map(({ note, times }) =>
         times === 1 ? note : { ...note, message: `${note.message} (${times} times)` },
       ),

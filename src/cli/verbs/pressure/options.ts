@@ -22,7 +22,11 @@ const DEFAULT_STALL_MS = 100;
 export const options = {
   cgroup: several(cgroup('GLOB', 'only these memory cgroups and those below them')),
   wait: flag('wait for a cgroup of --cgroup that does not exist yet, or no longer'),
-  level: oneOf('LEVEL', 'only report changes that reach at least this level, and when they are over', raisedLevels),
+  level: oneOf(
+    'LEVEL',
+    'only report changes that reach at least this level, and when they are over; critical leaves out countdowns that are not near their end',
+    raisedLevels,
+  ),
   stall: byDefault(
     '100ms',
     stall('TIME', 'report each stall of a task that lasts at least this long; 0: all stalls; off: none'),

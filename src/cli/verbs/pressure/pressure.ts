@@ -1,6 +1,6 @@
 import type { Event } from '../../../model/events.ts';
-import type { PressureLevelName } from '../../../model/pressure.ts';
-import type { MemoryWatch } from '../../../pressure/memory-watch.ts';
+import type { PressureCountdown, PressureLevelName } from '../../../model/pressure.ts';
+import type { MemoryWatch, MemoryWatchOptions } from '../../../pressure/memory-watch.ts';
 import { reaches } from '../../../stream/level-at-least.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
@@ -56,11 +56,10 @@ export const verb = defineVerb({
 async function run(context: Context<typeof options>): Promise<number> {
   const { given, asked, paint } = context;
   const watching = watchOptions(given);
-  const [{ Cgroupfs }, { checkReclaim }, { CgroupPresence }, { openMemoryWatch }, { Screen }] = await Promise.all([
+  const [{ Cgroupfs }, { checkReclaim }, { CgroupPresence }, { Screen }] = await Promise.all([
     import('../../../linux/cgroupfs.ts'),
     import('../../../pressure/reclaim.ts'),
     import('../../verb/cgroup-presence.ts'),
-    import('../../../pressure/memory-watch.ts'),
     import('../../verb/screen.ts'),
   ]);
   const cgroups = Cgroupfs.find();
@@ -69,8 +68,9 @@ async function run(context: Context<typeof options>): Promise<number> {
   const live = asked === undefined && Screen.possible() ? await import('./live.ts') : undefined;
   let gone = false;
   const code = await runLive(context, async (ending) => {
-    const watch = await openMemoryWatch(watching);
-    const view = live && new live.PressureLive(watch, paint, ending.now);
+    const view = live && new live.PressureLive(paint, ending.now);
+    const watch = await openWatch(watching, view);
+    view?.attach(watch);
     const onTick = () => {
       const { news, ended } = presence.look((path) => watch.has(path));
       for (const each of news) view ? view.say(each) : tell(each);
@@ -83,6 +83,17 @@ async function run(context: Context<typeof options>): Promise<number> {
   });
   if (gone && live) tell(presence.lastWord);
   return gone ? Exit.failed : code;
+}
+
+/** Restores the terminal when the monitor cannot be opened. */
+async function openWatch(options: MemoryWatchOptions, view: PressureLive | undefined): Promise<MemoryWatch> {
+  try {
+    const { openMemoryWatch } = await import('../../../pressure/memory-watch.ts');
+    return await openMemoryWatch(options);
+  } catch (error) {
+    view?.[Symbol.dispose]();
+    throw error;
+  }
 }
 
 function sourceOf(
@@ -118,9 +129,14 @@ function levelFilter(level: PressureLevelName | undefined, stalls: boolean): (ev
   const of = { 'pressure.level': reaches(level), 'memory.usage': reaches(level) };
   return (event) => {
     if (event.type === 'pressure.level' || event.type === 'memory.usage') return of[event.type](event);
+    if (event.type === 'pressure.countdown') return level !== 'critical' || isNearTheEnd(event);
     return event.type !== 'pressure.stall' || stalls;
   };
 }
+
+/** In the last quarter of the rounds after which the kernel kills. */
+const isNearTheEnd = ({ fruitless_rounds, rounds_until_oom }: PressureCountdown) =>
+  fruitless_rounds >= 0.75 * rounds_until_oom;
 
 /** A key for events that come in bursts about the same subject: the view shows only the last of them, with their number. */
 function repeated(event: Event): string | undefined {
