@@ -125,6 +125,20 @@ describe('oomscope explain', () => {
     expect(stderr).toMatch(message);
   });
 
+  it('says with --why why another process was not chosen, with the arithmetic', async () => {
+    const { code, stdout } = await oomscope(['explain', '--why', '220', join(CORPUS, '6.12/v2-trigger.kmsg')]);
+    expect(code).toBe(0);
+    const words = stdout.replaceAll(/\s+/g, ' ');
+    expect(words).toMatch(
+      /sleeper \(pid 219\): (\d+) pages resident \+ 0 in swap \+ (\d+) of page tables = 4964 points\./,
+    );
+    const [, own, other, more] =
+      /= (\d+) points\. asker .*? = (\d+) points\. The victim had (\d+) points more/.exec(words) ?? [];
+    expect(Number(own) - Number(other)).toBe(Number(more));
+    expect((await oomscope(['explain', '--why', '220', '--json', MEMCG])).code).toBe(2);
+    expect((await oomscope(['explain', '--why', '999999', MEMCG])).stdout).toContain('has no process 999999');
+  });
+
   it('takes the zone and year of stamps that have none from --tz and --year', async () => {
     const kill = 'Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB\n';
     const at = async (args: string[]) =>

@@ -4,12 +4,16 @@ import type { OomPatterns, OomReport } from '../../model/oom-report.ts';
 import type { Paint } from '../../render/paint.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
+import { weigh } from '../verdict/weigh.ts';
 import { labelled } from './rows.ts';
 import { asked, when } from './sentences.ts';
 import { figures } from './text-figures.ts';
 
-/** @param width columns of the terminal */
-export function renderReport(report: OomReport, paint: Paint, width: number): string {
+/**
+ * @param width columns of the terminal
+ * @param why pid of a process to compare with the victim
+ */
+export function renderReport(report: OomReport, paint: Paint, width: number, why?: number): string {
   const { verdict, trigger } = report;
   const rows: [string, string][] = [['why', sentence(verdict.why)]];
   for (const { text } of verdict.factors) rows.push(['', `${text}.`]);
@@ -18,6 +22,7 @@ export function renderReport(report: OomReport, paint: Paint, width: number): st
   for (const { if: condition, comm, pid } of verdict.alternatives)
     rows.push(['otherwise', `If ${condition}, ${printable(comm)} (pid ${pid}) would have been chosen.`]);
   for (const { do: action, because } of verdict.advice) rows.push(['do', `${action} ${paint('dim', because)}`]);
+  for (const line of why === undefined ? [] : weigh(report, why)) rows.push(['why not', line]);
   for (const warning of report.warnings) rows.push(['warning', warning]);
   const block = labelled(rows, paint, width);
   const at = rows.findIndex(([label]) => label === 'otherwise' || label === 'do');

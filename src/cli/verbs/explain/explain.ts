@@ -13,6 +13,7 @@ const options = {
   since: since('TIME', 'only reports since this time: 30m, 24h, 7d, 2026-11-22, 2026-11-22T10:00:00Z'),
   tz: zone('ZONE', 'time zone of stamps that have none: +02:00, Europe/Berlin, UTC (the default)'),
   year: count('YEAR', 'year of stamps that have none; by default the latest that is past'),
+  why: count('PID', 'why the kernel did not choose this process instead, with the arithmetic; as text only'),
   last: count('N', 'only the last N reports'),
   all: flag('show each report in full; otherwise, of more than three, only the last'),
   markdown: flag('write Markdown, for a ticket'),
@@ -60,6 +61,7 @@ const SOME = 20;
 
 async function run({ given, words: files, asText, paint }: Context<typeof options>): Promise<number> {
   const format = formatOf(given, asText);
+  if (given.why !== undefined && format !== 'text') throw usage(`Expected --why without --${format}: it is text only.`);
   if (files.length === 0 && !given.kmsg && !given.journal) {
     if (process.stdin.isTTY) throw usage('Expected a FILE, - for standard input, --kmsg or --journal, got none.');
     files.push('-');
@@ -89,7 +91,7 @@ async function run({ given, words: files, asText, paint }: Context<typeof option
   }
   if (found > 0) {
     const each = given.all || given.last !== undefined || kept.length <= FEW;
-    await writeReports(format, collector, { each, last: given.last !== undefined, paint }, printer);
+    await writeReports(format, collector, { each, last: given.last !== undefined, paint, why: given.why }, printer);
   } else if (errors.length === 0) tell(nothing(files, given.since));
   const [first] = errors;
   if (first) return exitCodeOf(first.code);

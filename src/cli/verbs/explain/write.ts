@@ -34,6 +34,8 @@ interface Shown {
   /** Was a number of reports asked for? Then JSON has only those, after all are read. */
   last: boolean;
   paint: Paint;
+  /** A process to compare with the victim. */
+  why: number | undefined;
 }
 
 export async function writeReports(
@@ -61,7 +63,7 @@ export async function writeReports(
 async function writeText(
   kept: readonly OomReport[],
   summary: ReturnType<Patterns['summary']>,
-  { each, paint }: Shown,
+  { each, paint, why }: Shown,
   printer: Printer,
 ): Promise<void> {
   const { renderPatterns, renderReport } = await import('../../../explain/render/text.ts');
@@ -69,5 +71,5 @@ async function writeText(
   if (summary.reports > 1) printer.print(`${renderPatterns(summary, paint, width)}\n`);
   if (!each) printer.print(paint('dim', 'The last of them (--all shows each, --last N some):\n'));
   const reports = each ? kept : kept.slice(-1);
-  printer.print(reports.map((report) => renderReport(report, paint, width)).join('\n\n'));
+  printer.print(reports.map((report) => renderReport(report, paint, width, why)).join('\n\n'));
 }
