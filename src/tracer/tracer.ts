@@ -253,8 +253,9 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   /** A complete event: nothing may change it from here on. */
   #emit(event: Event): void {
     Object.freeze(event);
-    if (event.type === 'oom.kill') this.#reports?.onKill(event);
     this.#events.next(event);
+    // After the kill itself: its report may be waiting, and comes out at once.
+    if (event.type === 'oom.kill') this.#reports?.onKill(event);
   }
 
   #startedEvent(): TracerStarted {

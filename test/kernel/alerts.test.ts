@@ -73,4 +73,18 @@ describe('oomscope trace --alert', () => {
     expect(await second.ended).toMatchObject({ code: 0, stderr: '' });
     expect(away.received.map(({ body }) => JSON.parse(body).data.event.victim.pid)).toEqual([pid]);
   });
+
+  it('sends one alert for a kill whose report is read, too', async () => {
+    const file = join(directory, 'alerts.jsonl');
+    const trace = await startTrace([...mine, '--report', '--alert', `file=${file}`]);
+    const { pid } = await oomKill(small);
+    await until(() => trace.events.some(({ type }) => type === 'oom.report'));
+    await until(() => existsSync(file));
+    trace.child.kill('SIGINT');
+    expect((await trace.ended).code).toBe(0);
+    const types = trace.events.map(({ type }) => type);
+    expect(types.indexOf('oom.kill')).toBeLessThan(types.indexOf('oom.report'));
+    const alerts = readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line)); // biome-ignore format: short
+    expect(alerts.map(({ event }) => [event.type, event.victim.pid])).toEqual([['oom.kill', pid]]);
+  });
 });
