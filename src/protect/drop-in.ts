@@ -3,11 +3,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OomscopeError } from '../model/error.ts';
 import type { UndoLedger } from '../process/undo-ledger.ts';
+import { SYSTEMD_DIRECTORY } from './paths.ts';
 import type { Plan } from './plan.ts';
 import { type Profile, profileServiceLines } from './profile.ts';
 import type { Subject } from './subject.ts';
 
-export const SYSTEMD_DIRECTORY = '/etc/systemd/system';
 export const DROP_IN_FILE = '50-oomscope-protect.conf';
 const MARK = '# Written by `oomscope protect`';
 

@@ -4,8 +4,7 @@ import { basename, dirname } from 'node:path';
 import type { Account } from '../process/undo-entry.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';
 import { DROP_IN_FILE } from './drop-in.ts';
-
-export const DEFAULT_UNDO_FILE = '/var/lib/oomscope/protect.jsonl';
+import { DEFAULT_UNDO_FILE } from './paths.ts';
 
 const options = { mayWrite: (path: string) => basename(path) === DROP_IN_FILE };
 

@@ -1,10 +1,12 @@
 /** The help of every verb, and what it is made from. */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeVerbs } from '../../src/cli/verb/define-group.ts';
 import { renderHelp, type VerbData } from '../../src/cli/verb/help.ts';
 import { verbs } from '../../src/cli/verb-table.ts';
 import { columnsOf } from '../../src/render/width.ts';
-import { oomscope } from './cli.ts';
+import { oomscope, ROOT } from './cli.ts';
 
 const all = await describeVerbs(verbs);
 const groups = ['docker', 'protect', 'alert', 'config', 'systemd'];
@@ -102,4 +104,30 @@ it('guard --as-earlyoom has a help of its own', async () => {
 
 it('prints the version', async () => {
   expect((await oomscope(['--version'])).stdout).toMatch(/^oomscope \d+\.\d+\.\d+\n$/);
+});
+
+/** The files that a file loads at once, and packages by their names. Imports of types and `import()` do not count. */
+function loadedBy(path: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  if (!path.startsWith('src/')) return seen;
+  const source = readFileSync(join(ROOT, path), 'utf8');
+  for (const [, name = ''] of source.matchAll(/^(?:import|export) (?!type\b)(?:[^;]*? from )?'([^']+)'/gm)) {
+    loadedBy(name.startsWith('.') ? normalize(join(dirname(path), name)) : name, seen);
+  }
+  return seen;
+}
+
+describe('to show a help, little is loaded', () => {
+  // The parts that load native code, watch something, or parse configurations and logs.
+  const heavy =
+    /^src\/(?:native|bpf\/libbpf|bpf\/wire|tracer|memory|scores|config|daemon|doctor|fleet|web|explain\/(?!input\/stamp\.ts))/;
+
+  it.each(['src/cli/main.ts', ...globSync('src/cli/verbs/**/*.ts', { cwd: ROOT })])('by %s', (path) => {
+    // A file that only the running verb imports may load what it needs.
+    if (!/defineVerb|defineGroup/.test(readFileSync(join(ROOT, path), 'utf8'))) return;
+    const loaded = [...loadedBy(path)];
+    expect(loaded.filter((name) => heavy.test(name) || !/^(?:src\/|node:)/.test(name))).toEqual([]);
+    expect(loaded.length).toBeLessThan(50);
+  });
 });

@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /**
- * Collects the garbage of starting once, and thoroughly: 4 MB that would stay, and V8's memory reducer, which would
- * otherwise wake an idle process every few seconds to look whether it is time.
+ * Collects the garbage of the start once and completely. It frees 4 MB, and stops V8's memory reducer, which otherwise wakes
+ * an idle process every few seconds.
  */
 export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');

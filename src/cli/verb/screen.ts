@@ -1,24 +1,24 @@
 /**
- * A full screen of text on a terminal, drawn with plain ANSI: only lines that changed are written, and whatever ends the
- * process, short of SIGKILL, the terminal gets back what was on it.
+ * A full screen of text on a terminal, drawn with plain ANSI. Only changed lines are written. The terminal is restored
+ * however the process ends, SIGKILL excepted.
  */
 import { writeSync } from 'node:fs';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { terminalColumns, terminalRows } from './terminal-size.ts';
 
-/** As the user pressed it: "q", "up", "enter", "ctrl-c". */
+/** The name of a key: "q", "up", "enter", "ctrl-c". */
 export type Key = string;
 
 export interface ScreenOptions {
   input?: ReadStream;
   output?: WriteStream;
   onKey: (key: Key) => void;
-  /** The size changed, or the screen is back after Ctrl-Z: draw again. */
+  /** Called when the size changed, and when the process continues after Ctrl-Z: draw again. */
   onResize: () => void;
 }
 
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'; // the other screen, no cursor, no wrapping
-// Emptied first: tmux keeps lines of a screen that was resized meanwhile.
+// The screen is cleared first: tmux keeps lines of a screen that was resized in between.
 const LEAVE = '\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l';
 
 export class Screen implements Disposable {
@@ -34,7 +34,7 @@ export class Screen implements Disposable {
     this.#output = options.output ?? process.stdout;
   }
 
-  /** Can there be a screen: are both ends a terminal? */
+  /** Are stdin and stdout a terminal? */
   static possible(): boolean {
     return process.stdin.isTTY === true && process.stdout.isTTY === true;
   }
@@ -56,7 +56,7 @@ export class Screen implements Disposable {
     process.on('exit', this.#restore);
   }
 
-  /** Shows these lines, cut at the edges; rows without a line are empty. Colours may be in them. */
+  /** Shows these lines, which may contain colours, cut at the edges; rows without a line are empty. */
   draw(lines: readonly string[]): void {
     if (!this.#open) return;
     let out = '';
@@ -115,7 +115,7 @@ export class Screen implements Disposable {
     this.#options.onResize();
   };
 
-  /** In raw mode the terminal does not stop us: we do. */
+  /** In raw mode the terminal does not stop the process on Ctrl-Z, so the process stops itself. */
   #suspend(): void {
     this.#restore();
     process.kill(process.pid, 'SIGSTOP');
@@ -127,14 +127,14 @@ export class Screen implements Disposable {
     this.#options.onResize();
   };
 
-  /** At once: there may be no later. */
+  /** Writes synchronously: the process may be about to exit. */
   #write(text: string): void {
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; ) {
       try {
         at += writeSync((this.#output as unknown as { fd: number }).fd, bytes, at);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // EIO: the terminal is gone, and SIGHUP is on its way
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // EIO: the terminal is gone, and SIGHUP follows
       }
     }
   }
@@ -154,11 +154,11 @@ const sequences: Record<string, Key> = {
   '\x1b': 'escape',
 };
 
-// A sequence of the terminal (CSI or SS3), or one character.
+// A control sequence (CSI or SS3), or one character.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: keys are control characters
 const stroke = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[A-Z])?|./gs;
 
-/** What was pressed; sequences that mean nothing here are left out. */
+/** The keys in what the terminal sent. Unknown sequences are left out. */
 export function keysOf(text: string): Key[] {
   const pressed = text.match(stroke) ?? [];
   return pressed.flatMap((key) => {

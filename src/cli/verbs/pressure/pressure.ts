@@ -1,13 +1,13 @@
 import type { Event } from '../../../model/events.ts';
 import type { PressureCountdown, PressureLevelName } from '../../../model/pressure.ts';
 import type { MemoryWatch, MemoryWatchOptions } from '../../../pressure/memory-watch.ts';
-import { reaches } from '../../../stream/level-at-least.ts';
+import type { reaches as Reaches } from '../../../stream/level-at-least.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { type LiveSource, runLive } from '../../verb/live.ts';
 import { tell } from '../../verb/tell.ts';
 import type { PressureLive } from './live.ts';
-import { type Given, options, watchOptions } from './options.ts';
+import { options, watchOptions } from './options.ts';
 
 export const verb = defineVerb({
   description: [
@@ -56,12 +56,14 @@ export const verb = defineVerb({
 async function run(context: Context<typeof options>): Promise<number> {
   const { given, asked, paint } = context;
   const watching = watchOptions(given);
-  const [{ Cgroupfs }, { checkReclaim }, { CgroupPresence }, { Screen }] = await Promise.all([
+  const [{ Cgroupfs }, { checkReclaim }, { CgroupPresence }, { Screen }, { reaches }] = await Promise.all([
     import('../../../linux/cgroupfs.ts'),
     import('../../../pressure/reclaim.ts'),
     import('../../verb/cgroup-presence.ts'),
     import('../../verb/screen.ts'),
+    import('../../../stream/level-at-least.ts'),
   ]);
+  const passes = levelFilter(given.level, given.stall !== undefined, reaches);
   const cgroups = Cgroupfs.find();
   for (const each of given.reclaim) checkReclaim(each, cgroups);
   const presence = new CgroupPresence(given.cgroup, cgroups, given.wait ?? false);
@@ -79,7 +81,7 @@ async function run(context: Context<typeof options>): Promise<number> {
       gone = true;
       ending.now();
     };
-    return sourceOf(watch, view, onTick, given);
+    return sourceOf(watch, view, onTick, passes, given.psi);
   });
   if (gone && live) tell(presence.lastWord);
   return gone ? Exit.failed : code;
@@ -100,9 +102,9 @@ function sourceOf(
   watch: MemoryWatch,
   view: PressureLive | undefined,
   onTick: () => void,
-  { psi, level, stall }: Given,
+  passes: (event: Event) => boolean,
+  psi: boolean | undefined,
 ): LiveSource<Event> {
-  const passes = levelFilter(level, stall !== undefined);
   const why = whyPsi(watch.started.hooks, psi);
   return {
     events$: watch.events$,
@@ -123,7 +125,11 @@ function sourceOf(
   };
 }
 
-function levelFilter(level: PressureLevelName | undefined, stalls: boolean): (event: Event) => boolean {
+function levelFilter(
+  level: PressureLevelName | undefined,
+  stalls: boolean,
+  reaches: typeof Reaches,
+): (event: Event) => boolean {
   if (level === undefined) return () => true;
   // A subject's pressure and its usage reach the level independently.
   const of = { 'pressure.level': reaches(level), 'memory.usage': reaches(level) };

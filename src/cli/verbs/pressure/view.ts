@@ -12,12 +12,12 @@ import { printable } from '../../../text/printable.ts';
 export const sortKeys = { p: 'pressure', u: 'usage', g: 'growth', l: 'time left', n: 'name' } as const;
 export type SortKey = keyof typeof sortKeys;
 
-/** An event, or something of our own to say. */
+/** An event, or a sentence of oomscope itself. */
 export type Note = Pick<Envelope, 'time' | 'severity' | 'message'> & { subject?: PressureSubject };
 
 export interface PressureView {
   node: string;
-  /** What the levels come from. */
+  /** Where the levels come from: BPF or PSI. */
   source: string;
   /** The system first. */
   rows: readonly MemoryRow[];
@@ -30,7 +30,7 @@ export interface PressureView {
   now: Date;
 }
 
-/** Rows that are always there: a blank, the two heads, the keys. */
+/** Rows that are always shown: a blank one, the two heads, the keys. */
 const HEADS = 4;
 
 type Style = Parameters<Paint>[0];
@@ -48,7 +48,7 @@ export function renderPressure(view: PressureView, columns: number, rows: number
   if (system) lines.push(...systemLines(system, view.swap, columns, paint));
   const table = tableOf(columns);
   const sorted = [...groups].sort(orders[view.sort]);
-  // A quarter is for the events, and what the cgroups leave over.
+  // The events get a quarter of the rows, and those that the cgroups do not need.
   const free = Math.max(0, rows - lines.length - HEADS);
   const eventRows = Math.max(Math.min(free, Math.max(1, Math.floor(rows / 4))), free - sorted.length);
   const room = free - eventRows;
@@ -96,7 +96,7 @@ interface Table {
   row: (row: MemoryRow, paint: Paint) => string;
 }
 
-/** As many columns as there is room for: the name has at least 16, and takes what is left. */
+/** The table with as many columns as fit. The name has at least 16 characters, and takes the rest of the line. */
 function tableOf(columns: number): Table {
   const barWidth = columns >= 120 ? 16 : columns >= 100 ? 8 : 4;
   const cells: [head: string, width: number, cell: (row: MemoryRow) => string][] = [
@@ -142,12 +142,12 @@ const speedOf = ({ growth }: MemoryRow) => (growth && isSure(growth) ? growth.by
 const secondsLeft = ({ growth }: MemoryRow) =>
   growth && isSure(growth) ? (growth.exhausted_in_seconds ?? Number.POSITIVE_INFINITY) : Number.MAX_VALUE;
 
-/** It moves for sure: the interval of its slope does not hold nothing, nor is it a trickle. */
+/** Is the growth larger than its uncertainty, and more than 1 KiB/s? */
 function isSure({ bytes_per_second, uncertainty_bytes_per_second }: NonNullable<MemoryRow['growth']>): boolean {
   return Math.abs(bytes_per_second) > Math.max(1024, uncertainty_bytes_per_second);
 }
 
-/** Past a day it is not worth a thought. */
+/** Empty for more than a day. */
 function timeLeft(row: MemoryRow): string {
   const seconds = secondsLeft(row);
   return seconds < 86_400 ? formatSpan(seconds) : '';
@@ -160,7 +160,7 @@ function eventLine(event: Note, columns: number, paint: Paint): string {
   return style ? paint(style, text) : text;
 }
 
-/** With the end of the cgroup's path alone: the table has it whole, and a line has no room for it. */
+/** The message with only the last part of the cgroup's path; the table shows the whole path. */
 function shortened({ message, subject }: Note): string {
   const safe = printable(message);
   const path = printable(subject?.path ?? '');
@@ -175,7 +175,7 @@ function footer(sort: SortKey, columns: number, paint: Paint): string {
 
 const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** What is not zero is never drawn as nothing. */
+/** A value above 0 is drawn with at least one step. */
 function bar(value: number | null, width: number): string {
   if (value === null) return '?'.padEnd(width);
   const full = Math.min(1, Math.max(0, value)) * width * 8;

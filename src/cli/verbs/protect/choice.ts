@@ -1,9 +1,9 @@
 /** What `protect plan` and `protect apply` have in common: the profiles that were named, and the plan. */
-import { SYSTEMD_DIRECTORY } from '../../../protect/drop-in.ts';
+
+import { DEFAULT_UNDO_FILE, SYSTEMD_DIRECTORY } from '../../../protect/paths.ts';
 import type { Plan, PlanOptions } from '../../../protect/plan.ts';
 import type { Profile } from '../../../protect/profile.ts';
 import type { Subject } from '../../../protect/subject.ts';
-import { DEFAULT_UNDO_FILE } from '../../../protect/undo-file.ts';
 import { suggestion } from '../../../text/did-you-mean.ts';
 import type { Words } from '../../verb/help.ts';
 import { byDefault, flag, text, usage } from '../../verb/options.ts';

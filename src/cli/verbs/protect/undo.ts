@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { DEFAULT_UNDO_FILE } from '../../../protect/paths.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { tell } from '../../verb/tell.ts';
@@ -30,7 +31,7 @@ export const verb = defineVerb({
 });
 
 async function run({ given, asText, paint }: Context<typeof options>): Promise<number> {
-  const [{ DEFAULT_UNDO_FILE, openUndoFile }, { readSubjects }, { undo }, { undoneLine }] = await Promise.all([
+  const [{ openUndoFile }, { readSubjects }, { undo }, { undoneLine }] = await Promise.all([
     import('../../../protect/undo-file.ts'),
     import('../../../protect/subject.ts'),
     import('../../../protect/undo.ts'),

@@ -1,0 +1,5 @@
+/** Where `protect` writes by default. */
+
+export const DEFAULT_UNDO_FILE = '/var/lib/oomscope/protect.jsonl';
+
+export const SYSTEMD_DIRECTORY = '/etc/systemd/system';
