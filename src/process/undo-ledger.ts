@@ -6,19 +6,10 @@
  * after that: a line that was cut off by a crash is of a change that was never made. The lines need not reach the disk for
  * what ends with the machine.
  */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { bootId } from '../linux/boot-id.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
+import { readRegularFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { lockedFile, onFile } from './locked-file.ts';
 import { type Account, type Change, isEntry, keyOf, type UndoEntry, type Undone, undoAccount } from './undo-entry.ts';
@@ -66,7 +57,7 @@ export class UndoLedger implements Disposable {
   static open(path: string, options: UndoLedgerOptions = {}): UndoLedger {
     const fd = lockedFile(path);
     try {
-      const text = readFileSync(path, 'utf8');
+      const text = textOf(path);
       const lines = parse(path, text, options);
       const whole = text.slice(0, text.lastIndexOf('\n') + 1);
       if (whole.length < text.length) onFile(path, () => ftruncateSync(fd, Buffer.byteLength(whole)));
@@ -79,7 +70,7 @@ export class UndoLedger implements Disposable {
 
   /** What the file says, without waiting for the process that has it. Empty where there is none. @throws as open() */
   static peek(path: string, options: UndoLedgerOptions = {}): Account[] {
-    const text = existsSync(path) ? onFile(path, () => readFileSync(path, 'utf8')) : '';
+    const text = existsSync(path) ? textOf(path) : '';
     return [...accountsOf(parse(path, text, options)).values()];
   }
 
@@ -256,6 +247,17 @@ function json(line: string): unknown {
 function isSettled(value: unknown): value is Settled {
   const { kind, key } = (value ?? {}) as Partial<Settled>;
   return kind === 'settled' && typeof key === 'string';
+}
+
+/** A ledger of a guard on a large machine has some 100 KiB. */
+const MOST_BYTES = 16 * 1024 ** 2;
+
+/** The whole file, which the user names: it may be one of /proc that has no end, or waits for content. */
+function textOf(path: string): string {
+  const { bytes, problem } = readRegularFile(path, MOST_BYTES);
+  if (problem === undefined) return bytes.toString();
+  const code = problem.startsWith('permission denied') ? 'NOT_PERMITTED' : 'BAD_INPUT';
+  throw new OomscopeError(code, `${path}: expected an undo file: ${problem}. Choose another with --state-file.`);
 }
 
 function writeAll(fd: number, lines: readonly object[]): void {

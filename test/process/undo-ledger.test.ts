@@ -1,5 +1,5 @@
 /** The ledger that the guard and `protect` keep of what has to be undone. Values only go up: to lower one takes a capability. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -21,6 +21,7 @@ import { bootId } from '../../src/linux/boot-id.ts';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { processKey } from '../../src/process/undo-entry.ts';
 import { UndoLedger } from '../../src/process/undo-ledger.ts';
+import { ROOT } from '../cli/cli.ts';
 import { nodeFlags } from '../kernel/children/child.ts';
 
 let directory = '';
@@ -239,6 +240,15 @@ describe('a file that cannot be trusted is refused by name, and left as it is', 
     write('');
     chownSync(path, 65534, 65534);
     expect(open).toThrow('got one of uid 65534 with mode 600');
+  });
+
+  test.each(['/proc/self/mem', '/proc/self/pagemap', '/proc/kmsg'])('%s, at once', (file) => {
+    const script = `import { UndoLedger } from ${JSON.stringify(join(ROOT, 'dist/process/undo-ledger.js'))};
+      try { UndoLedger.open(process.argv[1]); } catch (error) { console.log(error.message); }`;
+    const args = ['--input-type=module', '-e', script, file];
+    const { stdout, signal } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 10_000 });
+    expect(signal).toBeNull();
+    expect(stdout).toMatch(/expected an undo file.*Choose another with --state-file\.\n$/);
   });
 
   test('a symbolic link, a directory', () => {
