@@ -93,15 +93,17 @@ export class CgroupTree implements Disposable {
   /** The whole machine. The root cgroup of v2 has no memory files, and that of v1 leaves much out. */
   #readRoot(): CgroupNode {
     const meminfo = readMeminfo();
-    const used = meminfo ? meminfo.totalBytes - meminfo.availableBytes : 0;
+    const usage = meminfo ? meminfo.totalBytes - meminfo.freeBytes : 0;
+    // By the same measure as the cgroups: with "not available" in its place, a cgroup would hold more than the machine.
+    const inactiveKib = Number(/^Inactive\(file\): +(\d+) kB$/m.exec(readIfPresent('/proc/meminfo') ?? '')?.[1] ?? 0);
     const kills = Number(/^oom_kill (\d+)$/m.exec(readIfPresent('/proc/vmstat') ?? '')?.[1]);
     if (this.#samples === 0) this.#rootKillsBefore = kills;
     return {
       ...{ path: '/', unit: null, pod: null, container: null, children: [] },
-      usage_bytes: meminfo ? meminfo.totalBytes - meminfo.freeBytes : 0,
-      working_set_bytes: used,
+      usage_bytes: usage,
+      working_set_bytes: Math.max(0, usage - inactiveKib * 1024),
       limit_bytes: meminfo?.totalBytes ?? null,
-      full: meminfo ? used / meminfo.totalBytes : null,
+      full: meminfo ? 1 - meminfo.availableBytes / meminfo.totalBytes : null,
       some_avg10: parsePressure(readSmallFile('/proc/pressure/memory'))?.some.avg10 ?? null,
       oom_kills: Number.isNaN(kills) ? null : kills,
       oom_kills_seen: Number.isNaN(kills) ? 0 : kills - this.#rootKillsBefore,

@@ -11,7 +11,10 @@ export interface CgroupNode extends CgroupOwner {
   working_set_bytes: number;
   /** Its own limit. The root's is the memory of the machine. null: none. */
   limit_bytes: number | null;
-  /** The working set as a share of its own limit, 0 to 1. null: it has no limit. */
+  /**
+   * The working set as a share of its own limit, 0 to 1. The root's is the share of the machine's memory that is not
+   * available. null: it has no limit.
+   */
   full: number | null;
   /** Percent of the last ten seconds in which some task in it was stalled on memory. null: unknown. */
   some_avg10: number | null;

@@ -34,7 +34,7 @@ export function renderTree(root: CgroupNode, options: TreeViewOptions): string[]
 /** One line: which cgroup to look at, and why. */
 function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions): string {
   const [first, ...others] = hotSpots(root);
-  if (!first) return paint('green', 'No cgroup is near its limit, waits for memory, or had an OOM kill.');
+  if (!first) return paint('green', cut(`No cgroup is short of memory${pastKills(root)}.`, columns));
   const reasons: string[] = [];
   if (first.full !== null && first.full >= 0.75) reasons.push(`${formatPercent(first.full)} of its limit`);
   if ((first.some_avg10 ?? 0) >= 2) reasons.push(`waits for memory ${Math.round(first.some_avg10 ?? 0)} % of the time`);
@@ -49,6 +49,13 @@ function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions)
   const room = Math.max(8, columns - 'Look at '.length - why.length);
   const fitting = name.length <= room ? name : `…${name.slice(name.length - room + 1)}`;
   return `${paint('bold', 'Look at')} ${cut(`${fitting}${why}`, columns - 8)}`;
+}
+
+/** Kills of the whole machine, which no cgroup that exists now has counted. */
+function pastKills({ path, oom_kills }: CgroupNode): string {
+  if (!oom_kills) return ', and none had an OOM kill';
+  if (path !== '/') return '';
+  return `; ${oom_kills} OOM ${plural('kill', oom_kills)} since boot, in none of these`;
 }
 
 const colours = [undefined, 'yellow', 'red'] as const;

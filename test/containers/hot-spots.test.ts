@@ -80,6 +80,13 @@ test('fits 80 and 200 columns, and says in the first line where to look', () => 
     expect(lines.find((line) => line.includes('web  '))).toContain('front, shop:1, docker');
   }
   expect(renderTree(tree([]), { columns: 80, all: false, watched: false, paint: plain })[0]).toMatch(
-    /^No cgroup is near its limit/,
+    /^No cgroup is short of memory/,
   );
+});
+
+test('says that there were kills, also when no cgroup that exists had one', () => {
+  const verdict = (kills: number) =>
+    renderTree(node('/', 8000, { oom_kills: kills }), { columns: 80, all: false, watched: false, paint: plain })[0];
+  expect(verdict(0)).toBe('No cgroup is short of memory, and none had an OOM kill.');
+  expect(verdict(5960)).toBe('No cgroup is short of memory; 5960 OOM kills since boot, in none of these.');
 });

@@ -35,7 +35,7 @@ export const verb = defineVerb({
         ['KILLS', 'OOM kills in the cgroup and below it; +N: since the live view started'],
       ],
     },
-    { text: 'The first row is the machine.' },
+    { text: 'The first row is the machine; its FULL is the share of its memory that is not available.' },
     {
       title: 'Keys of the live view',
       rows: [

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { CgroupTree } from '../../src/container-watch/cgroup-tree.ts';
+import { ContainerResolver } from '../../src/containers/container-resolver.ts';
+import { Cgroupfs } from '../../src/linux/cgroupfs.ts';
+import type { CgroupNode } from '../../src/model/cgroup-tree.ts';
+
+const cgroups = Cgroupfs.find();
+
+/** The parent's figure is read at another moment than the child's: memory may move in between. */
+const SLACK = 1.1;
+const SLACK_BYTES = 64 * 2 ** 20;
+
+test.skipIf(!cgroups)('no cgroup holds more than the machine, and none more than its parent', () => {
+  const resolver = new ContainerResolver({ sockets: [], storage: [] });
+  using tree = new CgroupTree(cgroups as Cgroupfs, resolver);
+  const offenders: string[] = [];
+  const visit = (node: CgroupNode): void => {
+    for (const child of node.children) {
+      const most = node.working_set_bytes * SLACK + SLACK_BYTES;
+      if (child.working_set_bytes > most) offenders.push(`${child.path}: ${child.working_set_bytes} of ${most}`);
+      visit(child);
+    }
+  };
+  visit(tree.sample() as CgroupNode);
+  resolver.close();
+  expect(offenders).toEqual([]);
+});
