@@ -57,10 +57,9 @@ export class IncidentReporter {
       runtime_oom: runtimeOom ? true : isWatched && container.runtime === 'docker' ? false : null,
       kill_to_end_ns: endNs === undefined || endNs < 0n ? null : Number(endNs),
     };
-    const monoNs = first ? BigInt(first.mono_ns) : end ? end.time_ns - realtimeOffsetNs() : process.hrtime.bigint();
     const severity = facts.verdict === 'spared' ? 'warning' : 'critical';
     const source = first ? `${first.source}+${container.runtime ?? 'cgroup'}` : `${container.runtime}:events`;
-    const envelope = this.#envelope(monoNs, severity, source, containerOomMessage(facts));
+    const envelope = this.#envelope(monoNsOf(incident), severity, source, containerOomMessage(facts));
     incident.setReported(envelope.id);
     return { ...envelope, ...facts, incident: reported?.id ?? envelope.id };
   }
@@ -90,6 +89,13 @@ export class IncidentReporter {
   #envelope(monoNs: bigint, severity: 'warning' | 'critical', source: string, message: string) {
     return this.#options.envelopes.next(monoNs, realtimeOffsetNs(), severity, source, message);
   }
+}
+
+/** The first report has the time of the kill, or of the runtime's event; a later one has its own. */
+function monoNsOf({ kills, end, reported }: Incident): bigint {
+  const first = kills[0]?.kill;
+  if (reported) return process.hrtime.bigint();
+  return first ? BigInt(first.mono_ns) : end ? end.time_ns - realtimeOffsetNs() : process.hrtime.bigint();
 }
 
 type Facts<T> = Omit<T, Exclude<keyof Envelope, 'type'>>;

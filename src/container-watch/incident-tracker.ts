@@ -81,9 +81,12 @@ export class IncidentTracker {
   #schedule(incident: Incident): void {
     clearTimeout(incident.timer);
     const { reportAt, finishAt } = incident.times();
+    // A runtime that reports an OOM in which nothing was killed: the kill may still come, and there is no hurry.
+    const isSpared = incident.killCount === 0 && this.#options.kernelWatched();
+    const nextAt = isSpared ? finishAt : Math.min(reportAt, finishAt);
     const due = () => (performance.now() >= finishAt ? this.#finish(incident) : this.#update(incident));
     // A timer may fire a fraction of a millisecond early.
-    const inMs = Math.ceil(Math.min(reportAt, finishAt) - performance.now()) + 1;
+    const inMs = Math.ceil(nextAt - performance.now()) + 1;
     incident.timer = setTimeout(due, Math.max(0, inMs));
   }
 
