@@ -7,8 +7,8 @@
 
 const volatile u32 countdown_from = 0; /* rounds; 0: no countdown is sent */
 
-/* A group at its limit may come this far and recover, hundreds of times in a row, in any of its tasks. Within this time
- * a countdown of the group is sent again only when it has come further. */
+/* A group at its limit may reach a countdown and recover, hundreds of times in a row, in any of its tasks. Within this time
+ * another countdown of the group is sent only if it has more rounds. */
 #define COUNTDOWN_AGAIN_NS 1000000000ULL
 
 struct countdown {
@@ -24,7 +24,8 @@ struct {
 	__type(value, struct countdown);
 } countdowns SEC(".maps");
 
-/* Whether to send this countdown. If not, it is counted. unsent: how many were not sent so far. */
+/* Whether to send this countdown; one that is not sent is counted. *unsent: if it is sent, how many countdowns of this limit
+ * were not sent so far. */
 static __always_inline bool countdown_is_news(u64 limit_id, u32 rounds, u32 *unsent)
 {
 	u64 now = bpf_ktime_get_ns();

@@ -68,7 +68,7 @@ enum kill_fact {
 	FACT_MM = 1 << 1,          /* total_vm, RSS, swap, page tables */
 	FACT_RSS_EXACT = 1 << 2,   /* rss_*_pages are sums over all CPUs, not the approximate counter */
 	FACT_CGROUPS = 1 << 3,     /* levels[] */
-	FACT_OOM_CONTROL = 1 << 4, /* constraint, order, gfp, domain size and limit are the kernel's own oom_control */
+	FACT_OOM_CONTROL = 1 << 4, /* constraint, order, gfp, domain size and limit were read from the kernel's oom_control */
 	FACT_RECLAIM = 1 << 5,     /* gfp and order are those of the trigger's last reclaim */
 	FACT_LIMIT = 1 << 6,       /* limit is the cgroup whose limit was hit */
 	FACT_EXE = 1 << 7,
@@ -87,7 +87,7 @@ struct record_header {
 	__u16 kind; /* enum record_kind */
 	__u16 size; /* bytes, header included */
 	__u32 cpu;
-	__u64 sequence; /* of its CPU; a lost record takes a number too, so a gap is a loss */
+	__u64 sequence; /* counted per CPU; a lost record takes a number too, so a gap is a loss */
 	__u64 ktime_ns; /* CLOCK_MONOTONIC */
 };
 
@@ -254,7 +254,7 @@ WIRE_STRUCT(synthetic_record);
 
 /* The value of the counters map, one for each CPU. */
 struct counters {
-	__u64 sequence;             /* of the next record */
+	__u64 sequence;             /* the number of the next record */
 	__u64 lost[RECORD_KINDS];   /* by kind: records that found the ring full */
 	__u64 full_maps[FULL_MAPS]; /* by map: elements that found no room */
 };

@@ -44,8 +44,8 @@ static __always_inline void count_lost(enum record_kind kind)
 		__sync_fetch_and_add(&c->lost[kind], 1);
 }
 
-/* Sends a record, or counts it as lost when the ring is full. `kind` is that of the header, as a constant: the verifier
- * must know the index of the counter. */
+/* Sends a record, or counts it as lost when the ring is full. `kind` repeats header->kind as a constant, because it is the
+ * index of the loss counter and the verifier must know that index. */
 static __always_inline int record_send(struct record_header *header, enum record_kind kind, u64 size, u64 flags)
 {
 	header->size = size;

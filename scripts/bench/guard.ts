@@ -1,7 +1,8 @@
 /**
  * How long does it take from the fruitless reclaim that meets the condition to the signal, for each of the three ways to send
- * it? Both times are the kernel's, by one clock: at the reclaim's hook, and at the tracepoint of the signal. Real memory-cgroup
- * shortages, while other processes run out of memory all the time; the ways take turns in random order.
+ * it? The kernel takes both times from the same clock: at the hook of the reclaim, and at the tracepoint of the signal. The
+ * shortages are real, in memory cgroups, while other processes run out of memory all the time. The three ways take turns in
+ * random order.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -113,7 +113,10 @@ function membersOf(text: string): Member[] {
     .filter((one) => !/^(private|constructor|\[Symbol)/.test(one.text));
 }
 
-/** A doc comment as Markdown: links to names as code, `@throws` and `@param` as sentences. Examples stand in the pages. */
+/**
+ * A doc comment as Markdown: links to names as code, `@throws` and `@param` as sentences. Code examples are dropped: the
+ * hand-written pages have their own.
+ */
 function sentencesOf(doc: string): string {
   return doc
     .replace(/^\s*\/\*\*/, '')

@@ -56,7 +56,11 @@ export const match: Shape<Match> = {
 
 const preferenceTable = table({
   ...matchFields,
-  points: field(whole(1, 2000), 300, 'points; 1000 stand for all of the memory in question'),
+  points: field(
+    whole(1, 2000),
+    300,
+    'points to add or subtract; 1000 points are the limit of the cgroup, or RAM and swap of the system',
+  ),
 });
 
 export const preference: Shape<Preference> = {

@@ -14,7 +14,7 @@ export function pathTo(table: string, key: string): string {
   return table === '' ? shown : `${table}.${shown}`;
 }
 
-/** The path of the enclosing table or list; "" for a key of the file itself. Always shorter than `path`. */
+/** The path of the enclosing table or list; "" for a key at the top level of the file. Always shorter than `path`. */
 export function parentOf(path: string): string {
   const start = path.search(/(?:^|\.)(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\])*")$|\[\d+\]$/);
   return start <= 0 ? '' : path.slice(0, start);

@@ -50,7 +50,7 @@ export async function openContainerWatch(options: ContainerWatchOptions = {}): P
 export class ContainerWatch implements Disposable {
   /** Hot: a late subscriber misses earlier events. */
   readonly events$: Observable<ContainerWatchEvent>;
-  /** The names of containers, closed with the watch. */
+  /** Looks up the names of containers. It is closed with the watch. */
   readonly containers: ContainerResolver;
   /** Why the kernel's kills cannot be watched, so that only the runtimes' events are left. */
   kernelError: OomscopeError | undefined;
@@ -80,7 +80,7 @@ export class ContainerWatch implements Disposable {
     return this.#tracer?.started;
   }
 
-  /** Joins the kills of a tracer, which close() closes as well. */
+  /** Adds the kills that a tracer reports to this watch. close() closes the tracer, too. */
   follow(tracer: Tracer): void {
     this.#tracer = tracer;
     tracer.events$.subscribe({
@@ -97,7 +97,7 @@ export class ContainerWatch implements Disposable {
     return this.#losses.behind(dropped);
   }
 
-  /** Emits what is still open, and completes the stream. Idempotent. */
+  /** Emits the incidents that are still open, and completes the stream. Idempotent. */
   close(): void {
     this.#incidents.close();
     this.#tracer?.close();

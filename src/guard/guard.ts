@@ -153,7 +153,8 @@ export class Guard implements AsyncDisposable {
       nextMs = this.#act(triggerNs);
       this.#health.works('sampling');
     } catch (error) {
-      // No descriptor or no memory, for example. The next sample may succeed, and is needed most at such a time.
+      // For example, no descriptor or no memory was left. The next sample may succeed, and when memory is short the guard
+      // needs it most.
       if (this.#health.failed('sampling', error) >= MOST_FAILURES) {
         this.#events.error(error);
         return;

@@ -6,7 +6,10 @@ export interface StallShare {
   full: number | null;
 }
 
-/** Turns totals that only grow into the share of the time since the totals before, for each of many subjects. */
+/**
+ * For each of many subjects, computes the share of the time in which tasks were stalled since the previous reading, from the
+ * growing totals of PSI.
+ */
 export class StallMeter {
   readonly #before = new Map<string, StallTotals & { atMs: number }>();
 

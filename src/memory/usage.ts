@@ -22,13 +22,13 @@ export interface UsageOptions extends Partial<LevelOptions>, SurveyOptions {
   intervalMs?: number;
   /** Globs over the paths of cgroups. Default: all cgroups that have a limit. The system is always watched. */
   groups?: readonly string[];
-  /** That of a tracer, so that ids and `seq` continue its own. */
+  /** The factory of a tracer, so that ids and `seq` continue those of the tracer. */
   envelopes?: EnvelopeFactory;
-  /** Of RxJS, for tests with a virtual clock. */
+  /** A scheduler of RxJS, for tests with a virtual clock. */
   scheduler?: SchedulerLike;
 }
 
-/** Shares of the limit. */
+/** The thresholds and the hysteresis are shares of the limit. */
 export const defaultLevels: LevelOptions = { thresholds: [0.7, 0.85, 0.95], hysteresis: 0.03, sustainMs: 2000 };
 /** How many of the largest processes an event names. */
 const TOP = 5;
@@ -83,7 +83,7 @@ export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
 }
 
 export interface UsageLevelOptions {
-  /** The caller samples it, and calls update() after each pass. */
+  /** The caller calls its sample(), and then update() with the result. */
   survey: Survey;
   levels: LevelOptions;
   envelopes: EnvelopeFactory;
@@ -92,7 +92,7 @@ export interface UsageLevelOptions {
   emit: (event: UsageLevel) => void;
 }
 
-/** The levels of usage of one survey. */
+/** Emits an event each time the system or a cgroup of one survey gets to another level of usage. */
 export class UsageLevelTracker {
   readonly #options: UsageLevelOptions;
   readonly #system: LevelTracker;

@@ -5,20 +5,20 @@ export type ContainerRuntime =
   | ('docker' | 'podman' | 'containerd' | 'cri-o' | 'buildkit' | 'kata')
   | ('lxc' | 'systemd-nspawn' | 'libvirt' | 'garden');
 
-/** A container: what the path of its cgroup says, and, if its runtime could be asked, what that says. */
+/** A container: what the path of its cgroup says, and what its runtime answered, if it could be asked. */
 export interface Container {
-  /** null: the path is that of a container and does not say of which runtime. */
+  /** null: the path is the path of a container, but does not name the runtime. */
   runtime: ContainerRuntime | null;
   /** The full id: 64 hexadecimal digits. LXC, systemd-nspawn, libvirt, Garden and ctr have names instead, and
    * BuildKit has 25 letters and digits. */
   id: string;
   /** The name. null: the runtime was not asked, did not answer in time, or does not know the container. */
   name: string | null;
-  /** The image, as it was named at the start. null: as for `name`. */
+  /** The image, as it was named at the start. null: unknown, for the same reasons as `name`. */
   image: string | null;
-  /** The Compose project. null: it has none, or as for `name`. */
+  /** The Compose project. null: the container has none, or it is unknown for the same reasons as `name`. */
   compose_project: string | null;
-  /** The service in the Compose project. null: it has none, or as for `name`. */
+  /** The service in the Compose project. null: the container has none, or it is unknown for the same reasons as `name`. */
   compose_service: string | null;
 }
 
@@ -33,7 +33,7 @@ export interface Pod {
   uid: string;
   /** null: the container runtime was not asked, or does not know the pod. */
   name: string | null;
-  /** null: as for `name`. */
+  /** null: unknown, for the same reasons as `name`. */
   namespace: string | null;
 }
 

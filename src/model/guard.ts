@@ -120,7 +120,7 @@ export interface GuardPlan extends Envelope {
   mode: GuardMode;
   /** The name of the rule. */
   rule: string;
-  /** What runs out. */
+  /** What is short of memory: the system or a cgroup. */
   subject: PressureSubject;
   /** What the detectors of the rule measured. */
   because: GuardReading[];
@@ -227,7 +227,7 @@ export interface GuardResult extends Envelope {
   trigger_to_signal_ns: number | null;
   /** From the first signal to the exit. null: no signal was sent, or the victim lives. */
   signal_to_exit_ns: number | null;
-  /** From the first signal until nearly as much memory was available again as the victim held. null: it was not seen. */
+  /** From the first signal until half of the victim's memory was back, or the shortage over. null: not within 2 s of its exit. */
   signal_to_memory_back_ns: number | null;
   /** What process_mrelease(2) returned. null: it was not needed, since the victim exited at once. */
   mrelease: string | null;
@@ -260,7 +260,7 @@ export interface GuardSkipped extends Envelope {
   mode: GuardMode;
   /** The name of the rule. */
   rule: string;
-  /** What runs out. */
+  /** What is short of memory: the system or a cgroup. */
   subject: PressureSubject;
   /** Why nothing was done. */
   reason: GuardSkipReason;

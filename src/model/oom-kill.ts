@@ -35,11 +35,11 @@ export interface VictimMemory extends ResidentMemory {
   approximate: { anon_rss_bytes: number; file_rss_bytes: number; shmem_rss_bytes: number } | null;
 }
 
-/** The process that the kernel killed or marked. */
+/** The process that the kernel killed, or marked as its victim. */
 export interface Victim extends CgroupOwner {
   /** The process id (of the thread group). */
   pid: number;
-  /** The thread that the kernel marked. The kernel's log calls this pid. */
+  /** The thread that the kernel marked as its victim (mark_oom_victim()). The kernel's log calls this pid. */
   tid: number;
   /** The process id of the parent. null: unknown. */
   ppid: number | null;

@@ -4,11 +4,14 @@ import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 import type { ProcessName } from './process.ts';
 
-/** A process whose end would help. */
+/** A process that would free memory if it ended. */
 export interface EndCandidate extends ProcessName {
   /** -1000 to 1000. */
   oom_score_adj: number;
-  /** As the kernel would weigh it: RSS, swap and page tables, plus oom_score_adj thousandths of what runs out. */
+  /**
+   * The kernel's measure (oom_badness()): RSS, swap and page tables, plus oom_score_adj thousandths of the limit that is reached,
+   * or of RAM and swap.
+   */
   badness_bytes: number;
   /**
    * The most memory that its end can free: anonymous pages and page tables. What it shares with a process that lives on
@@ -32,7 +35,7 @@ export interface EndCandidate extends ProcessName {
  */
 export type NotSuggestedReason = 'init' | 'self' | 'ancestor' | 'spared';
 
-/** A process that would be suggested if it were allowed to end it. */
+/** A process that oomscope would suggest if ending it were allowed. */
 export interface NotSuggested {
   /** The process id. */
   pid: number;
@@ -44,16 +47,16 @@ export interface NotSuggested {
   rss_bytes: number;
 }
 
-/** Memory is at the level `critical`: these processes would help the most by ending. The kernel would take the first. */
+/** Memory is at the level `critical`: these processes would help the most by ending. The kernel would kill the first. */
 export interface MemorySuggestion extends Envelope {
   type: 'memory.suggestion';
-  /** What runs out. */
+  /** What is short of memory: the system or a cgroup. */
   subject: PressureSubject;
   /** The `id` of the event that led to it. */
   because_id: string;
   /** At most three, in the order of the kernel. */
   candidates: EndCandidate[];
-  /** Processes that would be among them if they were allowed to end. */
+  /** Processes that would be candidates if ending them were allowed. */
   excluded: NotSuggested[];
   /** What oomscope does not suggest, and why. */
   not_offered: string;

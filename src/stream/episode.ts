@@ -17,15 +17,16 @@ export interface Episode<E> {
   peak: PressureLevelName;
   /** Since the episode began, by the clock of the events. */
   duration_ns: number;
-  /** The event that this step was made of. */
+  /** The event that caused this step. */
   event: E;
 }
 
 type Levelled = Envelope & HasLevel & { subject: PressureSubject; episode?: string };
 
 /**
- * Reduces events to the steps of their episodes: begun, worse, over. All others are dropped. It keeps subjects apart by
- * itself, and ignores an episode that began before the subscription.
+ * Reduces events to the steps of their episodes: begun, worse, over. All other events are dropped. Each subject has its own
+ * episodes, so the caller need not group the events. The return to `normal` is dropped if no earlier event of its episode was
+ * seen.
  */
 export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
   return (source) =>

@@ -2,7 +2,7 @@ import { OomscopeError } from '../model/error.ts';
 import { suggestion } from './did-you-mean.ts';
 import { printable } from './printable.ts';
 
-/** The names of all options of a type. The compiler reports one that is missing here, or that no longer exists. */
+/** An object with the name of each option in `T`. The compiler reports a name that is missing, or that `T` does not have. */
 export type OptionNames<T> = Readonly<Record<keyof T, true>>;
 
 /**

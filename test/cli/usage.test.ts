@@ -104,7 +104,7 @@ describe('schema', () => {
     expect(code).toBe(0);
   });
 
-  it('the schema of the package is that of the types', () => {
+  it('the schema in the package equals the one generated from the types', () => {
     const out = join(mkdtempSync(join(tmpdir(), 'oomscope-')), 'schema.json');
     execFileSync('sh', [join(ROOT, 'scripts/schema.sh'), out], { stdio: 'pipe' });
     expect(JSON.parse(execFileSync('cat', [out], { encoding: 'utf8' }))).toEqual(schema);

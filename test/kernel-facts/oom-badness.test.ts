@@ -85,7 +85,7 @@ describe('the bonus of root', () => {
   it.each<KernelVersion>([
     [3, 5],
     [3, 13],
-  ])('%i.%i: thirty thousandths of the domain', (...version) => {
+  ])('%i.%i: thirty thousandths of the domain’s memory', (...version) => {
     expect(oomBadness(root, on(version))).toBe(50_050 - 30_000);
   });
 
@@ -93,7 +93,7 @@ describe('the bonus of root', () => {
     [3, 14],
     [4, 0],
     [4, 16],
-  ])('%i.%i: three hundredths of what it holds, rounded down', (...version) => {
+  ])('%i.%i: three hundredths of the memory of the process, rounded down', (...version) => {
     expect(oomBadness(root, on(version))).toBe(50_050 - 1501);
     // The part of oom_score_adj is not reduced.
     expect(oomBadness({ ...root, oomScoreAdj: 10 }, on(version))).toBe(50_050 - 1501 + 10_000);
@@ -103,7 +103,7 @@ describe('the bonus of root', () => {
     [4, 17],
     [5, 10],
     [7, 2],
-  ])('%i.%i: none', (...version) => {
+  ])('%i.%i: no bonus', (...version) => {
     expect(oomBadness(root, on(version))).toBe(50_050);
   });
 

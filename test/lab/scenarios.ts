@@ -96,7 +96,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'trigger',
-    about: 'one process asks, another is killed',
+    about: 'one process requests memory, and the kernel kills another',
     async run(lab) {
       const { victim, trigger, group } = await killByAnother({ ...limited, triggerArgs: ['--comm', 'asker'] });
       lab.watch(group);
@@ -108,7 +108,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'thread',
-    about: 'the leader has exited, a thread is marked',
+    about: 'the leader has exited, and the kernel marks another thread as the victim',
     async run(lab) {
       const { pid, group } = await oomKill({ ...limited, args: ['--threads', '3', '--leader-exits'] });
       lab.watch(group);
@@ -119,7 +119,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'oom.group',
-    about: 'memory.oom.group takes five processes',
+    about: 'memory.oom.group kills five processes',
     notHere: ({ cgroupVersion }) => (cgroupVersion === 1 ? 'cgroup v1 has no memory.oom.group' : undefined),
     async run(lab) {
       const group = createMemoryGroup(limited);
@@ -140,7 +140,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'shared',
-    about: 'a second process has the same memory',
+    about: 'a second process shares the memory of the victim',
     async run(lab) {
       const { group } = await oomKill({ ...limited, args: ['--share'] });
       lab.watch(group);
@@ -151,7 +151,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'dying',
-    about: 'an exiting process is marked, not killed',
+    about: 'an exiting process is marked as the victim, not killed',
     async run(lab) {
       const { group } = await markDying(limited);
       lab.watch(group);
@@ -210,7 +210,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'system',
-    about: 'the whole system runs out, 50 processes to choose from',
+    about: 'the whole system runs out of memory, with 50 processes to choose from',
     notHere: onlyGuest,
     async run(lab) {
       // Sizes and adjustments that give each process a rank of its own.
@@ -290,7 +290,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: 'panic_on_oom',
-    about: 'panic_on_oom=1 spares cgroup limits, and is left alone',
+    about: 'panic_on_oom=1 does not apply to a cgroup’s limit, and oomscope does not change it',
     notHere: onlyGuest,
     async run(lab) {
       await withSysctl('vm/panic_on_oom', '1', async () => {

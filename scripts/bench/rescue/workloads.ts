@@ -22,7 +22,7 @@ const BYSTANDERS = ['load hold 40', 'load hold 30'];
 export const workloads: Workload[] = [
   {
     name: 'leak',
-    about: 'anonymous memory as fast as it goes',
+    about: 'a leak of anonymous memory, as fast as possible',
     ...{ guest: SMALL, innocent: BYSTANDERS, eaters: ['load leak 0'], limitSeconds: 20 },
   },
   {
@@ -44,12 +44,12 @@ export const workloads: Workload[] = [
   },
   {
     name: 'storm',
-    about: '150 processes of 8 MiB, one every 20 ms',
+    about: '150 processes of 8 MiB each, a new one every 20 ms',
     ...{ guest: SMALL, innocent: BYSTANDERS, eaters: ['load storm 150 8 20'], limitSeconds: 30 },
   },
   {
     name: 'thrash',
-    about: 'a leak that leaves 32 MiB to one who reads 160 MiB of a file at random',
+    about: 'a leak that leaves 32 MiB available to a process that reads 160 MiB of a file at random',
     ...{ guest: SMALL, global: true },
     innocent: ['load hold 30', 'load read 160 /var/tmp/read'],
     eaters: ['load leave 32 64'],
@@ -57,7 +57,7 @@ export const workloads: Workload[] = [
   },
   {
     name: 'cgroup',
-    about: 'a leak of 24 MiB/s beside one of 100 MiB, in a cgroup with a limit of 160 MiB',
+    about: 'a leak of 24 MiB/s beside a process that holds 100 MiB, in a cgroup with a limit of 160 MiB',
     ...{ guest: SMALL, innocent: ['load hold 100'], eaters: ['load leak 24'], limitMib: 160, limitSeconds: 20 },
   },
 ];

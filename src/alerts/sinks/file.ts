@@ -92,7 +92,7 @@ function absent(error: NodeJS.ErrnoException): void {
 /** Other users could read alerts, or make this process write into a file of its own. */
 const fileProblem = (stats: Stats) => kindProblem(stats) ?? ownershipProblem(stats, 0o002);
 
-/** @throws Error with this reason, if there is one */
+/** @throws Error if there is a problem, with the problem as its message */
 function refuse(problem: string | undefined): void {
   if (problem !== undefined) throw new Error(problem);
 }

@@ -38,7 +38,7 @@ export class BpfLink {
   }
 }
 
-/** A program of an object. */
+/** One BPF program of an open BPF object (libbpf: struct bpf_program). */
 export class BpfProgram {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;

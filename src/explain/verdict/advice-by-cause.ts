@@ -23,13 +23,13 @@ const advisers: Record<ReportCause, Adviser> = {
   ],
   reserved: () => [
     {
-      do: 'Look at what reserves the memory: cma= and linux,cma regions for CMA; drivers with many atomic allocations for the other.',
+      do: 'Look at what reserves the memory: for CMA, cma= and linux,cma regions; for the atomic reserve, drivers with many atomic allocations.',
       because: 'The memory was free, but this kind of request could not use it.',
     },
   ],
   no_shortage: () => [
     {
-      do: 'Look at the stack in the report for the code that asked, and at the limits of its cgroup and cpuset.',
+      do: 'Find the code that requested memory (the stack in the report), and check the limits of the task’s cgroup and cpuset.',
       because:
         'The zones had enough memory when the report was written, so the kernel did not kill because the machine was full.',
     },
@@ -43,7 +43,7 @@ const advisers: Record<ReportCause, Adviser> = {
       because: `Memory was free, but in pieces smaller than the ${2 ** (trigger?.order ?? 0)} contiguous pages of the request.`,
     },
     {
-      do: 'Find the code that asks for such blocks (the stack in the report), and have it use single pages or vmalloc.',
+      do: 'Find the code that requests such blocks (the stack in the report), and change it to use single pages or vmalloc.',
       because: 'The kernel never refuses a request of order 3 or less: it kills to fulfil it.',
     },
   ],
@@ -55,8 +55,8 @@ const advisers: Record<ReportCause, Adviser> = {
   ],
   cpuset: () => [
     {
-      do: 'Widen cpuset.mems of the cpuset, or run less in it.',
-      because: 'Only its nodes were full; the kernel kills all the same.',
+      do: 'Widen cpuset.mems of the cpuset, or run fewer processes in it.',
+      because: 'Only the nodes of the cpuset were full, but the kernel kills in that case too.',
     },
   ],
   mempolicy: () => [

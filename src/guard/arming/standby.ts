@@ -26,17 +26,20 @@ import type { Fired } from './fired.ts';
 import { RANK_MS, type Ranked, standingRanking } from './standing-ranking.ts';
 
 const EXPIRES_MS = 1000;
-/** Reclaims in a row that freed nothing. The kernel kills after some 35 for a cgroup's task, after 16 for the system's. */
+/**
+ * Reclaims in a row that freed nothing, after which the armed target is signalled. The kernel kills after some 35 of them for a
+ * cgroup at its limit, and after 16 when the system is short.
+ */
 const FRUITLESS_ROUNDS = { system: 10, cgroup: 12 };
 const HIGHEST_ADJ = 1000;
-/** Until no record of a target that was disarmed can still be on its way. */
+/** How long after disarming a target a record of it may still arrive. */
 const LATE_RECORD_MS = 1000;
 
-/** A ranking that holds without going through all processes. */
+/** A ranking that is still valid, so that no process need be read again. */
 export interface StandingRanking {
   ranking: Ranking;
   sample: Sample;
-  /** Of the victim. The standby owns it. */
+  /** The handle of the victim. The standby owns it and closes it. */
   handle: ProcessHandle;
 }
 
@@ -45,7 +48,7 @@ export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   health: Health;
   /** Raise the target's oom_score_adj while it is armed. */
   raiseScore: boolean;
-  /** A fault of the program, after which nothing more is announced for that target. */
+  /** Called with a fault of the program. Nothing more is announced for that target afterwards. */
   onError: (error: unknown) => void;
 }
 
@@ -53,7 +56,7 @@ export class Standby {
   readonly #options: StandbyOptions;
   /** By place: the path of a cgroup, "" for the system. */
   readonly #targets = new Map<string, ArmedTarget>();
-  /** Disarmed a moment ago: a signal may have been on its way by then. */
+  /** Targets that were disarmed a moment ago. The record of a signal that was sent before may still arrive. */
   readonly #recentlyDisarmed = new Map<Armed, ArmedTarget>();
   /** Places where a process that was signalled has not exited yet. */
   readonly #exiting = new Set<string>();

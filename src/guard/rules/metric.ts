@@ -5,7 +5,7 @@ import type { Detector, Metric } from './rule.ts';
 /** mm/page_alloc.c, mm/memcontrol.c: MAX_RECLAIM_RETRIES. */
 const MOST_ROUNDS = 16;
 
-/** In the detector's unit. null: not known, or not defined, such as percent of no limit. */
+/** The value, in the detector's unit. null: it is unknown, or undefined, such as a percentage of a limit that is not set. */
 export function measure(
   { metric, unit, place }: Detector,
   system: SampledSystem,

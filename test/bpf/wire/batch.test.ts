@@ -63,7 +63,7 @@ test('visits the records of a batch in order', () => {
   );
 });
 
-test('visits the whole records of a batch that is cut off, and counts one as malformed', () => {
+test('visits the complete records of a truncated batch, and counts the rest as one malformed record', () => {
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 6 }), fc.nat(), (made, where) => {
       const whole = Buffer.from(batchOf(...made).view.buffer);

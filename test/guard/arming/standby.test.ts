@@ -163,7 +163,7 @@ describe('a target that fires', () => {
     ]);
   });
 
-  test('is announced also when it was disarmed while the signal was on its way', async () => {
+  test('is announced even if it is disarmed before the record of its signal arrives', async () => {
     const { standby, fire, pid, events } = await setUp();
     expect(standby.update(levels(50, 900))).toBe(false); // enough memory again: disarmed
     fire('signalled');
@@ -172,7 +172,7 @@ describe('a target that fires', () => {
     expect(events[0]).toMatchObject({ victim: { pid } });
   });
 
-  test('but was refused is not said to have been killed, and its place is free at once', async () => {
+  test('whose signal is refused is reported as survived, and its place can be armed again at once', async () => {
     const { standby, fire, events, armed } = await setUp();
     fire('refused', 'EPERM');
     expect(events).toMatchObject([
@@ -187,7 +187,7 @@ describe('a target that fires', () => {
     expect(events).toHaveLength(3);
   });
 
-  test('when it was exiting already: killed by the kernel first, or exited by itself', async () => {
+  test('that is already exiting is reported as killed by the kernel, or as exited by itself', async () => {
     const { fire, events, machine } = await setUp();
     machine.kills = 1;
     fire('dying');
@@ -203,14 +203,14 @@ describe('a target that fires', () => {
       .toMatchObject({ outcome: 'recovered', message: expect.stringMatching(/exited before it was signalled\.$/) });
   });
 
-  test('is left to the response that has signalled it', async () => {
+  test('that a running response has already signalled produces no events', async () => {
     const { standby, fire, events, armed } = await setUp();
     standby.update(levels(50, 150), new Set(['']));
     fire('dying');
     expect([types(events), armed.length]).toEqual([[], 1]);
   });
 
-  test('and does not exit is given up when the guard is closed', async () => {
+  test('that does not exit is reported as abandoned when the standby is closed', async () => {
     const { standby, fire, events } = await setUp();
     fire('signalled');
     await standby.close();
@@ -239,7 +239,7 @@ describe('an arming that fails', () => {
     expect(events).toEqual([]);
   });
 
-  test('to raise oom_score_adj only is announced, and the target is armed', async () => {
+  test('only to raise oom_score_adj is announced, and the target is armed anyway', async () => {
     const { events, armed } = await setUp({ adjustment: { refused: 'EACCES' } });
     expect(events).toMatchObject([{ type: 'guard.status', part: 'raising_score', state: 'failing', error: 'EACCES' }]);
     expect(armed).toHaveLength(1);

@@ -77,7 +77,7 @@ test('takes a step before its turn when its level is reached', () => {
     'wait',
     'take kill',
   ]);
-  // Already that bad at the start: straight to it.
+  // The level is already reached at the start: the ladder skips `term` and takes `kill`.
   expect(climb(steps, [{ nowMs: 0, holds }])).toEqual(['take kill']);
 });
 

@@ -35,7 +35,7 @@ export const verb = defineVerb({
     },
     {
       command: 'sudo oomscope pressure --cgroup /shop --wait --stall 10ms',
-      about: 'Watch a cgroup, also before it exists, and report stalls from 10 ms.',
+      about: 'Watch a cgroup, waiting for it if it does not exist yet, and report stalls of 10 ms or longer.',
     },
     { command: 'oomscope pressure --psi --window 2s', about: 'Watch without any privilege.' },
     {
