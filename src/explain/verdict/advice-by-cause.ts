@@ -29,7 +29,7 @@ const advisers: Record<ReportCause, Adviser> = {
   ],
   no_shortage: () => [
     {
-      do: 'Find the code that requested memory (the stack in the report), and check the limits of the task’s cgroup and cpuset.',
+      do: 'Find the code that requested memory (the stack in the report), and check the limits of the cgroup and the cpuset that it ran in.',
       because:
         'The zones had enough memory when the report was written, so the kernel did not kill because the machine was full.',
     },

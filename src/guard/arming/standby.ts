@@ -35,7 +35,7 @@ const HIGHEST_ADJ = 1000;
 /** How long after disarming a target a record of it may still arrive. */
 const LATE_RECORD_MS = 1000;
 
-/** A ranking that is still valid, so that no process need be read again. */
+/** A ranking that is still valid: only its victim was read again, not all processes. */
 export interface StandingRanking {
   ranking: Ranking;
   sample: Sample;
