@@ -138,7 +138,8 @@ function makeGroup(limitMib: number, slow: boolean): MemoryGroup {
     return createMemoryGroup({ limitBytes: limitMib * MIB, ...place });
   } catch (error) {
     if (error instanceof MemoryGroupUnavailable) throw new Refusal(77, error.message);
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new Refusal(1, `there is a cgroup "${place.name}" already: wait for the other demo, or remove it with rmdir`);
   }
 }
 
