@@ -1,9 +1,12 @@
-/** FNV-1a with 128 bits: the same id for the same report wherever it is read, in a browser too. Not for secrets. */
+/**
+ * The id of a report is an FNV-1a hash of 128 bits: it needs no Node API, so that a browser computes the same id. The
+ * hash is not cryptographic.
+ */
 const OFFSET = 0x6c62272e07bb014262b821756295c58dn;
 const PRIME = 0x0000000001000000000000000000013bn;
 const utf8 = new TextEncoder();
 
-/** 20 hexadecimal digits. */
+/** @returns the first 20 hexadecimal digits of the hash */
 export function fingerprint(text: string): string {
   let hash = OFFSET;
   for (const byte of utf8.encode(text)) hash = BigInt.asUintN(128, (hash ^ BigInt(byte)) * PRIME);

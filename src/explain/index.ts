@@ -1,4 +1,6 @@
-/** Reads kernel logs and explains their OOM reports. Needs no kernel, no native code and no privilege. */
+/**
+ * Reads kernel logs and explains their OOM reports. Works on any machine, without native code and without privileges.
+ */
 export type * from '../model/oom-report.ts';
 export type { OtherKill } from './input/other-killers.ts';
 export type { Clock } from './input/stamp.ts';

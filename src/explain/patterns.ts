@@ -1,20 +1,20 @@
 /**
- * Many reports together: which processes are killed again and again, which grow from one report to the next, when, and how
- * densely. Keeps a few words of each report, not the reports.
+ * Compares many reports: which processes were killed repeatedly, which ones grew from one report to the next, and when
+ * many kills came within a minute. Keeps a few fields of each report, not the reports.
  */
 import type { Envelope } from '../model/events.ts';
 import type { OomPatterns, OomReport } from '../model/oom-report.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
-/** More kills than this of one name in one cgroup are listed as a repeat. */
+/** A process name is listed as a repeat when it was killed more often than this in the same cgroup. */
 const REPEATS = 3;
 const STORM_KILLS = 10;
 const STORM_MS = 60_000;
 const DAY_MS = 86_400_000;
-/** A repeat is growing when the last victim was this many times as large as the first … */
+/** A repeat counts as growing when the last victim was more than this many times as large as the first … */
 const GROWTH = 1.2;
-/** … and this share of the victims was larger than the one before. */
+/** … and at least this share of the victims was larger than the previous victim. */
 const RISING = 0.7;
 const MOST_LISTED = 20;
 const MOST_TRACKED = 200;
@@ -31,7 +31,7 @@ interface Kill {
   limited: boolean;
 }
 
-/** Collects reports and finds what they have in common. */
+/** Collects reports, counts them by process, cgroup and time, and finds processes that are killed repeatedly. */
 export class Patterns {
   readonly #kills: Kill[] = [];
   readonly #counts = new Map<Key, Map<string, number>>();
@@ -39,7 +39,7 @@ export class Patterns {
   #before: { boot: string | null; sizes: Map<string, number> } | undefined;
   readonly #growers = new Map<string, { comm: string; pid: number; from: number; to: number }>();
 
-  /** Adds a report, in the order of the log. */
+  /** Adds a report. Reports must be added in the order of the log. */
   add(report: OomReport): void {
     this.#reports++;
     const { victim, group, limit, scope, time_source, since_boot_seconds } = report;
@@ -73,7 +73,7 @@ export class Patterns {
     this.#counts.set(key, counts);
   }
 
-  /** Notes the processes that are larger than in the report before. */
+  /** Records the processes that are larger than in the previous report. */
   #compare({ tasks, boot_id, victim }: OomReport): void {
     const largest = tasks.toSorted((a, b) => b.rss_bytes - a.rss_bytes).slice(0, MOST_TRACKED);
     const sizes = new Map(largest.map((task) => [`${task.pid} ${task.comm}`, task.rss_bytes + (task.swap_bytes ?? 0)]));
@@ -90,9 +90,9 @@ export class Patterns {
   }
 
   /**
-   * What the reports so far have in common.
+   * Summarises the reports that were added so far.
    *
-   * @param nowMs milliseconds since 1970: the last 24 hours are counted back from here
+   * @param nowMs end of the last 24 hours, in milliseconds since 1970
    */
   summary(nowMs = Date.now()): Omit<OomPatterns, keyof Envelope> {
     const dated = this.#kills.filter(({ known, at }) => known && at !== null).map(({ at }) => at as number);
@@ -158,7 +158,7 @@ export class Patterns {
       .slice(0, MOST_LISTED);
   }
 
-  /** Periods with at least STORM_KILLS kills in STORM_MS. */
+  /** Periods with at least STORM_KILLS kills within STORM_MS; overlapping periods are joined. */
   #storms(): OomPatterns['storms'] {
     const times = this.#kills.flatMap(({ at }) => at ?? []).sort((a, b) => a - b);
     const known = this.#kills.every(({ known }) => known);
@@ -188,7 +188,7 @@ function medianInterval(kills: readonly Kill[]): number | null {
   return gaps.length === 0 ? null : (gaps.toSorted((a, b) => a - b)[Math.floor(gaps.length / 2)] as number);
 }
 
-/** What repeated kills say that no single report can. */
+/** Advice that needs several reports: a possible leak, or a machine that is too small. */
 function findings(repeats: OomPatterns['repeats'], system: number): OomPatterns['findings'] {
   const found = repeats
     .slice(0, 5)
@@ -199,7 +199,7 @@ function findings(repeats: OomPatterns['repeats'], system: number): OomPatterns[
       return growing
         ? {
             do: `Look for a leak in ${name}.`,
-            because: `It was killed ${count} times, and was larger nearly each time${sizes}.`,
+            because: `It was killed ${count} times, and was larger nearly every time${sizes}.`,
           }
         : {
             do: `Look for a leak in ${name}, or give it more memory.`,
@@ -211,7 +211,7 @@ function findings(repeats: OomPatterns['repeats'], system: number): OomPatterns[
     ...found,
     {
       do: 'Add memory or swap, or move a workload to another machine.',
-      because: `The system as a whole ran out ${system} times.`,
+      because: `The whole system ran out of memory ${system} times.`,
     },
   ];
 }

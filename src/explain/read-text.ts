@@ -1,4 +1,4 @@
-/** Explains a log that is in memory as text. Needs nothing of Node: a browser can run it. */
+/** Explains a log that is in memory as text. Uses no Node API, so it runs in a browser as well. */
 import type { OomReport } from '../model/oom-report.ts';
 import { Assembler } from './input/assemble.ts';
 import type { OtherKill } from './input/other-killers.ts';
@@ -6,21 +6,21 @@ import { readLine } from './input/prefix.ts';
 import type { Clock } from './input/stamp.ts';
 import { toReport } from './report.ts';
 
-/** What a log says. */
+/** The reports, other kills and warnings of a log. */
 export interface TextResult {
-  /** In the order in which they begin; a kill that the text has twice is in it once. */
+  /** Reports in the order in which they begin. A report that the text has twice is listed once. */
   reports: OomReport[];
-  /** Kills that other programs say they did. */
+  /** Kills for memory that other programs logged, such as systemd-oomd. */
   others: OtherKill[];
-  /** Important lines that could not be read, safe to show. */
+  /** A sentence for each line of a report that could not be parsed, without control characters. */
   warnings: string[];
 }
 
 /**
  * Reads a whole log.
  *
- * @param input what the log is called, for `OomReport.input`
- * @param clock zone and year for time stamps that lack them
+ * @param input name of the log, copied to `OomReport.input`
+ * @param clock time zone and year for time stamps without them
  */
 export function readText(text: string, input: string, clock?: Clock): TextResult {
   const reports = new Map<string, OomReport>();

@@ -1,4 +1,4 @@
-/** Reads logs in bounded memory: files (plain, gzip or zstd), standard input, /dev/kmsg, the journal. */
+/** Reads logs in bounded memory: files (plain, gzip or zstd), standard input, /dev/kmsg and the systemd journal. */
 import { spawn } from 'node:child_process';
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -12,38 +12,38 @@ import { type Clock, readTime } from './input/stamp.ts';
 import { type ReportContext, toReport } from './report.ts';
 import { Scan } from './scan.ts';
 
-/** Options of `readLog()` and its like. */
+/** Options of `readLog()`, `readKmsg()` and `readJournal()`. */
 export interface ReadOptions {
-  /** Called for each report, in the order in which they begin in the log. */
+  /** Called for each report. Reports come in the order in which they begin in the log. */
   onReport: (report: OomReport) => void;
-  /** Called for each kill that another program says it did, such as systemd-oomd. @param time RFC 3339; null: not known */
+  /** Called for each kill that another program logged, such as systemd-oomd. @param time RFC 3339; null: unknown */
   onOther?: (kill: OtherKill, time: string | null) => void;
-  /** Zone and year for time stamps that lack them. By default their hour is taken as UTC, the year as the latest past. */
+  /** Time zone and year for time stamps without them. Default: UTC, and the latest year that is not in the future. */
   clock?: Clock | undefined;
-  /** Called with a sentence that is safe to show, for important lines that could not be parsed and for lost records. */
+  /** Called with a sentence for each line of a report that could not be parsed, and for records that were lost. */
   onWarning?: (warning: string) => void;
-  /** Called about every 64 MiB. @param total size of the file in bytes; null for a stream */
+  /** Called about every 64 MiB. @param bytes bytes read so far @param total size of the file; null for a stream */
   onProgress?: (bytes: number, total: number | null) => void;
   /** Aborting makes the read reject with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** What was read. */
+/** The size of the log, and the number of its reports. */
 export interface ReadResult {
-  /** Bytes of the unpacked log. */
+  /** Size of the log after decompression, in bytes. */
   bytes: number;
   /** Number of reports found. */
   reports: number;
 }
 
-/** Bytes between two checks of the signal. */
+/** Bytes between two calls of `onProgress`, and for a file between two checks of `signal`. */
 const SLICE = 64 * 1024 * 1024;
 const RECORD_BYTES = 16 * 1024;
 
 /**
  * Reads a log file.
  *
- * @param path a file, plain or packed with gzip or zstd; "-" is standard input
+ * @param path a file, uncompressed or compressed with gzip or zstd; "-" is standard input
  * @throws OomscopeError NO_INPUT, BAD_INPUT
  */
 export function readLog(path: string, options: ReadOptions): Promise<ReadResult> {
@@ -62,7 +62,7 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
     if (stat.isDirectory()) throw new OomscopeError('NO_INPUT', `Expected a log, got a directory: ${printable(path)}.`);
     const session = begin(path, options);
     const magic = Buffer.alloc(6);
-    // Only a regular file is checked for packing: what is read from a pipe or device cannot be read again.
+    // Only a regular file is checked for compression: bytes from a pipe or a device cannot be read a second time.
     const count = stat.isFile() ? readSync(fd, magic, 0, 6, 0) : 0;
     const unpack = await unpacker(magic.subarray(0, count), path);
     if (unpack) {
@@ -127,7 +127,7 @@ async function readStream(stream: NodeJS.ReadableStream, name: string, options: 
 }
 
 /**
- * Reads what the kernel's ring buffer holds now.
+ * Reads the kernel's log buffer as it is now; does not wait for further records.
  *
  * @throws OomscopeError NOT_PERMITTED, NO_INPUT
  */
@@ -165,7 +165,7 @@ export function readKmsg(options: ReadOptions): ReadResult {
 /**
  * Reads the kernel messages of all boots from the journal, with journalctl.
  *
- * @param sinceMs milliseconds since 1970
+ * @param sinceMs start of the period to read, in milliseconds since 1970; null: everything
  * @throws OomscopeError NO_INPUT
  */
 export async function readJournal(sinceMs: number | null, options: ReadOptions): Promise<ReadResult> {
@@ -226,7 +226,7 @@ function timeOf(from: LogLine, clock: Clock | undefined): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
 
-/** When this machine was booted, by the clock that stamps the kernel log. */
+/** The name of this machine and the time of its boot, for the kernel's time stamps, which count from boot. */
 function thisMachine(): ReportContext['machine'] {
   const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
   return Number.isFinite(uptime) ? { host: hostname(), bootTimeSeconds: Date.now() / 1000 - uptime } : undefined;

@@ -1,4 +1,6 @@
-/** From the lines of a report to the event: every figure in bytes, null for what the lines do not say. */
+/**
+ * Builds the `oom.report` event from the lines of a report. Sizes are in bytes; null: the lines do not have the value.
+ */
 import { SCHEMA } from '../model/events.ts';
 import type { OomReport, ReportTask } from '../model/oom-report.ts';
 import { formatTime } from '../text/format.ts';
@@ -12,15 +14,15 @@ import { factsOf } from './report/facts.ts';
 import { judge } from './verdict/verdict.ts';
 
 export interface ReportContext {
-  /** What the log was read from, as in `OomReport.input`. */
+  /** Name of the log, copied to `OomReport.input`. */
   input: string;
-  /** The machine and the boot that wrote the log, where the log is known to be this machine's. */
+  /** Name and boot time of this machine; only where the log was read from this machine's own kernel. */
   machine?: { host: string; bootTimeSeconds: number } | undefined;
-  /** Zone and year for stamps that lack them; without it, their hour is taken as UTC, and the latest year that is past. */
+  /** Time zone and year for time stamps without them. Default: UTC, and the latest year that is not in the future. */
   clock?: Clock | undefined;
 }
 
-/** @param seq the report's number in its log, from 0 */
+/** @param seq number of the report in its log, from 0 */
 export function toReport(open: OpenReport, context: ReportContext, seq: number): OomReport {
   const { facts, faulty } = factsOf(open);
   const { domain, known } = domainOf(facts);
@@ -71,7 +73,10 @@ function stampsOf(
   return { time: at(machine.bootTimeSeconds * 1000 + sinceBootUs / 1000), time_source: 'boot', ...base };
 }
 
-/** The same report has the same id, wherever and whenever it is read. */
+/**
+ * The id depends on the report alone, not on when or where it is read. For a report without any time stamp the name of
+ * the log and the position in it are part of the id as well.
+ */
 function idOf({ start, invoked, kills, taskIn, summary, chosen }: OpenReport, { input }: ReportContext): string {
   const { host, bootId, sinceBootUs, offset } = start;
   const timeMs = readTime(start);
@@ -89,7 +94,7 @@ function idOf({ start, invoked, kills, taskIn, summary, chosen }: OpenReport, { 
   return `log-${fingerprint(JSON.stringify(what))}`;
 }
 
-/** What happened, for every outcome without a victim. */
+/** The headline of a report whose victim is unknown, by outcome. */
 export const outcomes: Readonly<Record<OomReport['outcome'], string>> = {
   killed: 'A process was killed',
   panic: 'The kernel panicked',

@@ -1,6 +1,6 @@
 /**
- * Finds the OOM reports in a log of any size: searches the bytes for the few words that every report has, and decodes only
- * the lines around them. Memory stays bounded whatever the log holds.
+ * Finds the OOM reports in a log of any size: searches the bytes for the few phrases that every report has (anchors),
+ * and decodes only the lines around them. Memory use does not grow with the log.
  */
 import { Assembler } from './input/assemble.ts';
 import type { LogLine } from './input/log-line.ts';
@@ -10,28 +10,28 @@ import { readLine } from './input/prefix.ts';
 
 /** Each chunk is searched once for every anchor, so it should stay in the processor's cache. */
 const CHUNK = 448 * 1024;
-/** Where a report's head is lost, its first lines are searched this far back. */
+/** When an anchor is not the head of a report ("invoked oom-killer"), this many bytes before it are parsed as well. */
 const LOOK_BACK = 64 * 1024;
-/** No line of a report is longer. The rest of a longer line is skipped. */
+/** Longer than any line of a report. A longer line is cut here. */
 const LONGEST_LINE = 64 * 1024;
 const LF = 0x0a;
 
-/** A longer anchor is faster to search for: more bytes are skipped between candidates. */
+/** Buffer.indexOf() is faster for a longer anchor, because it can skip more bytes at a time. */
 const HEAD = Buffer.from('invoked oom-killer: gfp_mask=');
 const ANCHORS = [HEAD, Buffer.from('Killed process '), Buffer.from('Kernel panic - not syncing: ')];
-/** What is left of reports that have lost their heads and ends. Searched for until the log has given one report. */
+/** Anchors of reports that lack both head and kill line. They are searched for until the first report is found. */
 const LEFT_OVER = [
   'oom-kill:constraint=CONSTRAINT_',
   'ill process ',
   'oom_reaper: reaped ',
   'killed as a result of limit of ',
 ].map((words) => Buffer.from(words));
-/** The beginning of a log is read line by line: logs that people paste are short, and cut in every way. */
+/** Every line of the first 256 KiB is parsed: pasted logs are short, and any of their lines may be missing. */
 const READ_WHOLE = 256 * 1024;
-/** journalctl -o json writes a message that is not plain text as numbers: any of them may be a line of a report. */
+/** journalctl -o json writes a message with unprintable characters as an array of bytes, where no anchor can match. */
 const JSON_BYTES = [Buffer.from('"MESSAGE":['), Buffer.from('"MESSAGE" : [')];
 
-/** All that may follow a kill, within SOON bytes. */
+/** Anchors of the lines that may follow a kill within SOON bytes. */
 const AFTER_KILL = [
   Buffer.from('oom_reaper: '),
   Buffer.from('memory.oom.group'),
@@ -48,19 +48,19 @@ export class Scan {
   #anchors = [...ANCHORS, ...LEFT_OVER];
   /** Position of the buffer's first byte in the log. */
   #offset = 0;
-  /** The buffer is filled up to here. */
+  /** End of the data in the buffer. */
   #end = 0;
-  /** The lines of the buffer are dealt with up to here. */
+  /** End of the lines that were searched or parsed. */
   #done = 0;
-  /** The assembler has had the lines up to here, and gets none of them again. */
+  /** End of the lines that were passed to the assembler; each line is passed at most once. */
   #fed = 0;
   #json = false;
   #reported = false;
-  /** In the middle of a line that is too long. */
+  /** True within a line that is longer than LONGEST_LINE: its rest is ignored. */
   #skipping = false;
-  /** Bytes so far. */
+  /** Number of bytes received. */
   bytes = 0;
-  /** NUL bytes among the first 64 KiB: a text has none. */
+  /** Number of NUL bytes among the first 64 KiB. A text file has none. */
   nuls = 0;
 
   constructor(emit: (report: OpenReport) => void, onOther?: (kill: OtherKill, from: LogLine) => void) {
@@ -70,7 +70,7 @@ export class Scan {
     }, onOther);
   }
 
-  /** Where the caller writes the next bytes before it calls `filled`. Never empty. */
+  /** The part of the buffer into which the caller writes the next bytes before it calls `filled`. Never empty. */
   get space(): Buffer {
     return this.#buffer.subarray(this.#end);
   }
@@ -84,7 +84,7 @@ export class Scan {
     this.#shift();
   }
 
-  /** Copies bytes from elsewhere. */
+  /** Scans a copy of `chunk`. */
   push(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) {
       const count = chunk.copy(this.space, 0, at);
@@ -93,7 +93,7 @@ export class Scan {
     }
   }
 
-  /** The last line may lack its line feed. */
+  /** Parses the last line, which may lack its line feed, and ends all open reports. */
   end(): void {
     if (this.#end > this.#done && !this.#skipping) {
       this.#buffer[this.#end++] = LF;
@@ -109,7 +109,7 @@ export class Scan {
     if (this.#json) this.#anchors.push(...JSON_BYTES);
   }
 
-  /** @param from where the new bytes begin */
+  /** @param from position of the new bytes in the buffer */
   #lines(from: number): void {
     if (this.#reported) this.#anchors = this.#anchors.filter((anchor) => !LEFT_OVER.includes(anchor));
     const buffer = this.#buffer.subarray(0, this.#end);
@@ -127,7 +127,7 @@ export class Scan {
     const found = this.#anchors.map(() => -1);
     while (this.#done < whole.length) {
       if (this.#offset + this.#done < READ_WHOLE) {
-        // Fed below, whatever it is.
+        // At the beginning of the log every line is fed below.
       } else if (this.assembler.idle) {
         if (!this.#seek(whole, found)) break;
       } else if (this.assembler.waiting) {
@@ -140,7 +140,9 @@ export class Scan {
     if (this.assembler.idle) this.#done = Math.max(this.#done, whole.length);
   }
 
-  /** Moves to the next line with an anchor. Where that is not a report's head, feeds the lines before it as well. */
+  /**
+   * Moves to the next line with an anchor. When the anchor is not the head of a report, feeds the lines before it too.
+   */
   #seek(whole: Buffer, found: number[]): boolean {
     const { nearest, head } = this.#nearestAnchor(whole, found);
     if (nearest === Number.POSITIVE_INFINITY) return false;
@@ -164,7 +166,7 @@ export class Scan {
     }
   }
 
-  /** @param found where each anchor was found last; updated, so that no stretch is searched twice for the same anchor */
+  /** @param found last position of each anchor; updated, so that no bytes are searched twice for the same anchor */
   #nearestAnchor(whole: Buffer, found: number[]): { nearest: number; head: boolean } {
     let nearest = Number.POSITIVE_INFINITY;
     let head = false;
@@ -182,7 +184,7 @@ export class Scan {
     return { nearest, head };
   }
 
-  /** Moves to the next line that may follow a kill. Ends the open reports when there is none within SOON bytes. */
+  /** Moves to the next line that may follow a kill. Ends the open reports when no such line comes within SOON bytes. */
   #wait(whole: Buffer): boolean {
     const until = Math.min(whole.length, Math.max(this.#done, this.#fed + SOON));
     const window = whole.subarray(this.#done, until);
@@ -193,13 +195,13 @@ export class Scan {
     }
     if (nearest >= 0) {
       const line = Math.max(whole.lastIndexOf(LF, this.#done + nearest) + 1, this.#done);
-      // A kill may have rows and a choice before it, and its head may be lost.
+      // The lines before a second kill may be task rows or "Kill process" lines of a report without a head.
       this.#feedAll(whole, this.#done, line);
       this.#done = line;
       return true;
     }
     if (until < whole.length) this.assembler.end();
-    // Continue at a line's beginning, not in its middle.
+    // Continue at the beginning of a line.
     this.#done = until < whole.length ? whole.indexOf(LF, until) + 1 : until;
     return false;
   }
@@ -211,7 +213,7 @@ export class Scan {
     if (line) this.assembler.feed(line);
   }
 
-  /** Drops what is no longer needed: keeps the unfinished line and LOOK_BACK bytes before it. */
+  /** Makes room in the buffer: keeps the unfinished line and LOOK_BACK bytes before it. */
   #shift(): void {
     if (this.#end - this.#done > LONGEST_LINE) {
       this.#skipping = true;

@@ -1,6 +1,6 @@
 /**
- * Puts lines together to reports, whatever other lines are between them: also when two reports are mixed, when lines are
- * lost, folded or quoted, or when only the kill is left of one.
+ * Assembles parsed lines to reports. Other lines may stand between them, the lines of two reports may be mixed, lines
+ * may be missing, wrapped or quoted, and a report may consist of the kill line only.
  */
 import { printable } from '../../text/printable.ts';
 import { looksImportant, parseLine } from '../lines/parse-line.ts';
@@ -14,22 +14,23 @@ import { type OtherKill, otherKill } from './other-killers.ts';
 import { pieces } from './pieces.ts';
 import { stampFrom } from './prefix.ts';
 
-/** A report ends after this many lines that are not of it; after its kill, when only the reaper's line may follow. */
+/** A report is closed after this many lines in a row that do not belong to it … */
 const PATIENCE = 1000;
+/** … or this many after its kill, when only the line of oom_reaper may follow. */
 const PATIENCE_AFTER_KILL = 100;
 const MOST_OPEN = 256;
 const MOST_WARNINGS = 20;
 const MOST_QUOTED = 160;
-/** Kills whose reaper's line may come when their report is closed. */
+/** The last kills of closed reports, whose oom_reaper line may still come: it must not begin a new report. */
 const MOST_KILLED = 256;
-/** The line about SysRq comes just before the head. */
+/** The "SysRq: Manual OOM execution" line comes at most this many lines before the head of its report. */
 const SYSRQ_LINES = 4;
 
-/** Ends in the middle of a sentence of the kernel. */
+/** Matches a line that ends in the middle of a kernel message. */
 const HALF =
   /(?:[Oo]ut of memory(?: \([^)]*\))?:(?: [Kk]ill(?:ed)?(?: process(?: \d+)?)?)?|invoked oom-killer:?|Tasks? in \/\S*(?: (?:killed|are)\b[a-z ]*)?)\s*$/;
 
-/** Kinds that may begin a report whose head is lost: nothing else in a kernel log looks like them. */
+/** Kinds of lines that only OOM reports have. Each of them may begin a report, because its head may be missing. */
 const HEADLESS = new Set<ParsedLine['is']>([
   'invoked',
   'summary',
@@ -50,25 +51,27 @@ export class Assembler {
   readonly #emit: (report: OpenReport) => void;
   readonly #locator = new Locator();
   readonly #onOther: ((kill: OtherKill, from: LogLine) => void) | undefined;
-  /** The last line that was parsed, or that may be the first part of one that is folded. */
+  /** The last line that was parsed, or that may be the first part of a wrapped line. */
   #last: (Unfinished & { report: OpenReport | undefined; from: LogLine; prefix: string }) | undefined;
   readonly #killed: string[] = [];
   #sysrqAgo = Number.POSITIVE_INFINITY;
-  /** Important lines that could not be parsed, while no report was open. */
+  /** Sentences about lines that could not be parsed while no report was open. */
   readonly warnings: string[] = [];
 
-  /** @param onOther called for each kill that another program says it did */
+  /** @param onOther called for each kill that another program logged, such as systemd-oomd */
   constructor(emit: (report: OpenReport) => void, onOther?: (kill: OtherKill, from: LogLine) => void) {
     this.#emit = emit;
     this.#onOther = onOther;
   }
 
-  /** No report is open: the caller need not feed lines that cannot begin one. */
+  /** True when no report is open: the caller may skip lines that cannot begin a report. */
   get idle(): boolean {
     return this.#open.every(({ tentative }) => tentative);
   }
 
-  /** Every open report has its outcome: only the reaper's line, other victims of a group or a new report may follow. */
+  /**
+   * True when every open report has its outcome: only oom_reaper, more victims of a group or a new report may follow.
+   */
   get waiting(): boolean {
     return this.#open.every(({ waiting, tentative }) => waiting || tentative);
   }
@@ -106,7 +109,7 @@ export class Assembler {
     else this.#unparsed(text, from);
   }
 
-  /** Joins a line to the one before it, of which it may be the rest. */
+  /** Joins a line to the previous line, if the two are parts of one wrapped line. */
   #continue(text: string): boolean {
     const last = this.#last;
     if (!last) return false;
@@ -125,7 +128,7 @@ export class Assembler {
 
   #unparsed(text: string, from: LogLine): void {
     this.#forget();
-    // Words of a report that a copy may have folded.
+    // The beginning of a line that may be wrapped.
     const plain = bare(text);
     const half =
       /(?:Memory cgroup )?[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(
@@ -135,7 +138,7 @@ export class Assembler {
       if (looksImportant(text)) this.#warn(unreadable(text));
       return;
     }
-    // A name comes before these words, and a prefix before the others.
+    // A process name stands before "invoked oom-killer"; before the other phrases stands only a prefix.
     const start = half[0].startsWith('invoked') ? 0 : half.index;
     const prefix = plain.slice(0, start);
     this.#last = { text: plain.slice(start), line: undefined, report: undefined, from, prefix };
@@ -148,7 +151,7 @@ export class Assembler {
     this.#last = { text, line, report, from, prefix };
   }
 
-  /** The last line was the first half of one, and its second half did not come. */
+  /** Drops the last line. Gives a warning when it was the first part of a wrapped line whose rest did not come. */
   #forget(): void {
     const last = this.#last;
     this.#last = undefined;
@@ -157,7 +160,7 @@ export class Assembler {
     else if (looksImportant(last.text)) this.#warn(unreadable(last.text));
   }
 
-  /** Some copies have a line twice: the same text with the same stamp. */
+  /** Some copied logs have each line twice: the same text with the same time stamp. */
   #isCopy(line: ParsedLine, text: string, from: LogLine, prefix: string): boolean {
     const last = this.#last;
     if (last?.text !== text || line.is === 'stat' || line.is === 'frame') return false;
@@ -166,7 +169,7 @@ export class Assembler {
     return prefix.length > 8 && last.prefix === prefix;
   }
 
-  /** @returns the report that the line is of */
+  /** @returns the report that the line belongs to */
   #place(line: ParsedLine, from: LogLine): OpenReport | undefined {
     if (line.is === 'sysrq') this.#sysrqAgo = 0;
     if (line.is === 'invoked') return this.#begin(line, from);
@@ -175,7 +178,7 @@ export class Assembler {
     const { best, rivals } = this.#owner(line, from);
     if (!best) return this.#headless(line, from);
     if (rivals > 0 && line.is !== 'frame' && line.is !== 'machine' && line.is !== 'trace') best.ambiguous++;
-    // Two tables that began at the same time look alike, until a summary names a process that is in one of them only.
+    // Rows of two task tables look alike. A summary shows which table is which: its victim is in one of them only.
     if (line.is === 'summary' && line.pid !== null && best.tasks.size > 0 && !best.tasks.has(line.pid)) {
       const { pid } = line;
       const owner = this.#open.find((report) => !report.summary && report.tasks.has(pid));
@@ -191,12 +194,12 @@ export class Assembler {
   }
 
   #headless(line: ParsedLine, from: LogLine): OpenReport | undefined {
-    // A table beside an open report is of that one or of another that is open, never the beginning of a third.
+    // While a report is open, a row or a title of a task table belongs to an open report: it never begins a new one.
     const stray = (line.is === 'columns' || line.is === 'task') && !this.waiting;
     if (stray) return undefined;
     if (isEvidence(line)) return this.#begin(line, from);
     if (!this.waiting || !isTentative(line)) return undefined;
-    // A figure that the tentative report has already: of another block, which begins with its title.
+    // A figure that the tentative report already has belongs to the next Mem-Info block, which begins with its title.
     const again = line.is === 'memory' && line.info.of !== 'title';
     if (again && this.#open.some(({ tentative, idle }) => tentative && idle < 30)) return undefined;
     const report = this.#begin(line, from);
@@ -204,7 +207,7 @@ export class Assembler {
     return report;
   }
 
-  /** The open report that the line fits best; of two that it fits equally, the one that had a line last. */
+  /** The open report that the line fits best. Among equally good ones, the report that got a line most recently. */
   #owner(line: ParsedLine, from: LogLine): { best: OpenReport | undefined; rivals: number } {
     let best: OpenReport | undefined;
     let most = 0;
@@ -232,7 +235,7 @@ export class Assembler {
     return report;
   }
 
-  /** Emits reports in the order in which they began. */
+  /** Closes finished reports, in the order in which they began. */
   #finish(): void {
     for (;;) {
       const [first] = this.#open;
@@ -261,11 +264,11 @@ export class Assembler {
   }
 }
 
-/** Nothing but an OOM report has such a line. */
+/** True for a line that only an OOM report has. */
 const isEvidence = (line: ParsedLine) =>
   HEADLESS.has(line.is) || (line.is === 'frame' && /^(?:dump_header|oom_kill_process)\b/.test(line.name));
 
-/** May be the rest of a report whose head is lost. */
+/** True for a line that an OOM report may have, but other kernel messages as well, such as a failed allocation. */
 const isTentative = (line: ParsedLine) =>
   (line.is === 'memory' && line.info.of !== 'other') || ['frame', 'trace', 'cpu', 'stats_of'].includes(line.is);
 
@@ -276,7 +279,7 @@ function quote(text: string): string {
   return `"${printable(shown)}"`;
 }
 
-/** Without quote marks and the like, and without the rest of a JSON object. */
+/** Removes leading quotation marks, and the parts of a JSON object before and after the message. */
 const bare = (text: string) =>
   text
     .replace(/^[\s>|+#*`"'↪…]+/, '')

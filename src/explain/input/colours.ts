@@ -1,5 +1,7 @@
-/** Built from a string, because a pattern literal may not hold an escape character. */
+/** Built from a string, because the linter forbids control characters in a regular expression literal. */
 const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 
-/** The text without terminal colours. An escape inside a name has been escaped by whatever wrote the log. */
+/**
+ * Removes terminal colours. An escape character in a process name is safe: the program that wrote the log escaped it.
+ */
 export const withoutColours = (text: string) => (text.includes('\x1b[') ? text.replaceAll(COLOURS, '') : text);

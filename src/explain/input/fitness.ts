@@ -1,6 +1,6 @@
 /**
- * How well a line continues a report, so that the lines of reports that were written at the same time each find their own:
- * 0 means that the line is not of the report.
+ * Rates how well a line continues a report, because the lines of several reports may be mixed: the line goes to the
+ * report with the most points. 0 points: the line cannot belong to the report.
  */
 import type { MemoryLine } from '../lines/memory-lines.ts';
 import type { Of, ParsedLine } from '../lines/parsed-line.ts';
@@ -8,10 +8,10 @@ import type { LogLine } from './log-line.ts';
 import { kindOf, MOST_FRAMES, type OpenReport, Phase } from './open-report.ts';
 import { readTime } from './stamp.ts';
 
-/** More rows than there can be processes are not a task table. */
+/** A task table has at most this many rows. */
 const MOST_TASKS = 200_000;
 
-/** @param from where the line came from: its host, boot and caller must be those of the report */
+/** @param from the line in the log: its host, boot and printk caller must be the same as those of the report */
 export function fitness(report: OpenReport, line: ParsedLine, from: LogLine): number {
   const { start, kind } = report;
   if (start.host !== null && from.host !== null && start.host !== from.host) return 0;
@@ -20,14 +20,14 @@ export function fitness(report: OpenReport, line: ParsedLine, from: LogLine): nu
   if (ofKind !== undefined && kind !== undefined && ofKind !== kind) return 0;
   const plain = (FIT[line.is] as (report: OpenReport, line: ParsedLine) => number)(report, line);
   const points = plain > 0 && kind !== undefined && ofKind === kind ? plain + 2 : plain;
-  // The reaper is a task of its own, so its caller differs from that of the report.
+  // oom_reaper is a separate kernel thread, so the printk caller of its lines differs from the caller of the report.
   if (line.is === 'killed' && report.kills.some(({ pid }) => pid === line.pid) && isFarApart(start, from)) return 0;
   if (points === 0 || line.is === 'reaped' || line.is === 'unreapable') return points;
   if (start.caller === null || from.caller === null) return points;
   return start.caller === from.caller ? points + 10 : 0;
 }
 
-/** Two kills of the same text at different times are two: the pid was used again. */
+/** Two identical kill lines more than 5 s apart are two kills: the pid was reused. */
 function isFarApart(one: LogLine, other: LogLine): boolean {
   if (one.sinceBootUs !== null && other.sinceBootUs !== null)
     return Math.abs(other.sinceBootUs - one.sinceBootUs) > 5e6;
@@ -82,7 +82,7 @@ const FIT: Fit = {
   },
   summary: (report, { pid, comm, limit }) => {
     if (report.summary) return 0;
-    // Copies that are sorted or put together by hand have it after the kill.
+    // In logs that were sorted or put together by hand the summary may come after the kill.
     const [kill] = report.kills;
     if (kill && !report.invoked) return pid === null ? (kill.comm === comm ? 2 : 0) : kill.pid === pid ? 4 : 0;
     if (!before(report, Phase.tasks)) return 0;
@@ -98,7 +98,7 @@ const FIT: Fit = {
   no_victim: ({ ended }) => (ended ? 0 : 1),
   panic: ({ kills, panic, idle }, { text }) => {
     if (panic !== undefined) return 0;
-    // A page fault that a cgroup refused may panic the machine right after the kill (panic_on_oom).
+    // With panic_on_oom, a page fault that a cgroup refused may panic the machine right after the kill.
     return kills.length === 0 ? 1 : /page fault/.test(text) && idle < 10 ? 1 : 0;
   },
   reaped: fitsReaper,
@@ -107,16 +107,16 @@ const FIT: Fit = {
 
 function fitsColumns(report: OpenReport): number {
   if (!before(report, Phase.tasks) || report.tasks.size > 0 || report.columns?.length) return 0;
-  if (report.columns) return 4; // the title was there, these are the names
+  if (report.columns) return 4; // the title came before; this line has the column names
   if (report.kind === 'cgroup') return 2;
-  // The number of pages of RAM is near the end of Mem-Info, and the table comes next.
+  // The line "N pages RAM" is near the end of Mem-Info, and the task table follows it.
   return report.memory.some((info) => info.of === 'count' && info.what === 'ram') ? 3 : 1;
 }
 
 /** Each figure of Mem-Info is printed once. */
 function fitsMemory({ memory, invoked, titled }: OpenReport, info: MemoryLine): number {
   if (info.of === 'title') return memory.length === 0 ? 2 : 0;
-  // Without its title the block may be that of a failed allocation, and the least of matches is enough to lose it.
+  // Without the title "Mem-Info:" these lines may belong to a failed allocation instead.
   if (invoked && !titled && !['totals', 'count', 'swap', 'slabs', 'slab'].includes(info.of)) return 0;
   const once = (same: (other: MemoryLine) => boolean) => (memory.some(same) ? 0 : 1);
   switch (info.of) {
@@ -142,8 +142,9 @@ function fitsMemory({ memory, invoked, titled }: OpenReport, info: MemoryLine): 
 }
 
 /**
- * The kernel kills the process it has named, with three exceptions: where that process's leader has exited it kills another
- * thread of it (mm/oom_kill.c: find_lock_task_mm), before 5.1 it may kill a child instead, and a group is killed as a whole.
+ * The kernel kills the process that it named before, with three exceptions. When the main thread of the process has
+ * exited, the kill line names another thread (mm/oom_kill.c: find_lock_task_mm). Before 5.1 the kernel may kill a child
+ * instead. With memory.oom.group it kills all processes of the cgroup.
  */
 function fitsKill(report: OpenReport, pid: number): number {
   const { group, ended, summary, chosen, tasks, idle } = report;
@@ -155,7 +156,10 @@ function fitsKill(report: OpenReport, pid: number): number {
   return tasks.has(pid) ? 4 : 1;
 }
 
-/** The first victim of a group is printed twice, and the line that names the group may be lost between. */
+/**
+ * With memory.oom.group the kernel prints the kill of the first victim twice; the line that names the group may be
+ * lost.
+ */
 const isAgain = ({ kills, idle }: OpenReport, { pid, comm }: Of<'killed'>) =>
   idle < 30 && kills.some((kill) => kill.pid === pid && kill.comm === comm);
 
@@ -166,7 +170,7 @@ function tgidOf({ tasks }: OpenReport, pid: number): number | undefined {
 
 const limitPath = ({ stats, taskIn }: OpenReport) => stats[0]?.path ?? taskIn?.limit ?? null;
 
-/** The head may have a part of a prefix before the name. */
+/** True when `comm` is the name in the head of the report, which may still have a part of a prefix before it. */
 const isAsker = ({ invoked }: OpenReport, comm: string) =>
   invoked !== undefined &&
   (invoked.comm === comm ||

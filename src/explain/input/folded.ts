@@ -1,23 +1,23 @@
-/** Lines that a mail, a page or a terminal has folded: whether a line continues the one before it, and what both say. */
+/** Joins lines that a mail, a web page or a terminal has wrapped. */
 import { parseLine } from '../lines/parse-line.ts';
 import type { ParsedLine } from '../lines/parsed-line.ts';
 
-/** No printk is longer, and no fold has more parts. */
+/** Joined lines are at most this long; no kernel message is longer. */
 const LONGEST = 4096;
 
-/** A line that may go on, and what it says so far. */
+/** A line that the next line may continue. `line`: its parsed form, undefined when it cannot be parsed alone. */
 export interface Unfinished {
   text: string;
   line: ParsedLine | undefined;
 }
 
-/** @returns what both lines together say, where that is more than the first says alone */
+/** @returns both lines as one, when the joined line can be parsed and has more fields than the first line alone */
 export function joined(last: Unfinished, next: string): { line: ParsedLine; text: string } | undefined {
   if (next === '' || last.text.length + next.length > LONGEST) return undefined;
   const head = last.text.trimEnd();
   const soft = head.endsWith('=') && /=3D|=$/.test(head) && !/\w=$/.test(head.replace(/=$/, ''));
   const tail = next.trimStart();
-  // A number is never put together from two lines: its halves cannot be told from two numbers.
+  // Digits at the end of a line and digits at the start of the next are never joined: they may be two numbers.
   const glued = /\d$/.test(head) && /^\d/.test(tail) ? [] : [soft ? head.slice(0, -1) + tail : head + tail];
   const texts = soft || /[/_(|=-]$/.test(head) ? [...glued, `${head} ${tail}`] : [`${head} ${tail}`, ...glued];
   for (const text of texts) {
@@ -36,7 +36,7 @@ function saysMore(now: ParsedLine, before: ParsedLine | undefined, tail: string)
   return weight(now) > weight(before);
 }
 
-/** How many fields a line has that a folded line may lack. */
+/** The number of optional fields that a line has; a wrapped line lacks some of them. */
 function weight(line: ParsedLine): number {
   switch (line.is) {
     case 'invoked':

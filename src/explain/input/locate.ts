@@ -1,6 +1,6 @@
 /**
- * Finds the kernel's words in a line whose prefix is on no list: quote marks, an unknown tool's stamp, a word of prose. Only
- * lines that no list of prefixes explains come here.
+ * Finds a kernel message in a line with an unknown prefix, such as quotation marks, the time stamp of another tool, or
+ * prose. Lines with a prefix that prefix.ts knows do not come here.
  */
 
 import { MOST_COMM } from '../lines/head-lines.ts';
@@ -8,53 +8,53 @@ import { parseLine } from '../lines/parse-line.ts';
 import type { ParsedLine } from '../lines/parsed-line.ts';
 import { withoutColours } from './colours.ts';
 
-/** Longer prefixes are prose. */
+/** Text before a kernel message that is longer than this is prose, not a prefix. */
 const MOST_PREFIX = 240;
 const MOST_STEPS = 10;
 const MOST_SHAPES = 8;
 
-/** What begins a line of a report and nothing else, wherever it stands in a line of a log. */
+/** Beginnings of report lines that are specific enough to be searched anywhere in a line. */
 const START =
   /oom-kill:\s?constraint=|(?:Memory cgroup )?[Oo]ut of [Mm]emory(?: \([^)]{1,60}\))?: [Kk]ill(?:ed)? process \d|Out of memory and no killable|Killed process \d+[ ,]|oom_reaper: (?:reaped|unable)|Tasks? in \/|Tasks state \(memory|Memory cgroup stats for \/|memory(?:\+swap)?: usage \d+kB|(?<=\s)(?:swap|kmem): usage \d+kB|CPU: \d+ (?:UID: \d+ )?PID: \d|Pid: \d+, comm: |Call [Tt]race:|Mem-[Ii]nfo:|Node \d+ (?:DMA|DMA32|Normal|HighMem|Movable|Device|active_anon)\b|\[\s*pid\s*\]\s+uid|\[\s*\d+\]\s+\d+\s+\d+(?:\s+-?\d+){4,10}\s+\S|Kernel panic - not syncing: |(?:SysRq|sysrq) ?: (?:SysRq : )?Manual OOM|COMPACTION is disabled!!!|active_anon:\d+ inactive_anon:\d+/;
 
-/** One of these is in every line of a report, but for the figures of a cgroup's statistics. */
+/** Every line of a report matches this, except for the lines of the cgroup's statistics. */
 const WORDS =
   /oom|[Oo]ut of [Mm]em|ill(?:ed)? process|Mem-|Node \d|_anon:|usage \d|P[Ii][Dd]: |race:|\+0x|[Ss]wap|pages |panic|Tasks? |mems_allowed|\] +\d+ +\d|lowmem|hugepages_|\d[Kk]B/;
 
-/** Prefix pieces, each tried at the beginning of what is left. All end before the kernel's words can begin. */
+/** Parts of prefixes. They are removed from the beginning of a line one after the other, up to the kernel message. */
 const PIECES: readonly RegExp[] = [
-  // The kernel's own stamp, with what precedes it.
+  // The kernel's time stamp, with all text before it.
   /^.{0,240}?\[\s*\d{1,9}\.\d{3,9}\](?:\s?\[\s*[TC]\d{1,10}\])?:?\s?/s,
   // "kernel: ", or RFC 5424: "host kernel - - - ".
   /^.{0,240}?\bkernel(?:\[\d+\])?(?::\s?| - - - )/s,
-  // Quotes, diffs, comments, lists, code fences, arrows of a page that folds lines.
+  // Marks of quotes, diffs, comments, lists and code fences, and the arrows of a web page that wraps lines.
   /^(?:[\s>|+#*`"'↪…]|-(?=\s)|:(?=\s)|~(?=\s))+/,
   // grep -n: "1234:", "kern.log:1234:"
   /^(?:[\w./-]+:)?\d+[:-](?!\d)\s*/,
   // A facility and level in words: "kern: warning: ", "kern    :info  : "
   /^(?:[\w.-]{1,80}:\s+)?(?:kern|user|daemon)\s*:\s*\w+\s*:\s*/,
   /^kern\.\w+\s+/,
-  // A JSON object that a page has folded
+  // The beginning of a JSON object that was wrapped
   /^[{,\s]*"(?:message|MESSAGE|log|msg|textPayload|line)"\s*:\s*"/,
-  // The colours of a JSON string
+  // Escaped terminal colours in a JSON string
   /^(?:\\u001b\[[0-9;]*m)+/,
   // journalctl -o export
   /^MESSAGE=/,
-  // A stamp in brackets of any form and language, but no row of a task table, no address, no column names.
+  // A time stamp in brackets in any language; not the pid of a task row, not an address, not the column names.
   /^\[(?!\s*(?:pid|\d+)\s*\])(?![<\s]*[0-9a-f]{8,})[^\]\n]{1,80}\]:?\s+/,
 ];
 
 export interface Located {
   line: ParsedLine;
   text: string;
-  /** What stood before `text`. */
+  /** The part of the line before `text`. */
   prefix: string;
 }
 
-/** The kernel's reasons (mm/oom_kill.c: the message of oom_kill_process). */
+/** The reasons that the kernel prints before a kill (mm/oom_kill.c: the message of oom_kill_process). */
 const WHY = /^(?:Out of [Mm]emory|Memory cgroup out of memory|No available memory)/;
 
-/** False for a name or a reason that has a part of a prefix in it. */
+/** False when the name or the reason of a line still contains a part of a prefix. */
 function isPlausible(line: ParsedLine): boolean {
   if (line.is === 'killed' || line.is === 'chosen') return line.why === null || WHY.test(line.why);
   return (line.is !== 'invoked' && line.is !== 'cpuset') || isName(line.comm);
@@ -62,19 +62,19 @@ function isPlausible(line: ParsedLine): boolean {
 
 const BYTES = new TextEncoder();
 
-/** A name has at most 15 bytes. It may hold blanks, colons and brackets, but not what ends a prefix. */
+/** A process name has at most 15 bytes. It may contain blanks, colons and brackets, but no text that ends a prefix. */
 export function isName(comm: string): boolean {
   if (comm === '' || /^[\s>|+#*`"']|^: |[\])|] |: |^\d+:|^MESSAGE=|^\{"|\\u001b|"\s*:\s*"/.test(comm)) return false;
   return comm.length <= MOST_COMM && BYTES.encode(comm.replaceAll(/\\x[0-9a-f]{2}/g, '_')).length <= MOST_COMM * 4;
 }
 
 export class Locator {
-  /** Prefixes that were found before a sentence of the kernel, as patterns: they strip the lines around it as well. */
+  /** Patterns of prefixes that were found before kernel messages, for lines whose message is harder to recognise. */
   readonly #shapes: RegExp[] = [];
 
-  /** @returns undefined: no line of a report is in `text` */
+  /** @returns undefined: `text` does not contain a line of a report */
   locate(text: string): Located | undefined {
-    // Most lines that come here are of other programs.
+    // A fast test first, because most lines that come here belong to other programs.
     if (this.#shapes.length === 0 && !WORDS.test(text)) return undefined;
     const found = this.#byShape(text);
     if (found || !WORDS.test(text)) return found;
@@ -82,7 +82,7 @@ export class Locator {
     return object ?? this.#byPieces(text) ?? this.#bySentence(text) ?? this.#quoted(text);
   }
 
-  /** The name in a head whose prefix could not be told when the head was read. undefined: it is not there. */
+  /** The process name in a head whose prefix was not known when the head was read. undefined: there is no name. */
   nameIn(comm: string): string | undefined {
     for (const shape of this.#shapes) {
       const prefix = shape.exec(comm)?.[0];
@@ -127,7 +127,7 @@ export class Locator {
     return found;
   }
 
-  /** A sentence of the kernel in quotes: JSON over several lines, logfmt, an API object. */
+  /** A kernel message in quotation marks: JSON over several lines, logfmt, the answer of an API. */
   #quoted(text: string): Located | undefined {
     for (const [whole, inner = ''] of text.matchAll(/"((?:[^"\\]|\\.)*)"/g)) {
       if (!WORDS.test(inner)) continue;
@@ -157,7 +157,7 @@ function attempt(text: string, at: number): Located | undefined {
   return line && isPlausible(line) ? { line, text: rest, prefix: text.slice(0, at) } : undefined;
 }
 
-/** The same prefix with other numbers: stamps and line numbers change from line to line. */
+/** A pattern for the same prefix with other numbers, because time stamps and line numbers change from line to line. */
 function shapeOf(prefix: string): RegExp {
   const source = prefix
     .replaceAll(/[.*+?^${}()|[\]\\/-]/g, '\\$&')

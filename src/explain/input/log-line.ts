@@ -1,17 +1,17 @@
-/** A line of a log, its prefix taken off. */
+/** A line of a log, split into its prefix and the kernel message. */
 import type { Stamp } from './stamp.ts';
 
 export interface LogLine {
-  /** The kernel's own words. May hold line feeds, where the format tells records apart. */
+  /** The kernel message. It may contain line feeds in formats that separate records in another way. */
   text: string;
-  /** Where the line begins in its file, in bytes. */
+  /** Position of the line in its file, in bytes. */
   offset: number;
   host: string | null;
-  /** With CONFIG_PRINTK_CALLER: "T1234" is a task, "C0" a CPU in an interrupt. */
+  /** With CONFIG_PRINTK_CALLER the code that called printk: "T1234" is a task, "C0" a CPU in an interrupt. */
   caller: string | null;
-  /** The kernel's stamp. */
+  /** The kernel's time stamp: microseconds since boot. */
   sinceBootUs: number | null;
-  /** As it is written. `readTime` reads it, which takes longer than all the rest, so only for the lines that need it. */
+  /** The time stamp as text. `readTime` parses it, which is slow, and so is called only where the time is needed. */
   stamp: Stamp | null;
   bootId: string | null;
 }

@@ -1,20 +1,20 @@
-/** One report while its lines are still coming in. */
+/** A report that is still being read. */
 import type { MemoryLine } from '../lines/memory-lines.ts';
 import type { Of, ParsedLine } from '../lines/parsed-line.ts';
 import type { LogLine } from './log-line.ts';
 
-/** In the order in which the kernel prints. */
+/** The parts of a report in the order in which the kernel prints them. */
 export const Phase = { head: 1, stack: 2, figures: 3, tasks: 4, summary: 5, end: 6 } as const;
 type PhaseNumber = (typeof Phase)[keyof typeof Phase];
 
 export const MOST_FRAMES = 256;
 
-/** A report has the figures of a cgroup or those of the system, never both. */
+/** A report has the figures of one cgroup or of the whole system, never both. */
 export type Kind = 'cgroup' | 'system';
 
-/** undefined: lines of this sort are in reports of both kinds. */
+/** undefined: reports of both kinds have such lines. */
 export function kindOf(line: ParsedLine): Kind | undefined {
-  // 5.1 prints CONSTRAINT_NONE for a cgroup as well.
+  // Linux 5.1 prints CONSTRAINT_NONE also for a cgroup's limit, so `limit` decides.
   if (line.is === 'summary') return line.constraint === 'CONSTRAINT_MEMCG' || line.limit ? 'cgroup' : 'system';
   if (line.is === 'memory') return 'system';
   return ['counter', 'stat', 'stats_of', 'task_in'].includes(line.is) ? 'cgroup' : undefined;
@@ -31,7 +31,7 @@ export class OpenReport {
   readonly counters = new Map<string, Of<'counter'>>();
   readonly stats: { path: string | null; values: Record<string, number> }[] = [];
   readonly memory: MemoryLine[] = [];
-  /** "Mem-Info:" was there. */
+  /** The line "Mem-Info:" was read. */
   titled = false;
   columns: string[] | undefined;
   tasks = new Map<number, string>();
@@ -43,16 +43,16 @@ export class OpenReport {
   panic: string | undefined;
   readonly reaped = new Map<number, Of<'reaped'>>();
   readonly unreapable: Of<'unreapable'>[] = [];
-  /** SysRq-f asked for it: the line before the head says so. */
+  /** The kill was requested with SysRq-f: "Manual OOM execution" came just before the head. */
   sysrq = false;
-  /** The kernel has no compaction. */
+  /** The line "COMPACTION is disabled!!!" was read: the kernel is built without CONFIG_COMPACTION. */
   noCompaction = false;
-  /** Nothing of it is an OOM report's alone so far: memory and stacks are printed for other reasons as well. */
+  /** No line so far proves that this is an OOM report: the kernel prints stacks and Mem-Info for other reasons too. */
   tentative = false;
   readonly warnings: string[] = [];
-  /** Lines that another report, open at the same time, might have had as well. */
+  /** Number of lines that fitted another open report equally well. */
   ambiguous = 0;
-  /** Lines of any kind since the last line of this report. */
+  /** Number of lines in the log since the last line of this report. */
   idle = 0;
   phase: PhaseNumber = Phase.head;
   kind: Kind | undefined;
@@ -61,17 +61,17 @@ export class OpenReport {
     this.start = start;
   }
 
-  /** The outcome is known; only the reaper's line and the other victims of a group may still come. */
+  /** The outcome is known; only lines of oom_reaper and further victims of a group may still come. */
   get ended(): boolean {
     return this.kills.length > 0 || this.noVictim || this.panic !== undefined;
   }
 
-  /** As `ended`, except after a panic, whose stack follows it. */
+  /** Like `ended`, but false after a panic while its stack may still follow. */
   get waiting(): boolean {
     return this.ended && !(this.justPanicked && this.idle < MOST_FRAMES);
   }
 
-  /** A console that shows urgent messages only has the panic, and the stack after it. */
+  /** The report begins with the panic, as on a console that shows urgent messages only: a stack follows the panic. */
   get justPanicked(): boolean {
     return this.panic !== undefined && !this.invoked;
   }
@@ -79,12 +79,12 @@ export class OpenReport {
   take(line: ParsedLine): void {
     this.idle = 0;
     this.kind ??= kindOf(line);
-    // The table is typed by kind, which indexing by the union cannot express.
+    // TypeScript cannot express that TAKE[line.is] accepts exactly this line.
     const phase = (TAKE[line.is] as (report: OpenReport, line: ParsedLine) => PhaseNumber | undefined)(this, line);
     if (phase !== undefined && phase > this.phase) this.phase = phase;
   }
 
-  /** Replaces the last line of its kind by the same line with what a folded copy had put on the next line. */
+  /** Replaces the last line of this kind by its complete form, after its wrapped rest was read. */
   amend(line: ParsedLine): void {
     this.idle = 0;
     if (line.is === 'memory') this.memory.pop();
@@ -106,7 +106,7 @@ export class OpenReport {
 
 type Take = { [Is in ParsedLine['is']]: (report: OpenReport, line: Of<Is>) => PhaseNumber | undefined };
 
-/** How each kind of line enters a report. @returns the phase that the report is in after it, at least */
+/** Adds a line of each kind to a report. @returns the earliest phase that the report can be in after the line */
 const TAKE: Take = {
   invoked: (report, line) => {
     report.invoked = line;

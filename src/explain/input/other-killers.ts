@@ -1,13 +1,16 @@
-/** What other programs say of kills for memory, in the same log as the kernel's reports: in their own words. */
+/**
+ * Finds messages of other programs about kills for memory, such as systemd-oomd, in the log with the kernel's reports.
+ */
 
+/** A kill for memory that another program logged. */
 export interface OtherKill {
   /** "systemd-oomd", "earlyoom" */
   program: string;
-  /** The program's own words, without its prefix. */
+  /** The message of the program, without the prefix of the log line. */
   words: string;
 }
 
-/** By program: how its line is told. The first group is its words. */
+/** The programs, and a pattern for the messages of each. The first group of the pattern is the message. */
 const KILLERS: readonly [string, RegExp][] = [
   ['systemd-oomd', /systemd-oomd(?:\[\d+\])?: (Killed \/?\S+ due to .{1,300})/],
   ['systemd-oomd', /\b(\S+: systemd-oomd killed .{1,120})/],
@@ -23,7 +26,7 @@ const KILLERS: readonly [string, RegExp][] = [
 
 const LIKELY = /oomd|earlyoom|nohang|lowmemorykiller|lmkd|System OOM|low on resource|OOM killer|'oom-kill'/;
 
-/** undefined: the line is none of these. */
+/** undefined: the line is not a message about a kill by another program. */
 export function otherKill(text: string): OtherKill | undefined {
   if (!LIKELY.test(text)) return undefined;
   for (const [program, pattern] of KILLERS) {

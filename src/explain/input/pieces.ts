@@ -1,9 +1,11 @@
-/** One record as the lines that it holds. */
+/** Splits a log record into the lines that it contains. */
 import { withoutColours } from './colours.ts';
 
-/** Lines that hold a name: a line feed in a name does not end them. */
+/** Lines with a process name. They are not split at a line feed, because the name may contain it. */
 const NAMED = /oom-killer|^oom-kill:|ill(?:ed)? process|^\[|^oom_reaper|^Task|Comm: |mems_allowed=/;
-/** Lines that the kernel prints together in one record, and that rsyslog and others write as one with escaped line ends. */
+/**
+ * Lines that the kernel prints in one record. rsyslog and other tools write them as one line with escaped line feeds.
+ */
 const TOGETHER = /active_anon:\d+ |Memory cgroup stats|^(?:anon|cache|rss) \d+/;
 
 export function pieces(text: string): string[] {
@@ -12,11 +14,11 @@ export function pieces(text: string): string[] {
     const inner = messagesIn(whole);
     if (inner.length > 0) return inner.flatMap(pieces);
   }
-  // Mail in quoted-printable.
+  // A mail in quoted-printable encoding.
   if (whole.includes('=3D')) whole = whole.replaceAll('=3D', '=').replaceAll('=09', '\t').replaceAll('=20', ' ');
   if (/#01|\\/.test(whole) && TOGETHER.test(whole))
     whole = whole.replaceAll(/#012|\\x0a|\\n/g, '\n').replaceAll(/#011|\\x09|\\t/g, '\t');
-  // Two sentences in one, as in the message of a Kubernetes event.
+  // Two kernel messages on one line, as in the message of a Kubernetes event.
   if (whole.includes(' child'))
     whole = whole.replace(/(or (?:sacrifice|a) child)(?:\\n|#012|\s)+(?=Killed process \d)/, '$1\u0000');
   if (whole.includes('\u0000')) return whole.split('\u0000');
@@ -24,7 +26,7 @@ export function pieces(text: string): string[] {
   return whole.split('\n');
 }
 
-/** The strings of a JSON document on one line that may be kernel messages: an API's answer has many of them. */
+/** The strings in a line of JSON that may be kernel messages. The answer of an API has many of them in one line. */
 function messagesIn(json: string): string[] {
   return [...json.matchAll(/"((?:[^"\\]|\\.)*)"/g)].flatMap(([whole, inner = '']) => {
     if (

@@ -1,6 +1,6 @@
 /**
- * What stands before a kernel message: nothing, or the prefix of dmesg in its several forms, syslog, journalctl, a container
- * runtime's log, or /dev/kmsg. Prefixes nest: a node log of a syslog line of a dmesg line.
+ * Removes the known prefixes before a kernel message: those of dmesg, syslog, journalctl, container runtimes and
+ * /dev/kmsg. A line may have several of them, for example a syslog prefix before a dmesg prefix.
  */
 import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
@@ -8,7 +8,7 @@ import { ISO, MONTHS, SYSLOG } from './stamp.ts';
 import { fromJson, safeInteger, setStamp } from './structured.ts';
 
 const MOST_NESTED = 6;
-/** A printk is cut at 1 KiB (LOG_LINE_MAX). */
+/** Longer text is cut. The kernel cuts a message at 1 KiB (LOG_LINE_MAX), but escaping may make it longer. */
 const LONGEST_TEXT = 4096;
 
 /** @param raw a line without its line feed */
@@ -27,7 +27,7 @@ export function readLine(raw: string, offset: number): LogLine | null {
   return at;
 }
 
-/** The first character tells which forms a line can have. */
+/** Removes one prefix. The first character of the line tells which prefixes are possible. */
 function strip(at: LogLine): 'again' | 'done' | 'drop' {
   const first = at.text.charCodeAt(0);
   if (first === 0x7b /* { */) return fromJson(at);
@@ -46,7 +46,7 @@ function cut(at: LogLine, prefix: RegExp): 'again' | 'done' {
 
 const UPTIME = /^\[ *(\d{1,12})\.(\d{3,9})(?: <[ \d.]*>)?\](?: ?\[ *([TC]\d{1,10})\])? ?/;
 const CLOCK = /^\[((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4})\] ?/;
-/** dmesg -e, -d, and -e again within the same minute. */
+/** The time stamps of dmesg -e and dmesg -d. */
 const RELATIVE = /^\[(?:[A-Z][a-z]{2}\d\d \d\d:\d\d| *[+<] *\d+\.\d+>?)\] ?/;
 
 function fromBracket(at: LogLine): 'again' | 'done' {
@@ -56,10 +56,10 @@ function fromBracket(at: LogLine): 'again' | 'done' {
     at.sinceBootUs = Number(seconds) * 1e6 + Number(fraction.slice(0, 6).padEnd(6, '0'));
     at.caller ??= caller ?? null;
     at.text = at.text.slice(prefix.length);
-    // journalctl -o short-monotonic has the host next
+    // journalctl -o short-monotonic writes the host name after the time stamp
     const host = HOST_AND_KERNEL.exec(at.text);
     if (host) takeHost(at, host);
-    return 'done'; // the kernel's own stamp is the innermost
+    return 'done'; // the kernel's time stamp is always the last prefix
   }
   const clock = CLOCK.exec(at.text);
   if (!clock) return cut(at, RELATIVE);
@@ -75,7 +75,7 @@ function fromDigits(at: LogLine): 'again' | 'done' | 'drop' {
   const kmsg = at.text.charCodeAt(4) === 0x2d /* - */ ? null : KMSG.exec(at.text);
   if (kmsg) {
     const [prefix, priority, , us = '', , more] = kmsg;
-    // Facility 0 is the kernel. A process may write to /dev/kmsg as well, and its lines may look like the kernel's.
+    // Facility 0 is the kernel. Processes can write to /dev/kmsg too, with another facility: their lines are ignored.
     if (Number(priority) >> 3 !== 0) return 'drop';
     at.sinceBootUs = safeInteger(us);
     at.caller = /,caller=([TC]\d+)/.exec(more ?? '')?.[1] ?? at.caller;
@@ -94,7 +94,7 @@ function fromDigits(at: LogLine): 'again' | 'done' | 'drop' {
 }
 
 const HOST_AND_KERNEL = /^(?:([\w.:-]{1,255}) )?kernel(?:\[\d+\])?: ?/;
-/** dmesg -x */
+/** The facility and level that dmesg -x prints. */
 const LEVEL = /^(?:kern|user|daemon) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: /;
 
 function fromWord(at: LogLine): 'again' | 'done' {
@@ -122,14 +122,14 @@ function takeHost(at: LogLine, [prefix, host]: RegExpExecArray): void {
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** /dev/kmsg writes what is not printable as \xNN, the backslash too (kernel/printk/printk.c: append_char). */
+/** /dev/kmsg writes unprintable bytes and the backslash as \xNN (kernel/printk/printk.c: append_char). */
 function unescapeKmsg(text: string): string {
   if (!text.includes('\\x')) return text;
   const raw = text.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   return utf8.decode(Uint8Array.from(raw, (character) => character.charCodeAt(0)));
 }
 
-/** The line with what a prefix that is on no list tells of its time. */
+/** Adds the time stamps in `prefix`, a prefix of unknown form, to the line. */
 export function stampFrom(prefix: string, at: LogLine): LogLine {
   if (prefix === '') return at;
   const found: LogLine = { ...at };

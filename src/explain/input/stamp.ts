@@ -2,12 +2,12 @@
 
 export interface Stamp {
   text: string;
-  /** With year and zone. */
+  /** True when the time stamp has a year and a time zone. */
   complete: boolean;
   form: 'date' | 'syslog' | 'us';
 }
 
-/** What a stamp lacks. */
+/** The time zone and the year for time stamps without them. */
 export interface Clock {
   /** "UTC", "+02:00" or a name such as "Europe/Berlin". */
   zone: string;
@@ -15,7 +15,7 @@ export interface Clock {
   year: number | undefined;
 }
 
-/** A stamp without a zone is not shifted: its hour stays as it is written. */
+/** The default: a time stamp without a time zone is read as UTC, so its hour stays the same as in the log. */
 export const AS_WRITTEN: Clock = { zone: 'UTC', year: undefined };
 
 export const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)? ?/;
@@ -24,7 +24,7 @@ export const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', '
 /** ctime(3): "Wed Jan  7 03:04:05 2026" */
 const CTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})/;
 
-/** Milliseconds since 1970; null: there is no stamp, or it is no time. */
+/** Milliseconds since 1970; null: the line has no time stamp, or the time stamp is invalid. */
 export function readTime({ stamp }: { stamp: Stamp | null }, clock = AS_WRITTEN): number | null {
   if (stamp === null) return null;
   const ms = READ[stamp.form](stamp.text, clock);
@@ -63,18 +63,18 @@ function syslogTime(text: string, clock: Clock): number {
   return at(current) > now + 86_400_000 ? at(current - 1) : at(current);
 }
 
-/** "+02:00", "-0330", "Z" */
+/** @param zone "+02:00", "-0330" or "Z" */
 function offsetMs(zone: string): number {
   const [, sign, hours, minutes] = /^([+-])(\d\d):?(\d\d)$/.exec(zone) ?? [];
   if (sign === undefined) return 0;
   return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60_000;
 }
 
-/** @param wall what a clock in that zone shows, as if it were UTC */
+/** @param wall local time in the zone, as milliseconds since 1970 as if the local time were UTC */
 function inZone(wall: number, zone: string): number {
   if (zone === 'UTC' || Number.isNaN(wall)) return wall;
   if (/^[+-]/.test(zone)) return wall - offsetMs(zone);
-  // Twice: the first guess may be on the other side of a change to or from summer time.
+  // The offset is computed twice, because the first guess may be on the other side of a change to or from summer time.
   const guess = wall - nameOffsetMs(wall, zone);
   return wall - nameOffsetMs(guess, zone);
 }
@@ -85,7 +85,7 @@ function nameOffsetMs(at: number, zone: string): number {
   return offsetMs(name.replace(/^GMT/, ''));
 }
 
-/** True for a zone that `Clock.zone` may be. */
+/** True when `zone` is a valid value of `Clock.zone`. */
 export function isZone(zone: string): boolean {
   if (zone === 'UTC' || /^[+-]\d\d:?\d\d$/.test(zone)) return true;
   try {

@@ -1,13 +1,15 @@
-/** Log records in JSON: `journalctl -o json`, Docker's json-file, and log shippers that have the text in "message". */
+/**
+ * Log records in JSON: `journalctl -o json`, Docker's json-file, and log shippers such as those with a "message" field.
+ */
 import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
 import type { Stamp } from './stamp.ts';
 
-/** Where log shippers and APIs keep the text of a message, and its time. */
+/** The fields in which log shippers and APIs store the text and the time of a message. */
 const TEXT_KEYS = ['MESSAGE', 'log', 'message', 'msg', 'textPayload', 'line', '@message'];
 const TIME_KEYS = ['time', 'timestamp', '@timestamp', 'ts', 'lastTimestamp', 'firstTimestamp'];
 
-/** @returns whether the text inside may have a prefix of its own; "drop": it is not the kernel's */
+/** @returns "again": the message may have a prefix; "done": it has none; "drop": the message is not from the kernel */
 export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   let record: Record<string, unknown>;
   try {
@@ -34,17 +36,17 @@ export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** journalctl writes a message that is not printable UTF-8 as an array of bytes. */
+/** journalctl writes a message with unprintable characters as an array of bytes. */
 function textOf(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value) || value.length > 65536 || !value.every((byte) => typeof byte === 'number')) return null;
   return utf8.decode(Uint8Array.from(value as number[]));
 }
 
-/** Of several stamps the outermost that has year and zone. */
+/** Stores a time stamp. The first one is kept, but a complete one replaces an incomplete one. */
 export function setStamp(at: LogLine, form: Stamp['form'], text: string, complete: boolean): void {
   if (at.stamp === null || (complete && !at.stamp.complete)) at.stamp = { form, text, complete };
 }
 
-/** null: more than a number holds exactly. */
+/** null: the number is too large to be a safe integer. */
 export const safeInteger = (digits: string) => (Number.isSafeInteger(Number(digits)) ? Number(digits) : null);

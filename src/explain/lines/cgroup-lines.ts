@@ -1,4 +1,6 @@
-/** The figures of the cgroup whose limit was hit (mm/memcontrol.c: mem_cgroup_print_oom_info and its relatives). */
+/**
+ * Lines about the cgroup whose limit was hit: usage, limits and statistics (mm/memcontrol.c: mem_cgroup_print_oom_*).
+ */
 import { int, maybe, units } from './digits.ts';
 import type { CounterName, LineKind } from './parsed-line.ts';
 
@@ -16,7 +18,7 @@ export const figures: readonly LineKind[] = [
       is: 'counter',
       counter: counter as CounterName,
       usage: units(usage),
-      // "No limit" is near 2^53 KiB, and may be printed as more than a number can hold exactly.
+      // The kernel prints "no limit" as about 2^53 KiB, which may exceed MAX_SAFE_INTEGER.
       limit: Math.min(Number(limit), Number.MAX_SAFE_INTEGER),
       failures: maybe(failures),
     }),
@@ -40,7 +42,7 @@ export const members: readonly LineKind[] = [
   { likely: startsWithTask, pattern: GROUP, read: ({ path = '' }) => ({ is: 'group', path }) },
 ];
 
-/** cgroup v1 prints all figures of a group in one line: "cache:4KB rss:128KB". */
+/** cgroup v1 prints all statistics of a cgroup in one line: "cache:4KB rss:128KB". */
 function inlineStats(text: string): Record<string, number> {
   return Object.fromEntries(
     [...text.matchAll(/([a-z_]+):(\d+)KB/g)].map(([, key = '', kib]) => [key, units(kib) * 1024]),

@@ -1,26 +1,26 @@
-/** Digits of a log as numbers. NaN stands for what no kernel can have printed; a line that holds a NaN is not believed. */
+/** Parses the digits of a log. NaN: a number that no kernel can have printed; parseLine() rejects a line with a NaN. */
 
-/** The largest size, in pages of 4 KiB or in KiB, whose bytes a number can hold exactly. */
+/** The largest size, in pages of 4 KiB or in KiB, that is still a safe integer in bytes. */
 const MOST_UNITS = 2 ** 41;
 
-/** A count, or a size in bytes. */
+/** Parses a count, or a size in bytes. */
 export function int(digits: string | undefined): number {
   const value = Number(digits);
   return digits !== undefined && Number.isSafeInteger(value) ? value : Number.NaN;
 }
 
-/** A size in pages or KiB. */
+/** Parses a size in pages or KiB. */
 export function units(digits: string | undefined): number {
   const value = int(digits);
   return value > MOST_UNITS ? Number.NaN : value;
 }
 
-/** null where the kernel printed no such field. */
+/** Parses an optional field. null: the line does not have it. */
 export const maybe = (digits: string | undefined) => (digits === undefined ? null : int(digits));
 
-/** True when `value` holds no NaN at any depth. */
+/** True when `value` contains no NaN at any depth. */
 export function isSound(value: unknown): boolean {
-  // Object.values() and not for-in, which takes twice as long as all the rest of the parser.
+  // Object.values(), because for-in takes twice as long as the rest of the parser.
   if (typeof value !== 'object' || value === null) return !Number.isNaN(value);
   return Object.values(value).every(isSound);
 }

@@ -1,18 +1,20 @@
-/** The beginning of a report: who asked, where, and the stack (mm/oom_kill.c: dump_header; lib/dump_stack.c). */
+/** The first lines of a report: the allocating task, its CPU, and its stack (dump_header(), dump_stack()). */
 import { int, maybe } from './digits.ts';
 import type { LineKind } from './parsed-line.ts';
 
-/** What follows the name is read by field: their order, the blanks between them and which of them exist differ by kernel. */
+/**
+ * The fields after the name are parsed one by one, because their order, spacing and number differ by kernel version.
+ */
 const INVOKED = /^(?<comm>.*?)\s+invoked oom-killer\b(?::\s*(?<rest>.*))?$/s;
 const CPUSET = /^(?<comm>.*) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]*)\s*$/s;
 const CPU =
   /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted ?|Tainted: [A-Z [\]=,-]+? )(?<kernel>\d\S*)/s;
 /** TASK_COMM_LEN, without its NUL. */
 export const MOST_COMM = 15;
-/** Before 3.10. */
+/** The form of the "CPU:" line before Linux 3.10. */
 const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted ?|Tainted: [A-Z -]+? )(?<kernel>\d\S*)/s;
 const FRAME = /^\s*(?:\[<[0-9a-f]+>\]\s*)?(?<unsure>\? )?(?<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+\/0x[0-9a-f]+/;
-/** 32-bit ARM: the function, " from ", and its caller with an offset. */
+/** A stack frame on 32-bit ARM: the function, " from ", and its caller with an offset. */
 const ARM_FRAME =
   /^\s*(?:\[<[0-9a-f]+>\]\s*)?\(?(?<name>[A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+\/0x[0-9a-f]+)?\)? from (?:\[<[0-9a-f]+>\]\s*)?\(?[A-Za-z_][\w.]*\+0x/;
 const TRACE = /^(?:Call [Tt]race:|Backtrace:|\s*<\/?(?:TASK|IRQ|EOI|NMI|SOFTIRQ)>)/;
@@ -25,7 +27,7 @@ const COMPACTION = /^COMPACTION is disabled!!!/;
 export const maskOf = (nodemask: string | undefined) =>
   nodemask === undefined || nodemask === '(null)' ? null : nodemask;
 
-/** fs/proc/base.c: how the kernel turns oom_adj (-17 to 15) into oom_score_adj. */
+/** Converts oom_adj (-17 to 15) to oom_score_adj, as fs/proc/base.c does. */
 export function fromOomAdj(adj: number): number {
   return adj === 15 ? 1000 : Math.trunc((adj * 1000) / 17);
 }
@@ -40,7 +42,7 @@ export const invoked: LineKind = {
     const adj = field(/\boom_score_adj=(-?\d+)(?!\d)/);
     const oldAdj = field(/\b(?:oomkilladj|oom_adj)=(-?\d+)(?!\d)/);
     const found = [mask, order, adj, oldAdj].filter((one) => one !== undefined);
-    // A sentence in prose about the OOM killer has none of the fields.
+    // A sentence about the OOM killer in another text has none of the fields.
     if (found.length === 0 && (rest !== '' || comm.length > MOST_COMM)) return undefined;
     const old = maybe(oldAdj);
     return {

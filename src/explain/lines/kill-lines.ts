@@ -1,4 +1,7 @@
-/** The end of a report: the summary, the choice, the kill, the reaper, or a panic (mm/oom_kill.c, mm/memcontrol.c). */
+/**
+ * The last lines of a report (mm/oom_kill.c, mm/memcontrol.c): the "oom-kill:" summary, the "Kill process" line, the
+ * "Killed process" line, the lines of oom_reaper, or a panic.
+ */
 import { int, maybe, units } from './digits.ts';
 import { maskOf } from './head-lines.ts';
 import type { Groups, KilledSize, LineKind, ParsedLine } from './parsed-line.ts';
@@ -9,7 +12,9 @@ const CHOSEN =
   /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*)\) score (?<score>\d+) or (?:sacrifice child|a child)\s*$/s;
 const KILLED =
   /^(?:(?<why>[^:]{1,80}): )?Killed process (?<pid>\d+)(?:, UID (?<uidBefore>\d+),)? \((?<comm>.*)\)(?:, UID (?<uidAfter>\d+),)?(?<sizes>(?:,? (?:total-vm|anon-rss|file-rss|shmem-rss|UID|pgtables|oom_score_adj):-?\d+(?:kB)?)*)\s*$/s;
-/** The same lines where they are cut, shortened, or carry a field more: what is whole is read, the rest is null. */
+/**
+ * Patterns for the same lines when they are cut, shortened or have an unknown field: a field that is cut becomes null.
+ */
 const CUT_SUMMARY = /^oom-kill:\s*constraint=(?<constraint>CONSTRAINT_[A-Z_]+)(?<rest>(?:,.*)?)$/s;
 const CUT_CHOSEN =
   /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*?)\)(?: score (?<score>\d+)(?= ))?(?<rest>.*)$/s;
@@ -66,7 +71,7 @@ export const kills: readonly LineKind[] = [
   },
 ];
 
-/** Tried after every other kind: names end here at the first parenthesis, which a hostile name may hold. */
+/** These are tried last, because here a name ends at its first ")", and a process can have a ")" in its name. */
 export const cuts: readonly LineKind[] = [
   { likely: (text) => text.startsWith('oom-kill:'), pattern: CUT_SUMMARY, read: cutSummary },
   { likely: (text) => text.includes('Killed process '), pattern: CUT_KILLED, read: cutKilled },
@@ -99,7 +104,7 @@ export const endings: readonly LineKind[] = [
 ];
 
 function killed({ why, pid, comm = '', sizes = '', uidBefore, uidAfter }: Groups): ParsedLine | undefined {
-  // Other programs kill as well, and log it in the same words: the kernel's reason always names memory.
+  // Other programs log their kills in the same words. The kernel's reason always contains "memory".
   if (why !== undefined && !/memory/i.test(why)) return undefined;
   const fields = [...sizes.matchAll(/([\w-]+):(-?\d+)/g)].map(([, key = '', value]) => [key, units(value)] as const);
   const { UID, oom_score_adj: adj, ...kib } = Object.fromEntries(fields);
@@ -115,7 +120,7 @@ function killed({ why, pid, comm = '', sizes = '', uidBefore, uidAfter }: Groups
   };
 }
 
-/** null where the size, or its unit, is not there. */
+/** null: the size or its unit is missing. */
 function kibIn(text: string, name: string): number | null {
   const digits = new RegExp(`${name}:(\\d+)kB`).exec(text)?.[1];
   return digits === undefined ? null : units(digits);
@@ -142,7 +147,7 @@ function cutKilled({ why, pid, comm = '', uidBefore, rest = '' }: Groups): Parse
 }
 
 const SIZES = new Set<string>(['total-vm', 'anon-rss', 'file-rss', 'shmem-rss', 'pgtables']);
-/** The fields of a summary, and how their values look. */
+/** The fields of the "oom-kill:" summary, and a pattern for the values of each. */
 const FIELDS: Record<string, RegExp> = {
   nodemask: /^(?:\(null\)|[\d,-]*)$/,
   cpuset: /^\S*$/,

@@ -1,12 +1,12 @@
 /**
- * The lines under "Mem-Info:", as show_mem() prints them: mm/show_mem.c, before 6.4 mm/page_alloc.c and lib/show_mem.c,
- * mm/hugetlb.c, mm/swap_state.c, mm/slab_common.c.
+ * Parses the lines under "Mem-Info:", which show_mem() prints: mm/show_mem.c (before 6.4 mm/page_alloc.c and
+ * lib/show_mem.c), mm/hugetlb.c, mm/swap_state.c, mm/slab_common.c.
  */
 import { int, units } from './digits.ts';
 
 type Groups = Record<string, string | undefined>;
 
-/** Sizes are as printed: pages in `pages`, KiB in what ends in `kib` or `Kib`. */
+/** Sizes have the unit of the log: pages in fields named `pages`, KiB in fields whose name ends in `kib` or `Kib`. */
 export type MemoryLine =
   | { of: 'title' }
   | { of: 'totals'; pages: Record<string, number> }
@@ -25,7 +25,7 @@ const ZONE = /^(?:Node (?<node>\d+) )?(?<zone>DMA32|DMA|Normal|HighMem|Movable|D
 const NODE = /^Node (?<node>\d+) (?<pairs>active_anon:\d+kB .*)$/s;
 const BUDDY =
   /^(?:Node (?<node>\d+) )?(?<zone>DMA32|DMA|Normal|HighMem|Movable|Device): (?<blocks>\d+\*\d+kB .*)= (?<total>\d+)kB\s*$/;
-/** "active_anon:100 inactive_anon:50": the totals, of which a copy may have folded the lines. */
+/** Totals of the system: "active_anon:100 inactive_anon:50". A copied log may have wrapped this line. */
 const TOTALS =
   /^\s*(?:(?:in)?active(?:_anon|_file)?:\d+|isolated_(?:anon|file):\d+|(?:unevictable|dirty|writeback|unstable|slab_reclaimable|slab_unreclaimable|mapped|shmem|pagetables|sec_pagetables|bounce|kernel_misc_reclaimable|free|free_pcp|free_cma|zspages|slab|balloon_pages|gpu_active|gpu_reclaim):\d+)(?: +[a-z_]+:\d+)*\s*$/;
 const RESERVE = /^lowmem_reserve\[\]:(?<pages>(?: \d+)+)\s*$/;
@@ -47,10 +47,10 @@ const COUNTS = {
   'reserved pages': 'reserved',
 } as const;
 
-/** A machine without NUMA has node 0 only, and the kernel does not name it. */
+/** A machine without NUMA has only node 0, and the kernel does not print it. */
 const nodeOf = (digits: string | undefined) => int(digits ?? '0');
 
-/** The first kind whose pattern matches has the line. */
+/** The first kind whose pattern matches reads the line. */
 const KINDS: readonly { pattern: RegExp; read: (groups: Groups, text: string) => MemoryLine | undefined }[] = [
   { pattern: /^Mem-[Ii]nfo:/, read: () => ({ of: 'title' }) },
   {
@@ -113,7 +113,7 @@ export function parseMemoryLine(text: string): MemoryLine | undefined {
   return undefined;
 }
 
-/** "free:15360kB min:28kB" or "free:1234 free_pcp:0"; "writeback_tmp:0kB" too. */
+/** Parses "free:15360kB min:28kB" or "free:1234 free_pcp:0". */
 function pairs(text = ''): Record<string, number> {
   const values: Record<string, number> = {};
   for (const [, key = '', digits] of text.matchAll(PAIR)) values[key] = units(digits);
@@ -127,7 +127,7 @@ function unreclaimable(text: string): boolean | null {
   return word === undefined ? null : word === 'yes';
 }
 
-/** "1*4kB (U) 0*8kB …": by order, from 0. The kernel prints every order it has. */
+/** Parses "1*4kB (U) 0*8kB …": the number of free blocks of each order, from order 0; the kernel prints every order. */
 function buddyList({ node, zone = '', blocks = '', total }: Groups): MemoryLine | undefined {
   const list = [...blocks.matchAll(/(\d+)\*(\d+)kB/g)].map(([, count, kib]) => ({
     count: int(count),

@@ -1,8 +1,9 @@
 /**
- * Understands one line of an OOM report. The patterns follow the kernel's format strings from 2.6.32 to 7.x:
- * mm/oom_kill.c, mm/memcontrol.c, mm/show_mem.c (mm/page_alloc.c, lib/show_mem.c), kernel/printk, lib/dump_stack.c.
+ * Parses one line of an OOM report. The patterns follow the kernel's format strings from 2.6.32 to 7.x: mm/oom_kill.c,
+ * mm/memcontrol.c, mm/show_mem.c (mm/page_alloc.c, lib/show_mem.c), kernel/printk, lib/dump_stack.c.
  *
- * A name holds any byte, so it ends where the *last* match of what follows it begins.
+ * A process name may contain any byte, so a pattern ends it at the *last* place where the rest of the line still
+ * matches.
  */
 import { figures, members } from './cgroup-lines.ts';
 import { isSound } from './digits.ts';
@@ -12,7 +13,7 @@ import { parseMemoryLine } from './memory-lines.ts';
 import type { LineKind, ParsedLine } from './parsed-line.ts';
 import { rows, title } from './task-lines.ts';
 
-/** The first kind that recognises a line has it. Rows of the task table come first: most lines are such. */
+/** The first kind that recognises a line reads it. Rows of the task table come first, because most lines are rows. */
 const KINDS: readonly LineKind[] = [
   ...rows,
   invoked,
@@ -29,7 +30,7 @@ const KINDS: readonly LineKind[] = [
 const MOST_PID = 4 * 1024 * 1024;
 const MOST_ORDER = 64;
 
-/** undefined: the line is not of an OOM report, or it holds a number that no kernel can have printed. */
+/** undefined: the line does not belong to an OOM report, or it has a number that no kernel can have printed. */
 export function parseLine(text: string): ParsedLine | undefined {
   const line = recognise(text);
   return line && isSound(line) && believable(line) ? line : undefined;
@@ -53,14 +54,14 @@ function recognise(text: string): ParsedLine | undefined {
   return first(cuts, text);
 }
 
-/** True when the line has the words of one that matters: then a line that cannot be parsed is worth a warning. */
+/** True for a line that looks like an important line of a report: when parsing it fails, the reader gives a warning. */
 export function looksImportant(text: string): boolean {
   return / invoked oom-killer:|^oom-kill:constraint=|^(?:[^:]*[Oo]ut of memory[^:]*: )?Kill(?:ed)? process |^oom_reaper: reaped/.test(
     text,
   );
 }
 
-/** False for a number that the kernel cannot mean. */
+/** False when a pid, an oom_score_adj or an order is outside the kernel's range. */
 function believable(line: ParsedLine): boolean {
   if ('pid' in line && line.pid !== null && line.pid > MOST_PID) return false;
   if ('adj' in line && line.adj !== null && Math.abs(line.adj) > 1000) return false;

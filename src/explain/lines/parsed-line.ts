@@ -1,4 +1,4 @@
-/** What one line of an OOM report says. Sizes are as printed, in KiB or in pages: see each line. */
+/** One parsed line of an OOM report. Sizes have the unit of the log, KiB or pages, as noted at each kind. */
 import type { MemoryLine } from './memory-lines.ts';
 
 export type ParsedLine =
@@ -13,23 +13,23 @@ export type ParsedLine =
       nodemask: string | null;
     }
   | { is: 'sysrq' }
-  /** A kernel without CONFIG_COMPACTION, and a request for more than one page. */
+  /** "COMPACTION is disabled!!!": the kernel lacks CONFIG_COMPACTION, and the request was for more than one page. */
   | { is: 'compaction' }
   | { is: 'cpuset'; comm: string; cpuset: string; mems: string }
   | { is: 'cpu'; cpu: number | null; uid: number | null; pid: number; comm: string; kernel: string | null }
   | { is: 'trace' }
   | { is: 'frame'; name: string; sure: boolean }
-  /** Registers, hardware and the like: part of a stack dump, and of no use here. */
+  /** A line of a stack dump that is not used, such as registers or the name of the hardware. */
   | { is: 'machine' }
-  /** cgroup v1: the victim's cgroup, and the one whose limit was hit. */
+  /** cgroup v1: the victim's cgroup, and the cgroup whose limit was hit. */
   | { is: 'task_in'; task: string; limit: string }
-  /** KiB. */
+  /** Usage and limit of the cgroup, in KiB. */
   | { is: 'counter'; counter: CounterName; usage: number; limit: number; failures: number | null }
   | { is: 'stats_of'; path: string; values: Record<string, number> }
   | { is: 'stat'; key: string; value: number }
   | { is: 'memory'; info: MemoryLine }
   | { is: 'columns'; names: string[] }
-  /** `rest`: the numbers and the name, which only the columns can tell apart. */
+  /** A row of the task table. `rest`: the numbers and the name, which are split later by the column names. */
   | { is: 'task'; pid: number; rest: string }
   | {
       is: 'summary';
@@ -53,13 +53,13 @@ export type ParsedLine =
       uid: number | null;
       kib: Partial<Record<KilledSize, number>>;
       adj: number | null;
-      /** Fields may be missing that the kernel printed. */
+      /** True: the log may have lost some fields of this line. */
       cut: boolean;
     }
   | { is: 'group'; path: string }
   | { is: 'no_victim' }
   | { is: 'panic'; text: string }
-  /** KiB that were left after the reaper was done; null where the line is cut. */
+  /** Memory that the victim still had after oom_reaper, in KiB; null where the line is cut. */
   | { is: 'reaped'; pid: number; comm: string; anon: number | null; file: number | null; shmem: number | null }
   | { is: 'unreapable'; pid: number; comm: string };
 
@@ -67,14 +67,14 @@ export type CounterName = 'memory' | 'memory+swap' | 'swap' | 'kmem';
 export type KilledSize = 'total-vm' | 'anon-rss' | 'file-rss' | 'shmem-rss' | 'pgtables';
 export type Of<Is extends ParsedLine['is']> = Extract<ParsedLine, { is: Is }>;
 
-/** Named groups of a match. */
+/** Named groups of a regular expression match. */
 export type Groups = Record<string, string | undefined>;
 
-/** One kind of line: how it is recognised, and how its groups are read. */
+/** One kind of line: the pattern that recognises it, and a function that reads the groups of the match. */
 export interface LineKind {
-  /** A cheap test before the pattern; without it the pattern is tried on every line. */
+  /** A fast test that is done before the pattern. Without `likely` the pattern is tried on every line. */
   likely?: (text: string) => boolean;
   pattern: RegExp;
-  /** undefined: the pattern matched, and it is no line of an OOM report all the same. */
+  /** undefined: the pattern matched, but the line is not part of an OOM report. */
   read: (groups: Groups) => ParsedLine | undefined;
 }

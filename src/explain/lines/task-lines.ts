@@ -1,4 +1,4 @@
-/** The task table: its title, its column names, its rows (mm/oom_kill.c: dump_tasks, dump_task). */
+/** The task table: its title, its column names and its rows (mm/oom_kill.c: dump_tasks, dump_task). */
 import { int } from './digits.ts';
 import type { LineKind } from './parsed-line.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Charts as inline SVG: shapes only, stretched to the available width. Text stands beside them as HTML, so that it keeps its
- * size on a narrow screen.
+ * Charts as inline SVG: shapes only, stretched to the available width. Text stands beside them as HTML, so that it
+ * keeps its size on a narrow screen.
  */
 import type { ReportZone } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';

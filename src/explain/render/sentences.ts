@@ -2,7 +2,9 @@
 import type { OomReport } from '../../model/oom-report.ts';
 import { printable } from '../../text/printable.ts';
 
-/** When the report was written: "2026-11-20 08:00:12Z", the log's own words where it has no zone, or seconds after boot. */
+/**
+ * When the report was written: "2026-11-20 08:00:12Z", the log's own words where it has no zone, or seconds after boot.
+ */
 export function when({ time, time_source, time_text, since_boot_seconds }: OomReport): string {
   if (time_text !== null) return printable(time_text);
   if (time_source !== 'reading') return `${time.slice(0, 10)} ${time.slice(11, 19)}Z`;

@@ -1,11 +1,14 @@
-/** The size of what ran out (mm/oom_kill.c: constrained_alloc; mm/memcontrol.c: mem_cgroup_get_max). */
+/**
+ * Computes the memory that ran out: the total that oom_score_adj is a share of (mm/oom_kill.c: constrained_alloc;
+ * mm/memcontrol.c: mem_cgroup_get_max).
+ */
 import { type BadnessDomain, badnessRules, OLDEST_BADNESS } from '../../kernel-facts/oom-badness.ts';
 import { isAtLeast, type KernelVersion, parseKernelVersion } from '../../kernel-facts/version.ts';
 import { nodeList } from './nodes.ts';
 import type { ReportFacts } from './report-facts.ts';
 
 /**
- * `known` is false where the report lacks a figure that counts, and the size is without it: a report about a cgroup does not
+ * `known` is false when the size is incomplete, because the report lacks a figure: a report about a cgroup does not
  * have the swap of the machine.
  */
 export function domainOf(report: ReportFacts): { domain: BadnessDomain | null; known: boolean } {
@@ -17,7 +20,7 @@ export function domainOf(report: ReportFacts): { domain: BadnessDomain | null; k
   return { domain: found && { bytes: found.bytes, pageBytes, rules }, known: found?.known ?? false };
 }
 
-/** A report that does not name its kernel is read by the rules of today's. */
+/** The rules of this version are used when the report does not name its kernel. */
 const CURRENT: KernelVersion = [7, 0];
 
 function ofCgroup({ limit }: ReportFacts): { bytes: number; known: boolean } | null {

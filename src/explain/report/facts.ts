@@ -1,4 +1,4 @@
-/** The facts of a report: every figure in bytes, null for what the lines do not say. */
+/** Extracts the facts of a report from its lines. Sizes are in bytes; null: the lines do not have the value. */
 import { ownerOf } from '../../containers/container-path.ts';
 import type { Scope } from '../../model/events.ts';
 import type { OomReport, ReportLimit, ReportPart, ReportTrigger } from '../../model/oom-report.ts';
@@ -12,7 +12,7 @@ import { victimsOf } from './victim.ts';
 
 const DEFAULT_PAGE_BYTES = 4096;
 const PAGE_BYTES = [4096, 8192, 16384, 65536];
-/** "No limit" in KiB: LONG_MAX in pages, minus a margin because versions round it differently. */
+/** A limit of this many KiB or more means "no limit": LONG_MAX bytes, minus a margin for rounding by kernel version. */
 const UNLIMITED_KIB = 2 ** 53 - 2 ** 20;
 
 /** @returns the facts, and the rows of the task table that do not fit its column names */
@@ -52,11 +52,11 @@ function triggerOf(
   kernel: string | null,
 ): ReportTrigger | null {
   const comm = invoked?.comm || cpu?.comm;
-  // A head whose name is lost says what was asked for, but not by which task.
+  // Without a name the head does not say which task made the request.
   if (!comm) return null;
   const row = cpu && tasks.find(({ tid }) => tid === cpu.pid);
   return {
-    // The table lists processes only: a pid that is not in it is a thread of one of them.
+    // The task table lists processes only: a pid that is not in it belongs to a thread.
     pid: row?.pid ?? (tasks.length > 0 ? null : (cpu?.pid ?? null)),
     tid: cpu?.pid ?? null,
     uid: cpu?.uid ?? row?.uid ?? null,
@@ -106,7 +106,7 @@ const scopes: Record<string, Scope> = {
   CONSTRAINT_MEMCG: 'cgroup',
 };
 
-/** Functions that charge a cgroup, or that handle its OOM. */
+/** Kernel functions that charge memory to a cgroup, or that handle its OOM. */
 const MEMCG =
   /^(?:mem_cgroup_(?:out_of_memory|oom_synchronize|try_charge|charge)|try_charge|charge_memcg|obj_cgroup_charge)/;
 
@@ -119,8 +119,9 @@ function scopeOf(open: OpenReport): Scope | null {
   if (stack.some((name) => MEMCG.test(name))) return 'cgroup';
   if (why.includes('MPOL_BIND')) return 'mempolicy';
   if (why.includes('cpuset')) return 'cpuset';
-  // Before 5.0 the kernel prints "Out of memory" for a cpuset and a memory policy as well. There the nodes decide, where the
-  // report names those that were allowed.
+  // Before 5.0 the kernel prints "Out of memory" for a cpuset and a memory policy as well. For these kernels the
+  // allowed
+  // NUMA nodes decide, if the report names them.
   const nodes = new Set(memory.flatMap((info) => (info.of === 'zone' ? [info.node] : [])));
   if (nodes.size === 0 || !cpuset) return null;
   if (invoked?.nodemask && ![...nodes].every((node) => nodeList(invoked.nodemask).has(node))) return 'mempolicy';
@@ -163,7 +164,7 @@ function partsOf(open: OpenReport): ReportPart[] {
   return parts.filter(([, there]) => there).map(([part]) => part);
 }
 
-/** The kill line has the victim's size in KiB and the task table has it in pages, so that the two give the page size. */
+/** The kill line has the victim's size in KiB, and the task table has it in pages: together they give the page size. */
 function pageBytesByKill({ kills, tasks }: OpenReport): number | null {
   for (const { pid, kib } of kills) {
     const pages = Number(tasks.get(pid)?.trim().split(/ +/)[2]);

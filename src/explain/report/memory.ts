@@ -1,13 +1,13 @@
-/** The lines of "Mem-Info:" together: nodes, zones, watermarks, free blocks, in bytes. */
+/** Combines the lines of "Mem-Info:": nodes, zones, watermarks and free blocks, in bytes. */
 import type { ReportMemory, ReportZone } from '../../model/oom-report.ts';
 import type { MemoryLine } from '../lines/memory-lines.ts';
 
-/** Bytes of a page on x86, arm64, ppc64 and sparc64, in KiB. */
+/** The possible page sizes of x86, arm64, ppc64 and sparc64, in KiB. */
 const PAGE_KIB = [4, 8, 16, 64];
 
 /**
- * Bytes of a page: the size of the smallest free block, or how a figure in pages compares with the same in KiB. null: the
- * report has neither.
+ * The page size in bytes: the size of the smallest free block, or the ratio of a figure in KiB to the same figure in
+ * pages. null: the report has neither.
  */
 export function pageBytesOf(lines: readonly MemoryLine[]): number | null {
   for (const line of lines) if (line.of === 'buddy') return line.unitKib * 1024;
@@ -22,7 +22,7 @@ export function pageBytesOf(lines: readonly MemoryLine[]): number | null {
   return null;
 }
 
-/** null: the report has no Mem-Info, as most reports about a cgroup's limit. */
+/** null: the report has no Mem-Info. Most reports about a cgroup's limit have none. */
 export function readMemory(lines: readonly MemoryLine[], pageBytes: number): ReportMemory | null {
   if (lines.length === 0) return null;
   const memory: ReportMemory = {

@@ -1,4 +1,4 @@
-/** The NUMA nodes of a list as the kernel prints it: "0-1,3". */
+/** Parses a list of NUMA nodes as the kernel prints it: "0-1,3". */
 export function nodeList(text: string | null): Set<number> {
   const nodes = new Set<number>();
   for (const range of text?.split(',') ?? []) {

@@ -1,6 +1,6 @@
 /**
- * Names for the GFP masks of kernels before 4.6, which print the number only. 4.4 split __GFP_WAIT in two
- * (include/linux/gfp.h of 2.6.32, 3.10 and 4.4).
+ * Names for the GFP masks of kernels before 4.6, which print only the number. Linux 4.4 split __GFP_WAIT into
+ * __GFP_DIRECT_RECLAIM and __GFP_KSWAPD_RECLAIM (include/linux/gfp.h of 2.6.32, 3.10 and 4.4).
  */
 import { type GfpBits, gfpNames } from '../../kernel-facts/gfp-names.ts';
 
@@ -29,8 +29,8 @@ const compoundsOf = (wait: string[]): [string, string[]][] => [
 
 /**
  * @param mask such as "0x201da"
- * @param kernel such as "3.10.0-1160.el7"; null: not known
- * @returns null where the kernel, and so the meaning of the bits, is not known
+ * @param kernel such as "3.10.0-1160.el7"; null: unknown
+ * @returns null: the kernel version is unknown, and with it the meaning of the bits
  */
 export function oldGfpNames(mask: string, kernel: string | null): string | null {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(kernel ?? '') ?? [];

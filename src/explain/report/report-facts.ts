@@ -1,4 +1,4 @@
-/** What a report holds before it is judged. */
+/** The facts of a report, without the verdict. */
 import type { OomReport } from '../../model/oom-report.ts';
 
 export type ReportFacts = Pick<
@@ -21,13 +21,14 @@ export type ReportFacts = Pick<
   evidence: Evidence;
 };
 
-/** What the lines say that no field of the event has. */
+/** Facts that the verdict needs and that are no field of the event. */
 export interface Evidence {
-  /** SysRq-f, by the line before the head. */
+  /** The kill was requested with SysRq-f, by the line "Manual OOM execution". */
   sysrq: boolean;
-  /** "COMPACTION is disabled!!!" */
+  /** The report has the line "COMPACTION is disabled!!!". */
   noCompaction: boolean;
-  /** The cpuset and the nodes that the summary names; `trigger` has them only where the log has a head. */
+  /** The cpuset of the allocating task; `trigger` has it as well, but only when the report has a head. */
   cpuset: string | null;
+  /** The NUMA nodes that the allocating task may use. */
   mems: string | null;
 }

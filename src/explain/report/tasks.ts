@@ -1,8 +1,8 @@
-/** The rows of the task table, in all the shapes that it has had (mm/oom_kill.c: dump_tasks, dump_task). */
+/** Reads the rows of the task table, whose columns differ by kernel version (mm/oom_kill.c: dump_tasks, dump_task). */
 import type { ReportTask } from '../../model/oom-report.ts';
 import { fromOomAdj } from '../lines/head-lines.ts';
 
-/** The columns of a table whose head is lost, by the count of numbers in its rows. */
+/** The columns of a table without column names, by the number of figures in its rows. */
 const SHAPES: Record<number, string[]> = {
   10: [
     'uid',
@@ -17,7 +17,7 @@ const SHAPES: Record<number, string[]> = {
     'oom_score_adj',
   ],
   8: ['uid', 'tgid', 'total_vm', 'rss', 'nr_ptes', 'nr_pmds', 'swapents', 'oom_score_adj'],
-  // The fifth and sixth number differ by kernel (page tables in pages or in bytes, swap, a CPU), so they stay unread.
+  // The fifth and sixth figures differ by kernel (page tables in pages or in bytes, swap, a CPU), so they are not read.
   7: ['uid', 'tgid', 'total_vm', 'rss', '', '', 'oom_score_adj'],
 };
 
@@ -27,7 +27,7 @@ export interface Table {
   faulty: string[];
 }
 
-/** @param columns names from the table's head, "name" last; empty where the head is lost */
+/** @param columns the column names, "name" last; empty when the log does not have them */
 export function readTasks(rows: ReadonlyMap<number, string>, columns: readonly string[], pageBytes: number): Table {
   const tasks: ReportTask[] = [];
   const faulty: string[] = [];
@@ -40,7 +40,7 @@ export function readTasks(rows: ReadonlyMap<number, string>, columns: readonly s
   return { tasks, faulty };
 }
 
-/** The shape of most rows. A name may begin with digits, which makes its row look longer. */
+/** The columns that most rows fit. A process name may begin with digits, so that its row seems to have more figures. */
 function shapeOf(rows: ReadonlyMap<number, string>): string[] | undefined {
   const votes = new Map<number, number>();
   for (const rest of rows.values()) {
@@ -53,7 +53,7 @@ function shapeOf(rows: ReadonlyMap<number, string>): string[] | undefined {
 
 const rows = new Map<number, RegExp>();
 
-/** Matches `count` numbers and a name. */
+/** A pattern for `count` numbers and a name. */
 function rowOf(count: number): RegExp {
   let row = rows.get(count);
   if (!row) {

@@ -1,4 +1,4 @@
-/** The processes that a report says were killed. */
+/** Finds the processes that were killed, and collects their figures from all lines of the report. */
 import { ownerOf } from '../../containers/container-path.ts';
 import { isAtLeast, parseKernelVersion } from '../../kernel-facts/version.ts';
 import type { ReportVictim } from '../../model/oom-report.ts';
@@ -7,7 +7,8 @@ import type { Of } from '../lines/parsed-line.ts';
 import type { Table } from './tasks.ts';
 
 /**
- * The victims: of the kill lines, or, where those are lost, the process that the summary, the choice or the reaper names.
+ * The victims are the processes in the "Killed process" lines. When the log lacks these lines, the victim is the
+ * process in the line of oom_reaper, in the "oom-kill:" summary or in the "Kill process" line.
  */
 export function victimsOf(open: OpenReport, table: Table): ReportVictim[] {
   if (open.kills.length > 0) return open.kills.map((kill) => victimOf(kill, open, table, false));
@@ -15,7 +16,10 @@ export function victimsOf(open: OpenReport, table: Table): ReportVictim[] {
   return inferred ? [victimOf(inferred, open, table, true)] : [];
 }
 
-/** From 4.5 on the kernel prints shared memory apart: a line without it is cut, and the sum would be too small. */
+/**
+ * null: the line lacks a part of the sum. From Linux 4.5 on the kernel prints shared memory separately, so a line
+ * without shmem-rss is incomplete.
+ */
 function rssOf({ kib, cut }: Of<'killed'>, { cpu }: OpenReport): number | null {
   const { 'anon-rss': anon, 'file-rss': file, 'shmem-rss': shmem } = kib;
   if (anon === undefined || file === undefined) return null;
@@ -43,7 +47,7 @@ function inferredKill({ summary, chosen, reaped }: OpenReport): Of<'killed'> | u
   };
 }
 
-/** From the kill line, the summary, the score line, the reaper's line and the row of the task table. */
+/** Combines the kill line, the summary, the "Kill process" line, the oom_reaper line and the row of the task table. */
 function victimOf(kill: Of<'killed'>, open: OpenReport, { tasks }: Table, inferred: boolean): ReportVictim {
   const row = tasks.find(({ tid }) => tid === kill.pid);
   const { summary, chosen } = open;

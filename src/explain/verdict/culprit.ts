@@ -51,7 +51,10 @@ function ofLargest(
   return `The task table has no row for the victim; the largest in it was ${held.replace(' held ', ', which held ')}.`;
 }
 
-/** SysRq-f kills while memory is free, and a page fault may be refused while it is: there is no shortage to explain then. */
+/**
+ * SysRq-f kills while memory is free, and a page fault may be refused while it is: there is no shortage to explain
+ * then.
+ */
 function littleIn(report: ReportFacts, whole: number | null): string {
   const { tasks, memory } = report;
   if (whole === null || isSysrq(report)) return '';

@@ -111,8 +111,8 @@ function swapOfMachine({ swap_total_bytes: all, swap_free_bytes: free }: ReportM
 }
 
 /**
- * A figure of `memory.stat` for the cgroup and all below it. Where the kernel prints the figures of each cgroup on its own
- * (before 5.3), their sum.
+ * A figure of `memory.stat` for the cgroup and all below it. Where the kernel prints the figures of each cgroup on its
+ * own (before 5.3), their sum.
  */
 export function statOf({ stats }: ReportLimit): (name: string) => number {
   return (name) => stats.reduce((sum, { values }) => sum + (values[`total_${name}`] ?? values[name] ?? 0), 0);

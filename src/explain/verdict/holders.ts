@@ -19,8 +19,8 @@ export interface Swarm {
 const LEAST_SWARM = 4;
 
 /**
- * The names that several processes have, where these hold more together than any single process. Pages that they share are
- * counted in each, so the sum may be more than there is.
+ * The names that several processes have, where these hold more together than any single process. Pages that they share
+ * are counted in each, so the sum may be more than there is.
  */
 export function swarmsOf(tasks: ReportFacts['tasks']): Swarm[] {
   const groups = new Map<string, Swarm>();

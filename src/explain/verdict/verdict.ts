@@ -1,4 +1,6 @@
-/** What a report means: the cause, the holders of the memory, the kernel's choice, other possible choices, and advice. */
+/**
+ * What a report means: the cause, the holders of the memory, the kernel's choice, other possible choices, and advice.
+ */
 import { type BadnessDomain, OOM_SCORE_ADJ_MIN } from '../../kernel-facts/oom-badness.ts';
 import type { ReportTask, ReportVerdict } from '../../model/oom-report.ts';
 import { choose, sparingAdj } from '../report/badness.ts';
