@@ -1,6 +1,7 @@
 /**
- * The guard: samples memory, decides by its rules, and starts responses. At each place one response runs at a time. One for
- * the system and one for a cgroup may run at the same time, but never on the same victim.
+ * The guard: samples memory, decides by its rules, and starts responses. At most one response runs at a time for each
+ * place (the system, or one cgroup). Responses for different places may run at the same time, but never with the same
+ * victim.
  */
 import { type Observable, Subject } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
@@ -33,29 +34,44 @@ export interface GuardOptions {
   hook: Hook;
   /** Awaited before the first signal to a victim. */
   beforeSignal?: ResponseContext['beforeSignal'];
-  /** By default without a file: a crash leaves what was written to cgroups. */
+  /**
+   * The default records changes in memory only: after a crash of the guard, the values that it wrote to cgroups remain.
+   */
   restraints?: CgroupRestraints;
-  /** Keeps the likely victim armed; `raiseScore` also raises its oom_score_adj. The guard closes it. */
+  /**
+   * With `arming`, the guard keeps the likely victim armed (see src/guard/arming/standby.ts), and closes the arming at
+   * its end. `raiseScore`: the guard also raises the oom_score_adj of the armed victim.
+   */
   arming?: { arming: Arming; raiseScore: boolean };
   /** Shortest interval between samples (ms). */
   fastestMs?: number;
   envelopes?: EnvelopeFactory;
 }
 
-/** Samples taken before the guard starts, so that its code is compiled and its files are open. */
+/** Number of samples that the guard takes at its start, so that V8 has compiled its code and its files are open. */
 const FIRST_SAMPLES = 10;
-/** Failed samples in a row after which the guard gives up: ten seconds. */
+/** After this many failed samples in a row, at one every 200 ms for ten seconds, the guard gives up. */
 const MOST_FAILURES = 50;
-/** Interval while a target is armed: well before the arming expires. */
+/**
+ * Interval between samples while a target is armed (ms). It is much shorter than the time after which an arming
+ * expires.
+ */
 const ARMED_MS = 200;
-/** Interval while a victim is exiting. Long, so that the exiting process gets the CPU it needs to free its memory. */
+/**
+ * Shortest interval between samples while a victim is exiting (ms), so that the exiting process gets the CPU that it
+ * needs to free its memory.
+ */
 const EXITING_MS = 50;
-/** Longest rest after a sample of all processes, which takes long. */
+/**
+ * Longest pause after a sample (ms). A sample of all processes takes long, and the pause is proportional to its time.
+ */
 const MOST_REST_MS = 30;
-/** In a dry run, a rule that goes on firing is announced again after this time. */
+/** In a dry run, a rule that continues to fire is announced again after this time (ms). */
 const REPEAT_DRY_MS = 60_000;
 
-/** Watches memory and, by its rules, acts before the kernel's OOM killer does. `openGuard()` opens it. */
+/**
+ * Watches memory and, by its rules, kills processes before the kernel's OOM killer does. `openGuard()` opens a guard.
+ */
 export class Guard implements AsyncDisposable {
   /** The guard's events. It errors after 50 failed samples in a row, and completes when the guard is closed. */
   readonly events$: Observable<Event>;
@@ -69,7 +85,7 @@ export class Guard implements AsyncDisposable {
   readonly #standby: Standby | undefined;
   readonly #restraints: CgroupRestraints;
   readonly #closing = new AbortController();
-  /** By place. */
+  /** The running responses, by place: the path of a cgroup, or "" for the system. */
   readonly #responses = new Map<string, Response>();
   readonly #running = new Set<Promise<void>>();
   readonly #unsent: Event[] = [];
@@ -102,18 +118,20 @@ export class Guard implements AsyncDisposable {
       });
   }
 
-  /** Begins to sample. */
+  /** Starts sampling. */
   start(): void {
     for (let i = 0; i < FIRST_SAMPLES; i++) this.#options.machine.whole();
     this.#schedule(0);
   }
 
-  /** Samples at once: something has happened that the last sample may not show. */
+  /** Samples immediately. For the caller that knows of a change which the last sample may not show. */
   wake(): void {
     if (!this.#closing.signal.aborted) this.#schedule(0);
   }
 
-  /** The kernel has killed a process. In shadow mode its choice is compared with the guard's. */
+  /**
+   * The kernel has killed a process. In shadow mode, the guard compares the victim of the kernel with its own victim.
+   */
   kernelKilled(kill: OomKill): void {
     const { mode, policy } = this.#options;
     const concerns = policy.rules.some(({ on }) => on.some((place) => isAbout(place, kill)));
@@ -153,8 +171,8 @@ export class Guard implements AsyncDisposable {
       nextMs = this.#act(triggerNs);
       this.#health.works('sampling');
     } catch (error) {
-      // For example, no descriptor or no memory was left. The next sample may succeed, and when memory is short the guard
-      // needs it most.
+      // A sample may fail because no file descriptor or no memory is left. The next sample may succeed, so the guard
+      // does not give up at once.
       if (this.#health.failed('sampling', error) >= MOST_FAILURES) {
         this.#events.error(error);
         return;
@@ -184,8 +202,8 @@ export class Guard implements AsyncDisposable {
       this.#onDecision(this.#policy.decide(fired, sample, ranking), sample, triggerNs, handle);
       return;
     }
-    // A fresh sample: old levels with a new list of processes would miss memory that an exiting process is about to free,
-    // and cost a second process.
+    // Read the levels of memory again together with the processes. Memory that a process has freed since `levels` was
+    // read would otherwise still count as short, and a second process would be killed without need.
     const whole = this.#options.machine.whole();
     const cgroup = fired.cgroup && whole.cgroups.find(({ path }) => path === fired.cgroup?.path);
     if (!holdNow(fired.rule.when, whole, cgroup)) return;
@@ -196,7 +214,7 @@ export class Guard implements AsyncDisposable {
   #onDecision(decision: Decision, sample: Sample, triggerNs: bigint, known?: ProcessHandle): void {
     const { fired, ranking } = decision;
     const place = placeOf(fired);
-    if (this.#responses.has(place)) return; // an earlier rule has just begun to act there
+    if (this.#responses.has(place)) return; // an earlier rule of this sample has just started a response for this place
     if (decision.kind === 'skip') {
       this.#skips.take(decision, sample.mono_ms);
       return;
@@ -251,7 +269,7 @@ function isAbout(place: Place, { cgroups, victim }: OomKill): boolean {
   return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }
 
-/** The clock and the envelopes of a guard that runs. */
+/** The clock and the event envelopes of a guard that watches the real system; a replay has its own. */
 export const live = (envelopes: EnvelopeFactory): Stamp => ({
   nowNs: () => process.hrtime.bigint(),
   envelope: (severity, message) =>

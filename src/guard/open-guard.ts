@@ -1,4 +1,7 @@
-/** Opens a guard from its configuration, with what it takes to keep running while memory is short. */
+/**
+ * Opens a guard from its configuration, and prepares its process to keep running while memory is short: locked memory,
+ * priority, oom_score_adj.
+ */
 
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -22,25 +25,30 @@ import type { PolicyOptions, Step } from './rules/rule.ts';
 import { type PressureFeed, Sampler } from './senses/sampler.ts';
 import { warmUpGuard } from './warm-up.ts';
 
-/** A guard, and the sampler that it sees the machine with. */
-/** A guard, and what belongs to it. */
+/** A guard and its sampler, as `openGuard()` returns them. */
 export interface OpenedGuard extends AsyncDisposable {
   /** The guard. */
   guard: Guard;
-  /** Where the guard's samples come from: `sampler.whole()` is all that a rule can see. */
+  /** Takes the guard's samples. `sampler.whole()` returns everything that a rule can read. */
   sampler: Sampler;
-  /** Sentences for the log: how the guard is set up, what it has to do without, what an earlier run had left to undo. */
+  /**
+   * Sentences for the log: how the guard is set up, which optional features are not available, and what it undid after
+   * an earlier run.
+   */
   notes: string[];
-  /** Closes the guard, undoes what it changed, and gives up its priority and its locked memory. */
+  /**
+   * Closes the guard, undoes its changes to cgroups and oom_score_adj, and restores its priority and unlocks its
+   * memory.
+   */
   close: () => Promise<void>;
 }
 
-/** What a guard can be given beside its configuration. */
+/** Optional arguments of `openGuard()` that are not part of the configuration. */
 export interface OpenGuardOptions {
-  /** Pressure as `PressureMonitor` measures it. Without it rules see the kernel's averages only. */
+  /** Pressure as `PressureMonitor` measures it. Without `pressure`, rules can read only the kernel's own averages. */
   pressure?: PressureFeed;
   envelopes?: EnvelopeFactory;
-  /** Read command lines, even if no rule is about them. */
+  /** Read command lines, even if no rule matches them. */
   cmdline?: boolean;
   beforeSignal?: GuardOptions['beforeSignal'];
 }
@@ -62,22 +70,29 @@ const optionNames: OptionNames<OpenGuardOptions> = {
   beforeSignal: true,
 };
 
-/** Killed after everything that is larger, and before what the kernel never kills. */
+/**
+ * oom_score_adj of the guard: the kernel's OOM killer kills almost every other process first, and only processes with
+ * -1000 are never killed.
+ */
 const OWN_ADJ = -900;
 /**
- * Every process that runs out of memory reclaims it. The guard needs the CPU for some milliseconds and would wait its turn
- * among them; where it may not be real-time, this helps. Real-time it also gets its pages from the kernel's reserve
- * (mm/page_alloc.c: ALLOC_MIN_RESERVE), where all others have to reclaim first.
+ * The guard's nice value, for where real-time priority is not permitted. While memory is short, many processes use the
+ * CPU to reclaim memory, and the guard would have to wait for its turn. With real-time priority, the guard can also
+ * allocate from the kernel's reserve (mm/page_alloc.c: ALLOC_MIN_RESERVE), while other processes have to reclaim first.
  */
 const OWN_NICE = -20;
-/** V8's own limit is half of the machine's memory, which is more than a guard should ever hold. */
+/**
+ * The guard warns if V8's limit of its heap is above this. V8's default depends on the size of the machine and may be
+ * gigabytes.
+ */
 const SENSIBLE_HEAP_BYTES = 256 * 2 ** 20;
 
 /**
- * Opens a guard that does not sample yet: `guard.start()` begins. The caller owns it and must close it.
+ * Opens a guard that does not sample yet: `guard.start()` starts sampling. The caller owns the opened guard and must
+ * close it.
  *
- * @throws OomscopeError USAGE: a program of an `exec` step cannot be run, or another guard has the state file; BAD_INPUT:
- *   the state file is damaged, or other users could have written it; NOT_PERMITTED, OUTPUT, ADDON_MISSING
+ * @throws OomscopeError USAGE: a program of an `exec` step cannot be run, or another guard has locked the state file;
+ *   BAD_INPUT: the state file is damaged, or other users could have written it; NOT_PERMITTED, OUTPUT, ADDON_MISSING
  */
 export async function openGuard(config: GuardConfig, options: OpenGuardOptions = {}): Promise<OpenedGuard> {
   refuseUnknownOptions('openGuard(), the configuration', config, configNames);
@@ -120,7 +135,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
   }
 }
 
-/** The policy with the absolute paths of its programs. @throws OomscopeError USAGE */
+/** The policy, in which each program of an `exec` step has its absolute path. @throws OomscopeError USAGE */
 function withPrograms(policy: PolicyOptions): PolicyOptions {
   const rules = policy.rules.map((rule) => {
     const steps = rule.steps.map((step): Step => {
@@ -141,21 +156,24 @@ function openLedger(stateFile: string | undefined): UndoLedger {
 
 function undoneNote({ entry, outcome, detail }: Undone): string {
   const what = entry.kind === 'file' ? entry.path : `oom_score_adj of process ${entry.pid}`;
-  return `an earlier run had changed ${what}: ${outcome}${detail === null ? '' : `, ${detail}`}`;
+  return `an earlier run changed ${what}: ${outcome}${detail === null ? '' : `, ${detail}`}`;
 }
 
-/** The directory that systemd keeps for a unit from one start to the next. */
+/** The guard's file in the directory that systemd keeps for a unit between its starts. */
 function stateFileOfUnit(): string | undefined {
   const directory = process.env.STATE_DIRECTORY?.split(':')[0];
   return directory ? join(directory, 'guard') : undefined;
 }
 
-/** Arming is optional. Where the kernel or the privileges do not allow it, the guard runs without it and says so. */
+/**
+ * Arming is optional. Where the kernel or the privileges do not allow arming, the guard runs without it and says so in
+ * `notes`.
+ */
 async function arm(ledger: UndoLedger, notes: string[]): Promise<Arming | undefined> {
   try {
     const { openArming } = await import('./arming/arming.ts');
     const arming = openArming({ ledger });
-    notes.push(`can arm the likely victim, by ${arming.backend}: ${arming.reason}`);
+    notes.push(`can arm the likely victim with the backend "${arming.backend}": ${arming.reason}`);
     return arming;
   } catch (error) {
     if (!(error instanceof OomscopeError)) throw error;
@@ -164,9 +182,9 @@ async function arm(ledger: UndoLedger, notes: string[]): Promise<Arming | undefi
   }
 }
 
-/** @returns gives up what it has got */
+/** @returns a function that restores the priority and unlocks the memory */
 function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[]): () => void {
-  // Loads what a pidfd needs before memory is locked.
+  // Opens a pidfd once, so that the code for it is loaded before memory is locked.
   ProcessHandle.open({ pid: process.pid, startTicks: startTicksOf(process.pid) ?? 0 }).close();
   const { survived, undo } = survive({
     lockMemory,
@@ -179,7 +197,7 @@ function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[])
 }
 
 function survivalNotes(survived: Survived): string[] {
-  const notes = Object.values(survived).flatMap((why) => (why === null ? [] : [`goes without ${why}`]));
+  const notes = Object.values(survived).flatMap((why) => (why === null ? [] : [`runs without ${why}`]));
   const limit = getHeapStatistics().heap_size_limit;
   if (limit > SENSIBLE_HEAP_BYTES) {
     const mib = Math.round(limit / 2 ** 20);

@@ -1,9 +1,9 @@
 /**
- * Runs the rules over a recording. The clock is the recording's, so the same recording and the same rules always have the
- * same result.
+ * Runs the rules over a recording. Time is the time of the recorded samples, so the same recording and the same rules
+ * always give the same result.
  *
- * From the sample after a kill on, the victim is left out, and what it held counts as available. Pressure without it cannot
- * be computed and stays as it was recorded.
+ * After a kill, the victim is removed from the following samples, and the memory that it held counts as available. What
+ * the pressure would have been without the victim is unknown, so it stays as recorded.
  */
 import { type Event, SCHEMA } from '../model/events.ts';
 import { SAMPLE_SCHEMA, type Sample, type SampledProcess } from '../model/sample.ts';
@@ -24,9 +24,9 @@ interface Running {
   signalledMs: number | undefined;
 }
 
-/** No process of a recording is the guard. */
+/** Stands for the guard itself, which is none of the recorded processes. */
 const noProcess = { pid: -1, ancestors: new Set<number>() };
-/** Limit of a ladder's moves in one sample. */
+/** Limit of the ladder's moves (src/guard/rules/ladder.ts) in one sample. */
 const MOST_MOVES = 64;
 
 export class Replay {
@@ -139,7 +139,7 @@ export class Replay {
   }
 }
 
-/** The sample as it would have been without these processes. */
+/** The sample as it would have been without the processes in `dead`. */
 function without(sample: Sample, dead: ReadonlySet<string>): Sample {
   const gone = sample.processes?.filter((one) => dead.has(identity(one))) ?? [];
   if (gone.length === 0) return sample;
@@ -162,7 +162,7 @@ function without(sample: Sample, dead: ReadonlySet<string>): Sample {
   };
 }
 
-/** Reads a line of a recording; undefined: it is no sample, or a part of one. */
+/** Reads a line of a recording; undefined: the line is not a sample, or not a complete one. */
 export function readSample(line: string): Sample | undefined {
   try {
     const sample = JSON.parse(line) as Sample;
@@ -176,5 +176,5 @@ export function readSample(line: string): Sample | undefined {
   }
 }
 
-/** "…123Z" is "…123000000Z". */
+/** Writes a time with nanoseconds instead of milliseconds: "…123Z" becomes "…123000000Z". */
 const nanoseconds = (time: string) => time.replace(/\.(\d{3})Z$/, '.$1000000Z');

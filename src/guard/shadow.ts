@@ -1,4 +1,4 @@
-/** Shadow mode: compares the process that the kernel killed with the one that the guard would have killed. */
+/** Shadow mode: compares the process that the kernel killed with the process that the guard would have killed. */
 
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
@@ -7,7 +7,7 @@ import { noFigures, type Plan } from './ladder/announce.ts';
 import { shadowMessage } from './ladder/messages.ts';
 import type { Candidate } from './rules/rank.ts';
 
-/** A plan older than this is not compared. */
+/** A kill by the kernel is not compared with a plan that is older than this (ms). */
 const COMPARED_MS = 120_000;
 
 interface Planned {
@@ -33,7 +33,7 @@ export class Shadow {
   kernelKilled(kill: OomKill): void {
     const now = performance.now();
     this.#planned = this.#planned.filter(({ atMs }) => now - atMs < COMPARED_MS);
-    // A plan with the same victim, else the last one for the same place or the system.
+    // Prefer the last plan with the same victim, else take the last plan for the same cgroup or for the system.
     const same = this.#planned.findLast(({ members }) => members.has(kill.victim.pid));
     const other = this.#planned.findLast(({ plan }) => {
       const path = plan.fired.cgroup?.path;

@@ -1,7 +1,7 @@
 /**
- * Climbs a ladder for real before there is a shortage, on a child that is started for it. Code that runs for the first time
- * while memory is short would have to be compiled then, and its pages read from the disk, which takes longer than the memory
- * lasts.
+ * Kills two child processes, started for this purpose, by a real response before memory is short. Code that runs for
+ * the first time must be compiled, and its pages must be read from the disk. While memory is short, that would take too
+ * long.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,12 +20,15 @@ import type { Fired } from './rules/detect.ts';
 import type { Rule, Step } from './rules/rule.ts';
 
 const TIMEOUT_MS = 1000;
-/** How long the response may wait for memory that the child never held. */
+/**
+ * How long the response may continue after the child has exited (ms): it waits for freed memory, but the child held
+ * none.
+ */
 const MEMORY_MS = 50;
 
 const stepOf = (signal: 'term' | 'kill'): Step => ({ do: signal, if: [], atOnce: [], waitMs: TIMEOUT_MS });
 
-/** Its only candidate is the child, and memory is always short. */
+/** A rule that always fires: it has no detector. The child is its only candidate. */
 const ruleOf = (signal: 'term' | 'kill'): Rule => ({
   name: 'warm-up',
   on: [{ kind: 'system' }],
@@ -44,7 +47,7 @@ const ruleOf = (signal: 'term' | 'kill'): Rule => ({
 });
 
 /**
- * Emits nothing and never rejects: without a child the guard is only slower the first time.
+ * Emits no event and never rejects. If no child can be started, only the guard's first response is slower.
  *
  * @returns the signals that ended the children
  */
@@ -56,7 +59,7 @@ export async function warmUpGuard(
   const ends: (NodeJS.Signals | null)[] = [];
   for (const signal of ['term', 'kill'] as const) {
     const child = spawn('sleep', ['60'], { stdio: 'ignore' });
-    child.once('error', () => {}); // there is no such program
+    child.once('error', () => {}); // the program `sleep` is not installed
     if (child.pid === undefined) return ends;
     try {
       await climb(child, child.pid, ruleOf(signal), { machine, hook, arming });
@@ -84,7 +87,7 @@ async function climb(child: ChildProcess, pid: number, rule: Rule, equipment: Eq
   policy.update(sample);
   policy.rank(rule, undefined, sample);
   const process_ = machine.process(pid);
-  // Without memory of its own, so that the response waits for none.
+  // The child counts as holding no memory, so that the response does not wait until memory is freed.
   const processes = process_ ? [{ ...process_, rss_bytes: 0, swap_bytes: 0 }] : [];
   const decision = policy.decide(fired, { ...sample, processes });
   if (decision.kind !== 'kill') return;
@@ -107,7 +110,7 @@ async function climb(child: ChildProcess, pid: number, rule: Rule, equipment: Eq
   await exit;
 }
 
-/** Arms the child, by a condition that is never met. */
+/** Arms the child with a condition that is never met, and disarms it. */
 function arm(arming: Arming, { pid, start_ticks: startTicks }: { pid: number; start_ticks: number }): void {
   using handle = ProcessHandle.open({ pid, startTicks });
   const condition = { domain: 'system', fruitlessRounds: 2 ** 31 - 1, signal: 'SIGKILL' } as const;

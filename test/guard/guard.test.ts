@@ -124,14 +124,14 @@ test('diagnoses a victim that does not die', async () => {
   expect(await diagnose(victim.pid)).toMatchObject({
     state: 'T',
     memory_falling: false,
-    verdict: 'It is stopped or traced.',
+    verdict: 'The process is stopped or traced.',
   });
   const machine = new MadeUp(victim);
   // SIGTERM does not reach what is stopped, and this ladder goes no further.
   const events = await guarded(machine, [step('term', { waitMs: 50 })]);
   const result = events.find(({ type }) => type === 'guard.result');
   expect(result).toMatchObject({ outcome: 'survived', stuck: { state: 'T' } });
-  expect((await diagnose(2 ** 22 + 1)).verdict).toBe('It has exited.');
+  expect((await diagnose(2 ** 22 + 1)).verdict).toBe('The process has exited.');
 });
 
 describe('a guard that cannot sample', () => {

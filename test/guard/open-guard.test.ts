@@ -45,7 +45,7 @@ test('a second guard with the same state file refuses, and undoes nothing of the
   // As if the first had crashed: the next one undoes what is left, and says so.
   first.close();
   const second = await openGuard(config());
-  expect(second.notes).toContain(`an earlier run had changed oom_score_adj of process ${target.pid}: restored`);
+  expect(second.notes).toContain(`an earlier run changed oom_score_adj of process ${target.pid}: restored`);
   expect(adjOf(target.pid)).toBe(0);
   await expect(openGuard(config())).rejects.toThrow('is in use');
   await second.close();

@@ -1,4 +1,4 @@
-/** Announces what came of a target that has fired, in the same way as a response does. */
+/** Announces the outcome for an armed target whose condition was met, with the same events as a response. */
 import type { GuardReading } from '../../model/guard.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
 import { Attempt, type AttemptContext } from '../ladder/attempt.ts';
@@ -10,23 +10,28 @@ import type { Ranked } from './standing-ranking.ts';
 export interface ArmedTarget extends Ranked {
   armed: Armed;
   handle: ProcessHandle;
-  /** Processes that the kernel's OOM killer had killed when the target was ranked. null: not known. */
+  /**
+   * Number of processes that the kernel's OOM killer had killed since boot when the target was ranked. null: unknown.
+   */
   kernelKills: number | null;
 }
 
-/** The same refusal of a signal, for the same process, is announced again after this time. */
+/** A refused signal to the same process is announced again after this time (ms). */
 const REPEAT_REFUSAL_MS = 10_000;
 
 export class ArmedOutcomes {
   readonly #context: Omit<AttemptContext, 'signal'>;
-  /** When a refusal was last announced, by the identity of the process. */
+  /** Time of the last announced refusal, by the identity of the process. */
   readonly #refusals = new Map<string, number>();
 
   constructor(context: Omit<AttemptContext, 'signal'>) {
     this.#context = context;
   }
 
-  /** The signal was sent, or the process was exiting already. Settles when it has exited, or when `signal` aborts. */
+  /**
+   * Call it when the signal was sent, or when the process was already exiting. Resolves when the process has exited, or
+   * when `signal` aborts.
+   */
   async exiting(target: ArmedTarget, fired: Fired, signal: AbortSignal): Promise<void> {
     const { outcome, by, triggerNs, signalNs } = fired;
     const attempt = this.#attempt(target, fired, signal);
@@ -43,7 +48,10 @@ export class ArmedOutcomes {
     else attempt.result('abandoned');
   }
 
-  /** The process lives, and may be armed again at once: the same refusal is not announced each time. */
+  /**
+   * Call it when the signal was refused. The process is still alive and may be armed again immediately, so its refusal
+   * is not announced each time.
+   */
   refused(target: ArmedTarget, fired: Fired): void {
     const key = identity(target.victim.target);
     const now = performance.now();

@@ -1,23 +1,30 @@
-/** One target that is armed, or was: what `Arming` hands out. */
+/** One target that is or was armed, as `Arming.arm()` returns it. */
 import { readFileSync } from 'node:fs';
 import type { Signalled } from '../../native/addon.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
 
 export interface ArmCondition {
-  /** The id of the memory cgroup whose limit is watched (inode of its directory), or the whole system. */
+  /** The memory that is watched: the id of a memory cgroup (the inode of its directory), or the whole system. */
   domain: bigint | 'system';
   /**
-   * Reclaims in a row, by one task, that freed nothing. The kernel kills after 16 for the system, for a cgroup after some 35
-   * (16 for each of two sizes of charge).
+   * The target is signalled after this many reclaims in a row, by one task, that freed nothing. The kernel's OOM killer
+   * kills after 16 of them for the system, and after about 35 for a cgroup (16 for each of two sizes of a charge,
+   * mm/memcontrol.c).
    */
   fruitlessRounds: number;
   signal: 'SIGKILL' | 'SIGTERM';
 }
 
-/** What was done to the target's oom_score_adj. `none`: not asked for, or it was as high already. */
+/**
+ * What was done to the target's oom_score_adj. `none`: the caller did not ask for a raise, or the value was already as
+ * high.
+ */
 export type Adjustment = 'raised' | 'none' | { refused: string };
 
-/** Of the poller's arming that signals, and of the one that releases the memory of a target that the kernel has killed. */
+/**
+ * Ids of a target's entries in the poller thread: one that signals the target, and one that releases its memory after
+ * the kernel's program has killed it.
+ */
 export type PollerIds = readonly [] | readonly [signals: number] | readonly [signals: number, releases: number];
 
 interface ArmedOptions {
@@ -63,17 +70,17 @@ export class Armed {
     return this.#state === 'armed';
   }
 
-  /** @returns false: it has fired, or was disarmed */
+  /** @returns false: the target has fired, or was disarmed */
   refresh(expiresInMs: number): boolean {
     if (this.isArmed) this.#act.refresh(expiresInMs);
     return this.isArmed;
   }
 
   /**
-   * Also restores the target's oom_score_adj: to be called even after it has fired and survived. `fired$` still emits what
-   * was sent just before.
+   * Disarms the target and restores its oom_score_adj. Call it also after the target has fired and survived. `fired$`
+   * still emits a signal that was sent just before.
    *
-   * @returns whether it was armed
+   * @returns whether the target was armed
    */
   disarm(): boolean {
     const wasArmed = this.isArmed;
@@ -82,7 +89,7 @@ export class Armed {
     return wasArmed;
   }
 
-  /** @internal @returns false: it has fired before */
+  /** @internal @returns false: the target has already fired */
   fire(): boolean {
     if (this.isArmed) this.#state = 'fired';
     const first = !this.#hasFired;
@@ -92,8 +99,8 @@ export class Armed {
 }
 
 /**
- * Whether a process has started within the present clock tick. A target must be older than that: a process that reuses its
- * pid then has a different start tick, so that the program in the kernel can tell the two apart.
+ * Whether a process has started within the current clock tick (10 ms). A target must be older, so that a later process
+ * with the same pid has a different start tick. By the start tick, the BPF program can distinguish the two.
  */
 export function hasJustStarted({ startTicks }: Pick<ProcessHandle, 'startTicks'>): boolean {
   const ticks = Math.floor(Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 100);

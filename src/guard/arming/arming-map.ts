@@ -1,4 +1,4 @@
-/** The maps that the guard's program in the kernel reads: a slot for each target, and when its arming expires. */
+/** Writes the maps that the guard's BPF program reads: a slot for each target, and the time when its arming expires. */
 import { constants } from 'node:os';
 import { type BpfMap, type BpfObject, UpdateFlag } from '../../bpf/libbpf/index.ts';
 import { ArmingSlot, ArmingState } from '../../bpf/wire/layout.ts';
@@ -14,7 +14,7 @@ export class ArmingMap {
     this.#expiries = object.map('expiries');
   }
 
-  /** Writes everything else before the token, by which the program knows that the slot is armed. */
+  /** Writes the token last: a slot with a token is armed, so the other values must be complete by then. */
   arm(slot: number, target: ProcessIdentity, condition: ArmCondition, token: bigint): void {
     this.#armings.update(key(slot), slotBytes(target, condition, 0n), UpdateFlag.lock);
     this.#armings.update(key(slot), slotBytes(target, condition, token), UpdateFlag.lock);
@@ -24,7 +24,7 @@ export class ArmingMap {
     this.#armings.update(key(slot), new Uint8Array(ArmingSlot.size), UpdateFlag.lock);
   }
 
-  /** @returns CLOCK_MONOTONIC of the expiry */
+  /** @returns the time of expiry, CLOCK_MONOTONIC in ns */
   expire(slot: number, inMs: number): bigint {
     const ns = process.hrtime.bigint() + BigInt(Math.round(inMs * 1e6));
     this.#expiries.update(key(slot), new Uint8Array(BigUint64Array.of(ns).buffer));

@@ -1,7 +1,8 @@
 /**
- * Signals a target at once when the kernel's countdown to its OOM killer has come far enough: by the kernel's own program,
- * by the addon's poller thread, or from here. The caller has chosen the target and the condition beforehand. An arming that
- * is not refreshed expires, and all of them end with this process.
+ * Arms a process: the process is signalled as soon as the kernel has made a given number of reclaims in a row that
+ * freed nothing, which is just before the kernel's OOM killer would act. The caller chooses the process (the target)
+ * and the number beforehand. The BPF program, the addon's poller thread or JavaScript sends the signal. An arming
+ * expires unless it is refreshed, and all armings end with this process.
  */
 import { constants } from 'node:os';
 import { type Observable, Subject } from 'rxjs';
@@ -30,16 +31,22 @@ import {
 } from './fired.ts';
 
 export interface ArmingOptions {
-  /** By default the fastest that this kernel has. */
+  /** Default: the fastest backend that this kernel supports. */
   backend?: ArmingBackend;
-  /** Where raised oom_score_adj values are recorded for the next start. Without it a crash leaves them raised. */
+  /**
+   * Records the raised oom_score_adj values, so that the next start can restore them after a crash. Without a ledger, a
+   * crash leaves them raised.
+   */
   ledger?: UndoLedger;
 }
 
 export interface ArmTerms {
-  /** From now; refresh before that. */
+  /** Time from now until the arming expires (ms), unless it is refreshed before. */
   expiresInMs: number;
-  /** oom_score_adj of the target while it is armed, so that the kernel takes it too where it is faster. Never lowers it. */
+  /**
+   * oom_score_adj of the target while it is armed, so that the kernel's OOM killer would choose the same process. A
+   * higher value of the target is never lowered.
+   */
   oomScoreAdj?: number;
 }
 
@@ -50,7 +57,7 @@ export function openArming(options: ArmingOptions = {}): Arming {
 
 export class Arming implements Disposable {
   readonly backend: ArmingBackend;
-  /** Why this backend. */
+  /** Why this backend is used. */
   readonly reason: string;
   readonly fired$: Observable<Fired>;
   readonly signals$: Observable<SignalSeen>;
@@ -62,7 +69,7 @@ export class Arming implements Disposable {
   readonly #reader: RingReader;
   readonly #scores: RaisedScores;
   readonly #own = processAncestors();
-  /** A slot keeps its last arming: records of it may still be on their way. */
+  /** A slot keeps its last arming after it has ended, because records about it may still arrive. */
   readonly #slots: (Armed | undefined)[] = Array(GuardLimit.ARMINGS).fill(undefined);
   #lastToken = 0n;
   #closed = false;
@@ -73,7 +80,7 @@ export class Arming implements Disposable {
     const { signals, reason, object } = guard;
     if (backend === 'bpf' && !signals) {
       guard.close();
-      throw new OomscopeError('KERNEL_TOO_OLD', `The kernel cannot signal by itself here: ${reason}.`);
+      throw new OomscopeError('KERNEL_TOO_OLD', `This kernel cannot send the signal from BPF: ${reason}.`);
     }
     this.backend = signals ? 'bpf' : (backend ?? 'addon');
     this.reason = reason;
@@ -90,11 +97,11 @@ export class Arming implements Disposable {
   }
 
   /**
-   * Arms one target in a domain; it takes the place of another one there. The caller still owns the handle, and may close
-   * it after the target was disarmed.
+   * Arms one target in a domain, and disarms the target that was armed there before. The caller still owns the handle,
+   * and may close it after the target was disarmed.
    *
-   * @throws OomscopeError PROCESS_GONE; USAGE: the process must never be signalled, or is not 10 ms old, or all slots are
-   *   armed; SYSTEM_CALL; CLOSED
+   * @throws OomscopeError PROCESS_GONE; USAGE: the process must never be signalled, or is younger than 10 ms, or all
+   *   slots are armed; SYSTEM_CALL; CLOSED
    */
   arm(handle: ProcessHandle, condition: ArmCondition, { expiresInMs, oomScoreAdj }: ArmTerms): Armed {
     if (this.#closed) throw new OomscopeError('CLOSED', 'The arming is closed.');
@@ -104,7 +111,7 @@ export class Arming implements Disposable {
     if (slot < 0) {
       throw new OomscopeError('USAGE', `Expected at most ${GuardLimit.ARMINGS} targets to be armed at a time.`);
     }
-    this.#slots[slot]?.disarm(); // a target that has fired is kept until here
+    this.#slots[slot]?.disarm(); // the slot may still hold a target that has fired
     const token = ++this.#lastToken;
     const adjustment = oomScoreAdj === undefined ? 'none' : this.#raise(handle, oomScoreAdj);
     const expiresNs = this.#map.expire(slot, expiresInMs);
@@ -128,12 +135,15 @@ export class Arming implements Disposable {
     return armed;
   }
 
-  /** Records lost in the kernel's ring so far, by kind: firings that `fired$` does not emit. Signals do not depend on it. */
+  /**
+   * Number of records that were lost because the BPF ring buffer was full, by kind. `fired$` does not emit them. With
+   * the backend `bpf`, the signals are sent nevertheless.
+   */
   lostSoFar(): Record<string, number> {
     return this.#closed ? {} : lossesByName(this.#reader.counters());
   }
 
-  /** Disarms every target, restores every oom_score_adj, completes the streams. Idempotent. */
+  /** Disarms every target, restores every oom_score_adj, and completes the observables. Idempotent. */
   close(): void {
     if (this.#closed) return;
     for (const armed of this.#slots) armed?.disarm();
@@ -150,14 +160,17 @@ export class Arming implements Disposable {
 
   #check(handle: ProcessHandle): void {
     const why = neverSignal(handle.pid, this.#own);
-    if (why !== undefined) throw new OomscopeError('USAGE', `Process ${handle.pid} is never a target: ${why}.`);
+    if (why !== undefined) throw new OomscopeError('USAGE', `Process ${handle.pid} must not be armed: ${why}.`);
     if (hasJustStarted(handle)) {
-      throw new OomscopeError('USAGE', `Process ${handle.pid} has started this moment: try again in 10 ms.`);
+      throw new OomscopeError('USAGE', `Process ${handle.pid} started less than 10 ms ago: try again in 10 ms.`);
     }
     if (!handle.stillSame()) throw new OomscopeError('PROCESS_GONE', `Process ${handle.pid} has exited.`);
   }
 
-  /** A refusal is no reason to leave the target unarmed. */
+  /**
+   * Raises the target's oom_score_adj. Returns a refusal instead of throwing, because the target can be armed
+   * nevertheless.
+   */
   #raise(handle: ProcessHandle, to: number): Adjustment {
     try {
       return this.#scores.raise(handle, to) ? 'raised' : 'none';
@@ -167,8 +180,9 @@ export class Arming implements Disposable {
   }
 
   /**
-   * The poller thread signals where the kernel's program asks it to (it cannot signal at all, or not this target). It also
-   * releases the memory of a killed target at once: until that is back, the kernel may kill a second process.
+   * Makes the poller thread signal the target where the BPF program cannot (in this kernel, or for this target). The
+   * thread also releases the memory of a killed target with process_mrelease(2), because until that memory is free, the
+   * kernel may kill a second process.
    */
   #armPoller(handle: ProcessHandle, condition: ArmCondition, token: bigint, expiresNs: bigint): PollerIds {
     if (this.backend === 'typescript') return [];
@@ -213,7 +227,7 @@ export class Arming implements Disposable {
     });
   }
 
-  /** The poller thread had the record before it was delivered here. */
+  /** The outcome of the poller thread, which reads each record before this thread does. */
   #outcomeInPoller(armed: Armed): FiredOutcome {
     for (const signalled of this.#reader.takeSignalled()) {
       const of = this.#slots.find((other) => other?.pollerIds[0] === signalled.id);

@@ -1,30 +1,38 @@
-/** What an armed target's firing came to. */
+/** The events of an armed target whose condition was met, and their outcomes. */
 import { GuardOutcome, type GuardTriggerRecord } from '../../bpf/wire/layout.ts';
 import { errnoName } from '../../native/errno.ts';
 import type { Armed } from './armed.ts';
 
-/** What signals: the kernel's own program, the addon's thread that reads its records, or JavaScript. */
+/**
+ * What sends the signal: the BPF program, the addon's poller thread, which reads the records of the BPF program, or
+ * JavaScript.
+ */
 export type ArmingBackend = 'bpf' | 'addon' | 'typescript';
 
-/** At most one for each arming. Times are CLOCK_MONOTONIC. */
+/** The condition of an armed target was met. Emitted at most once for each arming. Times are CLOCK_MONOTONIC in ns. */
 export interface Fired {
   armed: Armed;
   by: ArmingBackend;
-  /** `gone`, `dying`: the process was exiting already. In these cases, and in `refused`, no signal was sent. */
+  /**
+   * `signalled`: the signal was sent; in all other cases it was not. `gone`: the process had exited. `dying`: the
+   * process was exiting. `refused`: see `error`.
+   */
   outcome: 'signalled' | 'gone' | 'dying' | 'refused';
-  /** Why it was refused. */
+  /** Why the signal was refused; null: it was not refused. */
   error: string | null;
-  /** When the reclaim ended that met the condition. */
+  /** When the last of the fruitless reclaims ended. */
   triggerNs: bigint;
-  /** Before the kernel's own program handed the signal over; null where it did not. */
+  /** When the BPF program was about to send the signal; null: it did not send one. */
   decidedNs: bigint | null;
-  /** After the signal was sent. */
+  /** When the signal had been sent. */
   signalNs: bigint | null;
   triggerTid: number;
   fruitlessRounds: number;
 }
 
-/** The kernel generated a signal for a target that had fired: the first one, whatever process sent it. */
+/**
+ * The kernel generated the first signal for a target after its condition was met, whichever process sent the signal.
+ */
 export interface SignalSeen {
   armed: Armed;
   triggerNs: bigint;
@@ -35,7 +43,7 @@ export interface SignalSeen {
 
 export type FiredOutcome = Pick<Fired, 'outcome' | 'error' | 'signalNs'>;
 
-/** The kernel's own program has signalled, or decided not to. */
+/** The outcome where the BPF program has signalled, or has decided not to. */
 export function outcomeInKernel(record: GuardTriggerRecord): FiredOutcome {
   switch (record.outcome) {
     case GuardOutcome.GUARD_SENT:
@@ -50,7 +58,7 @@ export function outcomeInKernel(record: GuardTriggerRecord): FiredOutcome {
   }
 }
 
-/** Signals from JavaScript. */
+/** Sends the signal from JavaScript. */
 export function signalFromHere({ handle, condition }: Armed): FiredOutcome {
   try {
     const sent = handle.signal(condition.signal);

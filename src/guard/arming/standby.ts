@@ -1,9 +1,9 @@
 /**
- * Keeps the likely victim armed while memory is nearly short. If memory runs out faster than the rule's ladder is climbed,
- * the kernel's own program or the poller thread signals it at once. If the kernel's OOM killer is faster still, the raised
- * oom_score_adj makes it take the same process.
+ * Keeps the likely victim armed while memory is nearly short. If memory runs out faster than the rule's steps are
+ * taken, the BPF program or the poller thread kills the victim immediately. If the kernel's OOM killer is even faster,
+ * the raised oom_score_adj makes the kernel choose the same process.
  *
- * A target is armed for a second at a time: without a refresh from here the arming expires.
+ * An arming expires after one second. While memory is nearly short, the guard refreshes it.
  */
 import { statSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
@@ -27,19 +27,19 @@ import { RANK_MS, type Ranked, standingRanking } from './standing-ranking.ts';
 
 const EXPIRES_MS = 1000;
 /**
- * Reclaims in a row that freed nothing, after which the armed target is signalled. The kernel kills after some 35 of them for a
- * cgroup at its limit, and after 16 when the system is short.
+ * The armed target is signalled after this many reclaims in a row that freed nothing. The kernel's OOM killer kills
+ * after about 35 of them for a cgroup at its limit, and after 16 for the system.
  */
 const FRUITLESS_ROUNDS = { system: 10, cgroup: 12 };
 const HIGHEST_ADJ = 1000;
-/** How long after disarming a target a record of it may still arrive. */
+/** How long after a target was disarmed a record about it may still arrive (ms). */
 const LATE_RECORD_MS = 1000;
 
-/** A ranking that is still valid: only its victim was read again, not all processes. */
+/** A ranking that is still valid, so that only its victim was read again instead of all processes. */
 export interface StandingRanking {
   ranking: Ranking;
   sample: Sample;
-  /** The handle of the victim. The standby owns it and closes it. */
+  /** The victim's handle. `Standby` owns it and closes it. */
   handle: ProcessHandle;
 }
 
@@ -48,17 +48,20 @@ export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   health: Health;
   /** Raise the target's oom_score_adj while it is armed. */
   raiseScore: boolean;
-  /** Called with a fault of the program. Nothing more is announced for that target afterwards. */
+  /** Called with an unexpected error. Nothing more is announced about that target afterwards. */
   onError: (error: unknown) => void;
 }
 
 export class Standby {
   readonly #options: StandbyOptions;
-  /** By place: the path of a cgroup, "" for the system. */
+  /** The armed targets, by place: the path of a cgroup, or "" for the system. */
   readonly #targets = new Map<string, ArmedTarget>();
-  /** Targets that were disarmed a moment ago. The record of a signal that was sent before may still arrive. */
+  /**
+   * Targets that were disarmed less than LATE_RECORD_MS ago. A record of a signal that was sent before may still
+   * arrive.
+   */
   readonly #recentlyDisarmed = new Map<Armed, ArmedTarget>();
-  /** Places where a process that was signalled has not exited yet. */
+  /** Places where an armed process was signalled and has not exited yet. */
   readonly #exiting = new Set<string>();
   readonly #outcomes: ArmedOutcomes;
   readonly #running = new Set<Promise<void>>();
@@ -73,10 +76,10 @@ export class Standby {
   }
 
   /**
-   * Arms, refreshes and disarms.
+   * Arms, refreshes and disarms targets, as the levels of memory require.
    *
    * @param busy places where a response is running; a target armed there stays armed
-   * @returns memory is nearly short somewhere: sample again well before an arming expires
+   * @returns true: memory is nearly short at a place, so the caller must sample again before an arming expires
    */
   update(levels: Sample, busy: ReadonlySet<string> = new Set()): boolean {
     this.#busy = busy;
@@ -98,7 +101,10 @@ export class Standby {
     return true;
   }
 
-  /** The ranking that the target armed at a place came from; undefined: none is armed, or it may not hold any more. */
+  /**
+   * The ranking by which the target at a place was armed; undefined: no target is armed there, or the ranking may be
+   * outdated.
+   */
   standingRanking(fired: FiredRule, levels: Sample): StandingRanking | undefined {
     const target = this.#targets.get(placeOf(fired));
     const now = target?.fired.rule === fired.rule ? this.#now(target, levels) : undefined;
@@ -107,7 +113,9 @@ export class Standby {
     return { ranking, sample: { ...levels, processes: target.sample.processes }, handle: target.handle };
   }
 
-  /** The sample with the original oom_score_adj of armed targets, so that our own boost does not affect the ranking. */
+  /**
+   * The sample with the original oom_score_adj of armed targets, so that the raised values do not affect the ranking.
+   */
   unraised(sample: Sample): Sample {
     const targets = new Map([...this.#targets.values()].map(({ victim }) => [identity(victim.target), victim]));
     if (targets.size === 0 || sample.processes === null) return sample;
@@ -118,7 +126,7 @@ export class Standby {
     return { ...sample, processes };
   }
 
-  /** Disarms every target, and gives up on those that were signalled and have not exited. */
+  /** Disarms every target. Processes that were signalled and have not exited are announced as abandoned. */
   async close(): Promise<void> {
     for (const place of this.#targets.keys()) this.#disarm(place);
     this.#options.arming.close();
@@ -126,7 +134,7 @@ export class Standby {
     await Promise.all(this.#running);
   }
 
-  /** The places where memory is half-way to where a rule that kills single processes fires. */
+  /** The places where a rule that kills single processes is near to firing (see `isNear()`). */
   #nearPlaces(levels: Sample) {
     const near = new Map<string, { rule: Rule; cgroup: SampledCgroup | undefined }>();
     for (const rule of this.#options.policy.options.rules) {
@@ -141,18 +149,18 @@ export class Standby {
     return near;
   }
 
-  /** The victim's process as it is now; undefined: it is dying or has exited. */
+  /** The current state of the victim's process; undefined: the process is dying or has exited. */
   #now({ handle, victim }: ArmedTarget, { system }: Sample): SampledProcess | undefined {
     const [member] = victim.members;
     const seen = handle.state();
     if (!member || !seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
-    if (victim.members.length > 1) return member; // each of several is checked before it is signalled
+    if (victim.members.length > 1) return member; // the members of a storm (see unit.ts) are each checked before the signal
     const swapped = system.swap_free_bytes < system.swap_total_bytes;
     const swap_bytes = swapped ? (this.#options.machine.process(member.pid)?.swap_bytes ?? 0) : 0;
     return { ...member, rss_bytes: seen.rssBytes, swap_bytes };
   }
 
-  /** Arms the first of a new ranking, unless it is armed already. */
+  /** Arms the first candidate of a new ranking, unless that candidate is already armed. */
   #rank(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
     const { policy, machine } = this.#options;
     const ranking = policy.rank(rule, cgroup, sample);
@@ -171,7 +179,10 @@ export class Standby {
     if (target) this.#targets.set(place, { ...target, kernelKills });
   }
 
-  /** undefined: it has exited, or has just started (the next ranking tries again), or the failure was announced. */
+  /**
+   * undefined: the process has exited, or has just started (the next ranking tries again), or arming failed, which was
+   * announced.
+   */
   #arm(ranked: Ranked, fruitlessRounds: number): Omit<ArmedTarget, 'kernelKills'> | undefined {
     const { arming, raiseScore, health } = this.#options;
     const { pid, start_ticks: startTicks } = ranked.victim.target;
@@ -227,7 +238,7 @@ export class Standby {
       this.#outcomes.refused(target, fired);
       release();
     } else if (outcome !== 'signalled' && this.#busy.has(place)) {
-      release(); // the response there has signalled it, and announces it
+      release(); // the running response for this place signals the process, and announces it
     } else {
       this.#exiting.add(place);
       const running = this.#outcomes

@@ -1,6 +1,6 @@
 /**
- * Whether the ranking that an armed target came from still holds when its rule fires. To go through all processes again
- * takes longest when memory is short.
+ * Whether the ranking by which a target was armed is still valid when its rule fires. A new ranking reads all
+ * processes, which takes longest when memory is short.
  */
 import type { GuardRank } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
@@ -11,10 +11,10 @@ import { heldBytes } from '../rules/unit.ts';
 
 /** How often the likely victim is recomputed (ms): while memory is shrinking, and while it is stable. */
 export const RANK_MS = { shrinking: 200, stable: 2000 };
-/** Ranks whose scores follow from the memory that a process holds. Not swap, pressure or growth alone. */
+/** Ranks whose scores depend on the memory that a process holds, and not on swap, pressure or growth alone. */
 const FOLLOWED_RANKS: ReadonlySet<GuardRank> = new Set(['badness', 'projected', 'rss']);
 
-/** A ranking, its first candidate, and the sample that it was made from. */
+/** A ranking, its first candidate, and the sample from which it was computed. */
 export interface Ranked {
   fired: Fired;
   victim: Candidate;
@@ -23,10 +23,10 @@ export interface Ranked {
 }
 
 /**
- * The ranking with the victim as it is now; undefined: it may not hold any more. It holds while the victim's lead over the
- * next candidate is more than any other process can have gained since.
+ * The ranking with the victim's current memory; undefined: the ranking may be outdated. It is valid while the victim's
+ * lead over the next candidate is larger than the memory that any other process can have taken since.
  *
- * @param now the process that the victim consists of
+ * @param now the current state of the victim's first process
  */
 export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sample): Ranking | undefined {
   const { fired, victim, ranking, sample } = ranked;
@@ -37,7 +37,8 @@ export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sam
   const grown = heldBytes(now) - heldBytes(member);
   const lead = ((first.score - (second?.score ?? 0)) / 1000) * domainBytes(fired, levels);
   const others = takenSince(fired, sample, levels) - grown;
-  // Where growth counts, the process that took this may be growing at that rate.
+  // With the rank `projected`, growth adds to the score: one process may have taken all of `others`, and may continue
+  // to grow at that rate.
   const seconds = Math.max(0.01, (levels.mono_ms - sample.mono_ms) / 1000);
   const worth = fired.rule.rank === 'projected' ? 1 + PROJECTED_SECONDS / seconds : 1;
   if (lead + grown <= others * worth) return undefined;
@@ -47,11 +48,11 @@ export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sam
   return { ...ranking, candidates: [current, ...ranking.candidates.slice(1)] };
 }
 
-/** What 1000 points stand for: see rank.ts. */
+/** The number of bytes that 1000 points correspond to (see score.ts). */
 const domainBytes = ({ cgroup }: Fired, { system }: Sample) =>
   cgroup?.limit_bytes ?? system.total_bytes + system.swap_total_bytes;
 
-/** What all processes together have taken, where the rule looks. */
+/** The memory that all processes together have taken since `before`, in the rule's cgroup or in the system. */
 function takenSince({ cgroup }: Fired, before: Sample, { system, cgroups }: Sample): number {
   if (!cgroup) {
     const { available_bytes, swap_free_bytes } = before.system;

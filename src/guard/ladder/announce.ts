@@ -23,21 +23,21 @@ import { actionMessage, planMessage, resultMessage, skipMessage, statusMessage }
 const MOST_CANDIDATES = 10;
 const MOST_REJECTIONS = 200;
 
-/** What the events of one plan have in common. */
+/** A plan: the choice of one victim, to which several events refer. */
 export interface Plan {
   id: string;
   fired: Fired;
   victim: GuardTarget;
 }
 
-/** The clock of events, and their envelopes: live, or of a recording that is replayed. */
+/** Provides the clock and the envelopes of events: of the running guard, or of a replayed recording. */
 export interface Stamp {
-  /** CLOCK_MONOTONIC. */
+  /** CLOCK_MONOTONIC in ns, or the time of the recording. */
   nowNs: () => bigint;
   envelope: (severity: Envelope['severity'], message: string) => Envelope;
 }
 
-/** A result of which nothing is known. */
+/** The figures of a result for which nothing was measured. */
 export const noFigures = {
   freed_bytes: null,
   trigger_to_signal_ns: null,
@@ -121,7 +121,10 @@ export class Announcer {
     });
   }
 
-  /** @param plan of the plan that is given up @param times how often it was so since the last announcement */
+  /**
+   * @param plan the id of the plan that is given up @param times how often the rule was skipped for this reason since
+   *   the last announcement
+   */
   skipped(
     fired: Fired,
     reason: GuardSkipReason,

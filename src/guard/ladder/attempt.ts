@@ -1,6 +1,6 @@
 /**
- * One attempt on one victim: the plan, the first signal, and the result. A response that climbs a ladder and a target that
- * was armed both go through here, so that both are announced, measured and counted in the same way.
+ * One attempt on one victim: the plan, the first signal, and the result. Responses and armed targets both use this
+ * class, so that both are announced, measured and counted in the same way.
  */
 import type { GuardActionOutcome, GuardResult, GuardStep } from '../../model/guard.ts';
 import type { Sample } from '../../model/sample.ts';
@@ -15,7 +15,7 @@ export interface AttemptContext {
   machine: MachineView;
   policy: Policy;
   announce: Announcer;
-  /** Aborts what the attempt waits for. */
+  /** Aborts the attempt's waiting. */
   signal: AbortSignal;
 }
 
@@ -23,7 +23,7 @@ export class Attempt {
   readonly choice: Choice;
   readonly plan: Plan;
   readonly measured: Measurement;
-  /** What process_mrelease(2) returned. */
+  /** The outcome of process_mrelease(2); null: it was not called. */
   mrelease: string | null = null;
   readonly #context: AttemptContext;
   readonly #triggerNs: bigint;
@@ -32,9 +32,10 @@ export class Attempt {
   /**
    * Announces the plan.
    *
-   * @param sample the sample that the choice was made on
+   * @param sample the sample from which the victim was chosen
    * @param triggerNs CLOCK_MONOTONIC of the reading that fired the rule
-   * @param kernelKills how many processes the kernel had killed by then; by default: the count of now
+   * @param kernelKills how many processes the kernel's OOM killer had killed when `sample` was taken; default: the
+   *   current count
    */
   constructor(
     context: AttemptContext,
@@ -57,12 +58,15 @@ export class Attempt {
     return this.#signalNs !== undefined;
   }
 
-  /** A signal was sent. The first one counts for the figures. */
+  /** Records that a signal was sent. The figures of the result count from the first signal. */
   signalled(atNs: bigint = process.hrtime.bigint()): void {
     this.#signalNs ??= atNs;
   }
 
-  /** SIGKILL was sent: the attempt counts for the budget of kills. @param nowMs the clock of samples */
+  /**
+   * Records that SIGKILL was sent: the attempt counts against the limit of kills per minute. @param nowMs the time of
+   * the sample
+   */
   killed(nowMs: number): void {
     this.#context.policy.killed(nowMs);
   }
@@ -77,9 +81,10 @@ export class Attempt {
   }
 
   /**
-   * The victim has exited: waits for its memory, and announces the result.
+   * Call it when the victim has exited. Waits until its memory is free, and announces the result.
    *
-   * @param exitNs CLOCK_MONOTONIC of the last exit @param releasing settles when process_mrelease() has returned
+   * @param exitNs CLOCK_MONOTONIC of the exit of its last process @param releasing resolves when process_mrelease() has
+   *   returned
    */
   async exited(exitNs: bigint, releasing?: Promise<void>): Promise<void> {
     const back = await this.measured.memoryBack(this.#context.signal);

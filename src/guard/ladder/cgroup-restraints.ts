@@ -1,6 +1,6 @@
 /**
- * What the ladder does to a cgroup short of killing: it has memory reclaimed, and writes to files that are put back after
- * the shortage. Every change is in the undo ledger before it is made.
+ * The steps that act on a cgroup without killing: they make the kernel reclaim memory, and write files (memory.high,
+ * cgroup.freeze) that are restored after the shortage. Every change is recorded in the undo ledger before it is made.
  */
 import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -18,12 +18,12 @@ export class CgroupRestraints {
     this.#ledger = ledger;
   }
 
-  /** The only files that an entry of a guard's ledger may be about, whatever its file says. */
+  /** Whether the guard may restore this file. A manipulated ledger file must not make it write any other file. */
   static mayWrite(path: string): boolean {
     return path.startsWith('/sys/fs/cgroup/') && restraintFiles.has(basename(path));
   }
 
-  /** Waits until the kernel has tried. It may find less than it is asked for. */
+  /** Writes memory.reclaim, and waits until the kernel has reclaimed. The kernel may reclaim less than `bytes`. */
   async reclaim(directory: string, bytes: number): Promise<StepResult> {
     try {
       await writeFile(`${directory}/memory.reclaim`, String(bytes));
@@ -35,7 +35,7 @@ export class CgroupRestraints {
     }
   }
 
-  /** Writes a file of a cgroup. */
+  /** Writes a file of a cgroup, to be restored by `release()`. */
   restrain(directory: string, file: string, choose: Restraint): StepResult {
     const path = `${directory}/${file}`;
     const chosen = choose((other) => readText(`${directory}/${other}`) ?? undefined);
@@ -51,18 +51,21 @@ export class CgroupRestraints {
       if (isFirst) this.#ledger.settle(path);
       return refused(error, path, 'cgroup v2');
     }
-    // The kernel may round the value: it is undone only where the file still reads what the kernel made of it.
+    // The kernel may round the value. Record the rounded value, because a file is restored only if it still has the
+    // recorded value.
     const now = readText(path);
     if (now !== null && now !== chosen.text) record(now);
     return { outcome: 'done', detail: chosen.detail };
   }
 
-  /** Puts files back, by default all. @returns those that were; not those that another program has changed since */
+  /**
+   * Restores files, by default all. @returns the restored files, without those that another program has changed since
+   */
   release(files: readonly string[] = this.#files()): string[] {
     return files.filter((file) => this.#ledger.undo(file)?.outcome === 'restored');
   }
 
-  /** The files of one cgroup that have to be put back. */
+  /** The files of one cgroup that have to be restored. */
   of(directory: string): string[] {
     return this.#files().filter((file) => file.startsWith(`${directory}/`));
   }

@@ -5,12 +5,12 @@ import { processFiles, readProcess } from '../../linux/process-reader.ts';
 import { readIfPresent } from '../../linux/read-if-present.ts';
 import type { StuckDiagnosis } from '../../model/guard.ts';
 
-/** Time between the two readings of its memory. */
+/** Time between the two readings of the process's memory (ms). */
 const APART_MS = 100;
-/** The memory of a dying process shrinks by at least this much between them. */
+/** The memory of the process counts as falling if it shrinks by more than this between the two readings. */
 const FALLING_BYTES = 2 ** 20;
 
-/** Takes some 100 ms. Never rejects. */
+/** Finds out why the process has not exited. Takes about 100 ms. Never rejects. */
 export async function diagnose(pid: number, proc = '/proc'): Promise<StuckDiagnosis> {
   const before = residentBytes(pid, proc);
   await sleep(APART_MS);
@@ -21,7 +21,8 @@ export async function diagnose(pid: number, proc = '/proc'): Promise<StuckDiagno
   });
   const worst = threads.find(({ state }) => state === 'D') ?? threads[0];
   const waits = worst?.wchan && worst.wchan !== '0' ? worst.wchan : null;
-  // down_read(&mm->mmap_lock) and similar: the OOM reaper needs that lock, too, so it cannot take the memory either.
+  // A thread that waits in down_read(&mm->mmap_lock) or similar: the OOM reaper needs that lock, too, so it cannot free
+  // the memory either.
   const mmapLock = threads.some(({ wchan }) => /rwsem|mmap|down_(read|write)/.test(wchan ?? ''));
   const falling = before !== undefined && after !== undefined && before - after > FALLING_BYTES;
   const found = {
@@ -36,14 +37,15 @@ export async function diagnose(pid: number, proc = '/proc'): Promise<StuckDiagno
 
 function verdict({ state, wchan, mmap_lock, memory_falling }: Omit<StuckDiagnosis, 'verdict'>): string {
   const where = wchan === null ? '' : ` in ${wchan}`;
-  if (state === null) return 'It has exited.';
-  if (memory_falling) return 'It is dying slowly: its memory still shrinks.';
+  if (state === null) return 'The process has exited.';
+  if (memory_falling) return 'The process is exiting slowly: its memory still shrinks.';
   if (mmap_lock)
-    return `It waits for the lock of a memory map${where}: its memory cannot be freed while another thread holds that lock.`;
-  if (state === 'D') return `It is in an uninterruptible wait${where}: it will exit when that wait ends.`;
-  if (state === 'T' || state === 't') return 'It is stopped or traced.';
-  if (state === 'Z') return 'It is a zombie: its parent has not waited for it, or its other threads are still running.';
-  return `It is running or sleeping${where} and has not reacted to the signal.`;
+    return `The process waits for mmap_lock${where}: its memory cannot be freed while another thread holds that lock.`;
+  if (state === 'D') return `The process is in uninterruptible sleep${where}: it will exit when that sleep ends.`;
+  if (state === 'T' || state === 't') return 'The process is stopped or traced.';
+  if (state === 'Z')
+    return 'The process is a zombie: its parent has not called wait(2) for it, or its other threads are still running.';
+  return `The process is running or sleeping${where} and has not reacted to the signal.`;
 }
 
 function threadsOf(pid: number, proc: string): string[] {
@@ -54,7 +56,7 @@ function threadsOf(pid: number, proc: string): string[] {
   }
 }
 
-/** undefined: it has no memory any more. */
+/** The resident memory of a process; undefined: the process has none left. */
 function residentBytes(pid: number, proc: string): number | undefined {
   const found = readProcess(pid, ['status'], proc);
   return found?.hasMemory ? found.rssBytes : undefined;

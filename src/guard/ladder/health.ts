@@ -1,7 +1,7 @@
 import type { GuardPart } from '../../model/guard.ts';
 import type { Announcer } from './announce.ts';
 
-/** Announces that a part of the guard fails, once, and that it works again. */
+/** Announces once when a part of the guard begins to fail, and once when that part works again. */
 export class Health {
   readonly #announce: Announcer;
   readonly #failing = new Map<GuardPart, { error: string; failures: number }>();
@@ -10,7 +10,7 @@ export class Health {
     this.#announce = announce;
   }
 
-  /** @returns how often it has failed in a row */
+  /** @returns how many times in a row the part has failed */
   failed(part: GuardPart, error: unknown): number {
     const message = error instanceof Error ? error.message : String(error);
     const failures = (this.#failing.get(part)?.failures ?? 0) + 1;

@@ -1,6 +1,7 @@
 /**
- * Runs the program of an `exec` step: its arguments as they are, without a shell; the plan in its environment and, as JSON,
- * on its standard input. Any user can choose the name of a process, so a hook must not trust it.
+ * Runs the program of an `exec` step without a shell. The program gets the plan in environment variables and as JSON on
+ * its standard input. Any user can choose the name of a process, so the program must treat that name as untrusted
+ * input.
  */
 import { runProgram } from '../../process/program.ts';
 import { printable } from '../../text/printable.ts';

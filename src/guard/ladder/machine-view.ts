@@ -1,21 +1,24 @@
 import type { Sample, SampledProcess } from '../../model/sample.ts';
 
-/** How the guard sees the machine. The sampler (src/guard/senses/sampler.ts) reads the real one; tests make one up. */
+/**
+ * What the guard can read of the machine. The sampler (src/guard/senses/sampler.ts) reads the real machine; tests
+ * implement a simulated one.
+ */
 export interface MachineView {
-  /** Memory of the system and of the cgroups that rules are about; without processes. */
+  /** A sample of the memory of the system and of the cgroups that the rules name, without processes. */
   levels(): Sample;
-  /** With all processes. @param levels a sample of now, where there is one */
+  /** A sample with all processes. @param levels the result of `levels()`, where the caller has just called it */
   whole(levels?: Sample): Sample;
-  /** One process, read anew. undefined: it has exited. */
+  /** One process, read again. undefined: the process has exited. */
   process(pid: number): SampledProcess | undefined;
-  /** Processes that the kernel's OOM killer has killed since boot. null: not known. */
+  /** Number of processes that the kernel's OOM killer has killed since boot. null: unknown. */
   kernelKills(): number | null;
   /** The directory of a cgroup. undefined: no memory controller is mounted. */
   directoryOf(path: string): string | undefined;
 }
 
 /**
- * After each sample the guard rests this many times as long as the sample took. It runs at real-time priority, and would
- * otherwise take the CPU from the processes that free memory.
+ * After each sample, the guard pauses for this many times the duration of the sample. The guard may run at real-time
+ * priority, and without a pause it would take the CPU from the processes that free memory.
  */
 export const REST = 4;

@@ -1,22 +1,27 @@
-/** What a response has changed: memory as it was when its victim was chosen, held against memory now. */
+/** Measures the effect of a response: compares memory when its victim was chosen with memory now. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sample, SampledCgroup } from '../../model/sample.ts';
 import type { Fired } from '../rules/detect.ts';
 import { holdNow } from '../rules/detect.ts';
 import { type MachineView, REST } from './machine-view.ts';
 
-/** How long memory may take to come back after the last process of the victim has exited. */
+/**
+ * After the last process of the victim has exited, the guard waits at most this long for its memory to be free (ms).
+ */
 const MEMORY_BACK_MS = 2000;
 const POLL_MS = 5;
-/** Of what the victim held. Other processes may have taken the rest meanwhile, or it was shared. */
+/**
+ * The memory counts as free when at least this share of what the victim held is available again. The rest may have been
+ * shared, or other processes may have taken it meanwhile.
+ */
 const BACK_SHARE = 0.5;
 
-/** When the victim was chosen. */
+/** The state when the victim was chosen. */
 interface Before {
   sample: Sample;
-  /** Processes that the kernel's OOM killer had killed since boot. null: not known. */
+  /** Number of processes that the kernel's OOM killer had killed since boot. null: unknown. */
   kernelKills: number | null;
-  /** What the victim held. */
+  /** Memory that the victim held. */
   heldBytes: number;
 }
 
@@ -31,7 +36,10 @@ export class Measurement {
     this.#before = before;
   }
 
-  /** The cgroup of the shortage in a sample; undefined: it was removed, or the shortage is the system's. */
+  /**
+   * The cgroup in which memory is short, as in `sample`; undefined: the cgroup was removed, or memory is short in the
+   * whole system.
+   */
   cgroupIn(sample: Sample): SampledCgroup | undefined {
     const { cgroup } = this.#fired;
     return cgroup && sample.cgroups.find(({ path }) => path === cgroup.path);
@@ -42,7 +50,9 @@ export class Measurement {
     return (this.#fired.cgroup === undefined || now !== undefined) && holdNow(this.#fired.rule.when, sample, now);
   }
 
-  /** How much more is available where memory was short; null: the cgroup was removed. */
+  /**
+   * How much more memory is available now in the cgroup or system where memory was short; null: the cgroup was removed.
+   */
   freedBytes(): number | null {
     const now = this.#machine.levels();
     const { cgroup } = this.#fired;
@@ -51,7 +61,7 @@ export class Measurement {
     return after ? cgroup.usage_bytes - after.usage_bytes : null;
   }
 
-  /** Whether the kernel's OOM killer has killed there since. null: not known. */
+  /** Whether the kernel's OOM killer has killed a process there since the victim was chosen. null: unknown. */
   kernelKilled(): boolean | null {
     const { cgroup } = this.#fired;
     const before = cgroup ? cgroup.oom_kills : this.#before.kernelKills;
@@ -59,7 +69,10 @@ export class Measurement {
     return now === null || before === null ? null : now > before;
   }
 
-  /** CLOCK_MONOTONIC when there was enough memory again; undefined: not in time, or aborted. */
+  /**
+   * The time (CLOCK_MONOTONIC in ns) at which the victim's memory was available again; undefined: that took too long,
+   * or `signal` aborted.
+   */
   async memoryBack(signal: AbortSignal): Promise<bigint | undefined> {
     const until = performance.now() + MEMORY_BACK_MS;
     for (;;) {

@@ -1,4 +1,7 @@
-/** The sentence of each of the guard's events. Names of processes and cgroups are made safe for a terminal. */
+/**
+ * Writes the message of each of the guard's events. Control characters in the names of processes and cgroups are
+ * replaced, so that the message is safe for a terminal.
+ */
 import type {
   GuardActionOutcome,
   GuardPart,
@@ -15,7 +18,7 @@ import type { Fired } from '../rules/detect.ts';
 import type { Candidate } from '../rules/rank.ts';
 import { steps } from '../steps/steps.ts';
 
-/** @param of how many candidates there were @param acts false: a dry run */
+/** @param of the number of candidates @param acts false: the guard only reports (dry run or shadow mode) */
 export function planMessage(fired: Fired, { target, score }: Candidate, of: number, acts: boolean): string {
   const memory = `${formatBytes(target.rss_bytes)} resident`;
   const victim = acts ? 'the victim is' : 'the victim would be';
@@ -40,7 +43,7 @@ export function actionMessage(
   return sentence(detail === null ? texts[outcome] : `${texts[outcome]}: ${detail}`);
 }
 
-/** @param why overrides the reason for an outcome */
+/** @param why replaces the usual reason for the outcome */
 export function resultMessage(
   outcome: GuardResult['outcome'],
   victim: GuardTarget,
@@ -69,7 +72,7 @@ export function skipMessage(fired: Fired, reason: GuardSkipReason, detail: strin
   );
 }
 
-/** @param planned the victim that the guard would have killed @param leadMs how much earlier */
+/** @param planned the victim that the guard would have killed @param leadMs how much earlier than the kernel */
 export function shadowMessage(
   killed: { pid: number; comm: string | null },
   planned: GuardTarget | undefined,

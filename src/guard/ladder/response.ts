@@ -1,6 +1,6 @@
 /**
- * One shortage, from the choice of a victim to the result. The ladder is climbed as far as it is needed; before every step
- * memory and the victim are sampled again.
+ * A response handles one shortage of memory, from the choice of a victim to the result. It takes the steps of the
+ * rule's ladder until memory is no longer short. Before each step, it samples memory and the victim again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sample, SampledProcess } from '../../model/sample.ts';
@@ -26,10 +26,10 @@ export interface ResponseContext extends AttemptContext {
   beforeSignal?: (plan: Plan) => Promise<void>;
 }
 
-/** The machine as it was at one moment. */
+/** The memory and the victim at one moment. */
 interface Snapshot {
   sample: Sample;
-  /** The process that led to the victim. */
+  /** The first process of the victim; undefined: it has exited. */
   lead: SampledProcess | undefined;
   victim: Situation['victim'];
   tookMs: number;
@@ -45,9 +45,9 @@ export class Response {
   /**
    * Announces the plan.
    *
-   * @param sample the sample that the choice was made on
+   * @param sample the sample from which the victim was chosen
    * @param triggerNs CLOCK_MONOTONIC of the reading that fired the rule
-   * @param known a handle of the victim, where there is one
+   * @param known a handle of the victim, where the caller has one
    */
   constructor(context: ResponseContext, choice: Choice, sample: Sample, triggerNs: bigint, known?: ProcessHandle) {
     this.#context = context;
@@ -61,7 +61,7 @@ export class Response {
     return this.#attempt.plan;
   }
 
-  /** To be called at once. Rejects only for a fault of the program. */
+  /** Runs the response to its end. Call it immediately after the constructor. Rejects only on an unexpected error. */
   async run(): Promise<void> {
     const { announce, machine } = this.#context;
     const { victim: candidate, fired } = this.choice;
@@ -120,7 +120,7 @@ export class Response {
       } else {
         if (!(await this.#take(move.step, tools, now))) return;
         const { waitsFor } = steps[move.step.do];
-        if (waitsFor === 'nothing') continue; // what was seen before it still holds
+        if (waitsFor === 'nothing') continue; // the last snapshot is still valid after this step
         now = this.#look(victim);
         if (waitsFor === 'itself') ladder.hurry(now.sample.mono_ms);
       }
@@ -129,7 +129,7 @@ export class Response {
     this.#attempt.result('abandoned');
   }
 
-  /** @returns false: the victim is not what it was when it was chosen, and the response has ended */
+  /** @returns false: the victim has changed since it was chosen (see `#refusal()`), so the response has ended */
   async #take(step: Step, tools: VictimTools, { sample, lead }: Snapshot): Promise<boolean> {
     const { announce, beforeSignal } = this.#context;
     const changed = lead && lead.start_ticks === this.choice.victim.target.start_ticks && this.#refusalOf(lead);
@@ -167,7 +167,7 @@ export class Response {
       default: {
         tools.undo();
         const stuck = await diagnose(victim.lead.pid);
-        // A victim whose memory still falls is dying slowly: the next decision waits for it.
+        // A victim whose memory still shrinks is exiting slowly, and the next decision waits for it.
         if (!stuck.memory_falling) policy.stuck(victim.candidate.target, now);
         this.#attempt.result('survived', { stuck });
       }
@@ -183,13 +183,16 @@ export class Response {
     return { sample, lead, victim: state, tookMs: performance.now() - began };
   }
 
-  /** Why a process may not be signalled; undefined when it may, or has exited. */
+  /** Why a process must not be signalled; undefined: it may be signalled, or has exited. */
   #refusal(pid: number): string | undefined {
     const process = this.#context.machine.process(pid);
     return process && this.#refusalOf(process);
   }
 
-  /** The same of a process as it is now: another program may run in it than when it was chosen. */
+  /**
+   * Why a process in its current state must not be signalled. The process may have called execve(2) since it was
+   * chosen.
+   */
   #refusalOf(process: SampledProcess): string | undefined {
     const verdict = this.#context.policy.rejectionOf(process, this.choice.fired.rule, this.#before);
     return verdict && sparesItsGroup(verdict.reason) ? `${verdict.reason}: ${verdict.detail ?? ''}` : undefined;

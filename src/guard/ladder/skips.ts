@@ -2,12 +2,15 @@ import type { Decision } from '../rules/decide.ts';
 import { placeOf } from '../rules/decide.ts';
 import type { Announcer } from './announce.ts';
 
-/** The same reason for doing nothing is announced again after this time, with how often it recurred. */
+/**
+ * If a rule is skipped for the same reason again, that is announced again after this time (ms), with the number of
+ * times.
+ */
 const REPEAT_MS = 10_000;
-/** A reason that has not recurred for this long is forgotten. */
+/** A reason that has not occurred for this long is forgotten (ms). */
 const FORGET_MS = 10 * REPEAT_MS;
 
-/** Announces why a rule fired and nothing was done: once, and then at intervals. */
+/** Announces why a rule fired but the guard did nothing: immediately, and then at intervals while the reason lasts. */
 export class Skips {
   readonly #announce: Announcer;
   readonly #known = new Map<string, { announcedMs: number; times: number }>();
@@ -17,7 +20,7 @@ export class Skips {
   }
 
   take({ fired, reason, detail, ranking }: Extract<Decision, { kind: 'skip' }>, nowMs: number): void {
-    // In a dry run a rule rests after each plan, and the plan was announced.
+    // In a dry run, a rule cools down after each plan, and that plan was already announced.
     if (reason === 'cool_down' && this.#announce.mode !== 'enforce') return;
     const key = `${fired.rule.name}\0${placeOf(fired)}\0${reason}`;
     const known = this.#known.get(key) ?? { announcedMs: Number.NEGATIVE_INFINITY, times: 0 };

@@ -1,4 +1,7 @@
-/** The tools that the steps of one ladder act with: signals to the victim, files of its cgroup, a program of the user's. */
+/**
+ * Implements the steps of one response: signals to the victim, writes to the files of its cgroup, and the user's
+ * program.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SampledProcess } from '../../model/sample.ts';
 import type { Step } from '../rules/rule.ts';
@@ -9,7 +12,7 @@ import type { Attempt } from './attempt.ts';
 import type { CgroupRestraints } from './cgroup-restraints.ts';
 import type { Victim } from './victim.ts';
 
-/** Runs a program for a plan. Never rejects. */
+/** Runs the user's program for a plan. Never rejects. */
 export type Hook = (command: readonly string[], plan: Plan, signal: AbortSignal) => Promise<StepResult>;
 
 export interface VictimToolsOptions {
@@ -17,13 +20,13 @@ export interface VictimToolsOptions {
   victim: Victim;
   restraints: CgroupRestraints;
   hook: Hook;
-  /** Aborts what is waited for. */
+  /** Aborts the waiting of a step. */
   signal: AbortSignal;
-  /** The directory of the victim's cgroup. undefined: it has no cgroup of its own. */
+  /** The directory of the victim's cgroup. undefined: the victim is in the root cgroup, or its cgroup is unknown. */
   directory: string | undefined;
-  /** A process in the victim's cgroup that must not be slowed down or stopped. */
+  /** Finds a process in the victim's cgroup that must not be slowed down or stopped. */
   spared: () => SampledProcess | undefined;
-  /** Whether a process that has joined the victim's cgroup may be killed with it. */
+  /** Whether a process that has joined the victim's cgroup may be killed together with the victim. */
   mayKill: (pid: number) => boolean;
 }
 
@@ -37,12 +40,12 @@ export class VictimTools implements StepTools {
     this.#options = options;
   }
 
-  /** Settles when process_mrelease() has returned. */
+  /** Resolves when process_mrelease() has returned; undefined: it was not called. */
   get releasing(): Promise<void> | undefined {
     return this.#releasing;
   }
 
-  /** @param nowMs the clock of samples */
+  /** @param nowMs the time of the sample */
   async take(step: Step, nowMs: number): Promise<StepResult> {
     this.#step = step;
     this.#nowMs = nowMs;
@@ -68,7 +71,7 @@ export class VictimTools implements StepTools {
     const directory = this.#cgroup();
     if (typeof directory !== 'string') return directory;
     const file = this.#step && steps[this.#step.do].file;
-    if (file === undefined) throw new Error('A step without a file has nothing to restrain with.');
+    if (file === undefined) throw new Error('This kind of step declares no file to write.');
     return this.#options.restraints.restrain(directory, file, choose);
   }
 
@@ -77,7 +80,7 @@ export class VictimTools implements StepTools {
     this.#undo(this.#stopping()); // a frozen process cannot handle SIGTERM
     const reached = victim.terminate();
     attempt.signalled();
-    this.#release(); // a process that does not handle SIGTERM is dying by now
+    this.#release(); // a process without a handler for SIGTERM is already exiting
     return { outcome: 'done', detail: reached === 1 ? null : `${reached} processes` };
   }
 
@@ -91,7 +94,10 @@ export class VictimTools implements StepTools {
     return { outcome: 'done', detail: `${reached === 1 ? '' : `${reached} processes, `}by ${by}` };
   }
 
-  /** Undoes what was written to the victim's cgroup. @param afterMs after this time, or when the guard is closed */
+  /**
+   * Restores the files of the victim's cgroup. @param afterMs delay (ms); when the guard is closed, the files are
+   * restored immediately
+   */
   undo(afterMs = 0): void {
     const files = this.#written();
     if (files.length === 0) return;
@@ -100,10 +106,10 @@ export class VictimTools implements StepTools {
     else void sleep(afterMs, undefined, { signal: this.#options.signal, ref: false }).then(undo, undo);
   }
 
-  /** The victim's cgroup, or why it must not be touched. */
+  /** The directory of the victim's cgroup, or the reason why its files must not be written. */
   #cgroup(): string | StepResult {
     const { directory, spared, victim } = this.#options;
-    if (directory === undefined) return { outcome: 'unavailable', detail: 'it has no cgroup of its own' };
+    if (directory === undefined) return { outcome: 'unavailable', detail: 'the victim has no cgroup of its own' };
     const inside = spared();
     if (!inside) return directory;
     const { cgroup } = victim.candidate.target;
@@ -115,7 +121,7 @@ export class VictimTools implements StepTools {
     return directory === undefined ? [] : restraints.of(directory);
   }
 
-  /** Files by which the victim is stopped. */
+  /** The written files that stop the victim, such as cgroup.freeze. */
   #stopping(): string[] {
     return this.#written().filter((file) => {
       const step = stepOfFile(file);
@@ -131,7 +137,10 @@ export class VictimTools implements StepTools {
     }
   }
 
-  /** Has another thread take the memory of the victim: it may be stuck, or not get the CPU to free its memory itself. */
+  /**
+   * Frees the victim's memory from another thread, by process_mrelease(2). The victim itself may be stuck, or may not
+   * get the CPU to free its memory.
+   */
   #release(): void {
     const { victim, attempt } = this.#options;
     this.#releasing = victim.release().then(

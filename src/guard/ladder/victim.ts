@@ -1,4 +1,7 @@
-/** The processes that are to be killed, held by pidfds from the moment of choice: a signal reaches them, or no process. */
+/**
+ * The processes of a victim. A pidfd for each is opened when the victim is chosen, so that a signal can never reach
+ * another process that reuses the pid.
+ */
 import { writeFileSync } from 'node:fs';
 import { startTicksOf } from '../../linux/process-reader.ts';
 import { readIfPresent } from '../../linux/read-if-present.ts';
@@ -7,15 +10,17 @@ import type { SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';
 import type { Candidate } from '../rules/rank.ts';
 
-/** How often a cgroup without cgroup.kill is gone through for what was forked meanwhile. */
+/**
+ * In a cgroup without cgroup.kill, the guard looks at most this many times for processes that were forked meanwhile.
+ */
 const MOST_ROUNDS = 10;
 
 export class Victim implements Disposable {
   readonly candidate: Candidate;
   readonly #handles: ProcessHandle[];
-  /** Of the cgroup that goes as a whole. */
+  /** The directory of the cgroup, if the whole cgroup is the victim. */
   readonly #directory: string | undefined;
-  /** Settles when all that were chosen have ended: CLOCK_MONOTONIC of the last. */
+  /** Resolves when all chosen processes have exited, to the time of the last exit (CLOCK_MONOTONIC in ns). */
   readonly exited: Promise<bigint>;
 
   private constructor(candidate: Candidate, handles: ProcessHandle[], directory: string | undefined) {
@@ -28,10 +33,10 @@ export class Victim implements Disposable {
   }
 
   /**
-   * undefined: the process that was chosen is gone, or is another by now.
+   * Opens a pidfd for each process. undefined: the first process has exited.
    *
-   * @param directory of the target's cgroup, where that is what is killed
-   * @param known a handle of the first, where the caller has one
+   * @param directory the directory of the target's cgroup; it is used only if the whole cgroup is the victim
+   * @param known a handle of the first process, where the caller has one
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL
    */
   static take(candidate: Candidate, directory: string | undefined, known?: ProcessHandle): Victim | undefined {
@@ -51,12 +56,12 @@ export class Victim implements Disposable {
     return new Victim(candidate, handles, candidate.target.takes === 'cgroup' ? directory : undefined);
   }
 
-  /** The process that led to it. */
+  /** The first process: the one by which the victim was chosen. */
   get lead(): ProcessHandle {
     return this.#handles[0] as ProcessHandle;
   }
 
-  /** @param read reads one process anew */
+  /** @param read reads the current state of a process */
   state(read: (pid: number) => SampledProcess | undefined): 'alive' | 'dying' | 'gone' {
     let state: 'dying' | 'gone' = 'gone';
     for (const handle of this.#handles) {
@@ -67,15 +72,17 @@ export class Victim implements Disposable {
     return state;
   }
 
-  /** @returns how many were reached */
+  /** Sends SIGTERM to all processes. @returns how many processes the signal reached */
   terminate(): number {
     return this.#handles.filter((handle) => handle.signal('SIGTERM')).length;
   }
 
   /**
-   * SIGKILL: all of the cgroup at once where the kernel can (5.14), else all that were chosen and what they have forked.
+   * Sends SIGKILL to all processes of the victim. For a whole cgroup, it writes cgroup.kill (Linux 5.14). Without that
+   * file, or if a process in the cgroup must not be killed, it signals each process by its pidfd, including those that
+   * were forked meanwhile.
    *
-   * @param mayDie whether a process that has joined the cgroup since may be killed
+   * @param mayDie whether a process that has joined the cgroup since the choice may be killed
    */
   kill(mayDie: (pid: number) => boolean): { reached: number; by: 'pidfd' | 'cgroup.kill' } {
     const directory = this.#directory;
@@ -93,7 +100,7 @@ export class Victim implements Disposable {
     return { reached, by: 'pidfd' };
   }
 
-  /** Takes the memory of those that have been signalled, are dying and have not ended. */
+  /** Frees the memory of the processes that were signalled and have not exited yet, by process_mrelease(2). */
   async release(): Promise<string> {
     const outcomes = await Promise.all(this.#handles.map((handle) => handle.release()));
     return [...new Set(outcomes)].join(', ');
@@ -107,7 +114,7 @@ export class Victim implements Disposable {
     this.close();
   }
 
-  /** In the cgroup, and not among those chosen: forked since. */
+  /** Processes that are now in the cgroup but were not chosen, such as forked children. */
   #newcomers(directory: string): number[] {
     const known = new Set(this.#handles.map(({ pid }) => pid));
     const pids = (readIfPresent(`${directory}/cgroup.procs`) ?? '').split('\n').map(Number);
@@ -122,7 +129,7 @@ export class Victim implements Disposable {
       this.#handles.push(handle);
       return handle.signal('SIGKILL');
     } catch {
-      return false; // it has ended
+      return false; // the process has exited
     }
   }
 }

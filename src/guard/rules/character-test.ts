@@ -1,4 +1,4 @@
-/** Which characters an element of a pattern matches, by their code points. */
+/** Whether an element of a pattern matches a character, given by its code point. */
 export type CharacterTest = (code: number) => boolean;
 
 export const digit: CharacterTest = (c) => c >= 48 && c <= 57;
@@ -16,7 +16,7 @@ export const is =
   (c) =>
     c === wanted;
 
-/** After a backslash. */
+/** The character classes that are written with a backslash, such as `\d`. */
 export const escapes: Record<string, CharacterTest> = {
   d: digit,
   D: not(digit),
@@ -28,7 +28,7 @@ export const escapes: Record<string, CharacterTest> = {
   n: is(10),
 };
 
-/** In `[:…:]`. */
+/** The POSIX character classes, such as `[:alpha:]`. */
 export const classes: Record<string, CharacterTest> = {
   alpha,
   digit,

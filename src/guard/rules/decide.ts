@@ -1,6 +1,6 @@
 /**
- * Decides what a sample calls for: the rules that fire, the victim of a rule that may act, or the reason why nothing is done.
- * Pure but for what it remembers; the clock is the sample's.
+ * Decides from a sample which rules fire, and for each of them either which victim to kill or why the guard does
+ * nothing. It does no I/O: it uses only the samples, their times and its own memory of earlier ones.
  */
 import type { GuardSkipReason, GuardTarget } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
@@ -16,7 +16,7 @@ export type Decision =
 
 /** The guard waits for the memory of a dying process that holds at least this much. */
 const WORTH_WAITING_BYTES = 8 * 2 ** 20;
-/** It waits at most this long; after that the process is stuck. */
+/** The guard waits at most this long for a dying process (ms). After that, the process counts as stuck. */
 const DYING_PATIENCE_MS = 10_000;
 const BUDGET_WINDOW_MS = 60_000;
 
@@ -26,12 +26,12 @@ export class Policy {
   readonly options: PolicyOptions;
   readonly #self: Self;
   readonly #detectors: Detectors;
-  /** Times of kills. */
+  /** Times of the kills in the last minute (ms). */
   #kills: number[] = [];
-  /** When a process was first seen dying. */
+  /** When a process was first seen dying (ms), by its identity. */
   #dyingSince = new Map<string, number>();
   readonly #stuck = new Map<string, number>();
-  /** When a rule's rest at a place ends. */
+  /** When the cool-down of a rule at a place ends (ms). */
   readonly #resting = new Map<Rule, Map<string, number>>();
 
   constructor(options: PolicyOptions, self: Self) {
@@ -40,12 +40,17 @@ export class Policy {
     this.#detectors = new Detectors(options.rules);
   }
 
-  /** The rules that fire. It must be called with every sample, because the detectors measure time by it. */
+  /**
+   * Returns the rules that fire. Call it with every sample, because the detectors measure their time from sample to
+   * sample.
+   */
   update(sample: Sample): Fired[] {
     return this.#detectors.update(sample);
   }
 
-  /** @param sample with its processes @param ranked their ranking, where there is one */
+  /**
+   * @param sample a sample with processes @param ranked a ranking of these processes, where the caller already has one
+   */
   decide(fired: Fired, sample: Sample, ranked?: Ranking): Decision {
     const now = sample.mono_ms;
     const skip = (reason: GuardSkipReason, detail: string | null, ranking = nothing): Decision => {
@@ -69,19 +74,22 @@ export class Policy {
     return { kind: 'kill', fired, victim, ranking };
   }
 
-  /** A victim was sent SIGKILL. It counts once for the budget, however many processes it consists of. */
+  /**
+   * Records that a victim was sent SIGKILL. A victim counts as one kill against `killsPerMinute`, however many
+   * processes it has.
+   */
   killed(now: number): void {
     this.#kills.push(now);
   }
 
-  /** The rule's ladder has ended at a place: the rule rests there. */
+  /** Records that the rule's response at a place has ended: the rule does not act there again during its cool-down. */
   rest(rule: Rule, place: string, now: number, ms = rule.coolDownMs): void {
     const places = this.#resting.get(rule) ?? new Map<string, number>();
     for (const [rested, until] of places) if (until <= now) places.delete(rested);
     this.#resting.set(rule, places.set(place, now + ms));
   }
 
-  /** The target did not die: for a minute the rules choose another. */
+  /** Records that the target did not exit: for a minute, no rule chooses it again. */
   stuck(target: Pick<GuardTarget, 'pid' | 'start_ticks'>, now: number): void {
     this.#stuck.set(identity(target), now + BUDGET_WINDOW_MS);
   }
@@ -91,12 +99,12 @@ export class Policy {
     return rankCandidates(rule, sample, cgroup, this.#protection(sample));
   }
 
-  /** Why a process, as it is now, may not be killed; undefined when it may. */
+  /** Why a process in its current state must not be killed; undefined: it may be killed. */
   rejectionOf(process: SampledProcess, rule: Rule, sample: Sample): Rejected | undefined {
     return rejection(process, rule, this.#protection(sample));
   }
 
-  /** A process in a cgroup, or below it, that must not be slowed down or stopped. */
+  /** Finds a process in a cgroup or its descendants that must not be slowed down or stopped. */
   sparedIn(path: string, rule: Rule, sample: Sample): SampledProcess | undefined {
     const protection = this.#protection(sample);
     return (sample.processes ?? []).find((process) => {
@@ -116,7 +124,7 @@ export class Policy {
     };
   }
 
-  /** The largest process that is dying where memory is short, and is not stuck. */
+  /** The largest process that is dying in the cgroup or system where memory is short, and that is not stuck. */
   #dying({ cgroup }: Fired, { processes, mono_ms: now }: Sample): SampledProcess | undefined {
     const dying = (processes ?? []).filter((process) => process.dying && !process.kernel_thread);
     this.#dyingSince = new Map(dying.map((one) => [identity(one), this.#dyingSince.get(identity(one)) ?? now]));
@@ -130,5 +138,5 @@ export class Policy {
   }
 }
 
-/** The path of the place where it fired; "" for the system. */
+/** The place where a rule fired: the path of the cgroup, or "" for the system. */
 export const placeOf = ({ cgroup }: Pick<Fired, 'cgroup'>) => cgroup?.path ?? '';

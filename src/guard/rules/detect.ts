@@ -1,6 +1,6 @@
 /**
- * Finds the rules that fire. A rule fires where all of its detectors have held for their time, at each of its places by
- * itself. Rules are independent of each other.
+ * Finds the rules that fire. A rule fires at a place (the system or a cgroup) when each of its detectors has been true
+ * there for the detector's time. Places and rules are independent of each other.
  */
 import type { GuardReading } from '../../model/guard.ts';
 import type { Sample, SampledCgroup } from '../../model/sample.ts';
@@ -8,24 +8,24 @@ import { globMatch } from '../../text/glob.ts';
 import { measure } from './metric.ts';
 import type { Detector, Place, Rule } from './rule.ts';
 
-/** A rule that fires, the place, and the readings. */
+/** A rule that fires, with its place and the values of its detectors. */
 export interface Fired {
   rule: Rule;
-  /** undefined: the system. */
+  /** The cgroup where the rule fires; undefined: the rule fires for the whole system. */
   cgroup: SampledCgroup | undefined;
   readings: GuardReading[];
 }
 
 export class Detectors {
   readonly #rules: readonly Rule[];
-  /** When a detector began to hold at a place; only while it holds. */
+  /** When a detector became true at a place (ms). An entry exists only while the detector is true. */
   readonly #since = new Map<Detector, Map<string, number>>();
 
   constructor(rules: readonly Rule[]) {
     this.#rules = rules;
   }
 
-  /** @returns the rules that fire, in their order. Every detector's time is kept, whether or not its rule fires */
+  /** Updates the time of every detector. @returns the rules that fire, in the order of the configuration */
   update(sample: Sample): Fired[] {
     const fired: Fired[] = [];
     for (const rule of this.#rules) {
@@ -60,7 +60,9 @@ export class Detectors {
     };
   }
 
-  /** Forgets cgroups that were removed: one that is made later by the same name is another. */
+  /**
+   * Forgets cgroups that were removed, because a cgroup that is created later with the same name is a different one.
+   */
   #forget({ cgroups }: Sample): void {
     const there = new Set(['', ...cgroups.map(({ path }) => path)]);
     for (const times of this.#since.values()) {
@@ -69,7 +71,7 @@ export class Detectors {
   }
 }
 
-/** Whether all of these hold now, their times left aside. With none: true. */
+/** Whether all these detectors are true now, regardless of how long. An empty list gives true. */
 export function holdNow(detectors: readonly Detector[], sample: Sample, cgroup: SampledCgroup | undefined): boolean {
   return detectors.every((detector) => {
     const value = measure(detector, sample.system, cgroup);
@@ -90,7 +92,7 @@ function compare(value: number, { operator, limit }: Detector): boolean {
   }
 }
 
-/** The places where a rule looks; undefined: the system. */
+/** The places that a rule watches; undefined stands for the system. */
 export function placesOf(on: readonly Place[], { cgroups }: Sample): (SampledCgroup | undefined)[] {
   const chosen = cgroups.filter((cgroup) => on.some((place) => isAt(place, cgroup)));
   return on.some(({ kind }) => kind === 'system') ? [undefined, ...chosen] : chosen;

@@ -1,36 +1,37 @@
 /**
- * The ladder: decides which step comes next while memory is short and the victim lives. It acts on nothing itself.
+ * The ladder: decides which of the rule's steps comes next while memory is short and the victim is alive. It takes no
+ * step itself.
  *
- * A step is taken when those before it have had their time, or before its turn when its `atOnce` holds: escalation by time
- * and by level.
+ * A step is taken when the waiting times of the steps before it are over, or earlier when all detectors of its `atOnce`
+ * are true.
  */
 import { steps } from '../steps/steps.ts';
 import type { Detector, Step } from './rule.ts';
 
-/** The shortage and the victim, as they were last sampled. */
+/** The state of the shortage and of the victim in the last sample. */
 export interface Situation {
   nowMs: number;
-  /** By its pidfd and its state in /proc. */
+  /** The state of the victim, from its pidfd and from /proc. */
   victim: 'alive' | 'dying' | 'gone';
-  /** The rule still fires, its detectors' times left aside. */
+  /** Whether memory is still short: all detectors of the rule are true, regardless of how long. */
   short: boolean;
   holds: (detectors: readonly Detector[]) => boolean;
 }
 
 export type Move =
   | { kind: 'take'; step: Step }
-  /** Its condition does not hold. */
+  /** The step's `if` is false, so the step is passed over. */
   | { kind: 'pass'; step: Step }
   /** Sample again after at most this many milliseconds. */
   | { kind: 'wait'; ms: number }
-  /** `stuck`: the victim was sent SIGKILL, had its time, and has not died. */
+  /** `stuck`: the victim was sent SIGKILL and has not exited within the step's waiting time. */
   | { kind: 'end'; outcome: 'gone' | 'recovered' | 'survived' | 'stuck' };
 
-/** A victim that is dying for longer than this counts as stuck. */
+/** A victim that has been dying for longer than this counts as stuck (ms). */
 const DYING_PATIENCE_MS = 10_000;
-/** Longest interval between samples while a step has its time. */
+/** Longest interval between samples during the waiting time of a step (ms). */
 const SAMPLE_MS = 20;
-/** The same while the victim is dying: its pidfd reports the exit. */
+/** Longest interval between samples while the victim is dying (ms). It is longer because the pidfd reports the exit. */
 const DYING_SAMPLE_MS = 200;
 
 export class Ladder {
@@ -38,14 +39,14 @@ export class Ladder {
   #next = 0;
   #until = 0;
   #dyingSince: number | undefined;
-  /** The hardest signal that was sent to the victim. */
+  /** The strongest signal that was sent to the victim; undefined: none was sent. */
   #sent: 'SIGTERM' | 'SIGKILL' | undefined;
 
   constructor(steps: readonly Step[]) {
     this.#steps = steps;
   }
 
-  /** The step has ended: the next one need not wait. */
+  /** Ends the waiting time of the current step, so that the next step can be taken. */
   hurry(nowMs: number): void {
     this.#until = Math.min(this.#until, nowMs);
   }

@@ -2,7 +2,7 @@ import type { SampledProcess } from '../../model/sample.ts';
 import { globMatch } from '../../text/glob.ts';
 import type { Match } from './rule.ts';
 
-/** Whether a process has everything that `match` asks for. */
+/** Whether a process meets all conditions of `match`. */
 export function matches(match: Match, process: SampledProcess): boolean {
   const { comm, exe, cmdline, uid, oomScoreAdj: adj, cgroup, systemdUnit, container } = match;
   return (

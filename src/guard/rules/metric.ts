@@ -1,4 +1,4 @@
-/** The value of a detector's metric in a sample. */
+/** Computes the value of a detector's metric from a sample. */
 import type { SampledCgroup, SampledSystem } from '../../model/sample.ts';
 import type { Detector, Metric } from './rule.ts';
 
@@ -16,7 +16,10 @@ export function measure(
   return subject ? ofCgroup(metric, percent, subject, system) : ofSystem(metric, percent, system);
 }
 
-/** Seconds until no memory is left, at the present growth. null: it does not grow, or has no limit. */
+/**
+ * Seconds until no memory is left if usage continues to grow at the current rate. null: usage does not grow, or the
+ * cgroup has no limit.
+ */
 export function exhaustedInSeconds(system: SampledSystem, cgroup: SampledCgroup | undefined): number | null {
   const metric = { name: 'exhausted_in' } as const;
   return cgroup ? ofCgroup(metric, false, cgroup, system) : ofSystem(metric, false, system);

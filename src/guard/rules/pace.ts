@@ -1,6 +1,6 @@
 /**
- * When to sample next: in less time than it takes to fill the memory that is left. Memory is assumed to fill at 6 GB/s and
- * swap at 800 MB/s, as earlyoom assumes.
+ * Computes when to take the next sample, so that the memory that is left cannot be filled before. Like earlyoom, it
+ * assumes that processes fill at most 6 GB/s of memory and 800 MB/s of swap.
  */
 import type { Sample, SampledCgroup } from '../../model/sample.ts';
 import { placesOf } from './detect.ts';
@@ -10,11 +10,13 @@ import type { Detector, PolicyOptions, Rule } from './rule.ts';
 const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
 export const FASTEST_MS = 10;
 export const SLOWEST_MS = 1000;
-/** For metrics whose value does not tell how soon they may change: pressure, growth. */
+/**
+ * Interval (ms) for metrics such as pressure and growth, whose value does not tell how soon they may reach their limit.
+ */
 const STEADY_MS = 100;
-/** Interval of scans of all processes, where a rule ranks by growth and may soon have to choose. */
+/** Interval between scans of all processes (ms), while a rule that ranks by growth may soon have to choose a victim. */
 export const FOLLOW_MS = 250;
-/** Memory is shrinking when none would be left within this time. */
+/** Memory counts as shrinking when, at the current rate, no memory would be left within this time. */
 const SHRINKING_SECONDS = 60;
 
 export function nextSampleMs({ rules }: PolicyOptions, sample: Sample): number {
@@ -27,14 +29,16 @@ export function nextSampleMs({ rules }: PolicyOptions, sample: Sample): number {
   return soonest;
 }
 
-/** The least time in which a rule may fire. All of its detectors must hold, so the slowest decides. */
+/**
+ * The shortest time after which a rule may fire (ms). All of its detectors must be true, so the latest of them decides.
+ */
 export function headroomMs({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): number {
   return Math.max(...when.map((detector) => untilMs(detector, sample, cgroup)));
 }
 
 /**
- * Whether a rule that ranks by growth may soon have to choose. Growth needs earlier scans of all processes, which cost too
- * much to be made all the time.
+ * Whether a rule that ranks by growth may soon have to choose a victim. Growth is computed from earlier scans of all
+ * processes, which are too expensive to be made all the time.
  */
 export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean {
   return rules.some(
@@ -44,16 +48,17 @@ export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean 
   );
 }
 
-/** Whether no memory would be left within a minute, at the present growth. */
+/** Whether no memory would be left within a minute if usage continues to grow at the current rate. */
 export function isShrinking({ system }: Sample, cgroup: SampledCgroup | undefined): boolean {
   return (exhaustedInSeconds(system, cgroup) ?? Number.POSITIVE_INFINITY) < SHRINKING_SECONDS;
 }
 
 /**
- * Whether memory is at least half-way to where all detectors of a rule hold: at most twice what must be left, at least half
- * of what must be reached.
+ * Whether a rule is near to firing: the value of each detector is at most twice its limit, for a limit that the value
+ * must fall below, or at least half of its limit, for a limit that the value must exceed. For usage in percent, the
+ * percentage that is left counts instead.
  *
- * @param times another factor than 2
+ * @param times the factor, by default 2
  */
 export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined, times = 2): boolean {
   return when.every((detector) => {

@@ -1,7 +1,7 @@
-/** Reads a pattern into a tree. The syntax is in pattern.ts. */
+/** Parses a pattern into a tree. pattern.ts describes the syntax. */
 import { alpha, type CharacterTest, classes, digit, escapes, is, not } from './character-test.ts';
 
-/** A pattern that does not compile. `at` is where, counted from 0. */
+/** A pattern that does not compile. `at` is the position of the error, counted from 0. */
 export class PatternError extends Error {
   override readonly name = 'PatternError';
   readonly at: number;
@@ -12,7 +12,7 @@ export class PatternError extends Error {
   }
 }
 
-/** The tree of a pattern. */
+/** A node of a pattern's tree. */
 export type PatternNode =
   | { kind: 'one'; test: CharacterTest }
   | { kind: 'edge'; start: boolean }

@@ -1,7 +1,8 @@
 /**
- * Regular expressions that cannot run away. Any user can choose the name and the command line of a process, and a pattern
- * may be copied from anywhere. Without backtracking: all alternatives are followed at once (Thompson, 1968), and positions
- * are cached, so that a character usually costs one look-up.
+ * Regular expressions whose matching time is linear in the length of the text. Any user can choose the name and the
+ * command line of a process, and with backtracking, some texts would block the guard. This matcher does not backtrack:
+ * it follows all alternatives in parallel (Thompson, 1968), and caches the sets of states, so that a character usually
+ * costs one look-up.
  *
  * POSIX extended syntax, searched for anywhere: `. [] [^] [[:alpha:]] ^ $ | () (?:) * + ? {m,n}`, and `\d \w \s` with
  * their opposites. Back-references and look-around need backtracking and are refused.
@@ -12,9 +13,11 @@ import { PatternError, type PatternNode, PatternParser } from './pattern-parser.
 
 export { PatternError };
 
-/** States of one pattern; a repetition counts as many times as it repeats. */
+/**
+ * Limit of the states of one pattern. The part of a repetition such as `{3}` counts as many times as it is repeated.
+ */
 const MOST_STATES = 2000;
-/** Cached positions. */
+/** Limit of the number of cached positions. */
 const MOST_CACHED = 256;
 
 export class Pattern {
@@ -77,7 +80,7 @@ export class Pattern {
     return position;
   }
 
-  /** Everything that can be reached without reading a character. */
+  /** Finds all instructions that can be reached from `seeds` without reading a character. */
   #close(seeds: number[], atStart: boolean, atEnd: boolean): { open: number[]; matched: boolean } {
     const seen = new Set(seeds);
     const open: number[] = [];
@@ -137,7 +140,7 @@ type Instruction =
   | Split
   | { op: 'match' };
 
-/** Every state that the text so far can have led to. */
+/** The set of states that the matcher can be in after the text so far. */
 interface Position {
   seeds: number[];
   atStart: boolean;

@@ -1,4 +1,4 @@
-/** Processes that must never be killed, whatever a rule says, and those that must not be killed now. */
+/** Decides which processes must never be killed, whatever a rule says, and which must not be killed at the moment. */
 import type { GuardRejectionReason } from '../../model/guard.ts';
 import type { SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { matches } from './match.ts';
@@ -13,9 +13,9 @@ export interface Self {
 export interface Protection {
   self: Self;
   protect: readonly Match[];
-  /** By path, for `user.oomd_omit`. */
+  /** The cgroups by path, for the attribute `user.oomd_omit`. */
   cgroups: ReadonlyMap<string, SampledCgroup>;
-  /** Processes that an earlier attempt did not kill, as `identity()` names them. */
+  /** The `identity()` of each process that has survived an earlier attempt. */
   stuck: ReadonlySet<string>;
 }
 
@@ -26,7 +26,7 @@ export interface Rejected {
 
 const because = (reason: GuardRejectionReason, detail: string | null = null): Rejected => ({ reason, detail });
 
-/** Why `process` may not be killed; undefined when it may. */
+/** Why `process` must not be killed; undefined: it may be killed. */
 export function rejection(process: SampledProcess, rule: Rule, protection: Protection): Rejected | undefined {
   const { self } = protection;
   if (process.pid <= 1) return because('init');
@@ -52,7 +52,7 @@ export function sparesItsGroup(reason: GuardRejectionReason): boolean {
 
 export const identity = ({ pid, start_ticks }: Pick<SampledProcess, 'pid' | 'start_ticks'>) => `${pid}:${start_ticks}`;
 
-/** The cgroup, or an ancestor, that asks to be left out. */
+/** The nearest cgroup, from `path` upwards, that has the attribute `user.oomd_omit`. */
 function omittedBy(path: string | null, cgroups: ReadonlyMap<string, SampledCgroup>): string | undefined {
   return nearestAncestor(path, (at) => cgroups.get(at)?.preference === 'omit');
 }

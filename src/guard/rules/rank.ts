@@ -1,4 +1,7 @@
-/** Ranks what a rule may kill at a place, the highest score first, and gives the reason for every process that it may not. */
+/**
+ * Ranks the candidates that a rule may kill at a place, the highest score first, and gives the reason for every process
+ * that it must not kill.
+ */
 import type { GuardCandidate, GuardRejection } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { isWithin } from '../../text/cgroup-path.ts';
@@ -8,7 +11,7 @@ import { scoreOf } from './score.ts';
 import { heldBytes, membersOf, type Place, stormsIn, type Unit, unitOf } from './unit.ts';
 
 export interface Candidate extends GuardCandidate {
-  /** All processes that would be killed, the one that led to the others first. */
+  /** All processes that would be killed together. The first is the one by which the candidate was chosen. */
   members: SampledProcess[];
 }
 
@@ -32,7 +35,7 @@ export function rankCandidates(
   const storms = rule.unit === 'process' ? stormsIn(inside, sample) : new Map<number, SampledProcess[]>();
   const candidates: Candidate[] = [];
   const rejected: GuardRejection[] = [];
-  /** What is killed together is judged once; each of its processes gets the same verdict. */
+  /** Processes that are killed together are judged once, and each of them gets the same verdict. */
   const judged = new Map<string, Candidate | Rejected>();
   for (const process of inside) {
     let verdict: Candidate | Rejected | undefined = verdicts.get(process);
@@ -59,10 +62,11 @@ function judge(
   for (const member of members) {
     const verdict = verdicts.get(member);
     if (!verdict || !sparesItsGroup(verdict.reason)) continue;
-    const detail = `${member.comm} (pid ${member.pid}) is with it: ${verdict.reason}`;
+    const detail = `${member.comm} (pid ${member.pid}) would be killed together with it: ${verdict.reason}`;
     return { reason: 'holds_protected', detail };
   }
-  // Of a storm the oldest first, which is likely to have started the others.
+  // In a storm (see unit.ts), the oldest process comes first, because it probably started the others. Otherwise the
+  // largest comes first.
   const live = members.filter((member) => !verdicts.get(member)).sort(unit.storm ? byAge : bySize);
   const scored = scoreOf(live, unit, context);
   const bytes = scored.target.rss_bytes + scored.target.swap_bytes;
@@ -71,7 +75,7 @@ function judge(
   return { reason: 'too_small', detail: `${bytes} bytes, ${scored.score} points` };
 }
 
-/** Of equals the larger, then the younger. */
+/** By score; candidates with equal scores by size, then by the higher pid. */
 const byScore = (a: Candidate, b: Candidate) =>
   b.score - a.score || b.target.rss_bytes - a.target.rss_bytes || b.target.pid - a.target.pid;
 const bySize = (a: SampledProcess, b: SampledProcess) => heldBytes(b) - heldBytes(a);

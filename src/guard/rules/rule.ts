@@ -1,6 +1,6 @@
 /**
- * A rule: where it looks, when it fires, how it chooses its victim, and its steps. The policy takes rules as they are; the
- * configuration has checked them.
+ * A rule: which places it watches, when it fires, how it chooses its victim, and which steps it takes. The policy does
+ * not validate rules: the reader of the configuration has done that.
  */
 import type { GuardRank, GuardReading, GuardStep, GuardUnit } from '../../model/guard.ts';
 import type { StepSettings } from '../steps/steps.ts';
@@ -16,46 +16,55 @@ export type Metric =
   | { name: 'swap_free' }
   /** The opposite of `available`, in percent of MemTotal or of the limit. */
   | { name: 'usage' }
-  /** The kernel's averages, or a window of our own in milliseconds. Percent of the time. */
+  /**
+   * Percent of the time in which tasks were stalled. `over`: an average of the kernel, or the length of a window that
+   * oomscope measures itself (ms).
+   */
   | { name: 'pressure'; share: 'some' | 'full'; over: 'avg10' | 'avg60' | 'avg300' | number }
   | { name: 'growth' }
-  /** Seconds until no memory is left, at the present growth. */
+  /** Seconds until no memory is left if usage continues to grow at the current rate. */
   | { name: 'exhausted_in' }
-  /** Fruitless reclaims that the kernel still makes before it kills: from 16 down. */
+  /** How many more reclaims in a row may free nothing before the kernel's OOM killer kills: 16 and less. */
   | { name: 'rounds_left' };
 
 export interface Detector {
-  /** As a person would write it: "available < 10 %". */
+  /** The detector as text for messages: "available < 10 %". */
   text: string;
-  /** `system`: the value of the whole system, in a rule about cgroups. */
+  /**
+   * `subject`: the value of the place that the rule watches. `system`: the value of the whole system, also in a rule
+   * that watches cgroups.
+   */
   place: 'subject' | 'system';
   metric: Metric;
   operator: '<' | '<=' | '>' | '>=';
   limit: number;
   unit: GuardReading['unit'];
-  /** The comparison must have held for this long (ms). */
+  /** The comparison must have been true for this long (ms). */
   forMs: number;
 }
 
-/** Where a rule looks. Cgroups one by one: each fires by itself. */
+/** The places that a rule watches. The rule fires for each cgroup independently. */
 export type Place = { kind: 'system' } | { kind: 'containers' } | { kind: 'cgroup'; glob: string };
 
-/** Matches a process that has all of these. What cannot be read does not match. */
+/** Matches a process that meets all of these conditions. A condition on a value that cannot be read is not met. */
 export interface Match {
-  /** For people: `comm ^chrome$`. */
+  /** The conditions as text for messages: `comm ^chrome$`. */
   text: string;
   comm?: Pattern;
   exe?: Pattern;
   cmdline?: Pattern;
   uid?: number;
   oomScoreAdj?: { least: number; most: number };
-  /** Globs. */
+  /** Globs, as are the following conditions. */
   cgroup?: string;
   systemdUnit?: string;
   container?: string;
 }
 
-/** Makes a process more (points > 0) or less likely to be chosen. 1000 points are all of the memory that is short. */
+/**
+ * Makes a process more (points > 0) or less (points < 0) likely to be chosen. 1000 points correspond to the cgroup's
+ * limit, or to all RAM and swap.
+ */
 export interface Preference {
   match: Match;
   points: number;
@@ -64,22 +73,25 @@ export interface Preference {
 /** A step of a ladder, with the options of its kind: src/guard/steps/steps.ts. */
 export interface Step extends StepSettings {
   do: GuardStep;
-  /** Taken only if all of these hold when its turn comes. */
+  /** The step is taken only if all of these detectors are true when its turn comes. */
   if: Detector[];
-  /** Taken before its turn as soon as all of these hold. Empty: never before its turn. */
+  /** The step is taken before its turn as soon as all of these detectors are true. Empty: never before its turn. */
   atOnce: Detector[];
-  /** How long it may take to help before the next step, in ms. Infinity: until something else happens. */
+  /** The waiting time before the next step (ms). Infinity: the next step is never taken because of time. */
   waitMs: number;
 }
 
 export interface Rule {
   name: string;
   on: Place[];
-  /** The rule fires where all of these hold. */
+  /** The rule fires at a place where all of these detectors are true. */
   when: Detector[];
   rank: GuardRank;
   unit: GuardUnit;
-  /** Processes that hold less, resident and swapped together, are never chosen: to kill them would not help. */
+  /**
+   * Processes that hold less memory, resident and swapped together, are never chosen, because killing them would not
+   * help.
+   */
   minBytes: number;
   /** Candidates with fewer points, preferences included, are never chosen. */
   minPoints: number;
@@ -90,16 +102,16 @@ export interface Rule {
   /** Kill the whole cgroup where `memory.oom.group` is set, as the kernel would. */
   honourOomGroup: boolean;
   steps: Step[];
-  /** How long the rule rests at a place after its ladder has ended there. */
+  /** The cool-down: after a response at a place has ended, the rule does not act there for this long (ms). */
   coolDownMs: number;
-  /** How long after the shortage what was written to cgroups is undone. */
+  /** The files of cgroups that steps have written are restored this long after the shortage (ms). */
   undoAfterMs: number;
 }
 
 export interface PolicyOptions {
   rules: Rule[];
-  /** Limit of kills in any 60 s. */
+  /** Limit of kills in any period of 60 s. */
   killsPerMinute: number;
-  /** Processes that no rule kills, in addition to each rule's `never`. */
+  /** Processes that match one of these are never killed by any rule, in addition to each rule's `never`. */
   protect: Match[];
 }

@@ -1,7 +1,7 @@
 /**
- * Points of a candidate: 1000 are all of the memory that ran short (the cgroup's limit, or RAM and swap), as oom_score_adj
- * counts them. Other measures are brought to the same scale: growth by the minute, pressure in thousandths. `projected` is
- * the badness that there will be in PROJECTED_SECONDS if every process grows on as now.
+ * Computes the points of a candidate. As for oom_score_adj, 1000 points correspond to the cgroup's limit, or to all RAM
+ * and swap. Other ranks use the same scale: growth per minute, and pressure in thousandths. `projected` is the badness
+ * in PROJECTED_SECONDS if every process continues to grow at its current rate.
  */
 import { badnessRules, oomBadness } from '../../kernel-facts/oom-badness.ts';
 import type { GuardCandidate, GuardTarget } from '../../model/guard.ts';
@@ -12,14 +12,17 @@ import type { Rule } from './rule.ts';
 import type { Place, Unit } from './unit.ts';
 
 export const PROJECTED_SECONDS = 30;
-/** What `user.oomd_avoid` costs: those that have it come after all that do not. */
+/** Points that `user.oomd_avoid` adds: a candidate with this attribute comes after the candidates without it. */
 const AVOID_POINTS = -1000;
-/** A sample does not say how large a page is on its machine, and points have a decimal: badness is computed in bytes. */
+/** Badness is computed in bytes (a page size of 1), because a sample does not contain the page size of its machine. */
 const UNROUNDED = 1;
-/** All kernels that oomscope supports (5.10 and later) have the same rules, but for how exact RSS is. */
+/**
+ * All kernels that oomscope supports (5.10 and later) compute badness by the same rules; only the accuracy of RSS
+ * differs.
+ */
 const kernelRules = badnessRules([7, 0]);
 
-/** @param members at least one process; the first is the one that led to the others */
+/** @param members at least one process; the first is the one by which the candidate was chosen */
 export function scoreOf(
   members: readonly SampledProcess[],
   unit: Unit,
@@ -53,7 +56,7 @@ export function scoreOf(
   };
 }
 
-/** Points by the rule's rank, without its preferences. */
+/** Points by the rule's rank, without the rule's preferences. */
 function basePoints(
   target: GuardTarget,
   members: readonly SampledProcess[],
@@ -93,7 +96,7 @@ function basePoints(
   }
 }
 
-/** What adds to the points and takes from them: the rule's preferences, and `user.oomd_avoid`. */
+/** The adjustments of the points: the rule's preferences, and `user.oomd_avoid`. */
 function movesOf(
   members: readonly SampledProcess[],
   path: string | null,

@@ -1,4 +1,7 @@
-/** What is killed together with a process: the unit of a rule, memory.oom.group, or a storm. */
+/**
+ * Determines which processes are killed together: by the unit of the rule, by memory.oom.group, or because they are a
+ * storm.
+ */
 import type { GuardUnit } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { isWithin } from '../../text/cgroup-path.ts';
@@ -6,25 +9,26 @@ import { nearestAncestor } from './protect.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * A storm: at least this many processes of one process group, all younger than this, none of which holds more than this
- * share of what they hold together. To kill one of them would not help, so they are one candidate.
+ * A storm: at least `least` processes of one process group, all younger than `seconds`, none of which holds more than
+ * the share `largest` of the memory that they hold together. Killing one of them would not help, so all of them are one
+ * candidate.
  */
 const STORM = { least: 10, seconds: 10, largest: 0.25 };
 const TICKS_PER_SECOND = 100;
 
-/** What is killed together has the same key. */
+/** Processes that are killed together have the same key. */
 export interface Unit {
   kind: GuardUnit;
   key: string;
-  /** The processes of a storm, the oldest first; undefined: it is none. */
+  /** The processes of the storm, the oldest first; undefined: the unit is not a storm. */
   storm?: SampledProcess[];
-  /** The cgroup that is killed as a whole. */
+  /** The path of the cgroup that is killed as a whole. */
   cgroup?: string;
 }
 
-/** Where a rule has fired, and what is known of the cgroups there. */
+/** The place where a rule has fired, and the sampled cgroups. */
 export interface Place {
-  /** undefined: the system. */
+  /** The cgroup where memory is short; undefined: memory is short in the whole system. */
   cgroup: SampledCgroup | undefined;
   cgroups: ReadonlyMap<string, SampledCgroup>;
 }
@@ -55,7 +59,7 @@ export function membersOf(process: SampledProcess, unit: Unit, all: readonly Sam
   return all.filter((other) => other.pgid === process.pgid);
 }
 
-/** By process group. A cgroup that is killed as a whole has no storms. */
+/** Finds the storms, by the id of their process group. */
 export function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sample): Map<number, SampledProcess[]> {
   const storms = new Map<number, SampledProcess[]>();
   if (uptime_seconds === undefined) return storms;
@@ -74,7 +78,10 @@ export function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sam
 
 export const heldBytes = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
 
-/** mm/memcontrol.c mem_cgroup_get_oom_group(): the topmost with memory.oom.group, up to where memory ran out. */
+/**
+ * The cgroup that the kernel would kill as a whole, as mem_cgroup_get_oom_group() in mm/memcontrol.c finds it: the
+ * topmost ancestor with memory.oom.group, not above the cgroup whose memory is short.
+ */
 function oomGroupOf(path: string | null, { cgroup, cgroups }: Place): string | null {
   let topmost: string | null = null;
   nearestAncestor(path, (at) => {

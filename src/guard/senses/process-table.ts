@@ -1,6 +1,6 @@
 /**
- * All processes, with what the guard's rules need. A pass reads /proc/PID/stat of each process; the other files only of
- * processes that are large, may be swapped, or are new.
+ * Reads all processes with the values that the guard's rules need. Each scan reads /proc/PID/stat of every process. It
+ * reads the other files only of processes that are large, new or perhaps swapped.
  */
 import { ownerOf } from '../../containers/container-path.ts';
 import { pidsIn, processFiles } from '../../linux/process-reader.ts';
@@ -9,7 +9,7 @@ import { GrowthWindow } from '../../series/growth.ts';
 
 export interface ProcessTableOptions {
   proc?: string;
-  /** Read what only some rules need. */
+  /** Read the command line, which only some rules need. */
   cmdline?: boolean;
   exe?: boolean;
   oomScore?: boolean;
@@ -21,14 +21,14 @@ interface Known {
   atMs: number;
 }
 
-/** All files of a process with at least this much memory are read in every pass. */
+/** All files of a process with at least this much memory are read in every scan. */
 const LARGE_BYTES = 4 * 2 ** 20;
-/** The growth of a process with at least this much memory is followed. */
+/** Growth is computed only for processes with at least this much memory. */
 const FOLLOWED_BYTES = 16 * 2 ** 20;
-/** Kernel threads and small processes are read again every so many passes. */
+/** Kernel threads and small processes are read again in every 16th scan. */
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
-/** Growth is forgotten when there was no pass for this long. */
+/** Growth is computed anew if there was no scan for longer than this (ms). */
 const GAP_MS = 3000;
 
 export class ProcessTable {
@@ -40,21 +40,24 @@ export class ProcessTable {
     this.#options = { proc, cmdline, exe, oomScore };
   }
 
-  /** All processes, kernel threads too. @param swapped swap is in use, where a small process may hold much */
+  /**
+   * Reads all processes, including kernel threads. @param swapped whether swap is in use; then a process with little
+   * resident memory may hold much swap
+   */
   scan(nowMs: number, swapped: boolean): SampledProcess[] {
     this.#pass++;
     const pids = pidsIn(this.#options.proc);
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#known.delete(pid);
     for (const pid of pids) {
       const known = this.#known.get(pid);
-      const refresh = (pid + this.#pass) % REFRESH_PASSES === 0; // in turns, so that no pass is much longer than another
+      const refresh = (pid + this.#pass) % REFRESH_PASSES === 0; // a different part of the processes in each scan, so that all scans take about the same time
       if (known?.sample.kernel_thread && !refresh) continue;
       this.#read(pid, known, nowMs, { all: refresh, swap: swapped });
     }
     return [...this.#known.values()].map(({ sample }) => sample);
   }
 
-  /** All files of one process, read anew. undefined: it has exited. */
+  /** Reads all files of one process. undefined: the process has exited. */
   read(pid: number, nowMs: number): SampledProcess | undefined {
     this.#read(pid, this.#known.get(pid), nowMs, { all: true, swap: true });
     return this.#known.get(pid)?.sample;
@@ -64,7 +67,7 @@ export class ProcessTable {
     const directory = `${this.#options.proc}/${pid}`;
     const stat = processFiles.stat(directory);
     if (!stat) {
-      this.#known.delete(pid); // it has just exited
+      this.#known.delete(pid); // the process has just exited
       return;
     }
     const same = known !== undefined && known.sample.start_ticks === stat.startTicks;
@@ -92,7 +95,7 @@ export class ProcessTable {
       container: before?.container ?? null,
       growth_bytes_per_second: null,
     };
-    const all = read.all || before?.comm !== sample.comm; // another name may mean another program
+    const all = read.all || before?.comm !== sample.comm; // after execve(2), the name usually differs
     if (!sample.kernel_thread && (all || read.swap || stat.rssBytes >= LARGE_BYTES))
       this.#complete(sample, directory, all);
     const held = sample.rss_bytes + sample.swap_bytes;
@@ -103,7 +106,7 @@ export class ProcessTable {
     this.#known.set(pid, { sample, growth, atMs: nowMs });
   }
 
-  /** @param all also what seldom changes */
+  /** @param all whether to read also the values that rarely change */
   #complete(sample: SampledProcess, directory: string, all: boolean): void {
     const status = processFiles.status(directory);
     if (status) {

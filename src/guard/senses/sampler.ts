@@ -1,6 +1,6 @@
 /**
- * Samples the machine for the guard: levels of memory often and cheaply, from files that stay open; processes when one may
- * have to be killed. Only the cgroups that the rules are about are followed.
+ * Samples the machine for the guard. It reads the levels of memory often, from files that stay open, and processes only
+ * when one may have to be killed. It samples only the cgroups that the rules name.
  */
 import { ownerOf } from '../../containers/container-path.ts';
 import { CgroupUsage } from '../../linux/cgroup-usage.ts';
@@ -24,15 +24,15 @@ import { FOLLOW_MS, worthFollowing } from '../rules/pace.ts';
 import type { Place, Rule } from '../rules/rule.ts';
 import { ProcessTable } from './process-table.ts';
 
-/** Pressure as oomscope measures it itself: of a cgroup by its path; "/" is the system. */
+/** Returns the pressure that oomscope has measured in the cgroup at `path`; "/" is the system. */
 export type PressureFeed = (path: string) => Pick<SampledSystem, 'windows' | 'fruitless_rounds'> | undefined;
 
 export interface SamplerOptions {
   rules: readonly Rule[];
   pressure?: PressureFeed | undefined;
-  /** Read command lines, even if no rule is about them. */
+  /** Read command lines, even if no rule matches them. */
   cmdline?: boolean | undefined;
-  /** `user.oomd_avoid` and `user.oomd_omit` of a cgroup's directory. */
+  /** Reads the attributes `user.oomd_avoid` and `user.oomd_omit` of a cgroup's directory. */
   preference?: ((directory: string) => SampledCgroup['preference']) | undefined;
   proc?: string;
   cgroups?: Cgroupfs | undefined;
@@ -47,10 +47,10 @@ interface Followed {
   usage: CgroupUsage;
 }
 
-/** Interval of the search for new cgroups. */
+/** Interval between searches for new cgroups (ms). */
 const DISCOVERY_MS = 500;
 const MOST_CGROUPS = 512;
-/** The kernel sums memory.stat over all CPUs, so it is read again only when the usage has moved this much, or after this time. */
+/** Reading memory.stat is slow, so it is read again only after usage has changed by `movedBytes`, or after `ageMs`. */
 const STAT_REFRESH = { movedBytes: 2 ** 20, ageMs: 1000 };
 
 export class Sampler implements Disposable {
@@ -67,7 +67,7 @@ export class Sampler implements Disposable {
   readonly #places: Place[];
   #discoverAt = 0;
   #followAt = 0;
-  /** Swap is in use. */
+  /** Whether swap is in use. */
   #swapped = true;
 
   constructor(options: SamplerOptions) {
@@ -109,8 +109,8 @@ export class Sampler implements Disposable {
   }
 
   /**
-   * A sample with all processes, and with the cgroups that they are in. Without `levels` these are read after the processes,
-   * so that a process that exits in between is counted although it is gone, and its memory is not counted as short.
+   * A sample with all processes, and with the cgroups that they are in. Without `levels`, the levels are read after the
+   * processes: if a process exits in between, it is still in the list, but its memory already counts as available.
    */
   whole(levels?: Sample): Sample {
     const processes = this.#scan(this.#now());
@@ -120,12 +120,12 @@ export class Sampler implements Disposable {
     return { ...found, ...since, processes, cgroups: [...found.cgroups, ...this.#around(processes, found)] };
   }
 
-  /** One process, read anew; undefined: it has exited. */
+  /** One process, read again; undefined: the process has exited. */
   process(pid: number): SampledProcess | undefined {
     return this.#table.read(pid, this.#now());
   }
 
-  /** Processes that the kernel's OOM killer has killed since boot. null: not known. */
+  /** Number of processes that the kernel's OOM killer has killed since boot. null: unknown. */
   kernelKills(): number | null {
     const bytes = this.#vmstat?.read();
     return (bytes && numberOf(bytes, 'oom_kill')) ?? null;
@@ -176,7 +176,7 @@ export class Sampler implements Disposable {
   #cgroup(followed: Followed, nowMs: number): SampledCgroup | undefined {
     const { files, growth, container } = followed;
     const usage = followed.usage.read(nowMs);
-    if (!usage) return undefined; // removed; the next discovery forgets it
+    if (!usage) return undefined; // the cgroup was removed; the next discovery forgets it
     growth.add(nowMs / 1000, usage.usedBytes);
     return {
       path: files.path,
@@ -201,7 +201,7 @@ export class Sampler implements Disposable {
     };
   }
 
-  /** Finds the cgroups that the rules are about, and follows them. */
+  /** Finds the cgroups that the rules name, and begins to sample them. */
   #discover(nowMs: number): void {
     this.#discoverAt = nowMs + DISCOVERY_MS;
     const cgroups = this.#cgroups;
@@ -239,13 +239,13 @@ export class Sampler implements Disposable {
     });
   }
 
-  /** Every cgroup, or those that the rules name where no name has a wildcard. */
+  /** The paths to search: all cgroups, or only those that the rules name if no name has a wildcard. */
   #candidates(cgroups: Cgroupfs): string[] {
     const plain = this.#places.every((place) => place.kind === 'cgroup' && !/[*?]/.test(place.glob));
     return plain ? this.#places.flatMap((place) => (place.kind === 'cgroup' ? [place.glob] : [])) : cgroups.paths();
   }
 
-  /** The cgroups of these processes that have `memory.oom.group` or an attribute, apart from those that are followed. */
+  /** The processes' cgroups and ancestors with `memory.oom.group` or an attribute that are not in the sample yet. */
   #around(processes: readonly SampledProcess[], { cgroups: known, mono_ms }: Sample): SampledCgroup[] {
     const cgroups = this.#cgroups;
     if (cgroups?.version !== 2) return [];
@@ -277,7 +277,7 @@ export class Sampler implements Disposable {
 const ONE = 0x31;
 const nothingMeasured = { windows: [], fruitless_rounds: null };
 
-/** The container that has this very cgroup; null: no container has, or it is below a container's cgroup. */
+/** The container whose cgroup this is; null: none, or `path` is a descendant of a container's cgroup. */
 function containerAt(path: string): Container | null {
   const { container } = ownerOf(path);
   if (!container) return null;

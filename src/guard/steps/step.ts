@@ -1,12 +1,12 @@
-/** What a kind of step declares. The kinds themselves are in steps.ts. */
+/** The type of a kind of step. The kinds themselves are in steps.ts. */
 
-/** `unavailable`: this kernel, cgroup version or privilege does not have it. */
+/** The result of a step. `unavailable`: the kernel, the cgroup version or the privileges do not allow the step. */
 export interface StepResult {
   outcome: 'done' | 'failed' | 'unavailable';
   detail: string | null;
 }
 
-/** An option of one kind of step. One without `otherwise` is required. */
+/** An option of one kind of step. `otherwise` is its default; an option without a default is required. */
 export type StepOption = { about: string } & (
   | { kind: 'size'; otherwise: number }
   | { kind: 'whole'; least: number; most: number; otherwise: number }
@@ -14,48 +14,56 @@ export type StepOption = { about: string } & (
 );
 
 export type StepOptions = Record<string, StepOption>;
-/** The values of a step's options: sizes in bytes. */
+/** The values of a step's options. Sizes are in bytes. */
 export type OptionValues<O extends StepOptions> = {
   -readonly [Name in keyof O]: O[Name]['kind'] extends 'words' ? string[] : number;
 };
 
-/** Chooses what to write. It may read other files of the cgroup; undefined: one that it needs is missing. */
+/** Chooses the text to write. It may read other files of the cgroup; undefined: a file that it needs is missing. */
 export type Restraint = (read: (file: string) => string | undefined) => { text: string; detail: string } | undefined;
 
-/** What a step can do with its victim. The ladder implements it. */
+/** The operations that a step can use. `VictimTools` (src/guard/ladder/step-tools.ts) implements them. */
 export interface StepTools {
-  /** Points by which the victim was chosen. */
+  /** The victim's points. */
   readonly points: number;
-  /** Runs a program with the plan on its standard input, for at most the step's wait. */
+  /** Runs a program with the plan on its standard input, for at most the step's waiting time. */
   run(command: readonly string[]): Promise<StepResult>;
-  /** Asks the kernel to reclaim this much from the victim's cgroup, and waits for it. */
+  /** Asks the kernel to reclaim this much memory from the victim's cgroup, and waits until it has done so. */
   reclaim(bytes: number): Promise<StepResult>;
-  /** Writes to the step's `file` in the victim's cgroup, until the shortage is over. */
+  /** Writes the step's `file` in the victim's cgroup. The old value is restored when the shortage is over. */
   restrain(choose: Restraint): StepResult;
-  /** SIGTERM to all members of the victim. */
+  /** Sends SIGTERM to all processes of the victim. */
   terminate(): StepResult;
-  /** SIGKILL to all members of the victim, and to what they have forked. */
+  /**
+   * Sends SIGKILL to all processes of the victim. If the victim is a cgroup, the processes that they have forked are
+   * killed, too.
+   */
   kill(): StepResult;
 }
 
 export interface StepKind<O extends StepOptions = StepOptions> {
-  /** One sentence for help and for the schema of the configuration. */
+  /** What the step does, for the help text and for the schema of the configuration. */
   about: string;
-  /** For the message of an action that was done: "Froze nginx (pid 42)". */
+  /** The start of the message about a step that was taken: "Froze nginx (pid 42)". */
   did: string;
-  /** How long the step may take to help before the next one, in ms, unless the step says so itself. */
+  /** The default waiting time before the next step (ms). */
   waitMs: number;
-  /** A ladder goes from mild to hard. 0: the step may stand anywhere, also after a kill. */
+  /**
+   * In a ladder, steps must be in ascending order of hardness. 0: the step may be at any position, also after a kill.
+   */
   hardness: number;
-  /** `nothing`: what was seen before it still holds. `itself`: the next step need not wait once it has returned. */
+  /**
+   * `nothing`: the step changes nothing, so the snapshot taken before it is still valid. `itself`: when act() has
+   * returned, the next step need not wait.
+   */
   waitsFor?: 'nothing' | 'itself';
-  /** The signal that it sends to the victim. */
+  /** The signal that the step sends to the victim. */
   signal?: 'SIGTERM' | 'SIGKILL';
-  /** The file of a cgroup that it writes, which is put back after the shortage. */
+  /** The cgroup file that the step writes, and that is restored after the shortage. */
   file?: string;
-  /** The victim cannot handle SIGTERM while this lasts: it is undone before a signal. */
+  /** The step stops the victim, which then cannot handle SIGTERM. It is undone before SIGTERM is sent. */
   stops?: true;
-  /** Why a harder step has to follow. */
+  /** Why the step must not be the last of a ladder. */
   notLast?: string;
   options: O;
   act(tools: StepTools, options: OptionValues<O>): StepResult | Promise<StepResult>;

@@ -1,7 +1,7 @@
 /**
- * The steps that a rule's ladder can take, from mild to hard. This table is all that a step is made of: the configuration's
- * schema and reader, the writer of configurations, the help, the ladder and the messages of events are derived from it. A
- * new step is an entry here, and its name in `GuardStep` (src/model/guard.ts).
+ * The steps that a rule's ladder can take, from mild to hard. The configuration's schema, reader and writer, the help,
+ * the ladder and the messages of events are derived from this table. To add a step, add an entry here and its name to
+ * `GuardStep` (src/model/guard.ts).
  */
 import type { GuardStep } from '../../model/guard.ts';
 import { formatBytes } from '../../text/format.ts';
@@ -9,7 +9,7 @@ import { type OptionValues, type StepKind, type StepOption, type StepOptions, st
 
 const table = {
   notify: stepKind({
-    about: 'emits an event, for alerts; touches nothing',
+    about: 'emits an event, for alerts; changes nothing',
     did: 'Gave notice of',
     waitMs: 0,
     hardness: 0,
@@ -89,13 +89,13 @@ type All<Union> = (Union extends unknown ? (each: Union) => void : never) extend
   ? Each
   : never;
 
-/** The options of all steps, in the names that the configuration has for them; sizes are in bytes. */
+/** The options of all steps, by their names in the configuration. Sizes are in bytes. */
 export type StepSettings = Partial<All<OptionsOf<GuardStep>>>;
 
 export const steps: Record<GuardStep, StepKind> = table;
 export const stepNames = Object.keys(table) as GuardStep[];
 
-/** Every option of every step, with the steps that have it. */
+/** Returns every option, with the steps that have it. */
 export function stepOptions(): { name: string; option: StepOption; owners: GuardStep[] }[] {
   const all = stepNames.flatMap((owner) =>
     Object.entries<StepOption>(steps[owner].options).map(([name, option]) => ({ name, option, owner })),
@@ -107,14 +107,14 @@ export function stepOptions(): { name: string; option: StepOption; owners: Guard
   }));
 }
 
-/** Whether a step cannot be taken without options, as by `--steps notify,kill`. */
+/** Whether a step has a required option, so that `--steps` cannot name it. */
 export const needsOptions = (name: GuardStep) =>
   Object.values<StepOption>(steps[name].options).some((option) => !('otherwise' in option));
 
 /** The files of a cgroup that steps write. */
 export const restraintFiles: ReadonlySet<string> = new Set(stepNames.flatMap((name) => steps[name].file ?? []));
 
-/** The step that writes a file of a cgroup, by the file's path. */
+/** The step that writes the cgroup file at `path`. */
 export const stepOfFile = (path: string) => stepNames.find((name) => path.endsWith(`/${steps[name].file}`));
 
 export type { StepKind, StepOptions };
