@@ -3,11 +3,11 @@ import type { Observable } from 'rxjs';
 import type { SinkOptions } from '../../alerts/sink-table.ts';
 import type { Event } from '../../model/events.ts';
 import { alertOption, openAlerts } from './alert-option.ts';
-import { collectGarbage } from './collect-garbage.ts';
 import type { Context } from './define-verb.ts';
 import { Exit } from './exit.ts';
 import { duration, type Options } from './options.ts';
 import { RunUntil } from './run-until.ts';
+import { beginStartUp, endStartUp } from './start-up.ts';
 import { tell } from './tell.ts';
 
 export const liveOptions = {
@@ -55,6 +55,7 @@ export async function runLive<E extends Event>(
   { given, asText, paint }: LiveContext,
   open: (ending: RunUntil) => Promise<LiveSource<E>>,
 ): Promise<number> {
+  beginStartUp();
   const startAlerts = await openAlerts(given.alert ?? []);
   const [{ Output }, { renderEvent }] = await Promise.all([
     import('../../render/output.ts'),
@@ -88,7 +89,7 @@ export async function runLive<E extends Event>(
   ending.bySignals('SIGINT', 'SIGTERM', ...(view ? (['SIGHUP'] as const) : []));
   source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });
   source.start?.(live);
-  collectGarbage();
+  endStartUp();
   try {
     await ending.comes(given.duration);
   } finally {

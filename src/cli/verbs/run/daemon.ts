@@ -13,9 +13,9 @@ import { renderEvent } from '../../../render/terminal.ts';
 import { globMatch } from '../../../text/glob.ts';
 import { printableLines } from '../../../text/printable.ts';
 import { openAlertSinks } from '../../verb/alert-option.ts';
-import { collectGarbage } from '../../verb/collect-garbage.ts';
 import { Exit } from '../../verb/exit.ts';
 import { RunUntil } from '../../verb/run-until.ts';
+import { beginStartUp, endStartUp } from '../../verb/start-up.ts';
 import { tell } from '../../verb/tell.ts';
 
 export interface DaemonOptions {
@@ -28,6 +28,7 @@ export interface DaemonOptions {
 
 /** @throws OomscopeError */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
+  beginStartUp();
   const { file, durationMs } = options;
   // From the first moment: a process without a handler is ended by SIGHUP.
   let daemon: Daemon | undefined;
@@ -46,7 +47,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   await opened.start();
   daemon = opened;
   if (isDue) daemon.reload();
-  collectGarbage();
+  endStartUp();
   notify('READY=1', statusOf(config));
   tell(`Running by ${file}. Press Ctrl-C to stop.`);
   const watchdog = watchdogMs();
