@@ -8,39 +8,39 @@ import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } fr
 import type { Severity } from './severity.ts';
 
 /**
- * What a sink receives, and what it writes if it writes JSON. Names in it are as the kernel has them: make them safe before
- * you print them.
+ * An alert as every sink receives it; sinks that write JSON write this object. Names in it are as the kernel has them:
+ * make them safe before you print them.
  */
 export interface Alert {
   /** The schema of the alert. */
   schema: 'oomscope/alert/v1';
-  /** Unique. A receiver that sees an id twice has the same alert twice. */
+  /** The unique id of the alert. A receiver that sees an id twice has received the same alert twice. */
   id: string;
   /** The same for all alerts about one thing: one episode of pressure, or one kill. */
   key: string;
-  /** `firing`: it goes on, or it happened. `resolved`: it is over. */
+  /** `firing`: the condition lasts, or the event has happened. `resolved`: the condition is over. */
   status: 'firing' | 'resolved';
-  /** How bad it is. Of an alert that is resolved: how bad it was. */
+  /** The severity. A resolved alert has the highest severity that its condition had. */
   severity: Severity;
   /** The kind of alert, as in the label `alertname` of Prometheus: "OomKill". */
   name: string;
-  /** A few words. */
+  /** A title of a few words. */
   title: string;
   /** One sentence: the `message` of the event. */
   message: string;
-  /** For routing and grouping. No label changes from one kill to the next: there is no pid and no time. */
+  /** Labels for routing and grouping. They have no pid and no time, so that they are the same for similar kills. */
   labels: Record<string, string>;
-  /** When it began: RFC 3339. */
+  /** When the condition began or the event happened: RFC 3339. */
   starts_at: string;
-  /** When it ended: RFC 3339. null: it is firing. A momentary alert ends when it begins. */
+  /** When the condition ended: RFC 3339. null: it lasts. A momentary alert ends when it starts. */
   ends_at: string | null;
-  /** It happened once, and no `resolved` follows. */
+  /** Whether the alert is about one moment. If so, no `resolved` alert follows. */
   momentary: boolean;
-  /** The event that it is about. null: the alert is a test. */
+  /** The event that caused the alert. null: the alert is a test. */
   event: Event | null;
 }
 
-/** The alert for an event. undefined: the event needs none, as most do. */
+/** The alert for an event. undefined: the event needs no alert, as most events do. */
 export function alertOf(event: Event): Alert | undefined {
   switch (event.type) {
     case 'oom.kill':
@@ -52,17 +52,17 @@ export function alertOf(event: Event): Alert | undefined {
     case 'container.oom':
       return event.verdict === 'spared' ? undefined : ofContainer(event);
     case 'guard.action':
-      // `notify` is the step of the ladder that exists for alerts.
+      // The ladder's step `notify` does nothing except cause this alert.
       return event.action === 'notify' && event.outcome === 'done' ? ofGuard(event, 'GuardNotice') : undefined;
     case 'guard.result':
       return acted.has(event.outcome) ? ofGuard(event, 'GuardResult') : undefined;
     case 'oom.report':
-      // The report of a kill that was seen adds to that kill, which has its own alert.
+      // A report with a `kill_id` belongs to an `oom.kill` event, which has its own alert.
       return event.kill_id === null ? moment(event, 'OomReport', 'OOM report', {}, event.id) : undefined;
     case 'tracer.lost':
       return moment(event, 'EventsLost', 'Events were lost', { where: event.where }, `tracer.lost ${event.where}`);
     default:
-      // Whatever is critical is worth an alert.
+      // Every critical event causes an alert.
       return event.severity === 'critical' ? moment(event, nameOf(event.type), event.type, {}, event.id) : undefined;
   }
 }
@@ -74,7 +74,9 @@ function ofKill(kill: OomKill): Alert {
   return moment(kill, 'OomKill', `OOM kill: ${victim.comm ?? `pid ${victim.pid}`}`, labels, kill.id);
 }
 
-/** It has the key of its first kill, if that was seen: a receiver that has the kill does not get a second alert. */
+/**
+ * The alert has the key of the incident's first `oom.kill`, if there is one, so that receivers treat both as one alert.
+ */
 function ofContainer(event: ContainerOom): Alert {
   const { container, pod, kills } = event;
   const labels = ownerLabels({ container, pod, unit: null });
@@ -82,7 +84,7 @@ function ofContainer(event: ContainerOom): Alert {
   return moment(event, 'ContainerOom', title, labels, kills[0]?.kill_id ?? event.id);
 }
 
-/** Outcomes of a guard that acted, or was too late to. */
+/** Outcomes after which the guard has acted, or the kernel has acted first. */
 const acted: ReadonlySet<GuardOutcome> = new Set(['killed', 'ended', 'survived', 'kernel_first']);
 
 function ofGuard(event: GuardAction | GuardResult, name: string): Alert {
@@ -113,7 +115,7 @@ function ofUsage(event: UsageLevel): Alert {
   return lasting(event, 'MemoryUsage', 'Memory usage', `memory.usage ${scope} ${path}`, event.previous, event.time);
 }
 
-/** @param worst the level that gives a resolved alert its severity */
+/** An alert for a condition that lasts. @param worst the level that gives a resolved alert its severity */
 function lasting(
   event: PressureLevel | UsageLevel,
   name: string,
@@ -158,7 +160,7 @@ const labelsOf = ({ node }: Event, alertname: string, severity: Severity) => ({ 
 
 const whose = ({ scope, path }: PressureSubject) => (scope === 'system' ? 'the system' : path);
 
-/** The name of an event's type: GuardAction of `guard.action`. */
+/** Converts the type of an event to the name of an alert: `guard.action` to GuardAction. */
 const nameOf = (type: string) => type.replace(/(?:^|[._])(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 const isoTime = (ms: number) => new Date(ms).toISOString();

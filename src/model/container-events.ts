@@ -1,4 +1,4 @@
-/** `container.*`: what the OOM killer did to a container, and containers that something else killed. */
+/** The events `container.*`: OOM kills in a container, and containers that were killed for another reason. */
 
 import type { CgroupOwner, Container } from './container.ts';
 import type { Envelope } from './envelope.ts';
@@ -6,7 +6,7 @@ import type { KillKind, LimitCgroup } from './oom-kill.ts';
 
 /** One kill inside a container. */
 export interface ContainerKill {
-  /** The `id` of the `oom.kill`. */
+  /** The `id` of the `oom.kill` event. */
   kill_id: string;
   /** What the kernel did to the process. */
   kind: KillKind;
@@ -14,16 +14,16 @@ export interface ContainerKill {
   pid: number;
   /** The name of the process. null: unknown. */
   comm: string | null;
-  /** Its resident memory at the kill. null: unknown. */
+  /** The resident memory of the process at the kill. null: unknown. */
   rss_bytes: number | null;
-  /** Whether it was the main process of the container. null: unknown. */
+  /** Whether the process was the main process of the container. null: unknown. */
   main: boolean | null;
 }
 
 /**
- * The OOM killer was at work in a container: the kernel's kills, joined with what the runtime said about them. Kills that
- * follow each other within two seconds are one incident. It is reported at once, then every two seconds while it goes on,
- * and once more when it is over.
+ * An OOM incident in a container: the kernel's kills, joined with the runtime's own events about them. Kills that
+ * follow each other within two seconds are one incident. An incident is reported at once, then every two seconds while
+ * it goes on, and once more when it is over.
  */
 export interface ContainerOom extends Envelope, CgroupOwner {
   type: 'container.oom';
@@ -31,17 +31,17 @@ export interface ContainerOom extends Envelope, CgroupOwner {
   incident: string;
   /** 0 in the first event about this incident, 1 in the next one, and so on. */
   update: number;
-  /** Whether the incident is over: this is the last event about it. */
+  /** Whether the incident is over, so that this is the last event about it. */
   final: boolean;
   /** The container. */
   container: Container;
   /**
    * - `main_killed`: the kernel killed the main process of the container, and so ended the container.
-   * - `process_killed`: the kernel killed another process in it, and the main process lived on.
-   * - `killed`: the kernel killed a process in it; whether it was the main process is unknown.
-   * - `spared`: the runtime said "oom", and the kernel killed nothing in the container. On cgroup v1 a runtime hears of
-   *   every OOM of the cgroups above, too.
-   * - `reported`: the runtime said "oom", and the kernel's kills were not watched.
+   * - `process_killed`: the kernel killed another process of the container, and the main process lived on.
+   * - `killed`: the kernel killed a process of the container. Whether it was the main process is unknown.
+   * - `spared`: the runtime reported an OOM, but the kernel killed no process of the container. On cgroup v1 a runtime
+   *   is also notified of every OOM of the cgroups above.
+   * - `reported`: the runtime reported an OOM, and oomscope did not watch the kernel's kills.
    */
   verdict: 'main_killed' | 'process_killed' | 'killed' | 'spared' | 'reported';
   /** Whether the kernel killed all processes of a cgroup at once, because of memory.oom.group. */
@@ -53,34 +53,38 @@ export interface ContainerOom extends Envelope, CgroupOwner {
   limit_of: 'container' | 'cgroup_inside' | 'cgroup_above' | 'system' | 'nodes' | null;
   /** The cgroup whose limit was hit. null: it was not a cgroup's limit, or no kill was seen. */
   limit: LimitCgroup | null;
-  /** How many processes the kernel killed in this container. */
+  /** The number of processes that the kernel killed in this container. */
   kill_count: number;
-  /** The first 64 of these kills, in their order. */
+  /** The first 64 of these kills, in the order in which they happened. */
   kills: ContainerKill[];
-  /** Whether the container ended at the kill or shortly after. null: not known yet, or the runtime could not be asked. */
+  /**
+   * Whether the container ended at the kill or shortly after. null: not known yet, or the runtime could not be asked.
+   */
   ended: boolean | null;
-  /** The exit code of the container: 137 is 128 + SIGKILL. null: it lives on, or unknown. */
+  /** The exit code of the container: 137 is 128 + SIGKILL. null: the container still runs, or the code is unknown. */
   exit_code: number | null;
-  /** Whether the runtime sent its own `oom` event. null: it could not be asked, or has no such event (Podman). */
+  /**
+   * Whether the runtime sent its own `oom` event. null: the runtime could not be asked, or has no such event (Podman).
+   */
   runtime_oom: boolean | null;
-  /** From the first kill until the runtime said that the container had ended, in nanoseconds. null: one of the two is missing. */
+  /** From the first kill until the runtime reported the end of the container. null: one of the two is missing. */
   kill_to_end_ns: number | null;
 }
 
-/** A container ended with exit code 137, and the OOM killer had nothing to do with it. */
+/** A container ended with exit code 137, but not because of the OOM killer. */
 export interface ContainerKilled extends Envelope, CgroupOwner {
   type: 'container.killed';
   /** The container. */
   container: Container;
-  /** The runtime does not name it. */
+  /** Always null: the runtime does not report the systemd unit. */
   unit: null;
   /**
-   * - `runtime`: the runtime was told to kill it: `docker kill`, or `docker stop` after its timeout.
-   * - `other`: another process sent SIGKILL, or the program itself ended with 137. The runtime reports both alike.
+   * - `runtime`: the runtime was told to kill the container: `docker kill`, or `docker stop` after its timeout.
+   * - `other`: another process sent SIGKILL, or the program itself exited with 137. The runtime reports both alike.
    */
   by: 'runtime' | 'other';
-  /** 137. */
+  /** The exit code of the container, which is always 137. */
   exit_code: number;
-  /** false: the kernel's kills were not watched, so only the runtime says that this was no OOM. */
+  /** Whether oomscope watched the kernel's kills. If not, only the runtime says that this was not an OOM kill. */
   kernel_watched: boolean;
 }

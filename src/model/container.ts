@@ -5,12 +5,14 @@ export type ContainerRuntime =
   | ('docker' | 'podman' | 'containerd' | 'cri-o' | 'buildkit' | 'kata')
   | ('lxc' | 'systemd-nspawn' | 'libvirt' | 'garden');
 
-/** A container: what the path of its cgroup says, and what its runtime answered, if it could be asked. */
+/** A container: facts from the path of its cgroup, and from its runtime if that could be asked. */
 export interface Container {
-  /** null: the path is the path of a container, but does not name the runtime. */
+  /** The runtime. null: the cgroup path belongs to a container, but does not name the runtime. */
   runtime: ContainerRuntime | null;
-  /** The full id: 64 hexadecimal digits. LXC, systemd-nspawn, libvirt, Garden and ctr have names instead, and
-   * BuildKit has 25 letters and digits. */
+  /**
+   * The full id: 64 hexadecimal digits. LXC, systemd-nspawn, libvirt, Garden and ctr have names instead, and BuildKit
+   * has 25 letters and digits.
+   */
   id: string;
   /** The name. null: the runtime was not asked, did not answer in time, or does not know the container. */
   name: string | null;
@@ -18,7 +20,9 @@ export interface Container {
   image: string | null;
   /** The Compose project. null: the container has none, or it is unknown for the same reasons as `name`. */
   compose_project: string | null;
-  /** The service in the Compose project. null: the container has none, or it is unknown for the same reasons as `name`. */
+  /**
+   * The service in the Compose project. null: the container has none, or it is unknown for the same reasons as `name`.
+   */
   compose_service: string | null;
 }
 
@@ -29,23 +33,23 @@ export function shortId(id: string): string {
 
 /** A Kubernetes pod. */
 export interface Pod {
-  /** The uid, with dashes. A static pod has a hash of 32 hexadecimal digits instead. */
+  /** The Kubernetes uid of the pod, with dashes. A static pod has a hash of 32 hexadecimal digits instead. */
   uid: string;
-  /** null: the container runtime was not asked, or does not know the pod. */
+  /** The name of the pod. null: the container runtime was not asked, or does not know the pod. */
   name: string | null;
-  /** null: unknown, for the same reasons as `name`. */
+  /** The namespace of the pod. null: unknown, for the same reasons as `name`. */
   namespace: string | null;
 }
 
-/** The owner of a cgroup. These three fields stand beside every cgroup that an event names. */
+/** The owner of a cgroup. Events have these three fields beside the path of a cgroup. */
 export interface CgroupOwner {
-  /** The systemd unit: the nearest service or scope, else the nearest slice. null: the path has none. */
+  /** The systemd unit: the nearest service or scope, else the nearest slice. null: the path contains no unit. */
   unit: string | null;
-  /** The Kubernetes pod. null: the path is not that of a pod. */
+  /** The Kubernetes pod. null: the path does not belong to a pod. */
   pod: Pod | null;
-  /** The innermost container. null: the path is not that of a container, or the path is unknown. */
+  /** The innermost container. null: the path does not belong to a container, or is unknown. */
   container: Container | null;
 }
 
-/** The owner of a cgroup that nothing is known about. */
+/** The owner of a cgroup whose path is unknown or has no owner. */
 export const noOwner: CgroupOwner = { unit: null, pod: null, container: null };

@@ -9,23 +9,26 @@ export type Int64 = string;
 
 /** The fields that every event has, whatever its type. */
 export interface Envelope {
-  /** The schema that the event keeps to. Within v1 fields are added; none is removed or changes its meaning. */
+  /** The schema of the event. Within v1 fields may be added; no field is removed or changes its meaning. */
   schema: 'oomscope/v1';
-  /** Unique over hosts and restarts. A reader that sees an id twice has the same event twice. */
+  /**
+   * The id of the event, unique over hosts and restarts. A reader that sees an id twice has received the same event
+   * twice.
+   */
   id: string;
-  /** Counts the events of one source from 0. A gap means that a slow reader missed events. */
+  /** The number of the event, from 0, within one stream. A gap means that a slow reader missed events. */
   seq: number;
-  /** When it happened: RFC 3339, UTC, with nanoseconds. @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$ */
+  /** When the event happened: RFC 3339, UTC, with nanoseconds. @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$ */
   time: string;
-  /** When it happened on CLOCK_MONOTONIC, in nanoseconds since boot. */
+  /** When the event happened, by CLOCK_MONOTONIC: nanoseconds since boot. */
   mono_ns: Int64;
-  /** The boot: /proc/sys/kernel/random/boot_id. null: unknown. */
+  /** The id of the boot, from /proc/sys/kernel/random/boot_id. null: unknown. */
   boot_id: string | null;
   /** The name of the host. */
   node: string;
-  /** How bad it is. */
+  /** How bad the event is. */
   severity: Severity;
-  /** Where it comes from: the BPF hook, the file, or oomscope itself. */
+  /** Where the event comes from: a BPF hook, a file, or oomscope itself. */
   source: string;
   /** One sentence for people. Its wording is not stable. */
   message: string;

@@ -1,39 +1,39 @@
-/** The one error class, and the table of its codes. */
+/** The only error class of oomscope, and the table of its codes. */
 
 /** One code of an OomscopeError. */
 interface ErrorFacts {
   /** What happened, as one sentence. */
   meaning: string;
-  /** What the caller or the operator does about it, as one sentence. */
+  /** What the caller or the operator should do, as one sentence. */
   remedy: string;
-  /** The exit code of a verb that ends with this error: sysexits(3) where it has one. */
+  /** The exit code of a command that ends with this error: from sysexits(3) where it has a matching code. */
   exitCode: 1 | 2 | 65 | 66 | 69 | 77;
 }
 
 /** Every code that an OomscopeError can have. Codes are stable: none changes its meaning, and new ones may be added. */
 export const errorCodes = {
   USAGE: {
-    meaning: 'An option, an argument or a field has a value that it cannot have, or there is no option of that name.',
-    remedy: 'Correct the value: the message names it and says what was expected.',
+    meaning: 'An option, an argument or a field has an invalid value, or there is no option of that name.',
+    remedy: 'Correct the option or value that the message names. The message also says what was expected.',
     exitCode: 2,
   },
   CONFIG: {
-    meaning: 'A configuration file cannot be read or has a fault.',
-    remedy: 'Correct the line that the message names. `oomscope config check FILE` lists all faults at once.',
+    meaning: 'A configuration file cannot be read or contains an error.',
+    remedy: 'Correct the line that the message names. `oomscope config check FILE` lists all errors at once.',
     exitCode: 2,
   },
   NOT_PERMITTED: {
-    meaning: 'The process lacks a privilege.',
+    meaning: 'The process lacks a privilege that the operation needs.',
     remedy: 'Run as root, or give the process the capabilities that the message names.',
     exitCode: 77,
   },
   KERNEL_TOO_OLD: {
-    meaning: 'The kernel does not have what this feature needs.',
-    remedy: 'Use the version of Linux that the message names. `oomscope doctor` says what works here.',
+    meaning: 'The kernel is too old for this feature.',
+    remedy: 'Use the Linux version that the message names, or a later one. `oomscope doctor` says what works here.',
     exitCode: 69,
   },
   NO_BTF: {
-    meaning: 'The kernel does not describe its types: /sys/kernel/btf/vmlinux is missing.',
+    meaning: 'The kernel has no BTF type information: /sys/kernel/btf/vmlinux is missing.',
     remedy: 'Use a kernel that is built with CONFIG_DEBUG_INFO_BTF=y.',
     exitCode: 69,
   },
@@ -44,7 +44,7 @@ export const errorCodes = {
   },
   LIBBPF: {
     meaning: 'libbpf or the BPF verifier refused a program or a map.',
-    remedy: 'Report it with the `detail` of the error, which has the log of libbpf.',
+    remedy: 'Report the error with its `detail`, which contains the log of libbpf.',
     exitCode: 1,
   },
   ADDON_MISSING: {
@@ -59,7 +59,7 @@ export const errorCodes = {
   },
   NO_CGROUPS: {
     meaning: 'No cgroup hierarchy with the memory controller is mounted.',
-    remedy: 'Mount one, or boot without cgroup_disable=memory.',
+    remedy: 'Mount such a hierarchy, or boot without cgroup_disable=memory.',
     exitCode: 69,
   },
   PSI_UNAVAILABLE: {
@@ -69,22 +69,22 @@ export const errorCodes = {
   },
   RUNTIME_MISSING: {
     meaning: 'No container runtime answers at its socket.',
-    remedy: 'Start the runtime, or name its socket.',
+    remedy: 'Start the runtime, or give the path of its socket.',
     exitCode: 69,
   },
   NO_CONTAINER: {
-    meaning: 'There is no container, or no cgroup, of the given name.',
-    remedy: 'Choose one that the message or `oomscope docker check --all` lists.',
+    meaning: 'There is no container and no cgroup with the given name.',
+    remedy: 'Choose a name that the message or `oomscope docker check --all` lists.',
     exitCode: 1,
   },
   PROCESS_GONE: {
     meaning: 'The process has ended, or another process has its pid by now.',
-    remedy: 'Nothing: no signal was sent and nothing was changed.',
+    remedy: 'Do nothing: no signal was sent and nothing was changed.',
     exitCode: 1,
   },
   SYSTEM_CALL: {
     meaning: 'A system call failed for a reason that has no code of its own.',
-    remedy: 'Read the message, which has the name of the errno.',
+    remedy: 'Read the message, which names the errno, for example EBUSY.',
     exitCode: 1,
   },
   NO_INPUT: {
@@ -93,32 +93,34 @@ export const errorCodes = {
     exitCode: 66,
   },
   BAD_INPUT: {
-    meaning: 'An input is not what it should be: a binary file where a log was expected.',
-    remedy: 'Give the right file.',
+    meaning: 'An input has the wrong format, for example a binary file where a log was expected.',
+    remedy: 'Give a file in the format that the message names.',
     exitCode: 65,
   },
   OUTPUT: {
     meaning: 'An output file cannot be written.',
-    remedy: 'Correct the path, its permissions, or make room on the disk.',
+    remedy: 'Correct the path or its permissions, or free space on the disk.',
     exitCode: 1,
   },
   CLOSED: {
-    meaning: 'A method was called on something that has been closed.',
-    remedy: 'Open it again. This is a fault of the calling program.',
+    meaning: 'A method was called on an object that is already closed.',
+    remedy: 'Correct the calling program: it must open a new object, or not call the method after close().',
     exitCode: 1,
   },
 } as const satisfies Record<string, ErrorFacts>;
 
-/** A stable code: a program may branch on it. The message is for people. */
+/** The code of an error. Codes are stable, so that a program may branch on them; the message is for people. */
 export type ErrorCode = keyof typeof errorCodes;
 
-/** The one error class. `message` says what was expected, what came and what to do. */
+/** The only error class of oomscope. `message` says what was expected, what was found and what to do. */
 export class OomscopeError extends Error {
-  /** Always the same, also in another copy of the module. */
+  /**
+   * The name of the class. It identifies the error even when two copies of the module are loaded and instanceof fails.
+   */
   override readonly name = 'OomscopeError';
-  /** Stable; `errorCodes` says what each means. */
+  /** The stable code; `errorCodes` says what each code means. */
   readonly code: ErrorCode;
-  /** The end of a log that belongs to the error, several lines: that of libbpf. */
+  /** The last lines of a log that belongs to the error, such as the log of libbpf. */
   readonly detail: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: { detail?: string; cause?: unknown } = {}) {

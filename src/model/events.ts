@@ -1,15 +1,17 @@
 /**
- * The events of schema `oomscope/v1`: one JSON object a line.
+ * The events of schema `oomscope/v1`: one JSON object per line.
  *
- * - A size is `_bytes`. A share is a fraction, 0 to 1, unless the name says percent or per mille.
- * - A moment is `time` (RFC 3339) or `mono_ns` (CLOCK_MONOTONIC). An interval that was measured between two moments is `_ns`,
- *   an integer. A time that is configured, predicted, or read off a log is `_seconds`, possibly with a fraction.
- * - An integer is a string only where it can pass 2^53: nanoseconds since boot, after 104 days, and ids of cgroups, whose
- *   upper half is a generation. A sum of nanoseconds that passes it is rounded to the nearest number instead.
- * - `null` means unknown or none, as the field says; it is never written as 0.
+ * - The name of a size ends in `_bytes`. A share is a fraction, 0 to 1, unless the name or the field says otherwise.
+ * - A moment is `time` (RFC 3339) or `mono_ns` (CLOCK_MONOTONIC). The name of an interval that was measured between two
+ *   moments ends in `_ns`, and its value is an integer. The name of a time that is configured, predicted, or read from
+ *   a log ends in `_seconds`, and its value may have a fraction.
+ * - An integer is a string only where it can exceed 2^53: nanoseconds since boot, which exceed it after 104 days, and
+ *   ids of cgroups, whose upper half is a generation number. A sum of nanoseconds above 2^53 is rounded to the nearest
+ *   number.
+ * - `null` means unknown or none, as the field says. An unknown value is never written as 0.
  * - Severity is `info`, `warning` or `critical`.
- * - The owner of a cgroup is `unit`, `pod` and `container`, beside the path of the cgroup.
- * - Within v1 fields are added; none is removed or changes its meaning.
+ * - The owner of a cgroup is given by `unit`, `pod` and `container`, beside the path of the cgroup.
+ * - Within v1 fields may be added; no field is removed or changes its meaning.
  */
 
 import type { ContainerKilled, ContainerOom } from './container-events.ts';

@@ -1,30 +1,27 @@
-/**
- * The events of the guard: what it decided and why, what it did, what happened then, and when it did nothing.
- *
- * A shortage that leads to a decision has one `plan_id`, which its plan, its actions and its result share.
- */
+/** The events of the guard. A plan, its actions and its result have the same `plan_id`. */
 import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 import type { ProcessName } from './process.ts';
 
 /**
- * - `dry_run`: the guard decides and emits its decisions, and touches nothing.
- * - `shadow`: the same, and it compares its victim with the kernel's.
- * - `enforce`: it acts.
+ * Whether the guard acts.
+ * - `dry_run`: the guard emits its decisions, but takes no action.
+ * - `shadow`: as `dry_run`, and the guard compares its victim with the victim of the kernel.
+ * - `enforce`: the guard acts.
  */
 export type GuardMode = 'dry_run' | 'shadow' | 'enforce';
 
-/** What one kill takes: one process, its process group, or its whole cgroup. */
+/** What the guard kills at once: one process, its process group, or its whole cgroup. */
 export type GuardUnit = 'process' | 'process_group' | 'cgroup';
 
 /**
- * What a rule chooses its victim by.
- * - `badness`: as the kernel does: RSS, swap and page tables, plus oom_score_adj.
- * - `projected`: the badness that there will be in 30 seconds if memory grows on as now.
+ * The measure by which a rule chooses its victim.
+ * - `badness`: the kernel's measure: RSS, swap and page tables, adjusted by oom_score_adj.
+ * - `projected`: the badness in 30 seconds if every process continues to grow as it does now.
  * - `oom_score`: the number in /proc/PID/oom_score.
- * - `rss`, `swap`: size.
- * - `growth`: bytes a second.
- * - `pressure`: the pressure of its cgroup, full avg10.
+ * - `rss`, `swap`: the resident memory, the swapped memory.
+ * - `growth`: the growth of RSS and swap.
+ * - `pressure`: the `full avg10` of memory.pressure of the process's cgroup.
  */
 export type GuardRank = 'badness' | 'projected' | 'oom_score' | 'rss' | 'swap' | 'growth' | 'pressure';
 
@@ -32,14 +29,14 @@ export type GuardRank = 'badness' | 'projected' | 'oom_score' | 'rss' | 'swap' |
 export type GuardStep = 'notify' | 'exec' | 'reclaim' | 'throttle' | 'freeze' | 'term' | 'kill';
 
 /**
- * Why a process is not a candidate.
- * - `init`: it is process 1. `kernel_thread`: it is part of the kernel.
- * - `self`: it is the guard. `ancestor`: the guard was started from it.
+ * Why the guard must not kill a process.
+ * - `init`: it is process 1. `kernel_thread`: it is a kernel thread.
+ * - `self`: it is the guard. `ancestor`: it is the guard's parent or another ancestor.
  * - `spared`: its oom_score_adj is -1000.
- * - `protected`: it is on the protection list. `never`: the rule excludes it. `omitted`: its cgroup has `user.oomd_omit`.
- * - `too_small`: it has less than the minimum of the rule.
- * - `dying`: it is exiting already. `stuck`: it survived an earlier attempt.
- * - `holds_protected`: its cgroup or process group has one of the above in it.
+ * - `protected`: a protection list has it. `never`: the rule excludes it. `omitted`: its cgroup has `user.oomd_omit`.
+ * - `too_small`: its memory is below the minimum of the rule.
+ * - `dying`: it is exiting already. `stuck`: it survived an earlier attempt to kill it.
+ * - `holds_protected`: its cgroup or process group contains a process that the guard must not kill.
  */
 export type GuardRejectionReason =
   | 'init'
@@ -57,45 +54,45 @@ export type GuardRejectionReason =
 
 /** What one detector of a rule measured. */
 export interface GuardReading {
-  /** The detector, as the rule has it: "available < 10 %". */
+  /** The detector, in the words of the rule: "available < 10 %". */
   detector: string;
-  /** What was measured, in `unit`. null: it cannot be measured here, and then the detector never fires. */
+  /** The measured value, in `unit`. null: it cannot be measured here, so that the detector never fires. */
   value: number | null;
-  /** What it was compared with, in `unit`. */
+  /** The threshold that the value was compared with, in `unit`. */
   limit: number;
   /** The unit of `value` and `limit`. */
   unit: 'percent' | 'bytes' | 'bytes_per_second' | 'seconds' | 'rounds';
-  /** How long the condition had held. */
+  /** How long the condition of the detector had held. */
   held_ns: number;
 }
 
-/** What a plan is about. For a process group or a cgroup, the process that was chosen first stands for all of them. */
+/** The target of a plan. A process group or a cgroup is named by the process that the guard chose in it. */
 export interface GuardTarget extends ProcessName {
   /** One process, its process group, or its whole cgroup. */
   takes: GuardUnit;
-  /** The process group. null: unknown. */
+  /** The id of the process group. null: unknown. */
   pgid: number | null;
   /** The real user id. null: unknown. */
   uid: number | null;
-  /** Resident memory of all processes together. */
+  /** Resident memory of all processes of the target together. */
   rss_bytes: number;
-  /** Swap of all processes together. */
+  /** Swap of all processes of the target together. */
   swap_bytes: number;
-  /** -1000 to 1000. */
+  /** The oom_score_adj of the named process, -1000 to 1000. */
   oom_score_adj: number;
-  /** The number of processes. */
+  /** The number of processes of the target. */
   processes: number;
 }
 
 /** A process, process group or cgroup that the guard could kill. */
 export interface GuardCandidate {
-  /** What would be killed. */
+  /** The processes that would be killed. */
   target: GuardTarget;
-  /** Points: thousandths of the memory in question, with all adjustments. The highest is chosen. */
+  /** Points, adjustments included. 1000 points are the cgroup's limit, or RAM and swap. The highest score is chosen. */
   score: number;
-  /** Points before `prefer` and `avoid`. */
+  /** Points before the adjustments. */
   base: number;
-  /** Every adjustment: "prefer comm ^chrome$ +300". */
+  /** The adjustments, by the rule's `prefer` and `avoid` or by `user.oomd_avoid`: "prefer comm ^chrome$ +300". */
   adjusted_by: string[];
 }
 
@@ -107,49 +104,50 @@ export interface GuardRejection {
   comm: string;
   /** Why it is not a candidate. */
   reason: GuardRejectionReason;
-  /** The rule, list entry or attribute that says so. null: the reason says it all. */
+  /** The rule, list entry or attribute that forbids the kill. null: `reason` says everything. */
   detail: string | null;
 }
 
 /** A rule fired, and the guard chose a victim. */
 export interface GuardPlan extends Envelope {
   type: 'guard.plan';
-  /** Shared by the plan, its actions and its result. */
+  /** The id that the plan, its actions and its result share. */
   plan_id: string;
   /** Whether the guard acts. */
   mode: GuardMode;
   /** The name of the rule. */
   rule: string;
-  /** What is short of memory: the system or a cgroup. */
+  /** The system or cgroup that is short of memory. */
   subject: PressureSubject;
   /** What the detectors of the rule measured. */
   because: GuardReading[];
-  /** What the rule chooses by. */
+  /** The measure by which the rule chooses the victim. */
   rank: GuardRank;
   /** The victim: the first of `candidates`. */
   victim: GuardTarget;
   /** At most ten, the highest score first. */
   candidates: GuardCandidate[];
-  /** How many candidates there were. */
+  /** The number of all candidates. */
   candidates_total: number;
-  /** At most 200 processes that are not candidates. Kernel threads are only counted. */
+  /** At most 200 of the processes that must not be killed. Kernel threads are only counted, in `rejected_by_reason`. */
   rejected: GuardRejection[];
-  /** How many processes are not candidates, by reason. */
+  /** The number of processes that must not be killed, by reason. */
   rejected_by_reason: Partial<Record<GuardRejectionReason, number>>;
   /** The steps of the ladder, in order. The guard takes them for as long as the shortage lasts. */
   steps: GuardStep[];
 }
 
 /**
- * - `done`: the step was taken. `failed`: it was tried and failed.
- * - `would`: it would have been taken; the mode is `dry_run` or `shadow`.
- * - `unavailable`: this kernel, cgroup version or privilege does not allow it. The ladder goes on.
- * - `not_needed`: its condition did not hold.
- * - `undone`: it was undone.
+ * The outcome of one step.
+ * - `done`: the guard took the step. `failed`: the guard tried the step, and it failed.
+ * - `would`: the guard would have taken the step, but the mode is `dry_run` or `shadow`.
+ * - `unavailable`: the kernel, cgroup version or privileges do not allow the step. The next step follows.
+ * - `not_needed`: the condition of the step did not hold.
+ * - `undone`: the guard lifted the step again, such as a freeze.
  */
 export type GuardActionOutcome = 'done' | 'failed' | 'would' | 'unavailable' | 'not_needed' | 'undone';
 
-/** The guard took one step of the ladder, or could not. */
+/** The guard took one step of the ladder, lifted it, or could not take it. */
 export interface GuardAction extends Envelope {
   type: 'guard.action';
   /** The plan that the step belongs to. */
@@ -160,40 +158,41 @@ export interface GuardAction extends Envelope {
   rule: string;
   /** The step. */
   action: GuardStep;
-  /** What happened to the step. */
+  /** The outcome of the step. */
   outcome: GuardActionOutcome;
-  /** What the step was taken on. */
+  /** The target of the step. */
   target: GuardTarget;
   /** More about the outcome. null: there is nothing to add. */
   detail: string | null;
-  /** Since the measurement that fired the rule. */
+  /** The time since the measurement that fired the rule. */
   since_trigger_ns: number;
 }
 
-/** Why a process that got SIGKILL still lives. */
+/** Why a process still exists after it was sent SIGKILL. */
 export interface StuckDiagnosis {
-  /** The state of its most stuck thread, as in /proc/PID/stat: `D` cannot be interrupted. null: it could not be read. */
+  /** The state of the thread that blocks the exit, as in /proc/PID/stat: `D` is uninterruptible. null: unknown. */
   state: string | null;
-  /** The kernel function that the thread waits in. null: it runs, or CAP_SYS_PTRACE is missing. */
+  /** The kernel function in which the thread sleeps. null: the thread runs, or CAP_SYS_PTRACE is missing. */
   wchan: string | null;
-  /** A thread waits for the lock of its memory map. Its memory cannot be reaped while that is held. */
+  /** Whether a thread waits for mmap_lock. The kernel cannot reap the memory while that lock is held. */
   mmap_lock: boolean;
-  /** Its memory still shrinks: it is dying slowly. */
+  /** Whether the memory of the process still shrinks, so that the exit makes progress. */
   memory_falling: boolean;
   /** Resident memory. null: it could not be read. */
   rss_bytes: number | null;
-  /** The same in one sentence. */
+  /** The diagnosis in one sentence. */
   verdict: string;
 }
 
 /**
- * - `killed`: the victim exited, and its memory is back. `ended`: it exited, and its memory is not back yet.
+ * The outcome of a plan.
+ * - `killed`: the victim exited and its memory is free. `ended`: the victim exited, but its memory is not free yet.
  * - `recovered`: the shortage passed before the victim had to be killed, or the victim exited by itself.
  * - `survived`: the victim did not exit, the ladder has no step that kills, or the signal was refused.
  * - `kernel_first`: the kernel killed the victim before the guard did.
- * - `would_kill`: the mode is `dry_run`, and the guard would have killed the victim.
- * - `same_victim`, `other_victim`: the mode is `shadow`, and the kernel killed the guard's victim, or another process.
- * - `unforeseen`: the mode is `shadow`, and the kernel killed although no rule had fired.
+ * - `would_kill`: in mode `dry_run`, the guard would have killed the victim.
+ * - `same_victim`: in mode `shadow`, the kernel killed the guard's victim. `other_victim`: it killed another process.
+ * - `unforeseen`: in mode `shadow`, the kernel killed a process although no rule had fired.
  * - `abandoned`: the guard was closed, or its configuration was replaced.
  */
 export type GuardOutcome =
@@ -208,93 +207,94 @@ export type GuardOutcome =
   | 'unforeseen'
   | 'abandoned';
 
-/** How a plan ended. */
+/** The end of a plan. */
 export interface GuardResult extends Envelope {
   type: 'guard.result';
-  /** The plan. null: there was none (`unforeseen`). */
+  /** The id of the plan. null: there was no plan (`unforeseen`). */
   plan_id: string | null;
   /** Whether the guard acts. */
   mode: GuardMode;
   /** The name of the rule. null: no rule had fired (`unforeseen`). */
   rule: string | null;
-  /** How it ended. */
+  /** The outcome of the plan. */
   outcome: GuardOutcome;
-  /** The victim of the plan. */
+  /** The victim of the plan. If there was no plan (`unforeseen`), the victim of the kernel. */
   target: GuardTarget;
-  /** How much more memory is available than when the rule fired. null: unknown. */
+  /** How much the available memory has grown since the rule fired. null: unknown. */
   freed_bytes: number | null;
   /** From the measurement that fired the rule to the first signal. null: no signal was sent. */
   trigger_to_signal_ns: number | null;
   /** From the first signal to the exit. null: no signal was sent, or the victim lives. */
   signal_to_exit_ns: number | null;
-  /** From the first signal until half of the victim's memory was back, or the shortage over. null: not within 2 s of its exit. */
+  /** From the first signal until half the victim's memory was free or the shortage ended. null: not within 2 s. */
   signal_to_memory_back_ns: number | null;
-  /** What process_mrelease(2) returned. null: it was not needed, since the victim exited at once. */
+  /** The result of process_mrelease(2). null: it was not called, because the victim exited at once. */
   mrelease: string | null;
-  /** Whether the kernel's OOM killer killed in the meantime. null: unknown. */
+  /** Whether the kernel's OOM killer also killed a process during the plan. null: unknown. */
   kernel_killed_too: boolean | null;
-  /** Mode `shadow`: what the kernel killed. null: another mode. */
+  /** In mode `shadow`, the process that the kernel killed. null: another mode. */
   kernel_victim: { pid: number; comm: string | null } | null;
-  /** Mode `shadow`: from the plan to the kernel's kill. null: another mode, or there was no plan. */
+  /** In mode `shadow`, the time from the plan to the kernel's kill. null: another mode, or there was no plan. */
   lead_ns: number | null;
-  /** Why the victim still lives. null: it does not, or it is unknown. */
+  /** Why the victim still exists. null: it has exited, or the reason is unknown. */
   stuck: StuckDiagnosis | null;
 }
 
 /**
+ * Why a rule fired but the guard did nothing.
  * - `recovered`: the shortage had passed when the guard measured again.
  * - `no_candidate`: there is no process that may be killed.
  * - `being_freed`: a process is exiting, and its memory is about to be free.
- * - `budget`: too many processes were killed in the last minute.
- * - `cool_down`: the last kill of this rule was too short a time ago.
- * - `victim_changed`: the victim exited, or runs another program by now.
+ * - `budget`: the guard reached its limit of kills in one minute.
+ * - `cool_down`: the minimum time since the last kill of this rule has not passed.
+ * - `victim_changed`: the victim exited, or now runs another program.
  */
 export type GuardSkipReason = 'recovered' | 'no_candidate' | 'being_freed' | 'budget' | 'cool_down' | 'victim_changed';
 
-/** A rule fired, and the guard did nothing. */
+/** A rule fired, but the guard did nothing. */
 export interface GuardSkipped extends Envelope {
   type: 'guard.skipped';
-  /** The plan that was given up. null: there was none yet. */
+  /** The id of the plan that was given up. null: there was no plan yet. */
   plan_id: string | null;
   /** Whether the guard acts. */
   mode: GuardMode;
   /** The name of the rule. */
   rule: string;
-  /** What is short of memory: the system or a cgroup. */
+  /** The system or cgroup that is short of memory. */
   subject: PressureSubject;
-  /** Why nothing was done. */
+  /** Why the guard did nothing. */
   reason: GuardSkipReason;
   /** More about the reason. null: there is nothing to add. */
   detail: string | null;
   /** What the detectors of the rule measured. */
   because: GuardReading[];
-  /** At most 200 processes that are not candidates. Kernel threads are only counted. */
+  /** At most 200 of the processes that must not be killed. Kernel threads are only counted, in `rejected_by_reason`. */
   rejected: GuardRejection[];
-  /** How many processes are not candidates, by reason. */
+  /** The number of processes that must not be killed, by reason. */
   rejected_by_reason: Partial<Record<GuardRejectionReason, number>>;
-  /** How often this happened since the last such event. */
+  /** The number of times that this happened since the last event of this kind. */
   times: number;
 }
 
 /**
  * A part of the guard that can fail while the guard runs.
- * - `sampling`: reading memory and processes. The guard is blind while it fails.
- * - `arming`: having the likely victim signalled from within the kernel. The guard acts without it.
- * - `raising_score`: raising the likely victim's oom_score_adj. The kernel may choose another process.
+ * - `sampling`: reading memory and processes. While it fails, the guard cannot detect a shortage.
+ * - `arming`: letting a BPF program send SIGKILL to the likely victim. While it fails, the guard sends it itself.
+ * - `raising_score`: raising the likely victim's oom_score_adj. While it fails, the kernel may choose another process.
  */
 export type GuardPart = 'sampling' | 'arming' | 'raising_score';
 
-/** A part of the guard has failed, or works again. */
+/** A part of the guard failed, or works again. */
 export interface GuardStatus extends Envelope {
   type: 'guard.status';
   /** Whether the guard acts. */
   mode: GuardMode;
-  /** The part. */
+  /** The part of the guard. */
   part: GuardPart;
-  /** Whether it works now. */
+  /** Whether the part works now. */
   state: 'failing' | 'working';
-  /** Why it failed. */
+  /** Why the part failed. */
   error: string;
-  /** Failures in a row up to now. */
+  /** The number of consecutive failures so far. */
   failures: number;
 }

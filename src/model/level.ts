@@ -6,10 +6,10 @@ import type { Severity } from './severity.ts';
 /** The levels, lowest first. */
 export const levelNames = ['normal', 'low', 'medium', 'critical'] as const satisfies PressureLevelName[];
 
-/** The levels that something can reach: all but `normal`. */
+/** The levels above `normal`, lowest first. */
 export const raisedLevels = ['low', 'medium', 'critical'] as const satisfies PressureLevelName[];
 
-/** 0 for `normal` to 3 for `critical`. */
+/** The rank of a level: 0 for `normal` to 3 for `critical`. */
 export const levelIndex = (level: PressureLevelName): number => levelNames.indexOf(level);
 
 const severities: Record<PressureLevelName, Severity> = {
@@ -20,7 +20,7 @@ const severities: Record<PressureLevelName, Severity> = {
 };
 
 /**
- * The severity of an event that reports a level. `low` is information: a tenth of a second's time stalled or a memory that
- * is 70 % full needs no action, and alerts treat it so.
+ * The severity of an event that reports a level. `low` is only `info`: by default it means that tasks were stalled for
+ * 10 % of the time or that memory is 70 % full, which needs no action.
  */
 export const severityOfLevel = (level: PressureLevelName): Severity => severities[level];

@@ -1,6 +1,7 @@
 /**
- * `oom.report` and `oom.patterns`: the kernel's own report of an OOM, read from its log, and what it means. A field that
- * `oom.kill` has as well has the same name and unit. null: the text does not say.
+ * The events `oom.report` and `oom.patterns`: the kernel's own report of an OOM, read from its log, and its
+ * interpretation. Fields that `oom.kill` also has have the same names and units. null: the log does not contain the
+ * value.
  */
 import type { Envelope } from './envelope.ts';
 import type { Scope } from './oom-kill.ts';
@@ -16,52 +17,60 @@ export interface OomReport extends Envelope {
   /**
    * Where `time` comes from.
    * - `log`: a full time stamp.
-   * - `log_local`: a time stamp without year or zone, see `time_text`: `time` has the zone and year that the reader was told,
-   *   or else UTC, so that the hour is the one in the log, and the latest year that is past.
-   * - `boot`: the time since boot, added to the time of boot.
-   * - `reading`: the log has no time; this is when it was read.
-   * - `live`: the kernel was watched while it wrote the report.
+   * - `log_local`: a time stamp without year or time zone, which `time_text` has. `time` uses the zone and year from
+   *   the options; by default it uses UTC, so that the hour is the same as in the log, and the latest year that is not
+   *   in the future.
+   * - `boot`: the time since boot in the log, added to the time of boot.
+   * - `reading`: the log has no time, and `time` is the time at which it was read.
+   * - `live`: oomscope received the report while the kernel wrote it.
    */
   time_source: 'log' | 'log_local' | 'boot' | 'reading' | 'live';
-  /** With `log_local` the time stamp as it is in the log: "Wed Jan  7 03:04:05 2026". Otherwise null. */
+  /** With `log_local`, the time stamp as in the log: "Wed Jan  7 03:04:05 2026". Otherwise null. */
   time_text: string | null;
-  /** The kernel's own time stamp, in seconds since boot, with microseconds. null: the log has none. */
+  /** The kernel's own time stamp, in seconds since boot, with microseconds. null: the log has no such time stamp. */
   since_boot_seconds: number | null;
   /** The release of the kernel: "6.12.107+deb13-cloud-amd64". */
   kernel: string | null;
-  /** The parts of the report that are there, in this order. */
+  /** The parts that the report has, in the order of the report. */
   parts: ReportPart[];
-  /** The `id` of the `oom.kill` that it is about. null: it was read from a log, or the kill was not seen. */
+  /**
+   * The `id` of the `oom.kill` event about the same kill. null: the report was read from a log, or the kill was not
+   * seen.
+   */
   kill_id: string | null;
-  /** The lines as the kernel wrote them, with control characters as \x0a. null: it was read from a log. */
+  /**
+   * The lines as the kernel wrote them, with control characters escaped as \x0a. null: the report was read from a log.
+   */
   lines: string[] | null;
-  /** What it was read from: the name of a file, "-" for standard input, "/dev/kmsg", "journal", "printk:console". */
+  /** The input: the name of a file, "-" for standard input, "/dev/kmsg", "journal", or "printk:console". */
   input: string;
-  /** Where in the input the report begins, in bytes. Of a compressed input, bytes of the text. */
+  /** The position of the report in the input, in bytes. In a compressed input, bytes of the decompressed text. */
   offset: number;
-  /** What the kernel did: it killed, found no process that it may kill, or panicked. */
+  /** What the kernel did: it killed a process, found no process that it may kill, or panicked. */
   outcome: 'killed' | 'nobody_killable' | 'panic' | 'unknown';
-  /** What ran out. */
+  /** Whose memory ran out. */
   scope: Scope | null;
-  /** The process that was killed. null: none was, or the line is missing. */
+  /** The process that was killed. null: no process was killed, or the line is missing. */
   victim: ReportVictim | null;
-  /** Processes that were killed with it because of `memory.oom.group`. */
+  /** Processes that were killed together with the victim because of `memory.oom.group`. */
   group: ReportVictim[];
-  /** The task that asked for memory when there was none. */
+  /** The task whose memory allocation invoked the OOM killer. */
   trigger: ReportTrigger | null;
-  /** The cgroup whose limit was hit. null: it was not a cgroup's limit, or the text does not say. */
+  /** The cgroup whose limit was hit. null: no cgroup's limit was hit, or the log does not name it. */
   limit: ReportLimit | null;
-  /** The hierarchy that has the memory controller. */
+  /** The version of the cgroup hierarchy that has the memory controller. */
   cgroup_version: 1 | 2 | null;
-  /** Size of what ran out. Not the size of the victim. */
+  /** The size of the memory that ran out: the limit and swap of the cgroup, or RAM and swap. */
   domain_bytes: number | null;
-  /** `oom_badness()` of the victim, in pages, by the figures of the task table. */
+  /** `oom_badness()` of the victim, in pages, computed from the task table. */
   badness_pages: number | null;
-  /** The NUMA nodes that the allocation was bound to, as "0". */
+  /** The NUMA nodes that the allocation was bound to: "0". */
   nodemask: string | null;
-  /** The size of a page that the figures of the report were converted with. */
+  /** The page size that was used to convert the report's figures to bytes. */
   page_bytes: number;
-  /** The memory of the system. null: the kernel prints it only if it was not a cgroup's limit. */
+  /**
+   * The memory of the system. null: the log does not have it. The kernel prints it only if no cgroup's limit was hit.
+   */
   memory: ReportMemory | null;
   /** The task table: the processes that the kernel chose from. */
   tasks: ReportTask[];
@@ -73,16 +82,16 @@ export interface OomReport extends Envelope {
   warnings: string[];
 }
 
-/** What many reports of one log have in common. It is the last event. */
+/** What many reports of one log have in common. This is the last event of the stream. */
 export interface OomPatterns extends Envelope {
   type: 'oom.patterns';
-  /** Number of reports. */
+  /** The number of reports. */
   reports: number;
-  /** Number of killed processes. */
+  /** The number of killed processes. */
   kills: number;
-  /** When the first was killed: RFC 3339. null: no report has a time. */
+  /** The time of the first kill: RFC 3339. null: no report has a time. */
   first: string | null;
-  /** When the last was killed: RFC 3339. null: no report has a time. */
+  /** The time of the last kill: RFC 3339. null: no report has a time. */
   last: string | null;
   /** Kills in the last 24 hours by the clock of this machine. null: no report has a time. */
   last_24h: number | null;
@@ -96,7 +105,7 @@ export interface OomPatterns extends Envelope {
   by_pod: { name: string; count: number }[];
   /** Kills by the victim's container. */
   by_container: { name: string; count: number }[];
-  /** Reports by what ran out. */
+  /** Reports by `scope`. */
   by_scope: { name: string; count: number }[];
   /** Reports by hour. */
   by_hour: { name: string; count: number }[];
@@ -104,25 +113,28 @@ export interface OomPatterns extends Envelope {
   repeats: {
     /** The name of the victim. */
     comm: string;
-    /** Its cgroup, or the cgroup whose limit was hit. */
+    /** The cgroup of the victim, or the cgroup whose limit was hit. */
     cgroup: string | null;
-    /** Each time a cgroup's limit was hit. */
+    /** Whether a cgroup's limit was hit each time. */
     limited: boolean;
-    /** Number of kills. */
+    /** The number of kills. */
     count: number;
-    /** Its resident memory at the first kill. */
+    /** The victim's resident memory at the first kill. */
     first_rss_bytes: number | null;
-    /** Its resident memory at the last kill. */
+    /** The victim's resident memory at the last kill. */
     last_rss_bytes: number | null;
-    /** It was larger nearly every time. */
+    /** Whether the victim was larger at nearly every kill than at the kill before. */
     growing: boolean;
-    /** Between two kills. null: the reports have no time. */
+    /** The median time between two kills. null: the reports have no time. */
     median_interval_seconds: number | null;
   }[];
-  /** Processes that were larger in a later report than in an earlier one. They are not victims, and may be to blame. */
+  /**
+   * Processes, not victims, that were larger in a later report than in an earlier one. They may have used up the
+   * memory.
+   */
   growers: { comm: string; pid: number; from_bytes: number; to_bytes: number }[];
-  /** Ten kills or more within a minute. `from` is RFC 3339; null: the reports have no time. */
+  /** Periods with ten kills or more within a minute. `from` is RFC 3339; null: the reports have no time. */
   storms: { from: string | null; duration_seconds: number; kills: number }[];
-  /** What follows from it, and why. */
+  /** What to do, and why. */
   findings: { do: string; because: string }[];
 }

@@ -1,7 +1,7 @@
-/** What names a process in an event. */
+/** The fields that identify a process in an event. */
 import type { CgroupOwner } from './container.ts';
 
-/** The name of a process for good: the kernel uses a pid again, but not together with the same start. */
+/** The identity of a process. The kernel reuses a pid, but not for a process with the same start time. */
 export interface ProcessId {
   /** The process id (of the thread group) in the initial pid namespace. */
   pid: number;
@@ -12,14 +12,14 @@ export interface ProcessId {
 /** A process and the cgroup that it is in. */
 export interface ProcessName extends ProcessId, CgroupOwner {
   /**
-   * The name of the main thread, at most 15 bytes; the process can change it. U+FFFD stands for bytes that are not UTF-8.
+   * The name of the main thread, at most 15 bytes. The process can change it. U+FFFD replaces bytes that are not UTF-8.
    */
   comm: string;
-  /** Path of its memory cgroup. null: unknown. */
+  /** The path of the process's memory cgroup. null: unknown. */
   cgroup: string | null;
 }
 
-/** What a process occupies, in bytes. */
+/** The resident memory of a process, in bytes. */
 export interface ResidentMemory {
   /** Resident memory: anonymous, file and shared pages together. */
   rss_bytes: number;

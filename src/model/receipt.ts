@@ -1,4 +1,4 @@
-/** What happened to one attempt to deliver an alert. */
+/** The result of one attempt to deliver an alert. */
 export interface Receipt {
   /**
    * - `delivered`: the receiver has the alert.
@@ -8,6 +8,6 @@ export interface Receipt {
   outcome: 'delivered' | 'retry' | 'refused';
   /** The answer of the receiver, or the error. Safe to print. */
   reply: string;
-  /** The receiver asked to wait at least this long before the next attempt. */
+  /** The minimum time before the next attempt, in milliseconds, if the receiver asked for one. */
   retryAfterMs?: number;
 }

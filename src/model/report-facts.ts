@@ -1,10 +1,10 @@
-/** The parts of `oom.report` that the kernel printed. null: the text does not say. */
+/** The parts of `oom.report` that the kernel printed. null: the log does not contain the value. */
 import type { CgroupOwner } from './container.ts';
 
 /** A part of a report. */
 export type ReportPart = 'head' | 'stack' | 'cgroup' | 'memory' | 'tasks' | 'summary' | 'kill' | 'reaper' | 'panic';
 
-/** The victim's memory by the report. */
+/** The victim's memory, from the report. */
 export interface ReportVictimMemory {
   /** Size of the virtual address space. */
   total_vm_bytes: number | null;
@@ -16,80 +16,83 @@ export interface ReportVictimMemory {
   file_rss_bytes: number | null;
   /** Resident shared memory. Kernels before 4.5 count it in `file_rss_bytes`. */
   shmem_rss_bytes: number | null;
-  /** In swap, from the task table. */
+  /** Swapped memory, from the task table. */
   swap_bytes: number | null;
   /** Size of the page tables. */
   page_tables_bytes: number | null;
 }
 
-/** The process that the kernel killed, by the report. */
+/** The process that the kernel killed, from the report. */
 export interface ReportVictim extends CgroupOwner {
-  /** The process id. Without a task table that has it, the id of the marked thread, which is mostly the same. */
+  /** The process id, from the task table. If the table is missing, `tid`, which usually is the same number. */
   pid: number;
-  /** The marked thread. The kernel's log calls this pid. */
+  /** The id of the thread that the kernel marked as its victim. The kernel's log calls this id "pid". */
   tid: number;
   /** The real user id. */
   uid: number | null;
   /** The name of the marked thread. */
   comm: string;
-  /** The log has no "Killed process" line: another line names the victim. */
+  /** Whether the log has no "Killed process" line, so that the victim is known from another line. */
   inferred: boolean;
   /**
-   * The process that the kernel chose, where it killed a child in its place: before 5.1 it did so when a child had memory of
-   * its own. `score` is then this process's. null: the victim itself was chosen.
+   * The process that the kernel chose, if it killed a child of this process instead: kernels before 5.1 do so when a
+   * child has memory of its own. `score` then belongs to the chosen process. null: the victim itself was chosen.
    */
   chosen: { pid: number; comm: string } | null;
   /** The words before "Killed process": "Memory cgroup out of memory". */
   reason: string | null;
-  /** -1000 to 1000. */
+  /** The oom_score_adj, -1000 to 1000. */
   oom_score_adj: number | null;
-  /** Its memory. */
+  /** The victim's memory. */
   memory: ReportVictimMemory;
-  /** Path of its memory cgroup. */
+  /** The path of the victim's memory cgroup. */
   cgroup: string | null;
-  /** The "score" that kernels before 5.1 print: thousandths of what ran out. */
+  /** The "score" that kernels before 5.1 print: badness in thousandths of the memory that ran out. */
   score: number | null;
-  /** What was left by the line "oom_reaper: reaped process". null: there is no such line. */
+  /** The memory left after reaping, from the line "oom_reaper: reaped process". null: there is no such line. */
   reaped: { anon_rss_bytes: number; file_rss_bytes: number; shmem_rss_bytes: number } | null;
 }
 
-/** The task that asked for memory when there was none, by the report. */
+/** The task whose memory allocation invoked the OOM killer, from the report. */
 export interface ReportTrigger {
   /** The process id. */
   pid: number | null;
-  /** The thread. */
+  /** The thread id. */
   tid: number | null;
   /** The real user id. */
   uid: number | null;
   /** The name of the thread. */
   comm: string;
-  /** The flags of the allocation, as "0xcc0". */
+  /** The flags of the allocation: "0xcc0". */
   gfp_mask: string | null;
-  /** The same flags by name. Kernels before 4.6 do not print names; these are then oomscope's. */
+  /** The same flags by name. Kernels before 4.6 do not print names, so oomscope adds them. */
   gfp: string | null;
-  /** The allocation was of 2^order pages. -1: SysRq-f asked for the kill. */
+  /** The allocation's order: it requested 2^order pages. -1: SysRq-f invoked the OOM killer. */
   order: number | null;
-  /** -1000 to 1000. */
+  /** The oom_score_adj, -1000 to 1000. */
   oom_score_adj: number | null;
-  /** The NUMA nodes that the task may use, as "0-1". */
+  /** The NUMA nodes that the task may use: "0-1". */
   mems_allowed: string | null;
   /** The cpuset of the task. */
   cpuset: string | null;
   /** The CPU that the task ran on. */
   cpu: number | null;
-  /** The functions of the kernel stack, innermost first, without those that the kernel is not sure of ("? name"). */
+  /**
+   * The functions of the kernel stack, innermost first. Unreliable entries, which the kernel marks with "?", are left
+   * out.
+   */
   stack: string[];
 }
 
-/** The cgroup whose limit was hit, by the report. */
+/** The cgroup whose limit was hit, from the report. */
 export interface ReportLimit extends CgroupOwner {
   /** Path of the cgroup. null: the log has only its figures. */
   path: string | null;
   /** Usage at the kill. */
   usage_bytes: number | null;
-  /** null: it has no limit, or, if `usage_bytes` is null as well, it is unknown. */
+  /** The limit. null: the cgroup has no limit, or, if `usage_bytes` is null as well, the limit is unknown. */
   limit_bytes: number | null;
-  /** How often usage hit the limit ("failcnt"). */
+  /** The number of times that usage hit the limit ("failcnt"). */
   fail_count: number | null;
   /** cgroup v2: swap in use. */
   swap_bytes: number | null;
@@ -103,7 +106,10 @@ export interface ReportLimit extends CgroupOwner {
   kernel_bytes: number | null;
   /** cgroup v1: the limit of kernel memory. */
   kernel_limit_bytes: number | null;
-  /** `memory.stat` of each cgroup in the report, as the kernel printed it. Sizes are bytes; counts of events are as they are. */
+  /**
+   * `memory.stat` of each cgroup in the report, by the kernel's names. Sizes are converted to bytes, counters are
+   * unchanged.
+   */
   stats: { path: string | null; values: Record<string, number> }[];
 }
 
@@ -111,49 +117,49 @@ export interface ReportLimit extends CgroupOwner {
 export interface ReportZone {
   /** The NUMA node. */
   node: number;
-  /** The name: "Normal". */
+  /** The name of the zone: "Normal". */
   name: string;
   /** Free memory. */
   free_bytes: number;
-  /** The watermark below which only the kernel and dying processes may allocate. */
+  /** The min watermark: below it, only the kernel and exiting processes may allocate. */
   min_bytes: number;
-  /** The watermark at which the kernel begins to reclaim in the background. */
+  /** The low watermark: below it, kswapd begins to reclaim in the background. */
   low_bytes: number;
-  /** The watermark at which it stops. */
+  /** The high watermark: above it, kswapd stops. */
   high_bytes: number;
   /** All memory of the zone. */
   present_bytes: number | null;
-  /** The part of it that the page allocator has. */
+  /** The part of `present_bytes` that the page allocator manages. */
   managed_bytes: number | null;
-  /** All sizes in the line of the zone, in bytes, by the kernel's own names. */
+  /** All sizes in the zone's line of the log, in bytes, by the kernel's names. */
   values: Record<string, number>;
-  /** What the zone keeps back from allocations that could use a higher zone, by zone, in bytes. */
+  /** The bytes that the zone reserves against allocations that could use a higher zone, one number per higher zone. */
   lowmem_reserve_bytes: number[] | null;
   /** The number of free blocks by order, from order 0 on. */
   free_blocks: number[] | null;
-  /** The kernel found nothing to reclaim in it. */
+  /** Whether the kernel found nothing to reclaim in the zone. */
   all_unreclaimable: boolean | null;
 }
 
-/** The memory of the system by the report. */
+/** The memory of the system, from the report. */
 export interface ReportMemory {
-  /** The figures under "Mem-Info:" for the whole system, in bytes, by the kernel's own names. */
+  /** The figures under "Mem-Info:" for the whole system, in bytes, by the kernel's names. */
   totals: Record<string, number>;
-  /** The same for each NUMA node. */
+  /** The same figures for each NUMA node. */
   nodes: { node: number; values: Record<string, number> }[];
-  /** Every zone. */
+  /** All zones. */
   zones: ReportZone[];
   /** Huge pages by node and size; `total`, `free` and `surplus` count pages. */
   hugepages: { node: number; size_bytes: number; total: number; free: number; surplus: number }[];
   /** The page cache. */
   page_cache_bytes: number | null;
-  /** Size of swap. */
+  /** The size of swap. */
   swap_total_bytes: number | null;
   /** Free swap. */
   swap_free_bytes: number | null;
-  /** Pages that are in memory and in swap. */
+  /** The swap cache: pages that are both in memory and in swap. */
   swap_cache_bytes: number | null;
-  /** RAM. */
+  /** The size of RAM. */
   ram_bytes: number | null;
   /** The part of RAM that the kernel keeps for itself. */
   reserved_bytes: number | null;
@@ -161,7 +167,7 @@ export interface ReportMemory {
   slabs: { name: string; used_bytes: number; total_bytes: number }[];
 }
 
-/** A row of the task table. */
+/** A row of the task table in the report. */
 export interface ReportTask {
   /** The process id. */
   pid: number;
@@ -169,7 +175,7 @@ export interface ReportTask {
   tid: number;
   /** The real user id. */
   uid: number;
-  /** The name. */
+  /** The name of the thread. */
   comm: string;
   /** Size of the virtual address space. */
   total_vm_bytes: number;
@@ -183,13 +189,13 @@ export interface ReportTask {
   shmem_rss_bytes: number | null;
   /** Size of the page tables. null: this kernel does not print it. */
   page_tables_bytes: number | null;
-  /** In swap. null: this kernel does not print it. */
+  /** Swapped memory. null: this kernel does not print it. */
   swap_bytes: number | null;
-  /** -1000 to 1000. Before 2.6.36 it is computed from oom_adj. */
+  /** The oom_score_adj, -1000 to 1000. For kernels before 2.6.36 it is computed from oom_adj. */
   oom_score_adj: number;
   /**
-   * `oom_badness()` of these figures, in pages. null: the kernel never chooses it (init, oom_score_adj -1000), or the size
-   * of what ran out is unknown.
+   * `oom_badness()`, in pages, computed from this row. null: the kernel never chooses the process (init, oom_score_adj
+   * -1000), or the size of the memory that ran out is unknown.
    */
   badness_pages: number | null;
 }

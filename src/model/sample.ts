@@ -1,7 +1,6 @@
 /**
- * One sample of the machine: all that the guard's rules decide on, and what `oomscope record` writes, one JSON object a
- * line. Unlike in events, shares of time are percent, as the kernel prints them, and the clock is milliseconds: a rule
- * computes with both as they are.
+ * One sample of the machine: all inputs of the guard's rules. `oomscope record` writes samples, one JSON object per
+ * line. Unlike in events, shares of time are in percent, as the kernel prints them, and the clock is in milliseconds.
  */
 import type { Container } from './container.ts';
 import type { ProcessName } from './process.ts';
@@ -9,21 +8,21 @@ import type { ProcessName } from './process.ts';
 /** The schema of a recorded sample. */
 export const SAMPLE_SCHEMA = 'oomscope/sample/v1';
 
-/** Averages of a pressure file, in percent. */
+/** Averages from one line of a pressure file (`some` or `full`), in percent. */
 export interface SampledAverages {
-  /** Of the last 10 seconds. */
+  /** The average of the last 10 seconds. */
   avg10: number;
-  /** Of the last 60 seconds. */
+  /** The average of the last 60 seconds. */
   avg60: number;
-  /** Of the last 300 seconds. */
+  /** The average of the last 300 seconds. */
   avg300: number;
 }
 
 /** The averages of a pressure file. */
 export interface SampledPressure {
-  /** Some task was stalled. */
+  /** The share of time in which at least one task was stalled. */
   some: SampledAverages;
-  /** Tasks were stalled, and none could run. */
+  /** The share of time in which tasks were stalled and no task could run. */
   full: SampledAverages;
 }
 
@@ -31,21 +30,25 @@ export interface SampledPressure {
 export interface SampledWindow {
   /** The length of the window. */
   window_seconds: number;
-  /** Percent of the window in which some task was stalled. */
+  /** Percent of the window in which at least one task was stalled. */
   some: number;
-  /** Percent of the window in which tasks were stalled and none could run. null: the hooks in use cannot tell. */
+  /**
+   * Percent of the window in which tasks were stalled and no task could run. null: the hooks in use cannot measure it.
+   */
   full: number | null;
 }
 
-/** What the samples of the system and of a cgroup have in common. */
+/** The fields that the samples of the system and of a cgroup have in common. */
 export interface SampledPlace {
-  /** null: the kernel has no PSI, or PSI is switched off. */
+  /** The averages of PSI. null: the kernel has no PSI, or PSI is switched off. */
   pressure: SampledPressure | null;
-  /** Empty: pressure is not watched. */
+  /** The pressure in short windows. Empty: oomscope does not measure it. */
   windows: SampledWindow[];
-  /** Consecutive rounds of reclaim that freed nothing; at 16 the kernel kills. null: it is not watched. */
+  /**
+   * Consecutive rounds of reclaim that freed nothing. After 16 the kernel invokes its OOM killer. null: not measured.
+   */
   fruitless_rounds: number | null;
-  /** null: there are too few samples. */
+  /** How fast the usage grows. null: there are too few samples. */
   growth_bytes_per_second: number | null;
 }
 
@@ -67,53 +70,53 @@ export interface SampledSystem extends SampledPlace {
 export interface SampledCgroup extends SampledPlace {
   /** Path below the mount point of the memory cgroups. */
   path: string;
-  /** The container whose own cgroup this is. null: it is no container's, or it is one below a container's. */
+  /** The container whose own cgroup this is. null: this is not a container's own cgroup. */
   container: Container | null;
-  /** Memory that is charged to it and to the cgroups below it. */
+  /** Memory that is charged to the cgroup and to the cgroups below it. */
   usage_bytes: number;
-  /** null: it has no limit. */
+  /** The memory limit. null: the cgroup has no limit. */
   limit_bytes: number | null;
   /** The part of the usage that the kernel reclaims first: pages of files that were not used lately. */
   inactive_file_bytes: number;
   /** Swap in use. null: the kernel does not count it. */
   swap_bytes: number | null;
-  /** null: swap has no limit. */
+  /** The limit of swap. null: swap has no limit. */
   swap_limit_bytes: number | null;
-  /** OOM kills in it and below it so far. null: the kernel does not count them here. */
+  /** OOM kills so far in the cgroup and below. null: the kernel does not count them here. */
   oom_kills: number | null;
-  /** `memory.oom.group` is set: the kernel would kill the whole cgroup. */
+  /** Whether `memory.oom.group` is set, which makes the kernel kill all processes of the cgroup at once. */
   oom_group: boolean;
-  /** Its extended attribute `user.oomd_avoid` or `user.oomd_omit`. null: it has neither. */
+  /** The cgroup's extended attribute `user.oomd_avoid` or `user.oomd_omit`. null: it has neither. */
   preference: 'avoid' | 'omit' | null;
 }
 
 /** A sample of one process. */
 export interface SampledProcess extends ProcessName {
-  /** The process id of its parent. */
+  /** The process id of the parent. */
   ppid: number;
-  /** The process group. */
+  /** The id of the process group. */
   pgid: number;
   /** The real user id. null: unknown. */
   uid: number | null;
-  /** Path of the program. null: no rule asks for it, or it cannot be read. */
+  /** The path of the program. null: no rule needs it, or it cannot be read. */
   exe: string | null;
-  /** The arguments, joined by blanks. null: no rule asks for them, or they cannot be read. */
+  /** The arguments, joined by spaces. null: no rule needs them, or they cannot be read. */
   cmdline: string | null;
-  /** The state, a letter of /proc/PID/stat. */
+  /** The state, as the letter in /proc/PID/stat. */
   state: string;
-  /** It is exiting, or has a pending SIGKILL. */
+  /** Whether the process is exiting or has a pending SIGKILL. */
   dying: boolean;
-  /** It is part of the kernel. */
+  /** Whether this is a kernel thread. */
   kernel_thread: boolean;
   /** Resident memory. */
   rss_bytes: number;
-  /** In swap. */
+  /** Swapped memory. */
   swap_bytes: number;
   /** Size of the page tables. */
   page_tables_bytes: number;
-  /** /proc/PID/oom_score. null: no rule asks for it. */
+  /** The number in /proc/PID/oom_score. null: no rule needs it. */
   oom_score: number | null;
-  /** -1000 to 1000. */
+  /** The oom_score_adj, -1000 to 1000. */
   oom_score_adj: number;
   /** Growth of RSS and swap. null: there are too few samples. */
   growth_bytes_per_second: number | null;
@@ -123,16 +126,16 @@ export interface SampledProcess extends ProcessName {
 export interface Sample {
   /** The schema of the line. */
   schema: typeof SAMPLE_SCHEMA;
-  /** Milliseconds on a clock that only goes forward and starts anywhere. */
+  /** The time of the sample in milliseconds, by a monotonic clock with an arbitrary start. */
   mono_ms: number;
-  /** RFC 3339. */
+  /** The time of the sample: RFC 3339. */
   time: string;
   /** The system. */
   system: SampledSystem;
-  /** The cgroups that a rule is about. */
+  /** The cgroups to which a rule applies. */
   cgroups: SampledCgroup[];
-  /** null: they were not read this time. A recording has the largest. */
+  /** The processes. A recording has only the largest. null: processes were not read for this sample. */
   processes: SampledProcess[] | null;
-  /** Seconds since boot, on the clock of `start_ticks`. Only there with `processes`. */
+  /** Seconds since boot, by the clock of `start_ticks`. It is absent if `processes` is null. */
   uptime_seconds?: number;
 }

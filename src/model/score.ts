@@ -1,56 +1,56 @@
-/** `score.sample`: which process the OOM killer would choose, and how close it is. */
+/** The event `score.sample`: which process the OOM killer would choose now. */
 import type { Envelope } from './envelope.ts';
 import type { Growth, PressureSubject } from './pressure.ts';
 import type { ProcessName, ResidentMemory } from './process.ts';
 
 /**
- * Why the kernel never chooses a process, by `oom_unkillable_task()` and `oom_badness()` in mm/oom_kill.c.
- * - `init`: it is process 1.
+ * Why the kernel never chooses a process (`oom_unkillable_task()` and `oom_badness()` in mm/oom_kill.c).
+ * - `init`: the process is process 1.
  * - `oom_score_adj`: its oom_score_adj is -1000.
- * - `vfork`: it still uses the memory of its parent.
+ * - `vfork`: it was created by vfork(2) and still uses the memory of its parent.
  */
 export type Spared = 'init' | 'oom_score_adj' | 'vfork';
 
-/** A process, weighed for one domain: for all the memory that would run out together. */
+/** A process and its badness in one domain. A domain is memory that runs out together: the system's or a cgroup's. */
 export interface Score extends ProcessName, ResidentMemory {
-  /** 1 is killed first. null: never chosen, see `spared`. */
+  /** The rank: the kernel kills rank 1 first. null: the kernel never chooses the process, see `spared`. */
   rank: number | null;
-  /** null: the kernel may choose it. */
+  /** Why the kernel never chooses the process. null: the kernel may choose it. */
   spared: Spared | null;
   /** The real user id. */
   uid: number;
   /**
-   * /proc/PID/oom_score. It is for the whole system, whatever the domain; an idle process has 666. null: it was not read,
-   * or the process is gone.
+   * The number in /proc/PID/oom_score, which always refers to the whole system. A process that uses almost no memory
+   * and has an oom_score_adj of 0 has 666. null: it was not read, or the process has exited.
    */
   oom_score: number | null;
-  /** -1000 to 1000. */
+  /** The oom_score_adj, -1000 to 1000. */
   oom_score_adj: number;
-  /** `oom_badness()`, in pages: RSS, swap and page tables, plus oom_score_adj thousandths of the domain. null: never chosen. */
+  /** `oom_badness()`, in pages: RSS + swap + page tables + oom_score_adj / 1000 × the domain. null: see `spared`. */
   badness_pages: number | null;
-  /** The same in thousandths of the domain. null: never chosen. */
+  /** The badness in thousandths of the domain. null: see `spared`. */
   badness_per_mille: number | null;
-  /** RSS, swap and page tables in thousandths of the domain: what a kill would free. */
+  /** RSS, swap and page tables in thousandths of the domain. */
   memory_per_mille: number;
-  /** In swap. */
+  /** Swapped memory. */
   swap_bytes: number;
   /** Size of the page tables. */
   page_tables_bytes: number;
-  /** Growth of RSS and swap. null: too few samples, or the process is not among the largest. */
+  /** Growth of RSS and swap. null: there are too few samples, or the process is not among the 256 largest. */
   growth: Growth | null;
 }
 
-/** All processes of a domain were weighed as the OOM killer would. */
+/** A ranking of the processes of one domain, in the order in which the OOM killer would choose them. */
 export interface ScoreSample extends Envelope {
   type: 'score.sample';
-  /** What would run out: the system's memory, or that of the cgroup whose limit would be hit. */
+  /** The domain: the system, or the cgroup whose limit would be hit. */
   domain: PressureSubject;
-  /** RAM and swap, or the limit and the swap that belongs to it. */
+  /** The size of the domain: RAM and swap, or the limit of the cgroup and the swap that it may use. */
   domain_bytes: number;
-  /** What is left of it. null: unknown. */
+  /** The memory that is left in the domain. null: unknown. */
   available_bytes: number | null;
-  /** Number of processes in the domain that the kernel would choose from. */
+  /** The number of processes in the domain that the kernel would choose from. */
   candidates: number;
-  /** The first of them, in the order that was asked for. */
+  /** The first processes of the ranking, or of the order given by the option `sort`. */
   scores: Score[];
 }

@@ -1,14 +1,14 @@
-/** The one scale of severity: of events, of alerts, of remarks about a container. */
+/** The scale of severity for events, alerts, and remarks about a container. */
 
 /** The scale, lowest first. */
 export const severities = ['info', 'warning', 'critical'] as const;
 
 /**
- * How bad it is.
- * - `info`: worth recording, nothing to do.
- * - `warning`: worth a look: memory is getting short, or a part of the picture is missing.
- * - `critical`: a process was killed, or is about to be.
+ * The severity of an event, an alert or a remark.
+ * - `info`: no action is necessary.
+ * - `warning`: memory becomes short, or some data is missing. A person should look at it.
+ * - `critical`: a process was killed or may be killed soon.
  *
- * There is no `error`: what oomscope itself cannot do is an OomscopeError, or an event that says what is missing.
+ * There is no level `error`: failures of oomscope itself are reported as an OomscopeError, or by an event.
  */
 export type Severity = (typeof severities)[number];

@@ -1,28 +1,28 @@
-/** What could be done about memory that runs out. oomscope suggests it; it acts only if it is told to. */
+/** Suggestions for a shortage of memory. oomscope itself acts on them only if an option asks it to. */
 import type { CgroupOwner } from './container.ts';
 import type { Envelope } from './envelope.ts';
 import type { PressureSubject } from './pressure.ts';
 import type { ProcessName } from './process.ts';
 
-/** A process that would free memory if it ended. */
+/** A process that would free memory if it exited. */
 export interface EndCandidate extends ProcessName {
-  /** -1000 to 1000. */
+  /** The oom_score_adj, -1000 to 1000. */
   oom_score_adj: number;
   /**
-   * The kernel's measure (oom_badness()): RSS, swap and page tables, plus oom_score_adj thousandths of the limit that is reached,
-   * or of RAM and swap.
+   * The kernel's measure, oom_badness(), in bytes: RSS + swap + page tables + oom_score_adj / 1000 × the limit that is
+   * reached (or RAM and swap).
    */
   badness_bytes: number;
   /**
-   * The most memory that its end can free: anonymous pages and page tables. What it shares with a process that lives on
-   * stays. Files and shared memory are not counted.
+   * The most memory that its exit can free: anonymous pages and page tables. Pages that it shares with another process
+   * are not freed. Pages of files and shared memory are not counted.
    */
   returns_bytes: number;
-  /** The most swap that its end can free. */
+  /** The most swap that its exit can free. */
   returns_swap_bytes: number;
-  /** null: there are too few samples. */
+  /** How fast RSS and swap grow. null: there are too few samples. */
   growth_bytes_per_second: number | null;
-  /** Why this process, in words. */
+  /** Why this process is suggested, in words. */
   reason: string;
 }
 
@@ -30,12 +30,12 @@ export interface EndCandidate extends ProcessName {
  * Why a process is not suggested.
  * - `init`: it is process 1.
  * - `self`: it is oomscope.
- * - `ancestor`: oomscope was started from it.
+ * - `ancestor`: it is the parent of oomscope or another ancestor.
  * - `spared`: its oom_score_adj is -1000.
  */
 export type NotSuggestedReason = 'init' | 'self' | 'ancestor' | 'spared';
 
-/** A process that oomscope would suggest if ending it were allowed. */
+/** A large process that must not be ended, so that oomscope does not suggest it. */
 export interface NotSuggested {
   /** The process id. */
   pid: number;
@@ -47,36 +47,36 @@ export interface NotSuggested {
   rss_bytes: number;
 }
 
-/** Memory is at the level `critical`: these processes would help the most by ending. The kernel would kill the first. */
+/** The level is `critical`: oomscope suggests which processes to end. The kernel would kill the first of them. */
 export interface MemorySuggestion extends Envelope {
   type: 'memory.suggestion';
-  /** What is short of memory: the system or a cgroup. */
+  /** The system or cgroup that is short of memory. */
   subject: PressureSubject;
-  /** The `id` of the event that led to it. */
+  /** The `id` of the event that caused this one. */
   because_id: string;
-  /** At most three, in the order of the kernel. */
+  /** At most three processes, in the order in which the kernel would kill them. */
   candidates: EndCandidate[];
-  /** Processes that would be candidates if ending them were allowed. */
+  /** Processes that would be candidates if they could be ended. */
   excluded: NotSuggested[];
-  /** What oomscope does not suggest, and why. */
+  /** Measures that oomscope does not suggest, and why, in words. */
   not_offered: string;
 }
 
-/** Memory was reclaimed from a cgroup, as `--reclaim` asks for. */
+/** oomscope reclaimed memory from a cgroup, because `--reclaim` was given. */
 export interface MemoryReclaimed extends Envelope, CgroupOwner {
   type: 'memory.reclaimed';
   /** Path of the cgroup. */
   cgroup: string;
-  /** The `id` of the event that led to it. */
+  /** The `id` of the event that caused this one. */
   because_id: string;
-  /** What the kernel was asked to reclaim. */
+  /** How much memory the kernel was asked to reclaim. */
   asked_bytes: number;
-  /** Usage before. null: it could not be read. */
+  /** The usage before. null: it could not be read. */
   before_bytes: number | null;
-  /** Usage afterwards. null: it could not be read. */
+  /** The usage afterwards. null: it could not be read. */
   after_bytes: number | null;
-  /** `less`: the kernel reclaimed less than it was asked to. */
+  /** The result. `less`: the kernel reclaimed less than it was asked to. */
   outcome: 'done' | 'less' | 'failed';
-  /** The error of the kernel. null: there was none. */
+  /** The error of the kernel. null: there was no error. */
   detail: string | null;
 }

@@ -1,21 +1,21 @@
-/** `tracer.*`: the start, the losses and the end of the tracer itself. */
+/** The events `tracer.*`: the tracer has started, has lost records, or was closed. */
 
 import type { Envelope } from './envelope.ts';
 import type { KillKind } from './oom-kill.ts';
 
-/** One hook into the kernel: how it is attached, or why it is not. */
+/** One hook of the tracer in the kernel: how it is attached, or why it is not attached. */
 export interface HookState {
   /** The name of the hook: `mark_victim`. Hooks for pressure begin with `pressure.`. */
   hook: string;
-  /** How the hook is attached. `none`: it is not, and what it would report is missing. */
+  /** How the hook is attached. `none`: it is not attached, so the data that it would report is missing. */
   backend: 'tp_btf' | 'raw_tp' | 'tracepoint' | 'fentry' | 'kprobe' | 'stack' | 'timer' | 'hooks' | 'none';
-  /** The name of the BPF program. null: there is none. */
+  /** The name of the BPF program. null: the hook has no program. */
   program: string | null;
-  /** Why this backend was chosen, and not a better one. */
+  /** Why this backend was chosen instead of a better one. */
   reason: string;
 }
 
-/** The tracer has started: the version, the kernel, and what it can see here. It is the first event. */
+/** The tracer has started. This is the first event of the stream. */
 export interface TracerStarted extends Envelope {
   type: 'tracer.started';
   /** The version of oomscope. */
@@ -24,11 +24,11 @@ export interface TracerStarted extends Envelope {
   kernel: string;
   /** The version of libbpf, or why it is not loaded. */
   libbpf: string;
-  /** The hierarchy that has the memory controller. null: none is mounted. */
+  /** The version of the cgroup hierarchy that has the memory controller. null: no such hierarchy is mounted. */
   cgroup_version: 1 | 2 | null;
   /** Every hook and how it is attached. */
   hooks: HookState[];
-  /** From the call until the last program was attached, in nanoseconds. 0: nothing had to be attached. */
+  /** How long it took to load and attach the BPF programs. 0: nothing had to be attached. */
   start_ns: number;
 }
 
@@ -37,15 +37,15 @@ export interface TracerLost extends Envelope {
   type: 'tracer.lost';
   /**
    * Where they were lost.
-   * - `ring`: the ring between the kernel and the tracer was full.
+   * - `ring`: the BPF ring buffer from the kernel to the tracer was full.
    * - `map`: a BPF map had no room.
    * - `malformed`: the tracer could not understand a record.
    * - `reader`: the program that reads the events was too slow.
    */
   where: 'ring' | 'map' | 'malformed' | 'reader';
-  /** How many, by kind of record or type of event, since the last `tracer.lost` of the same place. */
+  /** The number of lost records or events since the last `tracer.lost` with the same `where`, by kind or type. */
   lost: Record<string, number>;
-  /** How many at this place since the start. */
+  /** The number of records or events lost at this place since the start. */
   total: number;
   /** What to change so that it does not happen again. */
   remedy: string;
@@ -54,10 +54,10 @@ export interface TracerLost extends Envelope {
 /** The tracer was closed. It is the last event. */
 export interface TracerStopped extends Envelope {
   type: 'tracer.stopped';
-  /** Number of `oom.kill` events, by kind. */
+  /** The number of `oom.kill` events, by kind. */
   kills: Record<KillKind, number>;
-  /** Number of lost records and events, of all places together. */
+  /** The number of lost records and events at all places together. */
   lost_total: number;
-  /** How long the tracer was open, in nanoseconds. */
+  /** How long the tracer was open. */
   duration_ns: number;
 }
