@@ -1,4 +1,6 @@
-/** The queue between a lane and its sink: in memory here, on disk in spool.ts. */
+/**
+ * The queue of alerts between a lane (lane.ts) and its sink. This file has a queue in memory; spool.ts has one on disk.
+ */
 import type { Alert } from '../model/alert.ts';
 
 /** Alerts that wait for their sink, the oldest first. */
@@ -9,13 +11,13 @@ export interface AlertQueue {
   head(): Promise<Waiting | undefined>;
   /** Removes the alert of this number, if it is still there. */
   remove(number: number): void;
-  /** Changes the limit on disk, in bytes; undefined: the default. */
+  /** Changes the limit of a queue on disk, in bytes; undefined restores the default. */
   limit(mostBytes: number | undefined): void;
-  /** How many alerts wait. */
+  /** Number of waiting alerts. */
   readonly length: number;
   /** Number of waiting alerts that survive this process. */
   readonly kept: number;
-  /** Settles when what must be kept is written. */
+  /** Settles when every alert that must survive this process is on disk. */
   close(): Promise<void>;
 }
 
@@ -24,16 +26,16 @@ export interface Waiting {
   alert: Alert;
 }
 
-/** A queue that ends with the process. */
+/** A queue in memory: its alerts are lost when the process ends. */
 export class MemoryQueue implements AlertQueue {
   readonly kept = 0;
   readonly #waiting: Waiting[] = [];
   readonly #most: number;
   #next = 0;
-  /** Number of the alert being delivered. It is never dropped, because it may be arriving at this moment. */
+  /** Number of the alert being delivered. This alert is never dropped, because the receiver may just be getting it. */
   #held = -1;
 
-  /** @param most limit of the queue, in alerts */
+  /** @param most largest number of waiting alerts */
   constructor(most = 1000) {
     this.#most = most;
   }

@@ -1,6 +1,6 @@
 /**
- * The sinks of a configuration, which can be replaced while alerts arrive. A sink whose options stay the same is left alone.
- * One whose options change is reopened, and goes on with the queue and the episodes that it had.
+ * The sinks of a configuration, which can be replaced while alerts arrive. A sink whose options stay the same is not
+ * touched. A sink whose options change is reopened and keeps its queue and its episodes.
  */
 import { resolve } from 'node:path';
 import { type Alert, alertOf } from '../model/alert.ts';
@@ -17,15 +17,15 @@ export interface AlertSinksOptions {
   onTrouble: (message: string) => void;
 }
 
-/** Sinks that are open, and not yet in use. */
+/** New sinks that are open but get no alerts yet. */
 export interface Replacement {
-  /** Puts them in the place of the present ones. Never fails, and no alert is lost or sent twice in between. */
+  /** Replaces the current sinks by the new ones. Never fails, and no alert is lost or sent twice during the change. */
   commit: () => void;
-  /** Closes them. */
+  /** Closes the new sinks; the current ones go on. */
   discard: () => Promise<void>;
 }
 
-/** A sink that runs. */
+/** A sink in use. */
 interface Running {
   options: SinkOptions;
   identity: string;
@@ -36,21 +36,21 @@ interface Running {
 export class AlertSinks implements AsyncDisposable {
   readonly #hooks: AlertSinksOptions;
   #running: Running[] = [];
-  /** Lanes that still deliver, and are no longer part of the configuration. */
+  /** Lanes of removed sinks that still deliver their waiting alerts. */
   readonly #leaving = new Set<Promise<void>>();
 
   private constructor(hooks: AlertSinksOptions) {
     this.#hooks = hooks;
   }
 
-  /** @throws OomscopeError USAGE: a sink cannot be opened; then none is */
+  /** @throws OomscopeError USAGE: a sink cannot be opened. Then no sink stays open. */
   static async open(sinks: readonly SinkOptions[], hooks: AlertSinksOptions): Promise<AlertSinks> {
     const opened = new AlertSinks(hooks);
     (await opened.prepare(sinks)).commit();
     return opened;
   }
 
-  /** Sends the alert that this event is worth, if it is worth one. */
+  /** Sends an alert about this event, if events of its kind cause one. */
   take(event: Event): void {
     const alert = alertOf(event);
     if (alert) this.send(alert);
@@ -60,15 +60,16 @@ export class AlertSinks implements AsyncDisposable {
     for (const { lane } of this.#running) lane.offer(alert);
   }
 
-  /** By sink, in the order of the configuration. */
+  /** Counts of each sink, in the order of the configuration. */
   get counts(): { sink: string; counts: LaneCounts }[] {
     return this.#running.map(({ name, lane }) => ({ sink: name, counts: { ...lane.counts } }));
   }
 
   /**
-   * Opens the sinks of other options, and starts none: the present ones go on until `commit()`. One replacement at a time.
+   * Opens the sinks of a new configuration without using them: the current sinks go on until `commit()`. Only one
+   * replacement may be prepared at a time.
    *
-   * @throws OomscopeError USAGE: a sink cannot be opened; then none is
+   * @throws OomscopeError USAGE: a sink cannot be opened. Then no new sink stays open.
    */
   async prepare(sinks: readonly SinkOptions[]): Promise<Replacement> {
     const before = [...this.#running];
@@ -91,7 +92,7 @@ export class AlertSinks implements AsyncDisposable {
     };
   }
 
-  /** @param old the sink that this one replaces */
+  /** @param old the sink that the new one replaces, if any */
   #start(plan: Pick<Running, 'options' | 'identity'>, opened: LaneOptions, old: Running | undefined): Running {
     const goesOn = old !== undefined && spoolOf(old.options) === spoolOf(plan.options);
     const handover = old?.lane.handOver({ queueToo: goesOn, timeoutMs: CLOSE_MS });
@@ -111,7 +112,7 @@ export class AlertSinks implements AsyncDisposable {
     await this.close();
   }
 
-  /** All of them, or none. The queue of a lane that goes on is not opened: that lane hands it over. */
+  /** Opens all sinks or none. A spool that a running lane uses is not opened: that lane passes it to its successor. */
   async #openAll(wanted: readonly ({ options: SinkOptions; old: Running | undefined } | undefined)[]) {
     const opened: (LaneOptions | undefined)[] = [];
     try {
@@ -141,7 +142,7 @@ export class AlertSinks implements AsyncDisposable {
 
 const spoolOf = ({ spool }: SinkOptions) => (spool === undefined ? undefined : resolve(spool));
 
-/** Whether these options are another version of those: of the same spool, or else of the same receiver. */
+/** True when both options describe the same sink: the same spool or, without a spool, the same receiver. */
 function isSuccessor(old: SinkOptions, options: SinkOptions): boolean {
   const spool = spoolOf(options);
   if (spool !== undefined && spool === spoolOf(old)) return true;
@@ -152,7 +153,7 @@ async function closeAll(opened: readonly (LaneOptions | undefined)[]): Promise<v
   for (const lane of opened) await Promise.all([lane?.sink.close?.(), lane?.queue?.close()]);
 }
 
-/** Removes and returns the first that fits. */
+/** Removes and returns the first item that fits. */
 function take<T>(from: T[], fits: (item: T) => boolean): T | undefined {
   const at = from.findIndex(fits);
   return at < 0 ? undefined : from.splice(at, 1)[0];

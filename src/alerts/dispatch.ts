@@ -8,7 +8,7 @@ import type { Event } from '../model/events.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { Lane, type LaneCounts, type LaneOptions, type LaneReport } from './lane.ts';
 
-/** A service manager that ends this process is answered within 5 s, so that deliveries have less. */
+/** oomscope exits within 5 s of a stop request from a service manager, so the last deliveries get less time. */
 export const CLOSE_MS = 3_500;
 
 /** Options of `alertTo()`. */
@@ -18,8 +18,8 @@ export interface DispatchOptions {
 }
 
 /**
- * Sends the alerts of `events$` to every sink: the first of each episode, each one that is worse, and the end. The stream
- * never waits for a sink, and no sink waits for another.
+ * Sends the alerts of `events$` to every sink: the first alert of each episode, each alert that is more severe than
+ * those before it, and the end of the episode. The stream never waits for a sink, and no sink waits for another.
  */
 export function alertTo(
   events$: Observable<Event>,
@@ -46,7 +46,7 @@ export class Dispatcher implements AsyncDisposable {
     this.#subscriptions.push(events$.subscribe({ next: (event) => this.take(event), error: () => {} }));
   }
 
-  /** Sends the alert that this event is worth, if it is worth one. */
+  /** Sends an alert about this event, if events of its kind cause one. */
   take(event: Event): void {
     const alert = alertOf(event);
     if (alert) this.send(alert);
@@ -57,7 +57,7 @@ export class Dispatcher implements AsyncDisposable {
     for (const { lane } of this.#lanes) lane.offer(alert);
   }
 
-  /** By sink, in the order given to the constructor. */
+  /** Counts of each sink, in the order given to the constructor. */
   get counts(): { sink: string; counts: LaneCounts }[] {
     return this.#lanes.map(({ name, lane }) => ({ sink: name, counts: { ...lane.counts } }));
   }

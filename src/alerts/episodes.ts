@@ -1,14 +1,14 @@
 /**
- * Removes duplicates. An episode is everything that has the same `key`: one stretch of memory pressure, one kill. A sink
- * gets its first alert, each later one that is more severe, and its end.
+ * Removes duplicate alerts. An episode is all alerts with the same `key`, for instance of one period of memory pressure
+ * or of one kill. A sink gets the first alert of an episode, each later one that is more severe, and the end.
  */
 import type { Alert } from '../model/alert.ts';
 import { type Severity, severities } from '../model/severity.ts';
 
-/** Limit of remembered episodes; the oldest is forgotten first. */
+/** Largest number of remembered episodes; the oldest is forgotten first. */
 const MOST = 10_000;
 
-/** The alert that was sent last about an episode. */
+/** The last alert that was sent about an episode. */
 interface Sent {
   severity: Severity;
   startsAt: string;
@@ -27,7 +27,10 @@ export class Episodes {
     this.#repeatMs = repeatMs;
   }
 
-  /** The alert to send; undefined: nothing new. An end is sent only if the beginning was. */
+  /**
+   * Returns the alert to send; undefined when it is a duplicate. The end of an episode is sent only if its beginning
+   * was sent.
+   */
   next(alert: Alert, nowMs: number): Alert | undefined {
     const sent = this.#sent.get(alert.key);
     if (alert.status === 'resolved') {

@@ -1,6 +1,7 @@
 /**
- * A lane is the path of alerts to one sink: it drops duplicates, queues the rest, and delivers them one at a time, at the
- * pace of the sink, with retries. Lanes are independent of each other, and offering an alert never blocks.
+ * A lane carries alerts to one sink: it drops duplicates, queues the other alerts, delivers them one at a time no
+ * faster than the sink allows, and retries. Lanes are independent of each other, and offering an alert to a lane never
+ * blocks.
  */
 import type { Alert } from '../model/alert.ts';
 import type { Receipt } from '../model/receipt.ts';
@@ -16,7 +17,7 @@ export interface LaneOptions {
   sink: Sink;
   /** Less severe alerts are not sent. Default `info`. */
   minimum?: Severity;
-  /** Default: 1,000 in memory. */
+  /** Where alerts wait. Default: at most 1,000 alerts in memory. */
   queue?: AlertQueue;
   /**
    * Pause before the first retry. Default 1,000. It doubles with each retry up to `mostRetryMs` (default 60,000), and each
@@ -25,30 +26,30 @@ export interface LaneOptions {
   firstRetryMs?: number;
   /** Longest pause between two attempts. Default 60,000. */
   mostRetryMs?: number;
-  /** From the lane that this one replaces. */
+  /** What the lane that this one replaces passed on. */
   handover?: Handover;
 }
 
-/** Passed from a lane to the one that replaces it. */
+/** What a lane passes to its successor, the lane that replaces it. */
 export interface Handover {
-  /** undefined: the new lane has a queue of its own. */
+  /** undefined: the successor has its own queue. */
   queue: AlertQueue | undefined;
   episodes: Episodes;
-  /** Resolves when the old lane delivers no more. */
+  /** Resolves when the old lane has finished its last delivery. */
   ended: Promise<void>;
 }
 
-/** Numbers of alerts so far, by their fate. */
+/** Number of alerts so far, by outcome. */
 export interface LaneCounts {
-  /** Delivered. */
+  /** Alerts that the sink delivered. */
   delivered: number;
-  /** Failed attempts that are retried. */
+  /** Failed attempts that were followed by another attempt. */
   retried: number;
-  /** Refused by the sink, or not delivered before close(). */
+  /** Alerts that the sink refused, or that were not delivered before close(). */
   failed: number;
-  /** Dropped because the queue was full. */
+  /** Alerts that were dropped because the queue was full. */
   dropped: number;
-  /** In the queue now; after close(): kept on disk for the next start. */
+  /** Alerts in the queue now; after close(), those kept on disk for the next start. */
   waiting: number;
 }
 
@@ -64,19 +65,19 @@ export interface LaneReport {
   state: 'delivered' | 'down' | 'up' | 'failed' | 'dropped' | 'kept';
   /** One sentence, without secrets. */
   message: string;
-  /** The alert that it is about. undefined: it is about the sink. */
+  /** The alert that the report is about; undefined when it is about the sink as a whole. */
   alert: Alert | undefined;
 }
 
-/** Longest pause that a receiver can ask for with Retry-After. */
+/** Limit of the pause that a receiver can request with the HTTP header Retry-After. */
 const MOST_RETRY_AFTER_MS = 3_600_000;
-/** From the timeout of an attempt until the lane goes on without an answer of the sink. */
+/** How long after the timeout of an attempt the lane waits for the sink to settle before it goes on. */
 const GRACE_MS = 2_000;
-/** The same on close(). */
+/** The same wait during close(). */
 const CLOSE_GRACE_MS = 500;
-/** An alert is given up when its sink has thrown so many errors: it would keep all later ones from being delivered. */
+/** After this many thrown errors an alert is given up, because it would block all later alerts. */
 const MOST_THROWS = 5;
-/** Delay of deliveries behind the event, so that our own output and its reader get the CPU first. */
+/** Delay between an event and its delivery, so that the output on stdout and its reader get the CPU first. */
 const DELIVERY_DELAY_MS = 5;
 
 export class Lane {
@@ -92,12 +93,12 @@ export class Lane {
   readonly #mayDeliver: Promise<void>;
   #running: Promise<void> | undefined;
   #ending = false;
-  /** Another lane delivers what is left. */
+  /** True when a successor delivers the rest of the queue. */
   #handedOver = false;
   #wake = () => {};
   /** Failed attempts since the last delivery. */
   #failures = 0;
-  /** Attempts since the last outcome in which the sink threw an error. */
+  /** Number of attempts at the current alert in which the sink threw an error. */
   #throws = 0;
   #dropping = false;
   #lastAttemptMs = Number.NEGATIVE_INFINITY;
@@ -147,8 +148,8 @@ export class Lane {
   }
 
   /**
-   * Ends this lane in favour of another one, which gets its episodes and, with `queueToo`, its queue. The attempt that is
-   * under way may take `timeoutMs`. Without `queueToo` the waiting alerts are delivered as by close().
+   * Ends this lane and passes its episodes and, with `queueToo`, its queue to a successor. The current attempt may take
+   * up to `timeoutMs`. Without `queueToo` this lane delivers its waiting alerts as close() does.
    */
   handOver({ queueToo, timeoutMs }: { queueToo: boolean; timeoutMs: number }): Handover {
     if (!queueToo) return { queue: undefined, episodes: this.#episodes, ended: this.close(timeoutMs) };
@@ -160,7 +161,7 @@ export class Lane {
     this.#ending = true;
     clearInterval(this.#refreshTimer);
     const timer = setTimeout(() => this.#stop.abort(), timeoutMs);
-    this.#wake(); // ends the current pause; later ones are short
+    this.#wake(); // ends the current pause; later pauses are short
     await this.#running;
     clearTimeout(timer);
     this.#stop.abort();
@@ -187,7 +188,8 @@ export class Lane {
       const receipt = await this.#attempt((signal) => this.#sink.deliver(waiting.alert, signal));
       this.#record(receipt, waiting.alert);
       if (receipt.outcome === 'retry') {
-        if (this.#handedOver || (this.#ending && this.#queue.kept > 0)) return; // kept on disk
+        // the waiting alerts stay on disk, or the successor has them
+        if (this.#handedOver || (this.#ending && this.#queue.kept > 0)) return;
         const backoff =
           Math.min(this.#firstRetryMs * 2 ** (this.#failures - 1), this.#mostRetryMs) * (1 - Math.random() / 2);
         await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_RETRY_AFTER_MS));
@@ -217,7 +219,8 @@ export class Lane {
     try {
       return await Promise.race([run(attempt.signal), late]);
     } catch (error) {
-      // A sink returns what can go wrong. What it throws is a fault of its own, or of the alert: not worth many attempts.
+      // A sink returns expected failures. An error that it throws is a bug in the sink or a bad alert, so few attempts
+      // are made.
       this.#throws++;
       const outcome = this.#throws < MOST_THROWS ? 'retry' : 'refused';
       return { outcome, reply: printable((error as Error).message) };
@@ -253,7 +256,7 @@ export class Lane {
     this.#report({ sink: this.#sink.name, state, message: `${this.#sink.name}: ${what}.`, alert });
   }
 
-  /** Ends early on close(). */
+  /** Sleeps; close() ends the sleep early. */
   #pause(ms: number): Promise<void> {
     if (ms <= 0) return Promise.resolve();
     return new Promise((resolve) => {

@@ -53,7 +53,9 @@ export async function openQueue(
   return { queue: new Spool(options) };
 }
 
-/** The same for options that open the same sink. Secrets count as they are now: a file may hold another one than before. */
+/**
+ * A text that is equal for options that open the same sink. It includes the secrets, because a secret file may change.
+ */
 export function identityOf(options: SinkOptions): string {
   const kind = kindOf(options.sink);
   const given = Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -81,7 +83,7 @@ export function kindOf(name: string): SinkKind {
   throw new OomscopeError('USAGE', `There is no sink "${got}". ${suggestion(got, Object.keys(sinkKinds))}`);
 }
 
-/** The options that the sink itself takes, with secrets read. */
+/** The options that the sink itself takes, with each secret replaced by its value. */
 function openOptions(options: SinkOptions, { takes }: SinkKind): OpenOptions {
   const given = takes.flatMap((name) => {
     const value = options[name];
@@ -92,7 +94,10 @@ function openOptions(options: SinkOptions, { takes }: SinkKind): OpenOptions {
   return Object.fromEntries(given) as OpenOptions;
 }
 
-/** @returns the fault of the target, without showing the target; undefined: none. A URL in a file is checked when it is read. */
+/**
+ * @returns what is wrong with the target, without showing it; undefined when it is right. A URL in a file is checked
+ *   later.
+ */
 export function targetProblem({ sink, target = '' }: SinkOptions): string | undefined {
   const expected = kindOf(sink).target;
   if (!expected) return target === '' ? undefined : `expected the name alone, got a target: remove it.`;
@@ -100,7 +105,7 @@ export function targetProblem({ sink, target = '' }: SinkOptions): string | unde
   return expected === 'URL' && !target.startsWith('@') ? urlProblem(target) : undefined;
 }
 
-/** The same options with a target that is safe to print: of a URL, scheme and host. */
+/** The same options with a target that is safe to print: a URL is cut to its scheme and host. */
 export function withoutUrlSecret(options: SinkOptions): SinkOptions {
   const { sink, target = '' } = options;
   const url = kindOf(sink).target === 'URL' && !target.startsWith('@') ? URL.parse(target) : null;

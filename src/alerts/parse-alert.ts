@@ -1,4 +1,4 @@
-/** Reads an alert back from JSON that may be damaged, or written by another program. */
+/** Parses an alert from JSON that may be damaged, or that another program may have written. */
 import type { Alert } from '../model/alert.ts';
 import { severities } from '../model/severity.ts';
 
@@ -8,7 +8,7 @@ export function parseAlert(json: string): Alert {
   if (!isRecord(value)) throw new Error('expected a JSON object');
   const wrong = Object.entries(fields).find(([name, fits]) => !fits(value[name]));
   if (wrong) throw new Error(`"${wrong[0]}" is missing or has another type`);
-  JSON.stringify(value); // throws where it is nested too deep for a sink to write it
+  JSON.stringify(value); // throws if the alert is nested too deeply for a sink to write
   return value as unknown as Alert;
 }
 
@@ -32,7 +32,7 @@ const fields: Record<keyof Alert, (value: unknown) => boolean> = {
   event: (value) => value === null || isEvent(value),
 };
 
-/** An event has many forms; of a kill, sinks read the victim. */
+/** Checks only the part of an event that sinks read: the victim of a kill. */
 function isEvent(value: unknown): boolean {
   if (!isRecord(value) || !isText(value.type)) return false;
   return value.type !== 'oom.kill' || (isRecord(value.victim) && typeof value.victim.pid === 'number');

@@ -3,10 +3,10 @@ import { readRegularFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
 
-/** A key or a URL is much shorter. */
+/** Largest secret file, in bytes; keys and URLs are much shorter. */
 const MOST_BYTES = 64 * 1024;
 
-/** Where a secret is. Every user of the machine can read command lines, so a secret is never written there itself. */
+/** The place of a secret. Every user of the machine can read command lines, so a secret is never given on one. */
 export type Secret = { env: string } | { file: string };
 
 /**

@@ -1,9 +1,9 @@
 /**
- * Every kind of sink and every option of one, each declared once. The command line, the configuration file and its JSON
- * Schema, `config print`, the help and the systemd unit are made from these two tables.
+ * Every kind of sink and every option of a sink, each declared once. The command line, the configuration file and its
+ * JSON Schema, `config print`, the help and the systemd unit are made from these two tables.
  *
  * A new sink is a file in sinks/ and an entry in `sinkKinds`. A new option is one line in `sinkOptions`, and its name in
- * the `takes` of each sink that has it.
+ * the `takes` of each sink that has that option.
  */
 import type { Severity } from '../model/severity.ts';
 import type { Secret } from './secret.ts';
@@ -31,8 +31,9 @@ export type OptionKind = keyof OptionValues;
 export interface SinkOption<K extends OptionKind = OptionKind> {
   kind: K;
   /**
-   * Its name in the configuration file; the command line writes "-" instead of "_". An option of kind `words` is the list
-   * `NAMEs` in the file and `NAME`, repeated, on the command line. A `secret` is two options: `NAME_env` and `NAME_file`.
+   * Name of the option in the configuration file; the command line writes "-" instead of "_". An option of kind `words`
+   * is the list `NAMEs` in the file and `NAME`, repeated, on the command line. A `secret` is two options: `NAME_env`
+   * and `NAME_file`.
    */
   name: string;
   /** One phrase for the help and the JSON Schema, with the default. */
@@ -51,7 +52,7 @@ const ranged = <K extends 'whole' | 'duration' | 'size'>(given: SinkOption<K>, l
 /** Every option, in the order of the help. The keys are the names in {@link SinkOptions}. */
 export const sinkOptions = {
   minimum: option('severity', 'level', 'send only alerts at least this severe (default: info)'),
-  spool: option('directory', 'spool', 'keep undelivered alerts here, also over restarts'),
+  spool: option('directory', 'spool', 'keep undelivered alerts in this directory, also across restarts'),
   spoolBytes: ranged(
     option('size', 'spool_size', 'limit of the spool; drops the oldest first (default: 64M)'),
     64 * 1024,
@@ -74,24 +75,24 @@ type Kinds = { [K in OptionName]: (typeof sinkOptions)[K]['kind'] };
 export type SinkOptions = {
   /** Kind of the sink: a key of {@link sinkKinds}. */
   sink: string;
-  /** URL, path or program; `@PATH` for a URL: it is read from that file. */
+  /** URL, path or program. `@PATH` means that the URL is read from that file. */
   target?: string;
 } & { [K in OptionName]?: OptionValues[Kinds[K]] };
 
-/** The options that a sink is opened with: its own ones, with secrets already read. */
+/** The options that a sink is opened with: those that it takes itself, with secrets already read. */
 export type OpenOptions = { [K in OptionName]?: Kinds[K] extends 'secret' ? string : OptionValues[Kinds[K]] };
 
 /** Options that every sink takes: they belong to its lane, not to the sink itself. */
 export const commonOptions = ['minimum', 'spool', 'spoolBytes'] as const satisfies OptionName[];
 
 export interface SinkKind {
-  /** Kind of the target behind the name; absent: the name stands alone. */
+  /** What follows the name, as in `webhook=URL`; absent when the sink needs no target. */
   target?: 'URL' | 'PATH' | 'PROGRAM';
   /** One phrase for the help. */
   about: string;
   /** `network`: the sink may open network connections. `machine`: it needs this machine only. */
   reach: 'network' | 'machine';
-  /** Options beside {@link commonOptions}. */
+  /** Options that this sink takes in addition to {@link commonOptions}. */
   takes: readonly OptionName[];
   /** Loads the sink's code and opens it. @throws OomscopeError USAGE */
   open: (options: OpenOptions, target: string) => Promise<Sink>;
@@ -123,7 +124,7 @@ export const sinkKinds: Record<string, SinkKind> = {
   exec: {
     target: 'PROGRAM',
     about: 'a program: JSON on stdin, OOMSCOPE_* in its environment',
-    reach: 'network', // the program may
+    reach: 'network', // the program may open connections
     takes: ['timeoutMs', 'args', 'everyMs'],
     open: async (options, program) => (await import('./sinks/exec.ts')).exec({ program, ...options }),
   },

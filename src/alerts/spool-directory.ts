@@ -1,8 +1,9 @@
 /**
- * The directory of a spool, which one process has at a time: one file an alert, named by its number.
+ * The directory of a spool (spool.ts). It holds one file per alert, named by the number of the alert, and only one
+ * process uses it at a time.
  *
- * It is opened once and reached by its descriptor from then on, so that a directory put in its place later gets nothing. No
- * file is opened through a symbolic link, and none is waited for.
+ * The directory is opened once and then reached by its descriptor: another directory that is put at its path later gets
+ * no alerts. Files are opened without following symbolic links, and opening a FIFO does not block.
  */
 import {
   closeSync,
@@ -26,7 +27,7 @@ import { failure } from '../native/system-call.ts';
 import { printable } from '../text/printable.ts';
 import { parseAlert } from './parse-alert.ts';
 
-/** Largest file that is taken for an alert. A kill with its candidates has some 20 KiB. */
+/** Largest file that is read as an alert. The alert of a kill with its candidates has about 20 KiB. */
 const MOST_BYTES = 4 * 1024 ** 2;
 const NAME = /^(\d{12})\.json$/;
 const LAST_NUMBER = 999_999_999_999;
@@ -47,7 +48,7 @@ export class SpoolDirectory {
     this.#lock = lock;
   }
 
-  /** @throws OomscopeError USAGE: not a directory, other users can write to it, or another process has it */
+  /** @throws OomscopeError USAGE: the path is no directory, other users can write to it, or another process uses it */
   static open(path: string): SpoolDirectory {
     const descriptor = openDirectory(path);
     try {
@@ -58,11 +59,12 @@ export class SpoolDirectory {
     }
   }
 
-  /** The alerts, oldest first. Anything else with the name of one is put aside. @param onTrouble called for each of those */
+  /** The alerts, oldest first. Renames files that cannot be alerts. @param onTrouble called for each renamed file */
   list(onTrouble: (message: string) => void): SpooledFile[] {
     const files: SpooledFile[] = [];
     for (const name of readdirSync(this.#at('')).sort()) {
-      if (name.endsWith('.json.new')) quietly(() => unlinkSync(this.#at(name))); // of a process that died while writing
+      // left by a process that died while writing
+      if (name.endsWith('.json.new')) quietly(() => unlinkSync(this.#at(name)));
       const number = Number(NAME.exec(name)?.[1]);
       if (Number.isNaN(number)) continue;
       const stats = lstatSync(this.#at(name), { throwIfNoEntry: false });
@@ -74,7 +76,7 @@ export class SpoolDirectory {
     return files;
   }
 
-  /** When it settles, the alert is on the disk. @throws Error of the file system */
+  /** Writes an alert; it is on disk when the promise resolves. @throws Error of the file system */
   async write(number: number, text: string): Promise<void> {
     const fresh = this.#at(`${nameOf(number)}.new`);
     const handle = await createAnew(fresh);
@@ -82,7 +84,7 @@ export class SpoolDirectory {
       await handle.writeFile(text);
       await handle.sync();
     } catch (error) {
-      await unlink(fresh).catch(() => {}); // half an alert
+      await unlink(fresh).catch(() => {}); // removes an incomplete alert
       throw error;
     } finally {
       await handle.close();
@@ -92,7 +94,7 @@ export class SpoolDirectory {
     await directory.sync().finally(() => directory.close());
   }
 
-  /** @throws Error that says why this is not an alert */
+  /** Reads an alert. @throws Error that says why the file is not an alert */
   async read(number: number): Promise<Alert> {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const handle = await open(this.#at(nameOf(number)), flags);
@@ -105,7 +107,11 @@ export class SpoolDirectory {
     }
   }
 
-  /** Renames what is not an alert, so that it is not tried again and can be examined. @returns a sentence for the log */
+  /**
+   * Renames a file that is not an alert, so that it is not read again but can be examined.
+   *
+   * @returns a sentence for the log
+   */
   putAside(number: number, problem: string): string {
     const [name, aside] = [nameOf(number), `${nameOf(number)}.rejected`];
     quietly(() => renameSync(this.#at(name), this.#at(aside)));
@@ -113,7 +119,7 @@ export class SpoolDirectory {
   }
 
   async remove(number: number): Promise<void> {
-    await unlink(this.#at(nameOf(number))).catch(() => {}); // it may never have been written
+    await unlink(this.#at(nameOf(number))).catch(() => {}); // the file may never have been written
   }
 
   close(): void {
@@ -155,8 +161,9 @@ function openDirectory(path: string): number {
 }
 
 /**
- * Takes the lock, which the kernel drops when the process ends. Two owners would send every alert twice. A lock file that was
- * removed meanwhile is no lock: its name may already belong to another one.
+ * Takes the lock, which the kernel releases when the process ends. Without a lock, two processes would send every alert
+ * twice. If the lock file was removed after it was opened, another process may hold a new lock file of that name: so
+ * try again.
  */
 function lock(shownPath: string, path: string): number {
   for (;;) {
@@ -182,7 +189,7 @@ function lock(shownPath: string, path: string): number {
   }
 }
 
-/** Opened by this call, never a file or a link that was planted there. */
+/** Creates a new file, and never opens a file or a link that another process has put there. */
 async function createAnew(path: string): Promise<FileHandle> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   try {
@@ -203,6 +210,6 @@ function quietly(act: () => void): void {
   try {
     act();
   } catch {
-    // not there, or not removable: the next step says so
+    // the file does not exist or cannot be removed; the next operation on it reports that
   }
 }

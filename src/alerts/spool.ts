@@ -1,8 +1,9 @@
 /**
- * A spool is a queue on disk: undelivered alerts are there for the next process, in order. A file is written when its alert
- * arrives and removed when it is delivered.
+ * A spool is a queue on disk: the next process delivers, in order, the alerts that this process could not deliver. The
+ * file of an alert is written when the alert arrives and removed when it is delivered.
  *
- * Nothing waits for the disk: an alert that is not written yet, or cannot be, is delivered from memory.
+ * Deliveries do not wait for the disk: an alert that is not yet written, or cannot be written, is delivered from
+ * memory.
  */
 import type { Alert } from '../model/alert.ts';
 import { printable } from '../text/printable.ts';
@@ -12,17 +13,17 @@ import { SpoolDirectory } from './spool-directory.ts';
 interface Entry {
   number: number;
   bytes: number;
-  /** Until it is on the disk. */
+  /** The alert until it is on disk; then undefined. */
   alert: Alert | undefined;
 }
 
 export interface SpoolOptions {
-  /** A directory for this sink alone. Made if it is missing; its parent must exist. */
+  /** A directory for this sink alone. It is created if it is missing, but its parent must exist. */
   directory: string;
-  /** Limits; the oldest alerts are dropped first. Default 10,000 alerts and 64 MiB. */
+  /** Limits in alerts and bytes. The oldest alerts are dropped first. Defaults: 10,000 alerts and 64 MiB. */
   most?: number;
   mostBytes?: number;
-  /** Called when a file cannot be written, or is not an alert. */
+  /** Called when a file cannot be written, or when a file is not an alert. */
   onTrouble?: (message: string) => void;
 }
 
@@ -37,12 +38,12 @@ export class Spool implements AlertQueue {
   #bytes = 0;
   #next = 1;
   #held = -1;
-  /** Whether the last attempt to write failed: reported once. */
+  /** True when the last write failed. Only the first of several failures in a row is reported. */
   #failing = false;
   #work: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
-  /** @throws OomscopeError USAGE: not a directory of this user alone, or another process has it */
+  /** @throws OomscopeError USAGE: the directory is not private to this user, or another process uses it */
   constructor({ directory, most = 10_000, mostBytes, onTrouble = () => {} }: SpoolOptions) {
     this.#directory = SpoolDirectory.open(directory);
     this.#most = most;
@@ -85,7 +86,7 @@ export class Spool implements AlertQueue {
       try {
         return { number, alert: entry.alert ?? (await this.#directory.read(number)) };
       } catch (error) {
-        // Cut off by a power failure, or put there by another program.
+        // The file was cut off by a power failure, or another program has put it there.
         this.#onTrouble(this.#directory.putAside(number, (error as Error).message));
         this.#forget(number);
       }
@@ -99,10 +100,10 @@ export class Spool implements AlertQueue {
   }
 
   limit(mostBytes = DEFAULT_BYTES): void {
-    this.#mostBytes = mostBytes; // the next alert makes room, if that is needed
+    this.#mostBytes = mostBytes; // the next alert drops old ones if the limit is exceeded
   }
 
-  /** Writes what could not be written before, if the disk has room again, and gives up the directory. */
+  /** Tries again to write the alerts that could not be written, and closes the directory. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -121,7 +122,7 @@ export class Spool implements AlertQueue {
     return entry !== undefined;
   }
 
-  /** One after another, so that a file is written before it is removed. */
+  /** Runs disk operations one after another, so that a file is not removed before it is written. */
   #then(step: () => Promise<void>): void {
     this.#work = this.#work.then(step);
   }

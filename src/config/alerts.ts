@@ -1,4 +1,4 @@
-/** The [[alert]] sections: one sink each, with the options that alerts/sink-table.ts declares. */
+/** The [[alert]] sections: each describes one sink, with the options that alerts/sink-table.ts declares. */
 import { foreignTo, targetProblem } from '../alerts/open.ts';
 import type { Secret } from '../alerts/secret.ts';
 import {
@@ -35,7 +35,10 @@ const sinkTable = table({
   ...Object.fromEntries(options.flatMap(([name, option]) => fieldsOf(name, option))),
 });
 
-/** The same options as in `--alert SINK` of the command line. Files and programs are checked when the sink is opened. */
+/**
+ * An [[alert]] section has the options of `--alert SINK` on the command line. Files and programs are checked when it is
+ * opened.
+ */
 export const alertShape: Shape<SinkOptions> = {
   schema: sinkTable.schema,
   read(value, path, faults) {
@@ -58,7 +61,7 @@ export const alertShape: Shape<SinkOptions> = {
   },
 };
 
-/** The fields of the section that {@link alertShape} reads as these options. */
+/** The fields of an [[alert]] section for these options: the inverse of reading with {@link alertShape}. */
 export function alertFields(given: SinkOptions): Fields {
   const { sink, target } = given;
   const fields = options.map(([name, option]) => writtenAs(option, given[name]));

@@ -53,13 +53,13 @@ const shape = table({
 export interface Config {
   /** `[trace]`: OOM kills. `ring` is the size of the kernel's ring in bytes. */
   trace: { enabled: boolean; candidates: 'never' | 'system' | 'always'; ring: number | undefined };
-  /** `[pressure]`: the windows are milliseconds, the cgroups globs. */
+  /** `[pressure]`: `windows` are in milliseconds, `cgroups` are globs. */
   pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
-  /** `[output]`: the form of the output, and which events are in it. */
+  /** `[output]`: the format of stdout, and globs of the event types to write. */
   output: { format: 'json' | 'text'; events: string[] };
-  /** `[[alert]]`: one entry a sink, for `openSink()`. */
+  /** `[[alert]]`: one entry per sink, for `openSink()`. */
   alert: SinkOptions[];
-  /** `[guard]`, for `openGuard()`. undefined: there is no such section. */
+  /** `[guard]`, for `openGuard()`; undefined when the file has no such section. */
   guard: GuardConfig | undefined;
 }
 

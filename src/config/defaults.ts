@@ -1,11 +1,15 @@
-/** The defaults of the guard where the user gives no rules: it does little, and late. */
+/**
+ * The rules and the protected processes that the guard uses by default. The rules are cautious: they act rarely, and
+ * late.
+ */
 import { Pattern } from '../guard/rules/pattern.ts';
 import type { Match } from '../guard/rules/rule.ts';
 import { survivorsOf } from '../survivors/survivors.ts';
 
 /**
- * The guard spares what a machine cannot be used without: the ways in, the desktop, the container runtimes. It does not
- * spare a container's main process, which its runtime restarts, nor databases, which a rule can name.
+ * By default the guard never kills the programs that a user needs to use the machine: system services, programs for
+ * logging in, the desktop, container runtimes. It may kill the main process of a container, which the runtime restarts,
+ * and databases: a rule can exempt those.
  */
 export function defaultProtection(): Match[] {
   const names = survivorsOf('access', 'system', 'containers', 'desktop').map(({ comm }) => comm);
@@ -13,7 +17,7 @@ export function defaultProtection(): Match[] {
   return [{ text: `comm ${pattern.source}`, comm: pattern }];
 }
 
-/** The default rules, written as in the file. */
+/** The default rules, in the form of the configuration file. */
 export const rawDefaultRules = [
   {
     name: 'memory and swap run out',

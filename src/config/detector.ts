@@ -43,7 +43,7 @@ export const detector: Shape<Detector> = parsed(
   parseDetector,
 );
 
-/** The expression that reads a detector takes time in proportion to the square of the length. */
+/** Longest detector. The regular expression that parses it takes time proportional to the square of the length. */
 const MOST_LENGTH = 200;
 
 /** @throws Error that says what was expected */

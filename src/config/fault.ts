@@ -1,9 +1,9 @@
-/** Faults of a configuration, collected so that all are reported at once, each with its place. */
+/** Collects the faults of a configuration, so that all are reported at once, each with its line. */
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
 
 export interface Fault {
-  /** "guard.rule[0].steps[1].wait"; "" for the file as a whole. */
+  /** Path of the wrong value, such as "guard.rule[0].steps[1].wait"; "" for the file as a whole. */
   path: string;
   /** A sentence: what was expected, what was found, what to do. */
   message: string;
@@ -11,17 +11,17 @@ export interface Fault {
   line?: number;
 }
 
-/** Limit of reported faults. The search for a nearest spelling would take seconds for a large file of wrong keys. */
+/** Largest number of reported faults. Suggesting a spelling for every wrong key of a large file would take seconds. */
 const MOST_FAULTS = 100;
-/** Limit of one fault, in characters. */
+/** Longest message of one fault, in characters. */
 const MOST_LENGTH = 1000;
 
 export class Faults {
   readonly list: Fault[] = [];
-  /** States of all patterns read so far. */
+  /** Number of states of all regular expressions read so far: see match.ts. */
   patternStates = 0;
 
-  /** True when no further fault is listed. Readers may then stop early. */
+  /** True when the limit of reported faults is reached. Readers may then stop early. */
   get full(): boolean {
     return this.list.length > MOST_FAULTS;
   }
@@ -32,7 +32,7 @@ export class Faults {
   }
 }
 
-/** One line for each fault, sorted by line: "oomscope.toml:12: guard.rule[0].on: expected …". */
+/** The error with one line for each fault, sorted by line: "oomscope.toml:12: guard.rule[0].on: expected …". */
 export function faultsError(file: string, faults: readonly Fault[], lineOf: (path: string) => number): OomscopeError {
   const name = printable(file);
   const lines = faults

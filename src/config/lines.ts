@@ -1,6 +1,6 @@
 /**
  * Finds the line of each value in a TOML file, which the parser does not report. The text has been parsed before, so this
- * only follows it: headers, keys, arrays, inline tables, and strings of all four kinds.
+ * code need not check it. It follows headers, keys, arrays, inline tables, and strings of all four kinds.
  */
 import { parentOf, pathTo } from './path.ts';
 
@@ -27,7 +27,7 @@ const PLAIN = /[^,\]}\n#]+/y;
 class Scanner {
   readonly #text: string;
   readonly #lines = new Map<string, number>();
-  /** Number of tables that an array of tables has so far. */
+  /** Number of tables that each array of tables has so far, by path. */
   readonly #counts = new Map<string, number>();
   #at = 0;
   #closedAt = -1;

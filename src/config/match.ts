@@ -1,10 +1,13 @@
-/** Which processes a rule prefers, avoids or never kills: patterns over what /proc says of them. */
+/** Selects the processes that a rule prefers, avoids or never kills, by patterns for what /proc says about them. */
 import { Pattern } from '../guard/rules/pattern.ts';
 import type { Match, Preference } from '../guard/rules/rule.ts';
 import type { Faults } from './fault.ts';
 import { field, optional, parsed, type Shape, show, table, text, type ValueOf, whole } from './shape.ts';
 
-/** Limit of all patterns of a file together: "(a{99}){20}" alone compiles to 2,000 states, which takes 0.2 ms. */
+/**
+ * Largest number of states of all regular expressions of a file. "(a{99}){20}" alone has 2,000 states and compiles in
+ * 0.2 ms.
+ */
 const MOST_STATES = 100_000;
 
 const anyPattern: Shape<Pattern> = parsed('a regular expression', (source) => {

@@ -4,7 +4,9 @@
  */
 import { printable } from '../text/printable.ts';
 
-/** Longer keys are cut, and longer paths get no more parts: a path is for messages, and every real one is shorter. */
+/**
+ * Longer keys are cut, and longer paths get no more parts. Paths only serve messages, and every real path is shorter.
+ */
 const MOST_KEY = 80;
 const MOST_PATH = 500;
 

@@ -1,5 +1,6 @@
 /**
- * Shapes of configuration values. A shape is declared once; it reads a value, checks it, and gives its JSON Schema.
+ * A shape describes a configuration value. It is declared once; it reads a value, checks it, and provides its JSON
+ * Schema.
  */
 import { suggestion } from '../text/did-you-mean.ts';
 import { parseDuration, parseSize, writeDuration, writeSize } from '../text/units.ts';
@@ -7,7 +8,7 @@ import type { Faults } from './fault.ts';
 import { pathTo } from './path.ts';
 
 export interface Shape<T> {
-  /** @returns undefined when the value is wrong; a fault has been added then */
+  /** @returns undefined when the value is wrong; then a fault has been added */
   read: (value: unknown, path: string, faults: Faults) => T | undefined;
   schema: object;
 }
@@ -73,7 +74,9 @@ export function table<F extends Fields>(fields: F): Shape<Table<F>> {
   };
 }
 
-/** The schema of a field: what it is for, and then the form of its value where that is not plain. */
+/**
+ * The schema of a field. Its description is the purpose of the field, then the format of its value if that needs words.
+ */
 function describedAs(about: string, schema: object & { description?: string }): object {
   const form = schema === text.schema ? undefined : schema.description;
   return { ...schema, description: form === undefined ? about : `${about}: ${form}` };
@@ -158,13 +161,16 @@ export function whole(least: number, most: number): Shape<number> {
   };
 }
 
-/** Limit of a list of rules, steps, detectors or patterns: far above any real one, and checked in milliseconds. */
+/**
+ * Longest list of rules, steps, detectors or patterns: far longer than any real list, and still checked in
+ * milliseconds.
+ */
 export const MOST_ITEMS = 200;
 
 /** Longest time in a configuration: a timer of Node fires at once if it is given more than 2^31 - 1 ms. */
 export const LONGEST_MS = 24 * 86_400_000;
 
-/** Bytes. */
+/** A size, read as bytes. */
 export function sizeFrom(least: number, most = Number.MAX_SAFE_INTEGER): Shape<number> {
   return parsed('a size such as "64M" or "1.5G"', (given) => {
     const bytes = sizeOf(given);
@@ -174,7 +180,7 @@ export function sizeFrom(least: number, most = Number.MAX_SAFE_INTEGER): Shape<n
   });
 }
 
-/** Milliseconds. */
+/** A duration, read as milliseconds. */
 export function durationFrom(least: number, most = LONGEST_MS): Shape<number> {
   return parsed('a time such as "500ms", "10s" or "5m"', (given) => durationWithin(given, least, most));
 }

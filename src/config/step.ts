@@ -1,4 +1,4 @@
-/** A step of a rule in the configuration: how it is read and written. Both are made from the table of steps. */
+/** Reads and writes a step of a rule in the configuration, by the table of steps (guard/steps/steps.ts). */
 import type { Detector, Step } from '../guard/rules/rule.ts';
 import type { StepOption } from '../guard/steps/step.ts';
 import { type StepSettings, stepNames, stepOptions, steps } from '../guard/steps/steps.ts';

@@ -28,5 +28,5 @@ function inline(value: unknown, lines = false): string {
 
 const key = (name: string) => (/^[A-Za-z0-9_-]+$/.test(name) ? name : quote(name));
 
-/** A JSON string is also a TOML string, except for DEL, which TOML wants escaped. */
+/** A JSON string is also a TOML string, except that DEL must be escaped in TOML. */
 const quote = (text: string) => JSON.stringify(text).replaceAll('\x7f', '\\u007f');

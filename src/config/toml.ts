@@ -6,10 +6,10 @@ import { type Fault, Faults, faultsError } from './fault.ts';
 import { linesOf } from './lines.ts';
 import type { Shape } from './shape.ts';
 
-/** A large real configuration has some 10 KiB. */
+/** Largest file, in bytes. A large real configuration has about 10 KiB. */
 const MOST_BYTES = 256 * 1024;
 
-/** A check that concerns two parts of a file. */
+/** A check of two parts of a file against each other. */
 export type Check<T> = (value: T, faults: Faults) => void;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Reports about containers as text: one in full, or many in a table.
+ * Reports about containers as text: one container in full, or many in a table.
  */
 
 import { shortId } from '../model/container.ts';
@@ -111,7 +111,11 @@ const share = (bytes: number, limit: number | null) => (limit === null ? '' : ` 
 
 const IMAGE = 9;
 
-/** The running containers first, the fullest on top. @param columns of the terminal; names and images are cut to fit */
+/**
+ * A table: running containers first, the fullest on top.
+ *
+ * @param columns width of the terminal; names and images are cut to fit
+ */
 export function renderTable(reports: readonly ContainerReport[], paint: Paint, columns: number): string {
   const full = ({ memory }: ContainerReport) =>
     memory ? memory.unreclaimable_bytes / (memory.effective_limit?.limit_bytes ?? Number.POSITIVE_INFINITY) : -1;
@@ -131,7 +135,7 @@ export function renderTable(reports: readonly ContainerReport[], paint: Paint, c
   ]);
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] as string).length)));
   const others = widths.slice(1, -1).reduce((a, b) => a + b + 2, 0);
-  // The image gets the columns that are left, if they are enough to be useful.
+  // The image name gets the remaining columns, if these are enough to be useful.
   widths[0] = Math.max(9, Math.min(widths[0] as number, 40, columns - others - 2));
   const room = columns - others - (widths[0] as number) - 2;
   const shown = room < 8 ? IMAGE : IMAGE + 1;

@@ -1,5 +1,6 @@
 /**
- * The minute before a kill in a few lines: usage and pressure as bars, one for every two seconds, and the processes that grew.
+ * Shows the minute before a kill in a few lines: usage and pressure as bars, one bar for every two seconds, and the
+ * processes that grew.
  */
 
 import type { Growth, LeadUp, LeadUpSample } from '../model/pressure.ts';
@@ -35,7 +36,7 @@ export function renderLeadUp({ samples, growth, growers }: LeadUp): [label: stri
 function usageLine(samples: LeadUpSample[], first: LeadUpSample, last: LeadUpSample, growth: Growth | null): string {
   const used = samples.flatMap(({ usage_bytes }) => (usage_bytes === null ? [] : [usage_bytes]));
   const most = Math.max(...used);
-  // Bars start at 0, so that a full cgroup that changes by a page does not look like a mountain.
+  // Bars start at 0, so that a full cgroup whose usage changes by one page does not seem to grow steeply.
   const line = bars(samples, 'usage_bytes', 0, most);
   const from = `${formatBytes(first.usage_bytes ?? 0)} to ${formatBytes(last.usage_bytes ?? 0)}`;
   const speed =
@@ -49,7 +50,7 @@ function bars(samples: LeadUpSample[], key: 'usage_bytes' | 'some', least: numbe
   const values: (number | null)[] = [];
   for (let bar = 0; bar < BARS; bar++) {
     const end = (bar - BARS + 1) * BAR_SECONDS;
-    // Between two samples the last value holds.
+    // A bar without a sample of its own repeats the value before it.
     values.push(samples.findLast(({ at_seconds, [key]: value }) => at_seconds <= end && value !== null)?.[key] ?? null);
   }
   const begin = values.findIndex((value) => value !== null);

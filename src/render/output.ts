@@ -1,7 +1,7 @@
 /**
- * Writes lines to standard output without blocking the events: for a pipe with a slow reader up to 1 MiB is kept here;
- * beyond that, whole lines are dropped and counted by type. A file or a terminal is written synchronously; while its disk
- * is full, whole lines are dropped and counted, too.
+ * Writes lines to standard output without delaying events. For a pipe with a slow reader, up to 1 MiB of lines waits in
+ * memory; beyond that, whole lines are dropped and counted by event type. Files and terminals are written
+ * synchronously; while the disk is full, whole lines are also dropped and counted.
  */
 import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -12,7 +12,7 @@ export interface OutputOptions {
   fd?: number;
   /** Called when the reader is gone (EPIPE) and nothing more can be written. */
   onClosed: () => void;
-  /** Called when lines were dropped and there is room again. Returns the line that reports it. */
+  /** Called when there is room again after lines were dropped. Returns the line that reports the dropped lines. */
   onDropped: (dropped: Record<string, number>) => string;
 }
 
@@ -22,9 +22,9 @@ export class Output {
   readonly #options: OutputOptions;
   #dropped: Record<string, number> = {};
   #dropping = false;
-  /** The line about dropped lines that the disk had no room for. */
+  /** The line that reports dropped lines, while the disk has no room for it. */
   #report: string | undefined;
-  /** A line that the disk had room for only in part. */
+  /** A line of which only a part has been written, because the disk is full. */
   #unfinished: { bytes: Buffer; written: number } | undefined;
   #closed = false;
 
@@ -33,13 +33,13 @@ export class Output {
     this.#fd = options.fd ?? 1;
     const stat = fstatSync(this.#fd);
     if (!stat.isFIFO() && !stat.isSocket()) return;
-    // process.stdout writes to pipes synchronously: a slow reader would stop us, Ctrl-C included.
+    // process.stdout writes to pipes synchronously: a slow reader would block oomscope, even its reaction to Ctrl-C.
     this.#socket = new Socket({ fd: this.#fd, readable: false, writable: true });
     this.#socket.on('error', () => this.#close());
     this.#socket.on('drain', () => this.#sayDropped());
   }
 
-  /** @param type under which the line is counted when it has to be dropped */
+  /** @param type event type under which a dropped line is counted */
   write(line: string, type: string): void {
     if (this.#closed) return;
     const isFull = this.#socket !== undefined && this.#socket.writableLength > MOST_WAITING;
@@ -49,7 +49,7 @@ export class Output {
     this.#dropping = true;
   }
 
-  /** Waits until everything is written, at most `timeoutMs` for a reader that does not read. */
+  /** Waits until all lines are written, or for at most `timeoutMs` if the reader does not read. */
   async end(timeoutMs = 1000): Promise<void> {
     this.#sayDropped();
     if (!this.#socket && !this.#closed && !this.#finishLine()) this.#cutUnfinished();
@@ -65,7 +65,7 @@ export class Output {
     socket.destroy();
   }
 
-  /** @returns false when there is no room for it */
+  /** @returns false when there is no room for the line */
   #put(line: string): boolean {
     if (this.#socket) {
       this.#socket.write(`${line}\n`);
@@ -78,13 +78,13 @@ export class Output {
     return progress > 0;
   }
 
-  /** Leaves no half a line in a file at the end. */
+  /** Removes an incomplete last line from a file. */
   #cutUnfinished(): void {
     const stat = fstatSync(this.#fd);
     if (this.#unfinished && stat.isFile()) ftruncateSync(this.#fd, stat.size - this.#unfinished.written);
   }
 
-  /** @returns false when a line is begun and there is no room for its end */
+  /** Writes the rest of an incomplete line. @returns false when there is no room for it */
   #finishLine(): boolean {
     const line = this.#unfinished;
     if (line) line.written += this.#putBytes(line.bytes.subarray(line.written));
@@ -93,7 +93,7 @@ export class Output {
     return true;
   }
 
-  /** @returns how many of the bytes there was room for */
+  /** @returns the number of bytes that were written */
   #putBytes(bytes: Buffer): number {
     const progress = { written: 0 };
     try {
@@ -127,7 +127,7 @@ export class Output {
   }
 }
 
-/** The disk or the quota is used up, or the file has its greatest size. */
+/** The disk is full, the quota is used up, or the file has reached its maximum size. */
 const noRoom: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** Writes all bytes and waits for a slow reader. Throws EPIPE when the reader is gone. */

@@ -10,7 +10,7 @@ import { printable } from '../text/printable.ts';
 import { renderLeadUp } from './lead-up.ts';
 import type { Paint } from './paint.ts';
 
-/** @returns lines without the last newline. Names are made safe: nothing in them can move the cursor */
+/** @returns lines without a final newline. Names are escaped, so that they cannot move the cursor */
 export function renderEvent(event: Event, paint: Paint): string {
   switch (event.type) {
     case 'oom.kill':

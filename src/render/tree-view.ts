@@ -1,5 +1,5 @@
 /**
- * The cgroup tree as text: first where memory is short, then the tree, with the branches most short of memory on top.
+ * The cgroup tree as text: first a line that says where memory is short, then the tree, sorted by shortage of memory.
  */
 import { hotSpots, type Rest, type Row, rowsOf, type Shortage } from '../containers/hot-spots.ts';
 import type { CgroupNode } from '../model/cgroup-tree.ts';
@@ -12,7 +12,7 @@ export interface TreeViewOptions {
   columns: number;
   /** Show every cgroup. */
   all: boolean;
-  /** There are several samples, so growth is known. */
+  /** True when there are several samples, so that growth is known. */
   watched: boolean;
   paint: Paint;
 }
@@ -45,13 +45,13 @@ function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions)
   const more = others.length === 0 ? '' : `; and ${others.length} more`;
   const why = `: ${reasons.join(', ')}${more}`;
   const name = nameOf(first) ?? printable(first.path);
-  // The end of a path says more than its beginning.
+  // A long path is cut at its start, because its end says more.
   const room = Math.max(8, columns - 'Look at '.length - why.length);
   const fitting = name.length <= room ? name : `…${name.slice(name.length - room + 1)}`;
   return `${paint('bold', 'Look at')} ${cut(`${fitting}${why}`, columns - 8)}`;
 }
 
-/** Kills of the whole machine, which no cgroup that exists now has counted. */
+/** A clause about the kills since boot. Only cgroups that no longer exist, or none, have counted them. */
 function pastKills({ path, oom_kills }: CgroupNode): string {
   if (!oom_kills) return ', and none had an OOM kill';
   if (path !== '/') return '';
@@ -81,7 +81,7 @@ function line({ node, rails, last, name, shortage }: Row, { columns, watched, pa
   return `${tint(figures, shortage, paint)}  ${paint('dim', branch)}${labelled(node, name, room, shortage, paint)}`;
 }
 
-/** The name of the container or pod in the place of a 64-digit id; else the name in the path. */
+/** Names a cgroup: by its container or pod if known, otherwise by its path with each 64-digit id cut to 12 digits. */
 function labelled(node: CgroupNode, name: string, room: number, shortage: Shortage, paint: Paint): string {
   const named = nameOf(node);
   const parts = printable(name).replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 12));

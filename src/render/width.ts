@@ -1,11 +1,11 @@
-/** How wide a text is on a terminal, and how it is made to fit. */
+/** Measures the width of a text on a terminal, and cuts or pads it to a given width. */
 
-// Wide in East Asian scripts, and most emoji: two columns each.
+// Wide characters of East Asian scripts, and most emoji, take two columns each.
 const wide =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
 const none = /\p{Mn}|\p{Me}/u;
 
-/** Columns that a text without colours takes on a terminal. */
+/** Number of columns that a text without colour codes takes on a terminal. */
 export function columnsOf(text: string): number {
   if (/^[ -~]*$/.test(text)) return text.length;
   let columns = 0;
@@ -14,9 +14,9 @@ export function columnsOf(text: string): number {
 }
 
 /**
- * A text in exactly this many columns: padded, or cut with an ellipsis.
+ * Returns a text of exactly this many columns: padded with spaces, or cut with an ellipsis.
  *
- * @param from where it is cut. 'start' keeps the end, which in a path tells more
+ * @param from which side is cut. 'start' keeps the end, which in a path says more
  */
 export function fitted(text: string, columns: number, from: 'end' | 'start' = 'end'): string {
   const width = columnsOf(text);

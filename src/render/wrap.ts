@@ -1,6 +1,6 @@
 import { columnsOf } from './width.ts';
 
-/** A text in lines of at most this many columns, broken between words. A word that is longer has a line of its own. */
+/** Breaks a text between words into lines of at most this many columns. A longer word gets its own line. */
 export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -15,7 +15,7 @@ export function wrapped(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
-/** The same with each line but the first indented, to stand behind a label of that width. */
+/** Wraps a text that follows a label: each line except the first is indented by the width of the label. */
 export function hanging(text: string, columns: number, indent: number): string {
   return wrapped(text, Math.max(1, columns - indent)).join(`\n${' '.repeat(indent)}`);
 }

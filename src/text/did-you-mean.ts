@@ -6,12 +6,15 @@ export function closestSpelling(word: string, choices: readonly string[]): strin
 /** The choices that `word` may be a misspelling of, the most similar first: at most one change in three letters. */
 export function near(word: string, choices: readonly string[]): string[] {
   const most = Math.max(1, Math.floor(word.length / 3));
-  return choices
-    .filter((choice) => Math.abs(choice.length - word.length) <= most) // the least number of changes
-    .map((choice) => ({ choice, away: distance(word.toLowerCase(), choice.toLowerCase()) }))
-    .filter(({ away }) => away <= most)
-    .sort((a, b) => a.away - b.away)
-    .map(({ choice }) => choice);
+  return (
+    choices
+      // the difference in length is the smallest possible number of changes
+      .filter((choice) => Math.abs(choice.length - word.length) <= most)
+      .map((choice) => ({ choice, away: distance(word.toLowerCase(), choice.toLowerCase()) }))
+      .filter(({ away }) => away <= most)
+      .sort((a, b) => a.away - b.away)
+      .map(({ choice }) => choice)
+  );
 }
 
 /** 'Did you mean "x"?', or the list of choices. */
@@ -20,7 +23,7 @@ export function suggestion(word: string, choices: readonly string[]): string {
   return meant === undefined ? `Expected one of ${choices.join(', ')}.` : `Did you mean "${meant}"?`;
 }
 
-/** How many letters to add, drop, change, or swap with the next (Damerau, 1964). */
+/** The number of letters to add, drop, change, or swap with the next letter (the edit distance of Damerau, 1964). */
 function distance(a: string, b: string): number {
   const rows: number[][] = [[...Array(b.length + 1).keys()]];
   for (let i = 1; i <= a.length; i++) {

@@ -1,4 +1,4 @@
-/** Numbers for people to read. */
+/** Formats numbers for people to read. */
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
@@ -33,10 +33,10 @@ export function formatRate(bytesPerSecond: number): string {
   return `${bytesPerSecond < 0 ? '−' : '+'}${formatBytes(Math.abs(bytesPerSecond))}/s`;
 }
 
-/** "38 %" of 0.38. */
+/** Formats 0.38 as "38 %". */
 export const formatPercent = (share: number): string => `${Math.round(share * 100)} %`;
 
-/** "38 %", and below a tenth "3.8 %". */
+/** "38 %", but "3.8 %" below a tenth. */
 export const formatShare = (share: number): string =>
   share < 0.1 ? `${(share * 100).toFixed(1)} %` : formatPercent(share);
 
@@ -44,7 +44,7 @@ function trim(value: number): string {
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }
 
-/** "0-3,8" of a bit mask. */
+/** Formats a bit mask as "0-3,8": the bits that are set. */
 export function formatMask(mask: bigint): string {
   const ranges: string[] = [];
   for (let bit = 0; bit < 64; bit++) {

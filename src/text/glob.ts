@@ -1,6 +1,6 @@
 /**
- * Does the whole `text` match `pattern`, in which `*` stands for any run of characters, "/" included, and `?` for one
- * character? Takes at most |pattern| × |text| steps, whatever they contain.
+ * True when the whole `text` matches `pattern`. In the pattern, `*` stands for any number of characters, "/" included,
+ * and `?` for one character. Takes at most |pattern| × |text| steps for every pattern and text.
  */
 export function globMatch(pattern: string, text: string): boolean {
   let p = 0;
@@ -25,7 +25,7 @@ export function globMatch(pattern: string, text: string): boolean {
   return p === pattern.length;
 }
 
-/** Does the pattern match the path of this cgroup, or that of a cgroup above it? */
+/** True when the pattern matches the path of this cgroup or of one of its ancestors. */
 export function cgroupMatch(pattern: string, path: string): boolean {
   return globMatch(pattern, path) || globMatch(`${pattern === '/' ? '' : pattern}/*`, path);
 }

@@ -1,8 +1,8 @@
-/** Strings from the kernel are bytes that any user may have chosen: they are decoded here, and made safe to print. */
+/** Decodes strings from the kernel and makes them safe to print: any user may have chosen their bytes. */
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** `hex` is set when the bytes were not valid UTF-8 and the text has U+FFFD in it. */
+/** `hex` has the bytes when they are not valid UTF-8; then the text contains U+FFFD. */
 export interface Decoded {
   text: string;
   hex: string | undefined;
@@ -18,7 +18,7 @@ export function decode(bytes: Uint8Array): Decoded {
   }
 }
 
-/** A fast path for nearly all names: a decoder takes longer than everything else that is read of a process. */
+/** Decodes ASCII, as nearly all names are. TextDecoder takes longer than reading all other fields of a process. */
 function shortAscii(bytes: Uint8Array): string | undefined {
   if (bytes.length > 32) return undefined;
   let text = '';
@@ -29,7 +29,7 @@ function shortAscii(bytes: Uint8Array): string | undefined {
   return text;
 }
 
-/** Without Buffer, which a browser does not have. */
+/** Does not use Buffer, which browsers do not have. */
 const hexOf = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 /** The bytes up to the first NUL. */
@@ -38,7 +38,7 @@ export function untilNul(bytes: Uint8Array): Uint8Array {
   return end < 0 ? bytes : bytes.subarray(0, end);
 }
 
-/** The parts between NULs. A NUL at the end ends the last part. */
+/** The parts between NUL bytes. A NUL at the end does not start another part. */
 export function splitNul(bytes: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -50,7 +50,7 @@ export function splitNul(bytes: Uint8Array): Uint8Array[] {
   return parts;
 }
 
-// Controls (C0, DEL, C1), line and paragraph separators, and what reorders or hides text.
+// Control characters (C0, DEL, C1), line and paragraph separators, and characters that reorder or hide text.
 const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
 
 /** Makes a text safe to print: characters that could move the cursor, break the line or reorder text become \xNN or \u{N}. */
@@ -61,5 +61,5 @@ export function printable(text: string): string {
   });
 }
 
-/** As {@link printable}, for a text of several lines: line breaks stay. */
+/** Does the same as {@link printable} for a text of several lines, and keeps the line breaks. */
 export const printableLines = (text: string): string => text.split('\n').map(printable).join('\n');

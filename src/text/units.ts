@@ -1,6 +1,6 @@
 /**
- * The grammar of sizes and durations, wherever a user writes one: command-line options, configuration files, detectors. A
- * decimal number, at most one blank, a unit. Sizes are powers of 1024 and their unit may be in either case.
+ * The grammar of sizes and durations in command-line options, configuration files and detectors: a decimal number, at
+ * most one blank, and a unit. The units of sizes are powers of 1024, in upper or lower case.
  */
 
 const SIZE = /^(\d+(?:\.\d+)?) ?(?:([kmgt])(?:i?b)?|b)?$/i;
@@ -10,7 +10,7 @@ const bytesPer: Record<string, number> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t
 const msPer: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
 /**
- * "512", "512 B", "64M", "1.5 GiB", "2kb".
+ * Parses a size such as "512", "512 B", "64M", "1.5 GiB" or "2kb".
  *
  * @returns whole bytes; undefined when the text is not a size
  */
@@ -22,9 +22,9 @@ export function parseSize(text: string): number | undefined {
 }
 
 /**
- * "500ms", "1.5s", "2 m", "1h", "7d", "2w".
+ * Parses a duration such as "500ms", "1.5s", "2 m", "1h", "7d" or "2w".
  *
- * @param options.bareUnit the unit of a number that has none; without it such a number is not a duration
+ * @param options.bareUnit the unit of a number without a unit; if absent, such a number is not a duration
  * @returns milliseconds; undefined when the text is not a duration
  */
 export function parseDuration(text: string, options: { bareUnit?: 's' } = {}): number | undefined {
@@ -39,7 +39,7 @@ export function writeSize(bytes: number): string {
   return `${bytes / factor}${unit.toUpperCase()}`;
 }
 
-/** A text that parseDuration() reads as this duration: in seconds where they are whole, else in milliseconds. */
+/** A text that parseDuration() reads as this duration: in seconds if it is whole seconds, otherwise in milliseconds. */
 export function writeDuration(ms: number): string {
   return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }

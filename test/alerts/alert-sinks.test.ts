@@ -1,4 +1,4 @@
-/** Sinks that are replaced while alerts arrive, as on a reload. */
+/** Replaces sinks while alerts arrive, as a reload of the configuration does. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ const replace = async (sinks: AlertSinks, ...options: SinkOptions[]) => (await s
 const webhook = (more: Partial<SinkOptions> = {}): SinkOptions => ({ sink: 'webhook', target: receiver.url, ...more });
 const titles = () => receiver.received.map(({ body }) => JSON.parse(body).data.title);
 
-it('leaves a sink with unchanged options alone, 44 times with a spool', async () => {
+it('keeps a sink and its spool when its options do not change, in 44 replacements', async () => {
   const options = webhook({ spool: join(directory, 'spool') });
   const sinks = await start(options);
   for (let i = 0; i < 44; i++) {
@@ -53,7 +53,7 @@ it('leaves a sink with unchanged options alone, 44 times with a spool', async ()
 it.each([
   ['a spool', (i: number) => ({ spool: join(directory, 'spool'), timeoutMs: 1_000 + i })],
   ['a queue in memory', (i: number) => ({ timeoutMs: 1_000 + i })],
-])('goes on with %s when other options change: every alert once, in order', async (_, version) => {
+])('keeps %s when other options change, and delivers every alert once and in order', async (_, version) => {
   const sinks = await start(webhook(version(0)));
   receiver.answer = (response) => void setTimeout(() => response.end('ok'), 3);
   for (let i = 0; i < 40; i++) {
@@ -67,13 +67,13 @@ it.each([
   expect(reports.filter((report) => !report.endsWith(': 200 OK.'))).toEqual([]);
 });
 
-it('sends the end of an episode that began before', async () => {
+it('sends the end of an episode that began before the sinks were replaced', async () => {
   const sinks = await start(webhook());
   const alert = anAlert();
   sinks.send(alert);
   await replace(sinks, webhook({ timeoutMs: 1_234 }));
   sinks.send(resolved(alert));
-  sinks.send(resolved(anAlert())); // whose beginning was never sent
+  sinks.send(resolved(anAlert())); // an end whose beginning was never sent
   await until(() => receiver.received.length === 2);
   await sinks.close();
   expect(receiver.received.map(({ body }) => JSON.parse(body).type)).toEqual([
@@ -88,7 +88,7 @@ it('changes nothing when one of the new sinks cannot be opened', async () => {
   for (const bad of [
     { sink: 'file', target: '/no/such/place' },
     { sink: 'file', target: join(directory, 'x'), spool: '/proc/nothing/spool' },
-    { sink: 'slack', target: receiver.url, spool: join(directory, 'spool') }, // in use by the one that stays
+    { sink: 'slack', target: receiver.url, spool: join(directory, 'spool') }, // used by the sink that stays
   ]) {
     const other = webhook({ spool: join(directory, 'other'), timeoutMs: 5 });
     await expect(replace(sinks, other, options, bad)).rejects.toThrow(/spool|directory/);
@@ -96,11 +96,12 @@ it('changes nothing when one of the new sinks cannot be opened', async () => {
   }
   await until(() => titles().length === 3);
   expect(titles()).toEqual(['file', 'file', 'slack']);
-  const retry = await start(webhook({ spool: join(directory, 'other') })); // is free again
+  // the failed replacement has released this spool
+  const retry = await start(webhook({ spool: join(directory, 'other') }));
   await retry.close();
 });
 
-it('delivers what waits for a sink that is removed', async () => {
+it('delivers the waiting alerts of a sink that is removed', async () => {
   const file = join(directory, 'alerts.jsonl');
   const sinks = await start({ sink: 'file', target: file }, webhook());
   for (let i = 0; i < 20; i++) sinks.send(anAlert());
@@ -111,7 +112,7 @@ it('delivers what waits for a sink that is removed', async () => {
   expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(20);
 });
 
-it('keeps in its spool what a removed sink could not deliver', async () => {
+it('keeps in the spool the alerts that a removed sink could not deliver', async () => {
   await receiver.down();
   const spool = join(directory, 'spool');
   const sinks = await start(webhook({ spool }));
@@ -123,7 +124,7 @@ it('keeps in its spool what a removed sink could not deliver', async () => {
   await receiver.up();
 });
 
-it('opens a sink again when its secret has changed', async () => {
+it('reopens a sink when the content of its secret file has changed', async () => {
   const token = join(directory, 'token');
   const options = webhook({ token: { file: token } });
   writeFileSync(token, 'old');
@@ -137,7 +138,7 @@ it('opens a sink again when its secret has changed', async () => {
   expect(receiver.received.map(({ headers }) => headers.authorization)).toEqual(['Bearer old', 'Bearer new']);
 });
 
-it('gives up a spool that is no longer configured', async () => {
+it('releases the lock of a spool that is no longer configured', async () => {
   const spool = join(directory, 'spool');
   const sinks = await start(webhook({ spool }));
   await replace(sinks, webhook());
@@ -146,7 +147,7 @@ it('gives up a spool that is no longer configured', async () => {
   await until(() => !existsSync(join(spool, 'lock')));
 });
 
-it('ends within 5 s, whatever its sinks do', async () => {
+it('closes within 5 s, whatever its sinks do', async () => {
   receiver.answer = () => {};
   const sinks = await start(webhook(), webhook({ timeoutMs: 60_000, spool: join(directory, 'spool') }));
   sinks.send(anAlert());

@@ -9,7 +9,7 @@ import type { PressureLevel, PressureLevelName, UsageLevel } from '../../src/mod
 
 let made = 0;
 
-/** A firing alert with a key of its own. */
+/** A firing alert whose key no other alert has. */
 export function anAlert(given: Partial<Alert> = {}): Alert {
   const number = ++made;
   return {
@@ -37,7 +37,7 @@ export const resolved = (alert: Alert): Alert => ({
   ends_at: new Date().toISOString(),
 });
 
-/** A name that a process or cgroup can have. */
+/** A hostile name that a process or a cgroup can have. */
 export const HOSTILE = 'x\n<6>y"\'`$(id)\x1b[2J</b>\u202e*<!channel>';
 
 export function pressureLevel(

@@ -1,4 +1,4 @@
-/** Runs the same tests against every sink, with a real receiver; only Slack and the desktop have a stand-in. */
+/** Runs the same tests against every sink, with a real receiver; only Slack and the desktop have a fake one. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ async function overHttp(
   };
 }
 
-/** A directory, and a program in it that appends a line for each alert. */
+/** Makes a directory with a program that appends a line for each alert. */
 function withProgram(name: string, script: (log: string) => string) {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-sink-'));
   const log = join(directory, 'log');
@@ -66,7 +66,7 @@ describe('sinks', () => {
     ),
   );
 
-  conforms('slack (a server of the test stands in)', { mayBeDown: true, mayHang: true }, () =>
+  conforms('slack (with a fake server)', { mayBeDown: true, mayHang: true }, () =>
     overHttp(
       (url) => slack({ url }),
       (body) => JSON.parse(body).text,
@@ -92,18 +92,14 @@ describe('sinks', () => {
     return { sink: exec({ program }), received: () => lines().map(titleOf), hang, stop };
   });
 
-  conforms(
-    'desktop (a program of the test stands in for notify-send)',
-    { mayBeDown: false, mayHang: true },
-    async () => {
-      const { directory, lines, hang, stop } = withProgram('notify-send', (log) => `printf '%s\\n' "$4" >>'${log}'`);
-      const path = process.env.PATH;
-      process.env.PATH = `${directory}:${path}`;
-      const sink = desktop();
-      process.env.PATH = path;
-      return { sink, received: lines, hang, stop };
-    },
-  );
+  conforms('desktop (with a fake notify-send)', { mayBeDown: false, mayHang: true }, async () => {
+    const { directory, lines, hang, stop } = withProgram('notify-send', (log) => `printf '%s\\n' "$4" >>'${log}'`);
+    const path = process.env.PATH;
+    process.env.PATH = `${directory}:${path}`;
+    const sink = desktop();
+    process.env.PATH = path;
+    return { sink, received: lines, hang, stop };
+  });
 
   conforms('file', { mayBeDown: true, mayHang: false }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'oomscope-sink-'));

@@ -8,21 +8,21 @@ import { until } from './receiver.ts';
 /** A sink and its receiver. */
 export interface Rig {
   sink: Sink;
-  /** The text of each alert that the receiver has got, in order. */
+  /** The text of each alert that the receiver got, in order. */
   received: () => string[] | Promise<string[]>;
   /** A secret in the sink's options, which must never be printed. */
   secret?: string;
-  /** Stops the receiver, and starts it again. */
+  /** Stop and restart the receiver. */
   down?: () => unknown;
   up?: () => unknown;
   /** From now on the receiver accepts connections and never answers. */
   hang?: () => unknown;
-  /** The receiver keeps only alerts that are firing. */
+  /** True when the receiver shows only firing alerts, as Alertmanager does. */
   forgets?: boolean;
   stop: () => unknown;
 }
 
-/** Failures that the receiver can have. A rig has the functions for them. */
+/** The failures that the receiver of this sink can have. */
 export interface Traits {
   unavailable?: string | undefined;
   mayBeDown: boolean;
@@ -43,13 +43,13 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Trai
     const never = new AbortController().signal;
     const deliver = (alert = anAlert(), signal = never): Promise<Receipt> => rig.sink.deliver(alert, signal);
 
-    it('delivers each alert once, in order, and its end', async () => {
+    it('delivers each alert once and in order, and then its end', async () => {
       const [one, two, three] = [anAlert(), anAlert(), anAlert()];
       for (const alert of [one, two, three]) expect((await deliver(alert)).outcome).toBe('delivered');
       await until(async () => (await rig.received()).length >= 3);
       const received = await rig.received();
       expect(received).toHaveLength(3);
-      // A receiver that keeps states, not messages, has no order.
+      // A receiver that keeps states instead of messages has no order.
       const inOrder = (i: number) => (rig.forgets ? received.join('\n') : received[i]);
       for (const [i, { title }] of [one, two, three].entries()) expect(inOrder(i)).toContain(title);
       expect((await deliver(resolved(two))).outcome).toBe('delivered');
@@ -71,7 +71,7 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Trai
       expect(second).toContain('second');
     });
 
-    it('reports the outcome without the secret', async () => {
+    it('reports the outcome of a delivery without showing the secret', async () => {
       const said = [rig.sink.name, (await deliver()).reply];
       if (mayBeDown) {
         await rig.down?.();
@@ -96,7 +96,7 @@ export function conforms(name: string, { unavailable, mayBeDown, mayHang }: Trai
     }
 
     if (mayHang) {
-      it('ends at its timeout', async () => {
+      it('ends a delivery at its timeout when the receiver hangs', async () => {
         await rig.hang?.();
         const receipt = await deliver(anAlert(), AbortSignal.timeout(100));
         expect(receipt.outcome).not.toBe('delivered');

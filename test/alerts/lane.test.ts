@@ -1,4 +1,4 @@
-/** Lanes: queue, retries, pace, timeout, counts. The sinks here are made by the test. */
+/** Lanes: queue, retries, shortest interval, timeout, counts. The sinks are fakes. */
 import { Subject } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MemoryQueue } from '../../src/alerts/alert-queue.ts';
@@ -13,7 +13,7 @@ import { until } from './receiver.ts';
 const delivered: Receipt = { outcome: 'delivered', reply: 'ok' };
 const hung: Sink = { name: 'hung', timeoutMs: 60_000, deliver: () => new Promise(() => {}) };
 
-/** A sink that records alerts. It returns `answers` in order, and after them always `delivered`. */
+/** A sink that records alerts. It returns the `answers` in order, and after the last one always `delivered`. */
 function keeper(answers: (Receipt | Error)[] = [], given: Partial<Sink> = {}) {
   const got: { title: string; atMs: number }[] = [];
   const sink: Sink = {
@@ -47,7 +47,7 @@ const fast = { firstRetryMs: 1, mostRetryMs: 4 };
 const later: Receipt = { outcome: 'retry', reply: 'busy' };
 
 describe('a lane', () => {
-  it('delivers in order, one at a time, also when attempts fail', async () => {
+  it('delivers alerts in order, one at a time, also when attempts fail', async () => {
     const refused: Receipt = { outcome: 'refused', reply: 'no' };
     const { sink, titles } = keeper([later, new Error('broken'), delivered, refused]);
     const dispatcher = dispatch({ sink, ...fast });
@@ -78,7 +78,7 @@ describe('a lane', () => {
     };
     const dispatcher = alertTo(events, [{ sink }]);
     open.push(dispatcher);
-    events.subscribe(({ type }) => order.push(type)); // subscribed last, as a writer of lines may be
+    events.subscribe(({ type }) => order.push(type)); // the last subscriber, as the writer of stdout may be
     for (const comm of ['a', 'b', 'c']) events.next(oomKill('killed', comm));
     await Promise.resolve();
     expect(order).toEqual(['oom.kill', 'oom.kill', 'oom.kill']);
@@ -86,7 +86,7 @@ describe('a lane', () => {
     expect(order.slice(3)).toEqual(['OOM kill: a on n1', 'OOM kill: b on n1', 'OOM kill: c on n1']);
   });
 
-  it('does not wait for other sinks: one hangs, one throws at once, one delivers', async () => {
+  it('delivers although another sink hangs and a third one throws', async () => {
     const { sink, got } = keeper();
     const broken: Sink = {
       name: 'broken',
@@ -116,7 +116,7 @@ describe('a lane', () => {
     };
     const dispatcher = dispatch({ sink, queue: new MemoryQueue(3) });
     dispatcher.send(anAlert({ title: '0' }));
-    await until(() => titles.length === 1); // it is being delivered and must not be dropped
+    await until(() => titles.length === 1); // the first alert is being delivered and must not be dropped
     for (let i = 1; i <= 9; i++) dispatcher.send(anAlert({ title: String(i) }));
     release();
     await until(() => dispatcher.counts[0]?.counts.waiting === 0);
@@ -125,7 +125,7 @@ describe('a lane', () => {
     expect(reports.filter(({ state }) => state === 'dropped')).toHaveLength(1);
   });
 
-  it('keeps the shortest interval of a sink', async () => {
+  it('never delivers faster than the shortest interval of the sink', async () => {
     const { sink, got } = keeper([], { everyMs: 60 });
     const dispatcher = dispatch({ sink });
     for (let i = 0; i < 4; i++) dispatcher.send(anAlert());
@@ -133,14 +133,14 @@ describe('a lane', () => {
     for (let i = 1; i < 4; i++) expect((got[i]?.atMs ?? 0) - (got[i - 1]?.atMs ?? 0)).toBeGreaterThan(57);
   });
 
-  it('waits as long as the receiver asks', async () => {
+  it('waits before a retry as long as the receiver requests', async () => {
     const { sink, got } = keeper([{ ...later, retryAfterMs: 150 }]);
     dispatch({ sink, ...fast }).send(anAlert());
     await until(() => got.length === 2);
     expect((got[1]?.atMs ?? 0) - (got[0]?.atMs ?? 0)).toBeGreaterThan(147);
   });
 
-  it('goes on when a sink does not settle at its timeout', async () => {
+  it('goes on to the next attempt when a sink does not settle at the timeout', async () => {
     let calls = 0;
     const sink: Sink = {
       name: 'deaf',
@@ -153,7 +153,7 @@ describe('a lane', () => {
     expect(reports[0]?.message).toBe('deaf: no answer within 0.02 s; trying again.');
   });
 
-  it('reports what it could not deliver before close', async () => {
+  it('reports the alerts that it could not deliver before close()', async () => {
     const { sink } = keeper(Array.from({ length: 10_000 }, () => later));
     const dispatcher = dispatch({ sink, ...fast });
     for (let i = 0; i < 3; i++) dispatcher.send(anAlert());
@@ -162,7 +162,7 @@ describe('a lane', () => {
     expect(reports.at(-1)?.message).toBe('keeper: 3 alerts not delivered before the end.');
   });
 
-  it('delivers waiting alerts on close without finishing the pause', async () => {
+  it('delivers waiting alerts on close() without waiting for the end of a pause', async () => {
     const { sink, titles } = keeper([{ ...later, retryAfterMs: 600_000 }]);
     const dispatcher = dispatch({ sink, ...fast });
     dispatcher.send(anAlert({ title: 'a' }));
@@ -191,7 +191,7 @@ describe('an episode', () => {
     pressureLevel('normal', 'medium', { peak: 'critical' }),
   ];
 
-  it('is sent when it begins, gets worse, and ends', async () => {
+  it('causes an alert when it begins, when it gets worse, and when it ends', async () => {
     const title = 'Memory pressure';
     expect(await sentFor(episodeEvents)).toEqual([
       `${title} low: /shop`,
@@ -201,7 +201,7 @@ describe('an episode', () => {
     ]);
   });
 
-  it('is sent from the minimum severity of the sink on, and its end only after that', async () => {
+  it('causes no alert below the minimum severity, and no end if no alert was sent', async () => {
     expect(await sentFor(episodeEvents, 'critical')).toEqual([
       'Memory pressure critical: /shop',
       'Memory pressure back to normal: /shop',
@@ -209,7 +209,7 @@ describe('an episode', () => {
     expect(await sentFor([pressureLevel('low', 'normal'), pressureLevel('normal', 'low')], 'warning')).toEqual([]);
   });
 
-  it('is separate from other episodes', async () => {
+  it('does not affect the alerts of another episode', async () => {
     const kills = [oomKill('killed', 'a'), oomKill('killed', 'a'), oomKill('group_member', 'b')];
     expect(await sentFor(kills)).toHaveLength(3);
     const [one, two] = ['one', 'two'].map((episode) => pressureLevel('low', 'normal', { episode }));

@@ -1,4 +1,4 @@
-/** Prometheus's own Alertmanager, from Debian's package, on loopback. */
+/** Runs Prometheus's own Alertmanager, from Debian's package, on loopback. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -9,7 +9,7 @@ import { until } from './receiver.ts';
 
 const UNPACKED = join(ROOT, 'build/packages/usr');
 const PROGRAM = join(UNPACKED, 'bin/prometheus-alertmanager');
-/** Its templates have a fixed path, which a mount namespace of its own provides. */
+/** Alertmanager reads its templates from a fixed path, so it runs in a mount namespace that has them there. */
 const SCRIPT = 'mount --bind "$0" /usr/share && exec "$@"';
 
 export interface AlertmanagerAlert {
@@ -22,7 +22,7 @@ export interface AlertmanagerAlert {
 
 /** For `describe.skipIf(…)`. */
 export function alertmanagerUnavailable(): string | undefined {
-  if (process.geteuid?.() !== 0) return 'needs root, to give it its templates';
+  if (process.geteuid?.() !== 0) return 'needs root to mount the templates of Alertmanager';
   try {
     accessSync(PROGRAM);
     return undefined;

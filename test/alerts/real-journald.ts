@@ -1,10 +1,10 @@
-/** systemd's own journald, in a mount namespace with a /run and a /var/log of its own. */
+/** Runs systemd's own journald, in a mount namespace with its own /run and /var/log. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { until } from './receiver.ts';
 
 const PROGRAM = '/lib/systemd/systemd-journald';
-/** Instances with a name leave the kernel's log and the audit log alone. */
+/** A journald instance with a name does not read the kernel log and the audit log. */
 const NAME = 'oomscope';
 const SCRIPT = `mount -t tmpfs none /run && mount -t tmpfs none /var/log && mkdir -p /run/systemd /var/log/journal &&
   exec ${PROGRAM} ${NAME}`;

@@ -1,4 +1,4 @@
-/** An HTTP server on loopback that a test can stop, let hang, and tell what to answer. */
+/** An HTTP server on loopback whose answers a test sets, and which it can stop or make hang. */
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -11,7 +11,7 @@ export interface Received {
 
 export class Receiver {
   readonly received: Received[] = [];
-  /** By default 200 and "ok". */
+  /** The answer; by default status 200 and "ok". */
   answer: (response: ServerResponse, received: Received) => void = (response) => response.end('ok');
   #server: Server | undefined;
   #port = 0;
@@ -54,7 +54,7 @@ export class Receiver {
   }
 }
 
-/** Waits until the condition holds, with a check every 10 ms. */
+/** Waits until the condition holds; checks it every 10 ms. */
 export async function until(holds: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!(await holds())) {

@@ -1,4 +1,4 @@
-/** The tables that the command line, the configuration and the systemd unit are made from. */
+/** The tables of sinks and their options, from which command line, configuration and systemd unit are made. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -23,19 +23,19 @@ describe('the table of sinks', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it('names an option as the user writes it, not by its property', async () => {
+  it('names an option in errors as the user writes it, not by its TypeScript property', async () => {
     expect(foreignTo({ sink: 'journald', mostBytes: 1, spoolBytes: 1 })).toEqual(['size']);
     await expect(openSink({ sink: 'journald', mostBytes: 1 })).rejects.toThrow('journald: expected no "size"');
   });
 
-  it('says which sinks need the network', () => {
+  it('tells which sinks need the network', () => {
     const local = sinks.filter((sink) => !needNetwork([{ sink }]));
     expect(local).toEqual(['file', 'journald', 'desktop']);
     expect(needNetwork([])).toBe(false);
     expect(needNetwork([{ sink: 'file' }, { sink: 'slack' }])).toBe(true);
   });
 
-  it('gives the configuration each option, as text, number, list or secret', async () => {
+  it('gives the configuration a setting for each option: text, number, list or secret', async () => {
     const toml = '[[alert]]\nsink = "file"\ntarget = "/a"\nkeep = 0\nsize = "1K"\nlevel = "critical"\n';
     const { alert } = await parseConfig(toml, 'x.toml');
     expect(alert).toEqual([{ sink: 'file', target: '/a', minimum: 'critical', mostBytes: 1024, keep: 0 }]);

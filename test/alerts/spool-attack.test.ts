@@ -1,4 +1,4 @@
-/** A spool whose directory others have prepared, whose files are damaged, and whose disk is full. */
+/** Spools in a directory that another user has prepared, with damaged files, or on a full disk. */
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -44,7 +44,7 @@ function prepare(files: Record<string, string> = {}): void {
   for (const [file, text] of Object.entries(files)) writeFileSync(join(directory, file), text, { mode: 0o600 });
 }
 
-/** A sink that records titles, or fails. */
+/** A sink that records the titles of alerts, or fails. */
 function recorder(works = true): { sink: Sink; titles: string[] } {
   const titles: string[] = [];
   const sink: Sink = {
@@ -58,14 +58,14 @@ function recorder(works = true): { sink: Sink; titles: string[] } {
   return { sink, titles };
 }
 
-describe('a planted link', () => {
-  it('in the place of the file being written does not get the alert', async () => {
+describe('a symbolic link that another user put into the directory', () => {
+  it('is not followed when it has the name of the file being written', async () => {
     const target = join(above, 'target');
     writeFileSync(target, 'precious');
     prepare();
     symlinkSync(target, join(directory, `${name(1)}.new`));
     const queue = spool();
-    // The constructor removes leftovers: plant it again.
+    // The constructor removed the link with other leftovers: make it again.
     symlinkSync(target, join(directory, `${name(1)}.new`));
     queue.push(anAlert({ title: 'first' }));
     await queue.close();
@@ -73,7 +73,7 @@ describe('a planted link', () => {
     expect(JSON.parse(readFileSync(join(directory, name(1)), 'utf8')).title).toBe('first');
   });
 
-  it('in the place of the lock is not followed', () => {
+  it('is not followed when it has the name of the lock file', () => {
     const target = join(above, 'target');
     writeFileSync(target, 'precious');
     prepare();
@@ -82,27 +82,27 @@ describe('a planted link', () => {
     expect(readFileSync(target, 'utf8')).toBe('precious');
   });
 
-  it('in the place of the directory is refused', () => {
+  it('is refused when it has the name of the spool directory', () => {
     mkdirSync(join(above, 'elsewhere'));
     symlinkSync(join(above, 'elsewhere'), directory);
     expect(() => spool()).toThrow(/expected a directory at .*spool, got something else/);
   });
 });
 
-describe('a directory of others', () => {
-  it.each([0o777, 0o770, 0o1777])('with mode %o is refused', (mode) => {
+describe('a directory that other users control', () => {
+  it.each([0o777, 0o770, 0o1777])('is refused with mode %o', (mode) => {
     mkdirSync(directory);
     chmodSync(directory, mode);
     expect(() => spool()).toThrow(/other users can write to it/);
   });
 
-  it.skipIf(!isRoot)('that belongs to another user is refused', () => {
+  it.skipIf(!isRoot)('is refused when it belongs to another user', () => {
     prepare();
     chownSync(directory, 12_345, 12_345);
     expect(() => spool()).toThrow(/it belongs to the user 12345/);
   });
 
-  it('that is put in the place of the spool gets nothing', async () => {
+  it('gets no alerts when it replaces the directory of an open spool', async () => {
     const queue = spool();
     renameSync(directory, `${directory}-moved`);
     mkdirSync(directory);
@@ -123,7 +123,7 @@ const poisons: [string, (path: string) => void][] = [
   ),
   ['labels that are no texts', (path) => writeFileSync(path, whole().replace('"n1"', '{}'), { mode: 0o600 })],
   [
-    'a time that is none',
+    'an invalid time',
     (path) => writeFileSync(path, JSON.stringify({ ...anAlert(), starts_at: 'soon' }), { mode: 0o600 }),
   ],
   [
@@ -134,7 +134,7 @@ const poisons: [string, (path: string) => void][] = [
       }),
   ],
   [
-    'an event nested too deep',
+    'an event that is nested too deeply',
     (path) =>
       writeFileSync(
         path,
@@ -146,7 +146,7 @@ const poisons: [string, (path: string) => void][] = [
   ['a directory', (path) => mkdirSync(path)],
   ['a link to /dev/zero', (path) => symlinkSync('/dev/zero', path)],
   [
-    'a link to a whole alert',
+    'a symbolic link to a valid alert',
     (path) => {
       writeFileSync(`${path}.target`, whole(), { mode: 0o600 });
       symlinkSync(`${path}.target`, path);
@@ -160,7 +160,7 @@ const poisons: [string, (path: string) => void][] = [
     },
   ],
   [
-    'a file that all can write',
+    'a file that every user can write to',
     (path) => {
       writeFileSync(path, whole());
       chmodSync(path, 0o666);
@@ -184,7 +184,7 @@ if (isRoot) {
   ]);
 }
 
-describe('a poisoned entry is put aside and reported, and the next alert is delivered', () => {
+describe('a damaged or hostile file is renamed and reported, and the next alert is delivered', () => {
   it.each(poisons)('%s', async (_, poison) => {
     prepare({ [name(2)]: whole() });
     poison(join(directory, name(1)));
@@ -201,7 +201,7 @@ describe('a poisoned entry is put aside and reported, and the next alert is deli
     expect(readdirSync(directory)).toContain(`${name(1)}.rejected`);
   });
 
-  it('the last number does not end the numbering', async () => {
+  it('is renamed when it has the last possible number, and later alerts get numbers', async () => {
     prepare({ [name(999_999_999_999)]: whole() });
     const queue = spool();
     queue.push(anAlert());
@@ -209,7 +209,7 @@ describe('a poisoned entry is put aside and reported, and the next alert is deli
     expect(readdirSync(directory).sort()).toEqual([name(1), `${name(999_999_999_999)}.rejected`]);
   });
 
-  it('an alert with which the sink throws each time does not hold up the next', async () => {
+  it('is given up when the sink throws at each attempt, and the next alert is delivered', async () => {
     const { sink, titles } = recorder();
     const broken: Sink = {
       ...sink,
@@ -226,7 +226,9 @@ describe('a poisoned entry is put aside and reported, and the next alert is deli
   });
 });
 
-it('has one owner at a time, whatever a dead process has left', { timeout: 120_000 }, async () => {
+it('a spool is used by one process at a time, whatever lock file a dead process has left', {
+  timeout: 120_000,
+}, async () => {
   prepare({ lock: '4194303 12345' });
   const script = `
     import { mkdirSync, rmdirSync } from 'node:fs';
@@ -241,7 +243,7 @@ it('has one owner at a time, whatever a dead process has left', { timeout: 120_0
         continue;
       }
       owned++;
-      mkdirSync(process.argv[2]); // fails when there is another owner
+      mkdirSync(process.argv[2]); // fails when another process has the lock
       await sleep(1);
       rmdirSync(process.argv[2]);
       await queue.close();
@@ -266,7 +268,7 @@ describe.skipIf(!isRoot)('on a full disk', () => {
   });
   afterEach(() => execFileSync('umount', [disk]));
 
-  it('reports as kept what is on the disk, and the rest as lost', async () => {
+  it('reports alerts on disk as kept for the next start, and the others as lost', async () => {
     const reports: LaneReport[] = [];
     const queue = spool();
     const { sink } = recorder(false);
@@ -291,7 +293,7 @@ describe.skipIf(!isRoot)('on a full disk', () => {
     expect(troubles).toHaveLength(1);
   });
 
-  it('writes what it held in memory when there is room again', async () => {
+  it('writes the alerts that it held in memory when the disk has room again', async () => {
     writeFileSync(join(disk, 'filler'), Buffer.alloc(60 * 1024));
     const queue = spool();
     for (let i = 0; i < 5; i++) queue.push(anAlert({ message: 'x'.repeat(2000) }));

@@ -1,4 +1,4 @@
-/** The queue on disk, and a webhook whose receiver is down for 20 s. */
+/** The queue on disk, and a webhook sink whose receiver is down for 20 s. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ describe('a spool', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('has a limit of alerts and of bytes, and keeps the alert being delivered', async () => {
+  it('drops the oldest alerts beyond its limits, but not the alert being delivered', async () => {
     const queue = spool({ most: 3 });
     for (let i = 0; i < 3; i++) queue.push(anAlert({ title: String(i) }));
     await queue.head();
@@ -65,12 +65,12 @@ describe('a spool', () => {
     expect(dropped + files().length).toBe(20);
   });
 
-  it('has one owner at a time, and the next when that process is dead', async () => {
+  it('is refused while another process uses it, and can be opened when that process is dead', async () => {
     const queue = spool();
     expect(() => spool()).toThrow(/is used by another process or another sink; give every sink its own directory/);
     await queue.close();
     const child = execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }).trim();
-    writeFileSync(join(directory, 'lock'), `${child} 12345`); // a pid that may even be in use again
+    writeFileSync(join(directory, 'lock'), `${child} 12345`); // this pid may belong to another process by now
     writeFileSync(join(directory, 'lock'), `${process.ppid} 1`);
     const next = spool();
     await next.close();
@@ -88,7 +88,7 @@ describe('a spool', () => {
     expect(troubles[0]).toMatch(/000000000000\.json is not an alert and is kept as 000000000000\.json\.rejected: /);
   });
 
-  it('refuses a path that it cannot use', () => {
+  it('refuses a path that is not a usable directory', () => {
     expect(() => spool({ directory: '/proc/nothing/spool' })).toThrow(/cannot make \/proc\/nothing\/spool/);
     expect(() => spool({ directory: '/etc/passwd' })).toThrow(
       /spool: expected a directory at \/etc\/passwd, got something else/,
@@ -113,7 +113,7 @@ describe('a spool', () => {
   });
 });
 
-it('a webhook that is down for 20 s, across a restart, gets every alert once and in order', async () => {
+it('a receiver that is down for 20 s, during which oomscope restarts, gets every alert once and in order', async () => {
   const receiver = await Receiver.start();
   const got = () => receiver.received.map(({ body }) => JSON.parse(body).data.title);
   const start = () =>

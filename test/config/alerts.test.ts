@@ -1,4 +1,4 @@
-/** The [[alert]] sections, read into options of sinks and written back. */
+/** Reads [[alert]] sections into options of sinks, and writes them back. */
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
 import { writeConfig } from '../../src/config/write.ts';
@@ -31,7 +31,7 @@ sink = "journald"
 `;
 
 describe('[[alert]]', () => {
-  it('gives the options that openSink() takes', async () => {
+  it('is read as the options that openSink() takes', async () => {
     const { alert } = await parseConfig(EVERYTHING, 'x.toml');
     expect(alert).toEqual([
       {
@@ -51,7 +51,7 @@ describe('[[alert]]', () => {
     expect((await parseConfig('', 'x.toml')).alert).toEqual([]);
   });
 
-  it('is written as it was read', async () => {
+  it('is written back unchanged', async () => {
     const config = await parseConfig(EVERYTHING, 'x.toml');
     expect(await parseConfig(writeConfig(config), 'y.toml')).toEqual(config);
   });

@@ -10,7 +10,7 @@ import { MAIN } from '../cli/cli.ts';
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** In a process of its own, because a reader that hangs would hang the test. */
+/** Reads the file in a separate process, because a reader that hangs would also hang the test. */
 function check(path: string) {
   const { status, stderr, signal } = spawnSync(process.execPath, [MAIN, 'config', 'check', path], {
     encoding: 'utf8',
@@ -42,7 +42,7 @@ async function cpuMs(act: () => Promise<unknown>): Promise<number> {
 
 describe('a hostile key', () => {
   it.each(['"a\\u005d"', '"]"', '"["', '"a.b"', '"a[0]"', '"[0]"', '"a\\"b"', "'a\\\"'", '"\\u005d".x', '"."', '""'])(
-    '%s ends with its line',
+    '%s is reported with the right line',
     (key) => {
       const { status, stderr } = checkText(`[trace]\n\n${key} = 1\n`);
       expect(status).toBe(2);
@@ -50,7 +50,7 @@ describe('a hostile key', () => {
     },
   );
 
-  it('is not mistaken for another one', async () => {
+  it('is not mistaken for another key', async () => {
     const faults = await faultsOf('[trace]\nenabled = 1\n"a.enabled" = 2\n["trace.enabled"]\n');
     expect(faults.map((fault) => fault.split(': ').slice(0, 2))).toEqual([
       ['f.toml:2', 'trace.enabled'],
@@ -69,7 +69,7 @@ describe('a hostile key', () => {
   });
 });
 
-describe('a file that is not a configuration', () => {
+describe('refuses a path that is not a configuration file', () => {
   const refused = (path: string, why: RegExp) => {
     const began = performance.now();
     const { status, stderr, signal } = check(path);
@@ -79,36 +79,36 @@ describe('a file that is not a configuration', () => {
     expect(performance.now() - began).toBeLessThan(15_000);
   };
 
-  it('a FIFO is refused at once', () => {
+  it('a FIFO, without waiting for a writer', () => {
     const fifo = join(directory, 'fifo');
     execFileSync('mkfifo', [fifo]);
     refused(fifo, /expected a regular file, got a FIFO/);
   });
 
-  it('a directory, a device and a socket are refused', () => {
+  it('a directory, a device and a socket', () => {
     mkdirSync(join(directory, 'sub'));
     refused(join(directory, 'sub'), /expected a regular file, got a directory/);
     refused('/dev/zero', /expected a regular file, got a device/);
   });
 
-  it('a file of 300 MB is refused unread', () => {
+  it('a file of 300 MB, without reading it', () => {
     const huge = join(directory, 'huge.toml');
     writeFileSync(huge, '');
     truncateSync(huge, 300e6);
     refused(huge, /larger than 256 KiB/);
   });
 
-  it('files of /proc without end or content are refused', () => {
+  it('files of /proc that are endless or empty', () => {
     refused('/proc/self/mem', /cannot be read: E/);
     refused('/proc/self/pagemap', /larger than 256 KiB|cannot be read: E/);
   });
 
-  it('a path with control characters is shown escaped', () => {
+  it('a path with control characters, which the message shows escaped', () => {
     refused(join(directory, 'a\x1b[2J\u202e'), /a\\x1b\[2J\\u\{202e\}: there is no such file/);
   });
 });
 
-describe('an impossible value', () => {
+describe('refuses an impossible value', () => {
   const sink = (more: string) => `[[alert]]\nsink = "webhook"\ntarget = "https://example.org/"\n${more}`;
   const rule = (more: string) => `[[guard.rule]]\nname = "x"\nwhen = ["available < 5 %"]\n${more}`;
   it.each([
@@ -158,7 +158,7 @@ describe('an impossible value', () => {
   });
 });
 
-describe('a large file costs little CPU', () => {
+describe('a large file takes little CPU time to read', () => {
   const times = (count: number, line: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => line(i)).join('');
   it.each([
@@ -194,7 +194,7 @@ describe('a large file costs little CPU', () => {
   ])(
     '%s',
     async (_, toml) => {
-      await parseConfig(toml, 'f.toml').catch(() => {}); // compiles the code once
+      await parseConfig(toml, 'f.toml').catch(() => {}); // warms up the code
       let least = Number.POSITIVE_INFINITY;
       for (let i = 0; i < 3; i++)
         least = Math.min(least, await cpuMs(() => parseConfig(toml, 'f.toml').catch(() => {})));
@@ -203,13 +203,13 @@ describe('a large file costs little CPU', () => {
     120_000,
   );
 
-  it('reports a limited number of faults', async () => {
+  it('causes a limited number of reported faults', async () => {
     const faults = await faultsOf(times(1_000, (i) => `key_${i} = 1\n`));
     expect(faults.length).toBeLessThanOrEqual(101);
     expect(faults.at(-1)).toMatch(/more/);
   });
 
-  it('of the user is read where it is damaged in one place', async () => {
+  it('a missing file is reported as missing', async () => {
     await expect(readConfig(join(directory, 'missing.toml'))).rejects.toThrow(/there is no such file/);
   });
 });

@@ -191,7 +191,7 @@ test('reads detectors', () => {
   }
 });
 
-test('finds the line of each value', () => {
+test('finds the line of each value in the file', () => {
   const line = linesOf(`a = 1 # [b]
 "b c" = """
 [x]
@@ -215,7 +215,7 @@ y = [[1], # ]
   expect(Object.fromEntries(Object.keys(expected).map((path) => [path, line(path)]))).toEqual(expected);
 });
 
-test('reads back what it wrote', async () => {
+test('reads a configuration that it has written as the same configuration', async () => {
   for (const toml of [example, '', '[guard]\ndefault_protection = false']) {
     const config = await parseConfig(toml, 'a');
     const again = await parseConfig(writeConfig(config), 'b');

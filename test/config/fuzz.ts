@@ -1,4 +1,4 @@
-/** Damages configurations at random, from a seed, and reads them. */
+/** Damages configurations at random, reproducibly by seed, and reads them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseConfig } from '../../src/config/config.ts';
@@ -39,7 +39,7 @@ exe = "/usr/bin/borg"
 comm = "a b"
 `;
 
-/** Pieces that break readers: brackets, quotes, escapes, large numbers, other types. */
+/** Text that tends to break parsers: brackets, quotes, escapes, large numbers, values of other types. */
 const pieces = [
   ...[
     '[',
@@ -107,12 +107,12 @@ const pieces = [
 export interface FuzzFigures {
   seed: number;
   files: number;
-  /** Files that were still right. */
+  /** Number of damaged files that were still valid. */
   right: number;
   slowestCpuMs: number;
 }
 
-/** @throws Error with the seed and the file that the reader did not survive */
+/** @throws Error with the seed and the file that made the reader fail */
 export async function fuzz(seed: number, files: number): Promise<FuzzFigures> {
   const next = random(seed);
   const figures: FuzzFigures = { seed, files, right: 0, slowestCpuMs: 0 };
@@ -122,7 +122,8 @@ export async function fuzz(seed: number, files: number): Promise<FuzzFigures> {
     const read = source === profiles ? readProfilesOf : readConfigOf;
     try {
       let ms = await cpuMs(() => read(toml));
-      for (let again = 0; ms > 100 && again < 3; again++) ms = Math.min(ms, await cpuMs(() => read(toml))); // not the collector's time
+      // measured again, because garbage collection may have taken the time
+      for (let again = 0; ms > 100 && again < 3; again++) ms = Math.min(ms, await cpuMs(() => read(toml)));
       if (ms > 100) throw new Error(`took ${ms} ms of CPU`);
       figures.slowestCpuMs = Math.max(figures.slowestCpuMs, ms);
       if (await read(toml)) figures.right++;
@@ -133,7 +134,7 @@ export async function fuzz(seed: number, files: number): Promise<FuzzFigures> {
   return figures;
 }
 
-/** True when it is a right configuration. */
+/** True when the text is a valid configuration. */
 async function readConfigOf(toml: string): Promise<boolean> {
   const config = await parseConfig(toml, 'f.toml').catch(checkFaults);
   if (!config) return false;
@@ -161,7 +162,7 @@ async function cpuMs(act: () => Promise<unknown>): Promise<number> {
   return (user + system) / 1000;
 }
 
-/** From one scratch to ruins: mostly few changes, so that many files get past the parser. */
+/** Makes one to many changes, but mostly few, so that many files get past the parser. */
 function damage(text: string, next: () => number): string {
   const pick = (limit: number) => Math.floor(next() * limit);
   let damaged = text;

@@ -1,4 +1,4 @@
-/** Standard output on a disk that gets full: nothing dies, no line is cut, and what was dropped is counted. */
+/** Standard output on a disk that becomes full: oomscope goes on, cuts no line, and counts the dropped lines. */
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ describe.skipIf(process.geteuid?.() !== 0)('on a full disk', () => {
     rmSync(above, { recursive: true });
   });
 
-  it('drops and counts whole lines, and reports them when there is room', async () => {
+  it('drops and counts whole lines, and reports the counts when there is room again', async () => {
     const file = join(disk, 'events.jsonl');
     const fd = openSync(file, 'w');
     const output = new Output({
@@ -33,7 +33,7 @@ describe.skipIf(process.geteuid?.() !== 0)('on a full disk', () => {
     });
     const line = (i: number) => JSON.stringify({ i, text: 'x'.repeat(700) });
     for (let i = 0; i < 60; i++) output.write(line(i), 'a');
-    writeFileSync(join(disk, 'filler'), Buffer.alloc(1)); // takes the last page
+    writeFileSync(join(disk, 'filler'), Buffer.alloc(1)); // fills the last free page
     for (let i = 60; i < 200; i++) output.write(line(i), i % 2 === 0 ? 'a' : 'b');
     const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1).map((text) => JSON.parse(text)); // biome-ignore format: short
     expect(lines().length).toBeGreaterThan(59);
@@ -54,7 +54,7 @@ describe.skipIf(process.geteuid?.() !== 0)('on a full disk', () => {
     ]);
   });
 
-  it('leaves no partial line when it ends', async () => {
+  it('leaves no partial line at the end of the file', async () => {
     const file = join(disk, 'events.jsonl');
     const fd = openSync(file, 'w');
     const output = new Output({ fd, onClosed: () => {}, onDropped: (dropped) => JSON.stringify({ dropped }) });
@@ -67,7 +67,7 @@ describe.skipIf(process.geteuid?.() !== 0)('on a full disk', () => {
     expect(text.endsWith('\n')).toBe(true);
   });
 
-  it('a guard goes on, and ends as usual', async () => {
+  it('`oomscope guard` goes on, and ends as usual', async () => {
     const full = openSync('/dev/full', 'w');
     const args = [MAIN, 'guard', '--json', '--when', 'available < 99.9 %', '--min-size', '0'];
     const child = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });

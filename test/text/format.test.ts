@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatBytes, formatMask, formatNs, formatPercent, formatShare, formatTime } from '../../src/text/format.ts';
 
-test('bytes', () => {
+test('formats bytes with a unit', () => {
   expect(formatBytes(0)).toBe('0 B');
   expect(formatBytes(1023)).toBe('1023 B');
   expect(formatBytes(1024)).toBe('1 KiB');
@@ -12,7 +12,7 @@ test('bytes', () => {
   expect(formatBytes(2 ** 60)).toBe('1024 PiB');
 });
 
-test('nanoseconds', () => {
+test('formats nanoseconds with a unit', () => {
   expect(formatNs(999)).toBe('999 ns');
   expect(formatNs(1_500)).toBe('1.5 µs');
   expect(formatNs(85_400)).toBe('85 µs');
@@ -21,7 +21,7 @@ test('nanoseconds', () => {
   expect(formatNs(31_000_000_000)).toBe('31 s');
 });
 
-test('masks', () => {
+test('formats bit masks as ranges', () => {
   expect(formatMask(0n)).toBe('');
   expect(formatMask(1n)).toBe('0');
   expect(formatMask(0b1_0000_1111n)).toBe('0-3,8');
@@ -29,12 +29,12 @@ test('masks', () => {
   expect(formatMask(2n ** 64n - 1n)).toBe('0-63');
 });
 
-test('shares', () => {
+test('formats shares as percentages', () => {
   expect([0, 0.004, 0.0996, 0.1, 0.666, 1].map(formatPercent)).toEqual(['0 %', '0 %', '10 %', '10 %', '67 %', '100 %']);
   expect([0, 0.004, 0.0996, 0.1, 0.666].map(formatShare)).toEqual(['0.0 %', '0.4 %', '10.0 %', '10 %', '67 %']);
 });
 
-test('a mask can be read back', () => {
+test('the ranges of a mask can be parsed back into the mask', () => {
   fc.assert(
     fc.property(fc.bigInt(0n, 2n ** 64n - 1n), (mask) => {
       let again = 0n;
@@ -47,13 +47,13 @@ test('a mask can be read back', () => {
   );
 });
 
-test('a time keeps every nanosecond', () => {
+test('formats a time with every nanosecond', () => {
   expect(formatTime(0n)).toBe('1970-01-01T00:00:00.000000000Z');
   expect(formatTime(1_732_277_427_000_000_001n)).toBe('2024-11-22T12:10:27.000000001Z');
   expect(formatTime(1_732_277_427_999_999_999n)).toBe('2024-11-22T12:10:27.999999999Z');
 });
 
-test('times sort as text, and can be read back', () => {
+test('formatted times sort as text, and can be parsed back', () => {
   const instant = fc.bigInt(0n, 4_000_000_000n * 1_000_000_000n);
   fc.assert(
     fc.property(instant, instant, (a, b) => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { cgroupMatch, globMatch } from '../../src/text/glob.ts';
 
-test('* stands for any run of characters, ? for one, and all of the text must match', () => {
+test('* matches any number of characters, ? matches one, and the whole text must match', () => {
   expect(['', '*', '**', 'a*c', '?b?', 'abc'].map((pattern) => globMatch(pattern, 'abc'))).toEqual([
     false,
     true,
@@ -16,7 +16,7 @@ test('* stands for any run of characters, ? for one, and all of the text must ma
   expect(globMatch('', '')).toBe(true);
 });
 
-test('a hostile pattern takes no exponential time', () => {
+test('a hostile pattern does not take exponential time', () => {
   expect(globMatch(`${'*a'.repeat(50)}b`, 'a'.repeat(5000))).toBe(false);
 });
 

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decode, printable, splitNul, untilNul } from '../../src/text/printable.ts';
 
-// Written out, because the code under test uses Unicode properties.
+// Lists the characters one by one, because the tested code uses Unicode properties.
 const dangerous =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the test searches for them
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff]|[\u{e0001}\u{e0020}-\u{e007f}]/u;
 
-test('valid UTF-8 is decoded unchanged, with a byte order mark', () => {
+test('valid UTF-8 is decoded unchanged, also a byte order mark', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const wellFormed = text.toWellFormed();
@@ -17,7 +17,7 @@ test('valid UTF-8 is decoded unchanged, with a byte order mark', () => {
   expect(decode(Buffer.from('\ufeffx')).text).toBe('\ufeffx');
 });
 
-test('bytes that are not valid UTF-8 are kept in hexadecimal', () => {
+test('bytes that are not valid UTF-8 are also returned in hexadecimal', () => {
   expect(decode(Uint8Array.of(0x61, 0xff, 0x62))).toEqual({ text: 'a\ufffdb', hex: '61ff62' });
   // A surrogate, an overlong slash, a truncated sequence.
   for (const bytes of [

@@ -18,7 +18,7 @@ describe('sizes', () => {
   ])('%s', (text, bytes) => expect(parseSize(text)).toBe(bytes));
 
   it.each(['', 'M', '-1', '1 X', '1  M', '1e3', '0x10', '1.', '.5M', '5iB', '64Mi', '64 M ', '99999999999T'])(
-    'not a size: %j',
+    '%j is not a size',
     (text) => expect(parseSize(text)).toBeUndefined(),
   );
 });
@@ -34,18 +34,18 @@ describe('durations', () => {
     ['0s', 0],
   ])('%s', (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-  it.each(['', 's', '5', '-1s', '5S', '5M', '5 min', '1h30m', '1e3s'])('not a duration: %j', (text) =>
+  it.each(['', 's', '5', '-1s', '5S', '5M', '5 min', '1h30m', '1e3s'])('%j is not a duration', (text) =>
     expect(parseDuration(text)).toBeUndefined(),
   );
 
-  it('takes a bare number only where the caller names its unit', () => {
+  it('a number without a unit is a duration only if the caller gives the unit', () => {
     expect(parseDuration('5', { bareUnit: 's' })).toBe(5000);
     expect(parseDuration('5ms', { bareUnit: 's' })).toBe(5);
     expect(parseDuration('', { bareUnit: 's' })).toBeUndefined();
   });
 });
 
-test('what is written is read back as the same value', () => {
+test('a written size or duration is parsed as the same value', () => {
   fc.assert(
     fc.property(fc.maxSafeNat(), fc.nat(), (bytes, ms) => {
       expect(parseSize(writeSize(bytes))).toBe(bytes);

@@ -1,6 +1,7 @@
 /**
- * Prometheus Alertmanager, API v2. It forgets an alert that is not repeated, so firing alerts are re-sent. Each has an end
- * four re-sends ahead: if oomscope dies, the alert ends by itself. Resolved alerts are re-sent for five minutes.
+ * Prometheus Alertmanager, API v2. It forgets an alert that is not repeated, so firing alerts are re-sent. Each carries
+ * an end time four intervals ahead, so it ends by itself if oomscope dies. Resolved alerts are re-sent for five
+ * minutes.
  */
 import type { Alert } from '../../model/alert.ts';
 import type { Receipt } from '../../model/receipt.ts';
@@ -19,14 +20,14 @@ export interface AlertmanagerOptions {
   lingerMs?: number;
 }
 
-/** Limit of re-sent alerts; the oldest is forgotten first. */
+/** Largest number of re-sent alerts; the oldest is forgotten first. */
 const MOST = 1_000;
 
 interface Sent {
   alert: Alert;
-  /** When it ended or will end; undefined while that is unknown. */
+  /** When the alert ended or will end; undefined while that is unknown. */
   endsMs: number | undefined;
-  /** When it is no longer re-sent. */
+  /** When the alert is no longer re-sent. */
   forgetMs: number;
 }
 
@@ -39,12 +40,12 @@ export function alertmanager(options: AlertmanagerOptions): Sink {
     'content-type': 'application/json',
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
-  /** By labels: Alertmanager identifies an alert by them. */
+  /** The re-sent alerts by their labels, by which Alertmanager identifies an alert. */
   const sent = new Map<string, Sent>();
 
   function remember(alert: Alert, nowMs: number): void {
     const labels = fingerprint(alert);
-    // An episode that got worse has another severity, so other labels: resolve it under the old ones.
+    // The severity is a label. When an episode gets worse, the alert with the old severity must be resolved.
     for (const [old, { alert: before }] of sent) {
       if (before.key === alert.key && old !== labels && !before.momentary) end(before, nowMs);
     }
@@ -69,7 +70,7 @@ export function alertmanager(options: AlertmanagerOptions): Sink {
       labels: alert.labels,
       annotations: { summary: alert.title, description: alert.message },
       startsAt: alert.starts_at,
-      // Alertmanager refuses an end before the start, which a clock that was set back would give.
+      // If the clock was set back, the end would be before the start, which Alertmanager refuses.
       endsAt: new Date(Math.max(endsMs ?? nowMs + 4 * resendMs, Date.parse(alert.starts_at))).toISOString(),
     }));
     return post({ url, headers, body: JSON.stringify(alerts), signal, secrets: [token] });

@@ -1,7 +1,7 @@
 /**
  * Runs a program for each alert, with the alert as JSON on its standard input and the main fields as `OOMSCOPE_*` in its
- * environment. Any user of the machine chooses names of processes: `OOMSCOPE_*` are escaped so that they are safe to print,
- * but a shell script must still put them between double quotes.
+ * environment. Any user of the machine can choose process names. `OOMSCOPE_*` are escaped so that they are safe to
+ * print, but a shell script must still put them between double quotes.
  */
 import type { Alert } from '../../model/alert.ts';
 import { findProgram, runProgram } from '../../process/program.ts';

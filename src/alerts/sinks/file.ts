@@ -1,6 +1,6 @@
 /**
- * JSON Lines in a file that is rotated: PATH is the newest, PATH.1 the one before, and so on. If another program moves or
- * removes the file, as logrotate does, a new one is made.
+ * Appends JSON Lines to a file and rotates it: PATH is the newest file, PATH.1 the previous one, and so on. If another
+ * program moves or removes the file, as logrotate does, a new file is made.
  */
 import { type BigIntStats, constants, lstatSync, type Stats, statSync } from 'node:fs';
 import { type FileHandle, lstat, open, rename, stat } from 'node:fs/promises';
@@ -26,7 +26,7 @@ export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions
   check(path);
   let current: FileHandle | undefined;
 
-  /** The file that `path` names now. */
+  /** Opens the file that `path` names now, unless it is already open. */
   async function opened(): Promise<{ handle: FileHandle; size: number }> {
     if (current) {
       const [there, here] = await Promise.all([stat(path, { bigint: true }).catch(() => undefined), statOf(current)]);
@@ -35,7 +35,7 @@ export function file({ path, mostBytes = 10 * 1024 ** 2, keep = 5 }: FileOptions
     }
     const planted = await lstat(path).catch(() => undefined);
     if (planted) refuse(kindProblem(planted));
-    // In a directory that other users can write to, the file may be theirs: no link is followed, no FIFO waited for.
+    // Other users may have put a link or a FIFO here: open() must not follow the link or wait for a reader of the FIFO.
     const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
     const handle = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
     current = handle;
@@ -89,7 +89,7 @@ function absent(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
 }
 
-/** Other users could read alerts, or make this process write into a file of its own. */
+/** Refuses a file of another user, one that every user can write to, and one with a second name (a hard link). */
 const fileProblem = (stats: Stats) => kindProblem(stats) ?? ownershipProblem(stats, 0o002);
 
 /** @throws Error if there is a problem, with the problem as its message */

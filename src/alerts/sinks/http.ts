@@ -1,8 +1,9 @@
 /**
  * One POST and its outcome.
  *
- * Uses node:http, because fetch takes 16 MB. Loads it with getBuiltinModule(), because `import` reads every export of a
- * module, and reading http's WebSocket loads what fetch loads: 14 MB instead of 2.5.
+ * Uses node:http, because fetch takes 16 MB of memory. Loads it with getBuiltinModule(), because `import` reads every
+ * export of a module: reading the export WebSocket loads the code of fetch, and node:http then takes 14 MB instead of
+ * 2.5 MB.
  */
 import type { IncomingMessage } from 'node:http';
 import { OomscopeError } from '../../model/error.ts';
@@ -10,7 +11,7 @@ import type { Receipt } from '../../model/receipt.ts';
 import { printable } from '../../text/printable.ts';
 import { redact, secretsIn } from './redact.ts';
 
-/** Limits of what is read of a response (bytes) and shown of its first line (characters). */
+/** How much of a response is read (bytes), and how much of its first line is shown (characters). */
 const MOST_REPLY = 4096;
 const SHOWN_REPLY = 200;
 /** How long to wait for the body of a response, which only explains the status. */
@@ -21,13 +22,14 @@ export interface Post {
   headers: Record<string, string>;
   body: string;
   signal: AbortSignal;
-  /** Texts that the reply must not show, beside those in the URL. */
+  /** Secrets, in addition to those in the URL, that the reply must not show. */
   secrets?: readonly (string | undefined)[];
 }
 
 /**
- * Never rejects. 2xx: delivered. No connection, 408, 425, 429 and 5xx: retry. Everything else, redirects too: refused. The
- * status alone decides: a delivery does not wait for the body, and an error waits one second for its text.
+ * Never rejects. The outcome is `delivered` for status 2xx, `retry` without a connection and for 408, 425, 429 and 5xx,
+ * and `refused` for all others, redirects included. A delivery does not wait for the body; a failure waits one second
+ * for it.
  */
 export function post({ url, headers, body, signal, secrets = [] }: Post): Promise<Receipt> {
   const hidden = [...secretsIn(url), ...secrets.filter((secret) => secret !== undefined)];
@@ -36,7 +38,7 @@ export function post({ url, headers, body, signal, secrets = [] }: Post): Promis
   return new Promise((resolve) => {
     const failed = (error: Error) => resolve({ outcome: 'retry', reply: printable(redact(failure(error), hidden)) });
     const all = { 'user-agent': 'oomscope', 'content-length': String(bytes.length), ...headers };
-    // No agent: alerts are rare, and a connection kept open may be dead when the next alert comes.
+    // No agent, so no connection stays open: alerts are rare, and it may be dead when the next alert comes.
     const sent = request(url, { method: 'POST', agent: false, headers: all, signal }, (answer) => {
       const whole = beginningOf(answer);
       if (isDelivered(answer)) resolve(receiptOf(answer, '', hidden));
@@ -54,7 +56,10 @@ export function parseUrl(text: string, sink: string): URL {
   return new URL(text);
 }
 
-/** @returns the fault of a URL as a sentence; undefined: none. It never shows the text, because a mistyped URL still holds its secret. */
+/**
+ * @returns what is wrong with a URL; undefined when it is right. Never shows the URL, because even a mistyped one holds
+ *   a secret.
+ */
 export function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);
   const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
@@ -66,7 +71,7 @@ export function urlProblem(text: string): string | undefined {
 /** The URL without credentials, path and query, each of which may be a secret. */
 export const publicUrl = ({ protocol, host }: URL) => `${protocol}//${host}/…`;
 
-/** The part of the body that arrives within {@link BODY_MS}; the rest is cut off. Errors are ignored: the status decides. */
+/** The part of the body that arrives within {@link BODY_MS}. Errors are ignored, because only the status decides. */
 async function beginningOf(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -78,7 +83,7 @@ async function beginningOf(answer: IncomingMessage): Promise<string> {
       if (length >= MOST_REPLY) break; // destroys the response
     }
   } catch {
-    // the connection ended early, or was cut off: keep what arrived
+    // the connection ended early or timed out: keep what has arrived
   }
   clearTimeout(timer);
   return Buffer.concat(chunks).toString();
@@ -98,7 +103,7 @@ function receiptOf(answer: IncomingMessage, body: string, hidden: readonly strin
   return { outcome: 'retry', reply, ...(retryAfterMs !== undefined && { retryAfterMs }) };
 }
 
-/** @param text seconds, or a date @returns milliseconds from `nowMs`; undefined when it is neither */
+/** @param text seconds, or a date @returns milliseconds from `nowMs`; undefined when the text is neither */
 export function parseRetryAfter(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d+$/.test(text)) return Number(text) * 1000;

@@ -1,6 +1,7 @@
 /**
- * A line in the journal, through the stream socket that journald offers for the standard output of services. Its other
- * protocol needs Unix datagram sockets, which Node does not have. Each line begins with its priority, as in `<3>`.
+ * Writes a line to the journal, through the stream socket that journald offers for the standard output of services. The
+ * other protocol of journald needs Unix datagram sockets, which Node does not have. Each line begins with its priority,
+ * as in `<3>`.
  */
 import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -15,9 +16,12 @@ export interface JournaldOptions {
   socket?: string;
 }
 
-/** syslog(3): critical, warning, informational. */
+/** Priorities of syslog(3). */
 const priority: Record<Severity, number> = { info: 6, warning: 4, critical: 2 };
-/** Identifier, unit, default priority; 1: lines begin with a priority; 0: no forwarding to syslog, kernel log, console. */
+/**
+ * Identifier, unit, default priority; 1 = lines begin with a priority; 0 = do not forward to syslog, kernel log,
+ * console.
+ */
 const HEADER = 'oomscope\n\n5\n1\n0\n0\n0\n';
 
 /** @throws OomscopeError USAGE: the socket of journald does not exist */

@@ -1,9 +1,11 @@
-/** Removes secrets from what a receiver answers: some repeat the path or the token of a request in their error messages. */
+/**
+ * Removes secrets from a receiver's reply: some receivers repeat the path or the token of a request in error messages.
+ */
 
-/** Shorter parts of a URL are common words, and no secrets. */
+/** Shorter parts of a URL are common words, not secrets. */
 const LEAST_LENGTH = 3;
 
-/** Everything in a URL that may be a secret, as written and decoded: credentials, parts of the path, the query. */
+/** All parts of a URL that may be secrets, encoded and decoded: credentials, parts of the path, the query. */
 export function secretsIn(url: URL): string[] {
   const { username, password, pathname, search } = url;
   const credentials = [decoded(username), decoded(password)];
@@ -23,7 +25,7 @@ export function redact(text: string, secrets: readonly string[], cut = false): s
   return cut ? withoutBeginning(whole, known) : whole;
 }
 
-/** Without the beginning of a secret at its end. */
+/** Removes the beginning of a secret from the end of a text that was cut. */
 function withoutBeginning(text: string, secrets: readonly string[]): string {
   const beginnings = secrets.map((secret) => {
     for (let length = secret.length - 1; length >= LEAST_LENGTH; length--) {
@@ -39,6 +41,6 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // a "%" that encodes nothing
+    return text; // a "%" that is not part of an encoded character
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Incoming webhooks of Slack, and of programs that take the same format (Mattermost, Rocket.Chat).
+ * Posts to an incoming webhook of Slack, or of a program with the same format (Mattermost, Rocket.Chat).
  */
 import type { Alert } from '../../model/alert.ts';
 import type { Severity } from '../../model/severity.ts';
@@ -27,12 +27,12 @@ export function slack({ url: text, timeoutMs = 10_000 }: SlackOptions): Sink {
 
 const marks: Record<Severity, string> = { info: 'ℹ️', warning: '⚠️', critical: '🚨' };
 const RESOLVED = '✅';
-/** Slack's limit is 3,000 characters a text. */
+/** Longest text in characters; Slack allows 3,000. */
 const MOST = 2_900;
 
 /**
- * Notifications show `text`, the channel shows `blocks`. Names of processes are in both: blocks are plain text, in which
- * nothing is markup, and in `text` every way to mention a user or to make a link is switched off or escaped.
+ * Notifications show `text`; the channel shows `blocks`. Both contain process names, which any user can choose. The
+ * blocks are plain text, which has no markup. In `text`, mentions and links are switched off or escaped.
  */
 export function slackMessage({ status, severity, title, message, labels }: Alert) {
   const mark = status === 'resolved' ? RESOLVED : marks[severity];

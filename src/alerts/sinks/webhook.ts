@@ -1,6 +1,6 @@
 /**
- * Any HTTP receiver: CloudEvents 1.0 in structured mode, signed by the rules of Standard Webhooks (HMAC-SHA256 of
- * `ID.TIMESTAMP.BODY`), for which most languages have a verifier.
+ * Sends CloudEvents 1.0 in structured mode to any HTTP receiver. Requests are signed as Standard Webhooks specifies
+ * (HMAC-SHA256 of `ID.TIMESTAMP.BODY`); most languages have a library that verifies such signatures.
  */
 import type { Alert } from '../../model/alert.ts';
 import { parseUrl, post, publicUrl } from './http.ts';
@@ -8,7 +8,7 @@ import type { Sink } from './sink.ts';
 
 export interface WebhookOptions {
   url: string;
-  /** Signs each request. Text, or `whsec_` and base64. */
+  /** Key that signs each request: a text, or `whsec_` followed by base64. */
   key?: string;
   /** Sent as `Authorization: Bearer`. */
   token?: string;
@@ -32,7 +32,7 @@ export function webhook({ url: text, key, token, timeoutMs = 10_000 }: WebhookOp
   };
 }
 
-/** A retried alert keeps its `id`, so that a receiver can recognise it. */
+/** A retried alert keeps its `id`, so that a receiver can recognise a duplicate. */
 function cloudEvent(alert: Alert) {
   return {
     specversion: '1.0',
@@ -51,7 +51,8 @@ function signed(id: string, body: string, key: string | undefined): Record<strin
   const headers = { 'webhook-id': id, 'webhook-timestamp': timestamp };
   if (key === undefined) return headers;
   const bytes = key.startsWith('whsec_') ? Buffer.from(key.slice(6), 'base64') : Buffer.from(key);
-  const { createHmac } = process.getBuiltinModule('node:crypto'); // 3 MB: loaded only by sinks that sign
+  // takes 3 MB of memory, so only sinks that sign load it
+  const { createHmac } = process.getBuiltinModule('node:crypto');
   const signature = createHmac('sha256', bytes).update(`${id}.${timestamp}.${body}`).digest('base64');
   return { ...headers, 'webhook-signature': `v1,${signature}` };
 }

@@ -19,11 +19,11 @@ export class EarlyoomRefusal extends OomscopeError {
   }
 }
 
-/** Percent of what is left at which SIGTERM, and at which SIGKILL, is sent. */
+/** Percent of memory, or of swap, that is still free when SIGTERM is sent, and when SIGKILL is sent. */
 type Thresholds = [term: number, kill: number];
 
 export interface Earlyoom {
-  /** `version`, `help`: print that and exit. */
+  /** `version` and `help`: print the version or the help, and exit. */
   asked: 'run' | 'version' | 'help';
   guard: GuardConfig;
   memory: Thresholds;
@@ -37,11 +37,11 @@ export interface Earlyoom {
   desktop: boolean;
   /** -p: run at nice -20 with oom_score_adj -100. */
   priority: boolean;
-  /** Options that have no effect here, or another one. */
+  /** Sentences about options that have no effect, or a different effect, in oomscope. */
   notes: string[];
 }
 
-/** Size of the machine, in KiB. */
+/** Memory and swap of the machine, in KiB. */
 export interface MachineKib {
   memory: number;
   swap: number;
@@ -52,7 +52,7 @@ const shortOptions = 'msMSngNPdvrphki';
 const longOptions = [
   ...['prefer', 'avoid', 'ignore', 'ignore-root-user', 'sort-by-rss', 'dryrun', 'syslog', 'kernel-oom', 'help'],
 ];
-/** The weight of --prefer and --avoid: points of oom_score, and with --sort-by-rss an amount of memory. */
+/** The weight of --prefer and --avoid in points of oom_score; with --sort-by-rss it is an amount of memory. */
 const PREFERENCE_POINTS = 300;
 const PREFERENCE_KIB = 3 * 2 ** 20;
 const EXIT_OPTION = 13;
@@ -141,7 +141,7 @@ function ruleOf(given: Map<string, string>, { memory, swap, machine }: Levels): 
     never,
     ignorePositiveAdj: false,
     honourOomGroup: false,
-    // SIGKILL depends on the level, never on time. The rule starts again 10 s after either signal.
+    // SIGKILL depends on how little memory is left, never on time. The rule starts again 10 s after either signal.
     steps: [
       { do: 'term', if: [], atOnce: [], waitMs: 10_000 },
       { do: 'kill', if: worse, atOnce: worse, waitMs: 10_000 },
@@ -163,7 +163,7 @@ function commOf(source: string): Match {
   }
 }
 
-/** The two options that set the thresholds of memory, or of swap. */
+/** Reads the two options that set the thresholds of memory (-m, -M), or of swap (-s, -S). */
 interface ThresholdOptions {
   percentOption: string;
   kibOption: string;
@@ -172,7 +172,7 @@ interface ThresholdOptions {
   exitCode: number;
 }
 
-/** If both options are given, the lower threshold wins. SIGKILL is at half of SIGTERM unless given. */
+/** If both options are given, the lower threshold wins. The default threshold of SIGKILL is half of that of SIGTERM. */
 function thresholds(given: Map<string, string>, notes: string[], options: ThresholdOptions): Thresholds {
   const { percentOption, kibOption, totalKib, mostPercent, exitCode } = options;
   const pair = (name: string, limit: number) => {
@@ -210,7 +210,9 @@ function parsePair(
   return [term, kill];
 }
 
-/** As getopt_long(3): clusters of short options, arguments attached or separate, unique beginnings of long options. */
+/**
+ * Parses as getopt_long(3) does: clusters of short options, attached or separate arguments, abbreviated long options.
+ */
 function* words(argv: readonly string[]): Generator<[string, string]> {
   const queue = [...argv];
   const refuse = (why: string): never => {

@@ -79,7 +79,7 @@ function fromSystemdOomd(text: string): Imported {
   ]);
 }
 
-/** Kinds of patterns in nohang, and the field of a match that is the same here. */
+/** The kinds of patterns in nohang.conf, and the field of a match in oomscope with the same meaning. */
 const nohangFields: Record<string, 'comm' | 'cmdline' | 'exe'> = {
   NAME: 'comm',
   CMDLINE: 'cmdline',

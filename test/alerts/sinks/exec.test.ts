@@ -23,7 +23,7 @@ function script(text: string): void {
 }
 const read = (name: string) => readFileSync(join(directory, name), 'utf8');
 
-/** False for a process that has exited, and for a zombie. */
+/** True for a running process; false for a zombie and for a process that has exited. */
 function alive(pid: number): boolean {
   try {
     return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
@@ -33,7 +33,7 @@ function alive(pid: number): boolean {
 }
 
 describe('the exec sink', () => {
-  it('passes arguments unchanged, main fields in the environment, all on standard input, and no key', async () => {
+  it('passes arguments unchanged, the main fields in the environment, the alert on stdin, and no key', async () => {
     script('printf "%s\\n" "$#" "$1" "$2" >args; env >env; cat >input');
     process.env.HOOK_KEY = 'T0K3N';
     const sink = exec({ program, args: ['--team=db', '$(touch x) "; y'] });
@@ -67,7 +67,7 @@ describe('the exec sink', () => {
     expect((await exec({ program }).deliver(anAlert(), never)).reply).toBe('killed by SIGKILL');
   });
 
-  it('kills the process group at the timeout, also processes that ignore SIGTERM', async () => {
+  it('kills the process group of the program at the timeout, also processes that ignore SIGTERM', async () => {
     script(`trap '' TERM; echo $$ >pid
       sh -c 'trap "" TERM; echo $$ >child; while :; do sleep 1; done' &
       while :; do sleep 1; done`);
@@ -80,7 +80,7 @@ describe('the exec sink', () => {
     }
   });
 
-  it('does not wait for processes that a program leaves running', async () => {
+  it('does not wait for child processes that the program leaves running', async () => {
     script('sleep 300 & echo $! >pid');
     const began = performance.now();
     expect((await exec({ program }).deliver(anAlert(), never)).outcome).toBe('delivered');
@@ -88,7 +88,7 @@ describe('the exec sink', () => {
     process.kill(Number(read('pid')));
   });
 
-  it('refuses at the start a program that cannot be run', () => {
+  it('refuses a program that cannot be run when the sink is opened', () => {
     writeFileSync(program, '');
     expect(() => exec({ program })).toThrow(/handler": it is not executable/);
     expect(() => exec({ program: `${program}.no` })).toThrow(/there is no such file/);

@@ -51,7 +51,7 @@ describe('the file sink', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  it('rotates before a file gets too large, keeps some, and splits no line', async () => {
+  it('rotates before the file exceeds its size, keeps the given number of files, and splits no line', async () => {
     const sink = file({ path, mostBytes: 900, keep: 2 });
     const given = Array.from({ length: 11 }, (_, i) => `title ${i}`);
     await write(sink, ...given);
@@ -65,7 +65,7 @@ describe('the file sink', () => {
     expect(existsSync(`${path}.3`)).toBe(false);
   });
 
-  it('makes a new file when the old one is moved or removed', async () => {
+  it('makes a new file when another program moves or removes the file', async () => {
     const sink = file({ path });
     await write(sink, 'a');
     renameSync(path, join(directory, 'moved'));
@@ -77,25 +77,28 @@ describe('the file sink', () => {
     expect(titles(path)).toEqual(['c']);
   });
 
-  it.skipIf(process.geteuid?.() !== 0)('reports a full disk, leaves no partial line, and goes on', async () => {
-    const disk = join(directory, 'disk');
-    mkdirSync(disk);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', disk]);
-    try {
-      path = join(disk, 'alerts.jsonl');
-      const sink = file({ path });
-      await write(sink, 'a');
-      writeFileSync(join(disk, 'filler'), Buffer.alloc(12 * 1024));
-      const big = anAlert({ title: 'big', message: 'x'.repeat(6000) });
-      expect(await sink.deliver(big, never)).toEqual({ outcome: 'retry', reply: 'its file system is full' });
-      rmSync(join(disk, 'filler'));
-      expect((await sink.deliver(big, never)).outcome).toBe('delivered');
-      await sink.close?.();
-      expect(titles(path)).toEqual(['a', 'big']);
-    } finally {
-      execFileSync('umount', [disk]);
-    }
-  });
+  it.skipIf(process.geteuid?.() !== 0)(
+    'reports a full disk, leaves no partial line, and writes again when there is room',
+    async () => {
+      const disk = join(directory, 'disk');
+      mkdirSync(disk);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', disk]);
+      try {
+        path = join(disk, 'alerts.jsonl');
+        const sink = file({ path });
+        await write(sink, 'a');
+        writeFileSync(join(disk, 'filler'), Buffer.alloc(12 * 1024));
+        const big = anAlert({ title: 'big', message: 'x'.repeat(6000) });
+        expect(await sink.deliver(big, never)).toEqual({ outcome: 'retry', reply: 'its file system is full' });
+        rmSync(join(disk, 'filler'));
+        expect((await sink.deliver(big, never)).outcome).toBe('delivered');
+        await sink.close?.();
+        expect(titles(path)).toEqual(['a', 'big']);
+      } finally {
+        execFileSync('umount', [disk]);
+      }
+    },
+  );
 
   const replacements: [string, RegExp, () => { stop?: () => void }][] = [
     [
@@ -116,7 +119,7 @@ describe('the file sink', () => {
       },
     ],
     [
-      'a file that all can write',
+      'a file that every user can write to',
       /other users can write to it/,
       () => {
         writeFileSync(path, '');
@@ -163,7 +166,7 @@ describe('the file sink', () => {
   }
 
   it.each(replacements)(
-    'is replaced by %s: writes nothing, reports why, and goes on when it is gone',
+    'writes nothing and reports why while its file is replaced by %s, and goes on afterwards',
     async (_, why, replace) => {
       const sink = file({ path });
       await write(sink, 'a');

@@ -1,4 +1,4 @@
-/** Behaviour of webhook, Slack and Alertmanager beyond the common tests. */
+/** Tests of the webhook, Slack and Alertmanager sinks, in addition to those in conformance.ts. */
 import { createHmac } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher } from '../../../src/alerts/dispatch.ts';
@@ -73,7 +73,7 @@ describe('the webhook sink', () => {
   it('reads only the beginning of a response, and escapes control characters in it', async () => {
     receiver.answer = (response) => {
       response.writeHead(400);
-      response.write(`\x1b[2Jbad request\n${'x'.repeat(1 << 20)}`); // and never ends
+      response.write(`\x1b[2Jbad request\n${'x'.repeat(1 << 20)}`); // the response never ends
     };
     const { reply } = await webhook({ url: receiver.url }).deliver(anAlert(), never);
     expect(reply).toBe('400 Bad Request (\\x1b[2Jbad request)');
@@ -99,7 +99,7 @@ describe('the webhook sink', () => {
 });
 
 describe('Retry-After', () => {
-  it('is seconds or a date', () => {
+  it('is read as seconds or as a date', () => {
     const now = Date.parse('2026-11-22T12:00:00Z');
     expect(parseRetryAfter('7', now)).toBe(7000);
     expect(parseRetryAfter('Sun, 22 Nov 2026 12:00:09 GMT', now)).toBe(9000);
@@ -110,7 +110,7 @@ describe('Retry-After', () => {
 });
 
 describe('the Slack sink', () => {
-  it('sends one message a second, and waits longer when Slack asks for it', { timeout: 20_000 }, async () => {
+  it('sends at most one message a second, and waits longer when Slack requests it', { timeout: 20_000 }, async () => {
     receiver.answer = (response) => {
       if (receiver.received.length === 1) response.writeHead(429, { 'retry-after': '2' }).end();
       else response.end('ok');
@@ -125,14 +125,15 @@ describe('the Slack sink', () => {
     expect(two - again).toBeGreaterThan(950);
   });
 
-  it('lets no name mention a user, become a link, or become markup', async () => {
+  it('escapes process names that would mention a user, become a link, or become markup', async () => {
     const labels = { alertname: 'x', cgroup: `/${HOSTILE}` };
     await slack({ url: receiver.url }).deliver(anAlert({ title: HOSTILE, message: HOSTILE, labels }), never);
     const message = JSON.parse(receiver.received[0]?.body ?? '');
     const texts = [message.text, message.blocks[0].text.text, message.blocks[1].elements[0].text];
     for (const text of texts) expect(text).not.toMatch(/\p{Cf}|[^\P{Cc}\n]/u);
     expect(texts[0]).toContain('&lt;!channel&gt;');
-    for (const text of texts.slice(1)) expect(text).toContain('<!channel>'); // in blocks of plain text
+    // safe there, because these texts are plain text blocks
+    for (const text of texts.slice(1)) expect(text).toContain('<!channel>');
   });
 });
 
@@ -162,7 +163,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
       }),
     );
 
-  it('fires, gets worse and ends; the receiver of Alertmanager gets each', async () => {
+  it('delivers beginning, worsening and end of an episode to the receiver of Alertmanager', async () => {
     const manager = await start(receiver.url);
     const dispatcher = follow(manager);
     dispatcher.take(pressureLevel('medium', 'normal'));
@@ -182,7 +183,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
     expect(heard()).toEqual(expect.arrayContaining(['warning firing', 'warning resolved']));
   });
 
-  it('repeats firing alerts: a restarted Alertmanager has them, and one that gets no more forgets them', async () => {
+  it('re-sends firing alerts, so a restarted Alertmanager gets them, and they end when oomscope has died', async () => {
     const manager = await start();
     const dispatcher = follow(manager);
     dispatcher.send(anAlert());
@@ -190,11 +191,11 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
     await manager.down();
     await manager.up();
     await until(async () => (await manager.active()).length === 1);
-    await dispatcher.close(); // as if the process had died: nothing is sent
-    await until(async () => (await manager.active()).length === 0); // after four re-sends
+    await dispatcher.close(); // as if the process had died: nothing more is sent
+    await until(async () => (await manager.active()).length === 0); // they end after four intervals
   });
 
-  it('a kill fires for a while and ends by itself', async () => {
+  it('lets the alert of a kill fire for a while and end by itself', async () => {
     const manager = await start();
     const dispatcher = follow(manager, { lingerMs: 1_000 });
     dispatcher.take(oomKill('killed'));
@@ -204,7 +205,7 @@ describe.skipIf(alertmanagerUnavailable())('the Alertmanager sink', () => {
   });
 });
 
-it('the Alertmanager sink repeats an end for a while, and then stops', async () => {
+it('the Alertmanager sink re-sends a resolved alert for a while, and then stops', async () => {
   const sink = alertmanager({ url: `${receiver.url}/am/`, resendMs: 30, lingerMs: 300 });
   const dispatcher = new Dispatcher([{ sink }]);
   const alert = anAlert();

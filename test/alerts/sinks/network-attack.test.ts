@@ -1,4 +1,4 @@
-/** Receivers that echo secrets or never finish, and processes whose names are markup. */
+/** Receivers that echo secrets or never end their response, and processes whose names are markup. */
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Dispatcher } from '../../../src/alerts/dispatch.ts';
@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => receiver.down());
 
 describe('a response whose body never ends', () => {
-  it('of status 200 is a delivery, and the alert is sent once', async () => {
+  it('counts as a delivery if its status is 200, so the alert is sent once', async () => {
     receiver.answer = (response) => {
       response.writeHead(200);
       response.write('thanks');
@@ -47,7 +47,7 @@ describe('a response whose body never ends', () => {
     expect(performance.now() - began).toBeLessThan(5_000);
   });
 
-  it('that trickles without end is cut off', async () => {
+  it('is cut off when its body arrives slowly and never ends', async () => {
     let closed = 0;
     receiver.answer = (response) => {
       response.writeHead(200);
@@ -62,7 +62,7 @@ describe('a response whose body never ends', () => {
   });
 });
 
-describe('a receiver that echoes what it got', () => {
+describe('a receiver that echoes the request', () => {
   const secrets = [
     'S3CR3T-path',
     'S3CR3T-query',
@@ -77,12 +77,12 @@ describe('a receiver that echoes what it got', () => {
     ['slack', (url) => slack({ url })],
     ['alertmanager', (url) => alertmanager({ url, token: 'S3CR3T-token' })],
   ];
-  it.each(sinks)('gives %s no secret to print', async (name, make) => {
+  it.each(sinks)('causes %s to print no secret', async (name, make) => {
     const url = `${receiver.url.replace('//', '//S3CR3T-user:S3CR3T-password@')}/S3CR3T-path/S3CR3T%2Fencoded?x=S3CR3T-query`;
     const sink = make(url);
     for (const status of [200, 400, 404, 503]) {
       for (const echo of [...secrets, `/S3CR3T-path/S3CR3T%2Fencoded?x=S3CR3T-query`]) {
-        if (name === 'slack' && echo === 'S3CR3T-token') continue; // it has no token
+        if (name === 'slack' && echo === 'S3CR3T-token') continue; // the Slack sink has no token
         receiver.answer = (response, { headers, path }) => {
           response.writeHead(status, `no ${echo}`).end(`${echo} ${path} ${JSON.stringify(headers)} ${echo}`);
         };
@@ -93,17 +93,17 @@ describe('a receiver that echoes what it got', () => {
     }
   });
 
-  it('prints no part of a secret that is cut off', async () => {
+  it('causes no output of a secret that its response contains only in part', async () => {
     receiver.answer = (response) => {
       response.writeHead(400);
-      response.write('your token is S3CR3T-to'); // and nothing more
+      response.write('your token is S3CR3T-to'); // the response ends within the secret
     };
     const { reply } = await webhook({ url: receiver.url, token: 'S3CR3T-token' }).deliver(anAlert(), never);
     expect(reply).toContain('your token is');
     expect(reply).not.toContain('S3CR3T');
   });
 
-  it('that answers with something else than HTTP gets no secret printed', async () => {
+  it('causes no output of a secret when its answer is not HTTP', async () => {
     const server = createServer((socket) => {
       socket.on('data', (bytes) => socket.end(`HTTP/9.9 200 ${bytes}`));
     });
@@ -116,7 +116,7 @@ describe('a receiver that echoes what it got', () => {
   });
 });
 
-describe('a process in a Slack channel', () => {
+describe('a process name in a Slack channel', () => {
   it.each([
     HOSTILE,
     '<http://evil|click>',
