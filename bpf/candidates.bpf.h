@@ -6,7 +6,7 @@
 #include "process.bpf.h"
 #include "victim.bpf.h"
 
-#define STRETCH 128 /* processes of one call: the verifier follows a loop step by step, but checks a function once */
+#define STRETCH 128 /* processes for each call of consider_some(), which the verifier checks once, not once a call */
 #define STRETCHES 64
 #define MAX_ANCESTORS 64
 #define OOM_SCORE_ADJ_MIN (-1000)
@@ -16,7 +16,7 @@
 const volatile u32 candidates_mode = CANDIDATES_NEVER;
 const volatile u32 page_shift = 12;
 
-/* One list at a time is filled: the kernel holds oom_lock. */
+/* One global list is enough: the kernel holds oom_lock, so only one kill at a time fills the list. */
 struct oom_candidates_record list = {};
 struct candidate one = {};
 
@@ -30,8 +30,8 @@ static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancesto
 	return false;
 }
 
-/* Whether this kernel's oom_badness() sums the per-CPU counters (7.x) or takes their shared part (6.2 to 6.x). Learned
- * from its result for a victim for which the two differ. */
+/* Whether this kernel's oom_badness() sums the per-CPU counters (7.x) or takes their shared part (6.2 to 6.x).
+ * send_candidates() learns it from the first victim for which the two give different points. */
 bool exact_badness = false;
 
 static __always_inline void read_counters(struct mm_struct *mm, s64 *pages, bool exact)
@@ -59,7 +59,8 @@ static __always_inline s64 points_of(const struct rss_pages *rss, u64 page_table
 	return points;
 }
 
-/* mm/oom_kill.c: oom_badness(), for the process of this leader. Fills `one`; returns its points. */
+/* Computes what the kernel's oom_badness() (mm/oom_kill.c) computes for a process, given its thread-group leader.
+ * Fills `one` and returns its points. limit: the memory cgroup at its limit, 0: the whole system is out of memory. */
 __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 {
 	struct task_struct *leader = (void *)address;
@@ -88,8 +89,8 @@ __noinline s64 badness(u64 address, u64 limit, u64 total_pages)
 	return c->points;
 }
 
-/* Inserts `one` by its points. Of two equal processes the later one comes first, as in the kernel's
- * oom_evaluate_task(). */
+/* Inserts `one` into the list, sorted by points. Of two processes with equal points the later one comes first, as in
+ * the kernel's oom_evaluate_task(). */
 __noinline int insert_candidate(void)
 {
 	u32 count = list.count;
@@ -118,7 +119,8 @@ static __always_inline u64 first_task(void)
 	return (u64)task;
 }
 
-/* Considers the next STRETCH processes, from `task` on. Returns the process to continue with, 0: the list has ended. */
+/* Considers STRETCH processes, starting with `task`. Returns the process to continue with, or 0 at the end of the
+ * kernel's list. */
 __noinline u64 consider_some(u64 task, u64 first, u64 limit, u64 total_pages)
 {
 	u64 tasks = bpf_core_field_offset(struct task_struct, tasks);
@@ -136,7 +138,7 @@ __noinline u64 consider_some(u64 task, u64 first, u64 limit, u64 total_pages)
 	return task;
 }
 
-/* Walks all processes, as the kernel has just done (for_each_process), and sends those with the most points. */
+/* Walks all processes, as the kernel has just done (for_each_process), and sends the ones with the most points. */
 __noinline int send_candidates(u32 tid, u64 limit, u64 total_pages)
 {
 	u64 first = first_task();

@@ -9,7 +9,7 @@
 
 #define MAX_CPUS 1024 /* on a larger machine RSS stays approximate, and FACT_RSS_EXACT is not set */
 
-/* Set by the loader: the per-CPU slots of a counter. */
+/* Set by the loader: the number of possible CPUs, which is the number of slots of a per-CPU counter. */
 const volatile u32 possible_cpus = 0;
 
 struct {
@@ -19,7 +19,7 @@ struct {
 	__type(value, u64);
 } scratch SEC(".maps");
 
-/* A typed pointer as a plain number: the verifier forgets the type of a value that goes through a map. */
+/* Turns a typed pointer into a plain number. The value goes through a map, where the verifier forgets its type. */
 static __always_inline u64 as_number(const void *pointer)
 {
 	u32 zero = 0;
@@ -30,19 +30,21 @@ static __always_inline u64 as_number(const void *pointer)
 	return *(volatile u64 *)slot;
 }
 
-/* The result of get_mm_counter(): since 6.2 the shared part of a per-CPU counter. */
+/* Reads what the kernel's get_mm_counter() returns: since 6.2 only the shared part of each per-CPU counter, without
+ * the counts that CPUs have not yet added to it. */
 static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
 {
 	struct mm_struct___atomic *old = (void *)mm;
 
-	/* Not decided by whether struct mm_rss_stat exists: for a type that the kernel lacks, libbpf before 1.4
-	 * searches the modules, which needs CAP_SYS_ADMIN. */
+	/* The test is on a field, not on the type mm_rss_stat: for a type that the kernel lacks, libbpf before 1.4
+	 * searches the kernel modules, which needs CAP_SYS_ADMIN. */
 	if (bpf_core_field_exists(old->rss_stat.count)) {
 		u64 counts = (u64)mm + bpf_core_field_offset(old->rss_stat.count);
 		bpf_probe_read_kernel(pages, 4 * sizeof(*pages), (void *)counts);
 		return;
 	}
-	/* Computed here, because CO-RE relocates constant indexes only, and the kernel's elements have another size. */
+	/* The address of each element is computed here: CO-RE relocates constant indexes only, and the kernel's struct
+	 * percpu_counter is larger than the one in kernel.h. */
 	u64 stats = (u64)mm + bpf_core_field_offset(struct mm_struct, rss_stat);
 	for (int i = 0; i < 4; i++) {
 		struct percpu_counter *counter = (void *)(stats + i * bpf_core_type_size(struct percpu_counter));
@@ -50,11 +52,11 @@ static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
 	}
 }
 
-/* mm_struct.rss_stat: atomic counters up to 6.1, per-CPU counters since f1a7941243c1 (6.2).
+/* Reads mm_struct.rss_stat, which has atomic counters up to 6.1 and per-CPU counters since f1a7941243c1 (6.2).
  *
  * Without CONFIG_KALLSYMS_ALL a program cannot name the kernel's __per_cpu_offset[], but a per-CPU map reveals it: the
  * address of the map's area on CPU n, minus the map's per-CPU base pointer, is the offset of CPU n for every per-CPU
- * object. Returns false, with the approximate values in both, where the counters cannot be summed. */
+ * object. Returns false if the counters cannot be summed; then `exact` has the approximate values. */
 static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *approx)
 {
 	struct mm_struct___atomic *old = (void *)mm;
@@ -117,7 +119,8 @@ static __always_inline bool counter_is_full(const struct page_counter *counter)
 	return usage + CHARGE_BATCH_PAGES >= (s64)BPF_CORE_READ(counter, max);
 }
 
-/* The memory controller's css in an array of them. Its index depends on the kernel's configuration. */
+/* Returns the memory controller's element of an array of cgroup_subsys_state pointers. Its index depends on the
+ * kernel's configuration. */
 static __always_inline struct cgroup_subsys_state *memory_css(u64 subsys)
 {
 	struct cgroup_subsys_state *css = NULL;

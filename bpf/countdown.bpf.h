@@ -5,16 +5,17 @@
 #include "stalls.bpf.h"
 #include "streak.bpf.h"
 
-const volatile u32 countdown_from = 0; /* rounds; 0: no countdown is sent */
+/* A round is one reclaim that freed nothing. The first count that is reported; 0: no countdown is sent. */
+const volatile u32 countdown_from = 0;
 
-/* A group at its limit may reach a countdown and recover, hundreds of times in a row, in any of its tasks. Within this time
- * another countdown of the group is sent only if it has more rounds. */
+/* A group at its limit may start to count and recover hundreds of times in a row, in any of its tasks. Within this time
+ * the group's next countdown is sent only if it has more rounds than the last one that was sent. */
 #define COUNTDOWN_AGAIN_NS 1000000000ULL
 
 struct countdown {
 	u64 since_ns;
-	u32 rounds; /* the most that were sent since then */
-	u32 unsent; /* only grows: readers take differences, which no race between two tasks can falsify */
+	u32 rounds; /* of the last countdown that was sent */
+	u32 unsent; /* never reset: userspace takes differences, which stay right when two tasks race */
 };
 
 struct {
@@ -24,8 +25,8 @@ struct {
 	__type(value, struct countdown);
 } countdowns SEC(".maps");
 
-/* Whether to send this countdown; one that is not sent is counted. *unsent: if it is sent, how many countdowns of this limit
- * were not sent so far. */
+/* Returns whether to send this countdown, and counts it as unsent otherwise. *unsent: how many countdowns of this limit
+ * were not sent so far; set only if this countdown is to be sent. */
 static __always_inline bool countdown_is_news(u64 limit_id, u32 rounds, u32 *unsent)
 {
 	u64 now = bpf_ktime_get_ns();
@@ -52,7 +53,8 @@ __noinline int send_countdown(u32 rounds, u64 limit_id)
 	struct pressure_countdown_record r = { .fruitless_rounds = rounds, .limit_id = limit_id };
 	struct task_struct *task = (void *)bpf_get_current_task();
 
-	/* Powers of two, and every round when the end is near. Beyond it the OOM killer is at work. */
+	/* Sends at rounds 1, 2, 4, at every round from 8 to 16 (MAX_RECLAIM_RETRIES), and at 32. After 16 the kernel is
+	 * already calling its OOM killer. */
 	if (rounds < countdown_from || rounds > 2 * MAX_RECLAIM_RETRIES)
 		return 0;
 	if ((rounds & (rounds - 1)) && (rounds < MAX_RECLAIM_RETRIES / 2 || rounds > MAX_RECLAIM_RETRIES))
@@ -71,7 +73,7 @@ static __always_inline void memcg_round(unsigned long reclaimed)
 	if (!countdown_from)
 		return;
 	if (!reclaimed && memcg_cause(&limit_id) != CAUSE_MEMCG_LIMIT)
-		return; /* above memory.high the kernel kills nothing */
+		return; /* reclaim because of memory.high never leads to an OOM kill */
 	u32 rounds = streak_count(reclaimed, bpf_ktime_get_ns());
 	if (rounds)
 		send_countdown(rounds, limit_id);

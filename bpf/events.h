@@ -17,7 +17,7 @@
 #define CMDLINE_LEN 1024
 #define CANDIDATES 10 /* processes with the most points, of all that the kernel chose from */
 
-/* The number of a kind is also the index of its loss counter. */
+/* The number of a kind is also the kind's index in counters.lost[]. */
 enum record_kind {
 	RECORD_OOM_KILL = 1,
 	RECORD_OOM_STEP = 2,
@@ -25,29 +25,29 @@ enum record_kind {
 	RECORD_OOM_CANDIDATES = 4,
 	RECORD_OOM_IMMINENT = 5,
 	RECORD_LOG_LINE = 6,       /* from bpf/report.bpf.c */
-	RECORD_PRESSURE_STALL = 7, /* this and the next three from bpf/pressure.bpf.c: see pressure.h */
+	RECORD_PRESSURE_STALL = 7, /* this and the next three come from bpf/pressure.bpf.c: see pressure.h */
 	RECORD_PRESSURE_LEVEL = 8,
 	RECORD_PRESSURE_COUNTDOWN = 9,
 	RECORD_PRESSURE_GROUP = 10,
-	RECORD_GUARD_TRIGGER = 11, /* this and the next from bpf/guard.bpf.c: see guard.h */
+	RECORD_GUARD_TRIGGER = 11, /* this and the next come from bpf/guard.bpf.c: see guard.h */
 	RECORD_GUARD_SIGNAL = 12,
 	RECORD_PROCESS_EXEC = 13, /* from bpf/exec.bpf.c */
 	RECORD_KINDS,
 };
 WIRE_ENUM(record_kind);
 
-/* Maps that had no room for an element, so that a stall is missing from the accounts. */
+/* The map that was full when a stall began. The stall is then missing from the pressure totals. */
 enum full_map {
-	FULL_MAP_STALL_TASK,  /* of stalled tasks */
-	FULL_MAP_STALL_GROUP, /* of cgroups */
+	FULL_MAP_STALL_TASK,  /* `stalls`: one element for each stalled task */
+	FULL_MAP_STALL_GROUP, /* `groups`: one element for each cgroup */
 	FULL_MAPS,
 };
 WIRE_ENUM(full_map);
 
 enum kill_kind {
 	KILL_KILLED = 1,        /* SIGKILL, then oom:mark_victim */
-	KILL_ALREADY_DYING = 2, /* mark_victim alone: the kernel lets an exiting task use its reserves */
-	KILL_GROUP_MEMBER = 3,  /* killed because memory.oom.group takes the whole cgroup */
+	KILL_ALREADY_DYING = 2, /* mark_victim alone: the kernel lets a task that is exiting use the memory reserves */
+	KILL_GROUP_MEMBER = 3,  /* killed because memory.oom.group is set: the kernel kills the whole cgroup */
 	KILL_SHARED_MEMORY = 4, /* SIGKILL alone: another process that shares the victim's memory */
 };
 WIRE_ENUM(kill_kind);
@@ -68,9 +68,9 @@ enum kill_fact {
 	FACT_MM = 1 << 1,          /* total_vm, RSS, swap, page tables */
 	FACT_RSS_EXACT = 1 << 2,   /* rss_*_pages are sums over all CPUs, not the approximate counter */
 	FACT_CGROUPS = 1 << 3,     /* levels[] */
-	FACT_OOM_CONTROL = 1 << 4, /* constraint, order, gfp, domain size and limit were read from the kernel's oom_control */
-	FACT_RECLAIM = 1 << 5,     /* gfp and order are those of the trigger's last reclaim */
-	FACT_LIMIT = 1 << 6,       /* limit is the cgroup whose limit was hit */
+	FACT_OOM_CONTROL = 1 << 4, /* constraint, order, gfp, domain size and limit were read from the oom_control */
+	FACT_RECLAIM = 1 << 5,     /* gfp and order were taken from the trigger's last reclaim */
+	FACT_LIMIT = 1 << 6,       /* the field `limit` describes the cgroup whose limit was hit */
 	FACT_EXE = 1 << 7,
 	FACT_CMDLINE = 1 << 8,
 	FACT_CMDLINE_CUT = 1 << 9,
@@ -78,7 +78,7 @@ enum kill_fact {
 	FACT_LEVELS_CUT = 1 << 11, /* the victim's cgroup lies deeper than CGROUP_LEVELS */
 	FACT_NODEMASK = 1 << 12,   /* the allocation carried a nodemask */
 	FACT_MEMS_ALLOWED = 1 << 13,
-	FACT_CGROUP_V1 = 1 << 14,  /* cgroup v1 has the memory controller: a level's swap is memory and swap */
+	FACT_CGROUP_V1 = 1 << 14,  /* the memory controller is on cgroup v1: a level's swap_pages count memory plus swap */
 	FACT_CANDIDATES = 1 << 15, /* an oom_candidates_record follows */
 };
 WIRE_ENUM(kill_fact);
@@ -87,7 +87,7 @@ struct record_header {
 	__u16 kind; /* enum record_kind */
 	__u16 size; /* bytes, header included */
 	__u32 cpu;
-	__u64 sequence; /* counted per CPU; a lost record takes a number too, so a gap is a loss */
+	__u64 sequence; /* counted per CPU, lost records included: a gap in the numbers shows a loss */
 	__u64 ktime_ns; /* CLOCK_MONOTONIC */
 };
 
@@ -102,7 +102,7 @@ struct cgroup_level {
 	__u64 id;
 	__u64 usage_pages;
 	__u64 limit_pages;
-	__u64 swap_pages; /* v2: swap, v1: memory and swap */
+	__u64 swap_pages; /* cgroup v2: swap; v1: memory plus swap */
 	__u64 swap_limit_pages;
 	__u8 name_truncated;
 	__u8 oom_group;
@@ -124,28 +124,28 @@ struct oom_kill_record {
 	__u32 victim_pid;
 	__u32 victim_ppid;
 	__u32 victim_uid;
-	__u64 victim_start_ns; /* since boot, suspend included */
+	__u64 victim_start_ns; /* start time since boot, time in suspend included */
 	__s32 victim_oom_score_adj;
 	__u32 victim_threads;
 	__u64 victim_total_vm_pages;
 	__u64 victim_page_table_bytes;
-	struct rss_pages victim_rss;        /* exact where FACT_RSS_EXACT */
+	struct rss_pages victim_rss;        /* exact if FACT_RSS_EXACT is set */
 	struct rss_pages victim_rss_approx; /* shared part of the per-CPU counters, which kernels 6.2 to 6.x print */
-	char victim_comm[TASK_COMM_LEN];    /* of the marked thread */
-	char victim_process_comm[TASK_COMM_LEN];
+	char victim_comm[TASK_COMM_LEN];    /* comm of the marked thread */
+	char victim_process_comm[TASK_COMM_LEN]; /* comm of the thread-group leader */
 
-	/* the task that asked for memory */
+	/* the trigger: the task whose allocation made the kernel call its OOM killer */
 	__u32 trigger_tid;
 	__u32 trigger_pid;
 	__u32 trigger_uid;
-	__s32 trigger_order; /* -1: SysRq-f */
+	__s32 trigger_order; /* -1: a user requested the kill with SysRq-f */
 	__u64 trigger_cgroup_id;
 	__u64 trigger_start_ns;
 	__u32 trigger_gfp;
 	__u32 reserved1;
 	char trigger_comm[TASK_COMM_LEN];
 
-	/* the domain that ran out */
+	/* the domain that ran out of memory: a memory cgroup, a cpuset, some NUMA nodes or the system */
 	__u64 domain_pages;
 	__s64 chosen_points;
 	__u64 nodemask;
@@ -155,7 +155,7 @@ struct oom_kill_record {
 	__u16 exe_length;
 	__u16 cmdline_length;
 	__u32 reserved2;
-	/* Path components, innermost first, each ended by NUL. The second half is slack that the verifier needs. */
+	/* Path components, innermost first, each ended by NUL. The second half stays unused: the verifier requires it. */
 	char exe[2 * EXE_LEN];
 	char cmdline[CMDLINE_LEN];
 	struct cgroup_level levels[CGROUP_LEVELS];
@@ -168,7 +168,7 @@ struct oom_step_record {
 	__u32 pid;
 	__u8 step; /* enum oom_step */
 	__u8 reserved[7];
-	__u64 limit_id; /* the cgroup whose limit was hit, 0: no limit was hit, or the cgroup is gone */
+	__u64 limit_id; /* the cgroup whose limit was hit, 0: no limit was hit, or the cgroup no longer exists */
 	__u64 limit_usage_pages;
 };
 WIRE_STRUCT(oom_step_record);
@@ -181,24 +181,24 @@ struct candidate {
 	__u32 reserved;
 	__s64 points; /* oom_badness(): pages, oom_score_adj included */
 	__u64 page_table_bytes;
-	struct rss_pages rss; /* as the kernel counted them */
+	struct rss_pages rss; /* the counts from which this kernel computes the points */
 	char comm[TASK_COMM_LEN];
 };
 
 struct oom_candidates_record {
 	struct record_header header;
-	__u32 victim_tid; /* of the oom_kill_record it belongs to */
-	__u32 considered; /* processes that the kernel could have chosen */
-	__u32 count;      /* of candidates[], highest points first */
-	__u32 cut;        /* 1: the walk ended before the last process */
+	__u32 victim_tid; /* the same as in the oom_kill_record to which this list belongs */
+	__u32 considered; /* number of processes that the kernel could have chosen */
+	__u32 count;      /* used elements of candidates[], which has the highest points first */
+	__u32 cut;        /* 1: there were too many processes to look at all of them */
 	struct candidate candidates[CANDIDATES];
 };
 WIRE_STRUCT(oom_candidates_record);
 
-/* Which kills the list of candidates is sent for: a constant of the program. */
+/* For which kills the list of candidates is sent. The loader sets it as a constant of the program. */
 enum candidates_mode {
 	CANDIDATES_NEVER,
-	CANDIDATES_SYSTEM, /* those that no cgroup's limit caused */
+	CANDIDATES_SYSTEM, /* only for kills that no cgroup's limit caused */
 	CANDIDATES_ALWAYS,
 };
 WIRE_ENUM(candidates_mode);
@@ -214,18 +214,18 @@ WIRE_STRUCT(oom_imminent_record);
 #define LOG_TEXT_LEN 1024 /* PRINTKRB_RECORD_MAX, the longest line of the kernel's log */
 
 enum log_line_flag {
-	LINE_ENDS = 1 << 0,      /* a line feed follows; otherwise the next record continues the line (KERN_CONT) */
-	LINE_FORMATTED = 1 << 1, /* with the console's prefix: kernels before 5.19 */
+	LINE_ENDS = 1 << 0,      /* the line ends here; otherwise the next record continues it (KERN_CONT) */
+	LINE_FORMATTED = 1 << 1, /* the text starts with the console's prefix, as on kernels before 5.19 */
 	LINE_FIRST = 1 << 2,     /* the first line of a report */
-	LINE_LAST = 1 << 3,      /* the last line: it names the victim, or says that there is none */
+	LINE_LAST = 1 << 3,      /* the last line of a report: it names the victim, or says that there is none */
 };
 WIRE_ENUM(log_line_flag);
 
-/* A piece of the kernel's report of an OOM. */
+/* One line, or part of a line, of the kernel's report of an OOM. */
 struct log_line_record {
 	struct record_header header;
-	__u64 printer_start_ns; /* since boot, suspend included */
-	__u32 printer_tid;      /* the task that printed it: the trigger, unless LINE_FORMATTED */
+	__u64 printer_start_ns; /* start time since boot, time in suspend included */
+	__u32 printer_tid;      /* the task that printed the line: the trigger, or with LINE_FORMATTED any task */
 	__u16 length;
 	__u8 flags; /* enum log_line_flag */
 	__u8 reserved;
@@ -233,10 +233,10 @@ struct log_line_record {
 };
 WIRE_STRUCT(log_line_record);
 
-/* A process executes another program: its name, program and arguments change, its pid and start time stay. */
+/* A process executed another program. Its name and arguments changed; its pid and start time are the same as before. */
 struct process_exec_record {
 	struct record_header header;
-	__u64 start_ns; /* since boot, suspend included */
+	__u64 start_ns; /* start time since boot, time in suspend included */
 	__u32 pid;
 	__u32 ppid;
 	__u32 uid;
@@ -254,9 +254,9 @@ WIRE_STRUCT(synthetic_record);
 
 /* The value of the counters map, one for each CPU. */
 struct counters {
-	__u64 sequence;             /* the number of the next record */
-	__u64 lost[RECORD_KINDS];   /* by kind: records that found the ring full */
-	__u64 full_maps[FULL_MAPS]; /* by map: elements that found no room */
+	__u64 sequence;             /* the sequence number of this CPU's next record */
+	__u64 lost[RECORD_KINDS];   /* for each record kind: records lost because the ring was full */
+	__u64 full_maps[FULL_MAPS]; /* for each map: elements that were not added because the map was full */
 };
 WIRE_STRUCT(counters);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Programs that are executed. The hook (fs/exec.c, exec_binprm()) runs when the process has its new name and program,
- * and before the program's first instruction. A process that only forks keeps its parent's oom_score_adj and needs no
- * record. */
+/* Sends a record for each execve(). The hook (fs/exec.c, exec_binprm()) runs when the process has its new name and
+ * program, before the program's first instruction. A process that only forks has its parent's oom_score_adj and needs
+ * no record. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Synthetic records on the tracer's ring, for tests of the loss counters and for benchmarks. Not part of the package.
- * The loader replaces the maps by the tracer's. */
+/* Sends synthetic records to the tracer's ring, for tests of the loss counters and for benchmarks. This program is not
+ * in the npm package. The loader makes it use the tracer's maps. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
@@ -9,7 +9,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define PER_RUN 512
 
-/* Run with BPF_PROG_TEST_RUN, and never attached: sends PER_RUN records. */
+/* Sends PER_RUN records for each BPF_PROG_TEST_RUN. The program is never attached. */
 SEC("raw_tp/flood") int flood(void *ctx)
 {
 	for (int i = 0; i < PER_RUN; i++) {

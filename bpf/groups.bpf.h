@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The accounts of cgroups, each with its descendants, and of the system. PSI's arithmetic (kernel/sched/psi.c) on the
- * hierarchy of the memory controller, cgroup v1 too, and only while a task is stalled.
+/* Stall times of groups. A group is a cgroup with its descendants, or the whole system. The arithmetic is PSI's
+ * (kernel/sched/psi.c), but on the hierarchy of the memory controller, which may be cgroup v1, and it runs only while
+ * a task is stalled.
  *
- * A group's time is kept by CPU, in slots: `some` while a task that ran there last is stalled, `full` while in addition
- * no other task of the group runs there. Only that CPU changes its slot, except for stalled tasks that migrate: their
- * counts are atomic, and a race costs the nanoseconds between two loads. */
+ * A group has one slot for each CPU. A slot's `some` time passes while a task that last ran on this CPU is stalled; its
+ * `full` time passes while, in addition, no other task of the group runs on this CPU. Only the slot's own CPU changes
+ * it, except when a stalled task migrates. For this case the count of stalled tasks is atomic; the times may be wrong
+ * by the nanoseconds between two loads. */
 #pragma once
 
 #include "compat.bpf.h"
 #include "pressure.h"
 
-#define GROUP_DEPTH 16 /* levels of cgroups; a deeper cgroup counts for its 15 nearest ancestors and the system */
+#define GROUP_DEPTH 16 /* a stall counts for at most this many groups: its cgroup, the nearest ancestors, the system */
 #define HOT_GROUPS 128 /* a power of two */
 
-/* The loader sets the size of the values: they have a slot for each possible CPU. */
+/* The loader sets the size of the values, which have one slot for each possible CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 512);
@@ -28,11 +30,12 @@ struct {
 	__uint(value_size, sizeof(struct pressure_group) + sizeof(struct pressure_slot));
 } blank SEC(".maps");
 
-/* Groups with a recent stall, which each tick evaluates. While there are none, every hook ends after a load or two. */
+/* The keys of hot groups: groups with a recent stall, which every tick evaluates. While there is none, each hook
+ * returns after one or two loads. */
 u64 hot[HOT_GROUPS] = {};
 u32 hot_any = 0;
-u64 root_css = 0;   /* once it is known; its tasks belong to the system */
-u64 system_psi = 0; /* psi_system, once it is known */
+u64 root_css = 0;   /* css of the root cgroup, whose tasks count for the system only; 0: not known yet */
+u64 system_psi = 0; /* address of the kernel's psi_system; 0: not known yet */
 
 static __always_inline void count_full(enum full_map map)
 {
@@ -54,7 +57,7 @@ static __always_inline u64 css_id(struct cgroup_subsys_state *css)
 	return BPF_CORE_READ(css, cgroup, kn, id);
 }
 
-/* The group of a task: the css of its memory controller. */
+/* Returns the key of a task's group: the address of its memory cgroup's css, or SYSTEM_KEY. */
 static __always_inline u64 key_of(struct task_struct *task)
 {
 	struct mem_cgroup *memcg = task_memcg(task);
@@ -63,7 +66,8 @@ static __always_inline u64 key_of(struct task_struct *task)
 	return css && css != root_css ? css : SYSTEM_KEY;
 }
 
-/* Fills the record in the ring itself: the verifier adds up the stacks of all callers, and this call is the deepest. */
+/* Sends the name of a cgroup. The record is filled in the ring, not on the stack: the verifier adds the stacks of all
+ * callers, and this call is the deepest. */
 static __always_inline void send_group(struct cgroup_subsys_state *css, u64 id, u64 parent_id)
 {
 	struct record_header header;
@@ -84,9 +88,9 @@ static __always_inline void send_group(struct cgroup_subsys_state *css, u64 id, 
 	bpf_ringbuf_submit(r, 0);
 }
 
-/* When PSI ended its last period; 0: unknown (cgroup v1, or before 6.1). PSI weighs CPUs by how busy they were in a
- * period of some 2 s, so a task that moves between CPUs makes the result depend on where the periods end. Ours end
- * where PSI's do. */
+/* Returns when PSI ended its last period; 0: unknown (cgroup v1, or before 6.1). PSI weighs each CPU by how busy it was
+ * in a period of some 2 s. When a task moves between CPUs, the result depends on where a period ends. To get the same
+ * result as PSI, the periods here end when PSI's do. */
 static __always_inline u64 psi_closed(struct pressure_group *g, u64 key)
 {
 	struct psi_group *psi = (void *)(key == SYSTEM_KEY ? system_psi : g->psi);
@@ -107,7 +111,7 @@ static __always_inline void find_psi(struct pressure_group *g, struct cgroup_sub
 		system_psi = (u64)BPF_CORE_READ(psi, parent);
 }
 
-/* Returns the group's key, which is the system's for the root cgroup. 0: the map is full. */
+/* Returns the new group's key: SYSTEM_KEY for the root cgroup. 0: the map is full. */
 __noinline u64 group_create(u64 key)
 {
 	struct cgroup_subsys_state *css = (void *)key, *parent, *above;
@@ -138,8 +142,8 @@ __noinline u64 group_create(u64 key)
 	return key;
 }
 
-/* From now on each tick evaluates the group. Which task ran where before is unknown, so nothing runs until the next
- * switch. */
+/* Puts the group on the list of hot groups, which every tick evaluates. Which tasks run now is unknown, because cold
+ * groups do not follow context switches: a CPU counts as running none until its next switch. */
 __noinline int group_heat(u64 key, u64 now)
 {
 	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);
@@ -158,7 +162,7 @@ __noinline int group_heat(u64 key, u64 now)
 		}
 	}
 	if (!listed)
-		return 0; /* the list is full: the next stall tries again, and the totals continue */
+		return 0; /* the list is full: the group's next stall tries again; its totals still grow */
 	g->tick_ktime_ns = now;
 	if (g->hot)
 		return 0;
@@ -198,11 +202,12 @@ static __always_inline void slot_change(struct pressure_slot *s, s32 stalled, u3
 		s->running = running;
 }
 
-/* A change on one CPU: stalled tasks more or fewer (-1, 0, 1), and what runs there now (enum slot_running). */
+/* A change on one CPU. stalled: -1, 0 or 1 is added to its stalled tasks. running: what runs there now, as an enum
+ * slot_running. */
 #define CHANGE(cpu, stalled, running) ((u64)(cpu) << 32 | (u64)((stalled) + 1) << 16 | (running) << 8)
 
-/* Applies a change to a group and all its ancestors. change: CHANGE(), with the cause of the stall that ended after
- * ended_ns nanoseconds (0: none has ended). */
+/* Applies a change to a group and all its ancestors. change: CHANGE(), with the cause in its low byte if a stall ended.
+ * ended_ns: how long that stall lasted, 0: no stall ended. */
 __noinline int change_groups(u64 key, u64 change, u64 now, u64 ended_ns)
 {
 	u64 cpu = change >> 32, running = change >> 8 & 0xff, cause = change & 0xff;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The fast path of an early kill. Userspace names a target beforehand and keeps the arming fresh. Here, where the
- * kernel counts down to its OOM killer, the condition is checked and the signal sent at once, without waking userspace,
- * which would itself need memory. Kernels before 6.13 have no kfunc for that; there the record asks the addon's poller
- * thread to signal.
+/* Signals a process when the kernel is about to call its OOM killer. Userspace chooses the target in advance, writes it
+ * into a slot (an arming) and keeps renewing the slot's expiry. These programs run after each reclaim, check the
+ * condition and send the signal at once, without waking userspace, which would itself need memory. Kernels before 6.13
+ * have no kfunc that signals another task; there the record makes the addon's poller thread send the signal.
  *
- * The only decisions made here are whether the moment has come and whether the target is still the same process.
- * Everything ends with the process that armed, because only its descriptors hold the programs and maps. */
+ * These programs decide only whether the condition is met and whether the target is still the same process. They and
+ * their maps disappear when the process that armed exits, because only its file descriptors keep them loaded. */
 #include "kernel.h"
 #include "guard.h"
 #include "maps.bpf.h"
@@ -22,8 +22,8 @@ extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value) __ksym __weak;
 
-/* Set by the loader: the kernel's BTF has those three. It is read-only data, so the verifier skips the calls on a
- * kernel that lacks them. */
+/* Set by the loader: the kernel's BTF has the three functions above. The constant is read-only data, so the verifier
+ * skips the calls on a kernel that lacks them. */
 const volatile bool can_signal = false;
 
 struct {
@@ -40,8 +40,8 @@ struct {
 	__type(value, u64);
 } expiries SEC(".maps");
 
-/* Whether the current task is in this cgroup or below it, and the cgroup is at its limit. Otherwise the fruitless
- * reclaim had another reason: memory.high, memory.reclaim, or a limit further down. */
+/* Returns whether the current task is in this cgroup or a descendant, and the cgroup is at its limit. If it is not, the
+ * reclaim had another reason: memory.high, memory.reclaim, or the limit of a descendant. */
 __noinline int domain_is_full(u64 domain)
 {
 	struct mem_cgroup *memcg = task_memcg((void *)bpf_get_current_task());
@@ -50,7 +50,7 @@ __noinline int domain_is_full(u64 domain)
 		if (memcg_id(memcg) == domain) {
 			if (counter_is_full(&memcg->memory))
 				return 1;
-			/* v1: the limit of memory and swap together. On v2 this is the counter of swap alone. */
+			/* On cgroup v1 this counter limits memory plus swap. On v2 it counts swap alone, and is ignored. */
 			return BPF_CORE_READ(memcg, css.cgroup, root, hierarchy_id) && counter_is_full(&memcg->swap);
 		}
 		memcg = memcg_parent(memcg);
@@ -58,8 +58,8 @@ __noinline int domain_is_full(u64 domain)
 	return 0;
 }
 
-/* Before 5.11 these programs may not lock. They need no lock where the kernel cannot signal: then only the token
- * counts, which belongs to one target for ever and which userspace writes last. */
+/* Kernels before 5.11 do not allow bpf_spin_lock() in these programs. Without can_signal they need no lock: only the
+ * token is used, which is never reused for another target and which userspace writes last. */
 static __always_inline void lock(struct arming_slot *arming)
 {
 	if (can_signal)
@@ -91,17 +91,17 @@ static __always_inline u32 outcome_of(const struct arming_slot *target, struct g
 		outcome = GUARD_DYING;
 	else {
 		r->decided_ktime_ns = bpf_ktime_get_ns();
-		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to send it (irq_work). On a
-		 * virtual machine that takes most of the time of a signal. */
+		/* Preemption is off in a tracepoint, so the kernel interrupts this CPU to send the signal (irq_work).
+		 * On a virtual machine the interrupt takes most of the time that the signal needs. */
 		r->error = bpf_send_signal_task(task, target->signal, PIDTYPE_TGID, target->token);
 	}
 	bpf_task_release(task);
-	/* A leader that has exited before its threads cannot be signalled from here, but the process can by its pidfd.
-	 */
+	/* If the leader has exited before its threads, the kfunc fails with EPERM. Userspace can still signal the
+	 * process through its pidfd. */
 	return r->error == -EPERM ? GUARD_ASKED : outcome;
 }
 
-/* Fires once for each arming: only the task that takes it from ARMED to FIRED, under the lock, continues. */
+/* Fires once for each arming: only the task that changes the state from ARMED to FIRED, under the lock, continues. */
 __noinline int fire(u32 slot, u32 rounds, u64 now)
 {
 	struct arming_slot *arming = bpf_map_lookup_elem(&armings, &slot);
@@ -155,7 +155,7 @@ static __always_inline void consider(bool system, u32 rounds, u64 now)
 		u32 slot = i;
 		struct arming_slot *arming = bpf_map_lookup_elem(&armings, &slot);
 
-		/* Checked without the lock; fire() checks again with it. */
+		/* This check takes no lock; fire() checks again under the lock. */
 		if (!arming || arming->state != ARMING_ARMED || rounds < arming->fruitless_rounds)
 			continue;
 		if (system != (arming->domain == SYSTEM_DOMAIN))
@@ -165,7 +165,7 @@ static __always_inline void consider(bool system, u32 rounds, u64 now)
 	}
 }
 
-/* (nr_reclaimed), and the memcg by 7.2 */
+/* The tracepoint's arguments: nr_reclaimed; by 7.2 also the memcg. */
 SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsigned long reclaimed)
 {
 	u64 now = bpf_ktime_get_ns();
@@ -176,9 +176,9 @@ SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsign
 	return 0;
 }
 
-/* mm/page_alloc.c: should_reclaim_retry(). At 16 the kernel's own count allows it to call its OOM killer. It also does
- * so at once when no zone would have enough memory even if everything reclaimable were reclaimed; the last zone is
- * checked last. */
+/* Called in mm/page_alloc.c: should_reclaim_retry(), once for each zone. After 16 reclaims without progress the kernel
+ * calls its OOM killer. It calls it at once, whatever the count, if no zone would have enough memory even with
+ * everything reclaimable reclaimed: that is known at the last zone, the one without a successor in the zone list. */
 SEC("tp_btf/reclaim_retry_zone")
 int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long reclaimable, unsigned long available,
 	     unsigned long min_wmark, int no_progress_loops, bool enough)
@@ -196,7 +196,7 @@ int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long 
 	return 0;
 }
 
-/* kernel/signal.c: __send_signal_locked(). The time of the signal by the kernel's own clock, from any sender. */
+/* Called in kernel/signal.c: __send_signal_locked(). Reports when the target got a signal, from any sender. */
 SEC("tp_btf/signal_generate")
 int BPF_PROG(signal_generate, int sig, struct kernel_siginfo *info, struct task_struct *task)
 {

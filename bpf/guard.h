@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The wire between bpf/guard.bpf.c and the process that arms it: an arming, and the two records that an arming causes.
- */
+/* The data that bpf/guard.bpf.c exchanges with the process that arms it: an arming (which process to signal, and when),
+ * and the two records that an arming causes. */
 #pragma once
 
 #include "events.h"
@@ -20,57 +20,57 @@ enum arming_state {
 };
 WIRE_ENUM(arming_state);
 
-/* Userspace writes a slot under its lock (BPF_F_LOCK), and twice: first without token and state, so that even a reader
- * that takes no lock never sees half of one target and half of another. The expiry (u64, CLOCK_MONOTONIC) is in the map
- * `expiries`, so that a refresh cannot re-arm a slot that has just fired. */
+/* Userspace writes a slot under its lock (BPF_F_LOCK), and twice: first without token and state. So a reader that takes
+ * no lock never sees half of one target and half of another. The expiry (u64, CLOCK_MONOTONIC) is in a map of its own,
+ * `expiries`: renewing it cannot re-arm a slot that has just fired. */
 struct arming_slot {
 	struct bpf_spin_lock reserved_for_lock;
 	__u32 state;       /* enum arming_state */
 	__u64 token;       /* identifies this arming in its records */
 	__u64 domain;      /* id of the cgroup whose limit is watched, or SYSTEM_DOMAIN */
-	__u64 start_ticks; /* of the target, as in /proc/PID/stat */
-	__u32 pid;         /* of the target, in the first pid namespace */
+	__u64 start_ticks; /* the target's start time, as in /proc/PID/stat */
+	__u32 pid;         /* the target's pid in the initial pid namespace */
 	__u32 signal;
-	__u32 fruitless_rounds; /* consecutive reclaims of one task that freed nothing, at which the slot fires */
+	__u32 fruitless_rounds; /* fires after this many consecutive reclaims of one task that freed nothing */
 	__u32 reserved;
-	__u64 trigger_ktime_ns; /* when it fired */
+	__u64 trigger_ktime_ns; /* when the slot fired */
 };
 WIRE_STRUCT(arming_slot);
 
 enum guard_outcome {
 	GUARD_SENT = 1,    /* the kernel accepted the signal; guard_signal_record says when it was generated */
-	GUARD_ASKED = 2,   /* userspace must signal, by its pidfd */
-	GUARD_GONE = 3,    /* the process has ended, or its pid belongs to another process */
+	GUARD_ASKED = 2,   /* the program sent no signal: userspace must send it, through the target's pidfd */
+	GUARD_GONE = 3,    /* the process has exited, or its pid now belongs to another process */
 	GUARD_DYING = 4,   /* the process is exiting already: nothing was sent */
 	GUARD_REFUSED = 5, /* init, a kernel thread, or the kernel refused: see error */
 };
 WIRE_ENUM(guard_outcome);
 
-/* The condition was met. Sent once for each arming. */
+/* An arming's condition was met. This record is sent once for each arming. */
 struct guard_trigger_record {
-	struct record_header header; /* ktime_ns: when the reclaim ended that freed nothing */
+	struct record_header header; /* ktime_ns: when the last reclaim that freed nothing ended */
 	__u64 token;
 	__u64 domain;
-	__u64 decided_ktime_ns; /* just before the kernel got the signal, 0: it got none */
-	__u64 sent_ktime_ns;    /* just after */
+	__u64 decided_ktime_ns; /* just before bpf_send_signal_task() was called, 0: it was not called */
+	__u64 sent_ktime_ns;    /* just after that call, or after the decision not to call it */
 	__u32 pid;
 	__u32 trigger_tid;
 	__u32 fruitless_rounds;
-	__u32 asked;  /* 1: outcome is GUARD_ASKED. The addon compares fields of 4 or 8 bytes only */
+	__u32 asked;  /* 1: outcome is GUARD_ASKED. (The addon can compare fields of 4 or 8 bytes only.) */
 	__s32 error;  /* negative errno of bpf_send_signal_task(), 0: none */
 	__u8 outcome; /* enum guard_outcome */
 	__u8 reserved[3];
 };
 WIRE_STRUCT(guard_trigger_record);
 
-/* The kernel generated a signal for a target that has fired, from any sender: tracepoint signal:signal_generate. */
+/* The target of an arming that has fired got a signal, from any sender (tracepoint signal:signal_generate). */
 struct guard_signal_record {
-	struct record_header header; /* ktime_ns: of the signal */
+	struct record_header header; /* ktime_ns: when the signal was generated */
 	__u64 token;
 	__u64 trigger_ktime_ns;
 	__u32 pid;
 	__u32 signal;
-	__u32 sender_pid; /* of the current task: the trigger, the guard's own process, or any other sender */
+	__u32 sender_pid; /* pid of the current task: the trigger, the guard's own process, or any other sender */
 	__u32 by_oom_killer;
 };
 WIRE_STRUCT(guard_signal_record);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel's types, each with only the fields that are read, in any order: CO-RE finds the real offsets in the
- * running kernel's BTF. And the kernel's numbers that are macros there, so that no BTF has them. */
+/* Types of the kernel, each with only the fields that these programs read, in any order: CO-RE finds the real offsets
+ * in the running kernel's BTF. The constants are macros in the kernel, which BTF does not contain. */
 #pragma once
 
 #include <linux/types.h>
@@ -23,7 +23,7 @@ typedef __u64 u64;
 #define EPERM 1
 #define E2BIG 7
 #define EBUSY 16
-#define SEND_SIG_PRIV 1              /* include/linux/signal.h: in place of a pointer to a siginfo */
+#define SEND_SIG_PRIV 1              /* include/linux/signal.h: the kernel itself is the sender, there is no siginfo */
 #define SIGNAL_GROUP_EXIT 0x00000004 /* include/linux/sched/signal.h */
 #define PF_MEMALLOC 0x00000800       /* include/linux/sched.h */
 #define PF_KTHREAD 0x00200000        /* include/linux/sched.h */
@@ -34,8 +34,8 @@ enum kernel_limit {
 	/* mm/internal.h: reclaims without progress after which mm/page_alloc.c and mm/memcontrol.c call the OOM killer.
 	 */
 	MAX_RECLAIM_RETRIES = 16,
-	/* include/linux/memcontrol.h MEMCG_CHARGE_BATCH, 32 before 6.1: how many pages below its limit a charge may
-	   fail. */
+	/* include/linux/memcontrol.h MEMCG_CHARGE_BATCH (32 before 6.1): pages that the kernel charges at once. A charge
+	   may fail while usage is this much below the limit. */
 	CHARGE_BATCH_PAGES = 64,
 	/* USER_HZ is 100 on x86-64 and arm64. */
 	NS_PER_TICK = 10000000,
@@ -139,7 +139,7 @@ struct page_counter {
 struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
-	struct page_counter swap; /* shares its place with memsw (v1) */
+	struct page_counter swap; /* a union with memsw, which cgroup v1 uses */
 	bool oom_group;
 };
 
@@ -148,7 +148,7 @@ struct css_set {
 };
 
 enum cgroup_subsys_id {
-	memory_cgrp_id = 4, /* relocated: differs by configuration */
+	memory_cgrp_id = 4, /* CO-RE replaces this value: it depends on the kernel's configuration */
 };
 
 /* tasks */
@@ -187,8 +187,8 @@ struct task_struct {
 	char comm[16];
 	u64 start_boottime;
 	struct task_struct *group_leader;
-	struct list_head tasks;       /* of leaders: all processes, init_task first */
-	struct list_head thread_node; /* of threads: signal->thread_head */
+	struct list_head tasks;       /* links the leaders of all processes, init_task first */
+	struct list_head thread_node; /* links the threads of a process; the head is signal->thread_head */
 	struct completion *vfork_done;
 	struct task_struct *real_parent;
 	struct mm_struct *mm;
@@ -241,12 +241,12 @@ enum pid_type {
 	PIDTYPE_TGID,
 };
 
-/* vmscan. The field exists since 6.0, which also excluded proactive reclaim from PSI. */
+/* mm/vmscan.c. The field exists since 6.0, the first kernel whose PSI does not count proactive reclaim. */
 struct scan_control {
 	unsigned int proactive : 1;
 };
 
-/* BPF's own maps, for the offset of a CPU's per-CPU area: see read_rss() in compat.bpf.h. */
+/* The kernel's struct of a BPF array map. read_rss() in compat.bpf.h finds the per-CPU offsets through it. */
 struct bpf_array {
 	void *pptrs[1];
 };

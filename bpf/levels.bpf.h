@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The height of the pressure: sliding windows over a group's totals, and levels with hysteresis. All of it is computed
- * on the tick, so that a level rises while a stall lasts and falls when everything is quiet, and a stall itself costs
- * none of it. */
+/* Pressure levels of a group: shares of stall time in sliding windows, compared with thresholds, with hysteresis. Every
+ * tick computes them. So a level can rise while a stall lasts and fall when no task stalls, and beginning or ending a
+ * stall costs the stalled task none of this work. */
 #pragma once
 
 #include "groups.bpf.h"
 
 const volatile u64 window_ns[PRESSURE_WINDOWS] = {};
 const volatile struct pressure_share thresholds[PRESSURE_WINDOWS][PRESSURE_LEVELS] = {};
-const volatile u32 fall_permille = 700; /* a level falls below this part of its threshold */
-const volatile u64 sustain_ns = 0;
-const volatile u64 cool_down_ns = 0;
-const volatile u64 cold_ns = PSI_PERIOD_NS; /* a group without a stall for this long is cold; no window is longer */
+const volatile u32 fall_permille = 700; /* a level ends when the share is below this part of its threshold */
+const volatile u64 sustain_ns = 0;      /* a higher level is reported after it has held for this long */
+const volatile u64 cool_down_ns = 0;    /* a lower level is reported after it has held for this long */
+const volatile u64 cold_ns = PSI_PERIOD_NS; /* ticks skip a group without a stall for this long; no window is longer */
 
-u32 stalled_now = 0; /* stalled tasks of the system at the last tick */
+u32 stalled_now = 0; /* number of tasks in the system that were stalled at the last tick */
 
 enum tick_result { TICK_GONE, TICK_COLD, TICK_HOT };
 
@@ -23,7 +23,7 @@ struct weighed {
 
 static __always_inline void weigh(struct weighed *sum, u64 some, u64 full, u64 busy)
 {
-	u64 weight = busy >> 10; /* some × busy of two seconds on 1024 CPUs must fit */
+	u64 weight = busy >> 10; /* so that the sum of some × weight over 1024 CPUs and two seconds fits in 64 bits */
 
 	sum->some += some * weight;
 	sum->full += full * weight;
@@ -38,7 +38,8 @@ static __always_inline u64 since_last(u64 now, u64 *last)
 	return more;
 }
 
-/* Whether the period over which CPUs are weighed ends now: with PSI's period, as long as PSI has periods. */
+/* Returns whether the period over which CPUs are weighed ends now. It ends when PSI's period ends, if that is known,
+ * and otherwise after PSI_PERIOD_NS. */
 static __always_inline bool period_ends(struct pressure_group *g, u64 key, u64 now)
 {
 	u64 closed = psi_closed(g, key), lasted = now - g->coarse_ktime_ns;
@@ -51,8 +52,8 @@ static __always_inline bool period_ends(struct pressure_group *g, u64 key, u64 n
 	return ends;
 }
 
-/* Sums the CPUs' times, each weighed by how busy the CPU was: collect_percpu_times() of PSI. Returns the stalled tasks.
- */
+/* Sums the times of all CPUs, each weighed by how busy the CPU was, as collect_percpu_times() in kernel/sched/psi.c
+ * does. Returns the number of stalled tasks. */
 static __always_inline u32 collect(struct pressure_group *g, u64 key, u64 now)
 {
 	struct weighed fine = {}, coarse = {};
@@ -122,7 +123,7 @@ __noinline int slide(u64 key, u64 window, u64 now)
 			break;
 		newer = older;
 	}
-	/* Without an older sample the group was at rest before the newer one. */
+	/* If no sample is older than the window, the group had no stall before `newer`. */
 	if (!older.ktime_ns || older.ktime_ns > from)
 		older = newer;
 	u64 part = from > older.ktime_ns ? from - older.ktime_ns : 0;
@@ -140,8 +141,8 @@ __noinline int slide(u64 key, u64 window, u64 now)
 	return 0;
 }
 
-/* The highest level that a window reaches, the shortest window first. A level that holds already has a lower threshold.
- */
+/* Returns the highest level that any window reaches; *window is the shortest window that reaches it. For the current
+ * level and those below it, the thresholds are lower (fall_permille). */
 static __always_inline u8 level_now(struct pressure_group *g, u8 *window)
 {
 	u8 level = LEVEL_NORMAL;
@@ -160,7 +161,7 @@ static __always_inline u8 level_now(struct pressure_group *g, u8 *window)
 	return level;
 }
 
-/* The peak of an episode is the highest share of the window that decided. */
+/* Raises the episode's peak: the highest share of the window that decided the level. */
 static __always_inline void raise_peak(struct pressure_group *g)
 {
 	u64 window = g->window;
@@ -259,7 +260,7 @@ __noinline int evaluate(u64 key, u64 now)
 	return TICK_COLD;
 }
 
-/* The cgroup is removed: ends its episode. */
+/* Called when the cgroup is removed. Ends its episode. */
 __noinline int group_remove(u64 key)
 {
 	struct pressure_group *g = bpf_map_lookup_elem(&groups, &key);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The maps that each object shares with userspace: its ring and the counters of what the ring had no room for. */
+/* The maps that each object shares with userspace: the ring buffer, and counters of the records that it had no room
+ * for. */
 #pragma once
 
 #include "events.h"
@@ -19,7 +20,7 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/* Stamps a record. Even a record that is lost afterwards takes a sequence number. */
+/* Fills a record's header. Even a record that is lost afterwards takes a sequence number. */
 static __always_inline void record_begin(struct record_header *header, enum record_kind kind)
 {
 	u32 zero = 0;
@@ -44,8 +45,8 @@ static __always_inline void count_lost(enum record_kind kind)
 		__sync_fetch_and_add(&c->lost[kind], 1);
 }
 
-/* Sends a record, or counts it as lost when the ring is full. `kind` repeats header->kind as a constant, because it is the
- * index of the loss counter and the verifier must know that index. */
+/* Sends a record, or counts it as lost when the ring is full. `kind` is the same as header->kind, but a constant: the
+ * verifier must know the index of the loss counter. */
 static __always_inline int record_send(struct record_header *header, enum record_kind kind, u64 size, u64 flags)
 {
 	header->size = size;

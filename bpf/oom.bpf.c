@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* OOM kills: the victim, the trigger, the limit that was hit, and how the memory came back.
+/* Reports OOM kills: the victim, the trigger (the task whose allocation made the kernel call its OOM killer), the limit
+ * that was hit, and when the victim's memory was freed.
  *
- * mark_victim alone does not mean a kill: mm/oom_kill.c fires it for tasks that are exiting anyway. And a kill does not
- * always mean a mark: processes that share the victim's memory get a bare SIGKILL. So these programs pair the SIGKILL
- * and the mark, in the context of the trigger, the task that ran out of memory. All of it happens under the kernel's
- * oom_lock.
- */
+ * The tracepoint oom:mark_victim alone does not mean a kill: mm/oom_kill.c calls it also for tasks that are already
+ * exiting. And a kill does not always come with a mark: processes that share the victim's memory get SIGKILL only. So
+ * these programs match SIGKILL with mark_victim. Both happen in the context of the trigger, under the kernel's
+ * oom_lock. */
 #include <asm/ptrace.h>
 #include "kernel.h"
 #include "events.h"
@@ -22,19 +22,19 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define EPISODE_NS 1000000000ULL /* marks by one trigger that are further apart than this belong to different OOMs */
 
-/* The recent past of one trigger. */
+/* What one trigger did recently. */
 struct episode {
 	u64 signalled; /* task_struct that got SIGKILL and has not been marked */
 	u64 signal_ktime_ns;
-	u64 mark_ktime_ns; /* last mark */
+	u64 mark_ktime_ns; /* when it last marked a victim */
 	u64 marked_mm;
 	u64 marked_leader;
 	u64 oom_control;       /* of the current OOM, on the trigger's stack */
-	u64 given_oom_control; /* last argument of oom_kill_process() */
+	u64 given_oom_control; /* argument of its last call of oom_kill_process() */
 	u64 first_leader;      /* first victim of the current OOM */
 	u32 reclaim_gfp;
 	s32 reclaim_order;
-	u32 reclaimed; /* reclaim_gfp and reclaim_order are set */
+	u32 reclaimed; /* 1: reclaim_gfp and reclaim_order are set */
 	u32 reserved;
 };
 
@@ -45,15 +45,15 @@ struct {
 	__type(value, struct episode);
 } episodes SEC(".maps");
 
-/* A marked process, until its memory is back. In the map under its pid, the marked thread's tid and its address space.
- */
+/* A marked process whose memory has not been freed yet. The map has it under three keys: its pid, the marked thread's
+ * tid, and the address of its mm_struct. */
 struct victim {
 	u64 mm;
 	u64 limit_memcg;
 	u64 limit_id;
 	u32 pid;
 	u32 tid;
-	u32 steps; /* a bit for each enum oom_step that was seen */
+	u32 steps; /* one bit for each enum oom_step that has happened */
 	u32 reserved;
 };
 
@@ -64,7 +64,7 @@ struct {
 	__type(value, struct victim);
 } victims SEC(".maps");
 
-/* Victims in the map. While it is 0 the busy exit paths cost one load. */
+/* Number of victims in the map. While it is 0, the hooks on process exit return after one load. */
 u64 followed = 0;
 
 static __always_inline struct episode *episode_get(bool create)
@@ -108,7 +108,7 @@ static __always_inline void unfollow(const struct victim *v)
 		__sync_fetch_and_add(&followed, -1);
 }
 
-/* ---- the trigger, and what it asked for (mm/vmscan.c) ---- */
+/* ---- what the trigger wanted to allocate (mm/vmscan.c) ---- */
 
 static __always_inline int on_reclaim(int order, u32 gfp)
 {
@@ -117,13 +117,13 @@ static __always_inline int on_reclaim(int order, u32 gfp)
 		e->reclaim_gfp = gfp;
 		e->reclaim_order = order;
 		e->reclaimed = 1;
-		e->first_leader = 0; /* it reclaims again, so the next mark belongs to another OOM */
+		e->first_leader = 0; /* the task reclaims again, so its next mark belongs to another OOM */
 		e->oom_control = 0;
 	}
 	return 0;
 }
 
-/* (order, gfp) up to 6.19, (gfp, order, memcg) by 7.2 */
+/* The tracepoints' arguments: (order, gfp) up to 6.19, (gfp, order, memcg) by 7.2. */
 #define RECLAIM(name, tp)                                                    \
 	TRACEPOINT(name##_2, tp, on_reclaim(order, gfp), int order, u32 gfp) \
 	TRACEPOINT(name##_3, tp, on_reclaim(order, gfp), u32 gfp, int order)
@@ -132,9 +132,9 @@ RECLAIM(memcg_reclaim, "mm_vmscan_memcg_reclaim_begin")
 RECLAIM(softlimit_reclaim, "mm_vmscan_memcg_softlimit_reclaim_begin")
 
 /* A process at its cgroup's limit that allocates anonymous memory goes through some 35 reclaims that free nothing, in
- * 0.86 ms, before the kernel kills (at least MAX_RECLAIM_RETRIES). A reader that is woken after 3 of them is awake and
- * warm when the kill comes. While no kill follows, the interval between records doubles: a cgroup that thrashes at its
- * limit for hours must not cost a CPU. */
+ * 0.86 ms, before the kernel kills (at least MAX_RECLAIM_RETRIES). If userspace is woken after 3 of them, it is running
+ * and has its code in the CPU's caches when the kill comes. While no kill follows, the interval between these records
+ * doubles, up to IMMINENT_LATEST_NS: a cgroup that stays at its limit for hours must not use up a CPU. */
 #define IMMINENT_ROUNDS 3
 #define IMMINENT_SOONEST_NS 10000000ULL
 #define IMMINENT_LATEST_NS 10000000000ULL
@@ -159,13 +159,13 @@ static __always_inline int on_reclaim_end(unsigned long reclaimed)
 	return record_send(&r.header, RECORD_OOM_IMMINENT, sizeof(r), BPF_RB_FORCE_WAKEUP);
 }
 
-/* (nr_reclaimed), and the memcg by 7.2 */
+/* The tracepoints' arguments: nr_reclaimed; by 7.2 also the memcg. */
 TRACEPOINT(direct_reclaim_end, "mm_vmscan_direct_reclaim_end", on_reclaim_end(reclaimed), unsigned long reclaimed)
 TRACEPOINT(memcg_reclaim_end, "mm_vmscan_memcg_reclaim_end", on_reclaim_end(reclaimed), unsigned long reclaimed)
 
 /* ---- the kill (mm/oom_kill.c: __oom_kill_process) ---- */
 
-/* Set by the loader: no hook delivers the oom_control. */
+/* Set by the loader to true if oom_kill_process(), which gets the oom_control as an argument, cannot be hooked. */
 const volatile bool search_stack = true;
 
 static __always_inline bool chose(u64 oom_control, u64 task, u64 leader)
@@ -176,11 +176,11 @@ static __always_inline bool chose(u64 oom_control, u64 task, u64 leader)
 	return (chosen == task || chosen == leader) && is_oom_control(oom_control);
 }
 
-/* Set by report_kill(): an oom_candidates_record must follow. Protected by oom_lock, like the record itself. */
+/* Set by report_kill(): an oom_candidates_record must follow. The kernel's oom_lock protects it, like the record. */
 bool candidates_wanted = false;
 u64 kill_limit = 0; /* the memcg of kill.limit */
 
-/* Stamps the record, and sets what does not depend on the victim. */
+/* Fills the header and the fields that do not depend on the victim. */
 static __always_inline void kill_begin(struct episode *e, u32 tid, u8 kind)
 {
 	struct oom_kill_record *r = &kill;
@@ -203,7 +203,8 @@ static __always_inline void kill_begin(struct episode *e, u32 tid, u8 kind)
 	}
 }
 
-/* The oom_control that chose this very process, 0: none is known, or the process was killed along with another. */
+/* Returns the oom_control whose `chosen` is this process. 0: none is known, or the kernel chose another process and
+ * killed this one along with it. */
 static __always_inline u64 oom_control_of(struct episode *e, u64 stack, u64 task, u64 leader)
 {
 	if (task && e->given_oom_control && chose(e->given_oom_control, task, leader))
@@ -211,7 +212,7 @@ static __always_inline u64 oom_control_of(struct episode *e, u64 stack, u64 task
 	return stack && task && search_stack ? find_oom_control(stack, task, leader, 0) : 0;
 }
 
-/* Notes a mark in the trigger's episode. Returns the oom_control of the OOM that the mark belongs to. */
+/* Records the mark in the trigger's episode. Returns the oom_control of the OOM to which the mark belongs. */
 static __always_inline u64 episode_mark(struct episode *e, u64 stack, u64 task, u64 leader, u64 mm)
 {
 	struct oom_kill_record *r = &kill;
@@ -242,7 +243,8 @@ static __always_inline bool wants_candidates(const struct oom_kill_record *r, u6
 	       (candidates_mode == CANDIDATES_ALWAYS || (candidates_mode == CANDIDATES_SYSTEM && !limit));
 }
 
-/* stack: where on the trigger's stack to search for the oom_control, 0: nowhere. task: 0 when only its tid is known. */
+/* stack: the address on the trigger's stack from which to search for the oom_control, 0: do not search. task: the
+ * victim, 0: only its tid is known. */
 __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 {
 	struct oom_kill_record *r = &kill;
@@ -292,8 +294,8 @@ static __always_inline int on_mark(u64 stack, u64 task)
 
 TRACEPOINT(mark_victim_task, "mark_victim", on_mark(as_number(ctx), as_number(task)), struct task_struct *task)
 
-/* Up to 6.8 the tracepoint has a pid only. The task is the one that was signalled just before, if this is a real kill;
- * otherwise the trigger itself, or the process that the trigger chose. */
+/* Returns the marked task. Up to 6.8 the tracepoint passes only its pid. After a SIGKILL it is the task that got the
+ * signal; otherwise it is the trigger itself, or the process that the trigger chose. */
 static __always_inline u64 marked_task(u64 stack, u32 pid)
 {
 	struct episode *e = episode_get(false);
@@ -320,7 +322,7 @@ static __always_inline int on_mark_pid(u64 stack, u32 pid)
 
 TRACEPOINT(mark_victim_pid, "mark_victim", on_mark_pid(as_number(ctx), pid), int pid)
 
-/* For kernels without BTF of the tracepoint. `pid` is at offset 8 in every layout that it ever had. */
+/* For kernels without BTF for the tracepoint. `pid` has been at offset 8 in every version of its layout. */
 SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
 {
 	u32 pid = 0;
@@ -329,7 +331,7 @@ SEC("tracepoint/oom/mark_victim") int mark_victim_plain(void *ctx)
 	return on_mark_pid(0, pid);
 }
 
-/* On kernels that let a program hook a function, the oom_control is an argument and need not be searched for. */
+/* On kernels where a program can hook oom_kill_process(), the oom_control is an argument, and no search is needed. */
 static __always_inline int on_oom_kill_process(u64 oom_control)
 {
 	struct episode *e = episode_get(true);
@@ -349,8 +351,8 @@ SEC("kprobe/oom_kill_process") int oom_kill_process_kprobe(struct pt_regs *ctx)
 	return on_oom_kill_process(PT_REGS_PARM1(ctx));
 }
 
-/* kernel/signal.c: __send_signal_locked(). The OOM killer sends SEND_SIG_PRIV to the whole thread group; few others do.
- */
+/* Called in kernel/signal.c: __send_signal_locked(). The OOM killer sends SIGKILL with SEND_SIG_PRIV to a whole thread
+ * group; little other kernel code does. */
 static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 {
 	struct task_struct *task = (void *)address;
@@ -376,7 +378,7 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 TRACEPOINT(signal_generate, "signal_generate", on_signal(sig, as_number(info), as_number(task), group), int sig,
 	   struct kernel_siginfo *info, struct task_struct *task, int group)
 
-/* ---- how the memory comes back ---- */
+/* ---- how the victim's memory is freed ---- */
 
 static __always_inline int report_step(u64 key, u8 step)
 {
@@ -395,8 +397,8 @@ static __always_inline int report_step(u64 key, u8 step)
 		r.limit_usage_pages = BPF_CORE_READ(limit, memory.usage.counter);
 	}
 	record_send(&r.header, RECORD_OOM_STEP, sizeof(r), 0);
-	/* The exit and the end of the memory come in either order; since 6.16 the exit is first. The entry under the
-	 * pid has the steps. */
+	/* STEP_EXIT and STEP_MM_GONE come in either order; since 6.16 STEP_EXIT is first. Of the victim's three
+	 * elements in the map, the one under its pid counts the steps. */
 	u64 pid = v.pid;
 	found = bpf_map_lookup_elem(&victims, &pid);
 	if (!found)
@@ -412,8 +414,8 @@ TRACEPOINT(start_task_reaping, "start_task_reaping", report_step((u32)pid, STEP_
 TRACEPOINT(finish_task_reaping, "finish_task_reaping", report_step((u32)pid, STEP_REAPER_FINISH), int pid)
 TRACEPOINT(skip_task_reaping, "skip_task_reaping", report_step((u32)pid, STEP_REAPER_SKIP), int pid)
 
-/* Without exit_mmap (before 6.1) the exit comes after exit_mm(): the memory is back, unless another process shares it.
- */
+/* Set for kernels without the tracepoint exit_mmap (before 6.1). There sched_process_exit comes after exit_mm(), when
+ * the memory has been freed unless another process shares it. */
 const volatile bool exit_is_last_step = false;
 
 static __always_inline int on_exit(struct task_struct *task, bool last)
@@ -427,7 +429,7 @@ static __always_inline int on_exit(struct task_struct *task, bool last)
 	return report_step(pid, STEP_EXIT);
 }
 
-/* (task) to 6.12; group_dead since 6.16 */
+/* The tracepoint's arguments: (task) up to 6.12, (task, group_dead) since 6.16. */
 TRACEPOINT(process_exit_1, "sched_process_exit",
 	   followed ? on_exit(task, !BPF_CORE_READ(task, signal, live.counter)) : 0, struct task_struct *task)
 TRACEPOINT(process_exit_2, "sched_process_exit", followed ? on_exit(task, group_dead) : 0, struct task_struct *task,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory pressure: the time that tasks spend stalled on memory, by task, by cgroup and for the system, and by cause.
+/* Measures memory pressure: the time that tasks spend stalled on memory, for each task, each cgroup and the system, and
+ * for each cause.
  *
- * psi_memstall_enter() and psi_memstall_leave() enclose every stall; where a program can hook them, the tracepoints
- * only tell the cause. Otherwise the tracepoints enclose reclaim and compaction, and sched_switch sees which tasks go
- * to sleep with task_struct.in_memstall set. */
+ * The kernel calls psi_memstall_enter() and psi_memstall_leave() around every stall. If a program can hook them, the
+ * tracepoints only tell the cause. Otherwise tracepoints mark the begin and end of reclaim and compaction, and
+ * sched_switch shows which tasks go to sleep with task_struct.in_memstall set. */
 #include <asm/ptrace.h>
 #include "kernel.h"
 #include "maps.bpf.h"
@@ -18,7 +19,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* A program that also keeps the clock running. */
+/* A program that also makes sure that tick() runs regularly (see tick.bpf.h). */
 #define PRESSURE_TRACEPOINT(name, tracepoint, work, args...) \
 	TRACEPOINT_PAIR(name, tracepoint, (work, keep_ticking(), 0), (work, tick_if_due(), 0), ##args)
 
@@ -29,11 +30,12 @@ static __always_inline s64 stack_of(void *ctx)
 	return want_stack ? bpf_get_stackid(ctx, &stacks, BPF_F_REUSE_STACKID) : -1;
 }
 
-/* Pairs nest, and only the outermost counts: inside it a stall is open already, and the task's own flag is still set
- * when the function returns that ends the inner one. (The argument shows it too, but on 5.10 a program may not read
- * it.)
+/* Calls of psi_memstall_enter() and psi_memstall_leave() nest, and only the outermost pair counts. An inner enter finds
+ * a stall already open; after an inner leave, task_struct.in_memstall is still set. (The argument `flags` tells it too,
+ * but on 5.10 a program may not read it.)
  *
- * Both programs run when the function returns, so that PSI's account and ours contain the same part of their cost. */
+ * Both programs run when the hooked function returns. So PSI's times and these times contain the same part of the
+ * programs' own cost. */
 static __always_inline void on_entered(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
@@ -84,8 +86,9 @@ SEC("kretprobe/psi_memstall_leave") int memstall_leave_kprobe(struct pt_regs *ct
 
 /* ---- reclaim and compaction (mm/vmscan.c, mm/compaction.c): the cause of a stall, or the stall itself ---- */
 
-/* Since 6.0 psi_memstall_enter() comes before reclaim begins, and is not called for proactive reclaim (memory.reclaim),
- * which is no stall. Before 6.0 it came after the tracepoint. */
+/* Returns whether this is proactive reclaim (memory.reclaim), which is no stall. Since 6.0 the kernel does not call
+ * psi_memstall_enter() for it, and calls it for any other reclaim before the tracepoint. Before 6.0 the call came after
+ * the tracepoint, so in_memstall says nothing there. */
 static __always_inline bool proactive(struct task_struct *task)
 {
 	struct scan_control *control = NULL;
@@ -134,7 +137,8 @@ static __always_inline u32 memcg_reclaim_cause(void)
 	return memcg_cause(&ignored);
 }
 
-/* The arguments differ between kernels. These programs use the first of an end, and none of a begin. */
+/* The tracepoints' arguments differ between kernels. These programs use only the first argument of
+ * memcg_reclaim_end, which is the same on all kernels, and the arguments of reclaim_retry_zone. */
 PRESSURE_TRACEPOINT(direct_reclaim_begin, "mm_vmscan_direct_reclaim_begin", work_begins(ctx, CAUSE_DIRECT_RECLAIM))
 PRESSURE_TRACEPOINT(direct_reclaim_end, "mm_vmscan_direct_reclaim_end", work_ends())
 PRESSURE_TRACEPOINT(memcg_reclaim_begin, "mm_vmscan_memcg_reclaim_begin", work_begins(ctx, memcg_reclaim_cause()))
@@ -152,7 +156,8 @@ static __always_inline bool may_be_stalled(struct task_struct *task)
 	return in_memstall(task) || (BPF_CORE_READ(task, flags) & PF_MEMALLOC);
 }
 
-/* A stalled task starts to run on a CPU, and counts there from now on. Returns whether it is still stalled. */
+/* A stalled task starts to run on a CPU: moves its stall to this CPU's slots. Returns whether the task is still
+ * stalled. */
 static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u64 now)
 {
 	u32 tid = BPF_CORE_READ(task, pid);
@@ -165,14 +170,16 @@ static __always_inline bool stalled_arrives(struct task_struct *task, u32 cpu, u
 		s->cpu = cpu;
 		change_groups(s->key, CHANGE(cpu, 1, RUNNING_AS_BEFORE), now, 0);
 	}
-	/* The memory that it slept for is there. But kswapd and kcompactd run while they are stalled. */
+	/* A task that was stalled in its sleep has got its memory. Kernel threads (kswapd, kcompactd) run while they
+	 * are stalled. */
 	if (!s->from_switch || (BPF_CORE_READ(task, flags) & PF_KTHREAD))
 		return true;
 	stall_end(tid, 0, now);
 	return false;
 }
 
-/* A task that leaves a CPU outside of a stall has none open. Ends a kernel thread's stall, and one that was missed. */
+/* A task stops running on a CPU. If it is in no stall by its flags, ends the stall that is still open for it: a kernel
+ * thread's, or one whose end was missed. */
 static __always_inline void departs(struct task_struct *task, u64 now)
 {
 	bool kernel = BPF_CORE_READ(task, flags) & PF_KTHREAD;
@@ -207,7 +214,7 @@ static __always_inline void on_stalled_sleep(void *ctx)
 		stall_begin(cause_of_stack(ctx), 1, stack_of(ctx));
 }
 
-/* The busiest hook of all: while no group is under pressure it costs two loads. */
+/* This hook runs most often of all. While no group is under pressure it costs two loads. */
 SEC("tp_btf/sched_switch") int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	if (!exact && psi_runs && bpf_core_field_exists(prev->in_memstall) && BPF_CORE_READ_BITFIELD(prev, in_memstall))

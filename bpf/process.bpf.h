@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A process, given by its leader, as mm/oom_kill.c sees it. */
+/* Facts about a process that mm/oom_kill.c uses, read from its thread-group leader. */
 #pragma once
 
 #include "kernel.h"
 #include <bpf/bpf_core_read.h>
 
-#define MAX_THREADS 16 /* searched for one that still has an mm */
+#define MAX_THREADS 16 /* process_mm() looks at no more than these for one that still has an mm */
 
-/* mm/oom_kill.c: find_lock_task_mm */
+/* Returns the mm of the first thread that still has one, as find_lock_task_mm() in mm/oom_kill.c does. */
 static __always_inline struct mm_struct *process_mm(struct task_struct *leader)
 {
 	struct mm_struct *mm = BPF_CORE_READ(leader, mm);
@@ -23,7 +23,8 @@ static __always_inline struct mm_struct *process_mm(struct task_struct *leader)
 	return mm;
 }
 
-/* include/linux/sched/mm.h: in_vfork(). The process still uses its parent's memory. */
+/* Returns whether the process still uses its parent's memory after vfork(2), as in_vfork() in include/linux/sched/mm.h
+ * does. */
 static __always_inline bool in_vfork(struct task_struct *leader, struct mm_struct *mm)
 {
 	return BPF_CORE_READ(leader, vfork_done) && BPF_CORE_READ(leader, real_parent, mm) == mm;

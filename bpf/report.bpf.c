@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel's own report of an OOM, line by line, from the tracepoint printk:console.
+/* Sends the kernel's own report of an OOM, line by line, from the tracepoint printk:console.
  *
- * Since 5.19 the tracepoint fires in printk() itself (kernel/printk/printk.c, printk_sprint()). The current task is
- * then the one that prints, which is the trigger, so that two reports never mix and no other line gets into one.
- * Before 5.19 it fires when the line goes to the console, with its prefix, in the task that holds the console; there
- * everything is passed on between the first line of a report and its last. The records have a ring of their own,
- * because one report may be longer than the records of all the kills of a day. */
+ * Since 5.19 the kernel calls the tracepoint in printk() itself (kernel/printk/printk.c, printk_sprint()). The current
+ * task is then the trigger, which prints the report, so the lines of two reports are never mixed and other lines are
+ * left out. Before 5.19 it calls the tracepoint when a line is written to the console, with its prefix, in the task
+ * that holds the console lock. There the program sends every line from the first line of a report to its last. The
+ * records have a ring of their own, because one report may be longer than the records of all kills of a day. */
 #include "kernel.h"
 #include "events.h"
 #include "maps.bpf.h"
@@ -20,7 +20,7 @@ char LICENSE[] SEC("license") = "GPL";
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, u32);   /* tid, 0 for the console */
+	__type(key, u32);   /* tid of the printing task; before 5.19 always 0 */
 	__type(value, u64); /* start time of the task whose report is being printed */
 } reporting SEC(".maps");
 
@@ -38,7 +38,7 @@ static __always_inline u64 word(const char *text)
 	return eight;
 }
 
-/* Where the text of a console line starts, after its prefix. */
+/* Returns the length of a console line's prefix. */
 static __always_inline u32 prefix_length(const char *text)
 {
 	for (u32 i = 0; i < PREFIX_LEN - 2; i++)
@@ -47,10 +47,10 @@ static __always_inline u32 prefix_length(const char *text)
 	return 0;
 }
 
-/* mm/oom_kill.c: a report opens with "COMM invoked oom-killer: ...", and the part on memory.oom.group with "Tasks in
- * GROUP are going to be killed ...". Its last line is "REASON: Killed process ..." or "REASON and no killable
- * processes...", in which only the kernel's own words come first. A comm may be any text, so only what stands around it
- * is compared. */
+/* Returns LINE_FIRST, LINE_LAST or 0. The texts are from mm/oom_kill.c: the first line of a report is "COMM invoked
+ * oom-killer: ...", and the first line about memory.oom.group is "Tasks in GROUP are going to be killed ...". The last
+ * line is "REASON: Killed process ..." or "REASON and no killable processes...". A comm may be any text, so only the
+ * kernel's own words are compared. */
 static __always_inline u8 place_of(const char *text)
 {
 	const u64 invoked = word(" invoked"), tasks = word("Tasks in"), killed = word("Killed p"),
@@ -70,9 +70,8 @@ static __always_inline u8 place_of(const char *text)
 	return 0;
 }
 
-/* printk_sprint() has subtracted the line feed from `length`, but it is still in the buffer: after the text or, when a
- * level
- * ("\0016") was cut off the front as well, two bytes further on. */
+/* Returns whether a line feed ends the text. printk_sprint() does not count the line feed in `length`, but leaves it in
+ * the buffer: after the text or, when it has also removed a log level ("\0016") from the front, two bytes later. */
 static __always_inline bool line_ends(const char *text, u64 length)
 {
 	char behind[3] = {};
@@ -94,7 +93,7 @@ static __always_inline int printed(const char *text, u64 length)
 	if (length > LOG_TEXT_LEN)
 		length = LOG_TEXT_LEN;
 	__builtin_memset(r->text, 0, PREFIX_LEN + OPENING_LEN + 8);
-	/* A length of 0 is the line feed of a line that was printed in pieces. */
+	/* A length of 0 means that only a line feed was printed: it ends a line that was printed in pieces. */
 	if (length && bpf_probe_read_kernel(r->text, length, text))
 		return 0;
 	bool formatted = length && r->text[(length - 1) & (LOG_TEXT_LEN - 1)] == '\n';
@@ -114,7 +113,7 @@ static __always_inline int printed(const char *text, u64 length)
 	r->printer_start_ns = start_ns;
 	r->length = length;
 	r->flags = place | (formatted ? LINE_FORMATTED | LINE_ENDS : line_ends(text, length) ? LINE_ENDS : 0);
-	/* The verifier must see the size and its bound together. */
+	/* The verifier needs this check next to the computation of the size. */
 	u64 size = __builtin_offsetof(struct log_line_record, text) + length;
 	if (size > sizeof(*r))
 		return 0;

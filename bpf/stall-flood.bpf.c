@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Synthetic stalls: bpf/pressure.bpf.c with one more program, for tests of the loss counters. Not part of the package.
- */
+/* Sends synthetic stalls, for tests of the loss counters: bpf/pressure.bpf.c with one more program. This object is not
+ * in the npm package. */
 #include "pressure.bpf.c"
 
 #define PER_RUN 256
 
-/* Run with BPF_PROG_TEST_RUN, and never attached: PER_RUN consecutive stalls of the calling task. */
+/* Makes PER_RUN consecutive stalls of the calling task for each BPF_PROG_TEST_RUN. The program is never attached. */
 SEC("raw_tp/flood") int stall_flood(void *ctx)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The stalls of single tasks: when each begins, its cause, and how long it lasts. */
+/* Stalls of single tasks: when each begins, what causes it, and how long it lasts. */
 #pragma once
 
 #include "groups.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 #define NEVER (~0ULL)
-#define WATCHED 512 /* places for stalls that may become long: a power of two */
+#define WATCHED 512 /* size of watched[]: a power of two */
 #define STACK_DEPTH 32
-#define LOOK_DEPTH 16 /* frames that are searched for a cause: a power of two */
+#define LOOK_DEPTH 16 /* stack frames that are searched for a cause: a power of two */
 
-const volatile u64 stall_min_ns = NEVER; /* send stalls that last at least this long; 0: each one, when it begins */
+const volatile u64 stall_min_ns = NEVER; /* send stalls that last at least this long; 0: each stall, when it begins */
 const volatile u64 stall_room = 0;    /* bytes of the ring for stalls; the rest is for levels, which must not be lost */
 const volatile bool exact = false;    /* psi_memstall_enter() and psi_memstall_leave() are hooked */
-const volatile bool psi_runs = false; /* the kernel keeps task_struct.in_memstall */
+const volatile bool psi_runs = false; /* the kernel maintains task_struct.in_memstall */
 const volatile bool want_stack = false;
 
 const volatile struct stack_range ranges[STACK_RANGES] = {}; /* from /proc/kallsyms */
 
 struct stall {
 	u64 begin_ns;
-	u64 key; /* of the group */
+	u64 key; /* key of the task's group */
 	u64 task;
-	u32 cpu; /* whose slots it is counted in */
+	u32 cpu; /* the CPU whose slots count this stall */
 	s32 stack_id;
 	u8 cause;
-	u8 from_switch; /* it began when the task went to sleep, and ends when the task runs again */
-	u8 sent;        /* in a record */
-	u8 depth;       /* of the stalls nested in it */
+	u8 from_switch; /* the stall began when the task went to sleep, and ends when the task runs again */
+	u8 sent;        /* a record of this stall, still unfinished, was sent */
+	u8 depth;       /* nesting depth of the stalls inside this one */
 	u32 tid;
-	u32 counted; /* it is in the slots; where programs can be preempted, others may see it earlier */
+	u32 counted; /* the slots count this stall; another program may see the stall before, by preempting this one */
 	u32 reserved;
 };
 
@@ -42,12 +42,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, 1); /* the loader sets more when stacks are wanted */
+	__uint(max_entries, 1); /* the loader sets a larger size if the user wants stacks */
 	__uint(key_size, sizeof(u32));
 	__uint(value_size, STACK_DEPTH * sizeof(u64));
 } stacks SEC(".maps");
 
-/* Indexed by tid modulo WATCHED. When two stalls need one place, the later one is sent only when it ends. */
+/* Open stalls that are sent as soon as they last stall_min_ns. Indexed by tid modulo WATCHED. If two stalls need the
+ * same element, the later one is sent only when it ends. */
 struct {
 	u64 begin_ns;
 	u32 tid;
@@ -56,7 +57,7 @@ struct {
 
 u64 last_stall_ns = 0; /* when any stall began or ended */
 
-/* The timer of tick.bpf.h: not armed, armed for the next tick, armed for CALM_TICK_NS. */
+/* State of the timer in tick.bpf.h: not armed, armed for the next tick, armed for CALM_TICK_NS. */
 enum { TICKING_NOT, TICKING, TICKING_CALM };
 u32 ticking = TICKING_NOT;
 
@@ -82,7 +83,7 @@ static __always_inline void send_stall(const struct stall *s, u64 now, bool fini
 
 	read_task(&r.task, (void *)s->task, s->key);
 	if (r.task.tid != s->tid)
-		return; /* the task has just ended */
+		return; /* the task has just exited */
 	r.begin_ktime_ns = s->begin_ns;
 	r.stall_ns = now - s->begin_ns;
 	r.cause = s->cause;
@@ -95,7 +96,8 @@ static __always_inline void send_stall(const struct stall *s, u64 now, bool fini
 		record_send(&r.header, RECORD_PRESSURE_STALL, sizeof(r), 0);
 }
 
-/* A stall of the current task begins. cause 0: not known yet. Returns whether the stall is a new one. */
+/* A stall of the current task begins. cause 0: not known yet. Returns 0 if a stall of this task is already open, or the
+ * map of stalls is full. */
 __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 {
 	u64 now = bpf_ktime_get_ns();
@@ -126,7 +128,7 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 		hot_any = 1;
 	last_stall_ns = now;
 	if (ticking == TICKING_CALM)
-		ticking = TICKING_NOT; /* so that the next hook arms it for a tick */
+		ticking = TICKING_NOT; /* so that the next hook arms the timer for the next tick */
 	change_groups(s.key, CHANGE(s.cpu, 1, RUNNING_STALLED), now, 0);
 	open = bpf_map_lookup_elem(&stalls, &tid);
 	if (open)
@@ -140,7 +142,7 @@ __noinline int stall_begin(u32 cause, u32 from_switch, s64 stack_id)
 	return 1;
 }
 
-/* More than the time between a tracepoint of reclaim and the flag that is set after it. */
+/* Longer than the time between the tracepoint that begins a reclaim and the flag that the kernel sets after it. */
 #define SETTLED_NS 1000000ULL
 
 /* The task's stall ends. */
@@ -164,7 +166,7 @@ __noinline int stall_end(u32 tid, u32 cause, u64 now)
 	return 0;
 }
 
-/* By its flags the task is in no stall: if one is open, its end was missed. */
+/* The task's flags say that it is in no stall. If a stall of the task is still open, its end was missed: ends it. */
 static __always_inline void stall_forget(u32 tid, u64 now)
 {
 	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
@@ -173,12 +175,12 @@ static __always_inline void stall_forget(u32 tid, u64 now)
 		stall_end(tid, 0, now);
 }
 
-/* An open stall has become long. */
+/* Sends an open stall that has lasted stall_min_ns. */
 __noinline int stall_lasts(u32 tid, u64 now)
 {
 	struct stall *open = bpf_map_lookup_elem(&stalls, &tid);
 
-	/* The stall that was watched may have just ended, and the task be in another one. */
+	/* The watched stall may have ended just now, and the open stall may be the task's next one. */
 	if (!open || open->sent || now < open->begin_ns + stall_min_ns)
 		return 0;
 	open->sent = 1;
@@ -200,7 +202,7 @@ static __always_inline void watch(u64 now)
 	}
 }
 
-/* A map, because the BPF stack is too small. */
+/* The frames are in a map, because the BPF stack is too small. */
 struct frames {
 	u64 address[LOOK_DEPTH];
 };
@@ -234,14 +236,14 @@ __noinline u32 cause_of_frames(void)
 			break;
 		u32 found = cause_of_function(address);
 		if (found == CAUSE_REFAULT)
-			cause = found; /* swap-in waits for pages in the same function: search its callers */
+			cause = found; /* a swap-in waits in the same function: continue with the callers, which tell */
 		else if (found)
 			return found;
 	}
 	return cause;
 }
 
-/* The cause of a stall that no tracepoint reported: by the functions on the current task's stack. */
+/* Returns the cause of a stall that no tracepoint reported, from the functions on the current task's stack. */
 static __always_inline u32 cause_of_stack(void *ctx)
 {
 	u32 zero = 0;
@@ -251,11 +253,12 @@ static __always_inline u32 cause_of_stack(void *ctx)
 		return CAUSE_OTHER;
 	long bytes = bpf_get_stack(ctx, f->address, sizeof(f->address), 0);
 	if (bytes >= 0 && (u64)bytes < sizeof(f->address))
-		f->address[bytes / sizeof(u64) & (LOOK_DEPTH - 1)] = 0; /* the rest is from an earlier call */
+		f->address[bytes / sizeof(u64) & (LOOK_DEPTH - 1)] = 0; /* later elements are from an earlier call */
 	return bytes > 0 ? cause_of_frames() : CAUSE_OTHER;
 }
 
-/* The cause of a reclaim in a memory cgroup: the nearest limit that is reached. limit_id: the cgroup of that limit. */
+/* Returns the cause of a reclaim in a memory cgroup: CAUSE_MEMCG_LIMIT if the task's cgroup or an ancestor is at its
+ * limit (*limit_id: the nearest such cgroup), else CAUSE_MEMCG_HIGH if one is above memory.high. */
 static __always_inline u32 memcg_cause(u64 *limit_id)
 {
 	struct mem_cgroup *memcg = task_memcg((void *)bpf_get_current_task());

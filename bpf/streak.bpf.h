@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Consecutive reclaims of one task that free nothing: after MAX_RECLAIM_RETRIES of them the kernel calls its OOM
- * killer. */
+/* Counts a task's streak: its consecutive reclaims that free nothing. After MAX_RECLAIM_RETRIES of them the kernel
+ * calls its OOM killer. */
 #pragma once
 
 #include "kernel.h"
@@ -10,7 +10,7 @@
 #define STREAK_NS 1000000000ULL /* reclaims further apart than this do not belong to one allocation */
 
 struct streak {
-	u64 last_ns; /* of the last reclaim that freed nothing */
+	u64 last_ns; /* when the last reclaim that freed nothing ended */
 	u32 rounds;
 	u32 reserved;
 };
@@ -22,9 +22,9 @@ struct {
 	__type(value, struct streak);
 } streaks SEC(".maps");
 
-u64 last_fruitless_ns = 0; /* of any task */
+u64 last_fruitless_ns = 0; /* when a reclaim of any task last freed nothing */
 
-/* The streak of the current task. */
+/* Returns the streak of the current task. */
 static __always_inline struct streak *streak_get(bool create)
 {
 	u32 tid = (u32)bpf_get_current_pid_tgid();
@@ -46,14 +46,15 @@ static __always_inline void streak_end(void)
 		streak->rounds = 0;
 }
 
-/* Counts a reclaim that the current task has finished. Returns how many in a row have freed nothing, 0: this one did.
- */
+/* Counts a reclaim that the current task has finished. Returns how many reclaims in a row have freed nothing, 0: this
+ * one freed something. */
 static __always_inline u32 streak_count(unsigned long reclaimed, u64 now)
 {
 	struct streak *streak;
 
 	if (reclaimed) {
-		/* Without a recent streak there is none to end: most reclaims succeed, and cost no lookup. */
+		/* If no task had a streak lately, there is none to end. So most reclaims, which free something, cost no
+		 * map lookup. */
 		if (now - last_fruitless_ns < STREAK_NS)
 			streak_end();
 		return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* All processes and their memory in one pass: a task iterator (since 5.8), which userspace reads like a file. */
+/* Lists all processes with their memory in one pass: a task iterator (since 5.8), which userspace reads like a file. */
 #include "tasks.h"
 #include "compat.bpf.h"
 #include "process.bpf.h"

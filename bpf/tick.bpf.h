@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The clock of windows and levels: a timer on kernels that have one, otherwise the hooks themselves. While no group is
- * under pressure nothing runs at all. */
+/* Runs tick() at a regular interval, which updates windows and levels: from a BPF timer on kernels that have one, and
+ * from the other hooks on older kernels. While no group is under pressure, no tick runs. */
 #pragma once
 
 #include "levels.bpf.h"
 #include "stalls.bpf.h"
 
-const volatile bool use_timer = false; /* bpf_timer exists: 5.15 */
+const volatile bool use_timer = false; /* the kernel has bpf_timer (since 5.15) */
 const volatile u64 tick_ns = 1000000;
 
 #define CALM_NS 50000000ULL
@@ -14,7 +14,7 @@ const volatile u64 tick_ns = 1000000;
 
 u64 next_tick_ns = 0;
 u32 timer_ready = 0;
-u32 timer_fires = 0; /* it has fired, once, when the monitor was opened */
+u32 timer_fires = 0; /* 1: the timer has fired at least once, so it works */
 
 struct timer_slot {
 	struct bpf_timer timer;
@@ -27,7 +27,8 @@ struct {
 	__type(value, struct timer_slot);
 } tick_timer SEC(".maps");
 
-/* The lock of tick(): an update that fails when the element exists is the only test-and-set of 5.10. */
+/* The lock of tick(): the element exists while a tick runs. BPF programs on 5.10 have no other atomic test-and-set than
+ * a map update that fails if the element exists. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -35,7 +36,7 @@ struct {
 	__type(value, u32);
 } tick_lock SEC(".maps");
 
-/* Evaluates the group at this place of the list. Returns whether it stays on the list. */
+/* Evaluates the group in hot[i]. Returns whether it stays in the list. */
 __noinline u32 tick_at(u64 i, u64 now)
 {
 	u64 key = i < HOT_GROUPS ? hot[i] : 0;
@@ -48,7 +49,7 @@ __noinline u32 tick_at(u64 i, u64 now)
 	return 0;
 }
 
-/* Evaluates every hot group, and the stalls that may have become long. Returns whether any group is still hot. */
+/* Evaluates every hot group, and sends stalls that have become long. Returns whether any group is still hot. */
 __noinline int tick(u64 now)
 {
 	u32 zero = 0, left = 0;
@@ -73,7 +74,7 @@ static int on_timer(void *map, u32 *key, struct timer_slot *slot)
 	timer_fires = 1;
 	tick(now);
 	if (hot_any) {
-		/* A level that only has to fall can wait. */
+		/* While no task stalls, levels can only fall, so a longer interval is enough. */
 		bool quiet = !stalled_now && now - last_stall_ns > CALM_NS;
 		ticking = quiet ? TICKING_CALM : TICKING;
 		bpf_timer_start(&slot->timer, quiet ? CALM_TICK_NS : tick_ns, 0);
@@ -81,8 +82,8 @@ static int on_timer(void *map, u32 *key, struct timer_slot *slot)
 	return 0;
 }
 
-/* Attached for a moment when the monitor opens: only tracing programs may use a timer, and those cannot be run by hand.
- */
+/* Starts the timer. Only tracing programs may use a timer, and BPF_PROG_TEST_RUN cannot run them, so the loader
+ * attaches this program for a moment when the pressure monitor is opened. */
 SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
 {
 	u32 zero = 0;
@@ -98,13 +99,13 @@ SEC("tp_btf/sched_switch") int timer_setup(void *ctx)
 	return 0;
 }
 
-/* Run with BPF_PROG_TEST_RUN, where there is no timer and no other hook may run. */
+/* Runs a tick for each BPF_PROG_TEST_RUN. Userspace calls it where there is no timer and perhaps no other hook runs. */
 SEC("raw_tp/tick") int tick_by_hand(void *ctx)
 {
 	return hot_any ? tick(bpf_ktime_get_ns()) : 0;
 }
 
-/* Without a timer the hooks themselves are the clock. */
+/* Called by the hooks on kernels without a timer. */
 static __always_inline void tick_if_due(void)
 {
 	u64 now;
@@ -116,7 +117,7 @@ static __always_inline void tick_if_due(void)
 		tick(now);
 }
 
-/* The timer is long overdue: the accounts continue without it. */
+/* Called by the hooks while the timer is armed. If the timer is long overdue, runs the tick in its place. */
 static __always_inline void tick_if_late(void)
 {
 	u64 now = bpf_ktime_get_ns();

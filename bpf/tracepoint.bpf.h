@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Programs on tracepoints. Each comes twice: NAME with typed arguments (tp_btf), and NAME_raw (raw_tp) for kernels that
- * refuse those. src/bpf/load/ chooses. */
+/* Defines programs on tracepoints. Each is compiled twice: NAME with typed arguments (tp_btf), and NAME_raw (raw_tp)
+ * for kernels that do not allow tp_btf. src/bpf/load/ chooses one of them. */
 #pragma once
 
 #include <bpf/bpf_helpers.h>

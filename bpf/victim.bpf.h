@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads the facts of one kill into its record. */
+/* Reads the facts about one kill into the record `kill`. */
 #pragma once
 
 #include "compat.bpf.h"
 
-/* The record that is being filled. One is enough: the kernel holds oom_lock during every kill, mark and signal of its
- * OOM killer. Global functions fill the parts, because the verifier checks such a function once; inlined, they cost it
- * 0.5 s. */
+/* The record that is being filled. One global record is enough: the kernel holds oom_lock whenever its OOM killer
+ * kills, marks or signals. The functions that fill it are global (__noinline), because the verifier then checks each of
+ * them once; with inlined functions it needs 0.5 s more. */
 struct oom_kill_record kill = {};
 
 #define MAX_ORDER_SEEN 20
-#define EXE_PARTS 24   /* names and mounts between an executable and the root */
-#define SCAN_CHUNK 16  /* words that are read at once */
-#define SCAN_CHUNKS 48 /* 6 KiB of stack: oom_control lies 0.4 to 1.2 KiB above the tracepoint */
+#define EXE_PARTS 24   /* most names plus mounts in the path of an executable */
+#define SCAN_CHUNK 16  /* words of the stack that are read at once */
+#define SCAN_CHUNKS 48 /* 6 KiB of stack: oom_control lies 0.4 to 1.2 KiB above the tracepoint's arguments */
 
 __noinline int read_trigger(void)
 {
@@ -47,8 +47,8 @@ __noinline u32 append_name(u64 address, u32 length)
 	return n > 0 ? length + n : length;
 }
 
-/* The path of an executable, innermost part first, across mounts: the result of d_path() at the root of the victim's
- * mount namespace. (bpf_d_path() is not allowed here.) */
+/* Reads the path of an executable, innermost part first, across mounts: the path that d_path() returns at the root of
+ * the victim's mount namespace. (These programs may not call bpf_d_path().) */
 __noinline int read_exe(u64 address)
 {
 	struct file *file = (void *)address;
@@ -80,7 +80,7 @@ __noinline int read_exe(u64 address)
 	return 0;
 }
 
-/* Returns the address of the victim's mm_struct, 0 if it has none left. */
+/* Reads the facts about the victim. Returns the address of its mm_struct, 0: the victim has none any more. */
 __noinline u64 read_victim(u64 address)
 {
 	struct oom_kill_record *r = &kill;
@@ -112,7 +112,7 @@ __noinline u64 read_victim(u64 address)
 	if (exe)
 		read_exe(exe);
 
-	/* The arguments are in user memory, which is mapped only in the victim's own context. */
+	/* The command line is in user memory, which can be read only if the current task uses the victim's mm. */
 	if (BPF_CORE_READ(current, mm) == mm) {
 		u64 start = BPF_CORE_READ(mm, arg_start);
 		u64 length = BPF_CORE_READ(mm, arg_end) - start;
@@ -128,11 +128,11 @@ __noinline u64 read_victim(u64 address)
 	return (u64)mm;
 }
 
-/* Whether this address on the trigger's stack is an oom_control. `chosen` matches already; the other fields must be
- * plausible too. A stack is full of pointers and return addresses, and as numbers those are out of range for every
- * field: gfp flags end below bit 29, and sizes are in pages. (On 6.1 a return address looked like order -1, which means
- * SysRq.) Here and below the functions are global so that the verifier checks them once, not once for each word of
- * stack. */
+/* Returns whether the struct at this address of the trigger's stack is an oom_control. The caller has compared
+ * `chosen`; here the other fields must be plausible. A stack is full of pointers and return addresses, which as numbers
+ * are out of range for every field: gfp flags end below bit 29, and sizes are in pages. (On 6.1 a return address looked
+ * like order -1, which means SysRq.) This function and the next two are global, so that the verifier checks them once,
+ * not once for each word of the stack. */
 __noinline int is_oom_control(u64 address)
 {
 	struct oom_control *oc = (void *)address;
@@ -154,8 +154,8 @@ __noinline int is_oom_control(u64 address)
 	return !memcg || memcg_id(memcg);
 }
 
-/* Searches one chunk of the stack. Returns the address of the oom_control that chose `task` or, when that is 0, a
- * process with this pid. 0: not found; -1: the stack ends here. */
+/* Searches one chunk of the stack. Returns the address of the oom_control that chose `task` or, if `task` is 0, that
+ * chose a process with this pid. 0: not found; -1: the stack ends here. */
 __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 {
 	u64 offset = bpf_core_field_offset(struct oom_control, chosen);
@@ -167,7 +167,7 @@ __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 		u64 word = words[i];
 		u64 candidate = at + i * sizeof(u64) - offset;
 		if ((s64)word >= 0)
-			continue; /* no kernel address */
+			continue; /* not a kernel address */
 		if (task && word != task && word != leader)
 			continue;
 		if (!is_oom_control(candidate))
@@ -179,9 +179,10 @@ __noinline u64 scan_chunk(u64 at, u64 task, u64 leader, u32 pid)
 	return 0;
 }
 
-/* The kernel's own account of the OOM is a local variable of one of our callers: `struct oom_control oc` in
- * mem_cgroup_out_of_memory(), __alloc_pages_may_oom() and others. They pass its address on, so it lies in memory, above
- * us on this stack, and its `chosen` points to the victim. Without fentry and kprobes no hook delivers it. */
+/* Searches the stack for the kernel's description of the OOM. It is a local variable of a kernel function that called
+ * this hook: `struct oom_control oc` in mem_cgroup_out_of_memory(), __alloc_pages_may_oom() and others. Those functions
+ * pass its address on, so it is in memory, at a higher address of this stack, and its `chosen` points to the victim. On
+ * kernels without fentry and kprobes there is no other way to get it. */
 __noinline u64 find_oom_control(u64 stack, u64 task, u64 leader, u32 pid)
 {
 	for (int chunk = 0; chunk < SCAN_CHUNKS; chunk++) {
@@ -192,7 +193,7 @@ __noinline u64 find_oom_control(u64 stack, u64 task, u64 leader, u32 pid)
 	return 0;
 }
 
-/* Returns the memcg whose limit was hit, 0: no limit was hit, or it is unknown. */
+/* Reads the oom_control. Returns the memcg whose limit was hit, 0: no limit was hit, or the limit is unknown. */
 __noinline u64 read_domain(u64 address)
 {
 	struct oom_kill_record *r = &kill;
@@ -245,8 +246,8 @@ __noinline u64 read_level(u32 index, u64 address)
 	return (u64)memcg_parent(memcg);
 }
 
-/* The victim's cgroup and its ancestors. Without the oom_control the limit is not guessed here: userspace gets the
- * usage and limit of every level, and marks what it infers. */
+/* Reads the victim's cgroup and its ancestors. If the oom_control is unknown, the limit that was hit is not guessed
+ * here: userspace infers it from the usage and limit of every level, and says that it is inferred. */
 __noinline int read_levels(u64 task, u64 limit)
 {
 	struct oom_kill_record *r = &kill;
@@ -260,7 +261,7 @@ __noinline int read_levels(u64 task, u64 limit)
 	if (!memcg)
 		return 0;
 	r->facts |= FACT_CGROUPS;
-	if (BPF_CORE_READ(first, css.cgroup, root, hierarchy_id)) /* cgroup2 is hierarchy 0 */
+	if (BPF_CORE_READ(first, css.cgroup, root, hierarchy_id)) /* 0 is the hierarchy of cgroup v2 */
 		r->facts |= FACT_CGROUP_V1;
 	for (int i = 0; i < CGROUP_LEVELS; i++) {
 		memcg = read_level(i, memcg);

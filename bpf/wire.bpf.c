@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The types of the wire, for scripts/layout.ts. Never loaded: see wire.h. */
+/* Makes the compiler emit BTF for all types that userspace shares; scripts/layout.ts reads it. This object is never
+ * loaded: see wire.h. */
 #define WIRE_VARIABLES
 #include "events.h"
 #include "guard.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How the types of the wire reach TypeScript.
+/* Marks the types that BPF programs and TypeScript share.
  *
  * scripts/layout.ts reads the layout from BTF, and the compiler emits BTF only for types that some symbol uses. Each
  * type that userspace needs is therefore marked where it is defined. In bpf/wire.bpf.c, an object that is compiled for

@@ -12,7 +12,7 @@
 
 namespace {
 
-// Loading a BPF object leaves megabytes of parsed kernel BTF on the C heap's free lists. Give them back.
+// Returns freed memory to the kernel: after a BPF object is loaded, the C heap keeps megabytes that held kernel BTF.
 Napi::Value TrimHeap(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), malloc_trim(0) == 1); }
 
 Napi::Value PageSize(const Napi::CallbackInfo& info) {

@@ -105,13 +105,14 @@ void ArmedTargets::OnRecord(const uint8_t* data, size_t size) {
 }
 
 void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
-  constexpr int kAttempts = 10;  // as many as the kernel's own reaper
+  constexpr int kAttempts = 10;  // the kernel's OOM reaper makes as many (MAX_OOM_REAP_RETRIES)
   if (releasing_) return;
   releasing_ = true;
   while (dying_count_ > 0) {
     int pidfd = dying_[--dying_count_];
     lock.unlock();
-    // EAGAIN: the kernel freed a part. Any other result is final: done, gone, not dying, or no such call before 5.15.
+    // EAGAIN: the kernel has freed a part of the memory. Any other result is final: all is freed, the process has
+    // exited, the process is not dying, or the kernel is older than 5.15 and lacks the call.
     for (int i = 0; i < kAttempts && ReleaseMemory(pidfd) == EAGAIN; i++) usleep(1000);
     close(pidfd);
     lock.lock();
@@ -122,7 +123,7 @@ void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
 bool ArmedTargets::Meets(const Target& target, const uint8_t* data, size_t size) {
   return std::all_of(target.comparisons.begin(), target.comparisons.end(), [&](const Comparison& one) {
     if (one.offset > size || size - one.offset < one.bytes) return false;
-    uint64_t value = 0;  // little-endian, as every machine this runs on
+    uint64_t value = 0;  // copying 4 bytes into it is right on little-endian machines only; all supported ones are
     std::memcpy(&value, data + one.offset, one.bytes);
     return one.at_least ? value >= one.value : value == one.value;
   });

@@ -1,10 +1,11 @@
-// Processes that get a signal when a record comes: from the thread that reads the ring, with no JavaScript in between.
+// Signals processes when a certain record arrives. The thread that reads the ring sends the signal itself, without
+// waiting for JavaScript.
 //
-// Mechanism only. A condition is the kind of a record and comparisons of its fields with numbers; their meaning is the
-// caller's business. A target is a pidfd, so it cannot become another process, and it gets at most one signal. On
-// request the same thread then frees the memory of the process, if this signal or another one has made it exit: a
-// victim that has its SIGKILL but no CPU yet gives no memory back, and one that has begun to exit no longer counts for
-// the kernel's OOM killer, which then kills a second process for the same shortage.
+// A condition is the kind of a record and comparisons of its fields with numbers; only the caller knows what they mean.
+// A target is a pidfd, so it is always the same process, and it gets at most one signal. On request the same thread
+// then frees the memory of the process with process_mrelease(2), if the process is dying. This is needed because a
+// victim that waits for a CPU after SIGKILL frees no memory, and the kernel's OOM killer ignores a victim that has
+// begun to exit: it would kill a second process for the same shortage.
 #pragma once
 
 #include <napi.h>
@@ -20,30 +21,30 @@ class ArmedTargets {
  public:
   ~ArmedTargets();
 
-  // For JavaScript. The owner holds its lock.
+  // Called by JavaScript. The caller holds RingReader's mutex.
   Napi::Value Arm(const Napi::CallbackInfo& info);
   Napi::Value Refresh(const Napi::CallbackInfo& info);
   Napi::Value Disarm(const Napi::CallbackInfo& info);
   Napi::Value TakeSignalled(const Napi::CallbackInfo& info);
 
-  // For the poller threads. The owner holds its lock. Takes some microseconds when a condition is met.
+  // Called by the poller threads. The caller holds RingReader's mutex. Takes some microseconds when a condition is met.
   void OnRecord(const uint8_t* data, size_t size);
   bool has_dying() const { return dying_count_ > 0 && !releasing_; }
-  // Releases the lock while the kernel works, for it may take milliseconds, or wait for the victim.
+  // Unlocks during process_mrelease(2), which may take milliseconds or wait for the victim.
   void ReleaseDying(std::unique_lock<std::mutex>& lock);
 
  private:
   struct Comparison {
     uint32_t offset;
-    uint32_t bytes;  // 4 or 8, unsigned
-    bool at_least;   // otherwise equal
+    uint32_t bytes;  // size of the unsigned field: 4 or 8
+    bool at_least;   // true: field >= value; false: field == value
     uint64_t value;
   };
   struct Target {
     uint32_t id;
     uint16_t kind;
-    int pidfd;   // a copy
-    int signal;  // 0: none
+    int pidfd;   // a copy of the caller's descriptor
+    int signal;  // 0: no signal is sent
     bool release;
     uint64_t expires_ns;  // CLOCK_MONOTONIC
     std::vector<Comparison> comparisons;
@@ -64,7 +65,7 @@ class ArmedTargets {
   uint32_t last_id_ = 0;
   std::array<int, 32> dying_{};  // pidfds of processes whose memory must be freed
   size_t dying_count_ = 0;
-  bool releasing_ = false;  // one thread does it, so that the other can read the next record
+  bool releasing_ = false;  // a thread is in ReleaseDying(); the other one goes on reading records
 };
 
 }  // namespace oomscope

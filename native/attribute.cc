@@ -8,7 +8,7 @@
 namespace oomscope {
 namespace {
 
-// readAttribute(path, name) -> the value by getxattr(2), or null for lack of the attribute, the file or the permission
+// readAttribute(path, name) -> the value from getxattr(2); null: no such attribute or file, or no permission to read it
 Napi::Value ReadAttribute(const Napi::CallbackInfo& info) {
   std::string path = info[0].As<Napi::String>(), name = info[1].As<Napi::String>();
   char value[256];

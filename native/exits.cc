@@ -29,7 +29,7 @@ Napi::Value ExitWatcher::Watch(const Napi::CallbackInfo& info) {
   return pidfds_->Add(info.Env(), fd, EPOLLIN);
 }
 
-// unwatch(token): the end is not reported any more, even if it has come already
+// unwatch(token): from now on the exit is not reported, even if the process has already exited
 void ExitWatcher::Unwatch(const Napi::CallbackInfo& info) {
   pidfds_->Remove(info.Env(), info[0].ToNumber().Uint32Value());
 }

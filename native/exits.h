@@ -1,5 +1,5 @@
-// Reports the end of processes, of children and others, without a SIGCHLD handler: a pidfd becomes readable when its
-// process is a zombie.
+// Reports the exit of processes, whether they are children or not. It needs no SIGCHLD handler: a pidfd becomes
+// readable when its process becomes a zombie.
 #pragma once
 
 #include <napi.h>

@@ -13,7 +13,7 @@
 namespace oomscope {
 namespace {
 
-constexpr uint32_t kStop = 0;  // tokens begin with 1
+constexpr uint32_t kStop = 0;  // epoll data of stop_fd_; tokens of watched descriptors begin with 1
 
 }  // namespace
 
@@ -43,7 +43,7 @@ bool FdWatcher::Open() {
   return epoll_ >= 0 && stop_fd_ >= 0 && epoll_ctl(epoll_, EPOLL_CTL_ADD, stop_fd_, &stop) == 0;
 }
 
-// Idempotent. For the JavaScript thread only.
+// Idempotent. Only the JavaScript thread may call it.
 void FdWatcher::Stop() {
   if (thread_.joinable()) {
     eventfd_write(stop_fd_, 1);
@@ -80,7 +80,8 @@ void FdWatcher::Poll() {
   }
 }
 
-// Under mutex_. close() alone is not enough for a copy of a descriptor: epoll watches the open file behind it.
+// The caller holds mutex_. close() alone does not end the watching, because epoll watches the open file description,
+// and the caller of Add() may have another descriptor for it.
 void FdWatcher::Forget(std::unordered_map<uint32_t, int>::iterator watched) {
   epoll_ctl(epoll_, EPOLL_CTL_DEL, watched->second, nullptr);
   close(watched->second);

@@ -9,7 +9,7 @@
 namespace oomscope {
 namespace {
 
-constexpr size_t kMost = 256 * 1024;  // a verifier log may be longer, but its end is what matters
+constexpr size_t kMost = 256 * 1024;  // of a longer verifier log only the end is kept, which has the error
 
 thread_local std::string captured;
 

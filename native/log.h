@@ -1,5 +1,5 @@
-// libbpf's log. Its callback is variadic, so JavaScript cannot provide it through FFI: the lines are kept here, by
-// thread, until they are taken.
+// Collects libbpf's log. The callback that libbpf calls is variadic, so JavaScript cannot provide it through FFI. The
+// lines are kept for each thread until takeLibbpfLog() is called.
 #pragma once
 
 #include <napi.h>

@@ -13,7 +13,7 @@ void* Bytes(Napi::Value value) {
 
 Napi::Value Result(const Napi::CallbackInfo& info, int result) { return Napi::Number::New(info.Env(), result); }
 
-// mapUpdate(fd, key, value, flags) -> 0 or the negative errno, as libbpf 1 gives it
+// mapUpdate(fd, key, value, flags) -> 0 or the negative errno
 Napi::Value MapUpdate(const Napi::CallbackInfo& info) {
   return Result(info, bpf_map_update_elem(info[0].ToNumber().Int32Value(), Bytes(info[1]), Bytes(info[2]),
                                           info[3].ToNumber().Uint32Value()));

@@ -1,4 +1,5 @@
-// Elements of BPF maps that are written often: a call through ffi-napi leaks some 60 bytes.
+// Writes elements of BPF maps. This is not done through ffi-napi, because some elements are written often and each call
+// through ffi-napi leaks some 60 bytes.
 #pragma once
 
 #include <napi.h>

@@ -18,7 +18,7 @@
 #include <cstdlib>
 #include <string>
 
-// Younger than the headers of some supported distributions; the numbers are the same on every architecture.
+// The headers of some supported distributions lack these system calls. The numbers are the same on every architecture.
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
@@ -45,7 +45,7 @@ Napi::Value Result(const Napi::CallbackInfo& info, long result) {
   return Napi::Number::New(info.Env(), static_cast<double>(result < 0 ? -errno : result));
 }
 
-// pidfdOpen(pid) -> a descriptor, closed on exec
+// pidfdOpen(pid) -> a descriptor with the close-on-exec flag
 Napi::Value PidfdOpen(const Napi::CallbackInfo& info) { return Result(info, syscall(SYS_pidfd_open, Int(info, 0), 0)); }
 
 // pidfdSignal(pidfd, signal)
@@ -54,7 +54,7 @@ Napi::Value PidfdSignal(const Napi::CallbackInfo& info) {
   return Result(info, errno == 0 ? 0 : -1);
 }
 
-// It has a copy of the descriptor, so no other process can be released when the caller closes its own.
+// Works on a copy of the descriptor: if the caller closes its own meanwhile, the number may get another meaning.
 class Release : public Napi::AsyncWorker {
  public:
   Release(Napi::Env env, int pidfd)
@@ -78,16 +78,17 @@ class Release : public Napi::AsyncWorker {
   int result_ = 0;
 };
 
-// processMrelease(pidfd): frees the memory of a dying process, wherever that process hangs. Settles when it is done.
+// processMrelease(pidfd): frees the memory of a dying process, even while the process cannot run. Resolves with the
+// result of process_mrelease(2).
 Napi::Value ProcessMrelease(const Napi::CallbackInfo& info) {
   auto* release = new Release(info.Env(), Int(info, 0));
   release->Queue();
   return release->Promise();
 }
 
-// lockMemory(): pages of files stay in memory once they are touched: the code of Node, of libraries and of this addon.
-// Not anonymous memory: V8 returns pages of its heap by madvise(2), which fails for locked pages, and then V8 ends the
-// process (OS::DiscardSystemPages, CHECK_EQ(0, ret)).
+// lockMemory(): locks pages that are mapped from files (the code of Node, of libraries and of this addon) as soon as
+// they are first used. Anonymous memory is not locked: V8 discards pages of its heap with madvise(2), which fails for
+// locked pages, and then V8 aborts the process (OS::DiscardSystemPages, CHECK_EQ(0, ret)).
 Napi::Value LockMemory(const Napi::CallbackInfo& info) {
   FILE* maps = fopen("/proc/self/maps", "re");
   if (maps == nullptr) return Napi::Number::New(info.Env(), -errno);
@@ -107,7 +108,7 @@ Napi::Value LockMemory(const Napi::CallbackInfo& info) {
 
 Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
 
-// setNice(value), setScheduler(policy, priority): for the calling thread, which runs JavaScript
+// setNice(value), setScheduler(policy, priority): act on the calling thread, which runs JavaScript
 Napi::Value SetNice(const Napi::CallbackInfo& info) { return Result(info, setpriority(PRIO_PROCESS, 0, Int(info, 0))); }
 
 Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
@@ -116,7 +117,7 @@ Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
   return Result(info, sched_setscheduler(0, Int(info, 0) | SCHED_RESET_ON_FORK, &parameters));
 }
 
-// sendDatagram(path, text): to a unix socket; "@name" is an abstract one. Does not wait for a slow reader.
+// sendDatagram(path, text): sends to a unix socket; "@name" is an abstract address. Does not wait for a slow receiver.
 Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
   std::string path = info[0].ToString().Utf8Value();
   std::string text = info[1].ToString().Utf8Value();
@@ -127,7 +128,7 @@ Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
   std::copy(path.begin(), path.end(), address.sun_path);
   bool abstract = path[0] == '@';
   if (abstract) address.sun_path[0] = '\0';
-  // A path is sent with its NUL, an abstract name without.
+  // The length of a path includes its NUL; that of an abstract name does not.
   auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return Result(info, -1);
@@ -138,8 +139,8 @@ Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
   return Result(info, sent);
 }
 
-// lockFile(fd): exclusive until the descriptor is closed, at the latest when the process ends. -EWOULDBLOCK: another
-// process has the lock.
+// lockFile(fd): takes an exclusive flock(2), held until the descriptor is closed or the process exits. -EWOULDBLOCK:
+// another process has the lock.
 Napi::Value LockFile(const Napi::CallbackInfo& info) { return Result(info, flock(Int(info, 0), LOCK_EX | LOCK_NB)); }
 
 }  // namespace

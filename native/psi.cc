@@ -14,13 +14,13 @@ Napi::Function PsiWatcher::Define(Napi::Env env) {
                      {InstanceMethod<&PsiWatcher::Add>("add"), InstanceMethod<&PsiWatcher::Remove>("remove")});
 }
 
-// new PsiWatcher(onEvent): lives as long as the environment
+// new PsiWatcher(onEvent): lives as long as the Node environment
 PsiWatcher::PsiWatcher(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PsiWatcher>(info) {
   if (info.Length() < 1 || !info[0].IsFunction()) {
     Napi::TypeError::New(info.Env(), "PsiWatcher: expected (onEvent)").ThrowAsJavaScriptException();
     return;
   }
-  // fs/kernfs/file.c, kernfs_fop_poll(): EPOLLERR when the cgroup was removed
+  // After the cgroup was removed, the kernel reports EPOLLERR (fs/kernfs/file.c, kernfs_fop_poll()).
   triggers_ = std::make_unique<FdWatcher>(info.Env(), info[0].As<Napi::Function>(), "oomscope-psi", EPOLLERR);
   if (!info.Env().IsExceptionPending()) Ref();
 }
@@ -31,7 +31,7 @@ Napi::Value PsiWatcher::Add(const Napi::CallbackInfo& info) {
   std::string trigger = info[1].ToString().Utf8Value();
   int fd = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return Napi::Number::New(info.Env(), -errno);
-  // The kernel expects the NUL too.
+  // The text is written with its NUL, as the kernel expects.
   if (write(fd, trigger.c_str(), trigger.size() + 1) < 0) {
     int error = errno;
     close(fd);
@@ -40,7 +40,7 @@ Napi::Value PsiWatcher::Add(const Napi::CallbackInfo& info) {
   return triggers_->Add(info.Env(), fd, EPOLLPRI);
 }
 
-// remove(token): the trigger is not reported any more, even if it has fired already
+// remove(token): from now on the trigger is not reported, even if it has already fired
 void PsiWatcher::Remove(const Napi::CallbackInfo& info) {
   triggers_->Remove(info.Env(), info[0].ToNumber().Uint32Value());
 }

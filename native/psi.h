@@ -1,5 +1,5 @@
-// PSI triggers, which the kernel reports as POLLPRI. A trigger lives until its descriptor is closed or its cgroup is
-// removed.
+// Reports when PSI triggers fire, which the kernel signals as POLLPRI. A trigger exists until its descriptor is closed
+// or its cgroup is removed.
 #pragma once
 
 #include <napi.h>

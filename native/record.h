@@ -1,4 +1,4 @@
-// The header of every record, and the clock that stamps it.
+// The header of every record, and a function that reads the clock of its time stamp.
 #pragma once
 
 #include <cstdint>

@@ -24,8 +24,8 @@ constexpr uint64_t kWakeEvent = 2;
 
 size_t Aligned(size_t size) { return (size + 7) & ~size_t{7}; }
 
-// Two threads that never share a CPU: a task that prints the kernel's OOM report is not preempted, so that a reader
-// which is woken on its CPU waits for the whole report (milliseconds). The other reader is then on another CPU.
+// There are two poller threads, which never run on the same CPU. The task that prints the kernel's OOM report is not
+// preempted, so a poller that is woken on its CPU waits for the whole report (milliseconds). The other poller does not.
 std::vector<cpu_set_t> PollerCpus() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
@@ -117,15 +117,15 @@ RingReader::~RingReader() { Stop(); }
 
 void RingReader::OnEnvironmentExit(void* self) {
   auto* reader = static_cast<RingReader*>(self);
-  reader->env_ = nullptr;  // the hook runs already, and JavaScript must not be called any more
+  reader->env_ = nullptr;  // the environment is ending: Stop() must not remove this hook, and no JavaScript may run
   reader->Stop();
-  // JavaScript had no chance to free them. The kernel does when a process ends, but those of a worker would stay
-  // attached.
+  // JavaScript could not free the links and the object. When a process exits the kernel detaches its programs, but the
+  // programs of a worker would stay attached until then.
   for (bpf_link* link : reader->options_.links) bpf_link__destroy(link);
   if (reader->options_.object != nullptr) bpf_object__close(reader->options_.object);
 }
 
-// Joins the threads. Idempotent. For the JavaScript thread only.
+// Joins the threads. Idempotent. Only the JavaScript thread may call it.
 void RingReader::Stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -143,7 +143,7 @@ void RingReader::Stop() {
   if (options_.map_fd >= 0) close(options_.map_fd);
   if (options_.counters_fd >= 0) close(options_.counters_fd);
   options_.map_fd = options_.counters_fd = -1;
-  filling_.bytes = {};  // 256 KiB with the next, which must not wait for JavaScript's garbage collector
+  filling_.bytes = {};  // frees both batches (256 KiB) now, not when this object is garbage collected
   out_.bytes = {};
   if (was_open) wake_.Abort();
   if (env_ != nullptr) {
@@ -162,8 +162,8 @@ void RingReader::Stop() {
 void RingReader::Poll(size_t index, cpu_set_t cpus) {
   pthread_setname_np(pthread_self(), index == 0 ? "oomscope-poll-0" : "oomscope-poll-1");
   sched_setaffinity(0, sizeof(cpus), &cpus);
-  // Before everything else that runs there, for the few microseconds that it takes. Without CAP_SYS_NICE it has no
-  // effect.
+  // The poller runs for a few microseconds at a time, before all normal tasks of its CPU. Without CAP_SYS_NICE this
+  // call has no effect.
   sched_param priority{};
   priority.sched_priority = 2;
   sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority);
@@ -218,17 +218,17 @@ void RingReader::Drain() {
       if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
     }
   }
-  if (deliver) wake_.NonBlockingCall();  // without the lock: JavaScript may start at once, on this CPU
+  if (deliver) wake_.NonBlockingCall();  // without the lock: JavaScript may start at once and need the lock
 }
 
-// Under mutex_: reads as many records as there is room for. Returns whether a record waits for delivery.
+// Reads as many records as filling_ has room for. Returns whether a record waits for delivery. The caller holds mutex_.
 bool RingReader::Fill() {
   if (closed_) return false;
   if (!full_) ring_buffer__consume(ring_);
   return filling_.used > 0;
 }
 
-// Under mutex_: takes the filled batch out, and the credit with it.
+// Makes the filled batch the one that is being delivered, which uses up the credit. The caller holds mutex_.
 void RingReader::TakeOut() {
   std::swap(filling_, out_);
   filling_.used = 0;
@@ -238,7 +238,7 @@ void RingReader::TakeOut() {
   batches_++;
 }
 
-// Under mutex_, from ring_buffer__consume(), which a negative result stops after this record.
+// Called by ring_buffer__consume() for each record, with mutex_ held. A negative result stops it after this record.
 int RingReader::OnRecord(void* self, void* data, size_t size) {
   auto* reader = static_cast<RingReader*>(self);
   reader->armed_.OnRecord(static_cast<const uint8_t*>(data), size);
@@ -259,8 +259,8 @@ int RingReader::OnRecord(void* self, void* data, size_t size) {
   return -EAGAIN;
 }
 
-// The CPU that wrote the record is busy killing. JavaScript's thread, if it sleeps, would often be woken there, and
-// wait. So keep it off that CPU until it has the batch.
+// Keeps the JavaScript thread off a CPU until it has the batch. The CPU that wrote an urgent record is busy in the
+// kernel's OOM killer. The scheduler would often wake the JavaScript thread on that CPU, where it would have to wait.
 void RingReader::AvoidCpu(int cpu) {
   cpu_set_t cpus;
   if (avoided_cpu_ >= 0 || sched_getaffinity(js_tid_, sizeof(cpus), &cpus) != 0) return;
@@ -284,7 +284,7 @@ void RingReader::OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingRe
   if (env != nullptr && self != nullptr) self->Deliver(env, on_batch);
 }
 
-// Delivers batch after batch, but not without end: the event loop has other work.
+// Delivers several batches in a row, but not without limit: the event loop has other work.
 void RingReader::Deliver(napi_env env, napi_value on_batch) {
   constexpr int kInARow = 4;
   Napi::HandleScope scope(env);
@@ -310,8 +310,8 @@ void RingReader::Deliver(napi_env env, napi_value on_batch) {
   wake_.NonBlockingCall();
 }
 
-// While the credit is out, only this thread uses out_. It is copied once, into memory that JavaScript owns. Plain
-// N-API: in a terminating worker these calls fail, and node-addon-api turns that into a fatal error of the whole
+// Until the credit is back, only this thread uses out_. It is copied once, into memory that JavaScript owns. This uses
+// plain N-API: in a terminating worker these calls fail, and node-addon-api would make that a fatal error of the whole
 // process.
 void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_batch) {
   void* data = nullptr;
@@ -323,7 +323,7 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
         napi_create_bigint_uint64(env, offset, &arguments[2]) == napi_ok)
       napi_call_function(env, self, on_batch, 3, arguments, &result);
   }
-  // Node only warns when a thread-safe call throws (DEP0168). Make it an uncaught exception.
+  // If a thread-safe call throws, Node only warns (DEP0168). This makes it an uncaught exception.
   bool thrown = false;
   napi_value error;
   if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&

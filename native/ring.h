@@ -1,8 +1,9 @@
-// Reads one BPF ring buffer on threads of its own and delivers the records to JavaScript in batches.
+// Reads one BPF ring buffer on threads of its own (pollers) and delivers the records to JavaScript in batches.
 //
-// Credit: one batch is out at a time. While JavaScript has it, the threads fill the next one; when that is full too
-// they stop reading, and the kernel's ring absorbs. Nothing is ever dropped here. Records are lost only when the ring
-// is full, and the BPF program counts those.
+// At most one batch at a time is being delivered to JavaScript. Delivering it uses up the "credit", which comes back
+// when JavaScript has processed the batch. Meanwhile the pollers fill the next batch. When this one is full, too, they
+// stop reading, and records stay in the kernel's ring. The reader never drops a record. Records are lost only while the
+// ring is full, and the BPF program counts them.
 #pragma once
 
 #include <napi.h>
@@ -24,9 +25,9 @@ namespace oomscope {
 
 struct RingOptions {
   int map_fd;
-  int counters_fd;  // per-CPU array, one element; -1: none
+  int counters_fd;  // per-CPU array with one element; -1: there is none
   size_t batch_bytes;
-  bpf_object* object;  // freed with the environment, unless close() was called before
+  bpf_object* object;  // like `links`, freed when the environment ends, unless close() was called before
   std::vector<bpf_link*> links;
   std::vector<uint16_t> urgent_kinds;  // kinds of record whose CPU JavaScript's thread must avoid
 };
@@ -75,10 +76,10 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Wake wake_;
   RingOptions options_{-1, -1, 0, nullptr, {}, {}};
   ring_buffer* ring_ = nullptr;
-  size_t counter_words_ = 0;  // of struct counters, on each of counter_cpus_
+  size_t counter_words_ = 0;  // 64-bit words of struct counters, which each of counter_cpus_ has
   size_t counter_cpus_ = 0;
   std::vector<std::thread> pollers_;
-  std::vector<int> wake_fds_;  // one eventfd for each poller: it must stop, or the credit is back
+  std::vector<int> wake_fds_;  // one eventfd for each poller, to wake it when it must stop or the credit is back
   Napi::ObjectReference self_;
   Napi::FunctionReference on_batch_;
 
@@ -86,14 +87,14 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   ArmedTargets armed_;
   Batch filling_;
   Batch out_;
-  bool credit_ = true;  // no batch is out
-  bool full_ = false;   // filling_ has no room: no thread polls the ring until the credit is back
+  bool credit_ = true;  // no batch is being delivered
+  bool full_ = false;   // filling_ has no room: the pollers do not read the ring until the credit is back
   bool closed_ = false;
   uint64_t batches_ = 0;
   uint64_t full_times_ = 0;
 
   int js_tid_ = 0;
-  int avoided_cpu_ = -1;  // a CPU that JavaScript's thread may not use until it has its batch
+  int avoided_cpu_ = -1;  // a CPU on which the JavaScript thread must not run until it has its batch
 };
 
 }  // namespace oomscope

@@ -1,20 +1,23 @@
 /**
- * The native addon (native/*.cc): the one place that declares its surface and loads it.
+ * Declares the functions and classes of the native addon (native/*.cc), and loads the addon.
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { OomscopeError } from '../model/error.ts';
 
 export interface RingReaderOptions {
-  /** Descriptor of a BPF_MAP_TYPE_RINGBUF map. The reader keeps a copy of its own. */
+  /** Descriptor of a BPF_MAP_TYPE_RINGBUF map. The reader keeps its own copy. */
   mapFd: number;
   /** Descriptor of the per-CPU map of counters (bpf/events.h `struct counters`), -1 for none. */
   countersFd: number;
   /** Size of one batch in bytes; at least 131072. Two batches are kept in memory. */
   batchBytes: number;
-  /** libbpf's object and links, which are freed when the environment ends before `close()`: in a worker that is terminated. */
+  /** Addresses of libbpf's object and links. The reader frees them if a worker is terminated before `close()`. */
   owned?: { object: bigint; links: bigint[] };
-  /** Values of `RecordKind`. JavaScript's thread is kept off the CPU that wrote such a record until it has the batch. */
+  /**
+   * Values of `RecordKind`. After a record of these kinds the JavaScript thread may not run on the CPU that wrote the
+   * record until it has the batch: that CPU is busy in the kernel's OOM killer.
+   */
   urgentKinds: readonly number[];
 }
 
@@ -35,19 +38,19 @@ export interface RecordField {
   atLeast?: boolean;
 }
 
-/** A process that gets a signal when a record comes. */
+/** A process that gets a signal when a certain record arrives. */
 export interface ArmedTarget {
-  /** Descriptor of the process. The addon keeps a copy. */
+  /** pidfd of the process. The addon keeps its own copy. */
   pidfd: number;
   /** 0: no signal is sent. */
   signal: number;
-  /** Afterwards a thread of the addon frees the memory of the process, if it is dying (process_mrelease(2)). */
+  /** true: after the signal, a thread of the addon frees the memory of the process if it is dying (process_mrelease(2)). */
   release: boolean;
-  /** CLOCK_MONOTONIC; from then on no signal is sent. */
+  /** The time (CLOCK_MONOTONIC) from which on no signal is sent. */
   expiresNs: bigint;
   /** The kind of the record: a value of `RecordKind`. */
   kind: number;
-  /** Comparisons, which must all be true. */
+  /** Comparisons that the record must meet, all of them. */
   fields: RecordField[];
 }
 
@@ -64,79 +67,82 @@ export interface Signalled {
 
 export interface RingReader {
   /**
-   * From now on a poller thread signals the target, once, at the first record that meets the comparisons.
+   * Makes a poller thread signal the target, once, at the first record that meets the comparisons.
    *
    * @returns an id, or the negative errno
    */
   arm(target: ArmedTarget): number;
-  /** @returns false: the target was signalled or disarmed before */
+  /** Sets a new `expiresNs`. @returns false: the target was already signalled or disarmed */
   refresh(id: number, expiresNs: bigint): boolean;
-  /** After the return no signal is sent. @returns false: the target was signalled or disarmed before */
+  /** No signal is sent after disarm() has returned. @returns false: the target was already signalled or disarmed */
   disarm(id: number): boolean;
-  /** The signals since the last call. A signal is here before the batch with its record is delivered. */
+  /** The signals since the last call. A signal is listed before the batch with its record is delivered. */
   takeSignalled(): Signalled[];
   /**
-   * Delivers what is left in the ring (unless called from `onBatch`), and joins the poller threads. Idempotent. No batch
-   * is delivered afterwards.
+   * Delivers the records that are still in the ring (unless called from `onBatch`), and joins the poller threads.
+   * Idempotent. No batch is delivered afterwards.
    */
   close(): void;
-  /** struct counters, summed over all CPUs: a number for each of its 64-bit words. Empty without a map of counters. */
+  /** `struct counters` summed over all CPUs: one number for each of its 64-bit words. Empty if `countersFd` is -1. */
   counters(): number[];
   /**
-   * Polls the ring from this thread, at most for so many microseconds, until it has a record.
+   * Polls the ring in this thread until the ring has a record, at most for `microseconds`. To be called from `onBatch`.
    *
-   * @returns true: it has one, and the next batch is delivered as soon as `onBatch` returns, without another thread in between
+   * @returns true: the ring has a record, and this thread delivers it as soon as `onBatch` returns
    */
   spinForRecord(microseconds: number): boolean;
-  /** Batches delivered so far, and how often both batches were full, so that the poller threads stopped reading. */
+  /** batches: delivered batches. fullTimes: how often the pollers stopped reading because both batches were full. */
   stats(): { batches: number; fullTimes: number };
 }
 
 /**
- * Reports the end of processes by their pidfds, whether they are children or not. It lives as long as the environment, and
- * keeps the event loop alive while it watches a process.
+ * Reports the exit of processes, whether they are children or not, through their pidfds. It lives as long as the Node
+ * environment, and keeps the event loop alive while it watches a process.
  */
 export interface ExitWatcher {
-  /** Keeps a copy of the descriptor. @returns a token, or the negative errno */
+  /** The watcher keeps its own copy of the pidfd. @returns a token, or the negative errno */
   watch(pidfd: number): number;
-  /** The end of the process is not reported any more. */
+  /** From now on the exit of this process is not reported. */
   unwatch(token: number): void;
 }
 
-/** Reports PSI triggers that fire. It lives as long as the environment, and keeps the event loop alive while it has a trigger. */
+/**
+ * Reports PSI triggers that fire. It lives as long as the Node environment, and keeps the event loop alive while it has a
+ * trigger.
+ */
 export interface PsiWatcher {
   /** @returns a token, or the negative errno */
   add(path: string, trigger: string): number;
-  /** Closes the trigger, which is not reported any more. */
+  /** Closes the trigger. From now on the trigger is not reported. */
   remove(token: number): void;
 }
 
-/** One system call each. @returns its result, or the negative errno */
+/** Functions that make one system call each. @returns the call's result, or the negative errno */
 export interface SystemCalls {
-  /** A new descriptor of the process, closed on exec. The caller must close it. */
+  /** Returns a new pidfd with the close-on-exec flag. The caller must close it. */
   pidfdOpen(pid: number): number;
   pidfdSignal(pidfd: number, signal: number): number;
-  /** Linux 5.15. Runs on a thread of libuv's pool, with a copy of the descriptor. */
+  /** Needs Linux 5.15. Runs on a thread of libuv's pool, with a copy of the descriptor. */
   processMrelease(pidfd: number): Promise<number>;
-  /** Locks the pages of the program's file and its libraries' files in memory, each once it is touched. Not V8's heap. */
+  /** Locks the pages of the executable and its libraries in memory, each when first used. V8's heap is not locked. */
   lockMemory(): number;
   unlockMemory(): number;
   /** getxattr(2). null: the attribute does not exist, or this process may not read it. */
   readAttribute(path: string, name: string): string | null;
-  /** For the calling thread. */
+  /** Sets the nice value of the calling thread. */
   setNice(value: number): number;
-  /** For the calling thread. @param policy SCHED_* of sched.h */
+  /** Sets the scheduling policy of the calling thread. @param policy SCHED_* of sched.h */
   setScheduler(policy: number, priority: number): number;
-  /** flock(2), exclusive, until the descriptor is closed. EWOULDBLOCK: another process has the lock. */
+  /** Takes an exclusive flock(2), held until the descriptor is closed. EWOULDBLOCK: another process has the lock. */
   lockFile(fd: number): number;
-  /** To a unix datagram socket; `@name` is an abstract one. */
+  /** Sends to a unix datagram socket; `@name` is an abstract address. */
   sendDatagram(path: string, text: string): number;
-  /** @param key and `value` of exactly the map's sizes */
+  /** @param key the key, and `value`: both must have exactly the map's sizes */
   mapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number;
 }
 
 export interface Native extends SystemCalls {
-  /** `onExit` must not throw. @param ktimeNs CLOCK_MONOTONIC when the end was noticed */
+  /** `onExit` must not throw. @param ktimeNs CLOCK_MONOTONIC when the watcher noticed the exit */
   ExitWatcher: new (
     onExit: (token: number, ktimeNs: bigint) => void,
   ) => ExitWatcher;
@@ -159,7 +165,7 @@ export interface Native extends SystemCalls {
 
 let native: Native | undefined;
 
-/** The path of a built file: in `build/`, beside `src/` or `dist/`. */
+/** The path of a file in `build/`, which is beside `src/` and `dist/`. */
 export function builtFile(name: string): string {
   return fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
 }
@@ -185,7 +191,7 @@ export function loadNative(): Native {
   }
 }
 
-/** Versions before 1.0 are named libbpf.so.0, and cannot be used. */
+/** The error for a machine without libbpf.so.1. Versions before 1.0 are named libbpf.so.0 and cannot be used. */
 export function libbpfMissing(cause: unknown): OomscopeError {
   const message = 'libbpf.so.1 cannot be loaded: install libbpf 1.0 or later (Debian: apt-get install libbpf1).';
   return new OomscopeError('LIBBPF_MISSING', message, { cause });
