@@ -44,7 +44,7 @@ export interface ArmedTarget {
   pidfd: number;
   /** 0: no signal is sent. */
   signal: number;
-  /** true: after the signal, a thread of the addon frees the memory of the process if it is dying (process_mrelease(2)). */
+  /** true: afterwards a thread of the addon frees the memory of the process if it is dying (process_mrelease(2)). */
   release: boolean;
   /** The time (CLOCK_MONOTONIC) from which on no signal is sent. */
   expiresNs: bigint;
@@ -107,8 +107,8 @@ export interface ExitWatcher {
 }
 
 /**
- * Reports PSI triggers that fire. It lives as long as the Node environment, and keeps the event loop alive while it has a
- * trigger.
+ * Reports PSI triggers that fire. It lives as long as the Node environment, and keeps the event loop alive while it has
+ * a trigger.
  */
 export interface PsiWatcher {
   /** @returns a token, or the negative errno */

@@ -23,23 +23,25 @@ export interface BtfType {
   id: number;
   kind: number;
   name: string;
-  /** Bytes, for kinds that have a size. */
+  /** Size in bytes, for kinds that have a size. */
   size: number;
-  /** The type referred to, for kinds that refer to one. */
+  /** Id of the type that this type refers to, for kinds that refer to one. */
   type: number;
-  /** How many members, values, parameters or variables follow. */
+  /** Number of members, values, parameters or variables. */
   count: number;
 }
 
 export interface BtfMember {
   name: string;
   type: number;
-  /** From the start of the struct. */
+  /** Offset from the start of the struct. */
   bits: number;
 }
 
 const HEAD = 12;
-/** Bytes after struct btf_type, by kind: of each of its `vlen` rows, and of the part that is there once. */
+/**
+ * For each kind, the bytes that follow struct btf_type: of each of the `vlen` rows, and of the part that comes once.
+ */
 const rowSize: Record<number, number> = { 4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12 };
 const fixedSize: Record<number, number> = { 1: 4, 3: 12, 14: 4, 17: 4 };
 
@@ -71,7 +73,7 @@ export class Btf {
     return new Btf(lib, pointer, true);
   }
 
-  /** BTF that libbpf owns: valid as long as its owner. */
+  /** BTF that libbpf owns: valid until libbpf frees the object to which it belongs. */
   static borrow(pointer: Pointer): Btf {
     return new Btf(libbpf(), pointer, false);
   }
@@ -80,7 +82,7 @@ export class Btf {
     return this.#lib.btf__type_cnt(this.#pointer);
   }
 
-  /** The id of a type, undefined if there is none. */
+  /** The id of a type; undefined: there is no such type. */
   find(name: string, kind: number): number | undefined {
     const id = this.#lib.btf__find_by_name_kind(this.#pointer, name, kind);
     return id < 0 ? undefined : id;
@@ -102,7 +104,7 @@ export class Btf {
     };
   }
 
-  /** Follows typedefs and qualifiers. */
+  /** Follows typedefs and qualifiers (const, volatile) to the type itself. */
   resolve(id: number): BtfType {
     let type = this.type(id);
     while (type.kind === Kind.typedef || type.kind === Kind.const || type.kind === Kind.volatile)
@@ -153,8 +155,9 @@ export class Btf {
   }
 
   /**
-   * Finds an enum without a name by the name of its first value. libbpf has no call for that, and 130,000 calls through FFI
-   * would take seconds; this walks the raw types (Documentation/bpf/btf.rst) in about 10 ms.
+   * Finds an enum without a name by the name of its first value. libbpf has no function for this, and to look at all
+   * types through FFI takes 130,000 calls, which is seconds. This reads the raw types (Documentation/bpf/btf.rst) in
+   * about 10 ms.
    */
   enumStartingWith(first: string): BtfType | undefined {
     const size = Buffer.alloc(4);
@@ -179,8 +182,8 @@ export class Btf {
   }
 
   /**
-   * The types of a raw tracepoint's parameters (TP_PROTO), from the kernel's typedef `btf_trace_NAME`; undefined if there is
-   * no such tracepoint.
+   * The types of a raw tracepoint's parameters (TP_PROTO), from the kernel's typedef `btf_trace_NAME`; undefined:
+   * there is no such tracepoint.
    */
   tracepoint(name: string): string[] | undefined {
     const id = this.find(`btf_trace_${name}`, Kind.typedef);

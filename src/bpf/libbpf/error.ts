@@ -4,7 +4,9 @@ import type { Libbpf } from './symbols.ts';
 
 const LOG_LINES = 12;
 
-/** The last lines of a log, without empty lines and separators: for a refused program, the end of the verifier's log. */
+/**
+ * The last lines of a log, without empty lines and separators. For a rejected program the verifier's error is there.
+ */
 export function logTail(log: string): string {
   const lines = log.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('-- '));
   return lines.slice(-LOG_LINES).join('\n');

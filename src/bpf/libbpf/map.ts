@@ -15,7 +15,7 @@ export class BpfMap {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
   readonly name: string;
-  /** Read once: after the load they do not change. */
+  /** The sizes are read once, because they do not change after the load. */
   #element: { fd: number; key: number; value: number } | undefined;
 
   constructor(lib: Libbpf, pointer: Pointer) {
@@ -24,12 +24,12 @@ export class BpfMap {
     this.name = lib.bpf_map__name(pointer) ?? '';
   }
 
-  /** -1 before load. */
+  /** The map's file descriptor; -1 before the load. */
   get fd(): number {
     return this.#lib.bpf_map__fd(this.#pointer);
   }
 
-  /** The kernel's id, by which another process can open the map. */
+  /** The kernel's id of the map. Another process can open the map by this id. */
   get id(): number {
     return objectId(this.#lib, this.fd);
   }
@@ -38,7 +38,9 @@ export class BpfMap {
     return this.#lib.bpf_map__value_size(this.#pointer);
   }
 
-  /** Before load. Such a map has no BTF of its value: declare it with `value_size`. */
+  /**
+   * Sets the size of a value. Only before the load, and only for a map that is declared with `value_size`, not a type.
+   */
   set valueSize(bytes: number) {
     this.#check(`Map ${this.name}: values of ${bytes} bytes`, this.#lib.bpf_map__set_value_size(this.#pointer, bytes));
   }
@@ -47,7 +49,9 @@ export class BpfMap {
     return this.#lib.bpf_map__max_entries(this.#pointer);
   }
 
-  /** Before load. A ring buffer's is its size in bytes: a power of two and a multiple of the page size. */
+  /**
+   * Only before the load. For a ring buffer this is its size in bytes: a power of two and a multiple of the page size.
+   */
   set maxEntries(entries: number) {
     this.#check(`Map ${this.name}: ${entries} entries`, this.#lib.bpf_map__set_max_entries(this.#pointer, entries));
   }
@@ -56,10 +60,10 @@ export class BpfMap {
    * Writes an element of a loaded map.
    *
    * @param flags of bpf_map_update_elem(): `UpdateFlag`
-   * @throws OomscopeError LIBBPF. RangeError where the sizes are not the map's
+   * @throws OomscopeError LIBBPF. RangeError: the key or the value has not the map's size
    */
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
-    // The kernel reads the map's size of bytes from the address that it gets, however many are there.
+    // The kernel gets only addresses, and would read beyond the end of a buffer that is too short.
     this.#element ??= { fd: this.fd, key: this.#lib.bpf_map__key_size(this.#pointer), value: this.valueSize };
     const size = this.#element;
     if (key.length !== size.key || value.length !== size.value) {
@@ -69,18 +73,21 @@ export class BpfMap {
     if (code < 0) throw new OomscopeError('LIBBPF', `Map ${this.name}: update: ${errnoName(code)}`);
   }
 
-  /** Before load: uses an existing map instead of making one. libbpf duplicates the descriptor. */
+  /** Makes the load use an existing map instead of a new one. libbpf duplicates the descriptor. */
   reuse(fd: number): void {
     this.#check(`Map ${this.name}: reuse`, this.#lib.bpf_map__reuse_fd(this.#pointer, fd));
   }
 
-  /** Reads a value from the kernel; undefined if there is none. Not for per-CPU maps. */
+  /** Reads the value of a key from the kernel; undefined: the map has no such key. Not for per-CPU maps. */
   lookup(key: Buffer): Buffer | undefined {
     const value = Buffer.alloc(this.valueSize);
     return this.#lib.bpf_map_lookup_elem(this.fd, key, value) === 0 ? value : undefined;
   }
 
-  /** All keys. Elements that are added or removed meanwhile may be missed or returned twice. It always ends. */
+  /**
+   * All keys. Those that are added or removed meanwhile may be missed or returned twice, but the iteration always
+   * ends.
+   */
   keys(keyBytes: number): Buffer[] {
     const found: Buffer[] = [];
     let key: Buffer | null = null;
@@ -93,7 +100,7 @@ export class BpfMap {
     return found;
   }
 
-  /** Before load: the initial bytes of .rodata, .data or .bss, which the caller may change in place. */
+  /** The initial bytes of .rodata, .data or .bss. Before the load the caller may change them in place. */
   initialValue(): Buffer | undefined {
     const size = Buffer.alloc(8);
     const pointer = this.#lib.bpf_map__initial_value(this.#pointer, size);

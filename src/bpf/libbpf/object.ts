@@ -5,11 +5,11 @@ import { BpfMap } from './map.ts';
 import { BpfProgram } from './program.ts';
 import { type Libbpf, libbpf, type Pointer } from './symbols.ts';
 
-/** A compiled BPF object: opened, configured, loaded, closed. Not thread-safe, as libbpf is not. */
+/** A compiled BPF object, which is opened, configured, loaded and closed. Like libbpf it is not thread-safe. */
 export class BpfObject {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
-  readonly #bytes: Buffer; // libbpf refers to these until close
+  readonly #bytes: Buffer; // kept, because libbpf uses this memory until the object is closed
   #closed = false;
   #loaded = false;
 
@@ -28,13 +28,13 @@ export class BpfObject {
     return new BpfObject(lib, pointer, bytes);
   }
 
-  /** libbpf's object. @throws OomscopeError CLOSED once it is freed */
+  /** libbpf's object. @throws OomscopeError CLOSED: it was freed */
   get #open(): Pointer {
     if (this.#closed) throw new OomscopeError('CLOSED', 'The BPF object is closed.');
     return this.#pointer;
   }
 
-  /** The object's own type information. */
+  /** The BTF of this object. */
   get btf(): Btf {
     const pointer = this.#lib.bpf_object__btf(this.#open);
     if (this.#lib.isNull(pointer)) throw libbpfError(this.#lib, 'The BPF object has no BTF', this.#lib.errno());
@@ -57,23 +57,27 @@ export class BpfObject {
     return new BpfMap(this.#lib, pointer);
   }
 
-  /** Before load: sets a `const volatile` variable. @throws RangeError if there is none of that name */
+  /** Sets a `const volatile` variable. Only before the load. @throws RangeError if the object has no such variable */
   setConstant(name: string, value: number | bigint): void {
     const bytes = this.constant(name);
     if (bytes.length === 8) bytes.writeBigUInt64LE(BigInt(value));
     else bytes.writeUIntLE(Number(value), 0, bytes.length);
   }
 
-  /** Before load: the bytes of a `const volatile` variable, which the caller may change in place. @throws RangeError */
+  /**
+   * The bytes of a `const volatile` variable, which the caller may change in place until the load.
+   *
+   * @throws RangeError
+   */
   constant(name: string): Buffer {
-    // After the load the kernel maps it read-only, and a write would end the process.
+    // After the load the constants are mapped read-only, and a write would end the process with SIGSEGV.
     if (this.#loaded) throw new OomscopeError('USAGE', `The constant ${name} cannot be set: the BPF object is loaded.`);
     return this.#variable('.rodata', name, (map) => map.initialValue());
   }
 
-  /** The present value of a global variable that the programs write. @throws RangeError */
+  /** The current value of a global variable that the programs write. @throws RangeError */
   variable(name: string): Buffer {
-    // Read from the kernel: before 1.6 libbpf maps the programs' variables into this process for skeletons only.
+    // Reads the map: libbpf before 1.6 maps the programs' variables into this process only for generated skeletons.
     return this.#variable('.bss', name, (map) => map.lookup(Buffer.alloc(4)));
   }
 
@@ -93,7 +97,7 @@ export class BpfObject {
     throw new RangeError(`The BPF object has no ${sectionName}`);
   }
 
-  /** The address of libbpf's object, for the addon. */
+  /** The address of libbpf's object, which the addon needs. */
   get address(): bigint {
     return this.#lib.address(this.#open);
   }
@@ -106,7 +110,7 @@ export class BpfObject {
     this.#loaded = true;
   }
 
-  /** Frees everything. The kernel frees a loaded map or program with its last descriptor. Idempotent. */
+  /** Frees everything. The kernel frees a map or program when its last descriptor is closed. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

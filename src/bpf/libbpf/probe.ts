@@ -1,9 +1,12 @@
 import { libbpf } from './symbols.ts';
 
-/** The values of enum bpf_prog_type (include/uapi/linux/bpf.h) that are probed. */
+/** The program types that are probed: values of enum bpf_prog_type (include/uapi/linux/bpf.h). */
 export const ProgramType = { tracing: 26 } as const;
 
-/** Whether the kernel lets this process use a feature; undefined where that is unknown, mostly for lack of privilege. */
+/**
+ * Whether the kernel lets this process use a feature; undefined: unknown, mostly because this process lacks
+ * privileges.
+ */
 export type Probe = boolean | undefined;
 
 const answer = (code: number): Probe => (code < 0 ? undefined : code === 1);

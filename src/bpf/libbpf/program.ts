@@ -13,15 +13,15 @@ export class BpfLink {
     this.#pointer = pointer;
   }
 
-  /** The address of libbpf's link, for the addon; 0 once it is destroyed. */
+  /** The address of libbpf's link, which the addon needs; 0: the link is destroyed. */
   get address(): bigint {
     return this.#pointer ? this.#lib.address(this.#pointer) : 0n;
   }
 
   /**
-   * For the link of an iterator.
+   * Starts a BPF iterator. Only for the link of an iterator program.
    *
-   * @returns a descriptor that delivers one pass over all objects; the caller must close it
+   * @returns a descriptor. Reading it to its end is one pass over all objects; the caller must close it
    * @throws OomscopeError LIBBPF, CLOSED
    */
   iterate(): number {
@@ -57,7 +57,7 @@ export class BpfProgram {
     return this.#lib.bpf_program__autoload(this.#pointer);
   }
 
-  /** Before load: whether load() gives it to the kernel. */
+  /** Whether load() loads the program into the kernel. Only before the load. */
   set autoload(on: boolean) {
     const code = this.#lib.bpf_program__set_autoload(this.#pointer, on);
     if (code !== 0) throw libbpfError(this.#lib, `Program ${this.name}: autoload`, code);
@@ -71,7 +71,7 @@ export class BpfProgram {
     return objectId(this.#lib, this.fd);
   }
 
-  /** Attaches it to the hook that its section names. @throws OomscopeError LIBBPF, NOT_PERMITTED */
+  /** Attaches the program to the hook that its section names. @throws OomscopeError LIBBPF, NOT_PERMITTED */
   attach(): BpfLink {
     const link = this.#lib.bpf_program__attach(this.#pointer);
     if (this.#lib.isNull(link)) {
@@ -80,13 +80,13 @@ export class BpfProgram {
     return new BpfLink(this.#lib, link);
   }
 
-  /** Runs it once, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). @returns the program's result */
+  /** Runs the program once, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). @returns its result */
   run(): number {
     return testRun(this.#lib, this.fd);
   }
 }
 
-/** bpf/bpf.h struct bpf_test_run_opts, of which only the size and the result are used. */
+/** struct bpf_test_run_opts of bpf/bpf.h. Only its size and the program's result are used. */
 export function testRun(lib: Libbpf, fd: number): number {
   const options = Buffer.alloc(80);
   options.writeBigUInt64LE(80n, 0);

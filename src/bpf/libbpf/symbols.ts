@@ -1,11 +1,11 @@
 /**
- * libbpf.so.1 through ffi-napi: the functions that are used, with their C signatures. For the control plane only: a call
- * takes about 10 µs, which is nothing for load and attach, and far too much for events.
+ * Calls libbpf.so.1 through ffi-napi: the functions that oomscope uses, with their C signatures. A call takes about 10
+ * µs. That is fast enough to load and attach programs, and too slow to read events, which the addon does.
  */
 import { createRequire } from 'node:module';
 import { libbpfMissing, loadNative } from '../../native/addon.ts';
 
-/** An opaque C pointer: ffi-napi represents one by a Buffer whose address is the pointer. */
+/** An opaque C pointer. ffi-napi represents a pointer as a Buffer at that address. */
 export type Pointer = Buffer;
 
 const signatures = {
@@ -83,13 +83,13 @@ export type Libbpf = {
   /** A view of `size` bytes of C memory. The view does not keep the memory alive. */
   view(pointer: Pointer, size: number): Buffer;
   isNull(pointer: Pointer | null): pointer is null;
-  /** The address in it, for the addon. */
+  /** The address in a pointer, as a number, which the addon needs. */
   address(pointer: Pointer): bigint;
   /** The lines that libbpf has logged since the last call. */
   takeLog(): string;
 };
 
-/** The parts of ffi-napi and ref-napi that are used. */
+/** The parts of ffi-napi and ref-napi that oomscope uses. */
 interface Ffi {
   Library(name: string, functions: object): Record<string, unknown>;
   errno(): number;
@@ -105,7 +105,7 @@ let loaded: Libbpf | undefined;
 /** @throws OomscopeError LIBBPF_MISSING, ADDON_MISSING */
 export function libbpf(): Libbpf {
   if (loaded) return loaded;
-  const native = loadNative(); // first, because it links libbpf.so.1, and FFI must find that very copy
+  const native = loadNative(); // before FFI: the addon links libbpf.so.1, and FFI must use the same copy of it
   const require = createRequire(import.meta.url);
   const ffi = require('ffi-napi') as Ffi;
   const ref = createRequire(require.resolve('ffi-napi'))('@2060.io/ref-napi') as Ref;

@@ -1,5 +1,5 @@
 /**
- * A compiled object in the kernel: its chosen programs attached, its ring ready to be read.
+ * Loads a compiled object into the kernel and attaches the chosen programs. Then its ring can be read.
  */
 import { readFileSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
@@ -8,19 +8,19 @@ import { type BpfLink, BpfObject } from '../libbpf/index.ts';
 import { CleanupStack } from './cleanup-stack.ts';
 
 export interface AttachOptions {
-  /** A file in build/, as "oomscope.bpf.o". It has the maps of bpf/maps.bpf.h. */
+  /** The name of an object file in build/, as "oomscope.bpf.o". It must have the maps of bpf/maps.bpf.h. */
   file: string;
-  /** The programs to load and attach, by name. */
+  /** Names of the programs to load and attach. */
   programs: ReadonlySet<string>;
-  /** Values for its `const volatile` variables. */
+  /** Values for the object's `const volatile` variables, by name. */
   constants: Record<string, number>;
-  /** Programs to load without attaching them: they are run by hand, or attached for a moment. */
+  /** Names of programs to load but not to attach: the caller runs them, or attaches them for a moment. */
   spare?: ReadonlySet<string>;
   /** Called before the load, to set constants that are not numbers, and sizes of maps. */
   configure?: (object: BpfObject) => void;
   /** Called after the load, before anything is attached. */
   prepare?: (object: BpfObject) => void;
-  /** Size of its ring in bytes: a power of two, at least a page. */
+  /** Size of the object's ring in bytes: a power of two, at least one page. */
   ringBytes: number;
 }
 
@@ -28,9 +28,9 @@ export interface Attached {
   object: BpfObject;
   ringFd: number;
   countersFd: number;
-  /** Kernel ids of the maps, by which another process can open them. */
+  /** The kernel's ids of the maps. Another process can open a map by its id. */
   mapIds: { ring: number; counters: number };
-  /** Addresses of libbpf's object and links. The addon frees them when the environment ends before `close()`. */
+  /** Addresses of libbpf's object and links. The addon frees them if a worker is terminated before `close()`. */
   owned: { object: bigint; links: bigint[] };
   /** Detaches the programs; the ring stays. Idempotent. */
   detach(): void;

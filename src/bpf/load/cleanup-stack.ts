@@ -1,33 +1,34 @@
 /**
- * Closes what was opened, the last first: the part of DisposableStack that is needed, which Node has only from 24 on.
+ * Closes several resources in the reverse order of opening. It replaces DisposableStack, which Node has since version
+ * 24.
  *
  *     using opened = new CleanupStack();
  *     this.#file = opened.use(openFile());
  *     this.#ring = opened.use(openRing()); // when this throws, the file is closed
- *     this.#opened = opened.move(); // from here on nothing is closed until this.#opened is
+ *     this.#opened = opened.move(); // from here on the resources stay open until this.#opened is closed
  */
 export class CleanupStack implements Disposable {
   #steps: (() => void)[] = [];
 
-  /** Closes the resource with the stack. @returns the resource */
+  /** Adds a resource, which is closed when the stack is closed. @returns the resource */
   use<T extends { close(): void }>(resource: T): T {
     this.defer(() => resource.close());
     return resource;
   }
 
-  /** Runs the step with the stack. */
+  /** Adds a function, which runs when the stack is closed. */
   defer(step: () => void): void {
     this.#steps.push(step);
   }
 
-  /** Hands everything over to another stack and leaves this one empty. */
+  /** Moves everything to a new stack and leaves this one empty. @returns the new stack */
   move(): CleanupStack {
     const other = new CleanupStack();
     other.#steps = this.#steps.splice(0);
     return other;
   }
 
-  /** Runs every step, even after one that throws. Idempotent. @throws what the last step to throw has thrown */
+  /** Closes everything, even after an error. Idempotent. @throws the last error, if there was any */
   close(): void {
     const step = this.#steps.pop();
     if (!step) return;

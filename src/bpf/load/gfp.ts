@@ -1,11 +1,11 @@
 /**
- * The bits of GFP masks of the running kernel: 6.10 and later have them as an enum in their BTF; from 5.10 to 6.9 they were
- * macros, the same in all.
+ * The bits of GFP masks (allocation flags) of the running kernel. Since 6.10 they are an enum, which is in the kernel's
+ * BTF. From 5.10 to 6.9 they were macros, with the same values in all versions.
  */
 import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
 import type { Btf } from '../libbpf/index.ts';
 
-/** include/linux/gfp.h (5.10) and gfp_types.h (to 6.9). */
+/** The macros of include/linux/gfp.h (5.10) and gfp_types.h (up to 6.9). */
 const macros: GfpBits = {
   DMA: 0x1,
   HIGHMEM: 0x2,
@@ -32,7 +32,7 @@ const macros: GfpBits = {
   ACCOUNT: 0x400000,
 };
 
-/** enum { ___GFP_DMA_BIT, … } of include/linux/gfp_types.h, since 6.10. It has no name, so it is found by its first value. */
+/** enum { ___GFP_DMA_BIT, … } of include/linux/gfp_types.h (6.10). It has no name, so its first value finds it. */
 export function gfpBits(btf: Btf): GfpBits {
   const type = btf.enumStartingWith('___GFP_DMA_BIT');
   if (!type) return macros;

@@ -1,5 +1,5 @@
 /**
- * Loads bpf/guard.bpf.c: an object of its own, so that a tracer without a guard does not pay for it.
+ * Loads bpf/guard.bpf.c. It is an object of its own, so that a tracer without a guard does not load these programs.
  */
 import { readlinkSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
@@ -8,15 +8,15 @@ import { type Attached, attachObject } from './attach.ts';
 import { obstacle } from './tracer-loader.ts';
 
 export interface LoadedGuard extends Attached {
-  /** true: the kernel itself signals. false: its records ask userspace to signal. */
+  /** true: the BPF program sends the signal. false: its record makes userspace send the signal. */
   signals: boolean;
-  /** Why the kernel signals, or why it does not. */
+  /** Why the BPF program can or cannot send the signal. */
   reason: string;
 }
 
-/** Holds some 600 records. At most 16 targets are armed at a time, with two records for each. */
+/** The ring holds some 600 records. At most 16 targets are armed at a time, with two records for each. */
 const RING_BYTES = 65536;
-/** kfuncs since 6.2, 6.2 and 6.13. */
+/** The kfuncs that the program calls; the kernel has them since 6.2, 6.2 and 6.13. */
 const KFUNCS = ['bpf_task_from_pid', 'bpf_task_release', 'bpf_send_signal_task'];
 /** The program of each tracepoint. */
 const PROGRAMS = {
@@ -24,11 +24,11 @@ const PROGRAMS = {
   reclaim_retry_zone: 'reclaim_retry_zone',
   signal_generate: 'signal_generate',
 };
-/** include/linux/proc_ns.h PROC_PID_INIT_INO */
+/** The link of the initial pid namespace: include/linux/proc_ns.h PROC_PID_INIT_INO. */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
 
 /**
- * @param options `kernelSignals` false: the kernel must not signal, even where it can
+ * @param options `kernelSignals` false: userspace must send the signals, even if the BPF program can
  * @throws OomscopeError: see obstacle(), and OBJECT_MISSING, LIBBPF, KERNEL_TOO_OLD
  */
 export function loadGuard({ kernelSignals }: { kernelSignals: boolean }): LoadedGuard {
@@ -53,7 +53,7 @@ export function loadGuard({ kernelSignals }: { kernelSignals: boolean }): Loaded
 
 function whyNot(lacking: string | undefined): string | undefined {
   if (lacking !== undefined) return `the kernel has no ${lacking}()`;
-  // The kernel's programs know pids of the first namespace only.
+  // BPF programs see the pids of the initial namespace only.
   if (readlinkSync('/proc/self/ns/pid') !== FIRST_PID_NAMESPACE) return 'this process is in a pid namespace of its own';
   return undefined;
 }

@@ -1,5 +1,6 @@
 /**
- * Loads bpf/pressure.bpf.c. It has maps and a ring of its own, because its many records must not cost a kill its place.
+ * Loads bpf/pressure.bpf.c. It has a ring of its own: its many records must not fill the ring that the records of
+ * kills need.
  */
 import { existsSync } from 'node:fs';
 import { missingForTracing } from '../../linux/capabilities.ts';
@@ -13,17 +14,17 @@ import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { choosePressure, type PressureBackend, type PressureChoice } from './pressure-variants.ts';
 import { obstacle } from './tracer-loader.ts';
 
-/** In the units of the programs: nanoseconds and millionths. */
+/** The configuration in the units of the BPF programs: nanoseconds and millionths (ppm). */
 export interface PressureConfig {
   ringBytes: number;
   windows: { ns: number; some: readonly (number | undefined)[]; full: readonly (number | undefined)[] }[];
-  /** The least duration of a stall that is reported. undefined: none is reported. */
+  /** Stalls that last at least this long are reported. undefined: no stall is reported. */
   stallMinNs: number | undefined;
   stack: boolean;
   fallPermille: number;
   sustainNs: number;
   coolDownNs: number;
-  /** The least number of rounds that is reported. 0: none is reported. */
+  /** Countdowns with at least this many rounds are reported. 0: no countdown is reported. */
   countdownFrom: number;
   backend?: PressureBackend | undefined;
 }
@@ -31,14 +32,14 @@ export interface PressureConfig {
 export interface LoadedPressure extends Attached {
   choices: PressureChoice[];
   libbpf: string;
-  /** By the key of a group: struct pressure_group, followed by the slots. */
+  /** The map from a group's key to struct pressure_group, which its slots follow. */
   groups: BpfMap;
   stacks: BpfMap;
-  /** Evaluates all hot groups now. Returns 0 when no group is hot any more. */
+  /** Evaluates all hot groups (those with a recent stall) now. Returns 0 when no group is hot any more. */
   tick(): number;
 }
 
-/** An object, and those of its programs that are loaded without being attached. */
+/** An object file, and the names of its programs that are loaded but not attached. */
 export interface PressureObject {
   file: string;
   spare: readonly string[];
@@ -46,14 +47,14 @@ export interface PressureObject {
 
 const pressureObject: PressureObject = { file: 'pressure.bpf.o', spare: [] };
 const NEVER_PPM = 0xffffffff;
-/** After that PSI, too, has ended its period of 2 s. */
+/** After this time PSI, too, has ended its period of 2 s. */
 const COLD_NS = 2_500_000_000;
 const LEAST_TICK_NS = 1_000_000;
 const STACKS = 1024;
 /** The most memory that the map of cgroups may take in the kernel. */
 const GROUPS_BYTES = 8 * 2 ** 20;
 
-/** Functions that, found on the stack of a stalled task, tell the cause of the stall. */
+/** Kernel functions that tell the cause of a stall when they are on the stack of the stalled task. */
 const telling: [cause: number, functions: string[]][] = [
   [StallCause.CAUSE_SWAP_IN, ['do_swap_page', 'shmem_swapin_folio', 'shmem_swapin_page']],
   [StallCause.CAUSE_MEMCG_HIGH, ['__mem_cgroup_handle_over_high', 'mem_cgroup_handle_over_high', 'reclaim_high']],
@@ -64,7 +65,7 @@ const telling: [cause: number, functions: string[]][] = [
 ];
 
 /**
- * @param from for tests: an object with more programs
+ * @param from another object with the same programs and more; only tests pass it
  * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, OBJECT_MISSING, LIBBPF, USAGE
  */
 export function loadPressure(config: PressureConfig, from = pressureObject): LoadedPressure {
@@ -78,7 +79,7 @@ export function loadPressure(config: PressureConfig, from = pressureObject): Loa
   try {
     return toLoaded(loadWith(choices, config, from), choices);
   } catch (error) {
-    // A function that cannot be hooked after all is replaced by the tracepoints.
+    // The kernel rejected the hook of psi_memstall_enter(): use tracepoints instead.
     const refused = choices.find(({ hook, program }) => hook === 'memstall_enter' && program !== undefined);
     if (!refused || config.backend) throw countsAsLocked() ? explainLockedMemory(error) : error;
     const others = pressureChoices('tp_btf').map((choice) =>
@@ -104,7 +105,7 @@ function toLoaded(attached: Attached, choices: PressureChoice[]): LoadedPressure
   };
 }
 
-/** Which program would serve which hook. Without privileges it assumes that nothing works which must be tried to be known. */
+/** Which program is used for which hook. Without privileges, features that only a try can find count as missing. */
 export function pressureChoices(forced?: PressureBackend): PressureChoice[] {
   const kernel = Btf.ofKernel();
   try {
@@ -195,7 +196,10 @@ function setRanges(object: BpfObject): void {
   });
 }
 
-/** The next context switch on any CPU, also the one of this thread, sets the timer up. Returns whether the timer fires. */
+/**
+ * Starts the timer: the next context switch on any CPU, even one by this thread, does. Returns whether the timer
+ * fires.
+ */
 function startTimer(object: BpfObject): boolean {
   const link = object.programs.find(({ name }) => name === 'timer_setup')?.attach();
   const fires = () => object.variable('timer_fires').readUInt32LE(0) !== 0;

@@ -1,17 +1,17 @@
 /**
- * Which program of bpf/pressure.bpf.c serves which hook on this kernel. The prototypes of the tracepoints have changed, but
- * not in the arguments that the programs read: the first of an end of reclaim, two of sched_switch, one of reclaim_retry_zone.
+ * Chooses the program of bpf/pressure.bpf.c for each hook on this kernel. Kernels differ in the tracepoints'
+ * prototypes, but not in the arguments that the programs read.
  */
 import { type Choice, chooseTracepoint, type Functions, type Prototypes } from './variants.ts';
 
 export const pressureBackends = ['fentry', 'kprobe', 'tp_btf', 'raw_tp'] as const;
 /**
- * How stalls are seen: by `fentry` or `kprobe` on psi_memstall_enter() and psi_memstall_leave(), which see all of them; or by
- * tracepoints, with `tp_btf` (typed arguments) or `raw_tp`.
+ * How stalls are detected: by `fentry` or `kprobe` on psi_memstall_enter() and psi_memstall_leave(), which detect
+ * every stall; or by tracepoints, with `tp_btf` (typed arguments) or `raw_tp`.
  */
 export type PressureBackend = (typeof pressureBackends)[number];
 
-/** `timer`: bpf_timer. `hooks`: the other hooks drive it. */
+/** For the hook `tick`: `timer` is bpf_timer; `hooks` means that the other hooks run the tick. */
 export interface PressureChoice {
   hook: string;
   program: string | undefined;
@@ -19,15 +19,17 @@ export interface PressureChoice {
   reason: string;
 }
 
-/** What the kernel offers besides tracepoints: psi_memstall_enter() and psi_memstall_leave(), and more. */
+/** What the kernel offers besides tracepoints. */
 export interface PressureFacts extends Functions {
-  /** The kernel keeps task_struct.in_memstall: PSI is on. */
+  /** PSI is enabled, so the kernel maintains task_struct.in_memstall. */
   psi: boolean;
-  /** bpf_timer exists (5.15). */
+  /** The kernel has bpf_timer (since 5.15). */
   timer: boolean;
 }
 
-/** Each with the number of parameters that its program needs. `exact`: also needed where psi_memstall_*() are hooked. */
+/**
+ * `least`: parameters that the program needs. `exact`: the tracepoint is needed even if psi_memstall_*() are hooked.
+ */
 const tracepoints: { hook: string; tracepoint: string; exact: boolean; least: number }[] = [
   { hook: 'direct_reclaim_begin', tracepoint: 'mm_vmscan_direct_reclaim_begin', exact: true, least: 0 },
   { hook: 'direct_reclaim_end', tracepoint: 'mm_vmscan_direct_reclaim_end', exact: false, least: 0 },
@@ -40,7 +42,9 @@ const tracepoints: { hook: string; tracepoint: string; exact: boolean; least: nu
   { hook: 'cgroup_rmdir', tracepoint: 'cgroup_rmdir', exact: true, least: 1 },
 ];
 
-/** @param forced for tests. Functions that are forced but cannot be hooked are replaced by tracepoints; `reason` says so */
+/**
+ * @param forced use this backend, for tests. If it cannot hook the functions, tracepoints are used; `reason` says so
+ */
 export function choosePressure(
   prototypes: Prototypes,
   facts: PressureFacts,

@@ -1,5 +1,5 @@
 /**
- * The ring of an attached object, read by the addon's threads from now on.
+ * Reads the ring of an attached object with the addon's threads.
  */
 import { loadNative, type RingReader } from '../../native/addon.ts';
 import { Batch } from '../wire/batch.ts';
@@ -7,7 +7,7 @@ import type { Attached } from './attach.ts';
 
 export interface RingOptions {
   onBatch: (batch: Batch) => void;
-  /** Gets what `onBatch` throws: nothing that the addon calls may throw. */
+  /** Called with an error that `onBatch` throws, because callbacks of the addon must not throw. */
   onError: (error: unknown) => void;
   /** Values of `RecordKind`: see `RingReaderOptions`. */
   urgentKinds?: readonly number[];
@@ -20,7 +20,7 @@ export class AttachedRing implements Disposable {
   readonly reader: RingReader;
   readonly #attached: Attached;
 
-  /** Takes over the object: closes it when its ring cannot be read. @throws OomscopeError ADDON_MISSING */
+  /** Takes ownership of the object, and closes it if its ring cannot be read. @throws OomscopeError ADDON_MISSING */
   constructor(attached: Attached, options: RingOptions) {
     this.#attached = attached;
     try {
@@ -31,12 +31,14 @@ export class AttachedRing implements Disposable {
     }
   }
 
-  /** Detaches the programs: no record follows. The ring and its counters can still be read. Idempotent. */
+  /** Detaches the programs, so no new record is written. The ring and its counters can still be read. Idempotent. */
   detach(): void {
     this.#attached.detach();
   }
 
-  /** Detaches, delivers what is left in the ring, joins the threads and frees the object. Idempotent. */
+  /**
+   * Detaches the programs, delivers the records left in the ring, joins the threads and frees the object. Idempotent.
+   */
   close(): void {
     this.#attached.detach();
     this.reader.close();

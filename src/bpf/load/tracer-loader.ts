@@ -1,5 +1,5 @@
 /**
- * Opens the compiled object of the tracer, chooses its programs for this kernel, loads and attaches them.
+ * Opens the tracer's compiled object, chooses the programs for this kernel, loads and attaches them.
  */
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
@@ -21,11 +21,11 @@ export interface LoadedTracer extends Attached {
 }
 
 export interface LoadOptions {
-  /** Size of the kernel's ring in bytes: a power of two, at least a page. */
+  /** Size of the ring in bytes: a power of two, at least one page. */
   ringBytes: number;
-  /** Which kills are followed by the list of processes that the kernel chose from. */
+  /** For which kills the list of processes is sent from which the kernel chose its victim. */
   candidates?: keyof typeof candidatesModes;
-  /** Use this backend wherever it exists, for tests. */
+  /** Use this backend for every hook that has it, for tests. */
   backend?: Backend | undefined;
 }
 
@@ -35,7 +35,7 @@ const candidatesModes = {
   always: CandidatesMode.CANDIDATES_ALWAYS,
 } as const;
 
-/** The reason why this process cannot trace on this kernel, as an error; undefined when it can. */
+/** Why this process cannot trace on this kernel, as an error; undefined: it can. */
 export function obstacle(): OomscopeError | undefined {
   if (kernelTooOld()) {
     return new OomscopeError('KERNEL_TOO_OLD', `Linux 5.10 or later is needed; this is ${release()}.`);
@@ -54,7 +54,9 @@ export function obstacle(): OomscopeError | undefined {
   return undefined;
 }
 
-/** @throws OomscopeError: see obstacle(), and LIBBPF_MISSING, OBJECT_MISSING, LIBBPF with the kernel's words in `detail` */
+/**
+ * @throws OomscopeError see obstacle(); LIBBPF_MISSING, OBJECT_MISSING, LIBBPF with the kernel's message in `detail`
+ */
 export function loadTracer(options: LoadOptions): LoadedTracer {
   try {
     return loadBest(options);
@@ -81,11 +83,11 @@ function loadBest(options: LoadOptions): LoadedTracer {
     try {
       return { ...loadWith(choices, options), choices, gfp, libbpf: `${major}.${minor}` };
     } catch (error) {
-      // When the function cannot be hooked after all, another backend serves. (arm64 loads fentry programs, but before
-      // 6.4 it attaches none.)
+      // If the kernel refuses to attach to oom_kill_process(), another backend is tried. (arm64 loads fentry programs,
+      // but before 6.4 it cannot attach them.)
       const { program, backend } = oomControl;
       if (program === undefined || options.backend) {
-        Object.assign(oomControl, wanted); // something else was refused
+        Object.assign(oomControl, wanted); // the refusal was about another program
         throw error;
       }
       const left = { fentry: false, kprobe: functions.kprobe && backend === 'fentry' };
@@ -103,7 +105,7 @@ export interface KernelFacts {
 
 const facts = new Map<Backend | undefined, KernelFacts>();
 
-/** Facts from the kernel's BTF, which has 5 MB and does not change: it is read once in a process. */
+/** Facts from the kernel's BTF. It has 5 MB and does not change, so a process reads it once. */
 export function kernelFacts(forced?: Backend): KernelFacts {
   let known = facts.get(forced);
   if (!known) {
@@ -120,7 +122,7 @@ export function kernelFacts(forced?: Backend): KernelFacts {
   return known;
 }
 
-/** Without privileges it assumes that nothing works which must be tried to be known. */
+/** Without privileges, features that only a try can find count as missing. */
 function functionsOf(kernel: Btf): Functions {
   const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
   const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;

@@ -1,9 +1,9 @@
 /**
- * Which program serves which hook of bpf/oom.bpf.c on this kernel. The prototypes in the kernel's BTF decide, never its
- * version: the same version exists with both forms of mark_victim.
+ * Chooses the program of bpf/oom.bpf.c for each hook on this kernel. The choice depends on the prototypes in the
+ * kernel's BTF, not on its version: the same version exists with both forms of mark_victim.
  */
 
-/** A hook, the program chosen for it, and why. `program` is undefined where the kernel has nothing to attach to. */
+/** A hook, the program chosen for it, and why. `program` undefined: the kernel does not have the hook. */
 export interface Choice<H extends string = Hook> {
   hook: H;
   program: string | undefined;
@@ -15,12 +15,12 @@ export interface Choice<H extends string = Hook> {
 
 export const backends = ['tp_btf', 'raw_tp', 'tracepoint', 'fentry', 'kprobe', 'stack'] as const;
 /**
- * How a hook is served: a tracepoint by `tp_btf` (typed arguments), `raw_tp` or `tracepoint`; the kernel's `oom_control` by
- * `fentry` or `kprobe` on oom_kill_process(), or by a search of the trigger's `stack`.
+ * How a program is attached: to a tracepoint by `tp_btf` (typed arguments), `raw_tp` or `tracepoint`. The kernel's
+ * `oom_control` is got by `fentry` or `kprobe` on oom_kill_process(), or by a search of the trigger's `stack`.
  */
 export type Backend = (typeof backends)[number];
 
-/** The types of a tracepoint's parameters by the kernel's BTF; undefined for a tracepoint that is not in it. */
+/** The types of a tracepoint's parameters in the kernel's BTF; undefined: the BTF does not have the tracepoint. */
 export type Prototypes = (tracepoint: string) => string[] | undefined;
 
 interface Variant {
@@ -28,13 +28,13 @@ interface Variant {
   matches: (parameters: string[]) => boolean;
 }
 
-/** A tracepoint, and the programs that can serve it. */
+/** A tracepoint, and the programs for its different prototypes. */
 export interface TracepointHook<H extends string = string> {
   hook: H;
   tracepoint: string;
   /** Programs with typed arguments; `NAME_raw` is the same program on a raw tracepoint. */
   variants: Variant[];
-  /** The prototype is the same on every kernel, so a raw tracepoint also serves where BTF lacks it. */
+  /** The prototype is the same on every kernel, so `raw_tp` can be used even if the BTF lacks the tracepoint. */
   fixed?: boolean;
   /** A program on the plain tracepoint, which needs no BTF. */
   plain?: string;
@@ -52,7 +52,7 @@ const reclaim = <H extends string>(hook: H, tracepoint: string): TracepointHook<
   ],
 });
 
-/** (nr_reclaimed), followed by the memcg by 7.2. */
+/** The tracepoint's arguments: nr_reclaimed; by 7.2 also the memcg. */
 const reclaimEnd = <H extends string>(hook: H): TracepointHook<H> => ({
   hook,
   tracepoint: `mm_vmscan_${hook}`,
@@ -66,7 +66,7 @@ const reaper = <H extends string>(hook: H): TracepointHook<H> => ({
   fixed: true,
 });
 
-/** Every tracepoint of bpf/oom.bpf.c. A new hook is a row here and a program there. */
+/** Every tracepoint of bpf/oom.bpf.c. A new hook needs a row here and a program there. */
 const tracepoints = [
   {
     hook: 'mark_victim',
@@ -115,7 +115,7 @@ export interface Functions {
   kprobe: boolean;
 }
 
-/** @param forced use this backend wherever it exists, for tests */
+/** @param forced use this backend for every hook that has it, for tests */
 export function chooseVariants(prototypes: Prototypes, functions: Functions, forced?: Backend): Choice[] {
   return [
     ...tracepoints.map((hook) => chooseTracepoint<Hook>(hook, prototypes, forced)),
@@ -139,7 +139,7 @@ export function chooseTracepoint<H extends string>(
   const offers: [Backend, string | undefined][] = [
     ['tp_btf', parameters && variant?.program],
     ['raw_tp', variant && `${variant.program}_raw`],
-    ['tracepoint', unknown ? undefined : plain], // what an unknown form means is not guessed
+    ['tracepoint', unknown ? undefined : plain], // the arguments of an unknown prototype are not guessed
   ];
   const there = offers.filter(([, program]) => program !== undefined);
   const [backend, program] = there.find(([name]) => name === forced) ?? there[0] ?? ['none' as const, undefined];

@@ -1,5 +1,5 @@
 /**
- * A batch of records as the addon hands it over. A field is decoded when it is read.
+ * A batch of records as the addon delivers it. A field is decoded when it is read.
  */
 import {
   CgroupLevel,
@@ -19,7 +19,9 @@ export type WireRecord = InstanceType<(typeof recordViews)[KnownKind]>;
 const LEVELS = OomKillRecord.offset.levels;
 const TEXT = LogLineRecord.offset.text;
 
-/** The least size of a record of this kind, in bytes; 0 for an unknown kind. Two kinds end with an array that is cut. */
+/**
+ * The least size in bytes of a record of this kind; 0: unknown kind. Two kinds end with an array of variable length.
+ */
 function leastSize(view: DataView, kind: number, at: number, end: number): number {
   if (kind === RecordKind.RECORD_LOG_LINE) {
     return end - at < TEXT ? TEXT : TEXT + view.getUint16(at + LogLineRecord.offset.length, true);
@@ -32,7 +34,7 @@ function leastSize(view: DataView, kind: number, at: number, end: number): numbe
 
 export class Batch {
   readonly view: DataView;
-  /** CLOCK_MONOTONIC when a poller thread took the first record. */
+  /** CLOCK_MONOTONIC when a poller thread read the first record. */
   readonly receivedNs: bigint;
   /** CLOCK_REALTIME − CLOCK_MONOTONIC. */
   readonly realtimeOffsetNs: bigint;
@@ -46,8 +48,9 @@ export class Batch {
   /**
    * Calls `visit` for each whole record of a known kind, in order. Safe on any bytes.
    *
-   * @returns how many records are malformed: of an unknown kind, too short for their kind, or cut off. The rest of the
-   *   batch behind a record that is cut off counts as one of them
+   * @returns how many records are malformed: of an unknown kind, too short for their kind, or cut off. A record that
+   * is cut
+   *   off counts as one, together with the rest of the batch
    */
   walk(visit: (kind: number, at: number) => void): number {
     const { view } = this;
