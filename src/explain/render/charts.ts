@@ -1,12 +1,14 @@
 /**
- * Charts as inline SVG: shapes only, stretched to the available width. Text stands beside them as HTML, so that it
- * keeps its size on a narrow screen.
+ * Charts as inline SVG. They contain shapes only, because they are stretched to the available width; text is HTML
+ * beside the chart, so that it keeps its size on a narrow screen.
  */
 import type { ReportZone } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import type { Composition } from './composition.ts';
 
-/** Safe as text and in attribute values. The caller must have replaced control characters with `printable`. */
+/**
+ * Escapes text for HTML and for attribute values. The caller must replace control characters with `printable` first.
+ */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
@@ -21,7 +23,7 @@ const rectangle = (kind: string, x: number, y: number, width: number, height: nu
 
 const classOf = (name: string) => `part-${name.replaceAll(' ', '-')}`;
 
-/** What filled the limit or the machine, with a legend of the colours. */
+/** A bar that shows what filled the limit or the machine's memory, with a legend of the colours. */
 export function compositionChart({ whole, of, parts }: Composition): string {
   const sum = Math.max(
     whole,
@@ -42,12 +44,12 @@ export function compositionChart({ whole, of, parts }: Composition): string {
   return `${shape(30, label, bars.join(''), 'bar')}<ul class="legend">${legend.join('')}</ul>`;
 }
 
-/** One bar of a list, as a share of the largest. */
+/** A bar whose length is a share of the full width. */
 export function shareBar(share: number, kind: string): string {
   return shape(10, formatShare(share), rectangle(kind, 0, 0, Math.min(1, share) * WIDE, 10), 'share');
 }
 
-/** Free memory of a zone, with its watermarks as lines. */
+/** A bar for the free memory of a zone, with the zone's watermarks as lines. */
 export function zoneChart(zone: ReportZone): string {
   const scale = Math.max(zone.high_bytes * 1.3, Math.min(zone.free_bytes, zone.high_bytes * 2)) || 1;
   const at = (bytes: number) => Math.min(1, bytes / scale) * WIDE;
@@ -69,7 +71,7 @@ export function zoneChart(zone: ReportZone): string {
   );
 }
 
-/** Reports by hour, including the hours without any. null: none, or they span more than a month. */
+/** A chart of reports by hour, including hours without reports. null: no reports, or they span more than 31 days. */
 export function timeline(
   hours: readonly { name: string; count: number }[],
 ): { svg: string; from: string; to: string; most: number } | null {

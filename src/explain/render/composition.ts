@@ -1,4 +1,4 @@
-/** What filled the limit or the machine, as parts that do not overlap, for a bar. */
+/** Splits a cgroup's limit or the machine's memory into parts that do not overlap, for a bar chart. */
 import type { OomReport } from '../../model/oom-report.ts';
 import { kernelOf, statOf, total } from '../verdict/factors.ts';
 
@@ -14,12 +14,12 @@ export type PartName =
 
 export interface Composition {
   whole: number;
-  /** Of which the parts are: a cgroup's limit, or the memory of the machine. */
+  /** What `whole` is: a cgroup's limit, or the memory of the machine. */
   of: 'limit' | 'memory';
   parts: { name: PartName; bytes: number }[];
 }
 
-/** null: the report does not have the figures. */
+/** null: the report does not have the necessary figures. */
 export function compositionOf({ scope, limit, memory }: OomReport): Composition | null {
   return scope === 'cgroup' ? ofLimit(limit) : ofMemory(memory);
 }
@@ -58,7 +58,7 @@ function ofMemory(memory: OomReport['memory']): Composition | null {
     'memory',
     ram,
     [
-      // Shared memory is on the lists of anonymous memory.
+      // The kernel counts shared memory in active_anon and inactive_anon.
       ['anonymous', of('active_anon') + of('inactive_anon') - shared],
       ['shared', shared],
       ['file cache', of('active_file') + of('inactive_file') + of('unevictable')],
@@ -70,7 +70,7 @@ function ofMemory(memory: OomReport['memory']): Composition | null {
   );
 }
 
-/** The rest is `other`. It is at least 0, because the kernel does not take all figures at the same moment. */
+/** Adds the rest as `other`. A part may come out negative, since the figures are of different moments: then it is 0. */
 function composed(of: Composition['of'], whole: number, known: [PartName, number][], free: number | null): Composition {
   const parts = known.map(([name, bytes]) => ({ name, bytes: Math.max(0, bytes) }));
   const left = whole - parts.reduce((sum, { bytes }) => sum + bytes, 0);

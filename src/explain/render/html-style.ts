@@ -1,4 +1,4 @@
-/** The style of the page: narrow and wide screens, light and dark, and print. */
+/** The style sheet of the page, for narrow and wide screens, light and dark mode, and print. */
 export const style = `
 :root { color-scheme: light dark; --ink: #1c2127; --dim: #5b6672; --paper: #fff; --card: #f4f6f8; --line: #d5dbe1;
   --red: #c4314b; --amber: #b26a00; --green: #2c7a4b; --blue: #2f6db5; --violet: #7a4fb0; --grey: #9aa5b1; --pale: #dfe5ea; }

@@ -1,4 +1,4 @@
-/** One self-contained page: no script, nothing from the network, and no name in it can become markup. */
+/** Renders reports as one HTML page without scripts and without network requests. All names are escaped. */
 import type { OomReport } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
@@ -12,7 +12,7 @@ import type { Summary } from './text.ts';
 
 const MOST_TASKS = 500;
 
-/** @param reports the reports to show @param summary of all reports, including those that are not shown */
+/** @param reports the reports to show @param summary summary of all reports, including those that are not shown */
 export function html(reports: readonly OomReport[], summary: Summary): string {
   const title = `${summary.reports} OOM ${summary.reports === 1 ? 'report' : 'reports'}`;
   return `<!doctype html>
@@ -34,7 +34,7 @@ ${htmlBody(reports, summary)}
 </html>`;
 }
 
-/** The sections of the page: of all reports together, and of each. */
+/** The sections of the page: one about all reports, and one for each report. */
 export function htmlBody(reports: readonly OomReport[], summary: Summary): string {
   const left = summary.reports - reports.length;
   const more =
@@ -45,7 +45,7 @@ export function htmlBody(reports: readonly OomReport[], summary: Summary): strin
   return `${together}\n${reports.map(section).join('\n')}`;
 }
 
-/** Safe as text and in attributes. */
+/** Escapes text from a log for HTML and for attribute values. */
 const safe = (text: string) => escapeHtml(printable(text));
 
 function patterns(summary: Summary): string {

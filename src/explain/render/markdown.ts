@@ -1,4 +1,4 @@
-/** Reports as Markdown, for a ticket or a chat: nothing in a name can become markup, a link or a mention. */
+/** Renders reports as Markdown, for a ticket or a chat. Names are escaped, so none can become a link or a mention. */
 import type { OomReport } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
@@ -7,23 +7,25 @@ import { compositionOf } from './composition.ts';
 import { asked, when } from './sentences.ts';
 import type { Summary } from './text.ts';
 
-/** @param reports the reports to show @param summary of all reports, including those that are not shown */
+/** @param reports the reports to show @param summary summary of all reports, including those that are not shown */
 export function markdown(reports: readonly OomReport[], summary: Summary): string {
   const head = summary.reports > 1 ? [patterns(summary)] : [];
   return [...head, ...reports.map(section)].join('\n\n---\n\n');
 }
 
-/** Escapes every character with a meaning in Markdown, and breaks what forges turn into links. */
+/** Escapes every character with a meaning in Markdown, and prevents GitHub and GitLab from making links of the text. */
 function safe(text: string): string {
   const escaped = printable(text).replace(/[\\`*_{}[\]()+!|<>~&:$^=]/g, (character) => `\\${character}`);
   return unlinked(escaped);
 }
 
-/** For our own sentences, in which only names come from the log. */
+/**
+ * Escapes oomscope's own sentences, in which only names come from the log; keeps more characters readable than `safe`.
+ */
 const prose = (text: string) =>
   unlinked(printable(text).replace(/[\\`*_[\]<>|~&]|:(?=\/\/)/g, (character) => `\\${character}`));
 
-/** Forges look for mentions, issues and bare addresses after Markdown is rendered, so a backslash does not help. */
+/** GitHub and GitLab search the rendered text for mentions, issues and addresses, so a backslash does not help. */
 const unlinked = (text: string) => text.replace(/[@#]|www(?=\.)/g, (found) => `${found}&#8288;`);
 
 function patterns(summary: Summary): string {
@@ -92,7 +94,7 @@ function section(report: OomReport): string {
     '',
     `**Held the memory:** ${prose(verdict.culprit)}`,
     ...(trigger ? ['', `**Allocating task:** ${prose(asked(report))}`] : []),
-    ...(holders.length > 0 ? ['', '| Held by | pid | | of what ran out |', '|---|---:|---:|---:|', ...holders] : []),
+    ...(holders.length > 0 ? ['', '| Held by | pid | size | share |', '|---|---:|---:|---:|', ...holders] : []),
     ...verdict.alternatives.map(
       (one, i) =>
         `${i === 0 ? '\n' : ''}- If ${prose(one.if)}, ${safe(one.comm)} (pid ${one.pid}) would have been chosen.`,

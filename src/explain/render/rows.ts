@@ -1,10 +1,10 @@
-/** Rows of a label and wrapped text, for a terminal. */
+/** Formats rows for a terminal: a label, and wrapped text beside it. */
 import type { Paint } from '../../render/paint.ts';
 
-/** Columns for the label, and at least one blank after it. */
+/** Width of the label column, including at least one blank after the label. */
 export const LABEL = 11;
 
-/** Each label is printed once, on its first row. */
+/** Formats rows. When rows share a label, only the first of them shows it. */
 export function labelled(rows: readonly (readonly [string, string])[], paint: Paint, width: number): string[] {
   const shown = new Set<string>();
   return rows.map(([label, text]) => {
@@ -14,10 +14,10 @@ export function labelled(rows: readonly (readonly [string, string])[], paint: Pa
   });
 }
 
-/** The label, indented and in its column. */
+/** Formats a label, indented and padded to the width of the column. */
 export const lead = (label: string, paint: Paint) => `  ${paint('dim', `${label} `.padEnd(LABEL))}`;
 
-/** A label, and text that is wrapped at blanks. */
+/** Formats a label and a text, which is wrapped at blanks. */
 function row(label: string, text: string, paint: Paint, width: number): string {
   const room = Math.max(40, width - LABEL - 2);
   const lines: string[] = [];

@@ -1,9 +1,10 @@
-/** Sentences that the terminal, the page and the ticket have in common. Names in them are safe to show. */
+/** Sentences that text, HTML and Markdown output share. Names in them are without control characters. */
 import type { OomReport } from '../../model/oom-report.ts';
 import { printable } from '../../text/printable.ts';
 
 /**
- * When the report was written: "2026-11-20 08:00:12Z", the log's own words where it has no zone, or seconds after boot.
+ * The time of the report: "2026-11-20 08:00:12Z", or the time stamp as in the log when it has no zone, or seconds after
+ * boot.
  */
 export function when({ time, time_source, time_text, since_boot_seconds }: OomReport): string {
   if (time_text !== null) return printable(time_text);
@@ -11,11 +12,11 @@ export function when({ time, time_source, time_text, since_boot_seconds }: OomRe
   return since_boot_seconds === null ? 'at an unknown time' : `${since_boot_seconds.toFixed(3)} s after boot`;
 }
 
-/** Functions between the code that wants memory and the OOM killer. */
+/** Kernel functions of the allocator and the OOM killer. The first other function in the stack made the request. */
 const ALLOCATOR =
   /^(?:panic$|badness$|select_bad_process|_*out_of_memory|pagefault_out_of_memory|unwind_backtrace|dump_|oom_|out_of_memory|show_stack|_*mem_?cg|_*mem_cgroup|try_charge|charge_|obj_cgroup|get_page|_*alloc|_*k[vmz]?alloc|_*kmalloc|kmem_cache|_*slab|new_slab|_*folio_alloc|vma_alloc|_*get_free|get_zeroed)/;
 
-/** The allocating task: its name, what it asked for, and in which function. "": the log does not name it. */
+/** Describes the allocating task: its name, its request, and the kernel function. "": the log does not name it. */
 export function asked({ trigger, verdict }: Pick<OomReport, 'trigger' | 'verdict'>): string {
   if (!trigger) return '';
   const { comm, pid, tid, gfp, gfp_mask, order, stack } = trigger;

@@ -1,4 +1,4 @@
-/** The figures of a report on a terminal: the memory as a bar, the holders, the zones. */
+/** Renders the figures of a report for a terminal: the memory as a bar, the largest holders, and the zones. */
 import type { OomReport, ReportZone } from '../../model/oom-report.ts';
 import type { Paint } from '../../render/paint.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
@@ -38,7 +38,7 @@ function memoryBar(report: OomReport, paint: Paint): string[] {
   return lines;
 }
 
-/** Widths in characters that add up to `size`, each part at least one; the largest parts give way. */
+/** The width of each part in characters: at least 1, in total `size`. Rounding errors go to the largest parts. */
 export function barWidths({ whole, parts }: Composition, size: number): number[] {
   const widths = parts.map(({ bytes }) => Math.max(1, Math.round((bytes / Math.max(whole, 1)) * size)));
   for (let over = widths.reduce((sum, width) => sum + width, 0) - size; over !== 0; over -= Math.sign(over)) {
@@ -61,7 +61,7 @@ function holders({ verdict, victim, tasks }: OomReport, paint: Paint): string[] 
   });
 }
 
-/** Zones that have memory. Free memory against the watermarks, each on the zone's own scale. */
+/** Lists the zones that have memory: free memory and watermarks, each zone on its own scale. */
 function zones({ memory }: OomReport, paint: Paint): string[] {
   const list = memory?.zones.filter(({ high_bytes, managed_bytes }) => high_bytes > 0 && managed_bytes !== 0) ?? [];
   return list.slice(0, MOST_ZONES).map((zone, i) => {

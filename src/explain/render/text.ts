@@ -1,4 +1,4 @@
-/** Reports for a terminal. Nothing in a name can move the cursor. */
+/** Renders reports for a terminal. Control characters in names are escaped, so that no name can move the cursor. */
 import type { Envelope } from '../../model/events.ts';
 import type { OomPatterns, OomReport } from '../../model/oom-report.ts';
 import type { Paint } from '../../render/paint.ts';
@@ -35,7 +35,7 @@ export type Summary = Omit<OomPatterns, keyof Envelope>;
 const MOST_LISTED = 5;
 const MOST_HOURS = 12;
 
-/** What many reports have in common. */
+/** Renders the summary of many reports: counts, storms, growing processes and advice. */
 export function renderPatterns(summary: Summary, paint: Paint, width: number): string {
   const { reports, kills, first, last, last_24h } = summary;
   const rows: [string, string][] = [];

@@ -18,13 +18,13 @@ const advisers: Record<ReportCause, Adviser> = {
     {
       do: 'Find the cgroup that refused the page: memory.events (cgroup v2), or memory.failcnt and memory.kmem.failcnt (v1) of the cgroups with limits.',
       because:
-        'The kernel then killed the largest process of the machine, which had no part in it. More memory would change nothing.',
+        'The kernel then killed the largest process of the machine, which did not cause this. More memory would change nothing.',
     },
   ],
   reserved: () => [
     {
-      do: 'Look at what reserves the memory: for CMA, cma= and linux,cma regions; for the atomic reserve, drivers with many atomic allocations.',
-      because: 'The memory was free, but this kind of request could not use it.',
+      do: 'Find out what reserves the memory: for CMA, check cma= and linux,cma regions; for the atomic reserve, check for drivers with many atomic allocations.',
+      because: 'Memory was free, but this kind of request could not use it.',
     },
   ],
   no_shortage: () => [
@@ -44,37 +44,38 @@ const advisers: Record<ReportCause, Adviser> = {
     },
     {
       do: 'Find the code that requests such blocks (the stack in the report), and change it to use single pages or vmalloc.',
-      because: 'The kernel never refuses a request of order 3 or less: it kills to fulfil it.',
+      because: 'For a request of order 3 or less the kernel kills a process instead of refusing the request.',
     },
   ],
   zone: () => [
     {
       do: 'Find the driver or the 32-bit limit behind the request’s zone (the stack in the report).',
-      because: 'Other zones had memory that this request could not use; a kill helps it only by chance.',
+      because:
+        'Other zones had memory that this request could not use; a kill frees memory in the right zone only by chance.',
     },
   ],
   cpuset: () => [
     {
       do: 'Widen cpuset.mems of the cpuset, or run fewer processes in it.',
-      because: 'Only the nodes of the cpuset were full, but the kernel kills in that case too.',
+      because: 'Only the NUMA nodes of the cpuset were full, but the kernel kills in that case too.',
     },
   ],
   mempolicy: () => [
     {
       do: 'Use a preferred or interleaved policy instead of a binding one (numactl --preferred instead of --membind).',
-      because: 'With a binding policy the kernel may not use another node, so it kills instead.',
+      because: 'With a binding policy the kernel may not use another NUMA node, so it kills instead.',
     },
   ],
   sysrq: () => [
     {
-      do: 'Find out who used SysRq-f; kernel.sysrq decides who may (bit 64 allows it).',
-      because: 'The kernel killed on request, not because memory was short.',
+      do: 'Find out which user or program used SysRq-f. kernel.sysrq decides whether the keyboard can cause it (bit 64).',
+      because: 'The kernel killed because of SysRq-f, not because memory was short.',
     },
   ],
   unknown: () => [
     {
-      do: 'Keep the whole report the next time: a larger log_buf_len, a persistent journal, no filter on the log.',
-      because: 'The head of the report says whose limit was hit.',
+      do: 'Make sure that the next report is complete: use a larger log_buf_len, a persistent journal, and no filter on the log.',
+      because: 'Only the missing lines of the report say what ran out of memory.',
     },
   ],
 };
@@ -86,7 +87,7 @@ const ALERT: Advice = {
 
 const limitName = ({ limit }: ReportFacts) => (limit?.path == null ? 'the cgroup' : printable(limit.path));
 
-/** The victim alone held more than half of the limit. */
+/** True when the victim alone held more than half of the limit. */
 function heldMost({ victim, limit }: ReportFacts): boolean {
   const held = victim?.memory.rss_bytes ?? null;
   return held !== null && limit?.limit_bytes != null && held > limit.limit_bytes * 0.5;
@@ -102,18 +103,18 @@ function raise(report: ReportFacts): Advice {
 }
 
 const lookAround = (report: ReportFacts): Advice => ({
-  do: `Look at everything in ${limitName(report)}, not only at the victim’s own cgroup, and give the parts limits that add up to less.`,
-  because: 'All of it shares the limit: whichever part grows, the kernel kills the largest process.',
+  do: `Look at all cgroups below ${limitName(report)}, not only at the victim’s own, and give them limits whose sum is smaller.`,
+  because: 'All of them share the limit: whichever cgroup grows, the kernel kills the largest process.',
 });
 
-/** cgroup v1 has neither memory.high nor memory.pressure, and pressure needs 4.20. */
+/** Advice for cgroup v2 only: cgroup v1 has neither memory.high nor memory.pressure, and memory.pressure needs 4.20. */
 function early({ cgroup_version, kernel }: ReportFacts): Advice[] {
   const version = kernel === null ? undefined : parseKernelVersion(kernel);
   if (cgroup_version === 1 || (version && !isAtLeast(version, [4, 20]))) return [];
   return [
     {
       do: 'Set memory.high (cgroup v2) some 10 % below the limit, and watch memory.pressure of the cgroup.',
-      because: 'The cgroup is then slowed down, which you can see, before a process in it is killed.',
+      because: 'The kernel then slows the cgroup down, which memory.pressure shows, before it kills a process.',
     },
   ];
 }
@@ -129,7 +130,7 @@ function machineFull({ kernel }: ReportFacts, domainBytes: number | null): Advic
     },
     {
       do: 'Add RAM, or swap (zram is the fastest), if the load is meant to be that high.',
-      because: 'The whole machine was short of memory, and more of it helps.',
+      because: 'The whole machine was short of memory, so more memory helps.',
     },
     ...(pressure ? [ALERT] : []),
   ];

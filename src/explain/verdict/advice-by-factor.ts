@@ -1,4 +1,4 @@
-/** What to do about each kind of memory that made it tight. */
+/** What to do about each factor: a kind of memory, or a setting, that contributed to the shortage. */
 import type { ReportFactor } from '../../model/oom-report.ts';
 import { MUST_STAY_ADJ, SYSTEM_ADJ } from '../../survivors/survivors.ts';
 import type { Advice } from './advice-step.ts';
@@ -14,13 +14,14 @@ export const byFactor: Partial<Record<ReportFactor, Advice[]>> = {
     {
       do: 'Find which kernel cache grows: run slabtop -s c, or compare /proc/slabinfo some minutes apart.',
       because:
-        'This memory is the kernel’s own and in no process’s RSS: a leak in a driver, or very many sockets, pipes or inodes.',
+        'This memory belongs to the kernel, not to a process: a driver leaks, or there are very many sockets, pipes or inodes.',
     },
   ],
   kernel_memory: [
     {
       do: 'Look at slab, sock, kernel_stack and percpu in the cgroup’s memory.stat.',
-      because: 'What the kernel holds for the cgroup counts against the limit, and no process’s RSS shows it.',
+      because:
+        'Memory that the kernel holds for the cgroup counts against the limit, but not in the RSS of any process.',
     },
   ],
   page_tables: [
@@ -31,7 +32,7 @@ export const byFactor: Partial<Record<ReportFactor, Advice[]>> = {
   ],
   hugepages: [
     {
-      do: 'Compare vm.nr_hugepages with what is used (HugePages_Total minus HugePages_Free).',
+      do: 'Compare vm.nr_hugepages with the huge pages in use (HugePages_Total minus HugePages_Free).',
       because: 'Ordinary allocations cannot use reserved huge pages, whether the pages are in use or not.',
     },
   ],
@@ -39,14 +40,14 @@ export const byFactor: Partial<Record<ReportFactor, Advice[]>> = {
     {
       do: 'Find the processes whose memory was in swap (VmSwap in /proc/PID/status) and limit them before you add more swap.',
       because:
-        'Swap filled up first, so the machine had been short, and slow, for a while. Do not empty swap with swapoff under pressure: swapoff itself causes OOM kills.',
+        'Swap filled up first, so the machine had been short of memory, and slow, for a while. Do not empty swap with swapoff under pressure: swapoff itself causes OOM kills.',
     },
   ],
   no_swap: [
     {
       do: 'Consider a little swap, or zram.',
       because:
-        'Without swap the kernel cannot move out memory that is no longer used, and memory runs out without warning.',
+        'Without swap the kernel cannot move out memory that processes no longer use, and memory runs out without warning.',
     },
   ],
   spared: [
@@ -57,8 +58,8 @@ export const byFactor: Partial<Record<ReportFactor, Advice[]>> = {
   ],
   unaccounted: [
     {
-      do: 'Compare the sum of the fields of /proc/meminfo with MemTotal; suspect drivers, balloons and GPUs.',
-      because: 'Neither processes nor caches hold this memory.',
+      do: 'Compare the sum of the fields of /proc/meminfo with MemTotal; check drivers, memory balloons and GPUs.',
+      because: 'This memory belongs neither to processes nor to caches.',
     },
   ],
   unevictable: [

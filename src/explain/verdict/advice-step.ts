@@ -1,2 +1,2 @@
-/** One step to take, and its reason: two sentences. */
+/** One piece of advice: what to do, and why. */
 export type Advice = { do: string; because: string };

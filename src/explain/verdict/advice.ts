@@ -1,4 +1,4 @@
-/** What to do: for this cause, these kinds of memory and this program, each step with its reason. */
+/** Advice for a report: for its outcome, its cause, its factors, and the program that was killed. */
 import type { ReportCause } from '../../model/oom-report.ts';
 import { EXPENDABLE_ADJ, MUST_STAY_ADJ, survivorOf } from '../../survivors/survivors.ts';
 import { printable } from '../../text/printable.ts';
@@ -9,7 +9,7 @@ import type { Advice } from './advice-step.ts';
 import type { Factor } from './factors.ts';
 import { runtimeOf } from './runtimes.ts';
 
-/** @param domainBytes size of what ran out; null: not known */
+/** @param domainBytes size of the memory that ran out; null: unknown */
 export function adviceOf(
   report: ReportFacts,
   cause: ReportCause,
@@ -31,32 +31,32 @@ const byOutcome: Partial<Record<ReportFacts['outcome'], Advice[]>> = {
   panic: [
     {
       do: 'Set vm.panic_on_oom to 0, unless you want the machine to reboot.',
-      because: 'With 1 the kernel panics when the whole system runs out, with 2 also when a single cgroup does.',
+      because: 'With 1 the kernel panics when the whole system runs out of memory, with 2 also when one cgroup does.',
     },
   ],
   nobody_killable: [
     {
       do: 'Make at least one process in this cgroup killable: raise its oom_score_adj above -1000.',
       because:
-        'Where every process is exempt the kernel can free nothing: the allocating task fails, or waits for ever.',
+        'When every process is exempt, the kernel cannot free memory: the allocation fails, or its task waits for ever.',
     },
   ],
 };
 
-/** oom_score_adj in its own scale of -1000 to 1000, and not -1000 for everything that matters. */
+/** Advice on the oom_score_adj of the victim, in the scale of -1000 to 1000. */
 function protection({ victim }: ReportFacts, cause: ReportCause): Advice[] {
   if (!victim || cause === 'sysrq' || cause === 'cgroup_limit') return [];
   if ((victim.oom_score_adj ?? 0) >= EXPENDABLE_ADJ) return [];
   const survivor = survivorOf(victim.comm);
-  // The advice for its runtime says how, or the program sets the value itself.
+  // The advice for the runtime already says how, or the program sets its own value.
   if (survivor?.environment || survivor?.setBy === 'program') return [];
   const known = survivor?.adj ?? 0;
   const adj = known < 0 ? known : MUST_STAY_ADJ;
   return [
     {
-      do: `If ${printable(victim.comm)} must stay, set OOMScoreAdjust=${adj} in its unit, and +${EXPENDABLE_ADJ} or more for what may be killed.`,
+      do: `If ${printable(victim.comm)} must stay, set OOMScoreAdjust=${adj} in its unit, and +${EXPENDABLE_ADJ} or more in units that may be killed.`,
       because:
-        'The kernel adds oom_score_adj thousandths of what ran out to the size; the old scale of -17 to 15 has had no effect since 2.6.36.',
+        'The kernel adds oom_score_adj thousandths of the limit or of the machine’s memory to the size of a process. The old scale of -17 to 15 is obsolete since 2.6.36.',
     },
   ];
 }

@@ -1,4 +1,4 @@
-/** Why the kernel ran out of memory: a limit, a zone, the allowed nodes, the size of the request, or SysRq-f. */
+/** Finds the cause of an OOM: a limit, a zone, the allowed NUMA nodes, the size of the request, or SysRq-f. */
 import type { ReportCause, ReportZone } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
@@ -10,7 +10,7 @@ import { ofZones } from './zones.ts';
 
 export interface Cause {
   cause: ReportCause;
-  /** A sentence with a small first letter, for use after a colon. */
+  /** A sentence that begins with a lower-case letter, for use after a colon. */
   why: string;
 }
 
@@ -31,7 +31,7 @@ export function causeOf(report: ReportFacts): Cause {
     case 'system':
       return ofZones(report);
     default:
-      // The zones of a report of any scope but a cgroup's are those that the request could use.
+      // A report with zones is never about a cgroup's limit: its zones can explain it.
       return report.memory && report.memory.zones.length > 0
         ? ofZones(report)
         : { cause: 'unknown', why: withoutScope(report) };
@@ -42,7 +42,7 @@ function withoutScope({ panic, outcome, trigger }: ReportFacts): string {
   if (panic !== null) return `${printable(panic)}; the log does not say what ran out.`;
   if (outcome === 'unknown') return 'the log does not say what ran out, nor what the kernel did.';
   if (outcome === 'nobody_killable') return 'the log does not say what ran out.';
-  return trigger ? 'the log does not say what ran out.' : 'the log has the kill only, and not what led to it.';
+  return trigger ? 'the log does not say what ran out.' : 'the log has only the kill, not the lines before it.';
 }
 
 function ofLimit({ limit, victim }: ReportFacts): Cause {
@@ -84,7 +84,7 @@ function ofNodes(report: ReportFacts, cause: 'cpuset' | 'mempolicy', allowed: st
   return { cause, why: `${by} allows memory of ${where}${there}${elsewhere}.` };
 }
 
-/** pagefault_out_of_memory() calls the OOM killer without an allocation: gfp_mask is 0 then. */
+/** pagefault_out_of_memory() calls the OOM killer without an allocation, so gfp_mask is 0. */
 export function isPageFault({ trigger, scope }: ReportFacts): boolean {
   if (!trigger || scope === 'cgroup') return false;
   const zero = trigger.gfp_mask !== null && Number(trigger.gfp_mask) === 0;
@@ -93,5 +93,5 @@ export function isPageFault({ trigger, scope }: ReportFacts): boolean {
 
 const PAGE_FAULT: Cause = {
   cause: 'page_fault',
-  why: 'a page fault was refused, and no allocation of the machine had failed (gfp_mask is 0). The limit of a cgroup may refuse it, on cgroup v1 often the limit of kernel memory; the report does not say which.',
+  why: 'a page fault was refused, but no allocation had failed (gfp_mask is 0). The limit of a cgroup may refuse a page fault, on cgroup v1 often the limit of kernel memory; the report does not say which limit.',
 };

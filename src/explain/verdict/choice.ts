@@ -1,4 +1,4 @@
-/** Which process the kernel chose, and by what. */
+/** Says which process the kernel chose, and with which figures. */
 import type { BadnessDomain } from '../../kernel-facts/oom-badness.ts';
 import type { ReportTask } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
@@ -8,10 +8,10 @@ import type { ReportFacts } from '../report/report-facts.ts';
 
 export const nameOf = ({ comm, pid }: { comm: string; pid: number }) => `${printable(comm)} (pid ${pid})`;
 
-/** True where the kernel killed the allocating task without a choice (vm.oom_kill_allocating_task). */
+/** True when the kernel killed the allocating task without comparing processes (vm.oom_kill_allocating_task). */
 export const wasAsker = ({ victim }: ReportFacts) => /oom_kill_allocating_task/.test(victim?.reason ?? '');
 
-/** @param ours the process that comes first by the figures of the report */
+/** @param ours the process with the highest badness by the figures of the report */
 export function choiceOf(
   report: ReportFacts,
   row: ReportTask | undefined,
@@ -32,10 +32,10 @@ export function choiceOf(
   const inferred = victim.inferred ? ' Its kill line is not in the log: another line names it.' : '';
   const score = victim.score === null ? '' : ` The kernel gave it a score of ${victim.score}.`;
   if (!row) {
-    return `${nameOf(victim)} was chosen; the log has no row for it in a task table to compare it with others.${score}${along}${inferred}`;
+    return `${nameOf(victim)} was chosen; the log has no task table with this process, so its badness is unknown.${score}${along}${inferred}`;
   }
   if (!domain) {
-    return `${nameOf(victim)} was chosen; the report does not say by which rule or for the size of what.${score}${along}${inferred}`;
+    return `${nameOf(victim)} was chosen; its badness is unknown, because the report lacks the limit or the size of the machine’s memory, or the kernel is too old.${score}${along}${inferred}`;
   }
   return `${chosenFor(row, report, domain, known, ours)}${score}${along}${inferred}`;
 }
@@ -59,10 +59,10 @@ function chosenFor(
       : `${lead}, the most of ${candidates} candidates.`;
   }
   if (!ours || !known) return `${lead}.`;
-  return `${lead}. By these figures ${nameOf(ours)} comes first; it may have been exiting already.`;
+  return `${lead}. By these figures ${nameOf(ours)} comes first; that process may have been exiting already.`;
 }
 
-/** Before 5.1 the kernel killed a child with memory of its own in the place of the process that it chose. */
+/** Before 5.1 the kernel could kill a child, with its own memory, instead of the process that it chose. */
 function inItsPlace({ group }: ReportFacts, victim: Victim, chosen: { pid: number; comm: string }): string {
   const score = victim.score === null ? '' : `, with a score of ${victim.score}`;
   const along = group.length > 0 ? ` The kernel killed ${group.length} more with it.` : '';

@@ -1,4 +1,4 @@
-/** Which process held the memory. The kernel kills the largest by its rule; another process may be at fault. */
+/** Says which process held the memory. The victim has the highest badness, but another process may be the largest. */
 import { OOM_SCORE_ADJ_MIN } from '../../kernel-facts/oom-badness.ts';
 import type { ReportTask } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
@@ -11,7 +11,7 @@ import { type Swarm, shareOf, sizeOf, swarmsOf } from './holders.ts';
 
 const bySize = (a: ReportTask, b: ReportTask) => sizeOf(b) - sizeOf(a);
 
-/** @param whole size of what ran out, in bytes; null: not known */
+/** @param whole size of the memory that ran out, in bytes; null: unknown */
 export function culpritOf(report: ReportFacts, row: ReportTask | undefined, whole: number | null): string {
   const { tasks } = report;
   const largest = tasks.toSorted(bySize)[0];
@@ -25,11 +25,11 @@ export function culpritOf(report: ReportFacts, row: ReportTask | undefined, whol
 
 const partOf = (bytes: number, whole: number | null) => {
   const share = shareOf(bytes, whole);
-  return share === null ? '' : ` (${formatShare(share)} of what ran out)`;
+  return share === null ? '' : ` (${formatShare(share)} of the memory that ran out)`;
 };
 
 function ofSwarm({ name, processes, bytes }: Swarm, tasks: readonly ReportTask[], whole: number | null): string {
-  const shared = whole !== null && bytes > whole ? ', counting pages that they share in each' : '';
+  const shared = whole !== null && bytes > whole ? ', with shared pages counted once for each process' : '';
   const most = tasks.filter(({ comm }) => comm === name).toSorted(bySize)[0];
   const largest = most ? `; the largest of them held ${formatBytes(sizeOf(most))}` : '';
   return `${processes} processes named ${printable(name)} held ${formatBytes(bytes)} together${partOf(bytes, whole)}${shared}${largest}.`;
@@ -45,15 +45,14 @@ function ofLargest(
   if (!victim) return `The largest process was ${held.replace(' held ', ', which held ')}.`;
   if (row && sizeOf(row) >= sizeOf(largest)) {
     const own = `${nameOf(victim)} held ${formatBytes(sizeOf(row))}${partOf(sizeOf(row), whole)}`;
-    return `Victim and largest process are the same: ${own}. Whether it leaked or was merely the largest, only several reports can tell: compare its size in each.`;
+    return `The victim is also the largest process: ${own}. One report cannot show whether it leaked or is always that large: compare its size in several reports.`;
   }
   if (row) return `The victim was not the largest: ${held}${spared(largest, row)}.`;
   return `The task table has no row for the victim; the largest in it was ${held.replace(' held ', ', which held ')}.`;
 }
 
 /**
- * SysRq-f kills while memory is free, and a page fault may be refused while it is: there is no shortage to explain
- * then.
+ * A sentence when processes held less than half of the used memory. Not for SysRq-f, which kills while memory is free.
  */
 function littleIn(report: ReportFacts, whole: number | null): string {
   const { tasks, memory } = report;
@@ -70,7 +69,7 @@ function spared(largest: ReportTask, row: ReportTask): string {
   return `, with an oom_score_adj of ${largest.oom_score_adj} against the victim’s ${row.oom_score_adj}`;
 }
 
-/** Not of a trigger that is the victim or the largest holder, by pid or by name. */
+/** A sentence about the allocating task, unless it is the victim or the largest process. */
 function askedBy({ trigger, victim, tasks }: ReportFacts, largest: ReportTask | undefined): string {
   if (!trigger || !victim || trigger.tid === null) return '';
   if (trigger.tid === victim.tid || trigger.pid === victim.pid || trigger.comm === victim.comm) return '';

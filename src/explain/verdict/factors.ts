@@ -1,4 +1,6 @@
-/** What kinds of memory made it tight, beside the processes: each kind that is a large enough share of what ran out. */
+/**
+ * Finds the factors of an OOM besides the processes: kinds of memory with a large share, full swap, or a large request.
+ */
 import type { ReportFactor, ReportLimit, ReportMemory, ReportVerdict } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
@@ -7,11 +9,11 @@ import type { ReportFacts } from '../report/report-facts.ts';
 export type Factor = ReportVerdict['factors'][number];
 
 const MUCH = 0.2;
-/** Page tables are small, unless many processes map the same large memory. */
+/** A lower threshold, because page tables are small unless many processes map the same large memory. */
 const MUCH_PAGE_TABLES = 0.05;
 const FULL = 0.95;
 
-/** The weightiest first. */
+/** @returns the factors, the largest first */
 export function factorsOf(report: ReportFacts): Factor[] {
   const kinds = report.scope === 'cgroup' ? ofCgroup(report) : report.memory ? ofMachine(report.memory) : [];
   const found = [...kinds, ...sparedOf(report)].sort((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
@@ -19,7 +21,7 @@ export function factorsOf(report: ReportFacts): Factor[] {
   return [...found, ...highOrderOf(report), ...compactionOf(report)];
 }
 
-/** SysRq-f kills without a shortage: no memory was reclaimed, and none failed to be. */
+/** True for a kill by SysRq-f: the kernel had no shortage of memory. */
 export const isSysrq = ({ trigger, evidence }: ReportFacts) => trigger?.order === -1 || evidence.sysrq;
 
 function compactionOf({ evidence }: ReportFacts): Factor[] {
@@ -50,7 +52,7 @@ function factor(name: ReportFactor, bytes: number, whole: number, least: number)
   return [{ factor: name, bytes, text: `${formatBytes(bytes)} (${formatShare(bytes / whole)}) ${words[name]}` }];
 }
 
-/** A figure of "Mem-Info:" for the whole system; where it is printed for each node only, their sum. */
+/** A figure of "Mem-Info:" for the whole system. When the kernel prints it only for each node, the sum of the nodes. */
 export function total({ totals, nodes }: ReportMemory, name: string): number {
   return totals[name] ?? nodes.reduce((sum, { values }) => sum + (values[name] ?? 0), 0);
 }
@@ -91,7 +93,7 @@ const ACCOUNTED = [
   'free',
 ];
 
-/** RAM that is in no figure of the report. 0 where the report lacks a figure that this is computed from. */
+/** RAM that no figure of the report counts. 0 when the report lacks a figure that is needed to compute it. */
 function unaccounted(memory: ReportMemory, ram: number, huge: number): number {
   if (!ACCOUNTED.every((name) => Object.hasOwn(memory.totals, name)) || ram <= 0) return 0;
   const stacks = memory.nodes.reduce((sum, { values }) => sum + (values.kernel_stack ?? 0), 0);
@@ -111,14 +113,14 @@ function swapOfMachine({ swap_total_bytes: all, swap_free_bytes: free }: ReportM
 }
 
 /**
- * A figure of `memory.stat` for the cgroup and all below it. Where the kernel prints the figures of each cgroup on its
- * own (before 5.3), their sum.
+ * A figure of `memory.stat` for the cgroup and all cgroups below it. Before 5.3 the kernel prints the figures of each
+ * cgroup separately: then their sum.
  */
 export function statOf({ stats }: ReportLimit): (name: string) => number {
   return (name) => stats.reduce((sum, { values }) => sum + (values[`total_${name}`] ?? values[name] ?? 0), 0);
 }
 
-/** Kernel memory of the cgroup: kmem on v1, `kernel` on v2 from 5.18 on, before that the sum of its parts. */
+/** Kernel memory of the cgroup: kmem on v1; on v2 `kernel` since 5.18, and before that the sum of its parts. */
 export function kernelOf(limit: ReportLimit): number {
   const of = statOf(limit);
   return limit.kernel_bytes ?? (of('kernel') || of('slab') + of('kernel_stack') + of('pagetables'));

@@ -1,4 +1,4 @@
-/** What held the memory: processes, and kinds of memory that belong to no process. */
+/** Lists what held the memory: processes, and kinds of memory that belong to no process. */
 import type { ReportVerdict } from '../../model/oom-report.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 import { hugePageBytes, statOf } from './factors.ts';
@@ -8,19 +8,19 @@ const MOST_HOLDERS = 10;
 export const sizeOf = (task: { rss_bytes: number; swap_bytes: number | null }) =>
   task.rss_bytes + (task.swap_bytes ?? 0);
 
-/** Processes of one name that hold memory together. */
+/** Several processes with the same name that together hold much memory. */
 export interface Swarm {
   name: string;
   processes: number;
   bytes: number;
 }
 
-/** A group of fewer processes is told by its largest. */
+/** Fewer processes of one name are listed one by one. */
 const LEAST_SWARM = 4;
 
 /**
- * The names that several processes have, where these hold more together than any single process. Pages that they share
- * are counted in each, so the sum may be more than there is.
+ * Finds at least LEAST_SWARM processes of one name that together hold more than twice as much as the largest process.
+ * Shared pages are counted once for each process, so the sum may exceed the memory that exists.
  */
 export function swarmsOf(tasks: ReportFacts['tasks']): Swarm[] {
   const groups = new Map<string, Swarm>();
@@ -36,7 +36,7 @@ export function swarmsOf(tasks: ReportFacts['tasks']): Swarm[] {
     .sort((a, b) => b.bytes - a.bytes);
 }
 
-/** A share of what ran out; null where it would be more than all of it, because the figures count different things. */
+/** A share of the memory that ran out. null: the share would exceed 1, because the two figures are not comparable. */
 export function shareOf(bytes: number, whole: number | null): number | null {
   if (whole === null || whole <= 0 || bytes > whole) return null;
   return bytes / whole;
@@ -50,7 +50,7 @@ export function holdersOf({ tasks, memory, limit }: ReportFacts, whole: number |
   const groups = swarms.map((swarm) => ({ ...swarm, pid: null }));
   const stat = limit && limit.stats.length > 0 ? statOf(limit) : null;
   const of = (name: string) => stat?.(name) ?? memory?.totals[name] ?? 0;
-  // Shared memory that processes have mapped is in their RSS already.
+  // Shared memory that processes have mapped is already counted in their RSS.
   const mapped = tasks.reduce((sum, { shmem_rss_bytes }) => sum + (shmem_rss_bytes ?? 0), 0);
   const kinds = [
     { name: 'tmpfs and shared memory', bytes: Math.max(0, of('shmem') - mapped) },

@@ -1,19 +1,19 @@
-/** Which limit of a cgroup was hit: cgroup v1 has three of them beside each other. */
+/** Finds which limit of a cgroup was hit. cgroup v1 has three: for memory, for memory plus swap, for kernel memory. */
 import type { ReportLimit } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 
 export interface Hit {
-  /** "limit of 24 MiB", "limit of memory and swap together" */
+  /** "limit of 24 MiB", or "limit of memory and swap together, 48 MiB" */
   words: string;
   limitBytes: number;
   usageBytes: number | null;
 }
 
-/** A charge fails when the next pages do not fit: the usage may be some pages below the limit (MEMCG_CHARGE_BATCH). */
+/** A limit counts as hit from this far below it: a charge of up to MEMCG_CHARGE_BATCH pages fails as a whole. */
 const SLACK_BYTES = 64 * 4096;
 
-/** The limits that are full, or the memory limit where none is. */
+/** The limits that are full. When none is full, the memory limit. */
 export function hitsOf(limit: ReportLimit): Hit[] {
   const { limit_bytes: memory, usage_bytes: used } = limit;
   const { memory_and_swap_limit_bytes: both, memory_and_swap_bytes: usedBoth } = limit;
@@ -34,7 +34,7 @@ export function hitsOf(limit: ReportLimit): Hit[] {
   return known.filter(({ limitBytes }) => limitBytes === memory).slice(0, 1);
 }
 
-/** What the kubelet gives to all pods together is the node's allocatable memory, not the limit of a service. */
+/** The cgroup kubepods is explained: its limit is the node's allocatable memory, which all pods share. */
 export function nameOfLimit(path: string | null): string {
   if (path === null) return 'a cgroup';
   if (/^\/kubepods(?:\.slice)?$/.test(path)) return `the cgroup ${path} (all pods of the node together)`;

@@ -1,4 +1,4 @@
-/** Which runtime a process is, by its name, and the settings of that runtime that matter for memory. */
+/** Recognises the runtime of a process (JVM, Node.js, a database …) by its name, with advice on its memory settings. */
 
 import { type Survivor, serviceLines, survivorOf } from '../../survivors/survivors.ts';
 
@@ -10,7 +10,7 @@ export interface Runtime {
   advice: { do: string; because: string }[];
 }
 
-/** A name has at most 15 bytes (TASK_COMM_LEN); the kernel cuts longer ones. */
+/** Patterns match `comm`, which the kernel cuts to 15 bytes (TASK_COMM_LEN). */
 export const runtimes: readonly Runtime[] = [
   {
     name: 'JVM',
@@ -62,7 +62,8 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Run the program with tracemalloc (PYTHONTRACEMALLOC=1) or memray, and compare two snapshots.',
-        because: 'Python returns freed memory late or never, so find the objects that stay alive.',
+        because:
+          'The snapshots show which objects stay alive; RSS does not, because Python returns freed memory late or never.',
       },
       {
         do: 'Recycle workers (gunicorn --max-requests, celery --max-memory-per-child).',

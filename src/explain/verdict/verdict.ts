@@ -1,6 +1,4 @@
-/**
- * What a report means: the cause, the holders of the memory, the kernel's choice, other possible choices, and advice.
- */
+/** Explains a report: cause, holders of the memory, the kernel's choice, other possible choices, and advice. */
 import { type BadnessDomain, OOM_SCORE_ADJ_MIN } from '../../kernel-facts/oom-badness.ts';
 import type { ReportTask, ReportVerdict } from '../../model/oom-report.ts';
 import { choose, sparingAdj } from '../report/badness.ts';
@@ -14,9 +12,9 @@ import { holdersOf, shareOf, sizeOf } from './holders.ts';
 import { runtimeOf } from './runtimes.ts';
 
 /**
- * @param domain what ran out; null: its size is not known
- * @param known false: the size lacks a figure that the report does not have, such as the swap of the machine
- * @param chosen the process that the kernel would choose by the figures of the report
+ * @param domain the memory that ran out; null: its size is unknown
+ * @param known false: the size is incomplete, for example because the report lacks the swap of the machine
+ * @param chosen the process with the highest badness by the figures of the report
  */
 export function judge(
   report: ReportFacts,
@@ -58,7 +56,7 @@ function agrees(
 ): boolean | null {
   if (!row || !chosen || wasAsker(report)) return null;
   if (chosen.task === row) return true;
-  // A figure that the report lacks may have decided, or the process that comes first was already exiting.
+  // With an incomplete size the computed choice may be wrong, so a difference proves nothing.
   return known ? false : null;
 }
 

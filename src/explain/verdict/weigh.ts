@@ -1,21 +1,24 @@
-/** Why the kernel chose the victim and not another process: the arithmetic of oom_badness() for both. */
+/** Compares the victim with another process: computes oom_badness() of both. */
 import { type BadnessDomain, badnessRules, OOM_SCORE_ADJ_MIN } from '../../kernel-facts/oom-badness.ts';
 import { type KernelVersion, parseKernelVersion } from '../../kernel-facts/version.ts';
 import type { OomReport, ReportTask } from '../../model/oom-report.ts';
 import { printable } from '../../text/printable.ts';
 import { badness } from '../report/badness.ts';
 
-/** A report that does not name its kernel is read by the rules of today's. */
+/** The rules of this version are used when the report does not name its kernel. */
 const CURRENT: KernelVersion = [7, 0];
 
-/** @returns sentences, safe to show */
+/** @returns sentences without control characters */
 export function weigh(report: OomReport, pid: number): string[] {
   const { tasks, victim } = report;
   if (tasks.length === 0) return ['The report has no task table, so no process can be compared with the victim.'];
   const other = tasks.find((task) => task.pid === pid || task.tid === pid);
   if (!other) return [`The task table of the report has no process ${pid}.`];
   const domain = domainIn(report, other);
-  if (!domain) return ['The report does not have the size of what ran out, which oom_score_adj is a share of.'];
+  if (!domain)
+    return [
+      'The report lacks the limit or the size of the memory that ran out, which oom_score_adj is multiplied with.',
+    ];
   const own = victim && tasks.find(({ tid }) => tid === victim.tid);
   if (own === other) return [`${nameOf(other)} is the victim.`, sum(other, domain)];
   const lines = own ? [sum(own, domain), sum(other, domain)] : [sum(other, domain)];
@@ -24,7 +27,7 @@ export function weigh(report: OomReport, pid: number): string[] {
 
 function domainIn({ domain_bytes, page_bytes, kernel }: OomReport, other: ReportTask): BadnessDomain | null {
   const rules = badnessRules((kernel === null ? undefined : parseKernelVersion(kernel)) ?? CURRENT);
-  // Without the size the sum still holds for a process whose oom_score_adj is 0.
+  // With oom_score_adj 0 the badness does not depend on the size.
   if (domain_bytes === null && other.oom_score_adj !== 0) return null;
   return { bytes: domain_bytes ?? 0, pageBytes: page_bytes, rules };
 }
@@ -43,23 +46,23 @@ function sum(task: ReportTask, domain: BadnessDomain): string {
   const thousandth = Math.floor(pages(domain.bytes) / 1000);
   const adj = task.oom_score_adj * thousandth;
   const shift = task.oom_score_adj === 0 ? '' : ` + oom_score_adj ${task.oom_score_adj} × ${thousandth} pages`;
-  // What root has taken off, or the least of 1: see badnessRules().
+  // Some kernels subtract pages for root, or raise the result to at least 1: see badnessRules().
   const rest = points - usage - adj;
-  const rule = rest === 0 ? '' : rest < 0 ? ` − ${-rest} for root` : ` + ${rest} up to the least of 1`;
+  const rule = rest === 0 ? '' : rest < 0 ? ` − ${-rest} for root` : ` + ${rest} (the minimum is 1)`;
   return `${nameOf(task)}: ${parts}${shift}${rule} = ${points} points.`;
 }
 
 function conclusion({ victim }: OomReport, own: ReportTask | null, other: ReportTask, domain: BadnessDomain): string {
-  if (!victim) return 'The log does not name a victim to compare it with.';
-  if (!own) return 'The task table has no row for the victim to compare it with.';
+  if (!victim) return 'The log does not name a victim, so there is no comparison.';
+  if (!own) return 'The task table has no row for the victim, so there is no comparison.';
   if (/oom_kill_allocating_task/.test(victim.reason ?? '')) {
     return 'The kernel did not compare them: it killed the allocating task (vm.oom_kill_allocating_task).';
   }
   const [first, second] = [badness(own, domain), badness(other, domain)];
-  if (second === null) return 'So it was no candidate.';
+  if (second === null) return 'So this process could not be chosen.';
   if (first === null)
-    return 'By these figures the victim was no candidate: they had changed when the report was written.';
+    return 'By these figures the kernel could not choose the victim: its figures must have changed between the choice and the report.';
   if (first > second) return `The victim had ${first - second} points more, so the kernel chose it.`;
-  if (first === second) return 'Both had the same points: the order of the list of processes decided.';
-  return `By these figures ${nameOf(other)} had ${second - first} points more; it may have been exiting already.`;
+  if (first === second) return 'Both had the same points, so their order in the kernel’s list of processes decided.';
+  return `By these figures ${nameOf(other)} had ${second - first} points more; that process may have been exiting already.`;
 }

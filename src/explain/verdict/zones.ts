@@ -1,4 +1,4 @@
-/** Why an allocation of the system failed, by the zones of the report (mm/page_alloc.c: __zone_watermark_ok). */
+/** Finds why an allocation failed without a cgroup limit, by the zones of the report (__zone_watermark_ok()). */
 import type { ReportCause, ReportZone } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
@@ -8,7 +8,7 @@ interface Finding {
   why: string;
 }
 
-/** Zones in the order in which an allocation falls back, from the last resort up. */
+/** The zones from lowest to highest. An allocation that finds no memory in a zone tries the next lower one. */
 const RANK = ['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable'];
 
 const flagsOf = (gfp: string | null) => new Set(gfp?.split('|') ?? []);
@@ -36,7 +36,9 @@ const label = ({ node, name }: ReportZone) => `zone ${name} of node ${node}`;
 const largest = (list: readonly ReportZone[]) =>
   list.toSorted((a, b) => (b.managed_bytes ?? b.present_bytes ?? 0) - (a.managed_bytes ?? a.present_bytes ?? 0))[0];
 
-/** Free bytes that a request may not have: CMA for all but movable requests, and the reserve for atomic ones. */
+/**
+ * Free bytes that a request may not use: CMA pages, unless the request is movable, and the reserve for atomic requests.
+ */
 function heldBack(zone: ReportZone, gfp: string | null): { cma: number; atomic: number } {
   const cma = isMovable(gfp) ? 0 : (zone.values.free_cma ?? 0);
   const atomic = zone.values.free_highatomic ?? zone.values.reserved_highatomic ?? 0;
@@ -51,15 +53,15 @@ function usableFree(zone: ReportZone, gfp: string | null): number {
 export function ofZones({ memory, trigger, page_bytes }: ReportFacts): Finding {
   const zones = memory?.zones ?? [];
   if (zones.length === 0) {
-    return { cause: 'unknown', why: 'the system ran out of memory; the log does not have the zones.' };
+    return { cause: 'unknown', why: 'the system ran out of memory; the log lacks the figures of the zones.' };
   }
   const gfp = trigger?.gfp ?? null;
   const highest = RANK.indexOf(highestZone(gfp, zones));
   const usable = zones.filter(({ name }) => RANK.indexOf(name) <= highest);
   const zone = largest(usable);
-  if (!zone) return { cause: 'unknown', why: 'the log has none of the zones that the request could use.' };
+  if (!zone) return { cause: 'unknown', why: 'the log lacks the zones that the request could use.' };
   const reserve = ({ lowmem_reserve_bytes: table }: ReportZone) => {
-    // Indexed by zone type, of the types that the kernel is built with; its last entry is that of the highest zone.
+    // The table has one entry for each zone type that the kernel is built with; the last one is for the highest zone.
     return table?.[Math.min(highest, table.length - 1)] ?? 0;
   };
   const above = usable.filter((one) => usableFree(one, gfp) > one.min_bytes + reserve(one));
@@ -78,7 +80,7 @@ export function ofZones({ memory, trigger, page_bytes }: ReportFacts): Finding {
   if (above.some((one) => usableFree(one, gfp) > one.high_bytes + reserve(one))) return noShortage(most, gfp, order);
   return {
     cause: 'watermark',
-    why: `free memory was down to the watermarks: ${figuresOf(zone)}; a little was free again when the report was written.`,
+    why: `free memory was down to the watermarks: ${figuresOf(zone)}; a little more was free when the report was written.`,
   };
 }
 
@@ -87,7 +89,7 @@ function figuresOf(zone: ReportZone): string {
   return `${label(zone)} had ${free} free, its minimum is ${least}`;
 }
 
-/** Two sizes as words that differ where the sizes do. */
+/** Formats two sizes; in KiB when they differ but would look the same. */
 function apart(one: number, other: number): [string, string] {
   const words: [string, string] = [formatBytes(one), formatBytes(other)];
   return words[0] !== words[1] || one === other ? words : [`${one / 1024} KiB`, `${other / 1024} KiB`];
@@ -102,7 +104,7 @@ function allKept(zone: ReportZone, gfp: string | null): Finding {
   const [left, least] = apart(usableFree(zone, gfp), zone.min_bytes);
   return {
     cause: 'reserved',
-    why: `most free memory was not for this request: of ${formatBytes(zone.free_bytes)} free in ${label(zone)}, ${parts.join(' and ')}; ${left} were left, and the minimum is ${least}.`,
+    why: `this request could not use most of the free memory: of ${formatBytes(zone.free_bytes)} free in ${label(zone)}, ${parts.join(' and ')}; ${left} were left, and the minimum is ${least}.`,
   };
 }
 
