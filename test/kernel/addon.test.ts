@@ -6,7 +6,7 @@ import { bpfUnavailable } from './unavailable.ts';
 const run = (name: string, flags?: string[]) => startChild('reader', [name], flags).ended;
 
 describe.skipIf(bpfUnavailable())('the ring reader', () => {
-  test('delivers every record, stamped by two clocks, and closes twice', async () => {
+  test('delivers every record with two time stamps, and can be closed twice', async () => {
     const { code, said, stderr } = await run('counts');
     expect(stderr).toBe('');
     expect(code).toBe(0);
@@ -22,7 +22,7 @@ describe.skipIf(bpfUnavailable())('the ring reader', () => {
     expect(closed).toMatchObject({ afterClose: [], threads: 0 });
   });
 
-  test('an error thrown by the callback is an uncaught exception, not an abort', async () => {
+  test('turns an error thrown by the callback into an uncaught exception, not an abort', async () => {
     const { code, signal, stderr } = await run('throws');
     expect(stderr).toContain('thrown in onBatch');
     expect({ code, signal }).toEqual({ code: 1, signal: null });
@@ -32,15 +32,15 @@ describe.skipIf(bpfUnavailable())('the ring reader', () => {
     expect(await run('throwsAndCarriesOn')).toMatchObject({ code: 0, said: [{ records: 2048, caught: true }] });
   });
 
-  test('ends well on process.exit() in the callback', async () => {
+  test('ends without a crash when the callback calls process.exit()', async () => {
     expect(await run('exits')).toMatchObject({ code: 5, signal: null, stderr: '' });
   });
 
-  test('a closed reader is garbage-collected', async () => {
+  test('is garbage-collected when it is closed', async () => {
     expect(await run('collects', ['--expose-gc'])).toMatchObject({ code: 0, said: [{ left: 0, threads: 0 }] });
   });
 
-  test('an open reader is not garbage-collected, even without a reference', async () => {
+  test('is not garbage-collected while it is open, even without a reference', async () => {
     expect(await run('staysUncollected', ['--expose-gc'])).toMatchObject({ code: 0, said: [{ records: 512 }] });
   });
 

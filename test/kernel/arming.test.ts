@@ -33,7 +33,7 @@ function handleOf({ pid }: Hog): ProcessHandle {
   return handle;
 }
 
-/** A hog that would exceed the limit by itself, stopped before it does. */
+/** Starts a hog that would exceed the limit, and stops it by SIGSTOP before it does. */
 async function pausedHog(group: MemoryGroup): Promise<Hog> {
   const hog = startHog(group, ['--max', String(256 * MIB)]);
   hog.kill('SIGSTOP');
@@ -41,7 +41,7 @@ async function pausedHog(group: MemoryGroup): Promise<Hog> {
   return hog;
 }
 
-/** A sleeper that holds most of the group's memory, and a hog that exceeds the rest. */
+/** Starts a process that holds `bytes` of memory in the group and sleeps. */
 async function holder(group: MemoryGroup, bytes = 48 * MIB): Promise<Hog> {
   const hog = startHog(group, ['--hold', String(bytes), '--max', String(bytes)]);
   await hog.ready;
@@ -49,12 +49,12 @@ async function holder(group: MemoryGroup, bytes = 48 * MIB): Promise<Hog> {
   return hog;
 }
 
-const settled = () => sleep(50); // records still in transit arrive
+const settled = () => sleep(50); // waits until all records have arrived
 
 describe.skipIf(bpfUnavailable())('an armed target', () => {
   afterEach(removeMemoryGroups);
 
-  test.each(['bpf', 'addon'] as const)('by %s: signals the target before the kernel kills it', async (backend) => {
+  test.each(['bpf', 'addon'] as const)('is signalled by %s before the kernel kills it', async (backend) => {
     const { arming, fired, signals } = open({ backend });
     expect(arming.backend).toBe(backend);
     for (let i = 0; i < 5; i++) {
@@ -81,25 +81,22 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     }
   });
 
-  test.each(['bpf', 'addon'] as const)(
-    'by %s: signals a target that is not the allocating process',
-    async (backend) => {
-      const { arming, fired, signals } = open({ backend });
-      const group = createMemoryGroup({ limitBytes: 64 * MIB });
-      const target = await holder(group);
-      const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
-      arming.arm(handleOf(target), condition, { expiresInMs: 10_000, oomScoreAdj: 800 });
-      expect(adjOf(target.pid)).toBe(800);
-      const trigger = startHog(group, ['--max', String(24 * MIB)]);
-      expect((await target.ended).signal).toBe('SIGKILL');
-      await trigger.ended;
-      await settled();
-      expect(fired).toMatchObject([{ by: backend, outcome: 'signalled', triggerTid: trigger.pid }]);
-      expect(signals).toMatchObject([{ byOomKiller: false }]);
-    },
-  );
+  test.each(['bpf', 'addon'] as const)('is signalled by %s also when another process allocates', async (backend) => {
+    const { arming, fired, signals } = open({ backend });
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const target = await holder(group);
+    const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
+    arming.arm(handleOf(target), condition, { expiresInMs: 10_000, oomScoreAdj: 800 });
+    expect(adjOf(target.pid)).toBe(800);
+    const trigger = startHog(group, ['--max', String(24 * MIB)]);
+    expect((await target.ended).signal).toBe('SIGKILL');
+    await trigger.ended;
+    await settled();
+    expect(fired).toMatchObject([{ by: backend, outcome: 'signalled', triggerTid: trigger.pid }]);
+    expect(signals).toMatchObject([{ byOomKiller: false }]);
+  });
 
-  test('sends SIGTERM when the condition asks for it', async () => {
+  test('gets SIGTERM when the condition specifies that signal', async () => {
     const { arming, fired } = open();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const hog = await pausedHog(group);
@@ -112,12 +109,12 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(group.events().oom_kill).toBe(0);
   });
 
-  test('does not signal another process that has the same pid', async () => {
+  test('gets no signal when another process has got its pid', async () => {
     const { arming, fired, signals } = open({ backend: 'bpf' });
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, 20 * MIB);
     const handle = handleOf(target);
-    // The kernel's program sees what it would see after the pid was reused: the same pid, another start time.
+    // To the BPF program this looks as if the pid had been reused: the pid is the same, the start time is different.
     const { pid, fd } = handle;
     const former = { pid, fd, startTicks: handle.startTicks - 1, stillSame: () => true };
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
@@ -132,7 +129,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
   });
 
   test.each(['bpf', 'addon'] as const)(
-    'by %s: does not signal after the expiry, and does so again once refreshed',
+    'is not signalled by %s after the arming has expired, but again after a refresh',
     async (backend) => {
       const { arming, fired, signals } = open({ backend });
       const group = createMemoryGroup({ limitBytes: 64 * MIB });
@@ -156,7 +153,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     },
   );
 
-  test('does not signal for another cgroup, nor for reclaim that makes progress', async () => {
+  test('gets no signal for a shortage in another cgroup, nor for reclaim that makes progress', async () => {
     const { arming, fired } = open();
     const [group, other] = [1, 2].map(() => createMemoryGroup({ limitBytes: 64 * MIB })) as [MemoryGroup, MemoryGroup];
     const target = await holder(group, 20 * MIB);
@@ -164,7 +161,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
     arming.arm(handle, condition, { expiresInMs: 10_000 });
     expect((await startHog(other, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
-    // A limit below the domain: the target's own group still has room.
+    // A group below the armed group hits its limit; the armed group still has room.
     const below = group.child('below', 8 * MIB);
     expect((await startHog(below, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
     await settled();
@@ -172,14 +169,14 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(handle.stillSame()).toBe(true);
   });
 
-  test('signals for a limit of an ancestor, and leaves a disarmed target alone', async () => {
+  test('gets a signal when the limit of an ancestor is hit, but not after it was disarmed', async () => {
     const { arming, fired } = open();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const below = group.child('below');
     const targets = [await holder(below, 16 * MIB), await holder(group, 16 * MIB)] as const;
     const condition = { domain: idOf(group), fruitlessRounds: 1, signal: 'SIGKILL' } as const;
     const first = arming.arm(handleOf(targets[0]), condition, { expiresInMs: 10_000, oomScoreAdj: 500 });
-    const second = arming.arm(handleOf(targets[1]), condition, { expiresInMs: 10_000 }); // takes the place of the first
+    const second = arming.arm(handleOf(targets[1]), condition, { expiresInMs: 10_000 }); // replaces the first
     expect([first.isArmed, second.isArmed, adjOf(targets[0].pid)]).toEqual([false, true, 0]);
     expect((await startHog(below, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
     expect((await targets[1].ended).signal).toBe('SIGKILL');
@@ -188,7 +185,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(handleOf(targets[0]).stillSame()).toBe(true);
   });
 
-  test('refuses init, kernel threads, this process, its parents and processes that have just started', async () => {
+  test('must not be init, a kernel thread, oomscope, its parent, or a process that has just started', async () => {
     const { arming } = open();
     const condition = { domain: 'system', fruitlessRounds: 16, signal: 'SIGKILL' } as const;
     const refusal = (pid: number) => {
@@ -212,7 +209,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     expect(refusal(pid)).toBe('armed');
   });
 
-  test('that has ended: sends no signal and raises no error', async () => {
+  test('can have exited: then no signal is sent, and no error is reported', async () => {
     const { arming, fired } = open();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, MIB);
@@ -245,7 +242,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     return { child, held, statePath };
   }
 
-  test('is killed: no process dies, and the next start restores the oom_score_adj that it left raised', async () => {
+  test('can be killed: then no target is signalled, and the next start restores the raised oom_score_adj', async () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, 20 * MIB);
     const { child, held, statePath } = await armingChild(group, target, 60_000);
@@ -264,14 +261,14 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     const { fired } = open({ ledger });
     expect(adjOf(target.pid)).toBe(0);
     expect(readFileSync(statePath, 'utf8')).toBe('');
-    // Enough fruitless rounds to fire, had it lived; the kernel chooses the larger process.
+    // These fruitless reclaim rounds would have fired the arming. Instead, the kernel kills the larger process.
     expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
     await settled();
     expect(handleOf(target).stillSame()).toBe(true);
     expect(fired).toEqual([]);
   });
 
-  test('hangs: the kernel still signals, but not after the arming has expired', async () => {
+  test('can hang: the BPF program still signals, but not after the arming has expired', async () => {
     for (const [expiresInMs, waitMs, signalled] of [
       [60_000, 0, true],
       [100, 150, false],
@@ -279,7 +276,8 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
       const group = createMemoryGroup({ limitBytes: 64 * MIB });
       const target = await holder(group, 20 * MIB);
       const handle = handleOf(target);
-      const { child } = await armingChild(group, target, expiresInMs, 0); // its score is not raised: the kernel chooses the larger process
+      // the oom_score_adj is not raised, so the kernel kills the larger process
+      const { child } = await armingChild(group, target, expiresInMs, 0);
       child.process.kill('SIGSTOP');
       await sleep(waitMs);
       expect((await startHog(group, ['--max', String(256 * MIB)]).ended).signal).toBe('SIGKILL');
@@ -290,7 +288,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     }
   });
 
-  test('ends normally: leaves nothing behind', async () => {
+  test('leaves nothing behind when it ends normally', async () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, 20 * MIB);
     const { child, held, statePath } = await armingChild(group, target, 60_000);

@@ -28,7 +28,7 @@ export function heldIds(): BpfIds {
   return { maps: [...maps], programs: [...programs] };
 }
 
-/** The subset that still exists in the kernel. */
+/** Those of the given BPF objects that still exist in the kernel. */
 export function alive(ids: BpfIds): BpfIds {
   const lib = libbpf();
   const there = (get: (id: number) => number) => (id: number) => {
@@ -43,7 +43,10 @@ export function alive(ids: BpfIds): BpfIds {
   };
 }
 
-/** Resolves when none of them exists any more. The kernel frees them some RCU grace periods after their last descriptor. */
+/**
+ * Resolves when no object exists any more. The kernel frees an object some RCU grace periods after its last descriptor
+ * closes.
+ */
 export async function gone(ids: BpfIds): Promise<void> {
   for (let left = alive(ids); left.maps.length + left.programs.length > 0; left = alive(left)) await sleep(20);
 }

@@ -1,4 +1,4 @@
-/** The findings of doctor about real memory cgroups. */
+/** What `oomscope doctor` reports about real memory cgroups. */
 import { writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { groups } from '../../src/doctor/groups.ts';
@@ -8,7 +8,7 @@ afterEach(removeMemoryGroups);
 
 const about = (path: string) => groups().filter(({ name, found }) => name === path || found.includes(path));
 
-test('reports a group near its limit, and no other', async () => {
+test('reports a cgroup near its limit, and no other cgroup', async () => {
   const group = createMemoryGroup({ limitBytes: 64 * MIB });
   const hog = startHog(group, ['--hold', String(30 * MIB)]);
   await hog.ready;
@@ -21,14 +21,14 @@ test('reports a group near its limit, and no other', async () => {
   await Promise.all([hog.ended, second.ended]);
 });
 
-test('reports a group in which the kernel has killed', async () => {
+test('reports a cgroup in which the kernel has killed a process', async () => {
   const { group } = await oomKill();
   const [finding] = about(group.cgroupPath);
   expect(finding?.name).toBe('OOM kills');
   expect(finding?.found).toContain(`${group.cgroupPath} (1)`);
 });
 
-test('reports a group whose tasks hang at the limit because its OOM killer is disabled', async () => {
+test('reports a cgroup whose tasks hang at the limit because its OOM killer is disabled', async () => {
   const group = createMemoryGroup({ limitBytes: 16 * MIB });
   if (group.version !== 1) return; // v2 has no such switch
   writeFileSync(`${group.path}/memory.oom_control`, '1');

@@ -1,4 +1,4 @@
-/** The same kills read twice: live, and from the kernel's log. Every field that both have must be equal. */
+/** Reads the same kills live and from the kernel log. Every field that both readings have must be equal. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ class Kmsg implements Disposable {
   readonly #fd = openSync('/dev/kmsg', constants.O_RDONLY | constants.O_NONBLOCK);
   readonly #record = Buffer.alloc(16 * 1024);
 
-  /** The text that was logged since the last call. */
+  /** The kernel log text since the last call. */
   read(): string {
     let text = '';
     for (;;) {
@@ -141,6 +141,6 @@ it(`${KILLS} kills, live and read from the kernel's log, agree`, { timeout: 60_0
     if (report.parts.includes('summary')) whole++;
     if (report.badness_pages !== null) expect(report.badness_pages).toBe(kill.badness_pages);
   }
-  // Other kills on this machine may use up the reports that the kernel prints in five seconds.
+  // The kernel prints ten reports in five seconds; other kills on this machine may use them up.
   expect(whole).toBeGreaterThan(KILLS / 4);
 });

@@ -29,7 +29,7 @@ async function run(flood: Child, runs: number): Promise<number> {
   return (await flood.next<{ records: number }>()).records;
 }
 
-/** Ends both processes. */
+/** Ends the tracer process and the flooding process. */
 async function settle(accountant: Child, flood: Child): Promise<Account> {
   accountant.process.stdin?.write('report\n');
   const account = await accountant.next<Account>();
@@ -79,14 +79,14 @@ describe.skipIf(bpfUnavailable())('delivered + lost = produced', () => {
     expect(account).toMatchObject({ delivered: produced, lostReported: 0, gaps: 0 });
   });
 
-  test('reports as lost exactly the gaps in the sequences of the CPUs', async () => {
+  test('reports as lost exactly the missing sequence numbers of each CPU', async () => {
     const { accountant, flood } = await start(65536);
     execFileSync('taskset', ['-pc', '0', String(flood.process.pid)]);
     accountant.process.stdin?.write('block 500\n');
     expect(await accountant.next()).toBe('blocking');
     let produced = await run(flood, 20);
     expect(await accountant.next()).toBe('awake');
-    // A gap shows only when a record follows it: one more run, into an empty ring.
+    // A gap is visible only when a record follows it, so make one more run, into an empty ring.
     accountant.process.stdin?.write('drain\n');
     expect(await accountant.next()).toBe('drained');
     produced += await run(flood, 1);

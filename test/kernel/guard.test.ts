@@ -1,4 +1,7 @@
-/** The guard against real hogs in a cgroup near its limit: it ends the right process before the kernel kills, and no other. */
+/**
+ * The guard and real hogs in a cgroup near its limit: it ends the right process, and no other, before the kernel kills
+ * one.
+ */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -94,7 +97,7 @@ function configFile(toml: string): string {
 const told = (actions: GuardAction[]) => actions.map(({ action, outcome }) => `${action} ${outcome}`);
 
 describe.skipIf(oomKillsUnavailable())('guard', () => {
-  it('ends the hog before the kernel does, and not the larger process that is protected', async () => {
+  it('ends the hog before the kernel kills a process, and spares a larger protected process', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const innocent = startHog(group, ['--hold', String(100 * MIB), '--comm', 'database']);
     await innocent.ready;
@@ -125,7 +128,7 @@ describe.skipIf(oomKillsUnavailable())('guard', () => {
     await guard.stop();
   });
 
-  it('kills the same process when it ignores SIGTERM', async () => {
+  it('kills the same process again when it ignores SIGTERM', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const file = configFile(
       `[guard]
@@ -158,7 +161,8 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
     const hog = startHog(group, ['--max', String(LIMIT), '--rate', String(100 * MIB), '--comm', 'leaker']);
     const result = await guard.result();
     expect((await hog.ended).signal).toBe('SIGKILL');
-    // On a busy machine the kernel may kill first: then it chose the same process, whose score was raised.
+    // On a busy machine the kernel may kill first. Then it chose the same process, because the guard raised its
+    // oom_score_adj.
     expect(result).toMatchObject({ target: { pid: hog.pid } });
     const [action] = guard.actions();
     if (group.events().oom_kill === 0) {

@@ -56,7 +56,7 @@ export interface InvokedLine {
   type: 'invoked';
   sequence: number;
   timeUs: number;
-  /** The trigger's name. */
+  /** Name of the process that triggered the OOM kill. */
   comm: string;
   gfpMask: string;
   gfpNames: string;
@@ -87,16 +87,16 @@ export interface KernelLogRecord {
   level: number;
   sequence: number;
   timeUs: number;
-  /** The rest of a line that another record interrupted. */
+  /** True when the record is the rest of a line that another record interrupted. */
   continuation: boolean;
-  /** One byte per character, escapes undone. */
+  /** The text with one byte per character; the escapes of /dev/kmsg are decoded. */
   text: string;
 }
 
 export class KernelLog implements Disposable {
-  /** Everything read so far, oldest first. */
+  /** All lines read so far, oldest first. */
   readonly lines: KernelLogLine[] = [];
-  /** Records overwritten before they were read. */
+  /** Number of records that were overwritten before they were read. */
   lost = 0;
   readonly #buffer = Buffer.allocUnsafe(RECORD_BYTES);
   #fd: number;
@@ -132,12 +132,12 @@ export class KernelLog implements Disposable {
     }
   }
 
-  /** The "Killed process" line of a pid. */
+  /** Waits for the "Killed process" line of a pid. */
   killed(pid: number, timeoutMs?: number): Promise<KilledLine> {
     return this.find((line): line is KilledLine => line.type === 'killed' && line.pid === pid, timeoutMs);
   }
 
-  /** The "oom-kill:" line of a pid. */
+  /** Waits for the "oom-kill:" line of a pid. */
   oom(pid: number, timeoutMs?: number): Promise<OomLine> {
     return this.find((line): line is OomLine => line.type === 'oom' && line.pid === pid, timeoutMs);
   }

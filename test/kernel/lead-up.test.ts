@@ -1,4 +1,4 @@
-/** The minute before a kill: which process grew, how fast, and which was killed. */
+/** The field `lead_up`: the minute before a kill, which process grew, and how fast. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
@@ -14,7 +14,7 @@ const RATE = 8 * MIB;
 describe('lead_up', () => {
   afterEach(() => removeMemoryGroups());
 
-  it('names the growing process and its slope, also when another process is killed', async () => {
+  it('names the growing process and its growth rate, also when another process is killed', async () => {
     using recorder = await Recorder.open({ leadUp: true });
     // In one group the growing process is killed; in the other it is small, and the process that holds the most is killed.
     const own = createMemoryGroup({ limitBytes: 64 * MIB });
@@ -51,16 +51,18 @@ describe('lead_up', () => {
     await leaker.ended;
   });
 
-  it('shows rising pressure when pressure is monitored, too', async () => {
+  it('shows rising pressure when pressure is also monitored', async () => {
     using recorder = await Recorder.open({ leadUp: true, pressure: true });
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
-    // A file that a process reads again and again, beside one that grows: the kernel reclaims more and more until it kills.
+    // One process reads a file again and again while another process grows: the kernel reclaims more and more until it
+    // kills.
     const file = `/var/tmp/oomscope-${process.pid}-read`;
     const script =
       'echo $$ > "$1/cgroup.procs"; sleep 2.5; head -c 48M /dev/zero >"$2"; echo; while :; do cat "$2" >/dev/null; done';
     const reader = spawn('sh', ['-c', script, 'sh', group.path, file], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
-      await once(reader.stdout, 'data'); // however busy the machine is, the file is in the cache before the growth begins
+      // even on a busy machine, the file is in the page cache before the growth begins
+      await once(reader.stdout, 'data');
       const grower = startHog(group, ['--rate', String(RATE), '--comm', 'grower']);
       const { lead_up: leadUp } = await recorder.kill(grower.pid);
       const known = leadUp?.samples.flatMap(({ some }) => (some === null ? [] : [some])) ?? [];

@@ -12,12 +12,12 @@ export interface LifecycleState {
 const MIB = 2 ** 20;
 const HEAP_BYTES = 2 * MIB;
 /**
- * Resident memory that one open and close may leave behind: every call through ffi-napi that has an argument leaves some
- * 60 bytes, and a tracer takes several hundred calls. A batch buffer (128 KiB) that stays would exceed it.
+ * Resident memory that one open and close may leave behind: every call through ffi-napi with an argument leaks about
+ * 60 bytes, and a tracer takes several hundred calls. A leaked batch buffer (128 KiB) would exceed it.
  */
 const BYTES_EACH = 0.1 * MIB;
 
-/** @param states after each quarter of `count` @returns what has grown, one sentence each; empty: nothing has */
+/** @param states after each quarter of `count` @returns a sentence for each resource that has grown */
 export function lifecycleFaults(states: readonly LifecycleState[], count: number): string[] {
   const [start, half, , end] = states as [LifecycleState, LifecycleState, LifecycleState, LifecycleState];
   const same = (what: 'fds' | 'threads') =>

@@ -4,7 +4,7 @@ import { startChild } from './children/child.ts';
 import { type LifecycleState, lifecycleFaults } from './lifecycle-state.ts';
 import { bpfUnavailable } from './unavailable.ts';
 
-// More of both: `npm run prove:lifecycle`.
+// `npm run prove:lifecycle` opens and closes more tracers and readers.
 const TRACERS = 200;
 const READERS = 1000;
 

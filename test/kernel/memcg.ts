@@ -1,4 +1,4 @@
-/** Real OOM kills for the kernel tests, each in a memory cgroup made for it. */
+/** Makes real OOM kills for the kernel tests, each in its own memory cgroup. */
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ export interface HogEnd {
 
 export interface Hog {
   pid: number;
-  /** Settles when it has printed "ready" (--hold, --dying); rejects when it ends before that. */
+  /** Resolves when the hog has printed "ready" (--hold, --dying); rejects when the hog ends before that. */
   ready: Promise<void>;
   /** Never rejects. */
   ended: Promise<HogEnd>;
@@ -31,7 +31,7 @@ export interface Hog {
 }
 
 export interface OomKillOptions {
-  /** The group to run it in; by default a new one. */
+  /** The cgroup in which the hog runs; by default a new one. */
   group?: MemoryGroup;
   /** Limit of a new group: 64 MiB by default. */
   limitBytes?: number;
@@ -40,7 +40,7 @@ export interface OomKillOptions {
 }
 
 export interface OomStormOptions extends OomKillOptions {
-  /** How many at a time: 4 by default. */
+  /** Number of simultaneous hogs; by default 4. */
   parallel?: number;
 }
 
@@ -90,7 +90,7 @@ export async function killByAnother(
   return { group, victim: { ...expectKilled(victim), group }, trigger };
 }
 
-/** A kill in a group without a limit, below a group whose limit is hit. */
+/** Makes a kill in a group without a limit, below a group whose limit is hit. */
 export async function killBeneathLimit(
   options: OomKillOptions = {},
 ): Promise<{ limited: MemoryGroup; group: MemoryGroup; victim: OomKill }> {
@@ -101,8 +101,8 @@ export async function killBeneathLimit(
 }
 
 /**
- * The kernel marks a process that is already exiting, and kills nothing: the child of a hog, stopped in the middle of
- * its exit with three quarters of the limit. The hog itself survives.
+ * Makes the kernel mark a process that is already exiting, without a kill: the child of a hog, which is stopped in the
+ * middle of its exit while it holds three quarters of the limit. The hog itself survives.
  */
 export async function markDying(options: { limitBytes?: number } = {}): Promise<{ group: MemoryGroup; hog: HogEnd }> {
   const limitBytes = options.limitBytes ?? LIMIT_BYTES;

@@ -29,7 +29,7 @@ async function records(): Promise<{ kinds: number[]; announcedNs: bigint[] }> {
 
 const { RECORD_OOM_IMMINENT: IMMINENT, RECORD_OOM_KILL: KILL } = RecordKind;
 
-test('announces each kill by a limit beforehand, however many came before', async () => {
+test('announces each kill at a limit before it happens, also after many kills', async () => {
   const { kinds } = await records();
   for (let i = 0; i < 5; i++) {
     const seen = kinds.length;
@@ -37,14 +37,14 @@ test('announces each kill by a limit beforehand, however many came before', asyn
     await expect.poll(() => kinds.slice(seen)).toContain(KILL);
     expect(kinds.slice(seen)).toContain(IMMINENT);
     expect(kinds.indexOf(IMMINENT, seen)).toBeLessThan(kinds.indexOf(KILL, seen));
-    await sleep(20); // hints are 10 ms apart
+    await sleep(20); // announcements are at least 10 ms apart
   }
 });
 
-test('announces less and less often while no kill follows', async () => {
+test('announces kills less and less often while no kill follows', async () => {
   const { kinds, announcedNs } = await records();
   const group = createMemoryGroup({ limitBytes: 16 * MIB });
-  // On v1 a process can be made to wait at its limit. On v2 every such process is killed, and each kill is announced.
+  // On cgroup v1 a process can wait at its limit. On v2 the kernel always kills, so a kill follows each announcement.
   const waits = group.version === 1;
   if (waits) writeFileSync(join(group.path, 'memory.oom_control'), '1');
   const hogs = 12;

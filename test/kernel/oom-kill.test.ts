@@ -87,7 +87,7 @@ describe('oom.kill', () => {
   });
 
   it('agrees with every number of the kernel log in 200 kills, 4 at a time', { timeout: 180_000 }, async () => {
-    const follow = setInterval(() => log.read(), 20); // the log's ring is small
+    const follow = setInterval(() => log.read(), 20); // reads often, because the ring buffer of the kernel log is small
     const kills = await oomStorm(200, { parallel: 4, limitBytes: 16 * MIB }).finally(() => clearInterval(follow));
     for (const { pid } of kills) await recorder.kill(pid);
     log.read();
@@ -103,7 +103,7 @@ describe('oom.kill', () => {
     const killed = log.lines.filter((line) => line.type === 'killed' && pids.has(line.pid)) as KilledLine[];
     expect(killed).toHaveLength(200);
     for (const line of killed) expect(asKilledLine(byPid.get(line.pid) as OomKill, line)).toEqual(killedFields(line));
-    // The kernel prints at most ten of these in 5 s, for all cgroups of the machine: those that it printed must agree.
+    // The kernel prints at most ten oom-kill: lines in 5 s for the whole machine. Only the printed ones are compared.
     const printed = log.lines.filter((line) => line.type === 'oom' && pids.has(line.pid)) as OomLine[];
     for (const line of printed) expect(asOomLine(byPid.get(line.pid) as OomKill, line)).toEqual(oomFields(line));
     for (const kill of ours)
@@ -123,7 +123,7 @@ describe('oom.kill', () => {
     throw new Error('expected the kernel to print an oom-kill: line for one of 40 kills');
   });
 
-  it('tells the trigger from the victim', async () => {
+  it('distinguishes the trigger from the victim', async () => {
     const { victim, trigger, group } = await killByAnother({
       victimArgs: ['--comm', 'sleeper'],
       triggerArgs: ['--comm', 'asker'],
@@ -142,7 +142,7 @@ describe('oom.kill', () => {
     expect(asKilledLine(kill, line)).toEqual(killedFields(line));
   });
 
-  it('reports the process when the marked thread is not its leader', async () => {
+  it('reports the right process when the kernel marks a thread that is not the group leader', async () => {
     const end = await oomKill({ args: ['--threads', '4', '--leader-exits'] });
     const kill = await recorder.kill(end.pid);
     expect(kill.victim.pid).toBe(end.pid);
@@ -154,7 +154,7 @@ describe('oom.kill', () => {
     expect(recorder.kills.filter(({ victim }) => victim.pid === end.pid)).toHaveLength(1);
   });
 
-  it('names the ancestor whose limit was hit, not the group that the victim lived in', async () => {
+  it('names the ancestor cgroup whose limit was hit, not the cgroup of the victim', async () => {
     const { limited, group, victim } = await killBeneathLimit();
     const kill = await recorder.kill(victim.pid);
     expect(kill.victim.cgroup).toBe(group.cgroupPath);
@@ -167,7 +167,7 @@ describe('oom.kill', () => {
     if (line) expect(asOomLine(kill, line)).toEqual(oomFields(line));
   });
 
-  it('reports a process that is killed only because it shares the memory', async () => {
+  it('reports a process that is killed only because it shares the memory of the victim', async () => {
     const end = await oomKill({ args: ['--share'] });
     const shared = await recorder.find(
       (event): event is OomKill => event.type === 'oom.kill' && event.kind === 'shared_memory',
@@ -185,7 +185,7 @@ describe('oom.kill', () => {
     ); // the kernel does not log this kill
   });
 
-  it('does not report the mark of a dying process as a kill', async () => {
+  it('does not report it as a kill when the kernel marks a process that is already exiting', async () => {
     const { group, hog } = await markDying();
     const dying = await recorder.find(
       (event): event is OomKill => event.type === 'oom.kill' && event.kind === 'already_dying',
@@ -199,7 +199,7 @@ describe('oom.kill', () => {
     expect(schemaErrors(dying)).toEqual([]);
   });
 
-  it('reports names that hold any byte', async () => {
+  it('reports process names that contain any byte', async () => {
     const names = [
       '\\x0anew\\x0aline',
       '\\x22quo\\x27te\\x5c',
@@ -225,7 +225,7 @@ describe('oom.kill', () => {
     }
   });
 
-  it('lets two tracers see the same kill', async () => {
+  it('delivers the same kill to two tracers', async () => {
     using second = await Recorder.open();
     const { pid } = await oomKill();
     const [a, b] = await Promise.all([recorder.kill(pid), second.kill(pid)]);

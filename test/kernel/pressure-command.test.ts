@@ -1,4 +1,4 @@
-/** `oomscope pressure` in a pipe: a cgroup that appears, fills, stalls and is removed. */
+/** `oomscope pressure` with its output in a pipe, and a cgroup that appears, fills, stalls and is removed. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';

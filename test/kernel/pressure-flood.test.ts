@@ -1,6 +1,6 @@
 /**
- * Thousands of real stalls a second, each recorded, into the smallest ring, while JavaScript is busy most of the time (longer
- * with PRESSURE_FLOOD_SECONDS=60); then a million synthetic stalls, as fast as possible.
+ * Writes thousands of real stalls a second into the smallest ring while JavaScript is busy most of the time (for longer
+ * with PRESSURE_FLOOD_SECONDS=60); then makes a million synthetic stalls as fast as possible.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -18,7 +18,9 @@ const SECONDS = Number(process.env.PRESSURE_FLOOD_SECONDS ?? 4);
 
 afterEach(removeMemoryGroups);
 
-test('recorded + lost = counted, and no level is lost', { timeout: (SECONDS + 40) * 1000 }, async () => {
+test('recorded and lost stalls add up to the counted stalls, and no level is lost', {
+  timeout: (SECONDS + 40) * 1000,
+}, async () => {
   await using monitor = await openPressure({
     stallMs: 0,
     ringBytes: 65_536,
@@ -44,13 +46,14 @@ test('recorded + lost = counted, and no level is lost', { timeout: (SECONDS + 40
   });
   const pause = new Int32Array(new SharedArrayBuffer(4));
   while (!ended) {
-    Atomics.wait(pause, 0, 0, 1000); // two batches and the ring hold some 0.3 s of it
+    Atomics.wait(pause, 0, 0, 1000); // two batches and the ring have room for the records of about 0.3 s
     await sleep(50);
   }
   await sleep(1000);
   const rssGrown = process.memoryUsage.rss() - rssBefore;
 
-  // Of the whole system, since records of other cgroups use the ring, too. The count may rise meanwhile.
+  // Counts the stalls of the whole system, because records of other cgroups use the ring, too. The count may rise
+  // meanwhile.
   const sum = () => {
     const before = told + (monitor.lostSoFar().pressure_stall ?? 0);
     return { seen: before, counted: 2 * (monitor.totals()[0]?.stalls ?? 0) };

@@ -85,7 +85,7 @@ const sensitive: PressureOptions = {
 };
 
 describe('pressure', () => {
-  test('a cgroup at its limit: stalls, a level that rises and falls, totals; its neighbour has none', async () => {
+  test('reports stalls, levels and totals of a cgroup at its limit, and none of its neighbour', async () => {
     const watched = await watch({ ...sensitive, stallMs: 0 });
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     const neighbour = createMemoryGroup({ limitBytes: 24 * MIB });
@@ -128,7 +128,7 @@ describe('pressure', () => {
     for (const event of watched.events.slice(0, 200)) expect(schemaErrors(event)).toEqual([]);
   });
 
-  test('an ancestor counts the stalls of its descendants', async () => {
+  test('counts the stalls of descendants in their ancestor', async () => {
     const watched = await watch({ ...sensitive, stallMs: null });
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     const child = group.child('beneath');
@@ -153,7 +153,7 @@ describe('pressure', () => {
     if (stalls.length > 0) expect(stack?.some((frame) => frame.includes('try_charge'))).toBe(true);
   });
 
-  test('the countdown before a kill', async () => {
+  test('counts down the reclaim rounds before a kill', async () => {
     const watched = await watch({ stallMs: null, countdown: 2 });
     const { group, pid } = await oomKill();
     const rounds = () =>
@@ -167,7 +167,7 @@ describe('pressure', () => {
     expect(schemaErrors(first as Event)).toEqual([]);
   });
 
-  test('kills in a row in one cgroup: within a second emits only countdowns that come closer, and counts the rest', async () => {
+  test('emits at most the closest countdowns in a second of many kills, and counts the others', async () => {
     const watched = await watch({ stallMs: null, countdown: 2 });
     const group = createMemoryGroup({ limitBytes: 32 * MIB });
     const countdowns = () =>
@@ -185,7 +185,7 @@ describe('pressure', () => {
       const before = said[i - 1];
       if (!before || event.fruitless_rounds > before.fruitless_rounds) return false;
       const apart = Number(BigInt(event.mono_ns) - BigInt(before.mono_ns)) / 1e6;
-      return apart > 1 && apart < 999; // two at the same moment on two CPUs do not see each other
+      return apart > 1 && apart < 999; // two kills at the same moment on two CPUs do not notice each other
     });
     expect(tooSoon).toEqual([]);
     expect(said.length).toBeGreaterThan(3);
@@ -213,7 +213,7 @@ describe('pressure', () => {
     expect(said.every((path) => path === '/' || path === group.cgroupPath)).toBe(true);
   });
 
-  test.each(['tp_btf', 'raw_tp'] as const)('by %s', async (backend) => {
+  test.each(['tp_btf', 'raw_tp'] as const)('reports stalls with the hook %s', async (backend) => {
     const watched = await watch({ ...sensitive, stallMs: 0, backend });
     const hook = watched.monitor.started.hooks.find((state) => state.hook === 'memcg_reclaim_begin');
     expect(hook?.backend).toBe(backend);
@@ -223,7 +223,7 @@ describe('pressure', () => {
     await until(() => watched.levels(group).at(-1)?.level === 'normal', 'the end of the episode');
   });
 
-  test('a tracer that monitors pressure has one order for all events', async () => {
+  test('delivers kills and pressure in one order when a tracer monitors both', async () => {
     await using tracer = await openTracer({ pressure: { ...sensitive, stallMs: 0 } });
     const events: Event[] = [];
     tracer.events$.subscribe((event) => events.push(event));
@@ -238,7 +238,7 @@ describe('pressure', () => {
     expect(tracer.started.hooks.some(({ hook }) => hook === 'pressure.sched_switch')).toBe(true);
   });
 
-  test('two monitors at a time, and one after another, leave nothing behind', async () => {
+  test('leaves nothing behind, with two monitors at a time and one after another', async () => {
     const [a, b] = [await watch({ stallMs: 0 }), await watch({ stallMs: 0 })];
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     await thrash(group, 0.5);
@@ -275,7 +275,7 @@ describe('bad options', () => {
 });
 
 describe('PSI', () => {
-  test('reads the averages, and fires a trigger', { timeout: 30_000 }, async () => {
+  test('is read as averages, and fires a trigger', { timeout: 30_000 }, async () => {
     expect(readPsi()?.some.total_ns).toBeGreaterThanOrEqual(0);
     expect(readPsi('/no such group')).toBeUndefined();
     const trigger = openPsiTrigger({ kind: 'some', stallMs: 1, windowMs: 2000 });
@@ -290,7 +290,7 @@ describe('PSI', () => {
     expect(fired.at(-1)).toBe(0n);
   });
 
-  test('replaces a window that needs a privilege by one that is allowed, and says so', () => {
+  test('gets an allowed window in place of one that needs a privilege, and a message says so', () => {
     const status = readFileSync('/proc/self/status', 'latin1');
     const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1]}`);
     const trigger = openPsiTrigger({ kind: 'full', stallMs: 50, windowMs: 500 });

@@ -1,4 +1,4 @@
-/** `protect apply --watch`: a process is protected as it is started. */
+/** `protect apply --watch` sets the oom_score_adj of a process as soon as it executes its program. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { MAIN, oomscope } from '../cli/cli.ts';
 import { adjOf, Sleepers } from '../protect/sleepers.ts';
 
-test('a process gets its value when it executes its program, and undo takes it back', async () => {
+test('sets oom_score_adj when a process executes its program, and restores it by undo', async () => {
   await using sleepers = new Sleepers('a)\n"b"');
   const there = await sleepers.start();
   const state = ['--state-file', sleepers.state];
@@ -41,7 +41,7 @@ test('a process gets its value when it executes its program, and undo takes it b
       shell.kill('SIGKILL');
       await once(shell, 'exit');
     }
-    // Only one process may use the state: an undo now would race with the watch.
+    // Only one process may use the state file: an undo now would race with the watch.
     expect(await oomscope(['protect', 'undo', ...state])).toMatchObject({ code: 2, stdout: '' });
     watch.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);

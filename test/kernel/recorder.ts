@@ -2,7 +2,7 @@
 import type { Event, OomKill, OomReaped, TracerStarted } from '../../src/model/events.ts';
 import { openTracer, type Tracer, type TracerOptions } from '../../src/tracer/tracer.ts';
 
-/** Groups made by this process: there may be other kills on this machine. */
+/** Cgroups made by this process. Kills in other cgroups are ignored, because this machine may have other kills. */
 const ours = new RegExp(`/oomscope-${process.pid}-`);
 
 export class Recording {

@@ -1,4 +1,4 @@
-/** The kernel's own reports, read as they are printed, compared with its log. */
+/** Compares the kernel's reports, which the tracer reads as they are printed, with the kernel log. */
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { OomKill } from '../../src/model/events.ts';
@@ -50,13 +50,13 @@ describe('oom.report', () => {
     expect(report.trigger?.pid).toBe(trigger.pid);
   });
 
-  test('reports of simultaneous kills never mix, and a report without a head is still tied to its kill', async () => {
+  test('never mixes the reports of simultaneous kills, and assigns a report without a head to its kill', async () => {
     const kills = await oomStorm(24, { parallel: 4 });
     for (const { pid } of kills) {
       const kill = await recorder.kill(pid);
       const report = await reportOf(kill);
       expect(report.victim?.pid).toBe(pid);
-      // The kernel prints at most ten heads in 5 s; for other kills only the kill line.
+      // The kernel prints at most ten report heads in 5 s, and for other kills only the "Killed process" line.
       const [first, last] = [report.lines?.at(0), report.lines?.at(-1)];
       expect(last).toContain(`Killed process ${pid} (`);
       if (first !== last) expect(report.tasks.map((task) => task.pid)).toContain(pid);

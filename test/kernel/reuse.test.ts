@@ -11,7 +11,7 @@ import { bpfUnavailable } from './unavailable.ts';
 const [major, minor] = kernelVersion();
 const sharedPids = major < 6 || (major === 6 && minor < 14);
 
-describe.skipIf(bpfUnavailable() ?? sharedPids)('pids that come round', () => {
+describe.skipIf(bpfUnavailable() ?? sharedPids)('an early kill while pids are reused', () => {
   test('signals no process that was not chosen', async () => {
     const script = join(import.meta.dirname, '..', 'lab', 'reuse.ts');
     const command = ['--pid', '--fork', '--kill-child', '--mount-proc', process.execPath, ...nodeFlags, script];

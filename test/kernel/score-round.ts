@@ -1,4 +1,4 @@
-/** One OOM among processes whose ranking was recorded before. */
+/** Makes one OOM kill among processes whose ranking was recorded before. */
 import { cgroupDomain } from '../../src/scores/score-domain.ts';
 import { ScoreSampler } from '../../src/scores/score-sampler.ts';
 import { KernelLog } from './kernel-log.ts';
@@ -16,7 +16,7 @@ export interface ScoreRound {
  */
 const NEAR_PAGES = 512;
 
-/** Whether the kernel killed the first process, or one that counts as equal. */
+/** True when the kernel killed the process ranked first, or one that counts as equal. */
 export function agrees({ said, killed }: ScoreRound): boolean {
   const [first] = said;
   const victim = said.find(({ name }) => name === killed);
@@ -40,7 +40,7 @@ export async function scoreRound(random: () => number): Promise<ScoreRound> {
   });
   try {
     await Promise.all(hogs.map(({ ready }) => ready));
-    // The limit leaves no room for the trigger to become the largest.
+    // The limit leaves so little room that the trigger cannot become the largest process.
     group.setLimit(group.usage() + 4 * MIB);
     using scores = new ScoreSampler({ domain: group.cgroupPath, top: 2 * HOLDERS });
     const said = scores.sample().scores.map(({ comm, badness_pages }) => ({ name: comm, pages: badness_pages ?? 0 }));
@@ -49,7 +49,7 @@ export async function scoreRound(random: () => number): Promise<ScoreRound> {
     using log = new KernelLog();
     const trigger = startHog(group, ['--max', String(6 * MIB), '--comm', 'trigger']);
     await Promise.race(hogs.map(({ ended }) => ended));
-    // Read from the log, since the kernel may have killed a second process before the first had exited.
+    // The victim is read from the log, because the kernel may kill a second process before the first has exited.
     const killed = log.read().flatMap((line) => (line.type === 'killed' ? [line.pid] : []));
     const victim = killed.find((pid) => hogs.some((hog) => hog.pid === pid));
     const first = `holder-${hogs.findIndex(({ pid }) => pid === victim)}`;

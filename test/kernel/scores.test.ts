@@ -1,4 +1,4 @@
-/** Scores of real processes, compared with the kernel's own figures and its choice. */
+/** Compares the scores of real processes with the kernel's own figures, and with its choice of victim. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { OomscopeError } from '../../src/model/error.ts';

@@ -36,13 +36,13 @@ async function burst(flood: Child, runs = 1): Promise<number> {
 }
 
 describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
-  test('process.exit() with the tracer open', async () => {
+  test('ends without a crash on process.exit() while the tracer is open', async () => {
     const { child, opened } = await trace('exit');
     expect(await child.ended).toMatchObject({ code: 5, signal: null, stderr: '' });
     await gone(opened.held);
   });
 
-  test('process.exit() in a handler of batches', async () => {
+  test('ends without a crash on process.exit() in a handler of batches', async () => {
     const { child, opened } = await trace('exitInHandler');
     const flood = await floodOf(opened);
     await burst(flood, 50);
@@ -51,19 +51,22 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(opened.held);
   });
 
-  test.each(['throwInBatches', 'throwInLost'])('%s: ends the process like any uncaught exception', async (name) => {
-    const { child, opened } = await trace(name);
-    const flood = await floodOf(opened);
-    // Far more than the ring holds: records are lost, and lost$ emits.
-    await burst(flood, 2000);
-    const { code, signal, stderr } = await child.ended;
-    expect({ code, signal }).toEqual({ code: 1, signal: null });
-    expect(stderr).toContain('thrown by a subscriber');
-    await endFlood(flood);
-    await gone(opened.held);
-  });
+  test.each(['throwInBatches', 'throwInLost'])(
+    'ends like after any uncaught exception when a handler throws (%s)',
+    async (name) => {
+      const { child, opened } = await trace(name);
+      const flood = await floodOf(opened);
+      // Far more than the ring holds: records are lost, and lost$ emits.
+      await burst(flood, 2000);
+      const { code, signal, stderr } = await child.ended;
+      expect({ code, signal }).toEqual({ code: 1, signal: null });
+      expect(stderr).toContain('thrown by a subscriber');
+      await endFlood(flood);
+      await gone(opened.held);
+    },
+  );
 
-  test('a subscriber that throws does not affect the others', async () => {
+  test('goes on delivering to other subscribers when one throws', async () => {
     const { child, opened } = await trace('throwAndCarryOn');
     const flood = await floodOf(opened);
     const produced = await burst(flood);
@@ -74,7 +77,7 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await endFlood(flood);
   });
 
-  test('close() in a handler', async () => {
+  test('can call close() in a handler', async () => {
     const { child, opened } = await trace('closeInHandler');
     const flood = await floodOf(opened);
     await burst(flood, 50);
@@ -84,14 +87,14 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(opened.held);
   });
 
-  test('close() twice, and the process ends by itself', async () => {
+  test('can call close() twice, and then ends by itself', async () => {
     const { child, opened } = await trace('close');
     expect(await child.next()).toEqual({ held: nothing });
     expect(await child.ended).toMatchObject({ code: 0, signal: null, stderr: '' });
     await gone(opened.held);
   });
 
-  test('using and await using close it', async () => {
+  test('closes the tracer at the end of a `using` or `await using` block', async () => {
     const { code, said, stderr } = await startChild('trace', ['using']).ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const [first, afterFirst, second, afterSecond] = said as { held: BpfIds }[];
@@ -100,7 +103,7 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone((second as Opened).held);
   });
 
-  test('an AbortSignal closes it, and one that has fired opens none', async () => {
+  test('closes the tracer by an AbortSignal, and opens none if the signal was aborted before', async () => {
     const { child, opened } = await trace('abort');
     expect(await child.next()).toEqual({ completed: true, held: nothing });
     expect(await child.next()).toEqual({ refused: 'AbortError', held: nothing });
@@ -108,11 +111,11 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(opened.held);
   });
 
-  test.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('it stays until %s, which ends it', async (signal) => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('stays alive until %s ends it', async (signal) => {
     const { child, opened } = await trace('stay');
     const flood = await floodOf(opened);
     await burst(flood);
-    // It answers: only the tracer keeps the event loop running.
+    // The process answers, so it is alive. Only the tracer keeps its event loop running.
     expect((await child.next<{ records: number }>()).records).toBeGreaterThan(0);
     child.process.kill(signal);
     expect(await child.ended).toMatchObject({ code: null, signal, stderr: '' });
@@ -120,7 +123,7 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(opened.held);
   });
 
-  test('two tracers in one process each get every event', async () => {
+  test('delivers every event to each of two tracers', async () => {
     const { child, opened } = await trace('two');
     const second = await child.next<Opened>();
     const floods = [await floodOf(opened), await floodOf(second)];
@@ -137,7 +140,7 @@ describe.skipIf(bpfUnavailable())('a process with a tracer', () => {
     await gone(second.held);
   });
 
-  test.each(['idle', 'between', 'busy'])('worker.terminate() while records flow: %s in the handler', async (state) => {
+  test.each(['idle', 'between', 'busy'])('survives worker.terminate() while records arrive (%s)', async (state) => {
     const child = startChild('worker', [state]);
     const opened = await child.next<Opened>();
     const flood = await floodOf(opened);

@@ -1,4 +1,4 @@
-/** `oomscope trace` as a user runs it: a process, its lines, its exit code. */
+/** Runs `oomscope trace` as a user does, and checks its output and its exit code. */
 import { spawn } from 'node:child_process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ended, MAIN, oomscope, startTrace } from '../cli/cli.ts';
@@ -6,7 +6,7 @@ import { schemaErrors } from '../schema.ts';
 import { MIB, oomKill, oomStorm, removeMemoryGroups } from './memcg.ts';
 
 const small = { limitBytes: 16 * MIB };
-/** Only kills in groups of this test: there may be other kills on this machine. */
+/** Limits the output to kills in cgroups of this test, because this machine may have other kills. */
 const mine = ['--cgroup', `*/oomscope-${process.pid}-*`];
 
 describe('oomscope trace', () => {
@@ -88,7 +88,7 @@ describe('oomscope trace', () => {
     expect(stderr).toMatch(/Stopped after .* 1 kill, 0 lost/);
   });
 
-  it('ends quietly when its reader closes the pipe', async () => {
+  it('ends without an error message when the reader of its output closes the pipe', async () => {
     const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...mine], { stdio: ['ignore', 'pipe', 'pipe'] });
     const end = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     let stderr = '';
@@ -102,7 +102,9 @@ describe('oomscope trace', () => {
     expect(stderr).toBe('');
   });
 
-  it('counts and reports the events that it drops because the reader does not read', { timeout: 240_000 }, async () => {
+  it('counts and reports the events that it drops while the reader of its output does not read', {
+    timeout: 240_000,
+  }, async () => {
     const child = spawn(process.execPath, [MAIN, 'trace', '--json', ...mine], { stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

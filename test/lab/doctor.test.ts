@@ -1,4 +1,4 @@
-/** doctor on a machine with bad settings: in a guest, since sysctls apply to the whole kernel. */
+/** Runs `oomscope doctor` on a machine with bad settings: a guest, because sysctls apply to the whole kernel. */
 
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';

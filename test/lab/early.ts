@@ -1,5 +1,6 @@
 /**
- * An early kill in a guest, of the only process of a cgroup at its limit and for the whole system. Prints a JSON line for each.
+ * Makes two early kills in a guest: one of the only process of a cgroup at its limit, and one when the whole system
+ * runs out of memory. Prints a JSON line for each.
  *
  *   node test/lab/early.ts
  */
@@ -18,7 +19,7 @@ export interface Early {
   reason: string;
   /** The signal that ended the target. */
   ended: string | null;
-  /** Kills that the kernel counted. */
+  /** Number of OOM kills that the kernel counted. */
   kernelKills: number;
   fired: { by: string; outcome: string; rounds: number; error: string | null }[];
   byOomKiller: boolean[];

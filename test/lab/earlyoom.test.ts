@@ -1,11 +1,13 @@
-/** `guard --as-earlyoom` and the real earlyoom, each in its own guest: which process they kill, and what their hooks receive. */
+/**
+ * Compares `guard --as-earlyoom` with the real earlyoom, each in its own guest: victims, and environment of the hooks.
+ */
 import { join, resolve } from 'node:path';
 import { describe, test } from 'vitest';
 import { buildPrograms } from '../../scripts/bench/rescue/run.ts';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 
 const BUILD = resolve(import.meta.dirname, '../../build');
-/** Debian's earlyoom does not have -P yet. */
+/** Debian's version of earlyoom does not have -P yet. */
 const killers = { earlyoom: '/bin/earlyoom', oomscope: 'oomscope guard --as-earlyoom -P /tmp/before' };
 
 /** A leaking process beside a larger one that `--avoid` names. */
@@ -26,7 +28,8 @@ sed "s/=$leak$/=of the leak/" /tmp/after.env | grep -v CMDLINE | sort
 cat /tmp/before.env`;
 
 describe('as earlyoom', () => {
-  // A hook that the busy host starts later than the 200 ms that earlyoom and we wait for it finds the process killed: again.
+  // earlyoom and oomscope wait 200 ms for the hook. On a busy host the hook may start later and find the process dead:
+  // retry.
   test.concurrent.for(Object.entries(killers))(
     '%s',
     { timeout: 200_000, retry: 2 },

@@ -1,6 +1,6 @@
 /**
- * Early kills in guests, one where the kernel sends the signal (7.2) and one where the addon does (5.10). The long run with
- * reused pids is `npm run prove:reuse`.
+ * Early kills in two guests: in Linux 7.2 the BPF program sends the signal, in 5.10 the addon does. `npm run
+ * prove:reuse` is the long run with reused pids.
  */
 import { describe, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
@@ -27,7 +27,7 @@ describe('an early kill in a guest', () => {
       const early = said.filter((one) => 'scope' in one);
       expect(early.map(({ scope }) => scope)).toEqual(['cgroup', 'system']);
       for (const one of early) expect.soft(one).toMatchObject({ backend, ended: 'SIGKILL' });
-      // On an emulated CPU the addon's thread may be late; the kernel's own program is not.
+      // On an emulated CPU the thread of the addon may be late; the BPF program is never late.
       const [cgroup, system] = early;
       if (backend === 'bpf') {
         expect.soft(cgroup).toMatchObject({ kernelKills: 0, byOomKiller: [false], adjustment: 'raised' });

@@ -1,17 +1,17 @@
-/** The core scenarios in guests with other kernels. The whole table is `npm run prove:truth`. */
+/** Runs the core scenarios in guests with other kernels. `npm run prove:truth` runs all scenarios on all kernels. */
 import { describe, test } from 'vitest';
 import { bootGuest, kernels, lastLines } from '../../scripts/lab/guest.ts';
 import { BACKENDS, CORE, UNPRIVILEGED } from './core.ts';
 import { readRuns, runInGuest } from './runs.ts';
 
-/** One boot for all runs: a boot costs as much as several scenarios. */
+/** Boots once for all runs, because a boot takes as long as several scenarios. */
 const RUNS = [
   CORE,
   ...BACKENDS.map((backend) => ['--backend', backend, 'cgroup', 'dying']),
   ['--unprivileged', ...UNPRIVILEGED],
 ];
 
-/** The prototypes of tracepoints that each kernel was chosen for. */
+/** The prototypes of the tracepoints, for which each of these kernels was chosen. */
 const forms: Record<string, Partial<Record<string, string>>> = {
   '5.10': { mark_victim: 'mark_victim_pid', process_exit: 'process_exit_1', memcg_reclaim: 'memcg_reclaim_2' },
   '6.1': { mark_victim: 'mark_victim_task', process_exit: 'process_exit_1', memcg_reclaim: 'memcg_reclaim_2' },

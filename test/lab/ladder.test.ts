@@ -1,4 +1,4 @@
-/** The guard's ladder where cgroup v2 has the memory controller: reclaim, throttle, freeze, whole cgroups. */
+/** The guard's steps that need the memory controller of cgroup v2: reclaim, throttle, freeze, kill whole cgroups. */
 
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';

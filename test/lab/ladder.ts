@@ -1,5 +1,6 @@
 /**
- * Every step of the guard's ladder on cgroup v2, one scenario after the other, in a guest with swap. Prints one JSON line each:
+ * Runs every step of the guard on cgroup v2, one scenario after the other, in a guest with swap. Prints a JSON line for
+ * each:
  *
  *   node test/lab/ladder.ts
  */
@@ -186,7 +187,7 @@ const scenarios: Record<string, () => Promise<unknown>> = {
     return { outcome: result.outcome, takes: result.target.takes, signals: ends.map(({ signal }) => signal) };
   },
 
-  /** The guard is killed while a cgroup is frozen; the next one thaws it. */
+  /** The guard is killed while a cgroup is frozen; the next guard thaws the cgroup. */
   async 'kill -9 on the guard'() {
     const place = group();
     const hog = startHog(place, HOLD);

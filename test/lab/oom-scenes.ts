@@ -1,6 +1,6 @@
 /**
- * Makes the kernel write its reports of out-of-memory kills, one scene after the other, with a line in the kernel log before
- * and after each: what scripts/lab/oom-logs.ts collects.
+ * Makes the kernel write reports of out-of-memory kills, one scene after the other. A line in the kernel log marks the
+ * beginning and the end of each scene; scripts/lab/oom-logs.ts collects the lines between.
  *
  *   node test/lab/oom-scenes.ts NAME…
  */
@@ -35,7 +35,7 @@ async function withHolders(body: () => Promise<unknown>): Promise<void> {
   await Promise.all(holders.map(({ ended }) => ended));
 }
 
-/** @param patienceMs timeout: a process that cannot get memory and may not be killed retries for ever */
+/** @param patienceMs timeout, because a process that cannot get memory and must not be killed retries for ever */
 function shell(script: string, path = '', patienceMs = 60_000): Promise<unknown> {
   const child = spawn('sh', ['-c', script, path], { stdio: 'ignore' });
   const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
@@ -123,7 +123,7 @@ for (const name of process.argv.slice(2)) {
   if (!scene) throw new Error(`expected one of ${Object.keys(scenes).join(', ')}, got "${name}"`);
   say(`begin ${name}`);
   await scene();
-  await sleep(500); // the reaper's line comes last
+  await sleep(500); // the line of the OOM reaper comes last
   say(`end ${name}`);
   removeMemoryGroups();
   await sleep(5500); // the kernel prints at most ten reports in 5 s

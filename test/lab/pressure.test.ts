@@ -1,4 +1,4 @@
-/** Pressure in a guest with cgroup v2, swap on zram and fentry hooks: our totals compared with the kernel's own. */
+/** Compares our pressure totals with the kernel's PSI, in a guest with cgroup v2, swap on zram and fentry hooks. */
 
 import { describe, expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
@@ -6,8 +6,9 @@ import type { Compared, PressureRun } from './pressure.ts';
 import { NODE } from './runs.ts';
 
 /**
- * A stall begins and ends by the guest's clock, which jumps while the host runs other processes in its place: then both sides
- * are right about different moments. One run of these in which every subject agrees shows that the accounting is right.
+ * Number of attempts. The clock of the guest jumps while the host runs other processes: then oomscope and the kernel
+ * may read it at different moments, and their totals differ. One run in which all totals agree shows that the
+ * accounting is right.
  */
 const ATTEMPTS = 3;
 
@@ -26,7 +27,7 @@ async function measure(): Promise<PressureRun> {
   return JSON.parse(result.stdout) as PressureRun;
 }
 
-/** @returns a sentence if our totals differ by more than a tenth. `npm run lab` with test/lab/pressure.ts runs longer. */
+/** @returns a sentence if our totals differ from PSI by more than a tenth. test/lab/pressure.ts can run longer. */
 function difference({ path, some_ms, psi_some_ms, full_ms, psi_full_ms }: Compared): string[] {
   const some = Math.abs(some_ms - psi_some_ms) < 0.1 * psi_some_ms + 20;
   const full = Math.abs((full_ms ?? 0) - psi_full_ms) < 0.15 * psi_full_ms + 40;

@@ -14,7 +14,7 @@ import type { HookState } from '../../src/model/events.ts';
 import type { PressureLevelName, StallNs } from '../../src/model/pressure.ts';
 import { openPressure, type PressureTotals } from '../../src/pressure/monitor.ts';
 
-/** One subject: our totals and PSI's, in milliseconds. */
+/** Our totals and those of PSI for one cgroup or the system, in milliseconds. */
 export interface Compared {
   path: string;
   some_ms: number;
@@ -29,10 +29,10 @@ export interface PressureRun {
   hooks: HookState[];
   compared: Compared[];
   levels: PressureLevelName[];
-  /** Episodes without a closing event. */
+  /** Number of episodes without an event that ends them. */
   open_episodes: number;
   stalls_told: number;
-  /** Runs of our BPF programs that the kernel skipped. */
+  /** Number of runs of our BPF programs that the kernel skipped. */
   skipped_runs: number;
   lost: Record<string, number>;
 }
@@ -41,7 +41,7 @@ const MIB = 2 ** 20;
 const ROOT = '/sys/fs/cgroup/pressure';
 const THRASH = join(import.meta.dirname, '..', '..', 'build', 'thrash');
 
-/** Somewhat more than the free memory, so that the kernel reclaims, and far less than the free swap. */
+/** A size a little above the free memory, so that the kernel reclaims, and far below the free swap. */
 function beyondFree(): string {
   const free = Number(/^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]);
   return `${Math.round(free / 1024) + 64}M`;
@@ -78,7 +78,9 @@ const psi = (file: string) => {
   );
   return { some, full };
 };
-/** PSI's totals after no task was stalled for longer than PSI's period, so that neither side has a stall half counted. */
+/**
+ * Reads PSI's totals after a period of PSI without a stalled task, so that neither side has counted a part of a stall.
+ */
 async function atRest(): Promise<Map<string, { some: number; full: number }>> {
   for (const path of paths) psi(psiFile(path));
   await sleep(2600);

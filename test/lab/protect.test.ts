@@ -1,4 +1,6 @@
-/** `oomscope protect` with values below 0, which need CAP_SYS_RESOURCE, and the kill that follows. In a guest. */
+/**
+ * Tests, in a guest, `oomscope protect` with values below 0, which need CAP_SYS_RESOURCE, and the kill that follows.
+ */
 import { expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 
@@ -51,7 +53,7 @@ test('spares a database, and restores its old value at the end', { timeout: 400_
     { applied: -600 },
     { ...first, outcome: 'restored' },
     { undone: 0 },
-    { ...first, outcome: 'done', exec_to_written_ns: null }, // it ran before the watch began
+    { ...first, outcome: 'done', exec_to_written_ns: null }, // the process ran before the watch began
     { ...first, outcome: 'done', exec_to_written_ns: expect.any(Number) },
     { watched: -600 },
     { filler: 137 },

@@ -4,12 +4,12 @@ import { type Ranked, withoutDrift } from './reconcile.ts';
 const rank = (...entries: [pid: number, points: number][]): Ranked[] =>
   entries.map(([pid, points]) => ({ pid, points, adj: 0 }));
 
-test('points that differ by a few pages count as equal, also where they change the order of processes', () => {
+test('points that differ by a few pages count as equal, also if they change the order of processes', () => {
   const kernels = rank([354, 136135], [168, 25], [163, 25]);
   expect(withoutDrift(rank([354, 136140], [163, 29], [168, 25]), kernels)).toEqual(kernels);
 });
 
-test('another order of processes with the same points as the kernel’s is a difference', () => {
+test('another order of processes is a difference if the points are those of the kernel', () => {
   const ours = rank([354, 136135], [163, 25], [168, 25]);
   expect(withoutDrift(ours, rank([354, 136135], [168, 25], [163, 25]))).toEqual(ours);
 });

@@ -10,8 +10,8 @@ const scopes: Record<string, OomKill['scope']> = {
 };
 
 /**
- * The numbers of the "Killed process" line, taken from our event: the approximate RSS where the line has that (6.2 to 6.x),
- * otherwise the exact one.
+ * The numbers of the "Killed process" line, taken from our event. Where the line has the approximate RSS (Linux 6.2 to
+ * 6.x), the approximate RSS of our event is taken, otherwise the exact RSS.
  */
 export function asKilledLine({ victim }: OomKill, line: KilledLine) {
   const { memory } = victim;
@@ -58,16 +58,16 @@ export const oomFields = ({ sequence, timeUs, type, cpuset, constraint, commByte
 export interface KernelRecord {
   kills: OomKill[];
   lines: KernelLogLine[];
-  /** Growth of `oom_kill` in /proc/vmstat. */
+  /** Increase of `oom_kill` in /proc/vmstat. */
   vmstat: number;
   groups: GroupCount[];
 }
 
-/** A group's own count of kills: `memory.events.local` on v2, `memory.oom_control` on v1; `tree` includes its descendants. */
+/** A cgroup's count of kills: `memory.events.local` on v2, `memory.oom_control` on v1. `tree` includes descendants. */
 export interface GroupCount {
   cgroupPath: string;
   local: number;
-  /** v2 only. */
+  /** Present only on cgroup v2. */
   tree: number | undefined;
 }
 
@@ -142,7 +142,7 @@ const drifted = ({ victim, trigger, scope }: OomKill) =>
   victim.pid !== trigger.pid || (victim.threads ?? 1) > 1 || scope !== 'cgroup';
 const DRIFT = 1024; // KiB, or pages
 
-/** A copy of `ours` in which sizes that are near theirs are replaced by theirs. */
+/** A copy of our numbers in which each number that is near the kernel's number is replaced by it. */
 function near<T extends object>(ours: T, theirs: object): T {
   const entries = Object.entries(ours).map(([key, value]) => {
     const other = (theirs as Record<string, unknown>)[key];
@@ -175,14 +175,14 @@ function ranking(tasks: TaskLine[], kill: OomKill): Ranked[] {
       points: rssPages + swapPages + Math.floor(pageTableBytes / pageBytes) + oomScoreAdj * total,
       adj: oomScoreAdj,
     }))
-    .reverse() // of two equal processes the kernel chooses the later one
+    .reverse() // of two processes with equal points the kernel chooses the later one
     .sort((a, b) => b.points - a.points)
     .slice(0, 10);
 }
 
 /**
- * Our ranking with the kernel's numbers where ours are near, and in the kernel's order where only processes whose numbers
- * changed have swapped ranks.
+ * A copy of our ranking in which each number that is near the kernel's number is replaced by it. Processes whose
+ * numbers changed are put in the kernel's order if nothing else differs.
  */
 export function withoutDrift(ours: Ranked[], theirs: Ranked[]): Ranked[] {
   const place = new Map(theirs.map(({ pid }, i) => [pid, i]));

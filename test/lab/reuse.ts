@@ -1,11 +1,12 @@
 /**
- * Reused pids: thousands of short-lived processes in a guest with few pids. Meanwhile some of them are chosen and signalled a
- * little later, by hand and by arming. Their own parent reports which of them died of a signal.
+ * Tests that reused pids do not misdirect signals. Thousands of short-lived processes run in a guest with few pids.
+ * Some of them are chosen and signalled a little later, directly and by arming. Their parent (scripts/churn.c) reports
+ * which of them died of a signal.
  *
  *   node test/lab/reuse.ts COUNT LIFE_MS
  *
  * Prints a JSON line. It sets pid_max, so it runs only in a guest or, since Linux 6.14, in a pid namespace with a pid_max of its
- * own (unshare -p -f --mount-proc). In a namespace the addon signals, never the kernel's program.
+ * own (unshare -p -f --mount-proc). In a pid namespace the addon sends the signals, never the BPF program.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
@@ -21,22 +22,24 @@ import { createMemoryGroup, MIB, startHog } from '../kernel/memcg.ts';
 export interface Reuse {
   processes: number;
   backend: string;
-  /** Processes that were chosen, and below what came of it, by hand and armed. */
+  /** Number of processes that were chosen; the next fields count the outcomes, signalled directly and by arming. */
   chosen: number;
   signalled: number;
   fired: Record<string, number>;
-  /** How many times the pid belonged to another process when the signal was due, which kill(2) would have hit. */
+  /**
+   * How many times the pid belonged to another process at the time of the signal: kill(2) would have hit that process.
+   */
   reused: number;
-  /** Processes that died of a signal. */
+  /** Number of processes that died of a signal. */
   killed: number;
-  /** Those of them that were not chosen. */
+  /** The processes that died of a signal although they were not chosen. */
   wrong: string[];
   seconds: number;
 }
 
 const count = Number(process.argv[2] ?? 3000);
 const lifeMs = Number(process.argv[3] ?? 400);
-const PIDS = 430; // the kernel does not reuse the first 300
+const PIDS = 430; // the kernel does not reuse pids below 300
 const PARALLEL = 64;
 const THINKING_MS = 4 * lifeMs;
 const HANDS = 8;
@@ -72,7 +75,7 @@ arming.fired$.subscribe(({ outcome, by }) => {
   fired[`${outcome} by ${by}`] = (fired[`${outcome} by ${by}`] ?? 0) + 1;
 });
 
-/** A random child of churn, identified as a policy would identify it. */
+/** A random child of churn, identified by pid and start time. */
 function choose(): ProcessIdentity | undefined {
   const children = readFileSync(`/proc/${churn.pid}/task/${churn.pid}/children`, 'latin1').trim().split(' ');
   const pid = Number(children[Math.floor(Math.random() * children.length)]);
@@ -92,7 +95,8 @@ function statFields(pid: number): string[] | undefined {
 async function byHand(): Promise<void> {
   while (!done) {
     const target = choose();
-    await sleep(Math.random() * (Math.random() < 0.5 ? lifeMs / 10 : THINKING_MS)); // long enough to meet either it or its successor
+    // the pid then belongs either to the chosen process or to another one
+    await sleep(Math.random() * (Math.random() < 0.5 ? lifeMs / 10 : THINKING_MS));
     if (!target) continue;
     chosen.add(name(target));
     const now = statFields(target.pid)?.[19];
@@ -106,7 +110,7 @@ async function byHand(): Promise<void> {
   }
 }
 
-/** Arms targets for a cgroup that runs out of memory repeatedly; mostly the target has exited by then. */
+/** Arms targets for a cgroup that runs out of memory repeatedly. Most targets have exited before the shortage. */
 async function byArming(): Promise<void> {
   while (!done) {
     const target = choose();

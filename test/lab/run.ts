@@ -1,6 +1,6 @@
 /**
- * Runs the scenarios on this kernel, in a guest or on a host. Prints a JSON line with the hooks in use, then one for each
- * scenario:
+ * Runs the scenarios on this kernel, in a guest or on a host. Prints a JSON line with the hooks in use, then a JSON
+ * line for each scenario:
  *
  *   node test/lab/run.ts [--backend BACKEND] [--unprivileged] [NAME…]
  *
@@ -24,7 +24,7 @@ import { UnprivilegedRecorder } from './unprivileged.ts';
 export interface Result {
   name: string;
   state: 'reconciled' | 'different' | 'not here';
-  /** Differences, or why the scenario cannot run here. */
+  /** The differences between our events and the kernel, or why the scenario cannot run here. */
   notes: string[];
   kills: number;
   seconds: number;
@@ -83,7 +83,7 @@ async function runScenario(scenario: Scenario, where: Here, open: Open): Promise
     log.read();
     if (log.lost > 0) notes.push(`${log.lost} records of the kernel log were overwritten`);
     const ours = where.guest ? undefined : new Set(recorder.kills.map(({ victim }) => victim.tid));
-    // On a shared host there may be other kills: only ours count.
+    // A shared host may have other kills; only those in our cgroups count.
     const lines = ours ? log.lines.filter((line) => line.type !== 'killed' || ours.has(line.pid)) : log.lines;
     const vmstat = where.guest ? vmstatKills() - killsBefore : lines.filter(({ type }) => type === 'killed').length;
     notes.push(...reconcile({ kills: recorder.kills, lines, vmstat, groups: counts }));
@@ -103,7 +103,7 @@ async function runScenario(scenario: Scenario, where: Here, open: Open): Promise
   };
 }
 
-/** Waits until there are enough kills, and then until no more arrive for a moment. */
+/** Waits until there are enough kills, and then until no more kills arrive for a moment. */
 async function settled(recorder: Recording, count: number): Promise<OomKill[]> {
   const deadline = performance.now() + PATIENCE_MS;
   while (recorder.kills.length < count && performance.now() < deadline) await sleep(20);

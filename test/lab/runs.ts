@@ -1,4 +1,4 @@
-/** Runs of run.ts in a guest, and their output. */
+/** Starts several runs of run.ts in a guest, and splits their output. */
 import type { HookState } from '../../src/model/events.ts';
 import type { Result } from './run.ts';
 
@@ -11,13 +11,15 @@ export interface Run {
   results: Result[];
 }
 
-/** The command for a guest that does several runs, each with its own arguments. Its exit code is the last run's. */
+/**
+ * The command for a guest that does several runs, each with its own arguments. Its exit code is that of the last run.
+ */
 export function runInGuest(runs: readonly (readonly string[])[]): string[] {
   const quoted = (word: string) => `'${word}'`;
   return ['sh', '-c', runs.map((words) => [...RUN, ...words].map(quoted).join(' ')).join('\n')];
 }
 
-/** Splits the output of runInGuest() into runs. A run begins with its hooks. */
+/** Splits the output of runInGuest() into runs. The output of a run begins with the line of its hooks. */
 export function readRuns(stdout: string): Run[] {
   const runs: Run[] = [];
   const lines = stdout.split('\n').slice(0, -1); // a guest that was stopped may have left an unfinished last line

@@ -14,9 +14,9 @@ export interface Here {
 
 export interface Lab extends Here {
   recorder: Recording;
-  /** Also reconciles the counters of this group. */
+  /** Also compares the kill counters of this cgroup with our events. */
   watch(group: MemoryGroup): void;
-  /** Records a difference unless the two are equal. */
+  /** Records a difference unless the two values are equal. */
   same(what: string, actual: unknown, expected: unknown): void;
   /** Resolves with all kills of this scenario, after `count` of them or a timeout. */
   kills(count: number): Promise<OomKill[]>;

@@ -1,4 +1,4 @@
-/** The scenarios of the kernel lab. Each makes its own groups; the runner removes what they leave. */
+/** The scenarios of the kernel lab. Each makes its own cgroups; run.ts removes those that remain. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ async function holding(hogs: Hog[], body: () => Promise<void>): Promise<void> {
   }
 }
 
-/** A hog that takes all memory, outside any limited group: only possible in a guest. */
+/** Starts a hog outside any limited cgroup that takes all memory. Only possible in a guest. */
 const taker = (args: string[] = []) =>
   startHog(undefined, ['--max', '64G', '--adj', '500', '--comm', 'taker', ...args]);
 
@@ -213,7 +213,7 @@ export const scenarios: Scenario[] = [
     about: 'the whole system runs out of memory, with 50 processes to choose from',
     notHere: onlyGuest,
     async run(lab) {
-      // Sizes and adjustments that give each process a rank of its own.
+      // These sizes and values of oom_score_adj give each process a different rank.
       const args = (i: number) => ['--hold', `${1 + (i % 10)}M`, '--adj', String(i * 4), '--comm', `holder-${i}`];
       const holders = Array.from({ length: 50 }, (_, i) => startHog(undefined, args(i)));
       await holding(holders, async () => {
@@ -236,7 +236,7 @@ export const scenarios: Scenario[] = [
       await withSysctl('vm/oom_kill_allocating_task', '1', async () => {
         const kill = await systemKill(lab);
         lab.same('scope', kill?.scope, 'system');
-        // The kernel kills the allocating process, unless it is exempt: then it chooses as usual.
+        // The kernel kills the allocating process, unless that process is exempt: then the kernel chooses as usual.
         const asker = kill?.trigger.pid ?? 0;
         const exempt = asker !== kill?.victim.pid && readFileSync(`/proc/${asker}/oom_score_adj`, 'utf8') === '-1000\n';
         if (!exempt) lab.same('trigger', asker, kill?.victim.pid);

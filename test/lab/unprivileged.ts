@@ -1,6 +1,6 @@
 /**
- * A tracer in its own process, of a user who has only the capabilities that the documentation names. Its events are kept as by
- * a Recorder.
+ * Runs a tracer in its own process, as a user with only the capabilities that the documentation names. Its events are
+ * kept as by a Recorder.
  */
 import { countsAsLocked } from '../../src/bpf/load/locked-memory.ts';
 import type { Backend } from '../../src/bpf/load/variants.ts';

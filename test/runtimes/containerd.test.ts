@@ -1,4 +1,4 @@
-/** Containers of a real containerd, started by `ctr`: no API is asked, the names come from its state directory. */
+/** Containers of a real containerd, started by `ctr`. Their names come from its state directory, without an API. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -23,7 +23,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   let slice: MemoryGroup;
   let watch: Watching;
   let trace: Watching;
-  /** A watch that may not trace. */
+  /** A watch without the privilege to trace. */
   let weak: Watching;
   const check = async (...words: string[]) => {
     const { stdout, stderr, code } = await oomscope([
@@ -72,7 +72,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   });
 
   // cgroup v1 notifies every group below the one that ran out, and Docker emits "oom" for each; v2 does not.
-  test('reports a container as spared when its slice ran out and it was not killed', async () => {
+  test('reports a container as spared when its slice ran out of memory but the container was not killed', async () => {
     await watch.of('oom-slice');
     if (v1) {
       expect(gist(await watch.of('fine-in-slice'))).toMatchObject({ verdict: 'spared', kills: 0, ended: false });
@@ -82,14 +82,14 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(await docker.command(['inspect', '-f', '{{.State.Running}}', 'fine-in-slice'])).toBe('true');
   });
 
-  test('reports nothing about the healthy container, and one end of each other', async () => {
+  test('reports nothing about the healthy container, and one end of every other container', async () => {
     await Promise.all(['oom-child', 'oom-slice', 'hand-kill'].map((name) => watch.of(name)));
     const names = watch.ends.map(({ container }) => container.name);
     expect(names).not.toContain('fine');
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
 
-  test('reports kills that follow each other without a pause at once, and every two seconds', async () => {
+  test('reports kills in quick succession: the first at once, and the others every two seconds', async () => {
     const loop = 'while :; do tail /dev/zero; sleep 0.3; done';
     await docker.command(runOptions(docker, 'loop', ['-d', '-m', '32m'], ['sh', '-c', loop]));
     const isAbout = (name: string) => (report: ContainerEnd) => report.container.name === name;
@@ -121,28 +121,28 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     }
   });
 
-  test('connects to a runtime that comes after oomscope, and again after it was away', async () => {
+  test('connects to a runtime that starts after oomscope, and reconnects after its restart', async () => {
     const late = join(docker.home, 'late');
     const socket = join(late, 'docker.sock');
     await using early = await Watching.start(['docker', 'watch', '--json'], { DOCKER_HOST: `unix://${socket}` });
     for (const name of ['late-1', 'late-2']) {
       mkdirSync(late);
       symlinkSync(docker.socket, socket);
-      await sleep(1000); // a runtime needs longer than that until it runs its first container
+      await sleep(1000); // a real runtime takes longer than that to run its first container
       await docker.command(runOptions(docker, name, ['-m', '32m'], ['tail', '/dev/zero']), true);
       expect(gist(await early.of(name))).toMatchObject({ name, verdict: 'main_killed', ended: true, exit_code: 137 });
       rmSync(late, { recursive: true });
     }
   });
 
-  test('without the right to trace, reports what the runtime says and marks it as such', async () => {
+  test('reports, without the privilege to trace, only what the runtime says, and marks it so', async () => {
     const reported = { ...box, verdict: 'reported', limit_of: null, kills: 0 };
     expect(gist(await weak.of('oom'))).toEqual({ name: 'oom', ...reported, ended: true, exit_code: 137 });
     expect(gist(await weak.of('oom-child'))).toEqual({ name: 'oom-child', ...reported, ended: false, exit_code: null });
     expect(gist(await weak.of('hand-kill'))).toMatchObject({ by: 'other', exit_code: 137, kernel_watched: false });
   });
 
-  test('trace names the containers, also those that no longer exist', () => {
+  test('trace shows the names of containers, also of those that no longer exist', () => {
     const named = trace.kills.map(({ victim: { container } }) => container?.name);
     expect(withOom.filter((name) => named.includes(name))).toEqual(withOom);
     const kill = (name: string) => trace.kills.find(({ victim }) => victim.container?.name === name);
@@ -188,7 +188,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(reports[0]?.memory?.working_set_bytes).toBeLessThan(bytes + MIB);
   });
 
-  test('check: selects by the start of an id and by a pattern, and suggests similar names', async () => {
+  test('check: selects containers by the start of an id and by a pattern, and suggests similar names', async () => {
     const id = await docker.command(['inspect', '-f', '{{.Id}}', 'fine']);
     expect((await check(id.slice(0, 12))).reports.map(({ container }) => container?.id)).toEqual([id]);
     expect((await check('hand-*')).reports.map(({ container }) => container?.name)).toEqual([

@@ -1,4 +1,4 @@
-/** A fake runtime that is slow, answers nonsense or disappears, which no real one can be made to do. */
+/** A fake runtime that is slow, answers nonsense or disappears. A real runtime cannot be made to do that. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * Makes each cgroup tree, has a hog OOM-killed in it, and prints what the event says, a JSON line each; then the output of
- * `check` and `tree` about a running container. For a guest, where no other process uses the cgroups.
+ * Makes each cgroup tree of layouts.ts, lets the kernel OOM-kill a hog in it, and prints facts of the event as a JSON
+ * line. Then prints the output of `check` and `tree` about a running container. Runs in a guest, where no other process
+ * uses the cgroups.
  */
 import { spawnSync } from 'node:child_process';
 import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
@@ -16,7 +17,7 @@ const LIMIT = 24 * MIB;
 const WIDE = 128 * MIB;
 const say = (value: unknown) => process.stdout.write(`${JSON.stringify(value)}\n`);
 
-/** Makes the groups of a layout from the root down. Each has a limit; the limit of `limited` is the one that is hit. */
+/** Makes the groups of a layout from the root down. Each group has a limit; the limit of the group `limited` is hit. */
 function make({ path, limited }: Layout): MemoryGroup[] {
   const limit = (at: number) => (at === limited ? LIMIT : WIDE);
   const groups = [createMemoryGroup({ limitBytes: limit(0), name: path[0] as string })];

@@ -1,4 +1,4 @@
-/** Containers on cgroup v2 in a guest, known by their cgroup paths alone, since no runtime runs there. */
+/** Containers on cgroup v2 in a guest, where no runtime runs: oomscope recognises them by their cgroup paths alone. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 import type { CgroupNode } from '../../src/model/cgroup-tree.ts';
@@ -36,7 +36,7 @@ describe('a guest with cgroup v2', () => {
     expect(lines.find((line) => line.name === name)?.got).toEqual(expected);
   });
 
-  test('check works from the cgroup without a runtime', () => {
+  test('check reports a container from its cgroup alone, without a runtime', () => {
     const line = lines.find(({ words }) => words?.[0] === 'docker');
     const report = (line?.said as ContainerReport[] | undefined)?.[0];
     expect(line?.stderr).toContain('Ids and memory are from the cgroups');

@@ -1,4 +1,4 @@
-/** Cgroup trees as kubelet, Docker, Podman and systemd make them, here made by hand, without a runtime. */
+/** Cgroup trees like those of kubelet, Docker, Podman and systemd, for tests without a runtime. */
 const A = 'a1b2c3d4e5f60718'.repeat(4);
 const UID = '7c2b1f0e-91d4-4a53-8e6f-0123456789ab';
 const STATIC = '0123456789abcdef0123456789abcdef';
@@ -11,7 +11,7 @@ export interface Layout {
   /** Index of the group whose limit is hit. */
   limited: number;
   expected: {
-    /** "runtime:id"; "?" for what the path does not tell. */
+    /** "runtime:id", with "?" for a part that the path does not contain. */
     container: string | null;
     unit: string | null;
     pod: string | null;

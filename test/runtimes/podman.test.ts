@@ -1,6 +1,6 @@
 /**
- * The same containers with Podman and crun. Podman has no `oom` event, and Podman 4.3 with crun reports none of them as
- * OOMKilled: only the kernel tells which ends were OOM kills.
+ * The ten containers (ten-containers.ts) with Podman and crun. Podman has no `oom` event, and Podman 4.3 with crun
+ * reports none of them as OOMKilled: only the kernel tells which containers were OOM-killed.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,7 +32,7 @@ describe.skipIf(reason !== undefined)(`Podman${reason ? `: ${reason}` : ''}`, ()
       name: `oomscope-${process.pid}-slice`,
     });
     watch = await Watching.start(['docker', 'watch', '--json', '--socket', podman.socket]);
-    // Without the socket the names come from Podman's own list.
+    // Without Podman's socket, oomscope reads the names from Podman's own list of containers.
     recorder = await Recorder.open({ containers: { sockets: [], storage: [join(podman.home, 'root')] } }, true);
     await startTen(podman, { ...box, slice, ending: ['-d'] });
   }, 120_000);
@@ -58,7 +58,7 @@ describe.skipIf(reason !== undefined)(`Podman${reason ? `: ${reason}` : ''}`, ()
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
 
-  test('reads names from the list that Podman keeps when there is no socket', () => {
+  test('reads container names from the list that Podman keeps, when there is no socket', () => {
     const named = recorder.kills.map(({ victim: { container } }) => container?.name);
     expect(withOom.filter((name) => named.includes(name))).toEqual(withOom);
     const kill = recorder.kills.find(({ victim }) => victim.container?.name === 'oom-rm');

@@ -6,17 +6,17 @@ const EAT = ['tail', '/dev/zero'];
 
 export interface TenOptions {
   runtime: 'docker' | 'podman';
-  /** The runtime's name of the image. */
+  /** The name of the image in the runtime. */
   image: string;
   /** Parent group of two containers, with its own limit. */
   slice: MemoryGroup;
   /** Options of the containers that end by themselves: in the foreground, or `-d`. */
   ending?: string[];
-  /** Options of two containers, "fine" and "oom-late". */
+  /** Options of the two containers "fine" and "oom-late". */
   labels?: string[];
 }
 
-/** In this order: those that stay alive come first, so that no name is right merely because there is only one container. */
+/** Starts first the containers that stay alive: with several containers, a wrong name cannot be right by chance. */
 export async function startTen(daemon: Daemon, options: TenOptions): Promise<void> {
   const { runtime, slice, ending = [], labels = [] } = options;
   const run = (name: string, words: string[], command: string[]) =>
@@ -37,7 +37,7 @@ export async function startTen(daemon: Daemon, options: TenOptions): Promise<voi
 
 export const withOom = ['oom', 'oom-late', 'oom-host-pid', 'oom-rm', 'oom-child', 'oom-slice'];
 
-/** The expected ends by name; the two that stay alive have none. */
+/** The expected ends by container name; the two containers that stay alive have none. */
 export function expectedEnds({ runtime, image }: Pick<TenOptions, 'runtime' | 'image'>): [name: string, end: object][] {
   const who = { image, runtime };
   const oom = { ...who, verdict: 'main_killed', limit_of: 'container', kills: 1, ended: true, exit_code: 137 };

@@ -1,4 +1,4 @@
-/** `oomscope docker watch` and `oomscope trace` as processes. Their events are kept, and tests wait for them. */
+/** Runs `oomscope docker watch` or `oomscope trace` as a process, and keeps its events, for which tests can wait. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { ContainerKilled, ContainerOom } from '../../src/model/container-events.ts';
@@ -25,7 +25,7 @@ export class Watching implements AsyncDisposable {
     });
   }
 
-  /** Resolves when it has started: with --json at its first line, without a tracer when it has said why. */
+  /** Resolves when the command has started: at its first line of JSON or, without a tracer, when it has said why. */
   static async start(
     words: readonly string[],
     environment: Record<string, string> = {},
@@ -59,7 +59,7 @@ export class Watching implements AsyncDisposable {
     return this.events.filter((event) => event.type === 'oom.kill');
   }
 
-  /** Resolves when a report fits. */
+  /** Resolves with the first report that fits. */
   async until(fits: (report: ContainerEnd) => boolean, what: string): Promise<ContainerEnd> {
     await this.#until(() => this.reports.some(fits), what);
     return this.reports.find(fits) as ContainerEnd;
@@ -100,7 +100,7 @@ export class Watching implements AsyncDisposable {
   }
 }
 
-/** The fields of an end that tests compare. */
+/** The fields of a final event that tests compare. */
 export function gist(end: ContainerEnd) {
   const { name, image, runtime } = end.container;
   const who = { name, image, runtime, exit_code: end.exit_code };

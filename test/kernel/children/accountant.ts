@@ -13,7 +13,7 @@ let delivered = 0;
 let malformed = 0;
 let disordered = 0;
 let lostReported = 0;
-/** The next sequence number of each CPU, and how many numbers were skipped. */
+/** By CPU: the next expected sequence number; and how many numbers were skipped. */
 const next = new Map<number, bigint>();
 let gaps = 0;
 

@@ -1,6 +1,6 @@
 /**
  * Opens and closes tracers, then the addon's readers on one ring that has records: `lifecycle.ts TRACERS READERS`. After each
- * quarter it prints what the process holds.
+ * quarter it prints the resources that the process holds.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';

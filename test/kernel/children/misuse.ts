@@ -1,4 +1,4 @@
-/** Misuses of libbpf's objects. Each prints the name of the error that it got. */
+/** Misuses objects of libbpf in several ways. Prints the name of the error for each. */
 import { readFileSync } from 'node:fs';
 import { BpfObject, Btf } from '../../../src/bpf/libbpf/index.ts';
 import { builtFile } from '../../../src/native/addon.ts';

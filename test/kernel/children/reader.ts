@@ -108,7 +108,7 @@ const cases: Record<string, () => Promise<void>> = {
     say({ records });
     process.exit(0);
   },
-  /** Bad descriptors and arguments are errors, and leave nothing behind. */
+  /** Bad descriptors and arguments cause errors, and leave no descriptor and no thread behind. */
   async refuses() {
     const refusal = (make: () => unknown) => {
       try {
@@ -136,7 +136,7 @@ const cases: Record<string, () => Promise<void>> = {
     }
     say({ messages, leaked: descriptors() - before, threads: threads() });
   },
-  /** The thread may use all CPUs again, whether the batch arrives or the reader is closed first. */
+  /** The JavaScript thread may use all CPUs again, whether the batch arrives or the reader is closed first. */
   async affinity() {
     const before = affinity();
     const options = { mapFd: ring, countersFd: counters, batchBytes: 0, urgentKinds: Object.values(RecordKind) };

@@ -1,4 +1,6 @@
-/** Opens a tracer, prints its maps and what else it holds, and runs the scenario that its argument names. */
+/**
+ * Opens a tracer, prints the ids of its maps and its other BPF objects, and runs the scenario that its argument names.
+ */
 
 import { filter } from 'rxjs';
 import type { Batch } from '../../../src/bpf/wire/batch.ts';
@@ -19,12 +21,12 @@ const synthetic = (batch: Batch) =>
 const floods = (tracer: Tracer) => tracer.batches$.pipe(filter((batch) => synthetic(batch) > 0));
 
 const cases: Record<string, () => Promise<void>> = {
-  /** Exits with a tracer open. */
+  /** Exits while a tracer is open. */
   async exit() {
     await open();
     process.exit(5);
   },
-  /** Exits while it handles a batch. */
+  /** Exits in the handler of a batch. */
   async exitInHandler() {
     const tracer = await open();
     floods(tracer).subscribe(() => process.exit(5));
@@ -41,7 +43,7 @@ const cases: Record<string, () => Promise<void>> = {
       throw new Error('thrown by a subscriber');
     });
   },
-  /** Goes on although a subscriber throws each time, when the process handles uncaught exceptions. */
+  /** A subscriber throws at each batch. The process handles uncaught exceptions, so the tracer goes on. */
   async throwAndCarryOn() {
     process.on('uncaughtException', () => {});
     const tracer = await open();
@@ -105,7 +107,7 @@ const cases: Record<string, () => Promise<void>> = {
     const refused = await openTracer({ signal: controller.signal }).catch((error: Error) => error.name);
     say({ refused, held: heldIds() });
   },
-  /** Two tracers in one process. */
+  /** Opens two tracers in one process. */
   async two() {
     const tracers = [await open(), await open()];
     const records = tracers.map(() => 0);

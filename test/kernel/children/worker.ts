@@ -1,6 +1,7 @@
 /**
- * A tracer in a worker thread, terminated while records flow: `worker.ts idle|busy|between`. It prints the maps, waits until its
- * input ends, terminates the worker, and prints what the process still holds.
+ * Opens a tracer in a worker thread that is terminated while records arrive: `worker.ts idle|busy|between`. Prints the
+ * ids of the maps, waits until stdin ends, terminates the worker, and prints the resources that the process still
+ * holds.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { openTracer } from '../../../src/index.ts';
