@@ -3,10 +3,10 @@ import { bootId } from '../linux/boot-id.ts';
 import { type Envelope, SCHEMA } from '../model/envelope.ts';
 import { formatTime } from '../text/format.ts';
 
-/** The envelope of an event whose sentence is not written yet. */
+/** The envelope of an event whose `message` does not exist yet. */
 export type OpenEnvelope = Omit<Envelope, 'message'>;
 
-/** Numbers the events of one tracer and gives each its envelope. */
+/** Creates the envelopes of the events of one tracer, and numbers them. */
 export class EnvelopeFactory {
   readonly #bootId = bootId() ?? null;
   readonly #node = hostname();
@@ -18,9 +18,9 @@ export class EnvelopeFactory {
   }
 
   /**
-   * For an event that is completed later: it takes its number and its id now.
+   * Creates the envelope of an event that is completed later. The event gets its number and id now.
    *
-   * @param monoNs when it happened, CLOCK_MONOTONIC
+   * @param monoNs when the event happened, by CLOCK_MONOTONIC
    * @param realtimeOffsetNs CLOCK_REALTIME − CLOCK_MONOTONIC
    */
   open(monoNs: bigint, realtimeOffsetNs: bigint, severity: Envelope['severity'], source: string): OpenEnvelope {
@@ -38,7 +38,7 @@ export class EnvelopeFactory {
     };
   }
 
-  /** For an event that is complete. The parameters are those of `open()`, and the event's sentence. */
+  /** Creates the envelope of a complete event. The parameters are those of `open()`, plus the message. */
   next(
     monoNs: bigint,
     realtimeOffsetNs: bigint,
@@ -50,7 +50,9 @@ export class EnvelopeFactory {
   }
 }
 
-/** CLOCK_REALTIME − CLOCK_MONOTONIC in nanoseconds, to about a millisecond: for events that are not the kernel's. */
+/**
+ * CLOCK_REALTIME − CLOCK_MONOTONIC in nanoseconds, exact to about 1 ms: for events that do not come from the kernel.
+ */
 export function realtimeOffsetNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
 }

@@ -2,8 +2,8 @@ import type { Observable, Subscription } from 'rxjs';
 import type { Event, TracerLost } from '../model/events.ts';
 
 /**
- * An async iterator over a stream that cannot wait. It holds up to `most` events; beyond that it drops the oldest, and the
- * next event that it returns counts them.
+ * An async iterator over an observable. It buffers at most `most` events. If the reader is too slow, it drops the
+ * oldest events, and the next event that it returns is a `tracer.lost` with their number.
  */
 export class EventQueue implements AsyncIterator<Event> {
   readonly #waiting: Event[] = [];

@@ -1,5 +1,5 @@
 /**
- * Counts everything that no receiver will see, and reports it as `tracer.lost` events.
+ * Counts records and events that were lost before a receiver got them, and reports them as `tracer.lost` events.
  */
 import { byName, fullMaps, lostRecords } from '../bpf/wire/counters.ts';
 import { fullMapNames, recordKindNames } from '../bpf/wire/layout.ts';
@@ -7,16 +7,16 @@ import type { TracerLost } from '../model/events.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from './envelope.ts';
 
 const remedies: Record<TracerLost['where'], string> = {
-  ring: 'The kernel’s ring was full: enlarge it with ringBytes (--ring), or do less in the handlers.',
-  map: 'More tasks were stalled at once, or in more cgroups, than the kernel’s maps have room for: their stalls are missing from the totals.',
+  ring: 'The BPF ring buffer was full: enlarge it with ringBytes (--ring), or do less work in the event handlers.',
+  map: 'More tasks were stalled at once, or in more cgroups, than the BPF maps have room for: their stalls are missing from the totals.',
   malformed: 'The BPF object and the reader come from different builds: build both again with `npm run setup`.',
   reader: 'Read the events faster, or filter them.',
 };
 
 export class LossCounter {
-  /** Records that found the kernel's ring full. */
+  /** Records that were lost because the BPF ring buffer was full. */
   total = 0;
-  /** `RingReader.counters()` as last reported. */
+  /** The result of `RingReader.counters()` at the last call of take(). */
   counters: readonly number[] = [];
   readonly #envelopes: EnvelopeFactory;
   #malformed = 0;
@@ -27,7 +27,7 @@ export class LossCounter {
 
   /**
    * @param counters `RingReader.counters()`
-   * @returns what was lost since the last call: at most one event for the ring, and one for the maps
+   * @returns events about the losses since the last call: at most one for the ring buffer, and one for the maps
    */
   take(counters: readonly number[]): TracerLost[] {
     if (counters.length === 0) return [];
@@ -41,14 +41,14 @@ export class LossCounter {
     return events;
   }
 
-  /** @param count records of a batch that could not be understood. @returns an event, or none for 0 */
+  /** Counts malformed records. @param count their number in one batch. @returns one event, or none if `count` is 0 */
   malformed(count: number): TracerLost[] {
     if (count === 0) return [];
     this.#malformed += count;
     return [this.#event('malformed', { record: count }, this.#malformed)];
   }
 
-  /** @param dropped events that a slow receiver did not get, by type */
+  /** Creates the event for a slow receiver. @param dropped the number of events that it did not get, by type */
   behind(dropped: Record<string, number>): TracerLost {
     return this.#event('reader', dropped, sum(Object.values(dropped)));
   }

@@ -1,8 +1,8 @@
 /**
- * Emits items in the order in which their places were taken, although some items are finished later than others.
+ * Emits items in the order in which they were added, although some items are completed later than others.
  */
 interface Place<T> {
-  /** undefined: not finished. */
+  /** undefined: the item is not complete. */
   item: T | undefined;
   finish: () => T;
 }
@@ -15,18 +15,18 @@ export class OrderedOutbox<T extends NonNullable<unknown>> {
     this.#emit = emit;
   }
 
-  /** Emits the item: at once, unless an item before it is not finished. */
+  /** Adds a complete item. It is emitted at once, or after the incomplete items before it. */
   push(item: T): void {
     if (this.#places.length === 0) this.#emit(item);
     else this.#places.push({ item, finish: () => item });
   }
 
   /**
-   * Takes the next place for an item that is still under construction.
+   * Reserves the next place for an item that is not complete yet.
    *
-   * @param finish makes the item; called once, by the function that is returned or by `flush()`
-   * @returns a function that finishes the item, which is emitted as soon as all items before it are. Later calls do
-   *   nothing. When `finish` throws, so does the function, and the place is given up
+   * @param finish creates the item. The returned function or `flush()` calls it once
+   * @returns a function that completes the item. The item is emitted after all items before it. Later calls do nothing.
+   *   If `finish` throws, the function throws the same error and drops the place
    */
   hold(finish: () => T): () => void {
     const place: Place<T> = { item: undefined, finish };
@@ -44,7 +44,7 @@ export class OrderedOutbox<T extends NonNullable<unknown>> {
     };
   }
 
-  /** Finishes and emits everything. */
+  /** Completes and emits all items. */
   flush(): void {
     for (const place of this.#places.splice(0)) {
       place.item ??= place.finish();

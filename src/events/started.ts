@@ -4,18 +4,18 @@ import type { HookState, TracerStarted } from '../model/tracer.ts';
 import { VERSION } from '../version.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from './envelope.ts';
 
-/** A hook as the loaders have it: without a program it is undefined, in an event null. */
+/** A hook as the loaders return it. A missing program is undefined here, and null in an event. */
 export type ChosenHook = Omit<HookState, 'program'> & { program?: string | null | undefined };
 
-/** The event that says which hook is served by which program, and why. */
+/** Creates the `tracer.started` event, which says which program serves which hook, and why. */
 export function startedEvent(
   envelopes: EnvelopeFactory,
   start: {
     message: string;
     hooks: readonly ChosenHook[];
-    /** The version of libbpf. undefined: nothing needed it. */
+    /** The version of libbpf. undefined: libbpf was not needed. */
     libbpf?: string | undefined;
-    /** CLOCK_MONOTONIC, when the call began. undefined: starting took no time worth measuring. */
+    /** When the start began, by CLOCK_MONOTONIC. undefined: `start_ns` becomes 0. */
     sinceNs?: bigint | undefined;
   },
 ): TracerStarted {

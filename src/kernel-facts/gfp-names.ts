@@ -1,9 +1,12 @@
-/** GFP masks by name, as the kernel prints them. Pure: the log parser uses it where there is no kernel to ask. */
+/**
+ * Converts GFP masks to names, as the kernel prints them. It does not need a running kernel, so the log parser can use
+ * it.
+ */
 
-/** Name to bit, as `{ IO: 0x40 }`. */
+/** The bit of each flag by its name without `__GFP_`: `{ IO: 0x40 }`. */
 export type GfpBits = Readonly<Record<string, number>>;
 
-/** Compounds, widest first, as include/trace/events/mmflags.h lists them. */
+/** Names for combinations of flags, the largest first, in the order of include/trace/events/mmflags.h. */
 const compounds: [string, string[]][] = [
   ['GFP_TRANSHUGE', ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE', 'COMP', 'NOMEMALLOC', 'NOWARN', 'DIRECT_RECLAIM']],
   ['GFP_TRANSHUGE_LIGHT', ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE', 'COMP', 'NOMEMALLOC', 'NOWARN']],
@@ -15,14 +18,15 @@ const compounds: [string, string[]][] = [
   ['GFP_NOFS', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM', 'IO']],
   ['GFP_ATOMIC', ['HIGH', 'KSWAPD_RECLAIM']],
   ['GFP_NOIO', ['DIRECT_RECLAIM', 'KSWAPD_RECLAIM']],
-  ['GFP_NOWAIT', ['KSWAPD_RECLAIM', 'NOWARN']], // KSWAPD_RECLAIM alone before 6.7; it cannot run out of memory anyway
+  ['GFP_NOWAIT', ['KSWAPD_RECLAIM', 'NOWARN']], // before 6.7 only KSWAPD_RECLAIM; never an OOM kill
   ['GFP_DMA', ['DMA']],
   ['GFP_DMA32', ['DMA32']],
 ];
 
 /**
- * "GFP_KERNEL|__GFP_COMP" for 0x40cc0: compounds, then single flags by bit, as recent kernels print them (those up to
- * 6.12 have the flags in another order). Bits without a name are given as a number.
+ * Returns "GFP_KERNEL|__GFP_COMP" for 0x40cc0: first names of combinations, then single flags in the order of their
+ * bits, as recent kernels print them (kernels up to 6.12 use another order). Bits without a name are added as one
+ * number.
  */
 export function gfpNames(mask: number, bits: GfpBits, names = compounds): string {
   const parts: string[] = [];

@@ -1,33 +1,39 @@
 /**
- * oom_badness() of mm/oom_kill.c: the number by which the OOM killer chooses, and the order that follows from it. Pure, and
- * without Node, because the reader of kernel logs also runs in a browser.
+ * Computes oom_badness() of mm/oom_kill.c, the number by which the OOM killer chooses, and the order of processes by
+ * it. It does not use Node, because the log reader also runs in a browser.
  *
- * RSS, swap and page tables in pages, plus oom_score_adj thousandths of the memory that ran out. So since Linux 3.5
- * (a7f638f999ff); from 2.6.36 on the result was in thousandths, and before that it was another function.
+ * Since Linux 3.5 (a7f638f999ff) the badness is RSS + swap + page tables, in pages, + oom_score_adj / 1000 × the memory
+ * that ran out. From 2.6.36 on the result was in thousandths; older kernels used another formula.
  */
 import type { Spared } from '../model/score.ts';
 import { isAtLeast, type KernelVersion } from './version.ts';
 
-/** OOM_SCORE_ADJ_MIN: the kernel never chooses a process that has it. */
+/** The oom_score_adj with which the kernel never chooses a process. */
 export const OOM_SCORE_ADJ_MIN = -1000;
 
-/** The kernel that these rules begin with. */
+/** The oldest kernel that has these rules. */
 export const OLDEST_BADNESS: KernelVersion = [3, 5];
 
-/** What changed between kernels. */
+/** The rules of oom_badness() that differ between kernels. */
 export interface BadnessRules {
   /**
-   * What a process with CAP_SYS_ADMIN has taken off: up to 3.13 thirty thousandths of the memory that ran out, from 3.14
-   * (778c14affaf9) to 4.16 three hundredths of its own usage, since 4.17 (d46078b28889) nothing.
+   * The amount that is subtracted for a process with CAP_SYS_ADMIN: up to 3.13 it is 3 % of the memory that ran out,
+   * from 3.14 (778c14affaf9) to 4.16 it is 3 % of the process's own usage, and since 4.17 (d46078b28889) it is 0.
    */
   rootBonus: 'of_domain' | 'of_usage' | 'none';
-  /** Up to 5.8 the result is at least 1. Since 5.9 (9066e5cfb73c, and stable 5.4.y) it may be negative. */
+  /**
+   * Whether the result is at least 1, as up to 5.8. Since 5.9 (9066e5cfb73c, also in stable 5.4.y) it may be negative.
+   */
   atLeastOne: boolean;
-  /** Since 5.3 the later of two equals in the list of processes is chosen, before that the earlier. */
+  /**
+   * Of two processes with equal badness, kernels since 5.3 choose the later one in the task list, older ones the
+   * earlier.
+   */
   laterOfEquals: boolean;
   /**
-   * From 6.2, where RSS became a counter per CPU, to 6.x only the part of it that all CPUs share is read; 7.0 sums all
-   * CPUs. The shared part is off by up to max(32, 2 × CPUs) pages for each CPU and each kind of page.
+   * Whether the kernel reads RSS inexactly. Since 6.2 RSS is a per-CPU counter (percpu_counter). Kernels 6.2 to 6.x
+   * read only its shared part, which is wrong by up to max(32, 2 × CPUs) pages per CPU and kind of page; 7.0 sums all
+   * CPUs.
    */
   approximate: boolean;
 }
@@ -42,38 +48,40 @@ export function badnessRules(version: KernelVersion): BadnessRules {
   };
 }
 
-/** The memory that ran out, and the kernel whose rules hold. */
+/** The memory that ran out, and the rules of the kernel. */
 export interface BadnessDomain {
   /** RAM and swap, or the limit of a cgroup and the swap that it may use. */
   bytes: number;
-  /** The kernel rounds to pages. With 1 nothing is rounded, and the result is in bytes. */
+  /** The page size. The kernel rounds to whole pages. With 1 nothing is rounded, and the result is in bytes. */
   pageBytes: number;
   rules: BadnessRules;
 }
 
-/** A process, as far as its badness depends on it. */
+/** The fields of a process on which its badness depends. */
 export interface BadnessInput {
   pid: number;
-  /** 0 stands for CAP_SYS_ADMIN. null: not known, and taken for an ordinary user. */
+  /** The user id. 0 is treated as having CAP_SYS_ADMIN. null: unknown, treated as an ordinary user. */
   uid: number | null;
   oomScoreAdj: number;
   rssBytes: number;
   swapBytes: number;
   pageTablesBytes: number;
-  /** RSS and swap by the shared part of the counters alone. null or absent: not known, the exact values are taken. */
+  /**
+   * RSS and swap by the shared parts of the per-CPU counters. null or absent: unknown, so the exact values are used.
+   */
   approximateBytes?: number | null;
-  /** The process uses its parent's memory until it calls exec: in_vfork(), which the kernel does not choose. */
+  /** The process still uses its parent's memory after vfork(2). The kernel does not choose it (in_vfork()). */
   vfork?: boolean | null;
 }
 
-/** Why the kernel never chooses this process; null when it may. */
+/** Why the kernel never chooses this process; null if it may choose it. */
 export function sparedBy({ pid, oomScoreAdj, vfork }: BadnessInput): Spared | null {
   if (pid === 1) return 'init';
   if (oomScoreAdj === OOM_SCORE_ADJ_MIN) return 'oom_score_adj';
   return vfork === true ? 'vfork' : null;
 }
 
-/** The badness in pages; null when the kernel never chooses the process. */
+/** The badness in pages; null if the kernel never chooses the process. */
 export function oomBadness(process: BadnessInput, { bytes, pageBytes, rules }: BadnessDomain): number | null {
   if (sparedBy(process) !== null) return null;
   const pages = (of: number) => Math.floor(of / pageBytes);
@@ -95,8 +103,9 @@ export interface Weighed {
 }
 
 /**
- * Sorts live processes as a kernel from 5.3 on would choose them: by badness, of equals the younger (the list of processes
- * begins with the oldest, and an equal replaces), and last those that it never chooses.
+ * Compares live processes in the order in which kernels since 5.3 would choose them: by badness, then the younger
+ * first. Processes that the kernel never chooses come last. The younger comes first because the task list begins with
+ * the oldest process, and a process with equal badness replaces the earlier choice.
  */
 export function byBadness(a: Weighed, b: Weighed): number {
   return compare(b.points, a.points) || b.startTicks - a.startTicks || b.pid - a.pid;

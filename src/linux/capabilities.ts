@@ -1,9 +1,9 @@
-/** What this process and this kernel can do. */
+/** The capabilities of this process, and the features of this kernel. */
 import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { isAtLeast, type KernelVersion, parseKernelVersion } from '../kernel-facts/version.ts';
 
-/** Bits of the capabilities that this program asks for: include/uapi/linux/capability.h. */
+/** The bits of the capabilities that oomscope checks for, from include/uapi/linux/capability.h. */
 export const Capability = {
   CAP_KILL: 5,
   CAP_IPC_LOCK: 14,
@@ -17,14 +17,14 @@ export const Capability = {
 } as const;
 export type CapabilityName = keyof typeof Capability;
 
-/** The effective set of this process: CapEff of /proc/self/status. */
+/** The effective capabilities of this process: CapEff in /proc/self/status. */
 export function effectiveCapabilities(status = readFileSync('/proc/self/status', 'latin1')): Set<CapabilityName> {
   const mask = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   const names = Object.entries(Capability) as [CapabilityName, number][];
   return new Set(names.filter(([, bit]) => (mask >> BigInt(bit)) & 1n).map(([name]) => name));
 }
 
-/** The capabilities that tracing needs and this process lacks. CAP_SYS_ADMIN includes both. */
+/** The capabilities that tracing needs but this process lacks. CAP_SYS_ADMIN replaces all of them. */
 export function missingForTracing(have = effectiveCapabilities()): CapabilityName[] {
   if (have.has('CAP_SYS_ADMIN')) return [];
   return (['CAP_BPF', 'CAP_PERFMON'] as const).filter((name) => !have.has(name));
@@ -39,7 +39,7 @@ export function hasKernelBtf(): boolean {
 /** The version of the running kernel. */
 export const kernelVersion = (): KernelVersion => parseKernelVersion(release()) ?? [0, 0];
 
-/** The oldest kernel that is tested. Ring buffers came with 5.8, BPF_PROG_TYPE_TRACING with 5.5. */
+/** The oldest kernel that is tested. BPF ring buffers exist since 5.8, BPF_PROG_TYPE_TRACING since 5.5. */
 export const OLDEST_KERNEL: KernelVersion = [5, 10];
 
 export const kernelTooOld = (version = kernelVersion()): boolean => !isAtLeast(version, OLDEST_KERNEL);

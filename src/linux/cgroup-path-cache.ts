@@ -2,19 +2,19 @@ import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { memoryHierarchy } from './memory-hierarchy.ts';
 
-/** A machine has hundreds of cgroups, or some thousands. A machine with more must not hold up the caller. */
+/** The most cgroups that one listing reads, so that a machine with very many cgroups does not block the caller. */
 const MOST_CGROUPS = 65_536;
 
 export interface CgroupPathCacheOptions {
-  /** Where the hierarchy is mounted. null: nowhere. Default: the one that has the memory controller. */
+  /** The mount point of the hierarchy. null: not mounted. Default: the hierarchy that has the memory controller. */
   mount?: string | null | undefined;
-  /** An unknown id makes the cache list all cgroups, at most once in this time. Default 10 s. */
+  /** The minimum time between two listings of all cgroups. An unknown id causes a listing. Default 10 s. */
   relistMs?: number;
 }
 
 /**
- * Paths of memory cgroups by id, which is the inode number of their directory. The BPF programs report the name of a cgroup
- * when they first account for it; ids that were not reported are looked up under the mount point.
+ * The paths of memory cgroups by id, which is the inode number of their directory. The BPF programs report the name of
+ * a cgroup when they first record data about it. An id that they have not reported is looked up under the mount point.
  */
 export class CgroupPathCache {
   readonly #names = new Map<bigint, { parent: bigint; name: string }>();
@@ -29,13 +29,13 @@ export class CgroupPathCache {
     if (this.#mount !== null) this.#paths.set(inode(this.#mount), '/');
   }
 
-  /** @param parent 0: the root */
+  /** Stores the name of a cgroup. @param parent the id of the parent; 0: the root */
   learn(id: bigint, parent: bigint, name: string): void {
     this.#names.set(id, { parent, name });
-    this.#paths.delete(id); // an id is never used again, but a cgroup of v1 can be renamed
+    this.#paths.delete(id); // the kernel never reuses an id, but a cgroup of v1 can be renamed
   }
 
-  /** undefined: the cgroup is not known, or has been removed. @param id 0: the root */
+  /** The path of a cgroup. undefined: the cgroup is not known, or has been removed. @param id 0: the root */
   path(id: bigint): string | undefined {
     if (id === 0n) return '/';
     const known = this.#paths.get(id) ?? this.#compose(id);
@@ -44,7 +44,7 @@ export class CgroupPathCache {
     return this.#paths.get(id);
   }
 
-  /** From reported names. */
+  /** Composes a path from the names that the BPF programs reported. */
   #compose(id: bigint): string | undefined {
     let path = '';
     for (let at = id, depth = 0; at !== 0n; depth++) {
@@ -70,7 +70,7 @@ export class CgroupPathCache {
           if (entry.isDirectory()) waiting.push(join(path, entry.name));
         }
       } catch {
-        // It was removed meanwhile.
+        // The cgroup was removed meanwhile.
       }
     }
   }

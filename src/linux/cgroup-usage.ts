@@ -1,24 +1,28 @@
 import type { MemoryCgroup } from './memory-cgroup.ts';
 
-/** How much a cgroup uses, and which part of it the kernel reclaims first. */
+/** The usage of a cgroup, and the part of it that the kernel reclaims first. */
 export interface UsageReading {
   usageBytes: number;
   inactiveFileBytes: number;
-  /** Usage without inactive file pages: what is in use and not given back for the asking. */
+  /** Usage without inactive file pages. */
   usedBytes: number;
-  /** memory.stat was read again for this reading. */
+  /** Whether memory.stat was read again for this reading. */
   refreshed: boolean;
 }
 
-/** When memory.stat is read again: usage has moved by more than this, or the last reading is older than this. */
+/**
+ * memory.stat is read again when usage has changed by more than `movedBytes`, or the last reading is older than
+ * `ageMs`.
+ */
 export interface StatRefresh {
   movedBytes: number;
   ageMs: number;
 }
 
 /**
- * Reads the usage of one cgroup often and cheaply. The kernel sums memory.stat over all CPUs for each reader, so inactive
- * file pages are taken from the last reading until `refresh` says otherwise. Does not own the cgroup.
+ * Reads the usage of one cgroup often and cheaply. Reading memory.stat is expensive, because the kernel sums it over
+ * all CPUs, so the number of inactive file pages is read again only under the conditions of `refresh`. The caller
+ * closes the cgroup.
  */
 export class CgroupUsage {
   readonly #cgroup: MemoryCgroup;
@@ -30,7 +34,7 @@ export class CgroupUsage {
     this.#refresh = refresh;
   }
 
-  /** undefined: the cgroup is gone. @param nowMs of any clock that does not jump */
+  /** undefined: the cgroup has been removed. @param nowMs the time by any clock that does not jump */
   read(nowMs: number): UsageReading | undefined {
     const usageBytes = this.#cgroup.usage();
     if (usageBytes === undefined) return undefined;

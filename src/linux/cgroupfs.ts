@@ -3,20 +3,20 @@ import { cgroupAncestors } from '../text/cgroup-path.ts';
 import { inode, MemoryCgroup } from './memory-cgroup.ts';
 import { type MemoryHierarchy, memoryHierarchy } from './memory-hierarchy.ts';
 
-/** A limit that holds for a cgroup: its own, or that of a cgroup above it. */
+/** A memory limit that applies to a cgroup: its own, or the limit of a cgroup above it. */
 export interface Limit {
-  /** The cgroup that has it. */
+  /** The path of the cgroup that has the limit. */
   path: string;
   limitBytes: number;
-  /** How much may still be charged there, at least 0. Inactive file pages count as charged. */
+  /** The limit minus the usage, at least 0. The usage includes inactive file pages. */
   leftBytes: number;
 }
 
-/** The hierarchy of memory cgroups, v1 or v2. Paths are those of text/cgroup-path.ts. */
+/** The hierarchy of memory cgroups, v1 or v2. text/cgroup-path.ts describes its paths. */
 export class Cgroupfs {
   readonly version: 1 | 2;
   readonly #hierarchy: MemoryHierarchy;
-  /** Links of each directory that was listed: two, and one for each directory in it. */
+  /** The link count of each listed directory: two, plus one for each directory in it. */
   readonly #links = new Map<string, number>();
 
   constructor(hierarchy: MemoryHierarchy) {
@@ -35,8 +35,8 @@ export class Cgroupfs {
   }
 
   /**
-   * The paths of a cgroup and all below it, each parent before its children and the levels nearest to the root first, at
-   * most `most`. Cgroups with names that are not UTF-8 are left out.
+   * The paths of a cgroup and of all cgroups below it, at most `most`, in breadth-first order: cgroups near the root
+   * come first. Cgroups with names that are not UTF-8 are left out.
    */
   paths(most = 4096, from = '/'): string[] {
     const found = [from];
@@ -52,20 +52,23 @@ export class Cgroupfs {
   }
 
   /**
-   * Have cgroups been made or removed since paths() listed them? Costs a tenth of paths(). A cgroup that was made where
-   * another was removed is not noticed.
+   * Whether cgroups were created or removed since paths() listed them. Costs a tenth of paths(). It compares link
+   * counts, so it does not notice one cgroup created and another removed in the same directory.
    */
   stale(): boolean {
     for (const [path, before] of this.#links) if (links(this.directory(path)) !== before) return true;
     return false;
   }
 
-  /** The kernel's id of a cgroup: the inode number of its directory, "0" when it is gone. */
+  /** The kernel's id of a cgroup: the inode number of its directory. "0": there is no such cgroup. */
   id(path: string): string {
     return inode(this.directory(path));
   }
 
-  /** The caller must close it. undefined: there is no such cgroup, or it has no memory controller (as the root of v2). */
+  /**
+   * Opens a cgroup; the caller must close it. undefined: there is none, or it has no memory controller (the root of
+   * v2).
+   */
   open(path: string): MemoryCgroup | undefined {
     const directory = this.directory(path);
     const { version, unified } = this.#hierarchy;
@@ -73,7 +76,7 @@ export class Cgroupfs {
     return MemoryCgroup.open({ path, directory, version, pressure });
   }
 
-  /** The limits that hold for a cgroup, its own first, then those above it. Each is read anew. */
+  /** The limits that apply to a cgroup, its own first, then those of the cgroups above it. Nothing is cached. */
   limits(path: string): Limit[] {
     const limits: Limit[] = [];
     for (const each of cgroupAncestors(path)) {
@@ -87,7 +90,7 @@ export class Cgroupfs {
     return limits;
   }
 
-  /** The limit with the least room left, which will be hit first. null: no limit holds. */
+  /** The limit with the least memory left, which will be hit first. null: no limit applies. */
   effectiveLimit(path: string): Limit | null {
     const limits = this.limits(path);
     return limits.length === 0
@@ -103,7 +106,7 @@ function childrenOf(directory: string): string[] {
       .map(({ name }) => name)
       .sort();
   } catch {
-    return []; // removed meanwhile
+    return []; // the cgroup was removed meanwhile
   }
 }
 

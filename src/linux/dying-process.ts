@@ -1,26 +1,28 @@
 /**
- * What only /proc says of a victim. Read off the JavaScript thread: while the kernel prints its "Killed process" line it
- * holds the victim's task_lock, and a reader of /proc/PID/{cmdline,exe,stat} spins in the kernel for milliseconds.
+ * Reads the facts about a victim that only /proc has. It reads on libuv's threads: while the kernel prints its "Killed
+ * process" line it holds the victim's task_lock(), and a reader of /proc/PID/{cmdline,exe,stat} spins in the kernel for
+ * milliseconds.
  */
 import { readFile, readlink } from 'node:fs/promises';
 import { memoryCgroup, parseStat } from './process-files.ts';
 import type { ProcessRecord } from './process-record.ts';
 
-/** What could still be read of a process that is being killed. */
+/** Facts about a process that is being killed. undefined: it could not be read any more. */
 export interface DyingProcess {
   startTicks: ProcessRecord['startTicks'] | undefined;
   comm: ProcessRecord['comm'] | undefined;
   ppid: ProcessRecord['ppid'] | undefined;
   exe: string | undefined;
   cgroup: string | undefined;
-  /** As the file has it: arguments, each ended by a NUL. */
+  /** The content of /proc/PID/cmdline: arguments, each followed by a NUL. */
   cmdline: Buffer | undefined;
 }
 
 /**
- * Never rejects; what could not be read is undefined.
+ * Reads a process that is being killed. Never rejects.
  *
- * @param tid the marked thread: where the leader has exited and its threads live, only theirs still has anything in it
+ * @param tid the thread that the kernel marked. If the main thread has exited and other threads live, only the files of
+ *   those threads have content
  */
 export async function readDyingProcess(pid: number, tid: number, proc = '/proc'): Promise<DyingProcess> {
   const thread = `${proc}/${pid}/task/${tid}`;

@@ -1,6 +1,6 @@
 /**
- * The kernel's functions by address, from /proc/kallsyms. Every address is 0 when this process may not see them
- * (kernel.kptr_restrict, CAP_SYSLOG).
+ * The kernel's functions by address, from /proc/kallsyms. Every address in it is 0 if this process may not see
+ * addresses (kernel.kptr_restrict, CAP_SYSLOG).
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 
@@ -8,13 +8,13 @@ import { closeSync, openSync, readSync } from 'node:fs';
 export interface KernelFunction {
   name: string;
   from: bigint;
-  /** Where the next function begins. */
+  /** The address at which the next function begins. */
   to: bigint;
 }
 
 /**
- * The functions with these names, and the parts that the compiler split from them (`name.isra.0`). Empty when addresses are
- * hidden. Reads the whole file of 5 MB in pieces, which takes some 50 ms.
+ * Finds the functions with these names and the variants that the compiler made of them (`name.isra.0`). Empty if
+ * addresses are hidden. It reads the whole file of 5 MB, which takes about 50 ms.
  */
 export function kernelFunctions(names: readonly string[], path = '/proc/kallsyms'): KernelFunction[] {
   const wanted = new Set(names);
@@ -34,12 +34,12 @@ export function kernelFunctions(names: readonly string[], path = '/proc/kallsyms
   return found.filter(({ from, to }) => to > from);
 }
 
-/** Names addresses in the kernel's code: "try_to_free_pages+0x1a4". */
+/** Converts addresses in the kernel's code to names: "try_to_free_pages+0x1a4". */
 export class KernelSymbols {
   readonly #addresses: bigint[] = [];
   readonly #names: string[] = [];
 
-  /** Takes some 15 MB of memory. */
+  /** Reads all symbols, which takes about 15 MB of memory. */
   constructor(path = '/proc/kallsyms') {
     for (const { address, name } of functionLines(path)) {
       if (address === 0n) continue;
@@ -61,7 +61,9 @@ export class KernelSymbols {
   }
 }
 
-/** The text symbols of the kernel itself. Those of modules come after them, in no order, and are left out. */
+/**
+ * The functions of the kernel itself. The functions of modules come after them in the file, unsorted, and are left out.
+ */
 function* functionLines(path: string): Generator<{ address: bigint; name: string }> {
   let fd: number;
   try {

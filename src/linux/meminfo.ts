@@ -1,6 +1,6 @@
 import { LineReader, readSmallFile } from './small-file.ts';
 
-/** /proc/meminfo, as far as anything here needs it. A line that is missing counts as 0. */
+/** The lines of /proc/meminfo that oomscope uses. A missing line counts as 0. */
 export interface Meminfo {
   totalBytes: number;
   freeBytes: number;
@@ -12,10 +12,10 @@ export interface Meminfo {
   slabUnreclaimableBytes: number;
 }
 
-/** @param bytes of /proc/meminfo. undefined, a file that cannot be read, gives null */
+/** @param bytes the content of /proc/meminfo. undefined: it could not be read, and the result is null */
 export function parseMeminfo(bytes: Buffer | undefined): Meminfo | null {
   if (!bytes) return null;
-  const lines = new LineReader(bytes); // in the order of the file, which makes each search short
+  const lines = new LineReader(bytes); // read in the order of the file, which makes each search short
   const kib = (name: string) => (lines.number(name) ?? 0) * 1024;
   return {
     totalBytes: kib('MemTotal:'),
@@ -29,5 +29,5 @@ export function parseMeminfo(bytes: Buffer | undefined): Meminfo | null {
   };
 }
 
-/** As it is now; null when it cannot be read. */
+/** Reads /proc/meminfo now; null if it cannot be read. */
 export const readMeminfo = (proc = '/proc'): Meminfo | null => parseMeminfo(readSmallFile(`${proc}/meminfo`));

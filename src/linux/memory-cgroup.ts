@@ -3,25 +3,25 @@ import type { SystemState } from '../model/events.ts';
 import { parsePressure, parseStallTotals, type StallTotals } from './psi.ts';
 import { numberAt, numberOf, SmallFile } from './small-file.ts';
 
-/** What the kernel has counted for a cgroup since it was made. null: this kernel or cgroup version does not count it. */
+/** The kernel's counters of a cgroup since its creation. null: this kernel or cgroup version does not count it. */
 export interface CgroupCounts {
-  /** Allocations above `memory.high`. */
+  /** The number of times that usage exceeded `memory.high`. */
   high: number | null;
-  /** How often usage hit the limit: `max` of memory.events, memory.failcnt on v1. */
+  /** The number of times that usage hit the limit: `max` in memory.events, memory.failcnt on v1. */
   limitHits: number | null;
-  /** Processes that the OOM killer killed; on v2 also in the cgroups below. */
+  /** The number of processes that the OOM killer killed in the cgroup; on v2 also in the cgroups below. */
   oomKills: number | null;
 }
 
 /**
- * The files of one memory cgroup, on v1 and v2: Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst. Each is
- * opened when it is first read, and stays open: it belongs to this cgroup even when another takes its path. A removed cgroup
- * reads as undefined or null.
+ * The files of one memory cgroup, on v1 and v2: Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst. Each
+ * file is opened at its first use and stays open, so that it refers to this cgroup even if a new cgroup gets the same
+ * path. After the cgroup was removed, the methods return undefined or null.
  */
 export class MemoryCgroup implements Disposable {
   readonly path: string;
   readonly directory: string;
-  /** The kernel's id of the cgroup: the inode number of its directory, "0" when it is gone. */
+  /** The kernel's id of the cgroup: the inode number of its directory. "0": the cgroup was already removed. */
   readonly id: string;
   readonly version: 1 | 2;
   readonly #pressureDirectory: string | undefined;
@@ -36,9 +36,9 @@ export class MemoryCgroup implements Disposable {
   }
 
   /**
-   * @param options.pressure the directory that has memory.pressure: on v1 the cgroup of the same path in the v2 hierarchy,
-   *   if one is mounted
-   * @returns undefined when there is no such cgroup, or it has no memory controller (as the root of v2)
+   * @param options.pressure the directory that has memory.pressure: on v1 the cgroup of the same path in the v2
+   *   hierarchy, if one is mounted
+   * @returns undefined: there is no such cgroup, or it has no memory controller, as the root of v2
    */
   static open(options: {
     path: string;
@@ -52,17 +52,17 @@ export class MemoryCgroup implements Disposable {
     return undefined;
   }
 
-  /** Bytes charged to it and all below it. undefined: it is gone. */
+  /** Bytes charged to the cgroup and to all cgroups below it. undefined: the cgroup has been removed. */
   usage(): number | undefined {
     return this.#number(this.#names.usage);
   }
 
-  /** Its own limit. null: none. */
+  /** The cgroup's own limit. null: it has no limit. */
   limit(): number | null {
     return limited(this.#number(this.#names.limit));
   }
 
-  /** v2: above this size its tasks are throttled. null: no such size. */
+  /** memory.high of v2: the usage above which the kernel throttles the cgroup's tasks. null: not set, or this is v1. */
   high(): number | null {
     return this.version === 2 ? limited(this.#number('memory.high')) : null;
   }
@@ -81,7 +81,7 @@ export class MemoryCgroup implements Disposable {
     return both === undefined || usage === undefined ? null : Math.max(0, both - usage);
   }
 
-  /** How much swap it may use; on v1, how much memory and swap together. null: no limit. */
+  /** The limit of swap; on v1, the limit of memory and swap together. null: there is no limit. */
   swapLimit(): number | null {
     return limited(this.#number(this.version === 2 ? 'memory.swap.max' : 'memory.memsw.limit_in_bytes'));
   }
@@ -108,12 +108,12 @@ export class MemoryCgroup implements Disposable {
     return parsePressure(this.#readPressure());
   }
 
-  /** Of the pressure only the totals: less to parse. */
+  /** Only the totals of pressure(), which are cheaper to parse. */
   stalled(): StallTotals | null {
     return parseStallTotals(this.#readPressure());
   }
 
-  /** Does its usage count towards the cgroups above it? Before 5.11 a group of v1 may say no. */
+  /** Whether the cgroups above are charged, too. Before Linux 5.11 memory.use_hierarchy of v1 can disable this. */
   hierarchical(): boolean {
     return this.version === 2 || this.#number('memory.use_hierarchy') !== 0;
   }
@@ -157,12 +157,16 @@ const names = {
   2: { usage: 'memory.current', limit: 'memory.max' },
 } as const;
 
-/** v2 writes "max" for no limit; v1 has no word for it and writes LONG_MAX, rounded down to whole pages. */
+/**
+ * Without a limit, the file of v2 contains "max", and the file of v1 contains LONG_MAX, rounded down to whole pages.
+ */
 function limited(bytes: number | undefined): number | null {
   return bytes === undefined || Number.isNaN(bytes) || bytes >= 2 ** 62 ? null : bytes;
 }
 
-/** The inode number of a cgroup's directory, which is the kernel's id of the cgroup; "0" when it is gone. */
+/**
+ * The inode number of a cgroup's directory, which is the kernel's id of the cgroup. "0": there is no such directory.
+ */
 export function inode(directory: string): string {
   try {
     return String(statSync(directory, { bigint: true }).ino);

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { readIfPresent } from './read-if-present.ts';
 
-/** The hierarchy of cgroups that has the memory controller. */
+/** The cgroup hierarchy that has the memory controller. */
 export interface MemoryHierarchy {
   version: 1 | 2;
   mount: string;
-  /** Where cgroup v2 is mounted, with the memory controller or without: cgroups have their pressure there. */
+  /** The mount point of cgroup v2, even if it has no memory controller: memory.pressure exists only there. */
   unified: string | undefined;
 }
 
-/** undefined when no memory controller is mounted. */
+/** Finds the hierarchy. undefined: no memory controller is mounted. */
 export function memoryHierarchy(mounts = cgroupMounts()): MemoryHierarchy | undefined {
   const { memory, unified } = mounts;
   if (memory !== undefined) return { version: 1, mount: memory, unified };

@@ -3,8 +3,9 @@ import type { SampledCgroup } from '../model/sample.ts';
 import { loadNative } from '../native/addon.ts';
 
 /**
- * The extended attributes that systemd-oomd honours: `user.oomd_avoid` (kill its processes last) and `user.oomd_omit` (never).
- * Only of cgroups that root owns, because users may set attributes on cgroups that are delegated to them.
+ * Reads the extended attributes of systemd-oomd: `user.oomd_avoid` (kill the cgroup's processes last) and
+ * `user.oomd_omit` (never kill them). Only cgroups that root owns count, because users may set attributes on cgroups
+ * that are delegated to them.
  */
 export function oomdPreference(directory: string): SampledCgroup['preference'] {
   const { readAttribute } = loadNative();

@@ -1,4 +1,4 @@
-/** The formats of the files in /proc/PID, parsed from their bytes: for passes over all processes, many times a minute. */
+/** Parsers for the files in /proc/PID. They work on bytes, because they run for all processes many times a minute. */
 import { decode, splitNul } from '../text/printable.ts';
 import { pageBytes } from './page-size.ts';
 import type { ProcessFields } from './process-record.ts';
@@ -14,12 +14,12 @@ const SPACE = 0x20;
 const KIB = 1024;
 
 const page = pageBytes();
-/** The numeric fields of one stat, by their number in proc(5). Shared: they are read before the next file is parsed. */
+/** The numeric fields of one stat file, by their number in proc(5). The next call of parseStat() overwrites them. */
 const fields = new Float64Array(25);
 
-/** /proc/PID/stat and /proc/PID/task/TID/stat. undefined: these bytes are not one. */
+/** Parses /proc/PID/stat or /proc/PID/task/TID/stat. undefined: the bytes do not have the format of these files. */
 export function parseStat(stat: Buffer): ProcessFields<'stat'> | undefined {
-  // The name in parentheses may itself contain anything: ")", blanks, newlines.
+  // The name in parentheses may contain any character: ")", spaces, newlines.
   const close = stat.lastIndexOf(CLOSE);
   if (close < 0) return undefined;
   readNumbers(stat, close + 4);
@@ -39,7 +39,7 @@ export function parseStat(stat: Buffer): ProcessFields<'stat'> | undefined {
   };
 }
 
-/** Fields 4 to 24. Those that may be negative come out wrong, and are not used. */
+/** Reads fields 4 to 24. Negative numbers are read wrongly, but no field that can be negative is used. */
 function readNumbers(stat: Buffer, start: number): void {
   let field = 4;
   let value = 0;
@@ -56,9 +56,9 @@ function readNumbers(stat: Buffer, start: number): void {
   fields.fill(Number.NaN, field);
 }
 
-/** /proc/PID/status. A kernel thread and a zombie have no lines about memory. */
+/** Parses /proc/PID/status. It has no lines about memory for kernel threads and zombies. */
 export function parseStatus(status: Buffer): ProcessFields<'status'> {
-  const lines = new LineReader(status); // in the order of the file, which makes each search short
+  const lines = new LineReader(status); // read in the order of the file, which makes each search short
   const kib = (name: string) => (lines.number(name) ?? 0) * KIB;
   const uid = lines.number('Uid:') ?? 0;
   const totalVmBytes = kib('VmSize:');
@@ -77,7 +77,7 @@ export function parseStatus(status: Buffer): ProcessFields<'status'> {
   };
 }
 
-/** Of /proc/PID/status, only the swapped memory. */
+/** Parses only the swapped memory in /proc/PID/status. */
 export const parseSwap = (status: Buffer): ProcessFields<'swap'> => ({
   swapBytes: (numberOf(status, 'VmSwap:') ?? 0) * KIB,
 });
@@ -88,7 +88,7 @@ function hasSigkill(mask: Buffer | undefined): boolean {
   return digit !== undefined && (Number.parseInt(String.fromCharCode(digit), 16) & 1) === 1;
 }
 
-/** The path in the hierarchy that has the memory controller: its own line on v1, the `0::` line on v2. */
+/** Finds the memory cgroup in /proc/PID/cgroup: in the line of the memory controller on v1, in the `0::` line on v2. */
 export function memoryCgroup(text: string): string | undefined {
   let unified: string | undefined;
   for (const line of text.split('\n')) {
@@ -99,5 +99,5 @@ export function memoryCgroup(text: string): string | undefined {
   return unified;
 }
 
-/** /proc/PID/cmdline. Empty for a kernel thread, and for a process that is about to end. */
+/** Parses /proc/PID/cmdline. Empty for a kernel thread, and for a process that has freed its memory. */
 export const parseCmdline = (cmdline: Buffer): string[] => splitNul(cmdline).map((part) => decode(part).text);

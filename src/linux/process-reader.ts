@@ -1,6 +1,5 @@
 /**
- * The one reader of /proc/PID. A caller names the files that its question needs, and gets the part of a ProcessRecord that
- * they contain.
+ * Reads /proc/PID. A caller names the files to read, and gets the fields of a ProcessRecord that these files contain.
  */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { decode } from '../text/printable.ts';
@@ -14,8 +13,8 @@ type Read<F extends ProcessFile> = (directory: string) => ProcessFields<F> | und
 const MOST_CMDLINE = 4096;
 
 /**
- * One file of a process each, by its directory: /proc/PID, or /proc/PID/task/TID for a thread. undefined: the process has
- * ended, or this process may not read the file. `exe` is null then.
+ * A reader for each file. Its argument is /proc/PID, or /proc/PID/task/TID for a thread. It returns undefined if the
+ * process has exited or the file may not be read. In these cases the reader of `exe` returns `exe: null`.
  */
 export const processFiles: { readonly [F in ProcessFile]: Read<F> } = {
   stat: (directory) => parsed(`${directory}/stat`, parseStat),
@@ -33,9 +32,9 @@ export const processFiles: { readonly [F in ProcessFile]: Read<F> } = {
 };
 
 /**
- * A process, from these files; a later file's field replaces an earlier one's.
+ * Reads the given files of a process. If two files have the same field, the value of the later file is used.
  *
- * @returns undefined when one of them cannot be read: the process has ended, or belongs to another user
+ * @returns undefined: a file cannot be read, because the process has exited or belongs to another user
  */
 export function readProcess<F extends ProcessFile>(
   pid: number,
@@ -52,12 +51,12 @@ export function readProcess<F extends ProcessFile>(
   return record as Pick<ProcessRecord, 'pid' | FieldsByFile[F]>;
 }
 
-/** When the process started; undefined when there is no such process. */
+/** The start time of the process in clock ticks; undefined if there is no such process. */
 export function startTicksOf(pid: number, proc = '/proc'): number | undefined {
   return processFiles.stat(`${proc}/${pid}`)?.startTicks;
 }
 
-/** The processes that exist. @throws when there is no such directory */
+/** The pids of all processes. @throws if the directory `proc` does not exist */
 export function pidsIn(proc: string): Set<number> {
   const pids = new Set<number>();
   for (const name of readdirSync(proc)) {

@@ -1,55 +1,57 @@
-/** A process as /proc and the BPF iterator show it. Each reader fills a part of one ProcessRecord. */
+/** The fields of a process that /proc and the BPF iterator provide. Each reader fills a part of a ProcessRecord. */
 
-/** Everything that the program may know of a process. Sizes are in bytes. */
+/** All fields of a process that oomscope can read. Sizes are in bytes. */
 export interface ProcessRecord {
   pid: number;
-  /** When it started, in clock ticks since boot: field 22 of /proc/PID/stat. With the pid it identifies the process. */
+  /** The start time in clock ticks since boot: field 22 of /proc/PID/stat. With the pid it identifies the process. */
   startTicks: number;
   ppid: number;
-  /** Its process group. */
+  /** The id of the process group. */
   pgid: number;
-  /** Its real user, as in the kernel’s log. */
+  /** The real user id, as in the kernel's log. */
   uid: number;
-  /** At most 15 bytes, chosen by the process: not safe to print. */
+  /** The name, at most 15 bytes. The process can choose it, so it is not safe to print. */
   comm: string;
-  /** The path of its program. null: it has none, or this process may not read it. */
+  /** The path of the program. null: there is none (a kernel thread), or oomscope may not read it. */
   exe: string | null;
-  /** Its command line, not safe to print. */
+  /** The command line. The process can change it, so it is not safe to print. */
   args: string[];
-  /** A letter: R, S, D, Z, T, t, X, I. */
+  /** The state: one of the letters R, S, D, Z, T, t, X, I. */
   state: string;
   threads: number;
   kernelThread: boolean;
-  /** It runs do_exit(), or is a zombie. */
+  /** The process is in do_exit(), or is a zombie. */
   exiting: boolean;
   /** SIGKILL was sent and has not been delivered. */
   killPending: boolean;
   /** false for a kernel thread and for a zombie: all sizes are 0. */
   hasMemory: boolean;
   totalVmBytes: number;
-  /** anonBytes, fileBytes and shmemBytes together. In 6.2 to 6.x the kernel's approximate count. */
+  /** The sum of anonBytes, fileBytes and shmemBytes. From /proc of Linux 6.2 to 6.x it is approximate. */
   rssBytes: number;
   anonBytes: number;
   fileBytes: number;
   shmemBytes: number;
   swapBytes: number;
   pageTablesBytes: number;
-  /** RSS and swap by the shared part of the counters alone, by which some kernels choose. null: /proc does not say. */
+  /**
+   * RSS and swap without the per-CPU parts of the counters. Some kernels choose by it. null: /proc does not have it.
+   */
   approximateBytes: number | null;
-  /** The counters were summed over all CPUs. */
+  /** The per-CPU counters were summed, so the sizes are exact. */
   exact: boolean;
   oomScoreAdj: number;
   /** The kernel's own /proc/PID/oom_score. */
   oomScore: number;
-  /** It uses its parent's memory until it calls exec. null: /proc does not say. */
+  /** The process was made by vfork(2) and still uses its parent's memory. null: /proc does not have it. */
   vfork: boolean | null;
-  /** The path of its memory cgroup. null: not known. */
+  /** The path of the memory cgroup. null: unknown. */
   cgroup: string | null;
-  /** The inode of that cgroup's directory. null: not known. */
+  /** The id of the memory cgroup: the inode number of its directory. null: unknown. */
   cgroupId: string | null;
 }
 
-/** What identifies a process for good: a pid is used again, but not within one clock tick. */
+/** The fields that identify a process. The kernel reuses a pid, but not within one clock tick. */
 export type ProcessIdentity = Pick<ProcessRecord, 'pid' | 'startTicks'>;
 
 /** The fields that each file of /proc/PID gives. */
@@ -66,7 +68,7 @@ export interface FieldsByFile {
     | 'swapBytes'
     | 'hasMemory'
     | 'killPending';
-  /** Of status, only the swapped memory: half the work. */
+  /** Only the swapped memory from the file status, which takes half the time to parse. */
   swap: 'swapBytes';
   comm: 'comm';
   cmdline: 'args';
@@ -78,5 +80,5 @@ export interface FieldsByFile {
 
 /** A file, or a link, in /proc/PID. */
 export type ProcessFile = keyof FieldsByFile;
-/** What some files say of a process. */
+/** The fields that some files of a process contain. */
 export type ProcessFields<F extends ProcessFile> = Pick<ProcessRecord, FieldsByFile[F]>;

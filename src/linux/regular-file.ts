@@ -1,6 +1,6 @@
 /**
- * Reads a file whose path comes from a user or whose place others can write to: never waits for a FIFO, a device or a
- * kernel log, and never reads more than a limit.
+ * Reads files whose path comes from a user, or whose directory other users can write to. It refuses everything except
+ * regular files, so that it cannot block on a FIFO, a device or a kernel log, and it never reads more than a limit.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
@@ -19,7 +19,7 @@ export type FileContent = { bytes: Buffer; problem?: undefined } | { bytes?: und
 export function readRegularFile(path: string, mostBytes: number): FileContent {
   let descriptor: number | undefined;
   try {
-    // Before open(), which waits on a FIFO for a writer and may act on a device.
+    // Check the kind before open(), which would block on a FIFO and may have effects on a device.
     const wrong = kindProblem(statSync(path));
     if (wrong !== undefined) return { problem: wrong };
     descriptor = openSync(path, FLAGS);
@@ -34,10 +34,10 @@ export function readRegularFile(path: string, mostBytes: number): FileContent {
 }
 
 /**
- * The lines of a file of any length, under the same rules.
+ * Reads a regular file of any length line by line.
  *
- * @param expected what the file should be, for the error: "a recording"
- * @param mostLine bytes of the longest line
+ * @param expected the expected kind of content, for the error message: "a recording"
+ * @param mostLine the length of the longest allowed line
  * @throws OomscopeError NO_INPUT: the file cannot be read; BAD_INPUT: a line is longer than `mostLine`
  */
 export async function* readRegularLines(path: string, expected: string, mostLine: number): AsyncGenerator<string> {
@@ -70,7 +70,7 @@ export async function* readRegularLines(path: string, expected: string, mostLine
   }
 }
 
-/** "expected a regular file, got a FIFO"; undefined for a regular file. */
+/** Returns "expected a regular file, got a FIFO" or the like; undefined for a regular file. */
 export function kindProblem(stats: Pick<Stats, keyof Stats & `is${string}`>): string | undefined {
   if (stats.isFile()) return undefined;
   const kind = stats.isDirectory()
@@ -86,10 +86,11 @@ export function kindProblem(stats: Pick<Stats, keyof Stats & `is${string}`>): st
 }
 
 /**
- * Why a file of this program may not be one: another user owns it, others can write to it, or it has a second name.
+ * Why a file cannot be trusted as oomscope's own: another user owns it, others can write to it, or it has a second hard
+ * link.
  *
- * @param writable bits of the mode that are refused
- * @returns the reason as the end of a sentence; undefined: nothing
+ * @param writable the permission bits that must not be set
+ * @returns the reason as the end of a sentence; undefined: the file can be trusted
  */
 export function ownershipProblem({ uid, mode, nlink }: Stats, writable = 0o022): string | undefined {
   if (uid !== process.geteuid?.()) return `it belongs to the user ${uid}`;
@@ -98,7 +99,7 @@ export function ownershipProblem({ uid, mode, nlink }: Stats, writable = 0o022):
   return nlink > 1 && !isDirectory ? 'it has another name, too (a hard link)' : undefined;
 }
 
-/** Files of /proc have a size of 0 and a content all the same, so that only reading shows how long they are. */
+/** Reads until the end, because files of /proc have content although stat(2) reports a size of 0. */
 function readUpTo(descriptor: number, mostBytes: number): FileContent {
   const chunks: Buffer[] = [];
   for (let length = 0; ; ) {

@@ -1,11 +1,11 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** Shared by all files, so that reading makes no garbage. */
+/** All files share this buffer, so that reading does not allocate memory. */
 const buffer = Buffer.alloc(16384);
 
 /**
- * A small file of /proc or of a cgroup, whose content the kernel makes for each read: opened once, and read again and again.
- * An open file belongs to the process or cgroup that it was opened for, also when another gets the same pid or path.
+ * A small file of /proc or of a cgroup, which is opened once and read many times. The kernel generates the content at
+ * each read. An open file stays bound to its process or cgroup, even if another one gets the same pid or path later.
  */
 export class SmallFile implements Disposable {
   readonly #fd: number;
@@ -25,16 +25,17 @@ export class SmallFile implements Disposable {
   }
 
   /**
-   * At most 16 KiB of content, as a view of a buffer that the next read of any SmallFile overwrites: convert it at once.
+   * Reads at most 16 KiB. The result is a view of a buffer that the next read of any SmallFile overwrites: convert it
+   * at once.
    *
-   * @returns undefined: the process has exited, the cgroup was removed, or the file is closed
+   * @returns undefined: the process has exited, the cgroup was removed, PSI is switched off, or the file is closed
    */
   read(): Buffer | undefined {
     if (!this.#open) return undefined;
     try {
       return buffer.subarray(0, readSync(this.#fd, buffer, 0, buffer.length, 0));
     } catch {
-      return undefined; // ENODEV: the cgroup was removed; ESRCH: the process has exited; EOPNOTSUPP: PSI is switched off
+      return undefined; // ENODEV: the cgroup was removed; ESRCH: the process exited; EOPNOTSUPP: PSI is switched off
     }
   }
 
@@ -50,14 +51,14 @@ export class SmallFile implements Disposable {
 
 /** Reads a file once; see SmallFile.read(). undefined: the file does not exist, or may not be read. */
 export function readSmallFile(path: string): Buffer | undefined {
-  // Closed by hand: `using` is compiled to calls of a helper function, and this runs thousands of times a second.
+  // No `using`: it is compiled to calls of a helper function, and this function runs thousands of times a second.
   const file = SmallFile.open(path);
   const bytes = file?.read();
   file?.close();
   return bytes;
 }
 
-/** The decimal number that starts at `at`; NaN when no digit is there. */
+/** Parses the decimal number that starts at `at`; NaN if there is no digit. */
 export function numberAt(bytes: Buffer, at = 0): number {
   let value = 0;
   let end = at;
@@ -69,12 +70,12 @@ export function numberAt(bytes: Buffer, at = 0): number {
   return end === at ? Number.NaN : value;
 }
 
-/** The number in the line "name number"; undefined when there is no such line. */
+/** Finds the number in the line "name number"; undefined if there is no such line. */
 export const numberOf = (bytes: Buffer, name: string): number | undefined => new LineReader(bytes).number(name);
 
 /**
- * Finds values by name in a file of lines "name value". A search starts where the last one ended, then at the beginning of the
- * file, so that searches in the order of the file take one pass together.
+ * Finds values by name in a file of lines "name value". A search starts where the last search ended, and continues from
+ * the beginning of the file, so that searches in the order of the file need only one pass in total.
  */
 export class LineReader {
   readonly #bytes: Buffer;
@@ -91,7 +92,7 @@ export class LineReader {
     return Number.isNaN(value) ? undefined : value;
   }
 
-  /** The file from the value of this name on. */
+  /** The rest of the file, starting at the value of this name. */
   rest(name: string): Buffer | undefined {
     const at = this.#find(name);
     return at < 0 ? undefined : this.#bytes.subarray(at);
@@ -104,7 +105,7 @@ export class LineReader {
     return found < 0 ? this.#findFrom(name, 0) : found;
   }
 
-  /** Most searches are for the line after the last one, where no search is needed. */
+  /** Fast path: whether the name is on the line after the last result, as it usually is. */
   #isNextLine(name: string): boolean {
     const bytes = this.#bytes;
     let at = this.#from;
@@ -131,7 +132,7 @@ export class LineReader {
   }
 }
 
-/** The longest value that is skipped byte by byte. */
+/** #isNextLine() skips at most this many bytes to find the end of a line. */
 const MOST_VALUE = 32;
 const TAB = 9;
 const NEWLINE = 10;

@@ -4,8 +4,8 @@ import { parsePressure } from './psi.ts';
 import { SmallFile } from './small-file.ts';
 
 /**
- * The machine at the moment of an event: pressure, memory, load. Its files are opened once; reading all three takes some
- * 50 µs.
+ * Reads the state of the machine for an event: pressure, memory and load. The files are opened once; reading all three
+ * takes about 50 µs.
  */
 export class SystemProbe implements Disposable {
   readonly #pressure: SmallFile | undefined;
@@ -18,7 +18,7 @@ export class SystemProbe implements Disposable {
     this.#load = SmallFile.open(`${proc}/loadavg`);
   }
 
-  /** @param ageNs how long ago the event was, in nanoseconds */
+  /** @param ageNs the time since the event, in nanoseconds */
   read(ageNs: number): SystemState {
     const load = this.#load?.read()?.toString('latin1').split(' ').map(Number) ?? [];
     return {
@@ -31,7 +31,7 @@ export class SystemProbe implements Disposable {
     };
   }
 
-  /** Idempotent. A closed probe reads null for everything. */
+  /** Closes the files. Idempotent. Afterwards read() returns null for every value. */
   close(): void {
     for (const file of [this.#pressure, this.#meminfo, this.#load]) file?.close();
   }

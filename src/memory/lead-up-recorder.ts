@@ -2,23 +2,23 @@ import type { LeadUp, LeadUpSample } from '../model/pressure.ts';
 import { growthOf } from '../series/growth.ts';
 import { type Reading, Survey, type SurveyOptions } from './survey.ts';
 
-/** A minute at the shortest interval. */
+/** The number of samples kept: one minute at the shortest interval. */
 const SAMPLES = 60;
 const MOST_AGE_MS = 60_000;
 const FASTEST_MS = 1000;
 const SLOWEST_MS = 8000;
 const GROWERS = 5;
-/** A machine at rest moves less. */
+/** Smaller changes of usage count as no change, because they also occur on an idle machine. */
 const SYSTEM_MOVED_BYTES = 4 * 2 ** 20;
 const GROUP_MOVED_BYTES = 2 ** 20;
 
 /**
- * Keeps the last minute of usage, pressure and growth for the event of a kill, when it would be too late to sample.
+ * Keeps samples of usage, pressure and growth of the last minute. The event of a kill includes them.
  *
- * It samples once a second while memory moves. While memory does not move it doubles the interval, up to 8 s, so that an idle
- * machine can sleep. The kernel cannot wake it instead: a process that fills a cgroup does not stall until the cgroup is full,
- * a millisecond before the kill. It keeps at most 650 KiB: 1 KiB of samples for each of at most 256 cgroups, and half a KiB of
- * growth for each of those and of at most 512 processes.
+ * It samples once a second while memory usage changes. While usage does not change, it doubles the interval, up to 8 s,
+ * so that an idle machine can sleep. A PSI trigger cannot replace this: a process that fills a cgroup does not stall
+ * until the cgroup is full, a millisecond before the kill. It keeps at most 650 KiB: 1 KiB of samples for each of at
+ * most 256 cgroups, and half a KiB of growth for each of these cgroups and of at most 512 processes.
  */
 export class LeadUpRecorder implements Disposable {
   readonly #survey: Survey;
@@ -29,19 +29,19 @@ export class LeadUpRecorder implements Disposable {
   #delayMs = FASTEST_MS;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param options `now` is by default CLOCK_MONOTONIC, the clock of the kernel's records */
+  /** @param options `now` defaults to CLOCK_MONOTONIC, the clock of the kernel's records */
   constructor(options: SurveyOptions = {}) {
     this.#survey = new Survey({ now: () => Number(process.hrtime.bigint()) / 1e6, ...options });
   }
 
-  /** Samples at once, and from then on by itself. Does not keep the process alive. */
+  /** Takes a sample and schedules the next ones. The timer does not keep the process alive. */
   start(): void {
     this.sample();
     this.#timer = setTimeout(() => this.start(), this.#delayMs);
     this.#timer.unref();
   }
 
-  /** @returns milliseconds until the next sample */
+  /** Takes one sample. @returns milliseconds until the next one should be taken */
   sample(): number {
     const slot = this.#pass++ % SAMPLES;
     this.#times[slot] = this.#survey.sample();
@@ -56,11 +56,12 @@ export class LeadUpRecorder implements Disposable {
   }
 
   /**
-   * The minute before a moment. null: there is no sample of this cgroup, because it is too young or there are too many.
+   * The samples of the minute before a moment. null: there is no sample of this cgroup, because it is too new or there
+   * are too many cgroups.
    *
    * @param path the cgroup whose limit was hit. undefined: the system
    * @param atMs milliseconds of CLOCK_MONOTONIC
-   * @param usageBytes the usage at that moment, where the kernel's record has it
+   * @param usageBytes the usage at that moment, if the kernel's record has it
    */
   before(path: string | undefined, atMs: number, usageBytes?: number): LeadUp | null {
     const reading = path === undefined ? this.#survey.system : this.#survey.groups.get(path);
@@ -113,7 +114,7 @@ export class LeadUpRecorder implements Disposable {
     ring.full[slot] = reading.full ?? Number.NaN;
   }
 
-  /** Has memory moved since the last sample in which it had? So slow growth is noticed, too. */
+  /** Whether usage has changed since the last sample with a change, so that slow growth is noticed, too. */
   #moved(): boolean {
     let moved = (this.#survey.system.some ?? 0) > 0;
     const compare = (reading: Reading, bytes: number) => {
@@ -131,8 +132,8 @@ export class LeadUpRecorder implements Disposable {
 }
 
 /**
- * The samples of one cgroup or the system, in the slots of the ring of times. NaN: not known. Single precision counts pages of
- * 4 KiB exactly up to 64 GiB.
+ * The samples of one cgroup or the system, at the same indexes as in #times. NaN: unknown. Single precision represents
+ * multiples of 4 KiB exactly up to 64 GiB.
  */
 interface Ring {
   used: Float32Array;

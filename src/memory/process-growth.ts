@@ -4,17 +4,17 @@ import { GrowthWindow } from '../series/growth.ts';
 import { isWithin } from '../text/cgroup-path.ts';
 import { largest, type ProcessSample, type ProcessSource } from './process-sampler.ts';
 
-/** Processes with less resident memory are not followed, and at most so many are. */
+/** The growth of processes with less resident memory is not measured. */
 const FOLLOWED_BYTES = 2 ** 20;
 const MOST_FOLLOWED = 512;
 
-/** The processes of the last pass, and how fast the large ones grow. */
+/** The processes of the last pass, and the growth of the large ones. */
 export class ProcessGrowth implements Disposable {
   readonly #source: ProcessSource;
   readonly #followed = new Map<number, { startTicks: number; growth: GrowthWindow }>();
   #latest: ReadonlyMap<number, ProcessSample> = new Map();
 
-  /** @param source is closed together with this */
+  /** @param source close() also closes it */
   constructor(source: ProcessSource) {
     this.#source = source;
   }
@@ -77,7 +77,7 @@ export class ProcessGrowth implements Disposable {
     };
   }
 
-  /** Bytes a second. null: it is not followed, or has not been for long enough. */
+  /** The growth in bytes per second. null: it is not measured, or there are too few samples. */
   #speed({ pid }: ProcessSample): number | null {
     const slope = this.#followed.get(pid)?.growth.slope();
     return slope ? Math.round(slope.perSecond) : null;

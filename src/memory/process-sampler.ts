@@ -1,47 +1,49 @@
 import { pidsIn, processFiles } from '../linux/process-reader.ts';
 import type { ProcessRecord } from '../linux/process-record.ts';
 
-/** A process as it was when it was last read. */
+/** The state of a process when it was last read. */
 export type ProcessSample = Readonly<Pick<ProcessRecord, 'pid' | 'startTicks'>> &
   Pick<ProcessRecord, 'ppid' | 'comm' | 'cgroup' | 'rssBytes' | 'kernelThread'> & {
     /** null: not read, because the machine has no swap. */
     swapBytes: number | null;
-    /** When it was read, in milliseconds of the clock that was given. */
+    /** When the process was read, in milliseconds by the clock of the option `now`. */
     readMs: number;
   };
 
-/** Where samples of processes come from. */
+/** A source of process samples. */
 export interface ProcessSource extends Disposable {
-  /** The processes that exist, by pid. The map belongs to the source, and the next pass changes it in place. */
+  /** Samples all processes. The result, by pid, belongs to the source; the next call changes it in place. */
   sample(): ReadonlyMap<number, ProcessSample>;
   close(): void;
 }
 
 export interface ProcessSamplerOptions {
   proc?: string;
-  /** How many processes one pass reads at most. Default 512, which takes some 10 ms. */
+  /** The most processes that one pass reads. Default 512, which takes about 10 ms. */
   most?: number;
-  /** Read also how much of each is in swap, which doubles the cost. Default false. */
+  /** Also read the swapped memory of each process, which doubles the cost. Default false. */
   swap?: boolean;
-  /** Milliseconds of a clock that does not jump. Default performance.now(). */
+  /** A clock that does not jump, in milliseconds. Default performance.now(). */
   now?: () => number;
 }
 
 type Known = ProcessSample & {
-  /** The pass in which it was read. */
+  /** The number of the pass in which the process was last read. */
   pass: number;
   reads: number;
 };
 
-/** A process of this size or more is read so many times as often as the others, when a pass cannot read all. */
+/**
+ * If one pass cannot read all processes, those of this size or more are read LARGE_SOONER times as often as the others.
+ */
 const LARGE_BYTES = 16 * 2 ** 20;
 const LARGE_SOONER = 8;
-/** After so many passes things that seldom change are read again: cgroups, and whether a kernel thread is still one. */
+/** Facts that seldom change are read again after this many passes: the cgroup, and whether a pid is a kernel thread. */
 const REFRESH_PASSES = 16;
 
 /**
- * The memory of all processes, from /proc. A pass takes some 20 µs for each process that it reads, and reads at most a fixed
- * number of them: where there are more, they take turns, the large ones more often.
+ * Samples the memory of all processes from /proc. A pass takes about 20 µs per process and reads at most `most`
+ * processes. If there are more, each pass reads a part of them, and large processes are read more often.
  */
 export class ProcessSampler implements ProcessSource {
   readonly #options: Required<ProcessSamplerOptions>;
@@ -68,7 +70,10 @@ export class ProcessSampler implements ProcessSource {
     this.close();
   }
 
-  /** The processes to read in this pass. If they are too many: new ones, then those read longest ago, the large ones sooner. */
+  /**
+   * The processes to read in this pass. If there are too many: new ones, then the least recently read, large ones
+   * sooner.
+   */
   #due(pids: Set<number>): number[] {
     const due = [...pids].filter((pid) => {
       const known = this.#known.get(pid);
@@ -89,12 +94,12 @@ export class ProcessSampler implements ProcessSource {
     const directory = `${this.#options.proc}/${pid}`;
     const stat = processFiles.stat(directory);
     if (!stat) {
-      this.#known.delete(pid); // it has just exited
+      this.#known.delete(pid); // the process has just exited
       return;
     }
     const { startTicks, ppid, comm, rssBytes, kernelThread } = stat;
     const same = known !== undefined && known.startTicks === startTicks;
-    // A cgroup seldom changes, but most likely while a process is young: it is forked, then moved.
+    // A process changes its cgroup most likely soon after fork(), so its cgroup is read more often at the beginning.
     const reads = same ? known.reads + 1 : 0;
     const refresh = (reads & (reads - 1)) === 0 || reads % REFRESH_PASSES === 0;
     const swap = this.#options.swap && !kernelThread ? processFiles.swap(directory) : undefined;

@@ -1,21 +1,21 @@
 import type { StallTotals } from '../linux/psi.ts';
 
-/** Shares of the time, 0 to 1, in which tasks were stalled on memory. `full` is null where it is not known. */
+/** Shares of the time, 0 to 1, in which tasks were stalled on memory. `full` is null if it is unknown. */
 export interface StallShare {
   some: number;
   full: number | null;
 }
 
 /**
- * For each of many subjects, computes the share of the time in which tasks were stalled since the previous reading, from the
- * growing totals of PSI.
+ * For each of many subjects, computes the share of the time in which tasks were stalled since the previous reading,
+ * from the growing totals of PSI.
  */
 export class StallMeter {
   readonly #before = new Map<string, StallTotals & { atMs: number }>();
 
   /**
-   * @param totals `fullUs` is NaN where it is not known. null: there are none now
-   * @returns undefined when there is nothing to compare with, or no time has passed
+   * @param totals the totals now; `fullUs` is NaN if it is unknown. null: they could not be read
+   * @returns undefined: there is no previous reading, or no time has passed since it
    */
   next(key: string, totals: StallTotals | null, atMs: number): StallShare | undefined {
     const before = this.#before.get(key);

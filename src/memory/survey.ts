@@ -1,7 +1,7 @@
 /**
- * Samples the system, every memory cgroup and the processes together: how much memory each uses, how fast that grows, and
- * how long tasks wait for memory. A cgroup whose usage has not moved is not read in full again, so a pass over a machine at
- * rest costs little.
+ * Samples the system, the memory cgroups and the processes together: how much memory each uses, how fast the usage
+ * grows, and how long tasks are stalled. A cgroup whose usage has not changed is not read completely again, so that a
+ * pass over an idle machine is cheap.
  */
 import { ownerOf } from '../containers/container-path.ts';
 import { CgroupUsage } from '../linux/cgroup-usage.ts';
@@ -23,36 +23,36 @@ export interface SurveyOptions {
   proc?: string;
   /** undefined: only the system is sampled. Default: the hierarchy that has the memory controller. */
   cgroups?: Cgroupfs | undefined;
-  /** Default: the processes of `proc`. Its samples must be timed by `now`. Closed together with the survey. */
+  /** Default: the processes in `proc`. It must use the same clock as `now`. close() closes it as well. */
   processes?: ProcessSource;
-  /** Milliseconds of a clock that does not jump. Default performance.now(). */
+  /** A clock that does not jump, in milliseconds. Default performance.now(). */
   now?: () => number;
   /**
-   * How long tasks were stalled, from a monitor of pressure, which knows that of cgroups on v1, too. A subject that is
-   * missing was never stalled. Default: the kernel's PSI files.
+   * The stalled times from a PressureMonitor, which also measures cgroups of v1. A subject that is missing was never
+   * stalled. Default: the kernel's PSI files.
    */
   pressure?: (() => Iterable<StalledSubject>) | undefined;
-  /** How many cgroups are sampled at most, those nearest to the root first. Default 256. */
+  /** The most cgroups that are sampled; cgroups near the root come first. Default 256. */
   mostGroups?: number;
 }
 
-/** Part of what PressureMonitor.totals() returns. */
+/** The part of PressureTotals that the survey uses. */
 export interface StalledSubject {
   subject: PressureSubject;
   some_ns: number;
   full_ns: number | null;
 }
 
-/** The system or one cgroup, as of the last pass. The survey changes it in place. */
+/** The state of the system or of one cgroup at the last pass. Each pass changes the object in place. */
 export interface Reading {
   readonly subject: PressureSubject;
   /** MemTotal − MemAvailable; for a cgroup, usage without inactive file pages. */
   usedBytes: number;
-  /** The system's is all its memory; a cgroup's is its own limit. null: none, or more than the system has. */
+  /** MemTotal, or the cgroup's own limit. null: the cgroup has no limit, or it is larger than MemTotal. */
   limitBytes: number | null;
-  /** What is left until the first limit is hit: its own, one above it, or the system's memory. */
+  /** Memory that is left until the first limit is hit: the cgroup's own, one above it, or the system's memory. */
   availableBytes: number;
-  /** Shares of the time since the pass before. null: not known. */
+  /** The share of the time since the previous pass in which at least one task was stalled. null: unknown. */
   some: number | null;
   full: number | null;
   readonly growth: GrowthWindow;
@@ -64,14 +64,14 @@ interface SurveyedGroup {
   usage: CgroupUsage;
 }
 
-/** Every fifth pass reads limits again, and lists all cgroups even if no directory seems to have changed. */
+/** Every fifth pass reads limits again, and lists all cgroups even if no link count has changed. */
 const DISCOVERY_PASSES = 5;
 const EVERY_MOVE = { movedBytes: 0, ageMs: Number.POSITIVE_INFINITY };
 
 export class Survey implements Disposable {
   readonly system: Reading & { swapTotalBytes: number; swapFreeBytes: number };
   readonly groups = new Map<string, Reading>();
-  /** Cgroups that the last pass found removed. */
+  /** Cgroups that were removed before the last pass. */
   gone: Reading[] = [];
   readonly #cgroups: Cgroupfs | undefined;
   readonly #processes: ProcessGrowth;
@@ -98,7 +98,7 @@ export class Survey implements Disposable {
     this.system = { ...emptyReading(subject), swapTotalBytes: 0, swapFreeBytes: 0 };
   }
 
-  /** One pass. @returns its time, by the clock that was given */
+  /** Makes one pass. @returns the time of the pass, by the clock of the option `now` */
   sample(): number {
     const nowMs = this.#now();
     const monitored =
@@ -157,7 +157,7 @@ export class Survey implements Disposable {
       if (discovery) reading.limitBytes = within(cgroup.limit(), this.system.limitBytes);
       reading.usedBytes = now.usedBytes;
       reading.growth.add(nowMs / 1000, now.usedBytes);
-      // Tasks of a cgroup that does not change and is not nearly full wait for no memory: PSI need not be read.
+      // If the usage of a cgroup has not changed and is below half the limit, no task is stalled: PSI need not be read.
       const full = reading.limitBytes !== null && reading.usedBytes > reading.limitBytes / 2;
       if (monitored) this.#share(reading, totalsOf(reading, monitored), nowMs);
       else if (now.refreshed || full) this.#share(reading, cgroup.stalled(), nowMs);
@@ -188,7 +188,7 @@ export class Survey implements Disposable {
     this.groups.delete(path);
   }
 
-  /** The least that is left in this cgroup and in those above it. */
+  /** The least memory that is left under the limits of this cgroup, of the cgroups above it, and of the system. */
   #left(path: string): number {
     let left = this.system.availableBytes;
     for (const each of cgroupAncestors(path)) {
@@ -216,7 +216,7 @@ function emptyReading(subject: PressureSubject): Reading {
   return { subject, usedBytes: 0, limitBytes: null, availableBytes: 0, some: null, full: null, growth };
 }
 
-/** null for a limit that is larger than all memory: it is never hit. */
+/** Returns null for a limit that is larger than all memory, because it is never hit. */
 function within(limit: number | null, all: number | null): number | null {
   return limit !== null && all !== null && limit < all ? limit : null;
 }

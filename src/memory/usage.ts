@@ -1,6 +1,6 @@
 /**
- * Levels of usage: how full the system and the memory cgroups are. That is not pressure: a cgroup may be full, and no task in
- * it wait for memory.
+ * Levels of memory usage of the system and of the memory cgroups. Usage is not pressure: a cgroup may be full although
+ * none of its tasks is stalled.
  */
 import { asyncScheduler, Observable, type SchedulerLike, timer } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
@@ -18,11 +18,11 @@ import { type Reading, Survey, type SurveyOptions } from './survey.ts';
 
 /** Options of `watchUsage()`. */
 export interface UsageOptions extends Partial<LevelOptions>, SurveyOptions {
-  /** Milliseconds from one sample to the next, at least 10. Default 1000. */
+  /** The interval between samples in milliseconds, at least 10. Default 1000. */
   intervalMs?: number;
   /** Globs over the paths of cgroups. Default: all cgroups that have a limit. The system is always watched. */
   groups?: readonly string[];
-  /** The factory of a tracer, so that ids and `seq` continue those of the tracer. */
+  /** The EnvelopeFactory of a tracer, so that ids and `seq` continue the tracer's. */
   envelopes?: EnvelopeFactory;
   /** A scheduler of RxJS, for tests with a virtual clock. */
   scheduler?: SchedulerLike;
@@ -30,7 +30,7 @@ export interface UsageOptions extends Partial<LevelOptions>, SurveyOptions {
 
 /** The thresholds and the hysteresis are shares of the limit. */
 export const defaultLevels: LevelOptions = { thresholds: [0.7, 0.85, 0.95], hysteresis: 0.03, sustainMs: 2000 };
-/** How many of the largest processes an event names. */
+/** The number of largest processes in an event. */
 const TOP = 5;
 
 const names: OptionNames<UsageOptions> = {
@@ -50,8 +50,9 @@ const names: OptionNames<UsageOptions> = {
 };
 
 /**
- * An event each time a level of usage changes, and at first one for each subject that is above `normal` already. Cold: each
- * subscription samples by itself. A cgroup that is removed ends with `normal`.
+ * Emits an event each time a level of usage changes, and initially one for each subject that is already above `normal`.
+ * Cold: each subscription takes its own samples. If a cgroup above `normal` is removed, its last event has the level
+ * `normal`.
  *
  * @throws OomscopeError USAGE: an option does not exist, thresholds do not rise, or a value is out of range
  */
@@ -62,7 +63,8 @@ export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
   const { intervalMs = 1000, scheduler, groups = [] } = options;
   if (!(intervalMs >= 10)) throw new OomscopeError('USAGE', `intervalMs: expected at least 10, got ${intervalMs}.`);
   return new Observable((subscriber) => {
-    // RxJS's own scheduler reads the wall clock, which may jump; another scheduler is the clock of a test.
+    // The default scheduler of RxJS reads the wall clock, which may jump, so only a given scheduler serves as the
+    // clock.
     const survey = new Survey({ ...options, ...(scheduler && { now: () => scheduler.now() }) });
     const tracker = new UsageLevelTracker({
       survey,
@@ -83,16 +85,16 @@ export function watchUsage(options: UsageOptions = {}): Observable<UsageLevel> {
 }
 
 export interface UsageLevelOptions {
-  /** The caller calls its sample(), and then update() with the result. */
+  /** The caller calls its sample() and passes the result to update(). */
   survey: Survey;
   levels: LevelOptions;
   envelopes: EnvelopeFactory;
-  /** Does the user want the levels of this cgroup? */
+  /** Whether to report the levels of this cgroup. */
   wants: (path: string) => boolean;
   emit: (event: UsageLevel) => void;
 }
 
-/** Emits an event each time the system or a cgroup of one survey gets to another level of usage. */
+/** Emits an event each time the level of usage of the system or of a cgroup in the survey changes. */
 export class UsageLevelTracker {
   readonly #options: UsageLevelOptions;
   readonly #system: LevelTracker;
@@ -163,7 +165,7 @@ function usageMessage(facts: Omit<UsageLevel, keyof Envelope | 'type'>): string 
 }
 
 /**
- * " It grows +1.0 MiB/s ± 12 KiB/s and is full in 20 s (19 s to 21 s)."
+ * Formats growth as a sentence: " It grows +1.0 MiB/s ± 12 KiB/s and is full in 20 s (19 s to 21 s)."
  *
  * @returns an empty text when the growth is not larger than its uncertainty
  */
@@ -177,7 +179,7 @@ export function forecast(growth: Growth | null): string {
   return ` It grows ${speed} and is full in ${formatSpan(growth.exhausted_in_seconds)} (${range}).`;
 }
 
-/** @throws OomscopeError USAGE */
+/** Checks the options. @throws OomscopeError USAGE: thresholds do not rise, or a value is out of range */
 export function checkLevels({ thresholds, hysteresis, sustainMs }: LevelOptions): void {
   const [low, medium, critical] = thresholds;
   if (!(low > 0 && low < medium && medium < critical && critical <= 1)) {

@@ -7,7 +7,7 @@ import { pageBytes } from '../linux/page-size.ts';
 import { decode, untilNul } from '../text/printable.ts';
 import type { ScoredProcess, TaskTable } from './task-table.ts';
 
-/** The table from a BPF task iterator: one pass over the kernel's own list, with counters summed over all CPUs. */
+/** Reads the processes with a BPF task iterator: one pass over the kernel's task list, with exact per-CPU counters. */
 export class IteratedTaskTable implements TaskTable {
   readonly backend = 'iterator';
   readonly reason = 'the kernel lists the processes to a BPF program';
@@ -66,7 +66,7 @@ export class IteratedTaskTable implements TaskTable {
 
   #entry(row: TaskRow): ScoredProcess {
     const { flags, rss, rss_approx: approx, cgroup_id } = row;
-    // A counter per CPU may be below zero for a moment; the kernel takes that for zero, too.
+    // A per-CPU counter may be negative for a moment. The kernel then uses zero, too.
     const bytes = (pages: bigint) => Math.max(0, Number(pages)) * this.#page;
     const [anonBytes, fileBytes, shmemBytes] = [bytes(rss.anon), bytes(rss.file), bytes(rss.shmem)];
     return {

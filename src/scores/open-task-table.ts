@@ -4,10 +4,10 @@ import { ProcTaskTable } from './proc-task-table.ts';
 import type { TaskTable } from './task-table.ts';
 
 /**
- * Opens the BPF task iterator where it can be loaded, else a reader of /proc, which takes some ten times as long and whose
- * counters are not exact on every kernel.
+ * Opens the BPF task iterator if it can be loaded. Otherwise it opens a reader of /proc, which takes about ten times as
+ * long and has inexact counters on some kernels.
  *
- * @param backend takes this one or fails, for tests
+ * @param backend for tests: uses this backend or throws
  * @throws OomscopeError when a backend was named and cannot be opened
  */
 export function openTaskTable(backend?: 'iterator' | 'proc'): TaskTable {

@@ -1,7 +1,7 @@
 import { pidsIn, processFiles } from '../linux/process-reader.ts';
 import type { ScoredProcess, TaskTable } from './task-table.ts';
 
-/** The table from /proc: three files for each process, and a fourth for those whose cgroup is asked for. */
+/** Reads the processes from /proc: three files for each process, and a fourth when its `cgroup` is accessed. */
 export class ProcTaskTable implements TaskTable {
   readonly backend = 'proc';
   readonly reason: string;
@@ -24,7 +24,7 @@ export class ProcTaskTable implements TaskTable {
   close(): void {}
   [Symbol.dispose](): void {}
 
-  /** undefined: the process has ended, or has no memory. */
+  /** undefined: the process has exited, or has no memory. */
   #read(pid: number): ScoredProcess | undefined {
     const directory = `${this.#proc}/${pid}`;
     const stat = processFiles.stat(directory);

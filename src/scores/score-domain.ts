@@ -7,17 +7,17 @@ import type { PressureSubject } from '../model/pressure.ts';
 import { isWithin } from '../text/cgroup-path.ts';
 import type { ScoredProcess } from './task-table.ts';
 
-/** The memory that would run out: the system's, or that of a cgroup with a limit, which all cgroups below it share. */
+/** The memory that would run out: the system's, or the limit of a cgroup, which all cgroups below it share. */
 export interface ScoreDomain {
   subject: PressureSubject;
-  /** RAM and swap, or the limit and the swap that may be used. */
+  /** RAM and swap, or the limit of the cgroup and the swap that it may use. */
   totalBytes: number;
-  /** What is left of it. */
+  /** The memory that is left in the domain. */
   availableBytes: number | null;
   contains(entry: ScoredProcess): boolean;
 }
 
-/** The kernel's totalram_pages() and total_swap_pages. */
+/** The domain of the whole system: the kernel's totalram_pages() and total_swap_pages. */
 export function systemDomain(): ScoreDomain {
   const memory = readMeminfo();
   return {
@@ -29,7 +29,8 @@ export function systemDomain(): ScoreDomain {
 }
 
 /**
- * The domain of a cgroup: its own if it has a limit, else that of the nearest cgroup above with a limit, else the system.
+ * The domain of a cgroup: its own if it has a limit, else that of the nearest cgroup above with a limit, else the
+ * system.
  *
  * @throws OomscopeError USAGE: there is no such cgroup
  */
@@ -58,7 +59,10 @@ export function cgroupDomain(path: string, cgroupfs = Cgroupfs.find()): ScoreDom
   };
 }
 
-/** How much swap the cgroup may use: mm/memcontrol.c, mem_cgroup_get_max(). The limit of v1 is one for memory and swap together. */
+/**
+ * The swap that the cgroup may use, as mem_cgroup_get_max() computes it. The limit of v1 is for memory and swap
+ * together.
+ */
 function swapRoom(group: ReturnType<Cgroupfs['open']>, limitBytes: number): number {
   const limit = group?.swapLimit();
   if (limit === null || limit === undefined) return Number.POSITIVE_INFINITY;

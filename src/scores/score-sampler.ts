@@ -23,32 +23,31 @@ import type { ScoredProcess, TaskTable } from './task-table.ts';
 
 /** What a sample lists, and in which order. */
 export interface ScoresOptions {
-  /** How many processes to list. Default 10. */
+  /** The number of processes to list. Default 10. */
   top?: number;
-  /** The path of a cgroup whose limit would be hit. Default: the system's memory runs out. */
+  /** The path of a cgroup: rank the processes as if its limit were hit. Default: as if the system ran out of memory. */
   domain?: string;
-  /** Lists only processes for which it returns true. Their ranks are those among all processes. */
+  /** Lists only processes for which it returns true. Ranks still count all processes. */
   filter?: (score: Score) => boolean;
-  /** The largest value first. Default `badness`, the kernel's order. */
+  /** The value to sort by, the largest first. Default `badness`, the kernel's order. */
   sort?: ScoreSort;
-  /** Also list, after the others, processes that the kernel never chooses. Default false. */
+  /** Also lists processes that the kernel never chooses, after the others. Default false. */
   spared?: boolean;
-  /** Whose a cgroup is. Default: what its path alone says. */
+  /** Finds the owner of a cgroup. Default: only from its path. */
   ownerOf?: (path: string | null) => CgroupOwner;
-  /** How processes are read. Default: by a BPF iterator where it can be loaded, else from /proc. */
+  /** How processes are read. Default: by a BPF iterator if it can be loaded, otherwise from /proc. */
   backend?: TaskTable['backend'];
 }
 
-/** What a score table is sorted by, the largest first. */
-/** What a list of processes is sorted by, the largest value first. */
+/** The value by which a list of processes is sorted, the largest first. */
 export type ScoreSort = 'badness' | 'memory' | 'swap' | 'growth' | 'adj';
 
-/** How many processes' growth is followed: the largest ones. */
+/** The growth of this many processes is measured: of the largest ones. */
 const FOLLOWED = 256;
-/** Cgroups are listed again at most once in this time, for processes in a cgroup that is new. */
+/** The minimum time between two listings of all cgroups. A process in a new cgroup causes a listing. */
 const RELIST_MS = 500;
 
-/** Ranks all processes by badness, as often as sample() is called. */
+/** Ranks all processes by badness at each call of sample(). */
 export class ScoreSampler implements Disposable {
   readonly table: TaskTable;
   readonly #options: ScoresOptions;
@@ -57,10 +56,10 @@ export class ScoreSampler implements Disposable {
   readonly #cgroups = new CgroupPathCache({ relistMs: RELIST_MS });
   #growth = new Map<string, GrowthWindow>();
 
-  /** @throws OomscopeError USAGE: there is no such cgroup; where a backend was named, what stands in its way */
+  /** @throws OomscopeError USAGE: there is no such cgroup. Other codes: the named backend cannot be opened */
   constructor(options: ScoresOptions = {}) {
     this.#options = options;
-    this.#domain(); // report a cgroup that does not exist before anything is opened
+    this.#domain(); // throws if the cgroup does not exist, before anything is opened
     this.table = openTaskTable(options.backend);
   }
 
@@ -102,7 +101,7 @@ export class ScoreSampler implements Disposable {
     const { top = 10, filter = () => true, sort = 'badness' } = this.#options;
     const scores: Score[] = [];
     for (const [i, each] of ranked.entries()) {
-      if (sort === 'badness' && scores.length === top) break; // they are in this order already
+      if (sort === 'badness' && scores.length === top) break; // `ranked` is already in this order
       const score = this.#score(each, each.points === null ? null : i + 1, domain);
       if (filter(score)) scores.push(score);
     }
@@ -111,7 +110,7 @@ export class ScoreSampler implements Disposable {
     return listed;
   }
 
-  /** Adds a sample of the largest processes; the others are forgotten. */
+  /** Adds a sample to the growth of the largest processes, and drops the growth of all others. */
   #follow(entries: ScoredProcess[], seconds: number): void {
     const least = Float64Array.from(entries, heldBytes).sort().at(-FOLLOWED) ?? 0;
     const larger = entries.filter((entry) => heldBytes(entry) > least);
@@ -158,7 +157,7 @@ export class ScoreSampler implements Disposable {
     return this.#cgroups.path(BigInt(cgroupId)) ?? null;
   }
 
-  /** Adds what costs a file or more, for listed processes only. */
+  /** Adds the fields that need more files to be read. Only listed processes get them. */
   #complete(score: Score): void {
     score.oom_score = readProcess(score.pid, ['oom_score'])?.oomScore ?? null;
     Object.assign(score, (this.#options.ownerOf ?? ownerOf)(score.cgroup));
@@ -170,7 +169,7 @@ interface Ranked extends Weighed {
   spared: Spared | null;
 }
 
-/** Sorts processes as the kernel would choose them, and last those that it never chooses. */
+/** Sorts processes in the order in which the kernel would choose them. Those that it never chooses come last. */
 export function rankByBadness(entries: readonly ScoredProcess[], domain: BadnessDomain): Ranked[] {
   const weigh = (entry: ScoredProcess): Ranked => {
     const { pid, startTicks } = entry;
@@ -187,7 +186,7 @@ const orders: Record<ScoreSort, (a: Score, b: Score) => number> = {
   adj: (a, b) => b.oom_score_adj - a.oom_score_adj,
 };
 
-/** Bytes a second by which it grows at least. */
+/** The lower end of the confidence interval of the growth, in bytes per second. */
 const leastGrowth = ({ growth }: Score) =>
   growth ? growth.bytes_per_second - growth.uncertainty_bytes_per_second : -Infinity;
 

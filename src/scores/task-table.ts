@@ -1,6 +1,8 @@
 import type { ProcessRecord } from '../linux/process-record.ts';
 
-/** A process as the OOM killer weighs it. Kernel threads and zombies, which hold no memory, are not listed. */
+/**
+ * The fields of a process that the ranking uses. Kernel threads and zombies are left out, because they hold no memory.
+ */
 export type ScoredProcess = Pick<
   ProcessRecord,
   | 'pid'
@@ -24,12 +26,12 @@ export type ScoredProcess = Pick<
   | 'cgroupId'
 >;
 
-/** All processes in one pass, whatever they are read from. */
+/** Reads all processes in one pass, by a BPF iterator or from /proc. */
 export interface TaskTable extends Disposable {
   readonly backend: 'iterator' | 'proc';
   /** Why this backend was chosen. */
   readonly reason: string;
-  /** The caller owns the result; the next call makes a new one. */
+  /** Reads the processes. The caller owns the result: later calls do not change it. */
   read(): ScoredProcess[];
   close(): void;
 }

@@ -5,7 +5,7 @@ import { ScoreSampler, type ScoresOptions } from './score-sampler.ts';
 
 /** Options of `watchScores()`. */
 export interface WatchScoresOptions extends ScoresOptions {
-  /** Milliseconds from one sample to the next. Default 1,000. */
+  /** The interval between samples in milliseconds. Default 1,000. */
   intervalMs?: number;
 }
 
@@ -21,8 +21,9 @@ const names: OptionNames<WatchScoresOptions> = {
 };
 
 /**
- * Which process would be killed next: a `score.sample` at once, and one more after every interval. Cold: each subscription
- * samples by itself. It does not complete; it errors with USAGE when there is no such cgroup, or when it is removed.
+ * Emits which process would be killed next: a `score.sample` at once, and another after every interval. Cold: each
+ * subscription takes its own samples. It does not complete. It errors with USAGE if the cgroup does not exist or is
+ * removed.
  *
  * @throws OomscopeError USAGE: an option does not exist
  */

@@ -1,32 +1,32 @@
 /**
- * How fast a quantity grows: a straight line through its last samples by least squares, with a confidence interval. The
- * interval assumes that the scatter about the line is independent noise. Growth in steps gives a wider interval, and growth that
- * accelerates is better measured over a shorter window.
+ * Measures how fast a quantity grows: it fits a straight line to the last samples by least squares, with a confidence
+ * interval. The interval assumes that the deviations from the line are independent noise. Growth in steps gives a wider
+ * interval. Accelerating growth is measured better with a shorter window.
  */
 import type { Growth } from '../model/pressure.ts';
 
 /** The slope of a straight line through samples. */
 export interface Slope {
-  /** Change in a second. */
+  /** The change per second. */
   perSecond: number;
   /** Half of the 95 % confidence interval. null: there are fewer than three samples. */
   uncertainty: number | null;
 }
 
-/** The last samples of one quantity, 16 bytes each. */
+/** The last samples of one quantity. Each takes 16 bytes. */
 export class GrowthWindow {
   readonly #seconds: Float64Array;
   readonly #values: Float64Array;
   #next = 0;
   #count = 0;
 
-  /** @param capacity how many samples are kept */
+  /** @param capacity the number of samples that are kept */
   constructor(capacity = 30) {
     this.#seconds = new Float64Array(capacity);
     this.#values = new Float64Array(capacity);
   }
 
-  /** Adds a sample. @param seconds of any clock. A sample that is not later than the last one is ignored. */
+  /** Adds a sample; a sample that is not later than the last one is ignored. @param seconds the time by any clock */
   add(seconds: number, value: number): void {
     const { length } = this.#seconds;
     const last = this.#seconds[(this.#next + length - 1) % length] as number;
@@ -37,7 +37,7 @@ export class GrowthWindow {
     this.#count = Math.min(this.#count + 1, length);
   }
 
-  /** Number of samples, at most the capacity. */
+  /** The number of samples, at most the capacity. */
   get count(): number {
     return this.#count;
   }
@@ -70,9 +70,9 @@ export class GrowthWindow {
 }
 
 /**
- * Says when what is left will be used up. null: there are too few samples for a confidence interval.
+ * Predicts when the memory that is left will be used up. null: there are too few samples for a confidence interval.
  *
- * @param leftBytes what is left until the limit; null: there is no limit
+ * @param leftBytes the memory that is left until the limit; null: there is no limit
  */
 export function growthOf(slope: Slope | undefined, leftBytes: number | null): Growth | null {
   if (!slope || slope.uncertainty === null) return null;
@@ -97,7 +97,9 @@ function mean(values: Float64Array): number {
 const few = [12.7062, 4.30265, 3.18245, 2.77645];
 const Z = 1.959964;
 
-/** The 97.5th percentile of Student's t: a table for the first four, then Fisher's expansion, exact to 0.1 %. */
+/**
+ * The 97.5th percentile of Student's t: up to four degrees of freedom from a table, then Fisher's expansion, to 0.1 %.
+ */
 export function studentT975(degreesOfFreedom: number): number {
   const n = degreesOfFreedom;
   return (

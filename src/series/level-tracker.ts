@@ -1,32 +1,34 @@
 import { levelNames } from '../model/level.ts';
 import type { PressureLevelName } from '../model/pressure.ts';
 
-/** Where levels begin and end, and for how long a value must hold before the level follows it. */
+/**
+ * The thresholds at which levels begin and end, and how long a value must stay beyond them before the level changes.
+ */
 export interface LevelOptions {
   /** The values at which `low`, `medium` and `critical` begin. They must rise. */
   thresholds: readonly [low: number, medium: number, critical: number];
   /** A level ends when the value is this far below its threshold. */
   hysteresis: number;
-  /** How many milliseconds a value must be above or below before the level follows. */
+  /** The time in milliseconds for which a value must stay above or below before the level changes. */
   sustainMs: number;
 }
 
 /**
- * Turns a value that goes up and down into a level that holds still. Each level is a switch that goes on at its threshold and
- * off some way below it, both only after the value has held for `sustainMs`.
+ * Converts a fluctuating value to a stable level. Each level is switched on when the value reaches its threshold, and
+ * off when the value is below the threshold minus the hysteresis, both only after `sustainMs`.
  */
 export class LevelTracker {
   level: PressureLevelName = 'normal';
   readonly #options: LevelOptions;
   readonly #on = [false, false, false];
-  /** Since when the value asks for the other position of each switch. */
+  /** For each level: since when the value has been on the other side of the threshold. */
   readonly #since: (number | undefined)[] = [undefined, undefined, undefined];
 
   constructor(options: LevelOptions) {
     this.#options = options;
   }
 
-  /** @param nowMs of any clock that does not jump. @returns the level now */
+  /** Adds a value. @param nowMs the time by any clock that does not jump. @returns the level now */
   next(nowMs: number, value: number): PressureLevelName {
     const { thresholds, hysteresis, sustainMs } = this.#options;
     for (const [i, threshold] of thresholds.entries()) {

@@ -5,17 +5,20 @@ import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import type { HasLevel } from './level-at-least.ts';
 import { subjectKey } from './subject-key.ts';
 
-/** A step in an episode: from the first level above `normal` until the return to `normal`. */
+/** A step in an episode. An episode lasts from the first level above `normal` until the return to `normal`. */
 export interface Episode<E> {
-  /** The same for all steps of one episode. */
+  /** The id of the episode, the same for all its steps. */
   id: string;
-  /** What is under pressure, or full. */
+  /** The system or cgroup that the level belongs to. */
   subject: PressureSubject;
-  /** `begun`: the level left `normal`. `worse`: the level is higher than ever in this episode. `over`: it is `normal` again. */
+  /**
+   * `begun`: the level left `normal`. `worse`: the level is the highest of this episode so far. `over`: it is `normal`
+   * again.
+   */
   state: 'begun' | 'worse' | 'over';
   /** The highest level so far. */
   peak: PressureLevelName;
-  /** Since the episode began, by the clock of the events. */
+  /** The time since the episode began, by the time stamps of the events. */
   duration_ns: number;
   /** The event that caused this step. */
   event: E;
@@ -24,9 +27,9 @@ export interface Episode<E> {
 type Levelled = Envelope & HasLevel & { subject: PressureSubject; episode?: string };
 
 /**
- * Reduces events to the steps of their episodes: begun, worse, over. All other events are dropped. Each subject has its own
- * episodes, so the caller need not group the events. The return to `normal` is dropped if no earlier event of its episode was
- * seen.
+ * Reduces events to the steps of their episodes: begun, worse, over. All other events are dropped. Each subject has its
+ * own episodes, so the caller need not group the events. The return to `normal` is dropped if no earlier event of its
+ * episode was seen.
  */
 export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
   return (source) =>
@@ -37,7 +40,7 @@ export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
           const { subject, level, mono_ns } = event;
           const key = subjectKey(subject);
           const before = open.get(key);
-          if (!before && level === 'normal') return []; // it began before the subscription
+          if (!before && level === 'normal') return []; // the episode began before the subscription
           const now = before ?? { id: event.episode ?? event.id, peak: level, beganNs: BigInt(mono_ns) };
           const state = level === 'normal' ? 'over' : !before ? 'begun' : 'worse';
           if (state === 'worse' && levelIndex(level) <= levelIndex(now.peak)) return [];

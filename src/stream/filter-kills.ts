@@ -1,17 +1,17 @@
-/** Filters kills, and the events that belong to them. Events that are not about a kill pass. */
+/** Filters `oom.kill` events, and the events that belong to the same kill. All other events pass. */
 import { filter, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
 import { globMatch } from '../text/glob.ts';
 
-/** Which kills pass: those that match in every respect. */
+/** Conditions for kills. A kill passes if it matches all of them. */
 export interface KillFilter {
-  /** Empty: all kinds. */
+  /** The kinds of kills that pass. Empty: all kinds. */
   kinds: readonly KillKind[];
-  /** Globs over the victim's name, of its thread or of the process. Empty: all. */
+  /** Globs for the name of the victim: of the marked thread or of the process. Empty: all names. */
   comms: readonly string[];
-  /** Globs over paths of cgroups. A kill passes if its victim was there or below, or if the limit that was hit is there. */
+  /** Globs for the victim's cgroup, a cgroup above it, or the cgroup whose limit was hit. Empty: all cgroups. */
   cgroups: readonly string[];
-  /** Globs over a container's name, id or start of an id: of the victim's, or of the limit's. */
+  /** Names (globs), ids or starts of ids of the container of the victim or of the limit that was hit. Default: all. */
   containers?: readonly string[];
 }
 
@@ -33,10 +33,10 @@ function isContainer(glob: string, { victim, limit }: OomKill): boolean {
   );
 }
 
-/** The runtimes' own commands accept the start of an id as well. */
+/** Whether the text is the start of an id, which the commands of container runtimes accept as well. */
 const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 
-/** Reports come within a second of their kills. The oldest kills beyond this number are not waited for. */
+/** The most kills whose report may still come. A report comes within a second, so older kills can be dropped. */
 const MOST_AWAITED = 1024;
 
 /** Passes kills that match. An `oom.reaped` or `oom.report` passes if its kill did. */

@@ -3,9 +3,9 @@ import { levelIndex } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject } from '../model/pressure.ts';
 import { subjectKey } from './subject-key.ts';
 
-/** The fields that the operators need: `pressure.level` and `memory.usage` have them. */
+/** The fields that these operators need. `pressure.level` and `memory.usage` have them. */
 export interface HasLevel {
-  /** What is under pressure, or full. */
+  /** The system or cgroup that the level belongs to. */
   subject: PressureSubject;
   /** The level now. */
   level: PressureLevelName;
@@ -14,14 +14,14 @@ export interface HasLevel {
 }
 
 /**
- * Passes an event that reaches `level`, and from then on every event of that subject, up to and including its return to
- * `normal`. A subscriber that gets the beginning of an episode also gets its end.
+ * Passes the first event of a subject that reaches `level`, and every later event of the same subject up to and
+ * including its return to `normal`. So a subscriber that gets the beginning of an episode also gets its end.
  */
 export function levelAtLeast<E extends HasLevel>(level: PressureLevelName): MonoTypeOperatorFunction<E> {
   return (source) => defer(() => source.pipe(filter<E>(reaches(level))));
 }
 
-/** The same as a predicate. It remembers which subjects have reached the level. */
+/** levelAtLeast() as a predicate. It remembers which subjects have reached the level. */
 export function reaches(level: PressureLevelName): (event: HasLevel) => boolean {
   const reached = new Set<string>();
   return (event) => {

@@ -5,7 +5,7 @@ import { subjectKey } from './subject-key.ts';
 
 /** Options of `perCgroup()`. */
 export interface PerCgroupOptions {
-  /** A cgroup without an event for this long is forgotten; its next event starts anew. Default an hour. */
+  /** The state of a cgroup is dropped after this time without an event, in milliseconds. Default one hour. */
   idleMs?: number;
   /** The clock. Default: `asyncScheduler` of RxJS. */
   scheduler?: SchedulerLike;

@@ -4,9 +4,9 @@ import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.t
 
 /** Options of `rateLimited()`. */
 export interface RateLimit<E> {
-  /** How many events may pass at once. At least 1. */
+  /** The number of events that may pass in a burst. At least 1. */
   count: number;
-  /** After this time as many may pass again: one every `perMs` / `count` milliseconds. More than 0. */
+  /** The time in which the limit recovers completely: one event every `perMs` / `count` milliseconds. More than 0. */
   perMs: number;
   /** Events for which it returns true always pass and are not counted, such as the end of an episode. Default: none. */
   always?: (event: E) => boolean;
@@ -25,7 +25,8 @@ const names: OptionNames<RateLimit<unknown>> = {
 };
 
 /**
- * Passes at most `count` events in `perMs` milliseconds and drops the others: a bucket of tokens that refills evenly.
+ * Passes bursts of at most `count` events, on average `count` events in `perMs` milliseconds, and drops the others. It
+ * is a token bucket.
  *
  * @throws OomscopeError USAGE: an option does not exist or is out of range
  */

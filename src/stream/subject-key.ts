@@ -1,4 +1,4 @@
 import type { PressureSubject } from '../model/pressure.ts';
 
-/** Tells subjects apart. A cgroup that is removed and made again has another id, and so another key. */
+/** A key that is unique for each subject. If a cgroup is removed and created again, its id and its key change. */
 export const subjectKey = ({ scope, path, id }: PressureSubject): string => `${scope}:${id ?? path}`;

@@ -11,9 +11,9 @@ export interface SustainedOptions<E> {
 }
 
 /**
- * Passes an event once its condition has held for `durationMs` milliseconds: the latest event first, then each one, up to
- * and including the one that ends the condition. A condition that ends sooner leaves no trace. It is for the events of one
- * subject; `perCgroup()` separates subjects.
+ * Drops events until their condition has held for `durationMs` milliseconds. Then it passes the latest event, and every
+ * further event up to and including the one that ends the condition. If the condition ends sooner, no event passes. The
+ * input must be the events of one subject; `perCgroup()` separates subjects.
  *
  * @throws OomscopeError USAGE: an option does not exist
  */
