@@ -1,5 +1,5 @@
 /**
- * sd_notify(3): reports readiness, status and watchdog signs to the service manager that started this process.
+ * sd_notify(3): reports readiness, status and watchdog keep-alives to the service manager that started this process.
  */
 import { loadNative } from '../native/addon.ts';
 import { checked } from '../native/system-call.ts';
@@ -7,7 +7,7 @@ import { checked } from '../native/system-call.ts';
 /**
  * @param state lines such as "READY=1" or "WATCHDOG=1"
  * @param socket a path, or "@name" for an abstract socket
- * @returns false when no service manager waits for notifications
+ * @returns false: no service manager expects notifications
  * @throws OomscopeError SYSTEM_CALL, NOT_PERMITTED
  */
 export function notifySystemd(state: string, socket = process.env.NOTIFY_SOCKET): boolean {
@@ -16,7 +16,10 @@ export function notifySystemd(state: string, socket = process.env.NOTIFY_SOCKET)
   return true;
 }
 
-/** Interval of "WATCHDOG=1" in milliseconds: half of the time that systemd waits. undefined: no watchdog for this process. */
+/**
+ * Interval between "WATCHDOG=1" notifications (ms): half of systemd's timeout. undefined: systemd runs no watchdog for
+ * this process.
+ */
 export function watchdogMs(environment: NodeJS.ProcessEnv = process.env, pid = process.pid): number | undefined {
   const microseconds = Number(environment.WATCHDOG_USEC);
   if (!Number.isSafeInteger(microseconds) || microseconds <= 0) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Runs the tracer, the pressure monitor and the guard from one configuration, as one stream of events. Replacing the guard
- * leaves the tracer and the monitor as they are.
+ * Runs the tracer, the pressure monitor and the guard from one configuration, and merges their events into one stream.
+ * The guard can be replaced while the tracer and the monitor continue to run.
  */
 import { type Observable, Subject } from 'rxjs';
 import type { Config } from '../config/config.ts';
@@ -11,9 +11,9 @@ import type { Event } from '../model/events.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 
-/** A countdown without an update for this long is over. */
+/** A count of fruitless reclaims without an update for this long is outdated (ms). */
 const COUNTDOWN_MS = 1000;
-/** Shortest interval between two reads of the pressure totals, which are read for all cgroups at once. */
+/** Shortest interval between two reads of the pressure totals (ms). Each read returns the totals of all cgroups. */
 const TOTALS_MS = 5;
 
 export class Watch implements AsyncDisposable {
@@ -79,7 +79,8 @@ export class Watch implements AsyncDisposable {
   async guardBy(config: Config): Promise<string[]> {
     const before = this.#guard;
     this.#guard = undefined;
-    // The two must not run side by side: they would act on the same victims and write the same state file.
+    // The old and the new guard must not run at the same time, because they would kill the same victims and write the
+    // same state file.
     await before?.opened.close();
     try {
       return await this.#start(config);
@@ -126,7 +127,7 @@ export class Watch implements AsyncDisposable {
 }
 
 function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {
-  // The totals leave out cgroups that were never stalled.
+  // The pressure totals do not contain cgroups that were never stalled.
   const calm = windowsMs.map((ms) => ({ window_seconds: ms / 1000, some: 0, full: 0 }));
   const rounds = new Map<string, { count: number; atMs: number }>();
   monitor.countdown$.subscribe(({ subject, fruitless_rounds }) => {

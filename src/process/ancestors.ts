@@ -1,8 +1,8 @@
 import { processFiles } from '../linux/process-reader.ts';
 
 /**
- * A process and those that it descends from, itself first, up to init. A process keeps its parent until that exits, so the
- * caller may read this once and keep it.
+ * The pids of a process and of its ancestors up to init, the process itself first. The parent of a process changes only
+ * when the parent exits, so the caller may keep the result.
  */
 export function processAncestors(pid = process.pid, proc = '/proc'): ReadonlySet<number> {
   const pids = new Set<number>();

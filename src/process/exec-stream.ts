@@ -1,4 +1,7 @@
-/** Reports every program that is executed, from a BPF program: nothing is polled, and no short-lived process is missed. */
+/**
+ * Reports every execve(2) of the machine from a BPF program, without polling, so that short-lived processes are also
+ * reported.
+ */
 import { type Attached, attachObject } from '../bpf/load/attach.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
 import { obstacle } from '../bpf/load/tracer-loader.ts';
@@ -10,18 +13,21 @@ import type { ProcessRecord } from '../linux/process-record.ts';
 import { OomscopeError } from '../model/error.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
-/** Room for 4,000 records: as many as a machine that compiles something executes in a second. */
+/**
+ * Size of the BPF ring buffer. It holds 4,000 records, about as many as there are execve(2) calls in one second on a
+ * machine that compiles software.
+ */
 const RING_BYTES = 256 * 1024;
 
-/** A process that has just executed a program, as it was at that moment. */
+/** A process at the moment when it has executed a program. */
 export interface Exec extends Pick<ProcessRecord, 'pid' | 'startTicks' | 'ppid' | 'uid' | 'comm' | 'oomScoreAdj'> {
-  /** CLOCK_MONOTONIC. */
+  /** Time of the execve(2), CLOCK_MONOTONIC in ns. */
   monoNs: bigint;
 }
 
 export interface ExecStreamOptions {
   onExec: (exec: Exec) => void;
-  /** The ring was full: so many more were not reported. */
+  /** The BPF ring buffer was full, and `count` more calls of execve(2) were not reported. */
   onLost: (count: number) => void;
   onError: (error: unknown) => void;
 }
@@ -31,7 +37,10 @@ export class ExecStream implements Disposable {
   readonly #options: ExecStreamOptions;
   #lost = 0;
 
-  /** Starts at once. @throws OomscopeError NOT_PERMITTED, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING, OBJECT_MISSING, LIBBPF */
+  /**
+   * Starts immediately. @throws OomscopeError NOT_PERMITTED, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING,
+   * OBJECT_MISSING, LIBBPF
+   */
   constructor(options: ExecStreamOptions) {
     const inTheWay = obstacle();
     if (inTheWay) throw inTheWay;
@@ -57,7 +66,7 @@ export class ExecStream implements Disposable {
   }
 }
 
-/** tp_btf needs the tracepoint in the kernel's BTF; raw_tp does not. */
+/** Attaches the BPF program as tp_btf; where the kernel's BTF does not describe the tracepoint, as raw_tp. */
 function attach(): Attached {
   const by = (program: string) =>
     attachObject({ file: 'exec.bpf.o', programs: new Set([program]), constants: {}, ringBytes: RING_BYTES });

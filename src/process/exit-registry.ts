@@ -1,7 +1,7 @@
 import { type ExitWatcher, loadNative } from '../native/addon.ts';
 import { checked } from '../native/system-call.ts';
 
-/** Tells when processes exit. One thread of the addon waits for all of them. */
+/** Reports when processes exit. One thread of the addon waits for all of them. */
 export class ExitRegistry {
   static #shared: ExitRegistry | undefined;
   readonly #waiting = new Map<number, (monoNs: bigint) => void>();
@@ -15,7 +15,7 @@ export class ExitRegistry {
     });
   }
 
-  /** The registry of this JavaScript thread; made at the first call. */
+  /** The registry of this JavaScript thread, which the first call creates. */
   static shared(): ExitRegistry {
     ExitRegistry.#shared ??= new ExitRegistry();
     return ExitRegistry.#shared;
@@ -23,7 +23,7 @@ export class ExitRegistry {
 
   /**
    * @param tell called once, with the time of the exit in nanoseconds of CLOCK_MONOTONIC
-   * @returns stops waiting; `tell` is not called afterwards
+   * @returns a function that stops the waiting; `tell` is not called afterwards
    * @throws OomscopeError SYSTEM_CALL
    */
   watch(pidfd: number, tell: (monoNs: bigint) => void): () => void {

@@ -1,4 +1,6 @@
-/** The file of an undo ledger: of this user, for one process at a time. */
+/**
+ * Opens the file of an undo ledger. It must belong to this user, and a lock ensures that one process uses it at a time.
+ */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { readIfPresent } from '../linux/read-if-present.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -6,8 +8,8 @@ import { loadNative } from '../native/addon.ts';
 import { failure } from '../native/system-call.ts';
 
 /**
- * Opens a file, or makes it, for this process alone until the descriptor is closed. It is opened again where another process
- * has replaced or removed it before this one had the lock.
+ * Opens or creates a file, and locks it until the descriptor is closed. If another process replaces or removes the file
+ * before this process has the lock, this function opens it again.
  *
  * @throws OomscopeError USAGE, BAD_INPUT, NOT_PERMITTED, OUTPUT
  */
@@ -22,7 +24,7 @@ export function lockedFile(path: string): number {
         const by = holder === undefined ? 'another process' : `process ${holder}`;
         throw new OomscopeError(
           'USAGE',
-          `${path} is in use by ${by}: end it first, or choose another with --state-file.`,
+          `${path} is in use by ${by}: stop that process first, or choose another file with --state-file.`,
         );
       }
       if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return fd;
@@ -34,7 +36,10 @@ export function lockedFile(path: string): number {
   }
 }
 
-/** What the file says is written into other processes and into cgroups: no other user may have written it. */
+/**
+ * The values in the file are written to other processes and to cgroups, so no other user must be able to write the
+ * file.
+ */
 function checkOwn(path: string, fd: number): void {
   const { uid, mode } = fstatSync(fd);
   const isFile = (mode & constants.S_IFMT) === constants.S_IFREG;
@@ -42,11 +47,14 @@ function checkOwn(path: string, fd: number): void {
   const got = isFile ? `one of uid ${uid} with mode ${(mode & 0o777).toString(8)}` : 'no regular file';
   throw new OomscopeError(
     'BAD_INPUT',
-    `${path}: expected an undo file of this user with mode 600, got ${got}. Choose another with --state-file.`,
+    `${path}: expected an undo file of this user with mode 600, got ${got}. Choose another file with --state-file.`,
   );
 }
 
-/** The process that has the lock of a file, from /proc/locks; undefined: not known, for example in another pid namespace. */
+/**
+ * The process that has locked a file, from /proc/locks; undefined: unknown, for example because it is in another pid
+ * namespace.
+ */
 function holderOf(fd: number): number | undefined {
   const { ino } = fstatSync(fd);
   const lock = readIfPresent('/proc/locks')
@@ -56,7 +64,10 @@ function holderOf(fd: number): number | undefined {
   return pid > 0 ? pid : undefined;
 }
 
-/** Runs what opens or writes the file at `path`. @throws OomscopeError NOT_PERMITTED, OUTPUT */
+/**
+ * Runs `act`, which opens or writes the file at `path`, and converts its errors. @throws OomscopeError NOT_PERMITTED,
+ * OUTPUT
+ */
 export function onFile<T>(path: string, act: () => T): T {
   try {
     return act();
@@ -66,7 +77,7 @@ export function onFile<T>(path: string, act: () => T): T {
     const why = denied ? 'permission denied' : code;
     throw new OomscopeError(
       denied ? 'NOT_PERMITTED' : 'OUTPUT',
-      `Cannot open or write the undo file ${path}: ${why}. Choose another with --state-file.`,
+      `Cannot open or write the undo file ${path}: ${why}. Choose another file with --state-file.`,
       { cause },
     );
   }

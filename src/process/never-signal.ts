@@ -2,7 +2,7 @@ import { OOM_SCORE_ADJ_MIN } from '../kernel-facts/oom-badness.ts';
 import { processFiles } from '../linux/process-reader.ts';
 
 /**
- * Why this process must not be signalled, whatever a policy says; undefined where it may be.
+ * Why a process must not be signalled, whatever a policy says; undefined: it may be signalled.
  *
  * @param own this process and its ancestors: processAncestors()
  */

@@ -1,6 +1,7 @@
 /**
- * The oom_score_adj of one process, and of no other that gets its pid: the directory /proc/PID is opened first, and both
- * files are opened through it. An open directory of a process that has exited is empty.
+ * Reads and writes the oom_score_adj of one process, and never of another process that reuses the pid. The directory
+ * /proc/PID is opened first, and both files (stat, oom_score_adj) are opened through it. When the process has exited,
+ * its open directory is empty.
  */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { processFiles } from '../linux/process-reader.ts';
@@ -16,7 +17,10 @@ export class ScoreAdjFile implements Disposable {
     this.#file = file;
   }
 
-  /** @throws OomscopeError PROCESS_GONE: it has exited, or another process has its pid; NOT_PERMITTED: another user's */
+  /**
+   * @throws OomscopeError PROCESS_GONE: it has exited, or another process has its pid; NOT_PERMITTED: it belongs to
+   *   another user
+   */
   static open({ pid, startTicks: ticks }: ProcessIdentity): ScoreAdjFile {
     let directory: number | undefined;
     try {
@@ -42,9 +46,9 @@ export class ScoreAdjFile implements Disposable {
   }
 
   /**
-   * fs/proc/base.c, __set_oom_adj(): to go below the lowest value that a writer with CAP_SYS_RESOURCE has set, the caller
-   * needs that capability; with it, the value also becomes the new lowest. Processes that use the same memory (vfork, CLONE_VM)
-   * get the value, too.
+   * Writes the value. __set_oom_adj() in fs/proc/base.c: to set a value below the lowest one that a writer with
+   * CAP_SYS_RESOURCE has set, the caller needs that capability, and the value then becomes the new lowest. Processes
+   * that share the memory (vfork, CLONE_VM) get the value, too.
    *
    * @throws OomscopeError PROCESS_GONE, NOT_PERMITTED
    */

@@ -1,4 +1,7 @@
-/** A process that cannot be mistaken for another: its pid and start time, held by a pidfd. */
+/**
+ * A handle of one process: its pid and start time, and an open pidfd. It can never refer to another process that reuses
+ * the pid.
+ */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseStat } from '../linux/process-files.ts';
@@ -10,16 +13,16 @@ import { ExitRegistry } from './exit-registry.ts';
 
 export type { ProcessIdentity } from '../linux/process-record.ts';
 
-/** A process as it is now. */
+/** The current state of a process. */
 export interface ProcessState extends Pick<ProcessRecord, 'startTicks' | 'rssBytes'> {
   /** false for a zombie all of whose threads have ended. */
   alive: boolean;
-  /** It runs do_exit(), or is not alive. */
+  /** The process is in do_exit(), or is not alive. */
   dying: boolean;
 }
 
 export interface ProcessEnd {
-  /** CLOCK_MONOTONIC, when the process became a zombie. Its memory may not be free yet. */
+  /** When the process became a zombie, CLOCK_MONOTONIC in ns. Its memory may not be free yet. */
   monoNs: bigint;
 }
 
@@ -27,7 +30,10 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   readonly pid: number;
   readonly startTicks: number;
   readonly #pidfd: number;
-  /** /proc/PID/stat. Kept open, because state() must not need memory. */
+  /**
+   * Descriptor of /proc/PID/stat. It stays open, because opening a file needs memory, and state() must also work when
+   * memory is short.
+   */
   readonly #stat: number;
   #exited: Promise<ProcessEnd> | undefined;
   #unwatch: (() => void) | undefined;
@@ -41,10 +47,11 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Two processes with the same pid differ in the clock tick (10 ms) in which they started. The kernel gives a pid again
-   * only after all others, and no machine starts that many processes within one tick.
+   * Two processes with the same pid differ in the clock tick (10 ms) in which they started. The kernel reuses a pid
+   * only after it has used all others, and no machine starts that many processes within one tick.
    *
-   * @throws OomscopeError PROCESS_GONE (the process has exited, or another has its pid), NOT_PERMITTED, SYSTEM_CALL
+   * @throws OomscopeError PROCESS_GONE (the process has exited, or another process has its pid), NOT_PERMITTED,
+   *   SYSTEM_CALL
    */
   static open(identity: ProcessIdentity): ProcessHandle {
     const { pid } = identity;
@@ -56,7 +63,8 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
       stat = openSync(`/proc/${pid}/stat`, 'r');
       const handle = new ProcessHandle(identity, pidfd, stat);
       const seen = handle.state();
-      // state() also signalled the pidfd: the process was alive then, so the pid and the file were its own.
+      // state() also checks the pidfd with signal 0. It succeeded, so the process still existed, and the pid and the
+      // file were its own.
       if (seen && seen.startTicks !== identity.startTicks) {
         throw gone(identity, `its pid belongs to a process that started at ${seen.startTicks}`);
       }
@@ -77,7 +85,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Signals the whole process. @returns false: it has exited
+   * Sends a signal to the whole process. @returns false: the process has exited
    *
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
    */
@@ -88,7 +96,7 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     return true;
   }
 
-  /** Is this process still alive? A zombie is not. */
+  /** Whether this process is still alive. A zombie is not alive. */
   stillSame(): boolean {
     const seen = this.state();
     return seen?.alive === true && seen.startTicks === this.startTicks;
@@ -103,10 +111,10 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
   }
 
   /**
-   * Frees the memory of a dying process, which may be stuck and unable to do so (process_mrelease(2), Linux 5.15). Runs on
-   * another thread, because it takes longer the more memory there is.
+   * Frees the memory of a dying process, which may be stuck and unable to do so (process_mrelease(2), Linux 5.15). Runs
+   * on another thread, because it takes longer the more memory there is.
    *
-   * @returns "not dying" also where other processes use the same memory; "busy": try again
+   * @returns "not dying": the process is not dying, or another process uses the same memory; "busy": try again
    *
    * @throws OomscopeError NOT_PERMITTED, SYSTEM_CALL, CLOSED
    */
@@ -125,7 +133,9 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     return 'released';
   }
 
-  /** Adds an owner, which must call close() as well: opening a second pidfd would take memory, which may be short. */
+  /**
+   * Adds an owner, which must also call close(). Opening a second pidfd instead would need memory, which may be short.
+   */
   share(): this {
     if (this.#holders === 0) throw new OomscopeError('CLOSED', `The handle of process ${this.pid} is closed.`);
     this.#holders++;
@@ -144,7 +154,10 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     this.close();
   }
 
-  /** The process as it is now, read from files that are already open. undefined: it has exited and was waited for. */
+  /**
+   * The current state of the process, read from files that are already open. undefined: the process has exited, and its
+   * parent has called wait(2) for it.
+   */
   state(): ProcessState | undefined {
     const { fd } = this;
     let line: Buffer;
@@ -157,13 +170,13 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     if (failure(loadNative().pidfdSignal(fd, 0)) === 'ESRCH') return undefined;
     const stat = parseStat(line);
     if (!stat) return undefined;
-    // A leader that has exited is a zombie while other threads of the process live on.
+    // A thread group leader that has exited is a zombie while other threads of the process continue to run.
     const alive = !'ZXx'.includes(stat.state) || stat.threads > 1;
     return { startTicks: stat.startTicks, alive, dying: !alive || stat.exiting, rssBytes: stat.rssBytes };
   }
 }
 
-/** /proc/PID/stat is one line of at most some 350 bytes. */
+/** /proc/PID/stat is one line of at most about 350 bytes. */
 const buffer = Buffer.alloc(1024);
 
 function gone({ pid, startTicks }: ProcessIdentity, why: string): OomscopeError {

@@ -1,4 +1,7 @@
-/** Runs programs for alerts and hooks: without a shell, each in a process group of its own that can be ended as a whole. */
+/**
+ * Runs programs for alerts and hooks, without a shell. Each runs in its own process group, so that all its processes
+ * can be killed together.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
@@ -12,23 +15,23 @@ export interface Program {
   env: Record<string, string>;
   /** Written to its standard input. The program need not read it. */
   input: string;
-  /** Ends the process group: SIGTERM, and a second later SIGKILL. */
+  /** When it aborts, the process group gets SIGTERM, and SIGKILL one second later. */
   signal: AbortSignal;
 }
 
 const MOST_STDERR = 1024;
-/** From SIGTERM to SIGKILL. */
+/** Time between SIGTERM and SIGKILL (ms). */
 const TERM_GRACE_MS = 1_000;
-/** How long standard error is read after the program has exited. */
+/** How long standard error is still read after the program has exited (ms). */
 const STDERR_GRACE_MS = 100;
-/** The machine is short of processes, memory or file descriptors: a later attempt may succeed. */
+/** Errors of a machine that is short of processes, memory or file descriptors. A later attempt may succeed. */
 const transient = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
 
 /**
  * Runs a program to its end. Never rejects.
  *
- * @returns delivered for exit status 0; retry when it could not be started for want of resources; otherwise refused, because a
- *   program that has done half its work must not run again
+ * @returns `delivered` for exit status 0; `retry` if the program could not be started for lack of resources; otherwise
+ *   `refused`, because a program that has done half its work must not run again
  */
 export function runProgram({ path, args, env, input, signal }: Program): Promise<Receipt> {
   const { spawn } = process.getBuiltinModule('node:child_process');
@@ -54,7 +57,7 @@ export function runProgram({ path, args, env, input, signal }: Program): Promise
     child.on('exit', (status, killer) => {
       killing.cancel();
       child.stdin?.destroy();
-      // A process that it has left behind may keep the pipe open for ever.
+      // A child that outlives the program may keep the pipe open for ever.
       const grace = setTimeout(() => child.stderr?.destroy(), STDERR_GRACE_MS);
       child.once('close', () => {
         clearTimeout(grace);
@@ -75,7 +78,7 @@ export function runProgram({ path, args, env, input, signal }: Program): Promise
   });
 }
 
-/** Ends the process group when the signal fires: SIGTERM, then SIGKILL. */
+/** Sends SIGTERM to the process group when `signal` aborts, and SIGKILL after the grace time. */
 function endGroup(child: ChildProcess, signal: AbortSignal): { cancel: () => void } {
   let timer: NodeJS.Timeout | undefined;
   const kill = (name: NodeJS.Signals) => {
@@ -95,7 +98,7 @@ function endGroup(child: ChildProcess, signal: AbortSignal): { cancel: () => voi
     cancel() {
       signal.removeEventListener('abort', onAbort);
       clearTimeout(timer);
-      // The leader has exited; the group keeps its number while any other process is in it.
+      // The leader has exited. The id of the group is not reused while any other process is in the group.
       if (signal.aborted) kill('SIGKILL');
     },
   };
@@ -104,7 +107,7 @@ function endGroup(child: ChildProcess, signal: AbortSignal): { cancel: () => voi
 /**
  * Finds an executable file, by its absolute path or by its name in PATH.
  *
- * @param user which setting names the program, for the error's message
+ * @param user the setting that names the program, for the error message
  * @returns its absolute path
  * @throws OomscopeError USAGE
  */

@@ -1,4 +1,4 @@
-/** Raises oom_score_adj values of processes for a while, and restores them. */
+/** Raises the oom_score_adj of processes temporarily, and restores it. */
 import { OomscopeError } from '../model/error.ts';
 import { ScoreAdjFile } from './oom-score-adj-file.ts';
 import type { ProcessIdentity } from './process-handle.ts';
@@ -9,7 +9,7 @@ const keyOf = ({ pid, startTicks }: ProcessIdentity) => processKey(pid, startTic
 
 export class RaisedScores {
   readonly #ledger: UndoLedger;
-  /** How many raise() calls of a process have not been restored. */
+  /** For each process, the number of raise() calls without a matching restore(). */
   readonly #holders = new Map<string, number>();
 
   constructor(ledger: UndoLedger) {
@@ -17,9 +17,10 @@ export class RaisedScores {
   }
 
   /**
-   * Never lowers a value. A process may be raised again while it is: it is restored when each call has been.
+   * Raises the value of a process, and never lowers it. raise() may be called several times for a process; the last
+   * matching restore() restores the value.
    *
-   * @returns false: the value was as high already, or the process has exited
+   * @returns false: the value was already as high, or the process has exited
    * @throws OomscopeError NOT_PERMITTED, OUTPUT
    */
   raise(identity: ProcessIdentity, to: number): boolean {
@@ -38,7 +39,9 @@ export class RaisedScores {
     return true;
   }
 
-  /** Ends one raise(). @returns undefined: it was not raised, or another raise() holds it. Never throws */
+  /**
+   * Reverts one raise(). Never throws. @returns undefined: the value was not raised, or another raise() still needs it
+   */
   restore(identity: ProcessIdentity): Undone | undefined {
     const key = keyOf(identity);
     const holders = this.#holders.get(key) ?? 0;

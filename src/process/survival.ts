@@ -5,24 +5,33 @@ import { loadNative } from '../native/addon.ts';
 import { checked } from '../native/system-call.ts';
 
 export interface Survival {
-  /** Pages of files, such as its code, stay in memory once they were used. The heap may still be swapped: see MemorySwapMax=. */
+  /**
+   * Keep pages of files, such as the program's code, in memory after their first use. The heap may still be swapped:
+   * see MemorySwapMax= of systemd.
+   */
   lockMemory?: boolean;
-  /** −1000 to 1000. Going below the present value needs CAP_SYS_RESOURCE. */
+  /** The oom_score_adj, −1000 to 1000. A value below the current one needs CAP_SYS_RESOURCE. */
   oomScoreAdj?: number;
-  /** −20 to 19, for the JavaScript thread. */
+  /** The nice value of the JavaScript thread, −20 to 19. */
   nice?: number;
-  /** 1 to 99: SCHED_RR for the JavaScript thread, ahead of all threads without real-time priority. */
+  /**
+   * The SCHED_RR priority of the JavaScript thread, 1 to 99. It then runs before all threads without real-time
+   * priority.
+   */
   realtimePriority?: number;
 }
 
-/** For each setting that was asked for: null when it was made, else why not. */
+/** For each requested setting: null if it was applied, otherwise the reason why not. */
 export type Survived = { [setting in keyof Survival]: string | null };
 
 const OWN_ADJ = '/proc/self/oom_score_adj';
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
 
-/** Makes the settings that the kernel allows. Never throws. @returns the outcome of each, and what undoes them all */
+/**
+ * Applies the settings that the kernel allows. Never throws. @returns the outcome of each, and a function that reverts
+ * all of them
+ */
 export function survive(wanted: Survival): { survived: Survived; undo: () => void } {
   const native = loadNative();
   const survived: Survived = {};

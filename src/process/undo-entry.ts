@@ -1,6 +1,7 @@
 /**
- * An entry of an undo ledger: what was there before a change, and what this program wrote. A change is undone only where
- * the file still reads what this program wrote; a value that another program has written since is left alone.
+ * An entry of an undo ledger: the value of a file before a change, and the value that this program wrote. A change is
+ * undone only if the file still has the value that this program wrote. A value that another program has written since
+ * is not changed.
  */
 import { readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';
@@ -8,11 +9,14 @@ import type { OomscopeError } from '../model/error.ts';
 import { ScoreAdjFile } from './oom-score-adj-file.ts';
 
 interface Common {
-  /** The boot that the change was made in: a later boot has nothing to undo. null: the file outlives a reboot. */
+  /**
+   * The id of the boot in which the change was made; after a reboot there is nothing to undo. null: the file survives a
+   * reboot.
+   */
   boot_id: string | null;
-  /** RFC 3339. */
+  /** Time of the change, RFC 3339. */
   time: string;
-  /** What asked for the change, for people: a profile, a step. */
+  /** The reason for the change, as text for messages: the name of a profile or a step. */
   by: string;
   written: string;
 }
@@ -23,7 +27,7 @@ export interface ScoreEntry extends Common {
   boot_id: string;
   pid: number;
   start_ticks: number;
-  /** For people, where it is known. */
+  /** The name of the process, for messages, where it is known. */
   comm?: string;
   before: string;
 }
@@ -32,39 +36,39 @@ export interface ScoreEntry extends Common {
 export interface FileEntry extends Common {
   kind: 'file';
   path: string;
-  /** null: there was no file. */
+  /** The content before the change. null: the file did not exist. */
   before: string | null;
 }
 
 export type UndoEntry = ScoreEntry | FileEntry;
-/** The present boot and time are filled in. */
+/** A change to record. `UndoLedger.record()` adds the id of the boot and the time. */
 export type Change = Omit<ScoreEntry, 'boot_id' | 'time'> | (Omit<FileEntry, 'boot_id' | 'time'> & { lasting?: true });
 
-/** All changes of one file that are not undone yet. */
+/** All changes of one file (or of one process) that are not undone yet. */
 export interface Account {
-  /** From the value that was there before the first change, to the one that was written last. */
+  /** The changes combined: `before` of the first change, and `written` of the last one. */
   entry: UndoEntry;
-  /** Every value that was written. */
+  /** All values that were written. */
   written: Set<string>;
 }
 
 /**
- * - `restored`: it reads what it read before the change.
- * - `untouched`: it did so already: the change was never made, or was undone by another program.
- * - `changed`: it reads another value than this program wrote, and is left alone.
+ * - `restored`: the file has the value from before the change again.
+ * - `untouched`: the file already had that value, because the change was never made, or another program has undone it.
+ * - `changed`: the file has a value that this program did not write, and is not changed.
  * - `gone`: the process has exited, or the file was removed.
- * - `refused`: the kernel did not allow it: the entry stays in the ledger.
+ * - `refused`: the kernel did not allow the change, so the entry remains in the ledger.
  */
 export type UndoOutcome = 'restored' | 'untouched' | 'changed' | 'gone' | 'refused';
 
 export interface Undone {
   entry: UndoEntry;
   outcome: UndoOutcome;
-  /** Why it was not restored. */
+  /** Why the value was not restored; null: the outcome says everything. */
   detail: string | null;
 }
 
-/** Entries with the same key are about the same file. */
+/** The key of the file or process that a change is about: changes of the same file have the same key. */
 export const keyOf = (entry: UndoEntry | Change) =>
   entry.kind === 'file' ? entry.path : processKey(entry.pid, entry.start_ticks);
 
@@ -104,12 +108,12 @@ function restore(entry: UndoEntry): void {
     try {
       rmdirSync(dirname(entry.path));
     } catch {
-      // other files are in it
+      // the directory contains other files
     }
   }
 }
 
-/** Without the newline that files of the kernel end with. null: there is no such file. */
+/** The text of a file, without the newline with which the kernel's files end. null: the file does not exist. */
 export function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8').trimEnd();
@@ -120,7 +124,10 @@ export function readText(path: string): string | null {
   }
 }
 
-/** Whether a value read from a ledger is an entry. @param mayWrite the files that this ledger may be about */
+/**
+ * Whether a value read from a ledger is a valid entry. @param mayWrite whether an entry of this ledger may be about a
+ * path
+ */
 export function isEntry(value: unknown, mayWrite: (path: string) => boolean): value is UndoEntry {
   if (typeof value !== 'object' || value === null) return false;
   const { kind, boot_id, written, before, path, pid, start_ticks } = value as Record<

@@ -1,10 +1,10 @@
 /**
- * The undo ledger: every change of this program that has to be undone, written down before it is made, so that a later run
- * can undo it after a crash. The guard and `protect` each keep one.
+ * The undo ledger: the list of all changes by this program that must be undone later. Each is recorded before it is
+ * made, so that a later run can undo it after a crash. The guard and `protect` have one ledger each.
  *
- * It is a file of JSON Lines that one process has at a time (flock). A line is added in one write, and its change is made
- * after that: a line that was cut off by a crash is of a change that was never made. The lines need not reach the disk for
- * what ends with the machine.
+ * The ledger is a file of JSON Lines that one process at a time has locked (flock). A change is made only after its
+ * line was written completely. So an incomplete last line, left by a crash, belongs to a change that was never made.
+ * Changes that do not survive a reboot need no fsync.
  */
 import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { bootId } from '../linux/boot-id.ts';
@@ -14,22 +14,22 @@ import { OomscopeError } from '../model/error.ts';
 import { lockedFile, onFile } from './locked-file.ts';
 import { type Account, type Change, isEntry, keyOf, type UndoEntry, type Undone, undoAccount } from './undo-entry.ts';
 
-/** An entry was undone, or never made. */
+/** A line that says that an entry needs no undoing: the change was undone, or was never made. */
 interface Settled {
   kind: 'settled';
   key: string;
 }
 
 export interface UndoLedgerOptions {
-  /** Whether an entry of the file may be about this path. By default none may. */
+  /** Whether an entry of the file may be about this path. By default, no path is allowed. */
   mayWrite?: (path: string) => boolean;
 }
 
-/** The file is written anew, without what is settled, when it has this many more lines than there are entries. */
+/** When the file has this many more lines than entries, it is rewritten without the settled entries. */
 const SPARE_LINES = 1000;
 
 export class UndoLedger implements Disposable {
-  /** undefined: nothing is written down, and a crash leaves the changes. */
+  /** The path of the file; undefined: the ledger has no file, and the changes remain after a crash. */
   readonly path: string | undefined;
   readonly #accounts: Map<string, Account>;
   readonly #bootId = bootId() ?? '';
@@ -49,10 +49,11 @@ export class UndoLedger implements Disposable {
   }
 
   /**
-   * For this process alone, until it is closed. Entries of an earlier boot are dropped, but for files that outlive one.
+   * Opens the ledger and locks it until it is closed. Entries of an earlier boot are dropped, except those about files
+   * that survive a reboot.
    *
-   * @throws OomscopeError USAGE: another process has it; BAD_INPUT: the file is damaged, or not one of oomscope's, or other
-   *   users could have written it; NOT_PERMITTED, OUTPUT
+   * @throws OomscopeError USAGE: another process has locked it; BAD_INPUT: the file is damaged, or is not an undo file,
+   *   or other users could have written it; NOT_PERMITTED, OUTPUT
    */
   static open(path: string, options: UndoLedgerOptions = {}): UndoLedger {
     const fd = lockedFile(path);
@@ -68,18 +69,26 @@ export class UndoLedger implements Disposable {
     }
   }
 
-  /** What the file says, without waiting for the process that has it. Empty where there is none. @throws as open() */
+  /**
+   * Reads the entries of a file without its lock, even while another process has it locked. Empty if the file does not
+   * exist. @throws as open()
+   */
   static peek(path: string, options: UndoLedgerOptions = {}): Account[] {
     const text = existsSync(path) ? textOf(path) : '';
     return [...accountsOf(parse(path, text, options)).values()];
   }
 
-  /** The changes that are not undone, one account for each process and file, in the order of their first changes. */
+  /**
+   * The changes that are not undone yet, one account for each process and file, in the order of their first changes.
+   */
   accounts(): Account[] {
     return [...this.#accounts.values()];
   }
 
-  /** Before a change is made. All of them are written down, or none. @throws OomscopeError OUTPUT */
+  /**
+   * Records changes; call it before they are made. Either all of them are recorded, or none. @throws OomscopeError
+   * OUTPUT
+   */
   record(changes: readonly Change[]): void {
     const time = new Date().toISOString();
     const entries = changes.map((change): UndoEntry => {
@@ -95,18 +104,19 @@ export class UndoLedger implements Disposable {
     this.#compact();
   }
 
-  /** The change was not made, or needs no undoing any more. Never throws. */
+  /** Records that a change was not made, or no longer needs undoing. Never throws. */
   settle(key: string): void {
     if (!this.#accounts.delete(key)) return;
     try {
       if (this.#accounts.size === 0) this.#clear();
       else this.#append([{ kind: 'settled', key }], false);
     } catch {
-      // The file then says too much: a later run finds the value changed, and leaves it.
+      // The file then still lists a change that is already undone. A later run sees that the value is a different one,
+      // and does not change it.
     }
   }
 
-  /** Undoes one change. undefined: there is none. */
+  /** Undoes all changes with a key. undefined: there are none. */
   undo(key: string): Undone | undefined {
     const account = this.#accounts.get(key);
     if (!account) return undefined;
@@ -119,7 +129,10 @@ export class UndoLedger implements Disposable {
     return [...this.#accounts.keys()].flatMap((key) => this.undo(key) ?? []);
   }
 
-  /** The file is removed where nothing is left in it. What is left, a later run can undo. Idempotent. */
+  /**
+   * Removes the file if it has no entries left, and unlocks it. A later run can undo the entries that are left.
+   * Idempotent.
+   */
   close(): void {
     if (this.#fd === undefined) return;
     if (this.#accounts.size === 0 && this.path !== undefined) rmSync(this.path, { force: true });
@@ -153,7 +166,7 @@ export class UndoLedger implements Disposable {
     this.#lines = 0;
   }
 
-  /** Writes the file anew, without what is settled and without processes that have exited. */
+  /** Rewrites the file without settled entries and without processes that have exited. */
   #compact(): void {
     const { path } = this;
     if (path === undefined || this.#fd === undefined || this.#lines < 2 * this.#accounts.size + SPARE_LINES) return;
@@ -164,7 +177,7 @@ export class UndoLedger implements Disposable {
       [...written].map((each): UndoEntry => ({ ...entry, written: each })),
     );
     const next = replacement(path, lines);
-    if (next === undefined) return; // the old one says the same; the next line tries again
+    if (next === undefined) return; // the old file has the same entries; the next line tries again
     closeSync(this.#fd);
     this.#fd = next;
     this.#lines = lines.length;
@@ -172,9 +185,10 @@ export class UndoLedger implements Disposable {
 }
 
 /**
- * Replaces a file. The new one is locked before it has the name: at any moment another process finds a locked file.
+ * Replaces the ledger's file. The new file is locked before it gets the name, so that another process always finds a
+ * locked file.
  *
- * @returns its descriptor; undefined: it cannot be written, and the old one is still there
+ * @returns the descriptor of the new file; undefined: the new file cannot be written, and the old file is still there
  */
 function replacement(path: string, lines: readonly UndoEntry[]): number | undefined {
   const next = `${path}.new`;
@@ -212,7 +226,7 @@ function add(accounts: Map<string, Account>, entry: UndoEntry): void {
   known.entry = { ...entry, before: known.entry.before } as UndoEntry;
 }
 
-/** Without the last line where it was cut off. */
+/** Parses the file. An incomplete last line is ignored. */
 function parse(path: string, text: string, { mayWrite = () => false }: UndoLedgerOptions): (UndoEntry | Settled)[] {
   const lines = text.split('\n');
   const last = lines.pop() ?? '';
@@ -225,14 +239,17 @@ function parse(path: string, text: string, { mayWrite = () => false }: UndoLedge
   return parsed;
 }
 
-/** Whether a crash can have left this at the end: a part of an entry, or the zeros of a block that was never written. */
+/**
+ * Whether a crash can have left this text at the end of the file: a part of an entry, or the zeros of a block that was
+ * never written.
+ */
 const isCutLine = (text: string) => START.startsWith(text.slice(0, START.length)) || /^\0+$/.test(text);
 const START = '{"kind":"';
 
 function foreign(path: string, index: number, got: string): OomscopeError {
   return new OomscopeError(
     'BAD_INPUT',
-    `${path}:${index + 1}: expected a line of oomscope's undo file, got ${got}. Move the file away, or choose another with --state-file.`,
+    `${path}:${index + 1}: expected a line of oomscope's undo file, got ${got}. Move the file away, or choose another file with --state-file.`,
   );
 }
 
@@ -249,15 +266,18 @@ function isSettled(value: unknown): value is Settled {
   return kind === 'settled' && typeof key === 'string';
 }
 
-/** A ledger of a guard on a large machine has some 100 KiB. */
+/** Limit of the size of the file. The ledger of a guard on a large machine has about 100 KiB. */
 const MOST_BYTES = 16 * 1024 ** 2;
 
-/** The whole file, which the user names: it may be one of /proc that has no end, or waits for content. */
+/**
+ * Reads the whole file. The user chooses the path, which may be a file without an end, or one whose read blocks; such
+ * files are refused.
+ */
 function textOf(path: string): string {
   const { bytes, problem } = readRegularFile(path, MOST_BYTES);
   if (problem === undefined) return bytes.toString();
   const code = problem.startsWith('permission denied') ? 'NOT_PERMITTED' : 'BAD_INPUT';
-  throw new OomscopeError(code, `${path}: expected an undo file: ${problem}. Choose another with --state-file.`);
+  throw new OomscopeError(code, `${path}: expected an undo file: ${problem}. Choose another file with --state-file.`);
 }
 
 function writeAll(fd: number, lines: readonly object[]): void {

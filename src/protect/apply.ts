@@ -1,6 +1,7 @@
 /**
- * Writes a plan, each value to the very process that was planned for. Every change is in the undo ledger before it is made,
- * so that a later run can undo it, also after this one was killed.
+ * Writes the oom_score_adj values of a plan, each only to the process for which it was planned, and never to another
+ * process that reuses the pid. Every change is recorded in the undo ledger before it is made, so that a later run can
+ * undo it even if this process is killed.
  */
 
 import { OomscopeError } from '../model/error.ts';
@@ -13,20 +14,20 @@ import { placeOf } from './subject.ts';
 export interface Applied {
   entry: PlanEntry;
   /**
-   * - `done`: written, and read back.
-   * - `gone`: the process has exited, or another one has its pid.
-   * - `changed`: it has another value, program or cgroup than was planned for.
-   * - `refused`: the kernel did not allow it.
+   * - `done`: the value was written, and reading it again confirmed it.
+   * - `gone`: the process has exited, or another process has its pid.
+   * - `changed`: the value, the program or the cgroup of the process has changed since the plan was made.
+   * - `refused`: the kernel did not allow the change.
    */
   outcome: 'done' | 'gone' | 'changed' | 'refused';
-  /** Why not. null: done. */
+  /** Why the value was not written. null: it was written. */
   detail: string | null;
 }
 
 /**
  * Applies the entries whose action is `change`.
  *
- * @param onApplied called after each entry
+ * @param onApplied called after each of these entries
  * @throws OomscopeError OUTPUT: the ledger cannot be written, and nothing was changed
  */
 export function applyPlan(

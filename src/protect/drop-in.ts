@@ -1,4 +1,4 @@
-/** Drop-ins for systemd, by which a service has the value of a plan each time it starts. */
+/** Writes systemd drop-ins that give a service the planned oom_score_adj each time it starts. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OomscopeError } from '../model/error.ts';
@@ -18,7 +18,10 @@ export interface DropIn {
   text: string;
 }
 
-/** Only for services whose processes are all of one profile: a unit's value is inherited by every process that it starts. */
+/**
+ * Returns drop-ins only for services whose processes all match one profile, because every process of a unit inherits
+ * the unit's value.
+ */
 export function dropInsFor(
   { entries }: Plan,
   subjects: readonly Subject[],
@@ -44,11 +47,14 @@ function textOf(profile: Profile): string {
 }
 
 export interface Installed extends DropIn {
-  /** `foreign`: another file has that name, and is left as it is. */
+  /** `foreign`: a file of another program has that name, and it is not changed. */
   outcome: 'written' | 'as it is' | 'foreign';
 }
 
-/** systemd reads them after `systemctl daemon-reload`, and sets the value at the next start of the service. @throws OomscopeError OUTPUT */
+/**
+ * Writes the drop-ins. systemd reads them at `systemctl daemon-reload`, and sets the value at the next start of the
+ * service. @throws OomscopeError OUTPUT
+ */
 export function installDropIns(dropIns: readonly DropIn[], ledger: UndoLedger): Installed[] {
   return dropIns.map((dropIn) => {
     const { path, text, profile } = dropIn;
@@ -72,6 +78,6 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    return ''; // it cannot be read
+    return ''; // the file exists but cannot be read
   }
 }

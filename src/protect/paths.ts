@@ -1,4 +1,4 @@
-/** Where `protect` writes by default. */
+/** The default path of the undo file of `protect`. */
 
 export const DEFAULT_UNDO_FILE = '/var/lib/oomscope/protect.jsonl';
 

@@ -1,4 +1,7 @@
-/** Plans what a set of profiles would change: each process before and after, the reason, and warnings. Pure. */
+/**
+ * Plans what a set of profiles would change: for each process the value before and after, the reason, and warnings. It
+ * only computes; it reads and writes no files.
+ */
 
 import { isWithin } from '../text/cgroup-path.ts';
 import { suggestion } from '../text/did-you-mean.ts';
@@ -8,15 +11,15 @@ import type { Subject } from './subject.ts';
 export interface PlanEntry {
   subject: Subject;
   profile: string;
-  /** The selector that matched it. */
+  /** The selector that matched the process. */
   selector: Selector;
   before: number;
-  /** Equal to `before` unless it is changed. */
+  /** Equal to `before` unless `action` is `change`. */
   after: number;
   /**
    * - `change`: the value will be written.
-   * - `keep`: it has the value already, or a stronger one that another program has set.
-   * - `skip`: it must not be changed.
+   * - `keep`: the process already has the value, or has a stronger value (further from 0).
+   * - `skip`: the value must not be changed.
    */
   action: 'change' | 'keep' | 'skip';
   reason: string;
@@ -30,23 +33,23 @@ export interface Warning {
 
 export interface Plan {
   entries: PlanEntry[];
-  /** Profiles that match no process, and why. */
+  /** Profiles that match no process, with the reason. */
   idle: { profile: string; reason: string }[];
 }
 
 export interface PlanOptions {
-  /** Change processes in containers, too. */
+  /** Also change processes in containers. */
   inContainers?: boolean;
   /** Whether this process has CAP_SYS_RESOURCE. */
   mayLower: boolean;
-  /** Names of kernel threads, so that the reason can say why a profile does not match them. */
+  /** Names of kernel threads, for the reason why a profile matches no process: the profile may name a kernel thread. */
   kernelThreads?: readonly string[];
 }
 
-/** A process with more than this share of the memory may be the one that grows. In thousandths. */
+/** A process with more than this share of the memory (in thousandths) may itself be the cause of a shortage. */
 const HOG_PER_MILLE = 200;
 
-/** @param profiles a process belongs to the first that matches it */
+/** @param profiles a process gets the value of the first profile that matches it */
 export function planProtection(subjects: readonly Subject[], profiles: readonly Profile[], options: PlanOptions): Plan {
   const matched = subjects.flatMap((subject) => {
     const found = profiles.flatMap((profile) => {
@@ -70,7 +73,7 @@ export function planProtection(subjects: readonly Subject[], profiles: readonly 
     const children = bystanders.get(subject.pid) ?? 0;
     if (decided.action === 'change' && profile.oomScoreAdj < 0 && children > 0) {
       const one = children === 1 ? 'child of another kind keeps its' : 'children of other kinds keep their';
-      const text = `${children} ${one} value; what it starts from now on inherits ${profile.oomScoreAdj}`;
+      const text = `${children} ${one} value; processes that it starts from now on inherit ${profile.oomScoreAdj}`;
       warnings.push({ code: 'inherited', text });
     }
     const rival = others.find(({ oomScoreAdj }) => oomScoreAdj !== profile.oomScoreAdj);
@@ -85,14 +88,15 @@ export function planProtection(subjects: readonly Subject[], profiles: readonly 
   return { entries, idle };
 }
 
-/** The selector of a profile that matches a process; undefined: none does. */
+/** The selector of a profile that matches a process; undefined: no selector matches. */
 export function recognise(subject: Subject, profile: Profile): Selector | undefined {
   const lowers = profile.oomScoreAdj < subject.oomScoreAdj;
   return profile.selectors.find(({ by, is }) => {
     if (by === 'unit') return subject.unit === is;
     if (by === 'cgroup') return isWithin(subject.cgroup, is);
     if (by === 'comm') return subject.comm === is;
-    // Any user can make a file of that name, so a protected program must belong to root.
+    // Any user can create a file with the name of the program. So a profile that lowers the value matches only a
+    // program that belongs to root.
     const same = is.startsWith('/') ? subject.exe === is : subject.exe?.endsWith(`/${is}`) === true;
     return same && (!lowers || subject.exeTrusted);
   });
@@ -116,28 +120,32 @@ function decide(
   if (childrenReset && exe !== null && parent?.exe === exe) {
     return skip(`a child of ${parent.comm} (pid ${parent.pid}), which spares itself and not its children`);
   }
-  if (now === wanted) return keep('has this value already');
+  if (now === wanted) return keep('already has this value');
   const by = originOf(now, parent);
-  if (wanted < 0 && now < wanted) return keep(`has a lower value already${by}`);
-  if (wanted > 0 && now > wanted) return keep(`has a higher value already${by}`);
+  if (wanted < 0 && now < wanted) return keep(`already has a lower value${by}`);
+  if (wanted > 0 && now > wanted) return keep(`already has a higher value${by}`);
   if (wanted < now && SESSION_SERVER.test(exe ?? '')) return skip(SESSION_REASON);
   const was = now === 0 ? '' : `, was ${now}${by}`;
   return { action: 'change', reason: `${name}${was}` };
 }
 
-/** Where a value came from, as far as the parent tells. @param parent undefined: not known */
+/**
+ * Where the value of a process came from, as far as its parent's value shows. @param parent undefined: the parent is
+ * unknown
+ */
 function originOf(now: number, parent: Subject | undefined): string {
   if (!parent) return '';
   return now !== 0 && parent.oomScoreAdj === now ? `, inherited from ${parent.comm}` : ', set by itself or its unit';
 }
 
 /**
- * OpenSSH's listener sets -1000 for itself at its start, and gives each session back the value that it found then. A value
- * that is written later is inherited by every login, and by every process started there.
+ * OpenSSH's listener sets its own value to -1000 when it starts, and sets each session's value to the one that it had
+ * before. A value that is written to the listener later is inherited by every login, and by every process of that
+ * login.
  */
 const SESSION_SERVER = /\/sshd(-session|-auth)?$/;
 const SESSION_REASON =
-  'sshd sets -1000 for its listener itself, and not for its sessions; if it were written now, every login would inherit it: restart sshd';
+  'sshd itself sets -1000, for its listener only; if -1000 were written now, every login would inherit it: restart sshd';
 
 function warn(subject: Subject, profile: Profile, selector: Selector, { mayLower }: PlanOptions): Warning[] {
   const { oomScoreAdj: wanted, childrenReset } = profile;
@@ -145,14 +153,14 @@ function warn(subject: Subject, profile: Profile, selector: Selector, { mayLower
   if (wanted >= subject.oomScoreAdj) return warnings;
   const share = `${Math.round(subject.memoryPerMille / 10)} % of the memory`;
   if (wanted === -1000) {
-    const text = `the kernel will never kill it, whatever it holds (now ${share}): if it is what grows, the machine stands still`;
+    const text = `the kernel will never kill it (it holds ${share} now): if it is the process that grows, the machine hangs`;
     warnings.push({ code: 'unkillable', text });
   } else if (wanted < 0 && subject.memoryPerMille >= HOG_PER_MILLE) {
-    const text = `holds ${share}: at ${wanted} nearly every other process would be killed first; give it a limit as well`;
+    const text = `holds ${share}: at ${wanted} nearly every other process would be killed first; set a memory limit for it, too`;
     warnings.push({ code: 'hog', text });
   }
   if (childrenReset) {
-    const text = `what it starts from now on inherits ${wanted}, unless it was started with ${childrenReset.join(' ')}`;
+    const text = `processes that it starts from now on inherit ${wanted}, unless it was started with ${childrenReset.join(' ')}`;
     warnings.push({ code: 'inherited', text });
   }
   if (selector.by === 'comm') {
@@ -182,7 +190,7 @@ function idleReason(
   const winner = entries.find(({ subject }) => subject === claimed)?.profile;
   if (winner !== undefined) return `everything that it matches belongs to profile ${winner}, which comes first`;
   const untrusted = subjects.find((subject) => recognise({ ...subject, exeTrusted: true }, profile));
-  if (untrusted) return `matches only ${untrusted.exe}, which another user than root could have put there`;
+  if (untrusted) return `matches only ${untrusted.exe}, which a user other than root could have put there`;
   const kernel = selectors.find(({ by, is }) => by === 'comm' && kernelThreads.includes(is));
   if (kernel) return `matches only the kernel's own thread ${kernel.is}, which has no memory and is never killed`;
   const [only] = selectors;

@@ -1,4 +1,4 @@
-/** Applies profiles to processes as they start a program. */
+/** Applies profiles to each process when it executes a program. */
 import { OomscopeError } from '../model/error.ts';
 import { type Exec, ExecStream } from '../process/exec-stream.ts';
 import type { UndoLedger } from '../process/undo-ledger.ts';
@@ -11,11 +11,13 @@ export interface ProfileApplierOptions {
   profiles: readonly Profile[];
   plan: PlanOptions;
   ledger: UndoLedger;
-  /** @param latencyNs from exec to the written value. null: the process was there before */
+  /** @param latencyNs time from execve(2) until the value was written. null: the process was already running */
   onApplied: (applied: Applied, latencyNs: bigint | null) => void;
-  /** The kernel's ring was full, and this many execs were lost: all processes are checked again. */
+  /**
+   * The BPF ring buffer was full, and `count` calls of execve(2) were not reported, so all processes are checked again.
+   */
   onLost: (count: number) => void;
-  /** An entry could not be applied. The others go on. */
+  /** A process could not be handled. The others are not affected. */
   onError: (error: unknown) => void;
 }
 
@@ -23,7 +25,7 @@ export class ProfileApplier implements Disposable {
   readonly #options: ProfileApplierOptions;
   readonly #execs: ExecStream;
 
-  /** Applies to every program that is started from now on. @throws OomscopeError as `ExecStream` */
+  /** Applies the profiles to every program that is executed from now on. @throws OomscopeError as `ExecStream` */
   constructor(options: ProfileApplierOptions) {
     this.#options = options;
     this.#execs = new ExecStream({
@@ -36,7 +38,7 @@ export class ProfileApplier implements Disposable {
     });
   }
 
-  /** Applies to all present processes. @throws OomscopeError OUTPUT: the ledger cannot be written */
+  /** Applies the profiles to all running processes. @throws OomscopeError OUTPUT: the ledger cannot be written */
   applyToAll(plan: Plan = planProtection(readSubjects(), this.#options.profiles, this.#options.plan)): Applied[] {
     const { ledger, onApplied } = this.#options;
     return applyPlan(plan.entries, ledger, (applied) => onApplied(applied, null));
@@ -53,8 +55,8 @@ export class ProfileApplier implements Disposable {
   #onExec(exec: Exec): void {
     const { profiles, plan, ledger, onApplied, onError } = this.#options;
     const place = placeOf(exec.pid);
-    if (!place) return; // it has exited already
-    // It holds next to no memory yet.
+    if (!place) return; // the process has already exited
+    // Directly after execve(2), a process holds almost no memory.
     const subject = { ...exec, ...place, memoryPerMille: 0 };
     try {
       const { entries } = planProtection([subject], profiles, plan);

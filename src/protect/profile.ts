@@ -1,6 +1,6 @@
 /**
- * Profiles: the oom_score_adj that a kind of program should have, and how its processes are recognised. Always by a whole
- * name, never by a part of one: `code` must not match `postcode`.
+ * Profiles: the oom_score_adj that a kind of program should have, and how its processes are recognised. A name must
+ * match as a whole: `code` must not match `postcode`.
  */
 import {
   DATABASE_ADJ,
@@ -16,20 +16,26 @@ import {
 export interface Profile {
   name: string;
   about: string;
-  /** In thousandths of the memory that ran out: -1000 is never killed, 1000 is killed first. */
+  /**
+   * The value to set, in thousandths of the memory that ran out. The kernel never kills a process with -1000, and kills
+   * a process with 1000 first.
+   */
   oomScoreAdj: number;
-  /** systemd's OOMPolicy= for its units. null: left as it is. */
+  /** systemd's OOMPolicy= for the units of this profile. null: OOMPolicy= is not changed. */
   oomPolicy: OomPolicy | null;
-  /** A process that matches one of them is of this profile. */
+  /** A process belongs to this profile if it matches one of these selectors. */
   selectors: Selector[];
   /**
-   * Children that run the same program put themselves back to 0, and are left alone. The environment in which they do so,
-   * for a drop-in.
+   * Environment variables for a drop-in, with which the program's children set their own oom_score_adj back to 0.
+   * `protect` does not change such children.
    */
   childrenReset?: readonly string[];
 }
 
-/** What systemd does with a unit of which a process was OOM-killed; `kill` sets memory.oom.group, too. */
+/**
+ * What systemd does with a unit after the kernel's OOM killer has killed one of its processes. `kill` also sets
+ * memory.oom.group.
+ */
 export type OomPolicy = 'continue' | 'stop' | 'kill';
 
 export const selectorKinds = ['unit', 'cgroup', 'exe', 'comm'] as const;
@@ -44,8 +50,9 @@ const postgresql = survivorOf('postgres') as Survivor;
 const databases = survivorsOf('database').filter((each) => each !== postgresql);
 
 /**
- * From the table of survivors. No profile that protects matches by `comm`, which any process can give itself. The numbers of
- * old guides (-17, -10, -5) are those of oom_adj, which the kernel dropped in 2012.
+ * The built-in profiles, from the table of survivors. No profile with a negative value matches by `comm`, because any
+ * process can set its own `comm`. Values such as -17, -10 or -5 in old guides are for oom_adj, which the kernel removed
+ * in 2012.
  */
 export const builtIn: readonly Profile[] = [
   {
@@ -86,7 +93,7 @@ export const builtIn: readonly Profile[] = [
   },
 ];
 
-/** The lines of a unit's [Service] section that give its processes the profile's value each time it starts. */
+/** The lines for a unit's [Service] section that set the profile's value each time the unit starts. */
 export function profileServiceLines({ oomScoreAdj, oomPolicy, childrenReset = [] }: Profile): string[] {
   const lines = serviceLines({ adj: oomScoreAdj, environment: childrenReset });
   return oomPolicy === null ? lines : [...lines, `OOMPolicy=${oomPolicy}`];

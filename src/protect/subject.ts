@@ -1,4 +1,4 @@
-/** Processes as `protect` sees them: their identity, their program, and their cgroup. */
+/** Reads what `protect` needs of a process: its identity, its program, and its cgroup. */
 import { statSync } from 'node:fs';
 import { ownerOf } from '../containers/container-path.ts';
 import { readProcess } from '../linux/process-reader.ts';
@@ -12,15 +12,18 @@ export interface Subject
   extends Pick<ProcessRecord, 'pid' | 'startTicks' | 'ppid' | 'uid' | 'comm' | 'exe' | 'cgroup' | 'oomScoreAdj'> {
   /** Root owns the program, no other user may write to it, and the process is in this user namespace. */
   exeTrusted: boolean;
-  /** A unit of the system. null for the units of a user, which can have any name. */
+  /**
+   * The unit of the system's service manager. null: the process has none, or has a unit of a user, who can choose any
+   * name.
+   */
   unit: string | null;
-  /** The container or pod that it is in, for people. */
+  /** The container or pod of the process, as text for messages. */
   container: string | null;
   /** RSS, swap and page tables in thousandths of RAM and swap. */
   memoryPerMille: number;
 }
 
-/** All present processes but kernel threads, which have no memory of their own. */
+/** All running processes except kernel threads, which have no memory of their own. */
 export function readSubjects(): Subject[] {
   using table = openTaskTable();
   const { totalBytes } = systemDomain();
@@ -28,14 +31,17 @@ export function readSubjects(): Subject[] {
   return subjects.some(({ pid }) => pid === 1) ? subjects : [...init(), ...subjects];
 }
 
-/** Init, which not every kernel's iterator lists: a profile that matches it has to say so. */
+/**
+ * Returns init, which not every kernel's BPF iterator lists. Init must be in the list, so that the plan can say that a
+ * profile matches it.
+ */
 function init(): Subject[] {
   const place = placeOf(1);
   const found = readProcess(1, ['comm', 'oom_score_adj']);
   return place && found ? [{ ...found, startTicks: 0, ppid: 0, uid: 0, memoryPerMille: 0, ...place }] : [];
 }
 
-/** undefined: it has exited. */
+/** The subject of a process; undefined: the process has exited. */
 function subjectOf(entry: ScoredProcess, totalBytes: number): Subject | undefined {
   const { pid, startTicks, ppid, uid, comm, oomScoreAdj } = entry;
   const held = entry.rssBytes + entry.swapBytes + entry.pageTablesBytes;
@@ -47,7 +53,7 @@ function subjectOf(entry: ScoredProcess, totalBytes: number): Subject | undefine
 
 export type Place = Pick<Subject, 'exe' | 'exeTrusted' | 'cgroup' | 'unit' | 'container'>;
 
-/** What only /proc has of a process. undefined: it has exited. */
+/** The values of a process that only /proc has. undefined: the process has exited. */
 export function placeOf(pid: number): Place | undefined {
   const found = readProcess(pid, ['cgroup', 'exe']);
   if (!found) return undefined;
@@ -79,6 +85,6 @@ function quietly<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {
-    return undefined; // it has exited, or belongs to another user
+    return undefined; // the process has exited, or belongs to another user
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Undoes what the ledger says was changed, and what children have inherited of it, where it is still what was written: a
- * value that another program has set since is left alone.
+ * Undoes the changes that the ledger lists, also in children that have inherited a changed value. A value that another
+ * program has set since is not changed.
  */
 import {
   type Account,
@@ -15,18 +15,18 @@ import type { Subject } from './subject.ts';
 export interface Undone {
   /** The name of a process ("nginx"), or the path of a file. */
   what: string;
-  /** null: a file. */
+  /** The pid of the process. null: the entry is about a file. */
   pid: number | null;
   /**
-   * - `restored`: it is as it was found.
-   * - `untouched`: it was so already: the change was never made, or is undone.
-   * - `inherited`: restored in a process that had the value from its parent.
-   * - `changed`: another program has changed it since: left as it is.
+   * - `restored`: the old value or file is restored.
+   * - `untouched`: the old value was already there, because the change was never made or is already undone.
+   * - `inherited`: the old value is restored in a process that had inherited the changed value.
+   * - `changed`: another program has set another value since, which remains.
    * - `gone`: the process has exited, or the file was removed.
-   * - `refused`: the kernel did not allow it: it stays in the ledger.
+   * - `refused`: the kernel did not allow the change, so the entry remains in the ledger.
    */
   outcome: UndoneEntry['outcome'] | 'inherited';
-  /** The value that was found, and the one that was written. null: a file. */
+  /** The value before the change, and the value that was written. null: the entry is about a file. */
   before: number | null;
   after: number | null;
   detail: string | null;
@@ -36,10 +36,10 @@ interface ScoreAccount extends Account {
   entry: ScoreEntry;
 }
 
-/** @param subjects all processes of now, to find those that inherited a value */
+/** @param subjects all running processes, to find those that inherited a value */
 export function undo(ledger: UndoLedger, subjects: readonly Subject[]): Undone[] {
   const accounts = ledger.accounts().filter(isScore);
-  const heirs = heirsOf(accounts, subjects); // before their parents' values are changed back
+  const heirs = heirsOf(accounts, subjects); // found before undoAll() restores their parents' values
   const undone = ledger.undoAll();
   const inherited = heirs.map(undoAccount);
   const refused = inherited.filter(({ outcome }) => outcome === 'refused');
@@ -55,7 +55,10 @@ export function undo(ledger: UndoLedger, subjects: readonly Subject[]): Undone[]
 
 const isScore = (account: Account): account is ScoreAccount => account.entry.kind === 'oom_score_adj';
 
-/** Processes that were started by one of those, or by an heir of theirs, and have the value that it has. */
+/**
+ * Processes that have inherited a changed value: each was started by a process of `accounts` or by another heir, and
+ * has the same value as its parent.
+ */
 function heirsOf(accounts: readonly ScoreAccount[], subjects: readonly Subject[]): ScoreAccount[] {
   const own = new Set<string>();
   const known = new Map<string, ScoreAccount>();
@@ -70,7 +73,7 @@ function heirsOf(accounts: readonly ScoreAccount[], subjects: readonly Subject[]
     const account = known.get(key);
     if (account) return account;
     const parent = byPid.get(subject.ppid);
-    // A parent that is younger than its child has the pid of the real one.
+    // If the process with the pid of the parent is younger than the child, it is another process that reuses the pid.
     if (!parent || parent === subject || parent.startTicks > subject.startTicks) return undefined;
     const from = accountOf(parent);
     if (!from || String(subject.oomScoreAdj) !== from.entry.written) return undefined;

@@ -1,56 +1,69 @@
 /**
- * Programs that must survive a shortage of memory, and programs that may go first, each with its oom_score_adj. `doctor`,
- * `protect`, `explain` and the guard's default protection read this table, so that all of them say the same.
+ * The table of programs that must survive a shortage of memory, and of programs that may be killed first, each with its
+ * recommended oom_score_adj. `doctor`, `protect`, `explain` and the guard's default protection use this table, so that
+ * their advice is the same.
  *
- * Where a project ships a value, that value stands here. It imports nothing: `explain` runs in a browser, too.
+ * If a project ships a value, the table has that value. This file imports nothing, because `explain` also runs in a
+ * browser.
  */
 
 /**
- * - `access`: the way in. `system`: what a login and the network need. `desktop`: the user's session.
- * - `containers`: runtimes and their supervisors. Containers outlive most of them, but cannot be managed without.
- * - `database`, `web`: services that others wait for. `expendable`: started again by a click.
+ * - `access`: remote login. `system`: services that a login and the network need. `desktop`: the user's session.
+ * - `containers`: runtimes and their supervisors. Containers continue to run without most of them, but cannot be
+ *   managed.
+ * - `database`, `web`: services on which others depend. `expendable`: programs that the user can easily start again.
  */
 export type SurvivorKind = 'access' | 'system' | 'containers' | 'desktop' | 'database' | 'web' | 'expendable';
 
 export interface Survivor {
-  /** Regular expression over the whole name of the process, of which the kernel keeps 15 bytes. */
+  /** Regular expression for the whole name of the process. The kernel truncates names to 15 bytes. */
   comm: string;
   kind: SurvivorKind;
-  /** The oom_score_adj that it should have. null: the guard spares it or not by its kind, and no value is recommended. */
+  /**
+   * The recommended oom_score_adj. null: no value is recommended; the guard decides by the kind whether it may kill the
+   * program.
+   */
   adj: number | null;
   /**
-   * Whose practice the value is.
-   * - `program`: it writes the value itself when it starts.
-   * - `unit`: the unit that its project or its distribution ships.
-   * - `ours`: no project ships one.
+   * Who sets the value.
+   * - `program`: the program sets the value itself when it starts.
+   * - `unit`: the systemd unit that the project or a distribution ships sets the value.
+   * - `ours`: no project ships a value; oomscope recommends this one.
    */
   setBy: 'program' | 'unit' | 'ours';
-  /** Its systemd units, the usual one first. */
+  /** Its systemd units, the most common one first. */
   units: readonly string[];
-  /** File names, or paths, of its program. */
+  /** File names or paths of the program. */
   programs: readonly string[];
-  /** Environment that its unit needs beside the value, so that its children do not keep it. */
+  /** Environment variables that the unit must also set, so that the program's children do not keep the value. */
   environment?: readonly string[];
-  /** What its loss costs. */
+  /** What happens when the program is killed. */
   why: string;
 }
 
-/** For what a machine cannot be used without. As dbus.service and systemd-oomd.service ship it; not -1000: see sshd. */
+/**
+ * For services without which the machine cannot be used. dbus.service and systemd-oomd.service ship this value. The
+ * comment at sshd says why it is not -1000.
+ */
 export const SYSTEM_ADJ = -900;
-/** As mariadb.service names it. No database is made unkillable: when it is what grows, everything else would die first. */
+/**
+ * For databases; mariadb.service mentions this value. No database gets -1000, because if its own memory grows without
+ * limit, everything else would be killed first.
+ */
 export const DATABASE_ADJ = -600;
-/** For any other service that must stay. As docker.service ships it. */
+/** For other services that must keep running. docker.service ships this value. */
 export const MUST_STAY_ADJ = -500;
 export const WEB_ADJ = -300;
-/** Browsers give their own tabs 200 to 300. */
+/** For programs that may be killed first. Browsers set 200 to 300 for their own tabs. */
 export const EXPENDABLE_ADJ = 300;
 
 const CONTAINERS = 'Containers cannot be managed while it is gone.';
 const DATABASE = 'A kill ends all connections, and recovery takes minutes.';
 
 export const survivors: readonly Survivor[] = [
-  // sshd writes -1000 for its listener (openbsd-compat/port-linux.c) and gives each session what it found at its start: a
-  // value in its unit, or one that is written later, would make every login and all that is started there unkillable.
+  // sshd sets -1000 for its listener (openbsd-compat/port-linux.c), and sets each session back to the value that sshd
+  // had at its start. With -1000 in the unit, or written to the listener later, every login and all its processes would
+  // be unkillable.
   of('access', 'sshd(-session|-auth)?', -1000, 'program', 'Without it no new login is possible.', {
     units: ['ssh.service', 'sshd.service'],
     programs: ['/usr/sbin/sshd'],
@@ -87,8 +100,9 @@ export const survivors: readonly Survivor[] = [
 
   of('desktop', 'Xorg|Xwayland|gnome-shell|kwin_.*|plasmashell|sway', null, 'ours', 'The whole session ends with it.'),
 
-  // PostgreSQL's documentation has -1000 for the postmaster, and its backends put themselves back to 0. Debian's unit has
-  // -900, which does the same, and leaves the kernel a way out where the environment is missing and backends inherit it.
+  // PostgreSQL's documentation recommends -1000 for the postmaster, and its backends set themselves back to 0. Debian's
+  // unit has -900, which protects the postmaster almost as well. With -900, the kernel can still kill a backend that
+  // has inherited the value because the environment variables are missing.
   of(
     'database',
     'postgres|postmaster',
@@ -145,7 +159,7 @@ const patterns = survivors.map(({ comm }) => new RegExp(`^(?:${comm})$`));
 export const survivorsOf = (...kinds: SurvivorKind[]): Survivor[] =>
   survivors.filter(({ kind }) => kinds.includes(kind));
 
-/** The lines of a [Service] section that give a program its value. */
+/** The lines for a unit's [Service] section that set a program's value. */
 export function serviceLines({ adj, environment = [] }: Pick<Survivor, 'adj' | 'environment'>): string[] {
   return [
     ...(adj === null ? [] : [`OOMScoreAdjust=${adj}`]),

@@ -128,7 +128,7 @@ test('changes nothing when the undo file cannot be written', async () => {
   const { code, stderr } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state);
   expect(code).toBe(1);
   expect(stderr).toContain(
-    'Cannot open or write the undo file /nonexistent/undo.jsonl: ENOENT. Choose another with --state-file',
+    'Cannot open or write the undo file /nonexistent/undo.jsonl: ENOENT. Choose another file with --state-file',
   );
   expect(adjOf(pid)).toBe(0);
 });

@@ -167,7 +167,7 @@ describe('after a crash', () => {
     const target = sleeper();
     const first = await holder(target);
     const before = readFileSync(path, 'utf8');
-    expect(open).toThrow(`${path} is in use by process ${first.pid}: end it first, or choose another`);
+    expect(open).toThrow(`${path} is in use by process ${first.pid}: stop that process first, or choose another file`);
     expect([adjOf(target.pid), readFileSync(path, 'utf8')]).toEqual([900, before]);
     first.kill('SIGKILL');
     await once(first, 'exit');
@@ -248,7 +248,7 @@ describe('a file that cannot be trusted is refused by name, and left as it is', 
     const args = ['--input-type=module', '-e', script, file];
     const { stdout, signal } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 10_000 });
     expect(signal).toBeNull();
-    expect(stdout).toMatch(/expected an undo file.*Choose another with --state-file\.\n$/);
+    expect(stdout).toMatch(/expected an undo file.*Choose another file with --state-file\.\n$/);
   });
 
   test('a symbolic link, a directory', () => {
@@ -279,7 +279,7 @@ test('one process has it at a time, also after it was written anew', () => {
 
 test('nothing is recorded, and so nothing may be changed, where the file cannot be written', () => {
   expect(() => UndoLedger.open('/nonexistent/undo.jsonl')).toThrow(
-    'Cannot open or write the undo file /nonexistent/undo.jsonl: ENOENT. Choose another with --state-file.',
+    'Cannot open or write the undo file /nonexistent/undo.jsonl: ENOENT. Choose another file with --state-file.',
   );
 });
 

@@ -51,7 +51,7 @@ describe('a selector matches a whole value, never a part of it', () => {
       [builtIn.find(({ name }) => name === 'postgresql') as Profile],
     );
     expect(entries).toEqual([]);
-    expect(idle[0]?.reason).toContain('/home/eve/postgres, which another user than root could have put there');
+    expect(idle[0]?.reason).toContain('/home/eve/postgres, which a user other than root could have put there');
     expect(one({ exe: '/home/eve/firefox', exeTrusted: false })).toMatchObject({ action: 'change', after: 300 });
   });
 });
@@ -71,15 +71,15 @@ describe('decides', () => {
       'to keep the value of the profile',
       { exe: '/usr/sbin/nginx', oomScoreAdj: -300 },
       'keep',
-      'has this value already',
+      'already has this value',
     ],
-    ['to keep a lower value', { exe: '/usr/sbin/nginx', oomScoreAdj: -999 }, 'keep', 'has a lower value already'],
-    ['to keep a higher value', { exe: '/opt/chrome', oomScoreAdj: 900 }, 'keep', 'has a higher value already'],
+    ['to keep a lower value', { exe: '/usr/sbin/nginx', oomScoreAdj: -999 }, 'keep', 'already has a lower value'],
+    ['to keep a higher value', { exe: '/opt/chrome', oomScoreAdj: 900 }, 'keep', 'already has a higher value'],
     [
       'to keep that of sshd’s listener',
       { exe: '/usr/sbin/sshd', oomScoreAdj: -1000 },
       'keep',
-      'has a lower value already',
+      'already has a lower value',
     ],
     ['to skip sshd’s sessions', { exe: '/usr/sbin/sshd' }, 'skip', 'every login would inherit it'],
     [
