@@ -1,6 +1,7 @@
 /**
- * Checks what works on this machine, and what would go wrong when memory runs out: each finding has its reason and its
- * remedy. The checks need no privilege; a finding of `unknown` names what could not be read.
+ * Checks whether oomscope can trace on this machine, and what would go wrong when memory runs out. Each finding has a
+ * reason and a remedy. The checks need no privileges: a check that cannot read a file gives a finding of severity
+ * `unknown`.
  */
 import type { Choice } from '../bpf/load/variants.ts';
 import { readIfPresent } from '../linux/read-if-present.ts';
@@ -14,15 +15,16 @@ import { protection } from './protection.ts';
 import { tracing } from './tracing.ts';
 
 export interface Diagnosis {
-  /** Nothing that tracing needs is missing. */
+  /** True when this machine has everything that tracing needs. */
   can_trace: boolean;
+  /** The highest severity among the findings. */
   worst: Severity;
   findings: Finding[];
   /** The BPF program for each hook. Empty when the kernel's BTF cannot be read. */
   hooks: Choice[];
 }
 
-/** The least serious first. */
+/** The severities, the least serious first. */
 const order: readonly Severity[] = ['ok', 'info', 'unknown', 'warning', 'missing', 'critical'];
 
 export function diagnose(): Diagnosis {
@@ -36,7 +38,7 @@ export function diagnose(): Diagnosis {
   };
 }
 
-/** All findings except those about tracing. @param root directory with proc/ and sys/; "" for this machine */
+/** All findings except those about tracing. @param root directory that contains proc/ and sys/; "" for this machine */
 export function surroundings(root = ''): Finding[] {
   const read: Read = (path) => readIfPresent(`${root}${path}`);
   const processes = listProcesses(root);

@@ -4,28 +4,28 @@ export interface Finding {
   name: string;
   severity: Severity;
   found: string;
-  /** What it means on this machine; null where `found` says enough. */
+  /** What the finding means on this machine. null: `found` needs no explanation. */
   reason: string | null;
-  /** What to do, a command where there is one; null: nothing. */
+  /** What to do, if possible as a command. null: nothing to do. */
   remedy: string | null;
 }
 
 /**
- * - `ok`, `info`: nothing to do.
- * - `warning`: something works with less, or will do harm under memory pressure.
- * - `critical`: the next shortage of memory will end badly.
- * - `missing`: tracing is not possible without it.
- * - `unknown`: the check could not read what it needs.
+ * - `ok`, `info`: there is nothing to do.
+ * - `warning`: a part of oomscope works only partly, or a setting will do harm under memory pressure.
+ * - `critical`: the machine may hang, panic or lose important processes at the next shortage of memory.
+ * - `missing`: tracing is not possible because something is missing.
+ * - `unknown`: the check could not read a file that it needs.
  */
 export type Severity = 'ok' | 'info' | 'unknown' | 'warning' | 'missing' | 'critical';
 
 export const areas = ['tracing', 'kernel', 'memory', 'cgroups', 'protection', 'killers'] as const;
 export type Area = (typeof areas)[number];
 
-/** Reads a file below the machine's root; undefined: it is missing or not readable. */
+/** Reads a file of the machine, such as /proc/meminfo. undefined: the file is missing or not readable. */
 export type Read = (path: string) => string | undefined;
 
-/** Makers of findings in one area. */
+/** Functions that make findings in one area, one function for each severity. */
 export function findingsOf(area: Area) {
   const make =
     (severity: Severity) =>

@@ -1,4 +1,4 @@
-/** Checks memory cgroups: those without a limit, near their limit, with OOM kills, or with tasks that hang. */
+/** Checks memory cgroups. Finds cgroups without a limit, near their limit, with OOM kills, or with hanging tasks. */
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readIfPresent } from '../linux/read-if-present.ts';
@@ -7,7 +7,7 @@ import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, critical } = findingsOf('cgroups');
 
-/** Cgroups beyond this number are not checked. */
+/** At most this many cgroups are checked. */
 const MOST = 4096;
 
 interface Group {
@@ -15,8 +15,11 @@ interface Group {
   usageBytes: number;
   /** Usage without the file pages that the kernel can reclaim at once. */
   usedBytes: number;
+  /** The cgroup's own limit. null: it has none. */
   limitBytes: number | null;
+  /** True when the cgroup or one of its ancestors has a limit. */
   limited: boolean;
+  /** OOM kills since the cgroup was created. */
   kills: number;
 }
 
@@ -72,7 +75,7 @@ function unlimited(all: Group[]): Finding[] {
   return findings;
 }
 
-/** True for the cgroup of the container itself, false for those below it. */
+/** True for the cgroup of a container, false for the cgroups below it. */
 function isContainer(path: string): boolean {
   const { container } = ownerOf(path);
   return container !== null && containerCgroup(path, container.id) === path;
@@ -85,26 +88,26 @@ function nearLimit(limited: Group[]): Finding[] {
       warning(
         path,
         `${formatBytes(usedBytes)} of ${formatBytes(limitBytes as number)}, not counting cache that can be reclaimed at once`,
-        'The kernel kills a process in this cgroup when it cannot reclaim any more.',
+        'At the limit the kernel kills a process in this cgroup when it cannot reclaim more memory.',
         'raise the limit, or run less in the cgroup',
       ),
     );
 }
 
 function killed(all: Group[]): Finding[] {
-  // On cgroup v2 a cgroup counts the kills below it as well: list the cgroups nearest to the killed processes.
+  // On cgroup v2 a cgroup also counts the kills in the cgroups below it: only the lowest ones are listed.
   const leaves = all.filter(
     ({ path, kills }) => kills > 0 && !all.some((other) => other.kills > 0 && other.path.startsWith(`${path}/`)),
   );
-  if (leaves.length === 0) return [ok('OOM kills', 'none in the present cgroups')];
+  if (leaves.length === 0) return [ok('OOM kills', 'none in the existing cgroups')];
   const list = leaves.sort((a, b) => b.kills - a.kills).slice(0, 5);
   const found = list.map(({ path, kills }) => `${path} (${kills})`).join(', ');
   return [
-    warning('OOM kills', found, 'The kernel counts kills since each cgroup was made.', 'oomscope explain --kmsg'),
+    warning('OOM kills', found, 'The kernel counts kills since it created the cgroup.', 'oomscope explain --kmsg'),
   ];
 }
 
-/** cgroup v1 only: with oom_kill_disable in memory.oom_control, tasks wait at the limit and none is killed. */
+/** On cgroup v1, oom_kill_disable in memory.oom_control makes tasks wait at the limit instead of being killed. */
 function hanging(cgroupfs: Cgroupfs, all: Group[]): Finding[] {
   if (cgroupfs.version === 2) return [];
   return all.flatMap(({ path }) => {
@@ -128,7 +131,7 @@ function largest(groups: Group[]): string {
   return sorted.length > 3 ? `${named.join(', ')} and ${sorted.length - 3} more` : named.join(', ');
 }
 
-/** The last part of the path, with an id cut to the twelve digits that docker ps shows. */
+/** The last part of the path. A container id in it is cut to the twelve digits that `docker ps` shows. */
 function shortened(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1).replace(/([0-9a-f]{12})[0-9a-f]{52}/, '$1');
 }

@@ -1,4 +1,6 @@
-/** Checks the kernel settings that decide what happens when memory runs out (Documentation/admin-guide/sysctl/vm.rst). */
+/**
+ * Checks the kernel settings that decide what happens when memory runs out (Documentation/admin-guide/sysctl/vm.rst).
+ */
 import { numberOf } from '../linux/small-file.ts';
 import { formatShare } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
@@ -7,19 +9,19 @@ const { ok, info, warning, critical, unknown } = findingsOf('kernel');
 
 type Judge = (value: number, name: string, read: Read) => Finding;
 
-/** By sysctl name. */
+/** The checks of sysctls, by the name of the sysctl. */
 const settings: Record<string, Judge> = {
   'vm.panic_on_oom': (value, name, read) => {
-    if (value === 0) return ok(name, '0: the kernel kills a process, and the machine goes on');
+    if (value === 0) return ok(name, '0: the kernel kills a process, and the machine keeps running');
     const reboots = Number(read('/proc/sys/kernel/panic') ?? 0) !== 0;
     const after = reboots
       ? 'the machine then reboots (kernel.panic)'
       : 'the machine then stays down: kernel.panic is 0';
     if (value === 1) {
-      const reason = `The kernel panics instead of killing a process when the whole system runs out of memory; ${after}. At a cgroup limit it still kills.`;
+      const reason = `The kernel panics instead of killing a process when the whole system runs out of memory; ${after}. At the limit of a cgroup the kernel still kills a process.`;
       return (reboots ? warning : critical)(name, '1: panic', reason, 'sysctl -w vm.panic_on_oom=0');
     }
-    const reason = `The kernel panics at every OOM, also when one container reaches its own limit; ${after}.`;
+    const reason = `The kernel panics at every OOM, even when only one container reaches its limit; ${after}.`;
     return critical(name, `${value}: panic, always`, reason, 'sysctl -w vm.panic_on_oom=0');
   },
   'vm.oom_kill_allocating_task': (value, name) =>
@@ -28,7 +30,7 @@ const settings: Record<string, Judge> = {
       : warning(
           name,
           `${value}: the allocating task is killed`,
-          'The kernel kills the task that happens to allocate, not the one that holds the memory; oom_score_adj has no effect, except -1000.',
+          'The kernel kills the task that happens to allocate, not the process that holds the memory; oom_score_adj has no effect, except for -1000.',
           'sysctl -w vm.oom_kill_allocating_task=0',
         ),
   'vm.oom_dump_tasks': (value, name) =>
@@ -55,7 +57,7 @@ const settings: Record<string, Judge> = {
       return info(
         name,
         `${value}`,
-        'Above 100 the kernel treats swap as cheaper than reading files again, which is true for zram but not for a disk.',
+        'Above 100 the kernel assumes that swapping is faster than reading files again, which is true for zram but not for a disk.',
       );
     return ok(name, `${value} (of 0 to 200)`);
   },
@@ -63,10 +65,14 @@ const settings: Record<string, Judge> = {
     const total = meminfo(read, 'MemTotal');
     const share = total ? value / total : 0;
     if (share > 0.05) {
-      const reason = `The kernel keeps ${formatShare(share)} of the memory from processes, so OOM comes that much earlier.`;
+      const reason = `The kernel reserves ${formatShare(share)} of the memory for itself, so an OOM happens that much earlier.`;
       return warning(name, `${value} KiB`, reason, 'sysctl -w vm.min_free_kbytes=… (1 % or less)');
     }
-    return ok(name, `${value} KiB`, total ? `The kernel keeps ${formatShare(share)} of the memory for itself.` : null);
+    return ok(
+      name,
+      `${value} KiB`,
+      total ? `The kernel reserves ${formatShare(share)} of the memory for itself.` : null,
+    );
   },
   'vm.watermark_scale_factor': (value, name) =>
     info(name, `${value}`, `kswapd reclaims until ${value / 100} % of each zone is free above its minimum.`),
@@ -77,7 +83,7 @@ const settings: Record<string, Judge> = {
       ? critical(
           name,
           '0',
-          'The kernel never reclaims the caches of directory entries and inodes: they can fill the memory.',
+          'The kernel never reclaims cached directory entries and inodes, so they can fill the memory.',
           'sysctl -w vm.vfs_cache_pressure=100',
         )
       : ok(name, `${value}`),
@@ -90,7 +96,7 @@ const settings: Record<string, Judge> = {
       ? warning(
           name,
           '0',
-          'Every user may load BPF programs, which attackers have used to get into the kernel; oomscope does not need this.',
+          'Every user may load BPF programs. Attackers have used this to take over the kernel, and oomscope does not need it.',
           'sysctl -w kernel.unprivileged_bpf_disabled=2',
         )
       : ok(name, `${value}`),
@@ -106,7 +112,7 @@ export function kernelSettings(read: Read): Finding[] {
   return [...found, ...bootParameters(read)];
 }
 
-/** __vm_enough_memory() in mm/util.c. */
+/** vm.overcommit_memory: the kernel applies it in __vm_enough_memory(), mm/util.c. */
 function judgeOvercommit(value: number, name: string, read: Read): Finding {
   const limit = meminfo(read, 'CommitLimit');
   const committed = meminfo(read, 'Committed_AS');
@@ -121,7 +127,7 @@ function judgeOvercommit(value: number, name: string, read: Read): Finding {
     return info(
       name,
       '1: always',
-      `The kernel refuses no request. When memory is missing, a program notices only as it touches the memory, by an OOM kill.${sum}`,
+      `The kernel refuses no request. When memory is short, malloc() still succeeds, and an OOM kill follows when a program uses the memory.${sum}`,
     );
   if (value !== 2) return unknown(name, `${value}`, 'oomscope does not know this mode.');
   const kbytes = Number(read('/proc/sys/vm/overcommit_kbytes') ?? 0);
@@ -136,7 +142,7 @@ function reserve(value: number, name: string, read: Read, whom: string): Finding
   const strict = read('/proc/sys/vm/overcommit_memory')?.trim() === '2';
   const reason = strict
     ? `The kernel keeps this much of the commit limit for ${whom}.`
-    : 'This setting has an effect only with vm.overcommit_memory=2, which is not set here.';
+    : 'This setting has an effect only with vm.overcommit_memory=2, which this machine does not use.';
   return info(name, `${value} KiB`, reason);
 }
 
@@ -157,10 +163,10 @@ function bootParameters(read: Read): Finding[] {
 
 const gib = (kib: number) => `${(kib / 1048576).toFixed(1)} GiB`;
 
-/** A field of /proc/meminfo: KiB, except for the counts of huge pages. */
+/** A field of /proc/meminfo, in KiB; HugePages_* fields are numbers of pages. */
 export const meminfo = (read: Read, name: string) => numberOf(Buffer.from(read('/proc/meminfo') ?? ''), `${name}:`);
 
-/** The first line of /proc/swaps is the heading. */
+/** True when /proc/swaps lists a swap area; its first line is the heading. */
 export function hasSwap(read: Read): boolean {
   return (read('/proc/swaps')?.trim().split('\n').length ?? 0) > 1;
 }

@@ -1,10 +1,10 @@
-/** Checks for other early killers, and says when each would kill. Two of them may kill twice for one shortage. */
+/** Finds other early killers, such as earlyoom, and describes when each of them kills. */
 import { type Finding, findingsOf, type Read } from './finding.ts';
 import type { DoctorProcess } from './processes.ts';
 
 const { ok, info, warning } = findingsOf('killers');
 
-/** By comm (at most 15 characters): what each does with its defaults. */
+/** The known early killers by `comm` (at most 15 characters), each with a description of when it kills. */
 const killers: Record<string, (process: DoctorProcess, read: Read) => string> = {
   earlyoom: ({ args: argv }) => {
     const percent = (option: string) => argv[argv.indexOf(option) + 1]?.split(',')[0];
@@ -32,11 +32,13 @@ export function killersAtWork(processes: DoctorProcess[], read: Read): Finding[]
       (harmless ? info : warning)(
         process.comm,
         `pid ${process.pid}: ${what}`,
-        harmless ? null : 'With two early killers one shortage can cost two processes: run only one of them.',
+        harmless
+          ? null
+          : 'Two early killers may both kill a process in the same shortage of memory: run only one of them.',
       ),
     ];
   });
   return found.length > 0
     ? found
-    : [ok('early killers', 'none found', 'The kernel kills when it can reclaim no more memory.')];
+    : [ok('early killers', 'none found', 'Only the kernel kills, when it can reclaim no more memory.')];
 }

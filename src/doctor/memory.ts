@@ -1,4 +1,4 @@
-/** Checks the memory as it is now: what is available, swap and its compressed kinds, PSI, the page reclaimer. */
+/** Checks the present state of memory: available memory, swap, zram, zswap, PSI, MGLRU and huge pages. */
 import { readdirSync } from 'node:fs';
 import { parsePressure } from '../linux/psi.ts';
 import { formatBytes, formatPercent } from '../text/format.ts';
@@ -26,15 +26,15 @@ function available(read: Read): Finding {
     return warning(
       'available',
       found,
-      `${bytes(kernel)} are the kernel's own and cannot be reclaimed: killing processes will not help.`,
+      `${bytes(kernel)} are the kernel's own memory and cannot be reclaimed: killing processes will not help.`,
       'slabtop -s c lists the kernel caches',
     );
   if (shmem > total * 0.25)
     return warning(
       'available',
       found,
-      `${bytes(shmem)} are tmpfs and shared memory, which stays when processes are killed.`,
-      'df -t tmpfs and ipcs -m list it',
+      `${bytes(shmem)} are tmpfs files and shared memory, which may remain when processes are killed.`,
+      'df -t tmpfs and ipcs -m list this memory',
     );
   return left < total * 0.15
     ? warning('available', found, 'Less than 15 % of the memory is available.')
@@ -46,7 +46,7 @@ function swap(read: Read): Finding {
     return warning(
       'swap',
       'none',
-      'The kernel cannot move out memory that is no longer used, and once memory is full an OOM kill follows within milliseconds: there is no time to react.',
+      'The kernel cannot move out memory that processes no longer use. Once memory is full, an OOM kill follows within milliseconds, without time to react.',
       'add swap, or zram (Debian: apt-get install zram-tools)',
     );
   const total = meminfo(read, 'SwapTotal') ?? 0;
@@ -56,7 +56,7 @@ function swap(read: Read): Finding {
     return warning(
       'swap',
       found,
-      'Swap is almost full. Do not empty it with swapoff: that needs as much free memory, and the kernel kills swapoff first at an OOM.',
+      'Swap is almost full. Do not empty it with swapoff: that needs as much free memory as is in swap, and at an OOM the kernel kills swapoff first.',
       'add swap, or run fewer processes',
     );
   return ok('swap', found);
@@ -97,12 +97,12 @@ function psi(read: Read): Finding {
   if (!pressure) {
     const off = read('/proc/cmdline')?.includes('psi=0')
       ? 'the kernel was started with psi=0'
-      : 'the kernel was built without it, or it is off';
+      : 'the kernel was built without PSI, or PSI is off';
     return warning(
       'PSI',
       `none: ${off}`,
-      'The kernel does not measure how long tasks wait for memory; early killers that use pressure do nothing.',
-      'boot a kernel with CONFIG_PSI=y with psi=1',
+      'The kernel does not measure how long tasks wait for memory, so early killers that use pressure do nothing.',
+      'boot a kernel that has CONFIG_PSI=y, with the boot parameter psi=1',
     );
   }
   const { avg10, avg60 } = pressure.some;
@@ -114,13 +114,13 @@ function psi(read: Read): Finding {
 
 function reclaimer(read: Read): Finding {
   const enabled = read('/sys/kernel/mm/lru_gen/enabled')?.trim();
-  if (enabled === undefined || /^(0x0+|0)$/.test(enabled)) return info('MGLRU', 'off: the classic two lists');
+  if (enabled === undefined || /^(0x0+|0)$/.test(enabled)) return info('MGLRU', 'off: active and inactive lists');
   const ttl = Number(read('/sys/kernel/mm/lru_gen/min_ttl_ms') ?? 0);
   if (ttl === 0) return ok('MGLRU', `on (${enabled}), min_ttl_ms 0`);
   return info(
     'MGLRU',
     `on (${enabled}), min_ttl_ms ${ttl}`,
-    `When the pages that were used in the last ${ttl} ms do not fit in memory, the kernel calls the OOM killer: earlier than usual, by configuration.`,
+    `When the pages used in the last ${ttl} ms do not fit in memory, the kernel calls the OOM killer, which is earlier than by default.`,
   );
 }
 
@@ -132,7 +132,7 @@ function hugePages(read: Read): Finding {
     ? info(
         'huge pages',
         'always',
-        'Sparse heaps can hold more memory than they use; with `madvise` each program decides.',
+        'With `always` a process can hold more memory than it uses; with `madvise` each program decides.',
       )
     : ok('huge pages', `${mode}${reserved ? `, ${reserved} reserved` : ''}`);
 }

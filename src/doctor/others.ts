@@ -1,9 +1,9 @@
-/** Other early killers on this machine, for the verbs that kill as well. */
+/** Warns about other early killers on this machine; used by the verbs that kill processes themselves. */
 import { readIfPresent } from '../linux/read-if-present.ts';
 import { killersAtWork } from './killers.ts';
 import { listProcesses } from './processes.ts';
 
-/** One sentence for each. */
+/** @returns a text for each other early killer */
 export function otherKillers(): string[] {
   return killersAtWork(listProcesses(), readIfPresent)
     .filter(({ severity }) => severity === 'warning')

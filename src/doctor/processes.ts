@@ -4,7 +4,7 @@ import type { ProcessRecord } from '../linux/process-record.ts';
 /** The fields of a process that the doctor's checks need. */
 export type DoctorProcess = Pick<ProcessRecord, 'pid' | 'comm' | 'args' | 'oomScoreAdj' | 'rssBytes'>;
 
-/** All processes but kernel threads and zombies, which have no memory. */
+/** All processes except kernel threads and zombies, which have no memory. */
 export function listProcesses(root = ''): DoctorProcess[] {
   const proc = `${root}/proc`;
   return [...pidsIn(proc)].flatMap((pid) => {

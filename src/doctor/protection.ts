@@ -1,4 +1,4 @@
-/** Checks oom_score_adj: processes that should be protected and are not, and large ones that can never be killed. */
+/** Checks oom_score_adj: finds unprotected processes that need protection, and large ones that can never be killed. */
 import { SYSTEM_ADJ, serviceLines, survivorOf, survivorsOf } from '../survivors/survivors.ts';
 import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf, type Read } from './finding.ts';
@@ -12,7 +12,7 @@ export function protection(processes: DoctorProcess[], read: Read): Finding[] {
   return [...unkillable(processes, total), ...unprotected(processes), ...preferred(processes)];
 }
 
-/** mm/oom_kill.c, oom_badness(): the kernel never kills a process with -1000. */
+/** Processes with oom_score_adj -1000, which the kernel never kills (mm/oom_kill.c: oom_badness). */
 function unkillable(processes: DoctorProcess[], totalBytes: number): Finding[] {
   const immune = processes.filter(({ oomScoreAdj, pid }) => oomScoreAdj <= -1000 && pid !== 1);
   const sum = immune.reduce((bytes, { rssBytes }) => bytes + rssBytes, 0);
@@ -22,7 +22,7 @@ function unkillable(processes: DoctorProcess[], totalBytes: number): Finding[] {
     warning(
       comm,
       `pid ${pid}, oom_score_adj -1000, ${formatBytes(rssBytes)}`,
-      'This process is large and can never be killed. If it grows, the kernel kills all others first, and then the machine hangs.',
+      'This process is large and can never be killed. If it grows, the kernel kills all other processes, and then the machine hangs.',
       `choom -p ${pid} -n ${SYSTEM_ADJ}`,
     ),
   );
@@ -41,7 +41,7 @@ function unprotected(processes: DoctorProcess[]): Finding[] {
     const { adj, why, units } = survivor;
     const unit = units[0]?.replace(/\.service$/, '');
     if (adj === null || unit === undefined) return [];
-    // sshd protects its listener itself, and its sessions are not meant to be protected: the lowest value counts.
+    // The process with the lowest value decides: sshd protects its listener, but not its sessions.
     const own = processes.filter(({ comm }) => survivorOf(comm) === survivor);
     if (own.length === 0) return [];
     const lowest = own.reduce((least, process) => (process.oomScoreAdj < least.oomScoreAdj ? process : least));

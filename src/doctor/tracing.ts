@@ -1,4 +1,4 @@
-/** Checks what tracing needs: the kernel, its BTF, privileges, the native parts, and whether the BPF programs load. */
+/** Checks the requirements of tracing: kernel, BTF, privileges, native code, and whether the BPF programs load. */
 import { existsSync, statSync } from 'node:fs';
 import { release } from 'node:os';
 import { libbpfVersion } from '../bpf/libbpf/index.ts';
@@ -19,7 +19,7 @@ import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, missing, unknown } = findingsOf('tracing');
 
-/** @returns the findings, and the BPF program for each hook; no hooks when the kernel's BTF cannot be read */
+/** @returns the findings, and the BPF program for each hook; `hooks` is empty when the kernel's BTF cannot be read */
 export function tracing(): { findings: Finding[]; hooks: Choice[] } {
   const { findings: native, usable } = nativeFindings();
   const tried = usable ? programs() : undefined;
@@ -70,7 +70,7 @@ function nativeFindings(): { findings: Finding[]; usable: boolean } {
   }
 }
 
-/** The surest probe: loads and attaches the real programs, then removes them. The hooks are those that worked. */
+/** Loads and attaches the real BPF programs, then removes them. @returns also the hooks that were attached */
 function programs(): { finding: Finding; hooks?: Choice[] } {
   const name = 'BPF programs';
   const blocked = obstacle();
@@ -87,7 +87,7 @@ function programs(): { finding: Finding; hooks?: Choice[] } {
   }
 }
 
-/** The hooks that report stalls on memory, and the clock that drives windows and levels. */
+/** Finds which hooks would report stalls on memory, and which timer would evaluate the pressure windows. */
 function pressure(): Finding {
   const choices = pressureChoices();
   const by = (hook: string) => choices.find((choice) => choice.hook === hook);
@@ -103,5 +103,5 @@ function pressure(): Finding {
 function cgroups(): Finding {
   const hierarchy = memoryHierarchy();
   if (hierarchy) return ok('memory cgroups', `cgroup v${hierarchy.version} at ${hierarchy.mount}`);
-  return warning('memory cgroups', 'no memory controller is mounted', 'Only system-wide OOM kills can happen here.');
+  return warning('memory cgroups', 'no memory controller is mounted', 'Only system-wide OOM kills are possible.');
 }
