@@ -1,13 +1,11 @@
 /**
- * Recorded events, and a way to play them, for tests of handlers. Loads no native code; `play()` needs `rxjs`.
+ * Recorded events and `play()`, which emits them again, for tests of event handlers. Loads no native code. `play()`
+ * needs `rxjs`.
  *
- * ```ts
- * import { play, recordings } from 'oomscope/testing';
+ * ```ts import { play, recordings } from 'oomscope/testing';
  *
- * const scheduler = new VirtualTimeScheduler();
- * notifyOnCall(play(recordings.containerKill, { scheduler }));
- * scheduler.flush();
- * ```
+ * const scheduler = new VirtualTimeScheduler(); notifyOnCall(play(recordings.containerKill, { scheduler }));
+ * scheduler.flush(); ```
  */
 export { type PlayOptions, play } from './play.ts';
 export { eventsOfType, recordings } from './recordings.ts';

@@ -6,17 +6,17 @@ import { refuseUnknownOptions } from '../text/unknown-option.ts';
 /** Options of `play()`. */
 export interface PlayOptions {
   /**
-   * The clock. Default: `asyncScheduler` of RxJS. With `VirtualTimeScheduler` or `TestScheduler` a test decides how time
-   * passes.
+   * The RxJS scheduler that supplies the time. Default: `asyncScheduler`. A test that passes a `VirtualTimeScheduler`
+   * or a `TestScheduler` controls the time itself.
    */
   scheduler?: SchedulerLike;
-  /** How many times faster than it was, more than 0. Default 1. `Infinity`: without pauses. */
+  /** Speed as a multiple of the recording's speed, above 0. Default 1. `Infinity`: without pauses. */
   speed?: number;
 }
 
 /**
- * Plays events: emits each one as long after the one before as it was by `mono_ns`, then completes. The events are emitted
- * as they are, with the times of the recording. Cold: each subscription plays from the start.
+ * Plays events: emits them with the pauses between their `mono_ns`, then completes. The events are unchanged, with the
+ * times of the recording. The observable is cold: each subscription plays all events from the start.
  *
  * @throws OomscopeError USAGE: an option does not exist, or `speed` is not above 0
  */
@@ -38,7 +38,7 @@ export function play<E extends Event>(events: readonly E[], options: PlayOptions
   );
 }
 
-/** An event that was completed late may be older than the one before it. */
+/** The pause between two events. 0 when the second one is older: events that were completed late are emitted late. */
 function pauseMs(event: Event, next: Event | undefined): number {
   return next === undefined ? 0 : Math.max(0, Number(BigInt(next.mono_ns) - BigInt(event.mono_ns)) / 1e6);
 }

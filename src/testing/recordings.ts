@@ -4,18 +4,20 @@ import groupKill from './recordings/group-kill.json' with { type: 'json' };
 import pressureEpisode from './recordings/pressure-episode.json' with { type: 'json' };
 
 /**
- * Events as a tracer emitted them, in order: recorded on Linux 6.12 with cgroup v2, each in a cgroup with a limit of 64 MiB
- * and a name as Docker gives it. They are frozen; {@link withChanges} makes a changed copy.
+ * Recordings of events in the order in which a tracer emitted them. They are from Linux 6.12 with cgroup v2, each from
+ * a cgroup with a limit of 64 MiB and a name in Docker's form. The events are frozen; {@link withChanges} makes a
+ * changed copy.
  */
 export const recordings = {
   /**
-   * A process grows until the kernel kills it for its container's limit: rising pressure, the countdown, `oom.kill` with
-   * `lead_up` and `candidates`, `oom.reaped`, `oom.report`, and pressure back to normal.
+   * A process grows until its container reaches its limit and the kernel kills the process: rising pressure, the
+   * countdown, `oom.kill` with `lead_up` and `candidates`, `oom.reaped`, `oom.report`, and pressure that returns to
+   * normal.
    */
   containerKill: recorded(containerKill),
-  /** The same with `memory.oom.group`, which takes the other process of the cgroup too: a kill of kind `group_member`. */
+  /** The same with `memory.oom.group`: the kernel also kills the other process, in an event of kind `group_member`. */
   groupKill: recorded(groupKill),
-  /** An episode of pressure without a kill, by `memory.high`: levels from normal to critical and back, and long stalls. */
+  /** Pressure without a kill, caused by `memory.high`: levels from normal to critical and back, and long stalls. */
   pressureEpisode: recorded(pressureEpisode),
 };
 
@@ -24,7 +26,7 @@ export function eventsOfType<T extends EventType>(events: readonly Event[], type
   return events.filter((event): event is Extract<Event, { type: T }> => event.type === type);
 }
 
-/** A test holds the files against the schema. */
+/** Freezes the events. The cast is safe: a test validates the files against the schema. */
 function recorded(events: unknown): readonly Event[] {
   return deepFreeze(events as Event[]);
 }

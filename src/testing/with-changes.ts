@@ -1,8 +1,8 @@
-/** Some fields of T, at any depth. A list is replaced as a whole. */
+/** Any of the fields of T, at any depth. A list can only be replaced as a whole. */
 export type Changes<T> = T extends readonly unknown[] ? T : T extends object ? { [K in keyof T]?: Changes<T[K]> } : T;
 
 /**
- * A copy of an event with other values in some fields; the original stays as it is.
+ * Copies an event and replaces some of its fields. The original is not changed.
  *
  * @param changes the fields to replace: `{ victim: { comm: 'db' }, limit: null }`
  */
