@@ -21,11 +21,11 @@ test.each([
   [`/docker/${ID}/init.scope`, '1 without any memory limit: a1b2c3d4e5f6 (4 KiB)'], // and a cgroup below it
   ['/lxc/web', '1 without any memory limit: web (4 KiB)'],
   [`/machine.slice/libpod-conmon-${ID}.scope`, undefined], // the monitor of a container, not the container
-])('%s is reported as a container without a limit, where it is one', (path, expected) => {
+])('reports %s as a container without a limit only if it is a container', (path, expected) => {
   expect(withoutLimits(path.replace('/init.scope', ''), path)('containers')).toBe(expected);
 });
 
-test('a service without a limit is counted once, not again for the cgroups below it', () => {
+test('counts a service without a limit once, not again for the cgroups below it', () => {
   const found = withoutLimits('/system.slice/ssh.service', '/system.slice/ssh.service/session');
   expect(found('services')).toBe('1 without any memory limit: ssh.service (4 KiB)');
   expect(found('containers')).toBeUndefined();

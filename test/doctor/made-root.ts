@@ -1,4 +1,4 @@
-/** An invented machine: a directory with the files below proc/ and sys/ that a test asks for. */
+/** Makes the root directory of an invented machine, with the files in proc/ and sys/ that a test needs. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ export function madeRoot(files: Record<string, string>): MadeRoot {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
-/** The files of one process. */
+/** The files in /proc of one process. */
 export function madeProcess(pid: number, comm: string, adj: number, rssKib: number, argv = [comm]) {
   return {
     [`/proc/${pid}/comm`]: `${comm}\n`,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { surroundings } from '../../src/doctor/diagnose.ts';
 import { madeProcess, madeRoot, meminfo } from './made-root.ts';
 
-/** Findings by name, on a machine with these files. */
+/** The findings on a machine with these files, by name. */
 function severities(files: Record<string, string>) {
   using root = madeRoot(files);
   return Object.fromEntries(surroundings(root.path).map((finding) => [finding.name, finding]));
@@ -25,7 +25,7 @@ test.each([
   expect(severities(sysctl(name, value))[name]?.severity).toBe(severity);
 });
 
-test('a panic that is followed by a reboot is less severe than one without', () => {
+test('a panic with a reboot (kernel.panic) is a warning, a panic without a reboot is critical', () => {
   const panics = sysctl('vm.panic_on_oom', 1);
   expect(severities({ ...panics, ...sysctl('kernel.panic', 10) })['vm.panic_on_oom']?.severity).toBe('warning');
   expect(severities({ ...panics, ...sysctl('kernel.panic', 0) })['vm.panic_on_oom']?.severity).toBe('critical');
@@ -44,7 +44,7 @@ test('strict overcommit is critical when nearly all of the commit limit is used'
   expect(tight?.reason).toContain('95 % of CommitLimit');
 });
 
-test('a setting that is missing or no number is unknown', () => {
+test('a setting that is missing or not a number is a finding of severity unknown', () => {
   const found = severities({ '/proc/sys/vm/panic_on_oom': 'many\u001b[31m\n' });
   expect(found['vm.panic_on_oom']?.severity).toBe('unknown');
   expect(found['vm.swappiness']?.severity).toBe('unknown');
@@ -58,7 +58,7 @@ test('swappiness 0 is a warning only on a machine with swap', () => {
   expect(severities({ ...none, ...sysctl('vm.swappiness', 60) })['vm.swappiness']?.severity).toBe('ok');
 });
 
-test('a warning of full swap advises against swapoff', () => {
+test('the warning about full swap advises against swapoff', () => {
   const swap = severities({
     '/proc/swaps': SWAP,
     '/proc/meminfo': meminfo({ MemTotal: 1000, MemAvailable: 900, SwapTotal: 1000, SwapFree: 50 }),
@@ -67,7 +67,7 @@ test('a warning of full swap advises against swapoff', () => {
   expect(swap?.reason).toContain('swapoff');
 });
 
-test('memory that no kill can free is named', () => {
+test('the finding on available memory names slab and tmpfs, which no kill can free', () => {
   const base = { MemTotal: 1000, MemAvailable: 300 };
   expect(severities({ '/proc/meminfo': meminfo({ ...base, SUnreclaim: 400 }) }).available?.reason).toContain(
     "kernel's own",
@@ -84,7 +84,7 @@ test('reserved huge pages are counted in pages, not in kB', () => {
   expect(pages?.found).toBe('madvise, 16 reserved');
 });
 
-test('protection: services that lack it, and large processes that should not have it', () => {
+test('warns about unprotected services, and about large processes with oom_score_adj -1000', () => {
   const total = { '/proc/meminfo': meminfo({ MemTotal: 1_000_000, MemAvailable: 900_000 }) };
   const found = severities({
     ...total,
@@ -102,7 +102,7 @@ test('protection: services that lack it, and large processes that should not hav
   expect(found['killed first']?.found).toContain('browser');
 });
 
-test('early killers are listed with what their options make them do', () => {
+test('lists early killers with the thresholds in their options', () => {
   const found = severities({
     ...madeProcess(10, 'earlyoom', -100, 1800, ['/usr/bin/earlyoom', '-m', '4,2', '-r', '3600']),
     ...madeProcess(11, 'psi-notify', 0, 1800),
@@ -114,7 +114,7 @@ test('early killers are listed with what their options make them do', () => {
   expect(found.constructor).toBe(Object);
 });
 
-test('a process with a line feed in its name is one process', () => {
+test('reads a process with a line feed in its name as one process', () => {
   const found = severities({
     '/proc/meminfo': meminfo({ MemTotal: 1000 }),
     ...madeProcess(9, 'two\nlines', -1000, 900),

@@ -1,4 +1,7 @@
-/** Every number of the corpus against the reader of the kernel tests and, for fields that it does not read, a plain search. */
+/**
+ * Compares every number that explain reads from the corpus with a second, independent reader, that of the kernel tests.
+ * For fields that it does not read, a regular expression finds the expected value.
+ */
 import { describe, expect, it } from 'vitest';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { type KernelLogLine, parseKernelLogLine } from '../kernel/kernel-log.ts';
@@ -6,7 +9,7 @@ import { schemaErrors } from '../schema.ts';
 import { explain, fixture, fixtures, forms, linesOf, recordsOf } from './corpus.ts';
 import { unfounded } from './unfounded.ts';
 
-/** The lines of each report, as the other reader parses them. */
+/** The lines of each report, parsed by the independent reader. */
 function independent(kmsg: string): { lines: KernelLogLine[]; text: string }[] {
   const reports: { lines: KernelLogLine[]; text: string }[] = [];
   for (const record of recordsOf(kmsg)) {
@@ -41,7 +44,7 @@ describe.each(fixtures)('%s', (name) => {
   const { reports, warnings } = explain(Buffer.from(kmsg, 'latin1'));
   const expected = independent(kmsg);
 
-  it('gives as many reports as the other reader finds, each valid and without a warning', () => {
+  it('gives as many reports as the independent reader, each valid and without a warning', () => {
     expect(reports.length).toBeGreaterThan(0);
     expect(reports).toHaveLength(expected.length);
     expect(warnings).toEqual([]);
@@ -51,7 +54,7 @@ describe.each(fixtures)('%s', (name) => {
     }
   });
 
-  it('agrees with the other reader on trigger, tasks, summary and victims', () => {
+  it('agrees with the independent reader on trigger, tasks, summary and victims', () => {
     for (const [i, report] of reports.entries()) {
       const { lines } = expected[i] as { lines: KernelLogLine[] };
       const { trigger, victim, group } = report;
@@ -124,7 +127,7 @@ describe.each(fixtures)('%s', (name) => {
     }
   });
 
-  it('agrees with a plain search on limits, zones, swap and sizes', () => {
+  it('agrees with a regular expression search on limits, zones, swap and sizes', () => {
     for (const [i, report] of reports.entries()) {
       const { text } = expected[i] as { text: string };
       const kib = (pattern: RegExp) => {
@@ -159,7 +162,7 @@ describe.each(fixtures)('%s', (name) => {
       ).toEqual(
         zones.map(([, node, zone, ...sizes]) => [Number(node), zone, ...sizes.map((size) => Number(size) * 1024)]),
       );
-      // The free blocks add up to the total that the kernel prints behind them.
+      // The sizes of the free blocks add up to the total that the kernel prints at the end of the line.
       for (const [, node, zone, total] of text.matchAll(/^Node (\d+) (\w+): .* = (\d+)kB$/gm)) {
         const { free_blocks: blocks } =
           report.memory?.zones.find((one) => one.node === Number(node) && one.name === zone) ?? {};
@@ -197,7 +200,7 @@ describe.each(fixtures)('%s', (name) => {
     }
   });
 
-  // A plain log ends the line at a line feed in a name, and loses what follows it.
+  // Text formats cut a line at a line feed in a process name, so hostile names cannot be compared.
   if (name.includes('hostile')) return;
 
   it('is read the same in every log format', () => {

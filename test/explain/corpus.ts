@@ -1,4 +1,4 @@
-/** The corpus of real reports, and the log formats that they are found in. */
+/** The corpus of real reports, and functions that write them in various log formats. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toReport } from '../../src/explain/report.ts';
@@ -8,7 +8,7 @@ import { type KernelLogRecord, parseKernelLogRecord } from '../kernel/kernel-log
 
 export const CORPUS = join(import.meta.dirname, '../fixtures/oom-logs');
 
-/** Names such as "6.12/v2-memcg.kmsg". */
+/** The files of the corpus, such as "6.12/v2-memcg.kmsg". */
 export const fixtures = globSync('*/*.kmsg', { cwd: CORPUS }).sort();
 
 export const fixture = (name: string) => readFileSync(join(CORPUS, name), 'latin1');
@@ -18,7 +18,7 @@ export interface Explained {
   warnings: string[];
 }
 
-/** @param step bytes at a time, as a pipe would give them */
+/** @param step number of bytes passed at a time, as from a pipe */
 export function explain(log: string | Buffer, step?: number): Explained {
   const reports: OomReport[] = [];
   const scan = new Scan((draft) => reports.push(toReport(draft, { input: 'test' }, reports.length)));
@@ -29,12 +29,12 @@ export function explain(log: string | Buffer, step?: number): Explained {
   return { reports, warnings: scan.assembler.warnings };
 }
 
-/** Records of a fixture, by the tests' own reader of /dev/kmsg, which shares no code with the parser under test. */
+/** Parses a fixture with the tests' own reader of /dev/kmsg, which shares no code with the parser under test. */
 export function recordsOf(kmsg: string): KernelLogRecord[] {
   return kmsg.split('\n').flatMap((line) => parseKernelLogRecord(line) ?? []);
 }
 
-/** Lines as dmesg prints them: a record of several lines becomes several. */
+/** The lines of a fixture as dmesg prints them: a record with line feeds becomes several lines. */
 export function linesOf(kmsg: string): { timeUs: number; text: string }[] {
   return recordsOf(kmsg).flatMap(({ timeUs, text }) => text.split('\n').map((line) => ({ timeUs, text: utf8(line) })));
 }
@@ -49,7 +49,7 @@ const local = (us: number) => {
   return { day, month, date, year, time };
 };
 
-/** What each tool writes in front of a kernel message. */
+/** Writes a kernel message in the format of each tool. */
 export const forms: Record<string, (line: { timeUs: number; text: string }) => string> = {
   'no prefix': ({ text }) => text,
   dmesg: ({ timeUs, text }) => `[${seconds(timeUs)}] ${text}`,

@@ -1,4 +1,4 @@
-/** Logs that are mixed, cut, damaged or hostile. */
+/** Logs with mixed reports, missing lines, random damage, and process names chosen by an attacker. */
 import { describe, expect, it } from 'vitest';
 import { Patterns } from '../../src/explain/patterns.ts';
 import { html } from '../../src/explain/render/html.ts';
@@ -27,7 +27,7 @@ describe('two reports written at the same time', () => {
     ['7.2/v2-cpuset.kmsg', '7.2/v2-tmpfs.kmsg'],
   ] as const;
 
-  it.each(pairs)('%s and %s are told apart by the caller that printk notes', (a, b) => {
+  it.each(pairs)('%s and %s are separated by the printk caller', (a, b) => {
     const alone = byVictim([...explain(dmesg(a).join('\n')).reports, ...explain(dmesg(b).join('\n')).reports]);
     for (let seed = 0; seed < 50; seed++) {
       const { reports } = explain(interleave([dmesg(a, '[  T101]'), dmesg(b, '[  T202]')], random(seed)).join('\n'));
@@ -36,7 +36,7 @@ describe('two reports written at the same time', () => {
     }
   });
 
-  it.each(pairs)('%s and %s are told apart by the host in a log of several hosts', (a, b) => {
+  it.each(pairs)('%s and %s are separated by the host name in a log of several hosts', (a, b) => {
     const on = (host: string, name: string) =>
       dmesg(name).map((line) => `2026-11-22T10:00:00+00:00 ${host} kernel: ${line}`);
     const { reports } = explain(interleave([on('a', a), on('b', b)], random(7)).join('\n'));
@@ -45,8 +45,8 @@ describe('two reports written at the same time', () => {
     for (const { warnings } of reports) expect(warnings).toEqual([]);
   });
 
-  // A cgroup's report and the system's differ in all but the stack and the rows of the task table.
-  it('are told apart by their shape where the log has neither caller nor host', () => {
+  // A report about a cgroup and one about the system have only stack and task rows in the same form.
+  it('are separated by the form of their lines when the log has neither caller nor host', () => {
     const [a, b] = ['6.12/v2-memcg.kmsg', '6.12/v2-global.kmsg'] as const;
     const [only] = explain(dmesg(a).join('\n')).reports;
     const [other] = explain(dmesg(b).join('\n')).reports;
@@ -57,14 +57,14 @@ describe('two reports written at the same time', () => {
       expect(of('cgroup')?.victim?.comm).toBe('cache-builder');
       expect(of('system')?.victim?.comm).toBe('taker');
       expect(reports).toHaveLength(2);
-      // Rows of two tables look alike: a report with a row that may be the other's has a warning.
+      // Task rows of both reports look alike: a report with rows that fit both has a warning.
       if (reports.some(({ warnings }) => warnings.length > 0)) continue;
       expect(of('system')?.memory).toEqual(other?.memory);
     }
   });
 });
 
-describe('what is left of a report', () => {
+describe('an incomplete report', () => {
   const lines = dmesg('6.12/v2-memcg.kmsg');
 
   it('is read from the kill line alone', () => {
@@ -88,7 +88,7 @@ describe('what is left of a report', () => {
     expect(explain([1, 2, 3].map(kill).join('\n')).reports.map(({ victim }) => victim?.pid)).toEqual([1, 2, 3]);
   });
 
-  it('is read from its end, when its head has left the ring', () => {
+  it('is read from its last lines, when the kernel log buffer has lost its head', () => {
     const cut = lines.findIndex((line) => line.includes('Tasks state'));
     const { reports } = explain([...lines.slice(cut)].join('\n'));
     expect(reports).toHaveLength(1);
@@ -96,7 +96,7 @@ describe('what is left of a report', () => {
     expect(reports[0]?.tasks).toHaveLength(2);
   });
 
-  it('holds no number that is not in the log, whichever half of the lines is left', () => {
+  it('has no number that is not in the log, when a random half of the lines is missing', () => {
     for (const name of fixtures.filter((one) => !/storm|killable|hostile/.test(one))) {
       const next = random(name.length);
       const half = dmesg(name).filter(() => next() < 0.5);
@@ -114,7 +114,7 @@ describe('what is left of a report', () => {
 describe('a damaged log', () => {
   const texts = fixtures.filter((name) => !/killable/.test(name)).map((name) => dmesg(name));
 
-  // A million lines are `npm run prove:explain`.
+  // `npm run prove:explain` does the same with a million lines.
   it('is read without a crash, and gives no number that is not in the log', () => {
     const next = random(20261122);
     let lines = 0;
@@ -164,11 +164,11 @@ describe('a damaged log', () => {
         slowestMs = Math.max(slowestMs, performance.now() - begin);
       }
     }
-    // Not a measure of speed: exponential or cubic time would be minutes.
+    // The limit only excludes exponential and cubic time, which would take minutes.
     expect(slowestMs).toBeLessThan(5000);
   });
 
-  it('has its unreadable lines quoted in warnings, safe to show', () => {
+  it('is quoted in warnings where a line cannot be parsed, with control characters escaped', () => {
     const faulty = [
       'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=\x1b[2Jnothing',
       'Memory cgroup out of memory: Killed process 99999999999999999999 (x) total-vm:1kB',
@@ -204,7 +204,7 @@ describe('hostile names', () => {
 
   it('cannot become markup in the page', () => {
     const page = html(reports, patterns.summary());
-    // Ours are these, and no others.
+    // None of these elements may be in the page.
     const elements = new Set([...page.matchAll(/<\/?([a-z][a-z0-9]*)/gi)].map(([, name]) => name?.toLowerCase()));
     for (const name of ['script', 'img', 'iframe', 'a', 'link', 'object']) expect(elements).not.toContain(name);
     expect(page).not.toMatch(/\son\w+\s*=\s*["']/i);
@@ -218,7 +218,7 @@ describe('hostile names', () => {
     for (const report of reports) expect(renderReport(report, plain, 100)).not.toMatch(/[^\P{C}\n]/u);
   });
 
-  it('that look like lines of a report do not end the line they are in', () => {
+  it('that contain parts of a report line do not end the name early', () => {
     const name = 'x) total-vm:1kB';
     const [report] = explain(kill(name)).reports;
     expect(report?.victim).toMatchObject({ comm: name, memory: { total_vm_bytes: 8192 } });

@@ -1,4 +1,7 @@
-/** Reports of the lab as any tool and any mail might show them: the same kills come out, or fewer with a warning. */
+/**
+ * Changes reports of the lab as other tools and mails do: prefixes, quotes, wrapped lines, cuts, noise, JSON, colours.
+ * The reader must find the same kills, or fewer kills and a warning.
+ */
 import { describe, expect, it } from 'vitest';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { explain, fixture, fixtures, linesOf } from './corpus.ts';
@@ -9,7 +12,7 @@ type Dress = (lines: string[], next: Next) => string[];
 const one = <T>(list: readonly T[], next: Next) => list[Math.floor(next() * list.length)] as T;
 const digits = (next: Next) => String(Math.floor(next() * 60)).padStart(2, '0');
 
-/** The lines of a report have one second: they are printed at once. */
+/** All lines of a report have the same second in their time stamp, because the kernel prints them at once. */
 const prefixes: ((second: string) => (line: string) => string)[] = [
   () => (line) => line,
   (second) => (line) => `Jan  7 03:04:${second} host-1 kernel: ${line}`,
@@ -25,7 +28,7 @@ const quote: Dress = (lines, next) => {
   const mark = one(quotes, next);
   return lines.map((line) => mark + line);
 };
-/** Folds at a blank, as a mail does. */
+/** Wraps lines at a blank, as a mail does. */
 const fold: Dress = (lines, next) => {
   const width = 72 + Math.floor(next() * 60);
   return lines.flatMap((line) => {
@@ -59,14 +62,14 @@ const kills = (reports: readonly OomReport[]) =>
     [victim, ...group].flatMap((each) => (each ? [`${each.tid} ${each.comm}`] : [])),
   );
 
-/** What a report says of its victim: each figure is the original's, or null. */
+/** Expects that each field of the victim, the limit and the trigger is the same as in the original report, or null. */
 function compare(report: OomReport, original: OomReport, how: string): void {
   const [now, was] = [report.victim, original.victim];
   for (const name of ['uid', 'oom_score_adj'] as const)
     expect([null, was?.[name] ?? null], how).toContain(now?.[name] ?? null);
   const row = original.tasks.find(({ tid }) => tid === was?.tid);
   for (const [name, value] of Object.entries(now?.memory ?? {})) {
-    // The row has it as well, taken at another moment.
+    // The task row also has the RSS, measured at another moment than that of the kill line.
     if (name === 'rss_bytes' && value === row?.rss_bytes) continue;
     expect([null, was?.memory[name as 'rss_bytes'] ?? null], `${how} ${name}`).toContain(value);
   }
@@ -76,10 +79,10 @@ function compare(report: OomReport, original: OomReport, how: string): void {
 }
 
 describe('a report of the lab', () => {
-  // Names that hold a line feed or a prefix are another test's.
+  // Other tests cover process names with a line feed or a prefix.
   const names = fixtures.filter((name) => !/hostile|storm|killable/.test(name));
 
-  it.each(names)('%s gives the same kill however it is dressed', (name) => {
+  it.each(names)('%s gives the same kills after random changes of its format', (name) => {
     const lines = linesOf(fixture(name)).map(({ text }) => text);
     const original = explain(lines.join('\n')).reports;
     const known = kills(original);
@@ -91,7 +94,7 @@ describe('a report of the lab', () => {
       const { reports, warnings } = explain(dressed.join('\n'));
       const how = `${name}, round ${round}: ${worn.map((dress) => Object.entries({ quote, fold, cut, interleave, json, colour, windows }).find(([, each]) => each === dress)?.[0]).join(', ')}, "${dressed[0]?.slice(0, 60)}"`;
       for (const kill of kills(reports)) expect(known, how).toContain(kill);
-      // Noise in the middle of a folded line may cost a kill, and then a warning says so.
+      // With noise in the middle of a wrapped line a kill may be missed, but then there must be a warning.
       const warned = warnings.length + reports.flatMap((report) => report.warnings).length > 0;
       if (!worn.includes(cut) && !warned) expect(kills(reports), how).toEqual(known);
       for (const report of reports) {

@@ -1,4 +1,4 @@
-/** Damages logs reproducibly, as rate limits, small rings, careless tools and hostile names do, and worse. */
+/** Damages logs reproducibly, as rate limits, small log buffers, careless tools and hostile process names do. */
 
 /** Numbers from 0 up to, but not including, 1; the same sequence for the same seed (mulberry32). */
 export function random(seed: number): () => number {
@@ -30,7 +30,7 @@ const strange = [
   'Killed process ',
 ];
 
-/** One line, damaged in one way: no line, one line or several. */
+/** Damages a line in one random way. @returns no line, one line or two lines */
 export function mutateLine(line: string, next: () => number): string[] {
   const at = () => Math.floor(next() * (line.length + 1));
   const one = <T>(list: readonly T[]) => list[Math.floor(next() * list.length)] as T;
@@ -66,7 +66,7 @@ export function mutateLine(line: string, next: () => number): string[] {
   }
 }
 
-/** @param share of the lines that are damaged */
+/** @param share share of the lines to damage, 0 to 1 */
 export function mutate(lines: readonly string[], next: () => number, share: number): string[] {
   return lines.flatMap((line) => (next() < share ? mutateLine(line, next) : [line]));
 }
@@ -81,7 +81,7 @@ export function interleave(lists: readonly (readonly string[])[], next: () => nu
     left = rest.filter((list) => list.length > 0)
   ) {
     const list = left[Math.floor(next() * left.length)] as string[];
-    // Several lines at a time: CPUs do not alternate line by line.
+    // Takes up to four lines of a list at a time, because CPUs do not alternate line by line.
     for (let run = 1 + Math.floor(next() * 4); run > 0 && list.length > 0; run--) mixed.push(list.shift() as string);
   }
   return mixed;

@@ -1,4 +1,4 @@
-/** The page into which one pastes a log, in a real browser: it reads the log without a server and without a connection. */
+/** The HTML page that explains a pasted log, tested in a real browser: it needs no server and no network connection. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ const PAGE = join(directory, 'explain.html');
 beforeAll(() => execFileSync(process.execPath, [join(ROOT, 'scripts/page/main.ts'), PAGE], { cwd: ROOT }));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-it('is one file of at most 400 KiB that allows its own script only, by hash', () => {
+it('is one file of at most 400 KiB whose policy allows only its own script, by hash', () => {
   expect(statSync(PAGE).size).toBeLessThanOrEqual(400 * 1024);
   const page = readFileSync(PAGE, 'utf8');
   expect(page).toMatch(/default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-[\w+/=]+'/);
@@ -23,12 +23,12 @@ it('is one file of at most 400 KiB that allows its own script only, by hash', ()
   expect(page).not.toMatch(/\b(?:src|href)=["']/);
 });
 
-/** A page of a browser, by its debugging protocol. */
+/** A page in the browser, controlled with the Chrome DevTools protocol. */
 class Tab implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #socket: WebSocket;
   readonly #answers = new Map<number, (result: unknown) => void>();
-  /** What the browser complained of: errors of the script, what the policy refused. */
+  /** Errors of the script, and violations of the content security policy. */
   readonly complaints: string[] = [];
   #id = 0;
 
@@ -115,36 +115,39 @@ describe.skipIf(!CHROMIUM)('in a browser', { timeout: 90_000 }, () => {
   it.each([
     [360, 740, 'light'],
     [1400, 900, 'dark'],
-  ])('at %i × %i, %s, it says what the command says, by keyboard alone', async (width, height, scheme) => {
-    await using tab = await Tab.open(CHROMIUM as string, `file://${PAGE}`);
-    await tab.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
-    await tab.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
-    await tab.evaluate('document.getElementById("log").focus()');
-    await tab.send('Input.insertText', { text: log });
-    const key = (name: string, code: number, text = '') => ({
-      key: name,
-      code: name,
-      windowsVirtualKeyCode: code,
-      text,
-    });
-    for (const [name, code, text] of [
-      ['Tab', 9, ''],
-      ['Enter', 13, '\r'],
-    ] as const) {
-      await tab.send('Input.dispatchKeyEvent', { type: text ? 'keyDown' : 'rawKeyDown', ...key(name, code, text) });
-      await tab.send('Input.dispatchKeyEvent', { type: 'keyUp', ...key(name, code) });
-    }
-    const words = String(
-      await until(async () => (await tab.evaluate('document.getElementById("results").innerText')) || undefined),
-    );
-    const [report] = explain(log).reports;
-    expect(words).toContain(report?.verdict.culprit);
-    expect(words).toContain(report?.verdict.choice);
-    expect(await tab.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
-    expect(tab.complaints).toEqual([]);
-  });
+  ])(
+    'at %i × %i pixels, %s mode, shows the same sentences as the command, with the keyboard alone',
+    async (width, height, scheme) => {
+      await using tab = await Tab.open(CHROMIUM as string, `file://${PAGE}`);
+      await tab.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false });
+      await tab.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+      await tab.evaluate('document.getElementById("log").focus()');
+      await tab.send('Input.insertText', { text: log });
+      const key = (name: string, code: number, text = '') => ({
+        key: name,
+        code: name,
+        windowsVirtualKeyCode: code,
+        text,
+      });
+      for (const [name, code, text] of [
+        ['Tab', 9, ''],
+        ['Enter', 13, '\r'],
+      ] as const) {
+        await tab.send('Input.dispatchKeyEvent', { type: text ? 'keyDown' : 'rawKeyDown', ...key(name, code, text) });
+        await tab.send('Input.dispatchKeyEvent', { type: 'keyUp', ...key(name, code) });
+      }
+      const words = String(
+        await until(async () => (await tab.evaluate('document.getElementById("results").innerText')) || undefined),
+      );
+      const [report] = explain(log).reports;
+      expect(words).toContain(report?.verdict.culprit);
+      expect(words).toContain(report?.verdict.choice);
+      expect(await tab.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
+      expect(tab.complaints).toEqual([]);
+    },
+  );
 
-  it('takes no markup from a name, and its policy refuses a connection', async () => {
+  it('escapes markup in a process name, and its policy blocks network requests', async () => {
     await using tab = await Tab.open(CHROMIUM as string, `file://${PAGE}`);
     const kill = 'Out of memory: Killed process 7 (<img src=x>) total-vm:8kB, anon-rss:4kB, file-rss:0kB';
     await tab.evaluate(

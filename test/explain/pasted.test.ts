@@ -1,4 +1,4 @@
-/** Logs as people paste them: quoted, prefixed by tools that are on no list, cut, folded, escaped. */
+/** Logs as people paste them: quoted, cut, wrapped, escaped, or with the prefix of an unknown tool. */
 import { describe, expect, it } from 'vitest';
 import { explain } from './corpus.ts';
 import { judge, readings } from './public-logs.ts';
@@ -10,9 +10,12 @@ const only = (text: string) => {
 };
 
 describe('published logs', () => {
-  it.each(readings.map((reading) => [reading.file, reading] as const))('%s is read as by eye', (_, reading) => {
-    expect(judge(reading)).toEqual({ judgement: 'right', differences: [] });
-  });
+  it.each(readings.map((reading) => [reading.file, reading] as const))(
+    '%s is read in the same way as by a person',
+    (_, reading) => {
+      expect(judge(reading)).toEqual({ judgement: 'right', differences: [] });
+    },
+  );
 });
 
 const HEAD = 'app invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0';
@@ -43,8 +46,8 @@ const prefixes = [
   'worker-7 | ',
 ];
 
-describe('a prefix that is on no list', () => {
-  it.each(prefixes)('%s is no part of the name', (prefix) => {
+describe('an unknown prefix', () => {
+  it.each(prefixes)('%s is not read as a part of the process name', (prefix) => {
     const lines = [
       HEAD,
       'CPU: 1 PID: 42 Comm: app Not tainted 6.1.0 #1',
@@ -68,7 +71,7 @@ describe('a prefix that is on no list', () => {
     expect(report.warnings).toEqual([]);
   });
 
-  it.each(['log:main', 'worker 3/9', '(tool)', 'a b: c'])('keeps the name %s whole', (comm) => {
+  it.each(['log:main', 'worker 3/9', '(tool)', 'a b: c'])('does not cut the process name %s', (comm) => {
     const head = `[    5.000000] ${HEAD.replace('app', comm)}`;
     expect(only(`${head}\n[    5.000001] CPU: 1 PID: 7 Comm: ${comm} Not tainted 6.1.0 #1`).trigger).toMatchObject({
       comm,
@@ -77,13 +80,13 @@ describe('a prefix that is on no list', () => {
 });
 
 describe('a head', () => {
-  it('is read by field, whatever stands between them', () => {
+  it('is read field by field, whatever stands between the fields', () => {
     const text =
       '[   12.100000] app invoked oom-killer: gfp_mask=0x14200ca(GFP_HIGHUSER_MOVABLE), nodemask=(null),  order=0, oom_score_adj=-5';
     expect(only(text).trigger).toMatchObject({ comm: 'app', gfp: 'GFP_HIGHUSER_MOVABLE', order: 0, oom_score_adj: -5 });
   });
 
-  it('that is cut, padded or followed by the rest of a terminal line keeps what is whole', () => {
+  it('that is cut, padded or followed by other text keeps its complete fields', () => {
     const cut = only('app invoked oom-killer: gfp_mask=0x6000c0(GFP_KERNEL), nodemask=(null), order=0, oo0');
     expect(cut.trigger).toMatchObject({ gfp: 'GFP_KERNEL', order: 0, oom_score_adj: null });
     const padded = only(
@@ -97,7 +100,7 @@ describe('a head', () => {
 });
 
 describe('a report without a head, soon after another kill', () => {
-  it('keeps its row, its reason and its score', () => {
+  it('keeps its task row, its reason and its score', () => {
     const { reports } = explain(`[50.100000] Killed process 11 (one) total-vm:9000kB, anon-rss:100kB, file-rss:0kB
 [50.900000] [  12]     0    12     2000      900       5        0             0 two
 [50.900000] Memory cgroup out of memory: Kill process 12 (two) score 900 or sacrifice child
@@ -127,12 +130,12 @@ describe('a victim without a kill line', () => {
     expect(report.warnings).toEqual([]);
   });
 
-  it('has no name where only its cgroup is told', () => {
+  it('is null when the log names only its cgroup', () => {
     const report = only('Task in /a/b killed as a result of limit of /a');
     expect(report).toMatchObject({ outcome: 'killed', victim: null, scope: 'cgroup', limit: { path: '/a' } });
   });
 
-  it('is one kill when the kill line comes as well', () => {
+  it('is counted once when the kill line follows', () => {
     const report =
       only(`oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,task=app,pid=9,uid=0
 Out of memory: Killed process 9 (app) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0
@@ -140,7 +143,7 @@ oom_reaper: reaped process 9 (app), now anon-rss:0kB, file-rss:0kB, shmem-rss:0k
     expect(report.victim).toMatchObject({ inferred: false, reaped: { anon_rss_bytes: 0 } });
   });
 
-  it('is the child that was killed in the place of the process that was chosen', () => {
+  it('is the child that the kernel killed instead of the chosen process', () => {
     const { victim } = only(`Memory cgroup out of memory: Kill process 70 (parent) score 61 or sacrifice child
 Killed process 71 (child) total-vm:8kB, anon-rss:4kB, file-rss:0kB`);
     expect(victim).toMatchObject({ comm: 'child', pid: 71, score: 61, chosen: { pid: 70, comm: 'parent' } });
@@ -161,8 +164,8 @@ active_anon:100 inactive_anon:50 isolated_anon:0${end} active_file:3 inactive_fi
   });
 });
 
-describe('lines that a copy has twice', () => {
-  it('are one report', () => {
+describe('a copied log with each line twice', () => {
+  it('gives one report', () => {
     const lines = [
       `[5.000000] ${HEAD}`,
       '[5.000001] Task in /a killed as a result of limit of /a',

@@ -1,4 +1,4 @@
-/** Logs that people published, each with a reading by eye: see the README beside them. */
+/** Logs that people published, each with the expected values as read by a person: see the README in their directory. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OomReport } from '../../src/model/oom-report.ts';
@@ -23,7 +23,7 @@ export const readings = JSON.parse(readFileSync(join(PUBLIC, 'readings.json'), '
 
 const kib = (bytes: number | null | undefined) => (bytes == null ? null : bytes / 1024);
 
-/** The fields of a report under the names that readings use. */
+/** The fields of a report, under the names that are used in readings.json. */
 function fieldsOf(report: OomReport): Record<string, Value> {
   const { victim, trigger, limit, memory } = report;
   return {
@@ -62,7 +62,7 @@ function fieldsOf(report: OomReport): Record<string, Value> {
   };
 }
 
-/** Everything that a report says in sentences. */
+/** All sentences of a report. */
 export function wordsOf({ verdict, message, warnings }: OomReport): string {
   const advice = verdict.advice.flatMap((one) => [one.do, one.because]);
   return [
@@ -76,7 +76,7 @@ export function wordsOf({ verdict, message, warnings }: OomReport): string {
   ].join('\n');
 }
 
-/** @returns the judgement, and what differs from the reading */
+/** @returns the judgement, and the differences from the expected values */
 export function judge({ file, reports: expected }: Reading): { judgement: Judgement; differences: string[] } {
   const { reports } = explain(readFileSync(join(PUBLIC, file)));
   const differences: string[] = [];

@@ -1,4 +1,7 @@
-/** What the verdict says of a shortage that is none, of limits beside each other, of swarms and of prose that could lie. */
+/**
+ * Verdicts on OOM kills without a shortage of memory, on cgroup v1 with several limits, and on many processes of one
+ * name; and sentences that must not be misleading.
+ */
 import { describe, expect, it } from 'vitest';
 import { asked, when } from '../../src/explain/render/sentences.ts';
 import { renderReport } from '../../src/explain/render/text.ts';
@@ -18,11 +21,11 @@ const KILL =
   'Out of memory: Killed process 42 (app) total-vm:8000kB, anon-rss:3600kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:40kB oom_score_adj:0';
 const zone = (name: string, free: number, min: number, high: number, rest = '') =>
   `Mem-Info:\nNode 0 ${name} free:${free}kB min:${min}kB low:${min}kB high:${high}kB ${rest}present:9000000kB managed:9000000kB`;
-/** Advice for a machine that is full. */
+/** Sentences for a machine that ran out of memory. */
 const FULL = /Add RAM|used up|some had come back|Give each service a limit/;
 
-describe('a shortage that is none', () => {
-  it('is a page fault that a limit refused, where gfp_mask is 0', () => {
+describe('an OOM kill', () => {
+  it('with gfp_mask 0 is explained by a page fault that a limit refused', () => {
     const report = only(
       `${head('0x0()')}\n pagefault_out_of_memory+0x64/0x77\n${zone('Normal', 8_000_000, 9000, 15_000)}\n${KILL}`,
     );
@@ -30,13 +33,13 @@ describe('a shortage that is none', () => {
     expect(wordsOf(report)).not.toMatch(FULL);
   });
 
-  it('is CMA memory, which a kernel allocation may not use', () => {
+  it('is explained by CMA when the free memory is CMA, which a kernel allocation may not use', () => {
     const report = only(`${head(KERNEL)}\n${zone('DMA', 400_000, 9000, 15_000, 'free_cma:396000kB ')}\n${KILL}`);
     expect(report.verdict).toMatchObject({ cause: 'reserved', why: expect.stringContaining('CMA') });
     expect(wordsOf(report)).not.toMatch(FULL);
   });
 
-  it('is no matter of CMA for a movable request', () => {
+  it('is not explained by CMA when the request is movable', () => {
     const report = only(
       `${head('0x100cca(GFP_HIGHUSER_MOVABLE)')}\n${zone('DMA', 400_000, 9000, 15_000, 'free_cma:396000kB ')}\n${KILL}`,
     );
@@ -44,7 +47,7 @@ describe('a shortage that is none', () => {
   });
 
   it.each(['reserved_highatomic:720000KB ', 'reserved_highatomic:900000KB free_highatomic:720000KB '])(
-    'is the reserve for atomic requests: %s',
+    'is explained by the reserve for atomic requests: %s',
     (rest) => {
       const report = only(`${head(KERNEL)}\n${zone('Normal', 900_000, 200_000, 300_000, rest)}\n${KILL}`);
       expect(report.verdict).toMatchObject({
@@ -54,13 +57,13 @@ describe('a shortage that is none', () => {
     },
   );
 
-  it('is said to be none where the zones had enough', () => {
+  it('is reported as no shortage when the zones had enough memory', () => {
     const report = only(`${head(KERNEL)}\n${zone('Normal', 8_000_000, 9000, 15_000)}\n${KILL}`);
     expect(report.verdict.cause).toBe('no_shortage');
     expect(wordsOf(report)).not.toMatch(FULL);
   });
 
-  it('is low memory of a 32-bit kernel, while high memory is free', () => {
+  it('on a 32-bit kernel is explained by the zone Normal while HighMem is free', () => {
     const zones = `${zone('Normal', 800, 900, 1200)}\nHighMem free:700000kB min:512kB low:900kB high:1200kB present:2000000kB managed:2000000kB`;
     expect(only(`${head(KERNEL)}\n${zones}\n${KILL}`).verdict).toMatchObject({
       cause: 'zone',
@@ -68,7 +71,7 @@ describe('a shortage that is none', () => {
     });
   });
 
-  it('tells SysRq by the line before the head, also for a panic, and explains no shortage then', () => {
+  it('is attributed to SysRq by the line before the head, also for a panic, and has no factors then', () => {
     const report = only(
       `[5.000000] sysrq: SysRq : Manual OOM execution\n[5.000001] ${head(KERNEL)}\n${zone('Normal', 8_000_000, 9000, 15_000)}\nKernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled`,
     );
@@ -76,8 +79,8 @@ describe('a shortage that is none', () => {
   });
 });
 
-describe('a swarm', () => {
-  it('is the holder, not the largest single process', () => {
+describe('many processes of one name', () => {
+  it('are named as the holder when together they held more than the largest process', () => {
     const rows = Array.from(
       { length: 300 },
       (_, i) => `[ ${1000 + i}]     0  ${1000 + i}    20000    12800   204800        0             0 worker`,
@@ -96,13 +99,13 @@ describe('a cgroup v1 with several limits', () => {
     `${head(KERNEL)}\nTask in /a killed as a result of limit of /a\nmemory: usage ${memory}, failcnt 8\nmemory+swap: usage ${both}, failcnt 3\nkmem: usage ${kernel}, failcnt 0\nMemory cgroup out of memory: Killed process 42 (app) total-vm:900000kB, anon-rss:190000kB, file-rss:0kB`;
   const NONE = '10kB, limit 9007199254740988kB';
 
-  it('names the limit of memory and swap where that is full', () => {
+  it('names the limit of memory and swap when that limit is full', () => {
     const { verdict } = only(figures('99000kB, limit 100000kB', '200000kB, limit 200000kB', NONE));
     expect(verdict.why).toContain('limit of memory and swap together, 195.3 MiB, using 195.3 MiB');
     expect(verdict.why).not.toContain('97.7');
   });
 
-  it('names both where both are full, and the limit of kernel memory where that is', () => {
+  it('names both limits when both are full, and the limit of kernel memory when only that one is full', () => {
     expect(only(figures('99990kB, limit 100000kB', '200000kB, limit 200000kB', NONE)).verdict.why).toMatch(
       /97\.7 MiB and its limit of memory and swap/,
     );
@@ -117,7 +120,7 @@ describe('a cgroup v1 with several limits', () => {
     expect(wordsOf(report)).not.toMatch(/memory\.high|\b[1-9]\d\d+ % of what/);
   });
 
-  it('calls kubepods.slice what it is', () => {
+  it('explains that kubepods.slice contains all pods of the node', () => {
     const text =
       'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=c1,mems_allowed=0,oom_memcg=/kubepods.slice,task_memcg=/kubepods.slice/a,task=app,pid=42,uid=0';
     expect(only(text).verdict.why).toContain('all pods of the node together');
@@ -128,7 +131,7 @@ describe('sentences', () => {
   const table = (names: string[]) =>
     `[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n${names.map((name, i) => `[   ${i + 7}]     0     ${i + 7}    90000    ${76_800 - i}   204800        0             0 ${name}`).join('\n')}`;
 
-  it('do not say that the largest holder only asked', () => {
+  it('do not say that the largest holder only made the request', () => {
     const report = only(
       `${head(KERNEL, 0, 'hog')}\n${table(['hog', 'app'])}\nOut of memory: Killed process 8 (app) total-vm:8kB, anon-rss:4kB, file-rss:0kB`,
     );
@@ -136,7 +139,7 @@ describe('sentences', () => {
     expect(report.verdict.culprit).not.toContain('only made the request');
   });
 
-  it('name the holders of a table without a victim', () => {
+  it('name the largest process when the report has no victim', () => {
     expect(only(`${head(KERNEL)}\n${table(['hog', 'app'])}`).verdict.culprit).toContain(
       'The largest process was hog (pid 7), which held 300 MiB',
     );
@@ -158,7 +161,7 @@ describe('sentences', () => {
     expect(report.verdict.factors.map(({ factor }) => factor)).toContain('no_compaction');
   });
 
-  it('have no bare question mark, no empty list of flags, no panic as the place of an allocation', () => {
+  it('have no bare question mark and no empty flags, and do not name panic() as the allocating function', () => {
     const report = only(
       `app invoked oom-killer: gfp_mask=0x0(), order=0, oom_score_adj=0\n panic+0x1/0x2\n dump_header+0x1/0x2\n do_page_fault+0x1/0x2`,
     );
@@ -167,8 +170,8 @@ describe('sentences', () => {
   });
 });
 
-describe('pages', () => {
-  it('of 64 KiB are told by the totals beside the figures of the node', () => {
+describe('the page size', () => {
+  it('is computed from totals in pages and figures of the node in KiB', () => {
     const report = only(
       `${head(KERNEL)}\nMem-Info:\nactive_anon:5 inactive_anon:1 isolated_anon:0\n active_file:10 inactive_file:0 isolated_file:0\n slab_reclaimable:4 slab_unreclaimable:100000\nNode 0 active_anon:320kB inactive_anon:64kB active_file:640kB inactive_file:0kB`,
     );
@@ -179,7 +182,7 @@ describe('pages', () => {
 describe('time stamps', () => {
   const kill = 'Out of memory: Killed process 9 (app) total-vm:8kB, anon-rss:4kB, file-rss:0kB';
 
-  it('without a zone keep their hour, and are shown as they are written', () => {
+  it('without a time zone keep their hour, and are shown as in the log', () => {
     for (const stamp of ['[Wed Jan  7 03:04:05 2026]', 'Jan  7 03:04:05 h1 kernel:']) {
       const report = only(`${stamp} ${kill}`);
       expect(report).toMatchObject({ time_source: 'log_local', time: expect.stringContaining('-01-07T03:04:05') });
@@ -231,7 +234,7 @@ describe('structured logs', () => {
     });
   });
 
-  it('an event of two sentences is one kill', () => {
+  it('read a Kubernetes event with two kernel messages as one kill', () => {
     const text =
       'Warning  OOMKilling  3m  kernel-monitor  Out of memory: Kill process 9 (app) score 5 or sacrifice child Killed process 9 (app), UID 0, total-vm:8kB, anon-rss:4kB, file-rss:0kB';
     expect(only(text).victim).toMatchObject({

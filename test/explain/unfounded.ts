@@ -1,7 +1,9 @@
-/** Finds numbers of a report that are not in its log. */
+/** Finds numbers in a report that are not in its log. */
 import type { OomReport } from '../../src/model/oom-report.ts';
 
-/** Computed, and checked by other tests; or numbers of the reader, not of the log. */
+/**
+ * Fields that are not in the log: they are computed (other tests check them), or they describe the position in the log.
+ */
 const DERIVED = new Set(['seq', 'offset', 'page_bytes', 'badness_pages', 'domain_bytes', 'verdict', 'time', 'mono_ns']);
 /** Kernels before 2.6.36 print oom_adj, which becomes an oom_score_adj. */
 const isOld = (kernel: string | null) => kernel !== null && /^2\./.test(kernel);
@@ -16,7 +18,7 @@ export function unfounded(report: OomReport, text: string): string[] {
   const walk = (value: unknown, path: string, parent: Record<string, unknown>): void => {
     if (typeof value === 'number') {
       if (there(Math.abs(value))) return;
-      // /dev/kmsg has it in microseconds, dmesg in seconds.
+      // /dev/kmsg has the time in microseconds, dmesg has it in seconds.
       if (path === '.since_boot_seconds' && numbers.has(Math.round(value * 1e6))) return;
       if (path.endsWith('.rss_bytes') && isSum(value, parent)) return;
       if (path.endsWith('.page_tables_bytes')) return; // pages of two levels, in kernels from 4.? to 4.14

@@ -1,4 +1,4 @@
-/** Verdicts on the reports of the lab: each scene was made to fail in one way, which the verdict must name. */
+/** Verdicts on the reports of the lab. Each scene caused an OOM in one known way, which the verdict must name. */
 import { describe, expect, it } from 'vitest';
 import { Patterns } from '../../src/explain/patterns.ts';
 import type { ReportCause, ReportFactor } from '../../src/model/oom-report.ts';
@@ -32,35 +32,35 @@ describe.each(Object.entries(scenes))('%s', (scene, { cause, factors = [] }) => 
   });
 });
 
-describe('the sentence on the largest holder', () => {
+describe('the verdict', () => {
   const verdictOf = (name: string) => explain(Buffer.from(fixture(name), 'latin1')).reports[0]?.verdict;
 
-  it('says that a trigger that is not the victim only asked', () => {
+  it('says that an allocating task other than the victim only made the request', () => {
     expect(verdictOf('6.12/v2-trigger.kmsg')?.culprit).toMatch(
       /sleeper .* held .* asker \(pid \d+\) only made the request/,
     );
   });
 
-  it('says that the processes held little where kernel memory filled the limit', () => {
+  it('says that processes held little memory when kernel memory filled the limit', () => {
     const verdict = verdictOf('6.12/v2-order.kmsg');
     expect(verdict?.culprit).toContain('most of the memory was not theirs');
     expect(verdict?.victim_share).toBeLessThan(0.1);
   });
 
-  it('comes with the process that would have been chosen without any oom_score_adj', () => {
+  it('names the process that would have been chosen if every oom_score_adj were 0', () => {
     const report = explain(Buffer.from(fixture('6.12/v2-sysrq.kmsg'), 'latin1')).reports[0];
     expect(report?.victim).toMatchObject({ comm: 'sacrifice', oom_score_adj: 900 });
     expect(report?.verdict.alternatives[0]?.if).toBe('every oom_score_adj were 0');
   });
 
-  it('comes with the exact oom_score_adj that would have spared the victim', () => {
+  it('names the highest oom_score_adj that would have spared the victim', () => {
     for (const name of fixtures) {
       for (const { verdict, victim, tasks, domain_bytes, page_bytes } of explain(Buffer.from(fixture(name), 'latin1'))
         .reports) {
         const spare = verdict.alternatives.find((one) => one.if.includes('or lower'));
         const adj = Number(/(-?\d+) or lower/.exec(spare?.if ?? '')?.[1]);
         if (!spare || domain_bytes === null) continue;
-        // oom_badness(), written a second time.
+        // A second, independent implementation of oom_badness().
         const points = (task: (typeof tasks)[0], value = task.oom_score_adj) =>
           (task.rss_bytes + (task.swap_bytes ?? 0)) / page_bytes +
           Math.floor((task.page_tables_bytes ?? 0) / page_bytes) +
@@ -105,7 +105,7 @@ describe('patterns', () => {
     expect(summary.repeats).toEqual([]);
   });
 
-  it('suspect a leak after more than three kills, and say whether the process grows', () => {
+  it('suspect a leak after more than three kills of one process name, and say whether it grows', () => {
     const growing = summarise([1, 2, 3, 4].map((hour) => line(hour, hour, hour * 1000)));
     expect(growing.repeats).toEqual([
       expect.objectContaining({ comm: 'worker', count: 4, growing: true, median_interval_seconds: 3600 }),
@@ -115,7 +115,7 @@ describe('patterns', () => {
     expect(summarise([1, 2, 3].map((hour) => line(hour, hour, hour * 1000))).repeats).toEqual([]);
   });
 
-  it('list a storm of ten kills in a minute', () => {
+  it('list at least ten kills within a minute as a storm', () => {
     const [storm, ...others] = summarise(Array.from({ length: 12 }, (_, i) => line(5, i + 1, 10))).storms;
     expect(storm).toMatchObject({ kills: 12, duration_seconds: 0 });
     expect(others).toEqual([]);

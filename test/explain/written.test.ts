@@ -1,4 +1,6 @@
-/** Reports of kernels that the lab cannot boot, written from their format strings: see the README beside them. */
+/**
+ * Reports of kernels that the lab cannot boot, written by hand from their format strings: see the README beside them.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -21,7 +23,7 @@ function only(name: string) {
 }
 
 describe('reports of old kernels', () => {
-  it('2.6.32: "kill process … score … or a child", oom_adj, watermarks', () => {
+  it('2.6.32: reads "kill process … score … or a child", oom_adj and watermarks', () => {
     const report = only('2.6.32-global');
     expect(report).toMatchObject({ kernel: '2.6.32-5-amd64', scope: 'system', badness_pages: null });
     expect(report.trigger).toMatchObject({
@@ -48,7 +50,7 @@ describe('reports of old kernels', () => {
     expect(report.verdict.factors.map(({ factor }) => factor)).toContain('swap_full');
   });
 
-  it('2.6.32 of Enterprise Linux 6: "Killed process N, UID U, (name)"', () => {
+  it('2.6.32 of Enterprise Linux 6: reads "Killed process N, UID U, (name)"', () => {
     const report = only('2.6.32-el6-memcg');
     expect(report).toMatchObject({ scope: 'cgroup', cgroup_version: 1, node: 'app7', time_source: 'log_local' });
     expect(report.limit).toMatchObject({
@@ -61,7 +63,7 @@ describe('reports of old kernels', () => {
     expect(report.verdict).toMatchObject({ cause: 'ancestor_limit', runtime: 'JVM' });
   });
 
-  it('3.10: page tables in pages, statistics of each group on a line, root and pod', () => {
+  it('3.10: reads page tables in pages, the statistics of a cgroup in one line, and the pod of the victim', () => {
     const report = only('3.10-memcg');
     expect(report.kernel).toBe('3.10.0-1160.el7.x86_64');
     expect(report.limit?.stats).toHaveLength(2);
@@ -75,7 +77,7 @@ describe('reports of old kernels', () => {
     expect(report.verdict).toMatchObject({ cause: 'ancestor_limit', choice_agrees: true });
   });
 
-  it('4.4: order 2, memory free in pieces too small, two levels of page tables, a name with a blank', () => {
+  it('4.4: reads fragmented memory (order 2), two levels of page tables, and a name with a blank', () => {
     const report = only('4.4-fragmentation');
     expect(report.trigger).toMatchObject({ gfp: 'GFP_KERNEL|__GFP_NOTRACK', order: 2 });
     expect(report.victim).toMatchObject({ comm: 'Web Content', memory: { shmem_rss_bytes: null } });
@@ -89,13 +91,13 @@ describe('reports of old kernels', () => {
     });
   });
 
-  it('4.9: a nodemask in the head, the reaper', () => {
+  it('4.9: reads a nodemask in the head, and the line of oom_reaper', () => {
     const report = only('4.9-reaper');
     expect(report).toMatchObject({ nodemask: '0', parts: ['head', 'stack', 'tasks', 'kill', 'reaper'] });
     expect(report.victim?.reaped).toEqual({ anon_rss_bytes: 0, file_rss_bytes: 0, shmem_rss_bytes: 0 });
   });
 
-  it('5.0: a summary, and still "Kill process … or sacrifice child"', () => {
+  it('5.0: reads a summary together with "Kill process … or sacrifice child"', () => {
     const report = only('5.0-memcg');
     expect(report).toMatchObject({ scope: 'cgroup', badness_pages: 26010 + 71 });
     expect(report.victim).toMatchObject({ score: 1003, cgroup: '/test', uid: 1000 });

@@ -1,4 +1,4 @@
-/** The public names: each is documented, and none is a name of RxJS as well. */
+/** The public names of the library: each is documented, and RxJS exports none of them. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ const original = (symbol: TypeScript.Symbol) =>
 
 const isDocumented = (symbol: TypeScript.Symbol) => symbol.getDocumentationComment(checker).length > 0;
 
-/** Fields and methods that a user sees. `type` tells events apart and is explained by its event. */
+/** Public fields and methods. `type`, the discriminant of the event union, needs no documentation of its own. */
 function membersOf(symbol: TypeScript.Symbol): TypeScript.Symbol[] {
   return [...(symbol.members?.values() ?? [])].filter((member) => {
     const declaration = member.declarations?.[0];
@@ -51,7 +51,7 @@ describe.each(Object.entries(entries))('the entry point %s', (_, path) => {
     expect(missing).toEqual([]);
   });
 
-  it('has no name that RxJS has as well', () => {
+  it('exports no name that RxJS exports too', () => {
     const taken = new Set(exportsOf(RXJS).map(({ name }) => name));
     expect(taken).toContain('Observable');
     expect(names.filter(({ name }) => taken.has(name)).map(({ name }) => name)).toEqual([]);

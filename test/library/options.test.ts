@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import * as oomscope from '../../src/index.ts';
 
-/** Each is called with one misspelled option. They must refuse it before they open anything. */
+/** Calls with one misspelled option each. A function must refuse it before it opens any resource. */
 const misspelled: [name: string, call: () => unknown, meant: string][] = [
   ['openTracer()', () => oomscope.openTracer({ ringByte: 65_536 } as object), 'ringBytes'],
   ['openPressure()', () => oomscope.openPressure({ window: [] } as object), 'windows'],
@@ -17,7 +17,7 @@ const misspelled: [name: string, call: () => unknown, meant: string][] = [
   ['rateLimited()', () => oomscope.rateLimited({ count: 1, perMs: 1, allways: () => true } as never), 'always'],
 ];
 
-test.each(misspelled)('%s refuses an unknown option, and says which one was meant', async (_, call, meant) => {
+test.each(misspelled)('%s refuses a misspelled option, and suggests the right name', async (_, call, meant) => {
   const error = await (async () => call())().then(
     () => undefined,
     (thrown: unknown) => thrown,

@@ -1,4 +1,4 @@
-/** The package as users get it: its metadata, its types under several compilers, and what runs without RxJS. */
+/** The npm package: its metadata, its types under several compilers, and the parts that run without RxJS. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,20 +14,20 @@ const run = (file: string, arguments_: readonly string[], cwd = ROOT) =>
   spawnSync(process.execPath, [file, ...arguments_], { cwd, encoding: 'utf8' });
 
 describe('the metadata', () => {
-  it('has no fault that publint knows', () => {
+  it('passes publint --strict', () => {
     const { status, stdout, stderr } = run('node_modules/publint/src/cli.js', ['run', packed.tarball, '--strict']);
     expect(`${stdout}${stderr}`).toContain('All good!');
     expect(status).toBe(0);
   });
 
-  it('gives every entry point its types: arethetypeswrong, profile esm-only', () => {
+  it('has types for every entry point, by arethetypeswrong with profile esm-only', () => {
     const attw = 'node_modules/@arethetypeswrong/cli/dist/index.js';
     const { status, stdout } = run(attw, [packed.tarball, '--profile', 'esm-only', '--format', 'ascii']);
     expect(stdout).toContain('"oomscope/testing"');
     expect(status, stdout).toBe(0);
   });
 
-  it('packs no sources, no tests and no build information', () => {
+  it('contains no sources, no tests and no build information', () => {
     const files = execFileSync('tar', ['tzf', packed.tarball], { encoding: 'utf8' }).split('\n');
     expect(files).toContain('package/dist/cli/main.js');
     expect(files).toContain('package/dist/cli/LICENSE.rxjs.txt');
@@ -69,7 +69,7 @@ const tsconfig = {
   },
 };
 
-describe('the types, with all declarations checked', () => {
+describe('the types, without skipLibCheck', () => {
   for (const [compiler, tsc] of Object.entries(compilers)) {
     it.each(Object.entries(rxjsVersions))(`compile with ${compiler} and the %s RxJS`, (_, rxjs) => {
       const files = { 'consumer.ts': consumer, 'tsconfig.json': JSON.stringify(tsconfig) };
@@ -80,10 +80,10 @@ describe('the types, with all declarations checked', () => {
   }
 });
 
-describe('what runs', () => {
+describe('the installed package', () => {
   const script = (project: string, code: string) => run('--input-type=module', ['--eval', code], project);
 
-  it.each(Object.entries(rxjsVersions))('the library, with the %s RxJS of the project', (_, rxjs) => {
+  it.each(Object.entries(rxjsVersions))('runs the library with the %s RxJS of the project', (_, rxjs) => {
     const code = `
       import { Observable } from 'rxjs';
       import { watchUsage } from 'oomscope';
@@ -92,7 +92,7 @@ describe('what runs', () => {
     expect(script(packed.project(rxjs), code)).toMatchObject({ stdout: 'true true\n', stderr: '' });
   });
 
-  it('the command and oomscope/explain, without RxJS', () => {
+  it('runs the command and oomscope/explain without RxJS', () => {
     const project = packed.project(undefined);
     const main = 'node_modules/oomscope/dist/cli/main.js';
     const log = join(ROOT, 'test/fixtures/oom-logs/6.12/v2-memcg.kmsg');

@@ -8,17 +8,17 @@ import { schemaErrors } from '../schema.ts';
 
 describe('the recordings', () => {
   // A field that is new in an event needs a new recording: scripts/record-events.ts says how.
-  it.each(Object.entries(recordings))('%s is valid by the schema, and complete', (_, events) => {
+  it.each(Object.entries(recordings))('%s is complete, and valid by the schema', (_, events) => {
     expect(events.flatMap(schemaErrors)).toEqual([]);
     expect(events[0]?.type).toBe('tracer.started');
     expect(events.at(-1)?.type).toBe('tracer.stopped');
     expect(eventsOfType(events, 'tracer.lost')).toEqual([]);
-    // Seq counts all events of the tracer; those about other cgroups are left out.
+    // `seq` counts all events of the tracer, but the recording lacks those about other cgroups: `seq` has gaps.
     const seqs = events.slice(1).map(({ seq }) => seq);
     expect(new Set(seqs).size).toBe(seqs.length);
   });
 
-  it('have the kills that they are about', () => {
+  it('contain the kills and levels that their documentation names', () => {
     const [kill] = eventsOfType(recordings.containerKill, 'oom.kill');
     expect(kill).toMatchObject({
       kind: 'killed',
@@ -35,14 +35,14 @@ describe('the recordings', () => {
     expect(levels.at(-1)).toBe('normal');
   });
 
-  it('cannot be changed by accident', () => {
+  it('are frozen', () => {
     const [kill] = eventsOfType(recordings.containerKill, 'oom.kill');
     expect(() => Object.assign(kill?.victim ?? {}, { comm: 'x' })).toThrow(TypeError);
   });
 });
 
 describe('play', () => {
-  it('emits at the pace of the recording, by the given clock', () => {
+  it('emits with the pauses of the recording, divided by `speed`, on the given scheduler', () => {
     const scheduler = new VirtualTimeScheduler();
     const times: number[] = [];
     const events: Event[] = [];
@@ -59,7 +59,7 @@ describe('play', () => {
     expect(times).toEqual(times.toSorted((a, b) => a - b));
   });
 
-  it('plays through the operators of the library', () => {
+  it('works with the operators of the library', () => {
     const scheduler = new VirtualTimeScheduler();
     const states: string[] = [];
     play(eventsOfType(recordings.pressureEpisode, 'pressure.level'), { scheduler })
@@ -73,7 +73,7 @@ describe('play', () => {
     expect(states.at(-1)).toBe('complete');
   });
 
-  it('stops when it is unsubscribed, and starts anew for each subscriber', () => {
+  it('stops when it is unsubscribed, and starts from the beginning for each subscriber', () => {
     const scheduler = new VirtualTimeScheduler();
     const seen: string[] = [];
     const playing = play(recordings.groupKill, { scheduler, speed: Number.POSITIVE_INFINITY });
@@ -93,7 +93,7 @@ describe('play', () => {
   });
 });
 
-test('withChanges replaces fields at any depth, and nothing else', () => {
+test('withChanges replaces the given fields at any depth, and no others', () => {
   const [kill] = eventsOfType(recordings.containerKill, 'oom.kill');
   if (!kill) throw new Error('expected a kill');
   const changed = withChanges(kill, { victim: { comm: 'db', container: null }, limit: null, missing: ['victim.exe'] });
