@@ -1,5 +1,6 @@
 /**
- * From the records of kills to their events: each kill complete, followed by the event that says how its memory came back.
+ * Turns the records about kills into events: `oom.kill` for each kill, and `oom.reaped` when the victim's memory is
+ * freed.
  */
 import type { Batch } from '../bpf/wire/batch.ts';
 import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../bpf/wire/layout.ts';
@@ -20,19 +21,19 @@ export interface KillDecoderOptions {
   machine: Machine;
   system: Pick<SystemProbe, 'read'>;
   envelopes: EnvelopeFactory;
-  /** Read what the kernel's record lacks from /proc/PID. */
+  /** Read facts that the kernel's record lacks from /proc/PID. */
   readProc: boolean;
-  /** Knows the names of containers. Without it a kill names a container by the id in its path. */
+  /** Finds the names of containers. Without it a kill has only the container's id, from the cgroup's path. */
   containers?: ContainerResolver | undefined;
-  /** Has the minute before a kill. Without it kills have no `lead_up`. */
+  /** Records memory use, so that a kill can show the minute before it. Without it kills have no `lead_up`. */
   leadUps?: LeadUpRecorder | undefined;
-  /** Gets every event, each in the place that it took when its record was decoded. */
+  /** Gets every event, and emits them in the order in which their records were decoded. */
   outbox: OrderedOutbox<Event>;
-  /** Gets what fails while a kill is completed. */
+  /** Called with an error that occurs while a kill is completed. */
   onError: (error: unknown) => void;
 }
 
-/** The longest that a kill waits for /proc/PID, for the names of containers and for its candidates. */
+/** How long a kill waits at most for /proc/PID, for the names of containers and for its candidates. */
 const PATIENCE_MS = 50;
 
 export class KillDecoder {
@@ -49,16 +50,16 @@ export class KillDecoder {
     this.#reapTracker = new ReapTracker(options.machine.pageBytes, (reaping) => this.#onReaped(reaping));
   }
 
-  /** Decodes one record of a batch. Records that are not about a kill are ignored, and all records once it is closed. */
+  /** Decodes one record of a batch. Ignores records that are not about a kill, and after close() all records. */
   take(kind: number, at: number, batch: Batch): void {
-    if (this.#closed) return; // by a handler, in the middle of the batch
+    if (this.#closed) return; // a handler of an earlier record in this batch may have closed the decoder
     const { view } = batch;
     if (kind === RecordKind.RECORD_OOM_KILL) this.#onKill(new OomKillRecord(view, at), batch);
     else if (kind === RecordKind.RECORD_OOM_STEP) this.#reapTracker.step(new OomStepRecord(view, at));
     else if (kind === RecordKind.RECORD_OOM_CANDIDATES) this.#onCandidates(new OomCandidatesRecord(view, at));
   }
 
-  /** Reports the victims whose memory has not come back. */
+  /** Reports the victims whose memory has not been freed, as unfinished. */
   close(): void {
     this.#reapTracker.close();
     this.#closed = true;
@@ -97,7 +98,7 @@ export class KillDecoder {
     return draft.finish((path) => containers?.ownerOf(path) ?? ownerOf(path));
   }
 
-  /** Sends a kill when all is there, or after PATIENCE_MS. Never rejects. */
+  /** Emits a kill when all its facts have been collected, or after PATIENCE_MS. Never rejects. */
   async #sendAfter(waiting: Promise<unknown>[], draft: KillDraft): Promise<void> {
     const { outbox, onError } = this.#options;
     const release = outbox.hold(() => this.#finish(draft));
@@ -117,7 +118,7 @@ export class KillDecoder {
     if (cgroup === null) await this.#learn(this.#unnamed(draft));
   }
 
-  /** Settles when the record has come that follows the kill. */
+  /** Resolves when the record with the kill's candidates has arrived. */
   #awaitCandidates(draft: KillDraft): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.set(draft.facts.victim.tid, (record) => {
@@ -132,7 +133,7 @@ export class KillDecoder {
     this.#waiting.delete(record.victim_tid);
   }
 
-  /** The paths of containers whose names are not known yet. */
+  /** The paths of cgroups whose container has no known name yet. */
   #unnamed(draft: KillDraft): string[] {
     const { containers } = this.#options;
     return containers ? draft.cgroupPaths.filter((path) => containers.unnamed(path).length > 0) : [];
@@ -142,7 +143,7 @@ export class KillDecoder {
     await Promise.all(paths.map((path) => this.#options.containers?.learn(path)));
   }
 
-  /** The minute before, of the cgroup whose limit was hit, or of the system. */
+  /** The minute before the kill, for the cgroup whose limit was hit or for the system. */
   #leadUp({ limit, scope }: KillFacts, monoNs: bigint): OomKill['lead_up'] {
     const { leadUps } = this.#options;
     if (!leadUps || (limit === null && scope === 'cgroup')) return null;

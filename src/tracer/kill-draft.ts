@@ -7,41 +7,41 @@ import { decode, splitNul } from '../text/printable.ts';
 import { candidatesOf, type KillFacts, rawOf } from './kill-facts.ts';
 import { killMessage } from './message.ts';
 
-/** The parts of a kill that do not change while it is under construction. */
+/** The parts of an `oom.kill` event that are known at once and do not change while the event is completed. */
 export interface KillContext extends Pick<OomKill, 'system' | 'lead_up'> {
   envelope: OpenEnvelope;
 }
 
 /**
- * An `oom.kill` under construction: the facts of the kernel's record, completed from /proc and by the list of candidates.
- * Once `finish()` has made the event, nothing changes it any more.
+ * An `oom.kill` event that is not complete yet: the facts of the kernel's record, to which facts from /proc and the
+ * list of candidates are added. After `finish()` the event does not change.
  */
 export class KillDraft {
   readonly facts: KillFacts;
   readonly #context: KillContext;
   #event: OomKill | undefined;
 
-  /** @param facts owned by the draft from now on */
+  /** @param facts the draft takes ownership and changes them */
   constructor(facts: KillFacts, context: KillContext) {
     this.facts = facts;
     this.#context = context;
   }
 
-  /** Whether a fact on the victim is missing that /proc may still have. */
+  /** Whether a fact about the victim is missing that /proc may still have. */
   get lacksVictimFacts(): boolean {
     return this.facts.missing.some((field) => field.startsWith('victim.'));
   }
 
-  /** The cgroups whose owner the event names. */
+  /** The paths of the cgroups whose owner (container, pod or unit) the event names. */
   get cgroupPaths(): string[] {
     const { victim, limit } = this.facts;
     return [victim.cgroup, limit?.path].filter((path) => path != null);
   }
 
-  /** Adds what /proc has of the victim and the kernel's record lacks. */
+  /** Adds facts about the victim from /proc that the kernel's record lacks. */
   addFiles(files: DyingProcess): void {
     const { victim } = this.facts;
-    // The pid may belong to another process by now.
+    // The pid may already belong to another process.
     const other =
       victim.start_ticks !== null && files.startTicks !== undefined && files.startTicks !== victim.start_ticks;
     if (this.#event || other) return;

@@ -1,5 +1,5 @@
 /**
- * The facts of an `oom.kill` event that come from the kernel's record.
+ * Decodes the kernel's record of a kill into the facts of an `oom.kill` event.
  */
 import {
   type CgroupLevel,
@@ -26,7 +26,7 @@ import type {
 import { formatMask } from '../text/format.ts';
 import { type Decoded, decode, splitNul, untilNul } from '../text/printable.ts';
 
-/** The machine's constants, which the record does not have. */
+/** Constants of the machine that are needed to decode a record. */
 export interface Machine {
   pageBytes: number;
   /** A per-CPU counter's approximate value may be off by batch × CPUs. */
@@ -94,7 +94,10 @@ export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
   };
 }
 
-/** null where the kernel did not weigh its victim: it then has LONG_MIN there, or LONG_MAX for a task in swapoff(2). */
+/**
+ * null: the kernel did not compute the victim's badness. `chosen_points` is then LONG_MIN, or LONG_MAX during
+ * swapoff(2).
+ */
 function badnessOf(points: bigint): number | null {
   const pages = Number(points);
   return Number.isSafeInteger(pages) ? pages : null;
@@ -136,13 +139,13 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null
   };
 }
 
-/** The bytes, in hexadecimal, of the strings that are not valid UTF-8. null: all are valid. */
+/** The strings that are not valid UTF-8, as bytes in hexadecimal. null: all strings are valid. */
 export function rawOf(hex: Record<string, string | undefined>): Victim['raw'] {
   const held = Object.entries(hex).filter(([, value]) => value !== undefined);
   return held.length > 0 ? Object.fromEntries(held) : null;
 }
 
-/** The record has the components of the path, innermost first. */
+/** The executable's path. The record has the path's components, innermost first. */
 function exeOf(record: OomKillRecord): Decoded {
   const parts = splitNul(record.exe.subarray(0, record.exe_length)).reverse();
   return decode(Buffer.concat(parts.flatMap((part) => [Buffer.from('/'), part])));
@@ -161,7 +164,7 @@ function memoryOf(record: OomKillRecord, machine: Machine): VictimMemory {
     shmem_rss_bytes: bytes(rss.shmem),
     swap_bytes: bytes(rss.swap),
     page_tables_bytes: Number(record.victim_page_table_bytes),
-    // include/linux/percpu_counter.h: percpu_counter_batch = max(32, 2 × CPUs), per CPU
+    // Each CPU may hold back up to percpu_counter_batch = max(32, 2 × CPUs) (include/linux/percpu_counter.h).
     error_bound_bytes: exact ? 0 : Math.max(32, machine.cpus * 2) * machine.cpus * machine.pageBytes,
     approximate: differs
       ? { anon_rss_bytes: bytes(approx.anon), file_rss_bytes: bytes(approx.file), shmem_rss_bytes: bytes(approx.shmem) }
@@ -191,15 +194,15 @@ function triggerOf(record: OomKillRecord, machine: Machine): Trigger {
 interface Level {
   id: bigint;
   usage: CgroupUsage;
-  /** Part of its path was too long for the record. */
+  /** A part of the path was too long for the record. */
   cut: boolean;
 }
 
-/** The victim's cgroup first. Paths are joined from the root down, as in the kernel's log. */
+/** The victim's cgroup and its ancestors, in this order. The paths start at the root, as in the kernel's log. */
 function levels(record: OomKillRecord, machine: Machine): Level[] {
   const v1 = (record.facts & KillFact.FACT_CGROUP_V1) !== 0;
   const found: Level[] = [];
-  // When the levels are cut, the root is missing: "…" stands for the upper part.
+  // If the record lacks the upper levels, "…" stands for them.
   let path = (record.facts & KillFact.FACT_LEVELS_CUT) !== 0 ? '/…' : '';
   let cut = path !== '';
   for (let i = record.level_count - 1; i >= 0; i--) {
@@ -229,7 +232,7 @@ function usageOf(level: CgroupLevel, path: string, v1: boolean, machine: Machine
   };
 }
 
-/** The limit that the kernel named; otherwise the lowest level that is full, which is where a charge fails. */
+/** The limit in the kernel's oom_control; if it is unknown, the innermost cgroup at its limit, where a charge fails. */
 function limitOf(
   record: OomKillRecord,
   found: Level[],

@@ -22,7 +22,7 @@ export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 
   return `${who}${where} ${what}${held}: ${reason(kill)}; triggered by ${by}.`;
 }
 
-/** One sentence: whether the victim is gone, how long its memory took to come back, and what its cgroup uses now. */
+/** One sentence: whether the victim has exited, how long it took to free its memory, and what its cgroup uses now. */
 export function reapedMessage(
   reaped: Pick<OomReaped, 'victim' | 'mark_to_memory_back_ns' | 'limit_usage_after_bytes' | 'outcome'>,
 ): string {
@@ -35,7 +35,7 @@ export function reapedMessage(
   return `${who} is gone; its memory was back ${formatNs(back)} after the mark${by}${use}.`;
 }
 
-/** "container web", or the start of its id when it has no name. */
+/** "container web", or the start of the container's id if the container has no name. */
 export function containerName({ name, id }: Pick<Container, 'name' | 'id'>): string {
   return `container ${printable(name ?? shortId(id))}`;
 }

@@ -1,17 +1,17 @@
 /**
- * Follows each victim from its mark until its memory is back.
+ * Follows each victim from the time when the kernel marks it (oom:mark_victim) until its memory is freed.
  */
 import { OomStep, type OomStepRecord } from '../bpf/wire/layout.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { LimitCgroup, OomKill, OomReaped, Victim } from '../model/oom-kill.ts';
 
-/** The facts of an `oom.reaped`, and when the last of them was known. */
+/** The facts of an `oom.reaped` event, and the time of the last step. */
 export interface Reaping {
   atNs: bigint;
   facts: Omit<OomReaped, keyof Envelope>;
 }
 
-/** The facts of a kill that the tracker needs. The victim may still be completed after the start. */
+/** The facts of a kill that the tracker needs. Facts about the victim may still be added after start(). */
 export interface MarkedKill extends Pick<OomKill, 'id' | 'mono_ns' | 'signal_to_mark_ns'> {
   victim: Pick<Victim, 'pid' | 'tid' | 'comm' | 'start_ticks' | 'memory'>;
   limit: Pick<LimitCgroup, 'usage_bytes'> | null;
@@ -20,13 +20,16 @@ export interface MarkedKill extends Pick<OomKill, 'id' | 'mono_ns' | 'signal_to_
 interface Followed {
   kill: MarkedKill;
   markNs: bigint;
-  /** First time of each step, by enum oom_step. */
+  /** When each step first happened, by enum oom_step. */
   steps: Map<number, bigint>;
   usageAfterPages: bigint | undefined;
   timer: NodeJS.Timeout;
 }
 
-/** A victim whose memory is not back by then is reported as unfinished. The kernel's reaper itself starts after 2 s. */
+/**
+ * A victim whose memory is not freed after this time is reported as unfinished. The kernel's OOM reaper starts after 2
+ * s.
+ */
 const PATIENCE_MS = 30_000;
 
 export class ReapTracker {
@@ -39,7 +42,7 @@ export class ReapTracker {
     this.#emit = emit;
   }
 
-  /** Whether this process is followed already: the kernel may mark several threads of one victim. */
+  /** Whether this process is already followed: the kernel may mark several threads of one victim. */
   follows(pid: number, startTicks: number | null): boolean {
     const known = this.#followed.get(pid);
     return known !== undefined && known.kill.victim.start_ticks === startTicks;
@@ -48,7 +51,7 @@ export class ReapTracker {
   /** Follows a marked process. A process that shares a victim's memory has no mark of its own and is not followed. */
   start(kill: MarkedKill): void {
     const { pid } = kill.victim;
-    this.#finish(pid, BigInt(kill.mono_ns)); // another victim had this pid, and its memory is not back
+    this.#finish(pid, BigInt(kill.mono_ns)); // an earlier victim with this pid, whose memory was not seen to be freed
     const timer = setTimeout(() => this.#finish(pid, process.hrtime.bigint()), PATIENCE_MS);
     timer.unref();
     this.#followed.set(pid, {

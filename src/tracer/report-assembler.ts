@@ -1,25 +1,25 @@
 /**
- * Joins the pieces of the kernel's OOM reports: one report for each task that prints one.
+ * Joins the printed lines and parts of lines into the kernel's OOM reports. Each report is printed by one task.
  */
 import { LogLineFlag, LogLineRecord } from '../bpf/wire/layout.ts';
 import { decode, printable } from '../text/printable.ts';
 
 /** The report that one task printed about one OOM. */
 export interface KernelReport {
-  /** The trigger. null on kernels before 5.19, where the printer of a line is unknown. */
+  /** The task that printed the report: the trigger. null on kernels before 5.19, where it is unknown. */
   printer: { tid: number; startNs: bigint } | null;
-  /** CLOCK_MONOTONIC of the first line and of the last. */
+  /** CLOCK_MONOTONIC when the first and the last line were printed. */
   firstNs: bigint;
   lastNs: bigint;
-  /** Without prefix and line feed. A control character, which a name may have, is written as \x0a. */
+  /** The lines, without prefix and line feed. A control character in a name is written as an escape such as \x0a. */
   lines: string[];
-  /** false: the first line is missing, or the one that names the victim, or there were too many lines. */
+  /** false: the first line or the line that names the victim is missing, or there were too many lines. */
   complete: boolean;
 }
 
 /** A report has a line for each process on the machine. */
 const MOST_LINES = 100_000;
-/** The kernel prints one report at a time, under oom_lock, but the end of one may be lost. */
+/** The kernel prints one report at a time, under oom_lock, but the last line of a report may be lost. */
 const MOST_OPEN = 16;
 
 export class ReportAssembler {
@@ -57,7 +57,7 @@ export class ReportAssembler {
     if (flags & LogLineFlag.LINE_LAST) this.#finish(key, report);
   }
 
-  /** Emits the reports whose end has not come. */
+  /** Emits the reports whose last line has not arrived. */
   close(): void {
     for (const key of [...this.#open.keys()]) this.#end(key);
   }
@@ -76,8 +76,9 @@ export class ReportAssembler {
 }
 
 /**
- * mem_cgroup_print_oom_meminfo() prints "Memory cgroup stats for PATH:" without a line feed, the path and the colon as pieces
- * of their own. The next text starts a new line because it is not KERN_CONT, which a record does not show.
+ * Whether these pieces are the whole line "Memory cgroup stats for PATH:". mem_cgroup_print_oom_meminfo() prints the
+ * line in three pieces, without a line feed. The text after it starts a new line because it lacks KERN_CONT, but a
+ * record does not show KERN_CONT.
  */
 function endsMemcgHeading(pieces: Buffer[]): boolean {
   return pieces.at(-1)?.toString('latin1') === ':' && pieces[0]?.toString('latin1') === 'Memory cgroup stats for ';

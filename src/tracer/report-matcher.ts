@@ -1,6 +1,7 @@
 /**
- * The kernel's own report of each OOM as an event, with the id of its kill. They match by the task that printed the report,
- * which is the trigger, and by the time. This module is loaded only when it is needed, because the parser is large.
+ * Emits the kernel's own report of each OOM as an event, with the id of the kill. A report belongs to a kill if the
+ * same task (the trigger) printed it at the same time. This module is loaded only when it is needed, because the
+ * parser is large.
  */
 
 import { toTicks } from '../bpf/wire/ticks.ts';
@@ -22,9 +23,9 @@ export interface ReportMatcherOptions {
   onError: (error: unknown) => void;
 }
 
-/** The last line of a report is printed just after the mark. A report that arrives before its kill waits this long for it. */
+/** How long a report waits for its kill. The kernel prints the report's last line just after it marks the victim. */
 const PATIENCE_MS = 500;
-/** Kills whose report may still come. The kernel prints at most ten reports in 5 s. */
+/** How many kills are remembered whose report may still arrive. The kernel prints at most ten reports in 5 s. */
 const REMEMBERED = 64;
 
 export class ReportMatcher {
@@ -84,10 +85,12 @@ export class ReportMatcher {
   }
 }
 
-/** The mark falls between the first and the last line of the report. Other threads of the trigger have reports of their own. */
+/**
+ * Whether a report belongs to a kill: the kernel marks the victim after the report's first line and before its last.
+ */
 function belongs({ printer, firstNs, lastNs, lines }: KernelReport, { trigger, victim, mono_ns }: OomKill): boolean {
   const markNs = BigInt(mono_ns);
-  // A report of one line, the kill line, follows the mark within the time that it takes to print.
+  // A report that has only the line with the victim is printed shortly after the mark.
   const earliest = lines.length > 1 ? firstNs : firstNs - 1_000_000_000n;
   if (markNs < earliest || markNs > lastNs) return false;
   if (printer !== null) return printer.tid === trigger.tid && toTicks(printer.startNs) === trigger.start_ticks;

@@ -1,13 +1,13 @@
 /**
- * The kernel's own report of each OOM, read while the kernel prints it: no rate limit of the log and no right to read it is
- * in the way.
+ * Reads the kernel's own report of each OOM with a BPF program while the kernel prints it. So neither the log's size
+ * nor the permission to read the log matters.
  */
 import { attachObject } from '../bpf/load/attach.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
 import { LogLineRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { type KernelReport, ReportAssembler } from './report-assembler.ts';
 
-/** A report on a machine with 5,000 processes has some 600 KB, and the kernel prints it in a few milliseconds. */
+/** Size of the ring. On a machine with 5,000 processes a report has some 600 KB, printed within a few milliseconds. */
 const RING_BYTES = 1024 * 1024;
 
 export interface ReportStreamOptions {

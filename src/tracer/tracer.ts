@@ -1,5 +1,6 @@
 /**
- * The tracer: BPF programs in the kernel, a ring that native threads read, and RxJS streams of what comes out.
+ * The tracer: BPF programs in the kernel write records to a ring, native threads read the ring, and RxJS streams emit
+ * events.
  */
 
 import { availableParallelism } from 'node:os';
@@ -31,7 +32,7 @@ import { WarmUp } from './warm-up.ts';
 
 export type { TracerOptions } from './options.ts';
 
-/** How long the ring is polled for an imminent kill: most come within a millisecond. */
+/** How long the ring is polled when a kill is imminent: most kills follow within a millisecond. */
 const SPIN_US = 3000;
 const DEFAULT_RING_BYTES = 512 * 1024;
 
@@ -58,9 +59,9 @@ export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
   }
 }
 
-/** The parts whose modules are loaded only where they are needed. */
+/** The parts whose modules are loaded only if they are needed. */
 interface TracerParts {
-  /** Also those of `pressure`, so that one numbering counts all events. */
+  /** Numbers all events, those of `pressure` included, in one sequence. */
   envelopes?: EnvelopeFactory;
   reportMatcher?: typeof ReportMatcher;
   pressure?: PressureMonitor;
@@ -68,29 +69,29 @@ interface TracerParts {
 
 /** Traces OOM kills until it is closed. `openTracer()` opens it; `for await` reads its events through a bounded queue. */
 export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable {
-  /** The kernel and libbpf that the tracer runs on, and which program serves which hook. */
+  /** The versions of the kernel and libbpf, and which program is attached to which hook. */
   readonly started: TracerStarted;
-  /** Every event, complete, frozen and in order. Hot: a subscriber gets the events from its subscription on. */
+  /** Every event, complete, frozen and in order. Hot: a subscriber does not get events from before its subscription. */
   readonly events$: Observable<Event>;
   /** The `oom.kill` events of `events$`. */
   readonly oomKills$: Observable<OomKill>;
-  /** The `tracer.lost` events of `events$`: every record and event that was lost, anywhere. */
+  /** The `tracer.lost` events of `events$`: they count every record and event that was lost. */
   readonly lost$: Observable<TracerLost>;
   /**
-   * The records of the ring, a batch at a time, before anything else is done with them: the hot path. The subscriber may
-   * keep a batch.
+   * The ring's records in batches, before they are decoded into events: the fastest way to get them. The subscriber
+   * may keep a batch.
    */
   readonly batches$: Observable<Batch>;
-  /** With the option `pressure`: its totals and its own streams. Closed with the tracer. */
+  /** The pressure monitor, with its totals and streams; only with the option `pressure`. The tracer closes it. */
   readonly pressure: PressureMonitor | undefined;
-  /** The `pressure.level` events of `events$`. None without the option `pressure`. */
+  /** The `pressure.level` events of `events$`. Without the option `pressure` there are none. */
   readonly pressure$: Observable<PressureLevel>;
   /** Kernel ids of the tracer's maps. */
   readonly mapIds: { ring: number; counters: number };
 
   readonly #events = new Subject<Event>();
   readonly #batches = new Subject<Batch>();
-  /** Every event takes its place here, so that a kill that is still completed keeps the events after it waiting. */
+  /** Keeps events in order: while a kill is still being completed, the events after it wait here. */
   readonly #outbox = new OrderedOutbox<Event>((event) => this.#emit(event));
   readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
@@ -99,7 +100,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #warmUp: WarmUp;
   readonly #ring: AttachedRing;
   readonly #reports: ReportMatcher | undefined;
-  /** All that was opened here and must be closed: the ring among it. */
+  /** Everything that the tracer has opened and must close, such as the ring. */
   readonly #opened: CleanupStack;
   readonly #openedAt = process.hrtime.bigint();
   readonly #signal: AbortSignal | undefined;
@@ -140,7 +141,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       onError: (error) => this.#fail(error),
     });
     this.#warmUp = new WarmUp(machine, system);
-    // Closed after the ring, whose last kills may still belong to reports.
+    // Closed after the ring, because a report may belong to one of the last kills in the ring.
     this.#reports = reportMatcher && opened.use(this.#openReports(reportMatcher));
     this.#ring = opened.use(this.#openRing(options.batchBytes));
     leadUps?.start();
@@ -179,23 +180,23 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   }
 
   /**
-   * The events, one by one. Up to 10,000 wait for a slow reader; beyond that the oldest are dropped, and a `tracer.lost`
-   * counts them. Leaving the loop does not close the tracer.
+   * The events, one by one. Up to 10,000 events wait for a slow reader; then the oldest are dropped, and a
+   * `tracer.lost` event counts them. Leaving the loop does not close the tracer.
    */
   [Symbol.asyncIterator](): AsyncIterator<Event> {
     return new EventQueue(this.events$, 10_000, (count) => this.lostBehind(count));
   }
 
   /**
-   * For a receiver that had to drop events: makes the `tracer.lost` that counts them. It is not put on the stream.
+   * Returns a `tracer.lost` event for a receiver that had to drop events. The event is not emitted in `events$`.
    *
-   * @param dropped how many, by type of event
+   * @param dropped how many events were dropped, by type
    */
   lostBehind(dropped: Record<string, number>): TracerLost {
     return this.#losses.behind(dropped);
   }
 
-  /** Records that the kernel's ring had no room for so far, by kind. */
+  /** How many records were lost so far because the ring was full, by kind. */
   lostSoFar(): Record<string, number> {
     return lossesByName(this.#closing ? this.#losses.counters : this.#ring.reader.counters());
   }
@@ -238,23 +239,23 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     if (last === RecordKind.RECORD_OOM_IMMINENT && !this.#closing) this.#awaitKill();
   }
 
-  /** A kill is a fraction of a millisecond away: wakes the code that decodes it, and polls the ring instead of sleeping. */
+  /** Called when a kill is imminent: runs the decoding code once, and polls the ring instead of sleeping. */
   #awaitKill(): void {
     this.#warmUp.again();
     this.#ring.reader.spinForRecord(SPIN_US);
   }
 
-  /** Errors the stream of events, and closes. */
+  /** Ends `events$` with an error, and closes the tracer. */
   #fail(error: unknown): void {
     this.#events.error(error);
     this.close();
   }
 
-  /** A complete event: nothing may change it from here on. */
+  /** Freezes and emits an event that is complete. */
   #emit(event: Event): void {
     Object.freeze(event);
     this.#events.next(event);
-    // After the kill itself: its report may be waiting, and comes out at once.
+    // After the kill was emitted: a report that waits for this kill is emitted at once.
     if (event.type === 'oom.kill') this.#reports?.onKill(event);
   }
 

@@ -16,14 +16,15 @@ import type { Event } from '../model/events.ts';
 import { KillDecoder } from './kill-decoder.ts';
 import type { Machine } from './kill-facts.ts';
 
-/** After so many rounds the code that a kill goes through is compiled; more rounds do not make it faster. */
+/** After this many rounds the code that handles a kill is compiled; more rounds do not make it faster. */
 const ROUNDS = 20;
 
 /**
- * Takes a made-up kill and its reaping through all the code that a real one goes through, and drops the events. JavaScript
- * is compiled when it first runs, so that the first kill, which matters most, would be milliseconds late. The code is slow
- * again after a sleep, when it has left the caches: 0.4 ms instead of 0.06 ms. The kernel's program tells when a kill is
- * imminent; then there is just time to wake and to decode once more.
+ * Runs an invented kill and its reaping through all the code that handles a real kill, and drops the events.
+ * JavaScript is compiled when it first runs; without this the first real kill, which matters most, would be reported
+ * milliseconds later. After a sleep the code is no longer in the CPU's caches and takes 0.4 ms instead of 0.06 ms. So
+ * when the BPF program reports that a kill is imminent, the invented kill runs once more: there is just enough time
+ * for it.
  */
 export class WarmUp {
   readonly #kills: KillDecoder;
@@ -39,7 +40,7 @@ export class WarmUp {
     this.#rounds(ROUNDS, this.#kills);
   }
 
-  /** One round more, when a kill is imminent. */
+  /** Runs one more round. Called when a kill is imminent. */
   again(): void {
     this.#rounds(1, this.#kills);
   }
@@ -57,7 +58,7 @@ function decoder(machine: Machine, system: Pick<SystemProbe, 'read'>, emit: (eve
   return new KillDecoder({ machine, system, envelopes: new EnvelopeFactory(), readProc: false, outbox, onError });
 }
 
-/** All facts but those that something was cut or is still to come: the longest way through the code that waits for nothing. */
+/** All facts except those for truncated fields and for candidates: so the most code runs, and nothing waits. */
 const { FACT_CMDLINE_CUT, FACT_EXE_CUT, FACT_LEVELS_CUT, FACT_CANDIDATES, ...complete } = KillFact;
 const FACTS = Object.values(complete).reduce((facts, fact) => facts | fact, 0);
 
@@ -81,7 +82,7 @@ function script(): ArrayBuffer {
   for (const at of [offset.victim_comm, offset.victim_process_comm, offset.trigger_comm, offset.exe, offset.cmdline]) {
     bytes.set(text, at);
   }
-  // In a container, because finding the owner of a cgroup, too, takes longest the first time.
+  // The victim is in a container, so that the code that finds the owner of a cgroup is compiled, too.
   bytes.set(new TextEncoder().encode(`docker-${'0'.repeat(64)}.scope`), offset.levels + CgroupLevel.offset.name);
   view.setUint16(offset.exe_length, text.length, true);
   view.setUint16(offset.cmdline_length, text.length, true);

@@ -59,7 +59,7 @@ function candidates(tid: number): Buffer {
 
 const pids = (events: Event[]) => events.map((event) => ('victim' in event ? event.victim?.pid : undefined));
 
-test('a kill that is complete is sent at once, and its reaping follows', () => {
+test('emits a complete kill at once, followed by its oom.reaped event', () => {
   const { events, kills, take } = decoder();
   take(
     batchOf(
@@ -76,14 +76,14 @@ test('a kill that is complete is sent at once, and its reaping follows', () => {
   expect((events[1] as { kill_id?: string }).kill_id).toBe(events[0]?.id);
 });
 
-test('another mark of a victim that is followed is no kill; a process that shares its memory is one', () => {
+test('emits no second kill when a followed victim is marked again, but emits one for a process that shares its memory', () => {
   const { events, kills, take } = decoder();
   take(batchOf(kill(5), kill(5), kill(6, { kill_kind: KillKind.KILL_SHARED_MEMORY })));
   expect(pids(events)).toEqual([5, 6]);
   expect(kills.counts).toMatchObject({ killed: 1, shared_memory: 1 });
 });
 
-test('a kill waits for its candidates, and the kills after it wait too', async () => {
+test('holds back a kill until its candidates arrive, and the kills after it, too', async () => {
   const { events, errors, take } = decoder();
   take(batchOf(kill(5, withCandidates), kill(6)));
   expect(events).toEqual([]);
@@ -91,11 +91,11 @@ test('a kill waits for its candidates, and the kills after it wait too', async (
   await vi.advanceTimersByTimeAsync(0);
   expect(pids(events)).toEqual([5, 6]);
   expect(events[0]).toMatchObject({ candidates: [], candidates_considered: 7 });
-  expect(vi.getTimerCount()).toBe(2); // of the two reapings
+  expect(vi.getTimerCount()).toBe(2); // the timers of the two followed victims
   expect(errors).toEqual([]);
 });
 
-test('a kill whose candidates do not come is sent after 50 ms, and later ones change nothing', async () => {
+test('emits a kill without candidates after 50 ms, and ignores candidates that arrive later', async () => {
   const { events, take } = decoder();
   take(batchOf(kill(5, withCandidates)));
   await vi.advanceTimersByTimeAsync(49);
@@ -107,7 +107,7 @@ test('a kill whose candidates do not come is sent after 50 ms, and later ones ch
   expect(events).toMatchObject([{ candidates: null }]);
 });
 
-test('flushing the outbox sends a kill as far as it is known', () => {
+test('emits a kill with the facts known so far when the outbox is flushed', () => {
   const { events, outbox, kills, take } = decoder();
   take(batchOf(kill(5, withCandidates)));
   outbox.flush();
@@ -118,7 +118,7 @@ test('flushing the outbox sends a kill as far as it is known', () => {
   expect(events).toHaveLength(2);
 });
 
-test('what fails while a kill is completed is reported, and the kill is sent all the same', async () => {
+test('reports an error that occurs while a kill is completed, and emits the kill anyway', async () => {
   const failure = new Error('no names');
   const containers = {
     ownerOf: () => noOwner,

@@ -26,7 +26,7 @@ function draftOf(parts: KillParts): KillDraft {
 
 const finish = (draft: KillDraft) => draft.finish(() => noOwner);
 
-test('/proc completes what the record lacks, and the sentence is written afterwards', () => {
+test('adds facts from /proc that the record lacks before it writes the message', () => {
   const draft = draftOf({ numbers: BARE });
   expect(draft.lacksVictimFacts).toBe(true);
   expect(draft.cgroupPaths).toEqual([]);
@@ -45,7 +45,7 @@ test('/proc completes what the record lacks, and the sentence is written afterwa
   expect(kill.message).toMatch(/^node \(pid 100\) was killed/);
 });
 
-test('a fact of the record is kept when /proc has another', () => {
+test('keeps a fact of the record if /proc has a different value', () => {
   const facts = KillFact.FACT_TASK | KillFact.FACT_EXE | KillFact.FACT_CMDLINE;
   const draft = draftOf({
     victimComm: 'python3',
@@ -57,7 +57,7 @@ test('a fact of the record is kept when /proc has another', () => {
   expect(finish(draft).victim).toMatchObject({ comm: 'python3', exe: '/bin/python3', cmdline: ['python3', 'a.py'] });
 });
 
-test('a command line that the record has cut is replaced by that of /proc', () => {
+test('replaces a truncated command line of the record with the one from /proc', () => {
   const facts = KillFact.FACT_TASK | KillFact.FACT_CMDLINE | KillFact.FACT_CMDLINE_CUT;
   const draft = draftOf({ numbers: { ...BARE, facts, victim_start_ns: 12_345_678_900n }, cmdline: 'node\0ser' });
   expect(draft.facts.missing).toContain('victim.cmdline');
@@ -67,19 +67,19 @@ test('a command line that the record has cut is replaced by that of /proc', () =
   expect(kill.missing).not.toContain('victim.cmdline');
 });
 
-test('files of another process that has the pid by now add nothing', () => {
+test('ignores /proc if another process already has the pid', () => {
   const draft = draftOf({ numbers: { ...BARE, facts: KillFact.FACT_TASK, victim_start_ns: 99_000_000_000n } });
   draft.addFiles(files);
   expect(finish(draft).victim).toMatchObject({ start_ticks: 9900, exe: null, cmdline: null, cgroup: null });
 });
 
-test('only a pid is known of a victim without a record of it and without /proc', () => {
+test('has only the pid if neither the record nor /proc describes the victim', () => {
   const kill = finish(draftOf({ numbers: BARE }));
   expect(kill.enrichment).toBe('lost');
   expect(kill.message).toMatch(/^A process \(pid 100\) was killed/);
 });
 
-test('the event is frozen, and nothing that comes later changes it', () => {
+test('freezes the event, so that later facts do not change it', () => {
   const draft = draftOf({ numbers: BARE });
   const kill = finish(draft);
   expect(Object.isFrozen(kill)).toBe(true);

@@ -66,7 +66,7 @@ const full = {
   ],
 };
 
-test('decodes every fact of a record', () => {
+test('decodes every field of a kill record', () => {
   const facts = killFacts(killView(full), machine);
   const victimMemory = facts.victim.memory;
   expect(facts).toMatchObject({
@@ -111,7 +111,7 @@ test('decodes every fact of a record', () => {
   );
 });
 
-test('a field whose fact is not set is unknown, never zero', () => {
+test('decodes a field whose FACT_ flag is not set as unknown, never as zero', () => {
   const facts = killFacts(killView({ numbers: { victim_pid: 9, victim_tid: 9, kill_kind: 2 } }), machine);
   expect(facts).toMatchObject({
     ...{ kind: 'already_dying', scope: null, limit: null, cgroups: [], cgroup_version: null, domain_bytes: null },
@@ -122,7 +122,7 @@ test('a field whose fact is not set is unknown, never zero', () => {
   });
 });
 
-test('has the shared part of per-CPU counters too, and an error bound where only that is known', () => {
+test('has the shared part of the per-CPU counters, too, and an error bound if the exact sum is unknown', () => {
   const approx = { file: 8n, anon: -2n, swap: 0n, shmem: 0n };
   const exact = killFacts(killView({ ...full, approx }), machine).victim.memory;
   expect(exact).toMatchObject({
@@ -134,7 +134,7 @@ test('has the shared part of per-CPU counters too, and an error bound where only
   expect(rough?.error_bound_bytes).toBe(32 * 4 * 4096);
 });
 
-test('infers the limit without oom_control, and marks it as inferred', () => {
+test('infers the limit if oom_control is unknown, and marks the limit as inferred', () => {
   const numbers = { ...full.numbers, facts: F.FACT_TASK | F.FACT_CGROUPS };
   const facts = killFacts(killView({ ...full, numbers }), machine);
   expect(facts).toMatchObject({ scope: 'cgroup', limit_inferred: true, limit: { path: '/pod' } });
@@ -144,7 +144,7 @@ test('infers the limit without oom_control, and marks it as inferred', () => {
   });
 });
 
-test('leaves the cgroup’s path unknown when a name is too long or the cgroup too deep', () => {
+test('leaves the cgroup’s path unknown if a name is too long or the cgroup has too many ancestors', () => {
   const [first, ...rest] = full.levels;
   const cut = [{ ...first, id: 8n, name: 'x'.repeat(127), nameTruncated: true }, ...rest];
   expect(killFacts(killView({ ...full, levels: cut }), machine)).toMatchObject({
@@ -156,7 +156,7 @@ test('leaves the cgroup’s path unknown when a name is too long or the cgroup t
   expect(deep.cgroups[0]?.path).toMatch(/^\/…/);
 });
 
-test('keeps the bytes of hostile names, and the sentence stays one line', () => {
+test('keeps the bytes of names with control characters, and still writes a message of one line', () => {
   const facts = killFacts(
     killView({ ...full, victimComm: '\x1b[2J\u202eevil', triggerComm: 'a\nb', cmdline: Buffer.from([0x61, 0xff, 0]) }),
     machine,
@@ -167,7 +167,7 @@ test('keeps the bytes of hostile names, and the sentence stays one line', () => 
 });
 
 describe('any bytes', () => {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the test searches for control characters
   const dangerous = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/;
   const holds = (bytes: Buffer) => {
     const view = new DataView(Uint8Array.from(bytes).buffer);

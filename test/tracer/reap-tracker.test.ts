@@ -31,7 +31,7 @@ function follow() {
   return { said, reapTracker, step };
 }
 
-test('reports a victim that exits, with the memory that came back', () => {
+test('reports a victim that exits, with the memory that was freed', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
   expect(reapTracker.follows(5, 1)).toBe(true);
@@ -53,7 +53,7 @@ test('reports a victim that exits, with the memory that came back', () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('reports that the reaper freed the memory first', () => {
+test('reports that the OOM reaper freed the memory before the victim exited', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5));
   step(5, 'STEP_REAPER_WAKE', 1100n);
@@ -81,14 +81,14 @@ test('reports a victim as unfinished after 30 s, and ignores later steps', () =>
   expect(said).toHaveLength(1);
 });
 
-test('reports a victim without memory at the mark as exited when it exits', () => {
+test('reports a victim that had no memory when it was marked as exited once it exits', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5, 1, null));
   step(5, 'STEP_EXIT', 1500n);
   expect(said.map(({ facts }) => [facts.outcome, facts.mark_to_memory_back_ns])).toEqual([['exited', null]]);
 });
 
-test('close() reports every victim that is followed, and leaves no timer', () => {
+test('close() reports every victim that is still followed, and leaves no timer', () => {
   const { said, reapTracker } = follow();
   reapTracker.start(kill(5));
   reapTracker.start(kill(6));
@@ -111,7 +111,7 @@ test('ignores the steps of processes that it does not follow', () => {
   reapTracker.close();
 });
 
-test('a new victim with the pid of an old one ends the old report, and has 30 s of its own', () => {
+test('a new victim with the pid of an earlier one ends the earlier one’s report, and gets its own 30 s', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5, 1));
   vi.advanceTimersByTime(20_000);

@@ -4,7 +4,7 @@ import { type KernelReport, ReportAssembler } from '../../src/tracer/report-asse
 
 const { LINE_ENDS, LINE_FIRST, LINE_FORMATTED, LINE_LAST } = LogLineFlag;
 
-/** A record as the kernel program writes it. */
+/** A record as bpf/report.bpf.c writes it. */
 function piece(tid: number, text: string, flags: number, ktimeNs = 1n): LogLineRecord {
   const bytes = Buffer.from(text, 'latin1');
   const view = new DataView(new ArrayBuffer(LogLineRecord.offset.text + bytes.length));
@@ -25,7 +25,7 @@ function assemble(...pieces: LogLineRecord[]): KernelReport[] {
   return reports;
 }
 
-test('joins the pieces of lines, and keeps apart two tasks that print at the same time', () => {
+test('joins the pieces of lines, and separates the reports of two tasks that print at the same time', () => {
   const reports = assemble(
     piece(1, 'a invoked oom-killer: ', LINE_ENDS | LINE_FIRST, 10n),
     piece(2, 'b invoked oom-killer: ', LINE_ENDS | LINE_FIRST),
@@ -42,7 +42,7 @@ test('joins the pieces of lines, and keeps apart two tasks that print at the sam
   expect(reports[0]).toMatchObject({ printer: { tid: 1, startNs: 1000n }, firstNs: 10n, lastNs: 20n, complete: true });
 });
 
-test('ends the heading of the cgroup’s figures without a line feed', () => {
+test('ends the line "Memory cgroup stats for PATH:" even without a line feed', () => {
   const [report] = assemble(
     piece(1, 'Memory cgroup stats for ', LINE_FIRST),
     piece(1, '/a:', 0),
@@ -52,7 +52,7 @@ test('ends the heading of the cgroup’s figures without a line feed', () => {
   expect(report?.lines).toEqual(['Memory cgroup stats for /a::', 'anon 1']);
 });
 
-test('removes the prefix of console lines, whose printer is unknown', () => {
+test('removes the prefix of console lines (before 5.19), and leaves the printing task unknown', () => {
   const [report] = assemble(
     piece(5, '[   12.345678][    T5] a invoked oom-killer: x\n', LINE_FORMATTED | LINE_ENDS | LINE_FIRST),
     piece(6, '[   12.345679] Killed process 1 (a)\n', LINE_FORMATTED | LINE_ENDS | LINE_LAST),
@@ -60,7 +60,7 @@ test('removes the prefix of console lines, whose printer is unknown', () => {
   expect(report).toMatchObject({ printer: null, lines: ['a invoked oom-killer: x', 'Killed process 1 (a)'] });
 });
 
-test('marks a report that is cut short, and escapes control characters', () => {
+test('marks a report without its last line as incomplete, and escapes control characters', () => {
   const [cut, next] = assemble(
     piece(1, 'a\x1b[2J invoked oom-killer: ', LINE_ENDS | LINE_FIRST),
     piece(1, 'a invoked oom-killer: ', LINE_ENDS | LINE_FIRST),

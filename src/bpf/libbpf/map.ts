@@ -85,8 +85,7 @@ export class BpfMap {
   }
 
   /**
-   * All keys. Those that are added or removed meanwhile may be missed or returned twice, but the iteration always
-   * ends.
+   * All keys. A key that is added or removed meanwhile may be missed or returned twice, but the iteration always ends.
    */
   keys(keyBytes: number): Buffer[] {
     const found: Buffer[] = [];

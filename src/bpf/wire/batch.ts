@@ -49,8 +49,7 @@ export class Batch {
    * Calls `visit` for each whole record of a known kind, in order. Safe on any bytes.
    *
    * @returns how many records are malformed: of an unknown kind, too short for their kind, or cut off. A record that
-   * is cut
-   *   off counts as one, together with the rest of the batch
+   *   is cut off counts as one, together with the rest of the batch
    */
   walk(visit: (kind: number, at: number) => void): number {
     const { view } = this;

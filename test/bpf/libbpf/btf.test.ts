@@ -71,7 +71,7 @@ describe.skipIf(!hasKernelBtf())('the BTF of the running kernel', () => {
     ]);
   });
 
-  test('finds a named enum that way too', () => {
+  test('finds an enum with a name by its first value, too', () => {
     const constraint = kernel.enumStartingWith('CONSTRAINT_NONE');
     expect(constraint?.name).toBe('oom_constraint');
     expect(constraint && kernel.enumValues(constraint).map(({ value }) => value)).toEqual([0, 1, 2, 3]);

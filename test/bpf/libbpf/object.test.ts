@@ -35,7 +35,7 @@ function failure(action: () => unknown): OomscopeError {
   return expect.fail('expected an error, got none');
 }
 
-/** Compiles `int program(void *ctx)` with this body. */
+/** Compiles a BPF object with the function `int program(void *ctx)` and this body. */
 function compile(body: string): Buffer {
   const folder = mkdtempSync(join(tmpdir(), 'oomscope-test-'));
   const source = `
@@ -55,7 +55,7 @@ function compile(body: string): Buffer {
 }
 
 describe('an object before it is loaded', () => {
-  test('has its programs, by name and section', () => {
+  test('lists its programs with name and section', () => {
     const programs = open(oomscope).programs.map(({ name, section }) => [name, section]);
     expect(programs).toContainEqual(['mark_victim_task', 'tp_btf/mark_victim']);
     expect(programs).toContainEqual(['signal_generate_raw', 'raw_tp/signal_generate']);
@@ -71,7 +71,7 @@ describe('an object before it is loaded', () => {
     expect(first.autoload).toBe(true);
   });
 
-  test('has its maps, whose sizes can be set', () => {
+  test('lists its maps and can set their sizes', () => {
     const object = open(oomscope);
     const ring = object.map('ring');
     expect(ring).toMatchObject({ name: 'ring', maxEntries: 512 * 1024 });
@@ -96,7 +96,7 @@ describe('an object before it is loaded', () => {
     expect(() => object.setConstant('no_such_constant', 1)).toThrow(RangeError);
   });
 
-  test('refuses bytes that are no object, with libbpf’s own words', () => {
+  test('refuses bytes that are no BPF object, with libbpf’s message', () => {
     for (const bytes of [Buffer.from('not an object at all'), Buffer.alloc(4096), Buffer.alloc(1)]) {
       const error = failure(() => BpfObject.open(bytes));
       expect(error).toMatchObject({ code: 'LIBBPF', message: expect.stringContaining('could not be opened') });
@@ -105,7 +105,7 @@ describe('an object before it is loaded', () => {
   });
 });
 
-test('an object that is cut off is refused, wherever it is cut', async () => {
+test('refuses an object file that is cut off at any length', async () => {
   const { code, signal, said, stderr } = await startChild('truncate', []).ended;
   expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
   const [{ tried, refused, names }] = said as [{ tried: number; refused: number; names: string[] }];
@@ -115,7 +115,7 @@ test('an object that is cut off is refused, wherever it is cut', async () => {
 });
 
 describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
-  test('loads whole, and its programs attach', () => {
+  test('loads with all programs, and attaches them', () => {
     const object = open(oomscope);
     const chosen = ['mark_victim_plain', 'signal_generate_raw', 'wake_reaper_raw'];
     for (const program of object.programs) program.autoload = chosen.includes(program.name);
@@ -150,7 +150,7 @@ describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
     expect(second.map('counters').id).not.toBe(object.map('counters').id);
   });
 
-  test('reports a size that the kernel refuses', () => {
+  test('throws when the kernel refuses the size of a map', () => {
     const object = open(floodBytes);
     object.map('counters').maxEntries = 0;
     const error = failure(() => object.load());
@@ -175,12 +175,12 @@ describe.skipIf(bpfUnavailable())('an object in the kernel', () => {
     expect(error.detail?.split('\n').length).toBeLessThanOrEqual(12);
   });
 
-  test('does not repeat the log of one failure in the next', () => {
+  test('does not repeat the log of an earlier failure in the next error', () => {
     failure(() => open(compile('int key = 0; return *(long *)bpf_map_lookup_elem(&values, &key);')).load());
     expect(failure(() => BpfObject.open(Buffer.from('garbage'))).detail).not.toContain('R0 invalid');
   });
 
-  test('frees its maps and programs when closed, and closing again does nothing', () => {
+  test('frees its maps and programs at close(), and a second close() does nothing', () => {
     const object = open(floodBytes);
     object.load();
     const { fd } = object.map('ring');

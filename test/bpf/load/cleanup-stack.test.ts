@@ -3,7 +3,7 @@ import { CleanupStack } from '../../../src/bpf/load/cleanup-stack.ts';
 
 const resource = (name: string, closed: string[]) => ({ close: () => closed.push(name) });
 
-test('closes everything once, the last first', () => {
+test('closes every resource once, in reverse order', () => {
   const closed: string[] = [];
   const stack = new CleanupStack();
   const first = resource('first', closed);
@@ -15,7 +15,7 @@ test('closes everything once, the last first', () => {
   expect(closed).toEqual(['last', 'step', 'first']);
 });
 
-test('closes when a constructor throws, and not after move()', () => {
+test('closes the resources when a constructor throws, but not after move()', () => {
   const closed: string[] = [];
   class Opened {
     readonly owner: CleanupStack;
@@ -34,7 +34,7 @@ test('closes when a constructor throws, and not after move()', () => {
   expect(closed).toEqual(['resource', 'resource']);
 });
 
-test('runs every step even when one throws', () => {
+test('closes the other resources even when one throws', () => {
   const closed: string[] = [];
   const stack = new CleanupStack();
   stack.use(resource('first', closed));

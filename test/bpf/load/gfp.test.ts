@@ -8,7 +8,7 @@ import { gfpBits } from '../../../src/bpf/load/gfp.ts';
 import { type GfpBits, gfpNames } from '../../../src/kernel-facts/gfp-names.ts';
 import { hasKernelBtf } from '../../../src/linux/capabilities.ts';
 
-/** The bits of a kernel whose BTF has no such enum: 5.10 to 6.9. */
+/** The bits of a kernel whose BTF has no enum of them: 5.10 to 6.9. */
 const macros = gfpBits({ enumStartingWith: () => undefined } as unknown as Btf);
 
 test.each([
@@ -68,7 +68,7 @@ describe.skipIf(process.geteuid?.() !== 0 || !hasKernelBtf())('on the running ke
   });
   afterAll(() => table.clear());
 
-  test("has every bit in the kernel's place", () => {
+  test('has every bit at the same position as the kernel', () => {
     expect(table.size).toBeGreaterThan(20);
     let compared = 0;
     for (const [name, bit] of Object.entries(bits)) {
@@ -80,10 +80,10 @@ describe.skipIf(process.geteuid?.() !== 0 || !hasKernelBtf())('on the running ke
     expect(compared).toBeGreaterThan(18);
   });
 
-  test('has every name of the kernel', () => {
+  test('has every name that the kernel prints', () => {
     const wrong: string[] = [];
     for (const [name, mask] of table) {
-      // The kernel prints the first row that matches, and so do we, unless two rows have the same mask.
+      // Like the kernel, formatGfp() prints the first row that matches. Rows with the same mask are skipped here.
       const first = [...table].find(([, other]) => other === mask)?.[0] ?? name;
       const ours = gfpNames(Number(mask), bits);
       if (ours !== first) wrong.push(`0x${mask.toString(16)}: the kernel says ${first}, got ${ours}`);

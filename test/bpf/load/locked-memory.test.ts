@@ -6,7 +6,7 @@ const refused = new OomscopeError('NOT_PERMITTED', 'EPERM', { detail: 'libbpf: â
 const limits = (bytes: string) =>
   `Max processes 1 1 processes\nMax locked memory         ${bytes}      ${bytes}      bytes\n`;
 
-test('BPF counts as locked memory before 5.11', () => {
+test('knows that kernels before 5.11 count BPF memory as locked memory', () => {
   const versions: [number, number][] = [
     [4, 18],
     [5, 10],
@@ -16,13 +16,13 @@ test('BPF counts as locked memory before 5.11', () => {
   expect(versions.map(countsAsLocked)).toEqual([true, true, false, false]);
 });
 
-test("explains the kernel's EPERM by the present limit", () => {
+test('names the current limit of locked memory when the kernel returns EPERM', () => {
   const error = explainLockedMemory(refused, limits('65536'), new Set(['CAP_BPF'])) as OomscopeError;
   expect(error).toMatchObject({ code: 'NOT_PERMITTED', detail: 'libbpf: â€¦', cause: refused });
   expect(error.message).toMatch(/CAP_SYS_RESOURCE.*here it is 64 KiB/);
 });
 
-test('leaves an error as it is where the limit cannot be its cause', () => {
+test('returns an error unchanged if the limit of locked memory cannot be its cause', () => {
   expect(explainLockedMemory(refused, limits('unlimited'), new Set())).toBe(refused);
   expect(explainLockedMemory(refused, limits('65536'), new Set(['CAP_SYS_RESOURCE']))).toBe(refused);
   const other = new OomscopeError('LIBBPF', 'EINVAL');

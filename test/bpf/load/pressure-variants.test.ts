@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { choosePressure, type PressureBackend, type PressureFacts } from '../../../src/bpf/load/pressure-variants.ts';
 
-/** As in the BTF of 5.10 and 7.2. They differ only in arguments that the programs do not read. */
+/** The prototypes in the BTF of 5.10 and 7.2. They differ only in arguments that the programs do not read. */
 const kernels: Record<string, Record<string, string[]>> = {
   '5.10': {
     mm_vmscan_direct_reclaim_begin: ['int', 'gfp_t'],
@@ -38,24 +38,24 @@ function choose(kernel: string, facts: Partial<PressureFacts>, forced?: Pressure
   return Object.fromEntries(choices.map(({ hook, backend, program }) => [hook, [backend, program]]));
 }
 
-test.each(['5.10', '7.2'])('Linux %s: hooks psi_memstall_*() where functions can be hooked', (kernel) => {
+test.each(['5.10', '7.2'])('Linux %s: hooks psi_memstall_*() if functions can be hooked', (kernel) => {
   const by = choose(kernel, {});
   expect(by.memstall_enter).toEqual(['fentry', 'memstall_enter_fentry']);
   expect(by.memstall_leave).toEqual(['fentry', 'memstall_leave_fentry']);
   expect(by.memcg_reclaim_begin).toEqual(['tp_btf', 'memcg_reclaim_begin']);
-  expect(by.direct_reclaim_end).toEqual(['none', undefined]); // the end of the stall tells
-  expect(by.memcg_reclaim_end).toEqual(['tp_btf', 'memcg_reclaim_end']); // for the countdown
+  expect(by.direct_reclaim_end).toEqual(['none', undefined]); // psi_memstall_leave() reports the end of the stall
+  expect(by.memcg_reclaim_end).toEqual(['tp_btf', 'memcg_reclaim_end']); // counts reclaims for the countdown
   expect(by.tick).toEqual(['timer', undefined]);
 });
 
-test.each(['5.10', '7.2'])('Linux %s: uses tracepoints where functions cannot be hooked', (kernel) => {
+test.each(['5.10', '7.2'])('Linux %s: uses tracepoints if functions cannot be hooked', (kernel) => {
   const by = choose(kernel, { fentry: false, kprobe: false });
   expect(by.memstall_enter).toEqual(['none', undefined]);
   expect(by.direct_reclaim_end).toEqual(['tp_btf', 'direct_reclaim_end']);
   expect(by.sched_switch).toEqual(['tp_btf', 'sched_switch']);
 });
 
-test('uses kprobes without fentry, and then no timer', () => {
+test('uses kprobes and no timer if fentry is missing', () => {
   const by = choose('7.2', { fentry: false });
   expect(by.memstall_enter).toEqual(['kprobe', 'memstall_enter_kprobe']);
   expect(by.tick?.[0]).toBe('hooks');
@@ -65,18 +65,18 @@ test('uses tracepoints when PSI is off, because no task then enters a stall', ()
   expect(choose('7.2', { psi: false }).memstall_enter?.[0]).toBe('none');
 });
 
-test('uses the hooks as the clock without bpf_timer', () => {
+test('runs the tick from the other hooks if the kernel has no bpf_timer', () => {
   expect(choose('5.10', { timer: false }).tick?.[0]).toBe('hooks');
 });
 
-test('uses raw programs on request', () => {
+test('uses raw_tp programs if the caller asks for them', () => {
   const by = choose('7.2', {}, 'raw_tp');
   expect(by.memstall_enter?.[0]).toBe('none');
   expect(by.sched_switch).toEqual(['raw_tp', 'sched_switch_raw']);
   expect(by.tick?.[0]).toBe('hooks');
 });
 
-test('leaves out a tracepoint that is missing or has an unknown form, with the reason', () => {
+test('leaves out a tracepoint that is missing or has an unknown prototype, and says why', () => {
   const { sched_switch: _, ...without } = kernels['7.2'] ?? {};
   const prototypes = { ...without, reclaim_retry_zone: ['zoneref *'] } as Record<string, string[]>;
   const choices = choosePressure((name) => prototypes[name], all);

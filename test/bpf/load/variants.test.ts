@@ -58,7 +58,7 @@ test.each([
   expect(chosen('mark_victim').reason).toContain(`mark_victim(${kernels[version]?.mark_victim?.join(', ')})`);
 });
 
-test('falls back to a program that needs no BTF, where one exists', () => {
+test('uses a program that needs no BTF if the BTF lacks the tracepoint and such a program exists', () => {
   const chosen = choose({});
   expect(chosen('mark_victim')).toMatchObject({ program: 'mark_victim_plain', backend: 'tracepoint' });
   expect(chosen('signal_generate')).toMatchObject({ program: 'signal_generate_raw', backend: 'raw_tp' });
@@ -67,7 +67,7 @@ test('falls back to a program that needs no BTF, where one exists', () => {
   expect(chosen('process_exit').reason).toBe("no sched_process_exit in the kernel's BTF");
 });
 
-test('does not guess what an unknown form means', () => {
+test('chooses no program for an unknown prototype', () => {
   const chosen = choose({
     ...kernels['7.2'],
     mark_victim: ['oom_victim *'],
@@ -82,7 +82,7 @@ test('does not guess what an unknown form means', () => {
   expect(chosen('memcg_reclaim').program).toBe('memcg_reclaim_3');
 });
 
-test('gets oom_control in the best way, or by the backend that was asked for', () => {
+test('gets oom_control by fentry, kprobe or a search of the stack, in this order, or by the requested backend', () => {
   const table = kernels['6.12'] ?? {};
   const all = { fentry: true, kprobe: true };
   expect(choose(table, all)('oom_control')).toMatchObject({ backend: 'fentry', program: 'oom_kill_process_fentry' });

@@ -84,14 +84,14 @@ test('visits the complete records of a truncated batch, and counts the rest as o
   );
 });
 
-test('survives any bytes', () => {
+test('walks batches of random bytes without an error', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 20_000, size: 'max' }), (bytes) => void walkAnything(bytes)),
     { numRuns: 300 },
   );
 });
 
-test('survives real records with changed bytes: wrong sizes, kinds and level counts', () => {
+test('walks real records with changed bytes (wrong sizes, kinds and level counts) without an error', () => {
   const flip = fc.record({ record: fc.nat(), at: fc.nat({ max: 40 }), value: fc.nat({ max: 255 }) });
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 6 }), fc.array(flip, { maxLength: 8 }), (made, flips) => {
@@ -106,7 +106,7 @@ test('survives real records with changed bytes: wrong sizes, kinds and level cou
   );
 });
 
-test('counts a record of an unknown kind, and reads on', () => {
+test('counts a record of an unknown kind as malformed, and goes on with the next record', () => {
   const unknown = syntheticRecord(1n);
   for (const kind of [0, RecordKind.RECORD_KINDS, 77, 0xffff]) {
     unknown.writeUInt16LE(kind, 0);
@@ -116,7 +116,7 @@ test('counts a record of an unknown kind, and reads on', () => {
   }
 });
 
-test('counts a record that is too short for its kind, and does not visit it', () => {
+test('counts a record that is too short for its kind as malformed, and does not visit it', () => {
   const kill = killRecord();
   for (const [kind, size] of [
     [RecordKind.RECORD_OOM_KILL, OomKillRecord.offset.levels - 1],
@@ -130,7 +130,7 @@ test('counts a record that is too short for its kind, and does not visit it', ()
   }
 });
 
-test('counts a kill as malformed that has fewer levels than it claims', () => {
+test('counts a kill record as malformed if it has fewer cgroup levels than its level_count', () => {
   const kill = killRecord({ levels: [{ id: 1n, name: 'a' }] });
   for (const count of [2, 16, 17, 255]) {
     kill[OomKillRecord.offset.level_count] = count;
@@ -141,7 +141,7 @@ test('counts a kill as malformed that has fewer levels than it claims', () => {
   expect(kill.length).toBe(OomKillRecord.offset.levels + CgroupLevel.size);
 });
 
-test('stops at a size that is too small, or that passes the end', () => {
+test('stops at a record whose size is too small or goes beyond the end of the batch', () => {
   for (const size of [0, 1, 23, 41, 0xffff]) {
     const bytes = syntheticRecord(1n);
     bytes.writeUInt16LE(size, 2);
@@ -149,6 +149,6 @@ test('stops at a size that is too small, or that passes the end', () => {
   }
 });
 
-test('finds nothing in an empty batch, and nothing malformed', () => {
+test('finds no record and no malformed record in an empty batch', () => {
   expect(walkAnything(new Uint8Array())).toEqual({ visits: [], malformed: 0 });
 });

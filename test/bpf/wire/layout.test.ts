@@ -10,7 +10,7 @@ import {
 
 const kinds = Object.entries(RecordKind).filter(([name]) => name !== 'RECORD_KINDS');
 
-test('every kind of record has its name, its view and its counter', () => {
+test('every kind of record has a name, a view and a loss counter', () => {
   expect(Object.keys(recordKindNames).map(Number)).toEqual(kinds.map(([, kind]) => kind));
   expect(Object.keys(recordViews)).toEqual(Object.keys(recordKindNames));
   for (const [name, kind] of kinds) {

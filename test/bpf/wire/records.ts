@@ -1,4 +1,4 @@
-/** Records as the BPF programs write them, built on the generated layout. */
+/** Makes records as the BPF programs write them, with the generated layout. */
 import { Batch } from '../../../src/bpf/wire/batch.ts';
 import {
   CgroupLevel,
@@ -10,7 +10,7 @@ import {
   SyntheticRecord,
 } from '../../../src/bpf/wire/layout.ts';
 
-/** Bytes of a field, negative for a signed one. */
+/** Size of a field in bytes, negative for a signed field. */
 const widths: Record<string, number> = {
   ...{ facts: 4, kill_kind: 1, level_count: 1, constraint: 1, signal_ktime_ns: 8, victim_tid: 4, victim_pid: 4 },
   ...{ victim_ppid: 4, victim_uid: 4, victim_start_ns: 8, victim_oom_score_adj: -4, victim_threads: 4 },
@@ -32,7 +32,7 @@ export interface KillParts {
   exe?: string | Uint8Array;
   cmdline?: string | Uint8Array;
   limit?: LevelParts;
-  /** The victim's group first. */
+  /** The victim's cgroup and its ancestors, in this order. */
   levels?: LevelParts[];
 }
 
@@ -142,7 +142,7 @@ export function batchOf(...records: Uint8Array[]): Batch {
   return new Batch(Uint8Array.from(Buffer.concat(padded)).buffer);
 }
 
-/** The record of a batch that has no other. */
+/** The only record of a batch. */
 export function killView(parts: KillParts = {}): OomKillRecord {
   const batch = batchOf(killRecord(parts));
   return new OomKillRecord(batch.view, 0);
