@@ -2,7 +2,7 @@ import type { PressureLevel } from '../model/pressure.ts';
 import { formatNs, formatPercent } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
-/** The sentence of a `pressure.level`. */
+/** Composes the `message` of a `pressure.level` event. */
 export function levelMessage(
   event: Pick<
     PressureLevel,

@@ -4,11 +4,11 @@ import { growthOf } from '../series/growth.ts';
 import { subjectKey } from '../stream/subject-key.ts';
 import type { PressureTotals } from './totals.ts';
 
-/** One line of the live view: the system or a cgroup, now. */
+/** One row of the live view: the present state of the system or of a cgroup. */
 export interface MemoryRow {
   subject: PressureSubject;
   level: PressureLevelName;
-  /** Shares of the time, 0 to 1, in which some task or all tasks waited for memory. null: not known. */
+  /** The shares of the time, 0 to 1, in which some task or all tasks were stalled. null: unknown. */
   some: number | null;
   full: number | null;
   usedBytes: number;
@@ -18,8 +18,10 @@ export interface MemoryRow {
 }
 
 /**
- * @param pressure the totals of the BPF programs, in which a subject that was never stalled is missing; or a function that
- *   knows the level of a reading whose shares come from PSI
+ * Composes the rows of the live view.
+ *
+ * @param pressure the totals of the BPF programs, which lack subjects that were never stalled. With PSI as the source,
+ *   a function that returns the level of a reading
  */
 export function memoryRows(
   readings: readonly Reading[],

@@ -17,21 +17,21 @@ import { suggestionFor } from './suggestion.ts';
 
 export interface MemoryWatchOptions {
   /**
-   * Where levels of pressure come from. `bpf`: BPF programs. `psi`: the kernel's PSI files, which need no privilege, but come
-   * late and tell neither causes nor single stalls. `best`, the default: BPF, and PSI where BPF is not possible.
+   * The source of the levels of pressure. `bpf`: BPF programs. `psi`: the kernel's PSI files, which need no privilege,
+   * but are slower and report neither causes nor single stalls. `best`, the default: BPF if possible, otherwise PSI.
    */
   source?: 'bpf' | 'psi' | 'best';
-  /** For the BPF programs. */
+  /** Options of the BPF programs. */
   pressure?: Omit<PressureOptions, 'cgroups' | 'signal'>;
-  /** Globs over cgroups; the cgroups below are included. Default: all. The system is always watched. */
+  /** Globs for paths of cgroups; cgroups below a match are included. Default: all. The system is always watched. */
   cgroups?: readonly string[];
-  /** Milliseconds from one sample of usage (and of PSI, where it is used) to the next. Default 1000. */
+  /** The interval between samples of usage, and of PSI if that is the source, in milliseconds. Default 1000. */
   intervalMs?: number;
-  /** Carried out when the system, or the cgroup or one above it, becomes critical. */
+  /** Cgroups to reclaim memory from when the system, the cgroup itself or a cgroup above it becomes critical. */
   reclaim?: readonly ReclaimOrder[];
 }
 
-/** @throws OomscopeError USAGE; with `source: 'bpf'` what openPressure() throws */
+/** Starts to watch. @throws OomscopeError USAGE; with `source: 'bpf'` also the errors of openPressure() */
 export async function openMemoryWatch(options: MemoryWatchOptions = {}): Promise<MemoryWatch> {
   const envelopes = new EnvelopeFactory();
   if (options.source === 'psi') return new MemoryWatch(options, envelopes, { whyPsi: 'asked for' });
@@ -48,16 +48,19 @@ export async function openMemoryWatch(options: MemoryWatchOptions = {}): Promise
 }
 
 /**
- * Everything about memory that runs short, in one stream: pressure (from BPF programs or from the kernel's PSI files), usage,
- * and at `critical` a suggestion. This is what `oomscope pressure` shows.
+ * One stream of all events about a shortage of memory: pressure (from BPF programs or from the kernel's PSI files),
+ * usage, and suggestions at the level `critical`. `oomscope pressure` shows this stream.
  */
 export class MemoryWatch implements Disposable {
   readonly started: TracerStarted;
-  /** Pressure, usage, suggestions, reclaims and losses, in order. Hot. */
+  /**
+   * The events of pressure, usage, suggestions, reclaims and losses, in order. Hot: a late subscriber misses earlier
+   * ones.
+   */
   readonly events$: Observable<Event>;
   /** Emits after each sample. */
   readonly ticks$: Observable<void>;
-  /** false: levels come from PSI. */
+  /** Whether levels of pressure come from BPF programs. false: they come from PSI. */
   readonly bpf: boolean;
   readonly #events = new Subject<Event>();
   readonly #ticks = new Subject<void>();
@@ -97,17 +100,17 @@ export class MemoryWatch implements Disposable {
     setImmediate(() => this.#sample());
   }
 
-  /** Does the user want events about this cgroup? */
+  /** Whether the user wants events about this cgroup. */
   wants(path: string): boolean {
     return this.#globs.length === 0 || this.#globs.some((glob) => cgroupMatch(glob, path));
   }
 
-  /** Was there a cgroup of this path in the last sample? */
+  /** Whether the last sample contains a cgroup with this path. */
   has(path: string): boolean {
     return this.#survey.groups.has(path);
   }
 
-  /** The system first, then the cgroups that the user wants. */
+  /** The rows of the live view: first the system, then the cgroups that the user wants. */
   rows(): MemoryRow[] {
     const groups = [...this.#survey.groups].flatMap(([path, group]) => (this.wants(path) ? [group] : []));
     const pressure = this.#monitor?.totals() ?? ((reading: Reading) => this.#psi.levelOf(reading));
@@ -119,7 +122,7 @@ export class MemoryWatch implements Disposable {
     return { totalBytes: swapTotalBytes, freeBytes: swapFreeBytes };
   }
 
-  /** The event for a reader of this stream that had to drop some events. */
+  /** Creates the `tracer.lost` event for a reader of this stream that has dropped events. */
   lostBehind(dropped: Record<string, number>): TracerLost {
     return this.#losses.behind(dropped);
   }

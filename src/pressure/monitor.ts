@@ -22,32 +22,36 @@ export { defaultWindows } from './options.ts';
 export type { PressureTotals } from './totals.ts';
 
 /**
- * Opens a monitor of memory pressure: loads and attaches its BPF programs and starts reading. The caller owns the monitor and
- * must close it; until then it keeps the process alive.
+ * Opens a monitor of memory pressure: loads and attaches its BPF programs and starts reading. The caller owns the
+ * monitor and must close it; until then it keeps the process alive.
  *
- * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING,
- *   OBJECT_MISSING, LIBBPF, USAGE
+ * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING, OBJECT_MISSING, LIBBPF,
+ *   USAGE
  */
 export async function openPressure(options: PressureOptions = {}): Promise<PressureMonitor> {
   return new PressureMonitor(options);
 }
 
-/** Where the kernel has no BPF timer, a level falls only when a task stalls again, or when this process asks for it. */
+/**
+ * On kernels without BPF timers, levels are recomputed only at a stall, so this process runs tick() at this interval.
+ */
 const TICK_MS = 250;
 
-/** Memory pressure, accounted in the kernel by BPF programs: levels, single stalls, and the countdown to the OOM killer. */
+/**
+ * Memory pressure, measured in the kernel by BPF programs: levels, single stalls, and the countdown to the OOM killer.
+ */
 export class PressureMonitor implements Disposable, AsyncDisposable {
-  /** Which hook is served by which program, and why. */
+  /** The `tracer.started` event: which program serves which hook, and why. */
   readonly started: TracerStarted;
-  /** All events, in order. Hot: a late subscriber misses earlier events. Errors when the ring cannot be read. */
+  /** All events, in order. Hot: a late subscriber misses earlier events. Errors if the ring buffer cannot be read. */
   readonly events$: Observable<PressureEvent | TracerLost>;
-  /** Changes of level, of the system and of cgroups. */
+  /** Changes of the levels of the system and of cgroups. */
   readonly pressure$: Observable<PressureLevel>;
-  /** Single stalls of at least `stallMs`. */
+  /** Single stalls that last at least `stallMs`. */
   readonly stalls$: Observable<PressureStall>;
-  /** Reclaims that freed nothing, before the kernel calls its OOM killer. */
+  /** Rounds of reclaim that freed nothing; after 16 of them the kernel invokes its OOM killer. */
   readonly countdown$: Observable<PressureCountdown>;
-  /** Events that were lost, and why. */
+  /** Events about lost records. */
   readonly lost$: Observable<TracerLost>;
 
   readonly #events = new Subject<PressureEvent | TracerLost>();
@@ -65,8 +69,8 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   #closing = false;
 
   /**
-   * @param envelopes those of the tracer whose stream the monitor joins
-   * @param object a BPF object with more programs, for tests
+   * @param envelopes the EnvelopeFactory of the tracer whose stream contains the monitor's events
+   * @param object a BPF object with additional programs, for tests
    */
   constructor(options: PressureOptions = {}, envelopes = new EnvelopeFactory(), object?: PressureObject) {
     const openedAt = process.hrtime.bigint();
@@ -111,8 +115,8 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The totals since the monitor was opened: of the system first, then of every cgroup in which a task was stalled. Takes some
-   * 20 µs for each. Empty after close().
+   * The totals since the monitor was opened: first of the system, then of every cgroup in which a task was stalled.
+   * Takes about 20 µs for each. Empty after close().
    */
   totals(): PressureTotals[] {
     if (this.#closing) return [];
@@ -123,12 +127,12 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     });
   }
 
-  /** How much was lost in the kernel so far: records by kind, and stalls for which no map had room. */
+  /** Losses in the kernel so far: lost records by kind, and stalls that were not counted because a map was full. */
   lostSoFar(): Record<string, number> {
     return lossesByName(this.#closing ? this.#losses.counters : this.#ring.reader.counters());
   }
 
-  /** Detaches, stops the threads and completes the streams. Idempotent. */
+  /** Detaches the BPF programs, stops the threads and completes the streams. Idempotent. */
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
@@ -164,7 +168,7 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     for (const lost of this.#losses.take(counters)) this.#events.next(lost);
   }
 
-  /** Innermost frame first. null: another stack has taken its place. */
+  /** The frames of a stack, innermost first. null: the map of stacks no longer has it. */
   #stack(id: number): string[] | null {
     const key = Buffer.alloc(4);
     key.writeUInt32LE(id);

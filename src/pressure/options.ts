@@ -4,23 +4,23 @@ import { OomscopeError } from '../model/error.ts';
 import { raisedLevels } from '../model/level.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 
-/** Shares of a window, more than 0 and at most 1, at which levels begin. A window cannot reach a level that is left out. */
+/** The shares at which levels begin: more than 0, at most 1. A window never reaches a level without a share. */
 export interface LevelShares {
-  /** Where `low` begins. */
+  /** The share at which `low` begins. */
   low?: number;
-  /** Where `medium` begins. */
+  /** The share at which `medium` begins. */
   medium?: number;
-  /** Where `critical` begins. */
+  /** The share at which `critical` begins. */
   critical?: number;
 }
 
 /** A sliding window, and the shares at which its levels begin. */
 export interface PressureWindowOptions {
-  /** Length, 2 to 10,000 milliseconds. */
+  /** The length of the window in milliseconds, 2 to 10,000. */
   ms: number;
-  /** Levels by the time in which some task was stalled. */
+  /** Thresholds for the share of time in which at least one task was stalled. */
   some?: LevelShares;
-  /** Levels by the time in which all tasks that could have run were stalled. */
+  /** Thresholds for the share of time in which tasks were stalled and no task could run. */
   full?: LevelShares;
 }
 
@@ -29,31 +29,37 @@ export interface PressureOptions {
   /** One to three sliding windows, the shortest first. By default `defaultWindows`. */
   windows?: readonly PressureWindowOptions[];
   /**
-   * Reports a stall of at least so many milliseconds, once while it lasts and once when it ends. 0: every stall, when it begins
-   * and when it ends. null: none. Default 10.
+   * Reports stalls of at least this many milliseconds, once while the stall lasts and once when it ends. 0: every
+   * stall, when it begins and when it ends. null: no stalls. Default 10.
    */
   stallMs?: number | null;
-  /** Adds the kernel stack where a stall began. Costs the stalled task some 2 µs, and this process 15 MB. Default false. */
+  /**
+   * Adds the kernel stack where a stall began. It costs the stalled task about 2 µs, and this process 15 MB. Default
+   * false.
+   */
   stack?: boolean;
-  /** How far below its threshold a level ends, as a part of the threshold: 0 to 0.9. Default 0.3. */
+  /** A level ends when the share is below (1 - `hysteresis`) × its threshold. 0 to 0.9. Default 0.3. */
   hysteresis?: number;
-  /** Milliseconds for which a higher level must hold before it is reported. Default 0: the windows are long enough. */
+  /** The time in milliseconds for which a higher level must hold before it is reported. Default 0. */
   sustainMs?: number;
-  /** Milliseconds for which a lower level must hold before it is reported. Default 1000. */
+  /** The time in milliseconds for which a lower level must hold before it is reported. Default 1000. */
   coolDownMs?: number;
-  /** Reports the countdown to the OOM killer from this many fruitless reclaims on, 1 to 16. null: never. Default 4. */
+  /**
+   * Reports the countdown to the OOM killer from this many fruitless rounds of reclaim on, 1 to 16. null: never.
+   * Default 4.
+   */
   countdown?: number | null;
-  /** Globs over memory cgroups; the cgroups below are included. Default: all. The system's levels are always reported. */
+  /** Globs for paths of cgroups; cgroups below a match are included. Default: all. The system is always reported. */
   cgroups?: readonly string[];
-  /** Bytes of the ring between the kernel and this process: a power of two, at least 65,536. Default 262,144. */
+  /** The size of the BPF ring buffer in bytes: a power of two, at least 65,536. Default 262,144. */
   ringBytes?: number;
-  /** Uses this backend, for tests. Default: the best that the kernel has. */
+  /** For tests: uses this backend. Default: the best backend that the kernel supports. */
   backend?: PressureBackend;
-  /** Closes the monitor when it fires. */
+  /** Closes the monitor when the signal is aborted. */
   signal?: AbortSignal;
 }
 
-/** Short windows report a standstill quickly; long ones find pressure that is low and steady. */
+/** Short windows quickly report tasks that make no progress; long windows detect pressure that is low but constant. */
 export const defaultWindows: readonly PressureWindowOptions[] = [
   { ms: 10, some: { low: 0.5, medium: 0.9 } },
   { ms: 100, some: { low: 0.3, medium: 0.6, critical: 0.9 }, full: { critical: 0.6 } },
@@ -74,7 +80,9 @@ const names: OptionNames<PressureOptions> = {
   signal: true,
 };
 
-/** @throws OomscopeError USAGE: names the option, the values that are possible, and the value that was given */
+/**
+ * Checks and converts the options. @throws OomscopeError USAGE: names the option, the possible values and the given one
+ */
 export function pressureConfig(options: PressureOptions): PressureConfig {
   refuseUnknownOptions('openPressure()', options, names);
   const windows = options.windows ?? defaultWindows;

@@ -30,14 +30,14 @@ export type PressureEvent = PressureStall | PressureLevel | PressureCountdown;
 
 export interface PressureDecoderOptions {
   envelopes: EnvelopeFactory;
-  /** Learns the names of cgroups from the records. */
+  /** The decoder adds the names of cgroups from the records to this cache. */
   paths: CgroupPathCache;
   windowsMs: readonly number[];
-  /** false: the hooks in use cannot tell when all tasks were stalled. */
+  /** Whether the hooks in use can measure `full`. */
   full: boolean;
-  /** The frames of a stack by its id. null: they are not known. */
+  /** Returns the frames of a stack by its id. null: unknown. */
   stack: (id: number) => string[] | null;
-  /** Does the user want events about this cgroup? */
+  /** Whether the user wants events about this cgroup. */
   wants: (path: string) => boolean;
   emit: (event: PressureEvent) => void;
 }
@@ -57,7 +57,7 @@ const waits: Record<StallCause, string> = {
 /** Turns the records of the BPF programs (bpf/pressure.h) into events. */
 export class PressureDecoder {
   readonly #options: PressureDecoderOptions;
-  /** By limit, the count of countdowns that the kernel had not sent, as of its last record. */
+  /** For each limit, the counter `unsent` in its last record: countdowns that the BPF program did not send. */
   readonly #unsent = new Map<bigint, number>();
   #closed = false;
 
@@ -65,11 +65,11 @@ export class PressureDecoder {
     this.#options = options;
   }
 
-  /** @returns how many records were malformed */
+  /** Decodes a batch and emits its events. @returns the number of malformed records */
   decode(batch: Batch): number {
     const { view } = batch;
     return batch.walk((kind, at) => {
-      if (this.#closed) return; // a handler closed the monitor in the middle of the batch
+      if (this.#closed) return; // an event handler closed the monitor during the batch
       if (kind === RecordKind.RECORD_PRESSURE_GROUP) this.#onGroup(new PressureGroupRecord(view, at));
       else if (kind === RecordKind.RECORD_PRESSURE_STALL) this.#onStall(new PressureStallRecord(view, at), batch);
       else if (kind === RecordKind.RECORD_PRESSURE_LEVEL) this.#onLevel(new PressureLevelRecord(view, at), batch);
@@ -78,12 +78,12 @@ export class PressureDecoder {
     });
   }
 
-  /** No event is emitted afterwards. */
+  /** After close() no event is emitted. */
   close(): void {
     this.#closed = true;
   }
 
-  /** @param id 0: the system */
+  /** The subject for a cgroup id. @param id 0: the system */
   subject(id: bigint): PressureSubject {
     if (id === 0n) return { scope: 'system', path: '/', id: null, ...noOwner };
     const path = this.#options.paths.path(id);
@@ -173,7 +173,10 @@ export class PressureDecoder {
     });
   }
 
-  /** How many countdowns were not sent since the last. The kernel's count only grows; a smaller one has begun again. */
+  /**
+   * The number of countdowns not sent since the last record. The counter only grows; if it is smaller, it was reset to
+   * 0.
+   */
   #repeated(limitId: bigint, unsent: number): number {
     const before = this.#unsent.get(limitId) ?? 0;
     this.#unsent.delete(limitId);
@@ -183,7 +186,7 @@ export class PressureDecoder {
     return unsent >= before ? unsent - before : unsent;
   }
 
-  /** undefined: the task is in a cgroup about which the user wants no events. */
+  /** undefined: the user wants no events about the task's cgroup. */
   #task(record: PressureStallRecord['task']): StalledTask | undefined {
     const cgroup = this.#options.paths.path(record.cgroup_id) ?? null;
     return this.#options.wants(cgroup ?? '') ? stalledTask(record, cgroup) : undefined;

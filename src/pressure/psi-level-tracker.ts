@@ -6,7 +6,9 @@ import { LevelTracker } from '../series/level-tracker.ts';
 import { subjectKey } from '../stream/subject-key.ts';
 import { levelMessage } from './level-message.ts';
 
-/** Those of the BPF programs' window of one second. `full` never makes `low`: `some` has made it before. */
+/**
+ * The thresholds of the 1 s window in defaultWindows. `full` has no `low`, because `some` is always at least as high.
+ */
 const thresholds = { some: [0.1, 0.3, 0.6], full: [Number.POSITIVE_INFINITY, 0.2, 0.4] } as const;
 const HYSTERESIS = 0.03;
 
@@ -24,24 +26,24 @@ interface Followed {
   episode: Episode | undefined;
 }
 
-/** The time between two passes of the survey, which is the window of a level. */
+/** A pass of the survey. The time since the pass before is the window whose shares decide the level. */
 interface Pass {
   nowMs: number;
   windowMs: number;
 }
 
 export interface PsiLevelOptions {
-  /** The caller samples it, and calls update() after each pass. */
+  /** The caller calls its sample(), and then update(). */
   survey: Survey;
   envelopes: EnvelopeFactory;
-  /** Does the user want the levels of this cgroup? */
+  /** Whether the user wants the levels of this cgroup. */
   wants: (path: string) => boolean;
   emit: (event: PressureLevel) => void;
 }
 
 /**
- * Levels of pressure from the kernel's PSI files, for users who may not load BPF programs: the share of the time between two
- * passes. They come late and without causes, but they are the kernel's own accounts.
+ * Computes levels of pressure from the kernel's PSI files, for users who may not load BPF programs. A level depends on
+ * the share of stalled time between two passes, so it is reported later than with BPF, and without causes.
  */
 export class PsiLevelTracker {
   readonly #options: PsiLevelOptions;
@@ -106,7 +108,7 @@ export class PsiLevelTracker {
       decided_by_seconds: pass.windowMs / 1000,
       duration_ns: Math.round((pass.nowMs - episode.beganMs) * 1e6),
       peak: { ...episode.peak },
-      // PSI counts time, not stalls: the wall time in which at least one task was stalled.
+      // PSI does not count stalls, only the time in which at least one task was stalled.
       stalls: 0,
       stall_ns: { ...noStalls, other: Math.round(episode.stalledNs) },
     };

@@ -1,6 +1,6 @@
 /**
- * PSI as the kernel gives it: averages, totals, and triggers that the kernel fires. For the system, and for any cgroup of the v2
- * hierarchy; on v1 only where that hierarchy is also mounted.
+ * Reads the kernel's PSI files (averages and totals), and registers PSI triggers in the kernel: for the system, and for
+ * any cgroup of the v2 hierarchy. Cgroups of v1 have no PSI, but a v2 hierarchy may be mounted beside v1.
  */
 
 import { constants } from 'node:os';
@@ -18,16 +18,16 @@ import { refuseUnknownOptions } from '../text/unknown-option.ts';
 
 /** The content of a pressure file. */
 export interface PsiReading {
-  /** Some task was stalled. */
+  /** The time in which at least one task was stalled. */
   some: PressureAverages;
-  /** Tasks were stalled, and none could run. */
+  /** The time in which tasks were stalled and no task could run. */
   full: PressureAverages;
 }
 
 /**
  * Reads the averages and totals of memory pressure.
  *
- * @param cgroup path below the mount point of cgroup v2; the system by default
+ * @param cgroup a path below the mount point of cgroup v2. Default: the system
  * @returns undefined: the kernel has no PSI, PSI is switched off, or there is no such cgroup
  */
 export function readPsi(cgroup?: string): PsiReading | undefined {
@@ -37,34 +37,39 @@ export function readPsi(cgroup?: string): PsiReading | undefined {
 
 /** Options of `openPsiTrigger()`. */
 export interface PsiTriggerOptions {
-  /** What is counted: time in which some task was stalled, or in which tasks were stalled and none could run. */
+  /**
+   * `some` counts the time in which at least one task was stalled; `full`, the time in which also no task could run.
+   */
   kind: 'some' | 'full';
   /** The trigger fires after this much stalled time within a window. More than 0, at most `windowMs`. */
   stallMs: number;
-  /** Length of the window: more than 0, at most 10,000. The kernel may need a longer one: see `used`. */
+  /** The length of the window: more than 0, at most 10,000. The kernel may require a longer window, see `used`. */
   windowMs: number;
-  /** Path below the mount point of cgroup v2. Default: the system. */
+  /** A path below the mount point of cgroup v2. Default: the system. */
   cgroup?: string;
 }
 
-/** A trigger that the kernel fires. */
+/** A PSI trigger that is registered in the kernel. */
 export interface PsiTrigger {
-  /** What the kernel accepted. `adapted` says why it is not what was asked for. null: it is. */
+  /** The values that the kernel accepted. `adapted` says why they differ from the options. null: they do not differ. */
   readonly used: { kind: 'some' | 'full'; stallMs: number; windowMs: number; adapted: string | null };
-  /** Hot, at most once a window. Completes on close(), and when the cgroup is removed. */
+  /**
+   * Emits when the trigger fires, at most once per window. Hot. Completes on close() and when the cgroup is removed.
+   */
   readonly fired$: Observable<{ mono_ns: string; reading: PsiReading | undefined }>;
-  /** Idempotent. */
+  /** Removes the trigger. Idempotent. */
   close(): void;
 }
 
-/** kernel/sched/psi.c: without privilege a window is a multiple of this, the interval at which the averages are computed. */
+/** Without privileges a window must be a multiple of this, the interval of PSI's averages (kernel/sched/psi.c). */
 const UNPRIVILEGED_US = 2_000_000;
 /** The shortest window before Linux 6.5. */
 const OLD_LEAST_US = 500_000;
 const MOST_US = 10_000_000;
 
 /**
- * Asks the kernel to report when tasks were stalled on memory for so long within a window. Keeps the process alive until closed.
+ * Asks the kernel to report when tasks were stalled on memory for `stallMs` within a window. Until close(), the trigger
+ * keeps the process alive.
  *
  * @throws OomscopeError USAGE, PSI_UNAVAILABLE
  */
@@ -94,13 +99,15 @@ export function openPsiTrigger(options: PsiTriggerOptions): PsiTrigger {
       return watch(token, cgroup, { kind, stallMs: stall / 1000, windowMs: window / 1000, adapted });
     }
     refused = token;
-    // Another window helps against these two errors only.
+    // Only for these two errors can another window help.
     if (![constants.errno.EINVAL, constants.errno.EPERM].includes(-token)) break;
   }
   throw unavailable(`${file}: ${errnoName(refused)}`);
 }
 
-/** Windows that the kernel may accept, the wanted one first. The share of stalled time stays the same. */
+/**
+ * The windows that the kernel may accept, the wanted window first. The caller scales the stalled time with the window.
+ */
 function windows(wanted: number): { window: number; why: string }[] {
   const privileged = effectiveCapabilities().has('CAP_SYS_RESOURCE');
   const multiple = Math.min(MOST_US, Math.max(1, Math.round(wanted / UNPRIVILEGED_US)) * UNPRIVILEGED_US);

@@ -1,4 +1,6 @@
-/** Reclaims memory from cgroups that the user has named, through the kernel's memory.reclaim (cgroup v2, Linux 5.19). */
+/**
+ * Reclaims memory from cgroups that the user has named, through the kernel's memory.reclaim (cgroup v2, Linux 5.19).
+ */
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { ownerOf } from '../containers/container-path.ts';
@@ -10,7 +12,7 @@ import type { MemoryReclaimed } from '../model/suggestion.ts';
 import { isWithin } from '../text/cgroup-path.ts';
 import { formatBytes } from '../text/format.ts';
 
-/** `--reclaim CGROUP=BYTES`. */
+/** One option `--reclaim CGROUP=BYTES`. */
 export interface ReclaimOrder {
   cgroup: string;
   bytes: number;
@@ -23,7 +25,7 @@ export type Reclaim = Pick<
 
 const PAUSE_MS = 10_000;
 
-/** Carries out orders while memory is critical, each at most once in 10 s. */
+/** Reclaims memory when a level becomes critical, at most once in 10 s for each order. */
 export class Reclaimer {
   readonly #orders: readonly ReclaimOrder[];
   readonly #cgroups: Cgroupfs;
@@ -43,7 +45,10 @@ export class Reclaimer {
     this.#emit = options.emit;
   }
 
-  /** Starts the orders that can help this subject: all for the system, for a cgroup those for itself and for cgroups below. */
+  /**
+   * Starts the orders that free memory of the subject: all orders for the system, else those for the cgroup or below
+   * it.
+   */
   relieve(because: { id: string; subject: PressureSubject }): void {
     const { scope, path } = because.subject;
     for (const order of this.#orders) {
@@ -69,7 +74,7 @@ export class Reclaimer {
   }
 }
 
-/** @throws OomscopeError USAGE: this kernel or cgroup cannot do it */
+/** Checks an order. @throws OomscopeError USAGE: the kernel or the cgroup has no memory.reclaim */
 export function checkReclaim({ cgroup }: ReclaimOrder, cgroups: Cgroupfs | undefined): void {
   if (cgroups?.version !== 2) {
     const has = cgroups ? 'cgroup v1, whose memory.force_empty reclaims everything or nothing' : 'no memory cgroups';
@@ -85,7 +90,7 @@ export function checkReclaim({ cgroup }: ReclaimOrder, cgroups: Cgroupfs | undef
   throw new OomscopeError('USAGE', `--reclaim: expected a cgroup to reclaim memory from, got "${cgroup}": ${why}.`);
 }
 
-/** Waits for the kernel, which may take seconds. Never rejects. */
+/** Reclaims memory. The kernel may take seconds. Never rejects. */
 export async function reclaim({ cgroup, bytes }: ReclaimOrder, cgroups: Cgroupfs): Promise<Reclaim> {
   using group = cgroups.open(cgroup);
   const before = group?.usage() ?? null;
@@ -97,13 +102,13 @@ export async function reclaim({ cgroup, bytes }: ReclaimOrder, cgroups: Cgroupfs
     return ended('done', null);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Documentation/admin-guide/cgroup-v2.rst: EAGAIN when less than the requested size was reclaimed.
+    // By Documentation/admin-guide/cgroup-v2.rst, EAGAIN means that less than the requested size was reclaimed.
     if (code === 'EAGAIN') return ended('less', null);
     return ended('failed', `memory.reclaim: ${code ?? String(error)}`);
   }
 }
 
-/** The sentence of a `memory.reclaimed`. */
+/** Composes the `message` of a `memory.reclaimed` event. */
 export function reclaimMessage({ cgroup, asked_bytes, before_bytes, after_bytes, outcome, detail }: Reclaim): string {
   if (outcome === 'failed') return `Could not reclaim memory from ${cgroup}: ${detail}.`;
   const freed = before_bytes === null || after_bytes === null ? null : Math.max(0, before_bytes - after_bytes);

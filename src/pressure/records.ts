@@ -1,14 +1,14 @@
-/** Parts of the records of bpf/pressure.h, as the fields of events. */
+/** Converts parts of the records of bpf/pressure.h to fields of events. */
 import { type PressureShare, type StalledTask as StalledTaskRecord, stallCauseNames } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { ownerOf } from '../containers/container-path.ts';
 import type { PressureWindow, StallCause, StalledTask, StallNs } from '../model/pressure.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
-/** By the value of enum stall_cause. */
+/** The causes, indexed by the value of enum stall_cause. */
 export const causes: readonly StallCause[] = Object.values(stallCauseNames);
 
-/** @param cgroup the path of the task's cgroup. null: not known */
+/** @param cgroup the path of the task's cgroup. null: unknown */
 export function stalledTask(record: StalledTaskRecord, cgroup: string | null): StalledTask {
   return {
     pid: record.pid,
@@ -21,12 +21,12 @@ export function stalledTask(record: StalledTaskRecord, cgroup: string | null): S
   };
 }
 
-/** @param ns nanoseconds by enum stall_cause */
+/** @param ns returns the nanoseconds for a value of enum stall_cause */
 export function stallNs(ns: (cause: number) => bigint): StallNs {
   return Object.fromEntries(causes.map((cause, i) => [cause, Number(ns(i))])) as StallNs;
 }
 
-/** @param full false: the hooks in use cannot tell when all tasks were stalled */
+/** @param full whether the hooks in use can measure `full` */
 export function shares(
   windowsMs: readonly number[],
   share: (window: number) => PressureShare,

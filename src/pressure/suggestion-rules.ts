@@ -4,7 +4,7 @@ import type { ProcessRecord } from '../linux/process-record.ts';
 import type { EndCandidate, NotSuggested, NotSuggestedReason } from '../model/suggestion.ts';
 import { formatBytes, formatRate } from '../text/format.ts';
 
-/** A process that could be ended. Kernel threads are left out: they cannot be ended, and have no memory. */
+/** The fields of a process that suggestions use. Kernel threads are left out, because they cannot be ended. */
 export type EndableProcess = Pick<
   ProcessRecord,
   | 'pid'
@@ -19,7 +19,7 @@ export type EndableProcess = Pick<
   | 'pageTablesBytes'
 > & { growthBytesPerSecond: number | null };
 
-/** At most three processes to end, in the kernel's order, and the large ones that must not be ended. */
+/** At most three processes to end, in the kernel's order, and the large processes that must not be ended. */
 export interface Suggestion {
   candidates: EndCandidate[];
   excluded: NotSuggested[];
@@ -28,10 +28,10 @@ export interface Suggestion {
 const MOST = 3;
 
 /**
- * Which processes could be ended to free memory.
+ * Chooses the processes that could be ended to free memory.
  *
  * @param domain the memory that runs out
- * @param self this process and its ancestors, itself first
+ * @param self the pids of this process and its ancestors, its own first
  */
 export function suggest(
   processes: readonly EndableProcess[],

@@ -11,15 +11,15 @@ import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { type EndableProcess, type Suggestion, suggest } from './suggestion-rules.ts';
 
-/** What guides recommend when memory is full, and why oomscope does not. */
+/** Measures that many guides recommend when memory is full, and why oomscope does not suggest them. */
 export const NOT_OFFERED =
   'Dropping caches (vm.drop_caches) is not offered: the kernel reclaims clean pages by itself before it kills, and dropped ' +
   'pages are read again at once. Nor is swapoff: it must bring all swapped pages back into memory that is already full.';
 
 /**
- * Reads the processes of a subject that has become critical, and suggests which to end.
+ * Reads the processes of a subject whose level has become critical, and suggests which processes to end.
  *
- * @param because the event that reported it
+ * @param because the event that reported the level
  */
 export function suggestionFor(
   survey: Survey,
@@ -67,7 +67,7 @@ function suggestionMessage(subject: PressureSubject, { candidates, excluded }: S
   return `${lead}${orThese}${notThese}`;
 }
 
-/** undefined: the process has exited meanwhile, or another has its pid. */
+/** undefined: the process has exited meanwhile, or another process has its pid. */
 function endable(usage: ProcessUsage, proc: string): EndableProcess | undefined {
   const found = readProcess(usage.pid, ['stat', 'oom_score_adj', 'status'], proc);
   if (found?.startTicks !== usage.start_ticks) return undefined;

@@ -6,28 +6,30 @@ import { shares, stallNs } from './records.ts';
 
 /** The pressure on one subject since the monitor was opened. */
 export interface PressureTotals {
-  /** What it is about. */
+  /** The system or the cgroup. */
   subject: PressureSubject;
   /** The level now. */
   level: PressureLevelName;
-  /** As the kernel last computed them; all 0 when the subject is at rest. */
+  /** The shares that the BPF programs computed last; all 0 if no task of the subject has been stalled lately. */
   windows: PressureWindow[];
-  /** Wall time in which some task was stalled, with CPUs weighted as PSI does. */
+  /** The time in which at least one task was stalled. It is an average over CPUs, weighted as in PSI. */
   some_ns: number;
-  /** Wall time in which all tasks that could have run were stalled. null: the hooks in use cannot tell. */
+  /**
+   * The time in which tasks were stalled and no task could run, averaged likewise. null: the hooks cannot measure it.
+   */
   full_ns: number | null;
-  /** Stalls that have ended. */
+  /** The number of stalls that have ended. */
   stalls: number;
-  /** How long tasks were stalled, by cause, in stalls that have ended. */
+  /** The sum of the lengths of these stalls, by cause. */
   stall_ns: StallNs;
-  /** Tasks that are stalled now. */
+  /** The number of tasks that are stalled now. */
   stalled_now: number;
 }
 
 /**
- * Reads the kernel's accounts, those of the system first. Takes some 20 µs for each cgroup.
+ * Reads the totals from the BPF map, those of the system first. Takes about 20 µs per cgroup.
  *
- * @param options.full false: the hooks in use cannot tell when all tasks were stalled
+ * @param options.full whether the hooks in use can measure `full`
  */
 export function readTotals(
   groups: BpfMap,
@@ -37,10 +39,10 @@ export function readTotals(
   const found: { id: bigint; totals: PressureTotals }[] = [];
   for (const key of groups.keys(8)) {
     const value = groups.lookup(key);
-    if (!value) continue; // it was removed meanwhile
+    if (!value) continue; // the cgroup was removed meanwhile
     const view = new DataView(value.buffer, value.byteOffset, value.length);
     const group = new PressureGroup(view, 0);
-    if (group.last_stall_ns === 0n) continue; // only a cgroup above it was stalled
+    if (group.last_stall_ns === 0n) continue; // no task of this subject was ever stalled
     const open = sinceLastPeriod(view, process.hrtime.bigint());
     const resting = group.hot === 0;
     found.push({
@@ -62,7 +64,7 @@ export function readTotals(
   return found.sort((a, b) => (a.id < b.id ? -1 : 1)).map(({ totals }) => totals);
 }
 
-/** What collect() in bpf/levels.bpf.h will add at the end of the present period. */
+/** Computes what collect() in bpf/levels.bpf.h will add to the totals at the end of the current period. */
 function sinceLastPeriod(view: DataView, now: bigint): { some: number; full: number; stalled: number } {
   const slot = new PressureSlot(view, PressureGroup.size);
   let some = 0;
