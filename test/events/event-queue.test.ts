@@ -11,7 +11,7 @@ function queue(most: number) {
   return { source, events: new EventQueue(source, most, lost) };
 }
 
-test('returns events that came before next() was called, and after', async () => {
+test('returns events that were emitted before and after the call of next()', async () => {
   const { source, events } = queue(10);
   source.next(event(1));
   const [first, second] = [await events.next(), events.next()];
@@ -20,7 +20,7 @@ test('returns events that came before next() was called, and after', async () =>
   expect((await second).value).toEqual(event(2));
 });
 
-test('drops the oldest events, and first returns their number by type', async () => {
+test('drops the oldest events when full, and first returns their number by type', async () => {
   const { source, events } = queue(2);
   source.next(event(1));
   source.next(event(2, 'oom.reaped'));
@@ -35,7 +35,7 @@ test('drops the oldest events, and first returns their number by type', async ()
   expect((await events.next()).value).toEqual(event(6));
 });
 
-test('ends after the events that wait', async () => {
+test('ends after it has returned the buffered events', async () => {
   const { source, events } = queue(10);
   source.next(event(1));
   source.complete();
@@ -44,7 +44,7 @@ test('ends after the events that wait', async () => {
   expect(await events.next()).toEqual({ done: true, value: undefined });
 });
 
-test('throws an error after the events that wait', async () => {
+test('throws an error of the source after it has returned the buffered events', async () => {
   const { source, events } = queue(10);
   source.next(event(1));
   source.error(new Error('broken'));
@@ -63,7 +63,7 @@ test('wakes a waiting reader at the end and at an error', async () => {
   await rejected;
 });
 
-test('return() unsubscribes, drops the events that wait, and wakes a waiting reader', async () => {
+test('return() unsubscribes, drops the buffered events, and wakes a waiting reader', async () => {
   const { source, events } = queue(1);
   source.next(event(1));
   source.next(event(2));

@@ -4,7 +4,7 @@ import { Counters, FullMap, RecordKind, recordKindNames } from '../../src/bpf/wi
 import { EnvelopeFactory } from '../../src/events/envelope.ts';
 import { LossCounter } from '../../src/events/loss-counter.ts';
 
-/** The words of struct counters. */
+/** Composes the array of numbers that RingReader.counters() returns (struct counters). */
 function counters(lost: Record<number, number>, full: Record<number, number> = {}): number[] {
   const words: number[] = Array(Counters.size / 8).fill(0);
   for (const [kind, count] of Object.entries(lost)) words[Counters.offset.lost / 8 + Number(kind)] = count;
@@ -14,7 +14,7 @@ function counters(lost: Record<number, number>, full: Record<number, number> = {
 
 const { RECORD_OOM_KILL: KILL, RECORD_OOM_STEP: STEP } = RecordKind;
 
-test('every kind of record is counted under its name, and every map under its own', () => {
+test('counts lost records under the name of their kind, and full maps under the name of the map', () => {
   const kinds = Object.keys(recordKindNames).map(Number);
   const all = lossesByName(
     counters(Object.fromEntries(kinds.map((kind) => [kind, kind])), {
@@ -29,7 +29,7 @@ test('every kind of record is counted under its name, and every map under its ow
   });
 });
 
-test('only what was lost since the last call is reported, with the total so far', () => {
+test('reports only the losses since the last call, and the total so far', () => {
   const losses = new LossCounter(new EnvelopeFactory());
   expect(losses.take(counters({}))).toEqual([]);
   const [first] = losses.take(counters({ [KILL]: 2, [STEP]: 1 }));
@@ -41,7 +41,7 @@ test('only what was lost since the last call is reported, with the total so far'
   expect(losses.total).toBe(6);
 });
 
-test('a full map is an event of its own and does not count as lost records', () => {
+test('reports a full map as a separate event, not as lost records', () => {
   const losses = new LossCounter(new EnvelopeFactory());
   const full = { [FullMap.FULL_MAP_STALL_GROUP]: 4 };
   const events = losses.take(counters({ [KILL]: 1 }, full));
@@ -52,14 +52,14 @@ test('a full map is an event of its own and does not count as lost records', () 
   expect(losses.total).toBe(1);
 });
 
-test('a ring without counters changes nothing', () => {
+test('reports nothing if the ring buffer has no counters', () => {
   const losses = new LossCounter(new EnvelopeFactory());
   losses.take(counters({ [KILL]: 2 }));
   expect(losses.take([])).toEqual([]);
   expect(losses.counters).toEqual(counters({ [KILL]: 2 }));
 });
 
-test('malformed records and events that a receiver did not get', () => {
+test('reports malformed records, and events that a slow receiver did not get', () => {
   const losses = new LossCounter(new EnvelopeFactory());
   expect(losses.malformed(0)).toEqual([]);
   losses.malformed(2);

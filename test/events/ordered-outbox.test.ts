@@ -7,14 +7,14 @@ function outbox() {
   return { out, box: new OrderedOutbox<number>((item) => out.push(item)) };
 }
 
-test('emits at once while nothing is held', () => {
+test('emits an item at once if no earlier item is incomplete', () => {
   const { out, box } = outbox();
   box.push(1);
   box.push(2);
   expect(out).toEqual([1, 2]);
 });
 
-test('keeps items behind a held one until it is released', () => {
+test('keeps items behind an incomplete item until that is completed', () => {
   const { out, box } = outbox();
   const release1 = box.hold(() => 1);
   box.push(2);
@@ -29,7 +29,7 @@ test('keeps items behind a held one until it is released', () => {
   expect(out).toEqual([1, 2, 3, 4]);
 });
 
-test('finishes an item when it is released, even while it waits for another, and only once', () => {
+test('completes an item only once, even if it then waits for an earlier item', () => {
   const { out, box } = outbox();
   let state = 20;
   let finished = 0;
@@ -47,7 +47,7 @@ test('finishes an item when it is released, even while it waits for another, and
   expect(finished).toBe(1);
 });
 
-test('flush finishes and emits everything, and a later release does nothing', () => {
+test('flush() completes and emits all items, and a later completion does nothing', () => {
   const { out, box } = outbox();
   const release = box.hold(() => 1);
   box.push(2);
@@ -60,7 +60,7 @@ test('flush finishes and emits everything, and a later release does nothing', ()
   expect(out).toEqual([1, 2, 3]);
 });
 
-test('puts what a receiver pushes while it receives behind the items that wait', () => {
+test('puts an item that a receiver adds during emission behind the waiting items', () => {
   const out: number[] = [];
   const box: OrderedOutbox<number> = new OrderedOutbox((item) => {
     out.push(item);
@@ -72,7 +72,7 @@ test('puts what a receiver pushes while it receives behind the items that wait',
   expect(out).toEqual([1, 2, 10]);
 });
 
-test('emits in the order of the places, whatever the order of the releases', () => {
+test('emits items in the order of hold(), whatever the order of their completion', () => {
   const step = fc.oneof(fc.constant('push'), fc.constant('hold'), fc.nat());
   fc.assert(
     fc.property(fc.array(step), (steps) => {

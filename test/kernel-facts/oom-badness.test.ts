@@ -10,7 +10,7 @@ import {
 import type { KernelVersion } from '../../src/kernel-facts/version.ts';
 
 const PAGE = 4096;
-/** 1,000,000 pages, so that one of oom_score_adj is 1000 pages. */
+/** With 1,000,000 pages, 1 point of oom_score_adj is 1000 pages. */
 const DOMAIN_PAGES = 1_000_000;
 
 function processOf(pages: { rss?: number; swap?: number; tables?: number }, more: Partial<BadnessInput> = {}) {
@@ -46,9 +46,9 @@ describe('on every kernel', () => {
     expect(oomBadness(processOf({ rss: 5000, swap: 300, tables: 20 }), on(version))).toBe(5320);
   });
 
-  it.each(KERNELS)('%i.%i adds oom_score_adj thousandths of the domain, in whole pages', (...version) => {
+  it.each(KERNELS)('%i.%i adds oom_score_adj × (domain / 1000, rounded down to whole pages)', (...version) => {
     expect(oomBadness(processOf({ rss: 5000 }, { oomScoreAdj: 7 }), on(version))).toBe(12_000);
-    // 1999 pages: a thousandth is one page; 999 pages: none at all.
+    // A thousandth of 1999 pages is rounded down to 1 page, and a thousandth of 999 pages to 0.
     expect(oomBadness(processOf({ rss: 10 }, { oomScoreAdj: 500 }), on(version, 1999 * PAGE))).toBe(510);
     expect(oomBadness(processOf({ rss: 10 }, { oomScoreAdj: 500 }), on(version, 999 * PAGE))).toBe(10);
   });
@@ -67,7 +67,7 @@ describe('on every kernel', () => {
     expect(sparedBy(processOf({}, { oomScoreAdj: -999 }))).toBeNull();
   });
 
-  it('rounds each sum down to whole pages', () => {
+  it('rounds each size down to whole pages', () => {
     const process = { ...processOf({}), rssBytes: 2 * PAGE - 1, swapBytes: PAGE - 1, pageTablesBytes: PAGE + 512 };
     expect(oomBadness(process, on([6, 1]))).toBe(2);
     expect(oomBadness(process, on([6, 1], DOMAIN_PAGES * PAGE, 65_536))).toBe(0);
@@ -79,7 +79,7 @@ describe('on every kernel', () => {
   });
 });
 
-describe('the bonus of root', () => {
+describe('the bonus of processes with CAP_SYS_ADMIN', () => {
   const root = processOf({ rss: 50_000, tables: 50 }, { uid: 0 });
 
   it.each<KernelVersion>([
@@ -95,7 +95,7 @@ describe('the bonus of root', () => {
     [4, 16],
   ])('%i.%i: three hundredths of the memory of the process, rounded down', (...version) => {
     expect(oomBadness(root, on(version))).toBe(50_050 - 1501);
-    // The part of oom_score_adj is not reduced.
+    // The bonus does not reduce the part that oom_score_adj adds.
     expect(oomBadness({ ...root, oomScoreAdj: 10 }, on(version))).toBe(50_050 - 1501 + 10_000);
   });
 
@@ -107,12 +107,12 @@ describe('the bonus of root', () => {
     expect(oomBadness(root, on(version))).toBe(50_050);
   });
 
-  it('is not given to other users, nor to an unknown one', () => {
+  it('is not given to other users, nor if the user is unknown', () => {
     for (const uid of [1000, null]) expect(oomBadness({ ...root, uid }, on([4, 4]))).toBe(50_050);
   });
 });
 
-describe('the lowest value', () => {
+describe('the lowest badness', () => {
   const lowered = processOf({ rss: 10 }, { oomScoreAdj: -500 });
 
   it('is 1 up to 5.8', () => {
@@ -126,13 +126,13 @@ describe('the lowest value', () => {
     }
   });
 
-  it('may be negative since 5.9, so that lowered processes keep their order', () => {
+  it('may be negative since 5.9, so that processes with a negative oom_score_adj keep their order', () => {
     expect(oomBadness(lowered, on([5, 9]))).toBe(10 - 500_000);
     expect(oomBadness(processOf({}), on([5, 9]))).toBe(0);
   });
 });
 
-describe('counters per CPU', () => {
+describe('per-CPU counters of RSS', () => {
   const process = processOf({ rss: 5000, swap: 300, tables: 20 }, { approximateBytes: 4100 * PAGE });
 
   it.each<[number, number, number]>([
@@ -141,18 +141,18 @@ describe('counters per CPU', () => {
     [6, 18, 4120],
     [7, 0, 5320],
     [7, 2, 5320],
-  ])('%i.%i: %i pages', (major, minor, pages) => {
+  ])('in kernel %i.%i lead to a badness of %i pages', (major, minor, pages) => {
     expect(oomBadness(process, on([major, minor]))).toBe(pages);
   });
 
-  it('takes the exact values where the shared part is not known', () => {
+  it('are replaced by the exact values if the shared part is unknown', () => {
     for (const approximateBytes of [null, undefined]) {
       expect(oomBadness(processOf({ rss: 5000 }, { approximateBytes } as BadnessInput), on([6, 6]))).toBe(5000);
     }
   });
 });
 
-test('between equals the earlier is chosen up to 5.2, the later since 5.3', () => {
+test('chooses the earlier of two processes with equal badness up to 5.2, and the later since 5.3', () => {
   expect(
     [
       [3, 10],
@@ -163,7 +163,7 @@ test('between equals the earlier is chosen up to 5.2, the later since 5.3', () =
   ).toEqual([false, false, true, true]);
 });
 
-test('live processes are sorted by badness, of equals the younger first, and last those that are never chosen', () => {
+test('sorts by badness, then the younger first, and puts processes last that are never chosen', () => {
   const of = (points: number | null, startTicks: number, pid: number) => ({ points, startTicks, pid });
   const sorted = [of(5, 10, 1), of(-3, 9, 2), of(null, 99, 3), of(7, 1, 4), of(5, 11, 5), of(5, 11, 6), of(null, 98, 7)]
     .sort(byBadness)

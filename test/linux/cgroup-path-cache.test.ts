@@ -8,7 +8,7 @@ const mount = mkdtempSync(join(tmpdir(), 'cgroups-'));
 afterAll(() => rmSync(mount, { recursive: true }));
 const inode = (path: string) => statSync(join(mount, path), { bigint: true }).ino;
 
-test('composes paths from reported names, in whatever order they come', () => {
+test('composes paths from reported names, whatever the order of the reports', () => {
   const cache = new CgroupPathCache({ mount });
   cache.learn(30n, 20n, 'c');
   expect(cache.path(30n)).toBeUndefined();
@@ -18,14 +18,14 @@ test('composes paths from reported names, in whatever order they come', () => {
   expect(cache.path(10n)).toBe('/a\n');
 });
 
-test('a loop of parents ends', () => {
+test('returns undefined when the reported parents form a loop', () => {
   const cache = new CgroupPathCache({ mount });
   cache.learn(1n, 2n, 'x');
   cache.learn(2n, 1n, 'y');
   expect(cache.path(1n)).toBeUndefined();
 });
 
-test('looks up an id that was not reported, and lists the cgroups again after a while', () => {
+test('looks up an id that was not reported, and lists the cgroups again after the interval', () => {
   mkdirSync(join(mount, 'slice', 'unit'), { recursive: true });
   const cache = new CgroupPathCache({ mount });
   const eager = new CgroupPathCache({ mount, relistMs: 0 });
@@ -39,6 +39,6 @@ test('looks up an id that was not reported, and lists the cgroups again after a 
   expect(eager.path(inode('later'))).toBe('/later');
 });
 
-test('knows nothing where no hierarchy is mounted', () => {
+test('finds no path if no hierarchy is mounted', () => {
   expect(new CgroupPathCache({ mount: null }).path(1n)).toBeUndefined();
 });

@@ -24,7 +24,7 @@ function put(usage: number, inactive: number): void {
   writeFileSync(join(root, 'a', 'memory.stat'), `anon 1\ninactive_file ${inactive}\n`);
 }
 
-test('reads memory.stat again when usage has moved far enough, or after long enough', () => {
+test('reads memory.stat again when usage has changed enough, or after enough time', () => {
   const usage = new CgroupUsage(cgroup, { movedBytes: 50, ageMs: 1000 });
   expect(usage.read(0)).toEqual({ usageBytes: 1000, inactiveFileBytes: 100, usedBytes: 900, refreshed: true });
   put(1050, 500);
@@ -36,7 +36,7 @@ test('reads memory.stat again when usage has moved far enough, or after long eno
   expect(usage.read(1021)).toMatchObject({ usedBytes: 451, refreshed: true });
 });
 
-test('inactive file pages that were counted before usage fell give no negative value', () => {
+test('never returns a negative usage when usage falls below the cached inactive file pages', () => {
   const usage = new CgroupUsage(cgroup, { movedBytes: 5000, ageMs: 1000 });
   put(800, 700);
   usage.read(0);
@@ -44,7 +44,7 @@ test('inactive file pages that were counted before usage fell give no negative v
   expect(usage.read(1)).toMatchObject({ usageBytes: 600, usedBytes: 0 });
 });
 
-test('a cgroup that is gone is undefined', () => {
+test('returns undefined for a removed cgroup', () => {
   const usage = new CgroupUsage(cgroup, { movedBytes: 0, ageMs: 0 });
   cgroup.close();
   rmSync(join(root, 'a'), { recursive: true });

@@ -12,7 +12,7 @@ describe('the memory cgroups of this machine', () => {
   afterEach(() => removeMemoryGroups());
   const cgroups = Cgroupfs.find() as Cgroupfs;
 
-  it('finds a cgroup and the limits that hold for it', () => {
+  it('finds a cgroup and the limits that apply to it', () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const child = group.child('below', 256 * MIB);
     const paths = cgroups.paths();
@@ -28,7 +28,7 @@ describe('the memory cgroups of this machine', () => {
     expect(existsSync(cgroups.directory(child.cgroupPath))).toBe(true);
   });
 
-  it('a removed cgroup stays gone when another gets its path', () => {
+  it('reads a removed cgroup as undefined even if a new cgroup has the same path', () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB, name: `oomscope-${process.pid}-again` });
     const first = cgroups.open(group.cgroupPath);
     expect(first?.usage()).toBeDefined();
@@ -43,7 +43,7 @@ describe('the memory cgroups of this machine', () => {
     first?.close();
   });
 
-  it('notices that a cgroup was made or removed', () => {
+  it('notices that a cgroup was created or removed', () => {
     const own = new Cgroupfs(memoryHierarchy() as MemoryHierarchy);
     own.paths();
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
@@ -56,14 +56,14 @@ describe('the memory cgroups of this machine', () => {
     expect(own.stale()).toBe(true);
   });
 
-  it('the root has no limit', () => {
+  it('returns no limit for the root', () => {
     expect(cgroups.limits('/')).toEqual([]);
     expect(cgroups.effectiveLimit('/')).toBeNull();
   });
 });
 
-/** On made-up files, because a machine has its memory controller in one version only. */
-describe('made-up hierarchies', () => {
+/** These tests use simulated files, because a machine has the memory controller only in v1 or only in v2. */
+describe('simulated hierarchies', () => {
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'oomscope-cgroup-'));
@@ -78,7 +78,7 @@ describe('made-up hierarchies', () => {
   const pressure =
     'some avg10=1.50 avg60=0.20 avg300=0.03 total=300\nfull avg10=0.75 avg60=0.10 avg300=0.01 total=200\n';
 
-  it('reads v2', () => {
+  it('reads the files of cgroup v2', () => {
     put('a', { 'memory.current': '900\n', 'memory.max': '1000\n', 'memory.stat': 'anon 1\ninactive_file 0\n' });
     put('a/b', {
       'memory.current': '500\n',
@@ -103,7 +103,7 @@ describe('made-up hierarchies', () => {
     expect(cgroups.limits('/a/b')).toEqual([{ path: '/a', limitBytes: 1000, leftBytes: 100 }]);
   });
 
-  it('reads v1, with the pressure of v2', () => {
+  it('reads the files of cgroup v1, and memory.pressure in the v2 hierarchy', () => {
     const none = '9223372036854771712\n';
     put('unified/a', { 'memory.pressure': pressure });
     put('memory/a', {
@@ -128,7 +128,7 @@ describe('made-up hierarchies', () => {
     expect([bare?.pressure(), bare?.stalled()]).toEqual([null, null]);
   });
 
-  it('stops at a cgroup of v1 whose usage does not count for those above', () => {
+  it('ignores the limits above a cgroup of v1 with memory.use_hierarchy 0', () => {
     put('a', { 'memory.usage_in_bytes': '10\n', 'memory.limit_in_bytes': '20\n', 'memory.use_hierarchy': '0\n' });
     put('a/b', { 'memory.usage_in_bytes': '1\n', 'memory.limit_in_bytes': '100\n', 'memory.use_hierarchy': '0\n' });
     const cgroups = new Cgroupfs({ version: 1, mount: root, unified: undefined });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readDyingProcess } from '../../src/linux/dying-process.ts';
 
-test('reads a live process, and nothing after it has exited', async () => {
+test('reads a live process, and returns only undefined after its exit', async () => {
   const child = spawn('sleep', ['1000']);
   const pid = child.pid ?? 0;
   await once(child, 'spawn');
@@ -21,7 +21,7 @@ test('reads a live process, and nothing after it has exited', async () => {
   expect(await readDyingProcess(pid, pid)).toEqual({});
 });
 
-test('reads the files that it can, though others cannot be read', async () => {
+test('returns the fields of readable files if other files cannot be read', async () => {
   const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
   try {
     mkdirSync(join(proc, '7', 'task', '8'), { recursive: true });

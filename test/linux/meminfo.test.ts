@@ -22,18 +22,18 @@ const expected = {
   slabUnreclaimableBytes: 42000 * 1024,
 };
 
-test('sizes in bytes, in whatever order the lines are', () => {
+test('returns sizes in bytes, whatever the order of the lines', () => {
   expect(parseMeminfo(Buffer.from(lines))).toEqual(expected);
   expect(parseMeminfo(Buffer.from(lines.trimEnd().split('\n').reverse().join('\n')))).toEqual(expected);
 });
 
-test('a missing line counts as 0, a missing file as null', () => {
+test('returns 0 for a missing line and null for a missing file', () => {
   expect(parseMeminfo(Buffer.from('MemTotal: 1 kB\n'))).toMatchObject({ totalBytes: 1024, availableBytes: 0 });
   expect(parseMeminfo(undefined)).toBeNull();
   expect(readMeminfo('/nowhere')).toBeNull();
 });
 
-test('the running machine', () => {
+test('reads /proc/meminfo of the running machine', () => {
   const { totalBytes = 0, availableBytes = 0, freeBytes = 0 } = readMeminfo() ?? {};
   expect(totalBytes).toBeGreaterThan(2 ** 26);
   expect(availableBytes).toBeLessThanOrEqual(totalBytes);

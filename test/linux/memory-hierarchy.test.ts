@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { cgroupMounts, memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 
-test('finds the hierarchies of v1, of v2, and of both', () => {
+test('finds the mount points of v1, of v2, and of both', () => {
   const of = (mountinfo: string) => memoryHierarchy(cgroupMounts(mountinfo));
   const line = (mount: string, type: string, options: string) =>
     `30 23 0:26 / ${mount} rw - ${type} cgroup rw,${options}\n`;
@@ -14,7 +14,7 @@ test('finds the hierarchies of v1, of v2, and of both', () => {
   expect(of(unified)).toBeUndefined();
 });
 
-test('a mount point with a blank is written in octal', () => {
+test('decodes octal escapes in a mount point with a space', () => {
   const mountinfo = '30 23 0:26 / /sys/fs/a\\040b rw - cgroup2 cgroup2 rw\n';
   expect(cgroupMounts(mountinfo)).toEqual({ memory: undefined, unified: '/sys/fs/a b' });
 });

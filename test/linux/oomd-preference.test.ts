@@ -7,7 +7,7 @@ import { oomdPreference } from '../../src/linux/oomd-preference.ts';
 
 const isRoot = process.geteuid?.() === 0;
 
-test.skipIf(!isRoot)('the attributes of a directory that root owns, and of no other', () => {
+test.skipIf(!isRoot)('reads the attributes only of directories that root owns', () => {
   const directory = mkdtempSync(join('/var/tmp', 'oomscope-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const set = (name: string, value: string) =>

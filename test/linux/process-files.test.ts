@@ -33,14 +33,14 @@ describe('stat', () => {
     expect(parseStat(bytes(line))).toMatchObject({ state, ...expected });
   });
 
-  test('is undefined for other bytes, and for a line that ends before the start time', () => {
+  test('is undefined for bytes in another format, and for a line that ends before the start time', () => {
     parseStat(bytes(`100 (a) ${rest}`));
     for (const text of ['', '100', '100 (a', '100 (a) S 1 2', `100 (a) ${rest.slice(0, rest.indexOf('987654') - 1)}`]) {
       expect(parseStat(bytes(text))).toBeUndefined();
     }
   });
 
-  test('a line that ends with its last needed field is read', () => {
+  test('is read if the line ends with the last needed field', () => {
     expect(parseStat(bytes('7 (a) S 1 2 3 0 -1 0 1 0 0 0 1 2 3 4 20 0 1 0 987654 1 2'))).toMatchObject({
       startTicks: 987654,
       rssBytes: 2 * pageBytes(),
@@ -68,7 +68,7 @@ describe('status', () => {
       .map(([name, value]) => `${name}:\t${value}\n`)
       .join('');
 
-  test('gives sizes in bytes', () => {
+  test('returns sizes in bytes', () => {
     expect(parseStatus(bytes(lines()))).toEqual({
       uid: 1000,
       hasMemory: true,
@@ -83,12 +83,12 @@ describe('status', () => {
     });
   });
 
-  test('is read in any order of its lines', () => {
+  test('is read whatever the order of its lines', () => {
     const turned = lines().trimEnd().split('\n').reverse().join('\n');
     expect(parseStatus(bytes(turned))).toEqual(parseStatus(bytes(lines())));
   });
 
-  test('a kernel thread and a zombie have no memory', () => {
+  test('returns no memory for a kernel thread and for a zombie', () => {
     expect(parseStatus(bytes('Name:\tkthreadd\nUid:\t0\t0\t0\t0\nThreads:\t1\n'))).toMatchObject({
       uid: 0,
       hasMemory: false,
@@ -97,11 +97,11 @@ describe('status', () => {
     });
   });
 
-  test('a name cannot pose as a line', () => {
+  test('does not mistake a process name for a line', () => {
     expect(parseStatus(bytes(lines({ Name: 'VmRSS: 99 kB' }))).rssBytes).toBe(60 * 1024);
   });
 
-  test('finds a pending SIGKILL, of the thread or of the process', () => {
+  test('finds a pending SIGKILL for the thread or for the process', () => {
     const pending = (name: string, mask: bigint) =>
       parseStatus(bytes(lines({ [name]: mask.toString(16).padStart(16, '0') }))).killPending;
     fc.assert(
@@ -112,7 +112,7 @@ describe('status', () => {
   });
 });
 
-test('the memory cgroup, on v1, v2 and both at once', () => {
+test('finds the memory cgroup on v1, on v2, and with both mounted', () => {
   expect(memoryCgroup('0::/user.slice/a.scope\n')).toBe('/user.slice/a.scope');
   expect(memoryCgroup('5:cpu,cpuacct:/x\n4:memory:/docker/abc\n1:name=systemd:/y\n')).toBe('/docker/abc');
   expect(memoryCgroup('3:hugetlb,memory:/both\n0::/unified\n')).toBe('/both');
@@ -122,7 +122,7 @@ test('the memory cgroup, on v1, v2 and both at once', () => {
   expect(memoryCgroup('')).toBeUndefined();
 });
 
-test('arguments of a command line', () => {
+test('splits a command line into arguments', () => {
   expect(parseCmdline(bytes('sleep\x001000\0'))).toEqual(['sleep', '1000']);
   expect(parseCmdline(bytes('a\0\0b\0'))).toEqual(['a', '', 'b']);
   expect(parseCmdline(bytes(''))).toEqual([]);

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { pidsIn, processFiles, readProcess, startTicksOf } from '../../src/linux/process-reader.ts';
 import { processAncestors } from '../../src/process/ancestors.ts';
 
-test('reads all files of this process together', () => {
+test('combines the fields of all files of this process', () => {
   const found = readProcess(process.pid, [
     'stat',
     'status',
@@ -37,12 +37,12 @@ test('reads all files of this process together', () => {
   expect(found?.threads).toBeGreaterThan(1);
 });
 
-test('reads only the files that are asked for', () => {
+test('reads only the given files', () => {
   expect(readProcess(process.pid, ['oom_score_adj'])).toEqual({ pid: process.pid, oomScoreAdj: expect.any(Number) });
   expect(readProcess(process.pid, [])).toEqual({ pid: process.pid });
 });
 
-test('a process that has exited is undefined', async () => {
+test('returns undefined for a process that has exited', async () => {
   const child = spawn('sleep', ['1000']);
   const pid = child.pid ?? 0;
   await once(child, 'spawn');
@@ -56,13 +56,13 @@ test('a process that has exited is undefined', async () => {
   expect(processFiles.exe(`/proc/${pid}`)).toEqual({ exe: null });
 });
 
-test('kthreadd is a kernel thread without memory and without arguments', () => {
+test('reads kthreadd as a kernel thread without memory and arguments', () => {
   expect(readProcess(2, ['stat', 'status', 'cmdline'])).toMatchObject({
     ...{ comm: 'kthreadd', kernelThread: true, hasMemory: false, args: [] },
   });
 });
 
-test('a thread has a stat of its own', () => {
+test('reads the stat file of a single thread', () => {
   expect(processFiles.stat(`/proc/self/task/${process.pid}`)).toMatchObject({ ppid: process.ppid });
 });
 

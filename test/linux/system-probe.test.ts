@@ -18,7 +18,7 @@ ShmemHugePages:     1111 kB
 SUnreclaim:        42000 kB
 `;
 
-test('reads the files again each time', () => {
+test('reads the files again at each call', () => {
   const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
   try {
     mkdirSync(join(proc, 'pressure'));
@@ -44,7 +44,7 @@ test('reads the files again each time', () => {
   }
 });
 
-test('the running machine', () => {
+test('reads the state of the running machine', () => {
   const probe = new SystemProbe();
   const { meminfo: memory, load_1m } = probe.read(0);
   probe.close();

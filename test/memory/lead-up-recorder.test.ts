@@ -1,4 +1,4 @@
-/** The ring of samples and their interval, on made-up files. test/kernel has real kills. */
+/** Tests of the samples and their interval with simulated files. test/kernel has tests with real kills. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ const stalled = (us: number) => {
   writeFileSync(join(root, 'proc', 'pressure', 'memory'), `some ${line}full ${line}`);
 };
 
-test('keeps the last minute, and no more', () => {
+test('keeps only the samples of the last minute', () => {
   for (; ms < 200_000; ms += 1000) {
     use((1 + ms / 10_000) * MIB);
     leadUps.sample();
@@ -55,7 +55,7 @@ test('keeps the last minute, and no more', () => {
   expect(leadUps.before(undefined, ms)?.subject.scope).toBe('system');
 });
 
-test('doubles its interval while nothing moves, and shortens it when something does', () => {
+test('doubles its interval while usage does not change, and shortens it when usage changes', () => {
   leadUps.sample();
   const delays = [1, 2, 3, 4, 5].map(() => leadUps.sample());
   expect(delays).toEqual([2000, 4000, 8000, 8000, 8000]);
@@ -67,17 +67,17 @@ test('doubles its interval while nothing moves, and shortens it when something d
   expect(leadUps.sample()).toBe(1000);
 });
 
-test('notices slow growth, too', () => {
+test('notices slow growth as a change of usage', () => {
   let kept = 0;
   leadUps.sample();
   for (let i = 1; i <= 40; i++) {
     use(MIB + i * 100_000);
     if (leadUps.sample() === 1000) kept++;
   }
-  expect(kept).toBe(3); // each time that another MiB has come together
+  expect(kept).toBe(3); // each time that usage has grown by another MiB
 });
 
-test('gives pressure as the share of the time between two samples', () => {
+test('computes pressure as the share of stalled time between two samples', () => {
   for (; ms <= 3000; ms += 1000) {
     stalled(ms * 250);
     leadUps.sample();
@@ -85,7 +85,7 @@ test('gives pressure as the share of the time between two samples', () => {
   expect(leadUps.before(undefined, ms)?.samples.map(({ some }) => some)).toEqual([null, 0.25, 0.25, 0.25]);
 });
 
-test('a lead-up is drawn as two lines of bars', () => {
+test('draws a lead-up as two lines of bars', () => {
   for (; ms < 60_000; ms += 1000) {
     use((1 + ms / 1000) * MIB);
     stalled(ms < 50_000 ? 0 : (ms - 50_000) * 500);
@@ -98,13 +98,13 @@ test('a lead-up is drawn as two lines of bars', () => {
   expect(pressure?.[1]).toMatch(/^▁+▅+ at most some 50 %, full 50 %$/);
 });
 
-test('a bar for each value, and a blank where there is none', () => {
+test('draws a bar for each value, and a space for a missing value', () => {
   expect(sparkline([0, 1, 2, 3, 4, 5, 6, 7, 8], 0, 8)).toBe('▁▂▃▄▅▆▇██');
   expect(sparkline([null, 5, Number.NaN], 0, 10)).toBe(' ▅ ');
   expect(sparkline([3, 3], 3, 3)).toBe('▁▁');
 });
 
-test('takes the pressure of each cgroup from a monitor, and leaves unknown shares unknown', () => {
+test('takes the pressure of each cgroup from a monitor, and returns null for unknown shares', () => {
   const subject = { scope: 'cgroup', path: '/a', id: cgroups.id('/a'), ...noOwner } as const;
   const watched = new LeadUpRecorder({
     ...{ proc: join(root, 'proc'), cgroups, now: () => ms },

@@ -6,11 +6,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pageBytes } from '../../src/linux/page-size.ts';
 import { largest, ProcessSampler } from '../../src/memory/process-sampler.ts';
 
-/** A pass reads all processes, however many this machine has. */
+/** With this `most`, one pass reads all processes of this machine. */
 const EVERY_PROCESS = 2 ** 22;
 
 describe('the processes of this machine', () => {
-  it('include this process, with its true fields', () => {
+  it('include this process with the right fields', () => {
     using processes = new ProcessSampler({ swap: true, most: EVERY_PROCESS });
     const found = processes.sample().get(process.pid);
     const stat = readFileSync('/proc/self/stat', 'utf8');
@@ -28,7 +28,7 @@ describe('the processes of this machine', () => {
     expect(processes.sample().get(2)?.kernelThread).toBe(true); // kthreadd
   });
 
-  it('appear when they start, and disappear when they exit', async () => {
+  it('appear after they start, and disappear after they exit', async () => {
     using processes = new ProcessSampler({ most: EVERY_PROCESS });
     processes.sample();
     const child = spawn('sleep', ['60']);
@@ -43,8 +43,8 @@ describe('the processes of this machine', () => {
   });
 });
 
-/** A made-up /proc: no test can make thousands of processes, hostile names and reused pids for real. */
-describe('a made-up /proc', () => {
+/** A simulated /proc, because no test can create thousands of processes, hostile names and reused pids. */
+describe('with a simulated /proc, the sampler', () => {
   let proc: string;
   beforeEach(() => {
     proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
@@ -58,14 +58,14 @@ describe('a made-up /proc', () => {
     writeFileSync(join(proc, String(pid), 'cgroup'), `0::/of/${pid}\n`);
   }
 
-  it('reads names with any characters', () => {
+  it('reads process names with any characters', () => {
     put(7, { comm: ') R 1 (\n9 x', pages: 3, ticks: 42 });
     const found = new ProcessSampler({ proc }).sample().get(7);
     expect(found).toMatchObject({ comm: ') R 1 (\n9 x', startTicks: 42, ppid: 1, cgroup: '/of/7' });
     expect(found?.rssBytes).toBe(3 * pageBytes());
   });
 
-  it('takes a reused pid for another process', () => {
+  it('treats a process with a reused pid as a new process', () => {
     put(7, { ticks: 1 });
     const processes = new ProcessSampler({ proc });
     const first = processes.sample().get(7);
@@ -75,7 +75,7 @@ describe('a made-up /proc', () => {
     expect(second).toMatchObject({ startTicks: 2, comm: 'other' });
   });
 
-  it('reads at most so many in a pass: the large ones always, the small ones in turn', () => {
+  it('reads at most `most` processes in a pass: large ones always, small ones in turn', () => {
     const large = (20 * 2 ** 20) / pageBytes();
     for (let pid = 1; pid <= 200; pid++) put(pid, { pages: pid <= 10 ? large : 1 });
     let ms = 0;
@@ -91,7 +91,7 @@ describe('a made-up /proc', () => {
     expect(Math.min(...[...processes.sample().values()].map(({ readMs }) => readMs))).toBeGreaterThan(ms - 8);
   });
 
-  it('never counts kernel threads among the largest', () => {
+  it('never returns kernel threads among the largest processes', () => {
     put(2, { flags: 0x00200000, pages: 1000 });
     for (const [pid, pages] of [
       [3, 5],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { StallMeter } from '../../src/memory/stall-meter.ts';
 
-test('the share of the time since the totals before, for each key by itself', () => {
+test('computes the share of stalled time since the previous totals, separately for each key', () => {
   const meter = new StallMeter();
   expect(meter.next('a', { someUs: 1000, fullUs: 0 }, 0)).toBeUndefined();
   expect(meter.next('b', { someUs: 0, fullUs: 0 }, 0)).toBeUndefined();
@@ -9,7 +9,7 @@ test('the share of the time since the totals before, for each key by itself', ()
   expect(meter.next('b', { someUs: 20_000, fullUs: Number.NaN }, 10)).toEqual({ some: 1, full: null });
 });
 
-test('no share without totals, and none when no time has passed', () => {
+test('returns undefined without totals, and if no time has passed', () => {
   const meter = new StallMeter();
   meter.next('a', { someUs: 0, fullUs: 0 }, 0);
   expect(meter.next('a', null, 10)).toBeUndefined();

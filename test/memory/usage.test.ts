@@ -1,4 +1,4 @@
-/** Levels of usage on made-up files and a virtual clock. test/kernel has real ones. */
+/** Tests of usage levels with simulated files and a virtual clock. test/kernel has tests with real cgroups. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +39,7 @@ function group(path: string, usage: number, limit: number | 'max', inactive = 0)
   writeFileSync(join(directory, 'memory.stat'), `inactive_file ${inactive}\n`);
 }
 
-/** @param scene what happens at each second */
+/** @param scene changes the simulated files at each second */
 function watch(seconds: number, scene: (second: number) => void, options: UsageOptions = {}): UsageLevel[] {
   const scheduler = new VirtualTimeScheduler(undefined, seconds * 1000);
   const events: UsageLevel[] = [];
@@ -52,7 +52,7 @@ function watch(seconds: number, scene: (second: number) => void, options: UsageO
   return events;
 }
 
-test('reports the level of the system, up and down', () => {
+test('reports rising and falling levels of the system', () => {
   const events = watch(20, (second) => system(second < 5 ? 50 : second < 10 ? 96 : 20));
   expect(events.map(({ level, previous, severity }) => [level, previous, severity])).toEqual([
     ['critical', 'normal', 'critical'],
@@ -69,7 +69,7 @@ test('reports the level of the system, up and down', () => {
   expect(events[0]?.message).toContain('gro\\x0awer (pid 7)');
 });
 
-test('of a cgroup, leaves out inactive file pages, and says when it will be full', () => {
+test('does not count inactive file pages of a cgroup, and predicts when it will be full', () => {
   const events = watch(30, (second) => {
     group('shop', (40 + second * 2) * MIB, 100 * MIB, 10 * MIB);
     group('shop/web', (30 + second * 2) * MIB, 'max');
@@ -79,13 +79,13 @@ test('of a cgroup, leaves out inactive file pages, and says when it will be full
     ['/shop', 'medium'],
   ]);
   const [low] = events;
-  // 70 MiB are reached in second 20, and have held for 2 s in second 22.
+  // Usage reaches 70 MiB in second 20, and has stayed above for 2 s in second 22.
   expect(low).toMatchObject({ used_bytes: 74 * MIB, available_bytes: 26 * MIB, limit_bytes: 100 * MIB });
   expect(low?.growth).toMatchObject({ bytes_per_second: 2 * MIB, exhausted_in_seconds: 13 });
   expect(low?.top.map(({ pid }) => pid)).toEqual([7]);
 });
 
-test('counts the limit of a cgroup above, and ignores a limit that is larger than the machine', () => {
+test('respects the limit of a cgroup above, and ignores a limit that is larger than RAM', () => {
   const events = watch(
     10,
     () => {
@@ -109,7 +109,7 @@ test('reports only the cgroups that match', () => {
   expect(watch(10, scene, { groups: ['/b*'] }).map(({ subject }) => subject.path)).toEqual(['/b']);
 });
 
-test('refuses values that are out of range', () => {
+test('throws USAGE for values that are out of range', () => {
   expect(() => watchUsage({ thresholds: [0.9, 0.8, 0.95] })).toThrow('expected three rising shares');
   expect(() => watchUsage({ thresholds: [0.5, 0.8, 1.5] })).toThrow('got 0.5, 0.8, 1.5');
   expect(() => watchUsage({ hysteresis: 0.9 })).toThrow('hysteresis: expected');

@@ -14,7 +14,7 @@ function alert(event: Event): Alert {
 }
 
 describe('alertOf', () => {
-  it('makes a kill a moment of its own, with nothing in its labels that changes from kill to kill', () => {
+  it('makes a momentary alert of each kill, with the same labels for similar kills', () => {
     const [one, other] = [alert(oomKill('killed')), alert(oomKill('killed'))];
     expect(one).toMatchObject({ name: 'OomKill', severity: 'critical', status: 'firing', momentary: true });
     expect(one.title).toBe('OOM kill: cache on n1');
@@ -30,32 +30,32 @@ describe('alertOf', () => {
     expect(one.labels).toEqual(other.labels);
   });
 
-  it('is silent about what was not a kill', () => {
+  it('makes no alert if the kernel only marked an exiting process', () => {
     expect(alertOf(oomKill('already_dying'))).toBeUndefined();
   });
 
-  it('makes no second alert of the report of a kill that was seen', () => {
+  it('makes no alert of a report that belongs to an `oom.kill` event', () => {
     const { reports } = explain(fixture(fixtures[0] as string));
     const report = reports[0] as OomReport;
     expect(alert(report)).toMatchObject({ name: 'OomReport', severity: 'critical', momentary: true });
     expect(alertOf({ ...report, kill_id: oomKill('killed').id })).toBeUndefined();
   });
 
-  it('tells an episode of pressure by one key, from its beginning to its end', () => {
+  it('gives all alerts about one episode of pressure the same key', () => {
     const up = alert(pressureLevel('medium', 'normal'));
     const worse = alert(pressureLevel('critical', 'medium'));
     const over = alert(pressureLevel('normal', 'critical', { peak: 'critical' }));
     expect([up, worse, over].map(({ status }) => status)).toEqual(['firing', 'firing', 'resolved']);
     expect([up, worse, over].map(({ severity }) => severity)).toEqual(['warning', 'critical', 'critical']);
     expect(new Set([up, worse, over].map(({ key }) => key))).toEqual(new Set(['episode-1']));
-    expect(up.starts_at).toBe('2026-11-22T12:00:00.000Z'); // the event's time less its duration
+    expect(up.starts_at).toBe('2026-11-22T12:00:00.000Z'); // the time of the event minus its duration
     expect(up.ends_at).toBeNull();
     expect(over.ends_at).toBe('2026-11-22T12:00:02.000000001Z');
     expect(over.labels).toEqual(worse.labels);
     expect(alert(pressureLevel('low', 'normal', { episode: 'episode-2' })).key).toBe('episode-2');
   });
 
-  it('tells what the guard did, and its notice, but not what it would do', () => {
+  it('makes alerts of results and notices of the guard, but not of what it only would do', () => {
     expect(alert(guardResult('killed'))).toMatchObject({
       name: 'GuardResult',
       title: 'Guard: killed: cache on n1',
@@ -65,10 +65,10 @@ describe('alertOf', () => {
     expect(alertOf(guardResult('would_kill'))).toBeUndefined();
     expect(alert(guardAction('notify', 'done')).key).not.toBe(alert(guardResult('killed')).key);
     expect(alertOf(guardAction('notify', 'would'))).toBeUndefined();
-    expect(alertOf(guardAction('kill', 'done'))).toBeUndefined(); // its result is told
+    expect(alertOf(guardAction('kill', 'done'))).toBeUndefined(); // the result causes the alert
   });
 
-  it('tells of a container what its kill has told already only to those who were not told', () => {
+  it('gives an alert about a container the key of its kill, so that receivers can drop duplicates', () => {
     const kill = oomKill('killed');
     const container = alert(containerOom([kill.id]));
     expect(container).toMatchObject({ key: kill.id, name: 'ContainerOom', title: 'OOM in the container web on n1' });
@@ -77,7 +77,7 @@ describe('alertOf', () => {
     expect(alertOf({ ...containerOom([]), verdict: 'spared' })).toBeUndefined();
   });
 
-  it('tells usage by its subject, and losses by their place', () => {
+  it('makes alerts of usage with the subject as the key, and of lost events', () => {
     expect(alert(usageLevel('critical', 'normal'))).toMatchObject({
       name: 'MemoryUsage',
       key: 'memory.usage system /',

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Exit } from '../../src/cli/verb/exit.ts';
 import { errorCodes, OomscopeError } from '../../src/model/error.ts';
 
-test('an error carries its code, its log and its cause', () => {
+test('an error has a code, a log and a cause', () => {
   const cause = new Error('below');
   const error = new OomscopeError('LIBBPF', 'it failed', { detail: 'log', cause });
   expect(error).toBeInstanceOf(Error);

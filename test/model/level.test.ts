@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { PressureLevel } from '../../src/bpf/wire/layout.ts';
 import { levelIndex, levelNames, raisedLevels, severityOfLevel } from '../../src/model/level.ts';
 
-test('the levels are in the order of the BPF programs', () => {
+test('the levels have the same order as in the BPF programs', () => {
   const { PRESSURE_LEVELS, ...levels } = PressureLevel;
   expect(levelNames).toHaveLength(PRESSURE_LEVELS);
   for (const [name, value] of Object.entries(levels)) {
@@ -12,6 +12,6 @@ test('the levels are in the order of the BPF programs', () => {
   expect(raisedLevels).toEqual(levelNames.slice(1));
 });
 
-test('a level has one severity, of pressure and of usage', () => {
+test('a level has the same severity for pressure and for usage', () => {
   expect(levelNames.map(severityOfLevel)).toEqual(['info', 'info', 'warning', 'critical']);
 });

@@ -14,7 +14,7 @@ const reading = (path: string): Reading => ({
 });
 const sizes = { usedBytes: 60, limitBytes: 100, availableBytes: 40, growth: null };
 
-test('takes shares from the readings where levels come from PSI', () => {
+test('takes shares from the readings if levels come from PSI', () => {
   expect(memoryRows([reading('/a')], () => 'medium')).toEqual([
     { subject: cgroup('/a'), level: 'medium', some: 0.25, full: null, ...sizes },
   ]);

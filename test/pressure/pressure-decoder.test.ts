@@ -99,7 +99,7 @@ function decode(...records: Buffer[]): PressureEvent[] {
   return events;
 }
 
-test('reports a stall while it lasts and when it ends, with its cause, and makes the name printable', () => {
+test('reports a stall while it lasts and when it ends, with its cause and a printable name', () => {
   const events = decode(stall(SHOP, 0n, false), stall(SHOP, 12_000_000n, false), stall(SHOP, 20_000_000n, true));
   const why = 'memory that it needs is read back from swap.';
   expect(events.map(({ message }) => message)).toEqual([
@@ -141,7 +141,7 @@ test('reports levels of the system and of wanted cgroups, with the severity of t
   });
 });
 
-test('counts the countdowns of a limit that the kernel did not send, and begins again when its count does', () => {
+test('counts the countdowns that the BPF program did not send, also after its counter was reset', () => {
   const events = decode(
     countdown(SHOP, 4, 2),
     countdown(SHOP, 9, 7),
@@ -155,6 +155,6 @@ test('counts the countdowns of a limit that the kernel did not send, and begins 
   ]);
 });
 
-test('drops stalls of cgroups that are not wanted', () => {
+test('drops stalls in cgroups that the user does not want', () => {
   expect(decode(stall(OTHER, 1n, true))).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** On made-up PSI files and a made-up clock, because no test can make real pressure of a known share. */
+/** These tests use simulated PSI files and a simulated clock, because no test can create pressure of an exact share. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(proc, { recursive: true }));
 
-/** @param shares of each second, in percent: some and full */
+/** @param shares for each second, `some` and `full` in percent */
 function watch(shares: [some: number, full: number][]): PressureLevel[] {
   let ms = 0;
   const total = { some: 0, full: 0 };
@@ -65,16 +65,16 @@ test('reports an episode from its beginning to its end', () => {
   const over = events.at(-1);
   expect(over).toMatchObject({ severity: 'info', duration_ns: 4e9, stalls: 0, decided_by_seconds: 1 });
   expect(over?.peak).toEqual({ level: 'critical', some: 0.7, full: 0.1 });
-  // 0.15 + 0.7 + 0.4 + 0.05 of a second.
+  // The sum of the stalled times: 0.15 s + 0.7 s + 0.4 s + 0.05 s.
   expect((over?.stall_ns.other ?? 0) / 1e9).toBeCloseTo(1.3, 6);
 });
 
-test('full makes a higher level than the same share of some', () => {
+test('derives a higher level from `full` than from the same share of `some`', () => {
   expect(watch([[25, 21]]).map(({ level }) => level)).toEqual(['medium']);
   expect(watch([[45, 45]]).map(({ level }) => level)).toEqual(['critical']);
 });
 
-test('reports nothing at rest', () => {
+test('reports nothing without stalls', () => {
   expect(
     watch([
       [0, 0],

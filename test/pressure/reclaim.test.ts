@@ -1,4 +1,4 @@
-/** On made-up files, because memory.reclaim needs cgroup v2: what is written, and what is reported. */
+/** These tests use simulated files, because memory.reclaim needs cgroup v2. They check what is written and reported. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-test('asks the kernel for as many bytes as the order names, of that cgroup', async () => {
+test('writes the bytes of the order to memory.reclaim of its cgroup', async () => {
   writeFileSync(join(root, 'a', 'memory.reclaim'), '');
   checkReclaim({ cgroup: '/a', bytes: 4096 }, cgroups);
   const done = await reclaim({ cgroup: '/a', bytes: 4096 }, cgroups);
@@ -43,7 +43,7 @@ test('refuses an order that this kernel or cgroup cannot carry out', () => {
   expect(() => checkReclaim(order, undefined)).toThrow('no memory cgroups');
 });
 
-test('a critical cgroup starts the orders for itself and below, each once in a while', async () => {
+test('starts the orders for a critical cgroup and below, each at most once in 10 s', async () => {
   for (const path of ['a/b', 'c']) {
     mkdirSync(join(root, path));
     writeFileSync(join(root, path, 'memory.current'), '8192\n');

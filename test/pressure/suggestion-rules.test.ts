@@ -69,7 +69,7 @@ test('leaves out small processes that must not be ended', () => {
   expect(suggest(all, DOMAIN, SELF).excluded).toEqual([]);
 });
 
-test('suggests nothing where no process may be ended', () => {
+test('suggests nothing if no process may be ended', () => {
   expect(suggest([], DOMAIN, SELF)).toEqual({ candidates: [], excluded: [] });
   expect(suggest([process(1, 10)], DOMAIN, SELF).candidates).toEqual([]);
 });

@@ -18,20 +18,20 @@ function entry(of: Partial<ScoredProcess> = {}): ScoredProcess {
 const order = (...entries: ScoredProcess[]) => rankByBadness(entries, DOMAIN).map(({ entry: { comm } }) => comm);
 
 describe('the kernel’s order', () => {
-  test('counts RSS, swap, page tables, and thousandths of the domain', () => {
+  test('is by RSS + swap + page tables + oom_score_adj / 1000 × the domain', () => {
     const held = entry({ comm: 'held', rssBytes: 10 * MIB, swapBytes: 20 * MIB, pageTablesBytes: 5 * MIB });
     const adjusted = entry({ comm: 'adjusted', oomScoreAdj: 36 });
     const lowered = entry({ comm: 'lowered', rssBytes: 400 * MIB, oomScoreAdj: -500 });
     expect(order(lowered, held, adjusted)).toEqual(['adjusted', 'held', 'lowered']);
   });
 
-  test('takes the younger of equals', () => {
+  test('puts the younger of two processes with equal badness first', () => {
     const old = entry({ comm: 'old', startTicks: 999 });
     const [first, second] = [entry({ comm: 'first', startTicks: 1001 }), entry({ comm: 'second', startTicks: 1001 })];
     expect(order(old, first, second)).toEqual(['second', 'first', 'old']);
   });
 
-  test('puts processes that are never chosen last', () => {
+  test('puts processes that the kernel never chooses last', () => {
     const init = entry({ comm: 'init', pid: 1, rssBytes: 900 * MIB });
     const immune = entry({ comm: 'immune', oomScoreAdj: -1000, rssBytes: 900 * MIB });
     expect(order(init, immune, entry({ comm: 'vfork', vfork: true }), entry({ comm: 'small' }))[0]).toBe('small');
@@ -44,7 +44,7 @@ describe('a sample', () => {
     return scores.sample();
   };
 
-  test('is the head of the whole list, whatever its options', () => {
+  test('contains the first processes of the whole list, whatever the options', () => {
     const whole = sample({ top: 10_000 });
     const [first] = whole.scores;
     expect(whole.scores).toHaveLength(whole.candidates);

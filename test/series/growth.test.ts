@@ -16,7 +16,7 @@ const line = (n: number, start: number, slope: number, from = 0) =>
   Array.from({ length: n }, (_, i) => [from + i, start + slope * i] as const);
 
 describe('the slope', () => {
-  it('of a straight line is exact, without uncertainty', () => {
+  it('of a straight line is exact, with an uncertainty of 0', () => {
     fc.assert(
       fc.property(lengths, starts, slopes, (n, start, slope) => {
         const found = windowOf(line(n, start, slope)).slope();
@@ -64,7 +64,7 @@ describe('the slope', () => {
     expect(window.slope()?.perSecond).toBeCloseTo(2);
   });
 
-  it('lies within its interval in 95 of 100 cases', () => {
+  it('lies within its confidence interval in 95 of 100 cases', () => {
     const noise = gaussian(20261122);
     let within = 0;
     const trials = 4000;
@@ -78,7 +78,7 @@ describe('the slope', () => {
 });
 
 describe('Student’s t', () => {
-  // From the printed tables.
+  // These values are from printed tables.
   it.each([
     [1, 12.706],
     [4, 2.776],
@@ -90,7 +90,7 @@ describe('Student’s t', () => {
 });
 
 describe('growthOf', () => {
-  it('gives a range that includes the estimate, and has no end where growth is uncertain', () => {
+  it('returns a range that includes the estimate, and has a null end if growth is uncertain', () => {
     const uncertain = fc.integer({ min: 0, max: 1e6 });
     fc.assert(
       fc.property(slopes, uncertain, fc.integer({ min: 0, max: 1e12 }), (perSecond, uncertainty, left) => {
@@ -106,7 +106,7 @@ describe('growthOf', () => {
     );
   });
 
-  it('computes when the rest is used up', () => {
+  it('computes when no memory will be left', () => {
     expect(growthOf({ perSecond: 10, uncertainty: 5 }, 300)).toEqual({
       bytes_per_second: 10,
       uncertainty_bytes_per_second: 5,
@@ -122,7 +122,7 @@ describe('growthOf', () => {
   });
 });
 
-/** Box and Muller, over a small generator with a seed: the same numbers in every run. */
+/** Normally distributed numbers by the Box–Muller method. The seed makes them the same in every run. */
 function gaussian(seed: number): () => number {
   let state = seed;
   const uniform = () => {

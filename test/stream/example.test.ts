@@ -1,4 +1,4 @@
-/** The operators together, as the documents show them. */
+/** Tests the combination of operators that the documentation shows. */
 import { Subject } from 'rxjs';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { episode, levelAtLeast, type PressureLevel, perCgroup, rateLimited, sustained } from '../../src/index.ts';
@@ -6,7 +6,7 @@ import { episode, levelAtLeast, type PressureLevel, perCgroup, rateLimited, sust
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
 
-it('reports medium pressure of two seconds once, again when it is worse, and when it is over', () => {
+it('reports medium pressure that lasts two seconds once, then when it gets worse, and when it is over', () => {
   const levels = new Subject<PressureLevel>();
   const steps: string[] = [];
   levels
@@ -28,7 +28,7 @@ it('reports medium pressure of two seconds once, again when it is worse, and whe
     vi.advanceTimersByTime(thenMs);
   };
   say('/web', 'medium', 1000);
-  say('/batch', 'critical', 500); // short: not a word
+  say('/batch', 'critical', 500); // too short to be reported
   say('/batch', 'normal', 0);
   expect(steps).toEqual([]);
   say('/web', 'medium', 1000);

@@ -1,4 +1,4 @@
-/** The operators as marbles: n, l, m, c are levels; capitals are those of another subject. One frame is a millisecond. */
+/** Marble tests of the operators: n, l, m, c are levels; capitals are levels of another subject. A frame is 1 ms. */
 import { from, map, type Observable } from 'rxjs';
 import { type RunHelpers, TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
@@ -20,7 +20,7 @@ interface Levelled {
 
 const subject = (path: string): PressureSubject => ({ scope: 'cgroup', path, id: path, ...noOwner });
 
-/** `lm`: to medium from low. The previous level of one letter alone is `normal`. */
+/** `lm` is a change from low to medium. A single letter is a change from `normal`. */
 function event(name: string): Levelled {
   const of = (letter: string) => levelNames.find((level) => level[0] === letter.toLowerCase()) ?? 'normal';
   const path = name === name.toLowerCase() ? '/a' : '/B';
@@ -39,7 +39,7 @@ const marbles = (test: (helpers: RunHelpers, scheduler: TestScheduler) => void) 
 
 describe('levelAtLeast', () => {
   it(
-    'passes an event that reaches the level, and then all until the return to normal',
+    'passes the first event that reaches the level, and all later events until the return to normal',
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
       const source = hot<Levelled>('       -l-m-c-l-n-l-n-c-n-|', values);
       expectObservable(source.pipe(levelAtLeast('medium'))).toBe('---m-c-l-n-----c-n-|', values);
@@ -48,7 +48,7 @@ describe('levelAtLeast', () => {
   );
 
   it(
-    'keeps subjects and subscriptions apart',
+    'has separate state for each subject and each subscription',
     marbles(({ cold, expectObservable }) => {
       const passing = cold<Levelled>('mLNln|', values).pipe(levelAtLeast('medium'));
       expectObservable(passing).toBe('m--ln|', values);
@@ -57,7 +57,7 @@ describe('levelAtLeast', () => {
   );
 
   it(
-    'passes an error',
+    'passes an error of the source',
     marbles(({ cold, expectObservable }) => {
       expectObservable(cold<Levelled>('c#', values).pipe(levelAtLeast('low'))).toBe('c#', values);
     }),
@@ -66,7 +66,7 @@ describe('levelAtLeast', () => {
 
 describe('sustained', () => {
   it(
-    'passes the latest event when the condition has held for the time, then each one to the end',
+    'passes the latest event after the condition has held for durationMs, then every event until it ends',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const source = hot<Levelled>('-l-m------c--n--l-n-|', values);
       const expected = '             ------m---c--n------|';
@@ -76,7 +76,7 @@ describe('sustained', () => {
   );
 
   it(
-    'drops a condition that ends sooner, and does not count its time for the next',
+    'passes nothing if the condition ends sooner, and starts the time again for the next one',
     marbles(({ hot, expectObservable }, scheduler) => {
       const source = hot<Levelled>('-c--n-c--n-c--------|', values);
       const expected = '             ----------------c---|';
@@ -85,7 +85,7 @@ describe('sustained', () => {
   );
 
   it(
-    'takes another condition',
+    'uses the condition of the option `holds`',
     marbles(({ hot, expectObservable }, scheduler) => {
       const source = hot<Levelled>('-l---c---l----c------|', values);
       const expected = '             -------------------c-|';
@@ -95,7 +95,7 @@ describe('sustained', () => {
   );
 
   it(
-    'stops waiting when the subscriber unsubscribes',
+    'cancels its timer when the subscriber unsubscribes',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const source = hot<Levelled>('-c----------', values);
       expectObservable(source.pipe(sustained(5, { scheduler })), '^--!').toBe('----', values);
@@ -104,7 +104,7 @@ describe('sustained', () => {
   );
 
   it(
-    'passes an error at once',
+    'passes an error of the source at once',
     marbles(({ hot, expectObservable }, scheduler) => {
       expectObservable(hot<Levelled>('-c-#', values).pipe(sustained(5, { scheduler }))).toBe('---#', values);
     }),
@@ -113,7 +113,7 @@ describe('sustained', () => {
 
 describe('perCgroup', () => {
   it(
-    'keeps subjects apart',
+    'applies the operators to each subject separately',
     marbles(({ hot, expectObservable }, scheduler) => {
       const source = hot<Levelled>('-cL-N-------C------|', values);
       const expected = '             ------c----------C-|';
@@ -123,7 +123,7 @@ describe('perCgroup', () => {
   );
 
   it(
-    'forgets a cgroup without events, and leaves no timer behind',
+    'drops the state of a cgroup without events, and leaves no timer',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       let made = 0;
       const count = (source: Observable<Levelled>) => {
@@ -141,7 +141,7 @@ describe('perCgroup', () => {
 
 describe('rateLimited', () => {
   it(
-    'passes the count at once, then one for each token that is refilled',
+    'passes `count` events at once, then one event for each refilled token',
     marbles(({ hot, expectObservable, expectSubscriptions }, scheduler) => {
       const dropped: number[] = [];
       const source = hot('abcdefghij------k|');
@@ -154,7 +154,7 @@ describe('rateLimited', () => {
   );
 
   it(
-    'always passes events that must pass',
+    'passes all events for which `always` returns true',
     marbles(({ hot, expectObservable }, scheduler) => {
       const limited = rateLimited<Levelled>({
         count: 1,
@@ -167,7 +167,7 @@ describe('rateLimited', () => {
   );
 
   it(
-    'gives each subscription its own bucket',
+    'has a separate token bucket for each subscription',
     marbles(({ cold, expectObservable }, scheduler) => {
       const limited = cold('abc|').pipe(rateLimited({ count: 1, perMs: 100, scheduler }));
       expectObservable(limited).toBe('a--|');
@@ -175,7 +175,7 @@ describe('rateLimited', () => {
     }),
   );
 
-  it('refuses values that are out of range', () => {
+  it('throws USAGE for values that are out of range', () => {
     expect(() => rateLimited({ count: 0, perMs: 1 })).toThrow('got 0 in 1 ms');
     expect(() => rateLimited({ count: 1, perMs: 0 })).toThrow('expected a count of at least 1');
   });
@@ -195,7 +195,7 @@ describe('episode', () => {
     return lines;
   };
 
-  it('reports begun, worse and over, and no step between', () => {
+  it('reports only the steps begun, worse and over', () => {
     expect(steps(['n', 'l', 'm', 'l', 'c', 'm', 'n', 'n'])).toEqual([
       '/a event-1 begun low 0',
       '/a event-1 worse medium 1',
@@ -204,7 +204,7 @@ describe('episode', () => {
     ]);
   });
 
-  it('keeps several subjects apart', () => {
+  it('has separate episodes for each subject', () => {
     expect(steps(['c', 'L', 'n', 'N'])).toEqual([
       '/a event-0 begun critical 0',
       '/B event-1 begun low 0',
@@ -213,7 +213,7 @@ describe('episode', () => {
     ]);
   });
 
-  it('takes the id of the events, if they have one', () => {
+  it('uses the episode id of the events, if they have one', () => {
     const events = full(['l', 'n']).map((each) => ({ ...each, episode: 'e7' }));
     const ids: string[] = [];
     from(events)
@@ -223,7 +223,7 @@ describe('episode', () => {
   });
 
   it(
-    'keeps the episodes of each subscription, and passes an error',
+    'has separate episodes for each subscription, and passes an error of the source',
     marbles(({ cold, expectObservable, expectSubscriptions }) => {
       const source = cold<Full>('l-m#', Object.fromEntries(full(['l', 'm']).map((each) => [each.level[0], each])));
       const states = source.pipe(
