@@ -2,8 +2,8 @@
  * Bundles the command: node scripts/bundle.ts OUTPUT_DIRECTORY
  *
  * The library imports `rxjs` as a peer. The command has its own copy in the bundle, without the parts that it does not
- * use: all of RxJS costs 11 MB and 60 ms. Verbs stay apart, so that each loads only what it needs. Nothing is minified:
- * a stack trace names the functions of the sources.
+ * use: all of RxJS costs 11 MB and 60 ms. Each verb has its own chunk, so that a command loads only the code that it
+ * needs. Nothing is minified: a stack trace names the functions of the sources.
  *
  * Every chunk lies in the output directory itself: native/addon.ts finds build/ two folders above.
  */
@@ -31,7 +31,7 @@ const bundle = await rolldown({
   },
 });
 
-// Written beside, then swapped: a command that runs meanwhile still finds its chunks.
+// Written to another directory, which then replaces the old one: a command that runs meanwhile still finds its chunks.
 const fresh = `${output}.${process.pid}.new`;
 const old = `${output}.${process.pid}.old`;
 try {

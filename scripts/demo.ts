@@ -97,7 +97,7 @@ async function runSlow(group: MemoryGroup): Promise<number> {
   return cacheBuilder.signalCode === null ? 1 : 0;
 }
 
-/** Starts a process in the group. It keeps the name of its program. */
+/** Starts a process in the group. Its name is the name of its program. */
 function start(group: MemoryGroup, program: string, ...words: string[]): ChildProcess {
   return spawn(program, ['--cgroup', group.path, ...words], {
     argv0: program.split('/').at(-1),

@@ -1,5 +1,5 @@
-/* A memory hog that can only hurt itself: it moves into the given memory cgroups, checks that one of them has a finite limit, and
- * only then allocates. For the demo, the kernel tests and the benchmarks. */
+/* A memory hog that can exhaust only a limited cgroup: it moves into the given memory cgroups, checks that one of them has a finite
+ * limit, and only then allocates. The demo, the kernel tests and the benchmarks use it. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define MiB ((size_t)1 << 20)
-#define STEP MiB /* mapped at a time, so that total_vm grows with what was touched */
+#define STEP MiB /* bytes per mmap(), so that total_vm grows with the touched memory */
 #define MAX_GROUPS 8
 #define MAX_THREADS 256
 #define NAME_MAX_LEN 15 /* the kernel keeps 16 bytes, NUL included */
@@ -39,25 +39,25 @@ static const char help[] =
 	"to run (exit 2) when neither DIR nor a group above it has a finite limit. Sizes take K, M or G.\n"
 	"\n"
 	"  --cgroup DIR     the cgroup's directory; may be given again for other hierarchies of cgroup v1\n"
-	"  --max BYTES      the most it touches, all kinds together; then it gives up with exit 3 (512M)\n"
+	"  --max BYTES      limit of all touched memory together; at the limit hog exits with 3 (512M)\n"
 	"  --rate BYTES     touch at most BYTES a second, evenly\n"
 	"  --hold BYTES     touch only BYTES, print \"ready\", and sleep until a signal comes\n"
 	"  --file BYTES     first map and read BYTES of a file, locked in memory, for file-backed RSS\n"
-	"  --dir DIR        where that file is made, and unlinked at once (/var/tmp); on a tmpfs it is shmem\n"
+	"  --dir DIR        directory of that file (/var/tmp), which is unlinked at once; on a tmpfs it is shmem\n"
 	"  --shm BYTES      first touch BYTES of shared anonymous memory, for shmem RSS\n"
-	"  --threads N      N threads, named hog-1 to hog-N, do the touching\n"
-	"  --leader-exits   with --threads: they start once the main thread is gone\n"
+	"  --threads N      N threads, named hog-1 to hog-N, touch the memory\n"
+	"  --leader-exits   with --threads: the threads start after the main thread has exited\n"
 	"  --share          a second process, named hog-share, shares the memory without being a thread\n"
 	"  --dying BYTES    a child, named hog-dying, touches BYTES and is stopped in the middle of its exit; then print\n"
-	"                   \"ready\" and go on. Keep --max below the limit and nothing gets killed: the kernel only marks\n"
+	"                   \"ready\" and go on. If --max is below the limit, the kernel kills no process: it only marks\n"
 	"                   the child\n"
 	"  --ignore-term    SIGTERM does not end it\n"
-	"  --guest          no limit is needed: only in a guest of the kernel lab, where nobody is hurt\n"
-	"  --pipes N        make N pipes with room for 1 MiB each first: the kernel takes blocks of several pages for them, which\n"
-	"                   belong to it and cannot be reclaimed\n"
+	"  --guest          needs no limit; works only in a guest of the kernel lab, where no other system is affected\n"
+	"  --pipes N        first make N pipes with a capacity of 1 MiB each: the kernel allocates blocks of several pages for\n"
+	"                   each, which it cannot reclaim\n"
 	"  --membind NODE   take memory from this NUMA node only (MPOL_BIND)\n"
-	"  --comm NAME      the process's name: any bytes, written \\xNN\n"
-	"  --adj N          its oom_score_adj, 0 to 1000\n";
+	"  --comm NAME      name of the process; \\xNN stands for any byte\n"
+	"  --adj N          oom_score_adj of the process, 0 to 1000\n";
 
 static struct {
 	const char *groups[MAX_GROUPS];
@@ -72,9 +72,9 @@ static struct {
 
 static size_t page_bytes;
 static size_t target;              /* anonymous bytes to touch */
-static atomic_size_t taken;        /* of them, claimed by a thread */
+static atomic_size_t taken;        /* bytes of `target` that a thread has claimed */
 static atomic_int busy_threads;
-static struct timespec started;    /* touching, for --rate */
+static struct timespec started;    /* when touching began, for --rate */
 
 __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, const char *format, ...)
 {
@@ -86,7 +86,7 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(int status, con
 	_exit(status);
 }
 
-/* Read a small cgroup or proc file; false when it is not there. */
+/* Reads a small cgroup or proc file; false when it does not exist. */
 static bool read_file(const char *dir, const char *file, char *text, size_t size)
 {
 	char path[PATH_MAX + 64];
@@ -132,7 +132,7 @@ static bool is_member(const char *group)
 	return found;
 }
 
-/* Does this group or an ancestor have a finite memory limit? "No limit" is "max" on v2, and on v1 LONG_MAX rounded down to whole
+/* True when this group or an ancestor has a finite memory limit. "No limit" is "max" on v2, and on v1 LONG_MAX rounded down to whole
  * pages. */
 static bool is_limited(const char *group)
 {
@@ -247,7 +247,7 @@ static void say_ready(void)
 	fflush(stdout);
 }
 
-/* Sleeps until `bytes` are due at --rate. A delay is made up for, so the slope is right in the long run. */
+/* Sleeps until `bytes` are due at --rate. Delays are caught up, so the average rate is right. */
 static void keep_rate(size_t bytes)
 {
 	double seconds = (double)bytes / options.rate;
@@ -262,7 +262,7 @@ static void keep_rate(size_t bytes)
 		;
 }
 
-/* Touches a share of the target. The last thread that finds nothing left reports for all. */
+/* Touches a share of the target. The last thread that finds no memory left to touch reports for all threads. */
 static void touch_target(void)
 {
 	size_t start, step = options.rate && options.rate / 16 < STEP ? (options.rate / 16 / page_bytes + 1) * page_bytes : STEP;
@@ -343,7 +343,8 @@ static void *sleeping_thread(void *unused)
 }
 
 /* ptrace stops an exiting task before it frees its memory (PTRACE_EVENT_EXIT in do_exit). The OOM killer sees a task that will
- * free its memory soon, so it marks the task and does not kill it. The task ends with its tracer, this process. */
+ * free its memory soon, so it marks the task and does not kill it. The task ends when its ptrace tracer, this process,
+ * ends. */
 static void start_dying_child(size_t bytes)
 {
 	int status;

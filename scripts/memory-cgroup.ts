@@ -17,7 +17,7 @@ import { dirname, join, relative } from 'node:path';
 const MIB = 2 ** 20;
 /** Memory that the groups above a new one must have left besides its limit. */
 const SPARE_BYTES = 64 * MIB;
-/** "No limit" on v1: LONG_MAX rounded down to whole pages. */
+/** The value that means "no limit" on v1: LONG_MAX rounded down to whole pages. */
 const V1_UNLIMITED_BYTES = 2 ** 62;
 const LIMIT_FILE = { 1: 'memory.limit_in_bytes', 2: 'memory.max' } as const;
 const USAGE_FILE = { 1: 'memory.usage_in_bytes', 2: 'memory.current' } as const;
@@ -33,11 +33,11 @@ export class MemoryGroupUnavailable extends Error {
 export interface MemoryGroupOptions {
   /** The limit, in bytes; the kernel rounds it down to whole pages. */
   limitBytes: number;
-  /** Directory of the group to make it in: by default the process's own, or the nearest one above that can be used. */
+  /** Directory of the parent group: by default the process's own group, or the nearest usable ancestor. */
   parent?: string;
   /** By default `oomscope-<pid>-<number>`. */
   name?: string;
-  /** Whether the group may swap. By default not, if the kernel can forbid it. */
+  /** True when the group may swap. By default it may not, if the kernel can forbid it. */
   swap?: boolean;
 }
 
@@ -112,7 +112,7 @@ function removeAtExit(): void {
   }
 }
 
-/** Where the memory controller is. */
+/** The mount of the memory controller. */
 interface Hierarchy {
   version: 1 | 2;
   mountPoint: string;
@@ -135,7 +135,7 @@ class CgroupDirectory implements MemoryGroup {
     this.path = path;
     this.version = hierarchy.version;
     this.cgroupPath = join(hierarchy.mountRoot, relative(hierarchy.mountPoint, path));
-    // Before 5.11 a v1 group limits those beneath it only when told to.
+    // Before 5.11 a v1 group limits its descendants only with memory.use_hierarchy.
     if (this.version === 1) this.#writeIfPossible('memory.use_hierarchy', '1');
     if (!swap) this.#writeIfPossible(this.version === 1 ? 'memory.swappiness' : 'memory.swap.max', '0');
   }
@@ -209,7 +209,7 @@ function findHierarchy(): Hierarchy {
   throw new MemoryGroupUnavailable('no mounted cgroup hierarchy has the memory controller');
 }
 
-/** Make the directory in the first parent that lets us. */
+/** Makes the directory in the first parent that permits it. */
 function makeDirectory(hierarchy: Hierarchy, options: MemoryGroupOptions, name: string): string {
   const parents = options.parent === undefined ? defaultParents(hierarchy) : [options.parent];
   const refusals: string[] = [];
@@ -243,7 +243,7 @@ function defaultParents(hierarchy: Hierarchy): string[] {
   return parents;
 }
 
-/** v2: let groups beneath this one have the memory controller. Throws EBUSY where a group has members. */
+/** v2: gives the children of this group the memory controller. Throws EBUSY when the group has members. */
 function delegateMemory(path: string): void {
   if (controllers(path, 'cgroup.subtree_control').includes('memory')) return;
   writeFileSync(join(path, 'cgroup.subtree_control'), '+memory');
@@ -253,7 +253,7 @@ function controllers(path: string, file: string): string[] {
   return readFileSync(join(path, file), 'utf8').trim().split(' ');
 }
 
-/** Only the new group may run out: what is around it must be able to hold all it can take. */
+/** Only the new group may run out of memory: its ancestors and the machine must have room for its whole limit. */
 function checkRoom(hierarchy: Hierarchy, parent: string, limitBytes: number): void {
   const prefix = hierarchy.version === 1 ? 'total_' : '';
   const needed = limitBytes + SPARE_BYTES;
@@ -303,12 +303,12 @@ function killMembers(path: string, cgroupPath: string): void {
     try {
       if (pid !== process.pid && isMember(pid, cgroupPath)) process.kill(pid, 'SIGKILL');
     } catch {
-      // Gone already.
+      // The process has already exited.
     }
   }
 }
 
-/** By its threads: a leader that has exited is listed in its group while they live, but its own file says "/" on v1. */
+/** Looks at the threads: while threads live, an exited leader is still a member, but on v1 its own file says "/". */
 function isMember(pid: number, cgroupPath: string): boolean {
   return readdirSync(`/proc/${pid}/task`).some((tid) => {
     const memberships = readFileSync(`/proc/${pid}/task/${tid}/cgroup`, 'utf8').trimEnd().split('\n');

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Brings the Debian packages of a list, as far as they are missing, and says which: packages.sh WHO [ELSEWHERE] <LIST
+# Installs the missing Debian packages of a list and prints their names: packages.sh WHO [ELSEWHERE] <LIST
 #
-# A line of LIST is `SIGN PACKAGE`: a command or file that shows the package is there, and its name. A sign below
-# build/packages/ has the package unpacked there and not installed: for a program that is wanted without its service, its
-# user and its files in /etc. No service of an installed package is started. ELSEWHERE is said where there is no apt-get.
+# A line of LIST is `SIGN PACKAGE`: SIGN is a command or file that exists when the package is present. If SIGN is below
+# build/packages/, the package is unpacked there instead of installed: then its service, its user and its files in /etc
+# are not created. No service of an installed package is started. Without apt-get, the text ELSEWHERE is printed.
 set -eu
 cd "$(dirname "$0")/.."
 who=$1
@@ -41,14 +41,14 @@ clean() {
 trap clean EXIT
 trap 'exit 130' HUP INT TERM
 
-# Says what is being done and does it; the command's output is shown only when it fails.
+# Prints a sentence and runs a command; the output of the command is shown only when it fails.
 step() { # SENTENCE COMMAND...
 	sentence=$1; shift
 	say "$sentence"
 	"$@" >"$temporary/log" 2>&1 || { cat "$temporary/log" >&2; die "failed to $sentence; the output above says why."; }
 }
 
-# One unreachable third-party list fails the update, and need not matter: let what follows decide.
+# One unreachable third-party list makes the update fail, which may not matter: the installation shows whether it does.
 if [ -n "$root" ]; then say 'update the package lists'; apt update >"$temporary/log" 2>&1 || :; fi
 if [ -n "$missing" ]; then
 	if [ ! -e "$policy" ]; then

@@ -1,9 +1,9 @@
 /**
- * Records the events that `oomscope/testing` offers: real kills and real pressure, one file a scene.
+ * Records the events that `oomscope/testing` offers: real kills and real pressure, one file per scene.
  *
  *   npm run lab -- --kernel 6.12 --out DIR -- node scripts/record-events.ts /out
  *
- * In a guest, so that nothing of a person's machine is in them. The files go to src/testing/recordings/.
+ * Runs in a guest, so that the events contain no data of a real machine. The files go to src/testing/recordings/.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,7 +15,7 @@ import { createMemoryGroup, type MemoryGroup, removeMemoryGroups } from './memor
 
 const MIB = 2 ** 20;
 const HOG = join(import.meta.dirname, '../build/hog');
-/** Made up: the cgroups have names as Docker's systemd driver gives them. */
+/** Invented cgroup names, in the form that Docker's systemd driver uses. */
 const containerId = (digit: string) => digit.repeat(64);
 
 const [output] = process.argv.slice(2);
@@ -26,7 +26,7 @@ function hog(group: MemoryGroup, ...args: string[]): ChildProcess {
   return spawn(HOG, ['--cgroup', group.path, '--adj', '0', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
 }
 
-/** Records from before `act` until two seconds after it, and keeps what is about the cgroup. */
+/** Records events from before `act` until two seconds after it, and keeps those about the cgroup. */
 async function scene(name: string, path: string, act: () => Promise<void>): Promise<void> {
   const events: Event[] = [];
   using tracer = await openTracer({
@@ -68,7 +68,7 @@ await scene('group-kill', grouped.cgroupPath, async () => {
 const throttled = createMemoryGroup({ limitBytes: 64 * MIB, name: `docker-${containerId('c')}.scope` });
 writeFileSync(join(throttled.path, 'memory.high'), String(24 * MIB));
 await scene('pressure-episode', throttled.cgroupPath, async () => {
-  // Above memory.high the kernel makes it wait, longer and longer.
+  // Above memory.high the kernel makes the process wait longer and longer.
   const cache = hog(throttled, '--hold', String(48 * MIB), '--comm', 'cache');
   await sleep(6000);
   cache.kill();

@@ -1,5 +1,5 @@
-/* Waits for memory, and hurts nobody: it moves into a memory cgroup with a limit, and there reads a file or touches
- * anonymous memory that is larger than the limit, again and again. For the tests and benchmarks of memory pressure.
+/* Causes memory pressure in one cgroup only: it moves into a memory cgroup with a limit, and there reads a file or touches
+ * anonymous memory that is larger than the limit, again and again. Tests and benchmarks of memory pressure use it.
  *
  * At the end it prints, as JSON, how many pages it touched and in what time. Exits 2 when it refuses. */
 #define _GNU_SOURCE
@@ -29,13 +29,13 @@ static const char help[] =
 	"Sizes take K, M or G. Anonymous memory beyond the limit needs swap, or the kernel kills.\n"
 	"\n"
 	"  --cgroup DIR     the memory cgroup's directory: it, or the one above it, must have a limit (memory.high will do)\n"
-	"  --seconds N      how long\n"
+	"  --seconds N      run time in seconds\n"
 	"  --file BYTES     read a file of this size, page by page, over and over\n"
 	"  --sparse         a file of holes: no disk is read\n"
-	"  --dir DIR        where that file is made, and unlinked at once (/var/tmp)\n"
+	"  --dir DIR        directory of that file (/var/tmp), which is unlinked at once\n"
 	"  --anon BYTES     write to anonymous memory of this size, page by page, over and over\n"
-	"  --random         the pages in no order\n"
-	"  --threads N      so many at a time (1)\n"
+	"  --random         visit the pages in random order\n"
+	"  --threads N      number of threads (1)\n"
 	"  --work PAGES     pages between two pauses (all)\n"
 	"  --pause US       how long a pause is, in microseconds (0)\n";
 
@@ -77,7 +77,7 @@ static size_t size_of(const char *text)
 	return value * scale;
 }
 
-/* Whether one of the group's files holds a number that is no "no limit". */
+/* True when one of the limit files of the group holds a number other than "no limit". */
 static bool limited(const char *dir)
 {
 	static const char *const files[] = { "memory.max", "memory.high", "memory.limit_in_bytes" };

@@ -1,4 +1,6 @@
-/** The page of the library: its functions, classes and options, from the published types and their doc comments. */
+/**
+ * Makes the page of the library: its functions, classes and options, from the published types and their doc comments.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { anchorOf, cell, type Page, table } from './markdown.ts';
@@ -16,7 +18,7 @@ interface Declaration {
   name: string;
   kind: 'function' | 'class' | 'interface' | 'const' | 'type';
   doc: string;
-  /** From its name to its end. */
+  /** The text of the declaration, from its name to its end. */
   text: string;
 }
 
@@ -72,7 +74,7 @@ function find(name: string, path: string): Declaration | undefined {
   return again === undefined ? undefined : find(name, join(dirname(file), again));
 }
 
-/** tsc indents what belongs to a declaration: it ends at the first line that is not indented. */
+/** tsc indents the lines of a declaration, so the declaration ends at the first line that is not indented. */
 function untilEnd(text: string): string {
   const lines = text.split('\n');
   const end = lines.findIndex((line, i) => i > 0 && !/^\s/.test(line) && line !== '');

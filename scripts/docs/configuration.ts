@@ -1,4 +1,4 @@
-/** The page of settings, from the schema of the configuration file. */
+/** Makes the page of settings, from the schema of the configuration file. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

@@ -1,4 +1,4 @@
-/** The page of error codes and exit codes. */
+/** Makes the page of error codes and exit codes. */
 import { Exit, type ExitName, exitMeanings } from '../../src/cli/verb/exit.ts';
 import { errorCodes } from '../../src/model/error.ts';
 import { cell, type Page, table } from './markdown.ts';

@@ -1,4 +1,4 @@
-/** The page of events, from the JSON Schema. */
+/** Makes the page of events, from the JSON Schema. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { anchorOf, cell, type Page, table } from './markdown.ts';
@@ -69,7 +69,7 @@ function write(definitions: Definitions): string {
     .join('\n\n');
 }
 
-/** The description up to its list. */
+/** The part of a description before its list. */
 const summary = ({ description = '' }: Schema) => cell(description.split(/\n\s*- /)[0]);
 
 /** The fields that all events have with the same meaning. */

@@ -1,7 +1,7 @@
-/** What the generated pages are made of. */
+/** Parts of the generated pages: tables, cells and anchors in Markdown. */
 
 export interface Page {
-  /** From the repository's root. */
+  /** Path of the page, relative to the root of the repository. */
   path: string;
   write: () => string | Promise<string>;
 }
@@ -10,7 +10,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
-/** Text within a table: one line, a list with bullets, and no end of the cell in it. */
+/** Text for a table cell: on one line, with bullets for a list, and with "|" escaped. */
 export const cell = (text = '') =>
   text
     .trim()

@@ -1,4 +1,4 @@
-/** The page of verbs and their options. */
+/** Makes the page of verbs and their options. */
 
 import { type Example, meaningOf, type Section, termOf } from '../../src/cli/verb/help.ts';
 import { help as helpOfEarlyoom } from '../../src/cli/verbs/guard/as-earlyoom.ts';
@@ -59,7 +59,7 @@ function earlyoom(): string {
   return `## ${EARLYOOM}\n\n${verbatim(helpOfEarlyoom().trimEnd())}`;
 }
 
-/** Text of the help outside its code: nothing in it is Markdown but the code between backquotes. */
+/** Escapes help text for Markdown, except the code between backquotes. */
 const escaped = (text: string) =>
   cell(text)
     .split(/(`[^`]*`)/)

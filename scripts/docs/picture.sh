@@ -1,5 +1,6 @@
 #!/bin/sh
-# Records the picture of README.md: `oomscope trace --lead-up` in a terminal of its own, while `npm run demo -- --slow` runs.
+# Records the picture of README.md: `oomscope trace --lead-up` in its own tmux terminal, while `npm run demo -- --slow`
+# runs.
 #
 #   npm run docs:picture        needs root and tmux, takes a minute; writes docs/images/trace.svg
 set -eu

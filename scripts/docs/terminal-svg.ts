@@ -1,5 +1,5 @@
 /**
- * A terminal's screen, as `tmux capture-pane -e -p` prints it, as an SVG: text stays text.
+ * Converts the screen of a terminal, as `tmux capture-pane -e -p` prints it, to an SVG image whose text stays text.
  *
  *   node scripts/docs/terminal-svg.ts 'TITLE' < SCREEN > FILE.svg
  */

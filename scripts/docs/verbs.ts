@@ -1,4 +1,4 @@
-/** The verbs and their options, from what they declare. */
+/** The verbs and their options, read from the declarations in src/cli/verbs. */
 
 import { describeVerbs } from '../../src/cli/verb/define-group.ts';
 import type { VerbData } from '../../src/cli/verb/help.ts';

@@ -1,6 +1,6 @@
 /**
- * Packages of any Debian suite, from the archive that this machine's apt uses. Nothing that is configured or installed here
- * changes: apt keeps its settings and its state in a separate directory.
+ * Packages of any Debian suite, from the archive that this machine's apt uses. The configuration and the packages of
+ * this machine do not change: apt runs with settings and state in a separate directory.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ export class Suite {
       'Acquire::Retries': '3',
       'Acquire::http::Timeout': '30',
       'Acquire::Languages': 'none',
-      'APT::Sandbox::User': '', // apt's own user could not write here
+      'APT::Sandbox::User': '', // the user _apt could not write here
       ...(architecture !== undefined && { 'APT::Architecture': architecture, 'APT::Architectures::': architecture }),
     };
     this.#options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
@@ -88,7 +88,10 @@ export class Suite {
         const pause = PAUSES_MS[attempt];
         if (pause === undefined) {
           const detail = String((cause as { stderr?: unknown }).stderr ?? cause);
-          throw new LabError('NO_KERNEL', `Debian's suite ${this.name} cannot be had.`, { cause, detail });
+          throw new LabError('NO_KERNEL', `Cannot read or download packages of Debian's suite ${this.name}.`, {
+            cause,
+            detail,
+          });
         }
         await sleep(pause);
       }

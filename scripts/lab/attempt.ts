@@ -25,7 +25,7 @@ export interface Attempt {
   /** The lines of the control channel: see init.sh. */
   control: string[];
   seconds: number;
-  /** undefined when the command was not begun. */
+  /** undefined when the command was not started. */
   bootSeconds: number | undefined;
   timedOut: boolean;
 }
@@ -46,7 +46,7 @@ export async function runOnce(plan: Plan): Promise<Attempt> {
       plan.on[channel]?.(chunk);
       if (channel !== 'control') return;
       if (bootSeconds === undefined && lines().includes('begin')) bootSeconds = secondsSince(started);
-      if (lines().includes('done')) kill(); // the shutdown of the guest is of no use
+      if (lines().includes('done')) kill(); // the guest need not shut down properly
     });
     stream.on('error', () => {}); // the stream ends with QEMU, whose exit is handled
     return once(stream, 'close');
@@ -83,7 +83,7 @@ export async function runOnce(plan: Plan): Promise<Attempt> {
   };
 }
 
-/** Runs a guest at this terminal. @returns QEMU's exit code */
+/** Runs a guest whose console is this terminal. @returns QEMU's exit code */
 export async function runShell(plan: Plan): Promise<number> {
   const { child } = start(plan);
   // Ctrl-C goes to the guest: QEMU has the terminal in raw mode.
@@ -109,7 +109,7 @@ function start(plan: Plan): { child: ChildProcess; started: number } {
     const child = spawn(setpriv, ['--pdeathsig', 'KILL', '--', machine.platform.qemu, ...qemuArguments(machine)], {
       stdio,
     });
-    child.on('error', () => {}); // 'exit' does not follow then, but 'error' is what once(child, 'exit') throws
+    child.on('error', () => {}); // then there is no 'exit' event, and once(child, 'exit') throws this error
     return { child, started: performance.now() };
   } finally {
     for (const fd of fds) closeSync(fd);

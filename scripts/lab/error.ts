@@ -14,7 +14,7 @@ export type LabErrorCode =
 export class LabError extends Error {
   override readonly name = 'LabError';
   readonly code: LabErrorCode;
-  /** The guest's console or a program's output, if it tells more. */
+  /** Output of the guest's console or of a program, if it tells more. */
   readonly detail: string | undefined;
 
   constructor(code: LabErrorCode, message: string, options: { cause?: unknown; detail?: string } = {}) {

@@ -26,11 +26,11 @@ export { type Architecture, platforms } from './platform.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const DEFAULT_LIMIT_SECONDS = 120;
-/** The disk of /var/tmp: a sparse file. */
+/** Size of the disk of /var/tmp, which is a sparse file. */
 const SCRATCH_MIB = 1024;
-/** Boots to try: a panic before the command begins is a fault of the emulation. */
+/** Number of boot attempts: a panic before the command starts is a fault of the emulation. */
 const BOOT_ATTEMPTS = 3;
-/** Lines of the console or the kernel log to show when a guest ended badly. */
+/** Number of lines of the console or the kernel log that are shown after a failure of a guest. */
 const LAST_LINES = 30;
 
 /**

@@ -124,7 +124,7 @@ code=$?
 wait $stdout $stderr
 tell "exit $code"
 tar -c -f - -C /out . >/run/port.files 2>/dev/null
-# The log is complete when its reader has come to this line.
+# The kernel log is complete when its reader has read this line.
 echo '<6>lab: the command has ended' >/dev/kmsg
 wait $kmsg
 end

@@ -18,7 +18,7 @@ export interface Settings {
   shell: boolean;
   command: readonly string[];
   environment: Readonly<Record<string, string>>;
-  /** Path in the guest to file or directory here. */
+  /** By path in the guest: a file or directory of this machine. */
   files: Readonly<Record<string, string>>;
 }
 

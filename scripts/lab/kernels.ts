@@ -39,7 +39,7 @@ export interface Kernel {
   release: string;
   /** Parameter types of the tracepoint oom:mark_victim in the kernel's BTF; undefined if unknown. */
   markVictim: string[] | undefined;
-  /** Is it built with the memory controller of cgroup v1? */
+  /** True when the kernel has the memory controller of cgroup v1. */
   cgroupV1: boolean;
   /** Path of the image that QEMU boots. */
   image: string;
@@ -121,7 +121,7 @@ async function fetchKernel(name: string, suite: string, architecture: Architectu
     try {
       renameSync(made, join(home, keptAs(name, architecture)));
     } catch (error) {
-      if (!cachedKernel(name, architecture)) throw error; // otherwise another lab was faster
+      if (!cachedKernel(name, architecture)) throw error; // otherwise another process has fetched the kernel meanwhile
     }
   } catch (cause) {
     const reason =
@@ -197,6 +197,6 @@ function markVictim(vmlinux: string): string[] | undefined {
       btf.free();
     }
   } catch {
-    return undefined; // a kernel without BTF is a valid test kernel, too
+    return undefined; // a kernel without BTF is also a valid test kernel
   }
 }

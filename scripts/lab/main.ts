@@ -18,7 +18,7 @@ const USAGE = `usage: npm run lab -- [options] -- COMMAND [WORD...]
        npm run lab -- [options] --shell
        npm run lab -- --list
 
-Boots a Linux kernel in QEMU, runs a command of this project in it as root, and brings back what it wrote. The kernels
+Boots a Linux kernel in QEMU, runs a command of this project in it as root, and returns its output and files. The kernels
 are Debian's, fetched when they are first needed. Guests have no network and cannot harm this machine.
 
   --kernel NAME         5.10, 6.1, 6.12, 7.2, or the path of a vmlinuz (6.12)
@@ -26,15 +26,15 @@ are Debian's, fetched when they are first needed. Guests have no network and can
   --modules DIR         for a path: its /lib/modules/RELEASE
   --cgroup SETUP        which hierarchy has the memory controller: v1, v2, hybrid (v2)
   --memory SIZE         such as 768M or 2G (1G)
-  --cpus N              (2)
+  --cpus N              number of CPUs (2)
   --swap KIND[:SIZE]    none, zram, file; half the memory unless given (none)
   --numa N              NUMA nodes (1)
   --append ARGUMENTS    more kernel arguments
-  --env NAME=VALUE      for the command; may be repeated
+  --env NAME=VALUE      environment variable of the command; may be repeated
   --file PATH=SOURCE    one more file for the guest; may be repeated
   --out DIR             gets what the command put into /out, with the guest's dmesg and console
-  --limit SECONDS       the guest is ended then (120)
-  --list                which kernels there are, which are here already
+  --limit SECONDS       time limit, after which the guest is ended (120)
+  --list                list the kernels, and show which are in the cache
   --shell               a shell in the guest; leave it with exit
   --help
 
@@ -43,7 +43,7 @@ Examples:
   npm run lab -- --swap zram --memory 512M -- node scripts/demo.ts
 
 Exit codes: the command's; 124 ended by the limit, 125 the kernel panicked, 126 the guest ended without an answer; 2 bad
-option, 69 a program or kernel cannot be had, 70 the guest did not boot, 77 this kernel has no cgroup v1.
+option, 69 a program or kernel is not available, 70 the guest did not boot, 77 this kernel has no cgroup v1.
 `;
 const EXIT: Record<LabErrorCode, number> = {
   USAGE: 2,

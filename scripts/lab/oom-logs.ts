@@ -3,8 +3,8 @@
  *
  *   npm run lab:oom-logs -- [--kernel NAME=VMLINUZ:MODULES]… [NAME…]
  *
- * NAME is a kernel of the lab (5.10, 6.1, 6.12, 7.2), one given by its files with --kernel, or "host": cgroup scenes only, on
- * the running kernel, as root. Without names: the lab's four.
+ * NAME is a kernel of the lab (5.10, 6.1, 6.12, 7.2), one that --kernel gives by its files, or "host": the running
+ * kernel, as root and with the cgroup scenes only. Without names: the lab's four.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';

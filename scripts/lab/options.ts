@@ -10,17 +10,17 @@ export interface GuestOptions {
   kernel: string;
   /** "x64". Programs for "arm64" are cross-compiled when they are first needed. */
   architecture?: Architecture;
-  /** For a path: its /lib/modules/RELEASE. Without it, virtio and (for swap) zram must be built in. */
+  /** If `kernel` is a path: its /lib/modules/RELEASE. Without modules, virtio and (for swap) zram must be built in. */
   modules?: string;
   /** Which hierarchy has the memory controller ("v2"); "hybrid": v1, with an empty v2 hierarchy beside it. */
   cgroup?: CgroupSetup;
   /** The guest's memory (1024). */
   memoryMib?: number;
-  /** 2 */
+  /** Number of CPUs (2). */
   cpus?: number;
-  /** "none" */
+  /** Kind of swap ("none"). */
   swap?: SwapSetup;
-  /** Half the memory. */
+  /** Size of the swap (half of the memory). */
   swapMib?: number;
   /** Number of NUMA nodes, memory and CPUs in equal parts (1). */
   numa?: number;
@@ -28,11 +28,14 @@ export interface GuestOptions {
   append?: string;
   /**
    * Runs as root in the project's directory, with an empty stdin. `node` and `oomscope` are in its PATH with busybox's
-   * commands; what it writes to /out is brought back. /var/tmp is on a disk of 1 GiB, all else in memory.
+   * commands; files that it writes to /out are copied to this machine. /var/tmp is on a disk of 1 GiB, all else in
+   * memory.
    */
   command: readonly string[];
   environment?: Readonly<Record<string, string>>;
-  /** More files for the guest: absolute path there to path here. They stay in its memory. */
+  /**
+   * More files for the guest: absolute path in the guest to path on this machine. They stay in the memory of the guest.
+   */
   files?: Readonly<Record<string, string>>;
   /** Folder for the files of /out, `dmesg` and `console`. Made when missing. */
   outDir?: string;
@@ -57,9 +60,9 @@ export interface GuestResult {
   /** The serial console: what the kernel prints there under `quiet`, a panic for instance. */
   console: string;
   kernel: Kernel;
-  /** From the start of QEMU to its end. */
+  /** Time from the start of QEMU to its end. */
   seconds: number;
-  /** From the start of QEMU to the start of the command. */
+  /** Time from the start of QEMU to the start of the command. */
   bootSeconds: number;
   panicked: boolean;
   timedOut: boolean;

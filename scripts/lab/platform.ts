@@ -1,6 +1,6 @@
 /** The differences between the architectures of guests. */
 
-/** As Node names them. */
+/** Architectures, as Node names them. */
 export type Architecture = 'x64' | 'arm64';
 
 export interface Platform {
@@ -20,8 +20,9 @@ export const platforms: Readonly<Record<Architecture, Platform>> = {
     qemu: 'qemu-system-x86_64',
     // KVM is not used: where it can be opened, guests may still hang. Without cx16 SLUB does not use cmpxchg16b: with it,
     // under QEMU 7.2, a third of the boots of Linux 6.12 ended in a panic in kmalloc with a pointer in EFLAGS.
-    // One thread for all CPUs: with one each, a CPU may go on with the translation of code that another has just written
-    // anew. So ended 23 of 260 starts of Node in SIGSEGV or in a failed check of V8's; by one thread none of 40.
+    // One thread emulates all CPUs. With one thread for each CPU, a CPU may go on with an outdated translation of code
+    // that another CPU has just rewritten: 23 of 260 starts of Node ended in SIGSEGV or a failed check of V8; with one
+    // thread, 0 of 40.
     machine: ['-machine', 'pc', '-accel', 'tcg,thread=single', '-cpu', 'max,cx16=off,pku=off'],
     console: 'ttyS0',
     libraryLinks: { '/lib64': '/runtime/lib', '/lib/x86_64-linux-gnu': '/runtime/lib' },

@@ -19,7 +19,7 @@ export const GUEST_MODULES = [
   'virtio_pci',
   'virtio_blk',
   'virtio_console',
-  'lzo_rle', // zram's default up to 6.11; not a dependency that the module names
+  'lzo_rle', // default of zram up to 6.11; the module zram does not name it as a dependency
   'lz4',
   'zstd',
   'zram',
@@ -46,7 +46,8 @@ export function qemuArguments(machine: Machine): string[] {
     ['-smp', String(cpus), '-m', `${memoryMib}M`],
     ...numa(machine),
     ['-kernel', machine.kernel.image, '-initrd', `/proc/self/fd/${INITRD_FD}`],
-    // panic=-1 reboots at once, and -no-reboot makes that the end. A log of 4 MiB holds a storm of OOM reports.
+    // panic=-1 reboots at once after a panic, and with -no-reboot QEMU then ends. A log of 4 MiB holds a storm of OOM
+    // reports.
     [
       '-append',
       `console=${platform.console} panic=-1 psi=1 log_buf_len=4M ${shell ? '' : 'quiet '}${machine.append}`.trim(),

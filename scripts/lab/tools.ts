@@ -71,7 +71,10 @@ function install(packages: readonly string[]): void {
   const list = packages.join(' ');
   const aptGet = find('apt-get');
   if (aptGet === undefined) {
-    throw new LabError('NOT_INSTALLED', `The kernel lab needs Debian's packages ${list}, or what holds the same here.`);
+    throw new LabError(
+      'NOT_INSTALLED',
+      `The kernel lab needs Debian's packages ${list}, or the same programs from another distribution.`,
+    );
   }
   if (process.geteuid?.() !== 0) {
     const line = `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${list}`;
@@ -89,5 +92,8 @@ function install(packages: readonly string[]): void {
 }
 
 function absent(program: Program): never {
-  throw new LabError('NOT_INSTALLED', `Expected ${PACKAGES[program]} to bring a program ${program}, and it did not.`);
+  throw new LabError(
+    'NOT_INSTALLED',
+    `Expected the package ${PACKAGES[program]} to contain the program ${program}, but it does not.`,
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * The page into which one pastes a log: reads it, shows what it says. Runs in the browser, from a file as well, and sends
- * nothing anywhere: the page's policy allows no connection.
+ * The script of the page that explains a pasted kernel log. It runs in the browser, also when the page is opened from a
+ * file. It sends no data: the Content-Security-Policy of the page allows no connection.
  */
 import { Patterns } from '../../src/explain/patterns.ts';
 import { readText } from '../../src/explain/read-text.ts';

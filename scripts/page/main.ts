@@ -1,5 +1,5 @@
 /**
- * Writes the page into which one pastes a kernel log: one self-contained file that needs no server and sends nothing.
+ * Writes the page that explains a pasted kernel log: one self-contained file that needs no server and sends no data.
  *
  *   npm run page -- [FILE]      (default: build/explain.html)
  */

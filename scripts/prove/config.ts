@@ -1,5 +1,5 @@
 /**
- * A million damaged files through the reader of configurations.
+ * Proves that the reader of configurations survives a million damaged files.
  *
  *   npm run prove:config -- [--fresh] [--part PART]... [--write]
  */

@@ -1,5 +1,5 @@
 /**
- * A million damaged lines through the reader of kernel logs.
+ * Proves that the reader of kernel logs survives a million damaged lines.
  *
  *   npm run prove:explain -- [--fresh] [--part PART]... [--write]
  */
@@ -30,7 +30,7 @@ async function fuzz(seed: number): Promise<Figures> {
   let reports = 0;
   let slowestMs = 0;
   while (lines < LINES) {
-    // From a scratch to ruins.
+    // The amount of damage varies from one change to many.
     const damaged = mutate(texts[Math.floor(next() * texts.length)] as string[], next, next() ** 2);
     const text = damaged.join('\n');
     const start = performance.now();

@@ -1,5 +1,5 @@
 /**
- * Tracers and ring readers that are opened and closed again and again, and what the process holds afterwards.
+ * Proves that tracers and ring readers that are opened and closed many times leave no resources behind in the process.
  *
  *   npm run prove:lifecycle -- [--fresh] [--part PART]... [--write]
  */

@@ -36,7 +36,7 @@ export interface Finished<Figures> {
 
 export interface Proof<Figures> {
   name: string;
-  /** What is shown, in one or two sentences. */
+  /** What the proof shows, in one or two sentences. */
   claim: string;
   parts: readonly Part<Figures>[];
   /** The figures as a table or sentences, for people. */
@@ -126,7 +126,7 @@ function cacheDirectory(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'oomscope', 'proofs');
 }
 
-/** Of what a proof rests on, committed or not. */
+/** Hash of the files on which a proof depends, committed or not. */
 function sourcesHash(): string {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, maxBuffer: 2 ** 28 });
   const hash = createHash('sha256').update(git('ls-files', '-s', ...SOURCES));

@@ -1,5 +1,5 @@
 /**
- * Judges what `explain` makes of logs that people published, as a table.
+ * Prints a table that judges the output of `explain` for logs that people have published.
  *
  *   npm run prove:public-logs
  */

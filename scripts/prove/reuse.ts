@@ -1,5 +1,5 @@
 /**
- * Pids that are given out again, in a guest with few of them, while processes are chosen and signalled.
+ * Proves that reused pids do not misdirect signals: processes are chosen and signalled in a guest with few pids.
  *
  *   npm run prove:reuse -- [--fresh] [--part PART]... [--write]
  */

@@ -1,5 +1,5 @@
 /**
- * Every scenario on every kernel, our events held against the kernel's own record.
+ * Compares our events with the kernel's own record, for every scenario on every kernel.
  *
  *   npm run prove:truth -- [--arch ARCHITECTURE] [--kernel NAME]… [--scenario NAME]… [--core]
  *     [--unprivileged] [--fresh] [--part PART]... [--write]
@@ -75,7 +75,7 @@ function column(title: string, text: string, end: string): Column {
   return { title, hooks, results, ...(!complete && { trouble: end }) };
 }
 
-/** Hooks whose tracepoint is not the same on all kernels, and the one that is served in different ways. */
+/** Hooks whose tracepoint differs between kernels, and the hook that has several implementations. */
 const PROTOTYPES = {
   mark_victim: 'mark_victim',
   process_exit: 'sched_process_exit',
