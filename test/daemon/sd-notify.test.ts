@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
 import { notifySystemd, watchdogMs } from '../../src/daemon/sd-notify.ts';
 
-/** The socket of a service manager. */
+/** Opens a socket like that of a service manager. */
 async function listen(socket: string): Promise<AsyncIterator<string>> {
   const script = `import socket, sys, json
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); n = sys.argv[1]
@@ -20,7 +20,7 @@ while True: print(json.dumps(s.recv(65536).decode()), flush=True)`;
   return iterator;
 }
 
-test('sends to a path and to an abstract name', async () => {
+test('sends to a socket with a path and to one with an abstract name', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-test-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   for (const socket of [join(directory, 'notify'), `@oomscope-test-${process.pid}`]) {
@@ -41,7 +41,7 @@ test('returns false without a socket, and throws where no process listens', () =
   expect(() => notifySystemd('READY=1', '@oomscope-test-no-listener')).toThrow(error('ECONNREFUSED'));
 });
 
-test('the watchdog interval is half of the timeout, and only for the process that it names', () => {
+test('the watchdog interval is half of the timeout, and only for the process in WATCHDOG_PID', () => {
   expect(watchdogMs({ WATCHDOG_USEC: '180000000', WATCHDOG_PID: '42' }, 42)).toBe(90_000);
   expect(watchdogMs({ WATCHDOG_USEC: '180000000' }, 42)).toBe(90_000);
   expect(watchdogMs({ WATCHDOG_USEC: '180000000', WATCHDOG_PID: '41' }, 42)).toBeUndefined();

@@ -5,7 +5,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
 import { Watch } from '../../src/daemon/watch.ts';
 
-/** A dry run without tracer and monitor: it needs no privileges. Its rule runs a program, which has to exist. */
+/**
+ * A configuration for a dry run without tracer and monitor, which needs no privileges. Its rule runs a program, which
+ * must exist.
+ */
 const config = (program: string) =>
   parseConfig(
     `[trace]
@@ -34,13 +37,13 @@ async function setUp() {
   return { watch, program };
 }
 
-test('a guard that cannot start is reported, and the previous one goes on', async () => {
+test('the error of a new guard that cannot start is thrown, and the previous guard runs again', async () => {
   const { watch } = await setUp();
   const error = await watch.guardBy(await config('/nonexistent/new')).catch((thrown) => thrown);
   expect(error.message).toMatch(/^Rule "never", step "exec": .*"\/nonexistent\/new": there is no such file\.$/);
 });
 
-test('the error of the new guard comes first when the previous one cannot start again either', async () => {
+test('when the previous guard cannot start again either, the error of the new guard comes first', async () => {
   const { watch, program } = await setUp();
   rmSync(program);
   const error = await watch.guardBy(await config('/nonexistent/new')).catch((thrown) => thrown);

@@ -1,6 +1,6 @@
 /**
- * What the guard checks again between the choice of a victim and the signal, and what it says when it cannot sample. The
- * processes are real; what the guard sees of the machine is made up, so that it can change at the moment that matters.
+ * What the guard checks again between the choice of a victim and the signal, and what it reports when it cannot sample.
+ * The processes are real. The samples of the machine are simulated, so that a test can change them at the right moment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -35,11 +35,11 @@ const isAlive = (pid: number) =>
   [...children].find((child) => child.pid === pid)?.exitCode === null &&
   [...children].find((child) => child.pid === pid)?.signalCode === null;
 
-/** Short of memory, with these processes, until a test changes it. */
+/** A simulated machine with these processes. Its memory is short until a test changes that. */
 class MadeUp implements MachineView {
   short = true;
   processes: SampledProcess[];
-  /** A process as the guard sees it when it samples it again. */
+  /** The process that the guard reads when it samples the victim again. */
   again: (process: SampledProcess) => SampledProcess | undefined = (process) => process;
 
   constructor(...processes: SampledProcess[]) {
@@ -99,7 +99,7 @@ test('kills no process when memory is no longer short', async () => {
   expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
 });
 
-test('does not touch the victim when another program runs in it by then', async () => {
+test('does not signal the victim when it has executed another program since it was chosen', async () => {
   const machine = new MadeUp(sleeper());
   machine.again = (process) => ({ ...process, comm: 'precious' });
   const events = await guarded(machine, [step('kill', { waitMs: 1000 })]);
@@ -110,7 +110,7 @@ test('does not touch the victim when another program runs in it by then', async 
   expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
 });
 
-test('touches no process when the pid of the victim belongs to another one', async () => {
+test('signals no process when another process reuses the pid of the victim', async () => {
   const bystander = sleeper();
   const machine = new MadeUp({ ...bystander, start_ticks: bystander.start_ticks - 1000 });
   const events = await guarded(machine, [step('kill', { waitMs: 1000 })]);
@@ -118,7 +118,7 @@ test('touches no process when the pid of the victim belongs to another one', asy
   expect(isAlive(bystander.pid)).toBe(true);
 });
 
-test('diagnoses a victim that does not die', async () => {
+test('reports why a victim has not exited after the signal', async () => {
   const victim = sleeper();
   process.kill(victim.pid, 'SIGSTOP');
   expect(await diagnose(victim.pid)).toMatchObject({
@@ -127,7 +127,7 @@ test('diagnoses a victim that does not die', async () => {
     verdict: 'The process is stopped or traced.',
   });
   const machine = new MadeUp(victim);
-  // SIGTERM does not reach what is stopped, and this ladder goes no further.
+  // A stopped process cannot handle SIGTERM, and this ladder has no further step.
   const events = await guarded(machine, [step('term', { waitMs: 50 })]);
   const result = events.find(({ type }) => type === 'guard.result');
   expect(result).toMatchObject({ outcome: 'survived', stuck: { state: 'T' } });
@@ -135,7 +135,7 @@ test('diagnoses a victim that does not die', async () => {
 });
 
 describe('a guard that cannot sample', () => {
-  /** Fails this many times. */
+  /** A simulated machine whose first `failures` samples after the start fail. */
   class Blind extends MadeUp {
     failures: number;
     #samples = 0;
@@ -145,13 +145,13 @@ describe('a guard that cannot sample', () => {
       this.failures = failures;
     }
     override levels() {
-      // The samples that warm the guard up take place before it starts.
+      // start() first takes ten samples to warm up; they succeed.
       if (++this.#samples > 10 && this.failures-- > 0) throw new Error('EMFILE: too many open files');
       return super.levels();
     }
   }
 
-  test('says so at once, and says when it can again', async () => {
+  test('reports the first failure immediately, and reports when sampling works again', async () => {
     const events = await guarded(new Blind(2), [step('kill')], 700);
     expect(events).toMatchObject([
       { type: 'guard.status', part: 'sampling', state: 'failing', failures: 1, error: 'EMFILE: too many open files' },
@@ -163,7 +163,7 @@ describe('a guard that cannot sample', () => {
     ]);
   });
 
-  test('errors the stream after 50 failures in a row', async () => {
+  test('ends its event stream with an error after 50 failures in a row', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const guard = guardOf(new Blind(1000), [step('kill')]);
@@ -178,7 +178,7 @@ describe('a guard that cannot sample', () => {
   });
 });
 
-test('leaving a scope with `await using` waits until the guard has undone what it did', async () => {
+test('`await using` waits at the end of the scope until the guard has undone its changes', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-guard-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   writeFileSync(join(directory, 'cgroup.freeze'), '0\n');

@@ -16,7 +16,7 @@ beforeEach(() => {
   return () => rmSync(directory, { recursive: true });
 });
 
-/** A guard that acts, but whose rule can hardly fire. */
+/** A guard in the mode `enforce`, with a rule that practically never fires. */
 const config = (given: Partial<GuardConfig> = {}): GuardConfig => ({
   mode: 'enforce',
   policy: { rules: [rule({ when: [detector({ name: 'available' }, '<', 0)] })], killsPerMinute: 1, protect: [] },
@@ -33,7 +33,7 @@ function sleeper() {
 
 const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
 
-test('a second guard with the same state file refuses, and undoes nothing of the first', async () => {
+test('a second guard with the same state file does not start, and undoes no change of the first guard', async () => {
   const target = sleeper();
   const first = UndoLedger.open(stateFile);
   const change = { kind: 'oom_score_adj' as const, ...target, by: 'guard', before: '0', written: '700' };
@@ -42,7 +42,7 @@ test('a second guard with the same state file refuses, and undoes nothing of the
   const before = readFileSync(stateFile, 'utf8');
   await expect(openGuard(config())).rejects.toThrow(`${stateFile} is in use by process ${process.pid}`);
   expect([adjOf(target.pid), readFileSync(stateFile, 'utf8')]).toEqual([700, before]);
-  // As if the first had crashed: the next one undoes what is left, and says so.
+  // Simulate a crash of the first guard: the next guard undoes the changes that are left, and reports them.
   first.close();
   const second = await openGuard(config());
   expect(second.notes).toContain(`an earlier run changed oom_score_adj of process ${target.pid}: restored`);
@@ -52,18 +52,18 @@ test('a second guard with the same state file refuses, and undoes nothing of the
   expect(existsSync(stateFile)).toBe(false);
 });
 
-test('a guard that does not act needs no state file, and leaves that of another alone', async () => {
+test('a guard in dry run needs no state file, and does not touch the state file of another guard', async () => {
   using _ = UndoLedger.open(stateFile);
   const opened = await openGuard(config({ mode: 'dry_run' }));
   await opened.close();
 });
 
-test('a damaged state file is an error that names it', async () => {
+test('a damaged state file causes an error that names the file', async () => {
   writeFileSync(stateFile, '[{"file":"/sys/fs/cgroup/a/memory.high"}]\n', { mode: 0o600 });
   await expect(openGuard(config())).rejects.toThrow(`${stateFile}:1: expected a line of oomscope's undo file`);
 });
 
-test("a program that cannot be run is said to be of the rule's step, and the configuration stays as it was", async () => {
+test("names the rule's step when a program cannot be run, and does not change the configuration", async () => {
   const policyWith = (command: string[]) => {
     const given = config();
     given.policy.rules = [rule({ name: 'first aid', steps: [step('exec', { command }), step('kill')] })];

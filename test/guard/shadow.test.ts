@@ -9,7 +9,7 @@ import { cgroup, process_, rule, sample, self } from './rules/world.ts';
 
 const at = cgroup('/shop');
 
-/** A shadow that would have killed the process 7 in /shop half a second ago. */
+/** A guard in shadow mode that would have killed process 7 in /shop half a second ago. */
 function shadow() {
   const events: Event[] = [];
   const compared = new Shadow(new EnvelopeFactory(), (event) => events.push(event));
@@ -28,18 +28,18 @@ function shadow() {
   return { killed };
 }
 
-test('the kernel has killed the victim of a plan', () => {
+test('reports the same victim when the kernel has killed the victim of a plan', () => {
   const { killed } = shadow();
   const result = killed(7, '/shop');
   expect(result).toMatchObject({ outcome: 'same_victim', plan_id: 'p', kernel_victim: { pid: 7 } });
   expect(result?.message).toMatch(
     /^The kernel killed .*\(pid 7\); the guard would have killed it \d{3,} ms earlier\.$/,
   );
-  // A plan is compared once.
+  // Each plan is compared only once.
   expect(killed(7, '/shop')).toMatchObject({ outcome: 'unforeseen', plan_id: null });
 });
 
-test('the kernel has killed another process where a rule had fired', () => {
+test('reports another victim when a rule had fired and the kernel has killed another process', () => {
   const result = shadow().killed(8, '/shop');
   expect(result).toMatchObject({
     outcome: 'other_victim',
@@ -50,7 +50,7 @@ test('the kernel has killed another process where a rule had fired', () => {
   expect(result?.message).toMatch(/the guard would have killed leaker \(pid 7\) \d{3,} ms earlier\.$/);
 });
 
-test('the kernel has killed where no rule had fired', () => {
+test('reports an unforeseen kill when the kernel has killed and no rule had fired', () => {
   const result = shadow().killed(8, '/elsewhere');
   expect(result).toMatchObject({ outcome: 'unforeseen', target: { pid: 8 }, lead_ns: null });
   expect(result?.message).not.toContain('\x1b');

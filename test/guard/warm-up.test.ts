@@ -23,7 +23,7 @@ const sleepers = () =>
     .flatMap((tid) => readFileSync(`/proc/self/task/${tid}/children`, 'utf8').split(' '))
     .filter((pid) => pid !== '' && readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n');
 
-it('climbs with SIGTERM and with SIGKILL, and leaves no process behind', async () => {
+it('kills one child with SIGTERM and one with SIGKILL, and leaves no process running', async () => {
   using machine = new Watched({ rules: [] });
   expect(await warmUpGuard(machine, hook)).toEqual(['SIGTERM', 'SIGKILL']);
   expect(machine.pidsRead.size).toBe(2);
@@ -31,7 +31,7 @@ it('climbs with SIGTERM and with SIGKILL, and leaves no process behind', async (
   expect(sleepers()).toEqual([]);
 });
 
-it('does nothing where there is no program to be its child', async () => {
+it('does nothing when the program for the child is not installed', async () => {
   process.env.PATH = '/nowhere';
   using machine = new Watched({ rules: [] });
   expect(await warmUpGuard(machine, hook)).toEqual([]);

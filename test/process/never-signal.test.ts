@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { processAncestors } from '../../src/process/ancestors.ts';
 import { neverSignal } from '../../src/process/never-signal.ts';
 
-/** Made up, because only a privileged process can have an oom_score_adj of -1000. */
+/** A simulated /proc, because only a privileged process can set an oom_score_adj of -1000. */
 const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
 afterAll(() => rmSync(proc, { recursive: true }));
 

@@ -55,7 +55,7 @@ test('refuses a process that has exited, and pids that no process can have', asy
   }
 });
 
-test('takes a zombie for gone, but not a leader that exited before its threads', async () => {
+test('counts a zombie as exited, but not a process whose leader has exited before its other threads', async () => {
   const zombie = start('sh', '-c', 'sleep 0.05 & echo $!; exec sleep 60');
   const [line] = (await once(zombie.child.stdout, 'data')) as [Buffer];
   const pid = Number(line);

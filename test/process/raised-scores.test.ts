@@ -17,7 +17,7 @@ function start() {
   return { pid, startTicks: startTicksOf(pid) as number, child };
 }
 
-test('raises and restores; never lowers', () => {
+test('raises and restores a value, and never lowers one', () => {
   const ledger = UndoLedger.inMemory();
   const scores = new RaisedScores(ledger);
   const one = start();
@@ -31,7 +31,7 @@ test('raises and restores; never lowers', () => {
   expect(scores.restore(one)).toBeUndefined();
 });
 
-test('a process that is raised several times is restored with the last', () => {
+test('the last restore() restores a value that was raised several times', () => {
   const scores = new RaisedScores(UndoLedger.inMemory());
   const one = start();
   expect([scores.raise(one, 500), scores.raise(one, 800), scores.raise(one, 300)]).toEqual([true, true, true]);
@@ -42,7 +42,7 @@ test('a process that is raised several times is restored with the last', () => {
   expect(adjOf(one.pid)).toBe(100);
 });
 
-test('leaves a value that another program has set since, and a process that has exited', async () => {
+test('does not overwrite a value of another program, and ignores a process that has exited', async () => {
   const scores = new RaisedScores(UndoLedger.inMemory());
   const [one, two] = [start(), start()];
   for (const each of [one, two]) expect(scores.raise(each, 900)).toBe(true);
@@ -54,7 +54,7 @@ test('leaves a value that another program has set since, and a process that has 
   expect(scores.raise(two, 900)).toBe(false);
 });
 
-test('does not raise a process that has the pid of another', () => {
+test('does not raise a process that reuses the pid of another', () => {
   const scores = new RaisedScores(UndoLedger.inMemory());
   const one = start();
   expect(scores.raise({ pid: one.pid, startTicks: one.startTicks - 1 }, 900)).toBe(false);

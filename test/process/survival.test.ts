@@ -19,11 +19,11 @@ function scheduling() {
   return { nice: Number(fields[16]), priority: Number(fields[37]), policy: Number(fields[38]) };
 }
 
-test('locks code once it was used, and V8 can still give memory back', () => {
+test('locks the pages of code after their first use, and V8 can still free memory', () => {
   expect(lockedKib()).toBe(0);
   expect(ask({ lockMemory: true })).toEqual({ lockMemory: null });
   expect(lockedKib()).toBeGreaterThan(10_000);
-  // With mlockall(2) V8 aborts here: "Check failed: 0 == ret".
+  // With mlockall(2), V8 would abort here: "Check failed: 0 == ret".
   for (let i = 0; i < 20; i++) Array.from({ length: 200_000 }, (_, n) => ({ n }));
   undo();
   expect(lockedKib()).toBe(0);
@@ -37,7 +37,7 @@ test('sets the priority of the JavaScript thread, and restores it', () => {
   expect(scheduling()).toEqual(before);
 });
 
-test('reports a setting that the kernel refuses, and makes the others', () => {
+test('reports a setting that the kernel refuses, and applies the others', () => {
   const adj = () => Number(readFileSync('/proc/self/oom_score_adj', 'latin1'));
   const before = adj();
   const survived = ask({ oomScoreAdj: -2000, nice: 5 });

@@ -1,4 +1,6 @@
-/** The ledger that the guard and `protect` keep of what has to be undone. Values only go up: to lower one takes a capability. */
+/**
+ * The undo ledger of the guard and of `protect`. The tests only raise values, because lowering one needs a capability.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -54,7 +56,7 @@ function setAdj(pid: number, value: number) {
   writeFileSync(`/proc/${pid}/oom_score_adj`, String(value));
 }
 
-/** Records a change, and makes it. */
+/** Records a change in the ledger, and makes the change. */
 function raise(ledger: UndoLedger, { pid, start_ticks }: Sleeper, to: number): void {
   const before = String(adjOf(pid));
   ledger.record([{ kind: 'oom_score_adj', pid, start_ticks, by: 'test', before, written: String(to) }]);
@@ -96,7 +98,7 @@ describe('undo', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test('of several changes goes back to what was there before the first', () => {
+  test('of several changes restores the value from before the first change', () => {
     using ledger = open();
     const one = sleeper();
     for (const value of [300, 500, 400]) raise(ledger, one, value);
@@ -105,7 +107,7 @@ describe('undo', () => {
     expect(adjOf(one.pid)).toBe(100);
   });
 
-  test('leaves a value that another program has set since, and a change that was never made', () => {
+  test('does not overwrite a value of another program, and ignores a change that was never made', () => {
     using ledger = open();
     const [changed, back] = [sleeper(), sleeper()];
     for (const each of [changed, back]) raise(ledger, each, 900);
@@ -118,7 +120,7 @@ describe('undo', () => {
     expect(adjOf(changed.pid)).toBe(333);
   });
 
-  test('does not touch a process that has the pid of another, nor one that has exited', async () => {
+  test('does not touch a process that reuses the pid of another, or that has exited', async () => {
     const [reused, exited] = [sleeper(), sleeper()];
     for (const { pid } of [reused, exited]) setAdj(pid, 900);
     write(
@@ -132,7 +134,7 @@ describe('undo', () => {
     expect(adjOf(reused.pid)).toBe(900);
   });
 
-  test('keeps in the ledger what the kernel refuses', () => {
+  test('keeps an entry in the ledger when the kernel refuses to undo it', () => {
     const ledger = open();
     const file = join(directory, 'file');
     writeFile(ledger, file, 'a', 'b');
@@ -145,7 +147,7 @@ describe('undo', () => {
 });
 
 describe('after a crash', () => {
-  /** A process that opens the ledger, raises the value of another, and waits. */
+  /** Starts a process that opens the ledger, raises the oom_score_adj of another process, and waits. */
   async function holder(target: Sleeper): Promise<ChildProcess> {
     const code = `
       import { UndoLedger } from ${JSON.stringify(join(import.meta.dirname, '../../src/process/undo-ledger.ts'))};
@@ -163,7 +165,7 @@ describe('after a crash', () => {
     return child;
   }
 
-  test('the next run undoes what is left; while the first lives it refuses, and touches nothing', async () => {
+  test('the next run undoes the changes that are left, but does nothing while the first run is alive', async () => {
     const target = sleeper();
     const first = await holder(target);
     const before = readFileSync(path, 'utf8');
@@ -176,7 +178,7 @@ describe('after a crash', () => {
     expect(adjOf(target.pid)).toBe(100);
   });
 
-  test('of another boot only files that outlive it are undone', () => {
+  test('a run after a reboot undoes only changes of files that survive a reboot', () => {
     const target = sleeper();
     const file = join(directory, 'drop-in');
     writeFileSync(file, 'text\n');
@@ -205,12 +207,12 @@ describe('after a crash', () => {
   );
 });
 
-describe('a file that cannot be trusted is refused by name, and left as it is', () => {
+describe('refuses a file that cannot be trusted, names it in the error, and does not change it:', () => {
   const entry = { pid: 50, start_ticks: 1, before: '0', written: '1' };
   test.each([
     ['a line that is no JSON', '{"kind":\n'],
     ['another program’s JSON', '{"hello":1}\n'],
-    ['no object', '7\n'],
+    ['a line that is not an object', '7\n'],
     ['a value that no process can have', line({ ...entry, before: '5000' })],
     ['init', line({ ...entry, pid: 1 })],
     ['a process without its start', line({ ...entry, start_ticks: '../1' })],
@@ -223,7 +225,7 @@ describe('a file that cannot be trusted is refused by name, and left as it is', 
     expect(readFileSync(path, 'utf8')).toBe(line(entry) + text + line(entry));
   });
 
-  test('another file, also one without a newline', () => {
+  test('a file of another program, with or without a newline', () => {
     for (const text of ['password = "secret"', '[{"file":"/sys/fs/cgroup/a/memory.high"}]', 'a\n{"kind":"']) {
       write(text);
       expect(open).toThrow(`${path}:1: expected a line of oomscope's undo file`);
@@ -236,7 +238,7 @@ describe('a file that cannot be trusted is refused by name, and left as it is', 
     expect(open).toThrow(`${path}: expected an undo file of this user with mode 600, got one of uid`);
   });
 
-  test.skipIf(process.getuid?.() !== 0)('of another user', () => {
+  test.skipIf(process.getuid?.() !== 0)('a file of another user', () => {
     write('');
     chownSync(path, 65534, 65534);
     expect(open).toThrow('got one of uid 65534 with mode 600');
@@ -251,7 +253,7 @@ describe('a file that cannot be trusted is refused by name, and left as it is', 
     expect(stdout).toMatch(/expected an undo file.*Choose another file with --state-file\.\n$/);
   });
 
-  test('a symbolic link, a directory', () => {
+  test('a symbolic link or a directory', () => {
     writeFileSync(join(directory, 'other'), '');
     symlinkSync(join(directory, 'other'), path);
     expect(open).toThrow(`Cannot open or write the undo file ${path}`);
@@ -259,7 +261,7 @@ describe('a file that cannot be trusted is refused by name, and left as it is', 
   });
 });
 
-test('one process has it at a time, also after it was written anew', () => {
+test('only one process can open the file at a time, also after the file was rewritten', () => {
   const ledger = open();
   const one = sleeper();
   raise(ledger, one, 200);
@@ -277,7 +279,7 @@ test('one process has it at a time, also after it was written anew', () => {
   using _ = open();
 });
 
-test('nothing is recorded, and so nothing may be changed, where the file cannot be written', () => {
+test('open() throws when the file cannot be created', () => {
   expect(() => UndoLedger.open('/nonexistent/undo.jsonl')).toThrow(
     'Cannot open or write the undo file /nonexistent/undo.jsonl: ENOENT. Choose another file with --state-file.',
   );

@@ -1,4 +1,7 @@
-/** Values written to real processes, and restored. Only upwards: lowering needs a capability, see test/lab. */
+/**
+ * Values are written to real processes and restored. The tests only raise values, because lowering one needs a
+ * capability; test/lab tests that.
+ */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -30,7 +33,7 @@ function undoAll(sleepers: Sleepers): Record<number, string> {
 }
 
 describe('apply, then undo', () => {
-  test('restores every value that was found', async () => {
+  test('restores the original value of every process', async () => {
     await using sleepers = new Sleepers('a) b\n"c" \u202e');
     const pids = [await sleepers.start(), await sleepers.start(), await sleepers.start()];
     const [first, second, third] = pids as [number, number, number];
@@ -50,7 +53,7 @@ describe('apply, then undo', () => {
     expect(existsSync(sleepers.state)).toBe(false);
   });
 
-  test('restores the first value after several changes', async () => {
+  test('restores the original value after several changes', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     setAdj(pid, 10);
@@ -59,7 +62,7 @@ describe('apply, then undo', () => {
     expect(adjOf(pid)).toBe(10);
   });
 
-  test('leaves a value that another program has set since, and may be repeated', async () => {
+  test('does not overwrite a value that another program has set since, and may be repeated', async () => {
     await using sleepers = new Sleepers();
     const [changed, ended, back] = [await sleepers.start(), await sleepers.start(), await sleepers.start()];
     apply(sleepers, planFor(sleepers, 250));
@@ -85,8 +88,8 @@ describe('apply, then undo', () => {
   });
 });
 
-describe('does not touch a process', () => {
-  test('that has the pid of the planned one', async () => {
+describe('does not change the value of a process', () => {
+  test('that reuses the pid of the planned process', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     const plan = planFor(sleepers, 250);
@@ -104,7 +107,7 @@ describe('does not touch a process', () => {
     expect(apply(sleepers, plan)).toEqual(['gone']);
   });
 
-  test('that has another value, or runs another program', async () => {
+  test('that has got another value or executed another program since the plan', async () => {
     await using sleepers = new Sleepers();
     const pid = await sleepers.start();
     const plan = planFor(sleepers, 250);
@@ -118,7 +121,7 @@ describe('does not touch a process', () => {
 });
 
 describe('the undo file', () => {
-  test('may be about drop-ins of oomscope, and about no other file', async () => {
+  test('may list drop-ins of oomscope, and no other files', async () => {
     await using sleepers = new Sleepers();
     const entry = (path: string) =>
       `${JSON.stringify({ kind: 'file', boot_id: null, time: '', by: '', path, before: null, written: 'text' })}\n`;
@@ -133,7 +136,7 @@ describe('the undo file', () => {
     expect(existsSync(dirname(dropIn))).toBe(false);
   });
 
-  test('is of one process at a time', async () => {
+  test('can be opened by one process at a time', async () => {
     await using sleepers = new Sleepers();
     using _ = openUndoFile(sleepers.state);
     expect(() => openUndoFile(sleepers.state)).toThrow('is in use');

@@ -45,7 +45,7 @@ describe('a selector matches a whole value, never a part of it', () => {
     expect(plan([subject(of)], [by(kind, is)]).entries.length).toBe(matched ? 1 : 0);
   });
 
-  test('does not protect by its name a program that another user than root could have put there, and says so', () => {
+  test('does not protect by its name a program that a user other than root could have put there', () => {
     const { entries, idle } = plan(
       [subject({ exe: '/home/eve/postgres', exeTrusted: false })],
       [builtIn.find(({ name }) => name === 'postgresql') as Profile],
@@ -57,7 +57,7 @@ describe('a selector matches a whole value, never a part of it', () => {
 });
 
 describe('decides', () => {
-  test('on the built-in values', () => {
+  test('to give each built-in program its value', () => {
     const adjOf = (exe: string) => one({ exe })?.after;
     const programs = ['/usr/lib/postgresql/16/bin/postgres', '/usr/sbin/mysqld', '/usr/sbin/nginx', '/opt/chrome'];
     expect(programs.map(adjOf)).toEqual([-900, -600, -300, 300]);
@@ -94,7 +94,7 @@ describe('decides', () => {
     expect(entry?.reason).toContain(reason);
   });
 
-  test('to protect the postmaster of PostgreSQL, and none of its backends, which put themselves back to 0', () => {
+  test('to protect the postmaster of PostgreSQL but not its backends, which set themselves back to 0', () => {
     const exe = '/usr/lib/postgresql/16/bin/postgres';
     const postmaster = subject({ exe, comm: 'postgres' });
     const backend = subject({ exe, comm: 'postgres', ppid: postmaster.pid });
@@ -113,7 +113,7 @@ describe('decides', () => {
     expect(one({ container: 'pod x', exe: '/usr/sbin/nginx' }, builtIn, { inContainers: true })?.action).toBe('change');
   });
 
-  test('and says when a value was inherited from the parent', () => {
+  test('and reports when a value was inherited from the parent', () => {
     const parent = subject({ comm: 'runner', oomScoreAdj: -500 });
     const child = subject({ exe: '/opt/chrome', ppid: parent.pid, oomScoreAdj: -500 });
     expect(plan([parent, child], builtIn).entries[0]?.reason).toBe('expendable, was -500, inherited from runner');
@@ -147,10 +147,10 @@ describe('warns', () => {
   });
 });
 
-describe('a profile that changes nothing says why', () => {
+describe('a profile that matches no process has a reason', () => {
   const reason = (is: string, by: 'comm' | 'unit' = 'comm', of: Partial<Subject> = {}) =>
     plan([subject(of)], [profile({ selectors: [{ by, is }] })], { kernelThreads: ['kswapd0'] }).idle[0]?.reason;
-  test('it matches nothing, and which name may be meant', () => {
+  test('no process has that name; the reason suggests a similar name', () => {
     expect(reason('postgrse', 'comm', { comm: 'postgres' })).toContain('Did you mean "postgres"?');
     expect(reason('other')).toBe('matches no running process');
   });

@@ -1,4 +1,7 @@
-/** Processes of a program of our own, for `protect` to find by its path: none but these can match. */
+/**
+ * Starts processes of a program with a unique path, so that profiles of `protect` with that path match only these
+ * processes.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +21,7 @@ export class Sleepers implements AsyncDisposable {
     chmodSync(this.exe, 0o755);
   }
 
-  /** @returns its pid, once it executes the program */
+  /** @returns the pid of the process, after it has executed the program */
   async start(): Promise<number> {
     const child = spawn(this.exe, ['600'], { stdio: 'ignore' });
     this.#children.push(child);
@@ -33,7 +36,7 @@ export class Sleepers implements AsyncDisposable {
     await once(child, 'exit');
   }
 
-  /** Profiles that know them, as a file. */
+  /** Writes a profiles file that matches these processes. */
   profiles(adj: number, more = ''): string {
     const file = join(this.directory, `profiles${adj}.toml`);
     const exe = JSON.stringify(this.exe);

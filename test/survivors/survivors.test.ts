@@ -1,4 +1,7 @@
-/** One table says which program must survive with which oom_score_adj, and everything that gives advice agrees with it. */
+/**
+ * The table of survivors has an oom_score_adj for each program that must survive, and all advice of oomscope agrees
+ * with it.
+ */
 import { expect, test } from 'vitest';
 import { defaultProtection } from '../../src/config/defaults.ts';
 import { runtimeOf } from '../../src/explain/verdict/runtimes.ts';
@@ -7,7 +10,7 @@ import { builtIn, profileServiceLines } from '../../src/protect/profile.ts';
 import { type Survivor, serviceLines, survivorOf, survivors } from '../../src/survivors/survivors.ts';
 import { process_ } from '../guard/rules/world.ts';
 
-test('values are those that the projects ship', () => {
+test('the values are those that the projects ship', () => {
   const adjOf = (comm: string) => survivorOf(comm)?.adj;
   expect(
     ['sshd', 'systemd-udevd', 'systemd-journal', 'dbus-daemon', 'containerd', 'dockerd', 'kubelet', 'mariadbd'].map(
@@ -16,13 +19,13 @@ test('values are those that the projects ship', () => {
   ).toEqual([-1000, -1000, -250, -900, -999, -500, -999, -600]);
 });
 
-test('a name is matched as a whole', () => {
+test('a pattern matches only whole names', () => {
   expect(survivorOf('postcode')).toBeUndefined();
   expect(survivorOf('code')?.kind).toBe('expendable');
   expect(survivorOf('sshd-session')).toBe(survivorOf('sshd'));
 });
 
-test('only a program that sets it itself, or its unit, has -1000: what grows must remain killable', () => {
+test('only programs that set -1000 themselves, or by their unit, have it: all others remain killable', () => {
   const immune = survivors.filter(({ adj }) => adj === -1000);
   expect(immune.every(({ setBy }) => setBy !== 'ours')).toBe(true);
   expect(immune.some(({ kind }) => kind === 'database')).toBe(false);
@@ -32,7 +35,7 @@ test('a profile of `protect` gives each of its programs the value of the table',
   for (const { oomScoreAdj, selectors, name } of builtIn) {
     for (const { by, is } of selectors.filter((each) => each.by === 'exe')) {
       const survivor = survivorOf(is.replace(/.*\//, ''));
-      // sshd sets its own value, and `protect` writes it none: test/protect/plan.test.ts.
+      // sshd sets its own value, so `protect` does not write one: see test/protect/plan.test.ts.
       if (survivor?.setBy !== 'program') expect([by, is, name, survivor?.adj]).toEqual([by, is, name, oomScoreAdj]);
     }
   }
@@ -52,7 +55,7 @@ test('`explain` and the drop-in of `protect` give PostgreSQL the same lines', ()
   for (const line of lines) expect(advice).toContain(line);
 });
 
-test('the guard spares what a machine cannot be used without, and no database', () => {
+test('the guard never kills the programs without which a machine cannot be used, but may kill databases', () => {
   const spared = (comm: string) => defaultProtection().some((match) => matches(match, process_(1000, { comm })));
   const needed = [
     'systemd',

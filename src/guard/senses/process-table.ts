@@ -21,11 +21,11 @@ interface Known {
   atMs: number;
 }
 
-/** All files of a process with at least this much memory are read in every scan. */
+/** For processes with at least this much memory, `status` and `oom_score_adj` are read in every scan. */
 const LARGE_BYTES = 4 * 2 ** 20;
 /** Growth is computed only for processes with at least this much memory. */
 const FOLLOWED_BYTES = 16 * 2 ** 20;
-/** Kernel threads and small processes are read again in every 16th scan. */
+/** Kernel threads, and the files of other processes that rarely change, are read again in every 16th scan. */
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
 /** Growth is computed anew if there was no scan for longer than this (ms). */

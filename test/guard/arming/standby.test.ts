@@ -1,4 +1,4 @@
-/** The armed target, its ranking, and what is announced of it. The processes are real; the machine and the arming are made up. */
+/** The armed target, its ranking, and its events. The processes are real; the machine and the arming are simulated. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Subject } from 'rxjs';
@@ -27,7 +27,7 @@ afterEach(() => {
   children.clear();
 });
 
-/** Two processes; the first really holds some 250 MiB. */
+/** Two processes. The first really holds about 250 MiB. */
 async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: number]> {
   const holds = `globalThis.kept = Buffer.alloc(200 * 2 ** 20, 1); console.log('ready'); setInterval(() => {}, 1e6)`;
   const holder = spawn(process.execPath, ['-e', holds], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -46,17 +46,17 @@ const levels = (ms: number, availableMib: number) =>
   sample(ms, { system: system({ available_bytes: availableMib * MIB, anon_bytes: 900 * MIB }) });
 
 interface SetUp {
-  /** By how much the first process was taken to hold less than it does (MiB). */
+  /** The sample shows this much less memory for the first process than it really holds (MiB). */
   before?: number;
-  /** How much more the first holds than the second (MiB). */
+  /** How much more memory the first process holds than the second (MiB). */
   lead?: number;
   rank?: GuardRank;
-  /** What arming throws, the first time and each time after that. */
+  /** The error that arm() throws, by the number of the call. */
   fails?: (error: 'first' | 'later') => Error | undefined;
   adjustment?: Armed['adjustment'];
 }
 
-/** Armed when 150 MiB are available. */
+/** A rule whose victim is armed when 150 MiB are available. */
 async function setUp({ before = 0, lead = 100, rank = 'badness', fails, adjustment = 'raised' }: SetUp = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
@@ -103,7 +103,7 @@ async function setUp({ before = 0, lead = 100, rank = 'badness', fails, adjustme
   const fired = { rule: only, cgroup: undefined, readings: [] };
   const standingRanking = (ms: number, availableMib: number) =>
     standby.standingRanking(fired, levels(ms, availableMib))?.ranking.candidates[0]?.target;
-  /** The target fires. */
+  /** Simulates that the condition of the armed target is met. */
   const fire = (outcome: Fired['outcome'], error: string | null = null) => {
     const triggerNs = process.hrtime.bigint();
     const signalNs = outcome === 'signalled' ? triggerNs + 1000n : null;
@@ -118,32 +118,32 @@ const endHolder = () => {
   holder?.kill('SIGKILL');
   return once(holder as ChildProcess, 'exit');
 };
-/** The process may touch a little more memory between the two readings. */
+/** Tolerance (bytes): the process may use a little more memory between the two readings. */
 const near = (bytes: number) => expect.closeTo(bytes, -7);
 /** Long enough for a busy machine. */
 const SOON = { timeout: 10_000 };
 const types = (events: Event[]) => events.map(({ type }) => type);
 
-describe('the ranking that a target came from', () => {
-  test('stands while no other process can have overtaken', async () => {
+describe('the ranking by which a target was armed', () => {
+  test('stays valid while no other process can have become larger than the victim', async () => {
     const { pid, real, standingRanking } = await setUp();
     expect(standingRanking(100, 90)).toMatchObject({ pid, rss_bytes: near(real) });
     expect(standingRanking(100, 40)).toBeUndefined(); // 110 MiB went somewhere: the other may hold more by now
     expect(standingRanking(1000, 90)).toBeUndefined(); // too long ago
   });
 
-  test('stands when it was the victim itself that took the memory', async () => {
+  test('stays valid when the victim itself has taken the memory', async () => {
     const { pid, real, standingRanking } = await setUp({ before: 100, lead: 10 });
     expect(standingRanking(100, 45)).toMatchObject({ pid, rss_bytes: near(real) });
   });
 
-  test('does not stand where growth counts and others may be growing faster', async () => {
+  test('is invalid when the rule ranks by growth and another process may grow faster', async () => {
     const { pid, standingRanking } = await setUp({ rank: 'projected' });
     expect(standingRanking(200, 145)).toBeUndefined(); // 5 MiB in 0.2 s: 750 MiB in 30 s
     expect(standingRanking(300, 149.5)).toMatchObject({ pid });
   });
 
-  test('does not stand when the victim has exited', async () => {
+  test('is invalid when the victim has exited', async () => {
     const { standingRanking } = await setUp();
     await endHolder();
     expect(standingRanking(100, 140)).toBeUndefined();
@@ -180,7 +180,7 @@ describe('a target that fires', () => {
       { action: 'kill', outcome: 'failed', detail: 'armed: the signal was refused: EPERM' },
       { outcome: 'survived', message: expect.stringContaining('is still alive: the signal was refused: EPERM.') },
     ]);
-    // It is armed again by the next ranking; the same refusal is not announced each time.
+    // The next ranking arms the process again. The same refusal is not announced each time.
     standby.update(levels(3000, 150));
     expect(armed).toHaveLength(2);
     fire('refused', 'EPERM');
@@ -234,7 +234,7 @@ describe('an arming that fails', () => {
     expect(events[1]?.message).toBe('The guard can arm the likely victim again, after 2 failures.');
   });
 
-  test('because the process has exited is no failure', async () => {
+  test('because the process has exited is not announced as a failure', async () => {
     const { events } = await setUp({ fails: () => new OomscopeError('PROCESS_GONE', 'It has exited.') });
     expect(events).toEqual([]);
   });

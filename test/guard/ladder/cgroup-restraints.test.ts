@@ -18,7 +18,7 @@ function place(): { directory: string; state: string } {
   return { directory, state: join(directory, 'state') };
 }
 
-/** As the step does it to a victim in that directory. */
+/** Does what the step does to a victim whose cgroup has that directory. */
 function take(restraints: CgroupRestraints, directory: string, step: 'throttle' | 'freeze', percent = 90) {
   const { act, file = '' } = steps[step];
   const tools = { restrain: (choose) => restraints.restrain(directory, file, choose) } as StepTools;
@@ -27,7 +27,7 @@ function take(restraints: CgroupRestraints, directory: string, step: 'throttle' 
 
 const read = (directory: string, file: string) => readFileSync(join(directory, file), 'utf8').trim();
 
-test('writes to a cgroup after recording it, and undoes it', () => {
+test('records a change of a cgroup file before it writes, and restores the file', () => {
   const { directory, state } = place();
   const ledger = UndoLedger.open(state);
   const restraints = new CgroupRestraints(ledger);
@@ -42,7 +42,7 @@ test('writes to a cgroup after recording it, and undoes it', () => {
   expect(existsSync(state)).toBe(false);
 });
 
-test('restores the first value after two throttles, and leaves a value that another program has set since', () => {
+test('restores the original value after two throttles, but not over a value of another program', () => {
   const { directory } = place();
   const restraints = new CgroupRestraints(UndoLedger.inMemory());
   take(restraints, directory, 'throttle', 90);
@@ -55,7 +55,7 @@ test('restores the first value after two throttles, and leaves a value that anot
   expect(read(directory, 'memory.high')).toBe('12345');
 });
 
-test('reports what the kernel does not have', async () => {
+test('reports `unavailable` when the kernel lacks the cgroup file', async () => {
   const restraints = new CgroupRestraints(UndoLedger.inMemory());
   const nowhere = join(tmpdir(), 'oomscope-nowhere');
   expect(await restraints.reclaim(nowhere, 1)).toMatchObject({ outcome: 'unavailable' });

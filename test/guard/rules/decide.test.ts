@@ -24,7 +24,7 @@ test('skips when no process may be killed', () => {
   });
 });
 
-test('waits for a dying process, so that one shortage does not cost two, but not for ever', () => {
+test('waits for a dying process before it kills another one, but not for ever', () => {
   const policy = policyOf();
   const processes = [process_(1001, { dying: true }), process_(1002)];
   expect(decide(policy, sample(0, { processes }))).toMatchObject({ kind: 'skip', reason: 'being_freed' });
@@ -35,7 +35,7 @@ test('waits for a dying process, so that one shortage does not cost two, but not
   });
 });
 
-test('does not wait for a process that is dying elsewhere, or that held next to nothing', () => {
+test('does not wait for a dying process that is in another cgroup or holds almost no memory', () => {
   const rules = { on: [{ kind: 'cgroup' as const, glob: '/a' }] };
   const cgroups = [cgroup('/a', { usage_bytes: 95 * MIB })];
   const elsewhere = [process_(1001, { dying: true, cgroup: '/b' }), process_(1002, { cgroup: '/a' })];
@@ -44,7 +44,7 @@ test('does not wait for a process that is dying elsewhere, or that held next to 
   expect(decide(policyOf(), sample(0, { processes: tiny }))).toMatchObject({ kind: 'kill' });
 });
 
-test('keeps to the limit of kills in a minute', () => {
+test('respects the limit of kills per minute', () => {
   const policy = policyOf({}, 2);
   const at = (ms: number) => decide(policy, sample(ms, { processes: [process_(1001)] }));
   policy.killed(0);
@@ -53,7 +53,7 @@ test('keeps to the limit of kills in a minute', () => {
   expect(at(60_000)).toMatchObject({ kind: 'kill' });
 });
 
-test('lets a rule rest after its ladder, at that place and no other', () => {
+test('lets a rule cool down after its ladder has ended, only at that place', () => {
   const policy = policyOf({ on: [{ kind: 'cgroup', glob: '/*' }], coolDownMs: 1000 });
   const cgroups = ['/a', '/b'].map((path) => cgroup(path, { usage_bytes: 99 * MIB }));
   const processes = [process_(1001, { cgroup: '/a' }), process_(1002, { cgroup: '/b' })];
@@ -67,7 +67,7 @@ test('lets a rule rest after its ladder, at that place and no other', () => {
   expect(at(1000)).toMatchObject([{ kind: 'kill' }, { kind: 'kill' }]);
 });
 
-test('leaves out for a minute a process that did not die', () => {
+test('does not choose a process that did not exit again for a minute', () => {
   const policy = policyOf();
   const processes = [process_(1001, { rss_bytes: 400 * MIB }), process_(1002)];
   policy.stuck({ pid: 1001, start_ticks: 10010 }, 0);
@@ -75,7 +75,7 @@ test('leaves out for a minute a process that did not die', () => {
   expect(decide(policy, sample(60_000, { processes }))).toMatchObject({ victim: { target: { pid: 1001 } } });
 });
 
-test('does nothing where there is enough memory', () => {
+test('does nothing while enough memory is available', () => {
   expect(
     decide(policyOf(), sample(0, { system: system({ available_bytes: 900 * MIB }), processes: [] })),
   ).toBeUndefined();

@@ -24,7 +24,7 @@ describe('measures', () => {
     );
 
   it.each([
-    [of({ name: 'available' }), 5], // of MemAvailable + AnonPages, as earlyoom
+    [of({ name: 'available' }), 5], // in percent of MemAvailable + AnonPages, as earlyoom computes it
     [of({ name: 'available' }, 'bytes'), 50 * MIB],
     [of({ name: 'usage' }), (100 * (1024 - 50)) / 1024],
     [of({ name: 'swap_free' }), 25],
@@ -46,7 +46,7 @@ describe('measures', () => {
     else expect(value).toBeCloseTo(expected, 9);
   });
 
-  test('no swap as 0 % free, and no limit as unknown', () => {
+  test('a machine without swap as 0 % free, and a cgroup without a limit as unknown', () => {
     expect(measure(detector({ name: 'swap_free' }, '<=', 10), system(), undefined)).toBe(0);
     expect(measure(detector({ name: 'available' }, '<', 1), system(), cgroup('/a', { limit_bytes: null }))).toBeNull();
   });
@@ -55,7 +55,7 @@ describe('measures', () => {
 const fires = (detectors: Detectors, ...samples: Parameters<Detectors['update']>[0][]) =>
   samples.map((one) => detectors.update(one).map(({ cgroup: at }) => at?.path ?? ''));
 
-test('fires when all detectors of a rule hold, each rule by itself', () => {
+test('fires each rule independently when all of its detectors are true', () => {
   const low = detector({ name: 'available' }, '<=', 10);
   const noSwap = detector({ name: 'swap_free' }, '<=', 10);
   const at = (available: number, swapFree: number) =>
@@ -74,7 +74,7 @@ test('fires when all detectors of a rule hold, each rule by itself', () => {
   expect([count(either, 10, 10), count(either, 11, 10), count(either, 11, 11)]).toEqual([2, 1, 0]);
 });
 
-test('measures the time of a detector from the first sample in which it holds, and anew after one in which it does not', () => {
+test('starts the time of a detector when it becomes true, and again when it was false in between', () => {
   const detectors = new Detectors([
     rule({ when: [detector({ name: 'available' }, '<=', 10, 'percent', { forMs: 1000 })] }),
   ]);
@@ -91,7 +91,7 @@ test('measures the time of a detector from the first sample in which it holds, a
   ]);
 });
 
-test('fires on each cgroup by itself, by glob or because it is a container', () => {
+test('fires for each cgroup independently, whether a glob or the place `containers` selects the cgroup', () => {
   const when = [detector({ name: 'usage' }, '>=', 90, 'percent', { forMs: 100 })];
   const at = (ms: number, ...cgroups: ReturnType<typeof cgroup>[]) => sample(ms, { cgroups });
   const globbed = new Detectors([rule({ on: [{ kind: 'cgroup', glob: '/app/*' }], when })]);
@@ -103,7 +103,7 @@ test('fires on each cgroup by itself, by glob or because it is a container', () 
     ['/app/a'],
     ['/app/a', '/app/b'],
   ]);
-  // A cgroup that was removed and made again is another one.
+  // A cgroup that was removed and created again counts as a new cgroup.
   expect(fires(globbed, at(200, a), at(250, a, b))).toEqual([['/app/a'], ['/app/a']]);
 
   const containers = new Detectors([
@@ -113,7 +113,7 @@ test('fires on each cgroup by itself, by glob or because it is a container', () 
   expect(fires(containers, at(0, a, cgroup('/docker/x', { container })))).toEqual([['/docker/x']]);
 });
 
-test('reads the system for a detector with "system." in a rule about cgroups', () => {
+test('uses the value of the whole system for a detector with "system." in a rule that watches cgroups', () => {
   const when = [
     detector({ name: 'usage' }, '>=', 90),
     detector({ name: 'available' }, '<=', 10, 'percent', { place: 'system' }),
@@ -124,14 +124,14 @@ test('reads the system for a detector with "system." in a rule about cgroups', (
   expect(fires(detectors, sample(1, { cgroups, system: system({ available_bytes: GIB }) }))).toEqual([[]]);
 });
 
-test('never fires on an unknown value, whatever the comparison', () => {
+test('never fires on an unknown value, with any comparison operator', () => {
   for (const operator of ['<', '<=', '>', '>='] as const) {
     const metric = { name: 'growth' } as const;
     expect(new Detectors([rule({ when: [detector(metric, operator, 0)] })]).update(sample(0))).toEqual([]);
   }
 });
 
-test('samples sooner the less memory is left', () => {
+test('samples more often the less memory is left', () => {
   const options = { rules: [rule()], killsPerMinute: 5, protect: [] };
   const at = (available: number) => sample(0, { system: system({ available_bytes: available * MIB, anon_bytes: 0 }) });
   expect(nextSampleMs(options, at(5000))).toBeCloseTo((0.9 * 5000 * MIB) / 6e6, 3);
@@ -141,7 +141,7 @@ test('samples sooner the less memory is left', () => {
   expect(nextSampleMs(steady, at(5000))).toBe(100);
 });
 
-test('is near when it is half-way to where a rule fires', () => {
+test('is near when the value is at most twice the limit at which the rule fires', () => {
   const at = (available: number, anon: number) =>
     sample(0, { system: system({ available_bytes: available, anon_bytes: anon }) });
   const low = rule({ when: [detector({ name: 'available' }, '<=', 10)] });

@@ -4,7 +4,7 @@ import { Ladder, type Move, type Situation } from '../../../src/guard/rules/ladd
 import type { Step } from '../../../src/guard/rules/rule.ts';
 import { detector, step } from './world.ts';
 
-/** The ladder's move at each moment, in short. */
+/** The ladder's moves over time, as short strings. */
 function climb(steps: Step[], views: (Partial<Situation> & { nowMs: number })[]): string[] {
   const ladder = new Ladder(steps);
   return views.map((view) => {
@@ -21,7 +21,7 @@ const whole = [
   step('kill', { waitMs: 1000 }),
 ];
 
-test('takes one step after the other, each with its time', () => {
+test('takes one step after the other, each after the waiting time of the step before it', () => {
   expect(
     climb(
       whole,
@@ -42,7 +42,7 @@ test('takes one step after the other, each with its time', () => {
   ]);
 });
 
-test('ends with the shortage, before a signal was sent', () => {
+test('ends when memory is no longer short and no signal was sent', () => {
   expect(climb(whole, [{ nowMs: 0 }, { nowMs: 0 }, { nowMs: 100, short: false }])).toEqual([
     'take notify',
     'take reclaim',
@@ -59,13 +59,13 @@ test('does not kill a process that frees enough memory after SIGTERM', () => {
   ]);
 });
 
-test('passes over a step whose condition does not hold', () => {
+test('passes over a step whose `if` is false', () => {
   const never = [detector({ name: 'growth' }, '>', 0)];
   const steps = [step('freeze', { if: never, waitMs: 1000 }), step('term', { waitMs: 10 })];
   expect(climb(steps, [{ nowMs: 0 }, { nowMs: 0 }, { nowMs: 5 }])).toEqual(['pass freeze', 'take term', 'wait']);
 });
 
-test('takes a step before its turn when its level is reached', () => {
+test('takes a step before its turn when its `atOnce` is true', () => {
   const worse = [detector({ name: 'available' }, '<=', 5)];
   const steps = [
     step('term', { waitMs: Number.POSITIVE_INFINITY }),
@@ -77,14 +77,14 @@ test('takes a step before its turn when its level is reached', () => {
     'wait',
     'take kill',
   ]);
-  // The level is already reached at the start: the ladder skips `term` and takes `kill`.
+  // `atOnce` is already true at the start: the ladder skips `term` and takes `kill`.
   expect(climb(steps, [{ nowMs: 0, holds }])).toEqual(['take kill']);
 });
 
 describe('the victim', () => {
-  it('has exited: the ladder ends', () =>
+  it('has exited, so the ladder ends', () =>
     expect(climb(whole, [{ nowMs: 0 }, { nowMs: 1, victim: 'gone' }])).toEqual(['take notify', 'gone']));
-  it('is dying: no further step is taken, until it counts as stuck', () => {
+  it('is dying, so no further step is taken until it counts as stuck', () => {
     const steps = [step('kill', { waitMs: 10 }), step('kill', { waitMs: 10 })];
     const dying = (nowMs: number) => ({ nowMs, victim: 'dying' as const });
     expect(climb(steps, [{ nowMs: 0 }, dying(20), dying(10_019), dying(10_020)])).toEqual([
@@ -96,7 +96,7 @@ describe('the victim', () => {
   });
 });
 
-test('always ends, and takes every step at most once, in their order', () => {
+test('always ends, and takes each step at most once, in the order of the rule', () => {
   const anyStep = fc.record({
     do: fc.constantFrom<Step['do']>('notify', 'freeze', 'term', 'kill'),
     waitMs: fc.nat(500),

@@ -39,7 +39,7 @@ describe('ranks', () => {
   });
   const first = (given: Partial<Rule>) => order({ rule: given, processes, cgroups: [slow] })[0];
 
-  it('by badness, as the kernel does: memory of all kinds, and oom_score_adj in thousandths', () => {
+  it('by badness, as the kernel does: RSS, swap and page tables, and oom_score_adj in thousandths', () => {
     const { candidates } = ranked({ processes });
     expect(candidates.map(({ target, score }) => [target.pid, score])).toEqual([
       [1003, 519.5], // 500 + 1000 * 20 MiB / 1 GiB
@@ -54,9 +54,9 @@ describe('ranks', () => {
   it('by swap', () => expect(first({ rank: 'swap' })).toBe(1002));
   it('by growth', () => expect(first({ rank: 'growth' })).toBe(1004));
   it('by the pressure in its cgroup', () => expect(first({ rank: 'pressure' })).toBe(1005));
-  it('without a positive oom_score_adj, if the rule says so', () =>
+  it('with a positive oom_score_adj ignored, if the rule says so', () =>
     expect(first({ ignorePositiveAdj: true })).toBe(1002));
-  it('only processes of the cgroup, in thousandths of its limit', () => {
+  it('only processes of the cgroup where memory is short, in thousandths of its limit', () => {
     const at = cgroup('/slow', { limit_bytes: 10 * MIB });
     const inside = process_(1006, { cgroup: '/slow/deeper', rss_bytes: MIB });
     const beside = process_(1007, { cgroup: '/slower' });
@@ -66,7 +66,7 @@ describe('ranks', () => {
       [1006, 100],
     ]);
   });
-  it('the larger of two equals first, then the younger', () => {
+  it('candidates with equal scores by size, then by the higher pid', () => {
     const [a, b, c] = [2001, 2002, 2003].map((pid) => process_(pid, { oom_score: 5 })) as [
       SampledProcess,
       ...SampledProcess[],
@@ -80,7 +80,7 @@ describe('ranks', () => {
   });
 });
 
-test('adds prefer and avoid, and names each', () => {
+test('adds the points of `prefer` and `avoid`, and names each preference', () => {
   const processes = [process_(1001, { comm: 'chrome' }), process_(1002, { comm: 'sshd', rss_bytes: 200 * MIB })];
   const preferences = [
     { match: comm('^chrome$'), points: 300 },
@@ -99,29 +99,29 @@ describe('rejects, with the reason', () => {
     ['init', process_(1), 'init', {}],
     ['a kernel thread', process_(50, { kernel_thread: true }), 'kernel_thread', {}],
     ['the guard', process_(self.pid), 'self', {}],
-    ['its shell', process_(400), 'ancestor', {}],
+    ['the shell that started the guard', process_(400), 'ancestor', {}],
     ['oom_score_adj -1000', process_(1001, { oom_score_adj: -1000 }), 'spared', {}],
     ['the protection list', process_(1001, { comm: 'sshd' }), 'protected', { protect: [comm('^sshd$')] }],
     ['a rule that says never', process_(1001), 'never', { rule: { never: [comm('process')] } }],
     ['user.oomd_omit', process_(1001, { cgroup: '/a/left/deeper' }), 'omitted', { cgroups: [omitted] }],
-    ['dying', process_(1001, { dying: true }), 'dying', {}],
+    ['a dying process', process_(1001, { dying: true }), 'dying', {}],
     ['a zombie', process_(1001, { state: 'Z' }), 'dying', {}],
-    ['one that did not die', process_(1001), 'stuck', { stuck: ['1001:10010'] }],
-    ['too small', process_(1001, { rss_bytes: 5 * MIB }), 'too_small', { rule: { minBytes: 16 * MIB } }],
-    ['too few points', process_(1001), 'too_small', { rule: { minPoints: 500 } }],
+    ['a process that survived an earlier attempt', process_(1001), 'stuck', { stuck: ['1001:10010'] }],
+    ['a process below minBytes', process_(1001, { rss_bytes: 5 * MIB }), 'too_small', { rule: { minBytes: 16 * MIB } }],
+    ['a process below minPoints', process_(1001), 'too_small', { rule: { minPoints: 500 } }],
   ])('%s', (_, process, reason, world) => {
     const { candidates, rejected } = ranked({ processes: [{ ...process, cgroup: process.cgroup ?? '/a' }], ...world });
     expect(candidates).toEqual([]);
     expect(rejected).toMatchObject([{ pid: process.pid, comm: process.comm, reason }]);
     if (['protected', 'never', 'omitted', 'spared'].includes(reason)) expect(rejected[0]?.detail).toBeTruthy();
   });
-  it('not a process with the pid of a stuck one, but another start', () => {
+  it('not a process that reuses the pid of a stuck process', () => {
     expect(order({ processes: [process_(1001)], stuck: ['1001:7'] })).toEqual([1001]);
   });
 });
 
 describe('user.oomd_avoid', () => {
-  it('puts a cgroup after all others', () => {
+  it('ranks the processes of a cgroup after all others', () => {
     const processes = [
       process_(1001, { cgroup: '/careful/x', rss_bytes: 900 * MIB }),
       process_(1002, { rss_bytes: 20 * MIB }),
@@ -138,17 +138,17 @@ describe('kills as a unit', () => {
     process_(1002, { pgid: 1001, rss_bytes: 80 * MIB }),
     process_(1003, { rss_bytes: 100 * MIB }),
   ];
-  it('a process group, with the score of all and the name of its largest', () => {
+  it('a process group, with the score of all its processes and the name of the largest', () => {
     const { candidates } = ranked({ rule: { unit: 'process_group' }, processes: group });
     expect(candidates[0]).toMatchObject({ target: { takes: 'process_group', pid: 1002, processes: 2 }, score: 127 });
   });
-  it('no group in which a process may not be killed', () => {
+  it('no process group that contains a process which must not be killed', () => {
     const processes = [...group, process_(self.pid, { pgid: 1001 })];
     const { candidates, rejected } = ranked({ rule: { unit: 'process_group' }, processes });
     expect(candidates.map(({ target }) => target.pid)).toEqual([1003]);
     expect(rejected.find(({ pid }) => pid === 1002)).toMatchObject({ reason: 'holds_protected' });
   });
-  it('a cgroup with everything below it', () => {
+  it('a cgroup with all its descendants', () => {
     const processes = [
       process_(1001, { cgroup: '/app', rss_bytes: 60 * MIB }),
       process_(1002, { cgroup: '/app/worker', rss_bytes: 60 * MIB }),
@@ -171,7 +171,7 @@ describe('kills as a unit', () => {
   });
 });
 
-test('never chooses a process that must not be killed, and accounts for every process', () => {
+test('never chooses a process that must not be killed, and lists every process as a candidate or as rejected', () => {
   const anyProcess = fc.record({
     pid: fc.integer({ min: 1, max: 12 }),
     pgid: fc.integer({ min: 1, max: 4 }),
@@ -209,7 +209,7 @@ test('never chooses a process that must not be killed, and accounts for every pr
           spared: false,
         });
       }
-      // No process in a cgroup that is killed may be protected: cgroup.kill does not ask.
+      // A cgroup that is killed must contain no protected process, because cgroup.kill kills all processes in it.
       const refused = rejected.filter(({ reason }) => sparesItsGroup(reason)).map(({ pid }) => pid);
       for (const { target } of candidates.filter(({ target: { takes: what } }) => what === 'cgroup')) {
         const inside = processes.filter(
@@ -256,13 +256,13 @@ describe('a storm', () => {
     return rankCandidates(rule({ minBytes: 16 * MIB, ...given }), now, undefined, protection).candidates[0];
   };
 
-  it('is one candidate: many young processes of one group, none of them large among them', () => {
+  it('is one candidate: many young processes of one group, none much larger than the others', () => {
     const found = first([innocent, ...storm(12)]);
     expect(found?.target).toMatchObject({ takes: 'process_group', pid: 2000, processes: 12, rss_bytes: 96 * MIB });
     expect(found?.members.map(({ pid }) => pid)).toEqual(Array.from({ length: 12 }, (_, i) => 2000 + i)); // the oldest first
   });
 
-  it('is none with fewer or older processes, with one that holds most of it, or where the age is unknown', () => {
+  it('needs enough processes, a known and low age, and no process that holds most of the memory', () => {
     expect(first([innocent, ...storm(9)])?.target.pid).toBe(1001);
     expect(first([innocent, ...storm(30, (i) => (i < 25 ? { start_ticks: ticks(60) } : {}))])?.target.pid).toBe(1001);
     expect(first([innocent, ...storm(12, (i) => (i === 3 ? { rss_bytes: 64 * MIB } : {}))])?.target).toMatchObject({
@@ -273,13 +273,13 @@ describe('a storm', () => {
     expect(first([innocent, ...storm(30, (i) => ({ pgid: 2000 + i }))])?.target.pid).toBe(1001);
   });
 
-  it('leaves out older processes of the group, such as the one that started it', () => {
+  it('does not contain older processes of the group, such as the process that started the others', () => {
     const shell = process_(2000, { pgid: 2000, rss_bytes: 20 * MIB, start_ticks: ticks(500), comm: 'precious' });
     const found = first([innocent, shell, ...storm(12, (i) => ({ pid: 3000 + i }))]);
     expect(found?.target).toMatchObject({ pid: 3000, processes: 12 });
   });
 
-  it('is spared as a whole when one of its processes is protected', () => {
+  it('is not killed when one of its processes is protected', () => {
     const processes = [innocent, ...storm(12, (i) => (i === 5 ? { comm: 'precious' } : {}))];
     expect(first(processes)?.target.pid).toBe(1001);
   });

@@ -1,4 +1,7 @@
-/** Samples, processes and rules for the tests of the policy, with defaults for what a test does not care about. */
+/**
+ * Creates samples, processes and rules for the tests of the policy, with defaults for all values that a test does not
+ * set.
+ */
 
 import { Pattern } from '../../../src/guard/rules/pattern.ts';
 import type { Self } from '../../../src/guard/rules/protect.ts';

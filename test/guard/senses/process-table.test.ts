@@ -48,7 +48,7 @@ function put(pid: number, made: Made = {}): void {
   symlinkSync(`/bin/${comm}`, join(directory, 'exe'));
 }
 
-test('reads everything about a process that is new', () => {
+test('reads all files of a new process', () => {
   put(7, { comm: 'web', mib: 1, swapKib: 4, adj: 300, cgroup: '/system.slice/web.service' });
   const table = new ProcessTable({ proc, oomScore: true });
   expect(table.scan(0, false)).toEqual([
@@ -61,7 +61,7 @@ test('reads everything about a process that is new', () => {
   ]);
 });
 
-test('reads a small process again in full only in turns, or when swap is in use or its name has changed', () => {
+test('reads all files of a small process only in every 16th scan, or after its name has changed', () => {
   put(7, { adj: 0 });
   const table = new ProcessTable({ proc });
   table.scan(0, false);
@@ -77,7 +77,7 @@ test('reads a small process again in full only in turns, or when swap is in use 
   expect(turns.at(-1)).toBe('/c');
 });
 
-test('a large process is read in every pass, and one pid as it is now', () => {
+test('reads a large process in every scan, and reads one process on request', () => {
   put(7, { mib: 64 });
   const table = new ProcessTable({ proc });
   table.scan(0, false);
@@ -87,7 +87,7 @@ test('a large process is read in every pass, and one pid as it is now', () => {
   expect(table.read(8, 2)).toBeUndefined();
 });
 
-test('a dying process is one that exits, is a zombie, or has SIGKILL pending', () => {
+test('a process is dying when it is exiting, is a zombie, or has SIGKILL pending', () => {
   put(1, { flags: 0x4 });
   put(2, { state: 'Z' });
   put(3, { pending: '0000000000000100' });
@@ -101,7 +101,7 @@ test('a dying process is one that exits, is a zombie, or has SIGKILL pending', (
   ]);
 });
 
-test('follows the growth of a large process, and starts again for another with its pid', () => {
+test('computes the growth of a large process, and starts again for another process that reuses its pid', () => {
   put(7, { mib: 100 });
   const table = new ProcessTable({ proc });
   for (let second = 0; second < 4; second++) {
@@ -113,7 +113,7 @@ test('follows the growth of a large process, and starts again for another with i
   expect(table.scan(5000, false)).toMatchObject([{ start_ticks: 9, comm: 'other', growth_bytes_per_second: null }]);
 });
 
-test('a kernel thread is read without its memory', () => {
+test('reads a kernel thread without memory values', () => {
   put(2, { flags: 0x00200000, comm: 'kthreadd' });
   expect(new ProcessTable({ proc }).scan(0, true)).toMatchObject([{ kernel_thread: true, uid: null, cgroup: null }]);
 });

@@ -15,7 +15,7 @@ console.log('ready');`;
 
 afterAll(removeMemoryGroups);
 
-it('knows the growth of a process in the first whole sample, where a rule ranks by it and memory is shrinking', async () => {
+it('the first sample of all processes has their growth if a rule ranks by it and memory shrinks', async () => {
   const group = createMemoryGroup({ limitBytes: 200 * MIB });
   const child = spawn(process.execPath, ['-e', GROWING], { stdio: ['pipe', 'pipe', 'inherit'] });
   try {

@@ -1,4 +1,4 @@
-/** The table of steps, and what is derived from it. */
+/** The table of steps, and the parts of the program that are derived from it. */
 import { describe, expect, test } from 'vitest';
 import { Faults } from '../../../src/config/fault.ts';
 import { step as stepShape } from '../../../src/config/step.ts';
@@ -38,12 +38,12 @@ describe.each(stepNames)('%s', (name) => {
     Object.entries(steps[name].options).flatMap(([option, { kind }]) => (kind === 'words' ? [[option, ['x']]] : [])),
   );
 
-  test('is read from a configuration with its own wait and the defaults of its options', () => {
+  test('is read from a configuration with its default waiting time and the defaults of its options', () => {
     expect(read(required)).toMatchObject({ faults: [], step: { do: name, waitMs: steps[name].waitMs } });
     expect(read({}).step === undefined).toBe(needsOptions(name));
   });
 
-  test('takes no option of another step', () => {
+  test('rejects an option of another step', () => {
     for (const { name: option, owners } of stepOptions().filter(({ owners }) => !owners.includes(name))) {
       const { kind } = steps[owners[0] as typeof name].options[option] as { kind: string };
       const value = { words: ['x'], size: '1M', whole: 50 }[kind];
