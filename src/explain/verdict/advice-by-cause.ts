@@ -75,7 +75,7 @@ const advisers: Record<ReportCause, Adviser> = {
   unknown: () => [
     {
       do: 'Make sure that the next report is complete: use a larger log_buf_len, a persistent journal, and no filter on the log.',
-      because: 'Only the missing lines of the report say what ran out of memory.',
+      because: 'Only the missing lines say whether a cgroup, some NUMA nodes or the whole machine ran out of memory.',
     },
   ],
 };

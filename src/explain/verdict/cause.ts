@@ -39,10 +39,14 @@ export function causeOf(report: ReportFacts): Cause {
 }
 
 function withoutScope({ panic, outcome, trigger }: ReportFacts): string {
-  if (panic !== null) return `${printable(panic)}; the log does not say what ran out.`;
-  if (outcome === 'unknown') return 'the log does not say what ran out, nor what the kernel did.';
-  if (outcome === 'nobody_killable') return 'the log does not say what ran out.';
-  return trigger ? 'the log does not say what ran out.' : 'the log has only the kill, not the lines before it.';
+  if (panic !== null)
+    return `${printable(panic)}; the log does not say whether a cgroup or the machine ran out of memory.`;
+  if (outcome === 'unknown')
+    return 'the log says neither whether a cgroup or the machine ran out of memory, nor what the kernel did.';
+  if (outcome === 'nobody_killable') return 'the log does not say whether a cgroup or the machine ran out of memory.';
+  return trigger
+    ? 'the log does not say whether a cgroup or the machine ran out of memory.'
+    : 'the log has only the kill, not the lines before it.';
 }
 
 function ofLimit({ limit, victim }: ReportFacts): Cause {

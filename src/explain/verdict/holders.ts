@@ -42,7 +42,7 @@ export function shareOf(bytes: number, whole: number | null): number | null {
   return bytes / whole;
 }
 
-/** @param whole size of what ran out, in bytes; null: not known */
+/** @param whole size of the memory that ran out, in bytes; null: unknown */
 export function holdersOf({ tasks, memory, limit }: ReportFacts, whole: number | null): ReportVerdict['holders'] {
   const swarms = swarmsOf(tasks);
   const alone = tasks.filter(({ comm }) => !swarms.some(({ name }) => name === comm));
