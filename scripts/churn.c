@@ -1,5 +1,5 @@
-/* Starts many short-lived processes, so that the kernel reuses pids quickly, and records which of them a signal ended. Tests use
- * it to show that only chosen processes are signalled.
+/* Starts many short-lived processes, so that the kernel reuses pids quickly, and records which of them a signal ended.
+ * Tests use it to show that only chosen processes are signalled.
  *
  *   churn COUNT PARALLEL LIFE_US
  *

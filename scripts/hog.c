@@ -1,5 +1,5 @@
-/* A memory hog that can exhaust only a limited cgroup: it moves into the given memory cgroups, checks that one of them has a finite
- * limit, and only then allocates. The demo, the kernel tests and the benchmarks use it. */
+/* A memory hog that can exhaust only a limited cgroup: it moves into the given memory cgroups, checks that one of them
+ * has a finite limit, and only then allocates. The demo, the kernel tests and the benchmarks use it. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>

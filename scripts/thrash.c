@@ -1,5 +1,5 @@
-/* Causes memory pressure in one cgroup only: it moves into a memory cgroup with a limit, and there reads a file or touches
- * anonymous memory that is larger than the limit, again and again. Tests and benchmarks of memory pressure use it.
+/* Causes memory pressure in one cgroup only: it moves into a memory cgroup with a limit, and there reads a file or
+ * touches anonymous memory that is larger than the limit, again and again. Tests and benchmarks of pressure use it.
  *
  * At the end it prints, as JSON, how many pages it touched and in what time. Exits 2 when it refuses. */
 #define _GNU_SOURCE

@@ -1,6 +1,7 @@
 /**
- * Does a sink delay the JSON line of a kill? The same command with no sink, and with sinks that work, hang, or are down. Real
- * memory-cgroup OOM kills; the commands take turns in random order, and all others are stopped meanwhile.
+ * Measures whether a sink delays the JSON line of a kill: the command without a sink, and with sinks that work, hang,
+ * or are down. Real memory-cgroup OOM kills; the commands take turns in random order, and all others are stopped
+ * meanwhile.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -25,7 +26,7 @@ const CLI = `${import.meta.dirname}/../../dist/cli/main.js`;
 interface Turn {
   child: Child;
   group: MemoryGroup;
-  /** From the mark to the line at the other end of the pipe, in milliseconds, by pid. */
+  /** By pid: time in milliseconds from the mark of the victim in the kernel until the line is read from the pipe. */
   ms: Map<number, number>;
   footprint?: Footprint;
 }

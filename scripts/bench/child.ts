@@ -10,7 +10,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const) {
-  process.once(signal, () => process.exit(code)); // runs the exit hooks: also those that remove cgroups
+  process.once(signal, () => process.exit(code)); // runs the exit hooks, which also remove cgroups
 }
 process.on('exit', () => {
   for (const child of children) child.signal('SIGKILL');
@@ -23,7 +23,7 @@ export class Child {
   readonly #exited: Promise<unknown>;
   #lines: string[] = [];
   #waiting: { begins: string; resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
-  /** Called with each line that no call of line() waits for. */
+  /** Called with each line for which no call of line() waits. */
   onLine: ((line: string) => void) | undefined;
 
   /** Starts a process group, so that the descendants are paused and ended with it. */

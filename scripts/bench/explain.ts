@@ -1,6 +1,6 @@
 /**
- * How fast does `oomscope explain` read a large log? One GiB with 1,000 reports of the corpus among ordinary lines, compared
- * with `grep -c "Killed process"` and Node's readline on the same file.
+ * Measures how fast `oomscope explain` reads a large log: one GiB with 1,000 reports of the corpus among ordinary
+ * lines, compared with `grep -c "Killed process"` and Node's readline on the same file.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, globSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
@@ -51,7 +51,7 @@ const messages = [
 
 interface Run {
   seconds: number;
-  /** Peak of resident memory, sampled. */
+  /** Peak of the sampled resident memory. */
   rssBytes: number;
   output: string;
 }
@@ -165,7 +165,7 @@ async function measure(command: string[], look: boolean): Promise<Run> {
   return { seconds, rssBytes, output: kills > 0 ? String(kills) : output.trim() };
 }
 
-/** A fast run with wrong output does not count. */
+/** Checks the output, because a fast run with wrong output does not count. */
 function check(name: string, output: string, kills: number): void {
   const expected = name.startsWith('oomscope') ? reports : kills;
   const fine = name.startsWith('oomscope') ? Number(output) >= expected : Number(output) === expected;

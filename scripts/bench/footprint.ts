@@ -49,7 +49,7 @@ for (let run = 0; run < Number(options.starts); run++) {
   nodeMs.push(await startBareNode());
 }
 
-// All are idle at the same time, so that a process runs in another's window only if it wakes by itself.
+// All processes are idle at the same time, so a process that runs has woken by itself.
 const own = await startOomscope();
 const processes: Record<string, { child: Child; pid: number }> = {
   [`oomscope ${existsSync(cli) ? 'trace --json' : '(openTracer, no command)'}`]: {
@@ -82,7 +82,7 @@ await Promise.all(Object.values(processes).map(({ child }) => child.end()));
 where.load_after = circumstances().load_before;
 report();
 
-/** What ran in a window in which nothing should run. */
+/** The threads that ran in a period in which no thread should run. */
 async function watch() {
   killsMeanwhile = 0;
   const before = Object.values(processes).map(({ pid }) => switches(pid));

@@ -1,8 +1,8 @@
 /**
- * How long does it take from the fruitless reclaim that meets the condition to the signal, for each of the three ways to send
- * it? The kernel takes both times from the same clock: at the hook of the reclaim, and at the tracepoint of the signal. The
- * shortages are real, in memory cgroups, while other processes run out of memory all the time. The three ways take turns in
- * random order.
+ * Measures the time from the fruitless reclaim that meets the condition to the signal, for each of the three ways to
+ * send the signal. The kernel takes both times from the same clock: at the hook of the reclaim, and at the tracepoint
+ * of the signal. The shortages are real, in memory cgroups, while other processes run out of memory all the time. The
+ * three ways take turns in random order.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -43,16 +43,16 @@ interface Column {
   arming: Arming;
   signals: SignalSeen[];
   us: number[];
-  /** Time until the kernel's own program called bpf_send_signal_task(). */
+  /** Time until the BPF program called bpf_send_signal_task(). */
   decidedUs: number[];
-  /** Times that the kernel's OOM killer signalled first, and times that no signal was sent. */
+  /** Number of times that the kernel's OOM killer signalled first, and number of times without a signal. */
   late: number;
   missed: number;
   kernelKilled: number;
 }
 
 const where = circumstances();
-// As the daemon does where it is allowed: the thread that decides must not wait for threads that need memory.
+// As the guard does if permitted: the thread that decides must not wait for threads that need memory.
 const { survived } = survive({ lockMemory: true, realtimePriority: 1 });
 for (const [wish, refusal] of Object.entries(survived)) if (refusal !== null) say(`${wish}: ${refusal}`);
 const columns: Partial<Record<Way, Column>> = {};

@@ -1,6 +1,6 @@
 /**
- * How long after the kernel marked its victim does a reader have the event? Real memory-cgroup OOM kills. The readers take turns
- * in random order, and all others are stopped meanwhile, so that no reader delays another.
+ * Measures how long after the mark of a victim in the kernel each reader has the event. Real memory-cgroup OOM kills.
+ * The readers take turns in random order, and all others are stopped meanwhile, so that no reader delays another.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -37,7 +37,8 @@ const marks = new Map<number, { ns: number; cpu: number }>();
 const cpus = onlineCpus();
 const lastCpu = cpus.at(-1) as number;
 
-// In the order in which they attach and so run in the kernel: the first is the one whose stamp counts.
+// Readers in the order in which they attach, in which the kernel also runs them. The time stamp of the first one
+// counts.
 const readers: Record<string, Reader> = {};
 readers.plain = await startRival([rivals['plain-loop'], object], 'plain');
 if (cpus.length > 1) {

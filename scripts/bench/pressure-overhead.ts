@@ -1,9 +1,9 @@
 /**
- * The cost of monitoring pressure: the same workload with and without a monitor, in turns, by backend. One workload waits for
- * memory some thousand times a second; another only switches between two threads and never stalls. The figure is the CPU time
- * for a page or a switch, which includes the hooks' time and, unlike the rate, does not depend on other work of the machine.
- * Beside it stands the kernel's own account of the time in the hooks (kernel.bpf_stats_enabled), which costs time itself and is
- * therefore taken in separate rounds.
+ * Measures the cost of monitoring pressure: the same workload with and without a monitor, in turns, by backend. One
+ * workload waits for memory some thousand times a second; another only switches between two threads and never stalls.
+ * The figure is the CPU time for a page or a switch, which includes the hooks' time and, unlike the rate, does not
+ * depend on other work of the machine. Beside it stands the kernel's own account of the time in the hooks
+ * (kernel.bpf_stats_enabled), which costs time itself and is therefore taken in separate rounds.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,7 +1,7 @@
 /**
- * How long after a task stalls on memory does a reader know? Storms of reclaim in a small memory cgroup, one after another; every
- * reader watches each storm. Time counts from the storm's first stall, by the kernel's clock. For oomscope every single stall is
- * measured, too.
+ * Measures how long after a task stalls on memory a reader knows. Storms of reclaim in a small memory cgroup, one after
+ * another; every reader watches each storm. Time counts from the storm's first stall, by the kernel's clock. For
+ * oomscope every single stall is measured, too.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ const where = circumstances();
 const { 'psi-poll': psiPoll } = buildRivals('psi-poll');
 const group = createMemoryGroup({ limitBytes: 24 * MIB });
 const home = mkdtempSync(join(tmpdir(), 'psi-notify-'));
-/** For each storm, when each rival reported it first. */
+/** For each storm: the time of the first report of each rival. */
 const fired = { trigger: [] as number[], file: [] as number[], notify: [] as number[] };
 const children: Child[] = [];
 const stalls: number[] = [];

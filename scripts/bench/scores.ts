@@ -1,7 +1,7 @@
 /**
- * How long does it take to rank many processes as the OOM killer would? `oomscope scores` as a command and within a running
- * process, compared with `ps`, the usual shell loop, and a pass over /proc file by file as psutil makes it. All take turns in
- * random order over the same idle processes.
+ * Measures how long it takes to rank many processes as the OOM killer would: `oomscope scores` as a command and within
+ * a running process, compared with `ps`, the usual shell loop, and a pass over /proc file by file as psutil makes it.
+ * All take turns in random order over the same idle processes.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * How many records a second reach a reader without a single loss? A synthetic flood of 40-byte records on a ring of the tracer's
- * default size, read by a plain C libbpf loop that sums a field, and by oomscope with a subscriber that decodes.
+ * Measures how many records a second reach a reader without a single loss. A synthetic flood of 40-byte records on a
+ * ring of the tracer's default size, read by a plain C libbpf loop that sums a field, and by oomscope with a subscriber
+ * that decodes.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';

@@ -18,8 +18,8 @@ const USAGE = `usage: npm run lab -- [options] -- COMMAND [WORD...]
        npm run lab -- [options] --shell
        npm run lab -- --list
 
-Boots a Linux kernel in QEMU, runs a command of this project in it as root, and returns its output and files. The kernels
-are Debian's, fetched when they are first needed. Guests have no network and cannot harm this machine.
+Boots a Linux kernel in QEMU, runs a command of this project in it as root, and returns its output and files. The
+kernels are Debian's, fetched when they are first needed. Guests have no network and cannot harm this machine.
 
   --kernel NAME         5.10, 6.1, 6.12, 7.2, or the path of a vmlinuz (6.12)
   --arch ARCHITECTURE   x64, arm64 (x64)

@@ -1,10 +1,10 @@
-/* What runs in a guest while a killer is measured: leaks, and the innocent beside them.
+/* The workloads in a guest while a killer is measured: leaking processes, and innocent processes beside them.
  *
- *   load leak RATE [deaf]      touch memory at so many MiB a second (0: as fast as it goes); deaf: SIGTERM does not end it
- *   load leave MIB RATE        a leak that stops where so much is available, and goes on when there is more
- *   load hold MIB              touch so much, print "ready", and use all of it again and again, once in about two seconds
- *   load read MIB FILE         make a file of so much, print "ready", and read at random places of it through a mapping
- *   load storm COUNT MIB MS    every MS milliseconds one more process that touches so much and keeps it; they are orphans
+ *   load leak RATE [deaf]      touch RATE MiB a second (0: as fast as possible); deaf: ignore SIGTERM
+ *   load leave MIB RATE        a leak that stops when only MIB is available, and goes on when there is more
+ *   load hold MIB              touch MIB, print "ready", and use all of it about every two seconds
+ *   load read MIB FILE         make a file of MIB, print "ready", and read it at random places through a mapping
+ *   load storm COUNT MIB MS    every MS milliseconds start an orphan process that touches MIB and keeps it
  *
  * Half of every page is noise: zram then stores about half a page, as it does for what programs keep. */
 #define _GNU_SOURCE

@@ -1,6 +1,6 @@
-/* Watches one run from outside of the shortage: it cannot be killed, its memory is locked, and it is scheduled before all other
- * processes. It starts the killer, the innocent processes and the offenders ("eaters"), and prints one line of JSON about what
- * became of them.
+/* Watches one run without being affected by the shortage: it cannot be killed, its memory is locked, and it is scheduled
+ * before all other processes. It starts the killer, the innocent processes and the offenders ("eaters"), and prints one
+ * line of JSON about what became of them.
  *
  *   referee [--daemon COMMAND --ready TEXT [--daemon-group DIR]] [--log FILE] [--group DIR] [--innocent COMMAND]...
  *           --eater COMMAND... --limit SECONDS
@@ -26,10 +26,10 @@
 #define LOOK_MS 5
 #define BEAT_MS 10
 #define READY_SECONDS 30
-#define SETTLE_MS 2500  /* what a killer still does after it says that it is ready */
-#define IDLE_MS 1000    /* and then how it idles */
-#define CALM_MS 6000    /* the innocent have been there for a while: none of them has just grown */
-#define QUIET_SECONDS 2 /* enough memory for so long: it is over */
+#define SETTLE_MS 2500  /* a killer may still work after it says that it is ready */
+#define IDLE_MS 1000    /* then its idle CPU time is measured */
+#define CALM_MS 6000    /* the innocent processes run for a while, so that none has just grown */
+#define QUIET_SECONDS 2 /* the shortage is over after so long with enough memory */
 
 struct process {
 	pid_t pid;
@@ -112,7 +112,7 @@ static int open_file(const char *dir, const char *file)
 	return open_either(dir, file, NULL);
 }
 
-/* The share of memory that is left, from 0 to 1. */
+/* The share of memory that is free, from 0 to 1. */
 static double headroom(void)
 {
 	static char text[4096], most[32];
@@ -238,7 +238,7 @@ int main(int argc, char **argv)
 	longest_stall = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (longest_stall == MAP_FAILED || mlockall(MCL_CURRENT | MCL_FUTURE))
 		fail("memory");
-	if (!group) /* else it is not where memory is short */
+	if (!group) /* with --group the referee is not in the cgroup that runs out */
 		write_number("/proc/self", "oom_score_adj", -1000);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 50 });

@@ -1,4 +1,4 @@
-/** One run of one workload with one killer, in a guest booted for it or in a memory cgroup of this machine. */
+/** Runs one workload once with one killer, in a guest booted for the run or in a memory cgroup of this machine. */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
@@ -11,9 +11,9 @@ import type { Workload } from './workloads.ts';
 
 /** The line that referee.c prints; times count from the start of the eaters, −1: never. */
 export interface Verdict {
-  /** Innocent processes that ended. */
+  /** Number of innocent processes that ended. */
   lost: number;
-  /** Eaters that ended. */
+  /** Number of eaters that ended. */
   eaten: number;
   eater_living: boolean;
   kernel_kills: number;

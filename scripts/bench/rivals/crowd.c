@@ -44,5 +44,5 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (read(0, path, sizeof(path)) > 0)
 		;
-	return 0; /* and the others with it */
+	return 0; /* the kernel ends the other processes with this one */
 }
