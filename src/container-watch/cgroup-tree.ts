@@ -12,14 +12,14 @@ import type { CgroupNode } from '../model/cgroup-tree.ts';
 import { GrowthWindow } from '../series/growth.ts';
 import { cgroupAncestors } from '../text/cgroup-path.ts';
 
-/** Samples that growth is computed from. */
+/** How many samples are kept to compute growth. */
 const GROWTH_SAMPLES = 10;
 const MOST_GROUPS = 16_384;
 
 interface Known {
   group: MemoryCgroup;
   growth: GrowthWindow;
-  /** OOM kills at the first sample: of the cgroup and, on v2, of all below it. */
+  /** OOM kills at the first sample, in the cgroup and, on v2, its descendants. */
   killsBefore: number;
 }
 

@@ -12,9 +12,9 @@ const SIGNALLED_MS = 10_000;
 
 export interface IncidentReporterOptions {
   envelopes: EnvelopeFactory;
-  /** Were all kernel kills seen so far? Then a kill that was not seen did not happen. */
+  /** Whether all kernel kills were seen so far. If so, a kill that was not seen did not happen. */
   kernelWatched: () => boolean;
-  /** Would the runtime of this container have reported its end? */
+  /** Whether the runtime of this container reports when a container ends. */
   runtimeWatched: (container: Container) => boolean;
 }
 

@@ -23,7 +23,7 @@ const SIGKILL = 9;
 export class IncidentTracker {
   readonly #options: IncidentTrackerOptions;
   readonly #reporter: IncidentReporter;
-  /** By the id of the container. */
+  /** The open incidents, by the id of the container. */
   readonly #incidents = new Map<string, Incident>();
 
   constructor(options: IncidentTrackerOptions) {
@@ -72,7 +72,7 @@ export class IncidentTracker {
       incident = new Incident(container);
       this.#incidents.set(container.id, incident);
     }
-    // The kernel's kill may come before the name of its container is known; the runtime's event has it.
+    // A kill may be reported before its container's name is known; the runtime's event has the name.
     if (container.name !== null) incident.container = container;
     incident.pod ??= pod;
     return incident;
@@ -81,7 +81,7 @@ export class IncidentTracker {
   #schedule(incident: Incident): void {
     clearTimeout(incident.timer);
     const { reportAt, finishAt } = incident.times();
-    // A runtime that reports an OOM in which nothing was killed: the kill may still come, and there is no hurry.
+    // The runtime reports an OOM, but no kill was seen yet. It may still be reported, so wait.
     const isSpared = incident.killCount === 0 && this.#options.kernelWatched();
     const nextAt = isSpared ? finishAt : Math.min(reportAt, finishAt);
     const due = () => (performance.now() >= finishAt ? this.#finish(incident) : this.#update(incident));

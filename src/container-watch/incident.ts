@@ -1,11 +1,11 @@
-/** What is known of one incident in a container: kills that follow each other, and how the container ended. */
+/** One incident in a container: OOM kills in quick succession, and how the container ended. */
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
 import type { Container, Pod } from '../model/container.ts';
 import type { OomKill } from '../model/events.ts';
 
 /** A container that still runs this long after the last kill in it has survived. Docker reports an end some 50 ms after a kill. */
 const SURVIVED_MS = 2000;
-/** The first report waits this long for the end of the container, so that most incidents need only one. */
+/** The first report waits this long for the end of the container, so that most incidents need only one report. */
 const FIRST_REPORT_MS = 250;
 /** The interval of reports about an incident that goes on. */
 const UPDATE_MS = 2000;

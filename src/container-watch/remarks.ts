@@ -1,5 +1,5 @@
 /**
- * What a container's figures mean, as sentences, the most severe first. Pure.
+ * Explains a container's figures in sentences, the most severe first. The functions are pure.
  */
 import type { ContainerReport } from '../model/container-report.ts';
 import { formatBytes, formatPercent, formatSpan } from '../text/format.ts';
@@ -8,16 +8,19 @@ import { printable } from '../text/printable.ts';
 type Remark = ContainerReport['remarks'][number];
 type Subject = Omit<ContainerReport, 'remarks'>;
 
-/** Share of the limit that cannot be reclaimed, from which on a kill is near. */
+/** If this share of the limit cannot be reclaimed, a kill is near. */
 const NEAR = 0.9;
-/** Percent of the time that tasks wait for memory, from which on they are noticeably slower. */
+/** If tasks wait for memory for this percentage of the time, they are noticeably slower. */
 const STALLED_PERCENT = 10;
-/** A limit is near when it will be reached within this time at the present growth. */
+/** A limit is near if memory reaches it within this time at the current growth. */
 const SOON_SECONDS = 3600;
-/** With an oom_score_adj this low the kernel hardly ever chooses a container when the system runs out. */
+/**
+ * With an oom_score_adj this low the kernel rarely chooses the container's processes when the system runs out of
+ * memory.
+ */
 const SPARED_ADJ = -900;
 
-/** @param swapTotalBytes of the machine; without swap, no limit on swap matters */
+/** @param swapTotalBytes swap of the machine; without swap, no limit on swap matters */
 export function containerRemarks(subject: Subject, swapTotalBytes: number): Remark[] {
   const remarks = [ofLimits(subject), ofUse(subject), ofHistory(subject), ofSettings(subject, swapTotalBytes)];
   const rank = { critical: 0, warning: 1, info: 2 };

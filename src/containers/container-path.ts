@@ -1,11 +1,12 @@
 /**
- * The owner of a cgroup, from its path alone: the systemd unit, the pod, the container. systemd, the kubelet and the
- * runtimes each choose the names in a path in their own way; below a container, its processes choose them.
+ * Finds the owner of a cgroup (systemd unit, pod, container) from the cgroup's path alone. systemd, the kubelet and
+ * each runtime have their own rules for the names in a path. Below a container's cgroup, the container's processes
+ * choose them.
  */
 import { type CgroupOwner, type Container, type ContainerRuntime, noOwner } from '../model/container.ts';
 
 /**
- * The owner of a cgroup, by its path alone: the container has an id and no name.
+ * The owner of a cgroup, from its path alone. The container has an id, but no name.
  *
  * @param path as in /proc/PID/cgroup or the kernel's log, from the root of the memory hierarchy; null: unknown
  */
@@ -14,14 +15,17 @@ export function ownerOf(path: string | null): CgroupOwner {
 }
 
 /**
- * All containers in a path, the innermost first. There is more than one where containers run in a container. A process in
- * a container that may write to its cgroups can also make a path look so.
+ * All containers in a path, the innermost first. There are several if containers run in a container, or if a process
+ * in a container has created a cgroup with such a name.
  */
 export function containersIn(path: string | null): readonly Container[] {
   return path === null ? [] : parsed(path).containers;
 }
 
-/** The container's own cgroup, from the path of a cgroup at or below it. null: the path is not of that container. */
+/**
+ * The path of the container's own cgroup, from the path of this cgroup or a descendant. null: not this container's
+ * path.
+ */
 export function containerCgroup(path: string, id: string): string | null {
   const parts = partsOf(path);
   const at = found(parts).find((one) => one.id === id)?.at;
@@ -33,7 +37,10 @@ interface Parsed {
   containers: readonly Container[];
 }
 
-/** A kill asks about the same path several times, and so do kills in one place. Parsing takes 4 µs. */
+/**
+ * How many results are cached: a kill needs the same path several times, and so do kills in one cgroup. Parsing takes
+ * 4 µs.
+ */
 const remembered = new Map<string, Parsed>();
 const MOST_REMEMBERED = 64;
 
@@ -43,7 +50,7 @@ function parsed(path: string): Parsed {
   const parts = partsOf(path);
   const all = found(parts);
   const [innermost] = all;
-  // Below a container the host does not choose the names: a directory there may have any.
+  // Below a container's cgroup the host does not choose the names: a directory there may have any name.
   const above = innermost ? parts.slice(0, innermost.at + 1) : parts;
   const containers = all.map(named);
   const result = { owner: { unit: unitOf(above), pod: podOf(above), container: containers[0] ?? null }, containers };
@@ -64,7 +71,7 @@ const named = ({ runtime, id }: Found): Container => ({
 });
 
 function partsOf(path: string): string[] {
-  // /proc/PID/cgroup adds this to a cgroup that was removed while its last process was exiting.
+  // /proc/PID/cgroup appends " (deleted)" if the cgroup was removed while its last process was exiting.
   const living = path.endsWith(' (deleted)') ? path.slice(0, -' (deleted)'.length) : path;
   return living.split('/').filter((part) => part !== '');
 }
@@ -86,14 +93,16 @@ const PREFIXES: Record<string, ContainerRuntime> = {
   'cri-containerd': 'containerd',
   nerdctl: 'containerd',
 };
-/** The runtime by the parent directory, where the containers' own names are bare ids. */
+/** The runtime for each parent directory whose containers have only an id as their name. */
 const PARENTS: Record<string, ContainerRuntime> = {
   docker: 'docker',
   actions_job: 'docker',
   default: 'containerd', // nerdctl's namespace
   'k8s.io': 'containerd',
 };
-/** Podman's and CRI-O's monitor beside a container, in a cgroup with the container's id. */
+/**
+ * conmon, the monitor process of Podman and CRI-O, has a cgroup beside the container's, also with the container's id.
+ */
 const MONITOR = /-conmon$/;
 
 function containerAt(parts: string[], at: number): Found | undefined {
@@ -112,7 +121,7 @@ function containerAt(parts: string[], at: number): Found | undefined {
   return byName(part, parent, at);
 }
 
-/** Runtimes that name their cgroups by the container's name. */
+/** Runtimes that name a container's cgroup after the container's name, not its id. */
 function byName(part: string, parent: string | undefined, at: number): Found | undefined {
   const lxc = /^lxc\.payload\.(.+)$/.exec(part)?.[1] ?? (parent === 'lxc' && at === 1 ? part : undefined);
   if (lxc !== undefined) return { runtime: 'lxc', id: lxc, at };
@@ -130,14 +139,17 @@ function byName(part: string, parent: string | undefined, at: number): Found | u
 const own = <T>(table: Record<string, T>, key: string | undefined) =>
   key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
 
-/** systemd writes characters that a unit's name may not have as \xNN. */
+/** systemd writes characters that are not allowed in a unit's name as \xNN. */
 function unescapeUnit(name: string): string {
   return name.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-/** "pod1234-…" by the kubelet's cgroupfs driver. */
+/** "pod1234-…": the name that the kubelet's cgroupfs driver uses. */
 const POD = /^pod([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})$/;
-/** "kubepods-burstable-pod1234_….slice" by its systemd driver, where a dash would mean another level. */
+/**
+ * "kubepods-burstable-pod1234_….slice": the name of its systemd driver. "_" replaces "-", which would mean another
+ * level.
+ */
 const POD_SLICE =
   /(?:^|-)kubepods(?:-burstable|-besteffort)?-pod([0-9a-f]{8}(?:_[0-9a-f]{4}){3}_[0-9a-f]{12}|[0-9a-f]{32})\.slice$/;
 

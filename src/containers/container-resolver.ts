@@ -1,9 +1,8 @@
 /**
  * Finds the owner of a cgroup, with the names of its container and pod. Names come from the runtimes' events and lists, and
- * are remembered after the container is gone; an unknown id is asked for.
+ * are kept after the container was removed. For an unknown id the resolver sends a request to the runtime.
  *
- * An event never waits for a slow runtime: without a name within MOST_WAIT_MS the event has what the path says, and the next
- * event has the name.
+ * If a name is not known within MOST_WAIT_MS, the event has only the id from the path, and the next event has the name.
  */
 
 import { existsSync, watch } from 'node:fs';
@@ -25,19 +24,19 @@ export interface ContainerResolverOptions {
   runtimes?: 'docker' | 'all';
   /** Where Podman and CRI-O keep their lists. Default: root's storage and every user's. */
   storage?: readonly string[];
-  /** Root of the file system with the files of containerd and the kubelet. Default `/`. */
+  /** Root of the file system in which containerd and the kubelet have their files. Default `/`. */
   root?: string;
-  /** Called with each event of a runtime about a container. */
+  /** Called with each event that a runtime reports about a container. */
   onEvent?: (event: RuntimeEvent) => void;
 }
 
-/** The longest that the event of a kill waits for a name. */
+/** How long the event of a kill waits at most for a name. */
 export const MOST_WAIT_MS = 5;
-/** Containers that run or are gone. A name, an image and two labels take some 500 bytes. */
+/** How many containers are kept, running or removed. A name, an image and two labels take some 500 bytes. */
 const MOST_REMEMBERED = 2048;
-/** An id that no runtime knew is not asked for again within this time. */
+/** If no runtime knows an id, the next request for this id is made after this time. */
 const FORGET_UNKNOWN_MS = 10_000;
-/** Several changes of the list within this time are read once. */
+/** Several changes of a list within this time make the resolver read the list once. */
 const SETTLE_MS = 10;
 const RECONNECT_MS = [100, 1000, 5000, 60_000];
 
@@ -49,7 +48,7 @@ export class ContainerResolver {
   readonly unreachable = new Map<string, string>();
   readonly #options: ContainerResolverOptions;
   readonly #known = new Map<string, Named>();
-  /** Containers whose path does not say that it is one, by their cgroup. */
+  /** Containers that the path of their cgroup does not show, by this path. */
   readonly #byCgroup = new Map<string, Named>();
   /** Pods by their uid. */
   readonly #pods = new Map<string, Pod>();
@@ -91,7 +90,7 @@ export class ContainerResolver {
     return [...this.#runtimes.values()].map(({ runtime }) => runtime);
   }
 
-  /** Stops listening. Names that are known stay known. */
+  /** Stops listening. Names that are known remain available. */
   close(): void {
     this.#ended.abort(new Error('closed'));
     this.#runtimes.clear();
@@ -107,12 +106,14 @@ export class ContainerResolver {
       ...known(named?.pod ?? null),
     };
     if (named === undefined) return { ...owner, pod };
-    // The path may know the runtime where the name's source does not.
+    // The path may show the runtime even if the source of the name does not.
     const runtime = named.container.runtime ?? owner.container?.runtime ?? null;
     return { ...owner, container: { ...named.container, runtime }, pod: pod ?? named.pod };
   }
 
-  /** Asks for the names of a path's containers. Resolves when they are known, or after `timeoutMs`. */
+  /**
+   * Asks the runtimes for the names of the containers in a path. Resolves when they are known, or after `timeoutMs`.
+   */
   async learn(path: string | null, timeoutMs = MOST_WAIT_MS): Promise<void> {
     const asked = this.unnamed(path).map((id) => this.#ask(id));
     if (asked.length === 0) return;
@@ -124,7 +125,7 @@ export class ContainerResolver {
     clearTimeout(timer);
   }
 
-  /** Ids in a path to ask the runtimes for. None as soon as one of them has a name. */
+  /** The container ids in a path for which the runtimes must be asked. Empty if one of the containers has a name. */
   unnamed(path: string | null): string[] {
     const found = containersIn(path);
     if (found.some(({ id }) => this.#known.has(id))) return [];
@@ -144,7 +145,7 @@ export class ContainerResolver {
     return undefined;
   }
 
-  /** The container at or above a cgroup, where the path itself does not say that there is one. */
+  /** The container whose cgroup is this one or an ancestor, for containers that the path itself does not show. */
   #ownerOfCgroup(path: string | null): Named | undefined {
     if (this.#byCgroup.size === 0 || containersIn(path).length > 0) return undefined;
     for (let at = path ?? ''; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
@@ -169,7 +170,7 @@ export class ContainerResolver {
     if (!this.#known.has(id)) setBounded(this.#unknown, id, performance.now() + FORGET_UNKNOWN_MS);
   }
 
-  /** Reads the lists now and whenever they change, so that a name is known before it is needed. */
+  /** Reads the lists now and after each change, so that names are known before they are needed. */
   async #followStorage(): Promise<void> {
     const { LIST, storeDirectories } = await import('./podman-storage.ts');
     let soon: NodeJS.Timeout | undefined;
@@ -184,7 +185,7 @@ export class ContainerResolver {
       try {
         watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', () => {});
       } catch {
-        // not readable, or no inotify watch is left: the list is read when a name is needed
+        // The directory is not readable, or no inotify watch is left: the list is read when a name is needed.
       }
     }
     await this.#readStorage();
@@ -193,7 +194,7 @@ export class ContainerResolver {
   async #readStorage(): Promise<void> {
     const { storedContainers } = await import('./podman-storage.ts');
     for (const stored of await storedContainers(this.#options.storage)) {
-      // The entry of a runtime has labels as well, so it stays.
+      // An entry from a runtime also has labels, so this one does not replace it.
       if (!this.#known.has(stored.container.id)) setBounded(this.#known, stored.container.id, stored);
     }
   }
@@ -210,7 +211,7 @@ export class ContainerResolver {
           watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', forget);
           watched.add(directory);
         } catch {
-          // it does not exist, or may not be read
+          // The list does not exist, or this process may not read it.
         }
       }
       await this.#readNodeFiles();
@@ -246,7 +247,7 @@ export class ContainerResolver {
     }
   }
 
-  /** Reads the events of the runtime behind a socket, and connects again whenever it is there. */
+  /** Reads the events of the runtime behind a socket, and reconnects whenever the runtime is back. */
   async #follow(socket: string, socketWatch: SocketWatch): Promise<void> {
     const { signal } = this.#ended;
     let sinceNs = BigInt(Date.now()) * 1_000_000n;
@@ -279,7 +280,7 @@ export class ContainerResolver {
   }
 }
 
-/** The pod by the labels that the kubelet gives its containers. */
+/** The pod of a container, from the labels that the kubelet sets. */
 function podOf(labels: Record<string, string>): Pod | null {
   const uid = labels['io.kubernetes.pod.uid'];
   if (uid === undefined) return null;
@@ -289,7 +290,7 @@ function podOf(labels: Record<string, string>): Pod | null {
 
 const known = (pod: Pod | null) => (pod === null ? {} : { name: pod.name, namespace: pod.namespace });
 
-/** Sets an entry as the newest, and drops the oldest beyond the limit. */
+/** Sets an entry as the newest one, and drops the oldest entry if there are more than the limit. */
 function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key);
   map.set(key, value);

@@ -1,5 +1,6 @@
 /**
- * A container runtime that serves Docker's API on a unix socket: Docker, or Podman. oomscope only reads from it.
+ * Reads from a container runtime (Docker or Podman) through Docker's API on a unix socket. oomscope changes nothing
+ * there.
  */
 import type { Container } from '../model/container.ts';
 import type { ContainerSettings } from '../model/container-report.ts';
@@ -10,7 +11,7 @@ export interface ContainerInfo extends Container {
   labels: Record<string, string>;
   /** "running", "exited", … */
   state: string;
-  /** The main process in the host's pid namespace. null: the container does not run. */
+  /** Pid of the main process in the host's pid namespace. null: the container does not run. */
   pid: number | null;
   exit_code: number | null;
   /** Docker: a process in the container was OOM-killed since its last start. Podman 4 with crun always says false. */
@@ -24,11 +25,11 @@ export interface ContainerInfo extends Container {
 
 export interface RuntimeEvent {
   action: string;
-  /** The event has name, image and labels even when the container is already removed. */
+  /** The event has name, image and labels even if the container was already removed. */
   container: Container;
   labels: Record<string, string>;
   exit_code: number | null;
-  /** The signal of a "kill". null where the runtime does not say. */
+  /** The signal of a "kill" event. null: the runtime does not report it. */
   signal: number | null;
   time_ns: bigint;
 }
@@ -42,7 +43,7 @@ export class ContainerRuntimeApi {
     this.runtime = runtime;
   }
 
-  /** Rejects with a system error where there is no socket, no access, or no process that serves it. */
+  /** Rejects with a system error if the socket does not exist, access is denied, or no process listens on it. */
   static async open(socket: string, timeoutMs = 5000): Promise<ContainerRuntimeApi> {
     const version = record(await getJson(socket, '/version', { timeoutMs }));
     const parts = Array.isArray(version.Components) ? version.Components : [];
@@ -50,7 +51,7 @@ export class ContainerRuntimeApi {
     return new ContainerRuntimeApi(socket, podman ? 'podman' : 'docker');
   }
 
-  /** Id, name, image, labels and state of each container, also of those that have ended. */
+  /** Id, name, image, labels and state of each container, exited ones included. */
   async list(timeoutMs = 5000): Promise<Pick<ContainerInfo, keyof Container | 'labels' | 'state'>[]> {
     const found = await getJson(this.socket, '/containers/json?all=true', { timeoutMs });
     return (Array.isArray(found) ? found : []).map(record).map((one) => {
@@ -108,7 +109,7 @@ export class ContainerRuntimeApi {
     try {
       one = record(JSON.parse(line));
     } catch {
-      return undefined; // half a line: the runtime ended while it wrote it
+      return undefined; // an incomplete line: the runtime exited while it wrote the line
     }
     const actor = record(one.Actor);
     const { image, name, exitCode, signal, containerExitCode, podId, ...labels } = strings(actor.Attributes);
@@ -146,5 +147,5 @@ const strings = (value: unknown) =>
     string,
     string
   >;
-/** Go's zero time means "never". */
+/** Go's zero time (year 1) means "never". */
 const date = (value: unknown) => (text(value)?.startsWith('0001-') ? null : text(value));

@@ -1,9 +1,9 @@
 /**
- * Which cgroups of a tree are short of memory, and which ones a view can leave out. Pure.
+ * Finds the cgroups of a tree that are short of memory, and those that a view can leave out. These functions are pure.
  */
 import type { CgroupNode } from '../model/cgroup-tree.ts';
 
-/** How short of memory a cgroup is. 0: it is not; 1: it may become so; 2: it is. */
+/** How short of memory a cgroup is. 0: not short; 1: it may become short; 2: short. */
 export type Shortage = 0 | 1 | 2;
 
 /** Usage as a share of the limit, and percent of the time in which a task waits for memory. */
@@ -18,14 +18,14 @@ export function shortageOf({ full, some_avg10, oom_kills, oom_kills_seen, path }
   return Math.max(by(full, FULL), by(some_avg10, STALLED), kills) as Shortage;
 }
 
-/** The highest shortage of the node and all below it. */
+/** The highest shortage of the node and its descendants. */
 export function shortageBeneath(node: CgroupNode): Shortage {
   return Math.max(shortageOf(node), ...node.children.map(shortageBeneath)) as Shortage;
 }
 
 /**
- * The nodes to look at first: the deepest ones with the highest shortage in the tree. A parent whose shortage comes from a
- * node below it is left out.
+ * The nodes to look at first: the deepest nodes with the highest shortage in the tree. A node with a descendant that
+ * has the same shortage is left out.
  */
 export function hotSpots(root: CgroupNode): CgroupNode[] {
   const most = shortageBeneath(root);
@@ -55,7 +55,7 @@ const urgency = ({ oom_kills_seen, some_avg10, full, oom_kills, usage_bytes }: C
 
 export interface Row {
   node: CgroupNode;
-  /** For each level above: does its line continue below this row? */
+  /** For each ancestor: does its line in the drawing continue below this row? */
   rails: boolean[];
   last: boolean;
   /** The last part of the path, or several parts where the nodes between have nothing else in them. */
@@ -63,7 +63,7 @@ export interface Row {
   shortage: Shortage;
 }
 
-/** A row in the place of nodes that are small, idle and not short of memory. */
+/** A row that replaces nodes that are small, idle and not short of memory. */
 export interface Rest {
   rails: boolean[];
   rest: { count: number; usage_bytes: number };

@@ -1,6 +1,7 @@
 /**
- * The names of containers and pods from files on the node, without any API: containerd keeps the configuration of each task
- * in its state directory, and the kubelet names the logs of each container by pod, namespace and container.
+ * Reads the names of containers and pods from files on the node, without any API. containerd has the configuration of
+ * each task in its state directory, and the kubelet puts pod, namespace and container into the names of the
+ * container's logs.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,18 +15,21 @@ const LOGS = 'var/log/containers';
 const DOCKER = 'moby';
 
 export interface NodeContainer extends StoredContainer {
-  /** Its cgroup, where the path alone does not say that it is a container's. null: it does, or systemd made the cgroup. */
+  /**
+   * The container's cgroup, if the path does not show that it is a container's. null: it does, or systemd made the
+   * cgroup.
+   */
   cgroup: string | null;
 }
 
-/** Directories that change when a container comes or goes. @param root of the file system */
+/** Directories that change when a container starts or ends. @param root root of the file system */
 export async function nodeDirectories(root: string): Promise<string[]> {
   const tasks = TASKS.map((path) => join(root, path));
   const namespaces = await Promise.all(tasks.map(async (path) => (await names(path)).map((name) => join(path, name))));
   return [...tasks, ...namespaces.flat(), join(root, LOGS)];
 }
 
-/** Every container that the files of the node name. @param root of the file system */
+/** Every container that the files on the node name. @param root root of the file system */
 export async function nodeContainers(root: string): Promise<NodeContainer[]> {
   const [logged, ...tasks] = await Promise.all([
     loggedContainers(join(root, LOGS)),
@@ -51,7 +55,7 @@ async function readTask(path: string, id: string): Promise<NodeContainer | undef
 
 const HEX64 = /^[0-9a-f]{64}$/;
 
-/** Parses a task's config.json. What is not as expected is left out. */
+/** Parses a task's config.json. Values of an unexpected type are left out. */
 export function parseTask(json: string, id: string): NodeContainer | undefined {
   const config = record(parse(json));
   const notes = record(config.annotations);

@@ -1,6 +1,7 @@
 /**
- * The names of Podman's and CRI-O's containers without a request: both keep a list in containers/storage, a file that they
- * replace whenever a container comes or goes. A request to Podman's socket would start its service, which takes 40 MB.
+ * Reads the names of Podman's and CRI-O's containers without a request to them. Both have a list in
+ * containers/storage, a file that they replace when a container is created or removed. A request to Podman's socket
+ * would start its service, which takes 40 MB.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import type { Container, Pod } from '../model/container.ts';
@@ -26,7 +27,7 @@ export async function storeDirectories(homes: readonly string[] = STORAGE_HOMES)
   return drivers.flatMap((found, i) => found.map((driver) => `${stores[i]}/${driver}`));
 }
 
-/** Every container in these stores, as far as they can be read. */
+/** Every container in the lists that can be read. */
 export async function storedContainers(homes?: readonly string[]): Promise<StoredContainer[]> {
   const paths = (await storeDirectories(homes)).map((directory) => `${directory}/${LIST}`);
   const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8').catch(() => '[]')));
@@ -50,7 +51,7 @@ interface Entry {
   metadata?: unknown;
 }
 
-/** Parses containers.json. Entries that are not as expected are left out. */
+/** Parses containers.json. Malformed entries are left out. */
 export function parseStored(json: string): StoredContainer[] {
   const entries = parse(json);
   return (Array.isArray(entries) ? (entries as Entry[]) : []).flatMap((entry) => {

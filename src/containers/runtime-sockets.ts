@@ -31,7 +31,7 @@ export function possibleSockets(env = process.env, run = '/run'): SocketPaths {
   };
 }
 
-/** The possible sockets that exist, and those that the environment names. */
+/** The possible sockets that exist, and the sockets that DOCKER_HOST and CONTAINER_HOST name. */
 export function runtimeSockets(env = process.env, run = '/run'): SocketPaths {
   const { docker, podman } = possibleSockets(env, run);
   const named = [env.DOCKER_HOST, env.CONTAINER_HOST];
@@ -62,7 +62,7 @@ export async function openRuntimes(sockets?: readonly string[]): Promise<Runtime
   return runtimes;
 }
 
-/** The error of a caller that cannot continue without a runtime. @param without the sentence that says so */
+/** The error for a caller that needs a runtime and found none. @param without a sentence that says why it needs one */
 export function noRuntime({ closed }: Runtimes, without: string): OomscopeError {
   const forbidden = closed.some(({ code }) => code === 'EACCES' || code === 'EPERM');
   const tried = closed.map(({ sentence }) => sentence).join(' ');

@@ -1,17 +1,17 @@
 /**
- * Watches for unix sockets that appear: those of a runtime that is started, or started again, after oomscope. A directory
- * that does not exist yet is waited for in the nearest one above it that does.
+ * Notices unix sockets that appear when a runtime is started, or restarted, after oomscope. If a socket's directory
+ * does not exist yet, the nearest ancestor that exists is watched.
  */
 import { existsSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Several changes of a directory within this time are checked once. */
+/** Several changes of a directory within this time cause one check. */
 const SETTLE_MS = 50;
 
 export class SocketWatch {
   readonly #paths: readonly string[];
   readonly #signal: AbortSignal;
-  /** By path: what identifies the present socket. undefined: it does not exist. */
+  /** For each path, what identifies the current socket. undefined: the socket does not exist. */
   readonly #present = new Map<string, string | undefined>();
   readonly #watched = new Set<string>();
   readonly #waiting = new Map<string, () => void>();
@@ -29,9 +29,10 @@ export class SocketWatch {
   }
 
   /**
-   * Resolves when the socket appears, when another one takes its place, after `timeoutMs`, or when the signal is aborted.
+   * Resolves when the socket appears, when another socket replaces it, after `timeoutMs`, or when the signal is
+   * aborted.
    *
-   * @param timeoutMs ignored while there is no socket, for then only its appearance matters
+   * @param timeoutMs ignored while the socket does not exist
    */
   async appears(path: string, timeoutMs: number): Promise<void> {
     if (this.#signal.aborted) return;
@@ -53,7 +54,7 @@ export class SocketWatch {
         this.#watched.add(directory);
         watcher.on('error', () => this.#watched.delete(directory));
       } catch {
-        // not readable, or no inotify watch is left: the socket is then found when something else changes
+        // The directory is not readable, or no inotify watch is left: another change lets the socket be found.
       }
     }
   }

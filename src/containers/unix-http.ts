@@ -1,10 +1,11 @@
 /**
- * HTTP over a unix socket, as far as a container runtime's API needs it: GET, and a stream of lines. It speaks HTTP/1.0, in
- * which the body ends with the connection. (`node:http` costs 14 MB of resident memory, a quarter of the tracer's.)
+ * HTTP over a unix socket, with only what a container runtime's API needs: GET, and a stream of lines. It uses
+ * HTTP/1.0, where the body ends when the connection ends. (`node:http` needs 14 MB of resident memory, a quarter of
+ * the tracer's.)
  */
 import { connect, type Socket } from 'node:net';
 
-/** A status that is not 2xx. */
+/** The runtime answered with a status that is not 2xx. */
 export class HttpError extends Error {
   override readonly name = 'HttpError';
   readonly status: number;
@@ -16,7 +17,7 @@ export class HttpError extends Error {
 }
 
 export interface GetOptions {
-  /** For the whole request, in milliseconds. */
+  /** Timeout of the whole request, in milliseconds. */
   timeoutMs: number;
   /** A longer answer is an error. Default 16 MiB. */
   mostBytes?: number;
@@ -59,7 +60,7 @@ export async function getLines(
 const LONGEST_LINE = 2 ** 20;
 const LONGEST_HEAD = 65536;
 
-/** @returns the status, once the body has ended */
+/** Resolves when the body has ended. @returns the status */
 function request(
   socketPath: string,
   path: string,

@@ -87,7 +87,7 @@ describe('an OOM kill of the main process', () => {
     );
   });
 
-  it('is named as such when other processes were killed first', async () => {
+  it('is reported as the main process even when other processes were killed first', async () => {
     kill(101, 7);
     kill(102, 8);
     kill(100, 1);
@@ -98,7 +98,7 @@ describe('an OOM kill of the main process', () => {
     expect(ooms()[0]?.kills.map(({ main }) => main)).toEqual([false, false, true]);
   });
 
-  it('is inferred from exit code 137 where /proc does not say', async () => {
+  it('is inferred from exit code 137 if /proc does not show which process was killed', async () => {
     kill(100);
     await pass(10);
     runtime('die', { exit_code: 137 });
@@ -124,7 +124,7 @@ it('a kill of a process of unknown role is not reported as that of another proce
   expect(ooms().map(({ verdict }) => verdict)).toEqual(['killed', 'process_killed']);
 });
 
-it('kills that never pause are reported at once and every two seconds', async () => {
+it('reports kills that go on without a pause at once and then every two seconds', async () => {
   for (let i = 0; i < 23; i++) {
     kill(200 + i, 2 + i);
     await pass(500);
@@ -157,7 +157,7 @@ it('a crash loop is one incident for each start of the container, each reported 
     expect(oom).toMatchObject({ verdict: 'main_killed', kill_count: 1, ended: true, final: true });
 });
 
-it('a kill of a whole cgroup is told as the end of the container', async () => {
+it('reports a kill of the whole cgroup (memory.oom.group) as the end of the container', async () => {
   kill(400, 5);
   kill(401, 1, { kind: 'group_member' });
   kill(402, 9, { kind: 'group_member' });
@@ -178,13 +178,13 @@ it('keeps 64 kills of an incident, and counts the others', async () => {
 });
 
 describe('without a kill', () => {
-  it('an "oom" of the runtime was one above the container', async () => {
+  it('reports the runtime’s "oom" event as an OOM of a cgroup above the container', async () => {
     runtime('oom');
     await pass(2300);
     expect(ooms()).toMatchObject([{ verdict: 'spared', kill_count: 0, final: true, update: 0 }]);
   });
 
-  it('it is only reported when the kernel is not watched', async () => {
+  it('reports the runtime’s "oom" event without a cause if the kernel is not watched', async () => {
     kernelWatched = false;
     runtime('oom');
     runtime('die', { exit_code: 137 });
@@ -192,7 +192,7 @@ describe('without a kill', () => {
     expect(reported).toMatchObject([{ type: 'container.oom', verdict: 'reported', ended: true }]);
   });
 
-  it('137 was a SIGKILL: by the runtime when it was told so, else by another', async () => {
+  it('explains exit code 137 as a SIGKILL by the runtime if a user asked for it, else by another process', async () => {
     runtime('die', { exit_code: 137 });
     await pass(400);
     runtime('kill', { signal: 9 });
@@ -204,14 +204,14 @@ describe('without a kill', () => {
     ]);
   });
 
-  it('other exit codes are no incident', async () => {
+  it('reports no incident for other exit codes', async () => {
     runtime('die', { exit_code: 1 });
     await pass(3000);
     expect(reported).toEqual([]);
   });
 });
 
-it('every event fits the schema, and what is open is reported at the end', async () => {
+it('emits events that match the schema, and reports open incidents at close()', async () => {
   kill(100, 1);
   tracker.close();
   kill(101, 5);

@@ -23,7 +23,7 @@ describe('the advised limit', () => {
     expect(advice).toMatchObject({ limit_bytes: 256 * MIB, change: 'set', confidence: 'fair' });
   });
 
-  test('is half as much again after a kill, with low confidence', () => {
+  test('is 1.5 times the present limit after a kill, with low confidence', () => {
     const counts = { oom_kills: 2, limit_hits: 90, high: null };
     const advice = advise({ limit_bytes: 100 * MIB, peak_bytes: 100 * MIB, counts });
     expect(advice).toMatchObject({ limit_bytes: 160 * MIB, change: 'raise', confidence: 'low' });
@@ -36,13 +36,13 @@ describe('the advised limit', () => {
     expect(advice).toMatchObject({ limit_bytes: 640 * MIB, change: 'raise' });
   });
 
-  test('stays when file pages fill it and no task waits', () => {
+  test('keeps the present limit when file pages fill it and no task waits', () => {
     const counts = { oom_kills: 0, limit_hits: 5000, high: null };
     const fills = { limit_bytes: 512 * MIB, peak_bytes: 512 * MIB, unreclaimable_bytes: 40 * MIB, counts };
     expect(advise({ ...fills, working_set_bytes: 60 * MIB })).toMatchObject({ change: 'keep', limit_bytes: 512 * MIB });
   });
 
-  test('is lower when the present one is far too high, after an hour', () => {
+  test('is lower than a present limit that is far too high, after an hour of observation', () => {
     const idle = {
       limit_bytes: 4096 * MIB,
       peak_bytes: 100 * MIB,
@@ -53,7 +53,7 @@ describe('the advised limit', () => {
     expect(advise(idle, 60)).toMatchObject({ change: 'keep', limit_bytes: 4096 * MIB, confidence: 'low' });
   });
 
-  test('stays when it is about right', () => {
+  test('keeps a present limit that is about right', () => {
     const right = {
       limit_bytes: 256 * MIB,
       peak_bytes: 160 * MIB,
@@ -63,7 +63,7 @@ describe('the advised limit', () => {
     expect(advise(right)).toMatchObject({ change: 'keep', limit_bytes: 256 * MIB });
   });
 
-  test('works on a kernel without a peak', () => {
+  test('is computed from the current usage on a kernel without memory.peak', () => {
     const now = { limit_bytes: null, peak_bytes: null, unreclaimable_bytes: 100 * MIB, working_set_bytes: 120 * MIB };
     expect(advise(now)).toMatchObject({ change: 'set', limit_bytes: 160 * MIB });
   });
@@ -81,7 +81,7 @@ describe('the advised limit', () => {
     }
   });
 
-  test('does not exist for a container that does not run', () => {
+  test('is undefined for a container that does not run', () => {
     expect(adviseLimit(aReport({ memory: null }), DAY)).toBeUndefined();
   });
 });

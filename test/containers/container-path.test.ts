@@ -194,7 +194,7 @@ describe('the owner of a cgroup', () => {
   });
 });
 
-test('containers in containers, the innermost first', () => {
+test('finds all containers in a path, the innermost first', () => {
   expect(containersIn(`/docker/${B}/docker/${A}`).map(({ id }) => id)).toEqual([A, B]);
   expect(containersIn('/system.slice/x.service')).toEqual([]);
 });
@@ -210,6 +210,6 @@ test('any path is parsed quickly and without an error', () => {
       expect(owner.container === null || owner.container.id !== '').toBe(true);
     }),
   );
-  // No regular expression that explodes: this would take years.
+  // With a regular expression that backtracks exponentially, this would take years.
   ownerOf(`/${'a-'.repeat(100_000)}${A}x/${':'.repeat(100_000)}/${'kubepods-'.repeat(20_000)}pod`);
 });

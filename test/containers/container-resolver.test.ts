@@ -51,7 +51,7 @@ describe('names of containers', () => {
     expect(opened.containers.unnamed(`/docker/${A}`)).toEqual([]);
   });
 
-  test('asks once for an id, and not again for an id that no runtime knows', async () => {
+  test('asks the runtimes once for an id, even if no runtime knows the id', async () => {
     await using fake = await FakeRuntime.start(runtime());
     using opened = await open(fake.socket);
     const { containers } = opened;
@@ -63,13 +63,13 @@ describe('names of containers', () => {
     expect(fake.asked.filter((path) => /^\/containers\/[0-9a-f]{64}/.test(path))).toHaveLength(2);
   });
 
-  test('names the outer container when the host knows only that one', async () => {
+  test('finds the outer container’s name if the host’s runtime knows only the outer container', async () => {
     await using fake = await FakeRuntime.start(runtime());
     using opened = await open(fake.socket);
     expect(opened.containers.ownerOf(`/docker/${A}/docker/${'9'.repeat(64)}`).container?.name).toBe('web');
   });
 
-  test('does not wait for a slow runtime, and takes its answer when it comes', async () => {
+  test('does not wait for a slow runtime, and uses its answer when it arrives', async () => {
     let answer: (() => void) | undefined;
     await using fake = await FakeRuntime.start((path, socket) => {
       if (path !== `/containers/${B}/json`) return runtime()(path, socket);
@@ -83,7 +83,7 @@ describe('names of containers', () => {
     await eventually(() => expect(opened.containers.ownerOf(`/docker/${B}`).container?.name).toBe('late'));
   });
 
-  test('learns names from events, keeps them when the container is gone, and skips malformed lines', async () => {
+  test('learns names from events, keeps them after the container was removed, and skips malformed lines', async () => {
     let stream: { write(text: string): unknown } | undefined;
     await using fake = await FakeRuntime.start(
       runtime((path, socket) => {
@@ -105,7 +105,7 @@ describe('names of containers', () => {
     expect(opened.containers.ownerOf(`/docker/${B}`).container).toMatchObject({ name: 'brief', image: 'shop:3' });
   });
 
-  test('reads a restarted runtime from the last event on', async () => {
+  test('reads the events of a restarted runtime from the last event on', async () => {
     await using fake = await FakeRuntime.start(
       runtime((path, socket) => {
         // Later than the request by more than a millisecond, the resolution of the event's time.
@@ -165,7 +165,7 @@ describe('names of containers', () => {
     expect(opened.containers.ownerOf(`/docker/${A}`).container).toMatchObject({ id: A, name: null });
   });
 
-  test('remembers a limited number of containers, the latest', async () => {
+  test('remembers only the newest containers, up to a limit', async () => {
     const many = Array.from({ length: 5000 }, (_, i) => ({
       ...listed,
       Id: i.toString(16).padStart(64, '0'),

@@ -43,7 +43,7 @@ const tree = (hot: CgroupNode[] = [web]) =>
     node('/idle', 2, {}, [node('/idle/a', 1)]),
   ]);
 
-test('how short of memory a cgroup is', () => {
+test('rates how short of memory a cgroup is', () => {
   expect(shortageOf(node('/a', 1))).toBe(0);
   expect(shortageOf(node('/a', 1, { full: 0.8 }))).toBe(1);
   expect(shortageOf(node('/a', 1, { full: 0.95 }))).toBe(2);
@@ -84,7 +84,7 @@ test('fits 80 and 200 columns, and says in the first line where to look', () => 
   );
 });
 
-test('says that there were kills, also when no cgroup that exists had one', () => {
+test('says that there were kills, even if no existing cgroup had one', () => {
   const verdict = (kills: number) =>
     renderTree(node('/', 8000, { oom_kills: kills }), { columns: 80, all: false, watched: false, paint: plain })[0];
   expect(verdict(0)).toBe('No cgroup is short of memory, and none had an OOM kill.');

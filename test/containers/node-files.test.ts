@@ -45,7 +45,7 @@ const cri = {
   linux: { cgroupsPath: `kubepods-burstable-pod${UID.replaceAll('-', '_')}.slice:cri-containerd:${A}` },
 };
 
-test('names a container of Kubernetes by the configuration of its task', async () => {
+test('finds the name of a Kubernetes container in its task’s configuration', async () => {
   write(`${TASKS}/k8s.io/${A}/config.json`, cri);
   using opened = await open();
   const slice = `kubepods-burstable-pod${UID.replaceAll('-', '_')}.slice`;
@@ -65,7 +65,7 @@ test('names a container of Kubernetes by the configuration of its task', async (
   });
 });
 
-test('names a container and its pod by the names of its log, whichever runtime it has', async () => {
+test('finds the names of a container and its pod in the file name of its log, for every runtime', async () => {
   writeLog('shop-1', 'prod', 'web', A);
   using opened = await open();
   const owner = opened.resolver.ownerOf(`/kubepods/burstable/pod${UID}/crio-${A}`);
@@ -76,7 +76,7 @@ test('names a container and its pod by the names of its log, whichever runtime i
   expect(sandbox).toMatchObject({ container: { id: B, name: null }, pod: { name: 'shop-1', namespace: 'prod' } });
 });
 
-test('names a container of ctr, whose path does not say that it is one', async () => {
+test('finds the name of a container started with ctr, although its cgroup path does not show that it is a container', async () => {
   write(`${TASKS}/default/web-1/config.json`, { linux: { cgroupsPath: '/default/web-1' } });
   using opened = await open();
   for (const path of ['/default/web-1', '/default/web-1/worker']) {
@@ -90,13 +90,13 @@ test('names a container of ctr, whose path does not say that it is one', async (
   expect(opened.resolver.ownerOf('/default').container).toBeNull();
 });
 
-test('names a container of nerdctl', async () => {
+test('finds the name of a container started with nerdctl', async () => {
   write(`${TASKS}/default/${A}/config.json`, { annotations: { 'nerdctl/name': 'web' } });
   using opened = await open();
   expect(opened.resolver.ownerOf(`/system.slice/nerdctl-${A}.scope`).container).toMatchObject({ name: 'web' });
 });
 
-test('names containers that come later, also in a namespace that comes later', async () => {
+test('finds the names of containers that start later, also in a containerd namespace that is created later', async () => {
   mkdirSync(join(root, TASKS), { recursive: true });
   using opened = await open();
   write(`${TASKS}/default/late/config.json`, { linux: { cgroupsPath: '/default/late' } });

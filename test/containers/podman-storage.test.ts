@@ -24,9 +24,12 @@ test('reads the lists of Podman and CRI-O', () => {
   ]);
 });
 
-test.each(['', '[', 'null', '{}', '[null]', '[1]', '[{"id":1}]', '[[]]'])('%s: nothing', (json) => {
-  expect(parseStored(json)).toEqual([]);
-});
+test.each(['', '[', 'null', '{}', '[null]', '[1]', '[{"id":1}]', '[[]]'])(
+  'finds no container in the malformed list %s',
+  (json) => {
+    expect(parseStored(json)).toEqual([]);
+  },
+);
 
 test.each(['', '[', 'null', '"x"', '{"name":7}'])(
   'metadata %s: the id, and the name where there is one',
