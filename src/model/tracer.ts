@@ -45,7 +45,7 @@ export interface TracerLost extends Envelope {
   where: 'ring' | 'map' | 'malformed' | 'reader';
   /** The number of lost records or events since the last `tracer.lost` with the same `where`, by kind or type. */
   lost: Record<string, number>;
-  /** The number of records or events lost at this place since the start. */
+  /** The number of records or events lost at this place since the start. For `reader`: only the sum of `lost`. */
   total: number;
   /** What to change so that it does not happen again. */
   remedy: string;
