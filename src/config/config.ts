@@ -33,20 +33,20 @@ const traceShape = table({
 const pressureShape = table({
   enabled: field(yesOrNo, true, 'watch memory pressure'),
   windows: field(list(windowMs, 1, 3), [10, 100, 1000], 'one to three sliding windows'),
-  cgroups: field(list(text), [], 'globs of cgroups to watch, with all below them; none: every cgroup'),
+  cgroups: field(list(text), [], 'globs of cgroups to watch with their descendants; an empty list means every cgroup'),
 });
 
 const outputShape = table({
   format: field(choice('json', 'text'), 'json', 'format of the events on stdout'),
-  events: field(list(text), [], 'types of events to write, with * and ?; none: all'),
+  events: field(list(text), [], 'types of events to write, with * and ?; an empty list means all'),
 });
 
 const shape = table({
   trace: field(traceShape, empty(traceShape), 'OOM kills'),
   pressure: field(pressureShape, empty(pressureShape), 'memory pressure'),
   output: field(outputShape, empty(outputShape), 'events on stdout'),
-  alert: field(list(alertShape), [], 'where alerts are sent; one section a sink'),
-  guard: optional(guardShape, 'early kill; without this section there is none'),
+  alert: field(list(alertShape), [], 'where alerts are sent; one section per sink'),
+  guard: optional(guardShape, 'early kill; without this section the guard does not run'),
 });
 
 /** A configuration file, read and checked. */

@@ -21,10 +21,10 @@ import {
 
 const guardTable = table({
   mode: field(choice('dry_run', 'shadow', 'enforce'), 'dry_run', 'only "enforce" changes anything on the machine'),
-  rule: optional(list(rule, 1, MOST_ITEMS), 'when to act, and by which steps; without any: two cautious rules'),
+  rule: optional(list(rule, 1, MOST_ITEMS), 'when to act, and by which steps; by default two cautious rules'),
   protect: field(list(match, 0, MOST_ITEMS), [], 'processes that no rule kills'),
   default_protection: field(yesOrNo, true, 'never kill what a machine needs to be usable: systemd, sshd, dockerd, …'),
-  kills_per_minute: field(whole(1, 1000), 10, 'limit of killed processes in any 60 s'),
+  kills_per_minute: field(whole(1, 1000), 10, 'largest number of killed processes in any 60 s'),
   raise_score: field(yesOrNo, true, "raise the likely victim's oom_score_adj while memory is short, and restore it"),
   arm: field(yesOrNo, true, 'let the kernel signal the likely victim if memory runs out faster than rules are checked'),
   lock_memory: field(yesOrNo, true, 'lock the memory of the guard itself'),
@@ -33,7 +33,10 @@ const guardTable = table({
     1,
     'SCHED_RR priority: runs before all processes that reclaim memory, and may use a reserve of the kernel; 0: none',
   ),
-  state_file: optional(text, 'where changes are recorded that a restart must undo after a crash (STATE_DIRECTORY)'),
+  state_file: optional(
+    text,
+    'file that records the changes that a restart must undo after a crash (default: in STATE_DIRECTORY)',
+  ),
   fastest: field(durationFrom(1, 60_000), 10, 'shortest interval between two samples'),
 });
 

@@ -56,7 +56,7 @@ const profileShape: Shape<Profile> = {
   },
 };
 
-const shape = table({ profile: needed(list(profileShape, 1), 'the profiles, one section each') });
+const shape = table({ profile: needed(list(profileShape, 1), 'the profiles, one section per profile') });
 
 /** @throws OomscopeError CONFIG, with every fault in its message */
 export async function parseProfiles(toml: string, file: string): Promise<Profile[]> {
