@@ -49,7 +49,9 @@ describe.each(all.map((data) => [data.name, data] as const))('%s', (name, data) 
     expect(data.about).not.toMatch(/\.$/);
   });
 
-  it.skipIf(groups.includes(name))('says what each option and exit code means', () => {
+  if (groups.includes(name)) return; // a group of verbs has no options and examples of its own
+
+  it('says what each option and exit code means', () => {
     for (const { help } of data.options) {
       expect(help).not.toBe('');
       expect(help).not.toMatch(/\.$|may be repeated/);
@@ -57,7 +59,7 @@ describe.each(all.map((data) => [data.name, data] as const))('%s', (name, data) 
     expect(data.exits.map(({ code }) => code)).toEqual(expect.arrayContaining([0, 2]));
   });
 
-  it.skipIf(groups.includes(name))('has examples with verbs and options that exist', () => {
+  it('has examples with verbs and options that exist', () => {
     expect(data.examples.length).toBeGreaterThanOrEqual(name === 'systemd remove' ? 2 : 3);
     expect(data.examples.length).toBeLessThanOrEqual(6);
     const calls = data.examples.flatMap(({ command }) => callsIn(command));
