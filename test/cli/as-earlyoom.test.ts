@@ -103,7 +103,7 @@ describe.skipIf(!here())('the same as earlyoom', () => {
   });
 });
 
-test('what the options come to', () => {
+test('turns the options of earlyoom into rules of the guard', () => {
   const machine = { memory: 1_000_000, swap: 0 };
   const { guard, reportSeconds, after } = parseEarlyoom(
     ['-m', '10', '-s5', '-gr', '60', '-N', '/bin/hook', '--avoid', 'a', '--ignore-root-user', '--sort-by-rss'],

@@ -15,7 +15,7 @@ const file = (name: string, text: string | Uint8Array) => {
 };
 
 describe('config', () => {
-  it('check: no faults, or every fault with its line and exit code 2', async () => {
+  it('check prints no faults, or every fault with its line and exits with code 2', async () => {
     const full = join(ROOT, 'test/fixtures/config/full.toml');
     expect(await oomscope(['config', 'check', full])).toMatchObject({ code: 0, stdout: `${full} has no faults.\n` });
     const wrong = file('wrong.toml', '[guard]\nmod = 1\n[pressur]\n');
@@ -26,13 +26,13 @@ describe('config', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 
-  it('print: prints a configuration without faults', async () => {
+  it('print writes a configuration without faults', async () => {
     const { stdout } = await oomscope(['config', 'print']);
     const again = await oomscope(['config', 'print', file('printed.toml', stdout)]);
     expect(again).toMatchObject({ code: 0, stdout });
   });
 
-  it('print: shows no secret of a URL', async () => {
+  it('print hides the secrets in a URL', async () => {
     const sinks = [
       'sink = "slack"\ntarget = "https://hooks.example.org/T0K3N"',
       'sink = "webhook"\ntarget = "https://T0K3N:T0K3N@example.org/?T0K3N"',
@@ -55,7 +55,7 @@ describe('config', () => {
     ]);
   });
 
-  it('import: refuses a FIFO at once', async () => {
+  it('import refuses a FIFO at once', async () => {
     const fifo = join(directory, 'fifo');
     execFileSync('mkfifo', [fifo]);
     const { code, stderr } = await oomscope(['config', 'import', 'earlyoom', fifo]);
@@ -68,7 +68,7 @@ describe('config', () => {
     expect(JSON.parse(stdout)).toMatchObject({ title: 'oomscope.toml', additionalProperties: false });
   });
 
-  it('import: prints a configuration without faults', async () => {
+  it('import writes a configuration without faults', async () => {
     const { code, stdout } = await oomscope(['config', 'import', 'earlyoom', file('e', 'EARLYOOM_ARGS="-m 4 -n"\n')]);
     expect(code).toBe(0);
     expect(stdout).toContain('# Not taken over: -n');
@@ -94,7 +94,7 @@ describe('config', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 
-  it('a file that is not UTF-8', async () => {
+  it('refuses a file that is not UTF-8', async () => {
     const { code, stderr } = await oomscope(['config', 'check', file('bytes.toml', new Uint8Array([0x61, 0xff]))]);
     expect(stderr).toContain('it is not UTF-8');
     expect(code).toBe(2);

@@ -71,7 +71,7 @@ describe('oomscope docker and tree: what they refuse', () => {
       expect(stderr).toContain(`${fake.socket}: not permitted: it needs root, or a member of the group docker.`);
     });
 
-    it('watch ends where neither a runtime nor the kernel can be watched', async () => {
+    it('watch fails if neither a runtime nor the kernel can be watched', async () => {
       const words = ['docker', 'watch', '--socket', join(home, 'none.sock'), '--duration', '1s'];
       const { code, stderr } = root
         ? await oomscope(words, [...nobody, process.execPath, main()])

@@ -44,7 +44,7 @@ describe('oomscope explain', () => {
     expect(stdout).not.toContain('\x1b');
   });
 
-  it('writes valid JSON Lines, the patterns last', async () => {
+  it('writes valid JSON Lines, and the patterns in the last line', async () => {
     const { code, stdout } = await oomscope(['explain', '--json', MEMCG, GLOBAL]);
     expect(code).toBe(0);
     const lines = events(stdout);
@@ -77,7 +77,7 @@ describe('oomscope explain', () => {
     for (const one of found) expect(one).toEqual(found[0]);
   });
 
-  it('shows the last of many, each with --all, some with --last', async () => {
+  it('shows only the last of many reports, all of them with --all, and the newest ones with --last', async () => {
     const count = (stdout: string) => stdout.match(/KILLED/g)?.length;
     const [few, all, some] = await Promise.all(
       [
@@ -139,7 +139,7 @@ describe('oomscope explain', () => {
     expect((await oomscope(['explain', '--why', '999999', MEMCG])).stdout).toContain('has no process 999999');
   });
 
-  it('takes the zone and year of stamps that have none from --tz and --year', async () => {
+  it('uses --tz and --year for time stamps without a zone or a year', async () => {
     const kill = 'Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB\n';
     const at = async (args: string[]) =>
       events((await piped(`Jan  7 03:04:05 n1 kernel: ${kill}`, ['--json', ...args])).stdout)[0].time;
@@ -149,7 +149,7 @@ describe('oomscope explain', () => {
     expect((await piped(kill, ['--tz', 'Nowhere/Land'])).code).toBe(2);
   });
 
-  it('counts a kill once that two files have, and tells kills of other programs in their words', async () => {
+  it('counts a kill that is in two files once, and quotes what other programs say about their kills', async () => {
     const kill =
       '2026-11-20T10:00:00Z n1 kernel: Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB\n';
     const other =

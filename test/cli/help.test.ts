@@ -44,7 +44,7 @@ describe.each(all.map((data) => [data.name, data] as const))('%s', (name, data) 
     for (const line of renderHelp(data).split('\n')) expect([line, columnsOf(line) <= 80]).toEqual([line, true]);
   });
 
-  it('has a line in the list of verbs that fits as well', () => {
+  it('has a line in the list of verbs that is at most 80 columns wide', () => {
     expect(data.about.length).toBeLessThanOrEqual(66);
     expect(data.about).not.toMatch(/\.$/);
   });
@@ -120,7 +120,7 @@ function loadedBy(path: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-describe('to show a help, little is loaded', () => {
+describe('loads few modules to show a help', () => {
   // The parts that load native code, watch something, or parse configurations and logs.
   const heavy =
     /^src\/(?:native|bpf\/libbpf|bpf\/wire|tracer|memory|scores|config|daemon|doctor|fleet|web|explain\/(?!input\/stamp\.ts))/;

@@ -11,7 +11,7 @@ const tmux = (...args: string[]) =>
   execFileSync('tmux', ['-L', `oomscope-${process.pid}-${server}`, '-f', '/dev/null', ...args], { encoding: 'utf8' });
 const screen = () => tmux('capture-pane', '-p').split('\n');
 
-/** What is on the screen once `fits` is true of it. */
+/** Waits until `fits` returns true for the lines on the screen, and returns the lines. */
 async function until(fits: (lines: string[]) => boolean, what: string): Promise<string[]> {
   const end = performance.now() + 15_000;
   for (;;) {
@@ -22,7 +22,7 @@ async function until(fits: (lines: string[]) => boolean, what: string): Promise<
   }
 }
 
-/** A shell with a view in it. @param command what runs in the place of the view */
+/** Starts a shell that runs the view. @param command another command to run instead of the view */
 async function start(
   columns: number,
   rows: number,
@@ -73,7 +73,7 @@ describe('the live view', () => {
     expect(tmux('display-message', '-p', '#{cursor_flag} #{alternate_on} #{wrap_flag}').trim()).toBe('1 0 1');
   });
 
-  it('draws the system before the monitor is open, and takes keys from then on', async () => {
+  it('draws the system’s row and accepts keys before the monitor is open', async () => {
     await start(80, 24);
     const lines = await until(drawn, 'the view');
     expect(lines[2]).toMatch(/^memory {4}used .* of .* available/);

@@ -47,7 +47,7 @@ const shop = [
   row('/idle', { limitBytes: null, usedBytes: 0 }),
 ];
 
-test('80 × 24', () => {
+test('draws the view in 80 × 24', () => {
   const events = [
     { time: '2026-11-22T17:00:04.000000000Z', severity: 'critical' as const, message: 'Something is\nwrong.' },
   ];
@@ -145,7 +145,7 @@ test('shortens the path of a cgroup in an event to its end', () => {
   expect(lines.some((line) => line.startsWith('17:00:04Z …/web is full.'))).toBe(true);
 });
 
-test('colours rows by level, and none without colour', () => {
+test('colours rows by level, and writes no colours if they are off', () => {
   const lines = renderPressure(view(shop), 80, 24, coloured);
   expect(lines.find((line) => line.includes('/batch'))).toContain('\x1b[31m');
   expect(lines.find((line) => line.includes('/idle'))).not.toContain('\x1b[3');

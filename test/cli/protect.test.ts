@@ -11,7 +11,7 @@ import { MAIN, oomscope } from './cli.ts';
 const protect = (...args: string[]) => oomscope(['protect', ...args]);
 const asText = '--text';
 
-test('plan, apply, list, undo', async () => {
+test('plan shows, apply sets, list shows and undo restores the oom_score_adj of processes', async () => {
   await using sleepers = new Sleepers('we\n\x1b[31mird');
   const pid = await sleepers.start();
   const profiles = ['--profiles', sleepers.profiles(250)];

@@ -68,14 +68,14 @@ describe('a file that is not a recording is refused at once', () => {
 });
 
 describe('replay', () => {
-  it('overload: one kill, of the leaker', async () => {
+  it('kills only the leaking process of an overload', async () => {
     const { code, events } = await replay(join(fixtures, 'overload.jsonl'));
     expect(kills(events)).toEqual(['leaker']);
     expect(events.map(({ type }) => type)).toEqual(['guard.plan', 'guard.action', 'guard.action', 'guard.result']);
     expect(code).toBe(0);
   });
 
-  it('a system, by the default rules: one kill, of the process that grows, which is not the largest', async () => {
+  it('kills only the process that grows, although it is not the largest, with the default rules', async () => {
     const { events } = await replay(join(fixtures, 'system.jsonl'), null);
     expect(kills(events)).toEqual(['leak']);
     const [plan] = events;
@@ -84,13 +84,13 @@ describe('replay', () => {
     expect(hold?.target.rss_bytes).toBeGreaterThan(plan.victim.rss_bytes);
   });
 
-  it('load shifting near the edge: no kill', async () => {
+  it('kills nothing while load shifts between processes near the limit', async () => {
     const { code, stdout } = await replay(join(fixtures, 'load-shift.jsonl'));
     expect(stdout).toBe('');
     expect(code).toBe(0);
   });
 
-  it('load shifting, by a rule that does not wait: a kill, so the recording does come near the edge', async () => {
+  it('kills in the same recording with a rule that does not wait, which proves that memory was short', async () => {
     const hasty = join(directory, 'hasty.toml');
     writeFileSync(hasty, readFileSync(join(fixtures, 'rules.toml'), 'utf8').replace(' for 300ms', ''));
     expect([...new Set(kills((await replay(join(fixtures, 'load-shift.jsonl'), hasty)).events))]).toEqual(['batch']);
@@ -126,7 +126,7 @@ describe('replay', () => {
   });
 });
 
-test('record writes samples of the present', async () => {
+test('record writes samples of the running system', async () => {
   const { code, stdout } = await oomscope(['record', '--duration', '350ms', '--processes', '5']);
   expect(code).toBe(0);
   const samples = stdout.trimEnd().split('\n').map(readSample);

@@ -91,7 +91,7 @@ describe('run', () => {
     expect((await end).code).toBe(0);
   });
 
-  it('guards by its file; SIGHUP reloads it, and keeps the old configuration when the new one has faults', async () => {
+  it('guards by its file; SIGHUP reloads the file, or keeps the old configuration if the new one has faults', async () => {
     writeFileSync(file, guard('available < 99.9 %'));
     const { child, end, out, err } = run();
     await out.seen('"rule":"available < 99.9 %"');

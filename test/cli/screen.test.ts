@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { keysOf } from '../../src/cli/verb/screen.ts';
 import { columnsOf, fitted } from '../../src/render/width.ts';
 
-test('keys', () => {
+test('recognises the keys that a terminal sends', () => {
   expect(keysOf('qQ')).toEqual(['q', 'Q']);
   expect(keysOf('\x1b[A\x1bOB\x1b[6~')).toEqual(['up', 'down', 'page-down']);
   expect(keysOf('\x03\x1a\r\t')).toEqual(['ctrl-c', 'ctrl-z', 'enter', 'tab']);
@@ -10,7 +10,7 @@ test('keys', () => {
   expect(keysOf('a\x1b[1;5Pb')).toEqual(['a', 'b']); // Ctrl-F1 has no meaning here: none of its bytes is read as a letter
 });
 
-test('columns', () => {
+test('counts the columns of a text', () => {
   expect(columnsOf('abc')).toBe(3);
   expect(columnsOf('日本')).toBe(4);
   expect(columnsOf('e\u0301')).toBe(1);

@@ -41,7 +41,7 @@ const settings: Record<string, Setting> = Object.fromEntries(
   }),
 );
 
-/** For the help: the sinks, and what may follow a target. */
+/** A section of the help: the sinks, and the settings that may follow a target. */
 export const sinkSections = (): Section[] => [
   {
     title: 'Sinks',

@@ -1,4 +1,4 @@
-/** Which containers a person means: what the actions of `oomscope docker` have in common. */
+/** Finds the containers that the user names on the command line, for all actions of `oomscope docker`. */
 import type { Subject } from '../../container-watch/reports.ts';
 import type { Runtimes } from '../../containers/runtime-sockets.ts';
 import type { Cgroupfs } from '../../linux/cgroupfs.ts';
@@ -19,7 +19,7 @@ export interface Found {
 }
 
 /**
- * All containers. Sockets that do not answer are reported on stderr, with what is missing for it.
+ * All containers. Sockets that do not answer are reported on stderr, with the reason.
  *
  * @throws OomscopeError RUNTIME_MISSING, NOT_PERMITTED: no runtime answers, and no cgroup looks like a container's
  */

@@ -10,7 +10,7 @@ export interface Group {
   description: readonly string[];
   /** What the verbs of this group are called. */
   noun: 'VERB' | 'ACTION';
-  /** Behind the list of verbs. */
+  /** Text after the list of verbs. */
   sections?: readonly Section[];
   exits?: Partial<Record<ExitName, string | true>>;
 }

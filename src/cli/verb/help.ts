@@ -36,7 +36,7 @@ export interface Example {
   about: string;
 }
 
-/** All that is known of a verb: the help, man pages, completions and references are made from it. */
+/** The description of a verb, from which the help, man pages, completions and references are made. */
 export interface VerbData {
   /** "docker check" */
   name: string;
@@ -55,7 +55,7 @@ export interface VerbData {
 export const HELP = 'show this text; so does -h';
 
 export const COLUMNS = 80;
-/** The widest column of options or terms; what is wider has its text in the next line. */
+/** The widest column of options or terms. After a wider one, its text starts in the next line. */
 const MOST_TERM = 24;
 
 export function renderHelp(data: VerbData): string {

@@ -15,7 +15,7 @@ export const liveOptions = {
   alert: alertOption,
 };
 
-/** Where events go. */
+/** The outputs of events. */
 export interface Live {
   /** Writes an event. */
   show(event: Event): void;
@@ -30,7 +30,7 @@ export interface LiveSource<E extends Event> {
   events$: Observable<E>;
   /** Handles an event. Default: emits it. */
   next?: (event: E, live: Live) => void;
-  /** Called once, when events are already read. */
+  /** Called once, after the reading of events has started. */
   start?: (live: Live) => void;
   /** The text of an event, where it is not that of `renderEvent`. */
   text?: (event: Event) => string | undefined;

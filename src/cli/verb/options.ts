@@ -4,7 +4,7 @@ import { printable } from '../../text/printable.ts';
 import { parseDuration, parseSize } from '../../text/units.ts';
 
 export interface Option<T> {
-  /** What stands behind the name in the help: `TIME`. Absent for a switch. */
+  /** The placeholder for the value in the help, such as `TIME`. Absent for a switch. */
   value?: string;
   /** What the option does, as a phrase without a full stop. The help appends choices, default and "repeatable". */
   help: string;
@@ -36,7 +36,7 @@ export const flag = (help: string): Option<boolean> => ({ help, parse: () => tru
 /** An option that may be repeated. */
 export const several = <T>(option: Option<T>) => ({ ...option, multiple: true as const });
 
-/** What holds without the option. */
+/** Gives the option a default value. */
 export const byDefault = <O extends Option<unknown>>(shown: string, option: O): O => ({ ...option, default: shown });
 
 export const text = (value: string, help: string): Option<string> => ({ value, help, parse: (given) => given });

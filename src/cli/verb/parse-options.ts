@@ -1,4 +1,4 @@
-/** Command-line words into options and arguments; what is wrong with them is said with what was probably meant. */
+/** Parses command-line words into options and arguments. An error suggests what the user probably meant. */
 import { parseArgs } from 'node:util';
 import { closestSpelling } from '../../text/did-you-mean.ts';
 import { type Option, type Options, usage, type Values } from './options.ts';

@@ -1,4 +1,4 @@
-/** What is assumed of a terminal that reports no size, or 0, as serial consoles and `docker exec -t` do. */
+/** The size assumed for a terminal that reports none, or 0, as serial consoles and `docker exec -t` do. */
 const ASSUMED = { columns: 80, rows: 24 };
 
 interface Sized {

@@ -22,10 +22,10 @@ export interface PressureView {
   /** The system first. */
   rows: readonly MemoryRow[];
   swap: { totalBytes: number; freeBytes: number };
-  /** The latest last. */
+  /** The events, the newest last. */
   events: readonly Note[];
   sort: SortKey;
-  /** How many cgroups are scrolled past. */
+  /** How many cgroups above the first visible row are scrolled out of view. */
   offset: number;
   now: Date;
 }

@@ -7,7 +7,7 @@ import { RunUntil } from '../../verb/run-until.ts';
 import { tell } from '../../verb/tell.ts';
 import type { Choice } from './choice.ts';
 
-/** Applies the profiles to what runs and to what is started, until a signal comes or the reader goes away. */
+/** Applies the profiles to running and to new processes, until a signal arrives or the reader closes the output. */
 export async function watchProfiles(
   { profiles, options: plan, plan: first }: Choice,
   ledger: UndoLedger,

@@ -21,7 +21,7 @@ import { tell } from '../../verb/tell.ts';
 export interface DaemonOptions {
   file: string;
   durationMs: number | undefined;
-  /** In the place of the configuration's `output.format`. */
+  /** Used instead of the configuration's `output.format`. */
   format: 'json' | 'text' | undefined;
   paint: Paint;
 }
