@@ -96,14 +96,14 @@ const skipReasons: Record<GuardSkipReason, string> = {
   recovered: 'memory is no longer short',
   no_candidate: 'no process may be killed',
   being_freed: 'a process is exiting, and its memory will be free soon',
-  budget: 'the limit of kills in a minute is reached',
-  cool_down: 'the rule rests after its last steps',
-  victim_changed: 'the victim is not what it was when it was chosen',
+  budget: 'the limit of kills per minute is reached',
+  cool_down: 'the rule is in its cool-down after its last steps',
+  victim_changed: 'the victim has changed since it was chosen',
 };
 
 const parts: Record<GuardPart, { can: string; without: string }> = {
   sampling: { can: 'sample memory', without: 'It tries again, and does not act until it can' },
-  arming: { can: 'arm the likely victim', without: 'It acts without' },
+  arming: { can: 'arm the likely victim', without: 'It continues without arming' },
   raising_score: {
     can: "raise the likely victim's oom_score_adj",
     without: "The kernel's OOM killer may choose another process",

@@ -225,7 +225,9 @@ describe('an arming that fails', () => {
     const { standby, events } = await setUp({ fails: () => (works ? undefined : refusal) });
     const status = { type: 'guard.status', part: 'arming', state: 'failing', error: 'The map is full: EPERM.' };
     expect(events).toMatchObject([{ ...status, failures: 1, severity: 'warning' }]);
-    expect(events[0]?.message).toBe('The guard cannot arm the likely victim: The map is full: EPERM. It acts without.');
+    expect(events[0]?.message).toBe(
+      'The guard cannot arm the likely victim: The map is full: EPERM. It continues without arming.',
+    );
     standby.update(levels(3000, 150));
     expect(events).toHaveLength(1);
     works = true;
