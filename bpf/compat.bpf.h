@@ -56,7 +56,7 @@ static __always_inline void read_rss_approx(struct mm_struct *mm, s64 *pages)
  *
  * Without CONFIG_KALLSYMS_ALL a program cannot name the kernel's __per_cpu_offset[], but a per-CPU map reveals it: the
  * address of the map's area on CPU n, minus the map's per-CPU base pointer, is the offset of CPU n for every per-CPU
- * object. Returns false if the counters cannot be summed; then `exact` has the approximate values. */
+ * object. Returns false if not all counters can be summed; then `exact` may lack the counts of some CPUs. */
 static __always_inline bool read_rss(struct mm_struct *mm, s64 *exact, s64 *approx)
 {
 	struct mm_struct___atomic *old = (void *)mm;
