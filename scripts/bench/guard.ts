@@ -141,7 +141,7 @@ async function arm({ arming }: Column, ...[handle, condition, options]: Paramete
     try {
       return arming.arm(handle, condition, options);
     } catch (error) {
-      if (tries === 100 || !(error as Error).message.includes('has started')) throw error;
+      if (tries === 100 || !(error as Error).message.includes('try again in 10 ms')) throw error;
       await sleep(10);
     }
   }

@@ -204,7 +204,7 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const { pid } = await holder(group, MIB);
     const newborn = { pid, startTicks: Math.ceil(uptime() * 100) + 10 } as ProcessHandle;
-    expect(() => arming.arm(newborn, condition, { expiresInMs: 1 })).toThrow('this moment');
+    expect(() => arming.arm(newborn, condition, { expiresInMs: 1 })).toThrow('try again in 10 ms');
     await sleep(30);
     expect(refusal(pid)).toBe('armed');
   });
