@@ -89,9 +89,9 @@ describe.skipIf(!here())('the same as earlyoom', () => {
 
   it('chooses the same victim', async () => {
     // `-m 99` is of MemAvailable + AnonPages for oomscope: on a machine where nothing else runs, the victim is the 1 %.
-    const bytes = Math.ceil(totalmem() / 40);
+    const bytes = Math.ceil(totalmem() / 60);
     const group = createMemoryGroup({ limitBytes: 2 * bytes });
-    const hog = startHog(group, ['--hold', String(bytes), '--comm', 'eo-victim']);
+    const hog = startHog(group, ['--hold', String(bytes), '--max', String(bytes), '--comm', 'eo-victim']);
     await hog.ready;
     const args = ['-m', '99', '-s', '100', '-r', '0', '--prefer', '^eo-victim$'];
     const named = /"eo-victim"|eo-victim \(pid/;
