@@ -95,9 +95,13 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     const isAbout = (name: string) => (report: ContainerEnd) => report.container.name === name;
     const isLoop = isAbout('loop');
     const first = await watch.until(isLoop, 'a first report of the loop');
-    expect(first).toMatchObject({ type: 'container.oom', update: 0, verdict: 'process_killed' });
-    const kill = trace.kills.find(({ id: _, victim }) => victim.pid === (first as ContainerOom).kills[0]?.pid);
-    expect(Date.parse(first.time) - Date.parse(kill?.time ?? '')).toBeLessThan(1);
+    expect(first).toMatchObject({ type: 'container.oom', update: 0 });
+    // Within a quarter of a second the runtime may not have said which process is the main one.
+    expect(['killed', 'process_killed']).toContain((first as ContainerOom).verdict);
+    const itsKill = () => trace.kills.find(({ victim }) => victim.pid === (first as ContainerOom).kills[0]?.pid);
+    for (let tries = 0; tries < 500 && !itsKill(); tries++) await sleep(20); // trace is another process
+    const apart = BigInt(first.mono_ns) - BigInt(itsKill()?.mono_ns ?? 0);
+    expect(apart < 1_000_000n).toBe(true);
     const third = await watch.until((report) => isLoop(report) && (report as ContainerOom).update === 2, 'updates');
     expect((third as ContainerOom).kill_count).toBeGreaterThan((first as ContainerOom).kill_count);
     expect(third).toMatchObject({ final: false, incident: first.id });
