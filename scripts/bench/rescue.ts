@@ -12,7 +12,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cacheDirectory } from '../lab/guest.ts';
+import { cacheDirectory } from '../cache.ts';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
 import { ABSENT, type Killer, killers, unpack } from './rescue/killers.ts';
 import { buildPrograms, HERE, run, type Verdict } from './rescue/run.ts';
@@ -70,7 +70,7 @@ const rows: Row[] = existsSync(options.file)
 
 buildPrograms();
 const wanted = missing();
-for (const [, { packages }] of wanted) if (packages) await unpack(packages, cacheDirectory());
+for (const [, { packages }] of wanted) if (packages) await unpack(packages, cacheDirectory('lab'));
 await Promise.all(Array.from({ length: here ? 1 : Number(options.jobs) }, work));
 where.load_after = loadavg();
 for (const workload of chosen.workloads) process.stdout.write(section(workload));

@@ -6,11 +6,12 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { cacheDirectory } from '../cache.ts';
 import { arm64Userland } from './arm64.ts';
 import { type Attempt, type Plan, runOnce, runShell } from './attempt.ts';
 import { LabError } from './error.ts';
 import { initramfs } from './initramfs.ts';
-import { cacheDirectory, getKernel, type Kernel } from './kernels.ts';
+import { getKernel, type Kernel } from './kernels.ts';
 import { collectModules } from './modules.ts';
 import { GuestExit, type GuestOptions, type GuestResult } from './options.ts';
 import { platforms } from './platform.ts';
@@ -20,7 +21,7 @@ import { tools } from './tools.ts';
 import { ownUserland } from './userland.ts';
 
 export { LabError, type LabErrorCode } from './error.ts';
-export { cacheDirectory, getKernel, type Kernel, type KnownKernel, kernels } from './kernels.ts';
+export { getKernel, type Kernel, type KnownKernel, kernels } from './kernels.ts';
 export { type CgroupSetup, GuestExit, type GuestOptions, type GuestResult, type SwapSetup } from './options.ts';
 export { type Architecture, platforms } from './platform.ts';
 
@@ -85,8 +86,8 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): 
   const { swapMib = Math.floor(memoryMib / 2), limitSeconds = DEFAULT_LIMIT_SECONDS } = options;
   const { command, environment = {}, files = {}, architecture = 'x64' } = options;
   const platform = platforms[architecture];
-  const userland = architecture === 'x64' ? ownUserland(ROOT) : await arm64Userland(ROOT, cacheDirectory());
-  const runtime = runtimeImage(ROOT, cacheDirectory(), userland);
+  const userland = architecture === 'x64' ? ownUserland(ROOT) : await arm64Userland(ROOT, cacheDirectory('lab'));
+  const runtime = runtimeImage(ROOT, cacheDirectory('lab'), userland);
   const settings = { cgroup, swap, swapMib, shell, command, environment, files };
   return {
     machine: { platform, kernel, memoryMib, cpus, numaNodes: numa, append, runtime, shell },

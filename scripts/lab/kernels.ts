@@ -12,9 +12,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { Btf } from '../../src/bpf/libbpf/btf.ts';
+import { cacheDirectory } from '../cache.ts';
 import { Suite } from './apt.ts';
 import { LabError } from './error.ts';
 import { type Architecture, platforms } from './platform.ts';
@@ -54,11 +54,6 @@ export interface KnownKernel {
   cached: Kernel | undefined;
 }
 
-/** $XDG_CACHE_HOME/oomscope/lab; it may be removed at any time. */
-export function cacheDirectory(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'oomscope', 'lab');
-}
-
 /** The kernels that have a name. */
 export function kernels(architecture: Architecture = 'x64'): KnownKernel[] {
   return Object.entries(SUITES).map(([name, suite]) => ({ name, suite, cached: cachedKernel(name, architecture) }));
@@ -86,7 +81,7 @@ const keptAs = (name: string, architecture: Architecture) =>
   architecture === 'x64' ? name : `${name}-${architecture}`;
 
 function cachedKernel(name: string, architecture: Architecture): Kernel | undefined {
-  const directory = join(cacheDirectory(), 'kernels', keptAs(name, architecture));
+  const directory = join(cacheDirectory('lab'), 'kernels', keptAs(name, architecture));
   const info = join(directory, 'kernel.json');
   if (!existsSync(info)) return undefined;
   const stored = JSON.parse(readFileSync(info, 'utf8')) as Kernel;
@@ -95,7 +90,7 @@ function cachedKernel(name: string, architecture: Architecture): Kernel | undefi
 }
 
 async function fetchKernel(name: string, suite: string, architecture: Architecture): Promise<Kernel> {
-  const home = join(cacheDirectory(), 'kernels');
+  const home = join(cacheDirectory('lab'), 'kernels');
   mkdirSync(home, { recursive: true });
   const work = mkdtempSync(join(home, 'fetching-'));
   process.stderr.write(`lab: fetch Linux ${keptAs(name, architecture)} from Debian's suite ${suite}\n`);
@@ -158,7 +153,7 @@ function kernelFile(path: string, modules: string | undefined): Kernel {
   if (!existsSync(path)) throw new LabError('USAGE', `--kernel: expected a kernel image, and there is no ${path}.`);
   const { size, mtimeMs } = statSync(path);
   const key = createHash('sha256').update(`${path}\0${size}\0${mtimeMs}`).digest('hex').slice(0, 16);
-  const home = join(cacheDirectory(), 'images');
+  const home = join(cacheDirectory('lab'), 'images');
   const vmlinux = join(home, key);
   if (!existsSync(vmlinux)) {
     mkdirSync(home, { recursive: true });

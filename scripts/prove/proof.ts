@@ -10,10 +10,10 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { circumstances } from '../bench/report.ts';
+import { cacheDirectory } from '../cache.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = ['src', 'bpf', 'native', 'scripts', 'test', 'package-lock.json'];
@@ -56,7 +56,7 @@ export async function prove<Figures>(
   values: { fresh?: boolean; part?: string[]; write?: boolean } = parseArgs({ options: proofOptions }).values,
 ): Promise<void> {
   const wanted = proof.parts.filter(({ name }) => values.part?.includes(name) ?? true);
-  const kept = join(cacheDirectory(), proof.name, sourcesHash());
+  const kept = join(cacheDirectory('proofs'), proof.name, sourcesHash());
   if (values.fresh) rmSync(kept, { recursive: true, force: true });
   mkdirSync(kept, { recursive: true });
 
@@ -120,10 +120,6 @@ function write<Figures>(proof: Proof<Figures>, finished: Finished<Figures>[], te
 function keep(file: string, result: object): void {
   writeFileSync(`${file}.new`, JSON.stringify(result));
   renameSync(`${file}.new`, file);
-}
-
-function cacheDirectory(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'oomscope', 'proofs');
 }
 
 /** Hash of the files on which a proof depends, committed or not. */

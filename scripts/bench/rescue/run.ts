@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { release, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { bootGuest, cacheDirectory } from '../../lab/guest.ts';
+import { cacheDirectory } from '../../cache.ts';
+import { bootGuest } from '../../lab/guest.ts';
 import { createMemoryGroup } from '../../memory-cgroup.ts';
 import { type Killer, oomscope, RIVALS, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
@@ -62,7 +63,7 @@ export async function run(
       '/bin/load': join(BUILT, 'load'),
       '/bin/referee': join(BUILT, 'referee'),
     };
-    if (killer.packages) files['/rivals'] = await unpack(killer.packages, cacheDirectory());
+    if (killer.packages) files['/rivals'] = await unpack(killer.packages, cacheDirectory('lab'));
     for (const [path, text] of Object.entries(killer.files ?? {})) {
       files[path] = join(out, path.replaceAll('/', '_'));
       writeFileSync(files[path], text);
