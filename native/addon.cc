@@ -4,6 +4,7 @@
 
 #include "attribute.h"
 #include "exits.h"
+#include "libbpf.h"
 #include "log.h"
 #include "map.h"
 #include "process.h"
@@ -20,13 +21,13 @@ Napi::Value PageSize(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  oomscope::CaptureLibbpfLog();
   exports.Set("RingReader", oomscope::RingReader::Define(env));
   exports.Set("ExitWatcher", oomscope::ExitWatcher::Define(env));
   exports.Set("PsiWatcher", oomscope::PsiWatcher::Define(env));
   oomscope::DefineProcess(env, exports);
   oomscope::DefineMap(env, exports);
   oomscope::DefineAttribute(env, exports);
+  exports.Set("loadLibbpf", Napi::Function::New<oomscope::LoadLibbpf>(env));
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));
   exports.Set("trimHeap", Napi::Function::New<TrimHeap>(env));
   exports.Set("pageSize", Napi::Function::New<PageSize>(env));

@@ -1,7 +1,5 @@
 #include "log.h"
 
-#include <bpf/libbpf.h>
-
 #include <cstdarg>
 #include <cstdio>
 #include <string>
@@ -31,7 +29,7 @@ int Capture(libbpf_print_level level, const char* format, va_list arguments) {
 
 }  // namespace
 
-void CaptureLibbpfLog() { libbpf_set_print(Capture); }
+void CaptureLibbpfLog(const Libbpf& libbpf) { libbpf.libbpf_set_print(Capture); }
 
 // takeLibbpfLog() -> the lines that libbpf has logged on this thread since the last call
 Napi::Value TakeLibbpfLog(const Napi::CallbackInfo& info) {

@@ -4,9 +4,11 @@
 
 #include <napi.h>
 
+#include "libbpf.h"
+
 namespace oomscope {
 
-void CaptureLibbpfLog();
+void CaptureLibbpfLog(const Libbpf& libbpf);
 Napi::Value TakeLibbpfLog(const Napi::CallbackInfo& info);
 
 }  // namespace oomscope

@@ -1,6 +1,6 @@
 #include "map.h"
 
-#include <bpf/bpf.h>
+#include "libbpf.h"
 
 namespace oomscope {
 namespace {
@@ -15,8 +15,10 @@ Napi::Value Result(const Napi::CallbackInfo& info, int result) { return Napi::Nu
 
 // mapUpdate(fd, key, value, flags) -> 0 or the negative errno
 Napi::Value MapUpdate(const Napi::CallbackInfo& info) {
-  return Result(info, bpf_map_update_elem(info[0].ToNumber().Int32Value(), Bytes(info[1]), Bytes(info[2]),
-                                          info[3].ToNumber().Uint32Value()));
+  const Libbpf* libbpf = NeedLibbpf(info.Env());
+  if (libbpf == nullptr) return info.Env().Undefined();
+  return Result(info, libbpf->bpf_map_update_elem(info[0].ToNumber().Int32Value(), Bytes(info[1]), Bytes(info[2]),
+                                                  info[3].ToNumber().Uint32Value()));
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "ring.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -58,6 +56,8 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
     Napi::TypeError::New(env, "RingReader: expected (options, onBatch)").ThrowAsJavaScriptException();
     return;
   }
+  libbpf_ = NeedLibbpf(env);
+  if (libbpf_ == nullptr) return;
   Napi::Object o = info[0].As<Napi::Object>();
   RingOptions options{};
   options.map_fd = o.Get("mapFd").ToNumber().Int32Value();
@@ -84,7 +84,7 @@ bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function 
   options_ = options;
   options_.map_fd = fcntl(options.map_fd, F_DUPFD_CLOEXEC, 3);
   options_.counters_fd = options.counters_fd < 0 ? -1 : fcntl(options.counters_fd, F_DUPFD_CLOEXEC, 3);
-  ring_ = options_.map_fd < 0 ? nullptr : ring_buffer__new(options_.map_fd, OnRecord, this, nullptr);
+  ring_ = options_.map_fd < 0 ? nullptr : libbpf_->ring_buffer_new(options_.map_fd, OnRecord, this, nullptr);
   if (ring_ == nullptr) {
     std::string why = std::strerror(errno);
     Stop();
@@ -93,9 +93,9 @@ bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function 
   }
   bpf_map_info counters{};
   uint32_t length = sizeof(counters);
-  if (options_.counters_fd >= 0 && bpf_obj_get_info_by_fd(options_.counters_fd, &counters, &length) == 0) {
+  if (options_.counters_fd >= 0 && libbpf_->bpf_obj_get_info_by_fd(options_.counters_fd, &counters, &length) == 0) {
     counter_words_ = (counters.value_size + 7) / 8;
-    counter_cpus_ = static_cast<size_t>(std::max(libbpf_num_possible_cpus(), 1));
+    counter_cpus_ = static_cast<size_t>(std::max(libbpf_->libbpf_num_possible_cpus(), 1));
   }
   filling_.bytes.resize(options.batch_bytes);
   out_.bytes.resize(options.batch_bytes);
@@ -121,8 +121,8 @@ void RingReader::OnEnvironmentExit(void* self) {
   reader->Stop();
   // JavaScript could not free the links and the object. When a process exits the kernel detaches its programs, but the
   // programs of a worker would stay attached until then.
-  for (bpf_link* link : reader->options_.links) bpf_link__destroy(link);
-  if (reader->options_.object != nullptr) bpf_object__close(reader->options_.object);
+  for (bpf_link* link : reader->options_.links) reader->libbpf_->bpf_link_destroy(link);
+  if (reader->options_.object != nullptr) reader->libbpf_->bpf_object_close(reader->options_.object);
 }
 
 // Joins the threads. Idempotent. Only the JavaScript thread may call it.
@@ -138,7 +138,7 @@ void RingReader::Stop() {
   pollers_.clear();
   for (int fd : wake_fds_) close(fd);
   wake_fds_.clear();
-  ring_buffer__free(ring_);
+  if (ring_ != nullptr) libbpf_->ring_buffer_free(ring_);
   ring_ = nullptr;
   if (options_.map_fd >= 0) close(options_.map_fd);
   if (options_.counters_fd >= 0) close(options_.counters_fd);
@@ -224,7 +224,7 @@ void RingReader::Drain() {
 // Reads as many records as filling_ has room for. Returns whether a record waits for delivery. The caller holds mutex_.
 bool RingReader::Fill() {
   if (closed_) return false;
-  if (!full_) ring_buffer__consume(ring_);
+  if (!full_) libbpf_->ring_buffer_consume(ring_);
   return filling_.used > 0;
 }
 
@@ -367,7 +367,7 @@ Napi::Value RingReader::Counters(const Napi::CallbackInfo& info) {
   if (counter_words_ == 0 || options_.counters_fd < 0) return out;
   std::vector<uint64_t> values(counter_words_ * counter_cpus_);
   uint32_t key = 0;
-  if (bpf_map_lookup_elem(options_.counters_fd, &key, values.data()) != 0) return out;
+  if (libbpf_->bpf_map_lookup_elem(options_.counters_fd, &key, values.data()) != 0) return out;
   for (size_t word = 0; word < counter_words_; word++) {
     uint64_t sum = 0;
     for (size_t i = word; i < values.size(); i += counter_words_) sum += values[i];

@@ -16,10 +16,7 @@
 #include <vector>
 
 #include "armed.h"
-
-struct ring_buffer;
-struct bpf_object;
-struct bpf_link;
+#include "libbpf.h"
 
 namespace oomscope {
 
@@ -75,6 +72,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   napi_env env_ = nullptr;
   Wake wake_;
   RingOptions options_{-1, -1, 0, nullptr, {}, {}};
+  const Libbpf* libbpf_ = nullptr;
   ring_buffer* ring_ = nullptr;
   size_t counter_words_ = 0;  // 64-bit words of struct counters, which each of counter_cpus_ has
   size_t counter_cpus_ = 0;

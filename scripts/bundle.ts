@@ -19,7 +19,7 @@ const output = resolve(given);
 const bundle = await rolldown({
   cwd: root,
   input: { main: 'src/cli/main.ts' },
-  external: [/^node:/, 'ffi-napi', 'smol-toml'],
+  external: [/^node:/],
   // For Node, RxJS names CommonJS files, from which nothing can be left out. Rolldown adds that condition by itself
   // if the platform is `node`.
   platform: 'neutral',
@@ -40,6 +40,7 @@ try {
   const whole = modules.find((id) => id.includes('/rxjs/dist/cjs/'));
   if (whole !== undefined) throw new Error(`expected only the parts of RxJS that are used, got ${whole}`);
   copyFileSync(join(root, 'node_modules/rxjs/LICENSE.txt'), join(fresh, 'LICENSE.rxjs.txt'));
+  copyFileSync(join(root, 'node_modules/smol-toml/LICENSE'), join(fresh, 'LICENSE.smol-toml.txt'));
   renameIfThere(output, old);
   renameSync(fresh, output);
 } finally {

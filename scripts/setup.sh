@@ -52,7 +52,7 @@ done_before() {
 		[ -e "$(built_of "$source")" ] || return 1
 	done
 	for made in build/node/bin/node build/oomscope.node src/bpf/wire/layout.ts dist/index.js \
-		dist/cli/main.js node_modules/.setup node_modules/ffi-napi/build/Release/ffi_bindings.node; do
+		dist/cli/main.js node_modules/.setup build/ffi.cjs build/ffi_bindings.node build/ref_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
 	! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/bpf/wire/layout.ts
@@ -109,13 +109,21 @@ if stale node_modules/.setup package-lock.json; then
 	# npm 12 blocks install scripts, and older versions run all of them. Run none here; build the two packages below.
 	make_file node_modules/.setup 'install the npm packages' npm ci --ignore-scripts --loglevel=error
 fi
-for addon in @2060.io/ref-napi:binding ffi-napi:ffi_bindings; do
-	module=node_modules/${addon%:*}
-	[ -e "$module/build/Release/${addon#*:}.node" ] ||
+for addon in @2060.io/ref-napi:binding:ref_bindings ffi-napi:ffi_bindings:ffi_bindings; do
+	module=node_modules/${addon%%:*}
+	compiled=${addon#*:}
+	made=$module/build/Release/${compiled%:*}.node
+	[ -e "$made" ] ||
 		# The node-gyp inside Debian's npm links to Debian's own Node, and two Nodes in one process crash. The nodedir
 		# saves a download of headers; it is a variable because npm may have set another.
-		step "build ${addon%:*}" env "npm_config_nodedir=$PWD/build/node" node-gyp rebuild --jobs max -C "$module"
+		step "build ${addon%%:*}" env "npm_config_nodedir=$PWD/build/node" node-gyp rebuild --jobs max -C "$module"
+	# A new file, not new content of the old one: a process may have the old one mapped.
+	cmp -s "$made" "build/${compiled#*:}.node" || install -m 755 "$made" "build/${compiled#*:}.node"
 done
+if stale build/ffi.cjs native/ffi.cjs scripts/bundle-ffi.ts package-lock.json; then
+	make_file build/ffi.cjs 'bundle ffi-napi' node --experimental-strip-types --disable-warning=ExperimentalWarning \
+		scripts/bundle-ffi.ts build
+fi
 
 # --- 4. the BPF objects: without DWARF, with BTF ---
 bpf() { # SOURCE OUTPUT

@@ -40,6 +40,7 @@ export type * from './model/score.ts';
 export type { Severity } from './model/severity.ts';
 export type * from './model/suggestion.ts';
 export type * from './model/tracer.ts';
+export { setNativeDirectory } from './native/files.ts';
 export {
   defaultWindows,
   type LevelShares,

@@ -28,8 +28,9 @@ const PACKAGES = [
   ...['busybox-static', 'util-linux', 'libcap-ng0'],
   ...['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1', 'libbpf1', 'libelf1t64', 'zlib1g', 'libzstd1'],
 ];
-/** Packages with native code, and what their build needs. */
-const FFI = ['@2060.io/ref-napi', 'ffi-napi'];
+/** Packages with native code: the name of what their build makes, and the name that native/ffi.cjs loads. */
+const FFI = { '@2060.io/ref-napi': 'binding ref_bindings', 'ffi-napi': 'ffi_bindings ffi_bindings' };
+/** What the build of these packages needs. */
 const FFI_NEEDS = ['get-symbol-from-current-process-h', 'get-uv-event-loop-napi-h', 'node-addon-api', 'node-gyp-build'];
 
 const run = promisify(execFile);
@@ -52,7 +53,7 @@ async function makeUserland(root: string, cache: string): Promise<Userland> {
   mkdirSync(join(built, 'build'), { recursive: true });
   await Promise.all([
     ...sources(join(root, 'bpf'), '.bpf.c').map((source) => compileBpf(root, source, built)),
-    compileAddon(root, join(libraries, 'libbpf.so.1'), built),
+    compileAddon(root, built),
     compileHog(root, built),
     compileFfi(root, home, built),
   ]);
@@ -123,7 +124,7 @@ export async function compileBpf(root: string, source: string, built: string): P
 }
 
 /** Builds the addon as native/CMakeLists.txt does. */
-async function compileAddon(root: string, libbpf: string, built: string): Promise<void> {
+async function compileAddon(root: string, built: string): Promise<void> {
   const output = join(built, 'build/oomscope.node');
   if (!stale(output, join(root, 'native'))) return;
   const modules = join(root, 'node_modules');
@@ -133,8 +134,7 @@ async function compileAddon(root: string, libbpf: string, built: string): Promis
     ...['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DBUILDING_NODE_EXTENSION'],
     ...includes.flatMap((path) => ['-isystem', path]),
     ...sources(join(root, 'native'), '.cc'),
-    // The libraries that libbpf needs come from the guest's packages.
-    ...[libbpf, '-Wl,--allow-shlib-undefined', '-o', output],
+    ...['-o', output],
   ]);
 }
 
@@ -146,17 +146,19 @@ async function compileHog(root: string, built: string): Promise<void> {
 /** Builds a package's native code in a copy, with the headers of the Node that loads it. */
 async function compileFfi(root: string, node: string, built: string): Promise<void> {
   const modules = 'node_modules';
-  if (!stale(join(built, modules, 'ffi-napi/build/Release/ffi_bindings.node'), join(root, 'package-lock.json'))) return;
-  for (const name of [...FFI, ...FFI_NEEDS]) {
+  if (!stale(join(built, 'build/ffi_bindings.node'), join(root, 'package-lock.json'))) return;
+  for (const name of [...Object.keys(FFI), ...FFI_NEEDS]) {
     const filter = (path: string) => basename(path) !== 'build';
     rmSync(join(built, modules, name), { recursive: true, force: true });
     cpSync(join(root, modules, name), join(built, modules, name), { recursive: true, filter });
   }
   const env = { CC: `${TRIPLET}-gcc`, CXX: `${TRIPLET}-g++`, AR: `${TRIPLET}-ar`, npm_config_nodedir: node };
   const path = `${join(root, modules, '.bin')}:${dirname(process.execPath)}:${process.env.PATH}`;
-  for (const name of FFI) {
+  for (const [name, files] of Object.entries(FFI)) {
+    const [made = '', loaded = ''] = files.split(' ');
     const words = ['rebuild', '--arch=arm64', '--jobs', 'max', '-C', join(built, modules, name)];
     await compile('node-gyp', words, { ...process.env, ...env, PATH: path });
+    cpSync(join(built, modules, name, `build/Release/${made}.node`), join(built, `build/${loaded}.node`));
   }
 }
 

@@ -61,7 +61,7 @@ export function initramfs(
 /** The BPF objects, the addon and the test programs that were built here. */
 function builtFiles(): string[] {
   const names = readdirSync(join(import.meta.dirname, '../../build'), { withFileTypes: true });
-  const wanted = names.filter((entry) => entry.isFile() && /^[a-z]+(\.bpf\.o|\.node)?$/.test(entry.name));
+  const wanted = names.filter((entry) => entry.isFile() && /^[a-z_]+(\.bpf\.o|\.node|\.cjs)?$/.test(entry.name));
   return wanted.map(({ name }) => `build/${name}`);
 }
 

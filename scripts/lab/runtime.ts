@@ -23,7 +23,9 @@ import type { Userland } from './userland.ts';
 const IMAGES_KEPT = 3;
 const SPARE_MIB = 24;
 /** Files of an npm package that may be needed at run time. */
-const NEEDED = /\.(js|cjs|mjs|json|node|wasm)$/;
+const NEEDED = /\.(js|cjs|mjs|json|wasm)$/;
+/** Built files, which are part of a guest's initramfs; their shared libraries are part of the image. */
+const NATIVE = ['oomscope.node', 'ffi_bindings.node', 'ref_bindings.node', 'hog'].map((name) => `build/${name}`);
 /** ext4 features that a read-only image does not need. */
 const FEATURES = '^has_journal,^resize_inode,^metadata_csum,^64bit,^huge_file';
 
@@ -82,15 +84,13 @@ function runtimeFiles(root: string, { node, setpriv, file, libraries }: Userland
     ['bin/node', node],
     ['bin/setpriv', setpriv], // busybox has one that cannot change the user
   ]);
-  const native = [node, setpriv, file('build/oomscope.node'), file('build/hog')];
+  const native = [node, setpriv, ...NATIVE.map(file)];
   for (const name of productionPackages(root)) {
     for (const found of readdirSync(join(root, name), { recursive: true, encoding: 'utf8' })) {
       const path = join(name, found);
       const nested = found.includes('node_modules/');
       if (nested || !NEEDED.test(found) || !lstatSync(join(root, path)).isFile()) continue;
-      if (found.endsWith('.node') && !found.startsWith('build/Release/')) continue;
       files.set(path, file(path));
-      if (found.endsWith('.node')) native.push(file(path));
     }
   }
   for (const library of libraries(native)) files.set(`lib/${basename(library)}`, library);

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { LabError } from './error.ts';
 import { tools } from './tools.ts';
 
 export interface Userland {
@@ -22,8 +23,18 @@ export function ownUserland(root: string): Userland {
     node: realpathSync(join(root, 'build/node/bin/node')),
     file: (path) => join(root, path),
     libraries(native) {
-      const output = execFileSync('ldd', native, { encoding: 'utf8' });
-      return [...new Set([...output.matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)].map((match) => match[1] ?? ''))];
+      const libbpf = systemLibbpf(); // the addon loads it by itself
+      const output = execFileSync('ldd', [...native, libbpf], { encoding: 'utf8' });
+      const needed = [...output.matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)].map((match) => match[1] ?? '');
+      return [...new Set([...needed, libbpf])];
     },
   };
+}
+
+/** The path of the libbpf.so.1 that the dynamic loader finds on this machine. */
+function systemLibbpf(): string {
+  const known = execFileSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' });
+  const path = known.match(/^\s*libbpf\.so\.1 .*=> (\S+)$/m)?.[1];
+  if (path === undefined) throw new LabError('NOT_INSTALLED', 'libbpf.so.1 is not installed (Debian: libbpf1).');
+  return path;
 }

@@ -14,7 +14,7 @@ import {
 } from '../linux/capabilities.ts';
 import { memoryHierarchy } from '../linux/memory-hierarchy.ts';
 import { OomscopeError } from '../model/error.ts';
-import { builtFile } from '../native/addon.ts';
+import { nativeFile, reinstallRemedy } from '../native/files.ts';
 import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, missing, unknown } = findingsOf('tracing');
@@ -52,11 +52,11 @@ function capabilities(): Finding {
 }
 
 function nativeFindings(): { findings: Finding[]; usable: boolean } {
-  const object = builtFile('oomscope.bpf.o');
+  const object = nativeFile('oomscope.bpf.o');
   const findings: Finding[] = [
     existsSync(object)
       ? ok('BPF object', `${Math.round(statSync(object).size / 1024)} KiB`)
-      : missing('BPF object', `no ${object}`, null, 'npm run setup'),
+      : missing('BPF object', `no ${object}`, null, reinstallRemedy()),
   ];
   try {
     const [major, minor] = libbpfVersion();

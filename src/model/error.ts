@@ -48,12 +48,12 @@ export const errorCodes = {
     exitCode: 1,
   },
   ADDON_MISSING: {
-    meaning: 'The native addon build/oomscope.node is missing or does not load.',
+    meaning: 'The native addon or the bindings to libbpf are missing or cannot be loaded.',
     remedy: 'In a checkout run `npm run setup`; otherwise install the package again on this machine.',
     exitCode: 69,
   },
   OBJECT_MISSING: {
-    meaning: 'A compiled BPF object in build/ is missing or cannot be read.',
+    meaning: 'A compiled BPF object is missing or cannot be read.',
     remedy: 'In a checkout run `npm run setup`; otherwise install the package again.',
     exitCode: 69,
   },

@@ -2,8 +2,8 @@
  * Declares the functions and classes of the native addon (native/*.cc), and loads the addon.
  */
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { OomscopeError } from '../model/error.ts';
+import { ADDON, nativeFile, optionalNativeFile, reinstallRemedy } from './files.ts';
 
 export interface RingReaderOptions {
   /** Descriptor of a BPF_MAP_TYPE_RINGBUF map. The reader keeps its own copy. */
@@ -155,6 +155,14 @@ export interface Native extends SystemCalls {
     options: RingReaderOptions,
     onBatch: OnBatch,
   ) => RingReader;
+  /**
+   * Loads libbpf, which every function of BPF maps and rings needs. It stays loaded until the process ends.
+   *
+   * @param own the path of the package's copy; "" for none
+   * @returns the name by which dlopen(3) finds the loaded library
+   * @throws Error with the words of the dynamic loader
+   */
+  loadLibbpf(own: string): string;
   /** The lines that libbpf has logged on this thread since the last call. */
   takeLibbpfLog(): string;
   /** Returns freed heap pages to the kernel (malloc_trim(3)). */
@@ -165,33 +173,39 @@ export interface Native extends SystemCalls {
 
 let native: Native | undefined;
 
-/** The path of a file in `build/`, which is beside `src/` and `dist/`. */
-export function builtFile(name: string): string {
-  return fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
-}
-
-/** @throws OomscopeError ADDON_MISSING, LIBBPF_MISSING */
+/** @throws OomscopeError ADDON_MISSING */
 export function loadNative(): Native {
   if (native) return native;
-  const path = builtFile('oomscope.node');
+  const path = nativeFile(ADDON);
   try {
     native = createRequire(import.meta.url)(path) as Native;
     return native;
   } catch (cause) {
-    const message = String((cause as Error).message);
-    if (message.includes('libbpf')) throw libbpfMissing(cause);
     throw new OomscopeError(
       'ADDON_MISSING',
-      `The native addon could not be loaded from ${path}: run \`npm run setup\`.`,
-      {
-        cause,
-        detail: message,
-      },
+      `The native addon could not be loaded from ${path}: ${reinstallRemedy()}.`,
+      { cause, detail: String((cause as Error).message) },
     );
   }
 }
 
-/** The error for a machine without libbpf.so.1. Versions before 1.0 are named libbpf.so.0 and cannot be used. */
+/**
+ * Loads libbpf once: the system's, unless the package has a copy that is not older. Versions before 1.0 are named libbpf.so.0 and
+ * cannot be used.
+ *
+ * @returns the name by which dlopen(3) finds the loaded library
+ * @throws OomscopeError ADDON_MISSING, LIBBPF_MISSING
+ */
+export function loadLibbpf(): string {
+  const addon = loadNative();
+  try {
+    return addon.loadLibbpf(optionalNativeFile('libbpf.so.1'));
+  } catch (cause) {
+    throw libbpfMissing(cause);
+  }
+}
+
+/** The error for a machine without libbpf.so.1. */
 export function libbpfMissing(cause: unknown): OomscopeError {
   const message = 'libbpf.so.1 cannot be loaded: install libbpf 1.0 or later (Debian: apt-get install libbpf1).';
   return new OomscopeError('LIBBPF_MISSING', message, { cause });

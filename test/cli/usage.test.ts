@@ -1,6 +1,6 @@
 /** Bad input and bad surroundings end with one sentence and an exit code of their own. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
@@ -128,11 +128,10 @@ describe.skipIf(process.geteuid?.() !== 0)('a system that lacks something', () =
   const without = (name: string) => {
     const copy = mkdtempSync(join(dir, 'without-'));
     cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true });
-    for (const file of ['oomscope.node', 'oomscope.bpf.o']) {
+    for (const file of ['oomscope.node', 'oomscope.bpf.o', 'ffi.cjs', 'ffi_bindings.node', 'ref_bindings.node']) {
       if (file !== name) cpSync(join(ROOT, 'build', file), join(copy, 'build', file));
     }
     cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
-    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
     return [node, join(copy, 'dist/cli/main.js')];
   };
 
@@ -170,6 +169,8 @@ describe.skipIf(process.geteuid?.() !== 0)('a system that lacks something', () =
   it.each([
     ['oomscope.node', 'The native addon'],
     ['oomscope.bpf.o', 'The BPF object'],
+    ['ffi.cjs', 'The bindings of ffi-napi'],
+    ['ffi_bindings.node', 'The bindings of ffi-napi'],
   ])('without %s', async (file, part) => {
     const { code, stderr } = await oomscope(['trace'], without(file));
     expect(stderr).toContain(part);

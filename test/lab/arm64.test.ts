@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compileBpf } from '../../scripts/lab/arm64.ts';
 import { BpfObject } from '../../src/bpf/libbpf/index.ts';
-import { builtFile } from '../../src/native/addon.ts';
+import { nativeFile } from '../../src/native/files.ts';
 import { ROOT } from '../cli/cli.ts';
 
 function programNames(path: string): string[] {
@@ -22,9 +22,9 @@ test('all BPF programs compile for arm64', async () => {
   try {
     mkdirSync(join(built, 'build'));
     const object = await compileBpf(ROOT, join(ROOT, 'bpf/oom.bpf.c'), built);
-    expect(programNames(object)).toEqual(programNames(builtFile('oomscope.bpf.o')));
+    expect(programNames(object)).toEqual(programNames(nativeFile('oomscope.bpf.o')));
     // The objects differ in one thing: where the architecture keeps a function's first argument.
-    expect(readFileSync(object).equals(readFileSync(builtFile('oomscope.bpf.o')))).toBe(false);
+    expect(readFileSync(object).equals(readFileSync(nativeFile('oomscope.bpf.o')))).toBe(false);
   } finally {
     rmSync(built, { recursive: true, force: true });
   }

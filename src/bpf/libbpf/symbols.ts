@@ -3,7 +3,9 @@
  * µs. That is fast enough to load and attach programs, and too slow to read events, which the addon does.
  */
 import { createRequire } from 'node:module';
-import { libbpfMissing, loadNative } from '../../native/addon.ts';
+import { OomscopeError } from '../../model/error.ts';
+import { libbpfMissing, loadLibbpf, loadNative } from '../../native/addon.ts';
+import { nativeFile, reinstallRemedy } from '../../native/files.ts';
 
 /** An opaque C pointer. ffi-napi represents a pointer as a Buffer at that address. */
 export type Pointer = Buffer;
@@ -89,12 +91,10 @@ export type Libbpf = {
   takeLog(): string;
 };
 
-/** The parts of ffi-napi and ref-napi that oomscope uses. */
+/** native/ffi.cjs: the parts of ffi-napi and ref-napi that oomscope uses. */
 interface Ffi {
   Library(name: string, functions: object): Record<string, unknown>;
   errno(): number;
-}
-interface Ref {
   reinterpret(pointer: Buffer, size: number, offset?: number): Buffer;
   isNull(pointer: Buffer): boolean;
   hexAddress(pointer: Buffer): string;
@@ -105,22 +105,31 @@ let loaded: Libbpf | undefined;
 /** @throws OomscopeError LIBBPF_MISSING, ADDON_MISSING */
 export function libbpf(): Libbpf {
   if (loaded) return loaded;
-  const native = loadNative(); // before FFI: the addon links libbpf.so.1, and FFI must use the same copy of it
-  const require = createRequire(import.meta.url);
-  const ffi = require('ffi-napi') as Ffi;
-  const ref = createRequire(require.resolve('ffi-napi'))('@2060.io/ref-napi') as Ref;
+  const native = loadNative();
+  const name = loadLibbpf(); // before FFI, which must use the copy of libbpf that the addon has chosen
+  const ffi = loadFfi();
   let library: Record<string, unknown>;
   try {
-    library = ffi.Library('libbpf.so.1', signatures);
+    library = ffi.Library(name, signatures);
   } catch (cause) {
     throw libbpfMissing(cause);
   }
   loaded = Object.assign(library, {
     errno: () => ffi.errno(),
-    view: (pointer: Pointer, size: number) => ref.reinterpret(pointer, size, 0),
-    isNull: (pointer: Pointer | null): pointer is null => pointer === null || ref.isNull(pointer),
-    address: (pointer: Pointer) => BigInt(`0x${ref.hexAddress(pointer)}`),
+    view: (pointer: Pointer, size: number) => ffi.reinterpret(pointer, size, 0),
+    isNull: (pointer: Pointer | null): pointer is null => pointer === null || ffi.isNull(pointer),
+    address: (pointer: Pointer) => BigInt(`0x${ffi.hexAddress(pointer)}`),
     takeLog: () => native.takeLibbpfLog(),
   }) as unknown as Libbpf;
   return loaded;
+}
+
+function loadFfi(): Ffi {
+  const path = nativeFile('ffi.cjs');
+  try {
+    return createRequire(import.meta.url)(path) as Ffi;
+  } catch (cause) {
+    const message = `The bindings of ffi-napi could not be loaded from ${path}: ${reinstallRemedy()}.`;
+    throw new OomscopeError('ADDON_MISSING', message, { cause, detail: String((cause as Error).message) });
+  }
 }

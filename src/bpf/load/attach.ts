@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
-import { builtFile } from '../../native/addon.ts';
+import { nativeFile, reinstallRemedy } from '../../native/files.ts';
 import { type BpfLink, BpfObject } from '../libbpf/index.ts';
 import { CleanupStack } from './cleanup-stack.ts';
 
@@ -70,12 +70,12 @@ export function attachObject(options: AttachOptions): Attached {
   return { ...attached, close: () => owner.close() };
 }
 
-/** Reads one of the objects in build/. @throws OomscopeError OBJECT_MISSING */
+/** Reads one of the BPF objects. @throws OomscopeError OBJECT_MISSING */
 export function readObject(file: string): Buffer {
-  const path = builtFile(file);
+  const path = nativeFile(file);
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new OomscopeError('OBJECT_MISSING', `The BPF object ${path} is missing: run \`npm run setup\`.`, { cause });
+    throw new OomscopeError('OBJECT_MISSING', `The BPF object ${path} is missing: ${reinstallRemedy()}.`, { cause });
   }
 }

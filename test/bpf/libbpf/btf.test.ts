@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Btf, Kind } from '../../../src/bpf/libbpf/index.ts';
 import { hasKernelBtf } from '../../../src/linux/capabilities.ts';
-import { builtFile } from '../../../src/native/addon.ts';
+import { nativeFile } from '../../../src/native/files.ts';
 
 describe('the BTF of an object', () => {
-  const btf = Btf.ofFile(builtFile('wire.bpf.o'));
+  const btf = Btf.ofFile(nativeFile('wire.bpf.o'));
   afterAll(() => btf.free());
 
   test('finds a struct and its members', () => {

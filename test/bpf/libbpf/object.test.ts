@@ -7,12 +7,12 @@ import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { libbpf } from '../../../src/bpf/libbpf/symbols.ts';
 import { Counters } from '../../../src/bpf/wire/layout.ts';
 import { OomscopeError } from '../../../src/model/error.ts';
-import { builtFile } from '../../../src/native/addon.ts';
+import { nativeFile } from '../../../src/native/files.ts';
 import { startChild } from '../../kernel/children/child.ts';
 import { bpfUnavailable } from '../../kernel/unavailable.ts';
 
-const oomscope = readFileSync(builtFile('oomscope.bpf.o'));
-const floodBytes = readFileSync(builtFile('flood.bpf.o'));
+const oomscope = readFileSync(nativeFile('oomscope.bpf.o'));
+const floodBytes = readFileSync(nativeFile('flood.bpf.o'));
 const opened: BpfObject[] = [];
 
 const open = (bytes: Buffer) => {

@@ -6,12 +6,12 @@ import { closeSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { libbpf } from '../../../src/bpf/libbpf/symbols.ts';
-import { builtFile } from '../../../src/native/addon.ts';
+import { nativeFile } from '../../../src/native/files.ts';
 import { say } from './say.ts';
 
 const PER_RUN = 512; // bpf/flood.bpf.c
 
-const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
+const object = BpfObject.open(readFileSync(nativeFile('flood.bpf.o')));
 for (const [i, name] of ['ring', 'counters'].entries()) {
   const fd = libbpf().bpf_map_get_fd_by_id(Number(process.argv[2 + i]));
   if (fd < 0) throw new Error(`there is no map ${name} of id ${process.argv[2 + i]}: ${fd}`);

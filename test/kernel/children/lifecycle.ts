@@ -6,7 +6,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { RecordKind } from '../../../src/bpf/wire/layout.ts';
 import { openTracer } from '../../../src/index.ts';
-import { builtFile, loadNative } from '../../../src/native/addon.ts';
+import { loadNative } from '../../../src/native/addon.ts';
+import { nativeFile } from '../../../src/native/files.ts';
 import { alive, heldIds } from '../bpf-ids.ts';
 import { say } from './say.ts';
 
@@ -48,7 +49,7 @@ await repeat(Number(process.argv[2]), async () => {
 });
 say(first.map(alive));
 
-const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
+const object = BpfObject.open(readFileSync(nativeFile('flood.bpf.o')));
 object.load();
 const [program] = object.programs;
 const options = {

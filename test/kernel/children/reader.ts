@@ -3,11 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { Batch } from '../../../src/bpf/wire/batch.ts';
 import { RecordKind } from '../../../src/bpf/wire/layout.ts';
-import { builtFile, loadNative, type OnBatch, type RingReader } from '../../../src/native/addon.ts';
+import { loadNative, type OnBatch, type RingReader } from '../../../src/native/addon.ts';
+import { nativeFile } from '../../../src/native/files.ts';
 import { say } from './say.ts';
 
 const { RingReader: Reader } = loadNative();
-const object = BpfObject.open(readFileSync(builtFile('flood.bpf.o')));
+const object = BpfObject.open(readFileSync(nativeFile('flood.bpf.o')));
 object.load();
 const ring = object.map('ring').fd;
 const counters = object.map('counters').fd;

@@ -1,10 +1,10 @@
 /** Opens build/oomscope.bpf.o cut off at many lengths, loads nothing, and prints how many were refused. */
 import { readFileSync } from 'node:fs';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
-import { builtFile } from '../../../src/native/addon.ts';
+import { nativeFile } from '../../../src/native/files.ts';
 import { say } from './say.ts';
 
-const whole = readFileSync(builtFile('oomscope.bpf.o'));
+const whole = readFileSync(nativeFile('oomscope.bpf.o'));
 const names = new Set<string>();
 let tried = 0;
 let refused = 0;

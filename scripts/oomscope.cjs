@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+// The command. Node reads this file before any other of oomscope, so its syntax is one that every version of Node knows: a version that is
+// too old ends with a sentence, not with a syntax error.
+'use strict';
+
+var fs = require('node:fs');
+var path = require('node:path');
+var root = path.join(__dirname, '..');
+var main = path.join(root, 'dist/cli/main.js');
+var version = process.versions.node.split('.').map(Number);
+
+if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
+  fail(`Node 22.13 or later is needed; this is Node ${process.versions.node}, ${process.execPath}.`);
+} else if (process.platform !== 'linux') {
+  fail(`oomscope traces the Linux kernel; this is ${process.platform}.`);
+} else if (!fs.existsSync(main)) {
+  fail(`oomscope is not built: run \`npm run setup\` in ${root}.`);
+} else {
+  import(main);
+}
+
+function fail(sentence) {
+  process.stderr.write(`oomscope: ${sentence}\n`);
+  process.exitCode = 69;
+}
