@@ -16,7 +16,7 @@ const oomscope = defineGroup({
   verbs,
   noun: 'VERB',
   description: [
-    'Finds out which process was killed for memory on Linux, which process caused it, why, and whose limit it was; which process would be next; and what can be done before.',
+    'Finds out which process was killed for memory on Linux, which process caused it, why, and which limit was hit; which process would be killed next; and how to prevent it.',
   ],
   sections: [{ text: '`oomscope --version` prints the version.' }],
   exits: everywhere,

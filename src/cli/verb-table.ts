@@ -1,4 +1,4 @@
-/** All verbs, in the order of the help. A new verb is a line here and a file in verbs/. */
+/** All verbs, in the order in which the help lists them. A new verb needs one line here and one file in verbs/. */
 import type { VerbTable } from './verb/verb.ts';
 
 export const verbs: VerbTable = {
@@ -26,12 +26,12 @@ export const verbs: VerbTable = {
     load: () => import('./verbs/guard/guard.ts'),
   },
   protect: {
-    about: 'set oom_score_adj by profiles: who is killed last, and first',
+    about: 'set oom_score_adj by profiles, and undo the changes',
     load: () => import('./verbs/protect/protect.ts'),
   },
   run: { about: 'trace, watch, alert and guard as a daemon', load: () => import('./verbs/run/run.ts') },
   alert: { about: 'send a test alert to a sink', load: () => import('./verbs/alert/alert.ts') },
-  record: { about: 'record what the guard decides on', load: () => import('./verbs/record.ts') },
+  record: { about: "record the values that the guard's rules read", load: () => import('./verbs/record.ts') },
   replay: { about: "run the guard's rules over a recording", load: () => import('./verbs/replay.ts') },
   config: { about: 'check, print and import configurations', load: () => import('./verbs/config.ts') },
   systemd: { about: 'print, install or remove the systemd unit', load: () => import('./verbs/systemd/systemd.ts') },

@@ -82,7 +82,7 @@ describe('config', () => {
     [['config', 'import', 'oomd', 'x'], 'expected one of earlyoom'],
     [['config', 'schema', '--yaml'], 'no option "--yaml"'],
     [['guard', '--enforce', '--shadow'], 'got both'],
-    [['guard', '--when', 'available < 200 %'], '--when: would always hold'],
+    [['guard', '--when', 'available < 200 %'], '--when: these conditions always hold'],
     [['guard', '--cgroup', 'everything'], '--cgroup: expected "system"'],
     [['guard', '--avoid', '(a'], '--avoid: expected a regular expression'],
     [['guard', '--steps', 'kill,term'], '--steps: "term" is milder'],

@@ -68,7 +68,9 @@ describe('oomscope docker and tree: what they refuse', () => {
       const words = ['docker', 'check', 'web', '--socket', fake.socket];
       const { stderr } = await oomscope(words, [...nobody, process.execPath, main()]);
       chmodSync(fake.socket, 0o666);
-      expect(stderr).toContain(`${fake.socket}: not permitted: it needs root, or a member of the group docker.`);
+      expect(stderr).toContain(
+        `${fake.socket}: permission denied: run oomscope as root, or as a member of the group docker.`,
+      );
     });
 
     it('watch fails if neither a runtime nor the kernel can be watched', async () => {
@@ -77,7 +79,7 @@ describe('oomscope docker and tree: what they refuse', () => {
         ? await oomscope(words, [...nobody, process.execPath, main()])
         : await oomscope(words);
       expect(stderr).toContain('none.sock: there is no such socket.');
-      expect(stderr).toContain('And the kernel cannot be watched');
+      expect(stderr).toContain('The kernel cannot be watched either');
       expect(code).toBe(69);
     });
 

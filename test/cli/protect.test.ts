@@ -88,7 +88,7 @@ test('undo restores the values that children inherited', async () => {
     const child = Number(line);
     expect(adjOf(child)).toBe(200);
     const { stdout } = await protect('undo', ...state, asText);
-    expect(stdout).toContain(`(pid ${child}): 200 → 0, which it had inherited`);
+    expect(stdout).toContain(`(pid ${child}): 200 → 0; the process had inherited the value`);
     expect([adjOf(shell.pid as number), adjOf(child)]).toEqual([0, 0]);
   } finally {
     shell.stdin.end('end\n');
@@ -161,7 +161,7 @@ test('prints drop-ins, installs them without replacing other files, and removes 
 
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, '# by hand\n');
-    expect((await install()).stderr).toContain('left alone, another file is there');
+    expect((await install()).stderr).toContain('not written, because another file has this name');
     await protect('undo', ...state);
     expect(readFileSync(path, 'utf8')).toBe('# by hand\n');
   } finally {

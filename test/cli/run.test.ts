@@ -75,7 +75,7 @@ describe('run', () => {
       child.kill('SIGHUP');
       await until(() => err.lines.filter((line) => line.includes('eload')).length === i);
     }
-    expect(err.lines.filter((line) => line.includes('Did not reload'))).toEqual([]);
+    expect(err.lines.filter((line) => line.includes('was not reloaded'))).toEqual([]);
     child.kill('SIGTERM');
     expect((await end).code).toBe(0);
   });

@@ -38,7 +38,7 @@ describe('bad options', () => {
     [['pressure', '--window', '1s,100ms'], 'expected the shortest first'],
     [['pressure', '--window', '1ms,2ms,3ms,4ms'], 'expected one to three times, got 4'],
     [['pressure', '--psi', '--window', '100ms'], 'with --psi expected one window of 500ms to 10s, got 100ms'],
-    [['pressure', '--psi', '--stall', '10ms'], 'know no single stalls'],
+    [['pressure', '--psi', '--stall', '10ms'], 'do not report single stalls'],
     [['pressure', '--stall', '2h'], '--stall: expected at most 1h'],
     [['pressure', '--cgroup', 'system.slice'], '--cgroup: expected a path below the mount point'],
     [

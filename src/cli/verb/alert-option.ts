@@ -1,5 +1,6 @@
 /**
- * `--alert SINK`, for every verb that watches something. The options of sinks are those of alerts/sink-table.ts.
+ * `--alert SINK`, an option of every verb that watches events. The settings of each sink come from
+ * alerts/sink-table.ts.
  */
 import type { AlertSinks } from '../../alerts/alert-sinks.ts';
 import type { Dispatcher } from '../../alerts/dispatch.ts';
@@ -20,7 +21,7 @@ import type { Section } from './help.ts';
 import { duration, type Option, oneOf, several, size, usage } from './options.ts';
 import { tell } from './tell.ts';
 
-/** A word `NAME=VALUE` behind the target, and the option of the sink that it sets. */
+/** A word `NAME=VALUE` after the target, and the sink's option that it sets. */
 interface Setting {
   property: OptionName;
   option: SinkOption;
@@ -48,7 +49,7 @@ export const sinkSections = (): Section[] => [
     rows: Object.entries(sinkKinds).map(([name, { target, about }]) => [target ? `${name}=${target}` : name, about]),
   },
   {
-    text: 'A URL may be in a file: slack=@/etc/oomscope/slack-url. Settings follow the target, in the same word of the shell:',
+    text: 'To read the URL from a file, write: slack=@/etc/oomscope/slack-url. Settings follow the target, in the same shell argument:',
   },
   {
     title: 'Settings',
@@ -56,13 +57,13 @@ export const sinkSections = (): Section[] => [
   },
 ];
 
-/** The help of a setting, with the sinks that have it where not all do. */
+/** The help of a setting. It names the sinks that have the setting, unless all sinks have it. */
 function meaningOf({ property, help }: Setting): string {
   const sinks = sinksWith(property).join(', ');
   return sinks === '' ? help : `${help}; for ${sinks}`;
 }
 
-/** `--alert` as a verb has it. */
+/** Declares the option `--alert` for a verb. */
 export const alertOption = several({
   value: 'SINK',
   help: `send alerts to this sink: ${Object.keys(sinkKinds).join(', ')}; see \`oomscope alert test --help\``,
@@ -98,9 +99,9 @@ export function parseSink(text: string, option: string): SinkOptions {
 }
 
 /**
- * Opens the sinks, so that a wrong option is reported before anything is attached. Later troubles go to stderr.
+ * Opens the sinks, so that a wrong option is reported before any BPF program is attached. Later errors go to stderr.
  *
- * @returns a function that starts them; undefined when there are no sinks, and then no code of sinks is loaded
+ * @returns a function that starts the sinks; undefined when no sink is given (then the code of sinks is not loaded)
  * @throws OomscopeError USAGE
  */
 export async function openAlerts(sinks: readonly SinkOptions[]): Promise<(() => Dispatcher) | undefined> {
@@ -115,7 +116,7 @@ export async function openAlerts(sinks: readonly SinkOptions[]): Promise<(() => 
 }
 
 /**
- * The sinks of a configuration that can be reloaded.
+ * Opens the sinks of a configuration file. The set of sinks can be replaced when the file is reloaded.
  *
  * @throws OomscopeError USAGE
  */

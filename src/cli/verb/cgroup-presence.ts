@@ -3,15 +3,15 @@ import type { Cgroupfs } from '../../linux/cgroupfs.ts';
 import { usage } from './options.ts';
 
 export class CgroupPresence {
-  /** The last sentence about a cgroup that came or went. */
+  /** The last sentence about a cgroup that was created or removed. */
   lastWord = '';
   readonly #wait: boolean;
-  /** By path: did it exist when last looked at? */
+  /** For each path: did the cgroup exist at the last check? */
   readonly #exists = new Map<string, boolean>();
 
   /**
-   * @param globs those without a wildcard name a cgroup that has to exist
-   * @param wait allow cgroups that do not exist yet, or no longer
+   * @param globs paths or patterns of cgroups. A path without a wildcard names a cgroup that must exist
+   * @param wait allow cgroups that do not exist yet, or that were removed
    * @throws OomscopeError USAGE when a cgroup does not exist and `wait` is false
    */
   constructor(globs: readonly string[], cgroups: Cgroupfs | undefined, wait: boolean) {
@@ -21,11 +21,14 @@ export class CgroupPresence {
       if (!group && !wait) {
         throw usage(`--cgroup: there is no memory cgroup "${path}". With --wait oomscope waits for it.`);
       }
-      this.#exists.set(path, true); // so that its absence is reported at the first look
+      this.#exists.set(path, true); // so that the first check reports the cgroup if it is missing
     }
   }
 
-  /** @returns sentences about cgroups that came or went, and whether all are gone and none is waited for */
+  /**
+   * @returns sentences about cgroups that were created or removed since the last check. `ended`: all cgroups are
+   * gone, and `wait` is false
+   */
   look(exists: (path: string) => boolean): { news: string[]; ended: boolean } {
     const news: string[] = [];
     for (const [path, before] of this.#exists) {

@@ -1,9 +1,9 @@
 import { coloured, type Paint, plain } from '../../render/paint.ts';
 
 /**
- * Colour goes to a terminal that can show it (TERM is not "dumb"), unless --no-color or NO_COLOR (not empty) declines it;
- * FORCE_COLOR (not empty, not 0) asks for it in a pipe as well. The option counts more than the environment, and
- * NO_COLOR more than FORCE_COLOR.
+ * Colour is used on a terminal that can show it (TERM is not "dumb"), unless --no-color or NO_COLOR (not empty) turns
+ * it off. FORCE_COLOR (not empty, not 0) turns it on in a pipe as well. The option overrides the environment, and
+ * NO_COLOR overrides FORCE_COLOR.
  */
 export function paintFor(
   declined: boolean,

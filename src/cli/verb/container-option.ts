@@ -19,9 +19,9 @@ export interface Found {
 }
 
 /**
- * All containers. Sockets that do not answer are reported on stderr, with the reason.
+ * Finds all containers. Sockets that do not answer are reported on stderr, with the reason.
  *
- * @throws OomscopeError RUNTIME_MISSING, NOT_PERMITTED: no runtime answers, and no cgroup looks like a container's
+ * @throws OomscopeError RUNTIME_MISSING or NOT_PERMITTED when no runtime answers and no cgroup looks like a container's
  */
 export async function allContainers(sockets: readonly string[]): Promise<Found> {
   const [{ noRuntime, openRuntimes }, { findContainers }, { Cgroupfs }] = await Promise.all([
@@ -44,9 +44,9 @@ export async function allContainers(sockets: readonly string[]): Promise<Found> 
 }
 
 /**
- * The containers that are named: by name, by a pattern of names, by an id or its start.
+ * Picks the containers that `names` name: each entry is a name, a pattern of names, an id, or the start of an id.
  *
- * @throws OomscopeError NO_CONTAINER, with the names that are spelled nearly so
+ * @throws OomscopeError NO_CONTAINER, with the names that are spelled similarly
  */
 export function pick({ subjects }: Pick<Found, 'subjects'>, names: readonly string[]): Subject[] {
   const picked = names.map((name) => {

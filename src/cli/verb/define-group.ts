@@ -1,4 +1,4 @@
-/** A word with several actions behind it (`oomscope docker check`), or with verbs: `oomscope` itself. */
+/** A word that is followed by an action (`docker` in `oomscope docker check`) or by a verb (`oomscope` itself). */
 import { closestSpelling } from '../../text/did-you-mean.ts';
 import { Exit, type ExitName } from './exit.ts';
 import { exitsOf, HELP, renderHelp, type Section, type VerbData } from './help.ts';
@@ -8,7 +8,7 @@ import type { Verb, VerbTable } from './verb.ts';
 export interface Group {
   verbs: VerbTable;
   description: readonly string[];
-  /** What the verbs of this group are called. */
+  /** What the help calls the words of this group. */
   noun: 'VERB' | 'ACTION';
   /** Text after the list of verbs. */
   sections?: readonly Section[];
@@ -33,7 +33,7 @@ export function defineGroup({
         rows: Object.entries(verbs).map(([verb, one]) => [verb, one.about]),
       },
       ...sections,
-      { text: `\`${commandOf('help', name, noun)}\` shows the options and examples of one.` },
+      { text: `\`${commandOf('help', name, noun)}\` shows the options and examples of the ${noun.toLowerCase()}.` },
     ],
     exits: exitsOf(exits),
   });
@@ -52,7 +52,7 @@ export function defineGroup({
   return { describe: described, run, verbs };
 }
 
-/** All that is known of every verb and action, in the order of the tables. */
+/** Describes every verb and action, in the order of the tables. */
 export async function describeVerbs(verbs: VerbTable, group = ''): Promise<VerbData[]> {
   const all: VerbData[] = [];
   for (const [word, { about, load }] of Object.entries(verbs)) {

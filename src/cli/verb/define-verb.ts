@@ -1,4 +1,4 @@
-/** A verb: what it is called with, what it does, and all that its help says of it, declared in one place. */
+/** Declares a verb in one place: its arguments and options, what it does, and the text of its help. */
 import type { Paint } from '../../render/paint.ts';
 import { paintFor } from './colour.ts';
 import { Exit, type ExitName } from './exit.ts';
@@ -17,9 +17,11 @@ import { parseOptions } from './parse-options.ts';
 import type { Verb } from './verb.ts';
 
 /**
- * - `records`: a stream of JSON objects, or a line of text for each. JSON Lines into a pipe, text on a terminal.
- * - `document`: one answer, as text wherever it goes, or as JSON.
- * - `raw`: always of one kind: a file, a schema.
+ * What a verb writes to stdout:
+ * - `records`: a stream of JSON objects, or one line of text for each. Default: JSON Lines in a pipe, text on a
+ * terminal.
+ * - `document`: one answer, as text by default, or as JSON with --json.
+ * - `raw`: one fixed format, such as a configuration file or a schema. There is no --json and no --text.
  */
 export type Format = 'records' | 'document' | 'raw';
 
@@ -32,7 +34,7 @@ const formatOptions = {
   raw: {},
 } satisfies Record<Format, Options>;
 
-const noColour = { 'no-color': flag('write without colour, also on a terminal; so does NO_COLOR=1') };
+const noColour = { 'no-color': flag('write without colour, also on a terminal; NO_COLOR=1 has the same effect') };
 const help = { help: flag(HELP) };
 
 export interface Declaration<O extends Options> {
@@ -41,27 +43,27 @@ export interface Declaration<O extends Options> {
   words?: Words;
   options: O;
   format: Format;
-  /** What --json writes, where that has more to it than the format says. */
+  /** The help of --json, if the default help of the format does not say enough. */
   json?: string;
   sections?: readonly Section[];
-  /** Three to six. */
+  /** Three to six examples. */
   examples: readonly Example[];
-  /** The exit codes that the verb has, with what they mean here, or `true` for the meaning they have everywhere. */
+  /** The exit codes of the verb, each with its meaning for this verb, or `true` for the general meaning of the code. */
   exits: Partial<Record<ExitName, string | true>>;
-  /** Names that options once had, with the name they have now: for "did you mean". */
+  /** Former names of options, each with its present name, for the hint "Did you mean". */
   renamed?: Readonly<Record<string, string>>;
-  /** Other ways to call the verb, for the help, each with who reads the words that follow. */
+  /** Other usages of the verb, by their first word. `run` gets the words that follow it. */
   instead?: Readonly<Record<string, { usage: string; run: (argv: string[]) => Promise<number> }>>;
   run: (context: Context<O>) => Promise<number>;
 }
 
 export interface Context<O extends Options> {
   given: Values<O>;
-  /** Arguments that are not options: as many as the verb declares. */
+  /** The arguments that are not options. Their number is within the limits that the verb declares. */
   words: string[];
-  /** Text, and not JSON? */
+  /** true: write text; false: write JSON. */
   asText: boolean;
-  /** --json or --text, when one was given. */
+  /** Which of --json and --text was given. */
   asked: 'json' | 'text' | undefined;
   paint: Paint;
 }

@@ -1,4 +1,4 @@
-/** Exit codes: stable, the same in every verb, and those of sysexits(3) where it has one. */
+/** The exit codes. They are stable and the same in every verb. Where sysexits(3) defines a code, that code is used. */
 import { type ErrorCode, errorCodes } from '../../model/error.ts';
 
 export const Exit = {
@@ -14,7 +14,7 @@ export const Exit = {
 
 export type ExitName = keyof typeof Exit;
 
-/** What each code says. A verb may say more precisely what it means there. */
+/** The general meaning of each code. A verb may give a code a more precise meaning. */
 export const exitMeanings: Record<ExitName, string> = {
   ok: 'ended as asked',
   failed: 'failed while running',

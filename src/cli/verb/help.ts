@@ -1,4 +1,4 @@
-/** A verb's help, in 80 columns, from what the verb declares. */
+/** Writes the help of a verb, at most 80 columns wide, from the verb's declaration. */
 import { wrapped } from '../../render/wrap.ts';
 import { Exit, type ExitName, exitMeanings } from './exit.ts';
 
@@ -13,17 +13,17 @@ export interface OptionData {
   multiple: boolean;
 }
 
-/** The arguments that a verb takes besides options. */
+/** The arguments of a verb that are not options. */
 export interface Words {
   name: string;
   /** Default 0. */
   least?: number;
-  /** Default: any number. */
+  /** Default: no maximum. */
   most?: number;
   about: string;
 }
 
-/** More to know: a paragraph, or rows of a term and what it means. */
+/** A further part of the help: a paragraph, or a table of terms with their meanings. */
 export interface Section {
   title?: string;
   text?: string;
@@ -31,12 +31,12 @@ export interface Section {
 }
 
 export interface Example {
-  /** As typed; a backslash and a newline continue it. */
+  /** The command as a person types it. A backslash and a newline continue it on the next line. */
   command: string;
   about: string;
 }
 
-/** The description of a verb, from which the help, man pages, completions and references are made. */
+/** The description of a verb. The help, man pages, shell completions and reference pages are generated from it. */
 export interface VerbData {
   /** "docker check" */
   name: string;
@@ -52,10 +52,10 @@ export interface VerbData {
 }
 
 /** The help of --help. */
-export const HELP = 'show this text; so does -h';
+export const HELP = 'show this text; -h has the same effect';
 
 export const COLUMNS = 80;
-/** The widest column of options or terms. After a wider one, its text starts in the next line. */
+/** The greatest width of the left column. If a term is wider, its text starts on the next line. */
 const MOST_TERM = 24;
 
 export function renderHelp(data: VerbData): string {
@@ -100,7 +100,7 @@ function renderExample({ command, about }: Example): string {
   return `  ${command.replaceAll('\n', '\n  ')}\n${wrap(about, 6)}`;
 }
 
-/** Two columns: terms, and what they mean. */
+/** Writes two columns: the terms, and their meanings. */
 export function rows(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([term]) => term.length).filter((length) => length <= MOST_TERM), 2);
   return pairs

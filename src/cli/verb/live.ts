@@ -1,4 +1,7 @@
-/** What verbs that emit events until they are ended have in common: output, alerts, signals, and the order of closing. */
+/**
+ * The common part of all verbs that emit events until they are stopped: output, alerts, signals, and the order of
+ * closing.
+ */
 import type { Observable } from 'rxjs';
 import type { SinkOptions } from '../../alerts/sink-table.ts';
 import type { Event } from '../../model/events.ts';
@@ -15,28 +18,30 @@ export const liveOptions = {
   alert: alertOption,
 };
 
-/** The outputs of events. */
+/** Where a live verb sends its events. */
 export interface Live {
   /** Writes an event. */
   show(event: Event): void;
-  /** Writes an event, and hands it to the alerts. */
+  /** Writes an event, and passes it to the alert sinks. */
   emit(event: Event): void;
-  /** Writes the first event of a source: into the stream of JSON, or as a sentence on stderr. */
+  /** Writes the first event of a source: as JSON into the stream, or in text mode as a sentence on stderr. */
   started(event: Event, more?: string): void;
 }
 
-/** What a verb opened. `runLive` reads it and closes it. */
+/** A source of events that a verb has opened. `runLive()` reads the events and closes the source. */
 export interface LiveSource<E extends Event> {
   events$: Observable<E>;
   /** Handles an event. Default: emits it. */
   next?: (event: E, live: Live) => void;
   /** Called once, after the reading of events has started. */
   start?: (live: Live) => void;
-  /** The text of an event, where it is not that of `renderEvent`. */
+  /** Gives the text of an event. undefined: use the text of `renderEvent()`. */
   text?: (event: Event) => string | undefined;
-  /** A view on the terminal that shows the events in the place of stdout. */
+  /** Shows an event in a full-screen view; then nothing is written to stdout. */
   view?: (event: Event) => void;
-  /** Makes the `tracer.lost` for events that a slow reader did not take, in the source's own numbering. */
+  /**
+   * Makes a `tracer.lost` event for events that a slow reader did not take. Its `seq` continues the source's numbers.
+   */
   lostBehind?: (dropped: Record<string, number>) => Event;
   close: () => void | Promise<void>;
 }
@@ -46,10 +51,10 @@ interface LiveContext extends Pick<Context<Options>, 'asText' | 'paint'> {
 }
 
 /**
- * Runs a live verb until a signal, the duration, an error, or until `ending.now()` was called.
+ * Runs a live verb until a signal arrives, the duration has passed, an error occurs, or `ending.now()` is called.
  *
- * @param open called when the options of all alert sinks are known to be right
- * @returns the exit code. @throws what `open` throws, and the error that the events end with
+ * @param open called after the options of all alert sinks were checked
+ * @returns the exit code. @throws the errors of `open`, and the error with which the stream of events ends
  */
 export async function runLive<E extends Event>(
   { given, asText, paint }: LiveContext,
@@ -85,7 +90,7 @@ export async function runLive<E extends Event>(
       else show(event);
     },
   };
-  // SIGHUP only where a terminal must be restored: what runs under nohup outlives its terminal.
+  // SIGHUP is handled only if a terminal must be restored. A process under nohup must survive the end of its terminal.
   ending.bySignals('SIGINT', 'SIGTERM', ...(view ? (['SIGHUP'] as const) : []));
   source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });
   source.start?.(live);
@@ -100,7 +105,7 @@ export async function runLive<E extends Event>(
   return Exit.ok;
 }
 
-/** For a source that does not count what its reader lost. */
+/** The default of `lostBehind`, for a source that does not number the events that its reader lost. */
 async function unnumbered() {
   const [{ EnvelopeFactory }, { LossCounter }] = await Promise.all([
     import('../../events/envelope.ts'),

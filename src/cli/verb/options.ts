@@ -1,4 +1,4 @@
-/** What an option is, and the kinds of value that options take. */
+/** Declares options of the command line, and parses their values. */
 import { OomscopeError } from '../../model/error.ts';
 import { printable } from '../../text/printable.ts';
 import { parseDuration, parseSize } from '../../text/units.ts';
@@ -8,11 +8,11 @@ export interface Option<T> {
   value?: string;
   /** What the option does, as a phrase without a full stop. The help appends choices, default and "repeatable". */
   help: string;
-  /** The values that are allowed, where they can be listed. */
+  /** The allowed values, if there is a fixed list of them. */
   choices?: readonly string[];
-  /** The value that holds when the option is not given, as a person would write it. */
+  /** The value that applies when the option is not given, written for people. */
   default?: string;
-  /** The option may be given more than once. */
+  /** Whether the option may be given more than once. */
   multiple?: boolean;
   /** @throws OomscopeError USAGE */
   parse: (text: string, name: string) => T;
@@ -20,20 +20,20 @@ export interface Option<T> {
 
 export type Options = Record<string, Option<unknown>>;
 
-/** The parsed value of each option: a list where it may be repeated, undefined where it was not given. */
+/** The parsed value of each option: a list if the option may be repeated, undefined if the option was not given. */
 export type Values<O extends Options> = {
   [K in keyof O]: O[K] extends { multiple: true; parse: (...args: never[]) => infer T }
     ? T[]
     : ReturnType<O[K]['parse']> | undefined;
 };
 
-/** An error of usage, in one line: words of the user are in it. */
+/** An error of usage. The message is made printable in one line, because it quotes words of the user. */
 export const usage = (message: string) => new OomscopeError('USAGE', printable(message));
 
-/** A switch. */
+/** Declares an option without a value. */
 export const flag = (help: string): Option<boolean> => ({ help, parse: () => true });
 
-/** An option that may be repeated. */
+/** Lets an option be repeated. */
 export const several = <T>(option: Option<T>) => ({ ...option, multiple: true as const });
 
 /** Gives the option a default value. */
@@ -62,7 +62,7 @@ export function count(value: string, help: string): Option<number> {
   };
 }
 
-/** Milliseconds. */
+/** Declares an option whose value is a duration. It is parsed to milliseconds. */
 export function duration(value: string, help: string): Option<number> {
   return {
     ...{ value, help },
@@ -75,7 +75,7 @@ export function duration(value: string, help: string): Option<number> {
   };
 }
 
-/** Bytes. */
+/** Declares an option whose value is a size. It is parsed to bytes. */
 export function size(value: string, help: string): Option<number> {
   return {
     ...{ value, help },

@@ -5,14 +5,14 @@ import { type Option, type Options, usage, type Values } from './options.ts';
 
 export interface Parsed<O extends Options> {
   values: Values<O>;
-  /** Words that are not options, in their order. */
+  /** The words that are not options, in the order in which they were given. */
   words: string[];
 }
 
 export interface Verbal {
   /** "docker check" */
   name: string;
-  /** Names that options once had, or have elsewhere, with the name they have here. */
+  /** Former names of options, or names that other verbs use, each with the name in this verb. */
   renamed?: Readonly<Record<string, string>>;
 }
 

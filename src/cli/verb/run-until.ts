@@ -2,13 +2,13 @@
 export class RunUntil {
   readonly #stop = new AbortController();
 
-  /** Ends the verb. Idempotent, and bound: it may be handed on. */
+  /** Ends the verb. It may be called repeatedly, and may be passed as a callback. */
   readonly now = (): void => this.#stop.abort();
 
-  /** Ends the verb because of an error, which `throwFailure` throws once everything is closed. */
+  /** Ends the verb because of an error. `throwFailure()` throws this error after everything is closed. */
   readonly fail = (error: unknown): void => this.#stop.abort(error);
 
-  /** Aborted when the verb ends: for what waits in between. */
+  /** Aborted when the verb ends, so that pending waits end, too. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
@@ -18,7 +18,7 @@ export class RunUntil {
     for (const signal of signals) process.once(signal, this.now);
   }
 
-  /** Resolves when the verb ends. @param durationMs at the latest; undefined: no limit */
+  /** Resolves when the verb ends. @param durationMs ends the verb after this time; undefined: no limit */
   async comes(durationMs?: number): Promise<void> {
     const { signal } = this.#stop;
     const timer = durationMs === undefined ? undefined : setTimeout(this.now, durationMs);
@@ -26,7 +26,7 @@ export class RunUntil {
     clearTimeout(timer);
   }
 
-  /** To be called when all is closed. @throws the error given to `fail`, if there was one */
+  /** The caller calls it after everything is closed. @throws the error that was passed to `fail`, if any */
   throwFailure(): void {
     const { reason } = this.#stop.signal;
     if (reason instanceof Error && reason.name !== 'AbortError') throw reason;

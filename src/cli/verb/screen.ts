@@ -1,6 +1,6 @@
 /**
- * A full screen of text on a terminal, drawn with plain ANSI. Only changed lines are written. The terminal is restored
- * however the process ends, SIGKILL excepted.
+ * Draws a full screen of text on a terminal with ANSI escape sequences. Only changed lines are written. The terminal is
+ * restored when the process ends, unless SIGKILL ends it.
  */
 import { writeSync } from 'node:fs';
 import type { ReadStream, WriteStream } from 'node:tty';
@@ -13,11 +13,11 @@ export interface ScreenOptions {
   input?: ReadStream;
   output?: WriteStream;
   onKey: (key: Key) => void;
-  /** Called when the size changed, and when the process continues after Ctrl-Z: draw again. */
+  /** Called when the size has changed and when the process continues after Ctrl-Z. The caller must draw again. */
   onResize: () => void;
 }
 
-const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'; // the other screen, no cursor, no wrapping
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'; // the alternate screen, no cursor, no wrapping
 // The screen is cleared first: tmux keeps lines of a screen that was resized in between.
 const LEAVE = '\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l';
 
@@ -56,7 +56,7 @@ export class Screen implements Disposable {
     process.on('exit', this.#restore);
   }
 
-  /** Shows these lines, which may contain colours, cut at the edges; rows without a line are empty. */
+  /** Shows these lines, which may contain colours. Lines are cut at the right edge; the remaining rows are empty. */
   draw(lines: readonly string[]): void {
     if (!this.#open) return;
     let out = '';
@@ -127,7 +127,7 @@ export class Screen implements Disposable {
     this.#options.onResize();
   };
 
-  /** Writes synchronously: the process may be about to exit. */
+  /** Writes synchronously, because the process may exit immediately afterwards. */
   #write(text: string): void {
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; ) {
@@ -158,7 +158,7 @@ const sequences: Record<string, Key> = {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: keys are control characters
 const stroke = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[A-Z])?|./gs;
 
-/** The keys in what the terminal sent. Unknown sequences are left out. */
+/** Returns the keys in the text that the terminal sent. Unknown sequences are left out. */
 export function keysOf(text: string): Key[] {
   const pressed = text.match(stroke) ?? [];
   return pressed.flatMap((key) => {

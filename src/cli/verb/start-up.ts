@@ -1,18 +1,18 @@
-/** V8 while a live verb starts, and when it has started: the memory that only the start needs must not stay. */
+/** Controls V8 while a live verb starts and after the start, so that memory that only the start needs is freed. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /**
- * Keeps V8's optimizing compiler off until `endStartUp()`. Otherwise it optimizes Node's path functions, which resolve each
- * module, and its own code makes 5 MB more of the node binary resident for a function that is not called again.
+ * Turns V8's optimizing compiler off until `endStartUp()`. Otherwise the compiler optimizes the path functions of
+ * Node that resolve modules, and the compiler's own code makes 5 MB more of the node binary resident.
  */
 export function beginStartUp(): void {
   setFlagsFromString('--no-turbofan');
 }
 
 /**
- * Allows V8's optimizing compiler again, and collects the garbage of the start once and completely. That frees 4 MB, and
- * stops V8's memory reducer, which otherwise wakes an idle process every few seconds.
+ * Turns V8's optimizing compiler on again, and runs one full garbage collection. The collection frees 4 MB and stops
+ * V8's memory reducer, which otherwise wakes an idle process every few seconds.
  */
 export function endStartUp(): void {
   setFlagsFromString('--turbofan');

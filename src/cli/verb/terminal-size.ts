@@ -10,7 +10,7 @@ interface Sized {
 /**
  * Columns of the terminal: COLUMNS from the environment when it is set, else what the terminal reports.
  *
- * @param elsewhere for a pipe or a file, which has no columns
+ * @param elsewhere the result for a pipe or a file, which has no columns
  */
 export function terminalColumns(
   stream: Sized = process.stdout,

@@ -1,14 +1,17 @@
 import type { VerbData } from './help.ts';
 
-/** What a word on the command line runs. */
+/** The implementation of a verb or an action. */
 export interface Verb {
-  /** Its actions, where it is a group of them. */
+  /** The actions, if the verb is a group of actions. */
   verbs?: VerbTable;
-  /** @param name as typed behind `oomscope`, such as "docker check" @param about its line in the list of verbs */
+  /**
+   * @param name the words after `oomscope`, such as "docker check"
+   * @param about the verb's line in the list of verbs
+   */
   describe(name: string, about: string): VerbData;
   /** @returns the exit code. @throws OomscopeError */
   run(name: string, about: string, argv: string[]): Promise<number>;
 }
 
-/** Verbs by name. What a list says of a verb stands here, so that the list loads none of them. */
+/** Verbs by name. The table has the line of each verb in the help, so that printing the list loads no verb. */
 export type VerbTable = Readonly<Record<string, { about: string; load: () => Promise<{ verb: Verb }> }>>;

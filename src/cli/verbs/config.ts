@@ -11,7 +11,7 @@ const HIDDEN = '# URLs end with "…" here, because their rest may be a secret.\
 const MOST_IMPORT = 256 * 1024;
 
 const check = defineVerb({
-  description: ['Checks a configuration of `oomscope run`: prints all faults at once, each with its line.'],
+  description: ['Checks a configuration of `oomscope run`, and prints all faults at once, each with its line.'],
   words: { name: 'FILE', least: 1, most: 1, about: 'the configuration, in TOML' },
   options: {},
   format: 'raw',
@@ -36,13 +36,16 @@ const check = defineVerb({
 });
 
 const print = defineVerb({
-  description: ['Prints all settings in full, with the defaults: of a file, or without FILE of the defaults.'],
+  description: ['Prints all settings of FILE, defaults included. Without FILE it prints the defaults.'],
   words: { name: 'FILE', most: 1, about: 'the configuration, in TOML' },
   options: {},
   format: 'raw',
   examples: [
     { command: 'oomscope config print > oomscope.toml', about: 'Begin a configuration.' },
-    { command: 'oomscope config print /etc/oomscope.toml', about: 'Show a configuration with all its defaults.' },
+    {
+      command: 'oomscope config print /etc/oomscope.toml',
+      about: 'Show all settings that are in effect with a configuration.',
+    },
     { command: 'oomscope config print | grep -A3 pressure', about: 'Look up some defaults.' },
   ],
   exits: fileExits,
@@ -53,7 +56,7 @@ const print = defineVerb({
       import('../../alerts/open.ts'),
     ]);
     const config = await (file === undefined ? parseConfig('[guard]', 'the defaults') : readConfig(file));
-    // URLs of sinks hold tokens, and what is printed here is often shown to others.
+    // URLs of sinks contain tokens, and users often show the printed configuration to others.
     const alert = config.alert.map(withoutUrlSecret);
     const hidden = alert.some(({ target }, i) => target !== config.alert[i]?.target);
     process.stdout.write(`${hidden ? HIDDEN : ''}${writeConfig({ ...config, alert })}`);
@@ -80,7 +83,7 @@ const schema = defineVerb({
 
 const importFrom = defineVerb({
   description: [
-    'Prints the configuration that does what another early killer was told to do, with comments about what could not be taken over. It is a dry run until you set mode = "enforce".',
+    'Converts the configuration of another early killer into one of oomscope, and prints it. Comments in it name the settings that could not be converted. The guard only does a dry run until you set mode = "enforce".',
   ],
   words: {
     name: 'KILLER FILE',
@@ -91,11 +94,14 @@ const importFrom = defineVerb({
   options: {},
   format: 'raw',
   examples: [
-    { command: 'oomscope config import earlyoom /etc/default/earlyoom', about: 'Take over from earlyoom.' },
-    { command: 'oomscope config import systemd-oomd /etc/systemd/oomd.conf', about: 'Take over from systemd-oomd.' },
+    { command: 'oomscope config import earlyoom /etc/default/earlyoom', about: 'Convert the options of earlyoom.' },
+    {
+      command: 'oomscope config import systemd-oomd /etc/systemd/oomd.conf',
+      about: 'Convert the configuration of systemd-oomd.',
+    },
     {
       command: 'oomscope config import nohang /etc/nohang/nohang.conf > oomscope.toml',
-      about: 'Take over from nohang.',
+      about: 'Convert the configuration of nohang.',
     },
   ],
   exits: fileExits,

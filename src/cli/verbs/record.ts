@@ -6,9 +6,11 @@ import { byDefault, count, duration, flag, several, text, usage } from '../verb/
 import { RunUntil } from '../verb/run-until.ts';
 
 const options = {
-  cgroup: several(text('GLOB', 'record these memory cgroups as well; "containers" stands for every container')),
-  config: text('FILE', 'record the cgroups that the rules of this file are about, instead of --cgroup'),
-  interval: byDefault('100ms', duration('TIME', 'time from one sample to the next')),
+  cgroup: several(
+    text('GLOB', 'also record these memory cgroups; "containers" stands for the cgroup of every container'),
+  ),
+  config: text('FILE', 'record the cgroups that the rules in this file select; cannot be combined with --cgroup'),
+  interval: byDefault('100ms', duration('TIME', 'time between two samples')),
   processes: byDefault('64', count('N', 'keep the N largest processes of each sample')),
   cmdline: flag('record the command lines of processes, which may contain secrets'),
   duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
@@ -16,7 +18,7 @@ const options = {
 
 export const verb = defineVerb({
   description: [
-    'Records what the guard decides on: levels of memory and swap, pressure, cgroups and the largest processes, at an interval. `oomscope replay` runs rules over the recording.',
+    "Records at an interval the values that the guard's rules read: available memory and swap, pressure, cgroups and the largest processes. `oomscope replay` runs rules over the recording.",
   ],
   options,
   format: 'records',
@@ -25,9 +27,9 @@ export const verb = defineVerb({
     { command: 'oomscope record --duration 10m > evening.jsonl', about: 'Record ten minutes.' },
     {
       command: "oomscope record --cgroup '/app/*' --interval 50ms | zstd > app.jsonl.zst",
-      about: 'Record some cgroups closely, and compress the recording.',
+      about: 'Record some cgroups at a short interval, and compress the recording.',
     },
-    { command: 'oomscope record --interval 1s', about: 'Show on the terminal what would be recorded.' },
+    { command: 'oomscope record --interval 1s', about: 'Show the samples on the terminal.' },
   ],
   exits: { ok: true, usage: true, noInput: 'the file of --config is missing' },
   run,
@@ -57,7 +59,7 @@ async function run({ given, asText }: Context<typeof options>): Promise<number> 
   return Exit.ok;
 }
 
-/** Calls `act` at an interval. A call that took longer than the interval is followed by the next at once. */
+/** Calls `act` at an interval. If a call takes longer than the interval, the next call follows at once. */
 async function repeat(act: () => void, intervalMs: number, ending: RunUntil): Promise<void> {
   const { setTimeout: sleep } = await import('node:timers/promises');
   for (let due = performance.now(); !ending.signal.aborted; ) {
@@ -83,7 +85,7 @@ async function rulesOf(config: string | undefined, cgroups: string[]): Promise<R
   throw usage(`--cgroup: ${faults[0]?.message}`);
 }
 
-/** The largest processes, and every process that is exiting; no kernel threads. */
+/** Keeps only the `most` largest processes and every process that is exiting. Kernel threads are left out. */
 function trimmed(sample: Sample, most: number): Sample {
   const size = ({ rss_bytes, swap_bytes }: SampledProcess) => rss_bytes + swap_bytes;
   const processes = (sample.processes ?? [])

@@ -13,21 +13,21 @@ const options = {
 
 export const verb = defineVerb({
   description: [
-    'Shows what the guard would have done over a recording of `oomscope record`: when, to which process, and why. The same recording and rules always give the same result. A process that would have been killed counts as gone from then on, with the memory that it held.',
+    'Shows what the guard would have done during a recording of `oomscope record`: when, to which process, and why. The same recording and rules always give the same result. After a process would have been killed, it counts as gone, and its memory counts as free.',
   ],
   words: { name: 'RECORDING', least: 1, most: 1, about: 'a file of `oomscope record`' },
   options,
   format: 'records',
   examples: [
     { command: 'oomscope record --duration 10m > evening.jsonl', about: 'Record first.' },
-    { command: 'oomscope replay evening.jsonl', about: 'Run the two cautious rules over it.' },
+    { command: 'oomscope replay evening.jsonl', about: 'Run the two cautious rules over the recording.' },
     {
       command: 'oomscope replay evening.jsonl --config oomscope.toml | jq .message',
-      about: 'Run your own rules over it.',
+      about: 'Run your own rules over the recording.',
     },
   ],
   exits: {
-    ok: 'replayed, also the whole part of a recording that is cut short',
+    ok: 'the recording was replayed; if its last line is incomplete, without that line',
     usage: 'bad option or configuration',
     badInput: 'RECORDING holds no samples',
     noInput: 'RECORDING or the file of --config is missing',
@@ -60,7 +60,7 @@ async function run({ given, words: [file = ''], asText, paint }: Context<typeof 
   return Exit.ok;
 }
 
-/** A sample of a hundred thousand processes has some 20 MiB. */
+/** The longest line that is read. A sample of a hundred thousand processes has about 20 MiB. */
 const MOST_LINE = 32 * 1024 ** 2;
 
 async function play(file: string, replay: Replay) {

@@ -9,37 +9,37 @@ import { terminalColumns } from '../verb/terminal-size.ts';
 const kinds: readonly KillKind[] = ['killed', 'already_dying', 'group_member', 'shared_memory'];
 
 const options = {
-  cgroup: several(text('GLOB', 'only kills in this cgroup or below it, or by its limit')),
+  cgroup: several(text('GLOB', 'only kills in this cgroup or below it, or at its limit')),
   comm: several(text('GLOB', 'only victims whose process name matches')),
   container: several(
     text(
       'GLOB',
-      'only kills in this container, or by its limit; GLOB matches its name or its id, and the start of an id is enough',
+      'only kills in this container, or at its limit; GLOB matches its name or its id, and the start of an id is enough',
     ),
   ),
   kind: several(oneOf('KIND', 'only kills of this kind', kinds)),
-  count: count('N', 'end after N kills, once their memory is free again'),
+  count: count('N', 'end after N kills, when the memory of their victims is free again'),
   candidates: byDefault(
     'system',
-    oneOf('WHICH', 'when to list the processes that the kernel chose from (system: unless a cgroup limit was hit)', [
-      'never',
-      'system',
-      'always',
-    ] as const),
+    oneOf(
+      'WHICH',
+      'for which kills to list all processes that the kernel chose from (system: for kills that are not at a cgroup limit)',
+      ['never', 'system', 'always'] as const,
+    ),
   ),
   'lead-up': flag(
-    'record the minute before each kill: usage, pressure, and the processes that grew; oomscope then takes a sample about once a second, and fewer while nothing changes',
+    'add the minute before each kill: usage, pressure, and the processes that grew; for this, oomscope samples about once a second, and less often while nothing changes',
   ),
-  report: flag("with each kill, read the kernel's own report from its log and explain it"),
+  report: flag("for each kill, also read the kernel's own report from its log and explain it"),
   ...liveOptions,
-  ring: byDefault('512K', size('SIZE', 'size of the buffer between kernel and oomscope, a power of two')),
+  ring: byDefault('512K', size('SIZE', 'size of the ring buffer between the kernel and oomscope, a power of two')),
   backend: oneOf('NAME', 'for tests: use this kernel interface wherever the kernel has it', backends),
 };
 
 export const verb = defineVerb({
   description: [
     "Reports each kill of the kernel's OOM killer the moment it happens: the victim, the process that asked for memory, the reason, and the cgroup whose limit was hit. A second event follows when the victim's memory is free again.",
-    'Names of containers come from Docker (its socket, or DOCKER_HOST) and from the lists that Podman and CRI-O keep, where those can be read. Elsewhere a container is known by its id. Events are described by `oomscope schema`. Ctrl-C ends with a summary.',
+    'Names of containers come from Docker (its socket, or DOCKER_HOST), from the lists of Podman and CRI-O, and from files of containerd and the kubelet. If a name is not known, the container is shown by its id. `oomscope schema` describes the events. Ctrl-C stops tracing and prints a summary.',
   ],
   options,
   format: 'records',
@@ -47,7 +47,7 @@ export const verb = defineVerb({
     { command: 'sudo oomscope trace', about: 'Watch this machine.' },
     {
       command: 'sudo oomscope trace --lead-up --report',
-      about: "Add what led to each kill, as bars, and the kernel's own report, explained.",
+      about: "Add the minute before each kill as bars, and explain the kernel's own report.",
     },
     {
       command: 'sudo oomscope trace --json |\n  jq -c \'select(.type == "oom.kill") | .victim.comm\'',
@@ -98,7 +98,10 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
   };
 }
 
-/** Emits kills, and of other events those of kills that were emitted; ends the verb after `most` kills, when their memory is free. */
+/**
+ * Emits the first `most` kills, and the other events about these kills. Ends the verb when the memory of their
+ * victims is free.
+ */
 function counted(most: number, ending: RunUntil) {
   let kills = 0;
   const open = new Set<string>(); // ids of kills whose memory is not free yet

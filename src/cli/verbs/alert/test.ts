@@ -10,13 +10,13 @@ import { Exit } from '../../verb/exit.ts';
 
 export const verb = defineVerb({
   description: [
-    'Sends a test alert to a sink, first firing and then resolved, and prints the outcome and the duration of each. Verbs that watch send their alerts to the sinks given with --alert SINK.',
+    'Sends two test alerts to a sink, one with the status "firing" and one with "resolved", and prints the outcome and the duration of each. Verbs that watch events send alerts to the sinks given with --alert SINK.',
   ],
   words: {
     name: 'SINK',
     least: 1,
     most: 1,
-    about: 'the name of a sink, its target and settings, in one word of the shell',
+    about: 'the name of a sink, its target and settings, in one shell argument',
   },
   options: {},
   format: 'document',
@@ -26,11 +26,11 @@ export const verb = defineVerb({
     { command: 'oomscope alert test file=/var/log/oomscope/alerts.jsonl', about: 'Write the alerts to a file.' },
     {
       command: "oomscope alert test \\\n  'webhook=https://example.org/hook key-env=HOOK_KEY'",
-      about: 'Send them to a webhook, signed with the key in HOOK_KEY.',
+      about: 'Send the alerts to a webhook, signed with the key in HOOK_KEY.',
     },
     {
       command: 'oomscope alert test slack=@/etc/oomscope/slack-url --json',
-      about: 'Send them to Slack, and print the result as JSON.',
+      about: 'Send the alerts to Slack, and print the result as JSON.',
     },
   ],
   exits: {

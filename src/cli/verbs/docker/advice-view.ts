@@ -1,4 +1,4 @@
-/** Advice about limits as text, and as a Compose override. */
+/** Writes advice about limits as text, or as a Compose override. */
 import { composeOverride, mebibytes } from '../../../container-watch/compose-override.ts';
 import type { LimitAdvice } from '../../../container-watch/limit-advice.ts';
 import { shortId } from '../../../model/container.ts';
@@ -29,7 +29,9 @@ export function renderAdvice({ report, advice }: Advised, paint: Paint): string 
   return lines.join('\n');
 }
 
-/** How to set the limit: by the program that owns the container, for it undoes what another one sets. */
+/**
+ * How to set the limit: through the program that manages the container, because it undoes changes by other programs.
+ */
 function commandFor({ container, pod, memory }: ContainerReport, { limit_bytes }: LimitAdvice): string {
   const size = mebibytes(limit_bytes);
   if (pod) {
@@ -38,7 +40,7 @@ function commandFor({ container, pod, memory }: ContainerReport, { limit_bytes }
     return `in the manifest of ${owner}: resources.limits.memory: ${size.toUpperCase()}i`;
   }
   const { runtime = null, name = null, id = '' } = container ?? {};
-  // A name with characters that a shell interprets is not printed into a command; the id is as good.
+  // A name with characters that a shell interprets is not printed in a command; the id names the same container.
   const target = name !== null && /^[\w.-]+$/.test(name) ? name : shortId(id);
   if (runtime === 'docker' || runtime === 'podman') {
     return `${runtime} update --memory ${size} --memory-swap ${size} ${target}`;
@@ -47,7 +49,7 @@ function commandFor({ container, pod, memory }: ContainerReport, { limit_bytes }
   return `set ${size} where the container is defined; until its next start: ${file} of ${printable(memory?.cgroup ?? '?')}`;
 }
 
-/** @throws OomscopeError USAGE: the containers are of several Compose projects, or of none */
+/** @throws OomscopeError USAGE: the containers belong to several Compose projects, or to none */
 export function overrideFor(advised: readonly Advised[]): string {
   const projects = new Set(advised.map(({ report }) => report.container?.compose_project).filter((one) => one != null));
   if (projects.size > 1) {

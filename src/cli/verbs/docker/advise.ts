@@ -16,18 +16,18 @@ const options = {
 
 export const verb = defineVerb({
   description: [
-    'Advises memory limits for running containers, from what was observed since they were started: the peak, what cannot be reclaimed, limit hits, OOM kills and stalls; with the reasoning, and the command that sets the limit. Changes nothing. Without NAME it advises for all.',
-    'The override names services as Compose does (label com.docker.compose.service), so it has only containers that Compose started. Where a service has deploy.resources.limits.memory, set that instead: Compose refuses two limits.',
+    'Advises memory limits for running containers, and prints the reasons and the command that sets each limit. The advice is based on values observed since the container started: the peak, the memory that cannot be reclaimed, limit hits, OOM kills and stalls. The verb changes nothing. Without NAME it advises for all running containers.',
+    'The override names services as Compose does (label com.docker.compose.service), so it contains only containers that Compose started. If a service has deploy.resources.limits.memory, change that value instead: Compose refuses two limits.',
   ],
   words: { name: 'NAME', about: 'the name of a container, a pattern with * and ?, or the start of an id' },
   options,
   format: 'document',
   json: 'write a JSON array with an object for each container',
   examples: [
-    { command: 'oomscope docker advise', about: 'Advise limits for all containers that run.' },
+    { command: 'oomscope docker advise', about: 'Advise limits for all running containers.' },
     {
       command: "oomscope docker advise 'web*' --json | jq '.[].advice.limit_bytes'",
-      about: 'Print the limits for some of them.',
+      about: 'Print the limits for some containers.',
     },
     {
       command:
@@ -74,7 +74,7 @@ async function adviseAll(names: readonly string[], sockets: readonly string[]): 
   for (const report of await reportOn(subjects, found.cgroups, 0)) {
     const advice = adviseLimit(report, secondsSince(report.started_at));
     if (advice) advised.push({ report, advice });
-    else tell(`${nameOf(report)} does not run: there is nothing to base advice on.`);
+    else tell(`${nameOf(report)} does not run, so there are no values to base advice on.`);
   }
   if (advised.length === 0 && names.length === 0) tell('No container is running.');
   return advised;
@@ -86,7 +86,10 @@ function writeNew(path: string, text: string): void {
     writeFileSync(path, text, { flag: 'wx' });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'EEXIST' ? 'the file exists, and is left as it is: name another, or remove it first' : message;
+    const why =
+      code === 'EEXIST'
+        ? 'the file exists and is not overwritten: name another file, or remove this one first'
+        : message;
     throw new OomscopeError('OUTPUT', `--output ${printable(path)}: ${why}.`);
   }
 }

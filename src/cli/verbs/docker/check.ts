@@ -13,8 +13,8 @@ const options = {
 
 export const verb = defineVerb({
   description: [
-    'Shows how near containers are to their memory limits: which limit will be hit first, what is in use and what of it can be reclaimed, the peak, the growth, and how often the limit was hit. Without NAME it prints a table of the running containers, the fullest first.',
-    "Without access to a runtime's socket, containers are found by their cgroups and known by their ids.",
+    'Shows how near containers are to their memory limits: which limit will be hit first, how much memory is in use, how much of it can be reclaimed, the peak, the growth, and how often the limit was hit. Without NAME it prints a table of the running containers, the fullest first.',
+    "Without access to a runtime's socket, the verb finds containers by their cgroups, and knows only their ids.",
   ],
   words: { name: 'NAME', about: 'the name of a container, a pattern with * and ?, or the start of an id' },
   options,
@@ -27,9 +27,9 @@ export const verb = defineVerb({
         ['USED', 'memory in use as `docker stats` counts it, without the file pages that the kernel takes back first'],
         ['HELD', 'memory that cannot be reclaimed, as a share of the limit'],
         ['PEAK', 'the highest usage since the container started, file pages included'],
-        ['HITS', 'how often usage met the limit; page cache alone can do that'],
+        ['HITS', 'how often usage reached the limit; page cache alone can cause this'],
         ['KILLS', 'processes killed by the OOM killer'],
-        ['SOME', 'share of the last ten seconds in which some task waited for memory'],
+        ['SOME', 'share of the last ten seconds in which at least one task waited for memory'],
       ],
     },
   ],
@@ -38,7 +38,7 @@ export const verb = defineVerb({
     { command: "oomscope docker check web 'db-*'", about: 'Show all about some containers.' },
     {
       command: "oomscope docker check --all --json |\n  jq '.[] | select(.oom_killed) | .container.name'",
-      about: 'List the containers that their runtime calls OOM-killed.',
+      about: 'List the containers that their runtime reports as OOM-killed.',
     },
   ],
   exits: {

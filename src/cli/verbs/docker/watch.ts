@@ -12,8 +12,8 @@ const options = { count: count('N', 'end after N incidents in containers'), sock
 
 export const verb = defineVerb({
   description: [
-    "Reports, for each container that was hit, what really happened: it joins the kernel's kills with the events of the runtime. Kills within two seconds of each other are one incident: it is reported at once, every two seconds while it goes on, and when it is over.",
-    "Without a runtime's socket kills are still reported, with the container's id, but not how a container ended. Without the capabilities to trace, only the runtime's word is left (verdict \"reported\"), and oomscope says so.",
+    "Reports OOM kills in containers. For each affected container it combines the kernel's kills with the events of the runtime. Kills in one container within two seconds of each other are one incident. An incident is reported at once, then every two seconds while it lasts, and when it is over.",
+    "Without a runtime's socket, kills are still reported with the container's id, but the end of a container is not. Without the capabilities to trace, only the runtime's own reports of OOMs are shown (verdict \"reported\"), and oomscope says so.",
   ],
   words: { name: 'NAME', about: 'only containers with this name, a pattern with * and ?, or the start of an id' },
   options,
@@ -22,27 +22,30 @@ export const verb = defineVerb({
     {
       title: 'Verdicts',
       rows: [
-        ['OOM', "the OOM killer killed the container's main process, and so the container"],
-        ['OOM in', 'the OOM killer killed another process in the container; the main process lives'],
-        ['OOM in?', 'the same, but it is unknown whether the main process was killed'],
+        ['OOM', "the OOM killer killed the container's main process, so the container ended"],
+        ['OOM in', 'the OOM killer killed another process in the container; the main process still runs'],
+        ['OOM in?', 'the OOM killer killed in the container, but it is unknown whether it killed the main process'],
         [
           'SPARED',
-          'the runtime reports "oom", but the kernel killed nothing in the container: a cgroup above it ran out',
+          'the runtime reports "oom", but the kernel killed nothing in the container: a cgroup above it ran out of memory',
         ],
         [
           'SIGKILL',
-          'it ended with exit code 137 and was not OOM-killed: by `docker kill`, by `docker stop` after its timeout, or by a SIGKILL from elsewhere',
+          'the container ended with exit code 137 and was not OOM-killed: it was ended by `docker kill`, by `docker stop` after its timeout, or by a SIGKILL from another process',
         ],
       ],
     },
   ],
   examples: [
     { command: 'sudo oomscope docker watch', about: 'Watch all containers.' },
-    { command: "sudo oomscope docker watch 'shop-*' --count 1", about: 'Wait for the first event of some containers.' },
+    {
+      command: "sudo oomscope docker watch 'shop-*' --count 1",
+      about: 'Wait for the first incident in some containers.',
+    },
     {
       command:
         'sudo oomscope docker watch --json | jq -r \'select(.container) |\n  [.container.name, .verdict // "not OOM"] | @tsv\'',
-      about: 'Print the name and the verdict of each.',
+      about: 'Print the name of each container and the verdict.',
     },
     { command: 'sudo oomscope docker watch --alert journald', about: 'Write alerts to the journal as well.' },
   ],
@@ -89,12 +92,16 @@ async function open(
 function sayWhatIsMissing(watch: ContainerWatch, runtimes: readonly string[]): void {
   for (const sentence of watch.containers.unreachable.values()) tell(sentence);
   if (runtimes.length === 0)
-    tell('No container runtime answers: kills come with the ids of containers, and not with how they ended.');
+    tell(
+      'No container runtime answers: kills are reported with the ids of containers, and the end of a container is not reported.',
+    );
   if (watch.kernelError)
-    tell(`The kernel's kills cannot be watched, only the runtime's word is left: ${watch.kernelError.message}`);
+    tell(
+      `The kernel's kills cannot be watched, so only the runtime's own reports are shown: ${watch.kernelError.message}`,
+    );
 }
 
-/** Without names: every container. */
+/** Whether the user named this container. If no names were given, every container counts as named. */
 function isNamed({ name, id }: Container, names: readonly string[]): boolean {
   return names.length === 0 || names.some((glob) => globMatch(glob, name ?? '') || id.startsWith(glob));
 }

@@ -10,7 +10,7 @@ const options = {
 
 export const verb = defineVerb({
   description: [
-    'Checks whether tracing works on this machine, and what would go wrong when memory runs out: kernel settings, overcommit, swap, pressure, cgroups without limits, processes that are protected or should be, other early killers. Each finding comes with its reason and what to do.',
+    'Checks whether tracing works on this machine, and what would go wrong when memory runs out. It looks at kernel settings, overcommit, swap, pressure, cgroups without limits, processes that are or should be protected, and other early killers. Each finding comes with its reason and a remedy.',
     'Changes nothing, and needs no privilege.',
   ],
   options,
@@ -25,7 +25,7 @@ export const verb = defineVerb({
     },
     {
       command: "oomscope doctor --fail-on critical > /dev/null ||\n  echo 'look at this machine'",
-      about: 'Use it in a script.',
+      about: 'Use the verb in a script.',
     },
   ],
   exits: {

@@ -1,4 +1,4 @@
-/** What `oomscope doctor` found, as text. */
+/** Writes the findings of `oomscope doctor` as text. */
 import { atLeast, type Diagnosis } from '../../../doctor/diagnose.ts';
 import { areas, type Finding, type Severity } from '../../../doctor/finding.ts';
 import type { Paint } from '../../../render/paint.ts';
@@ -24,7 +24,7 @@ const titles: Record<(typeof areas)[number], string> = {
 };
 
 export interface DiagnosisView {
-  /** Every finding with its reason, and each hook. */
+  /** Show every finding with its reason, and show each hook. */
   all: boolean;
   columns: number;
   paint: Paint;
@@ -54,7 +54,7 @@ function renderFinding({ name, severity, found, reason, remedy }: Finding, view:
   const head = hanging(printable(`${name}: ${found}`), columns, INDENT.length);
   const lines = [`  ${paint(colour, word.padEnd(8))} ${head}`];
   if (reason !== null && explain) lines.push(`${INDENT}${hanging(printable(reason), columns, INDENT.length)}`);
-  // Not broken: it may be a command to copy.
+  // A remedy is never wrapped, because it may be a command that users copy.
   if (remedy !== null) lines.push(`${INDENT}${paint('bold', `→ ${printable(remedy)}`)}`);
   return lines.join('\n');
 }

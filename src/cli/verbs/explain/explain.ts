@@ -11,27 +11,30 @@ const options = {
   kmsg: flag("read the kernel's ring buffer, /dev/kmsg"),
   journal: flag('read the kernel messages of the systemd journal, of all boots'),
   since: since('TIME', 'only reports since this time: 30m, 24h, 7d, 2026-11-22, 2026-11-22T10:00:00Z'),
-  tz: zone('ZONE', 'time zone of stamps that have none: +02:00, Europe/Berlin, UTC (the default)'),
-  year: count('YEAR', 'year of stamps that have none; by default the latest that is past'),
-  why: count('PID', 'why the kernel did not choose this process instead, with the arithmetic; as text only'),
+  tz: zone('ZONE', 'time zone of time stamps without one: +02:00, Europe/Berlin, UTC (the default)'),
+  year: count('YEAR', 'year of time stamps without a year; by default the latest year that puts them in the past'),
+  why: count('PID', 'say why the kernel did not choose this process instead, with the computed scores; only as text'),
   last: count('N', 'only the last N reports'),
-  all: flag('show each report in full; otherwise, of more than three, only the last'),
+  all: flag('show each report in full; by default, if there are more than three, only the last is shown'),
   markdown: flag('write Markdown, for a ticket'),
-  html: flag('write one page with charts that needs nothing else'),
+  html: flag('write one HTML page with charts that loads no other file'),
 };
 
 export const verb = defineVerb({
   description: [
-    'Reads kernel logs and explains each OOM in them: why it happened, which processes held the memory, which one the kernel chose and by what, and what to do.',
-    'A FILE may come from any kernel since 2.6.32 and be in any form: dmesg, syslog, journalctl (text or JSON), a log of a container node, packed with gzip or zstd; - is standard input. It needs no privilege and no kernel: it only reads text.',
+    'Reads kernel logs and explains each OOM in them: why it happened, which processes held the memory, which process the kernel chose and why, and what to do.',
+    'A FILE may come from any kernel since 2.6.32 and be in any form: dmesg, syslog, journalctl (text or JSON), a log of a container node, packed with gzip or zstd; - is standard input. The verb only reads text, so it needs no privilege and works on any machine.',
   ],
   words: { name: 'FILE', about: 'a log; without one, and without --kmsg or --journal, standard input is read' },
   options,
   format: 'document',
-  json: 'write JSON Lines: an oom.report each, then an oom.patterns; see `oomscope schema`',
+  json: 'write JSON Lines: one oom.report for each OOM, then one oom.patterns; see `oomscope schema`',
   examples: [
-    { command: 'dmesg | oomscope explain', about: 'Explain what happened since boot.' },
-    { command: 'oomscope explain --journal --since 24h', about: 'Explain the last day, also of earlier boots.' },
+    { command: 'dmesg | oomscope explain', about: 'Explain the OOMs since boot.' },
+    {
+      command: 'oomscope explain --journal --since 24h',
+      about: 'Explain the OOMs of the last day, earlier boots included.',
+    },
     {
       command: 'oomscope explain /var/log/kern.log /var/log/kern.log.*.gz --all',
       about: 'Show every report in rotated logs.',
@@ -40,7 +43,7 @@ export const verb = defineVerb({
     {
       command:
         'oomscope explain --json kern.log | jq -c \\\n  \'select(.type == "oom.report") | [.victim.comm, .verdict.cause]\'',
-      about: 'Print the victim and the cause of each.',
+      about: 'Print the victim and the cause of each OOM.',
     },
   ],
   exits: {
@@ -54,14 +57,15 @@ export const verb = defineVerb({
   run,
 });
 
-/** Of more reports than this, the text shows the summary and the last one. */
+/** If there are more reports than this, the text shows only the summary and the last report. */
 const FEW = 3;
-/** Reports on a page or in a ticket. */
+/** How many reports the HTML page or the Markdown text contains by default. */
 const SOME = 20;
 
 async function run({ given, words: files, asText, paint }: Context<typeof options>): Promise<number> {
   const format = formatOf(given, asText);
-  if (given.why !== undefined && format !== 'text') throw usage(`Expected --why without --${format}: it is text only.`);
+  if (given.why !== undefined && format !== 'text')
+    throw usage(`Expected --why without --${format}: --why writes only text.`);
   if (files.length === 0 && !given.kmsg && !given.journal) {
     if (process.stdin.isTTY) throw usage('Expected a FILE, - for standard input, --kmsg or --journal, got none.');
     files.push('-');
@@ -82,12 +86,14 @@ async function run({ given, words: files, asText, paint }: Context<typeof option
 
   for (const { message } of errors) tell(message);
   if (undated > 0) {
-    tell(`${undated} reports have no time but that since boot; --since does not leave them out.`);
+    tell(`${undated} reports have only a time since boot, so --since does not apply to them.`);
   }
-  if (copies > 0) tell(`${copies} reports are in the input more than once; each is shown and counted once.`);
+  if (copies > 0) tell(`${copies} reports in the input are copies of others; each report is shown and counted once.`);
   for (const { kill, time, count: times } of others.values()) {
     const at = time === null ? '' : `${time.slice(0, 19)}Z `;
-    tell(`${at}not the kernel but ${kill.program}${times > 1 ? ` (${times} times)` : ''}: ${printable(kill.words)}`);
+    tell(
+      `${at}a kill by ${kill.program}, not by the kernel${times > 1 ? ` (${times} times)` : ''}: ${printable(kill.words)}`,
+    );
   }
   if (found > 0) {
     const each = given.all || given.last !== undefined || kept.length <= FEW;

@@ -1,6 +1,6 @@
 import { formatBytes } from '../../../text/format.ts';
 
-/** "read 1.2 GiB, 34 %", in place, on a terminal only. */
+/** Shows the progress of reading, such as "read 1.2 GiB, 34 %", in one line that is overwritten. Only on a terminal. */
 export class Progress implements Disposable {
   readonly #stream: NodeJS.WriteStream;
   #shown = false;

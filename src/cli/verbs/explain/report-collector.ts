@@ -1,4 +1,4 @@
-/** Reads logs and keeps the reports that are asked for. */
+/** Reads logs and keeps the reports that the options select. */
 
 import type { OtherKill } from '../../../explain/input/other-killers.ts';
 import type { Clock } from '../../../explain/input/stamp.ts';
@@ -12,9 +12,9 @@ import { Progress } from './progress.ts';
 const MOST_OTHERS = 50;
 
 export interface CollectorOptions {
-  /** Leave out reports from before this time: milliseconds since 1970. */
+  /** Reports from before this time are left out. Milliseconds since 1970. */
   since: number | undefined;
-  /** How many reports to keep: the last ones. */
+  /** At most this many reports are kept: the last ones. */
   most: number;
   /** Zone and year for time stamps that lack them. */
   clock: Clock;
@@ -28,12 +28,12 @@ export class ReportCollector {
   /** Why some of the logs could not be read. */
   readonly errors: OomscopeError[] = [];
   found = 0;
-  /** Reports that another input, or another place in the same one, had already. */
+  /** How many reports were duplicates: another input, or an earlier part of the same input, already had them. */
   copies = 0;
-  /** Kills that other programs say they did, the same words once. */
+  /** Log messages of other programs about kills that they did. Identical messages are kept once and counted. */
   readonly others = new Map<string, { kill: OtherKill; time: string | null; count: number }>();
   readonly #ids = new Set<string>();
-  /** Reports without a real time, which `since` could not judge. */
+  /** How many reports have no real time, so that `since` could not be applied to them. */
   undated = 0;
   readonly #options: CollectorOptions;
 

@@ -3,7 +3,10 @@ import { type Option, usage } from '../../verb/options.ts';
 const HOUR_MS = 3_600_000;
 const units: Record<string, number> = { s: 1000, m: 60_000, h: HOUR_MS, d: 24 * HOUR_MS, w: 7 * 24 * HOUR_MS };
 
-/** A time in the past, as a distance from now or as a date: milliseconds since 1970. */
+/**
+ * Declares an option for a time in the past: a duration before now, or a date. It is parsed to milliseconds since
+ * 1970.
+ */
 export function since(value: string, help: string): Option<number> {
   return {
     ...{ value, help },

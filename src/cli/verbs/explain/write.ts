@@ -1,4 +1,4 @@
-/** Reports in the format that was asked for. */
+/** Writes reports in the format that the options select. */
 import { EnvelopeFactory, realtimeOffsetNs } from '../../../events/envelope.ts';
 import type { Patterns } from '../../../explain/patterns.ts';
 import type { OomReport } from '../../../model/oom-report.ts';
@@ -8,11 +8,11 @@ import { terminalColumns } from '../../verb/terminal-size.ts';
 
 export type Format = 'text' | 'json' | 'markdown' | 'html';
 
-/** Writes to stdout. A log is no live stream, so a slow reader is waited for and nothing is dropped. */
+/** Writes to stdout. It waits for a slow reader and drops nothing, because a log is not a live stream. */
 export class Printer {
   readonly #stop = new AbortController();
 
-  /** Aborted when the reader is gone. */
+  /** Aborted when the reader has closed stdout. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
@@ -29,12 +29,14 @@ export class Printer {
 }
 
 interface Shown {
-  /** Each report that was kept; otherwise only the last. */
+  /** true: show each report that was kept; false: show only the last one. */
   each: boolean;
-  /** Was a number of reports asked for? Then JSON has only those, after all are read. */
+  /**
+   * Was --last given? Then JSON contains only the last reports, and they are printed after the whole input was read.
+   */
   last: boolean;
   paint: Paint;
-  /** A process to compare with the victim. */
+  /** The pid of a process to compare with the victim. */
   why: number | undefined;
 }
 
@@ -69,7 +71,7 @@ async function writeText(
   const { renderPatterns, renderReport } = await import('../../../explain/render/text.ts');
   const width = Math.min(terminalColumns(process.stdout, 120), 140);
   if (summary.reports > 1) printer.print(`${renderPatterns(summary, paint, width)}\n`);
-  if (!each) printer.print(paint('dim', 'The last of them (--all shows each, --last N some):\n'));
+  if (!each) printer.print(paint('dim', 'The last report (--all shows every report, --last N the last N):\n'));
   const reports = each ? kept : kept.slice(-1);
   printer.print(reports.map((report) => renderReport(report, paint, width, why)).join('\n\n'));
 }

@@ -1,7 +1,7 @@
 import { isZone } from '../../../explain/input/stamp.ts';
 import { type Option, usage } from '../../verb/options.ts';
 
-/** A time zone: an offset, UTC, or a name of the time zone database. */
+/** Declares an option for a time zone: an offset, UTC, or a name of the time zone database. */
 export function zone(value: string, help: string): Option<string> {
   return {
     ...{ value, help },

@@ -1,4 +1,7 @@
-/** `oomscope guard --as-earlyoom`: a unit of earlyoom needs only another program in its ExecStart=. */
+/**
+ * `oomscope guard --as-earlyoom` takes earlyoom's options, so that in earlyoom's unit only the program in ExecStart=
+ * changes.
+ */
 
 import { type Earlyoom, EarlyoomRefusal, parseEarlyoom } from '../../../config/import/earlyoom.ts';
 import { type OpenedGuard, openGuard } from '../../../guard/open-guard.ts';

@@ -9,7 +9,7 @@ import { configOf, options } from './options.ts';
 
 export const verb = defineVerb({
   description: [
-    'Kills the right process before the kernel kills the wrong one. Without options it is a dry run by two cautious rules: nearly no memory and swap left, or every task waiting for memory. For tracing, alerts and guarding together see `oomscope run --help`.',
+    'Kills the right process before the kernel kills the wrong one. Without options it does a dry run with two cautious rules: almost no memory and swap is left, or all tasks wait for memory. To trace, alert and guard in one process, see `oomscope run --help`.',
   ],
   options,
   format: 'records',
@@ -28,14 +28,14 @@ export const verb = defineVerb({
         ['pressure.some.avg10', 'in percent; also full, and avg60, avg300'],
         ['growth', 'a size per second: 10M/s'],
         ['exhausted_in', 'a time: 30s'],
-        ['rounds_left', 'fruitless reclaim rounds left until the kernel kills, of 16'],
+        ['rounds_left', 'how many more fruitless reclaim rounds lead to a kill; the kernel allows 16'],
       ],
     },
-    { text: 'In a rule about cgroups, "system." before a metric means that of the whole system.' },
+    { text: 'In a rule about cgroups, "system." before a metric selects the value of the whole system.' },
   ],
   examples: [
     { command: 'oomscope guard', about: 'Show what the guard would do on this machine.' },
-    { command: 'sudo oomscope guard --enforce', about: 'Act by the two cautious rules.' },
+    { command: 'sudo oomscope guard --enforce', about: 'Act on the two cautious rules.' },
     {
       command: "sudo oomscope guard --enforce --cgroup '/app/*' \\\n  --when 'available < 32M' --steps notify,kill",
       about: 'Kill in a cgroup that has less than 32 MiB left of its limit.',

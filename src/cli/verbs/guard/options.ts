@@ -1,4 +1,4 @@
-/** The options of `oomscope guard`, and the rules that they make. */
+/** The options of `oomscope guard`, and the rules made from them. */
 import type { GuardConfig } from '../../../guard/guard-config.ts';
 import { needsOptions, stepNames } from '../../../guard/steps/steps.ts';
 import { OomscopeError } from '../../../model/error.ts';
@@ -7,15 +7,19 @@ import { printable } from '../../../text/printable.ts';
 import { liveOptions } from '../../verb/live.ts';
 import { byDefault, flag, oneOf, several, size, text, usage, type Values } from '../../verb/options.ts';
 
-/** The steps that can be named without options; the others need a configuration file. */
+/** The steps that can be used without options. The other steps need a configuration file. */
 const namedSteps = stepNames.filter((name) => !needsOptions(name));
 
 const ranks = ['badness', 'projected', 'oom_score', 'rss', 'swap', 'growth', 'pressure'] as const;
 const units = ['process', 'process_group', 'cgroup'] as const;
 
 export const options = {
-  enforce: flag('act; without it (and without --shadow) nothing is touched, and oomscope says what it would do'),
-  shadow: flag('a dry run that is compared with what the kernel then kills; needs what `oomscope trace` needs'),
+  enforce: flag(
+    'act on processes; without this option and --shadow, oomscope changes nothing and only says what it would do',
+  ),
+  shadow: flag(
+    'do a dry run, and compare it with the kills of the kernel; needs the same privileges as `oomscope trace`',
+  ),
   config: text('FILE', 'take the rules from the [guard] section of this file, instead of from options'),
   when: several(
     text('DETECTOR', "act when all detectors hold: 'available <= 5 %', 'pressure.full.avg10 > 40 % for 10s'"),
@@ -29,17 +33,17 @@ export const options = {
       ),
     ),
   ),
-  rank: byDefault('badness', oneOf('BY', 'choose the process that is highest in this', ranks)),
-  kill: byDefault('process', oneOf('UNIT', 'what is killed together', units)),
+  rank: byDefault('badness', oneOf('BY', 'choose the process with the highest value of this', ranks)),
+  kill: byDefault('process', oneOf('UNIT', 'what to kill together', units)),
   prefer: several(text('REGEX', 'prefer processes whose name matches this regular expression: +300 of 1000 points')),
   avoid: several(text('REGEX', 'avoid processes whose name matches this regular expression: -300 points')),
   never: several(text('REGEX', 'never choose processes whose name matches this regular expression')),
   'min-size': byDefault('16M', size('SIZE', 'ignore processes smaller than this')),
   steps: byDefault('term,kill', text('LIST', `steps in order, with commas: ${namedSteps.join(', ')}`)),
   'no-arm': flag(
-    'do not arm the likely victim to be signalled from within the kernel; arming needs what tracing needs',
+    'do not let a BPF program in the kernel signal the likely victim; it needs the same privileges as tracing',
   ),
-  'state-file': text('FILE', 'record here what has to be undone after a crash'),
+  'state-file': text('FILE', 'file for changes that must be undone after a crash of oomscope'),
   ...liveOptions,
 };
 
@@ -59,7 +63,7 @@ export async function configOf(given: Given): Promise<GuardConfig> {
   return { ...guard, mode: mode ?? guard.mode };
 }
 
-/** The options as a [guard] section, so that they are checked as a file is. */
+/** Turns the options into a [guard] section, so that the same checks apply as for a file. */
 async function withRules(given: Given, mode: GuardMode): Promise<GuardConfig> {
   const [{ readGuard }, { rawDefaultRules }] = await Promise.all([
     import('../../../config/guard.ts'),
@@ -88,7 +92,7 @@ async function withRules(given: Given, mode: GuardMode): Promise<GuardConfig> {
   throw new OomscopeError('USAGE', [...messages].map(printable).join('\n'));
 }
 
-/** The option for a setting: "rule[0].min_size" is --min-size. */
+/** The option that a path of a setting comes from: "rule[0].min_size" comes from --min-size. */
 function optionOf(path: string): string {
   const name = /^(?:rule\[\d+\]\.)?([a-z_]+)/.exec(path)?.[1] ?? path;
   return name === 'on' ? 'cgroup' : name.replaceAll('_', '-');

@@ -4,7 +4,9 @@ import { readIfPresent } from '../../../linux/read-if-present.ts';
 import { noOwner } from '../../../model/container.ts';
 import type { MemoryRow } from '../../../pressure/memory-rows.ts';
 
-/** The system's row before the monitor is open, which takes seconds on a busy machine: from /proc, in a millisecond. */
+/**
+ * Reads the system's row from /proc in a millisecond. It is shown until the monitor is open, which can take seconds.
+ */
 export function firstRow(): { row: MemoryRow; swap: { totalBytes: number; freeBytes: number } } {
   const memory = readMeminfo();
   const text = readIfPresent('/proc/pressure/memory');

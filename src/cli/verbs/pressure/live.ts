@@ -7,7 +7,7 @@ import { type Note, renderPressure, type SortKey, sortKeys } from './view.ts';
 
 const MOST_NOTES = 100;
 
-/** The view on the terminal, from its construction until it is disposed of. */
+/** The live view on the terminal. It is shown from its construction until it is disposed of. */
 export class PressureLive implements Disposable {
   #watch: MemoryWatch | undefined;
   readonly #paint: Paint;
@@ -17,7 +17,7 @@ export class PressureLive implements Disposable {
   #sort: SortKey = 'p';
   #offset = 0;
 
-  /** Draws at once, from /proc: opening the monitor may take seconds. */
+  /** Draws at once with values from /proc, because opening the monitor can take seconds. */
   constructor(paint: Paint, onQuit: () => void) {
     this.#paint = paint;
     this.#onQuit = onQuit;
@@ -26,17 +26,21 @@ export class PressureLive implements Disposable {
     this.draw();
   }
 
-  /** Draws from this monitor from now on. */
+  /** From now on the view shows the values of this monitor. */
   attach(watch: MemoryWatch): void {
     this.#watch = watch;
   }
 
-  /** Adds a sentence of oomscope's own to the events. */
+  /** Adds a message of oomscope itself to the list of events. */
   say(message: string): void {
     this.note({ time: new Date().toISOString(), severity: 'warning', message });
   }
 
-  /** Adds an event. @param repeats a key of events that repeat: only the last of them is shown, with their number */
+  /**
+   * Adds an event.
+   *
+   * @param repeats a key; of several events with the same key only the last is shown, with their number
+   */
   note(note: Note, repeats?: string): void {
     const before = repeats === undefined ? -1 : this.#notes.findIndex((each) => each.repeats === repeats);
     const [same] = before < 0 ? [] : this.#notes.splice(before, 1);

@@ -1,4 +1,4 @@
-/** The options of `oomscope pressure`, and what the monitor is opened with for them. */
+/** The options of `oomscope pressure`, and the options of the monitor that are made from them. */
 
 import { raisedLevels } from '../../../model/level.ts';
 import type { MemoryWatchOptions } from '../../../pressure/memory-watch.ts';
@@ -21,10 +21,10 @@ const DEFAULT_STALL_MS = 100;
 
 export const options = {
   cgroup: several(cgroup('GLOB', 'only these memory cgroups and those below them')),
-  wait: flag('wait for a cgroup of --cgroup that does not exist yet, or no longer'),
+  wait: flag('wait for a cgroup of --cgroup that does not exist yet or was removed'),
   level: oneOf(
     'LEVEL',
-    'only report changes that reach at least this level, and when they are over; critical leaves out countdowns that are not near their end',
+    'only report changes to this level or a higher one, and the end of such a period; with critical, only countdowns that are near their end',
     raisedLevels,
   ),
   stall: byDefault(
@@ -35,7 +35,9 @@ export const options = {
     '10ms,100ms,1s',
     windows('TIMES', 'measure the share of stalled time over these windows, one to three, the shortest first'),
   ),
-  psi: flag('derive the levels from the kernel’s PSI files: later and without causes, but no privilege is needed'),
+  psi: flag(
+    'derive the levels from the kernel’s PSI files; this needs no privilege, but levels come later and without causes',
+  ),
   reclaim: several(
     order('CGROUP=SIZE', 'at level critical, reclaim this much memory from this cgroup by memory.reclaim (cgroup v2)'),
   ),
@@ -48,14 +50,14 @@ export type Given = Values<typeof options>;
 export function watchOptions({ cgroup, psi, stall, window, reclaim }: Given): MemoryWatchOptions {
   const common = { cgroups: cgroup, reclaim };
   if (!psi) {
-    // With an option that only BPF can serve, PSI is no substitute: the user hears why BPF is not possible.
+    // Some options work only with BPF. If BPF fails, the user gets the reason, because PSI cannot replace it.
     const needed = stall !== undefined || window !== undefined;
     const stallMs = stall === undefined ? DEFAULT_STALL_MS : stall.ms;
     const pressure = { stallMs, ...(window && { windows: window.map(windowOf) }) };
     return { ...common, source: needed ? 'bpf' : 'best', pressure };
   }
   if (stall !== undefined)
-    throw usage('--stall: the kernel’s PSI files know no single stalls: leave --psi or --stall out.');
+    throw usage('--stall: the kernel’s PSI files do not report single stalls: leave --psi or --stall out.');
   if (window === undefined) return { ...common, source: 'psi' };
   const [ms = 0] = window;
   if (window.length > 1 || ms < 500) {
@@ -66,7 +68,7 @@ export function watchOptions({ cgroup, psi, stall, window, reclaim }: Given): Me
   return { ...common, source: 'psi', intervalMs: ms };
 }
 
-/** A window with the thresholds of the default window nearest to it. */
+/** A window of this length. Its thresholds are those of the default window with the nearest length. */
 function windowOf(ms: number): PressureWindowOptions {
   const distance = (window: PressureWindowOptions) => Math.abs(Math.log(window.ms / ms));
   const nearest = defaultWindows.reduce((best, window) => (distance(window) < distance(best) ? window : best));

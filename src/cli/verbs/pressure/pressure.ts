@@ -11,8 +11,8 @@ import { options, watchOptions } from './options.ts';
 
 export const verb = defineVerb({
   description: [
-    'Shows on a terminal how short of memory the system and its cgroups are: the share of time in which some task, or all tasks, waited for memory; usage, limits, growth, and when a limit will be reached. In a pipe it writes JSON Lines: when pressure or usage changes its level, which tasks wait long, and how near the kernel is to its OOM killer.',
-    'At level critical it suggests which process to end. It never ends a process, drops caches or turns swap off.',
+    'Shows on a terminal how short of memory the system and its cgroups are: the share of time in which some task, or all tasks, waited for memory; usage, limits, growth, and when a limit will be reached. In a pipe it writes events as JSON Lines: changes of the level of pressure or usage, tasks that wait long, and how near the kernel is to an OOM kill.',
+    'At level critical it suggests which process to end. The verb never ends a process, drops caches or turns off swap.',
   ],
   options,
   format: 'records',
@@ -31,7 +31,7 @@ export const verb = defineVerb({
     { command: "sudo oomscope pressure --cgroup '/system.slice/*'", about: 'Watch only the services of systemd.' },
     {
       command: 'sudo oomscope pressure --json --level critical | jq .message',
-      about: 'Print a sentence when memory gets critically short.',
+      about: 'Print a sentence when the level becomes critical.',
     },
     {
       command: 'sudo oomscope pressure --cgroup /shop --wait --stall 10ms',
@@ -40,14 +40,14 @@ export const verb = defineVerb({
     { command: 'oomscope pressure --psi --window 2s', about: 'Watch without any privilege.' },
     {
       command: 'sudo oomscope pressure --reclaim /batch.slice=512M',
-      about: 'When memory is critically short, take some from a group that can wait.',
+      about: 'At level critical, reclaim memory from a cgroup that is less important.',
     },
   ],
   exits: {
     ok: true,
     failed: 'every cgroup named by --cgroup is gone',
     usage: true,
-    unavailable: 'this kernel or installation cannot do what was asked for',
+    unavailable: 'this kernel or installation does not support one of the options',
     noPermission: true,
   },
   run,
@@ -131,7 +131,7 @@ function levelFilter(
   reaches: typeof Reaches,
 ): (event: Event) => boolean {
   if (level === undefined) return () => true;
-  // A subject's pressure and its usage reach the level independently.
+  // The pressure of a subject and its usage have separate levels, so each has a filter of its own.
   const of = { 'pressure.level': reaches(level), 'memory.usage': reaches(level) };
   return (event) => {
     if (event.type === 'pressure.level' || event.type === 'memory.usage') return of[event.type](event);
@@ -140,11 +140,14 @@ function levelFilter(
   };
 }
 
-/** In the last quarter of the rounds after which the kernel kills. */
+/** Is the countdown in the last quarter of the reclaim rounds after which the kernel kills? */
 const isNearTheEnd = ({ fruitless_rounds, rounds_until_oom }: PressureCountdown) =>
   fruitless_rounds >= 0.75 * rounds_until_oom;
 
-/** A key for events that come in bursts about the same subject: the view shows only the last of them, with their number. */
+/**
+ * A key for events that come in bursts. Of several events with the same key, the view shows only the last, with their
+ * number.
+ */
 function repeated(event: Event): string | undefined {
   if (event.type === 'pressure.countdown') return `${event.type} ${event.subject.path}`;
   return event.type === 'pressure.stall' ? `${event.type} ${event.task.comm} ${event.task.cgroup_id}` : undefined;

@@ -1,5 +1,5 @@
 /**
- * The live view of `oomscope pressure`, as lines of exactly the terminal's width: a pure function of the state that it shows.
+ * Draws the live view of `oomscope pressure` as lines that are exactly as wide as the terminal. The function is pure.
  */
 import type { Envelope } from '../../../model/events.ts';
 import type { PressureLevelName, PressureSubject } from '../../../model/pressure.ts';
@@ -12,17 +12,17 @@ import { printable } from '../../../text/printable.ts';
 export const sortKeys = { p: 'pressure', u: 'usage', g: 'growth', l: 'time left', n: 'name' } as const;
 export type SortKey = keyof typeof sortKeys;
 
-/** An event, or a sentence of oomscope itself. */
+/** An event, or a message of oomscope itself. */
 export type Note = Pick<Envelope, 'time' | 'severity' | 'message'> & { subject?: PressureSubject };
 
 export interface PressureView {
   node: string;
-  /** Where the levels come from: BPF or PSI. */
+  /** The source of the levels: BPF or PSI. */
   source: string;
-  /** The system first. */
+  /** The first row is the system; the others are cgroups. */
   rows: readonly MemoryRow[];
   swap: { totalBytes: number; freeBytes: number };
-  /** The events, the newest last. */
+  /** The events, oldest first. */
   events: readonly Note[];
   sort: SortKey;
   /** How many cgroups above the first visible row are scrolled out of view. */
@@ -30,7 +30,7 @@ export interface PressureView {
   now: Date;
 }
 
-/** Rows that are always shown: a blank one, the two heads, the keys. */
+/** The number of rows that are always shown: a blank row, the two table heads, and the list of keys. */
 const HEADS = 4;
 
 type Style = Parameters<Paint>[0];
@@ -48,7 +48,7 @@ export function renderPressure(view: PressureView, columns: number, rows: number
   if (system) lines.push(...systemLines(system, view.swap, columns, paint));
   const table = tableOf(columns);
   const sorted = [...groups].sort(orders[view.sort]);
-  // The events get a quarter of the rows, and those that the cgroups do not need.
+  // The events get a quarter of the rows, and in addition the rows that the cgroups do not need.
   const free = Math.max(0, rows - lines.length - HEADS);
   const eventRows = Math.max(Math.min(free, Math.max(1, Math.floor(rows / 4))), free - sorted.length);
   const room = free - eventRows;
@@ -96,7 +96,7 @@ interface Table {
   row: (row: MemoryRow, paint: Paint) => string;
 }
 
-/** The table with as many columns as fit. The name has at least 16 characters, and takes the rest of the line. */
+/** Chooses as many columns as fit. The name gets the rest of the line, at least 16 characters. */
 function tableOf(columns: number): Table {
   const barWidth = columns >= 120 ? 16 : columns >= 100 ? 8 : 4;
   const cells: [head: string, width: number, cell: (row: MemoryRow) => string][] = [
@@ -147,7 +147,7 @@ function isSure({ bytes_per_second, uncertainty_bytes_per_second }: NonNullable<
   return Math.abs(bytes_per_second) > Math.max(1024, uncertainty_bytes_per_second);
 }
 
-/** Empty for more than a day. */
+/** The time until the limit is reached; an empty text if it is longer than a day. */
 function timeLeft(row: MemoryRow): string {
   const seconds = secondsLeft(row);
   return seconds < 86_400 ? formatSpan(seconds) : '';
@@ -175,7 +175,7 @@ function footer(sort: SortKey, columns: number, paint: Paint): string {
 
 const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** A value above 0 is drawn with at least one step. */
+/** Draws a bar. A value above 0 gets at least one step, so that it is visible. */
 function bar(value: number | null, width: number): string {
   if (value === null) return '?'.padEnd(width);
   const full = Math.min(1, Math.max(0, value)) * width * 8;

@@ -10,18 +10,18 @@ import { type Choice, choiceOptions, choose, profileWords, stateFile, systemdDir
 const options = {
   ...choiceOptions,
   'state-file': stateFile,
-  watch: flag('stay, and apply the profiles to processes as they are started'),
+  watch: flag('keep running, and apply the profiles to each new process'),
   realtime: flag(
-    'with --watch: run ahead of all processes that are not real-time (SCHED_RR), to be in time when all CPUs are busy',
+    'with --watch: run with real-time priority (SCHED_RR), so that oomscope is fast enough when all CPUs are busy',
   ),
-  install: flag('install drop-ins for systemd as well: services then keep their value over a restart'),
+  install: flag('also install drop-ins for systemd, so that services get the value again after a restart'),
   'systemd-dir': systemdDir,
   yes: flag('on a terminal, do not ask before applying'),
 };
 
 export const verb = defineVerb({
   description: [
-    'Shows the plan, then gives each process its value. What was found is written to the undo file before anything is changed. A process that is not the planned one, or has changed since, is left alone. Children that are started from then on inherit the value; running children keep theirs.',
+    'Shows the plan, then sets the oom_score_adj of each process. The old values are written to the undo file before any value is changed. A process is left alone if its pid now belongs to another process, or if it has changed since the plan. Children that start later inherit the new value; running children keep theirs.',
     'Setting a value lower than the present one needs CAP_SYS_RESOURCE; --watch needs CAP_BPF and CAP_PERFMON as well.',
   ],
   words: profileWords,
@@ -32,20 +32,20 @@ export const verb = defineVerb({
     { command: 'sudo oomscope protect apply', about: 'Apply all profiles, after asking.' },
     {
       command: 'sudo oomscope protect apply database web --install',
-      about: 'Apply two profiles, also for the next start of services.',
+      about: 'Apply two profiles, and install drop-ins for the next start of services.',
     },
     {
       command: 'sudo oomscope protect apply --watch --json',
-      about: 'Apply to new processes as they start, and log it.',
+      about: 'Apply the profiles also to new processes, and log each change.',
     },
     {
       command: 'oomscope protect apply web --yes --state-file ./undo.jsonl',
-      about: 'Keep the undo file elsewhere; raising values of your own processes needs no privilege.',
+      about: 'Use another undo file. Raising the values of your own processes needs no privilege.',
     },
   ],
   exits: {
     ok: true,
-    failed: 'a change was refused, or a profile that was named matches nothing',
+    failed: 'the kernel refused a change, or a PROFILE matches no process',
     usage: true,
     noInput: 'the file of --profiles is missing',
   },
@@ -72,7 +72,7 @@ async function run({ given, words, asText, paint }: Context<typeof options>): Pr
     import('../../../protect/undo-file.ts'),
   ]);
   using ledger = openUndoFile(given['state-file']);
-  process.stdout.on('error', () => {}); // the reader is gone; what was begun is completed
+  process.stdout.on('error', () => {}); // the reader has closed stdout; the changes are still completed
   let refused = false;
   const onApplied = (applied: Applied, latencyNs: bigint | null) => {
     refused ||= applied.outcome === 'refused';

@@ -1,4 +1,4 @@
-/** What `protect plan` and `protect apply` have in common: the profiles that were named, and the plan. */
+/** The common part of `protect plan` and `protect apply`: choosing the profiles, and making the plan. */
 
 import { DEFAULT_UNDO_FILE, SYSTEMD_DIRECTORY } from '../../../protect/paths.ts';
 import type { Plan, PlanOptions } from '../../../protect/plan.ts';
@@ -9,19 +9,22 @@ import type { Words } from '../../verb/help.ts';
 import { byDefault, flag, text, usage } from '../../verb/options.ts';
 
 export const choiceOptions = {
-  profiles: text('FILE', 'profiles of your own, in TOML; they are tried before the built-in ones'),
-  'in-containers': flag(
-    'change processes in containers as well, though their runtime or the kubelet sets their values',
-  ),
+  profiles: text('FILE', 'your own profiles, in TOML; they are tried before the built-in profiles'),
+  'in-containers': flag('also change processes in containers, although their runtime or the kubelet sets these values'),
 };
 
-export const profileWords: Words = { name: 'PROFILE', about: 'only these profiles, and not all' };
+export const profileWords: Words = { name: 'PROFILE', about: 'use only these profiles; by default all are used' };
 
 export const stateFile = byDefault(DEFAULT_UNDO_FILE, text('FILE', 'the undo file'));
 
 export const systemdDir = byDefault(SYSTEMD_DIRECTORY, text('DIR', 'the directory of drop-ins'));
 
-/** The profiles of the file come first; one with the name of a built-in one replaces it. @throws OomscopeError CONFIG, NO_INPUT */
+/**
+ * The profiles of the file, then the built-in ones. A profile of the file replaces a built-in profile of the same
+ * name.
+ *
+ * @throws OomscopeError CONFIG, NO_INPUT
+ */
 export async function allProfiles(file: string | undefined): Promise<Profile[]> {
   const { builtIn } = await import('../../../protect/profile.ts');
   if (file === undefined) return [...builtIn];
@@ -35,11 +38,14 @@ export interface Choice {
   subjects: Subject[];
   plan: Plan;
   options: PlanOptions;
-  /** Were profiles named? Then one that matches nothing is a mistake. */
+  /** Did the user name profiles? Then a profile that matches no process is reported as a mistake. */
   named: boolean;
 }
 
-/** @param names of profiles; none: all. @throws OomscopeError USAGE: there is no such profile; CONFIG, NO_INPUT */
+/**
+ * @param names names of profiles; an empty list selects all.
+ * @throws OomscopeError USAGE: there is no such profile; CONFIG, NO_INPUT
+ */
 export async function choose(
   names: readonly string[],
   given: { profiles: string | undefined; 'in-containers': boolean | undefined },

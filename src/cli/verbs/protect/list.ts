@@ -10,7 +10,7 @@ const options = { profiles: choiceOptions.profiles, 'state-file': stateFile };
 
 export const verb = defineVerb({
   description: [
-    'Lists the profiles in the order in which they are tried, and what `protect apply` has changed: the value that was found, the value that was written, and the value that each process has now.',
+    'Lists the profiles in the order in which they are tried, and the changes of `protect apply`: for each process the value before, the value that was set, and the present value.',
   ],
   options,
   format: 'document',
@@ -21,7 +21,7 @@ export const verb = defineVerb({
     { command: 'oomscope protect list --profiles /etc/oomscope/profiles.toml', about: 'Include profiles of your own.' },
     {
       command: "oomscope protect list --json |\n  jq '.applied[] | select(.now != .after)'",
-      about: 'Print processes that ended or were changed since.',
+      about: 'Print processes that have ended or were changed by another program.',
     },
   ],
   exits: { ok: true, usage: true, noInput: 'the file of --profiles is missing' },
@@ -34,7 +34,7 @@ interface Change {
   profile: string;
   before: number;
   after: number;
-  /** null: the process has ended, or may not be read. */
+  /** The present value. null: the process has ended, or oomscope may not read it. */
   now: number | null;
 }
 

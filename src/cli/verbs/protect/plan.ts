@@ -7,13 +7,13 @@ import { choiceOptions, choose, profileWords, systemdDir } from './choice.ts';
 
 const options = {
   ...choiceOptions,
-  'drop-ins': flag('print drop-ins for systemd instead; with them services keep their value over a restart'),
+  'drop-ins': flag('print drop-ins for systemd instead; with drop-ins, services get the value again after a restart'),
   'systemd-dir': systemdDir,
 };
 
 export const verb = defineVerb({
   description: [
-    'Shows which processes would get which oom_score_adj, why, and what to consider first. Changes nothing, and needs no privilege, but only root can see the programs of other users.',
+    'Shows which oom_score_adj each process would get, why, and what to consider before. The verb changes nothing and needs no privilege, but only root can see the programs of other users.',
   ],
   words: profileWords,
   options,
@@ -22,11 +22,11 @@ export const verb = defineVerb({
   examples: [
     { command: 'oomscope protect plan', about: 'Show what all profiles would change.' },
     { command: 'oomscope protect plan database --drop-ins', about: 'Print systemd drop-ins for databases.' },
-    { command: 'oomscope protect plan --profiles /etc/oomscope/profiles.toml', about: 'Add profiles of your own.' },
+    { command: 'oomscope protect plan --profiles /etc/oomscope/profiles.toml', about: 'Add your own profiles.' },
   ],
   exits: {
     ok: true,
-    failed: 'a profile that was named matches no process that may be changed',
+    failed: 'a PROFILE matches no process that may be changed',
     usage: true,
     noInput: 'the file of --profiles is missing',
   },

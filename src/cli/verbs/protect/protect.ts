@@ -3,8 +3,8 @@ import { defineGroup } from '../../verb/define-group.ts';
 export const verb = defineGroup({
   verbs: {
     plan: { about: 'show what would be changed, and why', load: () => import('./plan.ts') },
-    apply: { about: 'apply profiles, and record what was found', load: () => import('./apply.ts') },
-    undo: { about: 'restore what was found', load: () => import('./undo.ts') },
+    apply: { about: 'apply profiles, and record the old values', load: () => import('./apply.ts') },
+    undo: { about: 'restore the old values', load: () => import('./undo.ts') },
     list: { about: 'list the profiles, and what is applied now', load: () => import('./list.ts') },
   },
   noun: 'ACTION',

@@ -9,22 +9,25 @@ const options = { 'state-file': stateFile };
 
 export const verb = defineVerb({
   description: [
-    'Restores every value that `protect apply` found, also after it was interrupted; the values that children have inherited; and removes the drop-ins that it installed. A value that was changed since by another program is left, and reported.',
+    'Restores every value that `protect apply` changed, even if it was interrupted, and the values that children inherited. Removes the drop-ins that it installed. A value that another program has changed since is not restored, but reported.',
   ],
   options,
   format: 'records',
   renamed: { state: 'state-file' },
   examples: [
     { command: 'sudo oomscope protect undo', about: 'Undo all changes.' },
-    { command: 'oomscope protect undo --state-file ./undo.jsonl', about: 'Undo what was recorded in another file.' },
+    {
+      command: 'oomscope protect undo --state-file ./undo.jsonl',
+      about: 'Undo the changes that are recorded in another file.',
+    },
     {
       command: 'sudo oomscope protect undo --json |\n  jq -c \'select(.outcome != "restored")\'',
-      about: 'Print what was not restored.',
+      about: 'Print the values that were not restored.',
     },
   ],
   exits: {
     ok: 'everything was undone, or there was nothing to undo',
-    failed: 'a value could not be restored, and stays in the undo file',
+    failed: 'a value could not be restored; its entry stays in the undo file',
     usage: true,
   },
   run,

@@ -1,6 +1,6 @@
 import { ScoreAdjFile } from '../../../process/oom-score-adj-file.ts';
 
-/** The oom_score_adj that a process has now. null: it has ended, or may not be read. */
+/** The present oom_score_adj of a process. null: the process has ended, or oomscope may not read it. */
 export function valueNow(pid: number, startTicks: number): number | null {
   try {
     using file = ScoreAdjFile.open({ pid, startTicks });

@@ -1,4 +1,4 @@
-/** Plans and their results, as text and as JSON. */
+/** Writes plans and their results as text and as JSON. */
 import type { Applied } from '../../../protect/apply.ts';
 import type { DropIn, Installed } from '../../../protect/drop-in.ts';
 import type { Plan, PlanEntry } from '../../../protect/plan.ts';
@@ -7,7 +7,7 @@ import type { Paint } from '../../../render/paint.ts';
 import { hanging } from '../../../render/wrap.ts';
 import { printable } from '../../../text/printable.ts';
 
-/** @param named were profiles named? Then one that matches nothing is a mistake */
+/** @param named did the user name profiles? Then a profile that matches no process is reported as a mistake */
 export function planLines(
   { entries, idle }: Plan,
   { named, columns, paint }: { named: boolean; columns: number; paint: Paint },
@@ -76,11 +76,11 @@ export function undoneLine({ what, pid, outcome, before, after, detail }: Undone
   const value = before === null ? 'removed' : `${after} → ${before}`;
   const texts: Record<Undone['outcome'], string> = {
     restored: value,
-    inherited: `${value}, which it had inherited`,
-    untouched: before === null ? 'is not there' : `has ${before}, as it was found`,
-    changed: `left as it is${why}`,
+    inherited: `${value}; the process had inherited the value`,
+    untouched: before === null ? 'does not exist' : `already has its old value ${before}`,
+    changed: `not restored${why}`,
     gone: 'has ended',
-    refused: `could not be put back${why}`,
+    refused: `could not be restored${why}`,
   };
   const good = outcome !== 'changed' && outcome !== 'refused';
   return `${paint(good ? 'green' : 'yellow', outcome.padEnd(9))} ${who}: ${texts[outcome]}`;
@@ -94,7 +94,7 @@ export function installedLine({ outcome, path }: Installed): string {
   const text = {
     written: 'written',
     'as it is': 'already as it should be',
-    foreign: 'left alone, another file is there; edit it by hand, or undo first',
+    foreign: 'not written, because another file has this name; edit it by hand, or run undo first',
   };
   return `${path}: ${text[outcome]}.`;
 }

@@ -1,4 +1,4 @@
-/** `oomscope protect apply --watch` */
+/** Implements `oomscope protect apply --watch`. */
 import { survive } from '../../../process/survival.ts';
 import type { UndoLedger } from '../../../process/undo-ledger.ts';
 import type { Applied } from '../../../protect/apply.ts';
@@ -14,13 +14,13 @@ export async function watchProfiles(
   onApplied: (applied: Applied, latencyNs: bigint | null) => void,
   realtime: boolean,
 ): Promise<void> {
-  survive({ nice: -20 }); // before the threads of the addon are started: they inherit it
+  survive({ nice: -20 }); // before the threads of the addon start, because they inherit the priority
   const ending = new RunUntil();
   ending.bySignals('SIGINT', 'SIGTERM');
   process.stdout.on('error', ending.now);
   using applier = new ProfileApplier({
     ...{ profiles, plan, ledger, onApplied },
-    onLost: (count) => tell(`${count} execs were lost; all processes are checked again.`),
+    onLost: (count) => tell(`${count} exec events were lost, so all processes are checked again.`),
     onError: ending.fail,
   });
   if (realtime) {
@@ -28,7 +28,7 @@ export async function watchProfiles(
     if (refused) tell(`--realtime: ${refused}`);
   }
   applier.applyToAll(first);
-  applier.applyToAll(); // processes that started between the plan and the watch
+  applier.applyToAll(); // includes processes that started after the plan was made
   tell('Watching for new processes. Ctrl-C stops; the values stay until `oomscope protect undo`.');
   await ending.comes();
   ending.throwFailure();

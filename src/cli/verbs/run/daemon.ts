@@ -1,4 +1,4 @@
-/** The daemon of `oomscope run`: what the configuration asks for, until a signal ends it. */
+/** The daemon of `oomscope run`. It runs the parts that the configuration enables until a signal ends it. */
 import type { AlertSinks } from '../../../alerts/alert-sinks.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
 import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
@@ -30,7 +30,7 @@ export interface DaemonOptions {
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   beginStartUp();
   const { file, durationMs } = options;
-  // From the first moment: a process without a handler is ended by SIGHUP.
+  // The handler is set first, because SIGHUP ends a process that has no handler.
   let daemon: Daemon | undefined;
   let isDue = false;
   const onHangup = () => {
@@ -49,7 +49,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (isDue) daemon.reload();
   endStartUp();
   notify('READY=1', statusOf(config));
-  tell(`Running by ${file}. Press Ctrl-C to stop.`);
+  tell(`Running with ${file}. Press Ctrl-C to stop.`);
   const watchdog = watchdogMs();
   const alive = watchdog === undefined ? undefined : setInterval(() => notify('WATCHDOG=1'), watchdog);
   await ending.comes(durationMs);
@@ -68,7 +68,7 @@ class Daemon {
   readonly #ending: RunUntil;
   #config: Config;
   readonly #alerts: AlertSinks;
-  /** Reloads come one after another. */
+  /** Settled when the last reload is done, so that reloads run one after another. */
   #reloading = Promise.resolve();
 
   constructor(options: DaemonOptions, config: Config, watch: Watch, alerts: AlertSinks, ending: RunUntil) {
@@ -92,7 +92,9 @@ class Daemon {
     if (this.#config.guard) for (const note of otherKillers()) tell(note);
   }
 
-  /** On SIGHUP: takes over what can be changed while running. */
+  /**
+   * Called on SIGHUP. Reads the configuration again, and applies the settings that can change while the daemon runs.
+   */
   readonly reload = (): void => {
     this.#reloading = this.#reloading.then(() => this.#reload());
   };
@@ -131,7 +133,7 @@ class Daemon {
       this.#config = next;
       tell(`Reloaded ${file}.`);
     } catch (error) {
-      tell(`Did not reload ${file}, the old configuration stays.`);
+      tell(`${file} was not reloaded; the old configuration stays in effect.`);
       process.stderr.write(`${printableLines((error as Error).message)}\n`);
     }
     notify('READY=1', statusOf(this.#config));

@@ -2,25 +2,28 @@ import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { duration, text, usage } from '../../verb/options.ts';
 
 const options = {
-  config: text('FILE', 'the configuration, in TOML; needed'),
+  config: text('FILE', 'the configuration, in TOML; this option is required'),
   duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
 };
 
 export const verb = defineVerb({
   description: [
-    'Traces OOM kills, watches memory pressure, sends alerts and guards, as one configuration file says. `oomscope config print` shows all settings.',
-    'SIGHUP reads the file again; when it has faults, the old configuration stays and the faults are on stderr. It notifies systemd when it is ready and that it is alive (Type=notify, WatchdogSec=).',
+    'Traces OOM kills, watches memory pressure, sends alerts and runs the guard, as the configuration file says. `oomscope config print` shows all settings.',
+    'On SIGHUP the daemon reads the file again. If the file has faults, the daemon keeps the old configuration and writes the faults to stderr. The daemon tells systemd when it is ready and that it is alive (Type=notify, WatchdogSec=).',
   ],
   options,
   format: 'records',
   examples: [
-    { command: 'oomscope config print > /etc/oomscope.toml', about: 'Begin with a file of all settings.' },
+    { command: 'oomscope config print > /etc/oomscope.toml', about: 'Create a file with all settings.' },
     { command: 'sudo oomscope run --config /etc/oomscope.toml', about: 'Run in the foreground.' },
     {
       command: 'sudo oomscope run --config /etc/oomscope.toml --text --duration 1m',
       about: 'Try a configuration for a minute, with readable output.',
     },
-    { command: 'sudo oomscope systemd install --config /etc/oomscope.toml --now', about: 'Run it as a service.' },
+    {
+      command: 'sudo oomscope systemd install --config /etc/oomscope.toml --now',
+      about: 'Run the daemon as a service.',
+    },
   ],
   exits: {
     ok: true,

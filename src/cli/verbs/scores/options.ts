@@ -1,4 +1,4 @@
-/** The options of `oomscope scores`, and what they ask of the table of scores. */
+/** The options of `oomscope scores`, and the query that is made from them. */
 import type { ScoreSort, ScoresOptions } from '../../../scores/score-sampler.ts';
 import { cgroupMatch, globMatch } from '../../../text/glob.ts';
 import { byDefault, count, duration, flag, oneOf, several, text, usage, type Values } from '../../verb/options.ts';
@@ -8,17 +8,17 @@ const sorts: readonly ScoreSort[] = ['badness', 'memory', 'swap', 'growth', 'adj
 export const options = {
   cgroup: several(text('GLOB', 'only processes in this cgroup or below it')),
   'at-limit': flag(
-    'list the processes that would be killed when the limit of the one --cgroup is hit (its own, or the nearest above it), and not when the whole system runs out',
+    'rank for an OOM at the limit of the cgroup of --cgroup (its own limit, or the nearest above it), not for an OOM of the whole system',
   ),
   comm: several(text('GLOB', 'only processes of this name')),
-  threshold: count('PERMILLE', 'only processes that hold at least this many thousandths of the memory'),
-  spared: flag('list processes, too, that the kernel never kills'),
+  threshold: count('PERMILLE', 'only processes that use at least this many thousandths of the memory'),
+  spared: flag('also list processes that the kernel never kills'),
   top: byDefault('10; with --watch as many as fit', count('N', 'how many processes to list')),
   sort: byDefault('badness, the order in which the kernel would kill', oneOf('BY', 'sort by one of', sorts)),
   watch: flag('sample repeatedly: a live view on a terminal, JSON Lines elsewhere'),
   interval: byDefault('1s', duration('TIME', 'interval of --watch, at least 50ms')),
   duration: duration('TIME', 'end --watch after this time'),
-  proc: flag('read /proc, also where a BPF iterator would be faster'),
+  proc: flag('read /proc, even if a BPF iterator would be faster'),
 };
 
 export type ScoresGiven = Values<typeof options>;
@@ -47,7 +47,7 @@ export function wantedBy(given: ScoresGiven): Wanted {
   };
 }
 
-/** The one cgroup whose limit is meant. */
+/** The path of the one cgroup whose limit --at-limit refers to. */
 function domainOf(globs: readonly string[]): string {
   const [path] = globs;
   if (path === undefined || globs.length > 1 || /[*?]/.test(path)) {

@@ -7,7 +7,7 @@ import { options, wantedBy } from './options.ts';
 
 export const verb = defineVerb({
   description: [
-    "Lists the processes that would be killed next, in the kernel's own order: by resident memory, swap, page tables and oom_score_adj, as a share of the memory that would run out. Changes nothing. Without privileges it reads /proc.",
+    "Lists the processes that would be killed next, in the kernel's own order: by resident memory, swap, page tables and oom_score_adj, as a share of the whole memory (RAM and swap, or the limit of --at-limit). Changes nothing. Without privileges the verb reads /proc.",
   ],
   options,
   format: 'document',
@@ -19,13 +19,15 @@ export const verb = defineVerb({
       rows: [
         ['RANK', "place in the kernel's order"],
         ['ADJ', 'oom_score_adj'],
-        ['SCORE', '/proc/PID/oom_score; an idle process has 666'],
-        ['MEM‰', 'memory that it holds, in thousandths of what would run out'],
-        ['BAD‰', 'MEM‰ with the adjustment'],
+        ['SCORE', 'the value of /proc/PID/oom_score; a process with no memory and oom_score_adj 0 has 666'],
+        ['MEM‰', 'memory of the process, in thousandths of the whole memory'],
+        ['BAD‰', 'MEM‰ plus oom_score_adj'],
         ['FULL IN', 'time until all memory is gone if the process keeps growing'],
       ],
     },
-    { text: 'Red: FULL IN is under a minute. Yellow: under ten minutes, or the process holds half of the memory.' },
+    {
+      text: 'A row is red if FULL IN is less than a minute. It is yellow if FULL IN is less than ten minutes, or if the process holds half of the memory.',
+    },
     {
       title: 'Keys of the live view',
       rows: [
@@ -40,7 +42,7 @@ export const verb = defineVerb({
     { command: 'oomscope scores --watch --sort growth', about: 'Watch which processes grow.' },
     {
       command: 'oomscope scores --cgroup /system.slice/ssh.service --at-limit',
-      about: 'Rank the processes of a service for the moment when its own limit is hit.',
+      about: 'Rank the processes of a service for an OOM at its own limit.',
     },
     { command: "oomscope scores --json --top 1 | jq '.scores[0].comm'", about: 'Print the name of the next victim.' },
   ],

@@ -1,4 +1,4 @@
-/** The table of scores as lines of text, as wide as the terminal. */
+/** Writes the table of scores as lines of text that are as wide as the terminal. */
 import { shortId } from '../../../model/container.ts';
 import type { Score, ScoreSample } from '../../../model/score.ts';
 import type { Paint } from '../../../render/paint.ts';
@@ -9,7 +9,10 @@ import { printable } from '../../../text/printable.ts';
 interface Column {
   title: string;
   width: number;
-  /** Columns with the highest number are left out first where the terminal is narrow; 0: never left out. */
+  /**
+   * If the terminal is narrow, the columns with the highest number are left out first. 0: the column is never left
+   * out.
+   */
   dispensable: number;
   left?: boolean;
   text: (score: Score, before: Score | undefined) => string;
@@ -45,14 +48,17 @@ export function summary({ domain, domain_bytes, available_bytes, candidates }: S
   return `${what}: ${formatBytes(domain_bytes)}${left}; ${candidates} processes could be killed`;
 }
 
-/** @param before scores of the previous sample by pid and start time, for the change; undefined: there is only one sample */
+/**
+ * @param before the previous sample's scores by pid and start time, to show changes; undefined: there is only one
+ * sample
+ */
 export function scoreLines(
   sample: ScoreSample,
   width: number,
   paint: Paint,
   before?: ReadonlyMap<string, Score>,
 ): string[] {
-  // A single sample knows neither growth nor change.
+  // From a single sample, neither growth nor change can be computed.
   const moving = columns.filter(({ dispensable }) => before !== undefined || ![1, 3].includes(dispensable));
   const used = fitting(moving, width);
   const place = Math.max(0, Math.min(width - widthOf(used) - 1, 64));
@@ -80,13 +86,13 @@ function fitting(wanted: readonly Column[], width: number): readonly Column[] {
   return used;
 }
 
-/** The container or unit; where there is neither, the cgroup. */
+/** The name of the process's container or unit, or the path of its cgroup if it has neither. */
 function ownerOf({ container, unit, cgroup }: Score): string {
   if (container) return printable(container.name ?? `${container.runtime ?? 'container'} ${shortId(container.id)}`);
   return printable(unit ?? cgroup ?? dash);
 }
 
-/** The colour follows the share of memory and the time until it is full; the score alone says neither. */
+/** Chooses the colour of a row by the share of memory and by the time until memory is full. The score shows neither. */
 function emphasis({ memory_per_mille, growth, spared }: Score, line: string, paint: Paint): string {
   const seconds = growth?.exhausted_in_seconds_range?.[1] ?? null;
   if (seconds !== null && seconds < 60) return paint('red', line);
@@ -100,7 +106,7 @@ function change({ oom_score }: Score, before: Score | undefined): string {
   return difference > 0 ? `+${difference}` : String(difference);
 }
 
-/** 0 where the growth is within its uncertainty. */
+/** The growth in bytes per second. It is 0 if the growth is smaller than its uncertainty. */
 function rate(growth: Score['growth']): string {
   if (growth === null) return dash;
   const { bytes_per_second, uncertainty_bytes_per_second } = growth;

@@ -1,4 +1,4 @@
-/** `oomscope scores --watch`: a live view, or JSON Lines. */
+/** Implements `oomscope scores --watch`: a live view, or JSON Lines. */
 import { OomscopeError } from '../../../model/error.ts';
 import type { Score, ScoreSample } from '../../../model/score.ts';
 import type { Paint } from '../../../render/paint.ts';
@@ -15,7 +15,7 @@ export async function watchScores(wanted: Wanted, given: ScoresGiven, asText: bo
   ending.bySignals('SIGINT', 'SIGTERM');
   const live = asText && Screen.possible();
   using view = live ? new ScoresView(scores, wanted, given.top, paint, ending) : undefined;
-  process.stdout.on('error', ending.now); // the reader is gone
+  process.stdout.on('error', ending.now); // the reader has closed stdout
   const sample = () => {
     try {
       if (view) view.draw();
@@ -43,7 +43,7 @@ class ScoresView implements Disposable {
   readonly #screen: Screen;
   #before = new Map<string, Score>();
 
-  /** @param top how many to list; undefined: as many as fit */
+  /** @param top how many processes to list; undefined: as many as fit on the screen */
   constructor(scores: ScoreSampler, wanted: Wanted, top: number | undefined, paint: Paint, ending: RunUntil) {
     this.#scores = scores;
     this.#wanted = wanted;
@@ -62,7 +62,7 @@ class ScoresView implements Disposable {
       sample = this.#scores.sample();
     } catch (error) {
       if (!(error instanceof OomscopeError)) throw error;
-      screen.draw([error.message]); // the cgroup is gone; it may come back
+      screen.draw([error.message]); // the cgroup was removed; it may be created again
       return;
     }
     const keys = this.#paint('dim', `sorted by ${this.#wanted.sort}   b m w g a sort   s spared   q quit`);

@@ -6,34 +6,34 @@ import { byDefault, flag, text } from '../../verb/options.ts';
 const DIRECTORY = '/etc/systemd/system';
 const CONFIG = '/etc/oomscope.toml';
 
-const config = byDefault(CONFIG, text('FILE', 'the configuration that the service runs by'));
+const config = byDefault(CONFIG, text('FILE', 'the configuration file of the service'));
 const directory = byDefault(
   DIRECTORY,
-  text('DIR', 'the directory of the unit; with another one systemctl is not called'),
+  text('DIR', 'the directory of the unit; if it is not the default, systemctl is not called'),
 );
 const exits: Declaration<never>['exits'] = {
   ok: true,
   failed: 'systemctl failed',
-  usage: 'bad option or configuration, or another file has the name of the unit',
+  usage: 'bad option or configuration, or a unit of this name exists that oomscope did not make',
   noInput: 'the configuration file is missing',
   noPermission: true,
 };
 
 const print = defineVerb({
   description: [
-    'Prints the unit for `oomscope run`: it tells systemd when it is ready, is restarted when it hangs, is spared by the OOM killer, reserves its own memory, and has no more privileges than it needs.',
+    'Prints the systemd unit for `oomscope run`. With this unit the daemon tells systemd when it is ready, is restarted when it hangs, is spared by the OOM killer, reserves its own memory, and has only the privileges that it needs.',
   ],
   options: { config },
   format: 'raw',
   examples: [
-    { command: 'oomscope systemd print', about: 'Read the unit.' },
-    { command: 'oomscope systemd print > oomscope.service', about: 'Write it to a file.' },
+    { command: 'oomscope systemd print', about: 'Show the unit.' },
+    { command: 'oomscope systemd print > oomscope.service', about: 'Write the unit to a file.' },
     { command: 'oomscope systemd print --config ./oomscope.toml', about: 'Print the unit for another configuration.' },
   ],
   exits: { ok: true, usage: true },
   run: async ({ given }) => {
     const { unitFor } = await import('./unit.ts');
-    // The unit is for reading: the configuration need not exist yet.
+    // `print` only shows the unit, so the configuration need not exist yet.
     process.stdout.write(await unitFor(given.config ?? CONFIG, { mayBeMissing: true }));
     return Exit.ok;
   },
@@ -43,7 +43,7 @@ const installOptions = { config, directory, now: flag('enable and start the serv
 
 const install = defineVerb({
   description: [
-    'Installs the unit for `oomscope run`. A file of this name that oomscope did not make is left as it is.',
+    'Installs the systemd unit for `oomscope run`. An existing unit of this name that oomscope did not make is not replaced.',
   ],
   options: installOptions,
   format: 'raw',
@@ -53,7 +53,7 @@ const install = defineVerb({
       command: 'sudo oomscope systemd install --config /etc/oomscope.toml --now',
       about: 'Install the unit and start the service.',
     },
-    { command: 'oomscope systemd install --directory ./units', about: 'Write the unit into a directory of your own.' },
+    { command: 'oomscope systemd install --directory ./units', about: 'Write the unit into another directory.' },
   ],
   exits,
   run: async ({ given }: Context<typeof installOptions>) => {
@@ -72,7 +72,7 @@ const remove = defineVerb({
   format: 'raw',
   examples: [
     { command: 'sudo oomscope systemd remove', about: 'Remove the service.' },
-    { command: 'oomscope systemd remove --directory ./units', about: 'Remove the unit from a directory of your own.' },
+    { command: 'oomscope systemd remove --directory ./units', about: 'Remove the unit from another directory.' },
   ],
   exits,
   run: async ({ given }) => {

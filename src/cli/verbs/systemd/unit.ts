@@ -1,4 +1,4 @@
-/** The unit for `oomscope run`: its text, its file, and what systemctl is asked to do. */
+/** Makes the systemd unit for `oomscope run`, installs and removes its file, and calls systemctl. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -10,7 +10,10 @@ import { Exit } from '../../verb/exit.ts';
 import { tell } from '../../verb/tell.ts';
 
 const NAME = 'oomscope.service';
-/** Without it V8 lets its heap grow to half of the machine's memory before it collects thoroughly. */
+/**
+ * Without this option, V8 lets its heap grow up to half of the machine's memory before it collects garbage
+ * thoroughly.
+ */
 const NODE_OPTIONS = ['--max-old-space-size=64'];
 
 /** @throws OomscopeError CONFIG, NO_INPUT */
@@ -61,7 +64,7 @@ export function removeUnit(directory: string, options: { systemctl: boolean }): 
   return stopped && (!options.systemctl || systemctl('daemon-reload')) ? Exit.ok : Exit.failed;
 }
 
-/** A unit that was written by hand is not replaced. */
+/** Refuses to replace or remove a unit that oomscope did not make. */
 function refuseForeign(path: string): void {
   if (!existsSync(path) || readFileSync(path, 'utf8').startsWith(MADE_HERE)) return;
   throw new OomscopeError('USAGE', `${path} was not made by \`oomscope systemd\`: expected to find no such file.`);

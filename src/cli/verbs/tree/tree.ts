@@ -19,8 +19,8 @@ const options = {
 
 export const verb = defineVerb({
   description: [
-    'Shows the tree of memory cgroups: which of them hold the memory, are near a limit, wait for memory, or had OOM kills; containers by their names. The first line says where to look; the branches most short of memory come first. Small cgroups that are not short of memory are folded.',
-    'It needs no privilege; for names of containers it needs access to the socket of their runtime.',
+    'Shows the tree of memory cgroups: which cgroups use the memory, are near a limit, wait for memory, or had OOM kills. Containers are shown by their names. The first line says where to look; the branches that are most short of memory come first. Small cgroups that are not short of memory are folded into one line.',
+    'The verb needs no privilege, but for names of containers it needs access to the socket of their runtime.',
   ],
   options,
   format: 'document',
@@ -31,8 +31,8 @@ export const verb = defineVerb({
       rows: [
         ['USED', 'memory in use, without the file pages that the kernel takes back first'],
         ['FULL', "USED as a share of the cgroup's limit"],
-        ['SOME', 'share of the last ten seconds in which some task waited for memory'],
-        ['KILLS', 'OOM kills in the cgroup and below it; +N: since the live view started'],
+        ['SOME', 'share of the last ten seconds in which at least one task waited for memory'],
+        ['KILLS', 'OOM kills in the cgroup and below it; +N means N kills since the live view started'],
       ],
     },
     { text: 'The first row is the machine; its FULL is the share of its memory that is not available.' },
@@ -47,7 +47,7 @@ export const verb = defineVerb({
   ],
   examples: [
     { command: 'oomscope tree', about: 'Show the tree.' },
-    { command: 'oomscope tree --watch', about: 'Show it live.' },
+    { command: 'oomscope tree --watch', about: 'Show the tree as a live view.' },
     { command: 'oomscope tree --cgroup /system.slice --all', about: 'Show every service of systemd.' },
     {
       command: "oomscope tree --json |\n  jq '.. | objects | select(.full? > 0.9) | .path'",
@@ -58,7 +58,7 @@ export const verb = defineVerb({
   run,
 });
 
-/** The most that a slow runtime delays the tree. Names that come later are in the next sample. */
+/** A slow runtime delays the tree by at most this time. Names that arrive later are in the next sample. */
 const NAMES_MS = 1000;
 
 async function run(context: Context<typeof options>): Promise<number> {

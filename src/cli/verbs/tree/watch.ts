@@ -1,4 +1,4 @@
-/** `oomscope tree --watch` */
+/** Implements `oomscope tree --watch`. */
 import type { CgroupTree } from '../../../container-watch/cgroup-tree.ts';
 import type { CgroupNode } from '../../../model/cgroup-tree.ts';
 import type { Paint } from '../../../render/paint.ts';
@@ -15,9 +15,9 @@ export interface TreeWatchOptions {
   paint: Paint;
 }
 
-/** The live view, until a key or a signal ends it. @throws OomscopeError USAGE: there is no terminal */
+/** Shows the live view until a key or a signal ends it. @throws OomscopeError USAGE: there is no terminal */
 export async function watchTree(tree: CgroupTree, path: string, options: TreeWatchOptions): Promise<void> {
-  if (!Screen.possible()) throw usage('--watch needs a terminal; elsewhere call --json repeatedly.');
+  if (!Screen.possible()) throw usage('--watch needs a terminal; without one, run `oomscope tree --json` repeatedly.');
   const ending = new RunUntil();
   ending.bySignals('SIGINT', 'SIGTERM', 'SIGHUP');
   using view = new TreeView(tree, path, options, ending);
@@ -42,7 +42,7 @@ class TreeView implements Disposable {
   readonly #ending: RunUntil;
   readonly #screen: Screen;
   #all: boolean;
-  /** How many lines are scrolled past. */
+  /** How many lines above the first visible line are scrolled out of view. */
   #offset = 0;
   #root: CgroupNode | undefined;
 
