@@ -1,5 +1,5 @@
 /**
- * The tree of memory cgroups with the memory of each, sampled once or repeatedly.
+ * Samples the tree of memory cgroups, with the memory usage of each cgroup, once or repeatedly.
  */
 import type { ContainerResolver } from '../containers/container-resolver.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
@@ -19,7 +19,7 @@ const MOST_GROUPS = 16_384;
 interface Known {
   group: MemoryCgroup;
   growth: GrowthWindow;
-  /** OOM kills at the first sample, in the cgroup and, on v2, its descendants. */
+  /** The number of OOM kills at the first sample: in the cgroup, and on v2 also in its descendants. */
   killsBefore: number;
 }
 
@@ -34,7 +34,7 @@ export class CgroupTree implements Disposable {
     this.#containers = containers;
   }
 
-  /** @param top path of the root of the tree. @returns undefined: there is no such cgroup */
+  /** @param top path of the cgroup at the root of the tree. @returns undefined: there is no such cgroup */
   sample(top = '/'): CgroupNode | undefined {
     const under = top === '/' ? '/' : `${top}/`;
     const paths = this.#cgroups.paths(MOST_GROUPS).filter((path) => path === top || path.startsWith(under));
@@ -45,7 +45,8 @@ export class CgroupTree implements Disposable {
       if (node) nodes.set(path, node);
     }
     for (const path of this.#known.keys()) if (!nodes.has(path)) this.#forget(path);
-    // Parents come before their children. A child of a cgroup without memory controller goes to the next one above.
+    // Parents come before their children. If a cgroup has no memory controller, its children are added to its nearest
+    // ancestor.
     for (const [path, node] of nodes) {
       const parent = cgroupAncestors(path)
         .slice(1)
@@ -90,11 +91,15 @@ export class CgroupTree implements Disposable {
     };
   }
 
-  /** The whole machine. The root cgroup of v2 has no memory files, and that of v1 leaves much out. */
+  /**
+   * Reads the whole machine from /proc/meminfo: the root cgroup of v2 has no memory files, and in v1 they are
+   * incomplete.
+   */
   #readRoot(): CgroupNode {
     const meminfo = readMeminfo();
     const usage = meminfo ? meminfo.totalBytes - meminfo.freeBytes : 0;
-    // By the same measure as the cgroups: with "not available" in its place, a cgroup would hold more than the machine.
+    // Usage is computed as for cgroups. If it were total minus available memory, a cgroup could use more than the
+    // machine.
     const inactiveKib = Number(/^Inactive\(file\): +(\d+) kB$/m.exec(readIfPresent('/proc/meminfo') ?? '')?.[1] ?? 0);
     const kills = Number(/^oom_kill (\d+)$/m.exec(readIfPresent('/proc/vmstat') ?? '')?.[1]);
     if (this.#samples === 0) this.#rootKillsBefore = kills;
@@ -116,7 +121,7 @@ export class CgroupTree implements Disposable {
   #open(path: string): Known | undefined {
     const group = this.#cgroups.open(path);
     if (!group) return undefined;
-    // A cgroup that appears after the first sample is counted from its beginning.
+    // In a cgroup that was created after the first sample, all kills are new.
     const killsBefore = this.#samples === 0 ? (group.counts().oomKills ?? 0) : 0;
     const known = { group, growth: new GrowthWindow(GROWTH_SAMPLES), killsBefore };
     this.#known.set(path, known);
@@ -129,7 +134,10 @@ export class CgroupTree implements Disposable {
   }
 }
 
-/** v1 counts the kills of each cgroup alone. The root's count is that of the whole machine already. */
+/**
+ * Adds the kills of descendants, because v1 counts kills per cgroup. The root's count already covers the whole
+ * machine.
+ */
 function sumKills(node: CgroupNode): void {
   for (const child of node.children) {
     sumKills(child);

@@ -1,6 +1,6 @@
 /**
- * Advice as a Compose override: a file that Compose reads on top of compose.yaml. Strings are quoted as in JSON, of which
- * YAML is a superset, so that no name can change the structure of the file.
+ * Writes advice as a Compose override, a file that Compose reads in addition to compose.yaml. Strings are quoted as
+ * JSON strings, which YAML also accepts, so that no name can change the structure of the file.
  */
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
@@ -18,13 +18,13 @@ export function composeOverride(services: readonly ServiceAdvice[]): string {
     lines.push(`  # ${comment(container)}:`, ...advice.reasons.map((reason) => `  #   ${comment(reason)}`));
     lines.push(`  ${JSON.stringify(service)}:`);
     lines.push(`    mem_limit: ${mebibytes(advice.limit_bytes)}  # ${formatBytes(advice.limit_bytes)}`);
-    lines.push(`    mem_reservation: ${mebibytes(advice.reservation_bytes)}  # a soft limit, no guarantee`);
-    lines.push(`    memswap_limit: ${mebibytes(advice.limit_bytes)}  # as mem_limit: no swap`);
+    lines.push(`    mem_reservation: ${mebibytes(advice.reservation_bytes)}  # a soft limit, not a guarantee`);
+    lines.push(`    memswap_limit: ${mebibytes(advice.limit_bytes)}  # equal to mem_limit: no swap`);
   }
   return `${lines.join('\n')}\n`;
 }
 
-/** Replicas of one service get one limit: that of the replica that needs most. */
+/** The replicas of a service share one limit, so the advice with the highest limit is used for each service. */
 function largest(services: readonly ServiceAdvice[]): Map<string, ServiceAdvice> {
   const found = new Map<string, ServiceAdvice>();
   for (const one of services) {
@@ -34,8 +34,8 @@ function largest(services: readonly ServiceAdvice[]): Map<string, ServiceAdvice>
   return found;
 }
 
-/** "96m": Compose and `docker update` read it as mebibytes. */
+/** Formats a size such as "96m". Compose and `docker update` read "m" as mebibytes. */
 export const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)}m`;
 
-/** Text that cannot end the line. */
+/** Escapes control characters, so that the text of a comment cannot end its line. */
 const comment = (text: string) => printable(text);

@@ -1,5 +1,5 @@
 /**
- * Watches the kernel and the container runtimes together, and reports what happened to each container that was hit.
+ * Watches the kernel and the container runtimes together, and reports OOM kills in containers and ends of containers.
  */
 
 import { type Observable, Subject } from 'rxjs';
@@ -16,7 +16,7 @@ import { IncidentTracker } from './incident-tracker.ts';
 
 /** Options of `openContainerWatch()`. */
 export interface ContainerWatchOptions {
-  /** Sockets of runtimes. Default: those of Docker and Podman, also when they appear later. */
+  /** Sockets of runtimes. Default: the sockets of Docker and Podman, including those that are created later. */
   sockets?: readonly string[];
 }
 
@@ -40,7 +40,7 @@ export async function openContainerWatch(options: ContainerWatchOptions = {}): P
     watch.kernelError = error;
     if (watch.containers.runtimes().length === 0) {
       watch.close();
-      throw noRuntime(await openRuntimes(sockets), `And the kernel cannot be watched: ${error.message}`);
+      throw noRuntime(await openRuntimes(sockets), `The kernel cannot be watched either: ${error.message}`);
     }
   }
   return watch;
@@ -50,9 +50,12 @@ export async function openContainerWatch(options: ContainerWatchOptions = {}): P
 export class ContainerWatch implements Disposable {
   /** Hot: a late subscriber misses earlier events. */
   readonly events$: Observable<ContainerWatchEvent>;
-  /** Looks up the names of containers. It is closed with the watch. */
+  /** Looks up the names of containers. close() also closes it. */
   readonly containers: ContainerResolver;
-  /** Why the kernel's kills cannot be watched, so that only the runtimes' events are left. */
+  /**
+   * Why the kernel's kills cannot be watched. Then only the runtimes' events are reported. undefined: they are
+   * watched.
+   */
   kernelError: OomscopeError | undefined;
   readonly #events = new Subject<ContainerWatchEvent>();
   readonly #envelopes = new EnvelopeFactory();
@@ -75,7 +78,7 @@ export class ContainerWatch implements Disposable {
     });
   }
 
-  /** The tracer's first event. undefined: the kernel is not watched. */
+  /** The first event of the tracer. undefined: the kernel's kills are not watched. */
   get started(): TracerStarted | undefined {
     return this.#tracer?.started;
   }
@@ -92,12 +95,12 @@ export class ContainerWatch implements Disposable {
     });
   }
 
-  /** Makes the `tracer.lost` for a caller that had to drop events. It is not emitted on the stream. */
+  /** Makes a `tracer.lost` event for a caller that had to drop events. `events$` does not emit it. */
   lostBehind(dropped: Record<string, number>): TracerLost {
     return this.#losses.behind(dropped);
   }
 
-  /** Emits the incidents that are still open, and completes the stream. Idempotent. */
+  /** Emits the last report of each open incident, and completes the stream. Idempotent. */
   close(): void {
     this.#incidents.close();
     this.#tracer?.close();

@@ -7,12 +7,14 @@ import type { Envelope, OomKill } from '../model/events.ts';
 import { EXIT_SIGKILL, type Incident, realtimeNs } from './incident.ts';
 import { containerKilledMessage, containerOomMessage } from './message.ts';
 
-/** `docker stop` waits ten seconds by default between SIGTERM and SIGKILL, and then kills at once. */
+/**
+ * How long a kill request of the runtime can explain the end of a container. `docker stop` waits 10 s before SIGKILL.
+ */
 const SIGNALLED_MS = 10_000;
 
 export interface IncidentReporterOptions {
   envelopes: EnvelopeFactory;
-  /** Whether all kernel kills were seen so far. If so, a kill that was not seen did not happen. */
+  /** Whether the tracer has seen all kernel kills so far. If so, a kill that it did not see did not happen. */
   kernelWatched: () => boolean;
   /** Whether the runtime of this container reports when a container ends. */
   runtimeWatched: (container: Container) => boolean;
@@ -20,7 +22,7 @@ export interface IncidentReporterOptions {
 
 export class IncidentReporter {
   readonly #options: IncidentReporterOptions;
-  /** When a runtime was last told to kill a container, by the container's id. */
+  /** For each container id, the time of the last request to the runtime to kill the container. */
   readonly #signalled = new Map<string, number>();
 
   constructor(options: IncidentReporterOptions) {
@@ -53,7 +55,7 @@ export class IncidentReporter {
       })),
       ended,
       exit_code: end?.exit_code ?? null,
-      // Podman has no such event.
+      // Podman has no "oom" event.
       runtime_oom: runtimeOom ? true : isWatched && container.runtime === 'docker' ? false : null,
       kill_to_end_ns: endNs === undefined || endNs < 0n ? null : Number(endNs),
     };
@@ -81,7 +83,7 @@ export class IncidentReporter {
   /** @param ended did the container end? null: unknown */
   #verdict({ killCount, main, end }: Incident, ended: boolean | null): ContainerOom['verdict'] {
     if (killCount === 0) return this.#options.kernelWatched() ? 'spared' : 'reported';
-    // A container whose main process was killed has ended, and with this code.
+    // If the main process was killed, the container has ended with this exit code.
     const isMain = main ?? (ended === null ? null : ended && end?.exit_code === EXIT_SIGKILL);
     return isMain === null ? 'killed' : isMain ? 'main_killed' : 'process_killed';
   }
@@ -91,7 +93,10 @@ export class IncidentReporter {
   }
 }
 
-/** The first report has the time of the kill, or of the runtime's event; a later one has its own. */
+/**
+ * The time of a report: for the first, the time of the kill or of the runtime's event; for a later report, the
+ * present.
+ */
 function monoNsOf({ kills, end, reported }: Incident): bigint {
   const first = kills[0]?.kill;
   if (reported) return process.hrtime.bigint();

@@ -1,6 +1,6 @@
 /**
- * Joins the kernel's kills with the events of container runtimes, and reports for each container that was hit what
- * happened. An exit code of 137 alone does not say: any SIGKILL leaves it.
+ * Joins the kernel's kills with the events of container runtimes, and reports what happened in each affected container.
+ * The exit code 137 alone does not show an OOM kill, because any SIGKILL causes this exit code.
  */
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
 import { readIfPresent } from '../linux/read-if-present.ts';
@@ -12,7 +12,7 @@ import { IncidentReporter, type IncidentReporterOptions } from './incident-repor
 
 export interface IncidentTrackerOptions extends IncidentReporterOptions {
   emit: (event: ContainerOom | ContainerKilled) => void;
-  /** The container of a cgroup by the names known now, which may come seconds after a kill. */
+  /** The container of a cgroup, with the names known now. A name may become known seconds after a kill. */
   containerOf: (path: string | null) => Container | null;
   /** Default /proc. */
   proc?: string;
@@ -35,7 +35,7 @@ export class IncidentTracker {
     const { container, pod } = kill.victim;
     if (container === null || kill.kind === 'already_dying') return;
     const before = this.#incidents.get(container.id);
-    // The container ended and was started again since: its next OOM is another incident.
+    // The container has ended and was started again, so this kill belongs to a new incident.
     if (before?.end && realtimeNs(kill) > before.end.time_ns) this.#finish(before);
     const incident = this.#open(container, pod);
     incident.addKill(kill, isMainProcess(kill.victim.pid, this.#options.proc));
@@ -72,7 +72,7 @@ export class IncidentTracker {
       incident = new Incident(container);
       this.#incidents.set(container.id, incident);
     }
-    // A kill may be reported before its container's name is known; the runtime's event has the name.
+    // If the container's name was not known at the time of the kill, the runtime's event adds it.
     if (container.name !== null) incident.container = container;
     incident.pod ??= pod;
     return incident;
@@ -81,7 +81,7 @@ export class IncidentTracker {
   #schedule(incident: Incident): void {
     clearTimeout(incident.timer);
     const { reportAt, finishAt } = incident.times();
-    // The runtime reports an OOM, but no kill was seen yet. It may still be reported, so wait.
+    // The runtime reports an OOM, but no kill was seen. The event of the kill may still arrive, so the tracker waits.
     const isSpared = incident.killCount === 0 && this.#options.kernelWatched();
     const nextAt = isSpared ? finishAt : Math.min(reportAt, finishAt);
     const due = () => (performance.now() >= finishAt ? this.#finish(incident) : this.#update(incident));
@@ -116,7 +116,10 @@ export class IncidentTracker {
   }
 }
 
-/** Process 1 of a pid namespace of its own is a container's main process. null: it shares the host's namespace, or is gone. */
+/**
+ * True if the process is process 1 of its own pid namespace, as a container's main process is. null: the process
+ * shares the host's pid namespace, or is gone.
+ */
 function isMainProcess(pid: number, proc = '/proc'): boolean | null {
   const status = readIfPresent(`${proc}/${pid}/status`) ?? '';
   const inner = /^NSpid:\t\d+(?:\t\d+)*\t(\d+)$/m.exec(status)?.[1];

@@ -3,17 +3,23 @@ import type { RuntimeEvent } from '../containers/container-runtime.ts';
 import type { Container, Pod } from '../model/container.ts';
 import type { OomKill } from '../model/events.ts';
 
-/** A container that still runs this long after the last kill in it has survived. Docker reports an end some 50 ms after a kill. */
+/**
+ * If a container still runs this long after the last kill in it, the incident is over. Docker reports the end of a
+ * container about 50 ms after a kill.
+ */
 const SURVIVED_MS = 2000;
 /** The first report waits this long for the end of the container, so that most incidents need only one report. */
 const FIRST_REPORT_MS = 250;
-/** The interval of reports about an incident that goes on. */
+/** The interval of reports while kills in the container continue. */
 const UPDATE_MS = 2000;
-/** From the runtime's report of the end until the incident is over: for a kill whose event waits for /proc, up to 50 ms. */
+/**
+ * How long an incident stays open after its container ended, because the event of a kill may wait up to 50 ms for
+ * /proc.
+ */
 const LATE_KILL_MS = 100;
-/** The same when no kill was seen yet. */
+/** How long an incident stays open after its container ended if no kill was seen yet. */
 const MISSING_KILL_MS = 300;
-/** Kills that are kept; the others are only counted. */
+/** At most this many kills of an incident are kept; further kills are only counted. */
 const MOST_KILLS = 64;
 
 export const EXIT_SIGKILL = 137;
@@ -68,14 +74,14 @@ export class Incident {
     this.#endMs = performance.now();
   }
 
-  /** Marks the incident as reported by this event. */
+  /** Records that the event with this id has reported the incident. */
   setReported(id: string): void {
     this.reported = { id: this.reported?.id ?? id, count: (this.reported?.count ?? 0) + 1 };
     this.#reportedMs = performance.now();
     this.#isChanged = false;
   }
 
-  /** When the next report is due, and when the incident is over: on the clock of performance.now(). */
+  /** When the next report is due, and when the incident ends. Both are times of performance.now(). */
   times(): { reportAt: number; finishAt: number } {
     if (this.end) {
       const at = this.#endMs + (this.killCount > 0 ? LATE_KILL_MS : MISSING_KILL_MS);

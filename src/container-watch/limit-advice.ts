@@ -1,40 +1,52 @@
 /**
- * A memory limit for a container, from what was observed, with the reasoning. Pure.
+ * Computes a memory limit for a container from observed values, and explains it. The functions are pure.
  *
- * A peak says little by itself: file pages fill any free memory, and a limit that was hit hides the real demand. So the
- * demand is computed first, from what cannot be reclaimed, from the peak where it means something, and from the time that
- * tasks had to wait; then a margin is added.
+ * A peak alone does not show the demand: file pages fill any free memory, and usage cannot grow beyond a limit that
+ * was hit. So the demand is computed first, from the memory that cannot be reclaimed, from the peak if it was not
+ * mostly file pages, and from the time that tasks waited for memory. Then a margin is added.
  */
 import type { ContainerReport } from '../model/container-report.ts';
 import { formatBytes, formatSpan } from '../text/format.ts';
 
 export interface LimitAdvice {
-  /** The limit to set. */
+  /** The advised limit. */
   limit_bytes: number;
-  /** A soft limit: reclaim spares this much at first when the machine is short of memory. No guarantee. */
+  /**
+   * A soft limit, not a guarantee: when the machine is short of memory, reclaim spares this much of the container at
+   * first.
+   */
   reservation_bytes: number;
-  /** `raise`, `lower` or `keep` the present limit; `set` one where there is none. */
+  /** `raise`, `lower` or `keep` the present limit; `set` a limit if there is none. */
   change: 'raise' | 'lower' | 'keep' | 'set';
-  /** `low`: observed for a short time only, or the limit hid the demand. */
+  /** `low`: the container ran only for a short time, or its limit hid the real demand. */
   confidence: 'low' | 'fair';
-  /** Sentences, in the order of the argument. */
+  /** Sentences that explain the advice, in logical order. */
   reasons: string[];
 }
 
 const MIB = 2 ** 20;
-/** The kubelet's and the JVM's rules of thumb leave a fifth to a quarter free. */
+/**
+ * The limit is the demand times this. The rules of thumb of the kubelet and the JVM also leave a fifth to a quarter
+ * free.
+ */
 const MARGIN = 1.25;
-/** For a demand that is only known to be above the limit. */
+/** The limit is multiplied by this after OOM kills at it, because the demand is higher than the limit but unknown. */
 const AFTER_OOM = 1.5;
-/** A container whose tasks wait for memory in this share of five minutes needs more, even if only for file pages. */
+/**
+ * If tasks waited for memory for this share of the last five minutes, the container needs more, even if only for file
+ * pages.
+ */
 const STALLED_PERCENT = 5;
-/** A peak with a larger share of file pages than this says nothing about the demand. */
+/** If more than this share of the peak is no longer held (file pages, or freed), the peak does not show the demand. */
 const MOSTLY_FILE = 0.25;
-/** A limit this many times the demand is worth lowering. */
+/** A limit is lowered only if it is at least this many times the demand. */
 const GENEROUS = 2;
 const SHORT_SECONDS = 3600;
 
-/** @param observedSeconds since the container was started; null: unknown. @returns undefined: it does not run */
+/**
+ * @param observedSeconds time since the container was started; null: unknown.
+ * @returns undefined: the container does not run
+ */
 export function adviseLimit(
   report: Omit<ContainerReport, 'remarks'>,
   observedSeconds: number | null,
@@ -47,13 +59,13 @@ export function adviseLimit(
   let advised = roundUp(Math.max(wanted, used + 16 * MIB));
   if (limit !== null && !cutOff && advised <= limit && limit < advised * GENEROUS) {
     reasons.push(
-      `The present limit of ${formatBytes(limit)} is above that, and below ${GENEROUS} times that: keep it.`,
+      `The present limit of ${formatBytes(limit)} is more than this, but less than ${GENEROUS} times this: keep the limit.`,
     );
     advised = limit;
   }
   if (limit !== null && advised < limit && (memory.counts.limit_hits ?? 0) > 0) {
     reasons.push(
-      `A limit below the present ${formatBytes(limit)} would take file pages from it, which may slow it: keep it.`,
+      `A limit below the present ${formatBytes(limit)} would leave fewer file pages, which may slow the container: keep the limit.`,
     );
     advised = limit;
   }
@@ -62,7 +74,7 @@ export function adviseLimit(
     const since =
       observedSeconds === null ? 'Its start time is unknown' : `It has run for only ${formatSpan(observedSeconds)}`;
     reasons.push(`${since}: ask again after its busiest hour.`);
-    // A short observation is no reason to lower a limit.
+    // A limit is not lowered after a short observation.
     if (limit !== null && advised < limit) {
       reasons.push(`So the limit of ${formatBytes(limit)} is kept; ${formatBytes(advised)} may be enough.`);
       advised = limit;
@@ -79,22 +91,22 @@ export function adviseLimit(
 
 type Memory = NonNullable<ContainerReport['memory']>;
 
-/** The demand with its margin, and whether the limit hid a higher one. */
+/** The demand plus a margin. `cutOff`: the limit hid a higher demand. */
 function demand(memory: Memory, reasons: string[]): { wanted: number; cutOff: boolean } {
   const { limit_bytes: limit, peak_bytes: peak, unreclaimable_bytes: held, working_set_bytes: used, counts } = memory;
   const stalled = memory.pressure?.some.avg300 ?? 0;
   if (limit !== null && (counts.oom_kills ?? 0) > 0) {
     const times = counts.oom_kills === 1 ? 'once' : `${counts.oom_kills} times`;
     reasons.push(
-      `The OOM killer killed in it ${times} at ${formatBytes(limit)}: the demand is unknown, but higher.`,
-      `Try half as much again, ${formatBytes(limit * AFTER_OOM)}; if it leaks, no limit is enough.`,
+      `The OOM killer killed processes in the container ${times} at ${formatBytes(limit)}, so the demand is higher than the limit, but unknown.`,
+      `Try 1.5 times the limit, ${formatBytes(limit * AFTER_OOM)}. If the program leaks memory, no limit is enough.`,
     );
     return { wanted: limit * AFTER_OOM, cutOff: true };
   }
   const hit = limit !== null && (counts.limit_hits ?? 0) > 0;
   if (hit && stalled >= STALLED_PERCENT) {
     reasons.push(
-      `It is at its limit of ${formatBytes(limit)}, and its tasks waited for memory in ${stalled} % of the last five minutes.`,
+      `The container is at its limit of ${formatBytes(limit)}, and its tasks waited for memory in ${stalled} % of the last five minutes.`,
       `Add a quarter: ${formatBytes(limit * MARGIN)}.`,
     );
     return { wanted: limit * MARGIN, cutOff: true };
@@ -105,22 +117,22 @@ function demand(memory: Memory, reasons: string[]): { wanted: number; cutOff: bo
       peak === null
         ? 'This kernel keeps no peak.'
         : hit
-          ? `It hit its limit ${counts.limit_hits} times without stalls: file pages fill any free memory.`
-          : `Of its peak of ${formatBytes(peak)} it still holds ${formatBytes(held)}: the rest was file pages, or was freed since.`;
+          ? `The container hit its limit ${counts.limit_hits} times without stalls, because file pages fill any free memory.`
+          : `Of its peak of ${formatBytes(peak)}, the container still holds ${formatBytes(held)}; the rest was file pages, or was freed since.`;
     const base = Math.max(held * 1.5, used * MARGIN);
     reasons.push(
       why,
-      `It holds ${formatBytes(held)} that cannot be reclaimed, and uses ${formatBytes(used)}: with a margin, ${formatBytes(base)}.`,
+      `The container holds ${formatBytes(held)} that cannot be reclaimed, and uses ${formatBytes(used)} without inactive file pages. With a margin, that makes ${formatBytes(base)}.`,
     );
     if (peak === null || hit || peak <= base) return { wanted: base, cutOff: false };
-    // A peak below the limit was a real demand once, whatever it was for.
+    // A peak below the limit was a real demand at some time.
     const wanted = Math.min(peak, base * 2);
-    reasons.push(`It needed more once, and may need it again: ${formatBytes(wanted)}.`);
+    reasons.push(`The container once needed more, and may need it again: ${formatBytes(wanted)}.`);
     return { wanted, cutOff: false };
   }
   reasons.push(
-    `Its peak is ${formatBytes(peak)}, of which it still holds ${formatBytes(held)}; it did not hit a limit.`,
-    `The peak plus a quarter: ${formatBytes(peak * MARGIN)}.`,
+    `The peak of the container is ${formatBytes(peak)}, of which it still holds ${formatBytes(held)}. It did not hit a limit.`,
+    `The peak plus a quarter is ${formatBytes(peak * MARGIN)}.`,
   );
   return { wanted: peak * MARGIN, cutOff: false };
 }

@@ -1,5 +1,5 @@
 /**
- * The memory of one container, from the files of its cgroup.
+ * Reads the memory of one container from the files of its cgroup.
  */
 
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
@@ -7,7 +7,7 @@ import { readIfPresent } from '../linux/read-if-present.ts';
 import type { ContainerMemory } from '../model/container-report.ts';
 import type { Growth } from '../model/pressure.ts';
 
-/** undefined: there is no such cgroup, or it has no memory controller. */
+/** @returns undefined: the cgroup does not exist, or has no memory controller. */
 export function readContainerMemory(
   cgroups: Cgroupfs,
   path: string,
@@ -49,7 +49,10 @@ export function readContainerMemory(
   };
 }
 
-/** Parses memory.stat, which covers the cgroup and all below it. Kernel memory: on v2 here since 5.18, on v1 in `kmem`. */
+/**
+ * Parses memory.stat, which covers the cgroup and its descendants. On v2 it includes kernel memory since Linux 5.18;
+ * on v1 the caller passes kernel memory as `kmem`.
+ */
 export function readStat(text: string, v1: boolean, kmem: number | null): ContainerMemory['stat'] {
   const lines = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
   const value = (name: string) => {

@@ -10,16 +10,18 @@ type Oom = Pick<
   | ('group_kill' | 'kill_count' | 'kills' | 'ended' | 'exit_code' | 'update' | 'final')
 >;
 
-/** One sentence or two: which container, what was killed in it, whose limit it was, and what became of the container. */
+/**
+ * One sentence or two: which container, what was killed in it, whose limit it was, and what became of the container.
+ */
 export function containerOomMessage(oom: Oom): string {
   const name = nameOf(oom.container);
   const runtime = oom.container.runtime === 'podman' ? 'Podman' : 'Docker';
   if (oom.verdict === 'spared') {
-    return `${runtime} says that ${name} ran out of memory, but the kernel killed nothing in it: a cgroup above it ran out.`;
+    return `${runtime} says that ${name} ran out of memory, but the kernel killed nothing in it: a cgroup above it ran out of memory.`;
   }
   if (oom.verdict === 'reported') {
     return sentence(
-      `${name} had a process OOM-killed, says ${runtime}; the kernel's kills are not watched.${after(oom)}`,
+      `${runtime} says that a process in ${name} was OOM-killed; the kernel's kills are not watched.${after(oom)}`,
     );
   }
   return sentence(`${name} ${whatWasKilled(oom)}, ${reason(oom)}.${after(oom)}`);
@@ -79,13 +81,13 @@ function reason({ limit_of, limit }: Oom): string {
     case 'nodes':
       return 'because the memory nodes that it may use were full';
     default:
-      return 'for want of memory';
+      return 'because memory ran out';
   }
 }
 
 function after({ verdict, ended, exit_code, update, final }: Oom): string {
   if (ended) return ` It ended with exit code ${exit_code}.`;
-  if (!final) return update > 0 ? ' Kills in it go on.' : '';
+  if (!final) return update > 0 ? ' More processes are being killed in it.' : '';
   if (ended === null) return '';
   return verdict === 'main_killed' ? ' It has not ended yet.' : ' It still runs.';
 }

@@ -35,11 +35,14 @@ function* ofLimits({ memory }: Subject): Generator<Remark> {
   if (!memory) return;
   const { limit_bytes: limit, effective_limit: effective } = memory;
   if (limit === null && effective === null) {
-    yield warning('It has no limit: it can take all memory, and then any process on the machine may be killed.');
+    yield warning(
+      'It has no memory limit, so it can use all memory, and then any process on the machine may be killed.',
+    );
   } else if (effective && effective.path !== memory.cgroup) {
     const left = `${formatBytes(effective.left_bytes)} left of ${formatBytes(effective.limit_bytes)}`;
-    const why = limit === null ? 'it has no limit of its own' : 'that limit is hit before its own';
-    yield warning(`${printable(effective.path)} has ${left}: ${why}, and any process in there may be killed.`);
+    const why =
+      limit === null ? 'the container has no limit of its own' : "this limit is hit before the container's own";
+    yield warning(`${printable(effective.path)} has ${left}: ${why}, and any process in that cgroup may be killed.`);
   }
 }
 
@@ -47,12 +50,10 @@ function* ofUse({ memory }: Subject): Generator<Remark> {
   if (!memory) return;
   const { limit_bytes: limit, usage_bytes: usage, unreclaimable_bytes: held, growth } = memory;
   if (limit !== null && held >= limit * NEAR) {
-    yield bad(
-      `${formatPercent(held / limit)} of its limit is in use and cannot be reclaimed: little is left before a kill.`,
-    );
+    yield bad(`${formatPercent(held / limit)} of its limit is in use and cannot be reclaimed, so an OOM kill is near.`);
   } else if (limit !== null && usage >= limit * NEAR) {
     yield note(
-      `It is full of file pages, which is normal: only ${formatPercent(held / limit)} of its limit cannot be reclaimed.`,
+      `It is near its limit, but mostly with file pages, which is normal: only ${formatPercent(held / limit)} of its limit cannot be reclaimed.`,
     );
   }
   const soon = growth?.exhausted_in_seconds;
@@ -68,7 +69,7 @@ function* ofUse({ memory }: Subject): Generator<Remark> {
 function* ofHistory({ memory, state, exit_code, oom_killed, restart_count }: Subject): Generator<Remark> {
   const kills = memory?.counts.oom_kills ?? 0;
   if (kills > 0) {
-    yield bad(`The OOM killer killed in it ${times(kills)} since it was started.`);
+    yield bad(`The OOM killer killed processes in it ${times(kills)} since it was started.`);
   } else if (oom_killed && memory?.counts.oom_kills === 0) {
     yield note('Its runtime says "OOMKilled", but its cgroup counts no kill: a cgroup above it ran out of memory.');
   }
@@ -76,7 +77,7 @@ function* ofHistory({ memory, state, exit_code, oom_killed, restart_count }: Sub
     yield oom_killed
       ? bad('It ended with exit code 137, and its runtime says that a process in it was OOM-killed.')
       : warning(
-          'It ended with exit code 137 (SIGKILL), and its runtime knows of no OOM: `oomscope docker watch` can find out.',
+          'It ended with exit code 137 (SIGKILL), and its runtime reports no OOM: `oomscope docker watch` can find out the cause.',
         );
   }
   if ((restart_count ?? 0) > 0) yield warning(`It was restarted ${times(restart_count ?? 0)}.`);
@@ -88,11 +89,11 @@ function* ofSettings({ memory, configured }: Subject, swapTotalBytes: number): G
   if (configured.oom_kill_disable) {
     yield memory?.cgroup_version === 2
       ? note('--oom-kill-disable has no effect on cgroup v2.')
-      : warning('--oom-kill-disable: at its limit its tasks hang instead of being killed.');
+      : warning('--oom-kill-disable is set: when it reaches its limit, its tasks hang instead of being killed.');
   }
   if (adj <= SPARED_ADJ)
     yield warning(
-      `oom_score_adj ${adj}: when the machine runs out of memory, other processes are killed in its place.`,
+      `Its oom_score_adj is ${adj}: when the machine runs out of memory, other processes are killed instead.`,
     );
   if (swapTotalBytes === 0) return;
   if (configured.swap_unlimited) {

@@ -1,5 +1,6 @@
 /**
- * All containers of a machine with their memory: those that the runtimes know, and those that only the cgroup tree shows.
+ * Reports all containers of a machine with their memory: containers that a runtime knows, and containers that are only
+ * visible in the cgroup tree.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
@@ -12,14 +13,14 @@ import { GrowthWindow, growthOf } from '../series/growth.ts';
 import { readContainerMemory } from './memory.ts';
 import { containerRemarks } from './remarks.ts';
 
-/** A container and its cgroup, which is null when it does not run. */
+/** A container and its cgroup. The cgroup is null when the container does not run. */
 export interface Subject {
   info: ContainerInfo | undefined;
   report: Omit<ContainerReport, 'memory' | 'remarks'>;
   cgroup: string | null;
 }
 
-/** Containers in the order of their names; those without a name last. */
+/** Finds the containers and sorts them by name. Containers without a name come last. */
 export async function findContainers(
   runtimes: readonly ContainerRuntimeApi[],
   cgroups: Cgroupfs | undefined,
@@ -30,7 +31,7 @@ export async function findContainers(
   for (const path of cgroups?.paths() ?? []) {
     const owner = ownerOf(path);
     if (owner.container === null || known.has(owner.container.id)) continue;
-    known.add(owner.container.id); // parents come before children: this is the container's own cgroup
+    known.add(owner.container.id); // parents come before children, so the first cgroup with this container's id is its own
     subjects.push({ info: undefined, report: { ...unknown, ...owner }, cgroup: path });
   }
   const key = ({ report: { container } }: Subject) => container?.name ?? `\uffff${container?.id}`;
@@ -39,7 +40,7 @@ export async function findContainers(
 
 const SAMPLES = 10;
 
-/** @param sampleMs the time over which growth is measured; 0: not measured */
+/** @param sampleMs the time over which growth is measured; 0: growth is not measured */
 export async function reportOn(
   subjects: readonly Subject[],
   cgroups: Cgroupfs | undefined,
@@ -66,7 +67,7 @@ export async function reportOn(
 
 async function ofRuntime(runtime: ContainerRuntimeApi): Promise<Subject[]> {
   const listed = await runtime.list();
-  // A container may be removed between the two requests.
+  // A container may be removed between list() and inspect().
   const found = await Promise.all(listed.map(({ id }) => runtime.inspect(id).catch(() => undefined)));
   return found.filter((info) => info !== undefined).map((info) => ofInfo(info));
 }

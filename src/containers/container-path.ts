@@ -1,7 +1,7 @@
 /**
  * Finds the owner of a cgroup (systemd unit, pod, container) from the cgroup's path alone. systemd, the kubelet and
  * each runtime have their own rules for the names in a path. Below a container's cgroup, the container's processes
- * choose them.
+ * choose the names.
  */
 import { type CgroupOwner, type Container, type ContainerRuntime, noOwner } from '../model/container.ts';
 
@@ -23,8 +23,8 @@ export function containersIn(path: string | null): readonly Container[] {
 }
 
 /**
- * The path of the container's own cgroup, from the path of this cgroup or a descendant. null: not this container's
- * path.
+ * The path of the container's own cgroup, from the path of this cgroup or a descendant. null: the path is not in
+ * this container.
  */
 export function containerCgroup(path: string, id: string): string | null {
   const parts = partsOf(path);
@@ -38,8 +38,8 @@ interface Parsed {
 }
 
 /**
- * How many results are cached: a kill needs the same path several times, and so do kills in one cgroup. Parsing takes
- * 4 µs.
+ * How many results are cached. One kill needs the same path several times, and further kills in the cgroup need it
+ * again. Parsing takes 4 µs.
  */
 const remembered = new Map<string, Parsed>();
 const MOST_REMEMBERED = 64;
@@ -81,7 +81,7 @@ function found(parts: string[]): Found[] {
 }
 
 const HEX64 = /^[0-9a-f]{64}$/;
-/** "docker-ID.scope" by systemd drivers; without ".scope" by the cgroupfs drivers of CRI-O and Podman. */
+/** "docker-ID.scope", a name by systemd drivers. The cgroupfs drivers of CRI-O and Podman leave ".scope" out. */
 const PREFIXED = /^([a-z][a-z0-9_.-]*)-([0-9a-f]{64})(?:\.scope)?$/;
 /** "SLICE:PREFIX:NAME": a path for systemd that runc's cgroupfs driver used as a plain name. */
 const UNRESOLVED = /^([^:]*):([^:]*):([0-9a-f]{64})$/;

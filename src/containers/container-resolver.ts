@@ -1,6 +1,6 @@
 /**
- * Finds the owner of a cgroup, with the names of its container and pod. Names come from the runtimes' events and lists, and
- * are kept after the container was removed. For an unknown id the resolver sends a request to the runtime.
+ * Finds the owner of a cgroup, with the names of its container and pod. Names come from the runtimes' events and
+ * lists, and are kept after the container was removed. For an unknown id the resolver sends a request to the runtime.
  *
  * If a name is not known within MOST_WAIT_MS, the event has only the id from the path, and the next event has the name.
  */
@@ -15,14 +15,14 @@ import type { SocketWatch } from './socket-watch.ts';
 
 /** Options of `ContainerResolver`. */
 export interface ContainerResolverOptions {
-  /** Sockets of runtimes. Default: Docker's, also when they appear later. Podman's containers are read from its storage. */
+  /** Sockets of runtimes. Default: Docker's, including those created later. Podman's containers are in its storage. */
   sockets?: readonly string[];
   /**
-   * Whose sockets are the default: `docker`, or `all`, that is, Podman's as well. A connection starts Podman's service where
-   * systemd listens for it. Default `docker`.
+   * Which runtimes' sockets are the default: `docker`, or `all`, which adds Podman's. A connection to Podman's socket
+   * starts Podman's service if systemd listens on the socket. Default `docker`.
    */
   runtimes?: 'docker' | 'all';
-  /** Where Podman and CRI-O keep their lists. Default: root's storage and every user's. */
+  /** Directories in which Podman and CRI-O keep their lists. Default: the storage of root and of every user. */
   storage?: readonly string[];
   /** Root of the file system in which containerd and the kubelet have their files. Default `/`. */
   root?: string;
@@ -42,13 +42,13 @@ const RECONNECT_MS = [100, 1000, 5000, 60_000];
 
 type Named = StoredContainer;
 
-/** Knows the names of containers, and keeps listening to their runtimes until it is closed. */
+/** Knows the names of containers, and reads the events of their runtimes until it is closed. */
 export class ContainerResolver {
-  /** One sentence for each socket that does not answer. Empty: all answer, or there is no socket. */
+  /** One sentence for each socket that does not answer. The map is empty if all sockets answer, or if there is none. */
   readonly unreachable = new Map<string, string>();
   readonly #options: ContainerResolverOptions;
   readonly #known = new Map<string, Named>();
-  /** Containers that the path of their cgroup does not show, by this path. */
+  /** Containers whose cgroup path does not contain the container's id, by this path. */
   readonly #byCgroup = new Map<string, Named>();
   /** Pods by their uid. */
   readonly #pods = new Map<string, Pod>();
@@ -65,8 +65,8 @@ export class ContainerResolver {
   }
 
   /**
-   * Connects to the runtimes. Resolves when each was tried once. A runtime that does not answer, or is not there yet, is
-   * connected when it comes.
+   * Connects to the runtimes. Resolves when it has tried each runtime once. If a runtime does not answer or does not
+   * run yet, the resolver connects to it when its socket appears.
    */
   async start(): Promise<void> {
     const { possibleSockets } = await import('./runtime-sockets.ts');
@@ -85,12 +85,12 @@ export class ContainerResolver {
     for (const socket of sockets) void this.#follow(socket, socketWatch);
   }
 
-  /** The runtimes that are connected. */
+  /** The runtimes to which the resolver is connected. */
   runtimes(): ContainerRuntimeApi['runtime'][] {
     return [...this.#runtimes.values()].map(({ runtime }) => runtime);
   }
 
-  /** Stops listening. Names that are known remain available. */
+  /** Stops reading events. Names that are already known remain available. */
   close(): void {
     this.#ended.abort(new Error('closed'));
     this.#runtimes.clear();
@@ -106,13 +106,14 @@ export class ContainerResolver {
       ...known(named?.pod ?? null),
     };
     if (named === undefined) return { ...owner, pod };
-    // The path may show the runtime even if the source of the name does not.
+    // The path may tell the runtime even if the source of the name does not.
     const runtime = named.container.runtime ?? owner.container?.runtime ?? null;
     return { ...owner, container: { ...named.container, runtime }, pod: pod ?? named.pod };
   }
 
   /**
-   * Asks the runtimes for the names of the containers in a path. Resolves when they are known, or after `timeoutMs`.
+   * Asks the runtimes for the names of the containers in a path. Resolves when they are known or `timeoutMs` has
+   * passed.
    */
   async learn(path: string | null, timeoutMs = MOST_WAIT_MS): Promise<void> {
     const asked = this.unnamed(path).map((id) => this.#ask(id));
@@ -134,8 +135,8 @@ export class ContainerResolver {
   }
 
   /**
-   * The innermost container that a runtime knows. A process in a container can make a directory with the name of another,
-   * and the host's runtime does not know a container in a container.
+   * The innermost container in the path that a runtime knows. An inner one may be unknown: a process in a container can
+   * create a cgroup with such a name, and the host's runtime does not know containers that run in a container.
    */
   #innermostKnown(path: string | null): Named | undefined {
     for (const { id } of containersIn(path)) {
@@ -145,7 +146,7 @@ export class ContainerResolver {
     return undefined;
   }
 
-  /** The container whose cgroup is this one or an ancestor, for containers that the path itself does not show. */
+  /** The container of this cgroup or of an ancestor, if the path does not contain the container's id. */
   #ownerOfCgroup(path: string | null): Named | undefined {
     if (this.#byCgroup.size === 0 || containersIn(path).length > 0) return undefined;
     for (let at = path ?? ''; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
@@ -185,7 +186,7 @@ export class ContainerResolver {
       try {
         watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', () => {});
       } catch {
-        // The directory is not readable, or no inotify watch is left: the list is read when a name is needed.
+        // The directory is not readable, or no inotify watch is left. Then the list is read only when a name is needed.
       }
     }
     await this.#readStorage();
@@ -194,7 +195,7 @@ export class ContainerResolver {
   async #readStorage(): Promise<void> {
     const { storedContainers } = await import('./podman-storage.ts');
     for (const stored of await storedContainers(this.#options.storage)) {
-      // An entry from a runtime also has labels, so this one does not replace it.
+      // An entry from a runtime also has labels, so the entry from the list does not replace it.
       if (!this.#known.has(stored.container.id)) setBounded(this.#known, stored.container.id, stored);
     }
   }
@@ -247,7 +248,7 @@ export class ContainerResolver {
     }
   }
 
-  /** Reads the events of the runtime behind a socket, and reconnects whenever the runtime is back. */
+  /** Reads the events of the runtime that serves a socket, and reconnects when the runtime was restarted. */
   async #follow(socket: string, socketWatch: SocketWatch): Promise<void> {
     const { signal } = this.#ended;
     let sinceNs = BigInt(Date.now()) * 1_000_000n;

@@ -25,7 +25,7 @@ export interface ContainerInfo extends Container {
 
 export interface RuntimeEvent {
   action: string;
-  /** The event has name, image and labels even if the container was already removed. */
+  /** The container, with name, image and labels even if it was already removed. */
   container: Container;
   labels: Record<string, string>;
   exit_code: number | null;
@@ -93,7 +93,7 @@ export class ContainerRuntimeApi {
   /**
    * Reads the events of containers, until `signal` or the runtime ends the stream.
    *
-   * @param sinceNs nanoseconds since 1970: events from then on come first
+   * @param sinceNs nanoseconds since 1970; past events since this time come first
    */
   async events(sinceNs: bigint, signal: AbortSignal, onEvent: (event: RuntimeEvent) => void): Promise<void> {
     const since = `${sinceNs / 1_000_000_000n}.${String(sinceNs % 1_000_000_000n).padStart(9, '0')}`;
@@ -109,7 +109,7 @@ export class ContainerRuntimeApi {
     try {
       one = record(JSON.parse(line));
     } catch {
-      return undefined; // an incomplete line: the runtime exited while it wrote the line
+      return undefined; // the line is incomplete, because the runtime exited while it wrote the line
     }
     const actor = record(one.Actor);
     const { image, name, exitCode, signal, containerExitCode, podId, ...labels } = strings(actor.Attributes);

@@ -6,7 +6,10 @@ import type { CgroupNode } from '../model/cgroup-tree.ts';
 /** How short of memory a cgroup is. 0: not short; 1: it may become short; 2: short. */
 export type Shortage = 0 | 1 | 2;
 
-/** Usage as a share of the limit, and percent of the time in which a task waits for memory. */
+/**
+ * From these values on, a cgroup may become short of memory, or is short: FULL is usage as a share of the limit,
+ * STALLED is the percentage of time in which at least one task waited for memory.
+ */
 const FULL: [may: number, is: number] = [0.75, 0.9];
 const STALLED: [may: number, is: number] = [2, 10];
 
@@ -55,10 +58,10 @@ const urgency = ({ oom_kills_seen, some_avg10, full, oom_kills, usage_bytes }: C
 
 export interface Row {
   node: CgroupNode;
-  /** For each ancestor: does its line in the drawing continue below this row? */
+  /** For each ancestor: whether its vertical line in the drawing continues below this row. */
   rails: boolean[];
   last: boolean;
-  /** The last part of the path, or several parts where the nodes between have nothing else in them. */
+  /** The last part of the path, or several parts if the nodes between them have no other child. */
   name: string;
   shortage: Shortage;
 }

@@ -8,16 +8,16 @@ import { join } from 'node:path';
 import type { Container, Pod } from '../model/container.ts';
 import type { StoredContainer } from './podman-storage.ts';
 
-/** State directories of containerd, and of the one in k3s. */
+/** State directories of containerd, and of the containerd in k3s. */
 const TASKS = ['run/containerd', 'run/k3s/containerd'].map((state) => `${state}/io.containerd.runtime.v2.task`);
 const LOGS = 'var/log/containers';
-/** Docker's namespace in containerd: Docker itself knows the names. */
+/** Docker's namespace in containerd. It is skipped, because Docker's own API has the names. */
 const DOCKER = 'moby';
 
 export interface NodeContainer extends StoredContainer {
   /**
-   * The container's cgroup, if the path does not show that it is a container's. null: it does, or systemd made the
-   * cgroup.
+   * The path of the container's cgroup, if the path does not contain the container's id. null: the path contains the
+   * id, or systemd made the cgroup.
    */
   cgroup: string | null;
 }
@@ -29,7 +29,7 @@ export async function nodeDirectories(root: string): Promise<string[]> {
   return [...tasks, ...namespaces.flat(), join(root, LOGS)];
 }
 
-/** Every container that the files on the node name. @param root root of the file system */
+/** Reads every container that the files on the node name. @param root root of the file system */
 export async function nodeContainers(root: string): Promise<NodeContainer[]> {
   const [logged, ...tasks] = await Promise.all([
     loggedContainers(join(root, LOGS)),

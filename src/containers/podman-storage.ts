@@ -34,7 +34,7 @@ export async function storedContainers(homes?: readonly string[]): Promise<Store
   return texts.flatMap(parseStored);
 }
 
-/** The runtimes replace it by a rename whenever it changes. */
+/** The name of a list. The runtimes replace the file by rename(2) at each change. */
 export const LIST = 'containers.json';
 
 async function expand(home: string): Promise<string[]> {
@@ -47,7 +47,7 @@ const names = (directory: string) => readdir(directory).catch(() => [] as string
 interface Entry {
   id?: unknown;
   names?: unknown;
-  /** A string with JSON in it. */
+  /** A string that contains JSON. */
   metadata?: unknown;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Where container runtimes have their sockets, and why a socket cannot be used.
+ * Finds the sockets of container runtimes, and says why a socket cannot be used.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { OomscopeError } from '../model/error.ts';
@@ -11,8 +11,9 @@ interface SocketPaths {
 }
 
 /**
- * Where Docker and Podman have their sockets, if they run: root's, then this user's (for root: every user's). DOCKER_HOST and
- * CONTAINER_HOST come first when they name a unix socket, as they do for the runtimes' own commands.
+ * The paths at which Docker and Podman have their sockets if they run: first root's sockets, then those of this user
+ * (for root: of every user). If DOCKER_HOST or CONTAINER_HOST names a unix socket, that socket comes first, as in the
+ * runtimes' own commands.
  */
 export function possibleSockets(env = process.env, run = '/run'): SocketPaths {
   const named = (variable: string) => /^unix:\/\/(\/.*)$/.exec(env[variable] ?? '')?.[1];
@@ -41,11 +42,11 @@ export function runtimeSockets(env = process.env, run = '/run'): SocketPaths {
 
 export interface Runtimes {
   open: ContainerRuntimeApi[];
-  /** One sentence for each socket that cannot be used: which socket, why, and what it needs. */
+  /** For each socket that cannot be used, one sentence: which socket it is, why it cannot be used, and what to do. */
   closed: { socket: string; code: string; sentence: string }[];
 }
 
-/** @param sockets default: all that exist */
+/** @param sockets the sockets to try; default: all sockets that exist */
 export async function openRuntimes(sockets?: readonly string[]): Promise<Runtimes> {
   const { docker, podman } = runtimeSockets();
   const runtimes: Runtimes = { open: [], closed: [] };
@@ -62,13 +63,13 @@ export async function openRuntimes(sockets?: readonly string[]): Promise<Runtime
   return runtimes;
 }
 
-/** The error for a caller that needs a runtime and found none. @param without a sentence that says why it needs one */
+/** The error for a caller that found no runtime. @param without a sentence that says what does not work without one */
 export function noRuntime({ closed }: Runtimes, without: string): OomscopeError {
   const forbidden = closed.some(({ code }) => code === 'EACCES' || code === 'EPERM');
   const tried = closed.map(({ sentence }) => sentence).join(' ');
   const none =
     'No container runtime was found: there is no socket at /run/docker.sock, at /run/podman/podman.sock or below ' +
-    '/run/user. Where it is elsewhere, use --socket PATH or set DOCKER_HOST=unix://PATH.';
+    '/run/user. If the socket is elsewhere, use --socket PATH or set DOCKER_HOST=unix://PATH.';
   return new OomscopeError(forbidden ? 'NOT_PERMITTED' : 'RUNTIME_MISSING', `${tried || none} ${without}`);
 }
 
@@ -80,16 +81,16 @@ function sentenceFor(socket: string, code: string, message: string): string {
     case 'EACCES':
     case 'EPERM':
       return podman
-        ? `${socket}: not permitted: it needs root, or the user who owns this Podman.`
-        : `${socket}: not permitted: it needs root, or a member of the group docker.`;
+        ? `${socket}: permission denied: run oomscope as root, or as the user of this Podman.`
+        : `${socket}: permission denied: run oomscope as root, or as a member of the group docker.`;
     case 'ECONNREFUSED':
       return podman
-        ? `${socket}: no process serves it: start it with \`systemctl start podman.socket\` or \`podman system service\`.`
-        : `${socket}: no process serves it: is dockerd running?`;
+        ? `${socket}: no process listens on it: run \`systemctl start podman.socket\` or \`podman system service\`.`
+        : `${socket}: no process listens on it: is dockerd running?`;
     case 'ETIMEDOUT':
-      return `${socket}: it did not answer in time.`;
+      return `${socket}: the runtime did not answer in time.`;
     default:
-      return `${socket}: the answer is not that of a container runtime: ${message}.`;
+      return `${socket}: the answer does not come from a container runtime: ${message}.`;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Notices unix sockets that appear when a runtime is started, or restarted, after oomscope. If a socket's directory
+ * Notices unix sockets that appear when a runtime is started or restarted while oomscope runs. If a socket's directory
  * does not exist yet, the nearest ancestor that exists is watched.
  */
 import { existsSync, statSync, watch } from 'node:fs';
@@ -54,7 +54,8 @@ export class SocketWatch {
         this.#watched.add(directory);
         watcher.on('error', () => this.#watched.delete(directory));
       } catch {
-        // The directory is not readable, or no inotify watch is left: another change lets the socket be found.
+        // The directory is not readable, or no inotify watch is left. Then the socket is found at the next change
+        // elsewhere.
       }
     }
   }

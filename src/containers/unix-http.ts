@@ -1,7 +1,7 @@
 /**
  * HTTP over a unix socket, with only what a container runtime's API needs: GET, and a stream of lines. It uses
  * HTTP/1.0, where the body ends when the connection ends. (`node:http` needs 14 MB of resident memory, a quarter of
- * the tracer's.)
+ * the whole tracer's memory.)
  */
 import { connect, type Socket } from 'node:net';
 
@@ -23,7 +23,9 @@ export interface GetOptions {
   mostBytes?: number;
 }
 
-/** Gets a JSON body. Rejects with HttpError, a system error (ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT) or SyntaxError. */
+/**
+ * Gets a JSON body. Rejects with HttpError, a system error (ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT) or SyntaxError.
+ */
 export async function getJson(socketPath: string, path: string, options: GetOptions): Promise<unknown> {
   const mostBytes = options.mostBytes ?? 16 * 2 ** 20;
   const chunks: Buffer[] = [];
@@ -39,7 +41,10 @@ export async function getJson(socketPath: string, path: string, options: GetOpti
   return JSON.parse(body);
 }
 
-/** Calls `onLine` with each line until the other side or `signal` ends it. Rejects as getJson() does. */
+/**
+ * Calls `onLine` with each line until the server or `signal` ends the stream. Rejects with the same errors as
+ * getJson().
+ */
 export async function getLines(
   socketPath: string,
   path: string,
@@ -60,7 +65,7 @@ export async function getLines(
 const LONGEST_LINE = 2 ** 20;
 const LONGEST_HEAD = 65536;
 
-/** Resolves when the body has ended. @returns the status */
+/** Sends a request, and resolves when the body has ended. @returns the HTTP status */
 function request(
   socketPath: string,
   path: string,
@@ -105,7 +110,7 @@ function timedOut(reason: unknown): Error {
   return Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' });
 }
 
-/** The message of an error: {"message": "…"}, or plain text. */
+/** The message in the body of an error, which is {"message": "…"} or plain text. */
 function messageOf(body: string): string {
   try {
     return String((JSON.parse(body) as { message?: unknown }).message ?? body);

@@ -6,13 +6,16 @@ import { printable } from '../text/printable.ts';
 const name = (comm: string | null, pid: number, unknown = 'A process') =>
   `${comm === null ? unknown : printable(comm)} (pid ${pid})`;
 
-/** One sentence: the victim, what happened to it, how much memory it held, whose limit was hit, which process triggered it. */
+/**
+ * One sentence: the victim, what happened to it, how much memory it held, whose limit was hit, which process
+ * triggered it.
+ */
 export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 'scope' | 'limit'>): string {
   const { victim, trigger } = kill;
   const who = name(victim.comm, victim.pid);
   const what = {
     killed: 'was killed',
-    already_dying: 'was already exiting; the kernel gave it access to its reserves and did not kill it',
+    already_dying: 'was already exiting; the kernel gave it access to memory reserves and did not kill it',
     group_member: 'was killed with its whole cgroup (memory.oom.group)',
     shared_memory: 'was killed because it shares the victim’s memory',
   }[kill.kind];
@@ -28,11 +31,11 @@ export function reapedMessage(
 ): string {
   const { victim, mark_to_memory_back_ns: back, limit_usage_after_bytes: after, outcome } = reaped;
   const who = name(victim.comm, victim.pid, 'The victim');
-  if (outcome === 'unfinished') return `${who} has not given its memory back yet.`;
-  if (back === null) return `${who} is gone; it had no memory left when it was marked.`;
+  if (outcome === 'unfinished') return `${who} has not freed its memory yet.`;
+  if (back === null) return `${who} is gone; it had no memory left when the kernel marked it as the victim.`;
   const by = outcome === 'reaped' ? ', by the OOM reaper' : '';
   const use = after === null ? '' : `; its cgroup now uses ${formatBytes(after)}`;
-  return `${who} is gone; its memory was back ${formatNs(back)} after the mark${by}${use}.`;
+  return `${who} is gone; its memory was freed ${formatNs(back)} after the kernel marked it${by}${use}.`;
 }
 
 /** "container web", or the start of the container's id if the container has no name. */

@@ -15,8 +15,8 @@ services:
   #   Why.
   "web":
     mem_limit: 96m  # 96 MiB
-    mem_reservation: 16m  # a soft limit, no guarantee
-    memswap_limit: 96m  # as mem_limit: no swap
+    mem_reservation: 16m  # a soft limit, not a guarantee
+    memswap_limit: 96m  # equal to mem_limit: no swap
 `,
   );
 });
@@ -38,7 +38,7 @@ test('quotes names, so that they cannot change the structure', () => {
     'services:',
     `  ${JSON.stringify(hostile)}:`,
     '    mem_limit: 1m  # 1 MiB',
-    '    mem_reservation: 16m  # a soft limit, no guarantee',
-    '    memswap_limit: 1m  # as mem_limit: no swap',
+    '    mem_reservation: 16m  # a soft limit, not a guarantee',
+    '    memswap_limit: 1m  # equal to mem_limit: no swap',
   ]);
 });

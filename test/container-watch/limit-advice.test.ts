@@ -27,7 +27,7 @@ describe('the advised limit', () => {
     const counts = { oom_kills: 2, limit_hits: 90, high: null };
     const advice = advise({ limit_bytes: 100 * MIB, peak_bytes: 100 * MIB, counts });
     expect(advice).toMatchObject({ limit_bytes: 160 * MIB, change: 'raise', confidence: 'low' });
-    expect(advice?.reasons[0]).toContain('killed in it 2 times at 100 MiB');
+    expect(advice?.reasons[0]).toContain('killed processes in the container 2 times at 100 MiB');
   });
 
   test('is higher when tasks wait for memory', () => {

@@ -16,11 +16,14 @@ const waits = { avg10: 30, avg60: 25, avg300: 1, total_ns: 1000 };
 
 const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | undefined][] = [
   ['all is well', { memory: limited() }, 0, undefined],
-  ['no limit at all', { memory: aMemory() }, 0, /^warning: It has no limit/],
+  ['no limit at all', { memory: aMemory() }, 0, /^warning: It has no memory limit/],
   [
     'a limit above it that is nearer',
     { memory: limited({ effective_limit: { path: '/shop', limit_bytes: 64 * MIB, left_bytes: MIB } }) },
-    ...([0, /^warning: \/shop has 1 MiB left of 64 MiB: that limit is hit before its own/] as [number, RegExp]),
+    ...([0, /^warning: \/shop has 1 MiB left of 64 MiB: this limit is hit before the container's own/] as [
+      number,
+      RegExp,
+    ]),
   ],
   [
     'memory that cannot be reclaimed',
@@ -54,7 +57,7 @@ const cases: [what: string, Partial<ContainerReport>, swap: number, RegExp | und
     0,
     /^critical: .* OOM-killed/,
   ],
-  ['ended by a SIGKILL', { memory: null, state: 'exited', exit_code: 137 }, 0, /^warning: .* knows of no OOM/],
+  ['ended by a SIGKILL', { memory: null, state: 'exited', exit_code: 137 }, 0, /^warning: .* reports no OOM/],
   ['ended by itself', { memory: null, state: 'exited', exit_code: 1 }, 0, undefined],
   ['restarted', { memory: limited(), restart_count: 4 }, 0, /^warning: It was restarted 4 times/],
   ['swap by default', { memory: limited(), configured }, 2 ** 30, /^info: It may use 100 MiB of swap on top/],

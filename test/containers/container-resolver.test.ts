@@ -152,9 +152,9 @@ describe('names of containers', () => {
   });
 
   test.each([
-    ['not HTTP', () => 'SSH-2.0-OpenSSH\r\n\r\n', /not that of a container runtime: not HTTP/],
-    ['not JSON', () => `${head}<html>`, /not that of a container runtime/],
-    ['an error', () => failed(500, 'on fire'), /not that of a container runtime: on fire/],
+    ['not HTTP', () => 'SSH-2.0-OpenSSH\r\n\r\n', /does not come from a container runtime: not HTTP/],
+    ['not JSON', () => `${head}<html>`, /does not come from a container runtime/],
+    ['an error', () => failed(500, 'on fire'), /does not come from a container runtime: on fire/],
     ['nothing', () => '', /the connection ended before an answer/],
     ['headers without end', () => 'x'.repeat(100_000), /no end of the headers/],
   ] as [string, Answer, RegExp][])('%s: reported, and nothing else happens', async (_, answer, expected) => {

@@ -70,7 +70,7 @@ test('emits a complete kill at once, followed by its oom.reaped event', () => {
   );
   expect(events.map(({ type, message }) => [type, message])).toEqual([
     ['oom.kill', expect.stringMatching(/^hog \(pid 5\) was killed/)],
-    ['oom.reaped', 'hog (pid 5) is gone; its memory was back 4.0 ms after the mark.'],
+    ['oom.reaped', 'hog (pid 5) is gone; its memory was freed 4.0 ms after the kernel marked it.'],
   ]);
   expect(kills.counts).toEqual({ killed: 1, already_dying: 0, group_member: 0, shared_memory: 0 });
   expect((events[1] as { kill_id?: string }).kill_id).toBe(events[0]?.id);
@@ -113,7 +113,7 @@ test('emits a kill with the facts known so far when the outbox is flushed', () =
   outbox.flush();
   kills.close();
   expect(events.map(({ type }) => type)).toEqual(['oom.kill', 'oom.reaped']);
-  expect(events[1]).toMatchObject({ outcome: 'unfinished', message: 'hog (pid 5) has not given its memory back yet.' });
+  expect(events[1]).toMatchObject({ outcome: 'unfinished', message: 'hog (pid 5) has not freed its memory yet.' });
   take(batchOf(kill(6)));
   expect(events).toHaveLength(2);
 });
