@@ -31,13 +31,13 @@ const options = Object.entries(sinkOptions) as [OptionName, SinkOption][];
 
 const sinkTable = table({
   sink: needed(choice(...Object.keys(sinkKinds)), 'kind of the sink'),
-  target: optional(text, 'URL, path or program. A URL may be in a file: "@/etc/oomscope/slack-url"'),
+  target: optional(text, 'URL, path or program. "@/etc/oomscope/slack-url" reads the URL from this file'),
   ...Object.fromEntries(options.flatMap(([name, option]) => fieldsOf(name, option))),
 });
 
 /**
- * An [[alert]] section has the options of `--alert SINK` on the command line. Files and programs are checked when it is
- * opened.
+ * An [[alert]] section has the same options as `--alert SINK` on the command line. Files and programs are checked when
+ * the sink is opened.
  */
 export const alertShape: Shape<SinkOptions> = {
   schema: sinkTable.schema,

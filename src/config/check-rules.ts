@@ -1,4 +1,4 @@
-/** Finds rules that are valid TOML but cannot work: conditions that can never hold, steps that can never be reached. */
+/** Finds rules that are valid TOML but cannot work: their conditions can never hold, or a step can never be reached. */
 import type { Detector, Rule, Step } from '../guard/rules/rule.ts';
 import { stepNames, steps } from '../guard/steps/steps.ts';
 import type { Faults } from './fault.ts';
@@ -17,7 +17,7 @@ export function checkRules(rules: readonly Rule[], path: string, faults: Faults)
     names.set(rule.name, i);
     checkDetectors(rule.when, `${at}.when`, faults);
     if (rule.when.every(isAlwaysTrue))
-      faults.add(`${at}.when`, 'would always hold, and the rule would never stop killing: lower a limit.');
+      faults.add(`${at}.when`, 'these conditions always hold, so the rule would never stop killing: lower a limit.');
     checkSteps(rule.steps, `${at}.steps`, faults);
     for (const [j, { if: conditions, atOnce }] of rule.steps.entries()) {
       checkDetectors(conditions, `${at}.steps[${j}].if`, faults);
@@ -72,15 +72,21 @@ function checkSteps(ladder: readonly Step[], path: string, faults: Faults): void
     const { hardness } = steps[step.do];
     const harder = before.find((other) => hardness > 0 && steps[other.do].hardness > hardness);
     if (harder)
-      faults.add(at, `"${step.do}" is milder than "${harder.do}" before it and would come too late: move it up.`);
+      faults.add(
+        at,
+        `"${step.do}" is milder than the step "${harder.do}" before it and would come too late: move it up.`,
+      );
     const killed = before.find((other) => steps[other.do].signal === 'SIGKILL' && other.if.length === 0);
     if (killed && hardness > 0) {
-      faults.add(at, '"kill" before it leaves nothing to do, so this step can never be reached: remove it.');
+      faults.add(at, 'the step "kill" comes before this step, so this step can never be reached: remove it.');
     }
     const endless = before.find(({ waitMs, if: conditions }) => waitMs === Infinity && conditions.length === 0);
     const early = ladder.slice(i).some(({ atOnce }) => atOnce.length > 0);
     if (endless && !early) {
-      faults.add(at, `"${endless.do}" before it waits for ever, so this step can never be reached: give it "at_once".`);
+      faults.add(
+        at,
+        `the step "${endless.do}" before this step waits for ever, so this step can never be reached: give it "at_once".`,
+      );
     }
   }
   const unfinished = ladder.find(

@@ -49,9 +49,9 @@ const shape = table({
   guard: optional(guardShape, 'early kill; without this section the guard does not run'),
 });
 
-/** A configuration file, read and checked. */
+/** The checked values of a configuration file. */
 export interface Config {
-  /** `[trace]`: OOM kills. `ring` is the size of the kernel's ring in bytes. */
+  /** `[trace]`: tracing of OOM kills. `ring` is the size of the ring buffer in bytes. */
   trace: { enabled: boolean; candidates: 'never' | 'system' | 'always'; ring: number | undefined };
   /** `[pressure]`: `windows` are in milliseconds, `cgroups` are globs. */
   pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
@@ -81,7 +81,7 @@ export const parseConfig = (toml: string, file: string): Promise<Config> => pars
 /** Reads a configuration file. @throws OomscopeError NO_INPUT: the file cannot be read; CONFIG: it has faults */
 export const readConfig = (file: string): Promise<Config> => readToml(file, shape, checkTogether);
 
-/** Checks that concern two sections. */
+/** Checks values that must fit together but are in different sections. */
 function checkTogether({ guard, pressure }: Config, faults: Faults): void {
   for (const [i, rule] of (guard?.policy.rules ?? []).entries()) {
     for (const [j, { metric, text: shown }] of rule.when.entries()) {

@@ -1,6 +1,6 @@
 /**
- * The rules and the protected processes that the guard uses by default. The rules are cautious: they act rarely, and
- * late.
+ * The rules and the protected processes that the guard uses by default. The rules are cautious: they act only when very
+ * little memory is left.
  */
 import { Pattern } from '../guard/rules/pattern.ts';
 import type { Match } from '../guard/rules/rule.ts';

@@ -46,7 +46,7 @@ export const detector: Shape<Detector> = parsed(
 /** Longest detector. The regular expression that parses it takes time proportional to the square of the length. */
 const MOST_LENGTH = 200;
 
-/** @throws Error that says what was expected */
+/** @throws Error whose message says what was expected */
 export function parseDetector(text: string): Detector {
   if (text.length > MOST_LENGTH)
     throw new Error(`expected a detector of at most ${MOST_LENGTH} characters, got ${show(text)}.`);
@@ -54,7 +54,7 @@ export function parseDetector(text: string): Detector {
   const [, system, name, operator, amount, time] = match ?? [];
   if (!match || name === undefined || amount === undefined) {
     throw new Error(
-      `expected "METRIC < VALUE" (or <=, >, >=), with "for TIME" behind it if it must last, got ${show(text)}.`,
+      `expected "METRIC < VALUE" (or <=, >, >=), followed by "for TIME" if the condition must hold for some time, got ${show(text)}.`,
     );
   }
   const { metric, units } = kindOf(name);

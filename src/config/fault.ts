@@ -7,7 +7,7 @@ export interface Fault {
   path: string;
   /** A sentence: what was expected, what was found, what to do. */
   message: string;
-  /** Line in the file, from 1, for a fault whose `path` has none. */
+  /** Line in the file, from 1, for a fault whose `path` has no line. */
   line?: number;
 }
 
@@ -41,7 +41,7 @@ export function faultsError(file: string, faults: readonly Fault[], lineOf: (pat
     .map(({ path, message, line }) => `${name}:${line}: ${path === '' ? '' : `${path}: `}${shown(message)}`);
   const more = lines.splice(MOST_FAULTS).length > 0;
   const count = lines.length === 1 ? 'a fault' : `${more ? 'more than ' : ''}${lines.length} faults`;
-  if (more) lines.push('… and more: correct these first.');
+  if (more) lines.push('… and more faults: correct these first.');
   return new OomscopeError('CONFIG', `${name} has ${count}:\n${lines.join('\n')}`);
 }
 

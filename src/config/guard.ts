@@ -23,7 +23,11 @@ const guardTable = table({
   mode: field(choice('dry_run', 'shadow', 'enforce'), 'dry_run', 'only "enforce" changes anything on the machine'),
   rule: optional(list(rule, 1, MOST_ITEMS), 'when to act, and by which steps; by default two cautious rules'),
   protect: field(list(match, 0, MOST_ITEMS), [], 'processes that no rule kills'),
-  default_protection: field(yesOrNo, true, 'never kill what a machine needs to be usable: systemd, sshd, dockerd, …'),
+  default_protection: field(
+    yesOrNo,
+    true,
+    'never kill programs without which the machine is not usable: systemd, sshd, dockerd, …',
+  ),
   kills_per_minute: field(whole(1, 1000), 10, 'largest number of killed processes in any 60 s'),
   raise_score: field(yesOrNo, true, "raise the likely victim's oom_score_adj while memory is short, and restore it"),
   arm: field(yesOrNo, true, 'let the kernel signal the likely victim if memory runs out faster than rules are checked'),
@@ -31,7 +35,7 @@ const guardTable = table({
   realtime_priority: field(
     whole(0, 99),
     1,
-    'SCHED_RR priority: runs before all processes that reclaim memory, and may use a reserve of the kernel; 0: none',
+    'SCHED_RR priority of the guard, which then runs before all processes that reclaim memory and may use memory reserves of the kernel; 0: normal scheduling',
   ),
   state_file: optional(
     text,

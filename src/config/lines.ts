@@ -1,12 +1,13 @@
 /**
- * Finds the line of each value in a TOML file, which the parser does not report. The text has been parsed before, so this
- * code need not check it. It follows headers, keys, arrays, inline tables, and strings of all four kinds.
+ * Finds the line of each value in a TOML file, which the parser does not report. The parser has accepted the text
+ * before, so this code need not check the text. It follows headers, keys, arrays, inline tables, and strings of all
+ * four kinds.
  */
 import { parentOf, pathTo } from './path.ts';
 
 /**
- * Maps paths such as "guard.rule[0].when[1]" to lines, counted from 1. A path missing from the file gets the line of its
- * nearest enclosing table.
+ * Maps paths such as "guard.rule[0].when[1]" to lines, counted from 1. A path missing from the file gets the line of
+ * its nearest enclosing table.
  */
 export function linesOf(toml: string): (path: string) => number {
   const lines = new Scanner(toml).scan();
@@ -100,7 +101,7 @@ class Scanner {
     }
   }
 
-  /** Skips blanks and a comma. @returns true at the closing bracket, or where no progress is possible */
+  /** Skips blanks and a comma. @returns true at the closing bracket, and also if no progress is possible */
   #closes(bracket: string): boolean {
     if (this.#at === this.#closedAt) return true; // no progress: the text is not TOML
     this.#closedAt = this.#at;

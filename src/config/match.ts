@@ -22,7 +22,7 @@ const pattern: Shape<Pattern> = {
   schema: anyPattern.schema,
   read(value, path, faults) {
     if (faults.patternStates > MOST_STATES)
-      return faults.add(path, 'expected smaller patterns: those before it use up the limit of the file.');
+      return faults.add(path, 'expected smaller patterns: the patterns before this one use up the limit of the file.');
     const read = anyPattern.read(value, path, faults);
     faults.patternStates += read?.states ?? 0;
     return read;
@@ -39,9 +39,9 @@ const adjRange = parsed('a range such as "0..300"', (given) => {
 const matchFields = {
   comm: optional(pattern, 'name of the process, at most 15 bytes'),
   exe: optional(pattern, 'path of the program'),
-  cmdline: optional(pattern, 'arguments, joined by blanks'),
+  cmdline: optional(pattern, 'arguments of the process, joined by blanks'),
   uid: optional(whole(0, 2 ** 32 - 2), 'user id'),
-  oom_score_adj: optional(adjRange, 'oom_score_adj, smallest and largest'),
+  oom_score_adj: optional(adjRange, 'smallest and largest oom_score_adj'),
   cgroup: optional(text, 'glob over the path of the cgroup'),
   unit: optional(text, 'glob over the name of the systemd unit'),
   container: optional(text, 'glob over the id or name of the container'),
@@ -62,7 +62,7 @@ const preferenceTable = table({
   points: field(
     whole(1, 2000),
     300,
-    'points to add or subtract; 1000 points are the limit of the cgroup, or RAM and swap of the system',
+    'points to add or subtract; 1000 points stand for the whole memory: the limit of the cgroup, or RAM and swap of the system',
   ),
 });
 

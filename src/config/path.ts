@@ -5,7 +5,8 @@
 import { printable } from '../text/printable.ts';
 
 /**
- * Longer keys are cut, and longer paths get no more parts. Paths only serve messages, and every real path is shorter.
+ * A longer key is cut, and a longer path gets no further parts. Paths are only used in messages, and every real path
+ * is shorter.
  */
 const MOST_KEY = 80;
 const MOST_PATH = 500;

@@ -29,12 +29,12 @@ const place: Shape<Place> = parsed('"system", "containers", or the path of a cgr
 
 const ruleTable = table({
   name: needed(text, 'name of the rule in events'),
-  on: field(oneOrMore(place), [{ kind: 'system' }], 'where to look; each cgroup fires by itself'),
+  on: field(oneOrMore(place), [{ kind: 'system' }], 'what the rule watches; it fires for each cgroup separately'),
   when: needed(list(detector, 1, MOST_ITEMS), 'the rule fires while all of these hold'),
   rank: field(
     choice('badness', 'projected', 'oom_score', 'rss', 'swap', 'growth', 'pressure'),
     'badness',
-    'measure by which the victim is chosen',
+    'the process or unit with the highest value of this measure is the victim',
   ),
   kill: field(choice('process', 'process_group', 'cgroup'), 'process', 'what is killed as a unit'),
   prefer: field(list(preference, 0, MOST_ITEMS), [], 'processes that are more likely to be chosen'),
@@ -49,8 +49,8 @@ const ruleTable = table({
     defaultSteps,
     'steps, taken one after another until memory is no longer short',
   ),
-  cool_down: field(duration, 200, 'pause of the rule after its steps'),
-  undo_after: field(duration, 30_000, 'delay from the end of the shortage until throttle and freeze are undone'),
+  cool_down: field(duration, 200, 'pause of the rule after it has taken its steps'),
+  undo_after: field(duration, 30_000, 'time between the end of the shortage and the undoing of throttle and freeze'),
 });
 
 export const rule: Shape<Rule> = {

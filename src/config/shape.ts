@@ -1,6 +1,6 @@
 /**
- * A shape describes a configuration value. It is declared once; it reads a value, checks it, and provides its JSON
- * Schema.
+ * A shape describes a configuration value. From one declaration it reads a value, checks the value, and provides the
+ * JSON Schema.
  */
 import { suggestion } from '../text/did-you-mean.ts';
 import { parseDuration, parseSize, writeDuration, writeSize } from '../text/units.ts';
@@ -8,7 +8,7 @@ import type { Faults } from './fault.ts';
 import { pathTo } from './path.ts';
 
 export interface Shape<T> {
-  /** @returns undefined when the value is wrong; then a fault has been added */
+  /** Adds a fault and returns undefined when the value is wrong. */
   read: (value: unknown, path: string, faults: Faults) => T | undefined;
   schema: object;
 }
@@ -75,7 +75,8 @@ export function table<F extends Fields>(fields: F): Shape<Table<F>> {
 }
 
 /**
- * The schema of a field. Its description is the purpose of the field, then the format of its value if that needs words.
+ * The schema of a field. Its description is the purpose of the field, followed by the format of its value if the
+ * shape describes one.
  */
 function describedAs(about: string, schema: object & { description?: string }): object {
   const form = schema === text.schema ? undefined : schema.description;
@@ -125,7 +126,7 @@ export function choice<T extends string>(...choices: T[]): Shape<T> {
   };
 }
 
-/** A text that `parse` accepts. Otherwise it throws an Error whose message says what was expected. */
+/** A text that `parse` converts. For a wrong text, `parse` throws an Error whose message says what was expected. */
 export function parsed<T>(expected: string, parse: (text: string) => T): Shape<T> {
   return {
     read(value, path, faults) {
@@ -162,12 +163,12 @@ export function whole(least: number, most: number): Shape<number> {
 }
 
 /**
- * Longest list of rules, steps, detectors or patterns: far longer than any real list, and still checked in
+ * Longest list of rules, steps, detectors or patterns. It is far longer than any real list, and is still checked in
  * milliseconds.
  */
 export const MOST_ITEMS = 200;
 
-/** Longest time in a configuration: a timer of Node fires at once if it is given more than 2^31 - 1 ms. */
+/** Longest time in a configuration. A timer of Node with more than 2^31 - 1 ms would fire at once. */
 export const LONGEST_MS = 24 * 86_400_000;
 
 /** A size, read as bytes. */
@@ -185,7 +186,7 @@ export function durationFrom(least: number, most = LONGEST_MS): Shape<number> {
   return parsed('a time such as "500ms", "10s" or "5m"', (given) => durationWithin(given, least, most));
 }
 
-/** @returns milliseconds @throws Error that says what was expected */
+/** @returns milliseconds. @throws Error whose message says what was expected */
 export function durationWithin(given: string, least = 0, most = LONGEST_MS): number {
   const ms = durationOf(given);
   if (ms >= least && ms <= most) return ms;

@@ -1,4 +1,4 @@
-/** Reads and writes a step of a rule in the configuration, by the table of steps (guard/steps/steps.ts). */
+/** Reads and writes a step of a rule in the configuration. It uses the table of steps (guard/steps/steps.ts). */
 import type { Detector, Step } from '../guard/rules/rule.ts';
 import type { StepOption } from '../guard/steps/step.ts';
 import { type StepSettings, stepNames, stepOptions, steps } from '../guard/steps/steps.ts';
@@ -36,9 +36,20 @@ const stepTable = table({
     ]),
   ),
   do: needed(choice(...stepNames), stepNames.map((name) => `${name}: ${steps[name].about}`).join('; ')),
-  if: field(list(detector, 0, MOST_ITEMS), [], 'skip the step unless all of these hold when its turn comes'),
-  at_once: field(list(detector, 0, MOST_ITEMS), [], 'take the step before its turn as soon as all of these hold'),
-  wait: optional(waitTime, 'how long to wait for its effect before the next step; exec: timeout of the program'),
+  if: field(
+    list(detector, 0, MOST_ITEMS),
+    [],
+    'when it is the turn of this step, skip the step unless all of these conditions hold',
+  ),
+  at_once: field(
+    list(detector, 0, MOST_ITEMS),
+    [],
+    'take the step before its turn as soon as all of these conditions hold',
+  ),
+  wait: optional(
+    waitTime,
+    'how long to wait for the effect of the step before the next one; exec: timeout of the program',
+  ),
 });
 
 export const step: Shape<Step> = {

@@ -2,10 +2,10 @@
 
 export type Fields = Record<string, unknown>;
 
-/** `[name]`, then one line for each field. */
+/** Writes `[name]` and one line for each field. */
 export const section = (name: string, fields: Fields): string => `[${name}]\n${pairs(fields)}`;
 
-/** `[[name]]`, then one line for each field. */
+/** Writes `[[name]]` and one line for each field. */
 export const arraySection = (name: string, fields: Fields): string => `[[${name}]]\n${pairs(fields)}`;
 
 /** Fields that are undefined are left out. Each item of `steps` gets a line of its own. */

@@ -1,4 +1,4 @@
-/** Writes a configuration as TOML with every setting in it, for `config print` and `config import`. */
+/** Writes a configuration as TOML with all settings, for `config print` and `config import`. */
 import type { GuardConfig } from '../guard/guard-config.ts';
 import type { Match, Place, Preference, Rule } from '../guard/rules/rule.ts';
 import { writeDuration, writeSize } from '../text/units.ts';
@@ -26,7 +26,7 @@ export function writeConfig({ trace, pressure, output, alert, guard }: Config): 
   return sections.join('\n');
 }
 
-/** The [guard] section alone. Protected processes are always written out, also those protected by default. */
+/** Writes only the [guard] section. It lists all protected processes, including those that are protected by default. */
 export function writeGuard(guard: GuardConfig): string {
   const { rules, protect, killsPerMinute } = guard.policy;
   const head = section('guard', {

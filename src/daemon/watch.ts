@@ -11,7 +11,7 @@ import type { Event } from '../model/events.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 
-/** A count of fruitless reclaims without an update for this long is outdated (ms). */
+/** A count of fruitless reclaim rounds is outdated if it was not updated for this time (ms). */
 const COUNTDOWN_MS = 1000;
 /** Shortest interval between two reads of the pressure totals (ms). Each read returns the totals of all cgroups. */
 const TOTALS_MS = 5;
@@ -73,7 +73,8 @@ export class Watch implements AsyncDisposable {
    * Replaces the guard. If the new one cannot start, the previous one is started again and the error is thrown.
    *
    * @returns notes for the log
-   * @throws OomscopeError as openGuard. If the previous guard cannot start again either, the message has both reasons and
+   * @throws OomscopeError as openGuard. If the previous guard cannot start again either, the message has both reasons
+   * and
    *   says that no guard is running
    */
   async guardBy(config: Config): Promise<string[]> {
@@ -127,7 +128,7 @@ export class Watch implements AsyncDisposable {
 }
 
 function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {
-  // The pressure totals do not contain cgroups that were never stalled.
+  // The pressure totals contain no cgroups that have never waited for memory.
   const calm = windowsMs.map((ms) => ({ window_seconds: ms / 1000, some: 0, full: 0 }));
   const rounds = new Map<string, { count: number; atMs: number }>();
   monitor.countdown$.subscribe(({ subject, fruitless_rounds }) => {

@@ -26,7 +26,7 @@ export class GrowthWindow {
     this.#values = new Float64Array(capacity);
   }
 
-  /** Adds a sample; a sample that is not later than the last one is ignored. @param seconds the time by any clock */
+  /** Adds a sample. A sample that is not later than the last one is ignored. @param seconds the time of any clock */
   add(seconds: number, value: number): void {
     const { length } = this.#seconds;
     const last = this.#seconds[(this.#next + length - 1) % length] as number;
@@ -98,7 +98,8 @@ const few = [12.7062, 4.30265, 3.18245, 2.77645];
 const Z = 1.959964;
 
 /**
- * The 97.5th percentile of Student's t: up to four degrees of freedom from a table, then Fisher's expansion, to 0.1 %.
+ * The 97.5th percentile of Student's t. Up to four degrees of freedom it is from a table, above that from Fisher's
+ * expansion, exact to 0.1 %.
  */
 export function studentT975(degreesOfFreedom: number): number {
   const n = degreesOfFreedom;

@@ -5,17 +5,17 @@ import type { PressureLevelName } from '../model/pressure.ts';
  * The thresholds at which levels begin and end, and how long a value must stay beyond them before the level changes.
  */
 export interface LevelOptions {
-  /** The values at which `low`, `medium` and `critical` begin. They must rise. */
+  /** The values at which `low`, `medium` and `critical` begin, in ascending order. */
   thresholds: readonly [low: number, medium: number, critical: number];
   /** A level ends when the value is this far below its threshold. */
   hysteresis: number;
-  /** The time in milliseconds for which a value must stay above or below before the level changes. */
+  /** The time in milliseconds for which a value must stay above or below a threshold before the level changes. */
   sustainMs: number;
 }
 
 /**
- * Converts a fluctuating value to a stable level. Each level is switched on when the value reaches its threshold, and
- * off when the value is below the threshold minus the hysteresis, both only after `sustainMs`.
+ * Converts a fluctuating value to a stable level. A level begins when the value has been at its threshold or above for
+ * `sustainMs`, and ends when the value has been below the threshold minus the hysteresis for `sustainMs`.
  */
 export class LevelTracker {
   level: PressureLevelName = 'normal';
@@ -28,7 +28,7 @@ export class LevelTracker {
     this.#options = options;
   }
 
-  /** Adds a value. @param nowMs the time by any clock that does not jump. @returns the level now */
+  /** Adds a value. @param nowMs the time of any monotonic clock. @returns the level after this value */
   next(nowMs: number, value: number): PressureLevelName {
     const { thresholds, hysteresis, sustainMs } = this.#options;
     for (const [i, threshold] of thresholds.entries()) {

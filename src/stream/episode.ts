@@ -27,9 +27,9 @@ export interface Episode<E> {
 type Levelled = Envelope & HasLevel & { subject: PressureSubject; episode?: string };
 
 /**
- * Reduces events to the steps of their episodes: begun, worse, over. All other events are dropped. Each subject has its
- * own episodes, so the caller need not group the events. The return to `normal` is dropped if no earlier event of its
- * episode was seen.
+ * Reduces events to the steps of their episodes: begun, worse, over. Events that are not a step are dropped. Each
+ * subject has its own episodes, so the caller need not group the events. The return to `normal` is dropped if no
+ * earlier event of its episode was seen.
  */
 export function episode<E extends Levelled>(): OperatorFunction<E, Episode<E>> {
   return (source) =>

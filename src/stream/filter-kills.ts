@@ -7,7 +7,10 @@ import { globMatch } from '../text/glob.ts';
 export interface KillFilter {
   /** The kinds of kills that pass. Empty: all kinds. */
   kinds: readonly KillKind[];
-  /** Globs for the name of the victim: of the marked thread or of the process. Empty: all names. */
+  /**
+   * Globs for the name of the victim. The name of the marked thread or that of the process may match. Empty: all
+   * names.
+   */
   comms: readonly string[];
   /** Globs for the victim's cgroup, a cgroup above it, or the cgroup whose limit was hit. Empty: all cgroups. */
   cgroups: readonly string[];
@@ -36,10 +39,12 @@ function isContainer(glob: string, { victim, limit }: OomKill): boolean {
 /** Whether the text is the start of an id, which the commands of container runtimes accept as well. */
 const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 
-/** The most kills whose report may still come. A report comes within a second, so older kills can be dropped. */
+/**
+ * How many kills are remembered to pass their report. A report comes within a second, so older kills can be dropped.
+ */
 const MOST_AWAITED = 1024;
 
-/** Passes kills that match. An `oom.reaped` or `oom.report` passes if its kill did. */
+/** Passes kills that match. An `oom.reaped` or `oom.report` passes if its kill has passed. */
 export function filterKills(wanted: KillFilter): MonoTypeOperatorFunction<Event> {
   const passed = new Set<string>();
   const awaited = new Set<string>();

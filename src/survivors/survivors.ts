@@ -3,8 +3,8 @@
  * recommended oom_score_adj. `doctor`, `protect`, `explain` and the guard's default protection use this table, so that
  * their advice is the same.
  *
- * If a project ships a value, the table has that value. This file imports nothing, because `explain` also runs in a
- * browser.
+ * If a project ships a value with its unit or program, the table has this value. This file imports nothing, because
+ * `explain` also runs in a browser.
  */
 
 /**
@@ -57,7 +57,7 @@ export const WEB_ADJ = -300;
 /** For programs that may be killed first. Browsers set 200 to 300 for their own tabs. */
 export const EXPENDABLE_ADJ = 300;
 
-const CONTAINERS = 'Containers cannot be managed while it is gone.';
+const CONTAINERS = 'Containers cannot be managed while it is not running.';
 const DATABASE = 'A kill ends all connections, and recovery takes minutes.';
 
 export const survivors: readonly Survivor[] = [
@@ -69,16 +69,22 @@ export const survivors: readonly Survivor[] = [
     programs: ['/usr/sbin/sshd'],
   }),
 
-  of('system', 'systemd-udevd', -1000, 'unit', 'Devices that appear are not set up while it is gone.'),
-  of('system', 'systemd-journal', -250, 'unit', 'What happens is not logged while it is gone.'),
-  of('system', 'systemd-oomd', SYSTEM_ADJ, 'unit', 'The cgroups that it manages are not watched while it is gone.'),
+  of('system', 'systemd-udevd', -1000, 'unit', 'New devices are not set up while it is not running.'),
+  of('system', 'systemd-journal', -250, 'unit', 'Nothing is logged to the journal while it is not running.'),
+  of(
+    'system',
+    'systemd-oomd',
+    SYSTEM_ADJ,
+    'unit',
+    'The cgroups that it manages are not watched while it is not running.',
+  ),
   of('system', 'dbus-daemon', SYSTEM_ADJ, 'unit', 'Every program that uses the bus fails.', {
     units: ['dbus.service'],
   }),
   of('system', 'dbus-broker.*', SYSTEM_ADJ, 'unit', 'Every program that uses the bus fails.', {
     units: ['dbus-broker.service'],
   }),
-  of('system', 'systemd-logind', SYSTEM_ADJ, 'ours', 'Logins hang while it is gone.', {
+  of('system', 'systemd-logind', SYSTEM_ADJ, 'ours', 'Logins hang while it is not running.', {
     units: ['systemd-logind.service'],
   }),
   of('system', 'systemd-network', SYSTEM_ADJ, 'ours', 'Addresses expire while it is gone.', {
@@ -92,7 +98,7 @@ export const survivors: readonly Survivor[] = [
   of('containers', 'dockerd', -500, 'unit', CONTAINERS, { units: ['docker.service'] }),
   of('containers', 'containerd', -999, 'unit', CONTAINERS, { units: ['containerd.service'] }),
   of('containers', 'crio', -999, 'unit', CONTAINERS, { units: ['crio.service'] }),
-  of('containers', 'kubelet', -999, 'program', 'The node counts as lost while it is gone.', {
+  of('containers', 'kubelet', -999, 'program', 'The cluster treats the node as failed while it is not running.', {
     units: ['kubelet.service'],
   }),
   of('containers', 'conmon', -1000, 'program', 'The output and the exit status of its container are lost.'),
@@ -142,14 +148,14 @@ export const survivors: readonly Survivor[] = [
     'chrome|chromium|firefox.*|code|idea|pycharm',
     EXPENDABLE_ADJ,
     'ours',
-    'It is started again by a click.',
+    'The user can start it again with a click.',
     {
       programs: ['chrome', 'chromium', 'firefox', 'firefox-esr', 'firefox-bin', 'code', 'idea', 'pycharm'],
     },
   ),
 ];
 
-/** The entry of a process by its name; undefined: it is not in the table. */
+/** The entry for a process name. undefined: no entry of the table matches the name. */
 export function survivorOf(comm: string): Survivor | undefined {
   return survivors[patterns.findIndex((pattern) => pattern.test(comm))];
 }

@@ -2,10 +2,14 @@
  * Recorded events and `play()`, which emits them again, for tests of event handlers. Loads no native code. `play()`
  * needs `rxjs`.
  *
- * ```ts import { play, recordings } from 'oomscope/testing';
+ * ```ts
+ * import { VirtualTimeScheduler } from 'rxjs';
+ * import { play, recordings } from 'oomscope/testing';
  *
- * const scheduler = new VirtualTimeScheduler(); notifyOnCall(play(recordings.containerKill, { scheduler }));
- * scheduler.flush(); ```
+ * const scheduler = new VirtualTimeScheduler();
+ * notifyOnCall(play(recordings.containerKill, { scheduler })); // notifyOnCall() is the code under test
+ * scheduler.flush();
+ * ```
  */
 export { type PlayOptions, play } from './play.ts';
 export { eventsOfType, recordings } from './recordings.ts';

@@ -15,7 +15,10 @@ export const recordings = {
    * normal.
    */
   containerKill: recorded(containerKill),
-  /** The same with `memory.oom.group`: the kernel also kills the other process, in an event of kind `group_member`. */
+  /**
+   * Like `containerKill`, but with `memory.oom.group`: the kernel also kills the other process, in an event of kind
+   * `group_member`.
+   */
   groupKill: recorded(groupKill),
   /** Pressure without a kill, caused by `memory.high`: levels from normal to critical and back, and long stalls. */
   pressureEpisode: recorded(pressureEpisode),

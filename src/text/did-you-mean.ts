@@ -3,7 +3,10 @@ export function closestSpelling(word: string, choices: readonly string[]): strin
   return near(word, choices)[0];
 }
 
-/** The choices that `word` may be a misspelling of, the most similar first: at most one change in three letters. */
+/**
+ * The choices that `word` may be a misspelling of, the most similar first. One change for every three letters is
+ * allowed.
+ */
 export function near(word: string, choices: readonly string[]): string[] {
   const most = Math.max(1, Math.floor(word.length / 3));
   return (

@@ -2,7 +2,7 @@
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** "63.8 MiB". */
+/** Formats bytes as "63.8 MiB". */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -13,7 +13,7 @@ export function formatBytes(bytes: number): string {
   return unit === 0 || Number.isInteger(value) ? `${value} ${units[unit]}` : `${value.toFixed(1)} ${units[unit]}`;
 }
 
-/** "85 µs", "2.4 ms", "1.2 s". */
+/** Formats nanoseconds as "85 µs", "2.4 ms" or "1.2 s". */
 export function formatNs(ns: number): string {
   if (ns < 1e3) return `${ns} ns`;
   if (ns < 1e6) return `${trim(ns / 1e3)} µs`;
@@ -21,14 +21,14 @@ export function formatNs(ns: number): string {
   return `${trim(ns / 1e9)} s`;
 }
 
-/** "0.4 s", "12 s", "3.5 min", "2.0 h", "9.1 d". */
+/** Formats seconds as "0.4 s", "12 s", "3.5 min", "2.0 h" or "9.1 d". */
 export function formatSpan(seconds: number): string {
   if (seconds < 90) return `${trim(seconds)} s`;
   if (seconds < 5400) return `${trim(seconds / 60)} min`;
   return seconds < 129600 ? `${trim(seconds / 3600)} h` : `${trim(seconds / 86400)} d`;
 }
 
-/** "+1.2 MiB/s". */
+/** Formats bytes per second as "+1.2 MiB/s". */
 export function formatRate(bytesPerSecond: number): string {
   return `${bytesPerSecond < 0 ? '−' : '+'}${formatBytes(Math.abs(bytesPerSecond))}/s`;
 }
@@ -36,7 +36,7 @@ export function formatRate(bytesPerSecond: number): string {
 /** Formats 0.38 as "38 %". */
 export const formatPercent = (share: number): string => `${Math.round(share * 100)} %`;
 
-/** "38 %", but "3.8 %" below a tenth. */
+/** Formats 0.38 as "38 %". A share below a tenth gets one decimal: "3.8 %". */
 export const formatShare = (share: number): string =>
   share < 0.1 ? `${(share * 100).toFixed(1)} %` : formatPercent(share);
 
@@ -56,7 +56,7 @@ export function formatMask(mask: bigint): string {
   return ranges.join(',');
 }
 
-/** RFC 3339 in UTC with nanoseconds, from nanoseconds since 1970. */
+/** Formats nanoseconds since 1970 as RFC 3339 in UTC with nanoseconds. */
 export function formatTime(epochNs: bigint): string {
   const seconds = new Date(Number(epochNs / 1_000_000_000n) * 1000).toISOString().slice(0, 19);
   return `${seconds}.${String(epochNs % 1_000_000_000n).padStart(9, '0')}Z`;

@@ -2,7 +2,7 @@
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** `hex` has the bytes when they are not valid UTF-8; then the text contains U+FFFD. */
+/** A decoded string. If the bytes are not valid UTF-8, `hex` has the bytes, and the text contains U+FFFD. */
 export interface Decoded {
   text: string;
   hex: string | undefined;
@@ -18,7 +18,10 @@ export function decode(bytes: Uint8Array): Decoded {
   }
 }
 
-/** Decodes ASCII, as nearly all names are. TextDecoder takes longer than reading all other fields of a process. */
+/**
+ * Decodes ASCII without TextDecoder. Nearly all names are ASCII, and TextDecoder takes longer than reading all other
+ * fields of a process.
+ */
 function shortAscii(bytes: Uint8Array): string | undefined {
   if (bytes.length > 32) return undefined;
   let text = '';
@@ -32,13 +35,13 @@ function shortAscii(bytes: Uint8Array): string | undefined {
 /** Does not use Buffer, which browsers do not have. */
 const hexOf = (bytes: Uint8Array) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
-/** The bytes up to the first NUL. */
+/** Returns the bytes before the first NUL. */
 export function untilNul(bytes: Uint8Array): Uint8Array {
   const end = bytes.indexOf(0);
   return end < 0 ? bytes : bytes.subarray(0, end);
 }
 
-/** The parts between NUL bytes. A NUL at the end does not start another part. */
+/** Splits bytes at NUL bytes. A NUL at the end does not start another part. */
 export function splitNul(bytes: Uint8Array): Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -53,7 +56,10 @@ export function splitNul(bytes: Uint8Array): Uint8Array[] {
 // Control characters (C0, DEL, C1), line and paragraph separators, and characters that reorder or hide text.
 const unsafe = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
 
-/** Makes a text safe to print: characters that could move the cursor, break the line or reorder text become \xNN or \u{N}. */
+/**
+ * Makes a text safe to print: characters that could move the cursor, break the line or reorder text become \xNN or
+ * \u{N}.
+ */
 export function printable(text: string): string {
   return text.replace(unsafe, (character) => {
     const code = character.codePointAt(0) ?? 0;

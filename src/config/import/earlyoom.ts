@@ -1,5 +1,5 @@
 /**
- * Reads the command line of earlyoom (1.7 to 1.9), with its options, defaults and exit codes, and makes a rule of it.
+ * Reads the command line of earlyoom (1.7 to 1.9), with its options, defaults and exit codes, and turns it into a rule.
  * Percentages are of MemAvailable + AnonPages, as in earlyoom 1.8 and later.
  */
 
@@ -19,7 +19,7 @@ export class EarlyoomRefusal extends OomscopeError {
   }
 }
 
-/** Percent of memory, or of swap, that is still free when SIGTERM is sent, and when SIGKILL is sent. */
+/** SIGTERM is sent when this percentage of memory (or swap) is left, and SIGKILL at the second percentage. */
 type Thresholds = [term: number, kill: number];
 
 export interface Earlyoom {

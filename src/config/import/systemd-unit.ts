@@ -1,9 +1,9 @@
-/** The systemd unit of `oomscope run`, with no more rights than its configuration needs. */
+/** Makes the systemd unit of `oomscope run`, with only the privileges that its configuration needs. */
 
 export interface UnitOptions {
   /** Program and arguments; paths are absolute. */
   command: readonly string[];
-  /** The guard is on: it needs CAP_KILL and writes to cgroups and oom_score_adj. */
+  /** The guard is enabled. It needs CAP_KILL, and it writes to cgroups and oom_score_adj. */
   guards: boolean;
   /** At least one sink needs the network. */
   network: boolean;
@@ -11,7 +11,7 @@ export interface UnitOptions {
   realtime: boolean;
 }
 
-/** First line of every unit made here. `systemd remove` and `install` touch no other unit. */
+/** First line of every unit that oomscope makes. `systemd remove` and `systemd install` change no other unit. */
 export const MADE_HERE =
   '# Made by `oomscope systemd`, which overwrites it; put changes in a drop-in: systemctl edit oomscope';
 
@@ -38,7 +38,7 @@ SyslogIdentifier=oomscope
 StateDirectory=oomscope
 StateDirectoryMode=0700
 
-# It must survive when memory is short: spared by the kernel, never swapped, with memory of its own.
+# The daemon must survive when memory is short: the OOM killer spares it, it is never swapped, and it has reserved memory.
 OOMScoreAdjust=-900
 OOMPolicy=continue
 MemoryMin=64M
@@ -48,7 +48,7 @@ LimitMEMLOCK=infinity
 LimitNOFILE=65536
 Nice=-20
 
-# No more rights than it needs. MemoryDenyWriteExecute is off, because JavaScript is compiled to machine code.
+# The daemon has only the privileges that it needs. MemoryDenyWriteExecute is off, because JavaScript is compiled to machine code.
 CapabilityBoundingSet=${capabilities.join(' ')}
 AmbientCapabilities=
 NoNewPrivileges=yes

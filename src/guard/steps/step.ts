@@ -24,7 +24,7 @@ export type Restraint = (read: (file: string) => string | undefined) => { text: 
 
 /** The operations that a step can use. `VictimTools` (src/guard/ladder/step-tools.ts) implements them. */
 export interface StepTools {
-  /** The victim's points. */
+  /** The points of the victim, by which the rule chose it. */
   readonly points: number;
   /** Runs a program with the plan on its standard input, for at most the step's waiting time. */
   run(command: readonly string[]): Promise<StepResult>;
@@ -69,5 +69,5 @@ export interface StepKind<O extends StepOptions = StepOptions> {
   act(tools: StepTools, options: OptionValues<O>): StepResult | Promise<StepResult>;
 }
 
-/** Checks the options of a kind of step against what its act() takes. */
+/** Lets the compiler check that the options of a kind of step have the types that its act() takes. */
 export const stepKind = <const O extends StepOptions>(kind: StepKind<O>): StepKind<O> => kind;
