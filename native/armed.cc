@@ -68,7 +68,7 @@ Napi::Value ArmedTargets::Disarm(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), armed);
 }
 
-// takeSignalled() -> [{ id, errno, recordNs, signalNs }], each once
+// takeSignalled() -> [{ id, errno, recordNs, signalNs }]: the signals sent since the last call
 Napi::Value ArmedTargets::TakeSignalled(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array out = Napi::Array::New(env, signalled_.size());
@@ -105,7 +105,7 @@ void ArmedTargets::OnRecord(const uint8_t* data, size_t size) {
 }
 
 void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
-  constexpr int kAttempts = 10;  // the kernel's OOM reaper makes as many (MAX_OOM_REAP_RETRIES)
+  constexpr int kAttempts = 10;  // the kernel's OOM reaper also tries 10 times (MAX_OOM_REAP_RETRIES)
   if (releasing_) return;
   releasing_ = true;
   while (dying_count_ > 0) {
@@ -123,7 +123,8 @@ void ArmedTargets::ReleaseDying(std::unique_lock<std::mutex>& lock) {
 bool ArmedTargets::Meets(const Target& target, const uint8_t* data, size_t size) {
   return std::all_of(target.comparisons.begin(), target.comparisons.end(), [&](const Comparison& one) {
     if (one.offset > size || size - one.offset < one.bytes) return false;
-    uint64_t value = 0;  // copying 4 bytes into it is right on little-endian machines only; all supported ones are
+    // copying 4 bytes into it works only on little-endian machines; all supported machines are little-endian
+    uint64_t value = 0; 
     std::memcpy(&value, data + one.offset, one.bytes);
     return one.at_least ? value >= one.value : value == one.value;
   });

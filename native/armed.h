@@ -65,7 +65,7 @@ class ArmedTargets {
   uint32_t last_id_ = 0;
   std::array<int, 32> dying_{};  // pidfds of processes whose memory must be freed
   size_t dying_count_ = 0;
-  bool releasing_ = false;  // a thread is in ReleaseDying(); the other one goes on reading records
+  bool releasing_ = false;  // a thread is in ReleaseDying(); meanwhile the other thread reads records
 };
 
 }  // namespace oomscope

@@ -12,7 +12,7 @@ Napi::Function ExitWatcher::Define(Napi::Env env) {
                      {InstanceMethod<&ExitWatcher::Watch>("watch"), InstanceMethod<&ExitWatcher::Unwatch>("unwatch")});
 }
 
-// new ExitWatcher(onExit): lives as long as the environment
+// new ExitWatcher(onExit): the watcher lives as long as the Node environment
 ExitWatcher::ExitWatcher(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ExitWatcher>(info) {
   if (info.Length() < 1 || !info[0].IsFunction()) {
     Napi::TypeError::New(info.Env(), "ExitWatcher: expected (onExit)").ThrowAsJavaScriptException();

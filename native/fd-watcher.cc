@@ -137,7 +137,7 @@ void FdWatcher::OnThreadSafeCall(Napi::Env env, Napi::Function on_event, FdWatch
   if (env != nullptr && self != nullptr) self->Deliver(env, on_event);
 }
 
-// Plain N-API, as in RingReader: node-addon-api turns a failure in a terminating worker into a fatal error.
+// Uses plain N-API, as RingReader does: node-addon-api turns a failure in a terminating worker into a fatal error.
 void FdWatcher::Deliver(napi_env env, napi_value on_event) {
   Napi::HandleScope scope(env);
   for (;;) {

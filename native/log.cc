@@ -7,7 +7,7 @@
 namespace oomscope {
 namespace {
 
-constexpr size_t kMost = 256 * 1024;  // of a longer verifier log only the end is kept, which has the error
+constexpr size_t kMost = 256 * 1024;  // if a verifier log is longer, only its end is kept, which has the error
 
 thread_local std::string captured;
 

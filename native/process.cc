@@ -54,7 +54,7 @@ Napi::Value PidfdSignal(const Napi::CallbackInfo& info) {
   return Result(info, errno == 0 ? 0 : -1);
 }
 
-// Works on a copy of the descriptor: if the caller closes its own meanwhile, the number may get another meaning.
+// Works on a copy of the descriptor. If the caller closes its own descriptor meanwhile, its number may be reused.
 class Release : public Napi::AsyncWorker {
  public:
   Release(Napi::Env env, int pidfd)
@@ -108,7 +108,7 @@ Napi::Value LockMemory(const Napi::CallbackInfo& info) {
 
 Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
 
-// setNice(value), setScheduler(policy, priority): act on the calling thread, which runs JavaScript
+// setNice(value), setScheduler(policy, priority): change the calling thread, which runs JavaScript
 Napi::Value SetNice(const Napi::CallbackInfo& info) { return Result(info, setpriority(PRIO_PROCESS, 0, Int(info, 0))); }
 
 Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
@@ -128,7 +128,7 @@ Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
   std::copy(path.begin(), path.end(), address.sun_path);
   bool abstract = path[0] == '@';
   if (abstract) address.sun_path[0] = '\0';
-  // The length of a path includes its NUL; that of an abstract name does not.
+  // The length of a path includes its NUL. The length of an abstract name does not.
   auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
   int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return Result(info, -1);

@@ -14,7 +14,7 @@ Napi::Function PsiWatcher::Define(Napi::Env env) {
                      {InstanceMethod<&PsiWatcher::Add>("add"), InstanceMethod<&PsiWatcher::Remove>("remove")});
 }
 
-// new PsiWatcher(onEvent): lives as long as the Node environment
+// new PsiWatcher(onEvent): the watcher lives as long as the Node environment
 PsiWatcher::PsiWatcher(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PsiWatcher>(info) {
   if (info.Length() < 1 || !info[0].IsFunction()) {
     Napi::TypeError::New(info.Env(), "PsiWatcher: expected (onEvent)").ThrowAsJavaScriptException();

@@ -211,14 +211,16 @@ void RingReader::Drain() {
   {
     std::unique_lock<std::mutex> lock(mutex_);
     Fill();
-    if (armed_.has_dying()) armed_.ReleaseDying(lock);  // first, because JavaScript needs a CPU, and memory
+    // before the delivery, because JavaScript needs a CPU and memory to run
+    if (armed_.has_dying()) armed_.ReleaseDying(lock); 
     deliver = credit_ && filling_.used > 0 && !closed_;
     if (deliver) {
       TakeOut();
       if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
     }
   }
-  if (deliver) wake_.NonBlockingCall();  // without the lock: JavaScript may start at once and need the lock
+  // called without the lock, because JavaScript may start at once and need the lock
+  if (deliver) wake_.NonBlockingCall(); 
 }
 
 // Reads as many records as filling_ has room for. Returns whether a record waits for delivery. The caller holds mutex_.
@@ -284,11 +286,11 @@ void RingReader::OnThreadSafeCall(Napi::Env env, Napi::Function on_batch, RingRe
   if (env != nullptr && self != nullptr) self->Deliver(env, on_batch);
 }
 
-// Delivers several batches in a row, but not without limit: the event loop has other work.
+// Delivers several batches in a row. Their number is limited, because the event loop also has other work.
 void RingReader::Deliver(napi_env env, napi_value on_batch) {
   constexpr int kInARow = 4;
   Napi::HandleScope scope(env);
-  Napi::Value self = self_.Value();  // onBatch may close the reader: it must outlive this call
+  Napi::Value self = self_.Value();  // onBatch may close the reader, which must live until this call returns
   for (int i = 0; i < kInARow; i++) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -310,9 +312,9 @@ void RingReader::Deliver(napi_env env, napi_value on_batch) {
   wake_.NonBlockingCall();
 }
 
-// Until the credit is back, only this thread uses out_. It is copied once, into memory that JavaScript owns. This uses
-// plain N-API: in a terminating worker these calls fail, and node-addon-api would make that a fatal error of the whole
-// process.
+// Until the credit is back, only this thread uses out_. The batch is copied once, into memory that JavaScript owns. The
+// code uses plain N-API, because in a terminating worker these calls fail, and node-addon-api would turn the failure
+// into a fatal error of the whole process.
 void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_batch) {
   void* data = nullptr;
   napi_value arguments[3], result;
@@ -323,7 +325,7 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
         napi_create_bigint_uint64(env, offset, &arguments[2]) == napi_ok)
       napi_call_function(env, self, on_batch, 3, arguments, &result);
   }
-  // If a thread-safe call throws, Node only warns (DEP0168). This makes it an uncaught exception.
+  // If a thread-safe call throws, Node only warns (DEP0168). napi_fatal_exception() makes it an uncaught exception.
   bool thrown = false;
   napi_value error;
   if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown &&

@@ -26,7 +26,8 @@ struct RingOptions {
   size_t batch_bytes;
   bpf_object* object;  // like `links`, freed when the environment ends, unless close() was called before
   std::vector<bpf_link*> links;
-  std::vector<uint16_t> urgent_kinds;  // kinds of record whose CPU JavaScript's thread must avoid
+  // when a record of these kinds arrives, the JavaScript thread must avoid the CPU that wrote it
+  std::vector<uint16_t> urgent_kinds; 
 };
 
 struct Batch {

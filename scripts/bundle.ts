@@ -2,7 +2,7 @@
  * Bundles the command: node scripts/bundle.ts OUTPUT_DIRECTORY
  *
  * The library imports `rxjs` as a peer. The command has its own copy in the bundle, without the parts that it does not
- * use: all of RxJS costs 11 MB and 60 ms. Each verb has its own chunk, so that a command loads only the code that it
+ * use: all of RxJS costs 11 MB and 60 ms. Each verb has its own chunk, so that a verb loads only the code that it
  * needs. Nothing is minified: a stack trace names the functions of the sources.
  *
  * Every chunk lies in the output directory itself: native/addon.ts finds build/ two folders above.
@@ -31,14 +31,15 @@ const bundle = await rolldown({
   },
 });
 
-// Written to another directory, which then replaces the old one: a command that runs meanwhile still finds its chunks.
+// The output is written to a new directory, which then replaces the old one, so that a command that runs meanwhile
+// still finds its chunks.
 const fresh = `${output}.${process.pid}.new`;
 const old = `${output}.${process.pid}.old`;
 try {
   const written = await bundle.write({ dir: fresh, format: 'esm', chunkFileNames: '[name].js' });
   const modules = written.output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
   const whole = modules.find((id) => id.includes('/rxjs/dist/cjs/'));
-  if (whole !== undefined) throw new Error(`expected only the parts of RxJS that are used, got ${whole}`);
+  if (whole !== undefined) throw new Error(`expected only the used parts of RxJS in the bundle, got ${whole}`);
   copyFileSync(join(root, 'node_modules/rxjs/LICENSE.txt'), join(fresh, 'LICENSE.rxjs.txt'));
   copyFileSync(join(root, 'node_modules/smol-toml/LICENSE'), join(fresh, 'LICENSE.smol-toml.txt'));
   renameIfThere(output, old);

@@ -1,7 +1,9 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** $XDG_CACHE_HOME/oomscope/PART: files that are expensive to make. They may be removed at any time. */
+/**
+ * The directory $XDG_CACHE_HOME/oomscope/PART, for files that are expensive to make. Users may remove it at any time.
+ */
 export function cacheDirectory(part: 'lab' | 'proofs'): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'oomscope', part);
 }

@@ -1,4 +1,4 @@
-/** Makes a real OOM kill in a memory cgroup of its own, for a tracer to report. */
+/** Makes a real OOM kill in a new memory cgroup, so that a tracer has a kill to report. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { createMemoryGroup, type MemoryGroup, MemoryGroupUnavailable } from './m
 
 const USAGE = `usage: npm run demo -- [--limit SIZE | --slow]
 
-Makes a small memory cgroup, lets a process fill it until the kernel's OOM killer ends one, and removes the cgroup.
+Makes a small memory cgroup, lets a process fill it until the kernel's OOM killer kills the process, and removes the cgroup.
 Nothing outside that cgroup can run out of memory. Needs root.
 
   --limit SIZE  the cgroup's memory limit, from 4M to 1G (64M)
@@ -50,7 +50,7 @@ async function main(): Promise<number> {
   if (options === undefined) return 0;
   const { limitMib, slow } = options;
   const group = makeGroup(limitMib, slow);
-  // The group is removed by an exit hook, which a default signal handler would not run.
+  // An exit hook removes the cgroup. The default action of a signal would end the process without running the hook.
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],

@@ -1,7 +1,7 @@
 /**
- * Measures whether a sink delays the JSON line of a kill: the command without a sink, and with sinks that work, hang,
- * or are down. Real memory-cgroup OOM kills; the commands take turns in random order, and all others are stopped
- * meanwhile.
+ * Measures whether an alert sink delays the JSON line of a kill. It runs the command without a sink, and with sinks
+ * that work, hang, or are down. The kills are real memory-cgroup OOM kills. The commands take turns in random order,
+ * and the others are stopped meanwhile.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,7 @@
-/** A process that a benchmark started: its output lines, and ways to pause and end it. It ends with the benchmark. */
+/**
+ * A process that a benchmark started. Its output can be read by line, it can be paused, and it ends with the
+ * benchmark.
+ */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -23,10 +26,10 @@ export class Child {
   readonly #exited: Promise<unknown>;
   #lines: string[] = [];
   #waiting: { begins: string; resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
-  /** Called with each line for which no call of line() waits. */
+  /** Called with each output line, unless a call of line() waits for the line. */
   onLine: ((line: string) => void) | undefined;
 
-  /** Starts a process group, so that the descendants are paused and ended with it. */
+  /** Starts the process in a new process group, so that its descendants are paused and ended together with it. */
   constructor(command: readonly string[], options: SpawnOptions = {}) {
     const [file = ''] = command;
     this.#name = file.replace(/.*\//, '');
@@ -49,7 +52,7 @@ export class Child {
     if (this.#process.stdout) createInterface({ input: this.#process.stdout }).on('line', (line) => this.#onLine(line));
   }
 
-  /** Resolves with the next line that begins with `begins`; earlier lines count. */
+  /** Resolves with the next line that begins with `begins`. Lines that arrived before the call count, too. */
   async line(begins: string, timeoutMs = 20_000): Promise<string> {
     const index = this.#lines.findIndex((line) => line.startsWith(begins));
     if (index >= 0) return this.#lines.splice(index, 1)[0] as string;

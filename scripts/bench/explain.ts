@@ -86,7 +86,11 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** Writes real reports in syslog's form, spread evenly among lines of services. @returns the number of lines with "Killed process" */
+/**
+ * Writes real reports in syslog's form, evenly among lines of services.
+ *
+ * @returns the number of lines with "Killed process"
+ */
 function writeLog(): number {
   const corpus = globSync('test/fixtures/oom-logs/*/*.kmsg', { cwd: ROOT })
     .filter((file) => !/storm|no-killable/.test(file))
@@ -125,7 +129,7 @@ function stamp(second: number): string {
   return new Date(Date.UTC(2026, 10, 1) + second * 1000).toISOString().replace('Z', '+00:00');
 }
 
-/** About 64 KiB of other lines of such a log. */
+/** Returns about 64 KiB of log lines that are not from an OOM. */
 function ordinary(second: number): string {
   const lines: string[] = [];
   for (let i = 0, length = 0; length < 65536; i++) {
@@ -152,7 +156,7 @@ async function measure(command: string[], look: boolean): Promise<Run> {
   }, 5);
   let kills = 0;
   let output = '';
-  // The output is read: grep into /dev/null would stop at the first match.
+  // The output goes to a pipe and is read, because grep stops at the first match if its output is /dev/null.
   child.stdout.on('data', (chunk: Buffer) => {
     if (!look) return;
     const text = chunk.toString('latin1');

@@ -1,4 +1,4 @@
-/** The cost of oomscope while nothing happens: start time, memory, threads, descriptors, wake-ups. */
+/** Measures the cost of oomscope when no OOM happens: start time, memory, threads, descriptors, wake-ups. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,7 +20,7 @@ const WINDOWS = 4;
 const PLAIN = 'plain C libbpf loop';
 const GOALS = { start_ms: 300, rss_mb: 65, anonymous_mb: 20, switches: 0 };
 const DIST = resolve(import.meta.dirname, '../../dist');
-/** The library alone, if the command is not built yet. */
+/** A program that uses only the library. It is measured if the command is not built yet. */
 const LIBRARY = `import { openTracer } from '${join(DIST, 'index.js')}';
 const tracer = await openTracer();
 tracer.events$.subscribe();
@@ -49,7 +49,7 @@ for (let run = 0; run < Number(options.starts); run++) {
   nodeMs.push(await startBareNode());
 }
 
-// All processes are idle at the same time, so a process that runs has woken by itself.
+// All processes are idle at the same time. So if one of them runs, it has woken up by itself.
 const own = await startOomscope();
 const processes: Record<string, { child: Child; pid: number }> = {
   [`oomscope ${existsSync(cli) ? 'trace --json' : '(openTracer, no command)'}`]: {
@@ -113,7 +113,7 @@ async function startBareNode(): Promise<number> {
   return ms;
 }
 
-/** @param inner measure the child of the started process, not the process itself */
+/** @param inner measure the child of the started process instead of the process itself */
 async function add(name: string, command: string[], inner = false): Promise<void> {
   const child = new Child(command);
   await child.line('ready');

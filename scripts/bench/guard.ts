@@ -45,14 +45,14 @@ interface Column {
   us: number[];
   /** Time until the BPF program called bpf_send_signal_task(). */
   decidedUs: number[];
-  /** Number of times that the kernel's OOM killer signalled first, and number of times without a signal. */
+  /** How many times the kernel's OOM killer sent the signal first, and how many times no signal was sent. */
   late: number;
   missed: number;
   kernelKilled: number;
 }
 
 const where = circumstances();
-// As the guard does if permitted: the thread that decides must not wait for threads that need memory.
+// The guard also does this if it may, so that its thread does not wait for threads that need memory.
 const { survived } = survive({ lockMemory: true, realtimePriority: 1 });
 for (const [wish, refusal] of Object.entries(survived)) if (refusal !== null) say(`${wish}: ${refusal}`);
 const columns: Partial<Record<Way, Column>> = {};
@@ -99,7 +99,7 @@ try {
 where.load_after = circumstances().load_before;
 report();
 
-/** The target is a small sleeper, so that only it and the hog, which the kernel kills afterwards, end. */
+/** The target is a small sleeping process. So only the target and the hog end; the kernel kills the hog afterwards. */
 async function measure(column: Column, counts: boolean): Promise<void> {
   const target = hog(group, '--hold', String(MIB));
   await once(target.stdout, 'data');
@@ -121,7 +121,7 @@ async function measure(column: Column, counts: boolean): Promise<void> {
   else column.us.push(Number(signal.signalNs - signal.triggerNs) / 1000);
 }
 
-/** The target holds three quarters of the group: once it has ended, the other process fits. */
+/** The target holds three quarters of the cgroup's memory. When it has ended, the other process has enough memory. */
 async function runShort(column: Column): Promise<void> {
   const target = hog(group, '--hold', String((LIMIT_BYTES * 3) / 4));
   await once(target.stdout, 'data');
@@ -135,7 +135,9 @@ async function runShort(column: Column): Promise<void> {
   if (group.events().oom_kill > kills) column.kernelKilled++;
 }
 
-/** A process cannot be armed in the clock tick in which it started: arming is tried again until that tick has passed. */
+/**
+ * A process cannot be armed in the clock tick in which it started: arming is tried again until that tick has passed.
+ */
 async function arm({ arming }: Column, ...[handle, condition, options]: Parameters<Arming['arm']>) {
   for (let tries = 0; ; tries++) {
     try {
@@ -180,7 +182,7 @@ function report(): void {
   }
   process.stdout.write(`${inWords(where)}\n\n${table([head, ...lines])}\n`);
   process.stdout.write(
-    '"kernel, too": shortages that the one kill would have ended, in which the kernel killed as well.\n',
+    '"kernel, too": shortages in which the kernel also killed a process, although one kill would have been enough.\n',
   );
   for (const way of present) {
     const { label, goal } = ways[way];

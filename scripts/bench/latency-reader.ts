@@ -1,6 +1,7 @@
 /**
- * oomscope as bench:latency measures it. One line for each kill: pid, mono_ns of the event, the times when the poller thread had
- * the record and when the handlers of batches$ and oomKills$ were called, CPU of the victim.
+ * The oomscope process that bench:latency measures. For each kill it prints one line: the pid, `mono_ns` of the
+ * event, the times when the poller thread read the record and when the handlers of batches$ and oomKills$ were
+ * called, and the CPU of the victim.
  */
 
 import type { Batch } from '../../dist/bpf/wire/batch.js';

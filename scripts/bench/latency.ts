@@ -1,6 +1,7 @@
 /**
- * Measures how long after the mark of a victim in the kernel each reader has the event. Real memory-cgroup OOM kills.
- * The readers take turns in random order, and all others are stopped meanwhile, so that no reader delays another.
+ * Measures the time from the kernel's mark_oom_victim() until each reader has the event. The kills are real
+ * memory-cgroup OOM kills. The readers take turns in random order, and the others are stopped meanwhile, so that no
+ * reader delays another.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -17,13 +18,14 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
   },
 });
-const SETTLE_MS = 150; // between waking a reader and the kill: it reads what it missed and sleeps again
+// time between continuing a reader and the kill: the reader reads the events that it missed, and sleeps again
+const SETTLE_MS = 150;
 const PATIENCE_MS = 3000;
 
-/** Nanoseconds by pid of the victim. */
+/** The times of one reader. */
 interface Reader {
   child: Child;
-  /** CPU of the victim, when it is kept on one. */
+  /** The CPU to which the victim is bound, if it is bound to one. */
   victimCpu?: number;
   seen: Map<number, { atNs: Record<string, number>; readerCpu: number }>;
 }
@@ -32,13 +34,13 @@ const where = circumstances();
 const kills = Number(options.kills);
 const object = buildPlainObject();
 const rivals = buildRivals('plain-loop', 'kmsg-reader', 'line-stamper');
-/** Time and CPU of each victim's mark, from the plain loop, which sees all kills. */
+/** The time when each victim was marked, and its CPU. They come from the plain loop, which sees all kills. */
 const marks = new Map<number, { ns: number; cpu: number }>();
 const cpus = onlineCpus();
 const lastCpu = cpus.at(-1) as number;
 
-// Readers in the order in which they attach, in which the kernel also runs them. The time stamp of the first one
-// counts.
+// The readers, in the order in which they attach. The kernel runs their BPF programs in the same order, so the time
+// stamp of the first one is used for all.
 const readers: Record<string, Reader> = {};
 readers.plain = await startRival([rivals['plain-loop'], object], 'plain');
 if (cpus.length > 1) {
@@ -134,7 +136,7 @@ function report(): void {
     if (!summary) return;
     const at = (turns[reader] ?? []).map((pid) => [marks.get(pid)?.cpu, readers[reader]?.seen.get(pid)?.readerCpu]);
     const known = at.filter(([, readerCpu]) => readerCpu !== undefined && readerCpu >= 0);
-    // bpftrace's own CPU is unknown: the stamp is taken in the process that reads its pipe.
+    // The CPU of bpftrace is unknown, because the time stamp is taken in the process that reads its pipe.
     const same =
       known.length === 0 || reader === 'bpftrace' ? '' : `${known.filter(([a, b]) => a === b).length}/${known.length}`;
     rows.push({ label, reader, summary, same, samples });

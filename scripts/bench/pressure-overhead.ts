@@ -1,9 +1,9 @@
 /**
  * Measures the cost of monitoring pressure: the same workload with and without a monitor, in turns, by backend. One
  * workload waits for memory some thousand times a second; another only switches between two threads and never stalls.
- * The figure is the CPU time for a page or a switch, which includes the hooks' time and, unlike the rate, does not
- * depend on other work of the machine. Beside it stands the kernel's own account of the time in the hooks
- * (kernel.bpf_stats_enabled), which costs time itself and is therefore taken in separate rounds.
+ * The result is the CPU time for one page or one switch. It includes the time of the hooks and, unlike the rate, does
+ * not depend on other work of the machine. A second result is the time in the hooks as the kernel counts it
+ * (kernel.bpf_stats_enabled). Counting costs time, so it is done in separate rounds.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,11 +26,11 @@ const MIB = 2 ** 20;
 interface Taken {
   /** Nanoseconds of CPU time for a page or a switch. */
   cpuNs: number;
-  /** Pages or switches in a second. */
+  /** Pages or switches per second. */
   rate: number;
-  /** Nanoseconds in the hooks, and runs of them, in a second; without the kernel's account 0. */
+  /** Nanoseconds in the hooks, and runs of the hooks, per second. 0 in rounds without the kernel's count. */
   hooks: { ns: number; runs: number };
-  /** Stalls in a second; 0 without a monitor. */
+  /** Stalls per second; 0 without a monitor. */
   stalls: number;
   /** CPU time of the monitor's process, as a share of one CPU. */
   monitor: number;
@@ -49,7 +49,7 @@ try {
     for (const load of ['stalls', 'switches']) {
       for (const backend of round % 2 === 0 ? backends : backends.toReversed()) {
         const one = await turn(backend, load);
-        // The first round warms up, and includes the kernel's account.
+        // The first round warms up, and includes the kernel's count.
         const key = `${round < 0 ? 'account ' : ''}${load} ${backend}`;
         taken.set(key, [...(taken.get(key) ?? []), one]);
       }
@@ -64,7 +64,7 @@ try {
 where.load_after = circumstances().load_before;
 report();
 
-/** The backends that this kernel has. */
+/** The backends that this kernel supports. */
 function available(): string[] {
   const best = (forced?: 'fentry' | 'kprobe') =>
     pressureChoices(forced).find(({ hook }) => hook === 'memstall_enter')?.backend;
@@ -107,17 +107,17 @@ async function turn(backend: string, load: string): Promise<Taken> {
   };
 }
 
-/** Sums over all BPF programs of which a process has a descriptor. */
+/** Sums the run time and the runs of all BPF programs for which a process has a descriptor. */
 function hookTime(pid: number): { ns: number; runs: number } {
   const programs = readdirSync(`/proc/${pid}/fdinfo`)
     .map((fd) => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'))
     .filter((info) => /^prog_id:/m.test(info));
-  // A link shows its program's id, too, but not the times.
+  // fdinfo of a link also has the id of its program, but not the times.
   const sum = (what: RegExp) => programs.reduce((total, info) => total + Number(what.exec(info)?.[1] ?? 0), 0);
   return { ns: sum(/^run_time_ns:\s+(\d+)/m), runs: sum(/^run_cnt:\s+(\d+)/m) };
 }
 
-/** Sum over all threads of the process. */
+/** The CPU time of all threads of the process, in seconds. */
 function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -132,14 +132,14 @@ function report(): void {
       const all = taken.get(`${load} ${backend}`) ?? [];
       const account = taken.get(`account ${load} ${backend}`)?.[0];
       const cpuNs = median(all.map((one) => one.cpuNs));
-      // Round by round, so that other work of the machine affects both alike.
+      // The two values of each round are compared, so that other work of the machine affects both equally.
       const more = median(all.map((one, i) => (without[i] ? one.cpuNs / without[i].cpuNs - 1 : 0)));
       return {
         load,
         backend,
         cpuNs,
         more,
-        /** Share of one CPU, by the kernel's account. */
+        /** Share of one CPU that the hooks use, as the kernel counts it. */
         inHooks: (account?.hooks.ns ?? 0) / 1e9,
         perStall: account && account.stalls > 0 ? account.hooks.ns / account.stalls : 0,
         perRun: account && account.hooks.runs > 0 ? account.hooks.ns / account.hooks.runs : 0,
@@ -150,7 +150,7 @@ function report(): void {
   });
   const percent = (share: number) => `${(share * 100).toFixed(2)} %`;
   const lines = rows.map((row) => [
-    `${row.load === 'stalls' ? 'waits for memory' : 'switches threads, no stall'}, ${row.backend === 'none' ? 'nobody watches' : row.backend}`,
+    `${row.load === 'stalls' ? 'waits for memory' : 'switches threads, no stall'}, ${row.backend === 'none' ? 'no monitor' : row.backend}`,
     row.cpuNs.toFixed(0),
     ...(row.backend === 'none'
       ? ['', '', '', '', '', '']

@@ -1,15 +1,15 @@
 /**
- * oomscope as bench:pressure measures it. It keeps its stamps until a line arrives on stdin, then prints one JSON line with all
- * stamps since the last.
+ * The oomscope process that bench:pressure measures. It collects time stamps. When a line arrives on stdin, it prints
+ * one JSON line with all time stamps since the previous one.
  */
 import { createInterface } from 'node:readline';
 import { openPressure } from '../../dist/index.js';
 
-/** Nanoseconds, CLOCK_MONOTONIC. */
+/** The collected time stamps, in nanoseconds of CLOCK_MONOTONIC. */
 export interface Stamps {
-  /** Begin of a stall, and when the handler of stalls$ was called. */
+  /** For each stall: when it began, and when the handler of stalls$ was called. */
   stalls: [beginNs: number, atNs: number][];
-  /** Change of a level, and when the handler of pressure$ was called. */
+  /** For each change of a level: the change, when it was decided, and when the handler of pressure$ was called. */
   levels: [path: string, level: string, decidedNs: number, atNs: number][];
   lost: Record<string, number>;
 }

@@ -1,4 +1,7 @@
-/** A monitor as bench:pressure-overhead measures it: levels and long stalls. It prints their counts when a line arrives on stdin. */
+/**
+ * The monitor of levels and long stalls that bench:pressure-overhead measures. It prints their counts when a line
+ * arrives on stdin.
+ */
 import { createInterface } from 'node:readline';
 import { openPressure } from '../../dist/index.js';
 

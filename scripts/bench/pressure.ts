@@ -1,7 +1,7 @@
 /**
- * Measures how long after a task stalls on memory a reader knows. Storms of reclaim in a small memory cgroup, one after
- * another; every reader watches each storm. Time counts from the storm's first stall, by the kernel's clock. For
- * oomscope every single stall is measured, too.
+ * Measures the time from the first stall of a task on memory until each reader reports it. Storms of reclaim in a small
+ * memory cgroup follow each other, and every reader watches each storm. The time begins at the storm's first stall,
+ * by the kernel's clock. For oomscope, every single stall is measured, too.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,21 +23,24 @@ const { values: options } = parseArgs({
   },
 });
 const MIB = 2 ** 20;
-/** A trigger that needs no CAP_SYS_RESOURCE: 20 ms in 2 s is the least that distinguishes a storm from a single stall. */
+/**
+ * A PSI trigger that needs no CAP_SYS_RESOURCE. 20 ms in 2 s is the smallest value that a single stall does not
+ * reach.
+ */
 const TRIGGER = 'some 20000 2000000';
 /**
- * All readers run with real-time priority, as a monitor should. A nice value is not enough where it only counts inside a session
- * (kernel.sched_autogroup_enabled): a reader then waits for its turn, up to 0.1 s.
+ * All readers run with real-time priority, as a monitor should. A nice value is not enough if it only counts within a
+ * session (kernel.sched_autogroup_enabled): then a reader waits up to 0.1 s for a CPU.
  */
 const FIFO = ['chrt', '--fifo', '1'];
 const AHEAD = spawnSync('chrt', ['--fifo', '1', 'true']).status === 0 ? FIFO : []; // needs CAP_SYS_NICE
-const REST_MS = 500; // together with the time before and after a storm longer than the trigger's window
+const REST_MS = 500; // this rest plus the time before and after a storm is longer than the trigger's window
 
 const where = circumstances();
 const { 'psi-poll': psiPoll } = buildRivals('psi-poll');
 const group = createMemoryGroup({ limitBytes: 24 * MIB });
 const home = mkdtempSync(join(tmpdir(), 'psi-notify-'));
-/** For each storm: the time of the first report of each rival. */
+/** For each rival: the time of its first report in each storm. */
 const fired = { trigger: [] as number[], file: [] as number[], notify: [] as number[] };
 const children: Child[] = [];
 const stalls: number[] = [];
@@ -87,8 +90,9 @@ async function rival(command: string[], name: keyof typeof fired): Promise<Child
 }
 
 /**
- * Debian's psi-notify, sampling avg10 as often as it can, with a threshold a little above the present value. A new process for
- * each storm, since it only reports changes. undefined: it is not available.
+ * Starts Debian's psi-notify. It samples avg10 at its shortest interval, with a threshold a little above the present
+ * value. Each storm gets a new process, because psi-notify only reports changes. undefined: psi-notify is not
+ * available.
  */
 function psiNotify(): Child | undefined {
   if (process.geteuid?.() === 0 && spawnSync('which', ['psi-notify']).status !== 0) {
@@ -132,10 +136,10 @@ function report(): void {
     if (summary) rows.push({ label, summary, missed: none, samples });
     else process.stdout.write(`${label}: none in ${none} storms.\n`);
   };
-  add('oomscope: every stall, its begin to the handler of stalls$', stalls);
+  add('oomscope: every stall, from its begin to the handler of stalls$', stalls);
   add('oomscope: the first stall of a storm', firsts);
   add('oomscope: the cgroup’s level leaves normal, handler of pressure$', lows);
-  add('oomscope: a level is decided to the handler of pressure$', levelHandlers);
+  add('oomscope: from the decision on a level to the handler of pressure$', levelHandlers);
   add(`PSI trigger "${TRIGGER}", poll in C`, first.trigger, missed.trigger);
   add('/proc/pressure/memory every 100 ms, in C', first.file, missed.file);
   add('psi-notify, once a second', first.notify, missed.notify);

@@ -1,4 +1,4 @@
-/** The cost of a running process, from /proc. */
+/** Reads the cost of a running process from /proc. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Footprint {
@@ -11,7 +11,7 @@ export interface Footprint {
   descriptors: number;
 }
 
-/** Context switches of each thread since it began, by tid. */
+/** The context switches of each thread since the thread began, by tid. */
 export type Switches = Record<string, { name: string; voluntary: number; involuntary: number }>;
 
 export function footprint(pid: number): Footprint {
@@ -38,7 +38,7 @@ export function switches(pid: number): Switches {
   );
 }
 
-/** How many times each thread ran between two samples; a thread that began in between counts from zero. */
+/** How many times each thread ran between two samples. A thread that began between them counts from zero. */
 export function switchesBetween(before: Switches, after: Switches): Switches {
   const ran = Object.entries(after).map(([tid, now]) => {
     const then = before[tid] ?? { voluntary: 0, involuntary: 0 };

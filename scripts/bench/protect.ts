@@ -1,7 +1,7 @@
 /**
- * Measures how soon `oomscope protect apply --watch` sets oom_score_adj: from the exec in the kernel until the value is
- * written and read back, on the machine as it is and with all CPUs busy. It only touches processes of a program of our
- * own.
+ * Measures how soon `oomscope protect apply --watch` sets oom_score_adj: the time from the exec in the kernel until the
+ * value is written and read back, on the machine as it is and with all CPUs busy. It changes only processes of a
+ * program that the benchmark made.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -45,7 +45,7 @@ try {
     const watch = new Child([process.execPath, CLI, ...args, ...more], { stdio: ['pipe', 'pipe', 'pipe'] });
     const burners: Child[] = [];
     try {
-      await sleep(2000); // until the command watches; it prints nothing before
+      await sleep(2000); // by then the command watches; it prints no line that says so
       rows.push(await measure(watch, `--watch ${more}`.trim()));
       for (let i = 0; i < availableParallelism(); i++) burners.push(new Child(['sh', '-c', 'while :; do :; done']));
       rows.push(await measure(watch, `${`--watch ${more}`.trim()}, all CPUs busy`));

@@ -22,7 +22,7 @@ export function summarize(values: readonly number[]): Summary | undefined {
   return { count: sorted.length, min: rank(0), p50: rank(0.5), p90: rank(0.9), p99: rank(0.99), max: rank(1) };
 }
 
-/** Renders a table. The first row is the head; the first column holds words, the others figures. */
+/** Renders a table. The first row is the head. The first column contains words, the others contain numbers. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   const lines = rows.map((row) =>
@@ -32,7 +32,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
-/** Machine, time and state of the sources when the figures were taken. */
+/** The machine, the time and the state of the sources when the figures were measured. */
 export interface Circumstances {
   date: string;
   commit: string;
@@ -64,13 +64,13 @@ export function circumstances(): Circumstances {
   };
 }
 
-/** One line for people, and a second if other work used the CPUs, since that lengthens the tails. */
+/** One line for people, and a second line if other work used the CPUs, because this makes the longest times longer. */
 export function inWords(where: Circumstances): string {
   const loads = [where.load_before, where.load_after].map((load) => load[0] ?? 0);
   const load = loads.map((one) => one.toFixed(2)).join(' to ');
   const machine = `Linux ${where.kernel}, ${where.cpus} CPUs (${where.cpu}), Node ${where.node}`;
   const busy =
-    Math.max(...loads) > where.cpus ? '\nNOT a quiet machine: others kept its CPUs busy; take it again.' : '';
+    Math.max(...loads) > where.cpus ? '\nNOT a quiet machine: other processes kept its CPUs busy; measure again.' : '';
   return `${where.date}, ${machine}, load ${load}, ${where.commit}${busy}`;
 }
 

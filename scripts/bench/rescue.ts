@@ -1,11 +1,12 @@
 /**
- * The rescue table: memory shortages in small guests, each with each killer, each run in a guest booted for it. Finished runs are
- * kept in a file of JSON Lines and not repeated, so that a batch that was stopped continues where it was.
+ * Makes the rescue table: every workload causes a memory shortage once with every killer, each time in a small guest
+ * that is booted for this run. Finished runs are kept in a file of JSON Lines and not repeated, so that a stopped
+ * batch continues where it was stopped.
  *
  *   npm run bench:rescue -- --runs 3 --workload leak,zram --killer kernel,oomscope
  *
- * --kernel host: the shortages that a cgroup can have, in cgroups of this machine and at its own speed, with the killers that
- * watch cgroups.
+ * --kernel host: runs the workloads that work in a cgroup in cgroups of this machine instead of guests, with the
+ * killers that watch cgroups.
  */
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -27,12 +28,12 @@ const { values: options } = parseArgs({
     kernel: { type: 'string', default: '6.12' },
     /** File that keeps the runs. */
     file: { type: 'string', default: built('bench/rescue.jsonl') },
-    /** Guests at a time. Each has one CPU, and the machine should have one for each. */
+    /** How many guests run at the same time. Each has one CPU, and the machine should have one CPU for each. */
     jobs: { type: 'string', default: String(Math.max(1, availableParallelism())) },
     /** Stop after this many guests; the next call runs the rest. */
     boots: { type: 'string', default: 'Infinity' },
     json: { type: 'string' },
-    /** Folder for the killers' output, a file for each run. */
+    /** Folder for the output of the killers, one file for each run. */
     logs: { type: 'string' },
   },
 });
@@ -40,7 +41,7 @@ const { values: options } = parseArgs({
 interface Row extends Verdict {
   workload: string;
   killer: string;
-  /** Hash of the settings of workload and killer: runs with other settings do not count. */
+  /** Hash of the settings of the workload and the killer. Runs with other settings do not count. */
   settings: string;
   kernel: string;
   date: string;
@@ -50,7 +51,7 @@ interface Row extends Verdict {
 
 const where = circumstances();
 const asked = options.kernel;
-/** Hash of referee and loads: runs with other versions do not count. */
+/** Hash of the sources of referee and load. Runs with other versions do not count. */
 const programs = ['load.c', 'referee.c']
   .map((name) => readFileSync(join(import.meta.dirname, 'rescue', name)))
   .join('');
@@ -59,7 +60,8 @@ const chosen = {
   workloads: choose('workload', workloads, options.workload).filter(({ global }) => !here || !global),
   killers: choose('killer', killers, options.killer).filter((killer) => !here || killer.here !== undefined),
 };
-if (here) for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1)); // exit hooks remove its groups
+// exit hooks remove its groups
+if (here) for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 mkdirSync(dirname(options.file), { recursive: true });
 const rows: Row[] = existsSync(options.file)
   ? readFileSync(options.file, 'utf8')
@@ -77,7 +79,10 @@ for (const workload of chosen.workloads) process.stdout.write(section(workload))
 process.stdout.write(`${here ? '' : `Not measured: ${ABSENT}\n`}${inWords(where)}\n${where.command}\n`);
 writeJson(options.json, { where, workloads: chosen.workloads, killers: chosen.killers, rows });
 
-/** One run of every cell, then the second of every cell, so that other work of the machine affects all cells alike. */
+/**
+ * The runs that are still missing: first one run of every cell, then the second of every cell, so that other work of
+ * the machine affects all cells equally.
+ */
 function missing(): [Workload, Killer][] {
   const cells = chosen.workloads.flatMap((workload) => chosen.killers.map((killer) => [workload, killer] as const));
   const rounds = Array.from({ length: Number(options.runs) }, (_, round) =>
@@ -129,10 +134,10 @@ function section(workload: Workload): string {
 }
 
 /**
- * right: runs in which the offender ended and no innocent process did. lost: innocent processes that ended, over all runs.
- * eaters: offenders that ended, median. kernel: kills by the kernel's OOM killer, over all runs. The others are medians. short
- * for: from less than 10 % free until recovery. stall: longest stall of the heartbeat in a run. RSS and CPU: of the killer during
- * the workload. idle: CPU of the killer before it.
+ * right: runs in which the offender ended and no innocent process did. lost: innocent processes that ended, over all
+ * runs. eaters: offenders that ended, median. kernel: kills by the kernel's OOM killer, over all runs. The others are
+ * medians. short for: from less than 10 % free until recovery. stall: longest stall of the heartbeat in a run. RSS
+ * and CPU: of the killer during the workload. idle: CPU of the killer before it.
  */
 function cells(found: readonly Row[]): string[] {
   if (found.length === 0) return [];

@@ -8,7 +8,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = join(import.meta.dirname, 'rivals');
 const BUILT = join(ROOT, 'build', 'bench');
 
-/** A file under build/. */
+/** The path of a file below build/. */
 export function built(name: string): string {
   return join(ROOT, 'build', name);
 }
@@ -49,7 +49,10 @@ export function bpftraceVersion(): string | undefined {
   return version();
 }
 
-/** bpftrace's one-liner: pid and CPU of each victim. If tracefs is not mounted, a mount namespace of its own gets one. */
+/**
+ * The bpftrace command that prints pid and CPU of each victim. If tracefs is not mounted, it is mounted in a private
+ * mount namespace.
+ */
 export function bpftraceCommand(): string[] {
   const command = ['bpftrace', '-e', 'tracepoint:oom:mark_victim { printf("%d %d\\n", args->pid, cpu); }'];
   if (existsSync('/sys/kernel/tracing/events') || existsSync('/sys/kernel/debug/tracing/events')) return command;

@@ -1,7 +1,7 @@
 /**
- * Measures how long it takes to rank many processes as the OOM killer would: `oomscope scores` as a command and within
- * a running process, compared with `ps`, the usual shell loop, and a pass over /proc file by file as psutil makes it.
- * All take turns in random order over the same idle processes.
+ * Measures how long it takes to rank many processes as the OOM killer would. It runs `oomscope scores` as a command and
+ * within a running process, and compares it with `ps`, the usual shell loop, and reading /proc file by file as psutil
+ * does. All take turns in random order over the same idle processes.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ const CLI = `${import.meta.dirname}/../../dist/cli/main.js`;
 interface Figures {
   name: string;
   wall: Summary | undefined;
-  /** Mean over the process and its children. */
+  /** The mean CPU time of the process and its children. */
   cpu_ms: number;
   samples_ms: number[];
 }

@@ -1,6 +1,7 @@
 /**
- * oomscope as bench:throughput measures it: one subscriber on batches$ that decodes each synthetic record and sums a field.
- * Prints the ids of its maps; a line on stdin asks for what it has read: count and sum.
+ * The oomscope process that bench:throughput measures. One subscriber of batches$ decodes each synthetic record and
+ * sums a field. The process prints the ids of its maps. For each line on stdin it prints the number of records read
+ * and the sum.
  */
 import { createInterface } from 'node:readline';
 import { RecordKind, SyntheticRecord } from '../../dist/bpf/wire/layout.js';

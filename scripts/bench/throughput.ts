@@ -1,7 +1,7 @@
 /**
- * Measures how many records a second reach a reader without a single loss. A synthetic flood of 40-byte records on a
- * ring of the tracer's default size, read by a plain C libbpf loop that sums a field, and by oomscope with a subscriber
- * that decodes.
+ * Measures how many records per second a reader can read without losing one. The records are a synthetic flood of 40
+ * bytes each, in a ring buffer of the tracer's default size. A plain C libbpf loop that sums a field reads them, and
+ * oomscope with a subscriber that decodes them.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -28,11 +28,11 @@ interface Flood {
 interface Side {
   reader: Child;
   flooder: Child;
-  /** Rate with back-pressure: the flooder waits while the ring is more than half full. */
+  /** Rates with back-pressure: the flooding program waits while the ring is more than half full. */
   taken: Flood[];
-  /** The highest paced rate without a loss, from each round's search. */
+  /** The highest constant rate without a loss, found by a search in each round. */
   paced: number[];
-  /** Rate of the flooder without waiting. */
+  /** Rates when the flooding program never waits. */
   unpaced: Flood[];
 }
 
@@ -74,7 +74,7 @@ async function flood({ reader, flooder }: Side, lasting: number, rate: number): 
   flooder.write(`${lasting} ${rate}`);
   const [produced = 0, lost = 0, ns = 0] = (await flooder.line('flood')).split(' ').slice(1).map(Number);
   let after = await delivered(reader);
-  // Waits until the ring is read, at most as long as that can take.
+  // Waits until the ring is empty, but at most 40 times.
   for (let i = 0; i < 40 && after - before + lost < produced; i++) {
     await sleep(25);
     after = await delivered(reader);

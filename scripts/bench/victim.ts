@@ -1,4 +1,4 @@
-/** One real OOM kill, in a memory cgroup that was made for it. */
+/** Makes one real OOM kill in a memory cgroup that was made for this purpose. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
@@ -10,7 +10,13 @@ export function makeGroup(): MemoryGroup {
   return createMemoryGroup({ limitBytes: LIMIT_BYTES, name: `oomscope-bench-${process.pid}` });
 }
 
-/** Starts a hog that the kernel kills, on one CPU if given. Returns its pid. @throws if it was not killed */
+/**
+ * Starts a hog, which the kernel kills.
+ *
+ * @param cpu binds the hog to this CPU.
+ * @returns its pid.
+ * @throws if it was not killed
+ */
 export async function killOne(group: MemoryGroup, cpu?: number): Promise<number> {
   const hog = [built('hog'), '--cgroup', group.path, '--max', `${2 * LIMIT_BYTES}`];
   const [file = '', ...args] = cpu === undefined ? hog : ['taskset', '-c', String(cpu), ...hog];

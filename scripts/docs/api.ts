@@ -30,8 +30,8 @@ interface Member {
 function write(): string {
   const entries = ENTRIES.map(({ name, file }) => ({ name, declarations: exportsOf(join(DIST, file)) }));
   return [
-    '# The library, name by name',
-    'From the published types and their doc comments. [The library](../library.md) is the introduction; types of events are on [the page of events](events.md).',
+    '# All names of the library',
+    'This page is made from the published types and their doc comments. [The library](../library.md) is the introduction. [Events](events.md) describes the types of events.',
     ...entries.flatMap(({ name, declarations }) => [
       `## ${name}`,
       declarations.map((one) => `[\`${one.name}\`](#${anchorOf(titleOf(one))})`).join(', '),
@@ -56,7 +56,7 @@ function exportsOf(file: string): Declaration[] {
     .sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
 }
 
-/** A declaration by name: in this file, or in the one from which it is exported again. */
+/** Finds a declaration by name: in this file, or in the file from which this file exports it again. */
 function find(name: string, path: string): Declaration | undefined {
   const file = path.replace(/\.ts$/, '.d.ts');
   if (!existsSync(file)) return undefined;
@@ -116,8 +116,8 @@ function membersOf(text: string): Member[] {
 }
 
 /**
- * A doc comment as Markdown: links to names as code, `@throws` and `@param` as sentences. Code examples are dropped: the
- * hand-written pages have their own.
+ * Converts a doc comment to Markdown: links to names become code, `@throws` and `@param` become sentences. Code
+ * examples are dropped, because the hand-written pages have examples of their own.
  */
 function sentencesOf(doc: string): string {
   return doc

@@ -32,7 +32,7 @@ async function write(): Promise<string> {
   );
   return [
     '# Settings of the configuration file',
-    'The file is TOML: see [configuration](../configuration.md). `oomscope config schema` prints its JSON Schema, from which this page is made.',
+    'The file is TOML: see [configuration](../configuration.md). `oomscope config schema` prints the JSON Schema of the file. This page is made from that schema.',
     ...sections.flatMap((section) => [`## ${section.heading}`, sentence(section.about), settings(section)]),
     '## All settings with their defaults',
     '`oomscope config print` prints:',
@@ -42,7 +42,7 @@ async function write(): Promise<string> {
     .join('\n\n');
 }
 
-/** A table of the file, and the tables within it. */
+/** The sections of the page for a table of the file and for the tables within it. */
 function sectionsOf(path: string, shape: Shape): Section[] {
   const isList = shape.items?.properties !== undefined;
   const { properties = {}, required = [] } = (isList ? shape.items : shape) ?? {};

@@ -8,7 +8,7 @@ export const errorsPage: Page = { path: 'docs/reference/errors.md', write };
 function write(): string {
   return [
     '# Errors',
-    'Every error of oomscope is an `OomscopeError`. Its `code` is stable: a program may branch on it. Its `message` says what was expected, what came, and what to do; `detail` holds the end of a log, if there is one.',
+    'Every error of oomscope is an `OomscopeError`. Its `code` is stable, so that programs can test for it. Its `message` says what was expected, what was found, and what to do. `detail` has the end of a log, if there is one.',
     table(
       ['code', 'meaning', 'what to do', 'exit code'],
       Object.entries(errorCodes).map(([code, { meaning, remedy, exitCode }]) => [
@@ -19,7 +19,7 @@ function write(): string {
       ]),
     ),
     '## Exit codes',
-    'They follow sysexits(3) where it has one. [Exit codes](../exit-codes.md) says more.',
+    'If sysexits(3) has a code for the case, oomscope uses it. [Exit codes](../exit-codes.md) says more.',
     table(
       ['exit code', 'meaning'],
       (Object.keys(Exit) as ExitName[]).map((name) => [`${Exit[name]}`, exitMeanings[name]]),

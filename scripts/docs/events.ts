@@ -45,7 +45,7 @@ function write(definitions: Definitions): string {
   const fields = (schema: Schema, skip: ReadonlySet<string> = new Set()) => fieldsOf(schema, link, skip);
   return [
     '# Events',
-    'One event is one JSON object, and one line. Names are snake_case, with the unit as suffix. An integer that can pass 2^53 is a string. What is unknown is `null`, never 0. `oomscope schema` prints the JSON Schema that this page is made from.',
+    'An event is one JSON object on one line. Names are in snake_case, with the unit as a suffix. An integer that can exceed 2^53 is a string. An unknown value is `null`, never 0. `oomscope schema` prints the JSON Schema from which this page is made.',
     table(
       ['event', 'meaning'],
       events.map(({ name, type }) => [link(name).replace(type, `\`${type}\``), summary(definitions[name] as Schema)]),
@@ -55,7 +55,7 @@ function write(definitions: Definitions): string {
     ...events.flatMap(({ name, type }) => [
       `## ${type}`,
       definitions[name]?.description ?? '',
-      'Beside the [fields of every event](#fields-of-every-event):',
+      'In addition to the [fields of every event](#fields-of-every-event):',
       fields(definitions[name] as Schema, new Set([...envelope.keys(), 'type'])),
     ]),
     '# Types',
@@ -82,7 +82,7 @@ function envelopeOf(events: readonly Schema[]): Map<string, Schema> {
   return new Map(same);
 }
 
-/** A table of fields; those of an object that has no name of its own follow it as `field.inner`. */
+/** Makes a table of fields. If a field is an object of an unnamed type, its own fields follow as `field.inner`. */
 function fieldsOf(schema: Schema, link: (name: string) => string, skip: ReadonlySet<string>): string {
   const rows: string[][] = [];
   const add = (prefix: string, { properties = {}, required }: Schema) => {

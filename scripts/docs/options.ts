@@ -14,7 +14,7 @@ async function write(): Promise<string> {
   const names = verbs.flatMap(({ name }) => [`oomscope ${name}`, ...(name === 'guard' ? [EARLYOOM] : [])]);
   return [
     '# Verbs and options',
-    'From what each verb declares. `oomscope help VERB` prints the same.',
+    'This page is made from the declaration of each verb. `oomscope help VERB` prints the same text.',
     names.map((name) => `* [\`${name}\`](#${anchorOf(name)})`).join('\n'),
     ...verbs.flatMap((verb) => [section(verb), ...(verb.name === 'guard' ? [earlyoom()] : [])]),
   ].join('\n\n');

@@ -15,7 +15,7 @@ const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/
 
 const run = promisify(execFile);
 
-/** apt for one suite, with its state in `directory`. */
+/** Runs apt for one suite, with its state in `directory`. */
 export class Suite {
   readonly name: string;
   readonly #directory: string;
@@ -102,7 +102,7 @@ export class Suite {
 /** The archive that this machine's apt uses for Debian. */
 async function debianArchive(): Promise<string> {
   const places = await indexTargets();
-  // Before the first `apt-get update` apt knows the addresses but no labels: then the path must do.
+  // Before the first `apt-get update`, apt knows the addresses but no labels. Then the path decides.
   const place =
     places.find(({ label, component }) => label === 'Debian' && component === 'main') ??
     places.find(({ uri, label }) => label === '' && /\/debian\/?$/.test(uri));

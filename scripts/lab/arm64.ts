@@ -1,6 +1,6 @@
 /**
- * The userland of arm64 guests: Node from the npm registry, libraries from Debian, and this project's native code built by cross
- * compilers into build/arm64/. Files that are newer than their sources are kept.
+ * Makes the userland of arm64 guests: Node from the npm registry, libraries from Debian, and this project's native
+ * code, which cross compilers build into build/arm64/. Files that are newer than their sources are not built again.
  */
 import { execFile } from 'node:child_process';
 import {
@@ -22,7 +22,7 @@ import { arm64Headers, crossTools } from './tools.ts';
 import type { Userland } from './userland.ts';
 
 const TRIPLET = 'aarch64-linux-gnu';
-/** A suite whose C library is not older than the one that the cross compiler builds for. */
+/** The Debian suite of the guest. Its C library must not be older than the C library of the cross compiler. */
 const SUITE = 'trixie';
 const PACKAGES = [
   ...['busybox-static', 'util-linux', 'libcap-ng0'],
@@ -37,7 +37,7 @@ const run = promisify(execFile);
 
 let made: Promise<Userland> | undefined;
 
-/** Made once in a process and shared by guests. @throws LabError NOT_INSTALLED, NO_KERNEL, BOOT_FAILED */
+/** Makes the userland once in a process; all guests share it. @throws LabError NOT_INSTALLED, NO_KERNEL, BOOT_FAILED */
 export function arm64Userland(root: string, cache: string): Promise<Userland> {
   made ??= makeUserland(root, cache);
   return made;
@@ -69,7 +69,7 @@ async function makeUserland(root: string, cache: string): Promise<Userland> {
   };
 }
 
-/** Makes a directory that is complete once it exists. */
+/** Makes a directory under a temporary name and renames it at the end, so that a directory that exists is complete. */
 async function once(directory: string, make: (work: string) => Promise<string>): Promise<string> {
   if (existsSync(directory)) return directory;
   mkdirSync(dirname(directory), { recursive: true });
@@ -99,10 +99,10 @@ async function fetchNode(work: string): Promise<string> {
 }
 
 /**
- * Compiles as scripts/setup.sh does, for the registers of the other architecture.
+ * Compiles a BPF program as scripts/setup.sh does, but for the registers of arm64.
  *
- * @param built gets build/NAME.bpf.o
- * @returns the object's path
+ * @param built the directory in which build/NAME.bpf.o is written
+ * @returns the path of the object
  */
 export async function compileBpf(root: string, source: string, built: string): Promise<string> {
   const name = basename(source, '.bpf.c');
@@ -177,7 +177,7 @@ function sources(directory: string, ending: string): string[] {
   return names.map((name) => join(directory, name));
 }
 
-/** Is the output missing, or older than a source? */
+/** Whether the output is missing, or older than a source. */
 function stale(output: string, source: string): boolean {
   if (!existsSync(output)) return true;
   const files = lstatSync(source).isDirectory()

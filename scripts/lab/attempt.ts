@@ -86,7 +86,7 @@ export async function runOnce(plan: Plan): Promise<Attempt> {
 /** Runs a guest whose console is this terminal. @returns QEMU's exit code */
 export async function runShell(plan: Plan): Promise<number> {
   const { child } = start(plan);
-  // Ctrl-C goes to the guest: QEMU has the terminal in raw mode.
+  // Ctrl-C goes to the guest, because QEMU has set the terminal to raw mode.
   const [code] = (await once(child, 'exit')) as [number | null];
   return code ?? 1;
 }
@@ -97,7 +97,7 @@ function start(plan: Plan): { child: ChildProcess; started: number } {
   const fds = [openUnlinked('initramfs', (path) => writeFileSync(path, plan.initramfs))];
   try {
     fds.push(openUnlinked('scratch', (path) => makeScratchDisk(path, plan.scratchMib)));
-    // QEMU ends with the thread that started it, however that thread ends.
+    // The kernel ends QEMU when the thread that started QEMU ends.
     const terminal = machine.shell ? 'inherit' : 'ignore';
     const stdio: StdioOptions = [
       terminal,

@@ -10,7 +10,7 @@ export class Cpio {
   readonly #parts: Buffer[] = [];
   readonly #known = new Set(['', '.', '/']);
 
-  /** Paths are absolute, in the guest; directories above them are made. */
+  /** Adds a directory. The path is absolute in the guest; missing parents are added, too. */
   directory(path: string): this {
     if (this.#known.has(path)) return this;
     this.directory(dirname(path));
@@ -39,7 +39,7 @@ export class Cpio {
     return this;
   }
 
-  /** The archive. Nothing may be added afterwards. */
+  /** Returns the archive. No file may be added afterwards. */
   end(): Buffer {
     this.#entry('TRAILER!!!', 0, Buffer.alloc(0));
     return Buffer.concat(this.#parts);

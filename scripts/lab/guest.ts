@@ -52,7 +52,7 @@ export async function bootGuest(options: GuestOptions): Promise<GuestResult> {
     if (refusal?.startsWith('failed ') || (ended.bootSeconds === undefined && !result.timedOut && !result.panicked)) {
       const sentence =
         refusal?.replace('failed ', '') ??
-        `it ended before the command was begun${kernel.modules ? '' : ', perhaps for want of modules'}`;
+        `it ended before the command was started${kernel.modules ? '' : ', perhaps because modules are missing'}`;
       const detail = lastLines(result);
       throw new LabError('BOOT_FAILED', `The guest with Linux ${kernel.version} failed: ${sentence}.`, { detail });
     }

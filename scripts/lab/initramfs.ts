@@ -1,4 +1,7 @@
-/** The guest's root file system: busybox, /init, the kernel modules, this project as it is now, settings and command. */
+/**
+ * Makes the guest's root file system: busybox, /init, the kernel modules, a copy of this project, settings and
+ * command.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +21,7 @@ export interface Settings {
   shell: boolean;
   command: readonly string[];
   environment: Readonly<Record<string, string>>;
-  /** By path in the guest: a file or directory of this machine. */
+  /** For each path in the guest, the file or directory of this machine that is copied to it. */
   files: Readonly<Record<string, string>>;
 }
 
@@ -58,14 +61,16 @@ export function initramfs(
   return cpio.end();
 }
 
-/** The BPF objects, the addon and the test programs that were built here. */
+/** The BPF objects, the addon and the test programs that were built on this machine. */
 function builtFiles(): string[] {
   const names = readdirSync(join(import.meta.dirname, '../../build'), { withFileTypes: true });
   const wanted = names.filter((entry) => entry.isFile() && /^[a-z_]+(\.bpf\.o|\.node|\.cjs)?$/.test(entry.name));
   return wanted.map(({ name }) => `build/${name}`);
 }
 
-/** Applets of this machine's busybox: the guest's may be of another architecture and cannot be asked here. */
+/**
+ * The applets of this machine's busybox. The guest's busybox may be of another architecture and then cannot run here.
+ */
 function applets(): string[] {
   return execFileSync(tools().busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
 }

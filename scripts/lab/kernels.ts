@@ -1,4 +1,6 @@
-/** The kernels of the lab: their names, their origin, and the folder that keeps them. */
+/**
+ * The kernels of the lab: their names, the Debian suites that they come from, and the folder in which they are kept.
+ */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -20,22 +22,28 @@ import { LabError } from './error.ts';
 import { type Architecture, platforms } from './platform.ts';
 import { extractVmlinux, hasPvhEntry } from './vmlinux.ts';
 
-/** Kernel name to the Debian suite that has it. bullseye without its updates ends before mark_victim changed in 5.10.235. */
+/**
+ * For each kernel name, the Debian suite that has the kernel. The kernel of bullseye (without updates) is older than
+ * 5.10.235, which changed the tracepoint mark_victim.
+ */
 const SUITES: Readonly<Record<string, string>> = {
   '5.10': 'bullseye',
   '6.1': 'bookworm',
   '6.12': 'trixie',
   '7.2': 'sid',
 };
-/** Dependencies of a kernel package that belong to it: since 7.x image and modules are separate packages. */
+/**
+ * The dependencies of a kernel package that are parts of the kernel. Since 7.x, image and modules are separate
+ * packages.
+ */
 const PART = /^linux-(image|binary|modules)-\d/;
 
 export interface Kernel {
   /** "6.12", or the path that was given. */
   name: string;
-  /** Debian's version, "6.12.107-1"; of another kernel the same as `release`. */
+  /** Debian's version, such as "6.12.107-1". For a kernel that is not from Debian, the same as `release`. */
   version: string;
-  /** `uname -r` */
+  /** The output of `uname -r` on this kernel. */
   release: string;
   /** Parameter types of the tracepoint oom:mark_victim in the kernel's BTF; undefined if unknown. */
   markVictim: string[] | undefined;
@@ -50,7 +58,7 @@ export interface Kernel {
 export interface KnownKernel {
   name: string;
   suite: string;
-  /** undefined until it has been fetched. */
+  /** The kernel in the cache. undefined: it has not been downloaded yet. */
   cached: Kernel | undefined;
 }
 
@@ -60,7 +68,7 @@ export function kernels(architecture: Architecture = 'x64'): KnownKernel[] {
 }
 
 /**
- * A kernel, fetched when it is not in the cache.
+ * Returns a kernel, and downloads it if it is not in the cache.
  *
  * @param kernel a name from `kernels()`, or the path of a vmlinuz (or vmlinux)
  * @param modules for a path: its /lib/modules/RELEASE

@@ -1,6 +1,7 @@
 /**
- * The killers that are measured, and how each is started: the kernel alone; Debian's earlyoom and nohang as their packages start
- * them, and with settings for the workload; oomscope with its defaults, and with settings for the workload.
+ * The killers that are measured, and how each of them is started. They are the kernel alone; Debian's earlyoom and
+ * nohang as their packages start them, and with settings for the workload; oomscope with its defaults, and with
+ * settings for the workload.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,20 +11,23 @@ import { say } from '../report.ts';
 
 export interface Killer {
   name: string;
-  /** The command in the guest, where the rival's packages are below RIVALS; undefined: only the kernel. */
+  /** The command in the guest. The rival's packages are below RIVALS. undefined: only the kernel kills. */
   command?: string;
-  /** Text of its output that shows that it is running. */
+  /** A text in the output of the killer that shows that the killer is running. */
   ready?: string;
   packages?: readonly string[];
-  /** Settings of the cgroup that it runs in. */
+  /** Settings of the cgroup in which the killer runs. */
   group?: Readonly<Record<string, string>>;
   /** Files in the guest: path to content. */
   files?: Readonly<Record<string, string>>;
-  /** Its configuration for a shortage in a cgroup of this machine; null: it needs none; absent: it cannot watch a cgroup. */
+  /**
+   * The killer's configuration for a shortage in a cgroup of this machine. null: it needs none. Absent: it cannot
+   * watch a cgroup.
+   */
   here?: ((cgroup: string) => string) | null;
 }
 
-/** Where the guest has a rival's packages: on a disk, as on a real machine, not in memory. */
+/** The directory of a rival's packages in the guest. It is on a disk, as on a real machine, not in memory. */
 export const RIVALS = '/var/tmp/rivals';
 /** The Debian suite of the guests' kernel 6.12. */
 const SUITE = 'trixie';
@@ -36,9 +40,12 @@ const nohang = (config: string) => inRivals(`/usr/bin/python3.13 -u /usr/sbin/no
 /** Starts the guard as the unit of `oomscope systemd` does. */
 export const oomscope = (words: string, node = 'node', main = '/oomscope/dist/cli/main.js') =>
   `${node} --max-old-space-size=64 ${main} guard --enforce ${words}`;
-/** MemoryMin= and MemorySwapMax= of that unit. earlyoom locks all of its memory itself, nohang what it has at start. */
+/**
+ * MemoryMin= and MemorySwapMax= of the unit. earlyoom locks all of its memory itself; nohang locks the memory that it
+ * has at its start.
+ */
 const UNIT = { 'memory.min': '64M', 'memory.swap.max': '0' };
-/** Names of the processes that must survive: known to the settings for the workload of every killer. */
+/** Names of the processes that must survive. The settings for the workload tell them to every killer. */
 const SPARED = '^(hold|read)$';
 
 /** A configuration with a rule for one cgroup and none for the system. */
@@ -71,7 +78,7 @@ steps = [{ do = "term", wait = "500ms" }, { do = "kill" }]
 
 ${inCgroup('/work')}`;
 
-/** Killers that are not in the table, and why. */
+/** Why some killers are not in the table. */
 export const ABSENT =
   'systemd-oomd: it needs systemd as process 1 and cgroups that systemd has made; these guests have busybox.';
 
@@ -108,10 +115,13 @@ export const killers: Killer[] = [
   },
 ];
 
-/** What nohang-set adds to Debian's nohang-desktop.conf, which uses PSI. The file is made where it is used. */
+/**
+ * The lines that nohang with settings adds to Debian's nohang-desktop.conf, which uses PSI. The file is made in the
+ * guest.
+ */
 export const NOHANG_BEST = `@BADNESS_ADJ_RE_NAME -1000 /// ${SPARED}`;
 
-/** Unpacked packages, kept between runs. */
+/** Downloads and unpacks packages. They are kept between runs. */
 export async function unpack(packages: readonly string[], cache: string): Promise<string> {
   const name = packages[0] ?? '';
   const directory = join(cache, `rival-${name}-${SUITE}`);

@@ -1,4 +1,7 @@
-/** Runs one workload once with one killer, in a guest booted for the run or in a memory cgroup of this machine. */
+/**
+ * Runs one workload once with one killer, in a guest that is booted for this run or in a memory cgroup of this
+ * machine.
+ */
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
@@ -10,7 +13,7 @@ import { createMemoryGroup } from '../../memory-cgroup.ts';
 import { type Killer, oomscope, RIVALS, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
 
-/** The line that referee.c prints; times count from the start of the eaters, −1: never. */
+/** The line that referee.c prints. Times are counted from the start of the eaters. −1: it never happened. */
 export interface Verdict {
   /** Number of innocent processes that ended. */
   lost: number;
@@ -38,7 +41,7 @@ const GROUP = '/sys/fs/cgroup/work';
 const KILLERS_GROUP = '/sys/fs/cgroup/killer';
 const BOOT_SECONDS = 90;
 const MIB = 2 ** 20;
-/** The shortages run in cgroups of this machine, at its own speed. */
+/** The name for --kernel that selects cgroups of this machine instead of guests. */
 export const HERE = 'host';
 
 /** Compiles load.c and referee.c statically, so that they need no libraries in the guest. */
@@ -86,8 +89,8 @@ export async function run(
 }
 
 /**
- * Runs the workload in a cgroup as large as the guest would be, on one CPU, as in the guests. The killer shares only that CPU with
- * the shortage.
+ * Runs the workload in a cgroup as large as the guest would be, and on one CPU, as in the guests. The killer and the
+ * workload share only this CPU.
  */
 async function runHere(workload: Workload, killer: Killer): Promise<{ verdict: Verdict; log: string; kernel: string }> {
   const work = mkdtempSync(join(tmpdir(), 'rescue-'));
@@ -115,7 +118,10 @@ async function runHere(workload: Workload, killer: Killer): Promise<{ verdict: V
   }
 }
 
-/** Moves the unpacked packages to a disk and drops the page cache, so that every killer begins alike. */
+/**
+ * Moves the unpacked packages to a disk and drops the page cache, so that every killer starts under the same
+ * conditions.
+ */
 function script(
   { innocent, eaters, limitMib, limitSeconds }: Workload,
   { command, ready, packages, group }: Killer,

@@ -1,4 +1,7 @@
-/** The shortages of the rescue table: the processes that eat memory, and the innocent ones beside them. Programs: load.c. */
+/**
+ * The workloads of the rescue table: the processes that use up the memory (eaters), and the innocent processes. All
+ * run load.c.
+ */
 import type { GuestOptions } from '../../lab/guest.ts';
 
 export interface Workload {
@@ -7,7 +10,7 @@ export interface Workload {
   guest: Pick<GuestOptions, 'memoryMib' | 'cpus' | 'swap' | 'swapMib'>;
   innocent: string[];
   eaters: string[];
-  /** All processes run in one cgroup with this limit. */
+  /** If given, all processes run in one cgroup with this limit. */
   limitMib?: number;
   /** The workload needs swap or the machine's page cache, which a cgroup does not have. */
   global?: true;
