@@ -1,6 +1,6 @@
 /**
- * Small memory cgroups with a limit, on cgroup v1 or v2, in which the demo, the kernel tests and the benchmarks make a process run out
- * of memory. Every group is removed at the latest when this process exits.
+ * Makes small memory cgroups with a limit, on cgroup v1 or v2. In them the demo, the kernel tests and the benchmarks
+ * make a process run out of memory. Every group is removed at the latest when this process exits.
  */
 import {
   accessSync,
@@ -15,7 +15,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 
 const MIB = 2 ** 20;
-/** Memory that the groups above a new one must have left besides its limit. */
+/** In addition to the limit of a new group, its ancestors must have this much memory left. */
 const SPARE_BYTES = 64 * MIB;
 /** The value that means "no limit" on v1: LONG_MAX rounded down to whole pages. */
 const V1_UNLIMITED_BYTES = 2 ** 62;
@@ -25,7 +25,7 @@ const EVENTS_FILE = { 1: 'memory.oom_control', 2: 'memory.events' } as const;
 const REMOVE_TIMEOUT_MS = 10_000;
 const REMOVE_RETRY_MS = 5;
 
-/** No memory cgroup can be made here; the message is one sentence that says why. */
+/** Thrown when no memory cgroup can be made on this machine. The message is one sentence that says why. */
 export class MemoryGroupUnavailable extends Error {
   override readonly name = 'MemoryGroupUnavailable';
 }
@@ -35,7 +35,7 @@ export interface MemoryGroupOptions {
   limitBytes: number;
   /** Directory of the parent group: by default the process's own group, or the nearest usable ancestor. */
   parent?: string;
-  /** By default `oomscope-<pid>-<number>`. */
+  /** Name of the group's directory. By default `oomscope-<pid>-<number>`. */
   name?: string;
   /** True when the group may swap. By default it may not, if the kernel can forbid it. */
   swap?: boolean;
@@ -45,9 +45,9 @@ export interface MemoryGroupOptions {
 export type MemoryGroupEvents = { oom_kill: number } & Record<string, number>;
 
 export interface MemoryGroup {
-  /** Its directory. */
+  /** The directory of the group. */
   readonly path: string;
-  /** Its path as in /proc/PID/cgroup and, outside a cgroup namespace, in the kernel log. */
+  /** The path of the group as in /proc/PID/cgroup. Outside a cgroup namespace, the kernel log has the same path. */
   readonly cgroupPath: string;
   readonly version: 1 | 2;
   setLimit(bytes: number): void;
@@ -55,15 +55,15 @@ export interface MemoryGroup {
   events(): MemoryGroupEvents;
   /** Bytes charged to the group now. */
   usage(): number;
-  /** Pids of the members, without those of groups below. */
+  /** Pids of the members, without the members of groups below. */
   procs(): number[];
   /**
    * Makes a group below this one, without a limit unless given. On v2 the group must have no members.
    */
   child(name: string, limitBytes?: number): MemoryGroup;
   /**
-   * Kills the members and removes the group with all groups below. Blocks while the members exit, for at most 10 s, then
-   * throws. Does nothing if the group does not exist any more.
+   * Kills the members and removes the group with all groups below. Blocks while the members exit, for at most 10 s,
+   * then throws. Does nothing if the group does not exist any more.
    */
   remove(): void;
 }
@@ -71,7 +71,8 @@ export interface MemoryGroup {
 /**
  * Makes a memory cgroup with a limit.
  *
- * @throws MemoryGroupUnavailable when there is no memory controller, no permission, or so little memory outside that another
+ * @throws MemoryGroupUnavailable when there is no memory controller, no permission, or so little memory outside that
+ * another
  *   group would run out first.
  */
 export function createMemoryGroup(options: MemoryGroupOptions): MemoryGroup {
@@ -112,13 +113,13 @@ function removeAtExit(): void {
   }
 }
 
-/** The mount of the memory controller. */
+/** The mounted hierarchy that has the memory controller. */
 interface Hierarchy {
   version: 1 | 2;
   mountPoint: string;
-  /** The cgroup that `mountPoint` shows: `/`, but for containers that see only their own. */
+  /** The cgroup at `mountPoint`: `/`, except in containers, which see only their own cgroup. */
   mountRoot: string;
-  /** The process's own group, as in /proc/self/cgroup. */
+  /** The group of this process, as in /proc/self/cgroup. */
   ownPath: string;
 }
 
@@ -142,7 +143,8 @@ class CgroupDirectory implements MemoryGroup {
 
   setLimit(bytes: number): void {
     checkBytes('limit', bytes);
-    // On v1 memory plus swap may never be limited below memory: raise it first, lower it last.
+    // On v1 the limit of memory plus swap may never be lower than that of memory, so it is raised first and lowered
+    // last.
     const memsw = this.version === 1 && !this.#swap;
     const lower = bytes < readLimit(this.path, this.version);
     if (memsw && !lower) this.#writeIfPossible('memory.memsw.limit_in_bytes', String(bytes));
@@ -178,12 +180,12 @@ class CgroupDirectory implements MemoryGroup {
     if (groups.size === 0) process.off('exit', removeAtExit);
   }
 
-  /** A file that this kernel may lack (swap accounting, say), or that has the value fixed. */
+  /** Writes a file that this kernel may lack (for example without swap accounting), or whose value may be fixed. */
   #writeIfPossible(file: string, text: string): void {
     try {
       writeFileSync(join(this.path, file), text);
     } catch {
-      // The group works without it: then it can only swap.
+      // The group also works without this file, but then it can swap.
     }
   }
 }
@@ -209,7 +211,7 @@ function findHierarchy(): Hierarchy {
   throw new MemoryGroupUnavailable('no mounted cgroup hierarchy has the memory controller');
 }
 
-/** Makes the directory in the first parent that permits it. */
+/** Makes the directory of the group in the first parent in which this is permitted. */
 function makeDirectory(hierarchy: Hierarchy, options: MemoryGroupOptions, name: string): string {
   const parents = options.parent === undefined ? defaultParents(hierarchy) : [options.parent];
   const refusals: string[] = [];
@@ -230,8 +232,8 @@ function makeDirectory(hierarchy: Hierarchy, options: MemoryGroupOptions, name: 
 }
 
 /**
- * The process's own group and those above it, up to the mount. On v2 its own group is rarely usable: a group with
- * members cannot hand the memory controller to groups beneath it, unless it is the root.
+ * The group of this process and its ancestors, up to the mount point. On v2 the process's own group is rarely usable: a
+ * group with members cannot enable the memory controller for its children, unless it is the root.
  */
 function defaultParents(hierarchy: Hierarchy): string[] {
   const inside = relative(hierarchy.mountRoot, hierarchy.ownPath);
@@ -243,7 +245,7 @@ function defaultParents(hierarchy: Hierarchy): string[] {
   return parents;
 }
 
-/** v2: gives the children of this group the memory controller. Throws EBUSY when the group has members. */
+/** On v2: enables the memory controller for the children of this group. Throws EBUSY when the group has members. */
 function delegateMemory(path: string): void {
   if (controllers(path, 'cgroup.subtree_control').includes('memory')) return;
   writeFileSync(join(path, 'cgroup.subtree_control'), '+memory');
@@ -260,9 +262,7 @@ function checkRoom(hierarchy: Hierarchy, parent: string, limitBytes: number): vo
   const available = readPairs('/proc', 'meminfo')['MemAvailable:'] ?? 0;
   const refuse = (where: string, bytes: number): never => {
     const [need, have] = [needed, bytes].map((number) => Math.floor(number / MIB));
-    throw new MemoryGroupUnavailable(
-      `${where} has ${have} MiB left, a group of this limit needs ${need} MiB around it`,
-    );
+    throw new MemoryGroupUnavailable(`${where} has ${have} MiB left, but a group with this limit needs ${need} MiB`);
   };
   if (available * 1024 < needed) refuse('the machine', available * 1024);
   for (let path = parent; path.startsWith(hierarchy.mountPoint); path = dirname(path)) {
@@ -292,7 +292,7 @@ function removeTree(path: string, hierarchy: Hierarchy, deadline: number): void 
         throw new Error(`cannot remove the cgroup ${path}: ${code}, members: ${readPids(path).join(' ') || 'none'}`);
       }
     }
-    // A killed process is a member until it has exited. Synchronous, since exit hooks cannot wait.
+    // A killed process is a member until it has exited. The wait is synchronous, because exit hooks cannot await.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVE_RETRY_MS);
   }
 }
@@ -308,7 +308,10 @@ function killMembers(path: string, cgroupPath: string): void {
   }
 }
 
-/** Looks at the threads: while threads live, an exited leader is still a member, but on v1 its own file says "/". */
+/**
+ * Reads the cgroup of the threads. An exited leader with living threads is still a member, but on v1 its own file
+ * says "/".
+ */
 function isMember(pid: number, cgroupPath: string): boolean {
   return readdirSync(`/proc/${pid}/task`).some((tid) => {
     const memberships = readFileSync(`/proc/${pid}/task/${tid}/cgroup`, 'utf8').trimEnd().split('\n');
@@ -316,13 +319,16 @@ function isMember(pid: number, cgroupPath: string): boolean {
   });
 }
 
-/** Never 0, which stands for a process of another pid namespace and which kill(2) takes for a whole process group. */
+/**
+ * Reads pids without 0. The kernel prints 0 for a process of another pid namespace, and kill(2) would signal a
+ * process group.
+ */
 function readPids(path: string): number[] {
   const lines = readFileSync(join(path, 'cgroup.procs'), 'utf8').trim().split('\n');
   return lines.map(Number).filter((pid) => pid > 0);
 }
 
-/** In bytes; Infinity for "no limit" and for a root group, which has no such file on v2. */
+/** The limit in bytes. Infinity for "no limit", and for the root group, which has no such file on v2. */
 function readLimit(path: string, version: 1 | 2): number {
   const file = join(path, LIMIT_FILE[version]);
   if (!existsSync(file)) return Infinity;

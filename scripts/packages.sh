@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the missing Debian packages of a list and prints their names: packages.sh WHO [ELSEWHERE] <LIST
+# Installs the missing Debian packages of a list and prints their names: packages.sh WHO [ELSEWHERE] <LIST. WHO is the
+# name of the caller in messages.
 #
 # A line of LIST is `SIGN PACKAGE`: SIGN is a command or file that exists when the package is present. If SIGN is below
 # build/packages/, the package is unpacked there instead of installed: then its service, its user and its files in /etc
@@ -33,7 +34,7 @@ command -v apt-get >/dev/null || die "install these and try again: ${elsewhere:-
 
 mkdir -p "$unpacked"
 temporary=$(mktemp -d)
-policy=/usr/sbin/policy-rc.d # what Debian asks before it starts a service; 101 says no
+policy=/usr/sbin/policy-rc.d # Debian runs this program before it starts a service; the exit code 101 forbids the start
 clean() {
 	rm -rf "$temporary"
 	if [ -e "$temporary.policy" ]; then rm -f "$policy" "$temporary.policy"; fi
@@ -48,7 +49,7 @@ step() { # SENTENCE COMMAND...
 	"$@" >"$temporary/log" 2>&1 || { cat "$temporary/log" >&2; die "failed to $sentence; the output above says why."; }
 }
 
-# One unreachable third-party list makes the update fail, which may not matter: the installation shows whether it does.
+# If one third-party package list is unreachable, the update fails. This may not matter: the installation will show it.
 if [ -n "$root" ]; then say 'update the package lists'; apt update >"$temporary/log" 2>&1 || :; fi
 if [ -n "$missing" ]; then
 	if [ ! -e "$policy" ]; then

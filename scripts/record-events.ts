@@ -1,9 +1,11 @@
 /**
- * Records the events that `oomscope/testing` offers: real kills and real pressure, one file per scene.
+ * Records the events that `oomscope/testing` exports. They come from real kills and real pressure; each scene has one
+ * file.
  *
  *   npm run lab -- --kernel 6.12 --out DIR -- node scripts/record-events.ts /out
  *
- * Runs in a guest, so that the events contain no data of a real machine. The files go to src/testing/recordings/.
+ * The script runs in a guest, so that the events contain no data of a real machine. The files go to
+ * src/testing/recordings/.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,7 +28,7 @@ function hog(group: MemoryGroup, ...args: string[]): ChildProcess {
   return spawn(HOG, ['--cgroup', group.path, '--adj', '0', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
 }
 
-/** Records events from before `act` until two seconds after it, and keeps those about the cgroup. */
+/** Starts recording, runs `act`, records for two more seconds, and keeps the events about the cgroup. */
 async function scene(name: string, path: string, act: () => Promise<void>): Promise<void> {
   const events: Event[] = [];
   using tracer = await openTracer({

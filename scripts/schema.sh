@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes src/model/oomscope-v1.schema.json from the types in src/model. A test says when it is out of date.
+# Writes src/model/oomscope-v1.schema.json from the types in src/model. A test fails when the file is out of date.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/build/node/bin:$PWD/node_modules/.bin:$PATH"

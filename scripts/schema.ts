@@ -1,9 +1,9 @@
 /**
  * Writes the JSON Schema of the events from their types: node scripts/schema.ts OUTPUT
  *
- * ts-json-schema-generator writes `Event` as a plain `anyOf`. Here it becomes a `oneOf`, each branch with a `type` of one
- * constant: what validators and code generators need to tell the events apart. OpenAPI's keyword `discriminator` is left
- * out because Ajv refuses it unless it is switched on; test/schema.ts adds it and switches it on.
+ * ts-json-schema-generator writes `Event` as a plain `anyOf`. This script turns it into a `oneOf` whose branches each
+ * have a constant `type`, so that validators and code generators can tell the events apart. OpenAPI's keyword
+ * `discriminator` is left out, because Ajv refuses it by default; test/schema.ts adds the keyword and enables it.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -27,7 +27,8 @@ step() { # SENTENCE COMMAND...
 	"$@" >build/.log 2>&1 || { cat build/.log; die 1 "failed to $sentence; the output above says why."; }
 }
 
-# A step that makes OUTPUT. OUTPUT gets the time when the step began, so that a source edited meanwhile is newer.
+# Runs a step that makes OUTPUT, and sets the time of OUTPUT to the begin of the step, so that a source that is edited
+# meanwhile is newer.
 make_file() { # OUTPUT SENTENCE COMMAND...
 	made=$1; shift
 	: >build/.began
@@ -35,7 +36,7 @@ make_file() { # OUTPUT SENTENCE COMMAND...
 	touch -r build/.began "$made"
 }
 
-# The file that a source is compiled to: bpf/NAME.bpf.c to build/NAME.bpf.o, scripts/NAME.c to build/NAME. The object of the
+# Prints the output of a source: build/NAME.bpf.o for bpf/NAME.bpf.c, build/NAME for scripts/NAME.c. The object of the
 # tracer has the name of the project.
 built_of() { # SOURCE
 	case $1 in
@@ -45,8 +46,8 @@ built_of() { # SOURCE
 	esac
 }
 
-# True if every output exists and is newer than every source. The stamp has the time when the last run began, so
-# src/bpf/wire/layout.ts, which this script generates from other sources, would always look newer and is left out.
+# True if every output exists and is newer than every source. The stamp has the time when the last run began. This script
+# generates src/bpf/wire/layout.ts during a run, so this file would always look newer than the stamp, and is left out.
 done_before() {
 	for source in bpf/*.bpf.c scripts/*.c; do
 		[ -e "$(built_of "$source")" ] || return 1
@@ -78,7 +79,7 @@ clang llvm libbpf base-devel cmake python (Arch)' <<-END
 END
 command -v npm >/dev/null || die 69 'npm is needed; install Node with npm (Debian: apt-get install nodejs npm) and try again.'
 
-: >"$stamp.new" # has the time of now, so that a source edited during this run is newer
+: >"$stamp.new" # its time is the present, so that a source that is edited during this run is newer
 
 case $(uname -m) in
 	x86_64) node_arch=x64 bpf_arch=x86 ;;
@@ -104,7 +105,7 @@ ln -sfn "$prefix" build/node
 PATH=$PWD/build/node/bin:$PWD/node_modules/.bin:$PATH
 
 # --- 3. npm packages; ffi-napi and ref-napi have native code that must be built ---
-# `npm ci` removes node_modules, and the stamp in it: native code that another node-gyp built does not stay.
+# `npm ci` removes node_modules with the stamp in it, so that native code from another node-gyp is built again.
 if stale node_modules/.setup package-lock.json; then
 	# npm 12 blocks install scripts, and older versions run all of them. Run none here; build the two packages below.
 	make_file node_modules/.setup 'install the npm packages' npm ci --ignore-scripts --loglevel=error
@@ -117,7 +118,7 @@ for addon in @2060.io/ref-napi:binding:ref_bindings ffi-napi:ffi_bindings:ffi_bi
 		# The node-gyp inside Debian's npm links to Debian's own Node, and two Nodes in one process crash. The nodedir
 		# saves a download of headers; it is a variable because npm may have set another.
 		step "build ${addon%%:*}" env "npm_config_nodedir=$PWD/build/node" node-gyp rebuild --jobs max -C "$module"
-	# A new file, not new content of the old one: a process may have the old one mapped.
+	# `install` makes a new file instead of writing to the old one, because a process may have the old file mapped.
 	cmp -s "$made" "build/${compiled#*:}.node" || install -m 755 "$made" "build/${compiled#*:}.node"
 done
 if stale build/ffi.cjs native/ffi.cjs scripts/bundle-ffi.ts package-lock.json; then
@@ -137,7 +138,7 @@ done
 
 # --- 5. the addon, and the programs that the demo and the tests run ---
 if stale build/oomscope.node native; then
-	# In a copy of a built tree, CMake's cache would go on building the tree that was copied.
+	# In a copy of a built tree, CMake's cache still names the original tree, and CMake would build there.
 	grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD/native" build/native/CMakeCache.txt || rm -rf build/native
 	make_file build/oomscope.node 'build the addon' cmake-js compile -d native -O "$PWD/build/native"
 fi
@@ -155,7 +156,7 @@ if stale src/bpf/wire/layout.ts build/wire.bpf.o scripts/layout.ts src/bpf/libbp
 fi
 # Compiles the library to modules, bundles the command with its own RxJS, and checks the types of the command, in parallel.
 compile() {
-	# By its build information tsc believes that its output is still there.
+	# tsc does not check whether its output exists: with its build information it would not write the output again.
 	[ -e dist/index.js ] || rm -f dist/.tsbuildinfo
 	tsc -p . & library=$!
 	tsc -p src/cli & types=$!
@@ -163,7 +164,7 @@ compile() {
 	node --experimental-strip-types --disable-warning=ExperimentalWarning scripts/bundle.ts dist/cli || done=false
 	wait "$library" || done=false
 	wait "$types" || done=false
-	# tsc leaves the output of a source that is gone: an import of it would still work.
+	# tsc does not remove the output of a source that was removed, and imports of that output would still work.
 	find dist -path dist/cli -prune -o -name '*.js' -print | while read -r module; do
 		source=src/${module#dist/}
 		[ -e "${source%.js}.ts" ] || rm -f "$module" "${module%.js}.d.ts"

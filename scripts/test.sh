@@ -1,9 +1,9 @@
 #!/bin/sh
 # Lint, then the tests. Two tiers:
 #
-#   npm test              what is fast and real on this machine; installs nothing beyond what the build needs
+#   npm test              the fast tests, all on real parts of this machine; installs only the packages of the build
 #   npm test -- --all     also kernels in guests, dockerd, Podman and the other servers; installs scripts/test-packages
-#   npm test -- PATH...   only these files, whatever their tier; other arguments go to vitest, too: -t 'one test'
+#   npm test -- PATH...   only these test files, in any tier; other arguments also go to vitest: -t 'one test'
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh
@@ -24,10 +24,10 @@ done
 case $tier$named in
 	all*)
 		sh scripts/packages.sh test <scripts/test-packages ||
-			echo 'test: going on; what needs these packages is skipped' >&2 ;;
+			echo 'test: continuing; the tests that need these packages are skipped' >&2 ;;
 	fast)
 		echo 'test: the fast tier. Left out, and part of `npm test -- --all`: guests with other kernels (test/lab),' >&2
-		echo 'test: dockerd and Podman (test/runtimes), and what needs a package that is missing here:' >&2
+		echo 'test: dockerd and Podman (test/runtimes), and tests that need a package that is missing here:' >&2
 		while read -r sign package; do
 			case $sign in '' | '#'*) continue ;; esac
 			command -v "$sign" >/dev/null || [ -e "$sign" ] || echo "test:   $package" >&2

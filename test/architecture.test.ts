@@ -3,8 +3,8 @@ import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 
 /**
- * The folders of src/, lowest first: a file imports from its own folder and from folders that stand before it, never from
- * one that stands after it. Types count. The two files in src/ itself are `(root)/NAME`.
+ * The folders of src/, lowest first. A file may import from its own folder and from the folders before it in this list.
+ * Imports of types count, too. The two files in src/ itself are `(root)/NAME`.
  */
 const FLOORS = [
   'model',
@@ -75,7 +75,7 @@ interface Source {
   lines: number;
   /** Paths from the root, or names of packages. */
   imports: string[];
-  /** Those of them that are left at run time. */
+  /** The imports that still exist at run time, that is, without imports of types. */
   values: string[];
 }
 
@@ -125,24 +125,24 @@ function cycleIn(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] {
   return [];
 }
 
-test('the sources are found', () => {
+test('the test reads the source files and their imports', () => {
   expect(sources.length).toBeGreaterThan(25);
   expect(sources.find(({ path }) => path === 'src/tracer/tracer.ts')?.imports).toContain('src/model/error.ts');
 });
 
-test('a cycle is found where there is one', () => {
+test('cycleIn() finds a cycle in a graph that has one', () => {
   const graph = (edges: Record<string, string[]>) =>
     new Map(Object.entries(edges).map(([from, to]) => [from, new Set(to)]));
   expect(cycleIn(graph({ a: ['b'], b: ['c'], c: [] }))).toEqual([]);
   expect(cycleIn(graph({ a: ['b'], b: ['c'], c: ['b'] }))).toEqual(['b', 'c', 'b']);
 });
 
-test('no file imports itself through others', () => {
+test('no file imports itself through other files', () => {
   const graph = new Map(sources.map(({ path, imports }) => [path, new Set(imports.filter(isSource))]));
   expect(cycleIn(graph)).toEqual([]);
 });
 
-test('no folder imports itself through others', () => {
+test('no folder imports itself through other folders', () => {
   const graph = new Map<string, Set<string>>();
   for (const { path, imports } of sources) {
     const from = folderOf(path);
@@ -153,7 +153,7 @@ test('no folder imports itself through others', () => {
   expect(cycleIn(graph)).toEqual([]);
 });
 
-test('every folder has its floor, and imports only go down', () => {
+test('every folder is in FLOORS, and imports only from itself and from lower folders', () => {
   const floor = (path: string) => FLOORS.indexOf(folderOf(path));
   expect(sources.filter(({ path }) => floor(path) < 0).map(({ path }) => path)).toEqual([]);
   const upward = sources.flatMap(({ path, imports }) =>
@@ -162,7 +162,7 @@ test('every folder has its floor, and imports only go down', () => {
   expect(upward).toEqual([]);
 });
 
-test('the model imports nothing but itself', () => {
+test('src/model imports only from itself', () => {
   expect(offenders(within('model'), (name) => !name.startsWith('src/model/'))).toEqual([]);
 });
 
@@ -175,18 +175,18 @@ test('only bpf/libbpf and the loader in native/ load native code', () => {
   expect(loaders).toContain('src/native/addon.ts');
 });
 
-test('decisions are made on what they are given: no native code, no files', () => {
+test('code that decides gets all input as arguments, and imports neither native code nor node:fs', () => {
   const forbidden = /^(src\/(native|bpf|linux|process)\/|node:fs)/;
   for (const folder of ['guard/steps', 'guard/rules', 'explain/verdict', 'series']) {
     expect(offenders(within(folder), (name) => forbidden.test(name))).toEqual([]);
   }
 });
 
-/** Files that run in a browser as well: the parser of kernel logs and all that it needs. */
+/** Files that also run in a browser: the parser of kernel logs and all files that it imports. */
 const BROWSER =
   /^src\/explain\/(?:(?:lines|input|report|verdict|render)\/|(?:report|patterns|fingerprint|read-text)\.ts$)/;
 
-test('the log parser runs in a browser: it needs no Node module, no global of Node, no native code', () => {
+test('the log parser can run in a browser: it uses no Node module, no global of Node and no native code', () => {
   const needed = new Set(sources.filter(({ path }) => BROWSER.test(path)));
   for (const { values } of needed) {
     for (const name of values) needed.add(sources.find(({ path }) => path === name) ?? missing(name));
@@ -206,11 +206,11 @@ function missing(name: string): Source {
   return { path: name, code: '', lines: 0, imports: [], values: [] };
 }
 
-test('RxJS is imported by its public name only', () => {
+test('every import of RxJS uses its public name "rxjs"', () => {
   expect(offenders(sources, (name) => name.startsWith('rxjs/'))).toEqual([]);
 });
 
-test('libraries neither print nor exit', () => {
+test('code outside src/cli neither prints nor exits', () => {
   const speaks = /\bconsole\.\w+\(|\bprocess\.(exit|abort)\(|\bprocess\.exitCode\b/;
   const others = sources.filter(({ path }) => !path.startsWith('src/cli/'));
   expect(others.filter(({ code }) => speaks.test(code)).map(({ path }) => path)).toEqual([]);

@@ -1,6 +1,7 @@
 /**
- * The shipped JSON Schema, made strict: in the tests an event may not have a field that the schema does not know. With the
- * discriminator, which needs every `type` to be one constant, a wrong event has the errors of its own type only.
+ * The shipped JSON Schema, made strict: in the tests an event may not have a field that the schema does not know.
+ * With the discriminator, which needs every `type` to be one constant, a wrong event has the errors of its own type
+ * only.
  */
 import { Ajv, type ValidateFunction } from 'ajv';
 import schema from '../src/model/oomscope-v1.schema.json' with { type: 'json' };
@@ -19,9 +20,9 @@ const validate: ValidateFunction = new Ajv({ allowUnionTypes: true, discriminato
 /** The types of events that the schema knows. */
 export const eventTypes: readonly string[] = properties.type.enum;
 
-/** What is wrong with an event, empty when nothing is. */
+/** The faults of an event by the schema. The list is empty if the event is valid. */
 export function schemaErrors(event: unknown): string[] {
-  // As a reader gets it: through JSON.
+  // The event is converted to JSON and back, as a reader of the output gets it.
   if (validate(JSON.parse(JSON.stringify(event)))) return [];
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }

@@ -1,8 +1,8 @@
 #!/bin/busybox sh
-# The guest's process 1. /lab/settings describes the guest, /lab/command runs the command; initramfs.ts writes both. All output
-# leaves the guest through virtio ports: stdout, stderr and kmsg (the kernel log as it grows) at once, files (a tar of /out) at
-# the end, and control with one line for each step:
-#   no-cgroup-v1 | failed SENTENCE    the command was not begun
+# Process 1 of the guest. /lab/settings describes the guest, and /lab/command runs the command; initramfs.ts writes both.
+# All output leaves the guest through virtio ports. stdout, stderr and kmsg (the kernel log) are sent at once, files (a tar
+# of /out) at the end. The port control gets one line for each step:
+#   no-cgroup-v1 | failed SENTENCE    the command was not started
 #   begin, exit CODE, done
 export PATH=/runtime/bin:/bin HOME=/root TERM=linux
 . /lab/settings
@@ -20,7 +20,7 @@ mount -t bpf bpf /sys/fs/bpf
 hostname lab
 ip link set lo up
 
-# The OOM killer spares /init; the helpers that it starts before the command must be spared, too.
+# The OOM killer spares /init. The processes that /init starts before the command must be spared, too.
 spare() { echo -1000 >"/proc/$1/oom_score_adj"; }
 
 for module in /lab/modules/*.ko; do
@@ -101,14 +101,14 @@ if [ "$shell" = 1 ]; then
 	end
 fi
 
-# Send the kernel log as it grows, so that it has left even a guest that hangs.
+# Send new lines of the kernel log at once, so that the host has them even if the guest hangs.
 mkfifo /run/kmsg.tail /run/stdout /run/stderr
 cat /dev/kmsg | tee /run/kmsg.tail >/run/port.kmsg &
 spare $!
 grep -q -m 1 'lab: the command has ended' /run/kmsg.tail &
 kmsg=$!
 spare $kmsg
-# Give the command pipes, as on any machine: Node does not write a whole large block to a virtio port at once.
+# Give the command pipes as stdout and stderr, because Node does not write a large block to a virtio port completely.
 cat /run/stdout >/run/port.stdout 3>&- &
 stdout=$!
 spare $stdout
@@ -119,7 +119,7 @@ spare $stderr
 tell begin
 sh /lab/command </dev/null >/run/stdout 2>/run/stderr 3>&-
 code=$?
-# Processes that the command left running may hold its pipes open: wait one second more.
+# Processes that the command left running may keep its pipes open, so wait only one second more.
 (sleep 1; kill $stdout $stderr) 2>/dev/null 3>&- &
 wait $stdout $stderr
 tell "exit $code"

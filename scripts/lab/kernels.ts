@@ -138,7 +138,7 @@ async function fetchKernel(name: string, suite: string, architecture: Architectu
     rmSync(work, { recursive: true, force: true });
   }
   const kernel = cachedKernel(name, architecture);
-  if (!kernel) throw new LabError('NO_KERNEL', `Linux ${name} vanished from ${home} as soon as it was there.`);
+  if (!kernel) throw new LabError('NO_KERNEL', `Linux ${name} was removed from ${home} right after its download.`);
   return kernel;
 }
 
@@ -158,7 +158,7 @@ async function downloadKernel(suite: string, work: string, architecture: Archite
 }
 
 function kernelFile(path: string, modules: string | undefined): Kernel {
-  if (!existsSync(path)) throw new LabError('USAGE', `--kernel: expected a kernel image, and there is no ${path}.`);
+  if (!existsSync(path)) throw new LabError('USAGE', `--kernel: expected a kernel image, but ${path} does not exist.`);
   const { size, mtimeMs } = statSync(path);
   const key = createHash('sha256').update(`${path}\0${size}\0${mtimeMs}`).digest('hex').slice(0, 16);
   const home = join(cacheDirectory('lab'), 'images');

@@ -1,4 +1,7 @@
-/** Decompresses the "legacy" LZ4 frame of Linux kernel images, for which Node and a plain Debian have no decoder. */
+/**
+ * Decompresses the "legacy" LZ4 frame of Linux kernel images. Neither Node nor a basic Debian has a decoder for this
+ * format.
+ */
 
 const MAGIC = 0x184c2102;
 const MAX_BLOCK = 8 * 2 ** 20;
@@ -7,7 +10,10 @@ export function isLz4Legacy(data: Buffer): boolean {
   return data.length > 4 && data.readUInt32LE(0) === MAGIC;
 }
 
-/** Blocks of 8 MiB, each with its compressed size before it; they do not refer to one another. */
+/**
+ * Decompresses a frame. It has blocks of 8 MiB, each after its compressed size. The blocks are independent of each
+ * other.
+ */
 export function lz4LegacyDecompress(data: Buffer): Buffer {
   const blocks: Buffer[] = [];
   const block = Buffer.allocUnsafe(MAX_BLOCK);
@@ -22,7 +28,7 @@ export function lz4LegacyDecompress(data: Buffer): Buffer {
   return Buffer.concat(blocks);
 }
 
-/** https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md */
+/** Decompresses a block. Format: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md */
 function decompressBlock(from: Buffer, to: Buffer): number {
   let read = 0;
   let written = 0;
@@ -48,7 +54,7 @@ function decompressBlock(from: Buffer, to: Buffer): number {
     read += 2;
     const end = written + more(token & 15) + 4;
     if (distance === 0 || distance > written || end > to.length) throw new Error('damaged LZ4 data');
-    // A match may overlap its own output, which repeats bytes; a plain copy would not.
+    // A match may overlap its own output, which repeats bytes. So the bytes are copied one by one.
     while (written < end) {
       const length = Math.min(distance, end - written);
       to.copy(to, written, written - distance, written - distance + length);

@@ -18,8 +18,9 @@ const USAGE = `usage: npm run lab -- [options] -- COMMAND [WORD...]
        npm run lab -- [options] --shell
        npm run lab -- --list
 
-Boots a Linux kernel in QEMU, runs a command of this project in it as root, and returns its output and files. The
-kernels are Debian's, fetched when they are first needed. Guests have no network and cannot harm this machine.
+Boots a Linux kernel in QEMU, runs a command of this project in the guest as root, and returns its output and files.
+The kernels are from Debian, and are downloaded when they are first needed. Guests have no network and cannot harm
+this machine.
 
   --kernel NAME         5.10, 6.1, 6.12, 7.2, or the path of a vmlinuz (6.12)
   --arch ARCHITECTURE   x64, arm64 (x64)
@@ -32,18 +33,19 @@ kernels are Debian's, fetched when they are first needed. Guests have no network
   --append ARGUMENTS    more kernel arguments
   --env NAME=VALUE      environment variable of the command; may be repeated
   --file PATH=SOURCE    one more file for the guest; may be repeated
-  --out DIR             gets what the command put into /out, with the guest's dmesg and console
-  --limit SECONDS       time limit, after which the guest is ended (120)
+  --out DIR             directory for the files that the command wrote to /out, with the guest's dmesg and console
+  --limit SECONDS       end the guest after this time (120)
   --list                list the kernels, and show which are in the cache
-  --shell               a shell in the guest; leave it with exit
+  --shell               open a shell in the guest; the command exit ends it
   --help
 
 Examples:
   npm run lab -- --kernel 5.10 --cgroup v1 -- oomscope doctor
   npm run lab -- --swap zram --memory 512M -- node scripts/demo.ts
 
-Exit codes: the command's; 124 ended by the limit, 125 the kernel panicked, 126 the guest ended without an answer; 2 bad
-option, 69 a program or kernel is not available, 70 the guest did not boot, 77 this kernel has no cgroup v1.
+Exit codes: the exit code of the command; 124 the time limit ended the guest, 125 the kernel panicked, 126 the guest ended
+without a result; 2 bad option, 69 a program or kernel is not available, 70 the guest did not boot, 77 this kernel has no
+cgroup v1.
 `;
 const EXIT: Record<LabErrorCode, number> = {
   USAGE: 2,
@@ -89,8 +91,7 @@ async function main(): Promise<number> {
   if (values.list) return list(architecture(values.arch));
   const guest = guestOptions(values, positionals);
   if (values.shell) return shellInGuest(guest);
-  if (positionals.length === 0)
-    throw new LabError('USAGE', 'Expected a command behind --, and there is none: see --help.');
+  if (positionals.length === 0) throw new LabError('USAGE', 'Expected a command after --, got none: see --help.');
   const result = await bootGuest({
     ...guest,
     onStdout: (chunk) => process.stdout.write(chunk),
@@ -108,7 +109,7 @@ function summarize(result: GuestResult, { cgroup, memoryMib, limitSeconds }: Gue
     : panicked
       ? 'guest panicked'
       : exitCode === 126
-        ? 'guest ended without an answer'
+        ? 'guest ended without a result'
         : `exit ${exitCode}`;
   const where = `Linux ${kernel.version}, cgroup ${cgroup}, ${memoryMib} MiB`;
   process.stderr.write(

@@ -1,4 +1,7 @@
-/** The kernel modules a guest needs, with those they depend on, in the order in which they can be inserted. */
+/**
+ * The kernel modules that a guest needs and the modules on which these depend, in the order in which they can be
+ * inserted.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decompress } from './vmlinux.ts';
@@ -9,7 +12,7 @@ export interface Module {
 }
 
 /**
- * @param directory /lib/modules/RELEASE. Packages have no modules.dep, so the dependencies come from each module.
+ * @param directory /lib/modules/RELEASE. Packages have no modules.dep, so the dependencies are read from each module.
  * @param names names of missing modules are ignored: they may be built into the kernel
  */
 export function collectModules(directory: string, names: readonly string[]): Module[] {
@@ -31,7 +34,7 @@ export function collectModules(directory: string, names: readonly string[]): Mod
   return [...found.values()];
 }
 
-/** The kernel treats "-" and "_" alike. */
+/** The name of a module. The kernel treats "-" and "_" in it as equal. */
 function moduleName(file: string): string {
   return (/([^/]+)\.ko/.exec(file)?.[1] ?? '').replaceAll('-', '_');
 }

@@ -1,10 +1,11 @@
 /**
- * Makes test/fixtures/oom-logs again: the lines that real kernels write when memory runs out, as records of /dev/kmsg.
+ * Makes the files in test/fixtures/oom-logs again. They have the lines that real kernels write when memory runs out, as
+ * records of /dev/kmsg.
  *
  *   npm run lab:oom-logs -- [--kernel NAME=VMLINUZ:MODULES]… [NAME…]
  *
- * NAME is a kernel of the lab (5.10, 6.1, 6.12, 7.2), one that --kernel gives by its files, or "host": the running
- * kernel, as root and with the cgroup scenes only. Without names: the lab's four.
+ * NAME is a kernel of the lab (5.10, 6.1, 6.12, 7.2), a kernel whose files --kernel gives, or "host". "host" is the
+ * running kernel: it needs root, and runs only the scenes in cgroups. Default: the four kernels of the lab.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -37,7 +38,7 @@ for (const name of positionals.length > 0 ? positionals : kernels().map(({ name 
   else await guests(name, files.get(name) ?? { kernel: name });
 }
 
-/** One boot for each hierarchy that the kernel has, and one more for a panic, which ends the guest. */
+/** Boots one guest for each cgroup version of the kernel, and one more for a panic, which ends the guest. */
 async function guests(name: string, which: { kernel: string; modules?: string }): Promise<void> {
   const { cgroupV1 } = await getKernel(which.kernel, which.modules);
   const v2 = [...CGROUP_SCENES, 'group', ...GUEST_SCENES, ...LAST_SCENES];
@@ -70,7 +71,9 @@ async function guest(
   else split(name, prefix, result.dmesg);
 }
 
-/** Records on the running kernel. Its log may hold lines of other kills: only the lines between our marks are kept. */
+/**
+ * Records on the running kernel. Its log may have lines of other kills, so only the lines between two marks are kept.
+ */
 function host(): void {
   const before = kmsg();
   const [program = '', ...flags] = node;
@@ -90,7 +93,7 @@ function kmsg(): string {
 function split(name: string, prefix: string, records: string): void {
   const scene = /^[^\n]*;scene: begin ([^\n]*)\n([\s\S]*?)^[^\n]*;scene: end \1$/gm;
   for (const [, title = '', body = ''] of records.matchAll(scene)) {
-    // Lines of Node or of the lab's shell are not the kernel's.
+    // Lines that Node or the shell of the lab wrote to the kernel log are left out.
     const lines = body.split(/(?<=\n)(?=\d+,)/).filter((record) => Number(record.split(',')[0]) >> 3 === 0);
     // If no process may be killed, the kernel reports again and again while memory is requested.
     const heads = lines.flatMap((line, i) => (line.includes(' invoked oom-killer') ? [i] : []));

@@ -10,9 +10,15 @@ export interface GuestOptions {
   kernel: string;
   /** "x64". Programs for "arm64" are cross-compiled when they are first needed. */
   architecture?: Architecture;
-  /** If `kernel` is a path: its /lib/modules/RELEASE. Without modules, virtio and (for swap) zram must be built in. */
+  /**
+   * If `kernel` is a path: the directory /lib/modules/RELEASE of that kernel. Without modules, virtio and (for swap)
+   * zram must be built in.
+   */
   modules?: string;
-  /** Which hierarchy has the memory controller ("v2"); "hybrid": v1, with an empty v2 hierarchy beside it. */
+  /**
+   * Which cgroup hierarchy has the memory controller (default "v2"). "hybrid": v1, with an empty v2 hierarchy in
+   * addition.
+   */
   cgroup?: CgroupSetup;
   /** The guest's memory (1024). */
   memoryMib?: number;
@@ -27,9 +33,9 @@ export interface GuestOptions {
   /** More kernel arguments. */
   append?: string;
   /**
-   * Runs as root in the project's directory, with an empty stdin. `node` and `oomscope` are in its PATH with busybox's
-   * commands; files that it writes to /out are copied to this machine. /var/tmp is on a disk of 1 GiB, all else in
-   * memory.
+   * The command. It runs as root in the project's directory, with an empty stdin. `node`, `oomscope` and the commands
+   * of busybox are in its PATH. Files that it writes to /out are copied to this machine. /var/tmp is on a disk of 1
+   * GiB; all other directories are in memory.
    */
   command: readonly string[];
   environment?: Readonly<Record<string, string>>;
@@ -57,7 +63,7 @@ export interface GuestResult {
   stderr: string;
   /** Records of /dev/kmsg, "6,42,1234567,-;text", up to the end of the command or to where the guest hung. */
   dmesg: string;
-  /** The serial console: what the kernel prints there under `quiet`, a panic for instance. */
+  /** The output on the serial console: with `quiet`, the kernel prints only severe messages there, such as a panic. */
   console: string;
   kernel: Kernel;
   /** Time from the start of QEMU to its end. */

@@ -1,10 +1,13 @@
-/** The virtual machine as QEMU's arguments. It has no network device and sees only the listed files of this machine. */
+/**
+ * The arguments of QEMU for the virtual machine. It has no network device, and can read only the listed files of this
+ * machine.
+ */
 import type { Kernel } from './kernels.ts';
 import type { Platform } from './platform.ts';
 
 /**
- * The guest's output channels. Each has a virtio port, except the console, which is the serial line: plain bytes, separate and fast
- * (a serial line costs a trap for every byte).
+ * The output channels of the guest. Each channel is a virtio port, except the console, which is the serial line. Virtio
+ * ports are faster: a serial line needs one trap into QEMU for every byte.
  */
 export const CHANNELS = ['console', 'stdout', 'stderr', 'control', 'files', 'kmsg'] as const;
 export type Channel = (typeof CHANNELS)[number];
@@ -14,7 +17,7 @@ const channelFd = (channel: Channel) => 3 + CHANNELS.indexOf(channel);
 export const INITRD_FD = 3 + CHANNELS.length;
 export const SCRATCH_FD = INITRD_FD + 1;
 
-/** The kernel modules that a guest uses; a missing one is built into the kernel. */
+/** The kernel modules that a guest uses. If one is missing, it is built into the kernel. */
 export const GUEST_MODULES = [
   'virtio_pci',
   'virtio_blk',
@@ -34,7 +37,7 @@ export interface Machine {
   append: string;
   /** Path of the image with Node. */
   runtime: string;
-  /** The console is this terminal, and there are no other channels. */
+  /** True: the console is this terminal, and there are no other channels. */
   shell: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
- * The parts of a guest that rarely change: Node, the shared libraries, the npm packages. A read-only ext4 image, made once. ext4 is
- * built into every kernel of the lab, and files of an initramfs would stay in the guest's memory: 150 MB that an out-of-memory
- * test could not account for.
+ * Makes a read-only ext4 image with the parts of a guest that rarely change: Node, the shared libraries, the npm
+ * packages. Every kernel of the lab has ext4 built in. In an initramfs these files would occupy 150 MB of the guest's
+ * memory, which would disturb tests that run out of memory.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -29,7 +29,11 @@ const NATIVE = ['oomscope.node', 'ffi_bindings.node', 'ref_bindings.node', 'hog'
 /** ext4 features that a read-only image does not need. */
 const FEATURES = '^has_journal,^resize_inode,^metadata_csum,^64bit,^huge_file';
 
-/** @returns the image's path: bin/ (node, setpriv), lib/ (libraries and loader) and node_modules/ */
+/**
+ * Makes the image with bin/ (node, setpriv), lib/ (libraries and loader) and node_modules/.
+ *
+ * @returns the path of the image
+ */
 export function runtimeImage(root: string, cache: string, userland: Userland): string {
   const sources = runtimeFiles(root, userland);
   const directory = join(cache, 'runtime');
@@ -78,11 +82,11 @@ export function runtimeImage(root: string, cache: string, userland: Userland): s
   return image;
 }
 
-/** Path in the image to path on this machine. */
+/** For each path in the image, the path on this machine from which the file is copied. */
 function runtimeFiles(root: string, { node, setpriv, file, libraries }: Userland): Map<string, string> {
   const files = new Map([
     ['bin/node', node],
-    ['bin/setpriv', setpriv], // busybox has one that cannot change the user
+    ['bin/setpriv', setpriv], // the setpriv of busybox cannot change the user
   ]);
   const native = [node, setpriv, ...NATIVE.map(file)];
   for (const name of productionPackages(root)) {
@@ -97,7 +101,10 @@ function runtimeFiles(root: string, { node, setpriv, file, libraries }: Userland
   return files;
 }
 
-/** Packages that are not for development only, and the peer, as keys of package-lock.json ("node_modules/smol-toml"). */
+/**
+ * The packages that are needed at run time, and the peer dependency, as keys of package-lock.json
+ * ("node_modules/smol-toml").
+ */
 function productionPackages(root: string): string[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean; devOptional?: boolean }>;

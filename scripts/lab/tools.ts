@@ -1,10 +1,13 @@
-/** The programs of this machine that the lab runs. Missing ones are installed if that is allowed, as in scripts/setup.sh. */
+/**
+ * The programs of this machine that the lab runs. Missing programs are installed if this is allowed, as in
+ * scripts/setup.sh.
+ */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabError } from './error.ts';
 
-/** Program to Debian package. */
+/** For each program, the Debian package that has it. */
 const NEEDED = {
   'qemu-system-x86_64': 'qemu-system-x86',
   busybox: 'busybox-static',
@@ -14,7 +17,7 @@ const NEEDED = {
   tar: 'tar',
   setpriv: 'util-linux',
 } as const;
-/** For guests of another architecture. scripts/setup.sh has installed clang and llvm-strip. */
+/** The programs for guests of another architecture. scripts/setup.sh has already installed clang and llvm-strip. */
 const NEEDED_FOR_ARM64 = {
   'qemu-system-aarch64': 'qemu-system-arm',
   'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu',
@@ -62,7 +65,10 @@ export function find(program: string): string | undefined {
   return undefined;
 }
 
-/** busybox must be static, since it runs before the guest has libraries. ldd fails for a static program. */
+/**
+ * True for a static program: ldd fails for it. busybox must be static, because it runs before the guest has
+ * libraries.
+ */
 function isStatic(path: string): boolean {
   return spawnSync('ldd', [path], { stdio: 'ignore' }).status !== 0;
 }
@@ -86,7 +92,8 @@ function install(packages: readonly string[]): void {
       encoding: 'utf8',
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     });
-  apt('update'); // an unreachable third-party list makes it fail, which may not matter: the install decides
+  // fails if a third-party package list is unreachable; this may not matter, and the installation will show it
+  apt('update');
   const { status, stderr } = apt('install', '-y', '--no-install-recommends', ...packages);
   if (status !== 0) throw new LabError('NOT_INSTALLED', `apt-get could not install ${list}.`, { detail: stderr });
 }

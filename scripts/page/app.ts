@@ -8,7 +8,10 @@ import { escapeHtml } from '../../src/explain/render/charts.ts';
 import { htmlBody } from '../../src/explain/render/html.ts';
 import { printable } from '../../src/text/printable.ts';
 
-/** The few parts of a document that the page uses: the project is compiled without the types of browsers. */
+/**
+ * The parts of an HTML element that the page uses. They are declared here because the project has no types of
+ * browsers.
+ */
 interface Element {
   innerHTML: string;
   value: string;
@@ -44,11 +47,11 @@ function show(text: string, name: string): void {
   const patterns = new Patterns();
   for (const report of reports) patterns.add(report);
   const notes = [
-    ...others.map(({ program, words }) => `Not the kernel but ${safe(program)}: ${safe(words)}.`),
+    ...others.map(({ program, words }) => `A kill by ${safe(program)}, not by the kernel: ${safe(words)}.`),
     ...warnings.map((warning) => `Warning: ${safe(warning)}.`),
   ];
   const list = notes.length === 0 ? '' : `<ul>${notes.map((note) => `<li>${note}</li>`).join('')}</ul>`;
-  const none = '<p>This text has no report of the OOM killer.</p>';
+  const none = '<p>This text contains no report of the OOM killer.</p>';
   element('results').innerHTML = (reports.length === 0 ? none : htmlBody(reports, patterns.summary())) + list;
   element('status').textContent = `${reports.length} ${reports.length === 1 ? 'report' : 'reports'} in ${name}.`;
   element('results').scrollIntoView();

@@ -12,12 +12,12 @@ const FILES = 50_000;
 await prove<FuzzFigures>({
   name: 'config',
   claim:
-    'A damaged configuration never crashes or hangs the reader: it is read or refused with its faults, within 100 ms of CPU time. What is accepted is written and read again as the same.',
+    'A damaged configuration never crashes or hangs the reader: within 100 ms of CPU time the reader accepts the file, or refuses it and reports its faults. An accepted configuration that is written and read again stays the same.',
   parts: Array.from({ length: PARTS }, (_, i) => ({ name: `seed-${i + 1}`, run: () => fuzz(i + 1, FILES) })),
   render(parts) {
     const figures = parts.flatMap((part) => part.figures ?? []);
     const sum = (of: (one: FuzzFigures) => number) => figures.reduce((total, one) => total + of(one), 0);
     const slowest = Math.max(...figures.map(({ slowestCpuMs }) => slowestCpuMs)).toFixed(1);
-    return `${sum(({ files }) => files)} damaged files, ${sum(({ right }) => right)} of them still right; slowest file ${slowest} ms of CPU; seeds ${figures.map(({ seed }) => seed).join(', ')}\n`;
+    return `${sum(({ files }) => files)} damaged files, ${sum(({ right }) => right)} of them still valid; slowest file ${slowest} ms of CPU; seeds ${figures.map(({ seed }) => seed).join(', ')}\n`;
   },
 });

@@ -48,7 +48,7 @@ async function fuzz(seed: number): Promise<Figures> {
 
 await prove<Figures>({
   name: 'explain',
-  claim: 'Damaged kernel logs never crash or hang the reader, and it never says a number that is not in the text.',
+  claim: 'Damaged kernel logs never crash or hang the reader, and it never reports a number that is not in the text.',
   parts: Array.from({ length: PARTS }, (_, i) => ({ name: `seed-${i + 1}`, run: () => fuzz(i + 1) })),
   render(parts) {
     const figures = parts.flatMap((part) => part.figures ?? []);

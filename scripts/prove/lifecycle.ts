@@ -20,7 +20,7 @@ async function openAndClose(what: keyof typeof COUNTS): Promise<Figures> {
   const count = COUNTS[what];
   const args = [String(what === 'tracers' ? count : 4), String(what === 'readers' ? count : 4)];
   const { code, said, stderr } = await startChild('lifecycle', args, ['--expose-gc']).ended;
-  if (code !== 0 || stderr !== '') throw new Error(`expected the process to end well, got exit ${code}: ${stderr}`);
+  if (code !== 0 || stderr !== '') throw new Error(`expected the process to exit with code 0, got ${code}: ${stderr}`);
   const [tracers, , readers] = said as [LifecycleState[], unknown, LifecycleState[]];
   const quarters = what === 'tracers' ? tracers : readers;
   const faults = lifecycleFaults(quarters, count);

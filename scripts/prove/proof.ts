@@ -1,11 +1,11 @@
 /**
- * Proofs: checks that are too heavy for the tests. A proof has parts; each finished part is kept, so that a proof that was
- * stopped goes on where it was, as long as the sources are the same.
+ * Runs proofs, which are checks that take too long for the tests. A proof has parts. The result of each finished part
+ * is kept, so that a stopped proof continues where it was stopped, as long as the sources are the same.
  *
  *   npm run prove:NAME -- [--fresh] [--part PART]... [--write]
  *
- * --fresh forgets finished parts. --part runs only these. --write puts the result into docs/proofs/NAME.md. Exits 0 when
- * every part that ran has passed.
+ * --fresh forgets finished parts. --part runs only these parts. --write puts the result into docs/proofs/NAME.md.
+ * Exits 0 when every part that ran has passed.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -20,17 +20,17 @@ const SOURCES = ['src', 'bpf', 'native', 'scripts', 'test', 'package-lock.json']
 
 export interface Part<Figures> {
   name: string;
-  /** @throws whatever shows that the claim does not hold: the part has failed */
+  /** Runs the part. @throws an error that says why the claim does not hold */
   run: () => Promise<Figures>;
 }
 
 export interface Finished<Figures> {
   name: string;
-  /** ISO 8601: when the part ended. */
+  /** When the part ended, in ISO 8601. */
   date: string;
   seconds: number;
   figures: Figures | null;
-  /** Why the part failed; null: it passed. */
+  /** Why the part failed. null: the part passed. */
   failure: string | null;
 }
 
@@ -39,7 +39,7 @@ export interface Proof<Figures> {
   /** What the proof shows, in one or two sentences. */
   claim: string;
   parts: readonly Part<Figures>[];
-  /** The figures as a table or sentences, for people. */
+  /** Writes the figures as a table or as sentences, for people. */
   render: (parts: readonly Finished<Figures>[]) => string;
 }
 
@@ -122,7 +122,7 @@ function keep(file: string, result: object): void {
   renameSync(`${file}.new`, file);
 }
 
-/** Hash of the files on which a proof depends, committed or not. */
+/** A hash of the files on which a proof depends. It includes files that are not committed. */
 function sourcesHash(): string {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, maxBuffer: 2 ** 28 });
   const hash = createHash('sha256').update(git('ls-files', '-s', ...SOURCES));

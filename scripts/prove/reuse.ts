@@ -1,5 +1,6 @@
 /**
- * Proves that reused pids do not misdirect signals: processes are chosen and signalled in a guest with few pids.
+ * Proves that no signal reaches a process that reuses the pid of the chosen process. Processes are chosen and
+ * signalled in a guest with few pids.
  *
  *   npm run prove:reuse -- [--fresh] [--part PART]... [--write]
  */
@@ -21,18 +22,19 @@ async function torture(): Promise<Reuse> {
   if (line === undefined) throw new Error(`exit ${result.exitCode}: ${result.stderr}`);
   const reuse = JSON.parse(line) as Reuse;
   if (reuse.wrong.length > 0) throw new Error(`killed though not chosen: ${reuse.wrong.join('; ')}`);
-  if (reuse.reused === 0) throw new Error('expected some pids to be given out again, got none: it shows nothing');
+  if (reuse.reused === 0)
+    throw new Error('expected the kernel to reuse some pids, but it reused none, so this run shows nothing');
   return reuse;
 }
 
 await prove<Reuse>({
   name: 'reuse',
   claim:
-    'A signal never reaches a process that has taken over the pid of the chosen one: in a guest with 430 pids, armed in the kernel and by hand.',
+    'A signal never reaches a process that reuses the pid of the chosen process. Shown in a guest with 430 pids, for signals by arming and for direct signals.',
   parts: Array.from({ length: PARTS }, (_, i) => ({ name: `guest-${i + 1}`, run: torture })),
   render: (parts) =>
     table([
-      ['', 'processes', 'chosen', 'pid was another’s', 'died of a signal', 'of them not chosen'],
+      ['', 'processes', 'chosen', 'pid was reused', 'died of a signal', 'of them not chosen'],
       ...parts.map(({ name, figures }) => [
         name,
         ...(figures

@@ -1,11 +1,12 @@
 /**
- * Compares our events with the kernel's own record, for every scenario on every kernel.
+ * Compares the events of oomscope with the kernel log and the kernel's counters, for every scenario on every kernel.
  *
  *   npm run prove:truth -- [--arch ARCHITECTURE] [--kernel NAME]… [--scenario NAME]… [--core]
  *     [--unprivileged] [--fresh] [--part PART]... [--write]
  *
- * --arch arm64: guests of that architecture, without this machine. --unprivileged: the tracer belongs to a user who has only
- * the capabilities that tracing needs. Exits 0 when every scenario that ran is reconciled.
+ * --arch arm64: uses only guests of this architecture, and not this machine. --unprivileged: the tracer runs as a
+ * user with only the capabilities that tracing needs. Exits with code 0 when the events of every scenario agree with
+ * the kernel.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -20,13 +21,13 @@ import { proofOptions, prove } from './proof.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 interface Column extends Run {
   title: string;
-  /** Why there are no results. */
+  /** Why there are no results. undefined: there are results. */
   trouble?: string;
 }
 
 interface Place {
   title: string;
-  /** @param words for run.ts */
+  /** @param words the arguments of run.ts */
   run: (words: readonly string[]) => Promise<Column>;
 }
 
@@ -68,7 +69,7 @@ function guest(architecture: Architecture, kernel: string, cgroup: CgroupSetup):
   };
 }
 
-/** @param end how it ended: the trouble, when not every scenario has a result */
+/** @param end how the run ended; it is the reason if a scenario has no result */
 function column(title: string, text: string, end: string): Column {
   const { hooks, results } = readRuns(text)[0] ?? { hooks: [], results: [] };
   const complete = names.every((name) => results.some((one) => one.name === name));
@@ -105,7 +106,7 @@ function render(columns: Column[]): string {
     ['served by', ...Object.values(PROTOTYPES)],
     ...forms.map((of) => [of.title, ...hooks.map((hook) => served(of, hook))]),
   ]);
-  return `${truth}\nok N: N kills, all reconciled; -: cannot be there.\n\n${prototypes}`;
+  return `${truth}\nok N: N kills, all agree with the kernel; -: the scenario cannot run there.\n\n${prototypes}`;
 }
 
 const { values } = parseArgs({
@@ -120,7 +121,7 @@ const { values } = parseArgs({
 });
 const names = values.scenario ?? (values.core ? CORE : scenarios.map(({ name }) => name));
 const words = values.unprivileged ? ['--unprivileged', ...names] : names;
-const architecture = values.arch as Architecture; // bootGuest() says what is wrong with it
+const architecture = values.arch as Architecture; // bootGuest() refuses an unknown architecture
 const chosen = values.kernel ?? kernels(architecture).map(({ name }) => name);
 const places = [
   ...(values.kernel || architecture !== 'x64' ? [] : [host()]),

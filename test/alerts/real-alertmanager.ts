@@ -69,7 +69,8 @@ export class RealAlertmanager {
     ];
     const command = ['-m', 'sh', '-c', SCRIPT, join(UNPACKED, 'share'), PROGRAM, ...args];
     this.#child = spawn('unshare', command, { cwd: at, stdio: 'ignore' });
-    await until(() => fetch(`${this.url}/-/ready`).then(({ ok }) => ok, () => false)); // biome-ignore format: one condition
+    // biome-ignore format: one condition
+    await until(() => fetch(`${this.url}/-/ready`).then(({ ok }) => ok, () => false));
   }
 
   async down(): Promise<void> {
@@ -81,7 +82,7 @@ export class RealAlertmanager {
     await gone;
   }
 
-  /** Firing alerts in its API, the oldest first. */
+  /** The firing alerts in the API of Alertmanager, the oldest first. */
   async active(): Promise<AlertmanagerAlert[]> {
     const answer = await fetch(`${this.url}/api/v2/alerts`);
     const alerts = (await answer.json()) as AlertmanagerAlert[];

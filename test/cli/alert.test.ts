@@ -1,4 +1,4 @@
-/** `oomscope alert test`, `--alert`, and what they say about sinks that cannot be. */
+/** `oomscope alert test`, `--alert`, and their errors for sinks with wrong options. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -20,7 +20,7 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 const inside = (text: string) => text.replaceAll('DIR', directory);
 
-describe('a wrong sink is reported before anything is attached', () => {
+describe('a wrong sink is reported before a BPF program is attached', () => {
   it.each([
     ['webhok=https://example.org', 'There is no sink "webhok". Did you mean "webhook"?'],
     ['carrier-pigeon', `Expected one of ${Object.keys(sinkKinds).join(', ')}.`],
@@ -106,7 +106,8 @@ describe('oomscope alert test', () => {
     );
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    const written = readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line)); // biome-ignore format: short
+    // biome-ignore format: short
+    const written = readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line));
     expect(written.map(({ status, name }) => [status, name])).toEqual([
       ['firing', 'OomscopeTest'],
       ['resolved', 'OomscopeTest'],

@@ -1,4 +1,7 @@
-/** Our options beside those of the real earlyoom: what it takes we take, what it refuses we refuse, with its exit code. */
+/**
+ * Compares `guard --as-earlyoom` with the real earlyoom: both accept the same options and refuse with the same exit
+ * code.
+ */
 import { spawn } from 'node:child_process';
 import { accessSync } from 'node:fs';
 import { totalmem } from 'node:os';
@@ -22,7 +25,9 @@ function here(): boolean {
 
 afterEach(removeMemoryGroups);
 
-/** Runs for at most so long; one that had to be ended has taken its options. */
+/**
+ * Runs a command, and kills it after `ms`. If it had to be killed (its `code` is null), it has accepted its options.
+ */
 async function start(command: string[], args: string[], ms: number, until?: RegExp) {
   const [file = '', ...rest] = command;
   const child = spawn(file, [...rest, '--dryrun', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -82,13 +87,15 @@ describe.skipIf(!here())('the same as earlyoom', () => {
     const argv = args === '' ? [] : args.split(' ');
     const [theirs, ours] = await Promise.all([start([EARLYOOM], argv, 2000, taken), start(OURS, argv, 10_000, taken)]);
     expect(ours.code).toBe(theirs.code);
-    // In percent of MemTotal there, of MemAvailable + AnonPages here: what is printed is what was asked for.
+    // The percentages may be of different totals (MemTotal, or MemAvailable + AnonPages), but both print the given
+    // ones.
     expect(thresholds(ours.said)).toEqual(thresholds(theirs.said));
     if (theirs.code === null) expect(thresholds(ours.said)).toHaveLength(2);
   });
 
   it('chooses the same victim', async () => {
-    // `-m 99` is of MemAvailable + AnonPages for oomscope: on a machine where nothing else runs, the victim is the 1 %.
+    // For oomscope `-m 99` means 99 % of MemAvailable + AnonPages. On an idle machine the victim must hold the other
+    // 1 %.
     const bytes = Math.ceil(totalmem() / 60);
     const group = createMemoryGroup({ limitBytes: 2 * bytes });
     const hog = startHog(group, ['--hold', String(bytes), '--max', String(bytes), '--comm', 'eo-victim']);

@@ -14,7 +14,7 @@ export interface Ended {
   stderr: string;
 }
 
-/** @param command what to run instead of node: something that runs node in the end */
+/** @param command a command that runs node in the end, used instead of node itself */
 export async function oomscope(args: string[], command = [process.execPath, MAIN]): Promise<Ended> {
   const [file, ...rest] = command as [string, ...string[]];
   return ended(spawn(file, [...rest, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
@@ -32,10 +32,10 @@ export function ended(child: ChildProcess): Promise<Ended> {
 }
 
 /**
- * `oomscope trace --json …`, once it says that it has started.
+ * Starts `oomscope trace --json …`, and resolves when its first event has arrived.
  *
- * @param onEvent hears each event as it comes
- * @throws Error when it ended instead: how, is its `cause`
+ * @param onEvent called with each event
+ * @throws Error when the command ended before its first event; `cause` says how it ended
  */
 export async function startTrace(
   args: string[] = [],

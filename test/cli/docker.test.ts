@@ -8,7 +8,7 @@ import { oomscope } from './cli.ts';
 const nobody = ['setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', '--'];
 const root = process.geteuid?.() === 0;
 
-describe('oomscope docker and tree: what they refuse', () => {
+describe('oomscope docker and tree: errors', () => {
   it.each([
     [['docker'], 'Expected an action of `oomscope docker`: check, watch, advise; got nothing.'],
     [['docker', 'chekc'], 'Expected an action of `oomscope docker`, got "chekc". Did you mean "check"?'],
@@ -20,7 +20,7 @@ describe('oomscope docker and tree: what they refuse', () => {
     [['tree', '/a'], 'Expected no argument, got "/a". Did you mean "--cgroup /a"?'],
     [['tree', '--watch', '--json'], '--watch and --json: expected one of them, got both.'],
     [['tree', '--watch'], '--watch needs a terminal'],
-  ])('%j: exit 2 and why', async (words, sentence) => {
+  ])('%j exits with code 2 and says why', async (words, sentence) => {
     const { code, stdout, stderr } = await oomscope(words);
     expect(stderr).toContain(sentence);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });

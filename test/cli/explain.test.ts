@@ -1,4 +1,4 @@
-/** `oomscope explain`, as its user has it: files, pipes, what is wrong with them, exit codes. */
+/** Runs `oomscope explain` as a user does: on files and pipes, with wrong input, and checks the exit codes. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -91,7 +91,7 @@ describe('oomscope explain', () => {
     expect([few, all, some].map((run) => count(run?.stdout ?? ''))).toEqual([1, kills, 2]);
   });
 
-  it('applies --since to real times, and reports how many have none', async () => {
+  it('applies --since to reports with a real time, and says how many reports have none', async () => {
     const kill = (date: string) =>
       `${date} n1 kernel: Out of memory: Killed process 7 (a) total-vm:1kB, anon-rss:1kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0\n`;
     const log = `${kill('2026-11-20T10:00:00Z')}${kill('2026-11-21T10:00:00Z')}`;
@@ -109,7 +109,7 @@ describe('oomscope explain', () => {
     ['xz', () => file('a.xz', Buffer.from('fd377a585a000000', 'hex')), 65, /xzcat/],
     ['no file', () => join(directory, 'missing'), 66, /there is no such file/],
     ['a directory', () => directory, 66, /got a directory/],
-  ])('says what is wrong with %s', async (_, path, exit, message) => {
+  ])('says what is wrong with the input: %s', async (_, path, exit, message) => {
     const { code, stdout, stderr } = await oomscope(['explain', path()]);
     expect({ code, stdout }).toEqual({ code: exit, stdout: '' });
     expect(stderr).toMatch(message);
@@ -125,7 +125,7 @@ describe('oomscope explain', () => {
     expect(stderr).toMatch(message);
   });
 
-  it('says with --why why another process was not chosen, with the arithmetic', async () => {
+  it('says with --why why another process was not chosen, with the computed scores', async () => {
     const { code, stdout } = await oomscope(['explain', '--why', '220', join(CORPUS, '6.12/v2-trigger.kmsg')]);
     expect(code).toBe(0);
     const words = stdout.replaceAll(/\s+/g, ' ');
@@ -187,7 +187,7 @@ describe('oomscope explain', () => {
     expect(stderr).toBe('');
   });
 
-  it('needs a privilege for /dev/kmsg only', async () => {
+  it('needs a privilege only for /dev/kmsg', async () => {
     const nobody = [
       'setpriv',
       '--reuid=65534',
@@ -198,7 +198,8 @@ describe('oomscope explain', () => {
       MAIN,
     ];
     const { code, stderr } = await oomscope(['explain', '--kmsg'], nobody);
-    expect([1, 77]).toContain(code); // 77 where kernel.dmesg_restrict is set, or the device is root's
+    // the exit code is 77 if kernel.dmesg_restrict is set, or if only root may open the device
+    expect([1, 77]).toContain(code);
     if (code === 77) expect(stderr).toMatch(/needs CAP_SYSLOG/);
     const own = await piped(readFileSync(MEMCG, 'latin1'), []);
     expect(own.code).toBe(0);

@@ -1,4 +1,4 @@
-/** The help of every verb, and what it is made from. */
+/** The help of every verb, and the declarations from which it is made. */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ const wordsOf = (command: string) =>
     word.replace(/^(['"])(.*)\1$/s, '$2'),
   );
 
-/** The parts of a command line that call oomscope, without `oomscope` itself. */
+/** The calls of oomscope in a command line, each without the word `oomscope`. */
 function callsIn(command: string): string[][] {
   const calls: string[][] = [];
   let current: string[] | undefined;
@@ -33,14 +33,14 @@ function callsIn(command: string): string[][] {
   return calls;
 }
 
-/** The verb that a call names, with the words behind it. */
+/** The verb that a call names, and the words after the verb. */
 function verbIn(call: string[]): [VerbData | undefined, string[]] {
   const long = all.find(({ name }) => name === call.slice(0, 2).join(' '));
   return long ? [long, call.slice(2)] : [all.find(({ name }) => name === call[0]), call.slice(1)];
 }
 
 describe.each(all.map((data) => [data.name, data] as const))('%s', (name, data) => {
-  it('has a help of at most 80 columns', () => {
+  it('has a help text of at most 80 columns', () => {
     for (const line of renderHelp(data).split('\n')) expect([line, columnsOf(line) <= 80]).toEqual([line, true]);
   });
 
@@ -90,7 +90,7 @@ it.each([['trace'], ['docker'], ['docker', 'check'], ['guard'], ['systemd', 'ins
   },
 );
 
-it('names every verb in the list of verbs, in at most 80 columns', async () => {
+it('the list of verbs names every verb, in at most 80 columns', async () => {
   const { code, stdout } = await oomscope(['--help']);
   expect(code).toBe(0);
   for (const name of Object.keys(verbs)) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'));
@@ -98,7 +98,7 @@ it('names every verb in the list of verbs, in at most 80 columns', async () => {
   expect((await oomscope(['help'])).stdout).toBe(stdout);
 });
 
-it('guard --as-earlyoom has a help of its own', async () => {
+it('guard --as-earlyoom has its own help', async () => {
   const { code, stdout } = await oomscope(['guard', '--as-earlyoom', '-h']);
   expect(code).toBe(0);
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
@@ -108,7 +108,7 @@ it('prints the version', async () => {
   expect((await oomscope(['--version'])).stdout).toMatch(/^oomscope \d+\.\d+\.\d+\n$/);
 });
 
-/** The files that a file loads at once, and packages by their names. Imports of types and `import()` do not count. */
+/** The files and packages that a file imports statically. Imports of types and `import()` do not count. */
 function loadedBy(path: string, seen = new Set<string>()): Set<string> {
   if (seen.has(path)) return seen;
   seen.add(path);
@@ -121,7 +121,7 @@ function loadedBy(path: string, seen = new Set<string>()): Set<string> {
 }
 
 describe('loads few modules to show a help', () => {
-  // The parts that load native code, watch something, or parse configurations and logs.
+  // The parts of oomscope that load native code, watch the kernel, or parse configurations and logs.
   const heavy =
     /^src\/(?:native|bpf\/libbpf|bpf\/wire|tracer|memory|scores|config|daemon|doctor|fleet|web|explain\/(?!input\/stamp\.ts))/;
 

@@ -1,4 +1,4 @@
-/** Control and bidirectional characters in the words of the user come back escaped: a log may be read on a terminal. */
+/** Errors escape control and bidirectional characters in the user's words, because a log may be read on a terminal. */
 import { describe, expect, it } from 'vitest';
 import { oomscope } from './cli.ts';
 

@@ -1,10 +1,13 @@
-/** The live view on a real terminal, that of tmux. Pressure by PSI, so that no privilege is needed. */
+/**
+ * Tests the live view on a real terminal, which tmux provides. The levels come from PSI, so that no privilege is
+ * needed.
+ */
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAIN, ROOT } from './cli.ts';
 
-/** One for each test: a server that is ending still answers. */
+/** The name of the tmux server. Each test has its own server, because a server that is ending still answers. */
 let server = 0;
 
 const tmux = (...args: string[]) =>

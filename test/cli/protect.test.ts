@@ -1,4 +1,4 @@
-/** `oomscope protect` as a person runs it, on processes of our own. */
+/** Runs `oomscope protect` as a user does, on processes that the test has started. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -55,7 +55,7 @@ test('undo restores every value after apply was killed half-way', async () => {
     sleepers.state,
     '--json',
   ];
-  // Where this process was not on a CPU in time, all was done already: once more.
+  // If this process got the CPU too late, `apply` was already complete. Then the test tries again.
   for (let changed = 300, attempt = 0; changed === 300; attempt++) {
     expect(attempt).toBeLessThan(10);
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' });
@@ -106,7 +106,7 @@ test.each([
   expect(stderr).toContain(message);
 });
 
-test('reports a profile that matches nothing, and writes nothing', async () => {
+test('reports a profile that matches no process, and changes nothing', async () => {
   await using sleepers = new Sleepers();
   const state = ['--state-file', sleepers.state];
   const { code, stdout } = await protect('apply', 'ours', '--profiles', sleepers.profiles(250), ...state, asText);

@@ -1,8 +1,11 @@
 /**
- * Recordings of real groups of 256 MiB, made by `oomscope record` at 50 ms; only their processes and cgroup were kept, and
- * the cgroup renamed. overload: a leaker of 100 MB/s beside a database. load-shift: six loads, one after the other, that
- * come near the edge, and once over it for a moment. system: a whole guest of 640 MiB, at 200 ms, until its kernel kills: a
- * leak of 40 MiB/s beside a database that is larger than it, when memory comes to its end.
+ * Tests `oomscope replay` with real recordings. `overload` and `load-shift` are recordings of a cgroup with a limit of
+ * 256 MiB, made by `oomscope record` at an interval of 50 ms. Only the cgroup and its processes were kept in them,
+ * and the cgroup was renamed.
+ * - overload: a process that leaks 100 MB/s, and a database.
+ * - load-shift: six loads, one after the other, that come near the limit, and once exceed it for a moment.
+ * - system: a whole guest of 640 MiB, at an interval of 200 ms, until the kernel kills. A process leaks 40 MiB/s, and a
+ *   database holds more memory than this process until memory runs out.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -33,7 +36,7 @@ async function replay(file: string, config: string | null = join(fixtures, 'rule
 const kills = (events: Event[]) =>
   events.flatMap((event) => (event.type === 'guard.result' ? [event.target.comm] : []));
 
-describe('a file that is not a recording is refused at once', () => {
+describe('a file that is not a recording is refused immediately', () => {
   const huge = () => {
     const path = join(directory, 'huge');
     writeFileSync(path, '');
@@ -101,7 +104,7 @@ describe('replay', () => {
     expect(first?.stdout).toBe(second?.stdout);
   });
 
-  it('replays the whole part of a recording that is cut short, and reports the cut', async () => {
+  it('replays all complete lines of a recording that is cut off, and reports the cut', async () => {
     const text = readFileSync(join(fixtures, 'overload.jsonl'), 'utf8');
     const cut = join(directory, 'cut.jsonl');
     writeFileSync(cut, text.slice(0, -200));

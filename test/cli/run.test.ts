@@ -17,14 +17,14 @@ afterEach(() => {
   children.clear();
 });
 
-/** Neither tracer nor monitor: what is tried here needs no privilege. */
+/** A configuration without tracer and pressure monitor, so that most tests in this file need no privilege. */
 const quiet = '[trace]\nenabled = false\n[pressure]\nenabled = false\n';
 const file = join(directory, 'oomscope.toml');
 
 const guard = (detector: string) =>
   `${quiet}[guard]\n[[guard.rule]]\nname = "${detector}"\nwhen = ["${detector}"]\nmin_size = "0"\n`;
 
-/** What is said on a stream, line by line, and how to wait for a line. */
+/** Collects the lines of a stream. `seen()` waits for a line that contains a text. */
 function linesOf(stream: NodeJS.ReadableStream) {
   const lines: string[] = [];
   const waiting = new Set<() => void>();
@@ -56,7 +56,10 @@ function start(command: string, args: string[], env: Record<string, string> = {}
 
 const run = (env?: Record<string, string>) => start(process.execPath, [MAIN, 'run', '--config', file], env);
 
-/** systemd's side of sd_notify: Node has no datagram sockets. */
+/**
+ * A program that receives the notifications of sd_notify(3), as systemd does. It is not in Node, which has no
+ * datagram sockets.
+ */
 const receiver = `
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('bound', flush=True)
@@ -66,7 +69,7 @@ describe('run', () => {
   const spooling = (more = '') =>
     `[[alert]]\nsink = "webhook"\ntarget = "http://127.0.0.1:1/"\nspool = "${join(directory, 'spool')}"\n${more}\n`;
 
-  it('reloads sinks with spools, again and again', async () => {
+  it('reloads a configuration whose sinks have spools, twelve times', async () => {
     writeFileSync(file, spooling() + guard('available < 1K'));
     const { child, end, err } = run();
     await err.seen('Press Ctrl-C');
@@ -80,18 +83,18 @@ describe('run', () => {
     expect((await end).code).toBe(0);
   });
 
-  it('survives SIGHUP while it starts, and reloads then', async () => {
+  it('survives SIGHUP during its start, and reloads the file afterwards', async () => {
     writeFileSync(file, spooling() + guard('available < 1K'));
     rmSync(join(directory, 'spool'), { recursive: true, force: true });
     const { child, end, err } = run();
-    await until(() => existsSync(join(directory, 'spool', 'lock'))); // sinks come first, the guard later
+    await until(() => existsSync(join(directory, 'spool', 'lock'))); // the sinks are opened first, the guard later
     child.kill('SIGHUP');
     await err.seen('Reloaded');
     child.kill('SIGTERM');
     expect((await end).code).toBe(0);
   });
 
-  it('guards by its file; SIGHUP reloads the file, or keeps the old configuration if the new one has faults', async () => {
+  it('runs the guard of its file; SIGHUP reloads the file, or keeps the old configuration if the new one has faults', async () => {
     writeFileSync(file, guard('available < 99.9 %'));
     const { child, end, out, err } = run();
     await out.seen('"rule":"available < 99.9 %"');

@@ -15,7 +15,7 @@ const unit = join(directory, 'oomscope.service');
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
 
 describe('systemd', () => {
-  it('installs the unit, replaces its own, and removes it', async () => {
+  it('installs the unit, replaces a unit that it has installed before, and removes it', async () => {
     const install = ['systemd', 'install', '--config', config, '--directory', directory];
     expect(await oomscope(install)).toMatchObject({ code: 0, stderr: `oomscope: Wrote ${unit}.\n` });
     expect(await oomscope(install)).toMatchObject({ code: 0 });
@@ -28,7 +28,7 @@ describe('systemd', () => {
     expect((await oomscope(['systemd', 'remove', '--directory', directory])).stderr).toContain('nothing to remove');
   });
 
-  it('leaves a unit that it did not write', async () => {
+  it('neither replaces nor removes a unit that it did not write', async () => {
     writeFileSync(unit, '[Service]\nExecStart=/bin/true\n');
     for (const words of [['install', '--config', config], ['remove']]) {
       const { code, stderr } = await oomscope(['systemd', ...words, '--directory', directory]);

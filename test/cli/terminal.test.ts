@@ -1,4 +1,4 @@
-/** What a terminal can show: colours and columns, by the terminal and by the environment. */
+/** Colours and columns of the output, which depend on the terminal and on environment variables. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it, test } from 'vitest';
 import { paintFor } from '../../src/cli/verb/colour.ts';
@@ -20,19 +20,19 @@ test.each([
   expect(paintFor(declined, terminal, env)).toBe(paint);
 });
 
-describe('columns', () => {
-  it('are those of the terminal', () => {
+describe('the columns of the output', () => {
+  it('are the columns of the terminal', () => {
     expect(terminalColumns({ isTTY: true, columns: 132 }, 200, {})).toBe(132);
     expect(terminalRows({ rows: 50 }, {})).toBe(50);
   });
 
-  it('are 80 where the terminal reports none or 0', () => {
+  it('are 80 if the terminal reports no number of columns, or 0', () => {
     expect(terminalColumns({ isTTY: true, columns: 0 }, 200, {})).toBe(80);
     expect(terminalColumns({ isTTY: true }, 200, {})).toBe(80);
     expect(terminalRows({ rows: 0 }, {})).toBe(24);
   });
 
-  it('are unlimited elsewhere, unless COLUMNS says otherwise', () => {
+  it('are unlimited for a pipe or a file, unless COLUMNS is set', () => {
     expect(terminalColumns({}, 200, {})).toBe(200);
     expect(terminalColumns({}, 200, { COLUMNS: '100' })).toBe(100);
     expect(terminalColumns({ isTTY: true, columns: 80 }, 200, { COLUMNS: '100' })).toBe(100);
@@ -64,11 +64,11 @@ describe.skipIf(!hasScript)('on a terminal that reports 0 columns', () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are control characters
     Math.max(...text.split(/\r?\n/).map((line) => [...line.replace(/\x1b\[\d+m/g, '')].length));
 
-  it('a table has 80 columns, and with COLUMNS as many as that', () => {
+  it('a table has 80 columns, or the number in COLUMNS', () => {
     const text = onTerminalOfNone(tree);
     expect(text).toContain('CGROUP');
     expect(widest(text)).toBeLessThanOrEqual(80);
-    expect(onTerminalOfNone(tree, { COLUMNS: '120' })).toContain('·'); // the bars of the wide table
+    expect(onTerminalOfNone(tree, { COLUMNS: '120' })).toContain('·'); // only the wide table has bars
   });
 
   it('a live view is drawn', () => {

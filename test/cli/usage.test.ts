@@ -1,4 +1,6 @@
-/** Bad input and bad surroundings end with one sentence and an exit code of their own. */
+/**
+ * Wrong input, or a machine that lacks something: the command prints one sentence and ends with a specific exit code.
+ */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -61,7 +63,7 @@ describe('bad options', () => {
   });
 });
 
-describe('names that options once had lead to those that they have', () => {
+describe('the error for a former name of an option suggests the present name', () => {
   it.each([
     [['guard', '--on', '/app'], '--cgroup'],
     [['record', '--on', '/app'], '--cgroup'],
@@ -98,7 +100,7 @@ test.each([
 });
 
 describe('schema', () => {
-  it('prints the schema that the package has', async () => {
+  it('prints the schema file of the package', async () => {
     const { code, stdout } = await oomscope(['schema']);
     expect(JSON.parse(stdout)).toEqual(schema);
     expect(code).toBe(0);
@@ -112,12 +114,12 @@ describe('schema', () => {
   });
 });
 
-// A mount namespace of its own hides a file from the command.
+// Runs the command in a new mount namespace, in which `script` hides a file.
 const hiding = (script: string) => ['unshare', '-m', 'sh', '-c', `${script} && exec "$0" "$@"`, node, MAIN];
-// Root without capabilities: it can still read this repository, wherever it lies.
+// Runs the command as root without capabilities. Root can read this repository in any directory.
 const unprivileged = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', node, MAIN];
 
-describe.skipIf(process.geteuid?.() !== 0)('a system that lacks something', () => {
+describe.skipIf(process.geteuid?.() !== 0)('on a machine that lacks a part, the command', () => {
   let dir: string;
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'oomscope-'));
@@ -135,7 +137,7 @@ describe.skipIf(process.geteuid?.() !== 0)('a system that lacks something', () =
     return [node, join(copy, 'dist/cli/main.js')];
   };
 
-  it('without privileges: names the capabilities, exit code 77', async () => {
+  it('names the missing capabilities and exits with code 77, without privileges', async () => {
     const { code, stdout, stderr } = await oomscope(['trace', '--json'], unprivileged);
     expect(stderr).toMatch(oneLine);
     expect(stderr).toContain('CAP_BPF and CAP_PERFMON');
@@ -143,21 +145,21 @@ describe.skipIf(process.geteuid?.() !== 0)('a system that lacks something', () =
     expect(code).toBe(77);
   });
 
-  it('without one capability: names that one', async () => {
+  it('names the missing capability when only one is missing', async () => {
     const command = ['setpriv', '--bounding-set=-sys_admin,-perfmon', '--inh-caps=-all', node, MAIN];
     const { code, stderr } = await oomscope(['trace'], command);
     expect(stderr).toContain('needs CAP_PERFMON,');
     expect(code).toBe(77);
   });
 
-  it('without kernel BTF', async () => {
+  it('names the kernel option for BTF and exits with code 69, without kernel BTF', async () => {
     const { code, stderr } = await oomscope(['trace'], hiding('mount -t tmpfs none /sys/kernel/btf'));
     expect(stderr).toMatch(oneLine);
     expect(stderr).toContain('CONFIG_DEBUG_INFO_BTF');
     expect(code).toBe(69);
   });
 
-  it('without libbpf', async () => {
+  it('names the package of libbpf and exits with code 69, without libbpf', async () => {
     const hide =
       'for f in $(ldconfig -p | sed -n "s/.*libbpf[.]so[.]1 .*=> //p"); do mount --bind /dev/null $f || exit 9; done';
     const { code, stderr } = await oomscope(['trace'], hiding(hide));
@@ -171,14 +173,14 @@ describe.skipIf(process.geteuid?.() !== 0)('a system that lacks something', () =
     ['oomscope.bpf.o', 'The BPF object'],
     ['ffi.cjs', 'The bindings of ffi-napi'],
     ['ffi_bindings.node', 'The bindings of ffi-napi'],
-  ])('without %s', async (file, part) => {
+  ])('names the missing part of the installation and exits with code 69, without %s', async (file, part) => {
     const { code, stderr } = await oomscope(['trace'], without(file));
     expect(stderr).toContain(part);
     expect(stderr).toContain('npm run setup');
     expect(code).toBe(69);
   });
 
-  it('doctor says what an unprivileged user lacks, and works for root', async () => {
+  it('reports in doctor what an unprivileged user lacks, and no problem for root', async () => {
     const stranger = await oomscope(['doctor', '--json'], unprivileged);
     expect(stranger.code).toBe(1);
     const told = JSON.parse(stranger.stdout);

@@ -31,7 +31,7 @@ sink = "journald"
 `;
 
 describe('[[alert]]', () => {
-  it('is read as the options that openSink() takes', async () => {
+  it('is read into the options that openSink() takes', async () => {
     const { alert } = await parseConfig(EVERYTHING, 'x.toml');
     expect(alert).toEqual([
       {

@@ -41,7 +41,7 @@ test('reads every setting', async () => {
   expect(second?.on).toEqual([{ kind: 'containers' }, { kind: 'cgroup', glob: '/app/*' }]);
 });
 
-test('an empty file means every default, and no guard', async () => {
+test('an empty file gives every setting its default, and starts no guard', async () => {
   const config = await parseConfig('', 'f.toml');
   expect(config).toMatchObject({ trace: { enabled: true }, pressure: { windows: [10, 100, 1000] }, guard: undefined });
   const { guard } = await parseConfig('[guard]', 'f.toml');

@@ -6,11 +6,11 @@ import type { CgroupNode } from '../../src/model/cgroup-tree.ts';
 
 const cgroups = Cgroupfs.find();
 
-/** The parent's figure is read at another moment than the child's: memory may move in between. */
+/** The usage of a parent and of its child are read at different moments, and memory may move in between. */
 const SLACK = 1.1;
 const SLACK_BYTES = 64 * 2 ** 20;
 
-test.skipIf(!cgroups)('no cgroup holds more than the machine, and none more than its parent', () => {
+test.skipIf(!cgroups)('no cgroup uses more memory than the machine or its parent', () => {
   const resolver = new ContainerResolver({ sockets: [], storage: [] });
   using tree = new CgroupTree(cgroups as Cgroupfs, resolver);
   const offenders: string[] = [];

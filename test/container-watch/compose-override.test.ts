@@ -21,7 +21,7 @@ services:
   );
 });
 
-test('gives replicas the limit of the one that needs most', () => {
+test('gives all replicas of a service the highest limit that one of them needs', () => {
   const text = composeOverride([
     { service: 'web', container: 'a', advice: advice(96 * MIB) },
     { service: 'web', container: 'b', advice: advice(128 * MIB) },
@@ -30,7 +30,7 @@ test('gives replicas the limit of the one that needs most', () => {
   expect(text).toContain('mem_limit: 128m');
 });
 
-test('quotes names, so that they cannot change the structure', () => {
+test('quotes names, so that they cannot change the structure of the file', () => {
   const hostile = 'x"\n  evil:\n    privileged: true #';
   const text = composeOverride([{ service: hostile, container: hostile, advice: advice(MIB, hostile) }]);
   const keys = text.split('\n').filter((line) => /^ {0,4}[^ #]/.test(line));

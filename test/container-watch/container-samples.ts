@@ -1,4 +1,4 @@
-/** Reports about containers, for the tests of what is made of them. */
+/** Sample reports about containers, for the tests of remarks and advice. */
 import type { ContainerMemory, ContainerReport } from '../../src/model/container-report.ts';
 
 export const ID = 'a1b2c3d4e5f60718'.repeat(4);

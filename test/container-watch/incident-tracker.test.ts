@@ -1,4 +1,4 @@
-/** Incidents in containers: when they are reported, and what as. The clock is the test's. */
+/** When incidents in containers are reported, and with which verdict. The test sets the clock. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,10 +44,10 @@ afterEach(() => {
   rmSync(proc, { recursive: true });
 });
 
-/** Now, on the test's clock: nanoseconds since 1970. */
+/** The present time on the clock of the test, in nanoseconds since 1970. */
 const nowNs = () => 1_795_000_000_000_000_000n + BigInt(Math.round((performance.now() - startMs) * 1e6));
 
-/** @param inner the victim's pid in its own pid namespace; undefined: /proc does not say */
+/** @param inner the pid of the victim in its own pid namespace; undefined: /proc does not have it */
 function kill(pid: number, inner?: number, more: Partial<OomKill> = {}): void {
   if (inner !== undefined) {
     mkdirSync(join(proc, String(pid)), { recursive: true });
@@ -118,13 +118,13 @@ it('a kill of another process is reported at once, and again when the container 
   expect(BigInt(ooms()[1]?.mono_ns ?? 0)).not.toBe(BigInt(ooms()[0]?.mono_ns ?? 0));
 });
 
-it('a kill of a process of unknown role is not reported as that of another process until the container survived', async () => {
+it('a kill of a process that may be the main process is not reported as "process_killed" until the container survived it', async () => {
   kill(101);
   await pass(2300);
   expect(ooms().map(({ verdict }) => verdict)).toEqual(['killed', 'process_killed']);
 });
 
-it('reports kills that go on without a pause at once and then every two seconds', async () => {
+it('reports continuous kills at once, and then every two seconds', async () => {
   for (let i = 0; i < 23; i++) {
     kill(200 + i, 2 + i);
     await pass(500);
@@ -172,14 +172,14 @@ it('reports a kill of the whole cgroup (memory.oom.group) as the end of the cont
   );
 });
 
-it('keeps 64 kills of an incident, and counts the others', async () => {
+it('keeps 64 kills of an incident, and only counts the others', async () => {
   for (let i = 0; i < 100; i++) kill(1000 + i, 2 + i);
   await pass(260);
   expect(ooms()[0]).toMatchObject({ kill_count: 100 });
   expect(ooms()[0]?.kills).toHaveLength(64);
 });
 
-describe('without a kill', () => {
+describe('without a kill by the kernel', () => {
   it('reports the runtime’s "oom" event as an OOM of a cgroup above the container', async () => {
     runtime('oom');
     await pass(2300);

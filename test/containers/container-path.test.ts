@@ -11,7 +11,7 @@ const HASH = '0123456789abcdef0123456789abcdef';
 interface Case {
   what: string;
   path: string | null;
-  /** "runtime:id", "?:id" when the path does not tell the runtime, null when in no container. */
+  /** "runtime:id"; "?:id" if the path does not tell the runtime; null if the path is in no container. */
   container: string | null;
   unit?: string;
   pod?: string;
@@ -167,7 +167,7 @@ const cases: Case[] = [
   { what: 'the root', path: '/', container: null },
   { what: 'nothing', path: '', container: null },
   { what: 'not known', path: null, container: null },
-  // What only looks like one.
+  // Paths that only look like the path of a container.
   { what: 'an id that is too short', path: `/docker/${A.slice(1)}`, container: null },
   { what: 'an id that is too long', path: `/docker/${A}0`, container: null },
   { what: 'an id in capitals', path: `/docker/${A.toUpperCase()}`, container: null },

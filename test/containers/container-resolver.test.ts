@@ -19,7 +19,10 @@ const head = 'HTTP/1.0 200 OK\r\n\r\n';
 const event = (Action: string, id: string, Attributes: object) =>
   `${JSON.stringify({ Type: 'container', Action, Actor: { ID: id, Attributes }, timeNano: Date.now() * 1e6 })}\n`;
 
-/** A runtime with one container, and another that it is asked about; `more` says otherwise of some paths. */
+/**
+ * The answers of a runtime that lists one container and knows a second one. `more` replaces the answers for some
+ * paths.
+ */
 const runtime =
   (more: Answer = () => undefined): Answer =>
   (path, socket) => {
@@ -157,13 +160,16 @@ describe('names of containers', () => {
     ['an error', () => failed(500, 'on fire'), /does not come from a container runtime: on fire/],
     ['nothing', () => '', /the connection ended before an answer/],
     ['headers without end', () => 'x'.repeat(100_000), /no end of the headers/],
-  ] as [string, Answer, RegExp][])('%s: reported, and nothing else happens', async (_, answer, expected) => {
-    await using fake = await FakeRuntime.start(answer);
-    using opened = await open(fake.socket);
-    expect([...opened.containers.unreachable.values()]).toEqual([expect.stringMatching(expected)]);
-    expect(opened.containers.runtimes()).toEqual([]);
-    expect(opened.containers.ownerOf(`/docker/${A}`).container).toMatchObject({ id: A, name: null });
-  });
+  ] as [string, Answer, RegExp][])(
+    'a socket that answers with %s is reported as unreachable',
+    async (_, answer, expected) => {
+      await using fake = await FakeRuntime.start(answer);
+      using opened = await open(fake.socket);
+      expect([...opened.containers.unreachable.values()]).toEqual([expect.stringMatching(expected)]);
+      expect(opened.containers.runtimes()).toEqual([]);
+      expect(opened.containers.ownerOf(`/docker/${A}`).container).toMatchObject({ id: A, name: null });
+    },
+  );
 
   test('remembers only the newest containers, up to a limit', async () => {
     const many = Array.from({ length: 5000 }, (_, i) => ({

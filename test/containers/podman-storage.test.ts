@@ -32,7 +32,7 @@ test.each(['', '[', 'null', '{}', '[null]', '[1]', '[{"id":1}]', '[[]]'])(
 );
 
 test.each(['', '[', 'null', '"x"', '{"name":7}'])(
-  'metadata %s: the id, and the name where there is one',
+  'reads the id from an entry with the metadata %s, and the name if the entry has a name',
   (metadata) => {
     expect(parseStored(JSON.stringify([{ id: 'aa', names: ['web'], metadata }]))).toMatchObject([
       { container: { id: 'aa', name: 'web', image: null } },

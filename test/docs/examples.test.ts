@@ -12,13 +12,13 @@ const blocks = readPages().flatMap(({ path, blocks: all }) =>
 );
 const inLanguage = (language: string) => blocks.filter((block) => block.language === language);
 
-test('the examples are found', () => {
+test('the test finds the examples in the pages', () => {
   expect(inLanguage('ts').length).toBeGreaterThan(5);
   expect(inLanguage('toml').length).toBeGreaterThan(4);
 });
 
-test('examples in TypeScript check against the published types', async () => {
-  // Within the repository, so that 'oomscope' is this package, by its own exports.
+test('examples in TypeScript compile against the published types', async () => {
+  // The files lie in the repository, so that 'oomscope' resolves to this package by its own exports.
   const directory = join(ROOT, 'build/docs-examples');
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
@@ -38,7 +38,7 @@ test('examples in TypeScript check against the published types', async () => {
   expect(faults).toBe('');
 });
 
-test('examples in TOML are right', async () => {
+test('examples in TOML are valid configurations', async () => {
   for (const { name, text } of inLanguage('toml')) {
     await (text.includes('[[profile]]') ? parseProfiles(text, name) : parseConfig(text, name));
   }

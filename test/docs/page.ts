@@ -1,4 +1,4 @@
-/** The pages of the documentation, taken apart. */
+/** Reads the pages of the documentation, and extracts their links and code. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { anchorOf } from '../../scripts/docs/markdown.ts';
@@ -11,15 +11,15 @@ export interface Block {
 }
 
 export interface DocumentPage {
-  /** From the repository's root. */
+  /** The path, relative to the root of the repository. */
   path: string;
   lines: number;
   anchors: Set<string>;
-  /** Targets of links and pictures, as written. */
+  /** The targets of links and pictures, as they are written in the page. */
   links: string[];
-  /** Code in fences. */
+  /** The code blocks between fences. */
   blocks: Block[];
-  /** Code within sentences. */
+  /** The code between backquotes in sentences. */
   codes: string[];
 }
 

@@ -12,7 +12,7 @@ const pages = readPages();
 const written = pages.filter(({ path }) => !path.startsWith('docs/reference/') && !path.startsWith('docs/proofs/'));
 const named = new Map(pages.map((page) => [page.path, page]));
 
-test('the pages are found', () => {
+test('the test finds the pages', () => {
   expect([...named.keys()]).toEqual(expect.arrayContaining(['README.md', 'docs/README.md', 'docs/trace.md']));
 });
 
@@ -20,7 +20,7 @@ test(`the README has at most ${MOST_LINES_OF_README} lines`, () => {
   expect(named.get('README.md')?.lines).toBeLessThanOrEqual(MOST_LINES_OF_README);
 });
 
-test('generated pages are as `npm run docs` writes them', async () => {
+test('generated pages equal the output of `npm run docs`', async () => {
   for (const { path, text } of await generatedPages()) {
     expect(readFileSync(join(ROOT, path), 'utf8'), `${path} is stale: run npm run docs`).toBe(text);
   }
@@ -61,7 +61,7 @@ test('every verb and option that a page shows exists', async () => {
   expect(faults).toEqual([]);
 });
 
-test('a verb or an option that does not exist is found', async () => {
+test('the check finds a verb or an option that does not exist', async () => {
   const verbs = await readVerbs();
   const faults = (line: string) => faultsOf(line.split(' '), verbs);
   expect(faults('oomscope trace --json')).toEqual([]);
@@ -94,11 +94,11 @@ test('the map of folders in the architecture page has each folder of src/, in th
 
 const scripts = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts as Record<string, string>;
 
-/** What does not exist of a command: its verb, its options, or its npm script. */
+/** The parts of a command that do not exist: its verb, its options, or its npm script. */
 function faultsOf([program = '', ...words]: readonly string[], verbs: readonly Verb[]): string[] {
   if (program === 'npm') return npmFaults(words);
   const known = (name: string) => verbs.find((verb) => verb.name === name);
-  // `trace --json` in a sentence is short for `oomscope trace --json`; `docker run` is docker's.
+  // `trace --json` in a sentence is short for `oomscope trace --json`, but `docker run` is a command of Docker.
   const hasActions = verbs.some(({ name }) => name.startsWith(`${program} `));
   const isShort = known(hasActions ? `${program} ${words[0]}` : program) !== undefined;
   if (program !== 'oomscope' && !isShort) return [];

@@ -1,4 +1,4 @@
-/** Commands in the examples of the documentation. */
+/** Extracts the commands from the examples of the documentation. */
 import type { DocumentPage } from './page.ts';
 
 /** The commands that a page shows, each as its words: `["oomscope", "trace", "--json"]`. */
@@ -12,7 +12,7 @@ export function commandsOf({ blocks, codes }: Pick<DocumentPage, 'blocks' | 'cod
   return [...lines, ...codes].flatMap(commandsIn);
 }
 
-/** The commands of a line: those of a pipe or list by themselves, without `sudo` and what follows a `#`. */
+/** The commands of a line, without `sudo` and without comments. Each command of a pipe or list is a separate entry. */
 export function commandsIn(line: string): string[][] {
   const commands: string[][] = [[]];
   const word = /\s*(?:(#.*)|(\|\||&&|[|;&()]|\d?>>?|<)|((?:'[^']*'|"[^"]*"|\\.|[^\s|;&()<>'"\\])+))/gy;

@@ -288,7 +288,7 @@ describe.skipIf(bpfUnavailable())('the process that armed', () => {
     }
   });
 
-  test('leaves nothing behind when it ends normally', async () => {
+  test('leaves no BPF object and no raised oom_score_adj behind when it ends normally', async () => {
     const group = createMemoryGroup({ limitBytes: 64 * MIB });
     const target = await holder(group, 20 * MIB);
     const { child, held, statePath } = await armingChild(group, target, 60_000);

@@ -5,7 +5,10 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One read returns one record, or EINVAL when it does not fit: PRINTKRB_RECORD_MAX is 1 KiB, and an escape makes 4 bytes of 1. */
+/**
+ * One read returns one record, or EINVAL when it does not fit: PRINTKRB_RECORD_MAX is 1 KiB, and an escape makes 4
+ * bytes of 1.
+ */
 const RECORD_BYTES = 16 * 1024;
 const POLL_MS = 5;
 
@@ -87,7 +90,7 @@ export interface KernelLogRecord {
   level: number;
   sequence: number;
   timeUs: number;
-  /** True when the record is the rest of a line that another record interrupted. */
+  /** True when the record continues a line that a record of another CPU has interrupted. */
   continuation: boolean;
   /** The text with one byte per character; the escapes of /dev/kmsg are decoded. */
   text: string;
@@ -164,7 +167,8 @@ export class KernelLog implements Disposable {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code === 'EAGAIN') return undefined;
-        // EPIPE: the record was overwritten. The next read returns the oldest record left, whose number tells how many are gone.
+        // EPIPE: the record was overwritten. The next read returns the oldest record left, whose number tells how
+        // many are gone.
         if (code !== 'EPIPE' && code !== 'EINTR') throw error;
       }
     }

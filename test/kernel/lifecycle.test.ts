@@ -8,8 +8,10 @@ import { bpfUnavailable } from './unavailable.ts';
 const TRACERS = 200;
 const READERS = 1000;
 
-describe.skipIf(bpfUnavailable())('opened and closed again and again', () => {
-  test(`${TRACERS} tracers and ${READERS} ring readers leave nothing behind`, { timeout: 900_000 }, async () => {
+describe.skipIf(bpfUnavailable())('tracers and readers that are opened and closed many times', () => {
+  test(`leave no resource behind after ${TRACERS} tracers and ${READERS} ring readers`, {
+    timeout: 900_000,
+  }, async () => {
     const args = [String(TRACERS), String(READERS)];
     const { code, said, stderr } = await startChild('lifecycle', args, ['--expose-gc']).ended;
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

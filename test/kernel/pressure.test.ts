@@ -238,7 +238,7 @@ describe('pressure', () => {
     expect(tracer.started.hooks.some(({ hook }) => hook === 'pressure.sched_switch')).toBe(true);
   });
 
-  test('leaves nothing behind, with two monitors at a time and one after another', async () => {
+  test('leaves no resource behind, with two monitors at a time and one after another', async () => {
     const [a, b] = [await watch({ stallMs: 0 }), await watch({ stallMs: 0 })];
     const group = createMemoryGroup({ limitBytes: 24 * MIB });
     await thrash(group, 0.5);

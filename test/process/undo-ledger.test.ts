@@ -285,7 +285,7 @@ test('open() throws when the file cannot be created', () => {
   );
 });
 
-test('what is recorded after a cut line is found again', () => {
+test('entries that are written after a cut line can be read', () => {
   appendFileSync(path, '{"kind"', { mode: 0o600 });
   chmodSync(path, 0o600);
   const ledger = open();

@@ -82,7 +82,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(await docker.command(['inspect', '-f', '{{.State.Running}}', 'fine-in-slice'])).toBe('true');
   });
 
-  test('reports nothing about the healthy container, and one end of every other container', async () => {
+  test('reports no event about the healthy container, and exactly one end of every other container', async () => {
     await Promise.all(['oom-child', 'oom-slice', 'hand-kill'].map((name) => watch.of(name)));
     const names = watch.ends.map(({ container }) => container.name);
     expect(names).not.toContain('fine');
@@ -139,7 +139,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     }
   });
 
-  test('reports, without the privilege to trace, only what the runtime says, and marks it so', async () => {
+  test('reports without the privilege to trace only events of the runtime, with the verdict "reported"', async () => {
     const reported = { ...box, verdict: 'reported', limit_of: null, kills: 0 };
     expect(gist(await weak.of('oom'))).toEqual({ name: 'oom', ...reported, ended: true, exit_code: 137 });
     expect(gist(await weak.of('oom-child'))).toEqual({ name: 'oom-child', ...reported, ended: false, exit_code: null });
@@ -162,7 +162,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     for (const event of trace.events) expect(schemaErrors(event)).toEqual([]);
   });
 
-  test('check: shows the usage of each container, and what follows from it', async () => {
+  test('check: shows the usage of each container, with remarks about it', async () => {
     const { reports } = await check('--all');
     const of = (name: string) => reports.find(({ container }) => container?.name === name);
     expect(reports.map(({ container }) => container?.name)).not.toContain('oom-rm');
@@ -204,7 +204,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(code).toBe(1);
   });
 
-  test('advise: names the right service, and docker update accepts the line', async () => {
+  test('advise: names the right service, and docker update accepts the advised command', async () => {
     const words = ['docker', 'advise', 'fine', 'oom-child', '--socket', docker.socket];
     const { stdout } = await oomscope(words);
     expect(stdout).toContain('raise 32 MiB → 48 MiB');

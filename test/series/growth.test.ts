@@ -50,7 +50,7 @@ describe('the slope', () => {
     );
   });
 
-  it('needs two samples, and three for its uncertainty', () => {
+  it('is known from two samples on, and its uncertainty from three samples on', () => {
     expect(windowOf([]).slope()).toBeUndefined();
     expect(windowOf([[1, 5]]).slope()).toBeUndefined();
     expect(windowOf(line(2, 7, 3)).slope()).toEqual({ perSecond: 3, uncertainty: null });

@@ -111,7 +111,7 @@ test('ignores the steps of processes that it does not follow', () => {
   reapTracker.close();
 });
 
-test('a new victim with the pid of an earlier one ends the earlier one’s report, and gets its own 30 s', () => {
+test('a new victim that has the pid of an earlier victim ends the earlier report, and gets its own 30 s', () => {
   const { said, reapTracker, step } = follow();
   reapTracker.start(kill(5, 1));
   vi.advanceTimersByTime(20_000);

@@ -11,7 +11,7 @@ test.each([
   ['process', 'web (pid 7)'],
   ['process_group', 'web (pid 7) and its group of 3'],
   ['cgroup', 'the 3 processes of /shop'],
-] as const)('a message names all that a kill of a %s takes', (takes, named) => {
+] as const)('a message names every process that a kill of a %s ends', (takes, named) => {
   const events: Event[] = [];
   const envelopes = new EnvelopeFactory();
   const stamp = {
