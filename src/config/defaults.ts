@@ -17,7 +17,10 @@ export function defaultProtection(): Match[] {
   return [{ text: `comm ${pattern.source}`, comm: pattern }];
 }
 
-/** The default rules, in the form of the configuration file. */
+/**
+ * The default rules, in the form of the configuration file. A cgroup may be full for years and never need more, so the
+ * rule about cgroups also asks whether the rest of its memory will last.
+ */
 export const rawDefaultRules = [
   {
     name: 'memory and swap run out',
@@ -33,5 +36,16 @@ export const rawDefaultRules = [
     name: 'everything waits for memory',
     when: ['pressure.full.avg10 >= 60 % for 10s', 'available <= 15 %'],
     steps: [{ do: 'notify' }, { do: 'term', wait: '5s' }, { do: 'kill' }],
+  },
+  {
+    name: 'a cgroup runs full',
+    on: 'limited',
+    when: ['available <= 5 %', 'swap_free <= 10 %', 'exhausted_in <= 2s'],
+    rank: 'projected',
+    steps: [
+      { do: 'notify' },
+      { do: 'term', wait: '2s' },
+      { do: 'kill', at_once: ['available <= 2 %', 'swap_free <= 5 %'] },
+    ],
   },
 ];

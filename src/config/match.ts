@@ -18,16 +18,27 @@ const anyPattern: Shape<Pattern> = parsed('a regular expression', (source) => {
   }
 });
 
-const pattern: Shape<Pattern> = {
+/** Longest name of a file, and with it of a process (NAME_MAX). */
+const LONGEST_NAME = 255;
+/** Longest path, and longest command line that is read. */
+const LONGEST_PATH = 4096;
+
+/** @param longest the length of the longest text that the pattern is compared with @param text what that text is */
+const pattern = (text: string, longest: number): Shape<Pattern> => ({
   schema: anyPattern.schema,
   read(value, path, faults) {
     if (faults.patternStates > MOST_STATES)
       return faults.add(path, 'expected smaller patterns: the patterns before this one use up the limit of the file.');
     const read = anyPattern.read(value, path, faults);
     faults.patternStates += read?.states ?? 0;
+    if (read && read.leastLength > longest) {
+      const why =
+        read.leastLength === Number.POSITIVE_INFINITY ? '"^" or "$" is in the wrong place' : `${text} is shorter`;
+      return faults.add(path, `${show(read.source)} can never match: ${why}.`);
+    }
     return read;
   },
-};
+});
 
 const adjRange = parsed('a range such as "0..300"', (given) => {
   const [, least, most] = /^(-?\d+)\.\.(-?\d+)$/.exec(given) ?? [];
@@ -37,9 +48,12 @@ const adjRange = parsed('a range such as "0..300"', (given) => {
 });
 
 const matchFields = {
-  comm: optional(pattern, 'name of the process, at most 15 bytes'),
-  exe: optional(pattern, 'path of the program'),
-  cmdline: optional(pattern, 'arguments of the process, joined by blanks'),
+  comm: optional(
+    pattern('the name of a process', LONGEST_NAME),
+    'name of the process, also where the kernel has truncated it',
+  ),
+  exe: optional(pattern('a path', LONGEST_PATH), 'path of the program'),
+  cmdline: optional(pattern('a command line', LONGEST_PATH), 'arguments of the process, joined by blanks'),
   uid: optional(whole(0, 2 ** 32 - 2), 'user id'),
   oom_score_adj: optional(adjRange, 'smallest and largest oom_score_adj'),
   cgroup: optional(text, 'glob over the path of the cgroup'),

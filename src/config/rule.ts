@@ -21,15 +21,23 @@ import {
 } from './shape.ts';
 import { defaultSteps, step } from './step.ts';
 
-const place: Shape<Place> = parsed('"system", "containers", or the path of a cgroup with * and ?', (given) => {
-  if (given === 'system' || given === 'containers') return { kind: given };
-  if (given.startsWith('/')) return { kind: 'cgroup', glob: given };
-  throw new Error(`expected "system", "containers", or the path of a cgroup that begins with "/", got "${given}".`);
-});
+const place: Shape<Place> = parsed(
+  '"system", "containers", "limited", or the path of a cgroup with * and ?',
+  (given) => {
+    if (given === 'system' || given === 'containers' || given === 'limited') return { kind: given };
+    if (given.startsWith('/')) return { kind: 'cgroup', glob: given };
+    const expected = 'expected "system", "containers", "limited", or the path of a cgroup that begins with "/"';
+    throw new Error(`${expected}, got "${given}".`);
+  },
+);
 
 const ruleTable = table({
   name: needed(text, 'name of the rule in events'),
-  on: field(oneOrMore(place), [{ kind: 'system' }], 'what the rule watches; it fires for each cgroup separately'),
+  on: field(
+    oneOrMore(place),
+    [{ kind: 'system' }],
+    'what the rule watches; it fires for each cgroup separately; "limited": every cgroup with a limit',
+  ),
   when: needed(list(detector, 1, MOST_ITEMS), 'the rule fires while all of these hold'),
   rank: field(
     choice('badness', 'projected', 'oom_score', 'rss', 'swap', 'growth', 'pressure'),
@@ -40,7 +48,10 @@ const ruleTable = table({
   prefer: field(list(preference, 0, MOST_ITEMS), [], 'processes that are more likely to be chosen'),
   avoid: field(list(preference, 0, MOST_ITEMS), [], 'processes that are less likely to be chosen'),
   never: field(list(match, 0, MOST_ITEMS), [], 'processes that this rule never chooses'),
-  min_size: field(size, 16 * 2 ** 20, 'ignore processes with less memory than this'),
+  min_size: optional(
+    size,
+    'ignore processes with less memory than this (default: 16M, and in a cgroup at most 5 % of its limit)',
+  ),
   min_points: optional(whole(-2000, 2000), 'ignore processes with fewer points than this'),
   ignore_positive_adj: field(yesOrNo, false, 'treat an oom_score_adj above 0 as 0'),
   oom_group: field(yesOrNo, true, 'kill the whole cgroup where memory.oom.group is set'),

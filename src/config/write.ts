@@ -55,7 +55,7 @@ function ruleFields(rule: Rule): Fields {
     prefer: preferences.filter(({ points }) => points > 0).map(preferenceFields),
     avoid: preferences.filter(({ points }) => points < 0).map(preferenceFields),
     never: rule.never.map(matchFields),
-    min_size: writeSize(rule.minBytes),
+    min_size: rule.minBytes === undefined ? undefined : writeSize(rule.minBytes),
     min_points: Number.isFinite(rule.minPoints) ? rule.minPoints : undefined,
     ignore_positive_adj: rule.ignorePositiveAdj,
     oom_group: rule.honourOomGroup,

@@ -264,8 +264,9 @@ export class Guard implements AsyncDisposable {
   }
 }
 
-function isAbout(place: Place, { cgroups, victim }: OomKill): boolean {
+function isAbout(place: Place, { cgroups, victim, scope }: OomKill): boolean {
   if (place.kind === 'containers') return victim.container !== null;
+  if (place.kind === 'limited') return scope !== 'system';
   return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }
 

@@ -39,7 +39,7 @@ export class Replay {
   #seq = 0;
 
   constructor(options: PolicyOptions, emit: (event: Event) => void) {
-    this.#policy = new Policy(options, noProcess);
+    this.#policy = new Policy(options, noProcess, Number.POSITIVE_INFINITY);
     const nowNs = () => BigInt(Math.round((this.#sample?.mono_ms ?? 0) * 1e6));
     this.#announce = new Announcer(
       'dry_run',
@@ -86,7 +86,7 @@ export class Replay {
     const running: Running = {
       choice,
       plan: this.#announce.plan(choice),
-      ladder: new Ladder(choice.fired.rule.steps),
+      ladder: new Ladder(choice.fired.rule.steps, Number.POSITIVE_INFINITY),
       triggerNs: BigInt(Math.round(sample.mono_ms * 1e6)),
       signalledMs: undefined,
     };

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import type { SystemState } from '../model/events.ts';
 import { parsePressure, parseStallTotals, type StallTotals } from './psi.ts';
-import { numberAt, numberOf, SmallFile } from './small-file.ts';
+import { LineReader, numberAt, numberOf, SmallFile } from './small-file.ts';
 
 /** The kernel's counters of a cgroup since its creation. null: this kernel or cgroup version does not count it. */
 export interface CgroupCounts {
@@ -11,6 +11,24 @@ export interface CgroupCounts {
   limitHits: number | null;
   /** The number of processes that the OOM killer killed in the cgroup; on v2 also in the cgroups below. */
   oomKills: number | null;
+}
+
+/** What the memory of a cgroup, and of the cgroups below it, is used for. Sizes are in bytes. */
+export interface CgroupMemory {
+  /** Pages of files that were not used lately, which the kernel reclaims first. */
+  inactiveFileBytes: number;
+  /**
+   * What the kernel reclaims before it calls its OOM killer: pages of files, active ones too, and half of the reclaimable
+   * slab, of which a part may be in use (as si_mem_available() in mm/show_mem.c). Without shared memory and locked pages.
+   */
+  reclaimableBytes: number;
+  anonBytes: number;
+  /** Shared memory and files in a tmpfs. */
+  shmemBytes: number;
+  /** Memory of the kernel that it cannot reclaim: slab, page tables, stacks, buffers of sockets. */
+  kernelBytes: number;
+  /** Locked pages, and other pages that the kernel cannot reclaim. */
+  unevictableBytes: number;
 }
 
 /**
@@ -71,6 +89,29 @@ export class MemoryCgroup implements Disposable {
   inactiveFile(): number | undefined {
     const bytes = this.#read('memory.stat');
     return bytes && numberOf(bytes, this.version === 1 ? 'total_inactive_file' : 'inactive_file');
+  }
+
+  /** What the memory is used for. undefined: memory.stat cannot be read. */
+  memory(): CgroupMemory | undefined {
+    const bytes = this.#read('memory.stat');
+    if (!bytes) return undefined;
+    const lines = new LineReader(bytes);
+    const of = (name: string) => lines.number(name) ?? 0;
+    if (this.version === 1) {
+      const found = { anonBytes: of('total_rss'), shmemBytes: of('total_shmem') };
+      const inactiveFileBytes = of('total_inactive_file');
+      const reclaimableBytes = inactiveFileBytes + of('total_active_file');
+      const unevictableBytes = of('total_unevictable');
+      const kernelBytes = this.#number('memory.kmem.usage_in_bytes') ?? 0;
+      return { ...found, inactiveFileBytes, reclaimableBytes, unevictableBytes, kernelBytes };
+    }
+    const [anonBytes, kernel] = [of('anon'), lines.number('kernel')]; // `kernel` since Linux 5.18
+    const parts = kernel === undefined ? of('kernel_stack') + of('pagetables') + of('percpu') : 0;
+    const [sock, shmemBytes, inactiveFileBytes] = [of('sock'), of('shmem'), of('inactive_file')];
+    const [activeFile, unevictableBytes, slab] = [of('active_file'), of('unevictable'), of('slab_reclaimable')];
+    const own = kernel === undefined ? parts + of('slab_unreclaimable') : Math.max(0, kernel - slab);
+    const reclaimableBytes = inactiveFileBytes + activeFile + Math.floor(slab / 2);
+    return { anonBytes, shmemBytes, inactiveFileBytes, reclaimableBytes, unevictableBytes, kernelBytes: own + sock };
   }
 
   /** Bytes in swap. null: the kernel does not account swap. */

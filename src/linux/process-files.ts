@@ -77,10 +77,11 @@ export function parseStatus(status: Buffer): ProcessFields<'status'> {
   };
 }
 
-/** Parses only the swapped memory in /proc/PID/status. */
-export const parseSwap = (status: Buffer): ProcessFields<'swap'> => ({
-  swapBytes: (numberOf(status, 'VmSwap:') ?? 0) * KIB,
-});
+/** Parses only the swapped memory in /proc/PID/status. undefined: the process has no memory. */
+export function parseSwap(status: Buffer): ProcessFields<'swap'> | undefined {
+  const kib = numberOf(status, 'VmSwap:');
+  return kib === undefined ? undefined : { swapBytes: kib * KIB };
+}
 
 /** SIGKILL is bit 8 of a mask of 16 hexadecimal digits: the lowest bit of the third digit from the right. */
 function hasSigkill(mask: Buffer | undefined): boolean {

@@ -15,17 +15,40 @@ const MOST_CMDLINE = 4096;
 /**
  * A reader for each file. Its argument is /proc/PID, or /proc/PID/task/TID for a thread. It returns undefined if the
  * process has exited or the file may not be read. In these cases the reader of `exe` returns `exe: null`.
+ *
+ * The main thread of a process may exit before the other threads. The files of /proc/PID then show a zombie without
+ * memory, program or arguments, although the process lives. The readers take these values from a thread that lives, as
+ * find_lock_task_mm() in mm/oom_kill.c does. The name stays that of the main thread.
  */
 export const processFiles: { readonly [F in ProcessFile]: Read<F> } = {
-  stat: (directory) => parsed(`${directory}/stat`, parseStat),
-  status: (directory) => parsed(`${directory}/status`, parseStatus),
-  swap: (directory) => parsed(`${directory}/status`, parseSwap),
+  stat: (directory) => {
+    const stat = parsed(`${directory}/stat`, parseStat);
+    if (!stat || !mainHasExited(stat)) return stat;
+    const thread = livingThread(directory);
+    return thread ? { ...stat, state: thread.state, rssBytes: thread.rssBytes, exiting: thread.exiting } : stat;
+  },
+  status: orOfThread(
+    (directory) => parsed(`${directory}/status`, parseStatus),
+    ({ hasMemory }) => hasMemory,
+  ),
+  swap: orOfThread(
+    (directory) => parsed(`${directory}/status`, parseSwap),
+    () => true,
+  ),
   comm: (directory) => parsed(`${directory}/comm`, (bytes) => ({ comm: decode(bytes).text.replace(/\n$/, '') })),
-  cmdline: (directory) =>
-    parsed(`${directory}/cmdline`, (bytes) => ({ args: parseCmdline(bytes.subarray(0, MOST_CMDLINE)) })),
-  exe: (directory) => ({ exe: link(`${directory}/exe`) }),
-  cgroup: (directory) =>
-    parsed(`${directory}/cgroup`, (bytes) => ({ cgroup: memoryCgroup(bytes.toString('utf8')) ?? null })),
+  cmdline: orOfThread(
+    (directory) => parsed(`${directory}/cmdline`, (bytes) => ({ args: parseCmdline(bytes.subarray(0, MOST_CMDLINE)) })),
+    ({ args }) => args.length > 0,
+  ),
+  exe: orOfThread(
+    (directory) => ({ exe: link(`${directory}/exe`) }),
+    ({ exe }) => exe !== null,
+  ),
+  // On cgroup v1 the kernel shows "/" for a thread that has exited (kernel/cgroup/cgroup.c: proc_cgroup_show()).
+  cgroup: orOfThread(
+    (directory) => parsed(`${directory}/cgroup`, (bytes) => ({ cgroup: memoryCgroup(bytes.toString('utf8')) ?? null })),
+    ({ cgroup }) => cgroup !== '/',
+  ),
   oom_score: (directory) => parsed(`${directory}/oom_score`, (bytes) => ({ oomScore: numberAt(bytes) })),
   oom_score_adj: (directory) =>
     parsed(`${directory}/oom_score_adj`, (bytes) => ({ oomScoreAdj: Number(bytes.toString('latin1')) })),
@@ -64,6 +87,39 @@ export function pidsIn(proc: string): Set<number> {
     if (first > 0x30 && first <= 0x39) pids.add(Number(name));
   }
   return pids;
+}
+
+type Stat = ProcessFields<'stat'>;
+
+const mainHasExited = ({ state, threads }: Stat) => (state === 'Z' || state === 'X') && threads > 1;
+
+/** The first thread of a process that lives, or else one that still has the memory; and its directory. */
+function livingThread(directory: string): (Stat & { directory: string }) | undefined {
+  let names: string[];
+  try {
+    names = readdirSync(`${directory}/task`);
+  } catch {
+    return undefined; // the process has exited, or `directory` is that of a thread
+  }
+  let exiting: (Stat & { directory: string }) | undefined;
+  for (const name of names) {
+    const stat = parsed(`${directory}/task/${name}/stat`, parseStat);
+    const thread = stat && { ...stat, directory: `${directory}/task/${name}` };
+    if (thread?.exiting === false) return thread;
+    if (thread && thread.rssBytes > 0) exiting ??= thread;
+  }
+  return exiting;
+}
+
+/** @param has whether the files of /proc/PID have the values; if not, and the main thread has exited, a thread's do */
+function orOfThread<T>(read: (directory: string) => T | undefined, has: (fields: T) => boolean) {
+  return (directory: string): T | undefined => {
+    const found = read(directory);
+    if (found !== undefined && has(found)) return found;
+    const stat = parsed(`${directory}/stat`, parseStat);
+    const thread = stat && mainHasExited(stat) ? livingThread(directory) : undefined;
+    return (thread && read(thread.directory)) ?? found;
+  };
 }
 
 function parsed<T>(path: string, parse: (bytes: Buffer) => T | undefined): T | undefined {

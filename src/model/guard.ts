@@ -1,7 +1,15 @@
 /** The events of the guard. A plan, its actions and its result have the same `plan_id`. */
 import type { Envelope } from './envelope.ts';
+import type { GuardCandidate, GuardRejection, GuardRejectionReason, GuardTarget } from './guard-candidate.ts';
 import type { PressureSubject } from './pressure.ts';
-import type { ProcessName } from './process.ts';
+
+export type {
+  GuardCandidate,
+  GuardRejection,
+  GuardRejectionReason,
+  GuardTarget,
+  GuardUnit,
+} from './guard-candidate.ts';
 
 /**
  * Whether the guard acts.
@@ -10,9 +18,6 @@ import type { ProcessName } from './process.ts';
  * - `enforce`: the guard acts.
  */
 export type GuardMode = 'dry_run' | 'shadow' | 'enforce';
-
-/** What the guard kills at once: one process, its process group, or its whole cgroup. */
-export type GuardUnit = 'process' | 'process_group' | 'cgroup';
 
 /**
  * The measure by which a rule chooses its victim.
@@ -28,35 +33,14 @@ export type GuardRank = 'badness' | 'projected' | 'oom_score' | 'rss' | 'swap' |
 /** A step of a rule's ladder. The steps are listed from mild to hard. */
 export type GuardStep = 'notify' | 'exec' | 'reclaim' | 'throttle' | 'freeze' | 'term' | 'kill';
 
-/**
- * Why the guard must not kill a process.
- * - `init`: it is process 1. `kernel_thread`: it is a kernel thread.
- * - `self`: it is the guard. `ancestor`: it is the guard's parent or another ancestor.
- * - `spared`: its oom_score_adj is -1000.
- * - `protected`: a protection list has it. `never`: the rule excludes it. `omitted`: its cgroup has `user.oomd_omit`.
- * - `too_small`: its memory is below the minimum of the rule.
- * - `dying`: it is exiting already. `stuck`: it survived an earlier attempt to kill it.
- * - `holds_protected`: its cgroup or process group contains a process that the guard must not kill.
- */
-export type GuardRejectionReason =
-  | 'init'
-  | 'kernel_thread'
-  | 'self'
-  | 'ancestor'
-  | 'spared'
-  | 'protected'
-  | 'never'
-  | 'omitted'
-  | 'too_small'
-  | 'dying'
-  | 'stuck'
-  | 'holds_protected';
-
 /** What one detector of a rule measured. */
 export interface GuardReading {
   /** The detector, in the words of the rule: "available < 10 %". */
   detector: string;
-  /** The measured value, in `unit`. null: it cannot be measured here, so that the detector never fires. */
+  /**
+   * The measured value, in `unit`. null: it cannot be measured here, so that the detector never fires. Where there is no
+   * swap, a detector that asks for little free swap leaves the decision to the others of its rule.
+   */
   value: number | null;
   /** The threshold that the value was compared with, in `unit`. */
   limit: number;
@@ -64,48 +48,6 @@ export interface GuardReading {
   unit: 'percent' | 'bytes' | 'bytes_per_second' | 'seconds' | 'rounds';
   /** How long the condition of the detector had held. */
   held_ns: number;
-}
-
-/** The target of a plan. A process group or a cgroup is named by the process that the guard chose in it. */
-export interface GuardTarget extends ProcessName {
-  /** One process, its process group, or its whole cgroup. */
-  takes: GuardUnit;
-  /** The id of the process group. null: unknown. */
-  pgid: number | null;
-  /** The real user id. null: unknown. */
-  uid: number | null;
-  /** Resident memory of all processes of the target together. */
-  rss_bytes: number;
-  /** Swap of all processes of the target together. */
-  swap_bytes: number;
-  /** The oom_score_adj of the named process, -1000 to 1000. */
-  oom_score_adj: number;
-  /** The number of processes of the target. */
-  processes: number;
-}
-
-/** A process, process group or cgroup that the guard could kill. */
-export interface GuardCandidate {
-  /** The processes that would be killed. */
-  target: GuardTarget;
-  /** Points, adjustments included. 1000 points are the cgroup's limit, or RAM and swap. The highest score is chosen. */
-  score: number;
-  /** Points before the adjustments. */
-  base: number;
-  /** The adjustments, by the rule's `prefer` and `avoid` or by `user.oomd_avoid`: "prefer comm ^chrome$ +300". */
-  adjusted_by: string[];
-}
-
-/** A process that the guard must not kill. */
-export interface GuardRejection {
-  /** The process id. */
-  pid: number;
-  /** The name of the process. */
-  comm: string;
-  /** Why it is not a candidate. */
-  reason: GuardRejectionReason;
-  /** The rule, list entry or attribute that forbids the kill. null: `reason` says everything. */
-  detail: string | null;
 }
 
 /** A rule fired, and the guard chose a victim. */
@@ -244,12 +186,20 @@ export interface GuardResult extends Envelope {
  * Why a rule fired but the guard did nothing.
  * - `recovered`: the shortage had passed when the guard measured again.
  * - `no_candidate`: there is no process that may be killed.
+ * - `no_help`: a kill would free far less than is needed, because shared memory, a tmpfs or the kernel holds the memory.
  * - `being_freed`: a process is exiting, and its memory is about to be free.
  * - `budget`: the guard reached its limit of kills in one minute.
  * - `cool_down`: the minimum time since the last kill of this rule has not passed.
  * - `victim_changed`: the victim exited, or now runs another program.
  */
-export type GuardSkipReason = 'recovered' | 'no_candidate' | 'being_freed' | 'budget' | 'cool_down' | 'victim_changed';
+export type GuardSkipReason =
+  | 'recovered'
+  | 'no_candidate'
+  | 'no_help'
+  | 'being_freed'
+  | 'budget'
+  | 'cool_down'
+  | 'victim_changed';
 
 /** A rule fired, but the guard did nothing. */
 export interface GuardSkipped extends Envelope {

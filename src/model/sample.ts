@@ -38,8 +38,24 @@ export interface SampledWindow {
   full: number | null;
 }
 
+/** Memory that a kill of a process may not free, and anonymous memory, which it frees. */
+export interface SampledUse {
+  /** Anonymous memory of processes. */
+  anon_bytes: number;
+  /** Shared memory and files in a tmpfs. */
+  shmem_bytes: number;
+  /** Memory of the kernel that it cannot reclaim: slab, page tables, stacks, buffers. */
+  kernel_bytes: number;
+  /** Huge pages of hugetlbfs. A cgroup is not charged for them. */
+  hugetlb_bytes: number;
+  /** Locked pages, which are also counted above, and other pages that the kernel cannot reclaim. */
+  unevictable_bytes: number;
+}
+
 /** The fields that the samples of the system and of a cgroup have in common. */
 export interface SampledPlace {
+  /** What the memory is used for. null: it cannot be read. It is absent in recordings of earlier versions. */
+  use?: SampledUse | null;
   /** The averages of PSI. null: the kernel has no PSI, or PSI is switched off. */
   pressure: SampledPressure | null;
   /** The pressure in short windows. Empty: oomscope does not measure it. */
@@ -78,9 +94,14 @@ export interface SampledCgroup extends SampledPlace {
   limit_bytes: number | null;
   /** The part of the usage that the kernel reclaims first: pages of files that were not used lately. */
   inactive_file_bytes: number;
+  /**
+   * The part of the usage that the kernel reclaims before it calls its OOM killer: pages of files, active ones too. null:
+   * it cannot be read. It is absent in recordings of earlier versions, where only `inactive_file_bytes` is known.
+   */
+  reclaimable_bytes?: number | null;
   /** Swap in use. null: the kernel does not count it. */
   swap_bytes: number | null;
-  /** The limit of swap. null: swap has no limit. */
+  /** How much swap the cgroup may use. null: it has no limit of its own. */
   swap_limit_bytes: number | null;
   /** OOM kills so far in the cgroup and below. null: the kernel does not count them here. */
   oom_kills: number | null;
@@ -112,6 +133,11 @@ export interface SampledProcess extends ProcessName {
   rss_bytes: number;
   /** Swapped memory. */
   swap_bytes: number;
+  /**
+   * The part of the resident memory that other processes may use as well: shared memory and files in a tmpfs. It is
+   * absent in recordings of earlier versions.
+   */
+  shmem_bytes?: number;
   /** Size of the page tables. */
   page_tables_bytes: number;
   /** The number in /proc/PID/oom_score. null: no rule needs it. */

@@ -5,7 +5,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseStat } from '../linux/process-files.ts';
+import { processFiles } from '../linux/process-reader.ts';
 import type { ProcessIdentity, ProcessRecord } from '../linux/process-record.ts';
+import { readSmallFile } from '../linux/small-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native/addon.ts';
 import { checked, failure } from '../native/system-call.ts';
@@ -50,6 +52,9 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
    * Two processes with the same pid differ in the clock tick (10 ms) in which they started. The kernel reuses a pid
    * only after it has used all others, and no machine starts that many processes within one tick.
    *
+   * The kernel shows the process of a pidfd in the numbers of /proc (/proc/self/fdinfo, kernel/fork.c:
+   * pidfd_show_fdinfo()), so that a pid is never taken for a pid of another namespace.
+   *
    * @throws OomscopeError PROCESS_GONE (the process has exited, or another process has its pid), NOT_PERMITTED,
    *   SYSTEM_CALL
    */
@@ -62,6 +67,8 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
     try {
       stat = openSync(`/proc/${pid}/stat`, 'r');
       const handle = new ProcessHandle(identity, pidfd, stat);
+      const shown = pidOfPidfd(pidfd);
+      if (shown !== pid) throw gone(identity, otherProcess(shown));
       const seen = handle.state();
       // state() also checks the pidfd with signal 0. It succeeded, so the process still existed, and the pid and the
       // file were its own.
@@ -167,17 +174,37 @@ export class ProcessHandle implements ProcessIdentity, Disposable {
       if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
       throw error;
     }
+    const own = parseStat(line);
+    if (!own) return undefined;
+    // The main thread may have exited while other threads live. Then only the files of those threads have the state of
+    // the process. Its pid cannot have been reused: the pidfd is checked after this read.
+    const mainHasExited = 'ZXx'.includes(own.state) && own.threads > 1;
+    const stat = (mainHasExited && processFiles.stat(`/proc/${this.pid}`)) || own;
     if (failure(loadNative().pidfdSignal(fd, 0)) === 'ESRCH') return undefined;
-    const stat = parseStat(line);
-    if (!stat) return undefined;
-    // A thread group leader that has exited is a zombie while other threads of the process continue to run.
-    const alive = !'ZXx'.includes(stat.state) || stat.threads > 1;
-    return { startTicks: stat.startTicks, alive, dying: !alive || stat.exiting, rssBytes: stat.rssBytes };
+    const alive = mainHasExited || !'ZXx'.includes(own.state);
+    return { startTicks: own.startTicks, alive, dying: !alive || stat.exiting, rssBytes: stat.rssBytes };
   }
 }
 
 /** /proc/PID/stat is one line of at most about 350 bytes. */
 const buffer = Buffer.alloc(1024);
+
+/**
+ * The pid of a pidfd's process in the pid namespace of /proc. 0: the process is not in that namespace; -1: it has
+ * exited; undefined: /proc does not show this process itself.
+ */
+function pidOfPidfd(pidfd: number): number | undefined {
+  const info = readSmallFile(`/proc/self/fdinfo/${pidfd}`)?.toString('latin1');
+  const shown = info === undefined ? undefined : /^Pid:\s*(-?\d+)$/m.exec(info)?.[1];
+  return shown === undefined ? undefined : Number(shown);
+}
+
+/** pidfd_open(2) takes a pid of this process's own namespace, and /proc may be that of another one. */
+function otherProcess(shown: number | undefined): string {
+  if (shown === -1) return 'it has exited';
+  const who = shown === undefined || shown === 0 ? 'a process that /proc does not show' : `process ${shown}`;
+  return `the pidfd belongs to ${who}, because /proc is that of another pid namespace`;
+}
 
 function gone({ pid, startTicks }: ProcessIdentity, why: string): OomscopeError {
   return new OomscopeError('PROCESS_GONE', `Expected process ${pid}, started at tick ${startTicks}: ${why}.`);

@@ -42,13 +42,16 @@ export class GrowthWindow {
     return this.#count;
   }
 
-  /** Fits a line by least squares. undefined: there are fewer than two samples. */
-  slope(): Slope | undefined {
-    const n = this.#count;
-    if (n < 2) return undefined;
-    // Until the ring is full, its first n slots have the samples. The sums do not depend on their order.
-    const seconds = this.#seconds.subarray(0, n);
-    const values = this.#values.subarray(0, n);
+  /**
+   * Fits a line by least squares. undefined: there are fewer than two samples.
+   *
+   * @param recent uses only the samples of the last `recent` seconds, if there are at least three of them. Older samples
+   *   would hide growth that has just begun
+   */
+  slope(recent = Number.POSITIVE_INFINITY): Slope | undefined {
+    if (this.#count < 2) return undefined;
+    const { seconds, values } = this.#samples(recent);
+    const n = seconds.length;
     const meanSeconds = mean(seconds);
     const meanValue = mean(values);
     let squares = 0;
@@ -66,6 +69,17 @@ export class GrowthWindow {
       residuals += off * off;
     }
     return { perSecond, uncertainty: studentT975(n - 2) * Math.sqrt(residuals / (n - 2) / squares) };
+  }
+
+  #samples(recent: number): { seconds: Float64Array; values: Float64Array } {
+    // Until the ring is full, its first slots have the samples. The sums do not depend on their order.
+    const seconds = this.#seconds.subarray(0, this.#count);
+    const values = this.#values.subarray(0, this.#count);
+    if (recent === Number.POSITIVE_INFINITY) return { seconds, values };
+    const from = Math.max(...seconds) - recent;
+    const young = (_: number, i: number) => (seconds[i] as number) >= from;
+    const late = seconds.filter(young);
+    return late.length < 3 ? { seconds, values } : { seconds: late, values: values.filter(young) };
   }
 }
 

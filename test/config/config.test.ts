@@ -46,7 +46,7 @@ test('an empty file gives every setting its default, and starts no guard', async
   expect(config).toMatchObject({ trace: { enabled: true }, pressure: { windows: [10, 100, 1000] }, guard: undefined });
   const { guard } = await parseConfig('[guard]', 'f.toml');
   expect(guard).toMatchObject({ mode: 'dry_run', policy: { killsPerMinute: 10 } });
-  expect(guard?.policy.rules).toHaveLength(2);
+  expect(guard?.policy.rules).toHaveLength(3);
 });
 
 test('the JSON Schema accepts what the reader accepts', () => {
@@ -119,7 +119,7 @@ describe('refuses rules that cannot work', () => {
     ['when = ["available <= 100 %"]', 'these conditions always hold'],
     ['when = ["pressure.some.50ms > 10 %"]', 'the windows of [pressure] are 10ms, 100ms, 1000ms'],
     ['when = []', 'a list of at least 1'],
-    ['when = ["available < 5 %"]\non = "sytem"', 'expected "system", "containers", or the path'],
+    ['when = ["available < 5 %"]\non = "sytem"', 'expected "system", "containers", "limited", or the path'],
     ['when = ["available < 5 %"]\nnever = [{}]', 'expected at least one of comm'],
     ['when = ["available < 5 %"]\nnever = [{ oom_score_adj = "5..1" }]', 'a range from -1000 to 1000'],
     ['when = ["available < 5 %"]\nsteps = [{ do = "term" }]', 'expected "kill" after "term"'],

@@ -26,9 +26,9 @@ function put(usage: number, inactive: number): void {
 
 test('reads memory.stat again when usage has changed enough, or after enough time', () => {
   const usage = new CgroupUsage(cgroup, { movedBytes: 50, ageMs: 1000 });
-  expect(usage.read(0)).toEqual({ usageBytes: 1000, inactiveFileBytes: 100, usedBytes: 900, refreshed: true });
+  expect(usage.read(0)).toMatchObject({ usageBytes: 1000, inactiveFileBytes: 100, usedBytes: 900, refreshed: true });
   put(1050, 500);
-  expect(usage.read(10)).toEqual({ usageBytes: 1050, inactiveFileBytes: 100, usedBytes: 950, refreshed: false });
+  expect(usage.read(10)).toMatchObject({ usageBytes: 1050, inactiveFileBytes: 100, usedBytes: 950, refreshed: false });
   put(1051, 500);
   expect(usage.read(20)).toMatchObject({ usedBytes: 551, refreshed: true });
   put(1051, 600);
@@ -49,4 +49,15 @@ test('returns undefined for a removed cgroup', () => {
   cgroup.close();
   rmSync(join(root, 'a'), { recursive: true });
   expect(usage.read(0)).toBeUndefined();
+});
+
+test('reads memory.stat of a full cgroup more often, because there the usage does not change', () => {
+  const usage = new CgroupUsage(cgroup, { movedBytes: 50, ageMs: 1000, fullAgeMs: 50 });
+  put(1000, 500);
+  expect(usage.read(0, 1010)?.memory?.reclaimableBytes).toBe(500);
+  put(1000, 400);
+  expect(usage.read(50, 1010)?.memory?.reclaimableBytes).toBe(500);
+  expect(usage.read(51, 1010)?.memory?.reclaimableBytes).toBe(400);
+  put(1000, 300);
+  expect(usage.read(200, 2000)?.memory?.reclaimableBytes).toBe(400);
 });

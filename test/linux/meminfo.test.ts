@@ -10,6 +10,11 @@ AnonPages:        150000 kB
 Shmem:              8228 kB
 ShmemHugePages:     1111 kB
 SUnreclaim:        42000 kB
+KernelStack:        1000 kB
+PageTables:         2000 kB
+Percpu:             3000 kB
+Unevictable:         500 kB
+Hugetlb:            4096 kB
 `;
 const expected = {
   totalBytes: 24684012 * 1024,
@@ -20,6 +25,9 @@ const expected = {
   anonBytes: 150000 * 1024,
   shmemBytes: 8228 * 1024,
   slabUnreclaimableBytes: 42000 * 1024,
+  kernelBytes: 48000 * 1024,
+  unevictableBytes: 500 * 1024,
+  hugetlbBytes: 4096 * 1024,
 };
 
 test('returns sizes in bytes, whatever the order of the lines', () => {

@@ -153,7 +153,7 @@ function ruleOf(given: Map<string, string>, { memory, swap, machine }: Levels): 
 
 function commOf(source: string): Match {
   try {
-    return { text: `comm ${source}`, comm: new Pattern(source) };
+    return { text: `comm ${source}`, comm: new Pattern(source), shortName: true };
   } catch (error) {
     if (!(error instanceof PatternError)) throw error;
     throw new EarlyoomRefusal(

@@ -164,7 +164,8 @@ export class Standby {
   #rank(place: string, rule: Rule, cgroup: SampledCgroup | undefined, sample: Sample): void {
     const { policy, machine } = this.#options;
     const ranking = policy.rank(rule, cgroup, sample);
-    const [victim] = ranking.candidates;
+    const helps = policy.whyNoHelp({ rule, cgroup }, sample, ranking) === undefined;
+    const victim = helps ? ranking.candidates[0] : undefined;
     const kernelKills = machine.kernelKills();
     const before = this.#targets.get(place);
     if (before && victim && identity(before.victim.target) === identity(victim.target)) {

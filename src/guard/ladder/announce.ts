@@ -78,7 +78,9 @@ export class Announcer {
       because: readings,
       rank: rule.rank,
       victim: victim.target,
-      candidates: ranking.candidates.slice(0, MOST_CANDIDATES).map(({ members, ...candidate }) => candidate),
+      candidates: ranking.candidates
+        .slice(0, MOST_CANDIDATES)
+        .map(({ members, freesBytes, ...candidate }) => candidate),
       candidates_total: of,
       ...rejections(ranking),
       steps: rule.steps.map((step) => step.do),
@@ -131,8 +133,10 @@ export class Announcer {
     detail: string | null,
     { plan = null, times = 1, ranking = noRanking }: { plan?: string | null; times?: number; ranking?: Ranking } = {},
   ): void {
+    // Memory is short, and the guard cannot do anything about it: a person has to.
+    const severity = reason === 'no_help' ? 'critical' : 'warning';
     this.#emit({
-      ...this.#stamp.envelope('warning', skipMessage(fired, reason, detail)),
+      ...this.#stamp.envelope(severity, skipMessage(fired, reason, detail)),
       type: 'guard.skipped',
       plan_id: plan,
       mode: this.mode,

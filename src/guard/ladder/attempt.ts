@@ -4,10 +4,13 @@
  */
 import type { GuardActionOutcome, GuardResult, GuardStep } from '../../model/guard.ts';
 import type { Sample } from '../../model/sample.ts';
-import type { Decision, Policy } from '../rules/decide.ts';
+import { type Decision, type Policy, placeOf } from '../rules/decide.ts';
 import type { Announcer, Plan } from './announce.ts';
 import type { MachineView } from './machine-view.ts';
 import { Measurement } from './measurement.ts';
+
+/** A kill that frees less than this share of what its victim held has not helped. */
+const LEAST_FREED = 0.25;
 
 export type Choice = Extract<Decision, { kind: 'kill' }>;
 
@@ -90,6 +93,7 @@ export class Attempt {
     const back = await this.measured.memoryBack(this.#context.signal);
     await releasing;
     const kernelToo = this.measured.kernelKilled();
+    if (back === undefined && !this.#context.signal.aborted) this.#noteDisappointment();
     const since = this.#signalNs;
     if (since === undefined) {
       const found = { kernel_killed_too: kernelToo };
@@ -102,6 +106,16 @@ export class Attempt {
       signal_to_exit_ns: Number(exitNs - since),
       signal_to_memory_back_ns: back === undefined ? null : Number(back - since),
     });
+  }
+
+  /** The victim is gone, and memory is still short. */
+  #noteDisappointment(): void {
+    const { policy, machine } = this.#context;
+    const { fired, victim } = this.choice;
+    const { rss_bytes, swap_bytes } = victim.target;
+    const freed = this.measured.freedBytes();
+    if (freed === null || freed >= LEAST_FREED * (rss_bytes + swap_bytes)) return;
+    policy.disappointed(placeOf(fired), machine.levels().mono_ms);
   }
 
   #figures(): Partial<GuardResult> {

@@ -95,6 +95,7 @@ export function statusMessage(part: GuardPart, state: GuardStatus['state'], erro
 const skipReasons: Record<GuardSkipReason, string> = {
   recovered: 'memory is no longer short',
   no_candidate: 'no process may be killed',
+  no_help: 'killing would not help',
   being_freed: 'a process is exiting, and its memory will be free soon',
   budget: 'the limit of kills per minute is reached',
   cool_down: 'the rule is in its cool-down after its last steps',

@@ -122,7 +122,7 @@ export class Response {
         const { waitsFor } = steps[move.step.do];
         if (waitsFor === 'nothing') continue; // the last snapshot is still valid after this step
         now = this.#look(victim);
-        if (waitsFor === 'itself') ladder.hurry(now.sample.mono_ms);
+        if (waitsFor === 'itself') ladder.hurry();
       }
     }
     tools.undo();
@@ -167,8 +167,9 @@ export class Response {
       default: {
         tools.undo();
         const stuck = await diagnose(victim.lead.pid);
-        // A victim whose memory still shrinks is exiting slowly, and the next decision waits for it.
-        if (!stuck.memory_falling) policy.stuck(victim.candidate.target, now);
+        // A victim that was not sent SIGKILL is chosen again: SIGTERM may be ignored, and another process would be killed
+        // in its place. A victim whose memory still shrinks is exiting slowly, and the next decision waits for it.
+        if (outcome === 'stuck' && !stuck.memory_falling) policy.stuck(victim.candidate.target, now);
         this.#attempt.result('survived', { stuck });
       }
     }

@@ -2,10 +2,13 @@
  * Decides from a sample which rules fire, and for each of them either which victim to kill or why the guard does
  * nothing. It does no I/O: it uses only the samples, their times and its own memory of earlier ones.
  */
-import type { GuardSkipReason, GuardTarget } from '../../model/guard.ts';
+import type { GuardRejectionReason, GuardSkipReason, GuardTarget } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { isWithin } from '../../text/cgroup-path.ts';
+import { printable } from '../../text/printable.ts';
 import { Detectors, type Fired } from './detect.ts';
+import { whyNoHelp } from './help.ts';
+import { ObservedClock } from './observed-clock.ts';
 import { identity, type Protection, type Rejected, rejection, type Self, sparesItsGroup } from './protect.ts';
 import { type Candidate, type Ranking, rankCandidates } from './rank.ts';
 import type { PolicyOptions, Rule } from './rule.ts';
@@ -26,18 +29,23 @@ export class Policy {
   readonly options: PolicyOptions;
   readonly #self: Self;
   readonly #detectors: Detectors;
+  readonly #clock: ObservedClock;
   /** Times of the kills in the last minute (ms). */
   #kills: number[] = [];
-  /** When a process was first seen dying (ms), by its identity. */
+  /** When a process was first seen dying, by `#clock` (ms), by its identity. */
   #dyingSince = new Map<string, number>();
   readonly #stuck = new Map<string, number>();
   /** When the cool-down of a rule at a place ends (ms). */
   readonly #resting = new Map<Rule, Map<string, number>>();
+  /** Until when kills at a place count as no help (ms), because the last one freed far less than its victim held. */
+  readonly #disappointed = new Map<string, number>();
 
-  constructor(options: PolicyOptions, self: Self) {
+  /** @param mostGapMs the longest interval between two samples that counts in full: see ObservedClock */
+  constructor(options: PolicyOptions, self: Self, mostGapMs?: number) {
     this.options = options;
     this.#self = self;
-    this.#detectors = new Detectors(options.rules);
+    this.#detectors = new Detectors(options.rules, mostGapMs);
+    this.#clock = new ObservedClock(mostGapMs);
   }
 
   /**
@@ -45,6 +53,7 @@ export class Policy {
    * sample.
    */
   update(sample: Sample): Fired[] {
+    this.#clock.advance(sample.mono_ms);
     return this.#detectors.update(sample);
   }
 
@@ -65,7 +74,9 @@ export class Policy {
 
     const ranking = ranked ?? this.rank(fired.rule, fired.cgroup, sample);
     const [victim] = ranking.candidates;
-    if (!victim) return skip('no_candidate', `${ranking.rejected.length} were rejected`, ranking);
+    if (!victim) return skip('no_candidate', whyNobody(ranking), ranking);
+    const noHelp = this.whyNoHelp(fired, sample, ranking);
+    if (noHelp !== undefined) return skip('no_help', noHelp, ranking);
     this.#kills = this.#kills.filter((at) => at > now - BUDGET_WINDOW_MS);
     const { killsPerMinute } = this.options;
     if (this.#kills.length >= killsPerMinute) {
@@ -92,6 +103,22 @@ export class Policy {
   /** Records that the target did not exit: for a minute, no rule chooses it again. */
   stuck(target: Pick<GuardTarget, 'pid' | 'start_ticks'>, now: number): void {
     this.#stuck.set(identity(target), now + BUDGET_WINDOW_MS);
+  }
+
+  /**
+   * Records that a kill at a place has freed far less than its victim held. While most of the memory there is not that of
+   * processes, no other process is killed for a minute.
+   */
+  disappointed(place: string, now: number): void {
+    this.#disappointed.set(place, now + BUDGET_WINDOW_MS);
+  }
+
+  /** Why a kill of the first candidate would not help; undefined: it may help. */
+  whyNoHelp({ rule, cgroup }: Pick<Fired, 'rule' | 'cgroup'>, sample: Sample, ranking: Ranking): string | undefined {
+    const [victim] = ranking.candidates;
+    const all = ranking.candidates.reduce((sum, { freesBytes }) => sum + freesBytes, 0);
+    const disappointed = (this.#disappointed.get(placeOf({ cgroup })) ?? 0) > sample.mono_ms;
+    return victim && whyNoHelp(rule, sample, cgroup, { frees: victim.freesBytes, all, disappointed });
   }
 
   /** The candidates of a rule at a place, whether or not it fires. */
@@ -125,7 +152,8 @@ export class Policy {
   }
 
   /** The largest process that is dying in the cgroup or system where memory is short, and that is not stuck. */
-  #dying({ cgroup }: Fired, { processes, mono_ms: now }: Sample): SampledProcess | undefined {
+  #dying({ cgroup }: Fired, { processes }: Sample): SampledProcess | undefined {
+    const now = this.#clock.ms;
     const dying = (processes ?? []).filter((process) => process.dying && !process.kernel_thread);
     this.#dyingSince = new Map(dying.map((one) => [identity(one), this.#dyingSince.get(identity(one)) ?? now]));
     const hopeful = dying.filter(
@@ -140,3 +168,36 @@ export class Policy {
 
 /** The place where a rule fired: the path of the cgroup, or "" for the system. */
 export const placeOf = ({ cgroup }: Pick<Fired, 'cgroup'>) => cgroup?.path ?? '';
+
+/** Why no process may be killed: how many were rejected for each reason, with the largest of them. */
+function whyNobody({ rejected }: Ranking): string | null {
+  const byReason = Map.groupBy(
+    rejected.filter(({ reason }) => reason !== 'kernel_thread'),
+    ({ reason }) => reason,
+  );
+  if (byReason.size === 0) return 'no process is there';
+  const groups = [...byReason].sort(([, a], [, b]) => b.length - a.length);
+  const told = groups.map(([reason, [first, ...others]]) => {
+    const why = first?.detail ? `${rejectionWords[reason]}: ${first.detail}` : rejectionWords[reason];
+    const more = others.length === 0 ? '' : `, and ${others.length} more`;
+    return `${printable(first?.comm ?? '?')} (pid ${first?.pid}${more}) ${why}`;
+  });
+  return told.join('; ');
+}
+
+/** The reason of a rejection as the end of a sentence about the process. */
+export const rejectionWords: Record<GuardRejectionReason, string> = {
+  init: 'is init',
+  kernel_thread: 'is a kernel thread',
+  self: 'is the guard',
+  ancestor: 'is an ancestor of the guard',
+  spared: 'is spared',
+  protected: 'is protected',
+  never: 'is excluded by the rule',
+  omitted: 'is omitted',
+  too_small: 'is too small',
+  shared: 'shares its memory',
+  dying: 'is already exiting',
+  stuck: 'is stuck',
+  holds_protected: 'has a protected process in its group',
+};

@@ -1,11 +1,13 @@
 /**
  * Finds the rules that fire. A rule fires at a place (the system or a cgroup) when each of its detectors has been true
- * there for the detector's time. Places and rules are independent of each other.
+ * there for the detector's time. Time in which the guard did not sample, because it was stopped, does not count. Places
+ * and rules are independent of each other.
  */
 import type { GuardReading } from '../../model/guard.ts';
 import type { Sample, SampledCgroup } from '../../model/sample.ts';
 import { globMatch } from '../../text/glob.ts';
-import { measure } from './metric.ts';
+import { lacksSwap, measure } from './metric.ts';
+import { ObservedClock } from './observed-clock.ts';
 import type { Detector, Place, Rule } from './rule.ts';
 
 /** A rule that fires, with its place and the values of its detectors. */
@@ -18,20 +20,24 @@ export interface Fired {
 
 export class Detectors {
   readonly #rules: readonly Rule[];
-  /** When a detector became true at a place (ms). An entry exists only while the detector is true. */
+  readonly #clock: ObservedClock;
+  /** When a detector became true at a place, by `#clock` (ms). An entry exists only while the detector is true. */
   readonly #since = new Map<Detector, Map<string, number>>();
 
-  constructor(rules: readonly Rule[]) {
+  /** @param mostGapMs see ObservedClock */
+  constructor(rules: readonly Rule[], mostGapMs?: number) {
     this.#rules = rules;
+    this.#clock = new ObservedClock(mostGapMs);
   }
 
   /** Updates the time of every detector. @returns the rules that fire, in the order of the configuration */
   update(sample: Sample): Fired[] {
     const fired: Fired[] = [];
+    this.#clock.advance(sample.mono_ms);
     for (const rule of this.#rules) {
       for (const cgroup of placesOf(rule.on, sample)) {
         const readings = rule.when.map((detector) => this.#read(detector, sample, cgroup));
-        if (readings.every(({ fires }) => fires)) {
+        if (together(readings.map(({ fires }) => fires))) {
           fired.push({ rule, cgroup, readings: readings.map(({ reading }) => reading) });
         }
       }
@@ -47,16 +53,18 @@ export class Detectors {
     const place = cgroup?.path ?? '';
     let held = 0;
     if (value !== null && compare(value, detector)) {
-      const since = times.get(place) ?? sample.mono_ms;
+      const since = times.get(place) ?? this.#clock.ms;
       times.set(place, since);
-      held = sample.mono_ms - since;
+      held = this.#clock.ms - since;
     } else {
       times.delete(place);
     }
     const { text, limit, unit, forMs } = detector;
     return {
       reading: { detector: text, value, limit, unit, held_ns: Math.round(held * 1e6) },
-      fires: times.has(place) && held >= forMs,
+      fires: lacksSwap(detector, sample.system, cgroup)
+        ? ('as the others' as const)
+        : times.has(place) && held >= forMs,
     };
   }
 
@@ -73,11 +81,19 @@ export class Detectors {
 
 /** Whether all these detectors are true now, regardless of how long. An empty list gives true. */
 export function holdNow(detectors: readonly Detector[], sample: Sample, cgroup: SampledCgroup | undefined): boolean {
-  return detectors.every((detector) => {
-    const value = measure(detector, sample.system, cgroup);
-    return value !== null && compare(value, detector);
-  });
+  if (detectors.length === 0) return true;
+  return together(
+    detectors.map((detector) => {
+      if (lacksSwap(detector, sample.system, cgroup)) return 'as the others';
+      const value = measure(detector, sample.system, cgroup);
+      return value !== null && compare(value, detector);
+    }),
+  );
 }
+
+/** Whether detectors hold together: all of those that can be judged here, and at least one. */
+export const together = (verdicts: readonly (boolean | 'as the others')[]): boolean =>
+  verdicts.includes(true) && !verdicts.includes(false);
 
 function compare(value: number, { operator, limit }: Detector): boolean {
   switch (operator) {
@@ -98,12 +114,14 @@ export function placesOf(on: readonly Place[], { cgroups }: Sample): (SampledCgr
   return on.some(({ kind }) => kind === 'system') ? [undefined, ...chosen] : chosen;
 }
 
-function isAt(place: Place, { path, container }: SampledCgroup): boolean {
+function isAt(place: Place, { path, container, limit_bytes }: SampledCgroup): boolean {
   switch (place.kind) {
     case 'system':
       return false;
     case 'containers':
       return container !== null;
+    case 'limited':
+      return limit_bytes !== null;
     case 'cgroup':
       return globMatch(place.glob, path);
   }

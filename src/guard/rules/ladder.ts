@@ -6,10 +6,12 @@
  * are true.
  */
 import { steps } from '../steps/steps.ts';
+import { ObservedClock } from './observed-clock.ts';
 import type { Detector, Step } from './rule.ts';
 
 /** The state of the shortage and of the victim in the last sample. */
 export interface Situation {
+  /** The time of the sample. */
   nowMs: number;
   /** The state of the victim, from its pidfd and from /proc. */
   victim: 'alive' | 'dying' | 'gone';
@@ -36,23 +38,28 @@ const DYING_SAMPLE_MS = 200;
 
 export class Ladder {
   readonly #steps: readonly Step[];
+  readonly #clock: ObservedClock;
   #next = 0;
+  /** The end of the current step's waiting time, by `#clock` (ms). */
   #until = 0;
   #dyingSince: number | undefined;
   /** The strongest signal that was sent to the victim; undefined: none was sent. */
   #sent: 'SIGTERM' | 'SIGKILL' | undefined;
 
-  constructor(steps: readonly Step[]) {
+  /** @param mostGapMs the longest interval between two samples that counts in full: see ObservedClock */
+  constructor(steps: readonly Step[], mostGapMs?: number) {
     this.#steps = steps;
+    this.#clock = new ObservedClock(mostGapMs);
   }
 
   /** Ends the waiting time of the current step, so that the next step can be taken. */
-  hurry(nowMs: number): void {
-    this.#until = Math.min(this.#until, nowMs);
+  hurry(): void {
+    this.#until = Math.min(this.#until, this.#clock.ms);
   }
 
   move(situation: Situation): Move {
-    const { nowMs, victim } = situation;
+    const { victim } = situation;
+    const nowMs = this.#clock.advance(situation.nowMs);
     if (victim === 'gone') return { kind: 'end', outcome: 'gone' };
     if (victim === 'dying') {
       this.#dyingSince ??= nowMs;

@@ -2,11 +2,19 @@ import type { SampledProcess } from '../../model/sample.ts';
 import { globMatch } from '../../text/glob.ts';
 import type { Match } from './rule.ts';
 
-/** Whether a process meets all conditions of `match`. */
-export function matches(match: Match, process: SampledProcess): boolean {
+/** The kernel truncates names to this many bytes (TASK_COMM_LEN − 1). */
+const SHORT_BYTES = 15;
+
+/**
+ * Whether a process meets all conditions of `match`.
+ *
+ * @param spares whether the match makes the process less likely to be killed. Every user can choose the arguments of a
+ *   process, so a whole name that only the arguments have does not count then
+ */
+export function matches(match: Match, process: SampledProcess, spares: boolean): boolean {
   const { comm, exe, cmdline, uid, oomScoreAdj: adj, cgroup, systemdUnit, container } = match;
   return (
-    (!comm || comm.test(process.comm)) &&
+    (!comm || namesOf(process, match, spares).some((name) => comm.test(name))) &&
     (!exe || (process.exe !== null && exe.test(process.exe))) &&
     (!cmdline || (process.cmdline !== null && cmdline.test(process.cmdline))) &&
     (uid === undefined || process.uid === uid) &&
@@ -15,6 +23,35 @@ export function matches(match: Match, process: SampledProcess): boolean {
     glob(systemdUnit, process.unit) &&
     glob(container, process.container && (process.container.name ?? process.container.id))
   );
+}
+
+function namesOf(process: SampledProcess, { shortName }: Match, spares: boolean): string[] {
+  if (shortName) return [process.comm];
+  const { byProgram, byArguments } = wholeNames(process);
+  return [process.comm, ...byProgram, ...(spares ? [] : byArguments)];
+}
+
+/** Whether the kernel may have truncated the name of a process. */
+export const isTruncated = (comm: string) => Buffer.byteLength(comm) >= SHORT_BYTES;
+
+/**
+ * The whole names of a process whose name the kernel has truncated: of its program, and of its first two arguments, the
+ * second of which is the script where an interpreter runs one. Empty: the name is not truncated, or these have another
+ * name.
+ */
+export function wholeNames({ comm, exe, cmdline }: Pick<SampledProcess, 'comm' | 'exe' | 'cmdline'>): {
+  byProgram: string[];
+  byArguments: string[];
+} {
+  if (!isTruncated(comm)) return { byProgram: [], byArguments: [] };
+  const whole = (path: string) => {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    return name !== comm && name.startsWith(comm) ? [name] : [];
+  };
+  return {
+    byProgram: whole((exe ?? '').replace(/ \(deleted\)$/, '')),
+    byArguments: (cmdline ?? '').split(' ', 2).flatMap(whole),
+  };
 }
 
 const glob = (pattern: string | undefined, text: string | null) =>

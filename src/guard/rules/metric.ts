@@ -31,7 +31,8 @@ function ofSystem(metric: Metric, percent: boolean, system: SampledSystem): numb
     case 'available':
       return percent ? share(available, available + anon_bytes) : available;
     case 'swap_free':
-      return percent ? (share(swap_free_bytes, swap_total_bytes) ?? 0) : swap_free_bytes;
+      if (swap_total_bytes === 0) return null;
+      return percent ? share(swap_free_bytes, swap_total_bytes) : swap_free_bytes;
     case 'usage':
       return percent ? share(total_bytes - available, total_bytes) : total_bytes - available;
     case 'exhausted_in':
@@ -42,25 +43,51 @@ function ofSystem(metric: Metric, percent: boolean, system: SampledSystem): numb
 }
 
 function ofCgroup(metric: Metric, percent: boolean, cgroup: SampledCgroup, system: SampledSystem): number | null {
-  const { usage_bytes, inactive_file_bytes, limit_bytes: limit } = cgroup;
-  const used = Math.max(0, usage_bytes - inactive_file_bytes);
+  const { limit_bytes: limit } = cgroup;
+  const used = usedBytes(cgroup);
   switch (metric.name) {
     case 'available':
-      if (limit === null) return null;
+      if (limit === null || used === null) return null;
       return percent ? share(limit - used, limit) : limit - used;
     case 'usage':
-      if (!percent) return used;
+      if (!percent || used === null) return used;
       return limit === null ? null : share(used, limit);
     case 'swap_free': {
       const { swap_limit_bytes: most, swap_bytes } = cgroup;
       if (most === null || swap_bytes === null) return ofSystem(metric, percent, system);
-      return percent ? (share(most - swap_bytes, most) ?? 0) : most - swap_bytes;
+      if (swapTotal(system, cgroup) === 0) return null;
+      const free = Math.min(Math.max(0, most - swap_bytes), system.swap_free_bytes);
+      return percent ? share(free, Math.min(most, system.swap_total_bytes)) : free;
     }
     case 'exhausted_in':
-      return limit === null ? null : seconds(limit - used, cgroup.growth_bytes_per_second);
+      return limit === null || used === null ? null : seconds(limit - used, cgroup.growth_bytes_per_second);
     default:
       return ofEither(metric, cgroup);
   }
+}
+
+/** The usage of a cgroup without what the kernel reclaims before it kills. null: unknown. */
+export function usedBytes({ usage_bytes, reclaimable_bytes, inactive_file_bytes }: SampledCgroup): number | null {
+  const reclaimable = reclaimable_bytes === undefined ? inactive_file_bytes : reclaimable_bytes;
+  return reclaimable === null ? null : Math.max(0, usage_bytes - reclaimable);
+}
+
+/** How much swap the system has, or the cgroup may use. */
+function swapTotal({ swap_total_bytes }: SampledSystem, cgroup: SampledCgroup | undefined): number {
+  return Math.min(cgroup?.swap_limit_bytes ?? Number.POSITIVE_INFINITY, swap_total_bytes);
+}
+
+/**
+ * Whether a detector asks for little free swap where there is no swap. Such a detector leaves the decision to the other
+ * detectors of its rule: alone it never holds.
+ */
+export function lacksSwap(
+  { metric, operator, place }: Detector,
+  system: SampledSystem,
+  cgroup: SampledCgroup | undefined,
+): boolean {
+  const isBelow = operator === '<' || operator === '<=';
+  return metric.name === 'swap_free' && isBelow && swapTotal(system, place === 'system' ? undefined : cgroup) === 0;
 }
 
 function ofEither(

@@ -3,8 +3,8 @@
  * assumes that processes fill at most 6 GB/s of memory and 800 MB/s of swap.
  */
 import type { Sample, SampledCgroup } from '../../model/sample.ts';
-import { placesOf } from './detect.ts';
-import { exhaustedInSeconds, measure } from './metric.ts';
+import { placesOf, together } from './detect.ts';
+import { exhaustedInSeconds, lacksSwap, measure, usedBytes } from './metric.ts';
 import type { Detector, PolicyOptions, Rule } from './rule.ts';
 
 const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
@@ -33,6 +33,7 @@ export function nextSampleMs({ rules }: PolicyOptions, sample: Sample): number {
  * The shortest time after which a rule may fire (ms). All of its detectors must be true, so the latest of them decides.
  */
 export function headroomMs({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): number {
+  if (when.every((detector) => lacksSwap(detector, sample.system, cgroup))) return SLOWEST_MS; // it never fires
   return Math.max(...when.map((detector) => untilMs(detector, sample, cgroup)));
 }
 
@@ -61,7 +62,8 @@ export function isShrinking({ system }: Sample, cgroup: SampledCgroup | undefine
  * @param times the factor, by default 2
  */
 export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined, times = 2): boolean {
-  return when.every((detector) => {
+  const verdicts = when.map((detector) => {
+    if (lacksSwap(detector, sample.system, cgroup)) return 'as the others';
     const value = measure(detector, sample.system, cgroup);
     if (value === null) return false;
     const { operator, limit, metric, unit } = detector;
@@ -69,11 +71,14 @@ export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | u
     if (metric.name === 'usage' && unit === 'percent') return 100 - value <= times * (100 - limit);
     return value >= limit / times;
   });
+  return together(verdicts);
 }
 
 function untilMs(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined): number {
   const { name } = detector.metric;
+  if (name === 'exhausted_in') return untilExhaustedMs(detector, sample, cgroup);
   if (name !== 'available' && name !== 'swap_free' && name !== 'usage') return STEADY_MS;
+  if (lacksSwap(detector, sample.system, cgroup)) return 0;
   const value = measure(detector, sample.system, cgroup);
   if (value === null) return SLOWEST_MS;
   const away = name === 'usage' ? detector.limit - value : value - detector.limit;
@@ -85,4 +90,19 @@ function untilMs(detector: Detector, sample: Sample, cgroup: SampledCgroup | und
       : (cgroup?.limit_bytes ?? system.available_bytes + system.anon_bytes);
   const bytes = detector.unit === 'percent' ? (away / 100) * whole : away;
   return bytes / FILL_BYTES_PER_MS[name === 'swap_free' ? 'swap_free' : 'available'];
+}
+
+/**
+ * Growth may begin at any time. Until it has been measured, it is assumed that the memory of a whole cgroup, or of the
+ * system, is not filled within a second.
+ */
+function untilExhaustedMs(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined): number {
+  const { system } = sample;
+  const seconds = measure(detector, system, cgroup);
+  if (seconds !== null) return Math.max(0, (1000 * (seconds - detector.limit)) / 2);
+  const used = cgroup && usedBytes(cgroup);
+  const left = cgroup
+    ? 1 - (used ?? 0) / (cgroup.limit_bytes ?? Number.POSITIVE_INFINITY)
+    : system.available_bytes / system.total_bytes;
+  return Math.max(STEADY_MS, Math.min(SLOWEST_MS, 1000 * left));
 }

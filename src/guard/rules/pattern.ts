@@ -40,6 +40,33 @@ export class Pattern {
     return this.#program.length;
   }
 
+  /**
+   * The length of the shortest text that the pattern may match. Infinity: it matches no text, as `a^b`, because `^` and
+   * `$` are in the wrong places. A set of characters counts as if it had at least one.
+   */
+  get leastLength(): number {
+    const seen = new Set<string>();
+    let now = [{ at: this.#entry, inside: false, ended: false }];
+    for (let length = 0, next: typeof now = []; now.length > 0; length++, now = next, next = []) {
+      for (const state of now) {
+        const { at, inside, ended } = state;
+        const key = `${at} ${inside} ${ended}`;
+        const instruction = this.#program[at];
+        if (seen.has(key) || !instruction) continue;
+        seen.add(key);
+        if (instruction.op === 'match') return length;
+        if (instruction.op === 'split') now.push({ ...state, at: instruction.a }, { ...state, at: instruction.b });
+        else if (instruction.op === 'edge' && instruction.start && !inside)
+          now.push({ ...state, at: instruction.next });
+        else if (instruction.op === 'edge' && !instruction.start)
+          now.push({ at: instruction.next, inside, ended: true });
+        else if (instruction.op === 'one' && !ended) next.push({ at: instruction.next, inside: true, ended });
+      }
+      if (length === 0) next.push({ at: this.#entry, inside: true, ended: false }); // the match begins later
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
   /** Whether the pattern is anywhere in `text`. The time is proportional to the length of the text, whatever both contain. */
   test(text: string): boolean {
     let position = this.#first;

@@ -34,9 +34,9 @@ export function rejection(process: SampledProcess, rule: Rule, protection: Prote
   if (process.pid === self.pid) return because('self');
   if (self.ancestors.has(process.pid)) return because('ancestor');
   if (process.oom_score_adj === -1000) return because('spared', 'oom_score_adj -1000');
-  const protectedBy = protection.protect.find((match) => matches(match, process));
+  const protectedBy = protection.protect.find((match) => matches(match, process, true));
   if (protectedBy) return because('protected', protectedBy.text);
-  const never = rule.never.find((match) => matches(match, process));
+  const never = rule.never.find((match) => matches(match, process, true));
   if (never) return because('never', never.text);
   const omit = omittedBy(process.cgroup, protection.cgroups);
   if (omit !== undefined) return because('omitted', `user.oomd_omit on ${omit}`);
@@ -47,7 +47,7 @@ export function rejection(process: SampledProcess, rule: Rule, protection: Prote
 
 /** Whether a process rejected for this reason also protects the cgroup or process group that it is in. */
 export function sparesItsGroup(reason: GuardRejectionReason): boolean {
-  return reason !== 'dying' && reason !== 'stuck' && reason !== 'too_small';
+  return reason !== 'dying' && reason !== 'stuck' && reason !== 'too_small' && reason !== 'shared';
 }
 
 export const identity = ({ pid, start_ticks }: Pick<SampledProcess, 'pid' | 'start_ticks'>) => `${pid}:${start_ticks}`;

@@ -5,6 +5,8 @@
 import type { GuardCandidate, GuardRejection } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { isWithin } from '../../text/cgroup-path.ts';
+import { formatBytes } from '../../text/format.ts';
+import { neededBytes, Sharing } from './help.ts';
 import { type Protection, type Rejected, rejection, sparesItsGroup } from './protect.ts';
 import type { Rule } from './rule.ts';
 import { scoreOf } from './score.ts';
@@ -13,6 +15,8 @@ import { heldBytes, membersOf, type Place, stormsIn, type Unit, unitOf } from '.
 export interface Candidate extends GuardCandidate {
   /** All processes that would be killed together. The first is the one by which the candidate was chosen. */
   members: SampledProcess[];
+  /** How much memory would end with them: what they hold, without what other processes use as well. */
+  freesBytes: number;
 }
 
 export interface Ranking {
@@ -32,6 +36,8 @@ export function rankCandidates(
   const place = { cgroup, cgroups: protection.cgroups };
   const inside = all.filter((process) => !cgroup || isWithin(process.cgroup, cgroup.path));
   const verdicts = new Map(all.map((process) => [process, rejection(process, rule, protection)]));
+  const sharing = new Sharing(inside, cgroup ? cgroup.use : sample.system.use);
+  const context = { rule, sample, place, sharing };
   const storms = rule.unit === 'process' ? stormsIn(inside, sample) : new Map<number, SampledProcess[]>();
   const candidates: Candidate[] = [];
   const rejected: GuardRejection[] = [];
@@ -43,7 +49,7 @@ export function rankCandidates(
       const unit = unitOf(process, rule, place, storms);
       verdict = judged.get(unit.key);
       if (!verdict) {
-        verdict = judge(membersOf(process, unit, all), unit, verdicts, { rule, sample, place });
+        verdict = judge(membersOf(process, unit, all), unit, verdicts, context);
         judged.set(unit.key, verdict);
         if ('members' in verdict) candidates.push(verdict);
       }
@@ -57,7 +63,7 @@ function judge(
   members: readonly SampledProcess[],
   unit: Unit,
   verdicts: ReadonlyMap<SampledProcess, Rejected | undefined>,
-  context: { rule: Rule; sample: Sample; place: Place },
+  context: { rule: Rule; sample: Sample; place: Place; sharing: Sharing },
 ): Candidate | Rejected {
   for (const member of members) {
     const verdict = verdicts.get(member);
@@ -70,9 +76,29 @@ function judge(
   const live = members.filter((member) => !verdicts.get(member)).sort(unit.storm ? byAge : bySize);
   const scored = scoreOf(live, unit, context);
   const bytes = scored.target.rss_bytes + scored.target.swap_bytes;
-  const { minBytes, minPoints } = context.rule;
-  if (bytes >= minBytes && scored.score >= minPoints) return { ...scored, members: live };
-  return { reason: 'too_small', detail: `${bytes} bytes, ${scored.score} points` };
+  const { rule, sample, place, sharing } = context;
+  const least = leastBytes(rule, sample, place.cgroup);
+  if (bytes < least || scored.score < rule.minPoints) {
+    const small = bytes < least ? `${formatBytes(bytes)}, less than ${formatBytes(least)}` : `${scored.score} points`;
+    return { reason: 'too_small', detail: small };
+  }
+  const freesBytes = sharing.freedBy(live);
+  const needed = neededBytes(rule, sample, place.cgroup) ?? bytes / 2;
+  if (freesBytes < bytes / 2 && freesBytes < needed) {
+    return { reason: 'shared', detail: `${formatBytes(bytes - freesBytes)} of ${formatBytes(bytes)} would stay` };
+  }
+  return { ...scored, members: live, freesBytes };
+}
+
+/** The smallest process that a rule without a size of its own chooses. */
+const LEAST_BYTES = 16 * 2 ** 20;
+/** In a small cgroup, the smallest process is this share of the limit. */
+const LEAST_SHARE = 0.05;
+
+/** Processes that hold less than this are not candidates. */
+export function leastBytes({ minBytes }: Rule, { system }: Sample, cgroup: SampledCgroup | undefined): number {
+  if (minBytes !== undefined) return minBytes;
+  return Math.min(LEAST_BYTES, LEAST_SHARE * (cgroup?.limit_bytes ?? system.total_bytes));
 }
 
 /** By score; candidates with equal scores by size, then by the higher pid. */

@@ -9,10 +9,13 @@ import type { Pattern } from './pattern.ts';
 export type Metric =
   /**
    * System: MemAvailable, in percent of MemAvailable + AnonPages, as earlyoom counts since 1.8: a kill does not free
-   * files on a tmpfs. Cgroup: limit - usage + inactive files, in percent of the limit.
+   * files on a tmpfs. Cgroup: limit - usage + what the kernel reclaims before it kills, in percent of the limit.
    */
   | { name: 'available' }
-  /** SwapFree, in percent of SwapTotal; 0 where there is no swap. */
+  /**
+   * SwapFree, in percent of SwapTotal. Cgroup: what its limit and the system leave it. Unknown where there is no swap: see
+   * `lacksSwap()` in metric.ts.
+   */
   | { name: 'swap_free' }
   /** The opposite of `available`, in percent of MemTotal or of the limit. */
   | { name: 'usage' }
@@ -43,14 +46,21 @@ export interface Detector {
   forMs: number;
 }
 
-/** The places that a rule watches. The rule fires for each cgroup independently. */
-export type Place = { kind: 'system' } | { kind: 'containers' } | { kind: 'cgroup'; glob: string };
+/** The places that a rule watches. The rule fires for each cgroup independently. `limited`: cgroups with a limit. */
+export type Place =
+  | { kind: 'system' }
+  | { kind: 'containers' }
+  | { kind: 'limited' }
+  | { kind: 'cgroup'; glob: string };
 
 /** Matches a process that meets all of these conditions. A condition on a value that cannot be read is not met. */
 export interface Match {
   /** The conditions as text for messages: `comm ^chrome$`. */
   text: string;
+  /** The name: the kernel's of 15 bytes, or the whole one where the kernel has truncated it. */
   comm?: Pattern;
+  /** Compare `comm` with the kernel's name of 15 bytes only. */
+  shortName?: true;
   exe?: Pattern;
   cmdline?: Pattern;
   uid?: number;
@@ -90,9 +100,9 @@ export interface Rule {
   unit: GuardUnit;
   /**
    * Processes that hold less memory, resident and swapped together, are never chosen, because killing them would not
-   * help.
+   * help. undefined: 16 MiB, or less in a small cgroup (see `leastBytes()` in rank.ts).
    */
-  minBytes: number;
+  minBytes: number | undefined;
   /** Candidates with fewer points, preferences included, are never chosen. */
   minPoints: number;
   preferences: Preference[];

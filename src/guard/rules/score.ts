@@ -104,7 +104,7 @@ function movesOf(
   { cgroups }: Place,
 ): { by: number; text: string }[] {
   const moves = preferences
-    .filter(({ match }) => members.some((member) => matches(match, member)))
+    .filter(({ match, points }) => members.some((member) => matches(match, member, points < 0)))
     .map(({ match, points: by }) => ({ by, text: `${by > 0 ? 'prefer' : 'avoid'} ${match.text}` }));
   const avoided = nearestAncestor(path, (at) => cgroups.get(at)?.preference === 'avoid');
   return avoided === undefined ? moves : [...moves, { by: AVOID_POINTS, text: `user.oomd_avoid on ${avoided}` }];

@@ -6,12 +6,13 @@ import { ownerOf } from '../../containers/container-path.ts';
 import { pidsIn, processFiles } from '../../linux/process-reader.ts';
 import type { SampledProcess } from '../../model/sample.ts';
 import { GrowthWindow } from '../../series/growth.ts';
+import { isTruncated } from '../rules/match.ts';
 
 export interface ProcessTableOptions {
   proc?: string;
-  /** Read the command line, which only some rules need. */
-  cmdline?: boolean;
-  exe?: boolean;
+  /** Read the command line, which only some rules need; `truncated`: of processes whose name the kernel has truncated. */
+  cmdline?: boolean | 'truncated';
+  exe?: boolean | 'truncated';
   oomScore?: boolean;
 }
 
@@ -86,6 +87,7 @@ export class ProcessTable {
       kernel_thread: stat.kernelThread,
       rss_bytes: stat.rssBytes,
       swap_bytes: before?.swap_bytes ?? 0,
+      shmem_bytes: before?.shmem_bytes ?? 0,
       page_tables_bytes: before?.page_tables_bytes ?? 0,
       oom_score: before?.oom_score ?? null,
       oom_score_adj: before?.oom_score_adj ?? 0,
@@ -113,6 +115,7 @@ export class ProcessTable {
       sample.uid = status.uid;
       sample.swap_bytes = status.swapBytes;
       sample.page_tables_bytes = status.pageTablesBytes;
+      sample.shmem_bytes = status.shmemBytes;
       if (status.hasMemory) sample.rss_bytes = status.rssBytes;
       sample.dying ||= status.killPending;
     }
@@ -122,10 +125,11 @@ export class ProcessTable {
     if (found && found.cgroup !== sample.cgroup) Object.assign(sample, found, ownerOf(found.cgroup));
     const { cmdline, exe, oomScore } = this.#options;
     if (oomScore) sample.oom_score = processFiles.oom_score(directory)?.oomScore ?? null;
-    if (cmdline && all) {
+    const wants = (read: boolean | 'truncated') => read === true || (read === 'truncated' && isTruncated(sample.comm));
+    if (all && wants(cmdline)) {
       const args = processFiles.cmdline(directory)?.args ?? [];
       sample.cmdline = args.length > 0 ? args.join(' ') : null;
     }
-    if (exe && all) sample.exe = processFiles.exe(directory)?.exe ?? null;
+    if (all && wants(exe)) sample.exe = processFiles.exe(directory)?.exe ?? null;
   }
 }

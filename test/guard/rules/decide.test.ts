@@ -3,7 +3,7 @@ import { Policy } from '../../../src/guard/rules/decide.ts';
 import { cgroup, comm, MIB, process_, rule, sample, self, system } from './world.ts';
 
 const policyOf = (given: Parameters<typeof rule>[0] = {}, killsPerMinute = 3) =>
-  new Policy({ rules: [rule(given)], killsPerMinute, protect: [comm('^init$')] }, self);
+  new Policy({ rules: [rule(given)], killsPerMinute, protect: [comm('^init$')] }, self, Number.POSITIVE_INFINITY);
 
 function decide(policy: Policy, at: ReturnType<typeof sample>) {
   const [fired] = policy.update(at);

@@ -1,9 +1,9 @@
 import { describe, expect, it, test } from 'vitest';
 import { ownerOf } from '../../../src/containers/container-path.ts';
-import { Detectors } from '../../../src/guard/rules/detect.ts';
+import { Detectors, holdNow } from '../../../src/guard/rules/detect.ts';
 import { measure } from '../../../src/guard/rules/metric.ts';
-import { isNear, nextSampleMs } from '../../../src/guard/rules/pace.ts';
-import type { Metric } from '../../../src/guard/rules/rule.ts';
+import { headroomMs, isNear, nextSampleMs } from '../../../src/guard/rules/pace.ts';
+import type { Detector, Metric } from '../../../src/guard/rules/rule.ts';
 import { cgroup, detector, GIB, MIB, rule, sample, system } from './world.ts';
 
 describe('measures', () => {
@@ -46,8 +46,11 @@ describe('measures', () => {
     else expect(value).toBeCloseTo(expected, 9);
   });
 
-  test('a machine without swap as 0 % free, and a cgroup without a limit as unknown', () => {
-    expect(measure(detector({ name: 'swap_free' }, '<=', 10), system(), undefined)).toBe(0);
+  test('free swap where there is none, and available memory of a cgroup without a limit, as unknown', () => {
+    const swapFree = detector({ name: 'swap_free' }, '<=', 10);
+    expect(measure(swapFree, system(), undefined)).toBeNull();
+    const swapped = { swap_total_bytes: GIB, swap_free_bytes: GIB };
+    expect(measure(swapFree, system(swapped), cgroup('/a', { swap_bytes: 0, swap_limit_bytes: 0 }))).toBeNull();
     expect(measure(detector({ name: 'available' }, '<', 1), system(), cgroup('/a', { limit_bytes: null }))).toBeNull();
   });
 });
@@ -150,4 +153,56 @@ test('is near when the value is at most twice the limit at which the rule fires'
   const group = (bytes: number) => cgroup('/a', { usage_bytes: bytes, limit_bytes: 100 });
   expect([isNear(used, at(1, 1), group(80)), isNear(used, at(1, 1), group(79))]).toEqual([true, false]);
   expect(isNear(rule({ when: [detector({ name: 'growth' }, '>', 1)] }), at(1, 1), undefined)).toBe(false);
+});
+
+describe('where there is no swap, a detector that asks for little free swap', () => {
+  const noSwap = detector({ name: 'swap_free' }, '<=', 10);
+  const low = detector({ name: 'available' }, '<=', 10);
+  const count = (when: Detector[], given = system()) =>
+    new Detectors([rule({ when })]).update(sample(0, { system: given })).length;
+
+  test('never fires alone, also with an unchanged swap file of a cgroup that may not use it', () => {
+    expect(count([noSwap], system({ available_bytes: GIB }))).toBe(0);
+    expect(count([noSwap])).toBe(0);
+    const detectors = new Detectors([rule({ on: [{ kind: 'cgroup', glob: '/a' }], when: [noSwap] })]);
+    const cgroups = [cgroup('/a', { swap_bytes: 0, swap_limit_bytes: 0 })];
+    const swapped = system({ swap_total_bytes: GIB, swap_free_bytes: GIB });
+    expect(detectors.update(sample(0, { cgroups, system: swapped }))).toEqual([]);
+  });
+
+  test('leaves the decision to the others of its rule', () => {
+    expect(count([low, noSwap])).toBe(1);
+    expect(count([low, noSwap], system({ available_bytes: GIB }))).toBe(0);
+    expect(holdNow([low, noSwap], sample(0), undefined)).toBe(true);
+    expect(holdNow([noSwap], sample(0), undefined)).toBe(false);
+    expect(isNear(rule({ when: [low, noSwap] }), sample(0), undefined)).toBe(true);
+    expect(isNear(rule({ when: [noSwap] }), sample(0), undefined)).toBe(false);
+    expect(headroomMs(rule({ when: [low, noSwap] }), sample(0), undefined)).toBe(0);
+    expect(headroomMs(rule({ when: [noSwap] }), sample(0), undefined)).toBe(1000);
+  });
+
+  test('does not hold when it asks for much', () => {
+    expect(count([low, detector({ name: 'swap_free' }, '>=', 50)])).toBe(0);
+  });
+});
+
+test('pages of files that the kernel reclaims before it kills are available memory of a cgroup', () => {
+  const available = (given: Parameters<typeof cgroup>[1]) =>
+    measure(
+      detector({ name: 'available' }, '<', 1, 'bytes'),
+      system(),
+      cgroup('/a', { usage_bytes: 95 * MIB, ...given }),
+    );
+  expect(available({ inactive_file_bytes: 5 * MIB, reclaimable_bytes: 60 * MIB })).toBe(65 * MIB);
+  // Unknown is not 0: a rule must not fire because memory.stat cannot be read.
+  expect(available({ reclaimable_bytes: null })).toBeNull();
+});
+
+test('time in which the guard was stopped does not count as time of a detector', () => {
+  const when = [detector({ name: 'available' }, '<=', 10, 'percent', { forMs: 5000 })];
+  const detectors = new Detectors([rule({ when })]);
+  const before = Array.from({ length: 3 }, (_, i) => sample(i * 1000));
+  expect(fires(detectors, ...before, sample(60_000), sample(61_000))).toEqual([[], [], [], [], []]);
+  const [fired] = detectors.update(sample(62_000));
+  expect(fired?.readings[0]?.held_ns).toBe(5.5e9);
 });

@@ -6,7 +6,7 @@ import { detector, step } from './world.ts';
 
 /** The ladder's moves over time, as short strings. */
 function climb(steps: Step[], views: (Partial<Situation> & { nowMs: number })[]): string[] {
-  const ladder = new Ladder(steps);
+  const ladder = new Ladder(steps, Number.POSITIVE_INFINITY);
   return views.map((view) => {
     const move: Move = ladder.move({ victim: 'alive', short: true, holds: (all) => all.length === 0, ...view });
     return 'step' in move ? `${move.kind} ${move.step.do}` : move.kind === 'end' ? move.outcome : move.kind;
@@ -110,7 +110,7 @@ test('always ends, and takes each step at most once, in the order of the rule', 
   });
   fc.assert(
     fc.property(fc.array(anyStep, { maxLength: 6 }), fc.array(seen, { maxLength: 40 }), (steps, situations) => {
-      const ladder = new Ladder(steps);
+      const ladder = new Ladder(steps, Number.POSITIVE_INFINITY);
       let [nowMs, last, turn] = [0, -1, 0];
       for (;;) {
         const { short, bad, victim } = situations[turn++] ?? { short: true, bad: false, victim: 'alive' as const };

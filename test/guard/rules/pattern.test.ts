@@ -89,3 +89,19 @@ test('gives the same answer for the same text, whichever texts were tested befor
     }),
   );
 });
+
+describe('the length of the shortest text that a pattern may match', () => {
+  it.each([
+    ['^gnome-session-binary$', 20],
+    ['a{3}|bb', 2],
+    ['x*', 0],
+    ['', 0],
+    ['(a|^b)c', 2],
+    ['^$', 0],
+    ['a^b', Number.POSITIVE_INFINITY],
+    ['$a', Number.POSITIVE_INFINITY],
+    ['^a$b|c', 1],
+  ])('%s: %d', (source, length) => {
+    expect(new Pattern(source).leastLength).toBe(length);
+  });
+});

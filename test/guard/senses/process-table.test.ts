@@ -55,7 +55,7 @@ test('reads all files of a new process', () => {
     {
       ...{ pid: 7, start_ticks: 1, ppid: 2, pgid: 3, uid: 1000, comm: 'web', exe: '/bin/web', cmdline: 'web --now' },
       ...{ state: 'S', dying: false, kernel_thread: false, oom_score: 700, oom_score_adj: 300 },
-      ...{ rss_bytes: MIB, swap_bytes: 4096, page_tables_bytes: 8192, growth_bytes_per_second: null },
+      ...{ rss_bytes: MIB, shmem_bytes: 0, swap_bytes: 4096, page_tables_bytes: 8192, growth_bytes_per_second: null },
       ...{ cgroup: '/system.slice/web.service', unit: 'web.service', pod: null, container: null },
     },
   ]);
