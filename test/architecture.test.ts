@@ -43,6 +43,7 @@ const FLOORS = [
   'guard/ladder',
   'guard/arming',
   'guard',
+  'earlyoom',
   'protect',
   'config',
   'config/import',

@@ -1,7 +1,7 @@
 /** Makes the page of verbs and their options. */
 
 import { type Example, meaningOf, type Section, termOf } from '../../src/cli/verb/help.ts';
-import { help as helpOfEarlyoom } from '../../src/cli/verbs/guard/as-earlyoom.ts';
+import { help as helpOfEarlyoom } from '../../src/earlyoom/help.ts';
 import { anchorOf, cell, type Page, table } from './markdown.ts';
 import { readVerbs, type Verb } from './verbs.ts';
 
@@ -56,7 +56,7 @@ function more({ title, text, rows }: Section): string {
 const example = ({ command, about }: Example) => `${escaped(about)}\n\n\`\`\`sh\n${command}\n\`\`\``;
 
 function earlyoom(): string {
-  return `## ${EARLYOOM}\n\n${verbatim(helpOfEarlyoom().trimEnd())}`;
+  return `## ${EARLYOOM}\n\n${verbatim(helpOfEarlyoom('earlyoom').trimEnd())}`;
 }
 
 /** Escapes help text for Markdown, except the code between backquotes. */

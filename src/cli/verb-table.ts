@@ -24,6 +24,7 @@ export const verbs: VerbTable = {
   guard: {
     about: 'kill the right process before the kernel kills another',
     load: () => import('./verbs/guard/guard.ts'),
+    instead: { '--as-earlyoom': () => import('./verbs/guard/as-earlyoom.ts') },
   },
   protect: {
     about: 'set oom_score_adj by profiles, and undo the changes',

@@ -46,6 +46,9 @@ export function defineGroup({
     if (word === 'help') return run(name, about, [...argv, '--help']);
     const entry = word !== undefined && Object.hasOwn(verbs, word) ? verbs[word] : undefined;
     if (word === undefined || !entry) throw refusal(name, noun, Object.keys(verbs), word);
+    const [first = ''] = argv;
+    const other = entry.instead && Object.hasOwn(entry.instead, first) ? entry.instead[first] : undefined;
+    if (other) return (await other()).run(argv.slice(1));
     const { verb } = await entry.load();
     return verb.run(`${name} ${word}`.trim(), entry.about, argv);
   };

@@ -52,8 +52,8 @@ export interface Declaration<O extends Options> {
   exits: Partial<Record<ExitName, string | true>>;
   /** Former names of options, each with its present name, for the hint "Did you mean". */
   renamed?: Readonly<Record<string, string>>;
-  /** Other usages of the verb, by their first word. `run` gets the words that follow it. */
-  instead?: Readonly<Record<string, { usage: string; run: (argv: string[]) => Promise<number> }>>;
+  /** For the help: the usage of each program that can run instead of the verb (src/cli/verb-table.ts). */
+  instead?: readonly string[];
   run: (context: Context<O>) => Promise<number>;
 }
 
@@ -69,7 +69,7 @@ export interface Context<O extends Options> {
 }
 
 export function defineVerb<const O extends Options>(declared: Declaration<O>): Verb {
-  const { format, words, instead = {} } = declared;
+  const { format, words, instead = [] } = declared;
   const shown =
     declared.json === undefined ? formatOptions[format] : { ...formatOptions[format], json: flag(declared.json) };
   const options = { ...declared.options, ...shown, ...(format === 'raw' ? {} : noColour), ...help };
@@ -78,7 +78,7 @@ export function defineVerb<const O extends Options>(declared: Declaration<O>): V
     ...{ name, about },
     usage: [
       `oomscope ${name}${words ? ` ${placeholder(words)}` : ''} [options]`,
-      ...Object.values(instead).map((other) => `oomscope ${name} ${other.usage}`),
+      ...instead.map((usage) => `oomscope ${name} ${usage}`),
     ],
     description: declared.description,
     words: words ?? null,
@@ -89,9 +89,6 @@ export function defineVerb<const O extends Options>(declared: Declaration<O>): V
   });
 
   const run = async (name: string, about: string, argv: string[]): Promise<number> => {
-    const [first = ''] = argv;
-    const other = Object.hasOwn(instead, first) ? instead[first] : undefined;
-    if (other) return other.run(argv.slice(1));
     if (argv.some((word) => word === '--help' || word === '-h')) {
       process.stdout.write(renderHelp(describe(name, about)));
       return Exit.ok;

@@ -18,7 +18,9 @@ describe('earlyoom', () => {
     await expect(parseConfig(writeGuard(guard), 'x')).resolves.toBeDefined();
   });
   it('refuses what earlyoom refuses', () => {
-    expect(() => importConfig('earlyoom', 'EARLYOOM_ARGS="-m 0"', machine)).toThrow('both are zero');
+    expect(() => importConfig('earlyoom', 'EARLYOOM_ARGS="-m 0"', machine)).toThrow(
+      'both SIGTERM and SIGKILL values are zero',
+    );
     expect(() => importConfig('earlyoom', '[OOM]', machine)).toThrow('EARLYOOM_ARGS');
   });
 });

@@ -14,12 +14,7 @@ export const verb = defineVerb({
   options,
   format: 'records',
   renamed: { on: 'cgroup' },
-  instead: {
-    '--as-earlyoom': {
-      usage: "--as-earlyoom [earlyoom's options]",
-      run: async (argv) => (await import('./as-earlyoom.ts')).run(argv),
-    },
-  },
+  instead: ["--as-earlyoom [earlyoom's options]"],
   sections: [
     {
       title: 'Metrics of detectors',
