@@ -7,9 +7,11 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { EnvelopeFactory } from '../events/envelope.ts';
+import { effectiveCapabilities } from '../linux/capabilities.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
 import { OomscopeError } from '../model/error.ts';
+import { foreignProc } from '../process/own-proc.ts';
 import { ProcessHandle } from '../process/process-handle.ts';
 import { findProgram } from '../process/program.ts';
 import { type Survived, survive } from '../process/survival.ts';
@@ -23,6 +25,7 @@ import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
 import { hook } from './ladder/hook.ts';
 import type { PolicyOptions, Step } from './rules/rule.ts';
 import { type PressureFeed, Sampler } from './senses/sampler.ts';
+import { startNotes, watchNotes } from './start-notes.ts';
 import { warmUpGuard } from './warm-up.ts';
 
 /** A guard and its sampler, as `openGuard()` returns them. */
@@ -51,6 +54,8 @@ export interface OpenGuardOptions {
   /** Read command lines, even if no rule matches them. */
   cmdline?: boolean;
   beforeSignal?: GuardOptions['beforeSignal'];
+  /** Enforce also without the permission to signal the processes of other users. */
+  ownProcesses?: boolean;
 }
 
 const configNames: OptionNames<GuardConfig> = {
@@ -68,6 +73,7 @@ const optionNames: OptionNames<OpenGuardOptions> = {
   envelopes: true,
   cmdline: true,
   beforeSignal: true,
+  ownProcesses: true,
 };
 
 /**
@@ -100,17 +106,23 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
   const policy = withPrograms(config.policy);
   const notes: string[] = [];
   const enforce = config.mode === 'enforce';
+  if (enforce) checkMayEnforce(options.ownProcesses ?? false);
   const ledger = enforce ? openLedger(config.stateFile ?? stateFileOfUnit()) : UndoLedger.inMemory();
   let guard: Guard | undefined;
+  let arming: Arming | undefined;
+  let sampler: Sampler | undefined;
   try {
     notes.push(...ledger.undoAll().map(undoneNote));
     const { pressure, cmdline } = options;
-    const sampler = new Sampler({ rules: policy.rules, pressure, cmdline, preference: oomdPreference });
-    const arming = enforce && config.arm ? await arm(ledger, notes) : undefined;
+    const { rules, protect } = policy;
+    const senses = new Sampler({ rules, protect, pressure, cmdline, preference: oomdPreference });
+    sampler = senses;
+    notes.push(...startNotes(rules, senses.levels()), ...(enforce ? [] : watchNotes(rules)));
+    if (enforce && config.arm) arming = await arm(ledger, notes);
     const opened = new Guard({
       mode: config.mode,
       policy,
-      machine: sampler,
+      machine: senses,
       hook,
       fastestMs: config.fastestMs,
       restraints: new CgroupRestraints(ledger),
@@ -120,19 +132,41 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     });
     guard = opened;
     const giveUp = enforce ? prepare(config, notes) : () => {};
-    if (enforce) await warmUpGuard(sampler, hook, arming);
+    if (enforce) await warmUpGuard(senses, hook, arming);
     const close = async () => {
       await opened.close();
-      sampler.close();
+      senses.close();
       ledger.close();
       giveUp();
     };
-    return { guard: opened, sampler, notes, close, [Symbol.asyncDispose]: close };
+    return { guard: opened, sampler: senses, notes, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await guard?.close();
+    arming?.close(); // its threads would keep the process running
+    sampler?.close();
     ledger.close();
     throw error;
   }
+}
+
+/**
+ * @throws OomscopeError USAGE: the pids of /proc are not those of this process's namespace; NOT_PERMITTED: this process
+ *   may not signal others
+ */
+function checkMayEnforce(ownProcesses: boolean): void {
+  const foreign = foreignProc();
+  if (foreign !== undefined) {
+    const remedy = 'Mount the /proc of this namespace, or run the guard in the namespace of that /proc.';
+    throw new OomscopeError(
+      'USAGE',
+      `The guard cannot enforce, because it could signal the wrong process: ${foreign}. ${remedy}`,
+    );
+  }
+  if (ownProcesses || process.geteuid?.() === 0 || effectiveCapabilities().has('CAP_KILL')) return;
+  throw new OomscopeError(
+    'NOT_PERMITTED',
+    'The guard cannot enforce, because it may signal only the processes of its own user. Run it as root, or with CAP_KILL.',
+  );
 }
 
 /** The policy, in which each program of an `exec` step has its absolute path. @throws OomscopeError USAGE */

@@ -54,5 +54,5 @@ test('when the previous guard cannot start again either, the error of the new gu
     'No guard is running: correct the configuration and reload.',
   ]);
   writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 });
-  expect(await watch.guardBy(await config(program))).toEqual([]);
+  expect(await watch.guardBy(await config(program))).toEqual(['rule "never" watches the system: available < 1K']);
 });

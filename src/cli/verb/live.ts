@@ -92,10 +92,10 @@ export async function runLive<E extends Event>(
   };
   // SIGHUP is handled only if a terminal must be restored. A process under nohup must survive the end of its terminal.
   ending.bySignals('SIGINT', 'SIGTERM', ...(view ? (['SIGHUP'] as const) : []));
-  source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });
-  source.start?.(live);
-  endStartUp();
   try {
+    source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });
+    source.start?.(live);
+    endStartUp();
     await ending.comes(given.duration);
   } finally {
     await source.close();

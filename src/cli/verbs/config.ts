@@ -1,9 +1,11 @@
+import type { GuardConfig } from '../../guard/guard-config.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { printable } from '../../text/printable.ts';
 import { defineGroup } from '../verb/define-group.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { Exit } from '../verb/exit.ts';
 import { usage } from '../verb/options.ts';
+import { tell } from '../verb/tell.ts';
 
 const fileExits = { ok: true, usage: 'bad option, or the file has faults', noInput: 'FILE is missing' } as const;
 
@@ -29,11 +31,22 @@ const check = defineVerb({
   exits: fileExits,
   run: async ({ words: [file = ''] }) => {
     const { readConfig } = await import('../../config/config.ts');
-    await readConfig(file);
+    const { guard } = await readConfig(file);
+    if (guard) for (const note of await notesHere(guard)) tell(`On this machine, ${note}.`);
     process.stdout.write(`${printable(file)} has no faults.\n`);
     return Exit.ok;
   },
 });
+
+/** What the rules of a guard cannot see or do on this machine. */
+async function notesHere({ policy: { rules, protect } }: GuardConfig): Promise<string[]> {
+  const [{ Sampler }, { startNotes }] = await Promise.all([
+    import('../../guard/senses/sampler.ts'),
+    import('../../guard/start-notes.ts'),
+  ]);
+  using sampler = new Sampler({ rules, protect });
+  return startNotes(rules, sampler.levels());
+}
 
 const print = defineVerb({
   description: ['Prints all settings of FILE, defaults included. Without FILE it prints the defaults.'],

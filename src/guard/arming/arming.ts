@@ -114,9 +114,15 @@ export class Arming implements Disposable {
     this.#slots[slot]?.disarm(); // the slot may still hold a target that has fired
     const token = ++this.#lastToken;
     const adjustment = oomScoreAdj === undefined ? 'none' : this.#raise(handle, oomScoreAdj);
-    const expiresNs = this.#map.expire(slot, expiresInMs);
-    const pollerIds = this.#armPoller(handle, condition, token, expiresNs);
-    this.#map.arm(slot, handle, condition, token);
+    let pollerIds: PollerIds;
+    try {
+      const expiresNs = this.#map.expire(slot, expiresInMs);
+      pollerIds = this.#armPoller(handle, condition, token, expiresNs);
+      this.#map.arm(slot, handle, condition, token);
+    } catch (error) {
+      if (adjustment === 'raised') this.#scores.restore(handle); // nothing else would, because nothing is armed
+      throw error;
+    }
     const armed = new Armed(
       { handle, condition, slot, token, pollerIds, adjustment },
       {

@@ -87,7 +87,7 @@ export class Standby {
     for (const place of this.#targets.keys()) if (!near.has(place)) this.#disarm(place);
     if (near.size === 0) return false;
     for (const place of busy) {
-      if (near.delete(place)) this.#targets.get(place)?.armed.refresh(EXPIRES_MS);
+      if (near.delete(place)) this.#refresh(place);
     }
     if (near.size === 0) return true;
     const shrinking = [...near.values()].some(({ cgroup }) => isShrinking(levels, cgroup));
@@ -96,7 +96,7 @@ export class Standby {
     if (again) this.#rankedMs = levels.mono_ms;
     for (const [place, { rule, cgroup }] of near) {
       if (again) this.#rank(place, rule, cgroup, sample);
-      else this.#targets.get(place)?.armed.refresh(EXPIRES_MS);
+      else this.#refresh(place);
     }
     return true;
   }
@@ -170,7 +170,7 @@ export class Standby {
     const before = this.#targets.get(place);
     if (before && victim && identity(before.victim.target) === identity(victim.target)) {
       Object.assign(before, { victim, ranking, sample, kernelKills });
-      if (before.armed.refresh(EXPIRES_MS)) return;
+      if (this.#refresh(place)) return;
     }
     this.#disarm(place);
     if (!victim) return;
@@ -209,6 +209,16 @@ export class Standby {
       const exited = error instanceof OomscopeError && error.code === 'PROCESS_GONE';
       if (!exited) health.failed('arming', error);
       return undefined;
+    }
+  }
+
+  /** @returns whether the target at this place is still armed */
+  #refresh(place: string): boolean {
+    try {
+      return this.#targets.get(place)?.armed.refresh(EXPIRES_MS) ?? false;
+    } catch (error) {
+      this.#options.health.failed('arming', error);
+      return false;
     }
   }
 

@@ -63,7 +63,7 @@ export class Response {
 
   /** Runs the response to its end. Call it immediately after the constructor. Rejects only on an unexpected error. */
   async run(): Promise<void> {
-    const { announce, machine } = this.#context;
+    const { announce, machine, policy } = this.#context;
     const { victim: candidate, fired } = this.choice;
     if (announce.mode !== 'enforce') {
       for (const step of fired.rule.steps) this.#attempt.action(step.do, 'would', null);
@@ -75,6 +75,7 @@ export class Response {
     using victim = Victim.take(candidate, directory, this.#known);
     if (!victim) {
       announce.skipped(fired, 'victim_changed', 'it has exited since it was chosen', { plan: this.plan.id });
+      policy.lost(candidate.target, machine.levels().mono_ms);
       return;
     }
     await this.#climb(victim, this.#toolsFor(victim, directory));
@@ -136,6 +137,7 @@ export class Response {
     if (changed) {
       tools.undo();
       announce.skipped(this.choice.fired, 'victim_changed', changed, { plan: this.plan.id });
+      this.#context.policy.lost(this.choice.victim.target, sample.mono_ms);
       return false;
     }
     try {

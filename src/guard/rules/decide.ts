@@ -35,6 +35,8 @@ export class Policy {
   /** When a process was first seen dying, by `#clock` (ms), by its identity. */
   #dyingSince = new Map<string, number>();
   readonly #stuck = new Map<string, number>();
+  /** When a chosen process could not be reached (ms), by its identity. */
+  readonly #lost = new Map<string, number>();
   /** When the cool-down of a rule at a place ends (ms). */
   readonly #resting = new Map<Rule, Map<string, number>>();
   /** Until when kills at a place count as no help (ms), because the last one freed far less than its victim held. */
@@ -98,6 +100,18 @@ export class Policy {
     const places = this.#resting.get(rule) ?? new Map<string, number>();
     for (const [rested, until] of places) if (until <= now) places.delete(rested);
     this.#resting.set(rule, places.set(place, now + ms));
+  }
+
+  /**
+   * Records that a chosen process could not be reached, because it had exited or is no longer the same. A process that is
+   * still listed and cannot be reached again counts as stuck, so that the guard does not choose it over and over.
+   */
+  lost(target: Pick<GuardTarget, 'pid' | 'start_ticks'>, now: number): void {
+    const id = identity(target);
+    const before = this.#lost.get(id);
+    for (const [other, at] of this.#lost) if (now - at > BUDGET_WINDOW_MS) this.#lost.delete(other);
+    this.#lost.set(id, now);
+    if (before !== undefined && now - before <= BUDGET_WINDOW_MS) this.stuck(target, now);
   }
 
   /** Records that the target did not exit: for a minute, no rule chooses it again. */

@@ -68,6 +68,7 @@ class Daemon {
   readonly #ending: RunUntil;
   #config: Config;
   readonly #alerts: AlertSinks;
+  #told: ReadonlySet<string> = new Set();
   /** Settled when the last reload is done, so that reloads run one after another. */
   #reloading = Promise.resolve();
 
@@ -88,8 +89,8 @@ class Daemon {
     const { tracer, pressure, events$ } = this.#watch;
     events$.subscribe({ next: (event) => this.#take(event), error: this.#ending.fail });
     for (const { started } of [tracer, pressure].filter((one) => one !== undefined)) this.#take(started);
-    for (const note of await this.#watch.guardBy(this.#config)) tell(note);
-    if (this.#config.guard) for (const note of otherKillers()) tell(note);
+    this.#tellOnce([...(await this.#watch.guardBy(this.#config)), ...rehearsal(this.#config)]);
+    if (this.#config.guard) this.#tellOnce(otherKillers());
   }
 
   /**
@@ -103,6 +104,12 @@ class Daemon {
     await this.#reloading;
     await this.#watch.close();
     await Promise.all([this.#output.end(), this.#alerts.close()]);
+  }
+
+  /** A note that was told is not told again at each reload. */
+  #tellOnce(notes: readonly string[]): void {
+    for (const note of notes) if (!this.#told.has(note)) tell(note);
+    this.#told = new Set([...this.#told, ...notes]);
   }
 
   #take(event: Event): void {
@@ -128,7 +135,7 @@ class Daemon {
         throw error;
       });
       alerts.commit();
-      for (const note of notes) tell(note);
+      this.#tellOnce([...notes, ...rehearsal(next)]);
       if (isDifferent(this.#config, next)) tell('Changes of [trace] and [pressure] take effect at the next start.');
       this.#config = next;
       tell(`Reloaded ${file}.`);
@@ -138,6 +145,15 @@ class Daemon {
     }
     notify('READY=1', statusOf(this.#config));
   }
+}
+
+/** What a configuration does not do, although a reader may expect it. */
+function rehearsal({ guard }: Config): string[] {
+  if (!guard) return ['The configuration has no [guard] section: oomscope kills no process.'];
+  if (guard.mode === 'enforce') return [];
+  return [
+    `The guard only rehearses (mode = "${guard.mode}"): it kills no process. Set mode = "enforce" to let it act.`,
+  ];
 }
 
 function notify(...lines: string[]): void {
