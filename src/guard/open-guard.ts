@@ -54,8 +54,6 @@ export interface OpenGuardOptions {
   /** Read command lines, even if no rule matches them. */
   cmdline?: boolean;
   beforeSignal?: GuardOptions['beforeSignal'];
-  /** Enforce also without the permission to signal the processes of other users. */
-  ownProcesses?: boolean;
 }
 
 const configNames: OptionNames<GuardConfig> = {
@@ -73,7 +71,6 @@ const optionNames: OptionNames<OpenGuardOptions> = {
   envelopes: true,
   cmdline: true,
   beforeSignal: true,
-  ownProcesses: true,
 };
 
 /**
@@ -106,7 +103,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
   const policy = withPrograms(config.policy);
   const notes: string[] = [];
   const enforce = config.mode === 'enforce';
-  if (enforce) checkMayEnforce(options.ownProcesses ?? false);
+  if (enforce) checkMayEnforce();
   const ledger = enforce ? openLedger(config.stateFile ?? stateFileOfUnit()) : UndoLedger.inMemory();
   let guard: Guard | undefined;
   let arming: Arming | undefined;
@@ -153,7 +150,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
  * @throws OomscopeError USAGE: the pids of /proc are not those of this process's namespace; NOT_PERMITTED: this process
  *   may not signal others
  */
-function checkMayEnforce(ownProcesses: boolean): void {
+function checkMayEnforce(): void {
   const foreign = foreignProc();
   if (foreign !== undefined) {
     const remedy = 'Mount the /proc of this namespace, or run the guard in the namespace of that /proc.';
@@ -162,7 +159,7 @@ function checkMayEnforce(ownProcesses: boolean): void {
       `The guard cannot enforce, because it could signal the wrong process: ${foreign}. ${remedy}`,
     );
   }
-  if (ownProcesses || process.geteuid?.() === 0 || effectiveCapabilities().has('CAP_KILL')) return;
+  if (process.geteuid?.() === 0 || effectiveCapabilities().has('CAP_KILL')) return;
   throw new OomscopeError(
     'NOT_PERMITTED',
     'The guard cannot enforce, because it may signal only the processes of its own user. Run it as root, or with CAP_KILL.',

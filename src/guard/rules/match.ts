@@ -14,7 +14,7 @@ const SHORT_BYTES = 15;
 export function matches(match: Match, process: SampledProcess, spares: boolean): boolean {
   const { comm, exe, cmdline, uid, oomScoreAdj: adj, cgroup, systemdUnit, container } = match;
   return (
-    (!comm || namesOf(process, match, spares).some((name) => comm.test(name))) &&
+    (!comm || namesOf(process, spares).some((name) => comm.test(name))) &&
     (!exe || (process.exe !== null && exe.test(process.exe))) &&
     (!cmdline || (process.cmdline !== null && cmdline.test(process.cmdline))) &&
     (uid === undefined || process.uid === uid) &&
@@ -25,8 +25,7 @@ export function matches(match: Match, process: SampledProcess, spares: boolean):
   );
 }
 
-function namesOf(process: SampledProcess, { shortName }: Match, spares: boolean): string[] {
-  if (shortName) return [process.comm];
+function namesOf(process: SampledProcess, spares: boolean): string[] {
   const { byProgram, byArguments } = wholeNames(process);
   return [process.comm, ...byProgram, ...(spares ? [] : byArguments)];
 }

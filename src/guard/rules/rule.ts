@@ -59,8 +59,6 @@ export interface Match {
   text: string;
   /** The name: the kernel's of 15 bytes, or the whole one where the kernel has truncated it. */
   comm?: Pattern;
-  /** Compare `comm` with the kernel's name of 15 bytes only. */
-  shortName?: true;
   exe?: Pattern;
   cmdline?: Pattern;
   uid?: number;

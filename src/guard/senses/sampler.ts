@@ -63,7 +63,7 @@ export class Sampler implements Disposable {
     const matches = rules.flatMap(({ preferences, never }) => [...preferences.map(({ match }) => match), ...never]);
     matches.push(...protect);
     // The whole name of a process whose name the kernel has truncated (see match.ts).
-    const names = matches.some(({ comm, shortName }) => comm && !shortName) ? 'truncated' : false;
+    const names = matches.some(({ comm }) => comm !== undefined) ? 'truncated' : false;
     this.#table = new ProcessTable({
       proc,
       cmdline: options.cmdline || matches.some(({ cmdline }) => cmdline !== undefined) || names,

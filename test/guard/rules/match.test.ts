@@ -34,8 +34,3 @@ test('a program that has another name than the process does not count', () => {
   const short = process_(1003, { comm: 'sh', exe: '/usr/bin/shark', cmdline: 'shark' });
   expect(matches(comm('^shark$'), short, false)).toBe(false);
 });
-
-test('with `shortName`, only the name of 15 bytes counts, as for earlyoom', () => {
-  expect(matches({ ...named, shortName: true }, session, false)).toBe(false);
-  expect(matches({ ...comm('^gnome-session-b$'), shortName: true }, session, false)).toBe(true);
-});
