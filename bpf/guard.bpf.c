@@ -177,8 +177,9 @@ SEC("tp_btf/mm_vmscan_memcg_reclaim_end") int BPF_PROG(memcg_reclaim_end, unsign
 }
 
 /* Called in mm/page_alloc.c: should_reclaim_retry(), once for each zone. After 16 reclaims without progress the kernel
- * calls its OOM killer. It calls it at once, whatever the count, if no zone would have enough memory even with
- * everything reclaimable reclaimed: that is known at the last zone, the one without a successor in the zone list. */
+ * calls its OOM killer. With any count, it calls the OOM killer at once if no zone would have enough memory even
+ * after all reclaimable memory was reclaimed. This is known at the last zone, which has no successor in the zone
+ * list. */
 SEC("tp_btf/reclaim_retry_zone")
 int BPF_PROG(reclaim_retry_zone, struct zoneref *zone, int order, unsigned long reclaimable, unsigned long available,
 	     unsigned long min_wmark, int no_progress_loops, bool enough)

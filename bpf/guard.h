@@ -52,7 +52,7 @@ struct guard_trigger_record {
 	__u64 token;
 	__u64 domain;
 	__u64 decided_ktime_ns; /* just before bpf_send_signal_task() was called, 0: it was not called */
-	__u64 sent_ktime_ns;    /* just after that call, or after the decision not to call it */
+	__u64 sent_ktime_ns;    /* just after bpf_send_signal_task(), or after the decision not to call it */
 	__u32 pid;
 	__u32 trigger_tid;
 	__u32 fruitless_rounds;

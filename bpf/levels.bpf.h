@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Pressure levels of a group: shares of stall time in sliding windows, compared with thresholds, with hysteresis. Every
- * tick computes them. So a level can rise while a stall lasts and fall when no task stalls, and beginning or ending a
- * stall costs the stalled task none of this work. */
+ * tick computes them. So a level can rise while a stall lasts and fall when no task stalls, and a task that begins or
+ * ends a stall does not spend time on computing levels. */
 #pragma once
 
 #include "groups.bpf.h"

@@ -203,8 +203,8 @@ static __always_inline void kill_begin(struct episode *e, u32 tid, u8 kind)
 	}
 }
 
-/* Returns the oom_control whose `chosen` is this process. 0: none is known, or the kernel chose another process and
- * killed this one along with it. */
+/* Returns the oom_control whose `chosen` is this process. 0: no oom_control is known, or the kernel chose
+ * another process and also killed this one. */
 static __always_inline u64 oom_control_of(struct episode *e, u64 stack, u64 task, u64 leader)
 {
 	if (task && e->given_oom_control && chose(e->given_oom_control, task, leader))

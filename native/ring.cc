@@ -119,8 +119,8 @@ void RingReader::OnEnvironmentExit(void* self) {
   auto* reader = static_cast<RingReader*>(self);
   reader->env_ = nullptr;  // the environment is ending: Stop() must not remove this hook, and no JavaScript may run
   reader->Stop();
-  // JavaScript could not free the links and the object. When a process exits the kernel detaches its programs, but the
-  // programs of a worker would stay attached until then.
+  // JavaScript did not close the reader, so it has not freed the links and the object. When a process exits the
+  // kernel detaches its programs, but the programs of a worker would stay attached until then.
   for (bpf_link* link : reader->options_.links) reader->libbpf_->bpf_link_destroy(link);
   if (reader->options_.object != nullptr) reader->libbpf_->bpf_object_close(reader->options_.object);
 }

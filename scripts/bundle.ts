@@ -20,7 +20,7 @@ const bundle = await rolldown({
   cwd: root,
   input: { main: 'src/cli/main.ts' },
   external: [/^node:/],
-  // For Node, RxJS names CommonJS files, from which nothing can be left out. Rolldown adds that condition by itself
+  // For Node, RxJS names CommonJS files, from which nothing can be left out. Rolldown adds that condition itself
   // if the platform is `node`.
   platform: 'neutral',
   resolve: { conditionNames: ['es2015', 'import', 'default'] },

@@ -26,7 +26,9 @@ const CLI = `${import.meta.dirname}/../../dist/cli/main.js`;
 interface Turn {
   child: Child;
   group: MemoryGroup;
-  /** By pid: time in milliseconds from the mark of the victim in the kernel until the line is read from the pipe. */
+  /**
+   * For each pid, the time in milliseconds from the kernel's mark_oom_victim() until the line is read from the pipe.
+   */
   ms: Map<number, number>;
   footprint?: Footprint;
 }

@@ -86,7 +86,10 @@ async function flood({ reader, flooder }: Side, lasting: number, rate: number): 
   return result;
 }
 
-/** Binary search between half and one and a half times the rate that the reader took under back-pressure. */
+/**
+ * Finds the highest rate without a loss by binary search, up to 1.5 times the rate that the reader took under
+ * back-pressure.
+ */
 async function search(side: Side, taken: number): Promise<number> {
   let low = 0;
   let high = taken * 1.5;

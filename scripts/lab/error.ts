@@ -6,7 +6,7 @@ export type LabErrorCode =
   | 'NOT_INSTALLED'
   /** The kernel package is not available. */
   | 'NO_KERNEL'
-  /** This kernel is built without the memory controller of cgroup v1. */
+  /** The kernel of the guest is built without the memory controller of cgroup v1. */
   | 'NO_CGROUP_V1'
   /** QEMU or the guest's /init failed before the command began. */
   | 'BOOT_FAILED';

@@ -1,4 +1,4 @@
-/** The programs of a guest and this project as built for it; for x64 those of this machine. */
+/** The programs of a guest, and this project as it is built for the guest. For x64 both are taken from this machine. */
 import { execFileSync } from 'node:child_process';
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';

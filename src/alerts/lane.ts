@@ -17,11 +17,11 @@ export interface LaneOptions {
   sink: Sink;
   /** Less severe alerts are not sent. Default `info`. */
   minimum?: Severity;
-  /** Where alerts wait. Default: at most 1,000 alerts in memory. */
+  /** The queue in which alerts wait. Default: a queue of at most 1,000 alerts in memory. */
   queue?: AlertQueue;
   /**
-   * Pause before the first retry. Default 1,000. It doubles with each retry up to `mostRetryMs` (default 60,000), and each
-   * pause is shortened at random by up to a half, so that many senders do not retry at the same moment.
+   * Pause before the first retry. Default 1,000. It doubles with each retry up to `mostRetryMs` (default 60,000), and
+   * each pause is shortened at random by up to a half, so that many senders do not retry at the same moment.
    */
   firstRetryMs?: number;
   /** Longest pause between two attempts. Default 60,000. */

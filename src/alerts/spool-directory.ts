@@ -108,7 +108,7 @@ export class SpoolDirectory {
   }
 
   /**
-   * Renames a file that is not an alert, so that it is not read again but can be examined.
+   * Renames a file that is not an alert, so that oomscope does not read the file again, but a user can examine it.
    *
    * @returns a sentence for the log
    */

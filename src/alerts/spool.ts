@@ -20,7 +20,10 @@ interface Entry {
 export interface SpoolOptions {
   /** A directory for this sink alone. It is created if it is missing, but its parent must exist. */
   directory: string;
-  /** Limits in alerts and bytes. The oldest alerts are dropped first. Defaults: 10,000 alerts and 64 MiB. */
+  /**
+   * The limits of the spool: the number of alerts, and bytes. The oldest alerts are dropped first. Defaults: 10,000
+   * alerts and 64 MiB.
+   */
   most?: number;
   mostBytes?: number;
   /** Called when a file cannot be written, or when a file is not an alert. */

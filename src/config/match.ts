@@ -18,9 +18,9 @@ const anyPattern: Shape<Pattern> = parsed('a regular expression', (source) => {
   }
 });
 
-/** Longest name of a file, and with it of a process (NAME_MAX). */
+/** Length of the longest name of a file (NAME_MAX). The name of a process is not longer. */
 const LONGEST_NAME = 255;
-/** Longest path, and longest command line that is read. */
+/** Length of the longest path, and of the longest command line that is read. */
 const LONGEST_PATH = 4096;
 
 /** @param longest the length of the longest text that the pattern is compared with @param text what that text is */

@@ -95,7 +95,7 @@ function nearLimit(limited: Group[]): Finding[] {
 }
 
 function killed(all: Group[]): Finding[] {
-  // On cgroup v2 a cgroup also counts the kills in the cgroups below it: only the lowest ones are listed.
+  // On cgroup v2 a cgroup also counts the kills in its descendants, so only the lowest cgroups with kills are listed.
   const leaves = all.filter(
     ({ path, kills }) => kills > 0 && !all.some((other) => other.kills > 0 && other.path.startsWith(`${path}/`)),
   );

@@ -8,7 +8,7 @@ import type { OpenReport } from './input/open-report.ts';
 import type { OtherKill } from './input/other-killers.ts';
 import { readLine } from './input/prefix.ts';
 
-/** Each chunk is searched once for every anchor, so it should stay in the processor's cache. */
+/** Each chunk is searched once for every anchor, so the chunk should fit into the cache of the CPU. */
 const CHUNK = 448 * 1024;
 /** When an anchor is not the head of a report ("invoked oom-killer"), this many bytes before it are parsed as well. */
 const LOOK_BACK = 64 * 1024;

@@ -70,7 +70,7 @@ export interface BadnessInput {
    * RSS and swap by the shared parts of the per-CPU counters. null or absent: unknown, so the exact values are used.
    */
   approximateBytes?: number | null;
-  /** The process still uses its parent's memory after vfork(2). The kernel does not choose it (in_vfork()). */
+  /** The process still uses its parent's memory after vfork(2). The kernel does not choose the process (in_vfork()). */
   vfork?: boolean | null;
 }
 

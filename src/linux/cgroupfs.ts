@@ -76,7 +76,7 @@ export class Cgroupfs {
     return MemoryCgroup.open({ path, directory, version, pressure });
   }
 
-  /** The limits that apply to a cgroup, its own first, then those of the cgroups above it. Nothing is cached. */
+  /** The limits that apply to a cgroup, first its own limit, then the limits of its ancestors. No value is cached. */
   limits(path: string): Limit[] {
     const limits: Limit[] = [];
     for (const each of cgroupAncestors(path)) {

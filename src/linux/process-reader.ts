@@ -18,7 +18,7 @@ const MOST_CMDLINE = 4096;
  *
  * The main thread of a process may exit before the other threads. The files of /proc/PID then show a zombie without
  * memory, program or arguments, although the process lives. The readers take these values from a thread that lives, as
- * find_lock_task_mm() in mm/oom_kill.c does. The name stays that of the main thread.
+ * find_lock_task_mm() in mm/oom_kill.c does. The name is always the name of the main thread.
  */
 export const processFiles: { readonly [F in ProcessFile]: Read<F> } = {
   stat: (directory) => {
@@ -99,7 +99,7 @@ function livingThread(directory: string): (Stat & { directory: string }) | undef
   try {
     names = readdirSync(`${directory}/task`);
   } catch {
-    return undefined; // the process has exited, or `directory` is that of a thread
+    return undefined; // the process has exited, or `directory` belongs to a thread
   }
   let exiting: (Stat & { directory: string }) | undefined;
   for (const name of names) {

@@ -50,7 +50,10 @@ export interface Reading {
   usedBytes: number;
   /** MemTotal, or the cgroup's own limit. null: the cgroup has no limit, or it is larger than MemTotal. */
   limitBytes: number | null;
-  /** Memory that is left until the first limit is hit: the cgroup's own, one above it, or the system's memory. */
+  /**
+   * Memory that is left until the first limit is hit: the limit of the cgroup or of an ancestor, or the memory of the
+   * system.
+   */
   availableBytes: number;
   /** The share of the time since the previous pass in which at least one task was stalled. null: unknown. */
   some: number | null;

@@ -47,8 +47,8 @@ export interface ContainerOom extends Envelope, CgroupOwner {
   /** Whether the kernel killed all processes of a cgroup at once, because of memory.oom.group. */
   group_kill: boolean;
   /**
-   * Whose limit was hit: that of the container itself, of a cgroup inside it, of a cgroup above it (pod or slice), the
-   * system's memory, or the memory of some NUMA nodes. null: no kill was seen.
+   * What ran out of memory: the container at its own limit, a cgroup inside the container, a cgroup above the container
+   * (pod or slice), the system, or some NUMA nodes. null: no kill was seen.
    */
   limit_of: 'container' | 'cgroup_inside' | 'cgroup_above' | 'system' | 'nodes' | null;
   /** The cgroup whose limit was hit. null: it was not a cgroup's limit, or no kill was seen. */

@@ -66,7 +66,7 @@ export interface GuardRejection {
   pid: number;
   /** The name of the process. */
   comm: string;
-  /** Why it is not a candidate. */
+  /** Why the process is not a candidate. */
   reason: GuardRejectionReason;
   /** The rule, list entry or attribute that forbids the kill. null: `reason` says everything. */
   detail: string | null;

@@ -38,8 +38,8 @@ export interface GuardReading {
   /** The detector, in the words of the rule: "available < 10 %". */
   detector: string;
   /**
-   * The measured value, in `unit`. null: it cannot be measured here, so that the detector never fires. Where there is no
-   * swap, a detector that asks for little free swap leaves the decision to the others of its rule.
+   * The measured value, in `unit`. null: it cannot be measured here, so that the detector never fires. Without swap, a
+   * detector for little free swap is ignored, and the other detectors of the rule decide.
    */
   value: number | null;
   /** The threshold that the value was compared with, in `unit`. */
@@ -186,7 +186,8 @@ export interface GuardResult extends Envelope {
  * Why a rule fired but the guard did nothing.
  * - `recovered`: the shortage had passed when the guard measured again.
  * - `no_candidate`: there is no process that may be killed.
- * - `no_help`: a kill would free far less than is needed, because shared memory, a tmpfs or the kernel holds the memory.
+ * - `no_help`: a kill would free far less than is needed, because shared memory, a tmpfs or the kernel holds the
+ * memory.
  * - `being_freed`: a process is exiting, and its memory is about to be free.
  * - `budget`: the guard reached its limit of kills in one minute.
  * - `cool_down`: the minimum time since the last kill of this rule has not passed.

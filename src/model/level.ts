@@ -1,4 +1,7 @@
-/** The levels of pressure and of usage, lowest first. The order is that of enum pressure_level in bpf/pressure.h. */
+/**
+ * The levels of pressure and of usage, lowest first. The order is the same as in enum pressure_level in
+ * bpf/pressure.h.
+ */
 
 import type { PressureLevelName } from './pressure.ts';
 import type { Severity } from './severity.ts';

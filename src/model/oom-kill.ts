@@ -17,7 +17,7 @@ import type { ProcessId, ResidentMemory } from './process.ts';
  */
 export type KillKind = 'killed' | 'already_dying' | 'group_member' | 'shared_memory';
 
-/** Whose memory ran out: the system's, a memory cgroup's, or that of the NUMA nodes of a cpuset or a memory policy. */
+/** What ran out of memory: the system, a memory cgroup, or the NUMA nodes of a cpuset or a memory policy. */
 export type Scope = 'system' | 'cgroup' | 'cpuset' | 'mempolicy';
 
 /** The victim's memory at the kill. */

@@ -168,7 +168,10 @@ export interface UsageLevel extends Envelope {
   used: number;
   /** Memory in use: MemTotal - MemAvailable, or the usage of the cgroup without inactive file pages. */
   used_bytes: number;
-  /** Memory that is left until the first limit is hit: the cgroup's own, one above it, or the system's memory. */
+  /**
+   * Memory that is left until the first limit is hit: the limit of the cgroup or of an ancestor, or the memory of the
+   * system.
+   */
   available_bytes: number;
   /** MemTotal, or the limit of the cgroup. null: unknown. */
   limit_bytes: number | null;

@@ -41,7 +41,7 @@ export interface NotSuggested {
   pid: number;
   /** The name of the process. */
   comm: string;
-  /** Why it is not suggested. */
+  /** Why oomscope does not suggest the process. */
   reason: NotSuggestedReason;
   /** Resident memory. */
   rss_bytes: number;

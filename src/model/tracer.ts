@@ -36,7 +36,7 @@ export interface TracerStarted extends Envelope {
 export interface TracerLost extends Envelope {
   type: 'tracer.lost';
   /**
-   * Where they were lost.
+   * Where the records or events were lost.
    * - `ring`: the BPF ring buffer from the kernel to the tracer was full.
    * - `map`: a BPF map had no room.
    * - `malformed`: the tracer could not understand a record.
@@ -47,7 +47,7 @@ export interface TracerLost extends Envelope {
   lost: Record<string, number>;
   /** The number of records or events lost at this place since the start. For `reader`: only the sum of `lost`. */
   total: number;
-  /** What to change so that it does not happen again. */
+  /** What the user can do to avoid further losses. */
   remedy: string;
 }
 

@@ -1,24 +1,26 @@
 /**
- * Finds the files that are not JavaScript: the addon, the BPF objects, and the bundle of ffi-napi with its compiled parts. All lie in
- * one folder: `build/` in a checkout, in a Debian package and in a tarball; a package for the platform if npm installed oomscope.
+ * Finds the files that are not JavaScript: the addon, the BPF objects, and the bundle of ffi-napi with its compiled
+ * parts. All lie in one folder: `build/` in a checkout, in a Debian package and in a tarball; a package for the
+ * platform if npm installed oomscope.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** How this copy of oomscope came to this machine; decides what an error advises. */
+/** How this copy of oomscope was installed. The advice in errors depends on it. */
 export type Installation = 'checkout' | 'npm' | 'deb' | 'tarball' | 'image';
 
-/** The addon's name. The folder that has this file has all the others. */
+/** The file name of the addon. All other native files are in the same folder. */
 export const ADDON = 'oomscope.node';
 
 let directory: string | undefined;
 
 /**
- * Sets the folder of the native files. Only needed where a bundler has merged oomscope into another file, which cannot contain native
- * files: copy the package `@oomscope/linux-x64-glibc` (or that of the platform) beside that file and give its path. Must be called before
- * the first tracer is opened. The environment variable `OOMSCOPE_NATIVE` has the same effect.
+ * Sets the folder of the native files. A program needs this only if a bundler has merged oomscope into another file,
+ * because that file cannot contain native files: copy the package `@oomscope/linux-x64-glibc` (or the package of the
+ * platform) beside the file, and pass its path. Call the function before the first tracer is opened. The environment
+ * variable `OOMSCOPE_NATIVE` has the same effect.
  */
 export function setNativeDirectory(path: string): void {
   directory = path;
@@ -40,7 +42,9 @@ function nativeDirectory(): string {
   return directory;
 }
 
-/** The package that has the native files of this platform. Its name is among the optional dependencies of `oomscope`. */
+/**
+ * The package that has the native files of this platform. Its name is among the optional dependencies of `oomscope`.
+ */
 export function platformPackage(): string {
   return `@oomscope/${process.platform}-${process.arch}-glibc`;
 }

@@ -27,7 +27,7 @@ export interface PressureTotals {
 }
 
 /**
- * Reads the totals from the BPF map, those of the system first. Takes about 20 µs per cgroup.
+ * Reads the totals from the BPF map. The totals of the system come first. Takes about 20 µs per cgroup.
  *
  * @param options.full whether the hooks in use can measure `full`
  */

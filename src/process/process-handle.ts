@@ -1,6 +1,6 @@
 /**
- * A handle of one process: its pid and start time, and an open pidfd. It can never refer to another process that reuses
- * the pid.
+ * A handle of one process: its pid and start time, and an open pidfd. The handle can never refer to another
+ * process that reuses the pid.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -199,7 +199,7 @@ function pidOfPidfd(pidfd: number): number | undefined {
   return shown === undefined ? undefined : Number(shown);
 }
 
-/** pidfd_open(2) takes a pid of this process's own namespace, and /proc may be that of another one. */
+/** pidfd_open(2) takes a pid of this process's own namespace, and /proc may belong to another pid namespace. */
 function otherProcess(shown: number | undefined): string {
   if (shown === -1) return 'it has exited';
   const who = shown === undefined || shown === 0 ? 'a process that /proc does not show' : `process ${shown}`;

@@ -1,6 +1,6 @@
 /**
- * Runs programs for alerts and hooks, without a shell. Each runs in its own process group, so that all its processes
- * can be killed together.
+ * Runs programs for alerts and hooks, without a shell. Each program runs in its own process group, so that all
+ * processes of the program can be killed together.
  */
 import type { ChildProcess } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';

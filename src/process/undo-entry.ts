@@ -27,12 +27,12 @@ export interface ScoreEntry extends Common {
   boot_id: string;
   pid: number;
   start_ticks: number;
-  /** The name of the process, for messages, where it is known. */
+  /** The name of the process, for messages. Absent if it is unknown. */
   comm?: string;
   before: string;
 }
 
-/** The content of a file. */
+/** The entry of a change of a file's content. */
 export interface FileEntry extends Common {
   kind: 'file';
   path: string;

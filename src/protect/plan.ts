@@ -139,9 +139,9 @@ function originOf(now: number, parent: Subject | undefined): string {
 }
 
 /**
- * OpenSSH's listener sets its own value to -1000 when it starts, and sets each session's value to the one that it had
- * before. A value that is written to the listener later is inherited by every login, and by every process of that
- * login.
+ * OpenSSH's listener sets its own value to -1000 when it starts, and sets the value of each session to the
+ * listener's earlier value. If a value is written to the listener later, every login inherits it, with all processes
+ * of the login.
  */
 const SESSION_SERVER = /\/sshd(-session|-auth)?$/;
 const SESSION_REASON =

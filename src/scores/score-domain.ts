@@ -29,8 +29,8 @@ export function systemDomain(): ScoreDomain {
 }
 
 /**
- * The domain of a cgroup: its own if it has a limit, else that of the nearest cgroup above with a limit, else the
- * system.
+ * The domain of a cgroup: the cgroup itself if it has a limit, otherwise its nearest ancestor with a limit, otherwise
+ * the system.
  *
  * @throws OomscopeError USAGE: there is no such cgroup
  */

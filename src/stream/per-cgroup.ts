@@ -12,7 +12,8 @@ export interface PerCgroupOptions {
 }
 
 /**
- * Applies operators to the events of each cgroup separately, and to those of the system. The results are merged.
+ * Applies operators to the events of each cgroup separately, and also to the events of the system. The results are
+ * merged.
  *
  * @param project the operators: `pipe(sustained(2000), episode())`
  * @throws OomscopeError USAGE: an option does not exist

@@ -23,9 +23,9 @@ export interface KillDecoderOptions {
   envelopes: EnvelopeFactory;
   /** Read facts that the kernel's record lacks from /proc/PID. */
   readProc: boolean;
-  /** Finds the names of containers. Without it a kill has only the container's id, from the cgroup's path. */
+  /** Finds the names of containers. Without a resolver, a kill has only the container's id, from the cgroup's path. */
   containers?: ContainerResolver | undefined;
-  /** Records memory use, so that a kill can show the minute before it. Without it kills have no `lead_up`. */
+  /** Records memory use, so that a kill can show the minute before it. Without a recorder, kills have no `lead_up`. */
   leadUps?: LeadUpRecorder | undefined;
   /** Gets every event, and emits them in the order in which their records were decoded. */
   outbox: OrderedOutbox<Event>;

@@ -61,13 +61,15 @@ export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
 
 /** The parts whose modules are loaded only if they are needed. */
 interface TracerParts {
-  /** Numbers all events, those of `pressure` included, in one sequence. */
+  /** Numbers all events of the tracer in one sequence, including the events of `pressure`. */
   envelopes?: EnvelopeFactory;
   reportMatcher?: typeof ReportMatcher;
   pressure?: PressureMonitor;
 }
 
-/** Traces OOM kills until it is closed. `openTracer()` opens it; `for await` reads its events through a bounded queue. */
+/**
+ * Traces OOM kills until it is closed. `openTracer()` opens it; `for await` reads its events through a bounded queue.
+ */
 export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable {
   /** The versions of the kernel and libbpf, and which program is attached to which hook. */
   readonly started: TracerStarted;
@@ -141,7 +143,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       onError: (error) => this.#fail(error),
     });
     this.#warmUp = new WarmUp(machine, system);
-    // Closed after the ring, because a report may belong to one of the last kills in the ring.
+    // The reports are closed after the ring, because a report may belong to one of the last kills in the ring.
     this.#reports = reportMatcher && opened.use(this.#openReports(reportMatcher));
     this.#ring = opened.use(this.#openRing(options.batchBytes));
     leadUps?.start();

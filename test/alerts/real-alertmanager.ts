@@ -20,7 +20,7 @@ export interface AlertmanagerAlert {
   status: { state: string };
 }
 
-/** For `describe.skipIf(…)`. */
+/** Why Alertmanager cannot be started here; undefined when it can. For `describe.skipIf(…)`. */
 export function alertmanagerUnavailable(): string | undefined {
   if (process.geteuid?.() !== 0) return 'needs root to mount the templates of Alertmanager';
   try {

@@ -9,7 +9,7 @@ const NAME = 'oomscope';
 const SCRIPT = `mount -t tmpfs none /run && mount -t tmpfs none /var/log && mkdir -p /run/systemd /var/log/journal &&
   exec ${PROGRAM} ${NAME}`;
 
-/** For `describe.skipIf(…)`. */
+/** Why journald cannot be started here; undefined when it can. For `describe.skipIf(…)`. */
 export function journaldUnavailable(): string | undefined {
   if (process.geteuid?.() !== 0) return 'needs root, to run a journald of its own';
   return existsSync(PROGRAM) && existsSync('/etc/machine-id') ? undefined : 'needs systemd-journald and a machine id';

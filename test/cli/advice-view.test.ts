@@ -37,7 +37,7 @@ test.each([
   [
     'another runtime',
     { container: container({ runtime: 'containerd' }) },
-    'set 80m where the container is defined; until its next start: memory.max of',
+    'set the limit 80m where the container is defined; to change it until its next start, write to memory.max of',
   ],
 ])('a limit is set by the program that owns the container: %s', (_, parts, command) => {
   const report = { ...aReport({ memory: aMemory({}) }), remarks: [], ...parts };

@@ -55,7 +55,7 @@ export async function startTrace(
     });
     child.once('error', reject);
     void end.then((how) =>
-      reject(new Error(`expected the trace to start, it ended: ${how.stderr || how.signal}`, { cause: how })),
+      reject(new Error(`expected the trace to start, but it ended: ${how.stderr || how.signal}`, { cause: how })),
     );
   });
   return { child, events, ended: end };

@@ -45,7 +45,8 @@ describe('two reports written at the same time', () => {
     for (const { warnings } of reports) expect(warnings).toEqual([]);
   });
 
-  // A report about a cgroup and one about the system have only stack and task rows in the same form.
+  // A report about a cgroup and a report about the system differ in the form of all lines except stack lines and task
+  // rows.
   it('are separated by the form of their lines when the log has neither caller nor host', () => {
     const [a, b] = ['6.12/v2-memcg.kmsg', '6.12/v2-global.kmsg'] as const;
     const [only] = explain(dmesg(a).join('\n')).reports;

@@ -16,7 +16,7 @@ describe.skipIf(bpfUnavailable())('the ring reader', () => {
       late: false,
       counters: [512, ...Array(Counters.size / 8 - 1).fill(0)],
     });
-    // Only roughly: an error of hours would be a time zone, an error of decades the wrong clock.
+    // The check is rough: it would find a wrong time zone (hours) or a wrong clock (decades).
     expect(Math.abs(counted.wallClockMs ?? Infinity)).toBeLessThan(60_000);
     expect(stats.batches).toBeGreaterThan(0);
     expect(closed).toMatchObject({ afterClose: [], threads: 0 });

@@ -28,7 +28,7 @@ export function heldIds(): BpfIds {
   return { maps: [...maps], programs: [...programs] };
 }
 
-/** Those of the given BPF objects that still exist in the kernel. */
+/** Returns the given BPF objects that still exist in the kernel. */
 export function alive(ids: BpfIds): BpfIds {
   const lib = libbpf();
   const there = (get: (id: number) => number) => (id: number) => {

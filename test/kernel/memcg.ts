@@ -60,7 +60,10 @@ export async function oomKill(options: OomKillOptions = {}): Promise<OomKill> {
   return { ...end, group };
 }
 
-/** Makes `count` kills, `parallel` at a time, each in its own group. Returns them in the order in which they were started. */
+/**
+ * Makes `count` kills, `parallel` at a time, each in its own group. Returns them in the order in which they were
+ * started.
+ */
 export async function oomStorm(count: number, options: OomStormOptions = {}): Promise<OomKill[]> {
   const { parallel = 4, ...each } = options;
   const kills = new Array<OomKill>(count);
@@ -116,7 +119,7 @@ export async function markDying(options: { limitBytes?: number } = {}): Promise<
 /** Starts build/hog in a group; without a group only in a guest. The hog ends with the group, or with this process. */
 export function startHog(group: MemoryGroup | undefined, args: readonly string[] = []): Hog {
   const where = group === undefined ? ['--guest'] : ['--cgroup', group.path];
-  // Its parent's oom_score_adj may be lower; the hog must not inherit it.
+  // The oom_score_adj of the parent may be lower, and the hog must not inherit it.
   const child = spawn(HOG, [...where, '--adj', '0', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const { pid } = child;
   if (pid === undefined) throw new Error(`cannot start ${HOG}: ${oomKillsUnavailable() ?? 'unknown reason'}`);

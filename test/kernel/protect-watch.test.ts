@@ -41,7 +41,7 @@ test('sets oom_score_adj when a process executes its program, and restores it by
       shell.kill('SIGKILL');
       await once(shell, 'exit');
     }
-    // Only one process may use the state file: an undo now would race with the watch.
+    // Only one process may use the state file, so `undo` is refused while the watch runs.
     expect(await oomscope(['protect', 'undo', ...state])).toMatchObject({ code: 2, stdout: '' });
     watch.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);

@@ -34,7 +34,7 @@ describe('guests', () => {
         expect.soft(notes.join('\n'), name).toBe('');
       }
       expect(result.stderr).toBe('');
-      // Every scenario must have run: each is possible on all of these kernels.
+      // Every scenario must have run, because each scenario is possible on all of these kernels.
       expect(results.filter(({ state }) => state === 'not here')).toEqual([]);
       expect(results).toHaveLength(CORE.length + 2 * BACKENDS.length + UNPRIVILEGED.length);
 

@@ -9,7 +9,7 @@ test('points that differ by a few pages count as equal, also if they change the 
   expect(withoutDrift(rank([354, 136140], [163, 29], [168, 25]), kernels)).toEqual(kernels);
 });
 
-test('another order of processes is a difference if the points are those of the kernel', () => {
+test('another order of processes is a difference if their points equal the points of the kernel', () => {
   const ours = rank([354, 136135], [163, 25], [168, 25]);
   expect(withoutDrift(ours, rank([354, 136135], [168, 25], [163, 25]))).toEqual(ours);
 });

@@ -33,8 +33,8 @@ export function asKilledLine({ victim }: OomKill, line: KilledLine) {
 export const killedFields = ({ sequence, timeUs, type, reason, commBytes, ...rest }: KilledLine) => rest;
 
 /**
- * The fields of the "oom-kill:" line, taken from our event. The kernel prints that line before it chooses a thread: if the
- * leader has exited, the line names the leader (mm/oom_kill.c: dump_oom_victim before find_lock_task_mm).
+ * The fields of the "oom-kill:" line, taken from our event. The kernel prints that line before it chooses a thread:
+ * if the leader has exited, the line names the leader (mm/oom_kill.c: dump_oom_victim before find_lock_task_mm).
  */
 export function asOomLine({ victim, trigger, limit, scope, nodemask }: OomKill, line: OomLine) {
   const leader = line.pid === victim.pid;
@@ -132,17 +132,17 @@ export function reconcile({ kills, lines, vmstat, groups }: KernelRecord): strin
 }
 
 /**
- * A victim that is not the trigger still runs while the kernel writes its line, so its counters change a little in between. Up
- * to 6.1 it also adds the events that its threads had counted locally when it is woken to exit (mm/memory.c:
- * TASK_RSS_EVENTS_THRESH, 64 events a counter). If the machine or a node is full, not a cgroup, kswapd still reclaims pages of
- * all processes on another CPU (mm/rmap.c: try_to_unmap_one() subtracts them). Candidates are read a moment after the kernel's
- * task dump, and those that run in between change.
+ * A victim that is not the trigger still runs while the kernel writes its line, so its counters change a little in
+ * between. Up to 6.1 it also adds the events that its threads had counted locally when it is woken to exit
+ * (mm/memory.c: TASK_RSS_EVENTS_THRESH, 64 events a counter). If the machine or a node is full, not a cgroup, kswapd
+ * still reclaims pages of all processes on another CPU (mm/rmap.c: try_to_unmap_one() subtracts them). Candidates are
+ * read a moment after the kernel's task dump, and those that run in between change.
  */
 const drifted = ({ victim, trigger, scope }: OomKill) =>
   victim.pid !== trigger.pid || (victim.threads ?? 1) > 1 || scope !== 'cgroup';
 const DRIFT = 1024; // KiB, or pages
 
-/** A copy of our numbers in which each number that is near the kernel's number is replaced by it. */
+/** Copies our numbers. In the copy, the kernel's number replaces each number that differs from it only a little. */
 function near<T extends object>(ours: T, theirs: object): T {
   const entries = Object.entries(ours).map(([key, value]) => {
     const other = (theirs as Record<string, unknown>)[key];
@@ -181,8 +181,8 @@ function ranking(tasks: TaskLine[], kill: OomKill): Ranked[] {
 }
 
 /**
- * A copy of our ranking in which each number that is near the kernel's number is replaced by it. Processes whose
- * numbers changed are put in the kernel's order if nothing else differs.
+ * Copies our ranking. In the copy, the kernel's number replaces each number that differs from it only a little.
+ * Processes whose numbers changed are put in the kernel's order if nothing else differs.
  */
 export function withoutDrift(ours: Ranked[], theirs: Ranked[]): Ranked[] {
   const place = new Map(theirs.map(({ pid }, i) => [pid, i]));

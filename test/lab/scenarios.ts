@@ -70,9 +70,9 @@ export const scenarios: Scenario[] = [
       lab.same('inferred', kill?.limit_inferred, false);
       lab.same('cgroup version', kill?.cgroup_version, lab.cgroupVersion);
       lab.same('exe', kill?.victim.exe?.endsWith('/build/hog'), true);
-      // The arguments are in the victim's memory. A program that may not sleep can read it only while the page is mapped
-      // (mm/maccess.c: copy_from_user_nofault), and NUMA balancing and compaction unmap pages for a moment. Then /proc/PID must
-      // be read before the victim has exited, which may fail in a guest.
+      // The arguments are in the victim's memory. A program that may not sleep can read it only while the page is
+      // mapped (mm/maccess.c: copy_from_user_nofault), and NUMA balancing and compaction unmap pages for a moment.
+      // Then /proc/PID must be read before the victim has exited, which may fail in a guest.
       const readInTime = !kill?.missing.includes('victim.cmdline');
       lab.same('missing', kill?.missing, readInTime ? [] : ['victim.cmdline']);
       if (readInTime) lab.same('program', kill?.victim.cmdline?.[0]?.endsWith('/hog'), true);
@@ -180,7 +180,7 @@ export const scenarios: Scenario[] = [
       const group = createMemoryGroup({ limitBytes: 16 * MIB });
       lab.watch(group);
       const directory = mkdtempSync('/var/tmp/oomscope-');
-      // At most 4 MiB dirty at a time: too many dirty pages at once would make the writes themselves fail.
+      // At most 4 MiB are dirty at a time, because too many dirty pages would make the writes fail.
       const file = 'dd if=/dev/zero of="$1/$i" bs=256k count=16 conv=fsync || exit';
       const write = `echo $$ >"$0/cgroup.procs" && for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ${file}; done`;
       const child = spawn('sh', ['-c', write, group.path, directory], { stdio: 'ignore' });

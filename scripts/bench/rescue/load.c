@@ -80,7 +80,7 @@ static long available_mib(void)
 	return at ? atol(at + strlen("MemAvailable:")) / 1024 : 0;
 }
 
-/* In steps of a quarter MiB, so that a slow leak is even. */
+/* Memory is taken in steps of a quarter MiB, so that a slow leak grows evenly. */
 static void leak(long rate, long leave)
 {
 	double begin = seconds();

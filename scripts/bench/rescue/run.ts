@@ -13,7 +13,10 @@ import { createMemoryGroup } from '../../memory-cgroup.ts';
 import { type Killer, oomscope, RIVALS, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
 
-/** The line that referee.c prints. Times are counted from the start of the eaters. −1: it never happened. */
+/**
+ * The line that referee.c prints. Times are counted from the start of the eaters. A time of −1 means that the event
+ * did not happen.
+ */
 export interface Verdict {
   /** Number of innocent processes that ended. */
   lost: number;

@@ -1,7 +1,7 @@
 /**
- * Prometheus Alertmanager, API v2. It forgets an alert that is not repeated, so firing alerts are re-sent. Each carries
- * an end time four intervals ahead, so it ends by itself if oomscope dies. Resolved alerts are re-sent for five
- * minutes.
+ * Prometheus Alertmanager, API v2. It forgets an alert that is not repeated, so firing alerts are re-sent. Each
+ * alert carries an end time four intervals ahead, so the alert ends without a further message if oomscope dies.
+ * Resolved alerts are re-sent for five minutes.
  */
 import type { Alert } from '../../model/alert.ts';
 import type { Receipt } from '../../model/receipt.ts';

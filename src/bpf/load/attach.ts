@@ -18,7 +18,7 @@ export interface AttachOptions {
   spare?: ReadonlySet<string>;
   /** Called before the load, to set constants that are not numbers, and sizes of maps. */
   configure?: (object: BpfObject) => void;
-  /** Called after the load, before anything is attached. */
+  /** Called after the load, before a program is attached. */
   prepare?: (object: BpfObject) => void;
   /** Size of the object's ring in bytes: a power of two, at least one page. */
   ringBytes: number;

@@ -122,7 +122,7 @@ export function kernelFacts(forced?: Backend): KernelFacts {
   return known;
 }
 
-/** Without privileges, features that only a try can find count as missing. */
+/** Without privileges, a feature that can be found only by loading a program counts as missing. */
 function functionsOf(kernel: Btf): Functions {
   const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
   const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;

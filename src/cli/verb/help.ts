@@ -41,7 +41,7 @@ export interface VerbData {
   /** "docker check" */
   name: string;
   about: string;
-  /** Without "usage: ". */
+  /** The usage lines, without the word "usage: ". */
   usage: readonly string[];
   description: readonly string[];
   words: Words | null;

@@ -9,7 +9,7 @@ const INVOKED = /^(?<comm>.*?)\s+invoked oom-killer\b(?::\s*(?<rest>.*))?$/s;
 const CPUSET = /^(?<comm>.*) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]*)\s*$/s;
 const CPU =
   /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted ?|Tainted: [A-Z [\]=,-]+? )(?<kernel>\d\S*)/s;
-/** TASK_COMM_LEN, without its NUL. */
+/** The greatest length of a process name: TASK_COMM_LEN without the NUL. */
 export const MOST_COMM = 15;
 /** The form of the "CPU:" line before Linux 3.10. */
 const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted ?|Tainted: [A-Z -]+? )(?<kernel>\d\S*)/s;

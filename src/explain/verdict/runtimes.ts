@@ -48,7 +48,8 @@ export const runtimes: readonly Runtime[] = [
     advice: [
       {
         do: 'Set GOMEMLIMIT to about 90 % of the limit.',
-        because: 'Without it the garbage collector lets the heap double before it runs, and does not know the limit.',
+        because:
+          'Without GOMEMLIMIT the garbage collector lets the heap double before it runs, and does not know the limit.',
       },
       {
         do: 'Take a heap profile from /debug/pprof/heap while the process is large.',

@@ -106,7 +106,7 @@ export class Announcer {
     });
   }
 
-  /** @param why the reason for the message, where the outcome alone does not say it */
+  /** @param why the reason that the message gives, if the outcome alone does not tell the reason */
   result(plan: Plan, outcome: GuardResult['outcome'], found: Partial<GuardResult> = {}, why?: string): void {
     const { fired, victim } = plan;
     const severity = outcome === 'survived' ? 'critical' : 'info';

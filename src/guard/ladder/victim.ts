@@ -56,7 +56,7 @@ export class Victim implements Disposable {
     return new Victim(candidate, handles, candidate.target.takes === 'cgroup' ? directory : undefined);
   }
 
-  /** The first process: the one by which the victim was chosen. */
+  /** The first process. The guard chose the victim by the values of this process. */
   get lead(): ProcessHandle {
     return this.#handles[0] as ProcessHandle;
   }

@@ -120,8 +120,8 @@ export class Policy {
   }
 
   /**
-   * Records that a kill at a place has freed far less than its victim held. While most of the memory there is not that of
-   * processes, no other process is killed for a minute.
+   * Records that a kill at a place has freed far less than its victim held. If whyNoHelp() then finds
+   * that a kill does not help, no other process is killed for a minute.
    */
   disappointed(place: string, now: number): void {
     this.#disappointed.set(place, now + BUDGET_WINDOW_MS);

@@ -61,13 +61,17 @@ export function neededBytes({ when }: Pick<Rule, 'when'>, { system }: Sample, cg
   return least;
 }
 
-/** Where processes hold less than half of the memory, a victim must free at least this share of what is used. */
+/**
+ * If other memory is more than the memory of the candidates, a victim must free at least this share of the used
+ * memory.
+ */
 const LEAST_SHARE = 0.1;
 
 /**
- * Why no kill at a place would help: most of its memory is not that of the candidates, and the victim would free less
- * than half of what is needed, or less than a tenth of what is used. undefined: a kill may help, or what the memory is
- * used for is unknown.
+ * Why no kill at a place would help. undefined: a kill may help, or it is unknown what uses the memory. A kill does not
+ * help if shared memory, kernel memory and huge pages together are more than the memory of the candidates and, in
+ * addition, the victim would free less than half of the needed memory or less than a tenth of the used memory, or an
+ * earlier kill has freed far less than its victim held.
  *
  * @param frees how much memory the victim would free @param all how much all candidates together would free
  * @param disappointed whether an earlier kill at the place has freed far less than its victim held

@@ -30,7 +30,8 @@ export function nextSampleMs({ rules }: PolicyOptions, sample: Sample): number {
 }
 
 /**
- * The shortest time after which a rule may fire (ms). All of its detectors must be true, so the latest of them decides.
+ * The shortest time from now until the rule may fire (ms). All of its detectors must be true, so the last detector to
+ * become true decides.
  */
 export function headroomMs({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): number {
   if (when.every((detector) => lacksSwap(detector, sample.system, cgroup))) return SLOWEST_MS; // it never fires

@@ -35,7 +35,7 @@ export class Pattern {
     this.#first = this.#position([this.#entry], true);
   }
 
-  /** Number of compiled instructions. Memory and the time to compile are proportional to it. */
+  /** Number of compiled instructions. Memory and the time to compile are proportional to this number. */
   get states(): number {
     return this.#program.length;
   }
@@ -67,7 +67,10 @@ export class Pattern {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** Whether the pattern is anywhere in `text`. The time is proportional to the length of the text, whatever both contain. */
+  /**
+   * Whether the pattern is anywhere in `text`. The time is proportional to the length of the text, whatever both
+   * contain.
+   */
   test(text: string): boolean {
     let position = this.#first;
     for (const character of text) {

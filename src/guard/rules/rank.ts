@@ -13,7 +13,7 @@ import { scoreOf } from './score.ts';
 import { heldBytes, membersOf, type Place, stormsIn, type Unit, unitOf } from './unit.ts';
 
 export interface Candidate extends GuardCandidate {
-  /** All processes that would be killed together. The first is the one by which the candidate was chosen. */
+  /** All processes that would be killed together. The candidate was chosen by the values of the first one. */
   members: SampledProcess[];
   /** How much memory would end with them: what they hold, without what other processes use as well. */
   freesBytes: number;
@@ -101,7 +101,7 @@ export function leastBytes({ minBytes }: Rule, { system }: Sample, cgroup: Sampl
   return Math.min(LEAST_BYTES, LEAST_SHARE * (cgroup?.limit_bytes ?? system.total_bytes));
 }
 
-/** By score; candidates with equal scores by size, then by the higher pid. */
+/** Sorts candidates by score. Candidates with equal scores are sorted by size, then by the higher pid. */
 const byScore = (a: Candidate, b: Candidate) =>
   b.score - a.score || b.target.rss_bytes - a.target.rss_bytes || b.target.pid - a.target.pid;
 const bySize = (a: SampledProcess, b: SampledProcess) => heldBytes(b) - heldBytes(a);

@@ -22,7 +22,7 @@ const UNROUNDED = 1;
  */
 const kernelRules = badnessRules([7, 0]);
 
-/** @param members at least one process; the first is the one by which the candidate was chosen */
+/** @param members at least one process; the candidate was chosen by the values of the first one */
 export function scoreOf(
   members: readonly SampledProcess[],
   unit: Unit,

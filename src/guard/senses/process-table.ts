@@ -10,7 +10,9 @@ import { isTruncated } from '../rules/match.ts';
 
 export interface ProcessTableOptions {
   proc?: string;
-  /** Read the command line, which only some rules need; `truncated`: of processes whose name the kernel has truncated. */
+  /**
+   * Read the command line, which only some rules need; `truncated`: of processes whose name the kernel has truncated.
+   */
   cmdline?: boolean | 'truncated';
   exe?: boolean | 'truncated';
   oomScore?: boolean;
@@ -51,7 +53,8 @@ export class ProcessTable {
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#known.delete(pid);
     for (const pid of pids) {
       const known = this.#known.get(pid);
-      const refresh = (pid + this.#pass) % REFRESH_PASSES === 0; // a different part of the processes in each scan, so that all scans take about the same time
+      // each scan refreshes another part of the processes, so that all scans take about the same time
+      const refresh = (pid + this.#pass) % REFRESH_PASSES === 0;
       if (known?.sample.kernel_thread && !refresh) continue;
       this.#read(pid, known, nowMs, { all: refresh, swap: swapped });
     }

@@ -1,7 +1,7 @@
 /**
- * Counts the records that a tracer delivers and those that it reports as lost: `accountant.ts RING_BYTES`. It reads commands
- * from its input: `block MS` blocks the JavaScript thread, `drain` waits until the ring is empty, `report` prints the
- * counts once no more records arrive.
+ * Counts the records that a tracer delivers and those that it reports as lost: `accountant.ts RING_BYTES`. It reads
+ * commands from its input: `block MS` blocks the JavaScript thread, `drain` waits until the ring is empty, `report`
+ * prints the counts once no more records arrive.
  */
 import { createInterface } from 'node:readline';
 import { RecordKind, SyntheticRecord } from '../../../src/bpf/wire/layout.ts';
@@ -13,7 +13,7 @@ let delivered = 0;
 let malformed = 0;
 let disordered = 0;
 let lostReported = 0;
-/** By CPU: the next expected sequence number; and how many numbers were skipped. */
+/** For each CPU, the next expected sequence number, and how many numbers were skipped. */
 const next = new Map<number, bigint>();
 let gaps = 0;
 

@@ -8,15 +8,15 @@ export interface ChildEnd {
   code: number | null;
   signal: NodeJS.Signals | null;
   stderr: string;
-  /** The JSON values that it has printed, one a line. */
+  /** The JSON values that the process has printed, one on each line. */
   said: unknown[];
 }
 
 export interface Child {
   process: ChildProcess;
-  /** Resolves with the next value that it prints; rejects when it exits before. */
+  /** Resolves with the next value that the process prints. Rejects when the process exits before. */
   next<T>(): Promise<T>;
-  /** Never rejects. */
+  /** Resolves when the process has ended. It never rejects. */
   ended: Promise<ChildEnd>;
 }
 

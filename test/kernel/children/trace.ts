@@ -74,7 +74,7 @@ const cases: Record<string, () => Promise<void>> = {
       },
     });
   },
-  /** Only the tracer keeps the process alive: it must not exit by itself. */
+  /** Only the tracer keeps the process alive. The process must not exit while the tracer is open. */
   async stay() {
     const tracer = await open();
     floods(tracer).subscribe((batch) => say({ records: synthetic(batch) }));

@@ -8,7 +8,7 @@ const whole = readFileSync(nativeFile('oomscope.bpf.o'));
 const names = new Set<string>();
 let tried = 0;
 let refused = 0;
-// Every length within the ELF header, then in odd steps, then every length near the end.
+// The lengths: every length within the ELF header, then lengths in odd steps, then every length near the end.
 const step = Math.ceil(whole.length / 500) | 1;
 for (let length = 0; length < whole.length; length += length < 128 || length > whole.length - 128 ? 1 : step) {
   tried++;

@@ -46,7 +46,7 @@ function commandFor({ container, pod, memory }: ContainerReport, { limit_bytes }
     return `${runtime} update --memory ${size} --memory-swap ${size} ${target}`;
   }
   const file = memory?.cgroup_version === 1 ? 'memory.limit_in_bytes' : 'memory.max';
-  return `set ${size} where the container is defined; until its next start: ${file} of ${printable(memory?.cgroup ?? '?')}`;
+  return `set the limit ${size} where the container is defined; to change it until its next start, write to ${file} of ${printable(memory?.cgroup ?? '?')}`;
 }
 
 /** @throws OomscopeError USAGE: the containers belong to several Compose projects, or to none */

@@ -68,7 +68,7 @@ export function watchOptions({ cgroup, psi, stall, window, reclaim }: Given): Me
   return { ...common, source: 'psi', intervalMs: ms };
 }
 
-/** A window of this length. Its thresholds are those of the default window with the nearest length. */
+/** A window of this length. It has the same thresholds as the default window with the nearest length. */
 function windowOf(ms: number): PressureWindowOptions {
   const distance = (window: PressureWindowOptions) => Math.abs(Math.log(window.ms / ms));
   const nearest = defaultWindows.reduce((best, window) => (distance(window) < distance(best) ? window : best));
