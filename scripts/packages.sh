@@ -3,13 +3,13 @@
 # name of the caller in messages.
 #
 # A line of LIST is `SIGN PACKAGE`: SIGN is a command or file that exists when the package is present. If SIGN is below
-# build/packages/, the package is unpacked there instead of installed: then its service, its user and its files in /etc
+# build/test-packages/, the package is unpacked there instead of installed: then its service, its user and its files in /etc
 # are not created. No service of an installed package is started. Without apt-get, the text ELSEWHERE is printed.
 set -eu
 cd "$(dirname "$0")/.."
 who=$1
 elsewhere=${2:-}
-unpacked=build/packages
+unpacked=build/test-packages
 
 say() { printf '%s: %s\n' "$who" "$*" >&2; }
 die() { say "$*"; exit 69; }

@@ -27,19 +27,26 @@ export const configurationPage: Page = { path: 'docs/reference/configuration.md'
 async function write(): Promise<string> {
   const main = join(import.meta.dirname, '../../dist/cli/main.js');
   const { stdout: defaults } = await promisify(execFile)(process.execPath, [main, 'config', 'print']);
-  const sections = Object.entries((configSchema() as Shape).properties ?? {}).flatMap(([name, shape]) =>
-    sectionsOf(name, shape),
-  );
   return [
     '# Settings of the configuration file',
     'The file is TOML: see [configuration](../configuration.md). `oomscope config schema` prints the JSON Schema of the file. This page is made from that schema.',
-    ...sections.flatMap((section) => [`## ${section.heading}`, sentence(section.about), settings(section)]),
+    ...configurationSections().flatMap((section) => [
+      `## ${section.heading}`,
+      sentence(section.about),
+      settings(section),
+    ]),
     '## All settings with their defaults',
     '`oomscope config print` prints:',
     `\`\`\`toml\n${defaults.trim()}\n\`\`\``,
   ]
     .filter((part) => part !== '')
     .join('\n\n');
+}
+
+/** The tables of the file, with their settings. */
+export function configurationSections(): Section[] {
+  const tables = (configSchema() as Shape).properties ?? {};
+  return Object.entries(tables).flatMap(([name, shape]) => sectionsOf(name, shape));
 }
 
 /** The sections of the page for a table of the file and for the tables within it. */
@@ -62,7 +69,7 @@ function settings({ properties, required }: Section): string {
   return table(['setting', 'type', 'meaning'], rows);
 }
 
-function typeOf(shape: Shape): string {
+export function typeOf(shape: Shape): string {
   if (shape.enum) return shape.enum.map((one) => `\`${JSON.stringify(one)}\``).join(', ');
   if (shape.anyOf) return shape.anyOf.map(typeOf).join(' or ');
   if (shape.items?.properties) return 'list of tables';

@@ -29,12 +29,7 @@ function readSchema(): Definitions {
 
 function write(definitions: Definitions): string {
   const names = Object.keys(definitions).sort();
-  const events = names
-    .flatMap((name) => {
-      const type = definitions[name]?.properties?.type?.const;
-      return typeof type === 'string' && definitions[name]?.properties?.schema ? [{ name, type }] : [];
-    })
-    .sort((a, b) => (a.type < b.type ? -1 : 1));
+  const events = eventTypes(definitions);
   const headings = new Map([
     ...names.map((name) => [name, name] as const),
     ...events.map(({ name, type }) => [name, type] as const),
@@ -69,8 +64,25 @@ function write(definitions: Definitions): string {
     .join('\n\n');
 }
 
+/** Every event: the name of its definition, and its `type`, by which they are sorted. */
+function eventTypes(definitions: Definitions): { name: string; type: string }[] {
+  return Object.keys(definitions)
+    .flatMap((name) => {
+      const type = definitions[name]?.properties?.type?.const;
+      return typeof type === 'string' && definitions[name]?.properties?.schema ? [{ name, type }] : [];
+    })
+    .sort((a, b) => (a.type < b.type ? -1 : 1));
+}
+
+/** Every event with what it means, in a sentence or two. */
+export function eventSummaries(): { type: string; about: string }[] {
+  const definitions = readSchema();
+  return eventTypes(definitions).map(({ name, type }) => ({ type, about: beforeList(definitions[name] as Schema) }));
+}
+
 /** The part of a description before its list. */
-const summary = ({ description = '' }: Schema) => cell(description.split(/\n\s*- /)[0]);
+const beforeList = ({ description = '' }: Schema) => description.split(/\n\s*- /)[0] ?? '';
+const summary = (schema: Schema) => cell(beforeList(schema));
 
 /** The fields that all events have with the same meaning. */
 function envelopeOf(events: readonly Schema[]): Map<string, Schema> {

@@ -43,9 +43,14 @@ export class Suite {
    * Reads the suite's package list.
    *
    * @param architecture as Debian names it; this machine's unless given
+   * @param sources also reads the list of source packages
    * @throws LabError NO_KERNEL, NOT_INSTALLED
    */
-  static async open(name: string, directory: string, architecture?: string): Promise<Suite> {
+  static async open(
+    name: string,
+    directory: string,
+    { architecture, sources = false }: { architecture?: string | undefined; sources?: boolean } = {},
+  ): Promise<Suite> {
     if (!find('apt-get')) {
       throw new LabError(
         'NOT_INSTALLED',
@@ -56,8 +61,8 @@ export class Suite {
       mkdirSync(join(directory, needed), { recursive: true });
     }
     const keyring = KEYRINGS.find((path) => existsSync(path));
-    const source = `deb ${keyring ? `[signed-by=${keyring}] ` : ''}${await debianArchive()} ${name} main\n`;
-    writeFileSync(join(directory, 'sources.list'), source);
+    const place = `${keyring ? `[signed-by=${keyring}] ` : ''}${await debianArchive()} ${name} main\n`;
+    writeFileSync(join(directory, 'sources.list'), `deb ${place}${sources ? `deb-src ${place}` : ''}`);
     writeFileSync(join(directory, 'status'), '');
     const suite = new Suite(name, directory, architecture);
     // Without this option a failed download is a warning.
@@ -76,6 +81,14 @@ export class Suite {
     await this.#apt('apt-get', '-qq', 'download', ...names);
     return readdirSync(this.#directory)
       .filter((file) => file.endsWith('.deb'))
+      .map((file) => join(this.#directory, file));
+  }
+
+  /** @returns paths of the source archives and of their .dsc files */
+  async downloadSources(names: readonly string[]): Promise<string[]> {
+    await this.#apt('apt-get', '-qq', 'source', '--download-only', ...names);
+    return readdirSync(this.#directory)
+      .filter((file) => /\.(dsc|tar\.\w+|tar\.\w+\.asc)$/.test(file))
       .map((file) => join(this.#directory, file));
   }
 

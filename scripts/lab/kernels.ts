@@ -144,7 +144,7 @@ async function fetchKernel(name: string, suite: string, architecture: Architectu
 
 async function downloadKernel(suite: string, work: string, architecture: Architecture): Promise<string[]> {
   const { kernelPackage } = platforms[architecture];
-  const archive = await Suite.open(suite, work, kernelPackage.split('-').at(-1));
+  const archive = await Suite.open(suite, work, { architecture: kernelPackage.split('-').at(-1) });
   const parts = new Set<string>();
   const add = async (name: string): Promise<void> => {
     for (const needed of await archive.depends(name)) {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ROOT } from '../cli/cli.ts';
 import { until } from './receiver.ts';
 
-const UNPACKED = join(ROOT, 'build/packages/usr');
+const UNPACKED = join(ROOT, 'build/test-packages/usr');
 const PROGRAM = join(UNPACKED, 'bin/prometheus-alertmanager');
 /** Alertmanager reads its templates from a fixed path, so it runs in a mount namespace that has them there. */
 const SCRIPT = 'mount --bind "$0" /usr/share && exec "$@"';

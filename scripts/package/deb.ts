@@ -1,0 +1,173 @@
+/** The Debian package: the tree with its own Node in /usr/lib/oomscope, the command, man pages, completions, the unit, the configuration. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { writeCompletions } from './completions.ts';
+import { writeManPages } from './man.ts';
+import { type Architecture, debianNames, epoch, manifest, ROOT } from './package.ts';
+import { makeTree } from './tarball.ts';
+
+const HOME = 'usr/lib/oomscope';
+const CONFIG = 'etc/oomscope/oomscope.toml';
+const MAINTAINER = 'The oomscope maintainers <oomscope@localhost>';
+/** Scripts of dpkg, from packaging/debian/. */
+const SCRIPTS = ['postinst', 'prerm', 'postrm'];
+
+/** @param native the folder with the native files. @returns the package's path */
+export async function makeDeb(
+  architecture: Architecture,
+  native: string,
+  work: string,
+  output: string,
+): Promise<string> {
+  const root = join(work, `deb-${architecture}`);
+  rmSync(root, { recursive: true, force: true });
+  await makeTree(join(root, HOME), architecture, native, 'deb');
+  for (const name of ['LICENSE', 'LICENSE.node.txt']) rmSync(join(root, HOME, name));
+  mkdirSync(join(root, 'usr/bin'), { recursive: true });
+  symlinkSync('../lib/oomscope/oomscope', join(root, 'usr/bin/oomscope'));
+  await writeManPages(join(root, 'usr/share/man'));
+  for (const page of filesBelow(join(root, 'usr/share/man'))) compress(page);
+  await writeCompletions(join(root, 'usr/share'));
+  write(join(root, CONFIG), configuration());
+  write(join(root, 'usr/lib/systemd/system/oomscope.service'), unit());
+  writeDocuments(join(root, 'usr/share/doc/oomscope'));
+  write(
+    join(root, 'usr/share/lintian/overrides/oomscope'),
+    readFileSync(join(ROOT, 'packaging/debian/lintian-overrides'), 'utf8'),
+  );
+  writeControl(root, architecture);
+  setModes(root);
+  const path = join(output, `oomscope_${manifest.version}_${debianNames[architecture]}.deb`);
+  const env = { ...process.env, SOURCE_DATE_EPOCH: String(epoch) };
+  execFileSync('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', root, path], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return path;
+}
+
+/** The program of this checkout, which prints the parts that the package contains. */
+function oomscope(...words: string[]): string {
+  return execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], { encoding: 'utf8' });
+}
+
+/** Every setting with its default as a comment, so that an upgrade brings new defaults. The guard is told to do nothing. */
+function configuration(): string {
+  const settings = oomscope('config', 'print')
+    .replaceAll(/^(?!#|\[|$)/gm, '# ')
+    .replaceAll(/^\[/gm, '# [');
+  return `# The configuration of oomscope.service: see oomscope.toml(5). A line without "#" changes a default.\n# Check a change with: oomscope config check /${CONFIG}\n\n${settings}`;
+}
+
+/** The unit as \`oomscope systemd print\` makes it, with the paths of the package. */
+function unit(): string {
+  return oomscope('systemd', 'print', '--config', `/${CONFIG}`)
+    .replaceAll(process.execPath, `/${HOME}/bin/node`)
+    .replaceAll(join(ROOT, 'dist/cli/main.js'), `/${HOME}/dist/cli/main.js`);
+}
+
+function writeDocuments(directory: string): void {
+  write(join(directory, 'copyright'), copyright());
+  const changelog = `oomscope (${manifest.version}) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- ${MAINTAINER}  ${new Date(epoch * 1000).toUTCString().replace('GMT', '+0000')}\n`;
+  write(join(directory, 'changelog'), changelog);
+  compress(join(directory, 'changelog'));
+  cpSync(join(ROOT, 'CHANGELOG.md'), join(directory, 'CHANGELOG.md'));
+  cpSync(join(ROOT, 'README.md'), join(directory, 'README.md'));
+}
+
+/** The licence texts of everything in the package. */
+function copyright(): string {
+  const built = join(ROOT, 'build');
+  const parts: [string, string][] = [
+    ['oomscope', join(ROOT, 'LICENSE')],
+    ['the BPF objects of oomscope', join(ROOT, 'bpf/LICENSE')],
+    ['rxjs', join(ROOT, 'dist/cli/LICENSE.rxjs.txt')],
+    ['smol-toml', join(ROOT, 'dist/cli/LICENSE.smol-toml.txt')],
+    ['ffi-napi and what it contains', join(built, 'LICENSE.ffi.txt')],
+  ];
+  const texts = parts
+    .filter(([, path]) => existsSync(path))
+    .map(([name, path]) => `${name}\n\n${readFileSync(path, 'utf8')}`);
+  const more = `Node.js with what it contains: /${HOME}/NODE-LICENSE.\nlibbpf, libelf and zlib: /${HOME}/build/LICENSE.libbpf.txt.\n`;
+  return [`oomscope ${manifest.version}\n\n${more}`, ...texts].join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+function writeControl(root: string, architecture: Architecture): void {
+  const files = filesBelow(root).sort();
+  const kib = Math.ceil(
+    files.reduce((sum, path) => sum + (lstatSync(path).isFile() ? lstatSync(path).size : 0), 0) / 1024,
+  );
+  const control = {
+    Package: 'oomscope',
+    Version: manifest.version,
+    Architecture: debianNames[architecture],
+    Maintainer: MAINTAINER,
+    'Installed-Size': kib,
+    Depends: 'libc6 (>= 2.36), libstdc++6 (>= 12)',
+    Section: 'admin',
+    Priority: 'optional',
+    Description: `tracer for Linux OOM kills and memory pressure
+ oomscope tells which process the kernel killed for memory, which process
+ caused it, why, and whose limit it was, at the moment when it happens. It
+ shows which cgroups are short of memory, explains kernel logs, protects
+ services, and can end the right process before the kernel ends another.`,
+  };
+  const debian = join(root, 'DEBIAN');
+  write(
+    join(debian, 'control'),
+    Object.entries(control)
+      .map(([name, value]) => `${name}: ${value}\n`)
+      .join(''),
+  );
+  write(join(debian, 'conffiles'), `/${CONFIG}\n`);
+  const sums = files
+    .filter((path) => lstatSync(path).isFile())
+    .map((path) => `${md5(path)}  ${path.slice(root.length + 1)}\n`);
+  write(join(debian, 'md5sums'), sums.join(''));
+  for (const name of SCRIPTS) cpSync(join(ROOT, 'packaging/debian', name), join(debian, name));
+}
+
+/** Readable for all, writable for root: whatever the umask was, and the modes of the checkout. */
+function setModes(root: string): void {
+  for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
+    const path = join(root, name);
+    const status = lstatSync(path);
+    if (status.isSymbolicLink()) continue;
+    const runs = status.isDirectory() || /(^|\/)(bin\/node|oomscope|oomscope\.cjs|postinst|prerm|postrm)$/.test(name);
+    const data = /^(etc|usr\/share)\//.test(name) && !status.isDirectory();
+    chmodSync(path, runs && !data ? 0o755 : 0o644);
+  }
+}
+
+function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Replaces a file by its compressed form, without a time stamp in it. */
+function compress(path: string): void {
+  writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
+  rmSync(path);
+}
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+const md5 = (path: string) => createHash('md5').update(readFileSync(path)).digest('hex');

@@ -1,0 +1,11 @@
+/** The Node that packages contain which cannot expect one. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './package.ts';
+
+/** The version that scripts/setup.sh installs where the system's Node is too old. */
+export function nodeVersion(): string {
+  const version = readFileSync(join(ROOT, 'scripts/setup.sh'), 'utf8').match(/^NODE=(\S+)/m)?.[1];
+  if (version === undefined) throw new Error('expected a line NODE=VERSION in scripts/setup.sh');
+  return version;
+}

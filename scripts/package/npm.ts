@@ -1,0 +1,69 @@
+/** Packages for npm: `oomscope`, and one with the native files for each platform. None has an install script or needs the network. */
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Architecture, archive, manifest, ROOT } from './package.ts';
+
+/** Fields of this repository's package.json that the published one keeps. */
+const KEPT = ['name', 'version', 'description', 'license', 'type', 'engines', 'os', 'bin', 'exports', 'types'];
+const KEPT_TOO = ['dependencies', 'bundleDependencies', 'peerDependencies', 'peerDependenciesMeta'];
+
+export const platformName = (architecture: Architecture) => `@oomscope/linux-${architecture}-glibc`;
+
+/** @param native the folder with the native files. @returns the tarball's path */
+export function packPlatform(architecture: Architecture, native: string, work: string, output: string): string {
+  const folder = join(work, `npm-${architecture}`);
+  const inside = join(folder, 'package');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(inside, { recursive: true });
+  cpSync(native, inside, { recursive: true });
+  cpSync(join(ROOT, 'LICENSE'), join(inside, 'LICENSE'));
+  writeManifest(inside, {
+    name: platformName(architecture),
+    version: manifest.version,
+    description: `The native files of oomscope for Linux with glibc on ${architecture}`,
+    license: `${manifest.license} AND LGPL-2.1-only AND LGPL-3.0-or-later AND Zlib`,
+    os: ['linux'],
+    cpu: [architecture],
+    libc: ['glibc'],
+  });
+  return pack(folder, join(output, `oomscope-linux-${architecture}-glibc-${manifest.version}.tgz`));
+}
+
+/** @returns the tarball's path */
+export function packMain(architectures: readonly Architecture[], work: string, output: string): string {
+  const folder = join(work, 'npm');
+  const inside = join(folder, 'package');
+  rmSync(folder, { recursive: true, force: true });
+  copyProgram(inside, 'npm');
+  for (const name of ['README.md', 'CHANGELOG.md']) cpSync(join(ROOT, name), join(inside, name));
+  const dependencies = Object.keys(manifest.dependencies as object);
+  for (const name of dependencies) {
+    cpSync(join(ROOT, 'node_modules', name), join(inside, 'node_modules', name), { recursive: true });
+  }
+  const kept = [...KEPT, ...KEPT_TOO].map((key) => [key, manifest[key]]);
+  writeManifest(inside, {
+    ...Object.fromEntries(kept),
+    cpu: architectures,
+    optionalDependencies: Object.fromEntries(architectures.map((one) => [platformName(one), manifest.version])),
+  });
+  return pack(folder, join(output, `oomscope-${manifest.version}.tgz`));
+}
+
+/** Copies what is not native: JavaScript, types, the schema, the command and the licences. */
+export function copyProgram(into: string, installation: string): void {
+  mkdirSync(join(into, 'scripts'), { recursive: true });
+  const filter = (path: string) => !path.endsWith('.tsbuildinfo');
+  cpSync(join(ROOT, 'dist'), join(into, 'dist'), { recursive: true, filter });
+  cpSync(join(ROOT, 'scripts/oomscope.cjs'), join(into, 'scripts/oomscope.cjs'));
+  cpSync(join(ROOT, 'LICENSE'), join(into, 'LICENSE'));
+  writeFileSync(join(into, 'installation'), `${installation}\n`);
+}
+
+function writeManifest(folder: string, content: object): void {
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(content, null, 2)}\n`);
+}
+
+function pack(folder: string, output: string): string {
+  archive(folder, ['package'], output);
+  return output;
+}

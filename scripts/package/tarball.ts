@@ -1,0 +1,63 @@
+/** The tree that needs nothing of its machine but the C library, with its own Node; and the archive of that tree. */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { cacheDirectory } from '../cache.ts';
+import { fetchNode } from '../lab/arm64.ts';
+import { writeCompletions } from './completions.ts';
+import { writeManPages } from './man.ts';
+import { nodeVersion } from './node.ts';
+import { copyProgram } from './npm.ts';
+import { type Architecture, archive, crossPrefix, manifest, ROOT } from './package.ts';
+
+/** The command, wherever the tree lies and through whichever symbolic link it is called. */
+const COMMAND = `#!/bin/sh
+home=$(dirname "$(readlink -f "$0")")
+exec "$home/bin/node" "$home/scripts/oomscope.cjs" "$@"
+`;
+
+/** @param installation what the program tells of itself. @param native the folder with the native files */
+export async function makeTree(
+  into: string,
+  architecture: Architecture,
+  native: string,
+  installation: 'tarball' | 'deb' | 'image',
+): Promise<void> {
+  rmSync(into, { recursive: true, force: true });
+  copyProgram(into, installation);
+  // Only the command: a library needs npm, which has packages of its own.
+  rmSync(join(into, 'dist'), { recursive: true });
+  cpSync(join(ROOT, 'dist/cli'), join(into, 'dist/cli'), { recursive: true });
+  cpSync(native, join(into, 'build'), { recursive: true });
+  writeFileSync(
+    join(into, 'package.json'),
+    `${JSON.stringify({ name: manifest.name, version: manifest.version, type: 'module' })}\n`,
+  );
+  const home = await fetchNode(architecture, nodeVersion(), cacheDirectory('lab'));
+  const node = join(into, 'bin/node');
+  mkdirSync(dirname(node), { recursive: true });
+  copyFileSync(join(home, 'bin/node'), node);
+  execFileSync(`${crossPrefix(architecture)}strip`, ['--strip-unneeded', node]);
+  chmodSync(node, 0o755);
+  copyFileSync(join(home, 'LICENSE'), join(into, 'LICENSE.node.txt'));
+  writeFileSync(join(into, 'oomscope'), COMMAND, { mode: 0o755 });
+}
+
+/** @returns the archive's path */
+export async function makeTarball(
+  architecture: Architecture,
+  native: string,
+  work: string,
+  output: string,
+): Promise<string> {
+  const name = `oomscope-${manifest.version}-linux-${architecture}`;
+  const folder = join(work, `tarball-${architecture}`);
+  const tree = join(folder, name);
+  await makeTree(tree, architecture, native, 'tarball');
+  await writeManPages(join(tree, 'share/man'));
+  await writeCompletions(join(tree, 'share'));
+  for (const file of ['README.md', 'CHANGELOG.md']) cpSync(join(ROOT, file), join(tree, file));
+  const path = join(output, `${name}.tar.gz`);
+  archive(folder, [name], path);
+  return path;
+}
