@@ -18,13 +18,18 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define MAX_DEPTH 32
 
-extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
-extern void bpf_task_release(struct task_struct *task) __ksym __weak;
-extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value) __ksym __weak;
+/* guard-signal.bpf.c compiles this file with SIGNALS 1, for kernels that have the three functions below. They cannot be
+ * weak symbols of one object: libbpf searches the BTF of every module for a function that the kernel lacks, and the
+ * kernel gives that BTF only to CAP_SYS_ADMIN. */
+#ifndef SIGNALS
+#define SIGNALS 0
+#endif
 
-/* Set by the loader: the kernel's BTF has the three functions above. The constant is read-only data, so the verifier
- * skips the calls on a kernel that lacks them. */
-const volatile bool can_signal = false;
+#if SIGNALS
+extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym;
+extern void bpf_task_release(struct task_struct *task) __ksym;
+extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value) __ksym;
+#endif
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -58,26 +63,29 @@ __noinline int domain_is_full(u64 domain)
 	return 0;
 }
 
-/* Kernels before 5.11 do not allow bpf_spin_lock() in these programs. Without can_signal they need no lock: only the
+/* Kernels before 5.11 do not allow bpf_spin_lock() in these programs. Without SIGNALS they need no lock: only the
  * token is used, which is never reused for another target and which userspace writes last. */
 static __always_inline void lock(struct arming_slot *arming)
 {
-	if (can_signal)
-		bpf_spin_lock(&arming->reserved_for_lock);
+#if SIGNALS
+	bpf_spin_lock(&arming->reserved_for_lock);
+#endif
 	barrier();
 }
 
 static __always_inline void unlock(struct arming_slot *arming)
 {
 	barrier();
-	if (can_signal)
-		bpf_spin_unlock(&arming->reserved_for_lock);
+#if SIGNALS
+	bpf_spin_unlock(&arming->reserved_for_lock);
+#endif
 }
 
 static __always_inline u32 outcome_of(const struct arming_slot *target, struct guard_trigger_record *r)
 {
-	if (!can_signal)
-		return GUARD_ASKED;
+#if !SIGNALS
+	return GUARD_ASKED;
+#else
 	struct task_struct *task = bpf_task_from_pid(target->pid);
 	if (!task)
 		return GUARD_GONE;
@@ -99,6 +107,7 @@ static __always_inline u32 outcome_of(const struct arming_slot *target, struct g
 	/* If the leader has exited before its threads, the kfunc fails with EPERM. Userspace can still signal the
 	 * process through its pidfd. */
 	return r->error == -EPERM ? GUARD_ASKED : outcome;
+#endif
 }
 
 /* Fires once for each arming: only the task that changes the state from ARMED to FIRED, under the lock, continues. */

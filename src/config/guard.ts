@@ -39,7 +39,7 @@ const guardTable = table({
   ),
   state_file: optional(
     text,
-    'file that records the changes that a restart must undo after a crash (default: in STATE_DIRECTORY)',
+    'file that records the changes that a restart must undo after a crash (default: a file in /run/oomscope)',
   ),
   fastest: field(durationFrom(1, 60_000), 10, 'shortest interval between two samples'),
 });

@@ -19,8 +19,10 @@ export interface GuardConfig {
   /** SCHED_RR priority from 1 to 99; 0: the guard keeps its normal scheduling policy. */
   realtimePriority: number;
   /**
-   * The file of the undo ledger, which lists the changes that must be undone after a crash. undefined: the file `guard`
-   * in systemd's STATE_DIRECTORY; where that is not set, there is no file.
+   * The file of the undo ledger, which lists the changes that must be undone after a crash. undefined: a file of the
+   * guard's own in the first of these directories that can be used: for root the unit's RUNTIME_DIRECTORY, /run/oomscope,
+   * the unit's STATE_DIRECTORY, /var/lib/oomscope; for another user one in XDG_RUNTIME_DIR, /run/user/UID, or the
+   * directory of temporary files.
    */
   stateFile: string | undefined;
   /** Shortest interval between samples (ms). */

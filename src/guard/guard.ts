@@ -10,6 +10,7 @@ import type { GuardMode } from '../model/guard.ts';
 import type { Sample } from '../model/sample.ts';
 import { processAncestors } from '../process/ancestors.ts';
 import type { ProcessHandle } from '../process/process-handle.ts';
+import { FREE, isTurn, type Turn, Turns } from '../process/turns.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';
 import { globMatch } from '../text/glob.ts';
 import type { Arming } from './arming/arming.ts';
@@ -38,6 +39,8 @@ export interface GuardOptions {
    * The default records changes in memory only: after a crash of the guard, the values that it wrote to cgroups remain.
    */
   restraints?: CgroupRestraints;
+  /** Shared with the other guards of this machine, so that two guards do not kill for one shortage. */
+  turns?: Turns;
   /**
    * With `arming`, the guard keeps the likely victim armed (see src/guard/arming/standby.ts), and closes the arming at
    * its end. `raiseScore`: the guard also raises the oom_score_adj of the armed victim.
@@ -84,6 +87,7 @@ export class Guard implements AsyncDisposable {
   readonly #shadow: Shadow;
   readonly #standby: Standby | undefined;
   readonly #restraints: CgroupRestraints;
+  readonly #turns: Turns;
   readonly #closing = new AbortController();
   /** The running responses, by place: the path of a cgroup, or "" for the system. */
   readonly #responses = new Map<string, Response>();
@@ -96,6 +100,7 @@ export class Guard implements AsyncDisposable {
     this.events$ = this.#events.asObservable();
     this.#policy = new Policy(options.policy, { pid: process.pid, ancestors: processAncestors() });
     this.#restraints = options.restraints ?? new CgroupRestraints(UndoLedger.inMemory());
+    this.#turns = options.turns ?? new Turns();
     // Events are emitted on the next event-loop turn, so that subscribers cannot delay a signal.
     const emit = (event: Event) => {
       if (this.#unsent.push(event) === 1) setImmediate(() => this.#send());
@@ -114,6 +119,7 @@ export class Guard implements AsyncDisposable {
         policy: this.#policy,
         announce: this.#announce,
         health: this.#health,
+        turns: this.#turns,
         onError: (error) => this.#events.error(error),
       });
   }
@@ -226,15 +232,20 @@ export class Guard implements AsyncDisposable {
       this.#skips.take({ kind: 'skip', fired, reason: 'being_freed', detail, ranking }, sample.mono_ms);
       return;
     }
-    this.#respond(place, decision, sample, triggerNs, known);
+    const { start_ticks } = decision.victim.target;
+    const turn =
+      this.#options.mode === 'enforce' ? this.#turns.takeAll(`place ${place}`, `victim ${pid} ${start_ticks}`) : FREE;
+    if (isTurn(turn)) this.#respond(place, decision, { sample, triggerNs, known, turn });
+    else {
+      const detail = 'another guard acts here, or on the same victim';
+      this.#skips.take({ kind: 'skip', fired, reason: 'being_freed', detail, ranking }, sample.mono_ms);
+    }
   }
 
   #respond(
     place: string,
     decision: Extract<Decision, { kind: 'kill' }>,
-    sample: Sample,
-    triggerNs: bigint,
-    known: ProcessHandle | undefined,
+    { sample, triggerNs, known, turn }: Occasion,
   ): void {
     const { machine, hook, beforeSignal, mode } = this.#options;
     const context: ResponseContext = {
@@ -258,10 +269,20 @@ export class Guard implements AsyncDisposable {
       .finally(() => {
         this.#responses.delete(place);
         this.#running.delete(running);
+        turn.release();
         this.wake();
       });
     this.#running.add(running);
   }
+}
+
+interface Occasion {
+  sample: Sample;
+  triggerNs: bigint;
+  /** A handle of the victim, where one is open. */
+  known: ProcessHandle | undefined;
+  /** Held until the response has ended. */
+  turn: Turn;
 }
 
 function isAbout(place: Place, { cgroups, victim, scope }: OomKill): boolean {

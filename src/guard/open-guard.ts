@@ -3,8 +3,6 @@
  * priority, oom_score_adj.
  */
 
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import { effectiveCapabilities } from '../linux/capabilities.ts';
@@ -15,12 +13,12 @@ import { foreignProc } from '../process/own-proc.ts';
 import { ProcessHandle } from '../process/process-handle.ts';
 import { findProgram } from '../process/program.ts';
 import { type Survived, survive } from '../process/survival.ts';
-import type { Undone } from '../process/undo-entry.ts';
-import { UndoLedger } from '../process/undo-ledger.ts';
+import type { UndoLedger } from '../process/undo-ledger.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import type { Arming } from './arming/arming.ts';
 import { Guard, type GuardOptions } from './guard.ts';
 import type { GuardConfig } from './guard-config.ts';
+import { openGuardState } from './guard-state.ts';
 import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
 import { hook } from './ladder/hook.ts';
 import type { PolicyOptions, Step } from './rules/rule.ts';
@@ -104,12 +102,13 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
   const notes: string[] = [];
   const enforce = config.mode === 'enforce';
   if (enforce) checkMayEnforce();
-  const ledger = enforce ? openLedger(config.stateFile ?? stateFileOfUnit()) : UndoLedger.inMemory();
+  const state = openGuardState(config);
+  const { ledger, turns } = state;
   let guard: Guard | undefined;
   let arming: Arming | undefined;
   let sampler: Sampler | undefined;
   try {
-    notes.push(...ledger.undoAll().map(undoneNote));
+    notes.push(...state.notes);
     const { pressure, cmdline } = options;
     const { rules, protect } = policy;
     const senses = new Sampler({ rules, protect, pressure, cmdline, preference: oomdPreference });
@@ -123,7 +122,8 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
       hook,
       fastestMs: config.fastestMs,
       restraints: new CgroupRestraints(ledger),
-      ...(arming && { arming: { arming, raiseScore: config.raiseScore } }),
+      turns,
+      ...(arming && { arming: { arming, raiseScore: config.raiseScore && state.mayRaise } }),
       ...(options.envelopes && { envelopes: options.envelopes }),
       ...(options.beforeSignal && { beforeSignal: options.beforeSignal }),
     });
@@ -133,7 +133,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     const close = async () => {
       await opened.close();
       senses.close();
-      ledger.close();
+      state[Symbol.dispose]();
       giveUp();
     };
     return { guard: opened, sampler: senses, notes, close, [Symbol.asyncDispose]: close };
@@ -141,7 +141,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     await guard?.close();
     arming?.close(); // its threads would keep the process running
     sampler?.close();
-    ledger.close();
+    state[Symbol.dispose]();
     throw error;
   }
 }
@@ -177,23 +177,6 @@ function withPrograms(policy: PolicyOptions): PolicyOptions {
     return { ...rule, steps };
   });
   return { ...policy, rules };
-}
-
-function openLedger(stateFile: string | undefined): UndoLedger {
-  if (stateFile === undefined) return UndoLedger.inMemory();
-  mkdirSync(dirname(stateFile), { recursive: true });
-  return UndoLedger.open(stateFile, { mayWrite: CgroupRestraints.mayWrite });
-}
-
-function undoneNote({ entry, outcome, detail }: Undone): string {
-  const what = entry.kind === 'file' ? entry.path : `oom_score_adj of process ${entry.pid}`;
-  return `an earlier run changed ${what}: ${outcome}${detail === null ? '' : `, ${detail}`}`;
-}
-
-/** The guard's file in the directory that systemd keeps for a unit between its starts. */
-function stateFileOfUnit(): string | undefined {
-  const directory = process.env.STATE_DIRECTORY?.split(':')[0];
-  return directory ? join(directory, 'guard') : undefined;
 }
 
 /**

@@ -14,25 +14,33 @@ import { failure } from '../native/system-call.ts';
  * @throws OomscopeError USAGE, BAD_INPUT, NOT_PERMITTED, OUTPUT
  */
 export function lockedFile(path: string): number {
-  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
+  const fd = lockedFileIfFree(path);
+  if (fd !== undefined) return fd;
+  const holder = holderOf(path);
+  const by = holder === undefined ? 'another process' : `process ${holder}`;
+  throw new OomscopeError(
+    'USAGE',
+    `${path} is in use by ${by}: stop that process first, or choose another file with --state-file.`,
+  );
+}
+
+/** As `lockedFile()`. @returns undefined: another process has the lock. @throws OomscopeError BAD_INPUT, NOT_PERMITTED, OUTPUT */
+export function lockedFileIfFree(path: string): number | undefined {
+  const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
   for (;;) {
-    const fd = onFile(path, () => openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600));
+    const fd = onFile(path, () => openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o600));
     try {
       checkOwn(path, fd);
       if (failure(loadNative().lockFile(fd)) !== undefined) {
-        const holder = holderOf(fd);
-        const by = holder === undefined ? 'another process' : `process ${holder}`;
-        throw new OomscopeError(
-          'USAGE',
-          `${path} is in use by ${by}: stop that process first, or choose another file with --state-file.`,
-        );
+        closeSync(fd);
+        return undefined;
       }
       if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return fd;
-      closeSync(fd);
     } catch (error) {
       closeSync(fd);
       throw error;
     }
+    closeSync(fd);
   }
 }
 
@@ -55,11 +63,17 @@ function checkOwn(path: string, fd: number): void {
  * The process that has locked a file, from /proc/locks; undefined: unknown, for example because it is in another pid
  * namespace.
  */
-function holderOf(fd: number): number | undefined {
-  const { ino } = fstatSync(fd);
+export function holderOf(path: string): number | undefined {
+  const file = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (!file) return undefined;
+  // fs/locks.c prints the device as MAJOR:MINOR in hexadecimal.
+  const hex = (part: bigint) => part.toString(16).padStart(2, '0');
+  const major = ((file.dev >> 8n) & 0xfffn) | ((file.dev >> 32n) & ~0xfffn);
+  const minor = (file.dev & 0xffn) | ((file.dev >> 12n) & ~0xffn);
+  const place = ` ${hex(major)}:${hex(minor)}:${file.ino} `;
   const lock = readIfPresent('/proc/locks')
     ?.split('\n')
-    .find((line) => / FLOCK /.test(line) && line.includes(`:${ino} `));
+    .find((line) => / FLOCK /.test(line) && line.includes(place));
   const pid = Number(lock?.trim().split(/\s+/)[4]);
   return pid > 0 ? pid : undefined;
 }

@@ -1,6 +1,6 @@
 /**
  * The undo ledger: the list of all changes by this program that must be undone later. Each is recorded before it is
- * made, so that a later run can undo it after a crash. The guard and `protect` have one ledger each.
+ * made, so that a later run can undo it after a crash. Each guard has a ledger (see ledger-files.ts), and `protect` has one.
  *
  * The ledger is a file of JSON Lines that one process at a time has locked (flock). A change is made only after its
  * line was written completely. So an incomplete last line, left by a crash, belongs to a change that was never made.
@@ -11,7 +11,7 @@ import { bootId } from '../linux/boot-id.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
 import { readRegularFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
-import { lockedFile, onFile } from './locked-file.ts';
+import { lockedFile, lockedFileIfFree, onFile } from './locked-file.ts';
 import { type Account, type Change, isEntry, keyOf, type UndoEntry, type Undone, undoAccount } from './undo-entry.ts';
 
 /** A line that says that an entry needs no undoing: the change was undone, or was never made. */
@@ -56,7 +56,16 @@ export class UndoLedger implements Disposable {
    *   or other users could have written it; NOT_PERMITTED, OUTPUT
    */
   static open(path: string, options: UndoLedgerOptions = {}): UndoLedger {
-    const fd = lockedFile(path);
+    return UndoLedger.#opened(path, lockedFile(path), options);
+  }
+
+  /** As open(). @returns undefined: another process has locked the file. @throws OomscopeError BAD_INPUT, NOT_PERMITTED, OUTPUT */
+  static openIfFree(path: string, options: UndoLedgerOptions = {}): UndoLedger | undefined {
+    const fd = lockedFileIfFree(path);
+    return fd === undefined ? undefined : UndoLedger.#opened(path, fd, options);
+  }
+
+  static #opened(path: string, fd: number, options: UndoLedgerOptions): UndoLedger {
     try {
       const text = textOf(path);
       const lines = parse(path, text, options);
@@ -125,8 +134,13 @@ export class UndoLedger implements Disposable {
     return undone;
   }
 
-  undoAll(): Undone[] {
-    return [...this.#accounts.keys()].flatMap((key) => this.undo(key) ?? []);
+  /** @param others changes of running processes, by key: these are not undone here, and stay in the ledger */
+  undoAll(others: ReadonlyMap<string, string> = new Map()): Undone[] {
+    return [...this.#accounts].flatMap(([key, { entry }]) => {
+      const by = others.get(key);
+      if (by === undefined) return this.undo(key) ?? [];
+      return [{ entry, outcome: 'refused' as const, detail: `${by} has changed it since, and still runs` }];
+    });
   }
 
   /**

@@ -1,7 +1,8 @@
 /** Writes systemd drop-ins that give a service the planned oom_score_adj each time it starts. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { OomscopeError } from '../model/error.ts';
+import { makeDirectory } from '../process/state-directory.ts';
 import type { UndoLedger } from '../process/undo-ledger.ts';
 import { SYSTEMD_DIRECTORY } from './paths.ts';
 import type { Plan } from './plan.ts';
@@ -63,7 +64,7 @@ export function installDropIns(dropIns: readonly DropIn[], ledger: UndoLedger): 
     if (there !== undefined) return { ...dropIn, outcome: 'foreign' as const };
     ledger.record([{ kind: 'file', path, by: profile, before: null, written: text.trimEnd(), lasting: true }]);
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      makeDirectory(dirname(path), 0o755);
       writeFileSync(path, text, { flag: 'wx', mode: 0o644, flush: true });
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;

@@ -2,8 +2,8 @@
  * Opens the undo ledger of `protect`, which lists changed oom_score_adj values and written drop-ins. The file remains
  * when the process that writes it exits.
  */
-import { mkdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { makeDirectory } from '../process/state-directory.ts';
 import type { Account } from '../process/undo-entry.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';
 import { DROP_IN_FILE } from './drop-in.ts';
@@ -13,7 +13,7 @@ const options = { mayWrite: (path: string) => basename(path) === DROP_IN_FILE };
 
 /** Opens the undo file and locks it until `close()`. @throws OomscopeError as `UndoLedger.open` */
 export function openUndoFile(path = DEFAULT_UNDO_FILE): UndoLedger {
-  if (path === DEFAULT_UNDO_FILE) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  if (path === DEFAULT_UNDO_FILE) makeDirectory(dirname(path));
   return UndoLedger.open(path, options);
 }
 

@@ -77,3 +77,9 @@ test("names the rule's step when a program cannot be run, and does not change th
   await opened.close();
   expect(given.policy.rules[0]?.steps[0]?.command).toEqual(['true', 'argument']);
 });
+
+test('a state file whose directory cannot be made causes an error at once', async () => {
+  await expect(openGuard(config({ stateFile: '/proc/none/guard' }))).rejects.toThrow(
+    'Cannot open or write the undo file /proc/none/guard: ENOENT.',
+  );
+});

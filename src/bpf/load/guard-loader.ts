@@ -1,5 +1,5 @@
 /**
- * Loads bpf/guard.bpf.c. It is an object of its own, so that a tracer without a guard does not load these programs.
+ * Loads bpf/guard.bpf.c, or bpf/guard-signal.bpf.c where the kernel lets BPF signal a process. It is an object of its own, so that a tracer without a guard does not load these programs.
  */
 import { readlinkSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
@@ -43,9 +43,9 @@ export function loadGuard({ kernelSignals }: { kernelSignals: boolean }): Loaded
   }
   const reason = kernelSignals ? whyNot(lacking) : 'another backend was asked for';
   const attached = attachObject({
-    file: 'guard.bpf.o',
+    file: reason === undefined ? 'guard-signal.bpf.o' : 'guard.bpf.o',
     programs: new Set(programs),
-    constants: { can_signal: reason === undefined ? 1 : 0 },
+    constants: {},
     ringBytes: RING_BYTES,
   });
   return { ...attached, signals: reason === undefined, reason: reason ?? 'the kernel has bpf_send_signal_task()' };

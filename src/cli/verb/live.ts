@@ -90,8 +90,7 @@ export async function runLive<E extends Event>(
       else show(event);
     },
   };
-  // SIGHUP is handled only if a terminal must be restored. A process under nohup must survive the end of its terminal.
-  ending.bySignals('SIGINT', 'SIGTERM', ...(view ? (['SIGHUP'] as const) : []));
+  ending.bySignals();
   try {
     source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });
     source.start?.(live);

@@ -1,6 +1,20 @@
 /** Ends a long-running verb: on a signal, after a duration, when enough was seen, or on an error. */
+import { constants } from 'node:os';
+
+/**
+ * The signals that by default end a process, and after which JavaScript still runs. All of them end a verb in the same
+ * way, so that none of them leaves a changed oom_score_adj, a throttle or a terminal without echo behind. Missing are
+ * those of a crash: SIGABRT also comes from systemd's watchdog when JavaScript hangs. Node would open its debugger on
+ * SIGUSR1.
+ */
+export const endingSignals = [
+  ...['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF'],
+  ...['SIGXCPU', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'],
+] as NodeJS.Signals[];
+
 export class RunUntil {
   readonly #stop = new AbortController();
+  readonly #handlers = new Map<NodeJS.Signals, () => void>();
 
   /** Ends the verb. It may be called repeatedly, and may be passed as a callback. */
   readonly now = (): void => this.#stop.abort();
@@ -13,9 +27,19 @@ export class RunUntil {
     return this.#stop.signal;
   }
 
-  /** The first of these signals ends the verb; the second ends the process. */
-  bySignals(...signals: NodeJS.Signals[]): void {
-    for (const signal of signals) process.once(signal, this.now);
+  /**
+   * The first of these signals ends the verb. The second ends the process at once, with 128 and the signal's number: its
+   * `exit` listeners still run, and a guard takes back what it did.
+   */
+  bySignals(signals: readonly NodeJS.Signals[] = endingSignals): void {
+    for (const signal of signals) {
+      const handler = () => {
+        if (this.#stop.signal.aborted) process.exit(128 + constants.signals[signal]);
+        this.now();
+      };
+      this.#handlers.set(signal, handler);
+      process.on(signal, handler);
+    }
   }
 
   /** Resolves when the verb ends. @param durationMs ends the verb after this time; undefined: no limit */

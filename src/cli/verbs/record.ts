@@ -45,7 +45,7 @@ async function run({ given, asText }: Context<typeof options>): Promise<number> 
     import('../../render/sample-line.ts'),
   ]);
   const ending = new RunUntil();
-  ending.bySignals('SIGINT', 'SIGTERM');
+  ending.bySignals();
   const output = new Output({ onClosed: ending.now, onDropped: (dropped) => JSON.stringify({ dropped }) });
   using sampler = new Sampler({ rules, cmdline: given.cmdline ?? false });
   const write = () => {

@@ -1,6 +1,7 @@
 /** Announces the outcome for an armed target whose condition was met, with the same events as a response. */
 import type { GuardReading } from '../../model/guard.ts';
 import type { ProcessHandle } from '../../process/process-handle.ts';
+import type { Turn } from '../../process/turns.ts';
 import { Attempt, type AttemptContext } from '../ladder/attempt.ts';
 import { identity } from '../rules/protect.ts';
 import type { Armed } from './armed.ts';
@@ -14,6 +15,8 @@ export interface ArmedTarget extends Ranked {
    * Number of processes that the kernel's OOM killer had killed since boot when the target was ranked. null: unknown.
    */
   kernelKills: number | null;
+  /** Held while the target is armed, so that no other guard arms one at this place. */
+  turn: Turn;
 }
 
 /** A refused signal to the same process is announced again after this time (ms). */

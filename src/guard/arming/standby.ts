@@ -9,6 +9,7 @@ import { statSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';
+import { isTurn, type Turns } from '../../process/turns.ts';
 import type { AttemptContext } from '../ladder/attempt.ts';
 import type { Health } from '../ladder/health.ts';
 import { placeOf } from '../rules/decide.ts';
@@ -48,6 +49,8 @@ export interface StandbyOptions extends Omit<AttemptContext, 'signal'> {
   health: Health;
   /** Raise the target's oom_score_adj while it is armed. */
   raiseScore: boolean;
+  /** Of several guards, only one arms a target at a place. */
+  turns: Turns;
   /** Called with an unexpected error. Nothing more is announced about that target afterwards. */
   onError: (error: unknown) => void;
 }
@@ -174,17 +177,20 @@ export class Standby {
     }
     this.#disarm(place);
     if (!victim) return;
+    const turn = this.#options.turns.take(`armed ${place}`);
+    if (!isTurn(turn)) return;
     const rounds = FRUITLESS_ROUNDS[cgroup ? 'cgroup' : 'system'];
     const fired = { rule, cgroup, readings: [armedReading(rounds)] };
     const target = this.#arm({ fired, victim, ranking, sample }, rounds);
-    if (target) this.#targets.set(place, { ...target, kernelKills });
+    if (target) this.#targets.set(place, { ...target, kernelKills, turn });
+    else turn.release();
   }
 
   /**
    * undefined: the process has exited, or has just started (the next ranking tries again), or arming failed, which was
    * announced.
    */
-  #arm(ranked: Ranked, fruitlessRounds: number): Omit<ArmedTarget, 'kernelKills'> | undefined {
+  #arm(ranked: Ranked, fruitlessRounds: number): Omit<ArmedTarget, 'kernelKills' | 'turn'> | undefined {
     const { arming, raiseScore, health } = this.#options;
     const { pid, start_ticks: startTicks } = ranked.victim.target;
     const { cgroup } = ranked.fired;
@@ -226,8 +232,9 @@ export class Standby {
     const target = this.#targets.get(place);
     if (!target) return;
     this.#targets.delete(place);
-    const { armed, handle } = target;
+    const { armed, handle, turn } = target;
     armed.disarm();
+    turn.release();
     this.#recentlyDisarmed.set(armed, target);
     setTimeout(() => {
       if (this.#recentlyDisarmed.delete(armed)) handle.close();
@@ -243,6 +250,7 @@ export class Standby {
     if (!this.#recentlyDisarmed.delete(armed)) this.#targets.delete(place);
     const release = () => {
       armed.disarm();
+      target.turn.release();
       target.handle.close();
     };
     if (outcome === 'refused') {

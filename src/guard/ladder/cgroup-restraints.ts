@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { otherGuardWith } from '../../process/ledger-files.ts';
 import { readText } from '../../process/undo-entry.ts';
 import type { UndoLedger } from '../../process/undo-ledger.ts';
 import { formatBytes } from '../../text/format.ts';
@@ -42,6 +43,9 @@ export class CgroupRestraints {
     const before = readText(path);
     if (!chosen || before === null) return { outcome: 'unavailable', detail: `there is no ${file}: cgroup v2 has it` };
     const isFirst = this.#files().every((other) => other !== path);
+    // Two guards that change one file would each restore what the other one wrote.
+    const other = isFirst ? otherGuardWith(path, this.#ledger.path, CgroupRestraints) : undefined;
+    if (other !== undefined) return { outcome: 'unavailable', detail: `${other} has changed ${file}` };
     const record = (written: string) =>
       this.#ledger.record([{ kind: 'file', path, by: stepOfFile(path) ?? 'guard', before, written }]);
     record(chosen.text);

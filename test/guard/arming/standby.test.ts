@@ -18,6 +18,7 @@ import type { Event } from '../../../src/model/events.ts';
 import type { GuardRank } from '../../../src/model/guard.ts';
 import type { SampledProcess } from '../../../src/model/sample.ts';
 import { ProcessHandle } from '../../../src/process/process-handle.ts';
+import { Turns } from '../../../src/process/turns.ts';
 import { schemaErrors } from '../../schema.ts';
 import { MIB, process_, rule, sample, self, step, system } from '../rules/world.ts';
 
@@ -97,7 +98,16 @@ async function setUp({ before = 0, lead = 100, rank = 'badness', fails, adjustme
   const onError = (error: unknown) => {
     throw error;
   };
-  const standby = new Standby({ arming, policy, machine, announce, health, raiseScore: true, onError });
+  const standby = new Standby({
+    arming,
+    policy,
+    machine,
+    announce,
+    health,
+    raiseScore: true,
+    turns: new Turns(),
+    onError,
+  });
   onTestFinished(() => standby.close());
   expect(standby.update(levels(0, 150))).toBe(true);
   const fired = { rule: only, cgroup: undefined, readings: [] };

@@ -43,7 +43,7 @@ export const options = {
   'no-arm': flag(
     'do not let a BPF program in the kernel signal the likely victim; it needs the same privileges as tracing',
   ),
-  'state-file': text('FILE', 'file for changes that must be undone after a crash of oomscope'),
+  'state-file': text('FILE', 'file for changes that must be undone after a crash (for root, in /run/oomscope)'),
   ...liveOptions,
 };
 

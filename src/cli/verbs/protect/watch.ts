@@ -16,7 +16,7 @@ export async function watchProfiles(
 ): Promise<void> {
   survive({ nice: -20 }); // before the threads of the addon start, because they inherit the priority
   const ending = new RunUntil();
-  ending.bySignals('SIGINT', 'SIGTERM');
+  ending.bySignals();
   process.stdout.on('error', ending.now);
   using applier = new ProfileApplier({
     ...{ profiles, plan, ledger, onApplied },

@@ -14,7 +14,7 @@ import { globMatch } from '../../../text/glob.ts';
 import { printableLines } from '../../../text/printable.ts';
 import { openAlertSinks } from '../../verb/alert-option.ts';
 import { Exit } from '../../verb/exit.ts';
-import { RunUntil } from '../../verb/run-until.ts';
+import { endingSignals, RunUntil } from '../../verb/run-until.ts';
 import { beginStartUp, endStartUp } from '../../verb/start-up.ts';
 import { tell } from '../../verb/tell.ts';
 
@@ -40,7 +40,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   process.on('SIGHUP', onHangup);
   const config = await readConfig(file);
   const ending = new RunUntil();
-  ending.bySignals('SIGINT', 'SIGTERM');
+  ending.bySignals(endingSignals.filter((signal) => signal !== 'SIGHUP'));
   await using alerts = await openAlertSinks(config.alert);
   await using watch = await Watch.open(config);
   const opened = new Daemon(options, config, watch, alerts, ending);

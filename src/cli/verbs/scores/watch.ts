@@ -12,7 +12,7 @@ import { scoreLines, summary } from './view.ts';
 export async function watchScores(wanted: Wanted, given: ScoresGiven, asText: boolean, paint: Paint): Promise<number> {
   using scores = new ScoreSampler(wanted);
   const ending = new RunUntil();
-  ending.bySignals('SIGINT', 'SIGTERM');
+  ending.bySignals();
   const live = asText && Screen.possible();
   using view = live ? new ScoresView(scores, wanted, given.top, paint, ending) : undefined;
   process.stdout.on('error', ending.now); // the reader has closed stdout

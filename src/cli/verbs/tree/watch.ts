@@ -19,7 +19,7 @@ export interface TreeWatchOptions {
 export async function watchTree(tree: CgroupTree, path: string, options: TreeWatchOptions): Promise<void> {
   if (!Screen.possible()) throw usage('--watch needs a terminal; without one, run `oomscope tree --json` repeatedly.');
   const ending = new RunUntil();
-  ending.bySignals('SIGINT', 'SIGTERM', 'SIGHUP');
+  ending.bySignals();
   using view = new TreeView(tree, path, options, ending);
   const sample = () => {
     try {

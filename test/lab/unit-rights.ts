@@ -1,0 +1,122 @@
+/**
+ * Runs `oomscope run` in a guest as root with only the given capabilities, as systemd starts the unit. Prints what it
+ * could do as one JSON line:
+ *
+ *   node test/lab/unit-rights.ts CAP_BPF,CAP_PERFMON,…
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Event } from '../../src/model/events.ts';
+import { ended, MAIN } from '../cli/cli.ts';
+import { createMemoryGroup, type MemoryGroup, MIB, removeMemoryGroups } from '../kernel/memcg.ts';
+
+export interface Rights {
+  capabilities: string[];
+  /** The lines on stderr. */
+  said: string[];
+  /** The guard has raised the oom_score_adj of another user's process. */
+  raised: boolean;
+  /** The program of the kernel's victim, a process of another user, as the event has it. */
+  exe: string | null;
+  /** The outcome of the guard's kill of another user's process. */
+  killed: string | undefined;
+  backends: string[];
+  reloaded: boolean;
+  /** The oom_score_adj of the armed process after SIGTERM; it was 0 before. */
+  after: number;
+  code: number | null;
+}
+
+if (!existsSync('/lab/settings')) throw new Error('expected a guest of the kernel lab');
+const PATIENCE_MS = 40_000;
+const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+const HOG = `${import.meta.dirname}/../../build/hog`;
+
+const capabilities = (process.argv[2] ?? '').split(',').filter((name) => name !== '');
+const guarded = createMemoryGroup({ limitBytes: 96 * MIB });
+const limited = createMemoryGroup({ limitBytes: 32 * MIB });
+const config = '/tmp/rights.toml';
+writeFileSync(
+  config,
+  `[guard]
+mode = "enforce"
+[[guard.rule]]
+name = "test"
+on = "${guarded.cgroupPath}"
+when = ["available < 24M"]
+min_size = "1M"
+steps = [{ do = "kill" }]
+`,
+);
+
+/** A hog of the user nobody, in a group. */
+function hog(group: MemoryGroup, ...args: string[]) {
+  const enter = 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"';
+  const child = spawn('sh', ['-c', enter, 'sh', group.path, ...NOBODY, HOG, '--guest', '--adj', '0', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return { pid: child.pid as number, child, end: ended(child) };
+}
+const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
+
+async function until<T>(what: () => T | undefined | false): Promise<T | undefined> {
+  for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await sleep(100)) {
+    const got = what();
+    if (got) return got;
+  }
+  return undefined;
+}
+
+const target = hog(guarded, '--hold', String(64 * MIB));
+await until(() => guarded.usage() > 60 * MIB);
+const set = ['-all', ...capabilities.map((name) => `+${name.slice('CAP_'.length).toLowerCase()}`)].join(',');
+const rights = [`--bounding-set=${set}`, '--inh-caps=-all', '--no-new-privs'];
+const child = spawn(
+  'setpriv',
+  [...rights, process.execPath, '--max-old-space-size=64', MAIN, 'run', '--config', config],
+  {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  },
+);
+let out = '';
+let said = '';
+child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+const end = ended(child);
+const events = () =>
+  out
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Event);
+
+await until(() => said.includes('Press Ctrl-C') || child.exitCode !== null);
+const raised =
+  (await until(() => child.exitCode !== null || adjOf(target.pid) === 1000)) === true && child.exitCode === null;
+child.kill('SIGHUP');
+const reloaded =
+  (await until(() => child.exitCode !== null || said.includes('Reloaded'))) === true && said.includes('Reloaded');
+hog(limited, '--max', '1G');
+const kill = await until(() => child.exitCode !== null || events().find((event) => event.type === 'oom.kill'));
+const second = hog(guarded, '--hold', String(12 * MIB));
+const result = await until(() => child.exitCode !== null || events().find((event) => event.type === 'guard.result'));
+await sleep(1500);
+child.kill('SIGTERM');
+const { code } = await end;
+const rightsSeen: Rights = {
+  capabilities,
+  said: said.split('\n').slice(0, -1),
+  raised,
+  exe: typeof kill === 'object' && kill.type === 'oom.kill' ? kill.victim.exe : null,
+  killed: typeof result === 'object' && result.type === 'guard.result' ? result.outcome : undefined,
+  backends: events().flatMap((event) =>
+    'hooks' in event && Array.isArray(event.hooks) ? event.hooks.map(({ hook, backend }) => `${hook} ${backend}`) : [],
+  ),
+  reloaded,
+  after: second.child.exitCode === null ? adjOf(second.pid) : Number.NaN,
+  code,
+};
+process.stdout.write(`${JSON.stringify(rightsSeen)}\n`);
+for (const { child: each } of [target, second]) each.kill('SIGKILL');
+removeMemoryGroups();
+process.exit(0);
