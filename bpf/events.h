@@ -32,6 +32,8 @@ enum record_kind {
 	RECORD_GUARD_TRIGGER = 11, /* this and the next come from bpf/guard.bpf.c: see guard.h */
 	RECORD_GUARD_SIGNAL = 12,
 	RECORD_PROCESS_EXEC = 13, /* from bpf/exec.bpf.c */
+	RECORD_FATAL_SIGNAL = 14, /* this and the next come from bpf/signals.bpf.c: see signals.h */
+	RECORD_PROCESS_END = 15,
 	RECORD_KINDS,
 };
 WIRE_ENUM(record_kind);

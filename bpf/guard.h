@@ -10,6 +10,8 @@
 
 enum guard_limit {
 	ARMINGS = 16, /* targets armed at the same time: elements of the maps `armings` and `expiries` */
+	/* The upper half of each token. The kernel passes the token as si_value, so a signal tells that it is the guard's. */
+	GUARD_TOKEN = 0x6f6f6d73,
 };
 WIRE_ENUM(guard_limit);
 

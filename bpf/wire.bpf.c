@@ -6,4 +6,5 @@
 #include "guard.h"
 #include "kernel.h"
 #include "pressure.h"
+#include "signals.h"
 #include "tasks.h"

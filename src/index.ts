@@ -34,6 +34,7 @@ export type * from './model/oom-kill.ts';
 export type * from './model/oom-report.ts';
 export type * from './model/pressure.ts';
 export type * from './model/process.ts';
+export type * from './model/process-killed.ts';
 export type { Receipt } from './model/receipt.ts';
 export type * from './model/sample.ts';
 export type * from './model/score.ts';

@@ -5,6 +5,7 @@ import type { Event, OomKill } from './events.ts';
 import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
 import { severityOfLevel } from './level.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
+import type { ProcessKilled } from './process-killed.ts';
 import type { Severity } from './severity.ts';
 
 /**
@@ -45,6 +46,9 @@ export function alertOf(event: Event): Alert | undefined {
   switch (event.type) {
     case 'oom.kill':
       return event.kind === 'already_dying' ? undefined : ofKill(event);
+    case 'process.killed':
+      // A death with a `kill_id` belongs to an event that has its own alert.
+      return event.severity === 'critical' && event.kill_id === null ? ofProcessKilled(event) : undefined;
     case 'pressure.level':
       return ofPressure(event);
     case 'memory.usage':
@@ -72,6 +76,24 @@ function ofKill(kill: OomKill): Alert {
   const cgroup = limit?.path ?? victim.cgroup;
   const labels = { ...(scope && { scope }), ...(cgroup !== null && { cgroup }), ...ownerLabels(victim) };
   return moment(kill, 'OomKill', `OOM kill: ${victim.comm ?? `pid ${victim.pid}`}`, labels, kill.id);
+}
+
+function ofProcessKilled(event: ProcessKilled): Alert {
+  const { victim, by, signal } = event;
+  const { cgroup } = victim;
+  const labels = {
+    ...(by.name !== null && { by: by.name }),
+    signal,
+    ...(cgroup !== null && { cgroup }),
+    ...ownerLabels(victim),
+  };
+  return moment(
+    event,
+    'ProcessKilled',
+    `Killed by ${by.name ?? 'an unknown sender'}: ${victim.comm}`,
+    labels,
+    event.id,
+  );
 }
 
 /**

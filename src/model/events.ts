@@ -19,6 +19,7 @@ import type { GuardAction, GuardPlan, GuardResult, GuardSkipped, GuardStatus } f
 import type { OomKill, OomReaped } from './oom-kill.ts';
 import type { OomPatterns, OomReport } from './oom-report.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
+import type { ProcessKilled } from './process-killed.ts';
 import type { ScoreSample } from './score.ts';
 import type { MemoryReclaimed, MemorySuggestion } from './suggestion.ts';
 import type { TracerLost, TracerStarted, TracerStopped } from './tracer.ts';
@@ -34,6 +35,7 @@ export type Event =
   | OomReaped
   | OomReport
   | OomPatterns
+  | ProcessKilled
   | PressureStall
   | PressureLevel
   | PressureCountdown

@@ -9,6 +9,7 @@ import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { renderLeadUp } from './lead-up.ts';
 import type { Paint } from './paint.ts';
+import { renderProcessKilled } from './process-killed.ts';
 
 /** @returns lines without a final newline. Names are escaped, so that they cannot move the cursor */
 export function renderEvent(event: Event, paint: Paint): string {
@@ -17,6 +18,8 @@ export function renderEvent(event: Event, paint: Paint): string {
       return renderKill(event, paint);
     case 'oom.reaped':
       return renderReaped(event, paint);
+    case 'process.killed':
+      return renderProcessKilled(event, (label, rest) => headline(event, label, rest, paint), paint);
     case 'container.oom':
     case 'container.killed':
       return renderContainerEnd(event, paint);

@@ -1,6 +1,7 @@
 /** Filters `oom.kill` events, and the events that belong to the same kill. All other events pass. */
 import { filter, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
+import type { ProcessKilled } from '../model/process-killed.ts';
 import { globMatch } from '../text/glob.ts';
 
 /** Conditions for kills. A kill passes if it matches all of them. */
@@ -36,6 +37,31 @@ function isContainer(glob: string, { victim, limit }: OomKill): boolean {
   );
 }
 
+/**
+ * The same for the death of a process by any signal. The OOM killer's kinds do not apply to it. A process whose cgroup is
+ * unknown passes.
+ */
+export function processKillPasses({ victim }: ProcessKilled, { comms, cgroups, containers = [] }: KillFilter): boolean {
+  const { comm, cgroup, container } = victim;
+  const isUnknown = cgroup === null;
+  const isNamed = (glob: string) =>
+    container !== null &&
+    (globMatch(glob, container.name ?? '') || globMatch(glob, container.id) || isIdStart(glob, container.id));
+  return (
+    (comms.length === 0 || comms.some((glob) => globMatch(glob, comm))) &&
+    (cgroups.length === 0 ||
+      isUnknown ||
+      cgroups.some((glob) => withParents(cgroup).some((path) => globMatch(glob, path)))) &&
+    (containers.length === 0 || isUnknown || containers.some(isNamed))
+  );
+}
+
+/** A path and the paths above it. */
+function withParents(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '');
+  return ['/', ...parts.map((_, i) => `/${parts.slice(0, i + 1).join('/')}`)];
+}
+
 /** Whether the text is the start of an id, which the commands of container runtimes accept as well. */
 const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 
@@ -56,6 +82,9 @@ export function filterKills(wanted: KillFilter): MonoTypeOperatorFunction<Event>
       if (awaited.size > MOST_AWAITED) awaited.delete(awaited.values().next().value as string);
       return passes;
     }
+    // The death of a victim of the OOM killer belongs to its `oom.kill`.
+    if (event.type === 'process.killed')
+      return event.kill_id === null ? processKillPasses(event, wanted) : awaited.has(event.kill_id);
     if (event.type === 'oom.report' && event.kill_id !== null) return awaited.has(event.kill_id);
     return event.type !== 'oom.reaped' || passed.delete(event.kill_id);
   });

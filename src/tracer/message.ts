@@ -22,7 +22,7 @@ export function killMessage(kill: Pick<OomKill, 'kind' | 'victim' | 'trigger' | 
   const where = victim.container ? ` in ${containerName(victim.container)}` : '';
   const held = victim.memory ? `, holding ${formatBytes(victim.memory.rss_bytes)}` : '';
   const by = trigger.pid === victim.pid ? 'itself' : name(trigger.comm, trigger.pid);
-  return `${who}${where} ${what}${held}: ${reason(kill)}; triggered by ${by}.`;
+  return `${who}${where} ${what}${held}: ${killReason(kill)}; triggered by ${by}.`;
 }
 
 /** One sentence: whether the victim has exited, how long it took to free its memory, and what its cgroup uses now. */
@@ -43,7 +43,13 @@ export function containerName({ name, id }: Pick<Container, 'name' | 'id'>): str
   return `container ${printable(name ?? shortId(id))}`;
 }
 
-function reason({ scope, limit, victim, trigger }: Pick<OomKill, 'victim' | 'scope' | 'limit' | 'trigger'>): string {
+/** Why the kernel killed, as the end of a sentence: "it reached its limit of 64 MiB". */
+export function killReason({
+  scope,
+  limit,
+  victim,
+  trigger,
+}: Pick<OomKill, 'victim' | 'scope' | 'limit' | 'trigger'>): string {
   if (trigger.order === -1) return 'SysRq-f was pressed';
   if (limit?.limit_bytes != null) {
     const own = limit.container !== null && limit.container.id === victim.container?.id;

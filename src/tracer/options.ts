@@ -1,3 +1,4 @@
+import type { Deaths } from '../bpf/load/signals-loader.ts';
 import type { Backend } from '../bpf/load/variants.ts';
 import type { ContainerResolver, ContainerResolverOptions } from '../containers/container-resolver.ts';
 import type { PressureOptions } from '../pressure/options.ts';
@@ -37,6 +38,12 @@ export interface TracerOptions {
    */
   report?: boolean;
   /**
+   * Emit a `process.killed` for each process that dies of a signal, with the sender of the signal. `true` is the same
+   * as `sent`: deaths by SIGKILL, and by each other signal that another process sent. `kill`: only by SIGKILL. `all`: by
+   * any signal, also crashes, Ctrl-C and SIGPIPE. Default false.
+   */
+  allKills?: boolean | Deaths;
+  /**
    * Watch memory pressure, too, and emit its events in `events$`. `true`: with the defaults of `openPressure()`.
    * Default false.
    */
@@ -55,6 +62,7 @@ export const tracerOptionNames: OptionNames<TracerOptions> = {
   containers: true,
   leadUp: true,
   report: true,
+  allKills: true,
   pressure: true,
   backend: true,
   signal: true,

@@ -17,16 +17,17 @@ import { EventQueue } from '../events/event-queue.ts';
 import { LossCounter, sum } from '../events/loss-counter.ts';
 import { OrderedOutbox } from '../events/ordered-outbox.ts';
 import { startedEvent } from '../events/started.ts';
+import type { KillWatch } from '../killers/kill-watch.ts';
 import { SystemProbe } from '../linux/system-probe.ts';
-import { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
-import { OomscopeError } from '../model/error.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
 import type { PressureLevel } from '../model/pressure.ts';
 import { loadNative } from '../native/addon.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { KillDecoder } from './kill-decoder.ts';
+import { killReason } from './message.ts';
 import { type TracerOptions, tracerOptionNames } from './options.ts';
+import { checkedRingBytes, loadParts, openLeadUps, type TracerParts } from './parts.ts';
 import type { ReportMatcher } from './report-matcher.ts';
 import { WarmUp } from './warm-up.ts';
 
@@ -44,27 +45,13 @@ const DEFAULT_RING_BYTES = 512 * 1024;
  */
 export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
   refuseUnknownOptions('openTracer()', options, tracerOptionNames);
-  const { pressure = false, report = false } = options;
-  const parts: TracerParts = { envelopes: new EnvelopeFactory() };
-  if (report) parts.reportMatcher = (await import('./report-matcher.ts')).ReportMatcher;
-  if (pressure !== false) {
-    const { PressureMonitor } = await import('../pressure/monitor.ts');
-    parts.pressure = new PressureMonitor(pressure === true ? {} : pressure, parts.envelopes);
-  }
+  const parts = await loadParts(options);
   try {
     return new Tracer(options, parts);
   } catch (error) {
     parts.pressure?.close();
     throw error;
   }
-}
-
-/** The parts whose modules are loaded only if they are needed. */
-interface TracerParts {
-  /** Numbers all events of the tracer in one sequence, including the events of `pressure`. */
-  envelopes?: EnvelopeFactory;
-  reportMatcher?: typeof ReportMatcher;
-  pressure?: PressureMonitor;
 }
 
 /**
@@ -86,6 +73,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly batches$: Observable<Batch>;
   /** The pressure monitor, with its totals and streams; only with the option `pressure`. The tracer closes it. */
   readonly pressure: PressureMonitor | undefined;
+  /** Watches every death by a signal; only with the option `allKills`. The tracer closes it. */
+  readonly killWatch: KillWatch | undefined;
   /** The `pressure.level` events of `events$`. Without the option `pressure` there are none. */
   readonly pressure$: Observable<PressureLevel>;
   /** Kernel ids of the tracer's maps. */
@@ -110,7 +99,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   #closing = false;
 
   constructor(options: TracerOptions, parts: TracerParts = {}) {
-    const { envelopes = new EnvelopeFactory(), reportMatcher, pressure } = parts;
+    const { envelopes = new EnvelopeFactory(), reportMatcher, openKills, pressure } = parts;
     this.#envelopes = envelopes;
     this.#losses = new LossCounter(envelopes);
     this.pressure = pressure;
@@ -132,19 +121,23 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const system = opened.use(new SystemProbe());
     const machine = { pageBytes: loadNative().pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
     const leadUps = options.leadUp ? opened.use(openLeadUps(pressure)) : undefined;
+    const containers = this.#openContainers(options.containers, opened);
+    const onError = (error: unknown) => this.#fail(error);
     this.#kills = new KillDecoder({
       machine,
       system,
       envelopes,
       readProc: options.readProc ?? true,
-      containers: this.#openContainers(options.containers, opened),
+      containers,
       leadUps,
       outbox: this.#outbox,
-      onError: (error) => this.#fail(error),
+      onError,
     });
     this.#warmUp = new WarmUp(machine, system);
     // The reports are closed after the ring, because a report may belong to one of the last kills in the ring.
     this.#reports = reportMatcher && opened.use(this.#openReports(reportMatcher));
+    this.killWatch = openKills?.({ ...{ envelopes, containers }, emit: (event) => this.#outbox.push(event), onError });
+    if (this.killWatch) opened.use(this.killWatch);
     this.#ring = opened.use(this.#openRing(options.batchBytes));
     leadUps?.start();
     loadNative().trimHeap();
@@ -258,7 +251,9 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     Object.freeze(event);
     this.#events.next(event);
     // After the kill was emitted: a report that waits for this kill is emitted at once.
-    if (event.type === 'oom.kill') this.#reports?.onKill(event);
+    if (event.type !== 'oom.kill') return;
+    this.#reports?.onKill(event);
+    this.killWatch?.onOomKill(event, killReason(event));
   }
 
   #startedEvent(): TracerStarted {
@@ -267,7 +262,11 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const watching = this.pressure ? ` ${this.pressure.started.message}` : '';
     const message = `Tracing OOM kills with ${active} of ${choices.length} hooks.${watching}`;
     const forPressure = this.pressure?.started.hooks ?? [];
-    const hooks = [...choices, ...forPressure.map((state) => ({ ...state, hook: `pressure.${state.hook}` }))];
+    const hooks = [
+      ...choices,
+      ...(this.killWatch?.hooks ?? []),
+      ...forPressure.map((state) => ({ ...state, hook: `pressure.${state.hook}` })),
+    ];
     return startedEvent(this.#envelopes, { message, hooks, libbpf, sinceNs: this.#openedAt });
   }
 
@@ -276,7 +275,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const seconds = Math.round(Number(now - this.#openedAt) / 1e6) / 1000;
     const kills = { ...this.#kills.counts };
     const total = sum(Object.values(kills));
-    const lost = this.#losses.total + sum(Object.values(this.pressure?.lostSoFar() ?? {}));
+    const others = [this.pressure, this.killWatch].flatMap((one) => Object.values(one?.lostSoFar() ?? {}));
+    const lost = this.#losses.total + sum(others);
     const message = `Stopped after ${seconds} s: ${total} kill${total === 1 ? '' : 's'}, ${lost} lost.`;
     return {
       ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
@@ -286,14 +286,4 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       duration_ns: Number(now - this.#openedAt),
     };
   }
-}
-
-function openLeadUps(pressure: PressureMonitor | undefined): LeadUpRecorder {
-  return new LeadUpRecorder({ pressure: pressure && (() => pressure.totals()) });
-}
-
-/** @throws OomscopeError USAGE */
-function checkedRingBytes(ringBytes: number): number {
-  if (Number.isInteger(Math.log2(ringBytes)) && ringBytes >= 65536) return ringBytes;
-  throw new OomscopeError('USAGE', `ringBytes: expected a power of two, at least 65536, got ${ringBytes}.`);
 }

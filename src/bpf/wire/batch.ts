@@ -3,9 +3,11 @@
  */
 import {
   CgroupLevel,
+  FatalSignalRecord,
   killKindNames,
   LogLineRecord,
   OomKillRecord,
+  ProcessEndRecord,
   RecordHeader,
   RecordKind,
   recordViews,
@@ -17,15 +19,22 @@ type KnownKind = keyof typeof recordViews;
 export type WireRecord = InstanceType<(typeof recordViews)[KnownKind]>;
 
 const LEVELS = OomKillRecord.offset.levels;
-const TEXT = LogLineRecord.offset.text;
+/** Records that end with a text: where its length in bytes (16 bits) and the text itself are. */
+const texts: Partial<Record<number, { length: number; text: number }>> = {
+  [RecordKind.RECORD_LOG_LINE]: LogLineRecord.offset,
+  [RecordKind.RECORD_FATAL_SIGNAL]: {
+    length: FatalSignalRecord.offset.text_length,
+    text: FatalSignalRecord.offset.text,
+  },
+  [RecordKind.RECORD_PROCESS_END]: { length: ProcessEndRecord.offset.text_length, text: ProcessEndRecord.offset.text },
+};
 
 /**
- * The least size in bytes of a record of this kind; 0: unknown kind. Two kinds end with an array of variable length.
+ * The least size in bytes of a record of this kind; 0: unknown kind. Some kinds end with an array of variable length.
  */
 function leastSize(view: DataView, kind: number, at: number, end: number): number {
-  if (kind === RecordKind.RECORD_LOG_LINE) {
-    return end - at < TEXT ? TEXT : TEXT + view.getUint16(at + LogLineRecord.offset.length, true);
-  }
+  const ofText = texts[kind];
+  if (ofText) return end - at < ofText.text ? ofText.text : ofText.text + view.getUint16(at + ofText.length, true);
   if (kind !== RecordKind.RECORD_OOM_KILL) return recordViews[kind as KnownKind]?.size ?? 0;
   if (end - at < LEVELS) return LEVELS;
   const known = view.getUint8(at + OomKillRecord.offset.kill_kind) in killKindNames;

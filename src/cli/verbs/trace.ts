@@ -2,7 +2,7 @@ import { backends } from '../../bpf/load/variants.ts';
 import type { Event, KillKind } from '../../model/events.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { type Live, liveOptions, runLive } from '../verb/live.ts';
-import { byDefault, count, flag, oneOf, several, size, text } from '../verb/options.ts';
+import { byDefault, count, flag, oneOf, several, size, text, usage } from '../verb/options.ts';
 import type { RunUntil } from '../verb/run-until.ts';
 import { terminalColumns } from '../verb/terminal-size.ts';
 
@@ -29,6 +29,14 @@ const options = {
   ),
   'lead-up': flag(
     'add the minute before each kill: usage, pressure, and the processes that grew; for this, oomscope samples about once a second, and less often while nothing changes',
+  ),
+  'all-kills': flag(
+    'also report every other process that dies of SIGKILL or of a signal from another process, and who sent it',
+  ),
+  signals: oneOf(
+    'WHICH',
+    'with --all-kills: only SIGKILL (kill), also signals from other processes (sent, the default), or every death by a signal, such as crashes and Ctrl-C (all)',
+    ['kill', 'sent', 'all'] as const,
   ),
   report: flag("for each kill, also read the kernel's own report from its log and explain it"),
   ...liveOptions,
@@ -62,6 +70,10 @@ export const verb = defineVerb({
       about: 'Record the kills in some containers for an hour.',
     },
     {
+      command: 'sudo oomscope trace --all-kills --json |\n  jq -r \'select(.type == "process.killed") | .message\'',
+      about: 'Tell of each killed process who killed it.',
+    },
+    {
       command:
         "sudo oomscope trace --alert 'slack=@/etc/oomscope/slack-url' \\\n  --alert file=/var/log/oomscope/alerts.jsonl",
       about: 'Send alerts to Slack, and write them to a file.',
@@ -72,6 +84,7 @@ export const verb = defineVerb({
 });
 
 async function open({ given, asText, paint }: Context<typeof options>, ending: RunUntil) {
+  if (given.signals !== undefined && !given['all-kills']) throw usage('--signals: expected --all-kills as well.');
   const [{ openTracer }, { filterKills }, explain] = await Promise.all([
     import('../../tracer/tracer.ts'),
     import('../../stream/filter-kills.ts'),
@@ -82,12 +95,13 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
     ...(given.backend !== undefined && { backend: given.backend }),
     ...(given['lead-up'] && { leadUp: true }),
     ...(given.report && { report: true }),
+    ...(given['all-kills'] && { allKills: given.signals ?? 'sent' }),
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
   const { kind: kinds, comm: comms, cgroup: cgroups, container: containers } = given;
   return {
     events$: tracer.events$.pipe(filterKills({ kinds, comms, cgroups, containers })),
-    next: counted(given.count ?? Number.POSITIVE_INFINITY, ending),
+    next: counted(given.count ?? Number.POSITIVE_INFINITY, ending, asText),
     start: (live: Live) => live.started(tracer.started),
     text: (event: Event) =>
       explain && event.type === 'oom.report'
@@ -102,7 +116,7 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
  * Emits the first `most` kills, and the other events about these kills. Ends the verb when the memory of their
  * victims is free.
  */
-function counted(most: number, ending: RunUntil) {
+function counted(most: number, ending: RunUntil, asText: boolean) {
   let kills = 0;
   const open = new Set<string>(); // ids of kills whose memory is not free yet
   return (event: Event, live: Live) => {
@@ -110,6 +124,10 @@ function counted(most: number, ending: RunUntil) {
       if (kills >= most) return;
       kills++;
       if (event.kind !== 'shared_memory') open.add(event.id);
+    }
+    if (event.type === 'process.killed') {
+      // Readers of text have read of this kill already.
+      if (event.kill_id !== null ? asText : kills++ >= most) return;
     }
     if (event.type === 'oom.reaped' && !open.delete(event.kill_id)) return;
     live.emit(event);

@@ -71,7 +71,7 @@ export class Arming implements Disposable {
   readonly #own = processAncestors();
   /** A slot keeps its last arming after it has ended, because records about it may still arrive. */
   readonly #slots: (Armed | undefined)[] = Array(GuardLimit.ARMINGS).fill(undefined);
-  #lastToken = 0n;
+  #lastToken = BigInt(GuardLimit.GUARD_TOKEN) << 32n;
   #closed = false;
 
   constructor({ backend, ledger = UndoLedger.inMemory() }: ArmingOptions) {

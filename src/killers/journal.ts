@@ -1,0 +1,59 @@
+/** Reads from the journal why systemd-oomd, the kubelet or systemd killed a process. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/** A line of the journal that explains a kill. */
+export interface JournalLine {
+  /** The program that wrote it: _COMM. */
+  comm: string;
+  /** The unit that the line is about. null: none. */
+  unit: string | null;
+  words: string;
+}
+
+/** A journal that answers no sooner is not worth the wait. */
+const TIMEOUT_MS = 2000;
+const MOST_LINES = 500;
+const MOST_WORDS = 300;
+
+/**
+ * The lines that some programs wrote since a time. Never rejects: without journalctl, without a journal and without the
+ * permission to read it there are none.
+ *
+ * @param comms names of the programs, as in _COMM
+ * @param sinceMs milliseconds since 1970
+ */
+export async function journalLines(comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
+  const words = [
+    ...['--no-pager', '--quiet', '--output=json', `--lines=${MOST_LINES}`, `--since=@${Math.floor(sinceMs / 1000)}`],
+    ...comms.map((comm) => `_COMM=${comm}`),
+  ];
+  const child = spawn('journalctl', words, { stdio: ['ignore', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
+  const found: JournalLine[] = [];
+  const ended = new Promise<void>((resolve) => {
+    child.once('error', () => resolve());
+    child.once('close', () => resolve());
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const parsed = parseJournalLine(line);
+    if (parsed) found.push(parsed);
+  });
+  await ended;
+  return found;
+}
+
+/** undefined: not a record of the journal. */
+export function parseJournalLine(json: string): JournalLine | undefined {
+  let record: Record<string, unknown>;
+  try {
+    record = JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+  const { MESSAGE, _COMM, UNIT, USER_UNIT } = record ?? {};
+  // A message with unprintable characters is an array of bytes.
+  const message = Array.isArray(MESSAGE) ? Buffer.from(MESSAGE).toString('utf8') : MESSAGE;
+  if (typeof message !== 'string' || typeof _COMM !== 'string') return undefined;
+  const unit = typeof UNIT === 'string' ? UNIT : typeof USER_UNIT === 'string' ? USER_UNIT : null;
+  return { comm: _COMM, unit, words: message.slice(0, MOST_WORDS) };
+}
