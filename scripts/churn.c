@@ -3,8 +3,8 @@
  *
  *   churn COUNT PARALLEL LIFE_US
  *
- * Each child sleeps for a random time up to LIFE_US and exits. Prints a line "PID START_TICKS SIGNAL" for each that was
- * killed, and "done COUNT" at the end. */
+ * Each child sleeps for a random time up to LIFE_US and exits. The program prints a line "PID START_TICKS SIGNAL" for
+ * each child that a signal ended, and "done COUNT" at the end. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Field 22 of a zombie's stat, which exists until the zombie is waited for. */
+/* Reads the start time, field 22 of stat. A zombie has this file until its parent calls wait(2). */
 static unsigned long long start_ticks(pid_t pid)
 {
 	char path[64], text[1024];

@@ -247,7 +247,8 @@ static void say_ready(void)
 	fflush(stdout);
 }
 
-/* Sleeps until `bytes` are due at --rate. Delays are caught up, so the average rate is right. */
+/* Sleeps until the process may touch `bytes` at --rate. After a delay it touches memory faster, so that the average rate
+ * is right. */
 static void keep_rate(size_t bytes)
 {
 	double seconds = (double)bytes / options.rate;
@@ -283,7 +284,7 @@ static void touch_target(void)
 /* ---- shapes of victims ----
 * The helper processes end with their parent by SIGTERM, so that the only SIGKILL is the OOM killer's. */
 
-/* A dead leader stays as a zombie until its last thread is gone. */
+/* A leader that has exited stays a zombie until the last thread of the process has exited. */
 static void wait_for_leader_exit(void)
 {
 	char dir[64], text[512];
@@ -395,7 +396,7 @@ static int parse_number(const char *option, const char *text, int low, int high)
 	return (int)number;
 }
 
-/* Decodes \xNN: a name may hold any byte except NUL. */
+/* Decodes \xNN, because the name of a process may contain any byte except NUL. */
 static void parse_name(const char *text)
 {
 	size_t length = 0;
@@ -466,7 +467,7 @@ static void parse_options(int argc, char **argv)
 		case COMM: parse_name(optarg); break;
 		case ADJ: options.adj = parse_number(name, optarg, 0, 1000); break;
 		case HELP: fputs(help, stdout); exit(0);
-		default: exit(EXIT_REFUSED); /* getopt has said why */
+		default: exit(EXIT_REFUSED); /* getopt has printed the reason */
 		}
 	}
 	if (optind < argc)
@@ -484,7 +485,7 @@ int main(int argc, char **argv)
 {
 	page_bytes = sysconf(_SC_PAGESIZE);
 	parse_options(argc, argv);
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test run that crashes leaves no hog behind */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* so that no hog remains if the test run crashes */
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	enter_groups();
 	if (options.membind >= 0)

@@ -1,7 +1,8 @@
 /* Causes memory pressure in one cgroup only: it moves into a memory cgroup with a limit, and there reads a file or
- * touches anonymous memory that is larger than the limit, again and again. Tests and benchmarks of pressure use it.
+ * touches anonymous memory that is larger than the limit, repeatedly. Tests and benchmarks of pressure use it.
  *
- * At the end it prints, as JSON, how many pages it touched and in what time. Exits 2 when it refuses. */
+ * At the end it prints, as JSON, how many pages it touched and how long it took. It exits with code 2 if it refuses
+ * to run. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +78,7 @@ static size_t size_of(const char *text)
 	return value * scale;
 }
 
-/* True when one of the limit files of the group holds a number other than "no limit". */
+/* True when one of the limit files of the group contains a limit. */
 static bool limited(const char *dir)
 {
 	static const char *const files[] = { "memory.max", "memory.high", "memory.limit_in_bytes" };
@@ -186,7 +187,7 @@ int main(int argc, char **argv)
 	pages = (options.file + options.anon) / PAGE;
 	if (options.file) {
 		make_file();
-		posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM); /* page by page, with no read-ahead */
+		posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM); /* reads page by page, without read-ahead */
 	} else {
 		memory = mmap(NULL, options.anon, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (memory == MAP_FAILED)

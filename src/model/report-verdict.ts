@@ -59,7 +59,7 @@ export interface ReportVerdict {
   cause: ReportCause;
   /** Why the allocation failed, in one sentence. */
   why: string;
-  /** Circumstances that contributed, the most important first. `bytes` is the memory that each explains. */
+  /** Circumstances that contributed, the most important first. `bytes` is the memory that the factor explains. */
   factors: { factor: ReportFactor; bytes: number | null; text: string }[];
   /**
    * The largest users of the memory that ran out, the largest first: processes, and kinds of memory that belong to no

@@ -14,8 +14,8 @@ export interface EndCandidate extends ProcessName {
    */
   badness_bytes: number;
   /**
-   * The most memory that its exit can free: anonymous pages and page tables. Pages that it shares with another process
-   * are not freed. Pages of files and shared memory are not counted.
+   * The most memory that the exit of the process can free: anonymous pages and page tables. Pages that the process
+   * shares with another process are not freed. Pages of files and shared memory are not counted.
    */
   returns_bytes: number;
   /** The most swap that its exit can free. */

@@ -6,7 +6,7 @@
  *   load read MIB FILE         make a file of MIB, print "ready", and read it at random places through a mapping
  *   load storm COUNT MIB MS    every MS milliseconds start an orphan process that touches MIB and keeps it
  *
- * Half of every page is noise: zram then stores about half a page, as it does for what programs keep. */
+ * Half of every page is random data, so that zram stores about half a page, as for the memory of usual programs. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

@@ -1,13 +1,14 @@
-/* Watches one run without being affected by the shortage: it cannot be killed, its memory is locked, and it is scheduled
+/* Watches one run. The shortage does not affect the referee: it cannot be killed, its memory is locked, and it runs
  * before all other processes. It starts the killer, the innocent processes and the offenders ("eaters"), and prints one
- * line of JSON about what became of them.
+ * line of JSON with the results.
  *
  *   referee [--daemon COMMAND --ready TEXT [--daemon-group DIR]] [--log FILE] [--group DIR] [--innocent COMMAND]...
  *           --eater COMMAND... --limit SECONDS
  *
- * A COMMAND is split at blanks; what it prints is kept in the working directory, what the killer prints in --log. With
- * --group the innocent and the eaters are in this cgroup (v1 or v2), and memory is short when 90 % of its limit are used;
- * without, when available memory and free swap are both at most 10 %, as earlyoom counts them. */
+ * A COMMAND is split at blanks. Its output is kept in the working directory, and the output of the killer in --log.
+ * With
+ * --group the innocent and the eaters are in this cgroup (v1 or v2), and memory is short when 90 % of its limit are
+ * used; without, when available memory and free swap are both at most 10 %, as earlyoom counts them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -27,9 +28,9 @@
 #define BEAT_MS 10
 #define READY_SECONDS 30
 #define SETTLE_MS 2500  /* a killer may still work after it says that it is ready */
-#define IDLE_MS 1000    /* then its idle CPU time is measured */
+#define IDLE_MS 1000    /* during this time the idle CPU time of the killer is measured */
 #define CALM_MS 6000    /* the innocent processes run for a while, so that none has just grown */
-#define QUIET_SECONDS 2 /* the shortage is over after so long with enough memory */
+#define QUIET_SECONDS 2 /* the shortage is over when there was enough memory for this time */
 
 struct process {
 	pid_t pid;
@@ -62,7 +63,7 @@ static void pause_ms(long ms)
 	nanosleep(&time, NULL);
 }
 
-/* Kept open: opening a file allocates, and would wait for memory like every other process. */
+/* This file is kept open, because opening a file allocates memory, and the referee would have to wait for it. */
 static void read_again(int fd, char *text, size_t size)
 {
 	ssize_t length = pread(fd, text, size - 1, 0);
@@ -134,7 +135,7 @@ static long kernel_kills(void)
 	return figure(text, "\noom_kill ");
 }
 
-/* Back to defaults: neither protected from the OOM killer nor at real-time priority. */
+/* Restores the defaults in a child, which is then neither protected from the OOM killer nor at real-time priority. */
 static pid_t start(const char *command, const char *output, const char *in)
 {
 	char *words[32], *copy = strdup(command);
@@ -238,7 +239,7 @@ int main(int argc, char **argv)
 	longest_stall = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (longest_stall == MAP_FAILED || mlockall(MCL_CURRENT | MCL_FUTURE))
 		fail("memory");
-	if (!group) /* with --group the referee is not in the cgroup that runs out */
+	if (!group) /* with --group the referee is not in the cgroup that runs out of memory */
 		write_number("/proc/self", "oom_score_adj", -1000);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 50 });

@@ -1,5 +1,5 @@
-/* COUNT idle processes, forked from this one into the memory cgroup that it moves to, until its stdin is closed.
- * Each touches a few pages, so that none is empty. usage: crowd CGROUP COUNT */
+/* Moves into a memory cgroup and forks COUNT idle processes there, which run until stdin is closed. Each process touches a
+ * few pages, so that it has some memory. usage: crowd CGROUP COUNT */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /* flooder OBJECT RING COUNTERS: runs bpf/flood.bpf.c on the maps of another process, given by id. For each line on stdin,
- * "SECONDS RATE", floods that long at that rate (records per second; 0: as fast as it can; -1: as fast as the reader takes it,
- * that is only while the ring is less than half full), then prints: flood, produced, lost, nanoseconds. */
+ * "SECONDS RATE", floods the ring for this time at this rate (records per second; 0: as fast as possible; -1: only
+ * while the ring is less than half full, that is, as fast as the reader reads), then prints: flood, produced, lost,
+ * nanoseconds. */
 #define _GNU_SOURCE
 #include "events.h"
 #include "now.h"
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
 			if (rate < 0 && *producer - *consumer > half)
 				continue;
 			if (rate > 0 && (double)(runs * PER_RUN) > (double)(now - start) / 1e9 * rate)
-				continue; /* spins: a sleep would make bursts of what is overslept */
+				continue; /* does not sleep, because a sleep that is too long would be followed by a burst */
 			LIBBPF_OPTS(bpf_test_run_opts, options);
 			if (bpf_prog_test_run_opts(program, &options))
 				return 1;

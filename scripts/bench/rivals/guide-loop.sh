@@ -1,5 +1,5 @@
 #!/bin/bash
-# The usual shell loop: three commands for each process, then the ten highest.
+# The usual shell loop: runs three commands for each process, then prints the ten processes with the highest scores.
 for directory in /proc/[0-9]*; do
 	pid=${directory#/proc/}
 	score=$(cat "$directory/oom_score" 2>/dev/null || echo 0)

@@ -26,7 +26,7 @@ int main(void)
 		ssize_t length = read(fd, record, sizeof(record) - 1);
 		uint64_t now = now_ns();
 		if (length < 0 && errno == EPIPE)
-			continue; /* overwritten before it was read: the next read goes on behind the gap */
+			continue; /* the record was overwritten before it was read; the next read continues after the gap */
 		if (length < 0)
 			return 1;
 		record[length] = 0;

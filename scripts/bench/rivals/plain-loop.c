@@ -1,5 +1,6 @@
-/* plain-loop OBJECT [CPU]: the shortest loop that libbpf allows, on any CPU or on any except CPU.
- * A line per mark: pid, ktime of the mark, ktime when it was read, CPU of the victim, CPU of the reader. */
+/* plain-loop OBJECT [CPU]: reads a ring with the shortest possible libbpf loop. With CPU it runs on all other CPUs, without CPU
+ * on any. For each marked victim it prints: pid, ktime of the mark, ktime of the read, CPU of the victim, CPU of the
+ * reader. */
 #define _GNU_SOURCE
 #include "now.h"
 #include "plain.h"

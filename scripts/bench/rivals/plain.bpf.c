@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The smallest record of an OOM kill: time and process. The rival of oomscope's own program. */
+/* Sends the smallest possible record of an OOM kill: time and process. Benchmarks compare oomscope's program with it. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "plain.h"
@@ -15,7 +15,7 @@ SEC("tp_btf/mark_victim") int mark(void *ctx)
 {
 	struct mark m = {
 		.ktime_ns = bpf_ktime_get_ns(),
-		.pid = bpf_get_current_pid_tgid() >> 32, /* the benchmark's victims are alone in their cgroup: trigger = victim */
+		.pid = bpf_get_current_pid_tgid() >> 32, /* in the benchmark the victim is the only process of its cgroup, so the current task is the victim */
 		.cpu = bpf_get_smp_processor_id(),
 	};
 	bpf_ringbuf_output(&ring, &m, sizeof(m), 0);

@@ -1,7 +1,7 @@
-/* psi-poll trigger "some 20000 2000000" | psi-poll file MS: what a program can do without BPF, in C.
+/* psi-poll trigger "some 20000 2000000" | psi-poll file MS: shows how fast a C program without BPF can be.
  *
-* trigger: poll(2) on a PSI trigger of /proc/pressure/memory. file: reads that file every MS milliseconds and reports when
- * `some total` has grown. Prints a line each time: "fired", ktime. */
+ * trigger: poll(2) on a PSI trigger of /proc/pressure/memory. file: reads this file every MS milliseconds, and reports when
+ * `some total` has grown. For each report it prints a line: "fired", ktime. */
 #define _GNU_SOURCE
 #include "now.h"
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* sum-reader OBJECT: makes the ring and counters of bpf/flood.bpf.c, and reads them with a plain libbpf loop that sums
- * one field. Prints their ids and its own pid; a line on stdin asks for what it has read: count and sum. */
+ * one field. It prints the ids of the maps and its own pid. For each line on stdin it prints the number of records
+ * read and the sum. */
 #define _GNU_SOURCE
 #include "events.h"
 #include <bpf/bpf.h>

@@ -1,5 +1,5 @@
-/* switches SECONDS: two threads that wake each other over pipes, so that nothing happens but context switches. Prints how
- * many switches, as JSON (as "pages", as thrash does). */
+/* switches SECONDS: two threads wake each other through pipes and do no other work, so that there are only context switches.
+ * Prints the number of switches as JSON, under the name "pages", as thrash does. */
 #define _GNU_SOURCE
 #include "now.h"
 #include <stdio.h>
@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 	uint64_t begin = now_ns(), end = begin + (uint64_t)(atof(argc > 1 ? argv[1] : "1") * 1e9), trips = 0;
 	cpu_set_t cpus;
 
-	/* Both on one CPU: each trip is two switches. */
+	/* Both threads run on one CPU, so each round trip is two switches. */
 	CPU_ZERO(&cpus);
 	CPU_SET(sched_getcpu(), &cpus);
 	sched_setaffinity(0, sizeof(cpus), &cpus);

@@ -40,8 +40,8 @@ export class Sharing {
 }
 
 /**
- * How many bytes must be freed until a rule no longer fires at a place. null: its detectors do not say it, because they
- * are about pressure or growth.
+ * How many bytes must be freed until a rule no longer fires at a place. null: unknown, because the
+ * detectors of the rule are about pressure or growth.
  */
 export function neededBytes({ when }: Pick<Rule, 'when'>, { system }: Sample, cgroup: SampledCgroup | undefined) {
   let least: number | null = null;

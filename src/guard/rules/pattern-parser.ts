@@ -95,7 +95,7 @@ export class PatternParser {
       case '+':
       case '?':
         this.#at--;
-        throw this.#error(`expected something before "${character}" that it repeats`);
+        throw this.#error(`expected an expression before "${character}", which repeats the expression`);
       default:
         return { kind: 'one', test: is(character.codePointAt(0) ?? 0) };
     }
@@ -103,7 +103,7 @@ export class PatternParser {
 
   #group(): PatternNode {
     if (this.#take('?') && !this.#take(':')) {
-      throw this.#error('look-around and flags, "(?…", are not supported; "(?:" is');
+      throw this.#error('look-around and flags ("(?…") are not supported, only "(?:"');
     }
     const tree = this.#either();
     if (!this.#take(')')) throw this.#error('expected ")"');
@@ -116,7 +116,7 @@ export class PatternParser {
     const known = escapes[character];
     if (known) return known;
     if (digit(character.codePointAt(0) ?? 0)) throw this.#error('back-references are not supported');
-    if (alpha(character.codePointAt(0) ?? 0)) throw this.#error(`"\\${character}" has no meaning here`);
+    if (alpha(character.codePointAt(0) ?? 0)) throw this.#error(`"\\${character}" is not supported`);
     return is(character.codePointAt(0) ?? 0);
   }
 
@@ -145,7 +145,7 @@ export class PatternParser {
     if (this.#peek() !== '-' || end === undefined || end === ']') return is(low);
     this.#at += 2;
     const high = end.codePointAt(0) ?? 0;
-    if (high < low) throw this.#error(`expected a range that goes up, got "${character}-${end}"`);
+    if (high < low) throw this.#error(`expected a range in ascending order, got "${character}-${end}"`);
     return (code) => code >= low && code <= high;
   }
 

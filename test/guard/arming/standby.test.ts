@@ -251,7 +251,7 @@ describe('an arming that fails', () => {
     expect(events).toEqual([]);
   });
 
-  test('only to raise oom_score_adj is announced, and the target is armed anyway', async () => {
+  test('is announced when only the raising of oom_score_adj is refused, and the target is still armed', async () => {
     const { events, armed } = await setUp({ adjustment: { refused: 'EACCES' } });
     expect(events).toMatchObject([{ type: 'guard.status', part: 'raising_score', state: 'failing', error: 'EACCES' }]);
     expect(armed).toHaveLength(1);

@@ -181,7 +181,7 @@ describe('where there is no swap, a detector that asks for little free swap', ()
     expect(headroomMs(rule({ when: [noSwap] }), sample(0), undefined)).toBe(1000);
   });
 
-  test('does not hold when it asks for much', () => {
+  test('does not hold when it requires much free swap', () => {
     expect(count([low, detector({ name: 'swap_free' }, '>=', 50)])).toBe(0);
   });
 });

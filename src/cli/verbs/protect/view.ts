@@ -27,7 +27,7 @@ export function planLines(
     return i === 0 || entry?.action !== 'change' ? paint('dim', line) : line;
   });
   const lowering = entries.filter(({ warnings }) => warnings.some(({ code }) => code === 'cannot_lower')).length;
-  const unable = `! ${lowering} of them are lowered, which needs CAP_SYS_RESOURCE; this process lacks it, so the kernel may refuse`;
+  const unable = `! ${lowering} of the changes lower a value, which needs CAP_SYS_RESOURCE; this process lacks it, so the kernel may refuse`;
   const count = (action: PlanEntry['action']) => entries.filter((entry) => entry.action === action).length;
   const summary = `${count('change')} to change, ${count('keep')} already right, ${count('skip')} left alone.`;
   return [

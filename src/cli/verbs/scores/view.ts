@@ -41,7 +41,7 @@ const columns: Column[] = [
   { title: 'NAME', width: 16, dispensable: 0, left: true, text: ({ comm }) => printable(comm) },
 ];
 
-/** The line above the table. */
+/** Returns the line that is printed above the table. */
 export function summary({ domain, domain_bytes, available_bytes, candidates }: ScoreSample): string {
   const what = domain.scope === 'system' ? 'RAM and swap' : `limit of ${printable(domain.path)}`;
   const left = available_bytes === null ? '' : `, ${formatBytes(available_bytes)} left`;
