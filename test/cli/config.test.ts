@@ -71,7 +71,7 @@ describe('config', () => {
   it('import writes a configuration without faults', async () => {
     const { code, stdout } = await oomscope(['config', 'import', 'earlyoom', file('e', 'EARLYOOM_ARGS="-m 4 -n"\n')]);
     expect(code).toBe(0);
-    expect(stdout).toContain('# Not taken over: -n');
+    expect(stdout).toContain('# Note: -n');
     expect(await oomscope(['config', 'check', file('imported.toml', stdout)])).toMatchObject({ code: 0 });
   });
 

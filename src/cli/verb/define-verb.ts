@@ -97,6 +97,7 @@ export function defineVerb<const O extends Options>(declared: Declaration<O>): V
     const given = parsed.values as Values<Options>;
     checkWords(name, words, parsed.words, options);
     if (given.json && given.text) throw usage('--json and --text: expected one of them, got both.');
+    if (format !== 'records') process.stdout.on('error', onBrokenPipe);
     const asked = given.json ? 'json' : given.text ? 'text' : undefined;
     const standard = format === 'records' && process.stdout.isTTY !== true ? 'json' : 'text';
     return declared.run({
@@ -106,6 +107,11 @@ export function defineVerb<const O extends Options>(declared: Declaration<O>): V
     });
   };
   return { describe, run };
+}
+
+/** A reader such as head(1) has read enough. A verb with a stream of records has its own way (src/render/output.ts). */
+function onBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 function placeholder({ name, least = 0, most = Number.POSITIVE_INFINITY }: Words): string {

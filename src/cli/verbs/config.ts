@@ -101,16 +101,17 @@ const importFrom = defineVerb({
   words: {
     name: 'KILLER FILE',
     least: 2,
-    most: 2,
-    about: 'earlyoom, systemd-oomd or nohang, and its configuration file',
+    about:
+      'earlyoom, systemd-oomd or nohang, and its configuration file; of systemd-oomd also drop-ins, unit files and rulesets',
   },
   options: {},
   format: 'raw',
   examples: [
     { command: 'oomscope config import earlyoom /etc/default/earlyoom', about: 'Convert the options of earlyoom.' },
     {
-      command: 'oomscope config import systemd-oomd /etc/systemd/oomd.conf',
-      about: 'Convert the configuration of systemd-oomd.',
+      command:
+        "oomscope config import systemd-oomd /etc/systemd/oomd.conf \\\n  '/etc/systemd/system/user@.service.d/10-oomd.conf'",
+      about: 'Convert the configuration of systemd-oomd, and of a unit that it watches.',
     },
     {
       command: 'oomscope config import nohang /etc/nohang/nohang.conf > oomscope.toml',
@@ -121,7 +122,7 @@ const importFrom = defineVerb({
   run: importConfiguration,
 });
 
-async function importConfiguration({ words: [from = '', file = ''] }: Context<Record<never, never>>): Promise<number> {
+async function importConfiguration({ words: [from = '', ...paths] }: Context<Record<never, never>>): Promise<number> {
   const [{ importable, importConfig }, { writeGuard }, { machineKib }, { readRegularFile }] = await Promise.all([
     import('../../config/import/import.ts'),
     import('../../config/write.ts'),
@@ -130,14 +131,17 @@ async function importConfiguration({ words: [from = '', file = ''] }: Context<Re
   ]);
   const what = importable.find((each) => each === from);
   if (!what) throw usage(`config import: expected one of ${importable.join(', ')}, got "${from}".`);
-  const { bytes, problem } = readRegularFile(file, MOST_IMPORT);
-  if (problem !== undefined) {
-    throw new OomscopeError('NO_INPUT', `Expected a configuration in ${printable(file)}: ${problem}.`);
-  }
-  const { guard, notes } = importConfig(what, bytes.toString(), machineKib());
+  if (what !== 'systemd-oomd' && paths.length > 1)
+    throw usage(`config import ${what}: expected one file, got ${paths.length}.`);
+  const files = paths.map((path) => {
+    const { bytes, problem } = readRegularFile(path, MOST_IMPORT);
+    if (problem === undefined) return { path, text: bytes.toString() };
+    throw new OomscopeError('NO_INPUT', `Expected a configuration in ${printable(path)}: ${problem}.`);
+  });
+  const { guard, notes } = importConfig(what, files, machineKib());
   const lines = [
-    `# From ${printable(file)}, for ${what}. A dry run: set mode = "enforce" when what it says is what you want.`,
-    ...notes.map((note) => `# Not taken over: ${printable(note)}`),
+    `# From ${printable(paths.join(', '))}, for ${what}. A dry run: set mode = "enforce" when what it says is what you want.`,
+    ...notes.map((note) => `# Note: ${printable(note)}`),
   ];
   process.stdout.write(`${lines.join('\n')}\n\n${writeGuard(guard)}`);
   return Exit.ok;

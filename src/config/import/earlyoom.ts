@@ -7,7 +7,7 @@ import type { GuardConfig } from '../../guard/guard-config.ts';
 import { Pattern } from '../../guard/rules/pattern.ts';
 import type { Match, Preference, Rule } from '../../guard/rules/rule.ts';
 import { parseDetector } from '../detector.ts';
-import type { Imported, MachineKib } from './imported.ts';
+import type { Imported, ImportFile, MachineKib } from './imported.ts';
 import { refused } from './imported.ts';
 import { shellAssignments, shellWords } from './shell.ts';
 
@@ -19,9 +19,9 @@ const MOST_POINTS = 2000;
 
 const VARIABLE = 'EARLYOOM_ARGS';
 
-/** @param text of /etc/default/earlyoom @throws OomscopeError CONFIG */
-export function fromEarlyoom(text: string, machine: MachineKib): Imported {
-  const { assignments, others } = shellAssignments(text);
+/** Converts /etc/default/earlyoom. @throws OomscopeError CONFIG */
+export function fromEarlyoom([file]: readonly ImportFile[], machine: MachineKib): Imported {
+  const { assignments, others } = shellAssignments(file?.text ?? '');
   const given = assignments.filter(({ name }) => name === VARIABLE);
   if (given.length === 0 && (others.length > 0 || assignments.length > 0)) {
     throw refused('earlyoom', `a line ${VARIABLE}=… as in /etc/default/earlyoom`);

@@ -9,6 +9,12 @@ export interface MachineKib {
   swap: number;
 }
 
+/** A file of another early killer. */
+export interface ImportFile {
+  path: string;
+  text: string;
+}
+
 export interface Imported {
   guard: GuardConfig;
   /** Settings that were not converted, or that mean something slightly different here, each with its line. */
