@@ -40,7 +40,7 @@ describe('syntax', () => {
     ['(?=a)', 'look-around'],
     ['(?i)a', 'flags'],
     ['(a)\\1', 'back-references'],
-    ['\\q', 'no meaning'],
+    ['\\q', 'is not supported'],
     ['a\\', 'after the last'],
     ['a{3,2}', 'LEAST'],
     ['[z-a]', 'in ascending order'],
