@@ -5,11 +5,14 @@
  * use: all of RxJS costs 11 MB and 60 ms. Each verb has its own chunk, so that a verb loads only the code that it
  * needs. Nothing is minified: a stack trace names the functions of the sources.
  *
+ * `explain --html` fills in the page that is written beside the chunks.
+ *
  * Every chunk lies in the output directory itself: native/addon.ts finds build/ two folders above.
  */
-import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import { buildPage } from './page/build.ts';
 
 const [given] = process.argv.slice(2);
 if (given === undefined) throw new Error('usage: bundle.ts OUTPUT_DIRECTORY');
@@ -40,6 +43,7 @@ try {
   const modules = written.output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
   const whole = modules.find((id) => id.includes('/rxjs/dist/cjs/'));
   if (whole !== undefined) throw new Error(`expected only the used parts of RxJS in the bundle, got ${whole}`);
+  writeFileSync(join(fresh, 'page.html'), await buildPage());
   copyFileSync(join(root, 'node_modules/rxjs/LICENSE.txt'), join(fresh, 'LICENSE.rxjs.txt'));
   copyFileSync(join(root, 'node_modules/smol-toml/LICENSE'), join(fresh, 'LICENSE.smol-toml.txt'));
   renameIfThere(output, old);

@@ -29,10 +29,13 @@ const FLOORS = [
   'explain/lines',
   'explain/input',
   'explain/report',
+  'explain/glossary',
   'explain/verdict',
   'explain',
   'explain/render',
   'killers',
+  'explain/html',
+  'explain/page',
   'pressure',
   'tracer',
   'alerts/sinks',
@@ -186,7 +189,7 @@ test('code that decides gets all input as arguments, and imports neither native 
 
 /** Files that also run in a browser: the parser of kernel logs and all files that it imports. */
 const BROWSER =
-  /^src\/explain\/(?:(?:lines|input|report|verdict|render)\/|(?:report|patterns|fingerprint|read-text)\.ts$)/;
+  /^src\/explain\/(?:(?:lines|input|report|glossary|verdict|render|html|page)\/|(?:report|patterns|fingerprint|read-text)\.ts$)/;
 
 test('the log parser can run in a browser: it uses no Node module, no global of Node and no native code', () => {
   const needed = new Set(sources.filter(({ path }) => BROWSER.test(path)));

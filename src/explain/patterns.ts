@@ -3,6 +3,7 @@
  * many kills came within a minute. Keeps a few fields of each report, not the reports.
  */
 import type { Envelope } from '../model/events.ts';
+import type { OomOtherKill } from '../model/oom-other-kill.ts';
 import type { OomPatterns, OomReport } from '../model/oom-report.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
@@ -20,7 +21,7 @@ const MOST_LISTED = 20;
 const MOST_TRACKED = 200;
 const MOST_GROWERS = 5;
 
-type Key = 'process' | 'cgroup' | 'unit' | 'pod' | 'container' | 'scope' | 'hour';
+type Key = 'program' | 'process' | 'cgroup' | 'unit' | 'pod' | 'container' | 'scope' | 'hour';
 
 interface Kill {
   at: number | null;
@@ -36,6 +37,7 @@ export class Patterns {
   readonly #kills: Kill[] = [];
   readonly #counts = new Map<Key, Map<string, number>>();
   #reports = 0;
+  #others = 0;
   #before: { boot: string | null; sizes: Map<string, number> } | undefined;
   readonly #growers = new Map<string, { comm: string; pid: number; from: number; to: number }>();
 
@@ -64,6 +66,12 @@ export class Patterns {
     this.#count('scope', scope);
     if (known) this.#count('hour', `${report.time.slice(0, 13)}:00Z`);
     this.#compare(report);
+  }
+
+  /** Adds a message of another program about a kill. */
+  addOther({ program }: OomOtherKill): void {
+    this.#others++;
+    this.#count('program', program);
   }
 
   #count(key: Key, name: string | null): void {
@@ -109,6 +117,8 @@ export class Patterns {
       first: dated.length > 0 ? new Date(earliest(dated)).toISOString() : null,
       last: dated.length > 0 ? new Date(-earliest(dated.map((at) => -at))).toISOString() : null,
       last_24h: dated.length > 0 ? dated.filter((at) => at > nowMs - DAY_MS && at <= nowMs + DAY_MS / 24).length : null,
+      other_kills: this.#others,
+      by_program: most('program'),
       by_process: most('process'),
       by_cgroup: most('cgroup'),
       by_unit: most('unit'),

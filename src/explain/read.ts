@@ -4,20 +4,21 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } fro
 import { hostname } from 'node:os';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { OomscopeError } from '../model/error.ts';
+import type { OomOtherKill } from '../model/oom-other-kill.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { printable } from '../text/printable.ts';
-import type { LogLine } from './input/log-line.ts';
-import type { OtherKill } from './input/other-killers.ts';
-import { type Clock, readTime } from './input/stamp.ts';
-import { type ReportContext, toReport } from './report.ts';
+import type { Clock } from './input/stamp.ts';
+import { toOtherKill } from './other-kill.ts';
+import type { LogContext } from './place.ts';
+import { toReport } from './report.ts';
 import { Scan } from './scan.ts';
 
 /** Options of `readLog()`, `readKmsg()` and `readJournal()`. */
 export interface ReadOptions {
   /** Called for each report. Reports come in the order in which they begin in the log. */
   onReport: (report: OomReport) => void;
-  /** Called for each kill that another program logged, such as systemd-oomd. @param time RFC 3339; null: unknown */
-  onOther?: (kill: OtherKill, time: string | null) => void;
+  /** Called for each message about a kill that another program logged, such as systemd-oomd. */
+  onOther?: (kill: OomOtherKill) => void;
   /** Time zone and year for time stamps without them. Default: UTC, and the latest year that is not in the future. */
   clock?: Clock | undefined;
   /** Called with a sentence for each line of a report that could not be parsed, and for records that were lost. */
@@ -200,12 +201,14 @@ export async function readJournal(sinceMs: number | null, options: ReadOptions):
   }
 }
 
-function begin(input: string, options: ReadOptions, machine?: ReportContext['machine']) {
+function begin(input: string, options: ReadOptions, machine?: LogContext['machine']) {
   const { onReport, onWarning, onOther, clock } = options;
   let reports = 0;
+  let others = 0;
+  const context = { input, machine, clock };
   const scan = new Scan(
-    (open) => onReport(toReport(open, { input, machine, clock }, reports++)),
-    onOther && ((kill, from) => onOther(kill, timeOf(from, clock))),
+    (open) => onReport(toReport(open, context, reports++)),
+    onOther && ((kill, from) => onOther(toOtherKill(kill, from, context, others++))),
   );
   const end = (): ReadResult => {
     scan.end();
@@ -221,13 +224,8 @@ function begin(input: string, options: ReadOptions, machine?: ReportContext['mac
   return { scan, end };
 }
 
-function timeOf(from: LogLine, clock: Clock | undefined): string | null {
-  const ms = readTime(from, clock);
-  return ms === null ? null : new Date(ms).toISOString();
-}
-
 /** The name of this machine and the time of its boot, for the kernel's time stamps, which count from boot. */
-function thisMachine(): ReportContext['machine'] {
+function thisMachine(): LogContext['machine'] {
   const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
   return Number.isFinite(uptime) ? { host: hostname(), bootTimeSeconds: Date.now() / 1000 - uptime } : undefined;
 }

@@ -3,50 +3,36 @@
  */
 import { SCHEMA } from '../model/events.ts';
 import type { OomReport, ReportTask } from '../model/oom-report.ts';
-import { formatTime } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { OpenReport } from './input/open-report.ts';
-import { AS_WRITTEN, type Clock, readTime } from './input/stamp.ts';
+import { readTime } from './input/stamp.ts';
+import { type LogContext, placeOf } from './place.ts';
 import { badness, choose } from './report/badness.ts';
 import { domainOf } from './report/domain.ts';
 import { factsOf } from './report/facts.ts';
 import { judge } from './verdict/verdict.ts';
 
-export interface ReportContext {
-  /** Name of the log, copied to `OomReport.input`. */
-  input: string;
-  /** Name and boot time of this machine; only where the log was read from this machine's own kernel. */
-  machine?: { host: string; bootTimeSeconds: number } | undefined;
-  /** Time zone and year for time stamps without them. Default: UTC, and the latest year that is not in the future. */
-  clock?: Clock | undefined;
-}
-
 /** @param seq number of the report in its log, from 0 */
-export function toReport(open: OpenReport, context: ReportContext, seq: number): OomReport {
+export function toReport(open: OpenReport, context: LogContext, seq: number): OomReport {
   const { facts, faulty } = factsOf(open);
   const { domain, known } = domainOf(facts);
   const points = (task: ReportTask) => (domain && (known || task.oom_score_adj === 0) ? badness(task, domain) : null);
   for (const task of facts.tasks) task.badness_pages = points(task);
   const chosen = facts.tasks.find(({ tid }) => tid === facts.victim?.tid);
   const { evidence: _, ...fields } = facts;
-  const stamps = stampsOf(open, context);
   const verdict = judge(facts, domain, known, domain ? choose(facts.tasks, domain) : undefined);
   return {
     schema: SCHEMA,
     id: idOf(open, context),
     seq,
-    ...stamps,
-    boot_id: open.start.bootId,
-    node: open.start.host ?? context.machine?.host ?? '',
+    ...placeOf(open.start, context),
     severity: 'critical',
     source: 'log',
     message: `${headline(facts)}: ${verdict.why}`,
     type: 'oom.report',
     kill_id: null,
     lines: null,
-    input: context.input,
-    offset: open.start.offset,
     ...fields,
     domain_bytes: known && domain ? domain.bytes : null,
     badness_pages: chosen?.badness_pages ?? null,
@@ -55,29 +41,11 @@ export function toReport(open: OpenReport, context: ReportContext, seq: number):
   };
 }
 
-function stampsOf(
-  { start }: OpenReport,
-  { machine, clock = AS_WRITTEN }: ReportContext,
-): Pick<OomReport, 'time' | 'mono_ns' | 'time_source' | 'time_text' | 'since_boot_seconds'> {
-  const { stamp, sinceBootUs } = start;
-  const timeMs = readTime(start, clock);
-  const us = BigInt(sinceBootUs ?? 0);
-  const base = {
-    mono_ns: String(us * 1000n),
-    since_boot_seconds: sinceBootUs === null ? null : sinceBootUs / 1e6,
-    time_text: timeMs !== null && stamp && !stamp.complete ? stamp.text.trim() : null,
-  };
-  const at = (ms: number) => formatTime(BigInt(Math.round(ms * 1000)) * 1000n);
-  if (timeMs !== null) return { time: at(timeMs), time_source: stamp?.complete ? 'log' : 'log_local', ...base };
-  if (!machine || sinceBootUs === null) return { time: at(Date.now()), time_source: 'reading', ...base };
-  return { time: at(machine.bootTimeSeconds * 1000 + sinceBootUs / 1000), time_source: 'boot', ...base };
-}
-
 /**
  * The id depends on the report alone, not on when or where it is read. For a report without any time stamp the name of
  * the log and the position in it are part of the id as well.
  */
-function idOf({ start, invoked, kills, taskIn, summary, chosen }: OpenReport, { input }: ReportContext): string {
+function idOf({ start, invoked, kills, taskIn, summary, chosen }: OpenReport, { input }: LogContext): string {
   const { host, bootId, sinceBootUs, offset } = start;
   const timeMs = readTime(start);
   const where = sinceBootUs === null && timeMs === null ? [input, offset] : [];

@@ -16,7 +16,9 @@
 
 import type { ContainerKilled, ContainerOom } from './container-events.ts';
 import type { GuardAction, GuardPlan, GuardResult, GuardSkipped, GuardStatus } from './guard.ts';
+import type { OomComparison } from './oom-comparison.ts';
 import type { OomKill, OomReaped } from './oom-kill.ts';
+import type { OomOtherKill } from './oom-other-kill.ts';
 import type { OomPatterns, OomReport } from './oom-report.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 import type { ProcessKilled } from './process-killed.ts';
@@ -34,6 +36,8 @@ export type Event =
   | OomKill
   | OomReaped
   | OomReport
+  | OomComparison
+  | OomOtherKill
   | OomPatterns
   | ProcessKilled
   | PressureStall

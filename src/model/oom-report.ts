@@ -11,9 +11,8 @@ import type { ReportVerdict } from './report-verdict.ts';
 export type * from './report-facts.ts';
 export type * from './report-verdict.ts';
 
-/** The kernel reported an OOM in its log. `node` is empty if the log does not name the host. */
-export interface OomReport extends Envelope {
-  type: 'oom.report';
+/** Where in a log a message is, and where its time comes from. */
+export interface LogPlace {
   /**
    * Where `time` comes from.
    * - `log`: a full time stamp.
@@ -22,15 +21,31 @@ export interface OomReport extends Envelope {
    *   in the future.
    * - `boot`: the time since boot in the log, added to the time of boot.
    * - `reading`: the log has no time, and `time` is the time at which it was read.
-   * - `live`: oomscope received the report while the kernel wrote it.
+   * - `live`: oomscope received the message while the kernel wrote it.
    */
   time_source: 'log' | 'log_local' | 'boot' | 'reading' | 'live';
   /** With `log_local`, the time stamp as in the log: "Wed Jan  7 03:04:05 2026". Otherwise null. */
   time_text: string | null;
   /** The kernel's own time stamp, in seconds since boot, with microseconds. null: the log has no such time stamp. */
   since_boot_seconds: number | null;
+  /** The input: the name of a file, "-" for standard input, "/dev/kmsg", "journal", or "printk:console". */
+  input: string;
+  /** The position in the input, in bytes. In a compressed input, bytes of the decompressed text. */
+  offset: number;
+}
+
+/** The kernel reported an OOM in its log. `node` is empty if the log does not name the host. */
+export interface OomReport extends Envelope, LogPlace {
+  type: 'oom.report';
   /** The release of the kernel: "6.12.107+deb13-cloud-amd64". */
   kernel: string | null;
+  /**
+   * The letters of the kernel's taint flags: "GW". "": not tainted. null: the log does not have them. The letter G says
+   * that no proprietary module is loaded.
+   */
+  taints: string | null;
+  /** The name of the hardware: "QEMU Standard PC (i440FX + PIIX, 1996), BIOS 1.16.2". */
+  hardware: string | null;
   /** The parts that the report has, in the order of the report. */
   parts: ReportPart[];
   /**
@@ -42,10 +57,6 @@ export interface OomReport extends Envelope {
    * The lines as the kernel wrote them, with control characters escaped as \x0a. null: the report was read from a log.
    */
   lines: string[] | null;
-  /** The input: the name of a file, "-" for standard input, "/dev/kmsg", "journal", or "printk:console". */
-  input: string;
-  /** The position of the report in the input, in bytes. In a compressed input, bytes of the decompressed text. */
-  offset: number;
   /** What the kernel did: it killed a process, found no process that it may kill, or panicked. */
   outcome: 'killed' | 'nobody_killable' | 'panic' | 'unknown';
   /** Whose memory ran out. */
@@ -93,6 +104,10 @@ export interface OomPatterns extends Envelope {
   first: string | null;
   /** The time of the last kill: RFC 3339. null: no report has a time. */
   last: string | null;
+  /** Kills for memory that other programs logged, and their notices of kills: see `oom.other_kill`. */
+  other_kills: number;
+  /** Those messages by program. */
+  by_program: { name: string; count: number }[];
   /** Kills in the last 24 hours by the clock of this machine. null: no report has a time. */
   last_24h: number | null;
   /** Kills by the victim's name. */

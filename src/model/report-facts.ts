@@ -137,6 +137,11 @@ export interface ReportZone {
   lowmem_reserve_bytes: number[] | null;
   /** The number of free blocks by order, from order 0 on. */
   free_blocks: number[] | null;
+  /**
+   * The migrate types of the free blocks by order, as the kernel's letters: "UM". U unmovable, M movable, E reclaimable,
+   * H reserved for atomic allocations, C CMA, I isolated. "": no free block, or a kernel that does not print the types.
+   */
+  free_block_types: string[] | null;
   /** Whether the kernel found nothing to reclaim in the zone. */
   all_unreclaimable: boolean | null;
 }
@@ -163,6 +168,14 @@ export interface ReportMemory {
   ram_bytes: number | null;
   /** The part of RAM that the kernel keeps for itself. */
   reserved_bytes: number | null;
+  /** The part of RAM in high memory, or in a zone for movable pages only. */
+  highmem_bytes: number | null;
+  /** The part of RAM that is reserved for contiguous allocations of drivers (CMA). */
+  cma_reserved_bytes: number | null;
+  /** The part of RAM that is out of use because of hardware errors. */
+  hwpoisoned_bytes: number | null;
+  /** How often pages were added to the swap cache, deleted from it, found in it, and sought in it, since boot. */
+  swap_cache_stats: { added: number; deleted: number; found: number; sought: number } | null;
   /** Slab caches that cannot be reclaimed. The kernel lists them only if they are larger than all user memory. */
   slabs: { name: string; used_bytes: number; total_bytes: number }[];
 }

@@ -88,8 +88,86 @@ export interface ReportVerdict {
   culprit: string;
   /** Which process the kernel would have chosen with other settings. */
   alternatives: { if: string; pid: number; comm: string }[];
+  /** Whether memory was too fragmented for the request. */
+  fragmentation: ReportFragmentation;
+  /** The memory of the processes, summed by name, user and owner. */
+  sums: ReportSums;
   /** The language runtime of the victim, guessed from the process name: "java". */
   runtime: string | null;
   /** What to do, and why. */
   advice: { do: string; because: string }[];
+}
+
+/**
+ * Whether memory was too fragmented for the request.
+ * - `cause`: enough memory was free, but no free block was large enough.
+ * - `contributed`: memory was short, and no free block was large enough either.
+ * - `no_part`: the request was for one page, a large enough block was free, or a limit ran out.
+ * - `unknown`: the report lacks the order of the request or the lists of free blocks.
+ */
+export interface ReportFragmentation {
+  /** Which part fragmentation played. */
+  state: 'cause' | 'contributed' | 'no_part' | 'unknown';
+  /** The verdict in one or two sentences. */
+  text: string;
+  /** The zones whose list of free blocks is in the report. */
+  zones: {
+    /** The NUMA node. */
+    node: number;
+    /** The name of the zone: "Normal". */
+    name: string;
+    /** Whether the request may take memory from this zone. */
+    usable: boolean;
+    /** The order of the largest free block. null: no block is free. */
+    largest_order: number | null;
+    /**
+     * The number of free blocks that are as large as the request or larger, and that such a request may use. null: the
+     * order of the request is unknown.
+     */
+    large_enough: number | null;
+    /** The share of the free memory that lies in smaller blocks, 0 to 1. null: unknown, or nothing is free. */
+    too_small_share: number | null;
+  }[];
+}
+
+/** Memory of one name, user, cgroup, unit, pod or container. */
+export interface ReportSum {
+  /** The name. For a user, the number. */
+  name: string;
+  /** The number of processes in the task table. */
+  processes: number;
+  /** RSS and swap of these processes, or the usage that the kernel counted. */
+  bytes: number;
+  /**
+   * Where `bytes` comes from: `usage` is the kernel's account of the cgroup, `processes` is a sum over the task table,
+   * which counts a page that several processes share once for each of them.
+   */
+  measured: 'usage' | 'processes';
+  /** The share of `whole_bytes`, 0 to 1. null: unknown, or the sum exceeds the whole because of shared pages. */
+  share: number | null;
+}
+
+/**
+ * Memory by name, user and owner, the largest first. The kernel's task table has no cgroups: only the cgroup whose limit
+ * was hit and those of the victims are known.
+ */
+export interface ReportSums {
+  /** What the shares are of: the RAM of the machine, or the limit of the cgroup. */
+  whole: 'ram' | 'limit' | null;
+  /** The size of that whole. */
+  whole_bytes: number | null;
+  /** By the name of the process. */
+  by_name: ReportSum[];
+  /** By user id. */
+  by_user: ReportSum[];
+  /** By the path of the cgroup. A cgroup includes those below it. */
+  by_cgroup: ReportSum[];
+  /** By systemd unit. */
+  by_unit: ReportSum[];
+  /** By the uid of the pod. */
+  by_pod: ReportSum[];
+  /** By the id of the container. */
+  by_container: ReportSum[];
+  /** Processes of the task table whose cgroup the log does not name. */
+  unplaced: { processes: number; bytes: number };
 }

@@ -3,6 +3,7 @@
  * may be missing, wrapped or quoted, and a report may consist of the kill line only.
  */
 import { printable } from '../../text/printable.ts';
+import type { MemoryLine } from '../lines/memory-lines.ts';
 import { looksImportant, parseLine } from '../lines/parse-line.ts';
 import type { ParsedLine } from '../lines/parsed-line.ts';
 import { fitness } from './fitness.ts';
@@ -177,7 +178,7 @@ export class Assembler {
       return undefined;
     const { best, rivals } = this.#owner(line, from);
     if (!best) return this.#headless(line, from);
-    if (rivals > 0 && line.is !== 'frame' && line.is !== 'machine' && line.is !== 'trace') best.ambiguous++;
+    if (rivals > 0 && !['frame', 'trace', 'machine', 'hardware'].includes(line.is)) best.ambiguous++;
     // Rows of two task tables look alike. A summary shows which table is which: its victim is in one of them only.
     if (line.is === 'summary' && line.pid !== null && best.tasks.size > 0 && !best.tasks.has(line.pid)) {
       const { pid } = line;
@@ -270,7 +271,13 @@ const isEvidence = (line: ParsedLine) =>
 
 /** True for a line that an OOM report may have, but other kernel messages as well, such as a failed allocation. */
 const isTentative = (line: ParsedLine) =>
-  (line.is === 'memory' && line.info.of !== 'other') || ['frame', 'trace', 'cpu', 'stats_of'].includes(line.is);
+  (line.is === 'memory' && !isMinor(line.info)) || ['frame', 'trace', 'cpu', 'stats_of'].includes(line.is);
+
+/** Lines at the end of Mem-Info with little meaning of their own. They never begin a report. */
+const isMinor = (info: MemoryLine) =>
+  info.of === 'other' ||
+  info.of === 'swap_cache_stats' ||
+  (info.of === 'count' && ['highmem', 'cma_reserved', 'hwpoisoned'].includes(info.what));
 
 const unreadable = (text: string) => `a line of a report could not be read: ${quote(text)}`;
 

@@ -64,6 +64,7 @@ const FIT: Fit = {
   trace: fitsStack,
   frame: fitsStack,
   machine: fitsStack,
+  hardware: (report) => (report.hardware === undefined ? fitsStack(report) : 0),
   task_in: (report) => (before(report, Phase.figures) && !report.taskIn ? 1 : 0),
   counter: (report, { counter }) =>
     before(report, Phase.figures) && !report.counters.has(counter) && report.memory.length === 0 ? 1 : 0,
@@ -136,6 +137,8 @@ function fitsMemory({ memory, invoked, titled }: OpenReport, info: MemoryLine): 
       return once((one) => one.of === info.of && one.what === info.what);
     case 'slab':
       return memory.some(({ of }) => of === 'slabs') ? once((one) => one.of === 'slab' && one.name === info.name) : 0;
+    case 'swap_cache_stats':
+      return once((one) => one.of === info.of);
     default:
       return 1;
   }

@@ -25,6 +25,7 @@ export class OpenReport {
   invoked: Of<'invoked'> | undefined;
   cpu: Of<'cpu'> | undefined;
   cpuset: Of<'cpuset'> | undefined;
+  hardware: string | undefined;
   readonly stack: string[] = [];
   hasStack = false;
   taskIn: Of<'task_in'> | undefined;
@@ -130,6 +131,10 @@ const TAKE: Take = {
     return Phase.stack;
   },
   machine: () => Phase.stack,
+  hardware: (report, { name }) => {
+    report.hardware = name;
+    return Phase.stack;
+  },
   frame: (report, { name, sure }) => {
     if (sure) report.stack.push(name);
     report.hasStack = true;

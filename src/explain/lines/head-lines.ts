@@ -8,18 +8,19 @@ import type { LineKind } from './parsed-line.ts';
 const INVOKED = /^(?<comm>.*?)\s+invoked oom-killer\b(?::\s*(?<rest>.*))?$/s;
 const CPUSET = /^(?<comm>.*) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]*)\s*$/s;
 const CPU =
-  /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted ?|Tainted: [A-Z [\]=,-]+? )(?<kernel>\d\S*)/s;
+  /^CPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.*?) (?:Kdump: loaded )?(?:Not tainted ?|Tainted: (?<taints>[A-Z [\]=,-]+?) )(?<kernel>\d\S*)/s;
 /** The greatest length of a process name: TASK_COMM_LEN without the NUL. */
 export const MOST_COMM = 15;
 /** The form of the "CPU:" line before Linux 3.10. */
-const OLD_CPU = /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted ?|Tainted: [A-Z -]+? )(?<kernel>\d\S*)/s;
+const OLD_CPU =
+  /^Pid: (?<pid>\d+), comm: (?<comm>.*?) (?:Not tainted ?|Tainted: (?<taints>[A-Z -]+?) )(?<kernel>\d\S*)/s;
 const FRAME = /^\s*(?:\[<[0-9a-f]+>\]\s*)?(?<unsure>\? )?(?<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+\/0x[0-9a-f]+/;
 /** A stack frame on 32-bit ARM: the function, " from ", and its caller with an offset. */
 const ARM_FRAME =
   /^\s*(?:\[<[0-9a-f]+>\]\s*)?\(?(?<name>[A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+\/0x[0-9a-f]+)?\)? from (?:\[<[0-9a-f]+>\]\s*)?\(?[A-Za-z_][\w.]*\+0x/;
 const TRACE = /^(?:Call [Tt]race:|Backtrace:|\s*<\/?(?:TASK|IRQ|EOI|NMI|SOFTIRQ)>)/;
-const MACHINE =
-  /^(?:Hardware name: |Workqueue: |Tainted: |RIP: |RSP: |Code: |R[A-D]X: |RBP: |R\d\d: |[FGE]S: |CS: |CR2: |ORIG_RAX)/;
+const MACHINE = /^(?:Workqueue: |Tainted: |RIP: |RSP: |Code: |R[A-D]X: |RBP: |R\d\d: |[FGE]S: |CS: |CR2: |ORIG_RAX)/;
+const HARDWARE = /^Hardware name: (?<name>\S.*?)\s*$/s;
 const SYSRQ = /^(?:sysrq: )?(?:SysRq|sysrq) ?: Manual OOM execution/;
 const COMPACTION = /^COMPACTION is disabled!!!/;
 
@@ -57,13 +58,14 @@ export const invoked: LineKind = {
   },
 };
 
-const cpu: LineKind['read'] = ({ cpu: number, uid, pid, comm = '', kernel }) => ({
+const cpu: LineKind['read'] = ({ cpu: number, uid, pid, comm = '', taints = '', kernel }) => ({
   is: 'cpu',
   cpu: maybe(number),
   uid: maybe(uid),
   pid: int(pid),
   comm,
   kernel: kernel ?? null,
+  taints: taints.replaceAll(/=[A-Z_]+|[^A-Z]/g, ''),
 });
 
 export const asker: readonly LineKind[] = [
@@ -81,6 +83,11 @@ export const stack: readonly LineKind[] = [
     read: ({ name = '' }) => ({ is: 'frame', name, sure: true }),
   },
   { pattern: FRAME, read: ({ name = '', unsure }) => ({ is: 'frame', name, sure: unsure === undefined }) },
+  {
+    likely: (text) => text.startsWith('Hardware name: '),
+    pattern: HARDWARE,
+    read: ({ name = '' }) => ({ is: 'hardware', name }),
+  },
   { pattern: MACHINE, read: () => ({ is: 'machine' }) },
   {
     likely: (text) => text.includes(' mems_allowed='),

@@ -6,6 +6,8 @@ import { int, units } from './digits.ts';
 
 type Groups = Record<string, string | undefined>;
 
+type Count = 'page_cache' | 'swap_cache' | 'ram' | 'reserved' | 'highmem' | 'cma_reserved' | 'hwpoisoned';
+
 /** Sizes have the unit of the log: pages in fields named `pages`, KiB in fields whose name ends in `kib` or `Kib`. */
 export type MemoryLine =
   | { of: 'title' }
@@ -13,9 +15,10 @@ export type MemoryLine =
   | { of: 'node'; node: number; kib: Record<string, number>; allUnreclaimable: boolean | null }
   | { of: 'zone'; node: number; zone: string; kib: Record<string, number>; allUnreclaimable: boolean | null }
   | { of: 'reserve'; pages: number[] }
-  | { of: 'buddy'; node: number; zone: string; blocks: number[]; unitKib: number; totalKib: number }
+  | { of: 'buddy'; node: number; zone: string; blocks: number[]; types: string[]; unitKib: number; totalKib: number }
   | { of: 'hugepages'; node: number; total: number; free: number; surplus: number; sizeKib: number }
-  | { of: 'count'; what: 'page_cache' | 'swap_cache' | 'ram' | 'reserved'; pages: number }
+  | { of: 'count'; what: Count; pages: number }
+  | { of: 'swap_cache_stats'; added: number; deleted: number; found: number; sought: number }
   | { of: 'swap'; what: 'free' | 'total'; kib: number }
   | { of: 'slabs' }
   | { of: 'slab'; name: string; usedKib: number; totalKib: number }
@@ -32,11 +35,13 @@ const RESERVE = /^lowmem_reserve\[\]:(?<pages>(?: \d+)+)\s*$/;
 const HUGE =
   /^(?:Node (?<node>\d+) )?hugepages_total=(?<total>\d+) hugepages_free=(?<free>\d+) hugepages_surp=(?<surplus>\d+) hugepages_size=(?<size>\d+)kB\s*$/;
 const COUNT =
-  /^(?<pages>\d+) (?<what>total pagecache pages|pages in swap cache|pages swap cached|pages (?:of )?RAM|pages reserved|reserved pages)\s*$/;
+  /^(?<pages>\d+) (?<what>total pagecache pages|pages in swap cache|pages swap cached|pages (?:of )?RAM|pages reserved|reserved pages|pages HighMem(?:\/MovableOnly)?|pages cma reserved|pages hwpoisoned)\s*$/;
+const SWAP_CACHE =
+  /^Swap cache stats: add (?<added>\d+), delete (?<deleted>\d+), find (?<found>\d+)\/(?<sought>\d+)\s*$/;
 const SWAP = /^(?<what>Free|Total) swap\s*[=:]\s*(?<kib>\d+)kB\s*$/;
 const SLAB = /^(?<name>\S.*?) +(?<used>\d+)KB +(?<total>\d+)KB\s*$/;
 const OTHER =
-  /^(?:Node \d+ )?(?:DMA|DMA32|Normal|HighMem|Movable|Device) per-cpu:|^CPU +\d+: *(?:hi|Hot):|^Swap cache stats:|^\d+ pages (?:HighMem|cma reserved|hwpoisoned|shared|non-shared|in pagetable cache|slab)|^\d+ pages non-shared/;
+  /^(?:Node \d+ )?(?:DMA|DMA32|Normal|HighMem|Movable|Device) per-cpu:|^CPU +\d+: *(?:hi|Hot):|^Swap cache stats:|^\d+ pages (?:shared|non-shared|in pagetable cache|slab)|^\d+ pages non-shared/;
 const COUNTS = {
   'total pagecache pages': 'page_cache',
   'pages in swap cache': 'swap_cache',
@@ -45,6 +50,10 @@ const COUNTS = {
   'pages of RAM': 'ram',
   'pages reserved': 'reserved',
   'reserved pages': 'reserved',
+  'pages HighMem': 'highmem',
+  'pages HighMem/MovableOnly': 'highmem',
+  'pages cma reserved': 'cma_reserved',
+  'pages hwpoisoned': 'hwpoisoned',
 } as const;
 
 /** A machine without NUMA has only node 0, and the kernel does not print it. */
@@ -97,6 +106,16 @@ const KINDS: readonly { pattern: RegExp; read: (groups: Groups, text: string) =>
     pattern: SWAP,
     read: ({ what, kib }) => ({ of: 'swap', what: what === 'Free' ? 'free' : 'total', kib: units(kib) }),
   },
+  {
+    pattern: SWAP_CACHE,
+    read: ({ added, deleted, found, sought }) => ({
+      of: 'swap_cache_stats',
+      added: int(added),
+      deleted: int(deleted),
+      found: int(found),
+      sought: int(sought),
+    }),
+  },
   { pattern: /^Unreclaimable slab info:/, read: () => ({ of: 'slabs' }) },
   {
     pattern: SLAB,
@@ -116,22 +135,28 @@ export function parseMemoryLine(text: string): MemoryLine | undefined {
 /** Parses "free:15360kB min:28kB" or "free:1234 free_pcp:0". */
 function pairs(text = ''): Record<string, number> {
   const values: Record<string, number> = {};
-  for (const [, key = '', digits] of text.matchAll(PAIR)) values[key] = units(digits);
+  for (const [, key = '', part, digits] of text.matchAll(PAIR)) {
+    values[part === undefined ? key.toLowerCase() : `${key}_${part}`] = units(digits);
+  }
   return values;
 }
 
-const PAIR = /([a-z_]+)(?:\((?:anon|file)\))?:(\d+)(?:[kK]B)?(?= |$)/gm;
+const PAIR = /([A-Za-z_]+)(?:\((anon|file)\))?:(\d+)(?:[kK]B)?(?= |$)/gm;
 
 function unreclaimable(text: string): boolean | null {
   const word = /all_unreclaimable\? (yes|no)/.exec(text)?.[1];
   return word === undefined ? null : word === 'yes';
 }
 
-/** Parses "1*4kB (U) 0*8kB …": the number of free blocks of each order, from order 0; the kernel prints every order. */
+/**
+ * Parses "1*4kB (U) 0*8kB …": the number of free blocks of each order, from order 0, and the letters of their migrate
+ * types. The kernel prints every order.
+ */
 function buddyList({ node, zone = '', blocks = '', total }: Groups): MemoryLine | undefined {
-  const list = [...blocks.matchAll(/(\d+)\*(\d+)kB/g)].map(([, count, kib]) => ({
+  const list = [...blocks.matchAll(/(\d+)\*(\d+)kB(?: \(([A-Z]*)\))?/g)].map(([, count, kib, types = '']) => ({
     count: int(count),
     kib: units(kib),
+    types,
   }));
   const unitKib = list[0]?.kib ?? 0;
   if (unitKib === 0 || !list.every(({ kib }, order) => kib === unitKib * 2 ** order)) return undefined;
@@ -140,6 +165,7 @@ function buddyList({ node, zone = '', blocks = '', total }: Groups): MemoryLine 
     node: nodeOf(node),
     zone,
     blocks: list.map(({ count }) => count),
+    types: list.map(({ types }) => types),
     unitKib,
     totalKib: units(total),
   };

@@ -16,10 +16,20 @@ export type ParsedLine =
   /** "COMPACTION is disabled!!!": the kernel lacks CONFIG_COMPACTION, and the request was for more than one page. */
   | { is: 'compaction' }
   | { is: 'cpuset'; comm: string; cpuset: string; mems: string }
-  | { is: 'cpu'; cpu: number | null; uid: number | null; pid: number; comm: string; kernel: string | null }
+  /** The CPU and the task that it ran. `taints`: the letters of the kernel's taint flags, "" for none. */
+  | {
+      is: 'cpu';
+      cpu: number | null;
+      uid: number | null;
+      pid: number;
+      comm: string;
+      kernel: string | null;
+      taints: string;
+    }
+  | { is: 'hardware'; name: string }
   | { is: 'trace' }
   | { is: 'frame'; name: string; sure: boolean }
-  /** A line of a stack dump that is not used, such as registers or the name of the hardware. */
+  /** A line of a stack dump that is not used, such as registers. */
   | { is: 'machine' }
   /** cgroup v1: the victim's cgroup, and the cgroup whose limit was hit. */
   | { is: 'task_in'; task: string; limit: string }

@@ -9,19 +9,42 @@ export type PartName =
   | 'kernel'
   | 'page tables'
   | 'huge pages'
+  | 'swapped out'
+  | 'also in memory'
   | 'free'
   | 'other';
 
 export interface Composition {
   whole: number;
-  /** What `whole` is: a cgroup's limit, or the memory of the machine. */
-  of: 'limit' | 'memory';
+  /** What `whole` is: a cgroup's limit, the memory of the machine, or the swap of either. */
+  of: 'limit' | 'memory' | 'swap limit' | 'swap';
   parts: { name: PartName; bytes: number }[];
 }
 
 /** null: the report does not have the necessary figures. */
 export function compositionOf({ scope, limit, memory }: OomReport): Composition | null {
   return scope === 'cgroup' ? ofLimit(limit) : ofMemory(memory);
+}
+
+/** The swap of the machine, or of the cgroup on v2. null: the report does not have the figures, or there is no swap. */
+export function swapOf({ scope, limit, memory }: OomReport): Composition | null {
+  if (scope === 'cgroup') {
+    return limit?.swap_bytes == null ? null : swapParts('swap limit', limit.swap_limit_bytes, limit.swap_bytes, 0);
+  }
+  const free = memory?.swap_free_bytes ?? null;
+  const whole = memory?.swap_total_bytes ?? null;
+  return whole === null || free === null ? null : swapParts('swap', whole, whole - free, memory?.swap_cache_bytes ?? 0);
+}
+
+function swapParts(of: Composition['of'], whole: number | null, used: number, cached: number): Composition | null {
+  if (whole === null || whole <= 0) return null;
+  const both = Math.min(cached, used);
+  const parts: Composition['parts'] = [
+    { name: 'swapped out', bytes: used - both },
+    { name: 'also in memory', bytes: both },
+    { name: 'free', bytes: whole - used },
+  ];
+  return { whole, of, parts: parts.filter(({ bytes }) => bytes > 0) };
 }
 
 function ofLimit(limit: OomReport['limit']): Composition | null {

@@ -6,10 +6,12 @@ import { outcomes } from '../report.ts';
 import { compositionOf } from './composition.ts';
 import { asked, when } from './sentences.ts';
 import type { Summary } from './text.ts';
+import type { TimeLine } from './time-line.ts';
 
 /** @param reports the reports to show @param summary summary of all reports, including those that are not shown */
-export function markdown(reports: readonly OomReport[], summary: Summary): string {
-  const head = summary.reports > 1 ? [patterns(summary)] : [];
+export function markdown(reports: readonly OomReport[], summary: Summary, line: TimeLine): string {
+  const many = summary.reports + summary.other_kills > 1 || summary.reports === 0;
+  const head = many ? [[patterns(summary), ...timeLine(line)].join('\n')] : [];
   return [...head, ...reports.map(section)].join('\n\n---\n\n');
 }
 
@@ -65,6 +67,20 @@ function patterns(summary: Summary): string {
   ].join('\n');
 }
 
+const MOST_ENTRIES = 50;
+
+function timeLine(line: TimeLine): string[] {
+  const all = line.entries();
+  const shown = all.slice(-MOST_ENTRIES);
+  const left = all.length - shown.length + line.left;
+  const rows = shown.map((entry) => {
+    const cells = [entry.time, entry.host, entry.by, entry.what, entry.why, entry.source];
+    return `| ${cells.map(safe).join(' | ')} |`;
+  });
+  const head = ['', '| time | host | killer | what | why | log |', '|---|---|---|---|---|---|'];
+  return [...head, ...rows, ...(left > 0 ? ['', `${left} earlier entries are left out here.`] : [])];
+}
+
 function section(report: OomReport): string {
   const { verdict, victim, trigger, outcome } = report;
   const title = victim ? `${safe(victim.comm)} (pid ${victim.pid}) was killed` : outcomes[outcome];
@@ -93,6 +109,8 @@ function section(report: OomReport): string {
     `**Chosen:** ${prose(verdict.choice)}`,
     '',
     `**Held the memory:** ${prose(verdict.culprit)}`,
+    '',
+    `**Fragmentation:** ${prose(verdict.fragmentation.text)}`,
     ...(trigger ? ['', `**Allocating task:** ${prose(asked(report))}`] : []),
     ...(holders.length > 0 ? ['', '| Held by | pid | size | share |', '|---|---:|---:|---:|', ...holders] : []),
     ...verdict.alternatives.map(

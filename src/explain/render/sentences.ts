@@ -1,12 +1,12 @@
 /** Sentences that text, HTML and Markdown output share. Names in them are without control characters. */
-import type { OomReport } from '../../model/oom-report.ts';
+import type { LogPlace, OomReport } from '../../model/oom-report.ts';
 import { printable } from '../../text/printable.ts';
 
 /**
- * The time of the report: "2026-11-20 08:00:12Z", or the time stamp as in the log when it has no zone, or seconds after
+ * The time of a report or of another message: "2026-11-20 08:00:12Z", or the time stamp as in the log when it has no zone, or seconds after
  * boot.
  */
-export function when({ time, time_source, time_text, since_boot_seconds }: OomReport): string {
+export function when({ time, time_source, time_text, since_boot_seconds }: LogPlace & { time: string }): string {
   if (time_text !== null) return printable(time_text);
   if (time_source !== 'reading') return `${time.slice(0, 10)} ${time.slice(11, 19)}Z`;
   return since_boot_seconds === null ? 'at an unknown time' : `${since_boot_seconds.toFixed(3)} s after boot`;

@@ -3,7 +3,7 @@ import type { OomReport, ReportZone } from '../../model/oom-report.ts';
 import type { Paint } from '../../render/paint.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
-import { type Composition, compositionOf, type PartName } from './composition.ts';
+import { type Composition, compositionOf, type PartName, swapOf } from './composition.ts';
 import { LABEL, lead } from './rows.ts';
 
 const BAR = 60;
@@ -12,7 +12,12 @@ const MOST_ZONES = 12;
 const MOST_HOLDERS = 8;
 
 export function figures(report: OomReport, paint: Paint): string[] {
-  return [...memoryBar(report, paint), ...holders(report, paint), ...zones(report, paint)];
+  return [
+    ...bar(compositionOf(report), paint),
+    ...bar(swapOf(report), paint),
+    ...holders(report, paint),
+    ...zones(report, paint),
+  ];
 }
 
 const letters: Record<PartName, [string, 'red' | 'yellow' | 'green' | 'dim' | 'bold']> = {
@@ -22,18 +27,28 @@ const letters: Record<PartName, [string, 'red' | 'yellow' | 'green' | 'dim' | 'b
   kernel: ['k', 'bold'],
   'page tables': ['p', 'bold'],
   'huge pages': ['h', 'bold'],
+  'swapped out': ['w', 'red'],
+  'also in memory': ['c', 'yellow'],
   other: ['o', 'dim'],
   free: ['.', 'dim'],
 };
 
-function memoryBar(report: OomReport, paint: Paint): string[] {
-  const composition = compositionOf(report);
+const titles: Record<Composition['of'], string> = {
+  limit: 'the limit',
+  memory: 'memory',
+  'swap limit': 'its swap',
+  swap: 'swap',
+};
+
+function bar(composition: Composition | null, paint: Paint): string[] {
   if (!composition) return [];
   const widths = barWidths(composition, BAR);
-  const bar = composition.parts.map(({ name }, i) => paint(letters[name][1], letters[name][0].repeat(widths[i] ?? 0)));
+  const cells = composition.parts.map(({ name }, i) =>
+    paint(letters[name][1], letters[name][0].repeat(widths[i] ?? 0)),
+  );
   const legend = composition.parts.map(({ name, bytes }) => `${letters[name][0]} ${name} ${formatBytes(bytes)}`);
-  const label = lead(composition.of === 'limit' ? 'the limit' : 'memory', paint);
-  const lines = [`${label}[${bar.join('')}] ${formatBytes(composition.whole)}`];
+  const label = lead(titles[composition.of], paint);
+  const lines = [`${label}[${cells.join('')}] ${formatBytes(composition.whole)}`];
   for (let i = 0; i < legend.length; i += 4) lines.push(`${' '.repeat(LABEL + 3)}${legend.slice(i, i + 4).join(', ')}`);
   return lines;
 }

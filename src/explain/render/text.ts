@@ -4,30 +4,40 @@ import type { OomPatterns, OomReport } from '../../model/oom-report.ts';
 import type { Paint } from '../../render/paint.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
-import { weigh } from '../verdict/weigh.ts';
+import { compare, sentencesOf } from '../verdict/comparison.ts';
 import { labelled } from './rows.ts';
 import { asked, when } from './sentences.ts';
+import { fieldLines, sumRows } from './text-fields.ts';
 import { figures } from './text-figures.ts';
+import type { TimeLine } from './time-line.ts';
 
-/**
- * @param width columns of the terminal
- * @param why pid of a process to compare with the victim
- */
-export function renderReport(report: OomReport, paint: Paint, width: number, why?: number): string {
+export interface TextOptions {
+  /** The pid of a process to compare with the victim. */
+  why?: number | undefined;
+  /** List every field with its value and its meaning as well. */
+  fields?: boolean;
+}
+
+/** @param width columns of the terminal */
+export function renderReport(report: OomReport, paint: Paint, width: number, options: TextOptions = {}): string {
+  const { why, fields = false } = options;
   const { verdict, trigger } = report;
   const rows: [string, string][] = [['why', sentence(verdict.why)]];
   for (const { text } of verdict.factors) rows.push(['', `${text}.`]);
   rows.push(['chosen', verdict.choice], ['held most', verdict.culprit]);
+  rows.push(...sumRows(verdict.sums));
   if (trigger) rows.push(['asked', asked(report)]);
+  rows.push(['fragments', verdict.fragmentation.text]);
   for (const { if: condition, comm, pid } of verdict.alternatives)
     rows.push(['otherwise', `If ${condition}, ${printable(comm)} (pid ${pid}) would have been chosen.`]);
   for (const { do: action, because } of verdict.advice) rows.push(['do', `${action} ${paint('dim', because)}`]);
-  for (const line of why === undefined ? [] : weigh(report, why)) rows.push(['why not', line]);
+  for (const line of why === undefined ? [] : sentencesOf(compare(report, why))) rows.push(['why not', line]);
   for (const warning of report.warnings) rows.push(['warning', warning]);
   const block = labelled(rows, paint, width);
   const at = rows.findIndex(([label]) => label === 'otherwise' || label === 'do');
   block.splice(at < 0 ? block.length : at, 0, ...figures(report, paint));
-  return [title(report, paint), ...block].join('\n');
+  const listed = fields ? fieldLines(report, paint, width) : [];
+  return [title(report, paint), ...block, ...listed].join('\n');
 }
 
 export type Summary = Omit<OomPatterns, keyof Envelope>;
@@ -43,6 +53,7 @@ export function renderPatterns(summary: Summary, paint: Paint, width: number): s
     const recent = last_24h === null ? '' : `; ${last_24h} in the last 24 hours`;
     rows.push(['when', `${minute(first)} to ${minute(last)}${recent}`]);
   }
+  if (summary.by_program.length > 0) rows.push(['others', counts(summary.by_program)]);
   for (const [label, list] of Object.entries(listsOf(summary))) {
     if (list.length > 0) rows.push([label, counts(list)]);
   }
@@ -56,6 +67,24 @@ export function renderPatterns(summary: Summary, paint: Paint, width: number): s
   }
   for (const { do: action, because } of summary.findings) rows.push(['do', `${action} ${paint('dim', because)}`]);
   return [`${paint('bold', `${reports} reports, ${kills} kills`)}`, ...labelled(rows, paint, width)].join('\n');
+}
+
+const MOST_ENTRIES = 20;
+
+/** Renders the kills in the order of time, by the kernel and by other programs: the last of them. */
+export function renderTimeLine(line: TimeLine, paint: Paint, width: number): string {
+  const all = line.entries();
+  const shown = all.slice(-MOST_ENTRIES);
+  const rows = shown.map(({ time, host, by, what, why }): [string, string] => {
+    const where = host === '' ? '' : ` ${host}`;
+    return [
+      'time line',
+      `${time}${where} ${paint(by === 'kernel' ? 'bold' : 'yellow', by)}: ${what} ${paint('dim', `(${why})`)}`,
+    ];
+  });
+  const left = all.length - shown.length + line.left;
+  if (left > 0) rows.unshift(['time line', `${left} earlier entries are left out here; --json and --html have them.`]);
+  return labelled(rows, paint, width).join('\n');
 }
 
 const listsOf = (summary: Summary) => ({

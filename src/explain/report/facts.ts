@@ -23,6 +23,8 @@ export function factsOf(open: OpenReport): { facts: ReportFacts; faulty: string[
   const [victim = null, ...group] = victimsOf(open, table);
   const facts: ReportFacts = {
     kernel,
+    taints: open.cpu?.taints ?? null,
+    hardware: open.hardware ?? null,
     parts: partsOf(open),
     outcome: outcomeOf(open),
     panic: open.panic ?? null,

@@ -28,7 +28,8 @@ export function readMemory(lines: readonly MemoryLine[], pageBytes: number): Rep
   const memory: ReportMemory = {
     ...{ totals: {}, nodes: [], zones: [], hugepages: [], slabs: [] },
     ...{ page_cache_bytes: null, swap_total_bytes: null, swap_free_bytes: null, swap_cache_bytes: null },
-    ...{ ram_bytes: null, reserved_bytes: null },
+    ...{ ram_bytes: null, reserved_bytes: null, highmem_bytes: null, cma_reserved_bytes: null, hwpoisoned_bytes: null },
+    swap_cache_stats: null,
   };
   let zone: ReportZone | undefined;
   for (const fact of lines) {
@@ -48,7 +49,10 @@ export function readMemory(lines: readonly MemoryLine[], pageBytes: number): Rep
         break;
       case 'buddy':
         for (const one of memory.zones)
-          if (one.node === fact.node && one.name === fact.zone) one.free_blocks = fact.blocks;
+          if (one.node === fact.node && one.name === fact.zone) {
+            one.free_blocks = fact.blocks;
+            one.free_block_types = fact.types;
+          }
         break;
       case 'hugepages': {
         const { node, sizeKib, total, free, surplus } = fact;
@@ -58,6 +62,11 @@ export function readMemory(lines: readonly MemoryLine[], pageBytes: number): Rep
       case 'count':
         memory[`${fact.what}_bytes`] = fact.pages * pageBytes;
         break;
+      case 'swap_cache_stats': {
+        const { added, deleted, found, sought } = fact;
+        memory.swap_cache_stats = { added, deleted, found, sought };
+        break;
+      }
       case 'swap':
         memory[`swap_${fact.what}_bytes`] = fact.kib * 1024;
         break;
@@ -82,6 +91,7 @@ function zoneOf({ node, zone, kib, allUnreclaimable }: Extract<MemoryLine, { of:
     values,
     lowmem_reserve_bytes: null,
     free_blocks: null,
+    free_block_types: null,
     all_unreclaimable: allUnreclaimable,
   };
 }

@@ -4,6 +4,8 @@ import type { OomReport } from '../../model/oom-report.ts';
 export type ReportFacts = Pick<
   OomReport,
   | 'kernel'
+  | 'taints'
+  | 'hardware'
   | 'parts'
   | 'outcome'
   | 'panic'

@@ -8,8 +8,10 @@ import { causeOf } from './cause.ts';
 import { choiceOf, wasAsker } from './choice.ts';
 import { culpritOf } from './culprit.ts';
 import { factorsOf } from './factors.ts';
+import { fragmentationOf } from './fragmentation.ts';
 import { holdersOf, shareOf, sizeOf } from './holders.ts';
 import { runtimeOf } from './runtimes.ts';
+import { sumsOf } from './sums.ts';
 
 /**
  * @param domain the memory that ran out; null: its size is unknown
@@ -37,6 +39,8 @@ export function judge(
     choice_agrees: agrees(report, row, known, chosen),
     culprit: culpritOf(report, row, whole),
     alternatives: row && domain ? alternatives(row, tasks, domain, known) : [],
+    fragmentation: fragmentationOf(report, cause),
+    sums: sumsOf(report),
     runtime: victim ? (runtimeOf(victim.comm)?.name ?? null) : null,
     advice: adviceOf(report, cause, factors, whole),
   };

@@ -1,6 +1,7 @@
 /** Finds why an allocation failed without a cgroup limit, by the zones of the report (__zone_watermark_ok()). */
 import type { ReportCause, ReportZone } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
+import { nodeList } from '../report/nodes.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 
 interface Finding {
@@ -14,7 +15,7 @@ const RANK = ['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable'];
 const flagsOf = (gfp: string | null) => new Set(gfp?.split('|') ?? []);
 
 /** include/linux/gfp.h, gfp_migratetype(): only movable requests may use the pages of CMA. */
-const isMovable = (gfp: string | null) =>
+export const isMovable = (gfp: string | null) =>
   [...flagsOf(gfp)].some(
     (name) => name === 'GFP_HIGHUSER_MOVABLE' || name === '__GFP_MOVABLE' || name.startsWith('GFP_TRANSHUGE'),
   );
@@ -29,6 +30,15 @@ function highestZone(gfp: string | null, zones: readonly ReportZone[]): string {
   );
   if (high && isMovable(gfp)) return 'Movable';
   return high || !zones.some(({ name }) => name === 'HighMem') ? 'HighMem' : 'Normal';
+}
+
+/** The zones that the request may take memory from. */
+export function usableZones({ memory, trigger, scope, nodemask, evidence }: ReportFacts): ReportZone[] {
+  const zones = memory?.zones ?? [];
+  const highest = RANK.indexOf(highestZone(trigger?.gfp ?? null, zones));
+  const mask = scope === 'mempolicy' ? nodemask : scope === 'cpuset' ? evidence.mems : null;
+  const nodes = mask === null ? null : nodeList(mask);
+  return zones.filter(({ name, node }) => RANK.indexOf(name) <= highest && (nodes === null || nodes.has(node)));
 }
 
 const label = ({ node, name }: ReportZone) => `zone ${name} of node ${node}`;
@@ -50,14 +60,15 @@ function usableFree(zone: ReportZone, gfp: string | null): number {
   return Math.max(0, zone.free_bytes - cma - atomic);
 }
 
-export function ofZones({ memory, trigger, page_bytes }: ReportFacts): Finding {
+export function ofZones(report: ReportFacts): Finding {
+  const { memory, trigger, page_bytes } = report;
   const zones = memory?.zones ?? [];
   if (zones.length === 0) {
     return { cause: 'unknown', why: 'the system ran out of memory; the log lacks the figures of the zones.' };
   }
   const gfp = trigger?.gfp ?? null;
   const highest = RANK.indexOf(highestZone(gfp, zones));
-  const usable = zones.filter(({ name }) => RANK.indexOf(name) <= highest);
+  const usable = usableZones(report);
   const zone = largest(usable);
   if (!zone) return { cause: 'unknown', why: 'the log lacks the zones that the request could use.' };
   const reserve = ({ lowmem_reserve_bytes: table }: ReportZone) => {

@@ -1,4 +1,3 @@
-import { printable } from '../../../text/printable.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit, exitCodeOf } from '../../verb/exit.ts';
 import { count, flag, usage } from '../../verb/options.ts';
@@ -13,11 +12,15 @@ const options = {
   since: since('TIME', 'only reports since this time: 30m, 24h, 7d, 2026-11-22, 2026-11-22T10:00:00Z'),
   tz: zone('ZONE', 'time zone of time stamps without one: +02:00, Europe/Berlin, UTC (the default)'),
   year: count('YEAR', 'year of time stamps without a year; by default the latest year that puts them in the past'),
-  why: count('PID', 'say why the kernel did not choose this process instead, with the computed scores; only as text'),
+  why: count(
+    'PID',
+    'say why the kernel did not choose this process instead, with the computed scores; as text or JSON',
+  ),
   last: count('N', 'only the last N reports'),
+  fields: flag('also list every field of each report with its value and its meaning'),
   all: flag('show each report in full; by default, if there are more than three, only the last is shown'),
   markdown: flag('write Markdown, for a ticket'),
-  html: flag('write one HTML page with charts that loads no other file'),
+  html: flag('write one HTML page that loads no other file: charts, tables to sort, every field explained'),
 };
 
 export const verb = defineVerb({
@@ -28,7 +31,7 @@ export const verb = defineVerb({
   words: { name: 'FILE', about: 'a log; without one, and without --kmsg or --journal, standard input is read' },
   options,
   format: 'document',
-  json: 'write JSON Lines: one oom.report for each OOM, then one oom.patterns; see `oomscope schema`',
+  json: 'write JSON Lines: one oom.report for each OOM, one oom.other_kill for each kill that another program logged, with --why one oom.comparison for each report, then one oom.patterns; see `oomscope schema`',
   examples: [
     { command: 'dmesg | oomscope explain', about: 'Explain the OOMs since boot.' },
     {
@@ -47,8 +50,8 @@ export const verb = defineVerb({
     },
   ],
   exits: {
-    ok: 'there were reports',
-    failed: 'there was no report',
+    ok: 'there were reports, or kills that other programs logged',
+    failed: 'there were neither',
     usage: true,
     badInput: 'a file is not text',
     noInput: true,
@@ -59,18 +62,24 @@ export const verb = defineVerb({
 
 /** If there are more reports than this, the text shows only the summary and the last report. */
 const FEW = 3;
-/** How many reports the HTML page or the Markdown text contains by default. */
+/** How many reports the Markdown text contains by default. */
 const SOME = 20;
+/** How many reports are kept for an HTML page, which leaves out those that do not fit. */
+const MANY = 2000;
 
 async function run({ given, words: files, asText, paint }: Context<typeof options>): Promise<number> {
   const format = formatOf(given, asText);
-  if (given.why !== undefined && format !== 'text')
-    throw usage(`Expected --why without --${format}: --why writes only text.`);
+  if (given.why !== undefined && (format === 'markdown' || format === 'html')) {
+    throw usage(
+      `Expected --why without --${format}: it writes text or JSON. In the page, choose a process in the table.`,
+    );
+  }
+  if (given.fields && format !== 'text') throw usage(`Expected --fields without --${format}: it is text only.`);
   if (files.length === 0 && !given.kmsg && !given.journal) {
     if (process.stdin.isTTY) throw usage('Expected a FILE, - for standard input, --kmsg or --journal, got none.');
     files.push('-');
   }
-  const [{ ReportCollector }, { Printer, writeReports }] = await Promise.all([
+  const [{ ReportCollector }, { eventLines, Printer, writeReports }] = await Promise.all([
     import('./report-collector.ts'),
     import('./write.ts'),
   ]);
@@ -78,30 +87,32 @@ async function run({ given, words: files, asText, paint }: Context<typeof option
   const collector = new ReportCollector({
     since: given.since,
     clock: { zone: given.tz ?? 'UTC', year: given.year },
-    most: given.last ?? (given.all ? Number.POSITIVE_INFINITY : format === 'text' ? FEW + 1 : SOME),
-    onReport:
-      format === 'json' && given.last === undefined ? (report) => printer.print(JSON.stringify(report)) : undefined,
+    most: given.last ?? mostOf(format, given.all),
+    onEvent:
+      format === 'json' && given.last === undefined
+        ? (event) => printer.print(eventLines(event, given.why).join('\n'))
+        : undefined,
   });
-  const { found, kept, undated, errors, copies, others } = await collector.read(files, given, printer.signal);
+  const { found, kept, undated, errors, copies, othersFound } = await collector.read(files, given, printer.signal);
 
   for (const { message } of errors) tell(message);
   if (undated > 0) {
     tell(`${undated} reports have only a time since boot, so --since does not apply to them.`);
   }
   if (copies > 0) tell(`${copies} reports in the input are copies of others; each report is shown and counted once.`);
-  for (const { kill, time, count: times } of others.values()) {
-    const at = time === null ? '' : `${time.slice(0, 19)}Z `;
-    tell(
-      `${at}a kill by ${kill.program}, not by the kernel${times > 1 ? ` (${times} times)` : ''}: ${printable(kill.words)}`,
-    );
-  }
-  if (found > 0) {
+  if (found + othersFound > 0) {
     const each = given.all || given.last !== undefined || kept.length <= FEW;
-    await writeReports(format, collector, { each, last: given.last !== undefined, paint, why: given.why }, printer);
+    const shown = { each, last: given.last !== undefined, paint, why: given.why, fields: given.fields === true };
+    await writeReports(format, collector, shown, printer);
   } else if (errors.length === 0) tell(nothing(files, given.since));
   const [first] = errors;
   if (first) return exitCodeOf(first.code);
-  return found > 0 ? Exit.ok : Exit.failed;
+  return found + othersFound > 0 ? Exit.ok : Exit.failed;
+}
+
+function mostOf(format: Format, all: boolean | undefined): number {
+  if (all) return Number.POSITIVE_INFINITY;
+  return { text: FEW + 1, json: SOME, markdown: SOME, html: MANY }[format];
 }
 
 function nothing(files: readonly string[], since: number | undefined): string {

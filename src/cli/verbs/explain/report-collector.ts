@@ -1,15 +1,17 @@
 /** Reads logs and keeps the reports that the options select. */
 
-import type { OtherKill } from '../../../explain/input/other-killers.ts';
 import type { Clock } from '../../../explain/input/stamp.ts';
 import { Patterns } from '../../../explain/patterns.ts';
 import { type ReadOptions, readJournal, readKmsg, readLog } from '../../../explain/read.ts';
+import { TimeLine } from '../../../explain/render/time-line.ts';
 import { OomscopeError } from '../../../model/error.ts';
+import type { OomOtherKill } from '../../../model/oom-other-kill.ts';
 import type { OomReport } from '../../../model/oom-report.ts';
 import { tell } from '../../verb/tell.ts';
 import { Progress } from './progress.ts';
 
-const MOST_OTHERS = 50;
+/** Messages of other programs that are kept for text and pages; JSON has all of them. */
+const MOST_OTHERS = 10_000;
 
 export interface CollectorOptions {
   /** Reports from before this time are left out. Milliseconds since 1970. */
@@ -18,20 +20,23 @@ export interface CollectorOptions {
   most: number;
   /** Zone and year for time stamps that lack them. */
   clock: Clock;
-  /** Called with each report, which is then not kept. */
-  onReport: ((report: OomReport) => void) | undefined;
+  /** Called with each report and each message of another program, which are then not kept. */
+  onEvent: ((event: OomReport | OomOtherKill) => void) | undefined;
 }
 
 export class ReportCollector {
   readonly patterns = new Patterns();
+  readonly timeLine = new TimeLine();
   readonly kept: OomReport[] = [];
   /** Why some of the logs could not be read. */
   readonly errors: OomscopeError[] = [];
   found = 0;
   /** How many reports were duplicates: another input, or an earlier part of the same input, already had them. */
   copies = 0;
-  /** Log messages of other programs about kills that they did. Identical messages are kept once and counted. */
-  readonly others = new Map<string, { kill: OtherKill; time: string | null; count: number }>();
+  /** Log messages of other programs about kills. */
+  readonly others: OomOtherKill[] = [];
+  /** How many such messages there were. */
+  othersFound = 0;
   readonly #ids = new Set<string>();
   /** How many reports have no real time, so that `since` could not be applied to them. */
   undated = 0;
@@ -52,7 +57,7 @@ export class ReportCollector {
       onProgress: progress.show,
       onWarning: tell,
       onReport: (report) => this.#take(report),
-      onOther: (kill, time) => this.#other(kill, time),
+      onOther: (kill) => this.#other(kill),
       clock: this.#options.clock,
     };
     for (const file of files) await this.#attempt(() => readLog(file, reading), signal);
@@ -62,28 +67,39 @@ export class ReportCollector {
   }
 
   #take(report: OomReport): void {
-    const { since, most, onReport } = this.#options;
+    const { most, onEvent } = this.#options;
     if (this.#ids.has(report.id)) {
       this.copies++;
       return;
     }
     this.#ids.add(report.id);
-    if (since !== undefined) {
-      if (report.time_source === 'reading') this.undated++;
-      else if (Date.parse(report.time) < since) return;
-    }
+    if (this.#isEarlier(report)) return;
     report.seq = this.found++;
     this.patterns.add(report);
-    if (onReport) onReport(report);
+    this.timeLine.add(report);
+    if (onEvent) onEvent(report);
     else this.kept.push(report);
     if (this.kept.length > most) this.kept.shift();
   }
 
-  #other(kill: OtherKill, time: string | null): void {
-    const key = `${kill.program} ${kill.words}`;
-    const known = this.others.get(key);
-    if (known) known.count++;
-    else if (this.others.size < MOST_OTHERS) this.others.set(key, { kill, time, count: 1 });
+  #other(kill: OomOtherKill): void {
+    if (this.#ids.has(kill.id)) return;
+    this.#ids.add(kill.id);
+    if (this.#isEarlier(kill)) return;
+    kill.seq = this.othersFound++;
+    this.patterns.addOther(kill);
+    this.timeLine.add(kill);
+    if (this.#options.onEvent) this.#options.onEvent(kill);
+    else this.others.push(kill);
+    if (this.others.length > MOST_OTHERS) this.others.shift();
+  }
+
+  /** True when `since` leaves the event out. */
+  #isEarlier({ time, time_source }: OomReport | OomOtherKill): boolean {
+    const { since } = this.#options;
+    if (since === undefined) return false;
+    if (time_source === 'reading') this.undated++;
+    return time_source !== 'reading' && Date.parse(time) < since;
   }
 
   async #attempt(read: () => unknown, signal: AbortSignal): Promise<void> {

@@ -4,14 +4,8 @@
  */
 import type { ReportZone } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
-import type { Composition } from './composition.ts';
-
-/**
- * Escapes text for HTML and for attribute values. The caller must replace control characters with `printable` first.
- */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
+import type { Composition } from '../render/composition.ts';
+import { escapeHtml } from './markup.ts';
 
 const WIDE = 1000;
 
@@ -23,7 +17,14 @@ const rectangle = (kind: string, x: number, y: number, width: number, height: nu
 
 const classOf = (name: string) => `part-${name.replaceAll(' ', '-')}`;
 
-/** A bar that shows what filled the limit or the machine's memory, with a legend of the colours. */
+const titles: Record<Composition['of'], string> = {
+  limit: 'The limit',
+  memory: 'Memory',
+  'swap limit': 'The swap of the cgroup',
+  swap: 'Swap',
+};
+
+/** A bar that shows what filled the limit, the machine's memory or its swap, with a legend of the colours. */
 export function compositionChart({ whole, of, parts }: Composition): string {
   const sum = Math.max(
     whole,
@@ -40,7 +41,7 @@ export function compositionChart({ whole, of, parts }: Composition): string {
     ({ name, bytes }) =>
       `<li><span class="key ${classOf(name)}"></span>${name} <b>${formatBytes(bytes)}</b> <span class="dim">${formatShare(bytes / sum)}</span></li>`,
   );
-  const label = `${of === 'limit' ? 'The limit' : 'Memory'} of ${formatBytes(whole)}: ${parts.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(', ')}`;
+  const label = `${titles[of]} of ${formatBytes(whole)}: ${parts.map(({ name, bytes }) => `${name} ${formatBytes(bytes)}`).join(', ')}`;
   return `${shape(30, label, bars.join(''), 'bar')}<ul class="legend">${legend.join('')}</ul>`;
 }
 
@@ -71,8 +72,10 @@ export function zoneChart(zone: ReportZone): string {
   );
 }
 
-/** A chart of reports by hour, including hours without reports. null: no reports, or they span more than 31 days. */
-export function timeline(
+/**
+ * A chart of kills by hour, including hours without kills. null: all are within one hour, or they span more than 31 days.
+ */
+export function hourChart(
   hours: readonly { name: string; count: number }[],
 ): { svg: string; from: string; to: string; most: number } | null {
   const [first] = hours;
@@ -80,7 +83,7 @@ export function timeline(
   if (!first || !last) return null;
   const at = (name: string) => Date.parse(`${name.slice(0, 13)}:00:00Z`) / 3_600_000;
   const slots = at(last.name) - at(first.name) + 1;
-  if (!(slots >= 1 && slots <= 24 * 31)) return null;
+  if (!(slots > 1 && slots <= 24 * 31)) return null;
   const most = Math.max(...hours.map(({ count }) => count));
   const width = WIDE / Math.max(slots, 12);
   const bars = hours.map(({ name, count }) => {
@@ -94,6 +97,6 @@ export function timeline(
       `${name}: ${count}`,
     );
   });
-  const label = `Reports by hour from ${first.name} to ${last.name}, at most ${most}`;
+  const label = `Kills by hour from ${first.name} to ${last.name}, at most ${most}`;
   return { svg: shape(80, label, bars.join(''), 'timeline'), from: first.name, to: last.name, most };
 }

@@ -1,0 +1,43 @@
+/** The HTML around the script of the page. */
+import { NO_ARCHIVE } from './archive.ts';
+
+export interface PageParts {
+  script: string;
+  style: string;
+  /** SHA-256 of script and style, in base64: the policy allows these two only. */
+  hashes: { script: string; style: string };
+  version: string;
+}
+
+export function pageDocument({ script, style, hashes, version }: PageParts): string {
+  const policy = `default-src 'none'; style-src 'sha256-${hashes.style}'; script-src 'sha256-${hashes.script}'; base-uri 'none'; form-action 'none'`;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="referrer" content="no-referrer">
+<title>Explain an OOM report</title>
+<style>${style}</style>
+</head>
+<body>
+<a class="skip" href="#results">Skip to the results</a>
+<header><h1>Explain an OOM report</h1><p class="dim">oomscope ${version}. The log stays in this page: its policy allows no connection.</p></header>
+<noscript><p>This page needs its script, which is part of the file and loads nothing.</p></noscript>
+<details id="input" open><summary>A log to read</summary>
+<p><label for="log">Paste a kernel log, whole or in part: dmesg, syslog, journalctl, or what a colleague sent. Files can be dropped anywhere on the page.</label></p>
+<textarea id="log" spellcheck="false" autocomplete="off"></textarea>
+<div class="actions"><button id="explain" type="button">Explain</button><label>or open files: <input id="file" type="file" multiple></label></div>
+</details>
+<p id="status" class="dim" role="status"></p>
+<div class="columns">
+<nav aria-label="Contents"><details id="list"><summary>Contents</summary><div id="contents"></div></details></nav>
+<main id="results" tabindex="-1"></main>
+</div>
+${NO_ARCHIVE}
+<script>${script}</script>
+</body>
+</html>
+`;
+}

@@ -1,0 +1,25 @@
+/** A field of a report with its value and its meaning. */
+import { formatBytes } from '../../text/format.ts';
+import { printable } from '../../text/printable.ts';
+
+/** All three texts are without control characters. */
+export interface Field {
+  /** The kernel's name, where it has one. */
+  name: string;
+  value: string;
+  /** "": the value says all, or the field is unknown. */
+  meaning: string;
+}
+
+export interface FieldGroup {
+  title: string;
+  fields: Field[];
+}
+
+/** A size in bytes. No field when it is null. */
+export const size = (name: string, bytes: number | null | undefined, meaning: string): Field[] =>
+  bytes == null ? [] : [{ name, value: formatBytes(bytes), meaning }];
+
+/** A number or a text from the log. No field when it is null or empty. */
+export const plainField = (name: string, value: string | number | null | undefined, meaning: string): Field[] =>
+  value == null || value === '' ? [] : [{ name, value: printable(String(value)), meaning }];
