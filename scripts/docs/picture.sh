@@ -21,7 +21,7 @@ until tmux capture-pane -p -t "$session" | grep -q 'Ctrl-C'; do
 	[ "$tries" -lt 300 ] || { echo 'picture: the tracer did not start' >&2; exit 1; }
 	sleep 0.1
 done
-$strip scripts/demo.ts --slow 2>/dev/null
+$strip dist/cli/main.js demo --slow 2>/dev/null
 until tmux capture-pane -p -t "$session" | grep -q 'Stopped after'; do
 	tries=$((tries + 1))
 	[ "$tries" -lt 600 ] || { echo 'picture: no kill was seen' >&2; exit 1; }

@@ -49,7 +49,6 @@ async function makeUserland(root: string, cache: string): Promise<Userland> {
   const home = await fetchNode('arm64', process.versions.node, cache);
   const libraries = join(debian, 'usr/lib', TRIPLET);
   const built = await compileForArm64(root, home);
-  await compileHog(root, built);
   return {
     busybox: join(debian, 'usr/bin/busybox'),
     setpriv: join(debian, 'usr/bin/setpriv'),
@@ -76,6 +75,7 @@ export async function compileForArm64(root: string, node: string): Promise<strin
     ...sources(join(root, 'bpf'), '.bpf.c').map((source) => compileBpf(root, source, built)),
     compileAddon(root, built),
     compileFfi(root, node, built),
+    compileHog(root, built),
   ]);
   return built;
 }

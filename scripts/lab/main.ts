@@ -41,7 +41,7 @@ this machine.
 
 Examples:
   npm run lab -- --kernel 5.10 --cgroup v1 -- oomscope doctor
-  npm run lab -- --swap zram --memory 512M -- node scripts/demo.ts
+  npm run lab -- --swap zram --memory 512M -- oomscope demo
 
 Exit codes: the exit code of the command; 124 the time limit ended the guest, 125 the kernel panicked, 126 the guest ended
 without a result; 2 bad option, 69 a program or kernel is not available, 70 the guest did not boot, 77 this kernel has no

@@ -25,15 +25,15 @@ export async function collectNativeFiles(architecture: Architecture, into: strin
   rmSync(into, { recursive: true, force: true });
   mkdirSync(into, { recursive: true });
   const objects = readdirSync(built).filter((name) => name.endsWith('.bpf.o') && !NOT_SHIPPED.has(name));
-  for (const name of ['oomscope.node', 'ffi_bindings.node', 'ref_bindings.node', ...objects]) {
-    copy(join(built, name), join(into, name), name.endsWith('.node') ? 0o755 : 0o644);
+  for (const name of ['oomscope.node', 'ffi_bindings.node', 'ref_bindings.node', 'hog', ...objects]) {
+    copy(join(built, name), join(into, name), name.includes('.o') ? 0o644 : 0o755);
   }
   for (const name of ['ffi.cjs', 'LICENSE.ffi.txt']) copy(join(ROOT, 'build', name), join(into, name), 0o644);
   copy(join(libbpf, 'libbpf.so.1'), join(into, 'libbpf.so.1'), 0o755);
   copy(join(libbpf, 'LICENSE.libbpf.txt'), join(into, 'LICENSE.libbpf.txt'), 0o644);
   copy(join(ROOT, 'bpf/LICENSE'), join(into, 'LICENSE.bpf.txt'), 0o644);
   for (const name of readdirSync(into)) {
-    if (!/\.(node|so\.1)$/.test(name)) continue;
+    if (!/(\.node|\.so\.1|^hog)$/.test(name)) continue;
     execFileSync(`${crossPrefix(architecture)}strip`, ['--strip-unneeded', join(into, name)]);
     checkFloor(join(into, name));
   }

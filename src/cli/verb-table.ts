@@ -36,5 +36,6 @@ export const verbs: VerbTable = {
   replay: { about: "run the guard's rules over a recording", load: () => import('./verbs/replay.ts') },
   config: { about: 'check, print and import configurations', load: () => import('./verbs/config.ts') },
   systemd: { about: 'print, install or remove the systemd unit', load: () => import('./verbs/systemd/systemd.ts') },
+  demo: { about: 'make a safe OOM kill, to try the other verbs', load: () => import('./verbs/demo/demo.ts') },
   schema: { about: 'print the JSON Schema of the events', load: () => import('./verbs/schema.ts') },
 };

@@ -62,10 +62,6 @@ export const verb = defineVerb({
       about: 'Print the names of the victims.',
     },
     {
-      command: "sudo oomscope trace --count 1 --cgroup '/system.slice/*'",
-      about: 'Wait for the first kill of a systemd service.',
-    },
-    {
       command: "sudo oomscope trace --container 'shop-*' --duration 1h >> kills.jsonl",
       about: 'Record the kills in some containers for an hour.',
     },
