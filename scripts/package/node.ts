@@ -1,4 +1,4 @@
-/** The Node that packages contain which cannot expect one. */
+/** The Node for packages that must contain their own, because the machine may have none. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './package.ts';

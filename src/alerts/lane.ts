@@ -26,7 +26,7 @@ export interface LaneOptions {
   firstRetryMs?: number;
   /** Longest pause between two attempts. Default 60,000. */
   mostRetryMs?: number;
-  /** What the lane that this one replaces passed on. */
+  /** The queue and the open episodes of the lane that this lane replaces. */
   handover?: Handover;
 }
 

@@ -76,7 +76,7 @@ export type KillerKind =
   | ('self' | 'parent_exit' | 'namespace_end' | 'tracer' | 'terminal' | 'kernel');
 
 /**
- * By which means.
+ * How the process was killed.
  * - `signal`: kill(2), tgkill(2), pidfd_send_signal(2) and the like.
  * - `cgroup_kill`: a write to the file cgroup.kill, which kills every process of the cgroup.
  * - `ptrace`: ptrace(2). `bpf`: a BPF program. `kernel`: the kernel itself.
@@ -87,7 +87,10 @@ export type KillMeans = 'signal' | 'cgroup_kill' | 'ptrace' | 'bpf' | 'kernel';
 export interface KillReason {
   /** The words of the author. */
   words: string;
-  /** Where they are from: `journal`, `runtime` (the events of a container runtime), `event` (an event of oomscope). */
+  /**
+   * The source of the words: `journal`, `runtime` (the events of a container runtime), `event` (an event of
+   * oomscope).
+   */
   source: 'journal' | 'runtime' | 'event';
 }
 
@@ -97,7 +100,7 @@ export interface KillAuthor {
   kind: KillerKind | null;
   /** The name of the author: "systemd-oomd", "dockerd", "bash". null: unknown. */
   name: string | null;
-  /** By which means. null: unknown. */
+  /** How the process was killed. null: unknown. */
   means: KillMeans | null;
   /**
    * The process that sent the signal. It may act for the author, as runc does for dockerd. null: the kernel sent it, or

@@ -28,8 +28,8 @@ export class Turns {
   }
 
   /**
-   * Takes the turn for a place or a victim. Never throws: if the file cannot be locked because descriptors or memory are
-   * short, the turn counts as free, because a guard must act then.
+   * Takes the turn for a place or a victim. Never throws: if the file cannot be locked because descriptors or memory
+   * are short, the turn counts as free, because a guard must act then.
    */
   take(what: string): Turn | Taken {
     if (this.#directory === undefined) return FREE;
@@ -51,7 +51,7 @@ export class Turns {
     }
   }
 
-  /** As `take()`, all of them or none. */
+  /** Takes all of the turns, or none of them, as `take()` takes one. */
   takeAll(...all: readonly string[]): Turn | Taken {
     const turns: Turn[] = [];
     const release = () => {

@@ -46,7 +46,7 @@ export function fromSystemdOomd(files: readonly ImportFile[], machine: MachineKi
     if (name !== undefined)
       return [managedUnit(settings[0]?.path ?? '', name, settings, (each, why) => said(each as Located, why))];
     const [first] = settings.filter(({ name: setting }) => /^(ManagedOOM|OOMRules)/.test(setting));
-    if (first) said(first, 'which unit this is for does not follow from the name of the file');
+    if (first) said(first, 'the name of the file does not tell the unit of this setting');
     return [];
   });
   if (inUnits.length === 0 && inRules.length === 0) {

@@ -13,8 +13,8 @@ export type Metric =
    */
   | { name: 'available' }
   /**
-   * SwapFree, in percent of SwapTotal. Cgroup: what its limit and the system leave it. Unknown where there is no swap: see
-   * `lacksSwap()` in metric.ts.
+   * SwapFree, in percent of SwapTotal. Cgroup: the swap that the cgroup may still use by its limit and by the free
+   * swap of the system. Unknown if there is no swap: see `lacksSwap()` in metric.ts.
    */
   | { name: 'swap_free' }
   /** The opposite of `available`, in percent of MemTotal or of the limit. */
