@@ -15,7 +15,7 @@
 #define CGROUP_LEVELS 16    /* the victim's cgroup and its ancestors */
 #define EXE_LEN 256         /* bytes of an executable's path */
 #define CMDLINE_LEN 1024
-#define CANDIDATES 10 /* processes with the most points, of all that the kernel chose from */
+#define CANDIDATES 10 /* the list of candidates has at most this many processes, those with the highest badness */
 
 /* The number of a kind is also the kind's index in counters.lost[]. */
 enum record_kind {

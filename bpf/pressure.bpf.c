@@ -214,7 +214,7 @@ static __always_inline void on_stalled_sleep(void *ctx)
 		stall_begin(cause_of_stack(ctx), 1, stack_of(ctx));
 }
 
-/* This hook runs most often of all. While no group is under pressure it costs two loads. */
+/* This hook runs more often than all others. While no group is under pressure, the hook costs two loads. */
 SEC("tp_btf/sched_switch") int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	if (!exact && psi_runs && bpf_core_field_exists(prev->in_memstall) && BPF_CORE_READ_BITFIELD(prev, in_memstall))

@@ -73,7 +73,7 @@ export interface LaneReport {
 const MOST_RETRY_AFTER_MS = 3_600_000;
 /** How long after the timeout of an attempt the lane waits for the sink to settle before it goes on. */
 const GRACE_MS = 2_000;
-/** The same wait during close(). */
+/** During close(), the lane waits only this long after the timeout of an attempt (ms). */
 const CLOSE_GRACE_MS = 500;
 /** After this many thrown errors an alert is given up, because it would block all later alerts. */
 const MOST_THROWS = 5;

@@ -60,7 +60,7 @@ export class Scan {
   #skipping = false;
   /** Number of bytes received. */
   bytes = 0;
-  /** Number of NUL bytes among the first 64 KiB. A text file has none. */
+  /** Number of NUL bytes among the first 64 KiB. A text file has no NUL byte. */
   nuls = 0;
 
   constructor(emit: (report: OpenReport) => void, onOther?: (kill: OtherKill, from: LogLine) => void) {

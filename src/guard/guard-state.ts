@@ -1,6 +1,6 @@
 /**
- * What a guard keeps in files: the undo ledger of its changes, and its turns with the other guards of this machine. Opening
- * it undoes what a guard that was killed has left, in a dry run, too.
+ * What a guard keeps in files: the undo ledger of its changes, and its turns with the other guards of this machine.
+ * Opening the guard undoes the changes that a killed guard has left, also in a dry run.
  */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -16,7 +16,10 @@ import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
 export interface GuardState extends Disposable {
   ledger: UndoLedger;
   turns: Turns;
-  /** false: no file can be written, so an oom_score_adj that is raised now would stay raised if this process were killed. */
+  /**
+   * false: no file can be written, so an oom_score_adj that is raised now would stay raised if this process were
+   * killed.
+   */
   mayRaise: boolean;
   /** Sentences for the log. */
   notes: string[];
@@ -56,7 +59,7 @@ function openLedger(stateFile: string | undefined, recovery: Recovery): UndoLedg
   return ledger;
 }
 
-/** A dry run changes nothing, but it undoes what a guard that was killed has left in the state file. */
+/** A dry run changes nothing, but the guard undoes the changes that a killed guard has left in the state file. */
 function dryLedger(stateFile: string | undefined, recovery: Recovery): UndoLedger {
   if (stateFile !== undefined && existsSync(stateFile)) {
     try {

@@ -69,8 +69,9 @@ export function knownProgram(name: string): (KnownProgram & { name: string }) | 
 const SYSTEM = /^\/(?:usr|bin|sbin|lib|lib64|libexec|opt|nix|snap|gnu|var\/lib\/rancher)\//;
 
 /**
- * May a process be what its name says? Any user can give a program any name; only root can install one in /usr, and a
- * script's name is that of its process, which the process chooses.
+ * Whether the name of a process can be trusted to name its program. Any user can give a program any name, but only
+ * root can install a program in /usr. A script is not trusted, because the process of a script can choose its own
+ * name.
  */
 export function isTrusted({ exe, uid }: { exe: string | null; uid: number }): boolean {
   if (uid === 0) return true;
