@@ -1,7 +1,6 @@
 /**
- * Compares `guard --as-earlyoom` with the real earlyoom 1.8.2, each in its own guest: victims, lines, and environment of
- * the hooks. First a leak beside a larger process that --avoid names; then a process that ignores SIGTERM while memory
- * stays between the two thresholds, beside an innocent one: the same process is tried again.
+ * Compares `guard --as-earlyoom` with the real earlyoom 1.8.2, each in its own guest with a leak beside a larger process
+ * that --avoid names: victims, lines, and environment of the hooks.
  */
 import { join, resolve } from 'node:path';
 import { describe, test } from 'vitest';
@@ -31,14 +30,7 @@ kill -0 $hold && echo 'hold lives'
 kill $killer; wait $killer; echo "killer: $?"
 sed "s/=$leak$/=of the leak/" /tmp/after.env | grep -v CMDLINE | sort
 cat /tmp/before.env
-sed '1,/SIGKILL when/d' /tmp/killer
-${killer} -r 0 -m 60,2 >/tmp/killer 2>&1 & killer=$!
-until grep -q 'SIGKILL when' /tmp/killer; do sleep 0.1; done
-(trap '' TERM; exec load leave 120 64) & stubborn=$!
-for i in $(seq 80); do [ $(grep -c "sending SIGTERM to process $stubborn " /tmp/killer) -ge 2 ] && break; sleep 0.5; done
-kill -0 $stubborn && kill -0 $hold && echo 'both live'
-kill $killer; kill -9 $stubborn
-grep -o '^sending SIGTERM to process [0-9]*\\|did not exit\\|^kill failed: .*' /tmp/killer | sed "s/ $stubborn$/ STUBBORN/"`;
+sed '1,/SIGKILL when/d' /tmp/killer`;
 
 /** Replaces what differs from run to run. */
 const normal = (line: string) =>
@@ -54,7 +46,7 @@ describe('as earlyoom', () => {
   // retry.
   test.concurrent.for(Object.entries(killers))(
     '%s',
-    { timeout: 240_000, retry: 2 },
+    { timeout: 200_000, retry: 2 },
     async ([name, [killer, before]], { expect }) => {
       buildPrograms();
       const files = {
@@ -62,7 +54,7 @@ describe('as earlyoom', () => {
         '/bin/earlyoom': await realEarlyoom('1.8.2'),
       };
       const command = ['sh', '-c', script(killer, before)];
-      const result = await bootGuest({ kernel: '6.12', memoryMib: 512, cpus: 1, limitSeconds: 220, files, command });
+      const result = await bootGuest({ kernel: '6.12', memoryMib: 512, cpus: 1, limitSeconds: 180, files, command });
       expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
       expect(result.stdout.split('\n').map(normal)).toEqual([
         'leak: 143', // SIGTERM
@@ -77,11 +69,6 @@ describe('as earlyoom', () => {
         'sending SIGTERM to process PID uid 0 "leak": oom_score #, VmRSS # MiB, cmdline "load leak 32"',
         'kill_release: …',
         'process PID exited after # seconds',
-        'both live',
-        'sending SIGTERM to process STUBBORN',
-        'did not exit',
-        'kill failed: Timer expired',
-        'sending SIGTERM to process STUBBORN',
         '',
       ]);
     },
