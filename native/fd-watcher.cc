@@ -1,4 +1,5 @@
 #include "fd-watcher.h"
+#include "no-thread.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -27,7 +28,14 @@ FdWatcher::FdWatcher(Napi::Env env, Napi::Function on_event, const char* name, u
   wake_.Unref(env);
   // Hooks run in reverse order: the thread is joined before the thread-safe function is finalized.
   napi_add_env_cleanup_hook(env, OnEnvironmentExit, this);
-  thread_ = std::thread(&FdWatcher::Poll, this);
+  try {
+    thread_ = std::thread(&FdWatcher::Poll, this);
+  } catch (const std::system_error& error) {  // the cgroup allows no more tasks
+    napi_remove_env_cleanup_hook(env, OnEnvironmentExit, this);
+    wake_.Abort();
+    Stop();
+    ThrowNoThread(env, name_, error);
+  }
 }
 
 FdWatcher::~FdWatcher() { Stop(); }

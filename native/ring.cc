@@ -1,4 +1,5 @@
 #include "ring.h"
+#include "no-thread.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -109,7 +110,15 @@ bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function 
 
   std::vector<cpu_set_t> cpus = PollerCpus();
   for (size_t i = 0; i < cpus.size(); i++) wake_fds_.push_back(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  for (size_t i = 0; i < cpus.size(); i++) pollers_.emplace_back(&RingReader::Poll, this, i, cpus[i]);
+  try {
+    for (size_t i = 0; i < cpus.size(); i++) pollers_.emplace_back(&RingReader::Poll, this, i, cpus[i]);
+  } catch (const std::system_error& error) {  // the cgroup allows no more tasks
+    bool had_poller = !pollers_.empty();
+    Stop();
+    if (!had_poller) wake_.Abort();
+    ThrowNoThread(env, "RingReader", error);
+    return false;
+  }
   return true;
 }
 

@@ -16,6 +16,8 @@ if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
 } else if (!fs.existsSync(main)) {
   fail(`oomscope is not built: run \`npm run setup\` in ${root}.`);
 } else {
+  // libuv aborts when it cannot start a thread of its pool. Where threads are few (scripts/oomscope.sh), it starts now, while one is left.
+  if (process.env.UV_THREADPOOL_SIZE) fs.stat(main, () => {});
   import(main);
 }
 

@@ -148,7 +148,7 @@ function setModes(root: string): void {
     const status = lstatSync(path);
     if (status.isSymbolicLink()) continue;
     const runs =
-      status.isDirectory() || /(^|\/)(bin\/node|hog|oomscope|oomscope\.cjs|postinst|prerm|postrm)$/.test(name);
+      status.isDirectory() || /(^|\/)(bin\/node|hog|oomscope|oomscope\.(cjs|sh)|postinst|prerm|postrm)$/.test(name);
     const data = /^(etc|usr\/share)\//.test(name) && !status.isDirectory();
     chmodSync(path, runs && !data ? 0o755 : 0o644);
   }

@@ -54,7 +54,7 @@ export function copyProgram(into: string, installation: string): void {
   mkdirSync(join(into, 'scripts'), { recursive: true });
   const filter = (path: string) => !path.endsWith('.tsbuildinfo');
   cpSync(join(ROOT, 'dist'), join(into, 'dist'), { recursive: true, filter });
-  cpSync(join(ROOT, 'scripts/oomscope.cjs'), join(into, 'scripts/oomscope.cjs'));
+  for (const name of ['scripts/oomscope.cjs', 'scripts/oomscope.sh']) cpSync(join(ROOT, name), join(into, name));
   cpSync(join(ROOT, 'LICENSE'), join(into, 'LICENSE'));
   writeFileSync(join(into, 'installation'), `${installation}\n`);
 }

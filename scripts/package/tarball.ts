@@ -1,6 +1,6 @@
 /** The tree that needs nothing of its machine but the C library, with its own Node; and the archive of that tree. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { fetchNode } from '../lab/arm64.ts';
@@ -9,12 +9,6 @@ import { writeManPages } from './man.ts';
 import { nodeVersion } from './node.ts';
 import { copyProgram } from './npm.ts';
 import { type Architecture, archive, crossPrefix, manifest, ROOT } from './package.ts';
-
-/** The command, wherever the tree lies and through whichever symbolic link it is called. */
-const COMMAND = `#!/bin/sh
-home=$(dirname "$(readlink -f "$0")")
-exec "$home/bin/node" "$home/scripts/oomscope.cjs" "$@"
-`;
 
 /** @param installation what the program tells of itself. @param native the folder with the native files */
 export async function makeTree(
@@ -40,7 +34,7 @@ export async function makeTree(
   execFileSync(`${crossPrefix(architecture)}strip`, ['--strip-unneeded', node]);
   chmodSync(node, 0o755);
   copyFileSync(join(home, 'LICENSE'), join(into, 'LICENSE.node.txt'));
-  writeFileSync(join(into, 'oomscope'), COMMAND, { mode: 0o755 });
+  symlinkSync('scripts/oomscope.sh', join(into, 'oomscope'));
 }
 
 /** @returns the archive's path */

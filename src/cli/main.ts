@@ -30,6 +30,16 @@ async function main(argv: string[]): Promise<number> {
   return oomscope.run('', '', argv);
 }
 
+/** What to do about the errors of a process whose limits are too low, whatever it was doing. */
+const shortages = {
+  EMFILE: 'raise the limit of open files to 1024 (ulimit -n, or LimitNOFILE= of the unit)',
+  ENFILE: 'raise the sysctl fs.file-max',
+  EAGAIN: 'raise the limit of tasks to 32 (TasksMax= of the unit, --pids-limit of the container, or ulimit -u)',
+};
+
+const isShortage = (error: unknown): error is Error & { code: keyof typeof shortages } =>
+  error instanceof Error && 'code' in error && Object.hasOwn(shortages, String(error.code));
+
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
@@ -40,6 +50,9 @@ main(process.argv.slice(2)).then(
       for (const line of [`oomscope: ${first}`, ...others]) writeLine(line);
       if (error.detail) process.stderr.write(`${printableLines(error.detail)}\n`);
       process.exitCode = exitCodeOf(error.code);
+    } else if (isShortage(error)) {
+      writeLine(`oomscope: ${error.message}: ${shortages[error.code]}.`);
+      process.exitCode = Exit.unavailable;
     } else {
       process.stderr.write(printableLines(`oomscope: internal error: ${(error as Error)?.stack ?? String(error)}\n`));
       process.exitCode = Exit.software;
