@@ -7,6 +7,7 @@ import { OomscopeError } from '../model/error.ts';
 import type { OomOtherKill } from '../model/oom-other-kill.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { printable } from '../text/printable.ts';
+import { KILLER_COMMS } from './input/other-killers.ts';
 import type { Clock } from './input/stamp.ts';
 import { toOtherKill } from './other-kill.ts';
 import type { LogContext } from './place.ts';
@@ -163,16 +164,24 @@ export function readKmsg(options: ReadOptions): ReadResult {
   }
 }
 
+/** Matches of journalctl for the programs that kill for memory. systemd writes too much: only some of its messages. */
+const KILLERS = [...KILLER_COMMS].filter((comm) => comm !== 'systemd').map((comm) => `_COMM=${comm}`);
+/** SD_MESSAGE_UNIT_OUT_OF_MEMORY and SD_MESSAGE_UNIT_OOMD_KILL (systemd: src/systemd/sd-messages.h). */
+const UNIT_MESSAGES = ['fe6faa94e7774663a0da52717891d8ef', 'd989611b15e44c9dbf31e3c81256e4ed'].map(
+  (id) => `MESSAGE_ID=${id}`,
+);
+
 /**
- * Reads the kernel messages of all boots from the journal, with journalctl.
+ * Reads the kernel messages of all boots from the journal, and those of programs that kill for memory, with journalctl.
  *
  * @param sinceMs start of the period to read, in milliseconds since 1970; null: everything
  * @throws OomscopeError NO_INPUT
  */
 export async function readJournal(sinceMs: number | null, options: ReadOptions): Promise<ReadResult> {
   const since = sinceMs === null ? [] : [`--since=@${Math.floor(sinceMs / 1000)}`];
-  const fields = 'MESSAGE,_HOSTNAME,_BOOT_ID,_TRANSPORT,_SOURCE_MONOTONIC_TIMESTAMP';
-  const words = ['--no-pager', '--quiet', '--output=json', `--output-fields=${fields}`, ...since, '_TRANSPORT=kernel'];
+  const fields = 'MESSAGE,_HOSTNAME,_BOOT_ID,_TRANSPORT,_COMM,_SOURCE_MONOTONIC_TIMESTAMP';
+  const common = ['--no-pager', '--quiet', '--output=json', `--output-fields=${fields}`, ...since];
+  const words = [...common, '_TRANSPORT=kernel', '+', ...KILLERS, '+', ...UNIT_MESSAGES];
   const child = spawn('journalctl', words, { stdio: ['ignore', 'pipe', 'pipe'] });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

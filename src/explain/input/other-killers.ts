@@ -51,7 +51,7 @@ const KILLERS: readonly Killer[] = [
   {
     program: 'oomd',
     role: 'killed',
-    pattern: /\boomd(?:\[\d+\])?: (?<words>oomd kill: (?:[\d.]+ ){1,6}(?<cgroup>\/?[^\s/]+\/\S+).{0,300})/,
+    pattern: /(?:^|\s)(?<words>oomd kill: (?:[\d.]{1,12} ){3}(?<cgroup>\S{1,400}) \d.{0,300})/,
   },
   {
     program: 'lowmemorykiller',
@@ -74,7 +74,7 @@ const KILLERS: readonly Killer[] = [
   {
     program: 'kubelet',
     role: 'killed',
-    pattern: /(?<words>[Ee]viction manager: pod \S* ?(?:is )?evicted successfully\W.{0,200})/,
+    pattern: /(?<words>"?(?:[Ee]viction manager: )?pod (?:\S{1,253} )?(?:is )?evicted successfully\b.{0,200})/,
   },
   {
     program: 'systemd',
@@ -90,10 +90,22 @@ const KILLERS: readonly Killer[] = [
 ];
 
 const LIKELY =
-  /oomd|earlyoom|nohang|lowmemorykiller|lmkd|System OOM|low on resource|viction manager|OOM killer|'oom-kill'/;
+  /oomd|earlyoom|nohang|lowmemorykiller|lmkd|System OOM|low on resource|evicted successfully|OOM killer|'oom-kill'/;
 
 /** "HOST PROGRAM[PID]: " at the beginning of a line whose time stamp was taken off. */
 const HOST = /^(?<host>[\w.-]{1,64}) [\w.@-]{1,64}(?:\[\d+\])?: /;
+
+/** Programs whose messages in the journal are read, by _COMM, which a process cannot choose for another program. */
+export const KILLER_COMMS = new Set([
+  'systemd-oomd',
+  'earlyoom',
+  'nohang',
+  'oomd',
+  'lmkd',
+  'kubelet',
+  'k3s',
+  'systemd',
+]);
 
 /** undefined: the line is not a message about a kill by another program. */
 export function otherKill(text: string): OtherKill | undefined {

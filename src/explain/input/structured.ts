@@ -3,13 +3,17 @@
  */
 import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
+import { KILLER_COMMS } from './other-killers.ts';
 import type { Stamp } from './stamp.ts';
 
 /** The fields in which log shippers and APIs store the text and the time of a message. */
 const TEXT_KEYS = ['MESSAGE', 'log', 'message', 'msg', 'textPayload', 'line', '@message'];
 const TIME_KEYS = ['time', 'timestamp', '@timestamp', 'ts', 'lastTimestamp', 'firstTimestamp'];
 
-/** @returns "again": the message may have a prefix; "done": it has none; "drop": the message is not from the kernel */
+/**
+ * @returns "again": the message may have a prefix; "done": it has none; "drop": the message is neither from the kernel nor
+ * from a program that kills for memory
+ */
 export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   let record: Record<string, unknown>;
   try {
@@ -20,7 +24,9 @@ export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   const text = textOf(TEXT_KEYS.map((key) => record[key]).find((one) => one !== undefined && one !== null));
   if (text === null) return 'done';
   const transport = record._TRANSPORT;
-  if (typeof transport === 'string' && transport !== 'kernel') return 'drop';
+  const other = typeof transport === 'string' && transport !== 'kernel';
+  const comm = String(record._COMM ?? '');
+  if (other && !KILLER_COMMS.has(comm)) return 'drop';
   const string = (key: string) => (typeof record[key] === 'string' ? (record[key] as string) : null);
   at.host ??= string('_HOSTNAME');
   at.bootId ??= string('_BOOT_ID');
@@ -31,6 +37,8 @@ export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   const stamp = TIME_KEYS.map(string).find((one) => one !== null) ?? null;
   if (stamp !== null) setStamp(at, 'date', stamp, /Z$|[+-]\d\d:?\d\d$/.test(stamp));
   at.text = withoutColours(text.replace(/\r?\n$/, ''));
+  // In the journal the name of the program is not part of the message.
+  if (other) at.text = `${comm}: ${at.text}`;
   return monotonic === null ? 'again' : 'done';
 }
 
