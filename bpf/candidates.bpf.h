@@ -9,6 +9,7 @@
 #define STRETCH 128 /* processes for each call of consider_some(), which the verifier checks once, not once a call */
 #define STRETCHES 64
 #define MAX_ANCESTORS 64
+#define DEEPEST 256 /* levels of cgroups that are searched */
 #define OOM_SCORE_ADJ_MIN (-1000)
 #define NOT_A_CANDIDATE (-0x7fffffffffffffffLL - 1) /* LONG_MIN, as in oom_badness() */
 
@@ -22,7 +23,7 @@ struct candidate one = {};
 
 static __always_inline bool memcg_is_below(struct mem_cgroup *memcg, u64 ancestor)
 {
-	for (int i = 0; i < 2 * CGROUP_LEVELS && memcg; i++) {
+	for (int i = 0; i < DEEPEST && memcg; i++) {
 		if ((u64)memcg == ancestor)
 			return true;
 		memcg = memcg_parent(memcg);

@@ -11,8 +11,10 @@
 #include "wire.h"
 
 #define TASK_COMM_LEN 16
-#define CGROUP_NAME_LEN 128 /* bytes of a cgroup's name, with its NUL; name_truncated is set when it did not fit */
-#define CGROUP_LEVELS 16    /* the victim's cgroup and its ancestors */
+#define CGROUP_NAME_LEN 256 /* bytes of a cgroup's name, with its NUL: kernfs allows no longer one (NAME_MAX) */
+#define CGROUP_LEVELS 256   /* the victim's cgroup and its ancestors */
+#define LEVELS_LEN 32768    /* bytes for all levels with their names: a power of two */
+#define PID_NAMESPACES 8    /* levels of pid namespaces; the kernel allows 32 */
 #define EXE_LEN 256         /* bytes of an executable's path */
 #define CMDLINE_LEN 1024
 #define CANDIDATES 10 /* the list of candidates has at most this many processes, those with the highest badness */
@@ -34,6 +36,7 @@ enum record_kind {
 	RECORD_PROCESS_EXEC = 13, /* from bpf/exec.bpf.c */
 	RECORD_FATAL_SIGNAL = 14, /* this and the next come from bpf/signals.bpf.c: see signals.h */
 	RECORD_PROCESS_END = 15,
+	RECORD_OOM_ATTEMPT = 16,
 	RECORD_KINDS,
 };
 WIRE_ENUM(record_kind);
@@ -77,7 +80,7 @@ enum kill_fact {
 	FACT_CMDLINE = 1 << 8,
 	FACT_CMDLINE_CUT = 1 << 9,
 	FACT_EXE_CUT = 1 << 10,
-	FACT_LEVELS_CUT = 1 << 11, /* the victim's cgroup lies deeper than CGROUP_LEVELS */
+	FACT_LEVELS_CUT = 1 << 11, /* the upper ancestors did not fit into CGROUP_LEVELS or LEVELS_LEN */
 	FACT_NODEMASK = 1 << 12,   /* the allocation carried a nodemask */
 	FACT_MEMS_ALLOWED = 1 << 13,
 	FACT_CGROUP_V1 = 1 << 14,  /* the memory controller is on cgroup v1: a level's swap_pages count memory plus swap */
@@ -106,18 +109,18 @@ struct cgroup_level {
 	__u64 limit_pages;
 	__u64 swap_pages; /* cgroup v2: swap; v1: memory plus swap */
 	__u64 swap_limit_pages;
-	__u8 name_truncated;
+	__u16 name_length; /* the name follows the struct, without NUL, padded to a multiple of 8 bytes */
 	__u8 oom_group;
-	__u8 reserved[6];
-	char name[CGROUP_NAME_LEN];
+	__u8 reserved[5];
 };
+WIRE_STRUCT(cgroup_level);
 
 struct oom_kill_record {
 	struct record_header header;
 	__u32 facts; /* enum kill_fact */
 	__u8 kill_kind;
-	__u8 level_count;
-	__u8 constraint; /* enum oom_constraint */
+	__u8 constraint;           /* enum oom_constraint */
+	__u8 victim_namespaces;    /* used elements of victim_pids[], 0: unknown */
 	__u8 reserved0;
 	__u64 signal_ktime_ns; /* 0: no SIGKILL was sent */
 
@@ -135,6 +138,7 @@ struct oom_kill_record {
 	struct rss_pages victim_rss_approx; /* shared part of the per-CPU counters, which kernels 6.2 to 6.x print */
 	char victim_comm[TASK_COMM_LEN];    /* comm of the marked thread */
 	char victim_process_comm[TASK_COMM_LEN]; /* comm of the thread-group leader */
+	__u32 victim_pids[PID_NAMESPACES]; /* its pid in each pid namespace, the initial namespace first */
 
 	/* the trigger: the task whose allocation made the kernel call its OOM killer */
 	__u32 trigger_tid;
@@ -153,14 +157,17 @@ struct oom_kill_record {
 	__u64 nodemask;
 	__u64 mems_allowed;
 	struct cgroup_level limit;
+	char limit_name[CGROUP_NAME_LEN];
 
 	__u16 exe_length;
 	__u16 cmdline_length;
-	__u32 reserved2;
+	__u32 levels_length; /* used bytes of levels[] */
 	/* Path components, innermost first, each ended by NUL. The second half stays unused: the verifier requires it. */
 	char exe[2 * EXE_LEN];
 	char cmdline[CMDLINE_LEN];
-	struct cgroup_level levels[CGROUP_LEVELS];
+	/* For each level, the victim's cgroup first: a struct cgroup_level and its name. Only the used bytes are sent. The
+	 * verifier requires the space for one more level. */
+	char levels[LEVELS_LEN + sizeof(struct cgroup_level) + CGROUP_NAME_LEN];
 };
 WIRE_STRUCT(oom_kill_record);
 
@@ -213,6 +220,25 @@ struct oom_imminent_record {
 };
 WIRE_STRUCT(oom_imminent_record);
 
+/* A task at the limit of its cgroup has reclaimed MAX_RECLAIM_RETRIES times without success, so that the kernel calls its
+ * OOM killer next. If no kill follows, the cgroup is stuck. */
+struct oom_attempt_record {
+	struct record_header header;
+	__u32 trigger_tid;
+	__u32 trigger_pid;
+	__u64 trigger_start_ns; /* start time since boot, time in suspend included */
+	char trigger_comm[TASK_COMM_LEN];
+	__u64 limit_id; /* the innermost cgroup at its limit */
+	__u64 usage_pages;
+	__u64 limit_pages;
+	__u64 ooms; /* how often the kernel called its OOM killer for this cgroup (MEMCG_OOM) */
+	__u32 fruitless_rounds;
+	__u8 ooms_known;       /* 1: `ooms` is set */
+	__u8 oom_kill_disable; /* cgroup v1: memory.oom_control */
+	__u8 reserved[2];
+};
+WIRE_STRUCT(oom_attempt_record);
+
 #define LOG_TEXT_LEN 1024 /* PRINTKRB_RECORD_MAX, the longest line of the kernel's log */
 
 enum log_line_flag {
@@ -263,7 +289,7 @@ struct counters {
 WIRE_STRUCT(counters);
 
 _Static_assert(sizeof(struct record_header) == 24, "header");
-_Static_assert(sizeof(struct cgroup_level) == 176, "level");
+_Static_assert(sizeof(struct cgroup_level) == 48, "level");
 _Static_assert(sizeof(struct candidate) == 80, "candidate");
 _Static_assert(sizeof(struct synthetic_record) == 40, "synthetic");
 _Static_assert(sizeof(struct oom_kill_record) % 8 == 0, "records are 8-byte aligned in the ring");

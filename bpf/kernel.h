@@ -141,6 +141,12 @@ struct mem_cgroup {
 	struct page_counter memory;
 	struct page_counter swap; /* a union with memsw, which cgroup v1 uses */
 	bool oom_group;
+	int oom_kill_disable; /* a bool since 6.2; only with cgroup v1 */
+	atomic_long_t memory_events[1]; /* really MEMCG_NR_MEMORY_EVENTS; indexed by enum value from BTF */
+};
+
+enum memcg_memory_event {
+	MEMCG_OOM = 3, /* CO-RE replaces this value: it depends on the kernel's version */
 };
 
 struct css_set {
@@ -170,6 +176,15 @@ struct list_head {
 
 struct completion;
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* one for each pid namespace, the initial namespace first */
+};
+
 struct signal_struct {
 	struct list_head thread_head;
 	atomic_t live;
@@ -191,6 +206,7 @@ struct task_struct {
 	struct list_head thread_node; /* links the threads of a process; the head is signal->thread_head */
 	struct completion *vfork_done;
 	struct task_struct *real_parent;
+	struct pid *thread_pid;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	const struct cred *real_cred;

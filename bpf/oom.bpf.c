@@ -14,6 +14,7 @@
 #include "streak.bpf.h"
 #include "victim.bpf.h"
 #include "candidates.bpf.h"
+#include "attempt.bpf.h"
 #include "tracepoint.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
@@ -147,6 +148,8 @@ static __always_inline int on_reclaim_end(unsigned long reclaimed)
 	u64 now = bpf_ktime_get_ns();
 	u32 rounds = streak_count(reclaimed, now);
 
+	if (rounds && rounds % MAX_RECLAIM_RETRIES == 0)
+		send_attempt(rounds, now);
 	if (rounds != IMMINENT_ROUNDS || now - last_imminent_ns < imminent_interval_ns)
 		return 0;
 	last_imminent_ns = now;
@@ -187,10 +190,11 @@ static __always_inline void kill_begin(struct episode *e, u32 tid, u8 kind)
 
 	r->facts = 0;
 	r->kill_kind = kind;
-	r->level_count = 0;
 	r->constraint = 0;
+	r->victim_namespaces = 0;
 	r->signal_ktime_ns = e->signal_ktime_ns;
 	r->exe_length = r->cmdline_length = 0;
+	r->levels_length = 0;
 	r->trigger_gfp = 0;
 	r->trigger_order = 0;
 	r->victim_tid = r->victim_pid = tid;
@@ -267,7 +271,7 @@ __noinline int report_kill(u64 stack, u64 task, u32 tid, u8 kind)
 	if (kind != KILL_SHARED_MEMORY)
 		follow(r, mm, limit);
 
-	u64 size = offsetof(struct oom_kill_record, levels) + (r->level_count & 31) * sizeof(struct cgroup_level);
+	u64 size = offsetof(struct oom_kill_record, levels) + r->levels_length;
 	if (size > sizeof(*r))
 		size = sizeof(*r);
 	candidates_wanted = wants_candidates(r, limit);

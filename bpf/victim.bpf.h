@@ -80,6 +80,27 @@ __noinline int read_exe(u64 address)
 	return 0;
 }
 
+/* Reads the victim's pid in each of its pid namespaces. */
+__noinline int read_pids(u64 address)
+{
+	struct task_struct *leader = (void *)address;
+	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+	u64 numbers = (u64)pid + bpf_core_field_offset(struct pid, numbers);
+
+	kill.victim_namespaces = 0;
+	if (!pid)
+		return 0;
+	u32 deepest = BPF_CORE_READ(pid, level);
+	if (deepest >= PID_NAMESPACES)
+		return 0;
+	for (u32 i = 0; i < PID_NAMESPACES && i <= deepest; i++) {
+		struct upid *upid = (void *)(numbers + i * bpf_core_type_size(struct upid));
+		kill.victim_pids[i] = BPF_CORE_READ(upid, nr);
+	}
+	kill.victim_namespaces = deepest + 1;
+	return 0;
+}
+
 /* Reads the facts about the victim. Returns the address of its mm_struct, 0: the victim has none any more. */
 __noinline u64 read_victim(u64 address)
 {
@@ -99,6 +120,7 @@ __noinline u64 read_victim(u64 address)
 	r->victim_threads = BPF_CORE_READ(task, signal, nr_threads);
 	BPF_CORE_READ_STR_INTO(&r->victim_comm, task, comm);
 	BPF_CORE_READ_STR_INTO(&r->victim_process_comm, leader, comm);
+	read_pids((u64)leader);
 	if (!mm)
 		return 0;
 
@@ -219,30 +241,31 @@ __noinline u64 read_domain(u64 address)
 	return (u64)BPF_CORE_READ(oc, memcg);
 }
 
-#define LIMIT_LEVEL CGROUP_LEVELS /* the index with which read_level() fills kill.limit */
-
-/* Reads a memcg into kill.levels[index] or kill.limit. Returns its parent. */
-__noinline u64 read_level(u32 index, u64 address)
+static __always_inline void fill_level(struct cgroup_level *level, char *name, struct mem_cgroup *memcg)
 {
-	struct mem_cgroup *memcg = (void *)address;
 	struct kernfs_node *node = BPF_CORE_READ(memcg, css.cgroup, kn);
-	struct cgroup_level *level = &kill.limit;
 
-	if (index < CGROUP_LEVELS) {
-		barrier_var(index);
-		level = &kill.levels[index & (CGROUP_LEVELS - 1)];
-	}
 	level->id = BPF_CORE_READ(node, id);
 	level->usage_pages = BPF_CORE_READ(memcg, memory.usage.counter);
 	level->limit_pages = BPF_CORE_READ(memcg, memory.max);
 	level->swap_pages = BPF_CORE_READ(memcg, swap.usage.counter);
 	level->swap_limit_pages = BPF_CORE_READ(memcg, swap.max);
 	level->oom_group = BPF_CORE_READ(memcg, oom_group);
-	long n = bpf_probe_read_kernel_str(level->name, sizeof(level->name), BPF_CORE_READ(node, name));
-	level->name_truncated = n == sizeof(level->name);
-	if (n < 0)
-		level->name[0] = 0;
+	long n = bpf_probe_read_kernel_str(name, CGROUP_NAME_LEN, BPF_CORE_READ(node, name));
+	level->name_length = n > 0 ? n - 1 : 0;
+}
 
+/* Appends a memcg to kill.levels. Returns its parent. */
+__noinline u64 append_level(u64 address)
+{
+	struct mem_cgroup *memcg = (void *)address;
+	u32 at = kill.levels_length;
+
+	barrier_var(at);
+	at &= LEVELS_LEN - 8;
+	struct cgroup_level *level = (void *)&kill.levels[at];
+	fill_level(level, (char *)(level + 1), memcg);
+	kill.levels_length = at + sizeof(*level) + ((level->name_length + 7) & ~7);
 	return (u64)memcg_parent(memcg);
 }
 
@@ -255,7 +278,7 @@ __noinline int read_levels(u64 task, u64 limit)
 	u64 memcg = (u64)first;
 
 	if (limit) {
-		read_level(LIMIT_LEVEL, limit);
+		fill_level(&r->limit, r->limit_name, (void *)limit);
 		r->facts |= FACT_LIMIT;
 	}
 	if (!memcg)
@@ -263,9 +286,8 @@ __noinline int read_levels(u64 task, u64 limit)
 	r->facts |= FACT_CGROUPS;
 	if (BPF_CORE_READ(first, css.cgroup, root, hierarchy_id)) /* 0 is the hierarchy of cgroup v2 */
 		r->facts |= FACT_CGROUP_V1;
-	for (int i = 0; i < CGROUP_LEVELS; i++) {
-		memcg = read_level(i, memcg);
-		r->level_count = i + 1;
+	for (int i = 0; i < CGROUP_LEVELS && r->levels_length < LEVELS_LEN; i++) {
+		memcg = append_level(memcg);
 		if (!memcg)
 			return 0;
 	}

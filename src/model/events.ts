@@ -20,6 +20,7 @@ import type { OomComparison } from './oom-comparison.ts';
 import type { OomKill, OomReaped } from './oom-kill.ts';
 import type { OomOtherKill } from './oom-other-kill.ts';
 import type { OomPatterns, OomReport } from './oom-report.ts';
+import type { OomStuck } from './oom-stuck.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 import type { ProcessKilled } from './process-killed.ts';
 import type { ScoreSample } from './score.ts';
@@ -29,12 +30,14 @@ import type { TracerLost, TracerStarted, TracerStopped } from './tracer.ts';
 export type * from './envelope.ts';
 export { SCHEMA } from './envelope.ts';
 export type * from './oom-kill.ts';
+export type * from './oom-stuck.ts';
 export type * from './tracer.ts';
 
 /** Any event of oomscope. `type` tells them apart. */
 export type Event =
   | OomKill
   | OomReaped
+  | OomStuck
   | OomReport
   | OomComparison
   | OomOtherKill

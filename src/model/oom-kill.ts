@@ -1,6 +1,6 @@
 /** The events `oom.kill` and `oom.reaped`: a kill by the kernel's OOM killer, and how the victim's memory was freed. */
 
-import type { CgroupOwner } from './container.ts';
+import type { CgroupOwner, Container } from './container.ts';
 import type { Envelope, Int64 } from './envelope.ts';
 import type { LeadUp } from './pressure.ts';
 import type { ProcessId, ResidentMemory } from './process.ts';
@@ -74,13 +74,23 @@ export interface Victim extends CgroupOwner {
   oom_score_adj: number | null;
   /** The victim's memory at the kill. null: the process had already freed its memory, or the figures are unknown. */
   memory: VictimMemory | null;
+  /**
+   * The process id in each pid namespace of the process, from the initial namespace to its own, like `NSpid` in
+   * /proc/PID/status. The last one is the pid that programs in its container see. Empty: unknown.
+   */
+  namespace_pids: number[];
   /** The path of the victim's memory cgroup. null: unknown. */
   cgroup: string | null;
+  /**
+   * The containers inside `container`, the innermost first, if containers run in a container (kind, Docker in Docker).
+   * They are known only from the path of the cgroup, whose names inside a container its processes choose.
+   */
+  inner_containers: Container[];
   /**
    * The bytes, in hexadecimal, of the names that are not valid UTF-8 and contain U+FFFD above. null: all names are
    * valid.
    */
-  raw: { comm?: string; process_comm?: string; exe?: string; cmdline?: string } | null;
+  raw: { comm?: string; process_comm?: string; exe?: string; cmdline?: string; cgroup?: string } | null;
 }
 
 /** The task whose memory allocation invoked the OOM killer. */
@@ -110,7 +120,10 @@ export interface Trigger extends ProcessId {
 
 /** One memory cgroup at the moment of the kill. */
 export interface CgroupUsage {
-  /** Path below the mount point of the memory cgroups. */
+  /**
+   * Path below the mount point of the memory cgroups. Where `missing` has `cgroups` or `limit.path`, "/…" stands for
+   * the part that is unknown.
+   */
   path: string;
   /** The id of the cgroup: the inode number of its directory. */
   id: Int64;
@@ -134,6 +147,32 @@ export interface CgroupUsage {
  * The cgroup whose limit was hit, and its owner. It may be the cgroup of a container, or of a pod or slice above it.
  */
 export interface LimitCgroup extends CgroupUsage, CgroupOwner {}
+
+/** What the memory of a cgroup and of the cgroups below it consists of. */
+export interface CgroupComposition {
+  /** Where the figures come from: the file `memory.stat` of the cgroup. */
+  source: 'memory.stat';
+  /** How long after the kill the figures were read, in nanoseconds. The victim frees its memory meanwhile. */
+  age_ns: number;
+  /** Memory that was charged to the cgroup when the figures were read. */
+  usage_bytes: number;
+  /** Anonymous memory of processes: heap and stack. */
+  anon_bytes: number;
+  /** Pages of files, without `shmem_bytes`. */
+  file_bytes: number;
+  /** Files in tmpfs, and shared memory. They remain when a process is killed. */
+  shmem_bytes: number;
+  /** Memory of the kernel for the cgroup: slab, page tables, stacks and others. null: not accounted. */
+  kernel_bytes: number | null;
+  /** Kernel objects such as inodes and dentries. null: not accounted, or this is cgroup v1. */
+  slab_bytes: number | null;
+  /** Buffers of network connections. null: not accounted, or this is cgroup v1. */
+  sock_bytes: number | null;
+  /** Page tables. null: not accounted, or this is cgroup v1. */
+  page_tables_bytes: number | null;
+  /** Swapped memory. null: not accounted. */
+  swap_bytes: number | null;
+}
 
 /** One line of /proc/pressure/memory or of a cgroup's memory.pressure: `some` or `full`. */
 export interface PressureAverages {
@@ -217,6 +256,8 @@ export interface OomKill extends Envelope {
   limit: LimitCgroup | null;
   /** Whether oomscope inferred `limit` from usage and limits. false: `limit` was read from the kernel. */
   limit_inferred: boolean;
+  /** What the memory of `limit` consists of. null: no cgroup's limit was hit, or the figures could not be read. */
+  composition: CgroupComposition | null;
   /** The victim's memory cgroup, then the cgroups above it up to the root. Empty: unknown. */
   cgroups: CgroupUsage[];
   /** The version of the cgroup hierarchy that has the memory controller. null: unknown. */

@@ -4,7 +4,15 @@
 
 import { type Container, type Pod, shortId } from '../model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
-import type { Candidate, CgroupUsage, Event, LimitCgroup, OomKill, OomReaped } from '../model/events.ts';
+import type {
+  Candidate,
+  CgroupComposition,
+  CgroupUsage,
+  Event,
+  LimitCgroup,
+  OomKill,
+  OomReaped,
+} from '../model/events.ts';
 import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { renderLeadUp } from './lead-up.ts';
@@ -55,6 +63,7 @@ function renderKill(kill: OomKill, paint: Paint): string {
   const rows: [string, string][] = [['why', why(kill)]];
   const asked = trigger.gfp === null ? '' : `, asking for ${pages(trigger.order)} with ${trigger.gfp}`;
   const self = trigger.pid === victim.pid;
+  if (kill.composition) rows.push(['made of', compositionLine(kill.composition)]);
   rows.push(['trigger', `${self ? 'itself' : `${show(trigger.comm)} (pid ${trigger.pid})`}${asked}`]);
   const m = victim.memory;
   if (m) {
@@ -66,6 +75,7 @@ function renderKill(kill: OomKill, paint: Paint): string {
   else if (victim.exe !== null) rows.push(['command', show(victim.exe)]);
   if (victim.container) rows.push(['container', containerLine(victim.container, victim.pod)]);
   else if (victim.unit !== null) rows.push(['unit', show(victim.unit)]);
+  for (const inner of victim.inner_containers.toReversed()) rows.push(['in it', containerLine(inner, null)]);
   if (victim.cgroup !== null) rows.push(['cgroup', show(victim.cgroup)]);
   rows.push(['identity', identity(kill)]);
   rows.push(['system', system(kill)]);
@@ -125,6 +135,23 @@ function swap(limit: CgroupUsage): string {
   return '';
 }
 
+function compositionLine(parts: CgroupComposition): string {
+  const { anon_bytes, file_bytes, shmem_bytes, kernel_bytes, swap_bytes } = parts;
+  const shown: [string, number | null][] = [
+    ...([
+      ['anon', anon_bytes],
+      ['file', file_bytes],
+      ['tmpfs and shared', shmem_bytes],
+    ] as [string, number][]),
+    ...([
+      ['kernel', kernel_bytes],
+      ['swap', swap_bytes],
+    ] as [string, number | null][]),
+  ];
+  const known = shown.filter(([, bytes]) => bytes !== null);
+  return `${known.map(([name, bytes]) => `${name} ${formatBytes(bytes as number)}`).join(', ')}, after ${formatNs(parts.age_ns)}`;
+}
+
 function candidateLine({ pid, comm, badness_pages, rss_bytes, swap_bytes, oom_score_adj }: Candidate): string {
   const size = `${formatBytes(rss_bytes)} + ${formatBytes(swap_bytes)} swap`;
   return `${String(badness_pages).padStart(9)} points  ${size.padEnd(22)} adj ${String(oom_score_adj).padEnd(5)} ${show(comm)} (pid ${pid})`;
@@ -133,7 +160,13 @@ function candidateLine({ pid, comm, badness_pages, rss_bytes, swap_bytes, oom_sc
 function identity({ victim }: OomKill): string {
   const thread = victim.tid === victim.pid ? '' : `thread ${victim.tid} of ${show(victim.process_comm ?? '?')}, `;
   const known = (label: string, value: number | null) => (value === null ? '' : `${label} ${value}`);
-  const parts = [known('uid', victim.uid), known('parent', victim.ppid), known('oom_score_adj', victim.oom_score_adj)];
+  const inner = victim.namespace_pids.length > 1 ? `pid ${victim.namespace_pids.at(-1)} in its pid namespace` : '';
+  const parts = [
+    known('uid', victim.uid),
+    known('parent', victim.ppid),
+    known('oom_score_adj', victim.oom_score_adj),
+    inner,
+  ];
   return thread + parts.filter(Boolean).join(', ');
 }
 

@@ -1,7 +1,11 @@
 /** Filters `oom.kill` events, and the events that belong to the same kill. All other events pass. */
 import { filter, type MonoTypeOperatorFunction } from 'rxjs';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
+<<<<<<< HEAD
 import type { ProcessKilled } from '../model/process-killed.ts';
+=======
+import { cgroupAncestors } from '../text/cgroup-path.ts';
+>>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 import { globMatch } from '../text/glob.ts';
 
 /** Conditions for kills. A kill passes if it matches all of them. */
@@ -19,24 +23,22 @@ export interface KillFilter {
   containers?: readonly string[];
 }
 
+/** A kill whose victim, cgroup or container is unknown passes the conditions that depend on it: it may be the one wanted. */
 export function killPasses(kill: OomKill, { kinds, comms, cgroups, containers = [] }: KillFilter): boolean {
-  const { comm, process_comm, cgroup } = kill.victim;
-  const named = [comm, process_comm];
-  const paths = [...kill.cgroups.map(({ path }) => path), kill.limit?.path, cgroup];
   return (
     (kinds.length === 0 || kinds.includes(kill.kind)) &&
-    (comms.length === 0 || comms.some((glob) => named.some((name) => name != null && globMatch(glob, name)))) &&
-    (cgroups.length === 0 || cgroups.some((glob) => paths.some((path) => path != null && globMatch(glob, path)))) &&
+    (comms.length === 0 || isNamed(comms, kill)) &&
+    (cgroups.length === 0 || isWithin(cgroups, kill)) &&
     (containers.length === 0 || containers.some((glob) => isContainer(glob, kill)))
   );
 }
 
-function isContainer(glob: string, { victim, limit }: OomKill): boolean {
-  return [victim.container, limit?.container].some(
-    (one) => one && (globMatch(glob, one.name ?? '') || globMatch(glob, one.id) || isIdStart(glob, one.id)),
-  );
+function isNamed(globs: readonly string[], { victim: { comm, process_comm } }: OomKill): boolean {
+  const names = [comm, process_comm].filter((name) => name !== null);
+  return names.length === 0 || globs.some((glob) => names.some((name) => globMatch(glob, name)));
 }
 
+<<<<<<< HEAD
 /**
  * The same for the death of a process by any signal. The OOM killer's kinds do not apply to it. A process whose cgroup is
  * unknown passes.
@@ -62,6 +64,28 @@ function withParents(path: string): string[] {
   return ['/', ...parts.map((_, i) => `/${parts.slice(0, i + 1).join('/')}`)];
 }
 
+=======
+function isWithin(globs: readonly string[], { victim, limit, missing }: OomKill): boolean {
+  if (victim.cgroup === null || missing.includes('limit.path')) return true;
+  const paths = cgroupAncestors(victim.cgroup);
+  if (limit) paths.push(limit.path);
+  return globs.some((glob) => paths.some((path) => globMatch(glob, path)));
+}
+
+function isContainer(glob: string, kill: OomKill): boolean {
+  const { victim, limit, missing } = kill;
+  if (victim.cgroup === null || missing.includes('limit.path')) return true;
+  const containers = [victim.container, limit?.container, ...victim.inner_containers].filter((one) => one != null);
+  return containers.some(({ id, name }) => {
+    if (globMatch(glob, id) || isIdStart(glob, id)) return true;
+    return name === null ? !isId.test(glob) : globMatch(glob, name);
+  });
+}
+
+/** An id of a container, in the length that the runtimes' commands print or in full. */
+const isId = /^(?:[0-9a-f]{12}|[0-9a-f]{64})$/;
+
+>>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 /** Whether the text is the start of an id, which the commands of container runtimes accept as well. */
 const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 

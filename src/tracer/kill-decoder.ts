@@ -3,19 +3,29 @@
  * freed.
  */
 import type { Batch } from '../bpf/wire/batch.ts';
-import { KillFact, OomCandidatesRecord, OomKillRecord, OomStepRecord, RecordKind } from '../bpf/wire/layout.ts';
+import {
+  KillFact,
+  OomAttemptRecord,
+  OomCandidatesRecord,
+  OomKillRecord,
+  OomStepRecord,
+  RecordKind,
+} from '../bpf/wire/layout.ts';
 import { ownerOf } from '../containers/container-path.ts';
 import type { ContainerResolver } from '../containers/container-resolver.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { OrderedOutbox } from '../events/ordered-outbox.ts';
+import { readComposition } from '../linux/cgroup-composition.ts';
+import type { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readDyingProcess } from '../linux/dying-process.ts';
 import type { SystemProbe } from '../linux/system-probe.ts';
 import type { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
 import type { Event, KillKind, OomKill } from '../model/events.ts';
 import { KillDraft } from './kill-draft.ts';
 import { type KillFacts, killFacts, type Machine } from './kill-facts.ts';
-import { reapedMessage } from './message.ts';
+import { reapedMessage, stuckMessage } from './message.ts';
 import { type Reaping, ReapTracker } from './reap-tracker.ts';
+import { type StuckFacts, StuckTracker } from './stuck-tracker.ts';
 
 export interface KillDecoderOptions {
   machine: Machine;
@@ -23,7 +33,13 @@ export interface KillDecoderOptions {
   envelopes: EnvelopeFactory;
   /** Read facts that the kernel's record lacks from /proc/PID. */
   readProc: boolean;
+<<<<<<< HEAD
   /** Finds the names of containers. Without a resolver, a kill has only the container's id, from the cgroup's path. */
+=======
+  /** The files of cgroups. Without them a kill has no `composition`. */
+  cgroups?: Cgroupfs | undefined;
+  /** Finds the names of containers. Without it a kill has only the container's id, from the cgroup's path. */
+>>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
   containers?: ContainerResolver | undefined;
   /** Records memory use, so that a kill can show the minute before it. Without a recorder, kills have no `lead_up`. */
   leadUps?: LeadUpRecorder | undefined;
@@ -41,6 +57,7 @@ export class KillDecoder {
   readonly counts: Record<KillKind, number> = { killed: 0, already_dying: 0, group_member: 0, shared_memory: 0 };
   readonly #options: KillDecoderOptions;
   readonly #reapTracker: ReapTracker;
+  readonly #stuckTracker: StuckTracker | undefined;
   /** Kills that wait for their candidates, by the tid of the victim. */
   readonly #waiting = new Map<number, (record: OomCandidatesRecord) => void>();
   #closed = false;
@@ -48,6 +65,11 @@ export class KillDecoder {
   constructor(options: KillDecoderOptions) {
     this.#options = options;
     this.#reapTracker = new ReapTracker(options.machine.pageBytes, (reaping) => this.#onReaped(reaping));
+    const { cgroups, containers } = options;
+    if (cgroups) {
+      const name = (path: string) => containers?.ownerOf(path) ?? ownerOf(path);
+      this.#stuckTracker = new StuckTracker({ cgroups, ownerOf: name, emit: (facts, at) => this.#onStuck(facts, at) });
+    }
   }
 
   /** Decodes one record of a batch. Ignores records that are not about a kill, and after close() all records. */
@@ -56,12 +78,14 @@ export class KillDecoder {
     const { view } = batch;
     if (kind === RecordKind.RECORD_OOM_KILL) this.#onKill(new OomKillRecord(view, at), batch);
     else if (kind === RecordKind.RECORD_OOM_STEP) this.#reapTracker.step(new OomStepRecord(view, at));
+    else if (kind === RecordKind.RECORD_OOM_ATTEMPT) this.#stuckTracker?.take(new OomAttemptRecord(view, at));
     else if (kind === RecordKind.RECORD_OOM_CANDIDATES) this.#onCandidates(new OomCandidatesRecord(view, at));
   }
 
   /** Reports the victims whose memory has not been freed, as unfinished. */
   close(): void {
     this.#reapTracker.close();
+    this.#stuckTracker?.close();
     this.#closed = true;
   }
 
@@ -70,6 +94,8 @@ export class KillDecoder {
     const facts = killFacts(record, machine);
     const { victim } = facts;
     if (this.#reapTracker.follows(victim.pid, victim.start_ticks)) return; // another mark of the same victim
+    this.#addComposition(facts, record.header.ktime_ns); // first: the victim is freeing its memory
+    this.#stuckTracker?.onKill(facts);
     const draft = this.#draft(facts, record.header.ktime_ns, batch.realtimeOffsetNs);
     const waiting: Promise<unknown>[] = [];
     if (readProc && draft.lacksVictimFacts) waiting.push(this.#readFiles(draft));
@@ -78,6 +104,17 @@ export class KillDecoder {
     if (record.facts & KillFact.FACT_CANDIDATES) waiting.push(this.#awaitCandidates(draft));
     if (waiting.length === 0) outbox.push(this.#finish(draft));
     else void this.#sendAfter(waiting, draft);
+  }
+
+  #addComposition(facts: KillFacts, monoNs: bigint): void {
+    const { limit } = facts;
+    const { cgroups } = this.#options;
+    if (!limit || !cgroups) return;
+    using group = cgroups.open(limit.path);
+    if (group?.id === limit.id) {
+      facts.composition = readComposition(group, Number(process.hrtime.bigint() - monoNs));
+    }
+    if (!facts.composition) facts.missing.push('composition');
   }
 
   #draft(facts: KillFacts, monoNs: bigint, offsetNs: bigint): KillDraft {
@@ -148,6 +185,16 @@ export class KillDecoder {
     const { leadUps } = this.#options;
     if (!leadUps || (limit === null && scope === 'cgroup')) return null;
     return leadUps.before(limit?.path, Number(monoNs) / 1e6, limit?.usage_bytes);
+  }
+
+  #onStuck(facts: StuckFacts, atNs: bigint): void {
+    const { envelopes, outbox } = this.#options;
+    const severity = facts.state === 'stuck' ? 'critical' : 'info';
+    const message = stuckMessage(facts);
+    outbox.push({
+      ...envelopes.next(atNs, realtimeOffsetNs(), severity, 'bpf:vmscan/reclaim+cgroup', message),
+      ...facts,
+    });
   }
 
   #onReaped({ atNs, facts }: Reaping): void {

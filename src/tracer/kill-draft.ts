@@ -1,4 +1,5 @@
 import type { OomCandidatesRecord } from '../bpf/wire/layout.ts';
+import { containersIn } from '../containers/container-path.ts';
 import type { OpenEnvelope } from '../events/envelope.ts';
 import type { DyingProcess } from '../linux/dying-process.ts';
 import type { CgroupOwner } from '../model/container.ts';
@@ -50,9 +51,24 @@ export class KillDraft {
     victim.ppid ??= files.ppid ?? null;
     victim.start_ticks ??= files.startTicks ?? null;
     victim.exe ??= files.exe ?? null;
-    if (victim.cgroup === null || victim.cgroup.includes('…')) victim.cgroup = files.cgroup ?? victim.cgroup;
+    if (victim.cgroup === null && files.cgroup !== undefined) this.#addPath(files.cgroup);
     if (files.cmdline && (victim.cmdline === null || victim.cmdline_truncated)) addCmdline(victim, files.cmdline);
     this.facts.missing = this.facts.missing.filter((field) => isMissing(victim, field));
+  }
+
+  /** Adds the whole path of the victim's cgroup, and completes the paths of its ancestors with it. */
+  #addPath(path: string): void {
+    const { victim, cgroups, limit } = this.facts;
+    // On cgroup v1 the file of an exiting process says "/" (kernel/cgroup/cgroup.c: proc_cgroup_show()).
+    const known = cgroups[0]?.path.slice('/…'.length) ?? '';
+    if (path === '/' || !path.endsWith(known)) return;
+    victim.cgroup = path;
+    const names = path.split('/');
+    for (const [i, cgroup] of cgroups.entries()) {
+      cgroup.path = names.slice(0, names.length - i).join('/');
+      if (limit?.id === cgroup.id) limit.path = cgroup.path;
+    }
+    this.facts.missing = this.facts.missing.filter((field) => field !== 'limit.path' || limit?.path.startsWith('/…/'));
   }
 
   /** @param pageBytes the size of a page */
@@ -71,7 +87,12 @@ export class KillDraft {
   #make(ownerOf: (path: string) => CgroupOwner): OomKill {
     const { envelope, system, lead_up } = this.#context;
     const { victim, limit, missing } = this.facts;
-    if (victim.cgroup !== null) Object.assign(victim, ownerOf(victim.cgroup));
+    if (victim.cgroup !== null) {
+      Object.assign(victim, ownerOf(victim.cgroup));
+      const found = containersIn(victim.cgroup);
+      const outer = found.findIndex(({ id }) => id === victim.container?.id);
+      victim.inner_containers = found.slice(0, Math.max(0, outer));
+    }
     if (limit) Object.assign(limit, ownerOf(limit.path));
     return Object.freeze({
       ...envelope,

@@ -1,30 +1,14 @@
 /**
  * Decodes the kernel's record of a kill into the facts of an `oom.kill` event.
  */
-import {
-  type CgroupLevel,
-  KernelLimit,
-  KillFact,
-  killKindNames,
-  OomCandidatesRecord,
-  OomConstraint,
-  type OomKillRecord,
-} from '../bpf/wire/layout.ts';
+import { KillFact, killKindNames, OomCandidatesRecord, OomConstraint, OomKillRecord } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { type GfpBits, gfpNames } from '../kernel-facts/gfp-names.ts';
 import { noOwner } from '../model/container.ts';
-import type {
-  Candidate,
-  CgroupUsage,
-  KillKind,
-  OomKill,
-  Scope,
-  Trigger,
-  Victim,
-  VictimMemory,
-} from '../model/events.ts';
+import type { Candidate, KillKind, OomKill, Scope, Trigger, Victim, VictimMemory } from '../model/events.ts';
 import { formatMask } from '../text/format.ts';
 import { type Decoded, decode, splitNul, untilNul } from '../text/printable.ts';
+import { cgroupsOf, type KillCgroups, limitOf } from './kill-cgroups.ts';
 
 /** Constants of the machine that are needed to decode a record. */
 export interface Machine {
@@ -42,6 +26,7 @@ export type KillFacts = Pick<
   | 'scope'
   | 'limit'
   | 'limit_inferred'
+  | 'composition'
   | 'cgroups'
   | 'cgroup_version'
   | 'domain_bytes'
@@ -65,15 +50,16 @@ export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
   const facts = record.facts;
   const has = (fact: keyof typeof KillFact) => (facts & KillFact[fact]) !== 0;
   const bytes = (pages: bigint) => Number(pages) * machine.pageBytes;
-  const cgroups = has('FACT_CGROUPS') ? levels(record, machine) : [];
-  const complete = !has('FACT_LEVELS_CUT') && cgroups.every((cgroup) => !cgroup.cut);
-  const limit = limitOf(record, cgroups, machine);
+  const cgroups = cgroupsOf(record, machine.pageBytes);
+  const limit = limitOf(record, cgroups, machine.pageBytes);
   const missing: string[] = [];
-  const victim = victimOf(record, machine, complete ? (cgroups[0]?.usage.path ?? null) : null);
+  const victim = victimOf(record, machine, cgroups);
   for (const field of ['exe', 'cmdline', 'memory', 'cgroup'] as const) {
     if (victim[field] === null) missing.push(`victim.${field}`);
   }
   if (victim.cmdline_truncated) missing.push('victim.cmdline');
+  if (cgroups.lacksLevels) missing.push('cgroups');
+  if (limit.isCut) missing.push('limit.path');
   if (!has('FACT_OOM_CONTROL')) missing.push('oom_control');
   return {
     kind: kinds[record.kill_kind] ?? 'killed',
@@ -82,7 +68,8 @@ export function killFacts(record: OomKillRecord, machine: Machine): KillFacts {
     scope: has('FACT_OOM_CONTROL') ? (scopes[record.constraint] ?? null) : limit.cgroup ? 'cgroup' : null,
     limit: limit.cgroup && { ...limit.cgroup, ...noOwner },
     limit_inferred: limit.inferred,
-    cgroups: cgroups.map(({ usage }) => usage),
+    composition: null,
+    cgroups: cgroups.usages,
     cgroup_version: has('FACT_CGROUPS') ? (has('FACT_CGROUP_V1') ? 1 : 2) : null,
     domain_bytes: has('FACT_OOM_CONTROL') ? bytes(record.domain_pages) : null,
     badness_pages: has('FACT_OOM_CONTROL') ? badnessOf(record.chosen_points) : null,
@@ -103,7 +90,7 @@ function badnessOf(points: bigint): number | null {
   return Number.isSafeInteger(pages) ? pages : null;
 }
 
-function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null): Victim {
+function victimOf(record: OomKillRecord, machine: Machine, cgroups: KillCgroups): Victim {
   const has = (fact: keyof typeof KillFact) => (record.facts & KillFact[fact]) !== 0;
   const known = has('FACT_TASK');
   const comm = known ? decode(untilNul(record.victim_comm)) : undefined;
@@ -126,9 +113,15 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroup: string | null
     threads: known ? record.victim_threads : null,
     oom_score_adj: known ? record.victim_oom_score_adj : null,
     memory: has('FACT_MM') ? memoryOf(record, machine) : null,
-    cgroup,
+    namespace_pids: Array.from(
+      { length: Math.min(record.victim_namespaces, OomKillRecord.length.victim_pids) },
+      (_, i) => record.victim_pids(i),
+    ),
+    cgroup: cgroups.path,
     ...noOwner,
+    inner_containers: [],
     raw: rawOf({
+      cgroup: cgroups.hex,
       comm: comm?.hex,
       process_comm: processComm?.hex,
       exe: exe?.hex,
@@ -189,66 +182,6 @@ function triggerOf(record: OomKillRecord, machine: Machine): Trigger {
     cgroup_id: record.trigger_cgroup_id === 0n ? null : String(record.trigger_cgroup_id),
     mems_allowed: (record.facts & KillFact.FACT_MEMS_ALLOWED) !== 0 ? formatMask(record.mems_allowed) : null,
   };
-}
-
-interface Level {
-  id: bigint;
-  usage: CgroupUsage;
-  /** A part of the path was too long for the record. */
-  cut: boolean;
-}
-
-/** The victim's cgroup and its ancestors, in this order. The paths start at the root, as in the kernel's log. */
-function levels(record: OomKillRecord, machine: Machine): Level[] {
-  const v1 = (record.facts & KillFact.FACT_CGROUP_V1) !== 0;
-  const found: Level[] = [];
-  // If the record lacks the upper levels, "…" stands for them.
-  let path = (record.facts & KillFact.FACT_LEVELS_CUT) !== 0 ? '/…' : '';
-  let cut = path !== '';
-  for (let i = record.level_count - 1; i >= 0; i--) {
-    const level = record.levels(i);
-    const name = decode(untilNul(level.name)).text;
-    cut ||= level.name_truncated !== 0;
-    if (name !== '') path += `/${name}`;
-    found.unshift({ id: level.id, usage: usageOf(level, path || '/', v1, machine), cut });
-  }
-  return found;
-}
-
-function usageOf(level: CgroupLevel, path: string, v1: boolean, machine: Machine): CgroupUsage {
-  const bytes = (pages: bigint) => Number(pages) * machine.pageBytes;
-  // include/linux/page_counter.h: PAGE_COUNTER_MAX
-  const limit = (pages: bigint) => (pages >= (2n ** 63n - 1n) / BigInt(machine.pageBytes) ? null : bytes(pages));
-  return {
-    path,
-    id: String(level.id),
-    usage_bytes: bytes(level.usage_pages),
-    limit_bytes: limit(level.limit_pages),
-    swap_bytes: v1 ? null : bytes(level.swap_pages),
-    swap_limit_bytes: v1 ? null : limit(level.swap_limit_pages),
-    memory_and_swap_bytes: v1 ? bytes(level.swap_pages) : null,
-    memory_and_swap_limit_bytes: v1 ? limit(level.swap_limit_pages) : null,
-    oom_group: level.oom_group !== 0,
-  };
-}
-
-/** The limit in the kernel's oom_control; if it is unknown, the innermost cgroup at its limit, where a charge fails. */
-function limitOf(
-  record: OomKillRecord,
-  found: Level[],
-  machine: Machine,
-): { cgroup: CgroupUsage | null; inferred: boolean } {
-  if ((record.facts & KillFact.FACT_LIMIT) !== 0) {
-    const level = record.limit;
-    const known = found.find(({ id }) => id === level.id);
-    const v1 = (record.facts & KillFact.FACT_CGROUP_V1) !== 0;
-    const name = `/…/${decode(untilNul(level.name)).text}`;
-    return { cgroup: known?.usage ?? usageOf(level, name, v1, machine), inferred: false };
-  }
-  if ((record.facts & KillFact.FACT_OOM_CONTROL) !== 0) return { cgroup: null, inferred: false };
-  const slack = KernelLimit.CHARGE_BATCH_PAGES * machine.pageBytes;
-  const full = found.find(({ usage }) => usage.limit_bytes !== null && usage.usage_bytes + slack >= usage.limit_bytes);
-  return { cgroup: full?.usage ?? null, inferred: full !== undefined };
 }
 
 /** The candidates of a kill, highest badness first. */

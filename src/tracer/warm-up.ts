@@ -64,8 +64,10 @@ const FACTS = Object.values(complete).reduce((facts, fact) => facts | fact, 0);
 
 /** A batch of three records: a kill with all its facts, the exit of its victim, and the end of the victim's memory. */
 function script(): ArrayBuffer {
-  const levels = 3;
-  const size = OomKillRecord.offset.levels + levels * CgroupLevel.size;
+  // The victim is in a container, so that the code that finds the owner of a cgroup is compiled, too.
+  const levels = [`docker-${'0'.repeat(64)}.scope`, 'system.slice', ''].map(levelNamed);
+  const levelsLength = levels.reduce((sum, { length }) => sum + length, 0);
+  const size = OomKillRecord.offset.levels + levelsLength;
   const bytes = new Uint8Array(size + 2 * OomStepRecord.size);
   const view = new DataView(bytes.buffer);
   const header = (at: number, kind: number, length: number) => {
@@ -76,14 +78,17 @@ function script(): ArrayBuffer {
   header(0, RecordKind.RECORD_OOM_KILL, size);
   view.setUint32(offset.facts, FACTS, true);
   view.setUint8(offset.kill_kind, KillKind.KILL_KILLED);
-  view.setUint8(offset.level_count, levels);
+  view.setUint32(offset.levels_length, levelsLength, true);
   view.setUint32(offset.victim_pid, 1, true);
   const text = new TextEncoder().encode('warm-up\0');
   for (const at of [offset.victim_comm, offset.victim_process_comm, offset.trigger_comm, offset.exe, offset.cmdline]) {
     bytes.set(text, at);
   }
-  // The victim is in a container, so that the code that finds the owner of a cgroup is compiled, too.
-  bytes.set(new TextEncoder().encode(`docker-${'0'.repeat(64)}.scope`), offset.levels + CgroupLevel.offset.name);
+  let at = offset.levels;
+  for (const level of levels) {
+    bytes.set(level, at);
+    at += level.length;
+  }
   view.setUint16(offset.exe_length, text.length, true);
   view.setUint16(offset.cmdline_length, text.length, true);
   for (const [i, step] of [OomStep.STEP_EXIT, OomStep.STEP_MM_GONE].entries()) {
@@ -93,4 +98,12 @@ function script(): ArrayBuffer {
     view.setUint8(at + OomStepRecord.offset.step, step);
   }
   return bytes.buffer;
+}
+
+/** A level of the cgroup's path, with its name. */
+function levelNamed(name: string): Uint8Array {
+  const level = new Uint8Array(CgroupLevel.size + ((name.length + 7) & ~7));
+  new DataView(level.buffer).setUint16(CgroupLevel.offset.name_length, name.length, true);
+  level.set(new TextEncoder().encode(name), CgroupLevel.size);
+  return level;
 }

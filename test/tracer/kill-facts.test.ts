@@ -144,16 +144,37 @@ test('infers the limit if oom_control is unknown, and marks the limit as inferre
   });
 });
 
-test('leaves the cgroup’s path unknown if a name is too long or the cgroup has too many ancestors', () => {
-  const [first, ...rest] = full.levels;
-  const cut = [{ ...first, id: 8n, name: 'x'.repeat(127), nameTruncated: true }, ...rest];
-  expect(killFacts(killView({ ...full, levels: cut }), machine)).toMatchObject({
-    ...{ victim: { cgroup: null }, missing: ['victim.cgroup'] },
-  });
+test('decodes names of 255 bytes, and keeps the bytes of a path that is not UTF-8', () => {
+  const long = 'x'.repeat(255);
+  const levels = [
+    { id: 8n, name: long },
+    { id: 7n, name: Buffer.from([0x61, 0xff]) },
+    { id: 1n, name: '' },
+  ];
+  const { victim, cgroups, missing } = killFacts(killView({ ...full, levels }), machine);
+  expect(victim.cgroup).toBe(`/a\ufffd/${long}`);
+  expect(victim.raw).toEqual({ cgroup: Buffer.from(`/a\xff/${long}`, 'latin1').toString('hex') });
+  expect(cgroups.map(({ path }) => path)).toEqual([`/a\ufffd/${long}`, '/a\ufffd', '/']);
+  expect(missing).toEqual([]);
+});
+
+test('leaves the paths unknown if the cgroup has too many ancestors, and names the fields that are missing', () => {
   const numbers = { ...full.numbers, facts: EVERYTHING | F.FACT_LEVELS_CUT };
   const deep = killFacts(killView({ ...full, numbers }), machine);
   expect(deep.victim.cgroup).toBeNull();
-  expect(deep.cgroups[0]?.path).toMatch(/^\/…/);
+  expect(deep.cgroups[0]?.path).toBe('/…/pod/ctr');
+  expect(deep.missing).toEqual(['victim.cgroup', 'cgroups', 'limit.path']);
+});
+
+test('decodes the pids of the victim in its pid namespaces', () => {
+  const view = killView({ ...full, numbers: { ...full.numbers } });
+  const bytes = new DataView(view.view.buffer);
+  bytes.setUint8(OomKillRecord.offset.victim_namespaces, 2);
+  bytes.setUint32(OomKillRecord.offset.victim_pids, 100, true);
+  bytes.setUint32(OomKillRecord.offset.victim_pids + 4, 7, true);
+  expect(killFacts(view, machine).victim.namespace_pids).toEqual([100, 7]);
+  bytes.setUint8(OomKillRecord.offset.victim_namespaces, 255);
+  expect(killFacts(view, machine).victim.namespace_pids).toHaveLength(8);
 });
 
 test('keeps the bytes of names with control characters, and still writes a message of one line', () => {
@@ -196,10 +217,10 @@ describe('any bytes', () => {
   test('decodes records of random bytes', () => {
     const bytes = fc.uint8Array({ minLength: size - 4, maxLength: size - 4, size: 'max' });
     fc.assert(
-      fc.property(bytes, fc.nat({ max: 16 }), (rest, levels) => {
+      fc.property(bytes, fc.nat({ max: 0x7fff }), (rest, levels) => {
         const record = Buffer.concat([Buffer.from([1, 0, 0, 0]), rest]);
         record.writeUInt16LE(size, 2);
-        record[OomKillRecord.offset.level_count] = levels;
+        record.writeUInt32LE(levels, OomKillRecord.offset.levels_length);
         holds(record);
       }),
       { numRuns: 150 },
@@ -222,7 +243,7 @@ describe('any bytes', () => {
           record.writeUInt16LE(exe, o.exe_length);
           record.writeUInt16LE(cmdline, o.cmdline_length);
           record.writeUInt32LE(facts, o.facts);
-          record[o.level_count] = 16;
+          record.writeUInt32LE(size - o.levels, o.levels_length);
           holds(record);
         },
       ),
@@ -230,8 +251,9 @@ describe('any bytes', () => {
     );
   });
 
-  test('decodes a record that claims 255 levels and has the size for them', () => {
+  test('decodes a record whose levels claim names that are longer than the record', () => {
     const record = Buffer.alloc(OomKillRecord.offset.levels + 255 * 176, 0xff);
+    record.writeUInt32LE(255 * 176, OomKillRecord.offset.levels_length);
     record.writeUInt16LE(1, 0);
     record.writeUInt16LE(record.length, 2);
     holds(record);

@@ -1,6 +1,7 @@
 /**
  * A batch of records as the addon delivers it. A field is decoded when it is read.
  */
+<<<<<<< HEAD
 import {
   CgroupLevel,
   FatalSignalRecord,
@@ -12,6 +13,9 @@ import {
   RecordKind,
   recordViews,
 } from './layout.ts';
+=======
+import { killKindNames, LogLineRecord, OomKillRecord, RecordHeader, RecordKind, recordViews } from './layout.ts';
+>>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 
 type KnownKind = keyof typeof recordViews;
 
@@ -38,7 +42,7 @@ function leastSize(view: DataView, kind: number, at: number, end: number): numbe
   if (kind !== RecordKind.RECORD_OOM_KILL) return recordViews[kind as KnownKind]?.size ?? 0;
   if (end - at < LEVELS) return LEVELS;
   const known = view.getUint8(at + OomKillRecord.offset.kill_kind) in killKindNames;
-  return known ? LEVELS + view.getUint8(at + OomKillRecord.offset.level_count) * CgroupLevel.size : 0;
+  return known ? LEVELS + view.getUint32(at + OomKillRecord.offset.levels_length, true) : 0;
 }
 
 export class Batch {

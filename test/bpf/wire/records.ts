@@ -12,7 +12,7 @@ import {
 
 /** Size of a field in bytes, negative for a signed field. */
 const widths: Record<string, number> = {
-  ...{ facts: 4, kill_kind: 1, level_count: 1, constraint: 1, signal_ktime_ns: 8, victim_tid: 4, victim_pid: 4 },
+  ...{ facts: 4, kill_kind: 1, levels_length: 4, constraint: 1, signal_ktime_ns: 8, victim_tid: 4, victim_pid: 4 },
   ...{ victim_ppid: 4, victim_uid: 4, victim_start_ns: 8, victim_oom_score_adj: -4, victim_threads: 4 },
   ...{ victim_total_vm_pages: 8, victim_page_table_bytes: 8, trigger_tid: 4, trigger_pid: 4, trigger_uid: 4 },
   ...{ trigger_order: -4, trigger_cgroup_id: 8, trigger_start_ns: 8, trigger_gfp: 4, domain_pages: 8 },
@@ -43,7 +43,6 @@ export interface LevelParts {
   limit?: bigint;
   swap?: bigint;
   swapLimit?: bigint;
-  nameTruncated?: boolean;
   oomGroup?: boolean;
 }
 
@@ -64,15 +63,23 @@ function writeLevel(bytes: Buffer, at: number, level: LevelParts): void {
   bytes.writeBigUInt64LE(level.limit ?? NO_LIMIT, at + o.limit_pages);
   bytes.writeBigUInt64LE(level.swap ?? 0n, at + o.swap_pages);
   bytes.writeBigUInt64LE(level.swapLimit ?? NO_LIMIT, at + o.swap_limit_pages);
-  bytes[at + o.name_truncated] = level.nameTruncated ? 1 : 0;
+  bytes.writeUInt16LE(Buffer.from(level.name).length, at + o.name_length);
   bytes[at + o.oom_group] = level.oomGroup ? 1 : 0;
-  Buffer.from(level.name).copy(bytes, at + o.name);
+}
+
+/** A level with its name, as in the record's array. */
+function levelBytes(level: LevelParts): Buffer {
+  const name = Buffer.from(level.name);
+  const bytes = Buffer.alloc(CgroupLevel.size + ((name.length + 7) & ~7));
+  writeLevel(bytes, 0, level);
+  name.copy(bytes, CgroupLevel.size);
+  return bytes;
 }
 
 export function killRecord(parts: KillParts = {}): Buffer {
-  const levels = parts.levels ?? [];
+  const levels = Buffer.concat((parts.levels ?? []).map(levelBytes));
   const o = OomKillRecord.offset;
-  const bytes = Buffer.alloc(o.levels + levels.length * CgroupLevel.size);
+  const bytes = Buffer.alloc(o.levels + levels.length);
   header(bytes, RecordKind.RECORD_OOM_KILL, 0, 0n, parts.ktimeNs ?? 0n);
   const exe = Buffer.from(parts.exe ?? '');
   const cmdline = Buffer.from(parts.cmdline ?? '');
@@ -80,7 +87,7 @@ export function killRecord(parts: KillParts = {}): Buffer {
   cmdline.copy(bytes, o.cmdline);
   const numbers: KillNumbers = {
     kill_kind: 1,
-    level_count: levels.length,
+    levels_length: levels.length,
     exe_length: exe.length,
     cmdline_length: cmdline.length,
     ...parts.numbers,
@@ -104,10 +111,11 @@ export function killRecord(parts: KillParts = {}): Buffer {
   Buffer.from(parts.victimComm ?? '').copy(bytes, o.victim_comm, 0, 16);
   Buffer.from(parts.processComm ?? parts.victimComm ?? '').copy(bytes, o.victim_process_comm, 0, 16);
   Buffer.from(parts.triggerComm ?? '').copy(bytes, o.trigger_comm, 0, 16);
-  if (parts.limit) writeLevel(bytes, o.limit, parts.limit);
-  levels.forEach((level, i) => {
-    writeLevel(bytes, o.levels + i * CgroupLevel.size, level);
-  });
+  if (parts.limit) {
+    writeLevel(bytes, o.limit, parts.limit);
+    Buffer.from(parts.limit.name).copy(bytes, o.limit_name);
+  }
+  levels.copy(bytes, o.levels);
   return bytes;
 }
 

@@ -1,0 +1,26 @@
+/** Kills in cgroups whose paths are long, deep and hostile. `npm run prove:paths` makes a thousand of them. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { hostileKills } from './hostile-groups.ts';
+import { createMemoryGroup, MIB, oomKill, removeMemoryGroups } from './memcg.ts';
+import { Recorder } from './recorder.ts';
+
+describe('the cgroup of a kill', () => {
+  afterEach(removeMemoryGroups);
+
+  it('has its whole path, its container and its pod, whatever its names and its depth', async () => {
+    const figures = await hostileKills(1, 40);
+    expect(figures.kills).toBe(40);
+    expect(figures.deepest).toBeGreaterThan(15);
+    expect(figures.longestName).toBe(255);
+  }, 120_000);
+
+  it('has the whole path 200 levels deep', async () => {
+    using recorder = await Recorder.open();
+    let group = createMemoryGroup({ limitBytes: 16 * MIB });
+    for (let i = 0; i < 200; i++) group = group.child(`level-${i}`);
+    const { pid } = await oomKill({ group });
+    const kill = await recorder.kill(pid);
+    expect(kill.victim.cgroup).toBe(group.cgroupPath);
+    expect(kill.missing).not.toContain('victim.cgroup');
+  });
+});
