@@ -89,6 +89,7 @@ export class ContainerWatch implements Disposable {
     tracer.events$.subscribe({
       next: (event) => {
         if (event.type === 'oom.kill') this.#incidents.onKill(event);
+        else if (event.type === 'oom.stuck') this.#incidents.onStuck(event);
         else if (event.type === 'tracer.lost' || event.type === 'tracer.stopped') this.#events.next(event);
       },
       error: (error) => this.#events.error(error),

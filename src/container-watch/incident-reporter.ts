@@ -61,7 +61,7 @@ export class IncidentReporter {
     };
     const severity = facts.verdict === 'spared' ? 'warning' : 'critical';
     const source = first ? `${first.source}+${container.runtime ?? 'cgroup'}` : `${container.runtime}:events`;
-    const envelope = this.#envelope(monoNsOf(incident), severity, source, containerOomMessage(facts));
+    const envelope = this.#envelope(monoNsOf(incident), severity, source, containerOomMessage(facts, incident.stuck));
     incident.setReported(envelope.id);
     return { ...envelope, ...facts, incident: reported?.id ?? envelope.id };
   }
@@ -81,7 +81,8 @@ export class IncidentReporter {
   }
 
   /** @param ended did the container end? null: unknown */
-  #verdict({ killCount, main, end }: Incident, ended: boolean | null): ContainerOom['verdict'] {
+  #verdict({ killCount, main, end, stuck }: Incident, ended: boolean | null): ContainerOom['verdict'] {
+    if (killCount === 0 && stuck) return 'stuck';
     if (killCount === 0) return this.#options.kernelWatched() ? 'spared' : 'reported';
     // If the main process was killed, the container has ended with this exit code.
     const isMain = main ?? (ended === null ? null : ended && end?.exit_code === EXIT_SIGKILL);

@@ -2,11 +2,11 @@
  * Joins the kernel's kills with the events of container runtimes, and reports what happened in each affected container.
  * The exit code 137 alone does not show an OOM kill, because any SIGKILL causes this exit code.
  */
+import { containersIn } from '../containers/container-path.ts';
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
-import { readIfPresent } from '../linux/read-if-present.ts';
 import type { Container, Pod } from '../model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
-import type { OomKill } from '../model/events.ts';
+import type { OomKill, OomStuck } from '../model/events.ts';
 import { EXIT_SIGKILL, Incident, realtimeNs } from './incident.ts';
 import { IncidentReporter, type IncidentReporterOptions } from './incident-reporter.ts';
 
@@ -14,8 +14,6 @@ export interface IncidentTrackerOptions extends IncidentReporterOptions {
   emit: (event: ContainerOom | ContainerKilled) => void;
   /** The container of a cgroup, with the names known now. A name may become known seconds after a kill. */
   containerOf: (path: string | null) => Container | null;
-  /** Default /proc. */
-  proc?: string;
 }
 
 const SIGKILL = 9;
@@ -38,7 +36,15 @@ export class IncidentTracker {
     // The container has ended and was started again, so this kill belongs to a new incident.
     if (before?.end && realtimeNs(kill) > before.end.time_ns) this.#finish(before);
     const incident = this.#open(container, pod);
-    incident.addKill(kill, isMainProcess(kill.victim.pid, this.#options.proc));
+    incident.addKill(kill, isMainProcess(kill.victim));
+    this.#schedule(incident);
+  }
+
+  onStuck(stuck: OomStuck): void {
+    const { container, pod } = stuck.cgroup;
+    if (container === null || stuck.state === 'over') return;
+    const incident = this.#open(container, pod);
+    incident.setStuck(stuck);
     this.#schedule(incident);
   }
 
@@ -82,7 +88,7 @@ export class IncidentTracker {
     clearTimeout(incident.timer);
     const { reportAt, finishAt } = incident.times();
     // The runtime reports an OOM, but no kill was seen. The event of the kill may still arrive, so the tracker waits.
-    const isSpared = incident.killCount === 0 && this.#options.kernelWatched();
+    const isSpared = incident.killCount === 0 && !incident.stuck && this.#options.kernelWatched();
     const nextAt = isSpared ? finishAt : Math.min(reportAt, finishAt);
     const due = () => (performance.now() >= finishAt ? this.#finish(incident) : this.#update(incident));
     // A timer may fire a fraction of a millisecond early.
@@ -101,7 +107,7 @@ export class IncidentTracker {
     this.#incidents.delete(incident.container.id);
     this.#name(incident);
     const { container, end, killCount, runtimeOom } = incident;
-    if (killCount > 0 || runtimeOom) this.#options.emit(this.#reporter.oom(incident, true));
+    if (killCount > 0 || runtimeOom || incident.stuck) this.#options.emit(this.#reporter.oom(incident, true));
     const isReported = runtimeOom && !this.#options.kernelWatched();
     if (end?.exit_code === EXIT_SIGKILL && killCount === 0 && !isReported) {
       this.#options.emit(this.#reporter.killed(incident, end));
@@ -117,11 +123,12 @@ export class IncidentTracker {
 }
 
 /**
- * True if the process is process 1 of its own pid namespace, as a container's main process is. null: the process
- * shares the host's pid namespace, or is gone.
+ * Whether the victim is the main process of its container, which is pid 1 in the container's pid namespace. null: the
+ * container shares the host's pid namespace, or the pids are unknown.
  */
-function isMainProcess(pid: number, proc = '/proc'): boolean | null {
-  const status = readIfPresent(`${proc}/${pid}/status`) ?? '';
-  const inner = /^NSpid:\t\d+(?:\t\d+)*\t(\d+)$/m.exec(status)?.[1];
-  return inner === undefined ? null : inner === '1';
+function isMainProcess({ cgroup, namespace_pids, inner_containers }: OomKill['victim']): boolean | null {
+  // Each container around the victim's container has a pid namespace of its own.
+  const level = Math.max(1, containersIn(cgroup).length - inner_containers.length);
+  const pid = namespace_pids[level];
+  return pid === undefined ? null : pid === 1;
 }

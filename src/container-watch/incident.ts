@@ -1,7 +1,7 @@
 /** One incident in a container: OOM kills in quick succession, and how the container ended. */
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
 import type { Container, Pod } from '../model/container.ts';
-import type { OomKill } from '../model/events.ts';
+import type { OomKill, OomStuck } from '../model/events.ts';
 
 /**
  * If a container still runs this long after the last kill in it, the incident is over. Docker reports the end of a
@@ -38,6 +38,8 @@ export class Incident {
   /** Did the kernel kill all processes of a cgroup at once (memory.oom.group)? */
   groupKill = false;
   runtimeOom = false;
+  /** The container is out of memory, and the kernel kills no process in it. */
+  stuck: OomStuck | undefined;
   /** The runtime's report that the container ended. */
   end: RuntimeEvent | undefined;
   timer: NodeJS.Timeout | undefined;
@@ -65,6 +67,12 @@ export class Incident {
     this.killCount++;
     this.groupKill ||= kill.kind === 'group_member';
     if (this.kills.length < MOST_KILLS) this.kills.push({ kill, main });
+    this.#lastMs = performance.now();
+    this.#isChanged = true;
+  }
+
+  setStuck(stuck: OomStuck): void {
+    this.stuck = stuck;
     this.#lastMs = performance.now();
     this.#isChanged = true;
   }

@@ -1,5 +1,6 @@
 import type { Container } from '../model/container.ts';
 import type { ContainerKill, ContainerKilled, ContainerOom } from '../model/container-events.ts';
+import type { OomStuck } from '../model/oom-stuck.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { containerName } from '../tracer/message.ts';
@@ -13,9 +14,12 @@ type Oom = Pick<
 /**
  * One sentence or two: which container, what was killed in it, whose limit it was, and what became of the container.
  */
-export function containerOomMessage(oom: Oom): string {
+export function containerOomMessage(oom: Oom, stuck?: OomStuck): string {
   const name = nameOf(oom.container);
   const runtime = oom.container.runtime === 'podman' ? 'Podman' : 'Docker';
+  if (stuck && oom.verdict === 'stuck') {
+    return sentence(`${name} is out of memory, and no process in it is killed. ${stuck.message}`);
+  }
   if (oom.verdict === 'spared') {
     return `${runtime} says that ${name} ran out of memory, but the kernel killed nothing in it: a cgroup above it ran out of memory.`;
   }
@@ -56,7 +60,8 @@ function whatWasKilled({ verdict, group_kill, kill_count, kills }: Oom): string 
     return `was OOM-killed${whole} (memory.oom.group): ${kill_count} processes${among}`;
   }
   const [shown] = main ? [main] : kills;
-  const victim = `${shown ? processOf(shown) : 'a process'}${kill_count > 1 ? ` and ${kill_count - 1} more` : ''}`;
+  const others = kill_count === 2 ? ', and another process' : `, and ${kill_count - 1} other processes`;
+  const victim = `${shown ? processOf(shown) : 'a process'}${kill_count > 1 ? others : ''}`;
   if (verdict === 'main_killed') return `was OOM-killed: its main process ${victim}`;
   return `had ${kill_count > 1 ? 'processes' : 'a process'} OOM-killed: ${victim}`;
 }

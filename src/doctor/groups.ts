@@ -1,11 +1,11 @@
 /** Checks memory cgroups. Finds cgroups without a limit, near their limit, with OOM kills, or with hanging tasks. */
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
-import { readIfPresent } from '../linux/read-if-present.ts';
 import { formatBytes } from '../text/format.ts';
 import { type Finding, findingsOf } from './finding.ts';
+import { hanging, unkillable } from './stuck.ts';
 
-const { ok, info, warning, critical } = findingsOf('cgroups');
+const { ok, info, warning } = findingsOf('cgroups');
 
 /** At most this many cgroups are checked. */
 const MOST = 4096;
@@ -32,7 +32,14 @@ export function groups(cgroupfs = Cgroupfs.find()): Finding[] {
     ...unlimited(all),
     ...nearLimit(limited),
     ...killed(all),
-    ...hanging(cgroupfs, all),
+    ...hanging(
+      cgroupfs,
+      all.map(({ path }) => path),
+    ),
+    ...unkillable(
+      cgroupfs,
+      limited.filter(isNearLimit).map(({ path }) => path),
+    ),
   ];
 }
 
@@ -81,9 +88,12 @@ function isContainer(path: string): boolean {
   return container !== null && containerCgroup(path, container.id) === path;
 }
 
+const isNearLimit = ({ usedBytes, limitBytes }: Group) =>
+  limitBytes !== null && limitBytes > 0 && usedBytes > limitBytes * 0.9;
+
 function nearLimit(limited: Group[]): Finding[] {
   return limited
-    .filter(({ usedBytes, limitBytes }) => limitBytes !== null && limitBytes > 0 && usedBytes > limitBytes * 0.9)
+    .filter(isNearLimit)
     .map(({ path, usedBytes, limitBytes }) =>
       warning(
         path,
@@ -105,24 +115,6 @@ function killed(all: Group[]): Finding[] {
   return [
     warning('OOM kills', found, 'The kernel counts kills since it created the cgroup.', 'oomscope explain --kmsg'),
   ];
-}
-
-/** On cgroup v1, oom_kill_disable in memory.oom_control makes tasks wait at the limit instead of being killed. */
-function hanging(cgroupfs: Cgroupfs, all: Group[]): Finding[] {
-  if (cgroupfs.version === 2) return [];
-  return all.flatMap(({ path }) => {
-    const control = readIfPresent(`${cgroupfs.directory(path)}/memory.oom_control`);
-    if (!control || !/^oom_kill_disable 1$/m.test(control)) return [];
-    const now = /^under_oom 1$/m.test(control);
-    return [
-      (now ? critical : warning)(
-        path,
-        now ? 'its tasks hang, waiting for memory' : 'oom_kill_disable is 1',
-        'At the limit no process is killed: tasks hang until the limit is raised.',
-        `echo 0 > ${cgroupfs.directory(path)}/memory.oom_control`,
-      ),
-    ];
-  });
 }
 
 function largest(groups: Group[]): string {

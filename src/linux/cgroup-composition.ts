@@ -1,4 +1,4 @@
-import type { CgroupComposition } from '../model/oom-kill.ts';
+import type { CgroupComposition } from '../model/cgroup-usage.ts';
 import { inode, type MemoryCgroup } from './memory-cgroup.ts';
 import { LineReader, numberAt, readSmallFile } from './small-file.ts';
 

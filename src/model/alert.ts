@@ -1,7 +1,7 @@
 /** Alerts: events that a person should know about. An alert fires and, unless it is momentary, is resolved later. */
 import { type CgroupOwner, shortId } from './container.ts';
 import type { ContainerOom } from './container-events.ts';
-import type { Event, OomKill } from './events.ts';
+import type { Event, OomKill, OomStuck } from './events.ts';
 import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
 import { severityOfLevel } from './level.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
@@ -49,6 +49,8 @@ export function alertOf(event: Event): Alert | undefined {
     case 'process.killed':
       // A death with a `kill_id` belongs to an event that has its own alert.
       return event.severity === 'critical' && event.kill_id === null ? ofProcessKilled(event) : undefined;
+    case 'oom.stuck':
+      return ofStuck(event);
     case 'pressure.level':
       return ofPressure(event);
     case 'memory.usage':
@@ -94,6 +96,21 @@ function ofProcessKilled(event: ProcessKilled): Alert {
     labels,
     event.id,
   );
+}
+
+function ofStuck(event: OomStuck): Alert {
+  const { cgroup, state, stuck_ns } = event;
+  const over = state === 'over';
+  return {
+    ...common(event, 'OomStuck', 'critical'),
+    key: `oom.stuck ${cgroup.id}`,
+    status: over ? 'resolved' : 'firing',
+    title: `${over ? 'No longer out of memory' : 'Out of memory and no process is killed'}: ${cgroup.path}`,
+    labels: { ...labelsOf(event, 'OomStuck', 'critical'), cgroup: cgroup.path, ...ownerLabels(cgroup) },
+    starts_at: isoTime(Date.parse(event.time) - stuck_ns / 1e6),
+    ends_at: over ? event.time : null,
+    momentary: false,
+  };
 }
 
 /**

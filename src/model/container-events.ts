@@ -1,8 +1,9 @@
 /** The events `container.*`: OOM kills in a container, and containers that were killed for another reason. */
 
+import type { LimitCgroup } from './cgroup-usage.ts';
 import type { CgroupOwner, Container } from './container.ts';
 import type { Envelope } from './envelope.ts';
-import type { KillKind, LimitCgroup } from './oom-kill.ts';
+import type { KillKind } from './oom-kill.ts';
 
 /** One kill inside a container. */
 export interface ContainerKill {
@@ -39,11 +40,12 @@ export interface ContainerOom extends Envelope, CgroupOwner {
    * - `main_killed`: the kernel killed the main process of the container, and so ended the container.
    * - `process_killed`: the kernel killed another process of the container, and the main process lived on.
    * - `killed`: the kernel killed a process of the container. Whether it was the main process is unknown.
+   * - `stuck`: the container is out of memory, and the kernel kills no process in it: see `oom.stuck`.
    * - `spared`: the runtime reported an OOM, but the kernel killed no process of the container. On cgroup v1 a runtime
    *   is also notified of every OOM of the cgroups above.
    * - `reported`: the runtime reported an OOM, and oomscope did not watch the kernel's kills.
    */
-  verdict: 'main_killed' | 'process_killed' | 'killed' | 'spared' | 'reported';
+  verdict: 'main_killed' | 'process_killed' | 'killed' | 'stuck' | 'spared' | 'reported';
   /** Whether the kernel killed all processes of a cgroup at once, because of memory.oom.group. */
   group_kill: boolean;
   /**

@@ -27,6 +27,7 @@ import type { ScoreSample } from './score.ts';
 import type { MemoryReclaimed, MemorySuggestion } from './suggestion.ts';
 import type { TracerLost, TracerStarted, TracerStopped } from './tracer.ts';
 
+export type * from './cgroup-usage.ts';
 export type * from './envelope.ts';
 export { SCHEMA } from './envelope.ts';
 export type * from './oom-kill.ts';

@@ -28,6 +28,10 @@ export function renderEvent(event: Event, paint: Paint): string {
       return renderReaped(event, paint);
     case 'process.killed':
       return renderProcessKilled(event, (label, rest) => headline(event, label, rest, paint), paint);
+    case 'oom.stuck': {
+      const [colour, word] = event.state === 'over' ? (['green', 'OVER'] as const) : (['red', 'STUCK'] as const);
+      return headline(event, paint(colour, word.padEnd(8)), printable(event.message), paint);
+    }
     case 'container.oom':
     case 'container.killed':
       return renderContainerEnd(event, paint);
@@ -180,13 +184,18 @@ function system({ system: { meminfo, pressure, load_1m } }: OomKill): string {
 
 function renderReaped(reaped: OomReaped, paint: Paint): string {
   const { outcome, victim } = reaped;
-  const [colour, label] = outcome === 'unfinished' ? (['yellow', 'STUCK'] as const) : (['green', 'GONE'] as const);
+  const [colour, label] =
+    outcome === 'unfinished'
+      ? ([reaped.cut_short ? 'dim' : 'yellow', 'UNFREED'] as const)
+      : (['green', 'GONE'] as const);
   const back = reaped.mark_to_memory_back_ns;
   const after = reaped.limit_usage_after_bytes;
   const how = outcome === 'reaped' ? ' by the OOM reaper' : '';
   const story =
     back === null
-      ? 'its memory is not back'
+      ? reaped.cut_short
+        ? 'its memory was not free yet when oomscope stopped'
+        : 'its memory is not back'
       : `memory back after ${formatNs(back)}${how}${after === null ? '' : `, the cgroup uses ${formatBytes(after)}`}`;
   const name = `${paint('bold', show(victim.comm ?? '?'))} (pid ${victim.pid})`;
   return headline(reaped, paint(colour, label.padEnd(8)), `${name} ${story}`, paint);
@@ -196,6 +205,7 @@ const verdicts = {
   main_killed: ['red', 'OOM'],
   process_killed: ['yellow', 'OOM in'],
   killed: ['red', 'OOM in?'],
+  stuck: ['red', 'STUCK'],
   spared: ['green', 'SPARED'],
   reported: ['red', 'OOM?'],
 } as const;

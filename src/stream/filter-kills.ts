@@ -1,11 +1,9 @@
 /** Filters `oom.kill` events, and the events that belong to the same kill. All other events pass. */
 import { filter, type MonoTypeOperatorFunction } from 'rxjs';
-import type { Event, KillKind, OomKill } from '../model/events.ts';
-<<<<<<< HEAD
+import type { Container } from '../model/container.ts';
+import type { Event, KillKind, OomKill, OomStuck } from '../model/events.ts';
 import type { ProcessKilled } from '../model/process-killed.ts';
-=======
 import { cgroupAncestors } from '../text/cgroup-path.ts';
->>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 import { globMatch } from '../text/glob.ts';
 
 /** Conditions for kills. A kill passes if it matches all of them. */
@@ -38,7 +36,6 @@ function isNamed(globs: readonly string[], { victim: { comm, process_comm } }: O
   return names.length === 0 || globs.some((glob) => names.some((name) => globMatch(glob, name)));
 }
 
-<<<<<<< HEAD
 /**
  * The same for the death of a process by any signal. The OOM killer's kinds do not apply to it. A process whose cgroup is
  * unknown passes.
@@ -46,46 +43,47 @@ function isNamed(globs: readonly string[], { victim: { comm, process_comm } }: O
 export function processKillPasses({ victim }: ProcessKilled, { comms, cgroups, containers = [] }: KillFilter): boolean {
   const { comm, cgroup, container } = victim;
   const isUnknown = cgroup === null;
-  const isNamed = (glob: string) =>
-    container !== null &&
-    (globMatch(glob, container.name ?? '') || globMatch(glob, container.id) || isIdStart(glob, container.id));
   return (
     (comms.length === 0 || comms.some((glob) => globMatch(glob, comm))) &&
-    (cgroups.length === 0 ||
-      isUnknown ||
-      cgroups.some((glob) => withParents(cgroup).some((path) => globMatch(glob, path)))) &&
-    (containers.length === 0 || isUnknown || containers.some(isNamed))
+    (cgroups.length === 0 || isUnknown || isBelow(cgroups, cgroup)) &&
+    (containers.length === 0 || isUnknown || isOneOf(containers, container))
   );
 }
 
-/** A path and the paths above it. */
-function withParents(path: string): string[] {
-  const parts = path.split('/').filter((part) => part !== '');
-  return ['/', ...parts.map((_, i) => `/${parts.slice(0, i + 1).join('/')}`)];
-}
+const isBelow = (globs: readonly string[], path: string) =>
+  globs.some((glob) => cgroupAncestors(path).some((each) => globMatch(glob, each)));
 
-=======
+const isOneOf = (globs: readonly string[], container: Container | null) =>
+  container !== null && globs.some((glob) => fits(glob, container));
+
 function isWithin(globs: readonly string[], { victim, limit, missing }: OomKill): boolean {
   if (victim.cgroup === null || missing.includes('limit.path')) return true;
-  const paths = cgroupAncestors(victim.cgroup);
-  if (limit) paths.push(limit.path);
-  return globs.some((glob) => paths.some((path) => globMatch(glob, path)));
+  return isBelow(globs, victim.cgroup) || (limit !== null && globs.some((glob) => globMatch(glob, limit.path)));
 }
 
 function isContainer(glob: string, kill: OomKill): boolean {
   const { victim, limit, missing } = kill;
   if (victim.cgroup === null || missing.includes('limit.path')) return true;
-  const containers = [victim.container, limit?.container, ...victim.inner_containers].filter((one) => one != null);
-  return containers.some(({ id, name }) => {
-    if (globMatch(glob, id) || isIdStart(glob, id)) return true;
-    return name === null ? !isId.test(glob) : globMatch(glob, name);
-  });
+  return [victim.container, limit?.container, ...victim.inner_containers].some((one) => one && fits(glob, one));
+}
+
+/** Whether the glob fits a container. If its name is unknown, it may be the one that is wanted by name. */
+function fits(glob: string, { id, name }: Container): boolean {
+  if (globMatch(glob, id) || isIdStart(glob, id)) return true;
+  return name === null ? !isId.test(glob) : globMatch(glob, name);
+}
+
+/** Whether a cgroup that is out of memory without a kill is one of those whose kills are wanted. */
+function stuckPasses({ cgroup }: OomStuck, { cgroups, containers = [] }: KillFilter): boolean {
+  return (
+    (cgroups.length === 0 || isBelow(cgroups, cgroup.path)) &&
+    (containers.length === 0 || isOneOf(containers, cgroup.container))
+  );
 }
 
 /** An id of a container, in the length that the runtimes' commands print or in full. */
 const isId = /^(?:[0-9a-f]{12}|[0-9a-f]{64})$/;
 
->>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 /** Whether the text is the start of an id, which the commands of container runtimes accept as well. */
 const isIdStart = (text: string, id: string) => /^[0-9a-f]{4,64}$/.test(text) && id.startsWith(text);
 
@@ -109,6 +107,7 @@ export function filterKills(wanted: KillFilter): MonoTypeOperatorFunction<Event>
     // The death of a victim of the OOM killer belongs to its `oom.kill`.
     if (event.type === 'process.killed')
       return event.kill_id === null ? processKillPasses(event, wanted) : awaited.has(event.kill_id);
+    if (event.type === 'oom.stuck') return stuckPasses(event, wanted);
     if (event.type === 'oom.report' && event.kill_id !== null) return awaited.has(event.kill_id);
     return event.type !== 'oom.reaped' || passed.delete(event.kill_id);
   });

@@ -33,13 +33,9 @@ export interface KillDecoderOptions {
   envelopes: EnvelopeFactory;
   /** Read facts that the kernel's record lacks from /proc/PID. */
   readProc: boolean;
-<<<<<<< HEAD
-  /** Finds the names of containers. Without a resolver, a kill has only the container's id, from the cgroup's path. */
-=======
   /** The files of cgroups. Without them a kill has no `composition`. */
   cgroups?: Cgroupfs | undefined;
-  /** Finds the names of containers. Without it a kill has only the container's id, from the cgroup's path. */
->>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
+  /** Finds the names of containers. Without a resolver, a kill has only the container's id, from the cgroup's path. */
   containers?: ContainerResolver | undefined;
   /** Records memory use, so that a kill can show the minute before it. Without a recorder, kills have no `lead_up`. */
   leadUps?: LeadUpRecorder | undefined;
@@ -199,7 +195,7 @@ export class KillDecoder {
 
   #onReaped({ atNs, facts }: Reaping): void {
     const { envelopes, outbox } = this.#options;
-    const severity = facts.outcome === 'unfinished' ? 'warning' : 'info';
+    const severity = facts.outcome === 'unfinished' && !facts.cut_short ? 'warning' : 'info';
     const message = reapedMessage(facts);
     outbox.push({ ...envelopes.next(atNs, realtimeOffsetNs(), severity, 'bpf:oom/reaper', message), ...facts });
   }

@@ -24,10 +24,7 @@ export function killMessage(
   const where = victim.container ? ` in ${containerName(victim.container)}` : '';
   const held = victim.memory ? `, holding ${formatBytes(victim.memory.rss_bytes)}` : '';
   const by = trigger.pid === victim.pid ? 'itself' : name(trigger.comm, trigger.pid);
-<<<<<<< HEAD
-  return `${who}${where} ${what}${held}: ${killReason(kill)}; triggered by ${by}.`;
-=======
-  return `${who}${where} ${what}${held}: ${reason(kill)}${holder(kill)}; triggered by ${by}.`;
+  return `${who}${where} ${what}${held}: ${killReason(kill)}${holder(kill)}; triggered by ${by}.`;
 }
 
 /** What holds the memory of the cgroup, if the victim holds less than half of it: ", of which 12 MiB are in tmpfs". */
@@ -45,15 +42,15 @@ function holder({ victim, limit, composition }: Pick<OomKill, 'victim' | 'limit'
   ];
   const [bytes, where] = holders.reduce((most, next) => (next[0] > most[0] ? next : most));
   return bytes > memory.rss_bytes && bytes >= usage / 3 ? `, of which ${formatBytes(bytes)} ${where}` : '';
->>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 }
 
 /** One sentence: whether the victim has exited, how long it took to free its memory, and what its cgroup uses now. */
 export function reapedMessage(
-  reaped: Pick<OomReaped, 'victim' | 'mark_to_memory_back_ns' | 'limit_usage_after_bytes' | 'outcome'>,
+  reaped: Pick<OomReaped, 'victim' | 'mark_to_memory_back_ns' | 'limit_usage_after_bytes' | 'outcome' | 'cut_short'>,
 ): string {
   const { victim, mark_to_memory_back_ns: back, limit_usage_after_bytes: after, outcome } = reaped;
   const who = name(victim.comm, victim.pid, 'The victim');
+  if (reaped.cut_short) return `${who} had not freed its memory yet when oomscope stopped.`;
   if (outcome === 'unfinished') return `${who} has not freed its memory yet.`;
   if (back === null) return `${who} is gone; it had no memory left when the kernel marked it as the victim.`;
   const by = outcome === 'reaped' ? ', by the OOM reaper' : '';

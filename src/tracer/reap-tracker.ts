@@ -2,8 +2,9 @@
  * Follows each victim from the time when the kernel marks it (oom:mark_victim) until its memory is freed.
  */
 import { OomStep, type OomStepRecord } from '../bpf/wire/layout.ts';
+import type { LimitCgroup } from '../model/cgroup-usage.ts';
 import type { Envelope } from '../model/envelope.ts';
-import type { LimitCgroup, OomKill, OomReaped, Victim } from '../model/oom-kill.ts';
+import type { OomKill, OomReaped, Victim } from '../model/oom-kill.ts';
 
 /** The facts of an `oom.reaped` event, and the time of the last step. */
 export interface Reaping {
@@ -79,10 +80,11 @@ export class ReapTracker {
 
   /** Reports every victim that is still followed. */
   close(): void {
-    for (const pid of [...this.#followed.keys()]) this.#finish(pid, process.hrtime.bigint());
+    for (const pid of [...this.#followed.keys()]) this.#finish(pid, process.hrtime.bigint(), true);
   }
 
-  #finish(pid: number, atNs: bigint): void {
+  /** @param isClosing whether the tracer is closed before the victim was followed for long enough */
+  #finish(pid: number, atNs: bigint, isClosing = false): void {
     const followed = this.#followed.get(pid);
     if (!followed) return;
     this.#followed.delete(pid);
@@ -103,6 +105,7 @@ export class ReapTracker {
         victim: { pid, tid: kill.victim.tid, comm: kill.victim.comm, start_ticks: kill.victim.start_ticks },
         kill_id: kill.id,
         outcome: reaped ? 'reaped' : exited ? 'exited' : 'unfinished',
+        cut_short: isClosing && !reaped && !exited,
         reaper_skipped: steps.has(OomStep.STEP_REAPER_SKIP),
         mark_to_signal_ns: kill.signal_to_mark_ns === null ? null : -kill.signal_to_mark_ns,
         mark_to_exit_ns: since(OomStep.STEP_EXIT),

@@ -7,11 +7,12 @@ import type { OomAttemptRecord } from '../bpf/wire/layout.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import { pathOfId } from '../linux/cgroup-composition.ts';
 import { CgroupPathCache } from '../linux/cgroup-path-cache.ts';
+import { type CgroupProcess, cgroupProcesses, isUnkillable } from '../linux/cgroup-processes.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readProcess } from '../linux/process-reader.ts';
 import { readIfPresent } from '../linux/read-if-present.ts';
 import type { CgroupOwner } from '../model/container.ts';
-import type { Envelope, OomKill, OomStuck, StuckCause, StuckProcess } from '../model/events.ts';
+import type { Envelope, OomKill, OomStuck, StuckCause } from '../model/events.ts';
 import { cgroupAncestors } from '../text/cgroup-path.ts';
 import { decode, untilNul } from '../text/printable.ts';
 
@@ -35,10 +36,7 @@ const REPEAT_NS = 60_000_000_000n;
 const QUIET_NS = 5_000_000_000n;
 /** Cgroups that are watched at once. */
 const MOST_WATCHED = 64;
-const MOST_GROUPS = 256;
-const MOST_PROCESSES = 4096;
 const SHOWN = 10;
-const ADJ_MIN = -1000;
 
 interface Watched {
   id: string;
@@ -109,7 +107,7 @@ export class StuckTracker {
   }
 
   /** undefined: the cgroup is not stuck, or is gone. */
-  #look(watched: Watched): { cause: StuckCause; processes: StuckProcess[] } | undefined {
+  #look(watched: Watched): { cause: StuckCause; processes: CgroupProcess[] } | undefined {
     watched.path ??= this.#pathOf(watched);
     const { path } = watched;
     const { cgroups } = this.#options;
@@ -117,14 +115,15 @@ export class StuckTracker {
     const control = cgroups.version === 1 ? readIfPresent(`${cgroups.directory(path)}/memory.oom_control`) : undefined;
     if (control && /^oom_kill_disable 1$/m.test(control)) {
       if (!/^under_oom 1$/m.test(control)) return undefined;
-      return { cause: 'oom_kill_disabled', processes: this.#processes(path) };
+      return { cause: 'oom_kill_disabled', processes: cgroupProcesses(cgroups, path, this.#options.proc) };
     }
     if (process.hrtime.bigint() - watched.lastNs > QUIET_NS) return undefined;
     const { firstOoms, lastOoms } = watched;
     // One attempt may be followed by a reclaim that succeeds. A stuck task makes hundreds a second.
     if (firstOoms === null || lastOoms === null || lastOoms - firstOoms < 2n) return undefined;
-    const processes = this.#processes(path);
-    if (processes.some(({ dying }) => dying)) return { cause: 'victim_not_exiting', processes };
+    const processes = cgroupProcesses(cgroups, path, this.#options.proc);
+    if (processes.some(({ exiting, killPending }) => exiting || killPending))
+      return { cause: 'victim_not_exiting', processes };
     return processes.length > 0 && processes.every(isUnkillable) ? { cause: 'nothing_killable', processes } : undefined;
   }
 
@@ -134,7 +133,7 @@ export class StuckTracker {
     if (watched.reported) this.#emit(watched, 'over', []);
   }
 
-  #emit(watched: Watched, state: OomStuck['state'], processes: StuckProcess[]): void {
+  #emit(watched: Watched, state: OomStuck['state'], processes: CgroupProcess[]): void {
     const { id, path = '/', firstNs, firstOoms, lastOoms, trigger, reported } = watched;
     using group = this.#options.cgroups.open(path);
     const nowNs = process.hrtime.bigint();
@@ -150,7 +149,9 @@ export class StuckTracker {
         trigger,
         ooms: firstOoms === null || lastOoms === null ? null : Number(lastOoms - firstOoms),
         stuck_ns: Number(nowNs - firstNs),
-        processes: processes.slice(0, SHOWN),
+        processes: processes.slice(0, SHOWN).map(({ pid, comm, oomScoreAdj, rssBytes, exiting, killPending }) => ({
+          ...{ pid, comm, oom_score_adj: oomScoreAdj, rss_bytes: rssBytes, dying: exiting || killPending },
+        })),
         process_count: processes.length,
       },
       nowNs,
@@ -166,27 +167,7 @@ export class StuckTracker {
     this.#paths ??= new CgroupPathCache({ mount: cgroups.directory('/') });
     return this.#paths.path(BigInt(id));
   }
-
-  /** The processes in a cgroup and below it, the largest first. */
-  #processes(path: string): StuckProcess[] {
-    const { cgroups, proc } = this.#options;
-    const groups = cgroups.paths(MOST_GROUPS, path);
-    const pids = groups.flatMap(
-      (group) => readIfPresent(`${cgroups.directory(group)}/cgroup.procs`)?.split('\n') ?? [],
-    );
-    const found = pids.slice(0, MOST_PROCESSES).flatMap((pid) => {
-      const one = readProcess(Number(pid), ['stat', 'status', 'oom_score_adj'], proc);
-      if (!one || (!one.hasMemory && one.state !== 'D')) return [];
-      const { comm, oomScoreAdj, rssBytes } = one;
-      const dying = one.exiting || one.killPending;
-      return [{ pid: one.pid, comm, oom_score_adj: oomScoreAdj, rss_bytes: rssBytes, dying }];
-    });
-    return found.sort((a, b) => b.rss_bytes - a.rss_bytes);
-  }
 }
-
-/** oom_unkillable_task() and oom_badness() in mm/oom_kill.c. */
-const isUnkillable = ({ pid, oom_score_adj }: StuckProcess) => pid === 1 || oom_score_adj === ADJ_MIN;
 
 function triggerOf(record: OomAttemptRecord): OomStuck['trigger'] {
   return {

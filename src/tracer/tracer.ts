@@ -17,11 +17,8 @@ import { EventQueue } from '../events/event-queue.ts';
 import { LossCounter, sum } from '../events/loss-counter.ts';
 import { OrderedOutbox } from '../events/ordered-outbox.ts';
 import { startedEvent } from '../events/started.ts';
-<<<<<<< HEAD
 import type { KillWatch } from '../killers/kill-watch.ts';
-=======
 import { Cgroupfs } from '../linux/cgroupfs.ts';
->>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 import { SystemProbe } from '../linux/system-probe.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
 import type { PressureLevel } from '../model/pressure.ts';
@@ -132,12 +129,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       system,
       envelopes,
       readProc: options.readProc ?? true,
-<<<<<<< HEAD
       containers,
-=======
       cgroups: Cgroupfs.find(),
-      containers: this.#openContainers(options.containers, opened),
->>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
       leadUps,
       outbox: this.#outbox,
       onError,

@@ -1,14 +1,11 @@
 /** When incidents in containers are reported, and with which verdict. The test sets the clock. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { IncidentTracker } from '../../src/container-watch/incident-tracker.ts';
 import type { RuntimeEvent } from '../../src/containers/container-runtime.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../../src/events/envelope.ts';
 import type { Container } from '../../src/model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../../src/model/container-events.ts';
-import type { OomKill } from '../../src/model/events.ts';
+import type { OomKill, OomStuck } from '../../src/model/events.ts';
 import { formatTime } from '../../src/text/format.ts';
 import { schemaErrors } from '../schema.ts';
 
@@ -16,7 +13,6 @@ const ID = 'a'.repeat(64);
 const named = { compose_project: null, compose_service: null };
 const web: Container = { runtime: 'docker', id: ID, name: 'web', image: 'shop:1', ...named };
 
-let proc: string;
 let reported: (ContainerOom | ContainerKilled)[];
 let tracker: IncidentTracker;
 let kernelWatched: boolean;
@@ -25,7 +21,6 @@ let kills: number;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-  proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
   reported = [];
   kernelWatched = true;
   startMs = performance.now();
@@ -36,29 +31,26 @@ beforeEach(() => {
     kernelWatched: () => kernelWatched,
     runtimeWatched: () => true,
     containerOf: () => web,
-    proc,
   });
 });
 afterEach(() => {
   vi.useRealTimers();
-  rmSync(proc, { recursive: true });
 });
 
 /** The present time on the clock of the test, in nanoseconds since 1970. */
 const nowNs = () => 1_795_000_000_000_000_000n + BigInt(Math.round((performance.now() - startMs) * 1e6));
 
-/** @param inner the pid of the victim in its own pid namespace; undefined: /proc does not have it */
-function kill(pid: number, inner?: number, more: Partial<OomKill> = {}): void {
-  if (inner !== undefined) {
-    mkdirSync(join(proc, String(pid)), { recursive: true });
-    writeFileSync(join(proc, String(pid), 'status'), `Name:\tx\nNSpid:\t${pid}\t${inner}\n`);
-  }
+/** @param inner the pids of the victim in the container's pid namespaces; empty: the container has none of its own */
+function kill(pid: number, inner: number[] = [], more: Partial<OomKill> = {}): void {
   const cgroup = `/docker/${ID}`;
   const limit = { path: cgroup, limit_bytes: 32 * 2 ** 20, usage_bytes: 32 * 2 ** 20, container: web };
   tracker.onKill({
     ...{ id: `kill-${++kills}`, type: 'oom.kill', kind: 'killed', scope: 'cgroup', source: 'tp_btf', limit, ...more },
     ...{ time: formatTime(nowNs()), mono_ns: String(nowNs() - realtimeOffsetNs()) },
-    victim: { pid, comm: `p${pid}`, cgroup, unit: null, container: web, pod: null, memory: { rss_bytes: 2 ** 20 } },
+    victim: {
+      ...{ pid, comm: `p${pid}`, cgroup, unit: null, container: web, pod: null, memory: { rss_bytes: 2 ** 20 } },
+      ...{ namespace_pids: [pid, ...inner], inner_containers: [] },
+    },
   } as unknown as OomKill);
 }
 
@@ -72,9 +64,28 @@ const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 const ooms = () => reported.filter((event) => event.type === 'container.oom');
 
+it('a kill of process 1 in a pid namespace inside the container is not a kill of the main process', async () => {
+  kill(300, [7, 1]);
+  await pass(2500);
+  expect(ooms().at(-1)).toMatchObject({ verdict: 'process_killed', kills: [{ main: false }] });
+});
+
+it('a container that is out of memory without a kill is reported as stuck, not as spared', async () => {
+  runtime('oom');
+  await pass(1000);
+  const cgroup = { path: `/docker/${ID}`, container: web, pod: null };
+  tracker.onStuck({ type: 'oom.stuck', state: 'stuck', cgroup, message: 'It hangs.' } as unknown as OomStuck);
+  await pass(10);
+  expect(ooms()).toMatchObject([{ verdict: 'stuck', kill_count: 0, severity: 'critical', final: false }]);
+  expect(ooms()[0]?.message).toContain('It hangs.');
+  await pass(2500);
+  expect(ooms().at(-1)).toMatchObject({ verdict: 'stuck', ended: false, final: true });
+  expect(schemaErrors(ooms()[0])).toEqual([]);
+});
+
 describe('an OOM kill of the main process', () => {
   it('is reported once, when the runtime has reported the end', async () => {
-    kill(100, 1);
+    kill(100, [1]);
     await pass(50);
     runtime('die', { exit_code: 137 });
     await pass(120);
@@ -88,17 +99,17 @@ describe('an OOM kill of the main process', () => {
   });
 
   it('is reported as the main process even when other processes were killed first', async () => {
-    kill(101, 7);
-    kill(102, 8);
-    kill(100, 1);
+    kill(101, [7]);
+    kill(102, [8]);
+    kill(100, [1]);
     await pass(10);
     runtime('die', { exit_code: 137 });
     await pass(120);
-    expect(ooms()[0]?.message).toContain('its main process p100 (pid 100), holding 1 MiB and 2 more,');
+    expect(ooms()[0]?.message).toContain('its main process p100 (pid 100), holding 1 MiB, and 2 other processes,');
     expect(ooms()[0]?.kills.map(({ main }) => main)).toEqual([false, false, true]);
   });
 
-  it('is inferred from exit code 137 if /proc does not show which process was killed', async () => {
+  it('is inferred from exit code 137 if the pids in the container are unknown', async () => {
     kill(100);
     await pass(10);
     runtime('die', { exit_code: 137 });
@@ -108,7 +119,7 @@ describe('an OOM kill of the main process', () => {
 });
 
 it('a kill of another process is reported at once, and again when the container has survived it', async () => {
-  kill(101, 7);
+  kill(101, [7]);
   await pass(260);
   expect(ooms()).toMatchObject([{ verdict: 'process_killed', ended: null, final: false, update: 0 }]);
   await pass(2000);
@@ -126,7 +137,7 @@ it('a kill of a process that may be the main process is not reported as "process
 
 it('reports continuous kills at once, and then every two seconds', async () => {
   for (let i = 0; i < 23; i++) {
-    kill(200 + i, 2 + i);
+    kill(200 + i, [2 + i]);
     await pass(500);
   }
   await pass(2100);
@@ -139,13 +150,13 @@ it('reports continuous kills at once, and then every two seconds', async () => {
   expect(new Set(seen.map(({ incident }) => incident)).size).toBe(1);
   expect(seen.map(({ update }) => update)).toEqual(seen.map((_, i) => i));
   expect(seen[2]?.message).toMatch(
-    /OOM-killed: p200 \(pid 200\), holding 1 MiB and \d+ more, .* More processes are being killed in it\.$/,
+    /OOM-killed: p200 \(pid 200\), holding 1 MiB, and \d+ other processes, .* More processes are being killed in it\.$/,
   );
 });
 
 it('a crash loop is one incident for each start of the container, each reported within half a second', async () => {
   for (let i = 0; i < 10; i++) {
-    kill(300 + i, 1);
+    kill(300 + i, [1]);
     await pass(40);
     runtime('oom');
     runtime('die', { exit_code: 137 });
@@ -160,9 +171,9 @@ it('a crash loop is one incident for each start of the container, each reported 
 });
 
 it('reports a kill of the whole cgroup (memory.oom.group) as the end of the container', async () => {
-  kill(400, 5);
-  kill(401, 1, { kind: 'group_member' });
-  kill(402, 9, { kind: 'group_member' });
+  kill(400, [5]);
+  kill(401, [1], { kind: 'group_member' });
+  kill(402, [9], { kind: 'group_member' });
   await pass(10);
   runtime('die', { exit_code: 137 });
   await pass(120);
@@ -173,7 +184,7 @@ it('reports a kill of the whole cgroup (memory.oom.group) as the end of the cont
 });
 
 it('keeps 64 kills of an incident, and only counts the others', async () => {
-  for (let i = 0; i < 100; i++) kill(1000 + i, 2 + i);
+  for (let i = 0; i < 100; i++) kill(1000 + i, [2 + i]);
   await pass(260);
   expect(ooms()[0]).toMatchObject({ kill_count: 100 });
   expect(ooms()[0]?.kills).toHaveLength(64);
@@ -214,9 +225,9 @@ describe('without a kill by the kernel', () => {
 });
 
 it('emits events that match the schema, and reports open incidents at close()', async () => {
-  kill(100, 1);
+  kill(100, [1]);
   tracker.close();
-  kill(101, 5);
+  kill(101, [5]);
   await pass(260);
   runtime('die', { exit_code: 137 });
   tracker.close();

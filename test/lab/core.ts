@@ -1,5 +1,15 @@
 /** The scenarios for CI, which show the most in the least time, and the other runs in the same guest. */
-export const CORE = ['cgroup', 'ancestor', 'thread', 'oom.group', 'shared', 'dying', 'mempolicy', 'SysRq-f'];
+export const CORE = [
+  'cgroup',
+  'ancestor',
+  'thread',
+  'oom.group',
+  'shared',
+  'dying',
+  'mempolicy',
+  'SysRq-f',
+  'nothing killable',
+];
 
 /** Backends that oomscope uses only if better ones are missing; each runs the same scenarios. */
 export const BACKENDS = ['raw_tp', 'tracepoint', 'kprobe', 'stack'];

@@ -15,6 +15,7 @@ import {
   startHog,
 } from '../kernel/memcg.ts';
 import { type Lab, onlyGuest, onlyNuma, type Scenario } from './scenario.ts';
+import { nothingKillable } from './stuck-scenario.ts';
 
 const LIMIT = 24 * MIB;
 const limited = { limitBytes: LIMIT };
@@ -302,4 +303,5 @@ export const scenarios: Scenario[] = [
       });
     },
   },
+  nothingKillable,
 ];

@@ -125,6 +125,43 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     }
   });
 
+  test('names the main process of a container in which two children were killed before it', async () => {
+    const three = 'tail /dev/zero; tail /dev/zero; exec tail /dev/zero';
+    await docker.command(runOptions(docker, 'three', ['-m', '32m'], ['sh', '-c', three]), true);
+    const end = (await watch.of('three')) as ContainerOom;
+    expect(gist(end)).toMatchObject({ verdict: 'main_killed', kills: 3, ended: true, exit_code: 137 });
+    expect(end.kills.map(({ main }) => main)).toEqual([false, false, true]);
+    expect(end.message).toMatch(/its main process tail \(pid \d+\), holding .*, and 2 other processes,/);
+  });
+
+  test('says what fills the container when the victim does not, and the pid that the container knows', async () => {
+    const fill = 'dd if=/dev/zero of=/dev/shm/file bs=1M count=12 2>/dev/null; tail /dev/zero; sleep 1000';
+    await docker.command(runOptions(docker, 'tmpfs', ['-d', '-m', '16m'], ['sh', '-c', fill]));
+    await watch.of('tmpfs');
+    const kill = trace.kills.find(({ victim }) => victim.container?.name === 'tmpfs');
+    expect(kill?.composition?.shmem_bytes).toBeGreaterThanOrEqual(12 * MIB);
+    expect(kill?.message).toMatch(
+      /its limit of 16 MiB, of which 12(\.\d)? MiB are in tmpfs and shared memory, not in the victim;/,
+    );
+    expect(kill?.victim.namespace_pids).toHaveLength(2);
+    expect(kill?.victim.namespace_pids[1]).toBeGreaterThan(1);
+    expect(trace.kills.find(({ victim }) => victim.container?.name === 'oom')?.victim.namespace_pids[1]).toBe(1);
+  });
+
+  test.runIf(v1)('reports a container that hangs because of --oom-kill-disable', async () => {
+    // The memory is touched by the program itself: a system call at the limit fails with ENOMEM instead of hanging.
+    const grow = 'text=0123456789; while :; do text=$text$text; done';
+    const limited = ['-d', '-m', '32m', '--oom-kill-disable'];
+    await docker.command(runOptions(docker, 'hangs', limited, ['sh', '-c', grow]));
+    const end = await watch.of('hangs');
+    expect(gist(end)).toMatchObject({ verdict: 'stuck', kills: 0, ended: false });
+    expect(end.message).toContain('the kernel may not kill in it (oom_kill_disable)');
+    expect(trace.events.filter(({ type }) => type === 'oom.stuck')).toMatchObject([
+      { cause: 'oom_kill_disabled', cgroup: { container: { name: 'hangs' } } },
+    ]);
+    await docker.command(['rm', '-f', 'hangs']);
+  });
+
   test('connects to a runtime that starts after oomscope, and reconnects after its restart', async () => {
     const late = join(docker.home, 'late');
     const socket = join(late, 'docker.sock');
@@ -174,7 +211,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(of('oom-child')?.memory?.counts.oom_kills).toBe(1);
     expect(of('oom-child')?.remarks[0]).toMatchObject({
       severity: 'critical',
-      text: expect.stringContaining('killed in it once'),
+      text: expect.stringContaining('killed processes in it once'),
     });
     expect(of('oom')).toMatchObject({ state: 'exited', exit_code: 137, oom_killed: true, memory: null });
     expect(of('fine-in-slice')?.memory?.effective_limit).toMatchObject({

@@ -1,9 +1,7 @@
 /**
  * A batch of records as the addon delivers it. A field is decoded when it is read.
  */
-<<<<<<< HEAD
 import {
-  CgroupLevel,
   FatalSignalRecord,
   killKindNames,
   LogLineRecord,
@@ -13,9 +11,6 @@ import {
   RecordKind,
   recordViews,
 } from './layout.ts';
-=======
-import { killKindNames, LogLineRecord, OomKillRecord, RecordHeader, RecordKind, recordViews } from './layout.ts';
->>>>>>> 59e7ab2 (trace: record whole cgroup paths, what fills the group, and pids in namespaces)
 
 type KnownKind = keyof typeof recordViews;
 
