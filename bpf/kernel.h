@@ -176,8 +176,11 @@ struct list_head {
 
 struct completion;
 
+struct pid_namespace;
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {

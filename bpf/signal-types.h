@@ -40,16 +40,6 @@ struct kernel_siginfo {
 	} _sifields;
 };
 
-struct upid {
-	int nr;
-	struct pid_namespace *ns;
-};
-
-struct pid {
-	unsigned int level;
-	struct upid numbers[1]; /* really level + 1 */
-};
-
 struct tty_struct {
 	char name[64];
 };

@@ -113,8 +113,11 @@ test('emits a kill with the facts known so far when the outbox is flushed', () =
   outbox.flush();
   kills.close();
   expect(events.map(({ type }) => type)).toEqual(['oom.kill', 'oom.reaped']);
-  expect(events[1]).toMatchObject({ outcome: 'unfinished', cut_short: true,
-    message: 'hog (pid 5) had not freed its memory yet when oomscope stopped.', });
+  expect(events[1]).toMatchObject({
+    outcome: 'unfinished',
+    cut_short: true,
+    message: 'hog (pid 5) had not freed its memory yet when oomscope stopped.',
+  });
   take(batchOf(kill(6)));
   expect(events).toHaveLength(2);
 });
