@@ -9,19 +9,11 @@
 #include <ctime>
 #include <utility>
 
+#include "arguments.h"
 #include "process.h"
 #include "record.h"
 
 namespace oomscope {
-namespace {
-
-uint64_t Unsigned(Napi::Value value) {
-  bool lossless = false;
-  return value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&lossless)
-                          : static_cast<uint64_t>(value.ToNumber().Int64Value());
-}
-
-}  // namespace
 
 ArmedTargets::~ArmedTargets() {
   for (auto& target : targets_) close(target.pidfd);
@@ -30,22 +22,29 @@ ArmedTargets::~ArmedTargets() {
 
 // arm({ pidfd, signal, release, expiresNs, kind, fields: [{ offset, bytes, value, atLeast }] }) -> id, or the negative
 // errno
-Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info) {
-  Napi::Object o = info[0].ToObject();
+Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info, std::mutex& mutex) {
+  Arguments arguments(info, "arm");
+  Arguments o = arguments.Object("target");
   Target target{};
-  target.kind = static_cast<uint16_t>(o.Get("kind").ToNumber().Uint32Value());
-  target.signal = o.Get("signal").ToNumber().Int32Value();
-  target.release = o.Get("release").ToBoolean().Value();
-  target.expires_ns = Unsigned(o.Get("expiresNs"));
-  Napi::Array fields = o.Get("fields").As<Napi::Array>();
-  for (uint32_t i = 0; i < fields.Length(); i++) {
-    Napi::Object field = fields.Get(i).ToObject();
-    target.comparisons.push_back({field.Get("offset").ToNumber().Uint32Value(),
-                                  field.Get("bytes").ToNumber().Uint32Value() == 8 ? 8u : 4u,
-                                  field.Get("atLeast").ToBoolean().Value(), Unsigned(field.Get("value"))});
+  int pidfd = o.Int("pidfd");
+  target.kind = static_cast<uint16_t>(o.Unsigned("kind", 0, UINT16_MAX));
+  target.signal = o.Int("signal");
+  target.release = o.Boolean("release");
+  target.expires_ns = o.BigInt("expiresNs");
+  Arguments fields = o.Array("fields");
+  for (uint32_t i = 0; i < fields.length(); i++) {
+    Arguments field = fields.Object("");
+    Comparison one{};
+    one.offset = field.Unsigned("offset");
+    one.bytes = field.Unsigned("bytes", 4, 8) == 8 ? 8 : 4;
+    one.value = field.BigInt("value");
+    one.at_least = field.OptionalBoolean("atLeast");
+    target.comparisons.push_back(one);
   }
-  target.pidfd = fcntl(o.Get("pidfd").ToNumber().Int32Value(), F_DUPFD_CLOEXEC, 3);
+  if (!arguments.good()) return info.Env().Undefined();
+  target.pidfd = fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
   if (target.pidfd < 0) return Napi::Number::New(info.Env(), -errno);
+  std::lock_guard<std::mutex> lock(mutex);
   target.id = ++last_id_;
   targets_.push_back(target);
   signalled_.reserve(signalled_.size() + targets_.size());  // the thread that signals must not allocate
@@ -53,24 +52,34 @@ Napi::Value ArmedTargets::Arm(const Napi::CallbackInfo& info) {
 }
 
 // refresh(id, expiresNs) -> whether the target is still armed
-Napi::Value ArmedTargets::Refresh(const Napi::CallbackInfo& info) {
-  auto target = Find(info[0].ToNumber().Uint32Value());
+Napi::Value ArmedTargets::Refresh(const Napi::CallbackInfo& info, std::mutex& mutex) {
+  Arguments arguments(info, "refresh");
+  uint32_t id = arguments.Unsigned("id");
+  uint64_t expires_ns = arguments.BigInt("expiresNs");
+  if (!arguments.good()) return info.Env().Undefined();
+  std::lock_guard<std::mutex> lock(mutex);
+  auto target = Find(id);
   bool armed = target != targets_.end();
-  if (armed) target->expires_ns = Unsigned(info[1]);
+  if (armed) target->expires_ns = expires_ns;
   return Napi::Boolean::New(info.Env(), armed);
 }
 
 // disarm(id) -> whether the target was still armed
-Napi::Value ArmedTargets::Disarm(const Napi::CallbackInfo& info) {
-  auto target = Find(info[0].ToNumber().Uint32Value());
+Napi::Value ArmedTargets::Disarm(const Napi::CallbackInfo& info, std::mutex& mutex) {
+  Arguments arguments(info, "disarm");
+  uint32_t id = arguments.Unsigned("id");
+  if (!arguments.good()) return info.Env().Undefined();
+  std::lock_guard<std::mutex> lock(mutex);
+  auto target = Find(id);
   bool armed = target != targets_.end();
   if (armed) Remove(target);
   return Napi::Boolean::New(info.Env(), armed);
 }
 
 // takeSignalled() -> [{ id, errno, recordNs, signalNs }]: the signals sent since the last call
-Napi::Value ArmedTargets::TakeSignalled(const Napi::CallbackInfo& info) {
+Napi::Value ArmedTargets::TakeSignalled(const Napi::CallbackInfo& info, std::mutex& mutex) {
   Napi::Env env = info.Env();
+  std::lock_guard<std::mutex> lock(mutex);
   Napi::Array out = Napi::Array::New(env, signalled_.size());
   for (size_t i = 0; i < signalled_.size(); i++) {
     Napi::Object one = Napi::Object::New(env);

@@ -21,11 +21,12 @@ class ArmedTargets {
  public:
   ~ArmedTargets();
 
-  // Called by JavaScript. The caller holds RingReader's mutex.
-  Napi::Value Arm(const Napi::CallbackInfo& info);
-  Napi::Value Refresh(const Napi::CallbackInfo& info);
-  Napi::Value Disarm(const Napi::CallbackInfo& info);
-  Napi::Value TakeSignalled(const Napi::CallbackInfo& info);
+  // Called by JavaScript. They lock RingReader's mutex after they have read their arguments, because a getter of an
+  // argument may call JavaScript.
+  Napi::Value Arm(const Napi::CallbackInfo& info, std::mutex& mutex);
+  Napi::Value Refresh(const Napi::CallbackInfo& info, std::mutex& mutex);
+  Napi::Value Disarm(const Napi::CallbackInfo& info, std::mutex& mutex);
+  Napi::Value TakeSignalled(const Napi::CallbackInfo& info, std::mutex& mutex);
 
   // Called by the poller threads. The caller holds RingReader's mutex. Takes some microseconds when a condition is met.
   void OnRecord(const uint8_t* data, size_t size);

@@ -5,12 +5,17 @@
 #include <cerrno>
 #include <string>
 
+#include "arguments.h"
+
 namespace oomscope {
 namespace {
 
 // readAttribute(path, name) -> the value from getxattr(2); null: no such attribute or file, or no permission to read it
 Napi::Value ReadAttribute(const Napi::CallbackInfo& info) {
-  std::string path = info[0].As<Napi::String>(), name = info[1].As<Napi::String>();
+  Arguments arguments(info, "readAttribute");
+  std::string path = arguments.Path("path");
+  std::string name = arguments.Path("name");
+  if (!arguments.good()) return info.Env().Undefined();
   char value[256];
   ssize_t length = getxattr(path.c_str(), name.c_str(), value, sizeof(value));
   if (length < 0) return info.Env().Null();

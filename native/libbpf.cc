@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "arguments.h"
 #include "log.h"
 
 namespace oomscope {
@@ -52,11 +53,14 @@ bool Resolve(void* handle, const char* name, Function& function) {
 }
 
 bool ResolveAll(void* handle, Libbpf& f) {
-  return Resolve(handle, "bpf_link__destroy", f.bpf_link_destroy) &&
+  return Resolve(handle, "bpf_iter_create", f.bpf_iter_create) &&
+         Resolve(handle, "bpf_link__destroy", f.bpf_link_destroy) &&
+         Resolve(handle, "bpf_map_get_next_key", f.bpf_map_get_next_key) &&
          Resolve(handle, "bpf_map_lookup_elem", f.bpf_map_lookup_elem) &&
          Resolve(handle, "bpf_map_update_elem", f.bpf_map_update_elem) &&
          Resolve(handle, "bpf_obj_get_info_by_fd", f.bpf_obj_get_info_by_fd) &&
          Resolve(handle, "bpf_object__close", f.bpf_object_close) &&
+         Resolve(handle, "bpf_prog_test_run_opts", f.bpf_prog_test_run_opts) &&
          Resolve(handle, "libbpf_num_possible_cpus", f.libbpf_num_possible_cpus) &&
          Resolve(handle, "libbpf_set_print", f.libbpf_set_print) &&
          Resolve(handle, "ring_buffer__consume", f.ring_buffer_consume) &&
@@ -82,11 +86,9 @@ const Libbpf* NeedLibbpf(Napi::Env env) {
 
 Napi::Value LoadLibbpf(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  if (!info[0].IsString()) {
-    Napi::TypeError::New(env, "loadLibbpf: expected (own: string)").ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  std::string own = info[0].As<Napi::String>().Utf8Value();
+  Arguments arguments(info, "loadLibbpf");
+  std::string own = arguments.Path("own");
+  if (!arguments.good()) return env.Undefined();
   std::lock_guard<std::mutex> lock(mutex);
   if (loaded == nullptr) {
     std::string errors;

@@ -9,11 +9,14 @@
 namespace oomscope {
 
 struct Libbpf {
+  decltype(&::bpf_iter_create) bpf_iter_create;
   decltype(&::bpf_link__destroy) bpf_link_destroy;
+  decltype(&::bpf_map_get_next_key) bpf_map_get_next_key;
   decltype(&::bpf_map_lookup_elem) bpf_map_lookup_elem;
   decltype(&::bpf_map_update_elem) bpf_map_update_elem;
   decltype(&::bpf_obj_get_info_by_fd) bpf_obj_get_info_by_fd;
   decltype(&::bpf_object__close) bpf_object_close;
+  decltype(&::bpf_prog_test_run_opts) bpf_prog_test_run_opts;
   decltype(&::libbpf_num_possible_cpus) libbpf_num_possible_cpus;
   decltype(&::libbpf_set_print) libbpf_set_print;
   decltype(&::ring_buffer__consume) ring_buffer_consume;

@@ -18,6 +18,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "arguments.h"
+
 // The headers of some supported distributions lack these system calls. The numbers are the same on every architecture.
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
@@ -39,18 +41,25 @@ int ReleaseMemory(int pidfd) { return syscall(SYS_process_mrelease, pidfd, 0) ==
 
 namespace {
 
-int Int(const Napi::CallbackInfo& info, size_t index) { return info[index].ToNumber().Int32Value(); }
-
 Napi::Value Result(const Napi::CallbackInfo& info, long result) {
   return Napi::Number::New(info.Env(), static_cast<double>(result < 0 ? -errno : result));
 }
 
 // pidfdOpen(pid) -> a descriptor with the close-on-exec flag
-Napi::Value PidfdOpen(const Napi::CallbackInfo& info) { return Result(info, syscall(SYS_pidfd_open, Int(info, 0), 0)); }
+Napi::Value PidfdOpen(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "pidfdOpen");
+  int pid = arguments.Int("pid");
+  if (!arguments.good()) return info.Env().Undefined();
+  return Result(info, syscall(SYS_pidfd_open, pid, 0));
+}
 
 // pidfdSignal(pidfd, signal)
 Napi::Value PidfdSignal(const Napi::CallbackInfo& info) {
-  errno = SendSignal(Int(info, 0), Int(info, 1));
+  Arguments arguments(info, "pidfdSignal");
+  int pidfd = arguments.Int("pidfd");
+  int signal = arguments.Int("signal");
+  if (!arguments.good()) return info.Env().Undefined();
+  errno = SendSignal(pidfd, signal);
   return Result(info, errno == 0 ? 0 : -1);
 }
 
@@ -81,7 +90,10 @@ class Release : public Napi::AsyncWorker {
 // processMrelease(pidfd): frees the memory of a dying process, even while the process cannot run. Resolves with the
 // result of process_mrelease(2).
 Napi::Value ProcessMrelease(const Napi::CallbackInfo& info) {
-  auto* release = new Release(info.Env(), Int(info, 0));
+  Arguments arguments(info, "processMrelease");
+  int pidfd = arguments.Int("pidfd");
+  if (!arguments.good()) return info.Env().Undefined();
+  auto* release = new Release(info.Env(), pidfd);
   release->Queue();
   return release->Promise();
 }
@@ -109,18 +121,28 @@ Napi::Value LockMemory(const Napi::CallbackInfo& info) {
 Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
 
 // setNice(value), setScheduler(policy, priority): change the calling thread, which runs JavaScript
-Napi::Value SetNice(const Napi::CallbackInfo& info) { return Result(info, setpriority(PRIO_PROCESS, 0, Int(info, 0))); }
+Napi::Value SetNice(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "setNice");
+  int value = arguments.Int("value");
+  if (!arguments.good()) return info.Env().Undefined();
+  return Result(info, setpriority(PRIO_PROCESS, 0, value));
+}
 
 Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "setScheduler");
+  int policy = arguments.Int("policy");
   sched_param parameters{};
-  parameters.sched_priority = Int(info, 1);
-  return Result(info, sched_setscheduler(0, Int(info, 0) | SCHED_RESET_ON_FORK, &parameters));
+  parameters.sched_priority = arguments.Int("priority");
+  if (!arguments.good()) return info.Env().Undefined();
+  return Result(info, sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &parameters));
 }
 
 // sendDatagram(path, text): sends to a unix socket; "@name" is an abstract address. Does not wait for a slow receiver.
 Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
-  std::string path = info[0].ToString().Utf8Value();
-  std::string text = info[1].ToString().Utf8Value();
+  Arguments arguments(info, "sendDatagram");
+  std::string path = arguments.Path("path");
+  std::string text = arguments.Text("text");
+  if (!arguments.good()) return info.Env().Undefined();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   errno = EINVAL;
@@ -141,7 +163,12 @@ Napi::Value SendDatagram(const Napi::CallbackInfo& info) {
 
 // lockFile(fd): takes an exclusive flock(2), held until the descriptor is closed or the process exits. -EWOULDBLOCK:
 // another process has the lock.
-Napi::Value LockFile(const Napi::CallbackInfo& info) { return Result(info, flock(Int(info, 0), LOCK_EX | LOCK_NB)); }
+Napi::Value LockFile(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "lockFile");
+  int fd = arguments.Int("fd");
+  if (!arguments.good()) return info.Env().Undefined();
+  return Result(info, flock(fd, LOCK_EX | LOCK_NB));
+}
 
 }  // namespace
 

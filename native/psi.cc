@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <string>
 
+#include "arguments.h"
+
 namespace oomscope {
 
 Napi::Function PsiWatcher::Define(Napi::Env env) {
@@ -16,19 +18,20 @@ Napi::Function PsiWatcher::Define(Napi::Env env) {
 
 // new PsiWatcher(onEvent): the watcher lives as long as the Node environment
 PsiWatcher::PsiWatcher(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PsiWatcher>(info) {
-  if (info.Length() < 1 || !info[0].IsFunction()) {
-    Napi::TypeError::New(info.Env(), "PsiWatcher: expected (onEvent)").ThrowAsJavaScriptException();
-    return;
-  }
+  Arguments arguments(info, "PsiWatcher");
+  Napi::Function on_event = arguments.Function("onEvent");
+  if (!arguments.good()) return;
   // After the cgroup was removed, the kernel reports EPOLLERR (fs/kernfs/file.c, kernfs_fop_poll()).
-  triggers_ = std::make_unique<FdWatcher>(info.Env(), info[0].As<Napi::Function>(), "oomscope-psi", EPOLLERR);
+  triggers_ = std::make_unique<FdWatcher>(info.Env(), on_event, "oomscope-psi", EPOLLERR);
   if (!info.Env().IsExceptionPending()) Ref();
 }
 
 // add(path, "some 150000 1000000") -> a token, or the negative errno
 Napi::Value PsiWatcher::Add(const Napi::CallbackInfo& info) {
-  std::string path = info[0].ToString().Utf8Value();
-  std::string trigger = info[1].ToString().Utf8Value();
+  Arguments arguments(info, "add");
+  std::string path = arguments.Path("path");
+  std::string trigger = arguments.Path("trigger");
+  if (!arguments.good()) return info.Env().Undefined();
   int fd = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return Napi::Number::New(info.Env(), -errno);
   // The text is written with its NUL, as the kernel expects.
@@ -42,7 +45,9 @@ Napi::Value PsiWatcher::Add(const Napi::CallbackInfo& info) {
 
 // remove(token): from now on the trigger is not reported, even if it has already fired
 void PsiWatcher::Remove(const Napi::CallbackInfo& info) {
-  triggers_->Remove(info.Env(), info[0].ToNumber().Uint32Value());
+  Arguments arguments(info, "remove");
+  uint32_t token = arguments.Unsigned("token");
+  if (arguments.good()) triggers_->Remove(info.Env(), token);
 }
 
 }  // namespace oomscope

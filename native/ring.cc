@@ -1,5 +1,4 @@
 #include "ring.h"
-#include "no-thread.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -12,12 +11,16 @@
 #include <cstring>
 #include <string>
 
+#include "arguments.h"
+#include "no-thread.h"
 #include "record.h"
 
 namespace oomscope {
 namespace {
 
-constexpr size_t kMaxRecord = 65536;  // record_header.size has 16 bits
+constexpr size_t kMaxRecord = 65536;       // record_header.size has 16 bits
+constexpr uint32_t kMaxBatch = 256 << 20;  // both batches are allocated at once
+constexpr uint32_t kMaxSpin = 1000000;     // microseconds for which the JavaScript thread may be blocked
 constexpr uint64_t kRingEvent = 1;
 constexpr uint64_t kWakeEvent = 2;
 
@@ -52,33 +55,26 @@ Napi::Function RingReader::Define(Napi::Env env) {
 
 // new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, onBatch)
 RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingReader>(info) {
-  Napi::Env env = info.Env();
-  if (info.Length() < 2 || !info[0].IsObject() || !info[1].IsFunction()) {
-    Napi::TypeError::New(env, "RingReader: expected (options, onBatch)").ThrowAsJavaScriptException();
-    return;
-  }
-  libbpf_ = NeedLibbpf(env);
+  libbpf_ = NeedLibbpf(info.Env());
   if (libbpf_ == nullptr) return;
-  Napi::Object o = info[0].As<Napi::Object>();
+  Arguments arguments(info, "RingReader");
+  Arguments o = arguments.Object("options");
   RingOptions options{};
-  options.map_fd = o.Get("mapFd").ToNumber().Int32Value();
-  options.counters_fd = o.Get("countersFd").ToNumber().Int32Value();
-  options.batch_bytes = std::max<size_t>(2 * kMaxRecord, o.Get("batchBytes").ToNumber().Uint32Value());
-  if (o.Get("owned").IsObject()) {
-    auto pointer = [](Napi::Value value) {
-      bool lossless = false;
-      return value.IsBigInt() ? reinterpret_cast<void*>(value.As<Napi::BigInt>().Uint64Value(&lossless)) : nullptr;
-    };
-    Napi::Object owned = o.Get("owned").As<Napi::Object>();
-    options.object = static_cast<bpf_object*>(pointer(owned.Get("object")));
-    Napi::Value links = owned.Get("links");
-    for (uint32_t i = 0; links.IsArray() && i < links.As<Napi::Array>().Length(); i++)
-      options.links.push_back(static_cast<bpf_link*>(pointer(links.As<Napi::Array>().Get(i))));
+  options.map_fd = o.Int("mapFd");
+  options.counters_fd = o.Int("countersFd");
+  options.batch_bytes = std::max<size_t>(2 * kMaxRecord, o.Unsigned("batchBytes", 0, kMaxBatch));
+  Arguments owned = o.OptionalObject("owned");
+  if (!owned.is_missing()) {
+    options.object = reinterpret_cast<bpf_object*>(owned.BigInt("object"));
+    Arguments links = owned.Array("links");
+    for (uint32_t i = 0; i < links.length(); i++)
+      options.links.push_back(reinterpret_cast<bpf_link*>(links.BigInt("")));
   }
-  Napi::Value kinds = o.Get("urgentKinds");
-  for (uint32_t i = 0; kinds.IsArray() && i < kinds.As<Napi::Array>().Length(); i++)
-    options.urgent_kinds.push_back(static_cast<uint16_t>(kinds.As<Napi::Array>().Get(i).ToNumber().Uint32Value()));
-  Open(options, env, info[1].As<Napi::Function>());
+  Arguments kinds = o.Array("urgentKinds");
+  for (uint32_t i = 0; i < kinds.length(); i++)
+    options.urgent_kinds.push_back(static_cast<uint16_t>(kinds.Unsigned("", 0, UINT16_MAX)));
+  Napi::Function on_batch = arguments.Function("onBatch");
+  if (arguments.good()) Open(options, info.Env(), on_batch);
 }
 
 bool RingReader::Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch) {
@@ -344,7 +340,10 @@ void RingReader::CallJavaScript(napi_env env, napi_value self, napi_value on_bat
 
 // spinForRecord(microseconds) -> whether the ring has a record
 Napi::Value RingReader::SpinForRecord(const Napi::CallbackInfo& info) {
-  uint64_t end = Now(CLOCK_MONOTONIC) + info[0].ToNumber().Uint32Value() * uint64_t{1000};
+  Arguments arguments(info, "spinForRecord");
+  uint32_t microseconds = arguments.Unsigned("microseconds", 0, kMaxSpin);
+  if (!arguments.good()) return info.Env().Undefined();
+  uint64_t end = Now(CLOCK_MONOTONIC) + microseconds * uint64_t{1000};
   bool found = false;
   do {
     std::lock_guard<std::mutex> lock(mutex_);

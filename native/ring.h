@@ -48,10 +48,9 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   Napi::Value Counters(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value SpinForRecord(const Napi::CallbackInfo& info);
-  template <Napi::Value (ArmedTargets::*method)(const Napi::CallbackInfo&)>
+  template <Napi::Value (ArmedTargets::*method)(const Napi::CallbackInfo&, std::mutex&)>
   Napi::Value OfArmed(const Napi::CallbackInfo& info) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return (armed_.*method)(info);
+    return (armed_.*method)(info, mutex_);
   }
 
   bool Open(const RingOptions& options, Napi::Env env, Napi::Function on_batch);

@@ -5,6 +5,7 @@
 import { type Observable, Subject } from 'rxjs';
 import type { Config } from '../config/config.ts';
 import { type OpenedGuard, openGuard } from '../guard/open-guard.ts';
+import type { PolicyOptions } from '../guard/rules/rule.ts';
 import type { PressureFeed } from '../guard/senses/sampler.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event } from '../model/events.ts';
@@ -13,8 +14,8 @@ import type { Tracer } from '../tracer/tracer.ts';
 
 /** A count of fruitless reclaim rounds is outdated if it was not updated for this time (ms). */
 const COUNTDOWN_MS = 1000;
-/** Shortest interval between two reads of the pressure totals (ms). Each read returns the totals of all cgroups. */
-const TOTALS_MS = 5;
+/** With more counts than this, outdated ones are removed. */
+const MOST_ROUNDS = 64;
 
 export class Watch implements AsyncDisposable {
   readonly events$: Observable<Event>;
@@ -40,7 +41,7 @@ export class Watch implements AsyncDisposable {
     pressure?.events$.subscribe({
       next: (event) => {
         this.#events.next(event);
-        if (event.type !== 'pressure.stall') this.#guard?.opened.guard.wake();
+        if (event.type !== 'pressure.stall') this.#guard?.opened.guard.look();
       },
       error,
     });
@@ -105,7 +106,8 @@ export class Watch implements AsyncDisposable {
 
   async #start(config: Config): Promise<string[]> {
     if (!config.guard) return [];
-    const opened = await openGuard(config.guard, this.#feed ? { pressure: this.#feed } : {});
+    const feed = readsOwnPressure(config.guard.policy) ? this.#feed : undefined;
+    const opened = await openGuard(config.guard, feed ? { pressure: feed } : {});
     this.#guard = { opened, config };
     opened.guard.events$.subscribe({
       next: (event) => this.#events.next(event),
@@ -127,32 +129,34 @@ export class Watch implements AsyncDisposable {
   }
 }
 
+/** Whether a rule reads what only the monitor measures. Otherwise its map is not read with every sample. */
+function readsOwnPressure({ rules }: PolicyOptions): boolean {
+  return rules.some(({ when }) =>
+    when.some(
+      ({ metric }) => metric.name === 'rounds_left' || (metric.name === 'pressure' && typeof metric.over === 'number'),
+    ),
+  );
+}
+
 function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {
-  // The pressure totals contain no cgroups that have never waited for memory.
+  // The monitor has no windows of cgroups that were never stalled.
   const calm = windowsMs.map((ms) => ({ window_seconds: ms / 1000, some: 0, full: 0 }));
   const rounds = new Map<string, { count: number; atMs: number }>();
   monitor.countdown$.subscribe(({ subject, fruitless_rounds }) => {
-    rounds.set(subject.path, { count: fruitless_rounds, atMs: performance.now() });
-  });
-  let readMs = Number.NEGATIVE_INFINITY;
-  let shares = new Map<string, { window_seconds: number; some: number; full: number | null }[]>();
-  return (path) => {
     const now = performance.now();
-    if (now - readMs > TOTALS_MS) {
-      readMs = now;
-      shares = new Map(
-        monitor.totals().map(({ subject, windows }) => [
-          subject.path,
-          windows.map(({ window_seconds, some, full }) => ({
-            window_seconds,
-            some: 100 * some,
-            full: full === null ? null : 100 * full,
-          })),
-        ]),
-      );
-    }
+    // Nobody asks about most cgroups: their counts would never be removed.
+    if (rounds.size > MOST_ROUNDS)
+      for (const [path, { atMs }] of rounds) if (now - atMs > COUNTDOWN_MS) rounds.delete(path);
+    rounds.set(subject.path, { count: fruitless_rounds, atMs: now });
+  });
+  return (path) => {
+    const windows = monitor.windowsOf(path)?.map(({ window_seconds, some, full }) => ({
+      window_seconds,
+      some: 100 * some,
+      full: full === null ? null : 100 * full,
+    }));
     const countdown = rounds.get(path);
-    if (countdown && now - countdown.atMs > COUNTDOWN_MS) rounds.delete(path);
-    return { windows: shares.get(path) ?? calm, fruitless_rounds: rounds.get(path)?.count ?? 0 };
+    if (countdown && performance.now() - countdown.atMs > COUNTDOWN_MS) rounds.delete(path);
+    return { windows: windows ?? calm, fruitless_rounds: rounds.get(path)?.count ?? 0 };
   };
 }

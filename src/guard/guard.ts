@@ -4,7 +4,7 @@
  * victim.
  */
 import { type Observable, Subject } from 'rxjs';
-import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import { EnvelopeFactory } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardMode } from '../model/guard.ts';
 import type { Sample } from '../model/sample.ts';
@@ -15,16 +15,17 @@ import { UndoLedger } from '../process/undo-ledger.ts';
 import { globMatch } from '../text/glob.ts';
 import type { Arming } from './arming/arming.ts';
 import { Standby } from './arming/standby.ts';
-import { Announcer, type Stamp } from './ladder/announce.ts';
+import { Announcer, live } from './ladder/announce.ts';
 import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
 import { Health } from './ladder/health.ts';
 import { type MachineView, REST } from './ladder/machine-view.ts';
 import { Response, type ResponseContext } from './ladder/response.ts';
 import { Skips } from './ladder/skips.ts';
 import type { Hook } from './ladder/step-tools.ts';
+import { Pacer } from './pacer.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { type Fired, holdNow } from './rules/detect.ts';
-import { nextSampleMs } from './rules/pace.ts';
+import { FASTEST_MS, nextSampleMs, slackOf } from './rules/pace.ts';
 import type { Place, PolicyOptions } from './rules/rule.ts';
 import { Shadow } from './shadow.ts';
 
@@ -56,8 +57,8 @@ const FIRST_SAMPLES = 10;
 /** After this many failed samples in a row, at one every 200 ms for ten seconds, the guard gives up. */
 const MOST_FAILURES = 50;
 /**
- * Interval between samples while a target is armed (ms). It is much shorter than the time after which an arming
- * expires.
+ * Longest interval between samples while memory is nearly short (ms). It is much shorter than the time after which an
+ * arming expires.
  */
 const ARMED_MS = 200;
 /**
@@ -93,7 +94,7 @@ export class Guard implements AsyncDisposable {
   readonly #responses = new Map<string, Response>();
   readonly #running = new Set<Promise<void>>();
   readonly #unsent: Event[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #pacer: Pacer;
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -111,6 +112,7 @@ export class Guard implements AsyncDisposable {
     this.#skips = new Skips(this.#announce);
     this.#shadow = new Shadow(envelopes, emit);
     const { arming, machine } = options;
+    this.#pacer = new Pacer(machine, () => this.#sample(), ARMED_MS);
     this.#standby =
       arming &&
       new Standby({
@@ -127,12 +129,18 @@ export class Guard implements AsyncDisposable {
   /** Starts sampling. */
   start(): void {
     for (let i = 0; i < FIRST_SAMPLES; i++) this.#options.machine.whole();
-    this.#schedule(0);
+    this.#pacer.schedule(0);
   }
 
   /** Samples immediately. For the caller that knows of a change which the last sample may not show. */
   wake(): void {
-    if (!this.#closing.signal.aborted) this.#schedule(0);
+    this.#pacer.sampled(undefined, 0);
+    this.look();
+  }
+
+  /** Looks immediately whether memory has shrunk, and then samples. For the caller that only suspects a change. */
+  look(): void {
+    if (!this.#closing.signal.aborted) this.#pacer.schedule(0);
   }
 
   /**
@@ -148,7 +156,7 @@ export class Guard implements AsyncDisposable {
   /** Stops watching, lifts every throttle and freeze it applied, and completes `events$`. */
   async close(): Promise<void> {
     this.#closing.abort();
-    clearTimeout(this.#timer);
+    this.#pacer.stop();
     await this.#standby?.close();
     await Promise.allSettled(this.#running);
     this.#restraints.release();
@@ -164,19 +172,15 @@ export class Guard implements AsyncDisposable {
     for (const event of this.#unsent.splice(0)) this.#events.next(event);
   }
 
-  #schedule(ms: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#sample(), ms);
-  }
-
   #sample(): void {
     const triggerNs = process.hrtime.bigint();
-    const { fastestMs = 10 } = this.#options;
+    const { fastestMs = FASTEST_MS } = this.#options;
     let nextMs = ARMED_MS;
     try {
       nextMs = this.#act(triggerNs);
       this.#health.works('sampling');
     } catch (error) {
+      this.#pacer.sampled(undefined, 0);
       // A sample may fail because no file descriptor or no memory is left. The next sample may succeed, so the guard
       // does not give up at once.
       if (this.#health.failed('sampling', error) >= MOST_FAILURES) {
@@ -186,7 +190,7 @@ export class Guard implements AsyncDisposable {
     }
     const tookMs = Number(process.hrtime.bigint() - triggerNs) / 1e6;
     const restMs = Math.min(REST * tookMs, MOST_REST_MS);
-    if (!this.#closing.signal.aborted) this.#schedule(Math.max(fastestMs, nextMs, restMs));
+    if (!this.#closing.signal.aborted) this.#pacer.schedule(Math.max(fastestMs, nextMs, restMs));
   }
 
   /** @returns when to sample next (ms) */
@@ -196,6 +200,8 @@ export class Guard implements AsyncDisposable {
     const fired = this.#policy.update(levels).filter((each) => !this.#responses.has(placeOf(each)));
     for (const each of fired) this.#onFired(each, levels, triggerNs);
     let nextMs = nextSampleMs(policy, levels);
+    const slack = fired.length === 0 && this.#responses.size === 0 ? slackOf(policy, levels) : undefined;
+    this.#pacer.sampled(slack, Math.max(this.#options.fastestMs ?? FASTEST_MS, nextMs));
     if (this.#responses.size > 0) nextMs = Math.max(nextMs, EXITING_MS);
     if (this.#standby?.update(levels, new Set(this.#responses.keys()))) nextMs = Math.min(nextMs, ARMED_MS);
     return nextMs;
@@ -290,10 +296,3 @@ function isAbout(place: Place, { cgroups, victim, scope }: OomKill): boolean {
   if (place.kind === 'limited') return scope !== 'system';
   return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }
-
-/** The clock and the event envelopes of a guard that watches the real system; a replay has its own. */
-export const live = (envelopes: EnvelopeFactory): Stamp => ({
-  nowNs: () => process.hrtime.bigint(),
-  envelope: (severity, message) =>
-    envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'guard', message),
-});

@@ -29,6 +29,11 @@ export interface StatRefresh {
 /** The part of the limit below which `fullAgeMs` counts. */
 const FULL_PART = 16;
 
+/** Whether less than a sixteenth of the limit is left. */
+export function isNearlyFull(usageBytes: number, limitBytes: number | null): boolean {
+  return limitBytes !== null && limitBytes - usageBytes < limitBytes / FULL_PART;
+}
+
 /**
  * Reads the usage of one cgroup often and cheaply. Reading memory.stat is expensive, because the kernel sums it over
  * all CPUs, so the number of inactive file pages is read again only under the conditions of `refresh`. The caller
@@ -58,7 +63,7 @@ export class CgroupUsage {
     const usageBytes = this.#cgroup.usage();
     if (usageBytes === undefined) return undefined;
     const { movedBytes, ageMs, fullAgeMs = ageMs } = this.#refresh;
-    const full = limitBytes !== null && limitBytes - usageBytes < limitBytes / FULL_PART;
+    const full = isNearlyFull(usageBytes, limitBytes);
     const unmoved = Math.abs(usageBytes - this.#stat.usageBytes) <= movedBytes; // false for the first reading
     const refreshed = !unmoved || nowMs - this.#stat.atMs > (full ? fullAgeMs : ageMs);
     if (refreshed) this.#stat = { atMs: nowMs, usageBytes, memory: this.#cgroup.memory() };

@@ -117,7 +117,11 @@ export interface PsiWatcher {
   remove(token: number): void;
 }
 
-/** Functions that make one system call each. @returns the call's result, or the negative errno */
+/**
+ * Functions that make one system call each, or few. @returns the call's result, or the negative errno
+ *
+ * @throws TypeError, RangeError: an argument is wrong; the message names it
+ */
 export interface SystemCalls {
   /** Returns a new pidfd with the close-on-exec flag. The caller must close it. */
   pidfdOpen(pid: number): number;
@@ -137,8 +141,21 @@ export interface SystemCalls {
   lockFile(fd: number): number;
   /** Sends to a unix datagram socket; `@name` is an abstract address. */
   sendDatagram(path: string, text: string): number;
-  /** @param key the key, and `value`: both must have exactly the map's sizes */
+  /** @throws RangeError: the key or the value does not have the map's size; of a per-CPU map, that of all CPUs */
   mapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number;
+  /** Reads the value of a key into `into`, which must have the size of a value. @throws RangeError as mapUpdate() */
+  mapLookup(fd: number, key: Uint8Array, into: Uint8Array): number;
+  /**
+   * Reads the elements of a map into `into`: of each the key, followed by the value. An element that is added or removed
+   * meanwhile may be missed or come twice.
+   *
+   * @returns the number of elements, also of those for which `into` has no room
+   */
+  mapEntries(fd: number, into: Uint8Array): number;
+  /** Runs a program once, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). @returns its result */
+  programRun(fd: number): number;
+  /** Starts one pass of a BPF iterator. @returns a descriptor to read, which the caller must close */
+  iteratorOpen(linkFd: number): number;
 }
 
 export interface Native extends SystemCalls {
@@ -167,6 +184,10 @@ export interface Native extends SystemCalls {
   takeLibbpfLog(): string;
   /** Returns freed heap pages to the kernel (malloc_trim(3)). */
   trimHeap(): boolean;
+  /** Bytes of the C heap: those that are allocated, and all that the heap has from the kernel (mallinfo2(3)). */
+  heapBytes(): { used: number; held: number };
+  /** Keeps a shared library loaded until the process ends. @returns whether the library is loaded */
+  keepLoaded(path: string): boolean;
   /** The size of a page in bytes. */
   pageSize(): number;
 }

@@ -10,12 +10,12 @@ import { startedEvent } from '../events/started.ts';
 import { CgroupPathCache } from '../linux/cgroup-path-cache.ts';
 import { KernelSymbols } from '../linux/kallsyms.ts';
 import type { TracerLost, TracerStarted } from '../model/events.ts';
-import type { PressureCountdown, PressureLevel, PressureStall } from '../model/pressure.ts';
+import type { PressureCountdown, PressureLevel, PressureStall, PressureWindow } from '../model/pressure.ts';
 import { loadNative } from '../native/addon.ts';
 import { cgroupMatch } from '../text/glob.ts';
 import { defaultWindows, type PressureOptions, pressureConfig } from './options.ts';
 import { PressureDecoder, type PressureEvent } from './pressure-decoder.ts';
-import { type PressureTotals, readTotals } from './totals.ts';
+import { GroupTotals, type PressureTotals } from './totals.ts';
 
 export type { LevelShares, PressureOptions, PressureWindowOptions } from './options.ts';
 export { defaultWindows } from './options.ts';
@@ -61,6 +61,8 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   readonly #loaded: LoadedPressure;
   readonly #ring: AttachedRing;
   readonly #decoder: PressureDecoder;
+  readonly #paths = new CgroupPathCache();
+  readonly #totals: GroupTotals;
   readonly #full: boolean;
   readonly #ticker: NodeJS.Timeout | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -94,13 +96,17 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
     const globs = options.cgroups;
     this.#decoder = new PressureDecoder({
       envelopes,
-      paths: new CgroupPathCache(),
+      paths: this.#paths,
       windowsMs: this.#windowsMs,
       full: this.#full,
       stack: (id) => this.#stack(id),
       wants: (path) => globs === undefined || globs.some((glob) => cgroupMatch(glob, path)),
       emit: (event) => this.#events.next(event),
+      onGroup: () => this.#totals.added(),
     });
+    const subject = (id: bigint) => this.#decoder.subject(id);
+    this.#totals = new GroupTotals(this.#loaded.groups, { windowsMs: this.#windowsMs, full: this.#full, subject });
+    this.#loaded.stacks.prepare();
     this.#ring = new AttachedRing(this.#loaded, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fail(error),
@@ -119,12 +125,18 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
    * Takes about 20 µs for each. Empty after close().
    */
   totals(): PressureTotals[] {
-    if (this.#closing) return [];
-    return readTotals(this.#loaded.groups, {
-      windowsMs: this.#windowsMs,
-      full: this.#full,
-      subject: (id) => this.#decoder.subject(id),
-    });
+    return this.#closing ? [] : this.#totals.all();
+  }
+
+  /**
+   * The `windows` of one cgroup, as in totals(), for a caller that needs them many times a second. undefined: no task of
+   * the cgroup was ever stalled, or it does not exist, or the monitor is closed.
+   *
+   * @param path the path of the cgroup; "/" is the system
+   */
+  windowsOf(path: string): PressureWindow[] | undefined {
+    const id = path === '/' ? 0n : this.#paths.id(path);
+    return id === undefined || this.#closing ? undefined : this.#totals.windows(id);
   }
 
   /** Losses in the kernel so far: lost records by kind, and stalls that were not counted because a map was full. */

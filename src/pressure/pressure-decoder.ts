@@ -40,6 +40,8 @@ export interface PressureDecoderOptions {
   /** Whether the user wants events about this cgroup. */
   wants: (path: string) => boolean;
   emit: (event: PressureEvent) => void;
+  /** Called when the BPF programs have begun to account a cgroup. */
+  onGroup?: () => void;
 }
 
 const { MAX_RECLAIM_RETRIES } = KernelLimit;
@@ -93,6 +95,7 @@ export class PressureDecoder {
   #onGroup(record: PressureGroupRecord): void {
     const name = decode(record.name.subarray(0, record.name_length)).text;
     this.#options.paths.learn(record.id, record.parent_id, name);
+    this.#options.onGroup?.();
   }
 
   #onStall(record: PressureStallRecord, batch: Batch): void {

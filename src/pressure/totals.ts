@@ -26,43 +26,100 @@ export interface PressureTotals {
   stalled_now: number;
 }
 
-/**
- * Reads the totals from the BPF map. The totals of the system come first. Takes about 20 µs per cgroup.
- *
- * @param options.full whether the hooks in use can measure `full`
- */
-export function readTotals(
-  groups: BpfMap,
-  options: { windowsMs: readonly number[]; full: boolean; subject: (id: bigint) => PressureSubject },
-): PressureTotals[] {
-  const { windowsMs, full, subject } = options;
-  const found: { id: bigint; totals: PressureTotals }[] = [];
-  for (const key of groups.keys(8)) {
-    const value = groups.lookup(key);
-    if (!value) continue; // the cgroup was removed meanwhile
-    const view = new DataView(value.buffer, value.byteOffset, value.length);
-    const group = new PressureGroup(view, 0);
-    if (group.last_stall_ns === 0n) continue; // no task of this subject was ever stalled
-    const open = sinceLastPeriod(view, process.hrtime.bigint());
-    const resting = group.hot === 0;
-    found.push({
-      id: group.id,
-      totals: {
-        subject: subject(group.id),
-        level: levelNames[group.level] ?? 'normal',
-        windows: shares(windowsMs, (i) => group.shares(i), full).map((window) =>
-          resting ? { ...window, some: 0, full: full ? 0 : null } : window,
-        ),
-        some_ns: Number(group.some_ns) + open.some,
-        full_ns: full ? Number(group.full_ns) + open.full : null,
-        stalls: Number(group.stalls),
-        stall_ns: stallNs((cause) => group.stall_ns(cause)),
-        stalled_now: open.stalled,
-      },
-    });
-  }
-  return found.sort((a, b) => (a.id < b.id ? -1 : 1)).map(({ totals }) => totals);
+export interface TotalsOptions {
+  windowsMs: readonly number[];
+  /** Whether the hooks in use can measure `full`. */
+  full: boolean;
+  /** The subject for a cgroup id; 0: the system. */
+  subject: (id: bigint) => PressureSubject;
 }
+
+/** If a cgroup is not found, the map is searched again after this time (ms), in case the record about it was lost. */
+const SEARCH_MS = 1000;
+
+/** Reads what the BPF programs have accounted, from their map of groups. */
+export class GroupTotals {
+  readonly #groups: BpfMap;
+  readonly #options: TotalsOptions;
+  /** The keys of the map, by cgroup id. */
+  readonly #keys = new Map<bigint, Buffer>();
+  #searchedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(groups: BpfMap, options: TotalsOptions) {
+    this.#groups = groups.prepare();
+    this.#options = options;
+  }
+
+  /** The totals of all groups, those of the system first. Takes some µs for each. */
+  all(): PressureTotals[] {
+    const found = new Map<bigint, PressureTotals>();
+    const entries = this.#groups.entries();
+    const now = process.hrtime.bigint();
+    for (const { value } of entries) {
+      const view = viewOf(value);
+      const group = new PressureGroup(view, 0);
+      // 0: no task of this subject was ever stalled
+      if (group.last_stall_ns !== 0n) found.set(group.id, this.#totals(view, group, now));
+    }
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, totals]) => totals);
+  }
+
+  /**
+   * The shares of one group, which costs one look-up. undefined: no task of it was ever stalled.
+   *
+   * @param id the cgroup's id; 0: the system
+   */
+  windows(id: bigint): PressureWindow[] | undefined {
+    const value = this.#value(id);
+    return value && this.#windows(new PressureGroup(viewOf(value), 0));
+  }
+
+  /** To be called when a group was added to the map. */
+  added(): void {
+    this.#searchedMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #value(id: bigint): Buffer | undefined {
+    const key = this.#keys.get(id);
+    const value = key && this.#groups.lookup(key);
+    if (value && new PressureGroup(viewOf(value), 0).id === id) return value;
+    this.#keys.delete(id);
+    const now = performance.now();
+    if (now - this.#searchedMs < SEARCH_MS) return undefined;
+    this.#searchedMs = now;
+    this.#keys.clear();
+    for (const { key, value } of this.#groups.entries()) {
+      this.#keys.set(new PressureGroup(viewOf(value), 0).id, Buffer.from(key));
+    }
+    const found = this.#keys.get(id);
+    return found && this.#groups.lookup(found);
+  }
+
+  #windows(group: PressureGroup): PressureWindow[] {
+    const { windowsMs, full } = this.#options;
+    const resting = group.hot === 0;
+    return shares(windowsMs, (i) => group.shares(i), full).map((window) =>
+      resting ? { ...window, some: 0, full: full ? 0 : null } : window,
+    );
+  }
+
+  #totals(view: DataView, group: PressureGroup, now: bigint): PressureTotals {
+    const { full, subject } = this.#options;
+    const open = sinceLastPeriod(view, now);
+    return {
+      subject: subject(group.id),
+      level: levelNames[group.level] ?? 'normal',
+      windows: this.#windows(group),
+      some_ns: Number(group.some_ns) + open.some,
+      full_ns: full ? Number(group.full_ns) + open.full : null,
+      stalls: Number(group.stalls),
+      stall_ns: stallNs((cause) => group.stall_ns(cause)),
+      stalled_now: open.stalled,
+    };
+  }
+}
+
+const viewOf = (bytes: Buffer) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** Computes what collect() in bpf/levels.bpf.h will add to the totals at the end of the current period. */
 function sinceLastPeriod(view: DataView, now: bigint): { some: number; full: number; stalled: number } {

@@ -48,14 +48,13 @@ describe.skipIf(bpfUnavailable())('the ring reader', () => {
     const { code, said, stderr } = await run('refuses', ['--expose-gc']);
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    const expected = 'TypeError: RingReader: expected (options, onBatch)';
     const unmapped = expect.stringMatching(/^Error: RingReader: the ring buffer cannot be mapped: (Bad|Invalid)/);
     expect(said).toEqual([
       {
         messages: {
-          nothing: expected,
-          noCallback: expected,
-          badCallback: expected,
+          nothing: 'TypeError: RingReader: options: expected an object, got undefined.',
+          noCallback: 'TypeError: RingReader: onBatch: expected a function, got undefined.',
+          badCallback: 'TypeError: RingReader: onBatch: expected a function, got 5.',
           noMap: unmapped,
           closedMap: unmapped,
           notAMap: unmapped,

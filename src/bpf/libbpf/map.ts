@@ -10,13 +10,18 @@ export const UpdateFlag = {
   lock: 4,
 } as const;
 
+/** How many elements may be added between two calls of `entries()` without a second reading. */
+const SPARE_ROWS = 16;
+
 /** A map of an object. */
 export class BpfMap {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
   readonly name: string;
-  /** The sizes are read once, because they do not change after the load. */
+  /** Read once, because they do not change after the load. From then on nothing goes through FFI, where calls leak. */
   #element: { fd: number; key: number; value: number } | undefined;
+  #rows = Buffer.alloc(0);
+  #initial: Buffer | undefined;
 
   constructor(lib: Libbpf, pointer: Pointer) {
     this.#lib = lib;
@@ -57,19 +62,21 @@ export class BpfMap {
   }
 
   /**
+   * Reads descriptor and sizes now, so that the first use of a loaded map does not have to. @returns this map
+   */
+  prepare(): this {
+    this.#loaded();
+    return this;
+  }
+
+  /**
    * Writes an element of a loaded map.
    *
    * @param flags of bpf_map_update_elem(): `UpdateFlag`
    * @throws OomscopeError LIBBPF. RangeError: the key or the value has not the map's size
    */
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
-    // The kernel gets only addresses, and would read beyond the end of a buffer that is too short.
-    this.#element ??= { fd: this.fd, key: this.#lib.bpf_map__key_size(this.#pointer), value: this.valueSize };
-    const size = this.#element;
-    if (key.length !== size.key || value.length !== size.value) {
-      throw new RangeError(`Map ${this.name}: expected a key of ${size.key} and a value of ${size.value} bytes.`);
-    }
-    const code = loadNative().mapUpdate(size.fd, key, value, flags);
+    const code = loadNative().mapUpdate(this.#loaded().fd, key, value, flags);
     if (code < 0) throw new OomscopeError('LIBBPF', `Map ${this.name}: update: ${errnoName(code)}`);
   }
 
@@ -79,31 +86,43 @@ export class BpfMap {
   }
 
   /** Reads the value of a key from the kernel; undefined: the map has no such key. Not for per-CPU maps. */
-  lookup(key: Buffer): Buffer | undefined {
-    const value = Buffer.alloc(this.valueSize);
-    return this.#lib.bpf_map_lookup_elem(this.fd, key, value) === 0 ? value : undefined;
+  lookup(key: Uint8Array): Buffer | undefined {
+    const { fd, value } = this.#loaded();
+    const found = Buffer.alloc(value);
+    return loadNative().mapLookup(fd, key, found) === 0 ? found : undefined;
   }
 
   /**
-   * All keys. A key that is added or removed meanwhile may be missed or returned twice, but the iteration always ends.
+   * All elements. One that is added or removed meanwhile may be missed or returned twice, but the reading always ends.
+   * The results are views of a buffer that the next call overwrites. Not for per-CPU maps.
    */
-  keys(keyBytes: number): Buffer[] {
-    const found: Buffer[] = [];
-    let key: Buffer | null = null;
-    for (let most = this.maxEntries; most > 0; most--) {
-      const next = Buffer.alloc(keyBytes);
-      if (this.#lib.bpf_map_get_next_key(this.fd, key, next) !== 0) break;
-      found.push(next);
-      key = next;
+  entries(): { key: Buffer; value: Buffer }[] {
+    const { fd, key, value } = this.#loaded();
+    const row = key + value;
+    let count = loadNative().mapEntries(fd, this.#rows);
+    if (count * row > this.#rows.length) {
+      this.#rows = Buffer.alloc((count + SPARE_ROWS) * row);
+      count = Math.min(loadNative().mapEntries(fd, this.#rows), count + SPARE_ROWS);
     }
-    return found;
+    return Array.from({ length: Math.max(0, count) }, (_, i) => ({
+      key: this.#rows.subarray(i * row, i * row + key),
+      value: this.#rows.subarray(i * row + key, (i + 1) * row),
+    }));
   }
 
   /** The initial bytes of .rodata, .data or .bss. Before the load the caller may change them in place. */
   initialValue(): Buffer | undefined {
+    if (this.#initial) return this.#initial;
     const size = Buffer.alloc(8);
     const pointer = this.#lib.bpf_map__initial_value(this.#pointer, size);
-    return this.#lib.isNull(pointer) ? undefined : this.#lib.view(pointer, Number(size.readBigUInt64LE(0)));
+    if (this.#lib.isNull(pointer)) return undefined;
+    this.#initial = this.#lib.view(pointer, Number(size.readBigUInt64LE(0)));
+    return this.#initial;
+  }
+
+  #loaded(): { fd: number; key: number; value: number } {
+    this.#element ??= { fd: this.fd, key: this.#lib.bpf_map__key_size(this.#pointer), value: this.valueSize };
+    return this.#element;
   }
 
   #check(what: string, code: number): void {

@@ -5,11 +5,17 @@ import { BpfMap } from './map.ts';
 import { BpfProgram } from './program.ts';
 import { type Libbpf, libbpf, type Pointer } from './symbols.ts';
 
+interface Section {
+  map: BpfMap | undefined;
+  variables: ReadonlyMap<string, { offset: number; size: number }>;
+}
+
 /** A compiled BPF object, which is opened, configured, loaded and closed. Like libbpf it is not thread-safe. */
 export class BpfObject {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
   readonly #bytes: Buffer; // kept, because libbpf uses this memory until the object is closed
+  readonly #sections = new Map<string, Section>();
   #closed = false;
   #loaded = false;
 
@@ -82,19 +88,29 @@ export class BpfObject {
   }
 
   #variable(sectionName: string, name: string, read: (map: BpfMap) => Buffer | undefined): Buffer {
-    const btf = this.btf;
-    const section = btf.find(sectionName, Kind.dataSection);
-    const variable = section === undefined ? undefined : btf.variables(btf.type(section)).find((v) => v.name === name);
+    const variable = this.#section(sectionName).variables.get(name);
     if (!variable) throw new RangeError(`The BPF object has no variable ${name} in ${sectionName}`);
-    for (let map = this.#lib.bpf_object__next_map(this.#open, null); !this.#lib.isNull(map); ) {
-      const candidate = new BpfMap(this.#lib, map);
-      const bytes = candidate.name.endsWith(sectionName) ? read(candidate) : undefined;
-      if (bytes) {
-        return bytes.subarray(variable.offset, variable.offset + variable.size);
-      }
-      map = this.#lib.bpf_object__next_map(this.#open, map);
+    const { map } = this.#section(sectionName);
+    const bytes = map && read(map);
+    if (!bytes) throw new RangeError(`The BPF object has no ${sectionName}`);
+    return bytes.subarray(variable.offset, variable.offset + variable.size);
+  }
+
+  /** The map and the variables of a section. They are looked up once: this takes a call through FFI for each variable. */
+  #section(name: string): Section {
+    const known = this.#sections.get(name);
+    if (known) return known;
+    const { btf } = this;
+    const id = btf.find(name, Kind.dataSection);
+    const variables = id === undefined ? [] : btf.variables(btf.type(id));
+    const section: Section = { map: undefined, variables: new Map(variables.map((each) => [each.name, each])) };
+    let at = this.#lib.bpf_object__next_map(this.#open, null);
+    for (; !section.map && !this.#lib.isNull(at); at = this.#lib.bpf_object__next_map(this.#open, at)) {
+      const map = new BpfMap(this.#lib, at);
+      if (map.name.endsWith(name)) section.map = map;
     }
-    throw new RangeError(`The BPF object has no ${sectionName}`);
+    this.#sections.set(name, section);
+    return section;
   }
 
   /** The address of libbpf's object, which the addon needs. */

@@ -1,4 +1,6 @@
 import { OomscopeError } from '../../model/error.ts';
+import { loadNative } from '../../native/addon.ts';
+import { checked } from '../../native/system-call.ts';
 import { libbpfError } from './error.ts';
 import { objectId } from './map.ts';
 import type { Libbpf, Pointer } from './symbols.ts';
@@ -7,6 +9,7 @@ import type { Libbpf, Pointer } from './symbols.ts';
 export class BpfLink {
   readonly #lib: Libbpf;
   #pointer: Pointer | undefined;
+  #fd: number | undefined;
 
   constructor(lib: Libbpf, pointer: Pointer) {
     this.#lib = lib;
@@ -22,13 +25,12 @@ export class BpfLink {
    * Starts a BPF iterator. Only for the link of an iterator program.
    *
    * @returns a descriptor. Reading it to its end is one pass over all objects; the caller must close it
-   * @throws OomscopeError LIBBPF, CLOSED
+   * @throws OomscopeError SYSTEM_CALL, NOT_PERMITTED, CLOSED
    */
   iterate(): number {
     if (!this.#pointer) throw new OomscopeError('CLOSED', 'The BPF link is closed.');
-    const fd = this.#lib.bpf_iter_create(this.#lib.bpf_link__fd(this.#pointer));
-    if (fd < 0) throw libbpfError(this.#lib, 'The iterator could not be started', fd);
-    return fd;
+    this.#fd ??= this.#lib.bpf_link__fd(this.#pointer);
+    return checked(loadNative().iteratorOpen(this.#fd), 'bpf', 'start of a BPF iterator');
   }
 
   /** Detaches. Idempotent. */
@@ -45,6 +47,8 @@ export class BpfProgram {
   readonly name: string;
   /** The ELF section, which names the hook: `tp_btf/mark_victim`. */
   readonly section: string;
+  /** Read once, because a call through FFI leaks memory, and a program may be run often. */
+  #fd: number | undefined;
 
   constructor(lib: Libbpf, pointer: Pointer) {
     this.#lib = lib;
@@ -80,17 +84,16 @@ export class BpfProgram {
     return new BpfLink(this.#lib, link);
   }
 
-  /** Runs the program once, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). @returns its result */
+  /**
+   * Runs the program once, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). @returns its result
+   *
+   * @throws OomscopeError SYSTEM_CALL, NOT_PERMITTED
+   */
   run(): number {
-    return testRun(this.#lib, this.fd);
+    this.#fd ??= this.fd;
+    return testRun(this.#fd);
   }
 }
 
-/** struct bpf_test_run_opts of bpf/bpf.h. Only its size and the program's result are used. */
-export function testRun(lib: Libbpf, fd: number): number {
-  const options = Buffer.alloc(80);
-  options.writeBigUInt64LE(80n, 0);
-  const code = lib.bpf_prog_test_run_opts(fd, options);
-  if (code !== 0) throw libbpfError(lib, 'BPF_PROG_TEST_RUN', code);
-  return options.readUInt32LE(56);
-}
+/** Runs a loaded program once. @param fd its descriptor. @throws OomscopeError SYSTEM_CALL, NOT_PERMITTED */
+export const testRun = (fd: number): number => checked(loadNative().programRun(fd), 'bpf', 'BPF_PROG_TEST_RUN');

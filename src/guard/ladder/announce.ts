@@ -1,5 +1,6 @@
 /** Emits the guard's events. */
 import { ownerOf } from '../../containers/container-path.ts';
+import { type EnvelopeFactory, realtimeOffsetNs } from '../../events/envelope.ts';
 import { noOwner } from '../../model/container.ts';
 import type { Envelope, Event } from '../../model/events.ts';
 import type {
@@ -178,3 +179,10 @@ function rejections({ rejected }: Ranking) {
     rejected_by_reason: counts,
   };
 }
+
+/** The clock and the event envelopes of a guard that watches the real system; a replay has its own. */
+export const live = (envelopes: EnvelopeFactory): Stamp => ({
+  nowNs: () => process.hrtime.bigint(),
+  envelope: (severity, message) =>
+    envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'guard', message),
+});

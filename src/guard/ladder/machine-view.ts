@@ -1,4 +1,5 @@
 import type { Sample, SampledProcess } from '../../model/sample.ts';
+import type { Slack } from '../rules/pace.ts';
 
 /**
  * What the guard can read of the machine. The sampler (src/guard/senses/sampler.ts) reads the real machine; tests
@@ -7,6 +8,11 @@ import type { Sample, SampledProcess } from '../../model/sample.ts';
 export interface MachineView {
   /** A sample of the memory of the system and of the cgroups that the rules name, without processes. */
   levels(): Sample;
+  /**
+   * Whether memory has shrunk since the last sample by a good part of the slack of any place: cheap, with no sample.
+   * Without this method, the guard takes a sample each time.
+   */
+  moved?(slack: readonly Slack[]): boolean;
   /** A sample with all processes. @param levels the result of `levels()`, where the caller has just called it */
   whole(levels?: Sample): Sample;
   /** One process, read again. undefined: the process has exited. */

@@ -50,6 +50,46 @@ export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean 
   );
 }
 
+/** How many bytes of memory must be taken at a place before any rule can fire there. `path` null: the system. */
+export interface Slack {
+  path: string | null;
+  bytes: number;
+}
+
+/**
+ * While the memory of every place has shrunk by less than its slack since this sample, no rule can fire, and a sample
+ * would be wasted. undefined: that cannot be said, because a rule watches something else than memory.
+ */
+export function slackOf({ rules }: PolicyOptions, sample: Sample): Slack[] | undefined {
+  const least = new Map<string | null, number>();
+  for (const rule of rules) {
+    for (const cgroup of placesOf(rule.on, sample)) {
+      const slack = slackAt(rule, sample, cgroup);
+      if (!slack) return undefined;
+      least.set(slack.path, Math.min(slack.bytes, least.get(slack.path) ?? Number.POSITIVE_INFINITY));
+    }
+  }
+  return [...least].map(([path, bytes]) => ({ path, bytes }));
+}
+
+/** The slack by the detector of memory that is furthest from holding: while it does not hold, the rule cannot fire. */
+function slackAt({ when }: Rule, sample: Sample, cgroup: SampledCgroup | undefined): Slack | undefined {
+  let best: Slack | undefined;
+  for (const detector of when) {
+    if (!holdsWhenShort(detector)) continue;
+    const bytes = bytesUntil(detector, sample, cgroup);
+    const path = (detector.place === 'system' ? undefined : cgroup?.path) ?? null;
+    if (bytes !== undefined && bytes > (best?.bytes ?? 0)) best = { path, bytes };
+  }
+  return best;
+}
+
+/** Whether this is a detector of memory that begins to hold when memory shrinks, and not when it grows. */
+function holdsWhenShort({ metric: { name }, operator }: Detector): boolean {
+  const below = operator === '<' || operator === '<=';
+  return (name === 'available' && below) || (name === 'usage' && !below);
+}
+
 /** Whether no memory would be left within a minute if usage continues to grow at the current rate. */
 export function isShrinking({ system }: Sample, cgroup: SampledCgroup | undefined): boolean {
   return (exhaustedInSeconds(system, cgroup) ?? Number.POSITIVE_INFINITY) < SHRINKING_SECONDS;
@@ -80,17 +120,21 @@ function untilMs(detector: Detector, sample: Sample, cgroup: SampledCgroup | und
   if (name === 'exhausted_in') return untilExhaustedMs(detector, sample, cgroup);
   if (name !== 'available' && name !== 'swap_free' && name !== 'usage') return STEADY_MS;
   if (lacksSwap(detector, sample.system, cgroup)) return 0;
+  const bytes = bytesUntil(detector, sample, cgroup);
+  return bytes === undefined ? SLOWEST_MS : bytes / FILL_BYTES_PER_MS[name === 'swap_free' ? name : 'available'];
+}
+
+/** The bytes of memory or swap until a detector of them holds; 0: it holds. undefined: its value is unknown. */
+function bytesUntil(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined): number | undefined {
+  const { name } = detector.metric;
   const value = measure(detector, sample.system, cgroup);
-  if (value === null) return SLOWEST_MS;
+  if (value === null) return undefined;
   const away = name === 'usage' ? detector.limit - value : value - detector.limit;
   if (away <= 0) return 0;
   const { system } = sample;
-  const whole =
-    name === 'swap_free'
-      ? system.swap_total_bytes
-      : (cgroup?.limit_bytes ?? system.available_bytes + system.anon_bytes);
-  const bytes = detector.unit === 'percent' ? (away / 100) * whole : away;
-  return bytes / FILL_BYTES_PER_MS[name === 'swap_free' ? 'swap_free' : 'available'];
+  const limit = detector.place === 'system' ? null : cgroup?.limit_bytes;
+  const whole = name === 'swap_free' ? system.swap_total_bytes : (limit ?? system.available_bytes + system.anon_bytes);
+  return detector.unit === 'percent' ? (away / 100) * whole : away;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Finds and samples the cgroups that the rules name. A cgroup whose usage has not changed is not read completely again.
  */
 import { ownerOf } from '../../containers/container-path.ts';
-import { CgroupUsage } from '../../linux/cgroup-usage.ts';
+import { CgroupUsage, isNearlyFull } from '../../linux/cgroup-usage.ts';
 import type { Cgroupfs } from '../../linux/cgroupfs.ts';
 import type { MemoryCgroup } from '../../linux/memory-cgroup.ts';
 import { SmallFile } from '../../linux/small-file.ts';
@@ -30,6 +30,8 @@ interface Followed {
   oomGroup: SmallFile | undefined;
   usage: CgroupUsage;
   latest?: SampledCgroup;
+  /** The usage and the limit in the last sample. */
+  last?: { usageBytes: number; limitBytes: number | null; atMs: number };
 }
 
 /** Interval between searches for new cgroups (ms). */
@@ -86,6 +88,19 @@ export class CgroupTable implements Disposable {
     return found;
   }
 
+  /**
+   * By how much usage has grown since the last sample. NaN: unknown, because the cgroup was removed, or because it is
+   * nearly full: there the kernel replaces pages of files by other memory, and usage does not change.
+   */
+  grownBytes(path: string, nowMs: number): number {
+    const followed = this.#followed.get(path);
+    const usageBytes = followed?.files.usage();
+    if (usageBytes === undefined || !followed?.last) return Number.NaN;
+    const { limitBytes, usageBytes: before, atMs } = followed.last;
+    const outdated = isNearlyFull(usageBytes, limitBytes) && nowMs - atMs > STAT_REFRESH.fullAgeMs;
+    return outdated ? Number.NaN : usageBytes - before;
+  }
+
   close(): void {
     for (const path of this.#followed.keys()) this.#forget(path);
   }
@@ -100,6 +115,7 @@ export class CgroupTable implements Disposable {
     const usage = followed.usage.read(nowMs, limit);
     if (!usage) return undefined; // the cgroup was removed; the next discovery forgets it
     const { memory, usageBytes: usage_bytes } = usage;
+    followed.last = { usageBytes: usage_bytes, limitBytes: limit, atMs: nowMs };
     growth.add(nowMs / 1000, usage_bytes - (memory?.reclaimableBytes ?? 0));
     const { pressure, preference } = this.#options;
     const now = { usage_bytes, limit_bytes: limit, growth_bytes_per_second: slopeOf(growth) };

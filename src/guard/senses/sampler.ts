@@ -15,7 +15,7 @@ import {
   type SampledSystem,
 } from '../../model/sample.ts';
 import { GrowthWindow } from '../../series/growth.ts';
-import { FOLLOW_MS, worthFollowing } from '../rules/pace.ts';
+import { FOLLOW_MS, type Slack, worthFollowing } from '../rules/pace.ts';
 import type { Match, Rule } from '../rules/rule.ts';
 import { CgroupTable } from './cgroup-table.ts';
 import { averages, nothingMeasured, type PressureFeed, slopeOf, useOf } from './figures.ts';
@@ -37,6 +37,10 @@ export interface SamplerOptions {
   now?: () => number;
 }
 
+/** A sample is due when memory has shrunk by more than this share of its slack. */
+const MOVED_SHARE = 0.5;
+const KIB = 1024;
+
 export class Sampler implements Disposable {
   readonly #options: SamplerOptions;
   readonly #now: () => number;
@@ -49,6 +53,8 @@ export class Sampler implements Disposable {
   readonly #growth = new GrowthWindow();
   readonly #groups: CgroupTable | undefined;
   #followAt = 0;
+  /** In the last sample. */
+  #availableBytes = 0;
   /** Whether swap is in use. */
   #swapped = true;
 
@@ -111,6 +117,15 @@ export class Sampler implements Disposable {
     };
   }
 
+  /** Whether memory has shrunk since the last sample by more than half of the slack at any place. */
+  moved(slack: readonly Slack[]): boolean {
+    const nowMs = this.#now();
+    return slack.some(({ path, bytes }) => {
+      const shrunk = path === null ? this.#shrunkBytes() : (this.#groups?.grownBytes(path, nowMs) ?? Number.NaN);
+      return Number.isNaN(shrunk) || shrunk > MOVED_SHARE * bytes;
+    });
+  }
+
   /** One process, read again; undefined: the process has exited. */
   process(pid: number): SampledProcess | undefined {
     return this.#table.read(pid, this.#now());
@@ -136,6 +151,12 @@ export class Sampler implements Disposable {
     this.close();
   }
 
+  /** By how much less memory is available than in the last sample. NaN: unknown. */
+  #shrunkBytes(): number {
+    const bytes = this.#meminfo?.read();
+    return bytes ? this.#availableBytes - (numberOf(bytes, 'MemAvailable:') ?? Number.NaN) * KIB : Number.NaN;
+  }
+
   #scan(nowMs: number): SampledProcess[] {
     this.#followAt = nowMs + FOLLOW_MS;
     return this.#table.scan(nowMs, this.#swapped);
@@ -153,6 +174,7 @@ export class Sampler implements Disposable {
       swap_free_bytes: meminfo.swapFreeBytes,
       use: useOf(meminfo),
     };
+    this.#availableBytes = system.available_bytes;
     this.#swapped = system.swap_free_bytes < system.swap_total_bytes;
     this.#growth.add(nowMs / 1000, -(system.available_bytes + system.swap_free_bytes));
     return {

@@ -20,7 +20,7 @@ say('ready');
 for await (const line of createInterface({ input: process.stdin })) {
   const began = performance.now();
   let stalls = 0;
-  for (; stalls < Number(line); stalls += PER_RUN) testRun(libbpf(), program);
+  for (; stalls < Number(line); stalls += PER_RUN) testRun(program);
   say({ stalls, seconds: (performance.now() - began) / 1e3 });
 }
 closeSync(program);

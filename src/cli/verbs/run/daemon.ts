@@ -47,7 +47,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   await opened.start();
   daemon = opened;
   if (isDue) daemon.reload();
-  endStartUp();
+  endStartUp({ optimize: false });
   notify('READY=1', statusOf(config));
   tell(`Running with ${file}. Press Ctrl-C to stop.`);
   const watchdog = watchdogMs();
