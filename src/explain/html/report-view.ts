@@ -82,7 +82,7 @@ export function fieldsView(report: OomReport): string {
       ({ name, value, meaning }) =>
         `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td><td class="dim">${escapeHtml(meaning)}</td></tr>`,
     );
-    return `<table class="fields"><caption>${safe(title)}</caption><thead class="hidden"><tr><th scope="col">field</th><th scope="col">value</th><th scope="col">meaning</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+    return `<table class="fields"><caption>${safe(title)}</caption><colgroup><col><col><col></colgroup><thead class="hidden"><tr><th scope="col">field</th><th scope="col">value</th><th scope="col">meaning</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
   });
   return groups.join('');
 }

@@ -39,7 +39,7 @@ dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1re
 .tasks button { font: inherit; font-weight: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align: inherit; } .tasks thead button { text-decoration: underline dotted; white-space: nowrap; } .tasks .link { color: var(--blue); text-decoration: underline; }
 [aria-sort=ascending] button::after { content: " ▲"; } [aria-sort=descending] button::after { content: " ▼"; }
 .comparison table { width: auto; } .comparison tbody th { min-width: 9rem; } .comparison td, .comparison th { padding-right: 1.5rem; } .total { border-top: 2px solid var(--line); }
-.fields { margin: .8rem 0; table-layout: fixed; } .fields caption { color: var(--ink); } .fields tbody tr { border-top: 1px solid var(--line); } .fields th { width: 26%; font-family: ui-monospace, monospace; font-size: .85rem; } .fields td:nth-child(2) { width: 30%; }
+.fields { margin: .8rem 0; table-layout: fixed; } .fields caption { color: var(--ink); } .fields tbody tr { border-top: 1px solid var(--line); } .fields col { width: 24%; } .fields col:last-child { width: 50%; } .fields th { font-family: ui-monospace, monospace; font-size: .85rem; }
 .zone-row p { margin: .4rem 0 .15rem; font-size: .92rem; }
 summary { cursor: pointer; color: var(--blue); } summary h3 { display: inline; } .part { margin-top: 1.1rem; } .more { margin: .3rem 0; }
 .part-anonymous, .part-swapped-out { fill: var(--red); background: var(--red); } .part-shared, .part-also-in-memory { fill: var(--amber); background: var(--amber); }

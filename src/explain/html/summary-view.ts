@@ -41,8 +41,10 @@ export function summaryView(summary: Summary): string {
   const figure = chart
     ? `<figure>${chart.svg}<figcaption><span>${safe(chart.from)}</span><span>kills by hour, at most ${chart.most}</span><span>${safe(chart.to)}</span></figcaption></figure>`
     : '';
-  return `<section id="summary" aria-labelledby="summary-title"><h2 id="summary-title" tabindex="-1">${summary.kills} kills in ${summary.reports} reports</h2>${time}${figure}<div class="cards">${cards.join('')}</div>${bullets(notes)}${advice(summary.findings)}</section>`;
+  return `<section id="summary" aria-labelledby="summary-title"><h2 id="summary-title" tabindex="-1">${many(summary.kills, 'kill')} in ${many(summary.reports, 'report')}</h2>${time}${figure}<div class="cards">${cards.join('')}</div>${bullets(notes)}${advice(summary.findings)}</section>`;
 }
+
+const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 function counts(list: readonly { name: string; count: number }[]): string {
   const most = list[0]?.count ?? 1;

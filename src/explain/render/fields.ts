@@ -1,10 +1,9 @@
 /** Every field of a report with its value and its meaning, in groups: for the page, and for `explain --fields`. */
 import type { OomReport } from '../../model/oom-report.ts';
-import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import { isCount, meaningOfStat } from '../glossary/cgroup.ts';
 import { COLUMNS } from '../glossary/tasks.ts';
-import { type Field, type FieldGroup, plainField, size } from './field.ts';
+import { exactly, type Field, type FieldGroup, plainField, size } from './field.ts';
 import { memoryFields } from './memory-fields.ts';
 import { requestFields } from './request-fields.ts';
 
@@ -55,7 +54,7 @@ function limit({ limit: one }: OomReport): Field[] {
   const bound = (name: string, usage: number | null, most: number | null, meaning: string) =>
     usage === null
       ? []
-      : [{ name, value: `${formatBytes(usage)} of ${most === null ? 'no limit' : formatBytes(most)}`, meaning }];
+      : [{ name, value: `${exactly(usage)} of ${most === null ? 'no limit' : exactly(most)}`, meaning }];
   return [
     ...plainField('oom_memcg', one.path, 'the cgroup whose limit was hit'),
     ...bound('memory', one.usage_bytes, one.limit_bytes, 'memory of the cgroup, with page cache and kernel memory'),
@@ -76,7 +75,7 @@ function stats({ limit: one }: OomReport): FieldGroup[] {
     title: `Statistics of ${path === null ? 'the cgroup' : printable(path)}`,
     fields: Object.entries(values).map(([name, value]) => ({
       name: printable(name),
-      value: isCount(name) ? String(value) : formatBytes(value),
+      value: isCount(name) ? String(value) : exactly(value),
       meaning: meaningOfStat(name) ?? '',
     })),
   }));

@@ -2,6 +2,7 @@
 import type { OomReport } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
+import { architectureOf, distributionOf } from '../glossary/release.ts';
 import { CONSTRAINTS, meaningOfAdj, meaningOfGfp, meaningOfOrder } from '../glossary/request.ts';
 import { meaningOfTaint } from '../glossary/taints.ts';
 import { type Field, type FieldGroup, plainField, size } from './field.ts';
@@ -62,6 +63,8 @@ function machine({ kernel, taints, hardware, page_bytes, boot_id, panic }: OomRe
   }));
   return [
     ...plainField('kernel', kernel, 'the release, as uname -r prints it'),
+    ...plainField('distribution', kernel && distributionOf(kernel), 'guessed from the release'),
+    ...plainField('architecture', kernel && architectureOf(kernel), 'from the release'),
     ...(taints === '' ? plainField('taint', 'Not tainted', 'no flag is set') : letters),
     ...plainField('hardware', hardware, 'maker, model and firmware'),
     ...plainField('page size', formatBytes(page_bytes), 'the unit in which the kernel counts memory'),

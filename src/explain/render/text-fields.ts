@@ -8,12 +8,12 @@ import { labelled } from './rows.ts';
 
 const MOST_SUMS = 4;
 
-/** Memory by name, user and owner, one row for each kind. A kind with a single process is left out. */
+/** Memory by name, user and owner, one row for each kind. A name with one process and a single user are left out. */
 export function sumRows(sums: ReportSums): [string, string][] {
   const of = sums.whole === null ? '' : sums.whole === 'ram' ? ' of RAM' : ' of the limit';
   const kinds: [string, ReportSum[]][] = [
     ['by name', sums.by_name.filter(({ processes }) => processes > 1)],
-    ['by user', sums.by_user.map((one) => ({ ...one, name: `uid ${one.name}` }))],
+    ['by user', sums.by_user.length > 1 ? sums.by_user.map((one) => ({ ...one, name: `uid ${one.name}` })) : []],
     ['by unit', sums.by_unit],
     ['by pod', sums.by_pod],
     ['containers', sums.by_container],

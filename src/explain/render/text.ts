@@ -66,7 +66,12 @@ export function renderPatterns(summary: Summary, paint: Paint, width: number): s
     rows.push(['grew', `${printable(comm)} (pid ${pid}) grew ${sizes} between reports`]);
   }
   for (const { do: action, because } of summary.findings) rows.push(['do', `${action} ${paint('dim', because)}`]);
-  return [`${paint('bold', `${reports} reports, ${kills} kills`)}`, ...labelled(rows, paint, width)].join('\n');
+  const many = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+  const title = [
+    ...(reports > 0 ? [many(reports, 'report'), many(kills, 'kill')] : []),
+    ...(summary.other_kills > 0 ? [`${many(summary.other_kills, 'message')} of other programs`] : []),
+  ];
+  return [paint('bold', title.join(', ')), ...labelled(rows, paint, width)].join('\n');
 }
 
 const MOST_ENTRIES = 20;

@@ -53,8 +53,7 @@ export function fragmentationOf(report: ReportFacts, cause: ReportCause): Report
 
 function withoutLists({ scope }: ReportFacts, cause: ReportCause): ReportFragmentation {
   if (scope === 'cgroup') {
-    const text =
-      'Fragmentation played no part: a limit ran out, and for a limit it does not matter which blocks are free. The kernel prints the lists of free blocks only when the machine runs out of memory.';
+    const text = 'Fragmentation played no part: a limit ran out, not the memory of the machine.';
     return { state: 'no_part', text, zones: [] };
   }
   if (cause === 'sysrq') {
