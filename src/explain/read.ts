@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setImmediate as breathe } from 'node:timers/promises';
+import { MAGIC_BYTES, unpacker } from '../linux/unpack.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { OomOtherKill } from '../model/oom-other-kill.ts';
 import type { OomReport } from '../model/oom-report.ts';
@@ -63,10 +64,10 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
     const stat = fstatSync(fd);
     if (stat.isDirectory()) throw new OomscopeError('NO_INPUT', `Expected a log, got a directory: ${printable(path)}.`);
     const session = begin(path, options);
-    const magic = Buffer.alloc(6);
+    const magic = Buffer.alloc(MAGIC_BYTES);
     // Only a regular file is checked for compression: bytes from a pipe or a device cannot be read a second time.
-    const count = stat.isFile() ? readSync(fd, magic, 0, 6, 0) : 0;
-    const unpack = await unpacker(magic.subarray(0, count), path);
+    const count = stat.isFile() ? readSync(fd, magic, 0, MAGIC_BYTES, 0) : 0;
+    const unpack = await unpacker(magic.subarray(0, count), path, 'oomscope explain -');
     if (unpack) {
       const { createReadStream } = await import('node:fs');
       return await readStream(createReadStream(path).pipe(unpack), path, options);
@@ -89,25 +90,6 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
   } finally {
     closeSync(fd);
   }
-}
-
-async function unpacker(magic: Buffer, path: string) {
-  const starts = (hex: string) => magic.toString('hex').startsWith(hex);
-  if (starts('1f8b')) return (await import('node:zlib')).createGunzip();
-  if (starts('28b52ffd')) {
-    const { createZstdDecompress: unpack } = await import('node:zlib');
-    if (unpack) return unpack();
-    throw packed(path, 'zstd, which this Node (before 22.15) cannot unpack', 'zstdcat');
-  }
-  if (starts('fd377a585a00')) throw packed(path, 'xz', 'xzcat');
-  if (starts('425a68')) throw packed(path, 'bzip2', 'bzcat');
-  return undefined;
-}
-
-function packed(path: string, how: string, program: string): OomscopeError {
-  const file = printable(path);
-  const message = `${file}: expected text or gzip, got ${how}. Unpack it: ${program} ${file} | oomscope explain -`;
-  return new OomscopeError('BAD_INPUT', message);
 }
 
 async function readStream(stream: NodeJS.ReadableStream, name: string, options: ReadOptions): Promise<ReadResult> {

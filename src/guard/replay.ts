@@ -2,16 +2,18 @@
  * Runs the rules over a recording. Time is the time of the recorded samples, so the same recording and the same rules
  * always give the same result.
  *
- * After a kill, the victim is removed from the following samples, and the memory that it held counts as available. What
- * the pressure would have been without the victim is unknown, so it stays as recorded.
+ * How long a victim takes to exit, and what the samples would have been without it, is modelled in replayed-exits.ts.
  */
+
+import { OomscopeError } from '../model/error.ts';
 import { type Event, SCHEMA } from '../model/events.ts';
-import { SAMPLE_SCHEMA, type Sample, type SampledProcess } from '../model/sample.ts';
-import { isWithin } from '../text/cgroup-path.ts';
+import { SAMPLE_SCHEMA, type Sample } from '../model/sample.ts';
 import { Announcer, type Plan } from './ladder/announce.ts';
+import { ReplayedExits } from './replayed-exits.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { holdNow } from './rules/detect.ts';
 import { Ladder } from './rules/ladder.ts';
+import { missingIn, type Needed, needsOf } from './rules/needs.ts';
 import { identity } from './rules/protect.ts';
 import type { PolicyOptions } from './rules/rule.ts';
 import { steps } from './steps/steps.ts';
@@ -21,7 +23,8 @@ interface Running {
   plan: Plan;
   ladder: Ladder;
   triggerNs: bigint;
-  signalledMs: number | undefined;
+  /** A step has sent the victim a signal. */
+  signalled: boolean;
 }
 
 /** Stands for the guard itself, which is none of the recorded processes. */
@@ -33,12 +36,18 @@ export class Replay {
   readonly #policy: Policy;
   readonly #announce: Announcer;
   readonly #running = new Map<string, Running>();
-  readonly #dead = new Set<string>();
+  readonly #exits: ReplayedExits;
+  /** What the rules read, and the recording may lack. */
+  readonly #needs: ReadonlyMap<Needed, string>;
+  #isComplete = false;
   readonly #skipped = new Map<string, number>();
   #sample: Sample | undefined;
   #seq = 0;
 
-  constructor(options: PolicyOptions, emit: (event: Event) => void) {
+  /** @param exitMs how long a victim takes to exit (ms); undefined: by the memory that it holds */
+  constructor(options: PolicyOptions, emit: (event: Event) => void, exitMs?: number) {
+    this.#exits = new ReplayedExits(exitMs);
+    this.#needs = needsOf(options);
     this.#policy = new Policy(options, noProcess, Number.POSITIVE_INFINITY);
     const nowNs = () => BigInt(Math.round((this.#sample?.mono_ms ?? 0) * 1e6));
     this.#announce = new Announcer(
@@ -62,8 +71,10 @@ export class Replay {
     );
   }
 
+  /** @throws OomscopeError BAD_INPUT: a rule reads what the recording does not have */
   next(recorded: Sample): void {
-    const sample = without(recorded, this.#dead);
+    if (!this.#isComplete) this.#check(recorded);
+    const sample = this.#exits.applied(recorded);
     this.#sample = sample;
     const fired = this.#policy.update(sample);
     for (const [place, running] of this.#running) this.#climb(place, running, sample);
@@ -76,10 +87,26 @@ export class Replay {
     }
   }
 
-  /** Reports plans that are still running at the end of the recording as `abandoned`. */
+  /** Reports plans whose victim was not yet signalled at the end of the recording as `abandoned`. */
   end(): void {
-    for (const { plan } of this.#running.values()) this.#announce.result(plan, 'abandoned');
+    for (const { plan, signalled } of this.#running.values())
+      this.#announce.result(plan, signalled ? 'would_kill' : 'abandoned');
     this.#running.clear();
+  }
+
+  /** A rule must not decide on a value that was not recorded, as if it were 0. */
+  #check(sample: Sample): void {
+    const missing = missingIn(sample);
+    this.#isComplete = missing !== undefined;
+    for (const name of missing ?? []) {
+      const by = this.#needs.get(name);
+      if (by === undefined) continue;
+      const option = name === 'cmdline' ? '--cmdline' : '--config';
+      throw new OomscopeError(
+        'BAD_INPUT',
+        `The recording has no ${name} of processes, which ${by} reads: record with \`oomscope record ${option}\`.`,
+      );
+    }
   }
 
   #begin(place: string, choice: Running['choice'], sample: Sample): void {
@@ -88,7 +115,7 @@ export class Replay {
       plan: this.#announce.plan(choice),
       ladder: new Ladder(choice.fired.rule.steps, Number.POSITIVE_INFINITY),
       triggerNs: BigInt(Math.round(sample.mono_ms * 1e6)),
-      signalledMs: undefined,
+      signalled: false,
     };
     this.#running.set(place, running);
     this.#climb(place, running, sample);
@@ -100,10 +127,10 @@ export class Replay {
     const cgroup = fired.cgroup && sample.cgroups.find(({ path }) => path === fired.cgroup?.path);
     const there = sample.processes?.some((one) => identity(one) === identity(victim.target)) ?? true;
     for (let moves = 0; moves < MOST_MOVES; moves++) {
-      const gone = running.signalledMs === undefined ? !there : sample.mono_ms > running.signalledMs;
+      const state = there ? this.#exits.state(victim.target, sample.mono_ms) : 'gone';
       const move = ladder.move({
         nowMs: sample.mono_ms,
-        victim: gone ? 'gone' : 'alive',
+        victim: state === 'exiting' ? 'dying' : state,
         short: (fired.cgroup === undefined || cgroup !== undefined) && holdNow(fired.rule.when, sample, cgroup),
         holds: (detectors) => holdNow(detectors, sample, cgroup),
       });
@@ -111,22 +138,18 @@ export class Replay {
       if (move.kind === 'end') {
         this.#policy.rest(fired.rule, place, sample.mono_ms);
         this.#running.delete(place);
-        if (running.signalledMs === undefined || move.outcome !== 'gone') {
-          this.#announce.result(
-            plan,
-            move.outcome === 'survived' || move.outcome === 'stuck' ? 'survived' : 'recovered',
-          );
-        }
+        const killed = move.outcome === 'gone' && running.signalled;
+        const survived = move.outcome === 'survived' || move.outcome === 'stuck';
+        this.#announce.result(plan, killed ? 'would_kill' : survived ? 'survived' : 'recovered');
         return;
       }
       const { step } = move;
       this.#announce.action(plan, step.do, move.kind === 'pass' ? 'not_needed' : 'would', null, triggerNs);
-      if (move.kind === 'pass' || steps[step.do].signal === undefined || running.signalledMs !== undefined) continue;
-      running.signalledMs = sample.mono_ms;
-      if (steps[step.do].signal === 'SIGKILL') this.#policy.killed(sample.mono_ms);
-      for (const member of victim.members) this.#dead.add(identity(member));
-      this.#announce.result(plan, 'would_kill');
-      return;
+      const { signal } = steps[step.do];
+      if (move.kind === 'pass' || signal === undefined) continue;
+      running.signalled = true;
+      if (signal === 'SIGKILL') this.#policy.killed(sample.mono_ms);
+      this.#exits.signalled(victim.members, signal, sample.mono_ms);
     }
   }
 
@@ -137,29 +160,6 @@ export class Replay {
     this.#skipped.set(key, nowMs);
     this.#announce.skipped(fired, reason, detail, { ranking });
   }
-}
-
-/** The sample as it would have been without the processes in `dead`. */
-function without(sample: Sample, dead: ReadonlySet<string>): Sample {
-  const gone = sample.processes?.filter((one) => dead.has(identity(one))) ?? [];
-  if (gone.length === 0) return sample;
-  const sum = (of: (one: SampledProcess) => number, among = gone) => among.reduce((total, one) => total + of(one), 0);
-  const rss = sum((one) => one.rss_bytes);
-  const { system } = sample;
-  return {
-    ...sample,
-    processes: sample.processes?.filter((one) => !gone.includes(one)) ?? null,
-    system: {
-      ...system,
-      available_bytes: Math.min(system.total_bytes, system.available_bytes + rss),
-      anon_bytes: Math.max(0, system.anon_bytes - rss),
-      swap_free_bytes: Math.min(system.swap_total_bytes, system.swap_free_bytes + sum((one) => one.swap_bytes)),
-    },
-    cgroups: sample.cgroups.map((cgroup) => {
-      const inside = gone.filter((one) => isWithin(one.cgroup, cgroup.path));
-      return { ...cgroup, usage_bytes: Math.max(0, cgroup.usage_bytes - sum((one) => one.rss_bytes, inside)) };
-    }),
-  };
 }
 
 /** Reads a line of a recording; undefined: the line is not a sample, or not a complete one. */

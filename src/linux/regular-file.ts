@@ -3,10 +3,6 @@
  * regular files, so that it cannot block on a FIFO, a device or a kernel log, and it never reads more than a limit.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import { StringDecoder } from 'node:string_decoder';
-import { OomscopeError } from '../model/error.ts';
-import { printable } from '../text/printable.ts';
 
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
@@ -30,43 +26,6 @@ export function readRegularFile(path: string, mostBytes: number): FileContent {
     return { problem: systemProblem(error as NodeJS.ErrnoException) };
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
-  }
-}
-
-/**
- * Reads a regular file of any length line by line.
- *
- * @param expected the expected kind of content, for the error message: "a recording"
- * @param mostLine the length of the longest allowed line
- * @throws OomscopeError NO_INPUT: the file cannot be read; BAD_INPUT: a line is longer than `mostLine`
- */
-export async function* readRegularLines(path: string, expected: string, mostLine: number): AsyncGenerator<string> {
-  const refusal = (code: 'NO_INPUT' | 'BAD_INPUT', problem: string) =>
-    new OomscopeError(code, `Expected ${expected} in ${printable(path)}: ${problem}.`);
-  const noInput = (error: unknown) => refusal('NO_INPUT', systemProblem(error as NodeJS.ErrnoException));
-  const wrong = await stat(path).then(kindProblem, (error) => Promise.reject(noInput(error)));
-  if (wrong !== undefined) throw refusal('NO_INPUT', wrong);
-  const handle = await open(path, FLAGS).catch((error) => Promise.reject(noInput(error)));
-  try {
-    const problem = kindProblem(await handle.stat());
-    if (problem !== undefined) throw refusal('NO_INPUT', problem);
-    const decoder = new StringDecoder('utf8');
-    const chunk = Buffer.allocUnsafe(65_536);
-    let rest = '';
-    for (;;) {
-      const { bytesRead } = await handle.read(chunk, 0, chunk.length).catch((error) => Promise.reject(noInput(error)));
-      if (bytesRead === 0) break;
-      const [first = '', ...others] = decoder.write(chunk.subarray(0, bytesRead)).split('\n');
-      rest += first;
-      if (rest.length > mostLine) throw refusal('BAD_INPUT', `a line is longer than ${mostLine / 1024 ** 2} MiB`);
-      if (others.length === 0) continue;
-      yield rest;
-      rest = others.pop() ?? '';
-      yield* others;
-    }
-    if (rest !== '') yield rest;
-  } finally {
-    await handle.close();
   }
 }
 
@@ -114,7 +73,8 @@ function readUpTo(descriptor: number, mostBytes: number): FileContent {
 
 const sizeProblem = (mostBytes: number) => `it is larger than ${mostBytes / 1024} KiB`;
 
-function systemProblem({ code }: NodeJS.ErrnoException): string {
+/** Why a file cannot be read, as the end of a sentence. */
+export function systemProblem({ code }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ENOENT':
       return 'there is no such file';

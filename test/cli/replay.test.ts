@@ -11,11 +11,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as zlib from 'node:zlib';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { readSample } from '../../src/guard/replay.ts';
 import type { Event } from '../../src/model/events.ts';
 import { schemaErrors } from '../schema.ts';
-import { oomscope, ROOT } from './cli.ts';
+import { MAIN, oomscope, ROOT } from './cli.ts';
 
 const fixtures = join(ROOT, 'test/fixtures/replay');
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
@@ -126,6 +127,100 @@ describe('replay', () => {
     expect(stderr).toContain(part);
     expect(stdout).toBe('');
     expect(code).toBe(exit);
+  });
+});
+
+describe('a recording that lacks what a rule reads', () => {
+  const rule = (more: string) => `[guard]
+default_protection = false
+[[guard.rule]]
+name = "web"
+when = ["available < 10 %"]
+${more}
+steps = [{ do = "kill" }]
+`;
+  it.each([
+    ['oom_score', 'rank = "oom_score"', 'rule "web" reads: record with `oomscope record --config`'],
+    ['exe', 'never = [{ exe = "^/usr/bin/" }]', 'rule "web" reads: record with `oomscope record --config`'],
+    ['cmdline', 'avoid = [{ cmdline = "x" }]', 'rule "web" reads: record with `oomscope record --cmdline`'],
+  ])('is refused: %s', async (name, more, part) => {
+    const config = join(directory, 'needs.toml');
+    writeFileSync(config, rule(more));
+    const { code, stdout, stderr } = await replay(join(fixtures, 'system.jsonl'), config);
+    expect(stderr).toContain(`The recording has no ${name} of processes, which ${part}`);
+    expect({ code, stdout }).toEqual({ code: 65, stdout: '' });
+  });
+
+  it('is what `oomscope record` makes only without --cmdline', async () => {
+    const config = join(directory, 'needs.toml');
+    const file = join(directory, 'mine.jsonl');
+    writeFileSync(config, rule('rank = "oom_score"\nnever = [{ exe = "^/usr/bin/" }]'));
+    writeFileSync(file, (await oomscope(['record', '--duration', '150ms'])).stdout);
+    expect(await replay(file, config)).toMatchObject({ code: 0, stdout: '' });
+  });
+});
+
+describe('reads a recording', () => {
+  const overload = join(fixtures, 'overload.jsonl');
+  const packed = (name: string, pack: (bytes: Buffer) => Buffer) => {
+    const file = join(directory, name);
+    writeFileSync(file, pack(readFileSync(overload)));
+    return file;
+  };
+  const zstd = (zlib as Partial<typeof zlib>).zstdCompressSync; // Node 22.15 and later
+
+  it('packed with gzip', async () => {
+    expect(kills((await replay(packed('overload.gz', zlib.gzipSync))).events)).toEqual(['leaker']);
+  });
+
+  it('packed with zstd, or says how to unpack it', async () => {
+    const magic = Buffer.from('28b52ffd00000000', 'hex');
+    const { code, stderr, events } = await replay(packed('overload.zst', zstd ?? (() => magic)));
+    if (zstd) expect(kills(events)).toEqual(['leaker']);
+    else expect({ code, stderr }).toMatchObject({ code: 65, stderr: expect.stringContaining('zstdcat') });
+  });
+
+  it('from standard input', async () => {
+    const command = ['sh', '-c', `exec "$0" "$@" <'${overload}'`, process.execPath, MAIN];
+    const { code, stdout } = await oomscope(
+      ['replay', '-', '--config', join(fixtures, 'rules.toml'), '--json'],
+      command,
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('"would_kill"');
+  });
+
+  it('that is damaged, and says so', async () => {
+    const { code, stderr } = await replay(packed('damaged.gz', (bytes) => zlib.gzipSync(bytes).subarray(0, 2000)));
+    expect(code).toBe(65);
+    expect(stderr).toContain('damaged');
+  });
+});
+
+describe('the exit of a victim', () => {
+  const times = (events: Event[]) =>
+    events.flatMap(({ type, mono_ns }) =>
+      type === 'guard.action' || type === 'guard.result' ? [Number(mono_ns) / 1e6] : [],
+    );
+
+  it('takes time, and its memory is free only then', async () => {
+    const { events } = await replay(join(fixtures, 'overload.jsonl'));
+    const [, signalled = 0, gone = 0] = times(events);
+    expect(gone - signalled).toBeGreaterThan(30); // 200 MiB
+    expect(gone - signalled).toBeLessThan(200);
+  });
+
+  it('that takes long is followed by the next step, not by the next victim', async () => {
+    const { stdout } = await oomscope([
+      ...['replay', join(fixtures, 'overload.jsonl'), '--config', join(fixtures, 'rules.toml')],
+      ...['--exit-time', '1m', '--json'],
+    ]);
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Event);
+    expect(kills(events)).toEqual(['leaker']);
+    expect(events.filter(({ type }) => type === 'guard.plan')).toHaveLength(1);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { Rule } from '../../guard/rules/rule.ts';
+import type { PolicyOptions } from '../../guard/rules/rule.ts';
 import type { Sample, SampledProcess } from '../../model/sample.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { Exit } from '../verb/exit.ts';
@@ -38,7 +38,7 @@ export const verb = defineVerb({
 async function run({ given, asText }: Context<typeof options>): Promise<number> {
   if (given.config !== undefined && given.cgroup.length > 0)
     throw usage('--cgroup and --config: expected one of them, got both.');
-  const rules = await rulesOf(given.config, given.cgroup);
+  const { rules, protect } = await policyOf(given.config, given.cgroup);
   const [{ Sampler }, { Output }, { sampleLine }] = await Promise.all([
     import('../../guard/senses/sampler.ts'),
     import('../../render/output.ts'),
@@ -47,7 +47,7 @@ async function run({ given, asText }: Context<typeof options>): Promise<number> 
   const ending = new RunUntil();
   ending.bySignals();
   const output = new Output({ onClosed: ending.now, onDropped: (dropped) => JSON.stringify({ dropped }) });
-  using sampler = new Sampler({ rules, cmdline: given.cmdline ?? false });
+  using sampler = new Sampler({ rules, protect, cmdline: given.cmdline ?? false, complete: true });
   const write = () => {
     const sample = trimmed(sampler.whole(), given.processes ?? 64);
     output.write(asText ? sampleLine(sample) : JSON.stringify(sample), 'sample');
@@ -73,15 +73,18 @@ async function repeat(act: () => void, intervalMs: number, ending: RunUntil): Pr
   }
 }
 
-async function rulesOf(config: string | undefined, cgroups: string[]): Promise<Rule[]> {
+type Policy = Pick<PolicyOptions, 'rules' | 'protect'>;
+const nothing: Policy = { rules: [], protect: [] };
+
+async function policyOf(config: string | undefined, cgroups: string[]): Promise<Policy> {
   if (config !== undefined) {
     const { readConfig } = await import('../../config/config.ts');
-    return (await readConfig(config)).guard?.policy.rules ?? [];
+    return (await readConfig(config)).guard?.policy ?? nothing;
   }
-  if (cgroups.length === 0) return [];
+  if (cgroups.length === 0) return nothing;
   const { readGuard } = await import('../../config/guard.ts');
   const { guard, faults } = readGuard({ rule: [{ name: 'record', on: cgroups, when: ['available < 1 %'] }] });
-  if (guard) return guard.policy.rules;
+  if (guard) return { rules: guard.policy.rules, protect: [] };
   throw usage(`--cgroup: ${faults[0]?.message}`);
 }
 

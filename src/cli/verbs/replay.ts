@@ -1,21 +1,30 @@
 import type { Replay } from '../../guard/replay.ts';
-import { readRegularLines } from '../../linux/regular-file.ts';
+import { readLines } from '../../linux/lines.ts';
 import { OomscopeError } from '../../model/error.ts';
 import type { Event } from '../../model/events.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { Exit } from '../verb/exit.ts';
-import { byDefault, text, usage } from '../verb/options.ts';
+import { byDefault, duration, text, usage } from '../verb/options.ts';
 import { tell } from '../verb/tell.ts';
 
 const options = {
   config: byDefault('the two cautious rules', text('FILE', 'take the rules from the [guard] section of this file')),
+  'exit-time': byDefault(
+    '10 ms, and 200 ms for each GiB that it holds',
+    duration('TIME', 'how long a victim takes to exit after a signal'),
+  ),
 };
 
 export const verb = defineVerb({
   description: [
-    'Shows what the guard would have done during a recording of `oomscope record`: when, to which process, and why. The same recording and rules always give the same result. After a process would have been killed, it counts as gone, and its memory counts as free.',
+    'Shows what the guard would have done during a recording of `oomscope record`: when, to which process, and why. The same recording and rules always give the same result. After a process would have been killed, and after the time that it takes to exit, it counts as gone, and its memory counts as free.',
   ],
-  words: { name: 'RECORDING', least: 1, most: 1, about: 'a file of `oomscope record`' },
+  words: {
+    name: 'RECORDING',
+    least: 1,
+    most: 1,
+    about: 'a file of `oomscope record`, also packed with gzip or (Node 22.15 and later) zstd; - is standard input',
+  },
   options,
   format: 'records',
   examples: [
@@ -29,7 +38,7 @@ export const verb = defineVerb({
   exits: {
     ok: 'the recording was replayed; if its last line is incomplete, without that line',
     usage: 'bad option or configuration',
-    badInput: 'RECORDING holds no samples',
+    badInput: 'RECORDING holds no samples, or lacks what a rule reads',
     noInput: 'RECORDING or the file of --config is missing',
   },
   run,
@@ -46,9 +55,8 @@ async function run({ given, words: [file = ''], asText, paint }: Context<typeof 
   const guard = given.config === undefined ? readGuard({}).guard : (await readConfig(given.config)).guard;
   if (!guard) throw usage(`--config: expected a [guard] section in ${given.config}, got none.`);
   const output = new Output({ onClosed: () => {}, onDropped: (dropped) => JSON.stringify({ dropped }) });
-  const replay = new Replay(guard.policy, (event: Event) =>
-    output.write(asText ? renderEvent(event, paint) : JSON.stringify(event), event.type),
-  );
+  const emit = (event: Event) => output.write(asText ? renderEvent(event, paint) : JSON.stringify(event), event.type);
+  const replay = new Replay(guard.policy, emit, given['exit-time']);
   const { samples, unreadable, last } = await play(file, replay);
   await output.end();
   if (samples === 0)
@@ -68,7 +76,11 @@ async function play(file: string, replay: Replay) {
   const unreadable: number[] = [];
   let samples = 0;
   let last = 0;
-  for await (const line of readRegularLines(file, 'a recording', MOST_LINE)) {
+  for await (const line of readLines(file, {
+    expected: 'a recording',
+    mostLine: MOST_LINE,
+    instead: 'oomscope replay -',
+  })) {
     last++;
     const sample = readSample(line);
     if (sample) {

@@ -75,8 +75,10 @@ function judge(
   // largest comes first.
   const live = members.filter((member) => !verdicts.get(member)).sort(unit.storm ? byAge : bySize);
   const scored = scoreOf(live, unit, context);
-  const bytes = scored.target.rss_bytes + scored.target.swap_bytes;
   const { rule, sample, place, sharing } = context;
+  const bytes = scored.target.rss_bytes + scored.target.swap_bytes;
+  if (rule.rank === 'oom_score' && scored.base === Number.NEGATIVE_INFINITY)
+    return { reason: 'too_small', detail: 'its oom_score is unknown' };
   const least = leastBytes(rule, sample, place.cgroup);
   if (bytes < least || scored.score < rule.minPoints) {
     const small = bytes < least ? `${formatBytes(bytes)}, less than ${formatBytes(least)}` : `${scored.score} points`;

@@ -84,7 +84,7 @@ function basePoints(
     case 'projected':
       return points(badness(PROJECTED_SECONDS * Math.max(0, growth)));
     case 'oom_score':
-      return Math.max(...members.map(({ oom_score }) => oom_score ?? 0));
+      return Math.max(...members.map(({ oom_score }) => oom_score ?? Number.NEGATIVE_INFINITY));
     case 'rss':
       return points(target.rss_bytes);
     case 'swap':

@@ -30,6 +30,8 @@ export interface SamplerOptions {
   pressure?: PressureFeed | undefined;
   /** Read command lines, even if no rule matches them. */
   cmdline?: boolean | undefined;
+  /** Read what any rule could need, except command lines: for a recording. */
+  complete?: boolean | undefined;
   /** Reads the attributes `user.oomd_avoid` and `user.oomd_omit` of a cgroup's directory. */
   preference?: ((directory: string) => SampledCgroup['preference']) | undefined;
   proc?: string;
@@ -73,8 +75,8 @@ export class Sampler implements Disposable {
     this.#table = new ProcessTable({
       proc,
       cmdline: options.cmdline || matches.some(({ cmdline }) => cmdline !== undefined) || names,
-      exe: matches.some(({ exe }) => exe !== undefined) || names,
-      oomScore: rules.some(({ rank }) => rank === 'oom_score'),
+      exe: options.complete || matches.some(({ exe }) => exe !== undefined) || names,
+      oomScore: options.complete || rules.some(({ rank }) => rank === 'oom_score'),
     });
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
