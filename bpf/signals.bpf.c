@@ -36,6 +36,7 @@ struct signal_key {
 
 struct sent {
 	u64 victim_start_ns;
+	u64 victim; /* its signal_struct */
 	u64 ktime_ns;
 	s32 code;
 	u32 facts; /* enum signal_fact */
@@ -324,9 +325,22 @@ static __always_inline bool is_wanted(struct task_struct *task, int sig, u64 inf
 	return sender != (u32)BPF_CORE_READ(task, tgid);
 }
 
-static __always_inline int on_signal(int sig, u64 info, u64 address, int group, int result)
+/* Whether this sender is known already to have sent this signal, and the process is not dying of it: the signal waits,
+ * because it is blocked. A process that takes its signals with sigwait(3) or a signalfd gets many. */
+static __always_inline bool is_repeated(struct task_struct *task, int sig, u32 sender)
 {
-	struct task_struct *task = (void *)address;
+	struct signal_key key = { .pid = BPF_CORE_READ(task, tgid), .signal = sig };
+	struct sent *before = bpf_map_lookup_elem(&sent_signals, &key);
+
+	if (!before || before->sender.pid != sender || before->facts & SIGNAL_AT_ONCE || core_signals & bit(sig))
+		return false;
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	return before->victim == (u64)signal && !(BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT);
+}
+
+static __always_inline int on_signal(int sig, void *siginfo, void *target, int group, int result)
+{
+	struct task_struct *task = target;
 
 	if (result == TRACE_SIGNAL_IGNORED || result == TRACE_SIGNAL_OVERFLOW_FAIL)
 		return 0;
@@ -334,31 +348,32 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group, 
 		return 0;
 	if (sig != SIGKILL && !has_default_action(task, sig))
 		return 0;
+	u64 ids = bpf_get_current_pid_tgid();
+	if (is_repeated(task, sig, ids >> 32))
+		return 0;
 
 	struct sent fresh = { .facts = SIGNAL_KNOWN };
+	u64 info = as_number(siginfo);
 	struct kernel_siginfo *details = (void *)info;
 	if (info > SEND_SIG_PRIV)
 		fresh.code = BPF_CORE_READ(details, si_code);
-	u64 ids = bpf_get_current_pid_tgid();
 	if (!is_wanted(task, sig, info, fresh.code, ids >> 32))
 		return 0;
 
+	task = (void *)as_number(target);
 	struct task_struct *leader = (void *)leader_of(task);
 	struct signal_struct___signals *exit = (void *)BPF_CORE_READ(task, signal);
 	struct signal_key key = { .pid = BPF_CORE_READ(task, tgid), .signal = sig };
+	fresh.victim = (u64)exit;
 	fresh.victim_start_ns = BPF_CORE_READ(leader, start_boottime);
 	if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT && BPF_CORE_READ(exit, group_exit_code) == sig)
 		fresh.facts |= SIGNAL_AT_ONCE;
 
+	/* The process dies of the first of several equal signals. */
 	struct sent *before = bpf_map_lookup_elem(&sent_signals, &key);
-	if (before && before->victim_start_ns == fresh.victim_start_ns) {
-		/* The process dies of the first of several equal signals. One that waits because it is blocked may be
-		 * taken without harm, by sigwait(3) or a signalfd; then the next one counts. */
-		if (result == TRACE_SIGNAL_ALREADY_PENDING || before->facts & SIGNAL_AT_ONCE)
-			return 0;
-		if (!(fresh.facts & SIGNAL_AT_ONCE) && before->sender.pid == ids >> 32)
-			return 0;
-	}
+	if (before && before->victim_start_ns == fresh.victim_start_ns &&
+	    (result == TRACE_SIGNAL_ALREADY_PENDING || before->facts & SIGNAL_AT_ONCE))
+		return 0;
 
 	struct task_struct *current = (void *)bpf_get_current_task(), *sender = (void *)leader_of(current);
 	fresh.ktime_ns = bpf_ktime_get_ns();
@@ -385,7 +400,7 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group, 
 	return 0;
 }
 
-TRACEPOINT(signal_generate, "signal_generate", on_signal(sig, as_number(info), as_number(task), group, result), int sig,
+TRACEPOINT(signal_generate, "signal_generate", on_signal(sig, info, task, group, result), int sig,
 	   struct kernel_siginfo *info, struct task_struct *task, int group, int result)
 
 /* ---- kernel/exit.c: do_exit() ---- */
