@@ -10,6 +10,7 @@ import { LossCounter } from '../events/loss-counter.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
+import type { ProcessKilled } from '../model/process-killed.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { openTracer, type Tracer } from '../tracer/tracer.ts';
 import { IncidentTracker } from './incident-tracker.ts';
@@ -21,7 +22,7 @@ export interface ContainerWatchOptions {
 }
 
 /** The events of a container watch. */
-export type ContainerWatchEvent = ContainerOom | ContainerKilled | TracerLost | TracerStopped;
+export type ContainerWatchEvent = ContainerOom | ContainerKilled | ProcessKilled | TracerLost | TracerStopped;
 
 /**
  * Opens a watch. It keeps the process alive until closed.
@@ -34,7 +35,7 @@ export async function openContainerWatch(options: ContainerWatchOptions = {}): P
   const watch = new ContainerWatch(sockets);
   await watch.containers.start();
   try {
-    watch.follow(await openTracer({ containers: watch.containers }));
+    watch.follow(await openTracer({ containers: watch.containers, allKills: 'sent' }));
   } catch (error) {
     if (!(error instanceof OomscopeError)) throw error;
     watch.kernelError = error;
@@ -73,6 +74,7 @@ export class ContainerWatch implements Disposable {
       envelopes: this.#envelopes,
       emit: (event) => this.#events.next(event),
       kernelWatched: () => this.#tracer !== undefined && Object.keys(this.#tracer.lostSoFar()).length === 0,
+      killersWatched: () => this.#tracer?.killWatch !== undefined,
       containerOf: (path) => this.containers.ownerOf(path).container,
       runtimeWatched: ({ runtime }) => this.containers.runtimes().some((one) => runtime === null || one === runtime),
     });
@@ -86,10 +88,12 @@ export class ContainerWatch implements Disposable {
   /** Adds the kills that a tracer reports to this watch. close() closes the tracer, too. */
   follow(tracer: Tracer): void {
     this.#tracer = tracer;
+    tracer.killWatch?.initExits$.subscribe((exit) => this.#incidents.onInitExit(exit));
     tracer.events$.subscribe({
       next: (event) => {
         if (event.type === 'oom.kill') this.#incidents.onKill(event);
         else if (event.type === 'oom.stuck') this.#incidents.onStuck(event);
+        else if (event.type === 'process.killed') this.#incidents.onDeath(event);
         else if (event.type === 'tracer.lost' || event.type === 'tracer.stopped') this.#events.next(event);
       },
       error: (error) => this.#events.error(error),

@@ -4,6 +4,7 @@ import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Container } from '../model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import type { Envelope, OomKill } from '../model/events.ts';
+import type { ContainerDeaths, MainEnd } from './container-deaths.ts';
 import { EXIT_SIGKILL, type Incident, realtimeNs } from './incident.ts';
 import { containerKilledMessage, containerOomMessage } from './message.ts';
 
@@ -16,17 +17,21 @@ export interface IncidentReporterOptions {
   envelopes: EnvelopeFactory;
   /** Whether the tracer has seen all kernel kills so far. If so, a kill that it did not see did not happen. */
   kernelWatched: () => boolean;
+  /** Whether the senders of signals are watched. */
+  killersWatched: () => boolean;
   /** Whether the runtime of this container reports when a container ends. */
   runtimeWatched: (container: Container) => boolean;
 }
 
 export class IncidentReporter {
   readonly #options: IncidentReporterOptions;
+  readonly #deaths: ContainerDeaths;
   /** For each container id, the time of the last request to the runtime to kill the container. */
   readonly #signalled = new Map<string, number>();
 
-  constructor(options: IncidentReporterOptions) {
+  constructor(options: IncidentReporterOptions, deaths: ContainerDeaths) {
     this.#options = options;
+    this.#deaths = deaths;
   }
 
   onSignal(id: string): void {
@@ -44,10 +49,11 @@ export class IncidentReporter {
     const isWatched = this.#options.runtimeWatched(container);
     const endNs = end && first && end.time_ns - realtimeNs(first);
     const ended = end ? true : final && isWatched ? false : null;
+    const last = end?.exit_code === EXIT_SIGKILL ? this.#deaths.end(container.id, end.time_ns) : undefined;
     const facts: Omit<Facts<ContainerOom>, 'incident'> = {
       type: 'container.oom',
       ...{ update: reported?.count ?? 0, final },
-      ...{ unit: first?.victim.unit ?? null, pod, container, verdict: this.#verdict(incident, ended) },
+      ...{ unit: first?.victim.unit ?? null, pod, container, verdict: this.#verdict(incident, ended, last) },
       ...{ limit_of: first ? limitOf(first, container) : null, limit: first?.limit ?? null },
       ...{ group_kill: incident.groupKill, kill_count: incident.killCount },
       kills: kills.map(({ kill: { id, kind, victim }, main }) => ({
@@ -57,6 +63,7 @@ export class IncidentReporter {
       exit_code: end?.exit_code ?? null,
       // Podman has no "oom" event.
       runtime_oom: runtimeOom ? true : isWatched && container.runtime === 'docker' ? false : null,
+      ended_by: last && !isOom(last) ? last.author : null,
       kill_to_end_ns: endNs === undefined || endNs < 0n ? null : Number(endNs),
     };
     const severity = facts.verdict === 'spared' ? 'warning' : 'critical';
@@ -68,10 +75,15 @@ export class IncidentReporter {
 
   killed({ container, pod }: Incident, end: RuntimeEvent): ContainerKilled {
     const signalledMs = this.#signalled.get(container.id) ?? Number.NEGATIVE_INFINITY;
+    const { author, unknown, process: main } = this.#deaths.end(container.id, end.time_ns);
+    const isByRuntime = author?.kind === 'runtime' || performance.now() - signalledMs < SIGNALLED_MS;
     const facts: Facts<ContainerKilled> = {
       type: 'container.killed',
-      ...{ unit: null, pod, container, by: performance.now() - signalledMs < SIGNALLED_MS ? 'runtime' : 'other' },
+      ...{ unit: null, pod, container, by: isByRuntime ? 'runtime' : 'other' },
       ...{ exit_code: end.exit_code ?? EXIT_SIGKILL, kernel_watched: this.#options.kernelWatched() },
+      author: author?.kind == null ? null : author,
+      author_unknown: author?.kind == null ? (unknown ?? this.#whyUnknown()) : null,
+      main: main && { pid: main.pid, comm: main.comm },
     };
     const monoNs = end.time_ns - realtimeOffsetNs();
     return {
@@ -80,9 +92,21 @@ export class IncidentReporter {
     };
   }
 
+  #whyUnknown(): string {
+    if (!this.#options.killersWatched()) return 'the senders of signals are not watched';
+    return this.#options.kernelWatched()
+      ? 'oomscope saw no fatal signal to its main process'
+      : 'records from the kernel were lost';
+  }
+
   /** @param ended did the container end? null: unknown */
-  #verdict({ killCount, main, end, stuck }: Incident, ended: boolean | null): ContainerOom['verdict'] {
+  #verdict(
+    { killCount, main, end, stuck }: Incident,
+    ended: boolean | null,
+    last: MainEnd | undefined,
+  ): ContainerOom['verdict'] {
     if (killCount === 0 && stuck) return 'stuck';
+    if (killCount > 0 && last?.author?.kind != null) return isOom(last) ? 'main_killed' : 'process_killed';
     if (killCount === 0) return this.#options.kernelWatched() ? 'spared' : 'reported';
     // If the main process was killed, the container has ended with this exit code.
     const isMain = main ?? (ended === null ? null : ended && end?.exit_code === EXIT_SIGKILL);
@@ -103,6 +127,9 @@ function monoNsOf({ kills, end, reported }: Incident): bigint {
   if (reported) return process.hrtime.bigint();
   return first ? BigInt(first.mono_ns) : end ? end.time_ns - realtimeOffsetNs() : process.hrtime.bigint();
 }
+
+/** Did the OOM killer end the container? */
+const isOom = ({ author }: MainEnd) => author?.kind === 'oom_killer';
 
 type Facts<T> = Omit<T, Exclude<keyof Envelope, 'type'>>;
 

@@ -4,14 +4,17 @@
  */
 import { containersIn } from '../containers/container-path.ts';
 import type { RuntimeEvent } from '../containers/container-runtime.ts';
+import type { InitExit } from '../killers/kill-watch.ts';
 import type { Container, Pod } from '../model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import type { OomKill, OomStuck } from '../model/events.ts';
+import type { ProcessKilled } from '../model/process-killed.ts';
+import { ContainerDeaths, isMain } from './container-deaths.ts';
 import { EXIT_SIGKILL, Incident, realtimeNs } from './incident.ts';
 import { IncidentReporter, type IncidentReporterOptions } from './incident-reporter.ts';
 
 export interface IncidentTrackerOptions extends IncidentReporterOptions {
-  emit: (event: ContainerOom | ContainerKilled) => void;
+  emit: (event: ContainerOom | ContainerKilled | ProcessKilled) => void;
   /** The container of a cgroup, with the names known now. A name may become known seconds after a kill. */
   containerOf: (path: string | null) => Container | null;
 }
@@ -21,12 +24,13 @@ const SIGKILL = 9;
 export class IncidentTracker {
   readonly #options: IncidentTrackerOptions;
   readonly #reporter: IncidentReporter;
+  readonly #deaths = new ContainerDeaths();
   /** The open incidents, by the id of the container. */
   readonly #incidents = new Map<string, Incident>();
 
   constructor(options: IncidentTrackerOptions) {
     this.#options = options;
-    this.#reporter = new IncidentReporter(options);
+    this.#reporter = new IncidentReporter(options, this.#deaths);
   }
 
   onKill(kill: OomKill): void {
@@ -48,8 +52,20 @@ export class IncidentTracker {
     this.#schedule(incident);
   }
 
+  /** Tells of a kill that ends no container, and remembers the others until the runtime reports the end. */
+  onDeath(event: ProcessKilled): void {
+    this.#deaths.onDeath(event);
+    const isTold = event.kill_id !== null || event.by.kind === 'namespace_end' || isMain(event);
+    if (event.victim.container !== null && !isTold) this.#options.emit(event);
+  }
+
+  onInitExit(exit: InitExit): void {
+    this.#deaths.onInitExit(exit);
+  }
+
   onRuntime(event: RuntimeEvent): void {
     const { container, action } = event;
+    this.#deaths.onRuntime(event);
     if (action === 'kill' && (event.signal === SIGKILL || event.signal === null)) {
       this.#reporter.onSignal(container.id);
     } else if (action === 'oom') {
@@ -59,6 +75,7 @@ export class IncidentTracker {
     } else if (action === 'die') {
       if (event.exit_code !== EXIT_SIGKILL && !this.#incidents.has(container.id)) {
         this.#reporter.forgetSignal(container.id);
+        this.#deaths.forget(container.id);
         return;
       }
       const incident = this.#open(container, null);
@@ -112,7 +129,9 @@ export class IncidentTracker {
     if (end?.exit_code === EXIT_SIGKILL && killCount === 0 && !isReported) {
       this.#options.emit(this.#reporter.killed(incident, end));
     }
-    if (end) this.#reporter.forgetSignal(container.id);
+    if (!end) return;
+    this.#reporter.forgetSignal(container.id);
+    this.#deaths.forget(container.id);
   }
 
   #name(incident: Incident): void {

@@ -1,6 +1,8 @@
+import { authorPhrase } from '../killers/message.ts';
 import type { Container } from '../model/container.ts';
 import type { ContainerKill, ContainerKilled, ContainerOom } from '../model/container-events.ts';
 import type { OomStuck } from '../model/oom-stuck.ts';
+import type { KillAuthor } from '../model/process-killed.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 import { containerName } from '../tracer/message.ts';
@@ -8,7 +10,7 @@ import { containerName } from '../tracer/message.ts';
 type Oom = Pick<
   ContainerOom,
   | ('container' | 'verdict' | 'limit' | 'limit_of')
-  | ('group_kill' | 'kill_count' | 'kills' | 'ended' | 'exit_code' | 'update' | 'final')
+  | ('group_kill' | 'kill_count' | 'kills' | 'ended' | 'ended_by' | 'exit_code' | 'update' | 'final')
 >;
 
 /**
@@ -34,15 +36,27 @@ export function containerOomMessage(oom: Oom, stuck?: OomStuck): string {
 export function containerKilledMessage({
   container,
   by,
+  author,
+  author_unknown,
+  main,
   exit_code,
   kernel_watched,
-}: Pick<ContainerKilled, 'container' | 'by' | 'exit_code' | 'kernel_watched'>): string {
-  const how =
-    by === 'runtime'
-      ? 'its runtime was told to kill it'
-      : 'another process sent it SIGKILL, or the program itself returned 137';
+}: Pick<
+  ContainerKilled,
+  'container' | 'by' | 'author' | 'author_unknown' | 'main' | 'exit_code' | 'kernel_watched'
+>): string {
   const sure = kernel_watched ? 'and not because of the OOM killer' : 'and its runtime knows of no OOM';
+  const runtime = by === 'runtime' ? 'its runtime was told to kill it' : `who killed it is unknown: ${author_unknown}`;
+  const how = author === null ? runtime : endPhrase(author, main);
   return sentence(`${nameOf(container)} ended with exit code ${exit_code}, ${sure}: ${how}.`);
+}
+
+/** "its main process sleep (pid 12) was killed by dockerd, through runc (pid 31): it was told to". */
+function endPhrase(author: KillAuthor, main: ContainerKilled['main']): string {
+  const process = main === null ? 'its main process' : `its main process ${printable(main.comm)} (pid ${main.pid})`;
+  const why = author.reason === null ? '' : `: ${printable(author.reason.words)}`;
+  if (author.kind === 'self' && author.means === null) return `${process} returned this code itself${why}`;
+  return `${process} was killed ${authorPhrase(author)}${why}`;
 }
 
 function nameOf(container: Container): string {
@@ -90,7 +104,8 @@ function reason({ limit_of, limit }: Oom): string {
   }
 }
 
-function after({ verdict, ended, exit_code, update, final }: Oom): string {
+function after({ verdict, ended, ended_by, exit_code, update, final }: Oom): string {
+  if (ended && ended_by) return ` It ended with exit code ${exit_code}: ${endPhrase(ended_by, null)}.`;
   if (ended) return ` It ended with exit code ${exit_code}.`;
   if (!final) return update > 0 ? ' More processes are being killed in it.' : '';
   if (ended === null) return '';

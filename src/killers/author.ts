@@ -1,5 +1,6 @@
 /** Decides who killed a process. Pure: all facts are arguments. */
 import { GuardLimit, SignalFact } from '../bpf/wire/layout.ts';
+import type { ContainerRuntime } from '../model/container.ts';
 import type { KillAuthor, KillerKind, KillMeans } from '../model/process-killed.ts';
 import { type Death, has } from './death.ts';
 import { isAgent, isLogin, isShell, isShim, isTrusted, knownProgram, programName } from './programs.ts';
@@ -14,6 +15,8 @@ export interface Circumstances {
   isGuard: boolean;
   /** The namespace of containerd for which a shim works: "moby" is Docker's. null: unknown. */
   shimNamespace: string | null;
+  /** The runtime of the victim's container. null: it is in none, or the runtime is unknown. */
+  victimRuntime: ContainerRuntime | null;
   /** Were records lost, so that the sender may have been in a lost one? */
   lost: boolean;
 }
@@ -78,8 +81,9 @@ function forProcess(death: Death, comm: string, circumstances: Circumstances): V
   return verdict('kernel', null, 'kernel');
 }
 
-function bySender(death: Death, means: KillMeans, { isGuard, shimNamespace }: Circumstances): Verdict {
+function bySender(death: Death, means: KillMeans, circumstances: Circumstances): Verdict {
   const { sender, details } = death;
+  const { isGuard } = circumstances;
   if (sender === null) return unknown('its sender is unknown');
   if (isGuard) return verdict('guard', 'oomscope', means);
   if (sender.pid === death.pid) return verdict('self', death.comm, means);
@@ -90,9 +94,9 @@ function bySender(death: Death, means: KillMeans, { isGuard, shimNamespace }: Ci
   if (isTrusted({ ...own, uid: sender.uid })) {
     const known = knownProgram(name);
     if (known) return verdict(known.kind, known.name, means);
-    if (isShim(name)) return ofContainerd(shimNamespace, means);
+    if (isShim(name)) return ofContainerd(circumstances, means);
     if (isAgent(name)) {
-      if (ancestors.some(({ comm }) => isShim(comm))) return ofContainerd(shimNamespace, means);
+      if (ancestors.some(({ comm }) => isShim(comm))) return ofContainerd(circumstances, means);
       // `podman kill` runs crun, and so does conmon, which CRI-O uses, too.
       const above = ancestors.flatMap(({ comm }) => knownProgram(comm) ?? []).filter(({ kind }) => kind === 'runtime');
       const [nearest] = above.toSorted((a, b) => Number(a.name === 'podman') - Number(b.name === 'podman'));
@@ -103,8 +107,9 @@ function bySender(death: Death, means: KillMeans, { isGuard, shimNamespace }: Ci
 }
 
 /** Docker, the kubelet and others run containers through containerd, each in a namespace of its own. */
-function ofContainerd(namespace: string | null, means: KillMeans): Verdict {
-  return verdict('runtime', namespace === 'moby' ? 'dockerd' : 'containerd', means);
+function ofContainerd({ shimNamespace, victimRuntime }: Circumstances, means: KillMeans): Verdict {
+  const isDocker = shimNamespace === null ? victimRuntime === 'docker' : shimNamespace === 'moby';
+  return verdict('runtime', isDocker ? 'dockerd' : 'containerd', means);
 }
 
 /** Did a person send the signal: from a terminal, or from a login without one, such as `ssh host kill 1`? */

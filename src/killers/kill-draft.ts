@@ -116,6 +116,7 @@ export class KillDraft {
       tracerComm: this.#tracerComm,
       isGuard: this.death.sender?.pid === process.pid || isOomscope(this.#senderArgs),
       shimNamespace: this.#shimNamespace,
+      victimRuntime: this.#options.ownerOf(this.death.cgroup).container?.runtime ?? null,
       lost: this.#options.lost(),
     });
   }

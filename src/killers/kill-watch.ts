@@ -23,8 +23,12 @@ import { KillDraft } from './kill-draft.ts';
 export interface InitExit {
   pid: number;
   comm: string;
+  /** The name of its parent. */
+  parentComm: string;
   /** 137, which is also what a runtime reports after SIGKILL. */
   exitCode: number;
+  /** Milliseconds since 1970. */
+  atMs: number;
   container: Container | null;
 }
 
@@ -104,8 +108,9 @@ export class KillWatch implements Disposable {
 
   #onDeath(death: Death, batch: Batch): void {
     if (death.signal === 0) {
-      const { pid, comm, cgroup } = death;
-      this.initExits$.next({ pid, comm, exitCode: 137, container: this.#ownerOf(cgroup).container });
+      const { pid, comm, parentComm, cgroup } = death;
+      const atMs = Number((death.endNs + batch.realtimeOffsetNs) / 1_000_000n);
+      this.initExits$.next({ pid, comm, parentComm, exitCode: 137, atMs, container: this.#ownerOf(cgroup).container });
       return;
     }
     const draft = new KillDraft(death, batch.realtimeOffsetNs, {

@@ -4,6 +4,7 @@ import type { LimitCgroup } from './cgroup-usage.ts';
 import type { CgroupOwner, Container } from './container.ts';
 import type { Envelope } from './envelope.ts';
 import type { KillKind } from './oom-kill.ts';
+import type { KillAuthor } from './process-killed.ts';
 
 /** One kill inside a container. */
 export interface ContainerKill {
@@ -69,6 +70,11 @@ export interface ContainerOom extends Envelope, CgroupOwner {
    * Whether the runtime sent its own `oom` event. null: the runtime could not be asked, or has no such event (Podman).
    */
   runtime_oom: boolean | null;
+  /**
+   * Who ended the container, if it was not the OOM killer: its main process died of another SIGKILL. null: the container
+   * has not ended, the OOM killer ended it, or it is unknown.
+   */
+  ended_by: KillAuthor | null;
   /** From the first kill until the runtime reported the end of the container. null: one of the two is missing. */
   kill_to_end_ns: number | null;
 }
@@ -87,6 +93,15 @@ export interface ContainerKilled extends Envelope, CgroupOwner {
   by: 'runtime' | 'other';
   /** The exit code of the container, which is always 137. */
   exit_code: number;
+  /**
+   * Who killed the main process, or `self` if the main process itself returned 137. `runtime` is also the runtime that
+   * another program or a person told to kill. null: unknown.
+   */
+  author: KillAuthor | null;
+  /** Why `author` is null. null: it is known. */
+  author_unknown: string | null;
+  /** The main process. null: unknown. */
+  main: { pid: number; comm: string } | null;
   /** Whether oomscope watched the kernel's kills. If not, only the runtime says that this was not an OOM kill. */
   kernel_watched: boolean;
 }

@@ -242,6 +242,7 @@ export function containerOom(killIds: string[]): ContainerOom {
     ended: true,
     exit_code: 137,
     runtime_oom: true,
+    ended_by: null,
     kill_to_end_ns: null,
   };
 }

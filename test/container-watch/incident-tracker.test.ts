@@ -6,6 +6,7 @@ import { EnvelopeFactory, realtimeOffsetNs } from '../../src/events/envelope.ts'
 import type { Container } from '../../src/model/container.ts';
 import type { ContainerKilled, ContainerOom } from '../../src/model/container-events.ts';
 import type { OomKill, OomStuck } from '../../src/model/events.ts';
+import type { KillAuthor, ProcessKilled } from '../../src/model/process-killed.ts';
 import { formatTime } from '../../src/text/format.ts';
 import { schemaErrors } from '../schema.ts';
 
@@ -14,6 +15,7 @@ const named = { compose_project: null, compose_service: null };
 const web: Container = { runtime: 'docker', id: ID, name: 'web', image: 'shop:1', ...named };
 
 let reported: (ContainerOom | ContainerKilled)[];
+let told: ProcessKilled[];
 let tracker: IncidentTracker;
 let kernelWatched: boolean;
 let startMs: number;
@@ -22,12 +24,14 @@ let kills: number;
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   reported = [];
+  told = [];
   kernelWatched = true;
   startMs = performance.now();
   kills = 0;
   tracker = new IncidentTracker({
     envelopes: new EnvelopeFactory(),
-    emit: (event) => reported.push(event),
+    emit: (event) => (event.type === 'process.killed' ? told.push(event) : reported.push(event)),
+    killersWatched: () => true,
     kernelWatched: () => kernelWatched,
     runtimeWatched: () => true,
     containerOf: () => web,
@@ -233,4 +237,82 @@ it('emits events that match the schema, and reports open incidents at close()', 
   tracker.close();
   expect(reported.length).toBe(3);
   for (const event of ooms()) expect(schemaErrors({ ...event, limit: null })).toEqual([]);
+});
+
+describe('who ended a container', () => {
+  const author = (given: Partial<KillAuthor>): KillAuthor => ({
+    ...{ kind: 'runtime', name: 'dockerd', means: 'signal', process: null, reason: null, unknown: null, ...given },
+  });
+
+  function death(
+    by: Partial<KillAuthor>,
+    victim: Partial<ProcessKilled['victim']> = {},
+    killId: string | null = null,
+  ): void {
+    tracker.onDeath({
+      ...{ type: 'process.killed', id: 'death', signal: 'SIGKILL', time: formatTime(nowNs()), kill_id: killId },
+      victim: {
+        ...{ pid: 100, ppid: 9, comm: 'sleep', parent_comm: 'containerd-shim', container: web },
+        ...{ namespace_init: true, namespace_pid: 1, ...victim },
+      },
+      by: author(by),
+    } as unknown as ProcessKilled);
+  }
+
+  it('is told for exit code 137, with what the runtime was told', async () => {
+    runtime('kill', { signal: 15 });
+    await pass(2000);
+    runtime('kill', { signal: 9 });
+    death({});
+    runtime('die', { exit_code: 137 });
+    await pass(500);
+    const [end] = reported;
+    expect(end).toMatchObject({
+      type: 'container.killed',
+      by: 'runtime',
+      author: { name: 'dockerd' },
+      main: { pid: 100 },
+    });
+    expect(end?.message).toContain('did not end within 2 s of SIGTERM');
+    expect(schemaErrors(end as ContainerKilled)).toEqual([]);
+    expect(told).toEqual([]);
+  });
+
+  it('is told after the OOM kill of a child', async () => {
+    kill(101, 7);
+    await pass(500);
+    runtime('kill', { signal: 9 });
+    death({});
+    runtime('die', { exit_code: 137 });
+    await pass(500);
+    expect(ooms().at(-1)).toMatchObject({ verdict: 'process_killed', ended: true, ended_by: { name: 'dockerd' } });
+    expect(ooms().at(-1)?.message).toContain('killed by dockerd');
+  });
+
+  it('is the OOM killer, even if the main process was gone before /proc could be read', async () => {
+    kill(100);
+    death({ kind: 'oom_killer', name: 'kernel' }, {}, 'kill-1');
+    runtime('die', { exit_code: 137 });
+    await pass(500);
+    expect(ooms().at(-1)).toMatchObject({ verdict: 'main_killed', ended_by: null });
+  });
+
+  it('is the main process itself if it returned 137, and its killed child is named', async () => {
+    death({ kind: 'process', name: 'kill' }, { pid: 102, comm: 'worker', namespace_init: false, namespace_pid: 8 });
+    const atMs = Number(nowNs() / 1_000_000n);
+    tracker.onInitExit({ pid: 100, comm: 'sh', parentComm: 'containerd-shim', exitCode: 137, atMs, container: web });
+    runtime('die', { exit_code: 137 });
+    await pass(500);
+    expect(reported).toMatchObject([{ type: 'container.killed', by: 'other', author: { kind: 'self' } }]);
+    expect(reported[0]?.message).toContain('returned this code itself: its child worker (pid 102) was killed');
+    expect(told).toMatchObject([{ victim: { pid: 102 } }]);
+  });
+
+  it('is unknown, with the reason, if no signal was seen', async () => {
+    runtime('die', { exit_code: 137 });
+    await pass(500);
+    expect(reported).toMatchObject([
+      { author: null, author_unknown: 'oomscope saw no fatal signal to its main process' },
+    ]);
+  });
 });

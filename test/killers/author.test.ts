@@ -5,7 +5,7 @@ import type { Death, SignalDetails } from '../../src/killers/death.ts';
 
 const KNOWN = SignalFact.SIGNAL_KNOWN | SignalFact.SIGNAL_AT_ONCE;
 const nothing: Circumstances = {
-  ...{ oomKilled: false, tracerComm: null, isGuard: false, shimNamespace: null, lost: false },
+  ...{ oomKilled: false, tracerComm: null, isGuard: false, shimNamespace: null, victimRuntime: null, lost: false },
 };
 
 const details = (given: Partial<SignalDetails> = {}): SignalDetails => ({
@@ -60,6 +60,7 @@ describe('authorOf', () => {
   it('names the client of containerd by the namespace of the shim', () => {
     const runc = by('runc', '/usr/bin/runc', ['containerd-shim', 'systemd']);
     expect(gist(runc, { shimNamespace: 'moby' })).toBe('runtime dockerd signal');
+    expect(gist(runc, { victimRuntime: 'docker' })).toBe('runtime dockerd signal');
     expect(gist(runc, { shimNamespace: 'k8s.io' })).toBe('runtime containerd signal');
     const shim = by('containerd-shim', '/usr/bin/containerd-shim-runc-v2');
     expect(gist(shim, { shimNamespace: 'moby' })).toBe('runtime dockerd signal');

@@ -39,6 +39,7 @@ for (const layout of layouts) {
     envelopes: new EnvelopeFactory(),
     emit: (event) => event.type === 'container.oom' && ends.push(event),
     kernelWatched: () => true,
+    killersWatched: () => false,
     runtimeWatched: () => false,
     containerOf: () => null,
   });

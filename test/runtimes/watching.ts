@@ -72,6 +72,13 @@ export class Watching implements AsyncDisposable {
     return find() as ContainerEnd;
   }
 
+  /** The first final event of this type about the container of this name. */
+  async end(name: string, type: ContainerEnd['type']): Promise<ContainerEnd> {
+    const find = () => this.ends.find((end) => end.type === type && end.container.name === name);
+    await this.#until(() => find() !== undefined, `${type} about ${name}`);
+    return find() as ContainerEnd;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const end = ended(this.#child);
     this.#child.kill('SIGINT');
