@@ -279,7 +279,7 @@ describe('who ended a container', () => {
   });
 
   it('is told after the OOM kill of a child', async () => {
-    kill(101, 7);
+    kill(101, [7]);
     await pass(500);
     runtime('kill', { signal: 9 });
     death({});
