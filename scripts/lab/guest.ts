@@ -83,6 +83,7 @@ async function prepare(options: GuestOptions): Promise<Kernel> {
 
 async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): Promise<Plan> {
   const { cgroup = 'v2', memoryMib = 1024, cpus = 2, swap = 'none', numa = 1, append = '' } = options;
+  const { virtualTime = false } = options;
   const { swapMib = Math.floor(memoryMib / 2), limitSeconds = DEFAULT_LIMIT_SECONDS } = options;
   const { command, environment = {}, files = {}, architecture = 'x64' } = options;
   const platform = platforms[architecture];
@@ -90,7 +91,7 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): 
   const runtime = runtimeImage(ROOT, cacheDirectory('lab'), userland);
   const settings = { cgroup, swap, swapMib, shell, command, environment, files };
   return {
-    machine: { platform, kernel, memoryMib, cpus, numaNodes: numa, append, runtime, shell },
+    machine: { platform, kernel, memoryMib, cpus, numaNodes: numa, append, runtime, shell, virtualTime },
     initramfs: initramfs(userland, platform, modulesFor(kernel), settings),
     scratchMib: SCRATCH_MIB + (swap === 'file' ? swapMib : 0),
     limitSeconds,

@@ -30,6 +30,11 @@ export interface GuestOptions {
   swapMib?: number;
   /** Number of NUMA nodes, memory and CPUs in equal parts (1). */
   numa?: number;
+  /**
+   * The clock of the guest counts the instructions that the guest executes. When other work of this machine slows the
+   * guest down, then its processes do not notice, and races between them end as on an idle machine (false).
+   */
+  virtualTime?: boolean;
   /** More kernel arguments. */
   append?: string;
   /**

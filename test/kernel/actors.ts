@@ -36,6 +36,7 @@ export function startActor(
   const where = group ? ['--cgroup', group.path] : [];
   const child = spawn(program, [...where, ...words.split(' ')], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true, // a process group of its own, as the parts of a service have
     ...(argv0 !== undefined && { argv0 }),
   });
   let said = '';

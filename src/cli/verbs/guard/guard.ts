@@ -47,6 +47,8 @@ export const verb = defineVerb({
   ],
   exits: { ok: true, usage: true, noInput: 'the file of --config is missing', noPermission: true },
   run: async (context) => {
+    const { 'try-pattern': pattern } = context.given;
+    if (pattern !== undefined) return (await import('./try-pattern.ts')).tryPattern(pattern, context.asText);
     const config = await configOf(context.given);
     return runLive(context, () => open(config));
   },

@@ -38,6 +38,7 @@ export const options = {
   prefer: several(text('REGEX', 'prefer processes whose name matches this regular expression: +300 of 1000 points')),
   avoid: several(text('REGEX', 'avoid processes whose name matches this regular expression: -300 points')),
   never: several(text('REGEX', 'never choose processes whose name matches this regular expression')),
+  'try-pattern': text('REGEX', 'only list the processes whose name this regular expression matches now'),
   'min-size': byDefault('16M', size('SIZE', 'ignore processes smaller than this')),
   steps: byDefault('term,kill', text('LIST', `steps in order, with commas: ${namedSteps.join(', ')}`)),
   'no-arm': flag(
