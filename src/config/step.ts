@@ -48,7 +48,7 @@ const stepTable = table({
   ),
   wait: optional(
     waitTime,
-    'how long to wait for the effect of the step before the next one; exec: timeout of the program',
+    'how long to wait for the effect of the step before the next one; exec, tell: timeout of the program',
   ),
 });
 
@@ -115,5 +115,9 @@ function shapeOf(option: StepOption): Shape<unknown> {
       return whole(option.least, option.most);
     case 'words':
       return list(text, 1);
+    case 'text':
+      return text;
+    case 'choice':
+      return choice(...option.choices);
   }
 }

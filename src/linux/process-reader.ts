@@ -2,6 +2,7 @@
  * Reads /proc/PID. A caller names the files to read, and gets the fields of a ProcessRecord that these files contain.
  */
 import { readdirSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
 import { decode } from '../text/printable.ts';
 import { memoryCgroup, parseCmdline, parseStat, parseStatus, parseSwap } from './process-files.ts';
 import type { FieldsByFile, ProcessFields, ProcessFile, ProcessRecord } from './process-record.ts';
@@ -72,6 +73,13 @@ export function readProcess<F extends ProcessFile>(
     Object.assign(record, fields);
   }
   return record as Pick<ProcessRecord, 'pid' | FieldsByFile[F]>;
+}
+
+/** Whether a process has a handler for a signal (SigCgt of /proc/PID/status). false: it has none, or it has exited. */
+export function handlesSignal(pid: number, signal: NodeJS.Signals, proc = '/proc'): boolean {
+  const bytes = readSmallFile(`${proc}/${pid}/status`);
+  const mask = bytes && /^SigCgt:\t([0-9a-f]+)$/m.exec(bytes.toString('latin1'))?.[1];
+  return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n;
 }
 
 /** The start time of the process in clock ticks; undefined if there is no such process. */

@@ -31,7 +31,7 @@ export type GuardMode = 'dry_run' | 'shadow' | 'enforce';
 export type GuardRank = 'badness' | 'projected' | 'oom_score' | 'rss' | 'swap' | 'growth' | 'pressure';
 
 /** A step of a rule's ladder. The steps are listed from mild to hard. */
-export type GuardStep = 'notify' | 'exec' | 'reclaim' | 'throttle' | 'freeze' | 'term' | 'kill';
+export type GuardStep = 'notify' | 'exec' | 'tell' | 'ask' | 'reclaim' | 'throttle' | 'freeze' | 'term' | 'kill';
 
 /** What one detector of a rule measured. */
 export interface GuardReading {

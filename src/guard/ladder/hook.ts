@@ -5,10 +5,12 @@
  */
 import { runProgram } from '../../process/program.ts';
 import { printable } from '../../text/printable.ts';
+import { planText } from './plan-text.ts';
 import type { Hook } from './step-tools.ts';
 
-export const hook: Hook = async ([path = '', ...args], { id, fired, victim }, signal) => {
-  const { rule, cgroup, readings } = fired;
+export const hook: Hook = async ([path = '', ...args], plan, signal) => {
+  const { id, fired, victim } = plan;
+  const { rule, cgroup } = fired;
   const env = {
     PATH: process.env.PATH ?? '/usr/bin:/bin',
     OOMSCOPE_PLAN_ID: id,
@@ -19,7 +21,7 @@ export const hook: Hook = async ([path = '', ...args], { id, fired, victim }, si
     OOMSCOPE_NAME: printable(victim.comm),
     OOMSCOPE_RSS_BYTES: String(victim.rss_bytes),
   };
-  const input = `${JSON.stringify({ plan_id: id, rule: rule.name, because: readings, victim })}\n`;
+  const input = `${planText(plan)}\n`;
   const { outcome, reply } = await runProgram({ path, args, env, input, signal });
   return { outcome: outcome === 'delivered' ? 'done' : 'failed', detail: reply };
 };

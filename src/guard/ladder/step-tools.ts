@@ -4,12 +4,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SampledProcess } from '../../model/sample.ts';
+import { sendAndWait } from '../../process/socket-message.ts';
 import type { Step } from '../rules/rule.ts';
 import type { OptionValues, Restraint, StepOptions, StepResult, StepTools } from '../steps/step.ts';
 import { stepOfFile, steps } from '../steps/steps.ts';
 import type { Plan } from './announce.ts';
 import type { Attempt } from './attempt.ts';
 import type { CgroupRestraints } from './cgroup-restraints.ts';
+import { planText } from './plan-text.ts';
 import type { Victim } from './victim.ts';
 
 /** Runs the user's program for a plan. Never rejects. */
@@ -60,6 +62,19 @@ export class VictimTools implements StepTools {
     const { hook, attempt, signal } = this.#options;
     const timeout = AbortSignal.timeout(this.#step?.waitMs ?? 0);
     return hook(command, attempt.plan, AbortSignal.any([signal, timeout]));
+  }
+
+  async tell(socket: string): Promise<StepResult> {
+    const { attempt, signal } = this.#options;
+    const timeout = AbortSignal.timeout(this.#step?.waitMs ?? 0);
+    const { outcome, reply } = await sendAndWait(socket, planText(attempt.plan), AbortSignal.any([signal, timeout]));
+    return { outcome: outcome === 'delivered' ? 'done' : 'failed', detail: reply };
+  }
+
+  ask(signal: string): StepResult {
+    const reached = this.#options.victim.ask(signal as NodeJS.Signals);
+    if (reached === 0) return { outcome: 'unavailable', detail: `it has no handler for ${signal}` };
+    return { outcome: 'done', detail: reached === 1 ? signal : `${signal} to ${reached} processes` };
   }
 
   async reclaim(bytes: number): Promise<StepResult> {

@@ -3,7 +3,7 @@
  * another process that reuses the pid.
  */
 import { writeFileSync } from 'node:fs';
-import { startTicksOf } from '../../linux/process-reader.ts';
+import { handlesSignal, startTicksOf } from '../../linux/process-reader.ts';
 import { readIfPresent } from '../../linux/read-if-present.ts';
 import { OomscopeError } from '../../model/error.ts';
 import type { SampledProcess } from '../../model/sample.ts';
@@ -70,6 +70,11 @@ export class Victim implements Disposable {
       state = 'dying';
     }
     return state;
+  }
+
+  /** Sends a signal to all processes that have a handler for it. @returns how many processes the signal reached */
+  ask(signal: NodeJS.Signals): number {
+    return this.#handles.filter((handle) => handlesSignal(handle.pid, signal) && handle.signal(signal)).length;
   }
 
   /** Sends SIGTERM to all processes. @returns how many processes the signal reached */

@@ -11,12 +11,18 @@ export type StepOption = { about: string } & (
   | { kind: 'size'; otherwise: number }
   | { kind: 'whole'; least: number; most: number; otherwise: number }
   | { kind: 'words' }
+  | { kind: 'text' }
+  | { kind: 'choice'; choices: readonly string[]; otherwise: string }
 );
 
 export type StepOptions = Record<string, StepOption>;
 /** The values of a step's options. Sizes are in bytes. */
 export type OptionValues<O extends StepOptions> = {
-  -readonly [Name in keyof O]: O[Name]['kind'] extends 'words' ? string[] : number;
+  -readonly [Name in keyof O]: O[Name]['kind'] extends 'words'
+    ? string[]
+    : O[Name]['kind'] extends 'text' | 'choice'
+      ? string
+      : number;
 };
 
 /** Chooses the text to write. It may read other files of the cgroup; undefined: a file that it needs is missing. */
@@ -28,6 +34,13 @@ export interface StepTools {
   readonly points: number;
   /** Runs a program with the plan on its standard input, for at most the step's waiting time. */
   run(command: readonly string[]): Promise<StepResult>;
+  /**
+   * Sends the plan to a unix socket, and waits until the receiver closes the connection, for at most the step's waiting
+   * time.
+   */
+  tell(socket: string): Promise<StepResult>;
+  /** Sends a signal to each process of the victim that has a handler for the signal. Other processes would die of it. */
+  ask(signal: string): StepResult;
   /** Asks the kernel to reclaim this much memory from the victim's cgroup, and waits until it has done so. */
   reclaim(bytes: number): Promise<StepResult>;
   /** Writes the step's `file` in the victim's cgroup. The old value is restored when the shortage is over. */

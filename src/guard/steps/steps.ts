@@ -26,6 +26,30 @@ const table = {
     options: { command: { kind: 'words', about: 'the program and its arguments; no shell' } },
     act: (tools, { command }) => tools.run(command),
   }),
+  tell: stepKind({
+    about: 'sends the plan to a program that listens on a unix socket, and waits until it closes the connection',
+    did: 'Sent the plan to the socket for',
+    waitMs: 5000,
+    hardness: 0,
+    waitsFor: 'itself',
+    options: { socket: { kind: 'text', about: 'path of the socket (a stream); "@name": an abstract address' } },
+    act: (tools, { socket }) => tools.tell(socket),
+  }),
+  ask: stepKind({
+    about: 'sends the victim a signal that it handles, so that it can free memory or exit by itself',
+    did: 'Asked',
+    waitMs: 5000,
+    hardness: 0,
+    options: {
+      signal: {
+        kind: 'choice',
+        choices: ['SIGUSR1', 'SIGUSR2', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGURG', 'SIGWINCH'],
+        otherwise: 'SIGUSR1',
+        about: 'which signal; a process without a handler for it is not sent it',
+      },
+    },
+    act: (tools, { signal }) => tools.ask(signal),
+  }),
   reclaim: stepKind({
     about: "asks the kernel to reclaim memory of the victim's cgroup (cgroup v2, Linux 5.19)",
     did: 'Reclaimed from',

@@ -35,7 +35,9 @@ describe.each(stepNames)('%s', (name) => {
     };
   };
   const required = Object.fromEntries(
-    Object.entries(steps[name].options).flatMap(([option, { kind }]) => (kind === 'words' ? [[option, ['x']]] : [])),
+    Object.entries(steps[name].options).flatMap(([option, { kind }]): [string, unknown][] =>
+      kind === 'words' ? [[option, ['x']]] : kind === 'text' ? [[option, 'x']] : [],
+    ),
   );
 
   test('is read from a configuration with its default waiting time and the defaults of its options', () => {
@@ -45,8 +47,11 @@ describe.each(stepNames)('%s', (name) => {
 
   test('rejects an option of another step', () => {
     for (const { name: option, owners } of stepOptions().filter(({ owners }) => !owners.includes(name))) {
-      const { kind } = steps[owners[0] as typeof name].options[option] as { kind: string };
-      const value = { words: ['x'], size: '1M', whole: 50 }[kind];
+      const { kind, ...more } = steps[owners[0] as typeof name].options[option] as {
+        kind: string;
+        otherwise?: unknown;
+      };
+      const value = { words: ['x'], size: '1M', whole: 50, text: 'x', choice: more.otherwise }[kind];
       expect(read({ ...required, [option]: value }).faults[0]).toContain(`belongs to a step that does "${owners[0]}"`);
     }
   });

@@ -1,0 +1,113 @@
+/** The steps before a kill: the victim is asked by a signal, and another program is told by a socket. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { sendAndWait } from '../../src/process/socket-message.ts';
+import { ROOT } from '../cli/cli.ts';
+import { cleanUp, configFile, later, startGuard } from './guard-process.ts';
+import { createMemoryGroup, type MemoryGroup, MIB, oomKillsUnavailable, startHog } from './memcg.ts';
+
+const LIMIT = 128 * MIB;
+const HELD = String(100 * MIB);
+
+afterEach(cleanUp);
+
+const rules = (group: MemoryGroup, steps: string) =>
+  configFile(`[guard]
+mode = "enforce"
+arm = false
+[[guard.rule]]
+name = "a group near its limit"
+on = "${group.cgroupPath}"
+when = ["available < 48M"]
+kill = "cgroup"
+steps = [${steps}, { do = "kill" }]
+`);
+
+/** A new unix socket, and what its server gets. The server calls `act`, and closes the connection unless it hangs. */
+function listen(act: (line: string) => void, hangs = false): string {
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+  const path = join(directory, 'socket');
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (data) => {
+      act(data.toString());
+      if (!hangs) socket.end();
+    });
+  }).listen(path);
+  later(() => {
+    server.close();
+    rmSync(directory, { recursive: true });
+  });
+  return path;
+}
+
+describe.skipIf(oomKillsUnavailable())('the guard', () => {
+  it('asks a process that handles the signal, and kills nothing when that frees memory', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const guard = await startGuard(['--config', rules(group, '{ do = "ask", signal = "SIGUSR2", wait = "10s" }')]);
+    // The shell is in the group, and ends its child when it is asked.
+    const hog = `${join(ROOT, 'build/hog')} --cgroup ${group.path} --hold ${HELD} --max ${HELD}`;
+    const helpful = spawn(
+      'sh',
+      ['-c', `echo $$ >${group.path}/cgroup.procs; ${hog} & trap "kill $!" USR2; while :; do sleep 0.1; done`],
+      { stdio: 'ignore' },
+    );
+    later(() => helpful.kill('SIGKILL'));
+    const result = await guard.result();
+    expect(result.outcome).toBe('recovered');
+    expect(guard.actions().map(({ action, outcome, detail }) => [action, outcome, detail])).toEqual([
+      ['ask', 'done', 'SIGUSR2'],
+    ]);
+    expect(helpful.exitCode ?? helpful.signalCode).toBeNull();
+    await guard.stop();
+  });
+
+  it('does not send the signal to a process that it would end, and goes on with the next step', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    const guard = await startGuard(['--config', rules(group, '{ do = "ask" }')]);
+    const hog = startHog(group, ['--hold', HELD]);
+    expect((await hog.ended).signal).toBe('SIGKILL');
+    await guard.result();
+    expect(guard.actions().map(({ action, outcome }) => `${action} ${outcome}`)).toEqual([
+      'ask unavailable',
+      'kill done',
+    ]);
+    await guard.stop();
+  });
+
+  it('tells a program by its socket, and kills nothing when that frees memory', async () => {
+    const group = createMemoryGroup({ limitBytes: LIMIT });
+    let told: { victim?: { pid: number }; rule?: string } = {};
+    const path = listen((line) => {
+      told = JSON.parse(line);
+      hog.kill('SIGKILL');
+    });
+    const guard = await startGuard(['--config', rules(group, `{ do = "tell", socket = "${path}" }`)]);
+    const hog = startHog(group, ['--hold', HELD]);
+    expect((await guard.result()).outcome).toBe('recovered');
+    expect(told).toMatchObject({ rule: 'a group near its limit', victim: { pid: hog.pid } });
+    expect(guard.actions().map(({ action, outcome }) => `${action} ${outcome}`)).toEqual(['tell done']);
+    await guard.stop();
+  });
+});
+
+describe('a message to a socket', () => {
+  it('waits for a receiver only until the time is over', async () => {
+    let got = '';
+    const path = listen((line) => {
+      got = line;
+    }, true);
+    const receipt = await sendAndWait(path, 'plan', AbortSignal.timeout(300));
+    expect(receipt).toEqual({ outcome: 'refused', reply: 'the receiver did not close the connection in time' });
+    expect(got).toBe('plan\n');
+  });
+
+  it('says why there is no receiver', async () => {
+    const receipt = await sendAndWait('/nonexistent/socket', 'plan', AbortSignal.timeout(5000));
+    expect(receipt).toEqual({ outcome: 'refused', reply: 'ENOENT' });
+  });
+});
