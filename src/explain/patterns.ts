@@ -17,6 +17,8 @@ const DAY_MS = 86_400_000;
 const GROWTH = 1.2;
 /** … and at least this share of the victims was larger than the previous victim. */
 const RISING = 0.7;
+/** The summary has at most this many names of a kind: the most frequent ones. */
+export const MOST_NAMES = 20;
 const MOST_LISTED = 20;
 const MOST_TRACKED = 200;
 const MOST_GROWERS = 5;
@@ -108,7 +110,7 @@ export class Patterns {
       [...(this.#counts.get(key) ?? [])]
         .map(([name, count]) => ({ name, count }))
         .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1));
-    const most = (key: Key) => list(key).slice(0, MOST_LISTED);
+    const most = (key: Key) => list(key).slice(0, MOST_NAMES);
     const repeats = this.#repeats();
     return {
       type: 'oom.patterns',

@@ -12,6 +12,8 @@ export interface LogContext {
   machine?: { host: string; bootTimeSeconds: number } | undefined;
   /** Time zone and year for time stamps without them. Default: UTC, and the latest year that is not in the future. */
   clock?: Clock | undefined;
+  /** Copies the lines of each report to `OomReport.lines`. */
+  lines?: boolean | undefined;
 }
 
 /** @param start the first line of the message */

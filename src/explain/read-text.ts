@@ -38,9 +38,13 @@ export class TextReader {
   #rest = '';
   #offset = 0;
 
-  /** @param input name of the log @param clock time zone and year for time stamps without them */
-  constructor(input: string, clock?: Clock) {
-    const context = { input, clock };
+  /**
+   * @param input name of the log
+   * @param clock time zone and year for time stamps without them
+   * @param lines copy the lines of each report to `OomReport.lines`
+   */
+  constructor(input: string, clock?: Clock, lines = false) {
+    const context = { input, clock, lines };
     this.#assembler = new Assembler(
       (open) => {
         const report = toReport(open, context, this.#reports.size);

@@ -23,6 +23,8 @@ export interface ReadOptions {
   onOther?: (kill: OomOtherKill) => void;
   /** Time zone and year for time stamps without them. Default: UTC, and the latest year that is not in the future. */
   clock?: Clock | undefined;
+  /** Copies the lines of each report to `OomReport.lines`. Default false. */
+  lines?: boolean | undefined;
   /** Called with a sentence for each line of a report that could not be parsed, and for records that were lost. */
   onWarning?: (warning: string) => void;
   /** Called about every 64 MiB. @param bytes bytes read so far @param total size of the file; null for a stream */
@@ -193,10 +195,10 @@ export async function readJournal(sinceMs: number | null, options: ReadOptions):
 }
 
 function begin(input: string, options: ReadOptions, machine?: LogContext['machine']) {
-  const { onReport, onWarning, onOther, clock } = options;
+  const { onReport, onWarning, onOther, clock, lines } = options;
   let reports = 0;
   let others = 0;
-  const context = { input, machine, clock };
+  const context = { input, machine, clock, lines };
   const scan = new Scan(
     (open) => onReport(toReport(open, context, reports++)),
     onOther && ((kill, from) => onOther(toOtherKill(kill, from, context, others++))),

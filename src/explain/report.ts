@@ -32,7 +32,7 @@ export function toReport(open: OpenReport, context: LogContext, seq: number): Oo
     message: `${headline(facts)}: ${verdict.why}`,
     type: 'oom.report',
     kill_id: null,
-    lines: null,
+    lines: context.lines ? open.texts.map(printable) : null,
     ...fields,
     domain_bytes: known && domain ? domain.bytes : null,
     badness_pages: chosen?.badness_pages ?? null,

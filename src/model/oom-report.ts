@@ -54,7 +54,8 @@ export interface OomReport extends Envelope, LogPlace {
    */
   kill_id: string | null;
   /**
-   * The lines as the kernel wrote them, with control characters escaped as \x0a. null: the report was read from a log.
+   * The lines as the kernel wrote them, without prefixes, with control characters escaped as \x0a. null: the report was
+   * read from a log, and its lines were not asked for.
    */
   lines: string[] | null;
   /** What the kernel did: it killed a process, found no process that it may kill, or panicked. */
@@ -106,7 +107,7 @@ export interface OomPatterns extends Envelope {
   last: string | null;
   /** Kills for memory that other programs logged, and their notices of kills: see `oom.other_kill`. */
   other_kills: number;
-  /** Those messages by program. */
+  /** Those messages by program. This list and those below have the 20 most frequent names. */
   by_program: { name: string; count: number }[];
   /** Kills in the last 24 hours by the clock of this machine. null: no report has a time. */
   last_24h: number | null;

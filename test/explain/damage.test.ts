@@ -1,8 +1,7 @@
 /** Logs with mixed reports, missing lines, random damage, and process names chosen by an attacker. */
 import { describe, expect, it } from 'vitest';
 import { comparisonView } from '../../src/explain/html/comparison-view.ts';
-import { processTable } from '../../src/explain/html/process-table.ts';
-import { fieldsView, reportView } from '../../src/explain/html/report-view.ts';
+import { partView, reportView } from '../../src/explain/html/report-view.ts';
 import { contentsView, summaryView, timeLineView } from '../../src/explain/html/summary-view.ts';
 import { Patterns } from '../../src/explain/patterns.ts';
 import { markdown } from '../../src/explain/render/markdown.ts';
@@ -228,7 +227,10 @@ describe('hostile names', () => {
     const all = [...reports, ...(whole ? [whole] : [])];
     expect(whole?.tasks.map(({ comm }) => comm)).toEqual(evil.map((name) => name.trimEnd()));
     const page = [
-      ...all.flatMap((report, i) => [reportView(report, i), processTable(report, i), fieldsView(report)]),
+      ...all.flatMap((report, i) => [
+        reportView(report, i),
+        ...(['processes', 'fields', 'lines'] as const).map((part) => partView(part, report, i)),
+      ]),
       ...all.flatMap((report) => report.tasks.map(({ pid }) => comparisonView(compare(report, pid)))),
       summaryView(patterns.summary()),
       timeLineView(line.entries(), () => 0),

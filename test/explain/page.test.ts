@@ -113,6 +113,12 @@ describe.skipIf(!CHROMIUM)('in a browser', { timeout: 90_000 }, () => {
       );
       const fields = fieldsOf(report).flatMap((group) => group.fields);
       expect(rows).toEqual(fields.map(({ name, value, meaning }) => [name, value, meaning]));
+      await tab.evaluate('document.querySelector("[data-part=lines]").open = true');
+      await tab.until('document.querySelector("pre") !== null');
+      const lines = String(await tab.evaluate('document.querySelector("pre").textContent')).split('\n');
+      const written = linesOf(fixture('6.12/v2-global.kmsg')).map(({ text }) => text.trim());
+      expect(lines.map((line) => line.trim()).filter((line) => !written.includes(line))).toEqual([]);
+      expect(lines.length).toBeGreaterThan(written.length * 0.8);
       expect(await tab.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
       expect(await tab.evaluate(FAULTS)).toEqual([]);
       expect(tab.complaints).toEqual([]);
@@ -172,6 +178,9 @@ describe.skipIf(!CHROMIUM)('in a browser', { timeout: 90_000 }, () => {
     expect(await tab.evaluate(FAULTS)).toEqual([]);
     await tab.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: 'dark' }] });
     expect(await tab.evaluate(FAULTS)).toEqual([]);
+    await tab.evaluate('document.getElementById("example").click()');
+    expect(await tab.evaluate('document.querySelectorAll("section.report").length')).toBe(1);
+    expect(await tab.evaluate('document.getElementById("results").innerText')).toContain('Swap of');
     await tab.evaluate('document.getElementById("log").value = "nothing"; document.getElementById("explain").click()');
     expect(await tab.evaluate('document.getElementById("results").innerText')).toContain('contains no report');
     expect(tab.complaints).toEqual([]);

@@ -1,12 +1,13 @@
 /** The figures of a report: holders of the memory, zones, free blocks, and sums by name and owner. */
 import type { OomReport, ReportFragmentation, ReportSum, ReportSums } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
+import { restOf } from '../verdict/holders.ts';
 import { shareBar, zoneChart } from './charts.ts';
 import { card, folded, safe } from './markup.ts';
 
 const FEW = 8;
 
-export function holdersView({ verdict, victim }: OomReport): string {
+export function holdersView({ verdict, victim, tasks }: OomReport): string {
   const most = verdict.holders[0]?.bytes ?? 0;
   if (most === 0) return '';
   const rows = verdict.holders.map(({ name, pid, processes, bytes, share }) => {
@@ -15,7 +16,9 @@ export function holdersView({ verdict, victim }: OomReport): string {
     const who = `${safe(name)}${many}${pid === null ? '' : ` <span class="dim">${pid}</span>`}${killed ? ' <b>killed</b>' : ''}`;
     return `<tr${killed ? ' class="killed"' : ''}>${bar(who, bytes, share, bytes / most, killed ? 'victim-bar' : 'holder-bar')}</tr>`;
   });
-  return `<table>${rows.join('')}</table>`;
+  const rest = restOf(tasks, verdict.holders);
+  const more = `<p class="dim">${rest.processes} more ${rest.processes === 1 ? 'process' : 'processes'} hold ${formatBytes(rest.bytes)} together.</p>`;
+  return `<table>${rows.join('')}</table>${rest.processes === 0 ? '' : more}`;
 }
 
 const bar = (name: string, bytes: number, share: number | null, length: number, kind: string) =>

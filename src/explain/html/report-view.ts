@@ -8,10 +8,11 @@ import { sourceName } from '../render/time-line.ts';
 import { outcomes } from '../report.ts';
 import { compositionChart } from './charts.ts';
 import { fragmentationView, holdersView, sumsView, zonesView } from './figures.ts';
-import { advice, bullets, card, escapeHtml, safe } from './markup.ts';
+import { advice, bullets, card, escapeHtml, safe, scrolling } from './markup.ts';
+import { processTable } from './process-table.ts';
 
 /** The long parts of a report: a page fills them when they are opened. */
-export type Part = 'processes' | 'fields';
+export type Part = 'processes' | 'fields' | 'lines';
 
 /** @param index number of the report in the page, which the ids have @param open the long parts that begin open */
 export function reportView(report: OomReport, index: number, open: readonly Part[] = []): string {
@@ -36,6 +37,7 @@ ${advice(verdict.advice)}
 ${sumsView(verdict.sums)}
 ${tasks.length === 0 ? '<p class="dim">The log has no task table.</p>' : part('processes', `Processes (${tasks.length})`)}
 ${part('fields', 'Every field, explained')}
+${report.lines === null ? '' : part('lines', `The lines of the report (${report.lines.length})`)}
 <h3>Where it happened</h3>${facts(report)}</section>`;
 }
 
@@ -75,8 +77,18 @@ function facts(report: OomReport): string {
   return `<dl class="facts">${rows.map(([name, value = '']) => `<dt>${name}</dt><dd>${safe(value)}</dd>`).join('')}</dl>`;
 }
 
+/** A long part of a report. */
+export function partView(part: Part, report: OomReport, index: number): string {
+  if (part === 'processes') return processTable(report, index);
+  return part === 'fields' ? fieldsView(report) : linesView(report);
+}
+
+/** The lines as they are in the log, without their prefixes. */
+const linesView = ({ lines }: OomReport): string =>
+  scrolling('The lines of the report', `<pre>${(lines ?? []).map(safe).join('\n')}</pre>`, 'tall');
+
 /** Every field of a report with its value and its meaning. */
-export function fieldsView(report: OomReport): string {
+function fieldsView(report: OomReport): string {
   const groups = fieldsOf(report).map(({ title, fields }) => {
     const rows = fields.map(
       ({ name, value, meaning }) =>

@@ -15,7 +15,7 @@ a, .link { color: var(--blue); } :focus-visible { outline: 3px solid var(--blue)
 #input { margin: .8rem 0 0; } #input p { margin: .4rem 0; } #status { margin: .5rem 0; min-height: 1.5em; }
 textarea { width: 100%; min-height: 11rem; font: .85rem/1.4 ui-monospace, monospace; color: var(--ink); background: var(--card); border: 1px solid var(--grey); border-radius: 8px; padding: .6rem; }
 .actions { display: flex; gap: .8rem; flex-wrap: wrap; align-items: center; margin: .5rem 0; } .actions label { min-width: 0; } input[type=file] { max-width: 100%; font: inherit; }
-#explain { font: inherit; padding: .35rem 1.1rem; border-radius: 6px; border: 1px solid var(--blue); background: var(--blue); color: var(--paper); cursor: pointer; }
+.actions button { font: inherit; padding: .35rem 1.1rem; border-radius: 6px; border: 1px solid var(--blue); background: var(--paper); color: var(--blue); cursor: pointer; } .actions #explain { background: var(--blue); color: var(--paper); }
 nav { display: none; } .listed nav { display: block; } nav ol { list-style: none; padding: 0; margin: .5rem 0; font-size: .92rem; } nav li { margin: .45rem 0; line-height: 1.35; }
 @media (max-width: 63.99rem) { #contents { max-height: 50vh; overflow: auto; } }
 @media (min-width: 64rem) { .listed .columns { display: grid; grid-template-columns: 16rem minmax(0, 1fr); gap: 2rem; } .listed nav { border-right: 1px solid var(--line); padding-right: .8rem; }
@@ -33,7 +33,7 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem; } td, th { pa
 caption { text-align: left; padding: .3rem 0; } td.figure, th.figure { text-align: right; font-variant-numeric: tabular-nums; } td.figure { white-space: nowrap; } td.chart { width: 24%; min-width: 3rem; vertical-align: middle; }
 tr.killed .name, tr.killed .name .link { color: var(--red); } .facts { font-size: .92rem; } .place { margin: 0; } .blocks { width: auto; } .blocks td, .blocks th { padding-right: 1.5rem; } .blocks th.figure { max-width: 9rem; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1rem 1rem; margin: .4rem 0; } dt { color: var(--dim); } dd { margin: 0; }
-.scroll { overflow: auto; } .tall { max-height: 34rem; border: 1px solid var(--line); border-radius: 8px; padding: 0 .6rem .4rem; }
+pre { margin: .4rem 0; font: .82rem/1.45 ui-monospace, monospace; overflow-wrap: normal; } .scroll { overflow: auto; } .tall { max-height: 34rem; border: 1px solid var(--line); border-radius: 8px; padding: 0 .6rem .4rem; }
 .tasks td, .tasks th, .line td, .line th { padding: .22rem .6rem .22rem 0; } .tasks tbody tr, .line tbody tr { border-top: 1px solid var(--line); } .line { min-width: 50rem; } .line td, .line th { overflow-wrap: normal; } .line td:nth-child(4), .line td:nth-child(6) { overflow-wrap: anywhere; min-width: 10rem; } .tasks .name { min-width: 8rem; }
 .tasks thead th, .line thead th { position: sticky; top: 0; background: var(--paper); z-index: 1; } .tasks tr.chosen { background: var(--chosen); } .time { white-space: nowrap; }
 .tasks button { font: inherit; font-weight: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align: inherit; } .tasks thead button { text-decoration: underline dotted; white-space: nowrap; } .tasks .link { color: var(--blue); text-decoration: underline; }

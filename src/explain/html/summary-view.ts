@@ -3,6 +3,7 @@
 import type { Envelope } from '../../model/events.ts';
 import type { OomPatterns, OomReport } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
+import { MOST_NAMES } from '../patterns.ts';
 import { when } from '../render/sentences.ts';
 import { causes, type Entry } from '../render/time-line.ts';
 import { outcomes } from '../report.ts';
@@ -52,7 +53,9 @@ function counts(list: readonly { name: string; count: number }[]): string {
     ({ name, count }) =>
       `<tr><th scope="row" class="name">${safe(name)}</th><td class="figure">${count}</td><td class="chart">${shareBar(count / most, 'hour')}</td></tr>`,
   );
-  return rows.length === 0 ? '' : folded(rows, FEW, (some) => `<table>${some}</table>`);
+  const cut =
+    list.length === MOST_NAMES ? `<p class="dim">The ${MOST_NAMES} most frequent; there may be more.</p>` : '';
+  return rows.length === 0 ? '' : `${folded(rows, FEW, (some) => `<table>${some}</table>`)}${cut}`;
 }
 
 /** @param indexOf the number of a report in the page, by the id of its event; undefined: the page does not have it */

@@ -119,6 +119,7 @@ export class Assembler {
     if (!whole) return false;
     if (last.line && last.report) {
       last.report.amend(whole.line);
+      last.report.texts.splice(-1, 1, whole.text);
       this.#last = { ...last, ...whole };
     } else {
       this.#last = undefined;
@@ -149,6 +150,7 @@ export class Assembler {
     if (this.#isCopy(line, text, from, prefix)) return;
     if (this.#last?.text !== text) this.#forget();
     const report = this.#place(line, from);
+    report?.texts.push(text);
     this.#last = { text, line, report, from, prefix };
   }
 

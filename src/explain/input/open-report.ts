@@ -22,6 +22,8 @@ export function kindOf(line: ParsedLine): Kind | undefined {
 
 export class OpenReport {
   readonly start: LogLine;
+  /** The lines as read, without their prefixes. */
+  readonly texts: string[] = [];
   invoked: Of<'invoked'> | undefined;
   cpu: Of<'cpu'> | undefined;
   cpuset: Of<'cpuset'> | undefined;

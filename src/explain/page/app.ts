@@ -8,14 +8,14 @@ import type { OomReport } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import { bullets, escapeHtml } from '../html/markup.ts';
-import { processTable } from '../html/process-table.ts';
-import { fieldsView, reportView } from '../html/report-view.ts';
+import { type Part, partView, reportView } from '../html/report-view.ts';
 import { contentsView, summaryView, timeLineView } from '../html/summary-view.ts';
 import { Patterns } from '../patterns.ts';
 import { TextReader, type TextResult } from '../read-text.ts';
 import { TimeLine } from '../render/time-line.ts';
 import { type Archive, unpack } from './archive.ts';
 import { browser, element, type PageElement, type PageFile } from './dom.ts';
+import { example } from './example.ts';
 import { readFile } from './log-file.ts';
 import { clicked, pressed } from './tables.ts';
 
@@ -55,7 +55,7 @@ function fill(part: PageElement): void {
   const index = Number(part.dataset.report);
   const report = shown[index];
   if (!body || !report || body.innerHTML !== '') return;
-  body.innerHTML = part.dataset.part === 'processes' ? processTable(report, index) : fieldsView(report);
+  body.innerHTML = partView(part.dataset.part as Part, report, index);
 }
 
 /** Joins the results of several logs. A report that two logs have is shown once. */
@@ -87,7 +87,7 @@ function present(archive: Archive, from: string): void {
 }
 
 function explainText(text: string): void {
-  const reader = new TextReader('the pasted text');
+  const reader = new TextReader('the pasted text', undefined, true);
   reader.push(text);
   present(joined([{ name: 'the pasted text', result: reader.end() }], []), 'the pasted text');
 }
@@ -98,7 +98,7 @@ async function explainFiles(files: ArrayLike<PageFile> | null | undefined): Prom
   const results: { name: string; result: TextResult }[] = [];
   const errors: string[] = [];
   for (const file of list) {
-    const reader = new TextReader(file.name);
+    const reader = new TextReader(file.name, undefined, true);
     try {
       await readFile(file, reader, (bytes) => {
         element('status').textContent = `Reading ${file.name}: ${formatBytes(bytes)} of ${formatBytes(file.size)}.`;
@@ -113,6 +113,10 @@ async function explainFiles(files: ArrayLike<PageFile> | null | undefined): Prom
 
 function listen(): void {
   element('explain').addEventListener('click', () => explainText(element('log').value));
+  element('example').addEventListener('click', () => {
+    element('log').value = example;
+    explainText(example);
+  });
   element('log').addEventListener('keydown', ({ key, ctrlKey, metaKey }) => {
     if (key === 'Enter' && (ctrlKey || metaKey)) explainText(element('log').value);
   });

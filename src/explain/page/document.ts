@@ -28,7 +28,7 @@ export function pageDocument({ script, style, hashes, version }: PageParts): str
 <details id="input" open><summary>A log to read</summary>
 <p><label for="log">Paste a kernel log, whole or in part: dmesg, syslog, journalctl, or what a colleague sent. Files can be dropped anywhere on the page.</label></p>
 <textarea id="log" spellcheck="false" autocomplete="off"></textarea>
-<div class="actions"><button id="explain" type="button">Explain</button><label>or open files: <input id="file" type="file" multiple></label></div>
+<div class="actions"><button id="explain" type="button">Explain</button><button id="example" type="button">Show an example</button><label>or open files: <input id="file" type="file" multiple></label></div>
 </details>
 <p id="status" class="dim" role="status"></p>
 <div class="columns">

@@ -3,6 +3,7 @@ import type { OomReport, ReportZone } from '../../model/oom-report.ts';
 import type { Paint } from '../../render/paint.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
+import { restOf } from '../verdict/holders.ts';
 import { type Composition, compositionOf, type PartName, swapOf } from './composition.ts';
 import { LABEL, lead } from './rows.ts';
 
@@ -64,7 +65,8 @@ export function barWidths({ whole, parts }: Composition, size: number): number[]
 }
 
 function holders({ verdict, victim, tasks }: OomReport, paint: Paint): string[] {
-  return verdict.holders.slice(0, MOST_HOLDERS).map(({ name, pid, processes, bytes, share }, i) => {
+  const shown = verdict.holders.slice(0, MOST_HOLDERS);
+  const rows = shown.map(({ name, pid, processes, bytes, share }, i) => {
     const task = tasks.find((one) => one.pid === pid);
     const size = formatBytes(bytes).padStart(10);
     const part = (share === null ? '' : formatShare(share)).padStart(6);
@@ -74,16 +76,21 @@ function holders({ verdict, victim, tasks }: OomReport, paint: Paint): string[] 
     const holder = `${printable(name)}${pid === null ? many : ` (pid ${pid})`}`;
     return `${lead(i === 0 ? 'held by' : '', paint)}${size} ${part}  ${adj}  ${holder}${mark}`;
   });
+  const { processes, bytes } = restOf(tasks, shown);
+  const rest = `${formatBytes(bytes).padStart(10)}${' '.repeat(20)}${processes} more ${processes === 1 ? 'process' : 'processes'}`;
+  return processes === 0 ? rows : [...rows, `${lead('', paint)}${rest}`];
 }
 
 /** Lists the zones that have memory: free memory and watermarks, each zone on its own scale. */
 function zones({ memory }: OomReport, paint: Paint): string[] {
   const list = memory?.zones.filter(({ high_bytes, managed_bytes }) => high_bytes > 0 && managed_bytes !== 0) ?? [];
-  return list.slice(0, MOST_ZONES).map((zone, i) => {
+  const left = list.length - MOST_ZONES;
+  const rows = list.slice(0, MOST_ZONES).map((zone, i) => {
     const sizes = `free ${formatBytes(zone.free_bytes)}, min ${formatBytes(zone.min_bytes)}, low ${formatBytes(zone.low_bytes)}, high ${formatBytes(zone.high_bytes)}`;
     const name = `node ${zone.node} ${zone.name}`.padEnd(15);
     return `${lead(i === 0 ? 'zones' : '', paint)}${name}[${gauge(zone, paint)}] ${sizes}`;
   });
+  return left <= 0 ? rows : [...rows, `${lead('', paint)}${left} more zones: see --fields`];
 }
 
 function gauge(zone: ReportZone, paint: Paint): string {

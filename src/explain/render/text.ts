@@ -4,6 +4,7 @@ import type { OomPatterns, OomReport } from '../../model/oom-report.ts';
 import type { Paint } from '../../render/paint.ts';
 import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
+import { MOST_NAMES } from '../patterns.ts';
 import { compare, sentencesOf } from '../verdict/comparison.ts';
 import { labelled } from './rows.ts';
 import { asked, when } from './sentences.ts';
@@ -57,6 +58,8 @@ export function renderPatterns(summary: Summary, paint: Paint, width: number): s
   for (const [label, list] of Object.entries(listsOf(summary))) {
     if (list.length > 0) rows.push([label, counts(list)]);
   }
+  const hours = summary.by_hour.length - MOST_HOURS;
+  if (hours > 0) rows.push(['by hour', `${hours} earlier hours with reports are left out here; --json has them.`]);
   for (const { name, count } of summary.by_hour.slice(-MOST_HOURS))
     rows.push(['by hour', `${name.slice(0, 13).replace('T', ' ')}h ${'#'.repeat(Math.min(count, 50))} ${count}`]);
   for (const { from, duration_seconds, kills: many } of summary.storms.slice(0, MOST_LISTED))
@@ -76,19 +79,24 @@ export function renderPatterns(summary: Summary, paint: Paint, width: number): s
 
 const MOST_ENTRIES = 20;
 
-/** Renders the kills in the order of time, by the kernel and by other programs: the last of them. */
+/**
+ * Renders the kills in the order of time, by the kernel and by other programs. Of many, the last ones, and those with a
+ * date rather than those without.
+ */
 export function renderTimeLine(line: TimeLine, paint: Paint, width: number): string {
   const all = line.entries();
-  const shown = all.slice(-MOST_ENTRIES);
-  const rows = shown.map(({ time, host, by, what, why }): [string, string] => {
+  const dated = all.filter((entry) => entry.dated);
+  const shown = (dated.length >= MOST_ENTRIES ? dated : all).slice(-MOST_ENTRIES);
+  const several = new Set(all.map(({ source }) => source)).size > 1;
+  const rows = shown.map(({ time, host, by, what, why, source }): [string, string] => {
     const where = host === '' ? '' : ` ${host}`;
     return [
       'time line',
-      `${time}${where} ${paint(by === 'kernel' ? 'bold' : 'yellow', by)}: ${what} ${paint('dim', `(${why})`)}`,
+      `${time}${where} ${paint(by === 'kernel' ? 'bold' : 'yellow', by)}: ${what} ${paint('dim', several ? `(${why}; in ${source})` : `(${why})`)}`,
     ];
   });
   const left = all.length - shown.length + line.left;
-  if (left > 0) rows.unshift(['time line', `${left} earlier entries are left out here; --json and --html have them.`]);
+  if (left > 0) rows.unshift(['time line', `${left} more entries are left out here; --json and --html have them.`]);
   return labelled(rows, paint, width).join('\n');
 }
 
@@ -104,7 +112,8 @@ const listsOf = (summary: Summary) => ({
 function counts(list: { name: string; count: number }[]): string {
   const shown = list.slice(0, MOST_LISTED).map(({ name, count }) => `${printable(name)} ${count}`);
   const rest = list.length - shown.length;
-  return `${shown.join(', ')}${rest > 0 ? `, and ${rest} more` : ''}`;
+  const least = list.length === MOST_NAMES ? 'at least ' : '';
+  return `${shown.join(', ')}${rest > 0 ? `, and ${least}${rest} more` : ''}`;
 }
 
 const minute = (time: string) => `${time.slice(0, 10)} ${time.slice(11, 16)}Z`;

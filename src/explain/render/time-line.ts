@@ -11,6 +11,8 @@ export interface Entry {
   id: string;
   /** As in the log, where the time stamp lacks a zone. */
   time: string;
+  /** Whether the log has the date. */
+  dated: boolean;
   /** "": the log does not name the host. */
   host: string;
   /** "kernel", or the program. */
@@ -68,6 +70,7 @@ function ofKernel(report: OomReport): Entry {
   return {
     id,
     time: when(report),
+    dated: report.time_source !== 'reading',
     host: printable(node),
     by: 'kernel',
     what: victim ? `${printable(victim.comm)} (pid ${victim.pid})${more}` : outcomes[outcome],
@@ -79,6 +82,7 @@ function ofKernel(report: OomReport): Entry {
 const ofOther = (kill: OomOtherKill): Entry => ({
   id: kill.id,
   time: when(kill),
+  dated: kill.time_source !== 'reading',
   host: printable(kill.node),
   by: kill.program,
   what: kill.words,

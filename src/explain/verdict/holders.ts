@@ -63,3 +63,14 @@ export function holdersOf({ tasks, memory, limit }: ReportFacts, whole: number |
     .slice(0, MOST_HOLDERS)
     .map((holder) => ({ ...holder, share: shareOf(holder.bytes, whole) }));
 }
+
+/** The processes of the task table that are not among some holders, and their memory. */
+export function restOf(
+  tasks: ReportFacts['tasks'],
+  holders: ReportVerdict['holders'],
+): { processes: number; bytes: number } {
+  const pids = new Set(holders.map(({ pid }) => pid));
+  const swarms = new Set(holders.filter(({ processes }) => processes > 1).map(({ name }) => name));
+  const rest = tasks.filter(({ pid, comm }) => !pids.has(pid) && !swarms.has(comm));
+  return { processes: rest.length, bytes: rest.reduce((sum, task) => sum + sizeOf(task), 0) };
+}

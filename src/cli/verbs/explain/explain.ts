@@ -88,6 +88,7 @@ async function run({ given, words: files, asText, paint }: Context<typeof option
     since: given.since,
     clock: { zone: given.tz ?? 'UTC', year: given.year },
     most: given.last ?? mostOf(format, given.all),
+    lines: format === 'html',
     onEvent:
       format === 'json' && given.last === undefined
         ? (event) => printer.print(eventLines(event, given.why).join('\n'))

@@ -20,6 +20,8 @@ export interface CollectorOptions {
   most: number;
   /** Zone and year for time stamps that lack them. */
   clock: Clock;
+  /** Copy the lines of each report. */
+  lines: boolean;
   /** Called with each report and each message of another program, which are then not kept. */
   onEvent: ((event: OomReport | OomOtherKill) => void) | undefined;
 }
@@ -59,6 +61,7 @@ export class ReportCollector {
       onReport: (report) => this.#take(report),
       onOther: (kill) => this.#other(kill),
       clock: this.#options.clock,
+      lines: this.#options.lines,
     };
     for (const file of files) await this.#attempt(() => readLog(file, reading), signal);
     if (kmsg) await this.#attempt(() => readKmsg(reading), signal);
