@@ -113,7 +113,7 @@ export class Suite {
 }
 
 /** The archive that this machine's apt uses for Debian. */
-async function debianArchive(): Promise<string> {
+export async function debianArchive(): Promise<string> {
   const places = await indexTargets();
   // Before the first `apt-get update`, apt knows the addresses but no labels. Then the path decides.
   const place =

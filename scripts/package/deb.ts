@@ -117,7 +117,7 @@ function writeControl(root: string, architecture: Architecture): void {
     Architecture: debianNames[architecture],
     Maintainer: MAINTAINER,
     'Installed-Size': kib,
-    Depends: 'libc6 (>= 2.36), libstdc++6 (>= 12)',
+    Depends: 'libc6 (>= 2.36), libstdc++6 (>= 12), procps',
     Section: 'admin',
     Priority: 'optional',
     Description: `tracer for Linux OOM kills and memory pressure

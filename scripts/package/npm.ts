@@ -1,11 +1,11 @@
 /** Packages for npm: `oomscope`, and one with the native files for each platform. None has an install script or needs the network. */
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Architecture, archive, manifest, ROOT } from './package.ts';
 
 /** Fields of this repository's package.json that the published one keeps. */
 const KEPT = ['name', 'version', 'description', 'license', 'type', 'engines', 'os', 'bin', 'exports', 'types'];
-const KEPT_TOO = ['dependencies', 'bundleDependencies', 'peerDependencies', 'peerDependenciesMeta'];
+const KEPT_TOO = ['peerDependencies', 'peerDependenciesMeta'];
 
 export const platformName = (architecture: Architecture) => `@oomscope/linux-${architecture}-glibc`;
 
@@ -36,10 +36,7 @@ export function packMain(architectures: readonly Architecture[], work: string, o
   rmSync(folder, { recursive: true, force: true });
   copyProgram(inside, 'npm');
   for (const name of ['README.md', 'CHANGELOG.md']) cpSync(join(ROOT, name), join(inside, name));
-  const dependencies = Object.keys(manifest.dependencies as object);
-  for (const name of dependencies) {
-    cpSync(join(ROOT, 'node_modules', name), join(inside, 'node_modules', name), { recursive: true });
-  }
+  vendorToml(inside);
   const kept = [...KEPT, ...KEPT_TOO].map((key) => [key, manifest[key]]);
   writeManifest(inside, {
     ...Object.fromEntries(kept),
@@ -47,6 +44,23 @@ export function packMain(architectures: readonly Architecture[], work: string, o
     optionalDependencies: Object.fromEntries(architectures.map((one) => [platformName(one), manifest.version])),
   });
   return pack(folder, join(output, `oomscope-${manifest.version}.tgz`));
+}
+
+/**
+ * Puts the only dependency into dist/, because Yarn asks the registry for a dependency even if the tarball contains it.
+ *
+ * @throws Error if the module that imports the dependency has changed
+ */
+function vendorToml(inside: string): void {
+  const source = join(ROOT, 'node_modules/smol-toml');
+  const filter = (path: string) => !/\.(cjs|d\.ts)$/.test(path);
+  cpSync(join(source, 'dist'), join(inside, 'dist/vendor/smol-toml'), { recursive: true, filter });
+  cpSync(join(source, 'LICENSE'), join(inside, 'dist/vendor/smol-toml/LICENSE'));
+  const importer = join(inside, 'dist/config/toml.js');
+  const before = readFileSync(importer, 'utf8');
+  const after = before.replace("import('smol-toml')", "import('../vendor/smol-toml/index.js')");
+  if (after === before) throw new Error(`expected import('smol-toml') in ${importer}`);
+  writeFileSync(importer, after);
 }
 
 /** Copies what is not native: JavaScript, types, the schema, the command and the licences. */

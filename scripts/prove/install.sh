@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs oomscope in a chroot by the documented line, uses it, removes it, and lists what is left: install.sh CHROOT KIND
+# CHROOT has the packages in /packages. Runs in a mount namespace of its own, so that its mounts end with it.
+set -eu
+root=$1
+kind=$2
+
+mount --rbind /proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+
+inside() { chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/node/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }
+files() { (cd "$root" && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./packages -o -path ./tmp -o -path ./run -o -path ./root -o -path './var/lib/dpkg' -o -path './var/lib/apt' -o -path './var/cache' -o -path './var/log' -o -path ./result \) -prune -o -print | sort); }
+section() { printf '## %s\n' "$*"; }
+
+section before
+inside sh -c '. /etc/os-release; echo "$PRETTY_NAME"; command -v node cc npm || echo "no Node, no compiler"'
+files >"$root/tmp/before"
+section install
+case $kind in
+	deb)
+		inside apt-get update -qq
+		inside sh -c 'apt-get install -y -qq --no-install-recommends /packages/oomscope_*_amd64.deb'
+		oomscope=oomscope ;;
+	npm* | pnpm)
+		# Without network: everything that is needed is in the two tarballs.
+		case $kind in
+			npm*) line='npm install --offline' ;;
+			pnpm) line='pnpm add --offline' ;;
+		esac
+		echo "\$ $line ./oomscope-linux-x64-glibc-VERSION.tgz ./oomscope-VERSION.tgz"
+		inside sh -c 'mkdir -p /root/project && cd /root/project && echo "{\"private\": true}" >package.json && cp /packages/oomscope-linux-x64-glibc-*.tgz /packages/oomscope-[0-9]*.[0-9].tgz .'
+		unshare -n chroot "$root" env -i PATH=/opt/node/bin:/usr/bin:/bin HOME=/root sh -c "cd /root/project && ${line%% *} --version && $line ./oomscope-linux-x64-glibc-*.tgz ./oomscope-[0-9]*.[0-9].tgz"
+		oomscope=/root/project/node_modules/.bin/oomscope ;;
+	tarball)
+		inside sh -c 'tar xzf /packages/oomscope-*-linux-x64.tar.gz -C /root'
+		oomscope=$(cd "$root" && echo root/oomscope-*)
+		oomscope=/$oomscope/oomscope ;;
+esac
+
+section doctor
+inside "$oomscope" doctor | sed -n '1,/hooks/p'
+section kill
+(sleep 3; inside "$oomscope" demo --limit 32M >/dev/null 2>&1) &
+inside timeout 60 "$oomscope" trace --json --count 1 --comm hog | grep -o '"message":"[^"]*"' | tail -1
+wait
+if [ "$kind" = deb ]; then
+	section unit
+	inside systemd-analyze verify /usr/lib/systemd/system/oomscope.service && echo "systemd-analyze verify: nothing to report"
+	section purge
+	inside apt-get autopurge -y -qq oomscope
+elif [ "$kind" = tarball ]; then
+	rm -r "$root"/root/oomscope-*
+else
+	case $kind in npm*) remove='npm uninstall --offline' ;; *) remove='pnpm remove' ;; esac
+	inside sh -c "cd /root/project && $remove oomscope @oomscope/linux-x64-glibc" >/dev/null 2>&1
+fi
+section left
+files >"$root/tmp/after"
+diff "$root/tmp/before" "$root/tmp/after" | grep '^[<>]' || echo nothing

@@ -1,0 +1,104 @@
+/**
+ * Proves that each package installs by its documented line on a Debian with nothing but the base system, traces a kill, and leaves
+ * nothing behind.
+ *
+ *   npm run package && npm run prove:install -- [--fresh] [--part PART]... [--write]
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { cacheDirectory } from '../cache.ts';
+import { debianArchive } from '../lab/apt.ts';
+import { prove } from './proof.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const PACKAGES = join(ROOT, 'build/packages');
+const SUITES = ['bookworm', 'trixie', 'sid'];
+/** What the base system of a container lacks: the unit is checked with systemd's own program. */
+const INCLUDED = 'ca-certificates,systemd,libstdc++6';
+/** Package managers of JavaScript, each as the version that the registry has. */
+const MANAGERS: Record<string, string> = { npm11: 'npm@11', npm12: 'npm@12', pnpm: 'pnpm' };
+
+interface Transcript {
+  suite: string;
+  kind: string;
+  text: string;
+}
+
+/** Installs a package in a new chroot. @throws Error with the transcript if a step fails or no kill was traced */
+async function install(suite: string, kind: string): Promise<Transcript> {
+  if (!existsSync(PACKAGES)) throw new Error(`expected packages in ${PACKAGES}: run \`npm run package\``);
+  const root = mkdtempSync(join(cacheDirectory('packages'), `chroot-${suite}-`));
+  try {
+    execFileSync('tar', ['xf', await baseSystem(suite), '-C', root]);
+    cpSync(PACKAGES, join(root, 'packages'), { recursive: true });
+    const manager = MANAGERS[kind];
+    if (manager !== undefined) addManager(root, manager);
+    const words = ['-m', '--propagation', 'private', 'sh', join(import.meta.dirname, 'install.sh'), root, kind];
+    const text = execFileSync('unshare', words, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: 2 ** 26,
+    });
+    if (!/^"message":"Stopped after .* 1 kill, 0 lost/m.test(text))
+      throw new Error(`expected one traced kill:\n${text}`);
+    if (!/## left\nnothing\n/.test(text)) throw new Error(`expected nothing to be left:\n${text}`);
+    return { suite, kind, text: withoutProgress(text) };
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+async function baseSystem(suite: string): Promise<string> {
+  const path = join(cacheDirectory('packages'), `base-${suite}.tar`);
+  if (existsSync(path)) return path;
+  mkdirSync(cacheDirectory('packages'), { recursive: true });
+  const work = `${path}.${process.pid}.new`;
+  const words = ['--variant=minbase', `--include=${INCLUDED}`, '--format=tar', suite, work, await debianArchive()];
+  execFileSync('mmdebstrap', words, { stdio: 'pipe', maxBuffer: 2 ** 26 });
+  renameSync(work, path);
+  return path;
+}
+
+/** Puts Node and a package manager below /opt/node: Debian's own Node is too old, or there is none. */
+function addManager(root: string, manager: string): void {
+  const bin = join(root, 'opt/node/bin');
+  mkdirSync(bin, { recursive: true });
+  copyFileSync(realpathSync(join(ROOT, 'build/node/bin/node')), join(bin, 'node'));
+  execFileSync('npm', ['install', '--silent', '--no-save', '--prefix', join(root, 'opt/node'), manager], {
+    stdio: 'pipe',
+  });
+  for (const name of readdirSync(join(root, 'opt/node/node_modules/.bin'))) {
+    symlinkSync(`../node_modules/.bin/${name}`, join(bin, name));
+  }
+}
+
+const withoutProgress = (text: string) =>
+  text.replaceAll(/^\(Reading database.*\n/gm, '').replaceAll(/^debconf:.*\n/gm, '');
+
+const parts = SUITES.flatMap((suite) => ['deb', 'tarball', 'npm11'].map((kind) => ({ suite, kind })));
+parts.push(...['npm12', 'pnpm'].map((kind) => ({ suite: 'bookworm', kind })));
+
+await prove<Transcript>({
+  name: 'install',
+  claim:
+    'In chroots of Debian 12, 13 and sid with nothing but the base system, each package is installed by its documented line, doctor finds nothing missing, one real kill is traced, and after the removal nothing is left.',
+  parts: parts.map(({ suite, kind }) => ({ name: `${suite}-${kind}`, run: () => install(suite, kind) })),
+  render: (finished) =>
+    finished
+      .map(
+        ({ name, figures, failure }) => `### ${name}\n\n\`\`\`text\n${figures?.text.trim() ?? failure ?? ''}\n\`\`\``,
+      )
+      .join('\n\n'),
+});
