@@ -6,7 +6,7 @@
 #include "compat.bpf.h"
 
 #define FIRST_ATTEMPT_NS 100000000ULL  /* between two first attempts of tasks of one cgroup */
-#define NEXT_ATTEMPT_NS 1000000000ULL  /* between two later attempts, of which a stuck task makes thousands a second */
+#define NEXT_ATTEMPT_NS 400000000ULL  /* between two later attempts, of which a stuck task makes thousands a second */
 #define ATTEMPT_DEPTH 256 /* levels of cgroups that are searched for the one at its limit */
 
 struct {

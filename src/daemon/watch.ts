@@ -1,15 +1,19 @@
 /**
- * Runs the tracer, the pressure monitor and the guard from one configuration, and merges their events into one stream.
+ * Runs the tracer, the pressure monitor and the guard from one configuration, and merges their events into one stream with
+ * one numbering.
  * The guard can be replaced while the tracer and the monitor continue to run.
  */
 import { type Observable, Subject } from 'rxjs';
 import type { Config } from '../config/config.ts';
+import { EnvelopeFactory } from '../events/envelope.ts';
+import { LossCounter } from '../events/loss-counter.ts';
 import { type OpenedGuard, openGuard } from '../guard/open-guard.ts';
 import type { PolicyOptions } from '../guard/rules/rule.ts';
 import type { PressureFeed } from '../guard/senses/sampler.ts';
 import { OomscopeError } from '../model/error.ts';
-import type { Event } from '../model/events.ts';
+import type { Event, TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
+import type { PressureOptions } from '../pressure/options.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 
 /** A count of fruitless reclaim rounds is outdated if it was not updated for this time (ms). */
@@ -21,13 +25,20 @@ export class Watch implements AsyncDisposable {
   readonly events$: Observable<Event>;
   readonly tracer: Tracer | undefined;
   readonly pressure: PressureMonitor | undefined;
+  /** The `tracer.started` event. undefined: neither the tracer nor the monitor runs. */
+  readonly started: TracerStarted | undefined;
+  readonly #envelopes: EnvelopeFactory;
+  readonly #losses: LossCounter;
   readonly #events = new Subject<Event>();
   readonly #feed: PressureFeed | undefined;
   #guard: { opened: OpenedGuard; config: Config } | undefined;
 
-  private constructor(tracer: Tracer | undefined, pressure: PressureMonitor | undefined, windowsMs: readonly number[]) {
+  private constructor({ tracer, pressure, envelopes }: Opened, windowsMs: readonly number[]) {
     this.tracer = tracer;
     this.pressure = pressure;
+    this.started = (tracer ?? pressure)?.started;
+    this.#envelopes = envelopes;
+    this.#losses = new LossCounter(envelopes);
     this.events$ = this.#events.asObservable();
     this.#feed = pressure && feedOf(pressure, windowsMs);
     const error = (cause: unknown) => this.#events.error(cause);
@@ -40,7 +51,7 @@ export class Watch implements AsyncDisposable {
     });
     pressure?.events$.subscribe({
       next: (event) => {
-        this.#events.next(event);
+        if (!tracer) this.#events.next(event); // otherwise the tracer emits it
         if (event.type !== 'pressure.stall') this.#guard?.opened.guard.look();
       },
       error,
@@ -49,25 +60,26 @@ export class Watch implements AsyncDisposable {
 
   /** @throws OomscopeError as openTracer, openPressure and openGuard */
   static async open({ trace, pressure }: Config): Promise<Watch> {
-    const tracer = trace.enabled
-      ? await (await import('../tracer/tracer.ts')).openTracer({
-          candidates: trace.candidates,
-          ...(trace.ring !== undefined && { ringBytes: trace.ring }),
-        })
-      : undefined;
-    if (!pressure.enabled) return new Watch(tracer, undefined, []);
-    try {
-      const { defaultWindows, openPressure } = await import('../pressure/monitor.ts');
-      const levels = defaultWindows.at(-1);
-      const windows = pressure.windows.map(
-        (ms) => defaultWindows.find((window) => window.ms === ms) ?? { ...levels, ms },
+    const envelopes = new EnvelopeFactory();
+    const options = pressure.enabled ? await pressureOptions(pressure) : undefined;
+    const windowsMs = pressure.enabled ? pressure.windows : [];
+    if (trace.enabled) {
+      const { openTracerWith } = await import('../tracer/tracer.ts');
+      const { candidates, ring } = trace;
+      const tracer = await openTracerWith(
+        { candidates, ...(ring !== undefined && { ringBytes: ring }), ...(options && { pressure: options }) },
+        envelopes,
       );
-      const monitor = await openPressure({ windows, cgroups: pressure.cgroups, stallMs: null });
-      return new Watch(tracer, monitor, pressure.windows);
-    } catch (error) {
-      tracer?.close();
-      throw error;
+      return new Watch({ tracer, pressure: tracer.pressure, envelopes }, windowsMs);
     }
+    if (!options) return new Watch({ tracer: undefined, pressure: undefined, envelopes }, windowsMs);
+    const { PressureMonitor } = await import('../pressure/monitor.ts');
+    return new Watch({ tracer: undefined, pressure: new PressureMonitor(options, envelopes), envelopes }, windowsMs);
+  }
+
+  /** Makes the `tracer.lost` for a receiver that had to drop events. It is not emitted in `events$`. */
+  lostBehind(dropped: Record<string, number>): TracerLost {
+    return this.#losses.behind(dropped);
   }
 
   /**
@@ -107,7 +119,7 @@ export class Watch implements AsyncDisposable {
   async #start(config: Config): Promise<string[]> {
     if (!config.guard) return [];
     const feed = readsOwnPressure(config.guard.policy) ? this.#feed : undefined;
-    const opened = await openGuard(config.guard, feed ? { pressure: feed } : {});
+    const opened = await openGuard(config.guard, { envelopes: this.#envelopes, ...(feed && { pressure: feed }) });
     this.#guard = { opened, config };
     opened.guard.events$.subscribe({
       next: (event) => this.#events.next(event),
@@ -119,8 +131,8 @@ export class Watch implements AsyncDisposable {
 
   async close(): Promise<void> {
     await this.#guard?.opened.close();
+    this.tracer?.close(); // closes the monitor as well
     this.pressure?.close();
-    this.tracer?.close();
     this.#events.complete();
   }
 
@@ -136,6 +148,19 @@ function readsOwnPressure({ rules }: PolicyOptions): boolean {
       ({ metric }) => metric.name === 'rounds_left' || (metric.name === 'pressure' && typeof metric.over === 'number'),
     ),
   );
+}
+
+interface Opened {
+  tracer: Tracer | undefined;
+  pressure: PressureMonitor | undefined;
+  envelopes: EnvelopeFactory;
+}
+
+async function pressureOptions({ windows, cgroups }: Config['pressure']): Promise<PressureOptions> {
+  const { defaultWindows } = await import('../pressure/options.ts');
+  const levels = defaultWindows.at(-1);
+  const chosen = windows.map((ms) => defaultWindows.find((window) => window.ms === ms) ?? { ...levels, ms });
+  return { windows: chosen, ...(cgroups.length > 0 && { cgroups }), stallMs: null };
 }
 
 function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {

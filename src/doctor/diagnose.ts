@@ -45,7 +45,7 @@ export function surroundings(root = ''): Finding[] {
   return [
     ...kernelSettings(read),
     ...memory(read, root),
-    ...groups(),
+    ...groups(undefined, read),
     ...protection(processes, read),
     ...killersAtWork(processes, read),
   ];

@@ -1,11 +1,13 @@
 /** Checks memory cgroups. Finds cgroups without a limit, near their limit, with OOM kills, or with hanging tasks. */
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import { formatBytes } from '../text/format.ts';
-import { type Finding, findingsOf } from './finding.ts';
+import { type Finding, findingsOf, type Read } from './finding.ts';
+import { killed } from './kills.ts';
 import { hanging, unkillable } from './stuck.ts';
 
-const { ok, info, warning } = findingsOf('cgroups');
+const { info, warning } = findingsOf('cgroups');
 
 /** At most this many cgroups are checked. */
 const MOST = 4096;
@@ -23,7 +25,7 @@ interface Group {
   kills: number;
 }
 
-export function groups(cgroupfs = Cgroupfs.find()): Finding[] {
+export function groups(cgroupfs = Cgroupfs.find(), read: Read = readIfPresent): Finding[] {
   if (!cgroupfs) return [];
   const all = cgroupfs.paths(MOST).flatMap((path) => readGroup(cgroupfs, path) ?? []);
   const limited = all.filter(({ limitBytes }) => limitBytes !== null);
@@ -31,7 +33,7 @@ export function groups(cgroupfs = Cgroupfs.find()): Finding[] {
     info('groups', `${all.length} on cgroup v${cgroupfs.version}, ${limited.length} with a limit of their own`),
     ...unlimited(all),
     ...nearLimit(limited),
-    ...killed(all),
+    ...killed(all, read),
     ...hanging(
       cgroupfs,
       all.map(({ path }) => path),
@@ -102,19 +104,6 @@ function nearLimit(limited: Group[]): Finding[] {
         'raise the limit, or run less in the cgroup',
       ),
     );
-}
-
-function killed(all: Group[]): Finding[] {
-  // On cgroup v2 a cgroup also counts the kills in its descendants, so only the lowest cgroups with kills are listed.
-  const leaves = all.filter(
-    ({ path, kills }) => kills > 0 && !all.some((other) => other.kills > 0 && other.path.startsWith(`${path}/`)),
-  );
-  if (leaves.length === 0) return [ok('OOM kills', 'none in the existing cgroups')];
-  const list = leaves.sort((a, b) => b.kills - a.kills).slice(0, 5);
-  const found = list.map(({ path, kills }) => `${path} (${kills})`).join(', ');
-  return [
-    warning('OOM kills', found, 'The kernel counts kills since it created the cgroup.', 'oomscope explain --kmsg'),
-  ];
 }
 
 function largest(groups: Group[]): string {

@@ -56,6 +56,8 @@ export interface TracerStopped extends Envelope {
   type: 'tracer.stopped';
   /** The number of `oom.kill` events, by kind. */
   kills: Record<KillKind, number>;
+  /** How many of these kills the command did not show, because of its filters or its --count. */
+  kills_hidden: number;
   /** The number of lost records and events at all places together. */
   lost_total: number;
   /** How long the tracer was open. */

@@ -164,7 +164,7 @@ export class PressureDecoder {
     const rounds = record.fruitless_rounds;
     const where = subject.scope === 'system' ? 'the system' : `cgroup ${printable(subject.path)}`;
     const again = repeated === 0 ? '' : ` (and as often or less often in ${repeated} more attempts)`;
-    const message = `Reclaim for ${where} has freed nothing ${rounds} times in a row${again}; after ${MAX_RECLAIM_RETRIES} times the kernel kills a process.`;
+    const message = `Reclaim for ${where} has freed nothing ${rounds} times in a row${again}; ${rounds < MAX_RECLAIM_RETRIES ? `after ${MAX_RECLAIM_RETRIES} times the kernel calls` : 'the kernel has called'} its OOM killer.`;
     emit({
       ...envelopes.next(record.header.ktime_ns, batch.realtimeOffsetNs, 'warning', 'bpf:pressure', message),
       type: 'pressure.countdown',

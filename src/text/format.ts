@@ -28,6 +28,13 @@ export function formatSpan(seconds: number): string {
   return seconds < 129600 ? `${trim(seconds / 3600)} h` : `${trim(seconds / 86400)} d`;
 }
 
+/** The difference of local time from UTC: "UTC+01:00". @param minutes as Date.getTimezoneOffset() returns them */
+export function formatZone(minutes: number): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  const ahead = Math.abs(minutes);
+  return minutes === 0 ? 'UTC' : `UTC${minutes < 0 ? '+' : '-'}${two(Math.floor(ahead / 60))}:${two(ahead % 60)}`;
+}
+
 /** Formats bytes per second as "+1.2 MiB/s". */
 export function formatRate(bytesPerSecond: number): string {
   return `${bytesPerSecond < 0 ? '−' : '+'}${formatBytes(Math.abs(bytesPerSecond))}/s`;

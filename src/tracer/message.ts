@@ -1,5 +1,5 @@
 import { type Container, shortId } from '../model/container.ts';
-import type { OomKill, OomReaped, OomStuck } from '../model/events.ts';
+import type { OomKill, OomReaped, OomStuck, TracerStopped } from '../model/events.ts';
 import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
@@ -94,6 +94,19 @@ function because({ cause, ooms, processes, process_count }: Stuck): string {
       return `no process in it can be killed${tries}: ${all} oom_score_adj -1000 or ${process_count === 1 ? 'is' : 'are'} pid 1${holder}`;
     }
   }
+}
+
+/** How long the tracer ran, how many kills it saw, how many of them were not shown, and how many records were lost. */
+export function stoppedMessage({
+  kills,
+  kills_hidden: hidden,
+  lost_total: lost,
+  duration_ns,
+}: Pick<TracerStopped, 'kills' | 'kills_hidden' | 'lost_total' | 'duration_ns'>): string {
+  const total = Object.values(kills).reduce((sum, count) => sum + count, 0);
+  const shown = hidden === 0 ? '' : `, ${hidden === total ? 'all' : hidden} of them hidden by the filters`;
+  const seconds = Math.round(duration_ns / 1e6) / 1000;
+  return `Stopped after ${seconds} s: ${total} kill${total === 1 ? '' : 's'}${shown}, ${lost} lost.`;
 }
 
 /** "container web", or the start of the container's id if the container has no name. */

@@ -1,5 +1,5 @@
 /** The parts of a tracer whose modules are loaded only if they are needed. */
-import { EnvelopeFactory } from '../events/envelope.ts';
+import type { EnvelopeFactory } from '../events/envelope.ts';
 import type { KillWatch, KillWatchOptions } from '../killers/kill-watch.ts';
 import { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -15,12 +15,10 @@ export interface TracerParts {
   pressure?: PressureMonitor;
 }
 
-export async function loadParts({
-  pressure = false,
-  report = false,
-  allKills = false,
-}: TracerOptions): Promise<TracerParts> {
-  const envelopes = new EnvelopeFactory();
+export async function loadParts(
+  { pressure = false, report = false, allKills = false }: TracerOptions,
+  envelopes: EnvelopeFactory,
+): Promise<TracerParts> {
   const parts: TracerParts = { envelopes };
   if (report) parts.reportMatcher = (await import('./report-matcher.ts')).ReportMatcher;
   if (allKills !== false) {

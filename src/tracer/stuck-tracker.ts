@@ -94,6 +94,10 @@ export class StuckTracker {
     const watched = this.#watched.get(id);
     if (!watched) return;
     const found = this.#look(watched);
+    if (found === 'unsure') {
+      watched.timer = setTimeout(() => this.#check(id), FIRST_CHECK_MS).unref();
+      return;
+    }
     if (!found) {
       this.#end(watched);
       return;
@@ -106,8 +110,8 @@ export class StuckTracker {
     watched.timer = setTimeout(() => this.#check(id), CHECK_MS).unref();
   }
 
-  /** undefined: the cgroup is not stuck, or is gone. */
-  #look(watched: Watched): { cause: StuckCause; processes: CgroupProcess[] } | undefined {
+  /** undefined: the cgroup is not stuck, or is gone. `unsure`: the next attempts will show it. */
+  #look(watched: Watched): { cause: StuckCause; processes: CgroupProcess[] } | 'unsure' | undefined {
     watched.path ??= this.#pathOf(watched);
     const { path } = watched;
     const { cgroups } = this.#options;
@@ -120,7 +124,8 @@ export class StuckTracker {
     if (process.hrtime.bigint() - watched.lastNs > QUIET_NS) return undefined;
     const { firstOoms, lastOoms } = watched;
     // One attempt may be followed by a reclaim that succeeds. A stuck task makes hundreds a second.
-    if (firstOoms === null || lastOoms === null || lastOoms - firstOoms < 2n) return undefined;
+    if (firstOoms === null || lastOoms === null) return undefined;
+    if (lastOoms - firstOoms < 2n) return 'unsure';
     const processes = cgroupProcesses(cgroups, path, this.#options.proc);
     if (processes.some(({ exiting, killPending }) => exiting || killPending))
       return { cause: 'victim_not_exiting', processes };

@@ -26,7 +26,7 @@ import { loadNative } from '../native/addon.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { KillDecoder } from './kill-decoder.ts';
-import { killReason } from './message.ts';
+import { killReason, stoppedMessage } from './message.ts';
 import { type TracerOptions, tracerOptionNames } from './options.ts';
 import { checkedRingBytes, loadParts, openLeadUps, type TracerParts } from './parts.ts';
 import type { ReportMatcher } from './report-matcher.ts';
@@ -44,9 +44,16 @@ const DEFAULT_RING_BYTES = 512 * 1024;
  * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING,
  *   OBJECT_MISSING, LIBBPF, USAGE
  */
-export async function openTracer(options: TracerOptions = {}): Promise<Tracer> {
+export const openTracer = (options: TracerOptions = {}): Promise<Tracer> => openTracerWith(options);
+
+/**
+ * Does the same as `openTracer()` for a tracer whose events are part of a larger stream.
+ *
+ * @param envelopes numbers all events of the stream
+ */
+export async function openTracerWith(options: TracerOptions, envelopes = new EnvelopeFactory()): Promise<Tracer> {
   refuseUnknownOptions('openTracer()', options, tracerOptionNames);
-  const parts = await loadParts(options);
+  const parts = await loadParts(options, envelopes);
   try {
     return new Tracer(options, parts);
   } catch (error) {
@@ -274,18 +281,18 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
 
   #stoppedEvent(): TracerStopped {
     const now = process.hrtime.bigint();
-    const seconds = Math.round(Number(now - this.#openedAt) / 1e6) / 1000;
-    const kills = { ...this.#kills.counts };
-    const total = sum(Object.values(kills));
     const others = [this.pressure, this.killWatch].flatMap((one) => Object.values(one?.lostSoFar() ?? {}));
-    const lost = this.#losses.total + sum(others);
-    const message = `Stopped after ${seconds} s: ${total} kill${total === 1 ? '' : 's'}, ${lost} lost.`;
+    const facts = {
+      kills: { ...this.#kills.counts },
+      kills_hidden: 0,
+      lost_total: this.#losses.total + sum(others),
+      duration_ns: Number(now - this.#openedAt),
+    };
+    const message = stoppedMessage(facts);
     return {
       ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
       type: 'tracer.stopped',
-      kills,
-      lost_total: lost,
-      duration_ns: Number(now - this.#openedAt),
+      ...facts,
     };
   }
 }

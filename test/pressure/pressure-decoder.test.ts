@@ -150,8 +150,8 @@ test('counts the countdowns that the BPF program did not send, also after its co
   ) as PressureCountdown[];
   expect(events.map(({ repeated }) => repeated)).toEqual([2, 5, 0, 1]);
   expect(events.map(({ message }) => message).slice(1, 3)).toEqual([
-    'Reclaim for cgroup /shop has freed nothing 9 times in a row (and as often or less often in 5 more attempts); after 16 times the kernel kills a process.',
-    'Reclaim for cgroup /other has freed nothing 4 times in a row; after 16 times the kernel kills a process.',
+    'Reclaim for cgroup /shop has freed nothing 9 times in a row (and as often or less often in 5 more attempts); after 16 times the kernel calls its OOM killer.',
+    'Reclaim for cgroup /other has freed nothing 4 times in a row; after 16 times the kernel calls its OOM killer.',
   ]);
 });
 

@@ -12,6 +12,7 @@ import { duration, type Options } from './options.ts';
 import { RunUntil } from './run-until.ts';
 import { beginStartUp, endStartUp } from './start-up.ts';
 import { tell } from './tell.ts';
+import { zoneNote } from './zone-note.ts';
 
 export const liveOptions = {
   duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
@@ -86,7 +87,7 @@ export async function runLive<E extends Event>(
       alerts?.take(event);
     },
     started: (event, more = '') => {
-      if (asText) tell(`${event.message}${more} Press Ctrl-C to stop.`);
+      if (asText) tell(`${event.message}${more}${zoneNote()} Press Ctrl-C to stop.`);
       else show(event);
     },
   };

@@ -1,5 +1,6 @@
 import { backends } from '../../bpf/load/variants.ts';
-import type { Event, KillKind } from '../../model/events.ts';
+import type { Event, KillKind, TracerStopped } from '../../model/events.ts';
+import { stoppedMessage } from '../../tracer/message.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { type Live, liveOptions, runLive } from '../verb/live.ts';
 import { byDefault, count, flag, oneOf, several, size, text, usage } from '../verb/options.ts';
@@ -114,11 +115,13 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
  */
 function counted(most: number, ending: RunUntil, asText: boolean) {
   let kills = 0;
+  let shown = 0; // of the kills by the OOM killer
   const open = new Set<string>(); // ids of kills whose memory is not free yet
   return (event: Event, live: Live) => {
     if (event.type === 'oom.kill') {
       if (kills >= most) return;
       kills++;
+      shown++;
       if (event.kind !== 'shared_memory') open.add(event.id);
     }
     if (event.type === 'process.killed') {
@@ -126,7 +129,14 @@ function counted(most: number, ending: RunUntil, asText: boolean) {
       if (event.kill_id !== null ? asText : kills++ >= most) return;
     }
     if (event.type === 'oom.reaped' && !open.delete(event.kill_id)) return;
-    live.emit(event);
+    live.emit(event.type === 'tracer.stopped' ? withHidden(event, shown) : event);
     if (kills >= most && open.size === 0) ending.now();
   };
+}
+
+/** @param shown the number of kills that the command has shown */
+function withHidden(stopped: TracerStopped, shown: number): TracerStopped {
+  const total = Object.values(stopped.kills).reduce((sum, count) => sum + count, 0);
+  const facts = { ...stopped, kills_hidden: total - shown };
+  return { ...facts, message: stoppedMessage(facts) };
 }

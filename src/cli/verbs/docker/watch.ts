@@ -7,6 +7,7 @@ import { type LiveSource, liveOptions, runLive } from '../../verb/live.ts';
 import { count } from '../../verb/options.ts';
 import type { RunUntil } from '../../verb/run-until.ts';
 import { tell } from '../../verb/tell.ts';
+import { zoneNote } from '../../verb/zone-note.ts';
 
 const options = { count: count('N', 'end after N incidents in containers'), socket: socketOption, ...liveOptions };
 
@@ -81,7 +82,7 @@ async function open(
     },
     start: (live) => {
       const watched = [...(watch.started ? ['the kernel'] : []), ...runtimes].join(' and ');
-      if (asText) tell(`Watching ${watched}. Press Ctrl-C to stop.`);
+      if (asText) tell(`Watching ${watched}.${zoneNote()} Press Ctrl-C to stop.`);
       else if (watch.started) live.show(watch.started);
     },
     lostBehind: (dropped) => watch.lostBehind(dropped),

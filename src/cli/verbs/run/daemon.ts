@@ -4,8 +4,6 @@ import { type Config, readConfig } from '../../../config/config.ts';
 import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { otherKillers } from '../../../doctor/others.ts';
-import { EnvelopeFactory } from '../../../events/envelope.ts';
-import { LossCounter } from '../../../events/loss-counter.ts';
 import type { Event } from '../../../model/events.ts';
 import { Output } from '../../../render/output.ts';
 import type { Paint } from '../../../render/paint.ts';
@@ -17,6 +15,7 @@ import { Exit } from '../../verb/exit.ts';
 import { endingSignals, RunUntil } from '../../verb/run-until.ts';
 import { beginStartUp, endStartUp } from '../../verb/start-up.ts';
 import { tell } from '../../verb/tell.ts';
+import { zoneNote } from '../../verb/zone-note.ts';
 
 export interface DaemonOptions {
   file: string;
@@ -49,7 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (isDue) daemon.reload();
   endStartUp({ optimize: false });
   notify('READY=1', statusOf(config));
-  tell(`Running with ${file}. Press Ctrl-C to stop.`);
+  tell(`Running with ${file}.${zoneNote()} Press Ctrl-C to stop.`);
   const watchdog = watchdogMs();
   const alive = watchdog === undefined ? undefined : setInterval(() => notify('WATCHDOG=1'), watchdog);
   await ending.comes(durationMs);
@@ -78,17 +77,16 @@ class Daemon {
     this.#watch = watch;
     this.#alerts = alerts;
     this.#ending = ending;
-    const losses = new LossCounter(new EnvelopeFactory());
     this.#output = new Output({
       onClosed: ending.now,
-      onDropped: (dropped) => this.#format(losses.behind(dropped)),
+      onDropped: (dropped) => this.#format(watch.lostBehind(dropped)),
     });
   }
 
   async start(): Promise<void> {
-    const { tracer, pressure, events$ } = this.#watch;
+    const { started, events$ } = this.#watch;
     events$.subscribe({ next: (event) => this.#take(event), error: this.#ending.fail });
-    for (const { started } of [tracer, pressure].filter((one) => one !== undefined)) this.#take(started);
+    if (started) this.#take(started);
     this.#tellOnce([...(await this.#watch.guardBy(this.#config)), ...rehearsal(this.#config)]);
     if (this.#config.guard) this.#tellOnce(otherKillers());
   }
