@@ -17,6 +17,7 @@ const kinds: Record<string, Kind> = {
   available: { metric: { name: 'available' }, units: ['percent', 'bytes'] },
   swap_free: { metric: { name: 'swap_free' }, units: ['percent', 'bytes'] },
   usage: { metric: { name: 'usage' }, units: ['percent', 'bytes'] },
+  zram: { metric: { name: 'zram' }, units: ['percent', 'bytes'] },
   growth: { metric: { name: 'growth' }, units: ['bytes_per_second'] },
   exhausted_in: { metric: { name: 'exhausted_in' }, units: ['seconds'] },
   rounds_left: { metric: { name: 'rounds_left' }, units: ['rounds'] },

@@ -57,6 +57,7 @@ function neverHolds(detector: Detector, { system }: Sample, cgroup: SampledCgrou
   if (metric.name === 'rounds_left' && (subject ?? system).fruitless_rounds === null) {
     return 'only `oomscope run` with [pressure] counts reclaims';
   }
+  if (metric.name === 'zram' && system.zram_bytes === null) return 'there is no zram device';
   if (metric.name !== 'pressure') return undefined;
   if (typeof metric.over === 'number') {
     const measured = (subject ?? system).windows.some(({ window_seconds }) => window_seconds * 1000 === metric.over);

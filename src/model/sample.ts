@@ -72,7 +72,7 @@ export interface SampledPlace {
 export interface SampledSystem extends SampledPlace {
   /** MemTotal. */
   total_bytes: number;
-  /** MemAvailable. */
+  /** MemAvailable, and what the cache of ZFS holds above its minimum. */
   available_bytes: number;
   /** AnonPages. */
   anon_bytes: number;
@@ -80,6 +80,10 @@ export interface SampledSystem extends SampledPlace {
   swap_total_bytes: number;
   /** SwapFree. */
   swap_free_bytes: number;
+  /** The part of `available_bytes` that the cache of ZFS would give back. It is absent where there is no ZFS. */
+  arc_bytes?: number;
+  /** The memory that zram uses. null: there is no zram. It is absent if no rule needs it. */
+  zram_bytes?: number | null;
 }
 
 /** A sample of one memory cgroup. */

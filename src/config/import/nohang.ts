@@ -13,6 +13,9 @@ const defaults = {
   warning_threshold_min_swap: '25 %',
   soft_threshold_max_psi: '40',
   hard_threshold_max_psi: '90',
+  soft_threshold_max_zram: '55 %',
+  hard_threshold_max_zram: '60 %',
+  zram_checking_enabled: 'False',
   warning_threshold_max_psi: '10',
   psi_checking_enabled: 'False',
   psi_path: '/proc/pressure/memory',
@@ -55,12 +58,10 @@ const ownAffairs: Readonly<Record<string, string>> = {
   ...{ print_config_at_startup: 'False', print_mem_check_results: 'False', print_proc_table: 'False' },
   ...{ print_victim_status: 'True', print_victim_cmdline: 'False', print_statistics: 'True', separate_log: 'False' },
   ...{ debug_psi: 'False', debug_gui_notifications: 'False', debug_sleep: 'False', debug_threading: 'False' },
-  ...{ hide_corrective_action_type: 'False', zram_checking_enabled: 'False', post_action_gui_notifications: 'False' },
+  ...{ hide_corrective_action_type: 'False', post_action_gui_notifications: 'False' },
   ...{
     post_kill_exe: '',
     warning_threshold_max_zram: '45 %',
-    soft_threshold_max_zram: '55 %',
-    hard_threshold_max_zram: '60 %',
   },
 };
 
@@ -69,7 +70,6 @@ const elsewhere: Readonly<Record<string, (value: string) => string>> = {
   post_kill_exe: (value) =>
     `to run it after a kill, add [[alert]] sink = "exec", target = "${shellWords(value)[0] ?? value}"`,
   post_action_gui_notifications: () => 'to notify the desktop, add [[alert]] sink = "desktop"',
-  zram_checking_enabled: () => 'there is no metric for zram; swap_free includes it',
 };
 
 /** @throws OomscopeError CONFIG */
@@ -102,6 +102,7 @@ export function fromNohang([file]: readonly ImportFile[]): Imported {
   };
   const rules = [
     memoryRule(value, selection),
+    ...(value('zram_checking_enabled') === 'True' ? [zramRule(value, selection)] : []),
     ...(value('psi_checking_enabled') === 'True' ? pressureRule(value, selection, notes) : []),
     ...(value('low_memory_warnings_enabled') === 'True' ? warningRule(value, notes) : []),
   ];
@@ -142,6 +143,23 @@ function memoryRule(value: Value, selection: object): object {
     steps: [
       { do: 'term', wait: seconds(value('max_soft_exit_time')) },
       { do: 'kill', at_once: below('hard') },
+    ],
+    ...selection,
+  };
+}
+
+function zramRule(value: Value, selection: object): object {
+  const above = (kind: 'soft' | 'hard') => [
+    `zram >= ${level(value(`${kind}_threshold_max_zram`))}`,
+    `available <= ${level(value(`${kind}_threshold_min_mem`))}`,
+  ];
+  return {
+    name: 'zram',
+    when: above('soft'),
+    rank: 'oom_score',
+    steps: [
+      { do: 'term', wait: seconds(value('max_soft_exit_time')) },
+      { do: 'kill', at_once: above('hard') },
     ],
     ...selection,
   };

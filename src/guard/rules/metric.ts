@@ -35,6 +35,10 @@ function ofSystem(metric: Metric, percent: boolean, system: SampledSystem): numb
       return percent ? share(swap_free_bytes, swap_total_bytes) : swap_free_bytes;
     case 'usage':
       return percent ? share(total_bytes - available, total_bytes) : total_bytes - available;
+    case 'zram': {
+      const used = system.zram_bytes ?? null;
+      return percent && used !== null ? share(used, total_bytes) : used;
+    }
     case 'exhausted_in':
       return seconds(available + swap_free_bytes, system.growth_bytes_per_second);
     default:
@@ -59,6 +63,8 @@ function ofCgroup(metric: Metric, percent: boolean, cgroup: SampledCgroup, syste
       const free = Math.min(Math.max(0, most - swap_bytes), system.swap_free_bytes);
       return percent ? share(free, Math.min(most, system.swap_total_bytes)) : free;
     }
+    case 'zram':
+      return ofSystem(metric, percent, system);
     case 'exhausted_in':
       return limit === null || used === null ? null : seconds(limit - used, cgroup.growth_bytes_per_second);
     default:

@@ -24,6 +24,8 @@ export type Metric =
    * oomscope measures itself (ms).
    */
   | { name: 'pressure'; share: 'some' | 'full'; over: 'avg10' | 'avg60' | 'avg300' | number }
+  /** Memory that zram uses, in percent of MemTotal, or as a size. */
+  | { name: 'zram' }
   | { name: 'growth' }
   /** Seconds until no memory is left if usage continues to grow at the current rate. */
   | { name: 'exhausted_in' }

@@ -6,6 +6,8 @@ import { Cgroupfs } from '../../linux/cgroupfs.ts';
 import { parseMeminfo } from '../../linux/meminfo.ts';
 import { parsePressure } from '../../linux/psi.ts';
 import { numberOf, SmallFile } from '../../linux/small-file.ts';
+import { arcReclaimableBytes } from '../../linux/zfs-arc.ts';
+import { Zram } from '../../linux/zram.ts';
 import { OomscopeError } from '../../model/error.ts';
 import {
   SAMPLE_SCHEMA,
@@ -35,6 +37,7 @@ export interface SamplerOptions {
   /** Reads the attributes `user.oomd_avoid` and `user.oomd_omit` of a cgroup's directory. */
   preference?: ((directory: string) => SampledCgroup['preference']) | undefined;
   proc?: string;
+  sys?: string;
   cgroups?: Cgroupfs | undefined;
   now?: () => number;
 }
@@ -52,6 +55,8 @@ export class Sampler implements Disposable {
   readonly #pressure: SmallFile | undefined;
   readonly #vmstat: SmallFile | undefined;
   readonly #uptime: SmallFile | undefined;
+  readonly #arcstats: SmallFile | undefined;
+  readonly #zram: Zram | undefined;
   readonly #growth = new GrowthWindow();
   readonly #groups: CgroupTable | undefined;
   #followAt = 0;
@@ -82,6 +87,9 @@ export class Sampler implements Disposable {
     this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
     this.#vmstat = SmallFile.open(`${proc}/vmstat`);
     this.#uptime = SmallFile.open(`${proc}/uptime`);
+    this.#arcstats = SmallFile.open(`${proc}/spl/kstat/zfs/arcstats`);
+    const needsZram = options.complete || rules.some(readsZram);
+    this.#zram = needsZram ? new Zram(options.sys) : undefined;
   }
 
   /**
@@ -146,7 +154,8 @@ export class Sampler implements Disposable {
 
   close(): void {
     this.#groups?.close();
-    for (const file of [this.#meminfo, this.#pressure, this.#vmstat, this.#uptime]) file?.close();
+    for (const file of [this.#meminfo, this.#pressure, this.#vmstat, this.#uptime, this.#arcstats]) file?.close();
+    this.#zram?.close();
   }
 
   [Symbol.dispose](): void {
@@ -168,15 +177,20 @@ export class Sampler implements Disposable {
     const meminfo = parseMeminfo(this.#meminfo?.read());
     // Without these figures, no memory would seem to be available.
     if (!meminfo?.totalBytes) throw new OomscopeError('SYSTEM_CALL', 'The file /proc/meminfo cannot be read.');
+    const arc =
+      this.#arcstats &&
+      Math.min(arcReclaimableBytes(this.#arcstats.read()), meminfo.totalBytes - meminfo.availableBytes);
     const system = {
       total_bytes: meminfo.totalBytes,
-      available_bytes: meminfo.availableBytes,
+      available_bytes: meminfo.availableBytes + (arc ?? 0),
       anon_bytes: meminfo.anonBytes,
       swap_total_bytes: meminfo.swapTotalBytes,
       swap_free_bytes: meminfo.swapFreeBytes,
       use: useOf(meminfo),
+      ...(arc !== undefined && { arc_bytes: arc }),
+      ...(this.#zram && { zram_bytes: this.#zram.usedBytes() }),
     };
-    this.#availableBytes = system.available_bytes;
+    this.#availableBytes = meminfo.availableBytes;
     this.#swapped = system.swap_free_bytes < system.swap_total_bytes;
     this.#growth.add(nowMs / 1000, -(system.available_bytes + system.swap_free_bytes));
     return {
@@ -186,4 +200,10 @@ export class Sampler implements Disposable {
       ...(this.#options.pressure?.('/') ?? nothingMeasured),
     };
   }
+}
+
+function readsZram({ when, steps }: Rule): boolean {
+  return [when, ...steps.flatMap(({ if: conditions, atOnce }) => [conditions, atOnce])].some((detectors) =>
+    detectors.some(({ metric }) => metric.name === 'zram'),
+  );
 }

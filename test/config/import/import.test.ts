@@ -205,6 +205,12 @@ min_badness = 10
     expect(whenOf(rules)[1]).toEqual(['pressure.full.avg10 >= 40 % for 5s', 'system.available <= 5 %']);
   });
 
+  it('watches zram', async () => {
+    const { rules } = await nohang('zram_checking_enabled = True\nsoft_threshold_max_zram = 50 %\n');
+    expect(whenOf(rules)[1]).toEqual(['zram >= 50 %', 'available <= 5 %']);
+    expect(rules[1]?.steps[1]?.atOnce.map(({ text }) => text)).toEqual(['zram >= 60 %', 'available <= 2 %']);
+  });
+
   it('warns as nohang does', async () => {
     const { rules } = await nohang('low_memory_warnings_enabled = True\nwarning_exe = /bin/warn "a b"\n');
     expect(rules[1]?.steps).toMatchObject([{ do: 'notify' }, { do: 'exec', command: ['/bin/warn', 'a b'] }]);
@@ -213,12 +219,12 @@ min_badness = 10
 
   it('reads names of earlier versions, and names each line that it cannot convert', async () => {
     const { rules, notes } = await nohang(
-      'mem_min_sigterm = 9 %\npost_kill_exe = /bin/hook\nzram_checking_enabled = True\nfoo = 1\nmax_sleep = 3\n',
+      'mem_min_sigterm = 9 %\npost_kill_exe = /bin/hook\nfill_rate_mem = 9\nfoo = 1\nmax_sleep = 3\n',
     );
     expect(whenOf(rules)[0]).toEqual(['available <= 9 %', 'swap_free <= 10 %']);
     expect(notes.map((note) => note.slice(0, 12))).toEqual([
       'line 2: post',
-      'line 3: zram',
+      'line 3: fill',
       'line 4: foo ',
       'settings of ',
     ]);

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import { createMemoryGroup, removeMemoryGroups } from '../../../scripts/memory-cgroup.ts';
@@ -42,5 +44,29 @@ it('the first sample of all processes has their growth if a rule ranks by it and
     expect(growthOf(farFrom)).toBeNull();
   } finally {
     child.kill('SIGKILL');
+  }
+});
+
+it('counts what the cache of ZFS gives back as available, and what zram uses', () => {
+  const root = mkdtempSync(join(tmpdir(), 'oomscope-'));
+  try {
+    for (const directory of ['spl/kstat/zfs', 'block/zram0', 'block/zram12', 'block/sda'])
+      mkdirSync(join(root, directory), { recursive: true });
+    writeFileSync(join(root, 'meminfo'), readFileSync('/proc/meminfo'));
+    // The form of OpenZFS 2: a header, then "name type data".
+    const arcstats = (size: number, least: number) =>
+      `9 1 0x01 147 39984 4319371 1234\nname type data\nsize_other 4 1\nc_min 4 ${least}\nsize 4 ${size}\n`;
+    writeFileSync(join(root, 'spl/kstat/zfs/arcstats'), arcstats(96 * MIB, 64 * MIB));
+    for (const [name, used] of Object.entries({ zram0: 3 * MIB, zram12: 5 * MIB }))
+      writeFileSync(join(root, `block/${name}/mm_stat`), ` ${9 * MIB} ${2 * MIB} ${used} 0 ${used} 0 0 0 0\n`);
+    const zram = rule({ when: [detector({ name: 'zram' }, '>=', 50)] });
+    using sampler = new Sampler({ rules: [zram], proc: root, sys: root, cgroups: undefined });
+    const { system } = sampler.levels();
+    const available = Number(/^MemAvailable: +(\d+)/m.exec(readFileSync(join(root, 'meminfo'), 'utf8'))?.[1]) * 1024;
+    expect(system).toMatchObject({ arc_bytes: 32 * MIB, zram_bytes: 8 * MIB, available_bytes: available + 32 * MIB });
+    writeFileSync(join(root, 'spl/kstat/zfs/arcstats'), arcstats(32 * MIB, 64 * MIB));
+    expect(sampler.levels().system).toMatchObject({ arc_bytes: 0, available_bytes: available });
+  } finally {
+    rmSync(root, { recursive: true });
   }
 });

@@ -20,6 +20,7 @@ export const verb = defineVerb({
       title: 'Metrics of detectors',
       rows: [
         ['available, swap_free, usage', 'in percent or as a size'],
+        ['zram', 'the memory that zram uses: in percent of all memory, or as a size'],
         ['pressure.some.avg10', 'in percent; also full, and avg60, avg300'],
         ['growth', 'a size per second: 10M/s'],
         ['exhausted_in', 'a time: 30s'],
