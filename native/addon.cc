@@ -10,6 +10,7 @@
 #include "log.h"
 #include "process.h"
 #include "psi.h"
+#include "rights.h"
 #include "ring.h"
 
 namespace {
@@ -38,6 +39,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("PsiWatcher", oomscope::PsiWatcher::Define(env));
   oomscope::DefineProcess(env, exports);
   oomscope::DefineBpfSyscalls(env, exports);
+  oomscope::DefineRights(env, exports);
   oomscope::DefineAttribute(env, exports);
   exports.Set("loadLibbpf", Napi::Function::New<oomscope::LoadLibbpf>(env));
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));

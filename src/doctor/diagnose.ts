@@ -5,8 +5,10 @@
  */
 import type { Choice } from '../bpf/load/variants.ts';
 import { readIfPresent } from '../linux/read-if-present.ts';
+import type { Feature } from '../linux/rights.ts';
 import type { Finding, Read, Severity } from './finding.ts';
 import { groups } from './groups.ts';
+import { guarding } from './guarding.ts';
 import { kernelSettings } from './kernel-settings.ts';
 import { killersAtWork } from './killers.ts';
 import { memory } from './memory.ts';
@@ -27,9 +29,10 @@ export interface Diagnosis {
 /** The severities, the least serious first. */
 const order: readonly Severity[] = ['ok', 'info', 'unknown', 'warning', 'missing', 'critical'];
 
-export function diagnose(): Diagnosis {
+/** @param wanted what this process is to do, with these rights; undefined: unknown */
+export function diagnose(wanted?: ReadonlySet<Feature>): Diagnosis {
   const { findings: aboutTracing, hooks } = tracing();
-  const findings = [...aboutTracing, ...surroundings()];
+  const findings = [...aboutTracing, ...guarding(wanted), ...surroundings()];
   return {
     can_trace: !aboutTracing.some(({ severity }) => severity === 'missing'),
     worst: findings.reduce<Severity>((worst, { severity }) => (atLeast(severity, worst) ? severity : worst), 'ok'),

@@ -5,6 +5,7 @@ import { isAtLeast, type KernelVersion, parseKernelVersion } from '../kernel-fac
 
 /** The bits of the capabilities that oomscope checks for, from include/uapi/linux/capability.h. */
 export const Capability = {
+  CAP_DAC_OVERRIDE: 1,
   CAP_KILL: 5,
   CAP_IPC_LOCK: 14,
   CAP_SYS_PTRACE: 19,
@@ -23,6 +24,10 @@ export function effectiveCapabilities(status = readFileSync('/proc/self/status',
   const names = Object.entries(Capability) as [CapabilityName, number][];
   return new Set(names.filter(([, bit]) => (mask >> BigInt(bit)) & 1n).map(([name]) => name));
 }
+
+/** A mask of capabilities, as in /proc/PID/status and capset(2). */
+export const capabilityMask = (names: Iterable<CapabilityName>): bigint =>
+  [...names].reduce((mask, name) => mask | (1n << BigInt(Capability[name])), 0n);
 
 /** The capabilities that tracing needs but this process lacks. CAP_SYS_ADMIN replaces all of them. */
 export function missingForTracing(have = effectiveCapabilities()): CapabilityName[] {

@@ -141,6 +141,10 @@ export interface SystemCalls {
   lockFile(fd: number): number;
   /** Sends to a unix datagram socket; `@name` is an abstract address. */
   sendDatagram(path: string, text: string): number;
+  /**
+   * Takes all capabilities but those of the mask away from the threads of this process. ETIMEDOUT: a thread has not answered within 2 s.
+   */
+  limitCapabilities(mask: bigint): number;
   /** @throws RangeError: the key or the value does not have the map's size; of a per-CPU map, that of all CPUs */
   mapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number;
   /** Reads the value of a key into `into`, which must have the size of a value. @throws RangeError as mapUpdate() */

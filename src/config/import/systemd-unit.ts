@@ -1,25 +1,28 @@
-/** Makes the systemd unit of `oomscope run`, with only the privileges that its configuration needs. */
+/** Makes the systemd unit of `oomscope run`, with no more rights than its configuration needs. */
+import { type Feature, rightsFor } from '../../linux/rights.ts';
 
 export interface UnitOptions {
   /** Program and arguments; paths are absolute. */
   command: readonly string[];
-  /** The guard is enabled. It needs CAP_KILL, and it writes to cgroups and oom_score_adj. */
-  guards: boolean;
+  features: ReadonlySet<Feature>;
   /** At least one sink needs the network. */
   network: boolean;
-  /** The guard runs at real-time priority. */
-  realtime: boolean;
+  /** SCHED_RR priority of the guard; 0: it does not run at real-time priority. */
+  realtimePriority: number;
+  /** Directories to which the configuration writes, besides those of the service itself. */
+  writes: readonly string[];
 }
 
-/** First line of every unit that oomscope makes. `systemd remove` and `systemd install` change no other unit. */
+/** First line of every unit that this function makes. `systemd remove` and `install` change no other unit. */
 export const MADE_HERE =
   '# Made by `oomscope systemd`, which overwrites it; put changes in a drop-in: systemctl edit oomscope';
 
-export function systemdUnit({ command, guards, network, realtime }: UnitOptions): string {
-  const capabilities = [
-    ...['CAP_BPF', 'CAP_PERFMON', 'CAP_SYS_RESOURCE', 'CAP_SYS_PTRACE'],
-    ...(guards ? ['CAP_KILL', 'CAP_IPC_LOCK', 'CAP_SYS_NICE'] : []),
-  ];
+export function systemdUnit({ command, features, network, realtimePriority, writes }: UnitOptions): string {
+  const capabilities = rightsFor(features)
+    .map(({ capability }) => capability)
+    .join(' ');
+  const guards = features.has('guarding');
+  const writable = [...(guards ? ['/sys/fs/cgroup'] : []), ...writes];
   return `${MADE_HERE}
 [Unit]
 Description=Traces OOM kills and memory pressure, and prevents them
@@ -37,8 +40,12 @@ WatchdogSec=60
 SyslogIdentifier=oomscope
 StateDirectory=oomscope
 StateDirectoryMode=0700
+# What a guard has changed, for the next start after a crash; a guard that is started by hand uses it, too.
+RuntimeDirectory=oomscope
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
 
-# The daemon must survive when memory is short: the OOM killer spares it, it is never swapped, and it has reserved memory.
+# It must survive when memory is short: spared by the kernel, never swapped, with memory of its own.
 OOMScoreAdjust=-900
 OOMPolicy=continue
 MemoryMin=64M
@@ -47,10 +54,13 @@ TasksMax=64
 LimitMEMLOCK=infinity
 LimitNOFILE=65536
 Nice=-20
-
-# The daemon has only the privileges that it needs. MemoryDenyWriteExecute is off, because JavaScript is compiled to machine code.
-CapabilityBoundingSet=${capabilities.join(' ')}
-AmbientCapabilities=
+${realtimePriority > 0 ? `LimitRTPRIO=${realtimePriority}\n` : ''}
+# No more rights than it needs, and after its start it gives up those that only the start needs. MemoryDenyWriteExecute is off, because
+# JavaScript is compiled to machine code.
+CapabilityBoundingSet=${capabilities}
+# A program that it starts has none of them, although it runs as root.
+AmbientCapabilities=${capabilities}
+SecureBits=noroot noroot-locked
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
@@ -63,12 +73,15 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-${guards ? 'ReadWritePaths=/sys/fs/cgroup\n' : 'ProtectControlGroups=yes\n'}${
+${guards ? '' : 'ProtectControlGroups=yes\n'}${
+  writable.length > 0 ? `ReadWritePaths=${writable.map(quoted).join(' ')}\n` : ''
+}${
   network
     ? 'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n'
     : 'RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\nIPAddressDeny=any\n'
-}RestrictNamespaces=yes
-${realtime ? '' : 'RestrictRealtime=yes\n'}RestrictSUIDSGID=yes
+}SocketBindDeny=any
+RestrictNamespaces=yes
+${realtimePriority > 0 ? '' : 'RestrictRealtime=yes\n'}RestrictSUIDSGID=yes
 LockPersonality=yes
 RemoveIPC=yes
 KeyringMode=private
@@ -76,7 +89,7 @@ UMask=0077
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @keyring @mount @obsolete
-SystemCallFilter=bpf perf_event_open process_mrelease pidfd_open pidfd_send_signal sched_setscheduler setpriority mlock2
+SystemCallFilter=bpf perf_event_open process_mrelease pidfd_open pidfd_send_signal sched_setscheduler setpriority mlock2 capset
 SystemCallErrorNumber=EPERM
 
 [Install]

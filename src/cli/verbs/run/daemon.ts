@@ -1,9 +1,13 @@
 /** The daemon of `oomscope run`. It runs the parts that the configuration enables until a signal ends it. */
 import type { AlertSinks } from '../../../alerts/alert-sinks.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
+import { featuresOf } from '../../../config/features.ts';
 import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { otherKillers } from '../../../doctor/others.ts';
+import { type CapabilityName, effectiveCapabilities } from '../../../linux/capabilities.ts';
+import { lackingFor, lastingCapabilities, limitCapabilities } from '../../../linux/rights.ts';
+import { OomscopeError } from '../../../model/error.ts';
 import type { Event } from '../../../model/events.ts';
 import { Output } from '../../../render/output.ts';
 import type { Paint } from '../../../render/paint.ts';
@@ -20,6 +24,8 @@ import { zoneNote } from '../../verb/zone-note.ts';
 export interface DaemonOptions {
   file: string;
   durationMs: number | undefined;
+  /** Give up the capabilities that only the start needs. */
+  dropCapabilities: boolean;
   /** Used instead of the configuration's `output.format`. */
   format: 'json' | 'text' | undefined;
   paint: Paint;
@@ -45,6 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const opened = new Daemon(options, config, watch, alerts, ending);
   await opened.start();
   daemon = opened;
+  if (options.dropCapabilities) opened.gaveUp = giveUpRights(config);
   if (isDue) daemon.reload();
   endStartUp({ optimize: false });
   notify('READY=1', statusOf(config));
@@ -61,6 +68,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 }
 
 class Daemon {
+  /** Capabilities that it does not have any more. */
+  gaveUp: ReadonlySet<CapabilityName> = new Set();
   readonly #options: DaemonOptions;
   readonly #watch: Watch;
   readonly #output: Output;
@@ -127,6 +136,7 @@ class Daemon {
     notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     try {
       const next = await readConfig(file);
+      checkRights(next, this.gaveUp);
       const alerts = await this.#alerts.prepare(next.alert);
       const notes = await this.#watch.guardBy(next).catch(async (error) => {
         await alerts.discard();
@@ -152,6 +162,31 @@ function rehearsal({ guard }: Config): string[] {
   return [
     `The guard only rehearses (mode = "${guard.mode}"): it kills no process. Set mode = "enforce" to let it act.`,
   ];
+}
+
+/**
+ * Gives up the capabilities that only the start needs, so that later this process cannot load a BPF program, whatever
+ * happens to it, unless a reload needs that. @returns the capabilities that it gave up
+ */
+function giveUpRights(config: Config): Set<CapabilityName> {
+  const had = effectiveCapabilities();
+  try {
+    limitCapabilities(lastingCapabilities(featuresOf(config)));
+  } catch (error) {
+    tell((error as Error).message);
+  }
+  const have = effectiveCapabilities();
+  return new Set([...had].filter((name) => !have.has(name)));
+}
+
+/** @throws OomscopeError CONFIG: the guard of the new configuration needs a capability that this process gave up */
+function checkRights(next: Config, gaveUp: ReadonlySet<CapabilityName>): void {
+  const features = featuresOf(next);
+  features.delete('watching'); // [trace] and [pressure] change at the next start only
+  const lacking = lackingFor(features).filter(({ capability }) => gaveUp.has(capability));
+  if (lacking.length === 0) return;
+  const names = lacking.map(({ capability }) => capability).join(', ');
+  throw new OomscopeError('CONFIG', `[guard] needs ${names}, which this process gave up after its start: restart it.`);
 }
 
 function notify(...lines: string[]): void {

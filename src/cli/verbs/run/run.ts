@@ -1,8 +1,11 @@
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
-import { duration, text, usage } from '../../verb/options.ts';
+import { duration, flag, text, usage } from '../../verb/options.ts';
 
 const options = {
   config: text('FILE', 'the configuration, in TOML; this option is required'),
+  'drop-capabilities': flag(
+    'after the start, give up the capabilities that only the start needs, for programs that it runs, too; the systemd unit has this option',
+  ),
   duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
 };
 
@@ -38,5 +41,11 @@ export const verb = defineVerb({
 async function run({ given, asked, paint }: Context<typeof options>): Promise<number> {
   if (given.config === undefined) throw usage('--config: expected the configuration file, got none.');
   const { runDaemon } = await import('./daemon.ts');
-  return runDaemon({ file: given.config, durationMs: given.duration, format: asked, paint });
+  return runDaemon({
+    file: given.config,
+    durationMs: given.duration,
+    format: asked,
+    paint,
+    dropCapabilities: given['drop-capabilities'] ?? false,
+  });
 }

@@ -1,7 +1,7 @@
 import { defineGroup } from '../../verb/define-group.ts';
 import { type Context, type Declaration, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { byDefault, flag, text } from '../../verb/options.ts';
+import { byDefault, flag, text, usage } from '../../verb/options.ts';
 
 const DIRECTORY = '/etc/systemd/system';
 const CONFIG = '/etc/oomscope.toml';
@@ -34,7 +34,7 @@ const print = defineVerb({
   run: async ({ given }) => {
     const { unitFor } = await import('./unit.ts');
     // `print` only shows the unit, so the configuration need not exist yet.
-    process.stdout.write(await unitFor(given.config ?? CONFIG, { mayBeMissing: true }));
+    process.stdout.write((await unitFor(given.config ?? CONFIG, { mayBeMissing: true })).text);
     return Exit.ok;
   },
 });
@@ -44,6 +44,7 @@ const installOptions = { config, directory, now: flag('enable and start the serv
 const install = defineVerb({
   description: [
     'Installs the systemd unit for `oomscope run`. An existing unit of this name that oomscope did not make is not replaced.',
+    'Refuses a unit that could not start, because systemd hides its code or its files from it, and a unit that would run code which other users can write.',
   ],
   options: installOptions,
   format: 'raw',
@@ -57,6 +58,11 @@ const install = defineVerb({
   ],
   exits,
   run: async ({ given }: Context<typeof installOptions>) => {
+    if (given.now && given.directory !== undefined) {
+      throw usage(
+        '--now and --directory: expected one of them, got both; systemd starts units of its own directories only.',
+      );
+    }
     const { installUnit, unitFor } = await import('./unit.ts');
     const unit = await unitFor(given.config ?? CONFIG, { mayBeMissing: false });
     return installUnit(given.directory ?? DIRECTORY, unit, {

@@ -1,47 +1,87 @@
 /** Makes the systemd unit for `oomscope run`, installs and removes its file, and calls systemctl. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { needNetwork } from '../../../alerts/sink-table.ts';
-import { readConfig } from '../../../config/config.ts';
+import { type Config, readConfig } from '../../../config/config.ts';
+import { featuresOf, programsOf, writtenBy } from '../../../config/features.ts';
 import { MADE_HERE, systemdUnit } from '../../../config/import/systemd-unit.ts';
+import type { Feature } from '../../../linux/rights.ts';
 import { OomscopeError } from '../../../model/error.ts';
+import { ADDON, nativeFile } from '../../../native/files.ts';
 import { Exit } from '../../verb/exit.ts';
 import { tell } from '../../verb/tell.ts';
+import { unitProblems } from './unit-problems.ts';
 
 const NAME = 'oomscope.service';
-/**
- * Without this option, V8 lets its heap grow up to half of the machine's memory before it collects garbage
- * thoroughly.
- */
-const NODE_OPTIONS = ['--max-old-space-size=64'];
-
-/** @throws OomscopeError CONFIG, NO_INPUT */
-export async function unitFor(file: string, { mayBeMissing }: { mayBeMissing: boolean }): Promise<string> {
-  const config = resolve(file);
-  const needs =
-    mayBeMissing && !existsSync(config) ? { guards: true, network: true, realtime: true } : await needsOf(config);
-  const command = [process.execPath, ...NODE_OPTIONS, resolve(process.argv[1] ?? ''), 'run', '--config', config];
-  return systemdUnit({ command, ...needs });
+export interface PlannedUnit {
+  text: string;
+  /** Why it could not start on this machine, or must not, one sentence each. */
+  problems: string[];
 }
 
-async function needsOf(file: string) {
-  const { guard, alert } = await readConfig(file);
-  return {
-    guards: guard !== undefined,
-    network: needNetwork(alert),
-    realtime: (guard?.realtimePriority ?? 0) > 0,
-  };
+/** @throws OomscopeError CONFIG, NO_INPUT */
+export async function unitFor(file: string, { mayBeMissing }: { mayBeMissing: boolean }): Promise<PlannedUnit> {
+  const path = resolve(file);
+  const config = mayBeMissing && !existsSync(path) ? undefined : await readConfig(path);
+  const program = resolve(process.argv[1] ?? '');
+  const written = config ? writtenBy(config) : [];
+  const text = systemdUnit({
+    command: [process.execPath, ...nodeOptions(), program, 'run', '--config', path, '--drop-capabilities'],
+    features: config ? featuresOf(config) : new Set<Feature>(['watching', 'guarding', 'arming']),
+    network: config ? needNetwork(config.alert) : true,
+    realtimePriority: config ? realtimeOf(config) : 1,
+    writes: [...new Set(written.map((each) => each.path))],
+  });
+  const code = [
+    { path: process.execPath, by: 'Node' },
+    ...[program, ...codeFiles()].map((each) => ({ path: each, by: 'the code of oomscope' })),
+    ...(config ? [{ path, by: 'the configuration' }, ...programsOf(config)] : []),
+  ];
+  return { text, problems: [...new Set(unitProblems({ code, written }))] };
+}
+
+const realtimeOf = ({ guard }: Config) => (guard?.mode === 'enforce' ? guard.realtimePriority : 0);
+
+/** The bundle of the command and the native files, which Node loads. */
+function codeFiles(): string[] {
+  const directories = [import.meta.dirname, dirname(nativeFile(ADDON))];
+  return directories.flatMap((directory) => {
+    try {
+      const names = readdirSync(directory).filter((name) => /\.(c?js|node|bpf\.o)$/.test(name));
+      return [directory, ...names.map((name) => join(directory, name))];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/**
+ * --max-old-space-size: without it V8 lets its heap grow up to half of the machine's memory before it collects garbage
+ * thoroughly. --disable-sigusr1 (Node 22.14): on SIGUSR1 Node would open its debugger, to which every local user can connect.
+ */
+function nodeOptions(): string[] {
+  const noDebugger = '--disable-sigusr1';
+  return ['--max-old-space-size=64', ...(process.allowedNodeEnvironmentFlags.has(noDebugger) ? [noDebugger] : [])];
 }
 
 /**
  * @param options.systemctl tell systemd about the unit. @param options.now start the service as well
  * @returns the exit code. @throws OomscopeError USAGE, NOT_PERMITTED
  */
-export function installUnit(directory: string, unit: string, options: { systemctl: boolean; now: boolean }): number {
+export function installUnit(
+  directory: string,
+  { text, problems }: PlannedUnit,
+  options: { systemctl: boolean; now: boolean },
+): number {
   const path = join(directory, NAME);
   refuseForeign(path);
-  permitted(path, () => writeFileSync(path, unit, { mode: 0o644 }));
+  // Another directory may belong to the image of another machine.
+  if (problems.length > 0 && options.systemctl) {
+    throw new OomscopeError('USAGE', ['The unit is not installed:', ...problems].join('\n'));
+  }
+  for (const problem of problems) tell(`On this machine the unit could not start: ${problem}`);
+  permitted(path, () => writeFileSync(path, text, { mode: 0o644 }));
   tell(`Wrote ${path}.`);
   if (!options.systemctl) return Exit.ok;
   if (!systemctl('daemon-reload')) return Exit.failed;

@@ -1,0 +1,43 @@
+/** What a configuration asks of the machine: features that need capabilities, programs that it runs, directories that it writes. */
+import { dirname } from 'node:path';
+import type { Feature } from '../linux/rights.ts';
+import { stateDirectories } from '../process/state-directory.ts';
+import type { Config } from './config.ts';
+
+export function featuresOf({ trace, pressure, guard }: Pick<Config, 'trace' | 'pressure' | 'guard'>): Set<Feature> {
+  const features = new Set<Feature>();
+  if (trace.enabled || pressure.enabled) features.add('watching');
+  if (guard?.mode === 'enforce') {
+    features.add('guarding');
+    if (guard.arm) features.add('arming');
+  }
+  return features;
+}
+
+/** A path of the configuration, with what uses it, for messages. */
+export interface UsedPath {
+  path: string;
+  by: string;
+}
+
+/** The programs that the configuration runs, as they are written. */
+export function programsOf({ alert, guard }: Config): UsedPath[] {
+  const sinks = alert.flatMap(({ sink, target }) =>
+    sink === 'exec' && target !== undefined ? [{ path: target, by: 'the sink exec' }] : [],
+  );
+  const steps = (guard?.policy.rules ?? []).flatMap(({ name, steps }) =>
+    steps.flatMap(({ command }) => (command?.[0] ? [{ path: command[0], by: `rule "${name}"` }] : [])),
+  );
+  return [...sinks, ...steps];
+}
+
+/** The directories that the configuration writes, without those of the service itself. */
+export function writtenBy({ alert, guard }: Config): UsedPath[] {
+  const files = alert.flatMap(({ sink, target, spool }) => [
+    ...(sink === 'file' && target !== undefined ? [{ path: dirname(target), by: 'the sink file' }] : []),
+    ...(spool === undefined ? [] : [{ path: spool, by: `the spool of the sink ${sink}` }]),
+  ]);
+  const state = guard?.stateFile === undefined ? [] : [{ path: dirname(guard.stateFile), by: 'state_file' }];
+  const own = stateDirectories({}, 0);
+  return [...files, ...state].filter(({ path }) => !own.some((each) => path === each || path.startsWith(`${each}/`)));
+}
