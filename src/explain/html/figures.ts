@@ -1,4 +1,6 @@
 /** The figures of a report: holders of the memory, zones, free blocks, and sums by name and owner. */
+
+import { shortId } from '../../model/container.ts';
 import type { OomReport, ReportFragmentation, ReportSum, ReportSums } from '../../model/oom-report.ts';
 import { formatBytes, formatShare } from '../../text/format.ts';
 import { restOf } from '../verdict/holders.ts';
@@ -58,7 +60,7 @@ export function sumsView(sums: ReportSums): string {
     ['By user', sums.by_user.map((one) => ({ ...one, name: one.name === '0' ? '0 (root)' : one.name }))],
     ['By service or scope', sums.by_unit],
     ['By pod', sums.by_pod],
-    ['By container', sums.by_container],
+    ['By container', sums.by_container.map((one) => ({ ...one, name: shortId(one.name) }))],
     ['By cgroup', sums.by_cgroup],
   ];
   const cards = kinds.map(([title, list]) => card(title, sumTable(list)));

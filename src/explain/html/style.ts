@@ -48,6 +48,7 @@ summary { cursor: pointer; color: var(--blue); } summary h3 { display: inline; }
 .part-other { fill: var(--dim); background: var(--dim); } .part-free { fill: var(--pale); background: var(--pale); } .key.part-free { outline: 1px solid var(--grey); }
 .hour, .holder-bar { fill: var(--blue); } .victim-bar, .free-low { fill: var(--red); } .free-fine { fill: var(--green); }
 .mark { fill: var(--ink); } .mark-min { fill: var(--red); } .mark-low { fill: var(--amber); }
+@media (max-width: 46rem) { .line { min-width: 0; } .line thead { display: none; } .line tbody tr { display: flex; flex-wrap: wrap; gap: 0 .7rem; padding: .35rem 0; } .line tbody td { padding: 0; min-width: 0; } .line tbody td:empty { display: none; } .line td:nth-child(4) { flex-basis: 100%; order: 1; } .line td:nth-child(n+5) { order: 2; } }
 @media print { :root { color-scheme: light; } body { font-size: 11pt; max-width: none; } #input, nav, .skip { display: none !important; } .listed .columns { display: block; } .tall { max-height: none; border: 0; }
   section.report { break-before: page; } .card { border: 1px solid var(--line); break-inside: avoid; } svg, .key { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;
