@@ -149,7 +149,7 @@ export interface ReportSum {
 
 /**
  * Memory by name, user and owner, the largest first. The kernel's task table has no cgroups: only the cgroup whose limit
- * was hit and those of the victims are known.
+ * was hit, those of the victims, and the container of the allocating task, when its cpuset names it, are known.
  */
 export interface ReportSums {
   /** What the shares are of: the RAM of the machine, or the limit of the cgroup. */

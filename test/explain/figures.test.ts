@@ -126,6 +126,26 @@ describe('sums', () => {
     });
   });
 
+  it('have the container of the allocating task, when its cpuset names it', () => {
+    const id = 'd'.repeat(64);
+    const { verdict } = first(
+      [
+        '[ 1.0] app invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
+        '[ 1.0] CPU: 0 PID: 8 Comm: app Not tainted 6.1.0 #1',
+        '[ 1.0] [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name',
+        '[ 1.0] [      7]     0     7     2000     1000    40960        0             0 big',
+        '[ 1.0] [      8]    33     8     2000      100    40960        0             0 app',
+        `[ 1.0] oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=cri-containerd-${id}.scope,mems_allowed=0,global_oom,task_memcg=/system.slice/big.service,task=big,pid=7,uid=0`,
+        '[ 1.0] Out of memory: Killed process 7 (big) total-vm:8000kB, anon-rss:4000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:40kB oom_score_adj:0',
+      ].join('\n'),
+    );
+    expect(verdict.sums).toMatchObject({
+      by_container: [{ name: id, processes: 1, bytes: 400 * KIB }],
+      by_cgroup: [{ name: '/system.slice/big.service', processes: 1 }],
+      unplaced: { processes: 0, bytes: 0 },
+    });
+  });
+
   it('leave processes without a known cgroup unplaced', () => {
     const { tasks, verdict } = inCorpus('6.12/v2-global.kmsg');
     expect(verdict.sums.unplaced.processes).toBe(tasks.length - 1);

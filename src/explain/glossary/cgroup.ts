@@ -38,6 +38,8 @@ const STATS: Readonly<Record<string, string>> = {
   dirty: 'page cache that was changed and is not yet on its way to the disk',
   writeback: 'page cache on its way to the disk',
   swap: 'memory in swap',
+  hierarchical_memory_limit: 'the lowest memory limit of the cgroup and those above it',
+  hierarchical_memsw_limit: 'the lowest limit of memory and swap together, of the cgroup and those above it',
   workingset_refault_anon: 'anonymous pages that came back from swap soon after they went',
   workingset_refault_file: 'page cache that was read again soon after it was dropped',
   workingset_refault: 'page cache that was read again soon after it was dropped',

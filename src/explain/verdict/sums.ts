@@ -1,15 +1,16 @@
 /** Sums the memory of processes by name, user and owner, and compares the sums with the machine's RAM or the limit. */
 import { ownerOf } from '../../containers/container-path.ts';
-import type { CgroupOwner } from '../../model/container.ts';
+import { type CgroupOwner, noOwner } from '../../model/container.ts';
 import type { ReportSum, ReportSums, ReportTask } from '../../model/oom-report.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 import { shareOf, sizeOf } from './holders.ts';
 
 type Sum = Omit<ReportSum, 'share'>;
 
-/** Memory whose cgroup the log names. */
+/** Memory whose owner the log names. */
 interface Placed {
-  cgroup: string;
+  /** null: only the owner is known. */
+  cgroup: string | null;
   owner: CgroupOwner;
   sum: Omit<Sum, 'name'>;
 }
@@ -24,7 +25,7 @@ export function sumsOf(report: ReportFacts): ReportSums {
       .map((one) => ({ ...one, share: shareOf(one.bytes, bytes) }));
   const grouped = (nameOf: (task: ReportTask) => string) => shared(group(tasks, nameOf));
   const above = ofLimit(report);
-  const below = ofVictims(report);
+  const below = [...ofVictims(report), ...ofTrigger(report)];
   const owned = (nameOf: (placed: Placed) => string | null) => shared(owners(above, below, nameOf));
   const placed = new Set(below.flatMap(({ rows }) => rows));
   const unplaced = above.length > 0 ? [] : tasks.filter((task) => !placed.has(task));
@@ -97,6 +98,18 @@ function ofVictims({ victim, group: more, tasks }: ReportFacts): (Placed & { row
     found.set(cgroup, placed);
   }
   return [...found.values()];
+}
+
+/**
+ * The allocating task, when its cpuset names its container. The kernel prints only the last part of the cpuset's path
+ * (kernel/cgroup/cpuset.c: cpuset_print_current_mems_allowed).
+ */
+function ofTrigger({ trigger, tasks, victim, group: more }: ReportFacts): (Placed & { rows: ReportTask[] })[] {
+  const row = trigger?.pid == null ? undefined : tasks.find(({ pid }) => pid === trigger.pid);
+  const owner = trigger?.cpuset == null ? noOwner : ownerOf(`/${trigger.cpuset}`);
+  if (!row || !owner.container || [victim, ...more].some((one) => one?.tid === row.tid && one.cgroup !== null))
+    return [];
+  return [{ cgroup: null, owner, sum: { processes: 1, bytes: sizeOf(row), measured: 'processes' }, rows: [row] }];
 }
 
 /** Sums by owner. Memory of a victim is left out where its owner is that of the limit: the usage has it already. */
