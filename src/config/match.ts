@@ -54,6 +54,11 @@ const matchFields = {
   ),
   exe: optional(pattern('a path', LONGEST_PATH), 'path of the program'),
   cmdline: optional(pattern('a command line', LONGEST_PATH), 'arguments of the process, joined by blanks'),
+  cwd: optional(pattern('a path', LONGEST_PATH), 'working directory, which every process may choose'),
+  environ: optional(
+    pattern('a variable', LONGEST_PATH),
+    'a variable of its environment, as "NAME=VALUE", which every process may choose',
+  ),
   uid: optional(whole(0, 2 ** 32 - 2), 'user id'),
   oom_score_adj: optional(adjRange, 'smallest and largest oom_score_adj'),
   cgroup: optional(text, 'glob over the path of the cgroup'),
@@ -97,12 +102,14 @@ function toMatch(given: ValueOf<typeof matchTable>, path: string, faults: Faults
       return typeof value === 'object' ? `${name} ${value.least}..${value.most}` : `${name} ${value}`;
     });
   if (shown.length === 0) return faults.add(path, `expected at least one of ${Object.keys(matchFields).join(', ')}.`);
-  const { comm, exe, cmdline, uid, oom_score_adj, cgroup, unit, container } = given;
+  const { comm, exe, cmdline, cwd, environ, uid, oom_score_adj, cgroup, unit, container } = given;
   return {
     text: shown.join(', '),
     ...(comm && { comm }),
     ...(exe && { exe }),
     ...(cmdline && { cmdline }),
+    ...(cwd && { cwd }),
+    ...(environ && { environ }),
     ...(uid !== undefined && { uid }),
     ...(oom_score_adj && { oomScoreAdj: oom_score_adj }),
     ...(cgroup !== undefined && { cgroup }),

@@ -65,11 +65,24 @@ function ruleFields(rule: Rule): Fields {
   };
 }
 
-function matchFields({ comm, exe, cmdline, uid, oomScoreAdj, cgroup, systemdUnit, container }: Match): Fields {
+function matchFields({
+  comm,
+  exe,
+  cmdline,
+  cwd,
+  environ,
+  uid,
+  oomScoreAdj,
+  cgroup,
+  systemdUnit,
+  container,
+}: Match): Fields {
   return {
     comm: comm?.source,
     exe: exe?.source,
     cmdline: cmdline?.source,
+    cwd: cwd?.source,
+    environ: environ?.source,
     uid,
     oom_score_adj: oomScoreAdj && `${oomScoreAdj.least}..${oomScoreAdj.most}`,
     cgroup,

@@ -102,10 +102,11 @@ export class Replay {
       const by = this.#needs.get(name);
       if (by === undefined) continue;
       const option = name === 'cmdline' ? '--cmdline' : '--config';
-      throw new OomscopeError(
-        'BAD_INPUT',
-        `The recording has no ${name} of processes, which ${by} reads: record with \`oomscope record ${option}\`.`,
-      );
+      const how =
+        name === 'environ'
+          ? 'it may contain secrets and is never recorded. Remove the condition to replay the other rules'
+          : `record with \`oomscope record ${option}\``;
+      throw new OomscopeError('BAD_INPUT', `The recording has no ${name} of processes, which ${by} reads: ${how}.`);
     }
   }
 

@@ -3,7 +3,7 @@
  */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
-import { decode } from '../text/printable.ts';
+import { decode, splitNul } from '../text/printable.ts';
 import { memoryCgroup, parseCmdline, parseStat, parseStatus, parseSwap } from './process-files.ts';
 import type { FieldsByFile, ProcessFields, ProcessFile, ProcessRecord } from './process-record.ts';
 import { numberAt, readSmallFile } from './small-file.ts';
@@ -73,6 +73,15 @@ export function readProcess<F extends ProcessFile>(
     Object.assign(record, fields);
   }
   return record as Pick<ProcessRecord, 'pid' | FieldsByFile[F]>;
+}
+
+/** The working directory of a process; null: it has exited, or belongs to another user. */
+export const workingDirectory = (directory: string): string | null => link(`${directory}/cwd`);
+
+/** The first 16 KiB of the environment that a process was started with; null: it cannot be read. */
+export function environment(directory: string): string[] | null {
+  const bytes = readSmallFile(`${directory}/environ`);
+  return bytes ? splitNul(bytes).map((variable) => decode(variable).text) : null;
 }
 
 /** Whether a process has a handler for a signal (SigCgt of /proc/PID/status). false: it has none, or it has exited. */

@@ -127,6 +127,13 @@ export interface SampledProcess extends ProcessName {
   exe: string | null;
   /** The arguments, joined by spaces. null: no rule needs them, or they cannot be read. */
   cmdline: string | null;
+  /** The working directory. null: it cannot be read. It is absent if no rule needs it. */
+  cwd?: string | null;
+  /**
+   * The environment at the start of the process, "NAME=VALUE" each. null: it cannot be read. It is absent if no rule
+   * needs it, and in recordings, because it may contain secrets.
+   */
+  environ?: string[] | null;
   /** The state, as the letter in /proc/PID/stat. */
   state: string;
   /** Whether the process is exiting or has a pending SIGKILL. */

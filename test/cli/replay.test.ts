@@ -142,6 +142,8 @@ steps = [{ do = "kill" }]
   it.each([
     ['oom_score', 'rank = "oom_score"', 'rule "web" reads: record with `oomscope record --config`'],
     ['exe', 'never = [{ exe = "^/usr/bin/" }]', 'rule "web" reads: record with `oomscope record --config`'],
+    ['cwd', 'avoid = [{ cwd = "^/home" }]', 'rule "web" reads: record with `oomscope record --config`'],
+    ['environ', 'avoid = [{ environ = "^USER=" }]', 'rule "web" reads: it may contain secrets and is never recorded'],
     ['cmdline', 'avoid = [{ cmdline = "x" }]', 'rule "web" reads: record with `oomscope record --cmdline`'],
   ])('is refused: %s', async (name, more, part) => {
     const config = join(directory, 'needs.toml');

@@ -94,6 +94,7 @@ function trimmed(sample: Sample, most: number): Sample {
   const processes = (sample.processes ?? [])
     .filter(({ kernel_thread }) => !kernel_thread)
     .sort((a, b) => size(b) - size(a))
-    .filter(({ dying }, i) => dying || i < most);
+    .filter(({ dying }, i) => dying || i < most)
+    .map(({ environ, ...recorded }) => recorded); // an environment may contain secrets
   return { ...sample, processes };
 }

@@ -8,10 +8,12 @@ export interface NohangLine {
 }
 
 /** Kinds of patterns, and the condition of a match with the same meaning. */
-const fields: Readonly<Record<string, 'comm' | 'cmdline' | 'exe'>> = {
+const fields: Readonly<Record<string, 'comm' | 'cmdline' | 'exe' | 'cwd' | 'environ'>> = {
   NAME: 'comm',
   CMDLINE: 'cmdline',
   REALPATH: 'exe',
+  CWD: 'cwd',
+  ENVIRON: 'environ',
 };
 const MOST_POINTS = 2000;
 

@@ -12,11 +12,13 @@ const SHORT_BYTES = 15;
  *   process, so a whole name that only the arguments have does not count then
  */
 export function matches(match: Match, process: SampledProcess, spares: boolean): boolean {
-  const { comm, exe, cmdline, uid, oomScoreAdj: adj, cgroup, systemdUnit, container } = match;
+  const { comm, exe, cmdline, cwd, environ, uid, oomScoreAdj: adj, cgroup, systemdUnit, container } = match;
   return (
     (!comm || namesOf(process, spares).some((name) => comm.test(name))) &&
     (!exe || (process.exe !== null && exe.test(process.exe))) &&
     (!cmdline || (process.cmdline !== null && cmdline.test(process.cmdline))) &&
+    (!cwd || (typeof process.cwd === 'string' && cwd.test(process.cwd))) &&
+    (!environ || (process.environ ?? []).some((variable) => environ.test(variable))) &&
     (uid === undefined || process.uid === uid) &&
     (!adj || (process.oom_score_adj >= adj.least && process.oom_score_adj <= adj.most)) &&
     glob(cgroup, process.cgroup) &&

@@ -2,7 +2,7 @@
 import type { Sample } from '../../model/sample.ts';
 import type { PolicyOptions } from './rule.ts';
 
-export type Needed = 'oom_score' | 'exe' | 'cmdline';
+export type Needed = 'oom_score' | 'exe' | 'cmdline' | 'cwd' | 'environ';
 
 /** The values that the rules read, each with what reads it, for a message: 'rule "web"'. */
 export function needsOf({ rules, protect }: PolicyOptions): Map<Needed, string> {
@@ -18,7 +18,9 @@ export function needsOf({ rules, protect }: PolicyOptions): Map<Needed, string> 
   for (const { name, rank } of rules) if (rank === 'oom_score') add('oom_score', `rule "${name}"`);
   for (const { by, matches } of all) {
     if (matches.some(({ exe }) => exe)) add('exe', by);
-    if (matches.some(({ cmdline }) => cmdline)) add('cmdline', by);
+    for (const name of ['cmdline', 'cwd', 'environ'] as const) {
+      if (matches.some((match) => match[name])) add(name, by);
+    }
   }
   return needs;
 }
@@ -27,5 +29,7 @@ export function needsOf({ rules, protect }: PolicyOptions): Map<Needed, string> 
 export function missingIn({ processes }: Sample): Needed[] | undefined {
   const alive = (processes ?? []).filter(({ kernel_thread, dying }) => !kernel_thread && !dying);
   if (alive.length === 0) return undefined;
-  return (['oom_score', 'exe', 'cmdline'] as const).filter((name) => alive.every((one) => one[name] === null));
+  return (['oom_score', 'exe', 'cmdline', 'cwd', 'environ'] as const).filter((name) =>
+    alive.every((one) => (one[name] ?? null) === null),
+  );
 }

@@ -63,6 +63,10 @@ export interface Match {
   comm?: Pattern;
   exe?: Pattern;
   cmdline?: Pattern;
+  /** The working directory. */
+  cwd?: Pattern;
+  /** One of the variables, "NAME=VALUE". */
+  environ?: Pattern;
   uid?: number;
   oomScoreAdj?: { least: number; most: number };
   /** Globs, as are the following conditions. */

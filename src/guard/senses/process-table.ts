@@ -3,7 +3,7 @@
  * reads the other files only of processes that are large, new or perhaps swapped.
  */
 import { ownerOf } from '../../containers/container-path.ts';
-import { pidsIn, processFiles } from '../../linux/process-reader.ts';
+import { environment, pidsIn, processFiles, workingDirectory } from '../../linux/process-reader.ts';
 import type { SampledProcess } from '../../model/sample.ts';
 import { GrowthWindow } from '../../series/growth.ts';
 import { isTruncated } from '../rules/match.ts';
@@ -15,6 +15,8 @@ export interface ProcessTableOptions {
    */
   cmdline?: boolean | 'truncated';
   exe?: boolean | 'truncated';
+  cwd?: boolean;
+  environ?: boolean;
   oomScore?: boolean;
 }
 
@@ -39,8 +41,8 @@ export class ProcessTable {
   readonly #known = new Map<number, Known>();
   #pass = 0;
 
-  constructor({ proc = '/proc', cmdline = true, exe = true, oomScore = false }: ProcessTableOptions = {}) {
-    this.#options = { proc, cmdline, exe, oomScore };
+  constructor({ proc = '/proc', cmdline = true, exe = true, oomScore = false, ...others }: ProcessTableOptions = {}) {
+    this.#options = { proc, cmdline, exe, oomScore, cwd: others.cwd ?? false, environ: others.environ ?? false };
   }
 
   /**
@@ -85,6 +87,8 @@ export class ProcessTable {
       comm: stat.comm,
       exe: before?.exe ?? null,
       cmdline: before?.cmdline ?? null,
+      ...(before?.cwd !== undefined && { cwd: before.cwd }),
+      ...(before?.environ !== undefined && { environ: before.environ }),
       state: stat.state,
       dying: stat.exiting,
       kernel_thread: stat.kernelThread,
@@ -126,13 +130,15 @@ export class ProcessTable {
     if (adj) sample.oom_score_adj = adj.oomScoreAdj;
     const found = all ? processFiles.cgroup(directory) : undefined;
     if (found && found.cgroup !== sample.cgroup) Object.assign(sample, found, ownerOf(found.cgroup));
-    const { cmdline, exe, oomScore } = this.#options;
+    const { cmdline, exe, cwd, environ, oomScore } = this.#options;
     if (oomScore) sample.oom_score = processFiles.oom_score(directory)?.oomScore ?? null;
     const wants = (read: boolean | 'truncated') => read === true || (read === 'truncated' && isTruncated(sample.comm));
     if (all && wants(cmdline)) {
       const args = processFiles.cmdline(directory)?.args ?? [];
       sample.cmdline = args.length > 0 ? args.join(' ') : null;
     }
+    if (all && cwd) sample.cwd = workingDirectory(directory);
+    if (all && environ) sample.environ = environment(directory);
     if (all && wants(exe)) sample.exe = processFiles.exe(directory)?.exe ?? null;
   }
 }

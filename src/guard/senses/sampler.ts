@@ -81,6 +81,8 @@ export class Sampler implements Disposable {
       proc,
       cmdline: options.cmdline || matches.some(({ cmdline }) => cmdline !== undefined) || names,
       exe: options.complete || matches.some(({ exe }) => exe !== undefined) || names,
+      cwd: options.complete || matches.some(({ cwd }) => cwd !== undefined),
+      environ: matches.some(({ environ }) => environ !== undefined),
       oomScore: options.complete || rules.some(({ rank }) => rank === 'oom_score'),
     });
     this.#meminfo = SmallFile.open(`${proc}/meminfo`);

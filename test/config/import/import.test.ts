@@ -177,6 +177,8 @@ min_badness = 10
 @BADNESS_ADJ_RE_NAME -500 /// ^(sway|kwin_x11)$
 @BADNESS_ADJ_RE_CMDLINE 300 /// -childID|--type=renderer
 @BADNESS_ADJ_RE_CGROUP_V2 100 /// /foo\\.service$
+@BADNESS_ADJ_RE_CWD 20 /// ^/home/
+@BADNESS_ADJ_RE_ENVIRON -30 /// ^USER=root$
 @BADNESS_ADJ_RE_UID 50 /// ^(0|1000)$
 @BADNESS_ADJ_RE_CGROUP_V1 -50 /// ^/system\\.slice/
 @BADNESS_ADJ_RE_NAME 5000 /// ^stress$
@@ -188,13 +190,15 @@ min_badness = 10
     expect(memory?.preferences.map(({ points, match }) => [points, match.text])).toEqual([
       [300, 'cmdline -childID|--type=renderer'],
       [100, 'cgroup */foo.service'],
+      [20, 'cwd ^/home/'],
       [50, 'uid 0'],
       [50, 'uid 1000'],
       [2000, 'comm ^stress$'],
       [-500, 'comm ^(sway|kwin_x11)$'],
+      [-30, 'environ ^USER=root$'],
     ]);
     expect(pressure?.when.map((one) => one.text)).toEqual(['pressure.some.avg10 >= 40 % for 30s', 'available <= 8 %']);
-    expect(notes.map((note) => note.split(':')[0])).toEqual(['line 13', 'line 14', 'line 15']);
+    expect(notes.map((note) => note.split(':')[0])).toEqual(['line 15', 'line 16', 'line 17']);
   });
 
   it('watches the cgroup of psi_path', async () => {

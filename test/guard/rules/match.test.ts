@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { readGuard } from '../../../src/config/guard.ts';
 import { matches, wholeNames } from '../../../src/guard/rules/match.ts';
 import { comm, process_ } from './world.ts';
 
@@ -33,4 +34,17 @@ test('a program that has another name than the process does not count', () => {
   expect(matches(comm('^node$'), renamed, true)).toBe(false);
   const short = process_(1003, { comm: 'sh', exe: '/usr/bin/shark', cmdline: 'shark' });
   expect(matches(comm('^shark$'), short, false)).toBe(false);
+});
+
+test.each([
+  ['cwd', '^/srv/', { cwd: '/srv/app' }, { cwd: '/home' }],
+  ['environ', '^JOB=batch$', { environ: ['HOME=/', 'JOB=batch'] }, { environ: ['JOB=batch2', 'OLDJOB=batch'] }],
+])('a condition on %s holds only for a value that was read', (name, source, fits, other) => {
+  const { guard } = readGuard({ protect: [{ [name]: source }] });
+  const match = guard?.policy.protect.at(-1);
+  if (!match) throw new Error('expected a match');
+  expect(matches(match, process_(1, fits), false)).toBe(true);
+  expect(matches(match, process_(1, other), false)).toBe(false);
+  expect(matches(match, process_(1, { [name]: null }), false)).toBe(false);
+  expect(matches(match, process_(1, {}), false)).toBe(false);
 });

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -116,4 +117,15 @@ test('computes the growth of a large process, and starts again for another proce
 test('reads a kernel thread without memory values', () => {
   put(2, { flags: 0x00200000, comm: 'kthreadd' });
   expect(new ProcessTable({ proc }).scan(0, true)).toMatchObject([{ kernel_thread: true, uid: null, cgroup: null }]);
+});
+
+test('reads the working directory and the environment of a process where a rule needs them', () => {
+  const child = spawn('sleep', ['60'], { cwd: proc, env: { JOB: 'batch' } });
+  try {
+    const table = new ProcessTable({ cwd: true, environ: true });
+    expect(table.read(child.pid as number, 0)).toMatchObject({ cwd: proc, environ: ['JOB=batch'] });
+    expect(new ProcessTable().read(child.pid as number, 0)).not.toHaveProperty('environ');
+  } finally {
+    child.kill('SIGKILL');
+  }
 });
