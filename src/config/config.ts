@@ -27,6 +27,11 @@ const traceShape = table({
     'system',
     'list the processes that the kernel could have chosen',
   ),
+  other_users: field(
+    yesOrNo,
+    false,
+    'also ask the container runtimes of other users; the names that they give count only for these users’ own cgroups',
+  ),
   ring: optional(ringSize, 'size of the ring buffer between kernel and oomscope'),
 });
 
@@ -52,7 +57,12 @@ const shape = table({
 /** The checked values of a configuration file. */
 export interface Config {
   /** `[trace]`: tracing of OOM kills. `ring` is the size of the ring buffer in bytes. */
-  trace: { enabled: boolean; candidates: 'never' | 'system' | 'always'; ring: number | undefined };
+  trace: {
+    enabled: boolean;
+    candidates: 'never' | 'system' | 'always';
+    other_users: boolean;
+    ring: number | undefined;
+  };
   /** `[pressure]`: `windows` are in milliseconds, `cgroups` are globs. */
   pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
   /** `[output]`: the format of stdout, and globs of the event types to write. */

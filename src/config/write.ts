@@ -12,6 +12,7 @@ export function writeConfig({ trace, pressure, output, alert, guard }: Config): 
     section('trace', {
       enabled: trace.enabled,
       candidates: trace.candidates,
+      other_users: trace.other_users,
       ring: trace.ring === undefined ? undefined : writeSize(trace.ring),
     }),
     section('pressure', {

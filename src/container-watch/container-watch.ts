@@ -19,6 +19,8 @@ import { IncidentTracker } from './incident-tracker.ts';
 export interface ContainerWatchOptions {
   /** Sockets of runtimes. Default: the sockets of Docker and Podman, including those that are created later. */
   sockets?: readonly string[];
+  /** As the option of `ContainerResolver`: also watch other users' runtimes. Default false. */
+  otherUsers?: boolean;
 }
 
 /** The events of a container watch. */
@@ -30,9 +32,8 @@ export type ContainerWatchEvent = ContainerOom | ContainerKilled | ProcessKilled
  * @throws OomscopeError RUNTIME_MISSING, NOT_PERMITTED: neither a runtime nor the kernel can be watched
  */
 export async function openContainerWatch(options: ContainerWatchOptions = {}): Promise<ContainerWatch> {
-  refuseUnknownOptions('openContainerWatch()', options, { sockets: true });
-  const { sockets } = options;
-  const watch = new ContainerWatch(sockets);
+  refuseUnknownOptions('openContainerWatch()', options, { sockets: true, otherUsers: true });
+  const watch = new ContainerWatch(options);
   await watch.containers.start();
   try {
     watch.follow(await openTracer({ containers: watch.containers, allKills: 'sent' }));
@@ -41,7 +42,7 @@ export async function openContainerWatch(options: ContainerWatchOptions = {}): P
     watch.kernelError = error;
     if (watch.containers.runtimes().length === 0) {
       watch.close();
-      throw noRuntime(await openRuntimes(sockets), `The kernel cannot be watched either: ${error.message}`);
+      throw noRuntime(await openRuntimes(options), `The kernel cannot be watched either: ${error.message}`);
     }
   }
   return watch;
@@ -64,11 +65,13 @@ export class ContainerWatch implements Disposable {
   readonly #incidents: IncidentTracker;
   #tracer: Tracer | undefined;
 
-  constructor(sockets: readonly string[] | undefined) {
+  constructor({ sockets, otherUsers = false }: ContainerWatchOptions) {
     this.events$ = this.#events.asObservable();
     this.containers = new ContainerResolver({
       ...(sockets ? { sockets } : { runtimes: 'all' as const }),
+      otherUsers,
       onEvent: (event) => this.#incidents.onRuntime(event),
+      onLost: (count) => this.#events.next(this.#losses.runtime(count)),
     });
     this.#incidents = new IncidentTracker({
       envelopes: this.#envelopes,

@@ -5,8 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import type { ContainerInfo, ContainerRuntimeApi } from '../containers/container-runtime.ts';
+import { creatorOf } from '../containers/other-user.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readMeminfo } from '../linux/meminfo.ts';
+import { memoryHierarchy } from '../linux/memory-hierarchy.ts';
 import { readProcess } from '../linux/process-reader.ts';
 import type { ContainerReport } from '../model/container-report.ts';
 import { GrowthWindow, growthOf } from '../series/growth.ts';
@@ -25,9 +27,14 @@ export async function findContainers(
   runtimes: readonly ContainerRuntimeApi[],
   cgroups: Cgroupfs | undefined,
 ): Promise<Subject[]> {
-  const told = await Promise.all(runtimes.map(ofRuntime));
-  const subjects = told.flat();
-  const known = new Set(subjects.map(({ report }) => report.container?.id));
+  const told = await Promise.all(runtimes.map(async (runtime) => ({ runtime, found: await ofRuntime(runtime) })));
+  const own = told.filter(({ runtime }) => runtime.user === null).flatMap(({ found }) => found);
+  const known = new Set(own.map(({ report }) => report.container?.id));
+  const others = told.flatMap(({ runtime: { user }, found }) =>
+    user === null ? [] : found.filter((subject) => isTrue(subject, user) && !known.has(subject.report.container?.id)),
+  );
+  const subjects = [...own, ...others];
+  for (const { report } of others) known.add(report.container?.id);
   for (const path of cgroups?.paths() ?? []) {
     const owner = ownerOf(path);
     if (owner.container === null || known.has(owner.container.id)) continue;
@@ -65,8 +72,17 @@ export async function reportOn(
   });
 }
 
+/**
+ * Whether another user's runtime can be right about a container: the container does not run, or the user can have
+ * created its cgroup.
+ */
+function isTrue({ cgroup, info }: Subject, user: number): boolean {
+  if (cgroup === null) return info?.pid === null;
+  return containerCgroup(cgroup, info?.id ?? '') !== null && creatorOf(cgroup, memoryHierarchy()?.mount) === user;
+}
+
 async function ofRuntime(runtime: ContainerRuntimeApi): Promise<Subject[]> {
-  const listed = await runtime.list();
+  const listed = await runtime.list().catch((error) => (runtime.user === null ? Promise.reject(error) : []));
   // A container may be removed between list() and inspect().
   const found = await Promise.all(listed.map(({ id }) => runtime.inspect(id).catch(() => undefined)));
   return found.filter((info) => info !== undefined).map((info) => ofInfo(info));

@@ -23,12 +23,12 @@ export function containersIn(path: string | null): readonly Container[] {
 }
 
 /**
- * The path of the container's own cgroup, from the path of this cgroup or a descendant. null: the path is not in
- * this container.
+ * The path of the container's own cgroup, from the path of this cgroup or a descendant. If several cgroups in the path
+ * have the container's id, it is the outermost one. null: the path is not in this container.
  */
 export function containerCgroup(path: string, id: string): string | null {
   const parts = partsOf(path);
-  const at = found(parts).find((one) => one.id === id)?.at;
+  const at = found(parts).findLast((one) => one.id === id)?.at;
   return at === undefined ? null : `/${parts.slice(0, at + 1).join('/')}`;
 }
 

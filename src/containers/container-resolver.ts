@@ -6,11 +6,15 @@
  */
 
 import { existsSync, watch } from 'node:fs';
+import { memoryHierarchy } from '../linux/memory-hierarchy.ts';
 import type { CgroupOwner, Container, Pod } from '../model/container.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { containersIn, ownerOf } from './container-path.ts';
 import type { ContainerRuntimeApi, RuntimeEvent } from './container-runtime.ts';
-import type { StoredContainer } from './podman-storage.ts';
+import { KnownContainers, merged, setBounded } from './known-containers.ts';
+import { EventRate, LostEvents } from './lost-events.ts';
+import { creatorOf, type OtherUser } from './other-user.ts';
+import type { StorageOptions } from './podman-storage.ts';
 import type { SocketWatch } from './socket-watch.ts';
 
 /** Options of `ContainerResolver`. */
@@ -22,46 +26,51 @@ export interface ContainerResolverOptions {
    * starts Podman's service if systemd listens on the socket. Default `docker`.
    */
   runtimes?: 'docker' | 'all';
-  /** Directories in which Podman and CRI-O keep their lists. Default: the storage of root and of every user. */
+  /**
+   * Also read the lists and sockets of other users' runtimes (rootless Podman and Docker). The names that they give
+   * count only for cgroups that these users can create. Default false.
+   */
+  otherUsers?: boolean;
+  /** Directories in which Podman and CRI-O keep their lists. Default: the storage of root and of users. */
   storage?: readonly string[];
   /** Root of the file system in which containerd and the kubelet have their files. Default `/`. */
   root?: string;
   /** Called with each event that a runtime reports about a container. */
   onEvent?: (event: RuntimeEvent) => void;
+  /** Called at most once a second with the number of events of runtimes that were malformed or too many. */
+  onLost?: (count: number) => void;
 }
 
 /** How long the event of a kill waits at most for a name. */
 export const MOST_WAIT_MS = 5;
-/** How many containers are kept, running or removed. A name, an image and two labels take some 500 bytes. */
-const MOST_REMEMBERED = 2048;
 /** If no runtime knows an id, the next request for this id is made after this time. */
 const FORGET_UNKNOWN_MS = 10_000;
 /** Several changes of a list within this time make the resolver read the list once. */
 const SETTLE_MS = 10;
+/** As SETTLE_MS, for the lists of other users: such a user can change a list all the time. */
+const SETTLE_MS_OF_OTHERS = 1000;
 const RECONNECT_MS = [100, 1000, 5000, 60_000];
-
-type Named = StoredContainer;
 
 /** Knows the names of containers, and reads the events of their runtimes until it is closed. */
 export class ContainerResolver {
   /** One sentence for each socket that does not answer. The map is empty if all sockets answer, or if there is none. */
   readonly unreachable = new Map<string, string>();
   readonly #options: ContainerResolverOptions;
-  readonly #known = new Map<string, Named>();
-  /** Containers whose cgroup path does not contain the container's id, by this path. */
-  readonly #byCgroup = new Map<string, Named>();
+  readonly #known = new KnownContainers(memoryHierarchy()?.mount);
   /** Pods by their uid. */
   readonly #pods = new Map<string, Pod>();
   readonly #unknown = new Map<string, number>();
   readonly #asked = new Map<string, Promise<void>>();
   readonly #runtimes = new Map<string, ContainerRuntimeApi>();
+  readonly #lost: LostEvents;
   readonly #ended = new AbortController();
 
   constructor(options: ContainerResolverOptions = {}) {
     refuseUnknownOptions('ContainerResolver', options, {
-      ...{ sockets: true, runtimes: true, storage: true, root: true, onEvent: true },
+      ...{ sockets: true, runtimes: true, otherUsers: true, storage: true, root: true, onEvent: true, onLost: true },
     });
     this.#options = options;
+    this.#lost = new LostEvents(options.onLost ?? (() => {}));
   }
 
   /**
@@ -71,7 +80,7 @@ export class ContainerResolver {
   async start(): Promise<void> {
     const { possibleSockets } = await import('./runtime-sockets.ts');
     const asked = this.#options.sockets;
-    const possible = possibleSockets();
+    const possible = possibleSockets({ otherUsers: this.#options.otherUsers });
     const standard = this.#options.runtimes === 'all' ? [...possible.docker, ...possible.podman] : possible.docker;
     const sockets = asked ?? standard;
     const first = sockets.filter((socket) => asked !== undefined || existsSync(socket));
@@ -94,18 +103,23 @@ export class ContainerResolver {
   close(): void {
     this.#ended.abort(new Error('closed'));
     this.#runtimes.clear();
+    this.#lost.close();
   }
 
-  /** The owner of a cgroup, with the names known so far. */
+  /**
+   * The owner of a cgroup, with the names known so far. An id in the path that cannot be true is left out: another user
+   * has given the id of one of root's containers, or of a pod, to a cgroup.
+   */
   ownerOf(path: string | null): CgroupOwner {
     const owner = ownerOf(path);
-    const named = this.#innermostKnown(path) ?? this.#ownerOfCgroup(path);
-    const pod = owner.pod && {
-      ...owner.pod,
-      ...known(this.#pods.get(owner.pod.uid) ?? null),
-      ...known(named?.pod ?? null),
-    };
-    if (named === undefined) return { ...owner, pod };
+    const named = this.#known.inPath(path);
+    const isFalse = owner.pod && this.#pods.has(owner.pod.uid) && path !== null && creatorOf(path) !== null;
+    const pod =
+      owner.pod && !isFalse ? { ...owner.pod, ...names(this.#pods.get(owner.pod.uid)), ...names(named?.pod) } : null;
+    if (named === undefined) {
+      const container = containersIn(path).find(({ id }) => path === null || !this.#known.isFalse(path, id)) ?? null;
+      return { ...owner, container, pod };
+    }
     // The path may tell the runtime even if the source of the name does not.
     const runtime = named.container.runtime ?? owner.container?.runtime ?? null;
     return { ...owner, container: { ...named.container, runtime }, pod: pod ?? named.pod };
@@ -128,32 +142,9 @@ export class ContainerResolver {
 
   /** The container ids in a path for which the runtimes must be asked. Empty if one of the containers has a name. */
   unnamed(path: string | null): string[] {
-    const found = containersIn(path);
-    if (found.some(({ id }) => this.#known.has(id))) return [];
+    if (this.#known.inPath(path)) return [];
     const now = performance.now();
-    return found.map(({ id }) => id).filter((id) => (this.#unknown.get(id) ?? 0) < now);
-  }
-
-  /**
-   * The innermost container in the path that a runtime knows. An inner one may be unknown: a process in a container can
-   * create a cgroup with such a name, and the host's runtime does not know containers that run in a container.
-   */
-  #innermostKnown(path: string | null): Named | undefined {
-    for (const { id } of containersIn(path)) {
-      const named = this.#known.get(id);
-      if (named) return named;
-    }
-    return undefined;
-  }
-
-  /** The container of this cgroup or of an ancestor, if the path does not contain the container's id. */
-  #ownerOfCgroup(path: string | null): Named | undefined {
-    if (this.#byCgroup.size === 0 || containersIn(path).length > 0) return undefined;
-    for (let at = path ?? ''; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
-      const named = this.#byCgroup.get(at);
-      if (named) return named;
-    }
-    return undefined;
+    return containersIn(path).flatMap(({ id }) => ((this.#unknown.get(id) ?? 0) < now ? [id] : []));
   }
 
   #ask(id: string): Promise<void> {
@@ -165,26 +156,32 @@ export class ContainerResolver {
   async #request(id: string): Promise<void> {
     const inspect = async (runtime: ContainerRuntimeApi) => {
       const info = await runtime.inspect(id, 1000).catch(() => undefined);
-      if (info) this.#remember(info, info.labels);
+      if (info?.id === id) this.#remember(info, info.labels, runtime.user);
     };
     await Promise.all([...[...this.#runtimes.values()].map(inspect), this.#readStorage(), this.#readNodeFiles()]);
     if (!this.#known.has(id)) setBounded(this.#unknown, id, performance.now() + FORGET_UNKNOWN_MS);
+  }
+
+  get #storage(): StorageOptions {
+    return { homes: this.#options.storage, otherUsers: this.#options.otherUsers };
   }
 
   /** Reads the lists now and after each change, so that names are known before they are needed. */
   async #followStorage(): Promise<void> {
     const { LIST, storeDirectories } = await import('./podman-storage.ts');
     let soon: NodeJS.Timeout | undefined;
-    const changed = (_: string, file: string | null) => {
+    const changed = (file: string | null, user: OtherUser) => {
       if (file !== LIST || soon) return;
-      soon = setTimeout(() => {
+      const read = () => {
         soon = undefined;
         void this.#readStorage();
-      }, SETTLE_MS).unref();
+      };
+      soon = setTimeout(read, user === null ? SETTLE_MS : SETTLE_MS_OF_OTHERS).unref();
     };
-    for (const directory of await storeDirectories(this.#options.storage)) {
+    for (const { directory, user } of storeDirectories(this.#storage)) {
       try {
-        watch(directory, { persistent: false, signal: this.#ended.signal }, changed).on('error', () => {});
+        const options = { persistent: false, signal: this.#ended.signal };
+        watch(directory, options, (_, file) => changed(file, user)).on('error', () => {});
       } catch {
         // The directory is not readable, or no inotify watch is left. Then the list is read only when a name is needed.
       }
@@ -194,9 +191,9 @@ export class ContainerResolver {
 
   async #readStorage(): Promise<void> {
     const { storedContainers } = await import('./podman-storage.ts');
-    for (const stored of await storedContainers(this.#options.storage)) {
+    for (const { user, ...stored } of storedContainers(this.#storage)) {
       // An entry from a runtime also has labels, so the entry from the list does not replace it.
-      if (!this.#known.has(stored.container.id)) setBounded(this.#known, stored.container.id, stored);
+      if (!this.#known.get(stored.container.id, user)) this.#known.set(stored, user);
     }
   }
 
@@ -231,20 +228,21 @@ export class ContainerResolver {
     const { nodeContainers } = await import('./node-files.ts');
     for (const { container, pod, cgroup } of await nodeContainers(this.#options.root ?? '/')) {
       if (pod) setBounded(this.#pods, pod.uid, pod);
-      if (cgroup !== null) setBounded(this.#byCgroup, cgroup, { container, pod });
-      if (!this.#known.has(container.id)) setBounded(this.#known, container.id, { container, pod });
+      if (cgroup !== null) this.#known.setCgroup(cgroup, { container, pod });
+      if (!this.#known.get(container.id, null)) this.#known.set({ container, pod }, null);
     }
   }
 
   async #connect(socket: string): Promise<void> {
     const { openRuntimes } = await import('./runtime-sockets.ts');
-    const { open, closed } = await openRuntimes([socket]);
+    const { signal } = this.#ended;
+    const { open, closed } = await openRuntimes({ sockets: [socket], signal });
     this.unreachable.delete(socket);
     for (const { sentence } of closed) this.unreachable.set(socket, sentence);
-    if (this.#ended.signal.aborted) return;
+    if (signal.aborted) return;
     for (const runtime of open) {
       this.#runtimes.set(socket, runtime);
-      for (const one of await runtime.list().catch(() => [])) this.#remember(one, one.labels);
+      for (const one of await runtime.list().catch(() => [])) this.#remember(one, one.labels, runtime.user);
     }
   }
 
@@ -254,46 +252,41 @@ export class ContainerResolver {
     let sinceNs = BigInt(Date.now()) * 1_000_000n;
     for (let failures = 0; !signal.aborted; failures++) {
       const runtime = this.#runtimes.get(socket);
+      const rate = new EventRate(runtime?.user ?? null);
       await runtime
         ?.events(sinceNs, signal, (event) => {
-          failures = 0;
+          rate.count();
+          if (event === undefined) return this.#lost.add();
+          if (runtime.user === null) failures = 0;
           sinceNs = event.time_ns + 1n;
-          this.#remember(event.container, event.labels);
-          this.#options.onEvent?.(event);
+          this.#onEvent(event, runtime.user);
         })
-        .catch(() => {});
+        .catch((error: Error) => this.unreachable.set(socket, `${socket}: ${error.message}.`));
+      if (rate.isOver) {
+        this.#lost.add();
+        failures = RECONNECT_MS.length;
+        sinceNs = BigInt(Date.now()) * 1_000_000n;
+      }
       this.#runtimes.delete(socket);
       await socketWatch.appears(socket, RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)] as number);
       if (!signal.aborted) await this.#connect(socket);
     }
   }
 
-  #remember(one: Container, labels: Record<string, string>): void {
-    const { runtime, id, name, image, compose_project, compose_service } = one;
-    const before = this.#known.get(id)?.container;
-    const container: Container = {
-      ...{ runtime, id, name: name ?? before?.name ?? null, image: image ?? before?.image ?? null },
-      compose_project: compose_project ?? before?.compose_project ?? null,
-      compose_service: compose_service ?? before?.compose_service ?? null,
-    };
-    this.#unknown.delete(id);
-    setBounded(this.#known, id, { container, pod: podOf(labels) ?? this.#known.get(id)?.pod ?? null });
+  #onEvent(event: RuntimeEvent, user: OtherUser): void {
+    // Another user's runtime does not run root's containers, so its event about one is false.
+    if (user !== null && this.#known.get(event.container.id, null)) {
+      this.#lost.add();
+      return;
+    }
+    this.#remember(event.container, event.labels, user);
+    this.#options.onEvent?.(event);
+  }
+
+  #remember(one: Container, labels: Record<string, string>, user: OtherUser): void {
+    this.#unknown.delete(one.id);
+    this.#known.set(merged(one, labels, this.#known.get(one.id, user)), user);
   }
 }
 
-/** The pod of a container, from the labels that the kubelet sets. */
-function podOf(labels: Record<string, string>): Pod | null {
-  const uid = labels['io.kubernetes.pod.uid'];
-  if (uid === undefined) return null;
-  const name = labels['io.kubernetes.pod.name'] ?? null;
-  return { uid, name, namespace: labels['io.kubernetes.pod.namespace'] ?? null };
-}
-
-const known = (pod: Pod | null) => (pod === null ? {} : { name: pod.name, namespace: pod.namespace });
-
-/** Sets an entry as the newest one, and drops the oldest entry if there are more than the limit. */
-function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > MOST_REMEMBERED) map.delete(map.keys().next().value as K);
-}
+const names = (pod: Pod | null | undefined) => (pod ? { name: pod.name, namespace: pod.namespace } : {});

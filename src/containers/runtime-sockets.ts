@@ -4,21 +4,33 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { OomscopeError } from '../model/error.ts';
 import { ContainerRuntimeApi } from './container-runtime.ts';
+import { otherUser, ownerOfFile } from './other-user.ts';
 
 interface SocketPaths {
   docker: string[];
   podman: string[];
 }
 
+/** Where sockets are looked for. */
+export interface SocketOptions {
+  env?: NodeJS.ProcessEnv;
+  /** The directory of root's sockets, and of the directories `user/UID`. Default `/run`. */
+  run?: string;
+  /** Also find the sockets of users other than root and this process's own user. Default false. */
+  otherUsers?: boolean | undefined;
+}
+
 /**
  * The paths at which Docker and Podman have their sockets if they run: first root's sockets, then those of this user
- * (for root: of every user). If DOCKER_HOST or CONTAINER_HOST names a unix socket, that socket comes first, as in the
- * runtimes' own commands.
+ * (for root with `otherUsers`: of every user). If DOCKER_HOST or CONTAINER_HOST names a unix socket, that socket comes
+ * first, as in the runtimes' own commands.
  */
-export function possibleSockets(env = process.env, run = '/run'): SocketPaths {
+export function possibleSockets({ env = process.env, run = '/run', otherUsers = false }: SocketOptions = {}) {
   const named = (variable: string) => /^unix:\/\/(\/.*)$/.exec(env[variable] ?? '')?.[1];
-  const homes = process.getuid?.() === 0 ? entries(`${run}/user`).map((uid) => `${run}/user/${uid}`) : [];
-  const users = [env.XDG_RUNTIME_DIR, ...homes].filter((path) => path !== undefined && path !== '');
+  const homes =
+    otherUsers && process.geteuid?.() === 0 ? entries(`${run}/user`).map((uid) => `${run}/user/${uid}`) : [];
+  const own = env.XDG_RUNTIME_DIR;
+  const users = [...(own && (otherUsers || isOwn(own)) ? [own] : []), ...homes];
   const paths = (first: string | undefined, ...others: string[]) => [
     ...new Set([...(first === undefined ? [] : [first]), ...others]),
   ];
@@ -33,11 +45,18 @@ export function possibleSockets(env = process.env, run = '/run'): SocketPaths {
 }
 
 /** The possible sockets that exist, and the sockets that DOCKER_HOST and CONTAINER_HOST name. */
-export function runtimeSockets(env = process.env, run = '/run'): SocketPaths {
-  const { docker, podman } = possibleSockets(env, run);
-  const named = [env.DOCKER_HOST, env.CONTAINER_HOST];
+export function runtimeSockets(options: SocketOptions = {}): SocketPaths {
+  const { docker, podman } = possibleSockets(options);
+  const { DOCKER_HOST, CONTAINER_HOST } = options.env ?? process.env;
+  const named = [DOCKER_HOST, CONTAINER_HOST];
   const present = (paths: string[]) => paths.filter((path) => named.includes(`unix://${path}`) || existsSync(path));
   return { docker: present(docker), podman: present(podman) };
+}
+
+/** Whether root or the user of this process owns a directory. */
+function isOwn(directory: string): boolean {
+  const uid = ownerOfFile(directory);
+  return uid !== undefined && otherUser(uid) === null;
 }
 
 export interface Runtimes {
@@ -46,14 +65,22 @@ export interface Runtimes {
   closed: { socket: string; code: string; sentence: string }[];
 }
 
-/** @param sockets the sockets to try; default: all sockets that exist */
-export async function openRuntimes(sockets?: readonly string[]): Promise<Runtimes> {
-  const { docker, podman } = runtimeSockets();
+/** Which runtimes openRuntimes() opens. */
+export interface OpenRuntimesOptions extends SocketOptions {
+  /** The sockets to try. Default: all sockets that exist. */
+  sockets?: readonly string[] | undefined;
+  /** Ends every request when it aborts. */
+  signal?: AbortSignal;
+}
+
+/** Opens each runtime that answers. */
+export async function openRuntimes({ sockets, signal, ...where }: OpenRuntimesOptions = {}): Promise<Runtimes> {
+  const { docker, podman } = runtimeSockets(where);
   const runtimes: Runtimes = { open: [], closed: [] };
   await Promise.all(
     (sockets ?? [...docker, ...podman]).map(async (socket) => {
       try {
-        runtimes.open.push(await ContainerRuntimeApi.open(socket));
+        runtimes.open.push(await ContainerRuntimeApi.open(socket, signal));
       } catch (error) {
         const code = (error as NodeJS.ErrnoException).code ?? 'EPROTO';
         runtimes.closed.push({ socket, code, sentence: sentenceFor(socket, code, (error as Error).message) });
@@ -87,6 +114,8 @@ function sentenceFor(socket: string, code: string, message: string): string {
       return podman
         ? `${socket}: no process listens on it: run \`systemctl start podman.socket\` or \`podman system service\`.`
         : `${socket}: no process listens on it: is dockerd running?`;
+    case 'ENOTSOCK':
+      return `${socket}: it is no socket.`;
     case 'ETIMEDOUT':
       return `${socket}: the runtime did not answer in time.`;
     default:

@@ -3,7 +3,11 @@
  * HTTP/1.0, where the body ends when the connection ends. (`node:http` needs 14 MB of resident memory, a quarter of
  * the whole tracer's memory.)
  */
+import { closeSync, fstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { parseForeignJson } from '../text/foreign-json.ts';
+import { type OtherUser, otherUser } from './other-user.ts';
 
 /** The runtime answered with a status that is not 2xx. */
 export class HttpError extends Error {
@@ -16,83 +20,141 @@ export class HttpError extends Error {
   }
 }
 
+/** A unix socket, and the user who must own it. */
+export interface Endpoint {
+  path: string;
+  uid: number;
+}
+
 export interface GetOptions {
   /** Timeout of the whole request, in milliseconds. */
   timeoutMs: number;
+  /** Ends the request when it aborts. */
+  signal?: AbortSignal | undefined;
   /** A longer answer is an error. Default 16 MiB. */
   mostBytes?: number;
 }
 
 /**
- * Gets a JSON body. Rejects with HttpError, a system error (ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT) or SyntaxError.
+ * Gets a JSON body. Rejects with HttpError, a system error (ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT) or SyntaxError,
+ * also if the JSON is beyond the limits of parseForeignJson().
  */
-export async function getJson(socketPath: string, path: string, options: GetOptions): Promise<unknown> {
+export async function getJson(endpoint: Endpoint, path: string, options: GetOptions): Promise<unknown> {
   const mostBytes = options.mostBytes ?? 16 * 2 ** 20;
   const chunks: Buffer[] = [];
   let bytes = 0;
   const timeout = AbortSignal.timeout(options.timeoutMs);
-  const status = await request(socketPath, path, timeout, (chunk, socket) => {
+  const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
+  const status = await request(endpoint, path, signal, (chunk) => {
     chunks.push(chunk);
     bytes += chunk.length;
-    if (bytes > mostBytes) socket.destroy(new Error(`an answer of more than ${mostBytes} bytes`));
+    if (bytes > mostBytes) throw new Error(`an answer of more than ${mostBytes} bytes`);
   });
   const body = Buffer.concat(chunks).toString();
   if (status < 200 || status > 299) throw new HttpError(status, messageOf(body));
-  return JSON.parse(body);
+  return parseForeignJson(body);
 }
 
 /**
  * Calls `onLine` with each line until the server or `signal` ends the stream. Rejects with the same errors as
- * getJson().
+ * getJson(), and with the error that `onLine` throws.
  */
 export async function getLines(
-  socketPath: string,
+  endpoint: Endpoint,
   path: string,
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<void> {
   let rest = '';
   const decoder = new TextDecoder();
-  const status = await request(socketPath, path, signal, (chunk, socket) => {
+  const status = await request(endpoint, path, signal, (chunk) => {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > LONGEST_LINE) socket.destroy(new Error(`a line of more than ${LONGEST_LINE} characters`));
+    if (rest.length > LONGEST_LINE) throw new Error(`a line of more than ${LONGEST_LINE} characters`);
     for (const line of lines) if (line.trim() !== '') onLine(line);
   });
   if (status < 200 || status > 299) throw new HttpError(status, messageOf(rest));
 }
 
+/**
+ * Finds the user who owns a socket, and the user who can have put it there: a socket in a directory of root's is from
+ * root, even if another user may use it. @throws a system error, or an Error with the code ENOTSOCK
+ */
+export function endpointAt(path: string): Endpoint & { user: OtherUser } {
+  const { descriptor, uid } = hold(path);
+  try {
+    const { uid: owner, mode } = statSync(dirname(readlinkSync(`/proc/self/fd/${descriptor}`)));
+    const isOwn = otherUser(owner) === null && (mode & 0o022) === 0;
+    return { path, uid, user: isOwn ? null : otherUser(uid) };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** O_PATH of open(2), which Node does not name: the descriptor stands for the file itself, and nothing is opened. */
+const O_PATH = 0o10000000;
+
+function hold(path: string): { descriptor: number; uid: number } {
+  const descriptor = openSync(path, O_PATH);
+  const stats = fstatSync(descriptor);
+  if (stats.isSocket()) return { descriptor, uid: stats.uid };
+  closeSync(descriptor);
+  throw Object.assign(new Error('it is no socket'), { code: 'ENOTSOCK' });
+}
+
 const LONGEST_LINE = 2 ** 20;
 const LONGEST_HEAD = 65536;
 
-/** Sends a request, and resolves when the body has ended. @returns the HTTP status */
-function request(
-  socketPath: string,
+/**
+ * Sends a request, and resolves when the body has ended. An error that `onBody` throws ends the request.
+ *
+ * @returns the HTTP status
+ */
+async function request(
+  { path: socketPath, uid }: Endpoint,
   path: string,
   signal: AbortSignal,
-  onBody: (chunk: Buffer, socket: Socket) => void,
+  onBody: (chunk: Buffer) => void,
 ): Promise<number> {
+  const held = hold(socketPath);
+  try {
+    if (held.uid !== uid) throw new Error(`the socket belongs to the user ${held.uid}, not to ${uid}`);
+    // Connects to the socket that was checked, even if another file has its path by now.
+    return await exchange(connect({ path: `/proc/self/fd/${held.descriptor}` }), path, signal, onBody);
+  } finally {
+    closeSync(held.descriptor);
+  }
+}
+
+function exchange(socket: Socket, path: string, signal: AbortSignal, onBody: (chunk: Buffer) => void): Promise<number> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path: socketPath });
     let head = Buffer.alloc(0);
     let status: number | undefined;
     const stop = () => socket.destroy(timedOut(signal.reason));
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
     socket.write(`GET ${path} HTTP/1.0\r\nHost: localhost\r\nUser-Agent: oomscope\r\n\r\n`);
-    socket.on('data', (chunk: Buffer) => {
-      if (status !== undefined) return onBody(chunk, socket);
+    const take = (chunk: Buffer) => {
+      if (status !== undefined) return onBody(chunk);
       head = Buffer.concat([head, chunk]);
       const end = head.indexOf('\r\n\r\n');
       if (end < 0) {
-        if (head.length > LONGEST_HEAD) socket.destroy(new Error('no end of the headers'));
+        if (head.length > LONGEST_HEAD) throw new Error('no end of the headers');
         return;
       }
       status = Number(/^HTTP\/1\.[01] (\d{3})\b/.exec(head.toString('latin1', 0, end))?.[1]);
-      if (!Number.isInteger(status)) socket.destroy(new Error('not HTTP'));
-      else if (head.length > end + 4) onBody(head.subarray(end + 4), socket);
-    });
+      if (!Number.isInteger(status)) throw new Error('not HTTP');
+      if (head.length > end + 4) onBody(head.subarray(end + 4));
+    };
     let failure: Error | undefined;
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        if (failure === undefined) take(chunk);
+      } catch (error) {
+        failure = error as Error;
+        socket.destroy();
+      }
+    });
     socket.on('error', (error) => {
       failure = error;
     });
@@ -113,7 +175,7 @@ function timedOut(reason: unknown): Error {
 /** The message in the body of an error, which is {"message": "…"} or plain text. */
 function messageOf(body: string): string {
   try {
-    return String((JSON.parse(body) as { message?: unknown }).message ?? body);
+    return String((parseForeignJson(body) as { message?: unknown }).message ?? body).slice(0, 500);
   } catch {
     return body.trim().slice(0, 500);
   }

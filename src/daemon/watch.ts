@@ -65,9 +65,14 @@ export class Watch implements AsyncDisposable {
     const windowsMs = pressure.enabled ? pressure.windows : [];
     if (trace.enabled) {
       const { openTracerWith } = await import('../tracer/tracer.ts');
-      const { candidates, ring } = trace;
+      const { candidates, ring, other_users } = trace;
       const tracer = await openTracerWith(
-        { candidates, ...(ring !== undefined && { ringBytes: ring }), ...(options && { pressure: options }) },
+        {
+          candidates,
+          ...(other_users && { containers: { otherUsers: true } }),
+          ...(ring !== undefined && { ringBytes: ring }),
+          ...(options && { pressure: options }),
+        },
         envelopes,
       );
       return new Watch({ tracer, pressure: tracer.pressure, envelopes }, windowsMs);

@@ -11,6 +11,8 @@ const remedies: Record<TracerLost['where'], string> = {
   map: 'More tasks were stalled at once, or in more cgroups, than the BPF maps have room for: their stalls are missing from the totals.',
   malformed: 'The BPF object and the reader come from different builds: build both again with `npm run setup`.',
   reader: 'Read the events faster, or filter them.',
+  runtime:
+    'A container runtime sent events that were malformed, too many, or false: update the runtime, or find out who answers at its socket.',
 };
 
 export class LossCounter {
@@ -20,6 +22,7 @@ export class LossCounter {
   counters: readonly number[] = [];
   readonly #envelopes: EnvelopeFactory;
   #malformed = 0;
+  #runtime = 0;
 
   constructor(envelopes: EnvelopeFactory) {
     this.#envelopes = envelopes;
@@ -46,6 +49,12 @@ export class LossCounter {
     if (count === 0) return [];
     this.#malformed += count;
     return [this.#event('malformed', { record: count }, this.#malformed)];
+  }
+
+  /** Creates the event for lost events of container runtimes. @param count their number since the last call */
+  runtime(count: number): TracerLost {
+    this.#runtime += count;
+    return this.#event('runtime', { container_event: count }, this.#runtime);
   }
 
   /** Creates the event for a slow receiver. @param dropped the number of events that it did not get, by type */

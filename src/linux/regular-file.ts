@@ -13,19 +13,47 @@ export type FileContent = { bytes: Buffer; problem?: undefined } | { bytes?: und
  * @returns the whole content, or the reason why there is none, as the end of a sentence: "there is no such file"
  */
 export function readRegularFile(path: string, mostBytes: number): FileContent {
-  let descriptor: number | undefined;
   try {
     // Check the kind before open(), which would block on a FIFO and may have effects on a device.
     const wrong = kindProblem(statSync(path));
-    if (wrong !== undefined) return { problem: wrong };
-    descriptor = openSync(path, FLAGS);
-    const opened = fstatSync(descriptor);
-    const problem = kindProblem(opened) ?? (opened.size > mostBytes ? sizeProblem(mostBytes) : undefined);
-    return problem === undefined ? readUpTo(descriptor, mostBytes) : { problem };
+    return wrong === undefined ? readOpened(path, FLAGS, mostBytes) : { problem: wrong };
   } catch (error) {
     return { problem: systemProblem(error as NodeJS.ErrnoException) };
+  }
+}
+
+/**
+ * Reads a file in a directory that the user `uid` can write to. The file must belong to this user, and must not be a
+ * link, because this user can point a link at any file that this process can read.
+ *
+ * @param mostBytes a larger file is refused, not cut
+ * @returns the whole content, or the reason why there is none, as readRegularFile()
+ */
+export function readFileOf(uid: number, path: string, mostBytes: number): FileContent {
+  try {
+    // With O_NONBLOCK, open() returns at once, also for a FIFO without a writer.
+    return readOpened(path, FLAGS | constants.O_NOFOLLOW, mostBytes, (opened) =>
+      opened.uid === uid ? undefined : `it belongs to the user ${opened.uid}, not to ${uid}`,
+    );
+  } catch (error) {
+    return { problem: systemProblem(error as NodeJS.ErrnoException) };
+  }
+}
+
+function readOpened(
+  path: string,
+  flags: number,
+  mostBytes: number,
+  check: (opened: Stats) => string | undefined = () => undefined,
+): FileContent {
+  const descriptor = openSync(path, flags);
+  try {
+    const opened = fstatSync(descriptor);
+    const tooLarge = opened.size > mostBytes ? sizeProblem(mostBytes) : undefined;
+    const problem = kindProblem(opened) ?? check(opened) ?? tooLarge;
+    return problem === undefined ? readUpTo(descriptor, mostBytes) : { problem };
   } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
+    closeSync(descriptor);
   }
 }
 
@@ -83,6 +111,8 @@ export function systemProblem({ code }: NodeJS.ErrnoException): string {
       return `permission denied (${code})`;
     case 'EAGAIN':
       return 'reading it would wait for new content';
+    case 'ELOOP':
+      return 'it is a symbolic link';
     default:
       return `it cannot be read: ${code}`;
   }

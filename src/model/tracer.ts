@@ -41,8 +41,9 @@ export interface TracerLost extends Envelope {
    * - `map`: a BPF map had no room.
    * - `malformed`: the tracer could not understand a record.
    * - `reader`: the program that reads the events was too slow.
+   * - `runtime`: a container runtime sent events that were malformed, too many, or about containers of another user.
    */
-  where: 'ring' | 'map' | 'malformed' | 'reader';
+  where: 'ring' | 'map' | 'malformed' | 'reader' | 'runtime';
   /** The number of lost records or events since the last `tracer.lost` with the same `where`, by kind or type. */
   lost: Record<string, number>;
   /** The number of records or events lost at this place since the start. For `reader`: only the sum of `lost`. */

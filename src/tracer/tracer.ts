@@ -207,7 +207,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
 
   #openContainers(option: TracerOptions['containers'] = true, opened: CleanupStack): ContainerResolver | undefined {
     if (option === false || option instanceof ContainerResolver) return option || undefined;
-    const containers = opened.use(new ContainerResolver(option === true ? {} : option));
+    const onLost = (count: number) => this.#outbox.push(this.#losses.runtime(count));
+    const containers = opened.use(new ContainerResolver({ onLost, ...(option === true ? {} : option) }));
     containers.start().catch((error: unknown) => this.#fail(error));
     return containers;
   }

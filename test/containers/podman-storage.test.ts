@@ -52,7 +52,7 @@ test('reads every storage driver of every home, and leaves out what cannot be re
       mkdirSync(join(home, user, 'storage', driver), { recursive: true });
       writeFileSync(join(home, user, 'storage', driver, 'containers.json'), list);
     }
-    const found = await storedContainers([join(home, '*', 'storage'), join(home, 'none')]);
+    const found = storedContainers({ homes: [join(home, '*', 'storage'), join(home, 'none')] });
     expect(found.map(({ container }) => container.id).sort()).toEqual(['aa', 'bb']);
   } finally {
     rmSync(home, { recursive: true });

@@ -7,10 +7,20 @@ import { OomscopeError } from '../../model/error.ts';
 import { near } from '../../text/did-you-mean.ts';
 import { globMatch } from '../../text/glob.ts';
 import { printable } from '../../text/printable.ts';
-import { several, text } from './options.ts';
+import { flag, several, text } from './options.ts';
 import { tell } from './tell.ts';
 
 export const socketOption = several(text('PATH', 'ask only the container runtime behind this socket'));
+
+export const otherUsersOption = flag(
+  "also ask the container runtimes of other users (rootless Docker and Podman); the names that they give count only for these users' own cgroups",
+);
+
+/** Which runtimes are asked. */
+export interface Asked {
+  socket: readonly string[];
+  'other-users': boolean | undefined;
+}
 
 export interface Found {
   subjects: Subject[];
@@ -23,13 +33,13 @@ export interface Found {
  *
  * @throws OomscopeError RUNTIME_MISSING or NOT_PERMITTED when no runtime answers and no cgroup looks like a container's
  */
-export async function allContainers(sockets: readonly string[]): Promise<Found> {
+export async function allContainers({ socket, 'other-users': otherUsers }: Asked): Promise<Found> {
   const [{ noRuntime, openRuntimes }, { findContainers }, { Cgroupfs }] = await Promise.all([
     import('../../containers/runtime-sockets.ts'),
     import('../../container-watch/reports.ts'),
     import('../../linux/cgroupfs.ts'),
   ]);
-  const runtimes = await openRuntimes(sockets.length > 0 ? sockets : undefined);
+  const runtimes = await openRuntimes(socket.length > 0 ? { sockets: socket } : { otherUsers });
   const cgroups = Cgroupfs.find();
   const subjects = await findContainers(runtimes.open, cgroups);
   if (runtimes.open.length === 0 && subjects.length === 0) {

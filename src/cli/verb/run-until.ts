@@ -1,6 +1,9 @@
 /** Ends a long-running verb: on a signal, after a duration, when enough was seen, or on an error. */
 import { constants } from 'node:os';
 
+/** Time that a verb has to close everything after a signal (ms). Waiting alerts take up to 3.5 seconds of it. */
+const CLOSE_MS = 4500;
+
 /**
  * The signals that by default end a process, and after which JavaScript still runs. All of them end a verb in the same
  * way, so that none of them leaves a changed oom_score_adj, a throttle or a terminal without echo behind. Missing are
@@ -29,13 +32,17 @@ export class RunUntil {
 
   /**
    * The first of these signals ends the verb. The second ends the process at once, with 128 and the signal's number: its
-   * `exit` listeners still run, and a guard takes back what it did.
+   * `exit` listeners still run, and a guard takes back what it did. If something cannot be closed in time, because a
+   * reader of stdout does not read or a file system hangs, the process ends in the same way.
    */
   bySignals(signals: readonly NodeJS.Signals[] = endingSignals): void {
     for (const signal of signals) {
       const handler = () => {
-        if (this.#stop.signal.aborted) process.exit(128 + constants.signals[signal]);
+        const exit = () => process.exit(128 + constants.signals[signal]);
+        if (this.#stop.signal.aborted) exit();
         this.now();
+        // No message: stderr can be the pipe whose reader does not read, and then writing would block.
+        setTimeout(exit, CLOSE_MS).unref();
       };
       this.#handlers.set(signal, handler);
       process.on(signal, handler);

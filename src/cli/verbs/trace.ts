@@ -1,6 +1,7 @@
 import { backends } from '../../bpf/load/variants.ts';
 import type { Event, KillKind, TracerStopped } from '../../model/events.ts';
 import { stoppedMessage } from '../../tracer/message.ts';
+import { otherUsersOption } from '../verb/container-option.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { type Live, liveOptions, runLive } from '../verb/live.ts';
 import { byDefault, count, flag, oneOf, several, size, text, usage } from '../verb/options.ts';
@@ -40,6 +41,7 @@ const options = {
     ['kill', 'sent', 'all'] as const,
   ),
   report: flag("for each kill, also read the kernel's own report from its log and explain it"),
+  'other-users': otherUsersOption,
   ...liveOptions,
   ring: byDefault('512K', size('SIZE', 'size of the ring buffer between the kernel and oomscope, a power of two')),
   backend: oneOf('NAME', 'for tests: use this kernel interface wherever the kernel has it', backends),
@@ -92,6 +94,7 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
     ...(given.backend !== undefined && { backend: given.backend }),
     ...(given['lead-up'] && { leadUp: true }),
     ...(given.report && { report: true }),
+    ...(given['other-users'] && { containers: { otherUsers: true } }),
     ...(given['all-kills'] && { allKills: given.signals ?? 'sent' }),
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { OomscopeError } from '../../../model/error.ts';
 import { printable } from '../../../text/printable.ts';
-import { allContainers, pick, socketOption } from '../../verb/container-option.ts';
+import { type Asked, allContainers, otherUsersOption, pick, socketOption } from '../../verb/container-option.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { flag, text, usage } from '../../verb/options.ts';
@@ -12,6 +12,7 @@ const options = {
   compose: flag('print a Compose override instead'),
   output: text('FILE', 'write the Compose override to this file, which must not exist'),
   socket: socketOption,
+  'other-users': otherUsersOption,
 };
 
 export const verb = defineVerb({
@@ -48,7 +49,7 @@ export const verb = defineVerb({
 async function run({ given, words: names, asText, paint }: Context<typeof options>): Promise<number> {
   if (!asText && given.compose) throw usage('--json and --compose: expected one of them, got both.');
   const { overrideFor, renderAdvice } = await import('./advice-view.ts');
-  const advised = await adviseAll(names, given.socket);
+  const advised = await adviseAll(names, given);
   const override = given.compose || given.output !== undefined ? overrideFor(advised) : '';
   if (given.output !== undefined) {
     writeNew(given.output, override);
@@ -62,13 +63,13 @@ async function run({ given, words: names, asText, paint }: Context<typeof option
   return Exit.ok;
 }
 
-async function adviseAll(names: readonly string[], sockets: readonly string[]): Promise<Advised[]> {
+async function adviseAll(names: readonly string[], asked: Asked): Promise<Advised[]> {
   const [{ reportOn }, { adviseLimit }, { nameOf }] = await Promise.all([
     import('../../../container-watch/reports.ts'),
     import('../../../container-watch/limit-advice.ts'),
     import('./advice-view.ts'),
   ]);
-  const found = await allContainers(sockets);
+  const found = await allContainers(asked);
   const subjects = names.length > 0 ? pick(found, names) : found.subjects.filter(({ cgroup }) => cgroup !== null);
   const advised: Advised[] = [];
   for (const report of await reportOn(subjects, found.cgroups, 0)) {

@@ -1,4 +1,4 @@
-import { allContainers, pick, socketOption } from '../../verb/container-option.ts';
+import { allContainers, otherUsersOption, pick, socketOption } from '../../verb/container-option.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { byDefault, duration, flag, usage } from '../../verb/options.ts';
@@ -9,6 +9,7 @@ const options = {
   all: flag('list all containers, also those that have ended'),
   sample: byDefault('1s', duration('TIME', 'measure growth over this time')),
   socket: socketOption,
+  'other-users': otherUsersOption,
 };
 
 export const verb = defineVerb({
@@ -57,7 +58,7 @@ async function run({ given, words: names, asText, paint }: Context<typeof option
     import('../../../container-watch/reports.ts'),
     import('../../../render/container-report.ts'),
   ]);
-  const found = await allContainers(given.socket);
+  const found = await allContainers(given);
   const subjects =
     names.length > 0 ? pick(found, names) : found.subjects.filter(({ cgroup }) => given.all || cgroup !== null);
   const reports = await reportOn(subjects, found.cgroups, given.sample ?? 1000);

@@ -1,7 +1,7 @@
 import type { ContainerWatch, ContainerWatchEvent } from '../../../container-watch/container-watch.ts';
 import type { Container } from '../../../model/container.ts';
 import { globMatch } from '../../../text/glob.ts';
-import { socketOption } from '../../verb/container-option.ts';
+import { otherUsersOption, socketOption } from '../../verb/container-option.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { type LiveSource, liveOptions, runLive } from '../../verb/live.ts';
 import { count } from '../../verb/options.ts';
@@ -9,7 +9,12 @@ import type { RunUntil } from '../../verb/run-until.ts';
 import { tell } from '../../verb/tell.ts';
 import { zoneNote } from '../../verb/zone-note.ts';
 
-const options = { count: count('N', 'end after N incidents in containers'), socket: socketOption, ...liveOptions };
+const options = {
+  count: count('N', 'end after N incidents in containers'),
+  socket: socketOption,
+  'other-users': otherUsersOption,
+  ...liveOptions,
+};
 
 export const verb = defineVerb({
   description: [
@@ -64,7 +69,10 @@ async function open(
   ending: RunUntil,
 ): Promise<LiveSource<ContainerWatchEvent>> {
   const { openContainerWatch } = await import('../../../container-watch/container-watch.ts');
-  const watch = await openContainerWatch(given.socket.length > 0 ? { sockets: given.socket } : {});
+  const watch = await openContainerWatch({
+    ...(given.socket.length > 0 && { sockets: given.socket }),
+    otherUsers: given['other-users'] ?? false,
+  });
   const runtimes = [...new Set(watch.containers.runtimes())];
   sayWhatIsMissing(watch, runtimes);
   let seen = 0;

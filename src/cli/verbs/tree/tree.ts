@@ -2,7 +2,7 @@ import type { CgroupTree } from '../../../container-watch/cgroup-tree.ts';
 import type { ContainerResolver } from '../../../containers/container-resolver.ts';
 import { OomscopeError } from '../../../model/error.ts';
 import { printable } from '../../../text/printable.ts';
-import { socketOption } from '../../verb/container-option.ts';
+import { type Asked, otherUsersOption, socketOption } from '../../verb/container-option.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { byDefault, duration, flag, text, usage } from '../../verb/options.ts';
@@ -15,6 +15,7 @@ const options = {
   watch: flag('show a live view'),
   interval: byDefault('1s', duration('TIME', 'interval of the live view')),
   socket: socketOption,
+  'other-users': otherUsersOption,
 };
 
 export const verb = defineVerb({
@@ -73,7 +74,7 @@ async function run(context: Context<typeof options>): Promise<number> {
   const cgroups = Cgroupfs.find();
   if (!cgroups)
     throw new OomscopeError('NO_CGROUPS', 'No cgroup hierarchy with the memory controller is mounted here.');
-  const containers = new ContainerResolver(await socketsFor(given.socket));
+  const containers = new ContainerResolver(await runtimesFor(given));
   await namesFor(containers, given.socket.length > 0);
   using tree = new CgroupTree(cgroups, containers);
   try {
@@ -90,10 +91,10 @@ function pathOf(given: string): string {
   return given.length > 1 ? given.replace(/\/+$/, '') : given;
 }
 
-async function socketsFor(asked: readonly string[]) {
-  if (asked.length > 0) return { sockets: asked };
+async function runtimesFor({ socket, 'other-users': otherUsers = false }: Asked) {
+  if (socket.length > 0) return { sockets: socket, otherUsers };
   const { runtimeSockets } = await import('../../../containers/runtime-sockets.ts');
-  return { sockets: runtimeSockets().docker };
+  return { sockets: runtimeSockets({ otherUsers }).docker, otherUsers };
 }
 
 async function namesFor(containers: ContainerResolver, asked: boolean): Promise<void> {
