@@ -3,7 +3,9 @@
  * one numbering.
  * The guard can be replaced while the tracer and the monitor continue to run.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Observable, Subject } from 'rxjs';
+import type { GuardPrograms } from '../bpf/load/guard-loader.ts';
 import type { Config } from '../config/config.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
@@ -11,7 +13,7 @@ import { type OpenedGuard, openGuard } from '../guard/open-guard.ts';
 import type { PolicyOptions } from '../guard/rules/rule.ts';
 import type { PressureFeed } from '../guard/senses/sampler.ts';
 import { OomscopeError } from '../model/error.ts';
-import type { Event, TracerLost, TracerStarted } from '../model/events.ts';
+import type { Event, TracerLost } from '../model/events.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
 import type { PressureOptions } from '../pressure/options.ts';
 import type { Tracer } from '../tracer/tracer.ts';
@@ -20,66 +22,102 @@ import type { Tracer } from '../tracer/tracer.ts';
 const COUNTDOWN_MS = 1000;
 /** With more counts than this, outdated ones are removed. */
 const MOST_ROUNDS = 64;
+/** While memory is short at the start, the tracer and the monitor wait for at most this long (ms). */
+const CALM_MS = 3000;
 
 export class Watch implements AsyncDisposable {
   readonly events$: Observable<Event>;
-  readonly tracer: Tracer | undefined;
-  readonly pressure: PressureMonitor | undefined;
-  /** The `tracer.started` event. undefined: neither the tracer nor the monitor runs. */
-  readonly started: TracerStarted | undefined;
-  readonly #envelopes: EnvelopeFactory;
-  readonly #losses: LossCounter;
+  readonly #envelopes = new EnvelopeFactory();
+  readonly #losses = new LossCounter(this.#envelopes);
   readonly #events = new Subject<Event>();
-  readonly #feed: PressureFeed | undefined;
+  #programs: GuardPrograms | undefined;
+  #tracer: Tracer | undefined;
+  #pressure: PressureMonitor | undefined;
+  #feed: PressureFeed | undefined;
   #guard: { opened: OpenedGuard; config: Config } | undefined;
 
-  private constructor({ tracer, pressure, envelopes }: Opened, windowsMs: readonly number[]) {
-    this.tracer = tracer;
-    this.pressure = pressure;
-    this.started = (tracer ?? pressure)?.started;
-    this.#envelopes = envelopes;
-    this.#losses = new LossCounter(envelopes);
+  constructor() {
     this.events$ = this.#events.asObservable();
-    this.#feed = pressure && feedOf(pressure, windowsMs);
-    const error = (cause: unknown) => this.#events.error(cause);
-    tracer?.events$.subscribe({
+  }
+
+  /**
+   * Starts the guard, then the tracer and the monitor, whose programs take half a second of CPU time to load: the guard
+   * does not wait for them, and while memory is short, they wait for the guard. If this fails, the caller must close the
+   * watch.
+   *
+   * @param tell called with notes for the log
+   * @throws OomscopeError as openTracer, openPressure and openGuard
+   */
+  async open(config: Config, tell: (notes: string[]) => void = () => {}): Promise<void> {
+    const { trace, pressure } = config;
+    const observes = trace.enabled || pressure.enabled;
+    const inTheWay = observes ? (await import('../bpf/load/tracer-loader.ts')).obstacle() : undefined;
+    if (inTheWay) throw inTheWay;
+    tell(await this.guardBy(config));
+    if (observes) await this.#calm();
+    const options = pressure.enabled ? await pressureOptions(pressure) : undefined;
+    if (trace.enabled) await this.#trace(trace, options);
+    else if (options) await this.#measure(options);
+    if (this.#pressure) this.#heed(this.#pressure, pressure.windows);
+    const started = (this.#tracer ?? this.#pressure)?.started;
+    if (started) this.#events.next(started);
+  }
+
+  get tracer(): Tracer | undefined {
+    return this.#tracer;
+  }
+
+  get pressure(): PressureMonitor | undefined {
+    return this.#pressure;
+  }
+
+  /** Resolves when memory is not short, or after a time. */
+  async #calm(): Promise<void> {
+    const late = new AbortController();
+    const latest = sleep(CALM_MS, undefined, { signal: late.signal }).catch(() => {});
+    await Promise.race([this.#guard?.opened.guard.calm, latest]);
+    late.abort();
+  }
+
+  /** The tracer emits the events of its monitor, too. */
+  async #trace({ candidates, ring, other_users }: Config['trace'], pressure?: PressureOptions): Promise<void> {
+    const { openTracerWith } = await import('../tracer/tracer.ts');
+    const options = {
+      candidates,
+      ...(other_users && { containers: { otherUsers: true } }),
+      ...(ring !== undefined && { ringBytes: ring }),
+      ...(pressure && { pressure }),
+    };
+    const tracer = await openTracerWith(options, this.#envelopes);
+    this.#tracer = tracer;
+    this.#pressure = tracer.pressure;
+    tracer.events$.subscribe({
       next: (event) => {
         this.#events.next(event);
         if (event.type === 'oom.kill') this.#guard?.opened.guard.kernelKilled(event);
       },
-      error,
-    });
-    pressure?.events$.subscribe({
-      next: (event) => {
-        if (!tracer) this.#events.next(event); // otherwise the tracer emits it
-        if (event.type !== 'pressure.stall') this.#guard?.opened.guard.look();
-      },
-      error,
+      error: (cause: unknown) => this.#events.error(cause),
     });
   }
 
-  /** @throws OomscopeError as openTracer, openPressure and openGuard */
-  static async open({ trace, pressure }: Config): Promise<Watch> {
-    const envelopes = new EnvelopeFactory();
-    const options = pressure.enabled ? await pressureOptions(pressure) : undefined;
-    const windowsMs = pressure.enabled ? pressure.windows : [];
-    if (trace.enabled) {
-      const { openTracerWith } = await import('../tracer/tracer.ts');
-      const { candidates, ring, other_users } = trace;
-      const tracer = await openTracerWith(
-        {
-          candidates,
-          ...(other_users && { containers: { otherUsers: true } }),
-          ...(ring !== undefined && { ringBytes: ring }),
-          ...(options && { pressure: options }),
-        },
-        envelopes,
-      );
-      return new Watch({ tracer, pressure: tracer.pressure, envelopes }, windowsMs);
-    }
-    if (!options) return new Watch({ tracer: undefined, pressure: undefined, envelopes }, windowsMs);
+  async #measure(options: PressureOptions): Promise<void> {
     const { PressureMonitor } = await import('../pressure/monitor.ts');
-    return new Watch({ tracer: undefined, pressure: new PressureMonitor(options, envelopes), envelopes }, windowsMs);
+    this.#pressure = new PressureMonitor(options, this.#envelopes);
+    this.#pressure.events$.subscribe({
+      next: (event) => this.#events.next(event),
+      error: (cause: unknown) => this.#events.error(cause),
+    });
+  }
+
+  /** Makes the guard look when pressure changes. */
+  #heed(monitor: PressureMonitor, windowsMs: readonly number[]): void {
+    this.#feed = feedOf(monitor, windowsMs);
+    monitor.events$.subscribe({
+      next: (event) => {
+        if (event.type !== 'pressure.stall') this.#guard?.opened.guard.look();
+      },
+      error: () => {}, // told by the other subscriber
+    });
   }
 
   /** Makes the `tracer.lost` for a receiver that had to drop events. It is not emitted in `events$`. */
@@ -123,8 +161,16 @@ export class Watch implements AsyncDisposable {
 
   async #start(config: Config): Promise<string[]> {
     if (!config.guard) return [];
-    const feed = readsOwnPressure(config.guard.policy) ? this.#feed : undefined;
-    const opened = await openGuard(config.guard, { envelopes: this.#envelopes, ...(feed && { pressure: feed }) });
+    const { mode, arm, policy } = config.guard;
+    const arms = mode === 'enforce' && arm;
+    if (arms) this.#programs ??= new (await import('../bpf/load/guard-loader.ts')).GuardPrograms();
+    const programs = arms && this.#programs;
+    const wantsFeed = config.pressure.enabled && readsOwnPressure(policy);
+    const opened = await openGuard(config.guard, {
+      envelopes: this.#envelopes,
+      ...(programs && { programs }),
+      ...(wantsFeed && { pressure: (path: string) => this.#feed?.(path) }),
+    });
     this.#guard = { opened, config };
     opened.guard.events$.subscribe({
       next: (event) => this.#events.next(event),
@@ -136,8 +182,9 @@ export class Watch implements AsyncDisposable {
 
   async close(): Promise<void> {
     await this.#guard?.opened.close();
-    this.tracer?.close(); // closes the monitor as well
-    this.pressure?.close();
+    this.#programs?.close();
+    this.#tracer?.close(); // closes the monitor as well
+    this.#pressure?.close();
     this.#events.complete();
   }
 
@@ -153,12 +200,6 @@ function readsOwnPressure({ rules }: PolicyOptions): boolean {
       ({ metric }) => metric.name === 'rounds_left' || (metric.name === 'pressure' && typeof metric.over === 'number'),
     ),
   );
-}
-
-interface Opened {
-  tracer: Tracer | undefined;
-  pressure: PressureMonitor | undefined;
-  envelopes: EnvelopeFactory;
 }
 
 async function pressureOptions({ windows, cgroups }: Config['pressure']): Promise<PressureOptions> {

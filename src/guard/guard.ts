@@ -12,7 +12,6 @@ import { processAncestors } from '../process/ancestors.ts';
 import type { ProcessHandle } from '../process/process-handle.ts';
 import { FREE, isTurn, type Turn, Turns } from '../process/turns.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';
-import { globMatch } from '../text/glob.ts';
 import type { Arming } from './arming/arming.ts';
 import { Standby } from './arming/standby.ts';
 import { Announcer, live } from './ladder/announce.ts';
@@ -26,8 +25,8 @@ import { Pacer } from './pacer.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { type Fired, holdNow } from './rules/detect.ts';
 import { FASTEST_MS, nextSampleMs, slackOf } from './rules/pace.ts';
-import type { Place, PolicyOptions } from './rules/rule.ts';
-import { Shadow } from './shadow.ts';
+import type { PolicyOptions } from './rules/rule.ts';
+import { concerns, Shadow } from './shadow.ts';
 
 export interface GuardOptions {
   mode: GuardMode;
@@ -42,13 +41,10 @@ export interface GuardOptions {
   restraints?: CgroupRestraints;
   /** Shared with the other guards of this machine, so that two guards do not kill for one shortage. */
   turns?: Turns;
-  /**
-   * With `arming`, the guard keeps the likely victim armed (see src/guard/arming/standby.ts), and closes the arming at
-   * its end. `raiseScore`: the guard also raises the oom_score_adj of the armed victim.
-   */
-  arming?: { arming: Arming; raiseScore: boolean };
   /** Shortest interval between samples (ms). */
   fastestMs?: number;
+  /** Memory is short already: `start()` samples at once, before its code is compiled. */
+  urgent?: boolean;
   envelopes?: EnvelopeFactory;
 }
 
@@ -79,6 +75,9 @@ const REPEAT_DRY_MS = 60_000;
 export class Guard implements AsyncDisposable {
   /** The guard's events. It errors after 50 failed samples in a row, and completes when the guard is closed. */
   readonly events$: Observable<Event>;
+  /** Resolves as soon as a sample shows no rule that fires, and no response is running; in a dry run, after a sample. */
+  readonly calm: Promise<void>;
+  readonly #calm = Promise.withResolvers<void>();
   readonly #events = new Subject<Event>();
   readonly #options: GuardOptions;
   readonly #policy: Policy;
@@ -86,7 +85,7 @@ export class Guard implements AsyncDisposable {
   readonly #health: Health;
   readonly #skips: Skips;
   readonly #shadow: Shadow;
-  readonly #standby: Standby | undefined;
+  #standby: Standby | undefined;
   readonly #restraints: CgroupRestraints;
   readonly #turns: Turns;
   readonly #closing = new AbortController();
@@ -111,24 +110,28 @@ export class Guard implements AsyncDisposable {
     this.#health = new Health(this.#announce);
     this.#skips = new Skips(this.#announce);
     this.#shadow = new Shadow(envelopes, emit);
-    const { arming, machine } = options;
-    this.#pacer = new Pacer(machine, () => this.#sample(), ARMED_MS);
-    this.#standby =
-      arming &&
-      new Standby({
-        ...arming,
-        machine,
-        policy: this.#policy,
-        announce: this.#announce,
-        health: this.#health,
-        turns: this.#turns,
-        onError: (error) => this.#events.error(error),
-      });
+    this.#pacer = new Pacer(options.machine, () => this.#sample(), ARMED_MS);
+    this.calm = this.#calm.promise;
+  }
+
+  /** Keeps the likely victim armed from now on. @param raiseScore also raise its oom_score_adj meanwhile */
+  arm(arming: Arming, raiseScore: boolean): void {
+    this.#standby = new Standby({
+      arming,
+      raiseScore,
+      machine: this.#options.machine,
+      policy: this.#policy,
+      announce: this.#announce,
+      health: this.#health,
+      turns: this.#turns,
+      onError: (error) => this.#events.error(error),
+    });
   }
 
   /** Starts sampling. */
   start(): void {
-    for (let i = 0; i < FIRST_SAMPLES; i++) this.#options.machine.whole();
+    const { urgent, machine } = this.#options;
+    for (let i = 0; i < FIRST_SAMPLES && !urgent; i++) machine.whole();
     this.#pacer.schedule(0);
   }
 
@@ -148,14 +151,14 @@ export class Guard implements AsyncDisposable {
    */
   kernelKilled(kill: OomKill): void {
     const { mode, policy } = this.#options;
-    const concerns = policy.rules.some(({ on }) => on.some((place) => isAbout(place, kill)));
-    if (mode === 'shadow' && kill.kind === 'killed' && concerns) this.#shadow.kernelKilled(kill);
+    if (mode === 'shadow' && kill.kind === 'killed' && concerns(policy.rules, kill)) this.#shadow.kernelKilled(kill);
     this.wake();
   }
 
   /** Stops watching, lifts every throttle and freeze it applied, and completes `events$`. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#calm.resolve();
     this.#pacer.stop();
     await this.#standby?.close();
     await Promise.allSettled(this.#running);
@@ -200,8 +203,12 @@ export class Guard implements AsyncDisposable {
     const fired = this.#policy.update(levels).filter((each) => !this.#responses.has(placeOf(each)));
     for (const each of fired) this.#onFired(each, levels, triggerNs);
     let nextMs = nextSampleMs(policy, levels);
-    const slack = fired.length === 0 && this.#responses.size === 0 ? slackOf(policy, levels) : undefined;
-    this.#pacer.sampled(slack, Math.max(this.#options.fastestMs ?? FASTEST_MS, nextMs));
+    const calm = fired.length === 0 && this.#responses.size === 0;
+    if (calm || this.#options.mode !== 'enforce') this.#calm.resolve();
+    this.#pacer.sampled(
+      calm ? slackOf(policy, levels) : undefined,
+      Math.max(this.#options.fastestMs ?? FASTEST_MS, nextMs),
+    );
     if (this.#responses.size > 0) nextMs = Math.max(nextMs, EXITING_MS);
     if (this.#standby?.update(levels, new Set(this.#responses.keys()))) nextMs = Math.min(nextMs, ARMED_MS);
     return nextMs;
@@ -289,10 +296,4 @@ interface Occasion {
   known: ProcessHandle | undefined;
   /** Held until the response has ended. */
   turn: Turn;
-}
-
-function isAbout(place: Place, { cgroups, victim, scope }: OomKill): boolean {
-  if (place.kind === 'containers') return victim.container !== null;
-  if (place.kind === 'limited') return scope !== 'system';
-  return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }

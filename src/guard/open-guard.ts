@@ -4,24 +4,26 @@
  */
 
 import { getHeapStatistics } from 'node:v8';
+import type { GuardPrograms } from '../bpf/load/guard-loader.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import { effectiveCapabilities } from '../linux/capabilities.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
 import { OomscopeError } from '../model/error.ts';
+import type { Sample } from '../model/sample.ts';
 import { foreignProc } from '../process/own-proc.ts';
 import { ProcessHandle } from '../process/process-handle.ts';
 import { findProgram } from '../process/program.ts';
 import { type Survived, survive } from '../process/survival.ts';
-import type { UndoLedger } from '../process/undo-ledger.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
-import type { Arming } from './arming/arming.ts';
+import type { Arming, ArmingOptions } from './arming/arming.ts';
 import { Guard, type GuardOptions } from './guard.ts';
 import type { GuardConfig } from './guard-config.ts';
 import { openGuardState } from './guard-state.ts';
 import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
 import { hook } from './ladder/hook.ts';
-import type { PolicyOptions, Step } from './rules/rule.ts';
+import { holdNow, placesOf } from './rules/detect.ts';
+import type { PolicyOptions, Rule, Step } from './rules/rule.ts';
 import { type PressureFeed, Sampler } from './senses/sampler.ts';
 import { startNotes, watchNotes } from './start-notes.ts';
 import { warmUpGuard } from './warm-up.ts';
@@ -52,6 +54,8 @@ export interface OpenGuardOptions {
   /** Read command lines, even if no rule matches them. */
   cmdline?: boolean;
   beforeSignal?: GuardOptions['beforeSignal'];
+  /** BPF programs that stay loaded when this guard is closed, for a caller that replaces one guard by another. */
+  programs?: GuardPrograms;
 }
 
 const configNames: OptionNames<GuardConfig> = {
@@ -69,6 +73,7 @@ const optionNames: OptionNames<OpenGuardOptions> = {
   envelopes: true,
   cmdline: true,
   beforeSignal: true,
+  programs: true,
 };
 
 /**
@@ -113,8 +118,9 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     const { rules, protect } = policy;
     const senses = new Sampler({ rules, protect, pressure, cmdline, preference: oomdPreference });
     sampler = senses;
-    notes.push(...startNotes(rules, senses.levels()), ...(enforce ? [] : watchNotes(rules)));
-    if (enforce && config.arm) arming = await arm(ledger, notes);
+    const levels = senses.levels();
+    notes.push(...startNotes(rules, levels), ...(enforce ? [] : watchNotes(rules)));
+    const urgent = enforce && holdsAnywhere(rules, levels);
     const opened = new Guard({
       mode: config.mode,
       policy,
@@ -123,15 +129,27 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
       fastestMs: config.fastestMs,
       restraints: new CgroupRestraints(ledger),
       turns,
-      ...(arming && { arming: { arming, raiseScore: config.raiseScore && state.mayRaise } }),
+      urgent,
       ...(options.envelopes && { envelopes: options.envelopes }),
       ...(options.beforeSignal && { beforeSignal: options.beforeSignal }),
     });
     guard = opened;
+    const finish = async () => {
+      if (config.arm) arming = await arm({ ledger, programs: options.programs }, notes);
+      if (arming) opened.arm(arming, config.raiseScore && state.mayRaise);
+    };
+    const warmUp = () => warmUpGuard(senses, hook, arming);
+    // While memory is short, what makes later kills fast must not delay the first one.
+    if (enforce && !urgent) await finish();
     const giveUp = enforce ? prepare(config, notes) : () => {};
-    if (enforce) await warmUpGuard(senses, hook, arming);
+    if (enforce && !urgent) await warmUp();
+    let closed = false;
+    const later = urgent ? opened.calm.then(() => (closed ? undefined : finish().then(warmUp))) : undefined;
     const close = async () => {
+      closed = true;
       await opened.close();
+      await later;
+      arming?.close();
       senses.close();
       state[Symbol.dispose]();
       giveUp();
@@ -166,6 +184,10 @@ function checkMayEnforce(): void {
   );
 }
 
+/** Whether a rule would fire now, if it asks for no time. */
+const holdsAnywhere = (rules: readonly Rule[], levels: Sample): boolean =>
+  rules.some((rule) => placesOf(rule.on, levels).some((place) => holdNow(rule.when, levels, place)));
+
 /** The policy, in which each program of an `exec` step has its absolute path. @throws OomscopeError USAGE */
 function withPrograms(policy: PolicyOptions): PolicyOptions {
   const rules = policy.rules.map((rule) => {
@@ -183,10 +205,10 @@ function withPrograms(policy: PolicyOptions): PolicyOptions {
  * Arming is optional. Where the kernel or the privileges do not allow arming, the guard runs without it and says so in
  * `notes`.
  */
-async function arm(ledger: UndoLedger, notes: string[]): Promise<Arming | undefined> {
+async function arm(options: ArmingOptions, notes: string[]): Promise<Arming | undefined> {
   try {
     const { openArming } = await import('./arming/arming.ts');
-    const arming = openArming({ ledger });
+    const arming = openArming(options);
     notes.push(`can arm the likely victim with the backend "${arming.backend}": ${arming.reason}`);
     return arming;
   } catch (error) {

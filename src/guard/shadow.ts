@@ -3,9 +3,11 @@
 import { type EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { GuardTarget } from '../model/guard.ts';
+import { globMatch } from '../text/glob.ts';
 import { noFigures, type Plan } from './ladder/announce.ts';
 import { shadowMessage } from './ladder/messages.ts';
 import type { Candidate } from './rules/rank.ts';
+import type { Place, Rule } from './rules/rule.ts';
 
 /** A kill by the kernel is not compared with a plan that is older than this (ms). */
 const COMPARED_MS = 120_000;
@@ -77,4 +79,14 @@ function targetOf({ victim }: OomKill): GuardTarget {
     oom_score_adj: victim.oom_score_adj ?? 0,
     processes: 1,
   };
+}
+
+/** Whether a rule watches the place where the kernel has killed. */
+export const concerns = (rules: readonly Rule[], kill: OomKill): boolean =>
+  rules.some(({ on }) => on.some((place) => isAbout(place, kill)));
+
+function isAbout(place: Place, { cgroups, victim, scope }: OomKill): boolean {
+  if (place.kind === 'containers') return victim.container !== null;
+  if (place.kind === 'limited') return scope !== 'system';
+  return place.kind === 'system' || cgroups.some(({ path }) => globMatch(place.glob, path));
 }

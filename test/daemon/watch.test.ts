@@ -31,9 +31,9 @@ async function setUp() {
   writeFileSync(program, '#!/bin/sh\n');
   chmodSync(program, 0o755);
   const first = await config(program);
-  const watch = await Watch.open(first);
+  const watch = new Watch();
   onTestFinished(() => watch.close());
-  await watch.guardBy(first);
+  await watch.open(first);
   return { watch, program };
 }
 

@@ -140,7 +140,7 @@ on = "${group.cgroupPath}"
 when = ["available < 64M", "pressure.some.100ms >= 0 %", "rounds_left <= 16"]
 steps = [{ do = "kill" }]
 `);
-    const run = await start(['run', '--config', file], 'Running by');
+    const run = await start(['run', '--config', file], 'Running with');
     const hog = startHog(group, ['--hold', String(220 * MIB)]);
     const result = await run.result();
     expect((await hog.ended).signal).toBe('SIGKILL');

@@ -24,13 +24,12 @@ steps = [{ do = "kill" }]
   const config = await parseConfig(text, 'f.toml');
   const recording = new Recording();
   const events: Event[] = [];
-  const watch = await Watch.open(config);
+  const watch = new Watch();
   watch.events$.subscribe((event) => {
     events.push(event);
     recording.take(event);
   });
-  if (watch.started) events.unshift(watch.started);
-  await watch.guardBy(config);
+  await watch.open(config);
   for (let i = 0; i < 3; i++) {
     const { pid } = await oomKill({ limitBytes: 32 * MIB });
     await recording.kill(pid);

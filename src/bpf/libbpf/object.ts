@@ -15,6 +15,7 @@ export class BpfObject {
   readonly #lib: Libbpf;
   readonly #pointer: Pointer;
   readonly #bytes: Buffer; // kept, because libbpf uses this memory until the object is closed
+  readonly #maps = new Map<string, BpfMap>();
   readonly #sections = new Map<string, Section>();
   #closed = false;
   #loaded = false;
@@ -58,9 +59,14 @@ export class BpfObject {
 
   /** @throws RangeError if there is no such map */
   map(name: string): BpfMap {
-    const pointer = this.#lib.bpf_object__find_map_by_name(this.#open, name);
+    const open = this.#open;
+    const known = this.#maps.get(name);
+    if (known) return known;
+    const pointer = this.#lib.bpf_object__find_map_by_name(open, name);
     if (this.#lib.isNull(pointer)) throw new RangeError(`The BPF object has no map ${name}`);
-    return new BpfMap(this.#lib, pointer);
+    const map = new BpfMap(this.#lib, pointer);
+    this.#maps.set(name, map);
+    return map;
   }
 
   /** Sets a `const volatile` variable. Only before the load. @throws RangeError if the object has no such variable */

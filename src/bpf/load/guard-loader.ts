@@ -51,6 +51,29 @@ export function loadGuard({ kernelSignals }: { kernelSignals: boolean }): Loaded
   return { ...attached, signals: reason === undefined, reason: reason ?? 'the kernel has bpf_send_signal_task()' };
 }
 
+/**
+ * Keeps the programs of a guard loaded while one guard takes the place of another. A reload then neither loads anything nor
+ * calls libbpf through FFI, where calls leak.
+ */
+export class GuardPrograms implements Disposable {
+  #loaded: LoadedGuard | undefined;
+
+  /** The programs, which closing the result does not unload. @throws OomscopeError as loadGuard() */
+  borrow(options: Parameters<typeof loadGuard>[0]): LoadedGuard {
+    this.#loaded ??= loadGuard(options);
+    return { ...this.#loaded, detach: () => {}, close: () => {} };
+  }
+
+  close(): void {
+    this.#loaded?.close();
+    this.#loaded = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
 function whyNot(lacking: string | undefined): string | undefined {
   if (lacking !== undefined) return `the kernel has no ${lacking}()`;
   // BPF programs see the pids of the initial namespace only.

@@ -23,10 +23,42 @@ export function beginStartUp(): void {
  */
 export function endStartUp({ optimize = true } = {}): void {
   if (optimize) setFlagsFromString('--turbofan');
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as (options?: object) => void;
-  setFlagsFromString('--no-expose-gc');
+  collect ??= collector();
   collect();
   collect({ type: 'major', flavor: 'last-resort' });
   loadNative().trimHeap();
+}
+
+/** Interval between looks at the size of the heap (ms), and the growth after which it is collected. */
+const TIDY_MS = 60_000;
+const TIDY_BYTES = 2 * 2 ** 20;
+
+/**
+ * Collects garbage once a minute if there is some. By itself V8 collects a small heap only after it has doubled, and the
+ * C heap never returns what lies between two blocks in use. A collection takes some 15 ms.
+ *
+ * @returns a function that ends this
+ */
+export function tidyNowAndThen(): () => void {
+  let before = process.memoryUsage().heapUsed;
+  const timer = setInterval(() => {
+    if (process.memoryUsage().heapUsed < before + TIDY_BYTES) return;
+    collect ??= collector();
+    collect();
+    loadNative().trimHeap();
+    before = process.memoryUsage().heapUsed;
+  }, TIDY_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+type Collect = (options?: object) => void;
+
+let collect: Collect | undefined;
+
+function collector(): Collect {
+  setFlagsFromString('--expose-gc');
+  const found = runInNewContext('gc') as Collect;
+  setFlagsFromString('--no-expose-gc');
+  return found;
 }

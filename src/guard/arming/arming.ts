@@ -6,7 +6,7 @@
  */
 import { constants } from 'node:os';
 import { type Observable, Subject } from 'rxjs';
-import { loadGuard } from '../../bpf/load/guard-loader.ts';
+import { type GuardPrograms, loadGuard } from '../../bpf/load/guard-loader.ts';
 import { AttachedRing } from '../../bpf/load/ring.ts';
 import type { Batch } from '../../bpf/wire/batch.ts';
 import { lossesByName } from '../../bpf/wire/counters.ts';
@@ -33,6 +33,8 @@ import {
 export interface ArmingOptions {
   /** Default: the fastest backend that this kernel supports. */
   backend?: ArmingBackend;
+  /** Programs that stay loaded when the arming is closed. Default: the arming loads and unloads its own. */
+  programs?: GuardPrograms | undefined;
   /**
    * Records the raised oom_score_adj values, so that the next start can restore them after a crash. Without a ledger, a
    * crash leaves them raised.
@@ -71,12 +73,14 @@ export class Arming implements Disposable {
   readonly #own = processAncestors();
   /** A slot keeps its last arming after it has ended, because records about it may still arrive. */
   readonly #slots: (Armed | undefined)[] = Array(GuardLimit.ARMINGS).fill(undefined);
-  #lastToken = BigInt(GuardLimit.GUARD_TOKEN) << 32n;
+  /** Of all armings: records about an earlier arming of the same programs may still arrive. */
+  static #lastToken = BigInt(GuardLimit.GUARD_TOKEN) << 32n;
   #closed = false;
 
-  constructor({ backend, ledger = UndoLedger.inMemory() }: ArmingOptions) {
+  constructor({ backend, programs, ledger = UndoLedger.inMemory() }: ArmingOptions) {
     this.#scores = new RaisedScores(ledger);
-    const guard = loadGuard({ kernelSignals: backend === undefined || backend === 'bpf' });
+    const wanted = { kernelSignals: backend === undefined || backend === 'bpf' };
+    const guard = programs ? programs.borrow(wanted) : loadGuard(wanted);
     const { signals, reason, object } = guard;
     if (backend === 'bpf' && !signals) {
       guard.close();
@@ -112,7 +116,7 @@ export class Arming implements Disposable {
       throw new OomscopeError('USAGE', `Expected at most ${GuardLimit.ARMINGS} targets to be armed at a time.`);
     }
     this.#slots[slot]?.disarm(); // the slot may still hold a target that has fired
-    const token = ++this.#lastToken;
+    const token = ++Arming.#lastToken;
     const adjustment = oomScoreAdj === undefined ? 'none' : this.#raise(handle, oomScoreAdj);
     let pollerIds: PollerIds;
     try {

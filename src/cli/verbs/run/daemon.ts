@@ -17,7 +17,7 @@ import { printableLines } from '../../../text/printable.ts';
 import { openAlertSinks } from '../../verb/alert-option.ts';
 import { Exit } from '../../verb/exit.ts';
 import { endingSignals, RunUntil } from '../../verb/run-until.ts';
-import { beginStartUp, endStartUp } from '../../verb/start-up.ts';
+import { beginStartUp, endStartUp, tidyNowAndThen } from '../../verb/start-up.ts';
 import { tell } from '../../verb/tell.ts';
 import { zoneNote } from '../../verb/zone-note.ts';
 
@@ -47,13 +47,14 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const ending = new RunUntil();
   ending.bySignals(endingSignals.filter((signal) => signal !== 'SIGHUP'));
   await using alerts = await openAlertSinks(config.alert);
-  await using watch = await Watch.open(config);
+  await using watch = new Watch();
   const opened = new Daemon(options, config, watch, alerts, ending);
   await opened.start();
   daemon = opened;
   if (options.dropCapabilities) opened.gaveUp = giveUpRights(config);
   if (isDue) daemon.reload();
   endStartUp({ optimize: false });
+  const endTidying = tidyNowAndThen();
   notify('READY=1', statusOf(config));
   tell(`Running with ${file}.${zoneNote()} Press Ctrl-C to stop.`);
   const watchdog = watchdogMs();
@@ -62,6 +63,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   notify('STOPPING=1');
   process.off('SIGHUP', onHangup);
   clearInterval(alive);
+  endTidying();
   await daemon.close();
   ending.throwFailure();
   return Exit.ok;
@@ -93,10 +95,8 @@ class Daemon {
   }
 
   async start(): Promise<void> {
-    const { started, events$ } = this.#watch;
-    events$.subscribe({ next: (event) => this.#take(event), error: this.#ending.fail });
-    if (started) this.#take(started);
-    this.#tellOnce([...(await this.#watch.guardBy(this.#config)), ...rehearsal(this.#config)]);
+    this.#watch.events$.subscribe({ next: (event) => this.#take(event), error: this.#ending.fail });
+    await this.#watch.open(this.#config, (notes) => this.#tellOnce([...notes, ...rehearsal(this.#config)]));
     if (this.#config.guard) this.#tellOnce(otherKillers());
   }
 
