@@ -5,7 +5,19 @@ import { parseDuration, parseSize } from '../text/units.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
 import { guardShape } from './guard.ts';
-import { choice, field, list, optional, parsed, type Shape, show, table, text, yesOrNo } from './shape.ts';
+import {
+  choice,
+  durationFrom,
+  field,
+  list,
+  optional,
+  parsed,
+  type Shape,
+  show,
+  table,
+  text,
+  yesOrNo,
+} from './shape.ts';
 import { parseToml, readToml } from './toml.ts';
 
 const windowMs: Shape<number> = parsed('a window such as "100ms"', (given) => {
@@ -42,8 +54,13 @@ const pressureShape = table({
 });
 
 const outputShape = table({
-  format: field(choice('json', 'text'), 'json', 'format of the events on stdout'),
+  format: field(
+    choice('json', 'text', 'journal'),
+    'json',
+    'format of the events on stdout; journal: one line for each event, with its priority',
+  ),
   events: field(list(text), [], 'types of events to write, with * and ?; an empty list means all'),
+  levels: optional(durationFrom(1000), 'write the levels of memory, swap and pressure to stderr at this interval'),
 });
 
 const shape = table({
@@ -65,8 +82,11 @@ export interface Config {
   };
   /** `[pressure]`: `windows` are in milliseconds, `cgroups` are globs. */
   pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
-  /** `[output]`: the format of stdout, and globs of the event types to write. */
-  output: { format: 'json' | 'text'; events: string[] };
+  /**
+   * `[output]`: the format of stdout, globs of the event types to write, and the interval of reports about levels of
+   * memory (ms).
+   */
+  output: { format: 'json' | 'text' | 'journal'; events: string[]; levels: number | undefined };
   /** `[[alert]]`: one entry per sink, for `openSink()`. */
   alert: SinkOptions[];
   /** `[guard]`, for `openGuard()`; undefined when the file has no such section. */

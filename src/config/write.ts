@@ -20,7 +20,11 @@ export function writeConfig({ trace, pressure, output, alert, guard }: Config): 
       windows: pressure.windows.map(writeDuration),
       cgroups: pressure.cgroups,
     }),
-    section('output', { format: output.format, events: output.events }),
+    section('output', {
+      format: output.format,
+      events: output.events,
+      levels: output.levels === undefined ? undefined : writeDuration(output.levels),
+    }),
     ...alert.map((sink) => arraySection('alert', alertFields(sink))),
     ...(guard ? [writeGuard(guard)] : []),
   ];

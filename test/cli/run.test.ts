@@ -142,3 +142,15 @@ describe('run', () => {
     expect(code).toBe(exit);
   });
 });
+
+it('writes a line for each event with its priority for the journal, and reports levels', async () => {
+  const rule = `[[guard.rule]]\nname = "always"\nwhen = ["available <= 100 %", "growth < 1T/s"]\nmin_size = "0"\n`;
+  writeFileSync(file, `${quiet}[output]\nformat = "journal"\nlevels = "1s"\n[guard]\n${rule}`);
+  const { child, end, out, err } = run();
+  expect(await out.seen('guard.plan')).toMatch(/^<4>guard\.plan: Rule "always" fired, /);
+  const level = await err.seen('Levels: ');
+  expect(level).toMatch(/^<6>Levels: [\d.]+ [KMGT]iB of [\d.]+ [KMGT]iB available/);
+  expect(out.lines.filter((line) => !/^<[246]>[a-z_]+\.[a-z_]+: \S/.test(line))).toEqual([]);
+  child.kill('SIGTERM');
+  expect((await end).code).toBe(0);
+});

@@ -9,6 +9,7 @@ import { type CapabilityName, effectiveCapabilities } from '../../../linux/capab
 import { lackingFor, lastingCapabilities, limitCapabilities } from '../../../linux/rights.ts';
 import { OomscopeError } from '../../../model/error.ts';
 import type { Event } from '../../../model/events.ts';
+import { journalLine } from '../../../render/journal.ts';
 import { Output } from '../../../render/output.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { renderEvent } from '../../../render/terminal.ts';
@@ -20,6 +21,7 @@ import { endingSignals, RunUntil } from '../../verb/run-until.ts';
 import { beginStartUp, endStartUp, tidyNowAndThen } from '../../verb/start-up.ts';
 import { tell } from '../../verb/tell.ts';
 import { zoneNote } from '../../verb/zone-note.ts';
+import { LevelReports } from './level-reports.ts';
 
 export interface DaemonOptions {
   file: string;
@@ -79,6 +81,7 @@ class Daemon {
   #config: Config;
   readonly #alerts: AlertSinks;
   #told: ReadonlySet<string> = new Set();
+  #levels: LevelReports | undefined;
   /** Settled when the last reload is done, so that reloads run one after another. */
   #reloading = Promise.resolve();
 
@@ -98,6 +101,7 @@ class Daemon {
     this.#watch.events$.subscribe({ next: (event) => this.#take(event), error: this.#ending.fail });
     await this.#watch.open(this.#config, (notes) => this.#tellOnce([...notes, ...rehearsal(this.#config)]));
     if (this.#config.guard) this.#tellOnce(otherKillers());
+    this.#reportLevels();
   }
 
   /**
@@ -109,8 +113,16 @@ class Daemon {
 
   async close(): Promise<void> {
     await this.#reloading;
+    this.#levels?.[Symbol.dispose]();
     await this.#watch.close();
     await Promise.all([this.#output.end(), this.#alerts.close()]);
+  }
+
+  #reportLevels(): void {
+    this.#levels?.[Symbol.dispose]();
+    const { levels, format } = this.#config.output;
+    const write = (line: string) => (format === 'journal' ? process.stderr.write(`<6>${line}\n`) : tell(line));
+    this.#levels = levels === undefined ? undefined : new LevelReports(levels, write);
   }
 
   /** A note that was told is not told again at each reload. */
@@ -128,6 +140,7 @@ class Daemon {
 
   #format(event: Event): string {
     const { format = this.#config.output.format, paint } = this.#options;
+    if (format === 'journal') return journalLine(event);
     return format === 'text' ? renderEvent(event, paint) : JSON.stringify(event);
   }
 
@@ -146,6 +159,7 @@ class Daemon {
       this.#tellOnce([...notes, ...rehearsal(next)]);
       if (isDifferent(this.#config, next)) tell('Changes of [trace] and [pressure] take effect at the next start.');
       this.#config = next;
+      this.#reportLevels();
       tell(`Reloaded ${file}.`);
     } catch (error) {
       tell(`${file} was not reloaded; the old configuration stays in effect.`);
