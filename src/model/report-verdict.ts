@@ -156,10 +156,14 @@ export interface ReportSums {
   whole: 'ram' | 'limit' | null;
   /** The size of that whole. */
   whole_bytes: number | null;
-  /** By the name of the process. */
+  /** By the name of the process: the 100 largest. */
   by_name: ReportSum[];
-  /** By user id. */
+  /** The number of different names in the task table. */
+  names: number;
+  /** By user id: the 100 largest. */
   by_user: ReportSum[];
+  /** The number of different users in the task table. */
+  users: number;
   /** By the path of the cgroup. A cgroup includes those below it. */
   by_cgroup: ReportSum[];
   /** By systemd unit. */

@@ -68,6 +68,31 @@ describe('the file', () => {
     const [, count] = /This page has the last (\d+) of 1500 reports/.exec(stderr) ?? [];
     expect(Number(count)).toBeGreaterThan(50);
   });
+
+  it('with a report that does not fit leaves out its lines and its smallest processes, and says so', async () => {
+    const log = join(directory, 'large.log');
+    const rows = Array.from({ length: 20_000 }, (_, i) => {
+      const noise = createHash('sha256').update(String(i)).digest();
+      const figures = [
+        i % 60_000,
+        i + 10,
+        noise.readUInt32LE(0),
+        noise.readUInt32LE(4) >>> 8,
+        noise.readUInt16LE(8) * 4096,
+        0,
+        0,
+      ];
+      return `[ 1.0] [${i + 10}] ${figures.join(' ')} ${noise.toString('hex').slice(0, 15)}`;
+    });
+    const columns = '[ 1.0] [ pid ] uid tgid total_vm rss pgtables_bytes swapents oom_score_adj name';
+    const kill = '[ 1.0] Out of memory: Killed process 10 (a) total-vm:8kB, anon-rss:4kB, file-rss:0kB';
+    writeFileSync(log, ['[ 1.0] a invoked oom-killer: order=0, oom_score_adj=0', columns, ...rows, kill].join('\n'));
+    const { path, stderr } = await pageOf(log);
+    expect(statSync(path).size).toBeLessThanOrEqual(MOST_BYTES);
+    expect(stderr).toContain('The lines of the report are left out');
+    const [, count] = /The table of processes has the (\d+) largest of 20000/.exec(stderr) ?? [];
+    expect(Number(count)).toBeGreaterThan(1000);
+  });
 });
 
 describe.skipIf(!CHROMIUM)('in a browser', { timeout: 90_000 }, () => {

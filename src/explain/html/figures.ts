@@ -63,7 +63,8 @@ export function sumsView(sums: ReportSums): string {
     ['By container', sums.by_container.map((one) => ({ ...one, name: shortId(one.name) }))],
     ['By cgroup', sums.by_cgroup],
   ];
-  const cards = kinds.map(([title, list]) => card(title, sumTable(list)));
+  const totals: Record<string, number> = { 'By name': sums.names, 'By user': sums.users };
+  const cards = kinds.map(([title, list]) => card(title, sumTable(list, totals[title] ?? list.length)));
   const whole =
     sums.whole_bytes === null
       ? ''
@@ -79,12 +80,13 @@ export function sumsView(sums: ReportSums): string {
     : `<h3>Memory summed</h3><p class="dim">Resident memory and swap.${whole}${unplaced} A page that processes share counts for each of them.</p><div class="cards">${body}</div>`;
 }
 
-function sumTable(list: readonly ReportSum[]): string {
-  const most = list[0]?.bytes ?? 0;
+function sumTable(list: readonly ReportSum[], total: number): string {
+  const most = Math.max(1, list[0]?.bytes ?? 0);
   const rows = list.map(({ name, processes, bytes, share, measured }) => {
     const many = processes === 0 ? '' : processes === 1 ? '1 process' : `${processes} processes`;
     const note = [many, measured === 'usage' ? 'by the kernel’s account' : ''].filter((one) => one !== '').join(', ');
     return `<tr>${bar(`${safe(name)} <span class="dim">${note}</span>`, bytes, share, bytes / most, 'holder-bar')}</tr>`;
   });
-  return rows.length === 0 ? '' : folded(rows, FEW, (some) => `<table>${some}</table>`);
+  const cut = total > list.length ? `<p class="dim">The ${list.length} largest of ${total}.</p>` : '';
+  return rows.length === 0 ? '' : `${folded(rows, FEW, (some) => `<table>${some}</table>`)}${cut}`;
 }

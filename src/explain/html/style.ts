@@ -49,6 +49,6 @@ summary { cursor: pointer; color: var(--blue); } summary h3 { display: inline; }
 .hour, .holder-bar { fill: var(--blue); } .victim-bar, .free-low { fill: var(--red); } .free-fine { fill: var(--green); }
 .mark { fill: var(--ink); } .mark-min { fill: var(--red); } .mark-low { fill: var(--amber); }
 @media (max-width: 46rem) { .line { min-width: 0; } .line thead { display: none; } .line tbody tr { display: flex; flex-wrap: wrap; gap: 0 .7rem; padding: .35rem 0; } .line tbody td { padding: 0; min-width: 0; } .line tbody td:empty { display: none; } .line td:nth-child(4) { flex-basis: 100%; order: 1; } .line td:nth-child(n+5) { order: 2; } }
-@media print { :root { color-scheme: light; } body { font-size: 11pt; max-width: none; } #input, nav, .skip { display: none !important; } .listed .columns { display: block; } .tall { max-height: none; border: 0; }
+@media print { :root { color-scheme: light; } body { font-size: 11pt; max-width: none; } #input, nav, .skip { display: none !important; } .listed .columns { display: block; } .tall { max-height: none; border: 0; padding: 0; } .scroll { overflow: visible; } .line { min-width: 0; } .line, .tasks, .fields { font-size: 8pt; } .line td, .line th, .tasks td { overflow-wrap: anywhere; } .tasks td, .tasks th { padding-right: .3rem; } pre { white-space: pre-wrap; font-size: 7pt; }
   section.report { break-before: page; } .card { border: 1px solid var(--line); break-inside: avoid; } svg, .key { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;

@@ -5,6 +5,9 @@ import type { ReportSum, ReportSums, ReportTask } from '../../model/oom-report.t
 import type { ReportFacts } from '../report/report-facts.ts';
 import { shareOf, sizeOf } from './holders.ts';
 
+/** A list has at most this many names or users: the largest. */
+const MOST_SUMS = 100;
+
 type Sum = Omit<ReportSum, 'share'>;
 
 /** Memory whose owner the log names. */
@@ -20,10 +23,10 @@ export function sumsOf(report: ReportFacts): ReportSums {
   const { whole, bytes } = wholeOf(report);
   const shared = (sums: Sum[]): ReportSum[] =>
     sums
-      .filter((one) => one.bytes > 0)
       .toSorted((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1))
       .map((one) => ({ ...one, share: shareOf(one.bytes, bytes) }));
   const grouped = (nameOf: (task: ReportTask) => string) => shared(group(tasks, nameOf));
+  const [names, users] = [grouped(({ comm }) => comm), grouped(({ uid }) => String(uid))];
   const above = ofLimit(report);
   const below = [...ofVictims(report), ...ofTrigger(report)];
   const owned = (nameOf: (placed: Placed) => string | null) => shared(owners(above, below, nameOf));
@@ -32,8 +35,8 @@ export function sumsOf(report: ReportFacts): ReportSums {
   return {
     whole,
     whole_bytes: bytes,
-    by_name: grouped(({ comm }) => comm),
-    by_user: grouped(({ uid }) => String(uid)),
+    ...{ by_name: names.slice(0, MOST_SUMS), names: names.length },
+    ...{ by_user: users.slice(0, MOST_SUMS), users: users.length },
     by_cgroup: owned(({ cgroup }) => cgroup),
     by_unit: owned(({ owner }) => owner.unit),
     by_pod: owned(({ owner }) => owner.pod?.uid ?? null),
