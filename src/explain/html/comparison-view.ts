@@ -6,7 +6,7 @@ export function comparisonView(comparison: OomComparison): string {
   const { victim, other, result, conclusion } = comparison;
   const weights = result === 'is_victim' ? [other] : [victim, other];
   const shown = weights.filter((one) => one !== null);
-  const title = `<h4>Why not this process?</h4><p>${safe(conclusion)}</p>`;
+  const title = `<h4>${result === 'is_victim' ? 'The victim' : 'Why not this process?'}</h4><p>${safe(conclusion)}</p>`;
   if (shown.length === 0) return title;
   const heads = shown.map(
     (one) => `<th scope="col" class="figure">${safe(one.comm)} <span class="dim">${one.pid}</span></th>`,
@@ -24,7 +24,7 @@ const TERMS: readonly { name: string; of: (weight: ReportWeight) => number; alwa
   { name: '+ in swap', of: ({ swap_pages }) => swap_pages, always: true },
   { name: '+ page tables', of: ({ page_tables_pages }) => page_tables_pages, always: true },
   { name: '+ oom_score_adj × a thousandth of the memory that ran out', of: ({ adj_pages }) => adj_pages },
-  { name: '− for root', of: ({ root_pages }) => root_pages },
+  { name: '+ for root (kernels before 4.17)', of: ({ root_pages }) => root_pages },
   { name: '+ up to the minimum of 1', of: ({ raised_pages }) => raised_pages },
 ];
 
