@@ -13,6 +13,8 @@ export interface Program {
   path: string;
   args: readonly string[];
   env: Record<string, string>;
+  /** The user that it runs as, without other groups. undefined: the user of this process. */
+  user?: { uid: number; gid: number } | undefined;
   /** Written to its standard input. The program need not read it. */
   input: string;
   /** When it aborts, the process group gets SIGTERM, and SIGKILL one second later. */
@@ -33,14 +35,14 @@ const transient = new Set(['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE']);
  * @returns `delivered` for exit status 0; `retry` if the program could not be started for lack of resources; otherwise
  *   `refused`, because a program that has done half its work must not run again
  */
-export function runProgram({ path, args, env, input, signal }: Program): Promise<Receipt> {
+export function runProgram({ path, args, env, user, input, signal }: Program): Promise<Receipt> {
   const { spawn } = process.getBuiltinModule('node:child_process');
   return new Promise((resolve) => {
     const failed = (error: NodeJS.ErrnoException) =>
       resolve({ outcome: transient.has(error.code ?? '') ? 'retry' : 'refused', reply: printable(error.message) });
     let child: ChildProcess;
     try {
-      child = spawn(path, args, { detached: true, env, stdio: ['pipe', 'ignore', 'pipe'] });
+      child = spawn(path, args, { detached: true, env, stdio: ['pipe', 'ignore', 'pipe'], ...user });
     } catch (error) {
       failed(error as NodeJS.ErrnoException);
       return;
