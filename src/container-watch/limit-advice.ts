@@ -25,6 +25,8 @@ export interface LimitAdvice {
 }
 
 const MIB = 2 ** 20;
+/** A limit is at least this much above what the container uses. */
+const ROOM = 16 * MIB;
 /**
  * The limit is the demand times this. The rules of thumb of the kubelet and the JVM also leave a fifth to a quarter
  * free.
@@ -56,8 +58,14 @@ export function adviseLimit(
   const { limit_bytes: limit, unreclaimable_bytes: held, working_set_bytes: used } = memory;
   const reasons: string[] = [];
   const { wanted, cutOff } = demand(memory, reasons);
-  let advised = roundUp(Math.max(wanted, used + 16 * MIB));
-  if (limit !== null && !cutOff && advised <= limit && limit < advised * GENEROUS) {
+  const needed = Math.max(wanted, used + ROOM);
+  if (needed > wanted) {
+    reasons.push(
+      `A container needs at least ${formatBytes(ROOM)} more than it uses, ${formatBytes(used)}: ${formatBytes(needed)}.`,
+    );
+  }
+  let advised = roundUp(needed);
+  if (limit !== null && !cutOff && needed <= limit && limit < advised * GENEROUS) {
     reasons.push(
       `The present limit of ${formatBytes(limit)} is more than this, but less than ${GENEROUS} times this: keep the limit.`,
     );
@@ -69,6 +77,7 @@ export function adviseLimit(
     );
     advised = limit;
   }
+  if (advised > (limit ?? 0) && advised !== needed) reasons.push(`Rounded up: ${formatBytes(advised)}.`);
   const short = observedSeconds === null || observedSeconds < SHORT_SECONDS;
   if (short) {
     const since =

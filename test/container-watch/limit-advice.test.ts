@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { adviseLimit } from '../../src/container-watch/limit-advice.ts';
 import type { ContainerMemory } from '../../src/model/container-report.ts';
@@ -21,6 +22,33 @@ describe('the advised limit', () => {
       working_set_bytes: 191 * MIB,
     });
     expect(advice).toMatchObject({ limit_bytes: 256 * MIB, change: 'set', confidence: 'fair' });
+  });
+
+  test('is raised only for a reason that names more than the present limit', () => {
+    const counts = { oom_kills: 0, limit_hits: 0, high: null };
+    fc.assert(
+      fc.property(fc.nat(900), fc.nat(900), fc.nat(900), fc.nat(900), (limit, peak, held, used) => {
+        const sizes = {
+          ...{ limit_bytes: (limit + 1) * MIB, peak_bytes: peak * MIB, counts },
+          ...{ unreclaimable_bytes: held * MIB, working_set_bytes: used * MIB },
+        };
+        const advice = advise(sizes);
+        const named = advice?.reasons.join(' ').match(/[\d.]+(?= MiB)/g) ?? [];
+        if (advice?.change === 'raise') expect(Math.max(...named.map(Number))).toBeGreaterThan(limit + 1);
+        if (advice?.change === 'lower') expect(advice.limit_bytes).toBeLessThan((limit + 1) * MIB);
+      }),
+    );
+  });
+
+  test('explains why it is above a present limit that is above the demand with its margin', () => {
+    const counts = { oom_kills: 0, limit_hits: 12, high: null };
+    const tight = { limit_bytes: 64 * MIB, peak_bytes: 64 * MIB, unreclaimable_bytes: 41.9 * MIB, counts };
+    const advice = advise({ ...tight, working_set_bytes: 50.2 * MIB });
+    expect(advice).toMatchObject({ change: 'raise', limit_bytes: 80 * MIB });
+    expect(advice?.reasons.slice(-2)).toEqual([
+      'A container needs at least 16 MiB more than it uses, 50.2 MiB: 66.2 MiB.',
+      'Rounded up: 80 MiB.',
+    ]);
   });
 
   test('is 1.5 times the present limit after a kill, with low confidence', () => {
