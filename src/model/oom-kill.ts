@@ -165,7 +165,7 @@ export interface SystemState {
 }
 
 /** A process that the kernel could have killed, with the figures on which the kernel's choice depends. */
-export interface Candidate {
+export interface Candidate extends CgroupOwner {
   /** The process id. */
   pid: number;
   /** The real user id. */
@@ -182,6 +182,8 @@ export interface Candidate {
   swap_bytes: number;
   /** Size of the page tables. */
   page_tables_bytes: number;
+  /** The path of the process's memory cgroup, read when the kill was handled. null: the process has exited. */
+  cgroup: string | null;
 }
 
 /** The kernel's OOM killer killed a process, or marked a process that was already exiting. */

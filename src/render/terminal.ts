@@ -156,9 +156,17 @@ function compositionLine(parts: CgroupComposition): string {
   return `${known.map(([name, bytes]) => `${name} ${formatBytes(bytes as number)}`).join(', ')}, after ${formatNs(parts.age_ns)}`;
 }
 
-function candidateLine({ pid, comm, badness_pages, rss_bytes, swap_bytes, oom_score_adj }: Candidate): string {
+function candidateLine({
+  container,
+  pid,
+  comm,
+  badness_pages,
+  rss_bytes,
+  swap_bytes,
+  oom_score_adj,
+}: Candidate): string {
   const size = `${formatBytes(rss_bytes)} + ${formatBytes(swap_bytes)} swap`;
-  return `${String(badness_pages).padStart(9)} points  ${size.padEnd(22)} adj ${String(oom_score_adj).padEnd(5)} ${show(comm)} (pid ${pid})`;
+  return `${String(badness_pages).padStart(9)} points  ${size.padEnd(22)} adj ${String(oom_score_adj).padEnd(5)} ${show(comm)} (pid ${pid})${container === null ? '' : ` in container ${show(container.name ?? shortId(container.id))}`}`;
 }
 
 function identity({ victim }: OomKill): string {

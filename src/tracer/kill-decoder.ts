@@ -18,9 +18,10 @@ import type { OrderedOutbox } from '../events/ordered-outbox.ts';
 import { readComposition } from '../linux/cgroup-composition.ts';
 import type { Cgroupfs } from '../linux/cgroupfs.ts';
 import { readDyingProcess } from '../linux/dying-process.ts';
+import { readProcess } from '../linux/process-reader.ts';
 import type { SystemProbe } from '../linux/system-probe.ts';
 import type { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
-import type { Event, KillKind, OomKill } from '../model/events.ts';
+import type { Candidate, Event, KillKind, OomKill } from '../model/events.ts';
 import { KillDraft } from './kill-draft.ts';
 import { type KillFacts, killFacts, type Machine } from './kill-facts.ts';
 import { reapedMessage, stuckMessage } from './message.ts';
@@ -153,10 +154,10 @@ export class KillDecoder {
 
   /** Resolves when the record with the kill's candidates has arrived. */
   #awaitCandidates(draft: KillDraft): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#waiting.set(draft.facts.victim.tid, (record) => {
-        draft.addCandidates(record, this.#options.machine.pageBytes);
-        resolve();
+        draft.addCandidates(record, this.#options.machine.pageBytes, cgroupOf);
+        void this.#learn(this.#unnamed(draft)).then(resolve, reject);
       });
     });
   }
@@ -207,4 +208,10 @@ function attempt(step: () => void, onError: (error: unknown) => void): void {
   } catch (error) {
     onError(error);
   }
+}
+
+/** The cgroup of a candidate that still lives. On cgroup v1 the file of an exiting process says "/". */
+function cgroupOf({ pid, comm }: Candidate): string | null {
+  const one = readProcess(pid, ['stat', 'cgroup']);
+  return one && one.comm === comm && !one.exiting ? one.cgroup : null;
 }

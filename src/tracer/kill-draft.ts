@@ -3,7 +3,7 @@ import { containersIn } from '../containers/container-path.ts';
 import type { OpenEnvelope } from '../events/envelope.ts';
 import type { DyingProcess } from '../linux/dying-process.ts';
 import type { CgroupOwner } from '../model/container.ts';
-import type { OomKill, Victim } from '../model/oom-kill.ts';
+import type { Candidate, OomKill, Victim } from '../model/oom-kill.ts';
 import { decode, splitNul } from '../text/printable.ts';
 import { candidatesOf, type KillFacts, rawOf } from './kill-facts.ts';
 import { killMessage } from './message.ts';
@@ -35,8 +35,9 @@ export class KillDraft {
 
   /** The paths of the cgroups whose owner (container, pod or unit) the event names. */
   get cgroupPaths(): string[] {
-    const { victim, limit } = this.facts;
-    return [victim.cgroup, limit?.path].filter((path) => path != null);
+    const { victim, limit, candidates } = this.facts;
+    const paths = [victim.cgroup, limit?.path, ...(candidates ?? []).map(({ cgroup }) => cgroup)];
+    return paths.filter((path) => path != null);
   }
 
   /** Adds facts about the victim from /proc that the kernel's record lacks. */
@@ -71,10 +72,20 @@ export class KillDraft {
     this.facts.missing = this.facts.missing.filter((field) => field !== 'limit.path' || limit?.path.startsWith('/…/'));
   }
 
-  /** @param pageBytes the size of a page */
-  addCandidates(record: OomCandidatesRecord, pageBytes: number): void {
+  /**
+   * @param pageBytes the size of a page
+   * @param cgroupOf the path of a process's cgroup. null: it has exited
+   */
+  addCandidates(
+    record: OomCandidatesRecord,
+    pageBytes: number,
+    cgroupOf: (process: Candidate) => string | null = () => null,
+  ): void {
     if (this.#event) return;
-    this.facts.candidates = candidatesOf(record, pageBytes);
+    const { victim } = this.facts;
+    const candidates = candidatesOf(record, pageBytes);
+    for (const one of candidates) one.cgroup = one.pid === victim.pid ? victim.cgroup : cgroupOf(one);
+    this.facts.candidates = candidates;
     this.facts.candidates_considered = record.considered;
   }
 
@@ -94,6 +105,7 @@ export class KillDraft {
       victim.inner_containers = found.slice(0, Math.max(0, outer));
     }
     if (limit) Object.assign(limit, ownerOf(limit.path));
+    for (const one of this.facts.candidates ?? []) if (one.cgroup !== null) Object.assign(one, ownerOf(one.cgroup));
     return Object.freeze({
       ...envelope,
       message: killMessage(this.facts),

@@ -198,6 +198,8 @@ export function candidatesOf(record: OomCandidatesRecord, pageBytes: number): Ca
       rss_bytes: bytes(rss.anon) + bytes(rss.file) + bytes(rss.shmem),
       swap_bytes: bytes(rss.swap),
       page_tables_bytes: Number(page_table_bytes),
+      cgroup: null,
+      ...noOwner,
     };
   });
 }

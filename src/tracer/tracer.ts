@@ -27,6 +27,7 @@ import type { PressureMonitor } from '../pressure/monitor.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { KillDecoder } from './kill-decoder.ts';
 import { killReason, stoppedMessage } from './message.ts';
+import { namedPressure } from './named-pressure.ts';
 import { type TracerOptions, tracerOptionNames } from './options.ts';
 import { checkedRingBytes, loadParts, openLeadUps, type TracerParts } from './parts.ts';
 import type { ReportMatcher } from './report-matcher.ts';
@@ -151,7 +152,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     leadUps?.start();
     loadNative().trimHeap();
     pressure?.events$.subscribe({
-      next: (event) => this.#outbox.push(event),
+      next: (event) => this.#outbox.push(containers ? namedPressure(event, (path) => containers.ownerOf(path)) : event),
       error: (error: unknown) => this.#fail(error),
     });
     this.started = this.#startedEvent();
