@@ -28,13 +28,14 @@ describe('the advised limit', () => {
     const counts = { oom_kills: 0, limit_hits: 0, high: null };
     fc.assert(
       fc.property(fc.nat(900), fc.nat(900), fc.nat(900), fc.nat(900), (limit, peak, held, used) => {
-        const sizes = {
+        const memory = {
           ...{ limit_bytes: (limit + 1) * MIB, peak_bytes: peak * MIB, counts },
           ...{ unreclaimable_bytes: held * MIB, working_set_bytes: used * MIB },
         };
-        const advice = advise(sizes);
-        const named = advice?.reasons.join(' ').match(/[\d.]+(?= MiB)/g) ?? [];
-        if (advice?.change === 'raise') expect(Math.max(...named.map(Number))).toBeGreaterThan(limit + 1);
+        const advice = advise(memory);
+        const sizes = [...(advice?.reasons.join(' ') ?? '').matchAll(/([\d.]+) ([MG])iB/g)];
+        const named = sizes.map(([, number, unit]) => Number(number) * (unit === 'G' ? 1024 : 1));
+        if (advice?.change === 'raise') expect(Math.max(...named)).toBeGreaterThan(limit + 1);
         if (advice?.change === 'lower') expect(advice.limit_bytes).toBeLessThan((limit + 1) * MIB);
       }),
     );

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event, OomStuck } from '../../src/model/events.ts';
 import { createMemoryGroup, MIB, startHog } from '../kernel/memcg.ts';
 import { onlyGuest, type Scenario } from './scenario.ts';
@@ -11,7 +13,10 @@ export const nothingKillable: Scenario = {
   notHere: onlyGuest,
   async run(lab) {
     const group = createMemoryGroup({ limitBytes: LIMIT });
-    const hog = startHog(group, ['--adj', '-1000']);
+    // It grows slowly, so that there is time to make it unkillable once it has set its own value.
+    const hog = startHog(group, ['--rate', '8M']);
+    while (!group.procs().includes(hog.pid) || group.usage() < 4 * MIB) await sleep(10);
+    writeFileSync(`/proc/${hog.pid}/oom_score_adj`, '-1000');
     const isStuck = (event: Event): event is OomStuck => event.type === 'oom.stuck';
     const stuck = await lab.recorder.find(isStuck, 15_000).finally(() => hog.kill('SIGKILL'));
     await hog.ended;
