@@ -62,8 +62,13 @@ describe('the file', () => {
       const at = new Date(Date.UTC(2026, 0, 1) + i * 60_000).toISOString();
       return `${at} n1 kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/${name},task_memcg=/${name}/${name},task=${name.slice(0, 15)},pid=${i + 10},uid=0`;
     });
-    writeFileSync(log, kills.join('\n'));
-    const { path, stderr } = await pageOf(log);
+    const others = names.map((name, i) => {
+      const at = new Date(Date.UTC(2026, 1, 1) + i * 60_000).toISOString();
+      return `${at} n1 systemd-oomd[9]: Killed /${name} due to memory pressure for / being 78.56% > 50.00% for > 20s`;
+    });
+    writeFileSync(log, [...others, ...kills].join('\n'));
+    const { path, stderr } = await pageOf('--all', log);
+    expect(stderr).toMatch(/This page has the last 1024 of 1500 messages of other programs/);
     expect(statSync(path).size).toBeLessThanOrEqual(MOST_BYTES);
     const [, count] = /This page has the last (\d+) of 1500 reports/.exec(stderr) ?? [];
     expect(Number(count)).toBeGreaterThan(50);

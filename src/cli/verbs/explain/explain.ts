@@ -65,7 +65,7 @@ const FEW = 3;
 /** How many reports the Markdown text contains by default. */
 const SOME = 20;
 /** How many reports are kept for an HTML page, which leaves out those that do not fit. */
-const MANY = 2000;
+const MANY = 500;
 
 async function run({ given, words: files, asText, paint }: Context<typeof options>): Promise<number> {
   const format = formatOf(given, asText);
