@@ -1,8 +1,10 @@
 /** What a report says about fragmentation, about sums by name and owner, and about one process against another. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compare } from '../../src/explain/verdict/comparison.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
-import { explain, fixture, fixtures } from './corpus.ts';
+import { CORPUS, explain, fixture, fixtures } from './corpus.ts';
 
 const KIB = 1024;
 const first = (log: string | Buffer): OomReport => explain(log).reports[0] as OomReport;
@@ -58,6 +60,14 @@ describe('fragmentation', () => {
     const { fragmentation } = shortage(0, '100*4kB (UM) 50*8kB (U) 0*16kB 0*32kB', 800).verdict;
     expect(fragmentation.state).toBe('no_part');
     expect(fragmentation.text).toMatch(/for a single page; the largest free block .* was of order 1 \(8 KiB\)/);
+  });
+
+  it('does not name the large blocks of a zone that the request must leave alone', () => {
+    const { verdict, trigger } = first(readFileSync(join(CORPUS, 'written/4.4-fragmentation.dmesg')));
+    expect([verdict.cause, trigger?.order]).toEqual(['fragmentation', 2]);
+    // Zone DMA has blocks of order 10, but its lowmem reserve is larger than its free memory.
+    expect(verdict.fragmentation.zones.find(({ name }) => name === 'DMA')).toMatchObject({ largest_order: 10 });
+    expect(verdict.fragmentation.text).toMatch(/in the zones with enough free memory was of order 1 \(8 KiB\)/);
   });
 
   it('is judged in every report of the lab, and agrees with the cause', () => {

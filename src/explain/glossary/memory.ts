@@ -75,6 +75,7 @@ export const MIGRATE_TYPES: Readonly<Record<string, string>> = {
   H: 'reserved for atomic requests',
   C: 'CMA, for movable requests only',
   I: 'isolated',
+  R: 'a reserve for urgent requests (kernels before 4.4)',
 };
 
 export const LOWMEM_RESERVE =

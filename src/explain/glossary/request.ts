@@ -87,6 +87,6 @@ export function meaningOfAdj(adj: number): string {
   if (adj === 0) return 'the choice depends on the memory of the process alone';
   const share = Math.abs(adj) / 10;
   return adj > 0
-    ? `counts as if the process used ${share} % of the memory more than it does`
-    : `counts as if the process used ${share} % of the memory less than it does`;
+    ? `adds ${share} % of the memory that ran out to the badness of the process`
+    : `takes ${share} % of the memory that ran out off the badness of the process`;
 }

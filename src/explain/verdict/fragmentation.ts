@@ -2,7 +2,7 @@
 import type { ReportCause, ReportFragmentation, ReportZone } from '../../model/oom-report.ts';
 import { formatBytes } from '../../text/format.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
-import { isMovable, usableZones } from './zones.ts';
+import { isMovable, usableZones, zonesAbove } from './zones.ts';
 
 type Zone = ReportFragmentation['zones'][number];
 
@@ -23,14 +23,18 @@ export function fragmentationOf(report: ReportFacts, cause: ReportCause): Report
     return of('unknown', 'The log does not have the order of the request, so fragmentation cannot be judged.');
   }
   const own = zones.filter((zone) => zone.usable);
-  const most = own.reduce<number | null>(
+  const above = zonesAbove(report).map(({ node, name }) => `${node} ${name}`);
+  const considered =
+    cause === 'fragmentation' ? own.filter(({ node, name }) => above.includes(`${node} ${name}`)) : own;
+  const where = cause === 'fragmentation' ? 'in the zones with enough free memory' : 'in the zones that it could use';
+  const most = considered.reduce<number | null>(
     (best, { largest_order: one }) => (one === null ? best : Math.max(best ?? 0, one)),
     null,
   );
   const largest =
     most === null
-      ? 'no block was free in the zones that it could use'
-      : `the largest free block in the zones that it could use was of order ${most} (${formatBytes(2 ** most * page_bytes)})`;
+      ? `no block was free ${where}`
+      : `the largest free block ${where} was of order ${most} (${formatBytes(2 ** most * page_bytes)})`;
   if (asked === 0) {
     return of('no_part', `Fragmentation played no part: the request was for a single page; ${largest}.`);
   }

@@ -41,6 +41,19 @@ export function usableZones({ memory, trigger, scope, nodemask, evidence }: Repo
   return zones.filter(({ name, node }) => RANK.indexOf(name) <= highest && (nodes === null || nodes.has(node)));
 }
 
+/** What a request must leave free in a zone, beside the watermark, because it could use a higher zone. */
+function reserveOf({ lowmem_reserve_bytes: table }: ReportZone, { memory, trigger }: ReportFacts): number {
+  const highest = RANK.indexOf(highestZone(trigger?.gfp ?? null, memory?.zones ?? []));
+  // The table has one entry for each zone type that the kernel is built with; the last one is for the highest zone.
+  return table?.[Math.min(highest, table.length - 1)] ?? 0;
+}
+
+/** The usable zones with enough free memory for the request: only there it matters which blocks are free. */
+export const zonesAbove = (report: ReportFacts): ReportZone[] =>
+  usableZones(report).filter(
+    (one) => usableFree(one, report.trigger?.gfp ?? null) > one.min_bytes + reserveOf(one, report),
+  );
+
 const label = ({ node, name }: ReportZone) => `zone ${name} of node ${node}`;
 
 const largest = (list: readonly ReportZone[]) =>
@@ -67,15 +80,11 @@ export function ofZones(report: ReportFacts): Finding {
     return { cause: 'unknown', why: 'the system ran out of memory; the log lacks the figures of the zones.' };
   }
   const gfp = trigger?.gfp ?? null;
-  const highest = RANK.indexOf(highestZone(gfp, zones));
   const usable = usableZones(report);
   const zone = largest(usable);
   if (!zone) return { cause: 'unknown', why: 'the log lacks the zones that the request could use.' };
-  const reserve = ({ lowmem_reserve_bytes: table }: ReportZone) => {
-    // The table has one entry for each zone type that the kernel is built with; the last one is for the highest zone.
-    return table?.[Math.min(highest, table.length - 1)] ?? 0;
-  };
-  const above = usable.filter((one) => usableFree(one, gfp) > one.min_bytes + reserve(one));
+  const reserve = (one: ReportZone) => reserveOf(one, report);
+  const above = zonesAbove(report);
   if (above.length === 0) {
     const kept = usable.filter((one) => one.free_bytes > one.min_bytes + reserve(one));
     return kept.length > 0 ? allKept(largest(kept) as ReportZone, gfp) : allLow(zones, usable, zone);
