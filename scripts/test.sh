@@ -2,7 +2,7 @@
 # Lint, then the tests. Two tiers:
 #
 #   npm test              the fast tests, all on real parts of this machine; installs only the packages of the build
-#   npm test -- --all     also kernels in guests, dockerd, Podman and the other servers; installs scripts/test-packages
+#   npm test -- --all     also kernels in guests, dockerd, Podman, the packages and the other servers; installs scripts/test-packages
 #   npm test -- PATH...   only these test files, in any tier; other arguments also go to vitest: -t 'one test'
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ for argument; do
 	shift
 	case $argument in
 		--all) tier=all; continue ;;
-		test/lab* | test/runtimes*) tier=all named=yes ;;
+		test/lab* | test/package* | test/runtimes*) tier=all named=yes ;;
 		test/*) named=yes ;;
 	esac
 	set -- "$@" "$argument"
@@ -27,7 +27,7 @@ case $tier$named in
 			echo 'test: continuing; the tests that need these packages are skipped' >&2 ;;
 	fast)
 		echo 'test: the fast tier. Left out, and part of `npm test -- --all`: guests with other kernels (test/lab),' >&2
-		echo 'test: dockerd and Podman (test/runtimes), and tests that need a package that is missing here:' >&2
+		echo 'test: dockerd and Podman (test/runtimes), the packages (test/package), and tests that need a package that is missing here:' >&2
 		while read -r sign package; do
 			case $sign in '' | '#'*) continue ;; esac
 			command -v "$sign" >/dev/null || [ -e "$sign" ] || echo "test:   $package" >&2

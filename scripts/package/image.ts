@@ -55,7 +55,7 @@ export async function makeImage(
   mkdirSync(join(root, 'usr/bin'), { recursive: true });
   symlinkSync('../lib/oomscope/oomscope', join(root, 'usr/bin/oomscope'));
   await copyLibraries(architecture, root);
-  for (const directory of ['etc', 'proc', 'sys', 'tmp', 'run', 'var/lib/oomscope'])
+  for (const directory of ['dev', 'etc', 'proc', 'sys', 'tmp', 'run', 'var/lib/oomscope'])
     mkdirSync(join(root, directory), { recursive: true });
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/sbin/nologin\n');
   writeFileSync(join(root, 'etc/group'), 'root:x:0:\n');

@@ -1,0 +1,110 @@
+/** The packages for npm, installed without network and without a compiler. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sha256 } from '../../scripts/package/package.ts';
+import { Built } from './built.ts';
+
+const isRoot = process.geteuid?.() === 0;
+
+describe('the packages for npm', () => {
+  let built: Built;
+  let project: string;
+  let platform: string;
+  let main: string;
+
+  beforeAll(() => {
+    built = new Built('npm');
+    platform = built.file(/^oomscope-linux-.*\.tgz$/);
+    main = built.file(/^oomscope-\d.*\.tgz$/);
+    project = join(built.directory, 'project');
+    mkdirSync(project);
+    writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
+    // An empty cache, no registry, no compiler: only Node, the shell and npm are in the path.
+    const env = { HOME: join(built.directory, 'home'), PATH: `${dirname(process.execPath)}:/bin`, LC_ALL: 'C' };
+    const words = ['install', '--offline', '--cache', join(built.directory, 'cache'), platform, main];
+    execFileSync('npm', words, { cwd: project, env, stdio: 'pipe' });
+  }, 300_000);
+  afterAll(() => built?.[Symbol.dispose]());
+
+  test('are smaller than 2 MB each', () => {
+    expect(statSync(platform).size).toBeLessThan(2e6);
+    expect(statSync(main).size).toBeLessThan(2e6);
+  });
+
+  test('have no install script and no dependency that must be fetched', () => {
+    for (const path of [platform, main]) {
+      const manifest = JSON.parse(
+        execFileSync('tar', ['xzOf', path, 'package/package.json'], { encoding: 'utf8' }),
+      ) as Record<string, unknown>;
+      expect(manifest).not.toHaveProperty('scripts');
+      expect(manifest).not.toHaveProperty('dependencies');
+    }
+  });
+
+  test('are the same bytes when they are made again', () => {
+    using again = new Built('npm');
+    expect(sha256(again.file(/^oomscope-linux-/))).toBe(sha256(platform));
+    expect(sha256(again.file(/^oomscope-\d/))).toBe(sha256(main));
+  });
+
+  test('bring the command, with the native files of the package for the platform', () => {
+    const command = join(project, 'node_modules/.bin/oomscope');
+    const version = execFileSync(command, ['--version'], { encoding: 'utf8' });
+    expect(version).toBe(
+      `oomscope ${JSON.parse(readFileSync(join(project, 'node_modules/oomscope/package.json'), 'utf8')).version}\n`,
+    );
+    const { stdout } = run(command, 'doctor', '--json');
+    const findings = (JSON.parse(stdout) as { sections: { findings: { name: string; text: string }[] }[] }).sections;
+    const text = JSON.stringify(findings);
+    expect(text).toContain('libbpf');
+    expect(text).not.toContain('npm run setup');
+  });
+
+  test.skipIf(!isRoot)('make and trace a kill', async () => {
+    const command = join(project, 'node_modules/.bin/oomscope');
+    const { stdout, stderr } = run(
+      'sh',
+      '-c',
+      '"$0" trace --json --count 1 --comm hog --duration 60s & sleep 3; "$0" demo --limit 32M >&2; wait',
+      command,
+    );
+    expect(stderr).toContain('the cgroup has counted 1 OOM kill');
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string });
+    expect(events.map(({ type }) => type)).toContain('oom.kill');
+  });
+
+  test('without the package for the platform: one sentence that names it', () => {
+    const { stderr, status } = run(
+      'env',
+      '-u',
+      'OOMSCOPE_NATIVE',
+      'sh',
+      '-c',
+      'mv node_modules/@oomscope hidden; node_modules/.bin/oomscope trace; code=$?; mv hidden node_modules/@oomscope; exit $code',
+    );
+    expect(stderr).toContain(`@oomscope/linux-${process.arch}-glibc`);
+    expect(status).toBe(69);
+  });
+
+  test('without the folder of native files that OOMSCOPE_NATIVE names: one sentence', () => {
+    const { stderr, status } = run('env', 'OOMSCOPE_NATIVE=/nowhere', 'node_modules/.bin/oomscope', 'trace');
+    expect(stderr).toContain('/nowhere/oomscope.node');
+    expect(status).toBe(69);
+  });
+
+  function run(program: string, ...words: string[]): { stdout: string; stderr: string; status: number } {
+    const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+    const { stdout, stderr, status } = spawnSync(program, words, {
+      cwd: project,
+      env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return { stdout, stderr, status: status ?? -1 };
+  }
+});
