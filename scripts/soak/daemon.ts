@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { footprint } from '../bench/process-figures.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -52,8 +51,8 @@ export class Daemon {
     });
     const { stdout, stderr } = this.#process;
     if (!stdout || !stderr) throw new Error('the daemon has no output');
-    createInterface({ input: stdout }).on('line', (line) => onEvent(JSON.parse(line) as SoakedEvent));
-    createInterface({ input: stderr }).on('line', (line) => this.log.push(line));
+    lines(stdout, (line) => onEvent(JSON.parse(line) as SoakedEvent));
+    lines(stderr, (line) => this.log.push(line));
     this.#ended = once(this.#process, 'close');
     process.on('exit', () => this.#process.kill('SIGKILL'));
   }
@@ -104,4 +103,17 @@ export class Daemon {
     const [code] = await this.#ended;
     return { code, seconds: (performance.now() - before) / 1000 };
   }
+}
+
+/** Not node:readline: it also ends a line at U+2028, which a name of a cgroup may contain. */
+function lines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8').on('data', (text: string) => {
+    const [first = '', ...others] = text.split('\n');
+    rest += first;
+    for (const next of others) {
+      onLine(rest);
+      rest = next;
+    }
+  });
 }

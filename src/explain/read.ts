@@ -1,8 +1,8 @@
 /** Reads logs in bounded memory: files (plain, gzip or zstd), standard input, /dev/kmsg and the systemd journal. */
 import { spawn } from 'node:child_process';
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { setImmediate as breathe } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { MAGIC_BYTES, unpacker } from '../linux/unpack.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { OomOtherKill } from '../model/oom-other-kill.ts';
@@ -56,18 +56,12 @@ export function readLog(path: string, options: ReadOptions): Promise<ReadResult>
 }
 
 async function readFile(path: string, options: ReadOptions): Promise<ReadResult> {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch (error) {
-    throw unreadable(path, error);
-  }
+  const fd = openLog(path);
   try {
     const stat = fstatSync(fd);
-    if (stat.isDirectory()) throw new OomscopeError('NO_INPUT', `Expected a log, got a directory: ${printable(path)}.`);
     const session = begin(path, options);
     const magic = Buffer.alloc(MAGIC_BYTES);
-    // Only a regular file is checked for compression: bytes from a pipe or a device cannot be read a second time.
+    // Only a regular file is checked for compression: bytes from a pipe cannot be read a second time.
     const count = stat.isFile() ? readSync(fd, magic, 0, MAGIC_BYTES, 0) : 0;
     const unpack = await unpacker(magic.subarray(0, count), path, 'oomscope explain -');
     if (unpack) {
@@ -76,7 +70,8 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
     }
     const total = stat.isFile() ? stat.size : null;
     for (let next = SLICE; ; ) {
-      const got = readSync(fd, session.scan.space);
+      const { space, bytes } = session.scan;
+      const got = stat.isFIFO() ? await readFifo(fd, space, options.signal, bytes === 0) : readSync(fd, space);
       if (got === 0) break;
       session.scan.filled(got);
       if (session.scan.bytes < next) continue;
@@ -85,12 +80,52 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
       await breathe();
       options.signal?.throwIfAborted();
     }
+    if (stat.isFIFO() && session.scan.bytes === 0) {
+      throw new OomscopeError('NO_INPUT', `Expected a log, got a FIFO that no process writes to: ${printable(path)}.`);
+    }
     return session.end();
   } catch (error) {
     if (error instanceof OomscopeError || options.signal?.aborted) throw error;
     throw unreadable(path, error);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Opens a log. It never waits, and refuses what does not end. @throws OomscopeError NO_INPUT */
+function openLog(path: string): number {
+  const refuse = (what: string) => new OomscopeError('NO_INPUT', `Expected a log, got ${what}: ${printable(path)}.`);
+  try {
+    // /proc/kmsg looks like a regular file. Reading it takes messages away from the system's own logger.
+    if (realpathSync(path) === '/proc/kmsg') throw refuse('the file of the system logger (use --kmsg instead)');
+    const stat = statSync(path);
+    if (stat.isDirectory()) throw refuse('a directory');
+    if (stat.isSocket()) throw refuse('a socket');
+    const isEmpty = stat.rdev === statSync('/dev/null').rdev;
+    if ((stat.isCharacterDevice() || stat.isBlockDevice()) && !isEmpty) {
+      throw refuse('a device (--kmsg reads the kernel’s log, - reads what is typed or pasted)');
+    }
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    throw error instanceof OomscopeError ? error : unreadable(path, error);
+  }
+}
+
+/** How long a FIFO without a writer is read (ms). */
+const WRITER_MS = 2000;
+const POLL_MS = 10;
+
+/** Reads from a FIFO, and waits for its content. @returns 0: the last writer has closed it, or none came */
+async function readFifo(fd: number, space: Buffer, signal: AbortSignal | undefined, isNew: boolean): Promise<number> {
+  for (const begin = performance.now(); ; ) {
+    signal?.throwIfAborted();
+    try {
+      const got = readSync(fd, space);
+      if (got > 0 || !isNew || performance.now() - begin > WRITER_MS) return got;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    }
+    await sleep(POLL_MS);
   }
 }
 
@@ -229,6 +264,7 @@ function unreadable(name: string, error: unknown): OomscopeError {
     ENOENT: 'there is no such file',
     EACCES: 'permission denied',
     EISDIR: 'it is a directory',
+    EAGAIN: 'reading it would wait for new content',
   };
   const reason = reasons[code ?? ''] ?? message;
   return new OomscopeError('NO_INPUT', `${printable(name)}: expected a log that can be read: ${printable(reason)}.`, {
