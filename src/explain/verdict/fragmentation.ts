@@ -55,14 +55,15 @@ export function fragmentationOf(report: ReportFacts, cause: ReportCause): Report
   );
 }
 
-function withoutLists({ scope }: ReportFacts, cause: ReportCause): ReportFragmentation {
-  if (scope === 'cgroup') {
-    const text = 'Fragmentation played no part: a limit ran out, not the memory of the machine.';
-    return { state: 'no_part', text, zones: [] };
-  }
-  if (cause === 'sysrq') {
-    return { state: 'no_part', text: 'Fragmentation played no part: SysRq-f invoked the OOM killer.', zones: [] };
-  }
+function withoutLists({ scope, trigger }: ReportFacts, cause: ReportCause): ReportFragmentation {
+  const reasons: [boolean, string][] = [
+    [scope === 'cgroup', 'a limit ran out, not the memory of the machine'],
+    [cause === 'sysrq', 'SysRq-f invoked the OOM killer, no request did'],
+    [cause === 'page_fault', 'a page fault was refused, not a request for memory'],
+    [trigger?.order === 0, 'the request was for a single page'],
+  ];
+  const why = reasons.find(([holds]) => holds)?.[1];
+  if (why !== undefined) return { state: 'no_part', text: `Fragmentation played no part: ${why}.`, zones: [] };
   const text = 'The log does not have the lists of free blocks, so fragmentation cannot be judged.';
   return { state: 'unknown', text, zones: [] };
 }
