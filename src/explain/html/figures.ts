@@ -64,7 +64,9 @@ export function sumsView(sums: ReportSums): string {
     ['By cgroup', sums.by_cgroup],
   ];
   const totals: Record<string, number> = { 'By name': sums.names, 'By user': sums.users };
-  const cards = kinds.map(([title, list]) => card(title, sumTable(list, totals[title] ?? list.length)));
+  const cards = kinds.map(([title, list]) =>
+    card(title, sumTable(list, totals[title] ?? list.length, title === 'By name')),
+  );
   const whole =
     sums.whole_bytes === null
       ? ''
@@ -80,10 +82,12 @@ export function sumsView(sums: ReportSums): string {
     : `<h3>Memory summed</h3><p class="dim">Resident memory and swap.${whole}${unplaced} A page that processes share counts for each of them.</p><div class="cards">${body}</div>`;
 }
 
-function sumTable(list: readonly ReportSum[], total: number): string {
+/** @param alone a single process is the usual case, and is not mentioned */
+function sumTable(list: readonly ReportSum[], total: number, alone: boolean): string {
   const most = Math.max(1, list[0]?.bytes ?? 0);
   const rows = list.map(({ name, processes, bytes, share, measured }) => {
-    const many = processes === 0 ? '' : processes === 1 ? '1 process' : `${processes} processes`;
+    const many =
+      processes === 0 || (alone && processes === 1) ? '' : processes === 1 ? '1 process' : `${processes} processes`;
     const note = [many, measured === 'usage' ? 'by the kernel’s account' : ''].filter((one) => one !== '').join(', ');
     return `<tr>${bar(`${safe(name)} <span class="dim">${note}</span>`, bytes, share, bytes / most, 'holder-bar')}</tr>`;
   });
