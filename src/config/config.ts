@@ -44,6 +44,11 @@ const traceShape = table({
     false,
     'also ask the container runtimes of other users; the names that they give count only for these users’ own cgroups',
   ),
+  kills: field(
+    choice('oom', 'kill', 'sent', 'all'),
+    'oom',
+    'which kills to report: those of the OOM killer (oom), also each SIGKILL (kill) and each fatal signal from another process (sent), or every death by a signal (all)',
+  ),
   ring: optional(ringSize, 'size of the ring buffer between kernel and oomscope'),
 });
 
@@ -73,11 +78,12 @@ const shape = table({
 
 /** The checked values of a configuration file. */
 export interface Config {
-  /** `[trace]`: tracing of OOM kills. `ring` is the size of the ring buffer in bytes. */
+  /** `[trace]`: tracing of kills. `ring` is the size of the ring buffer in bytes. */
   trace: {
     enabled: boolean;
     candidates: 'never' | 'system' | 'always';
     other_users: boolean;
+    kills: 'oom' | 'kill' | 'sent' | 'all';
     ring: number | undefined;
   };
   /** `[pressure]`: `windows` are in milliseconds, `cgroups` are globs. */

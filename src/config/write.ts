@@ -13,6 +13,7 @@ export function writeConfig({ trace, pressure, output, alert, guard }: Config): 
       enabled: trace.enabled,
       candidates: trace.candidates,
       other_users: trace.other_users,
+      kills: trace.kills,
       ring: trace.ring === undefined ? undefined : writeSize(trace.ring),
     }),
     section('pressure', {

@@ -80,10 +80,11 @@ export class Watch implements AsyncDisposable {
   }
 
   /** The tracer emits the events of its monitor, too. */
-  async #trace({ candidates, ring, other_users }: Config['trace'], pressure?: PressureOptions): Promise<void> {
+  async #trace({ candidates, kills, ring, other_users }: Config['trace'], pressure?: PressureOptions): Promise<void> {
     const { openTracerWith } = await import('../tracer/tracer.ts');
     const options = {
       candidates,
+      ...(kills !== 'oom' && { allKills: kills }),
       ...(other_users && { containers: { otherUsers: true } }),
       ...(ring !== undefined && { ringBytes: ring }),
       ...(pressure && { pressure }),
@@ -173,7 +174,10 @@ export class Watch implements AsyncDisposable {
     });
     this.#guard = { opened, config };
     opened.guard.events$.subscribe({
-      next: (event) => this.#events.next(event),
+      next: (event) => {
+        this.#events.next(event);
+        if (event.type === 'guard.action') this.#tracer?.killWatch?.onGuard(event);
+      },
       error: (cause: unknown) => this.#events.error(cause),
     });
     opened.guard.start();

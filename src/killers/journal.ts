@@ -22,9 +22,15 @@ const MOST_WORDS = 300;
  *
  * @param comms names of the programs, as in _COMM
  * @param sinceMs milliseconds since 1970
+ * @param directory of the journal. Default: that of this machine
  */
-export async function journalLines(comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
+export async function journalLines(
+  comms: readonly string[],
+  sinceMs: number,
+  directory?: string,
+): Promise<JournalLine[]> {
   const words = [
+    ...(directory === undefined ? [] : [`--directory=${directory}`]),
     ...['--no-pager', '--quiet', '--output=json', `--lines=${MOST_LINES}`, `--since=@${Math.floor(sinceMs / 1000)}`],
     ...comms.map((comm) => `_COMM=${comm}`),
   ];

@@ -33,6 +33,8 @@ export class KillDraft {
   readonly death: Death;
   /** The OOM killer's own event about this kill. */
   oom: { kill: OomKill; words: string } | undefined;
+  /** The signal of the guard in this process that killed it: the plan, and why. */
+  guard: { id: string; words: string } | undefined;
   readonly #options: KillDraftOptions;
   readonly #realtimeOffsetNs: bigint;
   #senderArgs: string[] | null = null;
@@ -101,7 +103,7 @@ export class KillDraft {
       victim,
       by,
       signal_to_end_ns: death.sentNs === null ? null : Number(death.endNs - death.sentNs),
-      kill_id: oom?.kill.id ?? null,
+      kill_id: oom?.kill.id ?? (by.kind === 'guard' ? (this.guard?.id ?? null) : null),
       missing: missing(victim, by),
     };
     const { envelopes } = this.#options;
@@ -111,10 +113,12 @@ export class KillDraft {
   }
 
   #verdict(): Verdict {
+    const { sender, ppid } = this.death;
     return authorOf(this.death, {
       oomKilled: this.oom !== undefined,
       tracerComm: this.#tracerComm,
-      isGuard: this.death.sender?.pid === process.pid || isOomscope(this.#senderArgs),
+      // oomscope also ends programs that it runs itself.
+      isGuard: this.guard !== undefined || (isOomscope(this.#senderArgs) && sender?.pid !== ppid),
       shimNamespace: this.#shimNamespace,
       victimRuntime: this.#options.ownerOf(this.death.cgroup).container?.runtime ?? null,
       lost: this.#options.lost(),
@@ -130,6 +134,7 @@ export class KillDraft {
     // The kubelet lets containerd kill: its journal says that it did so.
     const isKubelet = verdict.kind === 'runtime' && reason?.source === 'journal';
     if (this.oom) reason = { words: this.oom.words, source: 'event' };
+    if (verdict.kind === 'guard' && this.guard) reason = { words: this.guard.words, source: 'event' };
     if (verdict.kind === 'namespace_end' && process) reason = this.#endOf(process);
     const author = isKubelet ? { ...verdict, kind: 'kubelet' as const, name: 'kubelet' } : verdict;
     return { ...author, process, reason };

@@ -11,6 +11,7 @@ import type { ContainerResolver } from '../containers/container-resolver.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import type { Container } from '../model/container.ts';
+import type { GuardAction } from '../model/guard.ts';
 import type { OomKill } from '../model/oom-kill.ts';
 import type { ProcessKilled } from '../model/process-killed.ts';
 import type { TracerLost } from '../model/tracer.ts';
@@ -61,6 +62,8 @@ export class KillWatch implements Disposable {
   readonly #arguments = new Arguments();
   /** Kills by the OOM killer, by the identity of the victim. */
   readonly #oomKills = new Map<string, OomCause>();
+  /** Signals of the guard, by the identity of the target. */
+  readonly #guardKills = new Map<string, { id: string; words: string }>();
   /** Called when the OOM killer reports that it killed this process. */
   readonly #awaited = new Map<string, () => void>();
   /** The last deaths, for those who die because process 1 of their namespace did. */
@@ -89,6 +92,15 @@ export class KillWatch implements Disposable {
     const key = keyOf(pid, start_ticks);
     remember(this.#oomKills, key, { kill, words });
     this.#awaited.get(key)?.();
+  }
+
+  /** Ties a signal of the guard to the death of its target. */
+  onGuard({ action, outcome, target, plan_id, rule }: GuardAction): void {
+    if ((action !== 'term' && action !== 'kill') || outcome !== 'done') return;
+    remember(this.#guardKills, keyOf(target.pid, target.start_ticks), {
+      id: plan_id,
+      words: `its rule "${rule}" fired`,
+    });
   }
 
   /** How many records were lost so far because the ring was full, by kind. */
@@ -157,9 +169,11 @@ export class KillWatch implements Disposable {
 
   #finish(draft: KillDraft): void {
     if (!this.#open.delete(draft)) return;
-    draft.oom ??= this.#oomKills.get(keyOf(draft.death.pid, draft.death.start_ticks));
+    const key = keyOf(draft.death.pid, draft.death.start_ticks);
+    draft.oom ??= this.#oomKills.get(key);
+    draft.guard = this.#guardKills.get(key);
     const event = draft.finish();
-    remember(this.#told, keyOf(draft.death.pid, draft.death.start_ticks), event);
+    remember(this.#told, key, event);
     this.#options.emit(event);
   }
 

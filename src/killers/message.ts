@@ -14,7 +14,7 @@ export function processKilledMessage({ signal, victim, by }: Pick<ProcessKilled,
 /** Who killed a process, for the end of a sentence: "by dockerd, through runc (pid 612)". */
 export function authorPhrase(by: KillAuthor, victim?: KilledProcess): string {
   const { kind, name, means, process } = by;
-  const through = means === 'cgroup_kill' ? ' through cgroup.kill' : means === 'bpf' ? ' through a BPF program' : '';
+  const through = means === 'cgroup_kill' ? ', through cgroup.kill' : means === 'bpf' ? ', through a BPF program' : '';
   const sender = process === null ? '' : senderPhrase(process, victim);
   switch (kind) {
     case 'oom_killer':

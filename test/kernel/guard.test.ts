@@ -2,6 +2,7 @@
  * The guard and real hogs in a cgroup near its limit: it ends the right process, and no other, before the kernel kills
  * one.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { GuardAction, GuardResult } from '../../src/model/guard.ts';
 import { cleanUp, configFile, start, startGuard } from './guard-process.ts';
@@ -128,10 +129,12 @@ steps = [{ do = "notify" }, { do = "term", wait = "500ms" }, { do = "kill" }]
 
   it('run: opens tracer, pressure and guard from one file, with pressure windows as metrics of rules', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
-    const file = configFile(`[pressure]
+    const file = configFile(`[trace]
+kills = "sent"
+[pressure]
 windows = ["100ms", "1s"]
 [output]
-events = ["tracer.*", "guard.*"]
+events = ["tracer.*", "guard.*", "process.killed"]
 [guard]
 mode = "enforce"
 [[guard.rule]]
@@ -145,9 +148,17 @@ steps = [{ do = "kill" }]
     const result = await run.result();
     expect((await hog.ended).signal).toBe('SIGKILL');
     expect(result).toMatchObject({ outcome: 'killed', target: { pid: hog.pid } });
-    const { because } = await run.plan();
+    const { because, plan_id } = await run.plan();
+    // The death of the victim belongs to the plan of the guard.
+    const death = () => run.events.find((event) => event.type === 'process.killed' && event.victim.pid === hog.pid);
+    for (let i = 0; i < 100 && !death(); i++) await sleep(20);
+    expect(death()).toMatchObject({
+      victim: { pid: hog.pid },
+      by: { kind: 'guard', name: 'oomscope', reason: { words: 'its rule "stalled at its limit" fired' } },
+      kill_id: plan_id,
+    });
     expect(because.map(({ value }) => typeof value)).toEqual(['number', 'number', 'number']);
-    expect(run.events.filter(({ type }) => type === 'tracer.started')).toHaveLength(2);
+    expect(run.events.filter(({ type }) => type === 'tracer.started')).toHaveLength(1);
     await run.stop();
   });
 });

@@ -134,8 +134,14 @@ class Daemon {
   #take(event: Event): void {
     this.#alerts.take(event);
     const { events } = this.#config.output;
+    // Readers of text have read of this kill already, in the event with this id.
+    if (event.type === 'process.killed' && event.kill_id !== null && this.#isForPeople) return;
     if (events.length > 0 && !events.some((glob) => globMatch(glob, event.type))) return;
     this.#output.write(this.#format(event), event.type);
+  }
+
+  get #isForPeople(): boolean {
+    return (this.#options.format ?? this.#config.output.format) !== 'json';
   }
 
   #format(event: Event): string {

@@ -1,0 +1,94 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { type JournalLine, journalLines, parseJournalLine } from '../../src/killers/journal.ts';
+import { journalsOf, reasonIn } from '../../src/killers/reasons.ts';
+import type { KilledProcess } from '../../src/model/process-killed.ts';
+import { journaldUnavailable, RealJournald } from '../alerts/real-journald.ts';
+import { until } from '../alerts/receiver.ts';
+
+const ID = 'c'.repeat(64);
+const UID = '12345678-1234-1234-1234-123456789abc';
+const victim = (given: Partial<KilledProcess> = {}): KilledProcess => ({
+  ...{ pid: 4242, start_ticks: 1, ppid: 1, parent_comm: 'systemd', uid: 0, comm: 'postgres', exe: null, cmdline: null },
+  ...{ cgroup: '/user.slice/app.slice/postgres.service', namespace_pid: 4242, namespace_init: false },
+  ...{ unit: 'postgres.service', pod: null, container: null, ...given },
+});
+const line = (comm: string, words: string, unit: string | null = null): JournalLine => ({ comm, unit, words });
+
+describe('reasonIn', () => {
+  it.each([
+    [
+      'systemd-oomd',
+      line(
+        'systemd-oomd',
+        'Killed /user.slice/app.slice due to memory pressure for /user.slice being 63.93% > 50.00% for > 20s with reclaim activity',
+      ),
+    ],
+    [
+      'earlyoom',
+      line(
+        'earlyoom',
+        'sending SIGTERM to process 4242 uid 0 "postgres": oom_score 800, VmRSS 940 MiB, cmdline "postgres"',
+      ),
+    ],
+    ['systemd', line('systemd', "postgres.service: State 'stop-sigterm' timed out. Killing.", 'postgres.service')],
+  ])('finds the words of %s', (_, one) => {
+    expect(reasonIn([line(one.comm, 'Something else.', one.unit), one], victim())).toBe(one.words);
+  });
+
+  it('finds the words of the kubelet about the container', () => {
+    const pod = { uid: UID, name: 'web', namespace: 'shop' };
+    const container = { runtime: 'containerd', id: ID, name: 'web', image: null } as KilledProcess['container'];
+    const words = `"Killing container with a grace period" pod="shop/web" podUID="${UID}" containerID="containerd://${ID}" gracePeriod=30`;
+    expect(reasonIn([line('kubelet', words)], victim({ pod, container }))).toBe(words);
+    expect(journalsOf('runtime', 'containerd', victim({ pod }))).toEqual(['kubelet']);
+    expect(journalsOf('runtime', 'dockerd', victim())).toEqual([]);
+  });
+
+  it('does not take the words about another process, unit or cgroup', () => {
+    const others = [
+      line('systemd-oomd', 'Killed /user.slice/app.slice/post due to memory used (1) / total (2) and swap used'),
+      line('earlyoom', 'sending SIGTERM to process 424 uid 0 "postgres"'),
+      line('systemd', "web.service: State 'stop-sigterm' timed out. Killing.", 'web.service'),
+      line('kubelet', `"Killing container with a grace period" podUID="${UID}"`),
+    ];
+    expect(reasonIn(others, victim())).toBeNull();
+  });
+});
+
+describe('the journal', () => {
+  it('is read line by line, and what is not a record is left out', () => {
+    expect(parseJournalLine('{"MESSAGE":"x","_COMM":"systemd","UNIT":"a.service"}')).toEqual(
+      line('systemd', 'x', 'a.service'),
+    );
+    expect(parseJournalLine('{"MESSAGE":[104,105],"_COMM":"a"}')).toEqual(line('a', 'hi'));
+    for (const bad of ['', 'null', '7', '{"MESSAGE":null,"_COMM":"a"}', '{"MESSAGE":"x"}']) {
+      expect(parseJournalLine(bad)).toBeUndefined();
+    }
+  });
+
+  it.skipIf(journaldUnavailable())('of a real journald', async () => {
+    const journald = await RealJournald.start();
+    try {
+      const socket = createConnection(journald.socket);
+      socket.write('killer\n\n6\n0\n0\n0\n0\nKilled /a due to memory pressure\n');
+      const root = journald.socket.slice(0, journald.socket.indexOf('/run/'));
+      const own = readFileSync('/proc/self/comm', 'utf8').trim();
+      const read = async () => {
+        const [id] = readdirSync(`${root}/var/log/journal`);
+        return journalLines([own], Date.now() - 60_000, `${root}/var/log/journal/${id}`);
+      };
+      let lines: JournalLine[] = [];
+      await until(async () => {
+        lines = await read();
+        return lines.length > 0;
+      });
+      expect(lines.at(-1)).toEqual(line(own, 'Killed /a due to memory pressure'));
+      expect(await journalLines(['no-such-program'], 0, root)).toEqual([]);
+      socket.destroy();
+    } finally {
+      await journald.stop();
+    }
+  });
+});
