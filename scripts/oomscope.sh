@@ -53,6 +53,11 @@ done </proc/self/cgroup 2>/dev/null || true
 if [ "${tasks:-$ENOUGH}" -lt "$LEAST" ]; then
 	fail "expected to be allowed at least $LEAST tasks, got $tasks ($limit): raise TasksMax= of the unit, or --pids-limit of the container, to 32."
 fi
+files=$(ulimit -Hn)
+if [ "$files" != unlimited ] && [ "$files" -lt 64 ]; then # below 22 Node itself crashes
+	fail "Too many files are open: raise the limit to 1024 (ulimit -n, or LimitNOFILE= of the unit); it is $files."
+fi
+
 if [ -n "$tasks" ]; then
 	export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-1}"
 	exec "$node" --v8-pool-size=0 --single-threaded-gc "$home/scripts/oomscope.cjs" "$@"

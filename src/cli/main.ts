@@ -7,6 +7,7 @@ import { printableLines } from '../text/printable.ts';
 import { VERSION } from '../version.ts';
 import { defineGroup } from './verb/define-group.ts';
 import { Exit, exitCodeOf, exitMeanings } from './verb/exit.ts';
+import { lackOf } from './verb/surroundings.ts';
 import { writeLine } from './verb/tell.ts';
 import { verbs } from './verb-table.ts';
 
@@ -30,29 +31,22 @@ async function main(argv: string[]): Promise<number> {
   return oomscope.run('', '', argv);
 }
 
-/** What to do about the errors of a process whose limits are too low, whatever it was doing. */
-const shortages = {
-  EMFILE: 'raise the limit of open files to 1024 (ulimit -n, or LimitNOFILE= of the unit)',
-  ENFILE: 'raise the sysctl fs.file-max',
-  EAGAIN: 'raise the limit of tasks to 32 (TasksMax= of the unit, --pids-limit of the container, or ulimit -u)',
-};
-
-const isShortage = (error: unknown): error is Error & { code: keyof typeof shortages } =>
-  error instanceof Error && 'code' in error && Object.hasOwn(shortages, String(error.code));
+/** How long the process may go on after an error (ms). */
+const LEAVE_MS = 1000;
 
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;
   },
-  (error: unknown) => {
+  (given: unknown) => {
+    const error = lackOf(given) ?? given;
+    // What was opened before the error and is not closed, a poller thread for example, must not keep the process alive.
+    setTimeout(() => process.exit(), LEAVE_MS).unref();
     if (error instanceof OomscopeError) {
       const [first = '', ...others] = printableLines(error.message).split('\n');
       for (const line of [`oomscope: ${first}`, ...others]) writeLine(line);
       if (error.detail) process.stderr.write(`${printableLines(error.detail)}\n`);
       process.exitCode = exitCodeOf(error.code);
-    } else if (isShortage(error)) {
-      writeLine(`oomscope: ${error.message}: ${shortages[error.code]}.`);
-      process.exitCode = Exit.unavailable;
     } else {
       process.stderr.write(printableLines(`oomscope: internal error: ${(error as Error)?.stack ?? String(error)}\n`));
       process.exitCode = Exit.software;

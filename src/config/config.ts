@@ -118,7 +118,10 @@ export const parseConfig = (toml: string, file: string): Promise<Config> => pars
 export const readConfig = (file: string): Promise<Config> => readToml(file, shape, checkTogether);
 
 /** Checks values that must fit together but are in different sections. */
-function checkTogether({ guard, pressure }: Config, faults: Faults): void {
+function checkTogether({ trace, guard, pressure }: Config, faults: Faults): void {
+  if (!trace.enabled && !pressure.enabled && !guard) {
+    faults.add('trace.enabled', 'there is nothing to do: [trace] and [pressure] are off, and there is no [guard].');
+  }
   for (const [i, rule] of (guard?.policy.rules ?? []).entries()) {
     for (const [j, { metric, text: shown }] of rule.when.entries()) {
       if (metric.name !== 'pressure' || typeof metric.over !== 'number') continue;

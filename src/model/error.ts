@@ -32,6 +32,16 @@ export const errorCodes = {
     remedy: 'Use the Linux version that the message names, or a later one. `oomscope doctor` says what works here.',
     exitCode: 69,
   },
+  LIMITS: {
+    meaning: 'A limit of this process is too low: its open files or its tasks.',
+    remedy: 'Raise the limit that the message names.',
+    exitCode: 69,
+  },
+  NO_PROC: {
+    meaning: 'The proc file system is not mounted at /proc.',
+    remedy: 'Mount it: mount -t proc proc /proc.',
+    exitCode: 69,
+  },
   NO_BTF: {
     meaning: 'The kernel has no BTF type information: /sys/kernel/btf/vmlinux is missing.',
     remedy: 'Use a kernel that is built with CONFIG_DEBUG_INFO_BTF=y.',

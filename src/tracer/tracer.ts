@@ -253,6 +253,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
 
   /** Ends `events$` with an error, and closes the tracer. */
   #fail(error: unknown): void {
+    if ((this.#opened as CleanupStack | undefined) === undefined) return; // the constructor has thrown, and closed everything
     this.#events.error(error);
     this.close();
   }

@@ -79,7 +79,7 @@ describe.skipIf(!possible)('where few tasks are allowed, oomscope', () => {
       '--duration',
       '300ms',
     );
-    expect(stderr).toContain('a thread cannot be started: Resource temporarily unavailable: raise the limit of tasks');
+    expect(stderr).toContain('Too few tasks are allowed: raise the limit to 32');
     expect([status, left]).toEqual([69, '']);
   });
 });
