@@ -5,8 +5,8 @@
  *   npm run prove:shortages -- [--fresh] [--part PART]... [--write]
  */
 import { ACTOR, buildActor } from '../../test/kernel/actors.ts';
+import { isRight, type Shortage } from '../../test/kernel/shortage.ts';
 import { NODE } from '../../test/lab/runs.ts';
-import type { Shortage } from '../../test/lab/shortages.ts';
 import { table } from '../bench/report.ts';
 import { bootGuest, type GuestOptions, lastLines } from '../lab/guest.ts';
 import { prove } from './proof.ts';
@@ -44,9 +44,6 @@ export async function shortages(scope: Scope, first: number, count: number, gues
   if (wrong.length > 0) throw new Error(wrong.map((one) => JSON.stringify(one)).join('\n'));
   return { kernel: result.kernel.version, shortages: made as Shortage[] };
 }
-
-const isRight = ({ lost, right, eatersEnded, eaters }: Shortage) =>
-  lost.length === 0 && (right === 'nothing ends' || eatersEnded === eaters.length);
 
 const unique = (kinds: readonly string[]) => [...new Set(kinds)].join(', ');
 

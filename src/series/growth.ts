@@ -45,8 +45,8 @@ export class GrowthWindow {
   /**
    * Fits a line by least squares. undefined: there are fewer than two samples.
    *
-   * @param recent uses only the samples of the last `recent` seconds, if there are at least three of them. Older samples
-   *   would hide growth that has just begun
+   * @param recent uses only the samples of the last `recent` seconds, but at least three. Older samples would hide growth
+   *   that has just begun or ended
    */
   slope(recent = Number.POSITIVE_INFINITY): Slope | undefined {
     if (this.#count < 2) return undefined;
@@ -76,10 +76,10 @@ export class GrowthWindow {
     const seconds = this.#seconds.subarray(0, this.#count);
     const values = this.#values.subarray(0, this.#count);
     if (recent === Number.POSITIVE_INFINITY) return { seconds, values };
-    const from = Math.max(...seconds) - recent;
+    const third = [...seconds].sort((a, b) => b - a)[2] ?? 0;
+    const from = Math.min(Math.max(...seconds) - recent, third);
     const young = (_: number, i: number) => (seconds[i] as number) >= from;
-    const late = seconds.filter(young);
-    return late.length < 3 ? { seconds, values } : { seconds: late, values: values.filter(young) };
+    return { seconds: seconds.filter(young), values: values.filter(young) };
   }
 }
 

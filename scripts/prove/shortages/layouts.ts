@@ -24,6 +24,11 @@ export interface Layout {
 /** Limits of cgroups (MiB). */
 const LIMITS = [14, 48, 64, 96, 128, 160];
 
+/** Largest file that is read again and again (MiB): an emulated disk is slow. */
+const MOST_FILE = 80;
+/** Ten processes are the least that the guard takes for a storm, so a small room has no storm (MiB). */
+const STORM_ROOM = 40;
+
 /** A generator of numbers from 0 to below 1, always the same for a seed (mulberry32). */
 export function numbers(seed: number): () => number {
   let state = seed >>> 0;
@@ -59,7 +64,7 @@ export function drawLayout(seed: number, scope: Scope, availableMib = 0): Layout
       for (let i = 0; i < 3; i++) add('worker', Math.min(3, roomMib / 16), anon(''));
     },
     // Pages of files leave when other memory is needed, so they take nothing from `left`.
-    reader: () => add('reader', between(0.3, 0.6) * roomMib, (mib) => `cache ${mib} ${file}`, 0),
+    reader: () => add('reader', Math.min(MOST_FILE, between(0.3, 0.6) * roomMib), (mib) => `cache ${mib} ${file}`, 0),
   };
   const chosen = Object.keys(kinds) as (keyof typeof kinds)[];
   const calm = next() < 0.25 ? pick(['tmpfs', 'full', 'cache'] as const) : undefined;
@@ -77,19 +82,19 @@ export function drawLayout(seed: number, scope: Scope, availableMib = 0): Layout
   }
   if (calm === 'cache') {
     add('holder', 0.3 * roomMib, anon(''));
-    add('reader', 1.2 * roomMib, (mib) => `cache ${mib} ${file}`, 0);
+    add('reader', Math.min(1.5 * MOST_FILE, 1.2 * roomMib), (mib) => `cache ${mib} ${file}`, 0);
     return { seed, scope, roomMib, innocents, eaters: [], right: 'nothing ends' };
   }
   for (let i = 0; i < 2; i++) kinds[chosen.splice(Math.floor(next() * chosen.length), 1)[0] ?? 'holder']();
   const rate = Math.max(1, Math.ceil(left / between(1.5, 5)));
   const most = 4 * roomMib;
   const each = Math.max(1, Math.round(left / 20));
-  const eater = pick<Role>([
+  const eaters: Role[] = [
     { kind: 'leak', words: `anon ${most} ${rate}` },
     { kind: 'leak, deaf', words: `anon ${most} ${rate} deaf` },
     { kind: 'leak, main thread gone', words: `anon ${most} ${rate} leader` },
     { kind: 'leak of shared memory', words: `anon ${most} ${rate} shm` },
-    { kind: 'storm', words: `storm 60 ${each} 100` },
-  ]);
-  return { seed, scope, roomMib, innocents, eaters: [eater], right: 'eater ends' };
+    ...(roomMib < STORM_ROOM ? [] : [{ kind: 'storm', words: `storm 60 ${each} 100` }]),
+  ];
+  return { seed, scope, roomMib, innocents, eaters: [pick(eaters)], right: 'eater ends' };
 }

@@ -16,6 +16,8 @@ export const SLOWEST_MS = 1000;
 const STEADY_MS = 100;
 /** Interval between scans of all processes (ms), while a rule that ranks by growth may soon have to choose a victim. */
 export const FOLLOW_MS = 250;
+/** All processes are scanned from when the values of a rule are this many times as far away as its limits. */
+const FOLLOW_TIMES = 10;
 /** Memory counts as shrinking when, at the current rate, no memory would be left within this time. */
 const SHRINKING_SECONDS = 60;
 
@@ -46,7 +48,9 @@ export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean 
   return rules.some(
     (rule) =>
       (rule.rank === 'growth' || rule.rank === 'projected') &&
-      placesOf(rule.on, sample).some((place) => isNear(rule, sample, place, 4) && isShrinking(sample, place)),
+      placesOf(rule.on, sample).some(
+        (place) => isNear(rule, sample, place, FOLLOW_TIMES) && isShrinking(sample, place),
+      ),
   );
 }
 

@@ -9,7 +9,7 @@ import type { Sample, SampledProcess } from '../../model/sample.ts';
 import { matches } from './match.ts';
 import { nearestAncestor } from './protect.ts';
 import type { Rule } from './rule.ts';
-import type { Place, Unit } from './unit.ts';
+import { heldBytes, type Place, TICKS_PER_SECOND, type Unit } from './unit.ts';
 
 export const PROJECTED_SECONDS = 30;
 /** Points that `user.oomd_avoid` adds: a candidate with this attribute comes after the candidates without it. */
@@ -46,7 +46,7 @@ export function scoreOf(
     oom_score_adj: lead.oom_score_adj,
     processes: members.length,
   };
-  const base = rounded(basePoints(target, members, rule, sample, place));
+  const base = rounded(basePoints(target, members, { rule, sample, place, storm: unit.storm !== undefined }));
   const moves = movesOf(members, path, rule, place);
   return {
     target,
@@ -60,13 +60,13 @@ export function scoreOf(
 function basePoints(
   target: GuardTarget,
   members: readonly SampledProcess[],
-  rule: Rule,
-  { system }: Sample,
-  { cgroup, cgroups }: Place,
+  { rule, sample, place, storm }: { rule: Rule; sample: Sample; place: Place; storm: boolean },
 ): number {
+  const { system } = sample;
+  const { cgroup, cgroups } = place;
   const domain = cgroup?.limit_bytes ?? system.total_bytes + system.swap_total_bytes;
   const points = (bytes: number) => (1000 * bytes) / Math.max(1, domain);
-  const growth = sum(members, ({ growth_bytes_per_second }) => growth_bytes_per_second ?? 0);
+  const growth = growthOf(members, sample, storm);
   const badness = (moreBytes: number) => {
     const input = {
       pid: target.pid,
@@ -94,6 +94,22 @@ function basePoints(
     case 'pressure':
       return 10 * (cgroups.get(target.cgroup ?? '')?.pressure?.full.avg10 ?? 0);
   }
+}
+
+/** The average growth since the start counts for processes that are younger than this (s). */
+const YOUNG_SECONDS = 10;
+
+/**
+ * How fast the members grow. Growth that has not been measured counts as the average since the start of a young process.
+ * A storm grows by new processes, each of which may have stopped to grow, so its average counts.
+ */
+function growthOf(members: readonly SampledProcess[], { uptime_seconds: now }: Sample, storm: boolean): number {
+  const average = (held: number, since: number) => {
+    const seconds = now === undefined ? Number.POSITIVE_INFINITY : Math.max(0.1, now - since / TICKS_PER_SECOND);
+    return seconds < YOUNG_SECONDS ? held / seconds : 0;
+  };
+  if (storm) return average(sum(members, heldBytes), Math.min(...members.map(({ start_ticks }) => start_ticks)));
+  return sum(members, (one) => one.growth_bytes_per_second ?? average(heldBytes(one), one.start_ticks));
 }
 
 /** The adjustments of the points: the rule's preferences, and `user.oomd_avoid`. */

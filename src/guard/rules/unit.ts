@@ -14,7 +14,7 @@ import type { Rule } from './rule.ts';
  * candidate.
  */
 const STORM = { least: 10, seconds: 10, largest: 0.25 };
-const TICKS_PER_SECOND = 100;
+export const TICKS_PER_SECOND = 100;
 
 /** Processes that are killed together have the same key. */
 export interface Unit {

@@ -4,8 +4,11 @@ import type { parsePressure } from '../../linux/psi.ts';
 import type { SampledSystem, SampledUse } from '../../model/sample.ts';
 import type { GrowthWindow } from '../../series/growth.ts';
 
-/** Growth is measured over this time (s), or over all samples if fewer than three are that young. */
-const RECENT_SECONDS = 1;
+/**
+ * Growth is measured over the first of these times, and counts as no larger than over the second (s): growth that has
+ * just ended must not be extrapolated.
+ */
+const RECENT_SECONDS = [1, 0.15] as const;
 
 /** Returns the pressure that oomscope has measured in the cgroup at `path`; "/" is the system. */
 export type PressureFeed = (path: string) => Pick<SampledSystem, 'windows' | 'fruitless_rounds'> | undefined;
@@ -20,7 +23,8 @@ export function averages(found: ReturnType<typeof parsePressure>): SampledSystem
 }
 
 export function slopeOf(growth: GrowthWindow): number | null {
-  return growth.count < 3 ? null : Math.round(growth.slope(RECENT_SECONDS)?.perSecond ?? 0);
+  if (growth.count < 3) return null;
+  return Math.round(Math.min(...RECENT_SECONDS.map((seconds) => growth.slope(seconds)?.perSecond ?? 0)));
 }
 
 type Used = Pick<CgroupMemory, 'anonBytes' | 'shmemBytes' | 'kernelBytes' | 'unevictableBytes'>;

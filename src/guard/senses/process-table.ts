@@ -29,7 +29,7 @@ interface Known {
 /** For processes with at least this much memory, `status` and `oom_score_adj` are read in every scan. */
 const LARGE_BYTES = 4 * 2 ** 20;
 /** Growth is computed only for processes with at least this much memory. */
-const FOLLOWED_BYTES = 16 * 2 ** 20;
+const FOLLOWED_BYTES = 2 ** 20;
 /** Kernel threads, and the files of other processes that rarely change, are read again in every 16th scan. */
 const REFRESH_PASSES = 16;
 const GROWTH_SAMPLES = 20;
@@ -111,7 +111,7 @@ export class ProcessTable {
     const followed = same && nowMs - known.atMs < GAP_MS ? known.growth : undefined;
     const growth = held < FOLLOWED_BYTES ? undefined : (followed ?? new GrowthWindow(GROWTH_SAMPLES));
     growth?.add(nowMs / 1000, held);
-    sample.growth_bytes_per_second = growth && growth.count > 2 ? Math.round(growth.slope()?.perSecond ?? 0) : null;
+    sample.growth_bytes_per_second = growth && growth.count > 1 ? Math.round(growth.slope()?.perSecond ?? 0) : null;
     this.#known.set(pid, { sample, growth, atMs: nowMs });
   }
 
