@@ -1,7 +1,8 @@
 /**
  * The patterns of --prefer, --avoid and --ignore: POSIX extended regular expressions as regcomp(3) of glibc reads them
- * in the locale "C", where a character is a byte. They are rewritten for Pattern, which matches in linear time. What it
- * cannot match that way is refused: back-references, and word boundaries (\b, \B, \<, \>).
+ * in the locale "C", where a character is a byte. They are rewritten for Pattern, which matches in linear time. Patterns
+ * with back-references or word boundaries (\b, \B, \<, \>) need backtracking and are rewritten for RegExp. A name has at
+ * most 15 bytes, so that no name can make it slow.
  */
 import { Pattern } from '../guard/rules/pattern.ts';
 
@@ -10,9 +11,11 @@ export interface NamePattern {
   test(name: string): boolean;
 }
 
-/** @throws Error if regcomp() refuses the pattern, too, or if it needs backtracking */
+/** @throws Error if regcomp() refuses the pattern, too */
 export function namePattern(source: string): NamePattern {
-  const pattern = new Pattern(new Rewriter(bytesOf(source)).rewrite());
+  const rewriter = new Rewriter(bytesOf(source));
+  const written = rewriter.rewrite();
+  const pattern = rewriter.backtracks ? new RegExp(withSets(written), 's') : new Pattern(written);
   return { source, test: (name) => pattern.test(bytesOf(name)) };
 }
 
@@ -26,6 +29,10 @@ class Rewriter {
   readonly #source: string;
   #at = 0;
   #depth = 0;
+  /** Groups that are closed. */
+  #groups = 0;
+  /** Whether there are back-references or word boundaries. */
+  backtracks = false;
   /** Whether the last part can be repeated: not at the beginning of an alternative, and not behind an anchor. */
   #repeatable = false;
 
@@ -52,6 +59,7 @@ class Rewriter {
       case ')':
         if (this.#depth === 0) return this.#atom('\\)');
         this.#depth--;
+        this.#groups++;
         return this.#atom(')');
       case '|':
       case '^':
@@ -91,10 +99,20 @@ class Rewriter {
   #escape(): string {
     const character = this.#source[this.#at++];
     if (character === undefined) throw new Error('expected a character after the last "\\"');
-    if (/[1-9bB<>]/.test(character)) throw new Error(`"\\${character}" needs backtracking`);
+    if (/[1-9bB<>]/.test(character)) return this.#backtracking(character);
     if (/[wWsS]/.test(character)) return this.#atom(`\\${character}`);
     if (character === '`' || character === "'") return this.#edge(character === '`' ? '^' : '$');
     return this.#atom(literal(character));
+  }
+
+  #backtracking(character: string): string {
+    this.backtracks = true;
+    if (/[1-9]/.test(character)) {
+      if (Number(character) > this.#groups) throw new Error(`expected a group ${character} before "\\${character}"`);
+      return this.#atom(`\\${character}`);
+    }
+    if (character === '<') return this.#edge('\\b(?=\\w)');
+    return this.#edge(character === '>' ? '\\b(?<=\\w)' : `\\${character}`);
   }
 
   /** A bracket expression, in which a backslash stands for itself. */
@@ -139,6 +157,28 @@ class Rewriter {
     return character;
   }
 }
+
+/** The named classes of brackets, for RegExp, which does not have them. */
+const sets: Readonly<Record<string, string>> = {
+  alpha: 'A-Za-z',
+  digit: '0-9',
+  alnum: '0-9A-Za-z',
+  upper: 'A-Z',
+  lower: 'a-z',
+  space: ' \\t-\\r',
+  blank: ' \\t',
+  punct: '!-\\/:-@\\[-`{-~',
+  print: ' -~',
+  graph: '!-~',
+  cntrl: '\\0-\\x1f\\x7f',
+  xdigit: '0-9A-Fa-f',
+};
+const withSets = (written: string) =>
+  written.replaceAll(/\[:([a-z]*):\]/g, (_, name: string) => {
+    const set = Object.hasOwn(sets, name) ? sets[name] : undefined;
+    if (set === undefined) throw new Error(`there is no class "${name}"`);
+    return set;
+  });
 
 /** A character that stands for itself in a Pattern, also inside brackets. */
 const literal = (character: string) => (/[\\.[\](){}*+?|^$-]/.test(character) ? `\\${character}` : character);

@@ -28,7 +28,7 @@ const plain = `
 --prefer ^(chrome|firefox)$|--avoid (^|/)(init|X|sshd|firefox)$|--ignore ^.{3}$|--prefer (|--avoid [|--ignore a{2,1}
 --prefer *a|--prefer +|--prefer a||--prefer ()|--prefer a{3}|--prefer a{|--prefer {1}|--prefer )|--prefer a)|--prefer [a-|--prefer [z-a]
 --prefer ^*|--prefer a{,2}|--prefer a{2|--prefer a{40000}|--prefer a|*b|--prefer a**|--prefer []a]|--prefer [^]a]|--prefer [[=a=]]|--prefer [[.-.]-a]
---prefer [[:alpha:]]|--prefer [[:nonsense:]]|--prefer (?:a)|--prefer \\|--prefer a\\.b|--prefer (a)\\1|--prefer \\d|--prefer \\<a|--prefer \\ba|--prefer \\wa|--prefer [\\d]
+--prefer [[:alpha:]]|--prefer [[:nonsense:]]|--prefer (?:a)|--prefer \\|--prefer a\\.b|--prefer (a)\\1|--prefer \\d|--prefer \\<a|--prefer \\ba|--prefer \\wa|--prefer \\1|--prefer (a\\1)|--prefer ((a)b)\\2x|--prefer [\\d]
 -N /bin/true|-N true|-N ./true|-N /nonexistent/script|-N /etc/passwd|-N /tmp|-n -N /bin/true --sort-by-rss -r 5|-P /bin/true|-P true|-P
 `;
 
@@ -60,8 +60,6 @@ export function reasonFor({ argv }: CommandLine): string | undefined {
   if (argv.some((word) => /^(-h.*|--help)$/.test(word))) return 'The help lists the same options, in words of its own.';
   if (argv.some((word) => word.startsWith('-P')))
     return 'The option -P is that of earlyoom 1.9, which 1.8.2 does not have.';
-  if (argv.some((word) => /\\[1-9bB<>]/.test(word)))
-    return 'Patterns are matched in linear time: back-references and word boundaries are refused, with exit status 6.';
   return undefined;
 }
 

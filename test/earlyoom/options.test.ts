@@ -109,6 +109,9 @@ it.each<[string, string[], string[]]>([
   ['[[=a=][.-.]x]', ['a', '-', 'x'], ['b', '.']],
   ['[+--]', ['+', ',', '-'], ['.', '*']],
   ['', ['anything'], []],
+  ['^(.)(.)\\2\\1$', ['abba', 'xxxx'], ['abab']],
+  ['\\<web\\>', ['web', 'my-web'], ['webber', 'cobweb']],
+  ['([[:digit:]])\\1', ['a22', '00'], ['12', 'aa']],
 ])('the pattern %j', (source, matching, others) => {
   const pattern = namePattern(source);
   expect(matching.filter((name) => !pattern.test(name))).toEqual([]);
