@@ -32,6 +32,7 @@ export const verb = defineVerb({
   examples: [
     { command: 'oomscope guard', about: 'Show what the guard would do on this machine.' },
     { command: 'sudo oomscope guard --enforce', about: 'Act on the two cautious rules.' },
+    { command: 'sudo oomscope guard --ask', about: 'Choose at the terminal which process ends.' },
     {
       command: "sudo oomscope guard --enforce --cgroup '/app/*' \\\n  --when 'available < 32M' --steps notify,kill",
       about: 'Kill in a cgroup that has less than 32 MiB left of its limit.',
@@ -51,11 +52,12 @@ export const verb = defineVerb({
     const { 'try-pattern': pattern } = context.given;
     if (pattern !== undefined) return (await import('./try-pattern.ts')).tryPattern(pattern, context.asText);
     const config = await configOf(context.given);
-    return runLive(context, () => open(config));
+    return runLive(context, () => open(config, context.given.ask === true));
   },
 });
 
-async function open(config: GuardConfig): Promise<LiveSource<Event>> {
+async function open(config: GuardConfig, asks: boolean): Promise<LiveSource<Event>> {
+  const asker = asks ? new (await import('./ask.ts')).Asker() : undefined;
   const [{ openGuard }, { otherKillers }] = await Promise.all([
     import('../../../guard/open-guard.ts'),
     import('../../../doctor/others.ts'),
@@ -63,16 +65,18 @@ async function open(config: GuardConfig): Promise<LiveSource<Event>> {
   const opened = await openGuard(config);
   const tracer = config.mode === 'shadow' ? await openTracerBeside(opened) : undefined;
   return {
-    events$: opened.guard.events$,
+    events$: asker ? asker.shown$(opened.guard.events$) : opened.guard.events$,
     start: (live) => {
       tracer?.oomKills$.subscribe((kill) => {
         live.show(kill);
         opened.guard.kernelKilled(kill);
       });
+      if (asker) opened.guard.events$.subscribe((event) => asker.take(event));
       introduce(config, [...opened.notes, ...otherKillers()]);
       opened.guard.start();
     },
     close: async () => {
+      asker?.[Symbol.dispose]();
       tracer?.close();
       await opened.close();
     },

@@ -20,6 +20,7 @@ export const options = {
   shadow: flag(
     'do a dry run, and compare it with the kills of the kernel; needs the same privileges as `oomscope trace`',
   ),
+  ask: flag('ask at the terminal which process shall end; the guard itself does a dry run'),
   config: text('FILE', 'take the rules from the [guard] section of this file, instead of from options'),
   when: several(
     text('DETECTOR', "act when all detectors hold: 'available <= 5 %', 'pressure.full.avg10 > 40 % for 10s'"),
@@ -53,7 +54,15 @@ export type Given = Values<typeof options>;
 /** @throws OomscopeError USAGE, CONFIG, NO_INPUT */
 export async function configOf(given: Given): Promise<GuardConfig> {
   if (given.enforce && given.shadow) throw usage('--enforce and --shadow: expected one of them, got both.');
-  const mode: GuardMode | undefined = given.enforce ? 'enforce' : given.shadow ? 'shadow' : undefined;
+  if (given.ask && (given.enforce || given.shadow))
+    throw usage(`--ask and --${given.enforce ? 'enforce' : 'shadow'}: expected one of them, got both.`);
+  const mode: GuardMode | undefined = given.enforce
+    ? 'enforce'
+    : given.shadow
+      ? 'shadow'
+      : given.ask
+        ? 'dry_run'
+        : undefined;
   const aboutRules = ['when', 'cgroup', 'rank', 'kill', 'prefer', 'avoid', 'never', 'min-size', 'steps'] as const;
   if (given.config === undefined) return withRules(given, mode ?? 'dry_run');
   const extra = aboutRules.find((name) => [given[name]].flat().some((value) => value !== undefined));
