@@ -26,7 +26,7 @@ await prove<HostileFigures>({
   claim:
     'An `oom.kill` has the whole path of its cgroup, byte for byte, the right container and pod, and passes exactly the filters that name it: with names of 255 bytes, dozens of levels, control characters, quotes, escapes and bytes that are not UTF-8.',
   parts: [
-    ...Array.from({ length: 8 }, (_, i) => ({ name: `here-${i + 1}`, run: () => hostileKills(i + 1, KILLS) })),
+    ...Array.from({ length: 10 }, (_, i) => ({ name: `here-${i + 1}`, run: () => hostileKills(i + 1, KILLS) })),
     ...guests.map((guest, i) => ({
       name: `${guest.kernel}-${guest.cgroup}`,
       run: () => inGuest(guest, 100 + i),

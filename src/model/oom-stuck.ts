@@ -7,7 +7,7 @@ import type { ProcessId } from './process.ts';
 /**
  * Why the kernel kills no process.
  * - `oom_kill_disabled`: on cgroup v1 `oom_kill_disable` is set in memory.oom_control (`docker run --oom-kill-disable`).
- *   Tasks that need memory sleep until memory is free.
+ *   Tasks that need memory sleep until memory is free, or their system calls fail with ENOMEM.
  * - `nothing_killable`: every process in the cgroup has oom_score_adj -1000, or is pid 1. Tasks that need memory try
  *   again and again.
  * - `victim_not_exiting`: the kernel has killed a process that does not exit, for example because it waits for a disk.

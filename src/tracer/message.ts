@@ -83,7 +83,7 @@ function because({ cause, ooms, processes, process_count }: Stuck): string {
     : '';
   switch (cause) {
     case 'oom_kill_disabled':
-      return 'the kernel may not kill in it (oom_kill_disable), so its tasks hang until memory is free';
+      return 'the kernel may not kill in it (oom_kill_disable), so its tasks hang, or their system calls fail, until memory is free';
     case 'victim_not_exiting': {
       const victim = processes.find(({ dying }) => dying);
       return `the process that the kernel killed does not exit: ${victim ? name(victim.comm, victim.pid) : 'unknown'}`;

@@ -15,6 +15,7 @@ import type { Event, OomKill } from '../model/events.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import type { KernelReport } from './report-assembler.ts';
 import { ReportStream } from './report-stream.ts';
+import { UnkilledReports } from './unkilled-reports.ts';
 
 export interface ReportMatcherOptions {
   backend: 'tp_btf' | 'raw_tp';
@@ -33,6 +34,7 @@ export class ReportMatcher {
   readonly #reports: ReportStream;
   readonly #losses: LossCounter;
   readonly #kills: OomKill[] = [];
+  readonly #unkilled = new UnkilledReports();
   readonly #waiting = new Map<KernelReport, NodeJS.Timeout>();
 
   /** @throws OomscopeError OBJECT_MISSING, LIBBPF, NOT_PERMITTED */
@@ -69,6 +71,7 @@ export class ReportMatcher {
   #emit(report: KernelReport, kill: OomKill | undefined): void {
     clearTimeout(this.#waiting.get(report));
     this.#waiting.delete(report);
+    if (!kill && this.#unkilled.isRepeated(report.lines, report.firstNs)) return;
     const { envelopes, push } = this.#options;
     for (const draft of draftsOf(report)) {
       const parsed = toReport(draft, { input: 'printk:console' }, 0);

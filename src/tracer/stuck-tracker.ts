@@ -116,20 +116,19 @@ export class StuckTracker {
     const { path } = watched;
     const { cgroups } = this.#options;
     if (path === undefined || cgroups.id(path) !== watched.id) return undefined;
+    const processes = () => cgroupProcesses(cgroups, path, this.#options.proc);
     const control = cgroups.version === 1 ? readIfPresent(`${cgroups.directory(path)}/memory.oom_control`) : undefined;
-    if (control && /^oom_kill_disable 1$/m.test(control)) {
-      if (!/^under_oom 1$/m.test(control)) return undefined;
-      return { cause: 'oom_kill_disabled', processes: cgroupProcesses(cgroups, path, this.#options.proc) };
-    }
+    const isDisabled = control !== undefined && /^oom_kill_disable 1$/m.test(control);
+    if (isDisabled && /^under_oom 1$/m.test(control)) return { cause: 'oom_kill_disabled', processes: processes() };
+    // No task waits. The tasks try again and again, or their system calls fail.
     if (process.hrtime.bigint() - watched.lastNs > QUIET_NS) return undefined;
     const { firstOoms, lastOoms } = watched;
-    // One attempt may be followed by a reclaim that succeeds. A stuck task makes hundreds a second.
     if (firstOoms === null || lastOoms === null) return undefined;
+    // One attempt may be followed by a reclaim that succeeds. A stuck task makes hundreds a second.
     if (lastOoms - firstOoms < 2n) return 'unsure';
-    const processes = cgroupProcesses(cgroups, path, this.#options.proc);
-    if (processes.some(({ exiting, killPending }) => exiting || killPending))
-      return { cause: 'victim_not_exiting', processes };
-    return processes.length > 0 && processes.every(isUnkillable) ? { cause: 'nothing_killable', processes } : undefined;
+    const found = processes();
+    const cause = isDisabled ? 'oom_kill_disabled' : causeOf(found);
+    return cause && { cause, processes: found };
   }
 
   #end(watched: Watched): void {
@@ -172,6 +171,12 @@ export class StuckTracker {
     this.#paths ??= new CgroupPathCache({ mount: cgroups.directory('/') });
     return this.#paths.path(BigInt(id));
   }
+}
+
+/** Why the kernel kills none of these processes. undefined: it could kill one. */
+function causeOf(processes: CgroupProcess[]): StuckCause | undefined {
+  if (processes.some(({ exiting, killPending }) => exiting || killPending)) return 'victim_not_exiting';
+  return processes.length > 0 && processes.every(isUnkillable) ? 'nothing_killable' : undefined;
 }
 
 function triggerOf(record: OomAttemptRecord): OomStuck['trigger'] {

@@ -8,6 +8,7 @@ import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';
 import { oomscope } from '../cli/cli.ts';
+import { oomKill } from '../kernel/memcg.ts';
 import { schemaErrors } from '../schema.ts';
 import { type Daemon, removeGroups, runOptions, startDocker, unavailable } from './daemon.ts';
 import { expectedEnds, startTen, withOom } from './ten-containers.ts';
@@ -146,6 +147,29 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect(kill?.victim.namespace_pids).toHaveLength(2);
     expect(kill?.victim.namespace_pids[1]).toBeGreaterThan(1);
     expect(trace.kills.find(({ victim }) => victim.container?.name === 'oom')?.victim.namespace_pids[1]).toBe(1);
+  });
+
+  test.runIf(v1)('names the container that Docker knows, and the container inside it', async () => {
+    await docker.command(runOptions(docker, 'outer', ['-d', '-m', '64m'], ['sleep', '1000']));
+    const pid = await docker.command(['inspect', '-f', '{{.State.Pid}}', 'outer']);
+    const mount = memoryHierarchy()?.mount as string;
+    const cgroup = /^\d+:memory:(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] as string;
+    const inner = 'b'.repeat(64);
+    const group = createMemoryGroup({
+      limitBytes: 32 * MIB,
+      parent: `${mount}${cgroup}`,
+      name: `cri-containerd-${inner}.scope`,
+    });
+    const { pid: victim } = await oomKill({ group });
+    for (let tries = 0; tries < 500 && !trace.kills.some((kill) => kill.victim.pid === victim); tries++)
+      await sleep(20);
+    const kill = trace.kills.find((one) => one.victim.pid === victim);
+    expect(kill?.victim).toMatchObject({
+      container: { name: 'outer', runtime: 'docker' },
+      inner_containers: [{ id: inner, runtime: 'containerd', name: null }],
+    });
+    group.remove();
+    await docker.command(['rm', '-f', 'outer']);
   });
 
   test.runIf(v1)('reports a container that hangs because of --oom-kill-disable', async () => {

@@ -32,6 +32,10 @@ export const verb = defineVerb({
         ['OOM in', 'the OOM killer killed another process in the container; the main process still runs'],
         ['OOM in?', 'the OOM killer killed in the container, but it is unknown whether it killed the main process'],
         [
+          'STUCK',
+          'the container is out of memory and the kernel kills no process in it, for example because of `--oom-kill-disable`; its tasks hang',
+        ],
+        [
           'SPARED',
           'the runtime reports "oom", but the kernel killed nothing in the container: a cgroup above it ran out of memory',
         ],
