@@ -92,7 +92,6 @@ export class KillDecoder {
     const { victim } = facts;
     if (this.#reapTracker.follows(victim.pid, victim.start_ticks)) return; // another mark of the same victim
     this.#addComposition(facts, record.header.ktime_ns); // first: the victim is freeing its memory
-    this.#stuckTracker?.onKill(facts);
     const draft = this.#draft(facts, record.header.ktime_ns, batch.realtimeOffsetNs);
     const waiting: Promise<unknown>[] = [];
     if (readProc && draft.lacksVictimFacts) waiting.push(this.#readFiles(draft));
@@ -101,6 +100,7 @@ export class KillDecoder {
     if (record.facts & KillFact.FACT_CANDIDATES) waiting.push(this.#awaitCandidates(draft));
     if (waiting.length === 0) outbox.push(this.#finish(draft));
     else void this.#sendAfter(waiting, draft);
+    this.#stuckTracker?.onKill(facts); // afterwards: its event follows the kill that ended the shortage
   }
 
   #addComposition(facts: KillFacts, monoNs: bigint): void {

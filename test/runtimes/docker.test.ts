@@ -85,7 +85,8 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
 
   test('reports no event about the healthy container, and exactly one end of every other container', async () => {
     await Promise.all(['oom-child', 'oom-slice', 'hand-kill'].map((name) => watch.of(name)));
-    const names = watch.ends.map(({ container }) => container.name);
+    // A kill of another test in a cgroup that looks like a container's has no name.
+    const names = watch.ends.flatMap(({ container }) => container.name ?? []);
     expect(names).not.toContain('fine');
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
@@ -150,7 +151,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   });
 
   test.runIf(v1)('names the container that Docker knows, and the container inside it', async () => {
-    await docker.command(runOptions(docker, 'outer', ['-d', '-m', '64m'], ['sleep', '1000']));
+    await docker.command(runOptions(docker, 'outer', ['-d', '-m', '256m'], ['sleep', '1000']));
     const pid = await docker.command(['inspect', '-f', '{{.State.Pid}}', 'outer']);
     const mount = memoryHierarchy()?.mount as string;
     const cgroup = /^\d+:memory:(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] as string;

@@ -53,8 +53,9 @@ describe.skipIf(reason !== undefined)(`Podman${reason ? `: ${reason}` : ''}`, ()
 
   test('reports nothing about healthy containers', async () => {
     await Promise.all(['oom-child', 'oom-slice', 'hand-kill'].map((name) => watch.of(name)));
-    const names = watch.ends.map(({ container }) => container.name);
-    expect(names.filter((name) => name?.startsWith('fine'))).toEqual([]);
+    // A kill of another test in a cgroup that looks like a container's has no name.
+    const names = watch.ends.flatMap(({ container }) => container.name ?? []);
+    expect(names.filter((name) => name.startsWith('fine'))).toEqual([]);
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
 
