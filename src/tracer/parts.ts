@@ -7,6 +7,8 @@ import type { PressureMonitor } from '../pressure/monitor.ts';
 import type { TracerOptions } from './options.ts';
 import type { ReportMatcher } from './report-matcher.ts';
 
+const DEFAULT_RING_BYTES = 512 * 1024;
+
 export interface TracerParts {
   /** Numbers all events of the tracer in one sequence, including the events of `pressure`. */
   envelopes?: EnvelopeFactory;
@@ -37,7 +39,7 @@ export function openLeadUps(pressure: PressureMonitor | undefined): LeadUpRecord
 }
 
 /** @throws OomscopeError USAGE */
-export function checkedRingBytes(ringBytes: number): number {
+export function checkedRingBytes(ringBytes = DEFAULT_RING_BYTES): number {
   if (Number.isInteger(Math.log2(ringBytes)) && ringBytes >= 65536) return ringBytes;
   throw new OomscopeError('USAGE', `ringBytes: expected a power of two, at least 65536, got ${ringBytes}.`);
 }

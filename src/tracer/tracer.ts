@@ -37,7 +37,6 @@ export type { TracerOptions } from './options.ts';
 
 /** How long the ring is polled when a kill is imminent: most kills follow within a millisecond. */
 const SPIN_US = 3000;
-const DEFAULT_RING_BYTES = 512 * 1024;
 
 /**
  * Opens a tracer: loads and attaches the BPF programs and starts reading. It keeps the process alive until closed.
@@ -123,7 +122,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#signal?.throwIfAborted();
 
     using opened = new CleanupStack();
-    const ringBytes = checkedRingBytes(options.ringBytes ?? DEFAULT_RING_BYTES);
+    const ringBytes = checkedRingBytes(options.ringBytes);
     const { candidates = 'system', backend } = options;
     this.#loaded = opened.use(loadTracer({ ringBytes, candidates, backend }));
     this.mapIds = this.#loaded.mapIds;
