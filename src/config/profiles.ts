@@ -1,5 +1,5 @@
 /** The [[profile]] sections of a file for `oomscope protect`. */
-import { type OomPolicy, type Profile, type SelectorKind, selectorKinds } from '../protect/profile.ts';
+import { type OomPolicy, type Profile, type Selector, type SelectorKind, selectorKinds } from '../protect/profile.ts';
 import type { Faults } from './fault.ts';
 import { choice, field, list, needed, oneOrMore, optional, parsed, type Shape, table, text, whole } from './shape.ts';
 import { parseToml, readToml } from './toml.ts';
@@ -21,6 +21,10 @@ const exe = parsed('the path or file name of a program', (given) => {
   if (given !== '' && (given.startsWith('/') || !given.includes('/'))) return given;
   throw new Error(`expected a full path, or a file name without one, got ${JSON.stringify(given)}.`);
 });
+const user = parsed('the name or number of a user', (given) => {
+  if (/^[a-z_][a-z0-9_.-]*\$?$|^\d{1,10}$/i.test(given)) return given;
+  throw new Error(`expected the name or number of a user, such as "postgres", got ${JSON.stringify(given)}.`);
+});
 const comm = parsed('the name of a process', (given) => {
   if (given !== '' && Buffer.byteLength(given) <= 15) return given;
   throw new Error(
@@ -36,6 +40,10 @@ const profileTable = table({
   unit: optional(oneOrMore(unit), 'systemd system units: all their processes'),
   cgroup: optional(oneOrMore(cgroup), 'cgroups: all processes in and below them'),
   exe: optional(oneOrMore(exe), 'programs, by full path, or by file name in any directory'),
+  user: optional(
+    oneOrMore(user),
+    'users that run the programs of `exe`, by name or number; needed to lower the value, root needs no mention',
+  ),
   comm: optional(oneOrMore(comm), 'names of processes; any process can give itself such a name'),
 });
 
@@ -44,8 +52,16 @@ const profileShape: Shape<Profile> = {
   read(value, path, faults) {
     const given = profileTable.read(value, path, faults);
     if (!given) return undefined;
-    const selectors = selectorKinds.flatMap((by: SelectorKind) => (given[by] ?? []).map((is) => ({ by, is })));
+    const selectors = selectorKinds.flatMap((by: SelectorKind) =>
+      (given[by] ?? []).map(
+        (is): Selector => (by === 'exe' ? { by, is, users: given.user ?? [], units: given.unit ?? [] } : { by, is }),
+      ),
+    );
     if (selectors.length === 0) return faults.add(path, `expected at least one of ${selectorKinds.join(', ')}.`);
+    if (given.exe && !given.user && given.oom_score_adj < 0) {
+      const why = 'any user can run a program, and load other code into it';
+      return faults.add(path, `expected "user" beside "exe", because ${why}; for root alone write user = "root".`);
+    }
     return {
       name: given.name,
       about: given.about,

@@ -42,6 +42,8 @@ export interface PlanOptions {
   inContainers?: boolean;
   /** Whether this process has CAP_SYS_RESOURCE. */
   mayLower: boolean;
+  /** The uids of user names, for the users that a selector names. */
+  uids?: ReadonlyMap<string, number>;
   /** Names of kernel threads, for the reason why a profile matches no process: the profile may name a kernel thread. */
   kernelThreads?: readonly string[];
 }
@@ -53,7 +55,7 @@ const HOG_PER_MILLE = 200;
 export function planProtection(subjects: readonly Subject[], profiles: readonly Profile[], options: PlanOptions): Plan {
   const matched = subjects.flatMap((subject) => {
     const found = profiles.flatMap((profile) => {
-      const selector = recognise(subject, profile);
+      const selector = recognise(subject, profile, options.uids);
       return selector ? [{ profile, selector }] : [];
     });
     const [first, ...others] = found;
@@ -82,24 +84,40 @@ export function planProtection(subjects: readonly Subject[], profiles: readonly 
     return { subject, profile: profile.name, selector, before: subject.oomScoreAdj, after, ...decided, warnings };
   });
   const idle = profiles.flatMap((profile) => {
-    const reason = idleReason(profile, entries, subjects, options.kernelThreads ?? []);
+    const reason = idleReason(profile, entries, subjects, options);
     return reason === undefined ? [] : [{ profile: profile.name, reason }];
   });
   return { entries, idle };
 }
 
 /** The selector of a profile that matches a process; undefined: no selector matches. */
-export function recognise(subject: Subject, profile: Profile): Selector | undefined {
+export function recognise(
+  subject: Subject,
+  profile: Profile,
+  uids: ReadonlyMap<string, number> = new Map(),
+): Selector | undefined {
   const lowers = profile.oomScoreAdj < subject.oomScoreAdj;
-  return profile.selectors.find(({ by, is }) => {
+  return profile.selectors.find((selector) => {
+    const { by, is } = selector;
     if (by === 'unit') return subject.unit === is;
     if (by === 'cgroup') return isWithin(subject.cgroup, is);
     if (by === 'comm') return subject.comm === is;
-    // Any user can create a file with the name of the program. So a profile that lowers the value matches only a
-    // program that belongs to root.
+    // Any user can create a file with the name of the program, and run the program of a service. So a profile that
+    // lowers the value matches only a program that belongs to root, run by those who should.
     const same = is.startsWith('/') ? subject.exe === is : subject.exe?.endsWith(`/${is}`) === true;
-    return same && (!lowers || subject.exeTrusted);
+    return same && (!lowers || (subject.exeTrusted && isRunByItsUser(subject, selector, uids)));
   });
+}
+
+/** In a container of the machine's own user namespace, users have other numbers; its runtime was trusted with root. */
+function isRunByItsUser(
+  { uid, unit, container }: Subject,
+  { users = [], units = [] }: Selector,
+  uids: ReadonlyMap<string, number>,
+): boolean {
+  if (uid === 0 || container !== null) return true;
+  if (users.some((user) => (uids.get(user) ?? (/^\d+$/.test(user) ? Number(user) : undefined)) === uid)) return true;
+  return unit !== null && units.some((name) => unit === name || unit.startsWith(`${name.replace(/\.service$/, '')}@`));
 }
 
 type Decision = Pick<PlanEntry, 'action' | 'reason'>;
@@ -177,7 +195,7 @@ function idleReason(
   profile: Profile,
   entries: readonly PlanEntry[],
   subjects: readonly Subject[],
-  kernelThreads: readonly string[],
+  { kernelThreads = [], uids }: PlanOptions,
 ): string | undefined {
   const { name, selectors } = profile;
   const own = entries.filter(({ profile }) => profile === name);
@@ -186,10 +204,14 @@ function idleReason(
       ? 'matches only init, which the kernel never kills'
       : undefined;
   }
-  const claimed = subjects.find((subject) => recognise(subject, profile));
+  const claimed = subjects.find((subject) => recognise(subject, profile, uids));
   const winner = entries.find(({ subject }) => subject === claimed)?.profile;
   if (winner !== undefined) return `everything that it matches belongs to profile ${winner}, which comes first`;
-  const untrusted = subjects.find((subject) => recognise({ ...subject, exeTrusted: true }, profile));
+  const foreign = subjects.find((subject) => recognise({ ...subject, uid: 0 }, profile, uids));
+  if (foreign) {
+    return `matches only ${foreign.exe} of the user ${foreign.uid}, which is none that the profile names: any user can run it, and load other code into it`;
+  }
+  const untrusted = subjects.find((subject) => recognise({ ...subject, uid: 0, exeTrusted: true }, profile, uids));
   if (untrusted) return `matches only ${untrusted.exe}, which a user other than root could have put there`;
   const kernel = selectors.find(({ by, is }) => by === 'comm' && kernelThreads.includes(is));
   if (kernel) return `matches only the kernel's own thread ${kernel.is}, which has no memory and is never killed`;

@@ -44,6 +44,13 @@ export type SelectorKind = (typeof selectorKinds)[number];
 export interface Selector {
   by: SelectorKind;
   is: string;
+  /**
+   * For `exe`: the users, by name or number, and the system units that run the program. Any user can run the program of a
+   * database, and load other code into it (LD_PRELOAD). So a profile that lowers the value matches a process by its
+   * program only if root, one of these users or one of these units runs it.
+   */
+  users?: readonly string[];
+  units?: readonly string[];
 }
 
 const postgresql = survivorOf('postgres') as Survivor;
@@ -104,5 +111,7 @@ function unitsOf(them: readonly Survivor[]): Selector[] {
 }
 
 function programsOf(them: readonly Survivor[]): Selector[] {
-  return them.flatMap(({ programs }) => programs.map((is): Selector => ({ by: 'exe', is })));
+  return them.flatMap(({ programs, users, units }) =>
+    programs.map((is): Selector => ({ by: 'exe', is, users, units })),
+  );
 }

@@ -35,6 +35,8 @@ export interface Survivor {
   units: readonly string[];
   /** File names or paths of the program. */
   programs: readonly string[];
+  /** Names of the users that run it, as distributions create them. Root may run each. */
+  users: readonly string[];
   /** Environment variables that the unit must also set, so that the program's children do not keep the value. */
   environment?: readonly string[];
   /** What happens when the program is killed. */
@@ -118,19 +120,34 @@ export const survivors: readonly Survivor[] = [
     {
       units: ['postgresql.service'],
       programs: ['postgres', 'postmaster'],
+      users: ['postgres'],
       environment: ['PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj', 'PG_OOM_ADJUST_VALUE=0'],
     },
   ),
-  of('database', 'mysqld', DATABASE_ADJ, 'ours', DATABASE, { units: ['mysql.service'], programs: ['mysqld'] }),
-  of('database', 'mariadbd', DATABASE_ADJ, 'unit', DATABASE, { units: ['mariadb.service'], programs: ['mariadbd'] }),
-  of('database', 'mongod', DATABASE_ADJ, 'ours', DATABASE, { units: ['mongod.service'], programs: ['mongod'] }),
+  of('database', 'mysqld', DATABASE_ADJ, 'ours', DATABASE, {
+    units: ['mysql.service'],
+    programs: ['mysqld'],
+    users: ['mysql'],
+  }),
+  of('database', 'mariadbd', DATABASE_ADJ, 'unit', DATABASE, {
+    units: ['mariadb.service'],
+    programs: ['mariadbd'],
+    users: ['mysql'],
+  }),
+  of('database', 'mongod', DATABASE_ADJ, 'ours', DATABASE, {
+    units: ['mongod.service'],
+    programs: ['mongod'],
+    users: ['mongodb', 'mongod'],
+  }),
   of('database', 'redis-server|redis-check-rdb', DATABASE_ADJ, 'ours', 'What it has not written to disk is lost.', {
     units: ['redis-server.service'],
     programs: ['redis-server', 'redis-check-rdb'],
+    users: ['redis'],
   }),
   of('database', 'valkey-server', DATABASE_ADJ, 'ours', 'What it has not written to disk is lost.', {
     units: ['valkey-server.service'],
     programs: ['valkey-server'],
+    users: ['valkey'],
   }),
 
   of(
@@ -141,6 +158,7 @@ export const survivors: readonly Survivor[] = [
     'The services behind it cannot be reached.',
     {
       programs: ['nginx', 'apache2', 'httpd', 'haproxy', 'caddy', 'envoy', 'traefik', 'lighttpd'],
+      users: ['www-data', 'nginx', 'apache', 'http', 'haproxy', 'caddy', 'envoy', 'traefik', 'lighttpd'],
     },
   ),
   of(
@@ -179,7 +197,7 @@ function of(
   adj: number | null,
   setBy: Survivor['setBy'],
   why: string,
-  more: Partial<Pick<Survivor, 'units' | 'programs' | 'environment'>> = {},
+  more: Partial<Pick<Survivor, 'units' | 'programs' | 'users' | 'environment'>> = {},
 ): Survivor {
-  return { comm, kind, adj, setBy, units: [], programs: [], why, ...more };
+  return { comm, kind, adj, setBy, units: [], programs: [], users: [], why, ...more };
 }

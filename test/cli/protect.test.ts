@@ -1,7 +1,7 @@
 /** Runs `oomscope protect` as a user does, on processes that the test has started. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createMemoryGroup } from '../../scripts/memory-cgroup.ts';
@@ -166,5 +166,22 @@ test('prints drop-ins, installs them without replacing other files, and removes 
     expect(readFileSync(path, 'utf8')).toBe('# by hand\n');
   } finally {
     group.remove();
+  }
+});
+
+test.skipIf(process.geteuid?.() !== 0)("does not protect root's program that another user runs", async () => {
+  await using sleepers = new Sleepers('postgres');
+  chmodSync(sleepers.directory, 0o755);
+  const hog = spawn(sleepers.exe, ['600'], { stdio: 'ignore', uid: 65534, gid: 65534 });
+  await once(hog, 'spawn');
+  try {
+    const own = await sleepers.start();
+    const { entries } = JSON.parse((await protect('plan', 'postgresql', '--json')).stdout) as {
+      entries: { pid: number; after: number }[];
+    };
+    const after = (pid: number | undefined) => entries.find((entry) => entry.pid === pid)?.after;
+    expect([after(own), after(hog.pid)]).toEqual([-900, undefined]);
+  } finally {
+    hog.kill('SIGKILL');
   }
 });

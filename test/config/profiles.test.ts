@@ -12,6 +12,7 @@ oom_policy = "stop"
 unit = ["borg.service", "restic.service"]
 cgroup = "/batch"
 exe = ["/usr/bin/borg", "restic"]
+user = ["backup", "34"]
 comm = "a b\\nc"
 `;
   expect(await parse(toml)).toEqual([
@@ -21,8 +22,8 @@ comm = "a b\\nc"
         { by: 'unit', is: 'borg.service' },
         { by: 'unit', is: 'restic.service' },
         { by: 'cgroup', is: '/batch' },
-        { by: 'exe', is: '/usr/bin/borg' },
-        { by: 'exe', is: 'restic' },
+        { by: 'exe', is: '/usr/bin/borg', users: ['backup', '34'], units: ['borg.service', 'restic.service'] },
+        { by: 'exe', is: 'restic', users: ['backup', '34'], units: ['borg.service', 'restic.service'] },
         { by: 'comm', is: 'a b\nc' },
       ],
     },
@@ -59,4 +60,13 @@ cgroup = "system.slice"
 test('refuses two profiles of one name', async () => {
   const toml = '[[profile]]\nname = "a"\noom_score_adj = 1\ncomm = "x"\n'.repeat(2);
   await expect(parse(toml)).rejects.toThrow('profiles.toml:6: profile[1].name: expected a unique name');
+});
+
+test('a profile that protects by program must say who runs the program', async () => {
+  const toml = (more: string) => `[[profile]]\nname = "db"\noom_score_adj = -500\nexe = "mydb"\n${more}`;
+  await expect(parse(toml(''))).rejects.toThrow(
+    'profiles.toml:1: profile[0]: expected "user" beside "exe", because any user can run a program, and load other code into it; for root alone write user = "root".',
+  );
+  expect((await parse(toml('user = "mydb"')))[0]?.selectors).toMatchObject([{ users: ['mydb'] }]);
+  await expect(parse(toml('user = "a b"'))).rejects.toThrow('expected the name or number of a user');
 });

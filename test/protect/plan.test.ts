@@ -56,6 +56,32 @@ describe('a selector matches a whole value, never a part of it', () => {
   });
 });
 
+describe('a profile that protects by program', () => {
+  const uids = new Map([['postgres', 70]]);
+  const postgres = { exe: '/usr/lib/postgresql/15/bin/postgres', comm: 'postgres' };
+  const profiles = [builtIn.find(({ name }) => name === 'postgresql') as Profile];
+  const matched = (of: Partial<Subject>) => one({ ...postgres, ...of }, profiles, { uids })?.after;
+
+  test('matches root, its user and its unit, in each instance', () => {
+    expect(matched({ uid: 0, unit: null })).toBe(-900);
+    expect(matched({ uid: 70, unit: null })).toBe(-900);
+    expect(matched({ uid: 71, unit: 'postgresql.service' })).toBe(-900);
+    expect(matched({ uid: 71, unit: 'postgresql@15-main.service' })).toBe(-900);
+  });
+
+  test('does not match the program that another user runs, who may have loaded code into it', () => {
+    for (const unit of [null, 'session-3.scope', 'postgresql-backup.service', 'postgresql.service.d']) {
+      expect(matched({ uid: 1000, unit })).toBeUndefined();
+    }
+    const { idle } = plan([subject({ ...postgres, uid: 1000, unit: null })], profiles, { uids });
+    expect(idle[0]?.reason).toContain('of the user 1000, which is none that the profile names: any user can run it');
+  });
+
+  test('of a user that this machine does not have matches root only', () => {
+    expect(one({ ...postgres, uid: 70, unit: null }, profiles)).toBeUndefined();
+  });
+});
+
 describe('decides', () => {
   test('to give each built-in program its value', () => {
     const adjOf = (exe: string) => one({ exe })?.after;

@@ -40,7 +40,7 @@ export class Sleepers implements AsyncDisposable {
   profiles(adj: number, more = ''): string {
     const file = join(this.directory, `profiles${adj}.toml`);
     const exe = JSON.stringify(this.exe);
-    writeFileSync(file, `[[profile]]\nname = "ours"\noom_score_adj = ${adj}\nexe = ${exe}\n${more}`);
+    writeFileSync(file, `[[profile]]\nname = "ours"\noom_score_adj = ${adj}\nexe = ${exe}\nuser = "root"\n${more}`);
     return file;
   }
 

@@ -52,16 +52,19 @@ export async function choose(
 ): Promise<Choice> {
   const all = await allProfiles(given.profiles);
   const profiles = names.length === 0 ? all : [...new Set(names)].map((name) => profileNamed(all, name));
-  const [{ effectiveCapabilities }, { kernelThreadNames }, { readSubjects }, { planProtection }] = await Promise.all([
-    import('../../../linux/capabilities.ts'),
-    import('../../../protect/kernel-threads.ts'),
-    import('../../../protect/subject.ts'),
-    import('../../../protect/plan.ts'),
-  ]);
+  const [{ effectiveCapabilities }, { kernelThreadNames }, { readSubjects }, { planProtection }, { userIds }] =
+    await Promise.all([
+      import('../../../linux/capabilities.ts'),
+      import('../../../protect/kernel-threads.ts'),
+      import('../../../protect/subject.ts'),
+      import('../../../protect/plan.ts'),
+      import('../../../linux/users.ts'),
+    ]);
   const options = {
     inContainers: given['in-containers'] ?? false,
     mayLower: effectiveCapabilities().has('CAP_SYS_RESOURCE'),
     kernelThreads: kernelThreadNames(),
+    uids: userIds(),
   };
   const subjects = readSubjects();
   return {
