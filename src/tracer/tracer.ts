@@ -250,11 +250,10 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#ring.reader.spinForRecord(SPIN_US);
   }
 
-  /** Ends `events$` with an error, and closes the tracer. */
+  /** Ends `events$` with an error, and closes the tracer, unless the constructor has thrown and closed everything. */
   #fail(error: unknown): void {
-    if ((this.#opened as CleanupStack | undefined) === undefined) return; // the constructor has thrown, and closed everything
     this.#events.error(error);
-    this.close();
+    if (this.#ring !== undefined) this.close();
   }
 
   /** Freezes and emits an event that is complete. */
