@@ -58,7 +58,8 @@ const isDebug = ({ argv }: CommandLine) => argv.some((word) => word === '-d' || 
 /** Lines in which memory, processes and times, which change, are replaced. Repeated rows of a table are one row. */
 function normal(text: string, { fires }: CommandLine): string[] {
   // Where the thresholds are reached, only the first reaction: how many there are depends on when it is stopped.
-  const first = fires ? text.split(/(?<=not actually sending any signal\n)/)[0] : text;
+  const end = text.includes('not actually sending') ? /(?<=not actually sending any signal\n)/ : /(?<=low memory.*\n)/;
+  const first = fires ? text.split(end)[0] : text;
   const lines = (first ?? '')
     .replace(/^earlyoom v.*$/gm, 'earlyoom vVERSION')
     .replace(/mem avail: .*/g, (line) => line.replace(/[ \d]\d{0,4}(?= of| MiB)|[\d.]+(?=%)/g, '#'))
