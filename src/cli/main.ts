@@ -31,6 +31,9 @@ async function main(argv: string[]): Promise<number> {
   return oomscope.run('', '', argv);
 }
 
+// SIGHUP ends a process that has no handler. The daemon has not read its configuration yet, so there is nothing to reload.
+if (process.argv[2] === 'run') process.on('SIGHUP', () => {});
+
 /** How long the process may go on after an error (ms). */
 const LEAVE_MS = 1000;
 

@@ -83,6 +83,20 @@ describe('run', () => {
     expect((await end).code).toBe(0);
   });
 
+  it('survives SIGHUP while its code is loaded', async () => {
+    writeFileSync(file, guard('available < 1K'));
+    const hooks = `import { registerHooks } from 'node:module';
+      registerHooks({ load(url, context, next) {
+        if (/\\/daemon\\d*\\.js$/.test(url)) process.kill(process.pid, 'SIGHUP');
+        return next(url, context);
+      } });`;
+    const preload = `--import=data:text/javascript,${encodeURIComponent(hooks)}`;
+    const { child, end, err } = run({ NODE_OPTIONS: preload });
+    await err.seen('Press Ctrl-C');
+    child.kill('SIGTERM');
+    expect((await end).code).toBe(0);
+  });
+
   it('survives SIGHUP during its start, and reloads the file afterwards', async () => {
     writeFileSync(file, spooling() + guard('available < 1K'));
     rmSync(join(directory, 'spool'), { recursive: true, force: true });
