@@ -5,7 +5,8 @@
  *   node test/lab/unit-rights.ts CAP_BPF,CAP_PERFMON,…
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event } from '../../src/model/events.ts';
 import { ended, MAIN } from '../cli/cli.ts';
@@ -23,6 +24,8 @@ export interface Rights {
   killed: string | undefined;
   backends: string[];
   reloaded: boolean;
+  /** The capabilities of its threads after the start, as masks in hexadecimal. */
+  kept: string[];
   /** The oom_score_adj of the armed process after SIGTERM; it was 0 before. */
   after: number;
   code: number | null;
@@ -30,7 +33,9 @@ export interface Rights {
 
 if (!existsSync('/lab/settings')) throw new Error('expected a guest of the kernel lab');
 const PATIENCE_MS = 40_000;
-const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+/** util-linux's: BusyBox, as a shell, would take its own. */
+const SETPRIV = '/runtime/bin/setpriv';
+const NOBODY = [SETPRIV, '--reuid=65534', '--regid=65534', '--clear-groups'];
 const HOG = `${import.meta.dirname}/../../build/hog`;
 
 const capabilities = (process.argv[2] ?? '').split(',').filter((name) => name !== '');
@@ -71,14 +76,18 @@ async function until<T>(what: () => T | undefined | false): Promise<T | undefine
 const target = hog(guarded, '--hold', String(64 * MIB));
 await until(() => guarded.usage() > 60 * MIB);
 const set = ['-all', ...capabilities.map((name) => `+${name.slice('CAP_'.length).toLowerCase()}`)].join(',');
-const rights = [`--bounding-set=${set}`, '--inh-caps=-all', '--no-new-privs'];
-const child = spawn(
-  'setpriv',
-  [...rights, process.execPath, '--max-old-space-size=64', MAIN, 'run', '--config', config],
-  {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  },
-);
+const rights = [
+  `--inh-caps=${set}`,
+  `--ambient-caps=${set}`,
+  `--bounding-set=${set}`,
+  '--securebits=+noroot,+noroot_locked',
+  '--no-new-privs',
+];
+// The nice value and the limits that the unit sets.
+setPriority(-20);
+const limits = 'ulimit -l unlimited && ulimit -r 1 && exec "$@"';
+const command = [process.execPath, '--disable-sigusr1', MAIN, 'run', '--config', config, '--drop-capabilities'];
+const child = spawn('sh', ['-c', limits, 'sh', SETPRIV, ...rights, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
 let out = '';
 let said = '';
 child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
@@ -93,6 +102,11 @@ const events = () =>
 await until(() => said.includes('Press Ctrl-C') || child.exitCode !== null);
 const raised =
   (await until(() => child.exitCode !== null || adjOf(target.pid) === 1000)) === true && child.exitCode === null;
+const kept = new Set(
+  (child.exitCode === null ? readdirSync(`/proc/${child.pid}/task`) : []).map(
+    (tid) => /^CapEff:\s*0*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/task/${tid}/status`, 'latin1'))?.[1] ?? '',
+  ),
+);
 child.kill('SIGHUP');
 const reloaded =
   (await until(() => child.exitCode !== null || said.includes('Reloaded'))) === true && said.includes('Reloaded');
@@ -113,6 +127,7 @@ const rightsSeen: Rights = {
     'hooks' in event && Array.isArray(event.hooks) ? event.hooks.map(({ hook, backend }) => `${hook} ${backend}`) : [],
   ),
   reloaded,
+  kept: [...kept],
   after: second.child.exitCode === null ? adjOf(second.pid) : Number.NaN,
   code,
 };
