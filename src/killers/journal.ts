@@ -16,36 +16,61 @@ const TIMEOUT_MS = 2000;
 const MOST_LINES = 500;
 const MOST_WORDS = 300;
 
-/**
- * The lines that some programs wrote since a time. Never rejects: without journalctl, without a journal and without the
- * permission to read it there are none.
- *
- * @param comms names of the programs, as in _COMM
- * @param sinceMs milliseconds since 1970
- * @param directory of the journal. Default: that of this machine
- */
-export async function journalLines(
-  comms: readonly string[],
-  sinceMs: number,
-  directory?: string,
-): Promise<JournalLine[]> {
-  const words = [
-    ...(directory === undefined ? [] : [`--directory=${directory}`]),
-    ...['--no-pager', '--quiet', '--output=json', `--lines=${MOST_LINES}`, `--since=@${Math.floor(sinceMs / 1000)}`],
-    ...comms.map((comm) => `_COMM=${comm}`),
-  ];
-  const child = spawn('journalctl', words, { stdio: ['ignore', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
-  const found: JournalLine[] = [];
-  const ended = new Promise<void>((resolve) => {
-    child.once('error', () => resolve());
-    child.once('close', () => resolve());
-  });
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const parsed = parseJournalLine(line);
-    if (parsed) found.push(parsed);
-  });
-  await ended;
-  return found;
+/** How long an answer is used again: many processes of one service or cgroup die at once. */
+const FRESH_MS = 100;
+
+/** Runs journalctl, at most once at a time for the same programs. */
+export class Journal {
+  readonly #directory: string | undefined;
+  readonly #answers = new Map<string, { lines: Promise<JournalLine[]>; atMs: number }>();
+  /** journalctl is not installed. */
+  #isMissing = false;
+
+  /** @param directory of the journal. Default: that of this machine */
+  constructor(directory?: string) {
+    this.#directory = directory;
+  }
+
+  /**
+   * The lines that some programs wrote since a time. Never rejects: without journalctl, without a journal and without the
+   * permission to read it there are none.
+   *
+   * @param comms names of the programs, as in _COMM
+   * @param sinceMs milliseconds since 1970. An answer that is used again may begin FRESH_MS earlier
+   */
+  lines(comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
+    if (this.#isMissing) return Promise.resolve([]);
+    const key = comms.join(' ');
+    const now = performance.now();
+    const known = this.#answers.get(key);
+    if (known && now - known.atMs < FRESH_MS) return known.lines;
+    const lines = this.#run(comms, sinceMs);
+    this.#answers.set(key, { lines, atMs: now });
+    return lines;
+  }
+
+  async #run(comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
+    const words = [
+      ...(this.#directory === undefined ? [] : [`--directory=${this.#directory}`]),
+      ...['--no-pager', '--quiet', '--output=json', `--lines=${MOST_LINES}`, `--since=@${Math.floor(sinceMs / 1000)}`],
+      ...comms.map((comm) => `_COMM=${comm}`),
+    ];
+    const child = spawn('journalctl', words, { stdio: ['ignore', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
+    const found: JournalLine[] = [];
+    const ended = new Promise<void>((resolve) => {
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        this.#isMissing = error.code === 'ENOENT';
+        resolve();
+      });
+      child.once('close', () => resolve());
+    });
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const parsed = parseJournalLine(line);
+      if (parsed) found.push(parsed);
+    });
+    await ended;
+    return found;
+  }
 }
 
 /** undefined: not a record of the journal. */

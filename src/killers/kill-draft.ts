@@ -8,7 +8,7 @@ import type { Severity } from '../model/severity.ts';
 import type { Arguments } from './arguments.ts';
 import { authorOf, type Verdict } from './author.ts';
 import type { Death } from './death.ts';
-import { journalLines } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { authorPhrase, processKilledMessage } from './message.ts';
 import { isShim, programName } from './programs.ts';
 import { journalsOf, reasonIn } from './reasons.ts';
@@ -16,6 +16,7 @@ import { signalName } from './signal-name.ts';
 
 export interface KillDraftOptions {
   arguments: Arguments;
+  journal: Journal;
   ownerOf: (path: string | null) => CgroupOwner;
   envelopes: EnvelopeFactory;
   /** Were records lost so far? */
@@ -83,8 +84,8 @@ export class KillDraft {
     const comms = journalsOf(verdict.kind, verdict.name, victim);
     if (comms.length === 0) return;
     for (const ms of REASON_AFTER_MS) {
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      const words = reasonIn(await journalLines(comms, Date.now() - REASON_BEFORE_MS), victim);
+      await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
+      const words = reasonIn(await this.#options.journal.lines(comms, Date.now() - REASON_BEFORE_MS), victim);
       if (words === null) continue;
       this.#reason = { words, source: 'journal' };
       return;

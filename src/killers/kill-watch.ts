@@ -18,6 +18,7 @@ import type { TracerLost } from '../model/tracer.ts';
 import { Arguments } from './arguments.ts';
 import { type Death, has } from './death.ts';
 import { DeathStream } from './death-stream.ts';
+import { Journal } from './journal.ts';
 import { KillDraft } from './kill-draft.ts';
 
 /** Process 1 of a pid namespace, such as the main process of a container, exited with a status by itself. */
@@ -60,6 +61,7 @@ export class KillWatch implements Disposable {
   readonly #options: KillWatchOptions;
   readonly #stream: DeathStream;
   readonly #arguments = new Arguments();
+  readonly #journal = new Journal();
   /** Kills by the OOM killer, by the identity of the victim. */
   readonly #oomKills = new Map<string, OomCause>();
   /** Signals of the guard, by the identity of the target. */
@@ -127,6 +129,7 @@ export class KillWatch implements Disposable {
     }
     const draft = new KillDraft(death, batch.realtimeOffsetNs, {
       arguments: this.#arguments,
+      journal: this.#journal,
       ownerOf: (path) => this.#ownerOf(path),
       envelopes: this.#options.envelopes,
       lost: () => this.#losses.total > 0,
@@ -156,7 +159,7 @@ export class KillWatch implements Disposable {
     const key = keyOf(death.pid, death.start_ticks);
     if (!this.#oomKills.has(key)) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, OOM_WAIT_MS);
+        const timer = setTimeout(resolve, OOM_WAIT_MS).unref();
         this.#awaited.set(key, () => {
           clearTimeout(timer);
           resolve();

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type JournalLine, journalLines, parseJournalLine } from '../../src/killers/journal.ts';
+import { Journal, type JournalLine, parseJournalLine } from '../../src/killers/journal.ts';
 import { journalsOf, reasonIn } from '../../src/killers/reasons.ts';
 import type { KilledProcess } from '../../src/model/process-killed.ts';
 import { journaldUnavailable, RealJournald } from '../alerts/real-journald.ts';
@@ -68,6 +68,13 @@ describe('the journal', () => {
     }
   });
 
+  it('is asked once for processes that die together', () => {
+    const journal = new Journal('/nonexistent');
+    const first = journal.lines(['systemd'], 0);
+    expect(journal.lines(['systemd'], 0)).toBe(first);
+    expect(journal.lines(['kubelet'], 0)).not.toBe(first);
+  });
+
   it.skipIf(journaldUnavailable())('of a real journald', async () => {
     const journald = await RealJournald.start();
     try {
@@ -77,7 +84,7 @@ describe('the journal', () => {
       const own = readFileSync('/proc/self/comm', 'utf8').trim();
       const read = async () => {
         const [id] = readdirSync(`${root}/var/log/journal`);
-        return journalLines([own], Date.now() - 60_000, `${root}/var/log/journal/${id}`);
+        return new Journal(`${root}/var/log/journal/${id}`).lines([own], Date.now() - 60_000);
       };
       let lines: JournalLine[] = [];
       await until(async () => {
@@ -85,7 +92,7 @@ describe('the journal', () => {
         return lines.length > 0;
       });
       expect(lines.at(-1)).toEqual(line(own, 'Killed /a due to memory pressure'));
-      expect(await journalLines(['no-such-program'], 0, root)).toEqual([]);
+      expect(await new Journal(root).lines(['no-such-program'], 0)).toEqual([]);
       socket.destroy();
     } finally {
       await journald.stop();
