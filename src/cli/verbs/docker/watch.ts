@@ -41,7 +41,7 @@ export const verb = defineVerb({
         ],
         [
           'SIGKILL',
-          'the container ended with exit code 137 and was not OOM-killed: it was ended by `docker kill`, by `docker stop` after its timeout, or by a SIGKILL from another process',
+          'the container ended with exit code 137 and was not OOM-killed: the event says which process killed its main process and why, or that the main process returned 137 itself',
         ],
       ],
     },
