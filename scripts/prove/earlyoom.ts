@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { type CommandLine, commandLines, reasonFor } from '../../test/earlyoom/command-lines.ts';
-import { type Difference, differences, type Outcome, runEarlyoom } from '../../test/earlyoom/compare.ts';
+import { compareEarlyoom, type Difference, type Outcome } from '../../test/earlyoom/compare.ts';
 import { type EarlyoomVersion, realEarlyoom } from '../lab/earlyoom.ts';
 import { prove } from './proof.ts';
 
@@ -29,8 +29,8 @@ async function compare(version: EarlyoomVersion, ours: readonly string[], strict
   const real = await realEarlyoom(version);
   const rows: Row[] = [];
   for (const line of commandLines) {
-    const [theirs, own] = await Promise.all([runEarlyoom([real], line), runEarlyoom(ours, line)]);
-    rows.push({ argv: line.argv, exit: theirs.exit, differences: differences(theirs, own) });
+    const { theirs, found } = await compareEarlyoom([real], ours, line);
+    rows.push({ argv: line.argv, exit: theirs.exit, differences: found });
   }
   const unmeant = rows.filter(({ argv, differences: found }) => found.length > 0 && reasonFor({ argv }) === undefined);
   if (strict && unmeant.length > 0) throw new Error(unmeant.map(described).join('\n'));

@@ -16,7 +16,7 @@ const PATIENCE_MS = 20_000;
 const GRACE_MS = 300;
 
 /** Runs until the first status line, or until the first reaction where the thresholds are reached. */
-export async function runEarlyoom(command: readonly string[], line: CommandLine): Promise<Outcome> {
+async function runEarlyoom(command: readonly string[], line: CommandLine): Promise<Outcome> {
   const [file = '', ...rest] = command;
   const child = spawn(file, [...rest, '--dryrun', ...line.argv], {
     argv0: 'earlyoom',
@@ -69,7 +69,7 @@ function normal(text: string, { fires }: CommandLine): string[] {
       'to process …:$1 …',
     )
     .replace(/^.*(<--- new victim)?$/gm, (line) => line.replace(/^ *\d+ +-?\d+ +-?\d+ +-?\d+ +-?\d+ "[^"]*"/, 'ROW'))
-    .replace(/^(is_larger|fill_informative_fields): pid .*\n/gm, '') // processes that start or end meanwhile
+    .replace(/^(is_larger|fill_informative_fields|parse_proc_pid_stat|get_\w+): .*\n/gm, '') // processes that start or end meanwhile
 
     .replace(/^pid +\d+: badness .*$/gm, 'ROW')
     .replace(/took [\d.]+ ms/g, 'took # ms')
@@ -80,6 +80,20 @@ function normal(text: string, { fires }: CommandLine): string[] {
   return all.filter((line) => line !== '' && (!line.startsWith('ROW') || (!rows.has(line) && rows.add(line))));
 }
 
+/**
+ * Runs a command line with both programs. A difference that comes from other processes of the machine, which begin and
+ * end meanwhile, is not there the next time: one that is meant to count must show three times.
+ *
+ * @returns how the real program ended, and the differences
+ */
+export async function compareEarlyoom(real: readonly string[], ours: readonly string[], line: CommandLine) {
+  for (let runs = 1; ; runs++) {
+    const [theirs, own] = await Promise.all([runEarlyoom(real, line), runEarlyoom(ours, line)]);
+    const found = differences(theirs, own);
+    if (found.length === 0 || runs === 3) return { theirs, found };
+  }
+}
+
 /** A difference: the lines of one stream that only the real program writes, and those that only the other one writes. */
 export interface Difference {
   what: 'exit status' | 'stdout' | 'stderr';
@@ -88,7 +102,7 @@ export interface Difference {
 }
 
 /** What differs between two outcomes; an empty list: both are the same. */
-export function differences(real: Outcome, ours: Outcome): Difference[] {
+function differences(real: Outcome, ours: Outcome): Difference[] {
   const found: Difference[] = [];
   if (real.exit !== ours.exit)
     found.push({ what: 'exit status', theirs: [shown(real.exit)], ours: [shown(ours.exit)] });
