@@ -34,6 +34,7 @@ export type * from './model/oom-comparison.ts';
 export type * from './model/oom-kill.ts';
 export type * from './model/oom-other-kill.ts';
 export type * from './model/oom-report.ts';
+export type * from './model/oom-stuck.ts';
 export type * from './model/pressure.ts';
 export type * from './model/process.ts';
 export type * from './model/process-killed.ts';
