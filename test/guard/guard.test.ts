@@ -3,6 +3,7 @@
  * The processes are real. The samples of the machine are simulated, so that a test can change them at the right moment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +17,7 @@ import { startTicksOf } from '../../src/linux/process-reader.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { SampledProcess } from '../../src/model/sample.ts';
 import { schemaErrors } from '../schema.ts';
-import { comm, GIB, process_, rule, sample, step, system } from './rules/world.ts';
+import { comm, detector, GIB, process_, rule, sample, step, system } from './rules/world.ts';
 
 const children = new Set<ChildProcess>();
 afterEach(() => {
@@ -61,15 +62,15 @@ class MadeUp implements MachineView {
   directoryOf: MachineView['directoryOf'] = () => undefined;
 }
 
-function guardOf(machine: MadeUp, steps: Step[]): Guard {
-  const policy = { rules: [rule({ steps, coolDownMs: 60_000 })], killsPerMinute: 5, protect: [comm('^precious$')] };
+function guardOf(machine: MadeUp, steps: Step[], coolDownMs = 60_000): Guard {
+  const policy = { rules: [rule({ steps, coolDownMs })], killsPerMinute: 5, protect: [comm('^precious$')] };
   const hook = async () => ({ outcome: 'done' as const, detail: '' });
   return new Guard({ mode: 'enforce', policy, machine, hook });
 }
 
-async function guarded(machine: MadeUp, steps: Step[], ms = 400): Promise<Event[]> {
+async function guarded(machine: MadeUp, steps: Step[], ms = 400, coolDownMs?: number): Promise<Event[]> {
   const events: Event[] = [];
-  const guard = guardOf(machine, steps);
+  const guard = guardOf(machine, steps, coolDownMs);
   guard.events$.subscribe((event) => events.push(event));
   guard.start();
   await sleep(ms);
@@ -132,6 +133,32 @@ test('reports why a victim has not exited after the signal', async () => {
   const result = events.find(({ type }) => type === 'guard.result');
   expect(result).toMatchObject({ outcome: 'survived', stuck: { state: 'T' } });
   expect((await diagnose(2 ** 22 + 1)).verdict).toBe('The process has exited.');
+});
+
+test('chooses the same process again when it has ignored SIGTERM, and not an innocent one', async () => {
+  const deaf = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 1; done'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  children.add(deaf);
+  await once(deaf.stdout, 'data');
+  const stubborn = process_(deaf.pid as number, { start_ticks: startTicksOf(deaf.pid as number) as number });
+  const innocent = sleeper();
+  const machine = new MadeUp({ ...stubborn, rss_bytes: 2 * innocent.rss_bytes }, innocent);
+  const never = [detector({ name: 'available' }, '<', 1)];
+  const steps = [step('term', { waitMs: 100 }), step('kill', { if: never, atOnce: never })];
+  const events = await guarded(machine, steps, 1000, 0);
+  const targets = events.flatMap((event) => (event.type === 'guard.action' ? [event.target.pid] : []));
+  expect(targets.length).toBeGreaterThan(2);
+  expect(new Set(targets)).toEqual(new Set([stubborn.pid]));
+  expect(isAlive(innocent.pid)).toBe(true);
+});
+
+test('plans only twice for a process that is listed and cannot be reached', async () => {
+  const bystander = sleeper();
+  const machine = new MadeUp({ ...bystander, start_ticks: bystander.start_ticks - 1000 });
+  const events = await guarded(machine, [step('kill', { waitMs: 1000 })], 500, 0);
+  expect(events.filter(({ type }) => type === 'guard.plan')).toHaveLength(2);
+  expect(events.at(-1)).toMatchObject({ type: 'guard.skipped', reason: 'no_candidate' });
 });
 
 describe('a guard that cannot sample', () => {

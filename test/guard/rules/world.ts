@@ -13,6 +13,9 @@ export const GIB = 2 ** 30;
 
 const quiet = { pressure: null, windows: [], fruitless_rounds: null, growth_bytes_per_second: null };
 
+/** The averages of a pressure file, all the same. */
+export const averagesOf = (percent: number) => ({ avg10: percent, avg60: percent, avg300: percent });
+
 export const system = (given: Partial<SampledSystem> = {}): SampledSystem => ({
   ...quiet,
   total_bytes: GIB,

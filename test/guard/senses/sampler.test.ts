@@ -4,9 +4,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, onTestFinished } from 'vitest';
 import { createMemoryGroup, removeMemoryGroups } from '../../../scripts/memory-cgroup.ts';
 import { FOLLOW_MS } from '../../../src/guard/rules/pace.ts';
+import { Pattern } from '../../../src/guard/rules/pattern.ts';
 import { Sampler } from '../../../src/guard/senses/sampler.ts';
 import { detector, MIB, rule } from '../rules/world.ts';
 
@@ -69,4 +70,28 @@ it('counts what the cache of ZFS gives back as available, and what zram uses', (
   } finally {
     rmSync(root, { recursive: true });
   }
+});
+
+it('reads what `protect` compares, although no rule does', () => {
+  const protect = [{ text: 'cmdline x', cmdline: new Pattern('x') }];
+  const own = (sampler: Sampler) => sampler.whole().processes?.find(({ pid }) => pid === process.pid);
+  using protecting = new Sampler({ rules: [], protect });
+  using otherwise = new Sampler({ rules: [] });
+  expect([own(protecting)?.cmdline, own(otherwise)?.cmdline]).toEqual([expect.stringContaining('node'), null]);
+});
+
+it('fails where /proc/meminfo cannot be read, and does not report that no memory is available', () => {
+  const proc = mkdtempSync(join(tmpdir(), 'oomscope-proc-'));
+  onTestFinished(() => rmSync(proc, { recursive: true }));
+  using sampler = new Sampler({ rules: [], proc });
+  expect(() => sampler.levels()).toThrow('/proc/meminfo cannot be read');
+});
+
+it('finds every cgroup with a limit for the place `limited`', () => {
+  const group = createMemoryGroup({ limitBytes: 64 * MIB });
+  const below = group.child('unlimited');
+  using sampler = new Sampler({ rules: [rule({ on: [{ kind: 'limited' }] })] });
+  const paths = () => sampler.levels().cgroups.map(({ path }) => path);
+  expect(paths()).toContain(group.cgroupPath);
+  expect(paths()).not.toContain(below.cgroupPath);
 });
