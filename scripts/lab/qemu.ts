@@ -48,8 +48,8 @@ export function qemuArguments(machine: Machine): string[] {
     ['-nodefaults', '-no-user-config', '-no-reboot'],
     ['-display', 'none', ...platform.machine],
     ['-smp', String(cpus), '-m', `${memoryMib}M`],
-    // An instruction takes 2^2 ns of the guest's time; an idle guest keeps to the time of this machine.
-    machine.virtualTime ? ['-icount', 'shift=2'] : [],
+    // An instruction takes 2^3 ns of the guest's time; an idle guest keeps to the time of this machine.
+    machine.virtualTime ? ['-icount', 'shift=3'] : [],
     ...numa(machine),
     ['-kernel', machine.kernel.image, '-initrd', `/proc/self/fd/${INITRD_FD}`],
     // panic=-1 reboots at once after a panic, and with -no-reboot QEMU then ends. A log of 4 MiB holds a storm of OOM

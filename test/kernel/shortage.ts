@@ -23,7 +23,7 @@ const READY_MS = 40_000;
 /** Longest time until an eater has ended. */
 const EATER_MS = 40_000;
 /** How long a shortage without an eater is watched. */
-const CALM_MS = 5000;
+const CALM_MS = 4000;
 const AFTER_MS = 1500;
 
 /** Whether no innocent process was lost, and the eater has ended. */
