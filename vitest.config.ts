@@ -2,7 +2,10 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { PlainCount } from './test/reporter.ts';
 
 /** What the fast tier leaves out. scripts/test.sh sets the variable; files that are named are run whatever their tier. */
-const slow = process.env.OOMSCOPE_TESTS === 'fast' ? ['test/lab/**', 'test/package/**', 'test/runtimes/**'] : [];
+const slow =
+  process.env.OOMSCOPE_TESTS === 'fast'
+    ? ['test/lab/**', 'test/package/**', 'test/runtimes/**', 'test/sanitizers/**']
+    : [];
 
 export default defineConfig({
   test: {

@@ -19,6 +19,8 @@
 #include <set>
 #include <string>
 
+#include "arguments.h"
+
 namespace oomscope {
 
 namespace {
@@ -82,12 +84,10 @@ int SignalOthers(int signal, std::set<pid_t>& known) {
 
 // limitCapabilities(mask) -> 0, or the negative errno; ETIMEDOUT: a thread did not answer
 Napi::Value LimitCapabilities(const Napi::CallbackInfo& info) {
-  bool lossless = false;
-  if (info.Length() < 1 || !info[0].IsBigInt()) {
-    Napi::TypeError::New(info.Env(), "limitCapabilities: expected a bigint").ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  }
-  allowed.store(info[0].As<Napi::BigInt>().Uint64Value(&lossless));
+  Arguments arguments(info, "limitCapabilities");
+  uint64_t mask = arguments.BigInt("mask");
+  if (!arguments.good()) return info.Env().Undefined();
+  allowed.store(mask);
   done.store(0);
   failure.store(LimitThisThread());
   const int signal = SIGRTMAX - 3;

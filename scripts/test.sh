@@ -15,7 +15,7 @@ for argument; do
 	shift
 	case $argument in
 		--all) tier=all; continue ;;
-		test/lab* | test/package* | test/runtimes*) tier=all named=yes ;;
+		test/lab* | test/package* | test/runtimes* | test/sanitizers*) tier=all named=yes ;;
 		test/*) named=yes ;;
 	esac
 	set -- "$@" "$argument"

@@ -164,12 +164,10 @@ export class Watch implements AsyncDisposable {
     if (!config.guard) return [];
     const { mode, arm, policy } = config.guard;
     const arms = mode === 'enforce' && arm;
-    if (arms) this.#programs ??= new (await import('../bpf/load/guard-loader.ts')).GuardPrograms();
-    const programs = arms && this.#programs;
     const wantsFeed = config.pressure.enabled && readsOwnPressure(policy);
     const opened = await openGuard(config.guard, {
       envelopes: this.#envelopes,
-      ...(programs && { programs }),
+      ...(arms && { programs: () => this.#keptPrograms() }),
       ...(wantsFeed && { pressure: (path: string) => this.#feed?.(path) }),
     });
     this.#guard = { opened, config };
@@ -182,6 +180,12 @@ export class Watch implements AsyncDisposable {
     });
     opened.guard.start();
     return opened.notes;
+  }
+
+  async #keptPrograms(): Promise<GuardPrograms> {
+    const { GuardPrograms: Kept } = await import('../bpf/load/guard-loader.ts');
+    this.#programs ??= new Kept();
+    return this.#programs;
   }
 
   async close(): Promise<void> {

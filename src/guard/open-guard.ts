@@ -55,7 +55,7 @@ export interface OpenGuardOptions {
   cmdline?: boolean;
   beforeSignal?: GuardOptions['beforeSignal'];
   /** BPF programs that stay loaded when this guard is closed, for a caller that replaces one guard by another. */
-  programs?: GuardPrograms;
+  programs?: () => Promise<GuardPrograms>;
 }
 
 const configNames: OptionNames<GuardConfig> = {
@@ -135,7 +135,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     });
     guard = opened;
     const finish = async () => {
-      if (config.arm) arming = await arm({ ledger, programs: options.programs }, notes);
+      if (config.arm) arming = await arm({ ledger, programs: await options.programs?.() }, notes);
       if (arming) opened.arm(arming, config.raiseScore && state.mayRaise);
     };
     const warmUp = () => warmUpGuard(senses, hook, arming);

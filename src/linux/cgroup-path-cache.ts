@@ -5,7 +5,7 @@ import { memoryHierarchy } from './memory-hierarchy.ts';
 /** The most cgroups that one listing reads, so that a machine with very many cgroups does not block the caller. */
 const MOST_CGROUPS = 65_536;
 /** So many names, and so many paths, are kept twice over before the older half is dropped: most cgroups do not last. */
-const MOST_KEPT = 4096;
+const MOST_KEPT = 512;
 
 export interface CgroupPathCacheOptions {
   /** The mount point of the hierarchy. null: not mounted. Default: the hierarchy that has the memory controller. */

@@ -113,6 +113,7 @@ export const parameters: Record<string, readonly Parameter[]> = {
   'RingReader.counters': [],
   'RingReader.stats': [],
   'RingReader.close': [],
+  limitCapabilities: [bigint('mask')],
 };
 
 /** A short name of a value, for messages. */

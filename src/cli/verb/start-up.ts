@@ -29,13 +29,13 @@ export function endStartUp({ optimize = true } = {}): void {
   loadNative().trimHeap();
 }
 
-/** Interval between looks at the size of the heap (ms), and the growth after which it is collected. */
-const TIDY_MS = 60_000;
-const TIDY_BYTES = 2 * 2 ** 20;
+/** Interval between looks at the size of the heap (ms), and the growth after which garbage is collected. */
+const TIDY_MS = 20_000;
+const TIDY_BYTES = 1.5 * 2 ** 20;
 
 /**
- * Collects garbage once a minute if there is some. By itself V8 collects a small heap only after it has doubled, and the
- * C heap never returns what lies between two blocks in use. A collection takes some 15 ms.
+ * Collects garbage now and then, if there is some. By itself V8 collects a small heap only after it has doubled, and the C
+ * heap never returns what lies between two blocks in use. A collection takes some 15 ms.
  *
  * @returns a function that ends this
  */
