@@ -42,9 +42,17 @@ esac
 section doctor
 inside "$oomscope" doctor | sed -n '1,/hooks/p'
 section kill
-(sleep 3; inside "$oomscope" demo --limit 32M >/dev/null 2>&1) &
-inside timeout 60 "$oomscope" trace --json --count 1 --comm hog | grep -o '"message":"[^"]*"' | tail -1
-wait
+inside timeout 120 "$oomscope" trace --json --count 1 --comm hog >"$root/tmp/trace.jsonl" &
+tracer=$!
+tries=0
+until grep -q tracer.started "$root/tmp/trace.jsonl"; do
+	tries=$((tries + 1))
+	[ "$tries" -lt 600 ] || { echo 'the tracer did not start'; exit 1; }
+	sleep 0.1
+done
+inside "$oomscope" demo --limit 32M >/dev/null 2>&1
+wait "$tracer"
+grep -o '"message":"[^"]*"' "$root/tmp/trace.jsonl" | tail -1
 if [ "$kind" = deb ]; then
 	section unit
 	inside systemd-analyze verify /usr/lib/systemd/system/oomscope.service && echo "systemd-analyze verify: nothing to report"

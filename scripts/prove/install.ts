@@ -51,7 +51,7 @@ async function install(suite: string, kind: string): Promise<Transcript> {
       stdio: ['ignore', 'pipe', 'pipe'],
       maxBuffer: 2 ** 26,
     });
-    if (!/^"message":"Stopped after .* 1 kill, 0 lost/m.test(text))
+    if (!/^"message":"Stopped after .* [1-9]\d* kills?, 0 lost/m.test(text))
       throw new Error(`expected one traced kill:\n${text}`);
     if (!/## left\nnothing\n/.test(text)) throw new Error(`expected nothing to be left:\n${text}`);
     return { suite, kind, text: withoutProgress(text) };
@@ -88,7 +88,10 @@ function addManager(root: string, manager: string): void {
 }
 
 const withoutProgress = (text: string) =>
-  text.replaceAll(/^\(Reading database.*\n/gm, '').replaceAll(/^debconf:.*\n/gm, '');
+  text
+    .replaceAll('\r', '\n')
+    .replaceAll(/^\((Reading database.*)?\n|^debconf:.*\n/gm, '')
+    .replaceAll(/\n+/g, '\n');
 
 const parts = SUITES.flatMap((suite) => ['deb', 'tarball', 'npm11'].map((kind) => ({ suite, kind })));
 parts.push(...['npm12', 'pnpm'].map((kind) => ({ suite: 'bookworm', kind })));
