@@ -26,6 +26,7 @@ namespace oomscope {
 namespace {
 
 constexpr int kTimeoutMs = 2000;
+constexpr int kBlockingMs = 50;
 
 std::atomic<uint64_t> allowed{0};
 std::atomic<int> done{0};
@@ -68,14 +69,21 @@ bool Blocks(pid_t tid, int signal) {
   return (blocked >> (signal - 1) & 1) != 0;
 }
 
-// Sends the signal to each thread that has not had it. Returns how many got it, or the negative errno.
-int SignalOthers(int signal, std::set<pid_t>& known) {
+// Sends the signal to each thread that has not had it. Returns how many got it, or the negative errno. blocking: how many
+// threads block it now. One that has just been started does so for a moment (glibc's pthread_create).
+int SignalOthers(int signal, std::set<pid_t>& known, int& blocking) {
   DIR* tasks = opendir("/proc/self/task");
   if (tasks == nullptr) return -errno;
   int sent = 0;
+  blocking = 0;
   while (dirent* entry = readdir(tasks)) {
     auto tid = static_cast<pid_t>(std::atoi(entry->d_name));
-    if (tid <= 0 || !known.insert(tid).second || Blocks(tid, signal)) continue;
+    if (tid <= 0 || known.count(tid) != 0) continue;
+    if (Blocks(tid, signal)) {
+      blocking++;
+      continue;
+    }
+    known.insert(tid);
     if (syscall(SYS_tgkill, getpid(), tid, signal) == 0) sent++;
   }
   closedir(tasks);
@@ -99,10 +107,11 @@ Napi::Value LimitCapabilities(const Napi::CallbackInfo& info) {
   int sent = 0;
   int error = 0;
   for (int waited = 0;;) {
-    int more = SignalOthers(signal, known);  // a thread may have started another one before it had the signal
+    int blocking = 0;
+    int more = SignalOthers(signal, known, blocking);  // a thread may have started another one before it had the signal
     if (more < 0) error = -more;
     sent += more < 0 ? 0 : more;
-    if (more <= 0 && done.load() >= sent) break;
+    if (more <= 0 && done.load() >= sent && (blocking == 0 || waited >= kBlockingMs)) break;
     if (++waited > kTimeoutMs) {
       error = ETIMEDOUT;
       break;

@@ -9,6 +9,7 @@ import type { EnvelopeFactory } from '../events/envelope.ts';
 import { effectiveCapabilities } from '../linux/capabilities.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
+import { lackingFor } from '../linux/rights.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Sample } from '../model/sample.ts';
 import { foreignProc } from '../process/own-proc.ts';
@@ -142,6 +143,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     // While memory is short, what makes later kills fast must not delay the first one.
     if (enforce && !urgent) await finish();
     const giveUp = enforce ? prepare(config, notes) : () => {};
+    if (enforce) notes.push(...rightsNotes());
     if (enforce && !urgent) await warmUp();
     let closed = false;
     const later = urgent ? opened.calm.then(() => (closed ? undefined : finish().then(warmUp))) : undefined;
@@ -217,6 +219,12 @@ async function arm(options: ArmingOptions, notes: string[]): Promise<Arming | un
     return undefined;
   }
 }
+
+/** Rights over other users' processes that this process lacks. Without a note, a guard would only seem to do all that it does. */
+const rightsNotes = (): string[] =>
+  lackingFor(new Set(['guarding']))
+    .filter(({ capability }) => capability === 'CAP_KILL' || capability === 'CAP_DAC_OVERRIDE')
+    .map(({ capability, without }) => `runs without ${capability}: ${without}`);
 
 /** @returns a function that restores the priority and unlocks the memory */
 function prepare({ lockMemory, realtimePriority }: GuardConfig, notes: string[]): () => void {

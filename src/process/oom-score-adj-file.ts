@@ -30,7 +30,7 @@ export class ScoreAdjFile implements Disposable {
       if (seen !== ticks) throw gone(pid, `its pid belongs to a process that started at tick ${seen}, not ${ticks}`);
       return new ScoreAdjFile(pid, openSync(`/proc/self/fd/${directory}/oom_score_adj`, 'r+'));
     } catch (error) {
-      throw refusal(pid, error, 'it belongs to another user');
+      throw refusal(pid, error, 'writing the oom_score_adj of another user needs CAP_DAC_OVERRIDE');
     } finally {
       if (directory !== undefined) closeSync(directory);
     }

@@ -116,6 +116,18 @@ describe.skipIf(!hasRights)('run --drop-capabilities', () => {
   });
 });
 
+it.skipIf(!hasRights)('a guard says at its start which rights over the processes of others it lacks', async () => {
+  const rights = '-all,+bpf,+perfmon,+sys_ptrace,+kill';
+  const command = ['setpriv', `--bounding-set=${rights}`, '--inh-caps=-all', process.execPath, MAIN];
+  const guard = ['guard', '--enforce', '--when', 'available < 1K', '--duration', '200ms'];
+  const { code, stderr } = await oomscope(guard, command);
+  expect(stderr).toContain(
+    "oomscope: runs without CAP_DAC_OVERRIDE: the oom_score_adj of other users' processes, and cgroups of other users, cannot be written\n",
+  );
+  expect(stderr).not.toContain('runs without CAP_KILL');
+  expect(code).toBe(0);
+});
+
 it('the debugger of Node does not open on SIGUSR1', { timeout: 20_000 }, async () => {
   const config = join(directory, 'oomscope.toml');
   writeFileSync(config, '[trace]\nenabled = false\n[pressure]\nenabled = false\n[guard]\n');
