@@ -30,7 +30,7 @@ export const options = {
     several(
       text(
         'GLOB',
-        'guard these memory cgroups, each by itself; "containers" stands for every container, "system" for the whole machine',
+        'guard these memory cgroups, each by itself; "containers" stands for every container, "limited" for every cgroup with a limit, "system" for the whole machine',
       ),
     ),
   ),
@@ -40,7 +40,10 @@ export const options = {
   avoid: several(text('REGEX', 'avoid processes whose name matches this regular expression: -300 points')),
   never: several(text('REGEX', 'never choose processes whose name matches this regular expression')),
   'try-pattern': text('REGEX', 'only list the processes whose name this regular expression matches now'),
-  'min-size': byDefault('16M', size('SIZE', 'ignore processes smaller than this')),
+  'min-size': byDefault(
+    '16M, in a cgroup at most 5 % of its limit',
+    size('SIZE', 'ignore processes smaller than this'),
+  ),
   steps: byDefault('term,kill', text('LIST', `steps in order, with commas: ${namedSteps.join(', ')}`)),
   'no-arm': flag(
     'do not let a BPF program in the kernel signal the likely victim; it needs the same privileges as tracing',
