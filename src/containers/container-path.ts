@@ -159,9 +159,15 @@ function podOf(parts: string[]): CgroupOwner['pod'] {
     const slice = UNRESOLVED.exec(part)?.[1] ?? part;
     const plain = parts.slice(0, i).some((name) => name.includes('kubepods')) ? POD.exec(part)?.[1] : undefined;
     const uid = POD_SLICE.exec(slice)?.[1]?.replaceAll('_', '-') ?? plain;
-    if (uid !== undefined) return { uid, name: null, namespace: null };
+    if (uid !== undefined) return { uid, name: null, namespace: null, qos: qosOf(parts.slice(0, i + 1)) };
   }
   return null;
+}
+
+/** The kubelet puts pods of the class "guaranteed" directly below kubepods, and the others below the name of their class. */
+function qosOf(parts: readonly string[]): NonNullable<CgroupOwner['pod']>['qos'] {
+  const path = parts.join('/');
+  return path.includes('burstable') ? 'burstable' : path.includes('besteffort') ? 'besteffort' : 'guaranteed';
 }
 
 const UNIT = /^[^:]+\.(?:service|scope|mount|swap|socket)$/;

@@ -225,7 +225,8 @@ export class ContainerResolver {
   }
 
   async #readNodeFiles(): Promise<void> {
-    const { nodeContainers } = await import('./node-files.ts');
+    const { nodeContainers, nodePods } = await import('./node-files.ts');
+    for (const pod of await nodePods(this.#options.root ?? '/')) setBounded(this.#pods, pod.uid, pod);
     for (const { container, pod, cgroup } of await nodeContainers(this.#options.root ?? '/')) {
       if (pod) setBounded(this.#pods, pod.uid, pod);
       if (cgroup !== null) this.#known.setCgroup(cgroup, { container, pod });

@@ -89,7 +89,7 @@ export function podOf(labels: Record<string, string>): Pod | null {
   const uid = labels['io.kubernetes.pod.uid'];
   if (uid === undefined) return null;
   const name = labels['io.kubernetes.pod.name'] ?? null;
-  return { uid, name, namespace: labels['io.kubernetes.pod.namespace'] ?? null };
+  return { uid, name, namespace: labels['io.kubernetes.pod.namespace'] ?? null, qos: null };
 }
 
 /** What is known of a container now, with what was known before and is missing now. */

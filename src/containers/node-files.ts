@@ -11,6 +11,7 @@ import type { StoredContainer } from './podman-storage.ts';
 /** State directories of containerd, and of the containerd in k3s. */
 const TASKS = ['run/containerd', 'run/k3s/containerd'].map((state) => `${state}/io.containerd.runtime.v2.task`);
 const LOGS = 'var/log/containers';
+const POD_LOGS = 'var/log/pods';
 /** Docker's namespace in containerd. It is skipped, because Docker's own API has the names. */
 const DOCKER = 'moby';
 
@@ -26,7 +27,7 @@ export interface NodeContainer extends StoredContainer {
 export async function nodeDirectories(root: string): Promise<string[]> {
   const tasks = TASKS.map((path) => join(root, path));
   const namespaces = await Promise.all(tasks.map(async (path) => (await names(path)).map((name) => join(path, name))));
-  return [...tasks, ...namespaces.flat(), join(root, LOGS)];
+  return [...tasks, ...namespaces.flat(), join(root, LOGS), join(root, POD_LOGS)];
 }
 
 /** Reads every container that the files on the node name. @param root root of the file system */
@@ -73,7 +74,12 @@ export function parseTask(json: string, id: string): NodeContainer | undefined {
   const pod: Pod | null =
     uid === null
       ? null
-      : { uid, name: note('io.kubernetes.cri.sandbox-name'), namespace: note('io.kubernetes.cri.sandbox-namespace') };
+      : {
+          uid,
+          name: note('io.kubernetes.cri.sandbox-name'),
+          namespace: note('io.kubernetes.cri.sandbox-namespace'),
+          qos: null,
+        };
   const cgroup = text(record(config.linux).cgroupsPath);
   const isNamed = container.name !== null || pod !== null;
   const ownPath = cgroup?.startsWith('/') && !HEX64.test(id) ? cgroup : null;
@@ -92,9 +98,22 @@ async function loggedContainers(directory: string): Promise<NodeContainer[]> {
     const container: Container = {
       ...{ runtime: null, id, name, image: null, compose_project: null, compose_service: null },
     };
-    return { container, pod: uid === undefined ? null : { uid, name: pod, namespace }, cgroup: null };
+    return { container, pod: uid === undefined ? null : { uid, name: pod, namespace, qos: null }, cgroup: null };
   });
   return (await Promise.all(found)).filter((one) => one !== undefined);
+}
+
+/** "NAMESPACE_POD_UID", the directory of a pod's logs. */
+const POD = /^([a-z0-9-]+)_([a-z0-9.-]+)_([0-9a-f-]{32,36})$/;
+
+/** The pods whose logs are on the node. @param root root of the file system */
+export async function nodePods(root: string): Promise<Pod[]> {
+  return (await names(join(root, POD_LOGS))).flatMap((directory) => {
+    const [, namespace, name, uid] = POD.exec(directory) ?? [];
+    return namespace === undefined || name === undefined || uid === undefined
+      ? []
+      : [{ uid, name, namespace, qos: null }];
+  });
 }
 
 const names = (directory: string) => readdir(directory).catch(() => [] as string[]);

@@ -128,7 +128,7 @@ export function parseStored(json: string): StoredContainer[] {
       compose_service: null,
     };
     const uid = text(about.uid);
-    const pod = { uid: uid ?? '', name: text(about['pod-name']), namespace: text(about.namespace) };
+    const pod = { uid: uid ?? '', name: text(about['pod-name']), namespace: text(about.namespace), qos: null };
     return [{ container, pod: crio && uid !== null ? pod : null }];
   });
 }

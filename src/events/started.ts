@@ -21,7 +21,8 @@ export function startedEvent(
 ): TracerStarted {
   const now = process.hrtime.bigint();
   return Object.freeze({
-    ...envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', start.message),
+    // Records may be older than this call: each hook works from the moment at which it is attached.
+    ...envelopes.next(start.sinceNs ?? now, realtimeOffsetNs(), 'info', 'oomscope', start.message),
     type: 'tracer.started',
     version: VERSION,
     kernel: release(),

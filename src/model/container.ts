@@ -39,6 +39,11 @@ export interface Pod {
   name: string | null;
   /** The namespace of the pod. null: unknown, for the same reasons as `name`. */
   namespace: string | null;
+  /**
+   * The class of quality of service, from the path of the cgroup. It decides the pod's `oom_score_adj`. null: the path does
+   * not show it.
+   */
+  qos: 'guaranteed' | 'burstable' | 'besteffort' | null;
 }
 
 /** The owner of a cgroup. Events have these three fields beside the path of a cgroup. */

@@ -15,7 +15,7 @@ export interface HookState {
   reason: string;
 }
 
-/** The tracer has started. This is the first event of the stream. */
+/** The tracer has started. This is the first event of the stream. Its `time` is when the start began. */
 export interface TracerStarted extends Envelope {
   type: 'tracer.started';
   /** The version of oomscope. */

@@ -101,13 +101,14 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #reports: ReportMatcher | undefined;
   /** Everything that the tracer has opened and must close, such as the ring. */
   readonly #opened: CleanupStack;
-  readonly #openedAt = process.hrtime.bigint();
+  readonly #openedAt: bigint;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.close();
   #closing = false;
 
   constructor(options: TracerOptions, parts: TracerParts = {}) {
     const { envelopes = new EnvelopeFactory(), reportMatcher, openKills, pressure } = parts;
+    this.#openedAt = BigInt(pressure?.started.mono_ns ?? process.hrtime.bigint());
     this.#envelopes = envelopes;
     this.#losses = new LossCounter(envelopes);
     this.pressure = pressure;
@@ -122,9 +123,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#signal?.throwIfAborted();
 
     using opened = new CleanupStack();
-    const ringBytes = checkedRingBytes(options.ringBytes);
     const { candidates = 'system', backend } = options;
-    this.#loaded = opened.use(loadTracer({ ringBytes, candidates, backend }));
+    this.#loaded = opened.use(loadTracer({ ringBytes: checkedRingBytes(options.ringBytes), candidates, backend }));
     this.mapIds = this.#loaded.mapIds;
     const system = opened.use(new SystemProbe());
     const machine = { pageBytes: loadNative().pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };

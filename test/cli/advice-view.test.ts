@@ -14,7 +14,7 @@ const container = (more: Partial<Container>): Container => ({
   ...{ runtime: 'docker', id: ID, name: 'web', image: null, compose_project: null, compose_service: null },
   ...more,
 });
-const pod: Pod = { uid: 'u', name: 'shop-1', namespace: 'prod' };
+const pod: Pod = { uid: 'u', name: 'shop-1', namespace: 'prod', qos: null };
 
 test.each([
   ['Docker', { container: container({}) }, 'docker update --memory 80m --memory-swap 80m web'],

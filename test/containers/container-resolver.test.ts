@@ -50,7 +50,12 @@ describe('names of containers', () => {
     using opened = await open(fake.socket);
     const owner = opened.containers.ownerOf(`/kubepods/pod7c2b1f0e-91d4-4a53-8e6f-0123456789ab/${A}`);
     expect(owner.container).toMatchObject({ runtime: 'docker', name: 'web', image: 'shop:1', compose_service: 'web' });
-    expect(owner.pod).toEqual({ uid: '7c2b1f0e-91d4-4a53-8e6f-0123456789ab', name: 'shop-1', namespace: 'prod' });
+    expect(owner.pod).toEqual({
+      uid: '7c2b1f0e-91d4-4a53-8e6f-0123456789ab',
+      name: 'shop-1',
+      namespace: 'prod',
+      qos: 'guaranteed',
+    });
     expect(opened.containers.unnamed(`/docker/${A}`)).toEqual([]);
   });
 

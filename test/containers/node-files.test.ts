@@ -61,7 +61,7 @@ test('finds the name of a Kubernetes container in its task’s configuration', a
       compose_project: null,
       compose_service: null,
     },
-    pod: { uid: UID, name: 'shop-1', namespace: 'prod' },
+    pod: { uid: UID, name: 'shop-1', namespace: 'prod', qos: 'burstable' },
   });
 });
 
@@ -70,7 +70,7 @@ test('finds the names of a container and its pod in the file name of its log, fo
   using opened = await open();
   const owner = opened.resolver.ownerOf(`/kubepods/burstable/pod${UID}/crio-${A}`);
   expect(owner.container).toMatchObject({ runtime: 'cri-o', id: A, name: 'web' });
-  expect(owner.pod).toEqual({ uid: UID, name: 'shop-1', namespace: 'prod' });
+  expect(owner.pod).toEqual({ uid: UID, name: 'shop-1', namespace: 'prod', qos: 'burstable' });
   // A container without a log of its own is in a pod that has one.
   const sandbox = opened.resolver.ownerOf(`/kubepods/burstable/pod${UID}/crio-${B}`);
   expect(sandbox).toMatchObject({ container: { id: B, name: null }, pod: { name: 'shop-1', namespace: 'prod' } });
@@ -111,3 +111,12 @@ test.each(['', '[', 'null', '[]', '{}', '{"annotations":1}', '{"linux":{"cgroups
   'a task with the configuration %j has no name',
   (json) => expect(parseTask(json, A)).toBeUndefined(),
 );
+
+test('finds the name of a pod in the directory of its logs', async () => {
+  mkdirSync(join(root, `var/log/pods/prod_shop-1_${UID}`), { recursive: true });
+  mkdirSync(join(root, 'var/log/pods/not a pod'));
+  using opened = await open();
+  expect(opened.resolver.ownerOf(`/kubepods/besteffort/pod${UID}`).pod).toEqual({
+    ...{ uid: UID, name: 'shop-1', namespace: 'prod', qos: 'besteffort' },
+  });
+});

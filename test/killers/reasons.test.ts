@@ -38,7 +38,7 @@ describe('reasonIn', () => {
   });
 
   it('finds the words of the kubelet about the container', () => {
-    const pod = { uid: UID, name: 'web', namespace: 'shop' };
+    const pod = { uid: UID, name: 'web', namespace: 'shop', qos: null };
     const container = { runtime: 'containerd', id: ID, name: 'web', image: null } as KilledProcess['container'];
     const words = `"Killing container with a grace period" pod="shop/web" podUID="${UID}" containerID="containerd://${ID}" gracePeriod=30`;
     expect(reasonIn([line('kubelet', words)], victim({ pod, container }))).toBe(words);
