@@ -1,15 +1,5 @@
 /** The scenarios for CI, which show the most in the least time, and the other runs in the same guest. */
-export const CORE = [
-  'cgroup',
-  'ancestor',
-  'thread',
-  'oom.group',
-  'shared',
-  'dying',
-  'mempolicy',
-  'SysRq-f',
-  'nothing killable',
-];
+export const CORE = ['cgroup', 'ancestor', 'thread', 'oom.group', 'shared', 'dying', 'mempolicy', 'SysRq-f'];
 
 /** Backends that oomscope uses only if better ones are missing; each runs the same scenarios. */
 export const BACKENDS = ['raw_tp', 'tracepoint', 'kprobe', 'stack'];
