@@ -49,7 +49,7 @@ export interface KillWatchOptions {
 }
 
 /** The OOM killer's own record of a kill comes through another ring, but long before the process has ended. */
-const OOM_WAIT_MS = 150;
+const OOM_WAIT_MS = 500;
 /** For the name of a container. */
 const NAME_WAIT_MS = 50;
 const MOST_REMEMBERED = 1024;

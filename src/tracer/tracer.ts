@@ -270,7 +270,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const { choices, libbpf } = this.#loaded;
     const active = choices.filter(({ backend }) => backend !== 'none').length;
     const watching = this.pressure ? ` ${this.pressure.started.message}` : '';
-    const message = `Tracing OOM kills with ${active} of ${choices.length} hooks.${watching}`;
+    const message = `Tracing OOM kills${this.killWatch ? ' and other fatal signals' : ''} with ${active} of ${choices.length} hooks.${watching}`;
     const forPressure = this.pressure?.started.hooks ?? [];
     const hooks = [
       ...choices,
