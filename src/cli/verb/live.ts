@@ -10,7 +10,6 @@ import type { Context } from './define-verb.ts';
 import { Exit } from './exit.ts';
 import { duration, type Options } from './options.ts';
 import { RunUntil } from './run-until.ts';
-import { beginStartUp, endStartUp } from './start-up.ts';
 import { tell } from './tell.ts';
 import { zoneNote } from './zone-note.ts';
 
@@ -61,6 +60,7 @@ export async function runLive<E extends Event>(
   { given, asText, paint }: LiveContext,
   open: (ending: RunUntil) => Promise<LiveSource<E>>,
 ): Promise<number> {
+  const { beginStartUp, endStartUp } = await import('./start-up.ts');
   beginStartUp();
   const startAlerts = await openAlerts(given.alert ?? []);
   const [{ Output }, { renderEvent }] = await Promise.all([

@@ -1,6 +1,5 @@
 import { backends } from '../../bpf/load/variants.ts';
 import type { Event, KillKind, TracerStopped } from '../../model/events.ts';
-import { stoppedMessage } from '../../tracer/message.ts';
 import { otherUsersOption } from '../verb/container-option.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { type Live, liveOptions, runLive } from '../verb/live.ts';
@@ -84,8 +83,9 @@ export const verb = defineVerb({
 
 async function open({ given, asText, paint }: Context<typeof options>, ending: RunUntil) {
   if (given.signals !== undefined && !given['all-kills']) throw usage('--signals: expected --all-kills as well.');
-  const [{ openTracer }, { filterKills }, explain] = await Promise.all([
+  const [{ openTracer }, { stoppedMessage }, { filterKills }, explain] = await Promise.all([
     import('../../tracer/tracer.ts'),
+    import('../../tracer/message.ts'),
     import('../../stream/filter-kills.ts'),
     given.report && asText ? import('../../explain/render/text.ts') : undefined,
   ]);
@@ -101,7 +101,7 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
   const { kind: kinds, comm: comms, cgroup: cgroups, container: containers } = given;
   return {
     events$: tracer.events$.pipe(filterKills({ kinds, comms, cgroups, containers })),
-    next: counted(given.count ?? Number.POSITIVE_INFINITY, ending, asText),
+    next: counted(given.count ?? Number.POSITIVE_INFINITY, ending, { asText, messageOf: stoppedMessage }),
     start: (live: Live) => live.started(tracer.started),
     text: (event: Event) =>
       explain && event.type === 'oom.report'
@@ -116,7 +116,7 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
  * Emits the first `most` kills, and the other events about these kills. Ends the verb when the memory of their
  * victims is free.
  */
-function counted(most: number, ending: RunUntil, asText: boolean) {
+function counted(most: number, ending: RunUntil, { asText, messageOf }: Showing) {
   let kills = 0;
   let shown = 0; // of the kills by the OOM killer
   const open = new Set<string>(); // ids of kills whose memory is not free yet
@@ -132,14 +132,20 @@ function counted(most: number, ending: RunUntil, asText: boolean) {
       if (event.kill_id !== null ? asText : kills++ >= most) return;
     }
     if (event.type === 'oom.reaped' && !open.delete(event.kill_id)) return;
-    live.emit(event.type === 'tracer.stopped' ? withHidden(event, shown) : event);
+    live.emit(event.type === 'tracer.stopped' ? withHidden(event, shown, messageOf) : event);
     if (kills >= most && open.size === 0) ending.now();
   };
 }
 
+interface Showing {
+  asText: boolean;
+  /** `stoppedMessage()` of the tracer, which is loaded only when the verb runs. */
+  messageOf: (facts: Omit<TracerStopped, 'message'>) => string;
+}
+
 /** @param shown the number of kills that the command has shown */
-function withHidden(stopped: TracerStopped, shown: number): TracerStopped {
+function withHidden(stopped: TracerStopped, shown: number, messageOf: Showing['messageOf']): TracerStopped {
   const total = Object.values(stopped.kills).reduce((sum, count) => sum + count, 0);
   const facts = { ...stopped, kills_hidden: total - shown };
-  return { ...facts, message: stoppedMessage(facts) };
+  return { ...facts, message: messageOf(facts) };
 }
