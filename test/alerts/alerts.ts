@@ -247,7 +247,7 @@ export function containerOom(killIds: string[]): ContainerOom {
   };
 }
 
-function envelope(severity: Envelope['severity'], message: string): Envelope {
+export function envelope(severity: Envelope['severity'], message: string): Envelope {
   const seq = ++made;
   return {
     schema: 'oomscope/v1',

@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { type Alert, alertOf } from '../../src/model/alert.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
-import { containerOom, guardAction, guardResult, lost, oomKill, pressureLevel, usageLevel } from '../alerts/alerts.ts';
+import {
+  containerOom,
+  envelope,
+  guardAction,
+  guardResult,
+  lost,
+  oomKill,
+  pressureLevel,
+  usageLevel,
+} from '../alerts/alerts.ts';
 import { explain, fixture, fixtures } from '../explain/corpus.ts';
 import { schemaErrors } from '../schema.ts';
 
@@ -28,6 +37,19 @@ describe('alertOf', () => {
     expect(one.ends_at).toBe(one.starts_at);
     expect(one.key).not.toBe(other.key);
     expect(one.labels).toEqual(other.labels);
+  });
+
+  it('makes an alert of a cgroup without a kill that lasts, and resolves it when that is over', () => {
+    const cgroup = { path: '/shop', id: '7', usage_bytes: 1, limit_bytes: 1, unit: null, pod: null, container: null };
+    const facts = {
+      ...({ type: 'oom.stuck', cause: 'nothing_killable', cgroup, ooms: 5, stuck_ns: 2_000_000_000 } as const),
+      ...{ trigger: { pid: 5, tid: 5, start_ticks: 1, comm: 'hog' }, processes: [], process_count: 0 },
+    };
+    const stuck = alert({ ...envelope('critical', 'It is stuck.'), ...facts, state: 'stuck' });
+    const over = alert({ ...envelope('info', 'It is over.'), ...facts, state: 'over' });
+    expect(stuck).toMatchObject({ name: 'OomStuck', status: 'firing', severity: 'critical', ends_at: null });
+    expect(Date.parse(stuck.event?.time ?? '') - Date.parse(stuck.starts_at)).toBe(2000);
+    expect(over).toMatchObject({ key: stuck.key, status: 'resolved', severity: 'critical', ends_at: over.event?.time });
   });
 
   it('makes no alert if the kernel only marked an exiting process', () => {
