@@ -1,4 +1,4 @@
-/** Writes a line about memory, swap and pressure at an interval, so that a log shows how it came to an event. */
+/** Writes a line about memory, swap and pressure at an interval, so that a log also shows the time before an event. */
 import { parseMeminfo } from '../../../linux/meminfo.ts';
 import { parsePressure } from '../../../linux/psi.ts';
 import { SmallFile } from '../../../linux/small-file.ts';
