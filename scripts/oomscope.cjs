@@ -3,7 +3,7 @@
 // too old ends with a sentence, not with a syntax error.
 'use strict';
 
-if (process.argv[2] === 'run') process.on('SIGHUP', function () {}); // until the daemon handles it
+if (process.argv[2] === 'run') process.on('SIGHUP', () => {}); // until the daemon handles it
 
 var fs = require('node:fs');
 var path = require('node:path');

@@ -2,8 +2,9 @@
  * The files of the undo ledgers of guards. Each running guard has locked a file of its own. A file that no process has
  * locked belongs to a guard that was killed: the next guard undoes what that file lists.
  */
-import { readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { ownershipProblem } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { holderOf } from './locked-file.ts';
 import { directoryProblem, stateDirectories } from './state-directory.ts';
@@ -97,6 +98,7 @@ const keysOf = (path: string, options: UndoLedgerOptions) =>
 function ledgerFiles(): string[] {
   return stateDirectories().flatMap((directory) => {
     try {
+      if (ownershipProblem(lstatSync(directory)) !== undefined) return []; // another user could have made it, in /tmp
       return readdirSync(directory)
         .filter((name) => FILE.test(name))
         .map((name) => join(directory, name));
