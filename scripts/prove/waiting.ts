@@ -147,7 +147,7 @@ async function watch(what: Figures['what'], minutes: number): Promise<Figures> {
     }
     if (holder && holder.signalCode !== null) throw new Error('the rule has fired: the cgroup was not only near');
     const fault = faultOf(what, marks);
-    if (fault !== undefined) throw new Error(fault);
+    if (fault !== undefined) throw new Error(`${fault}. Figures: ${JSON.stringify(marks)}`);
     return { what, marks };
   } finally {
     over.abort();
