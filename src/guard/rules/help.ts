@@ -62,15 +62,15 @@ export function neededBytes({ when }: Pick<Rule, 'when'>, { system }: Sample, cg
 }
 
 /**
- * If other memory is more than the memory of the candidates, a victim must free at least this share of the used
- * memory.
+ * If other memory is more than the memory of the candidates, a victim must free at least this share of the used memory,
+ * or this many bytes. Otherwise the guard would end one small process after another while a tmpfs grows.
  */
-const LEAST_SHARE = 0.1;
+const LEAST = { share: 0.1, bytes: 64 * 2 ** 20 };
 
 /**
  * Why no kill at a place would help. undefined: a kill may help, or it is unknown what uses the memory. A kill does not
  * help if shared memory, kernel memory and huge pages together are more than the memory of the candidates and, in
- * addition, the victim would free less than half of the needed memory or less than a tenth of the used memory, or an
+ * addition, the victim would free less than half of the needed memory or next to nothing of the used memory (`LEAST`), or an
  * earlier kill has freed far less than its victim held.
  *
  * @param frees how much memory the victim would free @param all how much all candidates together would free
@@ -86,7 +86,7 @@ export function whyNoHelp(
   const { use } = cgroup ?? system;
   if (!use || rule.when.length === 0 || staysBytes(use) <= all) return undefined;
   const used = cgroup ? (usedBytes(cgroup) ?? 0) : system.total_bytes - system.available_bytes;
-  const least = Math.max((neededBytes(rule, sample, cgroup) ?? 0) / 2, LEAST_SHARE * used);
+  const least = Math.max((neededBytes(rule, sample, cgroup) ?? 0) / 2, Math.min(LEAST.share * used, LEAST.bytes));
   if (frees >= least && !disappointed) return undefined;
   const because = disappointed
     ? 'the last kill freed far less than its victim held'

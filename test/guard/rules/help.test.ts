@@ -74,6 +74,18 @@ describe('kills', () => {
     });
   });
 
+  test('a process that frees enough, on a machine where huge pages use most of the memory', () => {
+    const machine = system({
+      ...{ total_bytes: 128 * GIB, available_bytes: 2 * GIB, anon_bytes: 50 * GIB },
+      use: use({ anon_bytes: 50 * GIB, hugetlb_bytes: 70 * GIB }),
+    });
+    const onSystem = rule({ when: [detector({ name: 'available' }, '<=', 10)] });
+    const policy = new Policy({ rules: [onSystem], killsPerMinute: 10, protect: [] }, self);
+    const now = sample(0, { system: machine, processes: [process_(1001, { rss_bytes: 8 * GIB })] });
+    const [fired] = policy.update(now);
+    expect(fired && policy.decide(fired, now)).toMatchObject({ kind: 'kill' });
+  });
+
   test('where what the memory is used for is unknown', () => {
     const decision = decide(undefined as unknown as SampledUse, workers);
     expect(decision).toMatchObject({ kind: 'kill' });
