@@ -15,7 +15,6 @@ import {
   startHog,
 } from '../kernel/memcg.ts';
 import { type Lab, onlyGuest, onlyNuma, type Scenario } from './scenario.ts';
-import { nothingKillable } from './stuck-scenario.ts';
 
 const LIMIT = 24 * MIB;
 const limited = { limitBytes: LIMIT };
@@ -303,5 +302,4 @@ export const scenarios: Scenario[] = [
       });
     },
   },
-  nothingKillable,
 ];
