@@ -90,7 +90,8 @@ export class Lane {
   readonly #report: (report: LaneReport) => void;
   readonly #stop = new AbortController();
   readonly #refreshTimer: NodeJS.Timeout | undefined;
-  readonly #mayDeliver: Promise<void>;
+  /** Settles when the lane may deliver. It is one promise, because each wait for the signal would add a listener. */
+  readonly #begins: Promise<void>;
   #running: Promise<void> | undefined;
   #ending = false;
   /** True when a successor delivers the rest of the queue. */
@@ -108,7 +109,7 @@ export class Lane {
     this.#episodes = options.handover?.episodes ?? new Episodes();
     this.#episodes.minimum = options.minimum ?? 'info';
     this.#queue = options.queue ?? options.handover?.queue ?? new MemoryQueue();
-    this.#mayDeliver = options.handover?.ended ?? Promise.resolve();
+    this.#begins = Promise.race([options.handover?.ended ?? Promise.resolve(), aborted(this.#stop.signal)]);
     this.#firstRetryMs = options.firstRetryMs ?? 1_000;
     this.#mostRetryMs = options.mostRetryMs ?? 60_000;
     this.#report = report;
@@ -178,7 +179,7 @@ export class Lane {
 
   async #drain(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, DELIVERY_DELAY_MS));
-    await Promise.race([this.#mayDeliver, aborted(this.#stop.signal)]);
+    await this.#begins;
     while (!this.#handedOver) {
       const waiting = await this.#queue.head();
       if (!waiting) return;

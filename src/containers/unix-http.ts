@@ -44,8 +44,8 @@ export async function getJson(endpoint: Endpoint, path: string, options: GetOpti
   const chunks: Buffer[] = [];
   let bytes = 0;
   const timeout = AbortSignal.timeout(options.timeoutMs);
-  const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout;
-  const status = await request(endpoint, path, signal, (chunk) => {
+  // Not AbortSignal.any(): a signal that lives as long as the tracer would keep something of each request.
+  const status = await request(endpoint, path, options.signal ? [timeout, options.signal] : [timeout], (chunk) => {
     chunks.push(chunk);
     bytes += chunk.length;
     if (bytes > mostBytes) throw new Error(`an answer of more than ${mostBytes} bytes`);
@@ -67,7 +67,7 @@ export async function getLines(
 ): Promise<void> {
   let rest = '';
   const decoder = new TextDecoder();
-  const status = await request(endpoint, path, signal, (chunk) => {
+  const status = await request(endpoint, path, [signal], (chunk) => {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > LONGEST_LINE) throw new Error(`a line of more than ${LONGEST_LINE} characters`);
@@ -113,26 +113,31 @@ const LONGEST_HEAD = 65536;
 async function request(
   { path: socketPath, uid }: Endpoint,
   path: string,
-  signal: AbortSignal,
+  signals: readonly AbortSignal[],
   onBody: (chunk: Buffer) => void,
 ): Promise<number> {
   const held = hold(socketPath);
   try {
     if (held.uid !== uid) throw new Error(`the socket belongs to the user ${held.uid}, not to ${uid}`);
     // Connects to the socket that was checked, even if another file has its path by now.
-    return await exchange(connect({ path: `/proc/self/fd/${held.descriptor}` }), path, signal, onBody);
+    return await exchange(connect({ path: `/proc/self/fd/${held.descriptor}` }), path, signals, onBody);
   } finally {
     closeSync(held.descriptor);
   }
 }
 
-function exchange(socket: Socket, path: string, signal: AbortSignal, onBody: (chunk: Buffer) => void): Promise<number> {
+function exchange(
+  socket: Socket,
+  path: string,
+  signals: readonly AbortSignal[],
+  onBody: (chunk: Buffer) => void,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0);
     let status: number | undefined;
-    const stop = () => socket.destroy(timedOut(signal.reason));
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
+    const stop = () => socket.destroy(timedOut(signals.find(({ aborted }) => aborted)?.reason));
+    if (signals.some(({ aborted }) => aborted)) stop();
+    for (const signal of signals) signal.addEventListener('abort', stop, { once: true });
     socket.write(`GET ${path} HTTP/1.0\r\nHost: localhost\r\nUser-Agent: oomscope\r\n\r\n`);
     const take = (chunk: Buffer) => {
       if (status !== undefined) return onBody(chunk);
@@ -159,7 +164,7 @@ function exchange(socket: Socket, path: string, signal: AbortSignal, onBody: (ch
       failure = error;
     });
     socket.on('close', () => {
-      signal.removeEventListener('abort', stop);
+      for (const signal of signals) signal.removeEventListener('abort', stop);
       if (failure) reject(failure);
       else if (status === undefined) reject(new Error('the connection ended before an answer'));
       else resolve(status);

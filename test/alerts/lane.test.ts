@@ -1,6 +1,6 @@
 /** Lanes: queue, retries, shortest interval, timeout, counts. The sinks are fakes. */
 import { Subject } from 'rxjs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryQueue } from '../../src/alerts/alert-queue.ts';
 import { alertTo, Dispatcher } from '../../src/alerts/dispatch.ts';
 import type { LaneOptions, LaneReport } from '../../src/alerts/lane.ts';
@@ -47,6 +47,25 @@ const fast = { firstRetryMs: 1, mostRetryMs: 4 };
 const later: Receipt = { outcome: 'retry', reply: 'busy' };
 
 describe('a lane', () => {
+  it('keeps no listener of an alert that was delivered', async () => {
+    const listeners = new Map<unknown, number>();
+    const add = vi.spyOn(EventTarget.prototype, 'addEventListener');
+    const remove = vi.spyOn(EventTarget.prototype, 'removeEventListener');
+    try {
+      const { sink, titles } = keeper();
+      const dispatcher = dispatch({ sink, ...fast });
+      for (let i = 1; i <= 20; i++) {
+        dispatcher.send(anAlert({ title: String(i) }));
+        await until(() => titles().length === i && dispatcher.counts[0]?.counts.waiting === 0);
+      }
+      for (const target of add.mock.contexts) listeners.set(target, (listeners.get(target) ?? 0) + 1);
+      for (const target of remove.mock.contexts) listeners.set(target, (listeners.get(target) ?? 0) - 1);
+      expect(Math.max(...listeners.values())).toBeLessThan(5);
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
   it('delivers alerts in order, one at a time, also when attempts fail', async () => {
     const refused: Receipt = { outcome: 'refused', reply: 'no' };
     const { sink, titles } = keeper([later, new Error('broken'), delivered, refused]);
