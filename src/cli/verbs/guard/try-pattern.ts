@@ -2,6 +2,7 @@
 import { wholeNames } from '../../../guard/rules/match.ts';
 import { Pattern } from '../../../guard/rules/pattern.ts';
 import { ProcessTable } from '../../../guard/senses/process-table.ts';
+import { Output } from '../../../render/output.ts';
 import { printable } from '../../../text/printable.ts';
 import { Exit } from '../../verb/exit.ts';
 import { usage } from '../../verb/options.ts';
@@ -11,8 +12,9 @@ import { tell } from '../../verb/tell.ts';
 type Matched = 'name' | 'program' | 'arguments';
 
 /** @throws OomscopeError USAGE: the pattern is not a regular expression, or no text can match it */
-export function tryPattern(source: string, asText: boolean): number {
+export async function tryPattern(source: string, asText: boolean): Promise<number> {
   const pattern = compile(source);
+  const output = new Output({ onClosed: () => {}, onDropped: (dropped) => JSON.stringify({ dropped }) });
   let count = 0;
   for (const process_ of new ProcessTable({ exe: true, cmdline: true }).scan(performance.now(), false)) {
     const { pid, uid, comm, exe, kernel_thread } = process_;
@@ -29,8 +31,9 @@ export function tryPattern(source: string, asText: boolean): number {
     const [by, name] = found;
     const only = by === 'arguments' ? '  (only its arguments have this name: it is preferred, never spared)' : '';
     const text = `${String(pid).padStart(7)}  ${printable(name)}${only}`;
-    process.stdout.write(`${asText ? text : JSON.stringify({ pid, uid, name, by, comm, exe })}\n`);
+    output.write(asText ? text : JSON.stringify({ pid, uid, name, by, comm, exe }), 'process');
   }
+  await output.end();
   tell(`${count === 1 ? 'One process matches' : `${count} processes match`} now.`);
   return Exit.ok;
 }
