@@ -38,11 +38,13 @@ export function openGuardState({ mode, stateFile }: Pick<GuardConfig, 'mode' | '
       'no directory for a state file can be used: this guard raises no oom_score_adj, because it could not be restored after a kill -9; name a file with --state-file',
     );
   }
+  const turns = new Turns(enforce ? ownDirectory() : undefined);
+  turns.sweep();
   const takeBack = () => void ledger.undoAll();
   process.on('exit', takeBack);
   return {
     ...{ ledger, notes, mayRaise },
-    turns: new Turns(enforce ? ownDirectory() : undefined),
+    turns,
     [Symbol.dispose]: () => {
       process.off('exit', takeBack);
       takeBack();

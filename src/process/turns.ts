@@ -2,7 +2,7 @@
  * Turns: of several guards on one machine, only one at a time acts at a place or on a victim, so that one shortage does
  * not cost two processes. A turn is a locked file, which the kernel unlocks when its process is killed.
  */
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { holderOf, lockedFileIfFree } from './locked-file.ts';
 
@@ -32,22 +32,19 @@ export class Turns {
    * are short, the turn counts as free, because a guard must act then.
    */
   take(what: string): Turn | Taken {
-    if (this.#directory === undefined) return FREE;
-    const path = join(this.#directory, `turn-${hash(what)}`);
+    return this.#directory === undefined ? FREE : takeFile(join(this.#directory, `turn-${hash(what)}`));
+  }
+
+  /** Removes the files of guards that were killed during their turn. Never throws. */
+  sweep(): void {
+    if (this.#directory === undefined) return;
     try {
-      const fd = lockedFileIfFree(path);
-      if (fd === undefined) return { pid: holderOf(path) };
-      let held = true;
-      return {
-        release: () => {
-          if (!held) return;
-          held = false;
-          rmSync(path, { force: true });
-          closeSync(fd);
-        },
-      };
+      for (const name of readdirSync(this.#directory)) {
+        const turn = FILE.test(name) ? takeFile(join(this.#directory, name)) : FREE;
+        if (isTurn(turn)) turn.release();
+      }
     } catch {
-      return FREE;
+      // The directory cannot be read: the files stay.
     }
   }
 
@@ -66,6 +63,26 @@ export class Turns {
       turns.push(turn);
     }
     return { release };
+  }
+}
+
+const FILE = /^turn-[0-9a-f]{16}$/;
+
+function takeFile(path: string): Turn | Taken {
+  try {
+    const fd = lockedFileIfFree(path);
+    if (fd === undefined) return { pid: holderOf(path) };
+    let held = true;
+    return {
+      release: () => {
+        if (!held) return;
+        held = false;
+        rmSync(path, { force: true });
+        closeSync(fd);
+      },
+    };
+  } catch {
+    return FREE;
   }
 }
 
