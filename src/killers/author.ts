@@ -17,6 +17,8 @@ export interface Circumstances {
   shimNamespace: string | null;
   /** The runtime of the victim's container. null: it is in none, or the runtime is unknown. */
   victimRuntime: ContainerRuntime | null;
+  /** Is the sender in the container of the victim? */
+  sameContainer: boolean;
   /** Were records lost, so that the sender may have been in a lost one? */
   lost: boolean;
 }
@@ -93,6 +95,8 @@ function bySender(death: Death, means: KillMeans, circumstances: Circumstances):
   if (has(death, SignalFact.SIGNAL_SENDER_IS_TRACER)) return verdict('tracer', name, means);
   if (isTrusted({ ...own, uid: sender.uid })) {
     const known = knownProgram(name);
+    // In its own container any program can have the name and the path of dockerd. Only a manager of services belongs there.
+    if (circumstances.sameContainer && known?.kind !== 'service_manager') return ofOther(death, name, means);
     if (known) return verdict(known.kind, known.name, means);
     if (isShim(name)) return ofContainerd(circumstances, means);
     if (isAgent(name)) {
@@ -101,9 +105,14 @@ function bySender(death: Death, means: KillMeans, circumstances: Circumstances):
       const above = ancestors.flatMap(({ comm }) => knownProgram(comm) ?? []).filter(({ kind }) => kind === 'runtime');
       const [nearest] = above.toSorted((a, b) => Number(a.name === 'podman') - Number(b.name === 'podman'));
       if (nearest) return verdict('runtime', nearest.name, means);
+      return verdict(isOfUser(death, name) ? 'user' : 'runtime', name, means);
     }
   }
-  return verdict(isOfUser(death, name) ? 'user' : isAgent(name) ? 'runtime' : 'process', name, means);
+  return ofOther(death, name, means);
+}
+
+function ofOther(death: Death, name: string, means: KillMeans): Verdict {
+  return verdict(isOfUser(death, name) ? 'user' : 'process', name, means);
 }
 
 /** Docker, the kubelet and others run containers through containerd, each in a namespace of its own. */

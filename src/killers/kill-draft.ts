@@ -114,14 +114,17 @@ export class KillDraft {
   }
 
   #verdict(): Verdict {
-    const { sender, ppid } = this.death;
+    const { sender, ppid, cgroup, details } = this.death;
+    const { container } = this.#options.ownerOf(cgroup);
     return authorOf(this.death, {
       oomKilled: this.oom !== undefined,
       tracerComm: this.#tracerComm,
       // oomscope also ends programs that it runs itself.
       isGuard: this.guard !== undefined || (isOomscope(this.#senderArgs) && sender?.pid !== ppid),
       shimNamespace: this.#shimNamespace,
-      victimRuntime: this.#options.ownerOf(this.death.cgroup).container?.runtime ?? null,
+      victimRuntime: container?.runtime ?? null,
+      sameContainer:
+        container !== null && this.#options.ownerOf(details?.senderCgroup ?? null).container?.id === container.id,
       lost: this.#options.lost(),
     });
   }

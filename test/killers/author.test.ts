@@ -5,7 +5,15 @@ import type { Death, SignalDetails } from '../../src/killers/death.ts';
 
 const KNOWN = SignalFact.SIGNAL_KNOWN | SignalFact.SIGNAL_AT_ONCE;
 const nothing: Circumstances = {
-  ...{ oomKilled: false, tracerComm: null, isGuard: false, shimNamespace: null, victimRuntime: null, lost: false },
+  ...{
+    oomKilled: false,
+    tracerComm: null,
+    isGuard: false,
+    shimNamespace: null,
+    victimRuntime: null,
+    sameContainer: false,
+    lost: false,
+  },
 };
 
 const details = (given: Partial<SignalDetails> = {}): SignalDetails => ({
@@ -64,6 +72,13 @@ describe('authorOf', () => {
     expect(gist(runc, { shimNamespace: 'k8s.io' })).toBe('runtime containerd signal');
     const shim = by('containerd-shim', '/usr/bin/containerd-shim-runc-v2');
     expect(gist(shim, { shimNamespace: 'moby' })).toBe('runtime dockerd signal');
+  });
+
+  it('takes no process in the container of the victim for a runtime, but for a manager of services', () => {
+    const inside = { sameContainer: true };
+    expect(gist(by('dockerd', '/usr/bin/dockerd'), inside)).toBe('process dockerd signal');
+    expect(gist(by('runc', '/usr/bin/runc', ['containerd-shim']), inside)).toBe('process runc signal');
+    expect(gist(by('supervisord', '/usr/bin/supervisord'), inside)).toBe('service_manager supervisord signal');
   });
 
   it.each([

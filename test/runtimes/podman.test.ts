@@ -59,6 +59,12 @@ describe.skipIf(reason !== undefined)(`Podman${reason ? `: ${reason}` : ''}`, ()
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
 
+  test('names Podman as the author of `podman kill`, which runs crun', async () => {
+    const end = await watch.end('hand-podman', 'container.killed');
+    expect(end).toMatchObject({ author: { kind: 'runtime', name: 'podman', process: { comm: 'crun' } } });
+    expect(end.message).toContain('by podman, through crun (pid ');
+  });
+
   test('reads container names from the list that Podman keeps, when there is no socket', () => {
     const named = recorder.kills.map(({ victim: { container } }) => container?.name);
     expect(withOom.filter((name) => named.includes(name))).toEqual(withOom);
