@@ -1,4 +1,4 @@
-/** When a cgroup counts as stuck, with invented files of a cgroup and of processes. Real cgroups: test/kernel, test/lab. */
+/** When a cgroup counts as stuck, with invented files of a cgroup and of processes. A real cgroup: test/kernel/stuck.test.ts. */
 import { statSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { OomAttemptRecord } from '../../src/bpf/wire/layout.ts';
