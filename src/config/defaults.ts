@@ -40,7 +40,7 @@ export const rawDefaultRules = [
   {
     name: 'a cgroup runs full',
     on: 'limited',
-    when: ['available <= 5 %', 'swap_free <= 10 %', 'exhausted_in <= 2s for 200ms'],
+    when: ['available <= 5 % for 300ms', 'swap_free <= 10 %', 'exhausted_in <= 2s'],
     rank: 'projected',
     steps: [
       { do: 'notify' },
