@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
-  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -36,7 +35,7 @@ export async function makeDeb(
   const root = join(work, `deb-${architecture}`);
   rmSync(root, { recursive: true, force: true });
   await makeTree(join(root, HOME), architecture, native, 'deb');
-  for (const name of ['LICENSE', 'LICENSE.node.txt']) rmSync(join(root, HOME, name));
+  rmSync(join(root, HOME, 'LICENSE'));
   mkdirSync(join(root, 'usr/bin'), { recursive: true });
   symlinkSync('../lib/oomscope/oomscope', join(root, 'usr/bin/oomscope'));
   await writeManPages(join(root, 'usr/share/man'));
@@ -92,19 +91,27 @@ function writeDocuments(directory: string): void {
 /** The licence texts of everything in the package. */
 function copyright(): string {
   const built = join(ROOT, 'build');
-  const parts: [string, string][] = [
-    ['oomscope', join(ROOT, 'LICENSE')],
-    ['the BPF objects of oomscope', join(ROOT, 'bpf/LICENSE')],
-    ['rxjs', join(ROOT, 'dist/cli/LICENSE.rxjs.txt')],
-    ['smol-toml', join(ROOT, 'dist/cli/LICENSE.smol-toml.txt')],
-    ['ffi-napi and what it contains', join(built, 'LICENSE.ffi.txt')],
+  const texts: [string, string][] = [
+    ['oomscope', read(join(ROOT, 'LICENSE'))],
+    ['the BPF objects of oomscope', 'GPL-2.0-only: see /usr/share/common-licenses/GPL-2.\n'],
+    [
+      'rxjs',
+      `${read(join(ROOT, 'dist/cli/LICENSE.rxjs.txt'))
+        .match(/Copyright .*/g)
+        ?.at(-1)}\nApache-2.0: see /usr/share/common-licenses/Apache-2.0.\n`,
+    ],
+    ['smol-toml', read(join(ROOT, 'dist/cli/LICENSE.smol-toml.txt'))],
+    ['ffi-napi and what it contains', read(join(built, 'LICENSE.ffi.txt'))],
+    ['Node.js with what it contains', `See /${HOME}/LICENSE.node.txt.\n`],
+    [
+      'libbpf, libelf and zlib',
+      `See /${HOME}/build/LICENSE.libbpf.txt. libbpf is under LGPL-2.1 or BSD-2-Clause, libelf under LGPL-3+ or\nGPL-2+: see /usr/share/common-licenses/LGPL-2.1, LGPL-3 and GPL-2.\n`,
+    ],
   ];
-  const texts = parts
-    .filter(([, path]) => existsSync(path))
-    .map(([name, path]) => `${name}\n\n${readFileSync(path, 'utf8')}`);
-  const more = `Node.js with what it contains: /${HOME}/NODE-LICENSE.\nlibbpf, libelf and zlib: /${HOME}/build/LICENSE.libbpf.txt.\n`;
-  return [`oomscope ${manifest.version}\n\n${more}`, ...texts].join(`\n${'-'.repeat(80)}\n\n`);
+  return texts.map(([name, text]) => `${name}\n\n${text}`).join(`\n${'-'.repeat(80)}\n\n`);
 }
+
+const read = (path: string) => readFileSync(path, 'utf8');
 
 function writeControl(root: string, architecture: Architecture): void {
   const files = filesBelow(root).sort();
@@ -148,7 +155,7 @@ function setModes(root: string): void {
     const status = lstatSync(path);
     if (status.isSymbolicLink()) continue;
     const runs =
-      status.isDirectory() || /(^|\/)(bin\/node|hog|oomscope|oomscope\.(cjs|sh)|postinst|prerm|postrm)$/.test(name);
+      status.isDirectory() || /(^|\/)(bin\/node|hog|oomscope|oomscope\.sh|postinst|prerm|postrm)$/.test(name);
     const data = /^(etc|usr\/share)\//.test(name) && !status.isDirectory();
     chmodSync(path, runs && !data ? 0o755 : 0o644);
   }

@@ -1,6 +1,6 @@
 /** The tree that needs nothing of its machine but the C library, with its own Node; and the archive of that tree. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { fetchNode } from '../lab/arm64.ts';
@@ -35,6 +35,13 @@ export async function makeTree(
   chmodSync(node, 0o755);
   copyFileSync(join(home, 'LICENSE'), join(into, 'LICENSE.node.txt'));
   symlinkSync('scripts/oomscope.sh', join(into, 'oomscope'));
+  // oomscope.sh starts them with the Node of the package: as programs of their own they would look for another.
+  for (const name of ['scripts/oomscope.cjs', 'dist/cli/main.js']) withoutInterpreter(join(into, name));
+}
+
+function withoutInterpreter(path: string): void {
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/^#!.*\n/, ''));
+  chmodSync(path, 0o644);
 }
 
 /** @returns the archive's path */

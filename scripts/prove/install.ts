@@ -103,8 +103,6 @@ await prove<Transcript>({
   parts: parts.map(({ suite, kind }) => ({ name: `${suite}-${kind}`, run: () => install(suite, kind) })),
   render: (finished) =>
     finished
-      .map(
-        ({ name, figures, failure }) => `### ${name}\n\n\`\`\`text\n${figures?.text.trim() ?? failure ?? ''}\n\`\`\``,
-      )
+      .map(({ name, figures, failure }) => `=== ${name} ===\n${figures?.text.trim() ?? failure ?? ''}`)
       .join('\n\n'),
 });

@@ -37,7 +37,7 @@ export class Replay {
   readonly #announce: Announcer;
   readonly #running = new Map<string, Running>();
   readonly #exits: ReplayedExits;
-  /** What the rules read, and the recording may lack. */
+  /** The values that the rules read and that a recording may not contain. */
   readonly #needs: ReadonlyMap<Needed, string>;
   #isComplete = false;
   readonly #skipped = new Map<string, number>();

@@ -132,7 +132,7 @@ export interface ReportFragmentation {
 
 /** Memory of one name, user, cgroup, unit, pod or container. */
 export interface ReportSum {
-  /** The name. For a user, the number. */
+  /** The name of the group. For a user, this is the user id (uid). */
   name: string;
   /** The number of processes in the task table. */
   processes: number;

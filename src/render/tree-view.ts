@@ -51,7 +51,7 @@ function verdict(root: CgroupNode, { columns, paint, watched }: TreeViewOptions)
   return `${paint('bold', 'Look at')} ${cut(`${fitting}${why}`, columns - 8)}`;
 }
 
-/** A clause about the kills since boot. Only cgroups that no longer exist, or none, have counted them. */
+/** A clause about the OOM kills since boot that no existing cgroup has counted: their cgroups were removed, or they had none. */
 function pastKills({ path, oom_kills }: CgroupNode): string {
   if (!oom_kills) return ', and none had an OOM kill';
   if (path !== '/') return '';

@@ -97,7 +97,7 @@ describe('a lane', () => {
     };
     const dispatcher = alertTo(events, [{ sink }]);
     open.push(dispatcher);
-    events.subscribe(({ type }) => order.push(type)); // the last subscriber, as the writer of stdout may be
+    events.subscribe(({ type }) => order.push(type)); // This test subscribes last, because the writer of stdout can be the last subscriber.
     for (const comm of ['a', 'b', 'c']) events.next(oomKill('killed', comm));
     await Promise.resolve();
     expect(order).toEqual(['oom.kill', 'oom.kill', 'oom.kill']);

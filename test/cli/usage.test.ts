@@ -119,85 +119,88 @@ const hiding = (script: string) => ['unshare', '-m', 'sh', '-c', `${script} && e
 // Runs the command as root without capabilities. Root can read this repository in any directory.
 const unprivileged = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', node, MAIN];
 
-describe.skipIf(process.geteuid?.() !== 0)('on a machine that lacks a part, the command', () => {
-  let dir: string;
-  beforeAll(() => {
-    dir = mkdtempSync(join(tmpdir(), 'oomscope-'));
-  });
-  afterAll(() => rmSync(dir, { recursive: true }));
+describe.skipIf(process.geteuid?.() !== 0)(
+  'on a machine that lacks a kernel feature, a privilege or a file, the command',
+  () => {
+    let dir: string;
+    beforeAll(() => {
+      dir = mkdtempSync(join(tmpdir(), 'oomscope-'));
+    });
+    afterAll(() => rmSync(dir, { recursive: true }));
 
-  /** A copy of the installation without one file. */
-  const without = (name: string) => {
-    const copy = mkdtempSync(join(dir, 'without-'));
-    cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true });
-    for (const file of ['oomscope.node', 'oomscope.bpf.o', 'ffi.cjs', 'ffi_bindings.node', 'ref_bindings.node']) {
-      if (file !== name) cpSync(join(ROOT, 'build', file), join(copy, 'build', file));
-    }
-    cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
-    return [node, join(copy, 'dist/cli/main.js')];
-  };
+    /** A copy of the installation without one file. */
+    const without = (name: string) => {
+      const copy = mkdtempSync(join(dir, 'without-'));
+      cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true });
+      for (const file of ['oomscope.node', 'oomscope.bpf.o', 'ffi.cjs', 'ffi_bindings.node', 'ref_bindings.node']) {
+        if (file !== name) cpSync(join(ROOT, 'build', file), join(copy, 'build', file));
+      }
+      cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
+      return [node, join(copy, 'dist/cli/main.js')];
+    };
 
-  it('names the missing capabilities and exits with code 77, without privileges', async () => {
-    const { code, stdout, stderr } = await oomscope(['trace', '--json'], unprivileged);
-    expect(stderr).toMatch(oneLine);
-    expect(stderr).toContain('CAP_BPF and CAP_PERFMON');
-    expect(stdout).toBe('');
-    expect(code).toBe(77);
-  });
+    it('names the missing capabilities and exits with code 77, without privileges', async () => {
+      const { code, stdout, stderr } = await oomscope(['trace', '--json'], unprivileged);
+      expect(stderr).toMatch(oneLine);
+      expect(stderr).toContain('CAP_BPF and CAP_PERFMON');
+      expect(stdout).toBe('');
+      expect(code).toBe(77);
+    });
 
-  it('names the missing capability when only one is missing', async () => {
-    const command = ['setpriv', '--bounding-set=-sys_admin,-perfmon', '--inh-caps=-all', node, MAIN];
-    const { code, stderr } = await oomscope(['trace'], command);
-    expect(stderr).toContain('needs CAP_PERFMON,');
-    expect(code).toBe(77);
-  });
+    it('names the missing capability when only one is missing', async () => {
+      const command = ['setpriv', '--bounding-set=-sys_admin,-perfmon', '--inh-caps=-all', node, MAIN];
+      const { code, stderr } = await oomscope(['trace'], command);
+      expect(stderr).toContain('needs CAP_PERFMON,');
+      expect(code).toBe(77);
+    });
 
-  it('names the kernel option for BTF and exits with code 69, without kernel BTF', async () => {
-    const { code, stderr } = await oomscope(['trace'], hiding('mount -t tmpfs none /sys/kernel/btf'));
-    expect(stderr).toMatch(oneLine);
-    expect(stderr).toContain('CONFIG_DEBUG_INFO_BTF');
-    expect(code).toBe(69);
-  });
+    it('names the kernel option for BTF and exits with code 69, without kernel BTF', async () => {
+      const { code, stderr } = await oomscope(['trace'], hiding('mount -t tmpfs none /sys/kernel/btf'));
+      expect(stderr).toMatch(oneLine);
+      expect(stderr).toContain('CONFIG_DEBUG_INFO_BTF');
+      expect(code).toBe(69);
+    });
 
-  it('names the package of libbpf and exits with code 69, without libbpf', async () => {
-    const hide =
-      'for f in $(ldconfig -p | sed -n "s/.*libbpf[.]so[.]1 .*=> //p"); do mount --bind /dev/null $f || exit 9; done';
-    const { code, stderr } = await oomscope(['trace'], hiding(hide));
-    expect(stderr).toMatch(oneLine);
-    expect(stderr).toContain('libbpf1');
-    expect(code).toBe(69);
-  });
+    it('names the package of libbpf and exits with code 69, without libbpf', async () => {
+      const hide =
+        'for f in $(ldconfig -p | sed -n "s/.*libbpf[.]so[.]1 .*=> //p"); do mount --bind /dev/null $f || exit 9; done';
+      const { code, stderr } = await oomscope(['trace'], hiding(hide));
+      expect(stderr).toMatch(oneLine);
+      expect(stderr).toContain('libbpf1');
+      expect(code).toBe(69);
+    });
 
-  it.each([
-    ['oomscope.node', 'The native addon'],
-    ['oomscope.bpf.o', 'The BPF object'],
-    ['ffi.cjs', 'The bindings of ffi-napi'],
-    ['ffi_bindings.node', 'The bindings of ffi-napi'],
-  ])('names the missing part of the installation and exits with code 69, without %s', async (file, part) => {
-    const { code, stderr } = await oomscope(['trace'], without(file));
-    expect(stderr).toContain(part);
-    expect(stderr).toContain('npm run setup');
-    expect(code).toBe(69);
-  });
+    it.each([
+      ['oomscope.node', 'The native addon'],
+      ['oomscope.bpf.o', 'The BPF object'],
+      ['ffi.cjs', 'The bindings of ffi-napi'],
+      ['ffi_bindings.node', 'The bindings of ffi-napi'],
+    ])('names the missing part of the installation and exits with code 69, without %s', async (file, part) => {
+      const { code, stderr } = await oomscope(['trace'], without(file));
+      expect(stderr).toContain(part);
+      expect(stderr).toContain('npm run setup');
+      expect(code).toBe(69);
+    });
 
-  it('reports in doctor what an unprivileged user lacks, and no problem for root', async () => {
-    const stranger = await oomscope(['doctor', '--json'], unprivileged);
-    expect(stranger.code).toBe(1);
-    const told = JSON.parse(stranger.stdout);
-    expect(told.can_trace).toBe(false);
-    expect(
-      told.findings
-        .filter(({ severity }: { severity: string }) => severity === 'missing')
-        .map(({ name }: { name: string }) => name),
-    ).toEqual(['privileges']);
-    expect(told.hooks).toHaveLength(14);
+    it('reports in doctor what an unprivileged user lacks, and no problem for root', async () => {
+      const stranger = await oomscope(['doctor', '--json'], unprivileged);
+      expect(stranger.code).toBe(1);
+      const told = JSON.parse(stranger.stdout);
+      expect(told.can_trace).toBe(false);
+      expect(
+        told.findings
+          .filter(({ severity }: { severity: string }) => severity === 'missing')
+          .map(({ name }: { name: string }) => name),
+      ).toEqual(['privileges']);
+      expect(told.hooks).toHaveLength(14);
 
-    const root = await oomscope(['doctor', '--json']);
-    expect(root.code).toBe(0);
-    expect(JSON.parse(root.stdout)).toMatchObject({ can_trace: true });
+      const root = await oomscope(['doctor', '--json']);
+      expect(root.code).toBe(0);
+      expect(JSON.parse(root.stdout)).toMatchObject({ can_trace: true });
 
-    const broken = await oomscope(['doctor', '--json'], without('oomscope.node'));
-    expect(broken.code).toBe(1);
-    expect(JSON.parse(broken.stdout).hooks).toEqual([]);
-  });
-});
+      const broken = await oomscope(['doctor', '--json'], without('oomscope.node'));
+      expect(broken.code).toBe(1);
+      expect(JSON.parse(broken.stdout).hooks).toEqual([]);
+    });
+  },
+);

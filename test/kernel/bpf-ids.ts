@@ -34,7 +34,8 @@ export function alive(ids: BpfIds): BpfIds {
   const there = (get: (id: number) => number) => (id: number) => {
     const fd = get(id);
     if (fd >= 0) closeSync(fd);
-    if (fd < 0 && fd !== -constants.errno.ENOENT) throw new Error(`expected an id to be there or not, got error ${fd}`);
+    if (fd < 0 && fd !== -constants.errno.ENOENT)
+      throw new Error(`expected a descriptor for BPF id ${id}, or ENOENT, got error ${fd}`);
     return fd >= 0;
   };
   return {

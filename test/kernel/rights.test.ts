@@ -89,7 +89,7 @@ describe.skipIf(!hasRights)('run --drop-capabilities', () => {
   const guard = (arm: boolean) =>
     `[guard]\nmode = "enforce"\narm = ${arm}\n[[guard.rule]]\nname = "x"\nwhen = ["available < 1K"]\n`;
 
-  it('keeps only what tracing needs after its start, in every thread, and refuses a reload that needs more', async () => {
+  it('keeps after its start only the capabilities that tracing needs, in every thread, and refuses a reload that needs more', async () => {
     const { child, config, end, said, kept } = await running('');
     expect(kept).toEqual([mask('watching')]);
     writeFileSync(config, guard(false));

@@ -6,7 +6,7 @@ import { LARGEST, type Order, processRows } from '../html/process-table.ts';
 import { compare } from '../verdict/comparison.ts';
 import { element, type PageElement, type PageEvent } from './dom.ts';
 
-/** Finds the report of a table by its number in the page. */
+/** Returns the report that a table of the page shows. @param index the number of the table in the page */
 type ReportOf = (index: number) => OomReport | undefined;
 
 /** Handles a click on a heading or on a name. Other clicks are ignored. */

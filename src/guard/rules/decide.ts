@@ -35,11 +35,11 @@ export class Policy {
   /** When a process was first seen dying, by `#clock` (ms), by its identity. */
   #dyingSince = new Map<string, number>();
   readonly #stuck = new Map<string, number>();
-  /** When a chosen process could not be reached (ms), by its identity. */
+  /** For the identity of each chosen process that could not be reached: the time of the attempt, in ms. */
   readonly #lost = new Map<string, number>();
-  /** When the cool-down of a rule at a place ends (ms). */
+  /** For each rule and each place (the system or a cgroup): the time at which the cool-down ends, in ms. */
   readonly #resting = new Map<Rule, Map<string, number>>();
-  /** Until when kills at a place count as no help (ms), because the last one freed far less than its victim held. */
+  /** For each place where the last kill freed far less than its victim held: the time until which no kill follows, in ms. */
   readonly #disappointed = new Map<string, number>();
 
   /** @param mostGapMs the longest interval between two samples that counts in full: see ObservedClock */

@@ -117,7 +117,7 @@ function attempt(name: string, call: Call, args: unknown[], wrong: string | unde
   }
 }
 
-/** Replaces each parameter, and each field of it, by every value in turn. */
+/** Calls the function once for each wrong value in the place of each parameter, and of each field of a parameter. */
 function misuse(name: string, call: Call, list: readonly Parameter[]): void {
   attempt(name, call, list.map(right), undefined);
   if (list.length > 0) attempt(name, call, [], list[0]?.name);
