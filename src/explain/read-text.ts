@@ -2,7 +2,7 @@
 import type { OomOtherKill } from '../model/oom-other-kill.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { Assembler } from './input/assemble.ts';
-import { readLine } from './input/prefix.ts';
+import { Records } from './input/records.ts';
 import type { Clock } from './input/stamp.ts';
 import { toOtherKill } from './other-kill.ts';
 import { toReport } from './report.ts';
@@ -34,6 +34,7 @@ export class TextReader {
   readonly #reports = new Map<string, OomReport>();
   readonly #others = new Map<string, OomOtherKill>();
   readonly #assembler: Assembler;
+  readonly #records = new Records();
   /** A line whose end has not come yet. */
   #rest = '';
   #offset = 0;
@@ -67,6 +68,7 @@ export class TextReader {
   /** Reads the last line, which may lack its line feed, and ends all open reports. */
   end(): TextResult {
     if (this.#rest !== '') this.#feed(this.#rest);
+    for (const line of this.#records.end()) this.#assembler.feed(line);
     this.#assembler.end();
     return {
       reports: [...this.#reports.values()],
@@ -76,8 +78,7 @@ export class TextReader {
   }
 
   #feed(raw: string): void {
-    const line = readLine(raw, this.#offset);
-    if (line) this.#assembler.feed(line);
+    for (const line of this.#records.push(raw, this.#offset)) this.#assembler.feed(line);
     this.#offset += bytesOf(raw) + 1;
   }
 }

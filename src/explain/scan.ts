@@ -6,7 +6,7 @@ import { Assembler } from './input/assemble.ts';
 import type { LogLine } from './input/log-line.ts';
 import type { OpenReport } from './input/open-report.ts';
 import type { OtherKill } from './input/other-killers.ts';
-import { readLine } from './input/prefix.ts';
+import { Records } from './input/records.ts';
 
 /** Each chunk is searched once for every anchor, so the chunk should fit into the cache of the CPU. */
 const CHUNK = 448 * 1024;
@@ -44,6 +44,7 @@ const SOON = 16 * 1024;
 
 export class Scan {
   readonly assembler: Assembler;
+  readonly #records = new Records();
   readonly #buffer = Buffer.allocUnsafe(LOOK_BACK + LONGEST_LINE + CHUNK);
   #anchors = [...ANCHORS, ...LEFT_OVER];
   /** Position of the buffer's first byte in the log. */
@@ -55,6 +56,8 @@ export class Scan {
   /** End of the lines that were passed to the assembler; each line is passed at most once. */
   #fed = 0;
   #json = false;
+  /** The records of the log have several lines each: the time of a message may stand some lines before it. */
+  #several = false;
   #reported = false;
   /** True within a line that is longer than LONGEST_LINE: its rest is ignored. */
   #skipping = false;
@@ -99,6 +102,7 @@ export class Scan {
       this.#buffer[this.#end++] = LF;
       this.#lines(this.#end - 1);
     }
+    for (const line of this.#records.end()) this.assembler.feed(line);
     this.assembler.end();
   }
 
@@ -106,6 +110,7 @@ export class Scan {
     const first = bytes.subarray(0, 65536);
     for (const byte of first) if (byte === 0) this.nuls++;
     this.#json = first[0] === 0x7b;
+    this.#several = /^\s*(?:[[{]\s*\n|__CURSOR=)/.test(first.toString('latin1', 0, 64));
     if (this.#json) this.#anchors.push(...JSON_BYTES);
   }
 
@@ -126,8 +131,8 @@ export class Scan {
     const whole = this.#buffer.subarray(0, Math.max(end, this.#done));
     const found = this.#anchors.map(() => -1);
     while (this.#done < whole.length) {
-      if (this.#offset + this.#done < READ_WHOLE) {
-        // At the beginning of the log every line is fed below.
+      if (this.#offset + this.#done < READ_WHOLE || this.#records.open) {
+        // At the beginning of the log, and within a record of several lines, every line is fed below.
       } else if (this.assembler.idle) {
         if (!this.#seek(whole, found)) break;
       } else if (this.assembler.waiting) {
@@ -137,7 +142,7 @@ export class Scan {
       this.#feed(this.#done, next);
       this.#done = next + 1;
     }
-    if (this.assembler.idle) this.#done = Math.max(this.#done, whole.length);
+    if (this.assembler.idle && !this.#records.open) this.#done = Math.max(this.#done, whole.length);
   }
 
   /**
@@ -147,7 +152,7 @@ export class Scan {
     const { nearest, head } = this.#nearestAnchor(whole, found);
     if (nearest === Number.POSITIVE_INFINITY) return false;
     const line = Math.max(whole.lastIndexOf(LF, nearest) + 1, this.#done);
-    if (head) {
+    if (head && !this.#several) {
       this.#done = line;
       return true;
     }
@@ -209,8 +214,7 @@ export class Scan {
   #feed(from: number, to: number): void {
     this.#fed = to + 1;
     const raw = this.#buffer.toString('utf8', from, Math.min(to, from + LONGEST_LINE));
-    const line = readLine(raw, this.#offset + from);
-    if (line) this.assembler.feed(line);
+    for (const line of this.#records.push(raw, this.#offset + from)) this.assembler.feed(line);
   }
 
   /** Makes room in the buffer: keeps the unfinished line and LOOK_BACK bytes before it. */

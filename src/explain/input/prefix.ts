@@ -5,7 +5,7 @@
 import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
 import { ISO, MONTHS, SYSLOG } from './stamp.ts';
-import { fromJson, safeInteger, setStamp } from './structured.ts';
+import { fromJson, fromRecord, type JsonRecord, safeInteger, setStamp } from './structured.ts';
 
 const MOST_NESTED = 6;
 /** Longer text is cut. The kernel cuts a message at 1 KiB (LOG_LINE_MAX), but escaping may make it longer. */
@@ -18,6 +18,18 @@ export function readLine(raw: string, offset: number): LogLine | null {
     ...{ sinceBootUs: null, stamp: null, bootId: null },
   };
   at.text = withoutColours(at.text);
+  return stripped(at);
+}
+
+/** Reads a record with named fields, such as an entry of the journal. null: the message is not from the kernel. */
+export function fromFields(record: JsonRecord, offset: number): LogLine | null {
+  const at: LogLine = { text: '', offset, host: null, caller: null, sinceBootUs: null, stamp: null, bootId: null };
+  const outcome = fromRecord(at, record);
+  if (outcome === 'again') return stripped(at);
+  return outcome === 'done' ? at : null;
+}
+
+function stripped(at: LogLine): LogLine | null {
   for (let depth = 0; depth < MOST_NESTED; depth++) {
     const outcome = strip(at);
     if (outcome === 'drop') return null;

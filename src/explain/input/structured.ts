@@ -4,23 +4,33 @@
 import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
 import { KILLER_COMMS } from './other-killers.ts';
-import type { Stamp } from './stamp.ts';
+import { ISO, type Stamp } from './stamp.ts';
 
 /** The fields in which log shippers and APIs store the text and the time of a message. */
-const TEXT_KEYS = ['MESSAGE', 'log', 'message', 'msg', 'textPayload', 'line', '@message'];
-const TIME_KEYS = ['time', 'timestamp', '@timestamp', 'ts', 'lastTimestamp', 'firstTimestamp'];
+export const TEXT_KEYS = ['MESSAGE', 'log', 'message', 'msg', 'textPayload', 'line', '@message'];
+export const TIME_KEYS = [
+  ...['time', 'timestamp', '@timestamp', 'ts', 'lastTimestamp', 'firstTimestamp', 'eventTime'],
+  ...['finishedAt', 'receiveTimestamp'],
+];
+/** The fields with the name of the host. */
+export const HOST_KEYS = ['_HOSTNAME', 'hostname', 'host'];
+
+export type JsonRecord = Record<string, unknown>;
 
 /**
  * @returns "again": the message may have a prefix; "done": it has none; "drop": the message is neither from the kernel nor
  * from a program that kills for memory
  */
 export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
-  let record: Record<string, unknown>;
   try {
-    record = JSON.parse(at.text) as Record<string, unknown>;
+    return fromRecord(at, JSON.parse(at.text) as JsonRecord);
   } catch {
     return 'done';
   }
+}
+
+/** Takes message, time and host from the fields of a record. @returns like `fromJson` */
+export function fromRecord(at: LogLine, record: JsonRecord): 'again' | 'done' | 'drop' {
   const text = textOf(TEXT_KEYS.map((key) => record[key]).find((one) => one !== undefined && one !== null));
   if (text === null) return 'done';
   const transport = record._TRANSPORT;
@@ -28,14 +38,13 @@ export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   const comm = String(record._COMM ?? '');
   if (other && !KILLER_COMMS.has(comm)) return 'drop';
   const string = (key: string) => (typeof record[key] === 'string' ? (record[key] as string) : null);
-  at.host ??= string('_HOSTNAME');
+  at.host ??= HOST_KEYS.map(string).find((one) => one !== null) ?? null;
   at.bootId ??= string('_BOOT_ID');
   const monotonic = string('_SOURCE_MONOTONIC_TIMESTAMP') ?? string('__MONOTONIC_TIMESTAMP');
   if (monotonic !== null && /^\d+$/.test(monotonic)) at.sinceBootUs = safeInteger(monotonic);
   const realtime = string('_SOURCE_REALTIME_TIMESTAMP') ?? string('__REALTIME_TIMESTAMP');
   if (realtime !== null && /^\d{1,17}$/.test(realtime)) setStamp(at, 'us', realtime, true);
-  const stamp = TIME_KEYS.map(string).find((one) => one !== null) ?? null;
-  if (stamp !== null) setStamp(at, 'date', stamp, /Z$|[+-]\d\d:?\d\d$/.test(stamp));
+  for (const key of TIME_KEYS) setTime(at, record[key]);
   at.text = withoutColours(text.replace(/\r?\n$/, ''));
   // In the journal the name of the program is not part of the message.
   if (other) at.text = `${comm}: ${at.text}`;
@@ -49,6 +58,20 @@ function textOf(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value) || value.length > 65536 || !value.every((byte) => typeof byte === 'number')) return null;
   return utf8.decode(Uint8Array.from(value as number[]));
+}
+
+/** Stores a time in one of the forms of log shippers; another form is ignored. */
+function setTime(at: LogLine, value: unknown): void {
+  if (typeof value === 'number' && value > 1e9 && value < 1e14) {
+    setStamp(at, 'us', String(Math.round(value * (value > 1e11 ? 1e3 : 1e6))), true);
+    return;
+  }
+  if (typeof value !== 'string') return;
+  const zone = ISO.exec(value);
+  if (zone) setStamp(at, 'date', value, zone[4] !== undefined);
+  // Seconds, milliseconds, microseconds or nanoseconds since 1970
+  else if (/^(?:\d{10}|\d{13}|\d{16}|\d{19})$/.test(value))
+    setStamp(at, 'us', value.slice(0, 16).padEnd(16, '0'), true);
 }
 
 /** Stores a time stamp. The first one is kept, but a complete one replaces an incomplete one. */
