@@ -55,14 +55,20 @@ function walk(value: unknown, around: Around, depth: number, found: JsonRecord[]
   const own = value as JsonRecord;
   const inner = { time: timeOf(own) ?? around.time, host: hostOf(own) ?? around.host };
   const key = TEXT_KEYS.find((one) => typeof own[one] === 'string' || isBytes(own[one]));
-  if (key !== undefined) found.push(record(own, inner));
+  const text = key === undefined || key === 'MESSAGE' ? undefined : own[key];
+  if (key !== undefined)
+    for (const one of linesIn(text)) found.push(record(one === text ? own : { ...own, [key]: one }, inner));
   const said = key === undefined ? undefined : own[key];
   for (const [name, one] of Object.entries(own)) {
     if (typeof one === 'object') walk(one, inner, depth + 1, found);
     else if (name !== key && one !== said && typeof one === 'string' && PHRASE.test(one))
-      found.push(record({ message: one }, inner));
+      for (const message of linesIn(one)) found.push(record({ message }, inner));
   }
 }
+
+/** Splits a string with several kernel messages. */
+const linesIn = (text: unknown): unknown[] =>
+  typeof text === 'string' && text.trimEnd().includes('\n') && PHRASE.test(text) ? text.trimEnd().split('\n') : [text];
 
 /** Adds the time and the host around a record to the record, where it has none of its own. */
 function record(own: JsonRecord, { time, host }: Around): JsonRecord {

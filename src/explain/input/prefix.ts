@@ -5,7 +5,7 @@
 import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
 import { ISO, MONTHS, SYSLOG } from './stamp.ts';
-import { fromJson, fromRecord, type JsonRecord, safeInteger, setStamp } from './structured.ts';
+import { fromJson, fromLogfmt, fromRecord, type JsonRecord, safeInteger, setStamp } from './structured.ts';
 
 const MOST_NESTED = 6;
 /** Longer text is cut. The kernel cuts a message at 1 KiB (LOG_LINE_MAX), but escaping may make it longer. */
@@ -109,12 +109,12 @@ const HOST_AND_KERNEL = /^(?:([\w.:-]{1,255}) )?kernel(?:\[\d+\])?: ?/;
 /** The facility and level that dmesg -x prints. */
 const LEVEL = /^(?:kern|user|daemon) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: /;
 
-function fromWord(at: LogLine): 'again' | 'done' {
+function fromWord(at: LogLine): 'again' | 'done' | 'drop' {
   const syslog = SYSLOG.exec(at.text);
   if (!syslog) {
     if (cut(at, LEVEL) === 'again') return 'again';
     const host = HOST_AND_KERNEL.exec(at.text);
-    if (!host) return 'done';
+    if (!host) return fromLogfmt(at);
     takeHost(at, host);
     return 'again';
   }

@@ -29,6 +29,25 @@ export function fromJson(at: LogLine): 'again' | 'done' | 'drop' {
   }
 }
 
+const PAIR = /([\w.@-]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?:\s+|$)/y;
+
+/** A record in logfmt: `ts=2026-01-07T03:04:05Z level=warn msg="…"`. @returns "done": the line is not logfmt */
+export function fromLogfmt(at: LogLine): 'again' | 'done' | 'drop' {
+  if (!/^[\w.@-]{1,40}=/.test(at.text) || !/\b(?:msg|message)=/.test(at.text)) return 'done';
+  const record: JsonRecord = {};
+  PAIR.lastIndex = 0;
+  while (PAIR.lastIndex < at.text.length) {
+    const [, key = '', value = ''] = PAIR.exec(at.text) ?? [];
+    if (key === '') return 'done';
+    try {
+      record[key] = value.startsWith('"') ? (JSON.parse(value) as string) : value;
+    } catch {
+      return 'done';
+    }
+  }
+  return fromRecord(at, record);
+}
+
 /** Takes message, time and host from the fields of a record. @returns like `fromJson` */
 export function fromRecord(at: LogLine, record: JsonRecord): 'again' | 'done' | 'drop' {
   const text = textOf(TEXT_KEYS.map((key) => record[key]).find((one) => one !== undefined && one !== null));
@@ -69,6 +88,8 @@ function setTime(at: LogLine, value: unknown): void {
   if (typeof value !== 'string') return;
   const zone = ISO.exec(value);
   if (zone) setStamp(at, 'date', value, zone[4] !== undefined);
+  else if (/^\d{10}\.\d{1,9}$/.test(value))
+    setStamp(at, 'us', value.replace('.', '').slice(0, 16).padEnd(16, '0'), true);
   // Seconds, milliseconds, microseconds or nanoseconds since 1970
   else if (/^(?:\d{10}|\d{13}|\d{16}|\d{19})$/.test(value))
     setStamp(at, 'us', value.slice(0, 16).padEnd(16, '0'), true);
