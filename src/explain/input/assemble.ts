@@ -6,8 +6,9 @@ import { printable } from '../../text/printable.ts';
 import type { MemoryLine } from '../lines/memory-lines.ts';
 import { looksImportant, parseLine } from '../lines/parse-line.ts';
 import type { ParsedLine } from '../lines/parsed-line.ts';
+import { FailedAllocation } from './failed-allocation.ts';
 import { fitness } from './fitness.ts';
-import { joined, type Unfinished } from './folded.ts';
+import { bare, joined, type Unfinished } from './folded.ts';
 import { isPlausible, Locator } from './locate.ts';
 import type { LogLine } from './log-line.ts';
 import { OpenReport } from './open-report.ts';
@@ -51,6 +52,7 @@ export class Assembler {
   #open: OpenReport[] = [];
   readonly #emit: (report: OpenReport) => void;
   readonly #locator = new Locator();
+  readonly #failed = new FailedAllocation(() => this.#dropTentative());
   readonly #onOther: ((kill: OtherKill, from: LogLine) => void) | undefined;
   /** The last line that was parsed, or that may be the first part of a wrapped line. */
   #last: (Unfinished & { report: OpenReport | undefined; from: LogLine; prefix: string }) | undefined;
@@ -90,6 +92,7 @@ export class Assembler {
   }
 
   #take(text: string, from: LogLine): void {
+    if (this.#failed.begins(text, from)) return;
     const plain = parseLine(text);
     if (plain && isPlausible(plain)) {
       this.#enter(plain, text, from, '');
@@ -147,6 +150,7 @@ export class Assembler {
   }
 
   #enter(line: ParsedLine, text: string, from: LogLine, prefix: string): void {
+    if (this.#failed.owns(line, from)) return;
     if (this.#isCopy(line, text, from, prefix)) return;
     if (this.#last?.text !== text) this.#forget();
     const report = this.#place(line, from);
@@ -228,8 +232,12 @@ export class Assembler {
     return { best, rivals };
   }
 
-  #begin(line: ParsedLine, from: LogLine): OpenReport {
+  #dropTentative(): void {
     this.#open = this.#open.filter(({ tentative }) => !tentative);
+  }
+
+  #begin(line: ParsedLine, from: LogLine): OpenReport {
+    this.#dropTentative();
     const report = new OpenReport(from);
     report.take(line);
     report.sysrq = this.#sysrqAgo <= SYSRQ_LINES;
@@ -287,10 +295,3 @@ function quote(text: string): string {
   const shown = text.length > MOST_QUOTED ? `${text.slice(0, MOST_QUOTED)}…` : text;
   return `"${printable(shown)}"`;
 }
-
-/** Removes leading quotation marks, and the parts of a JSON object before and after the message. */
-const bare = (text: string) =>
-  text
-    .replace(/^[\s>|+#*`"'↪…]+/, '')
-    .replace(/^\{"\w+":"/, '')
-    .replace(/","\w+":.*\}$|"\}$/, '');

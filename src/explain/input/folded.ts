@@ -60,3 +60,10 @@ function weight(line: ParsedLine): number {
       return 0;
   }
 }
+
+/** Removes leading quotation marks, and the parts of a JSON object before and after the message. */
+export const bare = (text: string) =>
+  text
+    .replace(/^[\s>|+#*`"'↪…]+/, '')
+    .replace(/^\{"\w+":"/, '')
+    .replace(/","\w+":.*\}$|"\}$/, '');
