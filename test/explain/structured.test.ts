@@ -204,14 +204,15 @@ describe('the time of a record', () => {
 
 describe.each(Object.entries(forms))('%s', (_, log) => {
   it('has the same report as the plain log, with time and host', () => {
-    const { reports, warnings } = readText(log, 'test');
-    expect(warnings).toEqual([]);
-    expect(reports).toHaveLength(1);
-    const [report] = reports;
-    expect(report).toMatchObject({ node: 'web-1', time_source: 'log' });
-    expect(Date.parse(report?.time ?? '')).toBe(Date.parse(iso(begin)));
-    const { trigger, victim, limit, tasks, memory, outcome } = plain.reports[0] as (typeof plain.reports)[0];
-    expect(report).toMatchObject({ trigger, victim, limit, tasks, memory, outcome });
+    for (const { reports, warnings } of [readText(log, 'test'), explain(Buffer.from(log), 1001)]) {
+      expect(warnings).toEqual([]);
+      expect(reports).toHaveLength(1);
+      const [report] = reports;
+      expect(report).toMatchObject({ node: 'web-1', time_source: 'log' });
+      expect(Date.parse(report?.time ?? '')).toBe(Date.parse(iso(begin)));
+      const { trigger, victim, limit, tasks, memory, outcome } = plain.reports[0] as (typeof plain.reports)[0];
+      expect(report).toMatchObject({ trigger, victim, limit, tasks, memory, outcome });
+    }
   });
 });
 
