@@ -72,7 +72,8 @@ export class Records {
 
   #json(raw: string): LogLine[] {
     if (!JSON_LINE.test(raw) || this.#chars > MOST_CHARS) return this.end();
-    for (const sign of raw.replaceAll(/"(?:[^"\\]|\\.)*"/g, '')) {
+    // A string that does not end is removed as well: a search from each of its quotation marks would take quadratic time.
+    for (const sign of raw.replaceAll(/"(?:[^"\\]|\\.)*(?:"|\\?$)/g, '')) {
       if (sign === '{' || sign === '[') this.#depth++;
       else if (sign === '}' || sign === ']') this.#depth--;
     }
