@@ -61,6 +61,7 @@ export class Scan {
   #reported = false;
   /** True within a line that is longer than LONGEST_LINE: its rest is ignored. */
   #skipping = false;
+  #warned = false;
   /** Number of bytes received. */
   bytes = 0;
   /** Number of NUL bytes among the first 64 KiB. A text file has no NUL byte. */
@@ -217,10 +218,22 @@ export class Scan {
     for (const line of this.#records.push(raw, this.#offset + from)) this.assembler.feed(line);
   }
 
+  /** A line of JSON that is too long may be the answer of a log server, with a whole report in it. */
+  #warnOfLength(): void {
+    const first = this.#buffer[this.#done];
+    if (this.#warned || (first !== 0x7b && first !== 0x5b)) return;
+    this.#warned = true;
+    const place = this.#offset + this.#done;
+    this.assembler.warnings.push(
+      `a line of JSON at byte ${place} is longer than ${LONGEST_LINE / 1024} KiB and was not read; write it over several lines, for example with "jq ."`,
+    );
+  }
+
   /** Makes room in the buffer: keeps the unfinished line and LOOK_BACK bytes before it. */
   #shift(): void {
     if (this.#end - this.#done > LONGEST_LINE) {
       this.#skipping = true;
+      this.#warnOfLength();
       this.#done = this.#end;
     }
     const keep = Math.max(0, this.#done - LOOK_BACK);
