@@ -64,7 +64,7 @@ export function initramfs(
 /** The BPF objects, the addon and the test programs that were built on this machine. */
 function builtFiles(): string[] {
   const names = readdirSync(join(import.meta.dirname, '../../build'), { withFileTypes: true });
-  const wanted = names.filter((entry) => entry.isFile() && /^[a-z_]+(\.bpf\.o|\.node|\.cjs)?$/.test(entry.name));
+  const wanted = names.filter((entry) => entry.isFile() && /^[a-z_-]+(\.bpf\.o|\.node|\.cjs)?$/.test(entry.name));
   return wanted.map(({ name }) => `build/${name}`);
 }
 

@@ -67,7 +67,7 @@ function renderKill(kill: OomKill, paint: Paint): string {
   const rows: [string, string][] = [['why', why(kill)]];
   const asked = trigger.gfp === null ? '' : `, asking for ${pages(trigger.order)} with ${trigger.gfp}`;
   const self = trigger.pid === victim.pid;
-  if (kill.composition) rows.push(['made of', compositionLine(kill.composition)]);
+  if (kill.composition) rows.push(compositionRow(kill.composition, kill.limit?.limit_bytes ?? null));
   rows.push(['trigger', `${self ? 'itself' : `${show(trigger.comm)} (pid ${trigger.pid})`}${asked}`]);
   const m = victim.memory;
   if (m) {
@@ -139,6 +139,14 @@ function swap(limit: CgroupUsage): string {
   return '';
 }
 
+/** The victim may have freed its memory before the figures were read: then they are about what is left. */
+function compositionRow(parts: CgroupComposition, limitBytes: number | null): [string, string] {
+  const isLate = limitBytes !== null && parts.usage_bytes < 0.9 * limitBytes;
+  const age = formatNs(parts.age_ns);
+  if (isLate) return ['left', `${formatBytes(parts.usage_bytes)} ${age} after the kill: ${compositionLine(parts)}`];
+  return ['made of', `${compositionLine(parts)}, read after ${age}`];
+}
+
 function compositionLine(parts: CgroupComposition): string {
   const { anon_bytes, file_bytes, shmem_bytes, kernel_bytes, swap_bytes } = parts;
   const shown: [string, number | null][] = [
@@ -153,7 +161,7 @@ function compositionLine(parts: CgroupComposition): string {
     ] as [string, number | null][]),
   ];
   const known = shown.filter(([, bytes]) => bytes !== null);
-  return `${known.map(([name, bytes]) => `${name} ${formatBytes(bytes as number)}`).join(', ')}, after ${formatNs(parts.age_ns)}`;
+  return known.map(([name, bytes]) => `${name} ${formatBytes(bytes as number)}`).join(', ');
 }
 
 function candidateLine({
