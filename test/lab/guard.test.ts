@@ -36,9 +36,10 @@ describe('an early kill in a guest', () => {
       }
 
       const [reuse] = said.filter((one) => 'processes' in one);
+      if (reuse === undefined) throw new Error(`exit ${result.exitCode}: ${result.stderr}\n${lastLines(result)}`);
       expect(reuse).toMatchObject({ processes: 2000, backend, wrong: [] });
-      expect(reuse?.signalled).toBeGreaterThan(10);
-      expect(reuse?.reused).toBeGreaterThan(0); // otherwise the test shows nothing
+      expect(reuse.signalled).toBeGreaterThan(10);
+      expect(reuse.reused).toBeGreaterThan(0); // otherwise the test shows nothing
     },
   );
 });
