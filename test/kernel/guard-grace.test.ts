@@ -53,7 +53,10 @@ describe.skipIf(oomKillsUnavailable())('the guard', () => {
     const hog = `${join(ROOT, 'build/hog')} --cgroup ${group.path} --hold ${HELD} --max ${HELD}`;
     const helpful = spawn(
       'sh',
-      ['-c', `echo $$ >${group.path}/cgroup.procs; ${hog} & trap "kill $!" USR2; while :; do sleep 0.1; done`],
+      [
+        '-c',
+        `echo $$ >${group.path}/cgroup.procs; trap 'kill "$hog"' USR2; ${hog} & hog=$!; while :; do sleep 0.1; done`,
+      ],
       { stdio: 'ignore' },
     );
     later(() => helpful.kill('SIGKILL'));
