@@ -119,35 +119,42 @@ export class Response {
       } else if (move.kind === 'pass') {
         this.#attempt.action(move.step.do, 'not_needed', null);
       } else {
-        if (!(await this.#take(move.step, tools, now))) return;
+        const taken = await this.#take(move.step, tools, now);
+        if (taken === 'victim changed') return;
         const { waitsFor } = steps[move.step.do];
         if (waitsFor === 'nothing') continue; // the last snapshot is still valid after this step
         now = this.#look(victim);
-        if (waitsFor === 'itself') ladder.hurry();
+        // A step that did nothing has no effect to wait for.
+        if (waitsFor === 'itself' || taken === 'unavailable') ladder.hurry();
       }
     }
     tools.undo();
     this.#attempt.result('abandoned');
   }
 
-  /** @returns false: the victim has changed since it was chosen (see `#refusal()`), so the response has ended */
-  async #take(step: Step, tools: VictimTools, { sample, lead }: Snapshot): Promise<boolean> {
+  /** Takes a step. If the victim has changed since it was chosen (see `#refusal()`), the response ends instead. */
+  async #take(
+    step: Step,
+    tools: VictimTools,
+    { sample, lead }: Snapshot,
+  ): Promise<'victim changed' | 'unavailable' | 'taken'> {
     const { announce, beforeSignal } = this.#context;
     const changed = lead && lead.start_ticks === this.choice.victim.target.start_ticks && this.#refusalOf(lead);
     if (changed) {
       tools.undo();
       announce.skipped(this.choice.fired, 'victim_changed', changed, { plan: this.plan.id });
       this.#context.policy.lost(this.choice.victim.target, sample.mono_ms);
-      return false;
+      return 'victim changed';
     }
     try {
       if (steps[step.do].signal !== undefined && !this.#attempt.hasSignalled) await beforeSignal?.(this.plan);
       const { outcome, detail } = await tools.take(step, sample.mono_ms);
       this.#attempt.action(step.do, outcome, detail);
+      if (outcome === 'unavailable') return 'unavailable';
     } catch (error) {
       this.#attempt.action(step.do, 'failed', (error as Error).message);
     }
-    return true;
+    return 'taken';
   }
 
   async #end(outcome: 'gone' | 'recovered' | 'survived' | 'stuck', victim: Victim, tools: VictimTools): Promise<void> {
