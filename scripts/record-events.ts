@@ -13,7 +13,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Event, openTracer } from '../dist/index.js';
-import { createMemoryGroup, type MemoryGroup, removeMemoryGroups } from './memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup, removeMemoryGroups } from '../src/demo/memory-group.ts';
 
 const MIB = 2 ** 20;
 const HOG = join(import.meta.dirname, '../build/hog');

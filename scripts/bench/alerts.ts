@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { Child } from './child.ts';
 import { type Footprint, footprint } from './process-figures.ts';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';

@@ -14,7 +14,7 @@ import type { SignalSeen } from '../../dist/guard/arming/fired.js';
 import { startTicksOf } from '../../dist/linux/process-reader.js';
 import { ProcessHandle } from '../../dist/process/process-handle.js';
 import { survive } from '../../dist/process/survival.js';
-import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';
 import { built } from './rivals.ts';
 

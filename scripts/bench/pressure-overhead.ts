@@ -9,7 +9,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { pressureChoices } from '../../dist/bpf/load/pressure-loader.js';
-import { createMemoryGroup } from '../memory-cgroup.ts';
+import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { Child } from './child.ts';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
 import { buildRivals, built } from './rivals.ts';

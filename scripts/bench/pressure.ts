@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { createMemoryGroup } from '../memory-cgroup.ts';
+import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { Child } from './child.ts';
 import type { Stamps } from './pressure-reader.ts';
 import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';

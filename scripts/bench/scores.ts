@@ -6,9 +6,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { ScoreSampler } from '../../src/scores/score-sampler.ts';
 import type { TaskTable } from '../../src/scores/task-table.ts';
-import { createMemoryGroup } from '../memory-cgroup.ts';
 import { Child } from './child.ts';
 import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';
 import { buildRivals } from './rivals.ts';

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { createMemoryGroup } from '../memory-cgroup.ts';
+import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { Child } from './child.ts';
 import { circumstances, inWords, summarize, table, writeJson } from './report.ts';
 import { built } from './rivals.ts';

@@ -1,7 +1,7 @@
 /** Makes one real OOM kill in a memory cgroup that was made for this purpose. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { built } from './rivals.ts';
 
 const LIMIT_BYTES = 32 * 2 ** 20;

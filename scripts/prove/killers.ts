@@ -5,13 +5,13 @@
  *   npm run prove:killers -- [--fresh] [--part PART]... [--write]
  */
 import { isDeepStrictEqual } from 'node:util';
+import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import { removeGroups, startDocker } from '../../test/runtimes/daemon.ts';
 import { killerScenes, toldBy } from '../../test/runtimes/killer-scenes.ts';
 import { Watching } from '../../test/runtimes/watching.ts';
 import { table } from '../bench/report.ts';
 import { bootGuest, lastLines } from '../lab/guest.ts';
-import { createMemoryGroup } from '../memory-cgroup.ts';
 import { type Part, prove } from './proof.ts';
 
 /** 13 kinds and 16 ends of each are 208. */

@@ -14,9 +14,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { type Footprint, footprint } from '../bench/process-figures.ts';
 import { table } from '../bench/report.ts';
-import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
 import { proofOptions, prove } from './proof.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createSocketServer, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createMemoryGroup, type MemoryGroup } from '../memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 
 const MiB = 2 ** 20;
 const built = (name: string) => resolve(import.meta.dirname, '../../build', name);

@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { circumstances, table } from '../bench/report.ts';
-import { createMemoryGroup } from '../memory-cgroup.ts';
 import { Daemon, type Sample, type SoakedEvent } from './daemon.ts';
 import { type Done, pressure, Receiver, Runtime, storm } from './load.ts';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createMemoryGroup } from '../../scripts/memory-cgroup.ts';
+import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { adjOf, Sleepers, setAdj } from '../protect/sleepers.ts';
 import { MAIN, oomscope } from './cli.ts';
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { createMemoryGroup, type MemoryGroup, removeMemoryGroups } from '../../scripts/memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup, removeMemoryGroups } from '../../src/demo/memory-group.ts';
 
 export { createMemoryGroup, type MemoryGroup, removeMemoryGroups };
 

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createMemoryGroup, removeMemoryGroups } from '../../scripts/memory-cgroup.ts';
+import { createMemoryGroup, removeMemoryGroups } from '../../src/demo/memory-group.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { ProcessKilled } from '../../src/model/process-killed.ts';

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createMemoryGroup, removeMemoryGroups } from '../../scripts/memory-cgroup.ts';
+import { createMemoryGroup, removeMemoryGroups } from '../../src/demo/memory-group.ts';
 import { Cgroupfs } from '../../src/linux/cgroupfs.ts';
 import { type MemoryHierarchy, memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 

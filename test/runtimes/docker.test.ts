@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';

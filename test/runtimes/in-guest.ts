@@ -4,8 +4,8 @@
  * uses the cgroups.
  */
 import { spawnSync } from 'node:child_process';
-import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
 import { IncidentTracker } from '../../src/container-watch/incident-tracker.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { EnvelopeFactory } from '../../src/events/envelope.ts';
 import type { CgroupOwner } from '../../src/model/container.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';

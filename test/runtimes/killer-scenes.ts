@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import type { MemoryGroup } from '../../src/demo/memory-group.ts';
 import { openArming } from '../../src/guard/arming/arming.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import { memoryCgroup } from '../../src/linux/process-files.ts';

@@ -1,6 +1,6 @@
 /** Containers of a real dockerd that end with exit code 137 in many ways: does `docker watch` name the right author? */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import { schemaErrors } from '../schema.ts';
 import { type Daemon, removeGroups, startDocker, unavailable } from './daemon.ts';

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createMemoryGroup, type MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';
 import { oomscope } from '../cli/cli.ts';

@@ -1,5 +1,5 @@
 /** Ten containers: six with an OOM, two killed by hand, two that stay alive. The expected events are the same for every runtime. */
-import type { MemoryGroup } from '../../scripts/memory-cgroup.ts';
+import type { MemoryGroup } from '../../src/demo/memory-group.ts';
 import { type Daemon, runOptions } from './daemon.ts';
 
 const EAT = ['tail', '/dev/zero'];

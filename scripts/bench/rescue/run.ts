@@ -7,9 +7,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { release, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { createMemoryGroup } from '../../../src/demo/memory-group.ts';
 import { cacheDirectory } from '../../cache.ts';
 import { bootGuest } from '../../lab/guest.ts';
-import { createMemoryGroup } from '../../memory-cgroup.ts';
 import { type Killer, oomscope, RIVALS, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
 

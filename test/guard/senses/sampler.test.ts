@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, it, onTestFinished } from 'vitest';
-import { createMemoryGroup, removeMemoryGroups } from '../../../scripts/memory-cgroup.ts';
+import { createMemoryGroup, removeMemoryGroups } from '../../../src/demo/memory-group.ts';
 import { FOLLOW_MS } from '../../../src/guard/rules/pace.ts';
 import { Pattern } from '../../../src/guard/rules/pattern.ts';
 import { Sampler } from '../../../src/guard/senses/sampler.ts';
