@@ -158,7 +158,7 @@ describe('run', () => {
 });
 
 it('writes a line for each event with its priority for the journal, and reports levels', async () => {
-  const rule = `[[guard.rule]]\nname = "always"\nwhen = ["available <= 100 %", "growth < 1T/s"]\nmin_size = "0"\n`;
+  const rule = `[[guard.rule]]\nname = "always"\nwhen = ["growth < 1T/s"]\nmin_size = "0"\n`;
   writeFileSync(file, `${quiet}[output]\nformat = "journal"\nlevels = "1s"\n[guard]\n${rule}`);
   const { child, end, out, err } = run();
   expect(await out.seen('guard.plan')).toMatch(/^<4>guard\.plan: Rule "always" fired, /);

@@ -20,6 +20,8 @@ async function runEarlyoom(command: readonly string[], line: CommandLine): Promi
   const [file = '', ...rest] = command;
   const child = spawn(file, [...rest, '--dryrun', ...line.argv], {
     argv0: 'earlyoom',
+    // A process group of its own: oomscope never signals its own group, which the victim of a dry run may be in.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH },
   });

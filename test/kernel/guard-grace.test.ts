@@ -15,6 +15,14 @@ const HELD = String(100 * MIB);
 
 afterEach(cleanUp);
 
+const HELPFUL = `
+import os, signal, subprocess, sys
+path, hog, held = sys.argv[1:]
+open(path + '/cgroup.procs', 'w').write(str(os.getpid()))
+signal.signal(signal.SIGUSR2, lambda *_: child.kill())
+child = subprocess.Popen([hog, '--cgroup', path, '--hold', held, '--max', held])
+while True: signal.pause()`;
+
 const rules = (group: MemoryGroup, steps: string) =>
   configFile(`[guard]
 mode = "enforce"
@@ -49,16 +57,9 @@ describe.skipIf(oomKillsUnavailable())('the guard', () => {
   it('asks a process that handles the signal, and kills nothing when that frees memory', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const guard = await startGuard(['--config', rules(group, '{ do = "ask", signal = "SIGUSR2", wait = "10s" }')]);
-    // The shell is in the group, and ends its child when it is asked.
-    const hog = `${join(ROOT, 'build/hog')} --cgroup ${group.path} --hold ${HELD} --max ${HELD}`;
-    const helpful = spawn(
-      'sh',
-      [
-        '-c',
-        `echo $$ >${group.path}/cgroup.procs; trap 'kill "$hog"' USR2; ${hog} & hog=$!; while :; do sleep 0.1; done`,
-      ],
-      { stdio: 'ignore' },
-    );
+    // The program is in the group, and ends its child when it is asked. A shell would not do: while it runs another
+    // program, a second process has its handler for a moment.
+    const helpful = spawn('python3', ['-c', HELPFUL, group.path, join(ROOT, 'build/hog'), HELD], { stdio: 'ignore' });
     later(() => helpful.kill('SIGKILL'));
     const result = await guard.result();
     expect(result.outcome).toBe('recovered');
