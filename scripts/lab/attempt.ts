@@ -5,6 +5,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { copyDisk } from './debian.ts';
 import { LabError } from './error.ts';
 import { CHANNELS, type Channel, type Machine, qemuArguments } from './qemu.ts';
 import { tools } from './tools.ts';
@@ -13,6 +14,8 @@ export interface Plan {
   machine: Machine;
   initramfs: Buffer;
   scratchMib: number;
+  /** Path of the disk with Debian: with `kept` it is written to, otherwise a copy of it. */
+  system: { disk: string; kept: boolean } | undefined;
   limitSeconds: number;
   /** Callbacks for output as it arrives. */
   on: Partial<Record<Channel, (chunk: Buffer) => void>>;
@@ -97,6 +100,8 @@ function start(plan: Plan): { child: ChildProcess; started: number } {
   const fds = [openUnlinked('initramfs', (path) => writeFileSync(path, plan.initramfs))];
   try {
     fds.push(openUnlinked('scratch', (path) => makeScratchDisk(path, plan.scratchMib)));
+    if (plan.system?.kept) fds.push(openSync(plan.system.disk, 'r+'));
+    else if (plan.system) fds.push(copyOf(plan.system.disk));
     // The kernel ends QEMU when the thread that started QEMU ends.
     const terminal = machine.shell ? 'inherit' : 'ignore';
     const stdio: StdioOptions = [
@@ -127,6 +132,8 @@ function openUnlinked(name: string, make: (path: string) => void): number {
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+const copyOf = (disk: string) => openUnlinked('system', (path) => copyDisk(disk, path));
 
 /** A sparse file: it takes as much space as the guest writes. */
 function makeScratchDisk(path: string, mib: number): void {

@@ -4,16 +4,17 @@
  *   const { exitCode, stdout } = await bootGuest({ kernel: '6.12', command: ['oomscope', 'doctor', '--json'] });
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { arm64Userland } from './arm64.ts';
 import { type Attempt, type Plan, runOnce, runShell } from './attempt.ts';
+import { copyDisk, debianDisk } from './debian.ts';
 import { LabError } from './error.ts';
-import { initramfs } from './initramfs.ts';
+import { initramfs, type Settings } from './initramfs.ts';
 import { getKernel, type Kernel } from './kernels.ts';
 import { collectModules } from './modules.ts';
-import { GuestExit, type GuestOptions, type GuestResult } from './options.ts';
+import { GuestExit, type GuestOptions, type GuestResult, type System } from './options.ts';
 import { platforms } from './platform.ts';
 import { GUEST_MODULES } from './qemu.ts';
 import { runtimeImage } from './runtime.ts';
@@ -22,7 +23,14 @@ import { ownUserland } from './userland.ts';
 
 export { LabError, type LabErrorCode } from './error.ts';
 export { getKernel, type Kernel, type KnownKernel, kernels } from './kernels.ts';
-export { type CgroupSetup, GuestExit, type GuestOptions, type GuestResult, type SwapSetup } from './options.ts';
+export {
+  type CgroupSetup,
+  GuestExit,
+  type GuestOptions,
+  type GuestResult,
+  type SwapSetup,
+  type System,
+} from './options.ts';
 export { type Architecture, platforms } from './platform.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -33,6 +41,9 @@ const SCRATCH_MIB = 1024;
 const BOOT_ATTEMPTS = 3;
 /** Number of lines of the console or the kernel log that are shown after a failure of a guest. */
 const LAST_LINES = 30;
+/** No logins: the one at the console would wait for a device that only udev announces, and nobody uses the others. */
+const SYSTEMD_ARGUMENTS =
+  'systemd.show_status=no systemd.getty_auto=no systemd.mask=getty-static.service systemd.mask=getty@tty1.service';
 
 /**
  * No process keeps running and no temporary file remains when this returns or throws, or when the process ends.
@@ -89,9 +100,16 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): 
   const platform = platforms[architecture];
   const userland = architecture === 'x64' ? ownUserland(ROOT) : await arm64Userland(ROOT, cacheDirectory('lab'));
   const runtime = runtimeImage(ROOT, cacheDirectory('lab'), userland);
-  const settings = { cgroup, swap, swapMib, shell, command, environment, files };
+  const system = options.system && (await systemDisk(options.system));
+  const kind: Settings['system'] = system === undefined ? 'none' : system.kept ? 'kept' : 'once';
+  const settings = { cgroup, swap, swapMib, shell, command, environment, files, system: kind };
   return {
-    machine: { platform, kernel, memoryMib, cpus, numaNodes: numa, append, runtime, shell, virtualTime },
+    machine: {
+      ...{ platform, kernel, memoryMib, cpus, numaNodes: numa, runtime, shell, virtualTime },
+      system: system !== undefined,
+      append: system === undefined ? append : `${SYSTEMD_ARGUMENTS} ${append}`,
+    },
+    system,
     initramfs: initramfs(userland, platform, modulesFor(kernel), settings),
     scratchMib: SCRATCH_MIB + (swap === 'file' ? swapMib : 0),
     limitSeconds,
@@ -101,6 +119,15 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): 
     },
     signal: options.signal,
   };
+}
+
+/** The disk of a guest with systemd: the given file, or the one of the cache, which each guest copies. */
+async function systemDisk({ suite, packages = [], disk }: System): Promise<{ disk: string; kept: boolean }> {
+  if (disk !== undefined && existsSync(disk)) return { disk, kept: true };
+  const made = await debianDisk(suite, packages, cacheDirectory('lab'));
+  if (disk === undefined) return { disk: made, kept: false };
+  copyDisk(made, disk);
+  return { disk, kept: true };
 }
 
 function modulesFor({ modules }: Kernel) {
@@ -156,6 +183,8 @@ function check({
   numa = 1,
   limitSeconds = DEFAULT_LIMIT_SECONDS,
   files = {},
+  system,
+  cgroup = 'v2',
 }: GuestOptions): void {
   const expect = (fine: boolean, expected: string, got: unknown) => {
     if (!fine) throw new LabError('USAGE', `Expected ${expected}, got ${got}.`);
@@ -165,6 +194,7 @@ function check({
   expect(Number.isInteger(cpus) && cpus >= 1 && cpus <= 16, 'cpus to be from 1 to 16', cpus);
   expect(Number.isInteger(numa) && numa >= 1 && numa <= 4, 'numa to be from 1 to 4', numa);
   expect(limitSeconds > 0, 'limitSeconds to be above 0', limitSeconds);
+  if (system !== undefined) expect(cgroup === 'v2', 'cgroup to be v2 with systemd', cgroup);
   for (const path of Object.keys(files))
     expect(path.startsWith('/'), "paths of the guest's files to be absolute", path);
 }

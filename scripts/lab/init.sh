@@ -59,7 +59,7 @@ mount -t ext4 "$(disk scratch)" /scratch || give_up failed 'the disk of /var/tmp
 mkdir -m 1777 /scratch/tmp
 
 groups=/sys/fs/cgroup
-case $cgroup in
+[ "$system" = 1 ] || case $cgroup in
 	v2)
 		mount -t cgroup2 cgroup2 $groups || give_up failed 'cgroup v2 cannot be mounted'
 		grep -qw memory $groups/cgroup.controllers || give_up failed 'cgroup v2 has no memory controller here'
@@ -95,36 +95,11 @@ case $swap in
 		;;
 esac >/run/swap.log 2>&1
 
+if [ "$system" = 1 ]; then . /lab/system-init.sh; fi
 cd /oomscope || give_up failed 'the project is not there'
 if [ "$shell" = 1 ]; then
 	setsid cttyhack sh </dev/console >/dev/console 2>&1
 	end
 fi
 
-# Send new lines of the kernel log at once, so that the host has them even if the guest hangs.
-mkfifo /run/kmsg.tail /run/stdout /run/stderr
-cat /dev/kmsg | tee /run/kmsg.tail >/run/port.kmsg &
-spare $!
-grep -q -m 1 'lab: the command has ended' /run/kmsg.tail &
-kmsg=$!
-spare $kmsg
-# Give the command pipes as stdout and stderr, because Node does not write a large block to a virtio port completely.
-cat /run/stdout >/run/port.stdout 3>&- &
-stdout=$!
-spare $stdout
-cat /run/stderr >/run/port.stderr 3>&- &
-stderr=$!
-spare $stderr
-
-tell begin
-sh /lab/command </dev/null >/run/stdout 2>/run/stderr 3>&-
-code=$?
-# Processes that the command left running may keep its pipes open, so wait only one second more.
-(sleep 1; kill $stdout $stderr) 2>/dev/null 3>&- &
-wait $stdout $stderr
-tell "exit $code"
-tar -c -f - -C /out . >/run/port.files 2>/dev/null
-# The kernel log is complete when its reader has read this line.
-echo '<6>lab: the command has ended' >/dev/kmsg
-wait $kmsg
-end
+. /lab/run-command.sh

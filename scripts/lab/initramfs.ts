@@ -23,6 +23,8 @@ export interface Settings {
   environment: Readonly<Record<string, string>>;
   /** For each path in the guest, the file or directory of this machine that is copied to it. */
   files: Readonly<Record<string, string>>;
+  /** Whether systemd of a Debian is process 1, and then whether its disk is used again. */
+  system: 'none' | 'once' | 'kept';
 }
 
 export function initramfs(
@@ -32,7 +34,7 @@ export function initramfs(
   settings: Settings,
 ): Buffer {
   const cpio = new Cpio();
-  for (const path of ['proc', 'sys', 'dev', 'run', 'tmp', 'out', 'root', 'runtime', 'scratch'])
+  for (const path of ['proc', 'sys', 'dev', 'run', 'tmp', 'out', 'root', 'runtime', 'scratch', 'system'])
     cpio.directory(`/${path}`);
   cpio.file('/bin/busybox', readFileSync(busybox), { executable: true });
   for (const applet of applets()) {
@@ -48,15 +50,22 @@ export function initramfs(
   for (const path of [...PROJECT, ...builtFiles()])
     if (existsSync(file(path))) cpio.copy(`/oomscope/${path}`, file(path));
   cpio.link('/oomscope/node_modules', '/runtime/node_modules').link('/oomscope/build/node', '/runtime');
-  for (const [path, source] of Object.entries(settings.files)) cpio.copy(path, source);
+  const { cgroup, swap, swapMib, shell, system } = settings;
+  // A system on a disk gets its files later: see system-init.sh.
+  const files = system === 'none' ? '' : '/lab/files';
+  for (const [path, source] of Object.entries(settings.files)) cpio.copy(`${files}${path}`, source);
 
   cpio.file('/init', readFileSync(join(import.meta.dirname, 'init.sh')), { executable: true });
+  for (const name of ['run-command.sh', 'system-init.sh', 'system-command.sh'])
+    cpio.file(`/lab/${name}`, readFileSync(join(import.meta.dirname, name)));
   modules.forEach(({ name, data }, i) => {
     cpio.file(`/lab/modules/${String(i).padStart(2, '0')}-${name}.ko`, data);
   });
-  const { cgroup, swap, swapMib, shell } = settings;
-  cpio.file('/lab/settings', `cgroup=${cgroup} swap=${swap} swap_mib=${swapMib} shell=${shell ? 1 : 0}\n`);
+  const flags = `shell=${shell ? 1 : 0} system=${system === 'none' ? 0 : 1} keep=${system === 'kept' ? 1 : 0}`;
+  cpio.file('/lab/settings', `cgroup=${cgroup} swap=${swap} swap_mib=${swapMib} ${flags}\n`);
   const exports = Object.entries(settings.environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
+  // lab.service is spared by the OOM killer, and the command inherits that.
+  if (system !== 'none') exports.push('echo 0 >/proc/self/oom_score_adj\n');
   cpio.file('/lab/command', `${exports.join('')}exec ${settings.command.map(quote).join(' ')}\n`);
   return cpio.end();
 }

@@ -1,5 +1,6 @@
 /** The kernel lab's command line: see --help. */
 import { parseArgs } from 'node:util';
+import { SUITES, type SuiteName } from './debian.ts';
 import type { LabErrorCode } from './error.ts';
 import {
   type Architecture,
@@ -31,6 +32,9 @@ this machine.
   --swap KIND[:SIZE]    none, zram, file; half the memory unless given (none)
   --numa N              NUMA nodes (1)
   --append ARGUMENTS    more kernel arguments
+  --system SUITE        Debian bookworm, trixie or sid, with systemd as process 1
+  --package NAME        for --system: one more Debian package; may be repeated
+  --disk FILE           for --system: keep the disk in this file for the next guest
   --env NAME=VALUE      environment variable of the command; may be repeated
   --file PATH=SOURCE    one more file for the guest; may be repeated
   --out DIR             directory for the files that the command wrote to /out, with the guest's dmesg and console
@@ -65,6 +69,9 @@ const options = {
   swap: { type: 'string', default: 'none' },
   numa: { type: 'string', default: '1' },
   append: { type: 'string' },
+  system: { type: 'string' },
+  package: { type: 'string', multiple: true, default: [] as string[] },
+  disk: { type: 'string' },
   env: { type: 'string', multiple: true, default: [] as string[] },
   file: { type: 'string', multiple: true, default: [] as string[] },
   out: { type: 'string' },
@@ -158,6 +165,13 @@ function guestOptions(values: ReturnType<typeof parse>['values'], command: strin
     ...(swapSize !== undefined && { swapMib: mebibytes('swap', swapSize) }),
     numa: count('numa', values.numa),
     ...(values.append !== undefined && { append: values.append }),
+    ...(values.system !== undefined && {
+      system: {
+        suite: oneOf<SuiteName>('system', values.system, SUITES),
+        packages: values.package,
+        ...(values.disk !== undefined && { disk: values.disk }),
+      },
+    }),
     environment: pairs('env', values.env),
     files: pairs('file', values.file),
     ...(values.out !== undefined && { outDir: values.out }),

@@ -1,9 +1,22 @@
 /** Options and results of a guest. Imports nothing at run time. */
+import type { SuiteName } from './debian.ts';
 import type { Kernel } from './kernels.ts';
 import type { Architecture } from './platform.ts';
 
 export type CgroupSetup = 'v1' | 'v2' | 'hybrid';
 export type SwapSetup = 'none' | 'zram' | 'file';
+
+/** A Debian on a disk, with systemd as process 1. */
+export interface System {
+  suite: SuiteName;
+  /** Packages in addition to the base system. */
+  packages?: readonly string[];
+  /**
+   * A file with the disk, made when missing, which keeps what the guest writes, for the next guest: the command is followed by a
+   * restart, before which systemd stops every service. Without it, changes are lost.
+   */
+  disk?: string;
+}
 
 export interface GuestOptions {
   /** "5.10", "6.1", "6.12", "7.2", or the path of a vmlinuz. */
@@ -35,6 +48,11 @@ export interface GuestOptions {
    * guest down, then its processes do not notice, and races between them end as on an idle machine (false).
    */
   virtualTime?: boolean;
+  /**
+   * Starts systemd. The command then is a service that starts after multi-user.target, in /oomscope; Node is /runtime/bin/node, and its
+   * PATH is the one of Debian. `cgroup` must be "v2".
+   */
+  system?: System;
   /** More kernel arguments. */
   append?: string;
   /**

@@ -16,6 +16,7 @@ export type Channel = (typeof CHANNELS)[number];
 const channelFd = (channel: Channel) => 3 + CHANNELS.indexOf(channel);
 export const INITRD_FD = 3 + CHANNELS.length;
 export const SCRATCH_FD = INITRD_FD + 1;
+export const SYSTEM_FD = SCRATCH_FD + 1;
 
 /** The kernel modules that a guest uses. If one is missing, it is built into the kernel. */
 export const GUEST_MODULES = [
@@ -36,6 +37,8 @@ export interface Machine {
   numaNodes: number;
   append: string;
   virtualTime: boolean;
+  /** True: there is a disk with a system on it. */
+  system: boolean;
   /** Path of the image with Node. */
   runtime: string;
   /** True: the console is this terminal, and there are no other channels. */
@@ -61,6 +64,7 @@ export function qemuArguments(machine: Machine): string[] {
     ...(shell ? [['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console']] : channels()),
     disk('runtime', machine.runtime, true),
     disk('scratch', `/proc/self/fd/${SCRATCH_FD}`, false),
+    machine.system ? disk('system', `/proc/self/fd/${SYSTEM_FD}`, false) : [],
   ].flat();
 }
 
