@@ -38,6 +38,7 @@ const FLOORS = [
   'explain/page',
   'pressure',
   'tracer',
+  'http',
   'alerts/sinks',
   'alerts',
   'container-watch',

@@ -112,6 +112,11 @@ export const errorCodes = {
     remedy: 'Correct the path or its permissions, or free space on the disk.',
     exitCode: 1,
   },
+  LISTEN: {
+    meaning: 'The HTTP server cannot listen on its address: the port is taken, or the address is not allowed.',
+    remedy: 'Choose another address, or end the program that listens there. The message says which of the two.',
+    exitCode: 69,
+  },
   CLOSED: {
     meaning: 'A method was called on an object that is already closed.',
     remedy: 'Correct the calling program: it must open a new object, or not call the method after close().',
