@@ -1,14 +1,13 @@
 #!/bin/sh
-# Installs the missing Debian packages of a list and prints their names: packages.sh WHO [ELSEWHERE] <LIST. WHO is the
-# name of the caller in messages.
+# Installs the missing Debian packages of a list and prints their names: packages.sh WHO <LIST. WHO is the name of the
+# caller in messages.
 #
 # A line of LIST is `SIGN PACKAGE`: SIGN is a command or file that exists when the package is present. If SIGN is below
 # build/test-packages/, the package is unpacked there instead of installed: then its service, its user and its files in /etc
-# are not created. No service of an installed package is started. Without apt-get, the text ELSEWHERE is printed.
+# are not created. No service of an installed package is started. Without apt-get or root, the line to type is printed.
 set -eu
 cd "$(dirname "$0")/.."
 who=$1
-elsewhere=${2:-}
 unpacked=build/test-packages
 
 say() { printf '%s: %s\n' "$who" "$*" >&2; }
@@ -28,9 +27,10 @@ while read -r sign package; do
 done
 if [ -z "$missing$programs" ]; then exit 0; fi
 root=$([ "$(id -u)" = 0 ] && echo yes) || root=
-command -v apt-get >/dev/null || die "install these and try again: ${elsewhere:-$missing$programs (Debian's names)}."
-[ -z "$missing" ] || [ -n "$root" ] ||
-	die "type this and try again: sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing"
+# shellcheck disable=SC2086 # lists
+if ! command -v apt-get >/dev/null; then die "$(sh scripts/distribution.sh $missing $programs)"; fi
+# shellcheck disable=SC2086
+[ -z "$missing" ] || [ -n "$root" ] || die "$(sh scripts/distribution.sh $missing)"
 
 mkdir -p "$unpacked"
 temporary=$(mktemp -d)

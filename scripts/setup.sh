@@ -66,9 +66,9 @@ exec 9>build/.lock
 flock -n 9 || { say 'another setup is running in this clone; waiting for it'; flock 9; }
 if done_before; then exit 0; fi
 
-# --- 1. system packages: a command or header of the package, and its Debian name ---
-sh scripts/packages.sh setup 'clang llvm libbpf-devel gcc-c++ make cmake python3 (Fedora),
-clang llvm libbpf base-devel cmake python (Arch)' <<-END
+# --- 1. the C library, and system packages: a command or header of the package, and its Debian name ---
+if ldd --version 2>&1 | grep -q musl; then die 69 "$(sh scripts/distribution.sh)"; fi
+sh scripts/packages.sh setup <<-END
 	clang clang
 	llvm-strip llvm
 	g++ g++
@@ -77,7 +77,7 @@ clang llvm libbpf base-devel cmake python (Arch)' <<-END
 	python3 python3
 	/usr/include/bpf/libbpf.h libbpf-dev
 END
-command -v npm >/dev/null || die 69 'npm is needed; install Node with npm (Debian: apt-get install nodejs npm) and try again.'
+command -v npm >/dev/null || die 69 "npm is missing: $(sh scripts/distribution.sh nodejs npm)"
 
 : >"$stamp.new" # its time is the present, so that a source that is edited during this run is newer
 

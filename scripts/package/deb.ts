@@ -21,6 +21,8 @@ import { makeTree } from './tarball.ts';
 
 const HOME = 'usr/lib/oomscope';
 const CONFIG = 'etc/oomscope/oomscope.toml';
+/** The place that `oomscope systemd install` takes by default. */
+const OLD_CONFIG = '/etc/oomscope.toml';
 const MAINTAINER = 'The oomscope maintainers <oomscope@localhost>';
 /** Scripts of dpkg, from packaging/debian/. */
 const SCRIPTS = ['postinst', 'prerm', 'postrm'];
@@ -64,19 +66,29 @@ function oomscope(...words: string[]): string {
   return execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], { encoding: 'utf8' });
 }
 
-/** Every setting with its default as a comment, so that an upgrade brings new defaults. The guard is told to do nothing. */
+/** The settings of the packaged configuration that are no comments: lines for the journal, and a guard that only rehearses. */
+const SETTINGS = new Set(['[output]', 'format = "journal"', '[guard]', 'mode = "dry_run"']);
+
+/** Every other setting is a comment with its default, so that an upgrade brings new defaults. */
 function configuration(): string {
-  const settings = oomscope('config', 'print')
-    .replaceAll(/^(?!#|\[|$)/gm, '# ')
-    .replaceAll(/^\[/gm, '# [');
-  return `# The configuration of oomscope.service: see oomscope.toml(5). A line without "#" changes a default.\n# Check a change with: oomscope config check /${CONFIG}\n\n${settings}`;
+  const printed = oomscope('config', 'print').replace('format = "json"', 'format = "journal"');
+  const lines = printed.split('\n').map((line) => (line === '' || SETTINGS.has(line) ? line : `# ${line}`));
+  return `# The configuration of oomscope.service: see oomscope.toml(5). A line without "#" changes a default.
+# The guard rehearses: it says what it would kill. With mode = "enforce" it acts.
+# Check a change with: oomscope config check /${CONFIG}, and then: systemctl reload oomscope
+
+${lines.join('\n')}`;
 }
 
-/** The unit as \`oomscope systemd print\` makes it, with the paths of the package. */
+/**
+ * The unit as `oomscope systemd print` makes it, with the paths of the package. A configuration in the place that `oomscope systemd`
+ * takes by default comes first: it is from before the package was installed.
+ */
 function unit(): string {
   return oomscope('systemd', 'print', '--config', `/${CONFIG}`)
     .replaceAll(process.execPath, `/${HOME}/bin/node`)
-    .replaceAll(join(ROOT, 'dist/cli/main.js'), `/${HOME}/dist/cli/main.js`);
+    .replaceAll(join(ROOT, 'dist/cli/main.js'), `/${HOME}/dist/cli/main.js`)
+    .replace(`--config /${CONFIG}`, `--config ${OLD_CONFIG} --config /${CONFIG}`);
 }
 
 function writeDocuments(directory: string): void {

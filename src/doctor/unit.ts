@@ -1,4 +1,5 @@
 /** Reads the rights that a systemd unit gives its service: systemd.exec(5), "Capabilities". */
+import { chooseFile } from '../config/choose-file.ts';
 import { Capability, type CapabilityName } from '../linux/capabilities.ts';
 import { readRegularFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -7,7 +8,7 @@ import { printable } from '../text/printable.ts';
 export interface UnitRights {
   /** The capabilities of the service's process when it starts, of those that oomscope may need. */
   capabilities: CapabilityName[];
-  /** The file after `--config` in ExecStart=; undefined: there is none. */
+  /** The file after `--config` in ExecStart=, of several the first that exists; undefined: there is none. */
   config: string | undefined;
 }
 
@@ -49,8 +50,8 @@ export function unitRights(settings: ReadonlyMap<string, readonly string[]>): Un
   // With the bit noroot, a program of root gets the ambient capabilities only, as one of any other user.
   const hasAll = isRoot && !/\bnoroot\b/.test(settings.get('SecureBits')?.join(' ') ?? '');
   const capabilities = hasAll ? bounding : ambient.filter((name) => bounding.includes(name));
-  const config = / --config[= ](\S+)/.exec(last('ExecStart') ?? '')?.[1];
-  return { capabilities, config };
+  const files = [...(last('ExecStart') ?? '').matchAll(/ --config[= ](\S+)/g)].map((match) => match[1] ?? '');
+  return { capabilities, config: files.length === 0 ? undefined : chooseFile(files).file };
 }
 
 /** Several lines are combined; an empty one begins anew; "~" removes what follows. */

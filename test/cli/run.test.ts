@@ -83,6 +83,29 @@ describe('run', () => {
     expect((await end).code).toBe(0);
   });
 
+  it('reads the first of its files that exists, and names the others', async () => {
+    writeFileSync(file, guard('available < 1K'));
+    const second = join(directory, 'second.toml');
+    writeFileSync(second, guard('available < 2K'));
+    const words = ['--config', join(directory, 'missing.toml'), '--config', file, '--config', second];
+    const { child, end, err } = start(process.execPath, [MAIN, 'run', ...words]);
+    expect(await err.seen('Press Ctrl-C')).toContain(`Running with ${file}.`);
+    expect(err.lines).toContainEqual(expect.stringContaining(`${second} is not read, because ${file} exists.`));
+    rmSync(file);
+    child.kill('SIGHUP');
+    await err.seen(`Reloaded ${second}.`);
+    child.kill('SIGTERM');
+    expect((await end).code).toBe(0);
+  });
+
+  it('names the last of its files when none of them exists', async () => {
+    const words = ['--config', '/nowhere/old.toml', '--config', '/nowhere/usual.toml'];
+    const { code, stderr } = await oomscope(['run', ...words]);
+    expect(code).toBe(66);
+    expect(stderr).toContain('/nowhere/usual.toml');
+    expect(stderr).not.toContain('/nowhere/old.toml');
+  });
+
   it('survives SIGHUP while its code is loaded', async () => {
     writeFileSync(file, guard('available < 1K'));
     const hooks = `import { registerHooks } from 'node:module';

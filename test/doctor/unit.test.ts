@@ -46,6 +46,16 @@ describe('the capabilities that a unit gives its service', () => {
     expect(config).toBe('/etc/oomscope.toml');
   });
 
+  test('of several configurations, the first that exists is the one of the unit', () => {
+    const configOf = (...files: string[]) => {
+      const unit = `[Service]\nExecStart=/bin/oomscope run ${files.map((file) => `--config ${file}`).join(' ')}\n`;
+      return unitRights(serviceSettings(unit) ?? new Map()).config;
+    };
+    expect(configOf('/nowhere/a.toml', import.meta.filename, '/dev/null')).toBe(import.meta.filename);
+    expect(configOf('/nowhere/a.toml', '/nowhere/b.toml')).toBe('/nowhere/b.toml');
+    expect(configOf()).toBeUndefined();
+  });
+
   test('a text without [Service] is no unit of a service', () => {
     expect(serviceSettings('[Timer]\nOnBootSec=1\n')).toBeUndefined();
   });

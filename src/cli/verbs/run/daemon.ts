@@ -1,5 +1,6 @@
 /** The daemon of `oomscope run`. It runs the parts that the configuration enables until a signal ends it. */
 import type { AlertSinks } from '../../../alerts/alert-sinks.ts';
+import { chooseFile, ignoredNote } from '../../../config/choose-file.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
 import { featuresOf } from '../../../config/features.ts';
 import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
@@ -24,7 +25,8 @@ import { zoneNote } from '../../verb/zone-note.ts';
 import { LevelReports } from './level-reports.ts';
 
 export interface DaemonOptions {
-  file: string;
+  /** The first of these files that exists is the configuration. */
+  files: readonly string[];
   durationMs: number | undefined;
   /** Give up the capabilities that only the start needs. */
   dropCapabilities: boolean;
@@ -36,7 +38,9 @@ export interface DaemonOptions {
 /** @throws OomscopeError */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   beginStartUp();
-  const { file, durationMs } = options;
+  const { durationMs } = options;
+  const chosen = chooseFile(options.files);
+  const { file } = chosen;
   // The handler is set first, because SIGHUP ends a process that has no handler.
   let daemon: Daemon | undefined;
   let isDue = false;
@@ -46,6 +50,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   };
   process.on('SIGHUP', onHangup);
   const config = await readConfig(file);
+  const ignored = ignoredNote(chosen);
+  if (ignored !== undefined) tell(ignored);
   const ending = new RunUntil();
   ending.bySignals(endingSignals.filter((signal) => signal !== 'SIGHUP'));
   await using alerts = await openAlertSinks(config.alert);
@@ -151,7 +157,7 @@ class Daemon {
   }
 
   async #reload(): Promise<void> {
-    const { file } = this.#options;
+    const { file } = chooseFile(this.#options.files);
     notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     try {
       const next = await readConfig(file);

@@ -1,8 +1,13 @@
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
-import { duration, flag, text, usage } from '../../verb/options.ts';
+import { duration, flag, several, text, usage } from '../../verb/options.ts';
 
 const options = {
-  config: text('FILE', 'the configuration, in TOML; this option is required'),
+  config: several(
+    text(
+      'FILE',
+      'the configuration, in TOML; this option is required; of several files, the first that exists is read',
+    ),
+  ),
   'drop-capabilities': flag(
     'after the start, give up the capabilities that only the start needs, for programs that it runs, too; the systemd unit has this option',
   ),
@@ -39,10 +44,10 @@ export const verb = defineVerb({
 });
 
 async function run({ given, asked, paint }: Context<typeof options>): Promise<number> {
-  if (given.config === undefined) throw usage('--config: expected the configuration file, got none.');
+  if (given.config.length === 0) throw usage('--config: expected the configuration file, got none.');
   const { runDaemon } = await import('./daemon.ts');
   return runDaemon({
-    file: given.config,
+    files: given.config,
     durationMs: given.duration,
     format: asked,
     paint,
