@@ -31,6 +31,10 @@ export const verbs: VerbTable = {
     load: () => import('./verbs/protect/protect.ts'),
   },
   run: { about: 'trace, watch, alert and guard as a daemon', load: () => import('./verbs/run/run.ts') },
+  metrics: {
+    about: 'serve metrics to Prometheus; print its rules and a dashboard',
+    load: () => import('./verbs/metrics/metrics.ts'),
+  },
   alert: { about: 'send a test alert to a sink', load: () => import('./verbs/alert/alert.ts') },
   record: { about: "record the values that the guard's rules read", load: () => import('./verbs/record.ts') },
   replay: { about: "run the guard's rules over a recording", load: () => import('./verbs/replay.ts') },

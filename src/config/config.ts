@@ -5,6 +5,7 @@ import { parseDuration, parseSize } from '../text/units.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
 import { guardShape } from './guard.ts';
+import { type MetricsConfig, metricsShape } from './metrics.ts';
 import {
   choice,
   durationFrom,
@@ -72,6 +73,7 @@ const shape = table({
   trace: field(traceShape, empty(traceShape), 'OOM kills'),
   pressure: field(pressureShape, empty(pressureShape), 'memory pressure'),
   output: field(outputShape, empty(outputShape), 'events on stdout'),
+  metrics: optional(metricsShape, 'metrics for Prometheus; without this section there are none'),
   alert: field(list(alertShape), [], 'where alerts are sent; one section per sink'),
   guard: optional(guardShape, 'early kill; without this section the guard does not run'),
 });
@@ -93,6 +95,8 @@ export interface Config {
    * memory (ms).
    */
   output: { format: 'json' | 'text' | 'journal'; events: string[]; levels: number | undefined };
+  /** `[metrics]`; undefined when the file has no such section. */
+  metrics: MetricsConfig | undefined;
   /** `[[alert]]`: one entry per sink, for `openSink()`. */
   alert: SinkOptions[];
   /** `[guard]`, for `openGuard()`; undefined when the file has no such section. */

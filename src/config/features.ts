@@ -1,5 +1,6 @@
 /** What a configuration asks of the machine: features that need capabilities, programs that it runs, directories that it writes. */
 import { dirname } from 'node:path';
+import { needNetwork } from '../alerts/sink-table.ts';
 import type { Feature } from '../linux/rights.ts';
 import { stateDirectories } from '../process/state-directory.ts';
 import type { Config } from './config.ts';
@@ -31,13 +32,20 @@ export function programsOf({ alert, guard }: Config): UsedPath[] {
   return [...sinks, ...steps];
 }
 
+/** Whether the daemon opens network connections, or listens on an address. */
+export const needsNetwork = ({ alert, metrics }: Config): boolean =>
+  needNetwork(alert) || metrics?.listen !== undefined;
+
 /** The directories that the configuration writes, without those of the service itself. */
-export function writtenBy({ alert, guard }: Config): UsedPath[] {
+export function writtenBy({ alert, guard, metrics }: Config): UsedPath[] {
   const files = alert.flatMap(({ sink, target, spool }) => [
     ...(sink === 'file' && target !== undefined ? [{ path: dirname(target), by: 'the sink file' }] : []),
     ...(spool === undefined ? [] : [{ path: spool, by: `the spool of the sink ${sink}` }]),
   ]);
   const state = guard?.stateFile === undefined ? [] : [{ path: dirname(guard.stateFile), by: 'state_file' }];
+  const textfile = metrics?.textfile === undefined ? [] : [{ path: dirname(metrics.textfile), by: 'metrics.textfile' }];
   const own = stateDirectories({}, 0);
-  return [...files, ...state].filter(({ path }) => !own.some((each) => path === each || path.startsWith(`${each}/`)));
+  return [...files, ...state, ...textfile].filter(
+    ({ path }) => !own.some((each) => path === each || path.startsWith(`${each}/`)),
+  );
 }

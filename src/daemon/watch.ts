@@ -67,6 +67,12 @@ export class Watch implements AsyncDisposable {
     return this.#tracer;
   }
 
+  /** Whether the guard kills. undefined: there is no guard. */
+  get isEnforcing(): boolean | undefined {
+    const mode = this.#guard?.config.guard?.mode;
+    return mode === undefined ? undefined : mode === 'enforce';
+  }
+
   get pressure(): PressureMonitor | undefined {
     return this.#pressure;
   }

@@ -4,6 +4,12 @@ import { Listener, type ListenerOptions } from './listener.ts';
 
 export class Listeners implements AsyncDisposable {
   readonly #open = new Map<string, Listener>();
+  readonly #readiness: Readonly<Record<string, () => string | undefined>>;
+
+  /** @param readiness conditions of /readyz of every listener, by part: see {@link Listener.addReadiness} */
+  constructor(readiness: Readonly<Record<string, () => string | undefined>> = {}) {
+    this.#readiness = readiness;
+  }
 
   /**
    * Opens a listener, or returns the one at this address. In the latter case only the option `token` has an effect, and
@@ -17,7 +23,9 @@ export class Listeners implements AsyncDisposable {
     const key = showAddress(address);
     const known = this.#open.get(key);
     if (known && options.token !== undefined) known.requireToken(options.token);
-    const listener = known ?? (await Listener.open({ ...options, address }));
+    if (known) return known;
+    const listener = await Listener.open({ ...options, address });
+    for (const [part, check] of Object.entries(this.#readiness)) listener.addReadiness(part, check);
     this.#open.set(key, listener);
     return listener;
   }

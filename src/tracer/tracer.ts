@@ -1,6 +1,5 @@
 /**
- * The tracer: BPF programs in the kernel write records to a ring, native threads read the ring, and RxJS streams emit
- * events.
+ * The tracer: BPF programs write records to a ring, native threads read the ring, and RxJS streams emit events.
  */
 
 import { availableParallelism } from 'node:os';
@@ -11,6 +10,7 @@ import { type LoadedTracer, loadTracer } from '../bpf/load/tracer-loader.ts';
 import type { Batch } from '../bpf/wire/batch.ts';
 import { lossesByName } from '../bpf/wire/counters.ts';
 import { RecordKind } from '../bpf/wire/layout.ts';
+import { ownerOf } from '../containers/container-path.ts';
 import { ContainerResolver } from '../containers/container-resolver.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import { EventQueue } from '../events/event-queue.ts';
@@ -20,6 +20,7 @@ import { startedEvent } from '../events/started.ts';
 import type { KillWatch } from '../killers/kill-watch.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { SystemProbe } from '../linux/system-probe.ts';
+import type { CgroupOwner } from '../model/container.ts';
 import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '../model/events.ts';
 import type { PressureLevel } from '../model/pressure.ts';
 import { loadNative } from '../native/addon.ts';
@@ -74,10 +75,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly oomKills$: Observable<OomKill>;
   /** The `tracer.lost` events of `events$`: they count every record and event that was lost. */
   readonly lost$: Observable<TracerLost>;
-  /**
-   * The ring's records in batches, before they are decoded into events: the fastest way to get them. The subscriber
-   * may keep a batch.
-   */
+  /** The ring's records in batches, before they are decoded: the fastest way to get them. A subscriber may keep one. */
   readonly batches$: Observable<Batch>;
   /** The pressure monitor, with its totals and streams; only with the option `pressure`. The tracer closes it. */
   readonly pressure: PressureMonitor | undefined;
@@ -85,6 +83,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly killWatch: KillWatch | undefined;
   /** The `pressure.level` events of `events$`. Without the option `pressure` there are none. */
   readonly pressure$: Observable<PressureLevel>;
+  /** The owner of a cgroup, with the names that are known so far. */
+  readonly ownerOf: (path: string | null) => CgroupOwner;
   /** Kernel ids of the tracer's maps. */
   readonly mapIds: { ring: number; counters: number };
 
@@ -130,6 +130,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const machine = { pageBytes: loadNative().pageSize(), cpus: availableParallelism(), gfp: this.#loaded.gfp };
     const leadUps = options.leadUp ? opened.use(openLeadUps(pressure)) : undefined;
     const containers = this.#openContainers(options.containers, opened);
+    this.ownerOf = containers ? (path) => containers.ownerOf(path) : ownerOf;
     const onError = (error: unknown) => this.#fail(error);
     this.#kills = new KillDecoder({
       machine,
@@ -151,7 +152,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     leadUps?.start();
     loadNative().trimHeap();
     pressure?.events$.subscribe({
-      next: (event) => this.#outbox.push(containers ? namedPressure(event, (path) => containers.ownerOf(path)) : event),
+      next: (event) => this.#outbox.push(containers ? namedPressure(event, this.ownerOf) : event),
       error: (error: unknown) => this.#fail(error),
     });
     this.started = this.#startedEvent();

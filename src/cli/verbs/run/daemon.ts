@@ -3,6 +3,7 @@ import type { AlertSinks } from '../../../alerts/alert-sinks.ts';
 import { chooseFile, ignoredNote } from '../../../config/choose-file.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
 import { featuresOf } from '../../../config/features.ts';
+import { Features } from '../../../daemon/features.ts';
 import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { otherKillers } from '../../../doctor/others.ts';
@@ -56,7 +57,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   ending.bySignals(endingSignals.filter((signal) => signal !== 'SIGHUP'));
   await using alerts = await openAlertSinks(config.alert);
   await using watch = new Watch();
-  const opened = new Daemon(options, config, watch, alerts, ending);
+  await using features = await Features.open({ config, watch, alerts, tell });
+  const opened = new Daemon(options, config, { watch, alerts, features, ending });
   await opened.start();
   daemon = opened;
   if (options.dropCapabilities) opened.gaveUp = giveUpRights(config);
@@ -77,11 +79,20 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   return Exit.ok;
 }
 
+/** What the daemon consists of; its caller closes them. */
+interface Parts {
+  watch: Watch;
+  alerts: AlertSinks;
+  features: Features;
+  ending: RunUntil;
+}
+
 class Daemon {
   /** Capabilities that it does not have any more. */
   gaveUp: ReadonlySet<CapabilityName> = new Set();
   readonly #options: DaemonOptions;
   readonly #watch: Watch;
+  readonly #features: Features;
   readonly #output: Output;
   readonly #ending: RunUntil;
   #config: Config;
@@ -91,15 +102,20 @@ class Daemon {
   /** Settled when the last reload is done, so that reloads run one after another. */
   #reloading = Promise.resolve();
 
-  constructor(options: DaemonOptions, config: Config, watch: Watch, alerts: AlertSinks, ending: RunUntil) {
+  constructor(options: DaemonOptions, config: Config, { watch, alerts, features, ending }: Parts) {
     this.#options = options;
     this.#config = config;
     this.#watch = watch;
     this.#alerts = alerts;
+    this.#features = features;
     this.#ending = ending;
     this.#output = new Output({
       onClosed: ending.now,
-      onDropped: (dropped) => this.#format(watch.lostBehind(dropped)),
+      onDropped: (dropped) => {
+        const lost = watch.lostBehind(dropped);
+        features.take(lost);
+        return this.#format(lost);
+      },
     });
   }
 
@@ -108,6 +124,7 @@ class Daemon {
     await this.#watch.open(this.#config, (notes) => this.#tellOnce([...notes, ...rehearsal(this.#config)]));
     if (this.#config.guard) this.#tellOnce(otherKillers());
     this.#reportLevels();
+    this.#features.start();
   }
 
   /**
@@ -121,7 +138,7 @@ class Daemon {
     await this.#reloading;
     this.#levels?.[Symbol.dispose]();
     await this.#watch.close();
-    await Promise.all([this.#output.end(), this.#alerts.close()]);
+    await Promise.all([this.#output.end(), this.#alerts.close(), this.#features.close()]);
   }
 
   #reportLevels(): void {
@@ -139,6 +156,7 @@ class Daemon {
 
   #take(event: Event): void {
     this.#alerts.take(event);
+    this.#features.take(event);
     const { events } = this.#config.output;
     // Readers of text have read of this kill already, in the event with this id.
     if (event.type === 'process.killed' && event.kill_id !== null && this.#isForPeople) return;
@@ -169,7 +187,8 @@ class Daemon {
       });
       alerts.commit();
       this.#tellOnce([...notes, ...rehearsal(next)]);
-      if (isDifferent(this.#config, next)) tell('Changes of [trace] and [pressure] take effect at the next start.');
+      if (isDifferent(this.#config, next))
+        tell('Changes of [trace], [pressure] and [metrics] take effect at the next start.');
       this.#config = next;
       this.#reportLevels();
       tell(`Reloaded ${file}.`);
@@ -229,4 +248,4 @@ function statusOf({ guard }: Config): string {
 }
 
 const isDifferent = (a: Config, b: Config) =>
-  JSON.stringify([a.trace, a.pressure]) !== JSON.stringify([b.trace, b.pressure]);
+  JSON.stringify([a.trace, a.pressure, a.metrics]) !== JSON.stringify([b.trace, b.pressure, b.metrics]);

@@ -2,9 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { needNetwork } from '../../../alerts/sink-table.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
-import { featuresOf, programsOf, writtenBy } from '../../../config/features.ts';
+import { featuresOf, needsNetwork, programsOf, writtenBy } from '../../../config/features.ts';
 import { MADE_HERE, systemdUnit } from '../../../config/import/systemd-unit.ts';
 import type { Feature } from '../../../linux/rights.ts';
 import { OomscopeError } from '../../../model/error.ts';
@@ -29,7 +28,7 @@ export async function unitFor(file: string, { mayBeMissing }: { mayBeMissing: bo
   const text = systemdUnit({
     command: [process.execPath, ...nodeOptions(), program, 'run', '--config', path, '--drop-capabilities'],
     features: config ? featuresOf(config) : new Set<Feature>(['watching', 'guarding', 'arming']),
-    network: config ? needNetwork(config.alert) : true,
+    network: config ? needsNetwork(config) : true,
     realtimePriority: config ? realtimeOf(config) : 1,
     writes: [...new Set(written.map((each) => each.path))],
   });

@@ -1,0 +1,94 @@
+/**
+ * The parts of the daemon that follow its events and may be left out. Each is loaded only if the configuration has its
+ * section.
+ */
+import type { AlertSinks } from '../alerts/alert-sinks.ts';
+import type { Config } from '../config/config.ts';
+import { ownerOf } from '../containers/container-path.ts';
+import type { Listeners } from '../http/listeners.ts';
+import type { Event } from '../model/events.ts';
+import type { Watch } from './watch.ts';
+
+/** One part. */
+export interface Feature {
+  /** Called when the tracer and the monitor run. */
+  start?: () => void;
+  /** Called for each event before its output: it must return at once and not throw. */
+  take: (event: Event) => void;
+  close: () => Promise<void>;
+}
+
+export interface FeatureSurroundings {
+  config: Config;
+  watch: Watch;
+  alerts: AlertSinks;
+  /** Called with sentences for the log. */
+  tell: (note: string) => void;
+}
+
+export class Features implements AsyncDisposable {
+  readonly #open: Feature[] = [];
+  readonly #surroundings: FeatureSurroundings;
+  #listeners: Listeners | undefined;
+  #isReady = false;
+
+  private constructor(surroundings: FeatureSurroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  /** Opens the parts before any BPF program is loaded, so that a mistake ends the start early. @throws OomscopeError */
+  static async open(surroundings: FeatureSurroundings): Promise<Features> {
+    const features = new Features(surroundings);
+    try {
+      await features.#openAll(surroundings.config);
+      return features;
+    } catch (error) {
+      await features.close();
+      throw error;
+    }
+  }
+
+  /** To be called when the tracer and the monitor run. From now on /readyz answers 200. */
+  start(): void {
+    this.#isReady = true;
+    for (const feature of this.#open) feature.start?.();
+  }
+
+  take(event: Event): void {
+    for (const feature of this.#open) feature.take(event);
+  }
+
+  async close(): Promise<void> {
+    await this.#listeners?.close();
+    await Promise.all(this.#open.splice(0).map((feature) => feature.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #openAll({ metrics }: Config): Promise<void> {
+    if (metrics) this.#open.push(await this.#openMetrics(metrics));
+  }
+
+  async #openMetrics(settings: NonNullable<Config['metrics']>): Promise<Feature> {
+    const { watch, alerts, tell } = this.#surroundings;
+    const { DaemonMetrics } = await import('./metrics.ts');
+    const sources = {
+      ownerOf: (path: string) => watch.tracer?.ownerOf(path) ?? ownerOf(path),
+      pressure: () => watch.pressure?.totals(),
+      alerts: () => alerts.counts,
+      enforcing: () => watch.isEnforcing,
+    };
+    return DaemonMetrics.open(settings, { listeners: await this.#http(), sources, tell });
+  }
+
+  /** The listeners, which all parts share. */
+  async #http(): Promise<Listeners> {
+    const { Listeners } = await import('../http/listeners.ts');
+    this.#listeners ??= new Listeners({
+      tracer: () => (this.#isReady ? undefined : 'the programs are being loaded.'),
+    });
+    return this.#listeners;
+  }
+}

@@ -1,0 +1,101 @@
+/** Serves and writes the metrics of a daemon. */
+import type { Listeners } from '../http/listeners.ts';
+import { readToken } from '../http/token.ts';
+import { serveMetrics } from '../metrics/endpoint.ts';
+import { Metrics, type MetricsOptions, type MetricsSources } from '../metrics/metrics.ts';
+import { checkTextfile, writeTextfile } from '../metrics/textfile.ts';
+import type { Event } from '../model/events.ts';
+
+/** As `[metrics]` of the configuration. */
+export interface MetricsSettings {
+  listen?: string | undefined;
+  textfile?: string | undefined;
+  token_file?: string | undefined;
+  hosts?: readonly string[];
+  pods?: boolean;
+  floor?: number;
+}
+
+export interface MetricsSurroundings {
+  listeners: Listeners;
+  sources: MetricsSources;
+  /** Called with sentences for the log. */
+  tell: (note: string) => void;
+}
+
+/** node_exporter reads the file at each scrape, by default every 15 s. */
+const WRITE_MS = 15_000;
+
+export class DaemonMetrics implements AsyncDisposable {
+  readonly #metrics: Metrics;
+  readonly #tell: (note: string) => void;
+  readonly #textfile: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> | undefined;
+  #isFailing = false;
+
+  private constructor(metrics: Metrics, textfile: string | undefined, tell: (note: string) => void) {
+    this.#metrics = metrics;
+    this.#textfile = textfile;
+    this.#tell = tell;
+  }
+
+  /** Opens the listener and checks the file, before any BPF program is loaded. @throws OomscopeError USAGE, LISTEN, OUTPUT */
+  static async open(
+    settings: MetricsSettings,
+    { listeners, sources, tell }: MetricsSurroundings,
+  ): Promise<DaemonMetrics> {
+    const { listen, textfile, token_file, hosts = [], pods, floor } = settings;
+    const options: MetricsOptions = { sources, ...(pods !== undefined && { pods }) };
+    const metrics = new Metrics({ ...options, ...(floor !== undefined && { floorBytes: floor }) });
+    const token = token_file === undefined ? undefined : readToken(token_file, 'metrics.token_file');
+    if (textfile !== undefined) checkTextfile(textfile, 'metrics.textfile');
+    if (textfile !== undefined) await writeTextfile(textfile, metrics);
+    if (listen !== undefined) {
+      const listener = await listeners.at(listen, 'metrics.listen', { token, hosts });
+      serveMetrics(listener, metrics, token === undefined ? 'open' : 'token');
+      tell(`The metrics are at ${listener.url}/metrics.`);
+    }
+    return new DaemonMetrics(metrics, textfile, tell);
+  }
+
+  /** Begins to sample, when the tracer runs. */
+  start(): void {
+    this.#metrics.start();
+    if (this.#textfile === undefined) return;
+    this.#timer = setInterval(() => this.#write(), WRITE_MS).unref();
+  }
+
+  take(event: Event): void {
+    this.#metrics.take(event);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#writing;
+    if (this.#textfile !== undefined) await writeTextfile(this.#textfile, this.#metrics).catch(() => {});
+    await this.#metrics.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #write(): void {
+    if (this.#textfile === undefined || this.#writing) return;
+    this.#writing = writeTextfile(this.#textfile, this.#metrics)
+      .then(
+        () => this.#failing(false, 'The metrics are written again.'),
+        (error: Error) => this.#failing(true, error.message),
+      )
+      .finally(() => {
+        this.#writing = undefined;
+      });
+  }
+
+  /** Only the first of several failures in a row is told. */
+  #failing(isFailing: boolean, sentence: string): void {
+    if (isFailing !== this.#isFailing) this.#tell(sentence);
+    this.#isFailing = isFailing;
+  }
+}
