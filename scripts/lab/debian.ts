@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync }
 import { dirname, join } from 'node:path';
 import { debianArchive } from './apt.ts';
 import { LabError } from './error.ts';
+import type { Architecture } from './platform.ts';
 import { find } from './tools.ts';
 
 /** Debian 12, 13, and the one that becomes the next. */
@@ -43,35 +44,65 @@ export async function debianSystem(suite: SuiteName, packages: readonly string[]
   return path;
 }
 
+/** Boots a guest of another architecture that configures the packages on a disk: this machine cannot run their programs. */
+export type Configure = (disk: string, command: readonly string[]) => Promise<void>;
+/** Run in such a guest: the second half of debootstrap, on the disk that is mounted at /system. */
+const SECOND_STAGE = [
+  ...['env', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C', '/bin/busybox', 'sh', '-c'],
+  'chroot /system /debootstrap/debootstrap --second-stage && /bin/busybox rm -rf /system/debootstrap && /bin/busybox umount /system',
+];
+
 /**
  * The path of an ext4 image with a Debian that starts systemd. Guests get copies of it.
  *
  * @param packages additional packages
- * @throws LabError NOT_INSTALLED without mmdebstrap, or when not run by root, who alone can give files to other users
+ * @param configure needed for another architecture than this machine's
+ * @throws LabError NOT_INSTALLED without mmdebstrap or debootstrap, or when not run by root, who alone can give files to other users
  */
-export async function debianDisk(suite: SuiteName, packages: readonly string[], cache: string): Promise<string> {
+export async function debianDisk(
+  { suite, packages, architecture }: { suite: SuiteName; packages: readonly string[]; architecture: Architecture },
+  cache: string,
+  configure: Configure,
+): Promise<string> {
   const all = [...new Set([...BOOTABLE, ...packages])];
-  const path = join(cache, `system-${suite}-${fingerprint([...all, MACHINE_ID])}.ext4`);
+  const suffix = architecture === process.arch ? '' : `-${architecture}`;
+  const path = join(cache, `system-${suite}${suffix}-${fingerprint([...all, MACHINE_ID])}.ext4`);
   if (existsSync(path)) return path;
   if (process.geteuid?.() !== 0)
     throw new LabError('NOT_INSTALLED', 'A disk with Debian can be made only by root: use sudo.');
-  const archive = await debianSystem(suite, all, cache);
+  mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(`${path}-`);
   try {
     const tree = join(work, 'tree');
     mkdirSync(tree);
-    execFileSync('tar', ['xf', archive, '-C', tree, '--exclude=./dev/*']);
+    if (suffix === '') {
+      const archive = await debianSystem(suite, all, cache);
+      execFileSync('tar', ['xf', archive, '-C', tree, '--exclude=./dev/*']);
+    } else await firstStage(suite, all, architecture, tree);
     // The lab mounts these. The journal is kept from one start to the next if this folder exists.
     for (const name of ['oomscope', 'runtime', 'scratch', 'out', 'lab', 'var/log/journal'])
       mkdirSync(join(tree, name), { recursive: true });
     writeFileSync(join(tree, 'etc/machine-id'), `${MACHINE_ID}\n`);
     writeFileSync(join(tree, 'etc/hostname'), 'lab\n');
     makeDisk(tree, join(work, 'disk'));
+    if (suffix !== '') await configure(join(work, 'disk'), SECOND_STAGE);
     renameSync(join(work, 'disk'), path);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
   return path;
+}
+
+/** Unpacks packages of another architecture; their scripts run in the second stage. */
+async function firstStage(suite: SuiteName, packages: readonly string[], architecture: Architecture, tree: string) {
+  if (find('debootstrap') === undefined)
+    throw new LabError(
+      'NOT_INSTALLED',
+      `A Debian for ${architecture} is made by debootstrap, which is not installed here.`,
+    );
+  process.stderr.write(`lab: make a system of Debian's suite ${suite} for ${architecture}\n`);
+  const options = ['--foreign', `--arch=${architecture}`, '--variant=minbase', `--include=${packages.join(',')}`];
+  execFileSync('debootstrap', [...options, suite, tree, await debianArchive()], { stdio: 'pipe', maxBuffer: 2 ** 26 });
 }
 
 function makeDisk(tree: string, disk: string): void {

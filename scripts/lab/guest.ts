@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { arm64Userland } from './arm64.ts';
 import { type Attempt, type Plan, runOnce, runShell } from './attempt.ts';
-import { copyDisk, debianDisk } from './debian.ts';
+import { type Configure, copyDisk, debianDisk } from './debian.ts';
 import { LabError } from './error.ts';
 import { initramfs, type Settings } from './initramfs.ts';
 import { getKernel, type Kernel } from './kernels.ts';
@@ -41,6 +41,8 @@ const SCRATCH_MIB = 1024;
 const BOOT_ATTEMPTS = 3;
 /** Number of lines of the console or the kernel log that are shown after a failure of a guest. */
 const LAST_LINES = 30;
+/** Time for the scripts of a hundred packages in an emulated machine. */
+const CONFIGURE_SECONDS = 1800;
 /** No logins: the one at the console would wait for a device that only udev announces, and nobody uses the others. */
 const SYSTEMD_ARGUMENTS =
   'systemd.show_status=no systemd.getty_auto=no systemd.mask=getty-static.service systemd.mask=getty@tty1.service';
@@ -92,7 +94,8 @@ async function prepare(options: GuestOptions): Promise<Kernel> {
   return kernel;
 }
 
-async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): Promise<Plan> {
+/** @param attached a disk that is mounted at /system, and written to, by a guest without systemd */
+async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean, attached?: string): Promise<Plan> {
   const { cgroup = 'v2', memoryMib = 1024, cpus = 2, swap = 'none', numa = 1, append = '' } = options;
   const { virtualTime = false } = options;
   const { swapMib = Math.floor(memoryMib / 2), limitSeconds = DEFAULT_LIMIT_SECONDS } = options;
@@ -100,14 +103,15 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): 
   const platform = platforms[architecture];
   const userland = architecture === 'x64' ? ownUserland(ROOT) : await arm64Userland(ROOT, cacheDirectory('lab'));
   const runtime = runtimeImage(ROOT, cacheDirectory('lab'), userland);
-  const system = options.system && (await systemDisk(options.system));
-  const kind: Settings['system'] = system === undefined ? 'none' : system.kept ? 'kept' : 'once';
+  const booted = options.system && (await systemDisk(options.system, options, kernel));
+  const system = attached === undefined ? booted : { disk: attached, kept: true };
+  const kind: Settings['system'] = attached ? 'attached' : !booted ? 'none' : booted.kept ? 'kept' : 'once';
   const settings = { cgroup, swap, swapMib, shell, command, environment, files, system: kind };
   return {
     machine: {
       ...{ platform, kernel, memoryMib, cpus, numaNodes: numa, runtime, shell, virtualTime },
       system: system !== undefined,
-      append: system === undefined ? append : `${SYSTEMD_ARGUMENTS} ${append}`,
+      append: booted === undefined ? append : `${SYSTEMD_ARGUMENTS} ${append}`,
     },
     system,
     initramfs: initramfs(userland, platform, modulesFor(kernel), settings),
@@ -122,9 +126,23 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean): 
 }
 
 /** The disk of a guest with systemd: the given file, or the one of the cache, which each guest copies. */
-async function systemDisk({ suite, packages = [], disk }: System): Promise<{ disk: string; kept: boolean }> {
+async function systemDisk(
+  { suite, packages = [], disk }: System,
+  options: GuestOptions,
+  kernel: Kernel,
+): Promise<NonNullable<Plan['system']>> {
   if (disk !== undefined && existsSync(disk)) return { disk, kept: true };
-  const made = await debianDisk(suite, packages, cacheDirectory('lab'));
+  const { architecture = 'x64' } = options;
+  const configure: Configure = async (made, command) => {
+    const { system: _, files: __, ...rest } = options;
+    const plan = await makePlan({ ...rest, command, limitSeconds: CONFIGURE_SECONDS }, kernel, false, made);
+    const result = toResult(await runOnce(plan), kernel);
+    if (result.exitCode !== 0)
+      throw new LabError('BOOT_FAILED', 'The packages on the disk could not be configured.', {
+        detail: result.stdout.slice(-4000),
+      });
+  };
+  const made = await debianDisk({ suite, packages, architecture }, cacheDirectory('lab'), configure);
   if (disk === undefined) return { disk: made, kept: false };
   copyDisk(made, disk);
   return { disk, kept: true };

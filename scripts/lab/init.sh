@@ -57,6 +57,7 @@ disk() {
 mount -t ext4 -o ro "$(disk runtime)" /runtime || give_up failed 'the image with Node cannot be mounted'
 mount -t ext4 "$(disk scratch)" /scratch || give_up failed 'the disk of /var/tmp cannot be mounted'
 mkdir -m 1777 /scratch/tmp
+if [ "$attached" = 1 ]; then mount -t ext4 "$(disk system)" /system || give_up failed 'the disk with Debian cannot be mounted'; fi
 
 groups=/sys/fs/cgroup
 [ "$system" = 1 ] || case $cgroup in

@@ -23,8 +23,8 @@ export interface Settings {
   environment: Readonly<Record<string, string>>;
   /** For each path in the guest, the file or directory of this machine that is copied to it. */
   files: Readonly<Record<string, string>>;
-  /** Whether systemd of a Debian is process 1, and then whether its disk is used again. */
-  system: 'none' | 'once' | 'kept';
+  /** Whether systemd of a Debian is process 1, and then whether its disk is used again. attached: the disk is only mounted. */
+  system: 'none' | 'once' | 'kept' | 'attached';
 }
 
 export function initramfs(
@@ -52,7 +52,8 @@ export function initramfs(
   cpio.link('/oomscope/node_modules', '/runtime/node_modules').link('/oomscope/build/node', '/runtime');
   const { cgroup, swap, swapMib, shell, system } = settings;
   // A system on a disk gets its files later: see system-init.sh.
-  const files = system === 'none' ? '' : '/lab/files';
+  const startsSystem = system === 'once' || system === 'kept';
+  const files = startsSystem ? '/lab/files' : '';
   for (const [path, source] of Object.entries(settings.files)) cpio.copy(`${files}${path}`, source);
 
   cpio.file('/init', readFileSync(join(import.meta.dirname, 'init.sh')), { executable: true });
@@ -61,11 +62,12 @@ export function initramfs(
   modules.forEach(({ name, data }, i) => {
     cpio.file(`/lab/modules/${String(i).padStart(2, '0')}-${name}.ko`, data);
   });
-  const flags = `shell=${shell ? 1 : 0} system=${system === 'none' ? 0 : 1} keep=${system === 'kept' ? 1 : 0}`;
-  cpio.file('/lab/settings', `cgroup=${cgroup} swap=${swap} swap_mib=${swapMib} ${flags}\n`);
+  const given = { shell, system: startsSystem, keep: system === 'kept', attached: system === 'attached' };
+  const flags = Object.entries(given).map(([name, is]) => `${name}=${is ? 1 : 0}`);
+  cpio.file('/lab/settings', `cgroup=${cgroup} swap=${swap} swap_mib=${swapMib} ${flags.join(' ')}\n`);
   const exports = Object.entries(settings.environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   // lab.service is spared by the OOM killer, and the command inherits that.
-  if (system !== 'none') exports.push('echo 0 >/proc/self/oom_score_adj\n');
+  if (startsSystem) exports.push('echo 0 >/proc/self/oom_score_adj\n');
   cpio.file('/lab/command', `${exports.join('')}exec ${settings.command.map(quote).join(' ')}\n`);
   return cpio.end();
 }

@@ -66,13 +66,27 @@ function oomscope(...words: string[]): string {
   return execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], { encoding: 'utf8' });
 }
 
-/** The settings of the packaged configuration that are no comments: lines for the journal, and a guard that only rehearses. */
-const SETTINGS = new Set(['[output]', 'format = "journal"', '[guard]', 'mode = "dry_run"']);
+/**
+ * The settings of the packaged configuration that differ from the defaults or that its reader is expected to change: lines for the
+ * journal, without a line for each fruitless round of reclaim, and a guard that only rehearses.
+ */
+const SETTINGS = [
+  '[output]',
+  'format = "journal"',
+  'events = ["oom.*", "guard.*", "tracer.*", "container.*", "process.*", "pressure.level"]',
+  '[guard]',
+  'mode = "dry_run"',
+];
 
 /** Every other setting is a comment with its default, so that an upgrade brings new defaults. */
 function configuration(): string {
-  const printed = oomscope('config', 'print').replace('format = "json"', 'format = "journal"');
-  const lines = printed.split('\n').map((line) => (line === '' || SETTINGS.has(line) ? line : `# ${line}`));
+  const lines = oomscope('config', 'print')
+    .split('\n')
+    .map((line) => {
+      const name = /^[a-z_]+ = /.exec(line)?.[0] ?? line;
+      const own = SETTINGS.find((setting) => (name.endsWith(' = ') ? setting.startsWith(name) : setting === line));
+      return line === '' ? line : (own ?? `# ${line}`);
+    });
   return `# The configuration of oomscope.service: see oomscope.toml(5). A line without "#" changes a default.
 # The guard rehearses: it says what it would kill. With mode = "enforce" it acts.
 # Check a change with: oomscope config check /${CONFIG}, and then: systemctl reload oomscope

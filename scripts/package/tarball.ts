@@ -1,14 +1,11 @@
 /** The tree that needs nothing of its machine but the C library, with its own Node; and the archive of that tree. */
-import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { cacheDirectory } from '../cache.ts';
-import { fetchNode } from '../lab/arm64.ts';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { writeCompletions } from './completions.ts';
 import { writeManPages } from './man.ts';
-import { nodeVersion } from './node.ts';
+import { packagedNode } from './node.ts';
 import { copyProgram } from './npm.ts';
-import { type Architecture, archive, crossPrefix, manifest, ROOT } from './package.ts';
+import { type Architecture, archive, manifest, ROOT } from './package.ts';
 
 /** @param installation what the program tells of itself. @param native the folder with the native files */
 export async function makeTree(
@@ -27,13 +24,10 @@ export async function makeTree(
     join(into, 'package.json'),
     `${JSON.stringify({ name: manifest.name, version: manifest.version, type: 'module' })}\n`,
   );
-  const home = await fetchNode(architecture, nodeVersion(), cacheDirectory('lab'));
-  const node = join(into, 'bin/node');
-  mkdirSync(dirname(node), { recursive: true });
-  copyFileSync(join(home, 'bin/node'), node);
-  execFileSync(`${crossPrefix(architecture)}strip`, ['--strip-unneeded', node]);
-  chmodSync(node, 0o755);
-  copyFileSync(join(home, 'LICENSE'), join(into, 'LICENSE.node.txt'));
+  const node = await packagedNode(architecture);
+  mkdirSync(join(into, 'bin'));
+  cpSync(join(node, 'node'), join(into, 'bin/node'));
+  cpSync(join(node, 'LICENSE'), join(into, 'LICENSE.node.txt'));
   symlinkSync('scripts/oomscope.sh', join(into, 'oomscope'));
   // oomscope.sh starts them with the Node of the package: as programs of their own they would look for another.
   for (const name of ['scripts/oomscope.cjs', 'dist/cli/main.js']) withoutInterpreter(join(into, name));

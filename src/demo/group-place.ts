@@ -1,6 +1,8 @@
 /** Finds the place for a new memory cgroup: the mounted hierarchy, and a parent with enough memory left. */
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { memoryHierarchy, mountRoot } from '../linux/memory-hierarchy.ts';
+import { memoryCgroup } from '../linux/process-files.ts';
 import { readLimit, readPairs, readUsage } from './group-files.ts';
 
 const MIB = 2 ** 20;
@@ -22,25 +24,14 @@ export interface Hierarchy {
   ownPath: string;
 }
 
+/** @throws MemoryGroupUnavailable when no hierarchy with the memory controller is mounted */
 export function findHierarchy(): Hierarchy {
-  const lines = readFileSync('/proc/self/cgroup', 'utf8').trimEnd().split('\n');
-  const own = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((match) => match !== null);
-  const v1 = own.find((match) => match[1]?.split(',').includes('memory'));
-  const ownPath = (v1 ?? own.find((match) => match[1] === ''))?.[2];
-  if (ownPath === undefined) throw new MemoryGroupUnavailable('this kernel has no memory cgroups');
-
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n')) {
-    const [mount = '', source = ''] = line.split(' - ');
-    const [, , , mountRoot = '', mountPoint = ''] = mount.split(' ');
-    const [type, , superOptions = ''] = source.split(' ');
-    if (v1 && type === 'cgroup' && superOptions.split(',').includes('memory')) {
-      return { version: 1, mountPoint, mountRoot, ownPath };
-    }
-    if (!v1 && type === 'cgroup2' && controllers(mountPoint, 'cgroup.controllers').includes('memory')) {
-      return { version: 2, mountPoint, mountRoot, ownPath };
-    }
+  const found = memoryHierarchy();
+  const ownPath = memoryCgroup(readFileSync('/proc/self/cgroup', 'latin1'))?.trimEnd();
+  if (!found || ownPath === undefined) {
+    throw new MemoryGroupUnavailable('no mounted cgroup hierarchy has the memory controller');
   }
-  throw new MemoryGroupUnavailable('no mounted cgroup hierarchy has the memory controller');
+  return { version: found.version, mountPoint: found.mount, mountRoot: mountRoot(found.mount) ?? '/', ownPath };
 }
 
 /** Makes the directory of the group in the first parent in which this is permitted. */

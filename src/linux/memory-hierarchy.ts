@@ -27,9 +27,7 @@ export function cgroupMounts(mountinfo = readFileSync('/proc/self/mountinfo', 'u
   let unified: string | undefined;
   for (const line of mountinfo.split('\n')) {
     const [left, right] = line.split(' - ');
-    const mount = left
-      ?.split(' ')[4]
-      ?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const mount = decoded(left?.split(' ')[4]);
     const [type, , options] = right?.split(' ') ?? [];
     if (!mount) continue;
     if (type === 'cgroup' && options?.split(',').includes('memory')) memory ??= mount;
@@ -37,3 +35,16 @@ export function cgroupMounts(mountinfo = readFileSync('/proc/self/mountinfo', 'u
   }
   return { memory, unified };
 }
+
+/**
+ * The directory of the file system that is mounted at a mount point: "/", except in a container, which sees its own cgroup
+ * only. undefined: nothing is mounted there.
+ */
+export function mountRoot(mount: string, mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): string | undefined {
+  const fields = mountinfo.split('\n').map((line) => line.split(' '));
+  return decoded(fields.findLast(([, , , , place]) => decoded(place) === mount)?.[3]);
+}
+
+/** A field of mountinfo, in which the kernel escapes spaces, tabs, newlines and backslashes: show_mountinfo(). */
+const decoded = (field: string | undefined) =>
+  field?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));

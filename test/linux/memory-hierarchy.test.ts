@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cgroupMounts, memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
+import { cgroupMounts, memoryHierarchy, mountRoot } from '../../src/linux/memory-hierarchy.ts';
 
 test('finds the mount points of v1, of v2, and of both', () => {
   const of = (mountinfo: string) => memoryHierarchy(cgroupMounts(mountinfo));
@@ -17,4 +17,12 @@ test('finds the mount points of v1, of v2, and of both', () => {
 test('decodes octal escapes in a mount point with a space', () => {
   const mountinfo = '30 23 0:26 / /sys/fs/a\\040b rw - cgroup2 cgroup2 rw\n';
   expect(cgroupMounts(mountinfo)).toEqual({ memory: undefined, unified: '/sys/fs/a b' });
+});
+
+test('finds the root of a mount: in a container, its own cgroup', () => {
+  const mountinfo =
+    '30 23 0:26 /docker/a\\040b /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n31 23 0:27 / /proc rw - proc proc rw\n';
+  expect(mountRoot('/sys/fs/cgroup', mountinfo)).toBe('/docker/a b');
+  expect(mountRoot('/proc', mountinfo)).toBe('/');
+  expect(mountRoot('/nowhere', mountinfo)).toBeUndefined();
 });

@@ -1,8 +1,7 @@
 /** The container image, run by three real runtimes with the capabilities and mounts that the documentation names. It traces its host. */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,7 +9,7 @@ import { manifest } from '../../scripts/package/package.ts';
 import { createMemoryGroup } from '../../src/demo/memory-group.ts';
 import { nativeFile } from '../../src/native/files.ts';
 import { ended } from '../cli/cli.ts';
-import { removeGroups, startDocker, startPodman, unavailable } from '../runtimes/daemon.ts';
+import { startContainerd, startDocker, startPodman, unavailable } from '../runtimes/daemon.ts';
 import { Built } from './built.ts';
 
 const IMAGE = `oomscope:${manifest.version}`;
@@ -93,54 +92,25 @@ describe('the image', () => {
 
   const containerd = unavailable('containerd', 'ctr', 'runc');
   test.skipIf(containerd !== undefined)(`containerd runs it${containerd ? `: ${containerd}` : ''}`, async () => {
-    const home = mkdtempSync(join(tmpdir(), 'oomscope-containerd-'));
-    const namespace = `oomscope-image-${process.pid}`;
-    const state = join(home, 'run/containerd');
-    mkdirSync(state, { recursive: true });
-    const address = join(state, 'containerd.sock');
-    const config = join(home, 'config.toml');
-    writeFileSync(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
-    const words = ['--config', config, '--root', join(home, 'root'), '--state', state, '--address', address];
-    const daemon = spawn('setpriv', ['--pdeathsig', 'TERM', '--', 'containerd', ...words], { stdio: 'ignore' });
-    const ctr = ['--address', address, '--namespace', namespace];
+    const daemon = await startContainerd(`oomscope-image-${process.pid}`);
     try {
-      for (
-        let i = 0;
-        (await ended(spawn('ctr', [...ctr, 'version'], { stdio: ['ignore', 'pipe', 'pipe'] }))).code !== 0;
-        i++
-      ) {
-        if (i > 200) throw new Error('expected containerd to answer');
-        await sleep(100);
-      }
-      execFileSync('ctr', [...ctr, 'images', 'import', '--snapshotter', 'native', built.file(/image/)], {
-        stdio: 'pipe',
-      });
+      await daemon.command(['images', 'import', '--snapshotter', 'native', built.file(/image/)]);
       // `ctr run` cannot leave a container in the pid namespace of the host, as the kubelet does for hostPID. The runtime specification can.
-      const rootfs = join(home, 'rootfs');
+      const rootfs = join(daemon.home, 'rootfs');
       mkdirSync(rootfs);
-      execFileSync(
-        'ctr',
-        [...ctr, 'images', 'mount', '--snapshotter', 'native', `docker.io/library/${IMAGE}`, rootfs],
-        { stdio: 'pipe' },
-      );
-      const spec = JSON.parse(execFileSync('ctr', [...ctr, 'oci', 'spec'], { encoding: 'utf8' }));
+      await daemon.command(['images', 'mount', '--snapshotter', 'native', `docker.io/library/${IMAGE}`, rootfs]);
+      const spec = JSON.parse(await daemon.command(['oci', 'spec']));
       spec.root = { path: rootfs, readonly: true };
       spec.process.args = ['/usr/lib/oomscope/bin/node', '/usr/lib/oomscope/scripts/oomscope.cjs', ...TRACE];
       const granted = CAPABILITIES.map((one) => `CAP_${one}`);
       spec.process.capabilities = { bounding: granted, effective: granted, permitted: granted };
       spec.linux.namespaces = spec.linux.namespaces.filter(({ type }: { type: string }) => type !== 'pid');
-      const file = join(home, 'spec.json');
+      const file = join(daemon.home, 'spec.json');
       writeFileSync(file, JSON.stringify(spec));
-      const child = spawn('ctr', [...ctr, 'run', '--rm', '--config', file, 'tracer'], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
+      const child = daemon.ctr(['run', '--rm', '--config', file, 'tracer']);
       expect(await traced(child)).toContainEqual(expect.objectContaining(wanted));
     } finally {
-      daemon.kill('SIGTERM');
-      if (daemon.exitCode === null) await once(daemon, 'exit');
-      spawnSync('umount', ['-l', join(home, 'rootfs')]);
-      rmSync(home, { recursive: true, force: true });
-      removeGroups([namespace]);
+      await daemon.close();
     }
   });
 });

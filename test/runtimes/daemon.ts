@@ -1,5 +1,5 @@
 /**
- * Container runtimes for the tests: a real dockerd and a real Podman service, each with its state in a folder of its own. They end,
+ * Container runtimes for the tests: a real dockerd, a real Podman service and a real containerd, each with its state in a folder of its own. They end,
  * with their containers, when the test or this process ends.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
@@ -13,6 +13,7 @@ import {
   rmdirSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,6 +71,38 @@ export async function startPodman(): Promise<Daemon> {
   return ready(child, home, socket, run, ['libpod_parent/conmon', 'libpod_parent'], ['--time', '0']);
 }
 
+/** A containerd without its Kubernetes plugin, and `ctr` for it in a namespace of its own. */
+export interface Containerd extends Pick<Daemon, 'home' | 'command' | 'close'> {
+  /** Starts `ctr` with its output in pipes. */
+  ctr(words: readonly string[]): ChildProcess;
+}
+
+export async function startContainerd(namespace: string): Promise<Containerd> {
+  const home = mkdtempSync(join(tmpdir(), 'oomscope-containerd-'));
+  const state = join(home, 'run/containerd');
+  mkdirSync(state, { recursive: true });
+  const address = join(state, 'containerd.sock');
+  const config = join(home, 'config.toml');
+  writeFileSync(config, 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
+  const words = ['--config', config, '--root', join(home, 'root'), '--state', state, '--address', address];
+  const child = start(home, ['containerd', ...words]);
+  const log = logOf(child);
+  const ctr = (words: readonly string[]) =>
+    spawn('ctr', ['--address', address, '--namespace', namespace, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const command = commandOf(ctr, log);
+  const daemon = { home, ctr, command, close: () => close(child, home, [namespace]) };
+  try {
+    for (const end = performance.now() + START_MS; (await ended(ctr(['version']))).code !== 0; await sleep(100)) {
+      if (child.exitCode !== null) throw new Error(`containerd ended with ${child.exitCode}: ${log()}`);
+      if (performance.now() > end) throw new Error(`containerd did not answer: ${log()}`);
+    }
+    return daemon;
+  } catch (error) {
+    await daemon.close();
+    throw error;
+  }
+}
+
 /** The options of `docker run` and `podman run` for a container of the test's image, which holds only busybox. */
 export function runOptions(
   daemon: Daemon,
@@ -104,17 +137,8 @@ async function ready(
   leftovers: readonly string[],
   quick: readonly string[] = [],
 ): Promise<Daemon> {
-  let log = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      log += text;
-    });
-  }
-  const command = async (words: readonly string[], mayFail = false) => {
-    const { code, stdout, stderr } = await ended(run(words));
-    if (code !== 0 && !mayFail) throw new Error(`${words.join(' ')}: exit ${code}: ${stderr}\n${log}`);
-    return stdout.trim();
-  };
+  const log = logOf(child);
+  const command = commandOf(run, log);
   const daemon = {
     socket,
     home,
@@ -122,21 +146,15 @@ async function ready(
     async close() {
       const ids = (await command(['ps', '--all', '--quiet'], true)).split('\n').filter(Boolean);
       if (ids.length > 0) await command(['rm', '--force', ...quick, ...ids], true);
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM');
-        await once(child, 'exit');
-      }
-      for (const mount of mountsBelow(home)) spawnSync('umount', ['-l', mount]);
-      rmSync(home, { recursive: true, force: true });
-      removeGroups(leftovers);
+      await close(child, home, leftovers);
     },
   };
   try {
     for (const end = performance.now() + START_MS; ; await sleep(50)) {
-      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}: ${log}`);
+      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}: ${log()}`);
       const answer = await ContainerRuntimeApi.open(socket).catch((error: Error) => error);
       if (!(answer instanceof Error)) break;
-      if (performance.now() > end) throw new Error(`the daemon did not answer: ${answer.message}\n${log}`);
+      if (performance.now() > end) throw new Error(`the daemon did not answer: ${answer.message}\n${log()}`);
     }
     await importImage(home, command);
     return daemon;
@@ -144,6 +162,36 @@ async function ready(
     await daemon.close();
     throw error;
   }
+}
+
+/** What a daemon has written to stdout and stderr until now. */
+function logOf(child: ChildProcess): () => string {
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+  }
+  return () => log;
+}
+
+function commandOf(run: (words: readonly string[]) => ChildProcess, log: () => string): Daemon['command'] {
+  return async (words, mayFail = false) => {
+    const { code, stdout, stderr } = await ended(run(words));
+    if (code !== 0 && !mayFail) throw new Error(`${words.join(' ')}: exit ${code}: ${stderr}\n${log()}`);
+    return stdout.trim();
+  };
+}
+
+/** Ends a daemon, and removes its mounts, its directory and the parent groups of its containers. */
+async function close(child: ChildProcess, home: string, leftovers: readonly string[]): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+  for (const mount of mountsBelow(home)) spawnSync('umount', ['-l', mount]);
+  rmSync(home, { recursive: true, force: true });
+  removeGroups(leftovers);
 }
 
 /** An image of busybox with the few applets that the tests run. */
