@@ -42,6 +42,7 @@ export type { Receipt } from './model/receipt.ts';
 export type * from './model/sample.ts';
 export type * from './model/score.ts';
 export type { Severity } from './model/severity.ts';
+export type * from './model/shortage.ts';
 export type * from './model/suggestion.ts';
 export type * from './model/tracer.ts';
 export { setNativeDirectory } from './native/files.ts';

@@ -1,6 +1,7 @@
 /** The configuration of `oomscope run`. All faults of the file are reported at once, each with its line. */
 import type { SinkOptions } from '../alerts/sink-table.ts';
 import type { GuardConfig } from '../guard/guard-config.ts';
+import { profileNames } from '../pressure/profile.ts';
 import { parseDuration, parseSize } from '../text/units.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
@@ -55,6 +56,11 @@ const traceShape = table({
 
 const pressureShape = table({
   enabled: field(yesOrNo, true, 'watch memory pressure'),
+  profile: field(
+    choice(...profileNames),
+    'default',
+    'when to report that memory is short: every change of the raw levels (fast), or lasting shortages (default, calm)',
+  ),
   windows: field(list(windowMs, 1, 3), [10, 100, 1000], 'one to three sliding windows'),
   cgroups: field(list(text), [], 'globs of cgroups to watch with their descendants; an empty list means every cgroup'),
 });
@@ -89,7 +95,7 @@ export interface Config {
     ring: number | undefined;
   };
   /** `[pressure]`: `windows` are in milliseconds, `cgroups` are globs. */
-  pressure: { enabled: boolean; windows: number[]; cgroups: string[] };
+  pressure: { enabled: boolean; profile: 'fast' | 'default' | 'calm'; windows: number[]; cgroups: string[] };
   /**
    * `[output]`: the format of stdout, globs of the event types to write, and the interval of reports about levels of
    * memory (ms).

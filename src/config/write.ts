@@ -19,6 +19,7 @@ export function writeConfig({ trace, pressure, output, metrics, alert, guard }: 
     }),
     section('pressure', {
       enabled: pressure.enabled,
+      profile: pressure.profile,
       windows: pressure.windows.map(writeDuration),
       cgroups: pressure.cgroups,
     }),

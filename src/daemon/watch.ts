@@ -12,10 +12,14 @@ import { LossCounter } from '../events/loss-counter.ts';
 import { type OpenedGuard, openGuard } from '../guard/open-guard.ts';
 import type { PolicyOptions } from '../guard/rules/rule.ts';
 import type { PressureFeed } from '../guard/senses/sampler.ts';
+import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, TracerLost } from '../model/events.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
 import type { PressureOptions } from '../pressure/options.ts';
+import { reportedBy } from '../pressure/profile.ts';
+import type { ShortageWatch } from '../pressure/shortage-watch.ts';
+import { cgroupMatch } from '../text/glob.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 
 /** A count of fruitless reclaim rounds is outdated if it was not updated for this time (ms). */
@@ -33,6 +37,8 @@ export class Watch implements AsyncDisposable {
   #programs: GuardPrograms | undefined;
   #tracer: Tracer | undefined;
   #pressure: PressureMonitor | undefined;
+  #isReported: (event: Event) => boolean = () => true;
+  #shortage: ShortageWatch | undefined;
   #feed: PressureFeed | undefined;
   #guard: { opened: OpenedGuard; config: Config } | undefined;
 
@@ -56,11 +62,13 @@ export class Watch implements AsyncDisposable {
     tell(await this.guardBy(config));
     if (observes) await this.#calm();
     const options = pressure.enabled ? await pressureOptions(pressure) : undefined;
+    this.#isReported = reportedBy(pressure.profile);
     if (trace.enabled) await this.#trace(trace, options);
     else if (options) await this.#measure(options);
     if (this.#pressure) this.#heed(this.#pressure, pressure.windows);
     const started = (this.#tracer ?? this.#pressure)?.started;
     if (started) this.#events.next(started);
+    if (this.#pressure) await this.#watchShortage(this.#pressure, pressure);
   }
 
   get tracer(): Tracer | undefined {
@@ -100,10 +108,26 @@ export class Watch implements AsyncDisposable {
     this.#pressure = tracer.pressure;
     tracer.events$.subscribe({
       next: (event) => {
-        this.#events.next(event);
+        if (this.#isReported(event)) this.#events.next(event);
         if (event.type === 'oom.kill') this.#guard?.opened.guard.kernelKilled(event);
       },
       error: (cause: unknown) => this.#events.error(cause),
+    });
+  }
+
+  async #watchShortage(monitor: PressureMonitor, { profile, cgroups }: Config['pressure']): Promise<void> {
+    if (profile === 'fast') return;
+    const { openShortageWatch } = await import('../pressure/shortage-watch.ts');
+    const { shortageOf, suggestionFor } = await import('../pressure/suggestion.ts');
+    const sources = { cgroups: Cgroupfs.find(), envelopes: this.#envelopes };
+    this.#shortage = openShortageWatch(profile, monitor, {
+      envelopes: this.#envelopes,
+      wants: (path) => cgroups.length === 0 || cgroups.some((glob) => cgroupMatch(glob, path)),
+      emit: (event) => {
+        this.#events.next(event);
+        if (event.level === 'critical') this.#events.next(suggestionFor(shortageOf(event), sources));
+      },
+      onError: (cause) => this.#events.error(cause),
     });
   }
 
@@ -111,7 +135,9 @@ export class Watch implements AsyncDisposable {
     const { PressureMonitor } = await import('../pressure/monitor.ts');
     this.#pressure = new PressureMonitor(options, this.#envelopes);
     this.#pressure.events$.subscribe({
-      next: (event) => this.#events.next(event),
+      next: (event) => {
+        if (this.#isReported(event)) this.#events.next(event);
+      },
       error: (cause: unknown) => this.#events.error(cause),
     });
   }
@@ -197,6 +223,7 @@ export class Watch implements AsyncDisposable {
   async close(): Promise<void> {
     await this.#guard?.opened.close();
     this.#programs?.close();
+    this.#shortage?.close();
     this.#tracer?.close(); // closes the monitor as well
     this.#pressure?.close();
     this.#events.complete();

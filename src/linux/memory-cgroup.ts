@@ -114,6 +114,21 @@ export class MemoryCgroup implements Disposable {
     return { anonBytes, shmemBytes, inactiveFileBytes, reclaimableBytes, unevictableBytes, kernelBytes: own + sock };
   }
 
+  /**
+   * Memory that was evicted and soon read again, since the cgroup was created, in pages: workingset_refault() in
+   * mm/workingset.c. null: this kernel does not count it here.
+   */
+  refaultPages(): number | null {
+    const bytes = this.#read('memory.stat');
+    if (!bytes) return null;
+    const lines = new LineReader(bytes);
+    const prefix = this.version === 1 ? 'total_' : '';
+    const anon = lines.number(`${prefix}workingset_refault_anon`);
+    // Before Linux 5.9 there was one counter, for pages of files.
+    const file = lines.number(`${prefix}workingset_refault${anon === undefined ? '' : '_file'}`);
+    return anon === undefined && file === undefined ? null : (anon ?? 0) + (file ?? 0);
+  }
+
   /** Bytes in swap. null: the kernel does not account swap. */
   swap(): number | null {
     if (this.version === 2) return this.#number('memory.swap.current') ?? null;

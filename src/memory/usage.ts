@@ -92,6 +92,8 @@ export interface UsageLevelOptions {
   /** Whether to report the levels of this cgroup. */
   wants: (path: string) => boolean;
   emit: (event: UsageLevel) => void;
+  /** Whether every event is only `info`, because other events say when memory is short. Default false. */
+  quiet?: boolean;
 }
 
 /** Emits an event each time the level of usage of the system or of a cgroup in the survey changes. */
@@ -130,7 +132,7 @@ export class UsageLevelTracker {
   }
 
   #report(reading: Reading, change: { level: PressureLevelName; previous: PressureLevelName; gone: boolean }): void {
-    const { survey, envelopes, emit } = this.#options;
+    const { survey, envelopes, emit, quiet } = this.#options;
     const { subject, limitBytes, usedBytes, availableBytes } = reading;
     const { level, previous, gone } = change;
     const whole = subject.scope === 'system';
@@ -149,7 +151,8 @@ export class UsageLevelTracker {
     };
     const message = gone ? `${printable(subject.path)} was removed.` : usageMessage(facts);
     const now = process.hrtime.bigint();
-    const envelope = envelopes.next(now, realtimeOffsetNs(), severityOfLevel(level), 'oomscope:usage', message);
+    const severity = quiet ? 'info' : severityOfLevel(level);
+    const envelope = envelopes.next(now, realtimeOffsetNs(), severity, 'oomscope:usage', message);
     emit({ ...envelope, type: 'memory.usage', ...facts });
   }
 }

@@ -7,6 +7,7 @@ import { severityOfLevel } from './level.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
 import type { ProcessKilled } from './process-killed.ts';
 import type { Severity } from './severity.ts';
+import type { MemoryShortage } from './shortage.ts';
 
 /**
  * An alert as every sink receives it; sinks that write JSON write this object. Names in it are as the kernel has them:
@@ -54,7 +55,10 @@ export function alertOf(event: Event): Alert | undefined {
     case 'pressure.level':
       return ofPressure(event);
     case 'memory.usage':
-      return ofUsage(event);
+      // With a profile that reports shortages, usage alone is no reason for an alert, and has a lower severity.
+      return event.severity === severityOfLevel(event.level) ? ofUsage(event) : undefined;
+    case 'memory.shortage':
+      return ofShortage(event);
     case 'container.oom':
       return event.verdict === 'spared' ? undefined : ofContainer(event);
     case 'guard.action':
@@ -149,6 +153,11 @@ function ofPressure(event: PressureLevel): Alert {
   return lasting(event, 'MemoryPressure', 'Memory pressure', event.episode, event.peak.level, isoTime(startMs));
 }
 
+function ofShortage(event: MemoryShortage): Alert {
+  const startMs = Date.parse(event.time) - event.duration_ns / 1e6;
+  return lasting(event, 'MemoryShortage', 'Memory shortage', event.episode, event.peak, isoTime(startMs));
+}
+
 function ofUsage(event: UsageLevel): Alert {
   const { scope, path } = event.subject;
   return lasting(event, 'MemoryUsage', 'Memory usage', `memory.usage ${scope} ${path}`, event.previous, event.time);
@@ -156,7 +165,7 @@ function ofUsage(event: UsageLevel): Alert {
 
 /** An alert for a condition that lasts. @param worst the level that gives a resolved alert its severity */
 function lasting(
-  event: PressureLevel | UsageLevel,
+  event: PressureLevel | UsageLevel | MemoryShortage,
   name: string,
   what: string,
   key: string,

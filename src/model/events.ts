@@ -24,6 +24,7 @@ import type { OomStuck } from './oom-stuck.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, UsageLevel } from './pressure.ts';
 import type { ProcessKilled } from './process-killed.ts';
 import type { ScoreSample } from './score.ts';
+import type { MemoryShortage } from './shortage.ts';
 import type { MemoryReclaimed, MemorySuggestion } from './suggestion.ts';
 import type { TracerLost, TracerStarted, TracerStopped } from './tracer.ts';
 
@@ -48,6 +49,7 @@ export type Event =
   | PressureLevel
   | PressureCountdown
   | UsageLevel
+  | MemoryShortage
   | MemorySuggestion
   | MemoryReclaimed
   | ContainerOom

@@ -20,6 +20,8 @@ export interface EndCandidate extends ProcessName {
   returns_bytes: number;
   /** The most swap that its exit can free. */
   returns_swap_bytes: number;
+  /** The share of the shortage that its exit cures, 0 to 1: `returns_bytes` of `needed_bytes`. */
+  cures: number;
   /** How fast RSS and swap grow. null: there are too few samples. */
   growth_bytes_per_second: number | null;
   /** Why this process is suggested, in words. */
@@ -47,14 +49,19 @@ export interface NotSuggested {
   rss_bytes: number;
 }
 
-/** The level is `critical`: oomscope suggests which processes to end. The kernel would kill the first of them. */
+/** The level is `critical`: oomscope suggests which processes to end. */
 export interface MemorySuggestion extends Envelope {
   type: 'memory.suggestion';
   /** The system or cgroup that is short of memory. */
   subject: PressureSubject;
   /** The `id` of the event that caused this one. */
   because_id: string;
-  /** At most three processes, in the order in which the kernel would kill them. */
+  /** The size of the shortage: with this much memory freed, a fifth of the limit is free. */
+  needed_bytes: number;
+  /**
+   * At most three processes, in the order in which the kernel would kill them. A process that holds less than a tenth of
+   * `needed_bytes` is not a candidate.
+   */
   candidates: EndCandidate[];
   /** Processes that would be candidates if they could be ended. */
   excluded: NotSuggested[];

@@ -8,12 +8,17 @@ import { defaultLevels, UsageLevelTracker } from '../memory/usage.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, TracerLost, TracerStarted } from '../model/events.ts';
 import { levelIndex } from '../model/level.ts';
+import type { PressureLevel, UsageLevel } from '../model/pressure.ts';
+import type { MemoryShortage } from '../model/shortage.ts';
+import { cgroupAncestors } from '../text/cgroup-path.ts';
 import { cgroupMatch } from '../text/glob.ts';
 import { type MemoryRow, memoryRows } from './memory-rows.ts';
 import type { PressureMonitor, PressureOptions } from './monitor.ts';
+import { type Profile, reportedBy } from './profile.ts';
 import { PsiLevelTracker } from './psi-level-tracker.ts';
 import { Reclaimer, type ReclaimOrder } from './reclaim.ts';
-import { suggestionFor } from './suggestion.ts';
+import { openShortageWatch, type ShortageWatch } from './shortage-watch.ts';
+import { type Shortage, shortageOf, suggestionFor } from './suggestion.ts';
 
 export interface MemoryWatchOptions {
   /**
@@ -21,6 +26,8 @@ export interface MemoryWatchOptions {
    * but are slower and report neither causes nor single stalls. `best`, the default: BPF if possible, otherwise PSI.
    */
   source?: 'bpf' | 'psi' | 'best';
+  /** When memory counts as short. `fast`: raw levels are reported, and no `memory.shortage`. Default `default`. */
+  profile?: Profile;
   /** Options of the BPF programs. */
   pressure?: Omit<PressureOptions, 'cgroups' | 'signal'>;
   /** Globs for paths of cgroups; cgroups below a match are included. Default: all. The system is always watched. */
@@ -68,10 +75,12 @@ export class MemoryWatch implements Disposable {
   readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
   readonly #monitor: PressureMonitor | undefined;
+  readonly #cgroups: Cgroupfs | undefined;
   readonly #survey: Survey;
   readonly #usage: UsageLevelTracker;
   readonly #psi: PsiLevelTracker;
   readonly #reclaimer: Reclaimer | undefined;
+  readonly #shortage: ShortageWatch | undefined;
   readonly #timer: NodeJS.Timeout;
 
   constructor(
@@ -87,14 +96,23 @@ export class MemoryWatch implements Disposable {
     this.events$ = this.#events.asObservable();
     this.ticks$ = this.#ticks.asObservable();
     const cgroups = Cgroupfs.find();
+    this.#cgroups = cgroups;
     const survey = new Survey({ cgroups, mostGroups: 1024 });
     this.#survey = survey;
     const wants = (path: string) => this.wants(path);
     const emit = (event: Event) => this.#emit(event);
-    this.#usage = new UsageLevelTracker({ survey, levels: defaultLevels, envelopes, wants, emit });
-    this.#psi = new PsiLevelTracker({ survey, envelopes, wants, emit });
+    const { profile = 'default' } = options;
+    const reporting = { survey, envelopes, wants };
+    this.#usage = new UsageLevelTracker({ ...reporting, levels: defaultLevels, emit, quiet: profile !== 'fast' });
+    const isReported = reportedBy(profile);
+    const emitRaw = (event: Event) => {
+      if (isReported(event)) emit(event);
+    };
+    this.#psi = new PsiLevelTracker({ ...reporting, emit: emitRaw });
     this.#reclaimer = cgroups && new Reclaimer({ orders: options.reclaim ?? [], cgroups, envelopes, emit });
-    this.#monitor?.events$.subscribe({ next: emit, error: (error) => this.#events.error(error) });
+    const onError = (error: unknown) => this.#events.error(error);
+    this.#monitor?.events$.subscribe({ next: emitRaw, error: onError });
+    this.#shortage = openShortageWatch(profile, this.#monitor, { envelopes, wants, emit, onError });
     this.started = 'monitor' in source ? source.monitor.started : startedByPsi(envelopes, source.whyPsi);
     this.#timer = setInterval(() => this.#sample(), options.intervalMs ?? 1000);
     setImmediate(() => this.#sample());
@@ -114,7 +132,9 @@ export class MemoryWatch implements Disposable {
   rows(): MemoryRow[] {
     const groups = [...this.#survey.groups].flatMap(([path, group]) => (this.wants(path) ? [group] : []));
     const pressure = this.#monitor?.totals() ?? ((reading: Reading) => this.#psi.levelOf(reading));
-    return memoryRows([this.#survey.system, ...groups], pressure);
+    const rows = memoryRows([this.#survey.system, ...groups], pressure);
+    const shortage = this.#shortage;
+    return shortage ? rows.map((row) => ({ ...row, level: shortage.levelOf(row.subject.path) })) : rows;
   }
 
   swap(): { totalBytes: number; freeBytes: number } {
@@ -130,6 +150,7 @@ export class MemoryWatch implements Disposable {
   /** Stops sampling, closes the monitor and completes the streams. */
   close(): void {
     clearInterval(this.#timer);
+    this.#shortage?.close();
     this.#monitor?.close();
     this.#survey.close();
     this.#events.complete();
@@ -153,12 +174,31 @@ export class MemoryWatch implements Disposable {
 
   #emit(event: Event): void {
     this.#events.next(event);
-    if (event.type !== 'pressure.level' && event.type !== 'memory.usage') return;
-    if (event.level !== 'critical' || levelIndex(event.previous) >= levelIndex('critical')) return;
-    this.#events.next(suggestionFor(this.#survey, event, this.#envelopes));
+    if (!this.#isAlarm(event) || levelIndex(event.previous) >= levelIndex('critical')) return;
+    const usages = this.#survey.top(event.subject, Number.POSITIVE_INFINITY);
+    const sources = { cgroups: this.#cgroups, envelopes: this.#envelopes, usages };
+    this.#events.next(suggestionFor(this.#shortageOf(event), sources));
     this.#reclaimer?.relieve(event);
   }
+
+  #isAlarm(event: Event): event is Alarm {
+    if (this.#shortage) return event.type === 'memory.shortage' && event.level === 'critical';
+    return (event.type === 'pressure.level' || event.type === 'memory.usage') && event.level === 'critical';
+  }
+
+  #shortageOf(event: Alarm): Shortage {
+    const { id, subject } = event;
+    const { system, groups } = this.#survey;
+    const swapBytes = subject.scope === 'system' ? system.swapTotalBytes : 0;
+    if (event.type === 'memory.shortage') return { ...shortageOf(event), swapBytes };
+    const readings = subject.scope === 'system' ? [] : cgroupAncestors(subject.path).map((path) => groups.get(path));
+    const limitBytes = readings.find((reading) => reading?.limitBytes)?.limitBytes ?? system.limitBytes ?? 0;
+    return { id, subject, limitBytes, leftBytes: (readings[0] ?? system).availableBytes, swapBytes };
+  }
 }
+
+/** An event that reports the level `critical`. */
+type Alarm = PressureLevel | UsageLevel | MemoryShortage;
 
 function startedByPsi(envelopes: EnvelopeFactory, reason: string): TracerStarted {
   const message = 'Watching memory pressure through the kernel’s PSI files.';

@@ -9,6 +9,7 @@ import { LossCounter } from '../events/loss-counter.ts';
 import { startedEvent } from '../events/started.ts';
 import { CgroupPathCache } from '../linux/cgroup-path-cache.ts';
 import { KernelSymbols } from '../linux/kallsyms.ts';
+import type { StallTotals } from '../linux/psi.ts';
 import type { TracerLost, TracerStarted } from '../model/events.ts';
 import type { PressureCountdown, PressureLevel, PressureStall, PressureWindow } from '../model/pressure.ts';
 import { loadNative } from '../native/addon.ts';
@@ -137,6 +138,20 @@ export class PressureMonitor implements Disposable, AsyncDisposable {
   windowsOf(path: string): PressureWindow[] | undefined {
     const id = path === '/' ? 0n : this.#paths.id(path);
     return id === undefined || this.#closing ? undefined : this.#totals.windows(id);
+  }
+
+  /**
+   * The stalled times of one cgroup since the monitor was opened. All 0: no task of it was ever stalled. null: the monitor
+   * is closed.
+   *
+   * @param path the path of the cgroup; "/" is the system
+   */
+  stalledOf(path: string): StallTotals | null {
+    if (this.#closing) return null;
+    const id = path === '/' ? 0n : this.#paths.id(path);
+    return (
+      (id === undefined ? undefined : this.#totals.stalled(id)) ?? { someUs: 0, fullUs: this.#full ? 0 : Number.NaN }
+    );
   }
 
   /** Losses in the kernel so far: lost records by kind, and stalls that were not counted because a map was full. */

@@ -2,7 +2,7 @@ import { ownerOf } from '../containers/container-path.ts';
 import { type BadnessDomain, byBadness, OOM_SCORE_ADJ_MIN, oomBadness } from '../kernel-facts/oom-badness.ts';
 import type { ProcessRecord } from '../linux/process-record.ts';
 import type { EndCandidate, NotSuggested, NotSuggestedReason } from '../model/suggestion.ts';
-import { formatBytes, formatRate } from '../text/format.ts';
+import { formatBytes, formatPercent, formatRate } from '../text/format.ts';
 
 /** The fields of a process that suggestions use. Kernel threads are left out, because they cannot be ended. */
 export type EndableProcess = Pick<
@@ -23,44 +23,68 @@ export type EndableProcess = Pick<
 export interface Suggestion {
   candidates: EndCandidate[];
   excluded: NotSuggested[];
+  /** The process whose end would free the most, if it would not help enough. undefined: there are candidates. */
+  tooSmall: EndableProcess | undefined;
 }
 
 const MOST = 3;
+/** A process whose end cures less than this share of the shortage is not suggested. */
+const HELPS = 0.1;
+/** A shortage is cured when this share of the limit is free. */
+const FREE = 0.2;
+/** A shortage is at least this share of the limit. */
+const LEAST = 0.05;
+
+/** The size of a shortage. @param leftBytes the memory that is left */
+export function shortageBytes(limitBytes: number, leftBytes: number): number {
+  return Math.round(Math.max(LEAST * limitBytes, FREE * limitBytes - leftBytes));
+}
 
 /**
  * Chooses the processes that could be ended to free memory.
  *
  * @param domain the memory that runs out
+ * @param neededBytes the size of the shortage
  * @param self the pids of this process and its ancestors, its own first
  */
 export function suggest(
   processes: readonly EndableProcess[],
   domain: BadnessDomain,
+  neededBytes: number,
   self: readonly number[],
 ): Suggestion {
-  const candidates = processes
+  const helps = (process: EndableProcess) => returnsOf(process) >= HELPS * neededBytes;
+  const endable = processes
     .filter((process) => notSuggested(process, self) === undefined)
     .map((process) => {
       const { pid, startTicks } = process;
       return { process, pid, startTicks, points: oomBadness(process, domain) ?? 0 };
     })
     .filter(({ points }) => points > 0)
-    .sort(byBadness)
-    .slice(0, MOST);
-  const size = (process: EndableProcess) => process.rssBytes + process.swapBytes;
-  const last = candidates.at(-1)?.process;
+    .sort(byBadness);
+  const chosen = endable.filter(({ process }) => helps(process)).slice(0, MOST);
   const excluded = processes
-    .toSorted((a, b) => size(b) - size(a))
+    .toSorted((a, b) => returnsOf(b) - returnsOf(a))
     .flatMap((process) => {
       const reason = notSuggested(process, self);
-      if (reason === undefined || (candidates.length === MOST && last && size(process) < size(last))) return [];
+      if (reason === undefined || !helps(process)) return [];
       return [{ pid: process.pid, comm: process.comm, reason, rss_bytes: process.rssBytes }];
     });
-  return {
-    candidates: candidates.map(({ process, points }, i) => candidate(process, points * domain.pageBytes, i, domain)),
-    excluded,
-  };
+  const candidates = chosen.map(({ process, points }) =>
+    candidate(process, {
+      badness: points * domain.pageBytes,
+      isFirst: process === endable[0]?.process,
+      domain,
+      neededBytes,
+    }),
+  );
+  const largest = endable.map(({ process }) => process).sort((a, b) => returnsOf(b) - returnsOf(a))[0];
+  return { candidates, excluded, tooSmall: candidates.length === 0 ? largest : undefined };
 }
+
+/** The most memory and swap that the end of a process frees. */
+export const returnsOf = ({ anonBytes, pageTablesBytes, swapBytes }: EndableProcess): number =>
+  anonBytes + pageTablesBytes + swapBytes;
 
 function notSuggested({ pid, oomScoreAdj }: EndableProcess, self: readonly number[]): NotSuggestedReason | undefined {
   if (pid === 1) return 'init';
@@ -69,15 +93,23 @@ function notSuggested({ pid, oomScoreAdj }: EndableProcess, self: readonly numbe
   return oomScoreAdj === OOM_SCORE_ADJ_MIN ? 'spared' : undefined;
 }
 
-function candidate(process: EndableProcess, badness: number, place: number, { bytes }: BadnessDomain): EndCandidate {
+function candidate(
+  process: EndableProcess,
+  by: { badness: number; isFirst: boolean; domain: BadnessDomain; neededBytes: number },
+): EndCandidate {
   const { pid, startTicks, comm, cgroup, oomScoreAdj, anonBytes, swapBytes, pageTablesBytes, growthBytesPerSecond } =
     process;
   const returns = anonBytes + pageTablesBytes;
-  const share = Math.round((100 * (process.rssBytes + swapBytes)) / Math.max(1, bytes));
-  const reasons = [place === 0 ? ['the kernel would choose it first'] : [], `it holds ${share} % of the memory`].flat();
-  if (oomScoreAdj !== 0) reasons.push(`oom_score_adj ${oomScoreAdj}`);
-  if ((growthBytesPerSecond ?? 0) > 0) reasons.push(`it grows ${formatRate(growthBytesPerSecond ?? 0)}`);
-  reasons.push(`ending it frees up to ${formatBytes(returns)}`);
+  const cures = Math.min(1, returnsOf(process) / Math.max(1, by.neededBytes));
+  const share = (process.rssBytes + swapBytes) / Math.max(1, by.domain.bytes);
+  const reasons = [
+    by.isFirst ? ['the kernel would choose it first'] : [],
+    `it holds ${formatPercent(share)} of the memory`,
+  ];
+  const words = reasons.flat();
+  if (oomScoreAdj !== 0) words.push(`oom_score_adj ${oomScoreAdj}`);
+  if ((growthBytesPerSecond ?? 0) > 0) words.push(`it grows ${formatRate(growthBytesPerSecond ?? 0)}`);
+  words.push(`ending it frees up to ${formatBytes(returns)}, ${formatPercent(cures)} of the shortage`);
   return {
     pid,
     start_ticks: startTicks,
@@ -85,10 +117,11 @@ function candidate(process: EndableProcess, badness: number, place: number, { by
     cgroup,
     ...ownerOf(cgroup),
     oom_score_adj: oomScoreAdj,
-    badness_bytes: badness,
+    badness_bytes: by.badness,
     returns_bytes: returns,
     returns_swap_bytes: swapBytes,
+    cures: Math.round(cures * 1000) / 1000,
     growth_bytes_per_second: growthBytesPerSecond,
-    reason: reasons.join(', '),
+    reason: words.join(', '),
   };
 }

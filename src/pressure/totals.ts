@@ -1,5 +1,6 @@
 import type { BpfMap } from '../bpf/libbpf/index.ts';
 import { PressureGroup, PressureSlot, SlotRunning } from '../bpf/wire/layout.ts';
+import type { StallTotals } from '../linux/psi.ts';
 import { levelNames } from '../model/level.ts';
 import type { PressureLevelName, PressureSubject, PressureWindow, StallNs } from '../model/pressure.ts';
 import { shares, stallNs } from './records.ts';
@@ -72,6 +73,21 @@ export class GroupTotals {
   windows(id: bigint): PressureWindow[] | undefined {
     const value = this.#value(id);
     return value && this.#windows(new PressureGroup(viewOf(value), 0));
+  }
+
+  /**
+   * The stalled times of one group, which cost one look-up. undefined: no task of it was ever stalled.
+   *
+   * @param id the cgroup's id; 0: the system
+   */
+  stalled(id: bigint): StallTotals | undefined {
+    const value = this.#value(id);
+    if (!value) return undefined;
+    const view = viewOf(value);
+    const group = new PressureGroup(view, 0);
+    const open = sinceLastPeriod(view, process.hrtime.bigint());
+    const fullUs = this.#options.full ? (Number(group.full_ns) + open.full) / 1000 : Number.NaN;
+    return { someUs: (Number(group.some_ns) + open.some) / 1000, fullUs };
   }
 
   /** To be called when a group was added to the map. */

@@ -36,7 +36,8 @@ export function renderEvent(event: Event, paint: Paint): string {
     case 'container.killed':
       return renderContainerEnd(event, paint);
     case 'pressure.level':
-    case 'memory.usage': {
+    case 'memory.usage':
+    case 'memory.shortage': {
       const [colour, word] = levels[event.level];
       return headline(event, paint(colour, word.padEnd(8)), printable(event.message), paint);
     }

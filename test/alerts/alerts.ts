@@ -5,7 +5,9 @@ import { noOwner } from '../../src/model/container.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';
 import type { Envelope, OomKill, TracerLost } from '../../src/model/events.ts';
 import type { GuardAction, GuardResult, GuardTarget } from '../../src/model/guard.ts';
+import { severityOfLevel } from '../../src/model/level.ts';
 import type { PressureLevel, PressureLevelName, UsageLevel } from '../../src/model/pressure.ts';
+import type { MemoryShortage } from '../../src/model/shortage.ts';
 
 let made = 0;
 
@@ -73,7 +75,7 @@ export function pressureLevel(
 
 export function usageLevel(level: PressureLevelName, previous: PressureLevelName): UsageLevel {
   return {
-    ...envelope('warning', `${level} is used.`),
+    ...envelope(severityOfLevel(level), `${level} is used.`),
     type: 'memory.usage',
     subject: { scope: 'system', path: '/', id: null, ...noOwner },
     level,
@@ -86,6 +88,28 @@ export function usageLevel(level: PressureLevelName, previous: PressureLevelName
     swap_free_bytes: 0,
     growth: null,
     top: [],
+  };
+}
+
+export function shortage(level: PressureLevelName, previous: PressureLevelName): MemoryShortage {
+  return {
+    ...envelope(severityOfLevel(level), `Memory is ${level}.`),
+    type: 'memory.shortage',
+    subject: { scope: 'cgroup', path: '/shop', id: '12', ...noOwner },
+    level,
+    previous,
+    peak: 'critical',
+    episode: 'shortage-1',
+    duration_ns: 2_000_000_000,
+    cause: level === 'normal' ? null : 'stalls',
+    window_seconds: 10,
+    some: 0.9,
+    full: 0.8,
+    unreclaimable_bytes: 9,
+    limit_bytes: 10,
+    swap_left_bytes: 0,
+    refaults_bytes_per_second: null,
+    growth: null,
   };
 }
 

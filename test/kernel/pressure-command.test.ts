@@ -57,7 +57,7 @@ describe.each([
   it('waits for a cgroup, reports when it is full and which process to end, and sees it removed and made again', async () => {
     const name = `oomscope-${process.pid}-awaited`;
     const path = nextGroup(name);
-    const watching = start([...how, '--cgroup', path, '--wait', '--level', 'critical']);
+    const watching = start([...how, '--profile', 'fast', '--cgroup', path, '--wait', '--level', 'critical']);
     running.push(watching);
     await watching.until('to wait', () => watching.said.some((line) => line.includes(`no cgroup ${path}: waiting`)));
     const group = createMemoryGroup({ limitBytes: 64 * MIB, name });
@@ -84,6 +84,30 @@ describe.each([
     expect(watching.events.map(({ seq }) => seq)).toEqual(
       [...watching.events].map(({ seq }) => seq).sort((a, b) => a - b),
     );
+  });
+
+  it('reports that a limit will be reached at least 1 s before the kill, with the process to end', async () => {
+    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+    const watching = start([...how, '--cgroup', group.cgroupPath, '--level', 'critical']);
+    running.push(watching);
+    await watching.until('the start', () => watching.events.length > 0);
+    const hog = startHog(group, ['--rate', String(16 * MIB), '--comm', 'grower']);
+    const end = await hog.ended;
+    const killedMs = Date.now();
+    expect(end.signal).toBe('SIGKILL');
+    await watching.until('a shortage', () => watching.events.some(({ type }) => type === 'memory.suggestion'));
+    const told = watching.events.filter((event) => event.type === 'memory.shortage');
+    expect(told).toMatchObject([{ subject: { path: group.cgroupPath }, level: 'critical', cause: 'limit' }]);
+    expect(killedMs - Date.parse(told[0]?.time ?? '')).toBeGreaterThan(1000);
+    const suggestion = watching.events.find((event) => event.type === 'memory.suggestion');
+    expect(suggestion?.candidates).toMatchObject([{ pid: hog.pid, comm: 'grower', cures: 1 }]);
+    const types = new Set(watching.events.map(({ type }) => type));
+    expect([...types].sort()).toEqual(
+      ['memory.shortage', 'memory.suggestion', 'pressure.countdown', 'tracer.started'].filter((type) =>
+        types.has(type as Event['type']),
+      ),
+    );
+    for (const event of watching.events) expect(schemaErrors(event)).toEqual([]);
   });
 
   it('exits with code 1 when the cgroup is removed', async () => {

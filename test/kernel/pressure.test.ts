@@ -162,7 +162,7 @@ describe('pressure', () => {
       );
     await until(() => Math.max(0, ...rounds()) >= 16, 'sixteen rounds');
     expect(rounds().slice(0, 3)).toEqual([2, 4, 8]);
-    const first = watched.events.find(({ type }) => type === 'pressure.countdown');
+    const first = watched.events.find((event) => event.type === 'pressure.countdown' && event.task.pid === pid);
     expect(first).toMatchObject({ subject: { scope: 'cgroup', path: group.cgroupPath }, rounds_until_oom: 16 });
     expect(schemaErrors(first as Event)).toEqual([]);
   });

@@ -3,7 +3,7 @@ import { afterEach, expect, it } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
 import { Watch } from '../../src/daemon/watch.ts';
 import type { Event } from '../../src/model/events.ts';
-import { MIB, oomKill, removeMemoryGroups } from './memcg.ts';
+import { createMemoryGroup, MIB, oomKill, removeMemoryGroups, startHog } from './memcg.ts';
 import { Recording } from './recorder.ts';
 
 afterEach(removeMemoryGroups);
@@ -14,6 +14,7 @@ it('emits one start, one stop and one numbering, in the order of time', async ()
 enabled = true
 [pressure]
 enabled = true
+profile = "fast"
 windows = ["200ms"]
 [guard]
 [[guard.rule]]
@@ -56,4 +57,29 @@ steps = [{ do = "kill" }]
     if (BigInt(mono_ns) > latest) latest = BigInt(mono_ns);
   }
   expect(late).toEqual([]);
+});
+
+it('reports a shortage before the kill, with the process to end, and no raw level', async () => {
+  const watch = new Watch();
+  const recording = new Recording();
+  const events: Event[] = [];
+  watch.events$.subscribe((event) => {
+    events.push(event);
+    recording.take(event);
+  });
+  await watch.open(await parseConfig('', 'f.toml'));
+  const group = createMemoryGroup({ limitBytes: 64 * MIB });
+  const { pid, ended } = startHog(group, ['--rate', String(16 * MIB), '--comm', 'grower']);
+  await ended;
+  const kill = await recording.kill(pid);
+  await watch.close();
+  const shortage = events.find(
+    (event) =>
+      event.type === 'memory.shortage' && event.subject.path === group.cgroupPath && event.level === 'critical',
+  );
+  expect(shortage).toMatchObject({ level: 'critical', cause: 'limit', severity: 'critical' });
+  expect(BigInt(kill.mono_ns) - BigInt(shortage?.mono_ns ?? 0)).toBeGreaterThan(1_000_000_000n);
+  const suggestion = events.find((event) => event.type === 'memory.suggestion' && event.because_id === shortage?.id);
+  expect(suggestion).toMatchObject({ candidates: [{ pid, comm: 'grower' }] });
+  expect(events.filter(({ type }) => type === 'pressure.level')).toEqual([]);
 });

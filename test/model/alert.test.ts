@@ -10,6 +10,7 @@ import {
   lost,
   oomKill,
   pressureLevel,
+  shortage,
   usageLevel,
 } from '../alerts/alerts.ts';
 import { explain, fixture, fixtures } from '../explain/corpus.ts';
@@ -97,6 +98,17 @@ describe('alertOf', () => {
     expect(container.labels).toMatchObject({ container: 'web', image: 'nginx:1' });
     expect(alert(containerOom([])).key).not.toBe(alert(containerOom([])).key);
     expect(alertOf({ ...containerOom([]), verdict: 'spared' })).toBeUndefined();
+  });
+
+  it('makes one alert of a shortage, and none of usage that is reported beside it', () => {
+    const [up, over] = [alert(shortage('critical', 'medium')), alert(shortage('normal', 'critical'))];
+    expect(up).toMatchObject({
+      name: 'MemoryShortage',
+      severity: 'critical',
+      title: 'Memory shortage critical: /shop',
+    });
+    expect(over).toMatchObject({ key: up.key, status: 'resolved', severity: 'critical' });
+    expect(alertOf({ ...usageLevel('critical', 'normal'), severity: 'info' })).toBeUndefined();
   });
 
   it('makes alerts of usage with the subject as the key, and of lost events', () => {

@@ -3,6 +3,7 @@
 import { raisedLevels } from '../../../model/level.ts';
 import type { MemoryWatchOptions } from '../../../pressure/memory-watch.ts';
 import { defaultWindows, type PressureWindowOptions } from '../../../pressure/options.ts';
+import { profileNames } from '../../../pressure/profile.ts';
 import type { ReclaimOrder } from '../../../pressure/reclaim.ts';
 import { liveOptions } from '../../verb/live.ts';
 import {
@@ -22,6 +23,14 @@ const DEFAULT_STALL_MS = 100;
 export const options = {
   cgroup: several(cgroup('GLOB', 'only these memory cgroups and those below them')),
   wait: flag('wait for a cgroup of --cgroup that does not exist yet or was removed'),
+  profile: byDefault(
+    'default',
+    oneOf(
+      'PROFILE',
+      'when to report that memory is short: fast reports each change of the raw levels; default and calm report a shortage only if it lasts and memory is really short, or if a limit is about to be reached',
+      profileNames,
+    ),
+  ),
   level: oneOf(
     'LEVEL',
     'only report changes to this level or a higher one, and the end of such a period; with critical, only countdowns that are near their end',
@@ -47,8 +56,8 @@ export const options = {
 export type Given = Values<typeof options>;
 
 /** @throws OomscopeError USAGE: options that contradict each other */
-export function watchOptions({ cgroup, psi, stall, window, reclaim }: Given): MemoryWatchOptions {
-  const common = { cgroups: cgroup, reclaim };
+export function watchOptions({ cgroup, profile, psi, stall, window, reclaim }: Given): MemoryWatchOptions {
+  const common = { cgroups: cgroup, reclaim, ...(profile && { profile }) };
   if (!psi) {
     // Some options work only with BPF. If BPF fails, the user gets the reason, because PSI cannot replace it.
     const needed = stall !== undefined || window !== undefined;

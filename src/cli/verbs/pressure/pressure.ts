@@ -1,5 +1,5 @@
 import type { Event } from '../../../model/events.ts';
-import type { PressureCountdown, PressureLevelName } from '../../../model/pressure.ts';
+import type { PressureCountdown } from '../../../model/pressure.ts';
 import type { MemoryWatch, MemoryWatchOptions } from '../../../pressure/memory-watch.ts';
 import type { reaches as Reaches } from '../../../stream/level-at-least.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
@@ -7,7 +7,7 @@ import { Exit } from '../../verb/exit.ts';
 import { type LiveSource, runLive } from '../../verb/live.ts';
 import { tell } from '../../verb/tell.ts';
 import type { PressureLive } from './live.ts';
-import { options, watchOptions } from './options.ts';
+import { type Given, options, watchOptions } from './options.ts';
 
 export const verb = defineVerb({
   description: [
@@ -63,7 +63,7 @@ async function run(context: Context<typeof options>): Promise<number> {
     import('../../verb/screen.ts'),
     import('../../../stream/level-at-least.ts'),
   ]);
-  const passes = levelFilter(given.level, given.stall !== undefined, reaches);
+  const passes = levelFilter(given, reaches);
   const cgroups = Cgroupfs.find();
   for (const each of given.reclaim) checkReclaim(each, cgroups);
   const presence = new CgroupPresence(given.cgroup, cgroups, given.wait ?? false);
@@ -125,18 +125,16 @@ function sourceOf(
   };
 }
 
-function levelFilter(
-  level: PressureLevelName | undefined,
-  stalls: boolean,
-  reaches: typeof Reaches,
-): (event: Event) => boolean {
+function levelFilter({ level, stall, profile }: Given, reaches: typeof Reaches): (event: Event) => boolean {
   if (level === undefined) return () => true;
   // The pressure of a subject and its usage have separate levels, so each has a filter of its own.
-  const of = { 'pressure.level': reaches(level), 'memory.usage': reaches(level) };
+  const of = { 'pressure.level': reaches(level), 'memory.usage': reaches(level), 'memory.shortage': reaches(level) };
   return (event) => {
-    if (event.type === 'pressure.level' || event.type === 'memory.usage') return of[event.type](event);
+    // With the other profiles, the level of usage alone does not say that memory is short.
+    if (event.type === 'memory.usage' && profile !== 'fast') return false;
+    if (event.type in of && 'level' in event) return of[event.type as keyof typeof of](event);
     if (event.type === 'pressure.countdown') return level !== 'critical' || isNearTheEnd(event);
-    return event.type !== 'pressure.stall' || stalls;
+    return event.type !== 'pressure.stall' || stall !== undefined;
   };
 }
 
