@@ -6,6 +6,7 @@
 #include "bpf-syscalls.h"
 #include "exits.h"
 #include "keep-loaded.h"
+#include "levels.h"
 #include "libbpf.h"
 #include "log.h"
 #include "process.h"
@@ -36,6 +37,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   oomscope::KeepThisAddonLoaded();
   exports.Set("RingReader", oomscope::RingReader::Define(env));
   exports.Set("ExitWatcher", oomscope::ExitWatcher::Define(env));
+  exports.Set("LevelWatcher", oomscope::LevelWatcher::Define(env));
   exports.Set("PsiWatcher", oomscope::PsiWatcher::Define(env));
   oomscope::DefineProcess(env, exports);
   oomscope::DefineBpfSyscalls(env, exports);

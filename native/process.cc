@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "arguments.h"
 
@@ -118,6 +119,55 @@ Napi::Value LockMemory(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), -error);
 }
 
+// One mapping of this process, from /proc/self/smaps.
+struct Mapping {
+  uintptr_t start = 0, end = 0;
+  bool is_unchanged = false;  // of a file, read-only, and no page differs from the file
+  bool is_locked = false;
+};
+
+// Unmaps the pages of a mapping. They stay in the page cache, and the next access maps those that are still needed.
+int Drop(const Mapping& mapping) {
+  void* start = reinterpret_cast<void*>(mapping.start);
+  size_t size = mapping.end - mapping.start;
+  if (mapping.is_locked && munlock(start, size) != 0) return errno;
+  int error = madvise(start, size, MADV_DONTNEED) == 0 ? 0 : errno;
+  if (mapping.is_locked && mlock2(start, size, MLOCK_ONFAULT) != 0 && error == 0) error = errno;
+  return error;
+}
+
+// dropFilePages(): unmaps the pages of the executable and its libraries that only the start has needed: some 20 MB of
+// Node's own code. Pages that were changed after loading, as those of relocations, would be lost, so that mappings with such
+// pages are left alone. Returns 0 or the negative errno.
+Napi::Value DropFilePages(const Napi::CallbackInfo& info) {
+  FILE* maps = fopen("/proc/self/smaps", "re");
+  if (maps == nullptr) return Napi::Number::New(info.Env(), -errno);
+  std::vector<Mapping> mappings;
+  char* line = nullptr;
+  size_t size = 0;
+  while (getline(&line, &size, maps) > 0) {
+    Mapping found;
+    char rights[5] = "";
+    unsigned long inode = 0, kib = 0;
+    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %lu", &found.start, &found.end, rights, &inode) == 4) {
+      found.is_unchanged = inode != 0 && rights[1] == '-' && rights[3] == 'p';
+      mappings.push_back(found);
+    } else if (!mappings.empty() && sscanf(line, "Anonymous: %lu kB", &kib) == 1) {
+      mappings.back().is_unchanged &= kib == 0;
+    } else if (!mappings.empty() && sscanf(line, "Locked: %lu kB", &kib) == 1) {
+      mappings.back().is_locked = kib != 0;
+    }
+  }
+  free(line);
+  fclose(maps);
+  int error = 0;
+  for (const Mapping& mapping : mappings) {
+    int failed = mapping.is_unchanged ? Drop(mapping) : 0;
+    if (failed != 0) error = failed;
+  }
+  return Napi::Number::New(info.Env(), -error);
+}
+
 Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
 
 // setNice(value), setScheduler(policy, priority): change the calling thread, which runs JavaScript
@@ -177,6 +227,7 @@ void DefineProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("pidfdSignal", Napi::Function::New<PidfdSignal>(env));
   exports.Set("processMrelease", Napi::Function::New<ProcessMrelease>(env));
   exports.Set("lockMemory", Napi::Function::New<LockMemory>(env));
+  exports.Set("dropFilePages", Napi::Function::New<DropFilePages>(env));
   exports.Set("unlockMemory", Napi::Function::New<UnlockMemory>(env));
   exports.Set("setNice", Napi::Function::New<SetNice>(env));
   exports.Set("setScheduler", Napi::Function::New<SetScheduler>(env));

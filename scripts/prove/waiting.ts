@@ -9,8 +9,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createReadStream, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -26,6 +26,7 @@ const LIMIT_BYTES = 128 * MIB;
 const HELD_BYTES = Math.floor(0.925 * LIMIT_BYTES);
 const SMALL_BYTES = 24 * MIB;
 const KILL_EVERY_MS = 2000;
+const NEWLINE = 0x0a;
 const TICKS_PER_SECOND = 100; // USER_HZ, the unit of /proc/PID/stat on all supported architectures
 const MARKS = [1, 10, 30, 60];
 /** After a minute everything is loaded and compiled; from then on the process must not grow by more than this. */
@@ -41,6 +42,10 @@ interface Mark extends Footprint {
   native_bytes: number;
   js_heap_bytes: number;
   kills: number;
+  /** Events that it has written, with those of other work on this machine. */
+  events: number;
+  /** The load average of a minute. */
+  load: number;
 }
 type Figures = { what: 'near' | 'rest'; marks: Mark[] };
 
@@ -67,6 +72,7 @@ class Watched {
   readonly pid: number;
   readonly #process: ChildProcess;
   readonly #answers: string;
+  readonly #output: string;
   #ticks: number;
   #atMs = performance.now();
 
@@ -76,7 +82,8 @@ class Watched {
     writeFileSync(probe, PROBE);
     writeFileSync(file, configuration(group));
     this.#answers = join(directory, 'answers');
-    const output = openSync(join(directory, 'output'), 'w');
+    this.#output = join(directory, 'output');
+    const output = openSync(this.#output, 'w');
     const args = [
       '--max-old-space-size=64',
       '--require',
@@ -101,7 +108,7 @@ class Watched {
     const own = await this.#ask();
     this.#ticks = this.#cpuTicks();
     this.#atMs = performance.now();
-    return { minute, cpu, kills, ...before, ...own };
+    return { minute, cpu, kills, events: await linesOf(this.#output), load: loadavg()[0] ?? 0, ...before, ...own };
   }
 
   async end(): Promise<void> {
@@ -159,6 +166,12 @@ async function watch(what: Figures['what'], minutes: number): Promise<Figures> {
   }
 }
 
+async function linesOf(file: string): Promise<number> {
+  let lines = 0;
+  for await (const chunk of createReadStream(file)) for (const byte of chunk as Buffer) if (byte === NEWLINE) lines++;
+  return lines;
+}
+
 async function killElsewhere(signal: AbortSignal, count: { kills: number }): Promise<void> {
   while (!signal.aborted) {
     const group = createMemoryGroup({ limitBytes: SMALL_BYTES });
@@ -207,7 +220,19 @@ await prove<Figures>(
     ],
     render: (parts) =>
       table([
-        ['minute', 'RSS MiB', 'anonymous', 'native heap', 'JS heap', 'descriptors', 'threads', 'CPU since', 'kills'],
+        [
+          'minute',
+          'RSS MiB',
+          'anonymous',
+          'native heap',
+          'JS heap',
+          'descriptors',
+          'threads',
+          'CPU since',
+          'kills',
+          'events',
+          'load',
+        ],
         ...parts.flatMap(({ figures }) =>
           (figures?.marks ?? []).map((mark) => [
             `${mark.minute}, ${figures?.what === 'near' ? 'a rule is near' : 'at rest'}`,
@@ -219,6 +244,8 @@ await prove<Figures>(
             String(mark.threads),
             percent(mark.cpu),
             String(mark.kills),
+            String(mark.events),
+            mark.load.toFixed(1),
           ]),
         ),
       ]),

@@ -71,6 +71,11 @@ export class Watch implements AsyncDisposable {
     if (this.#pressure) await this.#watchShortage(this.#pressure, pressure);
   }
 
+  /** Runs the code of a kill again, see OpenedGuard. */
+  async warmUp(): Promise<void> {
+    await this.#guard?.opened.warmUp();
+  }
+
   get tracer(): Tracer | undefined {
     return this.#tracer;
   }

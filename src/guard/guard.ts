@@ -24,7 +24,7 @@ import type { Hook } from './ladder/step-tools.ts';
 import { Pacer } from './pacer.ts';
 import { type Decision, Policy, placeOf } from './rules/decide.ts';
 import { type Fired, holdNow } from './rules/detect.ts';
-import { FASTEST_MS, nextSampleMs, slackOf } from './rules/pace.ts';
+import { FASTEST_MS, isShrinkingAnywhere, nextSampleMs, SLOWEST_MS, slackOf } from './rules/pace.ts';
 import type { PolicyOptions } from './rules/rule.ts';
 import { concerns, Shadow } from './shadow.ts';
 
@@ -57,6 +57,8 @@ const MOST_FAILURES = 50;
  * arming expires.
  */
 const ARMED_MS = 200;
+/** Longest interval while a victim is armed, but memory does not shrink (ms), see ARMED_MS. */
+const STABLE_MS = 400;
 /**
  * Shortest interval between samples while a victim is exiting (ms), so that the exiting process gets the CPU that it
  * needs to free its memory.
@@ -110,7 +112,7 @@ export class Guard implements AsyncDisposable {
     this.#health = new Health(this.#announce);
     this.#skips = new Skips(this.#announce);
     this.#shadow = new Shadow(envelopes, emit);
-    this.#pacer = new Pacer(options.machine, () => this.#sample(), ARMED_MS);
+    this.#pacer = new Pacer(options.machine, () => this.#sample());
     this.calm = this.#calm.promise;
   }
 
@@ -137,13 +139,13 @@ export class Guard implements AsyncDisposable {
 
   /** Samples immediately. For the caller that knows of a change which the last sample may not show. */
   wake(): void {
-    this.#pacer.sampled(undefined, 0);
-    this.look();
+    this.#pacer.sampled(undefined);
+    if (!this.#closing.signal.aborted) this.#pacer.schedule(0);
   }
 
   /** Looks immediately whether memory has shrunk, and then samples. For the caller that only suspects a change. */
   look(): void {
-    if (!this.#closing.signal.aborted) this.#pacer.schedule(0);
+    if (!this.#closing.signal.aborted) this.#pacer.look();
   }
 
   /**
@@ -183,7 +185,7 @@ export class Guard implements AsyncDisposable {
       nextMs = this.#act(triggerNs);
       this.#health.works('sampling');
     } catch (error) {
-      this.#pacer.sampled(undefined, 0);
+      this.#pacer.sampled(undefined);
       // A sample may fail because no file descriptor or no memory is left. The next sample may succeed, so the guard
       // does not give up at once.
       if (this.#health.failed('sampling', error) >= MOST_FAILURES) {
@@ -205,13 +207,12 @@ export class Guard implements AsyncDisposable {
     let nextMs = nextSampleMs(policy, levels);
     const calm = fired.length === 0 && this.#responses.size === 0;
     if (calm || this.#options.mode !== 'enforce') this.#calm.resolve();
-    this.#pacer.sampled(
-      calm ? slackOf(policy, levels) : undefined,
-      Math.max(this.#options.fastestMs ?? FASTEST_MS, nextMs),
-    );
+    const armed = this.#standby?.update(levels, new Set(this.#responses.keys())) ?? false;
+    const slack = calm ? slackOf(policy, levels) : undefined;
+    const longestMs = isShrinkingAnywhere(policy.rules, levels) ? ARMED_MS : armed ? STABLE_MS : SLOWEST_MS;
+    this.#pacer.sampled(slack, Math.max(this.#options.fastestMs ?? FASTEST_MS, nextMs), longestMs);
     if (this.#responses.size > 0) nextMs = Math.max(nextMs, EXITING_MS);
-    if (this.#standby?.update(levels, new Set(this.#responses.keys()))) nextMs = Math.min(nextMs, ARMED_MS);
-    return nextMs;
+    return armed ? Math.min(nextMs, ARMED_MS) : nextMs;
   }
 
   #onFired(fired: Fired, levels: Sample, triggerNs: bigint): void {

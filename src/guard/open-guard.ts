@@ -41,6 +41,11 @@ export interface OpenedGuard extends AsyncDisposable {
    */
   notes: string[];
   /**
+   * Runs the code of a kill again, with two child processes as victims. For a caller that has freed memory which its start
+   * has used. Does nothing if the guard does not enforce. Never rejects.
+   */
+  warmUp: () => Promise<void>;
+  /**
    * Closes the guard, undoes its changes to cgroups and oom_score_adj, and restores its priority and unlocks its
    * memory.
    */
@@ -115,8 +120,8 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
   let sampler: Sampler | undefined;
   try {
     notes.push(...state.notes);
-    const { pressure, cmdline } = options;
     const { rules, protect } = policy;
+    const { pressure, cmdline } = options;
     const senses = new Sampler({ rules, protect, pressure, cmdline, preference: oomdPreference });
     sampler = senses;
     const levels = senses.levels();
@@ -139,7 +144,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
       if (config.arm) arming = await arm({ ledger, programs: await options.programs?.() }, notes);
       if (arming) opened.arm(arming, config.raiseScore && state.mayRaise);
     };
-    const warmUp = () => warmUpGuard(senses, hook, arming);
+    const warmUp = () => warmUpGuard(senses, hook, arming).then(() => {});
     // While memory is short, what makes later kills fast must not delay the first one.
     if (enforce && !urgent) await finish();
     const giveUp = enforce ? prepare(config, notes) : () => {};
@@ -147,16 +152,18 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     if (enforce && !urgent) await warmUp();
     let closed = false;
     const later = urgent ? opened.calm.then(() => (closed ? undefined : finish().then(warmUp))) : undefined;
+    let again = Promise.resolve();
+    const warmUpAgain = () => (again = enforce && !closed ? (later ?? again.then(warmUp)) : again);
     const close = async () => {
       closed = true;
       await opened.close();
-      await later;
+      await Promise.all([later, again]);
       arming?.close();
       senses.close();
       state[Symbol.dispose]();
       giveUp();
     };
-    return { guard: opened, sampler: senses, notes, close, [Symbol.asyncDispose]: close };
+    return { guard: opened, sampler: senses, notes, warmUp: warmUpAgain, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await guard?.close();
     arming?.close(); // its threads would keep the process running

@@ -27,7 +27,7 @@ export interface StatRefresh {
 }
 
 /** The part of the limit below which `fullAgeMs` counts. */
-const FULL_PART = 16;
+export const FULL_PART = 16;
 
 /** Whether less than a sixteenth of the limit is left. */
 export function isNearlyFull(usageBytes: number, limitBytes: number | null): boolean {

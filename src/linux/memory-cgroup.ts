@@ -75,6 +75,21 @@ export class MemoryCgroup implements Disposable {
     return this.#number(this.#names.usage);
   }
 
+  /** The descriptor of the file that usage() reads, until close(). */
+  usageDescriptor(): number | undefined {
+    return this.#file(`${this.directory}/${this.#names.usage}`)?.descriptor;
+  }
+
+  /** The descriptor of memory.stat, until close(). */
+  statDescriptor(): number | undefined {
+    return this.#file(`${this.directory}/memory.stat`)?.descriptor;
+  }
+
+  /** The names in memory.stat of the memory that the kernel cannot drop. */
+  get statNames(): { anon: string; shmem: string } {
+    return this.version === 1 ? { anon: 'total_rss', shmem: 'total_shmem' } : { anon: 'anon', shmem: 'shmem' };
+  }
+
   /** The cgroup's own limit. null: it has no limit. */
   limit(): number | null {
     return limited(this.#number(this.#names.limit));

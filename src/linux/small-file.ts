@@ -39,6 +39,11 @@ export class SmallFile implements Disposable {
     }
   }
 
+  /** undefined: it is closed. */
+  get descriptor(): number | undefined {
+    return this.#open ? this.#fd : undefined;
+  }
+
   close(): void {
     if (this.#open) closeSync(this.#fd);
     this.#open = false;

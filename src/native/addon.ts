@@ -117,6 +117,33 @@ export interface PsiWatcher {
   remove(token: number): void;
 }
 
+/** A figure of an open file of /proc or of a cgroup, and the range in which it may move. */
+export interface WatchedLevel {
+  fd: number;
+  /** The number follows this name; "": the file begins with the number. */
+  name: string;
+  least: bigint;
+  most: bigint;
+  /** The interval between two looks. */
+  everyMs: number;
+}
+
+/**
+ * Looks often at figures, on a thread of its own. It lives as long as the Node environment, and does not keep the event loop
+ * alive.
+ */
+export interface LevelWatcher {
+  /**
+   * Watches these figures instead of the earlier ones, with copies of their descriptors. As soon as one of them has left its
+   * range, or cannot be read, `onLeft` is called once, and nothing is watched any more.
+   *
+   * @returns 0 or the negative errno
+   */
+  watch(levels: readonly WatchedLevel[]): number;
+  /** From now on nothing is watched and `onLeft` is not called. */
+  stop(): void;
+}
+
 /**
  * Functions that make one system call each, or few. @returns the call's result, or the negative errno
  *
@@ -131,6 +158,10 @@ export interface SystemCalls {
   /** Locks the pages of the executable and its libraries in memory, each when first used. V8's heap is not locked. */
   lockMemory(): number;
   unlockMemory(): number;
+  /**
+   * Unmaps the unchanged pages of the executable and its libraries. They stay in the page cache; an access maps them again.
+   */
+  dropFilePages(): number;
   /** getxattr(2). null: the attribute does not exist, or this process may not read it. */
   readAttribute(path: string, name: string): string | null;
   /** Sets the nice value of the calling thread. */
@@ -171,6 +202,10 @@ export interface Native extends SystemCalls {
   PsiWatcher: new (
     onEvent: (token: number, ktimeNs: bigint, gone: boolean) => void,
   ) => PsiWatcher;
+  /** `onLeft` must not throw. */
+  LevelWatcher: new (
+    onLeft: () => void,
+  ) => LevelWatcher;
   /** Starts reading at once. An error that `onBatch` throws becomes an uncaught exception. */
   RingReader: new (
     options: RingReaderOptions,

@@ -17,7 +17,7 @@ const groups = {
   watchers: Object.keys(parameters).filter((name) => /^(Exit|Psi)Watcher/.test(name)),
   'the ring reader': Object.keys(parameters).filter((name) => name.startsWith('RingReader')),
 };
-const CLASSES = ['RingReader', 'ExitWatcher', 'PsiWatcher'] as const;
+const CLASSES = ['RingReader', 'ExitWatcher', 'LevelWatcher', 'PsiWatcher'] as const;
 
 test('the table of parameters has every function of the addon', () => {
   const native = loadNative();

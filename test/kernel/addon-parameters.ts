@@ -42,6 +42,7 @@ export const parameters: Record<string, readonly Parameter[]> = {
   processMrelease: [int('pidfd')],
   lockMemory: [],
   unlockMemory: [],
+  dropFilePages: [],
   setNice: [int('value')],
   setScheduler: [int('policy'), int('priority')],
   lockFile: [int('fd')],
@@ -64,6 +65,21 @@ export const parameters: Record<string, readonly Parameter[]> = {
   PsiWatcher: [callback('onEvent')],
   'PsiWatcher.add': [path('path'), path('trigger')],
   'PsiWatcher.remove': [unsigned('token')],
+  LevelWatcher: [callback('onLeft')],
+  'LevelWatcher.watch': [
+    {
+      name: 'levels',
+      kind: 'array',
+      fields: [
+        int('fd'),
+        { name: 'name', kind: 'text' },
+        bigint('least'),
+        bigint('most'),
+        { ...unsigned('everyMs'), right: 1 },
+      ],
+    },
+  ],
+  'LevelWatcher.stop': [],
   RingReader: [
     {
       name: 'options',

@@ -35,6 +35,8 @@ export interface LiveSource<E extends Event> {
   next?: (event: E, live: Live) => void;
   /** Called once, after the reading of events has started. */
   start?: (live: Live) => void;
+  /** Called after the memory that only the start has used was freed. */
+  warmUp?: () => Promise<void>;
   /** Gives the text of an event. undefined: use the text of `renderEvent()`. */
   text?: (event: Event) => string | undefined;
   /** Shows an event in a full-screen view; then nothing is written to stdout. */
@@ -96,6 +98,7 @@ export async function runLive<E extends Event>(
     source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });
     source.start?.(live);
     endStartUp();
+    void source.warmUp?.();
     await ending.comes(given.duration);
   } finally {
     await source.close();

@@ -13,6 +13,17 @@ export interface MachineView {
    * Without this method, the guard takes a sample each time.
    */
   moved?(slack: readonly Slack[]): boolean;
+  /**
+   * Looks at memory as often as `moved()` has to be called, outside of JavaScript, and calls `onMoved` once, as soon as
+   * `moved()` would be true. A later call takes the place of this one.
+   *
+   * @param leastMs the shortest interval between two looks
+   * @param mostMs for how long this is wanted
+   * @returns false: that is not possible now, and nothing is watched
+   */
+  whenMoved?(slack: readonly Slack[], onMoved: () => void, interval: { leastMs: number; mostMs: number }): boolean;
+  /** Ends what whenMoved() has begun. */
+  forgetMoves?(): void;
   /** A sample with all processes. @param levels the result of `levels()`, where the caller has just called it */
   whole(levels?: Sample): Sample;
   /** One process, read again. undefined: the process has exited. */

@@ -7,7 +7,8 @@ import { placesOf, together } from './detect.ts';
 import { exhaustedInSeconds, lacksSwap, measure, usedBytes } from './metric.ts';
 import type { Detector, PolicyOptions, Rule } from './rule.ts';
 
-const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
+/** The fastest that processes fill memory and swap. */
+export const FILL_BYTES_PER_MS = { available: 6e6, swap_free: 0.8e6 } as const;
 export const FASTEST_MS = 10;
 export const SLOWEST_MS = 1000;
 /**
@@ -53,6 +54,10 @@ export function worthFollowing(rules: readonly Rule[], sample: Sample): boolean 
       ),
   );
 }
+
+/** Whether memory is shrinking at a place of a rule. */
+export const isShrinkingAnywhere = (rules: readonly Rule[], sample: Sample): boolean =>
+  rules.some(({ on }) => placesOf(on, sample).some((place) => isShrinking(sample, place)));
 
 /** How many bytes of memory must be taken at a place before any rule can fire there. `path` null: the system. */
 export interface Slack {

@@ -2,7 +2,7 @@
  * Finds and samples the cgroups that the rules name. A cgroup whose usage has not changed is not read completely again.
  */
 import { ownerOf } from '../../containers/container-path.ts';
-import { CgroupUsage, isNearlyFull } from '../../linux/cgroup-usage.ts';
+import { CgroupUsage, FULL_PART, isNearlyFull } from '../../linux/cgroup-usage.ts';
 import type { Cgroupfs } from '../../linux/cgroupfs.ts';
 import type { MemoryCgroup } from '../../linux/memory-cgroup.ts';
 import { SmallFile } from '../../linux/small-file.ts';
@@ -13,6 +13,7 @@ import { cgroupAncestors } from '../../text/cgroup-path.ts';
 import { globMatch } from '../../text/glob.ts';
 import type { Place } from '../rules/rule.ts';
 import { averages, nothingMeasured, type PressureFeed, slopeOf, useOf } from './figures.ts';
+import type { Limit } from './move-watch.ts';
 
 export interface CgroupTableOptions {
   cgroups: Cgroupfs;
@@ -99,6 +100,29 @@ export class CgroupTable implements Disposable {
     const { limitBytes, usageBytes: before, atMs } = followed.last;
     const outdated = isNearlyFull(usageBytes, limitBytes) && nowMs - atMs > STAT_REFRESH.fullAgeMs;
     return outdated ? Number.NaN : usageBytes - before;
+  }
+
+  /**
+   * The figures that show within `everyMs` that memory has grown by more than `bytes` since the last sample. In a nearly
+   * full cgroup these are parts of memory.stat, see grownBytes(). undefined: the cgroup was removed.
+   */
+  growths(path: string, bytes: number): Limit[] | undefined {
+    const followed = this.#followed.get(path);
+    if (!followed?.last || !followed.latest) return undefined;
+    const { files, last, latest } = followed;
+    const full = (last.limitBytes ?? Number.POSITIVE_INFINITY) * (1 - 1 / FULL_PART);
+    if (last.usageBytes < full) {
+      const most = Math.min(last.usageBytes + bytes, full);
+      return [{ fd: files.usageDescriptor(), name: '', most }];
+    }
+    const fd = files.statDescriptor();
+    const { anon, shmem } = files.statNames;
+    const { anon_bytes = 0, shmem_bytes = 0 } = latest.use ?? {};
+    const leastMs = STAT_REFRESH.fullAgeMs;
+    return [
+      { fd, name: anon, most: anon_bytes + bytes / 2, leastMs },
+      { fd, name: shmem, most: shmem_bytes + bytes / 2, leastMs },
+    ];
   }
 
   close(): void {

@@ -17,10 +17,11 @@ import {
   type SampledSystem,
 } from '../../model/sample.ts';
 import { GrowthWindow } from '../../series/growth.ts';
-import { FOLLOW_MS, type Slack, worthFollowing } from '../rules/pace.ts';
+import { FILL_BYTES_PER_MS, FOLLOW_MS, type Slack, worthFollowing } from '../rules/pace.ts';
 import type { Match, Rule } from '../rules/rule.ts';
 import { CgroupTable } from './cgroup-table.ts';
 import { averages, nothingMeasured, type PressureFeed, slopeOf, useOf } from './figures.ts';
+import { type Limit, MoveWatch } from './move-watch.ts';
 import { ProcessTable } from './process-table.ts';
 
 export type { PressureFeed };
@@ -42,8 +43,8 @@ export interface SamplerOptions {
   now?: () => number;
 }
 
-/** A sample is due when memory has shrunk by more than this share of its slack. */
-const MOVED_SHARE = 0.5;
+/** A sample is due when memory has shrunk by more than this share of its slack, so that its growth is measured before a rule fires. */
+const MOVED_SHARE = 0.25;
 const KIB = 1024;
 
 export class Sampler implements Disposable {
@@ -58,6 +59,7 @@ export class Sampler implements Disposable {
   readonly #arcstats: SmallFile | undefined;
   readonly #zram: Zram | undefined;
   readonly #growth = new GrowthWindow();
+  readonly #moves = new MoveWatch();
   readonly #groups: CgroupTable | undefined;
   #followAt = 0;
   /** In the last sample. */
@@ -129,13 +131,34 @@ export class Sampler implements Disposable {
     };
   }
 
-  /** Whether memory has shrunk since the last sample by more than half of the slack at any place. */
+  /** Whether memory has shrunk since the last sample by more than this share of the slack at any place. */
   moved(slack: readonly Slack[]): boolean {
     const nowMs = this.#now();
     return slack.some(({ path, bytes }) => {
       const shrunk = path === null ? this.#shrunkBytes() : (this.#groups?.grownBytes(path, nowMs) ?? Number.NaN);
       return Number.isNaN(shrunk) || shrunk > MOVED_SHARE * bytes;
     });
+  }
+
+  whenMoved(
+    slack: readonly Slack[],
+    onMoved: () => void,
+    { leastMs, mostMs }: { leastMs: number; mostMs: number },
+  ): boolean {
+    const limits: (Limit & { everyMs: number })[] = [];
+    for (const { path, bytes } of slack) {
+      const room = MOVED_SHARE * bytes;
+      const everyMs = Math.max(leastMs, room / FILL_BYTES_PER_MS.available);
+      if (everyMs >= mostMs) continue; // until then, it cannot move so far
+      const found = path === null ? this.#shrinking(room) : this.#groups?.growths(path, room);
+      if (!found) return false;
+      limits.push(...found.map((limit) => ({ ...limit, everyMs })));
+    }
+    return this.#moves.watch(limits, onMoved);
+  }
+
+  forgetMoves(): void {
+    this.#moves.stop();
   }
 
   /** One process, read again; undefined: the process has exited. */
@@ -155,6 +178,7 @@ export class Sampler implements Disposable {
   }
 
   close(): void {
+    this.#moves.stop();
     this.#groups?.close();
     for (const file of [this.#meminfo, this.#pressure, this.#vmstat, this.#uptime, this.#arcstats]) file?.close();
     this.#zram?.close();
@@ -168,6 +192,11 @@ export class Sampler implements Disposable {
   #shrunkBytes(): number {
     const bytes = this.#meminfo?.read();
     return bytes ? this.#availableBytes - (numberOf(bytes, 'MemAvailable:') ?? Number.NaN) * KIB : Number.NaN;
+  }
+
+  #shrinking(bytes: number): Limit[] {
+    const least = (this.#availableBytes - bytes) / KIB;
+    return [{ fd: this.#meminfo?.descriptor, name: 'MemAvailable:', least }];
   }
 
   #scan(nowMs: number): SampledProcess[] {

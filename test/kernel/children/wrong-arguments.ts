@@ -70,7 +70,7 @@ function callOf(name: string): Call {
   const [owner = '', method] = name.split('.');
   if (method === undefined) {
     const value = native[owner as keyof Native] as unknown as { new (...args: unknown[]): unknown };
-    const isClass = owner in { RingReader: 0, ExitWatcher: 0, PsiWatcher: 0 };
+    const isClass = owner in { RingReader: 0, ExitWatcher: 0, LevelWatcher: 0, PsiWatcher: 0 };
     return isClass
       ? (args) => new value(...args)
       : (args) => (value as unknown as Call & ((...a: unknown[]) => unknown))(...(args as [never]));
@@ -81,6 +81,7 @@ function callOf(name: string): Call {
 
 function instanceOf(owner: string): unknown {
   if (owner === 'ExitWatcher') return new native.ExitWatcher(() => {});
+  if (owner === 'LevelWatcher') return new native.LevelWatcher(() => {});
   if (owner === 'PsiWatcher') return new native.PsiWatcher(() => {});
   const object = BpfObject.open(readFileSync(nativeFile('flood.bpf.o')));
   object.load();

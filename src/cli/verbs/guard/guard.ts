@@ -75,6 +75,7 @@ async function open(config: GuardConfig, asks: boolean): Promise<LiveSource<Even
       introduce(config, [...opened.notes, ...otherKillers()]);
       opened.guard.start();
     },
+    warmUp: opened.warmUp,
     close: async () => {
       asker?.[Symbol.dispose]();
       tracer?.close();

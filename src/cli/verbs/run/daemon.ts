@@ -63,7 +63,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   daemon = opened;
   if (options.dropCapabilities) opened.gaveUp = giveUpRights(config);
   if (isDue) daemon.reload();
-  endStartUp({ optimize: false });
+  // A guard that runs its code again kills two child processes, which a tracer of all kills would report.
+  const quiet = config.guard === undefined || config.trace.kills === 'oom' || !config.trace.enabled;
+  endStartUp({ optimize: false, dropCode: quiet });
+  if (quiet) void watch.warmUp();
   const endTidying = tidyNowAndThen();
   notify('READY=1', statusOf(config));
   tell(`Running with ${file}.${zoneNote()} Press Ctrl-C to stop.`);
