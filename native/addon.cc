@@ -9,6 +9,7 @@
 #include "levels.h"
 #include "libbpf.h"
 #include "log.h"
+#include "phrases.h"
 #include "process.h"
 #include "psi.h"
 #include "rights.h"
@@ -43,6 +44,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   oomscope::DefineBpfSyscalls(env, exports);
   oomscope::DefineRights(env, exports);
   oomscope::DefineAttribute(env, exports);
+  oomscope::DefinePhrases(env, exports);
   exports.Set("loadLibbpf", Napi::Function::New<oomscope::LoadLibbpf>(env));
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));
   exports.Set("trimHeap", Napi::Function::New<TrimHeap>(env));

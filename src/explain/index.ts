@@ -1,5 +1,5 @@
 /**
- * Reads kernel logs and explains their OOM reports. Works on any machine, without native code and without privileges.
+ * Reads kernel logs and explains their OOM reports. Works on any machine, without privileges. It needs no native code.
  */
 export type * from '../model/oom-comparison.ts';
 export type * from '../model/oom-other-kill.ts';

@@ -2,6 +2,7 @@
 import type { OomOtherKill } from '../model/oom-other-kill.ts';
 import type { OomReport } from '../model/oom-report.ts';
 import { Assembler } from './input/assemble.ts';
+import { Order, PARTED } from './input/order.ts';
 import { Records } from './input/records.ts';
 import type { Clock } from './input/stamp.ts';
 import { toOtherKill } from './other-kill.ts';
@@ -35,6 +36,7 @@ export class TextReader {
   readonly #others = new Map<string, OomOtherKill>();
   readonly #assembler: Assembler;
   readonly #records = new Records();
+  readonly #order = new Order((line) => this.#assembler.feed(line));
   /** A line whose end has not come yet. */
   #rest = '';
   #offset = 0;
@@ -68,8 +70,11 @@ export class TextReader {
   /** Reads the last line, which may lack its line feed, and ends all open reports. */
   end(): TextResult {
     if (this.#rest !== '') this.#feed(this.#rest);
-    for (const line of this.#records.end()) this.#assembler.feed(line);
+    for (const line of this.#records.end()) this.#order.push(line);
+    this.#order.flush();
     this.#assembler.end();
+    if (this.#order.parted)
+      this.#assembler.warnings.push(`the log has its newest line first and is very long: ${PARTED}`);
     return {
       reports: [...this.#reports.values()],
       others: [...this.#others.values()],
@@ -78,7 +83,7 @@ export class TextReader {
   }
 
   #feed(raw: string): void {
-    for (const line of this.#records.push(raw, this.#offset)) this.#assembler.feed(line);
+    for (const line of this.#records.push(raw, this.#offset)) this.#order.push(line);
     this.#offset += bytesOf(raw) + 1;
   }
 }

@@ -10,6 +10,7 @@ import type { OomReport } from '../model/oom-report.ts';
 import { printable } from '../text/printable.ts';
 import { KILLER_COMMS } from './input/other-killers.ts';
 import type { Clock } from './input/stamp.ts';
+import { LookAhead } from './look-ahead.ts';
 import { toOtherKill } from './other-kill.ts';
 import type { LogContext } from './place.ts';
 import { toReport } from './report.ts';
@@ -43,6 +44,8 @@ export interface ReadResult {
 
 /** Bytes between two calls of `onProgress`, and for a file between two checks of `signal`. */
 const SLICE = 64 * 1024 * 1024;
+/** Bytes that are read from a file at a time. Less of it lies around the reports, and more takes more calls. */
+const PIECE = 64 * 1024;
 const RECORD_BYTES = 16 * 1024;
 
 /**
@@ -69,9 +72,13 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
       return await readStream(createReadStream(path).pipe(unpack), path, options);
     }
     const total = stat.isFile() ? stat.size : null;
+    const skip = stat.isFile() ? skipper(fd, stat.size, session.scan) : undefined;
     for (let next = SLICE; ; ) {
+      await skip?.();
       const { space, bytes } = session.scan;
-      const got = stat.isFIFO() ? await readFifo(fd, space, options.signal, bytes === 0) : readSync(fd, space);
+      const got = stat.isFIFO()
+        ? await readFifo(fd, space, options.signal, bytes === 0)
+        : readSync(fd, space, 0, Math.min(space.length, PIECE), skip ? bytes : null);
       if (got === 0) break;
       session.scan.filled(got);
       if (session.scan.bytes < next) continue;
@@ -90,6 +97,21 @@ async function readFile(path: string, options: ReadOptions): Promise<ReadResult>
   } finally {
     closeSync(fd);
   }
+}
+
+/** @returns a function that lets the scan pass over bytes without an anchor */
+function skipper(fd: number, size: number, scan: Scan): () => Promise<void> {
+  let ahead: LookAhead | undefined;
+  let line = 0;
+  return async () => {
+    if (!scan.canSkip || scan.bytes < line) return;
+    // The phrases are known when the scan has seen the beginning of the log.
+    ahead ??= LookAhead.begin(fd, size, scan.phrases);
+    if (!ahead) return;
+    const next = await ahead.next(scan.unread);
+    line = next.line;
+    scan.skipTo(line, next.phrase);
+  };
 }
 
 /** Opens a log. It never waits, and refuses what does not end. @throws OomscopeError NO_INPUT */

@@ -229,6 +229,14 @@ export interface Native extends SystemCalls {
   keepLoaded(path: string): boolean;
   /** The size of a page in bytes. */
   pageSize(): number;
+  /**
+   * Searches a part of a regular file on a thread of libuv's pool, with a copy of the descriptor.
+   *
+   * @param length 1 to 64 MiB @param phrases 1 to 255 phrases of 4 to 255 bytes
+   * @returns for each block of 4096 bytes, counted from `offset`: 1 + the greatest index of a phrase that begins in it, or 0
+   * @throws Error: the file cannot be read
+   */
+  findPhrases(fd: number, offset: bigint, length: number, phrases: readonly string[]): Promise<Uint8Array>;
 }
 
 let native: Native | undefined;

@@ -227,14 +227,3 @@ describe('a log of 512 KiB before the report', () => {
     expect(reports[0]).toMatchObject({ node: 'web-1', time_source: 'log', tasks: plain.reports[0]?.tasks });
   });
 });
-
-describe('a line of JSON of more than 64 KiB', () => {
-  it('gives a warning, because it is not read', () => {
-    const values = Array.from({ length: 4000 }, (_, at) => [`${1_700_000_000 + at}000000000`, 'a line of a program']);
-    const { reports, warnings } = explain(JSON.stringify(loki(values)));
-    expect(reports).toEqual([]);
-    expect(warnings).toEqual([
-      expect.stringMatching(/^a line of JSON at byte 0 is longer than 64 KiB and was not read/),
-    ]);
-  });
-});

@@ -59,6 +59,12 @@ export const parameters: Record<string, readonly Parameter[]> = {
   heapBytes: [],
   keepLoaded: [path('path')],
   pageSize: [],
+  findPhrases: [
+    int('fd'),
+    bigint('offset'),
+    { name: 'length', kind: 'unsigned', right: 1 },
+    { name: 'phrases', kind: 'array', elements: 'text' },
+  ],
   ExitWatcher: [callback('onExit')],
   'ExitWatcher.watch': [int('pidfd')],
   'ExitWatcher.unwatch': [unsigned('token')],

@@ -5,7 +5,6 @@
 import { HOST_KEYS, type JsonRecord, TEXT_KEYS, TIME_KEYS } from './structured.ts';
 
 const MOST_DEPTH = 12;
-const MOST_RECORDS = 20_000;
 
 /** Paths to the name of the host, beside HOST_KEYS. */
 const HOST_PATHS = [
@@ -14,20 +13,24 @@ const HOST_PATHS = [
   ['source', 'host'],
   ['kubernetes', 'host'],
   ['resource', 'labels', 'node_name'],
-  ['stream', 'hostname'],
-  ['stream', 'host'],
-  ['stream', 'node_name'],
   ['spec', 'nodeName'],
+  // Loki, and `logcli -o jsonl`: the labels of a stream
+  ...['stream', 'labels'].flatMap((of) =>
+    ['hostname', 'host', 'node_name', 'nodename', 'node'].map((name) => [of, name]),
+  ),
 ];
 
 /** Matches a string that is a kernel message although its key does not say so, such as the message of a pod's state. */
 const PHRASE =
   /invoked oom-killer|ill(?:ed)? process \d|oom-kill:|oom_reaper: |Mem-Info|killed as a result of limit|Manual OOM execution/;
 
-interface Around {
+/** The time and the host of the nearest object around a value that has them. */
+export interface Around {
   time: unknown;
   host: string | null;
 }
+
+export const NOTHING_AROUND: Around = { time: undefined, host: null };
 
 /**
  * @returns the records in `value`, in the order of their times when the list is in the reverse order, as the answers of
@@ -35,35 +38,47 @@ interface Around {
  */
 export function recordsIn(value: unknown): JsonRecord[] {
   const found: JsonRecord[] = [];
-  walk(value, { time: undefined, host: null }, 0, found);
+  recordsInto(value, NOTHING_AROUND, (one) => found.push(one));
   const [first, last] = [timeOf(found[0]), timeOf(found.at(-1))];
   return typeof first === 'string' && typeof last === 'string' && first.length === last.length && first > last
     ? found.reverse()
     : found;
 }
 
-function walk(value: unknown, around: Around, depth: number, found: JsonRecord[]): void {
-  if (depth > MOST_DEPTH || found.length >= MOST_RECORDS || typeof value !== 'object' || value === null) return;
+/** Calls `emit` for each record in `value`, in the order in which they stand there. */
+export function recordsInto(value: unknown, around: Around, emit: (one: JsonRecord) => void, depth = 0): void {
+  if (depth > MOST_DEPTH || typeof value !== 'object' || value === null) return;
   if (Array.isArray(value)) {
     const [ns, line] = value as unknown[];
     // A value of Loki: the time in nanoseconds since 1970, and the line.
     if (typeof ns === 'string' && /^\d{19}$/.test(ns) && typeof line === 'string')
-      found.push(record({ line, timestamp: ns }, around));
-    else for (const one of value) walk(one, around, depth + 1, found);
+      emit(record({ line, timestamp: ns }, around));
+    else for (const one of value) recordsInto(one, around, emit, depth + 1);
     return;
   }
   const own = value as JsonRecord;
-  const inner = { time: timeOf(own) ?? around.time, host: hostOf(own) ?? around.host };
+  const inner = inside(own, around);
+  for (const one of ownRecords(own, inner)) emit(one);
+  for (const one of Object.values(own)) if (typeof one === 'object') recordsInto(one, inner, emit, depth + 1);
+}
+
+/** The time and the host for the values in an object. */
+export const inside = (own: JsonRecord, around: Around): Around => ({
+  time: timeOf(own) ?? around.time,
+  host: hostOf(own) ?? around.host,
+});
+
+/** The records that are strings of this object, not of an object in it. */
+export function ownRecords(own: JsonRecord, inner: Around): JsonRecord[] {
   const key = TEXT_KEYS.find((one) => typeof own[one] === 'string' || isBytes(own[one]));
-  const text = key === undefined || key === 'MESSAGE' ? undefined : own[key];
-  if (key !== undefined)
-    for (const one of linesIn(text)) found.push(record(one === text ? own : { ...own, [key]: one }, inner));
   const said = key === undefined ? undefined : own[key];
+  const text = key === 'MESSAGE' ? undefined : said;
+  const found = key === undefined ? [] : linesIn(text).map((one) => (one === text ? own : { ...own, [key]: one }));
   for (const [name, one] of Object.entries(own)) {
-    if (typeof one === 'object') walk(one, inner, depth + 1, found);
-    else if (name !== key && one !== said && typeof one === 'string' && PHRASE.test(one))
-      for (const message of linesIn(one)) found.push(record({ message }, inner));
+    if (name !== key && one !== said && typeof one === 'string' && PHRASE.test(one))
+      found.push(...linesIn(one).map((message) => ({ message })));
   }
+  return found.map((one) => record(one, inner));
 }
 
 /** Splits a string with several kernel messages. */

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <napi.h>
+
+namespace oomscope {
+
+void DefinePhrases(Napi::Env env, Napi::Object exports);
+
+}  // namespace oomscope
