@@ -5,14 +5,14 @@
  * use: all of RxJS costs 11 MB and 60 ms. Each verb has its own chunk, so that a verb loads only the code that it
  * needs. Nothing is minified: a stack trace names the functions of the sources.
  *
- * `explain --html` fills in the page that is written beside the chunks.
+ * `explain --html` and `history show --html` fill in the pages that are written beside the chunks.
  *
  * Every chunk lies in the output directory itself: native/addon.ts finds build/ two folders above.
  */
 import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
-import { buildPage } from './page/build.ts';
+import { buildPage, buildStoryPage } from './page/build.ts';
 
 const [given] = process.argv.slice(2);
 if (given === undefined) throw new Error('usage: bundle.ts OUTPUT_DIRECTORY');
@@ -21,7 +21,12 @@ const output = resolve(given);
 
 const bundle = await rolldown({
   cwd: root,
-  input: { main: 'src/cli/main.ts' },
+  // Threads have files of their own.
+  input: {
+    main: 'src/cli/main.ts',
+    'history-worker': 'src/history/history-worker.ts',
+    'log-import': 'src/history/log-import.ts',
+  },
   external: [/^node:/],
   // For Node, RxJS names CommonJS files, from which nothing can be left out. Rolldown adds that condition itself
   // if the platform is `node`.
@@ -44,6 +49,7 @@ try {
   const whole = modules.find((id) => id.includes('/rxjs/dist/cjs/'));
   if (whole !== undefined) throw new Error(`expected only the used parts of RxJS in the bundle, got ${whole}`);
   writeFileSync(join(fresh, 'page.html'), await buildPage());
+  writeFileSync(join(fresh, 'story.html'), await buildStoryPage());
   copyFileSync(join(root, 'node_modules/rxjs/LICENSE.txt'), join(fresh, 'LICENSE.rxjs.txt'));
   copyFileSync(join(root, 'node_modules/smol-toml/LICENSE'), join(fresh, 'LICENSE.smol-toml.txt'));
   renameIfThere(output, old);

@@ -51,6 +51,9 @@ const FLOORS = [
   'metrics',
   'earlyoom',
   'protect',
+  'story',
+  'story/page',
+  'history',
   'config',
   'config/import',
   'doctor',
@@ -64,6 +67,7 @@ const FLOORS = [
   'cli/verbs/doctor',
   'cli/verbs/explain',
   'cli/verbs/guard',
+  'cli/verbs/history',
   'cli/verbs/metrics',
   'cli/verbs/pressure',
   'cli/verbs/protect',
@@ -194,7 +198,7 @@ test('code that decides gets all input as arguments, and imports neither native 
 
 /** Files that also run in a browser: the parser of kernel logs and all files that it imports. */
 const BROWSER =
-  /^src\/explain\/(?:(?:lines|input|report|glossary|verdict|render|html|page)\/|(?:report|patterns|fingerprint|read-text)\.ts$)/;
+  /^src\/(?:story\/|explain\/(?:(?:lines|input|report|glossary|verdict|render|html|page)\/|(?:report|patterns|fingerprint|read-text)\.ts$))/;
 
 test('the log parser can run in a browser: it uses no Node module, no global of Node and no native code', () => {
   const needed = new Set(sources.filter(({ path }) => BROWSER.test(path)));

@@ -1,17 +1,29 @@
-/** Builds the page that explains kernel logs: one self-contained file that needs no server and sends no data. */
+/** Builds the pages: each is one self-contained file that loads nothing. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { style } from '../../src/explain/html/style.ts';
-import { pageDocument } from '../../src/explain/page/document.ts';
+import { type PageParts, pageDocument } from '../../src/explain/page/document.ts';
+import { storyDocument } from '../../src/story/page/document.ts';
+import { storyStyle } from '../../src/story/style.ts';
 import { VERSION } from '../../src/version.ts';
 
 const root = join(import.meta.dirname, '../..');
 
+/** The page that explains kernel logs. */
 export async function buildPage(): Promise<string> {
+  return pageDocument(await partsOf('src/explain/page/app.ts', style));
+}
+
+/** The page of one kill's story, for `history show --html`. */
+export async function buildStoryPage(): Promise<string> {
+  return storyDocument(await partsOf('src/story/page/app.ts', style + storyStyle));
+}
+
+async function partsOf(input: string, sheet: string): Promise<PageParts> {
   const bundle = await rolldown({
     cwd: root,
-    input: 'src/explain/page/app.ts',
+    input,
     platform: 'browser',
     transform: { target: 'es2023' },
     onLog: (_level, log) => {
@@ -21,8 +33,7 @@ export async function buildPage(): Promise<string> {
   const { output } = await bundle.generate({ format: 'iife', minify: true });
   // "</script" in a string would end the element.
   const script = output[0].code.replaceAll('</script', '<\\/script');
-  const hashes = { script: hash(script), style: hash(style) };
-  return pageDocument({ script, style, hashes, version: VERSION });
+  return { script, style: sheet, hashes: { script: hash(script), style: hash(sheet) }, version: VERSION };
 }
 
 const hash = (text: string) => createHash('sha256').update(text).digest('base64');

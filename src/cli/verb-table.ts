@@ -17,6 +17,10 @@ export const verbs: VerbTable = {
     load: () => import('./verbs/docker/docker.ts'),
   },
   explain: { about: 'explain the OOM kills in a kernel log', load: () => import('./verbs/explain/explain.ts') },
+  history: {
+    about: 'list past kills, pressure and decisions of the guard',
+    load: () => import('./verbs/history/history.ts'),
+  },
   doctor: {
     about: 'check what works on this machine, and what is at risk',
     load: () => import('./verbs/doctor/doctor.ts'),

@@ -6,6 +6,7 @@ import { parseDuration, parseSize } from '../text/units.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
 import { guardShape } from './guard.ts';
+import { type HistoryConfig, historyShape } from './history.ts';
 import { type MetricsConfig, metricsShape } from './metrics.ts';
 import {
   choice,
@@ -80,6 +81,7 @@ const shape = table({
   pressure: field(pressureShape, empty(pressureShape), 'memory pressure'),
   output: field(outputShape, empty(outputShape), 'events on stdout'),
   metrics: optional(metricsShape, 'metrics for Prometheus; without this section there are none'),
+  history: optional(historyShape, 'keep events in a file, for `oomscope history`; without this section none are kept'),
   alert: field(list(alertShape), [], 'where alerts are sent; one section per sink'),
   guard: optional(guardShape, 'early kill; without this section the guard does not run'),
 });
@@ -103,6 +105,8 @@ export interface Config {
   output: { format: 'json' | 'text' | 'journal'; events: string[]; levels: number | undefined };
   /** `[metrics]`; undefined when the file has no such section. */
   metrics: MetricsConfig | undefined;
+  /** `[history]`; undefined when the file has no such section. */
+  history: HistoryConfig | undefined;
   /** `[[alert]]`: one entry per sink, for `openSink()`. */
   alert: SinkOptions[];
   /** `[guard]`, for `openGuard()`; undefined when the file has no such section. */

@@ -4,11 +4,12 @@ import type { Match, Place, Preference, Rule } from '../guard/rules/rule.ts';
 import { writeDuration, writeSize } from '../text/units.ts';
 import { alertFields } from './alerts.ts';
 import type { Config } from './config.ts';
+import { historyFields } from './history.ts';
 import { metricsFields } from './metrics.ts';
 import { stepFields } from './step.ts';
 import { arraySection, type Fields, section } from './toml-text.ts';
 
-export function writeConfig({ trace, pressure, output, metrics, alert, guard }: Config): string {
+export function writeConfig({ trace, pressure, output, metrics, history, alert, guard }: Config): string {
   const sections = [
     section('trace', {
       enabled: trace.enabled,
@@ -29,6 +30,7 @@ export function writeConfig({ trace, pressure, output, metrics, alert, guard }: 
       levels: output.levels === undefined ? undefined : writeDuration(output.levels),
     }),
     ...(metrics ? [section('metrics', metricsFields(metrics))] : []),
+    ...(history ? [section('history', historyFields(history))] : []),
     ...alert.map((sink) => arraySection('alert', alertFields(sink))),
     ...(guard ? [writeGuard(guard)] : []),
   ];

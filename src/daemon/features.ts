@@ -12,7 +12,7 @@ import type { Watch } from './watch.ts';
 /** One part. */
 export interface Feature {
   /** Called when the tracer and the monitor run. */
-  start?: () => void;
+  start?: () => void | Promise<void>;
   /** Called for each event before its output: it must return at once and not throw. */
   take: (event: Event) => void;
   close: () => Promise<void>;
@@ -49,9 +49,9 @@ export class Features implements AsyncDisposable {
   }
 
   /** To be called when the tracer and the monitor run. From now on /readyz answers 200. */
-  start(): void {
+  async start(): Promise<void> {
+    await Promise.all(this.#open.map((feature) => feature.start?.()));
     this.#isReady = true;
-    for (const feature of this.#open) feature.start?.();
   }
 
   take(event: Event): void {
@@ -67,8 +67,9 @@ export class Features implements AsyncDisposable {
     await this.close();
   }
 
-  async #openAll({ metrics }: Config): Promise<void> {
+  async #openAll({ metrics, history }: Config): Promise<void> {
     if (metrics) this.#open.push(await this.#openMetrics(metrics));
+    if (history) this.#open.push(await this.#openHistory(history));
   }
 
   async #openMetrics(settings: NonNullable<Config['metrics']>): Promise<Feature> {
@@ -81,6 +82,12 @@ export class Features implements AsyncDisposable {
       enforcing: () => watch.isEnforcing,
     };
     return DaemonMetrics.open(settings, { listeners: await this.#http(), sources, tell });
+  }
+
+  async #openHistory(settings: NonNullable<Config['history']>): Promise<Feature> {
+    const { watch, tell } = this.#surroundings;
+    const { DaemonHistory } = await import('./history.ts');
+    return new DaemonHistory(settings, { tell, onLost: (lost) => watch.lostInHistory(lost) });
   }
 
   /** The listeners, which all parts share. */

@@ -63,7 +63,7 @@ export class Watch implements AsyncDisposable {
     if (observes) await this.#calm();
     const options = pressure.enabled ? await pressureOptions(pressure) : undefined;
     this.#isReported = reportedBy(pressure.profile);
-    if (trace.enabled) await this.#trace(trace, options);
+    if (trace.enabled) await this.#trace(trace, options, config.history !== undefined);
     else if (options) await this.#measure(options);
     if (this.#pressure) this.#heed(this.#pressure, pressure.windows);
     const started = (this.#tracer ?? this.#pressure)?.started;
@@ -98,8 +98,12 @@ export class Watch implements AsyncDisposable {
     late.abort();
   }
 
-  /** The tracer emits the events of its monitor, too. */
-  async #trace({ candidates, kills, ring, other_users }: Config['trace'], pressure?: PressureOptions): Promise<void> {
+  /** The tracer emits the events of its monitor, too. @param wholeStory also the minute before a kill, and the report */
+  async #trace(
+    { candidates, kills, ring, other_users }: Config['trace'],
+    pressure: PressureOptions | undefined,
+    wholeStory: boolean,
+  ): Promise<void> {
     const { openTracerWith } = await import('../tracer/tracer.ts');
     const options = {
       candidates,
@@ -107,6 +111,7 @@ export class Watch implements AsyncDisposable {
       ...(other_users && { containers: { otherUsers: true } }),
       ...(ring !== undefined && { ringBytes: ring }),
       ...(pressure && { pressure }),
+      ...(wholeStory && { leadUp: true, report: true }),
     };
     const tracer = await openTracerWith(options, this.#envelopes);
     this.#tracer = tracer;
@@ -161,6 +166,11 @@ export class Watch implements AsyncDisposable {
   /** Makes the `tracer.lost` for a receiver that had to drop events. It is not emitted in `events$`. */
   lostBehind(dropped: Record<string, number>): TracerLost {
     return this.#losses.behind(dropped);
+  }
+
+  /** Makes the `tracer.lost` for events that the history could not keep, and emits it in `events$`. */
+  lostInHistory(dropped: Record<string, number>): void {
+    this.#events.next(this.#losses.unkept(dropped));
   }
 
   /**

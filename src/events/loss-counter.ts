@@ -13,6 +13,7 @@ const remedies: Record<TracerLost['where'], string> = {
   reader: 'Read the events faster, or filter them.',
   runtime:
     'A container runtime sent events that were malformed, too many, or false: update the runtime, or find out who answers at its socket.',
+  history: 'The history lacks these events: free space on its disk, or choose a faster disk.',
 };
 
 export class LossCounter {
@@ -60,6 +61,11 @@ export class LossCounter {
   /** Creates the event for a slow receiver. @param dropped the number of events that it did not get, by type */
   behind(dropped: Record<string, number>): TracerLost {
     return this.#event('reader', dropped, sum(Object.values(dropped)));
+  }
+
+  /** Creates the event for events that could not be kept in the history. @param dropped their number, by type */
+  unkept(dropped: Record<string, number>): TracerLost {
+    return this.#event('history', dropped, sum(Object.values(dropped)));
   }
 
   #event(where: TracerLost['where'], lost: Record<string, number>, total: number): TracerLost {

@@ -42,11 +42,13 @@ export interface TracerLost extends Envelope {
    * - `malformed`: the tracer could not understand a record.
    * - `reader`: the program that reads the events was too slow.
    * - `runtime`: a container runtime sent events that were malformed, too many, or about containers of another user.
+   * - `history`: the disk was too slow or full, so that the history lacks these events.
    */
-  where: 'ring' | 'map' | 'malformed' | 'reader' | 'runtime';
+  where: 'ring' | 'map' | 'malformed' | 'reader' | 'runtime' | 'history';
   /** The number of lost records or events since the last `tracer.lost` with the same `where`, by kind or type. */
   lost: Record<string, number>;
-  /** The number of records or events lost at this place since the start. For `reader`: only the sum of `lost`. */
+  /** The number of records or events lost at this place since the start. For `reader` and `history`: only the
+   * sum of `lost`. */
   total: number;
   /** What the user can do to avoid further losses. */
   remedy: string;

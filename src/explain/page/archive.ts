@@ -19,8 +19,8 @@ export const withArchive = (page: string, base64: string): string =>
   page.replace(NO_ARCHIVE, () => `<template id="archive">${base64}</template>`);
 
 /** @param base64 raw deflate of JSON */
-export async function unpack(base64: string): Promise<Archive> {
+export async function unpack<T = Archive>(base64: string): Promise<T> {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
-  return (await new Response(stream).json()) as Archive;
+  return (await new Response(stream).json()) as T;
 }

@@ -9,14 +9,17 @@ export interface PageParts {
   version: string;
 }
 
+/** The policy of a page that loads nothing and sends nothing. */
+export const policyOf = (hashes: PageParts['hashes']): string =>
+  `default-src 'none'; style-src 'sha256-${hashes.style}'; script-src 'sha256-${hashes.script}'; base-uri 'none'; form-action 'none'`;
+
 export function pageDocument({ script, style, hashes, version }: PageParts): string {
-  const policy = `default-src 'none'; style-src 'sha256-${hashes.style}'; script-src 'sha256-${hashes.script}'; base-uri 'none'; form-action 'none'`;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta http-equiv="Content-Security-Policy" content="${policyOf(hashes)}">
 <meta name="referrer" content="no-referrer">
 <title>Explain an OOM report</title>
 <style>${style}</style>

@@ -12,11 +12,11 @@ import type { TimeLine } from './time-line.ts';
 export function markdown(reports: readonly OomReport[], summary: Summary, line: TimeLine): string {
   const many = summary.reports + summary.other_kills > 1 || summary.reports === 0;
   const head = many ? [[patterns(summary), ...timeLine(line)].join('\n')] : [];
-  return [...head, ...reports.map(section)].join('\n\n---\n\n');
+  return [...head, ...reports.map(reportSection)].join('\n\n---\n\n');
 }
 
 /** Escapes every character with a meaning in Markdown, and prevents GitHub and GitLab from making links of the text. */
-function safe(text: string): string {
+export function safe(text: string): string {
   const escaped = printable(text).replace(/[\\`*_{}[\]()+!|<>~&:$^=]/g, (character) => `\\${character}`);
   return unlinked(escaped);
 }
@@ -24,7 +24,7 @@ function safe(text: string): string {
 /**
  * Escapes oomscope's own sentences, in which only names come from the log; keeps more characters readable than `safe`.
  */
-const prose = (text: string) =>
+export const prose = (text: string) =>
   unlinked(printable(text).replace(/[\\`*_[\]<>|~&]|:(?=\/\/)/g, (character) => `\\${character}`));
 
 /** GitHub and GitLab search the rendered text for mentions, issues and addresses, so a backslash does not help. */
@@ -81,7 +81,8 @@ function timeLine(line: TimeLine): string[] {
   return [...head, ...rows, ...(left > 0 ? ['', `${left} earlier entries are left out here.`] : [])];
 }
 
-function section(report: OomReport): string {
+/** One report, with a heading of the third level. */
+export function reportSection(report: OomReport): string {
   const { verdict, victim, trigger, outcome } = report;
   const title = victim ? `${safe(victim.comm)} (pid ${victim.pid}) was killed` : outcomes[outcome];
   const facts = [when(report), report.kernel === null ? '' : `Linux ${safe(report.kernel)}`, safe(report.node)].filter(

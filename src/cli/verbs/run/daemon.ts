@@ -127,7 +127,7 @@ class Daemon {
     await this.#watch.open(this.#config, (notes) => this.#tellOnce([...notes, ...rehearsal(this.#config)]));
     if (this.#config.guard) this.#tellOnce(otherKillers());
     this.#reportLevels();
-    this.#features.start();
+    await this.#features.start();
   }
 
   /**
@@ -191,7 +191,7 @@ class Daemon {
       alerts.commit();
       this.#tellOnce([...notes, ...rehearsal(next)]);
       if (isDifferent(this.#config, next))
-        tell('Changes of [trace], [pressure] and [metrics] take effect at the next start.');
+        tell('Changes of [trace], [pressure], [metrics] and [history] take effect at the next start.');
       this.#config = next;
       this.#reportLevels();
       tell(`Reloaded ${file}.`);
@@ -250,5 +250,7 @@ function statusOf({ guard }: Config): string {
   return `STATUS=${guard ? `guarding by ${rules} rule${rules === 1 ? '' : 's'}, ${guard.mode}` : 'watching'}`;
 }
 
-const isDifferent = (a: Config, b: Config) =>
-  JSON.stringify([a.trace, a.pressure, a.metrics]) !== JSON.stringify([b.trace, b.pressure, b.metrics]);
+const isDifferent = (a: Config, b: Config) => JSON.stringify(fixed(a)) !== JSON.stringify(fixed(b));
+
+/** What only a start applies. */
+const fixed = ({ trace, pressure, metrics, history }: Config) => [trace, pressure, metrics, history];
