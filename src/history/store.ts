@@ -1,6 +1,6 @@
 /** Writes entries to the file of the history. It is synchronous, so it runs in a worker thread. */
 import { packed } from './body.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, Rank } from './entry.ts';
 import { migrate, schemaVersion, VERSION_NOW } from './schema.ts';
 import { type DatabaseSync, isWalSafe, type StatementSync, versionOf } from './sqlite.ts';
 
@@ -40,10 +40,9 @@ export class HistoryStore {
   readonly #body: StatementSync;
   readonly #demote: StatementSync;
   readonly #same: StatementSync;
+  readonly #attach: StatementSync;
   readonly #fact: StatementSync;
   #keptMs: number;
-  /** Whether the kernel's log was read in, so that the tracer may bring a kill that the file has already. */
-  #logged = false;
   /** Whether entries are being removed for the size. */
   #making = false;
 
@@ -73,8 +72,11 @@ export class HistoryStore {
     this.#body = database.prepare('INSERT INTO body (number, json) VALUES (?, ?)');
     this.#demote = database.prepare('UPDATE entry SET rank = min(rank, ?) WHERE story = ? AND type = ? AND id <> ?');
     this.#same = database.prepare(
-      `SELECT number, logged FROM entry WHERE tid = ? AND type IN ('oom.kill', 'oom.report') AND
+      `SELECT number, id, type, kind, logged FROM entry WHERE tid = ? AND type IN ('oom.kill', 'oom.report') AND
         CASE WHEN boot = ? AND mono_ms IS NOT NULL THEN abs(mono_ms - ?) ELSE abs(time_ms - ?) END < ${SAME_KILL_MS}`,
+    );
+    this.#attach = database.prepare(
+      "UPDATE entry SET kind = 'detail', rank = 0, kills = 0, story = ? WHERE number = ?",
     );
     this.#fact = database.prepare(
       'INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
@@ -117,8 +119,9 @@ export class HistoryStore {
     }
   }
 
-  #addOne(entry: Entry): number {
-    if (this.#isKnown(entry)) return 0;
+  #addOne(given: Entry): number {
+    const entry = this.#joined(given);
+    if (!entry) return 0;
     const { id, timeMs, monoMs, boot, type, kind, rank, logged, kills, pid, tid, name, story, replaces } = entry;
     const { changes, lastInsertRowid } = this.#insert.run(
       ...([id, timeMs, this.#keptMs, monoMs, boot, type, kind, rank, Number(logged)] as const),
@@ -131,16 +134,26 @@ export class HistoryStore {
     return 1;
   }
 
-  /** Whether the file has this kill already: from the tracer, or from the log under another id. */
-  #isKnown({ tid, boot, monoMs, timeMs, type, logged }: Entry): boolean {
-    if (tid === null || (type !== 'oom.kill' && type !== 'oom.report')) return false;
-    if (logged) this.#logged = true;
-    // Entries of the tracer have unique ids. Only one that the log may have brought first needs a look.
-    else if (!this.#logged || type !== 'oom.kill') return false;
+  /**
+   * Joins what the tracer and the kernel's log say about one kill: an entry of the log is left out or removed if the tracer
+   * has the kill, and a report that the tracer could not match with its kill becomes a part of the kill's story.
+   *
+   * @returns the entry as it is to be written; undefined: the file has it already
+   */
+  #joined(entry: Entry): Entry | undefined {
+    const { tid, boot, monoMs, timeMs, type, kind, logged, id } = entry;
+    if (tid === null || (type !== 'oom.kill' && kind !== 'logged')) return entry;
     const same = this.#same.all(tid, boot, monoMs, timeMs);
-    if (logged) return same.length > 0;
-    for (const { number, logged: before } of same) if (before === 1) this.#remove('number = ?', Number(number));
-    return false;
+    if (logged) return same.length > 0 ? undefined : entry;
+    if (type === 'oom.report') {
+      const kill = same.find((row) => row.type === 'oom.kill');
+      return kill ? { ...entry, kind: 'detail', rank: Rank.part, kills: 0, story: String(kill.id) } : entry;
+    }
+    for (const row of same) {
+      if (row.logged === 1) this.#remove('number = ?', Number(row.number));
+      else if (row.kind === 'logged') this.#attach.run(id, Number(row.number));
+    }
+    return entry;
   }
 
   /**

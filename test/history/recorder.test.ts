@@ -21,6 +21,7 @@ import { History } from '../../src/history/query.ts';
 import { HistoryRecorder, type RecorderOptions } from '../../src/history/recorder.ts';
 import { migrate, schemaVersion, VERSION_NOW } from '../../src/history/schema.ts';
 import { isWalSafe } from '../../src/history/sqlite.ts';
+import type { OomKill } from '../../src/model/oom-kill.ts';
 import { until } from '../alerts/receiver.ts';
 import { aKill, aLoggedReport, recorded } from './made-events.ts';
 
@@ -92,6 +93,32 @@ describe('the history', () => {
         ['logged', missed.victim.pid],
       ].sort(),
     );
+  });
+
+  it('joins a report that the tracer could not match with its kill, whichever comes first', async () => {
+    const path = newPath();
+    const { recorder } = record(path);
+    const kills = [aKill(), aKill()] as const;
+    const unmatched = (kill: OomKill) => ({
+      ...aLoggedReport(kill),
+      source: 'bpf:printk/console',
+      mono_ns: kill.mono_ns,
+    });
+    recorder.take(kills[0]);
+    recorder.take(unmatched(kills[0]));
+    recorder.take(unmatched(kills[1]));
+    recorder.take(kills[1]);
+    await recorder.close();
+    expect((await listed(path)).map(({ id }) => id).sort()).toEqual(kills.map(({ id }) => id).sort());
+    using history = await History.open(path);
+    for (const { id } of kills)
+      expect(
+        history
+          .story(id)
+          .parts.map(({ type }) => type)
+          .sort(),
+      ).toEqual(['oom.kill', 'oom.report']);
+    expect(history.stats('day', {}, 10)).toMatchObject([{ kernel: 2, logged: 0 }]);
   });
 
   it('keeps two kills of a reused pid, in one boot and in two', async () => {
