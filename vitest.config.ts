@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { PlainCount } from './test/reporter.ts';
 
 /** What the fast tier leaves out. scripts/test.sh sets the variable; files that are named are run whatever their tier. */
@@ -6,6 +7,15 @@ const slow =
   process.env.OOMSCOPE_TESTS === 'fast'
     ? ['test/lab/**', 'test/package/**', 'test/runtimes/**', 'test/sanitizers/**']
     : [];
+
+/** Runs the tests that need kube-apiserver last, because scripts/test.sh compiles it in the background. */
+class ServersLast extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const waits = ({ moduleId }: TestSpecification) => moduleId.includes('/test/kubernetes/server');
+    return [...sorted.filter((file) => !waits(file)), ...sorted.filter(waits)];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -18,6 +28,7 @@ export default defineConfig({
     pool: 'forks',
     // The kernel tests share one machine's memory, cgroups and tracepoints.
     fileParallelism: false,
+    sequence: { sequencer: ServersLast },
     // Guests of the kernel lab: as many as there are CPUs to emulate them on.
     maxConcurrency: 2,
     // Real kernels, real servers and emulated machines share two CPUs on CI: a failed test is tried once more there.

@@ -49,6 +49,7 @@ const FLOORS = [
   'guard/arming',
   'guard',
   'metrics',
+  'kubernetes',
   'earlyoom',
   'protect',
   'story',

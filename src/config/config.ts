@@ -7,6 +7,7 @@ import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
 import { guardShape } from './guard.ts';
 import { type HistoryConfig, historyShape } from './history.ts';
+import { type KubernetesConfig, kubernetesShape } from './kubernetes.ts';
 import { type MetricsConfig, metricsShape } from './metrics.ts';
 import {
   choice,
@@ -83,6 +84,10 @@ const shape = table({
   metrics: optional(metricsShape, 'metrics for Prometheus; without this section there are none'),
   history: optional(historyShape, 'keep events in a file, for `oomscope history`; without this section none are kept'),
   alert: field(list(alertShape), [], 'where alerts are sent; one section per sink'),
+  kubernetes: optional(
+    kubernetesShape,
+    'the pods of this node, and Events on them; without this section the Kubernetes API is not used',
+  ),
   guard: optional(guardShape, 'early kill; without this section the guard does not run'),
 });
 
@@ -109,6 +114,8 @@ export interface Config {
   history: HistoryConfig | undefined;
   /** `[[alert]]`: one entry per sink, for `openSink()`. */
   alert: SinkOptions[];
+  /** `[kubernetes]`; undefined when the file has no such section. */
+  kubernetes: KubernetesConfig | undefined;
   /** `[guard]`, for `openGuard()`; undefined when the file has no such section. */
   guard: GuardConfig | undefined;
 }

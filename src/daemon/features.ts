@@ -13,6 +13,8 @@ import type { Watch } from './watch.ts';
 export interface Feature {
   /** Called when the tracer and the monitor run. */
   start?: () => void | Promise<void>;
+  /** Adds to an event, before any part takes it. */
+  enrich?: (event: Event) => Event;
   /** Called for each event before its output: it must return at once and not throw. */
   take: (event: Event) => void;
   close: () => Promise<void>;
@@ -54,6 +56,10 @@ export class Features implements AsyncDisposable {
     this.#isReady = true;
   }
 
+  enrich(event: Event): Event {
+    return this.#open.reduce((enriched, { enrich }) => enrich?.(enriched) ?? enriched, event);
+  }
+
   take(event: Event): void {
     for (const feature of this.#open) feature.take(event);
   }
@@ -67,7 +73,11 @@ export class Features implements AsyncDisposable {
     await this.close();
   }
 
-  async #openAll({ metrics, history }: Config): Promise<void> {
+  async #openAll({ metrics, history, kubernetes }: Config): Promise<void> {
+    if (kubernetes?.enabled) {
+      const { openKubernetes } = await import('./kubernetes.ts');
+      this.#open.push(openKubernetes(kubernetes, this.#surroundings.tell));
+    }
     if (metrics) this.#open.push(await this.#openMetrics(metrics));
     if (history) this.#open.push(await this.#openHistory(history));
   }

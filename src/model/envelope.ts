@@ -1,4 +1,5 @@
 /** The fields that every event has, whatever its type. */
+import type { KubernetesFacts } from './kubernetes.ts';
 import type { Severity } from './severity.ts';
 
 /** The schema of the events. */
@@ -30,6 +31,11 @@ export interface Envelope {
   severity: Severity;
   /** Where the event comes from: a BPF hook, a file, or oomscope itself. */
   source: string;
+  /**
+   * The pod and the container of the event. The field is present only if the event is about a pod, and `[kubernetes]`
+   * is on.
+   */
+  kubernetes?: KubernetesFacts;
   /** One sentence for people. Its wording is not stable. */
   message: string;
 }

@@ -82,6 +82,11 @@ export const errorCodes = {
     remedy: 'Start the runtime, or give the path of its socket.',
     exitCode: 69,
   },
+  KUBERNETES: {
+    meaning: 'The Kubernetes API does not answer, or its answer cannot be used.',
+    remedy: 'Read the message, which names the server and what it said. `oomscope k8s check` shows what works.',
+    exitCode: 69,
+  },
   NO_CONTAINER: {
     meaning: 'There is no container and no cgroup with the given name.',
     remedy: 'Choose a name that the message or `oomscope docker check --all` lists.',

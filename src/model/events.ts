@@ -31,6 +31,7 @@ import type { TracerLost, TracerStarted, TracerStopped } from './tracer.ts';
 export type * from './cgroup-usage.ts';
 export type * from './envelope.ts';
 export { SCHEMA } from './envelope.ts';
+export type * from './kubernetes.ts';
 export type * from './oom-kill.ts';
 export type * from './oom-stuck.ts';
 export type * from './tracer.ts';

@@ -157,7 +157,8 @@ class Daemon {
     this.#told = new Set([...this.#told, ...notes]);
   }
 
-  #take(event: Event): void {
+  #take(bare: Event): void {
+    const event = this.#features.enrich(bare);
     this.#alerts.take(event);
     this.#features.take(event);
     const { events } = this.#config.output;
@@ -191,7 +192,7 @@ class Daemon {
       alerts.commit();
       this.#tellOnce([...notes, ...rehearsal(next)]);
       if (isDifferent(this.#config, next))
-        tell('Changes of [trace], [pressure], [metrics] and [history] take effect at the next start.');
+        tell('Changes of [trace], [pressure], [metrics], [history] and [kubernetes] take effect at the next start.');
       this.#config = next;
       this.#reportLevels();
       tell(`Reloaded ${file}.`);
@@ -253,4 +254,10 @@ function statusOf({ guard }: Config): string {
 const isDifferent = (a: Config, b: Config) => JSON.stringify(fixed(a)) !== JSON.stringify(fixed(b));
 
 /** What only a start applies. */
-const fixed = ({ trace, pressure, metrics, history }: Config) => [trace, pressure, metrics, history];
+const fixed = ({ trace, pressure, metrics, history, kubernetes }: Config) => [
+  trace,
+  pressure,
+  metrics,
+  history,
+  kubernetes,
+];

@@ -1,0 +1,31 @@
+/** `[kubernetes]`: which pod an event is about, and Events on this pod. */
+import { field, optional, table, text, yesOrNo } from './shape.ts';
+
+/** The checked values of `[kubernetes]`. */
+export interface KubernetesConfig {
+  enabled: boolean;
+  node: string | undefined;
+  events: boolean;
+  kubeconfig: string | undefined;
+  context: string | undefined;
+  allow_exec: boolean;
+}
+
+export const kubernetesShape = table({
+  enabled: field(yesOrNo, true, 'name the pod and the container of each event'),
+  node: optional(
+    text,
+    'name of this node in Kubernetes; default: the environment variable NODE_NAME, else the name of the host',
+  ),
+  events: field(
+    yesOrNo,
+    true,
+    'write an Event on the pod of each OOM kill, and on the node if the whole node is out of memory',
+  ),
+  kubeconfig: optional(
+    text,
+    'a kubeconfig; default: KUBECONFIG, else the service account of the pod, else ~/.kube/config',
+  ),
+  context: optional(text, 'the context of the kubeconfig; default: its current-context'),
+  allow_exec: field(yesOrNo, false, 'run the program that the kubeconfig names for credentials'),
+});

@@ -1,0 +1,24 @@
+/** `[kubernetes]` of the daemon. */
+import { hostname } from 'node:os';
+import type { KubernetesConfig } from '../config/kubernetes.ts';
+import { findAccess } from '../kubernetes/access.ts';
+import { KubernetesAgent } from '../kubernetes/agent.ts';
+import type { Event } from '../model/events.ts';
+
+/**
+ * @param tell called with sentences for the log
+ * @returns a part of the daemon (src/daemon/features.ts)
+ * @throws OomscopeError NO_INPUT, BAD_INPUT, KUBERNETES: there is no way to the API, or the kubeconfig has a fault
+ */
+export function openKubernetes(config: KubernetesConfig, tell: (sentence: string) => void) {
+  const { kubeconfig, context, events, allow_exec: allowExec } = config;
+  const agent = new KubernetesAgent({
+    ...{ access: findAccess({ kubeconfig, context }), events, allowExec, tell },
+    node: config.node ?? process.env.NODE_NAME ?? hostname(),
+  });
+  return {
+    enrich: (event: Event) => agent.enrich(event),
+    take: (event: Event) => agent.take(event),
+    close: () => agent.close(),
+  };
+}

@@ -1,0 +1,173 @@
+/** The objects with which oomscope runs on each node of a cluster, as data. */
+import { VERSION } from '../version.ts';
+import { agentRights } from './rights.ts';
+import type { Yaml } from './yaml-write.ts';
+
+export interface ManifestOptions {
+  namespace: string;
+  /** With its tag. */
+  image: string;
+  /** Whether the agent writes Events. */
+  events: boolean;
+}
+
+const NAME = 'oomscope';
+const labels = {
+  'app.kubernetes.io/name': NAME,
+  'app.kubernetes.io/instance': NAME,
+  'app.kubernetes.io/version': VERSION,
+  'app.kubernetes.io/component': 'agent',
+  'app.kubernetes.io/part-of': NAME,
+};
+/** A selector cannot be changed later, so it has only what does not change. */
+const selector = { 'app.kubernetes.io/name': NAME, 'app.kubernetes.io/component': 'agent' };
+
+/** What the tracer needs; docs/install.md says what for. */
+const CAPABILITIES = ['BPF', 'PERFMON', 'SYS_PTRACE', 'SYSLOG'];
+
+/** Each object with the name of its file. */
+export function manifest(options: ManifestOptions): Record<string, Yaml> {
+  const { namespace } = options;
+  const inNamespace = { name: NAME, namespace, labels };
+  const metadata = { name: NAME, labels };
+  const rbac = 'rbac.authorization.k8s.io';
+  return {
+    namespace: {
+      ...{ apiVersion: 'v1', kind: 'Namespace' },
+      // hostPID and the capabilities are above the levels "baseline" and "restricted".
+      metadata: {
+        name: namespace,
+        labels: {
+          ...labels,
+          'pod-security.kubernetes.io/enforce': 'privileged',
+          'pod-security.kubernetes.io/audit': 'privileged',
+          'pod-security.kubernetes.io/warn': 'privileged',
+        },
+      },
+    },
+    'service-account': {
+      ...{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: inNamespace, automountServiceAccountToken: false },
+    },
+    'cluster-role': {
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata },
+      rules: rules(options),
+    },
+    'cluster-role-binding': {
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRoleBinding', metadata },
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: NAME },
+      subjects: [{ kind: 'ServiceAccount', name: NAME, namespace }],
+    },
+    'config-map': {
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: inNamespace },
+      data: { 'oomscope.toml': configuration(options) },
+    },
+    'daemon-set': daemonSet(options, inNamespace),
+  };
+}
+
+/** What `oomscope run` reads in the pod. It has no [guard]: oomscope kills nothing. */
+function configuration({ events }: ManifestOptions): string {
+  return `# The configuration of \`oomscope run\`. \`oomscope config print\` shows all settings.
+[output]
+format = "json"
+events = ["oom.*", "container.*", "tracer.*"]
+
+[pressure]
+enabled = false
+
+[kubernetes]
+events = ${events}
+`;
+}
+
+function daemonSet({ image, namespace }: ManifestOptions, metadata: Yaml): Yaml {
+  return {
+    ...{ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata },
+    spec: {
+      selector: { matchLabels: selector },
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '10%' } },
+      template: {
+        metadata: {
+          labels,
+          annotations: { [`container.apparmor.security.beta.kubernetes.io/${NAME}`]: 'unconfined' },
+        },
+        spec: {
+          ...{ serviceAccountName: NAME, automountServiceAccountToken: true },
+          // hostUsers stays true, its default: BPF programs need the capabilities in the user namespace of the node.
+          hostPID: true,
+          priorityClassName: namespace === 'kube-system' ? 'system-node-critical' : undefined,
+          terminationGracePeriodSeconds: 10,
+          nodeSelector: { 'kubernetes.io/os': 'linux' },
+          tolerations: [{ operator: 'Exists' }],
+          containers: [container(image)],
+          volumes: [
+            { name: 'configuration', configMap: { name: NAME } },
+            { name: 'cgroups', hostPath: { path: '/sys/fs/cgroup', type: 'Directory' } },
+            { name: 'pod-logs', hostPath: { path: '/var/log/pods', type: 'DirectoryOrCreate' } },
+          ],
+        },
+      },
+    },
+  };
+}
+
+function container(image: string): Yaml {
+  return {
+    ...{ name: NAME, image, args: ['run', '--config', '/etc/oomscope/oomscope.toml', '--json'] },
+    env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
+    resources: { requests: { cpu: '20m', memory: '128Mi' }, limits: { memory: '256Mi' } },
+    securityContext: {
+      ...{ runAsUser: 0, privileged: false, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
+      capabilities: { drop: ['ALL'], add: CAPABILITIES },
+      // The profile of most runtimes refuses bpf(2) and perf_event_open(2).
+      seccompProfile: { type: 'Unconfined' },
+    },
+    volumeMounts: [
+      { name: 'configuration', mountPath: '/etc/oomscope', readOnly: true },
+      { name: 'cgroups', mountPath: '/sys/fs/cgroup', readOnly: true },
+      { name: 'pod-logs', mountPath: '/var/log/pods', readOnly: true },
+    ],
+  };
+}
+
+/** Files of a folder for kustomize: a base with a file for each object, and overlays that change it. */
+export function kustomizeFolder(options: ManifestOptions): Record<string, Yaml> {
+  const objects = manifest(options);
+  const base = Object.entries(objects).map(([name, object]): [string, Yaml] => [`base/${name}.yaml`, object]);
+  const kustomization = { apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization' };
+  const over = (name: string, patches: readonly { target: Yaml; patch: Yaml }[]): Record<string, Yaml> => ({
+    [`overlays/${name}/kustomization.yaml`]: {
+      ...{ ...kustomization, resources: ['../../base'] },
+      patches: patches.map(({ target }, i) => ({ target, path: `patch-${i + 1}.yaml` })),
+    },
+    ...Object.fromEntries(patches.map(({ patch }, i) => [`overlays/${name}/patch-${i + 1}.yaml`, patch])),
+  });
+  const capabilities = '/spec/template/spec/containers/0/securityContext/capabilities/add';
+  const silent = { ...options, events: false };
+  return {
+    ...Object.fromEntries(base),
+    'base/kustomization.yaml': { ...kustomization, resources: Object.keys(objects).map((name) => `${name}.yaml`) },
+    // Before Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK.
+    ...over('kernel-before-5.11', [
+      {
+        target: { kind: 'DaemonSet', name: NAME },
+        patch: [{ op: 'add', path: `${capabilities}/-`, value: 'SYS_RESOURCE' }],
+      },
+    ]),
+    ...over('without-events', [
+      {
+        target: { kind: 'ClusterRole', name: NAME },
+        patch: [{ op: 'replace', path: '/rules', value: rules(silent) }],
+      },
+      {
+        target: { kind: 'ConfigMap', name: NAME },
+        patch: [{ op: 'replace', path: '/data/oomscope.toml', value: configuration(silent) }],
+      },
+    ]),
+  };
+}
+
+const rules = ({ events }: ManifestOptions): Yaml =>
+  agentRights
+    .filter(({ forEvents }) => events || !forEvents)
+    .map(({ apiGroup, resource, verbs }) => ({ apiGroups: [apiGroup], resources: [resource], verbs }));
