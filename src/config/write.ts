@@ -6,10 +6,11 @@ import { alertFields } from './alerts.ts';
 import type { Config } from './config.ts';
 import { historyFields } from './history.ts';
 import { metricsFields } from './metrics.ts';
+import { publishFields } from './publish.ts';
 import { stepFields } from './step.ts';
 import { arraySection, type Fields, section } from './toml-text.ts';
 
-export function writeConfig({ trace, pressure, output, metrics, history, alert, guard }: Config): string {
+export function writeConfig({ trace, pressure, output, metrics, history, alert, publish, guard }: Config): string {
   const sections = [
     section('trace', {
       enabled: trace.enabled,
@@ -32,6 +33,7 @@ export function writeConfig({ trace, pressure, output, metrics, history, alert, 
     ...(metrics ? [section('metrics', metricsFields(metrics))] : []),
     ...(history ? [section('history', historyFields(history))] : []),
     ...alert.map((sink) => arraySection('alert', alertFields(sink))),
+    ...(publish ? [section('publish', publishFields(publish))] : []),
     ...(guard ? [writeGuard(guard)] : []),
   ];
   return sections.join('\n');

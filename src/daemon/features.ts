@@ -73,13 +73,17 @@ export class Features implements AsyncDisposable {
     await this.close();
   }
 
-  async #openAll({ metrics, history, kubernetes }: Config): Promise<void> {
+  async #openAll({ metrics, history, kubernetes, publish }: Config): Promise<void> {
     if (kubernetes?.enabled) {
       const { openKubernetes } = await import('./kubernetes.ts');
       this.#open.push(openKubernetes(kubernetes, this.#surroundings.tell));
     }
     if (metrics) this.#open.push(await this.#openMetrics(metrics));
     if (history) this.#open.push(await this.#openHistory(history));
+    if (publish) {
+      const { Publisher } = await import('../publish/publisher.ts');
+      this.#open.push(await Publisher.open(publish, this.#surroundings.tell));
+    }
   }
 
   async #openMetrics(settings: NonNullable<Config['metrics']>): Promise<Feature> {

@@ -87,6 +87,11 @@ export const errorCodes = {
     remedy: 'Read the message, which names the server and what it said. `oomscope k8s check` shows what works.',
     exitCode: 69,
   },
+  SERVER: {
+    meaning: 'A server of the fleet cannot be reached, refuses this client, or lacks what the fleet needs.',
+    remedy: 'Start or set up the server, or correct the address or the credentials, as the message says.',
+    exitCode: 69,
+  },
   NO_CONTAINER: {
     meaning: 'There is no container and no cgroup with the given name.',
     remedy: 'Choose a name that the message or `oomscope docker check --all` lists.',

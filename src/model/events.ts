@@ -15,6 +15,7 @@
  */
 
 import type { ContainerKilled, ContainerOom } from './container-events.ts';
+import type { FleetIncident, FleetNode, PublishFolded } from './fleet.ts';
 import type { GuardAction, GuardPlan, GuardResult, GuardSkipped, GuardStatus } from './guard.ts';
 import type { OomComparison } from './oom-comparison.ts';
 import type { OomKill, OomReaped } from './oom-kill.ts';
@@ -61,6 +62,9 @@ export type Event =
   | GuardSkipped
   | GuardStatus
   | ScoreSample
+  | PublishFolded
+  | FleetNode
+  | FleetIncident
   | TracerStarted
   | TracerLost
   | TracerStopped;

@@ -5,10 +5,12 @@
 import type { Observable } from 'rxjs';
 import type { SinkOptions } from '../../alerts/sink-table.ts';
 import type { Event } from '../../model/events.ts';
+import type { PublishOptions } from '../../publish/options.ts';
 import { alertOption, openAlerts } from './alert-option.ts';
 import type { Context } from './define-verb.ts';
 import { Exit } from './exit.ts';
 import { duration, type Options } from './options.ts';
+import { openPublisher } from './publish-option.ts';
 import { RunUntil } from './run-until.ts';
 import { tell } from './tell.ts';
 import { zoneNote } from './zone-note.ts';
@@ -49,7 +51,7 @@ export interface LiveSource<E extends Event> {
 }
 
 interface LiveContext extends Pick<Context<Options>, 'asText' | 'paint'> {
-  given: { duration: number | undefined; alert?: SinkOptions[] };
+  given: { duration: number | undefined; alert?: SinkOptions[]; publish?: PublishOptions | undefined };
 }
 
 /**
@@ -65,6 +67,7 @@ export async function runLive<E extends Event>(
   const { beginStartUp, endStartUp } = await import('./start-up.ts');
   beginStartUp();
   const startAlerts = await openAlerts(given.alert ?? []);
+  await using publisher = (await openPublisher(given.publish)) ?? null;
   const [{ Output }, { renderEvent }] = await Promise.all([
     import('../../render/output.ts'),
     import('../../render/terminal.ts'),
@@ -87,10 +90,12 @@ export async function runLive<E extends Event>(
     emit: (event) => {
       show(event);
       alerts?.take(event);
+      publisher?.take(event);
     },
     started: (event, more = '') => {
       if (asText) tell(`${event.message}${more}${zoneNote()} Press Ctrl-C to stop.`);
       else show(event);
+      publisher?.take(event);
     },
   };
   ending.bySignals();
@@ -103,7 +108,7 @@ export async function runLive<E extends Event>(
   } finally {
     await source.close();
   }
-  await Promise.all([output?.end(), alerts?.close()]);
+  await Promise.all([output?.end(), alerts?.close(), publisher?.close()]);
   ending.throwFailure();
   return Exit.ok;
 }

@@ -4,6 +4,7 @@ import { otherUsersOption } from '../verb/container-option.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { type Live, liveOptions, runLive } from '../verb/live.ts';
 import { byDefault, count, flag, oneOf, several, size, text, usage } from '../verb/options.ts';
+import { publishOption, publishSections } from '../verb/publish-option.ts';
 import type { RunUntil } from '../verb/run-until.ts';
 import { terminalColumns } from '../verb/terminal-size.ts';
 
@@ -42,6 +43,7 @@ const options = {
   report: flag("for each kill, also read the kernel's own report from its log and explain it"),
   'other-users': otherUsersOption,
   ...liveOptions,
+  publish: publishOption,
   ring: byDefault('512K', size('SIZE', 'size of the ring buffer between the kernel and oomscope, a power of two')),
   backend: oneOf('NAME', 'for tests: use this kernel interface wherever the kernel has it', backends),
 };
@@ -53,6 +55,7 @@ export const verb = defineVerb({
   ],
   options,
   format: 'records',
+  sections: publishSections(),
   examples: [
     { command: 'sudo oomscope trace', about: 'Watch this machine.' },
     {

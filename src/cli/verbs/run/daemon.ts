@@ -192,7 +192,7 @@ class Daemon {
       alerts.commit();
       this.#tellOnce([...notes, ...rehearsal(next)]);
       if (isDifferent(this.#config, next))
-        tell('Changes of [trace], [pressure], [metrics], [history] and [kubernetes] take effect at the next start.');
+        tell(`Changes of ${fixedSections.map((name) => `[${name}]`).join(', ')} take effect at the next start.`);
       this.#config = next;
       this.#reportLevels();
       tell(`Reloaded ${file}.`);
@@ -251,13 +251,8 @@ function statusOf({ guard }: Config): string {
   return `STATUS=${guard ? `guarding by ${rules} rule${rules === 1 ? '' : 's'}, ${guard.mode}` : 'watching'}`;
 }
 
-const isDifferent = (a: Config, b: Config) => JSON.stringify(fixed(a)) !== JSON.stringify(fixed(b));
+/** The sections that only a start applies. */
+const fixedSections = ['trace', 'pressure', 'metrics', 'history', 'kubernetes', 'publish'] as const;
 
-/** What only a start applies. */
-const fixed = ({ trace, pressure, metrics, history, kubernetes }: Config) => [
-  trace,
-  pressure,
-  metrics,
-  history,
-  kubernetes,
-];
+const isDifferent = (a: Config, b: Config) =>
+  fixedSections.some((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]));

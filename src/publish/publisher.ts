@@ -1,0 +1,258 @@
+/**
+ * Publishes events to NATS JetStream. An event counts as sent when the server has acknowledged it. While the server is
+ * away, events wait in the spool, also across restarts, and are sent in order afterwards.
+ */
+import { writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { JetStreamClient } from '@nats-io/jetstream';
+import { DiskQueue } from '../alerts/disk-queue.ts';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import type { Event } from '../model/events.ts';
+import type { PublishFolded } from '../model/fleet.ts';
+import { checkServerOptions, reasonOf, shown } from '../nats/connect.ts';
+import { loadNats, type Nats } from '../nats/load.ts';
+import { STREAM, token } from '../nats/names.ts';
+import { globMatch } from '../text/glob.ts';
+import { printable } from '../text/printable.ts';
+import { type Entry, entryCodec, entryOf } from './entry.ts';
+import { Link } from './link.ts';
+import { machineHash } from './machine.ts';
+import { messageOf, type Sender } from './message.ts';
+import { NodeStates } from './node-state.ts';
+import type { PublishOptions } from './options.ts';
+import { type Folded, Storm } from './storm.ts';
+import { Window } from './window.ts';
+
+/** Counts of events since the start. */
+export interface PublishCounts {
+  /** Acknowledged by the server. */
+  published: number;
+  /** Counted in summaries instead of being published. */
+  folded: number;
+  /** Lost because the spool was full, or because the server refused them for good. */
+  dropped: number;
+  /** Not yet acknowledged. */
+  waiting: number;
+}
+
+const ANSWER_MS = 10_000;
+/** An entry is written to the spool when it has waited for this time although the server is there (ms). */
+const WRITE_AFTER_MS = 50;
+const SUMMARY_CHECK_MS = 2_000;
+const MOST_ENTRIES = 200_000;
+/** In a storm this many events are published before repeats are folded, in multiples of `perSecond`. */
+const BURST_SECONDS = 10;
+/** The server's error for a message that is larger than the stream allows. */
+const TOO_LARGE = 10054;
+/** A stream may allow smaller messages than the server: this much is always tried. */
+const LEAST_LIMIT = 16 * 1024;
+
+export class Publisher implements AsyncDisposable {
+  readonly #counts = { published: 0, folded: 0, dropped: 0 };
+  readonly #options: PublishOptions;
+  readonly #sender: Sender;
+  readonly #queue: DiskQueue<Entry>;
+  readonly #window: Window;
+  readonly #storm: Storm;
+  readonly #states: NodeStates;
+  readonly #envelopes = new EnvelopeFactory();
+  readonly #nats: Nats;
+  readonly #tell: (message: string) => void;
+  readonly #link: Link;
+  readonly #summaries: NodeJS.Timeout;
+  readonly #run: string;
+  #number = 0;
+  #client: JetStreamClient | undefined;
+  #mostBytes = 1024 ** 2;
+  /** The last sentence about a failure; it is not repeated until something has been sent. */
+  #told: string | undefined;
+  #dropping = false;
+  #large = 0;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * @param tell called with sentences about the state of publishing; must not throw
+   * @throws OomscopeError USAGE: an option is wrong, or the spool is not private or is in use
+   */
+  static async open(options: PublishOptions, tell: (message: string) => void = () => {}): Promise<Publisher> {
+    await checkServerOptions(options);
+    return new Publisher(options, tell, await loadNats());
+  }
+
+  private constructor(options: PublishOptions, tell: (message: string) => void, nats: Nats) {
+    const { cluster = 'default', node = hostname(), spool, spoolBytes, perSecond = 50 } = options;
+    this.#options = options;
+    this.#nats = nats;
+    this.#tell = (message) => tell(`publish: ${message}`);
+    this.#sender = {
+      cluster: token(cluster, 'cluster'),
+      node: token(node, 'node'),
+      name: node,
+      machine: machineHash(),
+    };
+    this.#run = this.#newEnvelope('').id.replace(/-\d+$/, '');
+    this.#storm = new Storm({ perSecond, burst: perSecond * BURST_SECONDS }, performance.now());
+    this.#queue = new DiskQueue({
+      ...{ directory: spool, codec: entryCodec, most: MOST_ENTRIES, mostBytes: spoolBytes },
+      onTrouble: this.#tell,
+    });
+    this.#states = new NodeStates(this.#sender, this.#run, () => this.counts);
+    this.#window = new Window(this.#queue, {
+      send: (entry) => this.#send(entry),
+      isUp: () => this.#link.isUp,
+      onFailure: (error) => this.#failed(`${shown(options)}: ${reasonOf(error)}`),
+      onSent: () => {
+        if (this.#told !== undefined) this.#recovered();
+      },
+    });
+    // An account may permit answers to this node only.
+    const inbox = `_INBOX.${this.#sender.cluster}.${this.#sender.node}`;
+    this.#link = new Link(options, `oomscope ${node}`, inbox, {
+      onUp: (connection) => {
+        this.#client = nats.jetstream(connection, { timeout: ANSWER_MS });
+        this.#mostBytes = connection.info?.max_payload ?? this.#mostBytes;
+        this.#queue.writeAfterMs = WRITE_AFTER_MS;
+        void this.#states.open(connection);
+        this.#window.restart();
+      },
+      onDown: (reason) => {
+        this.#queue.writeAfterMs = 0;
+        this.#failed(reason);
+      },
+      onRefusal: (reason) => this.#failed(reason),
+    });
+    this.#summaries = setInterval(() => this.#publishSummaries(), SUMMARY_CHECK_MS).unref();
+  }
+
+  get counts(): PublishCounts {
+    return { ...this.#counts, waiting: this.#queue.length };
+  }
+
+  /** Publishes an event. Never waits. */
+  take(event: Event): void {
+    if (this.#closed) return;
+    this.#states.take(event);
+    const { events = [] } = this.#options;
+    if (events.length > 0 && !events.some((glob) => globMatch(glob, event.type))) return;
+    const isAlone = this.#storm.take(event, performance.now());
+    this.#publishSummaries();
+    if (isAlone) this.#push(event);
+    else this.#counts.folded++;
+  }
+
+  /** Sends the waiting events for at most `timeoutMs`; the rest stays in the spool. Says goodbye to the fleet. */
+  close(timeoutMs = 3_000): Promise<void> {
+    this.#closed ??= this.#close(timeoutMs);
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    clearInterval(this.#summaries);
+    this.#publishSummaries(true);
+    const until = performance.now() + timeoutMs;
+    // An event that happens just before the end may come before the first connection.
+    while (this.#queue.length > 0 && performance.now() < until && (this.#link.isUp || this.#told === undefined))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    if (this.#link.isUp) await this.#states.goodbye();
+    this.#states.close();
+    this.#window.close();
+    await this.#link.close();
+    await this.#queue.close();
+    const { kept, length } = this.#queue;
+    if (kept > 0) this.#tell(`${amount(kept)} kept in the spool for the next start.`);
+    if (length > kept) this.#tell(`${amount(length - kept)} not published before the end, and lost.`);
+  }
+
+  #push(event: Event): void {
+    const dropped = this.#queue.push(entryOf(event, this.#run, this.#number++));
+    this.#counts.dropped += dropped;
+    if (dropped > 0 && !this.#dropping) this.#tell('the spool is full: the oldest events are dropped.');
+    this.#dropping ||= dropped > 0;
+    this.#window.wake();
+  }
+
+  async #send(entry: Entry): Promise<void> {
+    const client = this.#client;
+    if (!client) throw new Error('not connected');
+    const message = messageOf(entry, this.#sender, this.#mostBytes, this.#nats);
+    if (!message) return this.#giveUp(entry, 'it is larger than the server allows');
+    const { subject, payload, headers, movedOut } = message;
+    if (movedOut.length > 0) await this.#keepWhole(entry, movedOut);
+    try {
+      const ack = await client.publish(subject, payload, { msgID: entry.id, headers, timeout: ANSWER_MS });
+      if (ack.stream !== STREAM)
+        this.#failed(
+          `the stream ${printable(ack.stream)} took an event, expected ${STREAM}: see \`oomscope fleet setup\`.`,
+        );
+      this.#counts.published++;
+    } catch (error) {
+      const isTooLarge =
+        (error as { code?: unknown }).code === TOO_LARGE || /max.*payload/i.test((error as Error).message);
+      if (!isTooLarge) throw error;
+      if (this.#mostBytes <= LEAST_LIMIT) return this.#giveUp(entry, 'the stream allows smaller messages only');
+      this.#mostBytes = Math.max(LEAST_LIMIT, this.#mostBytes / 2);
+      return this.#send(entry);
+    }
+  }
+
+  #giveUp({ id }: Entry, why: string): void {
+    this.#counts.dropped++;
+    this.#tell(`the event ${printable(id)} was given up: ${why}.`);
+  }
+
+  /** Keeps the whole event beside the spool's files, for the user of this node. */
+  async #keepWhole({ id, json }: Entry, movedOut: readonly string[]): Promise<void> {
+    const { spool } = this.#options;
+    const place = spool === undefined ? undefined : join(spool, `large-${this.#large++ % 16}.json`);
+    const isKept =
+      place !== undefined &&
+      (await writeFile(place, json, { mode: 0o600 }).then(
+        () => true,
+        () => false,
+      ));
+    const where = isKept ? `the whole event is in ${printable(place)}` : 'without a spool the rest is lost';
+    const fields = movedOut.map((name) => printable(name)).join(', ');
+    this.#tell(`the event ${printable(id)} is too large for the server: published without ${fields}; ${where}.`);
+  }
+
+  #publishSummaries(all = false): void {
+    for (const folded of this.#storm.summaries(performance.now(), all)) this.#push(this.#foldedEvent(folded));
+  }
+
+  #foldedEvent({ eventType, severity, about, count, firstId, since, until }: Folded): PublishFolded {
+    const where = about.pod ?? about.container ?? about.cgroup ?? about.comm;
+    const message = `${count} more ${eventType} events${where === null ? '' : ` about ${where}`} were counted, not published.`;
+    return {
+      ...this.#newEnvelope(message),
+      ...{ type: 'publish.folded', event_type: eventType, count, about, folded_severity: severity },
+      ...{ first_id: firstId, since, until },
+    };
+  }
+
+  #newEnvelope(message: string) {
+    return this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), 'info', 'oomscope', message);
+  }
+
+  #failed(reason: string): void {
+    if (this.#told === reason) return;
+    const where = this.#options.spool === undefined ? 'in memory' : 'in the spool';
+    this.#tell(`${reason.replace(/\.?$/, '')}; events wait ${where}.`);
+    this.#told = reason;
+  }
+
+  #recovered(): void {
+    const { dropped, waiting } = this.counts;
+    this.#tell(
+      `the server takes events again; ${amount(waiting)} waiting${dropped > 0 ? `, ${dropped} dropped` : ''}.`,
+    );
+    this.#told = undefined;
+    this.#dropping = false;
+  }
+}
+
+const amount = (count: number) => (count === 1 ? '1 event' : `${count} events`);

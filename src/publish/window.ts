@@ -1,0 +1,120 @@
+/**
+ * Sends the entries of a queue in order, with at most 64 that are not yet acknowledged. An entry leaves the queue when
+ * JetStream has acknowledged it. After a failure nothing new is sent until the answers of all sent entries are known;
+ * then everything that is still in the queue is sent again, in order. JetStream drops those that it has already.
+ */
+import type { DiskQueue, Item } from '../alerts/disk-queue.ts';
+import type { Entry } from './entry.ts';
+
+/** Entries that may be sent before the first of them is acknowledged. */
+export const IN_FLIGHT = 64;
+const FIRST_PAUSE_MS = 250;
+const MOST_PAUSE_MS = 15_000;
+
+export interface WindowHooks {
+  /** Sends one entry. Resolves when it is acknowledged, or when it must be given up. Rejects: try again later. */
+  send: (entry: Entry) => Promise<void>;
+  isUp: () => boolean;
+  /** An entry could not be sent now. */
+  onFailure: (error: unknown) => void;
+  /** An entry was acknowledged. */
+  onSent: () => void;
+}
+
+export class Window {
+  readonly #queue: DiskQueue<Entry>;
+  readonly #hooks: WindowHooks;
+  /** Number of the last entry that was sent. */
+  #cursor = -1;
+  #inFlight = 0;
+  /** Grows when everything must be sent again: answers of an older epoch no longer count. */
+  #epoch = 0;
+  #failed = false;
+  #pause = FIRST_PAUSE_MS;
+  #timer: NodeJS.Timeout | undefined;
+  #pumping = false;
+  /** There may be an entry that the pump has not seen. */
+  #woken = false;
+  #closed = false;
+
+  constructor(queue: DiskQueue<Entry>, hooks: WindowHooks) {
+    this.#queue = queue;
+    this.#hooks = hooks;
+  }
+
+  /** Called when there is a new entry. */
+  wake(): void {
+    this.#woken = true;
+    if (!this.#pumping) void this.#pump();
+  }
+
+  /** Called when the connection is there, or there again: everything that is not acknowledged is sent again. */
+  restart(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#epoch++;
+    this.#cursor = -1;
+    this.#inFlight = 0;
+    this.#failed = false;
+    this.wake();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#epoch++;
+    clearTimeout(this.#timer);
+  }
+
+  get #maySend(): boolean {
+    const isFree = this.#inFlight < IN_FLIGHT && !this.#failed && this.#timer === undefined;
+    return isFree && !this.#closed && this.#hooks.isUp();
+  }
+
+  async #pump(): Promise<void> {
+    this.#pumping = true;
+    while (this.#maySend) {
+      const epoch = this.#epoch;
+      this.#woken = false;
+      const next = await this.#queue.after(this.#cursor);
+      if (epoch !== this.#epoch) continue;
+      if (!next && this.#woken) continue;
+      if (!next) break;
+      this.#cursor = next.number;
+      this.#inFlight++;
+      this.#hooks.send(next.item).then(
+        () => this.#answered(next, epoch),
+        (error: unknown) => this.#refused(error, epoch),
+      );
+    }
+    this.#pumping = false;
+  }
+
+  /** An acknowledgement counts in every epoch: the entry is in the stream. */
+  #answered({ number }: Item<Entry>, epoch: number): void {
+    this.#queue.remove(number);
+    this.#hooks.onSent();
+    if (epoch !== this.#epoch) return;
+    this.#pause = FIRST_PAUSE_MS;
+    this.#inFlight--;
+    this.#settle();
+  }
+
+  #refused(error: unknown, epoch: number): void {
+    if (epoch !== this.#epoch) return;
+    this.#inFlight--;
+    if (!this.#failed) this.#hooks.onFailure(error);
+    this.#failed = true;
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (!this.#failed) {
+      this.wake();
+      return;
+    }
+    if (this.#inFlight > 0 || this.#timer !== undefined) return;
+    const pause = this.#pause * (0.5 + Math.random());
+    this.#pause = Math.min(this.#pause * 2, MOST_PAUSE_MS);
+    this.#timer = setTimeout(() => this.restart(), pause);
+  }
+}

@@ -1,0 +1,170 @@
+/** Runs Debian's nats-server with JetStream on loopback, and a proxy before it that can be cut. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT } from '../cli/cli.ts';
+
+const PROGRAM = join(ROOT, 'build/test-packages/usr/sbin/nats-server');
+
+/** Why nats-server cannot be started here; undefined when it can. For `describe.skipIf(…)`. */
+export function natsUnavailable(): string | undefined {
+  try {
+    accessSync(PROGRAM);
+    return undefined;
+  } catch {
+    return 'needs Debian’s nats-server: sh scripts/packages.sh test <scripts/test-packages';
+  }
+}
+
+export interface NatsSettings {
+  /** Lines of the server's configuration. */
+  config?: string;
+  jetstream?: boolean;
+}
+
+export class RealNats implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'oomscope-nats-'));
+  readonly port: number;
+  #child: ChildProcess | undefined;
+  #log = '';
+
+  private constructor(port: number) {
+    this.port = port;
+  }
+
+  static async start(settings: NatsSettings = {}): Promise<RealNats> {
+    const server = new RealNats(await freePort());
+    server.configure(settings);
+    try {
+      await server.up();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Writes the configuration that the next up() uses. */
+  configure({ config = '', jetstream = true }: NatsSettings = {}): void {
+    const store = jetstream ? `jetstream { store_dir: "${this.directory}/data" }\n` : '';
+    writeFileSync(join(this.directory, 'nats.conf'), `host: 127.0.0.1\nport: ${this.port}\n${store}${config}\n`);
+  }
+
+  async up(): Promise<void> {
+    const child = spawn(PROGRAM, ['-c', join(this.directory, 'nats.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = child;
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#log = `${this.#log}${chunk}`.slice(-20_000);
+    });
+    for (let tries = 0; !(await canConnect(this.port)); tries++) {
+      if (child.exitCode !== null || tries > 1000) throw new Error(`nats-server did not start: ${this.#log}`);
+      await sleep(20);
+    }
+  }
+
+  async down(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    await this.down();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** A TCP proxy on loopback whose connections can be cut. */
+export class TcpProxy implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #isCut = false;
+
+  private constructor(target: number) {
+    this.#server = createServer((client) => {
+      if (this.#isCut) {
+        client.destroy();
+        return;
+      }
+      const server = connect(target, '127.0.0.1');
+      for (const [one, other] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        this.#sockets.add(one);
+        one.on('error', () => {});
+        one.on('close', () => {
+          this.#sockets.delete(one);
+          other.destroy();
+        });
+        one.pipe(other);
+      }
+    });
+  }
+
+  static async before(target: number): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target);
+    await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Breaks every connection, and refuses new ones until mend(). */
+  cut(): void {
+    this.#isCut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  mend(): void {
+    this.#isCut = false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
