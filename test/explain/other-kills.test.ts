@@ -67,6 +67,16 @@ const messages: [string, string, Partial<OomOtherKill>][] = [
     { program: 'lmkd', pid: 24017, comm: 'com.example.app' },
   ],
   [
+    'the OOM controller of Talos',
+    'user: warning: [2026-01-12T20:27:31.913975631Z]: [talos] Sending SIGKILL to cgroup {"component": "controller-runtime", "cgroup": "/sys/fs/cgroup/kubepods/burstable/pod77f06c5c-4593-43e9-b970-987f6ecb825b"}',
+    { program: 'talos', role: 'killed', cgroup: '/kubepods/burstable/pod77f06c5c-4593-43e9-b970-987f6ecb825b' },
+  ],
+  [
+    'lowmemorykiller in a logcat',
+    "10-24 14:24:26.342   710   710 I lowmemorykiller: Kill 'com.example.app' (17933), uid 10446, oom_score_adj 0 to free 140528kB rss, 37404kB swap; reason: device is not responding",
+    { program: 'lowmemorykiller', pid: 17933, comm: 'com.example.app' },
+  ],
+  [
     'the kubelet about the kernel',
     `${AT} n1 kubelet[800]: Warning SystemOOM: System OOM encountered, victim process: java, pid: 4711`,
     { program: 'kubelet', role: 'noticed', pid: 4711, comm: 'java' },

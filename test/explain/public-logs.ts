@@ -1,6 +1,7 @@
 /** Logs that people published, each with the expected values as read by a person: see the README in their directory. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readText } from '../../src/explain/read-text.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { explain } from './corpus.ts';
 
@@ -77,7 +78,7 @@ export function wordsOf({ verdict, message, warnings }: OomReport): string {
 }
 
 /** @returns the judgement, and the differences from the expected values */
-export function judge({ file, reports: expected }: Reading): { judgement: Judgement; differences: string[] } {
+export function judge({ file, reports: expected, other }: Reading): { judgement: Judgement; differences: string[] } {
   const { reports } = explain(readFileSync(join(PUBLIC, file)));
   const differences: string[] = [];
   let worst: Judgement = 'right';
@@ -88,6 +89,8 @@ export function judge({ file, reports: expected }: Reading): { judgement: Judgem
   };
   if (reports.length < expected.length) note('missed', `${reports.length} of ${expected.length} reports`);
   if (reports.length > expected.length) note('wrong', `${reports.length} reports instead of ${expected.length}`);
+  const programs = readText(readFileSync(join(PUBLIC, file), 'utf8'), file).others.map(({ program }) => program);
+  if (other && String(programs) !== String(other)) note('missed', `other programs: ${programs}, not ${other}`);
   for (const [i, reading] of expected.entries()) {
     const report = reports[i];
     if (!report) continue;

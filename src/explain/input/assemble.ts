@@ -11,6 +11,7 @@ import { fitness } from './fitness.ts';
 import { bare, joined, type Unfinished } from './folded.ts';
 import { isPlausible, Locator } from './locate.ts';
 import type { LogLine } from './log-line.ts';
+import { LooseStats } from './loose-stats.ts';
 import { OpenReport } from './open-report.ts';
 import { type OtherKill, otherKill } from './other-killers.ts';
 import { pieces } from './pieces.ts';
@@ -58,6 +59,7 @@ export class Assembler {
   #last: (Unfinished & { report: OpenReport | undefined; from: LogLine; prefix: string }) | undefined;
   readonly #killed: string[] = [];
   #sysrqAgo = Number.POSITIVE_INFINITY;
+  readonly #loose = new LooseStats();
   /** Sentences about lines that could not be parsed while no report was open. */
   readonly warnings: string[] = [];
 
@@ -136,7 +138,7 @@ export class Assembler {
     // The beginning of a line that may be wrapped.
     const plain = bare(text);
     const half =
-      /(?:Memory cgroup )?[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:/.exec(
+      /(?:Memory cgroup )?[Oo]ut of memory|Tasks? in \/|invoked oom-killer|memory(?:\+swap)?: usage|oom-kill:|CPU: \d+ (?:UID: \d+ )?PID: \d/.exec(
         plain,
       );
     if (!half) {
@@ -180,8 +182,8 @@ export class Assembler {
   #place(line: ParsedLine, from: LogLine): OpenReport | undefined {
     if (line.is === 'sysrq') this.#sysrqAgo = 0;
     if (line.is === 'invoked') return this.#begin(line, from);
-    if (line.is === 'reaped' && this.#killed.includes(`${line.pid} ${line.comm}`) && !this.#fits(line, from))
-      return undefined;
+    const isLate = line.is === 'reaped' && this.#killed.includes(`${line.pid} ${line.comm}`);
+    if (isLate && !this.#open.some((report) => fitness(report, line, from) > 0)) return undefined;
     const { best, rivals } = this.#owner(line, from);
     if (!best) return this.#headless(line, from);
     if (rivals > 0 && !['frame', 'trace', 'machine', 'hardware'].includes(line.is)) best.ambiguous++;
@@ -196,14 +198,11 @@ export class Assembler {
     return best;
   }
 
-  #fits(line: ParsedLine, from: LogLine): boolean {
-    return this.#open.some((report) => fitness(report, line, from) > 0);
-  }
-
   #headless(line: ParsedLine, from: LogLine): OpenReport | undefined {
     // While a report is open, a row or a title of a task table belongs to an open report: it never begins a new one.
     const stray = (line.is === 'columns' || line.is === 'task') && !this.waiting;
     if (stray) return undefined;
+    this.#loose.take(line);
     if (isEvidence(line)) return this.#begin(line, from);
     if (!this.waiting || !isTentative(line)) return undefined;
     // A figure that the tentative report already has belongs to the next Mem-Info block, which begins with its title.
@@ -240,6 +239,7 @@ export class Assembler {
     this.#dropTentative();
     const report = new OpenReport(from);
     report.take(line);
+    this.#loose.addTo(report);
     report.sysrq = this.#sysrqAgo <= SYSRQ_LINES;
     this.#open.push(report);
     if (this.#open.length > MOST_OPEN) this.#close(this.#open.shift() as OpenReport);
@@ -283,7 +283,7 @@ const isEvidence = (line: ParsedLine) =>
 const isTentative = (line: ParsedLine) =>
   (line.is === 'memory' && !isMinor(line.info)) || ['frame', 'trace', 'cpu', 'stats_of'].includes(line.is);
 
-/** Lines at the end of Mem-Info with little meaning of their own. They never begin a report. */
+/** Lines at the end of Mem-Info. They never begin a report. */
 const isMinor = (info: MemoryLine) =>
   info.of === 'other' ||
   info.of === 'swap_cache_stats' ||

@@ -115,10 +115,10 @@ function fitsColumns(report: OpenReport): number {
 }
 
 /** Each figure of Mem-Info is printed once. */
-function fitsMemory({ memory, invoked, titled }: OpenReport, info: MemoryLine): number {
+function fitsMemory({ memory, invoked, titled, taskIn }: OpenReport, info: MemoryLine): number {
   if (info.of === 'title') return memory.length === 0 ? 2 : 0;
   // Without the title "Mem-Info:" these lines may belong to a failed allocation instead.
-  if (invoked && !titled && !['totals', 'count', 'swap', 'slabs', 'slab'].includes(info.of)) return 0;
+  if (invoked && !titled && !taskIn && !['totals', 'count', 'swap', 'slabs', 'slab'].includes(info.of)) return 0;
   const once = (same: (other: MemoryLine) => boolean) => (memory.some(same) ? 0 : 1);
   switch (info.of) {
     case 'totals':

@@ -30,7 +30,8 @@ export function joined(last: Unfinished, next: string): { line: ParsedLine; text
 function saysMore(now: ParsedLine, before: ParsedLine | undefined, tail: string): boolean {
   if (before === undefined) return true;
   if (now.is !== before.is) return false;
-  if (now.is === 'task_in') return /^[\w.:@-]+$/.test(tail) && before.is === 'task_in' && before.limit.endsWith('/');
+  if (now.is === 'task_in')
+    return /^[\w.:@-]+$/.test(tail) && before.is === 'task_in' && before.limit?.endsWith('/') === true;
   if (now.is === 'panic')
     return before.is === 'panic' && before.text.length > 40 && tail.length < 40 && !tail.startsWith('[');
   return weight(now) > weight(before);

@@ -16,7 +16,7 @@ export type Kind = 'cgroup' | 'system';
 export function kindOf(line: ParsedLine): Kind | undefined {
   // Linux 5.1 prints CONSTRAINT_NONE also for a cgroup's limit, so `limit` decides.
   if (line.is === 'summary') return line.constraint === 'CONSTRAINT_MEMCG' || line.limit ? 'cgroup' : 'system';
-  if (line.is === 'memory') return 'system';
+  if (line.is === 'memory' || (line.is === 'task_in' && line.limit === null)) return 'system';
   return ['counter', 'stat', 'stats_of', 'task_in'].includes(line.is) ? 'cgroup' : undefined;
 }
 

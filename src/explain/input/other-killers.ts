@@ -77,6 +77,12 @@ const KILLERS: readonly Killer[] = [
     pattern: /(?<words>"?(?:[Ee]viction manager: )?pod (?:\S{1,253} )?(?:is )?evicted successfully\b.{0,200})/,
   },
   {
+    program: 'talos',
+    role: 'killed',
+    pattern:
+      /\[talos\] (?<words>Sending SIGKILL to cgroup \{.{0,400}?"cgroup": ?"(?:\/sys\/fs\/cgroup)?(?<cgroup>\/[^"]{1,400})".*)/,
+  },
+  {
     program: 'systemd',
     role: 'noticed',
     pattern:
@@ -90,7 +96,7 @@ const KILLERS: readonly Killer[] = [
 ];
 
 const LIKELY =
-  /oomd|earlyoom|nohang|lowmemorykiller|lmkd|System OOM|low on resource|evicted successfully|OOM killer|'oom-kill'/;
+  /oomd|earlyoom|nohang|\[talos\]|lowmemorykiller|lmkd|System OOM|low on resource|evicted successfully|OOM killer|'oom-kill'/;
 
 /** "HOST PROGRAM[PID]: " at the beginning of a line whose time stamp was taken off. */
 const HOST = /^(?<host>[\w.-]{1,64}) [\w.@-]{1,64}(?:\[\d+\])?: /;

@@ -37,7 +37,8 @@ export const members: readonly LineKind[] = [
   {
     likely: startsWithTask,
     pattern: TASK_IN,
-    read: ({ task = '', limit = '' }) => ({ is: 'task_in', task, limit }),
+    // A vendor's kernel prints "host" when the machine ran out of memory.
+    read: ({ task = '', limit = '' }) => ({ is: 'task_in', task, limit: limit === 'host' ? null : limit }),
   },
   { likely: startsWithTask, pattern: GROUP, read: ({ path = '' }) => ({ is: 'group', path }) },
 ];

@@ -38,7 +38,8 @@ export const invoked: LineKind = {
   pattern: INVOKED,
   read: ({ comm = '', rest = '' }) => {
     const field = (pattern: RegExp) => pattern.exec(rest)?.[1];
-    const [, mask, names] = /\bgfp_mask=(0x[0-9a-f]{1,8}|0)(?![0-9a-fx])(?:\(([^)]*)\))?/.exec(rest) ?? [];
+    const [, mask, names] =
+      /\bgfp_mask=(?:(0x[0-9a-f]{1,8}|0)(?![0-9a-fx*])|0x[0-9a-f]*\*+)(?:\(([^)]*)\))?/.exec(rest) ?? [];
     const order = field(/\border=(-?\d+)(?!\d)/);
     const adj = field(/\boom_score_adj=(-?\d+)(?!\d)/);
     const oldAdj = field(/\b(?:oomkilladj|oom_adj)=(-?\d+)(?!\d)/);

@@ -15,6 +15,8 @@ const KILLED =
 /**
  * Patterns for the same lines when they are cut, shortened or have an unknown field: a field that is cut becomes null.
  */
+/** The offset of a frame that is cut. */
+const CUT_FRAME = /^\s*\[<[0-9a-f]+>\]\s*(?<unsure>\? )?(?<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+$/;
 const CUT_SUMMARY = /^oom-kill:\s*constraint=(?<constraint>CONSTRAINT_[A-Z_]+)(?<rest>(?:,.*)?)$/s;
 const CUT_CHOSEN =
   /^(?<why>[A-Z][^:]{1,80}?): [Kk]ill process (?<pid>\d+) \((?<comm>.*?)\)(?: score (?<score>\d+)(?= ))?(?<rest>.*)$/s;
@@ -73,6 +75,11 @@ export const kills: readonly LineKind[] = [
 
 /** These are tried last, because here a name ends at its first ")", and a process can have a ")" in its name. */
 export const cuts: readonly LineKind[] = [
+  {
+    likely: (text) => text.startsWith('[<') || text.startsWith(' [<'),
+    pattern: CUT_FRAME,
+    read: ({ name = '', unsure }) => ({ is: 'frame', name, sure: unsure === undefined }),
+  },
   { likely: (text) => text.startsWith('oom-kill:'), pattern: CUT_SUMMARY, read: cutSummary },
   { likely: (text) => text.includes('Killed process '), pattern: CUT_KILLED, read: cutKilled },
   {

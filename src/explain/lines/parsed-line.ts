@@ -32,7 +32,7 @@ export type ParsedLine =
   /** A line of a stack dump that is not used, such as registers. */
   | { is: 'machine' }
   /** cgroup v1: the victim's cgroup, and the cgroup whose limit was hit. */
-  | { is: 'task_in'; task: string; limit: string }
+  | { is: 'task_in'; task: string; limit: string | null }
   /** Usage and limit of the cgroup, in KiB. */
   | { is: 'counter'; counter: CounterName; usage: number; limit: number; failures: number | null }
   | { is: 'stats_of'; path: string; values: Record<string, number> }

@@ -110,12 +110,13 @@ const scopes: Record<string, Scope> = {
 
 /** Kernel functions that charge memory to a cgroup, or that handle its OOM. */
 const MEMCG =
-  /^(?:mem_cgroup_(?:out_of_memory|oom_synchronize|try_charge|charge)|try_charge|charge_memcg|obj_cgroup_charge)/;
+  /^_{0,2}(?:mem_cgroup_(?:out_of_memory|oom_synchronize|try_charge|charge)|try_charge|charge_memcg|obj_cgroup_charge)/;
 
 function scopeOf(open: OpenReport): Scope | null {
   const { summary, taskIn, counters, stats, memory, cpuset, invoked, stack } = open;
   if (summary) return summary.limit !== null ? 'cgroup' : (scopes[summary.constraint] ?? null);
   const why = open.chosen?.why ?? open.kills[0]?.why ?? '';
+  if (taskIn && taskIn.limit === null) return 'system';
   if (taskIn || counters.size > 0 || stats.length > 0 || /^Memory cgroup/.test(why)) return 'cgroup';
   if (open.group !== undefined && open.kills.length > 0 && memory.length === 0 && why === '') return 'cgroup';
   if (stack.some((name) => MEMCG.test(name))) return 'cgroup';

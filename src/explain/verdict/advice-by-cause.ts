@@ -103,7 +103,7 @@ function raise(report: ReportFacts): Advice {
 }
 
 const lookAround = (report: ReportFacts): Advice => ({
-  do: `Look at all cgroups below ${limitName(report)}, not only at the victim’s own, and give them limits whose sum is smaller.`,
+  do: `Look at all cgroups below ${report.limit?.path == null ? 'it' : limitName(report)}, not only at the victim’s own, and give them limits whose sum is smaller.`,
   because: 'All of them share the limit: whichever cgroup grows, the kernel kills the largest process.',
 });
 
