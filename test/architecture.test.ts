@@ -72,6 +72,7 @@ const FLOORS = [
   'cli/verbs/explain',
   'cli/verbs/fleet',
   'cli/verbs/guard',
+  'cli/verbs/k8s',
   'cli/verbs/history',
   'cli/verbs/metrics',
   'cli/verbs/pressure',

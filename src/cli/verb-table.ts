@@ -16,6 +16,10 @@ export const verbs: VerbTable = {
     about: 'check containers, watch their OOM kills, advise limits',
     load: () => import('./verbs/docker/docker.ts'),
   },
+  k8s: {
+    about: 'say which OOM kills of pods are true, and set up the agent',
+    load: () => import('./verbs/k8s/k8s.ts'),
+  },
   explain: { about: 'explain the OOM kills in a kernel log', load: () => import('./verbs/explain/explain.ts') },
   history: {
     about: 'list past kills, pressure and decisions of the guard',

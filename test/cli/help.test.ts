@@ -9,7 +9,7 @@ import { columnsOf } from '../../src/render/width.ts';
 import { oomscope, ROOT } from './cli.ts';
 
 const all = await describeVerbs(verbs);
-const groups = ['docker', 'protect', 'alert', 'config', 'systemd', 'fleet'];
+const groups = ['docker', 'k8s', 'protect', 'alert', 'config', 'systemd', 'fleet'];
 
 /** The words of a command line, as a shell would split them; operators are words of their own. */
 const wordsOf = (command: string) =>

@@ -35,7 +35,7 @@ export class ApiServer implements AsyncDisposable {
     [this.port, this.#etcdPort] = ports;
     this.#flags = flags;
     mkdirSync(join(directory, 'certificates'));
-    writeFileSync(this.kubeconfig, this.#kubeconfigText());
+    writeFileSync(this.kubeconfig, this.#kubeconfigText('admin-token'));
     writeFileSync(join(directory, 'tokens.csv'), 'admin-token,admin,1,"system:masters"\n');
     const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
     writeFileSync(join(directory, 'account.key'), keys.privateKey.export({ type: 'pkcs1', format: 'pem' }));
@@ -100,6 +100,13 @@ export class ApiServer implements AsyncDisposable {
     return { access: findAccess({ env, account: directory, home: directory }), directory };
   }
 
+  /** @returns the path of a kubeconfig with a token of a service account */
+  async kubeconfigOf(namespace: string, name: string): Promise<string> {
+    const path = join(this.directory, `${namespace}-${name}.yaml`);
+    writeFileSync(path, this.#kubeconfigText(await this.token(namespace, name)));
+    return path;
+  }
+
   /** A real token of a service account (TokenRequest), as the kubelet asks for one. */
   async token(namespace: string, name: string): Promise<string> {
     const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
@@ -160,13 +167,13 @@ export class ApiServer implements AsyncDisposable {
     }
   }
 
-  #kubeconfigText(): string {
+  #kubeconfigText(token: string): string {
     const path = join(this.directory, 'certificates/apiserver.crt');
     return [
       ...['apiVersion: v1', 'kind: Config', 'current-context: test', 'clusters:', '- name: test', '  cluster:'],
       ...[`    server: https://127.0.0.1:${this.port}`, `    certificate-authority: ${path}`],
       ...['contexts:', '- name: test', '  context: {cluster: test, user: admin}'],
-      ...['users:', '- name: admin', '  user:', '    token: admin-token', ''],
+      ...['users:', '- name: admin', '  user:', `    token: ${token}`, ''],
     ].join('\n');
   }
 }

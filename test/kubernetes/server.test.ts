@@ -1,19 +1,28 @@
 /** The agent against a real kube-apiserver with RBAC, under its own service account. */
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KubernetesAgent } from '../../src/kubernetes/agent.ts';
 import { ApiError, KubernetesClient } from '../../src/kubernetes/client.ts';
+import type { Check } from '../../src/kubernetes/cluster-check.ts';
 import { EventWriter } from '../../src/kubernetes/event-writer.ts';
 import { items, number, record, text } from '../../src/kubernetes/foreign.ts';
 import { kustomizeFolder, manifest } from '../../src/kubernetes/manifest.ts';
 import { eventsOfKill, type ObjectEvent } from '../../src/kubernetes/object-event.ts';
 import { PodDirectory } from '../../src/kubernetes/pod-directory.ts';
+import type { PodKill } from '../../src/kubernetes/pod-kills.ts';
 import { PodWatch } from '../../src/kubernetes/pod-watch.ts';
 import { writeYaml, writeYamlStream } from '../../src/kubernetes/yaml-write.ts';
+import type { Event } from '../../src/model/events.ts';
 import type { KubernetesFacts } from '../../src/model/kubernetes.ts';
+import { ended, MAIN, oomscope } from '../cli/cli.ts';
+import { createMemoryGroup, MIB, oomKill, oomKillsUnavailable, removeMemoryGroups } from '../kernel/memcg.ts';
+import { schemaErrors } from '../schema.ts';
 import { ApiServer, hasApiServer } from './apiserver.ts';
 import { containerId, podKill, podObject } from './kills.ts';
+
+type Named = { name: string; uid: string };
 
 const NODE = 'n1';
 const options = { namespace: 'oomscope', image: 'oomscope:0.1.0', events: true };
@@ -180,6 +189,129 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     // Either an ERROR line with the code 410, or the status itself.
     await expect(gone).rejects.toThrow(/410|too old|ADDED/);
   });
+
+  test('`k8s check` says what the agent may do, and what an account without the role may not', async () => {
+    const cluster = (account: string) => ['--kubeconfig', account, '--node', NODE, '--json'];
+    const checked = async (account: string) => {
+      const { stdout } = await oomscope(['k8s', 'check', ...cluster(account)]);
+      return Object.fromEntries((JSON.parse(stdout) as Check[]).map(({ name, state }) => [name, state]));
+    };
+    expect(await checked(await server.kubeconfigOf('oomscope', 'oomscope'))).toMatchObject({
+      ...{ api: 'ok', 'list pods': 'ok', 'watch pods': 'ok', node: 'ok' },
+      ...{ 'create events.events.k8s.io': 'ok', 'patch events.events.k8s.io': 'ok' },
+    });
+    expect(await checked(await server.kubeconfigOf('shop', 'nobody'))).toMatchObject({
+      ...{ api: 'ok', 'list pods': 'missing', 'create events.events.k8s.io': 'missing', node: 'unknown' },
+    });
+  });
+
+  test('`k8s events` judges statuses as Kubernetes reports them, beside the Events', async () => {
+    const pods = [await createPod(50), await createPod(51), await createPod(52)];
+    const [killed, stopped] = pods as [Named, Named, Named];
+    const writer = new EventWriter({ client: await client() });
+    const now = Date.now();
+    const at = (ms: number) => new Date(now + ms).toISOString().replace('Z', '000000Z');
+    const seconds = (ms: number) => `${at(ms).slice(0, 19)}Z`;
+    const ends = async ({ name }: Named, exitCode: number, finishedMs: number) => {
+      const end = { exitCode, reason: 'OOMKilled', startedAt: seconds(-7_200_000), finishedAt: seconds(finishedMs) };
+      const body = { status: { containerStatuses: [{ ...status(50), lastState: { terminated: end } }] } };
+      await server.admin.request(`/api/v1/namespaces/shop/pods/${name}/status`, { method: 'PATCH', body });
+    };
+    const kill = (pod: Named, id: string, isMain: boolean, ms: number) =>
+      writer.offer(eventsOfKill(podKill({ id, isMain, time: at(ms) }), factsOf(pod), NODE)[0] as ObjectEvent);
+    kill(killed, 'judged-1', true, -10_000);
+    await ends(killed, 137, -10_000);
+    kill(stopped, 'judged-2', false, -3_600_000);
+    await ends(stopped, 143, -10_000);
+    await ends(pods[2] as Named, 137, -10_000);
+    await writer.close();
+    expect(writer.counts).toMatchObject({ written: 2, refused: 0 });
+    const { stdout, stderr } = await oomscope([
+      'k8s',
+      'events',
+      '--namespace',
+      'shop',
+      '--kubeconfig',
+      server.kubeconfig,
+      '--json',
+    ]);
+    expect(stderr).toBe('');
+    const rows = (JSON.parse(stdout) as PodKill[]).filter(({ pod }) => pods.some(({ name }) => name === pod));
+    expect(rows.filter(({ source }) => source === 'kill')).toHaveLength(2);
+    const verdicts = new Map(
+      rows.filter(({ source }) => source === 'status').map(({ pod, verdict }) => [pod, verdict]),
+    );
+    expect(pods.map(({ name }) => verdicts.get(name))).toEqual(['true', 'false', 'unknown']);
+  });
+
+  test('a wrong namespace, a wrong context and a missing right are a sentence each', async () => {
+    const events = (...words: string[]) => oomscope(['k8s', 'events', '--kubeconfig', server.kubeconfig, ...words]);
+    expect(await events('--namespace', 'shpo')).toMatchObject({
+      ...{ code: 1, stderr: expect.stringContaining('There is no namespace "shpo". Did you mean "shop"?') },
+    });
+    expect(await events('--context', 'tets')).toMatchObject({
+      ...{ code: 65, stderr: expect.stringContaining('there is no context "tets". Did you mean "test"?') },
+    });
+    const nobody = await oomscope(['k8s', 'events', '--kubeconfig', await server.kubeconfigOf('shop', 'nobody')]);
+    expect(nobody).toMatchObject({ code: 77, stderr: expect.stringContaining('cannot list resource "events"') });
+  });
+
+  test.skipIf(oomKillsUnavailable())(
+    '`run` names the pod of a real kill at the limit of the pod, and writes its Event',
+    async () => {
+      const pod = await createPod(60);
+      const id = containerId(60);
+      const body = { status: { containerStatuses: [status(60)] } };
+      await server.admin.request(`/api/v1/namespaces/shop/pods/${pod.name}/status`, { method: 'PATCH', body });
+      const file = join(server.directory, 'run.toml');
+      const account = await server.kubeconfigOf('oomscope', 'oomscope');
+      writeFileSync(file, `[pressure]\nenabled = false\n[kubernetes]\nnode = "${NODE}"\nkubeconfig = "${account}"\n`);
+      const child = spawn(process.execPath, [MAIN, 'run', '--config', file, '--json'], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const end = ended(child);
+      const group = createMemoryGroup({ limitBytes: 256 * MIB, name: `kubepods-oomscope-${process.pid}` });
+      try {
+        await new Promise<void>((resolve) => {
+          child.stderr.on('data', (said: Buffer) => said.includes('pods on the node') && resolve());
+          void end.then(() => resolve());
+        });
+        const podGroup = group.child(`pod${pod.uid}`, 64 * MIB);
+        await oomKill({ group: podGroup.child(id) });
+        await expect
+          .poll(async () => await eventsOn(pod.name), { timeout: 15_000 })
+          .toMatchObject([
+            {
+              reason: 'ProcessOOMKilled',
+              note: expect.stringContaining('Scope: pod. The pod reached its limit of 64 MiB'),
+            },
+          ]);
+      } finally {
+        child.kill('SIGTERM');
+        removeMemoryGroups();
+      }
+      const { stdout } = await end;
+      const events = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Event);
+      const kill = events.find((event) => event.type === 'oom.kill' && event.kubernetes?.uid === pod.uid);
+      expect(kill?.kubernetes).toMatchObject({
+        ...{
+          source: 'api',
+          pod: pod.name,
+          container: 'app',
+          workload: { kind: 'Deployment', name: 'web' },
+          node: NODE,
+        },
+        container_memory: { request_bytes: 256 * MIB, limit_bytes: 512 * MIB },
+      });
+      expect(kill && schemaErrors(kill)).toEqual([]);
+      const reaped = events.find((event) => event.type === 'oom.reaped' && event.kill_id === kill?.id);
+      expect(reaped?.kubernetes).toMatchObject({ pod: pod.name });
+    },
+    60_000,
+  );
 
   test('a storm of 500 kills, with a restart of the server in its midst: each kill is told once', async () => {
     const pods = await Promise.all(Array.from({ length: 20 }, (_, i) => createPod(100 + i)));

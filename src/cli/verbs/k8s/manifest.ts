@@ -1,0 +1,76 @@
+import { OomscopeError } from '../../../model/error.ts';
+import { printable } from '../../../text/printable.ts';
+import { VERSION } from '../../../version.ts';
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
+import { Exit } from '../../verb/exit.ts';
+import { byDefault, flag, text, usage } from '../../verb/options.ts';
+import { tell } from '../../verb/tell.ts';
+
+const IMAGE = `oomscope:${VERSION}`;
+
+const options = {
+  namespace: byDefault('oomscope', text('NAME', 'the namespace')),
+  image: byDefault(IMAGE, text('IMAGE', 'the image with its tag, as your registry names it')),
+  'without-events': flag('let the agent write no Events, and leave out the right to do so'),
+  output: text('DIR', 'write a folder for kustomize, with overlays, instead; it must not exist'),
+};
+
+export const verb = defineVerb({
+  description: [
+    'Prints what runs oomscope on each node of a cluster: Namespace, ServiceAccount, ClusterRole, ClusterRoleBinding, ConfigMap and DaemonSet, as YAML for `kubectl apply`.',
+    'The DaemonSet is not privileged: it drops all capabilities but BPF, PERFMON, SYS_PTRACE and SYSLOG, and its root is read-only. It needs hostPID, so the namespace has the pod security level "privileged". The role has only the rights that the agent uses: to list and watch pods, and to create and patch Events. The agent kills nothing.',
+  ],
+  options,
+  format: 'raw',
+  examples: [
+    { command: 'oomscope k8s manifest | kubectl apply --filename -', about: 'Run oomscope on each node.' },
+    {
+      command: 'oomscope k8s manifest --output deploy && kubectl apply -k deploy/base',
+      about: 'Write a folder for kustomize, and apply it.',
+    },
+    { command: 'oomscope k8s manifest | kubectl diff --filename -', about: 'Show what an upgrade changes.' },
+  ],
+  exits: { ok: true, failed: 'DIR exists, or cannot be written', usage: true },
+  run,
+});
+
+async function run({ given }: Context<typeof options>): Promise<number> {
+  const { namespace = 'oomscope', image = IMAGE, output } = given;
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace))
+    throw usage(`--namespace: expected a name of lower-case letters, digits and "-", got "${namespace}".`);
+  if (!/^[\w][\w.:/@-]*$/.test(image)) throw usage(`--image: expected an image such as ${IMAGE}, got "${image}".`);
+  const [{ kustomizeFolder, manifest }, { writeYaml, writeYamlStream }] = await Promise.all([
+    import('../../../kubernetes/manifest.ts'),
+    import('../../../kubernetes/yaml-write.ts'),
+  ]);
+  const asked = { namespace, image, events: given['without-events'] !== true };
+  if (output === undefined) {
+    process.stdout.write(writeYamlStream(Object.values(manifest(asked))));
+    return Exit.ok;
+  }
+  const files = Object.entries(kustomizeFolder(asked)).map(([path, object]): [string, string] => [
+    path,
+    writeYaml(object),
+  ]);
+  await writeFolder(output, files);
+  tell(`Wrote ${files.length} files to ${printable(output)}.`);
+  return Exit.ok;
+}
+
+/** @throws OomscopeError OUTPUT */
+async function writeFolder(folder: string, files: readonly [path: string, content: string][]): Promise<void> {
+  const { mkdir, writeFile } = await import('node:fs/promises');
+  const { dirname, join } = await import('node:path');
+  try {
+    await mkdir(folder);
+    for (const [path, content] of files) {
+      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await writeFile(join(folder, path), content, { flag: 'wx' });
+    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'EEXIST' ? 'it exists and is not changed: name another folder, or remove this one first' : message;
+    throw new OomscopeError('OUTPUT', `--output ${printable(folder)}: ${why}.`);
+  }
+}

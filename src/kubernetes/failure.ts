@@ -1,0 +1,27 @@
+import { OomscopeError } from '../model/error.ts';
+import { ApiError } from './client.ts';
+
+/** Runs a request, and turns a refusal of the server into an error for people. @param what "list the pods" */
+export async function asked<T>(what: string, request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    throw error instanceof ApiError ? failure(what, error) : error;
+  }
+}
+
+function failure(what: string, { status, message }: ApiError): OomscopeError {
+  switch (status) {
+    case 0:
+      return new OomscopeError('KUBERNETES', `Cannot ${what}: the API server does not answer: ${message}.`);
+    case 401:
+      return new OomscopeError(
+        'NOT_PERMITTED',
+        `Cannot ${what}: the server refused the credentials (${message}). The token may have expired: log in again.`,
+      );
+    case 403:
+      return new OomscopeError('NOT_PERMITTED', `Cannot ${what}: ${message}.`);
+    default:
+      return new OomscopeError('KUBERNETES', `Cannot ${what}: ${message}.`);
+  }
+}
