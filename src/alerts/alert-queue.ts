@@ -7,8 +7,8 @@ import type { Alert } from '../model/alert.ts';
 export interface AlertQueue {
   /** Adds an alert without blocking. @returns how many of the oldest were dropped to stay within the limit */
   push(alert: Alert): number;
-  /** The oldest alert, which stays in the queue until remove() is called with its number. */
-  head(): Promise<Waiting | undefined>;
+  /** The oldest alerts, at most `most`. They stay in the queue until remove() is called with their numbers. */
+  heads(most: number): Promise<Waiting[]>;
   /** Removes the alert of this number, if it is still there. */
   remove(number: number): void;
   /** Changes the limit of a queue on disk, in bytes; undefined restores the default. */
@@ -32,8 +32,8 @@ export class MemoryQueue implements AlertQueue {
   readonly #waiting: Waiting[] = [];
   readonly #most: number;
   #next = 0;
-  /** Number of the alert being delivered. This alert is never dropped, because the receiver may just be getting it. */
-  #held = -1;
+  /** How many alerts are being delivered. They are never dropped, because the receiver may just be getting them. */
+  #held = 0;
 
   /** @param most largest number of waiting alerts */
   constructor(most = 1000) {
@@ -47,17 +47,19 @@ export class MemoryQueue implements AlertQueue {
   push(alert: Alert): number {
     this.#waiting.push({ number: this.#next++, alert });
     if (this.#waiting.length <= this.#most) return 0;
-    return this.#waiting.splice(this.#waiting[0]?.number === this.#held ? 1 : 0, 1).length;
+    return this.#waiting.splice(Math.min(this.#held, this.#waiting.length - 1), 1).length;
   }
 
-  async head(): Promise<Waiting | undefined> {
-    this.#held = this.#waiting[0]?.number ?? -1;
-    return this.#waiting[0];
+  async heads(most: number): Promise<Waiting[]> {
+    const heads = this.#waiting.slice(0, most);
+    this.#held = heads.length;
+    return heads;
   }
 
   remove(number: number): void {
     const at = this.#waiting.findIndex((waiting) => waiting.number === number);
     if (at >= 0) this.#waiting.splice(at, 1);
+    if (at >= 0 && at < this.#held) this.#held--;
   }
 
   limit(): void {}

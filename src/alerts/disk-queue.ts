@@ -63,7 +63,7 @@ export class DiskQueue<T> {
   #length = 0;
   #bytes = 0;
   #next = 1;
-  /** The item with this number is never dropped. */
+  /** The items up to this number are never dropped. */
   #held = -1;
   /** True when the last write failed. Only the first of several failures in a row is reported. */
   #failing = false;
@@ -117,7 +117,7 @@ export class DiskQueue<T> {
     for (let at = this.#first; this.#length > this.#most || this.#bytes > this.#mostBytes; at++) {
       const oldest = this.#entries[at];
       if (!oldest || oldest === entry) break;
-      if (oldest.gone || oldest.number === this.#held) continue;
+      if (oldest.gone || oldest.number <= this.#held) continue;
       this.#remove(oldest);
       dropped++;
     }
@@ -144,12 +144,17 @@ export class DiskQueue<T> {
     }
   }
 
-  /** The oldest item, which is not dropped until remove() is called with its number. */
-  async head(): Promise<Item<T> | undefined> {
+  /** The oldest items, at most `most`. They are not dropped until remove() is called with their numbers. */
+  async heads(most: number): Promise<Item<T>[]> {
+    const heads: Item<T>[] = [];
     this.#held = this.#entries[this.#first]?.number ?? -1;
-    const found = await this.after(-1);
-    this.#held = found?.number ?? -1;
-    return found;
+    for (let last = -1; heads.length < most; last = this.#held) {
+      const found = await this.after(last);
+      if (!found) break;
+      heads.push(found);
+      this.#held = found.number;
+    }
+    return heads;
   }
 
   remove(number: number): void {

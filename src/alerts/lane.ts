@@ -7,7 +7,7 @@ import type { Alert } from '../model/alert.ts';
 import type { Receipt } from '../model/receipt.ts';
 import type { Severity } from '../model/severity.ts';
 import { printable } from '../text/printable.ts';
-import { type AlertQueue, MemoryQueue } from './alert-queue.ts';
+import { type AlertQueue, MemoryQueue, type Waiting } from './alert-queue.ts';
 import { Episodes } from './episodes.ts';
 import type { Sink } from './sinks/sink.ts';
 
@@ -116,7 +116,7 @@ export class Lane {
     const refresh = options.sink.refresh;
     if (refresh) {
       this.#refreshTimer = setInterval(() => {
-        void this.#attempt(refresh.run).then((receipt) => this.#record(receipt, undefined));
+        void this.#attempt(refresh.run).then((receipt) => this.#record(receipt, []));
       }, refresh.everyMs).unref();
     }
     this.#run(); // the spool may hold alerts of the previous process
@@ -181,13 +181,16 @@ export class Lane {
     await new Promise((resolve) => setTimeout(resolve, DELIVERY_DELAY_MS));
     await this.#begins;
     while (!this.#handedOver) {
-      const waiting = await this.#queue.head();
-      if (!waiting) return;
+      if ((await this.#queue.heads(1)).length === 0) return;
       await this.#pause(this.#lastAttemptMs + (this.#sink.everyMs ?? 0) - performance.now());
       if (this.#handedOver || this.#stop.signal.aborted) return;
+      const waiting = await this.#queue.heads(this.#sink.digest?.most ?? 1); // more may have come meanwhile
       this.#lastAttemptMs = performance.now();
-      const receipt = await this.#attempt((signal) => this.#sink.deliver(waiting.alert, signal));
-      this.#record(receipt, waiting.alert);
+      const receipt = await this.#attempt((signal) => this.#deliver(waiting, signal));
+      this.#record(
+        receipt,
+        waiting.map(({ alert }) => alert),
+      );
       if (receipt.outcome === 'retry') {
         // the waiting alerts stay on disk, or the successor has them
         if (this.#handedOver || (this.#ending && this.#queue.kept > 0)) return;
@@ -196,10 +199,20 @@ export class Lane {
         await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_RETRY_AFTER_MS));
         if (this.#stop.signal.aborted) return;
       } else {
-        this.#queue.remove(waiting.number);
+        for (const { number } of waiting) this.#queue.remove(number);
       }
       this.counts.waiting = this.#queue.length;
     }
+  }
+
+  #deliver(waiting: readonly Waiting[], signal: AbortSignal): Promise<Receipt> {
+    const [first, ...more] = waiting as [Waiting];
+    const { digest } = this.#sink;
+    if (!digest || more.length === 0) return this.#sink.deliver(first.alert, signal);
+    return digest.deliver(
+      waiting.map(({ alert }) => alert),
+      signal,
+    );
   }
 
   async #attempt(run: (signal: AbortSignal) => Promise<Receipt>): Promise<Receipt> {
@@ -232,19 +245,22 @@ export class Lane {
     }
   }
 
-  #record({ outcome, reply }: Receipt, alert: Alert | undefined): void {
+  /** @param alerts those that were delivered, or not; empty after a refresh */
+  #record({ outcome, reply }: Receipt, alerts: readonly Alert[]): void {
+    const [first] = alerts;
     if (outcome === 'retry') {
-      if (alert) this.counts.retried++;
-      if (this.#failures++ === 0) this.#emit('down', `${reply}; trying again`, alert);
+      this.counts.retried += alerts.length;
+      if (this.#failures++ === 0) this.#emit('down', `${reply}; trying again`, first);
       return;
     }
-    if (outcome === 'delivered') this.#isUp(alert);
+    if (outcome === 'delivered') this.#isUp(first);
     this.#failures = 0;
     this.#throws = 0;
-    if (!alert) return;
-    this.counts[outcome === 'delivered' ? 'delivered' : 'failed']++;
-    if (outcome === 'delivered') this.#emit('delivered', reply, alert);
-    else this.#emit('failed', `an alert was refused: ${reply}`, alert);
+    for (const alert of alerts) {
+      this.counts[outcome === 'delivered' ? 'delivered' : 'failed']++;
+      if (outcome === 'delivered') this.#emit('delivered', reply, alert);
+      else this.#emit('failed', `an alert was refused: ${reply}`, alert);
+    }
   }
 
   #isUp(alert: Alert | undefined): void {

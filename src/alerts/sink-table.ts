@@ -61,8 +61,18 @@ export const sinkOptions = {
   timeoutMs: ranged(option('duration', 'timeout', 'timeout of one delivery (default: 10s)'), 1, 3_600_000),
   key: option('secret', 'key', 'sign each request with this key'),
   token: option('secret', 'token', 'send this bearer token'),
+  routingKey: option('secret', 'routing_key', 'the integration key of the service'),
+  server: option('text', 'server', 'smtp://HOST:PORT or smtps://HOST:PORT (default: the program sendmail)'),
+  from: option('text', 'from', 'the address of the sender (default: oomscope at the name of this host)'),
+  user: option('text', 'user', 'log in to the server as this user; needs a password'),
+  password: option('secret', 'password', 'the password of the user'),
+  ca: option('text', 'ca_file', 'trust the certificates in this file (PEM) instead of the usual ones'),
   args: option('words', 'arg', 'an argument of the program'),
-  everyMs: ranged(option('duration', 'every', 'shortest interval between two runs (default: 1s)'), 1, 86_400_000),
+  everyMs: ranged(
+    option('duration', 'every', 'shortest interval between two deliveries (default: 1s; email: 1m)'),
+    1,
+    86_400_000,
+  ),
   mostBytes: ranged(option('size', 'size', 'rotate the file at this size (default: 10M)'), 1024, 2 ** 40),
   keep: ranged(option('whole', 'keep', 'number of rotated files to keep (default: 5)'), 0, 1000),
 };
@@ -87,7 +97,7 @@ export const commonOptions = ['minimum', 'spool', 'spoolBytes'] as const satisfi
 
 export interface SinkKind {
   /** What follows the name, as in `webhook=URL`; absent when the sink needs no target. */
-  target?: 'URL' | 'PATH' | 'PROGRAM';
+  target?: 'URL' | 'PATH' | 'PROGRAM' | 'ADDRESS';
   /** One phrase for the help. */
   about: string;
   /** `network`: the sink may open network connections. `machine`: it needs this machine only. */
@@ -120,6 +130,20 @@ export const sinkKinds: Record<string, SinkKind> = {
     reach: 'network',
     takes: ['timeoutMs', 'token'],
     open: async (options, url) => (await import('./sinks/alertmanager.ts')).alertmanager({ url, ...options }),
+  },
+  pagerduty: {
+    target: 'URL',
+    about: 'PagerDuty, Events API v2: https://events.pagerduty.com/v2/enqueue',
+    reach: 'network',
+    takes: ['timeoutMs', 'routingKey'],
+    open: async (options, url) => (await import('./sinks/pagerduty.ts')).pagerduty({ url, ...options }),
+  },
+  email: {
+    target: 'ADDRESS',
+    about: 'a mail, by SMTP or sendmail; at most one a minute',
+    reach: 'network',
+    takes: ['timeoutMs', 'server', 'from', 'user', 'password', 'ca', 'everyMs'],
+    open: async (options, to) => (await import('./sinks/email.ts')).email({ to, ...options }),
   },
   exec: {
     target: 'PROGRAM',

@@ -43,9 +43,8 @@ export class Spool implements AlertQueue {
     return this.#queue.push(alert);
   }
 
-  async head(): Promise<Waiting | undefined> {
-    const found = await this.#queue.head();
-    return found && { number: found.number, alert: found.item };
+  async heads(most: number): Promise<Waiting[]> {
+    return (await this.#queue.heads(most)).map(({ number, item }) => ({ number, alert: item }));
   }
 
   remove(number: number): void {

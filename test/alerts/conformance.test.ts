@@ -1,19 +1,22 @@
-/** Runs the same tests against every sink, with a real receiver; only Slack and the desktop have a fake one. */
+/** Runs the same tests against every sink, with a real receiver; only Slack, PagerDuty and the desktop have a fake one. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { alertmanager } from '../../src/alerts/sinks/alertmanager.ts';
 import { desktop } from '../../src/alerts/sinks/desktop.ts';
+import { email } from '../../src/alerts/sinks/email.ts';
 import { exec } from '../../src/alerts/sinks/exec.ts';
 import { file } from '../../src/alerts/sinks/file.ts';
 import { journald } from '../../src/alerts/sinks/journald.ts';
+import { pagerduty } from '../../src/alerts/sinks/pagerduty.ts';
 import { slack } from '../../src/alerts/sinks/slack.ts';
 import { webhook } from '../../src/alerts/sinks/webhook.ts';
 import type { Alert } from '../../src/model/alert.ts';
 import { conforms, type Rig } from './conformance.ts';
 import { alertmanagerUnavailable, RealAlertmanager } from './real-alertmanager.ts';
 import { journaldUnavailable, RealJournald } from './real-journald.ts';
+import { LOGIN, RealSmtp, smtpUnavailable } from './real-smtp.ts';
 import { Receiver } from './receiver.ts';
 
 const SECRET = 'T0K3N';
@@ -72,6 +75,27 @@ describe('sinks', () => {
       (body) => JSON.parse(body).text,
     ),
   );
+
+  conforms('pagerduty (with a fake server)', { mayBeDown: true, mayHang: true }, () =>
+    overHttp(
+      (url) => pagerduty({ url, routingKey: SECRET }),
+      (body) => JSON.parse(body).payload?.summary ?? 'resolved',
+    ),
+  );
+
+  const emailTraits = { unavailable: smtpUnavailable(), mayBeDown: true, mayHang: true };
+  conforms('email (with a real mail server)', emailTraits, async () => {
+    const server = await RealSmtp.start({ secure: true });
+    return {
+      sink: email({ to: 'ops@example.org', server: server.url, ca: server.certificate, ...LOGIN }),
+      secret: LOGIN.password,
+      received: () => server.mails.map(({ headers }) => headers.Subject ?? ''),
+      down: () => server.down(),
+      up: () => server.up(),
+      hang: () => server.hang(),
+      stop: () => server.stop(),
+    };
+  });
 
   const alertmanagerTraits = { unavailable: alertmanagerUnavailable(), mayBeDown: true, mayHang: false };
   conforms('alertmanager (the real one)', alertmanagerTraits, async () => {

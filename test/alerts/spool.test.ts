@@ -24,7 +24,7 @@ afterEach(() => rmSync(join(directory, '..'), { recursive: true }));
 
 async function titles(queue: Spool): Promise<string[]> {
   const all: string[] = [];
-  for (let waiting = await queue.head(); waiting; waiting = await queue.head()) {
+  for (let [waiting] = await queue.heads(1); waiting; [waiting] = await queue.heads(1)) {
     all.push(waiting.alert.title);
     queue.remove(waiting.number);
   }
@@ -35,7 +35,7 @@ describe('a spool', () => {
   it('passes undelivered alerts to the next process, in order', async () => {
     const before = spool();
     for (let i = 0; i < 12; i++) before.push(anAlert({ title: String(i) }));
-    const first = await before.head();
+    const [first] = await before.heads(1);
     before.remove(first?.number ?? -1);
     await before.close();
     expect(files()).toHaveLength(11);
@@ -52,7 +52,7 @@ describe('a spool', () => {
   it('drops the oldest alerts beyond its limits, but not the alert being delivered', async () => {
     const queue = spool({ most: 3 });
     for (let i = 0; i < 3; i++) queue.push(anAlert({ title: String(i) }));
-    await queue.head();
+    await queue.heads(1);
     expect([queue.push(anAlert({ title: '3' })), queue.push(anAlert({ title: '4' }))]).toEqual([1, 1]);
     expect(await titles(queue)).toEqual(['0', '3', '4']);
     await queue.close();

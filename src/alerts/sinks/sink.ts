@@ -15,6 +15,8 @@ export interface Sink {
   readonly timeoutMs?: number;
   /** Called for one alert at a time, in order. `signal` aborts at the timeout and on close(). */
   deliver(alert: Alert, signal: AbortSignal): Promise<Receipt>;
+  /** Delivers several alerts as one message, at most `most`. Without it, alerts are delivered one by one. */
+  readonly digest?: { most: number; deliver: (alerts: readonly Alert[], signal: AbortSignal) => Promise<Receipt> };
   /** Repeats alerts that are still firing, for receivers that forget an alert unless it is repeated. */
   readonly refresh?: { everyMs: number; run: (signal: AbortSignal) => Promise<Receipt> };
   /** Called once, after the last delivery. */
