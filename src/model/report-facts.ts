@@ -204,6 +204,8 @@ export interface ReportTask {
   page_tables_bytes: number | null;
   /** Swapped memory. null: this kernel does not print it. */
   swap_bytes: number | null;
+  /** The CPU on which the process ran last. Only kernels before 3.6 print it; missing otherwise. */
+  cpu?: number;
   /** The oom_score_adj, -1000 to 1000. For kernels before 2.6.36 it is computed from oom_adj. */
   oom_score_adj: number;
   /**

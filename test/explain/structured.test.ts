@@ -72,6 +72,24 @@ const forms: Record<string, string> = {
   'events with times as numbers': JSON.stringify({
     events: lines.map(({ text, timeUs }) => ({ timestamp: START + timeUs / 1000, message: text, host: 'web-1' })),
   }),
+  'objects of Kubernetes nodes behind the prefix of a container runtime': lines
+    .map(
+      ({ text, timeUs }) =>
+        `${iso(timeUs)} stdout F ${JSON.stringify({ kubernetes: { host: 'web-1' }, entry: { message: text } })}`,
+    )
+    .join('\n'),
+  logcli: lines.map(({ text, timeUs }) => `${iso(timeUs)} {job="node", host="web-1"} ${text}`).join('\n'),
+  'logcli -o jsonl': lines
+    .map(({ text, timeUs }) => JSON.stringify({ labels: { nodename: 'web-1' }, line: text, timestamp: iso(timeUs) }))
+    .join('\n'),
+  'an answer of Splunk': lines
+    .map(({ text, timeUs }) =>
+      JSON.stringify({ preview: false, result: { _raw: text, _time: iso(timeUs), host: 'web-1' } }),
+    )
+    .join('\n'),
+  'rows of Azure Monitor': JSON.stringify(
+    lines.map(({ text, timeUs }) => ({ TimeGenerated: iso(timeUs), Computer: 'web-1', SyslogMessage: text })),
+  ),
   'documents of Elasticsearch': hits.map((one) => JSON.stringify(one)).join('\n'),
 };
 

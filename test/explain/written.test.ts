@@ -40,6 +40,7 @@ describe('reports of old kernels', () => {
       uid: 106,
     });
     expect(report.tasks.map(({ oom_score_adj }) => oom_score_adj)).toEqual([-1000, -1000, 0, 0]);
+    expect(report.tasks.map(({ cpu }) => cpu)).toEqual([0, 0, 0, 0]);
     expect(
       report.memory?.zones.map(({ name, free_bytes, managed_bytes }) => [name, free_bytes, managed_bytes]),
     ).toEqual([

@@ -48,6 +48,7 @@ export const COLUMNS: readonly Column[] = [
     ...{ field: 'total_vm_bytes', title: 'Virtual', kernel: 'total_vm', kind: 'size' },
     meaning: 'size of the address space; most of it need not be in memory, and the OOM killer does not count it',
   },
+  { field: 'cpu', title: 'CPU', kernel: 'cpu', kind: 'number', meaning: 'the CPU on which the process ran last' },
   {
     ...{ field: 'oom_score_adj', title: 'Adj', kernel: 'oom_score_adj', kind: 'number' },
     meaning: 'added to the badness, in thousandths of the memory that ran out; -1000: never killed',

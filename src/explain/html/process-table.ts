@@ -15,7 +15,7 @@ export const LARGEST: Order = { field: 'rss_bytes', descending: true };
 
 /** The columns that this kernel prints. */
 export const columnsOf = ({ tasks }: OomReport): readonly Column[] =>
-  COLUMNS.filter(({ field }) => tasks.some((task) => task[field] !== null));
+  COLUMNS.filter(({ field }) => tasks.some((task) => task[field] != null));
 
 /** @param index number of the report in the page */
 export function processTable(report: OomReport, index: number, order: Order = LARGEST): string {
@@ -38,7 +38,7 @@ function heading({ field, title, kernel, meaning, kind }: Column, order: Order):
 export function processRows(report: OomReport, { field, descending }: Order): string {
   const columns = columnsOf(report);
   const sign = descending ? -1 : 1;
-  const sorted = report.tasks.toSorted((a, b) => sign * compareValues(a[field], b[field]));
+  const sorted = report.tasks.toSorted((a, b) => sign * compareValues(a[field] ?? null, b[field] ?? null));
   return sorted.map((task, i) => row(task, columns, report, i === 0)).join('');
 }
 
@@ -58,7 +58,7 @@ function row(task: ReportTask, columns: readonly Column[], { victim }: OomReport
       const mark = killed ? ' <b>killed</b>' : '';
       return `<th scope="row" class="name"><button type="button" class="link" data-tid="${task.tid}" tabindex="${first ? 0 : -1}">${task.comm === '' ? '(no name)' : safe(task.comm)}</button>${mark}</th>`;
     }
-    const text = value === null ? '' : kind === 'size' ? formatBytes(Number(value)) : String(value);
+    const text = value == null ? '' : kind === 'size' ? formatBytes(Number(value)) : String(value);
     return `<td class="figure">${text}</td>`;
   });
   return `<tr${killed ? ' class="killed"' : ''}>${cells.join('')}</tr>`;

@@ -100,9 +100,20 @@ function fromDigits(at: LogLine): 'again' | 'done' | 'drop' {
   setStamp(at, 'date', prefix.trimEnd(), zone !== undefined);
   at.text = at.text.slice(prefix.length);
   cut(at, CRI);
+  takeLabels(at);
   const host = HOST_AND_KERNEL.exec(at.text);
   if (host) takeHost(at, host);
   return 'again';
+}
+
+/** The labels that logcli prints before a line of Loki: `{host="node-7", job="varlogs"}`. */
+const LABELS = /^\{(?:[A-Za-z_][\w.]*="(?:[^"\\]|\\.)*"(?:, ?|(?=\})))*\}\s+/;
+
+function takeLabels(at: LogLine): void {
+  const labels = at.text.startsWith('{') ? LABELS.exec(at.text)?.[0] : undefined;
+  if (labels === undefined) return;
+  at.host ??= /\b(?:hostname|host|node_name|nodename|node)="([\w.:-]{1,255})"/.exec(labels)?.[1] ?? null;
+  at.text = at.text.slice(labels.length);
 }
 
 const HOST_AND_KERNEL = /^(?:([\w.:-]{1,255}) )?kernel(?:\[\d+\])?: ?/;

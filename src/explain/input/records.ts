@@ -4,7 +4,7 @@
  * Kubernetes, and answers of log servers.
  */
 import type { LogLine } from './log-line.ts';
-import { recordsIn } from './nested.ts';
+import { recordsIn, recordsInto } from './nested.ts';
 import { fromFields, readLine } from './prefix.ts';
 import type { JsonRecord } from './structured.ts';
 import { fromYaml, YAML_BEGINS, YAML_LINE } from './yaml.ts';
@@ -129,8 +129,21 @@ export class Records {
 
 const isNextOfYaml = (raw: string) => YAML_LINE.test(raw) && !YAML_BEGINS.test(raw);
 
+/** A container runtime's prefix before a line of JSON. */
+const CRI_JSON = /^(\d{4}-\d\d-\d\dT\S{8,30}) std(?:out|err) F (?=\{\s*")/;
+
 /** A line that is a whole record, or that is no record. */
 function single(raw: string, offset: number): LogLine[] {
+  const [cri, time] = CRI_JSON.exec(raw) ?? [];
+  if (cri !== undefined) {
+    try {
+      const found: JsonRecord[] = [];
+      recordsInto(JSON.parse(raw.slice(cri.length)), { time, host: null }, (one) => found.push(one));
+      return linesOf(found, offset);
+    } catch {
+      // The line is not JSON, or not all of it.
+    }
+  }
   if (/^\s*(?:\{\s*["}]|\[\s*[{["])/.test(raw)) {
     try {
       return linesOf(recordsIn(JSON.parse(raw.replace(/,\s*$/, ''))), offset);

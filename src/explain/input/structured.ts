@@ -7,13 +7,23 @@ import { KILLER_COMMS } from './other-killers.ts';
 import { ISO, type Stamp } from './stamp.ts';
 
 /** The fields in which log shippers and APIs store the text and the time of a message. */
-export const TEXT_KEYS = ['MESSAGE', 'log', 'message', 'msg', 'textPayload', 'line', '@message'];
+export const TEXT_KEYS = [
+  'MESSAGE',
+  'log',
+  'message',
+  'msg',
+  'textPayload',
+  'line',
+  '@message',
+  'SyslogMessage',
+  '_raw',
+];
 export const TIME_KEYS = [
   ...['time', 'timestamp', '@timestamp', 'ts', 'lastTimestamp', 'firstTimestamp', 'eventTime'],
-  ...['finishedAt', 'receiveTimestamp'],
+  ...['finishedAt', 'receiveTimestamp', 'TimeGenerated', '_time', 'timeUnixNano'],
 ];
 /** The fields with the name of the host. */
-export const HOST_KEYS = ['_HOSTNAME', 'hostname', 'host'];
+export const HOST_KEYS = ['_HOSTNAME', 'hostname', 'host', 'Computer'];
 
 export type JsonRecord = Record<string, unknown>;
 

@@ -82,11 +82,9 @@ function stats({ limit: one }: OomReport): FieldGroup[] {
 }
 
 function columns({ tasks }: OomReport): Field[] {
-  return COLUMNS.filter(({ field }) => tasks.some((task) => task[field] !== null)).map(
-    ({ title, kernel, meaning }) => ({
-      name: title,
-      value: kernel,
-      meaning,
-    }),
-  );
+  return COLUMNS.filter(({ field }) => tasks.some((task) => task[field] != null)).map(({ title, kernel, meaning }) => ({
+    name: title,
+    value: kernel,
+    meaning,
+  }));
 }

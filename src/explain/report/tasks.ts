@@ -77,6 +77,7 @@ function readTask(tid: number, rest: string, shape: readonly string[], pageBytes
   const [uid, pid, total, rss] = [value('uid'), value('tgid'), pages('total_vm'), pages('rss')];
   if (uid === null || pid === null || total === null || rss === null || adj === null) return undefined;
   const tables = pages('nr_ptes');
+  const cpu = value('cpu');
   const task = {
     pid,
     tid,
@@ -89,6 +90,7 @@ function readTask(tid: number, rest: string, shape: readonly string[], pageBytes
     shmem_rss_bytes: pages('rss_shmem'),
     page_tables_bytes: value('pgtables_bytes') ?? (tables === null ? null : tables + (pages('nr_pmds') ?? 0)),
     swap_bytes: pages('swapents'),
+    ...(cpu === null ? {} : { cpu }),
     oom_score_adj: adj,
     badness_pages: null,
   };
