@@ -106,6 +106,15 @@ export function pidsIn(proc: string): Set<number> {
   return pids;
 }
 
+/** The time since boot in clock ticks, as the start of processes in /proc/PID/stat. */
+export function uptimeTicks(): number {
+  const uptime = readSmallFile('/proc/uptime')?.toString('latin1') ?? '';
+  return Math.floor(Number(uptime.split(' ')[0]) * TICKS_PER_SECOND);
+}
+
+/** USER_HZ, which is 100 on all supported architectures. */
+const TICKS_PER_SECOND = 100;
+
 type Stat = ProcessFields<'stat'>;
 
 const mainHasExited = ({ state, threads }: Stat) => (state === 'Z' || state === 'X') && threads > 1;

@@ -1,4 +1,5 @@
 /** Raises the oom_score_adj of processes temporarily, and restores it. */
+import { processFiles, uptimeTicks } from '../linux/process-reader.ts';
 import { OomscopeError } from '../model/error.ts';
 import { ScoreAdjFile } from './oom-score-adj-file.ts';
 import type { ProcessIdentity } from './process-handle.ts';
@@ -20,17 +21,18 @@ export class RaisedScores {
    * Raises the value of a process, and never lowers it. raise() may be called several times for a process; the last
    * matching restore() restores the value.
    *
+   * @param heirs `another`: what inherits the raised value is found by the raise() of another process of its process group
    * @returns false: the value was already as high, or the process has exited
    * @throws OomscopeError NOT_PERMITTED, OUTPUT
    */
-  raise(identity: ProcessIdentity, to: number): boolean {
+  raise(identity: ProcessIdentity, to: number, heirs?: 'another'): boolean {
     const key = keyOf(identity);
     const holders = this.#holders.get(key) ?? 0;
     try {
       using file = ScoreAdjFile.open(identity);
       const now = file.read();
       if (now >= to && holders === 0) return false;
-      if (now < to) this.#write(file, identity, now, to);
+      if (now < to) this.#write(file, identity, { now, to, heirs });
     } catch (error) {
       if (error instanceof OomscopeError && error.code === 'PROCESS_GONE') return false;
       throw error;
@@ -56,9 +58,15 @@ export class RaisedScores {
     return keys.flatMap((key) => this.#ledger.undo(key) ?? []);
   }
 
-  #write(file: ScoreAdjFile, { pid, startTicks }: ProcessIdentity, now: number, to: number): void {
+  #write(
+    file: ScoreAdjFile,
+    { pid, startTicks }: ProcessIdentity,
+    { now, to, heirs }: { now: number; to: number; heirs: 'another' | undefined },
+  ): void {
     const change = { kind: 'oom_score_adj' as const, pid, start_ticks: startTicks, by: 'guard' };
-    this.#ledger.record([{ ...change, before: String(now), written: String(to) }]);
+    const pgid = processFiles.stat(`/proc/${pid}`)?.pgid;
+    const found = heirs === undefined && { at_ticks: uptimeTicks(), ...(pgid !== undefined && { pgid }) };
+    this.#ledger.record([{ ...change, ...found, before: String(now), written: String(to) }]);
     try {
       file.write(to);
     } catch (error) {

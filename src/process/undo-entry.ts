@@ -6,6 +6,7 @@
 import { readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, isAbsolute, normalize } from 'node:path';
 import type { OomscopeError } from '../model/error.ts';
+import { restoreHeirs } from './heirs.ts';
 import { ScoreAdjFile } from './oom-score-adj-file.ts';
 
 interface Common {
@@ -29,6 +30,10 @@ export interface ScoreEntry extends Common {
   start_ticks: number;
   /** The name of the process, for messages. Absent if it is unknown. */
   comm?: string;
+  /** Its process group. Absent if it is unknown. */
+  pgid?: number;
+  /** The uptime at the change, in ticks. If present, undoing the change also restores what has inherited the value. */
+  at_ticks?: number;
   before: string;
 }
 
@@ -74,7 +79,14 @@ export const keyOf = (entry: UndoEntry | Change) =>
 
 export const processKey = (pid: number, startTicks: number) => `${pid}:${startTicks}`;
 
-export function undoAccount({ entry, written }: Account): Undone {
+export function undoAccount(account: Account): Undone {
+  const undone = undoOwn(account);
+  const { entry, written } = account;
+  if (entry.kind === 'oom_score_adj' && undone.outcome !== 'refused') restoreHeirs(entry, written);
+  return undone;
+}
+
+function undoOwn({ entry, written }: Account): Undone {
   const outcome = (name: UndoOutcome, detail: string | null = null): Undone => ({ entry, outcome: name, detail });
   try {
     const now = read(entry);

@@ -224,6 +224,49 @@ describe.skipIf(bpfUnavailable())('an armed target', () => {
   });
 });
 
+describe.skipIf(bpfUnavailable())('the processes that are killed together with a target', () => {
+  afterEach(removeMemoryGroups);
+
+  test('are raised with it, and are what the kernel kills instead of a larger process', async () => {
+    const { arming } = open();
+    const group = createMemoryGroup({ limitBytes: 96 * MIB });
+    const innocent = await holder(group, 48 * MIB);
+    const members = [await holder(group, 4 * MIB), await holder(group, 4 * MIB), await holder(group, 4 * MIB)] as const;
+    const never = { domain: idOf(group), fruitlessRounds: 2 ** 31 - 1, signal: 'SIGKILL' } as const;
+    const armed = arming.arm(handleOf(members[0]), never, { expiresInMs: 60_000, oomScoreAdj: 900 });
+    const identities = members.map(({ pid }) => ({ pid, start_ticks: ticksOf(pid) }));
+    armed.raise(identities);
+    armed.raise(identities); // as at each new ranking
+    expect(members.map(({ pid }) => adjOf(pid))).toEqual([900, 900, 900]);
+    const late = startHog(group, ['--hold', String(48 * MIB)]);
+    const [first] = await Promise.race(members.map(async (member) => [member, (await member.ended).signal] as const));
+    expect(members).toContain(first);
+    late.kill('SIGKILL');
+    await late.ended;
+    armed.disarm();
+    const alive = members.filter(({ pid }) => existsSync(`/proc/${pid}/stat`) && startTicksOf(pid) !== undefined);
+    for (const { pid } of alive) if (readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== '') expect(adjOf(pid)).toBe(0);
+    expect(existsSync(`/proc/${innocent.pid}`)).toBe(true);
+  });
+
+  test('are restored, but for one that has exited meanwhile', async () => {
+    const { arming } = open();
+    const group = createMemoryGroup({ limitBytes: 96 * MIB });
+    const [target, other, gone] = [
+      await holder(group, 4 * MIB),
+      await holder(group, 4 * MIB),
+      await holder(group, MIB),
+    ];
+    const never = { domain: idOf(group), fruitlessRounds: 2 ** 31 - 1, signal: 'SIGKILL' } as const;
+    const armed = arming.arm(handleOf(target), never, { expiresInMs: 60_000, oomScoreAdj: 900 });
+    armed.raise([other, gone].map(({ pid }) => ({ pid, start_ticks: ticksOf(pid) })));
+    gone.kill('SIGKILL');
+    await gone.ended;
+    armed.disarm();
+    expect([target, other].map(({ pid }) => adjOf(pid))).toEqual([0, 0]);
+  });
+});
+
 describe.skipIf(bpfUnavailable())('the process that armed', () => {
   afterEach(removeMemoryGroups);
 

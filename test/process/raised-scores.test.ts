@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { expect, onTestFinished, test } from 'vitest';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import { RaisedScores } from '../../src/process/raised-scores.ts';
 import { UndoLedger } from '../../src/process/undo-ledger.ts';
@@ -53,6 +56,66 @@ test('does not overwrite a value of another program, and ignores a process that 
   expect(adjOf(one.pid)).toBe(333);
   expect(scores.raise(two, 900)).toBe(false);
 });
+
+/** A shell that starts a process for each line that it reads, and says the pid. */
+async function starter(): Promise<{ pid: number; startTicks: number; fork: () => Promise<number>; end: () => void }> {
+  const script = 'while read -r line; do sleep 60 >/dev/null & echo $!; done';
+  const child = spawn('sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  const pid = child.pid as number;
+  onTestFinished(() => void process.kill(-pid, 'SIGKILL'));
+  writeFileSync(adjPath(pid), '100');
+  const fork = async () => {
+    child.stdin.write('\n');
+    return Number(String((await once(child.stdout, 'data'))[0]));
+  };
+  return { pid, startTicks: startTicksOf(pid) as number, fork, end: () => void child.kill('SIGKILL') };
+}
+
+describe('what a process starts while its value is raised', () => {
+  test('is restored with it, and nothing else is', async () => {
+    const scores = new RaisedScores(UndoLedger.inMemory());
+    const one = await starter();
+    const [before, other] = [await one.fork(), start()];
+    writeFileSync(adjPath(before), '900');
+    writeFileSync(adjPath(other.pid), '900');
+    await sleep(30); // start times are in ticks of 10 ms
+    expect(scores.raise(one, 900)).toBe(true);
+    const [heir, changed] = [await one.fork(), await one.fork()];
+    writeFileSync(adjPath(changed), '950');
+    expect([heir, changed].map(adjOf)).toEqual([900, 950]);
+    scores.restore(one);
+    expect([one.pid, heir, changed, before, other.pid].map(adjOf)).toEqual([100, 100, 950, 900, 900]);
+  });
+
+  test('is restored when the process itself has died, by its process group', async () => {
+    const scores = new RaisedScores(UndoLedger.inMemory());
+    const one = await starter();
+    expect(scores.raise(one, 900)).toBe(true);
+    const heir = await one.fork();
+    one.end();
+    while (startTicksOf(one.pid) === one.startTicks && !isZombie(one.pid)) await sleep(5);
+    scores.restore(one);
+    expect(adjOf(heir)).toBe(100);
+  });
+
+  test('is restored by a later run after a crash', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const path = join(directory, 'undo.jsonl');
+    const one = await starter();
+    const crashed = UndoLedger.open(path);
+    new RaisedScores(crashed).raise(one, 900);
+    const heir = await one.fork();
+    copyFileSync(path, `${path}.left`);
+    crashed.close();
+    const later = UndoLedger.open(`${path}.left`);
+    later.undoAll();
+    later.close();
+    expect([one.pid, heir].map(adjOf)).toEqual([100, 100]);
+  });
+});
+
+const isZombie = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
 
 test('does not raise a process that reuses the pid of another', () => {
   const scores = new RaisedScores(UndoLedger.inMemory());

@@ -1,7 +1,7 @@
 /** One target that is or was armed, as `Arming.arm()` returns it. */
-import { readFileSync } from 'node:fs';
+import { uptimeTicks } from '../../linux/process-reader.ts';
 import type { Signalled } from '../../native/addon.ts';
-import type { ProcessHandle } from '../../process/process-handle.ts';
+import type { ProcessHandle, ProcessIdentity } from '../../process/process-handle.ts';
 
 export interface ArmCondition {
   /** The memory that is watched: the id of a memory cgroup (the inode of its directory), or the whole system. */
@@ -36,6 +36,12 @@ interface ArmedOptions {
   adjustment: Adjustment;
 }
 
+interface Act {
+  refresh: (ms: number) => void;
+  raise: (others: readonly ProcessIdentity[]) => void;
+  disarm: () => void;
+}
+
 export class Armed {
   readonly handle: ProcessHandle;
   readonly condition: ArmCondition;
@@ -48,15 +54,12 @@ export class Armed {
   readonly pollerIds: PollerIds;
   /** @internal What the poller thread did. */
   signalled: Signalled | undefined;
-  readonly #act: { refresh: (ms: number) => void; disarm: () => void };
+  readonly #act: Act;
   #hasFired = false;
   #state: 'armed' | 'fired' | 'disarmed' = 'armed';
 
   /** @internal */
-  constructor(
-    { handle, condition, slot, token, pollerIds, adjustment }: ArmedOptions,
-    act: { refresh: (ms: number) => void; disarm: () => void },
-  ) {
+  constructor({ handle, condition, slot, token, pollerIds, adjustment }: ArmedOptions, act: Act) {
     this.handle = handle;
     this.condition = condition;
     this.slot = slot;
@@ -77,7 +80,17 @@ export class Armed {
   }
 
   /**
-   * Disarms the target and restores its oom_score_adj. Call it also after the target has fired and survived. `fired$`
+   * Raises the oom_score_adj of the processes that are killed together with the target, so that the kernel prefers each of
+   * them to an innocent process. A process that does not permit it is left out.
+   */
+  raise(members: readonly { pid: number; start_ticks: number }[]): void {
+    if (!this.isArmed) return;
+    const others = members.filter(({ pid }) => pid !== this.handle.pid);
+    this.#act.raise(others.map(({ pid, start_ticks: startTicks }) => ({ pid, startTicks })));
+  }
+
+  /**
+   * Disarms the target and restores every raised oom_score_adj. Call it also after the target has fired and survived. `fired$`
    * still emits a signal that was sent just before.
    *
    * @returns whether the target was armed
@@ -103,6 +116,5 @@ export class Armed {
  * with the same pid has a different start tick. By the start tick, the BPF program can distinguish the two.
  */
 export function hasJustStarted({ startTicks }: Pick<ProcessHandle, 'startTicks'>): boolean {
-  const ticks = Math.floor(Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * 100);
-  return startTicks >= ticks;
+  return startTicks >= uptimeTicks();
 }

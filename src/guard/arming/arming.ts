@@ -16,7 +16,7 @@ import { loadNative, type RecordField, type RingReader } from '../../native/addo
 import { checked, failure } from '../../native/system-call.ts';
 import { processAncestors } from '../../process/ancestors.ts';
 import { neverSignal } from '../../process/never-signal.ts';
-import type { ProcessHandle } from '../../process/process-handle.ts';
+import type { ProcessHandle, ProcessIdentity } from '../../process/process-handle.ts';
 import { RaisedScores } from '../../process/raised-scores.ts';
 import { UndoLedger } from '../../process/undo-ledger.ts';
 import { type Adjustment, type ArmCondition, Armed, hasJustStarted, type PollerIds } from './armed.ts';
@@ -127,6 +127,7 @@ export class Arming implements Disposable {
       if (adjustment === 'raised') this.#scores.restore(handle); // nothing else would, because nothing is armed
       throw error;
     }
+    const raised = new Map<string, ProcessIdentity>();
     const armed = new Armed(
       { handle, condition, slot, token, pollerIds, adjustment },
       {
@@ -134,7 +135,16 @@ export class Arming implements Disposable {
           const until = this.#map.expire(slot, ms);
           for (const id of pollerIds) this.#reader.refresh(id, until);
         },
+        raise: (others) => {
+          if (oomScoreAdj === undefined) return;
+          for (const other of others) {
+            const key = `${other.pid}:${other.startTicks}`;
+            if (raised.has(key) || this.#raise(other, oomScoreAdj, 'another') !== 'raised') continue;
+            raised.set(key, other);
+          }
+        },
         disarm: () => {
+          for (const other of raised.values()) this.#scores.restore(other);
           this.#map.disarm(slot);
           for (const id of pollerIds) this.#reader.disarm(id);
           if (adjustment === 'raised') this.#scores.restore(handle);
@@ -181,9 +191,9 @@ export class Arming implements Disposable {
    * Raises the target's oom_score_adj. Returns a refusal instead of throwing, because the target can be armed
    * nevertheless.
    */
-  #raise(handle: ProcessHandle, to: number): Adjustment {
+  #raise(target: ProcessIdentity, to: number, heirs?: 'another'): Adjustment {
     try {
-      return this.#scores.raise(handle, to) ? 'raised' : 'none';
+      return this.#scores.raise(target, to, heirs) ? 'raised' : 'none';
     } catch (error) {
       return { refused: (error as Error).message };
     }

@@ -2,7 +2,6 @@
  * Keeps the likely victim armed while memory is nearly short. If memory runs out faster than the rule's steps are
  * taken, the BPF program or the poller thread kills the victim immediately. If the kernel's OOM killer is even faster,
  * the raised oom_score_adj makes the kernel choose the same process.
- *
  * An arming expires after one second. While memory is nearly short, the guard refreshes it.
  */
 import { statSync } from 'node:fs';
@@ -15,7 +14,7 @@ import type { Health } from '../ladder/health.ts';
 import { placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
 import { placesOf } from '../rules/detect.ts';
-import { isNear, isShrinking } from '../rules/pace.ts';
+import { isNear, isNearWithoutGrowth, isShrinking } from '../rules/pace.ts';
 import { identity } from '../rules/protect.ts';
 import type { Ranking } from '../rules/rank.ts';
 import type { Rule } from '../rules/rule.ts';
@@ -33,6 +32,8 @@ const EXPIRES_MS = 1000;
  */
 const FRUITLESS_ROUNDS = { system: 10, cgroup: 12 };
 const HIGHEST_ADJ = 1000;
+/** How long a target stays armed while usage does not grow (ms): a storm of processes takes memory in steps. */
+const LINGER_MS = 1000;
 /** How long after a target was disarmed a record about it may still arrive (ms). */
 const LATE_RECORD_MS = 1000;
 
@@ -66,6 +67,8 @@ export class Standby {
   readonly #recentlyDisarmed = new Map<Armed, ArmedTarget>();
   /** Places where an armed process was signalled and has not exited yet. */
   readonly #exiting = new Set<string>();
+  /** When each place was last near (ms). */
+  readonly #nearMs = new Map<string, number>();
   readonly #outcomes: ArmedOutcomes;
   readonly #running = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -87,8 +90,14 @@ export class Standby {
   update(levels: Sample, busy: ReadonlySet<string> = new Set()): boolean {
     this.#busy = busy;
     const near = this.#nearPlaces(levels);
-    for (const place of this.#targets.keys()) if (!near.has(place)) this.#disarm(place);
-    if (near.size === 0) return false;
+    for (const place of near.keys()) this.#nearMs.set(place, levels.mono_ms);
+    let lingers = false;
+    for (const [place, target] of this.#targets) {
+      if (near.has(place)) continue;
+      if (this.#lingers(place, target, levels) && this.#refresh(place)) lingers = true;
+      else this.#disarm(place);
+    }
+    if (near.size === 0) return lingers;
     for (const place of busy) {
       if (near.delete(place)) this.#refresh(place);
     }
@@ -120,10 +129,11 @@ export class Standby {
    * The sample with the original oom_score_adj of armed targets, so that the raised values do not affect the ranking.
    */
   unraised(sample: Sample): Sample {
-    const targets = new Map([...this.#targets.values()].map(({ victim }) => [identity(victim.target), victim]));
-    if (targets.size === 0 || sample.processes === null) return sample;
+    const members = [...this.#targets.values()].flatMap(({ victim }) => victim.members);
+    if (members.length === 0 || sample.processes === null) return sample;
+    const known = new Map(members.map((member) => [identity(member), member]));
     const processes = sample.processes.map((process) => {
-      const before = targets.get(identity(process))?.members[0];
+      const before = known.get(identity(process));
       return before ? { ...process, oom_score_adj: before.oom_score_adj, oom_score: before.oom_score } : process;
     });
     return { ...sample, processes };
@@ -152,6 +162,13 @@ export class Standby {
     return near;
   }
 
+  /** Whether a place is no longer near only because its memory has just stopped growing. */
+  #lingers(place: string, { fired: { rule } }: ArmedTarget, levels: Sample): boolean {
+    if (levels.mono_ms - (this.#nearMs.get(place) ?? 0) > LINGER_MS) return false;
+    const at = placesOf(rule.on, levels).find((cgroup) => placeOf({ cgroup }) === place);
+    return (place === '' || at !== undefined) && isNearWithoutGrowth(rule, levels, at);
+  }
+
   /** The current state of the victim's process; undefined: the process is dying or has exited. */
   #now({ handle, victim }: ArmedTarget, { system }: Sample): SampledProcess | undefined {
     const [member] = victim.members;
@@ -173,6 +190,7 @@ export class Standby {
     const before = this.#targets.get(place);
     if (before && victim && identity(before.victim.target) === identity(victim.target)) {
       Object.assign(before, { victim, ranking, sample, kernelKills });
+      before.armed.raise(victim.members);
       if (this.#refresh(place)) return;
     }
     this.#disarm(place);
@@ -206,6 +224,7 @@ export class Standby {
       const condition = { domain, fruitlessRounds, signal: 'SIGKILL' } as const;
       const terms = { expiresInMs: EXPIRES_MS, ...(raiseScore && { oomScoreAdj: HIGHEST_ADJ }) };
       const armed = arming.arm(handle, condition, terms);
+      armed.raise(ranked.victim.members);
       health.works('arming');
       if (typeof armed.adjustment === 'object') health.failed('raising_score', armed.adjustment.refused);
       else if (armed.adjustment === 'raised') health.works('raising_score');
@@ -232,6 +251,7 @@ export class Standby {
     const target = this.#targets.get(place);
     if (!target) return;
     this.#targets.delete(place);
+    this.#nearMs.delete(place);
     const { armed, handle, turn } = target;
     armed.disarm();
     turn.release();

@@ -124,6 +124,12 @@ export function isNear({ when }: Rule, sample: Sample, cgroup: SampledCgroup | u
   return together(verdicts);
 }
 
+/** As isNear(), but without the detectors of growth. false: the rule has no others. */
+export function isNearWithoutGrowth(rule: Rule, sample: Sample, cgroup: SampledCgroup | undefined): boolean {
+  const when = rule.when.filter(({ metric: { name } }) => name !== 'exhausted_in' && name !== 'growth');
+  return when.length > 0 && isNear({ ...rule, when }, sample, cgroup);
+}
+
 function untilMs(detector: Detector, sample: Sample, cgroup: SampledCgroup | undefined): number {
   const { name } = detector.metric;
   if (name === 'exhausted_in') return untilExhaustedMs(detector, sample, cgroup);

@@ -11,6 +11,7 @@ import { Standby } from '../../../src/guard/arming/standby.ts';
 import { Announcer, live } from '../../../src/guard/ladder/announce.ts';
 import { Health } from '../../../src/guard/ladder/health.ts';
 import { Policy } from '../../../src/guard/rules/decide.ts';
+import type { Rule } from '../../../src/guard/rules/rule.ts';
 import { startTicksOf } from '../../../src/linux/process-reader.ts';
 import { OomscopeError } from '../../../src/model/error.ts';
 import type { Event } from '../../../src/model/events.ts';
@@ -19,7 +20,7 @@ import type { SampledProcess } from '../../../src/model/sample.ts';
 import { ProcessHandle } from '../../../src/process/process-handle.ts';
 import { Turns } from '../../../src/process/turns.ts';
 import { schemaErrors } from '../../schema.ts';
-import { MIB, process_, rule, sample, self, step, system } from '../rules/world.ts';
+import { detector, MIB, process_, rule, sample, self, step, system } from '../rules/world.ts';
 
 const children = new Set<ChildProcess>();
 afterEach(() => {
@@ -54,10 +55,21 @@ interface SetUp {
   /** The error that arm() throws, by the number of the call. */
   fails?: (error: 'first' | 'later') => Error | undefined;
   adjustment?: Armed['adjustment'];
+  when?: Rule['when'];
+  /** How fast memory shrinks when the victim is armed (MiB/s). */
+  growth?: number;
 }
 
 /** A rule whose victim is armed when 150 MiB are available. */
-async function setUp({ before = 0, lead = 100, rank = 'badness', fails, adjustment = 'raised' }: SetUp = {}) {
+async function setUp({
+  before = 0,
+  lead = 100,
+  rank = 'badness',
+  fails,
+  adjustment = 'raised',
+  when,
+  growth,
+}: SetUp = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
   const processes = [
@@ -72,14 +84,26 @@ async function setUp({ before = 0, lead = 100, rank = 'badness', fails, adjustme
     arm(handle: unknown, condition: unknown) {
       const error = fails?.(attempts++ === 0 ? 'first' : 'later');
       if (error) throw error;
-      const one = { handle, condition, adjustment, isArmed: true, refresh: () => true, disarm: () => true };
+      const one = {
+        handle,
+        condition,
+        adjustment,
+        isArmed: true,
+        raise() {},
+        refresh: () => true,
+        disarm: () => false,
+      };
+      one.disarm = () => {
+        one.isArmed = false;
+        return true;
+      };
       armed.push(one as unknown as Armed);
       return one;
     },
     close() {},
   } as unknown as Arming;
   const events: Event[] = [];
-  const only = rule({ steps: [step('kill')], rank });
+  const only = rule({ steps: [step('kill')], rank, ...(when && { when }) });
   const policy = new Policy({ rules: [only], killsPerMinute: 5, protect: [] }, self);
   const machine = {
     kills: 0,
@@ -108,7 +132,9 @@ async function setUp({ before = 0, lead = 100, rank = 'badness', fails, adjustme
     onError,
   });
   onTestFinished(() => standby.close());
-  expect(standby.update(levels(0, 150))).toBe(true);
+  const begin = levels(0, 150);
+  if (growth !== undefined) begin.system.growth_bytes_per_second = growth * MIB;
+  expect(standby.update(begin)).toBe(true);
   const fired = { rule: only, cgroup: undefined, readings: [] };
   const standingRanking = (ms: number, availableMib: number) =>
     standby.standingRanking(fired, levels(ms, availableMib))?.ranking.candidates[0]?.target;
@@ -156,6 +182,32 @@ describe('the ranking by which a target was armed', () => {
     const { standingRanking } = await setUp();
     await endHolder();
     expect(standingRanking(100, 140)).toBeUndefined();
+  });
+});
+
+describe('a target whose rule also asks whether memory shrinks', () => {
+  const when = [detector({ name: 'available' }, '<=', 10), detector({ name: 'exhausted_in' }, '<=', 5)];
+  const growing = (ms: number, availableMib: number, mibPerSecond: number) => {
+    const { system: of, ...others } = levels(ms, availableMib);
+    return { ...others, system: { ...of, growth_bytes_per_second: mibPerSecond * MIB } };
+  };
+
+  test('stays armed for a second while memory is short and does not shrink', async () => {
+    const { standby, armed } = await setUp({ when, growth: 100 });
+    const [target] = armed;
+    expect(standby.update(growing(900, 150, 0))).toBe(true);
+    expect(target?.isArmed).toBe(true);
+    expect(standby.update(growing(950, 150, 100))).toBe(true); // it shrinks again
+    expect(standby.update(growing(1900, 150, 0))).toBe(true);
+    expect(armed).toHaveLength(1);
+    expect(standby.update(growing(2000, 150, 0))).toBe(false);
+    expect(target?.isArmed).toBe(false);
+  });
+
+  test('is disarmed at once when memory is not short any more', async () => {
+    const { standby, armed } = await setUp({ when, growth: 100 });
+    expect(standby.update(growing(100, 500, 0))).toBe(false);
+    expect(armed[0]?.isArmed).toBe(false);
   });
 });
 
