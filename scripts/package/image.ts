@@ -16,13 +16,15 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { Suite } from '../lab/apt.ts';
 import { type Architecture, archive, debianNames, epoch, manifest, say, sha256 } from './package.ts';
 import { makeTree } from './tarball.ts';
 
 const SUITE = 'bookworm';
+/** A file with the names of the packages that were unpacked. */
+const VERSIONS = 'versions';
 const PACKAGES = ['libc6', 'libstdc++6', 'libgcc-s1'];
 /** The libraries that Node and the addon need, and that V8's and Node's threads load. */
 const LIBRARIES = [
@@ -123,6 +125,18 @@ export async function makeImage(
   return path;
 }
 
+/** The packages of the libraries in the image, with their versions as Debian writes them. */
+export async function imageLibraries(architecture: Architecture): Promise<{ name: string; version: string }[]> {
+  const files = readFileSync(join(await debianLibraries(architecture), VERSIONS), 'utf8')
+    .trim()
+    .split('\n')
+    .sort();
+  return files.map((file) => {
+    const [name = '', version = ''] = file.split('_');
+    return { name, version: decodeURIComponent(version) };
+  });
+}
+
 async function copyLibraries(architecture: Architecture, root: string): Promise<void> {
   const tree = await debianLibraries(architecture);
   const { triplet, path } = LOADERS[architecture];
@@ -141,13 +155,16 @@ async function copyLibraries(architecture: Architecture, root: string): Promise<
 
 async function debianLibraries(architecture: Architecture): Promise<string> {
   const directory = join(cacheDirectory('packages'), `libraries-${SUITE}-${architecture}`);
-  if (existsSync(directory)) return directory;
+  if (existsSync(join(directory, VERSIONS))) return directory;
+  rmSync(directory, { recursive: true, force: true });
   say(`fetch the C and C++ libraries for ${architecture} from Debian's suite ${SUITE}`);
   mkdirSync(dirname(directory), { recursive: true });
   const work = mkdtempSync(`${directory}-`);
   try {
     const suite = await Suite.open(SUITE, work, { architecture: debianNames[architecture] });
-    for (const deb of await suite.download(PACKAGES)) execFileSync('dpkg', ['-x', deb, join(work, 'tree')]);
+    const debs = await suite.download(PACKAGES);
+    for (const deb of debs) execFileSync('dpkg', ['-x', deb, join(work, 'tree')]);
+    writeFileSync(join(work, 'tree', VERSIONS), debs.map((deb) => `${basename(deb)}\n`).join(''));
     renameSync(join(work, 'tree'), directory);
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -59,6 +59,17 @@ export async function buildLibbpf(architecture: Architecture): Promise<string> {
   return directory;
 }
 
+/** The version of each source package, as Debian writes it without the epoch. */
+export async function libbpfVersions(): Promise<Record<(typeof NAMES)[number], string>> {
+  const names = readdirSync(await fetchSources());
+  const version = (source: string) =>
+    names.map((name) => new RegExp(`^${source}_(.+)\\.dsc$`).exec(name)?.[1]).find((found) => found !== undefined);
+  return Object.fromEntries(NAMES.map((name) => [name, version(name) ?? 'unknown'])) as Record<
+    (typeof NAMES)[number],
+    string
+  >;
+}
+
 /** @returns a folder with the packages' source archives and .dsc files */
 async function fetchSources(): Promise<string> {
   const directory = join(cacheDirectory('packages'), `sources-${Object.entries(SOURCES).flat().join('-')}`);
