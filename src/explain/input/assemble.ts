@@ -6,12 +6,12 @@ import { printable } from '../../text/printable.ts';
 import type { MemoryLine } from '../lines/memory-lines.ts';
 import { looksImportant, parseLine } from '../lines/parse-line.ts';
 import type { ParsedLine } from '../lines/parsed-line.ts';
+import { Before } from './before.ts';
 import { FailedAllocation } from './failed-allocation.ts';
 import { fitness } from './fitness.ts';
 import { bare, joined, type Unfinished } from './folded.ts';
 import { isPlausible, Locator } from './locate.ts';
 import type { LogLine } from './log-line.ts';
-import { LooseStats } from './loose-stats.ts';
 import { OpenReport } from './open-report.ts';
 import { type OtherKill, otherKill } from './other-killers.ts';
 import { pieces } from './pieces.ts';
@@ -26,8 +26,6 @@ const MOST_WARNINGS = 20;
 const MOST_QUOTED = 160;
 /** The last kills of closed reports, whose oom_reaper line may still come: it must not begin a new report. */
 const MOST_KILLED = 256;
-/** The "SysRq: Manual OOM execution" line comes at most this many lines before the head of its report. */
-const SYSRQ_LINES = 4;
 
 /** Matches a line that ends in the middle of a kernel message. */
 const HALF =
@@ -58,8 +56,7 @@ export class Assembler {
   /** The last line that was parsed, or that may be the first part of a wrapped line. */
   #last: (Unfinished & { report: OpenReport | undefined; from: LogLine; prefix: string }) | undefined;
   readonly #killed: string[] = [];
-  #sysrqAgo = Number.POSITIVE_INFINITY;
-  readonly #loose = new LooseStats();
+  readonly #before = new Before();
   /** Sentences about lines that could not be parsed while no report was open. */
   readonly warnings: string[] = [];
 
@@ -83,7 +80,7 @@ export class Assembler {
 
   feed(line: LogLine): void {
     for (const report of this.#open) report.idle++;
-    this.#sysrqAgo++;
+    this.#before.next(line.text);
     for (const text of pieces(line.text)) this.#take(text, line);
     this.#finish();
   }
@@ -180,7 +177,7 @@ export class Assembler {
 
   /** @returns the report that the line belongs to */
   #place(line: ParsedLine, from: LogLine): OpenReport | undefined {
-    if (line.is === 'sysrq') this.#sysrqAgo = 0;
+    if (line.is === 'sysrq') this.#before.sysrq();
     if (line.is === 'invoked') return this.#begin(line, from);
     const isLate = line.is === 'reaped' && this.#killed.includes(`${line.pid} ${line.comm}`);
     if (isLate && !this.#open.some((report) => fitness(report, line, from) > 0)) return undefined;
@@ -202,7 +199,7 @@ export class Assembler {
     // While a report is open, a row or a title of a task table belongs to an open report: it never begins a new one.
     const stray = (line.is === 'columns' || line.is === 'task') && !this.waiting;
     if (stray) return undefined;
-    this.#loose.take(line);
+    this.#before.stray(line);
     if (isEvidence(line)) return this.#begin(line, from);
     if (!this.waiting || !isTentative(line)) return undefined;
     // A figure that the tentative report already has belongs to the next Mem-Info block, which begins with its title.
@@ -239,8 +236,7 @@ export class Assembler {
     this.#dropTentative();
     const report = new OpenReport(from);
     report.take(line);
-    this.#loose.addTo(report);
-    report.sysrq = this.#sysrqAgo <= SYSRQ_LINES;
+    this.#before.addTo(report);
     this.#open.push(report);
     if (this.#open.length > MOST_OPEN) this.#close(this.#open.shift() as OpenReport);
     return report;

@@ -48,6 +48,8 @@ export class OpenReport {
   readonly unreapable: Of<'unreapable'>[] = [];
   /** The kill was requested with SysRq-f: "Manual OOM execution" came just before the head. */
   sysrq = false;
+  /** The cgroup in a warning of the slab allocator just before the report: a cache of this cgroup could not grow. */
+  slubCgroup: string | undefined;
   /** The line "COMPACTION is disabled!!!" was read: the kernel is built without CONFIG_COMPACTION. */
   noCompaction = false;
   /** No line so far proves that this is an OOM report: the kernel prints stacks and Mem-Info for other reasons too. */

@@ -56,7 +56,7 @@ function cut(at: LogLine, prefix: RegExp): 'again' | 'done' {
   return 'again';
 }
 
-const UPTIME = /^\[ *(\d{1,12})\.(\d{3,9})(?: <[ \d.]*>)?\](?: ?\[ *([TC]\d{1,10})\])? ?/;
+const UPTIME = /^\[ *(\d{1,12})\.(\d{1,9})(?: <[ \d.]*>)?\](?: ?\[ *([TC]\d{1,10})\])? ?/;
 const CLOCK = /^\[((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4})\] ?/;
 /** The time stamps of dmesg -e and dmesg -d. */
 const RELATIVE = /^\[(?:[A-Z][a-z]{2}\d\d \d\d:\d\d| *[+<] *\d+\.\d+>?)\] ?/;

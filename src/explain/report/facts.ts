@@ -40,6 +40,7 @@ export function factsOf(open: OpenReport): { facts: ReportFacts; faulty: string[
     tasks: table.tasks,
     evidence: {
       sysrq: open.sysrq,
+      slubCgroup: open.slubCgroup ?? null,
       noCompaction: open.noCompaction,
       cpuset: open.summary?.cpuset ?? open.cpuset?.cpuset ?? null,
       mems: open.summary?.mems ?? open.cpuset?.mems ?? null,

@@ -27,6 +27,8 @@ export type ReportFacts = Pick<
 export interface Evidence {
   /** The kill was requested with SysRq-f, by the line "Manual OOM execution". */
   sysrq: boolean;
+  /** The cgroup of which a slab cache could not grow just before the report. */
+  slubCgroup: string | null;
   /** The report has the line "COMPACTION is disabled!!!". */
   noCompaction: boolean;
   /** The cpuset of the allocating task; `trigger` has it as well, but only when the report has a head. */

@@ -20,7 +20,7 @@ export function causeOf(report: ReportFacts): Cause {
     const why = 'a user pressed SysRq-f or wrote f to /proc/sysrq-trigger; no allocation had failed.';
     return { cause: 'sysrq', why };
   }
-  if (isPageFault(report)) return PAGE_FAULT;
+  if (isPageFault(report)) return pageFault(report);
   switch (scope) {
     case 'cgroup':
       return ofLimit(report);
@@ -95,7 +95,11 @@ export function isPageFault({ trigger, scope }: ReportFacts): boolean {
   return zero && (trigger.order ?? 0) === 0;
 }
 
-const PAGE_FAULT: Cause = {
-  cause: 'page_fault',
-  why: 'a page fault was refused, but no allocation had failed (gfp_mask is 0). The limit of a cgroup may refuse a page fault, on cgroup v1 often the limit of kernel memory; the report does not say which limit.',
-};
+function pageFault({ evidence: { slubCgroup } }: ReportFacts): Cause {
+  const refused = 'a page fault was refused, but no allocation had failed (gfp_mask is 0).';
+  const why =
+    slubCgroup === null
+      ? `${refused} The limit of a cgroup may refuse a page fault, on cgroup v1 often the limit of kernel memory; the report does not say which limit.`
+      : `${refused} Just before, a slab cache of the cgroup ${printable(slubCgroup)} could not grow: the limit of this cgroup, probably that of its kernel memory, refused the page fault.`;
+  return { cause: 'page_fault', why };
+}

@@ -38,7 +38,10 @@ export function sumsOf(report: ReportFacts): ReportSums {
     ...{ by_name: names.slice(0, MOST_SUMS), names: names.length },
     ...{ by_user: users.slice(0, MOST_SUMS), users: users.length },
     by_cgroup: owned(({ cgroup }) => cgroup),
-    by_unit: owned(({ owner }) => owner.unit),
+    // The scope of a container, and the slices of all pods, are no services.
+    by_unit: owned(({ owner }) =>
+      owner.container || owner.pod || owner.unit?.startsWith('kubepods') ? null : owner.unit,
+    ),
     by_pod: owned(({ owner }) => owner.pod?.uid ?? null),
     by_container: owned(({ owner }) => owner.container?.id ?? null),
     unplaced: { processes: unplaced.length, bytes: unplaced.reduce((sum, task) => sum + sizeOf(task), 0) },
