@@ -52,6 +52,7 @@ const FLOORS = [
   'guard/arming',
   'guard',
   'metrics',
+  'otlp',
   'kubernetes',
   'earlyoom',
   'protect',

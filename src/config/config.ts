@@ -10,6 +10,7 @@ import { guardShape } from './guard.ts';
 import { type HistoryConfig, historyShape } from './history.ts';
 import { type KubernetesConfig, kubernetesShape } from './kubernetes.ts';
 import { type MetricsConfig, metricsShape } from './metrics.ts';
+import { type OtlpConfig, otlpShape } from './otlp.ts';
 import { publishShape } from './publish.ts';
 import {
   choice,
@@ -85,6 +86,7 @@ const shape = table({
   output: field(outputShape, empty(outputShape), 'events on stdout'),
   metrics: optional(metricsShape, 'metrics for Prometheus; without this section there are none'),
   history: optional(historyShape, 'keep events in a file, for `oomscope history`; without this section none are kept'),
+  otlp: optional(otlpShape, 'logs and metrics for a receiver of OpenTelemetry; without this section none are sent'),
   alert: field(list(alertShape), [], 'where alerts are sent; one section per sink'),
   kubernetes: optional(
     kubernetesShape,
@@ -118,6 +120,8 @@ export interface Config {
   metrics: MetricsConfig | undefined;
   /** `[history]`; undefined when the file has no such section. */
   history: HistoryConfig | undefined;
+  /** `[otlp]`; undefined when the file has no such section. */
+  otlp: OtlpConfig | undefined;
   /** `[[alert]]`: one entry per sink, for `openSink()`. */
   alert: SinkOptions[];
   /** `[kubernetes]`; undefined when the file has no such section. */

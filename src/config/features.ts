@@ -33,21 +33,22 @@ export function programsOf({ alert, guard }: Config): UsedPath[] {
 }
 
 /** Whether the daemon opens network connections, or listens on an address. */
-export const needsNetwork = ({ alert, metrics, publish }: Config): boolean =>
-  needNetwork(alert) || metrics?.listen !== undefined || publish !== undefined;
+export const needsNetwork = ({ alert, metrics, otlp, publish }: Config): boolean =>
+  needNetwork(alert) || metrics?.listen !== undefined || otlp !== undefined || publish !== undefined;
 
 /** The directories that the configuration writes, without those of the service itself. */
-export function writtenBy({ alert, publish, guard, metrics, history }: Config): UsedPath[] {
+export function writtenBy({ alert, publish, guard, metrics, otlp, history }: Config): UsedPath[] {
   const files = alert.flatMap(({ sink, target, spool }) => [
     ...(sink === 'file' && target !== undefined ? [{ path: dirname(target), by: 'the sink file' }] : []),
     ...(spool === undefined ? [] : [{ path: spool, by: `the spool of the sink ${sink}` }]),
   ]);
   const spool = publish?.spool === undefined ? [] : [{ path: publish.spool, by: 'the spool of [publish]' }];
+  const otlpSpool = otlp?.spool === undefined ? [] : [{ path: otlp.spool, by: 'the spool of [otlp]' }];
   const state = guard?.stateFile === undefined ? [] : [{ path: dirname(guard.stateFile), by: 'state_file' }];
   const textfile = metrics?.textfile === undefined ? [] : [{ path: dirname(metrics.textfile), by: 'metrics.textfile' }];
   const kept = history?.path === undefined ? [] : [{ path: dirname(history.path), by: 'the history' }];
   const own = stateDirectories({}, 0);
-  return [...files, ...spool, ...state, ...textfile, ...kept].filter(
+  return [...files, ...spool, ...otlpSpool, ...state, ...textfile, ...kept].filter(
     ({ path }) => !own.some((each) => path === each || path.startsWith(`${each}/`)),
   );
 }

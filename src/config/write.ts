@@ -6,11 +6,22 @@ import { alertFields } from './alerts.ts';
 import type { Config } from './config.ts';
 import { historyFields } from './history.ts';
 import { metricsFields } from './metrics.ts';
+import { otlpFields } from './otlp.ts';
 import { publishFields } from './publish.ts';
 import { stepFields } from './step.ts';
 import { arraySection, type Fields, section } from './toml-text.ts';
 
-export function writeConfig({ trace, pressure, output, metrics, history, alert, publish, guard }: Config): string {
+export function writeConfig({
+  trace,
+  pressure,
+  output,
+  metrics,
+  otlp,
+  history,
+  alert,
+  publish,
+  guard,
+}: Config): string {
   const sections = [
     section('trace', {
       enabled: trace.enabled,
@@ -31,6 +42,7 @@ export function writeConfig({ trace, pressure, output, metrics, history, alert, 
       levels: output.levels === undefined ? undefined : writeDuration(output.levels),
     }),
     ...(metrics ? [section('metrics', metricsFields(metrics))] : []),
+    ...(otlp ? [section('otlp', otlpFields(otlp))] : []),
     ...(history ? [section('history', historyFields(history))] : []),
     ...alert.map((sink) => arraySection('alert', alertFields(sink))),
     ...(publish ? [section('publish', publishFields(publish))] : []),

@@ -6,7 +6,9 @@ import type { AlertSinks } from '../alerts/alert-sinks.ts';
 import type { Config } from '../config/config.ts';
 import { ownerOf } from '../containers/container-path.ts';
 import type { Listeners } from '../http/listeners.ts';
+import type { Metrics, MetricsSources } from '../metrics/metrics.ts';
 import type { Event } from '../model/events.ts';
+import type { DaemonMetrics } from './metrics.ts';
 import type { Watch } from './watch.ts';
 
 /** One part. */
@@ -73,12 +75,14 @@ export class Features implements AsyncDisposable {
     await this.close();
   }
 
-  async #openAll({ metrics, history, kubernetes, publish }: Config): Promise<void> {
+  async #openAll({ metrics, otlp, history, kubernetes, publish }: Config): Promise<void> {
     if (kubernetes?.enabled) {
       const { openKubernetes } = await import('./kubernetes.ts');
       this.#open.push(openKubernetes(kubernetes, this.#surroundings.tell));
     }
-    if (metrics) this.#open.push(await this.#openMetrics(metrics));
+    const served = metrics && (await this.#openMetrics(metrics));
+    if (served) this.#open.push(served);
+    if (otlp) this.#open.push(await this.#openOtlp(otlp, served?.metrics));
     if (history) this.#open.push(await this.#openHistory(history));
     if (publish) {
       const { Publisher } = await import('../publish/publisher.ts');
@@ -86,16 +90,26 @@ export class Features implements AsyncDisposable {
     }
   }
 
-  async #openMetrics(settings: NonNullable<Config['metrics']>): Promise<Feature> {
-    const { watch, alerts, tell } = this.#surroundings;
-    const { DaemonMetrics } = await import('./metrics.ts');
-    const sources = {
+  async #openMetrics(settings: NonNullable<Config['metrics']>): Promise<DaemonMetrics> {
+    const { DaemonMetrics: Served } = await import('./metrics.ts');
+    const { tell } = this.#surroundings;
+    return Served.open(settings, { listeners: await this.#http(), sources: this.#sources(), tell });
+  }
+
+  /** @param served the metrics that are served, too, if they are */
+  async #openOtlp(settings: NonNullable<Config['otlp']>, served: Metrics | undefined): Promise<Feature> {
+    const { openOtlp } = await import('./otlp.ts');
+    return openOtlp(settings, served, { sources: this.#sources(), tell: this.#surroundings.tell });
+  }
+
+  #sources(): MetricsSources {
+    const { watch, alerts } = this.#surroundings;
+    return {
       ownerOf: (path: string) => watch.tracer?.ownerOf(path) ?? ownerOf(path),
       pressure: () => watch.pressure?.totals(),
       alerts: () => alerts.counts,
       enforcing: () => watch.isEnforcing,
     };
-    return DaemonMetrics.open(settings, { listeners: await this.#http(), sources, tell });
   }
 
   async #openHistory(settings: NonNullable<Config['history']>): Promise<Feature> {

@@ -27,7 +27,8 @@ export interface MetricsSurroundings {
 const WRITE_MS = 15_000;
 
 export class DaemonMetrics implements AsyncDisposable {
-  readonly #metrics: Metrics;
+  /** The values, which other exporters may read, too. */
+  readonly metrics: Metrics;
   readonly #tell: (note: string) => void;
   readonly #textfile: string | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -35,7 +36,7 @@ export class DaemonMetrics implements AsyncDisposable {
   #isFailing = false;
 
   private constructor(metrics: Metrics, textfile: string | undefined, tell: (note: string) => void) {
-    this.#metrics = metrics;
+    this.metrics = metrics;
     this.#textfile = textfile;
     this.#tell = tell;
   }
@@ -61,20 +62,20 @@ export class DaemonMetrics implements AsyncDisposable {
 
   /** Begins to sample, when the tracer runs. */
   start(): void {
-    this.#metrics.start();
+    this.metrics.start();
     if (this.#textfile === undefined) return;
     this.#timer = setInterval(() => this.#write(), WRITE_MS).unref();
   }
 
   take(event: Event): void {
-    this.#metrics.take(event);
+    this.metrics.take(event);
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#writing;
-    if (this.#textfile !== undefined) await writeTextfile(this.#textfile, this.#metrics).catch(() => {});
-    await this.#metrics.close();
+    if (this.#textfile !== undefined) await writeTextfile(this.#textfile, this.metrics).catch(() => {});
+    await this.metrics.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -83,7 +84,7 @@ export class DaemonMetrics implements AsyncDisposable {
 
   #write(): void {
     if (this.#textfile === undefined || this.#writing) return;
-    this.#writing = writeTextfile(this.#textfile, this.#metrics)
+    this.#writing = writeTextfile(this.#textfile, this.metrics)
       .then(
         () => this.#failing(false, 'The metrics are written again.'),
         (error: Error) => this.#failing(true, error.message),

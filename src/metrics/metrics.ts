@@ -96,10 +96,15 @@ export class Metrics implements AsyncDisposable {
 
   /** All metrics as text. Reads five small files. */
   text(format: TextFormat): string {
+    return exposition(this.read(), format);
+  }
+
+  /** All metrics with the values of now. */
+  read(): Registry {
     this.#events.refresh();
     this.#readSystem();
     this.#readSelf();
-    return exposition(this.registry, format);
+    return this.registry;
   }
 
   async close(): Promise<void> {
