@@ -5,13 +5,15 @@ import type { Feature } from '../linux/rights.ts';
 import { stateDirectories } from '../process/state-directory.ts';
 import type { Config } from './config.ts';
 
-export function featuresOf({ trace, pressure, guard }: Pick<Config, 'trace' | 'pressure' | 'guard'>): Set<Feature> {
+export function featuresOf(config: Pick<Config, 'trace' | 'pressure' | 'guard' | 'alert'>): Set<Feature> {
+  const { trace, pressure, guard, alert } = config;
   const features = new Set<Feature>();
   if (trace.enabled || pressure.enabled) features.add('watching');
   if (guard?.mode === 'enforce') {
     features.add('guarding');
     if (guard.arm) features.add('arming');
   }
+  if (alert.some(({ sink }) => sink === 'desktop')) features.add('notifying');
   return features;
 }
 

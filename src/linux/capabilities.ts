@@ -6,7 +6,10 @@ import { isAtLeast, type KernelVersion, parseKernelVersion } from '../kernel-fac
 /** The bits of the capabilities that oomscope checks for, from include/uapi/linux/capability.h. */
 export const Capability = {
   CAP_DAC_OVERRIDE: 1,
+  CAP_DAC_READ_SEARCH: 2,
   CAP_KILL: 5,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
   CAP_IPC_LOCK: 14,
   CAP_SYS_PTRACE: 19,
   CAP_SYS_ADMIN: 21,

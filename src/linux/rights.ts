@@ -6,8 +6,11 @@ import { loadNative } from '../native/addon.ts';
 import { failure } from '../native/system-call.ts';
 import { type CapabilityName, capabilityMask, effectiveCapabilities, kernelVersion } from './capabilities.ts';
 
-/** - `watching`: trace and pressure. `guarding`: a guard that enforces. `arming`: a guard that arms its likely victim. */
-export type Feature = 'watching' | 'guarding' | 'arming';
+/**
+ * - `watching`: trace and pressure. `guarding`: a guard that enforces. `arming`: a guard that arms its likely victim.
+ * - `notifying`: the desktop sink, which notifies each user's session as that user.
+ */
+export type Feature = 'watching' | 'guarding' | 'arming' | 'notifying';
 
 export interface Right {
   capability: CapabilityName;
@@ -60,6 +63,24 @@ export const rights: readonly Right[] = [
     capability: 'CAP_SYS_RESOURCE',
     features: ['guarding'],
     without: 'an oom_score_adj that a guard with this capability raised cannot be restored after a kill -9',
+    stays: always,
+  },
+  {
+    capability: 'CAP_DAC_READ_SEARCH',
+    features: ['notifying'],
+    without: 'the desktop sessions of other users are not found',
+    stays: always,
+  },
+  {
+    capability: 'CAP_SETUID',
+    features: ['notifying'],
+    without: 'no desktop session of another user can be notified',
+    stays: always,
+  },
+  {
+    capability: 'CAP_SETGID',
+    features: ['notifying'],
+    without: 'no desktop session of another user can be notified',
     stays: always,
   },
 ];

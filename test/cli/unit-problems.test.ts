@@ -95,8 +95,8 @@ spool = "/srv/spool"
     { path: '/var/log/oomscope', by: 'the sink file' },
     { path: '/srv/spool', by: 'the spool of the sink exec' },
   ]);
-  const dry = await parseConfig('[guard]\n', 'test.toml');
-  expect([...featuresOf(dry)]).toEqual(['watching']);
+  const dry = await parseConfig('[guard]\n[[alert]]\nsink = "desktop"\n', 'test.toml');
+  expect([...featuresOf(dry)]).toEqual(['watching', 'notifying']);
 });
 
 test('install does not ignore --now together with --directory', async () => {

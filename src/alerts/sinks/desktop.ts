@@ -2,7 +2,7 @@
  * A notification on the desktop, by notify-send of libnotify. It reaches the session of the user that runs oomscope; a
  * process of root notifies the sessions of all users, each as that user.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Receipt } from '../../model/receipt.ts';
 import type { Severity } from '../../model/severity.ts';
@@ -50,13 +50,22 @@ function sessions(directory: string): Session[] {
   if (process.geteuid?.() !== 0) return own;
   const found = uidsIn(directory).flatMap((uid) => {
     const runtime = join(directory, String(uid));
-    const bus = statSync(join(runtime, 'bus'), { throwIfNoEntry: false });
+    const bus = statOf(join(runtime, 'bus'));
     if (!bus?.isSocket() || bus.uid !== uid) return [];
     const { DISPLAY, ...env } = inherited();
     const ofSession = { DBUS_SESSION_BUS_ADDRESS: `unix:path=${runtime}/bus`, XDG_RUNTIME_DIR: runtime };
     return [{ env: { ...env, ...ofSession }, user: { uid, gid: bus.gid } }];
   });
   return found.length > 0 ? found.slice(0, MOST_SESSIONS) : own;
+}
+
+/** undefined: it does not exist, or this process may not see it, for which it needs CAP_DAC_READ_SEARCH. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function uidsIn(directory: string): number[] {

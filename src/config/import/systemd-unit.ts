@@ -22,6 +22,7 @@ export function systemdUnit({ command, features, network, realtimePriority, writ
     .map(({ capability }) => capability)
     .join(' ');
   const guards = features.has('guarding');
+  const notifies = features.has('notifying');
   const writable = [...(guards ? ['/sys/fs/cgroup'] : []), ...writes];
   return `${MADE_HERE}
 [Unit]
@@ -63,7 +64,7 @@ AmbientCapabilities=${capabilities}
 SecureBits=noroot noroot-locked
 NoNewPrivileges=yes
 ProtectSystem=strict
-ProtectHome=yes
+${notifies ? '# The sessions of users are in /run/user, which ProtectHome= would hide.\nInaccessiblePaths=-/home -/root' : 'ProtectHome=yes'}
 PrivateTmp=yes
 PrivateMounts=yes
 PrivateDevices=yes
@@ -89,7 +90,7 @@ UMask=0077
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @keyring @mount @obsolete
-SystemCallFilter=bpf perf_event_open process_mrelease pidfd_open pidfd_send_signal sched_setscheduler setpriority mlock2 capset
+SystemCallFilter=bpf perf_event_open process_mrelease pidfd_open pidfd_send_signal sched_setscheduler setpriority mlock2 capset${notifies ? ' @setuid' : ''}
 SystemCallErrorNumber=EPERM
 
 [Install]

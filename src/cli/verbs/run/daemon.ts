@@ -228,14 +228,17 @@ function giveUpRights(config: Config): Set<CapabilityName> {
   return new Set([...had].filter((name) => !have.has(name)));
 }
 
-/** @throws OomscopeError CONFIG: the guard of the new configuration needs a capability that this process gave up */
+/** @throws OomscopeError CONFIG: the new configuration needs a capability that this process gave up */
 function checkRights(next: Config, gaveUp: ReadonlySet<CapabilityName>): void {
   const features = featuresOf(next);
   features.delete('watching'); // [trace] and [pressure] change at the next start only
   const lacking = lackingFor(features).filter(({ capability }) => gaveUp.has(capability));
   if (lacking.length === 0) return;
   const names = lacking.map(({ capability }) => capability).join(', ');
-  throw new OomscopeError('CONFIG', `[guard] needs ${names}, which this process gave up after its start: restart it.`);
+  throw new OomscopeError(
+    'CONFIG',
+    `The new configuration needs ${names}, which this process gave up after its start: restart it.`,
+  );
 }
 
 function notify(...lines: string[]): void {
