@@ -99,6 +99,27 @@ describe('a head', () => {
   });
 });
 
+describe('a prefix that is on no list', () => {
+  const lines = [
+    'app invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
+    'Out of memory: Killed process 9 (app) total-vm:100kB, anon-rss:50kB, file-rss:0kB, shmem-rss:0kB',
+  ];
+  it.each([
+    ['<4>1 2026-01-07T03:04:05.000001+00:00 h1 kernel - - - ', 'h1', null],
+    ['Wed 2026-01-07 03:04:05 UTC h1 kernel: ', 'h1', null],
+    ['192.0.2.7: kern:    info: [2026-01-07T03:04:05.000000001Z]: ', '192.0.2.7', null],
+    ['Jan  7 03:04:05 h1 kern.warn kernel: ', 'h1', 'Jan  7 03:04:05'],
+    ['Wed Jan  7 03:04:05 2026 kern.warn kernel: [  5.000000] ', '', 'Wed Jan  7 03:04:05 2026'],
+    ['[Mi Jan  7 03:04:05 2026] ', '', 'Mi Jan  7 03:04:05 2026'],
+  ])('%s: gives the host and the time', (prefix, node, time) => {
+    const { reports } = explain(lines.map((line) => prefix + line).join('\n'));
+    expect(reports).toEqual([
+      expect.objectContaining({ node, time_text: time, trigger: expect.objectContaining({ comm: 'app' }) }),
+    ]);
+    expect(reports[0]?.time.slice(0, 19)).toBe('2026-01-07T03:04:05');
+  });
+});
+
 describe('a report without a head, soon after another kill', () => {
   it('keeps its task row, its reason and its score', () => {
     const { reports } = explain(`[50.100000] Killed process 11 (one) total-vm:9000kB, anon-rss:100kB, file-rss:0kB

@@ -152,21 +152,28 @@ function unescapeKmsg(text: string): string {
   return utf8.decode(Uint8Array.from(raw, (character) => character.charCodeAt(0)));
 }
 
-/** Adds the time stamps in `prefix`, a prefix of unknown form, to the line. */
+/** The host in a prefix of unknown form: "h1 kernel: ", "h1 kern.warn kernel: ", "h1 kernel - - - ", "192.0.2.7: kern: info: ". */
+const HOST_WITHIN =
+  /(?:^|\s)(?!UTC |kern\.|[\d:.,+-]+ )([\w.-]{1,255}) (?:kern\.\w+ )?kernel(?:\[\d+\])?(?::| - - -)|^([\w.-]{1,255}): kern: +\w+: /;
+
+/** Adds the time stamps and the host in `prefix`, a prefix of unknown form, to the line. */
 export function stampFrom(prefix: string, at: LogLine): LogLine {
   if (prefix === '') return at;
   const found: LogLine = { ...at };
-  const uptime = /\[\s*(\d{1,9})\.(\d{3,9})\](?:\s?\[\s*([TC]\d{1,10})\])?/.exec(prefix);
+  const [, before, first] = HOST_WITHIN.exec(prefix) ?? [];
+  found.host ??= before ?? first ?? null;
+  const uptime = /\[\s*(\d{1,9})\.(\d{1,9})\](?:\s?\[\s*([TC]\d{1,10})\])?/.exec(prefix);
   if (uptime && found.sinceBootUs === null) {
     const [, seconds, fraction = '', caller] = uptime;
     found.sinceBootUs = Number(seconds) * 1e6 + Number(fraction.slice(0, 6).padEnd(6, '0'));
     found.caller ??= caller ?? null;
   }
   const iso = /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?UTC\b|Z|[+-]\d\d:?\d\d)?/.exec(prefix)?.[0];
-  const clock = /(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4}/.exec(prefix)?.[0];
+  // The day of the week may be in any language: dmesg -T takes it from the locale.
+  const [clock, month = ''] = /\p{L}{2,4}\.? ([A-Z][a-z]{2}) +\d{1,2} \d\d:\d\d:\d\d \d{4}/u.exec(prefix) ?? [];
   const syslog = /[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})? /.exec(prefix)?.[0];
   if (iso) setStamp(found, 'date', iso.replace(/ ?UTC$/, 'Z'), /(?:UTC|Z|[+-]\d\d:?\d\d)$/.test(iso));
-  else if (clock) setStamp(found, 'date', clock, false);
+  else if (clock && MONTHS.includes(month)) setStamp(found, 'date', clock, false);
   else if (syslog && MONTHS.includes(syslog.slice(0, 3))) setStamp(found, 'syslog', syslog, false);
   return found;
 }

@@ -21,8 +21,8 @@ export const AS_WRITTEN: Clock = { zone: 'UTC', year: undefined };
 export const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)? ?/;
 export const SYSLOG = /^([A-Z][a-z]{2}) +(\d{1,2})(?: (\d{4}))? (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))? /;
 export const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-/** ctime(3): "Wed Jan  7 03:04:05 2026" */
-const CTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})/;
+/** ctime(3): "Wed Jan  7 03:04:05 2026". The day of the week may be in any language. */
+const CTIME = /^\p{L}{2,4}\.? ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})/u;
 
 /** Milliseconds since 1970; null: the line has no time stamp, or the time stamp is invalid. */
 export function readTime({ stamp }: { stamp: Stamp | null }, clock = AS_WRITTEN): number | null {
