@@ -9,6 +9,7 @@ var fs = require('node:fs');
 var path = require('node:path');
 var root = path.join(__dirname, '..');
 var main = path.join(root, 'dist/cli/main.js');
+var packaged = fs.existsSync(path.join(root, 'installation')); // every package has this file, and no checkout
 var version = process.versions.node.split('.').map(Number);
 
 if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
@@ -16,7 +17,7 @@ if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
 } else if (process.platform !== 'linux') {
   fail(`oomscope traces the Linux kernel; this is ${process.platform}.`);
 } else if (!fs.existsSync(main)) {
-  fail(`oomscope is not built: run \`npm run setup\` in ${root}.`);
+  fail(`${main} is missing: ${packaged ? 'install oomscope again' : `run \`npm run setup\` in ${root}`}.`);
 } else {
   // libuv aborts when it cannot start a thread of its pool. Where threads are few (scripts/oomscope.sh), it starts now, while one is left.
   if (process.env.UV_THREADPOOL_SIZE) fs.stat(main, () => {});

@@ -22,6 +22,10 @@ fail() { # SENTENCE
 # A package may bring its own Node.
 if [ -x "$home/bin/node" ]; then
 	node=$home/bin/node
+	# The kernel starts no program whose loader is missing, and the shell would say "not found" of a file that is there.
+	if read -r loader <"$home/bin/loader" && [ ! -e "$loader" ]; then
+		fail "this package needs glibc on ${loader##*/ld-linux-} (there is no $loader): take the package for this machine, or where musl is the C library, the container image."
+	fi
 else
 	node=node
 	command -v node >/dev/null || fail 'expected Node 22.13 or later as "node" in PATH, found none.'

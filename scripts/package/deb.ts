@@ -127,6 +127,7 @@ function copyright(): string {
         ?.at(-1)}\nApache-2.0: see /usr/share/common-licenses/Apache-2.0.\n`,
     ],
     ['smol-toml', read(join(ROOT, 'dist/cli/LICENSE.smol-toml.txt'))],
+    ['the client of NATS', apache(join(ROOT, 'dist/vendor/LICENSE.nats.txt'))],
     ['ffi-napi and what it contains', read(join(built, 'LICENSE.ffi.txt'))],
     ['Node.js with what it contains', `See /${HOME}/LICENSE.node.txt.\n`],
     [
@@ -135,6 +136,17 @@ function copyright(): string {
     ],
   ];
   return texts.map(([name, text]) => `${name}\n\n${text}`).join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+/** The names and the copyrights of texts that repeat the Apache licence, which every Debian has. */
+function apache(path: string): string {
+  const sections = read(path).split(/^-{80}\n\n/m);
+  const lines = sections.map((section) =>
+    /Apache License/.test(section)
+      ? `${section.split('\n')[0]}: Apache-2.0, see /usr/share/common-licenses/Apache-2.0.\n`
+      : section,
+  );
+  return lines.join('\n');
 }
 
 const read = (path: string) => readFileSync(path, 'utf8');

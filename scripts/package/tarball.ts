@@ -7,6 +7,12 @@ import { packagedNode } from './node.ts';
 import { copyProgram } from './npm.ts';
 import { type Architecture, archive, manifest, ROOT } from './package.ts';
 
+/** The dynamic loader that Node names; oomscope.sh looks for it. */
+const LOADERS: Record<Architecture, string> = {
+  x64: '/lib64/ld-linux-x86-64.so.2',
+  arm64: '/lib/ld-linux-aarch64.so.1',
+};
+
 /** @param installation what the program tells of itself. @param native the folder with the native files */
 export async function makeTree(
   into: string,
@@ -18,7 +24,7 @@ export async function makeTree(
   copyProgram(into, installation);
   // Only the command: a library needs npm, which has packages of its own.
   rmSync(join(into, 'dist'), { recursive: true });
-  cpSync(join(ROOT, 'dist/cli'), join(into, 'dist/cli'), { recursive: true });
+  for (const name of ['dist/cli', 'dist/vendor']) cpSync(join(ROOT, name), join(into, name), { recursive: true });
   cpSync(native, join(into, 'build'), { recursive: true });
   writeFileSync(
     join(into, 'package.json'),
@@ -27,6 +33,7 @@ export async function makeTree(
   const node = await packagedNode(architecture);
   mkdirSync(join(into, 'bin'));
   cpSync(join(node, 'node'), join(into, 'bin/node'));
+  writeFileSync(join(into, 'bin/loader'), `${LOADERS[architecture]}\n`);
   cpSync(join(node, 'LICENSE'), join(into, 'LICENSE.node.txt'));
   symlinkSync('scripts/oomscope.sh', join(into, 'oomscope'));
   // oomscope.sh starts them with the Node of the package: as programs of their own they would look for another.

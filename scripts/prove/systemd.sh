@@ -8,14 +8,18 @@ CONFIG=/etc/oomscope/oomscope.toml
 export DEBIAN_FRONTEND=noninteractive
 
 section() { printf '## %s\n' "$*"; }
-fail() { echo "FAILED: $*"; journalctl -u oomscope -b --no-pager -o short-monotonic | tail -40; exit 1; }
+fail() {
+	echo "FAILED: $*"
+	systemctl status --no-pager --lines=0 oomscope
+	journalctl -u oomscope -b --no-pager -o short-monotonic | tail -40
+	exit 1
+}
 # Waits at most two minutes until COMMAND succeeds.
 until_true() { # SENTENCE COMMAND...
 	sentence=$1; shift
-	tries=0
+	deadline=$(($(date +%s) + 120))
 	until "$@" >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		[ "$tries" -lt 240 ] || fail "$sentence"
+		[ "$(date +%s)" -lt "$deadline" ] || fail "$sentence"
 		sleep 0.5
 	done
 }

@@ -30,7 +30,8 @@ export async function partsOf(root: string): Promise<Part[]> {
   );
   return [
     ...npmParts(root, ['rxjs', 'smol-toml'], EVERYWHERE),
-    ...npmParts(root, bundledWithFfi(root), `${NATIVE} (ffi.cjs)`),
+    ...npmParts(root, bundled(root, 'dist/vendor/LICENSE.nats.txt'), `${EVERYWHERE} (nats.js)`),
+    ...npmParts(root, bundled(root, 'build/LICENSE.ffi.txt'), `${NATIVE} (ffi.cjs)`),
     libffi(root),
     ...sources,
     ...libraries,
@@ -38,9 +39,9 @@ export async function partsOf(root: string): Promise<Part[]> {
   ];
 }
 
-/** The packages in build/ffi.cjs. scripts/bundle-ffi.ts writes their names and licences, divided by lines of hyphens. */
-function bundledWithFfi(root: string): string[] {
-  const text = readFileSync(join(root, 'build/LICENSE.ffi.txt'), 'utf8');
+/** The packages in a bundle. The script that bundles them writes their names and licences, divided by lines of hyphens. */
+function bundled(root: string, file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8');
   const names = text.split(/^-{80}\n\n/m).map((section) => section.split('\n')[0] ?? '');
   return names.filter((name) => name !== 'libffi');
 }

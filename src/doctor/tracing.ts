@@ -14,7 +14,7 @@ import {
 } from '../linux/capabilities.ts';
 import { memoryHierarchy } from '../linux/memory-hierarchy.ts';
 import { OomscopeError } from '../model/error.ts';
-import { nativeFile, reinstallRemedy } from '../native/files.ts';
+import { nativeFile, reinstallRemedy, rightsRemedy } from '../native/files.ts';
 import { type Finding, findingsOf } from './finding.ts';
 
 const { ok, info, warning, missing, unknown } = findingsOf('tracing');
@@ -46,7 +46,12 @@ function capabilities(): Finding {
   const have = effectiveCapabilities();
   const lacking = missingForTracing(have);
   if (lacking.length > 0) {
-    return missing('privileges', `no ${lacking.join(', ')}`, null, 'run as root (sudo), or grant these capabilities');
+    return missing(
+      'privileges',
+      `no ${lacking.join(', ')}`,
+      null,
+      `${rightsRemedy(lacking)}, or grant these capabilities`,
+    );
   }
   return ok('privileges', [...have].join(' '));
 }

@@ -4,16 +4,19 @@
 import { byName, fullMaps, lostRecords } from '../bpf/wire/counters.ts';
 import { fullMapNames, recordKindNames } from '../bpf/wire/layout.ts';
 import type { TracerLost } from '../model/events.ts';
+import { reinstallRemedy } from '../native/files.ts';
 import { type EnvelopeFactory, realtimeOffsetNs } from './envelope.ts';
 
-const remedies: Record<TracerLost['where'], string> = {
-  ring: 'The BPF ring buffer was full: enlarge it with ringBytes (--ring), or do less work in the event handlers.',
-  map: 'More tasks were stalled at once, or in more cgroups, than the BPF maps have room for: their stalls are missing from the totals.',
-  malformed: 'The BPF object and the reader come from different builds: build both again with `npm run setup`.',
-  reader: 'Read the events faster, or filter them.',
-  runtime:
+const remedies: Record<TracerLost['where'], () => string> = {
+  ring: () =>
+    'The BPF ring buffer was full: enlarge it with ringBytes (--ring), or do less work in the event handlers.',
+  map: () =>
+    'More tasks were stalled at once, or in more cgroups, than the BPF maps have room for: their stalls are missing from the totals.',
+  malformed: () => `The BPF object and the reader come from different builds: ${reinstallRemedy()}.`,
+  reader: () => 'Read the events faster, or filter them.',
+  runtime: () =>
     'A container runtime sent events that were malformed, too many, or false: update the runtime, or find out who answers at its socket.',
-  history: 'The history lacks these events: free space on its disk, or choose a faster disk.',
+  history: () => 'The history lacks these events: free space on its disk, or choose a faster disk.',
 };
 
 export class LossCounter {
@@ -70,10 +73,11 @@ export class LossCounter {
 
   #event(where: TracerLost['where'], lost: Record<string, number>, total: number): TracerLost {
     const what = Object.entries(lost).map(([name, count]) => `${count} ${name}`);
-    const message = `Lost: ${what.join(', ')}. ${remedies[where]}`;
+    const remedy = remedies[where]();
+    const message = `Lost: ${what.join(', ')}. ${remedy}`;
     const now = process.hrtime.bigint();
     const envelope = this.#envelopes.next(now, realtimeOffsetNs(), 'warning', 'oomscope', message);
-    return { ...envelope, type: 'tracer.lost', where, lost, total, remedy: remedies[where] };
+    return { ...envelope, type: 'tracer.lost', where, lost, total, remedy };
   }
 }
 

@@ -251,7 +251,7 @@ export function loadNative(): Native {
   } catch (cause) {
     throw new OomscopeError(
       'ADDON_MISSING',
-      `The native addon could not be loaded from ${path}: ${reinstallRemedy()}.`,
+      `The native addon could not be loaded from ${path}: ${reinstallRemedy(cause)}.`,
       { cause, detail: String((cause as Error).message) },
     );
   }

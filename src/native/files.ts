@@ -74,6 +74,27 @@ export function installation(): Installation {
   }
 }
 
+/** Where a C library that is new enough comes from. */
+const NEWER: Record<Installation, string> = {
+  checkout: 'use a newer distribution, or the container image, which has its own',
+  npm: 'use a newer distribution or base image',
+  deb: 'use Debian 12 or later',
+  tarball: 'use a newer distribution, or the container image, which has its own',
+  image: 'use the image as it was made',
+};
+
+function ownGlibc(): string {
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime === undefined ? '' : `, and this system has ${header.glibcVersionRuntime}`;
+}
+
+/** How to get capabilities, as the end of a sentence. @param names such as CAP_BPF */
+export function rightsRemedy(names: readonly string[]): string {
+  if (installation() !== 'image') return 'run it as root (sudo)';
+  const options = names.map((name) => `--cap-add ${name.replace('CAP_', '')}`);
+  return `start the container with ${options.join(' ')}`;
+}
+
 /** Is the C library of this Node glibc? The native files need it; Alpine Linux has musl. */
 export function hasGlibc(): boolean {
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
@@ -88,9 +109,21 @@ const remedies: Record<Installation, string> = {
   image: 'use an image of this platform',
 };
 
-/** What to do if a native file is missing or cannot be loaded, as the end of a sentence. */
-export function reinstallRemedy(): string {
+/** For each architecture that is supported, as Node names it. */
+const ARCHITECTURES = ['x64', 'arm64'];
+
+/**
+ * What to do if a native file is missing or cannot be loaded, as the end of a sentence.
+ *
+ * @param cause the error of the loader, if there is one: it tells an old C library from a missing file
+ */
+export function reinstallRemedy(cause?: unknown): string {
   const how = installation();
+  if (!ARCHITECTURES.includes(process.arch))
+    return `oomscope runs on x64 and arm64, and this machine is ${process.arch}`;
+  const needed = /version `(GLIBC(?:XX)?)_([\d.]+)' not found/.exec(String((cause as Error | undefined)?.message));
+  if (needed)
+    return `it needs ${needed[1] === 'GLIBC' ? `glibc ${needed[2]}` : 'a libstdc++ of GCC 12'} or later${ownGlibc()}: ${NEWER[how]}`;
   if (how === 'npm' && !hasGlibc())
     return 'the native parts need glibc, and this system has musl: use a Debian-based image';
   if (how !== 'npm' || existsSync(nativeFile(ADDON))) return remedies[how];

@@ -6,6 +6,7 @@ import type * as JetStream from '@nats-io/jetstream';
 import type * as Kv from '@nats-io/kv';
 import type * as Transport from '@nats-io/transport-node';
 import { OomscopeError } from '../model/error.ts';
+import { reinstallRemedy } from '../native/files.ts';
 
 export type Nats = Pick<
   typeof Transport,
@@ -41,6 +42,6 @@ async function load(): Promise<Nats> {
       cause = error;
     }
   }
-  const message = 'The client of NATS is missing (dist/vendor/nats.js): in a checkout run `npm run setup`.';
+  const message = `The client of NATS is missing (dist/vendor/nats.js): ${reinstallRemedy()}.`;
   throw new OomscopeError('ADDON_MISSING', message, { cause });
 }

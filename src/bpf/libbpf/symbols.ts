@@ -135,7 +135,7 @@ function loadFfi(): Ffi {
     for (const part of ['ffi_bindings.node', 'ref_bindings.node']) loadNative().keepLoaded(nativeFile(part));
     return ffi;
   } catch (cause) {
-    const message = `The bindings of ffi-napi could not be loaded from ${path}: ${reinstallRemedy()}.`;
+    const message = `The bindings of ffi-napi could not be loaded from ${path}: ${reinstallRemedy(cause)}.`;
     throw new OomscopeError('ADDON_MISSING', message, { cause, detail: String((cause as Error).message) });
   }
 }

@@ -7,6 +7,7 @@ import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
 import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from '../../linux/capabilities.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { loadNative } from '../../native/addon.ts';
+import { rightsRemedy } from '../../native/files.ts';
 import { Btf, Kind, libbpfVersion, ProgramType, possibleCpus, probeProgramType } from '../libbpf/index.ts';
 import { CandidatesMode } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
@@ -45,7 +46,7 @@ export function obstacle(): OomscopeError | undefined {
     const list = missing.join(' and ');
     return new OomscopeError(
       'NOT_PERMITTED',
-      `Tracing needs ${list}, which this process lacks: run it as root (sudo).`,
+      `Tracing needs ${list}, which this process lacks: ${rightsRemedy(missing)}.`,
     );
   }
   if (!hasKernelBtf()) {

@@ -1,0 +1,103 @@
+/** What a copy of oomscope that cannot work tells its user, for each way to install it. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { reinstallRemedy } from '../../src/native/files.ts';
+import { ROOT } from './cli.ts';
+
+let tree: string;
+beforeEach(() => {
+  tree = mkdtempSync(join(tmpdir(), 'oomscope-tree-'));
+  chmodSync(tree, 0o755);
+  mkdirSync(join(tree, 'scripts'));
+  mkdirSync(join(tree, 'bin'));
+  for (const name of ['oomscope.sh', 'oomscope.cjs'])
+    copyFileSync(join(ROOT, 'scripts', name), join(tree, 'scripts', name));
+});
+afterEach(() => rmSync(tree, { recursive: true }));
+
+/** A tree as a package has it, with the built command, without native files unless `native`. */
+function install(installation: string, { native = false } = {}): void {
+  writeFileSync(join(tree, 'installation'), `${installation}\n`);
+  writeFileSync(join(tree, 'package.json'), '{ "type": "module" }\n');
+  cpSync(join(ROOT, 'dist/cli'), join(tree, 'dist/cli'), { recursive: true });
+  if (!native) return;
+  mkdirSync(join(tree, 'build'));
+  for (const name of ['oomscope.node', 'ffi.cjs', 'ffi_bindings.node', 'ref_bindings.node', 'oomscope.bpf.o'])
+    copyFileSync(join(ROOT, 'build', name), join(tree, 'build', name));
+}
+
+function run(words: readonly string[], before: readonly string[] = []): { status: number | null; stderr: string } {
+  const command = [...before, process.execPath, join(tree, 'scripts/oomscope.cjs'), ...words];
+  const env = { ...process.env, OOMSCOPE_NATIVE: '' };
+  return spawnSync(command[0] as string, command.slice(1), { encoding: 'utf8', env });
+}
+
+describe('a package whose Node cannot start', () => {
+  test.each([
+    ['/nowhere/ld-linux-x86-64.so.2', 'x86-64.so.2'],
+    ['/nowhere/ld-linux-aarch64.so.1', 'aarch64.so.1'],
+  ])('names the loader %s that the machine lacks', (loader, machine) => {
+    writeFileSync(join(tree, 'bin/node'), 'not started', { mode: 0o755 });
+    writeFileSync(join(tree, 'bin/loader'), `${loader}\n`);
+    const { status, stderr } = spawnSync('sh', [join(tree, 'scripts/oomscope.sh'), 'trace'], { encoding: 'utf8' });
+    expect(stderr).toBe(
+      `oomscope: this package needs glibc on ${machine} (there is no ${loader}): take the package for this machine, or where musl is the C library, the container image.\n`,
+    );
+    expect(status).toBe(69);
+  });
+
+  test('is started where the loader exists', () => {
+    writeFileSync(join(tree, 'bin/node'), '#!/bin/sh\necho started\n', { mode: 0o755 });
+    writeFileSync(join(tree, 'bin/loader'), '/bin/sh\n');
+    const { stdout } = spawnSync('sh', [join(tree, 'scripts/oomscope.sh'), 'trace'], { encoding: 'utf8' });
+    expect(stdout).toBe('started\n');
+  });
+});
+
+describe('a package without its native files', () => {
+  test.each([
+    ['npm', /install oomscope again, with its optional dependencies \(@oomscope\/linux-/],
+    ['deb', /: run `apt-get install --reinstall oomscope`\.\n$/],
+    ['tarball', /: unpack the archive of this version again\.\n$/],
+    ['image', /: use an image of this platform\.\n$/],
+  ])('%s: one sentence with the remedy', (installation, remedy) => {
+    install(installation);
+    const { status, stderr } = run(['demo']);
+    expect(stderr).toMatch(remedy);
+    expect(stderr).not.toContain('npm run setup');
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(status).toBe(69);
+  });
+
+  test('without its JavaScript a package says so, and a checkout names the command that builds it', () => {
+    writeFileSync(join(tree, 'installation'), 'deb\n');
+    expect(run(['trace']).stderr).toMatch(/main\.js is missing: install oomscope again\.\n$/);
+    rmSync(join(tree, 'installation'));
+    expect(run(['trace']).stderr).toMatch(/main\.js is missing: run `npm run setup` in /);
+  });
+});
+
+describe.skipIf(process.geteuid?.() !== 0)('without the capabilities', () => {
+  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+  test.each([
+    ['image', 'start the container with --cap-add BPF --cap-add PERFMON.'],
+    ['deb', 'run it as root (sudo).'],
+  ])('%s: the remedy that suits', (installation, remedy) => {
+    install(installation, { native: true });
+    const { status, stderr } = run(['trace'], nobody);
+    expect(stderr).toBe(`oomscope: Tracing needs CAP_BPF and CAP_PERFMON, which this process lacks: ${remedy}\n`);
+    expect(status).toBe(77);
+  });
+});
+
+test('a C library that is too old is told from a missing file', () => {
+  const message =
+    "/lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.36' not found (required by /usr/lib/oomscope/build/oomscope.node)";
+  expect(reinstallRemedy(new Error(message))).toMatch(
+    /^it needs glibc 2\.36 or later, and this system has [\d.]+: use a newer distribution/,
+  );
+  expect(reinstallRemedy(new Error('cannot open shared object file'))).toBe('run `npm run setup`');
+});
