@@ -36,8 +36,14 @@ const bundle = await rolldown({
 });
 const { output: chunks } = await bundle.generate({ format: 'esm' });
 const [chunk] = chunks;
+// When the client gives a socket up, it removes the listener of errors, too. An error that comes after that, such as
+// "write after end", would end the process.
+const UNHEARD = /\b((?:this\.)?socket|tlsSocket)\.removeAllListeners\(\);/g;
+const found = chunk.code.match(UNHEARD)?.length ?? 0;
+if (found !== 10) throw new Error(`expected 10 places at which the client gives a socket up, found ${found}`);
+const code = chunk.code.replace(UNHEARD, '$&\n$1.on("error", () => {});');
 mkdirSync(output, { recursive: true });
-writeFileSync(join(output, 'nats.js.new'), chunk.code);
+writeFileSync(join(output, 'nats.js.new'), code);
 renameSync(join(output, 'nats.js.new'), join(output, 'nats.js'));
 const licences = [...PACKAGES, 'tweetnacl'].map(
   (one) => `${one}\n\n${readFileSync(join(root, 'node_modules', one, 'LICENSE'), 'utf8')}`,

@@ -9,6 +9,7 @@ const DIST = join(import.meta.dirname, '../../dist');
 const ENTRIES = [
   { name: 'oomscope', file: 'index.d.ts' },
   { name: 'oomscope/explain', file: 'explain/index.d.ts' },
+  { name: 'oomscope/fleet', file: 'fleet/index.d.ts' },
   { name: 'oomscope/testing', file: 'testing/index.d.ts' },
 ];
 

@@ -90,7 +90,7 @@ async function thingsOf(
     ...bucketShapes(options, known).map(({ bucket, values }) => ({
       ...{ what: `bucket ${bucket}`, name: `KV_${bucket}`, present: known[bucket], wanted: values },
       make: () =>
-        buckets.create(bucket, { history: 1, ttl: (values.max_age ?? 0) / 1e6, replicas: values.num_replicas ?? 1 }),
+        buckets.create(bucket, { history: 8, ttl: (values.max_age ?? 0) / 1e6, replicas: values.num_replicas ?? 1 }),
     })),
   ];
 }

@@ -2,6 +2,7 @@
 import { type CgroupOwner, shortId } from './container.ts';
 import type { ContainerOom } from './container-events.ts';
 import type { Event, OomKill, OomStuck } from './events.ts';
+import type { FleetIncident, FleetNode } from './fleet.ts';
 import type { GuardAction, GuardOutcome, GuardResult } from './guard.ts';
 import { severityOfLevel } from './level.ts';
 import type { PressureLevel, PressureLevelName, PressureSubject, UsageLevel } from './pressure.ts';
@@ -71,6 +72,10 @@ export function alertOf(event: Event): Alert | undefined {
       return event.kill_id === null ? moment(event, 'OomReport', 'OOM report', {}, event.id) : undefined;
     case 'tracer.lost':
       return moment(event, 'EventsLost', 'Events were lost', { where: event.where }, `tracer.lost ${event.where}`);
+    case 'fleet.incident':
+      return ofIncident(event);
+    case 'fleet.node':
+      return event.state === 'gap' ? undefined : ofNode(event);
     default:
       // Every critical event causes an alert.
       return event.severity === 'critical' ? moment(event, nameOf(event.type), event.type, {}, event.id) : undefined;
@@ -125,6 +130,36 @@ function ofContainer(event: ContainerOom): Alert {
   const labels = ownerLabels({ container, pod, unit: null });
   const title = `OOM in the container ${container.name ?? shortId(container.id)}`;
   return moment(event, 'ContainerOom', title, labels, kills[0]?.kill_id ?? event.id);
+}
+
+function ofIncident(event: FleetIncident): Alert {
+  const { incident_id, state, cause, cluster, since, until } = event;
+  const isOver = state === 'closed';
+  return {
+    ...common(event, 'FleetIncident', 'critical'),
+    key: incident_id,
+    status: isOver ? 'resolved' : 'firing',
+    title: `${isOver ? 'Over: OOM kills' : 'OOM kills'} of ${event.name} in ${cluster}`,
+    labels: { alertname: 'FleetIncident', severity: 'critical', cluster, cause, subject: event.name },
+    starts_at: since,
+    ends_at: isOver ? until : null,
+    momentary: false,
+  };
+}
+
+function ofNode(event: FleetNode): Alert {
+  const { state, cluster, name, machine, heard, time } = event;
+  const isOver = state === 'back' || state === 'left';
+  return {
+    ...common(event, 'FleetNode', 'warning'),
+    key: `fleet.node ${cluster} ${name} ${machine}`,
+    status: isOver ? 'resolved' : 'firing',
+    title: `The node ${name} of ${cluster}: ${state}`,
+    labels: { alertname: 'FleetNode', severity: 'warning', cluster, node: name },
+    starts_at: heard ?? time,
+    ends_at: isOver ? time : null,
+    momentary: false,
+  };
 }
 
 /** Outcomes after which the guard has acted, or the kernel has acted first. */

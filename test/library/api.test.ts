@@ -7,7 +7,12 @@ import { ROOT, typescript5 } from './packed.ts';
 
 const ts = createRequire(import.meta.url)(typescript5) as typeof TypeScript;
 const RXJS = join(ROOT, 'node_modules/rxjs/dist/types/index.d.ts');
-const entries = { oomscope: 'dist/index.d.ts', explain: 'dist/explain/index.d.ts', testing: 'dist/testing/index.d.ts' };
+const entries = {
+  oomscope: 'dist/index.d.ts',
+  explain: 'dist/explain/index.d.ts',
+  fleet: 'dist/fleet/index.d.ts',
+  testing: 'dist/testing/index.d.ts',
+};
 const paths = Object.values(entries).map((path) => join(ROOT, path));
 
 const program = ts.createProgram([...paths, RXJS], {

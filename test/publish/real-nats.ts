@@ -47,6 +47,20 @@ export class RealNats implements AsyncDisposable {
     return server;
   }
 
+  /** Starts servers that form a cluster. */
+  static async cluster(count: number): Promise<RealNats[]> {
+    const servers: RealNats[] = [];
+    for (let i = 0; i < count; i++) servers.push(new RealNats(await freePort()));
+    const routes = await Promise.all(servers.map(() => freePort()));
+    const list = routes.map((port) => `nats://127.0.0.1:${port}`).join(', ');
+    for (const [i, server] of servers.entries()) {
+      const cluster = `cluster { name: test, host: 127.0.0.1, port: ${routes[i]}, routes: [${list}] }`;
+      server.configure({ config: `server_name: s${i}\n${cluster}` });
+    }
+    await Promise.all(servers.map((server) => server.up()));
+    return servers;
+  }
+
   get url(): string {
     return `nats://127.0.0.1:${this.port}`;
   }

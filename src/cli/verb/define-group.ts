@@ -10,6 +10,8 @@ export interface Group {
   description: readonly string[];
   /** What the help calls the words of this group. */
   noun: 'VERB' | 'ACTION';
+  /** The verb that is meant when options follow at once, or nothing. Default: a verb is required. */
+  standard?: string;
   /** Text after the list of verbs. */
   sections?: readonly Section[];
   exits?: Partial<Record<ExitName, string | true>>;
@@ -19,6 +21,7 @@ export function defineGroup({
   verbs,
   description,
   noun,
+  standard,
   sections = [],
   exits = {},
 }: Group): Verb & { verbs: VerbTable } {
@@ -38,7 +41,12 @@ export function defineGroup({
     exits: exitsOf(exits),
   });
 
-  const run = async (name: string, about: string, [word, ...argv]: string[]): Promise<number> => {
+  const run = async (name: string, about: string, words: string[]): Promise<number> => {
+    const [given, ...after] = words;
+    const isStandard =
+      standard !== undefined &&
+      (given === undefined || (given.startsWith('-') && given !== '--help' && given !== '-h'));
+    const [word, argv] = isStandard ? [standard, words] : [given, after];
     if (word === '--help' || word === '-h' || (word === 'help' && argv.length === 0)) {
       process.stdout.write(renderHelp(described(name, about)));
       return Exit.ok;

@@ -1,0 +1,57 @@
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
+import { Exit } from '../../verb/exit.ts';
+import { byDefault, duration } from '../../verb/options.ts';
+import { serverOf, serverOption, serverSections } from '../../verb/server-option.ts';
+import { tell } from '../../verb/tell.ts';
+
+const options = {
+  server: serverOption,
+  since: byDefault('7d', duration('TIME', 'search what the server stored in this time')),
+};
+
+export const verb = defineVerb({
+  description: [
+    'Shows one event of the fleet by its id, with the node that published it; or an incident by its id, with the events that belong to it.',
+  ],
+  words: { name: 'ID', least: 1, most: 1, about: 'the id of an event or of an incident' },
+  options,
+  sections: serverSections(),
+  format: 'document',
+  examples: [
+    { command: 'oomscope fleet show 1f3c5a7e-2kf-1a2b3c4d-17', about: 'Show an event.' },
+    { command: 'oomscope fleet show prod-1f3c5a7e-2kf-1a2b3c4d-17', about: 'Show an incident and its events.' },
+    { command: 'oomscope fleet show 1f3c5a7e-2kf-1a2b3c4d-17 --json | jq .event.victim', about: 'Print a part of it.' },
+  ],
+  exits: {
+    ok: true,
+    usage: true,
+    failed: 'there is no such event',
+    unavailable: 'the server cannot be reached, refuses, or is not set up',
+  },
+  run,
+});
+
+async function run({ given, words: [id = ''], asText, paint }: Context<typeof options>): Promise<number> {
+  const [{ openFleet }, { findEvents }] = await Promise.all([
+    import('../../../fleet/open-fleet.ts'),
+    import('../../../fleet/find.ts'),
+  ]);
+  const { renderEvent } = await import('../../../render/terminal.ts');
+  await using fleet = await openFleet({ ...serverOf(given.server), sinceMs: given.since ?? 7 * 86_400_000 });
+  const { incident, events } = await findEvents(fleet, id);
+  if (!asText) {
+    if (incident) process.stdout.write(`${JSON.stringify(incident)}\n`);
+    for (const event of events) process.stdout.write(`${JSON.stringify(event)}\n`);
+  } else {
+    if (incident) process.stdout.write(`${renderEvent(incident, paint)}\n\n`);
+    for (const { event, cluster, node, storedMs } of events) {
+      const stored = new Date(storedMs).toISOString();
+      process.stdout.write(
+        `${renderEvent(event, paint)}\n${paint('dim', `             node      ${cluster}/${node}, stored ${stored}`)}\n`,
+      );
+    }
+  }
+  if (events.length > 0) return Exit.ok;
+  tell(`There is no event and no incident "${id}" in what the server stored in that time.`);
+  return Exit.failed;
+}

@@ -1,0 +1,15 @@
+/**
+ * The fleet: the events of many machines from NATS JetStream, as RxJS streams. Needs `rxjs`.
+ *
+ * ```ts
+ * import { openFleet } from 'oomscope/fleet';
+ *
+ * const fleet = await openFleet({ servers: ['nats://127.0.0.1:4222'] });
+ * fleet.incidents$.subscribe(({ message }) => console.log(message));
+ * ```
+ */
+export type * from '../model/fleet.ts';
+export type { FleetEvent } from './fleet-event.ts';
+export type { Incident } from './incidents.ts';
+export type { NodeView } from './nodes.ts';
+export { type Fleet, type FleetCounts, type FleetOptions, type FleetState, openFleet } from './open-fleet.ts';

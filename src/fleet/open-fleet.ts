@@ -1,0 +1,302 @@
+/**
+ * Reads a fleet: the events of all nodes, each once and in the order of its node, the nodes, and incidents over many
+ * nodes.
+ */
+import type { KV } from '@nats-io/kv';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { Observable, Subject } from 'rxjs';
+import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
+import type { Envelope } from '../model/envelope.ts';
+import type { FleetIncident, FleetNode } from '../model/fleet.ts';
+import { connect } from '../nats/connect.ts';
+import { loadNats } from '../nats/load.ts';
+import { NODES } from '../nats/names.ts';
+import type { ServerOptions } from '../nats/server-options.ts';
+import type { NodeState } from '../publish/node-state.ts';
+import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
+import { type FleetEvent, fleetEventOf } from './fleet-event.ts';
+import { type Incident, Incidents } from './incidents.ts';
+import { incidentMessage, nodeMessage } from './message.ts';
+import { type NodeChange, Nodes, type NodeView } from './nodes.ts';
+import { Order, type OrderState } from './order.ts';
+import { checkPartitions, type StreamFacts, StreamReader, streamFacts } from './reader.ts';
+
+/** Which part of a fleet is read, and from where on. */
+export interface FleetOptions extends ServerOptions {
+  /** Read also what was stored in this time before the start (ms). Default 0: only what is new. */
+  sinceMs?: number;
+  /** Go on where another reader was: its `state`. */
+  resume?: FleetState;
+  /** Read only these partitions of nodes, for several readers. Default: all. */
+  partitions?: readonly number[];
+  /** How long an event waits for an earlier one of its node that is missing (ms). Default 1,000. */
+  waitMs?: number;
+  /** Called with sentences about problems; must not throw. */
+  onTrouble?: (message: string) => void;
+}
+
+/**
+ * Where a reader is. It can be stored as JSON. A reader that stores its results and this state together gets each event
+ * exactly once, whatever happens to it in between.
+ */
+export interface FleetState extends OrderState {
+  /** The schema of this object. */
+  schema: 'oomscope/fleet-state/v1';
+  /** Every event up to this number of the stream was emitted or is known to be missing. */
+  position: number;
+}
+
+/** Counts since the start. */
+export interface FleetCounts {
+  /** Events that were emitted. */
+  events: number;
+  /** Events that came a second time and were not emitted again. */
+  duplicates: number;
+  /** Events that came after the wait for them was over. */
+  late: number;
+  /** Events that are missing, by the numbers of their publishers. */
+  missing: number;
+  /** Messages that are no events of oomscope, and were skipped. */
+  malformed: number;
+  /** Messages that the server discarded before this reader could read them. */
+  discarded: number;
+}
+
+const TICK_MS = 100;
+
+/** A fleet that is being read. */
+export class Fleet implements AsyncDisposable {
+  /** The events of all nodes, each once and in the order of its node. */
+  readonly events$: Observable<FleetEvent>;
+  /** Incidents: opened, grown, closed. */
+  readonly incidents$: Observable<FleetIncident>;
+  /** Changes of nodes: silent, back, left, twin, gap. */
+  readonly nodes$: Observable<FleetNode>;
+  /** Resolves when everything that was in the stream when the fleet was opened has been emitted. */
+  readonly caughtUp: Promise<void>;
+  readonly #events = new Subject<FleetEvent>();
+  readonly #incidentEvents = new Subject<FleetIncident>();
+  readonly #nodeEvents = new Subject<FleetNode>();
+  readonly #envelopes = new EnvelopeFactory();
+  readonly #connection: NatsConnection;
+  readonly #order: Order;
+  readonly #nodes = new Nodes((change) => this.#nodeEvents.next(this.#nodeEvent(change)));
+  readonly #incidents = new Incidents((incident) => this.#incidentEvents.next(this.#incidentEvent(incident)));
+  readonly #counts = { events: 0, missing: 0, malformed: 0, discarded: 0 };
+  /** The server's clock minus performance.now(). */
+  readonly #clockMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #position: number;
+  #close: (() => Promise<void>)[] = [];
+  #resolveCaughtUp = () => {};
+  #begin: (() => Promise<void>) | undefined;
+
+  /** @throws OomscopeError USAGE, SERVER */
+  static async open(options: FleetOptions): Promise<Fleet> {
+    refuseUnknownOptions('openFleet()', options, names);
+    const connection = await connect(options, 'oomscope fleet');
+    try {
+      const facts = await streamFacts(connection);
+      checkPartitions(options.partitions, facts.partitions);
+      return new Fleet(connection, options, facts);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  private constructor(connection: NatsConnection, options: FleetOptions, facts: StreamFacts) {
+    const { resume, waitMs = 1000 } = options;
+    this.#connection = connection;
+    this.#begin = () => this.#read(options, facts);
+    const begun = <T>(subject: Subject<T>) =>
+      new Observable<T>((subscriber) => {
+        this.start();
+        return subject.subscribe(subscriber);
+      });
+    this.events$ = begun(this.#events);
+    this.incidents$ = begun(this.#incidentEvents);
+    this.nodes$ = begun(this.#nodeEvents);
+    this.#position = resume?.position ?? facts.lastSequence;
+    this.#clockMs = facts.serverMs - performance.now();
+    this.#counts.discarded = resume ? Math.max(0, facts.firstSequence - resume.position - 1) : 0;
+    this.caughtUp = new Promise((resolve) => {
+      this.#resolveCaughtUp = resolve;
+    });
+    this.#order = new Order(
+      waitMs,
+      {
+        emit: (event) => this.#emit(event),
+        onGap: ({ before, missing }) => {
+          this.#counts.missing += missing;
+          this.#nodes.takeGap(before, missing);
+        },
+      },
+      resume,
+    );
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** The nodes that this reader knows. */
+  get nodes(): NodeView[] {
+    return this.#nodes.all;
+  }
+
+  /** The incidents that last. */
+  get incidents(): Incident[] {
+    return this.#incidents.open;
+  }
+
+  /** What was emitted, and what was not. */
+  get counts(): FleetCounts {
+    const { duplicates, late } = this.#order;
+    return { ...this.#counts, duplicates, late };
+  }
+
+  /** The server's clock, in ms since 1970. */
+  get nowMs(): number {
+    return this.#clockMs + performance.now();
+  }
+
+  /**
+   * Begins to read. The first subscription does the same. The first event comes later than this call, so that all
+   * subscriptions of one turn of the event loop get it.
+   */
+  start(): void {
+    const begin = this.#begin;
+    this.#begin = undefined;
+    if (!begin) return;
+    setImmediate(() => {
+      if (this.#connection.isClosed()) return;
+      begin().catch((error: unknown) => {
+        for (const subject of [this.#events, this.#incidentEvents, this.#nodeEvents]) subject.error(error);
+      });
+    });
+  }
+
+  /** Where this reader is: exact for the events that were emitted so far. */
+  state(): FleetState {
+    const held = this.#order.firstHeld;
+    const position = held === undefined ? this.#position : Math.min(this.#position, held - 1);
+    return { schema: 'oomscope/fleet-state/v1', position, ...this.#order.state() };
+  }
+
+  /** Stops reading, and completes the streams. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const close of this.#close.splice(0)) await close();
+    await this.#connection.close();
+    for (const subject of [this.#events, this.#incidentEvents, this.#nodeEvents]) subject.complete();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #read(options: FleetOptions, facts: StreamFacts): Promise<void> {
+    const { resume, sinceMs, partitions, onTrouble = () => {} } = options;
+    if (this.#counts.discarded > 0)
+      onTrouble(`the server discarded ${this.#counts.discarded} messages before this reader could read them.`);
+    await this.#followNodes(onTrouble);
+    const from = {
+      partitions,
+      after: resume ? resume.position : sinceMs === undefined ? facts.lastSequence : undefined,
+      sinceMs: resume || sinceMs === undefined ? undefined : facts.serverMs - sinceMs,
+    };
+    const reader = new StreamReader(this.#connection, from, facts, {
+      onMessage: (message) => {
+        const event = fleetEventOf(message);
+        this.#position = message.seq;
+        if (event) this.#order.take(event, performance.now());
+        else if (this.#counts.malformed++ === 0)
+          onTrouble('a message on the subjects of oomscope is no event of oomscope, and was skipped.');
+      },
+      onCaughtUp: () => this.#whenNothingWaits(),
+      onTrouble,
+    });
+    this.#close.push(() => reader.close());
+    await reader.start();
+  }
+
+  /** Resolves `caughtUp` when no event waits for an earlier one. */
+  #whenNothingWaits(): void {
+    if (!this.#order.waits) {
+      this.#resolveCaughtUp();
+      return;
+    }
+    setTimeout(() => this.#whenNothingWaits(), TICK_MS);
+  }
+
+  async #followNodes(onTrouble: (message: string) => void): Promise<void> {
+    const { Kvm } = await loadNats();
+    let bucket: KV;
+    try {
+      bucket = await new Kvm(this.#connection).open(NODES);
+      const entries = await bucket.watch();
+      this.#close.push(async () => entries.stop());
+      void (async () => {
+        for await (const { key, operation, value, created } of entries) {
+          const state = operation === 'PUT' ? nodeStateIn(value) : undefined;
+          const [, token] = key.split('.');
+          if (state && token !== undefined) this.#nodes.takeState(state, token, created.getTime());
+          else if (operation === 'PUT') this.#counts.malformed++;
+        }
+      })();
+    } catch {
+      onTrouble(`there is no bucket ${NODES}: the state of nodes is not known; run \`oomscope fleet setup\`.`);
+    }
+  }
+
+  #emit(event: FleetEvent): void {
+    this.#counts.events++;
+    this.#nodes.takeEvent(event);
+    this.#events.next(event);
+    this.#incidents.take(event);
+  }
+
+  #tick(): void {
+    this.#order.tick(performance.now());
+    // While the server is away, silence says nothing about the nodes.
+    if (this.#connection.isClosed()) return;
+    this.#nodes.tick(this.nowMs);
+    this.#incidents.tick(this.nowMs);
+  }
+
+  #incidentEvent(incident: Incident): FleetIncident {
+    const severity = incident.state === 'closed' ? 'info' : 'critical';
+    return { ...this.#envelope(severity, incidentMessage(incident)), type: 'fleet.incident', ...incident };
+  }
+
+  #nodeEvent(change: NodeChange): FleetNode {
+    const isBad = change.state === 'silent' || change.state === 'twin' || change.state === 'gap';
+    return { ...this.#envelope(isBad ? 'warning' : 'info', nodeMessage(change)), type: 'fleet.node', ...change };
+  }
+
+  #envelope(severity: Envelope['severity'], message: string): Envelope {
+    return this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), severity, 'oomscope', message);
+  }
+}
+
+/**
+ * Reads a fleet from a NATS server that `oomscope fleet setup` has set up.
+ *
+ * @throws OomscopeError USAGE: an option is wrong; SERVER: no server answers, it refuses, or it is not set up
+ */
+export const openFleet = (options: FleetOptions): Promise<Fleet> => Fleet.open(options);
+
+const names: OptionNames<FleetOptions> = {
+  ...{ servers: true, credentials: true, nkey: true, token: true, user: true, password: true, ca: true, cert: true },
+  ...{ key: true, sinceMs: true, resume: true, partitions: true, waitMs: true, onTrouble: true },
+};
+
+function nodeStateIn(value: Uint8Array): NodeState | undefined {
+  try {
+    const state = JSON.parse(Buffer.from(value).toString()) as NodeState;
+    const { schema, node, cluster, machine, every_seconds, lost } = state;
+    const texts = [node, cluster, machine].every((text) => typeof text === 'string');
+    const isOurs = schema === 'oomscope/node/v1' && texts && every_seconds > 0 && typeof lost === 'object';
+    return isOurs ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}

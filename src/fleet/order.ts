@@ -1,0 +1,228 @@
+/**
+ * Emits the events of each publishing process once and in order, with a bounded wait for a missing one. A process numbers
+ * its events without a gap, so the next expected number and the numbers that are missing say of every event whether it is
+ * new, however late it is sent again: no window of ids is needed.
+ */
+import type { FleetEvent } from './fleet-event.ts';
+
+/** A gap in the numbers of a process. */
+export interface Gap {
+  run: string;
+  /** The event after the gap. */
+  before: FleetEvent;
+  missing: number;
+}
+
+/** What is known of one process; it can be stored as JSON. */
+export interface RunState {
+  /** The next expected number. */
+  next: number;
+  /** Numbers below `next` that have not come, as ranges from…to. */
+  missing: [number, number][];
+  /** When the last event came, in ms by the server's clock. */
+  seenMs: number;
+}
+
+export interface OrderState {
+  runs: Record<string, RunState>;
+}
+
+interface Run extends RunState {
+  name: string;
+  /** The node that runs the process. */
+  node: string;
+  held: Map<number, FleetEvent>;
+  /** When the wait for the next number began (ms, by the clock of the methods). */
+  sinceMs: number;
+  /** True while the reader does not know whether earlier events exist. */
+  isSoft: boolean;
+}
+
+export interface OrderHooks {
+  emit: (event: FleetEvent) => void;
+  onGap: (gap: Gap) => void;
+}
+
+/** A publisher has at most so many events on the way: an earlier one can be no further back. */
+const WINDOW = 64;
+const MOST_HELD = 5_000;
+const MOST_RANGES = 1_000;
+const MOST_IDS = 100_000;
+/** A process that has sent nothing for this time (ms) is forgotten: the stream's own window is 2 minutes. */
+const FORGET_MS = 7 * 86_400_000;
+const MOST_RUNS = 300_000;
+
+export class Order {
+  duplicates = 0;
+  late = 0;
+  readonly #waitMs: number;
+  readonly #hooks: OrderHooks;
+  readonly #runs = new Map<string, Run>();
+  /** Runs that wait for a missing number. */
+  readonly #waiting = new Set<Run>();
+  /** Events of later processes of a node, while an earlier process of this node waits: by node. */
+  readonly #behind = new Map<string, { run: Run; events: FleetEvent[] }>();
+  /** Ids of events without a number, which other programs have published. */
+  readonly #ids = new Set<string>();
+
+  /** @param waitMs how long an event waits for an earlier one that is missing */
+  constructor(waitMs: number, hooks: OrderHooks, state?: OrderState) {
+    this.#waitMs = waitMs;
+    this.#hooks = hooks;
+    for (const [name, { next, missing, seenMs }] of Object.entries(state?.runs ?? {})) {
+      const run = { next, missing: missing.map(([from, to]): [number, number] => [from, to]), seenMs };
+      this.#runs.set(name, { ...run, name, node: '', held: new Map(), sinceMs: 0, isSoft: false });
+    }
+  }
+
+  /** @param nowMs by a clock that never goes back, as in all methods */
+  take(event: FleetEvent, nowMs: number): void {
+    const { run: name, number } = event;
+    if (name === null || number === null) {
+      this.#takeForeign(event);
+      return;
+    }
+    const behind = this.#behind.get(nodeOf(event));
+    if (behind && behind.run.name !== name) {
+      behind.events.push(event);
+      if (behind.events.length > MOST_HELD) this.#skip(behind.run, nowMs);
+      return;
+    }
+    const run = this.#runOf(name, number, nowMs);
+    run.node = nodeOf(event);
+    run.seenMs = event.storedMs;
+    if (number < run.next) {
+      if (!takeOut(run.missing, number)) this.duplicates++;
+      else {
+        this.late++;
+        this.#hooks.emit(event);
+      }
+      return;
+    }
+    if (run.held.has(number)) {
+      this.duplicates++;
+      return;
+    }
+    if (number === run.next) {
+      run.next++;
+      this.#hooks.emit(event);
+      this.#release(run, nowMs);
+      return;
+    }
+    if (run.held.size === 0) run.sinceMs = nowMs;
+    run.held.set(number, event);
+    this.#wait(run);
+    if (run.held.size > MOST_HELD) this.#skip(run, nowMs);
+  }
+
+  /** Gives up waiting where the time is over. */
+  tick(nowMs: number): void {
+    for (const run of this.#waiting) if (nowMs - run.sinceMs >= this.#waitMs) this.#skip(run, nowMs);
+  }
+
+  /** The smallest sequence of an event that was taken but not emitted; undefined: there is none. */
+  get firstHeld(): number | undefined {
+    let first: number | undefined;
+    for (const { held } of this.#waiting) {
+      for (const { sequence } of held.values()) if (first === undefined || sequence < first) first = sequence;
+    }
+    for (const { events } of this.#behind.values()) {
+      for (const { sequence } of events) if (first === undefined || sequence < first) first = sequence;
+    }
+    return first;
+  }
+
+  get waits(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  state(): OrderState {
+    const runs: Record<string, RunState> = {};
+    for (const [name, { next, missing, seenMs }] of this.#runs) runs[name] = { next, missing, seenMs };
+    return { runs };
+  }
+
+  #takeForeign(event: FleetEvent): void {
+    const { id } = event.event;
+    if (this.#ids.has(id)) {
+      this.duplicates++;
+      return;
+    }
+    this.#ids.add(id);
+    if (this.#ids.size > MOST_IDS) this.#ids.delete(this.#ids.values().next().value as string);
+    this.#hooks.emit(event);
+  }
+
+  #runOf(name: string, number: number, nowMs: number): Run {
+    const known = this.#runs.get(name);
+    if (known) return known;
+    // The reader may have begun in the middle. If the number is small, the earlier events may still be on the way.
+    const isSoft = number > 0;
+    const next = number < WINDOW ? 0 : number;
+    const missing: [number, number][] = number < WINDOW ? [] : [[number - WINDOW, number - 1]];
+    const fresh: Run = { name, node: '', next, missing, seenMs: 0, held: new Map(), sinceMs: nowMs, isSoft };
+    this.#runs.set(name, fresh);
+    if (this.#runs.size > MOST_RUNS) this.#forget();
+    return fresh;
+  }
+
+  #forget(): void {
+    const latest = Math.max(...[...this.#runs.values()].slice(-1000).map(({ seenMs }) => seenMs));
+    for (const [name, run] of this.#runs) {
+      if (latest - run.seenMs > FORGET_MS && !this.#waiting.has(run)) this.#runs.delete(name);
+    }
+  }
+
+  /** Emits the held events that follow without a gap. */
+  #release(run: Run, nowMs: number): void {
+    for (let event = run.held.get(run.next); event; event = run.held.get(run.next)) {
+      run.held.delete(run.next);
+      run.next++;
+      this.#hooks.emit(event);
+    }
+    if (run.held.size > 0) run.sinceMs = nowMs;
+    else this.#goOn(run, nowMs);
+  }
+
+  #wait(run: Run): void {
+    this.#waiting.add(run);
+    if (!this.#behind.has(run.node)) this.#behind.set(run.node, { run, events: [] });
+  }
+
+  /** The process waits no longer: takes what later processes of the node have sent meanwhile. */
+  #goOn(run: Run, nowMs: number): void {
+    if (!this.#waiting.delete(run)) return;
+    const behind = this.#behind.get(run.node);
+    if (behind?.run !== run) return;
+    this.#behind.delete(run.node);
+    for (const event of behind.events) this.take(event, nowMs);
+  }
+
+  /** Goes on behind the gap. */
+  #skip(run: Run, nowMs: number): void {
+    const first = Math.min(...run.held.keys());
+    const before = run.held.get(first) as FleetEvent;
+    run.missing.push([run.next, first - 1]);
+    if (run.missing.length > MOST_RANGES) run.missing.shift();
+    const missing = first - run.next;
+    run.next = first;
+    if (!run.isSoft) this.#hooks.onGap({ run: run.name, before, missing });
+    run.isSoft = false;
+    this.#release(run, nowMs);
+  }
+}
+
+const nodeOf = ({ cluster, node, machine }: FleetEvent) => `${cluster} ${node} ${machine}`;
+
+/** Removes a number from ranges. @returns false: no range has it */
+function takeOut(ranges: [number, number][], number: number): boolean {
+  const at = ranges.findIndex(([from, to]) => number >= from && number <= to);
+  const range = ranges[at];
+  if (!range) return false;
+  const [from, to] = range;
+  const rest: [number, number][] = [];
+  if (number > from) rest.push([from, number - 1]);
+  if (number < to) rest.push([number + 1, to]);
+  ranges.splice(at, 1, ...rest);
+  return true;
+}

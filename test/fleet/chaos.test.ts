@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { natsUnavailable } from '../publish/real-nats.ts';
+import { chaos } from './chaos/chaos.ts';
+
+test.skipIf(natsUnavailable())(
+  'while server, network, publishers and reader break, the reader gets each event once and in order',
+  async () => {
+    const result = await chaos({
+      ...{ publishers: 4, events: 1500, perSecond: 250, limitMs: 60_000 },
+      ...{ serverKills: 1, cuts: 1, publisherKills: 2, readerKills: 2 },
+    });
+    expect(result).toMatchObject({ generated: 6000, repeated: 0, disordered: 0, missing: [] });
+    expect(result.received).toBe(result.generated - result.lostWithPublisher);
+  },
+);

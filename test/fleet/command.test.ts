@@ -1,0 +1,130 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FleetAlerting } from '../../src/fleet/alerting.ts';
+import { setUp } from '../../src/fleet/setup.ts';
+import type { Alert } from '../../src/model/alert.ts';
+import { connect } from '../../src/nats/connect.ts';
+import { Publisher } from '../../src/publish/publisher.ts';
+import { until } from '../alerts/receiver.ts';
+import { oomscope } from '../cli/cli.ts';
+import { natsUnavailable, RealNats } from '../publish/real-nats.ts';
+import { killAt } from './fleet-events.ts';
+
+describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', () => {
+  let server: RealNats;
+  let directory: string;
+  const open: AsyncDisposable[] = [];
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'oomscope-fleet-'));
+    server = await RealNats.start();
+    const connection = await connect({ servers: [server.url] }, 'test');
+    await setUp(connection, {});
+    await connection.close();
+  });
+  afterEach(async () => {
+    for (const one of open.splice(0).reverse()) await one[Symbol.asyncDispose]();
+    await server.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** Ten nodes, of which three have a leaking image. */
+  async function publishAll(): Promise<void> {
+    for (let i = 0; i < 10; i++) {
+      const one = await Publisher.open({ servers: [server.url], node: `n${i}`, cluster: 'prod' });
+      open.push(one);
+      if (i < 3) one.take(killAt(`bad-${i}`, { image: 'shop/web:v2' }));
+      one.take(killAt(`other-${i}`, { image: `image-${i}` }));
+      await until(() => one.counts.waiting === 0);
+    }
+  }
+  const fleet = (...words: string[]) => oomscope(['fleet', ...words, '--server', server.url]);
+
+  test('status shows the incident, the nodes and the images with the most kills', async () => {
+    await publishAll();
+    const { stdout, code } = await fleet('--no-color');
+    expect(stdout).toMatch(/^Fleet {2}\d+ nodes? {2}13 kills in 60 min/);
+    expect(stdout).toMatch(/● 3 OOM kills of containers of the image shop\/web:v2 on 3 nodes/);
+    expect(stdout).toMatch(/image {5}shop\/web:v2 3 on 3 nodes/);
+    expect(code).toBe(0);
+    const { incidents, kills, counts } = JSON.parse((await fleet('status', '--json')).stdout);
+    expect(incidents).toMatchObject([{ cause: 'image', name: 'shop/web:v2', nodes: 3 }]);
+    expect({ kills, counts }).toMatchObject({ kills: 13, counts: { missing: 0, malformed: 0 } });
+  });
+
+  test('show finds an event and an incident by their ids', async () => {
+    await publishAll();
+    const event = await fleet('show', 'other-4', '--json');
+    expect(JSON.parse(event.stdout)).toMatchObject({ cluster: 'prod', node: 'n4', event: { id: 'other-4' } });
+    const text = (await fleet('show', 'prod-bad-0')).stdout;
+    expect(text).toContain('3 OOM kills of containers of the image shop/web:v2');
+    expect(text.match(/prod\/.*, stored/g)).toHaveLength(3);
+    expect(await fleet('show', 'nothing')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no event and no incident "nothing"'),
+    });
+  });
+
+  test('watch --json writes a line for each incident', async () => {
+    const watching = fleet('--watch', '--json', '--duration', '4s');
+    await publishAll();
+    const { stdout } = await watching;
+    const incidents = stdout
+      .split('\n')
+      .flatMap((line) => (line.includes('"fleet.incident"') ? [JSON.parse(line)] : []));
+    expect(incidents).toMatchObject([{ state: 'opened', name: 'shop/web:v2', nodes: 2 }]);
+  });
+
+  test('several alert readers send each incident once, and one that is closed leaves nothing unsent', async () => {
+    const sent: { by: string; alert: Alert }[] = [];
+    const reader = async (by: string) => {
+      const sink = {
+        name: by,
+        deliver: async (alert: Alert) => {
+          sent.push({ by, alert });
+          return { outcome: 'delivered', reply: '' } as const;
+        },
+      };
+      const one = await FleetAlerting.open({ servers: [server.url], sinks: [{ sink }], tell: () => {} });
+      open.push(one);
+      return one;
+    };
+    const readers = [await reader('a'), await reader('b'), await reader('c')];
+    await publishAll();
+    await until(() => sent.length === 1);
+    await readers[0]?.close();
+    const again = await Publisher.open({ servers: [server.url], node: 'x', cluster: 'prod' });
+    open.push(again);
+    for (let i = 0; i < 3; i++) again.take(killAt(`second-${i}`, { image: 'second:1' }));
+    await until(() => sent.length === 2);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(sent.map(({ alert }) => alert.labels.subject)).toEqual(['shop/web:v2', 'second:1']);
+    expect(sent[0]?.alert).toMatchObject({ name: 'FleetIncident', status: 'firing', momentary: false });
+  });
+
+  test('the command sends the incident to a file', async () => {
+    const file = join(directory, 'alerts.jsonl');
+    const running = oomscope(['fleet', 'alert', '--server', server.url, '--alert', `file=${file}`, '--duration', '5s']);
+    await publishAll();
+    await running;
+    expect(
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).name),
+    ).toEqual(['FleetIncident']);
+  });
+
+  test.each([
+    [['--events'], /--events: expected --watch and --json/],
+    [['--watch'], /--watch needs a terminal/],
+    [['--duration', '1s'], /--duration: expected --watch/],
+    [['alert'], /--alert: expected at least one sink/],
+    [['--partition', '17'], /expected whole numbers from 0 to 15, got 16/],
+  ])('%j is refused with a sentence', async (words, sentence) => {
+    const { code, stderr } = await fleet(...words);
+    expect(stderr).toMatch(sentence);
+    expect(code).toBe(2);
+  });
+});
