@@ -162,3 +162,16 @@ function changeOf({ cluster, node, machine, heardMs }: Node, state: NodeChange['
   const heard = heardMs === 0 ? null : new Date(heardMs).toISOString();
   return { state, cluster, name: node, machine, heard, missing };
 }
+
+/** The state of a node from the bytes in the bucket. undefined: another program has written them. */
+export function nodeStateIn(value: Uint8Array): NodeState | undefined {
+  try {
+    const state = JSON.parse(Buffer.from(value).toString()) as NodeState;
+    const { schema, node, cluster, machine, every_seconds, lost } = state;
+    const texts = [node, cluster, machine].every((text) => typeof text === 'string');
+    const isOurs = schema === 'oomscope/node/v1' && texts && every_seconds > 0 && typeof lost === 'object';
+    return isOurs ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -12,12 +12,11 @@ import { connect } from '../nats/connect.ts';
 import { loadNats } from '../nats/load.ts';
 import { NODES } from '../nats/names.ts';
 import type { ServerOptions } from '../nats/server-options.ts';
-import type { NodeState } from '../publish/node-state.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import { type FleetEvent, fleetEventOf } from './fleet-event.ts';
 import { type Incident, Incidents } from './incidents.ts';
 import { incidentMessage, nodeMessage } from './message.ts';
-import { type NodeChange, Nodes, type NodeView } from './nodes.ts';
+import { type NodeChange, Nodes, type NodeView, nodeStateIn } from './nodes.ts';
 import { Order, type OrderState } from './order.ts';
 import { checkPartitions, type StreamFacts, StreamReader, streamFacts } from './reader.ts';
 
@@ -288,15 +287,3 @@ const names: OptionNames<FleetOptions> = {
   ...{ servers: true, credentials: true, nkey: true, token: true, user: true, password: true, ca: true, cert: true },
   ...{ key: true, sinceMs: true, resume: true, partitions: true, waitMs: true, onTrouble: true },
 };
-
-function nodeStateIn(value: Uint8Array): NodeState | undefined {
-  try {
-    const state = JSON.parse(Buffer.from(value).toString()) as NodeState;
-    const { schema, node, cluster, machine, every_seconds, lost } = state;
-    const texts = [node, cluster, machine].every((text) => typeof text === 'string');
-    const isOurs = schema === 'oomscope/node/v1' && texts && every_seconds > 0 && typeof lost === 'object';
-    return isOurs ? state : undefined;
-  } catch {
-    return undefined;
-  }
-}
