@@ -1,6 +1,7 @@
 /** What a configuration asks of the machine: features that need capabilities, programs that it runs, directories that it writes. */
 import { dirname } from 'node:path';
 import { needNetwork } from '../alerts/sink-table.ts';
+import { parseAddress } from '../http/address.ts';
 import type { Feature } from '../linux/rights.ts';
 import { stateDirectories } from '../process/state-directory.ts';
 import type { Config } from './config.ts';
@@ -37,6 +38,10 @@ export function programsOf({ alert, guard }: Config): UsedPath[] {
 /** Whether the daemon opens network connections, or listens on an address. */
 export const needsNetwork = ({ alert, metrics, otlp, publish }: Config): boolean =>
   needNetwork(alert) || metrics?.listen !== undefined || otlp !== undefined || publish !== undefined;
+
+/** The TCP ports on which the daemon listens. */
+export const portsOf = ({ metrics }: Config): number[] =>
+  [metrics?.listen].flatMap((address) => (address === undefined ? [] : [parseAddress(address, 'listen').port]));
 
 /** The directories that the configuration writes, without those of the service itself. */
 export function writtenBy({ alert, publish, guard, metrics, otlp, history }: Config): UsedPath[] {

@@ -27,6 +27,7 @@ export async function writeTextfile(path: string, metrics: Metrics): Promise<voi
     await unlink(fresh).catch(() => {}); // left by a process that died while writing
     const file = await open(fresh, 'wx', 0o644);
     try {
+      await file.chmod(0o644); // whatever the umask: node_exporter runs as another user
       await file.writeFile(metrics.text('prometheus'));
     } finally {
       await file.close();

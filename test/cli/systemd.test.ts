@@ -50,8 +50,24 @@ describe('systemd', () => {
     expect(existsSync(unit)).toBe(false);
   });
 
+  it('lets the service bind the port of its metrics, and no other', async () => {
+    const listening = join(directory, 'listening.toml');
+    writeFileSync(listening, '[metrics]\nlisten = "127.0.0.1:9836"\ntextfile = "/srv/prom/x.prom"\n');
+    const { stdout } = await oomscope(['systemd', 'print', '--config', listening]);
+    expect(stdout).toContain('\nSocketBindAllow=tcp:9836\nSocketBindDeny=any\n');
+    expect(stdout).toContain('RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n');
+    expect(stdout).toContain('ReadWritePaths=/srv/prom\n');
+    expect((await oomscope(['systemd', 'print', '--config', config])).stdout).not.toContain('SocketBindAllow');
+  });
+
   it('quotes special characters in a path', () => {
-    const needs = { features: new Set(['guarding' as const]), network: false, realtimePriority: 0, writes: [] };
+    const needs = {
+      features: new Set(['guarding' as const]),
+      network: false,
+      ports: [],
+      realtimePriority: 0,
+      writes: [],
+    };
     const text = systemdUnit({ command: ['/a b/"c"', '50%', '$HOME', 'a\nExecStart=/bin/sh'], ...needs });
     expect(text).toContain('ExecStart="/a b/\\"c\\"" "50%%" "$$HOME" "a\\x0aExecStart=/bin/sh"\n');
   });

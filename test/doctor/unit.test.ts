@@ -35,7 +35,7 @@ describe('the capabilities that a unit gives its service', () => {
     const features = new Set<Feature>(['watching', 'guarding', 'arming']);
     const unit = systemdUnit({
       command: ['/usr/bin/node', '/main.js', 'run', '--config', '/etc/oomscope.toml'],
-      ...{ features, network: false, realtimePriority: 1, writes: [] },
+      ...{ features, network: false, ports: [], realtimePriority: 1, writes: [] },
     });
     const { capabilities, config } = unitRights(serviceSettings(unit) ?? new Map());
     expect(capabilities.sort()).toEqual(

@@ -229,7 +229,8 @@ describe('the text file', () => {
     const file = join(directory, 'oomscope.prom');
     writeFileSync(file, 'old');
     writeFileSync(`${file}.${process.pid}.new`, 'left by a process with the same pid');
-    await writeTextfile(file, quiet());
+    const umask = process.umask(0o077); // as in the systemd unit
+    await writeTextfile(file, quiet()).finally(() => process.umask(umask));
     expect(readFileSync(file, 'utf8')).toMatch(/^# HELP oomscope_/);
     expect(lstatSync(file).mode & 0o777).toBe(0o644);
     expect(readdirSync(directory)).toEqual(['oomscope.prom']);

@@ -7,6 +7,8 @@ export interface UnitOptions {
   features: ReadonlySet<Feature>;
   /** At least one sink needs the network. */
   network: boolean;
+  /** TCP ports on which it listens. */
+  ports: readonly number[];
   /** SCHED_RR priority of the guard; 0: it does not run at real-time priority. */
   realtimePriority: number;
   /** Directories to which the configuration writes, besides those of the service itself. */
@@ -17,7 +19,7 @@ export interface UnitOptions {
 export const MADE_HERE =
   '# Made by `oomscope systemd`, which overwrites it; put changes in a drop-in: systemctl edit oomscope';
 
-export function systemdUnit({ command, features, network, realtimePriority, writes }: UnitOptions): string {
+export function systemdUnit({ command, features, network, ports, realtimePriority, writes }: UnitOptions): string {
   const capabilities = rightsFor(features)
     .map(({ capability }) => capability)
     .join(' ');
@@ -80,7 +82,7 @@ ${guards ? '' : 'ProtectControlGroups=yes\n'}${
   network
     ? 'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n'
     : 'RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\nIPAddressDeny=any\n'
-}SocketBindDeny=any
+}${ports.map((port) => `SocketBindAllow=tcp:${port}\n`).join('')}SocketBindDeny=any
 RestrictNamespaces=yes
 ${realtimePriority > 0 ? '' : 'RestrictRealtime=yes\n'}RestrictSUIDSGID=yes
 LockPersonality=yes

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Config, readConfig } from '../../../config/config.ts';
-import { featuresOf, needsNetwork, programsOf, writtenBy } from '../../../config/features.ts';
+import { featuresOf, needsNetwork, portsOf, programsOf, writtenBy } from '../../../config/features.ts';
 import { MADE_HERE, systemdUnit } from '../../../config/import/systemd-unit.ts';
 import type { Feature } from '../../../linux/rights.ts';
 import { OomscopeError } from '../../../model/error.ts';
@@ -13,6 +13,8 @@ import { tell } from '../../verb/tell.ts';
 import { unitProblems } from './unit-problems.ts';
 
 const NAME = 'oomscope.service';
+/** The port of the metrics in all examples, for a configuration that is not written yet. */
+const METRICS_PORT = 9836;
 export interface PlannedUnit {
   text: string;
   /** Why it could not start on this machine, or must not, one sentence each. */
@@ -29,6 +31,7 @@ export async function unitFor(file: string, { mayBeMissing }: { mayBeMissing: bo
     command: [process.execPath, ...nodeOptions(), program, 'run', '--config', path, '--drop-capabilities'],
     features: config ? featuresOf(config) : new Set<Feature>(['watching', 'guarding', 'arming']),
     network: config ? needsNetwork(config) : true,
+    ports: config ? portsOf(config) : [METRICS_PORT],
     realtimePriority: config ? realtimeOf(config) : 1,
     writes: [...new Set(written.map((each) => each.path))],
   });

@@ -1,0 +1,102 @@
+/**
+ * Runs `oomscope run` with metrics and history while scenarios make kills of every kind, in a guest or on a host. Prints one
+ * line of JSON: the metrics before and after, the counts of the kernel, and the events of the history.
+ *
+ *   node test/lab/metrics-run.ts KILLS SCENARIO…
+ *
+ * KILLS is the least number of kills: a storm makes those that the scenarios do not.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MIB, oomStorm, removeMemoryGroups } from '../kernel/memcg.ts';
+import { NODE } from './runs.ts';
+
+/** What metrics-run.ts prints. */
+export interface MetricsRun {
+  kernel: { before: number; after: number };
+  before: string;
+  after: string;
+  openmetrics: string;
+  /** The ids and kinds of the kills in the history. */
+  history: { id: string; kind: string }[];
+  said: string;
+}
+
+const PORT = 19_836;
+const MAIN = join(import.meta.dirname, '../../dist/cli/main.js');
+const directory = mkdtempSync(join(tmpdir(), 'oomscope-metrics-run-'));
+const [most = '0', ...scenarios] = process.argv.slice(2);
+const vmstatKills = () => Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1]);
+
+async function scrape(accept: string): Promise<string> {
+  const answer = await fetch(`http://127.0.0.1:${PORT}/metrics`, { headers: { accept } });
+  return answer.text();
+}
+
+async function output(command: string, args: readonly string[]): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  await once(child, 'close');
+  return text;
+}
+
+async function main(): Promise<MetricsRun> {
+  const config = join(directory, 'oomscope.toml');
+  const history = join(directory, 'history.db');
+  const sections = [
+    `[metrics]\nlisten = "127.0.0.1:${PORT}"`,
+    `[history]\npath = "${history}"`,
+    '[output]\nevents = ["tracer.lost"]',
+  ];
+  writeFileSync(config, `${sections.join('\n')}\n`);
+  const daemon = spawn(process.execPath, [MAIN, 'run', '--config', config], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  daemon.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  while (!said.includes('Press Ctrl-C')) {
+    if (daemon.exitCode !== null) throw new Error(said);
+    await sleep(50);
+  }
+  const kernelBefore = vmstatKills();
+  const before = await scrape('text/plain');
+  const [node, ...options] = [...NODE, 'test/lab/run.ts', ...scenarios] as [string, ...string[]];
+  said += await output(node, options);
+  const missing = Number(most) - (vmstatKills() - kernelBefore);
+  if (missing > 0) await oomStorm(missing, { limitBytes: 8 * MIB, parallel: 2 });
+  await sleep(2_000);
+  const kernel = { before: kernelBefore, after: vmstatKills() };
+  const [after, openmetrics] = [await scrape('text/plain'), await scrape('application/openmetrics-text')];
+  daemon.kill('SIGTERM');
+  await once(daemon, 'exit');
+  const listed = await output(process.execPath, [
+    MAIN,
+    'history',
+    '--path',
+    history,
+    '--json',
+    '--limit',
+    '10000',
+    ...kinds(),
+  ]);
+  const events = listed
+    .split('\n')
+    .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as { id: string; kind: string }]));
+  return { kernel, before, after, openmetrics, said, history: events.map(({ id, kind }) => ({ id, kind })) };
+}
+
+const kinds = () => ['killed', 'already_dying', 'group_member', 'shared_memory'].flatMap((kind) => ['--kind', kind]);
+
+try {
+  process.stdout.write(`${JSON.stringify(await main())}\n`);
+} finally {
+  removeMemoryGroups();
+  rmSync(directory, { recursive: true });
+}
