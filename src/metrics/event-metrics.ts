@@ -4,6 +4,7 @@ import type { GuardResult } from '../model/guard.ts';
 import { levelNames } from '../model/level.ts';
 import type { PressureLevel } from '../model/pressure.ts';
 import type { ProcessKilled } from '../model/process-killed.ts';
+import type { MemoryShortage } from '../model/shortage.ts';
 import { subjectKey } from '../stream/subject-key.ts';
 import { hasOwner, labelsOf, type OwnerOptions, scopeOf } from './owner.ts';
 import type { Labels, Registry } from './registry.ts';
@@ -50,6 +51,7 @@ export class EventMetrics {
       'oom.stuck': (stuck) => this.#followStuck(stuck),
       'process.killed': (killed) => this.#killedByOther(killed),
       'pressure.level': (level) => this.#followLevel(level),
+      'memory.shortage': (level) => this.#followLevel(level),
       'tracer.lost': ({ id, where, lost }) => registry.add('lost', { where }, sum(lost), id),
       'tracer.started': ({ hooks }) => {
         for (const { hook, backend } of hooks) registry.set('hooks', backend === 'none' ? 0 : 1, { hook });
@@ -86,7 +88,7 @@ export class EventMetrics {
       this.#registry.add('stuckOoms', { cause, ...labelsOf(cgroup, this.#options) }, 1, id);
   }
 
-  #followLevel({ subject, level: name }: PressureLevel): void {
+  #followLevel({ subject, level: name }: PressureLevel | MemoryShortage): void {
     const level = levelNames.indexOf(name);
     const key = subjectKey(subject);
     const labels = labelsOf(subject, this.#options);

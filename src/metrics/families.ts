@@ -76,7 +76,7 @@ export const families = {
   }),
   level: sampled(
     'memory_pressure_level',
-    'Level of memory pressure of the system: 0 normal, 1 low, 2 medium, 3 critical.',
+    'Level of memory pressure of the system, or of its shortage of memory (profile in [pressure]): 0 normal, 1 low, 2 medium, 3 critical.',
   ),
   ownerLevel: sampled('owner_memory_pressure_level', 'The same of a container or unit; only while it is above 0.', {
     owned: true,

@@ -36,8 +36,8 @@ export type Profile = (typeof profileNames)[number];
 const NEVER = 2;
 
 /**
- * A window of 10 s is as long as PSI's shortest average. With all tasks stalled all the time, 40 % of it are 4 s.
- * `calm` waits as long as systemd-oomd does by default, 30 s, and pages at the same share of stalled time, 60 %.
+ * A window of 10 s is as long as PSI's shortest average. With all tasks stalled all the time, 30 % of it are 3 s.
+ * `calm` has a window as long as systemd-oomd waits by default, 30 s.
  *
  * `criticalMs` is the warning time before a limit is reached, and does not depend on patience: after it, it is too late.
  */
@@ -46,15 +46,15 @@ export const patience: Readonly<Record<Exclude<Profile, 'fast'>, Patience>> = {
     windowMs: 10_000,
     low: { some: 0.2, full: 0.1 },
     medium: { some: 0.4, full: 0.2 },
-    critical: { some: NEVER, full: 0.4 },
-    ...{ criticalMs: 2000, mediumMs: 8000, coolDownMs: 10_000, countdownFrom: 12 },
+    critical: { some: NEVER, full: 0.3 },
+    ...{ criticalMs: 1800, mediumMs: 8000, coolDownMs: 10_000, countdownFrom: 12 },
   },
   calm: {
     windowMs: 30_000,
     low: { some: NEVER, full: NEVER },
     medium: { some: 0.6, full: 0.3 },
-    critical: { some: NEVER, full: 0.6 },
-    ...{ criticalMs: 2000, mediumMs: 4000, coolDownMs: 30_000, countdownFrom: 15 },
+    critical: { some: NEVER, full: 0.5 },
+    ...{ criticalMs: 1800, mediumMs: 4000, coolDownMs: 30_000, countdownFrom: 15 },
   },
 };
 

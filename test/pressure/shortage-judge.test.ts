@@ -85,10 +85,10 @@ describe('a limit that is reached by growth', () => {
   });
 
   test('a heap that is collected and rises again is told at most once, at its first rise', () => {
-    // The growth of the first rise cannot be told from growth to the limit: about 2 s are left.
+    // The growth of the first rise cannot be told from growth to the limit: less than 1.8 s are left.
     const told = (at: (s: number) => State) => criticals(play({ '/a': { limitMib: 256, at } }, 300));
     const slow = told((s) => ({ usedMib: s < 8 ? 235 * (s / 8) : 150 + 85 * ((s % 8) / 8) }));
-    expect(slow).toEqual(['6.8 /a critical limit']);
+    expect(slow).toEqual(['7.0 /a critical limit']);
     expect(told((s) => ({ usedMib: s < 3 ? 80 * s : 150 + 90 * ((s % 3) / 3) })).length).toBe(1);
     expect(told((s) => ({ usedMib: s < 60 ? 3.5 * s : 150 + 60 * ((s % 60) / 60) }))).toEqual([]);
   });
@@ -110,13 +110,13 @@ describe('stalls', () => {
 
   test('are critical when they last, and reclaim cannot help', () => {
     const at = () => ({ usedMib: 500, full: 0.9 });
-    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60))).toEqual(['4.6 /a critical stalls']);
-    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60, patience.calm))).toEqual(['20.0 /a critical stalls']);
+    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60))).toEqual(['3.4 /a critical stalls']);
+    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60, patience.calm))).toEqual(['16.8 /a critical stalls']);
   });
 
   test('are critical when evicted pages are read again and again', () => {
     const at = () => ({ usedMib: 40, full: 0.7, refaultMib: 300 });
-    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60))).toEqual(['5.8 /a critical stalls']);
+    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60))).toEqual(['4.4 /a critical stalls']);
   });
 
   test('of short bursts are not critical, however often they come', () => {
@@ -150,7 +150,7 @@ describe('cgroups above', () => {
       { '/a': { limitMib: 512, at: short }, '/a/b': { limitMib: 400, at: () => ({ usedMib: 100 }) } },
       20,
     );
-    expect(criticals(told)).toEqual(['4.6 /a critical stalls']);
+    expect(criticals(told)).toEqual(['3.4 /a critical stalls']);
   });
 
   test('of the limits that growth reaches, only the one that is reached first is reported', () => {
