@@ -8,7 +8,7 @@ import type { JsonRecord } from './structured.ts';
 /** An array or object that is longer than this is read element by element. */
 const LONGEST_PART = 256 * 1024;
 /** A longer string ends the reading. */
-const LONGEST_STRING = 16 * 1024 * 1024;
+const LONGEST_STRING = 4 * 1024 * 1024;
 const MOST_DEPTH = 12;
 
 /** An array or object of which not all elements have come. */
