@@ -27,7 +27,8 @@ type Key = 'program' | 'process' | 'cgroup' | 'unit' | 'pod' | 'container' | 'sc
 
 interface Kill {
   at: number | null;
-  comm: string;
+  /** null: the log does not name the process. */
+  comm: string | null;
   cgroup: string | null;
   rss: number | null;
   known: boolean;
@@ -63,6 +64,9 @@ export class Patterns {
         rss: one.memory.rss_bytes,
         limited: scope === 'cgroup',
       });
+    }
+    if (!victim && group.length === 0 && report.outcome === 'killed') {
+      this.#kills.push({ at, known, comm: null, cgroup: limit?.path ?? null, rss: null, limited: scope === 'cgroup' });
     }
     this.#count('cgroup', limit?.path ?? null);
     this.#count('scope', scope);
@@ -139,9 +143,11 @@ export class Patterns {
   }
 
   #repeats(): OomPatterns['repeats'] {
-    const groups = new Map<string, Kill[]>();
-    for (const kill of this.#kills) {
-      const key = `${kill.comm}\n${kill.cgroup}`;
+    const groups = new Map<string, (Kill & { comm: string })[]>();
+    for (const { comm, ...rest } of this.#kills) {
+      if (comm === null) continue;
+      const kill = { comm, ...rest };
+      const key = `${comm}\n${kill.cgroup}`;
       const group = groups.get(key);
       if (group) group.push(kill);
       else groups.set(key, [kill]);
@@ -149,7 +155,7 @@ export class Patterns {
     return [...groups.values()]
       .filter((kills) => kills.length > REPEATS)
       .map((kills) => {
-        const [{ comm, cgroup }] = kills as [Kill];
+        const [{ comm, cgroup }] = kills as [Kill & { comm: string }];
         const sizes = kills.flatMap(({ rss }) => rss ?? []);
         const rises = sizes.filter((size, i) => i > 0 && size > (sizes[i - 1] as number)).length;
         const [first = null, last = null] = [sizes[0], sizes.at(-1)];

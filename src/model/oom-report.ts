@@ -99,7 +99,7 @@ export interface OomPatterns extends Envelope {
   type: 'oom.patterns';
   /** The number of reports. */
   reports: number;
-  /** The number of killed processes. */
+  /** The number of killed processes, also of those that the log does not name. */
   kills: number;
   /** The time of the first kill: RFC 3339. null: no report has a time. */
   first: string | null;

@@ -1,5 +1,6 @@
 /** Logs as people paste them: quoted, cut, wrapped, escaped, or with the prefix of an unknown tool. */
 import { describe, expect, it } from 'vitest';
+import { Patterns } from '../../src/explain/patterns.ts';
 import { explain } from './corpus.ts';
 import { judge, readings } from './public-logs.ts';
 
@@ -168,6 +169,27 @@ oom_reaper: reaped process 9 (app), now anon-rss:0kB, file-rss:0kB, shmem-rss:0k
     const { victim } = only(`Memory cgroup out of memory: Kill process 70 (parent) score 61 or sacrifice child
 Killed process 71 (child) total-vm:8kB, anon-rss:4kB, file-rss:0kB`);
     expect(victim).toMatchObject({ comm: 'child', pid: 71, score: 61, chosen: { pid: 70, comm: 'parent' } });
+  });
+});
+
+describe('a kill whose process the log does not name', () => {
+  it('counts as a kill in the summary', () => {
+    const patterns = new Patterns();
+    for (const report of explain('[5.0] Task in /a/b killed as a result of limit of /a').reports) patterns.add(report);
+    expect(patterns.summary()).toMatchObject({ reports: 1, kills: 1, repeats: [] });
+  });
+});
+
+describe('a kill without a head', () => {
+  const kill = 'Killed process 12 (two) total-vm:8000kB, anon-rss:3600kB, file-rss:0kB';
+  it.each([
+    [[kill], 'The log has only the kill, not the lines before it.'],
+    [
+      ['[  12]     0    12     2000      900       5        0             0 two', kill],
+      'The log does not say whether a cgroup or the machine ran out of memory.',
+    ],
+  ])('%s: says what is missing', (lines, why) => {
+    expect(`T${explain(lines.join('\n')).reports[0]?.verdict.why.slice(1)}`).toBe(why);
   });
 });
 

@@ -38,13 +38,13 @@ export function causeOf(report: ReportFacts): Cause {
   }
 }
 
-function withoutScope({ panic, outcome, trigger }: ReportFacts): string {
+function withoutScope({ panic, outcome, trigger, parts }: ReportFacts): string {
   if (panic !== null)
     return `${printable(panic)}; the log does not say whether a cgroup or the machine ran out of memory.`;
   if (outcome === 'unknown')
     return 'the log says neither whether a cgroup or the machine ran out of memory, nor what the kernel did.';
   if (outcome === 'nobody_killable') return 'the log does not say whether a cgroup or the machine ran out of memory.';
-  return trigger
+  return trigger || parts.some((part) => !['kill', 'reaper', 'summary'].includes(part))
     ? 'the log does not say whether a cgroup or the machine ran out of memory.'
     : 'the log has only the kill, not the lines before it.';
 }
