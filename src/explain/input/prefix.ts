@@ -56,7 +56,7 @@ function cut(at: LogLine, prefix: RegExp): 'again' | 'done' {
   return 'again';
 }
 
-const UPTIME = /^\[ *(\d{1,12})\.(\d{1,9})(?: <[ \d.]*>)?\](?: ?\[ *([TC]\d{1,10})\])? ?/;
+const UPTIME = /^\[ *(\d{1,12})\.(\d{3,9})(?: <[ \d.]*>)?\](?: ?\[ *([TC]\d{1,10})\])? ?/;
 const CLOCK = /^\[((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d \d{4})\] ?/;
 /** The time stamps of dmesg -e and dmesg -d. */
 const RELATIVE = /^\[(?:[A-Z][a-z]{2}\d\d \d\d:\d\d| *[+<] *\d+\.\d+>?)\] ?/;
@@ -162,7 +162,7 @@ export function stampFrom(prefix: string, at: LogLine): LogLine {
   const found: LogLine = { ...at };
   const [, before, first] = HOST_WITHIN.exec(prefix) ?? [];
   found.host ??= before ?? first ?? null;
-  const uptime = /\[\s*(\d{1,9})\.(\d{1,9})\](?:\s?\[\s*([TC]\d{1,10})\])?/.exec(prefix);
+  const uptime = /\[\s*(\d{1,9})\.(\d{3,9})\](?:\s?\[\s*([TC]\d{1,10})\])?/.exec(prefix);
   if (uptime && found.sinceBootUs === null) {
     const [, seconds, fraction = '', caller] = uptime;
     found.sinceBootUs = Number(seconds) * 1e6 + Number(fraction.slice(0, 6).padEnd(6, '0'));
