@@ -60,7 +60,7 @@ const labels = [
   '## Labels',
   '* `scope` says what ran out: `container` is its own limit, `inside` the limit of a cgroup that its processes made, `pod`, `unit` (a service or scope), `slice`, `cgroup` (any other), `system`, `cpuset`, `mempolicy`, or `unknown`. `container` and `pod` are the words of Kubernetes’ `kubelet_oom_kills_total`.',
   '* `kind` is the `kind` of the event `oom.kill`. `already_dying` is no kill: the process was exiting and was only marked.',
-  '* `workload` is PROJECT/SERVICE of Compose. `container` is the service of Compose, else the name of the container. Containers whose name is not known have no name here, because an id would be new for each of them.',
+  '* `workload` is KIND/NAME of what owns the pod (`Deployment/shop`), which needs a section `[kubernetes]`, or PROJECT/SERVICE of Compose. `container` is the service of Compose, else the name of the container. Containers whose name is not known have no name here, because an id would be new for each of them.',
   '* Ids are taken out of units: `session-12.scope` is `session-*.scope`.',
   '* No label is a pid, a path, the name of a process or an id. They are in the event, which the exemplar names.',
   '* `pods = true` adds `pod`. Each new pod then adds series, and those of pods that are gone remain until the next start.',

@@ -17,6 +17,8 @@ export interface Feature {
   start?: () => void | Promise<void>;
   /** Adds to an event, before any part takes it. */
   enrich?: (event: Event) => Event;
+  /** What this part knows about the owner of a cgroup. */
+  factsOf?: MetricsSources['factsOf'];
   /** Called for each event before its output: it must return at once and not throw. */
   take: (event: Event) => void;
   close: () => Promise<void>;
@@ -106,6 +108,7 @@ export class Features implements AsyncDisposable {
     const { watch, alerts } = this.#surroundings;
     return {
       ownerOf: (path: string) => watch.tracer?.ownerOf(path) ?? ownerOf(path),
+      factsOf: (owner) => this.#open.find((part) => part.factsOf)?.factsOf?.(owner),
       pressure: () => watch.pressure?.totals(),
       alerts: () => alerts.counts,
       enforcing: () => watch.isEnforcing,

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { KubernetesConfig } from '../config/kubernetes.ts';
 import { findAccess } from '../kubernetes/access.ts';
 import { KubernetesAgent } from '../kubernetes/agent.ts';
+import type { CgroupOwner } from '../model/container.ts';
 import type { Event } from '../model/events.ts';
 
 /**
@@ -18,6 +19,7 @@ export function openKubernetes(config: KubernetesConfig, tell: (sentence: string
   });
   return {
     enrich: (event: Event) => agent.enrich(event),
+    factsOf: (owner: CgroupOwner) => agent.pods.factsOf(owner),
     take: (event: Event) => agent.take(event),
     close: () => agent.close(),
   };

@@ -10,6 +10,7 @@ import { VERSION } from '../version.ts';
 import { CgroupSampler } from './cgroup-sampler.ts';
 import { EventMetrics } from './event-metrics.ts';
 import { exposition, type TextFormat } from './exposition.ts';
+import type { OwnerOptions } from './owner.ts';
 import type { Labels } from './registry.ts';
 import { Registry } from './registry.ts';
 import { StallCounter } from './stall-counter.ts';
@@ -18,6 +19,8 @@ import { StallCounter } from './stall-counter.ts';
 export interface MetricsSources {
   /** The owner of a cgroup, with the names that are known. */
   ownerOf: (path: string) => CgroupOwner;
+  /** What Kubernetes says about an owner. */
+  factsOf?: OwnerOptions['factsOf'];
   /** The totals of the pressure monitor; undefined: it does not run. */
   pressure?: () => Parameters<StallCounter['count']>[0] | undefined;
   /** The counts of the alerts' sinks. */
@@ -57,12 +60,13 @@ export class Metrics implements AsyncDisposable {
   constructor(options: MetricsOptions) {
     const { sources, pods = false, floorBytes = FLOOR_BYTES, everyMs = EVERY_MS, proc = '/proc' } = options;
     const { registry } = this;
-    const { ownerOf } = sources;
+    const { ownerOf, factsOf } = sources;
+    const labels = { pods, factsOf };
     const cgroups = 'cgroups' in options ? options.cgroups : Cgroupfs.find();
     this.#sources = sources;
-    this.#events = new EventMetrics(registry, { pods });
-    this.#stalls = new StallCounter({ registry, ownerOf, pods });
-    this.#sampler = cgroups && new CgroupSampler({ registry, cgroups, ownerOf, pods, floorBytes });
+    this.#events = new EventMetrics(registry, labels);
+    this.#stalls = new StallCounter({ registry, ownerOf, ...labels });
+    this.#sampler = cgroups && new CgroupSampler({ registry, cgroups, ownerOf, floorBytes, ...labels });
     this.#proc = proc;
     this.#everyMs = everyMs;
     registry.set('build', 1, { version: VERSION });

@@ -1,27 +1,42 @@
 /** The labels of an owner. They must not be new for every container, session or pod, so ids are taken out of names. */
 import { containerCgroup, ownerOf } from '../containers/container-path.ts';
 import type { CgroupOwner } from '../model/container.ts';
+import type { KubernetesFacts, KubernetesOwner } from '../model/kubernetes.ts';
 import type { OomKill } from '../model/oom-kill.ts';
 import type { Labels } from './registry.ts';
 
 export interface OwnerOptions {
   /** Whether to label by pod, too. A pod's name is new whenever it is replaced, so that old series pile up. */
   pods: boolean;
+  /** What Kubernetes says about the owner of a cgroup; undefined: nothing. */
+  factsOf?:
+    | ((owner: CgroupOwner) => Pick<KubernetesFacts, 'namespace' | 'pod' | 'container' | 'workload'> | null | undefined)
+    | undefined;
 }
 
 /** The labels of the owner of a cgroup. */
-export function labelsOf({ unit, pod, container }: CgroupOwner, { pods }: OwnerOptions): Labels {
-  const project = container?.compose_project ?? undefined;
+export function labelsOf(owner: CgroupOwner, { pods, factsOf }: OwnerOptions): Labels {
+  const { unit, pod, container } = owner;
+  const facts = pod ? factsOf?.(owner) : undefined;
   const service = container?.compose_service ?? undefined;
+  const project = service === undefined ? undefined : (container?.compose_project ?? undefined);
   return {
-    namespace: pod?.namespace ?? undefined,
-    workload: project !== undefined && service !== undefined ? `${project}/${service}` : undefined,
-    pod: pods ? (pod?.name ?? undefined) : undefined,
-    container: service === undefined ? (container?.name ?? undefined) : service,
+    namespace: facts?.namespace ?? pod?.namespace ?? undefined,
+    workload: facts?.workload
+      ? workloadOf(facts.workload)
+      : project === undefined
+        ? undefined
+        : `${project}/${service}`,
+    pod: pods ? (facts?.pod ?? pod?.name ?? undefined) : undefined,
+    container: facts?.container ?? service ?? container?.name ?? undefined,
     // The unit of a container or pod is its own scope or slice, and is named by its id.
     unit: container || pod || unit === null ? undefined : withoutIds(unit),
   };
 }
+
+/** "Deployment/shop". The jobs of a CronJob end in the minute of their start: "Job/backup-29400000" → "Job/backup-*". */
+const workloadOf = ({ kind, name }: KubernetesOwner) =>
+  `${kind}/${kind === 'Job' ? name.replace(/-\d{8,}$/, '-*') : name}`;
 
 /** "session-12.scope" → "session-*.scope"; "kubepods-pod0a1b….slice" → "kubepods-pod*.slice". */
 export function withoutIds(unit: string): string {

@@ -117,6 +117,15 @@ describe('labels', () => {
       unit: undefined,
     });
     expect(labelsOf(owner, { pods: true })).toMatchObject({ pod: 'shop-1' });
+    const factsOf = () => ({
+      namespace: 'prod',
+      pod: 'shop-1',
+      container: 'web',
+      workload: { kind: 'Job', name: 'backup-29400000' },
+    });
+    expect(labelsOf(owner, { pods: false, factsOf })).toMatchObject({
+      ...{ namespace: 'prod', workload: 'Job/backup-*', container: 'web', pod: undefined },
+    });
     const composed = { ...container, compose_project: 'shop', compose_service: 'db' };
     expect(labelsOf({ ...owner, pod: null, container: composed }, { pods: false })).toMatchObject({
       workload: 'shop/db',

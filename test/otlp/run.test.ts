@@ -1,0 +1,73 @@
+/** `oomscope run` with a section [otlp]. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { Receiver, until } from '../alerts/receiver.ts';
+import { ended, MAIN } from '../cli/cli.ts';
+
+interface MetricsBody {
+  resourceMetrics: {
+    resource: { attributes: { key: string }[] };
+    scopeMetrics: {
+      metrics: { name: string; sum?: { dataPoints: { attributes: { value: { stringValue: string } }[] }[] } }[];
+    }[];
+  }[];
+}
+
+it('sends metrics at the interval and at the end, of its alerts, too, and a guard’s events as logs', async () => {
+  const receiver = await Receiver.start();
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-otlp-'));
+  const file = join(directory, 'oomscope.toml');
+  writeFileSync(
+    file,
+    `[trace]
+enabled = false
+[pressure]
+enabled = false
+[otlp]
+endpoint = "${receiver.url}"
+protocol = "http/json"
+gzip = false
+every = "1s"
+[[alert]]
+sink = "file"
+target = "${directory}/alerts.jsonl"
+[guard]
+[[guard.rule]]
+name = "always"
+when = ["available < 99.9 %"]
+min_size = "0"
+`,
+  );
+  const child = spawn(process.execPath, [MAIN, 'run', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const end = ended(child);
+  try {
+    const at = (path: string) => receiver.received.filter((each) => each.path === path);
+    await until(
+      () => at('/v1/metrics').length > 0 && at('/v1/logs').some(({ body }) => body.includes('oomscope.guard.plan')),
+      60_000,
+    );
+    const before = at('/v1/metrics').length;
+    child.kill('SIGTERM');
+    expect((await end).code).toBe(0);
+    expect(at('/v1/metrics').length).toBeGreaterThan(before);
+    const last = JSON.parse(at('/v1/metrics').at(-1)?.body ?? '') as MetricsBody;
+    const metrics = last.resourceMetrics[0]?.scopeMetrics[0]?.metrics ?? [];
+    expect(metrics.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        'oomscope.guard_plans',
+        'oomscope.guard_enforcing',
+        'oomscope.alerts',
+        'oomscope.build_info',
+      ]),
+    );
+    expect(last.resourceMetrics[0]?.resource.attributes.map(({ key }) => key)).toContain('service.name');
+  } finally {
+    child.kill('SIGKILL');
+    await end;
+    await receiver.down();
+    rmSync(directory, { recursive: true });
+  }
+});
