@@ -1,6 +1,7 @@
 /** The steps before a kill: the victim is asked by a signal, and another program is told by a socket. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { ROOT } from '../cli/cli.ts';
 import { cleanUp, configFile, later, startGuard } from './guard-process.ts';
 import { createMemoryGroup, type MemoryGroup, MIB, oomKillsUnavailable, startHog } from './memcg.ts';
 
+const DAEMON = '/usr/bin/dbus-daemon';
 const LIMIT = 128 * MIB;
 const HELD = String(100 * MIB);
 
@@ -20,7 +22,10 @@ import os, signal, subprocess, sys
 path, hog, held = sys.argv[1:]
 open(path + '/cgroup.procs', 'w').write(str(os.getpid()))
 signal.signal(signal.SIGUSR2, lambda *_: child.kill())
+# The guard may ask before the next statement has assigned child.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
 child = subprocess.Popen([hog, '--cgroup', path, '--hold', held, '--max', held])
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])
 while True: signal.pause()`;
 
 const rules = (group: MemoryGroup, steps: string) =>
@@ -82,6 +87,43 @@ describe.skipIf(oomKillsUnavailable())('the guard', () => {
     ]);
     await guard.stop();
   });
+
+  it.skipIf(!existsSync(DAEMON))(
+    'lets a program say it on a D-Bus, and kills nothing when that frees memory',
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
+      later(() => rmSync(directory, { recursive: true }));
+      const address = `unix:path=${directory}/bus`;
+      const start = (program: string, ...args: string[]) => {
+        const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+        later(() => child.kill('SIGKILL'));
+        return child;
+      };
+      await once(start(DAEMON, '--session', '--nofork', '--print-address', `--address=${address}`).stdout, 'data');
+      const receiver = start('dbus-monitor', '--address', address, "interface='org.oomscope.Guard'");
+      const told = new Promise<string>((resolve) => {
+        let text = '';
+        receiver.stdout.on('data', (more) => {
+          text += more;
+          if (/member=Shortage.*string "/s.test(text)) resolve(text);
+        });
+      });
+      await once(receiver.stdout, 'data'); // the bus has accepted it
+      const program = join(directory, 'say');
+      // As in docs/guard.md, but on the bus of this test.
+      const words = '/org/oomscope/Guard org.oomscope.Guard Shortage us "$OOMSCOPE_PID" "$OOMSCOPE_RULE"';
+      writeFileSync(program, `#!/bin/sh\nexec busctl --address=${address} emit ${words}\n`, { mode: 0o755 });
+      const group = createMemoryGroup({ limitBytes: LIMIT });
+      const steps = `{ do = "exec", command = ["${program}"], wait = "10s" }`;
+      const guard = await startGuard(['--config', rules(group, steps)]);
+      const hog = startHog(group, ['--hold', HELD]);
+      expect(await told).toContain(`uint32 ${hog.pid}`);
+      hog.kill('SIGTERM'); // what the receiver would do
+      expect((await guard.result()).outcome).toBe('recovered');
+      expect(guard.actions().map(({ action, outcome }) => [action, outcome])).toEqual([['exec', 'done']]);
+      await guard.stop();
+    },
+  );
 
   it('tells a program by its socket, and kills nothing when that frees memory', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
