@@ -5,9 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseForeignJson } from '../text/foreign-json.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
-import { items, number, record, text } from './foreign.ts';
+import { number, record, text } from './foreign.ts';
 import type { PodDirectory } from './pod-directory.ts';
 import { readPod } from './pod-facts.ts';
+import { listPods } from './pod-list.ts';
 
 export interface PodWatchOptions {
   client: KubernetesClient;
@@ -22,9 +23,6 @@ export interface PodWatchOptions {
 
 /** The server ends a watch after this time (s), somewhat varied, so that the nodes do not all begin anew at once. */
 const WATCH_SECONDS = 300;
-/** A list for 250 pods has some 300,000 values; a node with 1,000 pods is beyond any support. */
-const MOST_LIST_VALUES = 4_000_000;
-const MOST_LIST_BYTES = 128 * 2 ** 20;
 const LONGEST_PAUSE_MS = 60_000;
 /** After a watch that ended sooner than this, the next one waits, or a broken server would be asked without end. */
 const SHORT_WATCH_MS = 1000;
@@ -81,25 +79,8 @@ export class PodWatch implements Disposable {
 
   async #list(): Promise<void> {
     const { client, directory, node } = this.#options;
-    const pods = [];
-    let version: string | undefined;
-    let more = 'resourceVersion=0'; // any version that the server has in memory
-    do {
-      const query = `fieldSelector=${encodeURIComponent(`spec.nodeName=${node}`)}&${more}`;
-      const list = await client.request(`/api/v1/pods?${query}`, {
-        ...{ signal: this.#ended.signal, timeoutMs: 60_000 },
-        ...{ mostBytes: MOST_LIST_BYTES, mostValues: MOST_LIST_VALUES },
-      });
-      this.lists++;
-      for (const item of items(list.items)) {
-        const pod = readPod(item);
-        if (pod) pods.push(pod);
-      }
-      const meta = record(list.metadata);
-      version = text(meta.resourceVersion) ?? undefined;
-      const next = text(meta.continue);
-      more = next === null ? '' : `continue=${encodeURIComponent(next)}`;
-    } while (more !== '');
+    const { pods, version } = await listPods(client, node, this.#ended.signal);
+    this.lists++;
     directory.replace(pods);
     this.#version = version;
   }

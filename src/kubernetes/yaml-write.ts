@@ -36,7 +36,8 @@ function blockScalar(key: string, text: string): string[] {
 }
 
 /** Words that some reader takes for another type (YAML 1.1: "no", "on", "0x1", "1_000", "12:30", dates). */
-const AMBIGUOUS = /^(?:~|null|true|false|yes|no|on|off|y|n|[-+.]?\d.*|\.(?:inf|nan)|[-+]\.(?:inf|nan))$/i;
+const AMBIGUOUS =
+  /^(?:~|null|true|false|yes|no|on|off|y|n|[-+.]?\d[-\d_.,:a-fox+tz ]*|\.(?:inf|nan)|[-+]\.(?:inf|nan))$/i;
 const PLAIN = /^[A-Za-z0-9_./][A-Za-z0-9_./@$%+*=,;()<>~ -]*(?::[A-Za-z0-9_./-]+)*$/;
 
 function scalar(value: string | number | boolean | null): string {

@@ -192,12 +192,13 @@ function readFlow(text: string, line: number, depth: number): { value: unknown }
   };
   const collection = (open: '{' | '[', level: number): unknown => {
     at++;
+    const close = open === '{' ? '}' : ']';
     const list: unknown[] = [];
     const entries: [string, unknown][] = [];
     for (;;) {
       skip();
       if (at >= text.length) throw new Unfinished();
-      if (text[at] === (open === '{' ? '}' : ']')) {
+      if (text[at] === close) {
         at++;
         return open === '{' ? Object.fromEntries(entries) : list;
       }
@@ -210,7 +211,7 @@ function readFlow(text: string, line: number, depth: number): { value: unknown }
       } else list.push(item);
       skip();
       if (text[at] === ',') at++;
-      else if (at < text.length && text[at] !== '}' && text[at] !== ']') throw new YamlError(line, 'expected a comma.');
+      else if (at < text.length && text[at] !== close) throw new YamlError(line, `expected "," or "${close}".`);
     }
   };
   try {

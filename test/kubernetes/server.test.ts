@@ -9,15 +9,17 @@ import type { Check } from '../../src/kubernetes/cluster-check.ts';
 import { EventWriter } from '../../src/kubernetes/event-writer.ts';
 import { items, number, record, text } from '../../src/kubernetes/foreign.ts';
 import { kustomizeFolder, manifest } from '../../src/kubernetes/manifest.ts';
+import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
 import { eventsOfKill, type ObjectEvent } from '../../src/kubernetes/object-event.ts';
 import { PodDirectory } from '../../src/kubernetes/pod-directory.ts';
 import type { PodKill } from '../../src/kubernetes/pod-kills.ts';
 import { PodWatch } from '../../src/kubernetes/pod-watch.ts';
+import type { WorkloadAdvice } from '../../src/kubernetes/workload-advice.ts';
 import { writeYaml, writeYamlStream } from '../../src/kubernetes/yaml-write.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { KubernetesFacts } from '../../src/model/kubernetes.ts';
 import { ended, MAIN, oomscope } from '../cli/cli.ts';
-import { createMemoryGroup, MIB, oomKill, oomKillsUnavailable, removeMemoryGroups } from '../kernel/memcg.ts';
+import { createMemoryGroup, MIB, oomKill, oomKillsUnavailable, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
 import { schemaErrors } from '../schema.ts';
 import { ApiServer, hasApiServer } from './apiserver.ts';
 import { containerId, podKill, podObject } from './kills.ts';
@@ -312,6 +314,44 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     },
     60_000,
   );
+
+  test.skipIf(oomKillsUnavailable())('`k8s top` and `k8s recommend` show a real container on the node', async () => {
+    const pod = await createPod(70);
+    const body = { status: { containerStatuses: [status(70)] } };
+    await server.admin.request(`/api/v1/namespaces/shop/pods/${pod.name}/status`, { method: 'PATCH', body });
+    const account = await server.kubeconfigOf('oomscope', 'oomscope');
+    const group = createMemoryGroup({ limitBytes: 256 * MIB, name: `kubepods-oomscope-${process.pid}-top` });
+    try {
+      const own = group.child(`pod${pod.uid}`).child(containerId(70), 64 * MIB);
+      await oomKill({ group: own });
+      const hog = startHog(own, ['--hold', '40M']);
+      await hog.ready;
+      const asked = ['--node', NODE, '--kubeconfig', account, '--json', pod.name];
+      const top = JSON.parse((await oomscope(['k8s', 'top', ...asked])).stdout) as PodContainer[];
+      expect(top).toMatchObject([
+        {
+          kubernetes: { source: 'api', container: 'app', container_memory: { request_bytes: 256 * MIB } },
+          memory: { limit_bytes: 64 * MIB, counts: { oom_kills: 1 } },
+        },
+      ]);
+      expect(top[0]?.memory.unreclaimable_bytes).toBeGreaterThan(39 * MIB);
+      const advised = JSON.parse((await oomscope(['k8s', 'recommend', ...asked])).stdout) as WorkloadAdvice[];
+      expect(advised).toMatchObject([
+        {
+          ...{ workload: { kind: 'Deployment', name: 'web' }, container: 'app', replicas: 1 },
+          advice: { scope: 'container', limit_bytes: 96 * MIB, confidence: 'low' },
+        },
+      ]);
+      const words = ['--node', NODE, '--kubeconfig', account, pod.name];
+      const { stdout: patch } = await oomscope(['k8s', 'recommend', '--patch', ...words]);
+      expect(patch).toContain('kind: Deployment');
+      expect(patch).toContain('memory: 96Mi');
+      const { stdout: text } = await oomscope(['k8s', 'top', ...words]);
+      expect(text.split('\n')[1]).toMatch(new RegExp(`^shop/${pod.name} app  .* 64 MiB`));
+    } finally {
+      removeMemoryGroups();
+    }
+  });
 
   test('a storm of 500 kills, with a restart of the server in its midst: each kill is told once', async () => {
     const pods = await Promise.all(Array.from({ length: 20 }, (_, i) => createPod(100 + i)));

@@ -1,0 +1,87 @@
+import type { WorkloadAdvice } from '../../../kubernetes/workload-advice.ts';
+import type { Paint } from '../../../render/paint.ts';
+import { formatBytes } from '../../../text/format.ts';
+import { printable } from '../../../text/printable.ts';
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
+import { Exit } from '../../verb/exit.ts';
+import { nodePodsOptions, podsHere } from '../../verb/node-pods.ts';
+import { byDefault, duration, flag, usage } from '../../verb/options.ts';
+import { tell } from '../../verb/tell.ts';
+
+const SAMPLE_MS = 1000;
+const options = {
+  sample: byDefault('1s', duration('TIME', 'measure growth over this time; a leak is told from 10m on')),
+  patch: flag('print strategic-merge patches, as YAML for kubectl, instead'),
+  ...nodePodsOptions,
+};
+
+export const verb = defineVerb({
+  description: [
+    'Advises the memory request and limit of each container in the pods on this node, and says why: from the peak, the memory that cannot be reclaimed, limit hits, OOM kills and whose limit they hit, and the time that tasks waited. Replicas of a workload on this node are advised together. Changes nothing.',
+    'It runs on the node, or in the pod of the agent. The values count from the start of each container: look again after its busiest hour.',
+  ],
+  words: { name: 'NAME', about: 'the name of a pod or of a workload, or a pattern with * and ?' },
+  options,
+  format: 'document',
+  json: 'write a JSON array with an object for each container',
+  examples: [
+    { command: 'sudo oomscope k8s recommend', about: 'Advise for all pods on this node.' },
+    { command: 'sudo oomscope k8s recommend web --namespace shop', about: 'Advise for one workload.' },
+    {
+      command: 'sudo oomscope k8s recommend --patch > patches.yaml',
+      about: 'Write patches, to read and to apply by hand.',
+    },
+  ],
+  exits: {
+    ok: true,
+    failed: 'there is no such pod on this node',
+    usage: true,
+    unavailable: 'no memory cgroups are mounted',
+  },
+  run,
+});
+
+async function run({ given, words: names, asText, paint }: Context<typeof options>): Promise<number> {
+  if (!asText && given.patch) throw usage('--json and --patch: expected one of them, got both.');
+  const sampleMs = given.sample ?? SAMPLE_MS;
+  const containers = await podsHere(given, names, sampleMs);
+  const [{ adviseWorkloads, patches }, { writeYamlStream }, { Cgroupfs }, { statSync }] = await Promise.all([
+    import('../../../kubernetes/workload-advice.ts'),
+    import('../../../kubernetes/yaml-write.ts'),
+    import('../../../linux/cgroupfs.ts'),
+    import('node:fs'),
+  ]);
+  const cgroups = Cgroupfs.find();
+  const age = (path: string) => {
+    using group = cgroups?.open(path);
+    return group ? (Date.now() - statSync(group.directory).birthtimeMs) / 1000 : null;
+  };
+  const advised = adviseWorkloads(containers, sampleMs / 1000, age);
+  if (given.patch) process.stdout.write(writeYamlStream(patches(advised)));
+  else if (!asText) process.stdout.write(`${JSON.stringify(advised, null, 2)}\n`);
+  else if (advised.length > 0) process.stdout.write(`${advised.map((one) => render(one, paint)).join('\n\n')}\n`);
+  if (advised.length === 0) tell('No pod runs on this node.');
+  return Exit.ok;
+}
+
+function render(
+  { namespace, workload, pod, container, replicas, observed, advice }: WorkloadAdvice,
+  paint: Paint,
+): string {
+  const owner = workload ? `${workload.kind} ${workload.name}` : `Pod ${pod ?? '?'}`;
+  const head = `${namespace ?? '?'}/${owner} ${container ?? '?'}${replicas > 1 ? `, ${replicas} replicas` : ''}`;
+  const sure = advice.confidence === 'low' ? ', not certain' : '';
+  const change = {
+    none: 'keep the limit',
+    leak: paint('red', 'it leaks: no limit is enough'),
+    container: paint('yellow', `limit ${sizeOf(observed.limitBytes)} → ${sizeOf(advice.limit_bytes)}`),
+    pod: paint('yellow', `limit of the pod ${sizeOf(observed.podLimitBytes)} → ${sizeOf(advice.pod_limit_bytes)}`),
+  }[advice.scope];
+  const request = `request ${sizeOf(observed.requestBytes)} → ${sizeOf(advice.request_bytes)}`;
+  return [
+    `${paint('bold', printable(head))}  ${change}, ${request}${sure}`,
+    ...advice.reasons.map((reason) => `  ${reason}`),
+  ].join('\n');
+}
+
+const sizeOf = (bytes: number | null) => (bytes === null ? 'none' : formatBytes(bytes));
