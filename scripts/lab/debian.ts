@@ -31,7 +31,8 @@ export async function debianSystem(suite: SuiteName, packages: readonly string[]
   mkdirSync(cache, { recursive: true });
   process.stderr.write(`lab: make a system of Debian's suite ${suite}\n`);
   const work = `${path}.${process.pid}.new`;
-  const options = ['--variant=minbase', `--include=${packages.join(',')}`, '--format=tar'];
+  const options = ['--variant=minbase', '--format=tar'];
+  if (packages.length > 0) options.push(`--include=${packages.join(',')}`);
   // The signature is checked; a mirror may be behind by more than the weeks for which a list of sid is valid.
   options.push('--aptopt=Acquire::Check-Valid-Until "false"');
   try {

@@ -33,6 +33,24 @@ case $kind in
 		inside sh -c 'mkdir -p /root/project && cd /root/project && echo "{\"private\": true}" >package.json && cp /packages/oomscope-linux-x64-glibc-*.tgz /packages/oomscope-[0-9]*.[0-9].tgz .'
 		unshare -n chroot "$root" env -i PATH=/opt/node/bin:/usr/bin:/bin HOME=/root sh -c "cd /root/project && ${line%% *} --version && $line ./oomscope-linux-x64-glibc-*.tgz ./oomscope-[0-9]*.[0-9].tgz"
 		oomscope=/root/project/node_modules/.bin/oomscope ;;
+	yarn1)
+		version=$(cd "$root/packages" && ls oomscope-[0-9]*.tgz | sed 's/^oomscope-//; s/\.tgz$//')
+		inside mkdir -p /root/project
+		cp "$root"/packages/*.tgz "$root/root/project/"
+		# The example of docs/install.md.
+		cat >"$root/root/project/package.json" <<-END
+			{
+			  "private": true,
+			  "dependencies": { "oomscope": "file:./oomscope-$version.tgz" },
+			  "resolutions": {
+			    "@oomscope/linux-x64-glibc": "file:./oomscope-linux-x64-glibc-$version.tgz",
+			    "@oomscope/linux-arm64-glibc": "file:./oomscope-linux-arm64-glibc-$version.tgz"
+			  }
+			}
+		END
+		echo '$ yarn install --offline --ignore-platform'
+		unshare -n chroot "$root" env -i PATH=/opt/node/bin:/usr/bin:/bin HOME=/root sh -c 'cd /root/project && yarn --version && yarn install --offline --ignore-platform'
+		oomscope=/root/project/node_modules/.bin/oomscope ;;
 	tarball)
 		inside sh -c 'tar xzf /packages/oomscope-*-linux-x64.tar.gz -C /root'
 		oomscope=$(cd "$root" && echo root/oomscope-*)
@@ -61,7 +79,7 @@ if [ "$kind" = deb ]; then
 elif [ "$kind" = tarball ]; then
 	rm -r "$root"/root/oomscope-*
 else
-	case $kind in npm*) remove='npm uninstall --offline' ;; *) remove='pnpm remove' ;; esac
+	case $kind in npm*) remove='npm uninstall --offline' ;; yarn1) remove='rm -rf node_modules yarn.lock; :' ;; *) remove='pnpm remove' ;; esac
 	inside sh -c "cd /root/project && $remove oomscope @oomscope/linux-x64-glibc" >/dev/null 2>&1
 fi
 section left

@@ -12,23 +12,22 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
-  renameSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
-import { debianArchive } from '../lab/apt.ts';
+import { debianSystem, SUITES, type SuiteName } from '../lab/debian.ts';
 import { prove } from './proof.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const PACKAGES = join(ROOT, 'build/packages');
-const SUITES = ['bookworm', 'trixie', 'sid'];
 /** What the base system of a container lacks: the unit is checked with systemd's own program. */
-const INCLUDED = 'ca-certificates,systemd,libstdc++6';
+const INCLUDED = ['ca-certificates', 'systemd', 'libstdc++6'];
 /** Package managers of JavaScript, each as the version that the registry has. */
-const MANAGERS: Record<string, string> = { npm11: 'npm@11', npm12: 'npm@12', pnpm: 'pnpm' };
+const MANAGERS: Record<string, string> = { npm11: 'npm@11', npm12: 'npm@12', pnpm: 'pnpm', yarn1: 'yarn@1' };
 
 interface Transcript {
   suite: string;
@@ -37,11 +36,11 @@ interface Transcript {
 }
 
 /** Installs a package in a new chroot. @throws Error with the transcript if a step fails or no kill was traced */
-async function install(suite: string, kind: string): Promise<Transcript> {
+async function install(suite: SuiteName, kind: string): Promise<Transcript> {
   if (!existsSync(PACKAGES)) throw new Error(`expected packages in ${PACKAGES}: run \`npm run package\``);
   const root = mkdtempSync(join(cacheDirectory('packages'), `chroot-${suite}-`));
   try {
-    execFileSync('tar', ['xf', await baseSystem(suite), '-C', root]);
+    execFileSync('tar', ['xf', await debianSystem(suite, INCLUDED, cacheDirectory('packages')), '-C', root]);
     cpSync(PACKAGES, join(root, 'packages'), { recursive: true });
     const manager = MANAGERS[kind];
     if (manager !== undefined) addManager(root, manager);
@@ -60,18 +59,24 @@ async function install(suite: string, kind: string): Promise<Transcript> {
   }
 }
 
-async function baseSystem(suite: string): Promise<string> {
-  const path = join(cacheDirectory('packages'), `base-${suite}.tar`);
-  if (existsSync(path)) return path;
-  mkdirSync(cacheDirectory('packages'), { recursive: true });
-  const work = `${path}.${process.pid}.new`;
-  const options = ['--variant=minbase', `--include=${INCLUDED}`, '--format=tar'];
-  // The signature is checked; a mirror may be behind by more than the weeks for which a list of sid is valid.
-  options.push('--aptopt=Acquire::Check-Valid-Until "false"');
-  const words = [...options, suite, work, await debianArchive()];
-  execFileSync('mmdebstrap', words, { stdio: 'pipe', maxBuffer: 2 ** 26 });
-  renameSync(work, path);
-  return path;
+/** The packages for this machine, made twice, must be the same bytes. @throws Error that names the packages that differ */
+async function sameBytes(): Promise<Transcript> {
+  const work = mkdtempSync(join(cacheDirectory('packages'), 'twice-'));
+  try {
+    const script = join(ROOT, 'scripts/package/main.ts');
+    const flags = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
+    const sums = ['first', 'second'].map((name) => {
+      const output = join(work, name);
+      execFileSync(process.execPath, [...flags, script, '--arch', process.arch, '--output', output], { stdio: 'pipe' });
+      return readFileSync(join(output, 'SHA256SUMS'), 'utf8').split('\n');
+    });
+    const [first = [], second = []] = sums;
+    const differing = first.filter((line) => !second.includes(line));
+    if (differing.length > 0) throw new Error(`expected the same bytes twice:\n${differing.join('\n')}`);
+    return { suite: '', kind: 'twice', text: `## the same bytes twice\n${first.join('\n')}` };
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
 }
 
 /** Puts Node and a package manager below /opt/node: Debian's own Node is too old, or there is none. */
@@ -94,13 +99,16 @@ const withoutProgress = (text: string) =>
     .replaceAll(/\n+/g, '\n');
 
 const parts = SUITES.flatMap((suite) => ['deb', 'tarball', 'npm11'].map((kind) => ({ suite, kind })));
-parts.push(...['npm12', 'pnpm'].map((kind) => ({ suite: 'bookworm', kind })));
+parts.push(...['npm12', 'pnpm', 'yarn1'].map((kind) => ({ suite: 'bookworm' as const, kind })));
 
 await prove<Transcript>({
   name: 'install',
   claim:
-    'In chroots of Debian 12, 13 and sid with nothing but the base system, each package is installed by its documented line, doctor finds nothing missing, one real kill is traced, and after the removal nothing is left.',
-  parts: parts.map(({ suite, kind }) => ({ name: `${suite}-${kind}`, run: () => install(suite, kind) })),
+    'In chroots of Debian 12, 13 and sid with nothing but the base system, each package is installed by its documented line, doctor finds nothing missing, one real kill is traced, and after the removal nothing is left. Each package for this machine is the same bytes when it is made again.',
+  parts: [
+    ...parts.map(({ suite, kind }) => ({ name: `${suite}-${kind}`, run: () => install(suite, kind) })),
+    { name: 'same-bytes', run: sameBytes },
+  ],
   render: (finished) =>
     finished
       .map(({ name, figures, failure }) => `=== ${name} ===\n${figures?.text.trim() ?? failure ?? ''}`)

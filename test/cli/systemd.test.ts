@@ -25,6 +25,8 @@ describe('systemd', () => {
     const text = readFileSync(unit, 'utf8');
     expect(text).toContain(`run --config ${config} --drop-capabilities\n`);
     expect(text).toContain('--max-old-space-size=');
+    // The default, 90 s, is too short while the machine is short of memory and CPU time.
+    expect(text).toContain('\nTimeoutStartSec=5min\n');
     expect(await oomscope(['systemd', 'print', '--config', config])).toMatchObject({ code: 0, stdout: text });
     expect(await oomscope(['systemd', 'remove', '--directory', directory])).toMatchObject({ code: 0 });
     expect(existsSync(unit)).toBe(false);

@@ -39,6 +39,8 @@ ExecStart=${command.map(quoted).join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=1
+# A start while memory or the CPUs are short takes long, and the guard works before the start is complete: it must not be ended for that.
+TimeoutStartSec=5min
 WatchdogSec=60
 SyslogIdentifier=oomscope
 StateDirectory=oomscope

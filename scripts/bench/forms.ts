@@ -1,0 +1,215 @@
+/**
+ * Compares the forms in which oomscope is installed with Debian's earlyoom and bpftrace: size, memory, time to start.
+ *
+ *   npm run package && npm run bench:forms -- [--starts N]
+ *
+ * Needs root. The packages of Debian are asked for their sizes in a new system, in which nothing else is installed.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { cacheDirectory } from '../cache.ts';
+import { debianSystem } from '../lab/debian.ts';
+import { realEarlyoom } from '../lab/earlyoom.ts';
+import { footprint } from './process-figures.ts';
+import { circumstances, inWords, summarize, table } from './report.ts';
+import { bpftraceVersion } from './rivals.ts';
+
+const { values } = parseArgs({ options: { starts: { type: 'string', default: '9' } } });
+const PACKAGES = resolve(import.meta.dirname, '../../build/packages');
+/** Memory is read when the process has been idle for this time. */
+const SETTLE_MS = 4000;
+const MB = 1e6;
+
+interface Size {
+  /** What is downloaded, with dependencies that a minimal Debian lacks (MB). */
+  packed: string;
+  /** What it occupies on disk (MB). */
+  unpacked: string;
+}
+
+interface Program {
+  name: string;
+  size: Size;
+  command: readonly string[];
+  /** The line after which it watches. */
+  ready: RegExp;
+}
+
+const work = mkdtempSync(join(tmpdir(), 'oomscope-forms-'));
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+const where = circumstances();
+const started = /tracer\.started/;
+const trace = ['trace', '--json'];
+const programs: Program[] = [];
+
+for (const [name, pattern, home] of [
+  ['.deb', /_amd64\.deb$/, 'usr/lib/oomscope'],
+  ['archive', /-linux-x64\.tar\.gz$/, ''],
+] as const) {
+  const file = packageFile(pattern);
+  const tree = join(work, name);
+  mkdirSync(tree);
+  execFileSync(
+    name === '.deb' ? 'dpkg-deb' : 'tar',
+    name === '.deb' ? ['-x', file, tree] : ['xzf', file, '-C', tree, '--strip-components=1'],
+  );
+  const command = [join(tree, home, 'oomscope'), ...trace];
+  programs.push({
+    name: `oomscope ${name}, with Node`,
+    size: { packed: size(file), unpacked: used(tree) },
+    command,
+    ready: started,
+  });
+}
+programs.push(npmPackage());
+const image = packageFile(/-image-x64\.tar$/);
+const imageSize = { packed: size(image), unpacked: String(uncompressed(image)) };
+
+const wanted = ['earlyoom', 'bpftrace'];
+const sizes = await debianSizes(wanted);
+const threshold = ['-m', '1', '-r', '0'];
+programs.push({
+  name: 'earlyoom 1.7',
+  size: sizes.earlyoom as Size,
+  command: [await realEarlyoom('1.7'), ...threshold],
+  ready: /sending SIGKILL when/,
+});
+const version = bpftraceVersion();
+if (version !== undefined) {
+  const script = 'kprobe:oom_kill_process { printf("%d\\n", pid); } BEGIN { printf("started\\n"); }';
+  programs.push({
+    name: `bpftrace ${version}, kprobe:oom_kill_process`,
+    size: sizes.bpftrace as Size,
+    command: ['bpftrace', '-e', script],
+    ready: /^started/,
+  });
+}
+
+const rows = [['', 'packed MB', 'on disk MB', 'RSS MB', 'of it anonymous', 'fastest start ms', 'median start ms']];
+for (const {
+  name,
+  size: { packed, unpacked },
+  command,
+  ready,
+} of programs) {
+  const times: number[] = [];
+  for (let i = 0; i < Number(values.starts); i++) times.push((await run(command, ready, 0)).ms);
+  const { memory } = await run(command, ready, SETTLE_MS);
+  const { min = 0, p50 = 0 } = summarize(times) ?? {};
+  rows.push([name, packed, unpacked, mb(memory.rss_kib), mb(memory.anonymous_kib), min.toFixed(0), p50.toFixed(0)]);
+}
+rows.push([
+  'oomscope container image',
+  imageSize.packed,
+  imageSize.unpacked,
+  'as the archive',
+  '',
+  'as the archive',
+  '',
+]);
+where.load_after = circumstances().load_before;
+process.stdout.write(`${table(rows)}\n${inWords(where)}\n`);
+
+/** Starts a program until it watches. @param settleMs how long it then runs before its memory is read */
+async function run(command: readonly string[], ready: RegExp, settleMs: number) {
+  const begin = performance.now();
+  const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit');
+  const ms = await new Promise<number>((done, fail) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        if (ready.test(line)) done(performance.now() - begin);
+      });
+    }
+    child.once('error', fail);
+    child.once('exit', (code) => fail(new Error(`${command.join(' ')} ended with ${code} before it watched`)));
+  });
+  if (settleMs > 0) await sleep(settleMs);
+  const memory = footprint(child.pid as number);
+  child.kill('SIGKILL');
+  await ended;
+  return { ms, memory };
+}
+
+function npmPackage(): Program {
+  const files = [packageFile(/^oomscope-linux-x64-glibc-.*\.tgz$/), packageFile(/^oomscope-\d[^-]*\.tgz$/)];
+  const project = join(work, 'npm');
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), '{ "private": true }\n');
+  execFileSync('npm', ['install', '--offline', '--silent', ...files], { cwd: project, stdio: 'pipe' });
+  const packed = (files.reduce((sum, file) => sum + statSync(file).size, 0) / MB).toFixed(1);
+  // The command looks for Node in PATH.
+  const command = [
+    'env',
+    `PATH=${dirname(process.execPath)}:${process.env.PATH}`,
+    join(project, 'node_modules/.bin/oomscope'),
+    ...trace,
+  ];
+  return {
+    name: "oomscope npm, with the machine's Node",
+    size: { packed, unpacked: used(join(project, 'node_modules')) },
+    command,
+    ready: started,
+  };
+}
+
+/** What apt says that it would download and unpack on a minimal Debian 12. */
+async function debianSizes(names: readonly string[]): Promise<Record<string, Size>> {
+  const root = join(work, 'debian');
+  mkdirSync(root);
+  execFileSync('tar', ['xf', await debianSystem('bookworm', [], cacheDirectory('packages')), '-C', root]);
+  if (existsSync('/etc/resolv.conf')) cpSync('/etc/resolv.conf', join(root, 'etc/resolv.conf'));
+  const inside = (...words: string[]) =>
+    execFileSync('chroot', [root, 'env', 'LC_ALL=C', ...words], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  inside('apt-get', '-qq', '-o', 'Acquire::Check-Valid-Until=false', 'update');
+  const sizes = names.map((name) => {
+    // --assume-no ends with 1 after it has told the sizes.
+    const told = inside('sh', '-c', 'apt-get install --assume-no --no-install-recommends "$1" || true', 'sh', name);
+    const get = (pattern: RegExp) => {
+      const [, number = '', unit = ''] = pattern.exec(told) ?? [];
+      return unit === 'kB' ? (Number(number.replaceAll(',', '')) / 1000).toFixed(2) : number;
+    };
+    return [name, { packed: get(/Need to get ([\d.,]+) (\w?B)/), unpacked: get(/this operation, ([\d.,]+) (\w?B)/) }];
+  });
+  return Object.fromEntries(sizes) as Record<string, Size>;
+}
+
+function packageFile(pattern: RegExp): string {
+  const name = existsSync(PACKAGES) ? readdirSync(PACKAGES).find((each) => pattern.test(each)) : undefined;
+  if (name === undefined) throw new Error(`expected a package ${pattern} in ${PACKAGES}: run \`npm run package\``);
+  return join(PACKAGES, name);
+}
+
+/** The size of the image's only layer, without compression (MB). */
+function uncompressed(archive: string): number {
+  const text = execFileSync('tar', ['xOf', archive, 'manifest.json'], { encoding: 'utf8' });
+  const [
+    {
+      Layers: [layer = ''],
+    } = { Layers: [] },
+  ] = JSON.parse(text) as { Layers: string[] }[];
+  const script = 'tar xOf "$1" "$2" | gzip -dc | wc -c';
+  const bytes = execFileSync('sh', ['-c', script, 'sh', archive, layer], { encoding: 'utf8' });
+  return Math.round(Number(bytes) / MB);
+}
+
+function size(file: string): string {
+  return (statSync(file).size / MB).toFixed(1);
+}
+
+function used(directory: string): string {
+  return (Number(execFileSync('du', ['-sb', directory], { encoding: 'utf8' }).split('\t')[0]) / MB).toFixed(1);
+}
+
+function mb(kib: number): string {
+  return ((kib * 1024) / MB).toFixed(1);
+}
