@@ -27,11 +27,10 @@ export type Incident = Pick<
 export const WINDOW_MS = 5 * 60_000;
 /** An incident is over when nothing has happened for this time (ms). */
 export const QUIET_MS = 10 * 60_000;
-/** This many kills within the window, or kills on this many nodes, open an incident… */
-const LEAST_KILLS = 3;
-const LEAST_NODES = 2;
-/** …unless so many are usual: the counts must be this many times the usual ones. */
-const RISE = 3;
+/** So many kills within the window, or kills on so many nodes, open an incident where none are usual. */
+const LEAST = 3;
+/** Where some are usual, there must be more: by so many standard deviations of a Poisson process. */
+const DEVIATIONS = 4;
 /** The usual counts follow the counts of the past with this time constant (ms). */
 const USUAL_MS = 60 * 60_000;
 const MOST_NAMES = 20;
@@ -148,8 +147,8 @@ export class Incidents {
     const within = subject.recent.filter(({ atMs }) => atMs > kill.atMs - WINDOW_MS && atMs <= kill.atMs);
     const kills = sum(within);
     const nodes = new Set(within.map((one) => one.node));
-    const many = kills >= Math.max(LEAST_KILLS, RISE * subject.usualKills);
-    const wide = nodes.size >= Math.max(LEAST_NODES, RISE * subject.usualNodes);
+    const many = kills >= threshold(subject.usualKills);
+    const wide = nodes.size >= threshold(subject.usualNodes);
     if (!many && !wide) return;
     const [first] = within as [Kill];
     subject.open = {
@@ -223,6 +222,7 @@ function incidentOf({ cause, name, cluster }: Subject, open: Open, state: Incide
   };
 }
 
+const threshold = (usual: number) => LEAST + usual + DEVIATIONS * Math.sqrt(usual);
 const sum = (kills: readonly Kill[]) => kills.reduce((total, { count }) => total + count, 0);
 const iso = (ms: number) => new Date(ms).toISOString();
 

@@ -10,8 +10,7 @@ import { connect } from '../../src/nats/connect.ts';
 import { loadNats } from '../../src/nats/load.ts';
 import type { PublishOptions } from '../../src/publish/options.ts';
 import { Publisher } from '../../src/publish/publisher.ts';
-import { until } from '../alerts/receiver.ts';
-import { natsUnavailable, RealNats, TcpProxy } from '../publish/real-nats.ts';
+import { natsUnavailable, patiently, RealNats, TcpProxy } from '../publish/real-nats.ts';
 import { killAt } from './fleet-events.ts';
 
 describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', () => {
@@ -54,12 +53,12 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
 
   test('a reader gets the events of all nodes, each once and in the order of its node', async () => {
     const { fleet, events, ids } = await reader();
-    await until(() => fleet.counts.malformed === 0);
+    await patiently(() => fleet.counts.malformed === 0);
     for (const node of ['a', 'b', 'c']) {
       const one = await publisher(node);
       for (const kill of named(node, 200)) one.take(kill);
     }
-    await until(() => events.length === 600);
+    await patiently(() => events.length === 600);
     for (const node of ['a', 'b', 'c'])
       expect(ids().filter((id) => id.startsWith(node))).toEqual(named(node, 200).map(({ id }) => id));
     expect(fleet.counts).toMatchObject({ duplicates: 0, missing: 0, malformed: 0 });
@@ -69,12 +68,12 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     const one = await publisher('a');
     const first = await reader();
     for (const kill of named('a', 50)) one.take(kill);
-    await until(() => first.events.length === 50);
+    await patiently(() => first.events.length === 50);
     const state = JSON.parse(JSON.stringify(first.fleet.state()));
     await first.fleet.close();
     for (const kill of named('b', 50)) one.take(kill);
     const second = await reader({ resume: state });
-    await until(() => second.events.length === 50);
+    await patiently(() => second.events.length === 50);
     expect(second.ids()).toEqual(named('b', 50).map(({ id }) => id));
   });
 
@@ -82,18 +81,18 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     const one = await publisher('a');
     const first = await reader();
     for (const kill of named('a', 10)) one.take(kill);
-    await until(() => first.events.length === 10);
+    await patiently(() => first.events.length === 10);
     const state = first.fleet.state();
     await first.fleet.close();
     for (const kill of named('b', 10)) one.take(kill);
-    await until(() => one.counts.waiting === 0);
+    await patiently(() => one.counts.waiting === 0);
     const connection = await connect({ servers: [server.url] }, 'test');
     await (await (await loadNats()).jetstreamManager(connection)).streams.purge('OOMSCOPE');
     await connection.close();
     const said: string[] = [];
     const second = await reader({ resume: state, onTrouble: (message) => said.push(message) });
     for (const kill of named('c', 1)) one.take(kill);
-    await until(() => second.events.length === 1);
+    await patiently(() => second.events.length === 1);
     expect(second.fleet.counts).toMatchObject({ discarded: 10, missing: 10 });
     expect(second.changes).toMatchObject([{ state: 'gap', missing: 10, name: expect.any(String) }]);
     expect(said).toContainEqual(expect.stringContaining('discarded 10 messages'));
@@ -103,7 +102,7 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     const halves = [await reader({ partitions: [0, 1] }), await reader({ partitions: [2, 3] })];
     const nodes = Array.from({ length: 12 }, (_, i) => `node-${i}`);
     for (const node of nodes) (await publisher(node)).take(killAt(node));
-    await until(() => halves.reduce((sum, { events }) => sum + events.length, 0) === nodes.length);
+    await patiently(() => halves.reduce((sum, { events }) => sum + events.length, 0) === nodes.length);
     const seen = halves.map(({ events }) => events.map(({ node }) => node));
     expect(seen.every((one) => one.length > 0)).toBe(true);
     expect(seen.flat().sort()).toEqual([...nodes].sort());
@@ -114,20 +113,20 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     const { events, ids } = await reader({ servers: [proxy.url] });
     const one = await publisher('a', { spool: join(directory, 'spool') });
     for (const kill of named('a', 100)) one.take(kill);
-    await until(() => events.length > 0);
+    await patiently(() => events.length > 0);
     await server.down();
     for (const kill of named('b', 100)) one.take(kill);
     await server.up();
-    await until(() => events.length === 200);
+    await patiently(() => events.length === 200);
     proxy.cut();
     for (const kill of named('c', 100)) one.take(kill);
     proxy.mend();
-    await until(() => events.length === 300);
+    await patiently(() => events.length === 300);
     const all = ['a', 'b', 'c'].flatMap((prefix) => named(prefix, 100).map(({ id }) => id));
     expect(ids()).toEqual(all);
   });
 
-  test('the same kill on two nodes is one incident; messages of other programs are counted and skipped', async () => {
+  test('the same kill on three nodes is one incident; messages of other programs are counted and skipped', async () => {
     const { fleet, events, incidents } = await reader();
     const connection = await connect({ servers: [server.url] }, 'test');
     const stream = (await loadNats()).jetstream(connection);
@@ -135,23 +134,23 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     await stream.publish('oomscope.v1.prod.x.oom.kill', '{"schema":"oomscope/v1","type":"oom.kill"}');
     await stream.publish('oomscope.v1.prod.x.oom.kill', JSON.stringify({ ...killAt('y'), type: 'oom.other' }));
     await connection.close();
-    for (const node of ['a', 'b']) (await publisher(node)).take(killAt(node, { image: 'leaky:2' }));
-    await until(() => incidents.length === 1);
+    for (const node of ['a', 'b', 'c']) (await publisher(node)).take(killAt(node, { image: 'leaky:2' }));
+    await patiently(() => incidents.length === 1);
     expect(incidents).toMatchObject([
-      { state: 'opened', cause: 'image', name: 'leaky:2', nodes: 2, severity: 'critical' },
+      { state: 'opened', cause: 'image', name: 'leaky:2', nodes: 3, severity: 'critical' },
     ]);
-    expect(events).toHaveLength(2);
+    expect(events).toHaveLength(3);
     expect(fleet.counts.malformed).toBe(3);
   });
 
   test('the nodes of the bucket are known at once, and a goodbye is an event', async () => {
     const one = await publisher('a', { cluster: 'prod' });
-    await until(() => one.counts.waiting === 0);
+    await patiently(() => one.counts.waiting === 0);
     const { fleet, changes } = await reader();
-    await until(() => fleet.nodes.length === 1);
+    await patiently(() => fleet.nodes.length === 1);
     expect(fleet.nodes).toMatchObject([{ node: 'a', cluster: 'prod', state: 'up', version: '0.1.0' }]);
     await one.close();
-    await until(() => changes.length === 1);
+    await patiently(() => changes.length === 1);
     expect(changes).toMatchObject([{ type: 'fleet.node', state: 'left', name: 'a' }]);
   });
 

@@ -11,8 +11,7 @@ import type { PublishOptions } from '../../src/publish/options.ts';
 import { Publisher } from '../../src/publish/publisher.ts';
 import { eventsOfType, recordings } from '../../src/testing/recordings.ts';
 import { withChanges } from '../../src/testing/with-changes.ts';
-import { until } from '../alerts/receiver.ts';
-import { natsUnavailable, RealNats, TcpProxy } from './real-nats.ts';
+import { natsUnavailable, patiently, RealNats, TcpProxy } from './real-nats.ts';
 
 const [sample] = eventsOfType(recordings.containerKill, 'oom.kill');
 
@@ -84,7 +83,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     opened.push(publisher);
     return publisher;
   }
-  const allSent = (publisher: Publisher) => until(() => publisher.counts.waiting === 0);
+  const allSent = (publisher: Publisher) => patiently(() => publisher.counts.waiting === 0);
 
   test('an event arrives once, under the name of its node, with the headers of CloudEvents', async () => {
     await setUpAt(server);
@@ -124,7 +123,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     const events = Array.from({ length: 300 }, () => kill());
     const first = await open({ spool, perSecond: 1000 });
     for (const event of events.slice(0, 200)) first.take(event);
-    await until(() => said.some((message) => message.includes('events wait in the spool')));
+    await patiently(() => said.some((message) => message.includes('events wait in the spool')));
     await first.close(0);
     expect(said.at(-1)).toBe('publish: 200 events kept in the spool for the next start.');
     const second = await open({ spool, perSecond: 1000 });
@@ -140,7 +139,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     const publisher = await open();
     const events = [kill(), kill(), kill()];
     for (const event of events) publisher.take(event);
-    await until(() => said.some((message) => message.includes('run `oomscope fleet setup`')));
+    await patiently(() => said.some((message) => message.includes('run `oomscope fleet setup`')));
     expect(publisher.counts).toMatchObject({ published: 0, waiting: 3, dropped: 0 });
     await setUpAt(server);
     await allSent(publisher);
@@ -227,7 +226,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     await server.up();
     const publisher = await open(secret);
     publisher.take(kill());
-    await until(() => said.some((message) => message.includes(sentence)));
+    await patiently(() => said.some((message) => message.includes(sentence)));
     expect(publisher.counts).toMatchObject({ published: 0, waiting: 1 });
   });
 
@@ -236,7 +235,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     await server.down();
     await server.up();
     await open();
-    await until(() => said.some((message) => message.includes('its JetStream is off')));
+    await patiently(() => said.some((message) => message.includes('its JetStream is off')));
   });
 
   test('a file of another version in the spool is put aside, and the publisher says so', async () => {
@@ -265,7 +264,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
       for await (const key of await bucket.keys()) found.push((await bucket.get(key))?.json() ?? {});
       return found;
     };
-    await until(async () => (await states()).some(({ kills }) => kills === 1));
+    await patiently(async () => (await states()).some(({ kills }) => kills === 1));
     expect(await states()).toMatchObject([{ node: hostname(), cluster: 'prod', goodbye: false }]);
     await publisher.close();
     expect(await states()).toMatchObject([{ goodbye: true, published: 1, waiting: 0 }]);

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../alerts/receiver.ts';
 import { ROOT } from '../cli/cli.ts';
 
 const PROGRAM = join(ROOT, 'build/test-packages/usr/sbin/nats-server');
@@ -18,6 +19,9 @@ export function natsUnavailable(): string | undefined {
     return 'needs Debian’s nats-server: sh scripts/packages.sh test <scripts/test-packages';
   }
 }
+
+/** Waits until the condition holds, also on a machine that is busy with other work. */
+export const patiently = (holds: () => boolean | Promise<boolean>): Promise<void> => until(holds, 60_000);
 
 export interface NatsSettings {
   /** Lines of the server's configuration. */
