@@ -130,17 +130,18 @@ export class MemoryCgroup implements Disposable {
   }
 
   /**
-   * Memory that was evicted and soon read again, since the cgroup was created, in pages: workingset_refault() in
-   * mm/workingset.c. null: this kernel does not count it here.
+   * Memory that was evicted and soon read again, since the cgroup was created, in pages: workingset_activate of
+   * workingset_refault() in mm/workingset.c. On v1, which lacks it: all memory that was evicted and read again. null: this
+   * kernel does not count it here.
    */
   refaultPages(): number | null {
     const bytes = this.#read('memory.stat');
     if (!bytes) return null;
     const lines = new LineReader(bytes);
-    const prefix = this.version === 1 ? 'total_' : '';
-    const anon = lines.number(`${prefix}workingset_refault_anon`);
+    const counter = this.version === 1 ? 'total_workingset_refault' : 'workingset_activate';
+    const anon = lines.number(`${counter}_anon`);
     // Before Linux 5.9 there was one counter, for pages of files.
-    const file = lines.number(`${prefix}workingset_refault${anon === undefined ? '' : '_file'}`);
+    const file = lines.number(anon === undefined ? counter : `${counter}_file`);
     return anon === undefined && file === undefined ? null : (anon ?? 0) + (file ?? 0);
   }
 

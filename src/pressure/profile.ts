@@ -11,7 +11,10 @@ interface Shares {
 export interface Patience {
   /** The window of the shares of stalled time (ms). */
   windowMs: number;
-  /** The shares at which the levels begin. `low` does not ask whether memory is really short. */
+  /**
+   * The shares at which the levels begin, if nearly all of the limit cannot be reclaimed. Otherwise they are larger.
+   * `low` does not ask whether memory is really short.
+   */
   low: Shares;
   medium: Shares;
   critical: Shares;
@@ -47,14 +50,14 @@ export const patience: Readonly<Record<Exclude<Profile, 'fast'>, Patience>> = {
     low: { some: 0.2, full: 0.1 },
     medium: { some: 0.4, full: 0.2 },
     critical: { some: NEVER, full: 0.3 },
-    ...{ criticalMs: 1800, mediumMs: 8000, coolDownMs: 10_000, countdownFrom: 12 },
+    ...{ criticalMs: 2000, mediumMs: 8000, coolDownMs: 10_000, countdownFrom: 12 },
   },
   calm: {
     windowMs: 30_000,
     low: { some: NEVER, full: NEVER },
     medium: { some: 0.6, full: 0.3 },
     critical: { some: NEVER, full: 0.5 },
-    ...{ criticalMs: 1800, mediumMs: 4000, coolDownMs: 30_000, countdownFrom: 15 },
+    ...{ criticalMs: 2000, mediumMs: 4000, coolDownMs: 30_000, countdownFrom: 15 },
   },
 };
 

@@ -102,8 +102,8 @@ export class ShortageSampler implements Disposable {
     const bytes = this.#vmstat?.read();
     if (!bytes) return { refaultBytes: null, oomKills: null };
     const lines = new LineReader(bytes);
-    const anon = lines.number('workingset_refault_anon');
-    const file = lines.number(anon === undefined ? 'workingset_refault' : 'workingset_refault_file');
+    const anon = lines.number('workingset_activate_anon');
+    const file = lines.number(anon === undefined ? 'workingset_activate' : 'workingset_activate_file');
     const refaultBytes = file === undefined ? null : ((anon ?? 0) + file) * pageBytes();
     return { refaultBytes, oomKills: lines.number('oom_kill') ?? null };
   }

@@ -45,13 +45,16 @@ export interface Verdict {
 const FULL_SHARE = 0.9;
 /** Evicted pages that are soon read again: this share of the limit a second shows that the working set does not fit. */
 const REFAULT_SHARE = 0.05;
+/** Pages of files that are read again are no proof of a shortage, so that the shares must be larger by this factor. */
+const REFAULT_FACTOR = 2;
+const REFAULT_MOST = 0.9;
 /** For large limits, this many bytes a second show it. */
 const REFAULT_BYTES = 64 * 2 ** 20;
 /** Below this share of the limit, growth is not held against a subject: it may have just started. */
 const GROWN_SHARE = 0.6;
 /** When less than this share of the limit is left, also slow growth counts, if it reaches the limit within this time. */
 const LAST_SHARE = 0.03;
-const LAST_SECONDS = 20;
+const LAST_SECONDS = 8;
 
 interface Totals {
   ms: number;
@@ -135,8 +138,11 @@ function stallLevel(
   { limitBytes }: ShortageSample,
   patience: Patience,
 ): PressureLevelName {
+  const isAtLeast = (share: number | null, least: number) => (share ?? 0) >= least;
+  const factored = (share: number) =>
+    nearlyFull ? share : Math.max(share, Math.min(REFAULT_MOST, REFAULT_FACTOR * share));
   const reaches = (level: (typeof raisedLevels)[number]) =>
-    (some ?? 0) >= patience[level].some || (full ?? 0) >= patience[level].full;
+    isAtLeast(some, factored(patience[level].some)) || isAtLeast(full, factored(patience[level].full));
   const reached = [...raisedLevels].reverse().find(reaches);
   if (!reached) return 'normal';
   const thrashes = (refaultsPerSecond ?? 0) >= Math.min(REFAULT_SHARE * limitBytes, REFAULT_BYTES);

@@ -37,7 +37,7 @@ export function steadyGrowth(samples: readonly UsageAt[], leftBytes: number): Gr
 }
 
 /** A usage that fell by this part of the limit has left its highest point behind. */
-const FALL = 0.02;
+const FALL = 0.01;
 /** Growth is over new ground if it exceeds the highest point by this part of the limit. */
 const BEYOND = 0.01;
 /** A highest point is forgotten after this time (ms). */

@@ -85,10 +85,10 @@ describe('a limit that is reached by growth', () => {
   });
 
   test('a heap that is collected and rises again is told at most once, at its first rise', () => {
-    // The growth of the first rise cannot be told from growth to the limit: less than 1.8 s are left.
+    // The growth of the first rise cannot be told from growth to the limit: about 2 s are left.
     const told = (at: (s: number) => State) => criticals(play({ '/a': { limitMib: 256, at } }, 300));
     const slow = told((s) => ({ usedMib: s < 8 ? 235 * (s / 8) : 150 + 85 * ((s % 8) / 8) }));
-    expect(slow).toEqual(['7.0 /a critical limit']);
+    expect(slow).toEqual(['6.8 /a critical limit']);
     expect(told((s) => ({ usedMib: s < 3 ? 80 * s : 150 + 90 * ((s % 3) / 3) })).length).toBe(1);
     expect(told((s) => ({ usedMib: s < 60 ? 3.5 * s : 150 + 60 * ((s % 60) / 60) }))).toEqual([]);
   });
@@ -105,7 +105,7 @@ describe('stalls', () => {
   test('are not reported for the first seconds, nor if memory is not short', () => {
     const at = () => ({ usedMib: 40, some: 0.9, full: 0.8 });
     const told = play({ '/dd': { limitMib: 512, at } }, 120);
-    expect(told).toEqual(['1.4 /dd low stalls']);
+    expect(told).toEqual(['2.6 /dd low stalls']);
   });
 
   test('are critical when they last, and reclaim cannot help', () => {
@@ -116,7 +116,7 @@ describe('stalls', () => {
 
   test('are critical when evicted pages are read again and again', () => {
     const at = () => ({ usedMib: 40, full: 0.7, refaultMib: 300 });
-    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60))).toEqual(['4.4 /a critical stalls']);
+    expect(criticals(play({ '/a': { limitMib: 512, at } }, 60))).toEqual(['8.6 /a critical stalls']);
   });
 
   test('of short bursts are not critical, however often they come', () => {
