@@ -12,7 +12,7 @@
 import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
-import { buildPage, buildStoryPage } from './page/build.ts';
+import { buildPage, buildStoryPage, buildWebPage } from './page/build.ts';
 
 const [given] = process.argv.slice(2);
 if (given === undefined) throw new Error('usage: bundle.ts OUTPUT_DIRECTORY');
@@ -25,6 +25,7 @@ const bundle = await rolldown({
   input: {
     main: 'src/cli/main.ts',
     'history-worker': 'src/history/history-worker.ts',
+    'history-reader': 'src/history/history-reader.ts',
     'log-import': 'src/history/log-import.ts',
   },
   external: [/^node:/],
@@ -50,8 +51,10 @@ try {
   if (whole !== undefined) throw new Error(`expected only the used parts of RxJS in the bundle, got ${whole}`);
   writeFileSync(join(fresh, 'page.html'), await buildPage());
   writeFileSync(join(fresh, 'story.html'), await buildStoryPage());
+  writeFileSync(join(fresh, 'web.html'), await buildWebPage());
   copyFileSync(join(root, 'node_modules/rxjs/LICENSE.txt'), join(fresh, 'LICENSE.rxjs.txt'));
   copyFileSync(join(root, 'node_modules/smol-toml/LICENSE'), join(fresh, 'LICENSE.smol-toml.txt'));
+  copyFileSync(join(root, 'node_modules/uplot/LICENSE'), join(fresh, 'LICENSE.uplot.txt'));
   renameIfThere(output, old);
   renameSync(fresh, output);
 } finally {

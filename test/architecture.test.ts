@@ -59,6 +59,8 @@ const FLOORS = [
   'story',
   'story/page',
   'history',
+  'web',
+  'web/page',
   'config',
   'config/import',
   'doctor',
@@ -82,6 +84,7 @@ const FLOORS = [
   'cli/verbs/scores',
   'cli/verbs/systemd',
   'cli/verbs/tree',
+  'cli/verbs/web',
   'cli/verbs',
   'cli',
 ];

@@ -1,5 +1,6 @@
 /** Builds the pages: each is one self-contained file that loads nothing. */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { style } from '../../src/explain/html/style.ts';
@@ -7,6 +8,8 @@ import { type PageParts, pageDocument } from '../../src/explain/page/document.ts
 import { storyDocument } from '../../src/story/page/document.ts';
 import { storyStyle } from '../../src/story/style.ts';
 import { VERSION } from '../../src/version.ts';
+import { webDocument } from '../../src/web/page/document.ts';
+import { webStyle } from '../../src/web/page/style.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -18,6 +21,12 @@ export async function buildPage(): Promise<string> {
 /** The page of one kill's story, for `history show --html`. */
 export async function buildStoryPage(): Promise<string> {
   return storyDocument(await partsOf('src/story/page/app.ts', style + storyStyle));
+}
+
+/** The page of `oomscope web`. */
+export async function buildWebPage(): Promise<string> {
+  const charts = readFileSync(join(root, 'node_modules/uplot/dist/uPlot.min.css'), 'utf8');
+  return webDocument(await partsOf('src/web/page/app.ts', style + storyStyle + charts + webStyle));
 }
 
 async function partsOf(input: string, sheet: string): Promise<PageParts> {

@@ -25,6 +25,7 @@ export const verbs: VerbTable = {
     about: 'list past kills, pressure and decisions of the guard',
     load: () => import('./verbs/history/history.ts'),
   },
+  web: { about: 'serve a page with the present and the past', load: () => import('./verbs/web/web.ts') },
   doctor: {
     about: 'check what works on this machine, and what is at risk',
     load: () => import('./verbs/doctor/doctor.ts'),

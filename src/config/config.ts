@@ -26,6 +26,7 @@ import {
   yesOrNo,
 } from './shape.ts';
 import { parseToml, readToml } from './toml.ts';
+import { type WebConfig, webShape } from './web.ts';
 
 const windowMs: Shape<number> = parsed('a window such as "100ms"', (given) => {
   const ms = parseDuration(given);
@@ -85,6 +86,7 @@ const shape = table({
   pressure: field(pressureShape, empty(pressureShape), 'memory pressure'),
   output: field(outputShape, empty(outputShape), 'events on stdout'),
   metrics: optional(metricsShape, 'metrics for Prometheus; without this section there are none'),
+  web: optional(webShape, 'serve a page for browsers; without this section there is none'),
   history: optional(historyShape, 'keep events in a file, for `oomscope history`; without this section none are kept'),
   otlp: optional(otlpShape, 'logs and metrics for a receiver of OpenTelemetry; without this section none are sent'),
   alert: field(list(alertShape), [], 'where alerts are sent; one section per sink'),
@@ -118,6 +120,8 @@ export interface Config {
   output: { format: 'json' | 'text' | 'journal'; events: string[]; levels: number | undefined };
   /** `[metrics]`; undefined when the file has no such section. */
   metrics: MetricsConfig | undefined;
+  /** `[web]`; undefined when the file has no such section. */
+  web: WebConfig | undefined;
   /** `[history]`; undefined when the file has no such section. */
   history: HistoryConfig | undefined;
   /** `[otlp]`; undefined when the file has no such section. */

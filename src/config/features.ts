@@ -36,12 +36,14 @@ export function programsOf({ alert, guard }: Config): UsedPath[] {
 }
 
 /** Whether the daemon opens network connections, or listens on an address. */
-export const needsNetwork = ({ alert, metrics, otlp, publish }: Config): boolean =>
-  needNetwork(alert) || metrics?.listen !== undefined || otlp !== undefined || publish !== undefined;
+export const needsNetwork = ({ alert, metrics, otlp, publish, web }: Config): boolean =>
+  needNetwork(alert) || [metrics?.listen, otlp, publish, web].some((each) => each !== undefined);
 
-/** The TCP ports on which the daemon listens. */
-export const portsOf = ({ metrics }: Config): number[] =>
-  [metrics?.listen].flatMap((address) => (address === undefined ? [] : [parseAddress(address, 'listen').port]));
+/** The ports at which the daemon listens. */
+export const portsOf = ({ metrics, web }: Config): number[] => {
+  const addresses = [metrics?.listen, web?.listen].filter((address) => address !== undefined);
+  return [...new Set(addresses.map((address) => parseAddress(address, 'listen').port))];
+};
 
 /** The directories that the configuration writes, without those of the service itself. */
 export function writtenBy({ alert, publish, guard, metrics, otlp, history }: Config): UsedPath[] {

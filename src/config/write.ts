@@ -10,6 +10,7 @@ import { otlpFields } from './otlp.ts';
 import { publishFields } from './publish.ts';
 import { stepFields } from './step.ts';
 import { arraySection, type Fields, section } from './toml-text.ts';
+import { webFields } from './web.ts';
 
 export function writeConfig({
   trace,
@@ -18,6 +19,7 @@ export function writeConfig({
   metrics,
   otlp,
   history,
+  web,
   alert,
   publish,
   guard,
@@ -43,6 +45,7 @@ export function writeConfig({
     }),
     ...(metrics ? [section('metrics', metricsFields(metrics))] : []),
     ...(otlp ? [section('otlp', otlpFields(otlp))] : []),
+    ...(web ? [section('web', webFields(web))] : []),
     ...(history ? [section('history', historyFields(history))] : []),
     ...alert.map((sink) => arraySection('alert', alertFields(sink))),
     ...(publish ? [section('publish', publishFields(publish))] : []),

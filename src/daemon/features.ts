@@ -77,7 +77,7 @@ export class Features implements AsyncDisposable {
     await this.close();
   }
 
-  async #openAll({ metrics, otlp, history, kubernetes, publish }: Config): Promise<void> {
+  async #openAll({ metrics, otlp, history, web, kubernetes, publish }: Config): Promise<void> {
     if (kubernetes?.enabled) {
       const { openKubernetes } = await import('./kubernetes.ts');
       this.#open.push(openKubernetes(kubernetes, this.#surroundings.tell));
@@ -86,6 +86,7 @@ export class Features implements AsyncDisposable {
     if (served) this.#open.push(served);
     if (otlp) this.#open.push(await this.#openOtlp(otlp, served?.metrics));
     if (history) this.#open.push(await this.#openHistory(history));
+    if (web) this.#open.push(await this.#openWeb(web));
     if (publish) {
       const { Publisher } = await import('../publish/publisher.ts');
       this.#open.push(await Publisher.open(publish, this.#surroundings.tell));
@@ -119,6 +120,16 @@ export class Features implements AsyncDisposable {
     const { watch, tell } = this.#surroundings;
     const { DaemonHistory } = await import('./history.ts');
     return new DaemonHistory(settings, { tell, onLost: (lost) => watch.lostInHistory(lost) });
+  }
+
+  async #openWeb(settings: NonNullable<Config['web']>): Promise<Feature> {
+    const { watch, tell, config } = this.#surroundings;
+    const [{ openWeb }, { defaultHistoryPath }] = await Promise.all([import('./web.ts'), import('../history/file.ts')]);
+    return openWeb(settings, {
+      ...{ listeners: await this.#http(), tell, live: true, guard: config.guard?.mode ?? null },
+      historyPath: config.history ? (config.history.path ?? defaultHistoryPath()) : undefined,
+      ownerOf: (path) => watch.tracer?.ownerOf(path) ?? ownerOf(path),
+    });
   }
 
   /** The listeners, which all parts share. */

@@ -58,6 +58,25 @@ export interface Entry {
 
 /** @returns undefined: the history does not keep events of this type, because they are too many or can be computed */
 export function entryOf(event: Event): Entry | undefined {
+  const columns = columnsOf(event);
+  return columns && { ...columns, json: jsonOf(event) };
+}
+
+/** The report of a machine with 10,000 processes has 4 MB. */
+const MOST_JSON = 2 ** 21;
+const MOST_TASKS = 500;
+
+/** The JSON of an event. Of a very large report, the lines and the smaller processes are left out. */
+function jsonOf(event: Event): string {
+  const json = JSON.stringify(event);
+  if (json.length <= MOST_JSON || event.type !== 'oom.report') return json;
+  const largest = event.tasks.toSorted((a, b) => b.rss_bytes - a.rss_bytes).slice(0, MOST_TASKS);
+  const left = `The history keeps the ${MOST_TASKS} largest of ${event.tasks.length} processes, and no lines.`;
+  return JSON.stringify({ ...event, lines: null, tasks: largest, warnings: [...event.warnings, left] });
+}
+
+/** What the history keeps of an event, without its JSON. */
+export function columnsOf(event: Event): Omit<Entry, 'json'> | undefined {
   const facts = factsOf(event);
   if (!facts) return undefined;
   const { kind, rank, victim = null, owner = victim } = facts;
@@ -83,7 +102,6 @@ export function entryOf(event: Event): Entry | undefined {
     pod: pod ? (pod.name === null ? pod.uid : `${pod.namespace ?? ''}/${pod.name}`) : null,
     unit: owner?.unit ?? null,
     cgroup: victim?.cgroup ?? facts.cgroup ?? null,
-    json: JSON.stringify(event),
   };
 }
 

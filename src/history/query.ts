@@ -95,24 +95,7 @@ export class History implements Disposable {
   /** The newest entries that match, the newest first. */
   list(filter: Filter, limit: number): Row[] {
     const { where, values } = conditions(filter);
-    const rows = this.#all(
-      `SELECT number, id, time_ms, type, kind, logged, kills, name, pid, container, pod, unit, cgroup, json FROM entry JOIN body
-        USING (number) WHERE ${where} ORDER BY time_ms DESC, number DESC LIMIT ?`,
-      ...values,
-      limit,
-    );
-    return rows.map((row) => ({
-      number: Number(row.number),
-      id: String(row.id),
-      timeMs: Number(row.time_ms),
-      type: String(row.type),
-      kind: row.kind as EntryKind,
-      logged: row.logged === 1,
-      kills: Number(row.kills),
-      pid: row.pid as number | null,
-      ...pick(row, 'name', 'container', 'pod', 'unit', 'cgroup'),
-      event: JSON.parse(unpacked(row.json)),
-    }));
+    return this.#all(`${ROWS} WHERE ${where} ORDER BY time_ms DESC, number DESC LIMIT ?`, ...values, limit).map(rowOf);
   }
 
   /**
@@ -209,14 +192,19 @@ export class History implements Disposable {
     };
   }
 
-  /** The events after this one, in the order in which they were kept, for a reader that was away. */
-  after(id: string, limit: number): Event[] | undefined {
+  /** The listed entries that were kept after this one, the first ones first. undefined: there is no such entry */
+  after(id: string, limit: number): Row[] | undefined {
     const [seen] = this.#all('SELECT number FROM entry WHERE id = ?', id);
     if (!seen) return undefined;
-    return this.#all(
-      'SELECT json FROM entry JOIN body USING (number) WHERE number > ? ORDER BY number LIMIT ?',
-      ...[Number(seen.number), limit],
-    ).map(eventOf);
+    return this.#all(`${ROWS} WHERE number > ? AND rank > 0 ORDER BY number LIMIT ?`, Number(seen.number), limit).map(
+      rowOf,
+    );
+  }
+
+  /** The id of the entry that was kept last. null: there is none. */
+  newestId(): string | null {
+    const [row] = this.#all('SELECT id FROM entry ORDER BY number DESC LIMIT 1');
+    return row ? String(row.id) : null;
   }
 
   [Symbol.dispose](): void {
@@ -233,6 +221,9 @@ export class History implements Disposable {
   }
 }
 
+const ROWS =
+  'SELECT number, id, time_ms, type, kind, logged, kills, name, pid, container, pod, unit, cgroup, json FROM entry JOIN body USING (number)';
+
 const ALL_SUMMED: readonly EntryKind[] = [
   'killed',
   'group_member',
@@ -246,6 +237,21 @@ const ALL_SUMMED: readonly EntryKind[] = [
 
 function eventOf(row: Record<string, unknown>): Event {
   return JSON.parse(unpacked(row.json));
+}
+
+function rowOf(row: Record<string, unknown>): Row {
+  return {
+    number: Number(row.number),
+    id: String(row.id),
+    timeMs: Number(row.time_ms),
+    type: String(row.type),
+    kind: row.kind as EntryKind,
+    logged: row.logged === 1,
+    kills: Number(row.kills),
+    pid: row.pid as number | null,
+    ...pick(row, 'name', 'container', 'pod', 'unit', 'cgroup'),
+    event: eventOf(row),
+  };
 }
 
 type Texts = 'name' | 'container' | 'pod' | 'unit' | 'cgroup';

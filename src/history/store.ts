@@ -2,7 +2,7 @@
 import { packed } from './body.ts';
 import { type Entry, Rank } from './entry.ts';
 import { migrate, schemaVersion, VERSION_NOW } from './schema.ts';
-import { type DatabaseSync, isWalSafe, type StatementSync, versionOf } from './sqlite.ts';
+import { type DatabaseSync, isDamage, isWalSafe, type StatementSync, versionOf } from './sqlite.ts';
 
 export interface StoreLimits {
   /** Entries that are older are removed (ms). */
@@ -63,7 +63,8 @@ export class HistoryStore {
     this.journal = database.prepare(`PRAGMA journal_mode = ${mode}`).get()?.journal_mode === 'wal' ? 'wal' : 'truncate';
     // With a write-ahead log NORMAL cannot damage the file, also when the power fails.
     database.exec(this.journal === 'wal' ? 'PRAGMA synchronous = NORMAL' : 'PRAGMA synchronous = FULL');
-    database.exec('PRAGMA journal_size_limit = 4194304');
+    // A checkpoint waits for the disk: in a storm it is rare, and trim() makes one while nothing waits.
+    database.exec('PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = 4000');
     migrate(database);
     this.#insert = database.prepare(
       `INSERT INTO entry (id, time_ms, kept_ms, mono_ms, boot, type, kind, rank, logged, story, kills, pid, tid, name, container,
@@ -163,6 +164,7 @@ export class HistoryStore {
    * @returns what was removed; undefined: nothing had to be
    */
   trim(nowMs: number | undefined): Removal | undefined {
+    this.#checkpoint();
     const limit = nowMs === undefined ? undefined : nowMs - this.#limits.maxAgeMs;
     const aged = limit === undefined ? 0 : this.#removeOldest(limit);
     if (aged > 0) return this.#note({ cause: 'age', entries: aged, beforeMs: limit as number });
@@ -178,6 +180,16 @@ export class HistoryStore {
     if (entries === 0) return undefined;
     const oldest = this.#database.prepare('SELECT time_ms FROM entry ORDER BY number LIMIT 1').get();
     return this.#note({ cause: 'size', entries, beforeMs: Number(oldest?.time_ms ?? nowMs ?? Date.now()) });
+  }
+
+  /** Moves what the write-ahead log has into the file. On a full disk it stays in the log, and writing tells the trouble. */
+  #checkpoint(): void {
+    if (this.journal !== 'wal') return;
+    try {
+      this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch (error) {
+      if (isDamage(error)) throw error;
+    }
   }
 
   /** The bytes of the pages in use. The file may be larger: it keeps free pages for new entries. */

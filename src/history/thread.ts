@@ -8,7 +8,7 @@ import { Worker, type WorkerOptions } from 'node:worker_threads';
 const HEAP = { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 2 };
 
 /** @param name the name of a file in this folder, which is an entry of the bundle of the command */
-export function startThread(name: 'history-worker' | 'log-import', options: WorkerOptions): Worker {
+export function startThread(name: 'history-worker' | 'history-reader' | 'log-import', options: WorkerOptions): Worker {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const worker = new Worker(new URL(`${name}.${extension}`, import.meta.url), {
     name,

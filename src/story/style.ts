@@ -1,6 +1,6 @@
 /** What the style sheet of a story adds to that of a report. */
 export const storyStyle = `
-.story-part { border-top: 1px solid var(--line); margin: 1.2rem 0; padding-top: .8rem; } .story-part > h2 { font-size: 1.15rem; } .story section.report { border: 0; margin: 0; padding: 0; }
+.story h1:focus { outline: none; } .story-part { border-top: 1px solid var(--line); margin: 1.2rem 0; padding-top: .8rem; } .story-part > h2 { font-size: 1.15rem; } .story section.report { border: 0; margin: 0; padding: 0; }
 svg.chart-line { height: 7rem; background: var(--card); border-bottom: 1px solid var(--line); border-radius: 4px 4px 0 0; } svg.chart-line .line { fill: none; stroke-width: 2; } svg.chart-line .area { stroke: none; fill-opacity: .25; }
 .chart-usage.line { stroke: var(--blue); } .chart-usage.area { fill: var(--blue); } .chart-some.line { stroke: var(--amber); } .chart-some.area { fill: var(--amber); }
 .chart-full.line { stroke: var(--red); } .chart-full.area { fill: var(--red); } .chart-limit.line { stroke: var(--red); stroke-dasharray: 6 4; }

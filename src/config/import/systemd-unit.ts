@@ -5,7 +5,7 @@ export interface UnitOptions {
   /** Program and arguments; paths are absolute. */
   command: readonly string[];
   features: ReadonlySet<Feature>;
-  /** At least one sink needs the network. */
+  /** A sink needs the network, or the daemon listens on an address. */
   network: boolean;
   /** TCP ports on which it listens. */
   ports: readonly number[];

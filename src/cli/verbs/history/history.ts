@@ -26,7 +26,7 @@ export const verb = defineVerb({
     { command: 'sudo oomscope history show 1234 --html > kill.html', about: 'Make a page of it for a postmortem.' },
     { command: 'sudo oomscope history stats --by workload --since "30 days ago"', about: 'Count kills by workload.' },
     {
-      command: 'sudo oomscope history --json --kind killed | jq -r .victim.comm | sort | uniq -c',
+      command: 'sudo oomscope history --json --kind killed | \\\n  jq -r .victim.comm | sort | uniq -c',
       about: 'Count the victims of the kernel.',
     },
   ],

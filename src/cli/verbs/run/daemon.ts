@@ -255,7 +255,7 @@ function statusOf({ guard }: Config): string {
 }
 
 /** The sections that only a start applies. */
-const fixedSections = ['trace', 'pressure', 'metrics', 'otlp', 'history', 'kubernetes', 'publish'] as const;
+const fixedSections = ['trace', 'pressure', 'metrics', 'otlp', 'history', 'web', 'kubernetes', 'publish'] as const;
 
 const isDifferent = (a: Config, b: Config) =>
   fixedSections.some((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]));

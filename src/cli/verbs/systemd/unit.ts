@@ -15,6 +15,7 @@ import { unitProblems } from './unit-problems.ts';
 const NAME = 'oomscope.service';
 /** The port of the metrics in all examples, for a configuration that is not written yet. */
 const METRICS_PORT = 9836;
+const WEB_PORT = 9837;
 export interface PlannedUnit {
   text: string;
   /** Why it could not start on this machine, or must not, one sentence each. */
@@ -31,7 +32,7 @@ export async function unitFor(file: string, { mayBeMissing }: { mayBeMissing: bo
     command: [process.execPath, ...nodeOptions(), program, 'run', '--config', path, '--drop-capabilities'],
     features: config ? featuresOf(config) : new Set<Feature>(['watching', 'guarding', 'arming']),
     network: config ? needsNetwork(config) : true,
-    ports: config ? portsOf(config) : [METRICS_PORT],
+    ports: config ? portsOf(config) : [METRICS_PORT, WEB_PORT],
     realtimePriority: config ? realtimeOf(config) : 1,
     writes: [...new Set(written.map((each) => each.path))],
   });
