@@ -67,8 +67,8 @@ async function main(): Promise<MetricsRun> {
   }
   const kernelBefore = vmstatKills();
   const before = await scrape('text/plain');
-  const [node, ...options] = [...NODE, 'test/lab/run.ts', ...scenarios] as [string, ...string[]];
-  said += await output(node, options);
+  const [, ...options] = [...NODE, 'test/lab/run.ts', ...scenarios];
+  said += await output(process.execPath, options);
   const missing = Number(most) - (vmstatKills() - kernelBefore);
   if (missing > 0) await oomStorm(missing, { limitBytes: 8 * MIB, parallel: 2 });
   await sleep(2_000);
