@@ -32,13 +32,15 @@ constexpr int kLanes = 4;
 // last bytes that a phrase could end its first `shortest_` bytes with are these.
 class Phrases {
  public:
-  explicit Phrases(std::vector<std::string> phrases) : phrases_(std::move(phrases)), shift_(1 << kHashBits) {
+  explicit Phrases(std::vector<std::string> phrases)
+      : phrases_(std::move(phrases)), shift_(1 << kHashBits), begins_(1 << kHashBits) {
     for (const std::string& phrase : phrases_) {
       shortest_ = std::min(shortest_, phrase.size());
       longest_ = std::max(longest_, phrase.size());
     }
     std::fill(shift_.begin(), shift_.end(), static_cast<uint8_t>(shortest_ - 2));
     for (const std::string& phrase : phrases_) {
+      begins_[Hash(reinterpret_cast<const uint8_t*>(phrase.data()) + 2)] = 1;
       for (size_t last = 2; last < shortest_; last++) {
         uint8_t& shift = shift_[Hash(reinterpret_cast<const uint8_t*>(phrase.data()) + last)];
         shift = std::min(shift, static_cast<uint8_t>(shortest_ - 1 - last));
@@ -56,25 +58,37 @@ class Phrases {
       at[lane] = starts * lane / kLanes + shortest_ - 1;
       end[lane] = lane == kLanes - 1 ? most : std::min(starts * (lane + 1) / kLanes + shortest_ - 1, most);
     }
-    auto step = [&](size_t& last) {
-      uint8_t shift = shift_[Hash(bytes + last)];
-      if (shift == 0) {
-        size_t begin = last + 1 - shortest_;
+    const uint8_t* shifts = shift_.data();
+    const uint8_t* begins = begins_.data();
+    auto next = [&](size_t last) {
+      size_t shift = shifts[Hash(bytes + last)];
+      if (shift > 0) return last + shift;
+      size_t begin = last + 1 - shortest_;
+      if (begins[Hash(bytes + begin + 2)] != 0) {
         uint8_t& block = blocks[(offset + begin) / kBlockBytes];
         block = std::max(block, LastAt(bytes + begin, length - begin));
-        shift = 1;
       }
-      last += shift;
+      return last + 1;
     };
-    while (at[0] < end[0] && at[1] < end[1] && at[2] < end[2] && at[3] < end[3])
-      for (size_t& last : at) step(last);
-    for (int lane = 0; lane < kLanes; lane++)
-      while (at[lane] < end[lane]) step(at[lane]);
+    size_t a = at[0], b = at[1], c = at[2], d = at[3];
+    while (a < end[0] && b < end[1] && c < end[2] && d < end[3]) {
+      a = next(a);
+      b = next(b);
+      c = next(c);
+      d = next(d);
+    }
+    while (a < end[0]) a = next(a);
+    while (b < end[1]) b = next(b);
+    while (c < end[2]) c = next(c);
+    while (d < end[3]) d = next(d);
   }
 
  private:
+  // Of the three bytes that end at `last`.
   static size_t Hash(const uint8_t* last) {
-    uint32_t block = last[-2] | last[-1] << 8 | last[0] << 16;
+    uint16_t first;
+    memcpy(&first, last - 2, 2);
+    uint32_t block = first | static_cast<uint32_t>(last[0]) << 16;
     return block * 2654435761u >> (32 - kHashBits);
   }
 
@@ -87,6 +101,8 @@ class Phrases {
 
   std::vector<std::string> phrases_;
   std::vector<uint8_t> shift_;
+  // 1: a phrase may begin with these three bytes.
+  std::vector<uint8_t> begins_;
   size_t shortest_ = kMostPhrase;
   size_t longest_ = 0;
 };

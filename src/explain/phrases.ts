@@ -19,6 +19,8 @@ const hash = (bytes: Uint8Array, last: number) =>
 export class Phrases {
   readonly #phrases: readonly Uint8Array[];
   readonly #shift = new Uint8Array(1 << HASH_BITS);
+  /** 1: a phrase may begin with three bytes of this hash. */
+  readonly #begins = new Uint8Array(1 << HASH_BITS);
   readonly #shortest: number;
 
   /** @param phrases 4 to 255 bytes each */
@@ -27,6 +29,7 @@ export class Phrases {
     this.#shortest = Math.min(...this.#phrases.map(({ length }) => length));
     this.#shift.fill(this.#shortest - 2);
     for (const phrase of this.#phrases) {
+      this.#begins[hash(phrase, 2)] = 1;
       for (let last = 2; last < this.#shortest; last++) {
         const at = hash(phrase, last);
         this.#shift[at] = Math.min(this.#shift[at] as number, this.#shortest - 1 - last);
@@ -53,7 +56,7 @@ export class Phrases {
         continue;
       }
       const at = last - before;
-      const found = this.which(bytes, at);
+      const found = this.#begins[hash(bytes, at + 2)] === 0 ? -1 : this.which(bytes, at);
       if (found >= 0 && at + (this.#phrases[found] as Uint8Array).length <= to) return at;
       last++;
     }

@@ -45,7 +45,7 @@ export interface ReadResult {
 /** Bytes between two calls of `onProgress`, and for a file between two checks of `signal`. */
 const SLICE = 64 * 1024 * 1024;
 /** Bytes that are read from a file at a time. Less of it lies around the reports, and more takes more calls. */
-const PIECE = 64 * 1024;
+const PIECE = 32 * 1024;
 const RECORD_BYTES = 16 * 1024;
 
 /**
