@@ -12,6 +12,8 @@ export interface ManifestOptions {
 }
 
 const NAME = 'oomscope';
+/** Where `oomscope run` answers the kubelet and Prometheus. */
+const PORT = 9836;
 const labels = {
   'app.kubernetes.io/name': NAME,
   'app.kubernetes.io/instance': NAME,
@@ -75,6 +77,11 @@ events = ["oom.*", "container.*", "tracer.*"]
 [pressure]
 enabled = false
 
+# /healthz and /readyz for the kubelet, and /metrics without a token. Without [metrics], remove the probes of the DaemonSet.
+[metrics]
+listen = "0.0.0.0:${PORT}"
+public = true
+
 [kubernetes]
 events = ${events}
 `;
@@ -89,7 +96,10 @@ function daemonSet({ image, namespace }: ManifestOptions, metadata: Yaml): Yaml 
       template: {
         metadata: {
           labels,
-          annotations: { [`container.apparmor.security.beta.kubernetes.io/${NAME}`]: 'unconfined' },
+          annotations: {
+            [`container.apparmor.security.beta.kubernetes.io/${NAME}`]: 'unconfined',
+            ...{ 'prometheus.io/scrape': 'true', 'prometheus.io/port': String(PORT), 'prometheus.io/path': '/metrics' },
+          },
         },
         spec: {
           ...{ serviceAccountName: NAME, automountServiceAccountToken: true },
@@ -115,6 +125,14 @@ function container(image: string): Yaml {
   return {
     ...{ name: NAME, image, args: ['run', '--config', '/etc/oomscope/oomscope.toml', '--json'] },
     env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
+    ports: [{ name: 'http', containerPort: PORT }],
+    livenessProbe: {
+      httpGet: { path: '/healthz', port: 'http' },
+      periodSeconds: 30,
+      timeoutSeconds: 5,
+      failureThreshold: 4,
+    },
+    readinessProbe: { httpGet: { path: '/readyz', port: 'http' }, periodSeconds: 10, timeoutSeconds: 5 },
     resources: { requests: { cpu: '20m', memory: '128Mi' }, limits: { memory: '256Mi' } },
     securityContext: {
       ...{ runAsUser: 0, privileged: false, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { parseConfig } from '../../src/config/config.ts';
+import { manifest } from '../../src/kubernetes/manifest.ts';
+import { agentRights } from '../../src/kubernetes/rights.ts';
+
+const options = { namespace: 'oomscope', image: 'oomscope:1', events: true };
+const objects = (events: boolean) => manifest({ ...options, events }) as Record<string, Record<string, unknown>>;
+
+test.each([true, false])('the configuration in the manifest is valid (events: %s)', async (events) => {
+  const data = objects(events)['config-map']?.data as Record<string, string>;
+  const config = await parseConfig(data['oomscope.toml'] ?? '', 'oomscope.toml');
+  expect(config.kubernetes).toMatchObject({ enabled: true, events });
+  expect(config.guard).toBeUndefined();
+});
+
+test('the role has the rights of the table, without those for Events if there are none', () => {
+  const rules = (events: boolean) => objects(events)['cluster-role']?.rules;
+  expect(rules(true)).toHaveLength(agentRights.length);
+  expect(rules(false)).toEqual([{ apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] }]);
+});
+
+test('the container is not privileged, and writes nowhere', () => {
+  const text = JSON.stringify(objects(true)['daemon-set']);
+  expect(text).toContain('"privileged":false,"allowPrivilegeEscalation":false,"readOnlyRootFilesystem":true');
+  expect(text).toContain('"drop":["ALL"]');
+  expect(text).not.toContain('SYS_ADMIN');
+  expect(text.match(/"mountPath"/g)).toHaveLength(text.match(/"readOnly":true/g)?.length ?? 0);
+});
