@@ -1,5 +1,5 @@
 /** Makes the Event of Kubernetes (events.k8s.io/v1) that tells of a kill on its pod or node. Pure functions. */
-import type { OomKill, OomStuck } from '../model/events.ts';
+import type { CgroupComposition, LimitCgroup, OomKill, OomStuck } from '../model/events.ts';
 import type { KubernetesFacts } from '../model/kubernetes.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
@@ -41,7 +41,8 @@ const MOST_NAME = 253;
 
 /**
  * The Events of a kill: one on the pod of the victim, and one on the node if the whole system was out of memory. There is
- * none for a process that the kernel killed together with the victim, nor for one that was exiting already.
+ * none for a process that the kernel killed together with the victim, nor for one that was exiting already. The notes have no
+ * arguments of processes, which may be secrets: Events have more readers than /proc.
  *
  * @param facts of the victim; null: it is in no pod
  * @param node the name of the node
@@ -93,18 +94,26 @@ function killNote(kill: OomKill, facts: KubernetesFacts, isMain: boolean | null)
   return sentences([
     `${named}${kind} ${did}.`,
     limitSentence(kill, facts),
-    composition &&
-      `In use: ${parts([
-        ['anonymous', composition.anon_bytes],
-        ['tmpfs and shared memory', composition.shmem_bytes],
-        ['files', composition.file_bytes],
-        ['kernel', composition.kernel_bytes],
-        ['swap', composition.swap_bytes],
-      ])}.`,
+    composition && compositionSentence(composition, limit),
     victim.memory &&
       `The victim held ${formatBytes(victim.memory.rss_bytes)}${share(victim.memory.rss_bytes, limit?.usage_bytes)}.`,
-    victim.cmdline && victim.cmdline.length > 0 && `Command: ${printable(victim.cmdline.join(' '))}`,
   ]);
+}
+
+/**
+ * What the memory consisted of. The figures are read a moment after the kill: if the victim has freed much of its memory by
+ * then, they say nothing about the kill.
+ */
+function compositionSentence(composition: CgroupComposition, limit: LimitCgroup | null): string | null {
+  if (composition.usage_bytes < 0.9 * (limit?.usage_bytes ?? Number.POSITIVE_INFINITY)) return null;
+  const list = parts([
+    ['anonymous', composition.anon_bytes],
+    ['tmpfs and shared memory', composition.shmem_bytes],
+    ['files', composition.file_bytes],
+    ['kernel', composition.kernel_bytes],
+    ['swap', composition.swap_bytes],
+  ]);
+  return list === '' ? null : `In use: ${list}.`;
 }
 
 /** Whose limit was hit, by scope: the container's, the pod's, an ancestor's, or the node is out of memory. */
@@ -203,5 +212,6 @@ function sentences(list: readonly (string | null | false | undefined)[]): string
 const parts = (list: readonly [name: string, bytes: number | null][]) =>
   list.flatMap(([name, bytes]) => (bytes === null || bytes === 0 ? [] : [`${formatBytes(bytes)} ${name}`])).join(', ');
 
+/** Resident memory also has pages that are charged to other cgroups, so that it can be more than the usage. */
 const share = (bytes: number, all: number | undefined) =>
-  all === undefined || all === 0 ? '' : `, ${Math.round((100 * bytes) / all)} % of it`;
+  all === undefined || all === 0 || bytes > all ? '' : `, ${Math.round((100 * bytes) / all)} % of it`;

@@ -97,7 +97,8 @@ export function adviseMemory(seen: Observed): MemoryAdvice {
   }
   return {
     scope: limitBytes === seen.limitBytes ? 'none' : 'container',
-    request_bytes: Math.min(request, limitBytes),
+    // A request is not lowered by what is not certain.
+    request_bytes: Math.min(isShort || cutOff ? Math.max(request, seen.requestBytes ?? 0) : request, limitBytes),
     ...{ limit_bytes: limitBytes, pod_limit_bytes: pod === null ? null : Math.max(pod, limitBytes) },
     confidence: isShort || cutOff ? 'low' : 'fair',
     reasons,

@@ -47,7 +47,7 @@ test.each([
     'with success',
   ],
   ['a child was killed long before another SIGKILL', ending(137, 3000), [kill(59, false)], 'false', 'Another SIGKILL'],
-  ['a child was killed, and the shell passed this on', ending(137, 60), [kill(59, false)], 'child', 'passed on'],
+  ['a child was killed, and the shell passed this on', ending(137, 60), [kill(59, false)], 'child', 'the container ended with it'],
   ['a child was killed, and the main process gave up', ending(1, 60), [kill(58, false)], 'child', 'with exit code 1'],
   ['no Event is left', ending(137, 60), [], 'unknown', 'expired'],
   ['a kill of the container before this one', ending(137, 60, 'OOMKilled', 30), [kill(10, true)], 'unknown', 'expired'],
@@ -58,7 +58,7 @@ test.each([
     ending(137, 600),
     [kill(10, false, { lastMs: Date.parse(at(1200)), count: 50 })],
     'child',
-    'passed on',
+    'the container ended with it',
   ],
 ])('%s', (_, end, kills, verdict, says) => {
   expect(judge(end, kills)).toMatchObject({ verdict, why: expect.stringContaining(says) });

@@ -122,8 +122,8 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
 
   test('the longest names and note are accepted', async () => {
     const pod = await createPod(11);
-    const kill = podKill({ id: 'long', comm: 'é'.repeat(16) });
-    kill.victim.cmdline = ['é'.repeat(4000)];
+    const kill = podKill({ id: 'long', limit: 'ancestor' });
+    if (kill.limit) kill.limit.path = `/${'é'.repeat(2000)}`;
     const [event] = eventsOfKill(kill, factsOf(pod), 'n'.repeat(253)) as [ObjectEvent];
     expect(Buffer.byteLength(event.note)).toBeGreaterThan(1000);
     const writer = new EventWriter({ client: await client() });
