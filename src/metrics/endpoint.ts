@@ -13,9 +13,4 @@ export function serveMetrics(listener: Listener, metrics: Metrics, access: 'open
       return { type: contentTypes[format], body: metrics.text(format), headers: { Vary: 'Accept' } };
     },
   });
-  listener.add({
-    path: '/',
-    access: 'open',
-    reply: () => ({ type: 'text/plain', body: 'The metrics are at /metrics.\n' }),
-  });
 }
