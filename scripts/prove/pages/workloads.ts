@@ -68,7 +68,7 @@ export const workloads: readonly Workload[] = [
     ],
   },
   {
-    ...{ name: 'compile', what: 'g++ -O2 over C++ files, one after another', healthy: true, limitBytes: 176 * MIB },
+    ...{ name: 'compile', what: 'g++ -O2 over C++ files, one after another', healthy: true, limitBytes: 256 * MIB },
     commands: () => [
       shell(
         'cd "$1"; shift; while :; do for f in native/*.cc; do g++ "$@" -Ibpf -c "$f" -o /dev/null; done; done',
@@ -124,11 +124,16 @@ export const workloads: readonly Workload[] = [
     ],
   },
   {
-    ...{ name: 'squeeze', what: '240 MiB are held, and two dd write files', healthy: false, limitBytes: 256 * MIB },
+    ...{
+      name: 'squeeze',
+      what: '232 MiB are held, and from 35 s on two dd write files',
+      healthy: false,
+      limitBytes: 256 * MIB,
+    },
     commands: (place) => [
-      hog(place, '--hold', '240M'),
+      hog(place, '--hold', '232M', '--rate', '8M'),
       ...['a', 'b'].map((name) =>
-        shell('while :; do dd if=/dev/zero of="$1/$2" bs=1M count=500 conv=notrunc; done', place.disk, name),
+        shell('sleep 35; while :; do dd if=/dev/zero of="$1/$2" bs=1M count=500 conv=notrunc; done', place.disk, name),
       ),
     ],
   },
