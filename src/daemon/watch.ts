@@ -16,6 +16,7 @@ import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, TracerLost } from '../model/events.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
+import { namedPressure } from '../pressure/named-pressure.ts';
 import type { PressureOptions } from '../pressure/options.ts';
 import { reportedBy } from '../pressure/profile.ts';
 import type { ShortageWatch } from '../pressure/shortage-watch.ts';
@@ -134,8 +135,9 @@ export class Watch implements AsyncDisposable {
       envelopes: this.#envelopes,
       wants: (path) => cgroups.length === 0 || cgroups.some((glob) => cgroupMatch(glob, path)),
       emit: (event) => {
-        this.#events.next(event);
-        if (event.level === 'critical') this.#events.next(suggestionFor(shortageOf(event), sources));
+        const named = this.#tracer ? namedPressure(event, this.#tracer.ownerOf) : event;
+        this.#events.next(named);
+        if (named.level === 'critical') this.#events.next(suggestionFor(shortageOf(named), sources));
       },
       onError: (cause) => this.#events.error(cause),
     });

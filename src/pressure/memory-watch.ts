@@ -5,6 +5,7 @@ import { startedEvent } from '../events/started.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { type Reading, Survey } from '../memory/survey.ts';
 import { defaultLevels, UsageLevelTracker } from '../memory/usage.ts';
+import type { CgroupOwner } from '../model/container.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event, TracerLost, TracerStarted } from '../model/events.ts';
 import { levelIndex } from '../model/level.ts';
@@ -14,6 +15,7 @@ import { cgroupAncestors } from '../text/cgroup-path.ts';
 import { cgroupMatch } from '../text/glob.ts';
 import { type MemoryRow, memoryRows } from './memory-rows.ts';
 import type { PressureMonitor, PressureOptions } from './monitor.ts';
+import { namedPressure } from './named-pressure.ts';
 import { type Profile, reportedBy } from './profile.ts';
 import { PsiLevelTracker } from './psi-level-tracker.ts';
 import { Reclaimer, type ReclaimOrder } from './reclaim.ts';
@@ -28,6 +30,8 @@ export interface MemoryWatchOptions {
   source?: 'bpf' | 'psi' | 'best';
   /** When memory counts as short. `fast`: raw levels are reported, and no `memory.shortage`. Default `default`. */
   profile?: Profile;
+  /** The owner of a cgroup, with the names of its container and pod. Default: only their ids. */
+  ownerOf?: (path: string) => CgroupOwner;
   /** Options of the BPF programs. */
   pressure?: Omit<PressureOptions, 'cgroups' | 'signal'>;
   /** Globs for paths of cgroups; cgroups below a match are included. Default: all. The system is always watched. */
@@ -71,6 +75,7 @@ export class MemoryWatch implements Disposable {
   readonly bpf: boolean;
   readonly #events = new Subject<Event>();
   readonly #ticks = new Subject<void>();
+  readonly #ownerOf: MemoryWatchOptions['ownerOf'];
   readonly #globs: readonly string[];
   readonly #envelopes: EnvelopeFactory;
   readonly #losses: LossCounter;
@@ -88,6 +93,7 @@ export class MemoryWatch implements Disposable {
     envelopes: EnvelopeFactory,
     source: { monitor: PressureMonitor } | { whyPsi: string },
   ) {
+    this.#ownerOf = options.ownerOf;
     this.#globs = options.cgroups ?? [];
     this.#envelopes = envelopes;
     this.#losses = new LossCounter(envelopes);
@@ -133,8 +139,12 @@ export class MemoryWatch implements Disposable {
     const groups = [...this.#survey.groups].flatMap(([path, group]) => (this.wants(path) ? [group] : []));
     const pressure = this.#monitor?.totals() ?? ((reading: Reading) => this.#psi.levelOf(reading));
     const rows = memoryRows([this.#survey.system, ...groups], pressure);
-    const shortage = this.#shortage;
-    return shortage ? rows.map((row) => ({ ...row, level: shortage.levelOf(row.subject.path) })) : rows;
+    const [shortage, ownerOf] = [this.#shortage, this.#ownerOf];
+    return rows.map((row) => {
+      const subject =
+        ownerOf && row.subject.scope === 'cgroup' ? { ...row.subject, ...ownerOf(row.subject.path) } : row.subject;
+      return { ...row, subject, level: shortage?.levelOf(row.subject.path) ?? row.level };
+    });
   }
 
   swap(): { totalBytes: number; freeBytes: number } {
@@ -172,7 +182,8 @@ export class MemoryWatch implements Disposable {
     }
   }
 
-  #emit(event: Event): void {
+  #emit(unnamed: Event): void {
+    const event = this.#ownerOf ? namedPressure(unnamed, this.#ownerOf) : unnamed;
     this.#events.next(event);
     if (!this.#isAlarm(event) || levelIndex(event.previous) >= levelIndex('critical')) return;
     const usages = this.#survey.top(event.subject, Number.POSITIVE_INFINITY);

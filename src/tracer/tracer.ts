@@ -25,10 +25,10 @@ import type { Event, OomKill, TracerLost, TracerStarted, TracerStopped } from '.
 import type { PressureLevel } from '../model/pressure.ts';
 import { loadNative } from '../native/addon.ts';
 import type { PressureMonitor } from '../pressure/monitor.ts';
+import { namedPressure } from '../pressure/named-pressure.ts';
 import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import { KillDecoder } from './kill-decoder.ts';
 import { killReason, stoppedMessage } from './message.ts';
-import { namedPressure } from './named-pressure.ts';
 import { type TracerOptions, tracerOptionNames } from './options.ts';
 import { checkedRingBytes, loadParts, openLeadUps, type TracerParts } from './parts.ts';
 import type { ReportMatcher } from './report-matcher.ts';

@@ -67,6 +67,24 @@ test('draws the view in 80 × 24', () => {
   ]);
 });
 
+test('shows the names of a container and its pod behind the cgroup', () => {
+  const container = {
+    id: 'f'.repeat(64),
+    name: 'web',
+    runtime: null,
+    image: null,
+    compose_project: null,
+    compose_service: null,
+  };
+  const pod = { uid: 'u', name: 'shop-1', namespace: 'shop', qos: null };
+  const subject = { scope: 'cgroup' as const, path: '/kubepods/x', id: null, unit: null, container };
+  const shown = (rows: MemoryRow[]) => renderPressure(view([row('/'), ...rows]), 120, 10, plain)[5];
+  expect(shown([row('/kubepods/x', { subject: { ...subject, pod } })])).toContain('/kubepods/x shop/shop-1/web');
+  expect(shown([row('/docker/x', { subject: { ...subject, path: '/docker/x', pod: null } })])).toContain(
+    '/docker/x web',
+  );
+});
+
 test('sorts by the chosen column', () => {
   const order = (sort: SortKey) =>
     renderPressure(view(shop, { sort }), 80, 24, plain)

@@ -56,22 +56,27 @@ export const verb = defineVerb({
 async function run(context: Context<typeof options>): Promise<number> {
   const { given, asked, paint } = context;
   const watching = watchOptions(given);
-  const [{ Cgroupfs }, { checkReclaim }, { CgroupPresence }, { Screen }, { reaches }] = await Promise.all([
-    import('../../../linux/cgroupfs.ts'),
-    import('../../../pressure/reclaim.ts'),
-    import('../../verb/cgroup-presence.ts'),
-    import('../../verb/screen.ts'),
-    import('../../../stream/level-at-least.ts'),
-  ]);
+  const [{ ContainerResolver }, { Cgroupfs }, { checkReclaim }, { CgroupPresence }, { Screen }, { reaches }] =
+    await Promise.all([
+      import('../../../containers/container-resolver.ts'),
+      import('../../../linux/cgroupfs.ts'),
+      import('../../../pressure/reclaim.ts'),
+      import('../../verb/cgroup-presence.ts'),
+      import('../../verb/screen.ts'),
+      import('../../../stream/level-at-least.ts'),
+    ]);
   const passes = levelFilter(given, reaches);
   const cgroups = Cgroupfs.find();
   for (const each of given.reclaim) checkReclaim(each, cgroups);
   const presence = new CgroupPresence(given.cgroup, cgroups, given.wait ?? false);
   const live = asked === undefined && Screen.possible() ? await import('./live.ts') : undefined;
   let gone = false;
-  const code = await runLive(context, async (ending) => {
+  const containers = new ContainerResolver();
+  void containers.start().catch(() => {}); // without names, events have the ids of containers
+  const naming = { ...watching, ownerOf: (path: string) => containers.ownerOf(path) };
+  const watched = runLive(context, async (ending) => {
     const view = live && new live.PressureLive(paint, ending.now);
-    const watch = await openWatch(watching, view);
+    const watch = await openWatch(naming, view);
     view?.attach(watch);
     const onTick = () => {
       const { news, ended } = presence.look((path) => watch.has(path));
@@ -83,6 +88,7 @@ async function run(context: Context<typeof options>): Promise<number> {
     };
     return sourceOf(watch, view, onTick, passes, given.psi);
   });
+  const code = await watched.finally(() => containers.close());
   if (gone && live) tell(presence.lastWord);
   return gone ? Exit.failed : code;
 }

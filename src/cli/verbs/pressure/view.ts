@@ -121,7 +121,7 @@ function tableOf(columns: number): Table {
     head: fitted('CGROUP', nameWidth) + heads,
     row: (row, paint) => {
       const text =
-        fitted(printable(row.subject.path), nameWidth, 'start') +
+        fitted(printable(nameOf(row.subject)), nameWidth, 'start') +
         kept.map(([, cellWidth, cell]) => ` ${fitted(cell(row), cellWidth)}`).join('');
       const style = levelStyles[row.level];
       return style ? paint(style, text) : text;
@@ -166,6 +166,12 @@ function shortened({ message, subject }: Note): string {
   const path = printable(subject?.path ?? '');
   const name = path.slice(path.lastIndexOf('/'));
   return name.length > 1 && name !== path ? safe.replace(path, `…${name}`) : safe;
+}
+
+/** The path of a cgroup; for a container with a known name, the name behind the end of its id. */
+function nameOf({ path, container, pod }: PressureSubject): string {
+  if (!container?.name) return path;
+  return pod?.name ? `${path} ${pod.namespace ?? '?'}/${pod.name}/${container.name}` : `${path} ${container.name}`;
 }
 
 function footer(sort: SortKey, columns: number, paint: Paint): string {

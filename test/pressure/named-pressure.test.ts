@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Container } from '../../src/model/container.ts';
 import type { PressureCountdown } from '../../src/model/pressure.ts';
-import { namedPressure } from '../../src/tracer/named-pressure.ts';
+import { namedPressure } from '../../src/pressure/named-pressure.ts';
 
 test('adds the names of containers to the subject and the task of an event about pressure', () => {
   const container = { runtime: 'docker', id: 'a'.repeat(64), name: 'web', image: 'shop:1' } as Container;
