@@ -14,6 +14,10 @@ const parts: Record<string, ChaosOptions> = {
     ...{ publishers: 100, events: 10_000, perSecond: 40, limitMs: 25 * 60_000 },
     ...breaks,
   },
+  'one server, 20 publishers': {
+    ...{ publishers: 20, events: 2_500, perSecond: 25, limitMs: 10 * 60_000 },
+    ...breaks,
+  },
   'three servers, 20 publishers': {
     ...{ publishers: 20, events: 5_000, perSecond: 50, servers: 3, limitMs: 10 * 60_000 },
     ...breaks,

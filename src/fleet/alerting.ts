@@ -76,10 +76,12 @@ export class FleetAlerting implements AsyncDisposable {
   async close(): Promise<void> {
     this.#stop.abort();
     for (const timer of this.#refreshes) clearInterval(timer);
-    await this.fleet.close();
-    await this.#work;
     await this.#endConsumer();
     await this.#sending;
+    await this.fleet.close();
+    await this.#work;
+    // what is acknowledged or given back here must reach the server before the connection ends
+    await this.#connection.flush().catch(() => {});
     for (const { sink, queue } of this.#options.sinks) {
       await sink.close?.();
       await queue?.close();
@@ -134,6 +136,10 @@ export class FleetAlerting implements AsyncDisposable {
   }
 
   async #send(message: JsMsg): Promise<void> {
+    if (this.#stop.signal.aborted) {
+      message.nak(); // for another reader, at once
+      return;
+    }
     const event = eventIn(message.data);
     const alert = event && alertOf(event);
     if (!alert) {
@@ -145,6 +151,7 @@ export class FleetAlerting implements AsyncDisposable {
     for (const lane of this.#options.sinks) {
       const { sink, minimum = 'info' } = lane;
       if (done.has(lane) || severities.indexOf(alert.severity) < severities.indexOf(minimum)) continue;
+      message.working();
       const timeout = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(sink.timeoutMs ?? 10_000)]);
       const receipt = await sink
         .deliver(alert, timeout)

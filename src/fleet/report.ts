@@ -27,6 +27,8 @@ export interface FleetReport {
 }
 
 const SKEW_MS = 1000;
+/** So many events may be on their way at any time. */
+const IN_FLIGHT = 64;
 const titles: Record<Subject, string> = {
   ...{ image: 'image', workload: 'workload', limit: 'limit', program: 'program', node: 'node' },
 };
@@ -106,7 +108,7 @@ function remarks({ hasTwin, missing, lost, waiting, skewMs, machine }: NodeView)
     ...(hasTwin ? [`a second machine has this name (this is ${machine ?? 'unknown'})`] : []),
     ...(missing > 0 ? [`${missing} events missing`] : []),
     ...(lost > 0 ? [`${lost} lost on the node`] : []),
-    ...(waiting > 0 ? [`${waiting} waiting`] : []),
+    ...(waiting > IN_FLIGHT ? [`${waiting} waiting`] : []),
     ...(skewMs !== null && Math.abs(skewMs) > SKEW_MS
       ? [`its clock is ${formatSpan(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'behind' : 'ahead'}`]
       : []),

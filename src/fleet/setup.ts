@@ -22,7 +22,7 @@ import {
 /** The consumer through which the readers of `fleet alert` share the incidents. */
 export const ALERTS_CONSUMER = 'oomscope-alerts';
 /** An incident that a reader has taken but not reported as sent is given to another one after this time (ms). */
-const ALERT_WAIT_MS = 60_000;
+const ALERT_WAIT_MS = 20_000;
 
 export interface SetupMode {
   /** Change nothing, only say what would change. */

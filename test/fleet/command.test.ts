@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -7,7 +8,7 @@ import { setUp } from '../../src/fleet/setup.ts';
 import type { Alert } from '../../src/model/alert.ts';
 import { connect } from '../../src/nats/connect.ts';
 import { Publisher } from '../../src/publish/publisher.ts';
-import { oomscope } from '../cli/cli.ts';
+import { MAIN, oomscope } from '../cli/cli.ts';
 import { natsUnavailable, patiently, RealNats } from '../publish/real-nats.ts';
 import { killAt } from './fleet-events.ts';
 
@@ -38,6 +39,13 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
       await patiently(() => one.counts.waiting === 0);
     }
   }
+  const start = (...words: string[]) =>
+    spawn(process.execPath, [MAIN, 'fleet', ...words, '--server', server.url], { stdio: ['ignore', 'pipe', 'ignore'] });
+  async function stopped(child: ChildProcess): Promise<void> {
+    const gone = new Promise((resolve) => child.once('close', resolve));
+    child.kill('SIGTERM');
+    await gone;
+  }
   const fleet = (...words: string[]) => oomscope(['fleet', ...words, '--server', server.url]);
 
   test('status shows the incident, the nodes and the images with the most kills', async () => {
@@ -66,9 +74,14 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
   });
 
   test('watch --json writes a line for each incident', async () => {
-    const watching = fleet('--watch', '--json', '--duration', '4s');
+    const child = start('--watch', '--json');
+    let stdout = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk;
+    });
     await publishAll();
-    const { stdout } = await watching;
+    await patiently(() => stdout.includes('"fleet.incident"'));
+    await stopped(child);
     const incidents = stdout
       .split('\n')
       .flatMap((line) => (line.includes('"fleet.incident"') ? [JSON.parse(line)] : []));
@@ -104,9 +117,10 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
 
   test('the command sends the incident to a file', async () => {
     const file = join(directory, 'alerts.jsonl');
-    const running = oomscope(['fleet', 'alert', '--server', server.url, '--alert', `file=${file}`, '--duration', '5s']);
+    const child = start('alert', '--alert', `file=${file}`);
     await publishAll();
-    await running;
+    await patiently(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
+    await stopped(child);
     expect(
       readFileSync(file, 'utf8')
         .trim()
