@@ -127,6 +127,7 @@ function copyright(): string {
         ?.at(-1)}\nApache-2.0: see /usr/share/common-licenses/Apache-2.0.\n`,
     ],
     ['smol-toml', read(join(ROOT, 'dist/cli/LICENSE.smol-toml.txt'))],
+    ['uPlot', read(join(ROOT, 'dist/cli/LICENSE.uplot.txt'))],
     ['the client of NATS', apache(join(ROOT, 'dist/vendor/LICENSE.nats.txt'))],
     ['ffi-napi and what it contains', read(join(built, 'LICENSE.ffi.txt'))],
     ['Node.js with what it contains', `See /${HOME}/LICENSE.node.txt.\n`],
