@@ -9,6 +9,10 @@ import type { Registry } from './registry.ts';
 /** A container or unit gets series of its own when its tasks were stalled for this long together. */
 const FLOOR_NS = 1e8;
 
+const causes: readonly StallCause[] = [
+  ...(['direct_reclaim', 'memcg_limit', 'memcg_high', 'compaction', 'swap_in', 'refault', 'other'] as const),
+];
+
 /** As `PressureTotals` of the pressure monitor. */
 interface Totals {
   subject: PressureSubject;
@@ -31,6 +35,8 @@ export class StallCounter {
 
   /** @param all the totals of all subjects now */
   count(all: readonly Totals[]): void {
+    // From 0 on, so that the first stall is an increase. The system is missing until one of its tasks was stalled.
+    for (const cause of causes) this.#options.registry.begin('stall', { cause });
     const living = new Set<string>();
     for (const { subject, stall_ns } of all) {
       const key = subjectKey(subject);
