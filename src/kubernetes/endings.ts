@@ -61,7 +61,9 @@ export function judge(ending: Ending, kills: readonly KnownKill[]): Judgement | 
   if (!said && !child) return undefined;
   if (child) {
     const how =
-      ending.exitCode === 137 ? 'the container ended with it' : `the main process then ended by itself, ${exitText(ending.exitCode)}`;
+      ending.exitCode === 137
+        ? 'the container ended with it'
+        : `the main process then ended by itself, ${exitText(ending.exitCode)}`;
     return {
       verdict: 'child',
       why: `The kernel killed a process of the container, and ${how}. ${child.note}`,
