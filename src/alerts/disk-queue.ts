@@ -23,6 +23,8 @@ export interface Codec<T> {
   /** "alert" and "an alert". */
   noun: { one: string; article: string };
   write: (item: T) => string;
+  /** About how many bytes write() gives, if that can be said without calling it. */
+  size?: (item: T) => number;
   /** @throws Error that says why the text is not an item */
   read: (text: string) => T;
 }
@@ -104,7 +106,7 @@ export class DiskQueue<T> {
 
   /** Adds an item without blocking. @returns how many of the oldest were dropped to stay within the limits */
   push(item: T): number {
-    const bytes = Buffer.byteLength(this.#codec.write(item));
+    const bytes = this.#codec.size?.(item) ?? Buffer.byteLength(this.#codec.write(item));
     const entry: Entry<T> = { number: this.#next++, bytes, item, gone: false, sinceMs: performance.now() };
     this.#entries.push(entry);
     this.#length++;

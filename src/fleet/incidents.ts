@@ -144,7 +144,9 @@ export class Incidents {
 
   #mayOpen(subject: Subject, kill: Kill): void {
     this.#settle(subject, kill.atMs);
-    const within = subject.recent.filter(({ atMs }) => atMs > kill.atMs - WINDOW_MS && atMs <= kill.atMs);
+    // Kills that happened together may arrive in any order, so the window ends with the last of them.
+    const endMs = Math.max(...subject.recent.map(({ atMs }) => (atMs < kill.atMs + WINDOW_MS ? atMs : 0)), kill.atMs);
+    const within = subject.recent.filter(({ atMs }) => atMs > endMs - WINDOW_MS && atMs <= endMs);
     const kills = sum(within);
     const nodes = new Set(within.map((one) => one.node));
     const many = kills >= threshold(subject.usualKills);
@@ -152,7 +154,7 @@ export class Incidents {
     if (!many && !wide) return;
     const [first] = within as [Kill];
     subject.open = {
-      ...{ id: `${subject.cluster}-${first.id}`, firstId: first.id, sinceMs: first.atMs, untilMs: kill.atMs },
+      ...{ id: `${subject.cluster}-${first.id}`, firstId: first.id, sinceMs: first.atMs, untilMs: endMs },
       ...{ kills, nodes, toldNodes: nodes.size },
     };
     this.#emit(incidentOf(subject, subject.open, 'opened'));

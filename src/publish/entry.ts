@@ -24,6 +24,7 @@ export const entryOf = (event: Event, run: string, number: number): Entry => ({
 export const entryCodec: Codec<Entry> = {
   noun: { one: 'event', article: 'an event of this version' },
   write: ({ json, ...head }) => `${JSON.stringify({ spool: VERSION, ...head })}\n${json}`,
+  size: ({ json }) => Buffer.byteLength(json) + 256,
   read(text) {
     const end = text.indexOf('\n');
     const { spool, run, number, id, type, time } = JSON.parse(text.slice(0, Math.max(end, 0))) as Record<

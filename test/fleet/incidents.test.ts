@@ -95,3 +95,9 @@ test('clusters are apart', () => {
   }
   expect(incidents.open).toHaveLength(2);
 });
+
+test('kills that arrive in another order than they happened in are one incident', () => {
+  const { incidents, kill } = finder();
+  for (const atMs of [1000, 500, 0]) kill(`n${atMs}`, atMs, { image: 'a' });
+  expect(incidents.open).toMatchObject([{ nodes: 3, kills: 3 }]);
+});
