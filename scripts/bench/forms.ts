@@ -18,7 +18,7 @@ import { debianSystem } from '../lab/debian.ts';
 import { realEarlyoom } from '../lab/earlyoom.ts';
 import { footprint } from './process-figures.ts';
 import { circumstances, inWords, summarize, table } from './report.ts';
-import { bpftraceVersion } from './rivals.ts';
+import { bpftraceCommand, bpftraceVersion } from './rivals.ts';
 
 const { values } = parseArgs({ options: { starts: { type: 'string', default: '9' } } });
 const PACKAGES = resolve(import.meta.dirname, '../../build/packages');
@@ -78,15 +78,16 @@ programs.push({
   name: 'earlyoom 1.7',
   size: sizes.earlyoom as Size,
   command: [await realEarlyoom('1.7'), ...threshold],
-  ready: /sending SIGKILL when/,
+  ready: /SIGKILL when/,
 });
 const version = bpftraceVersion();
 if (version !== undefined) {
-  const script = 'kprobe:oom_kill_process { printf("%d\\n", pid); } BEGIN { printf("started\\n"); }';
+  const [script = '', ...rest] = bpftraceCommand().toReversed();
+  const command = [...rest.toReversed(), `${script} BEGIN { printf("started\\n"); }`];
   programs.push({
-    name: `bpftrace ${version}, kprobe:oom_kill_process`,
+    name: `bpftrace ${version}, tracepoint oom:mark_victim`,
     size: sizes.bpftrace as Size,
-    command: ['bpftrace', '-e', script],
+    command,
     ready: /^started/,
   });
 }
