@@ -27,6 +27,8 @@ export class Output {
   /** A line of which only a part has been written, because the disk is full. */
   #unfinished: { bytes: Buffer; written: number } | undefined;
   #closed = false;
+  /** Called when a line was handed to the kernel. */
+  #onWritten: () => unknown = () => {};
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -55,20 +57,25 @@ export class Output {
     if (!this.#socket && !this.#closed && !this.#finishLine()) this.#cutUnfinished();
     const socket = this.#socket;
     if (!socket || this.#closed) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      socket.end(() => {
-        clearTimeout(timer);
-        resolve();
+    // Not socket.end(): it would shut down the socket for stderr as well, which systemd connects to the same socket.
+    if (socket.writableLength > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, timeoutMs);
+        const done = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        this.#onWritten = () => socket.writableLength === 0 && done();
+        socket.once('close', done);
       });
-    });
+    }
     socket.destroy();
   }
 
   /** @returns false when there is no room for the line */
   #put(line: string): boolean {
     if (this.#socket) {
-      this.#socket.write(`${line}\n`);
+      this.#socket.write(`${line}\n`, () => this.#onWritten());
       return true;
     }
     if (!this.#finishLine()) return false;

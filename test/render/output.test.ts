@@ -81,3 +81,21 @@ describe.skipIf(process.geteuid?.() !== 0)('on a full disk', () => {
     expect(code).toBe(0);
   });
 });
+
+it('leaves stderr usable, also if it is the same socket as stdout', async () => {
+  const script = `
+    import { Output } from ${JSON.stringify(join(import.meta.dirname, '../../src/render/output.ts'))};
+    const output = new Output({ onClosed() {}, onDropped: () => '' });
+    output.write('x'.repeat(500_000), 'a');
+    await output.end();
+    process.stderr.write('after\\n');
+    process.stderr.write('the end\\n');`;
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script];
+  // Node connects a child's stdout to a socket. systemd connects stdout and stderr to the socket of the journal.
+  const child = spawn('sh', ['-c', 'exec "$0" "$@" 2>&1', process.execPath, '--experimental-strip-types', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const { code, stdout } = await ended(child);
+  expect(stdout.replace(/x+/, 'x').split('\n')).toEqual(['x', 'after', 'the end', '']);
+  expect(code).toBe(0);
+});
