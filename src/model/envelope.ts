@@ -17,7 +17,10 @@ export interface Envelope {
    * twice.
    */
   id: string;
-  /** The number of the event, from 0, within one stream. A gap means that a slow reader missed events. */
+  /**
+   * The number of the event, from 0, within one stream. A gap means that a slow reader missed events, or that an option
+   * such as `--level`, `--profile` or `events` leaves some out.
+   */
   seq: number;
   /** When the event happened: RFC 3339, UTC, with nanoseconds. @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$ */
   time: string;
