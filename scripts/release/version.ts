@@ -17,8 +17,13 @@ export function versionProblem(next: string | undefined, current: string): strin
   return isNewer ? undefined : `Expected a version newer than ${current}, got ${next}.`;
 }
 
+type Edit = (text: string, current: string, next: string) => string;
+
+/** The tag of the container image. */
+const image: Edit = (text, current, next) => text.replaceAll(`oomscope:${current}`, `oomscope:${next}`);
+
 /** How each file that has the version gets another one. */
-const EDITS: Record<string, (text: string, current: string, next: string) => string> = {
+const EDITS: Record<string, Edit> = {
   'package.json': (text, current, next) => text.replace(`"version": "${current}"`, `"version": "${next}"`),
   'package-lock.json': (text, _, next) => {
     const lock = JSON.parse(text) as { version: string; packages: { '': { version: string } } };
@@ -28,7 +33,12 @@ const EDITS: Record<string, (text: string, current: string, next: string) => str
   },
   'src/version.ts': (text, current, next) => text.replace(`'${current}'`, `'${next}'`),
   'docs/install.md': (text, current, next) => text.replaceAll(current, next),
+  'docs/kubernetes.md': image,
+  'docs/reference/options.md': image,
 };
+
+/** The files that a release changes, besides the changelog. */
+export const versionedFiles: readonly string[] = Object.keys(EDITS);
 
 /** @returns for each file its text with the new version. @throws Error if a file does not have the current version */
 export function withVersion(root: string, current: string, next: string): Map<string, string> {
