@@ -37,7 +37,7 @@ target = "${directory}/alerts.jsonl"
 [guard]
 [[guard.rule]]
 name = "always"
-when = ["available < 99.9 %"]
+when = ["growth < 1T/s"]
 min_size = "0"
 `,
   );
