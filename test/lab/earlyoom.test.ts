@@ -46,7 +46,7 @@ describe('as earlyoom', () => {
   // retry.
   test.concurrent.for(Object.entries(killers))(
     '%s',
-    { timeout: 200_000, retry: 2 },
+    { timeout: 200_000, retry: 4 },
     async ([name, [killer, before]], { expect }) => {
       buildPrograms();
       const files = {
