@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { Event } from '../../src/model/events.ts';
 import { until } from '../alerts/receiver.ts';
+import { holdMemory } from '../memory-holder.ts';
 import { schemaErrors } from '../schema.ts';
 import { ended, MAIN, oomscope } from './cli.ts';
 
@@ -181,6 +182,7 @@ describe('run', () => {
 });
 
 it('writes a line for each event with its priority for the journal, and reports levels', async () => {
+  using _held = await holdMemory();
   const rule = `[[guard.rule]]\nname = "always"\nwhen = ["growth < 1T/s"]\nmin_size = "0"\n`;
   writeFileSync(file, `${quiet}[output]\nformat = "journal"\nlevels = "1s"\n[guard]\n${rule}`);
   const { child, end, out, err } = run();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Receiver, until } from '../alerts/receiver.ts';
 import { ended, MAIN } from '../cli/cli.ts';
+import { holdMemory } from '../memory-holder.ts';
 
 interface MetricsBody {
   resourceMetrics: {
@@ -17,6 +18,7 @@ interface MetricsBody {
 }
 
 it('sends metrics at the interval and at the end, of its alerts, too, and a guard’s events as logs', async () => {
+  using _held = await holdMemory();
   const receiver = await Receiver.start();
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-otlp-'));
   const file = join(directory, 'oomscope.toml');
