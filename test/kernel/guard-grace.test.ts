@@ -21,6 +21,7 @@ const HELPFUL = `
 import os, signal, subprocess, sys
 path, hog, held = sys.argv[1:]
 open(path + '/cgroup.procs', 'w').write(str(os.getpid()))
+if os.fork() > 0: sys.exit(os.wait()[1])
 signal.signal(signal.SIGUSR2, lambda *_: child.kill())
 # The guard may ask before the next statement has assigned child.
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
@@ -62,8 +63,9 @@ describe.skipIf(oomKillsUnavailable())('the guard', () => {
   it('asks a process that handles the signal, and kills nothing when that frees memory', async () => {
     const group = createMemoryGroup({ limitBytes: LIMIT });
     const guard = await startGuard(['--config', rules(group, '{ do = "ask", signal = "SIGUSR2", wait = "10s" }')]);
-    // The program is in the group, and ends its child when it is asked. A shell would not do: while it runs another
-    // program, a second process has its handler for a moment.
+    // The program ends its child when it is asked. It is born in the group, because the guard reads the cgroup of a
+    // process that has moved only after some scans. A shell would not do: while it runs another program, a second
+    // process has its handler for a moment.
     const helpful = spawn('python3', ['-c', HELPFUL, group.path, join(ROOT, 'build/hog'), HELD], { stdio: 'ignore' });
     later(() => helpful.kill('SIGKILL'));
     const result = await guard.result();
@@ -112,7 +114,7 @@ describe.skipIf(oomKillsUnavailable())('the guard', () => {
       const program = join(directory, 'say');
       // As in docs/guard.md, but on the bus of this test.
       const words = '/org/oomscope/Guard org.oomscope.Guard Shortage us "$OOMSCOPE_PID" "$OOMSCOPE_RULE"';
-      writeFileSync(program, `#!/bin/sh\nexec busctl --address=${address} emit ${words}\n`, { mode: 0o755 });
+      writeFileSync(program, `#!/bin/sh\nbusctl --address=${address} emit ${words}\nsleep 3\n`, { mode: 0o755 });
       const group = createMemoryGroup({ limitBytes: LIMIT });
       const steps = `{ do = "exec", command = ["${program}"], wait = "10s" }`;
       const guard = await startGuard(['--config', rules(group, steps)]);
