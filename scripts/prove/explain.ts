@@ -4,8 +4,9 @@
  *   npm run prove:explain -- [--fresh] [--part PART]... [--write]
  */
 import { explain, fixture, fixtures, linesOf } from '../../test/explain/corpus.ts';
-import { mutate, random } from '../../test/explain/mutate.ts';
+import { mutate } from '../../test/explain/mutate.ts';
 import { unfounded } from '../../test/explain/unfounded.ts';
+import { seeded } from '../../test/seeded.ts';
 import { prove } from './proof.ts';
 
 const PARTS = 10;
@@ -25,7 +26,7 @@ const texts = fixtures
   );
 
 async function fuzz(seed: number): Promise<Figures> {
-  const next = random(seed);
+  const next = seeded(seed);
   let lines = 0;
   let reports = 0;
   let slowestMs = 0;

@@ -1,10 +1,10 @@
 /** Runs Prometheus's own Alertmanager, from Debian's package, on loopback. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../cli/cli.ts';
+import { freePort } from '../free-port.ts';
 import { until } from './receiver.ts';
 
 const UNPACKED = join(ROOT, 'build/test-packages/usr');
@@ -93,12 +93,4 @@ export class RealAlertmanager {
     await this.down();
     rmSync(this.#directory, { recursive: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

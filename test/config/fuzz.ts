@@ -5,7 +5,7 @@ import { parseConfig } from '../../src/config/config.ts';
 import { parseProfiles } from '../../src/config/profiles.ts';
 import { writeConfig } from '../../src/config/write.ts';
 import { OomscopeError } from '../../src/model/error.ts';
-import { random } from '../explain/mutate.ts';
+import { seeded } from '../seeded.ts';
 
 const full = readFileSync(join(import.meta.dirname, '../fixtures/config/full.toml'), 'utf8');
 const sinks = `[trace]
@@ -114,7 +114,7 @@ export interface FuzzFigures {
 
 /** @throws Error with the seed and the file that made the reader fail */
 export async function fuzz(seed: number, files: number): Promise<FuzzFigures> {
-  const next = random(seed);
+  const next = seeded(seed);
   const figures: FuzzFigures = { seed, files, right: 0, slowestCpuMs: 0 };
   for (let i = 0; i < files; i++) {
     const source = [full, sinks, profiles][Math.floor(next() ** 2 * 3)] as string;

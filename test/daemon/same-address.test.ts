@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { until } from '../alerts/receiver.ts';
 import { ended, MAIN } from '../cli/cli.ts';
-import { freePort } from '../metrics/real-prometheus.ts';
+import { freePort } from '../free-port.ts';
 
 it('serves both from one listener, metrics without the token and data only with it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-run-'));

@@ -11,8 +11,9 @@ import { compare } from '../../src/explain/verdict/comparison.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { plain } from '../../src/render/paint.ts';
 import { schemaErrors } from '../schema.ts';
+import { seeded } from '../seeded.ts';
 import { explain, fixture, fixtures, linesOf } from './corpus.ts';
-import { interleave, mutate, random } from './mutate.ts';
+import { interleave, mutate } from './mutate.ts';
 import { unfounded } from './unfounded.ts';
 
 const dmesg = (name: string, caller = '') =>
@@ -34,7 +35,7 @@ describe('two reports written at the same time', () => {
   it.each(pairs)('%s and %s are separated by the printk caller', (a, b) => {
     const alone = byVictim([...explain(dmesg(a).join('\n')).reports, ...explain(dmesg(b).join('\n')).reports]);
     for (let seed = 0; seed < 50; seed++) {
-      const { reports } = explain(interleave([dmesg(a, '[  T101]'), dmesg(b, '[  T202]')], random(seed)).join('\n'));
+      const { reports } = explain(interleave([dmesg(a, '[  T101]'), dmesg(b, '[  T202]')], seeded(seed)).join('\n'));
       expect(byVictim(reports)).toEqual(alone);
       expect(reports.flatMap(({ warnings }) => warnings)).toEqual([]);
     }
@@ -43,7 +44,7 @@ describe('two reports written at the same time', () => {
   it.each(pairs)('%s and %s are separated by the host name in a log of several hosts', (a, b) => {
     const on = (host: string, name: string) =>
       dmesg(name).map((line) => `2026-11-22T10:00:00+00:00 ${host} kernel: ${line}`);
-    const { reports } = explain(interleave([on('a', a), on('b', b)], random(7)).join('\n'));
+    const { reports } = explain(interleave([on('a', a), on('b', b)], seeded(7)).join('\n'));
     expect(reports).toHaveLength(2);
     expect(reports.map(({ node }) => node).sort()).toEqual(['a', 'b']);
     for (const { warnings } of reports) expect(warnings).toEqual([]);
@@ -56,7 +57,7 @@ describe('two reports written at the same time', () => {
     const [only] = explain(dmesg(a).join('\n')).reports;
     const [other] = explain(dmesg(b).join('\n')).reports;
     for (let seed = 0; seed < 50; seed++) {
-      const { reports } = explain(interleave([dmesg(a), dmesg(b)], random(seed)).join('\n'));
+      const { reports } = explain(interleave([dmesg(a), dmesg(b)], seeded(seed)).join('\n'));
       const of = (scope: string) => reports.find((report) => report.scope === scope);
       expect(of('cgroup')?.limit).toEqual(only?.limit);
       expect(of('cgroup')?.victim?.comm).toBe('cache-builder');
@@ -103,7 +104,7 @@ describe('an incomplete report', () => {
 
   it('has no number that is not in the log, when a random half of the lines is missing', () => {
     for (const name of fixtures.filter((one) => !/storm|killable|hostile/.test(one))) {
-      const next = random(name.length);
+      const next = seeded(name.length);
       const half = dmesg(name).filter(() => next() < 0.5);
       for (const report of explain(half.join('\n')).reports) expect(unfounded(report, half.join('\n'))).toEqual([]);
     }
@@ -121,7 +122,7 @@ describe('a damaged log', () => {
 
   // `npm run prove:explain` does the same with a million lines.
   it('is read without a crash, and gives no number that is not in the log', () => {
-    const next = random(20261122);
+    const next = seeded(20261122);
     let lines = 0;
     for (let round = 0; lines < 30_000; round++) {
       const damaged = mutate(texts[round % texts.length] as string[], next, 0.3);

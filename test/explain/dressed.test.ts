@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { OomReport } from '../../src/model/oom-report.ts';
+import { seeded } from '../seeded.ts';
 import { explain, fixture, fixtures, linesOf } from './corpus.ts';
-import { random } from './mutate.ts';
 
 type Next = () => number;
 type Dress = (lines: string[], next: Next) => string[];
@@ -86,7 +86,7 @@ describe('a report of the lab', () => {
     const lines = linesOf(fixture(name)).map(({ text }) => text);
     const original = explain(lines.join('\n')).reports;
     const known = kills(original);
-    const next = random(name.length * 977 + 11);
+    const next = seeded(name.length * 977 + 11);
     for (let round = 0; round < 12; round++) {
       const prefix = one(prefixes, next)(digits(next));
       const worn = [0, 1, 2].map(() => one(dresses, next)).filter((dress, i, all) => all.indexOf(dress) === i);

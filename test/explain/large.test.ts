@@ -11,8 +11,9 @@ import { readText } from '../../src/explain/read-text.ts';
 import type { OomOtherKill } from '../../src/model/oom-other-kill.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import { loadNative } from '../../src/native/addon.ts';
+import { seeded } from '../seeded.ts';
 import { explain, fixture, fixtures, forms, linesOf } from './corpus.ts';
-import { mutateLine, random } from './mutate.ts';
+import { mutateLine } from './mutate.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-large-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -72,7 +73,7 @@ const strange = (next: () => number) =>
 describe('the search in the addon', () => {
   it('marks the same blocks as the search in TypeScript, whatever the bytes', async () => {
     const addon = loadNative();
-    const next = random(14);
+    const next = seeded(14);
     for (let round = 0; round < 40; round++) {
       const phrases = round % 2 ? new Anchors(true).phrases : ['abca', 'aabb', 'cacab', 'bcbcbcb', 'aaaaaaaaaaaaaaaaa'];
       const bytes = Buffer.from(
@@ -100,7 +101,7 @@ describe('the search in the addon', () => {
   });
 
   it('finds a phrase at every position, as indexOf() does', () => {
-    const next = random(15);
+    const next = seeded(15);
     const { phrases } = new Anchors(false);
     const finder = new Phrases(phrases);
     for (let round = 0; round < 300; round++) {
@@ -121,7 +122,7 @@ describe('the search in the addon', () => {
   });
 
   it.each([1, 2, 3, 4])('gives the same reports of a large file as reading all its bytes (seed %i)', async (seed) => {
-    const next = random(seed);
+    const next = seeded(seed);
     let log = '';
     while (log.length < 9 * 2 ** 20) {
       log += services(next() < 0.3 ? 200 + next() * 9000 : next() * 2 ** 20, next);
@@ -140,7 +141,7 @@ describe('the search in the addon', () => {
 });
 
 it('finds the same reports in an installation without the addon', async () => {
-  const log = `${services(5 * 2 ** 20, random(6))}${damaged(random(7))}${services(2 ** 19, random(8))}`;
+  const log = `${services(5 * 2 ** 20, seeded(6))}${damaged(seeded(7))}${services(2 ** 19, seeded(8))}`;
   const file = save(log);
   const main = join(import.meta.dirname, '../../dist/cli/main.js');
   const explained = (env: NodeJS.ProcessEnv) =>
@@ -151,7 +152,7 @@ it('finds the same reports in an installation without the addon', async () => {
 });
 
 describe('a log of 5 MiB', () => {
-  const next = random(5);
+  const next = seeded(5);
   const head = `${linesOf(fixture('6.12/v2-memcg.kmsg'))
     .map(({ text }) => text)
     .join('\n')}\n`;

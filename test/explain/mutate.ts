@@ -1,16 +1,5 @@
 /** Damages logs reproducibly, as rate limits, small log buffers, careless tools and hostile process names do. */
 
-/** Numbers from 0 up to, but not including, 1; the same sequence for the same seed (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const strange = [
   '\x1b[2J',
   '\u202e',

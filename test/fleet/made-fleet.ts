@@ -1,5 +1,6 @@
 /** Makes a fleet from a seed: usual kills, and incidents that are known; then says what was found. */
 import { type Incident, Incidents, QUIET_MS } from '../../src/fleet/incidents.ts';
+import { seeded } from '../seeded.ts';
 import { fleetEvent, killAt, type Where } from './fleet-events.ts';
 
 export interface Verdict {
@@ -33,7 +34,7 @@ const LEARN_MS = 2 * HOUR;
 const LENGTH_MS = 8 * HOUR;
 
 export function judge(seed: number): Verdict {
-  const random = generator(seed);
+  const random = seeded(seed);
   const { kills, known } = made(random);
   const told: (Incident & { atMs: number })[] = [];
   let nowMs = 0;
@@ -134,15 +135,4 @@ function made(random: () => number): { kills: Kill[]; known: Known[] } {
       kills.push({ atMs: fromMs + pick(4 * MINUTE), node: nodes[k] as string, where: { unit, comm: `agent-${i}` } });
     return { cause: 'unit', name: unit, fromMs, untilMs: fromMs + 4 * MINUTE };
   }
-}
-
-/** Numbers from 0 to 1 from a seed (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -3,7 +3,7 @@
  * reaches a block of the code, or reaches a block more often, than the inputs before it. V8 counts the blocks.
  */
 import { type Profiler, Session } from 'node:inspector';
-import { random } from '../explain/mutate.ts';
+import { seeded } from '../seeded.ts';
 import type { Target } from './targets.ts';
 
 export interface Fuzzed {
@@ -36,7 +36,7 @@ const MOST_CPU_MS = 2000;
 export async function fuzz(target: Target, options: FuzzOptions): Promise<Fuzzed> {
   using coverage = new Coverage(options.code ?? /\/src\//);
   const { seeds, runs = Number.POSITIVE_INFINITY, seconds = Number.POSITIVE_INFINITY } = options;
-  const change = changer(random(options.seed), seeds);
+  const change = changer(seeded(options.seed), seeds);
   const fuzzed: Fuzzed = { runs: 0, features: 0, kept: [], slowestCpuMs: 0 };
   const until = performance.now() + seconds * 1000;
   const queue = [...seeds];

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OomKill } from '../../src/model/events.ts';
 import { killPasses } from '../../src/stream/filter-kills.ts';
+import { seeded } from '../seeded.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups } from './memcg.ts';
 import { Recorder } from './recorder.ts';
 
@@ -35,7 +36,7 @@ interface Group {
 
 /** Makes `count` kills and checks each event. @throws Error that lists every difference */
 export async function hostileKills(seed: number, count: number): Promise<HostileFigures> {
-  const random = generator(seed);
+  const random = seeded(seed);
   const groups = Array.from({ length: count }, () => inventGroup(random));
   await using recorder = await Recorder.open({ containers: false });
   const seen: { kill: OomKill; path: Buffer; group: Group; limitPath: string }[] = [];
@@ -244,15 +245,4 @@ function inventName(random: () => number, most: number): Buffer {
     length += part.length;
   }
   return most < 1 ? Buffer.alloc(0) : Buffer.concat(parts);
-}
-
-/** A generator of numbers from 0 to 1: mulberry32. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

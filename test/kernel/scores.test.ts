@@ -5,8 +5,9 @@ import { OomscopeError } from '../../src/model/error.ts';
 import { openTaskTable } from '../../src/scores/open-task-table.ts';
 import { ScoreSampler } from '../../src/scores/score-sampler.ts';
 import type { ScoredProcess } from '../../src/scores/task-table.ts';
+import { seeded } from '../seeded.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from './memcg.ts';
-import { agrees, scoreRound, seeded } from './score-round.ts';
+import { agrees, scoreRound } from './score-round.ts';
 
 afterEach(removeMemoryGroups);
 

@@ -3,9 +3,10 @@
  * proof `npm run prove:shortages` makes a hundred of them in guests.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { drawLayout, numbers } from '../../scripts/prove/shortages/layouts.ts';
+import { drawLayout } from '../../scripts/prove/shortages/layouts.ts';
 import { rawDefaultRules } from '../../src/config/defaults.ts';
 import { MAIN } from '../cli/cli.ts';
+import { seeded } from '../seeded.ts';
 import { buildActor } from './actors.ts';
 import { cleanUp, configFile } from './guard-process.ts';
 import { oomKillsUnavailable } from './memcg.ts';
@@ -16,7 +17,7 @@ const SEEDS = (process.env.OOMSCOPE_SEEDS ?? '1,2,3,4,5,6').split(',').map(Numbe
 
 it('draws the same layout for the same seed, and leaves room for it', () => {
   expect(drawLayout(7, 'cgroup')).toEqual(drawLayout(7, 'cgroup'));
-  const next = numbers(1);
+  const next = seeded(1);
   expect([next(), next()].every((value) => value >= 0 && value < 1)).toBe(true);
   for (let seed = 1; seed <= 200; seed++) {
     const { innocents, eaters, right } = drawLayout(seed, 'cgroup');

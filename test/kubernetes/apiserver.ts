@@ -5,7 +5,6 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +12,7 @@ import { madeServers, servers } from '../../scripts/kubernetes/servers.ts';
 import { type Access, findAccess } from '../../src/kubernetes/access.ts';
 import { ApiError, KubernetesClient } from '../../src/kubernetes/client.ts';
 import { record, text } from '../../src/kubernetes/foreign.ts';
+import { freePort } from '../free-port.ts';
 
 /** Whether the server is there, or the full tier runs, which makes it. */
 export const hasApiServer = madeServers() !== undefined || (process.env.OOMSCOPE_TESTS ?? '').startsWith('all');
@@ -190,16 +190,4 @@ async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Pro
   const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
   await exited;
   clearTimeout(late);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }

@@ -1,11 +1,11 @@
 /** Runs Prometheus, from Debian's package, on loopback. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../alerts/receiver.ts';
 import { ROOT } from '../cli/cli.ts';
+import { freePort } from '../free-port.ts';
 
 const PROGRAM = join(ROOT, 'build/test-packages/usr/bin/prometheus');
 
@@ -97,12 +97,4 @@ export class RealPrometheus {
     if (status !== 'success') throw new Error(`${path}: ${error}`);
     return data;
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -10,7 +10,7 @@ import { OtlpExporter } from '../../src/otlp/exporter.ts';
 import { eventsOfType, recordings } from '../../src/testing/index.ts';
 import { until } from '../alerts/receiver.ts';
 import { ROOT } from '../cli/cli.ts';
-import { freePort } from '../metrics/real-prometheus.ts';
+import { freePort } from '../free-port.ts';
 
 const PROGRAM = join(ROOT, 'build/test-packages/usr/bin/victoria-metrics');
 

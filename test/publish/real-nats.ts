@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../alerts/receiver.ts';
 import { ROOT } from '../cli/cli.ts';
+import { freePort } from '../free-port.ts';
 
 const PROGRAM = join(ROOT, 'build/test-packages/usr/sbin/nats-server');
 
@@ -166,14 +167,6 @@ export class TcpProxy implements AsyncDisposable {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function canConnect(port: number): Promise<boolean> {

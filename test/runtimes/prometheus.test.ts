@@ -11,9 +11,10 @@ import type { Event, OomKill } from '../../src/model/events.ts';
 import { alertmanagerUnavailable, RealAlertmanager } from '../alerts/real-alertmanager.ts';
 import { Receiver, until } from '../alerts/receiver.ts';
 import { MAIN } from '../cli/cli.ts';
+import { freePort } from '../free-port.ts';
 import { createMemoryGroup, type MemoryGroup, MIB, oomKill, removeMemoryGroups } from '../kernel/memcg.ts';
 import { bpfUnavailable } from '../kernel/unavailable.ts';
-import { freePort, prometheusUnavailable, RealPrometheus } from '../metrics/real-prometheus.ts';
+import { prometheusUnavailable, RealPrometheus } from '../metrics/real-prometheus.ts';
 
 const missing = bpfUnavailable() ?? prometheusUnavailable() ?? alertmanagerUnavailable();
 

@@ -1,4 +1,5 @@
 /** Draws the layouts of shortages from a seed: innocent processes, and eaters or none. Pure. */
+import { seeded } from '../../../test/seeded.ts';
 
 export type Scope = 'cgroup' | 'system';
 
@@ -29,20 +30,9 @@ const MOST_FILE = 80;
 /** Ten processes are the least that the guard takes for a storm, so a small room has no storm (MiB). */
 const STORM_ROOM = 40;
 
-/** A generator of numbers from 0 to below 1, always the same for a seed (mulberry32). */
-export function numbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** @param availableMib the memory that is available in the system, for the scope `system` */
 export function drawLayout(seed: number, scope: Scope, availableMib = 0): Layout {
-  const next = numbers(seed);
+  const next = seeded(seed);
   const pick = <T>(of: readonly T[]): T => of[Math.floor(next() * of.length)] as T;
   const between = (low: number, high: number) => low + next() * (high - low);
   const roomMib = scope === 'system' ? availableMib : pick(LIMITS);
