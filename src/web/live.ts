@@ -13,7 +13,7 @@ import { GrowthWindow } from '../series/growth.ts';
 import type { Group, Machine, Next, Now } from './wire.ts';
 
 export interface LiveOptions {
-  /** Called with each message while somebody listens. */
+  /** Called with each message while a browser is connected. */
   send: (now: Now) => void;
   /** The owner of a cgroup, with the names that are known. */
   ownerOf?: (path: string) => CgroupOwner;

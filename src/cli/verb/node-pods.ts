@@ -11,6 +11,17 @@ export const nodePodsOptions = {
   ...clusterOptions,
 };
 
+/** The arguments and exit codes of a verb about the pods on this node. */
+export const nodePodsVerb = {
+  words: { name: 'NAME', about: 'the name of a pod or of a workload, or a pattern with * and ?' },
+  exits: {
+    ok: true,
+    failed: 'there is no such pod on this node',
+    usage: true,
+    unavailable: 'no memory cgroups are mounted',
+  },
+} as const;
+
 export interface GivenPods extends GivenCluster {
   namespace: string | undefined;
   node: string | undefined;

@@ -4,7 +4,7 @@ import { formatBytes } from '../../../text/format.ts';
 import { printable } from '../../../text/printable.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { nodePodsOptions, podsHere } from '../../verb/node-pods.ts';
+import { nodePodsOptions, nodePodsVerb, podsHere } from '../../verb/node-pods.ts';
 import { byDefault, duration, flag, usage } from '../../verb/options.ts';
 import { tell } from '../../verb/tell.ts';
 
@@ -20,7 +20,7 @@ export const verb = defineVerb({
     'Advises the memory request and limit of each container in the pods on this node, and says why: from the peak, the memory that cannot be reclaimed, limit hits, OOM kills and whose limit they hit, and the time that tasks waited. Replicas of a workload on this node are advised together. Changes nothing.',
     'It runs on the node, or in the pod of the agent. The values count from the start of each container: look again after its busiest hour.',
   ],
-  words: { name: 'NAME', about: 'the name of a pod or of a workload, or a pattern with * and ?' },
+  ...nodePodsVerb,
   options,
   format: 'document',
   json: 'write a JSON array with an object for each container',
@@ -32,12 +32,6 @@ export const verb = defineVerb({
       about: 'Write patches, to read and to apply by hand.',
     },
   ],
-  exits: {
-    ok: true,
-    failed: 'there is no such pod on this node',
-    usage: true,
-    unavailable: 'no memory cgroups are mounted',
-  },
   run,
 });
 

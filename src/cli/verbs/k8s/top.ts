@@ -5,7 +5,7 @@ import { formatBytes, formatPercent, formatRate, formatSpan } from '../../../tex
 import { printable } from '../../../text/printable.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { nodePodsOptions, podsHere } from '../../verb/node-pods.ts';
+import { nodePodsOptions, nodePodsVerb, podsHere } from '../../verb/node-pods.ts';
 import { byDefault, duration } from '../../verb/options.ts';
 import { tell } from '../../verb/tell.ts';
 import { terminalColumns } from '../../verb/terminal-size.ts';
@@ -20,7 +20,7 @@ export const verb = defineVerb({
     'Shows the memory of each container in the pods on this node, the one in most danger first. Needs no metrics-server.',
     'It runs on the node, or in the pod of the agent. Without the API, names come from files on the node, and requests are not known.',
   ],
-  words: { name: 'NAME', about: 'the name of a pod or of a workload, or a pattern with * and ?' },
+  ...nodePodsVerb,
   options,
   format: 'document',
   json: 'write a JSON array with an object for each container',
@@ -44,12 +44,6 @@ export const verb = defineVerb({
     { command: "sudo oomscope k8s top 'web*' --namespace shop", about: 'Show some pods.' },
     { command: 'sudo oomscope k8s top --sample 10s', about: 'Measure growth over ten seconds.' },
   ],
-  exits: {
-    ok: true,
-    failed: 'there is no such pod on this node',
-    usage: true,
-    unavailable: 'no memory cgroups are mounted',
-  },
   run,
 });
 
