@@ -1,32 +1,12 @@
 /** The HTML around the script of the page. */
+import { htmlDocument, type PageParts } from '../../text/html-document.ts';
 import { NO_ARCHIVE } from './archive.ts';
 
-export interface PageParts {
-  script: string;
-  style: string;
-  /** SHA-256 of script and style, in base64: the policy allows these two only. */
-  hashes: { script: string; style: string };
-  version: string;
-}
-
-/** The policy of a page that loads nothing and sends nothing. */
-export const policyOf = (hashes: PageParts['hashes']): string =>
-  `default-src 'none'; style-src 'sha256-${hashes.style}'; script-src 'sha256-${hashes.script}'; base-uri 'none'; form-action 'none'`;
-
-export function pageDocument({ script, style, hashes, version }: PageParts): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${policyOf(hashes)}">
-<meta name="referrer" content="no-referrer">
-<title>Explain an OOM report</title>
-<style>${style}</style>
-</head>
-<body>
-<a class="skip" href="#results">Skip to the results</a>
-<header><h1>Explain an OOM report</h1><p class="dim">oomscope ${version}. The log stays in this page: its policy allows no connection.</p></header>
+export function pageDocument(parts: PageParts): string {
+  return htmlDocument(parts, {
+    title: 'Explain an OOM report',
+    body: `<a class="skip" href="#results">Skip to the results</a>
+<header><h1>Explain an OOM report</h1><p class="dim">oomscope ${parts.version}. The log stays in this page: its policy allows no connection.</p></header>
 <noscript><p>This page needs its script, which is part of the file and loads nothing.</p></noscript>
 <details id="input" open><summary>A log to read</summary>
 <p><label for="log">Paste a kernel log, whole or in part: dmesg, syslog, journalctl, or what a colleague sent. Files can be dropped anywhere on the page.</label></p>
@@ -38,9 +18,6 @@ export function pageDocument({ script, style, hashes, version }: PageParts): str
 <nav aria-label="Contents"><details id="list"><summary>Contents</summary><div id="contents"></div></details></nav>
 <main id="results" tabindex="-1"></main>
 </div>
-${NO_ARCHIVE}
-<script>${script}</script>
-</body>
-</html>
-`;
+${NO_ARCHIVE}`,
+  });
 }
