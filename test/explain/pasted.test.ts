@@ -193,6 +193,62 @@ describe('a kill without a head', () => {
   });
 });
 
+describe('a kill line without a task table', () => {
+  it.each([
+    [
+      'Memory cgroup out of memory: Killed process 7788 (bash) total-vm:7169492kB, anon-rss:7165824kB, file-rss:44kB, shmem-rss:0kB, UID:0 pgtables:14076kB oom_score_adj:1000',
+      '6.8 GiB resident',
+    ],
+    [
+      '  Memory cgroup out of memory: Killed process 918703 (gui)\n  total-vm:23870700kB, anon-rss:16736460kB',
+      '16.0 GiB of anonymous memory',
+    ],
+  ])('%s: shows what the victim held', (lines, held) => {
+    const { choice, culprit } = only(lines).verdict;
+    expect(choice).toContain(`was chosen, and held ${held} when it was killed`);
+    expect(culprit).toBe(`The log shows only the victim’s memory, ${held}; it does not say what other processes held.`);
+  });
+});
+
+describe('"Out of memory" without a cpuset', () => {
+  it('is no limit of a cgroup', () => {
+    const { scope, verdict } = only(`sshd invoked oom-killer: gfp_mask=0x201da, order=0, oom_adj=0, oom_score_adj=0
+Out of memory: Kill process 2310 (f951) score 612 or sacrifice child
+Killed process 2310 (f951) total-vm:88564kB, anon-rss:63348kB, file-rss:0kB`);
+    expect({ scope, cause: verdict.cause }).toEqual({ scope: null, cause: 'unknown' });
+    expect(verdict.why).toContain('it was not the limit of a cgroup');
+    expect(verdict.advice[0]?.because).not.toContain('cgroup');
+  });
+});
+
+describe('a process that runs swapoff', () => {
+  const of = (frame: string) =>
+    only(`swapoff invoked oom-killer: gfp_mask=0x6200ca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0
+CPU: 1 PID: 50 Comm: swapoff Not tainted 5.10.0-8-amd64 #1 Debian 5.10.46-4
+Call Trace:
+ dump_stack+0x6b/0x83
+ out_of_memory+0x138/0x510
+ ${frame}+0x1d7/0x670
+Mem-Info:
+active_anon:300000 inactive_anon:50 isolated_anon:0
+458615 pages RAM
+15801 pages reserved
+[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name
+[     40]     0    40   300000   290000  2400000        0             0 database
+[     50]     0    50     1000      300    40000        0         -1000 swapoff
+Out of memory: Killed process 50 (swapoff) total-vm:4000kB, anon-rss:1200kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:40kB oom_score_adj:-1000`)
+      .verdict;
+  it('is killed first, whatever its size', () => {
+    const { choice, choice_agrees, alternatives } = of('try_to_unuse');
+    expect(choice).toContain('because it was running swapoff');
+    expect({ choice_agrees, alternatives }).toEqual({ choice_agrees: null, alternatives: [] });
+  });
+  it('is not assumed without its frame in the stack', () => {
+    expect(of('__alloc_pages_slowpath').choice).not.toContain('swapoff:');
+    expect(of('__alloc_pages_slowpath').choice).not.toContain('running swapoff');
+  });
+});
+
 describe('escaped line ends', () => {
   it.each(['#012', '\\x0a', '\\n'])('%s ends a line of Mem-Info', (end) => {
     const report = only(`${HEAD}

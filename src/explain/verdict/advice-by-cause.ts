@@ -5,6 +5,7 @@ import { formatBytes } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 import type { Advice } from './advice-step.ts';
+import { noLimitRanOut } from './cause.ts';
 import { hitsOf } from './limit.ts';
 
 type Adviser = (report: ReportFacts, domainBytes: number | null) => Advice[];
@@ -72,10 +73,12 @@ const advisers: Record<ReportCause, Adviser> = {
       because: 'The kernel killed because of SysRq-f, not because memory was short.',
     },
   ],
-  unknown: () => [
+  unknown: (report) => [
     {
       do: 'Make sure that the next report is complete: use a larger log_buf_len, a persistent journal, and no filter on the log.',
-      because: 'Only the missing lines say whether a cgroup, some NUMA nodes or the whole machine ran out of memory.',
+      because: noLimitRanOut(report)
+        ? 'Only the missing lines say whether some NUMA nodes or the whole machine ran out of memory.'
+        : 'Only the missing lines say whether a cgroup, some NUMA nodes or the whole machine ran out of memory.',
     },
   ],
 };

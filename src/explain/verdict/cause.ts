@@ -38,7 +38,10 @@ export function causeOf(report: ReportFacts): Cause {
   }
 }
 
-function withoutScope({ panic, outcome, trigger, parts }: ReportFacts): string {
+function withoutScope(report: ReportFacts): string {
+  const { panic, outcome, trigger, parts } = report;
+  if (noLimitRanOut(report))
+    return 'the machine ran out of memory, or the NUMA nodes that the request could use; it was not the limit of a cgroup.';
   if (panic !== null)
     return `${printable(panic)}; the log does not say whether a cgroup or the machine ran out of memory.`;
   if (outcome === 'unknown')
@@ -48,6 +51,13 @@ function withoutScope({ panic, outcome, trigger, parts }: ReportFacts): string {
     ? 'the log does not say whether a cgroup or the machine ran out of memory.'
     : 'the log has only the kill, not the lines before it.';
 }
+
+/**
+ * True when the log shows that no limit of a cgroup was the cause, although it does not show what else was. For a limit
+ * the kernel says "Memory cgroup out of memory", and prints no Mem-Info (mm/oom_kill.c: dump_header, out_of_memory).
+ */
+export const noLimitRanOut = ({ scope, victim, memory }: ReportFacts): boolean =>
+  scope === null && (memory !== null || /^Out of memory/.test(victim?.reason ?? ''));
 
 function ofLimit({ limit, victim }: ReportFacts): Cause {
   const own = victim?.cgroup ?? null;

@@ -11,6 +11,16 @@ export const nameOf = ({ comm, pid }: { comm: string; pid: number }) => `${print
 /** True when the kernel killed the allocating task without comparing processes (vm.oom_kill_allocating_task). */
 export const wasAsker = ({ victim }: ReportFacts) => /oom_kill_allocating_task/.test(victim?.reason ?? '');
 
+/**
+ * True when the kernel killed a task that runs swapoff, or ends KSM's sharing of pages. Since 2.6.39 it kills such a
+ * task before any other, whatever its oom_score_adj is (include/linux/oom.h: set_current_oom_origin, oom_task_origin).
+ */
+export function wasOrigin({ victim, trigger }: ReportFacts): boolean {
+  if (!victim || (trigger?.tid ?? null) === null) return false;
+  if (trigger?.tid !== victim.tid && trigger?.pid !== victim.pid) return false;
+  return trigger.stack.some((name) => /^(?:try_to_unuse|unmerge_and_remove_all_rmap_items)\b/.test(name));
+}
+
 /** @param ours the process with the highest badness by the figures of the report */
 export function choiceOf(
   report: ReportFacts,
@@ -27,17 +37,31 @@ export function choiceOf(
   if (wasAsker(report)) {
     return `${nameOf(victim)} was killed because it was the allocating task (vm.oom_kill_allocating_task); the kernel did not compare processes.`;
   }
+  if (wasOrigin(report)) {
+    const what = report.trigger?.stack.some((name) => name.startsWith('try_to_unuse'))
+      ? 'was running swapoff'
+      : 'was ending the sharing of pages by KSM';
+    return `${nameOf(victim)} was killed because it ${what}: the kernel kills such a process first, whatever its size and its oom_score_adj.`;
+  }
   if (victim.chosen) return inItsPlace(report, victim, victim.chosen);
   const along = group.length > 0 ? ` The kernel killed ${group.length} more with it, by memory.oom.group.` : '';
   const inferred = victim.inferred ? ' Its kill line is not in the log: another line names it.' : '';
   const score = victim.score === null ? '' : ` The kernel gave it a score of ${victim.score}.`;
   if (!row) {
-    return `${nameOf(victim)} was chosen; the log has no task table with this process, so its badness is unknown.${score}${along}${inferred}`;
+    const held = heldBy(victim);
+    const sizes = held === null ? '' : `, and held ${held} when it was killed`;
+    return `${nameOf(victim)} was chosen${sizes}; the log has no task table with this process, so its badness is unknown.${score}${along}${inferred}`;
   }
   if (!domain) {
     return `${nameOf(victim)} was chosen; its badness is unknown, because the report lacks the limit or the size of the machine’s memory, or the kernel is too old.${score}${along}${inferred}`;
   }
   return `${chosenFor(row, report, domain, known, ours)}${score}${along}${inferred}`;
+}
+
+/** What the kill line says that the victim held; null: nothing. The line may be cut after any of its figures. */
+export function heldBy({ memory }: Victim): string | null {
+  if (memory.rss_bytes !== null) return `${formatBytes(memory.rss_bytes)} resident`;
+  return memory.anon_rss_bytes === null ? null : `${formatBytes(memory.anon_rss_bytes)} of anonymous memory`;
 }
 
 function chosenFor(

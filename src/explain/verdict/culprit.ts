@@ -5,7 +5,7 @@ import { formatBytes, formatShare } from '../../text/format.ts';
 import { printable } from '../../text/printable.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 import { isPageFault } from './cause.ts';
-import { nameOf } from './choice.ts';
+import { heldBy, nameOf } from './choice.ts';
 import { isSysrq, total } from './factors.ts';
 import { type Swarm, shareOf, sizeOf, swarmsOf } from './holders.ts';
 
@@ -17,10 +17,16 @@ export function culpritOf(report: ReportFacts, row: ReportTask | undefined, whol
   const largest = tasks.toSorted(bySize)[0];
   const [swarm] = swarmsOf(tasks);
   const asked = isSysrq(report) || isPageFault(report) ? '' : askedBy(report, largest);
-  if (!largest) return `The log does not say which process held the memory.${asked}`;
+  if (!largest) return `${withoutTable(report)}${asked}`;
   const little = littleIn(report, whole);
   const lead = swarm ? ofSwarm(swarm, tasks, whole) : ofLargest(report, row, largest, whole);
   return `${lead}${little}${asked}`;
+}
+
+function withoutTable({ victim }: ReportFacts): string {
+  const held = victim && heldBy(victim);
+  if (!victim || held === null) return 'The log does not say which process held the memory.';
+  return `The log shows only the victim’s memory, ${held}; it does not say what other processes held.`;
 }
 
 const partOf = (bytes: number, whole: number | null) => {

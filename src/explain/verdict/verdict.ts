@@ -5,7 +5,7 @@ import { choose, sparingAdj } from '../report/badness.ts';
 import type { ReportFacts } from '../report/report-facts.ts';
 import { adviceOf } from './advice.ts';
 import { causeOf } from './cause.ts';
-import { choiceOf, wasAsker } from './choice.ts';
+import { choiceOf, wasAsker, wasOrigin } from './choice.ts';
 import { culpritOf } from './culprit.ts';
 import { factorsOf } from './factors.ts';
 import { fragmentationOf } from './fragmentation.ts';
@@ -38,7 +38,7 @@ export function judge(
     choice: choiceOf(report, row, domain, known, chosen?.task),
     choice_agrees: agrees(report, row, known, chosen),
     culprit: culpritOf(report, row, whole),
-    alternatives: row && domain ? alternatives(row, tasks, domain, known) : [],
+    alternatives: row && domain && !wasOrigin(report) ? alternatives(row, tasks, domain, known) : [],
     fragmentation: fragmentationOf(report, cause),
     sums: sumsOf(report),
     runtime: victim ? (runtimeOf(victim.comm)?.name ?? null) : null,
@@ -58,7 +58,7 @@ function agrees(
   known: boolean,
   chosen: { task: ReportTask; points: number } | undefined,
 ): boolean | null {
-  if (!row || !chosen || wasAsker(report)) return null;
+  if (!row || !chosen || wasAsker(report) || wasOrigin(report)) return null;
   if (chosen.task === row) return true;
   // With an incomplete size the computed choice may be wrong, so a difference proves nothing.
   return known ? false : null;
