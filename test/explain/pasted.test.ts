@@ -193,6 +193,29 @@ describe('a kill without a head', () => {
   });
 });
 
+describe('a clock in the language of a locale', () => {
+  const kill =
+    'Out of memory: Killed process 9 (app) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:4kB oom_score_adj:0';
+  it.each([
+    ['Sun Apr 19 18:03:30 2026', '2026-04-19T18:03:30'],
+    ['dim. 19 avril 18:03:30 2026', '2026-04-19T18:03:30'],
+    ['mer. janv.  7 03:04:05 2026', '2026-01-07T03:04:05'],
+    ['Mi Mär  7 03:04:05 2026', '2026-03-07T03:04:05'],
+    ['Mi 7. Mär 03:04:05 2026', '2026-03-07T03:04:05'],
+    ['三 12月  7 03:04:05 2026', '2026-12-07T03:04:05'],
+    ['Ср янв  7 03:04:05 2026', '2026-01-07T03:04:05'],
+  ])('%s is read', (clock, time) => {
+    const { time: found, time_source, time_text } = only(`[${clock}] ${kill}`);
+    expect({ found: found.slice(0, 19), time_source, time_text }).toEqual({
+      ...{ found: time, time_source: 'log_local', time_text: clock },
+    });
+  });
+  it.each(['Sr 7 listopad 03:04:05 2026', 'xx 7 quux 03:04:05 2026', '三 13月  7 03:04:05 2026'])(
+    '%s does not name a month for certain, so the time is unknown',
+    (clock) => expect(only(`[${clock}] ${kill}`).time_source).toBe('reading'),
+  );
+});
+
 describe('a kill line without a task table', () => {
   it.each([
     [

@@ -4,7 +4,7 @@
  */
 import { withoutColours } from './colours.ts';
 import type { LogLine } from './log-line.ts';
-import { ISO, MONTHS, SYSLOG } from './stamp.ts';
+import { CTIME, ISO, MONTHS, readTime, SYSLOG } from './stamp.ts';
 import { fromJson, fromLogfmt, fromRecord, type JsonRecord, safeInteger, setStamp } from './structured.ts';
 
 const MOST_NESTED = 6;
@@ -169,11 +169,11 @@ export function stampFrom(prefix: string, at: LogLine): LogLine {
     found.caller ??= caller ?? null;
   }
   const iso = /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?UTC\b|Z|[+-]\d\d:?\d\d)?/.exec(prefix)?.[0];
-  // The day of the week may be in any language: dmesg -T takes it from the locale.
-  const [clock, month = ''] = /\p{L}{2,4}\.? ([A-Z][a-z]{2}) +\d{1,2} \d\d:\d\d:\d\d \d{4}/u.exec(prefix) ?? [];
+  const clock = CTIME.exec(prefix)?.[0];
   const syslog = /[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,6})? /.exec(prefix)?.[0];
   if (iso) setStamp(found, 'date', iso.replace(/ ?UTC$/, 'Z'), /(?:UTC|Z|[+-]\d\d:?\d\d)$/.test(iso));
-  else if (clock && MONTHS.includes(month)) setStamp(found, 'date', clock, false);
+  else if (clock && readTime({ stamp: { form: 'date', text: clock, complete: false } }) !== null)
+    setStamp(found, 'date', clock, false);
   else if (syslog && MONTHS.includes(syslog.slice(0, 3))) setStamp(found, 'syslog', syslog, false);
   return found;
 }

@@ -1,4 +1,5 @@
 /** The time stamps that syslog, dmesg, journald and container runtimes write before a message. */
+import { monthOf as foreignMonth } from './month-names.ts';
 
 export interface Stamp {
   text: string;
@@ -21,8 +22,12 @@ export const AS_WRITTEN: Clock = { zone: 'UTC', year: undefined };
 export const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)? ?/;
 export const SYSLOG = /^([A-Z][a-z]{2}) +(\d{1,2})(?: (\d{4}))? (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))? /;
 export const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-/** ctime(3): "Wed Jan  7 03:04:05 2026". The day of the week may be in any language. */
-const CTIME = /^\p{L}{2,4}\.? ([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})/u;
+/**
+ * ctime(3), "Wed Jan  7 03:04:05 2026", with the day of the week and the month in any language, also with the day before
+ * the month: dmesg -T takes the names from the locale.
+ */
+export const CTIME =
+  /\p{L}[\p{L}-]{0,12}\.? (?:(?<month>\p{L}{3,10}\.?|\d{1,2}[月월]) +(?<day>\d{1,2})|(?<dayFirst>\d{1,2})\.? +(?<monthAfter>\p{L}{3,10}\.?)) (?<time>\d\d:\d\d:\d\d) (?<year>\d{4})/u;
 
 /** Milliseconds since 1970; null: the line has no time stamp, or the time stamp is invalid. */
 export function readTime({ stamp }: { stamp: Stamp | null }, clock = AS_WRITTEN): number | null {
@@ -43,12 +48,17 @@ function dateTime(text: string, clock: Clock): number {
     const wall = Date.parse(`${date}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}Z`);
     return zone === undefined ? inZone(wall, clock.zone) : wall - offsetMs(zone);
   }
-  const [, month = '', day, h, m, s, year] = CTIME.exec(text) ?? [];
-  if (!MONTHS.includes(month)) return Number.NaN;
-  return inZone(
-    Date.UTC(Number(year), MONTHS.indexOf(month), Number(day), Number(h), Number(m), Number(s)),
-    clock.zone,
-  );
+  const found = CTIME.exec(text)?.groups;
+  const month = found && monthOf(found.month ?? found.monthAfter ?? '');
+  if (!found || month === null || month === undefined) return Number.NaN;
+  const [h, m, s] = (found.time ?? '').split(':').map(Number);
+  return inZone(Date.UTC(Number(found.year), month, Number(found.day ?? found.dayFirst), h, m, s), clock.zone);
+}
+
+/** The month, from 0 to 11; null: the word is no month. English first, since the table of other languages costs time. */
+function monthOf(word: string): number | null {
+  const english = MONTHS.indexOf(word);
+  return english >= 0 ? english : foreignMonth(word);
 }
 
 function syslogTime(text: string, clock: Clock): number {

@@ -131,6 +131,7 @@ function title(report: OomReport, paint: Paint): string {
   const uid = victim?.uid == null ? '' : `, uid ${victim.uid}`;
   const name = victim ? ` ${paint('bold', printable(victim.comm))} (pid ${victim.pid}${uid})` : '';
   const system = kernel === null ? '' : paint('dim', `  Linux ${printable(kernel)}`);
-  const parts = report.parts.includes('head') ? '' : paint('yellow', `  incomplete: only ${report.parts.join(', ')}`);
-  return `${paint('dim', when(report))} ${paint('red', labels[outcome])}${name}${system}${parts}`;
+  const parts = report.parts.length === 0 ? 'one line' : report.parts.join(', ');
+  const missing = report.parts.includes('head') ? '' : paint('yellow', `  incomplete: only ${parts}`);
+  return `${paint('dim', when(report))} ${paint('red', labels[outcome])}${name}${system}${missing}`;
 }
