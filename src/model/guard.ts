@@ -191,7 +191,7 @@ export interface GuardResult extends Envelope {
  * - `being_freed`: a process is exiting, and its memory is about to be free.
  * - `budget`: the guard reached its limit of kills in one minute.
  * - `cool_down`: the minimum time since the last kill of this rule has not passed.
- * - `victim_changed`: the victim exited, or now runs another program.
+ * - `victim_changed`: the victim exited, now runs another program, or has moved to another cgroup.
  */
 export type GuardSkipReason =
   | 'recovered'

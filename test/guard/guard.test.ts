@@ -12,12 +12,12 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Guard } from '../../src/guard/guard.ts';
 import { diagnose } from '../../src/guard/ladder/diagnose.ts';
 import type { MachineView } from '../../src/guard/ladder/machine-view.ts';
-import type { Step } from '../../src/guard/rules/rule.ts';
+import type { Rule, Step } from '../../src/guard/rules/rule.ts';
 import { startTicksOf } from '../../src/linux/process-reader.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { SampledProcess } from '../../src/model/sample.ts';
 import { schemaErrors } from '../schema.ts';
-import { comm, detector, GIB, process_, rule, sample, step, system } from './rules/world.ts';
+import { cgroup, comm, detector, GIB, process_, rule, sample, step, system } from './rules/world.ts';
 
 const children = new Set<ChildProcess>();
 afterEach(() => {
@@ -47,7 +47,8 @@ class MadeUp implements MachineView {
     this.processes = processes;
   }
   levels() {
-    return sample(performance.now(), { system: system(this.short ? {} : { available_bytes: GIB }) });
+    const cgroups = [cgroup('/app', this.short ? {} : { usage_bytes: 0 })];
+    return sample(performance.now(), { system: system(this.short ? {} : { available_bytes: GIB }), cgroups });
   }
   whole(levels = this.levels()) {
     return { ...levels, processes: this.processes };
@@ -62,15 +63,21 @@ class MadeUp implements MachineView {
   directoryOf: MachineView['directoryOf'] = () => undefined;
 }
 
-function guardOf(machine: MadeUp, steps: Step[], coolDownMs = 60_000): Guard {
-  const policy = { rules: [rule({ steps, coolDownMs })], killsPerMinute: 5, protect: [comm('^precious$')] };
+function guardOf(machine: MadeUp, steps: Step[], coolDownMs = 60_000, more: Partial<Rule> = {}): Guard {
+  const policy = { rules: [rule({ steps, coolDownMs, ...more })], killsPerMinute: 5, protect: [comm('^precious$')] };
   const hook = async () => ({ outcome: 'done' as const, detail: '' });
   return new Guard({ mode: 'enforce', policy, machine, hook });
 }
 
-async function guarded(machine: MadeUp, steps: Step[], ms = 400, coolDownMs?: number): Promise<Event[]> {
+async function guarded(
+  machine: MadeUp,
+  steps: Step[],
+  ms = 400,
+  coolDownMs?: number,
+  more?: Partial<Rule>,
+): Promise<Event[]> {
   const events: Event[] = [];
-  const guard = guardOf(machine, steps, coolDownMs);
+  const guard = guardOf(machine, steps, coolDownMs, more);
   guard.events$.subscribe((event) => events.push(event));
   guard.start();
   await sleep(ms);
@@ -109,6 +116,55 @@ test('does not signal the victim when it has executed another program since it w
     { type: 'guard.skipped', reason: 'victim_changed', detail: 'protected: comm ^precious$' },
   ]);
   expect(isAlive(machine.processes[0]?.pid ?? 0)).toBe(true);
+});
+
+describe('a victim that has moved to another cgroup since it was chosen', () => {
+  /** A guard of the cgroup /app, in which `mover` ranks first until it is read again. */
+  async function afterMove(to: string, more: Partial<Rule> = {}) {
+    const [mover, other] = [sleeper(), sleeper()];
+    const machine = new MadeUp({ ...mover, rss_bytes: 2 * other.rss_bytes }, other);
+    machine.again = (process) => {
+      if (process.pid !== mover.pid) return process;
+      // The sampler keeps what it has read.
+      const [first, ...others] = machine.processes;
+      const now = { ...(first as SampledProcess), cgroup: to };
+      machine.processes = [now, ...others];
+      return now;
+    };
+    const steps = [step('kill', { waitMs: 1000 })];
+    const events = await guarded(machine, steps, 600, undefined, { on: [{ kind: 'cgroup', glob: '/app' }], ...more });
+    return { events, mover, other };
+  }
+
+  test('is not signalled, and the next choice knows where it is', async () => {
+    const { events, mover, other } = await afterMove('/elsewhere');
+    expect(events.slice(0, 3)).toMatchObject([
+      { type: 'guard.plan', victim: { pid: mover.pid } },
+      {
+        type: 'guard.skipped',
+        reason: 'victim_changed',
+        detail: `sleep (pid ${mover.pid}) has moved from /app to /elsewhere`,
+      },
+      { type: 'guard.plan', victim: { pid: other.pid } },
+    ]);
+    expect([isAlive(mover.pid), isAlive(other.pid)]).toEqual([true, false]);
+  });
+
+  test('is killed if it is still below the cgroup where memory is short', async () => {
+    const { events, mover, other } = await afterMove('/app/below');
+    expect(events[1]).toMatchObject({ type: 'guard.action', target: { pid: mover.pid }, outcome: 'done' });
+    expect([isAlive(mover.pid), isAlive(other.pid)]).toEqual([false, true]);
+  });
+
+  test('is not taken for the cgroup that it has left, where that cgroup would be killed as a whole', async () => {
+    const { events, other } = await afterMove('/elsewhere', { on: [{ kind: 'system' }], unit: 'cgroup' });
+    expect(events.slice(0, 3)).toMatchObject([
+      { victim: { takes: 'cgroup', cgroup: '/app', processes: 2 } },
+      { reason: 'victim_changed' },
+      { victim: { takes: 'cgroup', cgroup: '/elsewhere', processes: 1 } },
+    ]);
+    expect(isAlive(other.pid)).toBe(true);
+  });
 });
 
 test('signals no process when another process reuses the pid of the victim', async () => {

@@ -2,8 +2,9 @@
  * Layouts in which early killers have killed innocent processes, with real processes in real memory cgroups. The table
  * in docs/guard-cases.md lists them.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,6 +56,24 @@ describe.skipIf(oomKillsUnavailable())('spares the innocent', () => {
     expect(await guard.result()).toMatchObject({ target: { pid: eater.pid } });
     await eater.ended;
     expect([reader.isAlive(), innocent.isAlive()]).toEqual([true, true]);
+    await guard.stop();
+  });
+
+  it('when the process that takes the memory was in another cgroup before', async () => {
+    const group = createMemoryGroup({ limitBytes: 160 * MIB });
+    const innocent = startActor(group, 'anon 60 0');
+    await innocent.ready;
+    // Outside of the cgroup until it gets a line, and then it takes 95 MiB at once.
+    const takes = "process.stdin.once('data', () => { globalThis.kept = Buffer.alloc(95 * 2 ** 20, 1) })";
+    const eater = spawn(process.execPath, ['-e', takes], { stdio: ['pipe', 'ignore', 'inherit'] });
+    later(() => eater.kill('SIGKILL'));
+    const end = once(eater, 'exit');
+    const guard = await startGuard(on(group, 'available < 24M'));
+    writeFileSync(join(group.path, 'cgroup.procs'), String(eater.pid));
+    eater.stdin.write('now');
+    expect(await guard.result()).toMatchObject({ outcome: 'killed', target: { pid: eater.pid } });
+    await end;
+    expect(innocent.isAlive()).toBe(true);
     await guard.stop();
   });
 

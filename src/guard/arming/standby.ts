@@ -4,13 +4,13 @@
  * the raised oom_score_adj makes the kernel choose the same process.
  * An arming expires after one second. While memory is nearly short, the guard refreshes it.
  */
-import { statSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { ProcessHandle } from '../../process/process-handle.ts';
 import { isTurn, type Turns } from '../../process/turns.ts';
 import type { AttemptContext } from '../ladder/attempt.ts';
 import type { Health } from '../ladder/health.ts';
+import { cgroupId } from '../ladder/machine-view.ts';
 import { placeOf } from '../rules/decide.ts';
 import type { Fired as FiredRule } from '../rules/detect.ts';
 import { placesOf } from '../rules/detect.ts';
@@ -23,7 +23,7 @@ import { type Armed, hasJustStarted } from './armed.ts';
 import { ArmedOutcomes, type ArmedTarget, armedReading } from './armed-outcomes.ts';
 import type { Arming } from './arming.ts';
 import type { Fired } from './fired.ts';
-import { RANK_MS, type Ranked, standingRanking } from './standing-ranking.ts';
+import { hasMoved, RANK_MS, type Ranked, standingRanking } from './standing-ranking.ts';
 
 const EXPIRES_MS = 1000;
 /**
@@ -93,8 +93,10 @@ export class Standby {
     for (const place of near.keys()) this.#nearMs.set(place, levels.mono_ms);
     let lingers = false;
     for (const [place, target] of this.#targets) {
-      if (near.has(place)) continue;
-      if (this.#lingers(place, target, levels) && this.#refresh(place)) lingers = true;
+      const moved = hasMoved(target, this.#options.machine);
+      if (moved) this.#rankedMs = Number.NEGATIVE_INFINITY;
+      else if (near.has(place)) continue;
+      if (!moved && this.#lingers(place, target, levels) && this.#refresh(place)) lingers = true;
       else this.#disarm(place);
     }
     if (near.size === 0) return lingers;
@@ -170,10 +172,11 @@ export class Standby {
   }
 
   /** The current state of the victim's process; undefined: the process is dying or has exited. */
-  #now({ handle, victim }: ArmedTarget, { system }: Sample): SampledProcess | undefined {
+  #now({ handle, victim, fired }: ArmedTarget, { system }: Sample): SampledProcess | undefined {
     const [member] = victim.members;
     const seen = handle.state();
     if (!member || !seen || seen.dying || seen.startTicks !== member.start_ticks) return undefined;
+    if (hasMoved({ victim, fired }, this.#options.machine)) return undefined;
     if (victim.members.length > 1) return member; // the members of a storm (see unit.ts) are each checked before the signal
     const swapped = system.swap_free_bytes < system.swap_total_bytes;
     const swap_bytes = swapped ? (this.#options.machine.process(member.pid)?.swap_bytes ?? 0) : 0;
@@ -214,7 +217,7 @@ export class Standby {
     const { cgroup } = ranked.fired;
     let handle: ProcessHandle | undefined;
     try {
-      const domain = cgroup ? this.#idOf(cgroup.path) : 'system';
+      const domain = cgroup ? cgroupId(this.#options.machine, cgroup.path) : 'system';
       if (domain === undefined) return undefined; // the cgroup was removed
       handle = ProcessHandle.open({ pid, startTicks });
       if (hasJustStarted(handle)) {
@@ -290,11 +293,5 @@ export class Standby {
         });
       this.#running.add(running);
     }
-  }
-
-  /** A cgroup's id is the inode of its directory. undefined: it was removed. */
-  #idOf(path: string): bigint | undefined {
-    const directory = this.#options.machine.directoryOf(path);
-    return directory === undefined ? undefined : statSync(directory, { bigint: true, throwIfNoEntry: false })?.ino;
   }
 }

@@ -4,10 +4,11 @@
  */
 import type { GuardRank } from '../../model/guard.ts';
 import type { Sample, SampledCgroup, SampledProcess } from '../../model/sample.ts';
+import type { MachineView } from '../ladder/machine-view.ts';
 import type { Fired } from '../rules/detect.ts';
 import type { Candidate, Ranking } from '../rules/rank.ts';
 import { PROJECTED_SECONDS } from '../rules/score.ts';
-import { heldBytes } from '../rules/unit.ts';
+import { hasLeft, heldBytes } from '../rules/unit.ts';
 
 /** How often the likely victim is recomputed (ms): while memory is shrinking, and while it is stable. */
 export const RANK_MS = { shrinking: 200, stable: 2000 };
@@ -46,6 +47,12 @@ export function standingRanking(ranked: Ranked, now: SampledProcess, levels: Sam
   const current: Candidate =
     now === member ? victim : { ...victim, target: { ...victim.target, rss_bytes, swap_bytes }, members: [now] };
   return { ...ranking, candidates: [current, ...ranking.candidates.slice(1)] };
+}
+
+/** Whether the first process of the victim has left the cgroup where memory is short. */
+export function hasMoved({ fired, victim }: Pick<Ranked, 'fired' | 'victim'>, machine: MachineView): boolean {
+  const now = fired.cgroup && machine.process(victim.target.pid);
+  return now !== undefined && hasLeft(now, victim, fired.cgroup) !== undefined;
 }
 
 /** The number of bytes that 1000 points correspond to (see score.ts). */

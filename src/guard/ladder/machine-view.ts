@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { Sample, SampledProcess } from '../../model/sample.ts';
 import type { Slack } from '../rules/pace.ts';
 
@@ -32,6 +33,12 @@ export interface MachineView {
   kernelKills(): number | null;
   /** The directory of a cgroup. undefined: no memory controller is mounted. */
   directoryOf(path: string): string | undefined;
+}
+
+/** A cgroup's id is the inode of its directory. undefined: it was removed. */
+export function cgroupId(machine: MachineView, path: string): bigint | undefined {
+  const directory = machine.directoryOf(path);
+  return directory === undefined ? undefined : statSync(directory, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
 /**

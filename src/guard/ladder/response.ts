@@ -10,6 +10,7 @@ import { holdNow } from '../rules/detect.ts';
 import { Ladder, type Situation } from '../rules/ladder.ts';
 import { sparesItsGroup } from '../rules/protect.ts';
 import type { Step } from '../rules/rule.ts';
+import { hasLeft } from '../rules/unit.ts';
 import { steps } from '../steps/steps.ts';
 import type { Plan } from './announce.ts';
 import { Attempt, type AttemptContext, type Choice } from './attempt.ts';
@@ -139,15 +140,19 @@ export class Response {
     { sample, lead }: Snapshot,
   ): Promise<'victim changed' | 'unavailable' | 'taken'> {
     const { announce, beforeSignal } = this.#context;
-    const changed = lead && lead.start_ticks === this.choice.victim.target.start_ticks && this.#refusalOf(lead);
-    if (changed) {
+    const isFirstSignal = steps[step.do].signal !== undefined && !this.#attempt.hasSignalled;
+    const same = lead?.start_ticks === this.choice.victim.target.start_ticks ? lead : undefined;
+    const refusal = same && this.#refusalOf(same);
+    const changed = refusal ?? (same && this.#departure(same, isFirstSignal));
+    if (changed !== undefined) {
       tools.undo();
       announce.skipped(this.choice.fired, 'victim_changed', changed, { plan: this.plan.id });
-      this.#context.policy.lost(this.choice.victim.target, sample.mono_ms);
+      // The next sample shows where a process is that has moved. A process that must not be killed could be chosen again.
+      if (refusal !== undefined) this.#context.policy.lost(this.choice.victim.target, sample.mono_ms);
       return 'victim changed';
     }
     try {
-      if (steps[step.do].signal !== undefined && !this.#attempt.hasSignalled) await beforeSignal?.(this.plan);
+      if (isFirstSignal) await beforeSignal?.(this.plan);
       const { outcome, detail } = await tools.take(step, sample.mono_ms);
       this.#attempt.action(step.do, outcome, detail);
       if (outcome === 'unavailable') return 'unavailable';
@@ -191,6 +196,20 @@ export class Response {
     const lead = machine.process(victim.lead.pid);
     const state = victim.state((pid) => (pid === victim.lead.pid ? lead : machine.process(pid)));
     return { sample, lead, victim: state, tookMs: performance.now() - began };
+  }
+
+  /**
+   * Which process of the victim has left the cgroup for which it was chosen; undefined: none has. @param all whether to
+   * read also the other processes that are killed with the first one
+   */
+  #departure(lead: SampledProcess, all: boolean): string | undefined {
+    const { fired, victim } = this.choice;
+    const others = all ? victim.members.slice(1) : [];
+    for (const now of [lead, ...others.map(({ pid }) => this.#context.machine.process(pid))]) {
+      const left = now && hasLeft(now, victim, fired.cgroup);
+      if (left) return `${now.comm} (pid ${now.pid}) has moved from ${left} to ${now.cgroup}`;
+    }
+    return undefined;
   }
 
   /** Why a process must not be signalled; undefined: it may be signalled, or has exited. */

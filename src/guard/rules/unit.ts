@@ -59,6 +59,26 @@ export function membersOf(process: SampledProcess, unit: Unit, all: readonly Sam
   return all.filter((other) => other.pgid === process.pgid);
 }
 
+/**
+ * The cgroup that a member of a victim has left since it was chosen: the whole cgroup that is the victim, or the one
+ * where memory is short. undefined: it is still there, it is exiting, or another process has its pid.
+ *
+ * @param now the current state of the member @param place where memory is short; undefined: in the whole system
+ */
+export function hasLeft(
+  now: SampledProcess,
+  { target, members }: { target: { takes: GuardUnit; cgroup: string | null }; members: readonly SampledProcess[] },
+  place: SampledCgroup | undefined,
+): string | undefined {
+  const before = members.find(({ pid, start_ticks }) => pid === now.pid && start_ticks === now.start_ticks);
+  if (!before || now.dying || now.cgroup === null || now.cgroup === before.cgroup) return undefined;
+  const whole = target.takes === 'cgroup' ? target.cgroup : null;
+  return (
+    [whole, place?.path].find((path) => path != null && isWithin(before.cgroup, path) && !isWithin(now.cgroup, path)) ??
+    undefined
+  );
+}
+
 /** Finds the storms, by the id of their process group. */
 export function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sample): Map<number, SampledProcess[]> {
   const storms = new Map<number, SampledProcess[]>();

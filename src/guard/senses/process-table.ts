@@ -26,7 +26,10 @@ interface Known {
   atMs: number;
 }
 
-/** For processes with at least this much memory, `status` and `oom_score_adj` are read in every scan. */
+/**
+ * For processes with at least this much memory, `status`, `oom_score_adj` and `cgroup` are read in every scan. A process
+ * is often small in the cgroup of its parent, moves to its own cgroup, and grows there.
+ */
 const LARGE_BYTES = 4 * 2 ** 20;
 /** Growth is computed only for processes with at least this much memory. */
 const FOLLOWED_BYTES = 2 ** 20;
@@ -128,8 +131,7 @@ export class ProcessTable {
     }
     const adj = processFiles.oom_score_adj(directory);
     if (adj) sample.oom_score_adj = adj.oomScoreAdj;
-    const found = all ? processFiles.cgroup(directory) : undefined;
-    if (found && found.cgroup !== sample.cgroup) Object.assign(sample, found, ownerOf(found.cgroup));
+    if (all || sample.rss_bytes + sample.swap_bytes >= LARGE_BYTES) this.#locate(sample, directory);
     const { cmdline, exe, cwd, environ, oomScore } = this.#options;
     if (oomScore) sample.oom_score = processFiles.oom_score(directory)?.oomScore ?? null;
     const wants = (read: boolean | 'truncated') => read === true || (read === 'truncated' && isTruncated(sample.comm));
@@ -140,5 +142,16 @@ export class ProcessTable {
     if (all && cwd) sample.cwd = workingDirectory(directory);
     if (all && environ) sample.environ = environment(directory);
     if (all && wants(exe)) sample.exe = processFiles.exe(directory)?.exe ?? null;
+  }
+
+  /** Reads the cgroup of a process, and of which unit, pod and container that is. */
+  #locate(sample: SampledProcess, directory: string): void {
+    // On cgroup v1 an exiting process seems to be in "/" (kernel/cgroup/cgroup.c: proc_cgroup_show()).
+    const isKnown = sample.cgroup !== null;
+    if (isKnown && sample.dying) return;
+    const found = processFiles.cgroup(directory);
+    if (!found || found.cgroup === sample.cgroup) return;
+    if (isKnown && found.cgroup === '/' && processFiles.stat(directory)?.exiting !== false) return;
+    Object.assign(sample, found, ownerOf(found.cgroup));
   }
 }

@@ -1,6 +1,7 @@
 /** The armed target, its ranking, and its events. The processes are real; the machine and the arming are simulated. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { Subject } from 'rxjs';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EnvelopeFactory } from '../../../src/events/envelope.ts';
@@ -20,7 +21,7 @@ import type { SampledProcess } from '../../../src/model/sample.ts';
 import { ProcessHandle } from '../../../src/process/process-handle.ts';
 import { Turns } from '../../../src/process/turns.ts';
 import { schemaErrors } from '../../schema.ts';
-import { detector, MIB, process_, rule, sample, self, step, system } from '../rules/world.ts';
+import { cgroup, detector, MIB, process_, rule, sample, self, step, system } from '../rules/world.ts';
 
 const children = new Set<ChildProcess>();
 afterEach(() => {
@@ -45,6 +46,12 @@ async function pair(): Promise<[SampledProcess, SampledProcess, realBytes: numbe
 
 const levels = (ms: number, availableMib: number) =>
   sample(ms, { system: system({ available_bytes: availableMib * MIB, anon_bytes: 900 * MIB }) });
+/** The same with the cgroup /app, whose limit is as large as the memory of the system. */
+const levelsOfCgroup = (ms: number, availableMib: number) => {
+  const limit_bytes = system().total_bytes;
+  const usage_bytes = limit_bytes - availableMib * MIB;
+  return { ...levels(ms, 900), cgroups: [cgroup('/app', { usage_bytes, limit_bytes })] };
+};
 
 interface SetUp {
   /** The sample shows this much less memory for the first process than it really holds (MiB). */
@@ -58,6 +65,8 @@ interface SetUp {
   when?: Rule['when'];
   /** How fast memory shrinks when the victim is armed (MiB/s). */
   growth?: number;
+  /** The rule watches the cgroup /app, which holds both processes, instead of the system. */
+  inCgroup?: boolean;
 }
 
 /** A rule whose victim is armed when 150 MiB are available. */
@@ -69,6 +78,7 @@ async function setUp({
   adjustment = 'raised',
   when,
   growth,
+  inCgroup = false,
 }: SetUp = {}) {
   const [first, second, real] = await pair();
   const claimed = real - before * MIB;
@@ -76,6 +86,7 @@ async function setUp({
     { ...first, rss_bytes: claimed },
     { ...second, rss_bytes: claimed - lead * MIB },
   ];
+  const levelsHere = inCgroup ? levelsOfCgroup : levels;
   const armed: Armed[] = [];
   let attempts = 0;
   const fired$ = new Subject<Fired>();
@@ -103,15 +114,16 @@ async function setUp({
     close() {},
   } as unknown as Arming;
   const events: Event[] = [];
-  const only = rule({ steps: [step('kill')], rank, ...(when && { when }) });
+  const on: Rule['on'] = inCgroup ? [{ kind: 'cgroup', glob: '/app' }] : [{ kind: 'system' }];
+  const only = rule({ steps: [step('kill')], rank, on, ...(when && { when }) });
   const policy = new Policy({ rules: [only], killsPerMinute: 5, protect: [] }, self);
   const machine = {
     kills: 0,
-    levels: () => levels(0, 150),
-    whole: (given = levels(0, 150)) => ({ ...given, processes }),
+    levels: () => levelsHere(0, 150),
+    whole: (given = levelsHere(0, 150)) => ({ ...given, processes }),
     process: (pid: number) => processes.find((one) => one.pid === pid),
     kernelKills: () => machine.kills,
-    directoryOf: () => undefined,
+    directoryOf: () => (inCgroup ? tmpdir() : undefined), // any directory has an inode
   };
   const announce = new Announcer('enforce', live(new EnvelopeFactory()), (event) => {
     expect(schemaErrors(event)).toEqual([]);
@@ -132,12 +144,12 @@ async function setUp({
     onError,
   });
   onTestFinished(() => standby.close());
-  const begin = levels(0, 150);
+  const begin = levelsHere(0, 150);
   if (growth !== undefined) begin.system.growth_bytes_per_second = growth * MIB;
   expect(standby.update(begin)).toBe(true);
-  const fired = { rule: only, cgroup: undefined, readings: [] };
+  const fired = { rule: only, cgroup: begin.cgroups[0], readings: [] };
   const standingRanking = (ms: number, availableMib: number) =>
-    standby.standingRanking(fired, levels(ms, availableMib))?.ranking.candidates[0]?.target;
+    standby.standingRanking(fired, levelsHere(ms, availableMib))?.ranking.candidates[0]?.target;
   /** Simulates that the condition of the armed target is met. */
   const fire = (outcome: Fired['outcome'], error: string | null = null) => {
     const triggerNs = process.hrtime.bigint();
@@ -145,7 +157,7 @@ async function setUp({
     const times = { triggerNs, decidedNs: null, signalNs, triggerTid: 1, fruitlessRounds: 10 };
     fired$.next({ armed: armed.at(-1) as Armed, by: 'addon', outcome, error, ...times });
   };
-  return { standby, machine, pid: first.pid, real, armed, fire, events, standingRanking };
+  return { standby, machine, processes, pid: first.pid, real, armed, fire, events, standingRanking };
 }
 
 const endHolder = () => {
@@ -176,6 +188,18 @@ describe('the ranking by which a target was armed', () => {
     const { pid, standingRanking } = await setUp({ rank: 'projected' });
     expect(standingRanking(200, 145)).toBeUndefined(); // 5 MiB in 0.2 s: 750 MiB in 30 s
     expect(standingRanking(300, 149.5)).toMatchObject({ pid });
+  });
+
+  test('is invalid when the victim has left the cgroup where memory is short, and then the next process is armed', async () => {
+    const { standby, pid, processes, armed, standingRanking } = await setUp({ inCgroup: true });
+    expect(standingRanking(100, 90)).toMatchObject({ pid });
+    processes[0] = { ...(processes[0] as SampledProcess), cgroup: '/elsewhere' };
+    expect(standingRanking(100, 90)).toBeUndefined();
+    expect(standby.update(levelsOfCgroup(50, 150))).toBe(true); // the ranking is 50 ms old, and would stand otherwise
+    expect(armed.map(({ handle, isArmed }) => [handle.pid, isArmed])).toEqual([
+      [pid, false],
+      [processes[1]?.pid, true],
+    ]);
   });
 
   test('is invalid when the victim has exited', async () => {

@@ -83,9 +83,21 @@ test('reads a large process in every scan, and reads one process on request', ()
   const table = new ProcessTable({ proc });
   table.scan(0, false);
   put(7, { mib: 64, adj: -5, cgroup: '/b' });
-  expect(table.scan(1, false)).toMatchObject([{ oom_score_adj: -5, cgroup: '/a' }]);
-  expect(table.read(7, 2)).toMatchObject({ oom_score_adj: -5, cgroup: '/b' });
+  expect(table.scan(1, false)).toMatchObject([{ oom_score_adj: -5, cgroup: '/b' }]);
+  put(7, { mib: 64, adj: -5, cgroup: '/system.slice/c.service' });
+  expect(table.read(7, 2)).toMatchObject({ cgroup: '/system.slice/c.service', unit: 'c.service' });
   expect(table.read(8, 2)).toBeUndefined();
+});
+
+test('a process that exits stays in its cgroup, although cgroup v1 shows it in "/"', () => {
+  put(7, { mib: 64, cgroup: '/a' });
+  const table = new ProcessTable({ proc });
+  table.scan(0, false);
+  put(7, { mib: 64, flags: 0x4, cgroup: '/' });
+  expect(table.scan(1, false)).toMatchObject([{ dying: true, cgroup: '/a' }]);
+  expect(table.read(7, 2)).toMatchObject({ dying: true, cgroup: '/a' });
+  put(7, { mib: 64, cgroup: '/' });
+  expect(table.scan(3, false)).toMatchObject([{ dying: false, cgroup: '/' }]);
 });
 
 test('a process is dying when it is exiting, is a zombie, or has SIGKILL pending', () => {
