@@ -13,10 +13,12 @@ import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { type Daemon, startDocker, unavailable } from '../../test/runtimes/daemon.ts';
 import { cacheDirectory } from '../cache.ts';
 import { debianSystem } from '../lab/debian.ts';
 import { realEarlyoom } from '../lab/earlyoom.ts';
-import { footprint } from './process-figures.ts';
+import { manifest } from '../package/package.ts';
+import { type Footprint, footprint } from './process-figures.ts';
 import { circumstances, inWords, summarize, table } from './report.ts';
 import { bpftraceCommand, bpftraceVersion } from './rivals.ts';
 
@@ -68,8 +70,6 @@ for (const [name, pattern, home] of [
   });
 }
 programs.push(npmPackage());
-const image = packageFile(/-image-x64\.tar$/);
-const imageSize = { packed: size(image), unpacked: String(uncompressed(image)) };
 
 const wanted = ['earlyoom', 'bpftrace'];
 const sizes = await debianSizes(wanted);
@@ -105,20 +105,17 @@ for (const {
   const { min = 0, p50 = 0 } = summarize(times) ?? {};
   rows.push([name, packed, unpacked, mb(memory.rss_kib), mb(memory.anonymous_kib), min.toFixed(0), p50.toFixed(0)]);
 }
-rows.push([
-  'oomscope container image',
-  imageSize.packed,
-  imageSize.unpacked,
-  'as the archive',
-  '',
-  'as the archive',
-  '',
-]);
+rows.push(...(await imageRows()));
 where.load_after = circumstances().load_before;
 process.stdout.write(`${table(rows)}\n${inWords(where)}\n`);
 
-/** Starts a program until it watches. @param settleMs how long it then runs before its memory is read */
-async function run(command: readonly string[], ready: RegExp, settleMs: number) {
+/**
+ * Starts a program until it watches.
+ *
+ * @param settleMs how long it then runs before its memory is read
+ * @param process finds the process whose memory is read; without it, it is the one that was started
+ */
+async function run(command: readonly string[], ready: RegExp, settleMs: number, process?: () => Promise<number>) {
   const begin = performance.now();
   const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
@@ -132,10 +129,56 @@ async function run(command: readonly string[], ready: RegExp, settleMs: number) 
     child.once('exit', (code) => fail(new Error(`${command.join(' ')} ended with ${code} before it watched`)));
   });
   if (settleMs > 0) await sleep(settleMs);
-  const memory = footprint(child.pid as number);
+  const memory = footprint((await process?.()) ?? (child.pid as number));
   child.kill('SIGKILL');
   await ended;
   return { ms, memory };
+}
+
+/**
+ * The image in a real dockerd. The container exists already when the time begins, because the storage driver `vfs`, which works everywhere,
+ * copies the whole image to make one. dockerd itself needs much of the time, so the same is measured with a container of BusyBox.
+ */
+async function imageRows(): Promise<string[][]> {
+  const image = packageFile(/-image-x64\.tar$/);
+  const sizes = [size(image), String(uncompressed(image))];
+  const reason = unavailable('dockerd', 'docker');
+  if (reason !== undefined) return [['oomscope container image', ...sizes, reason, '', '', '']];
+  const daemon = await startDocker();
+  try {
+    await daemon.command(['load', '--input', image]);
+    // dockerd 20.10 of Debian 12 knows neither CAP_BPF nor CAP_PERFMON: see docs/install.md.
+    const rights = ['--cap-drop', 'ALL', ...['SYS_ADMIN', 'SYS_PTRACE', 'SYSLOG'].flatMap((one) => ['--cap-add', one])];
+    const options = ['--pid', 'host', '--network', 'none', '--security-opt', 'seccomp=unconfined', '--read-only'];
+    const own = await startTimes(daemon, [...options, ...rights, `oomscope:${manifest.version}`, ...trace], started);
+    const empty = await startTimes(daemon, [...options, 'box:1', 'sh', '-c', 'echo started; sleep 60'], /^started/);
+    const container = (name: string, size: string[], { memory, times }: Awaited<ReturnType<typeof startTimes>>) => {
+      const { min = 0, p50 = 0 } = summarize(times) ?? {};
+      return [name, ...size, mb(memory.rss_kib), mb(memory.anonymous_kib), min.toFixed(0), p50.toFixed(0)];
+    };
+    return [
+      container('oomscope container image, `docker start`', sizes, own),
+      container('BusyBox `sh` in a container, `docker start`', ['', ''], empty),
+    ];
+  } finally {
+    await daemon.close();
+  }
+}
+
+async function startTimes(daemon: Daemon, words: readonly string[], ready: RegExp) {
+  const times: number[] = [];
+  let memory: Footprint | undefined;
+  for (let i = 0; i <= Number(values.starts); i++) {
+    const id = await daemon.command(['create', ...words]);
+    const command = ['docker', '--host', `unix://${daemon.socket}`, 'start', '--attach', id];
+    const last = i === Number(values.starts);
+    const idOfProcess = async () => Number(await daemon.command(['inspect', '--format', '{{.State.Pid}}', id]));
+    const result = await run(command, ready, last ? SETTLE_MS : 0, idOfProcess);
+    if (last) memory = result.memory;
+    else times.push(result.ms);
+    await daemon.command(['rm', '--force', id]);
+  }
+  return { times, memory: memory as Footprint };
 }
 
 function npmPackage(): Program {

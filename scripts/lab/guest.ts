@@ -43,9 +43,12 @@ const BOOT_ATTEMPTS = 3;
 const LAST_LINES = 30;
 /** Time for the scripts of a hundred packages in an emulated machine. */
 const CONFIGURE_SECONDS = 1800;
-/** No logins: the one at the console would wait for a device that only udev announces, and nobody uses the others. */
+/**
+ * No logins: the one at the console would wait for a device that only udev announces, and nobody uses the others. No questions at the
+ * first start of a system either.
+ */
 const SYSTEMD_ARGUMENTS =
-  'systemd.show_status=no systemd.getty_auto=no systemd.mask=getty-static.service systemd.mask=getty@tty1.service';
+  'systemd.firstboot=no systemd.show_status=no systemd.getty_auto=no systemd.mask=getty-static.service systemd.mask=getty@tty1.service';
 
 /**
  * No process keeps running and no temporary file remains when this returns or throws, or when the process ends.

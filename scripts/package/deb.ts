@@ -45,6 +45,7 @@ export async function makeDeb(
   await writeCompletions(join(root, 'usr/share'));
   write(join(root, CONFIG), configuration());
   write(join(root, 'usr/lib/systemd/system/oomscope.service'), unit());
+  write(join(root, 'usr/lib/systemd/system-preset/80-oomscope.preset'), PRESET);
   writeDocuments(join(root, 'usr/share/doc/oomscope'));
   write(
     join(root, 'usr/share/lintian/overrides/oomscope'),
@@ -60,6 +61,11 @@ export async function makeDeb(
   });
   return path;
 }
+
+/** Without a preset, systemd enables every unit of an image of a system when that system starts for the first time. */
+const PRESET = `# The service is off until an administrator enables it. A preset in /etc/systemd/system-preset overrides this one.
+disable oomscope.service
+`;
 
 /** The program of this checkout, which prints the parts that the package contains. */
 function oomscope(...words: string[]): string {

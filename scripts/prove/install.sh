@@ -71,6 +71,19 @@ done
 inside "$oomscope" demo --limit 32M >/dev/null 2>&1
 wait "$tracer"
 grep -o '"message":"[^"]*"' "$root/tmp/trace.jsonl" | tail -1
+# Runs COMMAND, which must end with 69, the exit code of a machine that lacks what is needed.
+refused() {
+	"$@" 2>&1 && code=0 || code=$?
+	[ "$code" = 69 ] || { echo "expected the exit code 69, got $code"; exit 1; }
+}
+section 'without the BTF of the kernel'
+mount -t tmpfs tmpfs "$root/sys/kernel/btf"
+refused inside "$oomscope" trace
+inside "$oomscope" scores --top 1 | sed -n 's/^RANK.*/scores lists processes/p'
+dmesg | inside "$oomscope" explain | sed -n '1s/^[0-9]* reports.*/explain explains the log of this machine/p'
+umount "$root/sys/kernel/btf"
+section 'on an older kernel (this one, under an older number)'
+refused inside setarch --uname-2.6 "$oomscope" trace
 if [ "$kind" = deb ]; then
 	section unit
 	inside systemd-analyze verify /usr/lib/systemd/system/oomscope.service && echo "systemd-analyze verify: nothing to report"

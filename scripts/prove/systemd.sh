@@ -1,6 +1,7 @@
 #!/bin/sh
 # In a guest with systemd as process 1: installs the Debian package, uses the service over a restart of the system, upgrades and removes
-# the package. systemd.sh install|use|upgrade|remove, in this order; `npm` installs the packages for npm.
+# the package. systemd.sh install|first|configure|use|upgrade|btf|remove, in this order, with a restart of the system before first, use
+# and btf; `npm` installs the packages for npm.
 set -u
 OLD=/root/old.deb
 NEW=/root/new.deb
@@ -49,6 +50,19 @@ install)
 	apt install "$OLD" || fail 'the package cannot be installed'
 	echo "the service is $(systemctl is-enabled oomscope) and $(systemctl is-active oomscope)"
 	[ "$(systemctl is-enabled oomscope)" = disabled ] || fail 'expected the service to be off'
+	# The next start is the first one of an image of this system. This unit has no preset, so systemd will enable it.
+	printf '[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/control.service
+	echo uninitialized >/etc/machine-id
+	;;
+first)
+	section 'after the first start of an image that contains the package'
+	echo "a unit without a preset is $(systemctl is-enabled control); the service is $(systemctl is-enabled oomscope) and $(systemctl is-active oomscope)"
+	[ "$(systemctl is-enabled control)" = enabled ] || fail 'expected that the presets were applied'
+	[ "$(systemctl is-enabled oomscope)" = disabled ] || fail 'expected the service to be off'
+	systemctl -q disable control
+	rm /etc/systemd/system/control.service
+	;;
+configure)
 	section configure
 	sed -i 's/^mode = "dry_run"/mode = "enforce"/' "$CONFIG"
 	# A receiver that is not there yet, with a spool for what it misses.
@@ -117,6 +131,30 @@ npm)
 	grep -q '"type":"oom.kill"' /root/trace.jsonl || fail 'no kill was traced'
 	npm uninstall --offline oomscope @oomscope/linux-arm64-glibc >/dev/null 2>&1
 	cd / && rm -r /root/project
+	;;
+btf)
+	section 'without the BTF of the kernel'
+	until_true 'the service is not active' active
+	systemctl stop oomscope
+	mount -t tmpfs tmpfs /sys/kernel/btf
+	since=$(date +%T)
+	systemctl start oomscope 2>&1 && fail 'expected the service not to start'
+	journal --since "$since" | grep -m 1 'btf' || fail 'expected the journal to say why'
+	oomscope doctor | grep -A 2 'kernel BTF'
+	oomscope scores --top 1 | grep -q '^RANK' && echo 'scores lists processes'
+	dmesg | oomscope explain | sed -n 1p
+	# The guard itself needs no BTF: it reads files.
+	oomscope guard --enforce --cgroup limited --when 'available <= 20 %' --duration 100s --json >/root/guard.jsonl 2>&1 &
+	guard=$!
+	until_true 'the guard does not start' grep -q 'Guarding by' /root/guard.jsonl
+	oomscope demo --memload --limit 96M --rate 4M --duration 60s >/dev/null 2>&1
+	until_true 'the guard did not end the growing load' grep -q '"type":"guard.result"' /root/guard.jsonl
+	grep '"type":"guard.result"' /root/guard.jsonl | grep -o '"message":"[^"]*"' | head -1
+	kill "$guard"
+	umount /sys/kernel/btf
+	systemctl reset-failed oomscope
+	systemctl start oomscope
+	echo "with BTF again, the service is $(systemctl is-active oomscope)"
 	;;
 remove)
 	section remove

@@ -6,11 +6,13 @@ import { pressureChoices } from '../bpf/load/pressure-loader.ts';
 import { kernelFacts, loadTracer, obstacle } from '../bpf/load/tracer-loader.ts';
 import type { Choice } from '../bpf/load/variants.ts';
 import {
+  btfRemedy,
   effectiveCapabilities,
   hasKernelBtf,
   KERNEL_BTF,
   kernelTooOld,
   missingForTracing,
+  OLD_KERNEL_REMEDY,
 } from '../linux/capabilities.ts';
 import { memoryHierarchy } from '../linux/memory-hierarchy.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -34,12 +36,14 @@ export function tracing(): { findings: Finding[]; hooks: Choice[] } {
 
 function kernel(): Finding {
   const found = `Linux ${release()}`;
-  return kernelTooOld() ? missing('kernel', found, null, 'Linux 5.10 or later') : ok('kernel', found);
+  return kernelTooOld()
+    ? missing('kernel', found, null, `Linux 5.10 or later: ${OLD_KERNEL_REMEDY}`)
+    : ok('kernel', found);
 }
 
 function btf(): Finding {
   if (hasKernelBtf()) return ok('kernel BTF', `${KERNEL_BTF}, ${Math.round(statSync(KERNEL_BTF).size / 1024)} KiB`);
-  return missing('kernel BTF', `no ${KERNEL_BTF}`, null, 'a kernel built with CONFIG_DEBUG_INFO_BTF=y');
+  return missing('kernel BTF', `no ${KERNEL_BTF}`, null, btfRemedy());
 }
 
 function capabilities(): Finding {

@@ -44,10 +44,19 @@ export function hasKernelBtf(): boolean {
   return existsSync(KERNEL_BTF);
 }
 
+/** What to do without the kernel's BTF, and what works all the same, as the end of a sentence. */
+export function btfRemedy(): string {
+  if (!existsSync('/sys/kernel')) return 'mount -t sysfs sysfs /sys';
+  return "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian's are (explain, scores, pressure and guard work without it)";
+}
+
 /** The version of the running kernel. */
 export const kernelVersion = (): KernelVersion => parseKernelVersion(release()) ?? [0, 0];
 
 /** The oldest kernel that is tested. BPF ring buffers exist since 5.8, BPF_PROG_TYPE_TRACING since 5.5. */
 export const OLDEST_KERNEL: KernelVersion = [5, 10];
+
+/** What to do on an older kernel, and what works all the same, as the end of a sentence. */
+export const OLD_KERNEL_REMEDY = 'boot a newer kernel (explain and scores work on this one)';
 
 export const kernelTooOld = (version = kernelVersion()): boolean => !isAtLeast(version, OLDEST_KERNEL);

@@ -44,7 +44,8 @@ export const errorCodes = {
   },
   NO_BTF: {
     meaning: 'The kernel has no BTF type information: /sys/kernel/btf/vmlinux is missing.',
-    remedy: 'Use a kernel that is built with CONFIG_DEBUG_INFO_BTF=y.',
+    remedy:
+      'Boot a kernel that is built with CONFIG_DEBUG_INFO_BTF=y. `explain`, `scores`, `pressure` and `guard` work without it.',
     exitCode: 69,
   },
   LIBBPF_MISSING: {

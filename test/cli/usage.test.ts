@@ -158,6 +158,32 @@ describe.skipIf(process.geteuid?.() !== 0)(
       const { code, stderr } = await oomscope(['trace'], hiding('mount -t tmpfs none /sys/kernel/btf'));
       expect(stderr).toMatch(oneLine);
       expect(stderr).toContain('CONFIG_DEBUG_INFO_BTF');
+      expect(stderr).toContain('explain, scores, pressure and guard work without it');
+      expect(code).toBe(69);
+    });
+
+    it.each([
+      ['scores', ['scores', '--json'], 0],
+      ['pressure', ['pressure', '--duration', '1s'], 0],
+      ['guard', ['guard', '--duration', '1s'], 0],
+    ])('%s works without kernel BTF, as the message says', async (_, words, expected) => {
+      const { code, stderr } = await oomscope(words, hiding('mount -t tmpfs none /sys/kernel/btf'));
+      expect(stderr).not.toContain('Error');
+      expect(code).toBe(expected);
+    });
+
+    it('says to mount /sys and exits with code 69, where nothing is mounted there', async () => {
+      const { code, stderr } = await oomscope(['trace'], hiding('mount -t tmpfs none /sys'));
+      expect(stderr).toMatch(oneLine);
+      expect(stderr).toContain('mount -t sysfs sysfs /sys');
+      expect(code).toBe(69);
+    });
+
+    it('names the oldest kernel and what works all the same, on a kernel that is too old', async () => {
+      // The personality UNAME26 changes what uname(2) says, not the kernel.
+      const { code, stderr } = await oomscope(['trace'], ['setarch', '--uname-2.6', node, MAIN]);
+      expect(stderr).toMatch(oneLine);
+      expect(stderr).toMatch(/Linux 5\.10 or later is needed; this is 2\.6\..*explain and scores work/);
       expect(code).toBe(69);
     });
 

@@ -4,7 +4,14 @@
 import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
-import { hasKernelBtf, KERNEL_BTF, kernelTooOld, missingForTracing } from '../../linux/capabilities.ts';
+import {
+  btfRemedy,
+  hasKernelBtf,
+  KERNEL_BTF,
+  kernelTooOld,
+  missingForTracing,
+  OLD_KERNEL_REMEDY,
+} from '../../linux/capabilities.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { loadNative } from '../../native/addon.ts';
 import { rightsRemedy } from '../../native/files.ts';
@@ -39,7 +46,10 @@ const candidatesModes = {
 /** Why this process cannot trace on this kernel, as an error; undefined: it can. */
 export function obstacle(): OomscopeError | undefined {
   if (kernelTooOld()) {
-    return new OomscopeError('KERNEL_TOO_OLD', `Linux 5.10 or later is needed; this is ${release()}.`);
+    return new OomscopeError(
+      'KERNEL_TOO_OLD',
+      `Linux 5.10 or later is needed; this is ${release()}: ${OLD_KERNEL_REMEDY}.`,
+    );
   }
   const missing = missingForTracing();
   if (missing.length > 0) {
@@ -50,7 +60,7 @@ export function obstacle(): OomscopeError | undefined {
     );
   }
   if (!hasKernelBtf()) {
-    return new OomscopeError('NO_BTF', `${KERNEL_BTF} is missing: use a kernel built with CONFIG_DEBUG_INFO_BTF=y.`);
+    return new OomscopeError('NO_BTF', `${KERNEL_BTF} is missing: ${btfRemedy()}.`);
   }
   return undefined;
 }
