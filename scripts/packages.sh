@@ -3,9 +3,9 @@
 # caller in messages.
 #
 # A line of LIST is `SIGN PACKAGE`: SIGN is a command or file that exists when the package is present. If SIGN is below
-# build/test-packages/, the package is unpacked there instead of installed: then its service, its user and its files in /etc
-# are not created. PACKAGE may then be NAME/SUITE, for a package of another Debian suite. No service of an installed package is
-# started. Without apt-get or root, the line to type is printed.
+# build/test-packages/, the package is unpacked there instead of installed, into the part of SIGN before /usr/: then its
+# service, its user and its files in /etc are not created. PACKAGE may then be NAME/SUITE, for a package of another Debian
+# suite. No service of an installed package is started. Without apt-get or root, the line to type is printed.
 set -eu
 cd "$(dirname "$0")/.."
 who=$1
@@ -22,14 +22,19 @@ while read -r sign package; do
 	case $sign in '' | '#'*) continue ;; esac
 	if command -v "$sign" >/dev/null || [ -e "$sign" ]; then continue; fi
 	case $sign in
-		$unpacked/*) programs="$programs $package" ;;
+		$unpacked/*) programs="$programs $package:${sign%%/usr/*}" ;;
 		*) missing="$missing $package" ;;
 	esac
 done
 if [ -z "$missing$programs" ]; then exit 0; fi
 root=$([ "$(id -u)" = 0 ] && echo yes) || root=
 # shellcheck disable=SC2086 # lists
-if ! command -v apt-get >/dev/null; then die "$(sh scripts/distribution.sh $missing $programs)"; fi
+if ! command -v apt-get >/dev/null; then
+	names=
+	for program in $programs; do names="$names ${program%%:*}"; done
+	# shellcheck disable=SC2086
+	die "$(sh scripts/distribution.sh $missing $names)"
+fi
 # shellcheck disable=SC2086
 [ -z "$missing" ] || [ -n "$root" ] || die "$(sh scripts/distribution.sh $missing)"
 
@@ -79,12 +84,15 @@ from_suite() { # NAME SUITE
 	apt "$@" update && (cd "$temporary" && apt "$@" download "$name")
 }
 
-for package in $programs; do
+for program in $programs; do
+	package=${program%%:*} into=${program#*:}
+	mkdir -p "$into"
+	rm -f "$temporary/${package%/*}"_*.deb
 	download() {
 		case $package in
 			*/*) from_suite "${package%/*}" "${package#*/}" ;;
 			*) (cd "$temporary" && apt download "$package") ;;
-		esac && dpkg-deb -x "$temporary/${package%/*}"_*.deb "$unpacked"
+		esac && dpkg-deb -x "$temporary/${package%/*}"_*.deb "$into"
 	}
-	step "unpack $package into $unpacked/" download
+	step "unpack $package into $into/" download
 done

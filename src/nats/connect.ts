@@ -1,5 +1,7 @@
 /** Connects to a NATS server: addresses, TLS, credentials, and sentences for what can go wrong. */
-import type { Authenticator, ConnectionOptions, NatsConnection } from '@nats-io/transport-node';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
+import type { Authenticator, ConnectionOptions, NatsConnection, TlsOptions } from '@nats-io/transport-node';
 import { readSecret } from '../alerts/secret.ts';
 import { readRegularFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -27,13 +29,19 @@ export async function connect(options: ServerOptions, name: string, inboxPrefix 
   try {
     connection = await nats.connect(given);
   } catch (error) {
-    throw new OomscopeError('SERVER', `${shown(options)}: ${reasonOf(error)}`, { cause: error });
+    throw new OomscopeError('SERVER', `${shown(options)}: ${reasonOf(error)}${hintOf(error, given)}`, { cause: error });
   }
   const problem = serverProblem(connection);
   if (problem === undefined) return connection;
   await connection.close();
   throw new OomscopeError('SERVER', `${shown(options)}: ${problem}`);
 }
+
+/** A server that refuses the certificate of the client closes the connection, and the client of NATS waits for nothing. */
+const hintOf = (error: unknown, { tls }: ConnectionOptions): string =>
+  tls && (error as Error).name === 'TimeoutError'
+    ? ' A server that verifies clients answers only to a certificate that it trusts: cert and key.'
+    : '';
 
 /** The addresses, for messages. */
 export const shown = ({ servers }: ServerOptions): string => printable(servers.join(', '));
@@ -59,13 +67,35 @@ function connectionOptions(options: ServerOptions, name: string, nats: Nats): Co
       pingInterval: 20_000,
     },
     ...(authenticator && { authenticator }),
-    ...(isTls && {
-      tls: {
-        ...(ca !== undefined && { ca: readFile(ca, 'ca') }),
-        ...(cert !== undefined && { cert: readFile(cert, 'cert') }),
-        ...(key !== undefined && { key: readFile(key, 'key') }),
-      },
-    }),
+    ...(isTls && { tls: tlsOptions(options) }),
+  };
+}
+
+function tlsOptions({ servers, ca, cert, key }: ServerOptions): TlsOptions {
+  const files = {
+    ...(ca !== undefined && { ca: readFile(ca, 'ca') }),
+    ...(cert !== undefined && { cert: readFile(cert, 'cert') }),
+    ...(key !== undefined && { key: readFile(key, 'key') }),
+  };
+  // The client passes all options on to tls.connect(), also those that its type does not name.
+  return Object.assign(files, { checkServerIdentity: identityCheck(servers) });
+}
+
+/**
+ * For a server whose address is an IP address, the client of NATS passes no name, and Node.js compares the certificate
+ * with "localhost". This compares it with the given IP addresses instead.
+ */
+function identityCheck(servers: readonly string[]): typeof checkServerIdentity {
+  const hosts = servers.map(
+    (server) => URL.parse(server.includes('://') ? server : `nats://${server}`)?.hostname ?? '',
+  );
+  const unnamed = hosts
+    .map((host) => host.replace(/^\[|\]$/g, ''))
+    .filter((host) => isIP(host) !== 0 || host === 'localhost');
+  return (host, certificate) => {
+    if (host !== 'localhost' || unnamed.length === 0) return checkServerIdentity(host, certificate);
+    const problems = unnamed.map((each) => checkServerIdentity(each, certificate));
+    return problems.includes(undefined) ? undefined : problems[0];
   };
 }
 
@@ -132,7 +162,7 @@ export function reasonOf(error: unknown): string {
   if (error instanceof OomscopeError) return text;
   if (name === 'AuthorizationError' || name === 'UserAuthenticationExpiredError')
     return 'the server refuses the credentials: check the credentials file, nkey, token or password.';
-  if (name === 'PermissionViolationError') return `the server does not permit this: ${text}.`;
+  if (isPermissionViolation(error)) return `the server does not permit this: ${text}.`;
   if (
     name === 'NoRespondersError' ||
     name === 'JetStreamNotEnabled' ||
@@ -145,6 +175,12 @@ export function reasonOf(error: unknown): string {
   if (/ENOTFOUND|EAI_AGAIN/.test(message)) return `the name of the server is not known: ${text}.`;
   if (/certificate|self.signed|unable to verify|altname/i.test(message))
     return `its certificate is not trusted: ${text}.`;
+  if (/does not support 'tls'/.test(message))
+    return 'the server has no TLS: switch it on there, or write nats:// and leave out ca, cert and key.';
   if (/tls/i.test(message)) return `TLS failed: ${text}.`;
   return `${text || name}.`.replace(/\.\.$/, '.');
 }
+
+/** Depending on the operation, the client wraps the error or changes its class: the server's text stays. */
+export const isPermissionViolation = (error: unknown): boolean =>
+  /^Permissions Violation for /i.test((error as Error).message ?? '');

@@ -9,7 +9,7 @@ export interface LinkHooks {
   onUp: (connection: NatsConnection) => void;
   onDown: (reason: string) => void;
   /** The server has refused something after the connection: a permission, for example. */
-  onRefusal: (reason: string) => void;
+  onRefusal: (error: Error) => void;
 }
 
 const FIRST_PAUSE_MS = 500;
@@ -68,7 +68,7 @@ export class Link {
       for await (const status of statuses) {
         if (status.type === 'disconnect') this.#down(`${shown(this.#options)}: the connection broke`);
         else if (status.type === 'reconnect') this.#up(connection);
-        else if (status.type === 'error') this.#hooks.onRefusal(`${shown(this.#options)}: ${reasonOf(status.error)}`);
+        else if (status.type === 'error') this.#hooks.onRefusal(status.error);
       }
     })();
     await connection.closed();

@@ -10,7 +10,7 @@ import { DiskQueue } from '../alerts/disk-queue.ts';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Event } from '../model/events.ts';
 import type { PublishFolded } from '../model/fleet.ts';
-import { checkServerOptions, reasonOf, shown } from '../nats/connect.ts';
+import { checkServerOptions, isPermissionViolation, reasonOf, shown } from '../nats/connect.ts';
 import { loadNats, type Nats } from '../nats/load.ts';
 import { STREAM, token } from '../nats/names.ts';
 import { globMatch } from '../text/glob.ts';
@@ -65,8 +65,9 @@ export class Publisher implements AsyncDisposable {
   #number = 0;
   #client: JetStreamClient | undefined;
   #mostBytes = 1024 ** 2;
-  /** The last sentence about a failure; it is not repeated until something has been sent. */
-  #told: string | undefined;
+  /** Sentences about failures; none is repeated until something has been sent. */
+  readonly #told = new Set<string>();
+  #isStateRefused = false;
   #dropping = false;
   #large = 0;
   #closed: Promise<void> | undefined;
@@ -101,9 +102,9 @@ export class Publisher implements AsyncDisposable {
     this.#window = new Window(this.#queue, {
       send: (entry) => this.#send(entry),
       isUp: () => this.#link.isUp,
-      onFailure: (error) => this.#failed(`${shown(options)}: ${reasonOf(error)}`),
+      onFailure: (error) => this.#refused(error as Error),
       onSent: () => {
-        if (this.#told !== undefined) this.#recovered();
+        if (this.#told.size > 0) this.#recovered();
       },
     });
     // An account may permit answers to this node only.
@@ -120,7 +121,7 @@ export class Publisher implements AsyncDisposable {
         this.#queue.writeAfterMs = 0;
         this.#failed(reason);
       },
-      onRefusal: (reason) => this.#failed(reason),
+      onRefusal: (error) => this.#refused(error),
     });
     this.#summaries = setInterval(() => this.#publishSummaries(), SUMMARY_CHECK_MS).unref();
   }
@@ -156,7 +157,7 @@ export class Publisher implements AsyncDisposable {
     this.#publishSummaries(true);
     const until = performance.now() + timeoutMs;
     // An event that happens just before the end may come before the first connection.
-    while (this.#queue.length > 0 && performance.now() < until && (this.#link.isUp || this.#told === undefined))
+    while (this.#queue.length > 0 && performance.now() < until && (this.#link.isUp || this.#told.size === 0))
       await new Promise((resolve) => setTimeout(resolve, 10));
     if (this.#link.isUp) await this.#states.goodbye();
     this.#states.close();
@@ -238,11 +239,27 @@ export class Publisher implements AsyncDisposable {
     return this.#envelopes.next(process.hrtime.bigint(), realtimeOffsetNs(), 'info', 'oomscope', message);
   }
 
+  /** The server has refused an event, or the state of this node. */
+  #refused(error: Error & { subject?: unknown }): void {
+    const where = shown(this.#options);
+    const isState = isPermissionViolation(error) && String(error.subject).startsWith('$KV.');
+    const { cluster, node } = this.#sender;
+    const what = `the server does not permit this node to ${isState ? 'store its state' : 'publish events'} as ${cluster}.${node}`;
+    const remedy = `\`oomscope fleet setup --cluster ${cluster} --node ${node}\` prints the permissions that it needs`;
+    if (!isState) {
+      this.#failed(`${where}: ${isPermissionViolation(error) ? `${what}: ${remedy}` : reasonOf(error)}`);
+    } else if (!this.#isStateRefused && this.#told.size === 0) {
+      // after a refusal of events, the remedy has been told
+      this.#isStateRefused = true;
+      this.#tell(`${where}: ${what}: ${remedy}.`);
+    }
+  }
+
   #failed(reason: string): void {
-    if (this.#told === reason) return;
+    if (this.#told.has(reason)) return;
     const where = this.#options.spool === undefined ? 'in memory' : 'in the spool';
     this.#tell(`${reason.replace(/\.?$/, '')}; events wait ${where}.`);
-    this.#told = reason;
+    this.#told.add(reason);
   }
 
   #recovered(): void {
@@ -250,7 +267,7 @@ export class Publisher implements AsyncDisposable {
     this.#tell(
       `the server takes events again; ${amount(waiting)} waiting${dropped > 0 ? `, ${dropped} dropped` : ''}.`,
     );
-    this.#told = undefined;
+    this.#told.clear();
     this.#dropping = false;
   }
 }

@@ -212,7 +212,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
       'no permission',
       'authorization { users: [{ user: u, password: wrong, permissions: { publish: ["other.>"] } }] }',
       { user: 'u', password: { file: 'wrong' } },
-      'does not permit this',
+      'does not permit this node to publish events as default.',
     ],
   ] as const)('%s is said, and the events wait', async (_, config, options, sentence) => {
     writeFileSync(join(directory, 'wrong'), 'wrong\n');

@@ -10,11 +10,13 @@ import { ROOT } from '../cli/cli.ts';
 import { freePort } from '../free-port.ts';
 
 const PROGRAM = join(ROOT, 'build/test-packages/usr/sbin/nats-server');
+/** The server of Debian 12, which is too old. */
+export const NATS_2_9 = join(ROOT, 'build/test-packages/bookworm/usr/sbin/nats-server');
 
 /** Why nats-server cannot be started here; undefined when it can. For `describe.skipIf(…)`. */
-export function natsUnavailable(): string | undefined {
+export function natsUnavailable(program = PROGRAM): string | undefined {
   try {
-    accessSync(PROGRAM);
+    accessSync(program);
     return undefined;
   } catch {
     return 'needs Debian’s nats-server: sh scripts/packages.sh test <scripts/test-packages';
@@ -28,6 +30,8 @@ export interface NatsSettings {
   /** Lines of the server's configuration. */
   config?: string;
   jetstream?: boolean;
+  /** The server to run. */
+  program?: string;
 }
 
 export class RealNats implements AsyncDisposable {
@@ -35,13 +39,15 @@ export class RealNats implements AsyncDisposable {
   readonly port: number;
   #child: ChildProcess | undefined;
   #log = '';
+  readonly #program: string;
 
-  private constructor(port: number) {
+  private constructor(port: number, program = PROGRAM) {
     this.port = port;
+    this.#program = program;
   }
 
   static async start(settings: NatsSettings = {}): Promise<RealNats> {
-    const server = new RealNats(await freePort());
+    const server = new RealNats(await freePort(), settings.program);
     server.configure(settings);
     try {
       await server.up();
@@ -85,7 +91,9 @@ export class RealNats implements AsyncDisposable {
   }
 
   async up(): Promise<void> {
-    const child = spawn(PROGRAM, ['-c', join(this.directory, 'nats.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(this.#program, ['-c', join(this.directory, 'nats.conf')], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     this.#child = child;
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#log = `${this.#log}${chunk}`.slice(-20_000);
