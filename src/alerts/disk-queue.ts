@@ -10,6 +10,7 @@ import { SpoolDirectory } from './spool-directory.ts';
 interface Entry<T> {
   number: number;
   bytes: number;
+  weight: number;
   /** The item until it is on disk; then undefined. */
   item: T | undefined;
   /** True when the item was delivered or dropped. */
@@ -25,6 +26,8 @@ export interface Codec<T> {
   write: (item: T) => string;
   /** About how many bytes write() gives, if that can be said without calling it. */
   size?: (item: T) => number;
+  /** For how many things an item stands, for push() and `weight`. Default 1, also for files of an earlier process. */
+  weight?: (item: T) => number;
   /** @throws Error that says why the text is not an item */
   read: (text: string) => T;
 }
@@ -64,6 +67,7 @@ export class DiskQueue<T> {
   #first = 0;
   #length = 0;
   #bytes = 0;
+  #weight = 0;
   #next = 1;
   /** The items up to this number are never dropped. */
   #held = -1;
@@ -84,8 +88,9 @@ export class DiskQueue<T> {
     this.limit(mostBytes);
     this.#onTrouble = onTrouble ?? (() => {});
     for (const { number, bytes } of this.#directory?.list(this.#onTrouble) ?? []) {
-      this.#entries.push({ number, bytes, item: undefined, gone: false, sinceMs: 0 });
+      this.#entries.push({ number, bytes, weight: 1, item: undefined, gone: false, sinceMs: 0 });
       this.#length++;
+      this.#weight++;
       this.#bytes += bytes;
       this.#next = number + 1;
     }
@@ -96,6 +101,16 @@ export class DiskQueue<T> {
     return this.#length;
   }
 
+  /** For how many things the waiting items stand (`weight` of the codec). */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  /** The number of the last item; 0: there was none. */
+  get last(): number {
+    return this.#next - 1;
+  }
+
   /** Number of waiting items that survive this process. */
   get kept(): number {
     if (!this.#directory) return 0;
@@ -104,12 +119,14 @@ export class DiskQueue<T> {
     return kept;
   }
 
-  /** Adds an item without blocking. @returns how many of the oldest were dropped to stay within the limits */
+  /** Adds an item without blocking. @returns the weight of the oldest that were dropped to stay within the limits */
   push(item: T): number {
     const bytes = this.#codec.size?.(item) ?? Buffer.byteLength(this.#codec.write(item));
-    const entry: Entry<T> = { number: this.#next++, bytes, item, gone: false, sinceMs: performance.now() };
+    const weight = this.#codec.weight?.(item) ?? 1;
+    const entry: Entry<T> = { number: this.#next++, bytes, weight, item, gone: false, sinceMs: performance.now() };
     this.#entries.push(entry);
     this.#length++;
+    this.#weight += weight;
     this.#bytes += entry.bytes;
     if (this.#directory) {
       this.#unwritten.push(entry);
@@ -121,7 +138,7 @@ export class DiskQueue<T> {
       if (!oldest || oldest === entry) break;
       if (oldest.gone || oldest.number <= this.#held) continue;
       this.#remove(oldest);
-      dropped++;
+      dropped += oldest.weight;
     }
     return dropped;
   }
@@ -219,6 +236,7 @@ export class DiskQueue<T> {
     entry.gone = true;
     this.#length--;
     this.#bytes -= entry.bytes;
+    this.#weight -= entry.weight;
     while (this.#entries[this.#first]?.gone) this.#first++;
     if (this.#first < 1024 || this.#first * 2 < this.#entries.length) return;
     this.#entries = this.#entries.slice(this.#first);

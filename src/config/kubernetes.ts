@@ -6,6 +6,7 @@ export interface KubernetesConfig {
   enabled: boolean;
   node: string | undefined;
   events: boolean;
+  spool: string | undefined;
   kubeconfig: string | undefined;
   context: string | undefined;
   allow_exec: boolean;
@@ -22,6 +23,7 @@ export const kubernetesShape = table({
     true,
     'write an Event on the pod of each OOM kill, and on the node if the whole node is out of memory',
   ),
+  spool: optional(text, 'keep Events that the API has not taken in this directory, also across restarts'),
   kubeconfig: optional(
     text,
     'a kubeconfig; default: KUBECONFIG, else the service account of the pod, else ~/.kube/config',

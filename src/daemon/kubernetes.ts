@@ -9,12 +9,13 @@ import type { Event } from '../model/events.ts';
 /**
  * @param tell called with sentences for the log
  * @returns a part of the daemon (src/daemon/features.ts)
- * @throws OomscopeError NO_INPUT, BAD_INPUT, KUBERNETES: there is no way to the API, or the kubeconfig has a fault
+ * @throws OomscopeError NO_INPUT, BAD_INPUT, KUBERNETES: there is no way to the API, or the kubeconfig has a fault;
+ *   USAGE: the spool cannot be used
  */
 export function openKubernetes(config: KubernetesConfig, tell: (sentence: string) => void) {
-  const { kubeconfig, context, events, allow_exec: allowExec } = config;
+  const { kubeconfig, context, events, spool, allow_exec: allowExec } = config;
   const agent = new KubernetesAgent({
-    ...{ access: findAccess({ kubeconfig, context }), events, allowExec, tell },
+    ...{ access: findAccess({ kubeconfig, context }), events, allowExec, spool, tell },
     node: config.node ?? process.env.NODE_NAME ?? hostname(),
   });
   return {

@@ -11,6 +11,7 @@ import { type EventCounts, EventWriter } from './event-writer.ts';
 import { eventsOfKill, eventsOfStuck } from './object-event.ts';
 import { PodDirectory } from './pod-directory.ts';
 import { PodWatch } from './pod-watch.ts';
+import { missingRule } from './rights.ts';
 
 export interface AgentOptions {
   access: Access;
@@ -19,6 +20,8 @@ export interface AgentOptions {
   /** Whether to write Events. */
   events: boolean;
   allowExec?: boolean;
+  /** A directory for Events that wait, so that they survive this process; undefined: they wait in memory. */
+  spool?: string | undefined;
   /** Called with sentences for the log. */
   tell: (sentence: string) => void;
 }
@@ -38,20 +41,24 @@ export class KubernetesAgent implements AsyncDisposable {
   readonly #late = new Set<NodeJS.Timeout>();
   #problem: string | undefined = 'the pods of the node were not read yet';
 
-  /** Reads the pods of the node in the background, and then follows them. */
+  /**
+   * Reads the pods of the node in the background, and then follows them.
+   *
+   * @throws OomscopeError USAGE: the spool is not private to this user, or another process uses it
+   */
   constructor(options: AgentOptions) {
-    const { access, node, events, allowExec = false, tell } = options;
+    const { access, node, events, allowExec = false, spool, tell } = options;
     this.#options = options;
     this.#client = new KubernetesClient(access, { allowExec });
+    this.#writer = events ? new EventWriter({ client: this.#client, tell, directory: spool }) : undefined;
     this.#watch = new PodWatch({
       ...{ client: this.#client, directory: this.pods, node },
       onTrouble: (problem) => {
         this.#problem = problem;
         if (problem === undefined) tell(`Kubernetes: ${this.pods.size} pods on the node ${node}.`);
-        else tell(`Kubernetes: the pods of this node cannot be read (${problem}): names come from files on the node.`);
+        else tell(troubleText(problem));
       },
     });
-    this.#writer = events ? new EventWriter({ client: this.#client, tell }) : undefined;
   }
 
   /** Resolves when the pods were read, or the first attempt has failed. */
@@ -123,6 +130,12 @@ export class KubernetesAgent implements AsyncDisposable {
     this.#kills.set(id, facts);
     if (this.#kills.size > MOST_KILLS) this.#kills.delete(this.#kills.keys().next().value as string);
   }
+}
+
+function troubleText(problem: string): string {
+  const rule = missingRule(problem);
+  const lacking = rule === undefined ? '' : `; its role lacks the rule ${rule}`;
+  return `Kubernetes: the pods of this node cannot be read (${problem}${lacking}): names come from files on the node.`;
 }
 
 /** The process, cgroup or target that an event is about, if it is in a pod. */

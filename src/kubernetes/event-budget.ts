@@ -44,10 +44,14 @@ interface Subject {
   alike: Map<string, Alike>;
 }
 
-/** What to send. `count` is the number of kills of which the server knows afterwards. */
-export type Write =
-  | { kind: 'create'; event: ObjectEvent; count: number }
-  | { kind: 'count'; event: ObjectEvent; count: number };
+/** What to send. */
+export interface Write {
+  kind: 'create' | 'count';
+  event: ObjectEvent;
+  /** The number of kills of which the server knows afterwards, and how many of them it did not know of before. */
+  count: number;
+  kills: number;
+}
 
 export class EventBudget {
   readonly #subjects = new Map<string, Subject>();
@@ -57,7 +61,7 @@ export class EventBudget {
   /** @returns the Event, to be created now; undefined: it is counted, and due() gives it later */
   take(event: ObjectEvent, nowMs: number): Write | undefined {
     const subject = this.#subject(event, nowMs);
-    const key = `${event.reason} ${event.regarding.fieldPath ?? ''}`;
+    const key = alikeKey(event);
     let alike = subject.alike.get(key);
     if (!alike || nowMs - alike.lastMs > ALIKE_MS) {
       // What the old series has not yet told is told with the next write of it, so it is kept until then.
@@ -72,7 +76,7 @@ export class EventBudget {
     const { series } = alike;
     if (alike.seen <= MOST_ALIKE && (!series || series.written > 0) && this.#spend(subject, nowMs)) {
       alike.series = begin(event, 1, nowMs);
-      return { kind: 'create', event, count: 1 };
+      return { kind: 'create', event, count: 1, kills: 1 };
     }
     if (!series) alike.series = begin(event, 0, nowMs);
     else {
@@ -81,6 +85,12 @@ export class EventBudget {
       series.lastObserved = event.eventTime;
     }
     return undefined;
+  }
+
+  /** What the server does not know yet of the series to which take() has added this event, whether it is due or not. */
+  unsaid(event: ObjectEvent): Write | undefined {
+    const series = this.#subjects.get(subjectKey(event))?.alike.get(alikeKey(event))?.series;
+    return series && series.count > series.written ? writeOf(series) : undefined;
   }
 
   /** The counts that may be written now. */
@@ -117,17 +127,15 @@ export class EventBudget {
   }
 
   #write(series: Series, nowMs: number): Write {
-    const { event, count, written } = series;
-    series.written = count;
+    const write = writeOf(series);
+    series.written = series.count;
     series.delayMs = Math.min(2 * series.delayMs, LONGEST_DELAY_MS);
     series.dueMs = nowMs + series.delayMs;
-    const counted =
-      count < 2 ? event : { ...event, series: { count, lastObservedTime: microTime(series.lastObserved) } };
-    return { kind: written === 0 ? 'create' : 'count', event: counted, count };
+    return write;
   }
 
-  #subject({ regarding }: ObjectEvent, nowMs: number): Subject {
-    const key = `${regarding.kind} ${regarding.uid}`;
+  #subject(event: ObjectEvent, nowMs: number): Subject {
+    const key = subjectKey(event);
     const known = this.#subjects.get(key) ?? { tokens: BURST, atMs: nowMs, alike: new Map() };
     this.#subjects.delete(key);
     this.#subjects.set(key, known);
@@ -152,6 +160,18 @@ export class EventBudget {
     subject.atMs = nowMs;
     return true;
   }
+}
+
+const subjectKey = ({ regarding }: ObjectEvent) => `${regarding.kind} ${regarding.uid}`;
+const alikeKey = ({ reason, regarding }: ObjectEvent) => `${reason} ${regarding.fieldPath ?? ''}`;
+
+function writeOf({ event, count, written, lastObserved }: Series): Write {
+  const series = { count, lastObservedTime: microTime(lastObserved) };
+  return {
+    kind: written === 0 ? 'create' : 'count',
+    event: count < 2 ? event : { ...event, series },
+    ...{ count, kills: count - written },
+  };
 }
 
 function begin(event: ObjectEvent, written: number, nowMs: number): Series {

@@ -1,17 +1,21 @@
 /**
- * Writes Events to the Kubernetes API, one after another, from a bounded queue that survives an API that is away. Nothing
- * waits for it. Every Event that is not written is counted and told.
+ * Writes Events to the Kubernetes API, one after another, from a bounded queue that survives an API that is away, and with a
+ * directory also the end of this process. Nothing waits for it. Every Event that is not written is counted and told.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type KubernetesClient } from './client.ts';
 import { EventBudget, type Write } from './event-budget.ts';
+import { EventSpool } from './event-spool.ts';
 import type { ObjectEvent } from './object-event.ts';
 import { backoffMs } from './pod-watch.ts';
+import { missingRule } from './rights.ts';
 
 export interface EventWriterOptions {
   client: KubernetesClient;
   /** Called with sentences for the log, each once as long as it does not change. */
   tell?: (sentence: string) => void;
+  /** A directory for waiting Events, which the next process then writes; undefined: they wait in memory. */
+  directory?: string | undefined;
   /** For tests: the queue's length, the clock (ms), and the pause before attempt `failures` (ms). */
   most?: number;
   now?: () => number;
@@ -28,24 +32,16 @@ export interface EventCounts {
   waiting: number;
 }
 
-interface Queued {
-  write: Write;
-  /** Kills of which only this write tells. */
-  kills: number;
-  /** How often the server has answered 403. */
-  refusals: number;
-}
-
-/** An Event has some 1.5 kB. */
-const MOST_WAITING = 1000;
 const CLOSE_MS = 3000;
 /** A server that has just started refuses requests until it has read the roles, so a refusal is tried again. */
 const MOST_REFUSALS = 5;
+/** Where a right is missing, it is asked for again after this time (ms). Until then Events there are dropped. */
+const DENIED_MS = 300_000;
 
 export class EventWriter {
   readonly #options: EventWriterOptions;
   readonly #budget = new EventBudget();
-  readonly #queue: Queued[] = [];
+  readonly #spool: EventSpool;
   readonly #ended = new AbortController();
   readonly #now: () => number;
   #running: Promise<void> | undefined;
@@ -54,27 +50,35 @@ export class EventWriter {
   #told = '';
   /** Where Events on nodes are. The kubelet's are in `default`. */
   #nodeNamespace = 'default';
+  /** Since when (ms) a verb is not permitted in a namespace, by "verb namespace". */
+  readonly #denied = new Map<string, number>();
   #written = 0;
   #refused = 0;
   #dropped = 0;
 
+  /** @throws OomscopeError USAGE: the directory is not private to this user, or another process uses it */
   constructor(options: EventWriterOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    const { directory, most, tell } = options;
+    this.#spool = new EventSpool({ directory, most, onTrouble: tell });
+    this.#run(); // what an earlier process has left
   }
 
   get counts(): EventCounts {
-    const queued = this.#queue.reduce((sum, { kills }) => sum + kills, 0);
     return {
       ...{ written: this.#written, refused: this.#refused, dropped: this.#dropped + this.#budget.lost },
-      waiting: queued + this.#budget.waiting,
+      waiting: this.#spool.waiting + this.#budget.waiting,
     };
   }
 
   /** Never blocks, never throws. */
   offer(event: ObjectEvent): void {
-    const write = this.#closing ? undefined : this.#budget.take(event, this.#now());
-    if (write) this.#push(write, 1);
+    if (this.#closing) return;
+    const write = this.#budget.take(event, this.#now());
+    const counted = write ? undefined : this.#budget.unsaid(event);
+    if (write) this.#push(write);
+    else if (counted) this.#spool.note(counted);
     this.#arrange();
   }
 
@@ -82,24 +86,23 @@ export class EventWriter {
   async close(): Promise<void> {
     this.#closing = true;
     clearTimeout(this.#timer);
-    for (const write of this.#budget.due(Number.POSITIVE_INFINITY)) this.#push(write, 0);
+    for (const write of this.#budget.due(Number.POSITIVE_INFINITY)) this.#push(write);
     const timer = setTimeout(() => this.#ended.abort(), CLOSE_MS);
     this.#run();
     await this.#running;
     clearTimeout(timer);
     this.#ended.abort();
+    await this.#spool.close();
     const { waiting } = this.counts;
-    if (waiting > 0) this.#tell(`${waiting} kills were not written as Kubernetes Events before the end.`);
+    if (waiting === 0) return;
+    if (this.#spool.isKept) this.#tell(`${waiting} kills wait on disk: the next start writes their Kubernetes Events.`);
+    else this.#tell(`${waiting} kills were not written as Kubernetes Events before the end.`);
   }
 
-  #push(write: Write, kills: number): void {
-    this.#queue.push({ write, kills, refusals: 0 });
-    while (this.#queue.length > (this.#options.most ?? MOST_WAITING)) {
-      // The first is being sent.
-      const [dropped] = this.#queue.splice(this.#running ? 1 : 0, 1);
-      this.#dropped += dropped?.kills ?? 0;
-      this.#tell('The queue of Kubernetes Events is full: the oldest are dropped.');
-    }
+  #push(write: Write): void {
+    const dropped = this.#spool.push(write);
+    this.#dropped += dropped;
+    if (dropped > 0) this.#tell('The queue of Kubernetes Events is full: the oldest are dropped.');
     this.#run();
   }
 
@@ -111,48 +114,82 @@ export class EventWriter {
     const wait = Math.min(Math.max(next - this.#now(), 10), 60_000);
     this.#timer = setTimeout(() => {
       // While the API is away, the counts stay in the budget, where they need no room.
-      if (this.#queue.length === 0) for (const write of this.#budget.due(this.#now())) this.#push(write, 0);
+      if (this.#spool.isEmpty) for (const write of this.#budget.due(this.#now())) this.#push(write);
       this.#arrange();
     }, wait).unref();
   }
 
   #run(): void {
-    this.#running ??= this.#drain().finally(() => {
+    if (this.#running || this.#spool.isEmpty || this.#ended.signal.aborted) return;
+    this.#running = this.#drain().finally(() => {
       this.#running = undefined;
+      this.#run(); // an Event that came while the drain ended
     });
   }
 
   async #drain(): Promise<void> {
     const { pauseMs = backoffMs } = this.#options;
-    for (let failures = 0; this.#queue.length > 0 && !this.#ended.signal.aborted; ) {
-      const queued = this.#queue[0] as Queued;
-      try {
-        await this.#send(queued.write);
-        this.#written += queued.kills;
-        failures = 0;
-        this.#told = '';
-      } catch (error) {
-        const failure = error instanceof ApiError ? error : new ApiError(0, (error as Error).message);
-        if (this.#mayPass(failure, queued)) {
-          const pause = Math.max(pauseMs(failures++), failure.retryAfterMs ?? 0);
-          await this.#pause(this.#closing ? Math.min(pause, 500) : pause);
-          continue;
-        }
-        this.#refused += queued.kills;
-        const { namespace } = queued.write.event.metadata;
-        this.#tell(`A Kubernetes Event in the namespace ${namespace} was refused: ${failure.message}.`);
+    let [failures, refusals] = [0, 0];
+    for (let turn = await this.#spool.next(); turn && !this.#ended.signal.aborted; ) {
+      const { write } = turn;
+      const failure = this.#isDenied(write) ? 'denied' : await this.#attempt(write);
+      if (failure instanceof ApiError && this.#mayPass(failure, refusals)) {
+        if (failure.status === 403) refusals++;
+        const pause = Math.max(pauseMs(failures++), failure.retryAfterMs ?? 0);
+        await this.#pause(this.#closing ? Math.min(pause, 500) : pause);
+        continue;
       }
-      this.#queue.shift();
+      if (failure === undefined) this.#succeeded(write);
+      else this.#refused += write.kills;
+      if (failure instanceof ApiError) this.#tellRefusal(write, failure);
+      [failures, refusals] = [0, 0];
+      turn.done();
+      turn = await this.#spool.next();
     }
   }
 
-  #mayPass(failure: ApiError, queued: Queued): boolean {
+  async #attempt(write: Write): Promise<ApiError | undefined> {
+    try {
+      await this.#send(write);
+      return undefined;
+    } catch (error) {
+      return error instanceof ApiError ? error : new ApiError(0, (error as Error).message);
+    }
+  }
+
+  #mayPass(failure: ApiError, refusals: number): boolean {
     if (failure.isPassing || failure.status === 401) {
-      this.#tell(`Kubernetes Events wait: ${failure.message}.`);
+      this.#tell(sentence(`Kubernetes Events wait: ${failure.message}`));
       return true;
     }
     // A namespace that is being deleted takes no more objects.
-    return failure.status === 403 && !failure.message.includes('being terminated') && ++queued.refusals < MOST_REFUSALS;
+    return failure.status === 403 && !failure.message.includes('being terminated') && refusals + 1 < MOST_REFUSALS;
+  }
+
+  #succeeded(write: Write): void {
+    this.#written += write.kills;
+    this.#denied.delete(rightOf(write));
+    this.#told = '';
+  }
+
+  #isDenied(write: Write): boolean {
+    const since = this.#denied.get(rightOf(write));
+    return since !== undefined && this.#now() - since < DENIED_MS;
+  }
+
+  /** A right that is missing is told once, and not for each kill and namespace. */
+  #tellRefusal(write: Write, failure: ApiError): void {
+    const rule = failure.status === 403 ? missingRule(failure.message) : undefined;
+    const { namespace } = write.event.metadata;
+    const told = sentence(`A Kubernetes Event in the namespace ${namespace} was refused: ${failure.message}`);
+    if (rule === undefined) {
+      this.#tell(told);
+      return;
+    }
+    const isKnown = [...this.#denied.keys()].some((right) => right.startsWith(`${write.kind} `));
+    this.#denied.set(rightOf(write), this.#now());
+    if (!isKnown)
+      this.#tell(`${told} The agent's role lacks the rule ${rule}. No Event is written there until it has it.`);
   }
 
   async #pause(ms: number): Promise<void> {
@@ -160,7 +197,7 @@ export class EventWriter {
   }
 
   /** A repeat of an Event is answered with 409, which is as good as 201: the reply to the first request was lost. */
-  async #send({ kind, event }: Write): Promise<void> {
+  async #send({ kind, event }: Pick<Write, 'kind' | 'event'>): Promise<void> {
     const { client } = this.#options;
     const { signal } = this.#ended;
     const namespace = event.regarding.kind === 'Node' ? this.#nodeNamespace : event.metadata.namespace;
@@ -175,13 +212,13 @@ export class EventWriter {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (kind === 'create' && error.status === 409) return;
+      if (kind === 'create' && error.status === 409) return event.series && this.#send({ kind: 'count', event });
       // An Event lives for an hour (--event-ttl), and its series may be longer: then it is created again.
-      if (kind === 'count' && error.status === 404) return this.#send({ kind: 'create', event, count: 0 });
+      if (kind === 'count' && error.status === 404) return this.#send({ kind: 'create', event });
       if (error.status !== 422 || event.regarding.kind !== 'Node' || namespace === 'kube-system') throw error;
       // Kubernetes 1.19 and 1.20 take Events of this API on a node in kube-system only, later ones also in default.
       this.#nodeNamespace = 'kube-system';
-      return this.#send({ kind, event, count: 0 });
+      return this.#send({ kind, event });
     }
   }
 
@@ -190,3 +227,6 @@ export class EventWriter {
     this.#told = sentence;
   }
 }
+
+const rightOf = ({ kind, event }: Write) => `${kind} ${event.metadata.namespace}`;
+const sentence = (words: string) => words.replace(/\.?$/, '.');

@@ -1,5 +1,6 @@
 import { OomscopeError } from '../model/error.ts';
 import { ApiError } from './client.ts';
+import { missingRule } from './rights.ts';
 
 /** Runs a request, and turns a refusal of the server into an error for people. @param what "list the pods" */
 export async function asked<T>(what: string, request: Promise<T>): Promise<T> {
@@ -19,8 +20,11 @@ function failure(what: string, { status, message }: ApiError): OomscopeError {
         'NOT_PERMITTED',
         `Cannot ${what}: the server refused the credentials (${message}). The token may have expired: log in again.`,
       );
-    case 403:
-      return new OomscopeError('NOT_PERMITTED', `Cannot ${what}: ${message}.`);
+    case 403: {
+      const rule = missingRule(message);
+      const lacking = rule === undefined ? '' : ` The role lacks the rule ${rule}.`;
+      return new OomscopeError('NOT_PERMITTED', `Cannot ${what}: ${message}.${lacking}`);
+    }
     default:
       return new OomscopeError('KUBERNETES', `Cannot ${what}: ${message}.`);
   }

@@ -14,6 +14,8 @@ export interface ManifestOptions {
 const NAME = 'oomscope';
 /** Where `oomscope run` answers the kubelet and Prometheus. */
 const PORT = 9836;
+/** A folder of the node, for what must outlast a pod. */
+const STATE = '/var/lib/oomscope';
 const labels = {
   'app.kubernetes.io/name': NAME,
   'app.kubernetes.io/instance': NAME,
@@ -84,10 +86,10 @@ public = true
 
 [kubernetes]
 events = ${events}
-`;
+${events ? `# Events wait here while the API is away, also across updates of the DaemonSet.\nspool = "${STATE}/kubernetes-events"\n` : ''}`;
 }
 
-function daemonSet({ image, namespace }: ManifestOptions, metadata: Yaml): Yaml {
+function daemonSet({ image, namespace, events }: ManifestOptions, metadata: Yaml): Yaml {
   return {
     ...{ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata },
     spec: {
@@ -109,11 +111,12 @@ function daemonSet({ image, namespace }: ManifestOptions, metadata: Yaml): Yaml 
           terminationGracePeriodSeconds: 10,
           nodeSelector: { 'kubernetes.io/os': 'linux' },
           tolerations: [{ operator: 'Exists' }],
-          containers: [container(image)],
+          containers: [container(image, events)],
           volumes: [
             { name: 'configuration', configMap: { name: NAME } },
             { name: 'cgroups', hostPath: { path: '/sys/fs/cgroup', type: 'Directory' } },
             { name: 'pod-logs', hostPath: { path: '/var/log/pods', type: 'DirectoryOrCreate' } },
+            ...(events ? [{ name: 'state', hostPath: { path: STATE, type: 'DirectoryOrCreate' } }] : []),
           ],
         },
       },
@@ -121,7 +124,7 @@ function daemonSet({ image, namespace }: ManifestOptions, metadata: Yaml): Yaml 
   };
 }
 
-function container(image: string): Yaml {
+function container(image: string, events: boolean): Yaml {
   return {
     ...{ name: NAME, image, args: ['run', '--config', '/etc/oomscope/oomscope.toml', '--json'] },
     env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
@@ -144,6 +147,7 @@ function container(image: string): Yaml {
       { name: 'configuration', mountPath: '/etc/oomscope', readOnly: true },
       { name: 'cgroups', mountPath: '/sys/fs/cgroup', readOnly: true },
       { name: 'pod-logs', mountPath: '/var/log/pods', readOnly: true },
+      ...(events ? [{ name: 'state', mountPath: STATE }] : []),
     ],
   };
 }

@@ -21,3 +21,16 @@ export const agentRights: readonly AgentRight[] = [
     without: 'no Event tells of a kill on its pod',
   },
 ];
+
+/**
+ * The rule that a role lacks, from what the server says of a refusal: RBAC names the verb, the resource and the API group
+ * (plugin/pkg/auth/authorizer/rbac/rbac.go and apiserver/pkg/endpoints/handlers/responsewriters/errors.go).
+ *
+ * @returns a rule as YAML on one line; undefined: the message has another form
+ */
+export function missingRule(message: string): string | undefined {
+  const said = /cannot ([a-z]+) resource "([a-z][a-z./-]*)" in API group "([a-z0-9.-]*)"/.exec(message);
+  if (!said) return undefined;
+  const [, verb = '', resource = '', group = ''] = said;
+  return `{apiGroups: ["${group}"], resources: ["${resource}"], verbs: ["${verb}"]}`;
+}

@@ -19,10 +19,15 @@ test('the role has the rights of the table, without those for Events if there ar
   expect(rules(false)).toEqual([{ apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] }]);
 });
 
-test('the container is not privileged, and writes nowhere', () => {
+test('the container is not privileged, and writes only to its folder for waiting Events', () => {
   const text = JSON.stringify(objects(true)['daemon-set']);
   expect(text).toContain('"privileged":false,"allowPrivilegeEscalation":false,"readOnlyRootFilesystem":true');
   expect(text).toContain('"drop":["ALL"]');
   expect(text).not.toContain('SYS_ADMIN');
-  expect(text.match(/"mountPath"/g)).toHaveLength(text.match(/"readOnly":true/g)?.length ?? 0);
+  const writable = (events: boolean) => {
+    const spec = JSON.stringify(objects(events)['daemon-set']);
+    return [...spec.matchAll(/"mountPath":"([^"]+)"(?!,"readOnly":true)/g)].map(([, path]) => path);
+  };
+  expect(writable(true)).toEqual(['/var/lib/oomscope']);
+  expect(writable(false)).toEqual([]);
 });

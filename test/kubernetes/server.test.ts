@@ -1,7 +1,8 @@
 /** The agent against a real kube-apiserver with RBAC, under its own service account. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KubernetesAgent } from '../../src/kubernetes/agent.ts';
 import { ApiError, KubernetesClient } from '../../src/kubernetes/client.ts';
@@ -23,6 +24,7 @@ import { createMemoryGroup, MIB, oomKill, oomKillsUnavailable, removeMemoryGroup
 import { schemaErrors } from '../schema.ts';
 import { ApiServer, hasApiServer } from './apiserver.ts';
 import { containerId, podKill, podObject } from './kills.ts';
+import { limitRequests } from './limit-requests.ts';
 
 type Named = { name: string; uid: string };
 
@@ -162,6 +164,59 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     await writer.close();
     expect(writer.counts).toMatchObject({ written: 0, refused: 1 });
     expect(told.at(-1)).toContain('cannot create resource "events" in API group "events.k8s.io"');
+  });
+
+  test('the server limits requests (429, Retry-After): the agent waits as long as told, and no kill is lost', async () => {
+    const pods = await Promise.all(Array.from({ length: 8 }, (_, i) => createPod(80 + i)));
+    await using limit = await limitRequests(server, 'oomscope', 'oomscope');
+    const asked = await client();
+    const refused = await asked.request('/api/v1/pods?limit=1').catch((error: Error) => error);
+    expect(refused).toMatchObject({ status: 429, retryAfterMs: 1000 });
+    const told: string[] = [];
+    const writer = new EventWriter({ client: asked, pauseMs: () => 0, tell: (sentence) => told.push(sentence) });
+    const watched = await client();
+    const directory = new PodDirectory();
+    using watch = new PodWatch({
+      client: watched,
+      directory,
+      node: NODE,
+      pauseMs: () => 0,
+    });
+    const began = performance.now();
+    const before = asked.requests;
+    for (const [i, pod] of pods.entries()) {
+      writer.offer(eventsOfKill(podKill({ id: `limited-${i}` }), factsOf(pod), NODE)[0] as ObjectEvent);
+    }
+    await watch.ready;
+    await sleep(2500);
+    expect(writer.counts).toMatchObject({ written: 0, refused: 0, dropped: 0, waiting: 8 });
+    expect(directory.size).toBe(0);
+    const seconds = (performance.now() - began) / 1000;
+    // A request, and after each Retry-After of 1 s another one.
+    expect(asked.requests - before).toBeLessThanOrEqual(seconds + 1);
+    expect(watched.requests).toBeLessThanOrEqual(seconds + 1);
+    expect(told.filter((sentence) => sentence.startsWith('Kubernetes Events wait: 429 '))).toHaveLength(1);
+    await limit.lift();
+    await expect.poll(() => directory.size, { timeout: 20_000 }).toBeGreaterThanOrEqual(pods.length);
+    await expect.poll(() => writer.counts, { timeout: 20_000 }).toMatchObject({ written: 8, waiting: 0 });
+    await writer.close();
+    for (const { name } of pods) expect((await eventsOn(name)).map(countOf)).toEqual([1]);
+  }, 90_000);
+
+  test('without the right to write Events, the missing rule is told once for all kills and namespaces', async () => {
+    const told: string[] = [];
+    const denied = await client('nobody', 'shop');
+    const writer = new EventWriter({ client: denied, pauseMs: () => 1, tell: (sentence) => told.push(sentence) });
+    for (let i = 0; i < 6; i++) {
+      const facts = { ...factsOf({ name: `x-${i}`, uid: `x-${i}` }), namespace: i % 2 ? 'shop' : 'default' };
+      writer.offer(eventsOfKill(podKill({ id: `denied-${i}` }), facts, NODE)[0] as ObjectEvent);
+    }
+    await expect.poll(() => writer.counts.refused, { timeout: 10_000 }).toBe(6);
+    await writer.close();
+    const lacks = `The agent's role lacks the rule {apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"]}.`;
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain(lacks);
+    expect(denied.requests).toBe(10); // five attempts for each namespace, and none for the other kills there
   });
 
   test('a token that is replaced in its file is read again when the server refuses the old one', async () => {
@@ -352,6 +407,55 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
       removeMemoryGroups();
     }
   });
+
+  test('the agent is stopped, and killed, while the server is away: what waited is written once by the next one', async () => {
+    const pods = [await createPod(90), await createPod(91)] as [Named, Named];
+    const spool = join(server.directory, 'event-spool');
+    const offer = (writer: EventWriter, from: number, to: number, pod: Named) => {
+      for (let i = from; i < to; i++)
+        writer.offer(eventsOfKill(podKill({ id: `${pod.name}-${i}` }), factsOf(pod), NODE)[0] as ObjectEvent);
+    };
+    const [stopped, later, last] = [await client(), await client(), await client()];
+    const kubeconfig = await server.kubeconfigOf('oomscope', 'oomscope');
+    await server.down();
+    try {
+      // Stopped: the counts of series go into the queue.
+      const told: string[] = [];
+      const first = new EventWriter({ client: stopped, directory: spool, tell: (said) => told.push(said) });
+      offer(first, 0, 30, pods[0]);
+      await first.close();
+      expect(told.at(-1)).toBe('30 kills wait on disk: the next start writes their Kubernetes Events.');
+      // Killed: another process, which gets no time to close anything.
+      const script = join(import.meta.dirname, 'killed-writer.ts');
+      const words = [script, kubeconfig, spool, pods[1].name, pods[1].uid, '30'];
+      const child = spawn(process.execPath, words, { stdio: 'ignore' });
+      try {
+        const files = (folder: string) => readdirSync(folder).filter((name) => name.endsWith('.json')).length;
+        const onDisk = () => [files(spool), files(join(spool, 'counts'))];
+        // Ten Events and a count of the first one, ten Events of the second, and the counts that are held back.
+        await expect.poll(onDisk, { timeout: 20_000 }).toEqual([21, 2]);
+      } finally {
+        child.kill('SIGKILL');
+      }
+      await ended(child);
+      expect(child.signalCode).toBe('SIGKILL');
+    } finally {
+      await server.up();
+    }
+    const next = new EventWriter({ client: later, directory: spool, pauseMs: () => 200 });
+    await expect.poll(() => next.counts, { timeout: 30_000 }).toMatchObject({ waiting: 0, refused: 0 });
+    await next.close();
+    for (const { name } of pods) {
+      const counts = (await eventsOn(name)).map(countOf);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(30);
+      expect(counts).toHaveLength(10);
+    }
+    expect(next.counts).toMatchObject({ written: 60, dropped: 0 });
+    // Nothing is left for a third process.
+    const third = new EventWriter({ client: last, directory: spool });
+    expect(third.counts.waiting).toBe(0);
+    await third.close();
+  }, 120_000);
 
   test('a storm of 500 kills, with a restart of the server in its midst: each kill is told once', async () => {
     const pods = await Promise.all(Array.from({ length: 20 }, (_, i) => createPod(100 + i)));
