@@ -176,7 +176,7 @@ compile() {
 	"$done"
 }
 # tsc writes dist/ even if there are type errors, so a stamp says whether the last run succeeded.
-if stale build/.tsc src tsconfig.json package-lock.json scripts/bundle.ts scripts/page || [ ! -e dist/index.js ] || [ ! -e dist/cli/main.js ]; then
+if stale build/.tsc src tsconfig.json package-lock.json scripts/bundle.ts scripts/chunks.ts scripts/lean-builtins.ts scripts/page || [ ! -e dist/index.js ] || [ ! -e dist/cli/main.js ]; then
 	mkdir -p dist
 	make_file build/.tsc 'compile src' compile
 fi
