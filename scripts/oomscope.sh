@@ -26,6 +26,8 @@ if [ -x "$home/bin/node" ]; then
 	if read -r loader <"$home/bin/loader" && [ ! -e "$loader" ]; then
 		fail "this package needs glibc on ${loader##*/ld-linux-} (there is no $loader): take the package for this machine, or where musl is the C library, the container image."
 	fi
+elif [ -x "$home/build/node/bin/node" ]; then
+	node=$home/build/node/bin/node # a checkout: the Node that scripts/setup.sh chose
 else
 	node=node
 	command -v node >/dev/null || fail 'expected Node 22.13 or later as "node" in PATH, found none.'

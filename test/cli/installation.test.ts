@@ -1,6 +1,6 @@
 /** What a copy of oomscope that cannot work tells its user, for each way to install it. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -55,6 +55,23 @@ describe('a package whose Node cannot start', () => {
     const { stdout } = spawnSync('sh', [join(tree, 'scripts/oomscope.sh'), 'trace'], { encoding: 'utf8' });
     expect(stdout).toBe('started\n');
   });
+});
+
+test('without a Node of its own and without one in PATH, the command says which it needs', () => {
+  const options = { encoding: 'utf8', env: { PATH: '/nonexistent' } } as const;
+  const { status, stderr } = spawnSync('/bin/sh', [join(tree, 'scripts/oomscope.sh'), '--version'], options);
+  expect(stderr).toBe('oomscope: expected Node 22.13 or later as "node" in PATH, found none.\n');
+  expect(status).toBe(69);
+});
+
+test('a checkout is started with the Node of its setup, by a symbolic link from another folder', () => {
+  const folder = join(tree, 'build/node/bin');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'node'), '#!/bin/sh\necho "started with $1 $2"\n', { mode: 0o755 });
+  chmodSync(join(tree, 'scripts/oomscope.sh'), 0o755);
+  symlinkSync('../scripts/oomscope.sh', join(tree, 'bin/oomscope'));
+  const { stdout } = spawnSync(join(tree, 'bin/oomscope'), ['--version'], { encoding: 'utf8' });
+  expect(stdout).toMatch(/^started with .*\/oomscope\.cjs --version\n$/);
 });
 
 describe('a package without its native files', () => {
