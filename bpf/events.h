@@ -37,6 +37,7 @@ enum record_kind {
 	RECORD_FATAL_SIGNAL = 14, /* this and the next come from bpf/signals.bpf.c: see signals.h */
 	RECORD_PROCESS_END = 15,
 	RECORD_OOM_ATTEMPT = 16,
+	RECORD_REHEARSAL = 17, /* made by this process itself: see bpf/rehearsal.bpf.h */
 	RECORD_KINDS,
 };
 WIRE_ENUM(record_kind);
@@ -238,6 +239,18 @@ struct oom_attempt_record {
 	__u8 reserved[2];
 };
 WIRE_STRUCT(oom_attempt_record);
+
+#define REHEARSAL_LEN 4064 /* bytes for the records in a rehearsal */
+
+/* Invented records of a kill, which the reading process sends to itself through the ring. Their kind is hidden in this
+ * record, so no reader takes them for records of a real kill. The sequence number is 0. */
+struct rehearsal_record {
+	struct record_header header;
+	__u32 length; /* used bytes of records[] */
+	__u32 reserved;
+	char records[REHEARSAL_LEN];
+};
+WIRE_STRUCT(rehearsal_record);
 
 #define LOG_TEXT_LEN 1024 /* PRINTKRB_RECORD_MAX, the longest line of the kernel's log */
 

@@ -15,6 +15,7 @@
 #include "victim.bpf.h"
 #include "candidates.bpf.h"
 #include "attempt.bpf.h"
+#include "rehearsal.bpf.h"
 #include "tracepoint.bpf.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>

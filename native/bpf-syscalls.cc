@@ -114,6 +114,23 @@ Napi::Value ProgramRun(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), error != 0 ? static_cast<double>(error) : static_cast<double>(options.retval));
 }
 
+// programRunOn(fd, bytes) -> the result of the raw tracepoint program, whose arguments are the address and the length of the
+// bytes; or the negative errno
+Napi::Value ProgramRunOn(const Napi::CallbackInfo& info) {
+  Arguments arguments(info, "programRunOn");
+  int fd = arguments.Int("fd");
+  Bytes bytes = arguments.Uint8Array("bytes");
+  const Libbpf* libbpf = arguments.good() ? NeedLibbpf(info.Env()) : nullptr;
+  if (libbpf == nullptr) return info.Env().Undefined();
+  uint64_t context[] = {reinterpret_cast<uintptr_t>(bytes.data), bytes.length};
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.ctx_in = context;
+  options.ctx_size_in = sizeof(context);
+  int error = libbpf->bpf_prog_test_run_opts(fd, &options);
+  return Napi::Number::New(info.Env(), error != 0 ? static_cast<double>(error) : static_cast<double>(options.retval));
+}
+
 // iteratorOpen(linkFd) -> a descriptor, or the negative errno
 Napi::Value IteratorOpen(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "iteratorOpen");
@@ -130,6 +147,7 @@ void DefineBpfSyscalls(Napi::Env env, Napi::Object exports) {
   exports.Set("mapLookup", Napi::Function::New<MapLookup>(env));
   exports.Set("mapEntries", Napi::Function::New<MapEntries>(env));
   exports.Set("programRun", Napi::Function::New<ProgramRun>(env));
+  exports.Set("programRunOn", Napi::Function::New<ProgramRunOn>(env));
   exports.Set("iteratorOpen", Napi::Function::New<IteratorOpen>(env));
 }
 

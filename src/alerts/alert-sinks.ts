@@ -8,6 +8,7 @@ import type { Event } from '../model/events.ts';
 import { CLOSE_MS } from './dispatch.ts';
 import { Lane, type LaneCounts, type LaneOptions, type LaneReport } from './lane.ts';
 import { identityOf, openQueue, openSink } from './open.ts';
+import { rehearseAlert } from './rehearse.ts';
 import type { SinkOptions } from './sink-table.ts';
 
 export interface AlertSinksOptions {
@@ -54,6 +55,11 @@ export class AlertSinks implements AsyncDisposable {
   take(event: Event): void {
     const alert = alertOf(event);
     if (alert) this.send(alert);
+  }
+
+  /** Runs the code that makes the alert of an event. Nothing is queued, counted or delivered. */
+  rehearse(event: Event): void {
+    if (this.#running.length > 0) rehearseAlert(event);
   }
 
   send(alert: Alert): void {

@@ -3,10 +3,14 @@
  * memory; beyond that, whole lines are dropped and counted by event type. Files and terminals are written
  * synchronously; while the disk is full, whole lines are also dropped and counted.
  */
-import { fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 
 const MOST_WAITING = 1024 * 1024;
+/** Lines up to this length in bytes are encoded without allocating memory. */
+const ROOM_BYTES = 64 * 1024;
+/** The most bytes of a UTF-16 unit in UTF-8. */
+const UNIT_BYTES = 3;
 
 export interface OutputOptions {
   fd?: number;
@@ -27,6 +31,9 @@ export class Output {
   /** A line of which only a part has been written, because the disk is full. */
   #unfinished: { bytes: Buffer; written: number } | undefined;
   #closed = false;
+  readonly #room = Buffer.allocUnsafe(ROOM_BYTES);
+  /** Swallows rehearsed lines. */
+  #nowhere: number | undefined;
   /** Called when a line was handed to the kernel. */
   #onWritten: () => unknown = () => {};
 
@@ -51,8 +58,21 @@ export class Output {
     this.#dropping = true;
   }
 
+  /** Runs the code that makes and writes a line: the line goes to /dev/null. Never throws. */
+  rehearse(line: () => string): void {
+    if (this.#closed) return;
+    try {
+      this.#nowhere ??= openSync('/dev/null', 'w');
+      writeSync(this.#nowhere, this.#encoded(line()));
+    } catch {
+      // A fault that matters comes again with a real line, and is reported then.
+    }
+  }
+
   /** Waits until all lines are written, or for at most `timeoutMs` if the reader does not read. */
   async end(timeoutMs = 1000): Promise<void> {
+    if (this.#nowhere !== undefined) closeSync(this.#nowhere);
+    this.#nowhere = undefined;
     this.#sayDropped();
     if (!this.#socket && !this.#closed && !this.#finishLine()) this.#cutUnfinished();
     const socket = this.#socket;
@@ -75,14 +95,29 @@ export class Output {
   /** @returns false when there is no room for the line */
   #put(line: string): boolean {
     if (this.#socket) {
-      this.#socket.write(`${line}\n`, () => this.#onWritten());
+      this.#send(this.#socket, line);
       return true;
     }
     if (!this.#finishLine()) return false;
-    const bytes = Buffer.from(`${line}\n`);
+    const bytes = this.#encoded(line);
     const progress = this.#putBytes(bytes);
-    if (progress < bytes.length && progress > 0) this.#unfinished = { bytes, written: progress };
+    if (progress < bytes.length && progress > 0) this.#unfinished = { bytes: Buffer.from(bytes), written: progress };
     return progress > 0;
+  }
+
+  /** Writes a line to a pipe by one system call if the pipe has room. Otherwise the stream keeps the rest of the line. */
+  #send(socket: Socket, line: string): void {
+    const bytes = this.#encoded(line);
+    const written = socket.writableLength > 0 ? 0 : this.#putBytes(bytes);
+    if (written < bytes.length) socket.write(Buffer.from(bytes.subarray(written)), () => this.#onWritten());
+  }
+
+  /** The line and its end, in a buffer that the next call overwrites. */
+  #encoded(line: string): Buffer {
+    if ((line.length + 1) * UNIT_BYTES > ROOM_BYTES) return Buffer.from(`${line}\n`);
+    const length = this.#room.write(line);
+    this.#room[length] = 0x0a;
+    return this.#room.subarray(0, length + 1);
   }
 
   /** Removes an incomplete last line from a file. */
@@ -104,11 +139,12 @@ export class Output {
   #putBytes(bytes: Buffer): number {
     const progress = { written: 0 };
     try {
+      if (this.#socket) return writeSync(this.#fd, bytes); // the stream has made the descriptor non-blocking
       writeAll(this.#fd, bytes, progress);
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
-      if (noRoom.has(code)) return progress.written;
-      if (code !== 'EPIPE') throw error;
+      if (noRoom.has(code) || (this.#socket && code === 'EAGAIN')) return progress.written;
+      if (code !== 'EPIPE' && !this.#socket) throw error;
       this.#close();
       return bytes.length;
     }

@@ -37,9 +37,9 @@ export interface KillDecoderOptions {
   /** The files of cgroups. Without them a kill has no `composition`. */
   cgroups?: Cgroupfs | undefined;
   /** Finds the names of containers. Without a resolver, a kill has only the container's id, from the cgroup's path. */
-  containers?: ContainerResolver | undefined;
+  containers?: Pick<ContainerResolver, 'ownerOf' | 'unnamed' | 'learn'> | undefined;
   /** Records memory use, so that a kill can show the minute before it. Without a recorder, kills have no `lead_up`. */
-  leadUps?: LeadUpRecorder | undefined;
+  leadUps?: Pick<LeadUpRecorder, 'before'> | undefined;
   /** Gets every event, and emits them in the order in which their records were decoded. */
   outbox: OrderedOutbox<Event>;
   /** Called with an error that occurs while a kill is completed. */

@@ -31,8 +31,8 @@ import { KillDecoder } from './kill-decoder.ts';
 import { killReason, stoppedMessage } from './message.ts';
 import { type TracerOptions, tracerOptionNames } from './options.ts';
 import { checkedRingBytes, loadParts, openLeadUps, type TracerParts } from './parts.ts';
+import { Rehearsal } from './rehearsal.ts';
 import type { ReportMatcher } from './report-matcher.ts';
-import { WarmUp } from './warm-up.ts';
 
 export type { TracerOptions } from './options.ts';
 
@@ -96,7 +96,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
   readonly #losses: LossCounter;
   readonly #loaded: LoadedTracer;
   readonly #kills: KillDecoder;
-  readonly #warmUp: WarmUp;
+  readonly #rehearsal: Rehearsal;
   readonly #ring: AttachedRing;
   readonly #reports: ReportMatcher | undefined;
   /** Everything that the tracer has opened and must close, such as the ring. */
@@ -132,18 +132,15 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const containers = this.#openContainers(options.containers, opened);
     this.ownerOf = containers ? (path) => containers.ownerOf(path) : ownerOf;
     const onError = (error: unknown) => this.#fail(error);
+    const sources = { machine, system, cgroups: Cgroupfs.find(), containers, leadUps };
     this.#kills = new KillDecoder({
-      machine,
-      system,
+      ...sources,
       envelopes,
       readProc: options.readProc ?? true,
-      containers,
-      cgroups: Cgroupfs.find(),
-      leadUps,
       outbox: this.#outbox,
       onError,
     });
-    this.#warmUp = new WarmUp(machine, system);
+    this.#rehearsal = opened.use(new Rehearsal({ owner: this, ...sources, send: this.#loaded.rehearse }));
     // The reports are closed after the ring, because a report may belong to one of the last kills in the ring.
     this.#reports = reportMatcher && opened.use(this.#openReports(reportMatcher));
     this.killWatch = openKills?.({ ...{ envelopes, containers }, emit: (event) => this.#outbox.push(event), onError });
@@ -156,6 +153,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       error: (error: unknown) => this.#fail(error),
     });
     this.started = this.#startedEvent();
+    this.#rehearsal.begin();
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#opened = opened.move();
   }
@@ -218,7 +216,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return new AttachedRing(this.#loaded, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fail(error),
-      urgentKinds: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT],
+      urgentKinds: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT, RecordKind.RECORD_REHEARSAL],
       batchBytes,
     });
   }
@@ -233,21 +231,20 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     });
   }
 
-  #onBatch(batch: Batch): void {
+  #onBatch(received: Batch): void {
+    const batch = this.#rehearsal.takeFrom(received);
+    if (!batch) return;
     this.#batches.next(batch);
     let last = 0;
     const malformed = batch.walk((kind, at) => {
       this.#kills.take(kind, at, batch);
       last = kind;
     });
+    if (last === RecordKind.RECORD_OOM_KILL) this.#rehearsal.warmed();
     const lost = this.#closing ? [] : this.#losses.take(this.#ring.reader.counters());
     for (const event of [...this.#losses.malformed(malformed), ...lost]) this.#outbox.push(event);
-    if (last === RecordKind.RECORD_OOM_IMMINENT && !this.#closing) this.#awaitKill();
-  }
-
-  /** Called when a kill is imminent: runs the decoding code once, and polls the ring instead of sleeping. */
-  #awaitKill(): void {
-    this.#warmUp.again();
+    if (last !== RecordKind.RECORD_OOM_IMMINENT || this.#closing) return;
+    this.#rehearsal.soon();
     this.#ring.reader.spinForRecord(SPIN_US);
   }
 
@@ -290,9 +287,8 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       lost_total: this.#losses.total + sum(others),
       duration_ns: Number(now - this.#openedAt),
     };
-    const message = stoppedMessage(facts);
     return {
-      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', message),
+      ...this.#envelopes.next(now, realtimeOffsetNs(), 'info', 'oomscope', stoppedMessage(facts)),
       type: 'tracer.stopped',
       ...facts,
     };

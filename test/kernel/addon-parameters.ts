@@ -51,6 +51,7 @@ export const parameters: Record<string, readonly Parameter[]> = {
   mapLookup: [int('fd'), bytes('key'), bytes('into')],
   mapEntries: [int('fd'), bytes('into')],
   programRun: [int('fd')],
+  programRunOn: [int('fd'), bytes('bytes')],
   iteratorOpen: [int('linkFd')],
   readAttribute: [path('path'), path('name')],
   loadLibbpf: [path('own')],

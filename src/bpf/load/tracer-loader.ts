@@ -26,6 +26,11 @@ export interface LoadedTracer extends Attached {
   choices: Choice[];
   gfp: GfpBits;
   libbpf: string;
+  /**
+   * Sends invented records to the ring, as one record of the kind `rehearsal`. @returns false: the ring is full, or this
+   * process may no longer run a BPF program
+   */
+  rehearse: (records: Uint8Array) => boolean;
 }
 
 export interface LoadOptions {
@@ -141,8 +146,8 @@ function functionsOf(kernel: Btf): Functions {
   return { fentry, kprobe };
 }
 
-function loadWith(choices: Choice[], options: LoadOptions): Attached {
-  return attachObject({
+function loadWith(choices: Choice[], options: LoadOptions): Attached & Pick<LoadedTracer, 'rehearse'> {
+  const attached = attachObject({
     file: 'oomscope.bpf.o',
     programs: new Set(choices.flatMap(({ program }) => program ?? [])),
     constants: {
@@ -153,5 +158,11 @@ function loadWith(choices: Choice[], options: LoadOptions): Attached {
       page_shift: Math.log2(loadNative().pageSize()),
     },
     ringBytes: options.ringBytes,
+    spare: new Set([REHEARSE]),
   });
+  const fd = attached.object.programs.find(({ name }) => name === REHEARSE)?.fd ?? -1;
+  return { ...attached, rehearse: (records) => loadNative().programRunOn(fd, records) === 0 };
 }
+
+/** The program of bpf/rehearsal.bpf.h. */
+const REHEARSE = 'rehearse';

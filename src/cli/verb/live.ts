@@ -38,7 +38,9 @@ export interface LiveSource<E extends Event> {
   /** Called once, after the reading of events has started. */
   start?: (live: Live) => void;
   /** Called after the memory that only the start has used was freed. */
-  warmUp?: () => Promise<void>;
+  warmUp?: () => unknown;
+  /** Events of rehearsals: they take the way of an event, up to the last step before the outside. */
+  rehearsed$?: Observable<Event>;
   /** Gives the text of an event. undefined: use the text of `renderEvent()`. */
   text?: (event: Event) => string | undefined;
   /** Shows an event in a full-screen view; then nothing is written to stdout. */
@@ -79,6 +81,7 @@ export async function runLive<E extends Event>(
   const onDropped = (dropped: Record<string, number>) => format(lostBehind(dropped));
   const output = view ? undefined : new Output({ onClosed: ending.now, onDropped });
   const alerts = startAlerts?.();
+  const rehearsal = alerts && (await import('../../alerts/rehearse.ts'));
 
   const show = (event: Event) => {
     if (view) view(event);
@@ -98,6 +101,10 @@ export async function runLive<E extends Event>(
       publisher?.take(event);
     },
   };
+  source.rehearsed$?.subscribe((event) => {
+    output?.rehearse(() => format(event));
+    rehearsal?.rehearseAlert(event);
+  });
   ending.bySignals();
   try {
     source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });

@@ -86,8 +86,9 @@ export const verb = defineVerb({
 
 async function open({ given, asText, paint }: Context<typeof options>, ending: RunUntil) {
   if (given.signals !== undefined && !given['all-kills']) throw usage('--signals: expected --all-kills as well.');
-  const [{ openTracer }, { stoppedMessage }, { filterKills }, explain] = await Promise.all([
+  const [{ openTracer }, { rehearsalOf }, { stoppedMessage }, { filterKills }, explain] = await Promise.all([
     import('../../tracer/tracer.ts'),
+    import('../../tracer/rehearsal.ts'),
     import('../../tracer/message.ts'),
     import('../../stream/filter-kills.ts'),
     given.report && asText ? import('../../explain/render/text.ts') : undefined,
@@ -102,8 +103,13 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
     ...(given.candidates !== undefined && { candidates: given.candidates }),
   });
   const { kind: kinds, comm: comms, cgroup: cgroups, container: containers } = given;
+  const rehearsal = rehearsalOf(tracer);
+  const wanted = { kinds, comms, cgroups, containers };
   return {
-    events$: tracer.events$.pipe(filterKills({ kinds, comms, cgroups, containers })),
+    events$: tracer.events$.pipe(filterKills(wanted)),
+    // Another filter: the first one remembers the kills that it has passed.
+    ...(rehearsal && { rehearsed$: rehearsal.events$.pipe(filterKills(whatever)) }),
+    warmUp: () => rehearsal?.again(),
     next: counted(given.count ?? Number.POSITIVE_INFINITY, ending, { asText, messageOf: stoppedMessage }),
     start: (live: Live) => live.started(tracer.started),
     text: (event: Event) =>
@@ -114,6 +120,8 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
     close: () => tracer.close(),
   };
 }
+
+const whatever = { kinds: [], comms: ['*'], cgroups: ['*'], containers: ['*'] };
 
 /**
  * Emits the first `most` kills, and the other events about these kills. Ends the verb when the memory of their

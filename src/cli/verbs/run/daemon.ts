@@ -17,6 +17,7 @@ import type { Paint } from '../../../render/paint.ts';
 import { renderEvent } from '../../../render/terminal.ts';
 import { globMatch } from '../../../text/glob.ts';
 import { printableLines } from '../../../text/printable.ts';
+import type { Rehearsal } from '../../../tracer/rehearsal.ts';
 import { openAlertSinks } from '../../verb/alert-option.ts';
 import { Exit } from '../../verb/exit.ts';
 import { endingSignals, RunUntil } from '../../verb/run-until.ts';
@@ -67,6 +68,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const quiet = config.guard === undefined || config.trace.kills === 'oom' || !config.trace.enabled;
   endStartUp({ optimize: false, dropCode: quiet });
   if (quiet) void watch.warmUp();
+  await opened.rehearse();
   const endTidying = tidyNowAndThen();
   notify('READY=1', statusOf(config));
   tell(`Running with ${file}.${zoneNote()} Press Ctrl-C to stop.`);
@@ -102,6 +104,7 @@ class Daemon {
   readonly #alerts: AlertSinks;
   #told: ReadonlySet<string> = new Set();
   #levels: LevelReports | undefined;
+  #rehearsal: Rehearsal | undefined;
   /** Settled when the last reload is done, so that reloads run one after another. */
   #reloading = Promise.resolve();
 
@@ -128,6 +131,16 @@ class Daemon {
     if (this.#config.guard) this.#tellOnce(otherKillers());
     this.#reportLevels();
     await this.#features.start();
+  }
+
+  /** Rehearses a kill now, and from then on lets the output and the alerts rehearse, too. */
+  async rehearse(): Promise<void> {
+    const { tracer } = this.#watch;
+    if (!tracer) return;
+    const { rehearsalOf } = await import('../../../tracer/rehearsal.ts');
+    this.#rehearsal = rehearsalOf(tracer);
+    this.#rehearsal?.events$.subscribe((event) => this.#rehearse(event));
+    this.#rehearsal?.again();
   }
 
   /**
@@ -159,8 +172,18 @@ class Daemon {
 
   #take(bare: Event): void {
     const event = this.#features.enrich(bare);
+    this.#write(event);
     this.#alerts.take(event);
     this.#features.take(event);
+  }
+
+  /** Runs the code of an event that did not happen, up to the last step before the outside. */
+  #rehearse(event: Event): void {
+    this.#output.rehearse(() => this.#format(event));
+    this.#alerts.rehearse(event);
+  }
+
+  #write(event: Event): void {
     const { events } = this.#config.output;
     // Readers of text have read of this kill already, in the event with this id.
     if (event.type === 'process.killed' && event.kill_id !== null && this.#isForPeople) return;
@@ -201,6 +224,7 @@ class Daemon {
       process.stderr.write(`${printableLines((error as Error).message)}\n`);
     }
     notify('READY=1', statusOf(this.#config));
+    this.#rehearsal?.again();
   }
 }
 
