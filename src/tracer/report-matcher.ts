@@ -88,16 +88,23 @@ export class ReportMatcher {
   }
 }
 
+/** The line that names a victim. The kernel's own words come first, so no name of a process can look like it. */
+const KILLED = /^(?:(?:Memory cgroup o|O)ut of memory[^:]*: )?Killed process (\d+) \(/;
+
 /**
- * Whether a report belongs to a kill: the kernel marks the victim after the report's first line and before its last.
+ * Whether a report belongs to a kill: the kernel marks the victim after the report's first line and before its last. The
+ * report of a whole cgroup (memory.oom.group) belongs to the process that the kernel chose, which it names first.
  */
 function belongs({ printer, firstNs, lastNs, lines }: KernelReport, { trigger, victim, mono_ns }: OomKill): boolean {
   const markNs = BigInt(mono_ns);
-  // A report that has only the line with the victim is printed shortly after the mark.
-  const earliest = lines.length > 1 ? firstNs : firstNs - 1_000_000_000n;
+  const named = lines.map((line) => KILLED.exec(line)?.[1]);
+  // A report without a head begins with the line that names the victim, which is printed shortly after the mark.
+  const earliest = named[0] === undefined ? firstNs : firstNs - 1_000_000_000n;
   if (markNs < earliest || markNs > lastNs) return false;
-  if (printer !== null) return printer.tid === trigger.tid && toTicks(printer.startNs) === trigger.start_ticks;
-  return lines.at(-1)?.includes(`Killed process ${victim.tid} (`) ?? false;
+  const chosen = named.find((pid) => pid !== undefined);
+  if (printer === null) return chosen === String(victim.tid);
+  if (chosen !== undefined && chosen !== String(victim.tid)) return false;
+  return printer.tid === trigger.tid && toTicks(printer.startNs) === trigger.start_ticks;
 }
 
 function draftsOf({ lines }: KernelReport): OpenReport[] {

@@ -60,6 +60,54 @@ test('removes the prefix of console lines (before 5.19), and leaves the printing
   expect(report).toMatchObject({ printer: null, lines: ['a invoked oom-killer: x', 'Killed process 1 (a)'] });
 });
 
+const last = LINE_LAST | LINE_ENDS;
+const first = LINE_FIRST | LINE_ENDS;
+const killed = (pid: number) => `Memory cgroup out of memory: Killed process ${pid} (a)`;
+/** The pieces of the line that announces the end of a whole cgroup. */
+const tasksIn = (tid: number) => [
+  piece(tid, 'Tasks in ', LINE_FIRST),
+  piece(tid, '/a', 0),
+  piece(tid, ' are going to be killed due to memory.oom.group set', LINE_ENDS),
+];
+
+test('joins the lines about all victims of a cgroup (memory.oom.group) to one report', () => {
+  const reports = assemble(
+    piece(1, 'a invoked oom-killer: ', first),
+    piece(1, killed(1), last),
+    ...tasksIn(1),
+    piece(1, killed(1), last),
+    piece(1, killed(2), last, 30n),
+    piece(1, 'a invoked oom-killer: ', first),
+    piece(1, killed(3), last),
+  );
+  const announced = 'Tasks in /a are going to be killed due to memory.oom.group set';
+  expect(reports.map(({ lines }) => lines)).toEqual([
+    ['a invoked oom-killer: ', killed(1), announced, killed(1), killed(2)],
+    ['a invoked oom-killer: ', killed(3)],
+  ]);
+  expect(reports[0]).toMatchObject({ complete: true, lastNs: 30n });
+});
+
+test('joins them also before 5.19, but not the kill after a process whose name looks like the announcement', () => {
+  const line = (text: string, flags: number) => piece(5, `[   12.345678][    T5] ${text}\n`, flags | LINE_FORMATTED);
+  const announced = 'Tasks in /a are going to be killed due to memory.oom.group set';
+  const group = assemble(line(killed(1), last), line(announced, first), line(killed(1), last), line(killed(2), last));
+  expect(group.map(({ lines }) => lines)).toEqual([[killed(1), announced, killed(1), killed(2)]]);
+  const name = 'Tasks in /a invoked oom-killer: ';
+  const two = assemble(line(name, first), line(killed(1), last), line(killed(2), last));
+  expect(two.map(({ lines }) => lines)).toEqual([[name, killed(1)], [killed(2)]]);
+});
+
+test('emits a report at once when another task prints, and else after a moment', async () => {
+  const pids: (string | undefined)[] = [];
+  const lines = new ReportAssembler((report) => pids.push(report.lines[0]));
+  lines.take(piece(1, killed(1), last));
+  expect(pids).toEqual([]);
+  lines.take(piece(2, killed(2), last));
+  expect(pids).toEqual([killed(1)]);
+  await expect.poll(() => pids).toEqual([killed(1), killed(2)]);
+});
+
 test('marks a report without its last line as incomplete, and escapes control characters', () => {
   const [cut, next] = assemble(
     piece(1, 'a\x1b[2J invoked oom-killer: ', LINE_ENDS | LINE_FIRST),
