@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { needNetwork } from '../alerts/sink-table.ts';
 import { parseAddress } from '../http/address.ts';
 import type { Feature } from '../linux/rights.ts';
-import { stateDirectories } from '../process/state-directory.ts';
+import { stateDirectories } from '../linux/state-directory.ts';
 import type { Config } from './config.ts';
 
 export function featuresOf(config: Pick<Config, 'trace' | 'pressure' | 'guard' | 'alert'>): Set<Feature> {

@@ -4,9 +4,9 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeDirectory } from '../linux/state-directory.ts';
 import { nameOfGuard, openOwnLedger, ownDirectory, type Recovery, recoverLedgers } from '../process/ledger-files.ts';
 import { onFile } from '../process/locked-file.ts';
-import { makeDirectory } from '../process/state-directory.ts';
 import { Turns } from '../process/turns.ts';
 import type { Undone } from '../process/undo-entry.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';

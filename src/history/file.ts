@@ -3,8 +3,8 @@ import { chmodSync, closeSync, constants, fstatSync, lstatSync, openSync, rename
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { kindProblem, ownershipProblem } from '../linux/regular-file.ts';
+import { makeDirectory } from '../linux/state-directory.ts';
 import { OomscopeError } from '../model/error.ts';
-import { makeDirectory } from '../process/state-directory.ts';
 import { printable } from '../text/printable.ts';
 
 /** The owner reads and writes, the group reads. Command lines of processes are in the file, so others may not. */

@@ -27,13 +27,19 @@ export function readRegularFile(path: string, mostBytes: number): FileContent {
  * link, because this user can point a link at any file that this process can read.
  *
  * @param mostBytes a larger file is refused, not cut
+ * @param check says what else is wrong with the opened file, as the end of a sentence
  * @returns the whole content, or the reason why there is none, as readRegularFile()
  */
-export function readFileOf(uid: number, path: string, mostBytes: number): FileContent {
+export function readFileOf(
+  uid: number,
+  path: string,
+  mostBytes: number,
+  check: (opened: Stats) => string | undefined = () => undefined,
+): FileContent {
   try {
     // With O_NONBLOCK, open() returns at once, also for a FIFO without a writer.
     return readOpened(path, FLAGS | constants.O_NOFOLLOW, mostBytes, (opened) =>
-      opened.uid === uid ? undefined : `it belongs to the user ${opened.uid}, not to ${uid}`,
+      opened.uid === uid ? check(opened) : `it belongs to the user ${opened.uid}, not to ${uid}`,
     );
   } catch (error) {
     return { problem: systemProblem(error as NodeJS.ErrnoException) };

@@ -5,9 +5,9 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ownershipProblem } from '../linux/regular-file.ts';
+import { directoryProblem, stateDirectories } from '../linux/state-directory.ts';
 import { OomscopeError } from '../model/error.ts';
 import { holderOf } from './locked-file.ts';
-import { directoryProblem, stateDirectories } from './state-directory.ts';
 import { type Account, keyOf, type Undone } from './undo-entry.ts';
 import { UndoLedger, type UndoLedgerOptions } from './undo-ledger.ts';
 

@@ -1,8 +1,8 @@
 /** Writes systemd drop-ins that give a service the planned oom_score_adj each time it starts. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from '../linux/state-directory.ts';
 import { OomscopeError } from '../model/error.ts';
-import { makeDirectory } from '../process/state-directory.ts';
 import type { UndoLedger } from '../process/undo-ledger.ts';
 import { SYSTEMD_DIRECTORY } from './paths.ts';
 import type { Plan } from './plan.ts';

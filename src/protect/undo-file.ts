@@ -3,7 +3,7 @@
  * when the process that writes it exits.
  */
 import { basename, dirname } from 'node:path';
-import { makeDirectory } from '../process/state-directory.ts';
+import { makeDirectory } from '../linux/state-directory.ts';
 import type { Account } from '../process/undo-entry.ts';
 import { UndoLedger } from '../process/undo-ledger.ts';
 import { DROP_IN_FILE } from './drop-in.ts';

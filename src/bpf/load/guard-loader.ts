@@ -3,8 +3,8 @@
  */
 import { readlinkSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
-import { Btf, Kind } from '../libbpf/index.ts';
 import { type Attached, attachObject } from './attach.ts';
+import { askKernel } from './kernel-types.ts';
 import { obstacle } from './tracer-loader.ts';
 
 export interface LoadedGuard extends Attached {
@@ -85,15 +85,12 @@ let facts: { programs: string[]; lacking: string | undefined } | undefined;
 
 function guardFacts() {
   if (facts) return facts;
-  const kernel = Btf.ofKernel();
-  try {
+  facts = askKernel((kernel) => {
     const there = Object.entries(PROGRAMS).filter(([tracepoint]) => kernel.tracepoint(tracepoint));
-    facts = {
+    return {
       programs: there.map(([, program]) => program),
-      lacking: KFUNCS.find((name) => kernel.find(name, Kind.func) === undefined),
+      lacking: KFUNCS.find((name) => !kernel.hasFunction(name)),
     };
-  } finally {
-    kernel.free();
-  }
+  });
   return facts;
 }

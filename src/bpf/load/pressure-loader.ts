@@ -6,10 +6,10 @@ import { existsSync } from 'node:fs';
 import { missingForTracing } from '../../linux/capabilities.ts';
 import { kernelFunctions } from '../../linux/kallsyms.ts';
 import { OomscopeError } from '../../model/error.ts';
-import { type BpfMap, type BpfObject, Btf, Kind, libbpfVersion, possibleCpus } from '../libbpf/index.ts';
-import { ProgramType, probeProgramType } from '../libbpf/probe.ts';
+import { type BpfMap, type BpfObject, libbpfVersion, possibleCpus } from '../libbpf/index.ts';
 import { PressureGroup, PressureLevel, PressureShare, PressureSlot, StackRange, StallCause } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
+import { askKernel } from './kernel-types.ts';
 import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { choosePressure, type PressureBackend, type PressureChoice } from './pressure-variants.ts';
 import { obstacle } from './tracer-loader.ts';
@@ -107,20 +107,17 @@ function toLoaded(attached: Attached, choices: PressureChoice[]): LoadedPressure
 
 /** Which program is used for which hook. Without privileges, features that only a try can find count as missing. */
 export function pressureChoices(forced?: PressureBackend): PressureChoice[] {
-  const kernel = Btf.ofKernel();
-  try {
-    const there = kernel.find('psi_memstall_enter', Kind.func) !== undefined;
+  return askKernel((kernel) => {
+    const there = kernel.hasFunction('psi_memstall_enter');
     const tried = missingForTracing().length === 0;
     const facts = {
       psi: psiRuns(),
-      fentry: there && tried && probeProgramType(ProgramType.tracing) === true,
+      fentry: there && tried && kernel.loadsFentry(),
       kprobe: there && existsSync('/sys/bus/event_source/devices/kprobe/type'),
-      timer: kernel.find('bpf_timer_start', Kind.func) !== undefined,
+      timer: kernel.hasFunction('bpf_timer_start'),
     };
     return choosePressure((name) => kernel.tracepoint(name), facts, forced);
-  } finally {
-    kernel.free();
-  }
+  });
 }
 
 function loadWith(choices: PressureChoice[], config: PressureConfig, { file, spare }: PressureObject): Attached {

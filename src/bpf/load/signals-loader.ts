@@ -3,9 +3,9 @@
  */
 import { constants } from 'node:os';
 import { OomscopeError } from '../../model/error.ts';
-import { Btf } from '../libbpf/index.ts';
 import { DeathFilter } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
+import { askKernel } from './kernel-types.ts';
 import { obstacle } from './tracer-loader.ts';
 import { type Choice, chooseTracepoint, type TracepointHook } from './variants.ts';
 
@@ -84,16 +84,8 @@ export function loadSignals(deaths: Deaths): LoadedSignals {
   return { ...attached, choices };
 }
 
-let known: Choice<SignalHook>[] | undefined;
-
-/** The kernel's BTF has 5 MB and does not change, so a process reads it once. */
 function chooseSignalHooks(): Choice<SignalHook>[] {
-  if (known) return known;
-  const kernel = Btf.ofKernel();
-  try {
-    known = tracepoints.map((hook) => chooseTracepoint<SignalHook>(hook, (name) => kernel.tracepoint(name), undefined));
-    return known;
-  } finally {
-    kernel.free();
-  }
+  return askKernel((kernel) =>
+    tracepoints.map((hook) => chooseTracepoint<SignalHook>(hook, (name) => kernel.tracepoint(name), undefined)),
+  );
 }

@@ -15,10 +15,10 @@ import {
 import { OomscopeError } from '../../model/error.ts';
 import { loadNative } from '../../native/addon.ts';
 import { rightsRemedy } from '../../native/files.ts';
-import { Btf, Kind, libbpfVersion, ProgramType, possibleCpus, probeProgramType } from '../libbpf/index.ts';
+import { libbpfVersion, possibleCpus } from '../libbpf/index.ts';
 import { CandidatesMode } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
-import { gfpBits } from './gfp.ts';
+import { askKernel, type KernelTypes } from './kernel-types.ts';
 import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { type Backend, type Choice, chooseOomControl, chooseVariants, type Functions } from './variants.ts';
 
@@ -121,27 +121,24 @@ export interface KernelFacts {
 
 const facts = new Map<Backend | undefined, KernelFacts>();
 
-/** Facts from the kernel's BTF. It has 5 MB and does not change, so a process reads it once. */
+/** Which programs fit the kernel, from its BTF. */
 export function kernelFacts(forced?: Backend): KernelFacts {
   let known = facts.get(forced);
   if (!known) {
-    const kernel = Btf.ofKernel();
-    try {
+    known = askKernel((kernel) => {
       const functions = functionsOf(kernel);
       const choices = chooseVariants((name) => kernel.tracepoint(name), functions, forced);
-      known = { choices, functions, gfp: gfpBits(kernel) };
-    } finally {
-      kernel.free();
-    }
+      return { choices, functions, gfp: kernel.gfpBits() };
+    });
     facts.set(forced, known);
   }
   return known;
 }
 
 /** Without privileges, a feature that can be found only by loading a program counts as missing. */
-function functionsOf(kernel: Btf): Functions {
-  const there = kernel.find('oom_kill_process', Kind.func) !== undefined;
-  const fentry = there && missingForTracing().length === 0 && probeProgramType(ProgramType.tracing) === true;
+function functionsOf(kernel: KernelTypes): Functions {
+  const there = kernel.hasFunction('oom_kill_process');
+  const fentry = there && missingForTracing().length === 0 && kernel.loadsFentry();
   const kprobe = there && existsSync('/sys/bus/event_source/devices/kprobe/type');
   return { fentry, kprobe };
 }

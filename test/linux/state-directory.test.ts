@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { directoryProblem, stateDirectories } from '../../src/process/state-directory.ts';
+import { directoryProblem, stateDirectories } from '../../src/linux/state-directory.ts';
 
 let base = '';
 beforeEach(() => {

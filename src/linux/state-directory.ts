@@ -2,7 +2,7 @@
 import { lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { kindProblem, ownershipProblem } from '../linux/regular-file.ts';
+import { kindProblem, ownershipProblem } from './regular-file.ts';
 
 /**
  * The directories, the preferred one first. RUNTIME_DIRECTORY and STATE_DIRECTORY are those of the systemd unit that
