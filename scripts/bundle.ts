@@ -11,7 +11,7 @@
  */
 import { copyFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { rolldown } from 'rolldown';
+import { type InputOptions, rolldown } from 'rolldown';
 import { chunkGroups } from './chunks.ts';
 import { leanBuiltins } from './lean-builtins.ts';
 import { buildPage, buildStoryPage, buildWebPage } from './page/build.ts';
@@ -21,15 +21,8 @@ if (given === undefined) throw new Error('usage: bundle.ts OUTPUT_DIRECTORY');
 const root = join(import.meta.dirname, '..');
 const output = resolve(given);
 
-const bundle = await rolldown({
+const common: InputOptions = {
   cwd: root,
-  // Threads have files of their own.
-  input: {
-    main: 'src/cli/main.ts',
-    'history-worker': 'src/history/history-worker.ts',
-    'history-reader': 'src/history/history-reader.ts',
-    'log-import': 'src/history/log-import.ts',
-  },
   external: [/^node:/],
   plugins: [leanBuiltins],
   // For Node, RxJS names CommonJS files, from which nothing can be left out. Rolldown adds that condition itself
@@ -42,6 +35,19 @@ const bundle = await rolldown({
   checks: { ineffectiveDynamicImport: false },
   onLog: (_level, log) => {
     throw new Error(log.message);
+  },
+};
+const bundle = await rolldown({ ...common, input: { main: 'src/cli/main.ts' } });
+/**
+ * Threads share no file with the command: a file of the command has code of many modules, and with main.ts a thread would
+ * run the command itself.
+ */
+const threads = await rolldown({
+  ...common,
+  input: {
+    'history-worker': 'src/history/history-worker.ts',
+    'history-reader': 'src/history/history-reader.ts',
+    'log-import': 'src/history/log-import.ts',
   },
 });
 
@@ -56,6 +62,7 @@ try {
     chunkFileNames: '[name].js',
     codeSplitting: { groups: chunkGroups },
   });
+  await threads.write({ dir: fresh, format: 'esm', chunkFileNames: 'thread-[name].js' });
   const modules = written.output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
   const whole = modules.find((id) => id.includes('/rxjs/dist/cjs/'));
   if (whole !== undefined) throw new Error(`expected only the used parts of RxJS in the bundle, got ${whole}`);

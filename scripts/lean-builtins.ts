@@ -20,6 +20,7 @@ export const leanBuiltins: Plugin = {
 /** Rewrites the imports of `node:` modules in a bundled chunk. */
 export function withoutImports(code: string): string {
   return code
+    .replaceAll(/^import "node:[\w/]+";\n/gm, '') // what used it was left out, and loading it has no effect
     .replaceAll(/^import \{([^}]*)\} from ("node:[\w/]+");$/gm, (_, names: string, module: string) => {
       return `const {${names.replaceAll(/ as /g, ': ')}} = process.getBuiltinModule(${module});`;
     })

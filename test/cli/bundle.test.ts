@@ -1,8 +1,11 @@
 /** The files of the bundle that a verb reads at its start: each costs some 0.7 ms of CPU time, and so the time until tracing begins. */
 import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { expect, it } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { expect, it, onTestFinished } from 'vitest';
 import { withoutImports } from '../../scripts/lean-builtins.ts';
 import { MAIN } from './cli.ts';
 
@@ -19,8 +22,23 @@ function read(name: string, reached = new Set<string>()): Set<string> {
 
 it('reads few files for the help, and for a verb that traces', () => {
   expect([...read('main.js')]).toHaveLength(2);
-  expect(read('trace.js').size).toBeLessThanOrEqual(4);
-  expect(read('tracing.js').size).toBeLessThanOrEqual(3);
+  expect(read('tracing.js').size).toBeLessThanOrEqual(4);
+});
+
+it('starts a thread that is not a second run of the command', async () => {
+  const command = read('main.js');
+  for (const thread of ['history-worker.js', 'history-reader.js', 'log-import.js'])
+    expect([...read(thread)].filter((file) => command.has(file))).toEqual([]);
+  const history = join(mkdtempSync(join(tmpdir(), 'oomscope-thread-')), 'history.db');
+  onTestFinished(() => rmSync(dirname(history), { recursive: true }));
+  const workerData = { path: history, maxAgeMs: 1e9, maxBytes: 1e8 };
+  const worker = new Worker(join(directory, 'history-worker.js'), { workerData, stderr: true });
+  let said = '';
+  worker.stderr.on('data', (text) => (said += text));
+  expect(await once(worker, 'message')).toMatchObject([{ was: 'opened' }]);
+  worker.postMessage({ do: 'close' });
+  await once(worker, 'exit');
+  expect(said).toBe('');
 });
 
 it('imports no module of Node itself, because that loads what the module exports, too', () => {
@@ -33,6 +51,7 @@ it('keeps the names of what an import brought', () => {
   expect(withoutImports('import { join, sep as slash } from "node:path";')).toBe(
     'const { join, sep: slash } = process.getBuiltinModule("node:path");',
   );
+  expect(withoutImports('import "node:os";\nuse();')).toBe('use();');
   expect(withoutImports('await import("node:sqlite")')).toBe('await import("node:sqlite")'); // has no facade, may be missing
   expect(withoutImports('await import("node:fs")')).toContain('process.getBuiltinModule("node:fs")');
 });
