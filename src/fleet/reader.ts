@@ -68,8 +68,10 @@ export function checkPartitions(partitions: readonly number[] | undefined, count
 }
 
 const BATCH = 500;
-/** How long a request for messages waits at the server (ms). A consumer that is gone is noticed within this time. */
+/** How long a request for messages waits at the server (ms). */
 const EXPIRES_MS = 10_000;
+/** How often the consumer says that it is there (ms). One that is gone is replaced after two or three times this. */
+const HEARTBEAT_MS = 1_000;
 const RETRY_MS = 250;
 
 /** Reads the stream until close() is called. */
@@ -119,7 +121,7 @@ export class StreamReader {
     } as Partial<OrderedConsumerOptions>);
     const { num_pending: pending } = await consumer.info();
     const messages = await consumer.consume({
-      ...{ max_messages: BATCH, expires: EXPIRES_MS, idle_heartbeat: EXPIRES_MS / 4 },
+      ...{ max_messages: BATCH, expires: EXPIRES_MS, idle_heartbeat: HEARTBEAT_MS },
       callback: (message) => {
         if (epoch !== this.#epoch || this.#isClosed) return;
         this.#position = message.seq;
@@ -128,6 +130,7 @@ export class StreamReader {
       },
     });
     this.#messages = messages;
+    void this.#watch(messages, epoch);
     if (pending === 0) this.#caughtUp();
   }
 
@@ -150,6 +153,14 @@ export class StreamReader {
       if (type === 'disconnect')
         this.#hooks.onTrouble('the connection to the server broke; reading goes on when it is back.');
       if (type === 'reconnect') void this.#reopen(this.#epoch);
+    }
+  }
+
+  /** In a cluster, the server of the consumer may be gone while the connection is to another one. */
+  async #watch(messages: ConsumerMessages, epoch: number): Promise<void> {
+    for await (const { type } of messages.status()) {
+      if (type === 'heartbeats_missed' || type === 'consumer_not_found' || type === 'consumer_deleted')
+        void this.#reopen(epoch);
     }
   }
 

@@ -36,7 +36,8 @@ export interface PublishCounts {
   waiting: number;
 }
 
-const ANSWER_MS = 10_000;
+/** A cluster chooses a new leader within some seconds; what was sent meanwhile gets no answer. */
+const ANSWER_MS = 4_000;
 /** An entry is written to the spool when it has waited for this time although the server is there (ms). */
 const WRITE_AFTER_MS = 50;
 const SUMMARY_CHECK_MS = 2_000;

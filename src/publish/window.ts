@@ -2,12 +2,17 @@
  * Sends the entries of a queue in order, with at most 64 that are not yet acknowledged. An entry leaves the queue when
  * JetStream has acknowledged it. After a failure nothing new is sent until the answers of all sent entries are known;
  * then everything that is still in the queue is sent again, in order. JetStream drops those that it has already.
+ *
+ * A cluster that loses its leader also loses what was on its way there, while it acknowledges what came later. The lost
+ * entry is sent again before a reader of the fleet has waited for it for a second: then the order is kept.
  */
 import type { DiskQueue, Item } from '../alerts/disk-queue.ts';
 import type { Entry } from './entry.ts';
 
 /** Entries that may be sent before the first of them is acknowledged. */
 export const IN_FLIGHT = 64;
+/** So long an entry may be without an answer while a later entry has one (ms). */
+const OVERTAKEN_MS = 500;
 const FIRST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 15_000;
 
@@ -26,12 +31,14 @@ export class Window {
   readonly #hooks: WindowHooks;
   /** Number of the last entry that was sent. */
   #cursor = -1;
-  #inFlight = 0;
+  /** The entries that are on their way, in order: when they were sent, by their numbers. */
+  readonly #onTheWay = new Map<number, number>();
   /** Grows when everything must be sent again: answers of an older epoch no longer count. */
   #epoch = 0;
   #failed = false;
   #pause = FIRST_PAUSE_MS;
   #timer: NodeJS.Timeout | undefined;
+  #overtaken: NodeJS.Timeout | undefined;
   #pumping = false;
   /** There may be an entry that the pump has not seen. */
   #woken = false;
@@ -54,7 +61,7 @@ export class Window {
     this.#timer = undefined;
     this.#epoch++;
     this.#cursor = -1;
-    this.#inFlight = 0;
+    this.#onTheWay.clear();
     this.#failed = false;
     this.wake();
   }
@@ -63,10 +70,11 @@ export class Window {
     this.#closed = true;
     this.#epoch++;
     clearTimeout(this.#timer);
+    clearTimeout(this.#overtaken);
   }
 
   get #maySend(): boolean {
-    const isFree = this.#inFlight < IN_FLIGHT && !this.#failed && this.#timer === undefined;
+    const isFree = this.#onTheWay.size < IN_FLIGHT && !this.#failed && this.#timer === undefined;
     return isFree && !this.#closed && this.#hooks.isUp();
   }
 
@@ -80,10 +88,10 @@ export class Window {
       if (!next && this.#woken) continue;
       if (!next) break;
       this.#cursor = next.number;
-      this.#inFlight++;
+      this.#onTheWay.set(next.number, performance.now());
       this.#hooks.send(next.item).then(
         () => this.#answered(next, epoch),
-        (error: unknown) => this.#refused(error, epoch),
+        (error: unknown) => this.#refused(next, error, epoch),
       );
     }
     this.#pumping = false;
@@ -95,13 +103,26 @@ export class Window {
     this.#hooks.onSent();
     if (epoch !== this.#epoch) return;
     this.#pause = FIRST_PAUSE_MS;
-    this.#inFlight--;
+    this.#onTheWay.delete(number);
+    this.#watchFirst(number);
     this.#settle();
   }
 
-  #refused(error: unknown, epoch: number): void {
+  /** Sends again when an earlier entry than the one that was just acknowledged gets no answer. */
+  #watchFirst(acknowledged: number): void {
+    const [first] = this.#onTheWay;
+    if (!first || first[0] > acknowledged || this.#overtaken !== undefined) return;
+    const [number, sentMs] = first;
+    const check = () => {
+      this.#overtaken = undefined;
+      if (this.#onTheWay.get(number) === sentMs && !this.#failed) this.restart();
+    };
+    this.#overtaken = setTimeout(check, sentMs + OVERTAKEN_MS - performance.now());
+  }
+
+  #refused({ number }: Item<Entry>, error: unknown, epoch: number): void {
     if (epoch !== this.#epoch) return;
-    this.#inFlight--;
+    this.#onTheWay.delete(number);
     if (!this.#failed) this.#hooks.onFailure(error);
     this.#failed = true;
     this.#settle();
@@ -112,7 +133,7 @@ export class Window {
       this.wake();
       return;
     }
-    if (this.#inFlight > 0 || this.#timer !== undefined) return;
+    if (this.#onTheWay.size > 0 || this.#timer !== undefined) return;
     const pause = this.#pause * (0.5 + Math.random());
     this.#pause = Math.min(this.#pause * 2, MOST_PAUSE_MS);
     this.#timer = setTimeout(() => this.restart(), pause);

@@ -13,3 +13,15 @@ test.skipIf(natsUnavailable())(
     expect(result.received).toBe(result.generated - result.lostWithPublisher);
   },
 );
+
+test.skipIf(natsUnavailable())(
+  'a cluster of three servers whose leader is killed with SIGKILL loses, doubles and reorders nothing',
+  async () => {
+    const result = await chaos({
+      ...{ publishers: 2, events: 1200, perSecond: 200, servers: 3, limitMs: 90_000 },
+      ...{ serverKills: 1, cuts: 1, publisherKills: 0, readerKills: 0 },
+    });
+    expect(result).toMatchObject({ generated: 2400, repeated: 0, disordered: 0, missing: [] });
+    expect(result.received).toBe(result.generated - result.lostWithPublisher);
+  },
+);

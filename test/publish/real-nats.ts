@@ -69,6 +69,7 @@ export class RealNats implements AsyncDisposable {
       server.configure({ config: `server_name: s${i}\n${cluster}` });
     }
     await Promise.all(servers.map((server) => server.up()));
+    await patiently(() => servers.some(({ log }) => log.includes('cluster new metadata leader')));
     return servers;
   }
 

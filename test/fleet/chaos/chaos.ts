@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setUp } from '../../../src/fleet/setup.ts';
 import { connect } from '../../../src/nats/connect.ts';
+import { loadNats } from '../../../src/nats/load.ts';
+import { STREAM } from '../../../src/nats/names.ts';
 import { RealNats, TcpProxy } from '../../publish/real-nats.ts';
 
 export interface ChaosOptions {
@@ -135,16 +137,18 @@ class Run {
       await step();
     }
     while (this.#nodes.some(({ isDone }) => !isDone) && performance.now() < until) await sleep(100);
+    this.#tell('all publishers are done');
     const expected = publishers * events;
     let before = -1;
     // Waits until the reader has everything, or until nothing has come for some seconds.
-    for (let quiet = 0; quiet < 40 && performance.now() < until; quiet++) {
+    for (let quiet = 0; quiet < 80 && performance.now() < until; quiet++) {
       const { length } = this.#received();
       if (length >= expected) break;
       if (length !== before) quiet = 0;
       before = length;
       await sleep(250);
     }
+    this.#tell('the reader has everything that comes');
     const reader = await this.#endReader();
     return this.#judge(reader);
   }
@@ -201,8 +205,9 @@ class Run {
   }
 
   async #killServer(): Promise<void> {
-    this.#tell('kill the server');
-    const server = this.#servers[this.#nextKill++ % this.#servers.length] as RealNats;
+    const leader = this.#servers.length > 1 ? await leaderOf(this.#servers, this.#nextKill++) : 0;
+    this.#tell(`kill the server ${leader}`);
+    const server = this.#servers[leader] as RealNats;
     await server.down();
     await sleep(1000);
     await server.up();
@@ -287,6 +292,23 @@ class Run {
       }
     }
     return { generated, received: received.length, repeated, disordered, lostWithPublisher, missing, reader };
+  }
+}
+
+/** The server that leads the stream, which takes every event and gives it to the others. @param turn to ask another server */
+async function leaderOf(servers: readonly RealNats[], turn: number): Promise<number> {
+  const { jetstreamManager } = await loadNats();
+  for (let tries = turn; ; tries++) {
+    const { url } = servers[tries % servers.length] as RealNats;
+    try {
+      const connection = await connect({ servers: [url] }, 'chaos');
+      const leader = await jetstreamManager(connection)
+        .then((manager) => manager.streams.info(STREAM))
+        .then(({ cluster }) => cluster?.leader)
+        .finally(() => connection.close());
+      if (leader !== undefined && leader !== '') return Number(leader.slice(1));
+    } catch {} // no leader at this moment
+    await sleep(200);
   }
 }
 
