@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type KubernetesClient } from './client.ts';
 import { EventBudget, type Write } from './event-budget.ts';
 import { EventSpool } from './event-spool.ts';
+import { backoffMs } from './list-watch.ts';
 import type { ObjectEvent } from './object-event.ts';
-import { backoffMs } from './pod-watch.ts';
 import { missingRule } from './rights.ts';
 
 export interface EventWriterOptions {

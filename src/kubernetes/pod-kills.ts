@@ -1,6 +1,6 @@
 /** Joins the Events of oomscope with what Kubernetes says about the ends of containers. */
 import type { KubernetesClient } from './client.ts';
-import { endingsOf, judge, type KnownKill, killOf, type Verdict } from './endings.ts';
+import { type Ending, endingsOf, judge, type KnownKill, killOf, type Verdict } from './endings.ts';
 import { asked } from './failure.ts';
 import { items, record, text } from './foreign.ts';
 import { CONTROLLER } from './object-event.ts';
@@ -35,28 +35,89 @@ export interface KillQuery {
 /** Pages, so that no answer is large. */
 const PAGE = 500;
 const MOST_PAGES = 400;
+/** Ends of containers that are remembered, so that none is a row twice. */
+const MOST_SEEN = 100_000;
 
 /** @returns rows in the order of their time @throws OomscopeError KUBERNETES, NOT_PERMITTED */
-export async function podKills(client: KubernetesClient, { namespace, sinceMs }: KillQuery): Promise<PodKill[]> {
-  const within = namespace === null ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
-  const selector = `fieldSelector=${encodeURIComponent(`reportingController=${CONTROLLER}`)}`;
-  const events = await asked('list the Events', all(client, `/apis/events.k8s.io/v1${within}/events`, selector));
-  const pods = await asked('list the pods', all(client, `/api/v1${within}/pods`, ''));
-  const killsOf = new Map<string, KnownKill[]>();
-  const rows: PodKill[] = [];
-  for (const event of events) {
-    const kill = killOf(event);
-    const { namespace: space, name, uid } = record(record(event).regarding);
-    if (!kill) continue;
-    killsOf.set(String(uid), [...(killsOf.get(String(uid)) ?? []), kill]);
-    if (kill.lastMs >= sinceMs) rows.push(killRow(kill, event, text(space) ?? '', text(name) ?? ''));
-  }
-  for (const pod of pods) {
-    const kills = killsOf.get(String(record(record(pod).metadata).uid)) ?? [];
-    rows.push(...statusRows(pod, kills).filter(({ time }) => time === null || Date.parse(time) >= sinceMs));
-  }
-  return rows.sort((a, b) => (a.time ?? '').localeCompare(b.time ?? ''));
+export async function podKills(client: KubernetesClient, query: KillQuery): Promise<PodKill[]> {
+  const table = new PodKillTable(query);
+  const rows = (await listKillEvents(client, query)).objects.flatMap((event) => table.takeEvent(event) ?? []);
+  rows.push(...(await listPodStatuses(client, query)).objects.flatMap((pod) => table.takePod(pod)));
+  return rows.sort(byTime);
 }
+
+export const byTime = (a: PodKill, b: PodKill): number => (a.time ?? '').localeCompare(b.time ?? '');
+
+/** Joins Events and statuses, in whatever order they come, and gives each row once. */
+export class PodKillTable {
+  readonly #sinceMs: number;
+  /** By the uid of the pod and the name of the Event. */
+  readonly #kills = new Map<string, Map<string, KnownKill>>();
+  readonly #seen = new Set<string>();
+
+  constructor({ sinceMs }: Pick<KillQuery, 'sinceMs'>) {
+    this.#sinceMs = sinceMs;
+  }
+
+  /** @returns the row of an Event; undefined: it is of another kind, or tells nothing new */
+  takeEvent(event: unknown): PodKill | undefined {
+    const { regarding, metadata } = record(event);
+    const kill = killOf(event);
+    const { namespace, name, uid } = record(regarding);
+    if (!kill) return undefined;
+    const ofPod = this.#kills.get(String(uid)) ?? new Map<string, KnownKill>();
+    const before = ofPod.get(String(record(metadata).name));
+    ofPod.set(String(record(metadata).name), kill);
+    this.#kills.set(String(uid), ofPod);
+    if (kill.lastMs < this.#sinceMs || (before && before.count >= kill.count)) return undefined;
+    return killRow(kill, event, text(namespace) ?? '', text(name) ?? '');
+  }
+
+  /** The Event has expired. */
+  removeEvent(event: unknown): void {
+    const { regarding, metadata } = record(event);
+    const uid = String(record(regarding).uid);
+    const ofPod = this.#kills.get(uid);
+    ofPod?.delete(String(record(metadata).name));
+    if (ofPod?.size === 0) this.#kills.delete(uid);
+  }
+
+  /** Whether the pod has an end of a container that takePod() has not judged. */
+  hasNews(pod: unknown): boolean {
+    const uid = record(record(pod).metadata).uid;
+    return endingsOf(pod).some((ending) => !this.#seen.has(endingKey(uid, ending)));
+  }
+
+  /** Judges the ends of containers by the Events so far. @returns a row for each that is new and about memory */
+  takePod(pod: unknown): PodKill[] {
+    const { metadata, spec } = record(pod);
+    const { namespace, name, uid } = record(metadata);
+    const kills = [...(this.#kills.get(String(uid))?.values() ?? [])];
+    return endingsOf(pod).flatMap((ending) => {
+      const key = endingKey(uid, ending);
+      if (this.#seen.has(key)) return [];
+      this.#remember(key);
+      const { container, reason, exitCode, finishedMs } = ending;
+      const judgement = judge(ending, kills);
+      if (!judgement || (finishedMs !== null && finishedMs < this.#sinceMs)) return [];
+      return [
+        {
+          ...{ source: 'status' as const, time: finishedMs === null ? null : new Date(finishedMs).toISOString() },
+          ...{ namespace: text(namespace) ?? '', pod: text(name) ?? '', container, node: text(record(spec).nodeName) },
+          ...{ reason, count: 1, exit_code: exitCode, verdict: judgement.verdict, message: judgement.why },
+        },
+      ];
+    });
+  }
+
+  #remember(key: string): void {
+    this.#seen.add(key);
+    if (this.#seen.size > MOST_SEEN) this.#seen.delete(this.#seen.values().next().value as string);
+  }
+}
+
+const endingKey = (uid: unknown, { container, finishedMs, exitCode }: Ending) =>
+  `${uid} ${container} ${finishedMs} ${exitCode}`;
 
 function killRow(kill: KnownKill, event: unknown, namespace: string, pod: string): PodKill {
   const { reason, reportingInstance } = record(event);
@@ -67,37 +128,51 @@ function killRow(kill: KnownKill, event: unknown, namespace: string, pod: string
   };
 }
 
-function statusRows(pod: unknown, kills: readonly KnownKill[]): PodKill[] {
-  const { metadata, spec } = record(pod);
-  const { namespace, name } = record(metadata);
-  return endingsOf(pod).flatMap((ending) => {
-    const judgement = judge(ending, kills);
-    if (!judgement) return [];
-    const { container, reason, exitCode, finishedMs } = ending;
-    return [
-      {
-        ...{ source: 'status' as const, time: finishedMs === null ? null : new Date(finishedMs).toISOString() },
-        ...{ namespace: text(namespace) ?? '', pod: text(name) ?? '', container, node: text(record(spec).nodeName) },
-        ...{ reason, count: 1, exit_code: exitCode, verdict: judgement.verdict, message: judgement.why },
-      },
-    ];
-  });
+/** Objects of all pages, and the version of the list. */
+export interface Listed {
+  objects: unknown[];
+  version: string | undefined;
 }
 
-async function all(client: KubernetesClient, path: string, query: string): Promise<unknown[]> {
-  const found: unknown[] = [];
+/** Where the Events of oomscope and the pods are. */
+export const killEventsAt = ({ namespace }: Pick<KillQuery, 'namespace'>) => ({
+  path: `/apis/events.k8s.io/v1${within(namespace)}/events`,
+  fieldSelector: `reportingController=${CONTROLLER}`,
+});
+export const podsAt = ({ namespace }: Pick<KillQuery, 'namespace'>) => ({
+  path: `/api/v1${within(namespace)}/pods`,
+  fieldSelector: '',
+});
+const within = (namespace: string | null) => (namespace === null ? '' : `/namespaces/${encodeURIComponent(namespace)}`);
+
+/** @throws OomscopeError KUBERNETES, NOT_PERMITTED */
+export const listKillEvents = (client: KubernetesClient, query: KillQuery, signal?: AbortSignal): Promise<Listed> =>
+  asked('list the Events', all(client, killEventsAt(query), signal));
+
+/** @throws OomscopeError KUBERNETES, NOT_PERMITTED */
+export const listPodStatuses = (client: KubernetesClient, query: KillQuery, signal?: AbortSignal): Promise<Listed> =>
+  asked('list the pods', all(client, podsAt(query), signal));
+
+async function all(
+  client: KubernetesClient,
+  { path, fieldSelector }: { path: string; fieldSelector: string },
+  signal: AbortSignal | undefined,
+): Promise<Listed> {
+  const objects: unknown[] = [];
+  let version: string | undefined;
   let more = '';
   for (let page = 0; page < MOST_PAGES; page++) {
-    const list = await client.request(`${path}?limit=${PAGE}&${query}${more}`, {
-      timeoutMs: 60_000,
-      mostValues: 4_000_000,
-    });
-    found.push(...items(list.items));
+    const list = await client.request(
+      `${path}?limit=${PAGE}&fieldSelector=${encodeURIComponent(fieldSelector)}${more}`,
+      { timeoutMs: 60_000, mostValues: 4_000_000, signal },
+    );
+    objects.push(...items(list.items));
+    version = text(record(list.metadata).resourceVersion) ?? undefined;
     const next = text(record(list.metadata).continue);
     if (next === null) break;
     more = `&continue=${encodeURIComponent(next)}`;
   }
-  return found;
+  return { objects, version };
 }
 
 /** Names of the namespaces, to find one that is misspelled; empty: they may not be listed. */

@@ -29,6 +29,8 @@ export interface Observed {
   growth: { bytesPerSecond: number; seconds: number } | null;
   /** Time since the container was started. null: unknown. */
   ageSeconds: number | null;
+  /** The size to which a program in it may grow its heap by its own settings. null: unknown, or it follows the limit. */
+  heapBytes: number | null;
 }
 
 export interface MemoryAdvice {
@@ -146,6 +148,12 @@ function limitFor(seen: Observed, reasons: string[]): { limitBytes: number; cutO
   if (demand + ROOM / 4 > limit) return { limitBytes: advised, cutOff: false };
   if (limit <= demand * GENEROUS + ROOM || !isOld || advised >= limit) {
     reasons.push(`The limit of ${formatBytes(limit)} fits.`);
+    return { limitBytes: limit, cutOff: false };
+  }
+  if (seen.heapBytes !== null && advised < seen.heapBytes) {
+    reasons.push(
+      `The limit of ${formatBytes(limit)} is more than twice that, but a program may grow its heap to ${formatBytes(seen.heapBytes)}: keep the limit.`,
+    );
     return { limitBytes: limit, cutOff: false };
   }
   reasons.push(`The limit of ${formatBytes(limit)} is more than twice that: ${formatBytes(advised)} is enough.`);

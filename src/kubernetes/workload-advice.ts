@@ -1,9 +1,8 @@
 /** Joins the containers of a workload on this node, and advises them together. Pure functions. */
 import type { KubernetesOwner } from '../model/kubernetes.ts';
+import { type HeapProcess, heapOf, type RuntimeHeap } from './heap.ts';
 import type { PodContainer } from './node-containers.ts';
-import { writeQuantity } from './quantity.ts';
 import { adviseMemory, type MemoryAdvice, type Observed } from './recommend.ts';
-import type { Yaml } from './yaml-write.ts';
 
 export interface WorkloadAdvice {
   namespace: string | null;
@@ -15,13 +14,22 @@ export interface WorkloadAdvice {
   replicas: number;
   observed: Observed;
   advice: MemoryAdvice;
+  /** The heap of the largest Java, Node or Go process in it, against the advised limit. null: there is none. */
+  heap: RuntimeHeap | null;
 }
 
-/** @param ageSeconds time since the start of a container, by its cgroup; null: unknown */
+/** What is read of a container's cgroup. */
+export interface ContainerLook {
+  /** Time since the start of the container; null: unknown. */
+  ageSeconds: (cgroup: string) => number | null;
+  /** Its processes, the largest first. */
+  processes: (cgroup: string) => readonly HeapProcess[];
+}
+
 export function adviseWorkloads(
   containers: readonly PodContainer[],
   sampleSeconds: number,
-  ageSeconds: (cgroup: string) => number | null,
+  look: ContainerLook,
 ): WorkloadAdvice[] {
   const groups = Map.groupBy(containers, ({ kubernetes: { namespace, workload, pod, uid, container } }) =>
     JSON.stringify([namespace, workload ?? pod ?? uid, container]),
@@ -30,9 +38,21 @@ export function adviseWorkloads(
     const [first] = group;
     if (!first) return [];
     const { namespace, workload, pod, container } = first.kubernetes;
-    const seen = group.map((each) => observedOf(each, sampleSeconds, ageSeconds(each.memory.cgroup)));
-    const observed = seen.reduce(worse);
-    return [{ namespace, workload, pod, container, replicas: group.length, observed, advice: adviseMemory(observed) }];
+    const processes = look.processes(first.memory.cgroup);
+    // A heap that follows the limit, such as 75 % of it, has no size of its own.
+    const heapBytes =
+      processes.map((process) => heapOf(process, null)?.most_bytes).find((bytes) => bytes != null) ?? null;
+    const seen = group.map((each) => observedOf(each, sampleSeconds, look.ageSeconds(each.memory.cgroup)));
+    const observed = { ...seen.reduce(worse), heapBytes };
+    const advice = adviseMemory(observed);
+    const limit = advice.limit_bytes ?? observed.limitBytes;
+    const heap = processes.map((process) => heapOf(process, limit));
+    return [
+      {
+        ...{ namespace, workload, pod, container, replicas: group.length, observed, advice },
+        heap: heap.find((one) => one !== undefined) ?? null,
+      },
+    ];
   });
 }
 
@@ -58,7 +78,7 @@ function observedOf(
     ...{ limitHits: memory.counts.limit_hits ?? 0, kills: kills - podKills, podKills },
     stalledPercent: memory.pressure?.some.avg300 ?? null,
     growth: slope === null ? null : { bytesPerSecond: slope, seconds: sampleSeconds },
-    ageSeconds: age,
+    ...{ ageSeconds: age, heapBytes: null },
   };
 }
 
@@ -81,37 +101,6 @@ function worse(a: Observed, b: Observed): Observed {
     stalledPercent: most(a.stalledPercent, b.stalledPercent),
     growth: (a.growth?.bytesPerSecond ?? 0) > (b.growth?.bytesPerSecond ?? 0) ? a.growth : b.growth,
     ageSeconds: most(a.ageSeconds, b.ageSeconds),
+    heapBytes: most(a.heapBytes, b.heapBytes),
   };
-}
-
-const API: Record<string, string> = {
-  ...{ Deployment: 'apps/v1', StatefulSet: 'apps/v1', DaemonSet: 'apps/v1', ReplicaSet: 'apps/v1' },
-};
-
-/** Strategic-merge patches, one for each workload that has something to change and takes such a patch. */
-export function patches(advised: readonly WorkloadAdvice[]): Yaml[] {
-  const wanted = advised.filter(({ workload, container, advice }) => {
-    const changes = advice.scope === 'container' || advice.scope === 'pod';
-    return changes && container !== null && workload !== null && API[workload.kind] !== undefined;
-  });
-  const groups = Map.groupBy(wanted, ({ namespace, workload }) => JSON.stringify([namespace, workload]));
-  return [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    if (!first?.workload || first.namespace === null) return [];
-    const { kind, name } = first.workload;
-    const podLimit = group.find(({ advice }) => advice.scope === 'pod')?.advice.pod_limit_bytes ?? null;
-    const spec = {
-      ...(podLimit !== null && { resources: { limits: { memory: writeQuantity(podLimit) } } }),
-      containers: group.map(({ container, advice }) => ({
-        name: container,
-        resources: {
-          requests: { memory: writeQuantity(advice.request_bytes) },
-          ...(advice.limit_bytes !== null && { limits: { memory: writeQuantity(advice.limit_bytes) } }),
-        },
-      })),
-    };
-    return [
-      { apiVersion: API[kind], kind, metadata: { name, namespace: first.namespace }, spec: { template: { spec } } },
-    ];
-  });
 }

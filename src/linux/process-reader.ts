@@ -113,7 +113,7 @@ export function uptimeTicks(): number {
 }
 
 /** USER_HZ, which is 100 on all supported architectures. */
-const TICKS_PER_SECOND = 100;
+export const TICKS_PER_SECOND = 100;
 
 type Stat = ProcessFields<'stat'>;
 

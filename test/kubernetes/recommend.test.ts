@@ -35,7 +35,7 @@ const ours: Rule = (_, shown, { container, pod, request }) => {
     ...{ requestBytes: bytes(request), limitBytes: bytes(container), podLimitBytes: bytes(pod) },
     ...{ kills: shown.kills - shown.killsAtPod, podKills: shown.killsAtPod },
     growth: { bytesPerSecond: shown.growth / 3600, seconds: shown.hours * 3600 },
-    ageSeconds: shown.hours * 3600,
+    ...{ ageSeconds: shown.hours * 3600, heapBytes: null },
   };
   const advice = adviseMemory(seen);
   if (advice.scope === 'leak') return { container: Number.NaN, pod, request };
@@ -86,4 +86,14 @@ test('of 30 workloads with known needs, fewer are killed, wait or waste by our a
   expect(bad(ours, 3)).toBeLessThan(Math.min(bad(vpa, 3), bad(krr, 3)));
   expect(play(ours, 1)['leak found']).toEqual(['a slow leak', 'a fast leak']);
   expect(play(ours, 3).kills).toEqual([]);
+});
+
+test('a limit is not lowered below the size to which a program may grow its heap', () => {
+  const seen = (heapBytes: number | null): Observed => ({
+    ...{ heldBytes: 40 * MIB, workingSetBytes: 45 * MIB, peakBytes: 50 * MIB, peakWorkingSetBytes: 50 * MIB },
+    ...{ requestBytes: 64 * MIB, limitBytes: 512 * MIB, podLimitBytes: null, limitHits: 0, kills: 0, podKills: 0 },
+    ...{ stalledPercent: 0, growth: null, ageSeconds: 10 * 86_400, heapBytes },
+  });
+  expect(adviseMemory(seen(null))).toMatchObject({ scope: 'container', limit_bytes: 79 * MIB });
+  expect(adviseMemory(seen(400 * MIB))).toMatchObject({ scope: 'none', limit_bytes: 512 * MIB });
 });

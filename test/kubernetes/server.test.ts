@@ -1,7 +1,9 @@
 /** The agent against a real kube-apiserver with RBAC, under its own service account. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KubernetesAgent } from '../../src/kubernetes/agent.ts';
@@ -16,6 +18,7 @@ import { PodDirectory } from '../../src/kubernetes/pod-directory.ts';
 import type { PodKill } from '../../src/kubernetes/pod-kills.ts';
 import { PodWatch } from '../../src/kubernetes/pod-watch.ts';
 import type { WorkloadAdvice } from '../../src/kubernetes/workload-advice.ts';
+import { parseYaml } from '../../src/kubernetes/yaml.ts';
 import { writeYaml, writeYamlStream } from '../../src/kubernetes/yaml-write.ts';
 import type { Event } from '../../src/model/events.ts';
 import type { KubernetesFacts } from '../../src/model/kubernetes.ts';
@@ -301,6 +304,40 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     expect(pods.map(({ name }) => verdicts.get(name))).toEqual(['true', 'false', 'unknown']);
   });
 
+  test('`k8s events --watch` shows a kill, and the end of its container as judged, when they happen', async () => {
+    const pod = await createPod(55);
+    const words = ['k8s', 'events', '--watch', '--namespace', 'shop', '--since', '1s', '--json'];
+    const child = spawn(process.execPath, [MAIN, ...words, '--kubeconfig', server.kubeconfig], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const end = ended(child);
+    const rows: PodKill[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => rows.push(JSON.parse(line) as PodKill));
+    const of = (source: PodKill['source']) => rows.filter((row) => row.pod === pod.name && row.source === source);
+    const writer = new EventWriter({ client: await client() });
+    try {
+      // Each kill has a name of its own, so that one is seen once the watch has begun.
+      let id = 0;
+      const kill = () => {
+        const time = new Date().toISOString().replace('Z', '000000Z');
+        writer.offer(eventsOfKill(podKill({ id: `watched-${id++}`, time }), factsOf(pod), NODE)[0] as ObjectEvent);
+        return of('kill').length;
+      };
+      await expect.poll(kill, { timeout: 15_000, interval: 500 }).toBeGreaterThan(0);
+      const seconds = `${new Date().toISOString().slice(0, 19)}Z`;
+      const terminated = { exitCode: 137, reason: 'OOMKilled', startedAt: '2026-01-01T00:00:00Z', finishedAt: seconds };
+      const body = { status: { containerStatuses: [{ ...status(55), lastState: { terminated } }] } };
+      await server.admin.request(`/api/v1/namespaces/shop/pods/${pod.name}/status`, { method: 'PATCH', body });
+      await expect.poll(() => of('status'), { timeout: 15_000 }).toMatchObject([{ verdict: 'true', exit_code: 137 }]);
+    } finally {
+      child.kill('SIGTERM');
+      await writer.close();
+    }
+    expect(await end).toMatchObject({ code: 0, stderr: '' });
+    const told = of('kill').map(({ time, count }) => `${time} ${count}`);
+    expect(new Set(told).size).toBe(told.length);
+  }, 60_000);
+
   test('a wrong namespace, a wrong context and a missing right are a sentence each', async () => {
     const events = (...words: string[]) => oomscope(['k8s', 'events', '--kubeconfig', server.kubeconfig, ...words]);
     expect(await events('--namespace', 'shpo')).toMatchObject({
@@ -390,6 +427,10 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
         },
       ]);
       expect(top[0]?.memory.unreclaimable_bytes).toBeGreaterThan(39 * MIB);
+      const lines = await linesOf(['k8s', 'top', '--watch', '--sample', '100ms', ...asked], 3);
+      expect(lines.map((line) => (JSON.parse(line) as PodContainer[])[0]?.kubernetes)).toMatchObject(
+        Array(3).fill({ source: 'api', pod: pod.name, container: 'app' }),
+      );
       const advised = JSON.parse((await oomscope(['k8s', 'recommend', ...asked])).stdout) as WorkloadAdvice[];
       expect(advised).toMatchObject([
         {
@@ -401,9 +442,48 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
       const { stdout: patch } = await oomscope(['k8s', 'recommend', '--patch', ...words]);
       expect(patch).toContain('kind: Deployment');
       expect(patch).toContain('memory: 96Mi');
+      const { stdout: range } = await oomscope(['k8s', 'recommend', '--limit-range', ...words]);
+      writeFileSync(join(server.directory, 'limit-range.yaml'), range);
+      const accepted = server.kubectl('apply', '--dry-run=server', '-f', join(server.directory, 'limit-range.yaml'));
+      expect(accepted).toContain('limitrange/memory created');
+      const both = await oomscope(['k8s', 'recommend', '--vpa', '--patch', ...words]);
+      expect(both).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('--patch and --vpa: expected one of them'),
+      });
       const { stdout: text } = await oomscope(['k8s', 'top', ...words]);
       expect(text.split('\n')[1]).toMatch(new RegExp(`^shop/${pod.name} app  .* 64 MiB`));
     } finally {
+      removeMemoryGroups();
+    }
+  });
+
+  test.skipIf(oomKillsUnavailable())('`k8s recommend` compares the heap of a real program with its limit', async () => {
+    const pod = await createPod(75);
+    const body = { status: { containerStatuses: [status(75)] } };
+    await server.admin.request(`/api/v1/namespaces/shop/pods/${pod.name}/status`, { method: 'PATCH', body });
+    const account = await server.kubeconfigOf('oomscope', 'oomscope');
+    const group = createMemoryGroup({ limitBytes: 512 * MIB, name: `kubepods-oomscope-${process.pid}-heap` });
+    const own = group.child(`pod${pod.uid}`).child(containerId(75), 256 * MIB);
+    const move = 'echo $$ >"$0/cgroup.procs" && exec "$@"';
+    const node = [process.execPath, '--max-old-space-size=400', '-e', 'console.log(1); setInterval(() => {}, 9e5)'];
+    const child = spawn('sh', ['-c', move, own.path, ...node], { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await once(child.stdout, 'data');
+      const words = ['k8s', 'recommend', pod.name, '--node', NODE, '--kubeconfig', account];
+      const [advised] = JSON.parse((await oomscope([...words, '--json'])).stdout) as WorkloadAdvice[];
+      expect(advised?.observed.ageSeconds).toBeLessThan(600);
+      expect(advised?.advice).toMatchObject({ scope: 'none', limit_bytes: 256 * MIB, confidence: 'low' });
+      expect(advised?.heap).toMatchObject({ runtime: 'node', pid: child.pid, most_bytes: 400 * MIB });
+      const { stdout } = await oomscope(words);
+      expect(stdout).toContain('(--max-old-space-size=400), more than the limit of 256 MiB');
+      const [vpa] = parseYamls((await oomscope([...words, '--vpa'])).stdout);
+      expect(vpa).toMatchObject({
+        kind: 'VerticalPodAutoscaler',
+        spec: { targetRef: { kind: 'Deployment', name: 'web' } },
+      });
+    } finally {
+      child.kill('SIGKILL');
       removeMemoryGroups();
     }
   });
@@ -494,6 +574,23 @@ const status = (number: number) => ({
   ...{ name: 'app', ready: false, restartCount: 1, image: 'shop/web:1', imageID: '' },
   containerID: `containerd://${containerId(number)}`,
 });
+
+/** The first lines of a command that does not end by itself. */
+async function linesOf(words: string[], count: number): Promise<string[]> {
+  const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const end = ended(child);
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) if (lines.push(line) === count) break;
+  child.kill('SIGTERM');
+  expect(await end).toMatchObject({ code: 0 });
+  return lines;
+}
+
+const parseYamls = (stream: string) =>
+  stream
+    .split(/^---$/m)
+    .filter((part) => part.trim() !== '')
+    .map(parseYaml);
 
 function writeInto(folder: string, path: string, content: string): void {
   const file = join(folder, path);

@@ -1,4 +1,5 @@
 import type { PodContainer } from '../../kubernetes/node-containers.ts';
+import type { KnownPod } from '../../kubernetes/pod-facts.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { globMatch } from '../../text/glob.ts';
 import { clusterOptions, type GivenCluster, openCluster } from './cluster-option.ts';
@@ -36,20 +37,70 @@ export interface GivenPods extends GivenCluster {
  */
 export async function podsHere(given: GivenPods, names: readonly string[], sampleMs: number): Promise<PodContainer[]> {
   const { podContainers } = await import('../../kubernetes/node-containers.ts');
-  const all = await podContainers({ pods: await listed(given), sampleMs });
-  const inNamespace = all.filter(
-    ({ kubernetes }) => given.namespace === undefined || kubernetes.namespace === given.namespace,
-  );
-  if (names.length === 0) return inNamespace;
-  const chosen = inNamespace.filter(({ kubernetes: { pod, workload, uid } }) =>
-    [pod, workload?.name, uid].some((name) => name != null && names.some((glob) => globMatch(glob, name))),
-  );
-  if (chosen.length > 0) return chosen;
+  return chosen(await podContainers({ pods: await listed(given), sampleMs }), given, names);
+}
+
+/** The same again and again: the pods of the node are followed by a watch, and never listed for each sample. */
+export async function followPodsHere(given: GivenPods, names: readonly string[]) {
+  const { podContainers } = await import('../../kubernetes/node-containers.ts');
+  const followed = await following(given);
+  let isFirst = true;
+  return {
+    /** @throws OomscopeError NO_CGROUPS; NO_CONTAINER: none of the pods has such a name at the first call */
+    async sample(sampleMs: number): Promise<PodContainer[]> {
+      const all = await podContainers({ pods: followed?.pods(), sampleMs });
+      const found = isFirst ? chosen(all, given, names) : matching(all, given, names);
+      isFirst = false;
+      return found;
+    },
+    close: () => followed?.close(),
+  };
+}
+
+function matching(all: readonly PodContainer[], { namespace }: GivenPods, names: readonly string[]): PodContainer[] {
+  return all
+    .filter(({ kubernetes }) => namespace === undefined || kubernetes.namespace === namespace)
+    .filter(
+      ({ kubernetes: { pod, workload, uid } }) =>
+        names.length === 0 ||
+        [pod, workload?.name, uid].some((name) => name != null && names.some((glob) => globMatch(glob, name))),
+    );
+}
+
+function chosen(all: readonly PodContainer[], given: GivenPods, names: readonly string[]): PodContainer[] {
+  const found = matching(all, given, names);
+  if (found.length > 0 || names.length === 0) return found;
+  const inNamespace = matching(all, given, []);
   const known = [...new Set(inNamespace.map(({ kubernetes: { pod, uid } }) => pod ?? uid))].slice(0, 20).join(', ');
   throw new OomscopeError(
     'NO_CONTAINER',
     `No pod on this node has such a name. ${known === '' ? 'No pod runs here.' : `Here run: ${known}.`}`,
   );
+}
+
+async function following(given: GivenPods): Promise<{ pods: () => KnownPod[]; close: () => void } | undefined> {
+  const [{ PodWatch }, { PodDirectory }, { hostname }] = await Promise.all([
+    import('../../kubernetes/pod-watch.ts'),
+    import('../../kubernetes/pod-directory.ts'),
+    import('node:os'),
+  ]);
+  try {
+    const client = await openCluster(given);
+    const directory = new PodDirectory();
+    const node = given.node ?? process.env.NODE_NAME ?? hostname();
+    const onTrouble = (problem: string | undefined) => problem !== undefined && tellUnknown(problem);
+    const watch = new PodWatch({ client, directory, node, onTrouble });
+    await watch.ready;
+    const close = () => {
+      watch[Symbol.dispose]();
+      client.close();
+    };
+    return { pods: () => [...directory], close };
+  } catch (error) {
+    if (given.kubeconfig !== undefined && error instanceof OomscopeError) throw error;
+    tellUnknown((error as Error).message);
+    return undefined;
+  }
 }
 
 async function listed(given: GivenPods) {
@@ -63,7 +114,9 @@ async function listed(given: GivenPods) {
     }
   } catch (error) {
     if (given.kubeconfig !== undefined && error instanceof OomscopeError) throw error;
-    tell(`Requests, limits and workloads are not known: ${(error as Error).message.replace(/\.?$/, '.')}`);
+    tellUnknown((error as Error).message);
     return undefined;
   }
 }
+
+const tellUnknown = (why: string) => tell(`Requests, limits and workloads are not known: ${why.replace(/\.?$/, '.')}`);

@@ -1,4 +1,5 @@
-import type { PodKill } from '../../../kubernetes/pod-kills.ts';
+import type { KubernetesClient } from '../../../kubernetes/client.ts';
+import type { KillQuery, PodKill } from '../../../kubernetes/pod-kills.ts';
 import { OomscopeError } from '../../../model/error.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { suggestion } from '../../../text/did-you-mean.ts';
@@ -6,12 +7,14 @@ import { printable } from '../../../text/printable.ts';
 import { clusterOptions, openCluster } from '../../verb/cluster-option.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { duration, text } from '../../verb/options.ts';
+import { duration, flag, text } from '../../verb/options.ts';
+import { RunUntil } from '../../verb/run-until.ts';
 import { tell } from '../../verb/tell.ts';
 
 const options = {
   namespace: text('NAME', 'only pods of this namespace; default: all namespaces'),
   since: duration('TIME', 'only what happened within this time: 30m, 2h; Events live for an hour by default'),
+  watch: flag('go on, and show each kill and each end of a container when it happens'),
   ...clusterOptions,
 };
 
@@ -22,7 +25,7 @@ export const verb = defineVerb({
   ],
   options,
   format: 'document',
-  json: 'write a JSON array with an object for each row',
+  json: 'write a JSON array with an object for each row; with --watch, JSON Lines',
   sections: [
     {
       title: 'Judgements',
@@ -38,6 +41,7 @@ export const verb = defineVerb({
   examples: [
     { command: 'oomscope k8s events', about: 'List all kills and judge all statuses.' },
     { command: 'oomscope k8s events --namespace shop --since 30m', about: 'Look at one namespace.' },
+    { command: 'oomscope k8s events --watch --since 1m', about: 'Follow what happens.' },
     {
       command: 'oomscope k8s events --json | jq \'.[] | select(.verdict == "false") | .pod\'',
       about: 'List the pods whose OOMKilled is not true.',
@@ -56,25 +60,59 @@ export const verb = defineVerb({
 });
 
 async function run({ given, asText, paint }: Context<typeof options>): Promise<number> {
-  const { namespaces, podKills } = await import('../../../kubernetes/pod-kills.ts');
   const client = await openCluster(given);
   try {
-    const { namespace = null, since } = given;
-    const kills = await podKills(client, { namespace, sinceMs: since === undefined ? 0 : Date.now() - since });
-    if (kills.length === 0 && namespace !== null) {
-      const known = await namespaces(client);
-      if (known.length > 0 && !known.includes(namespace)) {
-        const meant = suggestion(namespace, known.slice(0, 20).map(printable));
-        throw new OomscopeError('NO_CONTAINER', `There is no namespace "${printable(namespace)}". ${meant}`);
-      }
+    const { namespace = null, since, watch } = given;
+    const query = { namespace, sinceMs: since === undefined ? 0 : Date.now() - since };
+    const show = (kill: PodKill) => process.stdout.write(`${asText ? render(kill, paint) : JSON.stringify(kill)}\n`);
+    if (watch) await follow(client, query, show);
+    else {
+      const { podKills } = await import('../../../kubernetes/pod-kills.ts');
+      const kills = await podKills(client, query);
+      if (kills.length === 0) await checkNamespace(client, namespace);
+      if (!asText) process.stdout.write(`${JSON.stringify(kills, null, 2)}\n`);
+      else if (kills.length === 0) tell('There is no OOM kill, and no container that ended as OOMKilled.');
+      else kills.forEach(show);
     }
-    if (!asText) process.stdout.write(`${JSON.stringify(kills, null, 2)}\n`);
-    else if (kills.length > 0) process.stdout.write(`${kills.map((kill) => render(kill, paint)).join('\n')}\n`);
-    else tell('There is no OOM kill, and no container that ended as OOMKilled.');
   } finally {
     client.close();
   }
   return Exit.ok;
+}
+
+async function follow(client: KubernetesClient, query: KillQuery, show: (kill: PodKill) => void): Promise<void> {
+  const { PodKillWatch } = await import('../../../kubernetes/pod-kill-watch.ts');
+  const ending = new RunUntil();
+  ending.bySignals();
+  process.stdout.on('error', ending.now); // the reader has closed stdout
+  let rows = 0;
+  let hasBegun = false;
+  using watch = new PodKillWatch({
+    ...{ client, ...query },
+    onRow: (row) => {
+      rows++;
+      show(row);
+    },
+    onTrouble: (problem) => {
+      if (!hasBegun) return;
+      if (problem === undefined) tell('The API server answers again.');
+      else tell(`Lost the API server, and will ask again: ${problem.replace(/\.?$/, '.')}`);
+    },
+  });
+  await Promise.race([watch.started, ending.comes()]);
+  hasBegun = true;
+  if (rows === 0 && !ending.signal.aborted) await checkNamespace(client, query.namespace);
+  await ending.comes();
+}
+
+/** @throws OomscopeError NO_CONTAINER: there is no such namespace */
+async function checkNamespace(client: KubernetesClient, namespace: string | null): Promise<void> {
+  if (namespace === null) return;
+  const { namespaces } = await import('../../../kubernetes/pod-kills.ts');
+  const known = await namespaces(client);
+  if (known.length === 0 || known.includes(namespace)) return;
+  const meant = suggestion(namespace, known.slice(0, 20).map(printable));
+  throw new OomscopeError('NO_CONTAINER', `There is no namespace "${printable(namespace)}". ${meant}`);
 }
 
 const COLOURS = { true: 'red', child: 'yellow', false: 'green', missed: 'red', unknown: 'dim' } as const;

@@ -12,12 +12,16 @@ const SAMPLE_MS = 1000;
 const options = {
   sample: byDefault('1s', duration('TIME', 'measure growth over this time; a leak is told from 10m on')),
   patch: flag('print strategic-merge patches, as YAML for kubectl, instead'),
+  vpa: flag(
+    'print a VerticalPodAutoscaler for each workload, which only recommends and keeps within the advice, instead',
+  ),
+  'limit-range': flag('print a LimitRange for each namespace, for containers that name no request or limit, instead'),
   ...nodePodsOptions,
 };
 
 export const verb = defineVerb({
   description: [
-    'Advises the memory request and limit of each container in the pods on this node, and says why: from the peak, the memory that cannot be reclaimed, limit hits, OOM kills and whose limit they hit, and the time that tasks waited. Replicas of a workload on this node are advised together. Changes nothing.',
+    'Advises the memory request and limit of each container in the pods on this node, and says why: from the peak, the memory that cannot be reclaimed, limit hits, OOM kills and whose limit they hit, and the time that tasks waited. The heap of a Java, Node or Go program is compared with the limit. Replicas of a workload on this node are advised together. Changes nothing.',
     'It runs on the node, or in the pod of the agent. The values count from the start of each container: look again after its busiest hour.',
   ],
   ...nodePodsVerb,
@@ -36,22 +40,30 @@ export const verb = defineVerb({
 });
 
 async function run({ given, words: names, asText, paint }: Context<typeof options>): Promise<number> {
-  if (!asText && given.patch) throw usage('--json and --patch: expected one of them, got both.');
+  const forms = ['json', 'patch', 'vpa', 'limit-range'].filter((form) => given[form as keyof typeof given]);
+  if (forms.length > 1)
+    throw usage(`${forms.map((form) => `--${form}`).join(' and ')}: expected one of them, got ${forms.length}.`);
   const sampleMs = given.sample ?? SAMPLE_MS;
   const containers = await podsHere(given, names, sampleMs);
-  const [{ adviseWorkloads, patches }, { writeYamlStream }, { Cgroupfs }, { statSync }] = await Promise.all([
-    import('../../../kubernetes/workload-advice.ts'),
-    import('../../../kubernetes/yaml-write.ts'),
-    import('../../../linux/cgroupfs.ts'),
-    import('node:fs'),
-  ]);
+  const [{ adviseWorkloads }, { heapProcesses }, objects, { writeYamlStream }, { Cgroupfs }, { containerAge }] =
+    await Promise.all([
+      import('../../../kubernetes/workload-advice.ts'),
+      import('../../../kubernetes/heap-process.ts'),
+      import('../../../kubernetes/advice-objects.ts'),
+      import('../../../kubernetes/yaml-write.ts'),
+      import('../../../linux/cgroupfs.ts'),
+      import('../../../kubernetes/container-age.ts'),
+    ]);
   const cgroups = Cgroupfs.find();
-  const age = (path: string) => {
-    using group = cgroups?.open(path);
-    return group ? (Date.now() - statSync(group.directory).birthtimeMs) / 1000 : null;
-  };
-  const advised = adviseWorkloads(containers, sampleMs / 1000, age);
-  if (given.patch) process.stdout.write(writeYamlStream(patches(advised)));
+  const ageSeconds = (path: string) => (cgroups ? containerAge(cgroups, path) : null);
+  const processes = (path: string) => (cgroups ? heapProcesses(cgroups, path) : []);
+  const advised = adviseWorkloads(containers, sampleMs / 1000, { ageSeconds, processes });
+  const written = given.patch
+    ? objects.patches(advised)
+    : given.vpa
+      ? objects.verticalPodAutoscalers(advised)
+      : given['limit-range'] && objects.limitRanges(advised);
+  if (written) process.stdout.write(writeYamlStream(written));
   else if (!asText) process.stdout.write(`${JSON.stringify(advised, null, 2)}\n`);
   else if (advised.length > 0) process.stdout.write(`${advised.map((one) => render(one, paint)).join('\n\n')}\n`);
   if (advised.length === 0) tell('No pod runs on this node.');
@@ -59,7 +71,7 @@ async function run({ given, words: names, asText, paint }: Context<typeof option
 }
 
 function render(
-  { namespace, workload, pod, container, replicas, observed, advice }: WorkloadAdvice,
+  { namespace, workload, pod, container, replicas, observed, advice, heap }: WorkloadAdvice,
   paint: Paint,
 ): string {
   const owner = workload ? `${workload.kind} ${workload.name}` : `Pod ${pod ?? '?'}`;
@@ -75,6 +87,7 @@ function render(
   return [
     `${paint('bold', printable(head))}  ${change}, ${request}${sure}`,
     ...advice.reasons.map((reason) => `  ${reason}`),
+    ...(heap ? [`  ${printable(heap.advice)}`] : []),
   ].join('\n');
 }
 

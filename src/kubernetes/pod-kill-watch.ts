@@ -1,0 +1,112 @@
+/** Follows the OOM kills of pods, and the ends of containers that Kubernetes reports as OOMKilled. */
+import type { KubernetesClient } from './client.ts';
+import { record } from './foreign.ts';
+import { ListWatch } from './list-watch.ts';
+import {
+  byTime,
+  type KillQuery,
+  killEventsAt,
+  listKillEvents,
+  listPodStatuses,
+  type PodKill,
+  PodKillTable,
+  podsAt,
+} from './pod-kills.ts';
+
+export interface PodKillWatchOptions extends KillQuery {
+  client: KubernetesClient;
+  onRow: (row: PodKill) => void;
+  /** Called when a watch is lost (a sentence) and when it goes on (undefined). */
+  onTrouble?: (problem: string | undefined) => void;
+  /** How long the judgement of an end waits for the Event of its kill (ms). */
+  settleMs?: number;
+}
+
+/** The agent writes an Event within a second; a kubelet may report the end of the container before that. */
+const SETTLE_MS = 3000;
+
+export class PodKillWatch implements Disposable {
+  /**
+   * Resolves when the rows of the present were given, in the order of their time.
+   *
+   * @throws OomscopeError KUBERNETES, NOT_PERMITTED: Events or pods cannot be listed
+   */
+  readonly started: Promise<void>;
+  readonly #options: PodKillWatchOptions;
+  readonly #table: PodKillTable;
+  readonly #events: ListWatch;
+  readonly #pods: ListWatch;
+  /** What was listed before `started`: Events first, so that ends can be judged. */
+  #first: { events: unknown[]; pods: unknown[] } | undefined = { events: [], pods: [] };
+  #failed: (error: unknown) => void = () => {};
+  readonly #settling = new Map<string, NodeJS.Timeout>();
+
+  constructor(options: PodKillWatchOptions) {
+    const { client, onTrouble } = options;
+    this.#options = options;
+    this.#table = new PodKillTable(options);
+    const failure = new Promise<never>((_, reject) => {
+      this.#failed = reject;
+    });
+    this.#events = new ListWatch({
+      ...{ client, ...killEventsAt(options), onTrouble },
+      list: (signal) => this.#list('events', listKillEvents(client, options, signal)),
+      onChange: (type, event) => this.#takeEvent(type, event),
+    });
+    this.#pods = new ListWatch({
+      ...{ client, ...podsAt(options), onTrouble },
+      list: (signal) => this.#list('pods', listPodStatuses(client, options, signal)),
+      onChange: (_, pod) => this.#takePod(pod),
+    });
+    const listed = Promise.all([this.#events.ready, this.#pods.ready]).then(() => this.#begin());
+    this.started = Promise.race([failure, listed]);
+    this.started.catch(() => {});
+  }
+
+  [Symbol.dispose](): void {
+    this.#events[Symbol.dispose]();
+    this.#pods[Symbol.dispose]();
+    for (const timer of this.#settling.values()) clearTimeout(timer);
+  }
+
+  async #list(kind: 'events' | 'pods', listing: ReturnType<typeof listKillEvents>): Promise<string | undefined> {
+    const { objects, version } = await listing.catch((error) => {
+      if (this.#first) this.#failed(error);
+      throw error;
+    });
+    if (this.#first) this.#first[kind] = objects;
+    else for (const object of objects) kind === 'events' ? this.#takeEvent('ADDED', object) : this.#takePod(object);
+    return version;
+  }
+
+  #begin(): void {
+    const { events, pods } = this.#first ?? { events: [], pods: [] };
+    this.#first = undefined;
+    const rows = events.flatMap((event) => this.#table.takeEvent(event) ?? []);
+    rows.push(...pods.flatMap((pod) => this.#table.takePod(pod)));
+    for (const row of rows.sort(byTime)) this.#options.onRow(row);
+  }
+
+  #takeEvent(type: string, event: unknown): void {
+    if (this.#first) this.#first.events.push(event);
+    else if (type === 'DELETED') this.#table.removeEvent(event);
+    else this.#tell(this.#table.takeEvent(event));
+  }
+
+  #takePod(pod: unknown): void {
+    if (this.#first) this.#first.pods.push(pod);
+    else if (this.#table.hasNews(pod)) {
+      const uid = String(record(record(pod).metadata).uid);
+      clearTimeout(this.#settling.get(uid));
+      const judge = () => {
+        this.#settling.delete(uid);
+        for (const row of this.#table.takePod(pod)) this.#tell(row);
+      };
+      this.#settling.set(uid, setTimeout(judge, this.#options.settleMs ?? SETTLE_MS));
+    }
+  }
+
+  #tell(row: PodKill | undefined): void {
+    if (row) this.#options.onRow(row);
+  }
+}
