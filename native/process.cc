@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "realtime.h"
 
 // The headers of some supported distributions lack these system calls. The numbers are the same on every architecture.
 #ifndef SYS_pidfd_send_signal
@@ -170,7 +171,8 @@ Napi::Value DropFilePages(const Napi::CallbackInfo& info) {
 
 Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
 
-// setNice(value), setScheduler(policy, priority): change the calling thread, which runs JavaScript
+// setNice(value), setScheduler(policy, priority): change the calling thread, which runs JavaScript. At real-time priority
+// kJavaScriptLimit holds while it handles records.
 Napi::Value SetNice(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "setNice");
   int value = arguments.Int("value");
@@ -181,10 +183,11 @@ Napi::Value SetNice(const Napi::CallbackInfo& info) {
 Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "setScheduler");
   int policy = arguments.Int("policy");
-  sched_param parameters{};
-  parameters.sched_priority = arguments.Int("priority");
+  int priority = arguments.Int("priority");
   if (!arguments.good()) return info.Env().Undefined();
-  return Result(info, sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &parameters));
+  RealtimeShare& share = JavaScriptShare();
+  errno = policy == SCHED_OTHER ? share.Leave() : share.Enter(policy, priority, kJavaScriptLimit);
+  return Result(info, errno == 0 ? 0 : -1);
 }
 
 // sendDatagram(path, text): sends to a unix socket; "@name" is an abstract address. Does not wait for a slow receiver.

@@ -167,11 +167,10 @@ void RingReader::Stop() {
 void RingReader::Poll(size_t index, cpu_set_t cpus) {
   pthread_setname_np(pthread_self(), index == 0 ? "oomscope-poll-0" : "oomscope-poll-1");
   sched_setaffinity(0, sizeof(cpus), &cpus);
-  // The poller runs for a few microseconds at a time, before all normal tasks of its CPU. Without CAP_SYS_NICE this
-  // call has no effect.
-  sched_param priority{};
-  priority.sched_priority = 2;
-  sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority);
+  // The poller runs for a few microseconds at a time, before all normal tasks of its CPU. Without CAP_SYS_NICE or a limit of
+  // real-time priority (RLIMIT_RTPRIO) it stays at normal priority; stats() says so.
+  RealtimeShare& share = shares_[index];
+  if (share.Enter(SCHED_FIFO, 2, kPollerLimit) != 0) share.Enter(SCHED_FIFO, 1, kPollerLimit);
 
   int wake_fd = wake_fds_[index];
   int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -197,6 +196,7 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
     }
     epoll_event ready[2];
     int count = epoll_wait(epoll, ready, 2, -1);
+    share.Begin();
     for (int i = 0; i < count; i++) {
       if (ready[i].data.u64 == kWakeEvent) {
         eventfd_t ignored;
@@ -205,8 +205,11 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
         Drain();
       }
     }
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (armed_.has_dying()) armed_.ReleaseDying(lock);
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      if (armed_.has_dying()) armed_.ReleaseDying(lock);
+    }
+    share.End();
   }
   close(epoll);
 }
@@ -296,6 +299,8 @@ void RingReader::Deliver(napi_env env, napi_value on_batch) {
   constexpr int kInARow = 4;
   Napi::HandleScope scope(env);
   Napi::Value self = self_.Value();  // onBatch may close the reader, which must live until this call returns
+  RealtimeShare& share = JavaScriptShare();
+  share.Begin();
   for (int i = 0; i < kInARow; i++) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -303,6 +308,7 @@ void RingReader::Deliver(napi_env env, napi_value on_batch) {
       if (closed_) return;
     }
     CallJavaScript(env, self, on_batch);
+    share.End();
 
     std::lock_guard<std::mutex> lock(mutex_);
     credit_ = true;
@@ -391,6 +397,15 @@ Napi::Value RingReader::Stats(const Napi::CallbackInfo& info) {
   Napi::Object out = Napi::Object::New(info.Env());
   out.Set("batches", Napi::Number::New(info.Env(), static_cast<double>(batches_)));
   out.Set("fullTimes", Napi::Number::New(info.Env(), static_cast<double>(full_times_)));
+  double realtime = 0, lowered = 0, longest = 0;
+  for (const RealtimeShare& share : shares_) {
+    realtime += share.is_realtime() ? 1 : 0;
+    lowered += static_cast<double>(share.times_lowered());
+    longest = std::max(longest, static_cast<double>(share.longest_ns()));
+  }
+  out.Set("realtimePollers", Napi::Number::New(info.Env(), realtime));
+  out.Set("timesLowered", Napi::Number::New(info.Env(), lowered));
+  out.Set("longestNs", Napi::Number::New(info.Env(), longest));
   return out;
 }
 

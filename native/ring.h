@@ -10,6 +10,7 @@
 
 #include <sched.h>
 
+#include <array>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -17,6 +18,7 @@
 
 #include "armed.h"
 #include "libbpf.h"
+#include "realtime.h"
 
 namespace oomscope {
 
@@ -77,6 +79,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
   size_t counter_words_ = 0;  // 64-bit words of struct counters, which each of counter_cpus_ has
   size_t counter_cpus_ = 0;
   std::vector<std::thread> pollers_;
+  std::array<RealtimeShare, 2> shares_;  // of the pollers
   std::vector<int> wake_fds_;  // one eventfd for each poller, to wake it when it must stop or the credit is back
   Napi::ObjectReference self_;
   Napi::FunctionReference on_batch_;

@@ -65,6 +65,19 @@ export interface Signalled {
   signalNs: bigint;
 }
 
+export interface RingStats {
+  /** Delivered batches. */
+  batches: number;
+  /** How often the pollers stopped reading because both batches were full. */
+  fullTimes: number;
+  /** How many poller threads run at real-time priority now. */
+  realtimePollers: number;
+  /** How often a poller was lowered to normal priority, because it had used 10 ms of CPU time within 100 ms. */
+  timesLowered: number;
+  /** The most CPU time that one period of a poller had at real-time priority. */
+  longestNs: number;
+}
+
 export interface RingReader {
   /**
    * Makes a poller thread signal the target, once, at the first record that meets the comparisons.
@@ -91,8 +104,7 @@ export interface RingReader {
    * @returns true: the ring has a record, and this thread delivers it as soon as `onBatch` returns
    */
   spinForRecord(microseconds: number): boolean;
-  /** batches: delivered batches. fullTimes: how often the pollers stopped reading because both batches were full. */
-  stats(): { batches: number; fullTimes: number };
+  stats(): RingStats;
 }
 
 /**

@@ -25,6 +25,8 @@ export interface Survival {
 export type Survived = { [setting in keyof Survival]: string | null };
 
 const OWN_ADJ = '/proc/self/oom_score_adj';
+const REALTIME_NEEDS =
+  'CAP_SYS_NICE, or LimitRTPRIO= of the unit; where the cpu cgroup of version 1 divides real-time, cpu.rt_runtime_us above 0';
 const SCHED_OTHER = 0;
 const SCHED_RR = 2;
 
@@ -66,7 +68,7 @@ export function survive(wanted: Survival): { survived: Survived; undo: () => voi
   });
   attempt('realtimePriority', () => {
     const priority = wanted.realtimePriority as number;
-    checked(native.setScheduler(SCHED_RR, priority), 'sched_setscheduler', `SCHED_RR ${priority} (CAP_SYS_NICE)`);
+    checked(native.setScheduler(SCHED_RR, priority), 'sched_setscheduler', `SCHED_RR ${priority} (${REALTIME_NEEDS})`);
     return () => native.setScheduler(SCHED_OTHER, 0);
   });
   const undo = () => {

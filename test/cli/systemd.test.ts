@@ -62,6 +62,16 @@ describe('systemd', () => {
     expect((await oomscope(['systemd', 'print', '--config', config])).stdout).not.toContain('SocketBindAllow');
   });
 
+  it('permits the threads that read records their real-time priority, with and without a guard', async () => {
+    const tracing = join(directory, 'tracing.toml');
+    writeFileSync(tracing, '[trace]\n');
+    for (const file of [tracing, config]) {
+      const { stdout } = await oomscope(['systemd', 'print', '--config', file]);
+      expect(stdout).toContain('\nLimitRTPRIO=2\n');
+      expect(stdout).not.toContain('RestrictRealtime');
+    }
+  });
+
   it('quotes special characters in a path', () => {
     const needs = {
       features: new Set(['guarding' as const]),

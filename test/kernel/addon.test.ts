@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Counters } from '../../src/bpf/wire/layout.ts';
+import type { RingStats } from '../../src/native/addon.ts';
 import { startChild } from './children/child.ts';
 import { bpfUnavailable } from './unavailable.ts';
 
@@ -34,6 +35,24 @@ describe.skipIf(bpfUnavailable())('the ring reader', () => {
 
   test('ends without a crash when the callback calls process.exit()', async () => {
     expect(await run('exits')).toMatchObject({ code: 5, signal: null, stderr: '' });
+  });
+
+  test('gives the CPU back in a storm of records, and takes its priority again afterwards', async () => {
+    const { code, said } = await run('storm');
+    const [storm, after] = said as [RingStats, RingStats];
+    expect(code).toBe(0);
+    if (after.realtimePollers === 0) return; // this machine permits no real-time priority
+    expect(storm.timesLowered).toBeGreaterThan(0);
+    // One look at the clock comes after one batch of 128 KiB, so a period may have a little more than its 10 ms.
+    expect(storm.longestNs).toBeLessThan(20e6);
+    expect(after.realtimePollers).toBe(2);
+  });
+
+  test('gives the CPU back while JavaScript at real-time priority handles records slowly', async () => {
+    const { said } = await run('slowHandler');
+    const [{ refused, ...seen }] = said as [{ refused: number }];
+    if (refused !== 0) return; // this machine permits no real-time priority
+    expect(seen).toEqual({ seen: [2, 2], lowered: 0, left: 0 });
   });
 
   test('is garbage-collected when it is closed', async () => {

@@ -11,6 +11,7 @@ import type { Context } from './define-verb.ts';
 import { Exit } from './exit.ts';
 import { duration, type Options } from './options.ts';
 import { openPublisher } from './publish-option.ts';
+import { realtimeOption, takeRealtime } from './realtime.ts';
 import { RunUntil } from './run-until.ts';
 import { tell } from './tell.ts';
 import { zoneNote } from './zone-note.ts';
@@ -18,6 +19,7 @@ import { zoneNote } from './zone-note.ts';
 export const liveOptions = {
   duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
   alert: alertOption,
+  realtime: realtimeOption,
 };
 
 /** Where a live verb sends its events. */
@@ -53,7 +55,12 @@ export interface LiveSource<E extends Event> {
 }
 
 interface LiveContext extends Pick<Context<Options>, 'asText' | 'paint'> {
-  given: { duration: number | undefined; alert?: SinkOptions[]; publish?: PublishOptions | undefined };
+  given: {
+    duration: number | undefined;
+    alert?: SinkOptions[];
+    publish?: PublishOptions | undefined;
+    realtime?: boolean | undefined;
+  };
 }
 
 /**
@@ -110,6 +117,7 @@ export async function runLive<E extends Event>(
     source.events$.subscribe({ next: (event) => (next ? next(event, live) : live.emit(event)), error: ending.fail });
     source.start?.(live);
     endStartUp();
+    if (given.realtime) await takeRealtime();
     void source.warmUp?.();
     await ending.comes(given.duration);
   } finally {

@@ -9,7 +9,7 @@ export interface UnitOptions {
   network: boolean;
   /** TCP ports on which it listens. */
   ports: readonly number[];
-  /** SCHED_RR priority of the guard; 0: it does not run at real-time priority. */
+  /** SCHED_RR priority of the guard; 0: it does not run at real-time priority. The threads that read records do in any case. */
   realtimePriority: number;
   /** Directories to which the configuration writes, besides those of the service itself. */
   writes: readonly string[];
@@ -18,6 +18,9 @@ export interface UnitOptions {
 /** First line of every unit that this function makes. `systemd remove` and `install` change no other unit. */
 export const MADE_HERE =
   '# Made by `oomscope systemd`, which overwrites it; put changes in a drop-in: systemctl edit oomscope';
+
+/** The SCHED_FIFO priority of the threads in native/ring.cc. */
+const POLLER_PRIORITY = 2;
 
 export function systemdUnit({ command, features, network, ports, realtimePriority, writes }: UnitOptions): string {
   const capabilities = rightsFor(features)
@@ -59,7 +62,9 @@ TasksMax=64
 LimitMEMLOCK=infinity
 LimitNOFILE=65536
 Nice=-20
-${realtimePriority > 0 ? `LimitRTPRIO=${realtimePriority}\n` : ''}
+# For the threads that read the kernel's records, which give the CPU back when they use more than a tenth of it.
+LimitRTPRIO=${Math.max(POLLER_PRIORITY, realtimePriority)}
+
 # No more rights than it needs, and after its start it gives up those that only the start needs. MemoryDenyWriteExecute is off, because
 # JavaScript is compiled to machine code.
 CapabilityBoundingSet=${capabilities}
@@ -86,7 +91,7 @@ ${guards ? '' : 'ProtectControlGroups=yes\n'}${
     : 'RestrictAddressFamilies=AF_UNIX\nPrivateNetwork=yes\nIPAddressDeny=any\n'
 }${ports.map((port) => `SocketBindAllow=tcp:${port}\n`).join('')}SocketBindDeny=any
 RestrictNamespaces=yes
-${realtimePriority > 0 ? '' : 'RestrictRealtime=yes\n'}RestrictSUIDSGID=yes
+RestrictSUIDSGID=yes
 LockPersonality=yes
 RemoveIPC=yes
 KeyringMode=private

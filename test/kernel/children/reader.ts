@@ -1,5 +1,6 @@
 /** Runs the scenario that its argument names, with a RingReader of the addon on a ring that bpf/flood.bpf.c fills. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BpfObject } from '../../../src/bpf/libbpf/index.ts';
 import { Batch } from '../../../src/bpf/wire/batch.ts';
 import { RecordKind } from '../../../src/bpf/wire/layout.ts';
@@ -50,6 +51,52 @@ const cases: Record<string, () => Promise<void>> = {
       });
       flood();
     });
+  },
+  /** A storm of records, which keeps the pollers busy; afterwards a single record. */
+  async storm() {
+    let records = 0;
+    const reader = read((buffer) => {
+      records += buffer.byteLength;
+    });
+    const end = Date.now() + 10_000;
+    while (reader.stats().timesLowered === 0 && Date.now() < end) {
+      for (let i = 0; i < 50; i++) flood();
+      await turn();
+    }
+    say(reader.stats());
+    await sleep(250); // more than two periods without work
+    const before = records;
+    while (records === before || reader.stats().realtimePollers < 2) {
+      if (Date.now() > end + 5_000) break;
+      flood();
+      await sleep(20);
+    }
+    say(reader.stats());
+    reader.close();
+  },
+  /** JavaScript at real-time priority, in a handler that takes 80 ms of CPU time. */
+  async slowHandler() {
+    const policy = () => Number(readFileSync('/proc/self/stat', 'latin1').split(') ')[1]?.split(' ')[38]);
+    const refused = loadNative().setScheduler(2, 1);
+    const seen: number[] = [];
+    const reader = read(() => {
+      seen.push(policy());
+      const from = process.cpuUsage();
+      while (process.cpuUsage(from).user + process.cpuUsage(from).system < 80_000);
+    });
+    const after = async () => {
+      const count = seen.length;
+      flood();
+      while (seen.length === count) await turn();
+      await turn();
+      return policy();
+    };
+    const lowered = await after();
+    await sleep(600);
+    await after();
+    loadNative().setScheduler(0, 0);
+    say({ refused, seen: seen.length > 1 ? [seen[0], seen.at(-1)] : seen, lowered, left: policy() });
+    reader.close();
   },
   /** An error thrown in the callback must become an uncaught exception, and must not abort the process. */
   async throws() {

@@ -20,6 +20,7 @@ import { printableLines } from '../../../text/printable.ts';
 import type { Rehearsal } from '../../../tracer/rehearsal.ts';
 import { openAlertSinks } from '../../verb/alert-option.ts';
 import { Exit } from '../../verb/exit.ts';
+import { takeRealtime } from '../../verb/realtime.ts';
 import { endingSignals, RunUntil } from '../../verb/run-until.ts';
 import { beginStartUp, endStartUp, tidyNowAndThen } from '../../verb/start-up.ts';
 import { tell } from '../../verb/tell.ts';
@@ -30,6 +31,8 @@ export interface DaemonOptions {
   /** The first of these files that exists is the configuration. */
   files: readonly string[];
   durationMs: number | undefined;
+  /** Real-time priority for the JavaScript thread, too. */
+  realtime: boolean;
   /** Give up the capabilities that only the start needs. */
   dropCapabilities: boolean;
   /** Used instead of the configuration's `output.format`. */
@@ -62,6 +65,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const opened = new Daemon(options, config, { watch, alerts, features, ending });
   await opened.start();
   daemon = opened;
+  if (options.realtime) await takeRealtime();
   if (options.dropCapabilities) opened.gaveUp = giveUpRights(config);
   if (isDue) daemon.reload();
   // A guard that runs its code again kills two child processes, which a tracer of all kills would report.
@@ -213,6 +217,7 @@ class Daemon {
         throw error;
       });
       alerts.commit();
+      if (this.#options.realtime) await takeRealtime(); // the guard that ended took its own priority back
       this.#tellOnce([...notes, ...rehearsal(next)]);
       if (isDifferent(this.#config, next))
         tell(`Changes of ${fixedSections.map((name) => `[${name}]`).join(', ')} take effect at the next start.`);

@@ -1,5 +1,6 @@
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { duration, flag, several, text, usage } from '../../verb/options.ts';
+import { realtimeOption } from '../../verb/realtime.ts';
 
 const options = {
   config: several(
@@ -11,6 +12,7 @@ const options = {
   'drop-capabilities': flag(
     'after the start, give up the capabilities that only the start needs, for programs that it runs, too; the systemd unit has this option',
   ),
+  realtime: realtimeOption,
   duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
 };
 
@@ -51,6 +53,7 @@ async function run({ given, asked, paint }: Context<typeof options>): Promise<nu
     durationMs: given.duration,
     format: asked,
     paint,
+    realtime: given.realtime ?? false,
     dropCapabilities: given['drop-capabilities'] ?? false,
   });
 }

@@ -1,0 +1,52 @@
+// A thread at real-time priority that gives the CPU back: when it has used more than its share of CPU time, it runs at normal
+// priority until the period is over. So neither a storm of records nor a slow handler can take a CPU from other processes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace oomscope {
+
+// In each period the thread has at most `most_ns` of CPU time at real-time priority, and so, where two periods meet, at most twice
+// as much in a row. (The kernel's own limit, kernel.sched_rt_runtime_us, is 950 ms of each second.)
+struct RealtimeLimit {
+  uint64_t most_ns;
+  uint64_t period_ns;
+};
+constexpr RealtimeLimit kPollerLimit{10'000'000, 100'000'000};
+constexpr RealtimeLimit kJavaScriptLimit{50'000'000, 500'000'000};
+
+class RealtimeShare {
+ public:
+  // All functions act on the calling thread, except the last three, which any thread may call.
+
+  // Takes the policy and the priority. Returns 0 or the errno.
+  int Enter(int policy, int priority, const RealtimeLimit& limit);
+  // Back to normal priority. Returns 0 or the errno.
+  int Leave();
+  // Before a piece of work: begins the next period when the last one is over.
+  void Begin();
+  // After each piece of work: lowers the priority when the share is used up.
+  void End();
+
+  bool is_realtime() const { return realtime_; }
+  uint64_t times_lowered() const { return times_lowered_; }
+  uint64_t longest_ns() const { return longest_ns_; }  // most CPU time that a period had at real-time priority
+
+ private:
+  bool Set(int policy, int priority);
+
+  int policy_ = 0;  // SCHED_OTHER: it was not asked for, or refused
+  int priority_ = 0;
+  RealtimeLimit limit_{};
+  uint64_t period_ns_ = 0;  // CLOCK_MONOTONIC and CPU time of the thread, when the period began
+  uint64_t cpu_ns_ = 0;
+  std::atomic<bool> realtime_{false};
+  std::atomic<uint64_t> times_lowered_{0};
+  std::atomic<uint64_t> longest_ns_{0};
+};
+
+// The share of the JavaScript thread that calls it.
+RealtimeShare& JavaScriptShare();
+
+}  // namespace oomscope
