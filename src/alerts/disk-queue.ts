@@ -1,48 +1,26 @@
 /**
- * A queue on disk: the next process delivers, in order, the items that this process could not deliver. The file of an
- * item is written when the item has waited for a time, and removed when the item is delivered.
+ * A queue on disk: the next process delivers, in order, the items that this process could not deliver. An
+ * item is written to a file when it has waited for a time, and the file is removed when its items are delivered.
  *
  * Deliveries do not wait for the disk: an item that is not yet written, or cannot be written, is delivered from memory.
  */
 import { printable } from '../text/printable.ts';
+import type { Codec, DiskQueueOptions } from './disk-queue-options.ts';
 import { SpoolDirectory } from './spool-directory.ts';
+import { type Place, SpoolFiles } from './spool-files.ts';
 
 interface Entry<T> {
   number: number;
   bytes: number;
   weight: number;
-  /** The item until it is on disk; then undefined. */
+  /** undefined: it is only on disk. */
   item: T | undefined;
+  /** Where the item is on disk. undefined: it is only in memory. */
+  place: Place | undefined;
   /** True when the item was delivered or dropped. */
   gone: boolean;
   /** When the item was pushed, by performance.now(). */
   sinceMs: number;
-}
-
-/** How items become the text of a file, and which word stands for them in messages. */
-export interface Codec<T> {
-  /** "alert" and "an alert". */
-  noun: { one: string; article: string };
-  write: (item: T) => string;
-  /** About how many bytes write() gives, if that can be said without calling it. */
-  size?: (item: T) => number;
-  /** For how many things an item stands, for push() and `weight`. Default 1, also for files of an earlier process. */
-  weight?: (item: T) => number;
-  /** @throws Error that says why the text is not an item */
-  read: (text: string) => T;
-}
-
-export interface DiskQueueOptions<T> {
-  /** A directory for this queue alone. It is created if it is missing. undefined: a queue in memory only. */
-  directory: string | undefined;
-  codec: Codec<T>;
-  /** The limits: number of items, and bytes. The oldest are dropped first. Defaults: 10,000 and 64 MiB. */
-  most?: number;
-  mostBytes?: number | undefined;
-  /** An item is written to disk when it has waited for this time (ms). Default 0. */
-  writeAfterMs?: number;
-  /** Called when a file cannot be written, or when a file is not an item. */
-  onTrouble?: ((message: string) => void) | undefined;
 }
 
 export interface Item<T> {
@@ -51,15 +29,16 @@ export interface Item<T> {
 }
 
 const DEFAULT_BYTES = 64 * 1024 ** 2;
-/** Number of files that are written between two syncs of the directory. */
+/** Number of items that are written between two syncs of the directory. */
 const BATCH = 64;
 
 export class DiskQueue<T> {
-  readonly #directory: SpoolDirectory | undefined;
+  readonly #files: SpoolFiles<T> | undefined;
   readonly #codec: Codec<T>;
   readonly #most: number;
   #mostBytes = DEFAULT_BYTES;
   #writeAfterMs: number;
+  readonly #keptBytes: number;
   readonly #onTrouble: (message: string) => void;
   /** In the order of their numbers. Entries that are gone stay until they are at the front. */
   #entries: Entry<T>[] = [];
@@ -67,6 +46,8 @@ export class DiskQueue<T> {
   #first = 0;
   #length = 0;
   #bytes = 0;
+  /** Bytes of the items that are in memory and on disk. */
+  #kept = 0;
   #weight = 0;
   #next = 1;
   /** The items up to this number are never dropped. */
@@ -76,19 +57,23 @@ export class DiskQueue<T> {
   #unwritten: Entry<T>[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
-  readonly #removing = new Set<Promise<void>>();
   #closed: Promise<void> | undefined;
 
   /** @throws OomscopeError USAGE: the directory is not private to this user, or another process uses it */
-  constructor({ directory, codec, most = 10_000, mostBytes, writeAfterMs = 0, onTrouble }: DiskQueueOptions<T>) {
+  constructor(options: DiskQueueOptions<T>) {
+    const { directory, codec, most = 10_000, mostBytes, writeAfterMs = 0, perFile = 1, keptBytes = 0 } = options;
     this.#codec = codec;
-    this.#directory = directory === undefined ? undefined : SpoolDirectory.open(directory, codec.noun.article);
+    this.#files =
+      directory === undefined
+        ? undefined
+        : new SpoolFiles(SpoolDirectory.open(directory, codec.noun.article), codec, perFile);
     this.#most = most;
     this.#writeAfterMs = writeAfterMs;
+    this.#keptBytes = keptBytes;
     this.limit(mostBytes);
-    this.#onTrouble = onTrouble ?? (() => {});
-    for (const { number, bytes } of this.#directory?.list(this.#onTrouble) ?? []) {
-      this.#entries.push({ number, bytes, weight: 1, item: undefined, gone: false, sinceMs: 0 });
+    this.#onTrouble = options.onTrouble ?? (() => {});
+    for (const { number, bytes, place } of this.#files?.list(this.#onTrouble) ?? []) {
+      this.#entries.push({ number, bytes, weight: 1, item: undefined, place, gone: false, sinceMs: 0 });
       this.#length++;
       this.#weight++;
       this.#bytes += bytes;
@@ -113,9 +98,8 @@ export class DiskQueue<T> {
 
   /** Number of waiting items that survive this process. */
   get kept(): number {
-    if (!this.#directory) return 0;
     let kept = 0;
-    for (const { gone, item } of this.#entries) if (!gone && item === undefined) kept++;
+    for (const { gone, place } of this.#entries) if (!gone && place) kept++;
     return kept;
   }
 
@@ -123,12 +107,14 @@ export class DiskQueue<T> {
   push(item: T): number {
     const bytes = this.#codec.size?.(item) ?? Buffer.byteLength(this.#codec.write(item));
     const weight = this.#codec.weight?.(item) ?? 1;
-    const entry: Entry<T> = { number: this.#next++, bytes, weight, item, gone: false, sinceMs: performance.now() };
+    const entry: Entry<T> = {
+      ...{ number: this.#next++, bytes, weight, item, place: undefined, gone: false, sinceMs: performance.now() },
+    };
     this.#entries.push(entry);
     this.#length++;
     this.#weight += weight;
     this.#bytes += entry.bytes;
-    if (this.#directory) {
+    if (this.#files) {
       this.#unwritten.push(entry);
       this.#schedule();
     }
@@ -149,17 +135,24 @@ export class DiskQueue<T> {
       while (this.#entries[at]?.gone) at++;
       const entry = this.#entries[at];
       if (!entry) return undefined;
-      const { item } = entry;
-      if (item !== undefined) return { number: entry.number, item };
+      const { item, place } = entry;
+      if (item !== undefined || !place) return { number: entry.number, item: item as T };
       try {
-        const text = (await this.#directory?.read(entry.number)) ?? '';
-        return { number: entry.number, item: this.#codec.read(text) };
+        return { number: entry.number, item: await (this.#files as SpoolFiles<T>).read(place) };
       } catch (error) {
-        if (entry.gone) continue;
-        // The file was cut off by a power failure, or another program or another version has written it.
-        if (this.#directory) this.#onTrouble(this.#directory.putAside(entry.number, (error as Error).message));
-        this.#forget(entry);
+        if (!entry.gone) this.#putAside(place, error as Error);
       }
+    }
+  }
+
+  /** The file was cut off by a power failure, or another program or another version has written it. */
+  #putAside(place: Place, { message }: Error): void {
+    this.#onTrouble((this.#files as SpoolFiles<T>).putAside(place, message));
+    for (const entry of this.#entries.slice(this.#first)) {
+      if (entry.place?.file !== place.file || entry.gone) continue;
+      if (entry.item === undefined) this.#forget(entry);
+      else this.#kept -= entry.bytes;
+      entry.place = undefined;
     }
   }
 
@@ -203,10 +196,9 @@ export class DiskQueue<T> {
   async #close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#writing;
-    this.#unwritten = this.#directory ? this.#entries.filter(({ gone, item }) => !gone && item !== undefined) : [];
+    this.#unwritten = this.#files ? this.#entries.filter(({ gone, place }) => !gone && !place) : [];
     while (this.#unwritten.length > 0) await this.#writeBatch(this.#unwritten.splice(0, BATCH));
-    await Promise.all(this.#removing);
-    this.#directory?.close();
+    await this.#files?.close();
   }
 
   #indexAfter(number: number): number {
@@ -221,15 +213,15 @@ export class DiskQueue<T> {
   }
 
   #remove(entry: Entry<T>): void {
-    const isOnDisk = entry.item === undefined;
     this.#forget(entry);
-    if (isOnDisk) this.#unlink(entry);
+    this.#release(entry);
   }
 
-  #unlink({ number }: Entry<T>): void {
-    const removed = (this.#directory as SpoolDirectory).remove(number);
-    this.#removing.add(removed);
-    void removed.finally(() => this.#removing.delete(removed));
+  #release(entry: Entry<T>): void {
+    if (!entry.place) return;
+    if (entry.item !== undefined) this.#kept -= entry.bytes;
+    this.#files?.release(entry.place);
+    entry.item = undefined;
   }
 
   #forget(entry: Entry<T>): void {
@@ -269,28 +261,28 @@ export class DiskQueue<T> {
   }
 
   async #writeBatch(entries: Entry<T>[]): Promise<void> {
-    const directory = this.#directory as SpoolDirectory;
-    const wanted = entries.filter(({ gone }) => !gone);
+    const wanted = entries.filter(({ gone }) => !gone) as (Entry<T> & { item: T })[];
     if (wanted.length === 0) return;
     try {
-      const results = await Promise.allSettled(
-        wanted.map((entry) => directory.write(entry.number, this.#codec.write(entry.item as T))),
-      );
-      await directory.sync();
-      for (const [i, { status }] of results.entries()) {
-        const entry = wanted[i] as Entry<T>;
-        if (status === 'rejected') continue;
-        entry.item = undefined;
-        if (entry.gone) this.#unlink(entry);
-      }
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed) throw failed.reason;
+      const { places, failure } = await (this.#files as SpoolFiles<T>).write(wanted);
+      for (const [i, place] of places.entries()) if (place) this.#written(wanted[i] as Entry<T>, place);
+      if (failure !== undefined) throw failure;
       this.#failing = false;
     } catch (error) {
       const { message } = error as Error;
       const noun = `${this.#codec.noun.one}s`;
       if (!this.#failing) this.#onTrouble(`spool: ${noun} are held in memory only: ${printable(message)}.`);
       this.#failing = true;
+    }
+  }
+
+  #written(entry: Entry<T>, place: Place): void {
+    entry.place = place;
+    this.#kept += entry.bytes;
+    if (entry.gone) this.#release(entry);
+    else if (this.#kept > this.#keptBytes) {
+      this.#kept -= entry.bytes;
+      entry.item = undefined;
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The directory of a queue on disk (disk-queue.ts). It holds one file per item, named by the number of the item, and only
- * one process uses it at a time.
+ * The directory of a queue on disk (disk-queue.ts). A file holds one item and has the number of the item as its name, or it
+ * holds several items and also has their count in its name. Only one process uses the directory at a time.
  *
  * The directory is opened once and then reached by its descriptor: another directory that is put at its path later gets
  * no items. Files are opened without following symbolic links, and opening a FIFO does not block.
@@ -27,12 +27,15 @@ import { printable } from '../text/printable.ts';
 
 /** Largest file that is read as an item. The alert of a kill with its candidates has about 20 KiB. */
 const MOST_BYTES = 4 * 1024 ** 2;
-const NAME = /^(\d{12})\.json$/;
+const NAME = /^(\d{12})(?:\+(\d{1,4}))?\.json$/;
 const LAST_NUMBER = 999_999_999_999;
 
-export interface SpooledFile {
+/** A file of the directory. */
+export interface SpoolFile {
+  /** The number of its first item. */
   number: number;
-  bytes: number;
+  /** How many items it has. */
+  count: number;
 }
 
 export class SpoolDirectory {
@@ -63,26 +66,35 @@ export class SpoolDirectory {
     }
   }
 
-  /** The items, oldest first. Renames files that cannot be items. @param onTrouble called for each renamed file */
-  list(onTrouble: (message: string) => void): SpooledFile[] {
-    const files: SpooledFile[] = [];
+  /** The files, oldest first. Renames files that cannot hold items. @param onTrouble called for each renamed file */
+  list(onTrouble: (message: string) => void): (SpoolFile & { bytes: number })[] {
+    const files: (SpoolFile & { bytes: number })[] = [];
+    let next = 0;
     for (const name of readdirSync(this.#at('')).sort()) {
       // left by a process that died while writing
       if (name.endsWith('.json.new')) quietly(() => unlinkSync(this.#at(name)));
-      const number = Number(NAME.exec(name)?.[1]);
-      if (Number.isNaN(number)) continue;
-      const stats = lstatSync(this.#at(name), { throwIfNoEntry: false });
+      const [, digits, many] = NAME.exec(name) ?? [];
+      if (digits === undefined) continue;
+      const file = { number: Number(digits), count: Number(many ?? 1) };
+      const stats = nameOf(file) === name ? lstatSync(this.#at(name), { throwIfNoEntry: false }) : undefined;
       if (!stats) continue;
-      const problem = number === LAST_NUMBER ? 'its number is the last one' : fileProblem(stats);
-      if (problem === undefined) files.push({ number, bytes: stats.size });
-      else onTrouble(this.putAside(number, problem));
+      const problem =
+        file.number + file.count > LAST_NUMBER
+          ? 'its number is the last one'
+          : file.number < next
+            ? 'another file has the same numbers'
+            : fileProblem(stats);
+      if (problem === undefined) {
+        files.push({ ...file, bytes: stats.size });
+        next = file.number + file.count;
+      } else onTrouble(this.putAside(file, problem));
     }
     return files;
   }
 
-  /** Writes the file of an item; it is on disk after the next sync(). @throws Error of the file system */
-  async write(number: number, text: string): Promise<void> {
-    const fresh = this.#at(`${nameOf(number)}.new`);
+  /** Writes a file; it is on disk after the next sync(). @throws Error of the file system */
+  async write(file: SpoolFile, text: string): Promise<void> {
+    const fresh = this.#at(`${nameOf(file)}.new`);
     const handle = await createAnew(fresh);
     try {
       await handle.writeFile(text);
@@ -93,7 +105,7 @@ export class SpoolDirectory {
     } finally {
       await handle.close();
     }
-    await rename(fresh, this.#at(nameOf(number)));
+    await rename(fresh, this.#at(nameOf(file)));
   }
 
   /** The names of all written files are on disk when the promise resolves. @throws Error of the file system */
@@ -102,10 +114,10 @@ export class SpoolDirectory {
     await directory.sync().finally(() => directory.close());
   }
 
-  /** Reads the file of an item. @throws Error that says why the file cannot be one */
-  async read(number: number): Promise<string> {
+  /** @throws Error that says why the file cannot hold items */
+  async read(file: SpoolFile): Promise<string> {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const handle = await open(this.#at(nameOf(number)), flags);
+    const handle = await open(this.#at(nameOf(file)), flags);
     try {
       const problem = fileProblem(await handle.stat());
       if (problem !== undefined) throw new Error(problem);
@@ -116,18 +128,18 @@ export class SpoolDirectory {
   }
 
   /**
-   * Renames a file that is not an item, so that oomscope does not read the file again, but a user can examine it.
+   * Renames a file that holds no items, so that oomscope does not read the file again, but a user can examine it.
    *
    * @returns a sentence for the log
    */
-  putAside(number: number, problem: string): string {
-    const [name, aside] = [nameOf(number), `${nameOf(number)}.rejected`];
+  putAside(file: SpoolFile, problem: string): string {
+    const [name, aside] = [nameOf(file), `${nameOf(file)}.rejected`];
     quietly(() => renameSync(this.#at(name), this.#at(aside)));
     return `spool: ${printable(this.path)}/${name} is not ${this.#noun} and is kept as ${aside}: ${printable(problem)}.`;
   }
 
-  async remove(number: number): Promise<void> {
-    await unlink(this.#at(nameOf(number))).catch(() => {});
+  async remove(file: SpoolFile): Promise<void> {
+    await unlink(this.#at(nameOf(file))).catch(() => {});
   }
 
   close(): void {
@@ -141,7 +153,8 @@ export class SpoolDirectory {
   }
 }
 
-const nameOf = (number: number) => `${String(number).padStart(12, '0')}.json`;
+const nameOf = ({ number, count }: SpoolFile) =>
+  `${String(number).padStart(12, '0')}${count === 1 ? '' : `+${count}`}.json`;
 
 function openDirectory(path: string): number {
   const wrong = (what: string, cause?: unknown) =>

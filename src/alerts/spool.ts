@@ -1,7 +1,8 @@
 /** The queue on disk of a sink: its alerts survive the process (disk-queue.ts). */
 import type { Alert } from '../model/alert.ts';
 import type { AlertQueue, Waiting } from './alert-queue.ts';
-import { type Codec, DiskQueue } from './disk-queue.ts';
+import { DiskQueue } from './disk-queue.ts';
+import type { Codec } from './disk-queue-options.ts';
 import { parseAlert } from './parse-alert.ts';
 
 export interface SpoolOptions {

@@ -4,7 +4,8 @@
  * nothing.
  */
 import { join } from 'node:path';
-import { type Codec, DiskQueue } from '../alerts/disk-queue.ts';
+import { DiskQueue } from '../alerts/disk-queue.ts';
+import type { Codec } from '../alerts/disk-queue-options.ts';
 import { parseForeignJson } from '../text/foreign-json.ts';
 import type { Write } from './event-budget.ts';
 import { number, record, text } from './foreign.ts';

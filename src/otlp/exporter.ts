@@ -3,7 +3,8 @@
  * metrics are cumulative, so that a later export replaces one that failed.
  */
 import { hostname } from 'node:os';
-import { type Codec, DiskQueue, type Item } from '../alerts/disk-queue.ts';
+import { DiskQueue, type Item } from '../alerts/disk-queue.ts';
+import type { Codec } from '../alerts/disk-queue-options.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Event } from '../model/events.ts';
 import { globMatch } from '../text/glob.ts';

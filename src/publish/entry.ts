@@ -1,5 +1,5 @@
 /** An event that waits for its acknowledgement, in memory or in the spool. */
-import type { Codec } from '../alerts/disk-queue.ts';
+import type { Codec } from '../alerts/disk-queue-options.ts';
 import type { Event } from '../model/events.ts';
 
 /** What the spool's files begin with. A file of another version is put aside, and the publisher says so. */

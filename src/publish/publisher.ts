@@ -40,6 +40,10 @@ export interface PublishCounts {
 const ANSWER_MS = 4_000;
 /** An entry is written to the spool when it has waited for this time although the server is there (ms). */
 const WRITE_AFTER_MS = 50;
+/** Entries in one file of the spool. After a crash some are sent a second time; readers drop them by their numbers. */
+const PER_FILE = 64;
+/** The oldest entries are also in memory, up to this size, and need not be read. */
+const KEPT_BYTES = 4 * 1024 ** 2;
 const SUMMARY_CHECK_MS = 2_000;
 const MOST_ENTRIES = 200_000;
 /** In a storm this many events are published before repeats are folded, in multiples of `perSecond`. */
@@ -97,6 +101,7 @@ export class Publisher implements AsyncDisposable {
     this.#storm = new Storm({ perSecond, burst: perSecond * BURST_SECONDS }, performance.now());
     this.#queue = new DiskQueue({
       ...{ directory: spool, codec: entryCodec, most: MOST_ENTRIES, mostBytes: spoolBytes },
+      ...{ perFile: PER_FILE, keptBytes: KEPT_BYTES },
       onTrouble: this.#tell,
     });
     this.#states = new NodeStates(this.#sender, this.#run, () => this.counts);

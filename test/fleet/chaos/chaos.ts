@@ -319,9 +319,9 @@ function spooled(spool: string): Set<number> {
   const numbers = new Set<number>();
   if (!existsSync(spool)) return numbers;
   for (const name of readdirSync(spool)) {
-    if (!/^\d{12}\.json$/.test(name)) continue;
-    const [head = ''] = readFileSync(join(spool, name), 'utf8').split('\n');
-    numbers.add(Number(String(JSON.parse(head).id).split(':')[1]));
+    if (!/^\d{12}(\+\d+)?\.json$/.test(name)) continue;
+    for (const item of readFileSync(join(spool, name), 'utf8').split('\x1e'))
+      numbers.add(Number(String(JSON.parse(item.slice(0, item.indexOf('\n'))).id).split(':')[1]));
   }
   return numbers;
 }
