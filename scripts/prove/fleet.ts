@@ -10,16 +10,16 @@ import { prove } from './proof.ts';
 
 const breaks = { serverKills: 5, cuts: 2, publisherKills: 10, readerKills: 5 };
 const parts: Record<string, ChaosOptions> = {
-  'one server, 100 publishers': {
-    ...{ publishers: 100, events: 10_000, perSecond: 40, limitMs: 25 * 60_000 },
+  'one server, 1,000,000 events of 10 publishers': {
+    ...{ publishers: 10, events: 100_000, perSecond: 200, limitMs: 60 * 60_000 },
     ...breaks,
   },
-  'one server, 20 publishers': {
-    ...{ publishers: 20, events: 2_500, perSecond: 25, limitMs: 10 * 60_000 },
+  'three servers, 50,000 events of 10 publishers': {
+    ...{ publishers: 10, events: 5_000, perSecond: 40, servers: 3, limitMs: 20 * 60_000 },
     ...breaks,
   },
-  'three servers, 20 publishers': {
-    ...{ publishers: 20, events: 5_000, perSecond: 50, servers: 3, limitMs: 10 * 60_000 },
+  'one server, 200,000 events of 100 publishers': {
+    ...{ publishers: 100, events: 2_000, perSecond: 10, limitMs: 40 * 60_000 },
     ...breaks,
   },
 };

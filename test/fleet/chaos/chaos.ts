@@ -3,7 +3,16 @@
  * network is cut, publishers and the reader are killed; then it is counted what the reader got.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -140,12 +149,12 @@ class Run {
     this.#tell('all publishers are done');
     const expected = publishers * events;
     let before = -1;
-    // Waits until the reader has everything, or until nothing has come for some seconds.
+    // Waits until the reader has everything, or until nothing has come for twenty seconds.
     for (let quiet = 0; quiet < 80 && performance.now() < until; quiet++) {
-      const { length } = this.#received();
-      if (length >= expected) break;
-      if (length !== before) quiet = 0;
-      before = length;
+      const size = statSync(this.#output, { throwIfNoEntry: false })?.size ?? 0;
+      if (size !== before) quiet = 0;
+      else if (this.#received().length >= expected) break;
+      before = size;
       await sleep(250);
     }
     this.#tell('the reader has everything that comes');
