@@ -4,6 +4,7 @@
 
 #include "attribute.h"
 #include "bpf-syscalls.h"
+#include "composition.h"
 #include "exits.h"
 #include "keep-loaded.h"
 #include "levels.h"
@@ -14,6 +15,7 @@
 #include "psi.h"
 #include "rights.h"
 #include "ring.h"
+#include "system-probe.h"
 
 namespace {
 
@@ -39,6 +41,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("RingReader", oomscope::RingReader::Define(env));
   exports.Set("ExitWatcher", oomscope::ExitWatcher::Define(env));
   exports.Set("LevelWatcher", oomscope::LevelWatcher::Define(env));
+  exports.Set("SystemProbe", oomscope::SystemProbe::Define(env));
   exports.Set("PsiWatcher", oomscope::PsiWatcher::Define(env));
   oomscope::DefineProcess(env, exports);
   oomscope::DefineBpfSyscalls(env, exports);
@@ -47,6 +50,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   oomscope::DefinePhrases(env, exports);
   exports.Set("loadLibbpf", Napi::Function::New<oomscope::LoadLibbpf>(env));
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));
+  exports.Set("cgroupComposition", Napi::Function::New<oomscope::CgroupComposition>(env));
   exports.Set("trimHeap", Napi::Function::New<TrimHeap>(env));
   exports.Set("heapBytes", Napi::Function::New<HeapBytes>(env));
   exports.Set("keepLoaded", Napi::Function::New<oomscope::KeepLoaded>(env));

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "arguments.h"
+#include "figures.h"
 #include "no-thread.h"
 #include "record.h"
 
@@ -28,16 +29,6 @@ void TakePolicy(std::thread& thread) {
   int policy = 0;
   if (pthread_getschedparam(pthread_self(), &policy, &parameters) != 0 || policy == SCHED_OTHER) return;
   pthread_setschedparam(thread.native_handle(), policy, &parameters);
-}
-
-// Where the number of the line "name number" begins; null: there is no such line.
-const char* AfterName(const char* text, const std::string& name) {
-  for (const char* at = strstr(text, name.c_str()); at != nullptr; at = strstr(at + 1, name.c_str())) {
-    const char* next = at + name.size();
-    if ((at != text && at[-1] != '\n') || (*next != ' ' && *next != '\t')) continue;
-    return next + strspn(next, " \t");
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -134,7 +125,7 @@ bool LevelWatcher::HasLeft(const Level& level) {
   text[size] = '\0';
   const char* at = text;
   if (!level.name.empty()) {
-    at = AfterName(text, level.name);
+    at = AfterName(text, level.name.c_str());
     if (at == nullptr) return true;
   }
   char* end = nullptr;

@@ -53,7 +53,7 @@ Napi::Function RingReader::Define(Napi::Env env) {
        InstanceMethod<&RingReader::OfArmed<&ArmedTargets::TakeSignalled>>("takeSignalled")});
 }
 
-// new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, onBatch)
+// new RingReader({ mapFd, countersFd, batchBytes, owned, urgentKinds, probe }, onBatch)
 RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingReader>(info) {
   libbpf_ = NeedLibbpf(info.Env());
   if (libbpf_ == nullptr) return;
@@ -73,6 +73,7 @@ RingReader::RingReader(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RingRe
   Arguments kinds = o.Array("urgentKinds");
   for (uint32_t i = 0; i < kinds.length(); i++)
     options.urgent_kinds.push_back(static_cast<uint16_t>(kinds.Unsigned("", 0, UINT16_MAX)));
+  options.system = SystemProbe::Find(o.OptionalUnsigned("probe"));
   Napi::Function on_batch = arguments.Function("onBatch");
   if (arguments.good()) Open(options, info.Env(), on_batch);
 }
@@ -216,6 +217,7 @@ void RingReader::Poll(size_t index, cpu_set_t cpus) {
 
 void RingReader::Drain() {
   bool deliver;
+  std::unique_lock<std::mutex> reading;  // JavaScript waits for the state of the machine while it is being read
   {
     std::unique_lock<std::mutex> lock(mutex_);
     Fill();
@@ -224,11 +226,15 @@ void RingReader::Drain() {
     deliver = credit_ && filling_.used > 0 && !closed_;
     if (deliver) {
       TakeOut();
-      if (out_.urgent_cpu >= 0) AvoidCpu(out_.urgent_cpu);
+      if (out_.urgent_cpu >= 0) {
+        AvoidCpu(out_.urgent_cpu);
+        if (options_.system != nullptr) reading = options_.system->Lock();
+      }
     }
   }
   // called without the lock, because JavaScript may start at once and need the lock
   if (deliver) wake_.NonBlockingCall(); 
+  if (reading.owns_lock()) options_.system->Read();
 }
 
 // Reads as many records as filling_ has room for. Returns whether a record waits for delivery. The caller holds mutex_.
@@ -246,6 +252,7 @@ void RingReader::TakeOut() {
   full_ = false;
   credit_ = false;
   batches_++;
+  if (options_.system != nullptr) options_.system->NewBatch();
 }
 
 // Called by ring_buffer__consume() for each record, with mutex_ held. A negative result stops it after this record.

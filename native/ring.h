@@ -19,6 +19,7 @@
 #include "armed.h"
 #include "libbpf.h"
 #include "realtime.h"
+#include "system-probe.h"
 
 namespace oomscope {
 
@@ -30,6 +31,8 @@ struct RingOptions {
   std::vector<bpf_link*> links;
   // when a record of these kinds arrives, the JavaScript thread must avoid the CPU that wrote it
   std::vector<uint16_t> urgent_kinds; 
+  // read when such a record arrives, if it is not null
+  std::shared_ptr<SystemState> system;
 };
 
 struct Batch {
@@ -73,7 +76,7 @@ class RingReader : public Napi::ObjectWrap<RingReader> {
 
   napi_env env_ = nullptr;
   Wake wake_;
-  RingOptions options_{-1, -1, 0, nullptr, {}, {}};
+  RingOptions options_{-1, -1, 0, nullptr, {}, {}, nullptr};
   const Libbpf* libbpf_ = nullptr;
   ring_buffer* ring_ = nullptr;
   size_t counter_words_ = 0;  // 64-bit words of struct counters, which each of counter_cpus_ has

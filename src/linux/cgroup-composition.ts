@@ -1,70 +1,51 @@
 import type { CgroupComposition } from '../model/cgroup-usage.ts';
-import { inode, type MemoryCgroup } from './memory-cgroup.ts';
-import { LineReader, numberAt, readSmallFile } from './small-file.ts';
+import { loadNative } from '../native/addon.ts';
+import { inode } from './memory-cgroup.ts';
+
+/** In the order of native/composition.cc. */
+const values = new Float64Array(10);
+const bytes = new Uint8Array(values.buffer);
+const Value = {
+  READ_AT: 0,
+  USAGE: 1,
+  ANON: 2,
+  FILE: 3,
+  SHMEM: 4,
+  KERNEL: 5,
+  SLAB: 6,
+  SOCK: 7,
+  PAGE_TABLES: 8,
+  SWAP: 9,
+};
 
 /**
- * Reads what the memory of a cgroup consists of, at once and without a cache: 30 µs where few CPUs have counts that the
- * kernel must add up first.
+ * Reads what the memory of a cgroup consists of, at once and without a cache, in one call of the addon.
  *
- * @param cgroup the caller closes it
- * @param ageNs how long ago the event was to which the figures belong
- * @returns null: the cgroup was removed, or its files may not be read
+ * @param id the kernel's id of the cgroup
+ * @param monoNs CLOCK_MONOTONIC of the event to which the figures belong
+ * @returns null: the cgroup was removed, another one has its path, or its files may not be read
  */
-export function readComposition(cgroup: MemoryCgroup, ageNs: number): CgroupComposition | null {
-  const usage = cgroup.usage();
-  const stat = readSmallFile(`${cgroup.directory}/memory.stat`);
-  if (usage === undefined || !stat) return null;
-  const parts = cgroup.version === 1 ? ofVersion1(stat) : ofVersion2(stat);
-  if (!parts) return null;
-  if (cgroup.version === 1) parts.kernel_bytes = bytesIn(`${cgroup.directory}/memory.kmem.usage_in_bytes`);
+export function readComposition(
+  directory: string,
+  { id, version }: { id: string; version: 1 | 2 },
+  monoNs: number,
+): CgroupComposition | null {
+  if (!loadNative().cgroupComposition(directory, BigInt(id), version, bytes)) return null;
+  const at = (index: number) => values[index] as number;
+  const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
   return {
-    ...{ source: 'memory.stat', age_ns: ageNs, usage_bytes: usage },
-    ...parts,
-    swap_bytes: cgroup.swap(),
+    source: 'memory.stat',
+    age_ns: at(Value.READ_AT) - monoNs,
+    usage_bytes: at(Value.USAGE),
+    anon_bytes: at(Value.ANON),
+    file_bytes: at(Value.FILE),
+    shmem_bytes: at(Value.SHMEM),
+    kernel_bytes: known(Value.KERNEL),
+    slab_bytes: known(Value.SLAB),
+    sock_bytes: known(Value.SOCK),
+    page_tables_bytes: known(Value.PAGE_TABLES),
+    swap_bytes: known(Value.SWAP),
   };
-}
-
-type Parts = Omit<CgroupComposition, 'source' | 'age_ns' | 'usage_bytes' | 'swap_bytes'>;
-
-/** Documentation/admin-guide/cgroup-v1/memory.rst: the lines that begin with total_ include the cgroups below. */
-function ofVersion1(stat: Buffer): Parts | null {
-  const lines = new LineReader(stat);
-  const cache = lines.number('total_cache');
-  const anon = lines.number('total_rss');
-  const shmem = lines.number('total_shmem');
-  if (cache === undefined || anon === undefined || shmem === undefined) return null;
-  return {
-    ...{ anon_bytes: anon, file_bytes: Math.max(0, cache - shmem), shmem_bytes: shmem, kernel_bytes: null },
-    ...{ slab_bytes: null, sock_bytes: null, page_tables_bytes: null },
-  };
-}
-
-/** Documentation/admin-guide/cgroup-v2.rst. The line `kernel` exists since 5.18; before, its parts are added up. */
-function ofVersion2(stat: Buffer): Parts | null {
-  const lines = new LineReader(stat);
-  const value = (name: string) => lines.number(name) ?? null;
-  const anon = value('anon');
-  const file = value('file');
-  const kernel = value('kernel');
-  const stack = value('kernel_stack');
-  const tables = value('pagetables');
-  const percpu = value('percpu');
-  const sock = value('sock');
-  const shmem = value('shmem');
-  const slab = value('slab');
-  if (anon === null || file === null || shmem === null) return null;
-  const parts = [stack, tables, percpu, slab].filter((part) => part !== null);
-  return {
-    ...{ anon_bytes: anon, file_bytes: Math.max(0, file - shmem), shmem_bytes: shmem },
-    kernel_bytes: kernel ?? (parts.length > 0 ? parts.reduce((a, b) => a + b, 0) : null),
-    ...{ slab_bytes: slab, sock_bytes: sock, page_tables_bytes: tables },
-  };
-}
-
-function bytesIn(path: string): number | null {
-  const bytes = readSmallFile(path);
-  const value = bytes && numberAt(bytes);
-  return value === undefined || Number.isNaN(value) ? null : value;
 }
 
 /**

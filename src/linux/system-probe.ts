@@ -1,58 +1,81 @@
-import type { SystemState } from '../model/events.ts';
-import { parseMeminfo } from './meminfo.ts';
-import { parsePressure } from './psi.ts';
-import { SmallFile } from './small-file.ts';
+import type { PressureAverages, SystemState } from '../model/events.ts';
+import { loadNative } from '../native/addon.ts';
+import type { SystemProbe as NativeProbe } from '../native/figures.ts';
+
+/** The order of the values in native/system-probe.h. */
+const READ_AT = 0;
+const LOAD = 1;
+const SOME = 4;
+const FULL = 8;
+const MEMINFO = 12;
+const VALUES = 20;
 
 /**
- * Reads the state of the machine for an event: pressure, memory and load. The files are opened once; reading all three
- * takes about 50 µs.
+ * Reads the state of the machine for an event: pressure, memory and load. A poller thread of the ring to which the probe is
+ * given reads the files when the record of the event arrives, while JavaScript wakes up.
  */
 export class SystemProbe implements Disposable {
-  readonly #pressure: SmallFile | undefined;
-  readonly #meminfo: SmallFile | undefined;
-  readonly #load: SmallFile | undefined;
+  readonly #native: NativeProbe;
+  readonly #values = new Float64Array(VALUES);
+  readonly #bytes = new Uint8Array(this.#values.buffer);
 
+  /** @throws OomscopeError ADDON_MISSING */
   constructor(proc = '/proc') {
-    this.#pressure = SmallFile.open(`${proc}/pressure/memory`);
-    this.#meminfo = SmallFile.open(`${proc}/meminfo`);
-    this.#load = SmallFile.open(`${proc}/loadavg`);
+    this.#native = new (loadNative().SystemProbe)(proc);
   }
 
-  /** @param ageNs the time since the event, in nanoseconds */
-  read(ageNs: number): SystemState {
-    const load = this.#load?.read()?.toString('latin1').split(' ').map(Number) ?? [];
+  /** For `RingOptions.probe`. */
+  get id(): number {
+    return this.#native.id();
+  }
+
+  /** @param monoNs CLOCK_MONOTONIC of the event */
+  read(monoNs: number): SystemState {
+    const values = this.#values;
+    this.#native.read(this.#bytes);
+    const at = (index: number) => values[index] as number;
+    const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
     return {
-      age_ns: ageNs,
-      load_1m: load[0] ?? null,
-      load_5m: load[1] ?? null,
-      load_15m: load[2] ?? null,
-      pressure: parsePressure(this.#pressure?.read()),
-      meminfo: this.#readMeminfo(),
+      age_ns: at(READ_AT) - monoNs,
+      load_1m: known(LOAD),
+      load_5m: known(LOAD + 1),
+      load_15m: known(LOAD + 2),
+      pressure:
+        Number.isNaN(at(SOME)) || Number.isNaN(at(FULL))
+          ? null
+          : { some: stalls(values, SOME), full: stalls(values, FULL) },
+      meminfo: Number.isNaN(at(MEMINFO))
+        ? null
+        : {
+            total_bytes: at(MEMINFO),
+            free_bytes: at(MEMINFO + 1),
+            available_bytes: at(MEMINFO + 2),
+            swap_total_bytes: at(MEMINFO + 3),
+            swap_free_bytes: at(MEMINFO + 4),
+            anon_bytes: at(MEMINFO + 5),
+            shmem_bytes: at(MEMINFO + 6),
+            slab_unreclaimable_bytes: at(MEMINFO + 7),
+          },
     };
   }
 
   /** Closes the files. Idempotent. Afterwards read() returns null for every value. */
   close(): void {
-    for (const file of [this.#pressure, this.#meminfo, this.#load]) file?.close();
+    this.#native.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
+}
 
-  #readMeminfo(): SystemState['meminfo'] {
-    const meminfo = parseMeminfo(this.#meminfo?.read());
-    return (
-      meminfo && {
-        total_bytes: meminfo.totalBytes,
-        free_bytes: meminfo.freeBytes,
-        available_bytes: meminfo.availableBytes,
-        swap_total_bytes: meminfo.swapTotalBytes,
-        swap_free_bytes: meminfo.swapFreeBytes,
-        anon_bytes: meminfo.anonBytes,
-        shmem_bytes: meminfo.shmemBytes,
-        slab_unreclaimable_bytes: meminfo.slabUnreclaimableBytes,
-      }
-    );
-  }
+/** The line of a PSI file: percentages, and the total in microseconds. */
+function stalls(values: Float64Array, from: number): PressureAverages {
+  const [avg10, avg60, avg300, totalUs] = values.subarray(from, from + 4) as unknown as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  return { avg10, avg60, avg300, total_ns: totalUs * 1000 };
 }

@@ -1,8 +1,10 @@
 /**
  * Declares the functions and classes of the native addon (native/*.cc), and loads the addon.
  */
+
 import { createRequire } from 'node:module';
 import { OomscopeError } from '../model/error.ts';
+import type { Figures } from './figures.ts';
 import { ADDON, nativeFile, optionalNativeFile, reinstallRemedy } from './files.ts';
 
 export interface RingReaderOptions {
@@ -19,6 +21,8 @@ export interface RingReaderOptions {
    * record until it has the batch: that CPU is busy in the kernel's OOM killer.
    */
   urgentKinds: readonly number[];
+  /** The id of a `SystemProbe`, which reads the state of the machine when such a record arrives. */
+  probe?: number | undefined;
 }
 
 /**
@@ -210,7 +214,7 @@ export interface SystemCalls {
   iteratorOpen(linkFd: number): number;
 }
 
-export interface Native extends SystemCalls {
+export interface Native extends SystemCalls, Figures {
   /** `onExit` must not throw. @param ktimeNs CLOCK_MONOTONIC when the watcher noticed the exit */
   ExitWatcher: new (
     onExit: (token: number, ktimeNs: bigint) => void,

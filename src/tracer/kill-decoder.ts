@@ -57,6 +57,8 @@ export class KillDecoder {
   readonly #stuckTracker: StuckTracker | undefined;
   /** Kills that wait for their candidates, by the tid of the victim. */
   readonly #waiting = new Map<number, (record: OomCandidatesRecord) => void>();
+  /** Attempts in this batch that the stuck tracker has not got yet: the kill that most of them lead to comes first. */
+  readonly #attempts: OomAttemptRecord[] = [];
   #closed = false;
 
   constructor(options: KillDecoderOptions) {
@@ -75,8 +77,13 @@ export class KillDecoder {
     const { view } = batch;
     if (kind === RecordKind.RECORD_OOM_KILL) this.#onKill(new OomKillRecord(view, at), batch);
     else if (kind === RecordKind.RECORD_OOM_STEP) this.#reapTracker.step(new OomStepRecord(view, at));
-    else if (kind === RecordKind.RECORD_OOM_ATTEMPT) this.#stuckTracker?.take(new OomAttemptRecord(view, at));
+    else if (kind === RecordKind.RECORD_OOM_ATTEMPT) this.#attempts.push(new OomAttemptRecord(view, at));
     else if (kind === RecordKind.RECORD_OOM_CANDIDATES) this.#onCandidates(new OomCandidatesRecord(view, at));
+  }
+
+  /** Called after the last record of a batch. */
+  endBatch(): void {
+    for (const attempt of this.#attempts.splice(0)) this.#stuckTracker?.take(attempt);
   }
 
   /** Reports the victims whose memory has not been freed, as unfinished. */
@@ -91,7 +98,7 @@ export class KillDecoder {
     const facts = killFacts(record, machine);
     const { victim } = facts;
     if (this.#reapTracker.follows(victim.pid, victim.start_ticks)) return; // another mark of the same victim
-    this.#addComposition(facts, record.header.ktime_ns); // first: the victim is freeing its memory
+    this.#addComposition(facts, Number(record.header.ktime_ns)); // first: the victim is freeing its memory
     const draft = this.#draft(facts, record.header.ktime_ns, batch.realtimeOffsetNs);
     const waiting: Promise<unknown>[] = [];
     if (readProc && draft.lacksVictimFacts) waiting.push(this.#readFiles(draft));
@@ -100,23 +107,25 @@ export class KillDecoder {
     if (record.facts & KillFact.FACT_CANDIDATES) waiting.push(this.#awaitCandidates(draft));
     if (waiting.length === 0) outbox.push(this.#finish(draft));
     else void this.#sendAfter(waiting, draft);
+    this.endBatch();
     this.#stuckTracker?.onKill(facts); // afterwards: its event follows the kill that ended the shortage
   }
 
-  #addComposition(facts: KillFacts, monoNs: bigint): void {
+  #addComposition(facts: KillFacts, monoNs: number): void {
     const { limit } = facts;
     const { cgroups } = this.#options;
     if (!limit || !cgroups) return;
-    using group = cgroups.open(limit.path);
-    if (group?.id === limit.id) {
-      facts.composition = readComposition(group, Number(process.hrtime.bigint() - monoNs));
-    }
+    facts.composition = readComposition(
+      cgroups.directory(limit.path),
+      { id: limit.id, version: cgroups.version },
+      monoNs,
+    );
     if (!facts.composition) facts.missing.push('composition');
   }
 
   #draft(facts: KillFacts, monoNs: bigint, offsetNs: bigint): KillDraft {
     const { system: probe, envelopes } = this.#options;
-    const system = probe.read(Number(process.hrtime.bigint() - monoNs));
+    const system = probe.read(Number(monoNs));
     const source = facts.kind === 'shared_memory' ? 'bpf:signal/signal_generate' : 'bpf:oom/mark_victim';
     const severity = facts.kind === 'already_dying' ? 'warning' : 'critical';
     const envelope = envelopes.open(monoNs, offsetNs, severity, source);

@@ -145,7 +145,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     this.#reports = reportMatcher && opened.use(this.#openReports(reportMatcher));
     this.killWatch = openKills?.({ ...{ envelopes, containers }, emit: (event) => this.#outbox.push(event), onError });
     if (this.killWatch) opened.use(this.killWatch);
-    this.#ring = opened.use(this.#openRing(options.batchBytes));
+    this.#ring = opened.use(this.#openRing(options.batchBytes, system.id));
     leadUps?.start();
     loadNative().trimHeap();
     pressure?.events$.subscribe({
@@ -212,11 +212,12 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     return containers;
   }
 
-  #openRing(batchBytes: number | undefined): AttachedRing {
+  #openRing(batchBytes: number | undefined, probe: number): AttachedRing {
     return new AttachedRing(this.#loaded, {
       onBatch: (batch) => this.#onBatch(batch),
       onError: (error) => this.#fail(error),
       urgentKinds: [RecordKind.RECORD_OOM_KILL, RecordKind.RECORD_OOM_IMMINENT, RecordKind.RECORD_REHEARSAL],
+      probe,
       batchBytes,
     });
   }
@@ -240,6 +241,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       this.#kills.take(kind, at, batch);
       last = kind;
     });
+    this.#kills.endBatch();
     if (last === RecordKind.RECORD_OOM_KILL) this.#rehearsal.warmed();
     const lost = this.#closing ? [] : this.#losses.take(this.#ring.reader.counters());
     for (const event of [...this.#losses.malformed(malformed), ...lost]) this.#outbox.push(event);

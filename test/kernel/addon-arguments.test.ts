@@ -14,10 +14,10 @@ interface Said {
 /** One process for each group, so that the end of a process tells which function ended it. */
 const groups = {
   'system calls': Object.keys(parameters).filter((name) => /^[a-z]/.test(name)),
-  watchers: Object.keys(parameters).filter((name) => /^(Exit|Psi)Watcher/.test(name)),
+  'watchers and probes': Object.keys(parameters).filter((name) => /^(ExitWatcher|PsiWatcher|SystemProbe)/.test(name)),
   'the ring reader': Object.keys(parameters).filter((name) => name.startsWith('RingReader')),
 };
-const CLASSES = ['RingReader', 'ExitWatcher', 'LevelWatcher', 'PsiWatcher'] as const;
+const CLASSES = ['RingReader', 'ExitWatcher', 'LevelWatcher', 'PsiWatcher', 'SystemProbe'] as const;
 
 test('the table of parameters has every function of the addon', () => {
   const native = loadNative();

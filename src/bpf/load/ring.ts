@@ -11,6 +11,8 @@ export interface RingOptions {
   onError: (error: unknown) => void;
   /** Values of `RecordKind`: see `RingReaderOptions`. */
   urgentKinds?: readonly number[];
+  /** See `RingReaderOptions`. */
+  probe?: number | undefined;
   /** Size of one batch. Default 131,072. */
   batchBytes?: number | undefined;
 }
@@ -51,10 +53,10 @@ export class AttachedRing implements Disposable {
 }
 
 function readRing(attached: Attached, options: RingOptions): RingReader {
-  const { onBatch, onError, urgentKinds = [], batchBytes = 131072 } = options;
+  const { onBatch, onError, urgentKinds = [], probe, batchBytes = 131072 } = options;
   const { ringFd: mapFd, countersFd, owned } = attached;
   const { RingReader: Reader } = loadNative();
-  return new Reader({ mapFd, countersFd, batchBytes, owned, urgentKinds }, (buffer, receivedNs, offsetNs) => {
+  return new Reader({ mapFd, countersFd, batchBytes, owned, urgentKinds, probe }, (buffer, receivedNs, offsetNs) => {
     try {
       onBatch(new Batch(buffer, receivedNs, offsetNs));
     } catch (error) {

@@ -70,7 +70,7 @@ function callOf(name: string): Call {
   const [owner = '', method] = name.split('.');
   if (method === undefined) {
     const value = native[owner as keyof Native] as unknown as { new (...args: unknown[]): unknown };
-    const isClass = owner in { RingReader: 0, ExitWatcher: 0, LevelWatcher: 0, PsiWatcher: 0 };
+    const isClass = owner in { RingReader: 0, ExitWatcher: 0, LevelWatcher: 0, PsiWatcher: 0, SystemProbe: 0 };
     return isClass
       ? (args) => new value(...args)
       : (args) => (value as unknown as Call & ((...a: unknown[]) => unknown))(...(args as [never]));
@@ -83,6 +83,7 @@ function instanceOf(owner: string): unknown {
   if (owner === 'ExitWatcher') return new native.ExitWatcher(() => {});
   if (owner === 'LevelWatcher') return new native.LevelWatcher(() => {});
   if (owner === 'PsiWatcher') return new native.PsiWatcher(() => {});
+  if (owner === 'SystemProbe') return new native.SystemProbe('/proc');
   const object = BpfObject.open(readFileSync(nativeFile('flood.bpf.o')));
   object.load();
   const options = {
@@ -126,10 +127,7 @@ function misuse(name: string, call: Call, list: readonly Parameter[]): void {
     for (const value of useless[parameter.kind]) attempt(name, call, put(value), undefined);
     for (const [value, kinds] of values) {
       const object = parameter.kind === 'object' && typeof value === 'object' && value !== null;
-      const fits =
-        kinds.includes(parameter.kind) ||
-        object ||
-        (parameter.kind === 'object' && parameter.optional && value === undefined);
+      const fits = kinds.includes(parameter.kind) || object || (parameter.optional === true && value === undefined);
       const low = parameter.kind === 'array' && Array.isArray(value);
       attempt(name, call, put(value), fits || low ? undefined : path);
     }
