@@ -205,10 +205,7 @@ export interface SystemCalls {
   mapEntries(fd: number, into: Uint8Array): number;
   /** Runs a program once, in this thread (BPF_PROG_TEST_RUN; raw tracepoints since 5.10). @returns its result */
   programRun(fd: number): number;
-  /**
-   * Runs a raw tracepoint program once, in this thread. Its arguments are the address and the length of the bytes, which it
-   * reads with bpf_probe_read_user(). @returns its result
-   */
+  /** The same for a raw tracepoint program whose arguments are the address and the length of the bytes. */
   programRunOn(fd: number, bytes: Uint8Array): number;
   /** Starts one pass of a BPF iterator. @returns a descriptor to read, which the caller must close */
   iteratorOpen(linkFd: number): number;
