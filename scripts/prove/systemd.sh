@@ -15,10 +15,10 @@ fail() {
 	journalctl -u oomscope -b --no-pager -o short-monotonic | tail -40
 	exit 1
 }
-# Waits at most two minutes until COMMAND succeeds.
+# Waits until COMMAND succeeds, at most as long as the unit may take to start: beside other work an emulated start takes two minutes.
 until_true() { # SENTENCE COMMAND...
 	sentence=$1; shift
-	deadline=$(($(date +%s) + 120))
+	deadline=$(($(date +%s) + 300))
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s)" -lt "$deadline" ] || fail "$sentence"
 		sleep 0.5
@@ -134,7 +134,6 @@ npm)
 	;;
 btf)
 	section 'without the BTF of the kernel'
-	until_true 'the service is not active' active
 	systemctl stop oomscope
 	mount -t tmpfs tmpfs /sys/kernel/btf
 	since=$(date +%T)
@@ -152,9 +151,6 @@ btf)
 	grep '"type":"guard.result"' /root/guard.jsonl | grep -o '"message":"[^"]*"' | head -1
 	kill "$guard"
 	umount /sys/kernel/btf
-	systemctl reset-failed oomscope
-	systemctl start oomscope
-	echo "with BTF again, the service is $(systemctl is-active oomscope)"
 	;;
 remove)
 	section remove

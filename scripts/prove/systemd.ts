@@ -21,7 +21,7 @@ const SYSTEMS = [
 ] as const;
 /** What each start of the guest does. */
 const STARTS = ['install', 'first configure', 'use upgrade', 'btf remove'];
-const LIMIT_SECONDS = 900;
+const LIMIT_SECONDS = 1800;
 
 type System = (typeof SYSTEMS)[number];
 
