@@ -6,11 +6,17 @@ import type { FromImport, ImportData } from '../history/log-import.ts';
 import { HistoryRecorder } from '../history/recorder.ts';
 import { startThread } from '../history/thread.ts';
 import type { Event } from '../model/events.ts';
+import { loadNative } from '../native/addon.ts';
 
 /** How long the start waits until the kernel's log buffer is read, which needs a capability that may be given up then (ms). */
 const KMSG_MS = 5000;
 /** How long the start waits until the file is open (ms). */
 const OPEN_MS = 3000;
+
+/**
+ * How long after the end of the thread its memory is given back (ms): 10 MB. V8 keeps the pages of a heap that has ended for 8 s.
+ */
+const FREED_MS = 10_000;
 
 export interface HistoryOptions {
   tell: (sentence: string) => void;
@@ -61,6 +67,7 @@ export class DaemonHistory implements AsyncDisposable {
       worker.on('error', (error) => this.#tell(`The kernel's log was not read into the history: ${error.message}`));
       worker.on('exit', () => {
         this.#import = undefined;
+        setTimeout(() => loadNative().trimHeap(), FREED_MS).unref();
         resolve();
       });
     });

@@ -1,5 +1,6 @@
 /** The worker thread that writes the history: SQLite blocks its thread while the disk is slow. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { collectGarbage } from '../native/garbage.ts';
 import { moveAside } from './file.ts';
 import type { FromWriter, ToWriter, WriterData } from './protocol.ts';
 import { codeOf, isDamage, loadSqlite, reasonOf } from './sqlite.ts';
@@ -10,6 +11,9 @@ const { DatabaseSync } = await loadSqlite();
 const tell = (message: FromWriter) => parentPort?.postMessage(message);
 
 let store: HistoryStore | undefined;
+/** Garbage is collected this long after the first entries that follow a collection (ms), so that an idle thread stays asleep. */
+const TIDY_MS = 20_000;
+let isUntidy = false;
 
 /** Opens the file. A damaged one is moved aside first. @returns where it was moved, or null */
 function open(): string | null {
@@ -92,8 +96,19 @@ function attempt(act: () => FromWriter): void {
   }
 }
 
+function tidySoon(): void {
+  if (isUntidy) return;
+  isUntidy = true;
+  setTimeout(() => {
+    isUntidy = false;
+    collectGarbage({ thorough: true });
+  }, TIDY_MS).unref();
+}
+
 parentPort?.on('message', (message: ToWriter) => {
   attempt(() => answer(message));
+  if (message.do === 'add') tidySoon();
   if (message.do === 'close') parentPort?.close();
 });
 attempt(opened);
+collectGarbage({ thorough: true }); // frees 3 MB, which the start of a thread leaves

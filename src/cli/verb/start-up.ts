@@ -1,9 +1,9 @@
 /** Controls V8 while a live verb starts and after the start, so that memory that only the start needs is freed. */
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { parseMeminfo } from '../../linux/meminfo.ts';
 import { readSmallFile } from '../../linux/small-file.ts';
 import { loadNative } from '../../native/addon.ts';
+import { collectGarbage } from '../../native/garbage.ts';
 
 /**
  * Turns V8's optimizing compiler off until `endStartUp()`. Otherwise the compiler optimizes the path functions of
@@ -27,9 +27,7 @@ export function beginStartUp(): void {
  */
 export function endStartUp({ optimize = true, dropCode = true } = {}): void {
   if (optimize) setFlagsFromString('--turbofan');
-  collect ??= collector();
-  collect();
-  collect({ type: 'major', flavor: 'last-resort' });
+  collectGarbage({ thorough: true });
   loadNative().trimHeap();
   if (dropCode && !isMemoryShort()) loadNative().dropFilePages();
 }
@@ -56,22 +54,10 @@ export function tidyNowAndThen(): () => void {
   let before = process.memoryUsage().heapUsed;
   const timer = setInterval(() => {
     if (process.memoryUsage().heapUsed < before + TIDY_BYTES) return;
-    collect ??= collector();
-    collect();
+    collectGarbage();
     loadNative().trimHeap();
     before = process.memoryUsage().heapUsed;
   }, TIDY_MS);
   timer.unref();
   return () => clearInterval(timer);
-}
-
-type Collect = (options?: object) => void;
-
-let collect: Collect | undefined;
-
-function collector(): Collect {
-  setFlagsFromString('--expose-gc');
-  const found = runInNewContext('gc') as Collect;
-  setFlagsFromString('--no-expose-gc');
-  return found;
 }
