@@ -70,6 +70,7 @@ until grep -q tracer.started "$root/tmp/trace.jsonl"; do
 done
 inside "$oomscope" demo --limit 32M >/dev/null 2>&1
 wait "$tracer"
+grep '"type":"oom.kill"' "$root/tmp/trace.jsonl" | grep -o '"message":"[^,]*' # without the path of the cgroup
 grep -o '"message":"[^"]*"' "$root/tmp/trace.jsonl" | tail -1
 # Runs COMMAND, which must end with 69, the exit code of a machine that lacks what is needed.
 refused() {
