@@ -89,7 +89,7 @@ const parts: Part<Figures>[] = [
 await prove<Figures>({
   name: 'killers',
   claim:
-    'For each container that ends with exit code 137 and for each process that dies of a signal, oomscope names the author that the scene knows. systemd-oomd, earlyoom and the kubelet did not run in this proof: the tests show how their names and reasons are recognised.',
+    'For each container that ends with exit code 137 and for each process that dies of a signal, oomscope names the author that the scene knows. The real earlyoom and nohang run in `test/lab/early-killers.test.ts`. systemd-oomd and the kubelet did not run: the tests show how their names and reasons are recognised.',
   parts,
   render: (finished) =>
     table([
