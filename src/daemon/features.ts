@@ -79,8 +79,7 @@ export class Features implements AsyncDisposable {
 
   async #openAll({ metrics, otlp, history, web, kubernetes, publish }: Config): Promise<void> {
     if (kubernetes?.enabled) {
-      const { openKubernetes } = await import('./kubernetes.ts');
-      this.#open.push(openKubernetes(kubernetes, this.#surroundings.tell));
+      await this.#openKubernetes(kubernetes, metrics);
     }
     const served = metrics && (await this.#openMetrics(metrics));
     if (served) this.#open.push(served);
@@ -91,6 +90,16 @@ export class Features implements AsyncDisposable {
       const { Publisher } = await import('../publish/publisher.ts');
       this.#open.push(await Publisher.open(publish, this.#surroundings.tell));
     }
+  }
+
+  async #openKubernetes(settings: NonNullable<Config['kubernetes']>, metrics: Config['metrics']): Promise<void> {
+    const { openKubernetes } = await import('./kubernetes.ts');
+    const part = openKubernetes(settings, this.#surroundings.tell);
+    this.#open.push(part);
+    if (metrics?.listen === undefined) return;
+    const { listenForMetrics } = await import('./metrics.ts');
+    const listener = await listenForMetrics(metrics.listen, metrics, await this.#http());
+    await part.serve(listener, metrics.token_file === undefined ? 'open' : 'token');
   }
 
   async #openMetrics(settings: NonNullable<Config['metrics']>): Promise<DaemonMetrics> {

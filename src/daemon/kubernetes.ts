@@ -1,6 +1,7 @@
 /** `[kubernetes]` of the daemon. */
 import { hostname } from 'node:os';
 import type { KubernetesConfig } from '../config/kubernetes.ts';
+import type { Listener } from '../http/listener.ts';
 import { findAccess } from '../kubernetes/access.ts';
 import { KubernetesAgent } from '../kubernetes/agent.ts';
 import type { CgroupOwner } from '../model/container.ts';
@@ -22,6 +23,11 @@ export function openKubernetes(config: KubernetesConfig, tell: (sentence: string
     enrich: (event: Event) => agent.enrich(event),
     factsOf: (owner: CgroupOwner) => agent.pods.factsOf(owner),
     take: (event: Event) => agent.take(event),
+    /** Answers /pods at the listener of the metrics, with their protection. */
+    serve: async (listener: Listener, access: 'open' | 'token') => {
+      const { servePods } = await import('../kubernetes/pods-endpoint.ts');
+      servePods(listener, { node: agent.node, pods: agent.pods, access });
+    },
     close: () => agent.close(),
   };
 }

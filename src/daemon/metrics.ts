@@ -1,4 +1,5 @@
 /** Serves and writes the metrics of a daemon. */
+import type { Listener } from '../http/listener.ts';
 import type { Listeners } from '../http/listeners.ts';
 import { readToken } from '../http/token.ts';
 import { serveMetrics } from '../metrics/endpoint.ts';
@@ -26,6 +27,16 @@ export interface MetricsSurroundings {
 /** node_exporter reads the file at each scrape, by default every 15 s. */
 const WRITE_MS = 15_000;
 
+/** The listener of the metrics, to which other parts add pages. @throws OomscopeError USAGE, LISTEN */
+export function listenForMetrics(
+  listen: string,
+  { token_file, hosts = [] }: Pick<MetricsSettings, 'token_file' | 'hosts'>,
+  listeners: Listeners,
+): Promise<Listener> {
+  const token = token_file === undefined ? undefined : readToken(token_file, 'metrics.token_file');
+  return listeners.at(listen, 'metrics.listen', { token, hosts });
+}
+
 export class DaemonMetrics implements AsyncDisposable {
   /** The values, which other exporters may read, too. */
   readonly metrics: Metrics;
@@ -46,15 +57,14 @@ export class DaemonMetrics implements AsyncDisposable {
     settings: MetricsSettings,
     { listeners, sources, tell }: MetricsSurroundings,
   ): Promise<DaemonMetrics> {
-    const { listen, textfile, token_file, hosts = [], pods, floor } = settings;
+    const { listen, textfile, pods, floor } = settings;
     const options: MetricsOptions = { sources, ...(pods !== undefined && { pods }) };
     const metrics = new Metrics({ ...options, ...(floor !== undefined && { floorBytes: floor }) });
-    const token = token_file === undefined ? undefined : readToken(token_file, 'metrics.token_file');
     if (textfile !== undefined) checkTextfile(textfile, 'metrics.textfile');
     if (textfile !== undefined) await writeTextfile(textfile, metrics);
     if (listen !== undefined) {
-      const listener = await listeners.at(listen, 'metrics.listen', { token, hosts });
-      serveMetrics(listener, metrics, token === undefined ? 'open' : 'token');
+      const listener = await listenForMetrics(listen, settings, listeners);
+      serveMetrics(listener, metrics, settings.token_file === undefined ? 'open' : 'token');
       tell(`The metrics are at ${listener.url}/metrics.`);
     }
     return new DaemonMetrics(metrics, textfile, tell);

@@ -66,6 +66,11 @@ export class KubernetesAgent implements AsyncDisposable {
     return this.#watch.ready;
   }
 
+  /** The name of the node in Kubernetes. */
+  get node(): string {
+    return this.#options.node;
+  }
+
   /** Why the pods of the node are not known; undefined: they are. For /readyz. */
   get problem(): string | undefined {
     return this.#problem;

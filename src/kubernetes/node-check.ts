@@ -27,6 +27,7 @@ const CONFIGURATIONS = [
 export function checkNode(files: NodeFiles): Check[] {
   const { hierarchy } = files;
   const kubelet = configuration(files);
+  if (!isNode(files)) return [noNode()];
   return [
     cgroups(hierarchy),
     ...(kubelet === undefined ? [noConfiguration()] : settings(kubelet.value, kubelet.path, files)),
@@ -59,8 +60,19 @@ function configuration({ read }: NodeFiles): { path: string; value: Record<strin
   return undefined;
 }
 
+const isNode = (files: NodeFiles) =>
+  CONFIGURATIONS.some((path) => files.read(path) !== undefined) ||
+  files.processes.includes('kubelet') ||
+  podsGroup(files) !== undefined;
+
+function noNode(): Check {
+  const meaning =
+    'How a node is set shows on the node, or in the pod of its agent: kubectl exec --namespace oomscope daemonset/oomscope -- oomscope k8s check.';
+  return { name: 'this machine', state: 'info', found: 'no node: neither a kubelet nor a pod is here', meaning };
+}
+
 function noConfiguration(): Check {
-  const meaning = 'This is no node, or the kubelet has its configuration elsewhere.';
+  const meaning = 'The kubelet has its configuration elsewhere.';
   return { name: 'kubelet', state: 'unknown', found: `no configuration at ${CONFIGURATIONS[0]}`, meaning };
 }
 
@@ -97,9 +109,7 @@ function threshold(value: string, totalBytes: number | undefined): string {
 function groupKills({ hierarchy, list, read }: NodeFiles, kubelet: Record<string, unknown> | undefined): Check[] {
   if (hierarchy?.version !== 2) return [];
   const single = kubelet?.singleProcessOOMKill;
-  const root = ['kubepods.slice', 'kubepods']
-    .map((name) => join(hierarchy.mount, name))
-    .find((path) => list(path).length > 0);
+  const root = podsGroup({ hierarchy, list });
   const values =
     root === undefined ? [] : containerGroups(root, list).map((path) => read(join(path, 'memory.oom.group'))?.trim());
   const together = values.filter((value) => value === '1').length;
@@ -121,6 +131,13 @@ function groupKills({ hierarchy, list, read }: NodeFiles, kubelet: Record<string
       meaning,
     },
   ];
+}
+
+/** The cgroup of all pods. undefined: no pod runs. */
+function podsGroup({ hierarchy, list }: Pick<NodeFiles, 'hierarchy' | 'list'>): string | undefined {
+  const { mount } = hierarchy ?? {};
+  if (mount === undefined) return undefined;
+  return ['kubepods.slice', 'kubepods'].map((name) => join(mount, name)).find((path) => list(path).length > 0);
 }
 
 /** The cgroups of containers are the leaves three or four levels below kubepods: [class/]pod/container. */

@@ -49,12 +49,18 @@ test('a node on cgroup v2 says how its kubelet is set, and which containers are 
   });
 });
 
-test('a machine that is no node, on cgroup v1, and a damaged configuration, are a sentence each', () => {
+test('cgroup v1, a damaged configuration, and a machine that is no node are a sentence each', () => {
   const files = { '/var/lib/kubelet/config.yaml': 'kind: [', '/proc/swaps': '' };
   expect(found(node(files, { hierarchy: { version: 1, mount: '/sys/fs/cgroup/memory' } }))).toEqual({
     cgroups: 'warning: version 1 at /sys/fs/cgroup/memory',
     kubelet: 'unknown: no configuration at /var/lib/kubelet/config.yaml',
     swap: 'info: none',
   });
-  expect(found(node({}, { hierarchy: undefined })).cgroups).toBe('missing: no memory cgroups are mounted');
+  expect(found(node(files, { hierarchy: undefined })).cgroups).toBe('missing: no memory cgroups are mounted');
+  const elsewhere = found(node({ '/proc/swaps': '' }, { processes: ['kubelet'] }));
+  expect(elsewhere.kubelet).toBe('unknown: no configuration at /var/lib/kubelet/config.yaml');
+  // Such as the laptop of a user: what it is set to says nothing about the cluster.
+  expect(found(node({ '/proc/swaps': '' }))).toEqual({
+    'this machine': 'info: no node: neither a kubelet nor a pod is here',
+  });
 });

@@ -3,7 +3,7 @@ import type { KnownPod } from '../../kubernetes/pod-facts.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { globMatch } from '../../text/glob.ts';
 import { clusterOptions, type GivenCluster, openCluster } from './cluster-option.ts';
-import { byDefault, text } from './options.ts';
+import { byDefault, flag, text } from './options.ts';
 import { tell } from './tell.ts';
 
 export const nodePodsOptions = {
@@ -12,14 +12,22 @@ export const nodePodsOptions = {
   ...clusterOptions,
 };
 
+/** Where `oomscope k8s manifest` puts the agents. */
+const AGENT_NAMESPACE = 'oomscope';
+
+export const agentOptions = {
+  cluster: flag('show the pods of all nodes, or of --node: ask the agents, through the API server'),
+  'agent-namespace': byDefault(AGENT_NAMESPACE, text('NAME', 'with --cluster: the namespace of the agents')),
+};
+
 /** The arguments and exit codes of a verb about the pods on this node. */
 export const nodePodsVerb = {
   words: { name: 'NAME', about: 'the name of a pod or of a workload, or a pattern with * and ?' },
   exits: {
     ok: true,
-    failed: 'there is no such pod on this node',
+    failed: 'there is no such pod',
     usage: true,
-    unavailable: 'no memory cgroups are mounted',
+    unavailable: 'no memory cgroups are mounted, or no agent answers',
   },
 } as const;
 
@@ -57,6 +65,30 @@ export async function followPodsHere(given: GivenPods, names: readonly string[])
   };
 }
 
+/** As followPodsHere(), but of all nodes, or of one: the agents are asked through the API server. */
+export async function followPodsOfAgents(
+  given: GivenPods & { 'agent-namespace': string | undefined },
+  names: readonly string[],
+) {
+  const { podsOfAgents } = await import('../../kubernetes/agent-pods.ts');
+  const client = await openCluster(given);
+  const told = new Set<string>();
+  let isFirst = true;
+  return {
+    /** @throws OomscopeError KUBERNETES, NOT_PERMITTED: no agent answers; NO_CONTAINER as in followPodsHere() */
+    async sample(sampleMs: number): Promise<PodContainer[]> {
+      const namespace = given['agent-namespace'] ?? AGENT_NAMESPACE;
+      const { containers, problems } = await podsOfAgents(client, { namespace, node: given.node, sampleMs });
+      for (const problem of problems) if (!told.has(problem)) tell(problem);
+      for (const problem of problems) told.add(problem);
+      const found = isFirst ? chosen(containers, given, names) : matching(containers, given, names);
+      isFirst = false;
+      return found;
+    },
+    close: () => client.close(),
+  };
+}
+
 function matching(all: readonly PodContainer[], { namespace }: GivenPods, names: readonly string[]): PodContainer[] {
   return all
     .filter(({ kubernetes }) => namespace === undefined || kubernetes.namespace === namespace)
@@ -74,7 +106,7 @@ function chosen(all: readonly PodContainer[], given: GivenPods, names: readonly 
   const known = [...new Set(inNamespace.map(({ kubernetes: { pod, uid } }) => pod ?? uid))].slice(0, 20).join(', ');
   throw new OomscopeError(
     'NO_CONTAINER',
-    `No pod on this node has such a name. ${known === '' ? 'No pod runs here.' : `Here run: ${known}.`}`,
+    `No pod has such a name. ${known === '' ? 'No pod runs here.' : `Here run: ${known}.`}`,
   );
 }
 

@@ -22,8 +22,9 @@ const HEAD = ['HELD', 'REQUEST', 'LIMIT', 'FULL', 'LEFT', 'SOME', 'GROWTH', 'KIL
 export function table(containers: readonly PodContainer[], paint: Paint, columns: number): string[] {
   const rows = containers.map(cells);
   const widths = HEAD.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  const names = containers.map(({ kubernetes: { namespace, pod, uid, container } }) =>
-    printable(`${namespace ?? '?'}/${pod ?? uid} ${container ?? '?'}`),
+  const isMany = new Set(containers.map(({ kubernetes: { node } }) => node)).size > 1;
+  const names = containers.map(({ kubernetes: { namespace, pod, uid, container, node } }) =>
+    printable(`${isMany ? `${node ?? '?'} ` : ''}${namespace ?? '?'}/${pod ?? uid} ${container ?? '?'}`),
   );
   const others = widths.reduce((sum, width) => sum + width + 2, 0);
   const width = Math.max(20, Math.min(Math.max(...names.map((name) => name.length)), columns - others));
@@ -32,7 +33,7 @@ export function table(containers: readonly PodContainer[], paint: Paint, columns
   const colour = (share: number, text: string) =>
     share > 0.9 ? paint('red', text) : share > 0.75 ? paint('yellow', text) : text;
   return [
-    paint('dim', line('POD CONTAINER', HEAD)),
+    paint('dim', line(isMany ? 'NODE POD CONTAINER' : 'POD CONTAINER', HEAD)),
     ...rows.map((row, i) => colour(full((containers[i] as PodContainer).memory), line(names[i] as string, row))),
   ];
 }

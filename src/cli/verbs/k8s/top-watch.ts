@@ -2,7 +2,7 @@
 import type { PodContainer } from '../../../kubernetes/node-containers.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { Exit } from '../../verb/exit.ts';
-import { followPodsHere, type GivenPods } from '../../verb/node-pods.ts';
+import { followPodsHere, followPodsOfAgents, type GivenPods } from '../../verb/node-pods.ts';
 import { RunUntil } from '../../verb/run-until.ts';
 import { type Key, Screen } from '../../verb/screen.ts';
 import { byDanger, table } from './top-view.ts';
@@ -14,9 +14,14 @@ export interface TopWatchOptions {
   paint: Paint;
 }
 
-/** Shows samples until a key or a signal ends it. @throws the errors of followPodsHere() */
-export async function watchTop(given: GivenPods, names: readonly string[], options: TopWatchOptions): Promise<number> {
-  const pods = await followPodsHere(given, names);
+export interface GivenTop extends GivenPods {
+  cluster: boolean | undefined;
+  'agent-namespace': string | undefined;
+}
+
+/** Shows samples until a key or a signal ends it. @throws the errors of sample() in src/cli/verb/node-pods.ts */
+export async function watchTop(given: GivenTop, names: readonly string[], options: TopWatchOptions): Promise<number> {
+  const pods = await (given.cluster ? followPodsOfAgents(given, names) : followPodsHere(given, names));
   const ending = new RunUntil();
   ending.bySignals();
   process.stdout.on('error', ending.now); // the reader has closed stdout
@@ -72,7 +77,7 @@ class TopView implements Disposable {
     const body = lines.slice(this.#offset, this.#offset + room);
     const below = Math.max(0, lines.length - this.#offset - room);
     const place = below + this.#offset > 0 ? `  ↑↓ scroll: ${this.#offset} above, ${below} below` : '';
-    const none = lines.length === 0 ? '  no such pod runs on this node now' : '';
+    const none = lines.length === 0 ? '  no such pod runs now' : '';
     const blank = Array<string>(room - body.length).fill('');
     this.#screen.draw([head, ...body, ...blank, this.#paint('dim', `q quit${place}${none}`)]);
   }

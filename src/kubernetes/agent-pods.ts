@@ -1,0 +1,125 @@
+/**
+ * Asks the agents of a cluster for the memory of their pods, through the API server: so a user with a kubeconfig needs no
+ * way to the nodes, only the right to `get` pods/proxy in the namespace of the agents.
+ */
+import { OomscopeError } from '../model/error.ts';
+import { printable } from '../text/printable.ts';
+import { ApiError, type KubernetesClient } from './client.ts';
+import { asked } from './failure.ts';
+import { items, number, record, text } from './foreign.ts';
+import type { PodContainer } from './node-containers.ts';
+import { missingRule } from './rights.ts';
+
+export interface AgentQuery {
+  /** The namespace of the agents. Pods of other namespaces could pretend to be agents. */
+  namespace: string;
+  /** Only the agent of this node; undefined: all. */
+  node: string | undefined;
+  sampleMs: number;
+}
+
+export interface AgentAnswers {
+  containers: PodContainer[];
+  /** A sentence for each node whose agent did not answer. */
+  problems: string[];
+}
+
+const SELECTOR = 'app.kubernetes.io/name=oomscope,app.kubernetes.io/component=agent';
+/** Requests at once. */
+const PARALLEL = 8;
+const MOST_BYTES = 64 * 2 ** 20;
+const MOST_VALUES = 1_000_000;
+
+interface Agent {
+  name: string;
+  node: string;
+  port: number;
+  /** Why it is not asked; null: it runs. */
+  problem: string | null;
+}
+
+/** @throws OomscopeError KUBERNETES, NOT_PERMITTED: there is no agent, or none answers */
+export async function podsOfAgents(client: KubernetesClient, query: AgentQuery): Promise<AgentAnswers> {
+  const agents = await agentsIn(client, query);
+  const containers: PodContainer[] = [];
+  const problems: string[] = [];
+  const queue = [...agents];
+  const worker = async () => {
+    for (let agent = queue.shift(); agent; agent = queue.shift()) {
+      const answer = agent.problem ?? (await ask(client, query, agent));
+      if (typeof answer === 'string') problems.push(`Node ${printable(agent.node)}: ${answer}`);
+      else containers.push(...answer);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  if (problems.length === agents.length) throw new OomscopeError('KUBERNETES', problems.sort().slice(0, 3).join(' '));
+  return { containers, problems: problems.sort() };
+}
+
+async function agentsIn(client: KubernetesClient, { namespace, node }: AgentQuery): Promise<Agent[]> {
+  const selectors = new URLSearchParams({
+    labelSelector: SELECTOR,
+    ...(node !== undefined && { fieldSelector: `spec.nodeName=${node}` }),
+  });
+  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods?${selectors}`;
+  const list = await asked('list the agents', client.request(path, { mostBytes: MOST_BYTES, mostValues: 4_000_000 }));
+  const agents = items(list.items).flatMap((pod) => agentOf(pod) ?? []);
+  if (agents.length > 0) return agents;
+  const where = node === undefined ? '' : ` on the node ${printable(node)}`;
+  throw new OomscopeError(
+    'KUBERNETES',
+    `No agent of oomscope runs in the namespace ${printable(namespace)}${where}: apply \`oomscope k8s manifest\`, or name its namespace with --agent-namespace.`,
+  );
+}
+
+function agentOf(pod: unknown): Agent | undefined {
+  const { metadata, spec, status } = record(pod);
+  const [name, node, phase] = [text(record(metadata).name), text(record(spec).nodeName), text(record(status).phase)];
+  const ports = items(record(spec).containers)
+    .flatMap((container) => items(record(container).ports))
+    .map(record);
+  const port = number(ports.find((each) => each.name === 'http')?.containerPort);
+  if (name === null || node === null || port === null) return undefined;
+  return {
+    name,
+    ...{ node, port },
+    problem: phase === 'Running' ? null : `its agent is not running, but ${printable(phase ?? 'unknown')}.`,
+  };
+}
+
+/** @returns the containers, or a sentence that says why there are none */
+async function ask(
+  client: KubernetesClient,
+  { namespace, sampleMs }: AgentQuery,
+  { name, port }: Agent,
+): Promise<PodContainer[] | string> {
+  // "http:POD:PORT" names the protocol. A port of a pod must be a number here; only those of services may be names.
+  const proxy = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/http:${encodeURIComponent(name)}:${port}/proxy`;
+  try {
+    const limits = { timeoutMs: 15_000 + sampleMs, mostBytes: MOST_BYTES, mostValues: MOST_VALUES };
+    const answer = await client.request(`${proxy}/pods?sample_ms=${sampleMs}`, limits);
+    return items(answer.containers).filter(isPodContainer);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 404)
+      return 'its agent does not serve /pods: it is older, or has no [metrics] or [kubernetes].';
+    if (error.status === 401) return 'its agent asks for a token, which the API server does not pass on.';
+    const rule = error.status === 403 ? missingRule(error.message) : undefined;
+    return `${error.message.replace(/\.?$/, '.')}${rule === undefined ? '' : ` The role lacks the rule ${rule}.`}`;
+  }
+}
+
+/** Whether an answer has what the table needs. */
+function isPodContainer(value: unknown): value is PodContainer {
+  const { kubernetes, memory } = record(value);
+  const { cgroup, counts, effective_limit: limit, unreclaimable_bytes: held } = record(memory);
+  const isLimit =
+    limit === null || [record(limit).limit_bytes, record(limit).left_bytes].every((n) => number(n) !== null);
+  return (
+    text(record(kubernetes).uid) !== null &&
+    text(cgroup) !== null &&
+    typeof counts === 'object' &&
+    number(held) !== null &&
+    isLimit
+  );
+}

@@ -1,0 +1,46 @@
+/** `k8s top --cluster` of a user with a kubeconfig, through a real kube-apiserver, to the real agent. */
+import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
+import { type Ended, ended } from '../cli/cli.ts';
+import { MIB, oomKillsUnavailable } from '../kernel/memcg.ts';
+import { hasApiServer } from './apiserver.ts';
+
+const canUnshare = spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up']).status === 0;
+
+test.skipIf(!hasApiServer || !canUnshare || oomKillsUnavailable())(
+  'a user without a way to the nodes sees the pods of all nodes, by the right to get pods/proxy',
+  async () => {
+    const script = join(import.meta.dirname, 'cluster-of-one.ts');
+    const run = await ended(
+      spawn('unshare', ['--net', process.execPath, script], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
+    expect(run.code, run.stderr).toBe(0);
+    const said = JSON.parse(run.stdout) as { uid: string } & Record<
+      'denied' | 'half' | 'json' | 'plain' | 'none',
+      Ended
+    >;
+    expect(said.denied).toMatchObject({ code: 77, stderr: expect.stringContaining('verbs: ["list"]') });
+    expect(said.half.code).toBe(69);
+    expect(said.half.stderr).toContain(
+      'The role lacks the rule {apiGroups: [""], resources: ["pods/proxy"], verbs: ["get"]}.',
+    );
+    const containers = JSON.parse(said.json.stdout) as PodContainer[];
+    expect(containers).toMatchObject([
+      {
+        kubernetes: { source: 'api', uid: said.uid, container: 'app', node: 'n1', workload: { name: 'web' } },
+        memory: { limit_bytes: 64 * MIB },
+      },
+    ]);
+    expect(containers[0]?.memory.unreclaimable_bytes).toBeGreaterThan(39 * MIB);
+    expect(containers[0]?.memory.growth).not.toBeNull();
+    expect(said.json.stderr).toMatch(/^oomscope: Node n2: /);
+    expect(said.plain.stdout).toContain(' 64 MiB ');
+    expect(said.none).toMatchObject({
+      code: 69,
+      stderr: expect.stringContaining('runs in the namespace oomscope on the node n9'),
+    });
+  },
+  120_000,
+);
