@@ -3,6 +3,7 @@
  * faster than the sink allows, and retries. Lanes are independent of each other, and offering an alert to a lane never
  * blocks.
  */
+import { backoffMs } from '../events/backoff.ts';
 import type { Alert } from '../model/alert.ts';
 import type { Receipt } from '../model/receipt.ts';
 import type { Severity } from '../model/severity.ts';
@@ -194,8 +195,7 @@ export class Lane {
       if (receipt.outcome === 'retry') {
         // the waiting alerts stay on disk, or the successor has them
         if (this.#handedOver || (this.#ending && this.#queue.kept > 0)) return;
-        const backoff =
-          Math.min(this.#firstRetryMs * 2 ** (this.#failures - 1), this.#mostRetryMs) * (1 - Math.random() / 2);
+        const backoff = backoffMs(this.#failures, this.#firstRetryMs, this.#mostRetryMs);
         await this.#pause(Math.min(Math.max(backoff, receipt.retryAfterMs ?? 0), MOST_RETRY_AFTER_MS));
         if (this.#stop.signal.aborted) return;
       } else {

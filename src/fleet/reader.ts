@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConsumerMessages, JsMsg, OrderedConsumerOptions } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { backoffMs } from '../events/backoff.ts';
 import { OomscopeError } from '../model/error.ts';
 import { reasonOf } from '../nats/connect.ts';
 import { loadNats } from '../nats/load.ts';
@@ -72,7 +73,8 @@ const BATCH = 500;
 const EXPIRES_MS = 10_000;
 /** How often the consumer says that it is there (ms). One that is gone is replaced after two or three times this. */
 const HEARTBEAT_MS = 1_000;
-const RETRY_MS = 250;
+const FIRST_RETRY_MS = 250;
+const MOST_RETRY_MS = 2_000;
 
 /** Reads the stream until close() is called. */
 export class StreamReader {
@@ -166,13 +168,14 @@ export class StreamReader {
 
   /** @param epoch the consumer to replace: if there is another one by now, nothing is done */
   async #reopen(epoch: number): Promise<void> {
+    let failures = 0;
     for (let expected = epoch; !this.#isClosed && this.#epoch === expected; expected = this.#epoch) {
       try {
         await this.#open();
         return;
       } catch (error) {
         this.#hooks.onTrouble(reasonOf(error));
-        await sleep(RETRY_MS + Math.random() * RETRY_MS);
+        await sleep(backoffMs(++failures, FIRST_RETRY_MS, MOST_RETRY_MS));
         expected = this.#epoch;
       }
     }

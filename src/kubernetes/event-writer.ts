@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, type KubernetesClient } from './client.ts';
 import { EventBudget, type Write } from './event-budget.ts';
 import { EventSpool } from './event-spool.ts';
-import { backoffMs } from './list-watch.ts';
+import { apiPauseMs } from './list-watch.ts';
 import type { ObjectEvent } from './object-event.ts';
 import { missingRule } from './rights.ts';
 
@@ -128,7 +128,7 @@ export class EventWriter {
   }
 
   async #drain(): Promise<void> {
-    const { pauseMs = backoffMs } = this.#options;
+    const { pauseMs = apiPauseMs } = this.#options;
     let [failures, refusals] = [0, 0];
     for (let turn = await this.#spool.next(); turn && !this.#ended.signal.aborted; ) {
       const { write } = turn;

@@ -3,6 +3,7 @@
  * server that no longer has the changes since then (410) is asked for a new list.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs } from '../events/backoff.ts';
 import { parseForeignJson } from '../text/foreign-json.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
 import { number, record, text } from './foreign.ts';
@@ -54,7 +55,7 @@ export class ListWatch implements Disposable {
 
   async #follow(): Promise<void> {
     const { signal } = this.#ended;
-    const { list, pauseMs = backoffMs } = this.#options;
+    const { list, pauseMs = apiPauseMs } = this.#options;
     for (let failures = 0; !signal.aborted; ) {
       try {
         this.#version ??= await list(signal);
@@ -109,6 +110,4 @@ export class ListWatch implements Disposable {
 }
 
 /** Doubles from 1 s to a minute; half of it is random, so that a fleet does not return at once. */
-export function backoffMs(failures: number): number {
-  return Math.min(1000 * 2 ** failures, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
-}
+export const apiPauseMs = (failures: number): number => backoffMs(failures + 1, 1000, LONGEST_PAUSE_MS);

@@ -5,6 +5,7 @@
 import { hostname } from 'node:os';
 import { DiskQueue, type Item } from '../alerts/disk-queue.ts';
 import type { Codec } from '../alerts/disk-queue-options.ts';
+import { backoffMs } from '../events/backoff.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Event } from '../model/events.ts';
 import { globMatch } from '../text/glob.ts';
@@ -139,18 +140,17 @@ export class OtlpExporter implements AsyncDisposable {
 
   async #sendAll(): Promise<void> {
     await this.#pause(BATCH_MS);
-    for (let pauseMs = FIRST_RETRY_MS; ; ) {
+    for (let failures = 0; ; ) {
       const batch = await this.#queue.heads(MOST_RECORDS);
       if (batch.length === 0 || this.#stop.signal.aborted) return;
       const outcome = await this.#post(this.#logs, LogsRequest, this.#request(batch));
       this.#report(outcome, 'logs');
       if (outcome.outcome === 'retry') {
         if (this.#closing) return;
-        await this.#pause(Math.max(pauseMs * (1 - Math.random() / 2), outcome.retryAfterMs ?? 0));
-        pauseMs = Math.min(2 * pauseMs, MOST_RETRY_MS);
+        await this.#pause(Math.max(backoffMs(++failures, FIRST_RETRY_MS, MOST_RETRY_MS), outcome.retryAfterMs ?? 0));
         continue;
       }
-      pauseMs = FIRST_RETRY_MS;
+      failures = 0;
       for (const { number } of batch) this.#queue.remove(number);
       const rejected = outcome.outcome === 'refused' ? batch.length : Math.min(batch.length, outcome.rejected);
       this.#counts.lost += rejected;

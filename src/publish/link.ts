@@ -1,6 +1,7 @@
 /** A connection that is kept for the life of the process: the first attempts, and the state after that. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { backoffMs } from '../events/backoff.ts';
 import { OomscopeError } from '../model/error.ts';
 import { connect, reasonOf, serverProblem, shown } from '../nats/connect.ts';
 import type { ServerOptions } from '../nats/server-options.ts';
@@ -43,19 +44,18 @@ export class Link {
 
   async #run(): Promise<void> {
     const { signal } = this.#end;
-    let pause = FIRST_PAUSE_MS;
+    let failures = 0;
     while (!signal.aborted) {
       try {
         const connection = await connect(this.#options, this.#name, this.#inbox);
         if (signal.aborted) return await connection.close();
-        pause = FIRST_PAUSE_MS;
+        failures = 0;
         await this.#follow(connection);
         if (!signal.aborted) this.#down(`${shown(this.#options)}: the connection was closed`);
       } catch (error) {
         this.#down(error instanceof OomscopeError ? error.message : `${shown(this.#options)}: ${reasonOf(error)}`);
       }
-      await sleep(pause * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
-      pause = Math.min(pause * 2, MOST_PAUSE_MS);
+      await sleep(backoffMs(++failures, FIRST_PAUSE_MS, MOST_PAUSE_MS), undefined, { signal }).catch(() => {});
     }
   }
 

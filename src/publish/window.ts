@@ -7,6 +7,7 @@
  * entry is sent again before a reader of the fleet has waited for it for a second: then the order is kept.
  */
 import type { DiskQueue, Item } from '../alerts/disk-queue.ts';
+import { backoffMs } from '../events/backoff.ts';
 import type { Entry } from './entry.ts';
 
 /** Entries that may be sent before the first of them is acknowledged. */
@@ -36,7 +37,8 @@ export class Window {
   /** Grows when everything must be sent again: answers of an older epoch no longer count. */
   #epoch = 0;
   #failed = false;
-  #pause = FIRST_PAUSE_MS;
+  /** Failures in a row. */
+  #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #overtaken: NodeJS.Timeout | undefined;
   #pumping = false;
@@ -102,7 +104,7 @@ export class Window {
     this.#queue.remove(number);
     this.#hooks.onSent();
     if (epoch !== this.#epoch) return;
-    this.#pause = FIRST_PAUSE_MS;
+    this.#failures = 0;
     this.#onTheWay.delete(number);
     this.#watchFirst(number);
     this.#settle();
@@ -134,8 +136,6 @@ export class Window {
       return;
     }
     if (this.#onTheWay.size > 0 || this.#timer !== undefined) return;
-    const pause = this.#pause * (0.5 + Math.random());
-    this.#pause = Math.min(this.#pause * 2, MOST_PAUSE_MS);
-    this.#timer = setTimeout(() => this.restart(), pause);
+    this.#timer = setTimeout(() => this.restart(), backoffMs(++this.#failures, FIRST_PAUSE_MS, MOST_PAUSE_MS));
   }
 }
