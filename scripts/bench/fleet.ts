@@ -2,9 +2,11 @@
  * Measures the fleet on a real nats-server on loopback: rates of publishing beside a plain client, the time from an event
  * to the reader's handler, memory, and how the server's memory grows with the number of nodes.
  *
- *   npm run bench:fleet -- [--events N] [--nodes N]... [--out FILE]
+ *   npm run bench:fleet -- [--events N] [--kills N] [--nodes N]... [--out FILE]
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { openFleet } from '../../src/fleet/open-fleet.ts';
@@ -15,10 +17,12 @@ import { subjectOf } from '../../src/nats/names.ts';
 import { Publisher } from '../../src/publish/publisher.ts';
 import { killAt } from '../../test/fleet/fleet-events.ts';
 import { natsUnavailable, RealNats } from '../../test/publish/real-nats.ts';
+import { kernelToReader } from './fleet-kills.ts';
 import { circumstances, inWords, summarize, table, writeJson } from './report.ts';
 
 const { values } = parseArgs({
   options: {
+    kills: { type: 'string', default: '60' },
     events: { type: 'string', default: '20000' },
     nodes: { type: 'string', multiple: true, default: ['1000', '10000', '100000'] },
     out: { type: 'string' },
@@ -53,6 +57,16 @@ async function rate(name: string, run: (url: string) => Promise<void>): Promise<
   return { name, perSecond: EVENTS / ((performance.now() - began) / 1000) };
 }
 
+async function publishAll(url: string, spool?: string): Promise<void> {
+  const options = { servers: [url], node: 'bench', perSecond: 100_000, ...(spool !== undefined && { spool }) };
+  await using publisher = await Publisher.open(options);
+  for (let i = 0; i < EVENTS; i++) {
+    publisher.take(killAt(`ours-${i}`));
+    if (i % 200 === 199) while (publisher.counts.waiting > 2000) await sleep(1);
+  }
+  while (publisher.counts.waiting > 0) await sleep(1);
+}
+
 async function rates(): Promise<Rate[]> {
   const nats = await loadNats();
   const payload = JSON.stringify(killAt('x'));
@@ -79,13 +93,10 @@ async function rates(): Promise<Rate[]> {
       await Promise.all(Array.from({ length: 64 }, worker));
       await connection.close();
     }),
-    await rate('oomscope, 64 in flight, acknowledged, in order', async (url) => {
-      await using publisher = await Publisher.open({ servers: [url], node: 'bench', perSecond: 100_000 });
-      for (let i = 0; i < EVENTS; i++) {
-        publisher.take(killAt(`ours-${i}`));
-        if (i % 200 === 199) while (publisher.counts.waiting > 2000) await sleep(1);
-      }
-      while (publisher.counts.waiting > 0) await sleep(1);
+    await rate('oomscope, 64 in flight, acknowledged, in order', (url) => publishAll(url)),
+    await rate('oomscope with a spool', async (url) => {
+      const spool = mkdtempSync(join(tmpdir(), 'oomscope-bench-'));
+      await publishAll(url, spool).finally(() => rmSync(spool, { recursive: true }));
     }),
   ];
 }
@@ -162,6 +173,14 @@ async function scale(nodes: number) {
   return { nodes, perSecond, before, after, stored: info.state.bytes / nodes, readSeconds, stateBytes };
 }
 
+/** From the kernel's mark of a real kill on a node to the reader's handler, in ms. 0 kills: not measured. */
+async function kills(): Promise<number[]> {
+  if (Number(values.kills) === 0) return [];
+  await using one = await server();
+  return await kernelToReader(one.url, Number(values.kills));
+}
+
+const fromKernel = summarize(await kills());
 const measuredRates = await rates();
 const { latency, readerRate } = await latencies();
 const scales = [];
@@ -175,6 +194,9 @@ process.stdout.write(
     table([['publishing', 'events/s'], ...measuredRates.map(({ name, perSecond }) => [name, whole(perSecond)])]),
     `\nReading: ${whole(readerRate)} events/s, ordered and each once.\n`,
     `From take() to the reader's handler: p50 ${ms?.p50.toFixed(2)} ms, p99 ${ms?.p99.toFixed(2)} ms, max ${ms?.max.toFixed(2)} ms.\n`,
+    fromKernel
+      ? `From the kernel's mark of ${fromKernel.count} real kills to the reader's handler: p50 ${fromKernel.p50.toFixed(2)} ms, p99 ${fromKernel.p99.toFixed(2)} ms, max ${fromKernel.max.toFixed(2)} ms.\n`
+      : '',
     `This process with publisher and reader: ${whole(residentMib(process.pid))} MiB.\n\n`,
     table([
       [
@@ -194,4 +216,4 @@ process.stdout.write(
     ]),
   ].join(''),
 );
-writeJson(values.out, { about, measuredRates, readerRate, latency: ms, scales });
+writeJson(values.out, { about, measuredRates, readerRate, latency: ms, fromKernel, scales });

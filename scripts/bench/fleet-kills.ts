@@ -1,0 +1,51 @@
+/** Measures the time from the kernel's mark_oom_victim() on a node until the handler of a fleet's reader has the event. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openFleet } from '../../src/fleet/open-fleet.ts';
+import { killOne, makeGroup } from './victim.ts';
+
+const PATIENCE_MS = 10_000;
+/** Between two kills: the node and the server are idle again. */
+const PAUSE_MS = 100;
+
+/**
+ * The node is `oomscope trace --publish`, a process of its own; the reader is this process. Both have one clock.
+ *
+ * @param url address of a server that is set up
+ * @returns milliseconds, one for each kill
+ */
+export async function kernelToReader(url: string, kills: number): Promise<number[]> {
+  const command = [join(import.meta.dirname, '../../dist/cli/main.js'), 'trace', '--publish', `${url} node=bench`];
+  const node = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const group = makeGroup();
+  const arrived = new Map<number, number>();
+  await using fleet = await openFleet({ servers: [url] });
+  fleet.events$.subscribe(({ event }) => {
+    if (event.type !== 'oom.kill') return;
+    arrived.set(event.victim.pid, Number(process.hrtime.bigint() - BigInt(event.mono_ns)) / 1e6);
+  });
+  try {
+    for await (const line of createInterface(node.stdout)) if (line.includes('tracer.started')) break;
+    node.stdout.resume();
+    const latencies: number[] = [];
+    // The first kills load code.
+    for (let i = -3; i < kills; i++) {
+      const pid = await killOne(group);
+      const until = performance.now() + PATIENCE_MS;
+      while (!arrived.has(pid) && performance.now() < until) await sleep(2);
+      const ms = arrived.get(pid);
+      if (ms === undefined) throw new Error(`the kill of the process ${pid} did not arrive`);
+      if (i >= 0) latencies.push(ms);
+      await sleep(PAUSE_MS);
+    }
+    return latencies;
+  } finally {
+    const ended = once(node, 'exit');
+    node.kill('SIGTERM');
+    await ended;
+    group.remove();
+  }
+}
