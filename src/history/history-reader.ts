@@ -45,7 +45,7 @@ async function answer(question: Question): Promise<unknown> {
 }
 
 /** A row without its event, but with its sentence. */
-const short = ({ event, ...row }: Row) => ({ ...row, message: event.message });
+const short = ({ event, ...row }: Row) => ({ ...row, message: event.message, node: event.node });
 
 /** One question after another, so that answers come in the order of the questions. */
 let last = Promise.resolve();

@@ -49,7 +49,7 @@ export class Web implements AsyncDisposable {
     });
     this.#server = new WebServer({
       ...{ page, live: this.#live, reader: this.#reader, recent: new Recent(this.#reader ? FEW : undefined) },
-      about: () => ({ node: hostname(), version: VERSION, live, guard }),
+      about: () => ({ node: hostname(), version: VERSION, live, guard, fleet: false }),
     });
     this.#server.addTo(listener);
   }

@@ -86,5 +86,6 @@ function rowOf({ event, columns }: Kept): ListRow {
     unit,
     cgroup,
     message: event.message,
+    node: event.node,
   };
 }

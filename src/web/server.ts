@@ -5,15 +5,24 @@ import type { Listener } from '../http/listener.ts';
 import type { Reply, Request } from '../http/route.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event } from '../model/events.ts';
-import type { Live } from './live.ts';
 import type { Recent } from './recent.ts';
 import { bucketOf, filterOf, kindsOf, limitOf, referenceOf } from './request.ts';
-import type { About, ListRow, Now } from './wire.ts';
+import type { About, FleetNow, ListRow, Machine, Now } from './wire.ts';
+
+/** What the event `now` has, and which browsers want it. */
+export interface Figures {
+  /** The last minutes of the machine. */
+  past: Machine[];
+  /** Tells that a browser is connected. @returns what ends it */
+  listen: () => () => void;
+  /** The first message for a browser. */
+  whole: () => Now | FleetNow;
+}
 
 export interface WebOptions {
   /** The page, as the build made it. */
   page: string;
-  live: Live;
+  live: Figures;
   recent: Recent;
   /** undefined: no history is kept. */
   reader: HistoryReader | undefined;
@@ -66,7 +75,7 @@ export class WebServer {
   }
 
   /** Sends figures. A browser that has not read the last ones yet does not get these. */
-  sendNow(now: Now): void {
+  sendNow(now: Now | FleetNow): void {
     const text = `event: now\ndata: ${JSON.stringify(now)}\n\n`;
     for (const response of this.#streams.keys()) if (!response.writableNeedDrain) response.write(text);
   }

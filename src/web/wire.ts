@@ -1,4 +1,5 @@
 /** What the server of the page sends, as JSON. Sizes are in bytes, shares are 0 to 1. */
+import type { FleetReport } from '../fleet/report.ts';
 import type { Extent, Row, Sum } from '../history/query.ts';
 
 /** A cgroup in the first message. */
@@ -61,10 +62,20 @@ export interface About {
   guard: string | null;
   /** The last minutes, the oldest first. */
   past: Machine[];
+  /** Whether the page is about a fleet: then the event `now` has a {@link FleetNow}. */
+  fleet: boolean;
 }
 
-/** A row of a list, as /api/list sends it: without the event, but with its sentence. */
-export type ListRow = Omit<Row, 'event'> & { message: string };
+/** The event `now` of a fleet. */
+export interface FleetNow {
+  /** With the nodes that need attention first, at most 200. */
+  report: FleetReport;
+  nodes: number;
+  silent: number;
+}
+
+/** A row of a list, as /api/list sends it: without the event, but with its sentence and the name of its node. */
+export type ListRow = Omit<Row, 'event'> & { message: string; node: string };
 
 export interface List {
   rows: ListRow[];

@@ -9,6 +9,7 @@ import { storyView, titleOf } from '../../story/story-view.ts';
 import type { About, ListRow } from '../wire.ts';
 import { byId, web } from './browser.ts';
 import { follow, get, setToken, takeToken, Unauthorized } from './connection.ts';
+import { FleetView, fleetPage } from './fleet-view.ts';
 import { guardPage, killsPage, ListView } from './list-view.ts';
 import { NowView, nowPage } from './now-view.ts';
 import { State } from './state.ts';
@@ -55,6 +56,12 @@ async function show(): Promise<void> {
 }
 
 async function showNow(): Promise<void> {
+  if (state.about?.fleet) {
+    byId('view').innerHTML = fleetPage;
+    const fleet = new FleetView(state);
+    view = { onNow: () => fleet.update(), onRow: () => fleet.update() };
+    return;
+  }
   byId('view').innerHTML = nowPage;
   const now = new NowView(state);
   view = { onNow: () => now.update(), onRow: () => now.update(), fit: () => now.fit(), close: () => now.close() };
@@ -62,19 +69,20 @@ async function showNow(): Promise<void> {
 
 async function showKills(): Promise<void> {
   byId('view').innerHTML = killsPage;
-  const list = new ListView({});
+  const list = new ListView({}, state.about?.fleet === true);
   view = { onRow: () => list.onRow(), fit: () => list.fit(), close: () => list.close() };
   await list.withFilters();
 }
 
 async function showGuard(): Promise<void> {
   byId('view').innerHTML = guardPage;
-  const { guard = null } = state.about ?? {};
-  byId('mode').textContent =
-    guard === null
+  const { guard = null, fleet = false } = state.about ?? {};
+  byId('mode').textContent = fleet
+    ? 'What the guards of all nodes have decided.'
+    : guard === null
       ? 'No guard runs in this daemon: [guard] in the configuration starts one.'
       : `The guard runs in the mode ${guard}.`;
-  const list = new ListView({ kind: 'guard' });
+  const list = new ListView({ kind: 'guard' }, state.about?.fleet === true);
   view = { onRow: ({ kind }) => (kind === 'guard' ? list.onRow() : undefined), close: () => list.close() };
   await list.begin();
 }

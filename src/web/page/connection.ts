@@ -2,7 +2,7 @@
  * Talks to the server. The token is in the fragment of the link, which browsers do not send; it stays in this tab's storage
  * and goes into a header, which other pages cannot send.
  */
-import type { ListRow, Now } from '../wire.ts';
+import type { FleetNow, ListRow, Now } from '../wire.ts';
 import { web } from './browser.ts';
 
 const KEY = 'oomscope-token';
@@ -35,7 +35,7 @@ export async function get<T>(path: string, parameters: Record<string, string> = 
 }
 
 export interface StreamHandlers {
-  onNow: (now: Now) => void;
+  onNow: (now: Now | FleetNow) => void;
   onRow: (row: ListRow) => void;
   /** The state of the connection. */
   onState: (state: 'live' | 'lost' | 'unauthorized') => void;
@@ -85,7 +85,7 @@ async function read(
       const fields = new Map(message.split('\n').map((line) => line.split(/: (.*)/s, 2) as [string, string]));
       const data: unknown = JSON.parse(fields.get('data') ?? 'null');
       const id = fields.get('id');
-      if (fields.get('event') === 'now') handlers.onNow(data as Now);
+      if (fields.get('event') === 'now') handlers.onNow(data as Now | FleetNow);
       else handlers.onRow(data as ListRow);
       if (id !== undefined) onId(id);
     }

@@ -36,14 +36,16 @@ export const guardPage = `<h1 id="title" tabindex="-1">The guard’s decisions</
 /** A list that is fetched in parts, and that says when newer events have arrived. */
 export class ListView {
   readonly #fixed: Record<string, string>;
+  readonly #isFleet: boolean;
   #filters: Record<string, string> = {};
   #rows: ListRow[] = [];
   #fresh = 0;
   #chart: { destroy(): void; fit(): void } | undefined;
 
-  /** @param fixed parameters that every request has */
-  constructor(fixed: Record<string, string>) {
+  /** @param fixed parameters that every request has. @param isFleet whether each row names its node */
+  constructor(fixed: Record<string, string>, isFleet: boolean) {
     this.#fixed = fixed;
+    this.#isFleet = isFleet;
     byId('older').addEventListener('click', () => void this.#load(true));
   }
 
@@ -88,7 +90,8 @@ export class ListView {
       this.#rows = older ? [...this.#rows, ...rows] : rows;
       this.#fresh = 0;
       byId('fresh').textContent = '';
-      byId('list').innerHTML = this.#rows.length === 0 ? '<p>No event matches.</p>' : rowsTable(this.#rows);
+      byId('list').innerHTML =
+        this.#rows.length === 0 ? '<p>No event matches.</p>' : rowsTable(this.#rows, this.#isFleet);
       (byId('older') as WebElement & { hidden: boolean }).hidden = !more;
     } catch (error) {
       byId('fresh').textContent = (error as Error).message;
@@ -103,9 +106,11 @@ export class ListView {
         limit: '90',
       });
       if (sums.length > 0) this.#chart = daysChart('days', sums);
-      byId('extent').textContent = extent
-        ? extentText(extent)
-        : 'No history is kept: these are the last events. [history] in the configuration keeps them.';
+      byId('extent').textContent = this.#isFleet
+        ? `${extent?.entries ?? 0} events of all nodes.`
+        : extent
+          ? extentText(extent)
+          : 'No history is kept: these are the last events. [history] in the configuration keeps them.';
     } catch (error) {
       byId('extent').textContent = (error as Error).message;
     }

@@ -12,10 +12,12 @@ export function localTime(ms: number): string {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
-export function rowsTable(rows: readonly ListRow[]): string {
-  const body = rows.map(({ id, timeMs, kind, logged, message, container, pod, unit }) => {
+/** @param named whether each row names its node */
+export function rowsTable(rows: readonly ListRow[], named = false): string {
+  const body = rows.map(({ id, timeMs, kind, logged, message, node, container, pod, unit }) => {
     const colour = red.has(kind) ? 'bad' : amber.has(kind) ? 'warn' : 'dim';
-    const where = container ?? pod ?? unit ?? '';
+    const place = container ?? pod ?? unit ?? '';
+    const where = named ? `${node} ${place}`.trim() : place;
     const from = logged ? ' <span class="dim">from the kernel’s log</span>' : '';
     return `<tr><td class="time"><a href="#/kill/${escapeHtml(encodeURIComponent(id))}">${localTime(timeMs)}</a></td><td class="${colour}">${kind.replaceAll('_', ' ')}</td><td>${safe(message)}${from}</td><td class="dim where" title="${safe(where)}">${safe(where)}</td></tr>`;
   });

@@ -1,5 +1,5 @@
-/** What the page knows: the figures of the machine, the cgroups, and the last events. */
-import type { About, Group, ListRow, Machine, Next, Now } from '../wire.ts';
+/** What the page knows: the figures of the machine or of the fleet, the cgroups, and the last events. */
+import type { About, FleetNow, Group, ListRow, Machine, Next, Now } from '../wire.ts';
 
 const KEPT = 600;
 const ROWS = 20;
@@ -19,6 +19,8 @@ export class State {
   readonly past: Machine[] = [];
   readonly groups = new Map<number, Group>();
   next: Next[] = [];
+  /** undefined: the page is about one machine. */
+  fleet: FleetNow | undefined;
   /** The last events, the newest first. */
   readonly rows: ListRow[] = [];
 
@@ -27,7 +29,12 @@ export class State {
     this.past.splice(0, this.past.length, ...about.past);
   }
 
-  take({ machine, groups, changed = [], next }: Now): void {
+  take(now: Now | FleetNow): void {
+    if ('report' in now) this.fleet = now;
+    else this.#takeMachine(now);
+  }
+
+  #takeMachine({ machine, groups, changed = [], next }: Now): void {
     this.machine = machine;
     if (machine.timeMs > (this.past.at(-1)?.timeMs ?? 0)) this.past.push(machine);
     if (this.past.length > KEPT) this.past.shift();

@@ -8,6 +8,7 @@ export const verb = defineGroup({
   verbs: {
     status: { about: 'show incidents, nodes and what is killed most', load: () => import('./status.ts') },
     show: { about: 'show one event or incident by its id', load: () => import('./show.ts') },
+    web: { about: 'serve a page for a browser about the fleet', load: () => import('./web.ts') },
     alert: { about: 'send alerts about incidents, not about single kills', load: () => import('./alert.ts') },
     setup: { about: 'make or check what a fleet needs on the server', load: () => import('./setup.ts') },
   },

@@ -1,6 +1,5 @@
 import type { Fleet } from '../../../fleet/open-fleet.ts';
 import type { FleetReport } from '../../../fleet/report.ts';
-import type { Totals } from '../../../fleet/totals.ts';
 import type { Event } from '../../../model/events.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
@@ -22,8 +21,6 @@ const options = {
 };
 
 const DRAW_MS = 1000;
-const MINUTES = 30;
-const TOP = 20;
 
 export const verb = defineVerb({
   description: [
@@ -54,8 +51,9 @@ async function run(context: Given): Promise<number> {
   if (given.duration !== undefined && !given.watch) throw usage('--duration: expected --watch as well.');
   if (given.watch && asText && !Screen.possible())
     throw usage('--watch needs a terminal, or --json for a line for each incident.');
-  const [{ openFleet }, { Totals }] = await Promise.all([
+  const [{ openFleet }, { fleetReport }, { Totals }] = await Promise.all([
     import('../../../fleet/open-fleet.ts'),
+    import('../../../fleet/fleet-report.ts'),
     import('../../../fleet/totals.ts'),
   ]);
   const sinceMs = given.since ?? 3_600_000;
@@ -68,7 +66,7 @@ async function run(context: Given): Promise<number> {
   });
   const totals = new Totals();
   fleet.events$.subscribe((event) => totals.take(event));
-  const report = () => reportOf(fleet, totals, sinceMs);
+  const report = () => fleetReport(fleet, totals, sinceMs);
   if (isLive && !asText) return await lines(fleet, context);
   if (isLive) return await screen(fleet, report, context);
   await fleet.caughtUp;
@@ -78,22 +76,6 @@ async function run(context: Given): Promise<number> {
     process.stdout.write(`${renderFleet(report(), view).join('\n')}\n`);
   } else process.stdout.write(`${JSON.stringify(report())}\n`);
   return Exit.ok;
-}
-
-function reportOf(fleet: Fleet, totals: Totals, sinceMs: number): FleetReport {
-  const { kills, events } = totals;
-  const top = (subject: Parameters<Totals['top']>[0]) => totals.top(subject, TOP);
-  return {
-    schema: 'oomscope/fleet/v1',
-    time: new Date(fleet.nowMs).toISOString(),
-    ...{ since_seconds: sinceMs / 1000, kills, events },
-    kills_per_minute: totals.perMinute(fleet.nowMs, MINUTES),
-    ...{ incidents: fleet.incidents, nodes: fleet.nodes, counts: fleet.counts },
-    top: {
-      ...{ image: top('image'), workload: top('workload'), limit: top('limit'), program: top('program') },
-      node: top('node'),
-    },
-  };
 }
 
 async function lines(fleet: Fleet, { given }: Given): Promise<number> {

@@ -1,0 +1,61 @@
+import { type Context, defineVerb } from '../../verb/define-verb.ts';
+import { Exit } from '../../verb/exit.ts';
+import { byDefault, duration, several, text, usage } from '../../verb/options.ts';
+import { RunUntil } from '../../verb/run-until.ts';
+import { serverOf, serverOption, serverSections } from '../../verb/server-option.ts';
+import { tell } from '../../verb/tell.ts';
+
+const options = {
+  server: serverOption,
+  since: byDefault('1d', duration('TIME', 'show what the server stored in this time')),
+  listen: byDefault('127.0.0.1:9838', text('ADDRESS', 'serve the page at this address')),
+  'token-file': text('FILE', 'a browser must have the token in this file; by default a new token is made'),
+  host: several(text('NAME', 'a further name that other hosts use for this one')),
+  duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
+};
+
+const DAY_MS = 86_400_000;
+
+export const verb = defineVerb({
+  description: [
+    'Serves a page for a browser on this machine: incidents, the nodes that need attention first, what is killed most, and the kills of all nodes with their stories. It prints a link with a token, because other users of the machine could connect, too.',
+    'It only reads from the server of the fleet. Events of the fleet are kept in a temporary file while the page is served.',
+  ],
+  options,
+  sections: serverSections(),
+  format: 'raw',
+  examples: [
+    { command: 'oomscope fleet web --server nats://nats.example.org', about: 'Show the last day, and go on.' },
+    { command: 'oomscope fleet web --since 7d --listen 127.0.0.1:8080', about: 'Show a week, at another port.' },
+  ],
+  exits: {
+    ok: true,
+    usage: true,
+    unavailable: 'the address is taken, or the server cannot be reached, refuses, or is not set up',
+  },
+  run,
+});
+
+async function run({ given }: Context<typeof options>): Promise<number> {
+  const [{ openFleet }, { openFleetWeb }, { Listeners }, { webProblem }] = await Promise.all([
+    import('../../../fleet/open-fleet.ts'),
+    import('../../../daemon/web.ts'),
+    import('../../../http/listeners.ts'),
+    import('../../../config/web.ts'),
+  ]);
+  const { listen = '127.0.0.1:9838', 'token-file': token_file, host: hosts, since: sinceMs = DAY_MS } = given;
+  const problem = webProblem({ listen, token_file });
+  if (problem !== undefined) throw usage(`--listen: ${problem.replace('token_file', '--token-file')}`);
+  const ending = new RunUntil();
+  ending.bySignals();
+  const access = serverOf(given.server);
+  await using fleet = await openFleet({ ...access, sinceMs, onTrouble: tell });
+  await using listeners = new Listeners();
+  const surroundings = { listeners, tell, fleet, sinceMs, name: access.servers.join(', ') };
+  await using web = await openFleetWeb({ listen, token_file, hosts }, surroundings);
+  await web.start(ending.fail);
+  await ending.comes(given.duration);
+  await listeners.close();
+  ending.throwFailure();
+  return Exit.ok;
+}
