@@ -47,6 +47,8 @@ export interface ChaosResult {
   disordered: number;
   /** Events that were neither acknowledged nor in the spool when their publisher was killed. */
   lostWithPublisher: number;
+  /** Events that the publishers counted as dropped: their spool was full, or the server refused them. */
+  dropped: number;
   /** Events that are missing for any other reason. */
   missing: string[];
   /** Counts of the last reader process. */
@@ -110,6 +112,7 @@ class Run {
   readonly #servers: readonly RealNats[];
   readonly #urls: string;
   #nextKill = 0;
+  #dropped = 0;
   readonly #proxy: TcpProxy;
   readonly #tell: (text: string) => void;
   readonly #nodes: Node[] = [];
@@ -197,6 +200,9 @@ class Run {
     const words = [url, node.spool, node.name, from, events, perSecond, node.file].map(String);
     const child = this.#spawn('publisher.ts', words);
     node.child = child;
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.#dropped += Number(/"dropped":(\d+)/.exec(String(chunk))?.[1] ?? 0);
+    });
     child.once('exit', (code) => {
       if (node.child === child) node.isDone = code === 0;
     });
@@ -300,7 +306,8 @@ class Run {
         else missing.push(id);
       }
     }
-    return { generated, received: received.length, repeated, disordered, lostWithPublisher, missing, reader };
+    const dropped = this.#dropped;
+    return { generated, received: received.length, repeated, disordered, lostWithPublisher, dropped, missing, reader };
   }
 }
 

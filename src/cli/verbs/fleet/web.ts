@@ -27,6 +27,10 @@ export const verb = defineVerb({
   examples: [
     { command: 'oomscope fleet web --server nats://nats.example.org', about: 'Show the last day, and go on.' },
     { command: 'oomscope fleet web --since 7d --listen 127.0.0.1:8080', about: 'Show a week, at another port.' },
+    {
+      command: "oomscope fleet web \\\n  --server 'tls://nats.example.org credentials=/etc/oomscope/reader.creds'",
+      about: 'Use TLS and a file of credentials.',
+    },
   ],
   exits: {
     ok: true,
