@@ -11,6 +11,7 @@ mount --rbind /dev "$root/dev"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
 inside() { chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/node/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }
+# Without /root, where the package managers have their caches.
 files() { (cd "$root" && find . -xdev \( -path ./proc -o -path ./sys -o -path ./dev -o -path ./packages -o -path ./tmp -o -path ./run -o -path ./root -o -path './var/lib/dpkg' -o -path './var/lib/apt' -o -path './var/cache' -o -path './var/log' -o -path ./result \) -prune -o -print | sort); }
 section() { printf '## %s\n' "$*"; }
 
@@ -49,7 +50,7 @@ case $kind in
 			}
 		END
 		echo '$ yarn install --offline --ignore-platform'
-		unshare -n chroot "$root" env -i PATH=/opt/node/bin:/usr/bin:/bin HOME=/root sh -c 'cd /root/project && yarn --version && yarn install --offline --ignore-platform'
+		unshare -n chroot "$root" env -i PATH=/opt/node/bin:/usr/bin:/bin HOME=/root YARN_CACHE_FOLDER=/root/.cache/yarn sh -c 'cd /root/project && yarn --version && yarn install --offline --ignore-platform'
 		oomscope=/root/project/node_modules/.bin/oomscope ;;
 	tarball)
 		inside sh -c 'tar xzf /packages/oomscope-*-linux-x64.tar.gz -C /root'

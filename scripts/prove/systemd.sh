@@ -141,6 +141,7 @@ btf)
 	journal --since "$since" | grep -m 1 'btf' || fail 'expected the journal to say why'
 	oomscope doctor | grep -A 2 'kernel BTF'
 	oomscope scores --top 1 | grep -q '^RANK' && echo 'scores lists processes'
+	oomscope demo --limit 32M >/dev/null 2>&1
 	dmesg | oomscope explain | sed -n 1p
 	# The guard itself needs no BTF: it reads files.
 	oomscope guard --enforce --cgroup limited --when 'available <= 20 %' --duration 100s --json >/root/guard.jsonl 2>&1 &
