@@ -21,6 +21,7 @@ typedef __u64 u64;
 #define SIGKILL 9
 #define SIGTERM 15
 #define EPERM 1
+#define ENOENT 2
 #define E2BIG 7
 #define EBUSY 16
 #define SEND_SIG_PRIV 1              /* include/linux/signal.h: the kernel itself is the sender, there is no siginfo */

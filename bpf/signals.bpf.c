@@ -445,8 +445,9 @@ __noinline int report_end(u64 address, u32 status)
 		r->code = sent->code;
 		r->sent_ktime_ns = sent->ktime_ns;
 		r->sender = sent->sender;
-		/* On kernels before 6.16 two last threads may both come here. The first reports the end. */
-		if (bpf_map_delete_elem(&sent_signals, &key))
+		/* On kernels before 6.16 two last threads may both come here. The first reports the end. Other errors
+		 * mean that the map's lock was busy (EBUSY; ETIMEDOUT and EDEADLK since 6.15), not that it is reported. */
+		if (bpf_map_delete_elem(&sent_signals, &key) == -ENOENT)
 			return 0;
 	}
 	r->status = status;
