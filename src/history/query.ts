@@ -2,7 +2,8 @@
  * Reads the history. Every query has a limit, and searches at most the columns of the file, which its size bounds: some
  * hundred thousand entries.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { kindProblem } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Event } from '../model/events.ts';
 import type { Story } from '../story/story.ts';
@@ -79,6 +80,9 @@ export class History implements Disposable {
         'Give its path with --path or --config; `oomscope run` begins one if its configuration has [history].';
       throw new OomscopeError('NO_INPUT', `There is no history at ${shown}. ${make}`);
     }
+    // SQLite would wait for ever for the other end of a FIFO.
+    const wrong = kindProblem(statSync(path));
+    if (wrong !== undefined) throw new OomscopeError('BAD_INPUT', `${shown} is no history: ${wrong}.`);
     const { DatabaseSync: Database } = await loadSqlite();
     let database: DatabaseSync | undefined;
     try {

@@ -1,4 +1,5 @@
 /** Lists, stories and sums of a history, as the library reads them and as `oomscope history` prints them. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -178,6 +179,12 @@ describe('the command', () => {
     mkdirSync(join(directory, 'empty'), { recursive: true });
     expect(await failing('--path', wrong)).toMatch(/^65 .*it is not a database/s);
     expect(await failing('--path', join(directory, 'none.db'))).toMatch(/^66 .*There is no history/s);
+    expect(await failing('--path', directory)).toMatch(/^65 .*expected a regular file, got a directory/s);
+    const fifo = join(directory, 'fifo');
+    execFileSync('mkfifo', [fifo]);
+    expect(await failing('--path', fifo)).toMatch(/^65 .*expected a regular file, got a FIFO/s);
+    expect(await failing('--path', path, '--since', 'now', '--until', '-2h')).toMatch(/^2 .*not after it/s);
+    expect(await failing('--path', path, '--since', '-1s')).toMatch(/^1 .*No entry matches/s);
     expect(await failing('--config', config)).toMatch(/^2 .*no \[history\] section/s);
     expect(await failing('--since', 'soon')).toMatch(/^2 .*--since: expected a time such as/s);
     expect(await failing('show')).toMatch(/^2 .*number or id/s);

@@ -14,6 +14,8 @@ export interface Option<T> {
   default?: string;
   /** Whether the option may be given more than once. */
   multiple?: boolean;
+  /** Tells which values may begin with a dash without "=": "-2h" for a time. Absent: none. */
+  dashed?: RegExp;
   /** @throws OomscopeError USAGE */
   parse: (text: string, name: string) => T;
 }

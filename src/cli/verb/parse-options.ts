@@ -52,7 +52,7 @@ function textOf(option: Option<unknown>, { rawName, value, inlineValue }: Option
     return '';
   }
   if (value === undefined) throw usage(`${rawName}: expected ${option.value}, got nothing.`);
-  if (!inlineValue && /^-./.test(value)) {
+  if (!inlineValue && /^-./.test(value) && !option.dashed?.test(value)) {
     throw usage(
       `${rawName}: expected ${option.value}, got "${value}"; a value that begins with a dash is written ${rawName}=${value}.`,
     );

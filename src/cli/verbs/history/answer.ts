@@ -58,7 +58,8 @@ function list(history: History, context: HistoryContext): number {
     print(listText(shown, paint, width));
   }
   if (asText) for (const note of extentNotes(history.extent())) tell(note);
-  if (more) tell(`These are the newest ${limit}: --limit, --since and the other options show others.`);
+  if (more && given.limit === undefined)
+    tell(`These are the newest ${limit}: --limit, --since and the other options show others.`);
   if (shown.length === 0) tell('No entry matches.');
   else if (asText && zoneNote() !== '') tell(zoneNote().trim());
   return shown.length > 0 ? Exit.ok : Exit.failed;

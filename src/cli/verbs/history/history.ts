@@ -53,6 +53,8 @@ async function run(context: HistoryContext): Promise<number> {
   if (action !== 'show' && (given.markdown || given.html))
     throw usage('Expected --markdown and --html with `show` only.');
   if (action !== 'stats' && given.by !== undefined) throw usage('Expected --by with `stats` only.');
+  if (given.since !== undefined && given.until !== undefined && given.since >= given.until)
+    throw usage('Expected a time after --since for --until, got one that is not after it.');
   if ([!asText, given.markdown, given.html].filter(Boolean).length > 1)
     throw usage('Expected one of --json, --markdown, --html, got several.');
   const { answer } = await import('./answer.ts');

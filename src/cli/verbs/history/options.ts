@@ -5,7 +5,7 @@ import type { Context } from '../../verb/define-verb.ts';
 import { byDefault, count, flag, type Option, oneOf, several, text, usage } from '../../verb/options.ts';
 
 const when = (help: string): Option<number> => ({
-  ...{ value: 'TIME', help },
+  ...{ value: 'TIME', help, dashed: /^-\d/ },
   parse: (given, name) => {
     const at = parseWhen(given, Date.now());
     if (at !== undefined) return at;
