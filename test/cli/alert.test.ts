@@ -114,6 +114,12 @@ describe('oomscope alert test', () => {
     ]);
   });
 
+  it('does not wait for the minute between two mails', async () => {
+    const { code, stdout } = await oomscope(['alert', 'test', 'email=ops@example.org server=smtp://127.0.0.1:1']);
+    expect(stdout).toMatch(/^email ops@example.org: A test .*\nfiring {4}failed in .*\nresolved {2}failed in .*\n$/);
+    expect(code).toBe(1);
+  });
+
   it('never prints a secret', async () => {
     const receiver = await Receiver.start();
     const url = `${receiver.url.replace('//', '//user:T0K3N@')}/T0K3N?T0K3N`;
