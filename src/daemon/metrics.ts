@@ -24,6 +24,13 @@ export interface MetricsSurroundings {
   tell: (note: string) => void;
 }
 
+interface Outputs {
+  textfile: string | undefined;
+  /** The link for the log. undefined: the metrics are not served. */
+  url: string | undefined;
+  tell: (note: string) => void;
+}
+
 /** node_exporter reads the file at each scrape, by default every 15 s. */
 const WRITE_MS = 15_000;
 
@@ -42,13 +49,15 @@ export class DaemonMetrics implements AsyncDisposable {
   readonly metrics: Metrics;
   readonly #tell: (note: string) => void;
   readonly #textfile: string | undefined;
+  readonly #url: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #isFailing = false;
 
-  private constructor(metrics: Metrics, textfile: string | undefined, tell: (note: string) => void) {
+  private constructor(metrics: Metrics, { textfile, url, tell }: Outputs) {
     this.metrics = metrics;
     this.#textfile = textfile;
+    this.#url = url;
     this.#tell = tell;
   }
 
@@ -62,17 +71,19 @@ export class DaemonMetrics implements AsyncDisposable {
     const metrics = new Metrics({ ...options, ...(floor !== undefined && { floorBytes: floor }) });
     if (textfile !== undefined) checkTextfile(textfile, 'metrics.textfile');
     if (textfile !== undefined) await writeTextfile(textfile, metrics);
+    let url: string | undefined;
     if (listen !== undefined) {
       const listener = await listenForMetrics(listen, settings, listeners);
       serveMetrics(listener, metrics, settings.token_file === undefined ? 'open' : 'token');
-      tell(`The metrics are at ${listener.url}/metrics.`);
+      url = `${listener.url}/metrics`;
     }
-    return new DaemonMetrics(metrics, textfile, tell);
+    return new DaemonMetrics(metrics, { textfile, url, tell });
   }
 
-  /** Begins to sample, when the tracer runs. */
+  /** Begins to sample, when the tracer runs, and tells where the metrics are. */
   start(): void {
     this.metrics.start();
+    if (this.#url !== undefined) this.#tell(`The metrics are at ${this.#url}.`);
     if (this.#textfile === undefined) return;
     this.#timer = setInterval(() => this.#write(), WRITE_MS).unref();
   }

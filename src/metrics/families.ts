@@ -144,9 +144,13 @@ export const families = {
   alerts: soFar('alerts', 'Alerts by sink and outcome; retried counts attempts.', { labels: ['sink', 'outcome'] }),
   alertsWaiting: now('alerts_waiting', 'Alerts that wait for their sink.', { labels: ['sink'] }),
   lost: counter('events_lost', 'Records and events that were lost, by the place of the loss.', { labels: ['where'] }),
-  hooks: now('hook_attached', '1: a hook in the kernel is attached. 0: what it would report is missing.', {
-    labels: ['hook'],
-  }),
+  hooks: now(
+    'hook_attached',
+    '1: a hook in the kernel is attached. 0: it is not; the event tracer.started has the reason, or another hook that reports the same.',
+    {
+      labels: ['hook'],
+    },
+  ),
   resident: now('process_resident_memory_bytes', 'Resident memory of oomscope itself.', bytes),
   cpu: soFar('process_cpu_seconds', 'CPU time of oomscope itself.', seconds),
   started: now('process_start_time_seconds', 'When oomscope was started, in seconds since 1970.', seconds),

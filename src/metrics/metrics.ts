@@ -31,6 +31,8 @@ export interface MetricsSources {
 
 export interface MetricsOptions {
   sources: MetricsSources;
+  /** Whether events come from a tracer. false: what only events tell is unknown and left out, never 0. Default true. */
+  traces?: boolean;
   /** Label by pod, too. Default: no, because every new pod adds series that remain. */
   pods?: boolean;
   /** Containers and units without a limit and with less memory than this have no series (bytes). Default 16 MiB. */
@@ -48,7 +50,7 @@ const EVERY_MS = 10_000;
 export class Metrics implements AsyncDisposable {
   readonly registry = new Registry();
   readonly #sources: MetricsSources;
-  readonly #events: EventMetrics;
+  readonly #events: EventMetrics | undefined;
   readonly #stalls: StallCounter;
   readonly #sampler: CgroupSampler | undefined;
   readonly #proc: string;
@@ -58,13 +60,20 @@ export class Metrics implements AsyncDisposable {
   #pass: Promise<void> | undefined;
 
   constructor(options: MetricsOptions) {
-    const { sources, pods = false, floorBytes = FLOOR_BYTES, everyMs = EVERY_MS, proc = '/proc' } = options;
+    const {
+      sources,
+      traces = true,
+      pods = false,
+      floorBytes = FLOOR_BYTES,
+      everyMs = EVERY_MS,
+      proc = '/proc',
+    } = options;
     const { registry } = this;
     const { ownerOf, factsOf } = sources;
     const labels = { pods, factsOf };
     const cgroups = 'cgroups' in options ? options.cgroups : Cgroupfs.find();
     this.#sources = sources;
-    this.#events = new EventMetrics(registry, labels);
+    this.#events = traces ? new EventMetrics(registry, labels) : undefined;
     this.#stalls = new StallCounter({ registry, ownerOf, ...labels });
     this.#sampler = cgroups && new CgroupSampler({ registry, cgroups, ownerOf, floorBytes, ...labels });
     this.#proc = proc;
@@ -81,7 +90,7 @@ export class Metrics implements AsyncDisposable {
 
   /** Counts an event. It takes some µs and never throws. */
   take(event: Event): void {
-    this.#events.take(event);
+    this.#events?.take(event);
   }
 
   /** One pass over the cgroups, in slices of a millisecond. While a pass runs, it returns that one. */
@@ -105,7 +114,7 @@ export class Metrics implements AsyncDisposable {
 
   /** All metrics with the values of now. */
   read(): Registry {
-    this.#events.refresh();
+    this.#events?.refresh();
     this.#readSystem();
     this.#readSelf();
     return this.registry;

@@ -20,6 +20,14 @@ const [kill] = eventsOfType(recordings.containerKill, 'oom.kill') as [OomKill];
 const quiet = () => new Metrics({ sources: { ownerOf }, cgroups: undefined });
 const lines = (text: string, name: string) => text.split('\n').filter((line) => line.startsWith(name));
 
+it('has no sample of what only a tracer can tell, where none runs', () => {
+  const untraced = new Metrics({ sources: { ownerOf }, traces: false, cgroups: undefined }).text('prometheus');
+  for (const name of ['oom_kills_total', 'events_lost_total', 'stuck_cgroups', 'memory_pressure_level']) {
+    expect(lines(untraced, `oomscope_${name}`), name).toEqual([]);
+    expect(lines(quiet().text('prometheus'), `oomscope_${name}`), name).not.toEqual([]);
+  }
+});
+
 describe('the table of metrics', () => {
   it('follows the conventions of Prometheus', () => {
     const all: Family[] = Object.values(families);

@@ -48,7 +48,7 @@ async function run({ given, words: [word] }: Context<typeof options>): Promise<n
     import('../../../metrics/metrics.ts'),
     import('../../../containers/container-path.ts'),
   ]);
-  await using metrics = new Metrics({ sources: { ownerOf }, pods: given.pods ?? false });
+  await using metrics = new Metrics({ sources: { ownerOf }, traces: false, pods: given.pods ?? false });
   await metrics.sample();
   process.stdout.write(metrics.text(given.openmetrics ? 'openmetrics' : 'prometheus'));
   return Exit.ok;

@@ -4,6 +4,7 @@ import { DEFAULT_FLOOR, exposureProblem } from '../../../config/metrics.ts';
 import { Features } from '../../../daemon/features.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { parseAddress } from '../../../http/address.ts';
+import { readToken } from '../../../http/token.ts';
 import { checkTextfile } from '../../../metrics/textfile.ts';
 import { Exit } from '../../verb/exit.ts';
 import { usage } from '../../verb/options.ts';
@@ -49,6 +50,7 @@ async function configFor({ listen, textfile, pods = false, host = [], ...given }
   const settings = { listen, textfile, token_file, hosts: [...host], pods, public: given.public ?? false };
   if (listen !== undefined) parseAddress(listen, '--listen');
   if (textfile !== undefined) checkTextfile(textfile, '--textfile');
+  if (token_file !== undefined) readToken(token_file, '--token-file');
   const problem = exposureProblem(settings);
   if (problem !== undefined) throw usage(`--listen: ${problem('--token-file', '--public')}`);
   return { ...(await parseConfig('', '')), metrics: { ...settings, floor: DEFAULT_FLOOR } };
