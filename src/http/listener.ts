@@ -184,7 +184,8 @@ export class Listener implements AsyncDisposable {
     const route = routes.find((each) => (each.method ?? 'GET') === method);
     const refusal = refusalOf({ headers, rawHeaders }, route?.access ?? 'open', this.#admission);
     if (refusal) return refusal;
-    if (routes.length === 0) return { status: 404, message: 'There is no such page.' };
+    if (routes.length === 0)
+      return { status: 404, message: `There is no such page. Expected one of ${this.#routes.paths.join(', ')}.` };
     const allowed = routes.map((each) => (each.method === 'POST' ? 'POST' : 'GET, HEAD')).join(', ');
     if (!route) return { status: 405, message: `Expected ${allowed}.`, headers: { Allow: allowed } };
     return { route, request: { method: method as 'GET' | 'POST', path, query: parsed.searchParams, headers } };

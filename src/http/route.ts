@@ -67,6 +67,14 @@ export class RouteTable {
     this.#routes.set(route.path, [...same, route]);
   }
 
+  /** The paths that a browser or a scraper can ask for, for a hint; without those that stand for many. */
+  get paths(): string[] {
+    const all = [...this.#routes.values()]
+      .flat()
+      .filter(({ path, method = 'GET' }) => method === 'GET' && !path.endsWith('*'));
+    return all.map(({ path }) => path).sort();
+  }
+
   /** The routes of the path, one for each method; empty: there is none. */
   at(path: string): readonly Route[] {
     const exact = this.#routes.get(path);

@@ -142,6 +142,7 @@ export class Live implements Disposable {
       timeMs,
       total: memory?.totalBytes ?? 0,
       available: memory?.availableBytes ?? 0,
+      free: memory?.freeBytes ?? 0,
       swapTotal: memory?.swapTotalBytes ?? 0,
       swapFree: memory?.swapFreeBytes ?? 0,
       some: totals ? share(totals.someUs, before?.someUs) : null,

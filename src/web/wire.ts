@@ -33,7 +33,10 @@ export interface Machine {
   /** Milliseconds since 1970. */
   timeMs: number;
   total: number;
+  /** Memory that programs can still get: free memory, and caches that the kernel can take back. */
   available: number;
+  /** Memory that nothing uses. */
+  free: number;
   swapTotal: number;
   swapFree: number;
   /** The share of the time since the last sample in which some task, or every task, was stalled. null: no PSI. */

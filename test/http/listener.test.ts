@@ -113,6 +113,7 @@ test('the longest path decides, and a path has one route for each method', () =>
     '/metrics',
   ]);
   expect(routes.at('/a/b')).toHaveLength(2);
+  expect(routes.paths).toEqual(['/a/b', '/metrics']);
   expect(new RouteTable().at('/x')).toEqual([]);
   expect(() => routes.add(route('/metrics'))).toThrow('two routes for /metrics');
 });

@@ -1,5 +1,5 @@
 /** What the server of the page refuses, and what it sends without a browser. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,6 +112,13 @@ it('says what is wrong with an address, a token file and a history', async () =>
   const { port } = new URL(listener.url);
   expect(await failing('--listen', `127.0.0.1:${port}`)).toMatch(/^69 .*another program listens on port/s);
   expect(await failing('--listen', '0.0.0.0:0')).toMatch(/^2 .*give --token-file/s);
-  expect(await failing('--token-file', join(directory, 'none'))).toMatch(/^2 .*there is no such file/s);
+  expect(await failing('--token-file', join(directory, 'none'))).toMatch(
+    /^2 .* --token-file: .*there is no such file/s,
+  );
+  const wrong = join(directory, 'wrong.db');
+  writeFileSync(wrong, 'no database '.repeat(500));
+  expect(await failing('--listen', '127.0.0.1:0', '--path', wrong)).toMatch(
+    /^0 .*cannot show past kills\. .*not a database/s,
+  );
   expect(await failing('--path', join(directory, 'none.db'))).toMatch(/^66 .*There is no history/s);
 });

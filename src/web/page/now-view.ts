@@ -17,7 +17,7 @@ const SOON_SECONDS = 120;
 export const nowPage = `<h1 id="title" tabindex="-1">Now</h1>
 <p id="headline" class="headline" role="status"></p>
 <dl id="tiles" class="tiles"></dl>
-<section aria-labelledby="map-title"><h2 id="map-title">Where the memory is</h2><p class="dim">The area is memory in use; the colour says how full the limit of a cgroup is: <span class="key-word cool">below 70 %</span> <span class="key-word warm">70 to 90 %</span> <span class="key-word hot">above 90 %</span> <span class="key-word unlimited">no limit</span>.</p><div id="map"></div></section>
+<section aria-labelledby="map-title"><h2 id="map-title">Where the memory is</h2><p class="dim">The area is memory in use, caches of files included, which the kernel can take back; the colour says how full the limit of a cgroup is: <span class="key-word cool">below 70 %</span> <span class="key-word warm">70 to 90 %</span> <span class="key-word hot">above 90 %</span> <span class="key-word unlimited">no limit</span>.</p><div id="map"></div></section>
 <div class="cards wide">
 <section class="card" aria-labelledby="hot-title"><h2 id="hot-title">Nearest to their limits</h2><div id="hot"></div></section>
 <section class="card" aria-labelledby="next-title"><h2 id="next-title">Killed next, if the machine ran out</h2><div id="next"></div></section>
@@ -138,5 +138,5 @@ function nextTable(next: State['next']): string {
     ({ pid, name, memory, adj, points }, i) =>
       `<tr><td class="figure dim">${i + 1}</td><th scope="row" class="name">${safe(name)} <span class="dim">${pid}</span></th><td class="figure">${formatBytes(memory)}</td><td class="figure">${adj}</td><td class="figure">${points}</td></tr>`,
   );
-  return `<table><thead><tr><td></td><th scope="col">process</th><th scope="col" class="figure">memory</th><th scope="col" class="figure">oom_score_adj</th><th scope="col" class="figure">points of 1000</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  return `<table><thead><tr><td></td><th scope="col">process</th><th scope="col" class="figure">memory</th><th scope="col" class="figure">oom_<wbr>score_<wbr>adj</th><th scope="col" class="figure">points of 1000</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
 }

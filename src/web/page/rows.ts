@@ -14,12 +14,16 @@ export function localTime(ms: number): string {
 
 /** @param named whether each row names its node */
 export function rowsTable(rows: readonly ListRow[], named = false): string {
-  const body = rows.map(({ id, timeMs, kind, logged, message, node, container, pod, unit }) => {
+  const placeOf = ({ node, container, pod, unit }: ListRow) =>
+    `${named ? node : ''} ${container ?? pod ?? unit ?? ''}`.trim();
+  const hasPlaces = rows.some((row) => placeOf(row) !== '');
+  const body = rows.map((row) => {
+    const { id, timeMs, kind, logged, message } = row;
     const colour = red.has(kind) ? 'bad' : amber.has(kind) ? 'warn' : 'dim';
-    const place = container ?? pod ?? unit ?? '';
-    const where = named ? `${node} ${place}`.trim() : place;
+    const place = safe(placeOf(row));
+    const where = hasPlaces ? `<td class="dim where" title="${place}">${place}</td>` : '';
     const from = logged ? ' <span class="dim">from the kernel’s log</span>' : '';
-    return `<tr><td class="time"><a href="#/kill/${escapeHtml(encodeURIComponent(id))}">${localTime(timeMs)}</a></td><td class="${colour}">${kind.replaceAll('_', ' ')}</td><td>${safe(message)}${from}</td><td class="dim where" title="${safe(where)}">${safe(where)}</td></tr>`;
+    return `<tr><td class="time"><a href="#/kill/${escapeHtml(encodeURIComponent(id))}">${localTime(timeMs)}</a></td><td class="${colour}">${kind.replaceAll('_', ' ')}</td><td>${safe(message)}${from}</td>${where}</tr>`;
   });
-  return `<table class="rows"><thead><tr><th scope="col">time</th><th scope="col">kind</th><th scope="col">what</th><th scope="col">where</th></tr></thead><tbody>${body.join('')}</tbody></table>`;
+  return `<table class="rows"><thead><tr><th scope="col">time</th><th scope="col">kind</th><th scope="col">what</th>${hasPlaces ? '<th scope="col">where</th>' : ''}</tr></thead><tbody>${body.join('')}</tbody></table>`;
 }

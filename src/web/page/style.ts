@@ -2,7 +2,7 @@
 export const webStyle = `
 .web nav { display: flex; gap: .3rem; } .web nav a { padding: .3rem .9rem; border-radius: 6px; text-decoration: none; } .web nav a[aria-current=page] { background: var(--chosen); color: var(--ink); font-weight: 600; }
 .bar { display: flex; flex-wrap: wrap; align-items: center; gap: .4rem 1.5rem; padding: .7rem 0; border-bottom: 1px solid var(--line); } .bar p { margin: 0; } #connection { margin-left: auto; }
-.web section { max-width: none; border: 0; padding: 0; margin: 1.4rem 0; } .web section.card { padding: .2rem 1rem .9rem; margin: 0; } .web .story section { border-top: 1px solid var(--line); padding-top: .8rem; } .web .story section.report { border: 0; } .web h2 { font-size: 1.15rem; margin: .5rem 0 .3rem; }
+.web section { max-width: none; border: 0; padding: 0; margin: 1.4rem 0; } .web section.card { padding: .2rem 1rem .9rem; margin: 0; } .web .story section { border-top: 1px solid var(--line); padding-top: .8rem; } .web .story section.report { border: 0; } .web thead th { overflow-wrap: break-word; } .web h2 { font-size: 1.15rem; margin: .5rem 0 .3rem; }
 .web .story { max-width: 76rem; } .cards.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
 h1:focus { outline: none; } .headline { font-size: 1.25rem; margin: .5rem 0; } .bad { color: var(--red); } .warn { color: var(--amber); } .good { color: var(--green); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .8rem; margin: .8rem 0; } .tiles div { background: var(--card); border-radius: 8px; padding: .5rem .9rem; } .tiles dd b { font-size: 1.3rem; }

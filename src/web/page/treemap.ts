@@ -26,7 +26,7 @@ const CHARACTER = 6.6;
 /** @param width the width of the picture (px) */
 export function treemap(
   groups: Iterable<Group>,
-  { total, available }: Machine,
+  { total, free: unused }: Machine,
   width: number,
   hottest: number | undefined,
 ): string {
@@ -36,7 +36,7 @@ export function treemap(
   const top: Item[] = [];
   for (const group of all) (items.get(group.parent)?.children ?? top).push(items.get(group.key) as Item);
   const least = total * LEAST;
-  const free: Item = { bytes: available, group: null, children: [] };
+  const free: Item = { bytes: unused, group: null, children: [] };
   const parts = layout([...top.filter(({ bytes }) => bytes > least), free], { x: 0, y: 0, width, height }).map(
     ([item, box]) => drawn(item, box, least, hottest),
   );
@@ -52,11 +52,11 @@ function drawn({ group, bytes, children }: Item, box: Box, least: number, hottes
     group === null ? 'free' : full === null ? 'unlimited' : full >= 0.9 ? 'hot' : full >= 0.7 ? 'warm' : 'cool';
   const mark = group !== null && group.key === hottest ? ' hottest' : '';
   const share = full === null ? '' : ` of ${formatBytes(group?.limit ?? 0)}, ${formatPercent(full)}`;
-  const title = group === null ? `available: ${formatBytes(bytes)}` : `${group.path}: ${formatBytes(bytes)}${share}`;
+  const title = group === null ? `free: ${formatBytes(bytes)}` : `${group.path}: ${formatBytes(bytes)}${share}`;
   const rectangle = `<rect class="cell ${kind}${mark}" x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}"><title>${safe(title)}</title></rect>`;
   const shown = children.filter((child) => child.bytes > least);
   const hasHead = width > 46 && height > HEAD;
-  const name = group === null ? 'available' : group.name;
+  const name = group === null ? 'free' : group.name;
   const label = hasHead ? labelled(name, full === null ? formatBytes(bytes) : formatPercent(full), box) : '';
   const inner = {
     x: x + PAD,

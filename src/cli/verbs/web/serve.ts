@@ -4,7 +4,9 @@ import { readConfig } from '../../../config/config.ts';
 import { DEFAULT_WEB, webProblem } from '../../../config/web.ts';
 import { openWeb } from '../../../daemon/web.ts';
 import { defaultHistoryPath } from '../../../history/file.ts';
+import { HistoryReader } from '../../../history/reader.ts';
 import { Listeners } from '../../../http/listeners.ts';
+import { readToken } from '../../../http/token.ts';
 import { OomscopeError } from '../../../model/error.ts';
 import { printable } from '../../../text/printable.ts';
 import { Exit } from '../../verb/exit.ts';
@@ -17,9 +19,11 @@ export async function serve({ given }: WebContext): Promise<number> {
   const { listen = DEFAULT_WEB, 'token-file': token_file, host: hosts } = given;
   const problem = webProblem({ listen, token_file });
   if (problem !== undefined) throw usage(`--listen: ${problem.replace('token_file', '--token-file')}`);
+  if (token_file !== undefined) readToken(token_file, '--token-file');
   const historyPath = await historyOf(given);
   if (historyPath === undefined)
     tell('There is no history to show: `oomscope run` keeps one if its configuration has [history].');
+  else await tellWhetherReadable(historyPath);
   const ending = new RunUntil();
   ending.bySignals();
   await using listeners = new Listeners();
@@ -29,6 +33,14 @@ export async function serve({ given }: WebContext): Promise<number> {
   await ending.comes(given.duration);
   await listeners.close();
   return Exit.ok;
+}
+
+/** A history that cannot be read is no reason to end: the page has the present, and the daemon may still begin the file. */
+async function tellWhetherReadable(path: string): Promise<void> {
+  await using reader = new HistoryReader(path);
+  await reader
+    .ask({ ask: 'newest' })
+    .catch(({ message }: Error) => tell(`The page cannot show past kills. ${message}`));
 }
 
 async function historyOf({ path, config }: WebContext['given']): Promise<string | undefined> {
