@@ -1,7 +1,8 @@
 /** `k8s top --cluster` of a user with a kubeconfig, through a real kube-apiserver, to the real agent. */
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { servers } from '../../scripts/kubernetes/servers.ts';
 import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
 import { type Ended, ended } from '../cli/cli.ts';
 import { MIB, oomKillsUnavailable } from '../kernel/memcg.ts';
@@ -9,10 +10,13 @@ import { hasApiServer } from './apiserver.ts';
 
 const canUnshare = spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up']).status === 0;
 
+// On a new machine it is compiled first.
+beforeAll(() => (hasApiServer ? servers().then(() => {}) : undefined), 1_500_000);
+
 test.skipIf(!hasApiServer || !canUnshare || oomKillsUnavailable())(
   'a user without a way to the nodes sees the pods of all nodes, by the right to get pods/proxy',
   async () => {
-    const script = join(import.meta.dirname, 'cluster-of-one.ts');
+    const script = join(import.meta.dirname, 'one-node-cluster.ts');
     const run = await ended(
       spawn('unshare', ['--net', process.execPath, script], { stdio: ['ignore', 'pipe', 'pipe'] }),
     );

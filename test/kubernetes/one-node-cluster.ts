@@ -1,6 +1,6 @@
 /**
  * Runs in a network namespace of its own (`unshare --net`): a real kube-apiserver, which refuses to forward requests to a
- * loopback address, and the agent at another address of that namespace. It prints one JSON object for cluster.test.ts.
+ * loopback address, and the agent at another address of that namespace. It prints one JSON object for server-cluster.test.ts.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
