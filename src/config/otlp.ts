@@ -1,6 +1,7 @@
 /** The section [otlp]. */
 import { readSecret, type Secret } from '../alerts/secret.ts';
-import { endpointOf, type OtlpOptions } from '../otlp/endpoint.ts';
+import { endpointOf, headersOf, type OtlpOptions } from '../otlp/endpoint.ts';
+import { printable } from '../text/printable.ts';
 import { writeDuration, writeSize } from '../text/units.ts';
 import {
   choice,
@@ -66,6 +67,7 @@ export function otlpOptions({
   const place: Secret | undefined =
     headers_env !== undefined ? { env: headers_env } : headers_file === undefined ? undefined : { file: headers_file };
   const headers = place && readSecret(place, 'otlp headers');
+  headersOf(headers, ` in ${printable(headers_env ?? headers_file ?? '')}`);
   return { ...rest, headers, everyMs: every, spoolBytes: spool_size, timeoutMs: timeout };
 }
 

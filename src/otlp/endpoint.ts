@@ -22,6 +22,9 @@ export interface OtlpOptions {
 /** @throws OomscopeError USAGE, without the URL, which may have a secret */
 export function endpointOf(text: string, signal: 'logs' | 'metrics'): URL {
   const url = URL.parse(text);
+  const [signalPath] = /\/v1\/(?:logs|metrics|traces)\/*$/.exec(url?.pathname ?? '') ?? [];
+  if (signalPath !== undefined)
+    throw new OomscopeError('USAGE', `otlp: expected an endpoint without ${signalPath}, which oomscope adds.`);
   if (url && (url.protocol === 'http:' || url.protocol === 'https:') && url.port !== '0') {
     url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/${signal}`;
     return url;
@@ -29,9 +32,9 @@ export function endpointOf(text: string, signal: 'logs' | 'metrics'): URL {
   throw new OomscopeError('USAGE', 'otlp: expected an endpoint such as "http://127.0.0.1:4318".');
 }
 
-/** @throws OomscopeError USAGE */
-export function headersOf(text = ''): Record<string, string> {
-  const wrong = () => new OomscopeError('USAGE', 'otlp headers: expected "name=value,name=value".');
+/** @param place where the text is from, for the message: " in FILE". @throws OomscopeError USAGE, without the text */
+export function headersOf(text = '', place = ''): Record<string, string> {
+  const wrong = () => new OomscopeError('USAGE', `otlp headers${place}: expected "name=value,name=value".`);
   const pairs = text.split(',').flatMap((pair) => {
     if (pair.trim() === '') return [];
     const [, name = '', value = ''] = /^\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*([\x20-\x7e]*?)\s*$/.exec(pair) ?? [];

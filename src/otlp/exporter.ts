@@ -58,7 +58,8 @@ export class OtlpExporter implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined;
   #draining: Promise<void> | undefined;
   #exporting: Promise<void> | undefined;
-  #failing: string | undefined;
+  /** The present problem of the logs and of the metrics, which fail independently. */
+  readonly #failing = new Map<string, string>();
 
   /**
    * @param metrics the metrics to send; undefined: none
@@ -170,11 +171,14 @@ export class OtlpExporter implements AsyncDisposable {
   /** Tells of the first failure, of each other one, and that all is well again. */
   #report({ outcome, rejected, reply }: Outcome, what: string): void {
     const problem = outcome === 'accepted' && rejected === 0 ? undefined : `${what}: ${reply}`;
-    if (problem === this.#failing || (problem === undefined && !this.#failing?.startsWith(what))) return;
-    this.#failing = problem;
-    const state = { retry: '; trying again', refused: '; they are lost', accepted: `; ${rejected} were rejected` }[
-      outcome
-    ];
+    if (problem === this.#failing.get(what)) return;
+    if (problem === undefined) this.#failing.delete(what);
+    else this.#failing.set(what, problem);
+    const state = {
+      retry: this.#closing ? '' : '; trying again',
+      refused: '; they are lost',
+      accepted: `; ${rejected} were rejected`,
+    }[outcome];
     this.#tell(problem === undefined ? `otlp: ${what} are taken again.` : `otlp: ${problem}${state}.`);
   }
 

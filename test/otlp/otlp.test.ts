@@ -194,6 +194,18 @@ describe('the exporter', () => {
     await one.close();
   });
 
+  it('says once that logs fail, also while metrics fail in another way', async () => {
+    const { endpoint } = await receiver(({ path }) => ({ status: 503, body: path.endsWith('logs') ? 'busy' : 'full' }));
+    const { one, said } = exporter({ endpoint, ...json }, new Metrics({ sources: { ownerOf }, cgroups: undefined }));
+    one.take(kill);
+    await until(() => said.length === 1);
+    await one.exportMetrics();
+    one.take(kill);
+    await one.close(); // sends both once more
+    expect(said.slice(0, 2)).toEqual(['otlp: logs: 503 busy; trying again.', 'otlp: metrics: 503 full; trying again.']);
+    expect(said.filter((sentence) => sentence.includes('503'))).toHaveLength(2);
+  });
+
   it('does not repeat what was refused or rejected, and counts it', async () => {
     const { got, endpoint } = await receiver((_, number) =>
       number === 1
@@ -228,6 +240,8 @@ describe('the exporter', () => {
 
   it('refuses wrong options, and never shows the headers', async () => {
     expect(() => exporter({ endpoint: 'ftp://x/secret' })).toThrow(/^otlp: expected an endpoint such as[^s]*$/);
+    const doubled = { endpoint: 'http://secret:4318/v1/logs' };
+    expect(() => exporter(doubled)).toThrow('otlp: expected an endpoint without /v1/logs, which oomscope adds.');
     expect(() => exporter({ endpoint: 'http://x', headers: 'no value' })).toThrow(/expected "name=value,name=value"/);
     const { endpoint } = await receiver(({ headers }) => ({ status: 401, body: `key ${headers['api-key']} is wrong` }));
     const { one, said } = exporter({ endpoint, ...json, headers: 'api-key=topsecret1' });
