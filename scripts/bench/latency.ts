@@ -1,12 +1,13 @@
 /**
  * Measures the time from the kernel's mark_oom_victim() until each reader has the event. The kills are real
  * memory-cgroup OOM kills. The readers take turns in random order, and the others are stopped meanwhile, so that no
- * reader delays another.
+ * reader delays another. A second part measures the first kill after idle times, and the line on a pipe: latency-first.ts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Child } from './child.ts';
 import { onlineCpus } from './cpus.ts';
+import { type Firsts, measureFirsts } from './latency-first.ts';
 import { circumstances, inWords, type Summary, say, summarize, table, writeJson } from './report.ts';
 import { bpftraceCommand, bpftraceVersion, buildPlainObject, buildRivals } from './rivals.ts';
 import { killOne, makeGroup } from './victim.ts';
@@ -15,6 +16,13 @@ const { values: options } = parseArgs({
   options: {
     kills: { type: 'string', default: '60' },
     warm: { type: 'string', default: '3' },
+    // the idle times before a first kill, in seconds, and how often each is measured
+    idle: { type: 'string', default: '3' },
+    firsts: { type: 'string', default: '5' },
+    // the directory of another build, to compare with in the second part
+    other: { type: 'string' },
+    // all readers at SCHED_FIFO: on a busy machine, the times are then not those of waits for a CPU
+    fifo: { type: 'boolean', default: false },
     json: { type: 'string' },
   },
 });
@@ -37,6 +45,7 @@ const rivals = buildRivals('plain-loop', 'kmsg-reader', 'line-stamper');
 /** The time when each victim was marked, and its CPU. They come from the plain loop, which sees all kills. */
 const marks = new Map<number, { ns: number; cpu: number }>();
 const cpus = onlineCpus();
+const fifo = options.fifo ? ['chrt', '-f', '1'] : [];
 const lastCpu = cpus.at(-1) as number;
 
 // The readers, in the order in which they attach. The kernel runs their BPF programs in the same order, so the time
@@ -60,6 +69,7 @@ const group = makeGroup();
 /** The kills made in each reader's turn. */
 const turns = Object.fromEntries([...Object.keys(readers), 'first'].map((name) => [name, [] as number[]]));
 const first = new Map<number, Record<string, number>>();
+let firsts: Firsts[] = [];
 for (const reader of Object.values(readers)) reader.child.pause();
 try {
   for (let round = -Number(options.warm); round < kills; round++) {
@@ -69,6 +79,11 @@ try {
     }
     if (round % 10 === 0) say(`round ${round} of ${kills}`);
   }
+  const idle = options.idle.split(',').filter(Boolean).map(Number);
+  const common = { idle, rounds: Number(options.firsts), group, cpu: lastCpu, stamper: rivals['line-stamper'] };
+  firsts = await measureFirsts({ ...common, fifo, other: options.other }, async () => {
+    if (readers.limit) turns.limit?.push(await turnOf(readers.limit));
+  });
   for (const reader of Object.values(readers)) reader.child.resume();
   await sleep(500); // the plain loop prints the last marks
 } finally {
@@ -100,7 +115,7 @@ async function turnOfFresh(): Promise<number> {
 }
 
 async function startRival(command: string[], name: string): Promise<Reader> {
-  const child = new Child(command);
+  const child = new Child([...fifo, ...command]);
   const seen: Reader['seen'] = new Map();
   await child.line('ready');
   child.onLine = (line) => {
@@ -112,7 +127,7 @@ async function startRival(command: string[], name: string): Promise<Reader> {
 }
 
 async function startOomscope(): Promise<Reader> {
-  const child = new Child([process.execPath, `${import.meta.dirname}/latency-reader.ts`]);
+  const child = new Child([...fifo, process.execPath, `${import.meta.dirname}/latency-reader.ts`]);
   const seen: Reader['seen'] = new Map();
   await child.line('ready');
   child.onLine = (line) => {
@@ -176,15 +191,57 @@ function report(): void {
     const had = name === 'first' ? first : readers[name]?.seen;
     return `${name} ${pids.filter((pid) => !had?.has(pid)).length}`;
   });
-  process.stdout.write(`${inWords(where)}\n\n${table([head, ...lines])}\n`);
+  const priority = options.fifo ? '\nAll readers run at SCHED_FIFO.' : '';
+  process.stdout.write(`${inWords(where)}${priority}\n\n${table([head, ...lines])}\n`);
   process.stdout.write(`Where victims ran: ${placed.join(', ')}. Missed: ${missed.join(', ')}.\n`);
+  if (firsts.length > 0) process.stdout.write(`\n${firstTable(limit)}\n`);
   if (bpftrace === undefined) process.stdout.write('bpftrace is not here and cannot be installed: no row for it.\n');
   for (const { label, reader, summary } of rows) {
     if (reader !== 'oomscope' || !label.includes('handler') || !limit || !plain) continue;
     process.stdout.write(goal(`${label}: p50 ≤ 1.5 × the limit’s p50`, summary.p50 / limit.p50, 1.5));
     process.stdout.write(goal(`${label}: p99 ≤ 0.3 × the plain loop’s p99`, summary.p99 / plain.p99, 0.3));
   }
-  writeJson(options.json, { benchmark: 'latency', unit: 'ms', ...where, kills, rows, placed, missed });
+  writeJson(options.json, {
+    benchmark: 'latency',
+    unit: 'ms',
+    ...where,
+    kills,
+    rows,
+    placed,
+    missed,
+    firsts: firstRows(limit),
+  });
+}
+
+/** The rows of the second part. Each figure is also given as a multiple of the limit's p50. */
+function firstRows(limit: Summary | undefined) {
+  const since = ({ pid, atNs }: { pid: number; atNs: number }) => {
+    const mark = marks.get(pid);
+    return mark === undefined ? [] : [(atNs - mark.ns) / 1e6];
+  };
+  return firsts.flatMap(({ label, first: byIdle, next, void: voided }) => {
+    const parts = [...byIdle].map(([seconds, samples]) => ({ kill: `first after ${seconds} s`, samples }));
+    return [...parts, { kill: 'later', samples: next }].flatMap(({ kill, samples }) => {
+      const summary = summarize(samples.flatMap(since));
+      const times = (value: number) => (limit === undefined ? null : value / limit.p50);
+      return summary
+        ? [{ label, kill, voided, summary, p50Times: times(summary.p50), maxTimes: times(summary.max) }]
+        : [];
+    });
+  });
+}
+
+function firstTable(limit: Summary | undefined): string {
+  const times = (value: number | null) => (value === null ? '' : `${value.toFixed(1)} ×`);
+  const lines = firstRows(limit).map(({ label, kill, voided, summary, p50Times, maxTimes }) => [
+    ...[label, kill, String(summary.count), String(voided), summary.p50.toFixed(3), summary.max.toFixed(3)],
+    ...[times(p50Times), times(maxTimes)],
+  ]);
+  const p50 = limit?.p50.toFixed(3) ?? 'unknown';
+  return table([
+    [`ms from mark_victim; limit’s p50 ${p50}`, 'kill', 'kills', 'void', 'p50', 'max', 'p50/limit', 'max/limit'],
+    ...lines,
+  ]);
 }
 
 function goal(words: string, measured: number, wanted: number): string {

@@ -1,5 +1,6 @@
-/* line-stamper COMMAND ARGS...: runs COMMAND, and stamps each of its lines that begins with a number as it appears on
-* the pipe. Each line: pid, 0, ktime of the read, CPU of the victim, CPU of the reader. */
+/* line-stamper [-c CPU] COMMAND ARGS...: runs COMMAND, and stamps each of its lines as its end appears on the pipe. With CPU it
+ * runs on all other CPUs; COMMAND runs on any. Of a line that begins with a number, or of an oom.kill in JSON, it prints: pid of
+ * the victim, 0, ktime of the read, CPU of the victim (-1: unknown), CPU of the reader. */
 #define _GNU_SOURCE
 #include "now.h"
 #include <sched.h>
@@ -10,15 +11,53 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+static void keep_off(int cpu)
+{
+	cpu_set_t cpus;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		exit(1);
+	CPU_CLR(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		exit(1);
+}
+
+static void on_line(const char *line, uint64_t now)
+{
+	static const char victim[] = "\"victim\":{\"pid\":";
+	int pid, cpu = -1;
+	const char *at;
+
+	if (line[0] == '{') {
+		if (strstr(line, "\"type\":\"tracer.started\""))
+			puts("ready");
+		at = strstr(line, "\"type\":\"oom.kill\"") ? strstr(line, victim) : NULL;
+		if (!at)
+			return;
+		pid = atoi(at + sizeof(victim) - 1);
+	} else if (strncmp(line, "Attaching", 9) == 0) {
+		puts("ready"); /* bpftrace: its own BEGIN needs uprobes, which not every kernel has */
+		return;
+	} else if (sscanf(line, "%d %d", &pid, &cpu) != 2) {
+		return;
+	}
+	printf("%d 0 %llu %d %d\n", pid, (unsigned long long)now, cpu, sched_getcpu());
+}
+
 int main(int argc, char **argv)
 {
+	static char text[1 << 20];
+	size_t used = 0;
 	int ends[2];
-	char text[65536];
 	ssize_t length;
+	int off = -1;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc < 2 || pipe(ends))
+	if (argc > 3 && strcmp(argv[1], "-c") == 0) {
+		off = atoi(argv[2]);
+		argv += 2;
+	}
+	if (!argv[1] || pipe(ends))
 		return 1;
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -29,16 +68,22 @@ int main(int argc, char **argv)
 		_exit(127);
 	}
 	close(ends[1]);
-	while ((length = read(ends[0], text, sizeof(text) - 1)) > 0) {
+	if (off >= 0)
+		keep_off(off);
+	while ((length = read(ends[0], text + used, sizeof(text) - 1 - used)) > 0) {
 		uint64_t now = now_ns();
-		text[length] = 0;
-		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-			int pid, cpu;
-			if (sscanf(line, "%d %d", &pid, &cpu) == 2)
-				printf("%d 0 %llu %d %d\n", pid, (unsigned long long)now, cpu, sched_getcpu());
-			else if (strncmp(line, "Attaching", 9) == 0)
-				puts("ready"); /* bpftrace: its own BEGIN needs uprobes, which not every kernel has */
+		char *line = text, *end;
+
+		used += length;
+		text[used] = 0;
+		for (; (end = strchr(line, '\n')); line = end + 1) {
+			*end = 0;
+			on_line(line, now);
 		}
+		used = text + used - line;
+		memmove(text, line, used);
+		if (used == sizeof(text) - 1)
+			used = 0; /* no line is so long */
 	}
 	return 0;
 }
