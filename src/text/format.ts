@@ -54,10 +54,12 @@ function trim(value: number): string {
 /** Formats a bit mask as "0-3,8": the bits that are set. */
 export function formatMask(mask: bigint): string {
   const ranges: string[] = [];
+  const halves = [Number(BigInt.asUintN(32, mask)), Number(BigInt.asUintN(32, mask >> 32n))] as const;
+  const isSet = (bit: number) => bit < 64 && (((halves[bit < 32 ? 0 : 1] as number) >>> (bit & 31)) & 1) === 1;
   for (let bit = 0; bit < 64; bit++) {
-    if (((mask >> BigInt(bit)) & 1n) === 0n) continue;
+    if (!isSet(bit)) continue;
     const start = bit;
-    while (bit + 1 < 64 && ((mask >> BigInt(bit + 1)) & 1n) === 1n) bit++;
+    while (isSet(bit + 1)) bit++;
     ranges.push(start === bit ? `${start}` : `${start}-${bit}`);
   }
   return ranges.join(',');

@@ -141,6 +141,10 @@ export function rawOf(hex: Record<string, string | undefined>): Victim['raw'] {
 /** The executable's path. The record has the path's components, innermost first. */
 function exeOf(record: OomKillRecord): Decoded {
   const parts = splitNul(record.exe.subarray(0, record.exe_length)).reverse();
+  const decoded = parts.map(decode);
+  if (decoded.every(({ hex }) => hex === undefined)) {
+    return { text: decoded.map(({ text }) => `/${text}`).join(''), hex: undefined };
+  }
   return decode(Buffer.concat(parts.flatMap((part) => [Buffer.from('/'), part])));
 }
 
@@ -176,12 +180,20 @@ function triggerOf(record: OomKillRecord, machine: Machine): Trigger {
     comm: decode(untilNul(record.trigger_comm)).text,
     start_ticks: toTicks(record.trigger_start_ns),
     gfp_mask: known ? `0x${mask.toString(16)}` : null,
-    gfp: known ? gfpNames(mask, machine.gfp) : null,
+    gfp: known ? gfpOf(mask, machine.gfp) : null,
     order: known ? record.trigger_order : null,
     gfp_source: exact ? 'oom_control' : known ? 'reclaim' : null,
     cgroup_id: record.trigger_cgroup_id === 0n ? null : String(record.trigger_cgroup_id),
     mems_allowed: (record.facts & KillFact.FACT_MEMS_ALLOWED) !== 0 ? formatMask(record.mems_allowed) : null,
   };
+}
+
+/** The names of the last mask: nearly all kills have the same one. */
+let lastGfp: { mask: number; bits: GfpBits; names: string } | undefined;
+
+function gfpOf(mask: number, bits: GfpBits): string {
+  if (lastGfp?.mask !== mask || lastGfp.bits !== bits) lastGfp = { mask, bits, names: gfpNames(mask, bits) };
+  return lastGfp.names;
 }
 
 /** The candidates of a kill, highest badness first. */

@@ -11,7 +11,7 @@ import type { LeadUpRecorder } from '../memory/lead-up-recorder.ts';
 import type { Event } from '../model/events.ts';
 import { KillDecoder } from './kill-decoder.ts';
 import type { Machine } from './kill-facts.ts';
-import { rehearsalScript, setRehearsedTime } from './rehearsal-script.ts';
+import { rehearsalScript, renewScript } from './rehearsal-script.ts';
 
 const rehearsals = new WeakMap<object, Rehearsal>();
 
@@ -91,7 +91,7 @@ export class Rehearsal implements Disposable {
   /** Sends a rehearsal through the ring, or where the process may no longer do that, rehearses without the ring. */
   again(): void {
     if (this.#isDue || this.#isClosed) return;
-    setRehearsedTime(this.#script, process.hrtime.bigint());
+    renewScript(this.#script, process.hrtime.bigint());
     this.#isDue = true;
     if (this.#send(this.#script)) return;
     this.#isDue = false;
@@ -152,7 +152,7 @@ export class Rehearsal implements Disposable {
   }
 
   #now(kills: KillDecoder): void {
-    setRehearsedTime(this.#script, process.hrtime.bigint());
+    renewScript(this.#script, process.hrtime.bigint());
     this.#run(kills, new Batch(this.#script.buffer, 0n, realtimeOffsetNs()));
   }
 

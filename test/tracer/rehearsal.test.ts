@@ -88,6 +88,14 @@ test('rehearses without the ring where it cannot send', () => {
   expect(events.map(({ type }) => type)).toEqual(['oom.kill', 'oom.reaped']);
 });
 
+test('has another container each time, so that the owner of its cgroup is looked for again', () => {
+  const { one, events } = rehearsal(false);
+  for (let i = 0; i < 20; i++) one.again();
+  const ids = events.flatMap((event) => (event.type === 'oom.kill' ? [event.victim.container?.id] : []));
+  expect(new Set(ids).size).toBe(20);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{64}$/);
+});
+
 test('rehearses at once when a kill is imminent, unless the code has just run', () => {
   const { one, events } = rehearsal();
   one.soon(); // it has run in the constructor
