@@ -13,6 +13,9 @@ const PROGRAM = join(ROOT, 'build/test-packages/usr/sbin/nats-server');
 /** The server of Debian 12, which is too old. */
 export const NATS_2_9 = join(ROOT, 'build/test-packages/bookworm/usr/sbin/nats-server');
 
+/** A server that was killed reads its whole store again, which takes a minute with some gigabytes on a busy machine. */
+const MOST_TRIES = 10_000;
+
 /** Why nats-server cannot be started here; undefined when it can. For `describe.skipIf(…)`. */
 export function natsUnavailable(program = PROGRAM): string | undefined {
   try {
@@ -100,7 +103,7 @@ export class RealNats implements AsyncDisposable {
       this.#log = `${this.#log}${chunk}`.slice(-20_000);
     });
     for (let tries = 0; !(await canConnect(this.port)); tries++) {
-      if (child.exitCode !== null || tries > 1000) throw new Error(`nats-server did not start: ${this.#log}`);
+      if (child.exitCode !== null || tries > MOST_TRIES) throw new Error(`nats-server did not start: ${this.#log}`);
       await sleep(20);
     }
   }
