@@ -12,6 +12,7 @@ export type Incident = Pick<
   FleetIncident,
   | 'incident_id'
   | 'state'
+  | 'ended'
   | 'cause'
   | 'name'
   | 'cluster'
@@ -33,6 +34,8 @@ const LEAST = 3;
 const DEVIATIONS = 4;
 /** The usual counts follow the counts of the past with this time constant (ms). */
 const USUAL_MS = 60 * 60_000;
+/** An incident that lasts for longer than this (ms) becomes usual. */
+const LASTING_MS = 60 * 60_000;
 const MOST_NAMES = 20;
 const MOST_KEYS = 100_000;
 
@@ -88,6 +91,7 @@ export class Incidents {
     const one = { atMs: happenedMs, node, count: kill.count, id: event.id };
     // In old events the time between two of them passes at once.
     if (subject.open && happenedMs - subject.open.untilMs > QUIET_MS) this.#end(subject, subject.open);
+    if (subject.open) this.#settle(subject, happenedMs);
     insert(subject.recent, one);
     if (subject.open) this.#grow(subject, subject.open, one);
     else this.#mayOpen(subject, one);
@@ -111,10 +115,10 @@ export class Incidents {
     );
   }
 
-  #end(subject: Subject, open: Open): void {
+  #end(subject: Subject, open: Open, ended: 'quiet' | 'usual' = 'quiet'): void {
     subject.open = undefined;
     subject.recent = [];
-    this.#emit(incidentOf(subject, open, 'closed'));
+    this.#emit({ ...incidentOf(subject, open, 'closed'), ended });
   }
 
   #add(key: string, what: Pick<Subject, 'cause' | 'name' | 'cluster'>, nowMs: number): Subject {
@@ -170,7 +174,10 @@ export class Incidents {
     this.#emit(incidentOf(subject, open, 'grown'));
   }
 
-  /** Removes what is older than the window, and lets it change the usual counts unless there is an incident. */
+  /**
+   * Removes what is older than the window, and lets it change the usual counts, but not in the first hour of an incident. An
+   * incident that is no more than usual by then is over: a reader that starts cannot know yet what is usual.
+   */
   #settle(subject: Subject, nowMs: number): void {
     const { usualAtMs, recent } = subject;
     const passed = nowMs - usualAtMs;
@@ -178,11 +185,16 @@ export class Incidents {
     const old = recent.filter(({ atMs }) => atMs <= nowMs - WINDOW_MS);
     subject.recent = recent.filter(({ atMs }) => atMs > nowMs - WINDOW_MS);
     subject.usualAtMs = nowMs;
-    if (subject.open) return;
+    const { open } = subject;
+    if (open && nowMs - open.sinceMs < LASTING_MS) return;
     const windows = passed / WINDOW_MS;
     const weight = 1 - Math.exp(-passed / USUAL_MS);
     subject.usualKills += weight * (sum(old) / windows - subject.usualKills);
-    subject.usualNodes += weight * (new Set(old.map(({ node }) => node)).size / windows - subject.usualNodes);
+    const nodes = new Set(old.map(({ node }) => node)).size;
+    subject.usualNodes += weight * (nodes / windows - subject.usualNodes);
+    if (!open || windows > 2) return;
+    const isUsual = sum(old) < threshold(subject.usualKills) && nodes < threshold(subject.usualNodes);
+    if (isUsual) this.#end(subject, open, 'usual');
   }
 }
 
@@ -218,7 +230,7 @@ const nowhere: EventPlace = {
 
 function incidentOf({ cause, name, cluster }: Subject, open: Open, state: Incident['state']): Incident {
   return {
-    ...{ incident_id: open.id, state, cause, name, cluster, kills: open.kills, nodes: open.nodes.size },
+    ...{ incident_id: open.id, state, ended: null, cause, name, cluster, kills: open.kills, nodes: open.nodes.size },
     node_names: [...open.nodes].slice(0, MOST_NAMES),
     ...{ since: iso(open.sinceMs), until: iso(open.untilMs), first_id: open.firstId },
   };

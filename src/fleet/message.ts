@@ -11,12 +11,24 @@ const whats: Record<Incident['cause'], string> = {
   node: 'the node',
 };
 
-export function incidentMessage({ state, cause, name, kills, nodes, node_names, since, until }: Incident): string {
+export function incidentMessage({
+  state,
+  ended,
+  cause,
+  name,
+  kills,
+  nodes,
+  node_names,
+  since,
+  until,
+}: Incident): string {
   const times = kills === 1 ? '1 OOM kill' : `${kills} OOM kills`;
   const where = nodes === 1 ? `on ${node_names[0] ?? 'one node'}` : `on ${nodes} nodes`;
   const seconds = (Date.parse(until) - Date.parse(since)) / 1000;
   const span = seconds >= 1 ? ` within ${formatSpan(seconds)}` : '';
   const what = cause === 'node' ? `of ${whats.node} ${name}` : `of ${whats[cause]} ${name} ${where}`;
+  if (state === 'closed' && ended === 'usual')
+    return `Usual by now: ${times} ${what}${span}. More than that is told again.`;
   if (state === 'closed') return `Over: ${times} ${what}${span}; none for 10 minutes.`;
   return `${state === 'grown' ? 'Spreading: ' : ''}${times} ${what}${span}.`;
 }

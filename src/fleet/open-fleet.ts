@@ -86,6 +86,9 @@ export class Fleet implements AsyncDisposable {
   readonly #clockMs: number;
   readonly #timer: NodeJS.Timeout;
   #position: number;
+  #isCaughtUp = false;
+  /** When the server stored the last event that was emitted (ms since 1970). */
+  #readMs = 0;
   #close: (() => Promise<void>)[] = [];
   #resolveCaughtUp = () => {};
   #begin: (() => Promise<void>) | undefined;
@@ -220,6 +223,7 @@ export class Fleet implements AsyncDisposable {
   /** Resolves `caughtUp` when no event waits for an earlier one. */
   #whenNothingWaits(): void {
     if (!this.#order.waits) {
+      this.#isCaughtUp = true;
       this.#resolveCaughtUp();
       return;
     }
@@ -248,6 +252,7 @@ export class Fleet implements AsyncDisposable {
 
   #emit(event: FleetEvent): void {
     this.#counts.events++;
+    this.#readMs = event.storedMs;
     this.#nodes.takeEvent(event);
     this.#events.next(event);
     this.#incidents.take(event);
@@ -258,7 +263,8 @@ export class Fleet implements AsyncDisposable {
     // While the server is away, silence says nothing about the nodes.
     if (this.#connection.isClosed()) return;
     this.#nodes.tick(this.nowMs);
-    this.#incidents.tick(this.nowMs);
+    // While old events are read, their time passes, not that of the clock.
+    this.#incidents.tick(this.#isCaughtUp ? this.nowMs : this.#readMs);
   }
 
   #incidentEvent(incident: Incident): FleetIncident {

@@ -74,8 +74,10 @@ export interface FleetIncident extends Envelope {
   type: 'fleet.incident';
   /** The id of the incident, the same in all events about it. */
   incident_id: string;
-  /** `opened`: it has begun. `grown`: it has reached twice as many nodes. `closed`: nothing has happened for 10 minutes. */
+  /** `opened`: it has begun. `grown`: it has reached twice as many nodes. `closed`: it is over, see `ended`. */
   state: 'opened' | 'grown' | 'closed';
+  /** `quiet`: nothing has happened for 10 minutes. `usual`: it goes on, but no more than usual by now. null: it lasts. */
+  ended: 'quiet' | 'usual' | null;
   /**
    * What the events have in common.
    * - `image`, `workload`, `unit`, `program`: their image, pods of one workload, systemd unit or process name.

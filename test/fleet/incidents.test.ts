@@ -101,3 +101,23 @@ test('kills that arrive in another order than they happened in are one incident'
   for (const atMs of [1000, 500, 0]) kill(`n${atMs}`, atMs, { image: 'a' });
   expect(incidents.open).toMatchObject([{ nodes: 3, kills: 3 }]);
 });
+
+test('kills that go on at one rate are an incident of a reader that has just started, become usual, and are told again when they rise', () => {
+  const { incidents, told, kill } = finder();
+  const until = (fromMs: number, toMs: number, everyMs: number) => {
+    for (let atMs = fromMs; atMs < toMs; atMs += everyMs) {
+      kill(`n${Math.floor(atMs / everyMs) % 500}`, atMs, { image: 'app' });
+      incidents.tick(atMs);
+    }
+  };
+  until(0, 12 * 60 * MINUTE, MINUTE);
+  const summary = told.filter(({ state }) => state !== 'grown').map(({ state, ended }) => [state, ended]);
+  expect(summary).toEqual([
+    ['opened', null],
+    ['closed', 'usual'],
+  ]);
+  expect(Date.parse(told.at(-1)?.until ?? '')).toBeLessThan(3 * 60 * MINUTE);
+  until(12 * 60 * MINUTE, 12 * 60 * MINUTE + 5 * MINUTE, MINUTE / 8);
+  expect(told.at(-1)).toMatchObject({ ended: null, name: 'app' });
+  expect(incidents.open).toHaveLength(1);
+});
