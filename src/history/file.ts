@@ -1,5 +1,16 @@
 /** The file of the history: where it is by default, who may use it, and what happens to a damaged one. */
-import { chmodSync, closeSync, constants, fstatSync, lstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { kindProblem, ownershipProblem } from '../linux/regular-file.ts';
@@ -13,12 +24,20 @@ export const FILE_MODE = 0o640;
 /** The files that SQLite makes beside the database. */
 const COMPANIONS = ['', '-wal', '-shm', '-journal'];
 
+const OF_ROOT = '/var/lib/oomscope';
+
 /** The file of the history if the configuration names none: in the state directory, which outlives the boot. */
 export function defaultHistoryPath(env: NodeJS.ProcessEnv = process.env, uid = process.geteuid?.()): string {
   const ofUnit = env.STATE_DIRECTORY?.split(':')[0];
   const ofUser = env.XDG_STATE_HOME ?? join(env.HOME ?? homedir(), '.local/state');
-  const directory = ofUnit ?? (uid === 0 ? '/var/lib/oomscope' : join(ofUser, 'oomscope'));
+  const directory = ofUnit ?? (uid === 0 ? OF_ROOT : join(ofUser, 'oomscope'));
   return join(directory, 'history.db');
+}
+
+/** A sentence, after a space, for a user without a history on a machine where root's daemon may keep one; else "". */
+export function hintOfRoot(uid = process.geteuid?.(), directory = OF_ROOT): string {
+  if (uid === 0 || !existsSync(directory)) return '';
+  return ` The history of root’s daemon is in ${directory}: run the command as root (sudo).`;
 }
 
 /**

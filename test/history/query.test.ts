@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { inflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { entryOf } from '../../src/history/entry.ts';
+import { hintOfRoot } from '../../src/history/file.ts';
 import type { Filter } from '../../src/history/filter.ts';
 import { History } from '../../src/history/query.ts';
 import { HistoryRecorder } from '../../src/history/recorder.ts';
@@ -54,6 +55,11 @@ async function ids(filter: Filter, limit = 100): Promise<string[]> {
   using history = await History.open(path);
   return history.list(filter, limit).map(({ id }) => id);
 }
+
+it('hints at the history of root only where there can be one, and not to root', () => {
+  expect(hintOfRoot(1000, directory)).toContain(`${directory}: run the command as root (sudo).`);
+  expect([hintOfRoot(0, directory), hintOfRoot(1000, join(directory, 'none'))]).toEqual(['', '']);
+});
 
 describe('the list', () => {
   it('finds kills by name, container, pod, unit, time and kind', async () => {

@@ -1,6 +1,7 @@
 /** Reads the history and prints what was asked for. */
+import { existsSync } from 'node:fs';
 import { readConfig } from '../../../config/config.ts';
-import { defaultHistoryPath } from '../../../history/file.ts';
+import { defaultHistoryPath, hintOfRoot } from '../../../history/file.ts';
 import type { Filter } from '../../../history/filter.ts';
 import { History } from '../../../history/query.ts';
 import { OomscopeError } from '../../../model/error.ts';
@@ -26,7 +27,7 @@ async function pathOf({ given }: HistoryContext): Promise<string> {
   if (given.path !== undefined && given.config !== undefined)
     throw usage('Expected one of --path and --config, got both.');
   if (given.path !== undefined) return given.path;
-  if (given.config === undefined) return defaultHistoryPath();
+  if (given.config === undefined) return ownPath();
   const { history } = await readConfig(given.config);
   if (!history)
     throw new OomscopeError(
@@ -34,6 +35,14 @@ async function pathOf({ given }: HistoryContext): Promise<string> {
       `${printable(given.config)} has no [history] section, so its daemon keeps no history.`,
     );
   return history.path ?? defaultHistoryPath();
+}
+
+/** @throws OomscopeError NO_INPUT: only root has a history here */
+function ownPath(): string {
+  const path = defaultHistoryPath();
+  const hint = existsSync(path) ? '' : hintOfRoot();
+  if (hint !== '') throw new OomscopeError('NO_INPUT', `There is no history at ${printable(path)}.${hint}`);
+  return path;
 }
 
 function filterOf({ given }: HistoryContext): Filter {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readConfig } from '../../../config/config.ts';
 import { DEFAULT_WEB, webProblem } from '../../../config/web.ts';
 import { openWeb } from '../../../daemon/web.ts';
-import { defaultHistoryPath } from '../../../history/file.ts';
+import { defaultHistoryPath, hintOfRoot } from '../../../history/file.ts';
 import { HistoryReader } from '../../../history/reader.ts';
 import { Listeners } from '../../../http/listeners.ts';
 import { readToken } from '../../../http/token.ts';
@@ -22,7 +22,7 @@ export async function serve({ given }: WebContext): Promise<number> {
   if (token_file !== undefined) readToken(token_file, '--token-file');
   const historyPath = await historyOf(given);
   if (historyPath === undefined)
-    tell('There is no history to show: `oomscope run` keeps one if its configuration has [history].');
+    tell(`There is no history to show: \`oomscope run\` keeps one if its configuration has [history].${hintOfRoot()}`);
   else await tellWhetherReadable(historyPath);
   const ending = new RunUntil();
   ending.bySignals();
