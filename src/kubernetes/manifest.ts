@@ -9,6 +9,8 @@ export interface ManifestOptions {
   image: string;
   /** Whether the agent writes Events. */
   events: boolean;
+  /** Whether to add a PodMonitor for the operator of Prometheus. Default false. */
+  podMonitor?: boolean;
 }
 
 const NAME = 'oomscope';
@@ -66,6 +68,21 @@ export function manifest(options: ManifestOptions): Record<string, Yaml> {
       data: { 'oomscope.toml': configuration(options) },
     },
     'daemon-set': daemonSet(options, inNamespace),
+    ...(options.podMonitor && { 'pod-monitor': podMonitor(inNamespace) }),
+  };
+}
+
+/** For the operator of Prometheus, which does not read the annotations of pods. */
+function podMonitor(metadata: Yaml): Yaml {
+  const endpoint = {
+    ...{ port: 'http', path: '/metrics' },
+    // The series name the namespace and the container that they are about; without this, they would become those of the agent.
+    honorLabels: true,
+    relabelings: [{ sourceLabels: ['__meta_kubernetes_pod_node_name'], targetLabel: 'node' }],
+  };
+  return {
+    ...{ apiVersion: 'monitoring.coreos.com/v1', kind: 'PodMonitor', metadata },
+    spec: { selector: { matchLabels: selector }, podMetricsEndpoints: [endpoint] },
   };
 }
 

@@ -95,6 +95,21 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     server.kubectl('apply', '--dry-run=server', '-k', join(folder, 'overlays/without-events'));
   });
 
+  test('kubectl accepts the PodMonitor, where its kind is known', async () => {
+    // The real definition of the operator cannot be had here; this one has the fields that the manifest uses, and no others.
+    await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', podMonitorDefinition);
+    const file = join(server.directory, 'pod-monitor.yaml');
+    const written = await oomscope(['k8s', 'manifest', '--pod-monitor']);
+    writeFileSync(file, written.stdout);
+    const apply = () => server.kubectl('apply', '--dry-run=server', '--filename', file);
+    await expect
+      .poll(() => server.kubectl('api-resources'), { timeout: 15_000, interval: 500 })
+      .toContain('podmonitors');
+    expect(apply()).toContain('podmonitor.monitoring.coreos.com/oomscope created');
+    writeFileSync(file, written.stdout.replace('podMetricsEndpoints:', 'endpoints:'));
+    expect(apply).toThrow(/podMetricsEndpoints/);
+  }, 60_000);
+
   test('the agent follows the pods of its node, and of no other, by one list and one watch', async () => {
     const first = await createPod(1);
     await createPod(2, 'n2');
@@ -574,6 +589,53 @@ const status = (number: number) => ({
   ...{ name: 'app', ready: false, restartCount: 1, image: 'shop/web:1', imageID: '' },
   containerID: `containerd://${containerId(number)}`,
 });
+
+const texts = { type: 'array', items: { type: 'string' } };
+const podMonitorDefinition = {
+  ...{ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition' },
+  metadata: { name: 'podmonitors.monitoring.coreos.com' },
+  spec: {
+    ...{ group: 'monitoring.coreos.com', scope: 'Namespaced' },
+    names: { kind: 'PodMonitor', listKind: 'PodMonitorList', plural: 'podmonitors', singular: 'podmonitor' },
+    versions: [
+      {
+        ...{ name: 'v1', served: true, storage: true },
+        schema: {
+          openAPIV3Schema: {
+            ...{ type: 'object', required: ['spec'] },
+            properties: {
+              spec: {
+                ...{ type: 'object', required: ['podMetricsEndpoints', 'selector'] },
+                properties: {
+                  selector: {
+                    type: 'object',
+                    properties: { matchLabels: { type: 'object', additionalProperties: { type: 'string' } } },
+                  },
+                  podMetricsEndpoints: {
+                    type: 'array',
+                    items: {
+                      type: 'object',
+                      properties: {
+                        ...{ port: { type: 'string' }, path: { type: 'string' }, honorLabels: { type: 'boolean' } },
+                        relabelings: {
+                          type: 'array',
+                          items: {
+                            type: 'object',
+                            properties: { sourceLabels: texts, targetLabel: { type: 'string' } },
+                          },
+                        },
+                      },
+                    },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+};
 
 /** The first lines of a command that does not end by itself. */
 async function linesOf(words: string[], count: number): Promise<string[]> {

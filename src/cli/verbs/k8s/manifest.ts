@@ -12,6 +12,7 @@ const options = {
   namespace: byDefault('oomscope', text('NAME', 'the namespace')),
   image: byDefault(IMAGE, text('IMAGE', 'the image with its tag, as your registry names it')),
   'without-events': flag('let the agent write no Events, and leave out the right to do so'),
+  'pod-monitor': flag('add a PodMonitor, where the operator of Prometheus is installed'),
   output: text('DIR', 'write a folder for kustomize, with overlays, instead; it must not exist'),
 };
 
@@ -43,7 +44,12 @@ async function run({ given }: Context<typeof options>): Promise<number> {
     import('../../../kubernetes/manifest.ts'),
     import('../../../kubernetes/yaml-write.ts'),
   ]);
-  const asked = { namespace, image, events: given['without-events'] !== true };
+  const asked = {
+    namespace,
+    image,
+    events: given['without-events'] !== true,
+    podMonitor: given['pod-monitor'] === true,
+  };
   if (output === undefined) {
     process.stdout.write(writeYamlStream(Object.values(manifest(asked))));
     return Exit.ok;
