@@ -1,4 +1,4 @@
-/** A cgroup that is out of memory and in which the kernel may not kill. The other causes: test/tracer/stuck-tracker.test.ts. */
+/** A cgroup that is out of memory and in which the kernel may not kill. The other causes: test/lab/stuck.test.ts. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
