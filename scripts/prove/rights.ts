@@ -17,7 +17,7 @@ const all = rightsFor(new Set<Feature>(['watching', 'guarding', 'arming'])).map(
 async function run(kernel: string, without?: string): Promise<Rights> {
   const set = all.filter((name) => name !== without).join(',');
   const command = [...NODE, 'test/lab/unit-rights.ts', set];
-  const result = await bootGuest({ kernel, memoryMib: 768, limitSeconds: 280, command });
+  const result = await bootGuest({ kernel, memoryMib: 768, limitSeconds: 600, command });
   if (result.timedOut || result.panicked || result.exitCode !== 0) throw new Error(result.stderr || lastLines(result));
   const rights = JSON.parse(result.stdout.trim().split('\n').at(-1) ?? '') as Rights;
   const works =
@@ -38,7 +38,17 @@ await prove<Rights>({
   ]),
   render: (parts) =>
     table([
-      ['', 'started', 'raised', 'exe known', 'killed', 'reloaded', 'restored', 'kept after the start'],
+      [
+        '',
+        'started',
+        'raised',
+        'exe known',
+        'killed',
+        'reloaded',
+        'restored',
+        'start, raise, reload (s)',
+        'kept after it',
+      ],
       ...parts.map(({ name, figures }) => [
         name,
         ...(figures
@@ -49,9 +59,10 @@ await prove<Rights>({
               yes(figures.killed === 'killed'),
               yes(figures.reloaded),
               yes(figures.after === 0),
+              `${figures.seconds.start}, ${figures.seconds.raise}, ${figures.seconds.reload}`,
               figures.kept.join(' '),
             ]
-          : ['-', '-', '-', '-', '-', '-', '-']),
+          : Array(8).fill('-')),
       ]),
     ]),
 });

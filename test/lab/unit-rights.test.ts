@@ -16,7 +16,7 @@ const capabilities = rightsFor(features).map(({ capability }) => capability);
 describe('oomscope run with the capabilities of its unit', () => {
   test.concurrent.for(['5.10', '6.12'])('Linux %s', { timeout: 300_000 }, async (kernel, { expect }) => {
     const command = [...NODE, 'test/lab/unit-rights.ts', capabilities.join(',')];
-    const result = await bootGuest({ kernel, memoryMib: 768, limitSeconds: 280, command });
+    const result = await bootGuest({ kernel, memoryMib: 768, limitSeconds: 290, command });
     expect(result.timedOut || result.panicked ? lastLines(result) : '').toBe('');
     expect(result.exitCode === 0 ? '' : result.stderr).toBe('');
     const rights = JSON.parse(result.stdout.trim().split('\n').at(-1) ?? '{}') as Rights;

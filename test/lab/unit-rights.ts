@@ -24,6 +24,8 @@ export interface Rights {
   killed: string | undefined;
   backends: string[];
   reloaded: boolean;
+  /** How long the daemon took to start, to raise the value after that, and to reload (s). The guest is emulated. */
+  seconds: { start: number; raise: number; reload: number };
   /** The capabilities of its threads after the start, as masks in hexadecimal. */
   kept: string[];
   /** The oom_score_adj of the armed process after SIGTERM; it was 0 before. */
@@ -32,7 +34,12 @@ export interface Rights {
 }
 
 if (!existsSync('/lab/settings')) throw new Error('expected a guest of the kernel lab');
-const PATIENCE_MS = 40_000;
+/**
+ * How long to wait for what does not come without a capability (ms). A start takes some 10 s on a quiet host and minutes on a
+ * busy one, and a reload as long as a start, so the wait grows with the time that the start took.
+ */
+let patienceMs = 120_000;
+const afterStart = (startMs: number) => 30_000 + 2 * startMs;
 /** util-linux's: BusyBox, as a shell, would take its own. */
 const SETPRIV = '/runtime/bin/setpriv';
 const NOBODY = [SETPRIV, '--reuid=65534', '--regid=65534', '--clear-groups'];
@@ -63,10 +70,11 @@ function hog(group: MemoryGroup, ...args: string[]) {
   });
   return { pid: child.pid as number, child, end: ended(child) };
 }
+const seconds = (ms: number) => Math.round(ms / 100) / 10;
 const adjOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'latin1'));
 
 async function until<T>(what: () => T | undefined | false): Promise<T | undefined> {
-  for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await sleep(100)) {
+  for (const end = performance.now() + patienceMs; performance.now() < end; await sleep(100)) {
     const got = what();
     if (got) return got;
   }
@@ -99,17 +107,29 @@ const events = () =>
     .slice(0, -1)
     .map((line) => JSON.parse(line) as Event);
 
+let lapMs = performance.now();
+/** The time since the last call (ms). */
+function lap(): number {
+  const since = performance.now() - lapMs;
+  lapMs += since;
+  return since;
+}
 await until(() => said.includes('Press Ctrl-C') || child.exitCode !== null);
+const startMs = lap();
+patienceMs = afterStart(startMs);
 const raised =
   (await until(() => child.exitCode !== null || adjOf(target.pid) === 1000)) === true && child.exitCode === null;
+const raiseMs = lap();
 const kept = new Set(
   (child.exitCode === null ? readdirSync(`/proc/${child.pid}/task`) : []).map(
     (tid) => /^CapEff:\s*0*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/task/${tid}/status`, 'latin1'))?.[1] ?? '',
   ),
 );
+lap();
 child.kill('SIGHUP');
 const reloaded =
   (await until(() => child.exitCode !== null || said.includes('Reloaded'))) === true && said.includes('Reloaded');
+const reloadMs = lap();
 hog(limited, '--max', '1G');
 const kill = await until(() => child.exitCode !== null || events().find((event) => event.type === 'oom.kill'));
 const second = hog(guarded, '--hold', String(12 * MIB));
@@ -127,6 +147,7 @@ const rightsSeen: Rights = {
     'hooks' in event && Array.isArray(event.hooks) ? event.hooks.map(({ hook, backend }) => `${hook} ${backend}`) : [],
   ),
   reloaded,
+  seconds: { start: seconds(startMs), raise: seconds(raiseMs), reload: seconds(reloadMs) },
   kept: [...kept],
   after: second.child.exitCode === null ? adjOf(second.pid) : Number.NaN,
   code,
