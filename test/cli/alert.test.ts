@@ -50,6 +50,7 @@ describe('a wrong sink is reported before a BPF program is attached', () => {
     ['webhook=http://localhost/T0K3N timeout=soon', 'webhook timeout: expected a time such as'],
     ['webhook=http://localhost/T0K3N keep=3', 'webhook: expected no "keep": this sink has no such option.'],
     ['webhook=http://localhost/T0K3N spool=/no/such/place', 'spool: cannot make /no/such/place: ENOENT'],
+    ['pagerduty=http://localhost/', 'pagerduty: expected the integration key of the service, as routing-key-file=PATH'],
     ['journald=x', 'journald: expected the name alone, got a target: remove it.'],
     ['exec=DIR/not-a-program', 'exec: expected an executable program, got "DIR/not-a-program": it is not executable.'],
     ['exec=DIR', 'got "DIR", which is not a file.'],

@@ -1,5 +1,6 @@
 /** Sends events to PagerDuty, or to a program with the same interface: Events API v2. */
 import type { Alert } from '../../model/alert.ts';
+import { OomscopeError } from '../../model/error.ts';
 import type { Severity } from '../../model/severity.ts';
 import { printable } from '../../text/printable.ts';
 import { parseUrl, post, publicUrl } from './http.ts';
@@ -18,8 +19,14 @@ const MOST_SUMMARY = 1024;
 const MOST_KEY = 255;
 const severities: Record<Severity, string> = { info: 'info', warning: 'warning', critical: 'critical' };
 
-export function pagerduty({ url: text, routingKey = '', timeoutMs = 10_000 }: PagerdutyOptions): Sink {
+/** @throws OomscopeError USAGE: no URL, or no key */
+export function pagerduty({ url: text, routingKey, timeoutMs = 10_000 }: PagerdutyOptions): Sink {
   const url = parseUrl(text, 'pagerduty');
+  if (routingKey === undefined)
+    throw new OomscopeError(
+      'USAGE',
+      'pagerduty: expected the integration key of the service, as routing-key-file=PATH or routing-key-env=NAME.',
+    );
   return {
     name: `pagerduty ${publicUrl(url)}`,
     timeoutMs,
