@@ -48,7 +48,7 @@ async function show(): Promise<void> {
     const title = web.document.getElementById('title') ?? web.document.getElementById('story-title');
     title?.focus({ preventScroll: true });
   } catch (error) {
-    if (error instanceof Unauthorized) askForToken();
+    if (error instanceof Unauthorized) onState('unauthorized');
     else
       byId('view').innerHTML =
         `<h1 id="title" tabindex="-1">${titles[name] ?? ''}</h1><p>${safe((error as Error).message)}</p>`;
@@ -103,7 +103,7 @@ function fill(part: PageElement): void {
 
 function askForToken(): void {
   byId('view').innerHTML =
-    `<h1 id="title" tabindex="-1">Token</h1><p>This page shows names and command lines of processes, so it needs the token: open the link that oomscope printed at its start, or enter the token.</p>
+    `<h1 id="title" tabindex="-1">Token</h1><p>This page shows names and command lines of processes, so it needs the token: open the link that oomscope printed at its start, or enter the token. Without a token file each start makes a new token.</p>
 <form id="token-form" class="filters"><label>Token <input name="token" type="password" autocomplete="off"></label> <button type="submit">Open</button></form>`;
   const form = byId('token-form');
   form.addEventListener('submit', (event) => {
@@ -140,7 +140,7 @@ async function begin(): Promise<void> {
       },
     });
   } catch (error) {
-    if (error instanceof Unauthorized) askForToken();
+    if (error instanceof Unauthorized) onState('unauthorized');
     else {
       onState('lost');
       setTimeout(() => void begin(), 3000);
