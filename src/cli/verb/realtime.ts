@@ -3,16 +3,21 @@ import { flag } from './options.ts';
 import { tell } from './tell.ts';
 
 export const realtimeOption = flag(
-  'also handle records before all normal processes run (SCHED_RR 1), which needs CAP_SYS_NICE; the threads that read records always do where it is permitted; a thread that has used 10 % of a CPU gives it back',
+  'for a machine whose CPUs are busy: handle records before all normal processes run (SCHED_RR 1), and keep the memory of oomscope locked; the threads that read records have real-time priority in any case where it is permitted, and no thread uses more than 10 % of a CPU so',
 );
 
-/** Gives the JavaScript thread real-time priority, or says why it has none. To be called after other threads have begun. */
+/**
+ * Gives the JavaScript thread real-time priority, and keeps in memory what this process uses from now on: where memory is short, a page
+ * of Node's code that must be read again takes milliseconds, at any priority. Says what the kernel refuses. To be called when other
+ * threads have begun, and what only the start needs is unmapped.
+ */
 export async function takeRealtime(): Promise<void> {
   const [{ survive }, { isRealtime }] = await Promise.all([
     import('../../process/survival.ts'),
     import('../../linux/scheduling.ts'),
   ]);
   if (isRealtime()) return; // a guard has the priority of its configuration
-  const refused = survive({ realtimePriority: 1 }).survived.realtimePriority;
-  if (refused) tell(`--realtime: ${refused} It goes on at normal priority.`);
+  const { survived } = survive({ lockMemory: true, realtimePriority: 1 });
+  const refused = Object.values(survived).filter((why) => why !== null);
+  if (refused.length > 0) tell(`--realtime: ${refused.join(' ')} It goes on without.`);
 }
