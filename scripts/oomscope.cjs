@@ -10,6 +10,8 @@ var path = require('node:path');
 var root = path.join(__dirname, '..');
 var main = path.join(root, 'dist/cli/main.js');
 var packaged = fs.existsSync(path.join(root, 'installation')); // every package has this file, and no checkout
+var few = process.env.UV_THREADPOOL_SIZE;
+var runsLong = ['trace', 'pressure', 'guard', 'run', 'record', 'metrics', 'web'].indexOf(process.argv[2]) >= 0;
 var version = process.versions.node.split('.').map(Number);
 
 if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
@@ -19,8 +21,10 @@ if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
 } else if (!fs.existsSync(main)) {
   fail(`${main} is missing: ${packaged ? 'install oomscope again' : `run \`npm run setup\` in ${root}`}.`);
 } else {
+  // A verb that runs for long does well with three threads for files and names: libuv resolves at most two names at a time, as with four.
+  if (runsLong && !few) process.env.UV_THREADPOOL_SIZE = '3';
   // libuv aborts when it cannot start a thread of its pool. Where threads are few (scripts/oomscope.sh), it starts now, while one is left.
-  if (process.env.UV_THREADPOOL_SIZE) fs.stat(main, () => {});
+  if (few) fs.stat(main, () => {});
   import(main);
 }
 

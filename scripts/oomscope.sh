@@ -68,4 +68,10 @@ if [ -n "$tasks" ]; then
 	export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-1}"
 	exec "$node" --v8-pool-size=0 --single-threaded-gc "$home/scripts/oomscope.cjs" "$@"
 fi
+case ${1-} in
+trace | pressure | guard | run | record | metrics | web)
+	# A verb that runs for long has a heap of some MB, for which V8 needs one thread instead of four, and no more for its garbage.
+	exec "$node" --v8-pool-size=0 --single-threaded-gc "$home/scripts/oomscope.cjs" "$@"
+	;;
+esac
 exec "$node" "$home/scripts/oomscope.cjs" "$@"

@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
 const SETTLE_MS = 10_000; // V8 collects garbage once, some seconds after the last work
 const WINDOWS = 4;
 const PLAIN = 'plain C libbpf loop';
-const GOALS = { start_ms: 300, rss_mb: 65, anonymous_mb: 20, switches: 0 };
+const GOALS = { start_ms: 300, rss_mb: 55, anonymous_mb: 12, threads: 8, switches: 0 };
 const DIST = resolve(import.meta.dirname, '../../dist');
 /** A program that uses only the library. It is measured if the command is not built yet. */
 const LIBRARY = `import { openTracer } from '${join(DIST, 'index.js')}';
@@ -28,8 +28,9 @@ process.stdout.write(JSON.stringify(tracer.started) + '\\n');
 process.once('SIGTERM', () => tracer.close());`;
 
 const cli = join(DIST, 'cli', 'main.js');
+const COMMAND = resolve(import.meta.dirname, '../oomscope.sh');
 const oomscope = existsSync(cli)
-  ? [process.execPath, cli, 'trace', '--json']
+  ? [COMMAND, 'trace', '--json']
   : [process.execPath, '--input-type=module', '-e', LIBRARY];
 
 const where = circumstances();
@@ -59,6 +60,8 @@ const processes: Record<string, { child: Child; pid: number }> = {
 };
 if (existsSync(cli)) {
   const recording = await startOomscope(['--lead-up']);
+  const locked = await startOomscope(['--realtime']);
+  processes['oomscope trace --json --realtime (locked)'] = { child: locked.child, pid: locked.child.pid };
   processes['oomscope trace --json --lead-up'] = { child: recording.child, pid: recording.child.pid };
 }
 await add('node, idle', [process.execPath, '-e', 'console.log("ready"); setTimeout(() => {}, 1e9);']);
@@ -172,6 +175,7 @@ function report(): void {
   process.stdout.write(goal('start, p50', spawned.p50, GOALS.start_ms, ' ms'));
   process.stdout.write(goal('RSS', Number(mb(ours.rss_kib)), GOALS.rss_mb, ' MB'));
   process.stdout.write(goal('anonymous', Number(mb(ours.anonymous_kib)), GOALS.anonymous_mb, ' MB'));
+  process.stdout.write(goal('threads', ours.threads, GOALS.threads, ''));
   process.stdout.write(goal('switches while idle', ours.wakes, GOALS.switches, ''));
   if (bpftrace === undefined) process.stdout.write('bpftrace is not here and cannot be installed: no row for it.\n');
   const start = { spawned, inside, node, spawned_ms: spawnMs, start_ms: startMs, node_ms: nodeMs };

@@ -61,11 +61,17 @@ function codeFiles(): string[] {
 
 /**
  * --max-old-space-size: without it V8 lets its heap grow up to half of the machine's memory before it collects garbage
- * thoroughly. --disable-sigusr1 (Node 22.14): on SIGUSR1 Node would open its debugger, to which every local user can connect.
+ * thoroughly. --v8-pool-size, --single-threaded-gc: fewer threads, as scripts/oomscope.sh. --disable-sigusr1 (Node
+ * 22.14): on SIGUSR1 Node would open its debugger, to which every local user can connect.
  */
 function nodeOptions(): string[] {
   const noDebugger = '--disable-sigusr1';
-  return ['--max-old-space-size=64', ...(process.allowedNodeEnvironmentFlags.has(noDebugger) ? [noDebugger] : [])];
+  return [
+    '--max-old-space-size=64',
+    '--v8-pool-size=0',
+    '--single-threaded-gc',
+    ...(process.allowedNodeEnvironmentFlags.has(noDebugger) ? [noDebugger] : []),
+  ];
 }
 
 /**
