@@ -14,7 +14,7 @@ struct RealtimeLimit {
   uint64_t period_ns;
 };
 constexpr RealtimeLimit kPollerLimit{10'000'000, 100'000'000};
-constexpr RealtimeLimit kJavaScriptLimit{50'000'000, 500'000'000};
+constexpr RealtimeLimit kJavaScriptLimit{100'000'000, 500'000'000};
 
 class RealtimeShare {
  public:

@@ -29,7 +29,7 @@ const BUSY_PER_CPU = 2;
 const SETTLE_MS = 100;
 const PATIENCE_MS = 5000;
 const GOAL_MS = 2;
-const CLI = resolve(import.meta.dirname, '../../dist/cli/main.js');
+const COMMAND = resolve(import.meta.dirname, '../oomscope.sh');
 
 interface Reader {
   label: string;
@@ -60,7 +60,7 @@ try {
   };
   const bpftrace = bpftraceVersion();
   if (bpftrace !== undefined) readers.bpftrace = await stamped(`bpftrace ${bpftrace} one-liner`, bpftraceCommand());
-  const trace = [process.execPath, CLI, 'trace', '--json'];
+  const trace = [COMMAND, 'trace', '--json'];
   readers.oomscope = await stamped('oomscope trace --json', trace);
   readers.realtime = await stamped('oomscope trace --json --realtime', [...trace, '--realtime']);
   await sleep(3000); // bpftrace reports when it begins to attach; oomscope rehearses
