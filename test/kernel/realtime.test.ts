@@ -2,11 +2,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
-import { MAIN } from '../cli/cli.ts';
+import { ROOT } from '../cli/cli.ts';
 import { bpfUnavailable } from './unavailable.ts';
 
+const COMMAND = join(ROOT, 'scripts/oomscope.sh');
 const [SCHED_OTHER, SCHED_FIFO, SCHED_RR] = [0, 1, 2];
 /** setpriv(1) takes the capability away, as the profile of a container does. */
 const without = ['setpriv', '--bounding-set=-sys_nice', '--'];
@@ -15,11 +17,9 @@ const permitted = spawnSync('chrt', ['-f', '2', 'true']).status === 0;
 
 /** The scheduling policy of each thread by its name, when the first line of `trace --json` has come, and what stderr said. */
 async function policies(prefix: string[], ...options: string[]) {
-  const [program, ...rest] = [...prefix, process.execPath, MAIN, 'trace', '--json', ...options] as [
-    string,
-    ...string[],
-  ];
-  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...rest] = [...prefix, COMMAND, 'trace', '--json', ...options] as [string, ...string[]];
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env });
   const ended = once(child, 'close');
   let said = '';
   child.stderr.on('data', (bytes) => {
@@ -34,7 +34,7 @@ async function policies(prefix: string[], ...options: string[]) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   child.kill('SIGTERM');
   await ended;
-  return { ...Object.fromEntries(threads), said };
+  return { ...Object.fromEntries(threads), said, count: threads.length };
 }
 
 const isRaised = (threads: (readonly [string, number])[]) => threads.some(([, policy]) => policy === SCHED_RR);
@@ -54,8 +54,13 @@ describe.skipIf(bpfUnavailable())('real-time priority', () => {
     expect(await policies([], '--realtime')).toMatchObject({ ...pollers, main: SCHED_RR, said: '' });
   });
 
+  it('is taken by a process of few threads', async () => {
+    // JavaScript, two pollers, three for files and names, V8's two, and Node's for its debugger.
+    expect((await policies([])).count).toBeLessThanOrEqual(9);
+  });
+
   it.runIf(refusable)('is refused with one sentence, and tracing goes on', async () => {
-    const { said, ...threads } = await policies(without, '--realtime');
+    const { said, count: _, ...threads } = await policies(without, '--realtime');
     expect(threads).toMatchObject({ 'oomscope-poll-0': SCHED_OTHER, main: SCHED_OTHER });
     expect(said).toMatch(/^oomscope: --realtime: SCHED_RR 1 \(CAP_SYS_NICE, .*\): EPERM\. It goes on without\.\n$/);
   });
