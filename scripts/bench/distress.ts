@@ -82,7 +82,7 @@ report();
 
 /** The line is read at real-time priority, off the victim's CPU, so that the wait of the process that reads it does not count. */
 function stamped(label: string, command: string[]): Promise<Reader> {
-  const off = cpus.length > 1 ? ['--off', String(victimCpu)] : [];
+  const off = cpus.length > 1 ? ['-c', String(victimCpu)] : [];
   return start(label, command, ['chrt', '--reset-on-fork', '-f', '20', rivals['line-stamper'], ...off]);
 }
 
