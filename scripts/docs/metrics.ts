@@ -49,7 +49,7 @@ const intro = [
   '```toml\n[metrics]\nlisten = "127.0.0.1:9836"\n```',
   'or a command that does nothing else:',
   '```sh\nsudo oomscope metrics --listen 127.0.0.1:9836 --duration 30s\n```',
-  'Where a node_exporter runs already, it can pass them on: `textfile = "/var/lib/prometheus/node-exporter/oomscope.prom"`, or `--textfile`. The file is replaced at once every 15 s.',
+  'Where a node_exporter runs already, it can pass them on: `textfile = "/var/lib/prometheus/node-exporter/oomscope.prom"`, or `--textfile`. The file is replaced at once every 15 s. `oomscope metrics` without options prints once what needs no tracer, also without privileges.',
   'In prometheus.yml:',
   "```yaml\nscrape_configs:\n  - job_name: oomscope\n    static_configs: [{targets: ['127.0.0.1:9836']}]\nrule_files: [oomscope.rules.yml]\n```",
   '`oomscope metrics rules > oomscope.rules.yml` makes the rules, `oomscope metrics dashboard > oomscope.json` a dashboard to import into Grafana 10 or later.',

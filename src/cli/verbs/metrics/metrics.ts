@@ -33,6 +33,7 @@ export const verb = defineVerb({
   ],
   exits: {
     ok: true,
+    failed: 'the file of --textfile cannot be written at the start',
     usage: true,
     unavailable: 'this kernel or installation cannot trace, or the address is taken',
     noPermission: true,
