@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { servers } from '../../scripts/kubernetes/servers.ts';
 import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
-import { type Ended, ended } from '../cli/cli.ts';
+import { type Ended, ended, oomscope } from '../cli/cli.ts';
 import { MIB, oomKillsUnavailable } from '../kernel/memcg.ts';
 import { hasApiServer } from './apiserver.ts';
 
@@ -48,3 +48,8 @@ test.skipIf(!hasApiServer || !canUnshare || oomKillsUnavailable())(
   },
   120_000,
 );
+
+test('the namespace of agents without --cluster is a mistake', async () => {
+  const { code, stderr } = await oomscope(['k8s', 'top', '--agent-namespace', 'monitoring']);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('expected --cluster with it') });
+});

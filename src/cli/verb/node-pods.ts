@@ -3,7 +3,7 @@ import type { KnownPod } from '../../kubernetes/pod-facts.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { globMatch } from '../../text/glob.ts';
 import { clusterOptions, type GivenCluster, openCluster } from './cluster-option.ts';
-import { byDefault, flag, text } from './options.ts';
+import { byDefault, flag, text, usage } from './options.ts';
 import { tell } from './tell.ts';
 
 export const nodePodsOptions = {
@@ -27,7 +27,9 @@ export const nodePodsVerb = {
     ok: true,
     failed: 'there is no such pod',
     usage: true,
-    unavailable: 'no memory cgroups are mounted, or no agent answers',
+    noInput: 'the kubeconfig cannot be read',
+    badInput: 'the kubeconfig has a fault',
+    unavailable: 'no memory cgroups are mounted',
   },
 } as const;
 
@@ -46,6 +48,15 @@ export interface GivenPods extends GivenCluster {
 export async function podsHere(given: GivenPods, names: readonly string[], sampleMs: number): Promise<PodContainer[]> {
   const { podContainers } = await import('../../kubernetes/node-containers.ts');
   return chosen(await podContainers({ pods: await listed(given), sampleMs }), given, names);
+}
+
+/** @throws OomscopeError USAGE: an option for --cluster was given without it */
+export function checkAgentOptions(given: {
+  cluster: boolean | undefined;
+  'agent-namespace': string | undefined;
+}): void {
+  if (given['agent-namespace'] !== undefined && !given.cluster)
+    throw usage('--agent-namespace: expected --cluster with it, because only then agents are asked.');
 }
 
 /** The same again and again: the pods of the node are followed by a watch, and never listed for each sample. */

@@ -1,6 +1,13 @@
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { agentOptions, followPodsOfAgents, nodePodsOptions, nodePodsVerb, podsHere } from '../../verb/node-pods.ts';
+import {
+  agentOptions,
+  checkAgentOptions,
+  followPodsOfAgents,
+  nodePodsOptions,
+  nodePodsVerb,
+  podsHere,
+} from '../../verb/node-pods.ts';
 import { byDefault, duration, flag } from '../../verb/options.ts';
 import { tell } from '../../verb/tell.ts';
 import { terminalColumns } from '../../verb/terminal-size.ts';
@@ -19,6 +26,11 @@ export const verb = defineVerb({
     'With --cluster it runs on any machine with a kubeconfig: it asks the agent of each node, for which the user needs the rights to list pods and to get pods/proxy in their namespace.',
   ],
   ...nodePodsVerb,
+  exits: {
+    ...nodePodsVerb.exits,
+    unavailable: 'no memory cgroups are mounted, or no agent answers',
+    noPermission: 'the agents may not be listed',
+  },
   options,
   format: 'document',
   json: 'write a JSON array with an object for each container; with --watch, one on a line for each sample',
@@ -48,6 +60,7 @@ export const verb = defineVerb({
 });
 
 async function run({ given, words: names, asText, paint }: Context<typeof options>): Promise<number> {
+  checkAgentOptions(given);
   const sampleMs = given.sample ?? 1000;
   if (given.watch) {
     const { watchTop } = await import('./top-watch.ts');
