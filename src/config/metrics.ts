@@ -42,7 +42,11 @@ const fields = table({
     'write the metrics to this file every 15 s, for the textfile collector of node_exporter',
   ),
   token_file: optional(text, 'a scrape must send the token in this file, as Prometheus does with credentials_file'),
-  public: field(yesOrNo, false, 'let other hosts read the metrics without a token'),
+  public: field(
+    yesOrNo,
+    false,
+    'let other hosts read the metrics, and with [kubernetes] the memory of pods at /pods, without a token',
+  ),
   hosts: field(list(text), [], 'further names that other hosts use for this one, such as the name of a service'),
   pods: field(yesOrNo, false, 'also label by pod; the series of pods that are gone remain until the next start'),
   floor: field(sizeFrom(0), DEFAULT_FLOOR, 'containers and units without a limit need this much memory to get series'),
