@@ -186,15 +186,26 @@ export class Incidents {
     subject.recent = recent.filter(({ atMs }) => atMs > nowMs - WINDOW_MS);
     subject.usualAtMs = nowMs;
     const { open } = subject;
-    if (open && nowMs - open.sinceMs < LASTING_MS) return;
     const windows = passed / WINDOW_MS;
+    const nodes = new Set(old.map(({ node }) => node)).size / windows;
+    if (open) {
+      this.#mayBeUsual(subject, open, { nowMs, kills: sum(old) / windows, nodes });
+      return;
+    }
     const weight = 1 - Math.exp(-passed / USUAL_MS);
     subject.usualKills += weight * (sum(old) / windows - subject.usualKills);
-    const nodes = new Set(old.map(({ node }) => node)).size;
-    subject.usualNodes += weight * (nodes / windows - subject.usualNodes);
-    if (!open || windows > 2) return;
-    const isUsual = sum(old) < threshold(subject.usualKills) && nodes < threshold(subject.usualNodes);
-    if (isUsual) this.#end(subject, open, 'usual');
+    subject.usualNodes += weight * (nodes - subject.usualNodes);
+  }
+
+  /** What has gone on for an hour is usual, unless it has just grown. @param now kills and nodes in a window */
+  #mayBeUsual(subject: Subject, open: Open, now: { nowMs: number; kills: number; nodes: number }): void {
+    const lastedMs = now.nowMs - open.sinceMs;
+    if (lastedMs < LASTING_MS) return;
+    const usualKills = open.kills / (lastedMs / WINDOW_MS);
+    if (now.kills >= threshold(usualKills)) return;
+    subject.usualKills = usualKills;
+    subject.usualNodes = now.nodes;
+    this.#end(subject, open, 'usual');
   }
 }
 
