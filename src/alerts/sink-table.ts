@@ -104,6 +104,8 @@ export interface SinkKind {
   reach: 'network' | 'machine';
   /** Options that this sink takes in addition to {@link commonOptions}. */
   takes: readonly OptionName[];
+  /** The secret without which it cannot send. */
+  needs?: 'routingKey';
   /** Loads the sink's code and opens it. @throws OomscopeError USAGE */
   open: (options: OpenOptions, target: string) => Promise<Sink>;
 }
@@ -136,6 +138,7 @@ export const sinkKinds: Record<string, SinkKind> = {
     about: 'PagerDuty, Events API v2: https://events.pagerduty.com/v2/enqueue',
     reach: 'network',
     takes: ['timeoutMs', 'routingKey'],
+    needs: 'routingKey',
     open: async (options, url) => (await import('./sinks/pagerduty.ts')).pagerduty({ url, ...options }),
   },
   email: {

@@ -37,6 +37,11 @@ export const alertShape: Shape<SinkOptions> = {
     const problem = targetProblem({ sink, ...(target !== undefined && { target }) });
     if (problem !== undefined) return faults.add(`${path}.target`, problem);
     const read: SinkOptions = { sink, ...(target !== undefined && { target }), ...valuesIn(options, given) };
+    const needs = sinkKind(sink)?.needs;
+    if (needs !== undefined && read[needs] === undefined) {
+      const { name, about } = sinkOptions[needs];
+      return faults.add(path, `expected "${name}_file" or "${name}_env", ${about}, got neither.`);
+    }
     const foreign = foreignTo(read);
     if (foreign.length > 0) return faults.add(path, `${sink} has no option ${foreign.join(', ')}: remove it.`);
     return read;

@@ -1,6 +1,7 @@
 /** The section [history]. */
+import { isAbsolute } from 'node:path';
 import { writeDuration, writeSize } from '../text/units.ts';
-import { durationFrom, field, optional, type Shape, sizeFrom, table, text, yesOrNo } from './shape.ts';
+import { durationFrom, field, optional, parsed, type Shape, sizeFrom, table, yesOrNo } from './shape.ts';
 import type { Fields } from './toml-text.ts';
 
 /** The values of `[history]`. */
@@ -15,10 +16,15 @@ export interface HistoryConfig {
   kernel_log: boolean;
 }
 
+const absolute: Shape<string> = parsed('an absolute path', (given) => {
+  if (!isAbsolute(given)) throw new Error(`expected an absolute path, got ${JSON.stringify(given)}.`);
+  return given;
+});
+
 const DAY_MS = 86_400_000;
 
 export const historyShape: Shape<HistoryConfig> = table({
-  path: optional(text, 'the file; by default history.db in the state directory, such as /var/lib/oomscope'),
+  path: optional(absolute, 'the file; by default history.db in the state directory, such as /var/lib/oomscope'),
   max_age: field(durationFrom(3_600_000, 3650 * DAY_MS), 90 * DAY_MS, 'older events are removed'),
   max_size: field(
     sizeFrom(2 ** 22),

@@ -134,7 +134,10 @@ export function parsed<T>(expected: string, parse: (text: string) => T): Shape<T
       try {
         return parse(value);
       } catch (error) {
-        return faults.add(path, (error as Error).message);
+        // The path names the setting already.
+        const setting = `${path.slice(path.lastIndexOf('.') + 1)}: `;
+        const { message } = error as Error;
+        return faults.add(path, message.startsWith(setting) ? message.slice(setting.length) : message);
       }
     },
     schema: { type: 'string', description: expected },

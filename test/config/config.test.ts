@@ -101,6 +101,24 @@ steps = [
   ]);
 });
 
+test('finds before the start what the start would refuse, and names each setting once', async () => {
+  const faulty = `[history]
+path = "history.db"
+[metrics]
+listen = "127.0.0.1:99999"
+textfile = "/tmp/oomscope.txt"
+[[alert]]
+sink = "pagerduty"
+target = "https://events.pagerduty.com/v2/enqueue"
+`;
+  expect(await faultsOf(faulty)).toEqual([
+    'f.toml:2: history.path: expected an absolute path, got "history.db".',
+    expect.stringMatching(/^f\.toml:4: metrics\.listen: expected an IP address and a port, /),
+    expect.stringMatching(/^f\.toml:5: metrics\.textfile: expected a name that ends in \.prom, /),
+    'f.toml:6: alert[0]: expected "routing_key_file" or "routing_key_env", the integration key of the service, got neither.',
+  ]);
+});
+
 test('reports the line of a TOML syntax error', async () => {
   expect(await faultsOf('[guard]\nmode = enforce\n')).toMatchObject([
     expect.stringMatching(/^f\.toml:2: expected TOML: /),
