@@ -246,6 +246,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
     const lost = this.#closing ? [] : this.#losses.take(this.#ring.reader.counters());
     for (const event of [...this.#losses.malformed(malformed), ...lost]) this.#outbox.push(event);
     if (last !== RecordKind.RECORD_OOM_IMMINENT || this.#closing) return;
+    if (this.#ring.reader.spinForRecord(0)) return; // this thread was late: do not let a record wait for the rehearsal
     this.#rehearsal.soon();
     this.#ring.reader.spinForRecord(SPIN_US);
   }
