@@ -50,6 +50,7 @@ describe.skipIf(oomKillsUnavailable() !== undefined || !existsSync('/usr/bin/pyt
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-killers-'));
   const short = readFileSync('/proc/meminfo', 'latin1')
     .replace(/^(MemAvailable|MemFree): .*/gm, '$1: 100000 kB')
+    .replace(/^(AnonPages): .*/m, '$1: 9000000 kB') // earlyoom divides by the sum of available and anonymous memory
     .replace(/^(SwapTotal|SwapFree): .*/gm, '$1: 0 kB');
   writeFileSync(join(directory, 'meminfo'), short);
   afterEach(removeMemoryGroups);
