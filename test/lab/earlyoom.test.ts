@@ -9,7 +9,10 @@ import { realEarlyoom } from '../../scripts/lab/earlyoom.ts';
 import { bootGuest, lastLines } from '../../scripts/lab/guest.ts';
 
 const BUILD = resolve(import.meta.dirname, '../../build');
-/** earlyoom 1.8.2 does not have -P. */
+/**
+ * earlyoom 1.8.2 does not have -P. Its lines are compared from the first shortage on: at its start it rehearses a kill, and says
+ * that it would choose itself if no other process is larger by then.
+ */
 const killers = {
   earlyoom: ['/bin/earlyoom', ''],
   oomscope: ['oomscope guard --as-earlyoom', '-P /tmp/before'],
@@ -30,7 +33,7 @@ kill -0 $hold && echo 'hold lives'
 kill $killer; wait $killer; echo "killer: $?"
 sed "s/=$leak$/=of the leak/" /tmp/after.env | grep -v CMDLINE | sort
 cat /tmp/before.env
-sed '1,/SIGKILL when/d' /tmp/killer`;
+sed -n '/^mem avail/,$p' /tmp/killer`;
 
 /** Replaces what differs from run to run. */
 const normal = (line: string) =>
