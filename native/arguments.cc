@@ -217,4 +217,13 @@ Arguments Arguments::Array(const char* name) {
   return elements;
 }
 
+bool Fits(const Napi::CallbackInfo& info, const char* function, const char* name, Bytes bytes, size_t expected,
+          const char* as) {
+  if (bytes.length == expected) return true;
+  std::string message = std::string(function) + ": " + name + ": expected " + std::to_string(expected) + " bytes" + as +
+                        ", got " + std::to_string(bytes.length) + ".";
+  Napi::RangeError::New(info.Env(), message).ThrowAsJavaScriptException();
+  return false;
+}
+
 }  // namespace oomscope

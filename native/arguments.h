@@ -24,6 +24,11 @@ struct Bytes {
   size_t length = 0;
 };
 
+// Throws unless the bytes have this length, which the caller relies on. `as` follows the number, as in ", as the map has".
+// Returns false then.
+bool Fits(const Napi::CallbackInfo& info, const char* function, const char* name, Bytes bytes, size_t expected,
+          const char* as = "");
+
 // The values of a call, by position, or the fields of an object, by name.
 class Arguments {
  public:

@@ -34,13 +34,18 @@ int SizesOf(const Libbpf& libbpf, int fd, Sizes* sizes) {
   return 0;
 }
 
-// Throws unless the bytes have the size that the map has. Returns false then.
-bool Fits(const Napi::CallbackInfo& info, const char* function, const char* name, Bytes bytes, size_t expected) {
-  if (bytes.length == expected) return true;
-  std::string message = std::string(function) + ": " + name + ": expected " + std::to_string(expected) +
-                        " bytes, as the map has, got " + std::to_string(bytes.length) + ".";
-  Napi::RangeError::New(info.Env(), message).ThrowAsJavaScriptException();
-  return false;
+bool FitsMap(const Napi::CallbackInfo& info, const char* function, const char* name, Bytes bytes, size_t expected) {
+  return Fits(info, function, name, bytes, expected, ", as the map has");
+}
+
+// Runs a program once, with the context if there is one.
+Napi::Value Run(const Napi::CallbackInfo& info, const Libbpf& libbpf, int fd, void* context, size_t size) {
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.ctx_in = context;
+  options.ctx_size_in = static_cast<uint32_t>(size);
+  int error = libbpf.bpf_prog_test_run_opts(fd, &options);
+  return Napi::Number::New(info.Env(), error != 0 ? static_cast<double>(error) : static_cast<double>(options.retval));
 }
 
 // mapUpdate(fd, key, value, flags) -> 0 or the negative errno
@@ -54,7 +59,7 @@ Napi::Value MapUpdate(const Napi::CallbackInfo& info) {
   if (libbpf == nullptr) return info.Env().Undefined();
   Sizes sizes;
   if (int error = SizesOf(*libbpf, fd, &sizes)) return Result(info, error);
-  if (!Fits(info, "mapUpdate", "key", key, sizes.key) || !Fits(info, "mapUpdate", "value", value, sizes.value))
+  if (!FitsMap(info, "mapUpdate", "key", key, sizes.key) || !FitsMap(info, "mapUpdate", "value", value, sizes.value))
     return info.Env().Undefined();
   return Result(info, libbpf->bpf_map_update_elem(fd, key.data, value.data, flags));
 }
@@ -69,7 +74,7 @@ Napi::Value MapLookup(const Napi::CallbackInfo& info) {
   if (libbpf == nullptr) return info.Env().Undefined();
   Sizes sizes;
   if (int error = SizesOf(*libbpf, fd, &sizes)) return Result(info, error);
-  if (!Fits(info, "mapLookup", "key", key, sizes.key) || !Fits(info, "mapLookup", "into", into, sizes.value))
+  if (!FitsMap(info, "mapLookup", "key", key, sizes.key) || !FitsMap(info, "mapLookup", "into", into, sizes.value))
     return info.Env().Undefined();
   return Result(info, libbpf->bpf_map_lookup_elem(fd, key.data, into.data));
 }
@@ -108,10 +113,7 @@ Napi::Value ProgramRun(const Napi::CallbackInfo& info) {
   int fd = arguments.Int("fd");
   const Libbpf* libbpf = arguments.good() ? NeedLibbpf(info.Env()) : nullptr;
   if (libbpf == nullptr) return info.Env().Undefined();
-  bpf_test_run_opts options{};
-  options.sz = sizeof(options);
-  int error = libbpf->bpf_prog_test_run_opts(fd, &options);
-  return Napi::Number::New(info.Env(), error != 0 ? static_cast<double>(error) : static_cast<double>(options.retval));
+  return Run(info, *libbpf, fd, nullptr, 0);
 }
 
 // programRunOn(fd, bytes) -> the result of the raw tracepoint program, whose arguments are the address and the length of the
@@ -123,12 +125,7 @@ Napi::Value ProgramRunOn(const Napi::CallbackInfo& info) {
   const Libbpf* libbpf = arguments.good() ? NeedLibbpf(info.Env()) : nullptr;
   if (libbpf == nullptr) return info.Env().Undefined();
   uint64_t context[] = {reinterpret_cast<uintptr_t>(bytes.data), bytes.length};
-  bpf_test_run_opts options{};
-  options.sz = sizeof(options);
-  options.ctx_in = context;
-  options.ctx_size_in = sizeof(context);
-  int error = libbpf->bpf_prog_test_run_opts(fd, &options);
-  return Napi::Number::New(info.Env(), error != 0 ? static_cast<double>(error) : static_cast<double>(options.retval));
+  return Run(info, *libbpf, fd, context, sizeof(context));
 }
 
 // iteratorOpen(linkFd) -> a descriptor, or the negative errno

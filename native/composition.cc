@@ -21,21 +21,17 @@ enum Value { kReadAt, kUsage, kAnon, kFile, kShmem, kKernel, kSlab, kSock, kPage
 // A sum of pages without those of a part of it. Both are counted apart, so that the part may be larger.
 double Without(double all, double part) { return std::isnan(all - part) ? kUnknown : std::max(0.0, all - part); }
 
-double NumberIn(int directory, const char* name) {
-  char text[64];
-  int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return kUnknown;
-  bool known = ReadText(fd, text, sizeof(text));
-  close(fd);
-  return known ? NumberAt(text) : kUnknown;
-}
-
 bool TextIn(int directory, const char* name, char* text, size_t room) {
   int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   bool known = ReadText(fd, text, room);
   close(fd);
   return known;
+}
+
+double NumberIn(int directory, const char* name) {
+  char text[64];
+  return TextIn(directory, name, text, sizeof(text)) ? NumberAt(text) : kUnknown;
 }
 
 // Documentation/admin-guide/cgroup-v1/memory.rst: the lines that begin with total_ include the cgroups below.
@@ -79,12 +75,7 @@ Napi::Value CgroupComposition(const Napi::CallbackInfo& info) {
   Bytes into = arguments.Uint8Array("into");
   if (!arguments.good()) return info.Env().Undefined();
   double values[kValues];
-  if (into.length != sizeof(values)) {
-    std::string message = "cgroupComposition: into: expected " + std::to_string(sizeof(values)) + " bytes, got " +
-                          std::to_string(into.length) + ".";
-    Napi::RangeError::New(info.Env(), message).ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  }
+  if (!Fits(info, "cgroupComposition", "into", into, sizeof(values))) return info.Env().Undefined();
   std::fill(values, values + kValues, kUnknown);
   bool known = false;
   int directory = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);

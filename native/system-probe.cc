@@ -127,12 +127,7 @@ Napi::Value SystemProbe::Read(const Napi::CallbackInfo& info) {
   Bytes into = arguments.Uint8Array("into");
   if (!arguments.good()) return info.Env().Undefined();
   double values[SystemState::kValues];
-  if (into.length != sizeof(values)) {
-    std::string message = "read: into: expected " + std::to_string(sizeof(values)) + " bytes, got " +
-                          std::to_string(into.length) + ".";
-    Napi::RangeError::New(info.Env(), message).ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  }
+  if (!Fits(info, "read", "into", into, sizeof(values))) return info.Env().Undefined();
   if (state_ != nullptr) {
     state_->Take(values);
     std::memcpy(into.data, values, sizeof(values));

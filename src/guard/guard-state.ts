@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { makeDirectory } from '../linux/state-directory.ts';
-import { nameOfGuard, openOwnLedger, ownDirectory, type Recovery, recoverLedgers } from '../process/ledger-files.ts';
+import { makeDirectory, usableDirectory } from '../linux/state-directory.ts';
+import { nameOfGuard, openOwnLedger, type Recovery, recoverLedgers } from '../process/ledger-files.ts';
 import { onFile } from '../process/locked-file.ts';
 import { Turns } from '../process/turns.ts';
 import type { Undone } from '../process/undo-entry.ts';
@@ -38,7 +38,7 @@ export function openGuardState({ mode, stateFile }: Pick<GuardConfig, 'mode' | '
       'no directory for a state file can be used: this guard raises no oom_score_adj, because it could not be restored after a kill -9; name a file with --state-file',
     );
   }
-  const turns = new Turns(enforce ? ownDirectory() : undefined);
+  const turns = new Turns(enforce ? usableDirectory() : undefined);
   turns.sweep();
   const takeBack = () => void ledger.undoAll();
   process.on('exit', takeBack);

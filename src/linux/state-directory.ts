@@ -26,6 +26,10 @@ export function stateDirectories(
   return [...new Set(places.filter((place): place is string => place !== undefined && isAbsolute(place)))];
 }
 
+/** The first of the directories that can be used. undefined: there is none. */
+export const usableDirectory = (directories: readonly string[] = stateDirectories()): string | undefined =>
+  directories.find((directory) => directoryProblem(directory) === undefined);
+
 /** Makes a directory if it does not exist. @returns why it cannot be used, as the end of a sentence; undefined: it can */
 export function directoryProblem(path: string): string | undefined {
   try {

@@ -5,7 +5,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ownershipProblem } from '../linux/regular-file.ts';
-import { directoryProblem, stateDirectories } from '../linux/state-directory.ts';
+import { stateDirectories, usableDirectory } from '../linux/state-directory.ts';
 import { OomscopeError } from '../model/error.ts';
 import { holderOf } from './locked-file.ts';
 import { type Account, keyOf, type Undone } from './undo-entry.ts';
@@ -63,7 +63,7 @@ export function recoverLedgers(options: UndoLedgerOptions): Recovery {
  * @throws OomscopeError BAD_INPUT, NOT_PERMITTED, OUTPUT
  */
 export function openOwnLedger(options: UndoLedgerOptions): UndoLedger | undefined {
-  const directory = ownDirectory();
+  const directory = usableDirectory();
   if (directory === undefined) return undefined;
   for (let number = 1; number <= MOST_FILES; number++) {
     const ledger = UndoLedger.openIfFree(join(directory, nameOf(number)), options);
@@ -71,10 +71,6 @@ export function openOwnLedger(options: UndoLedgerOptions): UndoLedger | undefine
   }
   throw new OomscopeError('OUTPUT', `${directory}: expected at most ${MOST_FILES} guards to run at a time.`);
 }
-
-/** The first default directory that can be used. undefined: there is none. */
-export const ownDirectory = (): string | undefined =>
-  stateDirectories().find((directory) => directoryProblem(directory) === undefined);
 
 /** The other guard, in words, that has a change with this key in its ledger. undefined: there is none. Never throws. */
 export function otherGuardWith(key: string, own: string | undefined, options: UndoLedgerOptions): string | undefined {

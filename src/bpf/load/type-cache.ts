@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { GfpBits } from '../../kernel-facts/gfp-names.ts';
 import { bootId } from '../../linux/boot-id.ts';
 import { ownershipProblem, readFileOf } from '../../linux/regular-file.ts';
-import { directoryProblem, stateDirectories } from '../../linux/state-directory.ts';
+import { stateDirectories, usableDirectory } from '../../linux/state-directory.ts';
 
 const NAME = 'kernel-types.json';
 const MOST_BYTES = 65_536;
@@ -39,7 +39,7 @@ export function readTypeCache({
   kernel = runningKernel(),
 }: TypeCachePlace = {}): Answers | undefined {
   if (kernel === undefined) return undefined;
-  const directory = directories.find((path) => directoryProblem(path) === undefined);
+  const directory = usableDirectory(directories);
   const uid = process.geteuid?.();
   if (directory === undefined || uid === undefined) return undefined;
   const { bytes } = readFileOf(uid, join(directory, NAME), MOST_BYTES, ownershipProblem);
@@ -60,7 +60,7 @@ export function writeTypeCache(
   answers: Answers,
   { directories = stateDirectories(), kernel = runningKernel() }: TypeCachePlace = {},
 ): void {
-  const directory = directories.find((path) => directoryProblem(path) === undefined);
+  const directory = usableDirectory(directories);
   if (kernel === undefined || directory === undefined) return;
   const body = JSON.stringify(answers);
   const fresh = join(directory, `.${NAME}.${process.pid}`);
