@@ -2,6 +2,7 @@
  * runs on all other CPUs; COMMAND runs on any. Of a line that begins with a number, or of an oom.kill in JSON, it prints: pid of
  * the victim, 0, ktime of the read, CPU of the victim (-1: unknown), CPU of the reader. */
 #define _GNU_SOURCE
+#include "keep-off.h"
 #include "now.h"
 #include <sched.h>
 #include <signal.h>
@@ -10,16 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-static void keep_off(int cpu)
-{
-	cpu_set_t cpus;
-	if (sched_getaffinity(0, sizeof(cpus), &cpus))
-		exit(1);
-	CPU_CLR(cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		exit(1);
-}
 
 static void on_line(const char *line, uint64_t now)
 {

@@ -2,6 +2,7 @@
  * on any. For each marked victim it prints: pid, ktime of the mark, ktime of the read, CPU of the victim, CPU of the
  * reader. */
 #define _GNU_SOURCE
+#include "keep-off.h"
 #include "now.h"
 #include "plain.h"
 #include <bpf/libbpf.h>
@@ -21,16 +22,6 @@ static int on_mark(void *unused, void *data, size_t size)
 	(void)size;
 	printf("%u %llu %llu %u %d\n", m->pid, (unsigned long long)m->ktime_ns, (unsigned long long)now, m->cpu, sched_getcpu());
 	return 0;
-}
-
-static void keep_off(int cpu)
-{
-	cpu_set_t cpus;
-	if (sched_getaffinity(0, sizeof(cpus), &cpus))
-		exit(1);
-	CPU_CLR(cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		exit(1);
 }
 
 int main(int argc, char **argv)
