@@ -63,14 +63,11 @@ export function checkAgentOptions(given: {
 export async function followPodsHere(given: GivenPods, names: readonly string[]) {
   const { podContainers } = await import('../../kubernetes/node-containers.ts');
   const followed = await following(given);
-  let isFirst = true;
+  const choose = chooser(given, names);
   return {
     /** @throws OomscopeError NO_CGROUPS; NO_CONTAINER: none of the pods has such a name at the first call */
     async sample(sampleMs: number): Promise<PodContainer[]> {
-      const all = await podContainers({ pods: followed?.pods(), sampleMs });
-      const found = isFirst ? chosen(all, given, names) : matching(all, given, names);
-      isFirst = false;
-      return found;
+      return choose(await podContainers({ pods: followed?.pods(), sampleMs }));
     },
     close: () => followed?.close(),
   };
@@ -84,7 +81,7 @@ export async function followPodsOfAgents(
   const { podsOfAgents } = await import('../../kubernetes/agent-pods.ts');
   const client = await openCluster(given);
   const told = new Set<string>();
-  let isFirst = true;
+  const choose = chooser(given, names);
   return {
     /** @throws OomscopeError KUBERNETES, NOT_PERMITTED: no agent answers; NO_CONTAINER as in followPodsHere() */
     async sample(sampleMs: number): Promise<PodContainer[]> {
@@ -92,11 +89,19 @@ export async function followPodsOfAgents(
       const { containers, problems } = await podsOfAgents(client, { namespace, node: given.node, sampleMs });
       for (const problem of problems) if (!told.has(problem)) tell(problem);
       for (const problem of problems) told.add(problem);
-      const found = isFirst ? chosen(containers, given, names) : matching(containers, given, names);
-      isFirst = false;
-      return found;
+      return choose(containers);
     },
     close: () => client.close(),
+  };
+}
+
+/** Chooses from each sample. Only at the first one must a name be that of a pod: later, a pod may have ended. */
+function chooser(given: GivenPods, names: readonly string[]) {
+  let isFirst = true;
+  return (all: readonly PodContainer[]): PodContainer[] => {
+    const found = isFirst ? chosen(all, given, names) : matching(all, given, names);
+    isFirst = false;
+    return found;
   };
 }
 
