@@ -13,6 +13,31 @@ export interface ManifestOptions {
   podMonitor?: boolean;
 }
 
+/** What differs between two manifests. */
+export interface ManifestValues {
+  namespace: string;
+  image: string;
+  imagePullSecrets: readonly Yaml[];
+  events: boolean;
+  podMonitor: boolean;
+  linuxBefore511: boolean;
+  resources: Yaml;
+  nodeSelector: Yaml;
+  tolerations: readonly Yaml[];
+  /** Empty: none. */
+  priorityClassName: string;
+}
+
+/** How the objects are written: with values, or with templates in the place of values. */
+export interface ManifestForm {
+  /** A value, or what stands for it. */
+  value: (name: keyof ManifestValues) => Yaml;
+  /** These items if the value is neither false nor empty, else none. */
+  when: (name: keyof ManifestValues, items: readonly Yaml[]) => readonly Yaml[];
+  /** These fields of an object under the same condition. */
+  fieldsWhen: (name: keyof ManifestValues, fields: Record<string, Yaml>) => Record<string, Yaml>;
+}
+
 const NAME = 'oomscope';
 /** Where `oomscope run` answers the kubelet and Prometheus. */
 const PORT = 9836;
@@ -31,9 +56,37 @@ const selector = { 'app.kubernetes.io/name': NAME, 'app.kubernetes.io/component'
 /** What the tracer needs; docs/install.md says what for. */
 const CAPABILITIES = ['BPF', 'PERFMON', 'SYS_PTRACE', 'SYSLOG'];
 
+export function manifestValues({ namespace, image, events, podMonitor = false }: ManifestOptions): ManifestValues {
+  return {
+    ...{ namespace, image, imagePullSecrets: [], events, podMonitor, linuxBefore511: false },
+    resources: { requests: { cpu: '20m', memory: '128Mi' }, limits: { memory: '256Mi' } },
+    nodeSelector: { 'kubernetes.io/os': 'linux' },
+    tolerations: [{ operator: 'Exists' }],
+    priorityClassName: namespace === 'kube-system' ? 'system-node-critical' : '',
+  };
+}
+
+function plainForm(values: ManifestValues): ManifestForm {
+  const isOn = (name: keyof ManifestValues) => {
+    const value = values[name];
+    return Array.isArray(value) ? value.length > 0 : Boolean(value);
+  };
+  return {
+    value: (name) => values[name],
+    when: (name, items) => (isOn(name) ? items : []),
+    fieldsWhen: (name, fields) => (isOn(name) ? fields : {}),
+  };
+}
+
 /** Each object with the name of its file. */
 export function manifest(options: ManifestOptions): Record<string, Yaml> {
-  const { namespace } = options;
+  const { 'pod-monitor': podMonitor, ...objects } = manifestObjects(plainForm(manifestValues(options)));
+  return { ...objects, ...(options.podMonitor && podMonitor !== undefined && { 'pod-monitor': podMonitor }) };
+}
+
+/** As manifest(), in any form, and always with the PodMonitor. */
+export function manifestObjects(form: ManifestForm): Record<string, Yaml> {
+  const namespace = form.value('namespace');
   const inNamespace = { name: NAME, namespace, labels };
   const metadata = { name: NAME, labels };
   const rbac = 'rbac.authorization.k8s.io';
@@ -56,7 +109,7 @@ export function manifest(options: ManifestOptions): Record<string, Yaml> {
     },
     'cluster-role': {
       ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata },
-      rules: rules(options),
+      rules: rules(form),
     },
     'cluster-role-binding': {
       ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRoleBinding', metadata },
@@ -65,10 +118,10 @@ export function manifest(options: ManifestOptions): Record<string, Yaml> {
     },
     'config-map': {
       ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: inNamespace },
-      data: { 'oomscope.toml': configuration(options) },
+      data: { 'oomscope.toml': configuration(form) },
     },
-    'daemon-set': daemonSet(options, inNamespace),
-    ...(options.podMonitor && { 'pod-monitor': podMonitor(inNamespace) }),
+    'daemon-set': daemonSet(form, inNamespace),
+    'pod-monitor': podMonitor(inNamespace),
   };
 }
 
@@ -87,7 +140,8 @@ function podMonitor(metadata: Yaml): Yaml {
 }
 
 /** What `oomscope run` reads in the pod. It has no [guard]: oomscope kills nothing. */
-function configuration({ events }: ManifestOptions): string {
+function configuration({ value, when }: ManifestForm): string {
+  const spool = `# Events wait here while the API is away, also across updates of the DaemonSet.\nspool = "${STATE}/kubernetes-events"\n`;
   return `# The configuration of \`oomscope run\`. \`oomscope config print\` shows all settings.
 [output]
 format = "json"
@@ -102,11 +156,12 @@ listen = "0.0.0.0:${PORT}"
 public = true
 
 [kubernetes]
-events = ${events}
-${events ? `# Events wait here while the API is away, also across updates of the DaemonSet.\nspool = "${STATE}/kubernetes-events"\n` : ''}`;
+events = ${value('events')}
+${when('events', [spool]).join('')}`;
 }
 
-function daemonSet({ image, namespace, events }: ManifestOptions, metadata: Yaml): Yaml {
+function daemonSet(form: ManifestForm, metadata: Yaml): Yaml {
+  const { value, when, fieldsWhen } = form;
   return {
     ...{ apiVersion: 'apps/v1', kind: 'DaemonSet', metadata },
     spec: {
@@ -124,16 +179,17 @@ function daemonSet({ image, namespace, events }: ManifestOptions, metadata: Yaml
           ...{ serviceAccountName: NAME, automountServiceAccountToken: true },
           // hostUsers stays true, its default: BPF programs need the capabilities in the user namespace of the node.
           hostPID: true,
-          priorityClassName: namespace === 'kube-system' ? 'system-node-critical' : undefined,
+          ...fieldsWhen('priorityClassName', { priorityClassName: value('priorityClassName') }),
+          ...fieldsWhen('imagePullSecrets', { imagePullSecrets: value('imagePullSecrets') }),
           terminationGracePeriodSeconds: 10,
-          nodeSelector: { 'kubernetes.io/os': 'linux' },
-          tolerations: [{ operator: 'Exists' }],
-          containers: [container(image, events)],
+          nodeSelector: value('nodeSelector'),
+          tolerations: value('tolerations'),
+          containers: [container(form)],
           volumes: [
             { name: 'configuration', configMap: { name: NAME } },
             { name: 'cgroups', hostPath: { path: '/sys/fs/cgroup', type: 'Directory' } },
             { name: 'pod-logs', hostPath: { path: '/var/log/pods', type: 'DirectoryOrCreate' } },
-            ...(events ? [{ name: 'state', hostPath: { path: STATE, type: 'DirectoryOrCreate' } }] : []),
+            ...when('events', [{ name: 'state', hostPath: { path: STATE, type: 'DirectoryOrCreate' } }]),
           ],
         },
       },
@@ -141,9 +197,9 @@ function daemonSet({ image, namespace, events }: ManifestOptions, metadata: Yaml
   };
 }
 
-function container(image: string, events: boolean): Yaml {
+function container({ value, when }: ManifestForm): Yaml {
   return {
-    ...{ name: NAME, image, args: ['run', '--config', '/etc/oomscope/oomscope.toml', '--json'] },
+    ...{ name: NAME, image: value('image'), args: ['run', '--config', '/etc/oomscope/oomscope.toml', '--json'] },
     env: [{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }],
     ports: [{ name: 'http', containerPort: PORT }],
     livenessProbe: {
@@ -153,10 +209,11 @@ function container(image: string, events: boolean): Yaml {
       failureThreshold: 4,
     },
     readinessProbe: { httpGet: { path: '/readyz', port: 'http' }, periodSeconds: 10, timeoutSeconds: 5 },
-    resources: { requests: { cpu: '20m', memory: '128Mi' }, limits: { memory: '256Mi' } },
+    resources: value('resources'),
     securityContext: {
       ...{ runAsUser: 0, privileged: false, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
-      capabilities: { drop: ['ALL'], add: CAPABILITIES },
+      // Before Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK.
+      capabilities: { drop: ['ALL'], add: [...CAPABILITIES, ...when('linuxBefore511', ['SYS_RESOURCE'])] },
       // The profile of most runtimes refuses bpf(2) and perf_event_open(2).
       seccompProfile: { type: 'Unconfined' },
     },
@@ -164,7 +221,7 @@ function container(image: string, events: boolean): Yaml {
       { name: 'configuration', mountPath: '/etc/oomscope', readOnly: true },
       { name: 'cgroups', mountPath: '/sys/fs/cgroup', readOnly: true },
       { name: 'pod-logs', mountPath: '/var/log/pods', readOnly: true },
-      ...(events ? [{ name: 'state', mountPath: STATE }] : []),
+      ...when('events', [{ name: 'state', mountPath: STATE }]),
     ],
   };
 }
@@ -182,11 +239,10 @@ export function kustomizeFolder(options: ManifestOptions): Record<string, Yaml> 
     ...Object.fromEntries(patches.map(({ patch }, i) => [`overlays/${name}/patch-${i + 1}.yaml`, patch])),
   });
   const capabilities = '/spec/template/spec/containers/0/securityContext/capabilities/add';
-  const silent = { ...options, events: false };
+  const silent = plainForm(manifestValues({ ...options, events: false }));
   return {
     ...Object.fromEntries(base),
     'base/kustomization.yaml': { ...kustomization, resources: Object.keys(objects).map((name) => `${name}.yaml`) },
-    // Before Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK.
     ...over('kernel-before-5.11', [
       {
         target: { kind: 'DaemonSet', name: NAME },
@@ -206,7 +262,8 @@ export function kustomizeFolder(options: ManifestOptions): Record<string, Yaml> 
   };
 }
 
-const rules = ({ events }: ManifestOptions): Yaml =>
-  agentRights
-    .filter(({ forEvents }) => events || !forEvents)
-    .map(({ apiGroup, resource, verbs }) => ({ apiGroups: [apiGroup], resources: [resource], verbs }));
+const rules = ({ when }: ManifestForm): readonly Yaml[] =>
+  agentRights.flatMap(({ apiGroup, resource, verbs, only }) => {
+    const rule = { apiGroups: [apiGroup], resources: [resource], verbs };
+    return only === undefined ? [rule] : when(only, [rule]);
+  });

@@ -7,17 +7,18 @@ export interface AgentRight {
   verbs: readonly string[];
   /** What does not work without it, as a clause. */
   without: string;
-  /** It is needed only to write Events. */
-  forEvents: boolean;
+  /** The setting of `[kubernetes]` that needs it. undefined: the agent always needs it. */
+  only?: 'events';
 }
 
 export const agentRights: readonly AgentRight[] = [
   {
-    ...{ apiGroup: '', resource: 'pods', verbs: ['list', 'watch'], forEvents: false },
+    ...{ apiGroup: '', resource: 'pods', verbs: ['list', 'watch'] },
     without: 'workload, requests and limits are unknown, and names come only from files on the node',
   },
   {
-    ...{ apiGroup: 'events.k8s.io', resource: 'events', verbs: ['create', 'patch'], forEvents: true },
+    ...{ apiGroup: 'events.k8s.io', resource: 'events', verbs: ['create', 'patch'] },
+    only: 'events',
     without: 'no Event tells of a kill on its pod',
   },
 ];

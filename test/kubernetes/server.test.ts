@@ -11,6 +11,7 @@ import { ApiError, KubernetesClient } from '../../src/kubernetes/client.ts';
 import type { Check } from '../../src/kubernetes/cluster-check.ts';
 import { EventWriter } from '../../src/kubernetes/event-writer.ts';
 import { items, number, record, text } from '../../src/kubernetes/foreign.ts';
+import { helmChart } from '../../src/kubernetes/helm-chart.ts';
 import { kustomizeFolder, manifest } from '../../src/kubernetes/manifest.ts';
 import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
 import { eventsOfKill, type ObjectEvent } from '../../src/kubernetes/object-event.ts';
@@ -26,6 +27,7 @@ import { ended, MAIN, oomscope } from '../cli/cli.ts';
 import { createMemoryGroup, MIB, oomKill, oomKillsUnavailable, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
 import { schemaErrors } from '../schema.ts';
 import { ApiServer, hasApiServer } from './apiserver.ts';
+import { rendered } from './go-template.ts';
 import { containerId, podKill, podObject } from './kills.ts';
 import { limitRequests } from './limit-requests.ts';
 
@@ -93,6 +95,17 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     expect(silent).toContain('events = false');
     expect(silent).not.toContain('events.k8s.io');
     server.kubectl('apply', '--dry-run=server', '-k', join(folder, 'overlays/without-events'));
+  });
+
+  test('kubectl accepts what the Helm chart renders (--dry-run=server)', async () => {
+    const chart = helmChart(options);
+    const values = record(parseYaml(chart['values.yaml'] ?? ''));
+    const file = join(server.directory, 'chart.yaml');
+    writeFileSync(file, await rendered(chart, { namespace: 'default', values }));
+    const said = server.kubectl('apply', '--dry-run=server', '--filename', file);
+    const named = ['clusterrole.rbac.authorization.k8s.io', 'clusterrolebinding.rbac.authorization.k8s.io'];
+    const kinds = [...named, 'configmap', 'daemonset.apps', 'namespace', 'serviceaccount'];
+    expect(said.trim().split('\n').sort()).toEqual(kinds.map((kind) => `${kind}/oomscope unchanged (server dry run)`));
   });
 
   test('kubectl accepts the PodMonitor, where its kind is known', async () => {

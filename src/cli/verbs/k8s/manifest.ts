@@ -14,6 +14,7 @@ const options = {
   'without-events': flag('let the agent write no Events, and leave out the right to do so'),
   'pod-monitor': flag('add a PodMonitor, where the operator of Prometheus is installed'),
   output: text('DIR', 'write a folder for kustomize, with overlays, instead; it must not exist'),
+  helm: text('DIR', 'write a Helm chart, whose default values are the other options, instead; DIR must not exist'),
 };
 
 export const verb = defineVerb({
@@ -29,6 +30,10 @@ export const verb = defineVerb({
       command: 'oomscope k8s manifest --output deploy && kubectl apply -k deploy/base',
       about: 'Write a folder for kustomize, and apply it.',
     },
+    {
+      command: 'oomscope k8s manifest --helm chart && helm install oomscope chart',
+      about: 'Write a Helm chart, and install it.',
+    },
     { command: 'oomscope k8s manifest | kubectl diff --filename -', about: 'Show what an upgrade changes.' },
   ],
   exits: { ok: true, failed: 'DIR exists, or cannot be written', usage: true },
@@ -36,40 +41,39 @@ export const verb = defineVerb({
 });
 
 async function run({ given }: Context<typeof options>): Promise<number> {
-  const { namespace = 'oomscope', image = IMAGE, output } = given;
+  const { namespace = 'oomscope', image = IMAGE, output, helm } = given;
+  if (output !== undefined && helm !== undefined) throw usage('--output and --helm: expected one of them.');
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace))
     throw usage(`--namespace: expected a name of lower-case letters, digits and "-", got "${namespace}".`);
   if (!/^[\w][\w.:/@-]*$/.test(image)) throw usage(`--image: expected an image such as ${IMAGE}, got "${image}".`);
-  const [{ kustomizeFolder, manifest }, { writeYaml, writeYamlStream }] = await Promise.all([
-    import('../../../kubernetes/manifest.ts'),
-    import('../../../kubernetes/yaml-write.ts'),
-  ]);
   const asked = {
-    namespace,
-    image,
+    ...{ namespace, image },
     events: given['without-events'] !== true,
     podMonitor: given['pod-monitor'] === true,
   };
+  const { writeYaml, writeYamlStream } = await import('../../../kubernetes/yaml-write.ts');
+  if (helm !== undefined) {
+    const { helmChart } = await import('../../../kubernetes/helm-chart.ts');
+    await writeFolder('--helm', helm, helmChart(asked));
+    return Exit.ok;
+  }
+  const { kustomizeFolder, manifest } = await import('../../../kubernetes/manifest.ts');
   if (output === undefined) {
     process.stdout.write(writeYamlStream(Object.values(manifest(asked))));
     return Exit.ok;
   }
-  const files = Object.entries(kustomizeFolder(asked)).map(([path, object]): [string, string] => [
-    path,
-    writeYaml(object),
-  ]);
-  await writeFolder(output, files);
-  tell(`Wrote ${files.length} files to ${printable(output)}.`);
+  const files = Object.entries(kustomizeFolder(asked)).map(([path, object]) => [path, writeYaml(object)]);
+  await writeFolder('--output', output, Object.fromEntries(files));
   return Exit.ok;
 }
 
 /** @throws OomscopeError OUTPUT */
-async function writeFolder(folder: string, files: readonly [path: string, content: string][]): Promise<void> {
+async function writeFolder(option: string, folder: string, files: Record<string, string>): Promise<void> {
   const { mkdir, writeFile } = await import('node:fs/promises');
   const { dirname, join } = await import('node:path');
   try {
     await mkdir(folder);
-    for (const [path, content] of files) {
+    for (const [path, content] of Object.entries(files)) {
       await mkdir(dirname(join(folder, path)), { recursive: true });
       await writeFile(join(folder, path), content, { flag: 'wx' });
     }
@@ -77,6 +81,7 @@ async function writeFolder(folder: string, files: readonly [path: string, conten
     const { code, message } = error as NodeJS.ErrnoException;
     const why =
       code === 'EEXIST' ? 'it exists and is not changed: name another folder, or remove this one first' : message;
-    throw new OomscopeError('OUTPUT', `--output ${printable(folder)}: ${why}.`);
+    throw new OomscopeError('OUTPUT', `${option} ${printable(folder)}: ${why}.`);
   }
+  tell(`Wrote ${Object.keys(files).length} files to ${printable(folder)}.`);
 }
