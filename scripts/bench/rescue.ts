@@ -1,7 +1,7 @@
 /**
  * Makes the rescue table: every workload causes a memory shortage once with every killer, each time in a small guest
- * that is booted for this run. Finished runs are kept in a file of JSON Lines and not repeated, so that a stopped
- * batch continues where it was stopped.
+ * that is booted for this run, and whose clock counts instructions. Finished runs are kept in a file of JSON Lines and
+ * not repeated, so that a stopped batch continues where it was stopped.
  *
  *   npm run bench:rescue -- --runs 3 --workload leak,zram --killer kernel,oomscope
  *
@@ -123,7 +123,7 @@ function rowsOf(workload: Workload, killer: Killer): Row[] {
 }
 
 function settingsOf(workload: Workload, { name, command, files, group }: Killer): string {
-  const hash = createHash('sha256').update(JSON.stringify([workload, name, command, files, group]));
+  const hash = createHash('sha256').update(JSON.stringify([workload, name, command, files, group, 'virtual time']));
   return hash.update(programs).digest('hex').slice(0, 12);
 }
 
