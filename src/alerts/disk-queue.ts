@@ -129,19 +129,26 @@ export class DiskQueue<T> {
     return dropped;
   }
 
-  /** The first waiting item whose number is larger. It stays in the queue until remove() is called. */
-  async after(number: number): Promise<Item<T> | undefined> {
-    for (let at = this.#indexAfter(number); ; at = this.#indexAfter(number)) {
-      while (this.#entries[at]?.gone) at++;
-      const entry = this.#entries[at];
-      if (!entry) return undefined;
-      const { item, place } = entry;
-      if (item !== undefined || !place) return { number: entry.number, item: item as T };
-      try {
-        return { number: entry.number, item: await (this.#files as SpoolFiles<T>).read(place) };
-      } catch (error) {
-        if (!entry.gone) this.#putAside(place, error as Error);
-      }
+  /**
+   * The first waiting item whose number is larger. It stays in the queue until remove() is called. A promise only where
+   * the item must be read from disk: items in memory can be sent together, without a turn of the event loop for each.
+   */
+  after(number: number): Item<T> | undefined | Promise<Item<T> | undefined> {
+    let at = this.#indexAfter(number);
+    while (this.#entries[at]?.gone) at++;
+    const entry = this.#entries[at];
+    if (!entry) return undefined;
+    const { item, place } = entry;
+    if (item !== undefined || !place) return { number: entry.number, item: item as T };
+    return this.#read(entry, place);
+  }
+
+  async #read(entry: Entry<T>, place: Place): Promise<Item<T> | undefined> {
+    try {
+      return { number: entry.number, item: await (this.#files as SpoolFiles<T>).read(place) };
+    } catch (error) {
+      if (!entry.gone) this.#putAside(place, error as Error);
+      return this.after(entry.number - 1);
     }
   }
 

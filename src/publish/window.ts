@@ -85,7 +85,9 @@ export class Window {
     while (this.#maySend) {
       const epoch = this.#epoch;
       this.#woken = false;
-      const next = await this.#queue.after(this.#cursor);
+      const found = this.#queue.after(this.#cursor);
+      // Without waiting, the client writes all entries of this turn of the event loop to its socket together.
+      const next = found instanceof Promise ? await found : found;
       if (epoch !== this.#epoch) continue;
       if (!next && this.#woken) continue;
       if (!next) break;

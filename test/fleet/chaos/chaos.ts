@@ -3,24 +3,22 @@
  * network is cut, publishers and the reader are killed; then it is counted what the reader got.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { setUp } from '../../../src/fleet/setup.ts';
 import { connect } from '../../../src/nats/connect.ts';
 import { loadNats } from '../../../src/nats/load.ts';
 import { STREAM } from '../../../src/nats/names.ts';
+import { recordings } from '../../../src/testing/recordings.ts';
+import { ROOT } from '../../cli/cli.ts';
 import { RealNats, TcpProxy } from '../../publish/real-nats.ts';
+import { type Judgement, judge, lastIn, type Node, seeKill } from './judge.ts';
+import type { PublisherWords } from './publisher.ts';
+import type { Stored } from './reader.ts';
 
 export interface ChaosOptions {
   publishers: number;
@@ -38,19 +36,13 @@ export interface ChaosOptions {
   limitMs: number;
 }
 
-export interface ChaosResult {
-  generated: number;
-  received: number;
-  /** Ids that the reader got more than once. */
-  repeated: number;
-  /** Events that came after a later one of their node. */
-  disordered: number;
-  /** Events that were neither acknowledged nor in the spool when their publisher was killed. */
-  lostWithPublisher: number;
+/** What was broken: a publisher that is done, for example, cannot be killed. */
+export type Broken = Record<'serverKills' | 'cuts' | 'publisherKills' | 'readerKills', number>;
+
+export interface ChaosResult extends Judgement {
+  broken: Broken;
   /** Events that the publishers counted as dropped: their spool was full, or the server refused them. */
   dropped: number;
-  /** Events that are missing for any other reason. */
-  missing: string[];
   /** Counts of the last reader process. */
   reader: Record<string, number>;
   seconds: number;
@@ -58,16 +50,6 @@ export interface ChaosResult {
 
 const NODE = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
 const here = (name: string) => join(import.meta.dirname, name);
-
-interface Node {
-  name: string;
-  spool: string;
-  file: string;
-  child: ChildProcess | undefined;
-  isDone: boolean;
-  /** Numbers that were generated but not on disk when the process was killed. */
-  atRisk: Set<number>;
-}
 
 export async function chaos(options: ChaosOptions, tell: (text: string) => void = () => {}): Promise<ChaosResult> {
   const directory = mkdtempSync(join(tmpdir(), 'oomscope-chaos-'));
@@ -113,6 +95,7 @@ class Run {
   readonly #urls: string;
   #nextKill = 0;
   #dropped = 0;
+  readonly #broken: Broken = { serverKills: 0, cuts: 0, publisherKills: 0, readerKills: 0 };
   readonly #proxy: TcpProxy;
   readonly #tell: (text: string) => void;
   readonly #nodes: Node[] = [];
@@ -135,6 +118,10 @@ class Run {
     this.#proxy = proxy;
     this.#tell = tell;
     this.#output = join(directory, 'received');
+    mkdirSync(join(directory, 'spools'));
+    const source = readFileSync(here('publisher.ts'), 'utf8');
+    writeFileSync(join(directory, 'publisher.mjs'), stripTypeScriptTypes(source));
+    writeFileSync(join(directory, 'samples.json'), JSON.stringify(Object.values(recordings).flat()));
   }
 
   async all(): Promise<Omit<ChaosResult, 'seconds'>> {
@@ -143,9 +130,13 @@ class Run {
     for (let i = 0; i < publishers; i++) this.#addNode(i);
     for (const node of this.#nodes) this.#startPublisher(node, 0);
     const until = performance.now() + limitMs;
-    while (this.#nodes.some((node) => lastOf(node) < 0) && performance.now() < until) await sleep(50);
-    for (const step of this.#steps()) {
-      if (this.#nodes.every(({ isDone }) => isDone)) break;
+    while (this.#nodes.some(({ last }) => lastIn(last) < 0) && performance.now() < until) await sleep(50);
+    const steps = this.#steps();
+    for (const [i, step] of steps.entries()) {
+      // The breaks are spread over the events, whatever the machine needs for them.
+      const share = ((i + 1) / (steps.length + 1)) * publishers * events;
+      const made = () => this.#nodes.reduce((sum, { last }) => sum + lastIn(last) + 1, 0);
+      while (made() < share && performance.now() < until) await sleep(100);
       await step();
     }
     while (this.#nodes.some(({ isDone }) => !isDone) && performance.now() < until) await sleep(100);
@@ -156,18 +147,19 @@ class Run {
     for (let quiet = 0; quiet < 80 && performance.now() < until; quiet++) {
       const size = statSync(this.#output, { throwIfNoEntry: false })?.size ?? 0;
       if (size !== before) quiet = 0;
-      else if (this.#received().length >= expected) break;
+      else if (quiet % 8 === 0 && this.#received().length >= expected) break;
       before = size;
       await sleep(250);
     }
     this.#tell('the reader has everything that comes');
     const reader = await this.#endReader();
-    return this.#judge(reader);
+    const { gaps } = JSON.parse(readFileSync(`${this.#output}.state`, 'utf8')) as Stored;
+    return { ...judge(this.#nodes, this.#received(), gaps), broken: this.#broken, dropped: this.#dropped, reader };
   }
 
-  /** What happens meanwhile, mixed, with pauses between. */
-  *#steps(): Generator<() => Promise<void>> {
-    const { serverKills, cuts, publisherKills, readerKills, events, perSecond } = this.#options;
+  /** What breaks, mixed. */
+  #steps(): (() => Promise<void>)[] {
+    const { serverKills, cuts, publisherKills, readerKills } = this.#options;
     const list: (() => Promise<void>)[] = [];
     const add = (count: number, step: (i: number) => Promise<void>) => {
       for (let i = 0; i < count; i++)
@@ -177,28 +169,33 @@ class Run {
     add(readerKills, () => this.#killReader());
     add(serverKills, () => this.#killServer());
     add(cuts, () => this.#cut());
-    const pauseMs = ((events / perSecond) * 1000) / (list.length + 1);
-    for (const step of list) {
-      yield () => sleep(pauseMs);
-      yield step;
-    }
+    return list;
   }
 
   #addNode(i: number): void {
     const name = `node-${i}`;
-    const file = join(this.#directory, `${name}.last`);
-    writeFileSync(file, `${'-1'.padStart(11)}\n`);
-    mkdirSync(join(this.#directory, 'spools'), { recursive: true });
-    const spool = join(this.#directory, 'spools', name);
-    this.#nodes.push({ name, spool, file, child: undefined, isDone: false, atRisk: new Set() });
+    const at = (end: string) => join(this.#directory, `${name}.${end}`);
+    const node: Node = {
+      ...{ name, spool: join(this.#directory, 'spools', name), last: at('last'), acknowledged: at('acknowledged') },
+      ...{ child: undefined, isDone: false, from: 0, atRisk: new Set() },
+    };
+    writeFileSync(node.last, `${'-1'.padStart(11)}\n`);
+    writeFileSync(node.acknowledged, '');
+    this.#nodes.push(node);
   }
 
   #startPublisher(node: Node, from: number): void {
     const { events, perSecond } = this.#options;
-    // every other node is behind the proxy; its client does not ask for the other servers
-    const url = Number(node.name.slice(5)) % 2 === 0 ? this.#proxy.url : this.#urls;
-    const words = [url, node.spool, node.name, from, events, perSecond, node.file].map(String);
-    const child = this.#spawn('publisher.ts', words);
+    const { name, spool, last, acknowledged } = node;
+    const words: PublisherWords = {
+      modules: pathToFileURL(join(ROOT, 'dist/')).href,
+      samples: join(this.#directory, 'samples.json'),
+      // every other node is behind the proxy; its client does not ask for the other servers
+      servers: Number(name.slice(5)) % 2 === 0 ? [this.#proxy.url] : this.#urls.split(','),
+      ...{ node: name, spool, last, acknowledged, from, to: events, perSecond },
+    };
+    node.from = from;
+    const child = this.#spawn([join(this.#directory, 'publisher.mjs'), JSON.stringify(words)]);
     node.child = child;
     child.stdout?.on('data', (chunk: Buffer) => {
       this.#dropped += Number(/"dropped":(\d+)/.exec(String(chunk))?.[1] ?? 0);
@@ -209,11 +206,11 @@ class Run {
   }
 
   #startReader(): void {
-    this.#reader = this.#spawn('reader.ts', [this.#urls, this.#output]);
+    this.#reader = this.#spawn([...NODE, here('reader.ts'), this.#urls, this.#output, `${this.#output}.state`]);
   }
 
-  #spawn(script: string, words: string[]): ChildProcess {
-    const child = spawn(process.execPath, [...NODE, here(script), ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  #spawn(words: string[]): ChildProcess {
+    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     return child;
@@ -226,6 +223,7 @@ class Run {
     await server.down();
     await sleep(1000);
     await server.up();
+    this.#broken.serverKills++;
   }
 
   async #cut(): Promise<void> {
@@ -233,27 +231,26 @@ class Run {
     this.#proxy.cut();
     await sleep(1000);
     this.#proxy.mend();
+    this.#broken.cuts++;
   }
 
   async #killReader(): Promise<void> {
     this.#tell('kill the reader');
     await killed(this.#reader);
+    this.#broken.readerKills++;
     this.#startReader();
   }
 
   async #killPublisher(i: number): Promise<void> {
-    const node = this.#nodes[(i * 7) % this.#nodes.length] as Node;
-    if (node.isDone || !node.child) return;
+    const alive = this.#nodes.filter(({ isDone, child }) => !isDone && child);
+    const node = alive[(i * 7) % alive.length];
+    if (!node?.child) return;
     this.#tell(`kill ${node.name}`);
     const { child } = node;
     node.child = undefined;
     await killed(child);
-    const last = lastOf(node);
-    const onDisk = spooled(node.spool);
-    // An event that is far back is in the stream: it left the queue when it was acknowledged.
-    for (let number = Math.max(0, last - 5000); number <= last; number++)
-      if (!onDisk.has(number)) node.atRisk.add(number);
-    this.#startPublisher(node, last + 1);
+    this.#broken.publisherKills++;
+    this.#startPublisher(node, seeKill(node));
   }
 
   async #endReader(): Promise<Record<string, number>> {
@@ -268,46 +265,9 @@ class Run {
     return JSON.parse(text || '{}');
   }
 
+  /** The ids of the events that the reader has stored. */
   #received(): string[] {
-    try {
-      const text = readFileSync(this.#output, 'utf8');
-      return text
-        .slice(0, text.lastIndexOf('\n'))
-        .split('\n')
-        .flatMap((line) => (line.startsWith('E') ? [line.slice(1)] : []));
-    } catch {
-      return [];
-    }
-  }
-
-  #judge(reader: Record<string, number>): Omit<ChaosResult, 'seconds'> {
-    const received = this.#received();
-    const seen = new Set<string>();
-    const lastOfNode = new Map<string, number>();
-    let repeated = 0;
-    let disordered = 0;
-    for (const id of received) {
-      if (seen.has(id)) repeated++;
-      seen.add(id);
-      const [node = '', number = ''] = id.split(':');
-      if (Number(number) < (lastOfNode.get(node) ?? -1)) disordered++;
-      lastOfNode.set(node, Number(number));
-    }
-    let generated = 0;
-    let lostWithPublisher = 0;
-    const missing: string[] = [];
-    for (const node of this.#nodes) {
-      const last = lastOf(node);
-      generated += last + 1;
-      for (let number = 0; number <= last; number++) {
-        const id = `${node.name}:${number}`;
-        if (seen.has(id)) continue;
-        if (node.atRisk.has(number)) lostWithPublisher++;
-        else missing.push(id);
-      }
-    }
-    const dropped = this.#dropped;
-    return { generated, received: received.length, repeated, disordered, lostWithPublisher, dropped, missing, reader };
+    return readFileSync(this.#output, 'utf8').split('\n').slice(0, -1);
   }
 }
 
@@ -326,20 +286,6 @@ async function leaderOf(servers: readonly RealNats[], turn: number): Promise<num
     } catch {} // no leader at this moment
     await sleep(200);
   }
-}
-
-const lastOf = ({ file }: Node) => Number(readFileSync(file, 'utf8').split('\n')[0]);
-
-/** The numbers of the events in a spool. */
-function spooled(spool: string): Set<number> {
-  const numbers = new Set<number>();
-  if (!existsSync(spool)) return numbers;
-  for (const name of readdirSync(spool)) {
-    if (!/^\d{12}(\+\d+)?\.json$/.test(name)) continue;
-    for (const item of readFileSync(join(spool, name), 'utf8').split('\x1e'))
-      numbers.add(Number(String(JSON.parse(item.slice(0, item.indexOf('\n'))).id).split(':')[1]));
-  }
-  return numbers;
 }
 
 async function killed(child: ChildProcess | undefined): Promise<void> {

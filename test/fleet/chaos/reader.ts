@@ -1,33 +1,35 @@
 /**
- * The reader of the chaos test: stores the ids of the events together with its state, in one write, so that it gets each
- * event exactly once although it is killed at any time.
+ * The reader of the chaos test: stores the ids of the events, and then its state with the size of the file of ids. After
+ * a SIGKILL, it cuts off the ids that came after the stored state, so that it has each event exactly once.
  *
- *   reader.ts URL FILE
+ *   reader.ts URL IDS STATE
  */
-import { closeSync, existsSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { type Fleet, type FleetState, openFleet } from '../../../src/fleet/open-fleet.ts';
 
-const [url = '', file = ''] = process.argv.slice(2);
-
-/** The state after the last complete write; what follows it is cut off. */
-function resumed(): FleetState | undefined {
-  if (!existsSync(file)) return undefined;
-  const text = readFileSync(file, 'utf8');
-  const at = text.lastIndexOf('\nS');
-  const end = at < 0 ? -1 : text.indexOf('\n', at + 1);
-  if (end < 0) {
-    const before = text.lastIndexOf('\nS', at - 1);
-    const start = before < 0 ? 0 : text.indexOf('\n', before + 1) + 1;
-    truncateSync(file, start);
-    return before < 0 ? undefined : JSON.parse(text.slice(before + 2, start));
-  }
-  truncateSync(file, end + 1);
-  return JSON.parse(text.slice(at + 2, end));
+export interface Stored {
+  /** Size of the file of ids. */
+  bytes: number;
+  /** Events that the reader reported as missing. */
+  gaps: number;
+  state: FleetState;
 }
 
-const resume = resumed();
+const [url = '', file = '', stateFile = ''] = process.argv.slice(2);
+const stored: Stored | undefined = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : undefined;
+let { bytes, gaps } = stored ?? { bytes: 0, gaps: 0 };
 const descriptor = openSync(file, 'a');
-const options = resume ? { resume } : { sinceMs: 3_600_000 };
+truncateSync(file, bytes);
+const options = stored ? { resume: stored.state } : { sinceMs: 3_600_000 };
 const fleet = await opened();
 
 /** The server may be away just now. */
@@ -41,15 +43,22 @@ async function opened(): Promise<Fleet> {
   }
 }
 
-let ids: string[] = [];
-fleet.events$.subscribe(({ event }) => ids.push(event.id));
+let ids = '';
+fleet.events$.subscribe(({ event }) => {
+  ids += `${event.id}\n`;
+});
+fleet.nodes$.subscribe(({ missing }) => {
+  gaps += missing ?? 0;
+});
 
 function commit(): void {
-  if (ids.length === 0) return;
-  writeSync(descriptor, `${ids.map((id) => `E${id}\n`).join('')}S${JSON.stringify(fleet.state())}\n`);
-  ids = [];
+  if (ids === '') return;
+  bytes += writeSync(descriptor, ids);
+  ids = '';
+  writeFileSync(`${stateFile}.new`, JSON.stringify({ bytes, gaps, state: fleet.state() } satisfies Stored));
+  renameSync(`${stateFile}.new`, stateFile);
 }
-const timer = setInterval(commit, 50);
+const timer = setInterval(commit, 100);
 process.once('SIGTERM', () => {
   clearInterval(timer);
   commit();
