@@ -3,19 +3,10 @@
  * code, which cross compilers build into build/arm64/. Files that are newer than their sources are not built again.
  */
 import { execFile } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { locked, makeOnce } from '../lock.ts';
 import { Suite } from './apt.ts';
 import { LabError } from './error.ts';
 import { arm64Headers, crossTools } from './tools.ts';
@@ -45,7 +36,7 @@ export function arm64Userland(root: string, cache: string): Promise<Userland> {
 
 async function makeUserland(root: string, cache: string): Promise<Userland> {
   crossTools();
-  const debian = await once(join(cache, `debian-${SUITE}-arm64`), unpackDebian);
+  const debian = await makeOnce(join(cache, `debian-${SUITE}-arm64`), unpackDebian);
   const home = await fetchNode('arm64', process.versions.node, cache);
   const libraries = join(debian, 'usr/lib', TRIPLET);
   const built = await compileForArm64(root, home);
@@ -71,18 +62,21 @@ export async function compileForArm64(root: string, node: string): Promise<strin
   crossTools();
   const built = join(root, 'build/arm64');
   mkdirSync(join(built, 'build'), { recursive: true });
-  await Promise.all([
-    ...sources(join(root, 'bpf'), '.bpf.c').map((source) => compileBpf(root, source, built)),
-    compileAddon(root, built),
-    compileFfi(root, node, built),
-    compileHog(root, built),
-  ]);
+  // The lock of scripts/setup.sh: neither two compilers may write the same file, nor may the npm packages change meanwhile.
+  await locked(join(root, 'build/.lock'), () =>
+    Promise.all([
+      ...sources(join(root, 'bpf'), '.bpf.c').map((source) => compileBpf(root, source, built)),
+      compileAddon(root, built),
+      compileFfi(root, node, built),
+      compileHog(root, built),
+    ]),
+  );
   return built;
 }
 
 /** @returns the folder of a Node from the npm registry, with bin/node and the headers */
 export async function fetchNode(architecture: 'x64' | 'arm64', version: string, cache: string): Promise<string> {
-  const fetched = await once(join(cache, `node-v${version}-${architecture}`), async (work) => {
+  const fetched = await makeOnce(join(cache, `node-v${version}-${architecture}`), async (work) => {
     const wanted = `node-linux-${architecture}@${version}`;
     process.stderr.write(`lab: fetch ${wanted}\n`);
     const words = ['--prefix', work, '--no-save', '--no-package-lock', '--ignore-scripts', `--cpu=${architecture}`];
@@ -90,19 +84,6 @@ export async function fetchNode(architecture: 'x64' | 'arm64', version: string, 
     return work;
   });
   return join(fetched, `node_modules/node-linux-${architecture}`);
-}
-
-/** Makes a directory under a temporary name and renames it at the end, so that a directory that exists is complete. */
-async function once(directory: string, make: (work: string) => Promise<string>): Promise<string> {
-  if (existsSync(directory)) return directory;
-  mkdirSync(dirname(directory), { recursive: true });
-  const work = mkdtempSync(`${directory}-`);
-  try {
-    renameSync(await make(work), directory);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return directory;
 }
 
 async function unpackDebian(work: string): Promise<string> {

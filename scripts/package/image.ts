@@ -8,10 +8,8 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   realpathSync,
-  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -19,6 +17,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { Suite } from '../lab/apt.ts';
+import { makeOnce } from '../lock.ts';
 import { type Architecture, archive, debianNames, epoch, manifest, say, sha256 } from './package.ts';
 import { makeTree } from './tarball.ts';
 
@@ -155,19 +154,12 @@ async function copyLibraries(architecture: Architecture, root: string): Promise<
 
 async function debianLibraries(architecture: Architecture): Promise<string> {
   const directory = join(cacheDirectory('packages'), `libraries-${SUITE}-${architecture}`);
-  if (existsSync(join(directory, VERSIONS))) return directory;
-  rmSync(directory, { recursive: true, force: true });
-  say(`fetch the C and C++ libraries for ${architecture} from Debian's suite ${SUITE}`);
-  mkdirSync(dirname(directory), { recursive: true });
-  const work = mkdtempSync(`${directory}-`);
-  try {
+  return makeOnce(directory, async (work) => {
+    say(`fetch the C and C++ libraries for ${architecture} from Debian's suite ${SUITE}`);
     const suite = await Suite.open(SUITE, work, { architecture: debianNames[architecture] });
     const debs = await suite.download(PACKAGES);
     for (const deb of debs) execFileSync('dpkg', ['-x', deb, join(work, 'tree')]);
     writeFileSync(join(work, 'tree', VERSIONS), debs.map((deb) => `${basename(deb)}\n`).join(''));
-    renameSync(join(work, 'tree'), directory);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return directory;
+    return join(work, 'tree');
+  });
 }

@@ -4,22 +4,13 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirectory } from '../cache.ts';
 import { Suite } from '../lab/apt.ts';
+import { makeOnce } from '../lock.ts';
 import { type Architecture, crossPrefix, say } from './package.ts';
 
 const run = promisify(execFile);
@@ -44,19 +35,14 @@ export async function buildLibbpf(architecture: Architecture): Promise<string> {
     )
     .digest('hex');
   const directory = join(cacheDirectory('packages'), `libbpf-${architecture}-${hash.slice(0, 16)}`);
-  if (existsSync(directory)) return directory;
-  say(`compile libbpf, libelf and zlib for ${architecture}`);
-  const work = mkdtempSync(`${directory}-`);
-  try {
+  return makeOnce(directory, async (work) => {
+    say(`compile libbpf, libelf and zlib for ${architecture}`);
     await compile(sources, work, architecture);
     mkdirSync(join(work, 'made'));
     copyFileSync(join(work, 'libbpf.so.1'), join(work, 'made/libbpf.so.1'));
     writeFileSync(join(work, 'made/LICENSE.libbpf.txt'), licences(work));
-    renameSync(join(work, 'made'), directory);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return directory;
+    return join(work, 'made');
+  });
 }
 
 /** The version of each source package, as Debian writes it without the epoch. */
@@ -73,10 +59,7 @@ export async function libbpfVersions(): Promise<Record<(typeof NAMES)[number], s
 /** @returns a folder with the packages' source archives and .dsc files */
 async function fetchSources(): Promise<string> {
   const directory = join(cacheDirectory('packages'), `sources-${Object.entries(SOURCES).flat().join('-')}`);
-  if (existsSync(directory)) return directory;
-  mkdirSync(dirname(directory), { recursive: true });
-  const made = mkdtempSync(`${directory}-`);
-  try {
+  return makeOnce(directory, async (made) => {
     for (const name of new Set(Object.values(SOURCES))) {
       const wanted = NAMES.filter((source) => SOURCES[source] === name);
       say(`fetch the sources of ${wanted.join(' and ')} from Debian's suite ${name}`);
@@ -85,11 +68,8 @@ async function fetchSources(): Promise<string> {
       for (const path of await suite.downloadSources(wanted)) renameSync(path, join(made, basename(path)));
       rmSync(work, { recursive: true });
     }
-    renameSync(made, directory);
-  } finally {
-    rmSync(made, { recursive: true, force: true });
-  }
-  return directory;
+    return made;
+  });
 }
 
 async function compile(sources: string, work: string, architecture: Architecture): Promise<void> {

@@ -1,9 +1,10 @@
 /** The Node for packages that must contain their own, because the machine may have none. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { fetchNode } from '../lab/arm64.ts';
+import { makeOnce } from '../lock.ts';
 import { type Architecture, crossPrefix, ROOT } from './package.ts';
 
 /** The version that scripts/setup.sh installs where the system's Node is too old. */
@@ -21,20 +22,14 @@ export function nodeVersion(): string {
 export async function packagedNode(architecture: Architecture): Promise<string> {
   const version = nodeVersion();
   const directory = join(cacheDirectory('packages'), `node-v${version}-${architecture}`);
-  if (existsSync(directory)) return directory;
-  const home = await fetchNode(architecture, version, cacheDirectory('lab'));
-  mkdirSync(cacheDirectory('packages'), { recursive: true });
-  const work = mkdtempSync(`${directory}-`);
-  try {
+  return makeOnce(directory, async (work) => {
+    const home = await fetchNode(architecture, version, cacheDirectory('lab'));
     const made = join(work, 'made');
     mkdirSync(made);
     copyFileSync(join(home, 'bin/node'), join(made, 'node'));
     execFileSync(`${crossPrefix(architecture)}strip`, ['--strip-unneeded', join(made, 'node')]);
     chmodSync(join(made, 'node'), 0o755);
     copyFileSync(join(home, 'LICENSE'), join(made, 'LICENSE'));
-    if (!existsSync(directory)) renameSync(made, directory);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return directory;
+    return made;
+  });
 }

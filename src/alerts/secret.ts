@@ -1,5 +1,5 @@
 /** Secrets of sinks: read from the environment or a file, never given on the command line. */
-import { readRegularFile } from '../linux/regular-file.ts';
+import { readSecretFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
 
@@ -12,7 +12,7 @@ export type Secret = { env: string } | { file: string };
 /**
  * @param what name of the secret in errors, such as "webhook key"
  * @returns the secret without surrounding white space
- * @throws OomscopeError USAGE: the variable is not set, the file cannot be read, or either is empty
+ * @throws OomscopeError USAGE: the variable is not set, the file cannot be read, other users can read it, or either is empty
  */
 export function readSecret(secret: Secret, what: string): string {
   const [text, where] =
@@ -26,7 +26,7 @@ export function readSecret(secret: Secret, what: string): string {
 }
 
 function readText(path: string, what: string): string {
-  const { bytes, problem } = readRegularFile(path, MOST_BYTES);
+  const { bytes, problem } = readSecretFile(path, MOST_BYTES);
   if (problem === undefined) return bytes.toString();
   throw new OomscopeError('USAGE', `${what}: cannot read ${printable(path)}: ${problem}.`);
 }

@@ -3,7 +3,7 @@
  * one numbering.
  * The guard can be replaced while the tracer and the monitor continue to run.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type Observable, Subject } from 'rxjs';
 import type { GuardPrograms } from '../bpf/load/guard-loader.ts';
 import type { Config } from '../config/config.ts';
@@ -22,6 +22,7 @@ import { reportedBy } from '../pressure/profile.ts';
 import type { ShortageWatch } from '../pressure/shortage-watch.ts';
 import { cgroupMatch } from '../text/glob.ts';
 import type { Tracer } from '../tracer/tracer.ts';
+import { isObserving } from './obstacle.ts';
 
 /** A count of fruitless reclaim rounds is outdated if it was not updated for this time (ms). */
 const COUNTDOWN_MS = 1000;
@@ -53,15 +54,21 @@ export class Watch implements AsyncDisposable {
    * watch.
    *
    * @param tell called with notes for the log
+   * @param signal when it is aborted, the start ends before its next step
    * @throws OomscopeError as openTracer, openPressure and openGuard
    */
-  async open(config: Config, tell: (notes: string[]) => void = () => {}): Promise<void> {
+  async open(config: Config, tell: (notes: string[]) => void = () => {}, signal?: AbortSignal): Promise<void> {
     const { trace, pressure } = config;
-    const observes = trace.enabled || pressure.enabled;
-    const inTheWay = observes ? (await import('../bpf/load/tracer-loader.ts')).obstacle() : undefined;
-    if (inTheWay) throw inTheWay;
+    // Signals that came during a step are handled in a turn of the event loop.
+    const ends = async () => {
+      await nextTurn();
+      return signal?.aborted;
+    };
+    if (await ends()) return;
     tell(await this.guardBy(config));
-    if (observes) await this.#calm();
+    if (await ends()) return;
+    if (isObserving(config)) await this.#calm(signal);
+    if (await ends()) return;
     const options = pressure.enabled ? await pressureOptions(pressure) : undefined;
     this.#isReported = reportedBy(pressure.profile);
     if (trace.enabled) await this.#trace(trace, options, config.history !== undefined);
@@ -91,10 +98,11 @@ export class Watch implements AsyncDisposable {
     return this.#pressure;
   }
 
-  /** Resolves when memory is not short, or after a time. */
-  async #calm(): Promise<void> {
+  /** Resolves when memory is not short, when the signal is aborted, or after a time. */
+  async #calm(signal: AbortSignal | undefined): Promise<void> {
     const late = new AbortController();
-    const latest = sleep(CALM_MS, undefined, { signal: late.signal }).catch(() => {});
+    const either = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
+    const latest = sleep(CALM_MS, undefined, { signal: either }).catch(() => {});
     await Promise.race([this.#guard?.opened.guard.calm, latest]);
     late.abort();
   }

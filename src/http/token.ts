@@ -1,12 +1,14 @@
 /** The token that a client must send. On loopback every user of the machine can connect, so the address alone protects nothing. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { kindProblem, ownershipProblem, systemProblem } from '../linux/regular-file.ts';
+import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
+import { readSecretFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
 
 /** Shortest and longest token in characters. 22 characters of base64 are 128 bits. */
 const LEAST = 22;
 const MOST = 512;
+/** Largest file of a token, in bytes. */
+const MOST_BYTES = 64 * 1024;
 /** The characters of a bearer token (RFC 6750). */
 const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
 
@@ -24,36 +26,22 @@ export function makeToken(): string {
 }
 
 /**
- * Reads the token from a file of this user alone.
+ * Reads the token from a file that no other user can read.
  *
  * @param what the option that names the file, for messages
  * @throws OomscopeError USAGE: the file is missing, other users can read or write it, or its content is no token
  */
 export function readToken(path: string, what: string): string {
-  const wrong = (problem: string) =>
-    new OomscopeError('USAGE', `${what}: expected a file with a token at ${printable(path)}, but ${problem}.`);
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch (error) {
-    const problem = systemProblem(error as NodeJS.ErrnoException);
-    const make = 'Make one with: (umask 077; head -c 32 /dev/urandom | base64 > FILE)';
-    throw new OomscopeError('USAGE', `${wrong(problem).message} ${make}`, { cause: error });
+  const wrong = (problem: string, remedy = '') =>
+    new OomscopeError('USAGE', `${what}: expected a file with a token at ${printable(path)}, but ${problem}.${remedy}`);
+  const { bytes, problem } = readSecretFile(path, MOST_BYTES);
+  if (problem !== undefined) {
+    const make = existsSync(path) ? '' : ' Make one with: (umask 077; head -c 32 /dev/urandom | base64 > FILE)';
+    throw wrong(problem, make);
   }
-  try {
-    const opened = fstatSync(descriptor);
-    const problem = kindProblem(opened) ?? ownershipProblem(opened);
-    if (problem !== undefined) throw wrong(problem);
-    const mode = opened.mode & 0o7777;
-    if ((mode & 0o077) !== 0)
-      throw wrong(`other users can read it (mode ${mode.toString(8)}): chmod 600 ${printable(path)}`);
-    const bytes = Buffer.alloc(MOST + 2);
-    const token = bytes.toString('latin1', 0, readSync(descriptor, bytes)).trim();
-    if (token.length >= LEAST && token.length <= MOST && TOKEN.test(token)) return token;
-    throw wrong(`it has something else: a token has ${LEAST} to ${MOST} letters, digits, "-", "_", "." or "="`);
-  } finally {
-    closeSync(descriptor);
-  }
+  const token = bytes.toString('latin1').trim();
+  if (token.length >= LEAST && token.length <= MOST && TOKEN.test(token)) return token;
+  throw wrong(`it has something else: a token has ${LEAST} to ${MOST} letters, digits, "-", "_", "." or "="`);
 }
 
 /** Compares in a time that depends only on the length of `given`, so that a client cannot find the token by trying. */

@@ -3,6 +3,7 @@
  * regular files, so that it cannot block on a FIFO, a device or a kernel log, and it never reads more than a limit.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { printable } from '../text/printable.ts';
 
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
@@ -20,6 +21,31 @@ export function readRegularFile(path: string, mostBytes: number): FileContent {
   } catch (error) {
     return { problem: systemProblem(error as NodeJS.ErrnoException) };
   }
+}
+
+/**
+ * Reads a file with a secret, such as a token or a key, which no other user may be able to read.
+ *
+ * @param mostBytes a larger file is refused, not cut
+ * @returns the whole content, or the reason why there is none, as readRegularFile(), with the remedy
+ */
+export function readSecretFile(path: string, mostBytes: number): FileContent {
+  try {
+    const wrong = kindProblem(statSync(path));
+    return wrong === undefined
+      ? readOpened(path, FLAGS, mostBytes, (opened) => secrecyProblem(opened, path))
+      : { problem: wrong };
+  } catch (error) {
+    return { problem: systemProblem(error as NodeJS.ErrnoException) };
+  }
+}
+
+/** A file of root is fine: if the kernel lets this process read the file, nothing in the mode lets other users read it. */
+function secrecyProblem({ uid, mode, nlink }: Stats, path: string): string | undefined {
+  if (uid !== 0 && uid !== process.geteuid?.()) return `it belongs to the user ${uid}`;
+  if ((mode & 0o077) === 0) return nlink > 1 ? HARD_LINK : undefined;
+  const what = (mode & 0o044) === 0 ? 'change' : 'read';
+  return `other users can ${what} it (mode ${(mode & 0o7777).toString(8)}): chmod 600 ${printable(path)}`;
 }
 
 /**
@@ -89,7 +115,7 @@ export function ownershipProblem({ uid, mode, nlink }: Stats, writable = 0o022):
   if (uid !== process.geteuid?.()) return `it belongs to the user ${uid}`;
   if ((mode & writable) !== 0) return `other users can write to it (mode ${(mode & 0o7777).toString(8)})`;
   const isDirectory = (mode & constants.S_IFMT) === constants.S_IFDIR;
-  return nlink > 1 && !isDirectory ? 'it has another name, too (a hard link)' : undefined;
+  return nlink > 1 && !isDirectory ? HARD_LINK : undefined;
 }
 
 /** Reads until the end, because files of /proc have content although stat(2) reports a size of 0. */
@@ -105,6 +131,7 @@ function readUpTo(descriptor: number, mostBytes: number): FileContent {
   }
 }
 
+const HARD_LINK = 'it has another name, too (a hard link)';
 const sizeProblem = (mostBytes: number) => `it is larger than ${mostBytes / 1024} KiB`;
 
 /** Why a file cannot be read, as the end of a sentence. */

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import type { Authenticator, ConnectionOptions, NatsConnection, TlsOptions } from '@nats-io/transport-node';
 import { readSecret } from '../alerts/secret.ts';
-import { readRegularFile } from '../linux/regular-file.ts';
+import { readRegularFile, readSecretFile } from '../linux/regular-file.ts';
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
 import { loadNats, type Nats } from './load.ts';
@@ -75,7 +75,7 @@ function tlsOptions({ servers, ca, cert, key }: ServerOptions): TlsOptions {
   const files = {
     ...(ca !== undefined && { ca: readFile(ca, 'ca') }),
     ...(cert !== undefined && { cert: readFile(cert, 'cert') }),
-    ...(key !== undefined && { key: readFile(key, 'key') }),
+    ...(key !== undefined && { key: readFile(key, 'key', readSecretFile) }),
   };
   // The client passes all options on to tls.connect(), also those that its type does not name.
   return Object.assign(files, { checkServerIdentity: identityCheck(servers) });
@@ -114,7 +114,7 @@ function authenticatorOf(options: ServerOptions, nats: Nats): Authenticator | un
   if ((user === undefined) !== (password === undefined))
     throw new OomscopeError('USAGE', 'server: expected a user and a password together, got one of them.');
   if (credentials !== undefined) {
-    const read = () => Buffer.from(readFile(credentials, 'credentials'));
+    const read = () => Buffer.from(readFile(credentials, 'credentials', readSecretFile));
     if (!/BEGIN NATS USER JWT/.test(read().toString()))
       throw new OomscopeError('USAGE', `credentials: ${printable(credentials)} is not a file of NATS credentials.`);
     return nats.credsAuthenticator(read);
@@ -136,8 +136,8 @@ function authenticatorOf(options: ServerOptions, nats: Nats): Authenticator | un
   return nats.usernamePasswordAuthenticator(() => user, read);
 }
 
-function readFile(path: string, what: string): string {
-  const { bytes, problem } = readRegularFile(path, MOST_BYTES);
+function readFile(path: string, what: string, read = readRegularFile): string {
+  const { bytes, problem } = read(path, MOST_BYTES);
   if (problem === undefined) return bytes.toString();
   throw new OomscopeError('USAGE', `${what}: cannot read ${printable(path)}: ${problem}.`);
 }

@@ -127,7 +127,7 @@ it('keeps in the spool the alerts that a removed sink could not deliver', async 
 it('reopens a sink when the content of its secret file has changed', async () => {
   const token = join(directory, 'token');
   const options = webhook({ token: { file: token } });
-  writeFileSync(token, 'old');
+  writeFileSync(token, 'old', { mode: 0o600 });
   const sinks = await start(options);
   sinks.send(anAlert());
   await until(() => receiver.received.length === 1);

@@ -1,6 +1,6 @@
 /** `oomscope alert test`, `--alert`, and their errors for sinks with wrong options. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,9 @@ let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'oomscope-alert-'));
   writeFileSync(join(directory, 'not-a-program'), '');
-  writeFileSync(join(directory, 'empty'), '');
+  writeFileSync(join(directory, 'empty'), '', { mode: 0o600 });
+  writeFileSync(join(directory, 'open'), 'http://localhost/T0K3N');
+  chmodSync(join(directory, 'open'), 0o644);
   execFileSync('mkfifo', [join(directory, 'fifo')]);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -37,6 +39,8 @@ describe('a wrong sink is reported before a BPF program is attached', () => {
     ['slack=@DIR/missing', 'slack URL: cannot read DIR/missing: there is no such file.'],
     ['slack=@/dev/zero', 'slack URL: cannot read /dev/zero: expected a regular file, got a device.'],
     ['slack=@DIR/fifo', 'slack URL: cannot read DIR/fifo: expected a regular file, got a FIFO.'],
+    ['slack=@DIR/open', 'slack URL: cannot read DIR/open: other users can read it (mode 644): chmod 600 DIR/open.'],
+    ['webhook=http://localhost/T0K3N key-file=DIR/open', 'cannot read DIR/open: other users can read it (mode 644)'],
     ['slack=@DIR/empty', 'slack URL: expected a secret in DIR/empty, which is empty.'],
     ['webhook=http://localhost/T0K3N kye-env=A', 'there is no setting "kye-env". Did you mean "key-env"?'],
     [

@@ -132,6 +132,29 @@ describe('run', () => {
     expect((await end).code).toBe(0);
   });
 
+  it('ends at once on SIGTERM during its start', async () => {
+    writeFileSync(file, spooling() + guard('available < 1K'));
+    const hooks = `import { registerHooks } from 'node:module';
+      registerHooks({ load(url, context, next) {
+        if (/\\/alert-sinks\\d*\\.js$/.test(url)) process.kill(process.pid, 'SIGTERM');
+        return next(url, context);
+      } });`;
+    const preload = `--import=data:text/javascript,${encodeURIComponent(hooks)}`;
+    const { stderr, stdout, code } = await run({ NODE_OPTIONS: preload }).end;
+    expect(stderr).not.toContain('Running with');
+    expect({ stdout, code }).toEqual({ stdout: '', code: 0 });
+  });
+
+  it('looks for what forbids tracing before it opens a sink', async () => {
+    rmSync(join(directory, 'spool'), { recursive: true, force: true });
+    writeFileSync(file, spooling().replace('[[alert]]', '[trace]\nenabled = true\n[[alert]]'));
+    const words = ['--bounding-set=-all', '--inh-caps=-all', process.execPath, MAIN, 'run', '--config', file];
+    const { code, stderr } = await start('setpriv', words).end;
+    expect(stderr).toMatch(/Tracing needs .*CAP_BPF/);
+    expect(code).toBe(77);
+    expect(existsSync(join(directory, 'spool'))).toBe(false);
+  });
+
   it('runs the guard of its file; SIGHUP reloads the file, or keeps the old configuration if the new one has faults', async () => {
     writeFileSync(file, guard('available < 99.9 %'));
     const { child, end, out, err } = run();
@@ -164,6 +187,9 @@ describe('run', () => {
     const systemd = start('python3', ['-c', receiver, socket]);
     await systemd.out.seen('bound');
     const { child, end } = run({ NOTIFY_SOCKET: socket, WATCHDOG_USEC: '400000' });
+    // Before its time-out ends the start, which can take long.
+    expect(await systemd.out.seen('EXTEND_TIMEOUT_USEC=')).toBe('EXTEND_TIMEOUT_USEC=300000000');
+    expect(systemd.out.lines.filter((line) => line.includes('READY=1'))).toEqual([]);
     expect(await systemd.out.seen('READY=1')).toBe('READY=1|STATUS=guarding by 1 rule, dry_run');
     await systemd.out.seen('WATCHDOG=1');
     child.kill('SIGTERM');

@@ -27,6 +27,9 @@ describe('systemd', () => {
     expect(text).toContain('--max-old-space-size=');
     // The default, 90 s, is too short while the machine is short of memory and CPU time.
     expect(text).toContain('\nTimeoutStartSec=5min\n');
+    // The limit of starts also applies where a start takes three minutes until it fails; a fault that lasts needs one start.
+    expect(text).toContain('\nStartLimitIntervalSec=30min\nStartLimitBurst=10\n');
+    expect(text).toContain('\nRestartPreventExitStatus=2 66 77\n');
     expect(await oomscope(['systemd', 'print', '--config', config])).toMatchObject({ code: 0, stdout: text });
     expect(await oomscope(['systemd', 'remove', '--directory', directory])).toMatchObject({ code: 0 });
     expect(existsSync(unit)).toBe(false);

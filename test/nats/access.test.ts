@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -88,6 +88,21 @@ describe.skipIf(natsUnavailable())('access to a real nats-server', () => {
     expect(await at(tlsUrl(server))).toEqual(address || untrusted);
     expect(await at(`tls://localhost:${server.port}`)).toEqual(host || untrusted);
   });
+
+  test.each(['credentials', 'nkey', 'token', 'password', 'key'])(
+    '%s: a file that other users can read is refused',
+    async (name) => {
+      const secret = file(`open-${name}`, 'secret');
+      chmodSync(secret, 0o640);
+      const way = {
+        ...(name === 'credentials' || name === 'key' ? { [name]: secret } : { [name]: { file: secret } }),
+        ...(name === 'password' && { user: 'u' }),
+      };
+      expect(await refusal('tls://127.0.0.1:1', way)).toContain(
+        `other users can read it (mode 640): chmod 600 ${secret}`,
+      );
+    },
+  );
 
   test('TLS: a server that has none is not used without it', async () => {
     await using server = await RealNats.start();

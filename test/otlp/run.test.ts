@@ -1,11 +1,11 @@
 /** `oomscope run` with a section [otlp]. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Receiver, until } from '../alerts/receiver.ts';
-import { ended, MAIN } from '../cli/cli.ts';
+import { ended, MAIN, oomscope } from '../cli/cli.ts';
 import { holdMemory } from '../memory-holder.ts';
 
 interface MetricsBody {
@@ -16,6 +16,23 @@ interface MetricsBody {
     }[];
   }[];
 }
+
+it('refuses a file with headers that other users can read', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'oomscope-otlp-'));
+  try {
+    const [file, headers] = [join(directory, 'oomscope.toml'), join(directory, 'headers')];
+    writeFileSync(headers, 'api-key=T0K3N');
+    chmodSync(headers, 0o644);
+    const otlp = `[otlp]\nendpoint = "http://127.0.0.1:1"\nheaders_file = "${headers}"\n`;
+    writeFileSync(file, `[trace]\nenabled = false\n[pressure]\nenabled = false\n[guard]\n${otlp}`);
+    const { code, stderr } = await oomscope(['run', '--config', file]);
+    expect(stderr).toContain(`otlp headers: cannot read ${headers}: other users can read it (mode 644): chmod 600`);
+    expect(stderr).not.toContain('T0K3N');
+    expect(code).toBe(2);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
 
 it('sends metrics at the interval and at the end, of its alerts, too, and a guard’s events as logs', async () => {
   using _held = await holdMemory();

@@ -215,7 +215,7 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
       'does not permit this node to publish events as default.',
     ],
   ] as const)('%s is said, and the events wait', async (_, config, options, sentence) => {
-    writeFileSync(join(directory, 'wrong'), 'wrong\n');
+    writeFileSync(join(directory, 'wrong'), 'wrong\n', { mode: 0o600 });
     const secret = Object.fromEntries(
       Object.entries(options).map(([name, value]) =>
         typeof value === 'string' ? [name, value] : [name, { file: join(directory, value.file) }],

@@ -33,8 +33,9 @@ export function systemdUnit({ command, features, network, ports, realtimePriorit
 [Unit]
 Description=Traces OOM kills and memory pressure, and prevents them
 After=local-fs.target
-StartLimitIntervalSec=60
-StartLimitBurst=5
+# Ten starts that fail are enough, also where each takes three minutes.
+StartLimitIntervalSec=30min
+StartLimitBurst=10
 
 [Service]
 Type=notify
@@ -42,7 +43,10 @@ ExecStart=${command.map(quoted).join(' ')}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=1
-# A start while memory or the CPUs are short takes long, and the guard works before the start is complete: it must not be ended for that.
+# The configuration has a fault or is missing, or a privilege is missing: another start would end in the same way.
+RestartPreventExitStatus=2 66 77
+# A start while memory or the CPUs are short takes long, and the guard works before the start is complete: it must not be ended for
+# that. While it makes progress, it asks for more time.
 TimeoutStartSec=5min
 WatchdogSec=60
 SyslogIdentifier=oomscope

@@ -2,6 +2,7 @@
 import { type Config, parseConfig } from '../../../config/config.ts';
 import { DEFAULT_FLOOR, exposureProblem } from '../../../config/metrics.ts';
 import { Features } from '../../../daemon/features.ts';
+import { obstacleTo } from '../../../daemon/obstacle.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { parseAddress } from '../../../http/address.ts';
 import { readToken } from '../../../http/token.ts';
@@ -26,6 +27,8 @@ export interface ServeOptions {
 export async function serve(given: ServeOptions): Promise<number> {
   beginStartUp();
   const config = await configFor(given);
+  const inTheWay = await obstacleTo(config);
+  if (inTheWay) throw inTheWay;
   const { AlertSinks } = await import('../../../alerts/alert-sinks.ts');
   const ending = new RunUntil();
   ending.bySignals();
@@ -33,12 +36,14 @@ export async function serve(given: ServeOptions): Promise<number> {
   await using watch = new Watch();
   await using features = await Features.open({ config, watch, alerts, tell });
   watch.events$.subscribe({ next: (event) => features.take(event), error: ending.fail });
-  await watch.open(config);
-  features.start();
-  endStartUp({ optimize: false });
-  const endTidying = tidyNowAndThen();
-  await ending.comes(given.duration);
-  endTidying();
+  await watch.open(config, undefined, ending.signal);
+  if (!ending.signal.aborted) {
+    features.start();
+    endStartUp({ optimize: false });
+    const endTidying = tidyNowAndThen();
+    await ending.comes(given.duration);
+    endTidying();
+  }
   await features.close();
   ending.throwFailure();
   return Exit.ok;

@@ -4,7 +4,7 @@ import { chooseFile, ignoredNote } from '../../../config/choose-file.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
 import { featuresOf } from '../../../config/features.ts';
 import { Features } from '../../../daemon/features.ts';
-import { notifySystemd, watchdogMs } from '../../../daemon/sd-notify.ts';
+import { obstacleTo } from '../../../daemon/obstacle.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { otherKillers } from '../../../doctor/others.ts';
 import { type CapabilityName, effectiveCapabilities } from '../../../linux/capabilities.ts';
@@ -22,10 +22,10 @@ import { openAlertSinks } from '../../verb/alert-option.ts';
 import { Exit } from '../../verb/exit.ts';
 import { takeRealtime } from '../../verb/realtime.ts';
 import { endingSignals, RunUntil } from '../../verb/run-until.ts';
-import { beginStartUp, endStartUp, tidyNowAndThen } from '../../verb/start-up.ts';
+import { beginStartUp, endStartUp } from '../../verb/start-up.ts';
 import { tell } from '../../verb/tell.ts';
-import { zoneNote } from '../../verb/zone-note.ts';
 import { LevelReports } from './level-reports.ts';
+import { extendStart, notify, serve, statusOf } from './service.ts';
 
 export interface DaemonOptions {
   /** The first of these files that exists is the configuration. */
@@ -57,35 +57,39 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const config = await readConfig(file);
   const ignored = ignoredNote(chosen);
   if (ignored !== undefined) tell(ignored);
+  // Before the sinks: they would lock their spools, and try to deliver.
+  const inTheWay = await obstacleTo(config);
+  if (inTheWay) throw inTheWay;
   const ending = new RunUntil();
   ending.bySignals(endingSignals.filter((signal) => signal !== 'SIGHUP'));
+  using starting = extendStart();
   await using alerts = await openAlertSinks(config.alert);
   await using watch = new Watch();
   await using features = await Features.open({ config, watch, alerts, tell });
   const opened = new Daemon(options, config, { watch, alerts, features, ending });
   await opened.start();
-  daemon = opened;
-  if (options.realtime) await takeRealtime();
-  if (options.dropCapabilities) opened.gaveUp = giveUpRights(config);
-  if (isDue) daemon.reload();
+  if (!ending.signal.aborted) {
+    daemon = opened;
+    await becomeReady(opened, config, options);
+    if (isDue) daemon.reload();
+    starting[Symbol.dispose]();
+    await serve(`Running with ${file}.`, config, () => ending.comes(durationMs));
+  }
+  notify('STOPPING=1');
+  process.off('SIGHUP', onHangup);
+  await opened.close();
+  ending.throwFailure();
+  return Exit.ok;
+}
+
+/** Gives up what only the start needed, and makes the code ready for the first kill. */
+async function becomeReady(daemon: Daemon, config: Config, { realtime, dropCapabilities }: DaemonOptions) {
+  if (realtime) await takeRealtime();
+  if (dropCapabilities) daemon.gaveUp = giveUpRights(config);
   // A guard that runs its code again kills two child processes, which a tracer of all kills would report.
   const quiet = config.guard === undefined || config.trace.kills === 'oom' || !config.trace.enabled;
   endStartUp({ optimize: false, dropCode: quiet });
-  if (quiet) void watch.warmUp();
-  await opened.rehearse();
-  const endTidying = tidyNowAndThen();
-  notify('READY=1', statusOf(config));
-  tell(`Running with ${file}.${zoneNote()} Press Ctrl-C to stop.`);
-  const watchdog = watchdogMs();
-  const alive = watchdog === undefined ? undefined : setInterval(() => notify('WATCHDOG=1'), watchdog);
-  await ending.comes(durationMs);
-  notify('STOPPING=1');
-  process.off('SIGHUP', onHangup);
-  clearInterval(alive);
-  endTidying();
-  await daemon.close();
-  ending.throwFailure();
-  return Exit.ok;
+  await daemon.rehearse(quiet);
 }
 
 /** What the daemon consists of; its caller closes them. */
@@ -131,14 +135,21 @@ class Daemon {
 
   async start(): Promise<void> {
     this.#watch.events$.subscribe({ next: (event) => this.#take(event), error: this.#ending.fail });
-    await this.#watch.open(this.#config, (notes) => this.#tellOnce([...notes, ...rehearsal(this.#config)]));
+    const told = (notes: string[]) => this.#tellOnce([...notes, ...rehearsal(this.#config)]);
+    await this.#watch.open(this.#config, told, this.#ending.signal);
+    if (this.#ending.signal.aborted) return;
     if (this.#config.guard) this.#tellOnce(otherKillers());
     this.#reportLevels();
     await this.#features.start();
   }
 
-  /** Rehearses a kill now, and from then on lets the output and the alerts rehearse, too. */
-  async rehearse(): Promise<void> {
+  /**
+   * Rehearses a kill now, and from then on lets the output and the alerts rehearse, too.
+   *
+   * @param guards let the guard run its code, too
+   */
+  async rehearse(guards: boolean): Promise<void> {
+    if (guards) void this.#watch.warmUp();
     const { tracer } = this.#watch;
     if (!tracer) return;
     const { rehearsalOf } = await import('../../../tracer/rehearsal.ts');
@@ -268,19 +279,6 @@ function checkRights(next: Config, gaveUp: ReadonlySet<CapabilityName>): void {
     'CONFIG',
     `The new configuration needs ${names}, which this process gave up after its start: restart it.`,
   );
-}
-
-function notify(...lines: string[]): void {
-  try {
-    notifySystemd(lines.join('\n'));
-  } catch (error) {
-    tell((error as Error).message);
-  }
-}
-
-function statusOf({ guard }: Config): string {
-  const rules = guard?.policy.rules.length ?? 0;
-  return `STATUS=${guard ? `guarding by ${rules} rule${rules === 1 ? '' : 's'}, ${guard.mode}` : 'watching'}`;
 }
 
 /** The sections that only a start applies. */
