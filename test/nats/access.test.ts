@@ -97,6 +97,7 @@ describe.skipIf(natsUnavailable())('access to a real nats-server', () => {
       const way = {
         ...(name === 'credentials' || name === 'key' ? { [name]: secret } : { [name]: { file: secret } }),
         ...(name === 'password' && { user: 'u' }),
+        ...(name === 'key' && { cert: authority.certificate }),
       };
       expect(await refusal('tls://127.0.0.1:1', way)).toContain(
         `other users can read it (mode 640): chmod 600 ${secret}`,
