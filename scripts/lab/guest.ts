@@ -14,9 +14,9 @@ import { LabError } from './error.ts';
 import { initramfs, type Settings } from './initramfs.ts';
 import { getKernel, type Kernel } from './kernels.ts';
 import { collectModules } from './modules.ts';
-import { GuestExit, type GuestOptions, type GuestResult, type System } from './options.ts';
+import { GuestExit, type GuestOptions, type GuestResult, type Network, type System } from './options.ts';
 import { platforms } from './platform.ts';
-import { GUEST_MODULES } from './qemu.ts';
+import { GUEST_MODULES, NETWORK_MODULES } from './qemu.ts';
 import { runtimeImage } from './runtime.ts';
 import { tools } from './tools.ts';
 import { ownUserland } from './userland.ts';
@@ -25,9 +25,12 @@ export { LabError, type LabErrorCode } from './error.ts';
 export { getKernel, type Kernel, type KnownKernel, kernels } from './kernels.ts';
 export {
   type CgroupSetup,
+  GUEST_ADDRESS,
   GuestExit,
   type GuestOptions,
   type GuestResult,
+  HOST_ADDRESS,
+  type Network,
   type SwapSetup,
   type System,
 } from './options.ts';
@@ -100,7 +103,7 @@ async function prepare(options: GuestOptions): Promise<Kernel> {
 /** @param attached a disk that is mounted at /system, and written to, by a guest without systemd */
 async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean, attached?: string): Promise<Plan> {
   const { cgroup = 'v2', memoryMib = 1024, cpus = 2, swap = 'none', numa = 1, append = '' } = options;
-  const { virtualTime = false } = options;
+  const { virtualTime = false, network } = options;
   const { swapMib = Math.floor(memoryMib / 2), limitSeconds = DEFAULT_LIMIT_SECONDS } = options;
   const { command, environment = {}, files = {}, architecture = 'x64' } = options;
   const platform = platforms[architecture];
@@ -109,15 +112,17 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean, a
   const booted = options.system && (await systemDisk(options.system, options, kernel));
   const system = attached === undefined ? booted : { disk: attached, kept: true };
   const kind: Settings['system'] = attached ? 'attached' : !booted ? 'none' : booted.kept ? 'kept' : 'once';
-  const settings = { cgroup, swap, swapMib, shell, command, environment, files, system: kind };
+  const withNetwork = network !== undefined;
+  const settings = { cgroup, swap, swapMib, shell, command, environment, files, system: kind, network: withNetwork };
   return {
     machine: {
-      ...{ platform, kernel, memoryMib, cpus, numaNodes: numa, runtime, shell, virtualTime },
+      ...{ platform, kernel, memoryMib, cpus, numaNodes: numa, runtime, shell, virtualTime, network },
+      busybox: tools().busybox,
       system: system !== undefined,
       append: booted === undefined ? append : `${SYSTEMD_ARGUMENTS} ${append}`,
     },
     system,
-    initramfs: initramfs(userland, platform, modulesFor(kernel), settings),
+    initramfs: initramfs(userland, platform, modulesFor(kernel, network), settings),
     scratchMib: SCRATCH_MIB + (swap === 'file' ? swapMib : 0),
     limitSeconds,
     on: {
@@ -151,8 +156,8 @@ async function systemDisk(
   return { disk, kept: true };
 }
 
-function modulesFor({ modules }: Kernel) {
-  return modules === undefined ? [] : collectModules(modules, GUEST_MODULES);
+function modulesFor({ modules }: Kernel, network: Network | undefined) {
+  return modules === undefined ? [] : collectModules(modules, [...GUEST_MODULES, ...(network ? NETWORK_MODULES : [])]);
 }
 
 function toResult(ended: Attempt, kernel: Kernel): GuestResult {

@@ -45,6 +45,10 @@ fi
 end() { tell done; poweroff -f; sleep 60; }
 give_up() { tell "$@"; end; }
 
+if [ -n "$address" ]; then
+	ip addr add "$address/24" dev eth0 && ip link set eth0 up || give_up failed 'the network card cannot be set up'
+fi
+
 # Find disks by serial number: their order as vda, vdb is not fixed.
 disk() {
 	for serial in /sys/block/vd*/serial; do

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Cpio } from './cpio.ts';
 import type { Module } from './modules.ts';
+import { GUEST_ADDRESS } from './options.ts';
 import type { Platform } from './platform.ts';
 import { tools } from './tools.ts';
 import type { Userland } from './userland.ts';
@@ -19,6 +20,7 @@ export interface Settings {
   swap: 'none' | 'zram' | 'file';
   swapMib: number;
   shell: boolean;
+  network: boolean;
   command: readonly string[];
   environment: Readonly<Record<string, string>>;
   /** For each path in the guest, the file or directory of this machine that is copied to it. */
@@ -64,7 +66,9 @@ export function initramfs(
   });
   const given = { shell, system: startsSystem, keep: system === 'kept', attached: system === 'attached' };
   const flags = Object.entries(given).map(([name, is]) => `${name}=${is ? 1 : 0}`);
-  cpio.file('/lab/settings', `cgroup=${cgroup} swap=${swap} swap_mib=${swapMib} ${flags.join(' ')}\n`);
+  const address = settings.network ? GUEST_ADDRESS : '';
+  const words = [`cgroup=${cgroup}`, `swap=${swap}`, `swap_mib=${swapMib}`, `address=${address}`, ...flags];
+  cpio.file('/lab/settings', `${words.join(' ')}\n`);
   const exports = Object.entries(settings.environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   // lab.service is spared by the OOM killer, and the command inherits that.
   if (startsSystem) exports.push('echo 0 >/proc/self/oom_score_adj\n');

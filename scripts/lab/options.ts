@@ -18,6 +18,16 @@ export interface System {
   disk?: string;
 }
 
+/** TCP between a guest and 127.0.0.1 of this machine, by QEMU's user network. The guest reaches nothing else. */
+export interface Network {
+  /** For each port of 127.0.0.1 of this machine, the port at which a program of the guest listens on GUEST_ADDRESS. */
+  incoming?: Readonly<Record<number, number>>;
+  /** Ports of 127.0.0.1 of this machine. The guest reaches them at HOST_ADDRESS. */
+  outgoing?: readonly number[];
+}
+export const GUEST_ADDRESS = '10.0.2.15';
+export const HOST_ADDRESS = '10.0.2.100';
+
 export interface GuestOptions {
   /** "5.10", "6.1", "6.12", "7.2", or the path of a vmlinuz. */
   kernel: string;
@@ -53,6 +63,8 @@ export interface GuestOptions {
    * PATH is the one of Debian. `cgroup` must be "v2".
    */
   system?: System;
+  /** Connections with this machine. By default the guest has no network device. */
+  network?: Network;
   /** More kernel arguments. */
   append?: string;
   /**

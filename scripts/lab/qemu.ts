@@ -1,8 +1,9 @@
 /**
- * The arguments of QEMU for the virtual machine. It has no network device, and can read only the listed files of this
- * machine.
+ * The arguments of QEMU for the virtual machine. It can read only the listed files of this machine, and has a network
+ * device only where its user asks for one.
  */
 import type { Kernel } from './kernels.ts';
+import { HOST_ADDRESS, type Network } from './options.ts';
 import type { Platform } from './platform.ts';
 
 /**
@@ -28,6 +29,8 @@ export const GUEST_MODULES = [
   'zstd',
   'zram',
 ];
+/** The modules of a guest with a network, in addition. */
+export const NETWORK_MODULES = ['virtio_net'];
 
 export interface Machine {
   platform: Platform;
@@ -39,6 +42,9 @@ export interface Machine {
   virtualTime: boolean;
   /** True: there is a disk with a system on it. */
   system: boolean;
+  network: Network | undefined;
+  /** Path of busybox on this machine. */
+  busybox: string;
   /** Path of the image with Node. */
   runtime: string;
   /** True: the console is this terminal, and there are no other channels. */
@@ -65,6 +71,7 @@ export function qemuArguments(machine: Machine): string[] {
     disk('runtime', machine.runtime, true),
     disk('scratch', `/proc/self/fd/${SCRATCH_FD}`, false),
     machine.system ? disk('system', `/proc/self/fd/${SYSTEM_FD}`, false) : [],
+    network(machine),
   ].flat();
 }
 
@@ -78,6 +85,23 @@ function channels(): string[][] {
         ? ['-serial', 'chardev:console']
         : ['-device', `virtserialport,chardev=${channel},name=${channel}`]),
     ]),
+  ];
+}
+
+/** QEMU starts busybox for each outgoing connection, because it would open a socket of its own only once. */
+function network({ network, busybox }: Machine): string[] {
+  if (network === undefined) return [];
+  const rules = [
+    ...Object.entries(network.incoming ?? {}).map(([here, there]) => `hostfwd=tcp:127.0.0.1:${here}-:${there}`),
+    ...(network.outgoing ?? []).map(
+      (port) => `guestfwd=tcp:${HOST_ADDRESS}:${port}-cmd:${busybox} nc 127.0.0.1 ${port}`,
+    ),
+  ];
+  return [
+    '-netdev',
+    ['user,id=network,restrict=on', ...rules].join(','),
+    '-device',
+    'virtio-net-pci,netdev=network,romfile=',
   ];
 }
 
