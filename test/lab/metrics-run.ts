@@ -2,9 +2,10 @@
  * Runs `oomscope run` with metrics and history while scenarios make kills of every kind, in a guest or on a host. Prints one
  * line of JSON: the metrics before and after, the counts of the kernel, and the events of the history.
  *
- *   node test/lab/metrics-run.ts KILLS SCENARIO…
+ *   node test/lab/metrics-run.ts [--listen HOST:PORT] [--linger SECONDS] KILLS SCENARIO…
  *
- * KILLS is the least number of kills: a storm makes those that the scenarios do not.
+ * KILLS is the least number of kills: a storm makes those that the scenarios do not. --listen is where the metrics can be
+ * read. --linger is for how long they can be read after the last kill.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,6 +13,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { OomKill } from '../../src/model/events.ts';
 import { MIB, oomStorm, removeMemoryGroups } from '../kernel/memcg.ts';
 import { NODE } from './runs.ts';
 
@@ -21,19 +24,25 @@ export interface MetricsRun {
   before: string;
   after: string;
   openmetrics: string;
-  /** The ids and kinds of the kills in the history. */
-  history: { id: string; kind: string }[];
+  /** The kills in the history. */
+  history: { id: string; kind: string; ofGroup: boolean }[];
   said: string;
 }
 
-const PORT = 19_836;
 const MAIN = join(import.meta.dirname, '../../dist/cli/main.js');
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-metrics-run-'));
-const [most = '0', ...scenarios] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    listen: { type: 'string', default: '127.0.0.1:19836' },
+    linger: { type: 'string', default: '2' },
+  },
+});
+const [most = '0', ...scenarios] = positionals;
 const vmstatKills = () => Number(/^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'utf8'))?.[1]);
 
 async function scrape(accept: string): Promise<string> {
-  const answer = await fetch(`http://127.0.0.1:${PORT}/metrics`, { headers: { accept } });
+  const answer = await fetch(`http://${values.listen}/metrics`, { headers: { accept } });
   return answer.text();
 }
 
@@ -51,7 +60,7 @@ async function main(): Promise<MetricsRun> {
   const config = join(directory, 'oomscope.toml');
   const history = join(directory, 'history.db');
   const sections = [
-    `[metrics]\nlisten = "127.0.0.1:${PORT}"`,
+    `[metrics]\nlisten = "${values.listen}"${values.listen.startsWith('127.') ? '' : '\npublic = true'}`,
     `[history]\npath = "${history}"`,
     '[output]\nevents = ["tracer.lost"]',
   ];
@@ -71,25 +80,16 @@ async function main(): Promise<MetricsRun> {
   said += await output(process.execPath, options);
   const missing = Number(most) - (vmstatKills() - kernelBefore);
   if (missing > 0) await oomStorm(missing, { limitBytes: 8 * MIB, parallel: 2 });
-  await sleep(2_000);
+  await sleep(Number(values.linger) * 1000);
   const kernel = { before: kernelBefore, after: vmstatKills() };
   const [after, openmetrics] = [await scrape('text/plain'), await scrape('application/openmetrics-text')];
   daemon.kill('SIGTERM');
   await once(daemon, 'exit');
-  const listed = await output(process.execPath, [
-    MAIN,
-    'history',
-    '--path',
-    history,
-    '--json',
-    '--limit',
-    '10000',
-    ...kinds(),
-  ]);
-  const events = listed
-    .split('\n')
-    .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as { id: string; kind: string }]));
-  return { kernel, before, after, openmetrics, said, history: events.map(({ id, kind }) => ({ id, kind })) };
+  const words = ['--path', history, '--json', '--limit', '10000', ...kinds()];
+  const listed = await output(process.execPath, [MAIN, 'history', ...words]);
+  const kills = listed.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as OomKill]));
+  const entries = kills.map(({ id, kind, limit }) => ({ id, kind, ofGroup: limit?.oom_group === true }));
+  return { kernel, before, after, openmetrics, said, history: entries };
 }
 
 const kinds = () => ['killed', 'already_dying', 'group_member', 'shared_memory'].flatMap((kind) => ['--kind', kind]);

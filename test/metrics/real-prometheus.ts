@@ -19,8 +19,10 @@ export interface Sample {
 }
 
 export interface PrometheusOptions {
-  /** host:port of what is scraped, every second. */
-  target: string;
+  /** host:port of each daemon that is scraped. */
+  targets: readonly string[];
+  /** How often they are scraped and rules are evaluated; by default every second. */
+  intervalSeconds?: number;
   rules?: string;
   /** host:port of an Alertmanager. */
   alertmanager?: string;
@@ -35,13 +37,18 @@ export class RealPrometheus {
     this.#port = port;
   }
 
-  static async start({ target, rules, alertmanager }: PrometheusOptions): Promise<RealPrometheus> {
+  static async start({
+    targets,
+    intervalSeconds = 1,
+    rules,
+    alertmanager,
+  }: PrometheusOptions): Promise<RealPrometheus> {
     const one = new RealPrometheus(await freePort());
     const at = one.#directory;
     const config = [
-      'global: {scrape_interval: 1s, evaluation_interval: 1s}',
+      `global: {scrape_interval: ${intervalSeconds}s, evaluation_interval: ${intervalSeconds}s}`,
       'scrape_configs:',
-      `- {job_name: oomscope, static_configs: [{targets: ['${target}']}]}`,
+      `- {job_name: oomscope, static_configs: [{targets: ${JSON.stringify(targets)}}]}`,
       ...(rules === undefined ? [] : ['rule_files: [rules.yml]']),
       ...(alertmanager === undefined
         ? []
@@ -74,7 +81,7 @@ export class RealPrometheus {
   /** The labels of the exemplars of a series. */
   async exemplars(expr: string): Promise<Record<string, string>[]> {
     const now = Date.now() / 1000;
-    const range = `start=${now - 600}&end=${now + 60}`;
+    const range = `start=${now - 1800}&end=${now + 60}`;
     const found = (await this.#get(`query_exemplars?query=${encodeURIComponent(expr)}&${range}`)) as {
       exemplars: { labels: Record<string, string> }[];
     }[];

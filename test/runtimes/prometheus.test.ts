@@ -53,7 +53,7 @@ target = "${directory}/alerts.jsonl"
     // The same rules with windows of seconds instead of minutes, so that an alert is also seen to be resolved.
     const rules = rulesText().replace(/\b(\d+)m\b/g, '$1s');
     prometheus = await RealPrometheus.start({
-      target: `127.0.0.1:${port}`,
+      targets: [`127.0.0.1:${port}`],
       rules,
       alertmanager: new URL(manager.url).host,
     });
