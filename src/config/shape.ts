@@ -186,12 +186,12 @@ export function sizeFrom(least: number, most = Number.MAX_SAFE_INTEGER): Shape<n
 
 /** A duration, read as milliseconds. */
 export function durationFrom(least: number, most = LONGEST_MS): Shape<number> {
-  return parsed('a time such as "500ms", "10s" or "5m"', (given) => durationWithin(given, least, most));
+  return parsed(timeLike(least), (given) => durationWithin(given, least, most));
 }
 
 /** @returns milliseconds. @throws Error whose message says what was expected */
 export function durationWithin(given: string, least = 0, most = LONGEST_MS): number {
-  const ms = durationOf(given);
+  const ms = durationOf(given, least);
   if (ms >= least && ms <= most) return ms;
   const longest = most === LONGEST_MS ? '24d' : writeDuration(most);
   throw new Error(`expected a time from ${writeDuration(least)} to ${longest}, got ${show(given)}.`);
@@ -207,10 +207,15 @@ export function sizeOf(given: string): number {
   return bytes;
 }
 
-/** @throws Error that says what was expected */
-export function durationOf(given: string): number {
+/** Examples of times that are not shorter than the shortest that is allowed. */
+function timeLike(least: number): string {
+  return `a time such as ${least < 3_600_000 ? '"500ms", "10s" or "5m"' : '"12h", "90d" or "2w"'}`;
+}
+
+/** @param least the shortest allowed time (ms), for the examples. @throws Error that says what was expected */
+export function durationOf(given: string, least = 0): number {
   const ms = parseDuration(given);
-  if (ms === undefined) throw new Error(`expected a time such as "500ms", "10s" or "5m", got ${show(given)}.`);
+  if (ms === undefined) throw new Error(`expected ${timeLike(least)}, got ${show(given)}.`);
   return ms;
 }
 

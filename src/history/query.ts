@@ -106,7 +106,7 @@ export class History implements Disposable {
    * The story of an entry.
    *
    * @param reference its number, or the beginning of its id
-   * @throws OomscopeError USAGE: there is no such entry, or there are several
+   * @throws OomscopeError NO_ENTRY; USAGE: several entries have an id that begins so
    */
   story(reference: string): Story {
     const [first, second] = /^\d{1,15}$/.test(reference)
@@ -118,7 +118,7 @@ export class History implements Disposable {
         );
     const shown = JSON.stringify(reference.slice(0, 80));
     if (!first)
-      throw new OomscopeError('USAGE', `The history has no entry ${shown}. \`oomscope history\` lists the numbers.`);
+      throw new OomscopeError('NO_ENTRY', `The history has no entry ${shown}. \`oomscope history\` lists the numbers.`);
     if (second && first.id !== reference)
       throw new OomscopeError('USAGE', `Several entries have an id that begins with ${shown}: give more of it.`);
     const parts = this.#all(

@@ -98,6 +98,11 @@ export const errorCodes = {
     remedy: 'Choose a name that the message or `oomscope docker check --all` lists.',
     exitCode: 1,
   },
+  NO_ENTRY: {
+    meaning: 'The history has no entry with the given number or id.',
+    remedy: 'Choose a number that `oomscope history` lists.',
+    exitCode: 1,
+  },
   PROCESS_GONE: {
     meaning: 'The process has ended, or another process has its pid by now.',
     remedy: 'Do nothing: no signal was sent and nothing was changed.',

@@ -39,7 +39,9 @@ export function writeSize(bytes: number): string {
   return `${bytes / factor}${unit.toUpperCase()}`;
 }
 
-/** A text that parseDuration() reads as this duration: in seconds if it is whole seconds, otherwise in milliseconds. */
+/** A text that parseDuration() reads as this duration, in the largest unit up to days of which it is a whole number: "90d". */
 export function writeDuration(ms: number): string {
-  return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
+  if (ms === 0) return '0s';
+  const [unit, each] = Object.entries(msPer).findLast(([unit, each]) => unit !== 'w' && ms % each === 0) ?? ['ms', 1];
+  return `${ms / each}${unit}`;
 }

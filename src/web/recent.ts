@@ -45,11 +45,14 @@ export class Recent {
     return { rows: wanted.slice(-limit).reverse().map(rowOf), more: false };
   }
 
-  /** @throws OomscopeError USAGE */
+  /** @throws OomscopeError NO_ENTRY */
   story(id: string): Story {
     const found = this.#kept.find(({ event }) => event.id === id);
     if (!found)
-      throw new OomscopeError('USAGE', 'This event is not kept any more: [history] in the configuration keeps events.');
+      throw new OomscopeError(
+        'NO_ENTRY',
+        'This event is not kept any more: [history] in the configuration keeps events.',
+      );
     const parts = this.#kept.filter(({ columns }) => columns.story === found.columns.story);
     const around = this.#kept.filter(
       (each) =>

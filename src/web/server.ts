@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { HistoryReader } from '../history/reader.ts';
 import type { Listener } from '../http/listener.ts';
 import type { Reply, Request } from '../http/route.ts';
-import { OomscopeError } from '../model/error.ts';
+import { type ErrorCode, OomscopeError } from '../model/error.ts';
 import type { Event } from '../model/events.ts';
 import type { Recent } from './recent.ts';
 import { bucketOf, filterOf, kindsOf, limitOf, referenceOf } from './request.ts';
@@ -139,12 +139,14 @@ export class WebServer {
 const rowMessage = (row: ListRow) =>
   `id: ${row.id.replace(/[\r\n]/g, '')}\nevent: row\ndata: ${JSON.stringify(row)}\n\n`;
 
+const statuses: Partial<Record<ErrorCode, number>> = { USAGE: 400, NO_ENTRY: 404 };
+
 async function replyOf(answer: () => Promise<string> | string): Promise<Reply> {
   try {
     return { type: 'application/json', body: await answer() };
   } catch (error) {
     if (!(error instanceof OomscopeError)) throw error;
     const body = JSON.stringify({ problem: error.message });
-    return { status: error.code === 'USAGE' ? 400 : 503, type: 'application/json', body };
+    return { status: statuses[error.code] ?? 503, type: 'application/json', body };
   }
 }

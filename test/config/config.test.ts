@@ -119,6 +119,15 @@ target = "https://events.pagerduty.com/v2/enqueue"
   ]);
 });
 
+test('gives examples of times that the setting allows', async () => {
+  expect(await faultsOf('[history]\nmax_age = "90"\n')).toEqual([
+    'f.toml:2: history.max_age: expected a time such as "12h", "90d" or "2w", got "90".',
+  ]);
+  expect(await faultsOf('[history]\nmax_age = "90s"\n')).toEqual([
+    'f.toml:2: history.max_age: expected a time from 1h to 3650d, got "90s".',
+  ]);
+});
+
 test('reports the line of a TOML syntax error', async () => {
   expect(await faultsOf('[guard]\nmode = enforce\n')).toMatchObject([
     expect.stringMatching(/^f\.toml:2: expected TOML: /),

@@ -4,7 +4,7 @@ import { comparisonView } from '../../src/explain/html/comparison-view.ts';
 import { partView, reportView } from '../../src/explain/html/report-view.ts';
 import { contentsView, summaryView, timeLineView } from '../../src/explain/html/summary-view.ts';
 import { Patterns } from '../../src/explain/patterns.ts';
-import { markdown } from '../../src/explain/render/markdown.ts';
+import { markdown, safe } from '../../src/explain/render/markdown.ts';
 import { renderReport, renderTimeLine } from '../../src/explain/render/text.ts';
 import { TimeLine } from '../../src/explain/render/time-line.ts';
 import { compare } from '../../src/explain/verdict/comparison.ts';
@@ -250,6 +250,11 @@ describe('hostile names', () => {
     expect(ticket).not.toMatch(/[^\\](?:\]\(|<script|:\/\/)|[^\P{C}\n]/u);
     expect(renderTimeLine(line, plain, 100)).not.toMatch(/[^\P{C}\n]/u);
     for (const report of reports) expect(renderReport(report, plain, 100, { fields: true })).not.toMatch(/[^\P{C}\n]/u);
+  });
+
+  it('keep what is readable in Markdown, and cannot become pictures there', () => {
+    expect(safe('21:30:05 pod: 1:2 a b')).toBe('21:30:05 pod: 1:2 a b');
+    expect(safe('http://x :+1: :thumbs_up:')).toBe('http\\://x :&#8288;\\+1: :&#8288;thumbs\\_up:');
   });
 
   it('that contain parts of a report line do not end the name early', () => {

@@ -193,6 +193,8 @@ describe('the command', () => {
     expect(await failing('--path', path, '--since', '-1s')).toMatch(/^1 .*No entry matches/s);
     expect(await failing('--config', config)).toMatch(/^2 .*no \[history\] section/s);
     expect(await failing('--since', 'soon')).toMatch(/^2 .*--since: expected a time such as/s);
+    for (const reference of ['4711', 'nothing'])
+      expect(await failing('show', reference, '--path', path)).toMatch(/^1 .*The history has no entry/s);
     expect(await failing('show')).toMatch(/^2 .*number or id/s);
     expect(await failing('list')).toMatch(/^2 .*got "list"/s);
     expect(await failing('--html')).toMatch(/^2 .*with `show` only/s);

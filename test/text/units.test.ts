@@ -53,4 +53,6 @@ test('a written size or duration is parsed as the same value', () => {
     }),
   );
   expect([0, 1000, 2048, 64 * 2 ** 20, 3 * 2 ** 39].map(writeSize)).toEqual(['0', '1000', '2K', '64M', '1536G']);
+  const durations = [0, 1, 1500, 60_000, 5_400_000, 129_600_000, 90 * 86_400_000];
+  expect(durations.map(writeDuration)).toEqual(['0s', '1ms', '1500ms', '1m', '90m', '36h', '90d']);
 });

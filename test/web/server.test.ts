@@ -79,7 +79,7 @@ it('answers a wrong query with a sentence, and keeps the last events without a h
   expect(rows.map(({ id }: { id: string }) => id)).toEqual([kill.id]);
   const story = JSON.parse((await get(`/api/story?id=${kill.id}`)).body);
   expect(story.parts).toHaveLength(2);
-  expect((await get('/api/story?id=nothing')).status).toBe(400);
+  expect((await get('/api/story?id=nothing')).status).toBe(404);
 });
 
 it('replays what a browser missed by the id of its last event', async () => {

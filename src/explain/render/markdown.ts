@@ -17,7 +17,7 @@ export function markdown(reports: readonly OomReport[], summary: Summary, line: 
 
 /** Escapes every character with a meaning in Markdown, and prevents GitHub and GitLab from making links of the text. */
 export function safe(text: string): string {
-  const escaped = printable(text).replace(/[\\`*_{}[\]()+!|<>~&:$^=]/g, (character) => `\\${character}`);
+  const escaped = printable(text).replace(/[\\`*_{}[\]()+!|<>~&$^=]|:(?=\/\/)/g, (character) => `\\${character}`);
   return unlinked(escaped);
 }
 
@@ -27,8 +27,12 @@ export function safe(text: string): string {
 export const prose = (text: string) =>
   unlinked(printable(text).replace(/[\\`*_[\]<>|~&]|:(?=\/\/)/g, (character) => `\\${character}`));
 
-/** GitHub and GitLab search the rendered text for mentions, issues and addresses, so a backslash does not help. */
-const unlinked = (text: string) => text.replace(/[@#]|www(?=\.)/g, (found) => `${found}&#8288;`);
+/**
+ * GitHub and GitLab search the rendered text for mentions, issues, addresses and names of pictures such as ":bug:", so a
+ * backslash does not help. ":30:" in a time is no name.
+ */
+const unlinked = (text: string) =>
+  text.replace(/[@#]|www(?=\.)|:(?=(?!\d\d:)[\w+\\-]+:)/g, (found) => `${found}&#8288;`);
 
 function patterns(summary: Summary): string {
   const list = (items: { name: string; count: number }[]) =>

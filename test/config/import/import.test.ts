@@ -103,7 +103,7 @@ describe('systemd-oomd', () => {
       ['/etc/systemd/system/a-b.slice', '[Unit]\nDescription=x\n[Slice]\nManagedOOMSwap=kill\n'],
     );
     expect(whenOf(rules)).toEqual([
-      ['pressure.full.avg10 > 60.5 % for 120s'],
+      ['pressure.full.avg10 > 60.5 % for 2m'],
       ['system.usage > 90 %', 'system.swap_free < 10 %'],
     ]);
     expect(rules[1]?.on).toEqual([{ kind: 'cgroup', glob: '/a.slice/a-b.slice' }]);

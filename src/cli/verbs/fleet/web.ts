@@ -1,17 +1,16 @@
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { byDefault, duration, several, text, usage } from '../../verb/options.ts';
+import { byDefault, duration } from '../../verb/options.ts';
+import { pageOptions } from '../../verb/page-options.ts';
 import { RunUntil } from '../../verb/run-until.ts';
 import { serverOf, serverOption, serverSections } from '../../verb/server-option.ts';
 import { tell } from '../../verb/tell.ts';
 
+const ADDRESS = '127.0.0.1:9838';
 const options = {
   server: serverOption,
   since: byDefault('1d', duration('TIME', 'show what the server stored in this time')),
-  listen: byDefault('127.0.0.1:9838', text('ADDRESS', 'serve the page at this address')),
-  'token-file': text('FILE', 'a browser must have the token in this file; by default a new token is made'),
-  host: several(text('NAME', 'a further name that other hosts use for this one')),
-  duration: duration('TIME', 'end after this time: 500ms, 30s, 5m, 2h'),
+  ...pageOptions(ADDRESS),
 };
 
 const DAY_MS = 86_400_000;
@@ -41,22 +40,21 @@ export const verb = defineVerb({
 });
 
 async function run({ given }: Context<typeof options>): Promise<number> {
-  const [{ openFleet }, { openFleetWeb }, { Listeners }, { webProblem }] = await Promise.all([
+  const [{ openFleet }, { openFleetWeb }, { Listeners }, { pageAccess }] = await Promise.all([
     import('../../../fleet/open-fleet.ts'),
     import('../../../daemon/web.ts'),
     import('../../../http/listeners.ts'),
-    import('../../../config/web.ts'),
+    import('../../verb/page-access.ts'),
   ]);
-  const { listen = '127.0.0.1:9838', 'token-file': token_file, host: hosts, since: sinceMs = DAY_MS } = given;
-  const problem = webProblem({ listen, token_file });
-  if (problem !== undefined) throw usage(`--listen: ${problem.replace('token_file', '--token-file')}`);
+  const { since: sinceMs = DAY_MS } = given;
+  const page = pageAccess(given, ADDRESS);
   const ending = new RunUntil();
   ending.bySignals();
   const access = serverOf(given.server);
   await using fleet = await openFleet({ ...access, sinceMs, onTrouble: tell });
   await using listeners = new Listeners();
   const surroundings = { listeners, tell, fleet, sinceMs, name: access.servers.join(', ') };
-  await using web = await openFleetWeb({ listen, token_file, hosts }, surroundings);
+  await using web = await openFleetWeb(page, surroundings);
   await web.start(ending.fail);
   await ending.comes(given.duration);
   await listeners.close();

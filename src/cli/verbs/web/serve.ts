@@ -1,25 +1,22 @@
 /** Serves the page until a signal ends it. */
 import { existsSync } from 'node:fs';
 import { readConfig } from '../../../config/config.ts';
-import { DEFAULT_WEB, webProblem } from '../../../config/web.ts';
+import { DEFAULT_WEB } from '../../../config/web.ts';
 import { openWeb } from '../../../daemon/web.ts';
 import { defaultHistoryPath, hintOfRoot } from '../../../history/file.ts';
 import { HistoryReader } from '../../../history/reader.ts';
 import { Listeners } from '../../../http/listeners.ts';
-import { readToken } from '../../../http/token.ts';
 import { OomscopeError } from '../../../model/error.ts';
 import { printable } from '../../../text/printable.ts';
 import { Exit } from '../../verb/exit.ts';
 import { usage } from '../../verb/options.ts';
+import { pageAccess } from '../../verb/page-access.ts';
 import { RunUntil } from '../../verb/run-until.ts';
 import { tell } from '../../verb/tell.ts';
 import type { WebContext } from './options.ts';
 
 export async function serve({ given }: WebContext): Promise<number> {
-  const { listen = DEFAULT_WEB, 'token-file': token_file, host: hosts } = given;
-  const problem = webProblem({ listen, token_file });
-  if (problem !== undefined) throw usage(`--listen: ${problem.replace('token_file', '--token-file')}`);
-  if (token_file !== undefined) readToken(token_file, '--token-file');
+  const access = pageAccess(given, DEFAULT_WEB);
   const historyPath = await historyOf(given);
   if (historyPath === undefined)
     tell(`There is no history to show: \`oomscope run\` keeps one if its configuration has [history].${hintOfRoot()}`);
@@ -28,7 +25,7 @@ export async function serve({ given }: WebContext): Promise<number> {
   ending.bySignals();
   await using listeners = new Listeners();
   const surroundings = { listeners, tell, historyPath, live: false, guard: null };
-  await using web = await openWeb({ listen, token_file, hosts }, surroundings);
+  await using web = await openWeb(access, surroundings);
   web.start();
   await ending.comes(given.duration);
   await listeners.close();
