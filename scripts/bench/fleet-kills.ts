@@ -11,37 +11,52 @@ const PATIENCE_MS = 10_000;
 /** Between two kills: the node and the server are idle again. */
 const PAUSE_MS = 100;
 
+/** The way of one kill, in ms. */
+export interface Way {
+  /** From the kernel's mark until the node sends the event. The clock in the message has steps of a millisecond. */
+  onNode: number;
+  /** Until the server has stored it. */
+  toServer: number;
+  /** Until the handler has it. */
+  toHandler: number;
+  /** All three. */
+  whole: number;
+}
+
 /**
  * The node is `oomscope trace --publish`, a process of its own; the reader is this process. Both have one clock.
  *
  * @param url address of a server that is set up
- * @returns milliseconds, one for each kill
+ * @returns one way for each kill
  */
-export async function kernelToReader(url: string, kills: number): Promise<number[]> {
+export async function kernelToReader(url: string, kills: number): Promise<Way[]> {
   const command = [join(import.meta.dirname, '../../dist/cli/main.js'), 'trace', '--publish', `${url} node=bench`];
   const node = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
   const group = makeGroup();
-  const arrived = new Map<number, number>();
+  const arrived = new Map<number, Way>();
   await using fleet = await openFleet({ servers: [url] });
-  fleet.events$.subscribe(({ event }) => {
+  fleet.events$.subscribe(({ event, storedMs, skewMs }) => {
     if (event.type !== 'oom.kill') return;
-    arrived.set(event.victim.pid, Number(process.hrtime.bigint() - BigInt(event.mono_ns)) / 1e6);
+    const nowMs = performance.timeOrigin + performance.now();
+    const whole = Number(process.hrtime.bigint() - BigInt(event.mono_ns)) / 1e6;
+    const [toHandler, toServer] = [nowMs - storedMs, skewMs ?? 0];
+    arrived.set(event.victim.pid, { onNode: whole - toServer - toHandler, toServer, toHandler, whole });
   });
   try {
     for await (const line of createInterface(node.stdout)) if (line.includes('tracer.started')) break;
     node.stdout.resume();
-    const latencies: number[] = [];
+    const ways: Way[] = [];
     // The first kills load code.
     for (let i = -3; i < kills; i++) {
       const pid = await killOne(group);
       const until = performance.now() + PATIENCE_MS;
       while (!arrived.has(pid) && performance.now() < until) await sleep(2);
-      const ms = arrived.get(pid);
-      if (ms === undefined) throw new Error(`the kill of the process ${pid} did not arrive`);
-      if (i >= 0) latencies.push(ms);
+      const way = arrived.get(pid);
+      if (way === undefined) throw new Error(`the kill of the process ${pid} did not arrive`);
+      if (i >= 0) ways.push(way);
       await sleep(PAUSE_MS);
     }
-    return latencies;
+    return ways;
   } finally {
     const ended = once(node, 'exit');
     node.kill('SIGTERM');

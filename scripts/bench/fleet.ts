@@ -182,7 +182,7 @@ async function scale(nodes: number) {
 async function kills(): Promise<number[]> {
   if (Number(values.kills) === 0) return [];
   await using one = await server();
-  return await kernelToReader(one.url, Number(values.kills));
+  return (await kernelToReader(one.url, Number(values.kills))).map(({ whole }) => whole);
 }
 
 const fromKernel = summarize(await kills());

@@ -2,7 +2,6 @@
  * Reads a fleet: the events of all nodes, each once and in the order of its node, the nodes, and incidents over many
  * nodes.
  */
-import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { Observable, Subject } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
@@ -12,6 +11,7 @@ import { connect } from '../nats/connect.ts';
 import { loadNats } from '../nats/load.ts';
 import { NODES } from '../nats/names.ts';
 import type { ServerOptions } from '../nats/server-options.ts';
+import { untilAnswered } from '../nats/until-answered.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import { type FleetEvent, fleetEventOf } from './fleet-event.ts';
 import { type Incident, Incidents } from './incidents.ts';
@@ -232,10 +232,9 @@ export class Fleet implements AsyncDisposable {
 
   async #followNodes(onTrouble: (message: string) => void): Promise<void> {
     const { Kvm } = await loadNats();
-    let bucket: KV;
+    const watch = async () => (await new Kvm(this.#connection).open(NODES)).watch();
     try {
-      bucket = await new Kvm(this.#connection).open(NODES);
-      const entries = await bucket.watch();
+      const entries = await untilAnswered(watch, onTrouble, () => this.#connection.isClosed());
       this.#close.push(async () => entries.stop());
       void (async () => {
         for await (const { key, operation, value, created } of entries) {

@@ -10,6 +10,7 @@ import { OomscopeError } from '../model/error.ts';
 import { reasonOf } from '../nats/connect.ts';
 import { loadNats } from '../nats/load.ts';
 import { STORED, STREAM } from '../nats/names.ts';
+import { untilAnswered } from '../nats/until-answered.ts';
 import { partitionsOf, type StreamValues } from './shape.ts';
 
 export interface ReaderOptions {
@@ -101,7 +102,11 @@ export class StreamReader {
   /** @throws OomscopeError SERVER */
   async start(): Promise<void> {
     try {
-      await this.#open();
+      await untilAnswered(
+        () => this.#open(),
+        this.#hooks.onTrouble,
+        () => this.#isClosed,
+      );
     } catch (error) {
       throw new OomscopeError('SERVER', reasonOf(error), { cause: error });
     }

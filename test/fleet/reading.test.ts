@@ -126,6 +126,22 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     expect(ids()).toEqual(all);
   });
 
+  test('a reader asks a server again that does not answer in time at the start', async () => {
+    const one = await publisher('a');
+    const troubles: string[] = [];
+    const fleet = await openFleet({ servers: [server.url], onTrouble: (reason) => troubles.push(reason) });
+    open.push(fleet);
+    server.signal('SIGSTOP');
+    const { events } = watch(fleet);
+    await patiently(() => troubles.length > 0);
+    server.signal('SIGCONT');
+    expect(troubles).toEqual(['no answer in time.']);
+    await patiently(async () => {
+      one.take(killAt(`late-${Math.random()}`));
+      return events.length > 0 && fleet.nodes.length > 0;
+    });
+  });
+
   test('the same kill on three nodes is one incident; messages of other programs are counted and skipped', async () => {
     const { fleet, events, incidents } = await reader();
     const connection = await connect({ servers: [server.url] }, 'test');

@@ -117,6 +117,11 @@ export class RealNats implements AsyncDisposable {
     await gone;
   }
 
+  /** Sends a signal that does not end the server: SIGSTOP makes it a server that does not answer. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(signal);
+  }
+
   async stop(): Promise<void> {
     await this.down();
     rmSync(this.directory, { recursive: true, force: true });
