@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OomKill } from '../../src/model/events.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Event, OomKill } from '../../src/model/events.ts';
+import type { OomReport } from '../../src/model/oom-report.ts';
 import {
   createMemoryGroup,
   type Hog,
@@ -14,6 +16,7 @@ import {
   oomStorm,
   startHog,
 } from '../kernel/memcg.ts';
+import { Recorder } from '../kernel/recorder.ts';
 import { type Lab, onlyGuest, onlyNuma, type Scenario } from './scenario.ts';
 
 const LIMIT = 24 * MIB;
@@ -124,6 +127,7 @@ export const scenarios: Scenario[] = [
     async run(lab) {
       const group = createMemoryGroup(limited);
       lab.watch(group);
+      await using reporter = await Recorder.open({ report: true }, true);
       writeFileSync(join(group.path, 'memory.oom.group'), '1');
       const holders = Array.from({ length: 4 }, () => startHog(group, ['--hold', '1M']));
       await Promise.all(holders.map(({ ready }) => ready));
@@ -136,6 +140,17 @@ export const scenarios: Scenario[] = [
       lab.same('chosen', pids(kills.filter(({ kind }) => kind === 'killed')), [hog.pid]);
       lab.same('swept along', kills.filter(({ kind }) => kind === 'group_member').length, 4);
       lab.same('oom_group', kills[0]?.limit?.oom_group, true);
+      const isReport = (event: Event): event is OomReport => event.type === 'oom.report';
+      await reporter.find(isReport);
+      await sleep(1000); // longer than a report waits for its kill, so that a second one would be here
+      const { id } = await reporter.kill(hog.pid);
+      const reports = reporter.events.filter(isReport).map((report) => ({
+        ...{ victim: report.victim?.pid, kill: report.kill_id, warnings: report.warnings },
+        group: report.group.map(({ pid }) => pid).sort(),
+      }));
+      lab.same('reports', reports, [
+        { victim: hog.pid, kill: id, warnings: [], group: holders.map(({ pid }) => pid).sort() },
+      ]);
     },
   },
   {
