@@ -94,8 +94,10 @@ export class Features implements AsyncDisposable {
 
   async #openKubernetes(settings: NonNullable<Config['kubernetes']>, metrics: Config['metrics']): Promise<void> {
     const { openKubernetes } = await import('./kubernetes.ts');
-    const part = openKubernetes(settings, this.#surroundings.tell);
+    const { tell, watch } = this.#surroundings;
+    const part = openKubernetes(settings, tell);
     this.#open.push(part);
+    watch.supervisor = part.supervisor;
     if (metrics?.listen === undefined) return;
     const { listenForMetrics } = await import('./metrics.ts');
     const listener = await listenForMetrics(metrics.listen, metrics, await this.#http());

@@ -23,6 +23,11 @@ export function openKubernetes(config: KubernetesConfig, tell: (sentence: string
     enrich: (event: Event) => agent.enrich(event),
     factsOf: (owner: CgroupOwner) => agent.pods.factsOf(owner),
     take: (event: Event) => agent.take(event),
+    /** What the guard asks about the processes of this node. */
+    supervisor: async () => {
+      const { NodeGuard } = await import('../kubernetes/node-guard.ts');
+      return new NodeGuard({ pods: agent.pods });
+    },
     /** Answers /pods at the listener of the metrics, with their protection. */
     serve: async (listener: Listener, access: 'open' | 'token') => {
       const { servePods } = await import('../kubernetes/pods-endpoint.ts');

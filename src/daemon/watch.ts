@@ -10,7 +10,7 @@ import type { Config } from '../config/config.ts';
 import { EnvelopeFactory } from '../events/envelope.ts';
 import { LossCounter } from '../events/loss-counter.ts';
 import { type OpenedGuard, openGuard } from '../guard/open-guard.ts';
-import type { PolicyOptions } from '../guard/rules/rule.ts';
+import type { Supervisor } from '../guard/rules/standing.ts';
 import type { PressureFeed } from '../guard/senses/sampler.ts';
 import { Cgroupfs } from '../linux/cgroupfs.ts';
 import { OomscopeError } from '../model/error.ts';
@@ -23,16 +23,15 @@ import type { ShortageWatch } from '../pressure/shortage-watch.ts';
 import { cgroupMatch } from '../text/glob.ts';
 import type { Tracer } from '../tracer/tracer.ts';
 import { isObserving } from './obstacle.ts';
+import { feedOf, readsOwnPressure } from './pressure-feed.ts';
 
-/** A count of fruitless reclaim rounds is outdated if it was not updated for this time (ms). */
-const COUNTDOWN_MS = 1000;
-/** With more counts than this, outdated ones are removed. */
-const MOST_ROUNDS = 64;
 /** While memory is short at the start, the tracer and the monitor wait for at most this long (ms). */
 const CALM_MS = 3000;
 
 export class Watch implements AsyncDisposable {
   readonly events$: Observable<Event>;
+  /** Makes what knows more about the processes of this machine than the rules do. Set before open(). */
+  supervisor: (() => Promise<Supervisor>) | undefined;
   readonly #envelopes = new EnvelopeFactory();
   readonly #losses = new LossCounter(this.#envelopes);
   readonly #events = new Subject<Event>();
@@ -225,6 +224,7 @@ export class Watch implements AsyncDisposable {
     const opened = await openGuard(config.guard, {
       envelopes: this.#envelopes,
       ...(arms && { programs: () => this.#keptPrograms() }),
+      supervisor: await this.supervisor?.(),
       ...(wantsFeed && { pressure: (path: string) => this.#feed?.(path) }),
     });
     this.#guard = { opened, config };
@@ -259,41 +259,9 @@ export class Watch implements AsyncDisposable {
   }
 }
 
-/** Whether a rule reads what only the monitor measures. Otherwise its map is not read with every sample. */
-function readsOwnPressure({ rules }: PolicyOptions): boolean {
-  return rules.some(({ when }) =>
-    when.some(
-      ({ metric }) => metric.name === 'rounds_left' || (metric.name === 'pressure' && typeof metric.over === 'number'),
-    ),
-  );
-}
-
 async function pressureOptions({ windows, cgroups }: Config['pressure']): Promise<PressureOptions> {
   const { defaultWindows } = await import('../pressure/options.ts');
   const levels = defaultWindows.at(-1);
   const chosen = windows.map((ms) => defaultWindows.find((window) => window.ms === ms) ?? { ...levels, ms });
   return { windows: chosen, ...(cgroups.length > 0 && { cgroups }), stallMs: null };
-}
-
-function feedOf(monitor: PressureMonitor, windowsMs: readonly number[]): PressureFeed {
-  // The monitor has no windows of cgroups that were never stalled.
-  const calm = windowsMs.map((ms) => ({ window_seconds: ms / 1000, some: 0, full: 0 }));
-  const rounds = new Map<string, { count: number; atMs: number }>();
-  monitor.countdown$.subscribe(({ subject, fruitless_rounds }) => {
-    const now = performance.now();
-    // Nobody asks about most cgroups: their counts would never be removed.
-    if (rounds.size > MOST_ROUNDS)
-      for (const [path, { atMs }] of rounds) if (now - atMs > COUNTDOWN_MS) rounds.delete(path);
-    rounds.set(subject.path, { count: fruitless_rounds, atMs: now });
-  });
-  return (path) => {
-    const windows = monitor.windowsOf(path)?.map(({ window_seconds, some, full }) => ({
-      window_seconds,
-      some: 100 * some,
-      full: full === null ? null : 100 * full,
-    }));
-    const countdown = rounds.get(path);
-    if (countdown && performance.now() - countdown.atMs > COUNTDOWN_MS) rounds.delete(path);
-    return { windows: windows ?? calm, fruitless_rounds: rounds.get(path)?.count ?? 0 };
-  };
 }

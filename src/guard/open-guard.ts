@@ -25,6 +25,7 @@ import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
 import { hook } from './ladder/hook.ts';
 import { holdNow, placesOf } from './rules/detect.ts';
 import type { PolicyOptions, Rule, Step } from './rules/rule.ts';
+import type { Supervisor } from './rules/standing.ts';
 import { type PressureFeed, Sampler } from './senses/sampler.ts';
 import { startNotes, watchNotes } from './start-notes.ts';
 import { warmUpGuard } from './warm-up.ts';
@@ -62,6 +63,8 @@ export interface OpenGuardOptions {
   beforeSignal?: GuardOptions['beforeSignal'];
   /** BPF programs that stay loaded when this guard is closed, for a caller that replaces one guard by another. */
   programs?: () => Promise<GuardPrograms>;
+  /** What Kubernetes says about the processes of this node. */
+  supervisor?: Supervisor | undefined;
 }
 
 const configNames: OptionNames<GuardConfig> = {
@@ -80,6 +83,7 @@ const optionNames: OptionNames<OpenGuardOptions> = {
   cmdline: true,
   beforeSignal: true,
   programs: true,
+  supervisor: true,
 };
 
 /**
@@ -109,7 +113,7 @@ const SENSIBLE_HEAP_BYTES = 256 * 2 ** 20;
 export async function openGuard(config: GuardConfig, options: OpenGuardOptions = {}): Promise<OpenedGuard> {
   refuseUnknownOptions('openGuard(), the configuration', config, configNames);
   refuseUnknownOptions('openGuard()', options, optionNames);
-  const policy = withPrograms(config.policy);
+  const policy = { ...withPrograms(config.policy), supervisor: options.supervisor };
   const notes: string[] = [];
   const enforce = config.mode === 'enforce';
   if (enforce) checkMayEnforce();
@@ -126,6 +130,7 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     sampler = senses;
     const levels = senses.levels();
     notes.push(...startNotes(rules, levels), ...(enforce ? [] : watchNotes(rules)));
+    notes.push(...(options.supervisor?.notes(rules, levels) ?? []));
     const urgent = enforce && holdsAnywhere(rules, levels);
     const opened = new Guard({
       mode: config.mode,

@@ -1,5 +1,6 @@
 /** What a node is set to, from its files: the kubelet's configuration, cgroups and swap. */
 import { join } from 'node:path';
+import { readIfPresent } from '../linux/read-if-present.ts';
 import { formatBytes } from '../text/format.ts';
 import type { Check } from './cluster-check.ts';
 import { record, text } from './foreign.ts';
@@ -46,7 +47,9 @@ function cgroups(hierarchy: NodeFiles['hierarchy']): Check {
   return { name: 'cgroups', state: 'warning', found: `version 1 at ${hierarchy.mount}`, meaning };
 }
 
-function configuration({ read }: NodeFiles): { path: string; value: Record<string, unknown> } | undefined {
+function configuration({
+  read,
+}: Pick<NodeFiles, 'read'>): { path: string; value: Record<string, unknown> } | undefined {
   for (const path of CONFIGURATIONS) {
     const source = read(path);
     if (source === undefined) continue;
@@ -79,9 +82,9 @@ function noConfiguration(): Check {
 function settings(kubelet: Record<string, unknown>, path: string, { read }: NodeFiles): Check[] {
   const driver = text(kubelet.cgroupDriver) ?? 'cgroupfs';
   const isQos = record(kubelet.featureGates).MemoryQoS === true;
-  const eviction = text(record(kubelet.evictionHard)['memory.available']) ?? '100Mi';
   const total = /^MemTotal:\s+(\d+) kB$/m.exec(read('/proc/meminfo') ?? '')?.[1];
-  const at = threshold(eviction, total === undefined ? undefined : Number(total) * 1024);
+  const eviction = evictionIn(kubelet, total === undefined ? undefined : Number(total) * 1024);
+  const at = eviction.bytes === null ? '' : ` (${formatBytes(eviction.bytes)})`;
   return [
     { name: 'cgroup driver', state: 'info', found: `${driver} (${path})`, meaning: null },
     {
@@ -89,18 +92,46 @@ function settings(kubelet: Record<string, unknown>, path: string, { read }: Node
       meaning: isQos ? 'Containers are slowed down at memory.high before they reach their limit.' : null,
     },
     {
-      ...{ name: 'eviction', state: 'info', found: `pods are evicted when less than ${eviction}${at} is available` },
+      ...{
+        name: 'eviction',
+        state: 'info',
+        found: `pods are evicted when less than ${eviction.text}${at} is available`,
+      },
       meaning:
         'The kubelet looks every ten seconds: memory that runs out faster ends in an OOM kill of the whole node.',
     },
   ];
 }
 
-function threshold(value: string, totalBytes: number | undefined): string {
-  const percent = /^(\d+(?:\.\d+)?)%$/.exec(value)?.[1];
-  const bytes = percent === undefined ? parseQuantity(value) : totalBytes && (totalBytes * Number(percent)) / 100;
-  return bytes ? ` (${formatBytes(Math.round(bytes))})` : '';
+/** The memory.available below which the kubelet evicts pods at once. */
+export interface Eviction {
+  /** As it is written: "100Mi" or "5%". */
+  text: string;
+  /** null: not a size. */
+  bytes: number | null;
+  /** No configuration of the kubelet was found, or it does not name a threshold. */
+  isDefault: boolean;
 }
+
+export const evictionOf = (read: NodeFiles['read'], totalBytes: number): Eviction =>
+  evictionIn(configuration({ read })?.value ?? {}, totalBytes);
+
+function evictionIn(kubelet: Record<string, unknown>, totalBytes: number | undefined): Eviction {
+  const given = text(record(kubelet.evictionHard)['memory.available']);
+  const value = given ?? '100Mi';
+  const percent = /^(\d+(?:\.\d+)?)%$/.exec(value)?.[1];
+  const bytes =
+    percent === undefined
+      ? parseQuantity(value)
+      : totalBytes === undefined
+        ? null
+        : Math.round((totalBytes * Number(percent)) / 100);
+  return { text: value, bytes, isDefault: given === null };
+}
+
+/** Reads a file of the node, also from the pod of the agent, which sees the process 1 of the node and its root. */
+export const readOfNode = (path: string): string | undefined =>
+  readIfPresent(path) ?? readIfPresent(`/proc/1/root${path}`);
 
 /**
  * From Kubernetes 1.28 on the kubelet sets memory.oom.group on cgroup v2, so that a container dies as a whole, except with

@@ -10,6 +10,7 @@ export type GuardUnit = 'process' | 'process_group' | 'cgroup';
  * - `self`: it is the guard. `ancestor`: it is the guard's parent or another ancestor.
  * - `spared`: its oom_score_adj is -1000.
  * - `protected`: a protection list has it. `never`: the rule excludes it. `omitted`: its cgroup has `user.oomd_omit`.
+ * - `supervised`: on a node of Kubernetes: the node or its pods need it, or its pod is not known.
  * - `too_small`: its memory is below the minimum of the rule, or its points are.
  * - `shared`: other processes use most of its memory as well, so that a kill would not free it.
  * - `dying`: it is exiting already. `stuck`: it survived an earlier attempt to kill it.
@@ -24,6 +25,7 @@ export type GuardRejectionReason =
   | 'protected'
   | 'never'
   | 'omitted'
+  | 'supervised'
   | 'too_small'
   | 'shared'
   | 'dying'
@@ -56,7 +58,10 @@ export interface GuardCandidate {
   score: number;
   /** Points before the adjustments. */
   base: number;
-  /** The adjustments, by the rule's `prefer` and `avoid` or by `user.oomd_avoid`: "prefer comm ^chrome$ +300". */
+  /**
+   * The adjustments, by the rule's `prefer` and `avoid` or by `user.oomd_avoid`: "prefer comm ^chrome$ +300". On a node of
+   * Kubernetes also the pod's place in the kubelet's order, which comes before the score.
+   */
   adjusted_by: string[];
 }
 

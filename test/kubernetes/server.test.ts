@@ -22,6 +22,7 @@ import type { WorkloadAdvice } from '../../src/kubernetes/workload-advice.ts';
 import { parseYaml } from '../../src/kubernetes/yaml.ts';
 import { writeYaml, writeYamlStream } from '../../src/kubernetes/yaml-write.ts';
 import type { Event } from '../../src/model/events.ts';
+import type { GuardPlan } from '../../src/model/guard.ts';
 import type { KubernetesFacts } from '../../src/model/kubernetes.ts';
 import { ended, MAIN, oomscope } from '../cli/cli.ts';
 import { createMemoryGroup, MIB, oomKill, oomKillsUnavailable, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
@@ -431,6 +432,54 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
       expect(kill && schemaErrors(kill)).toEqual([]);
       const reaped = events.find((event) => event.type === 'oom.reaped' && event.kill_id === kill?.id);
       expect(reaped?.kubernetes).toMatchObject({ pod: pod.name });
+    },
+    60_000,
+  );
+
+  test.skipIf(oomKillsUnavailable())(
+    '`run` with a guard chooses the pod that the kubelet would evict first, by requests and priorities from the API',
+    async () => {
+      // The larger one is within its request of 256 MiB, as podObject() has it.
+      const within = await createPod(61);
+      const body = podObject(62, NODE);
+      const [container] = items(record(body.spec).containers).map(record);
+      if (container) container.resources = { requests: { memory: '10Mi' } };
+      const { metadata } = await server.create('/api/v1/namespaces/shop/pods', body);
+      const above = { name: text(record(metadata).name) as string, uid: text(record(metadata).uid) as string };
+      const group = createMemoryGroup({ limitBytes: 256 * MIB, name: `kubepods-oomscope-${process.pid}-guard` });
+      for (const [pod, number, size] of [[within, 61, '60M'] as const, [above, 62, '40M'] as const]) {
+        const patch = { status: { containerStatuses: [status(number)] } };
+        await server.admin.request(`/api/v1/namespaces/shop/pods/${pod.name}/status`, { method: 'PATCH', body: patch });
+        await startHog(group.child(`pod${pod.uid}`).child(containerId(number)), ['--hold', size]).ready;
+      }
+      const account = await server.kubeconfigOf('oomscope', 'oomscope');
+      const file = join(server.directory, 'guard.toml');
+      const rule = `[[guard.rule]]\nname = "full"\non = "${group.cgroupPath}"\nwhen = ["usage >= 1M"]\nsteps = [{ do = "kill" }]\n`;
+      const kubernetes = `[kubernetes]\nevents = false\nnode = "${NODE}"\nkubeconfig = "${account}"\n`;
+      writeFileSync(file, `[trace]\nenabled = false\n[pressure]\nenabled = false\n${kubernetes}[guard]\n${rule}`);
+      const child = spawn(process.execPath, [MAIN, 'run', '--config', file, '--json'], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const end = ended(child);
+      try {
+        // Until the pods are known, nothing may be killed; a dry run then announces its plan once a minute.
+        const plan = await new Promise<GuardPlan>((resolve, reject) => {
+          createInterface({ input: child.stdout }).on('line', (line) => {
+            const event = JSON.parse(line) as Event;
+            if (event.type === 'guard.plan') resolve(event);
+          });
+          void end.then(({ stderr }) => reject(new Error(stderr)));
+        });
+        expect(plan).toMatchObject({ mode: 'dry_run', victim: { pod: { uid: above.uid } } });
+        expect(plan.kubernetes).toMatchObject({ pod: above.name, pod_memory: { request_bytes: 10 * MIB } });
+        expect(plan.candidates.map(({ target }) => target.pod?.uid)).toEqual([above.uid, within.uid]);
+        expect(plan.candidates[0]?.adjusted_by.join()).toMatch(/above its request of 10 MiB, priority 0$/);
+      } finally {
+        child.kill('SIGTERM');
+        await end;
+        removeMemoryGroups();
+      }
+      expect((await end).stderr).toContain('on this node of Kubernetes: kills no kubelet');
     },
     60_000,
   );

@@ -162,6 +162,7 @@ export class Policy {
       protect: this.options.protect,
       cgroups: new Map(sample.cgroups.map((cgroup) => [cgroup.path, cgroup])),
       stuck: new Set(this.#stuck.keys()),
+      supervisor: this.options.supervisor,
     };
   }
 
@@ -209,6 +210,7 @@ export const rejectionWords: Record<GuardRejectionReason, string> = {
   protected: 'is protected',
   never: 'is excluded by the rule',
   omitted: 'is omitted',
+  supervised: 'must stay on this machine',
   too_small: 'is too small',
   shared: 'shares its memory',
   dying: 'is already exiting',

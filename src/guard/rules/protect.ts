@@ -3,6 +3,7 @@ import type { GuardRejectionReason } from '../../model/guard.ts';
 import type { SampledCgroup, SampledProcess } from '../../model/sample.ts';
 import { matches } from './match.ts';
 import type { Match, Rule } from './rule.ts';
+import type { Supervisor } from './standing.ts';
 
 /** The guard itself, and its ancestors up to init. */
 export interface Self {
@@ -17,6 +18,8 @@ export interface Protection {
   cgroups: ReadonlyMap<string, SampledCgroup>;
   /** The `identity()` of each process that has survived an earlier attempt. */
   stuck: ReadonlySet<string>;
+  /** undefined: the rules alone decide. */
+  supervisor?: Supervisor | undefined;
 }
 
 export interface Rejected {
@@ -38,6 +41,8 @@ export function rejection(process: SampledProcess, rule: Rule, protection: Prote
   if (protectedBy) return because('protected', protectedBy.text);
   const never = rule.never.find((match) => matches(match, process, true));
   if (never) return because('never', never.text);
+  const supervised = protection.supervisor?.standingOf(process).never;
+  if (supervised !== undefined) return because('supervised', supervised);
   const omit = omittedBy(process.cgroup, protection.cgroups);
   if (omit !== undefined) return because('omitted', `user.oomd_omit on ${omit}`);
   if (process.dying || process.state === 'Z' || process.state === 'X') return because('dying');

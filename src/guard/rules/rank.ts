@@ -10,6 +10,7 @@ import { neededBytes, Sharing } from './help.ts';
 import { type Protection, type Rejected, rejection, sparesItsGroup } from './protect.ts';
 import type { Rule } from './rule.ts';
 import { scoreOf } from './score.ts';
+import { byOrder, type Standing } from './standing.ts';
 import { heldBytes, membersOf, type Place, stormsIn, type Unit, unitOf } from './unit.ts';
 
 export interface Candidate extends GuardCandidate {
@@ -17,6 +18,8 @@ export interface Candidate extends GuardCandidate {
   members: SampledProcess[];
   /** How much memory would end with them: what they hold, without what other processes use as well. */
   freesBytes: number;
+  /** What the supervisor says of the first member, where there is one. */
+  standing?: Standing | undefined;
 }
 
 export interface Ranking {
@@ -56,7 +59,8 @@ export function rankCandidates(
     }
     if ('reason' in verdict) rejected.push({ pid: process.pid, comm: process.comm, ...verdict });
   }
-  return { candidates: candidates.sort(byScore), rejected };
+  for (const candidate of candidates) takeStanding(candidate, protection);
+  return { candidates: candidates.sort(byStanding), rejected };
 }
 
 function judge(
@@ -92,6 +96,13 @@ function judge(
   return { ...scored, members: live, freesBytes };
 }
 
+function takeStanding(candidate: Candidate, { supervisor }: Protection): void {
+  const [lead] = candidate.members;
+  if (!supervisor || !lead) return;
+  candidate.standing = supervisor.standingOf(lead);
+  if (candidate.standing.text !== undefined) candidate.adjusted_by.push(candidate.standing.text);
+}
+
 /** The smallest process that a rule without a size of its own chooses. */
 const LEAST_BYTES = 16 * 2 ** 20;
 /** In a small cgroup, the smallest process is this share of the limit. */
@@ -102,6 +113,10 @@ export function leastBytes({ minBytes }: Rule, { system }: Sample, cgroup: Sampl
   if (minBytes !== undefined) return minBytes;
   return Math.min(LEAST_BYTES, LEAST_SHARE * (cgroup?.limit_bytes ?? system.total_bytes));
 }
+
+/** Sorts candidates by what a supervisor says, then by score. */
+const byStanding = (a: Candidate, b: Candidate) =>
+  (a.standing && b.standing ? byOrder(a.standing.order, b.standing.order) : 0) || byScore(a, b);
 
 /** Sorts candidates by score. Candidates with equal scores are sorted by size, then by the higher pid. */
 const byScore = (a: Candidate, b: Candidate) =>

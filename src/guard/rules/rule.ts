@@ -5,6 +5,7 @@
 import type { GuardRank, GuardReading, GuardStep, GuardUnit } from '../../model/guard.ts';
 import type { StepSettings } from '../steps/steps.ts';
 import type { Pattern } from './pattern.ts';
+import type { Supervisor } from './standing.ts';
 
 export type Metric =
   /**
@@ -128,4 +129,6 @@ export interface PolicyOptions {
   killsPerMinute: number;
   /** Processes that match one of these are never killed by any rule, in addition to each rule's `never`. */
   protect: Match[];
+  /** Whose order among processes comes before the score of the rules. No configuration has it. */
+  supervisor?: Supervisor | undefined;
 }

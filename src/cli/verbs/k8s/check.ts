@@ -59,7 +59,7 @@ async function ofCluster(given: Context<typeof options>['given'], node: string):
 }
 
 async function ofNode(): Promise<Check[]> {
-  const [{ checkNode }, { memoryHierarchy }, { readIfPresent }, { readdirSync }] = await Promise.all([
+  const [{ checkNode, readOfNode }, { memoryHierarchy }, { readIfPresent }, { readdirSync }] = await Promise.all([
     import('../../../kubernetes/node-check.ts'),
     import('../../../linux/memory-hierarchy.ts'),
     import('../../../linux/read-if-present.ts'),
@@ -74,7 +74,7 @@ async function ofNode(): Promise<Check[]> {
   };
   const pids = list('/proc').filter((name) => /^\d+$/.test(name));
   const processes = pids.flatMap((pid) => readIfPresent(`/proc/${pid}/comm`)?.trim() ?? []);
-  return checkNode({ read: readIfPresent, list, hierarchy: memoryHierarchy(), processes });
+  return checkNode({ read: readOfNode, list, hierarchy: memoryHierarchy(), processes });
 }
 
 const COLOURS = { ok: 'green', info: 'dim', unknown: 'dim', warning: 'yellow', missing: 'red' } as const;
