@@ -121,7 +121,7 @@ export class Window {
       this.#overtaken = undefined;
       if (this.#onTheWay.get(number) === sentMs && !this.#failed) this.restart();
     };
-    this.#overtaken = setTimeout(check, sentMs + OVERTAKEN_MS - performance.now());
+    this.#overtaken = setTimeout(check, Math.max(0, sentMs + OVERTAKEN_MS - performance.now()));
   }
 
   #refused({ number }: Item<Entry>, error: unknown, epoch: number): void {

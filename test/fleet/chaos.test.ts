@@ -6,7 +6,7 @@ test.skipIf(natsUnavailable())(
   'while server, network, publishers and reader break, the reader gets each event once and in order',
   async () => {
     const broken = { serverKills: 1, cuts: 1, publisherKills: 2, readerKills: 2 };
-    const result = await chaos({ ...{ publishers: 4, events: 1500, perSecond: 250, limitMs: 60_000 }, ...broken });
+    const result = await chaos({ ...{ publishers: 4, events: 1500, perSecond: 250, limitMs: 90_000 }, ...broken });
     expect(result).toMatchObject({ broken, generated: 6000, repeated: 0, disordered: 0, missing: [] });
     expect(result.received).toBe(result.generated - result.lostWithPublisher);
   },

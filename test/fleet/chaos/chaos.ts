@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -48,6 +48,8 @@ export interface ChaosResult extends Judgement {
   seconds: number;
 }
 
+/** More publishers than this run at the lowest priority. */
+const CROWD = 20;
 /** Publishers that may be starting at a time. */
 const TOGETHER = 5;
 const NODE = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
@@ -191,7 +193,7 @@ class Run {
   }
 
   #startPublisher(node: Node, from: number): void {
-    const { events, perSecond } = this.#options;
+    const { publishers, events, perSecond } = this.#options;
     const { name, spool, last, acknowledged } = node;
     const words: PublisherWords = {
       modules: pathToFileURL(join(ROOT, 'dist/')).href,
@@ -202,6 +204,8 @@ class Run {
     };
     node.from = from;
     const child = this.#spawn([join(this.#directory, 'publisher.mjs'), JSON.stringify(words)]);
+    // A hundred publishers would leave no CPU time to the servers, which in a fleet are on machines of their own.
+    if (publishers > CROWD && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
     node.child = child;
     child.stdout?.on('data', (chunk: Buffer) => {
       this.#dropped += Number(/"dropped":(\d+)/.exec(String(chunk))?.[1] ?? 0);

@@ -59,7 +59,7 @@ const line = Buffer.alloc(12);
 const began = performance.now();
 let next = from;
 /** A spool drops its oldest events when it has no room, so this process waits before. */
-const MOST_WAITING = 1000;
+const MOST_WAITING = 250;
 
 while (next < to) {
   const due = from + ((performance.now() - began) / 1000) * perSecond;
@@ -69,7 +69,7 @@ while (next < to) {
     const time = new Date().toISOString().replace('Z', '000000Z');
     publisher.take({ ...samples[next % samples.length], id: `${node}:${next}`, time });
   }
-  await sleep(publisher.counts.waiting > MOST_WAITING ? 50 : Math.min(100, Math.max(10, 1000 / perSecond)));
+  await sleep(publisher.counts.waiting > MOST_WAITING ? 50 : Math.min(250, Math.max(10, 2500 / perSecond)));
 }
 while (publisher.counts.waiting > 0) await sleep(20);
 process.stdout.write(`${JSON.stringify(publisher.counts)}\n`);
