@@ -16,6 +16,7 @@
 #include "rights.h"
 #include "ring.h"
 #include "system-probe.h"
+#include "young-pages.h"
 
 namespace {
 
@@ -48,6 +49,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   oomscope::DefineRights(env, exports);
   oomscope::DefineAttribute(env, exports);
   oomscope::DefinePhrases(env, exports);
+  oomscope::DefineYoungPages(env, exports);
   exports.Set("loadLibbpf", Napi::Function::New<oomscope::LoadLibbpf>(env));
   exports.Set("takeLibbpfLog", Napi::Function::New<oomscope::TakeLibbpfLog>(env));
   exports.Set("cgroupComposition", Napi::Function::New<oomscope::CgroupComposition>(env));

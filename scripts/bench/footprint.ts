@@ -1,10 +1,17 @@
 /** Measures the cost of oomscope when no OOM happens: start time, memory, threads, descriptors, wake-ups. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Child } from './child.ts';
-import { type Footprint, footprint, type Switches, switches, switchesBetween } from './process-figures.ts';
+import {
+  type Footprint,
+  firstChildOf,
+  footprint,
+  type Switches,
+  switches,
+  switchesBetween,
+} from './process-figures.ts';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
 import { bpftraceCommand, bpftraceVersion, buildPlainObject, buildRivals } from './rivals.ts';
 
@@ -120,11 +127,7 @@ async function startBareNode(): Promise<number> {
 async function add(name: string, command: string[], inner = false): Promise<void> {
   const child = new Child(command);
   await child.line('ready');
-  processes[name] = { child, pid: inner ? childOf(child.pid) : child.pid };
-}
-
-function childOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  processes[name] = { child, pid: inner ? firstChildOf(child.pid) : child.pid };
 }
 
 function sum(ran: Switches): number {

@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MemoryGroup } from '../../src/demo/memory-group.ts';
 import { Child } from './child.ts';
+import { firstChildOf, pageFaults } from './process-figures.ts';
 import { say } from './report.ts';
 import { killOne } from './victim.ts';
 
@@ -21,6 +22,8 @@ const NEXT_KILLS = 2;
 export interface Sample {
   pid: number;
   atNs: number;
+  /** The page faults of the JavaScript thread from the start of the process that is killed until some milliseconds after the line. */
+  faults: number;
 }
 
 /** The samples of one reader: by idle time in seconds, and of the kills after the first. */
@@ -78,7 +81,7 @@ function formsOf({ cpu, stamper, other }: FirstOptions, directory: string): Form
   const root = resolve(import.meta.dirname, '../..');
   const library = (at: string) => [process.execPath, join(at, 'scripts/bench/latency-reader.ts')];
   const trace = (at: string, ...words: string[]) => [
-    ...[stamper, '-c', String(cpu), process.execPath, join(at, 'scripts/oomscope.cjs'), 'trace', '--json', ...words],
+    ...[stamper, '-c', String(cpu), join(at, 'scripts/oomscope.sh'), 'trace', '--json', ...words],
   ];
   const alert = ['--alert', `file=${join(directory, 'alerts.jsonl')}`];
   const forms: Form[] = [
@@ -113,15 +116,17 @@ async function sampleOf(form: Form, seconds: number, { fifo, group, cpu }: First
       into.void++;
       return;
     }
+    const reader = form.label.endsWith('oomKills$') ? child.pid : firstChildOf(child.pid);
     for (let i = 0; i <= NEXT_KILLS; i++) {
       if (i > 0) await sleep(NEXT_MS);
+      const before = pageFaults(reader);
       const pid = await killOne(group, cpu);
       const end = performance.now() + PATIENCE_MS;
       while (!seen.has(pid) && performance.now() < end) await sleep(5);
       const atNs = seen.get(pid);
       if (atNs === undefined) continue;
       const list = i > 0 ? into.next : (into.first.get(seconds) ?? []);
-      list.push({ pid, atNs });
+      list.push({ pid, atNs, faults: pageFaults(reader) - before });
       if (i === 0) into.first.set(seconds, list);
     }
   } finally {

@@ -223,9 +223,10 @@ function firstRows(limit: Summary | undefined) {
     const parts = [...byIdle].map(([seconds, samples]) => ({ kill: `first after ${seconds} s`, samples }));
     return [...parts, { kill: 'later', samples: next }].flatMap(({ kill, samples }) => {
       const summary = summarize(samples.flatMap(since));
+      const faults = summarize(samples.map((sample) => sample.faults))?.p50 ?? 0;
       const times = (value: number) => (limit === undefined ? null : value / limit.p50);
       return summary
-        ? [{ label, kill, voided, summary, p50Times: times(summary.p50), maxTimes: times(summary.max) }]
+        ? [{ label, kill, voided, summary, p50Times: times(summary.p50), maxTimes: times(summary.max), faults }]
         : [];
     });
   });
@@ -233,13 +234,23 @@ function firstRows(limit: Summary | undefined) {
 
 function firstTable(limit: Summary | undefined): string {
   const times = (value: number | null) => (value === null ? '' : `${value.toFixed(1)} ×`);
-  const lines = firstRows(limit).map(({ label, kill, voided, summary, p50Times, maxTimes }) => [
+  const lines = firstRows(limit).map(({ label, kill, voided, summary, p50Times, maxTimes, faults }) => [
     ...[label, kill, String(summary.count), String(voided), summary.p50.toFixed(3), summary.max.toFixed(3)],
-    ...[times(p50Times), times(maxTimes)],
+    ...[times(p50Times), times(maxTimes), String(faults)],
   ]);
   const p50 = limit?.p50.toFixed(3) ?? 'unknown';
   return table([
-    [`ms from mark_victim; limit’s p50 ${p50}`, 'kill', 'kills', 'void', 'p50', 'max', 'p50/limit', 'max/limit'],
+    [
+      `ms from mark_victim; limit’s p50 ${p50}`,
+      'kill',
+      'kills',
+      'void',
+      'p50',
+      'max',
+      'p50/limit',
+      'max/limit',
+      'faults',
+    ],
     ...lines,
   ]);
 }

@@ -38,6 +38,16 @@ export function switches(pid: number): Switches {
   );
 }
 
+/** The page faults of a process's first thread so far, without those that read a file (proc_pid_stat(5): minflt). */
+export function pageFaults(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/task/${pid}/stat`, 'latin1');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[7]);
+}
+
+export function firstChildOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+}
+
 /** How many times each thread ran between two samples. A thread that began between them counts from zero. */
 export function switchesBetween(before: Switches, after: Switches): Switches {
   const ran = Object.entries(after).map(([tid, now]) => {

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { OomscopeError } from '../model/error.ts';
 import type { Figures } from './figures.ts';
 import { ADDON, nativeFile, optionalNativeFile, reinstallRemedy } from './files.ts';
+import type { Heaps } from './heaps.ts';
 
 export interface RingReaderOptions {
   /** Descriptor of a BPF_MAP_TYPE_RINGBUF map. The reader keeps its own copy. */
@@ -211,7 +212,7 @@ export interface SystemCalls {
   iteratorOpen(linkFd: number): number;
 }
 
-export interface Native extends SystemCalls, Figures {
+export interface Native extends SystemCalls, Figures, Heaps {
   /** `onExit` must not throw. @param ktimeNs CLOCK_MONOTONIC when the watcher noticed the exit */
   ExitWatcher: new (
     onExit: (token: number, ktimeNs: bigint) => void,
@@ -239,10 +240,6 @@ export interface Native extends SystemCalls, Figures {
   loadLibbpf(own: string): string;
   /** The lines that libbpf has logged on this thread since the last call. */
   takeLibbpfLog(): string;
-  /** Returns freed heap pages to the kernel (malloc_trim(3)). */
-  trimHeap(): boolean;
-  /** Bytes of the C heap: those that are allocated, and all that the heap has from the kernel (mallinfo2(3)). */
-  heapBytes(): { used: number; held: number };
   /** Keeps a shared library loaded until the process ends. @returns whether the library is loaded */
   keepLoaded(path: string): boolean;
   /** The size of a page in bytes. */

@@ -16,6 +16,12 @@ export function collectGarbage({ thorough = false } = {}): void {
   if (thorough) collect?.({ type: 'major', flavor: 'last-resort' });
 }
 
+/** Collects the young garbage of this thread, which takes some 0.3 ms. V8's next young objects are then in another page. */
+export function collectYoungGarbage(): void {
+  collect ??= collector();
+  collect?.({ type: 'minor' });
+}
+
 /** undefined: another thread has just taken the flag back, which all threads share. The next call tries again. */
 function collector(): Collect | undefined {
   setFlagsFromString('--expose-gc');

@@ -12,6 +12,7 @@ import type { Event } from '../model/events.ts';
 import { KillDecoder } from './kill-decoder.ts';
 import type { Machine } from './kill-facts.ts';
 import { rehearsalScript, renewScript } from './rehearsal-script.ts';
+import { YoungPages } from './young-pages.ts';
 
 const rehearsals = new WeakMap<object, Rehearsal>();
 
@@ -48,6 +49,7 @@ const WARM_NS = 100_000_000n;
 export class Rehearsal implements Disposable {
   /** What the tracer would emit. Only for outputs that rehearse, too, and stop before the last step. */
   readonly events$: Observable<Event>;
+  readonly pages = new YoungPages();
   readonly #send: RehearsalOptions['send'];
   readonly #script: Uint8Array;
   readonly #kills: KillDecoder;
@@ -134,11 +136,13 @@ export class Rehearsal implements Disposable {
   /** Called after real records of a kill: their code is warm now. */
   warmed(): void {
     this.#lastNs = process.hrtime.bigint();
+    this.pages.soon();
   }
 
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    this.pages.close();
     this.#kills.close();
     this.#quick.close();
   }

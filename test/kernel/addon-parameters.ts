@@ -57,6 +57,7 @@ export const parameters: Record<string, readonly Parameter[]> = {
   loadLibbpf: [path('own')],
   takeLibbpfLog: [],
   trimHeap: [],
+  mapYoungPages: [],
   heapBytes: [],
   keepLoaded: [path('path')],
   pageSize: [],

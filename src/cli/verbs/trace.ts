@@ -104,6 +104,7 @@ async function open({ given, asText, paint }: Context<typeof options>, ending: R
   });
   const { kind: kinds, comm: comms, cgroup: cgroups, container: containers } = given;
   const rehearsal = rehearsalOf(tracer);
+  if (rehearsal) rehearsal.pages.mayCollect = true;
   const wanted = { kinds, comms, cgroups, containers };
   return {
     events$: tracer.events$.pipe(filterKills(wanted)),

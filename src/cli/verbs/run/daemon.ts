@@ -155,6 +155,7 @@ class Daemon {
     const { rehearsalOf } = await import('../../../tracer/rehearsal.ts');
     this.#rehearsal = rehearsalOf(tracer);
     this.#rehearsal?.events$.subscribe((event) => this.#rehearse(event));
+    if (this.#rehearsal) this.#rehearsal.pages.mayCollect = true;
     this.#rehearsal?.again();
   }
 
