@@ -52,6 +52,8 @@ const CONFIGURE_SECONDS = 1800;
  */
 const SYSTEMD_ARGUMENTS =
   'systemd.firstboot=no systemd.show_status=no systemd.getty_auto=no systemd.mask=getty-static.service systemd.mask=getty@tty1.service';
+/** The target of system-init.sh, with the units of the caller. */
+const UNIT_ARGUMENT = 'systemd.unit=lab.target';
 
 /**
  * No process keeps running and no temporary file remains when this returns or throws, or when the process ends.
@@ -112,14 +114,15 @@ async function makePlan(options: GuestOptions, kernel: Kernel, shell: boolean, a
   const booted = options.system && (await systemDisk(options.system, options, kernel));
   const system = attached === undefined ? booted : { disk: attached, kept: true };
   const kind: Settings['system'] = attached ? 'attached' : !booted ? 'none' : booted.kept ? 'kept' : 'once';
-  const withNetwork = network !== undefined;
-  const settings = { cgroup, swap, swapMib, shell, command, environment, files, system: kind, network: withNetwork };
+  const { units = [] } = options.system ?? {};
+  const kept = { cgroup, swap, swapMib, shell, command, environment, files };
+  const settings = { ...kept, system: kind, units, network: network !== undefined };
   return {
     machine: {
       ...{ platform, kernel, memoryMib, cpus, numaNodes: numa, runtime, shell, virtualTime, network },
       busybox: tools().busybox,
       system: system !== undefined,
-      append: booted === undefined ? append : `${SYSTEMD_ARGUMENTS} ${append}`,
+      append: booted ? [SYSTEMD_ARGUMENTS, units.length > 0 ? UNIT_ARGUMENT : '', append].join(' ') : append,
     },
     system,
     initramfs: initramfs(userland, platform, modulesFor(kernel, network), settings),

@@ -27,6 +27,8 @@ export interface Settings {
   files: Readonly<Record<string, string>>;
   /** Whether systemd of a Debian is process 1, and then whether its disk is used again. attached: the disk is only mounted. */
   system: 'none' | 'once' | 'kept' | 'attached';
+  /** With systemd: what it starts in place of multi-user.target. Empty: nothing replaces it. */
+  units: readonly string[];
 }
 
 export function initramfs(
@@ -52,7 +54,7 @@ export function initramfs(
   for (const path of [...PROJECT, ...builtFiles()])
     if (existsSync(file(path))) cpio.copy(`/oomscope/${path}`, file(path));
   cpio.link('/oomscope/node_modules', '/runtime/node_modules').link('/oomscope/build/node', '/runtime');
-  const { cgroup, swap, swapMib, shell, system } = settings;
+  const { cgroup, swap, swapMib, shell, system, units } = settings;
   // A system on a disk gets its files later: see system-init.sh.
   const startsSystem = system === 'once' || system === 'kept';
   const files = startsSystem ? '/lab/files' : '';
@@ -67,8 +69,13 @@ export function initramfs(
   const given = { shell, system: startsSystem, keep: system === 'kept', attached: system === 'attached' };
   const flags = Object.entries(given).map(([name, is]) => `${name}=${is ? 1 : 0}`);
   const address = settings.network ? GUEST_ADDRESS : '';
-  const words = [`cgroup=${cgroup}`, `swap=${swap}`, `swap_mib=${swapMib}`, `address=${address}`, ...flags];
-  cpio.file('/lab/settings', `${words.join(' ')}\n`);
+  const started = `units=${quote(units.join(' '))}`;
+  const words = [`cgroup=${cgroup}`, `swap=${swap}`, `swap_mib=${swapMib}`, `address=${address}`, started, ...flags];
+  cpio.file(
+    '/lab/settings',
+    `${words.join(' ')}
+`,
+  );
   const exports = Object.entries(settings.environment).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   // lab.service is spared by the OOM killer, and the command inherits that.
   if (startsSystem) exports.push('echo 0 >/proc/self/oom_score_adj\n');

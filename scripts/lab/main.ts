@@ -34,6 +34,7 @@ this machine.
   --append ARGUMENTS    more kernel arguments
   --system SUITE        Debian bookworm, trixie or sid, with systemd as process 1
   --package NAME        for --system: one more Debian package; may be repeated
+  --unit NAME           for --system: start this unit and not multi-user.target; may be repeated
   --disk FILE           for --system: keep the disk in this file for the next guest
   --env NAME=VALUE      environment variable of the command; may be repeated
   --file PATH=SOURCE    one more file for the guest; may be repeated
@@ -71,6 +72,7 @@ const options = {
   append: { type: 'string' },
   system: { type: 'string' },
   package: { type: 'string', multiple: true, default: [] as string[] },
+  unit: { type: 'string', multiple: true, default: [] as string[] },
   disk: { type: 'string' },
   env: { type: 'string', multiple: true, default: [] as string[] },
   file: { type: 'string', multiple: true, default: [] as string[] },
@@ -169,6 +171,7 @@ function guestOptions(values: ReturnType<typeof parse>['values'], command: strin
       system: {
         suite: oneOf<SuiteName>('system', values.system, SUITES),
         packages: values.package,
+        units: values.unit,
         ...(values.disk !== undefined && { disk: values.disk }),
       },
     }),

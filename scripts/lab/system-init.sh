@@ -1,18 +1,34 @@
 # Continues init.sh in a guest with systemd: mounts the disk with Debian, makes the command a service, and starts systemd in place of
 # this shell. What is in the initramfs disappears then, so what the command needs of it is copied.
 mount -t ext4 "$(disk system)" /system || give_up failed 'the disk with Debian cannot be mounted'
-mkdir -p /run/systemd/system/multi-user.target.wants
+target=multi-user.target
+defaults=yes
+mkdir -p /run/systemd/system
+if [ -n "$units" ]; then
+	target=lab.target
+	defaults=no
+	cat >/run/systemd/system/$target <<-END
+		[Unit]
+		Description=The units that the command of the kernel lab needs
+		DefaultDependencies=no
+		Wants=systemd-journald.service $units
+		After=systemd-journald.service $units
+	END
+fi
+mkdir /run/systemd/system/$target.wants
 cat >/run/systemd/system/lab.service <<-END
 	[Unit]
 	Description=The command of the kernel lab
-	After=multi-user.target
+	DefaultDependencies=$defaults
+	After=$target
 
 	[Service]
 	ExecStart=/bin/sh /lab/system-command.sh
 	OOMScoreAdjust=-1000
+	ManagedOOMPreference=omit
 	TimeoutStopSec=5
 END
-ln -s ../lab.service /run/systemd/system/multi-user.target.wants/
+ln -s ../lab.service /run/systemd/system/$target.wants/
 for directory in oomscope lab; do
 	mount -t tmpfs tmpfs /system/$directory
 	cp -a /$directory/. /system/$directory/
