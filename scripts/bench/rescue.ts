@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cacheDirectory } from '../cache.ts';
 import { circumstances, inWords, say, summarize, table, writeJson } from './report.ts';
-import { ABSENT, type Killer, killers, unpack } from './rescue/killers.ts';
+import { type Killer, killers, unpack } from './rescue/killers.ts';
 import { buildPrograms, HERE, run, type Verdict } from './rescue/run.ts';
 import { type Workload, workloads } from './rescue/workloads.ts';
 import { built } from './rivals.ts';
@@ -76,7 +76,7 @@ for (const [, { packages }] of wanted) if (packages) await unpack(packages, cach
 await Promise.all(Array.from({ length: here ? 1 : Number(options.jobs) }, work));
 where.load_after = loadavg();
 for (const workload of chosen.workloads) process.stdout.write(section(workload));
-process.stdout.write(`${here ? '' : `Not measured: ${ABSENT}\n`}${inWords(where)}\n${where.command}\n`);
+process.stdout.write(`${inWords(where)}\n${where.command}\n`);
 writeJson(options.json, { where, workloads: chosen.workloads, killers: chosen.killers, rows });
 
 /**
@@ -122,8 +122,9 @@ function rowsOf(workload: Workload, killer: Killer): Row[] {
   return rows.filter((row) => row.settings === settings && row.kernel.startsWith(asked));
 }
 
-function settingsOf(workload: Workload, { name, command, files, group }: Killer): string {
-  const hash = createHash('sha256').update(JSON.stringify([workload, name, command, files, group, 'virtual time']));
+function settingsOf(workload: Workload, { name, command, service, files, group }: Killer): string {
+  const settings = [workload, name, command, files, group, 'virtual time', ...(service ? [service] : [])];
+  const hash = createHash('sha256').update(JSON.stringify(settings));
   return hash.update(programs).digest('hex').slice(0, 12);
 }
 

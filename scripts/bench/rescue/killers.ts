@@ -1,7 +1,7 @@
 /**
- * The killers that are measured, and how each of them is started. They are the kernel alone; Debian's earlyoom and
- * nohang as their packages start them, and with settings for the workload; oomscope with its defaults, and with
- * settings for the workload.
+ * The killers that are measured, and how each of them is started. They are the kernel alone; Debian's earlyoom,
+ * nohang and systemd-oomd as their packages start them, and with settings for the workload; oomscope with its defaults,
+ * and with settings for the workload.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,8 @@ export interface Killer {
   /** A text in the output of the killer that shows that the killer is running. */
   ready?: string;
   packages?: readonly string[];
+  /** The killer is a service of systemd, which then is process 1 of a Debian of the guest. */
+  service?: Service;
   /** Settings of the cgroup in which the killer runs. */
   group?: Readonly<Record<string, string>>;
   /** Files in the guest: path to content. */
@@ -25,6 +27,16 @@ export interface Killer {
    * watch a cgroup.
    */
   here?: ((cgroup: string) => string) | null;
+}
+
+/** A killer that systemd starts. All processes of the workload run in one slice, each in a scope of its own. */
+export interface Service {
+  unit: string;
+  package: string;
+  /** Settings of the slice. */
+  slice: readonly string[];
+  /** Settings of the scopes of the innocent processes. */
+  innocent: readonly string[];
 }
 
 /** The directory of a rival's packages in the guest. It is on a disk, as on a real machine, not in memory. */
@@ -78,10 +90,6 @@ steps = [{ do = "term", wait = "500ms" }, { do = "kill" }]
 
 ${inCgroup('/work')}`;
 
-/** Why some killers are not in the table. */
-export const ABSENT =
-  'systemd-oomd: it needs systemd as process 1 and cgroups that systemd has made; these guests have busybox.';
-
 export const killers: Killer[] = [
   { name: 'kernel', here: null },
   {
@@ -103,6 +111,25 @@ export const killers: Killer[] = [
     name: 'nohang-set',
     command: nohang('/etc/nohang/best.conf'),
     ...{ ready: 'Monitoring', packages: NOHANG },
+  },
+  {
+    name: 'systemd-oomd',
+    // What its package sets for the sessions of users, in which it ends programs: 50 % for 20 s.
+    service: {
+      ...{ unit: 'systemd-oomd', package: 'systemd-oomd', innocent: [] },
+      slice: ['ManagedOOMMemoryPressure=kill', 'ManagedOOMMemoryPressureLimit=50%'],
+    },
+  },
+  {
+    name: 'systemd-oomd-set',
+    service: {
+      ...{ unit: 'systemd-oomd', package: 'systemd-oomd', innocent: ['ManagedOOMPreference=omit'] },
+      slice: [
+        ...['ManagedOOMSwap=kill', 'ManagedOOMMemoryPressure=kill', 'ManagedOOMMemoryPressureLimit=10%'],
+        ...['ManagedOOMMemoryPressureDurationSec=1s', 'MemoryHigh=80%'],
+      ],
+    },
+    files: { '/etc/systemd/oomd.conf.d/best.conf': '[OOM]\nSwapUsedLimit=50%\n' },
   },
   { name: 'oomscope', command: oomscope('--json'), ready: 'Guarding by', group: UNIT },
   {

@@ -2,13 +2,13 @@
  * before all other processes. It starts the killer, the innocent processes and the offenders ("eaters"), and prints one
  * line of JSON with the results.
  *
- *   referee [--daemon COMMAND --ready TEXT [--daemon-group DIR]] [--log FILE] [--group DIR] [--innocent COMMAND]...
- *           --eater COMMAND... --limit SECONDS
+ *   referee [--daemon COMMAND --ready TEXT [--daemon-group DIR] | --daemon-pid PID] [--log FILE] [--group DIR]
+ *           [--innocent COMMAND]... --eater COMMAND... --limit SECONDS
  *
  * A COMMAND is split at blanks. Its output is kept in the working directory, and the output of the killer in --log.
- * With
- * --group the innocent and the eaters are in this cgroup (v1 or v2), and memory is short when 90 % of its limit are
- * used; without, when available memory and free swap are both at most 10 %, as earlyoom counts them. */
+ * With --daemon-pid the killer already runs, and each COMMAND finds its own cgroup. With --group the innocent and the
+ * eaters are in this cgroup (v1 or v2), and memory is short when 90 % of its limit are used; without, when available
+ * memory and free swap are both at most 10 %, as earlyoom counts them. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -224,11 +224,13 @@ int main(int argc, char **argv)
 {
 	const char *daemon = NULL, *daemon_group = NULL, *ready = NULL, *log = "daemon.log";
 	double limit = 30;
+	pid_t killer = 0;
 	for (int i = 1; i + 1 < argc; i += 2) {
 		const char *option = argv[i], *value = argv[i + 1];
 		if (!strcmp(option, "--daemon")) daemon = value;
 		else if (!strcmp(option, "--ready")) ready = value;
 		else if (!strcmp(option, "--daemon-group")) daemon_group = value;
+		else if (!strcmp(option, "--daemon-pid")) killer = atoi(value);
 		else if (!strcmp(option, "--log")) log = value;
 		else if (!strcmp(option, "--group")) group = value;
 		else if (!strcmp(option, "--limit")) limit = atof(value);
@@ -246,7 +248,7 @@ int main(int argc, char **argv)
 	usage_fd = group ? open_either(group, "memory.current", "memory.usage_in_bytes") : open_file("/proc", "meminfo");
 	limit_fd = group ? open_either(group, "memory.max", "memory.limit_in_bytes") : -1;
 
-	pid_t killer = 0;
+	const char *in = killer ? NULL : group;
 	if (daemon) {
 		killer = start(daemon, log, daemon_group);
 		if (ready)
@@ -259,7 +261,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < innocents; i++) {
 		char said[32];
 		snprintf(said, sizeof(said), "innocent.%d", i);
-		innocent[i].pid = start(innocent[i].command, said, group);
+		innocent[i].pid = start(innocent[i].command, said, in);
 		wait_for(said, "ready");
 	}
 	pid_t heart = fork();
@@ -273,7 +275,7 @@ int main(int argc, char **argv)
 	double short_at = 0, back_at = 0, first_death = 0, enough_since = 0, none_since = 0;
 	int lost = 0, eaten = 0, killer_died = 0, stormed = 0;
 	for (int i = 0; i < eater_count; i++)
-		eaters[i].pid = start(eaters[i].command, "eater", group);
+		eaters[i].pid = start(eaters[i].command, "eater", in);
 	for (; now() - begin < limit; pause_ms(LOOK_MS)) {
 		int status;
 		for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
@@ -325,7 +327,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < eater_count; i++)
 		if (!eaters[i].gone)
 			kill(-eaters[i].pid, SIGKILL);
-	if (killer && !killer_died) {
+	if (daemon && !killer_died) {
 		kill(killer, SIGTERM);
 		pause_ms(300);
 	}

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { createMemoryGroup } from '../../../src/demo/memory-group.ts';
 import { cacheDirectory } from '../../cache.ts';
 import { bootGuest } from '../../lab/guest.ts';
-import { type Killer, oomscope, RIVALS, unpack } from './killers.ts';
+import { type Killer, oomscope, RIVALS, type Service, unpack } from './killers.ts';
 import type { Workload } from './workloads.ts';
 
 /**
@@ -44,7 +44,10 @@ const GROUP = '/sys/fs/cgroup/work';
 const KILLERS_GROUP = '/sys/fs/cgroup/killer';
 /** Of this machine's time. The clock of the guest counts instructions, so other work here makes the guest last longer. */
 const BOOT_SECONDS = 240;
+/** systemd starts more programs. */
+const SYSTEMD_BOOT_SECONDS = 480;
 const SLOWER = 6;
+const SLICE = 'work.slice';
 const MIB = 2 ** 20;
 /** The name for --kernel that selects cgroups of this machine instead of guests. */
 export const HERE = 'host';
@@ -67,19 +70,23 @@ export async function run(
   if (kernel === HERE) return runHere(workload, killer);
   const out = mkdtempSync(join(tmpdir(), 'rescue-'));
   try {
+    const { service } = killer;
+    const bin = service ? '/usr/local/bin' : '/bin';
     const files: Record<string, string> = {
-      '/bin/load': join(BUILT, 'load'),
-      '/bin/referee': join(BUILT, 'referee'),
+      [`${bin}/load`]: join(BUILT, 'load'),
+      [`${bin}/referee`]: join(BUILT, 'referee'),
     };
     if (killer.packages) files['/rivals'] = await unpack(killer.packages, cacheDirectory('lab'));
-    for (const [path, text] of Object.entries(killer.files ?? {})) {
+    const made = { ...killer.files, ...(service && sliceFile(service, workload)) };
+    for (const [path, text] of Object.entries(made)) {
       files[path] = join(out, path.replaceAll('/', '_'));
       writeFileSync(files[path], text);
     }
     const guest = await bootGuest({
       ...{ kernel, ...workload.guest, virtualTime: true, files, outDir: join(out, 'out') },
-      command: ['sh', '-c', script(workload, killer)],
-      limitSeconds: BOOT_SECONDS + SLOWER * workload.limitSeconds,
+      ...(service && { system: { suite: 'trixie', packages: [service.package], units: [`${service.unit}.service`] } }),
+      command: ['sh', '-c', service ? systemdScript(workload, service) : script(workload, killer)],
+      limitSeconds: (service ? SYSTEMD_BOOT_SECONDS : BOOT_SECONDS) + SLOWER * workload.limitSeconds,
     });
     const log = read(join(out, 'out', 'daemon.log'));
     const line = guest.stdout.split('\n').find((text) => text.startsWith('{'));
@@ -152,7 +159,35 @@ function script(
     ...(group ? [`mkdir ${KILLERS_GROUP}`] : []),
     ...Object.entries(group ?? {}).map(([file, value]) => `echo ${value} >${KILLERS_GROUP}/${file}`),
     'sync; echo 3 >/proc/sys/vm/drop_caches; cd /tmp',
-    `exec ${words.map((word) => `'${word}'`).join(' ')}`,
+    `exec ${quoted(words)}`,
+  ].join('\n');
+}
+
+const quoted = (words: readonly (string | number)[]) => words.map((word) => `'${word}'`).join(' ');
+
+function sliceFile({ slice }: Service, { limitMib }: Workload): Record<string, string> {
+  const settings = [...slice, ...(limitMib ? [`MemoryMax=${limitMib}M`] : [])];
+  return { [`/etc/systemd/system/${SLICE}`]: `[Slice]\n${settings.join('\n')}\n` };
+}
+
+/** systemd has started the killer. systemd-run puts each process into its scope, and then becomes the process. */
+function systemdScript({ innocent, eaters, limitMib, limitSeconds }: Workload, service: Service): string {
+  const scope = (settings: readonly string[], command: string) =>
+    ['systemd-run --quiet --scope', `--slice=${SLICE}`, ...settings.map((each) => `-p ${each}`), command].join(' ');
+  const words = [
+    ...['--limit', limitSeconds],
+    ...(limitMib ? ['--group', `/sys/fs/cgroup/${SLICE}`] : []),
+    ...innocent.flatMap((one) => ['--innocent', scope(service.innocent, one)]),
+    ...eaters.flatMap((one) => ['--eater', scope([], one)]),
+  ];
+  return [
+    `systemctl start ${SLICE}`,
+    `pid=$(systemctl show ${service.unit} -p MainPID --value)`,
+    '[ "$pid" != 0 ] || exit 1',
+    'sync; echo 3 >/proc/sys/vm/drop_caches; cd /tmp',
+    `referee --daemon-pid "$pid" ${quoted(words)}; code=$?`,
+    `journalctl -b -o short-monotonic --no-pager -u ${service.unit} >/out/daemon.log`,
+    'exit $code',
   ].join('\n');
 }
 
