@@ -4,7 +4,7 @@ import { printable } from '../../text/printable.ts';
 import { defineGroup } from '../verb/define-group.ts';
 import { type Context, defineVerb } from '../verb/define-verb.ts';
 import { Exit } from '../verb/exit.ts';
-import { usage } from '../verb/options.ts';
+import { flag, type Option, usage } from '../verb/options.ts';
 import { tell } from '../verb/tell.ts';
 
 const fileExits = { ok: true, usage: 'bad option, or the file has faults', noInput: 'FILE is missing' } as const;
@@ -100,11 +100,15 @@ const importFrom = defineVerb({
   ],
   words: {
     name: 'KILLER FILE',
-    least: 2,
+    least: 1,
     about:
       'earlyoom, systemd-oomd or nohang, and its configuration file; of systemd-oomd also drop-ins, unit files and rulesets',
   },
-  options: {},
+  options: {
+    running: flag(
+      "for systemd-oomd: take oomd.conf and the units' ManagedOOM settings from the systemd of this machine; FILE may be left out",
+    ),
+  },
   format: 'raw',
   examples: [
     { command: 'oomscope config import earlyoom /etc/default/earlyoom', about: 'Convert the options of earlyoom.' },
@@ -112,6 +116,10 @@ const importFrom = defineVerb({
       command:
         "oomscope config import systemd-oomd /etc/systemd/oomd.conf \\\n  '/etc/systemd/system/user@.service.d/10-oomd.conf'",
       about: 'Convert the configuration of systemd-oomd, and of a unit that it watches.',
+    },
+    {
+      command: 'oomscope config import systemd-oomd --running',
+      about: 'Convert what systemd-oomd does on this machine, for the units that run now.',
     },
     {
       command: 'oomscope config import nohang /etc/nohang/nohang.conf > oomscope.toml',
@@ -122,7 +130,10 @@ const importFrom = defineVerb({
   run: importConfiguration,
 });
 
-async function importConfiguration({ words: [from = '', ...paths] }: Context<Record<never, never>>): Promise<number> {
+async function importConfiguration({
+  given: { running: isRunning = false },
+  words: [from = '', ...paths],
+}: Context<{ running: Option<boolean> }>): Promise<number> {
   const [{ importable, importConfig }, { writeGuard }, { machineKib }, { readRegularFile }] = await Promise.all([
     import('../../config/import/import.ts'),
     import('../../config/write.ts'),
@@ -133,14 +144,22 @@ async function importConfiguration({ words: [from = '', ...paths] }: Context<Rec
   if (!what) throw usage(`config import: expected one of ${importable.join(', ')}, got "${from}".`);
   if (what !== 'systemd-oomd' && paths.length > 1)
     throw usage(`config import ${what}: expected one file, got ${paths.length}.`);
+  if (isRunning && what !== 'systemd-oomd') throw usage(`config import ${what}: --running is for systemd-oomd.`);
+  if (!isRunning && paths.length === 0)
+    throw usage(`config import: expected a configuration file of ${what}, got none.`);
   const files = paths.map((path) => {
     const { bytes, problem } = readRegularFile(path, MOST_IMPORT);
     if (problem === undefined) return { path, text: bytes.toString() };
     throw new OomscopeError('NO_INPUT', `Expected a configuration in ${printable(path)}: ${problem}.`);
   });
-  const { guard, notes } = importConfig(what, files, machineKib());
+  const running = isRunning
+    ? await import('../../config/import/running-units.ts').then(({ readRunning }) => readRunning())
+    : undefined;
+  if (running) files.unshift({ path: 'oomd.conf', text: running.oomd });
+  const { guard, notes } = importConfig(what, files, machineKib(), running?.units);
+  const sources = [...(running ? ['the running systemd'] : []), ...paths];
   const lines = [
-    `# From ${printable(paths.join(', '))}, for ${what}. A dry run: set mode = "enforce" when what it says is what you want.`,
+    `# From ${printable(sources.join(', '))}, for ${what}. A dry run: set mode = "enforce" when what it says is what you want.`,
     ...notes.map((note) => `# Note: ${printable(note)}`),
   ];
   process.stdout.write(`${lines.join('\n')}\n\n${writeGuard(guard)}`);

@@ -25,8 +25,15 @@ const packaged: readonly ManagedUnit[] = [
 
 type Located = Setting & { file: string };
 
-/** @throws OomscopeError CONFIG */
-export function fromSystemdOomd(files: readonly ImportFile[], machine: MachineKib): Imported {
+/**
+ * @param running the units of the running systemd; they count instead of files of the same units
+ * @throws OomscopeError CONFIG
+ */
+export function fromSystemdOomd(
+  files: readonly ImportFile[],
+  machine: MachineKib,
+  running?: readonly ManagedUnit[],
+): Imported {
   const notes: string[] = [];
   const said = ({ file, line, name, value }: Located, why: string) =>
     void notes.push(`${file}:${line}: ${name}=${value}: ${why}`);
@@ -49,19 +56,23 @@ export function fromSystemdOomd(files: readonly ImportFile[], machine: MachineKi
     if (first) said(first, 'the name of the file does not tell the unit of this setting');
     return [];
   });
-  if (inUnits.length === 0 && inRules.length === 0) {
+  const isAlone = inUnits.length === 0 && inRules.length === 0 && running === undefined;
+  if (isAlone) {
     notes.push(
       'no unit file was given: the rules are for what the packages of systemd-oomd set up (swap: -.slice; pressure above 50 %: user@.service). Name other unit files behind this one',
     );
   }
   const defaults = defaultsOf(oom, said);
-  const managed = inUnits.length === 0 && inRules.length === 0 ? packaged : units;
+  if (running) notes.push('the rules are for the units that run now; a later unit needs another import');
+  const others = units.filter(({ name }) => !running?.some((unit) => unit.name === name));
+  const watched = [...(running ?? []), ...others];
+  const managed = isAlone ? packaged : watched;
   const general = oom.findLast(({ name }) => name.startsWith('DefaultMemoryPressureLimit'));
   if (general && managed.every(({ pressure, limit }) => !pressure || limit !== undefined))
     said(general, `every unit with ManagedOOMMemoryPressure=kill has a limit of its own`);
   const rules = [
     ...managed.flatMap((unit) => rulesOf(unit, defaults, machine, notes)),
-    ...rulesetsOf(inRules, units, said),
+    ...rulesetsOf(inRules, watched, said),
   ];
   if (rules.length === 0) {
     const why = notes.map((note) => `\n${note}`).join('');
