@@ -19,6 +19,17 @@ export interface KnownKill {
   note: string;
 }
 
+/** The kubelet has told the runtime to end a container: its Event `Killing`. */
+export interface KubeletStop {
+  /** null: unknown. */
+  container: string | null;
+  /** When the first and the last stop with these words began (ms since 1970). */
+  firstMs: number;
+  lastMs: number;
+  /** Why, in the kubelet's own words: "Container app failed liveness probe, will be restarted". */
+  words: string;
+}
+
 /** An end of a container, from its status. */
 export interface Ending {
   container: string;
@@ -45,8 +56,15 @@ export interface Judgement {
 /** The time of a status has whole seconds, and the runtime needs some time to notice an end (ms). */
 const NEAR_MS = 5000;
 
-/** @returns undefined: the end has nothing to do with memory */
-export function judge(ending: Ending, kills: readonly KnownKill[]): Judgement | undefined {
+/**
+ * @param stops what the kubelet has told about the pod
+ * @returns undefined: the end has nothing to do with memory
+ */
+export function judge(
+  ending: Ending,
+  kills: readonly KnownKill[],
+  stops: readonly KubeletStop[] = [],
+): Judgement | undefined {
   const own = kills.filter(({ container }) => container === null || container === ending.container);
   const within = own.filter((kill) => isWithin(kill, ending));
   const last = within.filter((kill) => isNear(kill, ending));
@@ -70,12 +88,15 @@ export function judge(ending: Ending, kills: readonly KnownKill[]): Judgement | 
     };
   }
   if (ending.exitCode !== 137)
-    return { verdict: 'false', why: `${endText(ending.exitCode)}${labelText(within, ending)}` };
+    return {
+      verdict: 'false',
+      why: `${endText(ending.exitCode)}${stopText(stops, ending)}${labelText(within, ending)}`,
+    };
   const before = within.filter((kill) => kill.count === 1 || kill.lastMs < (ending.finishedMs ?? 0) - NEAR_MS);
   if (before.length > 0 && before.length === within.length && ending.finishedMs !== null) {
     return {
       verdict: 'false',
-      why: `Another SIGKILL ended it, not the OOM killer: a timeout of its stop, a liveness probe, or an eviction${labelText(within, ending)}`,
+      why: `Another SIGKILL ended it, not the OOM killer${stopText(stops, ending) || ': a timeout of its stop, a liveness probe, or an eviction'}${labelText(within, ending)}`,
     };
   }
   return {
@@ -96,6 +117,21 @@ function isNear(kill: KnownKill, { finishedMs }: Ending): boolean {
   return (
     near(kill.firstMs) || near(kill.lastMs) || (kill.count > 2 && kill.firstMs < finishedMs && finishedMs < kill.lastMs)
   );
+}
+
+/** Empty: the kubelet has told nothing about this end. */
+function stopText(stops: readonly KubeletStop[], ending: Ending): string {
+  const words = stops.findLast((stop) => isStopOf(stop, ending))?.words;
+  return words === undefined ? '' : `. The kubelet had it ended: "${words}"`;
+}
+
+/** A stop begins before the end, sooner or later as the container takes its grace period. */
+function isStopOf(
+  { container, firstMs, lastMs }: KubeletStop,
+  { container: own, startedMs, finishedMs }: Ending,
+): boolean {
+  if (finishedMs === null || (container !== null && container !== own)) return false;
+  return [firstMs, lastMs].some((ms) => ms >= (startedMs ?? 0) - 1000 && ms <= finishedMs + 1000);
 }
 
 function labelText(kills: readonly KnownKill[], { finishedMs }: Ending): string {
@@ -146,12 +182,26 @@ export function killOf(event: unknown): KnownKill | undefined {
   if (first === null || (reason !== 'ContainerOOMKilled' && reason !== 'ProcessOOMKilled')) return undefined;
   const { count, lastObservedTime } = record(series);
   return {
-    container: /\{(.+)\}$/.exec(text(record(regarding).fieldPath) ?? '')?.[1] ?? null,
+    container: containerOf(regarding),
     isMain: reason === 'ContainerOOMKilled',
     ...{ firstMs: first, lastMs: Math.max(first, millis(lastObservedTime) ?? first) },
     ...{ count: number(count) ?? 1, note: text(note) ?? '' },
   };
 }
+
+/** The stop that an Event of the kubelet tells. undefined: the Event is of another kind. */
+export function stopOf(event: unknown): KubeletStop | undefined {
+  const { reason, regarding, note, eventTime, reportingController } = record(event);
+  const { deprecatedSource, deprecatedFirstTimestamp, deprecatedLastTimestamp } = record(event);
+  const words = text(note);
+  const first = millis(deprecatedFirstTimestamp) ?? millis(eventTime);
+  const by = text(reportingController) || text(record(deprecatedSource).component);
+  if (reason !== 'Killing' || by !== 'kubelet' || words === null || first === null) return undefined;
+  return { container: containerOf(regarding), firstMs: first, lastMs: millis(deprecatedLastTimestamp) ?? first, words };
+}
+
+/** "spec.containers{app}" of an Event: "app". */
+const containerOf = (regarding: unknown) => /\{(.+)\}$/.exec(text(record(regarding).fieldPath) ?? '')?.[1] ?? null;
 
 function millis(value: unknown): number | null {
   const ms = Date.parse(text(value) ?? '');

@@ -8,9 +8,11 @@ import {
   killEventsAt,
   listKillEvents,
   listPodStatuses,
+  listStopEvents,
   type PodKill,
   PodKillTable,
   podsAt,
+  stopEventsAt,
 } from './pod-kills.ts';
 
 export interface PodKillWatchOptions extends KillQuery {
@@ -35,6 +37,7 @@ export class PodKillWatch implements Disposable {
   readonly #options: PodKillWatchOptions;
   readonly #table: PodKillTable;
   readonly #events: ListWatch;
+  readonly #stops: ListWatch;
   readonly #pods: ListWatch;
   /** What was listed before `started`: Events first, so that ends can be judged. */
   #first: { events: unknown[]; pods: unknown[] } | undefined = { events: [], pods: [] };
@@ -53,28 +56,38 @@ export class PodKillWatch implements Disposable {
       list: (signal) => this.#list('events', listKillEvents(client, options, signal)),
       onChange: (type, event) => this.#takeEvent(type, event),
     });
+    this.#stops = new ListWatch({
+      ...{ client, ...stopEventsAt(options), onTrouble },
+      list: (signal) => this.#list('stops', listStopEvents(client, options, signal)),
+      onChange: (type, event) => this.#table.takeStop(type, event),
+    });
     this.#pods = new ListWatch({
       ...{ client, ...podsAt(options), onTrouble },
       list: (signal) => this.#list('pods', listPodStatuses(client, options, signal)),
       onChange: (_, pod) => this.#takePod(pod),
     });
-    const listed = Promise.all([this.#events.ready, this.#pods.ready]).then(() => this.#begin());
+    const listed = Promise.all([this.#events.ready, this.#stops.ready, this.#pods.ready]).then(() => this.#begin());
     this.started = Promise.race([failure, listed]);
     this.started.catch(() => {});
   }
 
   [Symbol.dispose](): void {
     this.#events[Symbol.dispose]();
+    this.#stops[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
     for (const timer of this.#settling.values()) clearTimeout(timer);
   }
 
-  async #list(kind: 'events' | 'pods', listing: ReturnType<typeof listKillEvents>): Promise<string | undefined> {
+  async #list(
+    kind: 'events' | 'stops' | 'pods',
+    listing: ReturnType<typeof listKillEvents>,
+  ): Promise<string | undefined> {
     const { objects, version } = await listing.catch((error) => {
       if (this.#first) this.#failed(error);
       throw error;
     });
-    if (this.#first) this.#first[kind] = objects;
+    if (kind === 'stops') for (const object of objects) this.#table.takeStop('ADDED', object);
+    else if (this.#first) this.#first[kind] = objects;
     else for (const object of objects) kind === 'events' ? this.#takeEvent('ADDED', object) : this.#takePod(object);
     return version;
   }

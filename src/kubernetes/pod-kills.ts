@@ -1,6 +1,15 @@
 /** Joins the Events of oomscope with what Kubernetes says about the ends of containers. */
 import type { KubernetesClient } from './client.ts';
-import { type Ending, endingsOf, judge, type KnownKill, killOf, type Verdict } from './endings.ts';
+import {
+  type Ending,
+  endingsOf,
+  judge,
+  type KnownKill,
+  type KubeletStop,
+  killOf,
+  stopOf,
+  type Verdict,
+} from './endings.ts';
 import { asked } from './failure.ts';
 import { items, record, text } from './foreign.ts';
 import { CONTROLLER } from './object-event.ts';
@@ -41,6 +50,7 @@ const MOST_SEEN = 100_000;
 /** @returns rows in the order of their time @throws OomscopeError KUBERNETES, NOT_PERMITTED */
 export async function podKills(client: KubernetesClient, query: KillQuery): Promise<PodKill[]> {
   const table = new PodKillTable(query);
+  for (const event of (await listStopEvents(client, query)).objects) table.takeStop('ADDED', event);
   const rows = (await listKillEvents(client, query)).objects.flatMap((event) => table.takeEvent(event) ?? []);
   rows.push(...(await listPodStatuses(client, query)).objects.flatMap((pod) => table.takePod(pod)));
   return rows.sort(byTime);
@@ -53,6 +63,8 @@ export class PodKillTable {
   readonly #sinceMs: number;
   /** By the uid of the pod and the name of the Event. */
   readonly #kills = new Map<string, Map<string, KnownKill>>();
+  /** What the kubelets have told, by the uid of the pod and the name of the Event. */
+  readonly #stops = new Map<string, Map<string, KubeletStop>>();
   readonly #seen = new Set<string>();
 
   constructor({ sinceMs }: Pick<KillQuery, 'sinceMs'>) {
@@ -63,23 +75,23 @@ export class PodKillTable {
   takeEvent(event: unknown): PodKill | undefined {
     const { regarding, metadata } = record(event);
     const kill = killOf(event);
-    const { namespace, name, uid } = record(regarding);
+    const { namespace, name } = record(regarding);
     if (!kill) return undefined;
-    const ofPod = this.#kills.get(String(uid)) ?? new Map<string, KnownKill>();
-    const before = ofPod.get(String(record(metadata).name));
-    ofPod.set(String(record(metadata).name), kill);
-    this.#kills.set(String(uid), ofPod);
+    const before = this.#kills.get(podOf(event))?.get(String(record(metadata).name));
+    put(this.#kills, event, kill);
     if (kill.lastMs < this.#sinceMs || (before && before.count >= kill.count)) return undefined;
     return killRow(kill, event, text(namespace) ?? '', text(name) ?? '');
   }
 
   /** The Event has expired. */
   removeEvent(event: unknown): void {
-    const { regarding, metadata } = record(event);
-    const uid = String(record(regarding).uid);
-    const ofPod = this.#kills.get(uid);
-    ofPod?.delete(String(record(metadata).name));
-    if (ofPod?.size === 0) this.#kills.delete(uid);
+    put(this.#kills, event, undefined);
+  }
+
+  /** Remembers what a kubelet tells about the end of a container. @param type of the change; "DELETED": the Event has expired */
+  takeStop(type: string, event: unknown): void {
+    const stop = type === 'DELETED' ? undefined : stopOf(event);
+    put(this.#stops, event, stop);
   }
 
   /** Whether the pod has an end of a container that takePod() has not judged. */
@@ -93,12 +105,13 @@ export class PodKillTable {
     const { metadata, spec } = record(pod);
     const { namespace, name, uid } = record(metadata);
     const kills = [...(this.#kills.get(String(uid))?.values() ?? [])];
+    const stops = [...(this.#stops.get(String(uid))?.values() ?? [])].sort((a, b) => a.lastMs - b.lastMs);
     return endingsOf(pod).flatMap((ending) => {
       const key = endingKey(uid, ending);
       if (this.#seen.has(key)) return [];
       this.#remember(key);
       const { container, reason, exitCode, finishedMs } = ending;
-      const judgement = judge(ending, kills);
+      const judgement = judge(ending, kills, stops);
       if (!judgement || (finishedMs !== null && finishedMs < this.#sinceMs)) return [];
       return [
         {
@@ -114,6 +127,19 @@ export class PodKillTable {
     this.#seen.add(key);
     if (this.#seen.size > MOST_SEEN) this.#seen.delete(this.#seen.values().next().value as string);
   }
+}
+
+const podOf = (event: unknown) => String(record(record(event).regarding).uid);
+
+/** Sets or, with undefined, removes what an Event says. */
+function put<T>(of: Map<string, Map<string, T>>, event: unknown, value: T | undefined): void {
+  const pod = podOf(event);
+  const ofPod = of.get(pod) ?? new Map<string, T>();
+  const name = String(record(record(event).metadata).name);
+  if (value === undefined) ofPod.delete(name);
+  else ofPod.set(name, value);
+  if (ofPod.size === 0) of.delete(pod);
+  else of.set(pod, ofPod);
 }
 
 const endingKey = (uid: unknown, { container, finishedMs, exitCode }: Ending) =>
@@ -134,10 +160,14 @@ export interface Listed {
   version: string | undefined;
 }
 
-/** Where the Events of oomscope and the pods are. */
+/** Where the Events of oomscope, those of the kubelets about stops, and the pods are. */
 export const killEventsAt = ({ namespace }: Pick<KillQuery, 'namespace'>) => ({
   path: `/apis/events.k8s.io/v1${within(namespace)}/events`,
   fieldSelector: `reportingController=${CONTROLLER}`,
+});
+export const stopEventsAt = ({ namespace }: Pick<KillQuery, 'namespace'>) => ({
+  path: `/apis/events.k8s.io/v1${within(namespace)}/events`,
+  fieldSelector: 'reason=Killing',
 });
 export const podsAt = ({ namespace }: Pick<KillQuery, 'namespace'>) => ({
   path: `/api/v1${within(namespace)}/pods`,
@@ -148,6 +178,10 @@ const within = (namespace: string | null) => (namespace === null ? '' : `/namesp
 /** @throws OomscopeError KUBERNETES, NOT_PERMITTED */
 export const listKillEvents = (client: KubernetesClient, query: KillQuery, signal?: AbortSignal): Promise<Listed> =>
   asked('list the Events', all(client, killEventsAt(query), signal));
+
+/** @throws OomscopeError KUBERNETES, NOT_PERMITTED */
+export const listStopEvents = (client: KubernetesClient, query: KillQuery, signal?: AbortSignal): Promise<Listed> =>
+  asked('list the Events', all(client, stopEventsAt(query), signal));
 
 /** @throws OomscopeError KUBERNETES, NOT_PERMITTED */
 export const listPodStatuses = (client: KubernetesClient, query: KillQuery, signal?: AbortSignal): Promise<Listed> =>

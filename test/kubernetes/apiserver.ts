@@ -23,6 +23,8 @@ export class ApiServer implements AsyncDisposable {
   readonly directory: string;
   readonly port: number;
   readonly admin: KubernetesClient;
+  /** The token of the kubelet on the node `lab`. */
+  readonly nodeToken = 'node-token';
   readonly #programs: string;
   readonly #etcdPort: number;
   readonly #flags: readonly string[];
@@ -36,7 +38,8 @@ export class ApiServer implements AsyncDisposable {
     this.#flags = flags;
     mkdirSync(join(directory, 'certificates'));
     writeFileSync(this.kubeconfig, this.#kubeconfigText('admin-token'));
-    writeFileSync(join(directory, 'tokens.csv'), 'admin-token,admin,1,"system:masters"\n');
+    const tokens = ['admin-token,admin,1,"system:masters"', `${this.nodeToken},system:node:lab,2,"system:nodes"`, ''];
+    writeFileSync(join(directory, 'tokens.csv'), tokens.join('\n'));
     const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
     writeFileSync(join(directory, 'account.key'), keys.privateKey.export({ type: 'pkcs1', format: 'pem' }));
     writeFileSync(join(directory, 'account.pub'), keys.publicKey.export({ type: 'spki', format: 'pem' }));
@@ -145,11 +148,12 @@ export class ApiServer implements AsyncDisposable {
 
   #spawn(program: string, words: string[]): ChildProcess {
     const log = join(this.directory, `${program}.log`);
-    const child = spawn('sh', ['-c', 'exec "$0" "$@" >>"$LOG" 2>&1', join(this.#programs, program), ...words], {
+    const logged = ['sh', '-c', 'exec "$0" "$@" >>"$LOG" 2>&1', join(this.#programs, program), ...words];
+    // If this process is killed, the servers end, too.
+    return spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...logged], {
       env: { ...process.env, LOG: log, ETCD_UNSUPPORTED_ARCH: process.arch === 'arm64' ? 'arm64' : '' },
       stdio: 'ignore',
     });
-    return child;
   }
 
   async #until(holds: () => Promise<unknown>, program: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { endingsOf, judge, type KnownKill, killOf } from '../../src/kubernetes/endings.ts';
+import { endingsOf, judge, type KnownKill, killOf, stopOf } from '../../src/kubernetes/endings.ts';
 
 const at = (second: number) => new Date(Date.UTC(2026, 10, 28, 12, 0, second)).toISOString();
 const terminated = (exitCode: number, finished: number, reason = 'OOMKilled', started = 0) => ({
@@ -68,6 +68,41 @@ test.each([
   ],
 ])('%s', (_, end, kills, verdict, says) => {
   expect(judge(end, kills)).toMatchObject({ verdict, why: expect.stringContaining(says) });
+});
+
+const PROBE = 'Container app failed liveness probe, will be restarted';
+const stop = (second: number, container: string | null = 'app', last = second) => ({
+  ...{ container, firstMs: Date.parse(at(second)), lastMs: Date.parse(at(last)), words: PROBE },
+});
+
+test('the kubelet says why it ended a container, whose label comes from a kill long before', () => {
+  const child = [kill(59, false)];
+  const says = (stops: Parameters<typeof judge>[2], code = 137) => judge(ending(code, 3000), child, stops)?.why;
+  expect(says([stop(2970)])).toMatch(
+    /^Another SIGKILL ended it, not the OOM killer\. The kubelet had it ended: "Container app failed liveness probe, will be restarted"\. The label comes from an OOM kill 49 min earlier/,
+  );
+  expect(says([stop(2999)], 143)).toMatch(/told to stop\. The kubelet had it ended: "Container app failed/);
+  // Repeats of an Event have one object, with the times of the first and the last.
+  expect(says([stop(2970, 'app', 9000)])).toContain(PROBE);
+  expect(says([stop(2970, null)])).toContain(PROBE);
+  for (const other of [stop(2970, 'proxy'), stop(3010), stop(-60)]) expect(says([other])).not.toContain(PROBE);
+});
+
+test('the words of the kubelet are read from its Event, and not from that of another program', () => {
+  const event = {
+    ...{ reason: 'Killing', note: PROBE, eventTime: null, reportingController: '' },
+    ...{ deprecatedSource: { component: 'kubelet', host: 'n1' }, regarding: { fieldPath: 'spec.containers{app}' } },
+    ...{ deprecatedFirstTimestamp: at(1), deprecatedLastTimestamp: at(9), deprecatedCount: 2 },
+  };
+  expect(stopOf(event)).toEqual(stop(1, 'app', 9));
+  expect(stopOf({ ...event, deprecatedSource: {}, reportingController: 'kubelet' })).toEqual(stop(1, 'app', 9));
+  for (const other of [
+    { deprecatedSource: {} },
+    { reason: 'Pulled' },
+    { note: null },
+    { deprecatedFirstTimestamp: null },
+  ])
+    expect(stopOf({ ...event, ...other })).toBeUndefined();
 });
 
 test('an end that has nothing to do with memory is not judged', () => {

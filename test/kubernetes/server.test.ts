@@ -295,8 +295,8 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
   });
 
   test('`k8s events` judges statuses as Kubernetes reports them, beside the Events', async () => {
-    const pods = [await createPod(50), await createPod(51), await createPod(52)];
-    const [killed, stopped] = pods as [Named, Named, Named];
+    const pods = [await createPod(50), await createPod(51), await createPod(52), await createPod(53)];
+    const [killed, stopped, , probed] = pods as [Named, Named, Named, Named];
     const writer = new EventWriter({ client: await client() });
     const now = Date.now();
     const at = (ms: number) => new Date(now + ms).toISOString().replace('Z', '000000Z');
@@ -313,8 +313,25 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     kill(stopped, 'judged-2', false, -3_600_000);
     await ends(stopped, 143, -10_000);
     await ends(pods[2] as Named, 137, -10_000);
+    kill(probed, 'judged-3', false, -3_600_000);
+    await ends(probed, 137, -10_000);
+    // As a kubelet writes it, by the core API.
+    await server.create('/api/v1/namespaces/shop/events', {
+      ...{ apiVersion: 'v1', kind: 'Event', metadata: { name: `${probed.name}.1`, namespace: 'shop' } },
+      involvedObject: {
+        ...{ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: probed.name, uid: probed.uid },
+        fieldPath: 'spec.containers{app}',
+      },
+      ...{ reason: 'Killing', type: 'Normal', message: 'Container app failed liveness probe, will be restarted' },
+      ...{
+        firstTimestamp: seconds(-40_000),
+        lastTimestamp: seconds(-40_000),
+        count: 1,
+        source: { component: 'kubelet' },
+      },
+    });
     await writer.close();
-    expect(writer.counts).toMatchObject({ written: 2, refused: 0 });
+    expect(writer.counts).toMatchObject({ written: 3, refused: 0 });
     const { stdout, stderr } = await oomscope([
       'k8s',
       'events',
@@ -326,11 +343,14 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
     ]);
     expect(stderr).toBe('');
     const rows = (JSON.parse(stdout) as PodKill[]).filter(({ pod }) => pods.some(({ name }) => name === pod));
-    expect(rows.filter(({ source }) => source === 'kill')).toHaveLength(2);
+    expect(rows.filter(({ source }) => source === 'kill')).toHaveLength(3);
     const verdicts = new Map(
       rows.filter(({ source }) => source === 'status').map(({ pod, verdict }) => [pod, verdict]),
     );
-    expect(pods.map(({ name }) => verdicts.get(name))).toEqual(['true', 'false', 'unknown']);
+    expect(pods.map(({ name }) => verdicts.get(name))).toEqual(['true', 'false', 'unknown', 'false']);
+    expect(rows.find(({ pod, source }) => pod === probed.name && source === 'status')?.message).toContain(
+      'The kubelet had it ended: "Container app failed liveness probe, will be restarted".',
+    );
   });
 
   test('`k8s events --watch` shows a kill, and the end of its container as judged, when they happen', async () => {
