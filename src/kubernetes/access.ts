@@ -65,7 +65,7 @@ export function findAccess(options: AccessOptions = {}): Access {
   if (existsSync(own)) return readKubeconfigs([own], context);
   throw new OomscopeError(
     'NO_INPUT',
-    `There is no way to the Kubernetes API: this is not a pod (KUBERNETES_SERVICE_HOST is not set), and ${own} does not exist. Give a kubeconfig.`,
+    `There is no way to the Kubernetes API: this is not a pod (KUBERNETES_SERVICE_HOST is not set), and ${own} does not exist. Name a kubeconfig by --kubeconfig, KUBECONFIG, or \`kubeconfig\` in [kubernetes].`,
   );
 }
 

@@ -38,9 +38,16 @@ interface Agent {
   problem: string | null;
 }
 
-/** @throws OomscopeError KUBERNETES, NOT_PERMITTED: there is no agent, or none answers */
-export async function podsOfAgents(client: KubernetesClient, query: AgentQuery): Promise<AgentAnswers> {
+/**
+ * @returns the answers, or a sentence that says that there is no agent
+ * @throws OomscopeError KUBERNETES, NOT_PERMITTED: the agents cannot be listed, or none answers
+ */
+export async function podsOfAgents(
+  client: KubernetesClient,
+  query: AgentQuery,
+): Promise<AgentAnswers | { none: string }> {
   const agents = await agentsIn(client, query);
+  if (agents.length === 0) return { none: noAgent(query) };
   const containers: PodContainer[] = [];
   const problems: string[] = [];
   const queue = [...agents];
@@ -63,13 +70,12 @@ async function agentsIn(client: KubernetesClient, { namespace, node }: AgentQuer
   });
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods?${selectors}`;
   const list = await asked('list the agents', client.request(path, { mostBytes: MOST_BYTES, mostValues: 4_000_000 }));
-  const agents = items(list.items).flatMap((pod) => agentOf(pod) ?? []);
-  if (agents.length > 0) return agents;
+  return items(list.items).flatMap((pod) => agentOf(pod) ?? []);
+}
+
+function noAgent({ namespace, node }: AgentQuery): string {
   const where = node === undefined ? '' : ` on the node ${printable(node)}`;
-  throw new OomscopeError(
-    'KUBERNETES',
-    `No agent of oomscope runs in the namespace ${printable(namespace)}${where}: apply \`oomscope k8s manifest\`, or name its namespace with --agent-namespace.`,
-  );
+  return `No agent of oomscope runs in the namespace ${printable(namespace)}${where}: apply \`oomscope k8s manifest\`, or name its namespace with --agent-namespace.`;
 }
 
 function agentOf(pod: unknown): Agent | undefined {

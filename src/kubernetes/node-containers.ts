@@ -11,6 +11,14 @@ import type { KubernetesFacts } from '../model/kubernetes.ts';
 import { PodDirectory } from './pod-directory.ts';
 import type { KnownPod } from './pod-facts.ts';
 
+/** The limit that will be hit first. */
+export interface EffectiveLimit {
+  /** Whose limit it is; `above`: that of a cgroup above the pod. */
+  of: 'container' | 'pod' | 'above';
+  limit_bytes: number;
+  left_bytes: number;
+}
+
 /** A container that runs in a pod. */
 export interface PodContainer {
   kubernetes: KubernetesFacts;

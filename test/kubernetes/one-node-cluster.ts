@@ -9,9 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { record, text } from '../../src/kubernetes/foreign.ts';
 import { manifest } from '../../src/kubernetes/manifest.ts';
 import { writeYamlStream } from '../../src/kubernetes/yaml-write.ts';
+import { Cgroupfs } from '../../src/linux/cgroupfs.ts';
 import { ended, MAIN, oomscope } from '../cli/cli.ts';
 import { createMemoryGroup, MIB, removeMemoryGroups, startHog } from '../kernel/memcg.ts';
 import { ApiServer } from './apiserver.ts';
+import { fakeKubelet } from './fake-kubelet.ts';
 import { containerId, podObject } from './kills.ts';
 
 /** TEST-NET-1 of RFC 5737. */
@@ -22,6 +24,7 @@ const options = { namespace: 'oomscope', image: 'oomscope:0.1.0', events: true }
 execFileSync('ip', ['link', 'set', 'lo', 'up']);
 execFileSync('ip', ['address', 'add', `${ADDRESS}/32`, 'dev', 'lo']);
 const server = await ApiServer.start();
+const rule = (...rules: object[]) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', rules });
 try {
   const all = join(server.directory, 'all.yaml');
   writeFileSync(all, writeYamlStream(Object.values(manifest(options))));
@@ -39,6 +42,11 @@ try {
       },
     ],
   });
+  const group = createMemoryGroup({ limitBytes: 256 * MIB, name: `kubepods-oomscope-${process.pid}` });
+  const own = group.child(`pod${uid}`).child(containerId(1), 64 * MIB);
+  const hog = startHog(own, ['--hold', '40M']);
+  await hog.ready;
+  const kubelet = await withoutAgents({ name: text(record(pod.metadata).name) ?? '', uid, cgroup: own.cgroupPath });
   // What the controller of DaemonSets, the scheduler and a kubelet would do. On the node n2 nothing listens.
   for (const [node, address] of [
     [NODE, ADDRESS],
@@ -67,9 +75,6 @@ try {
   });
   const end = ended(agent);
   try {
-    const group = createMemoryGroup({ limitBytes: 256 * MIB, name: `kubepods-oomscope-${process.pid}` });
-    const hog = startHog(group.child(`pod${uid}`).child(containerId(1), 64 * MIB), ['--hold', '40M']);
-    await hog.ready;
     for (
       let i = 0;
       i < 300 &&
@@ -86,7 +91,6 @@ try {
       ...{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: viewer } },
     });
     const nobody = await server.kubeconfigOf('shop', viewer);
-    const rule = (...rules: object[]) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', rules });
     const rbac = '/apis/rbac.authorization.k8s.io/v1/namespaces/oomscope';
     const denied = await oomscope([...words, nobody]);
     await server.create(`${rbac}/roles`, {
@@ -111,12 +115,42 @@ try {
     const json = await oomscope([...words, nobody, '--json']);
     const plain = await oomscope([...words, nobody, '--node', NODE]);
     const none = await oomscope([...words, nobody, '--node', 'n9']);
-    process.stdout.write(JSON.stringify({ uid, denied, half, json, plain, none }));
+    process.stdout.write(JSON.stringify({ uid, kubelet, denied, half, json, plain, none }));
   } finally {
     agent.kill('SIGTERM');
     await end;
-    removeMemoryGroups();
   }
 } finally {
+  removeMemoryGroups();
   await server[Symbol.asyncDispose]();
+}
+
+/** `k8s top --cluster` of a user while no agent runs: without and with the rights to ask the kubelet. */
+async function withoutAgents(pod: { name: string; uid: string; cgroup: string }) {
+  const cgroups = Cgroupfs.find();
+  if (!cgroups) throw new Error('no memory cgroups are mounted');
+  using fake = await fakeKubelet(server, {
+    ...{ node: NODE, address: ADDRESS, cgroups },
+    pods: [{ ...pod, namespace: 'shop' }],
+  });
+  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'reader' } };
+  await server.create('/api/v1/namespaces/shop/serviceaccounts', account);
+  const user = await server.kubeconfigOf('shop', 'reader');
+  const roles = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
+  const lists = { apiGroups: [''], resources: ['nodes', 'pods'], verbs: ['list'] };
+  await server.create(roles, { ...rule(lists), kind: 'ClusterRole', metadata: { name: 'reader' } });
+  await server.create('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+    ...{ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', metadata: { name: 'reader' } },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reader' },
+    subjects: [{ kind: 'ServiceAccount', name: 'reader', namespace: 'shop' }],
+  });
+  await sleep(500);
+  const words = ['k8s', 'top', '--cluster', '--kubeconfig', user];
+  const denied = await oomscope(words);
+  const proxy = { apiGroups: [''], resources: ['nodes/proxy'], verbs: ['get'] };
+  await server.admin.request(`${roles}/reader`, { method: 'PATCH', body: rule(lists, proxy) });
+  await sleep(500);
+  const json = await oomscope([...words, '--json']);
+  const plain = await oomscope(words);
+  return { denied, json, plain, asked: fake.asked };
 }

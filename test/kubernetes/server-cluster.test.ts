@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { servers } from '../../scripts/kubernetes/servers.ts';
+import type { KubeletContainer } from '../../src/kubernetes/kubelet-pods.ts';
 import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
 import { type Ended, ended, oomscope } from '../cli/cli.ts';
 import { MIB, oomKillsUnavailable } from '../kernel/memcg.ts';
@@ -21,10 +22,8 @@ test.skipIf(!hasApiServer || !canUnshare || oomKillsUnavailable())(
       spawn('unshare', ['--net', process.execPath, script], { stdio: ['ignore', 'pipe', 'pipe'] }),
     );
     expect(run.code, run.stderr).toBe(0);
-    const said = JSON.parse(run.stdout) as { uid: string } & Record<
-      'denied' | 'half' | 'json' | 'plain' | 'none',
-      Ended
-    >;
+    const said = JSON.parse(run.stdout) as Said & Record<'denied' | 'half' | 'json' | 'plain' | 'none', Ended>;
+    checkKubelet(said);
     expect(said.denied).toMatchObject({ code: 77, stderr: expect.stringContaining('verbs: ["list"]') });
     expect(said.half.code).toBe(69);
     expect(said.half.stderr).toContain(
@@ -42,12 +41,48 @@ test.skipIf(!hasApiServer || !canUnshare || oomKillsUnavailable())(
     expect(said.json.stderr).toMatch(/^oomscope: Node n2: /);
     expect(said.plain.stdout).toContain(' 64 MiB ');
     expect(said.none).toMatchObject({
-      code: 69,
-      stderr: expect.stringContaining('runs in the namespace oomscope on the node n9'),
+      code: 77,
+      stderr: expect.stringMatching(
+        /No agent of oomscope runs in the namespace oomscope on the node n9.* The role lacks the rule .*"nodes\/proxy"/,
+      ),
     });
   },
-  120_000,
+  300_000,
 );
+
+/** Without any agent, the (fake) kubelet is asked. */
+function checkKubelet({ uid, kubelet: { denied, json, plain, asked } }: Said): void {
+  expect(denied).toMatchObject({
+    code: 77,
+    stderr: expect.stringContaining(
+      'The role lacks the rule {apiGroups: [""], resources: ["nodes/proxy"], verbs: ["get"]}.',
+    ),
+  });
+  const [container, ...others] = JSON.parse(json.stdout) as KubeletContainer[];
+  expect(others).toEqual([]);
+  expect(container).toMatchObject({
+    kubernetes: { source: 'api', uid, container: 'app', node: 'n1', workload: { name: 'web' } },
+    memory: {
+      source: 'kubelet',
+      measured_at: '2026-11-28T12:00:00Z',
+      // The limits are those of the manifest, which the cgroups of this test do not have.
+      effective_limit: { of: 'container', limit_bytes: 512 * MIB },
+      pressure: { some: { avg10: 12.5 }, full: { avg10: 2.25 } },
+    },
+  });
+  expect(container?.memory.working_set_bytes).toBeGreaterThan(39 * MIB);
+  expect(json.stderr).toContain('No agent of oomscope runs in the namespace oomscope');
+  expect(json.stderr).toContain('the figures are those of the kubelets');
+  expect(plain.stdout).toMatch(
+    /^shop\/web-\S+ app +4\d(?:\.\d)? MiB +256 MiB +512 MiB +\d+ % +\S+ MiB +12\.5 % +- +-$/m,
+  );
+  expect(new Set(asked)).toEqual(new Set(['/stats/summary']));
+}
+
+interface Said {
+  uid: string;
+  kubelet: { denied: Ended; json: Ended; plain: Ended; asked: string[] };
+}
 
 test('the namespace of agents without --cluster is a mistake', async () => {
   const { code, stderr } = await oomscope(['k8s', 'top', '--agent-namespace', 'monitoring']);

@@ -1,8 +1,10 @@
+import type { KubernetesClient } from '../../kubernetes/client.ts';
 import type { PodContainer } from '../../kubernetes/node-containers.ts';
 import type { KnownPod } from '../../kubernetes/pod-facts.ts';
+import type { TopContainer } from '../../kubernetes/top-row.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { globMatch } from '../../text/glob.ts';
-import { clusterOptions, type GivenCluster, openCluster } from './cluster-option.ts';
+import { clusterOptions, connectionTeller, type GivenCluster, openCluster } from './cluster-option.ts';
 import { byDefault, flag, text, usage } from './options.ts';
 import { tell } from './tell.ts';
 
@@ -16,7 +18,9 @@ export const nodePodsOptions = {
 const AGENT_NAMESPACE = 'oomscope';
 
 export const agentOptions = {
-  cluster: flag('show the pods of all nodes, or of --node: ask the agents, through the API server'),
+  cluster: flag(
+    'show the pods of all nodes, or of --node: ask the agents, or without any the kubelets, through the API server',
+  ),
   'agent-namespace': byDefault(AGENT_NAMESPACE, text('NAME', 'with --cluster: the namespace of the agents')),
 };
 
@@ -63,7 +67,7 @@ export function checkAgentOptions(given: {
 export async function followPodsHere(given: GivenPods, names: readonly string[]) {
   const { podContainers } = await import('../../kubernetes/node-containers.ts');
   const followed = await following(given);
-  const choose = chooser(given, names);
+  const choose = chooser<PodContainer>(given, names);
   return {
     /** @throws OomscopeError NO_CGROUPS; NO_CONTAINER: none of the pods has such a name at the first call */
     async sample(sampleMs: number): Promise<PodContainer[]> {
@@ -73,7 +77,10 @@ export async function followPodsHere(given: GivenPods, names: readonly string[])
   };
 }
 
-/** As followPodsHere(), but of all nodes, or of one: the agents are asked through the API server. */
+/**
+ * As followPodsHere(), but of all nodes, or of one: the agents are asked through the API server, and where there is none, the
+ * kubelets.
+ */
 export async function followPodsOfAgents(
   given: GivenPods & { 'agent-namespace': string | undefined },
   names: readonly string[],
@@ -81,31 +88,45 @@ export async function followPodsOfAgents(
   const { podsOfAgents } = await import('../../kubernetes/agent-pods.ts');
   const client = await openCluster(given);
   const told = new Set<string>();
-  const choose = chooser(given, names);
+  const tellOnce = (sentence: string) => {
+    if (!told.has(sentence)) tell(sentence);
+    told.add(sentence);
+  };
+  const choose = chooser<TopContainer>(given, names);
   return {
-    /** @throws OomscopeError KUBERNETES, NOT_PERMITTED: no agent answers; NO_CONTAINER as in followPodsHere() */
-    async sample(sampleMs: number): Promise<PodContainer[]> {
+    /** @throws OomscopeError KUBERNETES, NOT_PERMITTED: neither an agent nor a kubelet answers; NO_CONTAINER as in followPodsHere() */
+    async sample(sampleMs: number): Promise<TopContainer[]> {
       const namespace = given['agent-namespace'] ?? AGENT_NAMESPACE;
-      const { containers, problems } = await podsOfAgents(client, { namespace, node: given.node, sampleMs });
-      for (const problem of problems) if (!told.has(problem)) tell(problem);
-      for (const problem of problems) told.add(problem);
+      const answers = await podsOfAgents(client, { namespace, node: given.node, sampleMs });
+      const { containers, problems } = 'none' in answers ? await ofKubelets(client, given.node, answers.none) : answers;
+      problems.forEach(tellOnce);
       return choose(containers);
     },
     close: () => client.close(),
   };
 }
 
+/** @param none why no agent was asked @throws OomscopeError KUBERNETES, NOT_PERMITTED */
+async function ofKubelets(client: KubernetesClient, node: string | undefined, none: string) {
+  const { podsOfKubelets } = await import('../../kubernetes/kubelet-pods.ts');
+  const { containers, problems } = await podsOfKubelets(client, node).catch((error) => {
+    throw error instanceof OomscopeError ? new OomscopeError(error.code, `${none} ${error.message}`) : error;
+  });
+  const about = 'So the figures are those of the kubelets, up to 15 s old and without growth and kills.';
+  return { containers, problems: [`${none} ${about}`, ...problems] };
+}
+
 /** Chooses from each sample. Only at the first one must a name be that of a pod: later, a pod may have ended. */
-function chooser(given: GivenPods, names: readonly string[]) {
+function chooser<T extends TopContainer>(given: GivenPods, names: readonly string[]) {
   let isFirst = true;
-  return (all: readonly PodContainer[]): PodContainer[] => {
+  return (all: readonly T[]): T[] => {
     const found = isFirst ? chosen(all, given, names) : matching(all, given, names);
     isFirst = false;
     return found;
   };
 }
 
-function matching(all: readonly PodContainer[], { namespace }: GivenPods, names: readonly string[]): PodContainer[] {
+function matching<T extends TopContainer>(all: readonly T[], { namespace }: GivenPods, names: readonly string[]): T[] {
   return all
     .filter(({ kubernetes }) => namespace === undefined || kubernetes.namespace === namespace)
     .filter(
@@ -115,7 +136,7 @@ function matching(all: readonly PodContainer[], { namespace }: GivenPods, names:
     );
 }
 
-function chosen(all: readonly PodContainer[], given: GivenPods, names: readonly string[]): PodContainer[] {
+function chosen<T extends TopContainer>(all: readonly T[], given: GivenPods, names: readonly string[]): T[] {
   const found = matching(all, given, names);
   if (found.length > 0 || names.length === 0) return found;
   const inNamespace = matching(all, given, []);
@@ -136,7 +157,7 @@ async function following(given: GivenPods): Promise<{ pods: () => KnownPod[]; cl
     const client = await openCluster(given);
     const directory = new PodDirectory();
     const node = given.node ?? process.env.NODE_NAME ?? hostname();
-    const onTrouble = (problem: string | undefined) => problem !== undefined && tellUnknown(problem);
+    const onTrouble = connectionTeller(tellUnknown);
     const watch = new PodWatch({ client, directory, node, onTrouble });
     await watch.ready;
     const close = () => {

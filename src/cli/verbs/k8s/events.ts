@@ -4,7 +4,7 @@ import { OomscopeError } from '../../../model/error.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { suggestion } from '../../../text/did-you-mean.ts';
 import { printable } from '../../../text/printable.ts';
-import { clusterOptions, openCluster } from '../../verb/cluster-option.ts';
+import { clusterOptions, connectionTeller, openCluster } from '../../verb/cluster-option.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { duration, flag, text } from '../../verb/options.ts';
@@ -87,6 +87,7 @@ async function follow(client: KubernetesClient, query: KillQuery, show: (kill: P
   process.stdout.on('error', ending.now); // the reader has closed stdout
   let rows = 0;
   let hasBegun = false;
+  const tellConnection = connectionTeller();
   using watch = new PodKillWatch({
     ...{ client, ...query },
     onRow: (row) => {
@@ -94,9 +95,7 @@ async function follow(client: KubernetesClient, query: KillQuery, show: (kill: P
       show(row);
     },
     onTrouble: (problem) => {
-      if (!hasBegun) return;
-      if (problem === undefined) tell('The API server answers again.');
-      else tell(`Lost the API server, and will ask again: ${problem.replace(/\.?$/, '.')}`);
+      if (hasBegun) tellConnection(problem);
     },
   });
   await Promise.race([watch.started, ending.comes()]);

@@ -1,5 +1,5 @@
 /** Implements `oomscope k8s top --watch`: a live view, or JSON Lines. */
-import type { PodContainer } from '../../../kubernetes/node-containers.ts';
+import type { TopContainer } from '../../../kubernetes/top-row.ts';
 import type { Paint } from '../../../render/paint.ts';
 import { Exit } from '../../verb/exit.ts';
 import { followPodsHere, followPodsOfAgents, type GivenPods } from '../../verb/node-pods.ts';
@@ -29,7 +29,7 @@ export async function watchTop(given: GivenTop, names: readonly string[], option
   try {
     const first = await pods.sample(options.sampleMs);
     using view = options.asText && Screen.possible() ? new TopView(options.paint, ending) : undefined;
-    const show = (containers: PodContainer[]) => {
+    const show = (containers: TopContainer[]) => {
       const sorted = containers.sort(byDanger);
       if (view) view.show(sorted);
       else process.stdout.write(`${JSON.stringify(sorted)}\n`);
@@ -51,7 +51,7 @@ class TopView implements Disposable {
   readonly #screen: Screen;
   /** How many lines above the first visible line are scrolled out of view. */
   #offset = 0;
-  #shown: PodContainer[] = [];
+  #shown: TopContainer[] = [];
 
   constructor(paint: Paint, ending: RunUntil) {
     this.#paint = paint;
@@ -60,7 +60,7 @@ class TopView implements Disposable {
     this.#screen.open();
   }
 
-  show(containers: PodContainer[]): void {
+  show(containers: TopContainer[]): void {
     this.#shown = containers;
     this.#draw();
   }

@@ -23,13 +23,13 @@ export const verb = defineVerb({
   description: [
     'Shows the memory of each container in the pods on this node, the one in most danger first. Needs no metrics-server.',
     'It runs on the node, or in the pod of the agent. Without the API, names come from files on the node, and requests are not known.',
-    'With --cluster it runs on any machine with a kubeconfig: it asks the agent of each node, for which the user needs the rights to list pods and to get pods/proxy in their namespace.',
+    'With --cluster it runs on any machine with a kubeconfig: it asks the agent of each node, for which the user needs the rights to list pods and to get pods/proxy in their namespace. If there is no agent, it asks the kubelets, for which the user needs the rights to list nodes and pods and to get nodes/proxy.',
   ],
   ...nodePodsVerb,
   exits: {
     ...nodePodsVerb.exits,
-    unavailable: 'no memory cgroups are mounted, or no agent answers',
-    noPermission: 'the agents may not be listed',
+    unavailable: 'no memory cgroups are mounted, or neither an agent nor a kubelet answers',
+    noPermission: 'the agents may not be listed, or the kubelets not be asked',
   },
   options,
   format: 'document',
@@ -38,7 +38,10 @@ export const verb = defineVerb({
     {
       title: 'Columns',
       rows: [
-        ['HELD', 'memory that cannot be reclaimed'],
+        [
+          'HELD',
+          'memory that cannot be reclaimed; from a kubelet the working set, which includes pages of files in use',
+        ],
         ['REQUEST', 'what the manifest requests; the kubelet evicts pods above it first'],
         ['LIMIT', 'the limit that will be hit first; (pod): that of the pod, (above): of a cgroup above it'],
         ['FULL', 'HELD as a share of this limit'],
