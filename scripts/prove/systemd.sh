@@ -6,7 +6,7 @@ set -u
 OLD=/root/old.deb
 NEW=/root/new.deb
 CONFIG=/etc/oomscope/oomscope.toml
-SHORT_START=40s
+SHORT_START=60s
 export DEBIAN_FRONTEND=noninteractive
 
 section() { printf '## %s\n' "$*"; }
@@ -16,10 +16,10 @@ fail() {
 	journalctl -u oomscope -b --no-pager -o short-monotonic | tail -40
 	exit 1
 }
-# Waits until COMMAND succeeds, at most as long as the unit may take to start: beside other work an emulated start takes two minutes.
+# Waits until COMMAND succeeds, at most for a quarter of an hour: beside other work an emulated start takes minutes.
 until_true() { # SENTENCE COMMAND...
 	sentence=$1; shift
-	deadline=$(($(date +%s) + 300))
+	deadline=$(($(date +%s) + 900))
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s)" -lt "$deadline" ] || fail "$sentence"
 		sleep 0.5
