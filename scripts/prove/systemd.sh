@@ -170,6 +170,7 @@ btf)
 	;;
 remove)
 	section remove
+	rm -rf /etc/systemd/system/oomscope.service.d
 	apt remove oomscope
 	echo "the service is $(systemctl is-active oomscope); kept: $(ls -d /etc/oomscope/* /var/lib/oomscope | tr '\n' ' ')"
 	section purge
