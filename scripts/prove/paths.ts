@@ -16,7 +16,7 @@ const guests = [
 
 async function inGuest({ kernel, cgroup }: (typeof guests)[number], seed: number): Promise<HostileFigures> {
   const command = ['node', '--experimental-strip-types', 'test/lab/paths.ts', String(seed), String(KILLS)];
-  const result = await bootGuest({ kernel, cgroup, memoryMib: 1024, limitSeconds: 600, command });
+  const result = await bootGuest({ kernel, cgroup, memoryMib: 1024, limitSeconds: 1500, command });
   if (result.exitCode !== 0) throw new Error(`${result.stderr}\n${lastLines(result)}`);
   return JSON.parse(result.stdout) as HostileFigures;
 }
