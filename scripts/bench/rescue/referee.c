@@ -26,7 +26,7 @@
 #define MOST 16
 #define LOOK_MS 5
 #define BEAT_MS 10
-#define READY_SECONDS 30
+#define READY_SECONDS 120 /* of the time of the guest, whose clock counts instructions */
 #define SETTLE_MS 2500  /* a killer may still work after it says that it is ready */
 #define IDLE_MS 1000    /* during this time the idle CPU time of the killer is measured */
 #define CALM_MS 6000    /* the innocent processes run for a while, so that none has just grown */
