@@ -11,7 +11,7 @@ import type { Death } from './death.ts';
 import type { Journal } from './journal.ts';
 import { authorPhrase, processKilledMessage } from './message.ts';
 import { isShim, programName } from './programs.ts';
-import { journalsOf, reasonIn } from './reasons.ts';
+import { journalsOf, reasonIn, reasonSpanMs } from './reasons.ts';
 import { signalName } from './signal-name.ts';
 
 export interface KillDraftOptions {
@@ -25,8 +25,7 @@ export interface KillDraftOptions {
   reaper: (pid: number, startTicks: number) => ProcessKilled | undefined;
 }
 
-/** How far back the author's reason is searched in the journal, and how often. The journal gets a line within milliseconds. */
-const REASON_BEFORE_MS = 30_000;
+/** When the author's reason is searched in the journal, which gets a line within milliseconds. */
 const REASON_AFTER_MS = [20, 80, 300, 600];
 
 /** A `process.killed` event that is not complete yet. */
@@ -85,7 +84,7 @@ export class KillDraft {
     if (comms.length === 0) return;
     for (const ms of REASON_AFTER_MS) {
       await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
-      const words = reasonIn(await this.#options.journal.lines(comms, Date.now() - REASON_BEFORE_MS), victim);
+      const words = reasonIn(await this.#options.journal.lines(comms, Date.now() - reasonSpanMs(comms)), victim);
       if (words === null) continue;
       this.#reason = { words, source: 'journal' };
       return;

@@ -10,9 +10,36 @@ export function journalsOf(kind: KillerKind | null, name: string | null, victim:
   return kind === 'kubelet' || (kind === 'runtime' && victim.pod !== null) ? ['kubelet'] : [];
 }
 
-/** The last line that explains the kill; null: none. */
+/**
+ * How far back the reasons of an author are (ms). The kubelet writes its reason before it stops a container, and the kill comes only
+ * after the grace period of the pod, 30 s by default. The others write when they kill.
+ */
+export const reasonSpanMs = (comms: readonly string[]): number => (comms.includes('kubelet') ? 600_000 : 30_000);
+
+/** The last line that explains the kill, or, of the kubelet, the last one that has the cause; null: none. */
 export function reasonIn(lines: readonly JournalLine[], victim: KilledProcess): string | null {
-  return lines.findLast((line) => explains(line, victim))?.words ?? null;
+  const about = lines.filter((line) => explains(line, victim));
+  const line = about.findLast(({ comm, words }) => comm === 'kubelet' && CAUSE.test(words)) ?? about.at(-1);
+  return line?.words.replace(KLOG_HEADER, '') ?? null;
+}
+
+/** "I1128 21:40:05.035214    3709 kuberuntime_container.go:636] " */
+const KLOG_HEADER = /^[IWEF]\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] /;
+/** Why the kubelet ends a container: pkg/kubelet, computePodActions(), the managers of evictions and of preemption. */
+const CAUSE = /failed (?:liveness|startup) probe|definition changed|ranked for eviction|preempt/;
+/** It ends a container. That a probe failed is no such line: a failed readiness probe ends nothing. */
+const STOP = /[Kk]illing (?:unwanted )?container/;
+
+/**
+ * Whether a line of the kubelet says that it ends the container or the pod. Lines name a pod by its uid or, in structured logs, as
+ * "NAMESPACE/NAME". Of the pods that are ranked for eviction, the kubelet evicts the first.
+ */
+function isStop(words: string, { pod, container }: KilledProcess): boolean {
+  const [, ranked] = /ranked for eviction(?:: |" pods=\[)([^,\]]+)/.exec(words) ?? [];
+  const uids = [pod?.uid, container?.id].filter((id) => id !== undefined);
+  const names = pod?.name ? [`"${pod.namespace}/${pod.name}"`] : [];
+  if (ranked !== undefined) return [...uids, ...names].some((name) => ranked.includes(name));
+  return (CAUSE.test(words) || STOP.test(words)) && uids.some((id) => words.includes(id));
 }
 
 function explains({ comm, unit, words }: JournalLine, victim: KilledProcess): boolean {
@@ -27,10 +54,7 @@ function explains({ comm, unit, words }: JournalLine, victim: KilledProcess): bo
         unit !== null && unit === victim.unit && /timed out|Killing|[Ww]atchdog|OOM|oom-kill|^Stopping/.test(words)
       );
     case 'kubelet':
-      return (
-        /[Kk]illing|probe|[Ee]vict|[Pp]reempt/.test(words) &&
-        [victim.pod?.uid, victim.container?.id].some((id) => id !== undefined && words.includes(id))
-      );
+      return isStop(words, victim);
     default:
       return /SIGTERM|SIGKILL|kill/i.test(words) && new RegExp(`\\b${victim.pid}\\b`).test(words);
   }

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Journal, type JournalLine, parseJournalLine } from '../../src/killers/journal.ts';
-import { journalsOf, reasonIn } from '../../src/killers/reasons.ts';
+import { journalsOf, reasonIn, reasonSpanMs } from '../../src/killers/reasons.ts';
 import type { KilledProcess } from '../../src/model/process-killed.ts';
 import { journaldUnavailable, RealJournald } from '../alerts/real-journald.ts';
 import { until } from '../alerts/receiver.ts';
@@ -46,6 +46,53 @@ describe('reasonIn', () => {
     expect(journalsOf('runtime', 'dockerd', victim())).toEqual([]);
   });
 
+  // The formats are those of the kubelet 1.20.2, and of later ones with structured logs.
+  it.each([
+    [
+      'a liveness probe',
+      [
+        `I1128 21:40:00.100000    3709 prober.go:117] Liveness probe for "web_shop(${UID}):web" failed (failure): `,
+        `I1128 21:40:00.200000    3709 kuberuntime_manager.go:651] Container "web" ({"containerd" "${ID}"}) of pod web_shop(${UID}): Container web failed liveness probe, will be restarted`,
+        `I1128 21:40:00.300000    3709 kuberuntime_container.go:636] Killing container "containerd://${ID}" with a 30 second grace period`,
+        `I1128 21:40:09.100000    3709 prober.go:117] Readiness probe for "web_shop(${UID}):web" failed (failure): `,
+      ],
+      `Container "web" ({"containerd" "${ID}"}) of pod web_shop(${UID}): Container web failed liveness probe, will be restarted`,
+    ],
+    [
+      'an eviction',
+      [
+        `I1128 21:40:00.100000    3709 eviction_manager.go:372] eviction manager: pods ranked for eviction: web_shop(${UID}), db_shop(1)`,
+        `I1128 21:40:00.300000    3709 kuberuntime_container.go:636] Killing container "containerd://${ID}" with a 0 second grace period`,
+      ],
+      `eviction manager: pods ranked for eviction: web_shop(${UID}), db_shop(1)`,
+    ],
+    [
+      'an eviction, with structured logs',
+      ['"Eviction manager: pods ranked for eviction" pods=["shop/web","shop/db"]'],
+      '"Eviction manager: pods ranked for eviction" pods=["shop/web","shop/db"]',
+    ],
+    [
+      'a deleted pod',
+      [
+        `I1128 21:40:00.300000    3709 kuberuntime_container.go:636] Killing container "containerd://${ID}" with a 10 second grace period`,
+      ],
+      `Killing container "containerd://${ID}" with a 10 second grace period`,
+    ],
+    ['only a probe that ends nothing', [`Readiness probe for "web_shop(${UID}):web" failed (failure): `], null],
+    ['only a failure below the threshold', [`Liveness probe for "web_shop(${UID}):web" failed (failure): `], null],
+    ['the eviction of another pod', [`pods ranked for eviction: db_shop(1), web_shop(${UID})`], null],
+    ['the eviction of another pod, with structured logs', ['ranked for eviction" pods=["shop/db","shop/web"]'], null],
+  ])('tells by the words of the kubelet the cause of the end: %s', (_, words, expected) => {
+    const pod = { uid: UID, name: 'web', namespace: 'shop', qos: null };
+    const container = { runtime: 'containerd', id: ID, name: 'web', image: null } as KilledProcess['container'];
+    const lines = words.map((one) => line('kubelet', one));
+    expect(reasonIn(lines, victim({ pod, container }))).toBe(expected);
+  });
+
+  it('looks back further than the grace period of a pod', () => {
+    expect(reasonSpanMs(['kubelet'])).toBeGreaterThan(30_000);
+  });
+
   it('does not take the words about another process, unit or cgroup', () => {
     const others = [
       line('systemd-oomd', 'Killed /user.slice/app.slice/post due to memory used (1) / total (2) and swap used'),
@@ -69,6 +116,8 @@ describe('the journal', () => {
   });
 
   it('is asked once for processes that die together', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
     const journal = new Journal('/nonexistent');
     const first = journal.lines(['systemd'], 0);
     expect(journal.lines(['systemd'], 0)).toBe(first);
