@@ -115,10 +115,10 @@ async function ask(
   }
 }
 
-/** Whether an answer has what the table needs. */
+/** Whether an answer has what the table and the advice need. */
 function isPodContainer(value: unknown): value is PodContainer {
   const { kubernetes, memory } = record(value);
-  const { cgroup, counts, effective_limit: limit, unreclaimable_bytes: held } = record(memory);
+  const { cgroup, counts, effective_limit: limit, unreclaimable_bytes: held, working_set_bytes: set } = record(memory);
   const isLimit =
     limit === null || [record(limit).limit_bytes, record(limit).left_bytes].every((n) => number(n) !== null);
   return (
@@ -126,6 +126,7 @@ function isPodContainer(value: unknown): value is PodContainer {
     text(cgroup) !== null &&
     typeof counts === 'object' &&
     number(held) !== null &&
+    number(set) !== null &&
     isLimit
   );
 }

@@ -27,6 +27,8 @@ export interface PodContainer {
   pod_limit_bytes: number | null;
   /** How often that limit made the kernel look for a victim (memory.events.local, oom). null: cgroup v1, or unknown. */
   pod_ooms: number | null;
+  /** How long the container has run, if the agent was asked. null: unknown. */
+  age_seconds?: number | null;
 }
 
 export interface NodeContainersOptions {

@@ -1,5 +1,7 @@
 /** Serves the memory of the pods on this node at /pods, for `oomscope k8s top --cluster` on another machine. */
 import type { Listener } from '../http/listener.ts';
+import { Cgroupfs } from '../linux/cgroupfs.ts';
+import { containerAge } from './container-age.ts';
 import { type PodContainer, podContainers } from './node-containers.ts';
 import type { KnownPod } from './pod-facts.ts';
 
@@ -24,11 +26,13 @@ export function servePods(listener: Listener, { node, pods, access }: PodsEndpoi
   let running: Promise<PodContainer[]> | undefined;
   // However many ask, the cgroups are read for one of them.
   const sample = (sampleMs: number) => {
-    running ??= podContainers({ pods: [...pods], sampleMs }).finally(() => {
-      setTimeout(() => {
-        running = undefined;
-      }, FRESH_MS).unref();
-    });
+    running ??= podContainers({ pods: [...pods], sampleMs })
+      .then(withAges)
+      .finally(() => {
+        setTimeout(() => {
+          running = undefined;
+        }, FRESH_MS).unref();
+      });
     return running;
   };
   listener.add({
@@ -41,4 +45,12 @@ export function servePods(listener: Listener, { node, pods, access }: PodsEndpoi
       return { type: 'application/json', body: JSON.stringify(body) };
     },
   });
+}
+
+function withAges(containers: PodContainer[]): PodContainer[] {
+  const cgroups = Cgroupfs.find();
+  return containers.map((each) => ({
+    ...each,
+    age_seconds: cgroups ? containerAge(cgroups, each.memory.cgroup) : null,
+  }));
 }

@@ -114,8 +114,9 @@ try {
     await sleep(500);
     const json = await oomscope([...words, nobody, '--json']);
     const plain = await oomscope([...words, nobody, '--node', NODE]);
+    const advised = await oomscope(['k8s', 'recommend', ...words.slice(2), nobody, '--json']);
     const none = await oomscope([...words, nobody, '--node', 'n9']);
-    process.stdout.write(JSON.stringify({ uid, kubelet, denied, half, json, plain, none }));
+    process.stdout.write(JSON.stringify({ uid, kubelet, advised, denied, half, json, plain, none }));
   } finally {
     agent.kill('SIGTERM');
     await end;

@@ -5,6 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { servers } from '../../scripts/kubernetes/servers.ts';
 import type { KubeletContainer } from '../../src/kubernetes/kubelet-pods.ts';
 import type { PodContainer } from '../../src/kubernetes/node-containers.ts';
+import type { WorkloadAdvice } from '../../src/kubernetes/workload-advice.ts';
 import { type Ended, ended, oomscope } from '../cli/cli.ts';
 import { MIB, oomKillsUnavailable } from '../kernel/memcg.ts';
 import { hasApiServer } from './apiserver.ts';
@@ -22,7 +23,8 @@ test.skipIf(!hasApiServer || !canUnshare || oomKillsUnavailable())(
       spawn('unshare', ['--net', process.execPath, script], { stdio: ['ignore', 'pipe', 'pipe'] }),
     );
     expect(run.code, run.stderr).toBe(0);
-    const said = JSON.parse(run.stdout) as Said & Record<'denied' | 'half' | 'json' | 'plain' | 'none', Ended>;
+    const said = JSON.parse(run.stdout) as Said &
+      Record<'advised' | 'denied' | 'half' | 'json' | 'plain' | 'none', Ended>;
     checkKubelet(said);
     expect(said.denied).toMatchObject({ code: 77, stderr: expect.stringContaining('verbs: ["list"]') });
     expect(said.half.code).toBe(69);
@@ -40,6 +42,10 @@ test.skipIf(!hasApiServer || !canUnshare || oomKillsUnavailable())(
     expect(containers[0]?.memory.growth).not.toBeNull();
     expect(said.json.stderr).toMatch(/^oomscope: Node n2: /);
     expect(said.plain.stdout).toContain(' 64 MiB ');
+    const [advice] = JSON.parse(said.advised.stdout) as WorkloadAdvice[];
+    expect(advice).toMatchObject({ workload: { kind: 'Deployment', name: 'web' }, replicas: 1, heap: null });
+    expect(advice?.observed).toMatchObject({ limitBytes: 64 * MIB, kills: 0 });
+    expect(advice?.observed.ageSeconds).toBeGreaterThan(0);
     expect(said.none).toMatchObject({
       code: 77,
       stderr: expect.stringMatching(
@@ -83,6 +89,11 @@ interface Said {
   uid: string;
   kubelet: { denied: Ended; json: Ended; plain: Ended; asked: string[] };
 }
+
+test('agents take no sample of more than ten seconds', async () => {
+  const { code, stderr } = await oomscope(['k8s', 'recommend', '--cluster', '--sample', '10m']);
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('expected at most 10s with --cluster') });
+});
 
 test('the namespace of agents without --cluster is a mistake', async () => {
   const { code, stderr } = await oomscope(['k8s', 'top', '--agent-namespace', 'monitoring']);

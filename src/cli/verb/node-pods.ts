@@ -14,6 +14,8 @@ export const nodePodsOptions = {
   ...clusterOptions,
 };
 
+/** As src/kubernetes/pods-endpoint.ts has it, which is not loaded for a check of options (ms). */
+const MOST_AGENT_SAMPLE_MS = 10_000;
 /** Where `oomscope k8s manifest` puts the agents. */
 const AGENT_NAMESPACE = 'oomscope';
 
@@ -54,11 +56,16 @@ export async function podsHere(given: GivenPods, names: readonly string[], sampl
   return chosen(await podContainers({ pods: await listed(given), sampleMs }), given, names);
 }
 
-/** @throws OomscopeError USAGE: an option for --cluster was given without it */
+/** @throws OomscopeError USAGE: an option for --cluster was given without it, or a sample that agents do not take */
 export function checkAgentOptions(given: {
   cluster: boolean | undefined;
   'agent-namespace': string | undefined;
+  sample?: number | undefined;
 }): void {
+  if (given.cluster && (given.sample ?? 0) > MOST_AGENT_SAMPLE_MS)
+    throw usage(
+      `--sample: expected at most ${MOST_AGENT_SAMPLE_MS / 1000}s with --cluster, because agents sample no longer.`,
+    );
   if (given['agent-namespace'] !== undefined && !given.cluster)
     throw usage('--agent-namespace: expected --cluster with it, because only then agents are asked.');
 }
@@ -104,6 +111,25 @@ export async function followPodsOfAgents(
     },
     close: () => client.close(),
   };
+}
+
+/** The same once, and only from agents. @throws OomscopeError KUBERNETES, NOT_PERMITTED: no agent answers; NO_CONTAINER */
+export async function podsOfCluster(
+  given: GivenPods & { 'agent-namespace': string | undefined },
+  names: readonly string[],
+  sampleMs: number,
+): Promise<PodContainer[]> {
+  const { podsOfAgents } = await import('../../kubernetes/agent-pods.ts');
+  const client = await openCluster(given);
+  try {
+    const namespace = given['agent-namespace'] ?? AGENT_NAMESPACE;
+    const answers = await podsOfAgents(client, { namespace, node: given.node, sampleMs });
+    if ('none' in answers) throw new OomscopeError('KUBERNETES', answers.none);
+    for (const problem of answers.problems) tell(problem);
+    return chosen(answers.containers, given, names);
+  } finally {
+    client.close();
+  }
 }
 
 /** @param none why no agent was asked @throws OomscopeError KUBERNETES, NOT_PERMITTED */

@@ -4,7 +4,14 @@ import { formatBytes } from '../../../text/format.ts';
 import { printable } from '../../../text/printable.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
-import { nodePodsOptions, nodePodsVerb, podsHere } from '../../verb/node-pods.ts';
+import {
+  agentOptions,
+  checkAgentOptions,
+  nodePodsOptions,
+  nodePodsVerb,
+  podsHere,
+  podsOfCluster,
+} from '../../verb/node-pods.ts';
 import { byDefault, duration, flag, usage } from '../../verb/options.ts';
 import { tell } from '../../verb/tell.ts';
 
@@ -16,15 +23,22 @@ const options = {
     'print a VerticalPodAutoscaler for each workload, which only recommends and keeps within the advice, instead',
   ),
   'limit-range': flag('print a LimitRange for each namespace, for containers that name no request or limit, instead'),
+  ...agentOptions,
+  cluster: flag('advise for the pods of all nodes, or of --node: ask the agents, through the API server'),
   ...nodePodsOptions,
 };
 
 export const verb = defineVerb({
   description: [
     'Advises the memory request and limit of each container in the pods on this node, and says why: from the peak, the memory that cannot be reclaimed, limit hits, OOM kills and whose limit they hit, and the time that tasks waited. The heap of a Java, Node or Go program is compared with the limit. Replicas of a workload on this node are advised together. Changes nothing.',
-    'It runs on the node, or in the pod of the agent. The values count from the start of each container: look again after its busiest hour.',
+    'It runs on the node, or in the pod of the agent; with --cluster on any machine with a kubeconfig, where it advises the replicas of all nodes together, but does not see heaps. The values count from the start of each container: look again after its busiest hour.',
   ],
   ...nodePodsVerb,
+  exits: {
+    ...nodePodsVerb.exits,
+    unavailable: 'no memory cgroups are mounted, or no agent answers',
+    noPermission: 'the agents may not be listed',
+  },
   options,
   format: 'document',
   json: 'write a JSON array with an object for each container',
@@ -44,7 +58,8 @@ async function run({ given, words: names, asText, paint }: Context<typeof option
   if (forms.length > 1)
     throw usage(`${forms.map((form) => `--${form}`).join(' and ')}: expected one of them, got ${forms.length}.`);
   const sampleMs = given.sample ?? SAMPLE_MS;
-  const containers = await podsHere(given, names, sampleMs);
+  checkAgentOptions(given);
+  const containers = await (given.cluster ? podsOfCluster : podsHere)(given, names, sampleMs);
   const [{ adviseWorkloads }, { heapProcesses }, objects, { writeYamlStream }, { Cgroupfs }, { containerAge }] =
     await Promise.all([
       import('../../../kubernetes/workload-advice.ts'),
@@ -54,8 +69,9 @@ async function run({ given, words: names, asText, paint }: Context<typeof option
       import('../../../linux/cgroupfs.ts'),
       import('../../../kubernetes/container-age.ts'),
     ]);
-  const cgroups = Cgroupfs.find();
-  const ageSeconds = (path: string) => (cgroups ? containerAge(cgroups, path) : null);
+  const cgroups = given.cluster ? undefined : Cgroupfs.find();
+  const ages = new Map(containers.map(({ memory, age_seconds }) => [memory.cgroup, age_seconds ?? null]));
+  const ageSeconds = (path: string) => (cgroups ? containerAge(cgroups, path) : (ages.get(path) ?? null));
   const processes = (path: string) => (cgroups ? heapProcesses(cgroups, path) : []);
   const advised = adviseWorkloads(containers, sampleMs / 1000, { ageSeconds, processes });
   const written = given.patch
@@ -66,7 +82,8 @@ async function run({ given, words: names, asText, paint }: Context<typeof option
   if (written) process.stdout.write(writeYamlStream(written));
   else if (!asText) process.stdout.write(`${JSON.stringify(advised, null, 2)}\n`);
   else if (advised.length > 0) process.stdout.write(`${advised.map((one) => render(one, paint)).join('\n\n')}\n`);
-  if (advised.length === 0) tell('No pod runs on this node.');
+  if (advised.length === 0)
+    tell(given.cluster ? 'No pod runs on these nodes.' : 'No pod runs on this node. --cluster asks all nodes.');
   return Exit.ok;
 }
 
