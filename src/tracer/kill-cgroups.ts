@@ -1,7 +1,7 @@
 /** Decodes the cgroups in the kernel's record of a kill: the victim's cgroup, its ancestors, and the limit that was hit. */
 import { CgroupLevel, KernelLimit, KillFact, OomKillRecord } from '../bpf/wire/layout.ts';
 import type { CgroupUsage } from '../model/events.ts';
-import { decode } from '../text/printable.ts';
+import { type Decoded, decode } from '../text/printable.ts';
 
 export interface KillCgroups {
   /** The victim's cgroup and its ancestors, in this order. If the record lacks the upper ones, "…" stands for them. */
@@ -27,7 +27,7 @@ export function cgroupsOf(record: OomKillRecord, pageBytes: number): KillCgroups
   const usages: CgroupUsage[] = [];
   let path = isCut ? '/…' : '';
   for (const { level, name } of levels.reverse()) {
-    if (name.length > 0) path += `/${decode(name).text}`;
+    if (name) path += `/${name.text}`;
     usages.unshift(usageOf(level, path || '/', v1, pageBytes));
   }
   const whole = usages[0]?.path ?? null;
@@ -74,7 +74,9 @@ export function limitOf(
 
 interface Level {
   level: CgroupLevel;
-  name: Uint8Array;
+  bytes: Uint8Array;
+  /** undefined: the root, which has no name. */
+  name: Decoded | undefined;
 }
 
 /** The record's levels, the victim's cgroup first. isWhole: the used bytes are those of whole levels. */
@@ -88,15 +90,16 @@ function levelsIn({ view, at, levels_length }: OomKillRecord): { levels: Level[]
     const { name_length: length } = level;
     next = nameAt + ((length + 7) & ~7);
     if (next > end) return { levels, isWhole: false };
-    levels.push({ level, name: new Uint8Array(view.buffer, view.byteOffset + nameAt, length) });
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + nameAt, length);
+    levels.push({ level, bytes, name: length > 0 ? decode(bytes) : undefined });
   }
   return { levels, isWhole: true };
 }
 
 /** @param levels the root first */
 function hexOf(levels: Level[]): string | undefined {
-  if (levels.every(({ name }) => decode(name).hex === undefined)) return undefined;
-  const parts = levels.filter(({ name }) => name.length > 0).flatMap(({ name }) => [Buffer.from('/'), name]);
+  if (levels.every(({ name }) => name?.hex === undefined)) return undefined;
+  const parts = levels.filter(({ name }) => name).flatMap(({ bytes }) => [Buffer.from('/'), bytes]);
   return Buffer.concat(parts).toString('hex');
 }
 
