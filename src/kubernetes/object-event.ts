@@ -88,7 +88,8 @@ function killNote(kill: OomKill, facts: KubernetesFacts, isMain: boolean | null)
   const who = `${printable(victim.comm ?? 'a process')} (pid ${victim.pid})`;
   const did = {
     true: `was OOM-killed: the kernel killed its main process ${who}`,
-    false: `goes on, but the kernel killed its process ${who}`,
+    // Whether the container goes on is not known yet: a shell often exits with the status of its child.
+    false: `lost its process ${who} to the OOM killer; its main process was not killed`,
     null: `lost its process ${who} to the OOM killer; whether that was its main process is not known`,
   }[`${isMain}`];
   return sentences([

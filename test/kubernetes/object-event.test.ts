@@ -12,7 +12,9 @@ const noteOf = (kill: ReturnType<typeof podKill>) => eventsOfKill(kill, facts, '
 test('the note says which process, and whose limit', () => {
   expect(noteOf(podKill())).toContain('Container app was OOM-killed: the kernel killed its main process java');
   expect(noteOf(podKill())).toContain('Scope: container. The container reached its limit of 512 MiB');
-  expect(noteOf(podKill({ isMain: false }))).toContain('Container app goes on, but the kernel killed its process java');
+  expect(noteOf(podKill({ isMain: false }))).toMatch(
+    /^Container app lost its process java \(pid \d+\) to the OOM killer; its main process was not killed\./,
+  );
   expect(noteOf(podKill({ limit: 'pod' }))).toContain(
     'Scope: pod. The pod reached its limit of 1 GiB, 1 GiB in use; the container’s own limit'.replace('’', "'"),
   );
