@@ -102,10 +102,12 @@ export class PodKillTable {
 
   /** Judges the ends of containers by the Events so far. @returns a row for each that is new and about memory */
   takePod(pod: unknown): PodKill[] {
-    const { metadata, spec } = record(pod);
+    const { metadata, spec, status } = record(pod);
     const { namespace, name, uid } = record(metadata);
     const kills = [...(this.#kills.get(String(uid))?.values() ?? [])];
-    const stops = [...(this.#stops.get(String(uid))?.values() ?? [])].sort((a, b) => a.lastMs - b.lastMs);
+    const stops = [...(this.#stops.get(String(uid))?.values() ?? [])]
+      .map((stop) => withEviction(stop, status))
+      .sort((a, b) => a.lastMs - b.lastMs);
     return endingsOf(pod).flatMap((ending) => {
       const key = endingKey(uid, ending);
       if (this.#seen.has(key)) return [];
@@ -127,6 +129,13 @@ export class PodKillTable {
     this.#seen.add(key);
     if (this.#seen.size > MOST_SEEN) this.#seen.delete(this.#seen.values().next().value as string);
   }
+}
+
+/** Of an eviction, the kubelet's Event says only "Stopping container app"; why is in the status of the pod. */
+function withEviction(stop: KubeletStop, status: unknown): KubeletStop {
+  const { reason, message } = record(status);
+  if (reason !== 'Evicted' || !stop.words.startsWith('Stopping container')) return stop;
+  return { ...stop, words: `${stop.words}. Evicted: ${text(message) ?? ''}`.trimEnd() };
 }
 
 const podOf = (event: unknown) => String(record(record(event).regarding).uid);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { endingsOf, judge, type KnownKill, killOf, stopOf } from '../../src/kubernetes/endings.ts';
+import { PodKillTable } from '../../src/kubernetes/pod-kills.ts';
 
 const at = (second: number) => new Date(Date.UTC(2026, 10, 28, 12, 0, second)).toISOString();
 const terminated = (exitCode: number, finished: number, reason = 'OOMKilled', started = 0) => ({
@@ -103,6 +104,26 @@ test('the words of the kubelet are read from its Event, and not from that of ano
     { deprecatedFirstTimestamp: null },
   ])
     expect(stopOf({ ...event, ...other })).toBeUndefined();
+});
+
+test('an evicted pod, whose label comes from a kill long before, is told with the words of the eviction', () => {
+  const pod = {
+    metadata: { uid: 'u' },
+    status: { ...terminated(137, 3000), reason: 'Evicted', message: 'The node was low on resource: memory.' },
+  };
+  const regarding = { uid: 'u', fieldPath: 'spec.containers{app}' };
+  const table = new PodKillTable({ sinceMs: 0 });
+  table.takeEvent({ reason: 'ProcessOOMKilled', regarding, metadata: { name: 'a' }, eventTime: at(59), note: 'NOTE' });
+  table.takeStop('ADDED', {
+    ...{ reason: 'Killing', regarding, metadata: { name: 'b' }, note: 'Stopping container app' },
+    ...{ reportingController: 'kubelet', deprecatedFirstTimestamp: at(2998) },
+  });
+  expect(table.takePod(pod)).toMatchObject([
+    {
+      verdict: 'false',
+      message: expect.stringContaining('"Stopping container app. Evicted: The node was low on resource: memory."'),
+    },
+  ]);
 });
 
 test('an end that has nothing to do with memory is not judged', () => {
