@@ -60,6 +60,7 @@ export function tidyNowAndThen(): () => void {
     if (process.memoryUsage().heapUsed < before + TIDY_BYTES) return;
     collectGarbage();
     loadNative().trimHeap();
+    loadNative().mapYoungPages();
     before = process.memoryUsage().heapUsed;
   }, TIDY_MS);
   timer.unref();
