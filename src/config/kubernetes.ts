@@ -1,5 +1,5 @@
 /** `[kubernetes]`: which pod an event is about, and Events on this pod. */
-import { field, optional, table, text, yesOrNo } from './shape.ts';
+import { field, optional, table, text, whole, yesOrNo } from './shape.ts';
 
 /** The checked values of `[kubernetes]`. */
 export interface KubernetesConfig {
@@ -10,6 +10,7 @@ export interface KubernetesConfig {
   kubeconfig: string | undefined;
   context: string | undefined;
   allow_exec: boolean;
+  node_condition: number | undefined;
 }
 
 export const kubernetesShape = table({
@@ -29,5 +30,9 @@ export const kubernetesShape = table({
     'a kubeconfig; default: KUBECONFIG, else the service account of the pod, else ~/.kube/config',
   ),
   context: optional(text, 'the context of the kubeconfig; default: its current-context'),
+  node_condition: optional(
+    whole(1, 100),
+    'set the condition MemoryContention of the node from this share of time on in which no task could run for lack of memory, in percent of 10 s and of 60 s; without this setting the node is not changed',
+  ),
   allow_exec: field(yesOrNo, false, 'run the program that the kubeconfig names for credentials'),
 });

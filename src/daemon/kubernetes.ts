@@ -14,9 +14,9 @@ import type { Event } from '../model/events.ts';
  *   USAGE: the spool cannot be used
  */
 export function openKubernetes(config: KubernetesConfig, tell: (sentence: string) => void) {
-  const { kubeconfig, context, events, spool, allow_exec: allowExec } = config;
+  const { kubeconfig, context, events, spool, allow_exec: allowExec, node_condition: contentionPercent } = config;
   const agent = new KubernetesAgent({
-    ...{ access: findAccess({ kubeconfig, context }), events, allowExec, spool, tell },
+    ...{ access: findAccess({ kubeconfig, context }), events, allowExec, spool, contentionPercent, tell },
     node: config.node ?? process.env.NODE_NAME ?? hostname(),
   });
   return {

@@ -8,6 +8,7 @@ import type { KubernetesFacts } from '../model/kubernetes.ts';
 import type { Access } from './access.ts';
 import { KubernetesClient } from './client.ts';
 import { type EventCounts, EventWriter } from './event-writer.ts';
+import { NodeCondition } from './node-condition.ts';
 import { eventsOfKill, eventsOfStuck } from './object-event.ts';
 import { PodDirectory } from './pod-directory.ts';
 import { PodWatch } from './pod-watch.ts';
@@ -22,6 +23,8 @@ export interface AgentOptions {
   allowExec?: boolean;
   /** A directory for Events that wait, so that they survive this process; undefined: they wait in memory. */
   spool?: string | undefined;
+  /** From which pressure on the node gets the condition MemoryContention (percent); undefined: it gets none. */
+  contentionPercent?: number | undefined;
   /** Called with sentences for the log. */
   tell: (sentence: string) => void;
 }
@@ -37,6 +40,7 @@ export class KubernetesAgent implements AsyncDisposable {
   readonly #client: KubernetesClient;
   readonly #watch: PodWatch;
   readonly #writer: EventWriter | undefined;
+  readonly #condition: NodeCondition | undefined;
   readonly #kills = new Map<string, KubernetesFacts>();
   readonly #late = new Set<NodeJS.Timeout>();
   #problem: string | undefined = 'the pods of the node were not read yet';
@@ -47,10 +51,12 @@ export class KubernetesAgent implements AsyncDisposable {
    * @throws OomscopeError USAGE: the spool is not private to this user, or another process uses it
    */
   constructor(options: AgentOptions) {
-    const { access, node, events, allowExec = false, spool, tell } = options;
+    const { access, node, events, allowExec = false, spool, contentionPercent: percent, tell } = options;
     this.#options = options;
     this.#client = new KubernetesClient(access, { allowExec });
     this.#writer = events ? new EventWriter({ client: this.#client, tell, directory: spool }) : undefined;
+    this.#condition =
+      percent === undefined ? undefined : new NodeCondition({ client: this.#client, node, percent, tell });
     this.#watch = new PodWatch({
       ...{ client: this.#client, directory: this.pods, node },
       onTrouble: (problem) => {
@@ -111,6 +117,7 @@ export class KubernetesAgent implements AsyncDisposable {
   async close(): Promise<void> {
     for (const timer of this.#late) clearTimeout(timer);
     this.#watch[Symbol.dispose]();
+    await this.#condition?.[Symbol.asyncDispose]();
     await this.#writer?.close();
     this.#client.close();
   }

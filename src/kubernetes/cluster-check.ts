@@ -38,13 +38,21 @@ export async function checkCluster(client: KubernetesClient, node: string): Prom
 /** Any authenticated user may ask what it may do (SelfSubjectAccessReview, role system:basic-user). */
 async function checkRights(client: KubernetesClient): Promise<Check[]> {
   const checks: Check[] = [];
-  for (const { apiGroup, resource, verbs, without } of agentRights) {
+  for (const { apiGroup, resource: path, verbs, without, only } of agentRights) {
+    const [resource = '', subresource] = path.split('/');
     for (const verb of verbs) {
-      const name = `${verb} ${apiGroup === '' ? resource : `${resource}.${apiGroup}`}`;
-      const answer = await mayI(client, { group: apiGroup, resource, verb }).catch((error: Error) => error);
+      const name = `${verb} ${apiGroup === '' ? path : `${path}.${apiGroup}`}`;
+      const answer = await mayI(client, { group: apiGroup, resource, subresource, verb }).catch(
+        (error: Error) => error,
+      );
       if (answer === true) checks.push({ name, state: 'ok', found: 'permitted in all namespaces', meaning: null });
       else if (answer === false)
-        checks.push({ name, state: 'missing', found: 'not permitted', meaning: `Without it ${without}.` });
+        checks.push({
+          name,
+          state: only === 'nodeCondition' ? 'info' : 'missing',
+          found: 'not permitted',
+          meaning: `Without it ${without}.`,
+        });
       else checks.push({ name, state: 'unknown', found: answer.message, meaning: null });
     }
   }

@@ -47,6 +47,11 @@ const VALUES: Record<keyof ManifestValues, { about: string; schema: Record<strin
     about: 'Whether a node has a Linux before 5.11, on which the agent needs the capability SYS_RESOURCE.',
     schema: { type: 'boolean' },
   },
+  nodeCondition: {
+    about:
+      'The share of time in which no task could run for lack of memory, from which the node has the condition MemoryContention, in percent. 0: it has none.',
+    schema: { type: 'integer', minimum: 0, maximum: 100 },
+  },
   resources: {
     about: 'Requests and limits of the agent.',
     schema: {
@@ -89,6 +94,7 @@ const TEMPLATES: Partial<Record<keyof ManifestValues, string>> = {
   image: quoted('image'),
   priorityClassName: quoted('priorityClassName'),
   events: '{{ .Values.events }}',
+  nodeCondition: '{{ .Values.nodeCondition }}',
   imagePullSecrets: objects('.Values.imagePullSecrets'),
   tolerations: objects('.Values.tolerations'),
   nodeSelector: entries('.Values.nodeSelector'),

@@ -11,6 +11,8 @@ export interface ManifestOptions {
   events: boolean;
   /** Whether to add a PodMonitor for the operator of Prometheus. Default false. */
   podMonitor?: boolean;
+  /** Whether the agent sets the condition MemoryContention of its node. Default false. */
+  nodeCondition?: boolean;
 }
 
 /** What differs between two manifests. */
@@ -21,6 +23,8 @@ export interface ManifestValues {
   events: boolean;
   podMonitor: boolean;
   linuxBefore511: boolean;
+  /** The threshold of the condition MemoryContention (percent). 0: there is no such condition. */
+  nodeCondition: number;
   resources: Yaml;
   nodeSelector: Yaml;
   tolerations: readonly Yaml[];
@@ -41,6 +45,8 @@ export interface ManifestForm {
 const NAME = 'oomscope';
 /** Where `oomscope run` answers the kubelet and Prometheus. */
 const PORT = 9836;
+/** From this share of time in which no task could run for lack of memory. */
+const CONTENTION_PERCENT = 10;
 /** A folder of the node, for what must outlast a pod. */
 const STATE = '/var/lib/oomscope';
 const labels = {
@@ -56,9 +62,11 @@ const selector = { 'app.kubernetes.io/name': NAME, 'app.kubernetes.io/component'
 /** What the tracer needs; docs/install.md says what for. */
 const CAPABILITIES = ['BPF', 'PERFMON', 'SYS_PTRACE', 'SYSLOG'];
 
-export function manifestValues({ namespace, image, events, podMonitor = false }: ManifestOptions): ManifestValues {
+export function manifestValues(given: ManifestOptions): ManifestValues {
+  const { namespace, image, events, podMonitor = false, nodeCondition = false } = given;
   return {
     ...{ namespace, image, imagePullSecrets: [], events, podMonitor, linuxBefore511: false },
+    nodeCondition: nodeCondition ? CONTENTION_PERCENT : 0,
     resources: { requests: { cpu: '20m', memory: '128Mi' }, limits: { memory: '256Mi' } },
     nodeSelector: { 'kubernetes.io/os': 'linux' },
     tolerations: [{ operator: 'Exists' }],
@@ -157,7 +165,7 @@ public = true
 
 [kubernetes]
 events = ${value('events')}
-${when('events', [spool]).join('')}`;
+${when('nodeCondition', [`node_condition = ${value('nodeCondition')}\n`]).join('')}${when('events', [spool]).join('')}`;
 }
 
 function daemonSet(form: ManifestForm, metadata: Yaml): Yaml {

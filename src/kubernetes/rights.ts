@@ -8,7 +8,7 @@ export interface AgentRight {
   /** What does not work without it, as a clause. */
   without: string;
   /** The setting of `[kubernetes]` that needs it. undefined: the agent always needs it. */
-  only?: 'events';
+  only?: 'events' | 'nodeCondition';
 }
 
 export const agentRights: readonly AgentRight[] = [
@@ -20,6 +20,11 @@ export const agentRights: readonly AgentRight[] = [
     ...{ apiGroup: 'events.k8s.io', resource: 'events', verbs: ['create', 'patch'] },
     only: 'events',
     without: 'no Event tells of a kill on its pod',
+  },
+  {
+    ...{ apiGroup: '', resource: 'nodes/status', verbs: ['patch'] },
+    only: 'nodeCondition',
+    without: '`node_condition` in [kubernetes] has no effect',
   },
 ];
 

@@ -50,6 +50,7 @@ describe.skipIf(!hasApiServer)('the chart, rendered by Go', () => {
   });
 
   test('renders what the manifest has for another option, where only the value says so', async () => {
+    expect(await objectsOf({ nodeCondition: 10 })).toEqual(plain({ ...options, nodeCondition: true }));
     expect(await objectsOf({ events: false, podMonitor: true })).toEqual(
       plain({ ...options, events: false, podMonitor: true }),
     );

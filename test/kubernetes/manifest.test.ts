@@ -11,11 +11,17 @@ test.each([true, false])('the configuration in the manifest is valid (events: %s
   const config = await parseConfig(data['oomscope.toml'] ?? '', 'oomscope.toml');
   expect(config.kubernetes).toMatchObject({ enabled: true, events });
   expect(config.guard).toBeUndefined();
+  expect(config.kubernetes?.node_condition).toBeUndefined();
+  const more = manifest({ ...options, events, nodeCondition: true })['config-map'] as { data: Record<string, string> };
+  const set = await parseConfig(more.data['oomscope.toml'] ?? '', 'oomscope.toml');
+  expect(set.kubernetes).toMatchObject({ events, node_condition: 10 });
 });
 
 test('the role has the rights of the table, without those for Events if there are none', () => {
   const rules = (events: boolean) => objects(events)['cluster-role']?.rules;
-  expect(rules(true)).toHaveLength(agentRights.length);
+  expect(rules(true)).toHaveLength(agentRights.filter(({ only }) => only !== 'nodeCondition').length);
+  const all = manifest({ ...options, nodeCondition: true })['cluster-role'] as Record<string, unknown>;
+  expect(all.rules).toHaveLength(agentRights.length);
   expect(rules(false)).toEqual([{ apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] }]);
 });
 

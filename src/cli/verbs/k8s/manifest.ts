@@ -13,6 +13,7 @@ const options = {
   image: byDefault(IMAGE, text('IMAGE', 'the image with its tag, as your registry names it')),
   'without-events': flag('let the agent write no Events, and leave out the right to do so'),
   'pod-monitor': flag('add a PodMonitor, where the operator of Prometheus is installed'),
+  'node-condition': flag('let the agent set the condition MemoryContention of its node, and add the right to do so'),
   output: text('DIR', 'write a folder for kustomize, with overlays, instead; it must not exist'),
   helm: text('DIR', 'write a Helm chart, whose default values are the other options, instead; DIR must not exist'),
 };
@@ -50,6 +51,7 @@ async function run({ given }: Context<typeof options>): Promise<number> {
     ...{ namespace, image },
     events: given['without-events'] !== true,
     podMonitor: given['pod-monitor'] === true,
+    nodeCondition: given['node-condition'] === true,
   };
   const { writeYaml, writeYamlStream } = await import('../../../kubernetes/yaml-write.ts');
   if (helm !== undefined) {
