@@ -9,7 +9,7 @@ const PROPERTIES = [
   ...['Id', 'ControlGroup', 'ManagedOOMSwap', 'ManagedOOMMemoryPressure', 'ManagedOOMMemoryPressureLimit'],
   ...['ManagedOOMMemoryPressureDurationUSec', 'OOMRules'],
 ];
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 const MOST_BYTES = 2 ** 24;
 /** systemd scales the limit so that this number is 100 % (UINT32_MAX). */
 const WHOLE = 0xffffffff;
