@@ -9,7 +9,8 @@
  * ```
  */
 export type * from '../model/fleet.ts';
+export type { FleetCounts } from './counts.ts';
 export type { FleetEvent } from './fleet-event.ts';
 export type { Incident } from './incidents.ts';
 export type { NodeView } from './nodes.ts';
-export { type Fleet, type FleetCounts, type FleetOptions, type FleetState, openFleet } from './open-fleet.ts';
+export { type Fleet, type FleetOptions, type FleetState, openFleet } from './open-fleet.ts';

@@ -19,17 +19,17 @@ export interface NodeView {
   /** `up`, `silent` (nothing was heard for three intervals), or `left` (it said goodbye). */
   state: 'up' | 'silent' | 'left';
   /** When the reader last heard from the node, in ms since 1970 by the server's clock. */
-  heardMs: number;
+  heard_ms: number;
   /** Kills that the reader has seen, folded ones included. */
   kills: number;
   /** The last kill: its time (ms by the server's clock) and its sentence. */
-  lastKill: { atMs: number; message: string } | null;
+  last_kill: { at_ms: number; message: string } | null;
   /** Kills by the guard that the reader has seen. */
-  guardKills: number;
+  guard_kills: number;
   /** The last level of pressure of the system. null: none was seen. */
   pressure: string | null;
   /** Percent of the last 10 s in which tasks waited for memory. null: unknown. */
-  stalled: number | null;
+  stalled_percent: number | null;
   /** Events that the node counted as lost before it could publish them. */
   lost: number;
   /** Events that are missing in the stream, by the numbers of their publishers. */
@@ -37,9 +37,9 @@ export interface NodeView {
   /** Events that wait in the node's spool. */
   waiting: number;
   /** The server's clock minus the node's, in ms. null: unknown. */
-  skewMs: number | null;
+  skew_ms: number | null;
   /** Another machine uses the same cluster and name. */
-  hasTwin: boolean;
+  has_twin: boolean;
 }
 
 /** A change of a node, without the envelope of an event. */
@@ -80,7 +80,7 @@ export class Nodes {
     const node = this.#nodeOf(cluster, token, machine);
     node.node = state.node;
     const { version, kernel, waiting, goodbye, every_seconds, pressure } = state;
-    Object.assign(node, { version, kernel, waiting, stalled: pressure?.some ?? null });
+    Object.assign(node, { version, kernel, waiting, stalled_percent: pressure?.some ?? null });
     node.lost = Object.values(state.lost).reduce((total, count) => total + count, 0) + state.dropped;
     node.patienceMs = every_seconds * 1000 * MISSED_INTERVALS;
     this.#heard(node, writtenMs);
@@ -92,13 +92,13 @@ export class Nodes {
     const { event, cluster, machine, storedMs, happenedMs, skewMs } = fleetEvent;
     const node = this.#nodeOf(cluster, fleetEvent.node, machine);
     this.#heard(node, storedMs);
-    if (skewMs !== null) node.skewMs = skewMs;
+    if (skewMs !== null) node.skew_ms = skewMs;
     const kill = killOf(fleetEvent);
     if (kill) {
       node.kills += kill.count;
-      if (happenedMs >= (node.lastKill?.atMs ?? 0)) node.lastKill = { atMs: happenedMs, message: event.message };
+      if (happenedMs >= (node.last_kill?.at_ms ?? 0)) node.last_kill = { at_ms: happenedMs, message: event.message };
     }
-    if (event.type === 'guard.result' && event.outcome === 'killed') node.guardKills++;
+    if (event.type === 'guard.result' && event.outcome === 'killed') node.guard_kills++;
     if (event.type === 'pressure.level' && event.subject?.scope === 'system') node.pressure = event.level;
   }
 
@@ -111,7 +111,7 @@ export class Nodes {
   /** Finds nodes that have gone silent. @param nowMs by the server's clock */
   tick(nowMs: number): void {
     for (const node of this.#nodes.values()) {
-      if (node.state === 'up' && nowMs - node.heardMs > node.patienceMs) this.#change(node, 'silent');
+      if (node.state === 'up' && nowMs - node.heard_ms > node.patienceMs) this.#change(node, 'silent');
     }
   }
 
@@ -120,9 +120,18 @@ export class Nodes {
     const known = this.#nodes.get(key);
     if (known) return known;
     const fresh: Node = {
-      ...{ cluster, node: token, token, machine, version: null, kernel: null, state: 'up', heardMs: 0 },
-      ...{ kills: 0, lastKill: null, guardKills: 0, pressure: null, stalled: null, lost: 0, missing: 0, waiting: 0 },
-      ...{ skewMs: null, hasTwin: false, patienceMs: Number.POSITIVE_INFINITY },
+      ...{ cluster, node: token, token, machine, version: null, kernel: null, state: 'up', heard_ms: 0 },
+      ...{
+        kills: 0,
+        last_kill: null,
+        guard_kills: 0,
+        pressure: null,
+        stalled_percent: null,
+        lost: 0,
+        missing: 0,
+        waiting: 0,
+      },
+      ...{ skew_ms: null, has_twin: false, patienceMs: Number.POSITIVE_INFINITY },
     };
     this.#nodes.set(key, fresh);
     const place = JSON.stringify([cluster, token]);
@@ -132,7 +141,7 @@ export class Nodes {
   }
 
   #heard(node: Node, atMs: number): void {
-    node.heardMs = Math.max(node.heardMs, atMs);
+    node.heard_ms = Math.max(node.heard_ms, atMs);
     if (node.state === 'silent') this.#change(node, 'back');
     this.#findTwin(node);
   }
@@ -140,13 +149,13 @@ export class Nodes {
   /** A reinstalled machine has another id, too: it is a twin only if the other one was heard in its last interval. */
   #findTwin(node: Node): void {
     const machines = this.#machines.get(JSON.stringify([node.cluster, node.token]));
-    if (!machines || machines.size < 2 || node.hasTwin) return;
+    if (!machines || machines.size < 2 || node.has_twin) return;
     for (const key of machines) {
       const other = this.#nodes.get(key) as Node;
       if (other === node || other.state !== 'up') continue;
-      if (Math.abs(other.heardMs - node.heardMs) > Math.min(node.patienceMs, other.patienceMs, 90_000)) continue;
-      node.hasTwin = true;
-      other.hasTwin = true;
+      if (Math.abs(other.heard_ms - node.heard_ms) > Math.min(node.patienceMs, other.patienceMs, 90_000)) continue;
+      node.has_twin = true;
+      other.has_twin = true;
       this.#emit(changeOf(node, 'twin'));
       return;
     }
@@ -158,8 +167,8 @@ export class Nodes {
   }
 }
 
-function changeOf({ cluster, node, machine, heardMs }: Node, state: NodeChange['state'], missing = 0): NodeChange {
-  const heard = heardMs === 0 ? null : new Date(heardMs).toISOString();
+function changeOf({ cluster, node, machine, heard_ms }: Node, state: NodeChange['state'], missing = 0): NodeChange {
+  const heard = heard_ms === 0 ? null : new Date(heard_ms).toISOString();
   return { state, cluster, name: node, machine, heard, missing };
 }
 

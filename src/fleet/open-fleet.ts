@@ -13,6 +13,7 @@ import { NODES } from '../nats/names.ts';
 import type { ServerOptions } from '../nats/server-options.ts';
 import { untilAnswered } from '../nats/until-answered.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
+import type { FleetCounts } from './counts.ts';
 import { type FleetEvent, fleetEventOf } from './fleet-event.ts';
 import { type Incident, Incidents } from './incidents.ts';
 import { incidentMessage, nodeMessage } from './message.ts';
@@ -45,22 +46,6 @@ export interface FleetState extends OrderState {
   position: number;
 }
 
-/** Counts since the start. */
-export interface FleetCounts {
-  /** Events that were emitted. */
-  events: number;
-  /** Events that came a second time and were not emitted again. */
-  duplicates: number;
-  /** Events that came after the wait for them was over. */
-  late: number;
-  /** Events that are missing, by the numbers of their publishers. */
-  missing: number;
-  /** Messages that are no events of oomscope, and were skipped. */
-  malformed: number;
-  /** Messages that the server discarded before this reader could read them. */
-  discarded: number;
-}
-
 const TICK_MS = 100;
 
 /** A fleet that is being read. */
@@ -73,6 +58,8 @@ export class Fleet implements AsyncDisposable {
   readonly nodes$: Observable<FleetNode>;
   /** Resolves when everything that was in the stream when the fleet was opened has been emitted. */
   readonly caughtUp: Promise<void>;
+  /** Why nothing can be read at this moment. undefined: the reader reads. */
+  problem: string | undefined;
   readonly #events = new Subject<FleetEvent>();
   readonly #incidentEvents = new Subject<FleetIncident>();
   readonly #nodeEvents = new Subject<FleetNode>();
@@ -214,7 +201,13 @@ export class Fleet implements AsyncDisposable {
           onTrouble('a message on the subjects of oomscope is no event of oomscope, and was skipped.');
       },
       onCaughtUp: () => this.#whenNothingWaits(),
-      onTrouble,
+      onReading: () => {
+        this.problem = undefined;
+      },
+      onTrouble: (reason) => {
+        this.problem = reason;
+        onTrouble(reason);
+      },
     });
     this.#close.push(() => reader.close());
     await reader.start();

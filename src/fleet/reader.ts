@@ -28,6 +28,8 @@ export interface ReaderHooks {
   onCaughtUp: () => void;
   /** The connection or the consumer has a problem; reading goes on by itself. */
   onTrouble: (reason: string) => void;
+  /** Reading has begun, or goes on after a problem. */
+  onReading: () => void;
 }
 
 /** What a reader knows about the stream at its start. */
@@ -137,6 +139,7 @@ export class StreamReader {
       },
     });
     this.#messages = messages;
+    this.#hooks.onReading();
     void this.#watch(messages, epoch);
     if (pending === 0) this.#caughtUp();
   }

@@ -3,10 +3,10 @@ import type { Paint } from '../render/paint.ts';
 import { sparkline } from '../render/sparkline.ts';
 import { formatSpan } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
+import type { FleetCounts } from './counts.ts';
 import type { Incident } from './incidents.ts';
 import { incidentMessage } from './message.ts';
 import type { NodeView } from './nodes.ts';
-import type { FleetCounts } from './open-fleet.ts';
 import type { Count, Subject } from './totals.ts';
 
 /** What a report shows; also the JSON of `oomscope fleet --json`. */
@@ -48,8 +48,13 @@ export function renderFleet(report: FleetReport, { paint, rows, most }: { paint:
   const odd = oddities(counts);
   if (odd !== '') lines.push(paint('yellow', odd));
   if (incidents.length > 0) lines.push('', paint('bold', 'Incidents'));
-  for (const incident of incidents) lines.push(`  ${paint('red', '●')} ${printable(incidentMessage(incident))}`);
+  for (const incident of incidents)
+    lines.push(
+      `  ${paint('red', '●')} ${printable(incidentMessage(incident))} ${paint('dim', printable(incident.incident_id))}`,
+    );
   const ordered = byDanger(nodes);
+  if (ordered.length === 0)
+    lines.push('', 'No node has published yet: see `[publish]` of `oomscope run`, or `oomscope trace --publish`.');
   if (ordered.length > 0) lines.push('', ...table(ordered.slice(0, rows), nowMs, paint, most));
   if (ordered.length > rows) lines.push(paint('dim', `  … and ${ordered.length - rows} more nodes`));
   const tops = (Object.keys(titles) as Subject[]).filter(
@@ -70,7 +75,8 @@ export function byDanger(nodes: readonly NodeView[]): NodeView[] {
   const rank = ({ state, pressure }: NodeView) =>
     (state === 'silent' ? 4 : 0) + (pressure === 'critical' ? 2 : pressure === 'medium' ? 1 : 0);
   return [...nodes].sort(
-    (a, b) => rank(b) - rank(a) || (b.lastKill?.atMs ?? 0) - (a.lastKill?.atMs ?? 0) || a.node.localeCompare(b.node),
+    (a, b) =>
+      rank(b) - rank(a) || (b.last_kill?.at_ms ?? 0) - (a.last_kill?.at_ms ?? 0) || a.node.localeCompare(b.node),
   );
 }
 
@@ -87,11 +93,11 @@ function table(nodes: readonly NodeView[], nowMs: number, paint: Paint, most: nu
   const ago = (ms: number) => (ms === 0 ? 'never' : `${formatSpan(Math.max(0, Math.round((nowMs - ms) / 1000)))} ago`);
   const rows = nodes.map((node) => [
     `${printable(node.cluster)}/${printable(node.node)}`,
-    node.state === 'up' ? ago(node.heardMs) : node.state === 'left' ? 'left' : `SILENT ${ago(node.heardMs)}`,
+    node.state === 'up' ? ago(node.heard_ms) : node.state === 'left' ? 'left' : `SILENT ${ago(node.heard_ms)}`,
     String(node.kills),
-    node.lastKill ? ago(node.lastKill.atMs) : '-',
-    node.pressure ?? (node.stalled === null ? '-' : `${node.stalled} %`),
-    String(node.guardKills),
+    node.last_kill ? ago(node.last_kill.at_ms) : '-',
+    node.pressure ?? (node.stalled_percent === null ? '-' : `${node.stalled_percent} %`),
+    String(node.guard_kills),
     node.version ?? '-',
     remarks(node),
   ]);
@@ -103,14 +109,14 @@ function table(nodes: readonly NodeView[], nowMs: number, paint: Paint, most: nu
   });
 }
 
-function remarks({ hasTwin, missing, lost, waiting, skewMs, machine }: NodeView): string {
+function remarks({ has_twin, missing, lost, waiting, skew_ms, machine }: NodeView): string {
   const parts = [
-    ...(hasTwin ? [`a second machine has this name (this is ${machine ?? 'unknown'})`] : []),
+    ...(has_twin ? [`a second machine has this name (this is ${machine ?? 'unknown'})`] : []),
     ...(missing > 0 ? [`${missing} events missing`] : []),
     ...(lost > 0 ? [`${lost} lost on the node`] : []),
     ...(waiting > IN_FLIGHT ? [`${waiting} waiting`] : []),
-    ...(skewMs !== null && Math.abs(skewMs) > SKEW_MS
-      ? [`its clock is ${formatSpan(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'behind' : 'ahead'}`]
+    ...(skew_ms !== null && Math.abs(skew_ms) > SKEW_MS
+      ? [`its clock is ${formatSpan(Math.abs(skew_ms) / 1000)} ${skew_ms > 0 ? 'behind' : 'ahead'}`]
       : []),
   ];
   return parts.join(', ');

@@ -171,7 +171,7 @@ export function reasonOf(error: unknown): string {
     return 'no stream takes these events yet: run `oomscope fleet setup`, or wait for the server to start.';
   if (name === 'TimeoutError' || /timeout/i.test(message)) return 'no answer in time.';
   if (code === 'ECONNREFUSED' || /ECONNREFUSED|connection refused/i.test(message))
-    return 'no server answers there (connection refused).';
+    return 'no server answers there (connection refused): check the address, and that nats-server runs.';
   if (/ENOTFOUND|EAI_AGAIN/.test(message)) return `the name of the server is not known: ${text}.`;
   if (/certificate|self.signed|unable to verify|altname/i.test(message))
     return `its certificate is not trusted: ${text}.`;

@@ -49,14 +49,17 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
   const fleet = (...words: string[]) => oomscope(['fleet', ...words, '--server', server.url]);
 
   test('status shows the incident, the nodes and the images with the most kills', async () => {
+    expect((await fleet()).stdout).toContain('No node has published yet');
     await publishAll();
     const { stdout, code } = await fleet('--no-color');
     expect(stdout).toMatch(/^Fleet {2}\d+ nodes? {2}13 kills in 60 min/);
-    expect(stdout).toMatch(/● 3 OOM kills of containers of the image shop\/web:v2 on 3 nodes/);
+    expect(stdout).toMatch(/● 3 OOM kills of containers of the image shop\/web:v2 on 3 nodes.* prod-bad-0\n/);
     expect(stdout).toMatch(/image {5}shop\/web:v2 3 on 3 nodes/);
     expect(code).toBe(0);
-    const { incidents, kills, counts } = JSON.parse((await fleet('status', '--json')).stdout);
+    const { incidents, kills, counts, nodes } = JSON.parse((await fleet('status', '--json')).stdout);
     expect(incidents).toMatchObject([{ cause: 'image', name: 'shop/web:v2', nodes: 3 }]);
+    expect(nodes).toHaveLength(10);
+    expect(Object.keys(nodes[0]).filter((name) => !/^[a-z_]+$/.test(name))).toEqual([]);
     expect({ kills, counts }).toMatchObject({ kills: 13, counts: { missing: 0, malformed: 0 } });
   });
 

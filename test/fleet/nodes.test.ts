@@ -43,7 +43,7 @@ test('two machines of one name are two nodes, and are told once', () => {
   nodes.takeState(stateOf({ machine: 'm2' }), 'n1', 2000);
   nodes.takeState(stateOf({ machine: 'm1' }), 'n1', 3000);
   expect(told).toMatchObject([{ state: 'twin', name: 'n1' }]);
-  expect(nodes.all).toMatchObject([{ hasTwin: true }, { hasTwin: true }]);
+  expect(nodes.all).toMatchObject([{ has_twin: true }, { has_twin: true }]);
 });
 
 test('a machine that was installed anew hours later is no twin', () => {
@@ -59,6 +59,6 @@ test('a node has its kills, its skew and its gaps', () => {
   const event = { ...fleetEvent(killAt('k'), { atMs: 5000 }), skewMs: -3200 };
   nodes.takeEvent(event);
   nodes.takeGap(event, 7);
-  expect(nodes.all).toMatchObject([{ kills: 1, skewMs: -3200, missing: 7, lastKill: { atMs: 5000 } }]);
+  expect(nodes.all).toMatchObject([{ kills: 1, skew_ms: -3200, missing: 7, last_kill: { at_ms: 5000 } }]);
   expect(told).toMatchObject([{ state: 'gap', missing: 7 }]);
 });

@@ -110,11 +110,12 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
 
   test('a reader survives a restart of the server and a cut of its connection', async () => {
     await using proxy = await TcpProxy.before(server.port);
-    const { events, ids } = await reader({ servers: [proxy.url] });
+    const { fleet, events, ids } = await reader({ servers: [proxy.url] });
     const one = await publisher('a', { spool: join(directory, 'spool') });
     for (const kill of named('a', 100)) one.take(kill);
     await patiently(() => events.length > 0);
     await server.down();
+    await patiently(() => fleet.problem !== undefined);
     for (const kill of named('b', 100)) one.take(kill);
     await server.up();
     await patiently(() => events.length === 200);
@@ -122,6 +123,7 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     for (const kill of named('c', 100)) one.take(kill);
     proxy.mend();
     await patiently(() => events.length === 300);
+    expect(fleet.problem).toBeUndefined();
     const all = ['a', 'b', 'c'].flatMap((prefix) => named(prefix, 100).map(({ id }) => id));
     expect(ids()).toEqual(all);
   });

@@ -95,14 +95,14 @@ function nodesTable({ report, nodes }: FleetNow): string {
   if (nodes === 0) return '<p class="dim">No node has published yet.</p>';
   const nowMs = Date.parse(report.time);
   const rows = report.nodes.map((node) => {
-    const { cluster, state, kills, lastKill, pressure, stalled, guardKills, version } = node;
+    const { cluster, state, kills, last_kill, pressure, stalled_percent, guard_kills, version } = node;
     const name = `${safe(cluster)}/${safe(node.node)}`;
-    const heard = state === 'up' ? ago(nowMs, node.heardMs) : state === 'left' ? 'has left' : 'silent';
+    const heard = state === 'up' ? ago(nowMs, node.heard_ms) : state === 'left' ? 'has left' : 'silent';
     const colour = state === 'silent' ? 'bad' : state === 'left' ? 'dim' : '';
-    const kill = lastKill ? `<span title="${safe(lastKill.message)}">${ago(nowMs, lastKill.atMs)}</span>` : '';
-    const level = pressure === null ? (stalled === null ? '' : `${stalled} %`) : safe(pressure);
+    const kill = last_kill ? `<span title="${safe(last_kill.message)}">${ago(nowMs, last_kill.at_ms)}</span>` : '';
+    const level = pressure === null ? (stalled_percent === null ? '' : `${stalled_percent} %`) : safe(pressure);
     const remark = remarks(node);
-    return `<tr><th scope="row" class="name">${name}${remark === '' ? '' : ` <span class="warn">${safe(remark)}</span>`}</th><td class="${colour}">${heard}</td><td class="figure">${kills}</td><td class="figure">${kill}</td><td class="figure">${level}</td><td class="figure">${guardKills}</td><td class="dim figure">${safe(version ?? '')}</td></tr>`;
+    return `<tr><th scope="row" class="name">${name}${remark === '' ? '' : ` <span class="warn">${safe(remark)}</span>`}</th><td class="${colour}">${heard}</td><td class="figure">${kills}</td><td class="figure">${kill}</td><td class="figure">${level}</td><td class="figure">${guard_kills}</td><td class="dim figure">${safe(version ?? '')}</td></tr>`;
   });
   const more =
     nodes > report.nodes.length ? `<p class="dim">${nodes - report.nodes.length} more nodes are not shown.</p>` : '';
@@ -113,13 +113,13 @@ function nodesTable({ report, nodes }: FleetNow): string {
 const ago = (nowMs: number, ms: number): string =>
   ms === 0 ? 'never' : `${formatSpan(Math.max(0, Math.round((nowMs - ms) / 1000)))} ago`;
 
-function remarks({ hasTwin, missing, lost, skewMs }: NodeView): string {
-  const skewed = skewMs !== null && Math.abs(skewMs) > SKEW_MS;
+function remarks({ has_twin, missing, lost, skew_ms }: NodeView): string {
+  const skewed = skew_ms !== null && Math.abs(skew_ms) > SKEW_MS;
   return [
-    ...(hasTwin ? ['a second machine has this name'] : []),
+    ...(has_twin ? ['a second machine has this name'] : []),
     ...(missing > 0 ? [`${missing} events missing`] : []),
     ...(lost > 0 ? [`${lost} lost on the node`] : []),
-    ...(skewed ? [`its clock is ${formatSpan(Math.abs(skewMs) / 1000)} ${skewMs > 0 ? 'behind' : 'ahead'}`] : []),
+    ...(skewed ? [`its clock is ${formatSpan(Math.abs(skew_ms) / 1000)} ${skew_ms > 0 ? 'behind' : 'ahead'}`] : []),
   ].join(', ');
 }
 

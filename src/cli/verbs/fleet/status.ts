@@ -111,7 +111,8 @@ async function screen(fleet: Fleet, report: () => FleetReport, { given, paint }:
   const draw = () => {
     const { columns, rows } = view;
     const shown = renderFleet(report(), { paint, rows: Math.max(1, rows - 16), most: columns }).slice(0, rows - 1);
-    view.draw([...shown, ...Array(Math.max(0, rows - 1 - shown.length)).fill(''), paint('dim', 'q quits')]);
+    const foot = fleet.problem === undefined ? paint('dim', 'q quits') : paint('yellow', fleet.problem);
+    view.draw([...shown, ...Array(Math.max(0, rows - 1 - shown.length)).fill(''), foot]);
   };
   fleet.events$.subscribe({ error: ending.fail });
   view.open();
