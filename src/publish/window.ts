@@ -12,8 +12,8 @@ import type { Entry } from './entry.ts';
 
 /** Entries that may be sent before the first of them is acknowledged. */
 export const IN_FLIGHT = 64;
-/** So long an entry may be without an answer while a later entry has one (ms). */
-const OVERTAKEN_MS = 500;
+/** So long an entry may be without an answer while a later entry has one (ms): a server answers in order. */
+const OVERTAKEN_MS = 100;
 const FIRST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 15_000;
 

@@ -32,6 +32,8 @@ export interface ChaosOptions {
   readerKills: number;
   /** Number of servers, which form a cluster. Default 1. */
   servers?: number;
+  /** How long the reader waits for an event that is missing. */
+  waitMs: number;
   /** Give up after this time. */
   limitMs: number;
 }
@@ -216,7 +218,8 @@ class Run {
   }
 
   #startReader(): void {
-    this.#reader = this.#spawn([...NODE, here('reader.ts'), this.#urls, this.#output, `${this.#output}.state`]);
+    const words = [this.#urls, this.#output, `${this.#output}.state`, String(this.#options.waitMs)];
+    this.#reader = this.#spawn([...NODE, here('reader.ts'), ...words]);
   }
 
   #spawn(words: string[]): ChildProcess {

@@ -2,7 +2,7 @@
  * The reader of the chaos test: stores the ids of the events, and then its state with the size of the file of ids. After
  * a SIGKILL, it cuts off the ids that came after the stored state, so that it has each event exactly once.
  *
- *   reader.ts URL IDS STATE
+ *   reader.ts URL IDS STATE WAIT_MS
  */
 import {
   closeSync,
@@ -24,7 +24,7 @@ export interface Stored {
   state: FleetState;
 }
 
-const [url = '', file = '', stateFile = ''] = process.argv.slice(2);
+const [url = '', file = '', stateFile = '', waitMs = ''] = process.argv.slice(2);
 const stored: Stored | undefined = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : undefined;
 let { bytes, gaps } = stored ?? { bytes: 0, gaps: 0 };
 const descriptor = openSync(file, 'a');
@@ -36,7 +36,7 @@ const fleet = await opened();
 async function opened(): Promise<Fleet> {
   for (;;) {
     try {
-      return await openFleet({ servers: url.split(','), waitMs: 2000, ...options });
+      return await openFleet({ servers: url.split(','), waitMs: Number(waitMs), ...options });
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
