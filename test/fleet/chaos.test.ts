@@ -7,7 +7,7 @@ test.skipIf(natsUnavailable())(
   async () => {
     const broken = { serverKills: 1, cuts: 1, publisherKills: 2, readerKills: 2 };
     const result = await chaos({
-      ...{ publishers: 4, events: 1500, perSecond: 250, waitMs: 10_000, limitMs: 90_000 },
+      ...{ publishers: 4, events: 1500, perSecond: 250, waitMs: 4_000, limitMs: 90_000 },
       ...broken,
     });
     expect(result).toMatchObject({ broken, generated: 6000, repeated: 0, disordered: 0, missing: [] });
@@ -20,7 +20,7 @@ test.skipIf(natsUnavailable())(
   async () => {
     const broken = { serverKills: 1, cuts: 1, publisherKills: 0, readerKills: 0 };
     const result = await chaos({
-      ...{ publishers: 2, events: 1200, perSecond: 200, servers: 3, waitMs: 10_000, limitMs: 90_000 },
+      ...{ publishers: 2, events: 1200, perSecond: 200, servers: 3, waitMs: 4_000, limitMs: 90_000 },
       ...broken,
     });
     expect(result).toMatchObject({ broken, generated: 2400, repeated: 0, disordered: 0, missing: [] });

@@ -52,6 +52,9 @@ export interface ChaosResult extends Judgement {
 
 /** More publishers than this run at the lowest priority. */
 const CROWD = 20;
+const STEP_MS = 250;
+/** If nothing has come for this time more than the reader waits for an event, nothing will come. */
+const QUIET_MS = 20_000;
 /** Publishers that may be starting at a time. */
 const TOGETHER = 5;
 const NODE = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
@@ -131,7 +134,7 @@ class Run {
   }
 
   async all(): Promise<Omit<ChaosResult, 'seconds'>> {
-    const { publishers, events, limitMs } = this.#options;
+    const { publishers, events, limitMs, waitMs } = this.#options;
     this.#startReader();
     for (let i = 0; i < publishers; i++) this.#addNode(i);
     const until = performance.now() + limitMs;
@@ -153,13 +156,17 @@ class Run {
     this.#tell('all publishers are done');
     const expected = publishers * events;
     let before = -1;
-    // Waits until the reader has everything, or until nothing has come for twenty seconds.
-    for (let quiet = 0; quiet < 80 && performance.now() < until; quiet++) {
+    // Waits until the reader has everything. What a killed publisher has lost does not come, however long the reader waits.
+    const longest = waitMs + QUIET_MS;
+    for (let quietMs = 0; quietMs < longest && performance.now() < until; quietMs += STEP_MS) {
       const size = statSync(this.#output, { throwIfNoEntry: false })?.size ?? 0;
-      if (size !== before) quiet = 0;
-      else if (quiet % 8 === 0 && this.#received().length >= expected) break;
+      if (size !== before) quietMs = 0;
+      else if (quietMs % (8 * STEP_MS) === 0) {
+        const { received, missing } = judge(this.#nodes, this.#received(), 0);
+        if (received >= expected || (missing.length === 0 && quietMs > waitMs)) break;
+      }
       before = size;
-      await sleep(250);
+      await sleep(STEP_MS);
     }
     this.#tell('the reader has everything that comes');
     const reader = await this.#endReader();
