@@ -125,14 +125,15 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
   }, 60_000);
 
   test('the agent follows the pods of its node, and of no other, by one list and one watch', async () => {
-    const first = await createPod(1);
+    const node = 'followed'; // the other tests put no pod there
+    const first = await createPod(1, node);
     await createPod(2, 'n2');
     const agentClient = await client();
     const directory = new PodDirectory();
-    using watch = new PodWatch({ client: agentClient, directory, node: NODE });
+    using watch = new PodWatch({ client: agentClient, directory, node });
     await watch.ready;
     expect([...directory].map(({ name }) => name)).toEqual([first.name]);
-    const second = await createPod(3);
+    const second = await createPod(3, node);
     await server.admin.request(`/api/v1/namespaces/shop/pods/${second.name}/status`, {
       method: 'PATCH',
       body: { status: { containerStatuses: [status(3)] } },
@@ -254,6 +255,7 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
   test('a token that is replaced in its file is read again when the server refuses the old one', async () => {
     const { access, directory } = await server.account('oomscope', 'oomscope');
     const file = join(directory, 'token');
+    await createPod(20);
     const good = await server.token('oomscope', 'oomscope');
     writeFileSync(file, 'no-token');
     const own = new KubernetesClient(access, { env: {} });
@@ -266,6 +268,7 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
   });
 
   test('a version that the server no longer has makes the watch list again', async () => {
+    await createPod(21);
     const agentClient = await client();
     const gone = agentClient.lines(
       '/api/v1/pods?watch=true&resourceVersion=1&fieldSelector=spec.nodeName%3Dn1',
@@ -280,6 +283,7 @@ describe.skipIf(!hasApiServer)('a real kube-apiserver', () => {
   });
 
   test('`k8s check` says what the agent may do, and what an account without the role may not', async () => {
+    await createPod(22);
     const cluster = (account: string) => ['--kubeconfig', account, '--node', NODE, '--json'];
     const checked = async (account: string) => {
       const { stdout } = await oomscope(['k8s', 'check', ...cluster(account)]);
