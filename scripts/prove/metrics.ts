@@ -12,6 +12,7 @@ import { prove } from './proof.ts';
 
 const KILLS = 100;
 const SCRAPED = '6.12';
+const ALONE = '7.2';
 
 const inWords = (counts: Record<string, number>) =>
   Object.entries(counts)
@@ -26,11 +27,11 @@ await prove<Figures>({
       name: 'this machine',
       run: async () => judge(await runHere(KILLS), ['already_dying', 'killed', 'shared_memory'], KILLS),
     },
-    ...['6.12', '7.2'].map((kernel) => ({
-      name: `Linux ${kernel}`,
-      run: async () => judge(await runInGuest(kernel), ['already_dying', 'group_member', 'killed', 'shared_memory'], 1),
-    })),
     { name: `Prometheus over this machine and Linux ${SCRAPED}`, run: () => scraped(SCRAPED, KILLS) },
+    {
+      name: `Linux ${ALONE}`,
+      run: async () => judge(await runInGuest(ALONE), ['already_dying', 'group_member', 'killed', 'shared_memory'], 1),
+    },
   ],
   render: (parts) =>
     table([
