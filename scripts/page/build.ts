@@ -27,10 +27,17 @@ export async function buildStoryPage(): Promise<string> {
 /** The page of `oomscope web`. */
 export async function buildWebPage(): Promise<string> {
   const charts = readFileSync(join(root, 'node_modules/uplot/dist/uPlot.min.css'), 'utf8');
-  return webDocument(await partsOf('src/web/page/app.ts', style + storyStyle + charts + webStyle));
+  return webDocument(await partsOf('src/web/page/app.ts', style + storyStyle + charts + webStyle, afterFirstPaint));
 }
 
-async function partsOf(input: string, sheet: string): Promise<PageParts> {
+/**
+ * Lets the browser paint the head of the page before the script runs, which takes longer than everything before it. A page in the
+ * background is not painted.
+ */
+const afterFirstPaint = (script: string) =>
+  `{const run=()=>{${script}};document.hidden?run():requestAnimationFrame(()=>setTimeout(run))}`;
+
+async function partsOf(input: string, sheet: string, wrapped = (script: string) => script): Promise<PageParts> {
   const bundle = await rolldown({
     cwd: root,
     input,
@@ -42,7 +49,7 @@ async function partsOf(input: string, sheet: string): Promise<PageParts> {
   });
   const { output } = await bundle.generate({ format: 'iife', minify: true });
   // "</script" in a string would end the element.
-  const script = output[0].code.replaceAll('</script', '<\\/script');
+  const script = wrapped(output[0].code).replaceAll('</script', '<\\/script');
   return { script, style: sheet, hashes: { script: hash(script), style: hash(sheet) }, version: VERSION };
 }
 
