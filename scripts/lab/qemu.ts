@@ -65,7 +65,7 @@ export function qemuArguments(machine: Machine): string[] {
     // reports.
     [
       '-append',
-      `console=${platform.console} panic=-1 psi=1 log_buf_len=4M ${shell ? '' : 'quiet '}${machine.append}`.trim(),
+      `console=${platform.console} panic=-1 psi=1 log_buf_len=4M ${platform.append} ${shell ? '' : 'quiet '}${machine.append}`.trim(),
     ],
     ...(shell ? [['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console']] : channels()),
     disk('runtime', machine.runtime, true),
