@@ -37,6 +37,7 @@ export function packMain(architectures: readonly Architecture[], work: string, o
   copyProgram(inside, 'npm');
   for (const name of ['README.md', 'CHANGELOG.md']) cpSync(join(ROOT, name), join(inside, name));
   vendorToml(inside);
+  shareSchema(inside);
   const kept = [...KEPT, ...KEPT_TOO].map((key) => [key, manifest[key]]);
   writeManifest(inside, {
     ...Object.fromEntries(kept),
@@ -61,6 +62,20 @@ function vendorToml(inside: string): void {
   const after = before.replace("import('smol-toml')", "import('../vendor/smol-toml/index.js')");
   if (after === before) throw new Error(`expected import('smol-toml') in ${importer}`);
   writeFileSync(importer, after);
+}
+
+/**
+ * The library and the command share one schema, without its indentation: the package has a limit of 2 MB.
+ *
+ * @throws Error if the chunk of the command is not what this replaces
+ */
+function shareSchema(inside: string): void {
+  const schema = join(inside, 'dist/model/oomscope-v1.schema.json');
+  writeFileSync(schema, JSON.stringify(JSON.parse(readFileSync(schema, 'utf8'))));
+  const chunk = join(inside, 'dist/cli/oomscope-v1.schema.js');
+  if (!/export \{ oomscope_v1_schema_default as default \};\s*$/.test(readFileSync(chunk, 'utf8')))
+    throw new Error(`expected only the schema in ${chunk}`);
+  writeFileSync(chunk, `export { default } from '../model/oomscope-v1.schema.json' with { type: 'json' };\n`);
 }
 
 /** Copies what is not native: JavaScript, types, the schema, the command and the licences. */

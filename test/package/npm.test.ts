@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sha256 } from '../../scripts/package/package.ts';
+import { ROOT, sha256 } from '../../scripts/package/package.ts';
 import { ended } from '../cli/cli.ts';
 import { Built } from './built.ts';
 
@@ -61,6 +61,8 @@ describe('the packages for npm', () => {
     const { stdout } = run(command, 'doctor', '--json');
     expect(stdout).toContain('"libbpf"');
     expect(stdout).not.toContain('npm run setup');
+    const schema = readFileSync(join(ROOT, 'src/model/oomscope-v1.schema.json'), 'utf8');
+    expect(JSON.parse(run(command, 'schema').stdout)).toEqual(JSON.parse(schema));
   });
 
   test.skipIf(!isRoot)('make and trace a kill', async () => {
