@@ -1,29 +1,34 @@
 /**
- * Measures the fleet on a real nats-server on loopback: rates of publishing beside a plain client, the time from an event
- * to the reader's handler, memory, and how the server's memory grows with the number of nodes.
+ * Measures the fleet on a real nats-server on loopback: rates of publishing and the time until the reader's handler, in turns
+ * with a plain client; the memory of a node and of a reader; and how the server's memory grows with the number of nodes.
  *
- *   npm run bench:fleet -- [--events N] [--kills N] [--nodes N]... [--out FILE]
+ *   npm run bench:fleet -- [--events N] [--rounds N] [--kills N] [--nodes N]... [--out FILE]
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import type { OrderedConsumerOptions } from '@nats-io/jetstream';
 import { openFleet } from '../../src/fleet/open-fleet.ts';
 import { setUp } from '../../src/fleet/setup.ts';
 import { connect } from '../../src/nats/connect.ts';
 import { loadNats } from '../../src/nats/load.ts';
 import { subjectOf } from '../../src/nats/names.ts';
 import { Publisher } from '../../src/publish/publisher.ts';
+import { IN_FLIGHT } from '../../src/publish/window.ts';
 import { killAt } from '../../test/fleet/fleet-events.ts';
 import { natsUnavailable, RealNats } from '../../test/publish/real-nats.ts';
-import { kernelToReader } from './fleet-kills.ts';
+import { kernelToReader, type Way } from './fleet-kills.ts';
+import { memories } from './fleet-memory.ts';
+import { footprint } from './process-figures.ts';
 import { circumstances, inWords, summarize, table, writeJson } from './report.ts';
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '60' },
     events: { type: 'string', default: '20000' },
+    rounds: { type: 'string', default: '5' },
     nodes: { type: 'string', multiple: true, default: ['1000', '10000', '100000'] },
     out: { type: 'string' },
   },
@@ -33,6 +38,18 @@ if (problem !== undefined) throw new Error(problem);
 const EVENTS = Number(values.events);
 const SIZE = Buffer.byteLength(JSON.stringify(killAt('x')));
 const about = circumstances();
+const LATENCIES = 2000;
+const stages: Record<keyof Way, string> = {
+  onNode: 'real kill: from the mark to the sending',
+  toServer: 'real kill: until the server has stored it',
+  toHandler: 'real kill: until the handler has it',
+  whole: 'real kill: from the mark to the handler',
+};
+
+/** Both clients publish these events, and each makes the JSON of each event. */
+const EVENT_LIST = Array.from({ length: EVENTS }, (_, i) => killAt(`event-${i}`));
+/** More waiting events make neither client faster. */
+const MOST_WAITING = 500;
 
 interface Rate {
   name: string;
@@ -49,8 +66,7 @@ async function server(): Promise<RealNats> {
   return one;
 }
 
-const residentMib = (pid: number | undefined) =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+const residentMib = (pid: number | undefined) => footprint(pid ?? 0).rss_kib / 1024;
 
 async function rate(name: string, run: (url: string) => Promise<void>): Promise<Rate> {
   await using one = await server();
@@ -62,83 +78,111 @@ async function rate(name: string, run: (url: string) => Promise<void>): Promise<
   return { name, perSecond, microseconds: (user + system) / EVENTS };
 }
 
-async function publishAll(url: string, spool?: string): Promise<void> {
-  const options = { servers: [url], node: 'bench', perSecond: 100_000, ...(spool !== undefined && { spool }) };
+async function publishCore(url: string): Promise<void> {
+  const connection = await connect({ servers: [url] }, 'bench');
+  for (const [i, event] of EVENT_LIST.entries()) {
+    connection.publish('other.subject', JSON.stringify(event));
+    if (i % 500 === 499) await connection.flush();
+  }
+  await connection.flush();
+  await connection.close();
+}
+
+async function publishPlain(url: string): Promise<void> {
+  const connection = await connect({ servers: [url] }, 'bench');
+  const stream = (await loadNats()).jetstream(connection);
+  const subject = subjectOf('bench', 'plain', 'oom.kill');
+  const events = EVENT_LIST.values();
+  const worker = async () => {
+    for (const event of events) await stream.publish(subject, JSON.stringify(event), { msgID: event.id });
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+  await connection.close();
+}
+
+async function publishOurs(url: string, spool?: string): Promise<void> {
+  const options = { servers: [url], node: 'bench', perSecond: 1e6, ...(spool !== undefined && { spool }) };
   await using publisher = await Publisher.open(options);
-  for (let i = 0; i < EVENTS; i++) {
-    publisher.take(killAt(`ours-${i}`));
-    if (i % 200 === 199) while (publisher.counts.waiting > 2000) await sleep(1);
+  for (const event of EVENT_LIST) {
+    publisher.take(event);
+    while (publisher.counts.waiting > MOST_WAITING) await sleep(1);
   }
   while (publisher.counts.waiting > 0) await sleep(1);
 }
 
-async function rates(): Promise<Rate[]> {
-  const nats = await loadNats();
-  const payload = JSON.stringify(killAt('x'));
-  return [
-    await rate('core NATS, not acknowledged', async (url) => {
-      const connection = await connect({ servers: [url] }, 'bench');
-      for (let i = 0; i < EVENTS; i++) {
-        connection.publish('other.subject', payload);
-        if (i % 500 === 499) await connection.flush();
-      }
-      await connection.flush();
-      await connection.close();
-    }),
-    await rate('plain JetStream client, 64 in flight', async (url) => {
-      const connection = await connect({ servers: [url] }, 'bench');
-      const stream = nats.jetstream(connection);
-      let next = 0;
-      const worker = async () => {
-        while (next < EVENTS) {
-          const i = next++;
-          await stream.publish(subjectOf('bench', 'plain', 'oom.kill'), payload, { msgID: `plain-${i}` });
-        }
-      };
-      await Promise.all(Array.from({ length: 64 }, worker));
-      await connection.close();
-    }),
-    await rate('oomscope, 64 in flight, acknowledged, in order', (url) => publishAll(url)),
-    await rate('oomscope with a spool', async (url) => {
-      const spool = mkdtempSync(join(tmpdir(), 'oomscope-bench-'));
-      await publishAll(url, spool).finally(() => rmSync(spool, { recursive: true }));
-    }),
-  ];
+async function publishWithSpool(url: string): Promise<void> {
+  const spool = mkdtempSync(join(tmpdir(), 'oomscope-bench-'));
+  await publishOurs(url, spool).finally(() => rmSync(spool, { recursive: true }));
 }
 
-/** From the call of take(), with the event just made, to the handler of a reader, in ms. */
-async function latencies(): Promise<{ latency: number[]; readerRate: number }> {
-  await using one = await server();
-  await using publisher = await Publisher.open({ servers: [one.url], node: 'bench', perSecond: 100_000 });
-  const fleet = await openFleet({ servers: [one.url] });
-  const sent = new Map<string, number>();
-  const latency: number[] = [];
-  fleet.events$.subscribe(({ event }) => {
-    const at = sent.get(event.id);
-    if (at !== undefined) latency.push(performance.now() - at);
+/** Medians of all rounds but the first, which loads and compiles code. */
+async function rates(): Promise<Rate[]> {
+  const ways: [string, (url: string) => Promise<void>][] = [
+    ['core NATS, not acknowledged', publishCore],
+    [`plain JetStream client, ${IN_FLIGHT} in flight`, publishPlain],
+    [`oomscope, ${IN_FLIGHT} in flight, in order, in memory`, publishOurs],
+    [`oomscope, ${IN_FLIGHT} in flight, in order, with a spool`, publishWithSpool],
+  ];
+  const all: Rate[] = [];
+  for (let round = 0; round <= Number(values.rounds); round++)
+    for (const [name, run] of ways) {
+      const one = await rate(name, run);
+      if (round > 0) all.push(one);
+    }
+  return ways.map(([name]) => {
+    const own = all.filter((one) => one.name === name);
+    const middle = (key: 'perSecond' | 'microseconds') => summarize(own.map((one) => one[key]))?.p50 ?? Number.NaN;
+    return { name, perSecond: middle('perSecond'), microseconds: middle('microseconds') };
   });
+}
+
+interface Latencies {
+  ours: number[];
+  plain: number[];
+}
+
+/** From an event that was just made to the handler of a reader, in ms, in turns with a plain publisher and consumer. */
+async function latencies(): Promise<Latencies> {
+  await using one = await server();
+  await using publisher = await Publisher.open({ servers: [one.url], node: 'bench', perSecond: 1e6 });
+  await using fleet = await openFleet({ servers: [one.url] });
+  const connection = await connect({ servers: [one.url] }, 'bench');
+  const { jetstream, jetstreamManager } = await loadNats();
+  await (await jetstreamManager(connection)).streams.add({ name: 'PLAIN', subjects: ['plain'] });
+  const stream = jetstream(connection);
+  const consumer = await stream.consumers.get('PLAIN', { deliver_policy: 'new' } as Partial<OrderedConsumerOptions>);
+  const sent = new Map<string, number>();
+  const found: Latencies = { ours: [], plain: [] };
+  const arrive = (list: number[], id: string) => {
+    const at = sent.get(id);
+    if (at !== undefined) list.push(performance.now() - at);
+  };
+  fleet.events$.subscribe(({ event }) => arrive(found.ours, event.id));
+  await consumer.consume({ callback: (message) => arrive(found.plain, message.json<{ id: string }>().id) });
   await sleep(1000);
-  for (let i = 0; i < 2000; i++) {
-    const kill = killAt(`latency-${i}`);
-    sent.set(kill.id, performance.now());
-    publisher.take(kill);
+  for (let i = 0; i < LATENCIES; i++) {
+    const [ours, plain] = [killAt(`ours-${i}`), killAt(`plain-${i}`)];
+    sent.set(ours.id, performance.now());
+    publisher.take(ours);
+    await sleep(2);
+    sent.set(plain.id, performance.now());
+    void stream.publish('plain', JSON.stringify(plain), { msgID: plain.id });
     await sleep(2);
   }
-  while (latency.length < 2000) await sleep(5);
-  await fleet.close();
-  for (let i = 0; i < EVENTS; i++) {
-    publisher.take(killAt(`read-${i}`));
-    if (i % 200 === 199) while (publisher.counts.waiting > 2000) await sleep(1);
-  }
-  while (publisher.counts.waiting > 0) await sleep(1);
-  const again = await openFleet({ servers: [one.url], sinceMs: 3_600_000 });
+  while (found.ours.length < LATENCIES || found.plain.length < LATENCIES) await sleep(5);
+  await connection.close();
+  return found;
+}
+
+async function reading(): Promise<number> {
+  await using one = await server();
+  await publishOurs(one.url);
+  await using fleet = await openFleet({ servers: [one.url], sinceMs: 3_600_000 });
   let count = 0;
-  again.events$.subscribe(() => count++);
+  fleet.events$.subscribe(() => count++);
   const began = performance.now();
-  await again.caughtUp;
-  const readerRate = count / ((performance.now() - began) / 1000);
-  await again.close();
-  return { latency, readerRate };
+  await fleet.caughtUp;
+  return count / ((performance.now() - began) / 1000);
 }
 
 /** The server's memory with one event and one state of each of so many nodes, and how long a reader needs for them. */
@@ -178,34 +222,61 @@ async function scale(nodes: number) {
   return { nodes, perSecond, before, after, stored: info.state.bytes / nodes, readSeconds, stateBytes };
 }
 
-/** From the kernel's mark of a real kill on a node to the reader's handler, in ms. 0 kills: not measured. */
-async function kills(): Promise<number[]> {
+/** The ways of real kills from the kernel's mark to the reader's handler. 0 kills: not measured. */
+async function kills(): Promise<Way[]> {
   if (Number(values.kills) === 0) return [];
   await using one = await server();
-  return (await kernelToReader(one.url, Number(values.kills))).map(({ whole }) => whole);
+  return await kernelToReader(one.url, Number(values.kills));
 }
 
-const fromKernel = summarize(await kills());
+const ways = await kills();
 const measuredRates = await rates();
-const { latency, readerRate } = await latencies();
+const found = await latencies();
+const readerRate = await reading();
+const memory = await memories();
 const scales = [];
 for (const nodes of values.nodes) scales.push(await scale(Number(nodes)));
 const whole = (value: number) => String(Math.round(value));
-const ms = summarize(latency);
+const plainRate = measuredRates[1] as Rate;
+const times = (value: number) => value.toFixed(2);
+const inMs = (name: string, list: readonly number[]) => {
+  const all = summarize(list);
+  return [name, ...[all?.p50, all?.p90, all?.p99, all?.max].map((value) => value?.toFixed(2) ?? '-')];
+};
+const kernelRows = (['onNode', 'toServer', 'toHandler', 'whole'] as const).map((key) =>
+  inMs(
+    stages[key],
+    ways.map((way) => way[key]),
+  ),
+);
+about.load_after = loadavg();
 process.stdout.write(
   [
     `${inWords(about)}\n`,
-    `An event has ${SIZE} bytes. ${EVENTS} events in each run; one server on loopback, file storage.\n\n`,
+    `An event has ${SIZE} bytes. ${EVENTS} events in each run, ${values.rounds} runs in turns; one server on loopback, file storage.\n\n`,
     table([
-      ['publishing', 'events/s', 'CPU, µs an event'],
-      ...measuredRates.map(({ name, perSecond, microseconds }) => [name, whole(perSecond), whole(microseconds)]),
+      ['publishing', 'events/s', 'CPU, µs an event', 'CPU, times the plain client', 'its rate, times ours'],
+      ...measuredRates.map(({ name, perSecond, microseconds }) => [
+        ...[name, whole(perSecond), whole(microseconds)],
+        ...[times(microseconds / plainRate.microseconds), times(plainRate.perSecond / perSecond)],
+      ]),
     ]),
-    `\nReading: ${whole(readerRate)} events/s, ordered and each once.\n`,
-    `From take() to the reader's handler: p50 ${ms?.p50.toFixed(2)} ms, p99 ${ms?.p99.toFixed(2)} ms, max ${ms?.max.toFixed(2)} ms.\n`,
-    fromKernel
-      ? `From the kernel's mark of ${fromKernel.count} real kills to the reader's handler: p50 ${fromKernel.p50.toFixed(2)} ms, p99 ${fromKernel.p99.toFixed(2)} ms, max ${fromKernel.max.toFixed(2)} ms.\n`
-      : '',
-    `This process with publisher and reader: ${whole(residentMib(process.pid))} MiB.\n\n`,
+    `\nReading: ${whole(readerRate)} events/s, ordered and each once.\n\n`,
+    table([
+      ['until the handler of the reader, ms', 'p50', 'p90', 'p99', 'max'],
+      inMs(`plain client: from publish(), ${found.plain.length} events in turns`, found.plain),
+      inMs(`oomscope: from take(), ${found.ours.length} events in turns`, found.ours),
+      ...(ways.length > 0 ? kernelRows : []),
+    ]),
+    '\n',
+    table([
+      ['memory after 20 kills, MiB', 'anonymous', 'proportional', 'resident'],
+      ...memory.map(({ name, anonymous_kib, pss_kib, rss_kib }) => [
+        name,
+        ...[anonymous_kib, pss_kib, rss_kib].map((kib) => (kib / 1024).toFixed(1)),
+      ]),
+    ]),
+    '\n',
     table([
       [
         'nodes',
@@ -224,4 +295,4 @@ process.stdout.write(
     ]),
   ].join(''),
 );
-writeJson(values.out, { about, measuredRates, readerRate, latency: ms, fromKernel, scales });
+writeJson(values.out, { about, measuredRates, readerRate, found, ways, memory, scales });
