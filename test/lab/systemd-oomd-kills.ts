@@ -85,7 +85,7 @@ function convert(): void {
   ];
   run('systemd-run', '--quiet', ...set, 'sleep', '1000');
   const text = run(process.execPath, MAIN, 'config', 'import', 'systemd-oomd', '--running');
-  const rule = ['on = ["/a.slice/a-b.slice/watched.service"]', 'when = ["pressure.full.avg10 > 62.5 % for 60s"]'];
+  const rule = ['on = ["/a.slice/a-b.slice/watched.service"]', 'when = ["pressure.full.avg10 > 62.5 % for 1m"]'];
   const absent = rule.filter((line) => !text.includes(line));
   if (absent.length > 0) throw new Error(`expected a rule with ${absent.join(' and ')}, got ${text}`);
 }
