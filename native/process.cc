@@ -172,7 +172,7 @@ Napi::Value DropFilePages(const Napi::CallbackInfo& info) {
 Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
 
 // setNice(value), setScheduler(policy, priority): change the calling thread, which runs JavaScript. At real-time priority
-// kJavaScriptLimit holds while it handles records.
+// kJavaScriptLimit holds.
 Napi::Value SetNice(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "setNice");
   int value = arguments.Int("value");
@@ -187,6 +187,7 @@ Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
   if (!arguments.good()) return info.Env().Undefined();
   RealtimeShare& share = JavaScriptShare();
   errno = policy == SCHED_OTHER ? share.Leave() : share.Enter(policy, priority, kJavaScriptLimit);
+  if (errno == 0 && policy != SCHED_OTHER) errno = share.WatchBySignal();
   return Result(info, errno == 0 ? 0 : -1);
 }
 

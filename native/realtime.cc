@@ -1,16 +1,34 @@
 #include "realtime.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "record.h"
 
 namespace oomscope {
+namespace {
+
+// Node handles no real-time signal, and glibc keeps the first two for itself.
+int TimerSignal() { return SIGRTMIN + 6; }
+
+// The share that OnTimer() checks.
+std::atomic<RealtimeShare*> watched{nullptr};
+
+}  // namespace
 
 RealtimeShare& JavaScriptShare() {
   static thread_local RealtimeShare share;
   return share;
+}
+
+RealtimeShare::~RealtimeShare() {
+  if (!has_timer_) return;
+  timer_delete(timer_);
+  watched = nullptr;
 }
 
 bool RealtimeShare::Set(int policy, int priority) {
@@ -31,6 +49,55 @@ int RealtimeShare::Enter(int policy, int priority, const RealtimeLimit& limit) {
   return 0;
 }
 
+int RealtimeShare::WatchBySignal() {
+  RealtimeShare* none = nullptr;
+  if (has_timer_ || !watched.compare_exchange_strong(none, this)) {
+    ArmTimer();
+    return 0;
+  }
+  struct sigaction action{};
+  action.sa_handler = OnTimer;
+  action.sa_flags = SA_RESTART;
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = TimerSignal();
+#ifndef sigev_notify_thread_id  // older glibc has only the name of the union's member
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+  event.sigev_notify_thread_id = static_cast<pid_t>(syscall(SYS_gettid));
+  if (sigaction(TimerSignal(), &action, nullptr) != 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer_) != 0) {
+    watched = nullptr;
+    return errno;
+  }
+  has_timer_ = true;
+  ArmTimer();
+  return 0;
+}
+
+// Once, after the CPU time of a share. Not again and again: a signal makes the kernel begin the verification of a BPF program anew.
+void RealtimeShare::ArmTimer() {
+  if (!has_timer_) return;
+  itimerspec once{};
+  if (realtime_) once.it_value.tv_nsec = static_cast<long>(limit_.most_ns);
+  timer_settime(timer_, 0, &once, nullptr);
+}
+
+// Runs on the thread of the share. Calls only what a signal handler may call.
+void RealtimeShare::OnTimer(int) {
+  RealtimeShare* share = watched;
+  if (share == nullptr || !share->realtime_) return;
+  int saved = errno;
+  uint64_t now = Now(CLOCK_MONOTONIC);
+  if (now - share->period_ns_ >= share->limit_.period_ns) {  // it took longer than a period to use the share up
+    share->period_ns_ = now;
+    share->ArmTimer();
+  } else {
+    share->period_ns_ = now;  // a whole period at normal priority
+    if (share->Set(SCHED_OTHER, 0)) share->times_lowered_++;
+  }
+  errno = saved;
+}
+
 int RealtimeShare::Leave() {
   policy_ = SCHED_OTHER;
   return Set(SCHED_OTHER, 0) ? 0 : errno;
@@ -43,6 +110,7 @@ void RealtimeShare::Begin() {
   period_ns_ = now;
   cpu_ns_ = Now(CLOCK_THREAD_CPUTIME_ID);
   if (!realtime_) Set(policy_, priority_);  // refused after the process has given up CAP_SYS_NICE without RLIMIT_RTPRIO
+  ArmTimer();
 }
 
 void RealtimeShare::End() {

@@ -1,9 +1,13 @@
 // A thread at real-time priority that gives the CPU back: when it has used more than its share of CPU time, it runs at normal
 // priority until the period is over. So neither a storm of records nor a slow handler can take a CPU from other processes.
+//
+// The share is checked between pieces of work. The JavaScript thread also does work that this file does not see: timers, promises and
+// tasks of V8, which may wait in a loop for a worker thread that has no CPU. So a timer of the CPU time of that thread checks, too.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <ctime>
 
 namespace oomscope {
 
@@ -18,10 +22,17 @@ constexpr RealtimeLimit kJavaScriptLimit{100'000'000, 500'000'000};
 
 class RealtimeShare {
  public:
+  RealtimeShare() = default;
+  ~RealtimeShare();
+  RealtimeShare(const RealtimeShare&) = delete;
+  RealtimeShare& operator=(const RealtimeShare&) = delete;
+
   // All functions act on the calling thread, except the last three, which any thread may call.
 
   // Takes the policy and the priority. Returns 0 or the errno.
   int Enter(int policy, int priority, const RealtimeLimit& limit);
+  // After Enter(): from now on a signal checks the share, too. Only for one thread of the process. Returns 0 or the errno.
+  int WatchBySignal();
   // Back to normal priority. Returns 0 or the errno.
   int Leave();
   // Before a piece of work: begins the next period when the last one is over.
@@ -35,12 +46,17 @@ class RealtimeShare {
 
  private:
   bool Set(int policy, int priority);
+  void ArmTimer();
+  static void OnTimer(int);
 
   int policy_ = 0;  // SCHED_OTHER: it was not asked for, or refused
   int priority_ = 0;
   RealtimeLimit limit_{};
-  uint64_t period_ns_ = 0;  // CLOCK_MONOTONIC and CPU time of the thread, when the period began
+  // CLOCK_MONOTONIC and CPU time of the thread, when the period began. The signal handler, on the same thread, writes the first.
+  std::atomic<uint64_t> period_ns_{0};
   uint64_t cpu_ns_ = 0;
+  bool has_timer_ = false;
+  timer_t timer_{};
   std::atomic<bool> realtime_{false};
   std::atomic<uint64_t> times_lowered_{0};
   std::atomic<uint64_t> longest_ns_{0};

@@ -26,6 +26,13 @@ const threads = () =>
 const descriptors = () => readdirSync('/proc/self/fd').length;
 const affinity = () => /^Cpus_allowed:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
 
+const policy = () => Number(readFileSync('/proc/self/stat', 'latin1').split(') ')[1]?.split(' ')[38]);
+/** Takes CPU time, in milliseconds. */
+const work = (ms: number) => {
+  const from = process.cpuUsage();
+  while (process.cpuUsage(from).user + process.cpuUsage(from).system < ms * 1000);
+};
+
 const cases: Record<string, () => Promise<void>> = {
   async counts() {
     let records = 0;
@@ -74,15 +81,35 @@ const cases: Record<string, () => Promise<void>> = {
     say(reader.stats());
     reader.close();
   },
+  /** JavaScript at real-time priority that handles no record: first little work, then work without an end. */
+  async spins() {
+    const refused = loadNative().setScheduler(2, 1);
+    for (let i = 0; i < 8; i++) {
+      work(20);
+      await sleep(300);
+    }
+    const little = policy();
+    let used = 0;
+    while (policy() !== 0 && used < 2000) {
+      work(10);
+      used += 10;
+    }
+    const much = policy();
+    await sleep(600);
+    const reader = read(() => {});
+    flood();
+    const end = Date.now() + 10_000;
+    while (policy() === 0 && Date.now() < end) await turn();
+    say({ refused, little, much, used: used <= 400, again: policy() });
+    reader.close();
+  },
   /** JavaScript at real-time priority, in a handler that takes 150 ms of CPU time. */
   async slowHandler() {
-    const policy = () => Number(readFileSync('/proc/self/stat', 'latin1').split(') ')[1]?.split(' ')[38]);
     const refused = loadNative().setScheduler(2, 1);
     const seen: number[] = [];
     const reader = read(() => {
       seen.push(policy());
-      const from = process.cpuUsage();
-      while (process.cpuUsage(from).user + process.cpuUsage(from).system < 150_000);
+      work(150);
     });
     const after = async () => {
       const count = seen.length;
