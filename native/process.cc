@@ -187,8 +187,13 @@ Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
   if (!arguments.good()) return info.Env().Undefined();
   RealtimeShare& share = JavaScriptShare();
   errno = policy == SCHED_OTHER ? share.Leave() : share.Enter(policy, priority, kJavaScriptLimit);
-  if (errno == 0 && policy != SCHED_OTHER) errno = share.WatchBySignal();
-  return Result(info, errno == 0 ? 0 : -1);
+  int error = errno;
+  if (error == 0 && policy != SCHED_OTHER) {
+    error = share.WatchBySignal();
+    if (error != 0) share.Leave();  // no real-time priority that nothing limits
+  }
+  errno = error;
+  return Result(info, error == 0 ? 0 : -1);
 }
 
 // sendDatagram(path, text): sends to a unix socket; "@name" is an abstract address. Does not wait for a slow receiver.

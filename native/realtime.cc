@@ -28,6 +28,7 @@ RealtimeShare& JavaScriptShare() {
 RealtimeShare::~RealtimeShare() {
   if (!has_timer_) return;
   timer_delete(timer_);
+  timer_delete(raise_timer_);
   watched = nullptr;
 }
 
@@ -65,9 +66,14 @@ int RealtimeShare::WatchBySignal() {
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
   event.sigev_notify_thread_id = static_cast<pid_t>(syscall(SYS_gettid));
-  if (sigaction(TimerSignal(), &action, nullptr) != 0 || timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer_) != 0) {
+  int error = sigaction(TimerSignal(), &action, nullptr) == 0 && timer_create(CLOCK_MONOTONIC, &event, &raise_timer_) == 0 ? 0 : errno;
+  if (error == 0 && timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer_) != 0) {
+    error = errno;
+    timer_delete(raise_timer_);
+  }
+  if (error != 0) {
     watched = nullptr;
-    return errno;
+    return error;
   }
   has_timer_ = true;
   ArmTimer();
@@ -82,18 +88,28 @@ void RealtimeShare::ArmTimer() {
   timer_settime(timer_, 0, &once, nullptr);
 }
 
+// After a period at normal priority, also where no other work calls Begin().
+void RealtimeShare::ArmRaise() {
+  if (!has_timer_) return;
+  itimerspec once{};
+  once.it_value.tv_sec = static_cast<time_t>(limit_.period_ns / 1000000000);
+  once.it_value.tv_nsec = static_cast<long>(limit_.period_ns % 1000000000);
+  timer_settime(raise_timer_, 0, &once, nullptr);
+}
+
 // Runs on the thread of the share. Calls only what a signal handler may call.
 void RealtimeShare::OnTimer(int) {
   RealtimeShare* share = watched;
-  if (share == nullptr || !share->realtime_) return;
+  if (share == nullptr || share->policy_ == SCHED_OTHER) return;
   int saved = errno;
   uint64_t now = Now(CLOCK_MONOTONIC);
-  if (now - share->period_ns_ >= share->limit_.period_ns) {  // it took longer than a period to use the share up
-    share->period_ns_ = now;
-    share->ArmTimer();
-  } else {
+  bool period_over = now - share->period_ns_ >= share->limit_.period_ns;
+  if (period_over) {
+    share->Begin();  // it took longer than a period to use the share up, or the period at normal priority is over
+  } else if (share->realtime_) {
     share->period_ns_ = now;  // a whole period at normal priority
     if (share->Set(SCHED_OTHER, 0)) share->times_lowered_++;
+    share->ArmRaise();
   }
   errno = saved;
 }
@@ -120,6 +136,7 @@ void RealtimeShare::End() {
   if (used < limit_.most_ns) return;
   period_ns_ = Now(CLOCK_MONOTONIC);  // a whole period at normal priority
   if (Set(SCHED_OTHER, 0)) times_lowered_++;
+  ArmRaise();
 }
 
 }  // namespace oomscope

@@ -47,16 +47,19 @@ class RealtimeShare {
  private:
   bool Set(int policy, int priority);
   void ArmTimer();
+  void ArmRaise();
   static void OnTimer(int);
 
-  int policy_ = 0;  // SCHED_OTHER: it was not asked for, or refused
-  int priority_ = 0;
+  // A signal handler, on the same thread, reads and writes what is atomic here.
+  std::atomic<int> policy_{0};  // SCHED_OTHER: it was not asked for, or refused
+  std::atomic<int> priority_{0};
   RealtimeLimit limit_{};
-  // CLOCK_MONOTONIC and CPU time of the thread, when the period began. The signal handler, on the same thread, writes the first.
+  // CLOCK_MONOTONIC and CPU time of the thread, when the period began.
   std::atomic<uint64_t> period_ns_{0};
-  uint64_t cpu_ns_ = 0;
+  std::atomic<uint64_t> cpu_ns_{0};
   bool has_timer_ = false;
-  timer_t timer_{};
+  timer_t timer_{};        // of the CPU time of the thread, while it has real-time priority
+  timer_t raise_timer_{};  // of CLOCK_MONOTONIC, while it has not
   std::atomic<bool> realtime_{false};
   std::atomic<uint64_t> times_lowered_{0};
   std::atomic<uint64_t> longest_ns_{0};

@@ -40,12 +40,18 @@ export function readSecretFile(path: string, mostBytes: number): FileContent {
   }
 }
 
-/** A file of root is fine: if the kernel lets this process read the file, nothing in the mode lets other users read it. */
-function secrecyProblem({ uid, mode, nlink }: Stats, path: string): string | undefined {
-  if (uid !== 0 && uid !== process.geteuid?.()) return `it belongs to the user ${uid}`;
-  if ((mode & 0o077) === 0) return nlink > 1 ? HARD_LINK : undefined;
-  const what = (mode & 0o044) === 0 ? 'change' : 'read';
-  return `other users can ${what} it (mode ${(mode & 0o7777).toString(8)}): chmod 600 ${printable(path)}`;
+/**
+ * A file of root is fine: if the kernel lets this process read the file, nothing in the mode lets other users read it. Its group may
+ * read it where that is root's, in whose place stat(2) shows an access control list (LoadCredential= of systemd), or a group of this
+ * process (fsGroup of Kubernetes).
+ */
+function secrecyProblem({ uid, gid, mode, nlink }: Stats, path: string): string | undefined {
+  const own = process.geteuid?.();
+  if (uid !== 0 && uid !== own) return `it belongs to the user ${uid}: chown ${own} ${printable(path)}`;
+  const mayRead = uid === 0 && (gid === 0 || process.getgroups?.().includes(gid)) ? 0o040 : 0;
+  if ((mode & 0o077 & ~mayRead) === 0) return nlink > 1 ? HARD_LINK : undefined;
+  const what = (mode & 0o044) !== 0 ? 'read' : (mode & 0o022) !== 0 ? 'change' : 'execute';
+  return `other users can ${what} it (mode ${(mode & 0o7777).toString(8)}): chmod 600 ${printable(path)}, or defaultMode: 0400 of a mounted Secret`;
 }
 
 /**

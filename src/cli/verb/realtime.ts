@@ -11,12 +11,10 @@ export const realtimeOption = flag(
  * of Node's code that must be read again takes milliseconds, at any priority. Says what the kernel refuses. To be called when other
  * threads have begun, and what only the start needs is unmapped.
  */
-export async function takeRealtime(): Promise<void> {
-  const [{ survive }, { isRealtime }] = await Promise.all([
-    import('../../process/survival.ts'),
-    import('../../linux/scheduling.ts'),
-  ]);
-  if (isRealtime()) return; // a guard has the priority of its configuration
+export async function takeRealtime(guard?: { mode: string; realtimePriority: number }): Promise<void> {
+  // A guard has the priority of its configuration, also while it has used up its share and runs at normal priority.
+  if (guard?.mode === 'enforce' && guard.realtimePriority > 0) return;
+  const { survive } = await import('../../process/survival.ts');
   const { survived } = survive({ lockMemory: true, realtimePriority: 1 });
   const refused = Object.values(survived).filter((why) => why !== null);
   if (refused.length > 0) tell(`--realtime: ${refused.join(' ')} It goes on without.`);

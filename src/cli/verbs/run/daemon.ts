@@ -84,7 +84,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 
 /** Gives up what only the start needed, and makes the code ready for the first kill. */
 async function becomeReady(daemon: Daemon, config: Config, { realtime, dropCapabilities }: DaemonOptions) {
-  if (realtime) await takeRealtime();
+  if (realtime) await takeRealtime(config.guard);
   if (dropCapabilities) daemon.gaveUp = giveUpRights(config);
   // A guard that runs its code again kills two child processes, which a tracer of all kills would report.
   const quiet = config.guard === undefined || config.trace.kills === 'oom' || !config.trace.enabled;
@@ -229,7 +229,7 @@ class Daemon {
         throw error;
       });
       alerts.commit();
-      if (this.#options.realtime) await takeRealtime(); // the guard that ended took its own priority back
+      if (this.#options.realtime) await takeRealtime(next.guard); // the guard that ended took its own priority back
       this.#tellOnce([...notes, ...rehearsal(next)]);
       if (isDifferent(this.#config, next))
         tell(`Changes of ${fixedSections.map((name) => `[${name}]`).join(', ')} take effect at the next start.`);
