@@ -35,10 +35,13 @@ const STOP = /[Kk]illing (?:unwanted )?container/;
  * "NAMESPACE/NAME". Of the pods that are ranked for eviction, the kubelet evicts the first.
  */
 function isStop(words: string, { pod, container }: KilledProcess): boolean {
-  const [, ranked] = /ranked for eviction(?:: |" pods=\[)([^,\]]+)/.exec(words) ?? [];
+  const [, ranked] = /ranked for eviction(?:: |" pods="?\[)"?([^,\]\s"]+)/.exec(words) ?? [];
   const uids = [pod?.uid, container?.id].filter((id) => id !== undefined);
-  const names = pod?.name ? [`"${pod.namespace}/${pod.name}"`] : [];
-  if (ranked !== undefined) return [...uids, ...names].some((name) => ranked.includes(name));
+  if (ranked !== undefined)
+    return (pod?.name != null && ranked === `${pod.namespace}/${pod.name}`) || uids.some((id) => ranked.includes(id));
+  // A line about another container of the pod, which may be minutes old, is no reason for this one.
+  const [, about] = /containerID="[\w-]+:\/\/([0-9a-f]{64})"/.exec(words) ?? [];
+  if (about !== undefined && container && about !== container.id) return false;
   return (CAUSE.test(words) || STOP.test(words)) && uids.some((id) => words.includes(id));
 }
 

@@ -78,6 +78,19 @@ describe('reasonIn', () => {
       ],
       `Killing container "containerd://${ID}" with a 10 second grace period`,
     ],
+    [
+      'an eviction, with a list in one text',
+      ['"Eviction manager: pods ranked for eviction" pods="[shop/web shop/db]"'],
+      '"Eviction manager: pods ranked for eviction" pods="[shop/web shop/db]"',
+    ],
+    ['the eviction of a pod whose name is longer', ['ranked for eviction" pods=[shop/web-2 shop/web]'], null],
+    [
+      'another container of the pod',
+      [
+        `"Killing container with a grace period" pod="shop/web" podUID="${UID}" containerID="containerd://${'b'.repeat(64)}" gracePeriod=30`,
+      ],
+      null,
+    ],
     ['only a probe that ends nothing', [`Readiness probe for "web_shop(${UID}):web" failed (failure): `], null],
     ['only a failure below the threshold', [`Liveness probe for "web_shop(${UID}):web" failed (failure): `], null],
     ['the eviction of another pod', [`pods ranked for eviction: db_shop(1), web_shop(${UID})`], null],
