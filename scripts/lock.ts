@@ -13,6 +13,7 @@ export async function locked<T>(file: string, work: () => Promise<T>): Promise<T
   // cat begins to run when flock has the lock, and ends with the pipe.
   const holder = spawn('flock', [file, 'cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(holder, 'close');
+  holder.stdin.on('error', () => {}); // flock has ended, which `ended` tells
   holder.stdin.write('locked\n');
   await Promise.race([once(holder.stdout, 'data'), ended.then(() => Promise.reject(new Error(`flock ${file} ended`)))]);
   try {

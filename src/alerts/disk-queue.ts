@@ -176,9 +176,12 @@ export class DiskQueue<T> {
     return heads;
   }
 
-  remove(number: number): void {
+  /** @returns false: it was removed before */
+  remove(number: number): boolean {
     const entry = this.#entries[this.#indexAfter(number - 1)];
-    if (entry?.number === number && !entry.gone) this.#remove(entry);
+    if (entry?.number !== number || entry.gone) return false;
+    this.#remove(entry);
+    return true;
   }
 
   /** Changes the limit in bytes; undefined restores the default. The next push() drops items if it is exceeded. */

@@ -176,9 +176,10 @@ function changeOf({ cluster, node, machine, heard_ms }: Node, state: NodeChange[
 export function nodeStateIn(value: Uint8Array): NodeState | undefined {
   try {
     const state = JSON.parse(Buffer.from(value).toString()) as NodeState;
-    const { schema, node, cluster, machine, every_seconds, lost } = state;
-    const texts = [node, cluster, machine].every((text) => typeof text === 'string');
-    const isOurs = schema === 'oomscope/node/v1' && texts && every_seconds > 0 && typeof lost === 'object';
+    const { schema, node, cluster, machine, version, kernel, every_seconds, lost, dropped, waiting, pressure } = state;
+    const texts = [node, cluster, machine, version, kernel].every((text) => typeof text === 'string');
+    const counts = [every_seconds, dropped, waiting, pressure?.some ?? 0, ...Object.values(lost)];
+    const isOurs = schema === 'oomscope/node/v1' && texts && counts.every(Number.isFinite) && every_seconds > 0;
     return isOurs ? state : undefined;
   } catch {
     return undefined;

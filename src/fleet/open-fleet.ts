@@ -7,7 +7,7 @@ import { Observable, Subject } from 'rxjs';
 import { EnvelopeFactory, realtimeOffsetNs } from '../events/envelope.ts';
 import type { Envelope } from '../model/envelope.ts';
 import type { FleetIncident, FleetNode } from '../model/fleet.ts';
-import { connect } from '../nats/connect.ts';
+import { connect, reasonOf } from '../nats/connect.ts';
 import { loadNats } from '../nats/load.ts';
 import { NODES } from '../nats/names.ts';
 import type { ServerOptions } from '../nats/server-options.ts';
@@ -47,6 +47,8 @@ export interface FleetState extends OrderState {
 }
 
 const TICK_MS = 100;
+/** How long the states of the nodes may keep the events waiting (ms). */
+const MOST_WAIT_FOR_NODES_MS = 15_000;
 
 /** A fleet that is being read. */
 export class Fleet implements AsyncDisposable {
@@ -227,7 +229,9 @@ export class Fleet implements AsyncDisposable {
     const { Kvm } = await loadNats();
     const watch = async () => (await new Kvm(this.#connection).open(NODES)).watch();
     try {
-      const entries = await untilAnswered(watch, onTrouble, () => this.#connection.isClosed());
+      const until = performance.now() + MOST_WAIT_FOR_NODES_MS;
+      const isOver = () => this.#connection.isClosed() || performance.now() > until;
+      const entries = await untilAnswered(watch, (why) => onTrouble(`The bucket ${NODES}: ${why}`), isOver);
       this.#close.push(async () => entries.stop());
       void (async () => {
         for await (const { key, operation, value, created } of entries) {
@@ -237,8 +241,12 @@ export class Fleet implements AsyncDisposable {
           else if (operation === 'PUT') this.#counts.malformed++;
         }
       })();
-    } catch {
-      onTrouble(`there is no bucket ${NODES}: the state of nodes is not known; run \`oomscope fleet setup\`.`);
+    } catch (error) {
+      if (this.#connection.isClosed()) return;
+      const why = reasonOf(error).replace(/\.?$/, '.');
+      onTrouble(
+        `The bucket ${NODES} cannot be read, so the state of nodes is not known: ${why} If it is missing, run \`oomscope fleet setup\`.`,
+      );
     }
   }
 

@@ -33,8 +33,17 @@ const titles: Record<Subject, string> = {
   ...{ image: 'image', workload: 'workload', limit: 'limit', program: 'program', node: 'node' },
 };
 
-/** @param rows how many nodes are shown. @param most width of a line */
-export function renderFleet(report: FleetReport, { paint, rows, most }: { paint: Paint; rows: number; most: number }) {
+export interface FleetTextOptions {
+  paint: Paint;
+  /** How many nodes are shown. */
+  rows: number;
+  /** Width of a line. */
+  most: number;
+  /** false: what the stream has is being read (true). */
+  isRead?: boolean;
+}
+
+export function renderFleet(report: FleetReport, { paint, rows, most, isRead = true }: FleetTextOptions) {
   const { incidents, nodes, kills, kills_per_minute, since_seconds, counts } = report;
   const nowMs = Date.parse(report.time);
   const silent = nodes.filter(({ state }) => state === 'silent').length;
@@ -53,7 +62,8 @@ export function renderFleet(report: FleetReport, { paint, rows, most }: { paint:
       `  ${paint('red', '●')} ${printable(incidentMessage(incident))} ${paint('dim', printable(incident.incident_id))}`,
     );
   const ordered = byDanger(nodes);
-  if (ordered.length === 0)
+  if (ordered.length === 0 && !isRead) lines.push('', 'Reading what the nodes have published …');
+  if (ordered.length === 0 && isRead)
     lines.push('', 'No node has published yet: see `[publish]` of `oomscope run`, or `oomscope trace --publish`.');
   if (ordered.length > 0) lines.push('', ...table(ordered.slice(0, rows), nowMs, paint, most));
   if (ordered.length > rows) lines.push(paint('dim', `  … and ${ordered.length - rows} more nodes`));
@@ -104,7 +114,10 @@ function table(nodes: readonly NodeView[], nowMs: number, paint: Paint, most: nu
   const all = [['node', 'heard', 'kills', 'last kill', 'pressure', 'by guard', 'version', ''], ...rows];
   const widths = all[0]?.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0))) ?? [];
   return all.map((row, i) => {
-    const line = `  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd().slice(0, most);
+    const line = printable(`  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd()).slice(
+      0,
+      most,
+    );
     return i === 0 ? paint('dim', line) : nodes[i - 1]?.state === 'silent' ? paint('red', line) : line;
   });
 }

@@ -47,7 +47,7 @@ export async function podsOfAgents(
   query: AgentQuery,
 ): Promise<AgentAnswers | { none: string }> {
   const agents = await agentsIn(client, query);
-  if (agents.length === 0) return { none: noAgent(query) };
+  if (agents.every(({ problem }) => problem !== null)) return { none: noAgent(query) };
   const containers: PodContainer[] = [];
   const problems: string[] = [];
   const queue = [...agents];
@@ -117,14 +117,24 @@ async function ask(
 
 /** Whether an answer has what the table and the advice need. */
 function isPodContainer(value: unknown): value is PodContainer {
-  const { kubernetes, memory } = record(value);
+  const { kubernetes, memory, pod_limit_bytes, pod_ooms, age_seconds } = record(value);
   const { cgroup, counts, effective_limit: limit, unreclaimable_bytes: held, working_set_bytes: set } = record(memory);
+  const { pressure, growth, limit_bytes, peak_bytes } = record(memory);
+  const some = record(record(pressure).some);
+  const ofContainer = record(record(kubernetes).container_memory);
+  const missingOrNumbers = [
+    ...[record(counts).oom_kills, record(counts).limit_hits, some.avg10, some.avg300, limit_bytes, peak_bytes],
+    ...[record(growth).bytes_per_second, record(growth).exhausted_in_seconds, pod_limit_bytes, pod_ooms, age_seconds],
+    ...[ofContainer.request_bytes, ofContainer.limit_bytes],
+  ];
   const isLimit =
     limit === null || [record(limit).limit_bytes, record(limit).left_bytes].every((n) => number(n) !== null);
   return (
     text(record(kubernetes).uid) !== null &&
     text(cgroup) !== null &&
     typeof counts === 'object' &&
+    counts !== null &&
+    missingOrNumbers.every((n) => n === undefined || n === null || number(n) !== null) &&
     number(held) !== null &&
     number(set) !== null &&
     isLimit

@@ -118,10 +118,17 @@ const form: ManifestForm = {
 
 /** The text of an object, in which the marks are templates. */
 function template(object: Yaml): string {
-  return writeYaml(object)
-    .replace(/^ *(?:- )?"?<<if (\w+)>>"?(?:: null)?$/gm, '{{- if .Values.$1 }}')
-    .replace(/^ *(?:- )?"?<<end \w+>>"?(?:: null)?$/gm, '{{- end }}')
-    .replace(/"?<<(\w+)>>"?/g, (_, name: keyof ManifestValues) => TEMPLATES[name] as string);
+  return (
+    writeYaml(object)
+      // Helm 3.18.0 has the number 0 as a text, which counts as true.
+      .replace(
+        /^ *(?:- )?"?<<if nodeCondition>>"?(?:: null)?$/gm,
+        '{{- if ne (printf "%v" .Values.nodeCondition) "0" }}',
+      )
+      .replace(/^ *(?:- )?"?<<if (\w+)>>"?(?:: null)?$/gm, '{{- if .Values.$1 }}')
+      .replace(/^ *(?:- )?"?<<end \w+>>"?(?:: null)?$/gm, '{{- end }}')
+      .replace(/"?<<(\w+)>>"?/g, (_, name: keyof ManifestValues) => TEMPLATES[name] as string)
+  );
 }
 
 const onlyIf = (condition: string, text: string) => `{{- if ${condition} }}\n${text}{{- end }}\n`;
@@ -153,6 +160,8 @@ function templates(): Record<string, string> {
 
 /** What `helm install` prints. Helm has created the namespace of a release without the label that the pods need. */
 const NOTES = `oomscope runs on each node: kubectl get pods --namespace {{ .Values.namespace }}
+After a change of the configuration or of nodeCondition, restart the agents:
+  kubectl rollout restart daemonset/oomscope --namespace {{ .Values.namespace }}
 {{- if eq .Release.Namespace .Values.namespace }}
 The chart has not created this namespace. If it enforces a pod security level, the pods need the highest one:
   kubectl label namespace {{ .Values.namespace }} pod-security.kubernetes.io/enforce=privileged --overwrite

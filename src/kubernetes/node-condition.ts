@@ -28,6 +28,8 @@ const EVERY_MS = 10_000;
 const HEARTBEAT_MS = 300_000;
 /** Where the right is missing, it is asked for again after this time (ms). */
 const DENIED_MS = 300_000;
+/** Time until a write is tried again that failed otherwise, up to twice as long (ms). */
+const FAILED_MS = 30_000;
 
 /**
  * The rule of KEP-5394: contention begins when the averages of 10 s and of 60 s reach the threshold, and ends when that of 60 s
@@ -106,7 +108,9 @@ export class NodeCondition implements AsyncDisposable {
       this.#told = '';
     } catch (error) {
       if (this.#ended.signal.aborted) return;
-      if (error instanceof ApiError && error.status === 403) this.#deniedUntil = now + DENIED_MS;
+      const isDenied = error instanceof ApiError && error.status === 403;
+      const asked = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+      this.#deniedUntil = now + (isDenied ? DENIED_MS : Math.max(asked, FAILED_MS * (1 + Math.random())));
       const { message } = error as Error;
       const rule = missingRule(message);
       const lacking = rule === undefined ? '' : `; the agent's role lacks the rule ${rule}`;

@@ -37,7 +37,7 @@ const NODE_UNITS =
   /^(?:kubelet|containerd|crio|docker|cri-docker|k3s(?:-agent)?|rke2-(?:server|agent)|k0s(?:controller|worker)|snap\.microk8s\..*)\.service$/;
 
 /** How long a reading of a pod's usage serves (ms). The kubelet's own readings are up to 10 s old. */
-const FRESH_MS = 500;
+const FRESH_MS = 3000;
 const MOST_READINGS = 1024;
 
 export class NodeGuard implements Supervisor {

@@ -1,4 +1,4 @@
-/** Joins the containers of a workload on this node, and advises them together. Pure functions. */
+/** Joins the containers of a workload, on this node or on all, and advises them together. Pure functions. */
 import type { KubernetesOwner } from '../model/kubernetes.ts';
 import { type HeapProcess, heapOf, type RuntimeHeap } from './heap.ts';
 import type { PodContainer } from './node-containers.ts';
@@ -10,7 +10,7 @@ export interface WorkloadAdvice {
   workload: KubernetesOwner | null;
   pod: string | null;
   container: string | null;
-  /** How many of its containers run on this node. */
+  /** How many of its containers were looked at: on this node or, with `--cluster`, on all nodes. */
   replicas: number;
   observed: Observed;
   advice: MemoryAdvice;
@@ -42,14 +42,16 @@ export function adviseWorkloads(
     // A heap that follows the limit, such as 75 % of it, has no size of its own.
     const heapBytes =
       processes.map((process) => heapOf(process, null)?.most_bytes).find((bytes) => bytes != null) ?? null;
-    const seen = group.map((each) => observedOf(each, sampleSeconds, look.ageSeconds(each.memory.cgroup)));
+    const seen = withOneLimit(
+      group.map((each) => observedOf(each, sampleSeconds, look.ageSeconds(each.memory.cgroup))),
+    );
     const observed = { ...seen.reduce(worse), heapBytes };
     const advice = adviseMemory(observed);
     const limit = advice.limit_bytes ?? observed.limitBytes;
     const heap = processes.map((process) => heapOf(process, limit));
     return [
       {
-        ...{ namespace, workload, pod, container, replicas: group.length, observed, advice },
+        ...{ namespace, workload, pod, container, replicas: seen.length, observed, advice },
         heap: heap.find((one) => one !== undefined) ?? null,
       },
     ];
@@ -82,7 +84,17 @@ function observedOf(
   };
 }
 
-/** What fits both of two replicas: all have one manifest, so the one with the greater need decides. */
+/**
+ * During a rollout replicas have different limits. Only those with the largest limit count: what others needed under a smaller one, such
+ * as kills, says nothing about it.
+ */
+function withOneLimit(seen: readonly Observed[]): Observed[] {
+  const limitOf = ({ limitBytes }: Observed) => limitBytes ?? Number.POSITIVE_INFINITY;
+  const most = Math.max(...seen.map(limitOf));
+  return seen.filter((one) => limitOf(one) === most);
+}
+
+/** What fits both of two replicas: all have one limit, so the one with the greater need decides. */
 function worse(a: Observed, b: Observed): Observed {
   const most = (x: number | null, y: number | null) => (x === null || y === null ? (x ?? y) : Math.max(x, y));
   return {

@@ -75,6 +75,9 @@ export class Publisher implements AsyncDisposable {
   #isStateRefused = false;
   #dropping = false;
   #large = 0;
+  /** The id of the last event that is too large. */
+  #lastLarge = '';
+  #keeping: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
   /**
@@ -109,7 +112,8 @@ export class Publisher implements AsyncDisposable {
       send: (entry) => this.#send(entry),
       isUp: () => this.#link.isUp,
       onFailure: (error) => this.#refused(error as Error),
-      onSent: () => {
+      onSent: (isPublished) => {
+        if (isPublished) this.#counts.published++;
         if (this.#told.size > 0) this.#recovered();
       },
     });
@@ -169,6 +173,7 @@ export class Publisher implements AsyncDisposable {
     this.#states.close();
     this.#window.close();
     await this.#link.close();
+    await this.#keeping;
     await this.#queue.close();
     const { kept, length } = this.#queue;
     if (kept > 0) this.#tell(`${amount(kept)} kept in the spool for the next start.`);
@@ -183,20 +188,24 @@ export class Publisher implements AsyncDisposable {
     this.#window.wake();
   }
 
-  async #send(entry: Entry): Promise<void> {
+  async #send(entry: Entry): Promise<boolean> {
     const client = this.#client;
     if (!client) throw new Error('not connected');
     const message = messageOf(entry, this.#sender, this.#mostBytes, this.#nats);
     if (!message) return this.#giveUp(entry, 'it is larger than the server allows');
     const { subject, payload, headers, movedOut } = message;
-    if (movedOut.length > 0) await this.#keepWhole(entry, movedOut);
+    if (movedOut.length > 0 && this.#lastLarge !== entry.id) {
+      this.#lastLarge = entry.id;
+      // Not awaited: later events would overtake this one.
+      this.#keeping = Promise.all([this.#keeping, this.#keepWhole(entry, movedOut)]);
+    }
     try {
       const ack = await client.publish(subject, payload, { msgID: entry.id, headers, timeout: ANSWER_MS });
       if (ack.stream !== STREAM)
         this.#failed(
           `the stream ${printable(ack.stream)} took an event, expected ${STREAM}: see \`oomscope fleet setup\`.`,
         );
-      this.#counts.published++;
+      return true;
     } catch (error) {
       const isTooLarge =
         (error as { code?: unknown }).code === TOO_LARGE || /max.*payload/i.test((error as Error).message);
@@ -207,9 +216,10 @@ export class Publisher implements AsyncDisposable {
     }
   }
 
-  #giveUp({ id }: Entry, why: string): void {
+  #giveUp({ id }: Entry, why: string): false {
     this.#counts.dropped++;
     this.#tell(`the event ${printable(id)} was given up: ${why}.`);
+    return false;
   }
 
   /** Keeps the whole event beside the spool's files, for the user of this node. */

@@ -18,13 +18,13 @@ const FIRST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 15_000;
 
 export interface WindowHooks {
-  /** Sends one entry. Resolves when it is acknowledged, or when it must be given up. Rejects: try again later. */
-  send: (entry: Entry) => Promise<void>;
+  /** Sends one entry. @returns true: it is acknowledged, false: it must be given up. Rejects: try again later. */
+  send: (entry: Entry) => Promise<boolean>;
   isUp: () => boolean;
   /** An entry could not be sent now. */
   onFailure: (error: unknown) => void;
-  /** An entry was acknowledged. */
-  onSent: () => void;
+  /** The server answered. @param isPublished true: it has one entry more, false: it had it before, or the entry was given up */
+  onSent: (isPublished: boolean) => void;
 }
 
 export class Window {
@@ -94,7 +94,7 @@ export class Window {
       this.#cursor = next.number;
       this.#onTheWay.set(next.number, performance.now());
       this.#hooks.send(next.item).then(
-        () => this.#answered(next, epoch),
+        (isPublished) => this.#answered(next, epoch, isPublished),
         (error: unknown) => this.#refused(next, error, epoch),
       );
     }
@@ -102,9 +102,9 @@ export class Window {
   }
 
   /** An acknowledgement counts in every epoch: the entry is in the stream. */
-  #answered({ number }: Item<Entry>, epoch: number): void {
-    this.#queue.remove(number);
-    this.#hooks.onSent();
+  #answered({ number }: Item<Entry>, epoch: number, isPublished: boolean): void {
+    const isFirst = this.#queue.remove(number);
+    this.#hooks.onSent(isFirst && isPublished);
     if (epoch !== this.#epoch) return;
     this.#failures = 0;
     this.#onTheWay.delete(number);

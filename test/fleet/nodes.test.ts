@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type NodeChange, Nodes } from '../../src/fleet/nodes.ts';
+import { type NodeChange, Nodes, nodeStateIn } from '../../src/fleet/nodes.ts';
 import type { NodeState } from '../../src/publish/node-state.ts';
 import { fleetEvent, killAt } from './fleet-events.ts';
 
@@ -13,6 +13,21 @@ const stateOf = (changes: Partial<NodeState> = {}): NodeState => ({
   ...{ kills: 0, guard_kills: 0, lost: {}, pressure: null, published: 0, folded: 0, dropped: 0, waiting: 0 },
   goodbye: false,
   ...changes,
+});
+
+test('a state that another program wrote into the bucket is no state', () => {
+  const written = (changes: object) => nodeStateIn(Buffer.from(JSON.stringify({ ...stateOf(), ...changes })));
+  expect(written({})).toEqual(stateOf());
+  for (const changes of [
+    ...[{ lost: null }, { lost: { ring: 'many' } }, { version: 7 }, { kernel: null }, { dropped: null }],
+    ...[
+      { waiting: '\x1b[2J' },
+      { pressure: { some: '<img src=x>', full: 0 } },
+      { every_seconds: '30' },
+      { machine: {} },
+    ],
+  ])
+    expect(written(changes), JSON.stringify(changes)).toBeUndefined();
 });
 
 test('a node is silent after three intervals, by the clock of the server, and back when it sends', () => {

@@ -10,10 +10,10 @@ const entry: Entry = { run: 'r', number: 0, id: '', type: 't', time: '', json: '
 
 function opened() {
   const queue = new DiskQueue<Entry>({ directory: undefined, codec: entryCodec });
-  const sent: { id: string; answer: PromiseWithResolvers<void> }[] = [];
+  const sent: { id: string; answer: PromiseWithResolvers<boolean> }[] = [];
   const window = new Window(queue, {
     send: ({ id }) => {
-      const answer = Promise.withResolvers<void>();
+      const answer = Promise.withResolvers<boolean>();
       sent.push({ id, answer });
       return answer.promise;
     },
@@ -27,7 +27,7 @@ function opened() {
     await vi.advanceTimersByTimeAsync(0);
   };
   const acknowledge = async (at: number) => {
-    sent[at]?.answer.resolve();
+    sent[at]?.answer.resolve(true);
     await vi.advanceTimersByTimeAsync(0);
   };
   return { queue, window, push, acknowledge, ids: () => sent.map(({ id }) => id) };

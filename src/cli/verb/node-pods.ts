@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubernetesClient } from '../../kubernetes/client.ts';
 import type { PodContainer } from '../../kubernetes/node-containers.ts';
 import type { KnownPod } from '../../kubernetes/pod-facts.ts';
@@ -18,6 +19,8 @@ export const nodePodsOptions = {
 const MOST_AGENT_SAMPLE_MS = 10_000;
 /** Where `oomscope k8s manifest` puts the agents. */
 const AGENT_NAMESPACE = 'oomscope';
+/** Kubelets measure each 10 to 15 s, and answer without waiting (ms). */
+const KUBELET_MS = 10_000;
 
 export const agentOptions = {
   cluster: flag(
@@ -100,11 +103,14 @@ export async function followPodsOfAgents(
     told.add(sentence);
   };
   const choose = chooser<TopContainer>(given, names);
+  let ofKubeletsBefore = false;
   return {
     /** @throws OomscopeError KUBERNETES, NOT_PERMITTED: neither an agent nor a kubelet answers; NO_CONTAINER as in followPodsHere() */
     async sample(sampleMs: number): Promise<TopContainer[]> {
+      if (ofKubeletsBefore) await sleep(Math.max(sampleMs, KUBELET_MS), undefined, { ref: false });
       const namespace = given['agent-namespace'] ?? AGENT_NAMESPACE;
       const answers = await podsOfAgents(client, { namespace, node: given.node, sampleMs });
+      ofKubeletsBefore = 'none' in answers;
       const { containers, problems } = 'none' in answers ? await ofKubelets(client, given.node, answers.none) : answers;
       problems.forEach(tellOnce);
       return choose(containers);

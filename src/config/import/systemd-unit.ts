@@ -33,7 +33,8 @@ export function systemdUnit({ command, features, network, ports, realtimePriorit
 [Unit]
 Description=Traces OOM kills and memory pressure, and prevents them
 After=local-fs.target
-# Ten starts that fail are enough, also where each takes three minutes.
+# Ten starts in half an hour are enough, also where each takes three minutes. Starts by hand count, too; after "start-limit-hit":
+# systemctl reset-failed oomscope
 StartLimitIntervalSec=30min
 StartLimitBurst=10
 
@@ -46,7 +47,7 @@ RestartSec=1
 # The configuration has a fault or is missing, or a privilege is missing: another start would end in the same way.
 RestartPreventExitStatus=2 66 77
 # A start while memory or the CPUs are short takes long, and the guard works before the start is complete: it must not be ended for
-# that. While it makes progress, it asks for more time.
+# that. While its event loop runs, it asks for more time, for an hour at most.
 TimeoutStartSec=5min
 WatchdogSec=60
 SyslogIdentifier=oomscope

@@ -51,7 +51,7 @@ DiskQueue.prototype.remove = function (number) {
   const event = numbers.get(number);
   numbers.delete(number);
   if (event !== undefined) writeSync(acknowledged, `${event}\n`);
-  remove.call(this, number);
+  return remove.call(this, number);
 };
 
 const publisher = await Publisher.open({ servers, spool, node, cluster: 'chaos', perSecond: 100_000 });

@@ -108,9 +108,14 @@ async function screen(fleet: Fleet, report: () => FleetReport, { given, paint }:
     if (key === 'q' || key === 'ctrl-c') ending.now();
   };
   const view = new Screen({ onKey, onResize: () => draw() });
+  let isRead = false;
+  void fleet.caughtUp.then(() => {
+    isRead = true;
+  });
   const draw = () => {
     const { columns, rows } = view;
-    const shown = renderFleet(report(), { paint, rows: Math.max(1, rows - 16), most: columns }).slice(0, rows - 1);
+    const nodes = Math.max(1, rows - 16);
+    const shown = renderFleet(report(), { paint, rows: nodes, most: columns, isRead }).slice(0, rows - 1);
     const foot = fleet.problem === undefined ? paint('dim', 'q quits') : paint('yellow', fleet.problem);
     view.draw([...shown, ...Array(Math.max(0, rows - 1 - shown.length)).fill(''), foot]);
   };

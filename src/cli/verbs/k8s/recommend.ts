@@ -31,7 +31,7 @@ const options = {
 export const verb = defineVerb({
   description: [
     'Advises the memory request and limit of each container in the pods on this node, and says why: from the peak, the memory that cannot be reclaimed, limit hits, OOM kills and whose limit they hit, and the time that tasks waited. The heap of a Java, Node or Go program is compared with the limit. Replicas of a workload on this node are advised together. Changes nothing.',
-    'It runs on the node, or in the pod of the agent; with --cluster on any machine with a kubeconfig, where it advises the replicas of all nodes together, but does not see heaps. The values count from the start of each container: look again after its busiest hour.',
+    'It runs on the node, or in the pod of the agent; with --cluster on any machine with a kubeconfig, where it advises the replicas of all nodes together, but sees no heaps and tells no leak. The values count from the start of each container: look again after its busiest hour.',
   ],
   ...nodePodsVerb,
   exits: {

@@ -7,6 +7,8 @@ import { zoneNote } from '../../verb/zone-note.ts';
 
 /** How much more time a start asks for (ms): as much as TimeoutStartSec= of the unit. It asks ten times in this time. */
 const START_EXTENDED_MS = 300_000;
+/** An hour of them: a start that hangs must end. */
+const MOST_EXTENSIONS = 120;
 
 /** Tells systemd that the daemon is ready, and then that it is alive, until `end` resolves. */
 export async function serve(sentence: string, config: Config, end: () => Promise<void>): Promise<void> {
@@ -21,13 +23,14 @@ export async function serve(sentence: string, config: Config, end: () => Promise
 }
 
 /**
- * Asks systemd for more time while the start makes progress, until it is disposed of: while memory or the CPUs are short, a start can
+ * Asks systemd for more time while the event loop runs, until it is disposed of, for an hour at most: while memory or the CPUs are short, a start can
  * take longer than any fixed time, and the guard works already.
  */
 export function extendStart(): Disposable {
   const extend = () => notify(`EXTEND_TIMEOUT_USEC=${START_EXTENDED_MS * 1000}`);
   extend();
-  const timer = setInterval(extend, START_EXTENDED_MS / 10);
+  let left = MOST_EXTENSIONS;
+  const timer = setInterval(() => left-- > 0 && extend(), START_EXTENDED_MS / 10);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
