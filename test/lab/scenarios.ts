@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { kernelVersion } from '../../src/linux/capabilities.ts';
 import type { Event, OomKill } from '../../src/model/events.ts';
 import type { OomReport } from '../../src/model/oom-report.ts';
 import {
@@ -140,6 +141,9 @@ export const scenarios: Scenario[] = [
       lab.same('chosen', pids(kills.filter(({ kind }) => kind === 'killed')), [hog.pid]);
       lab.same('swept along', kills.filter(({ kind }) => kind === 'group_member').length, 4);
       lab.same('oom_group', kills[0]?.limit?.oom_group, true);
+      // Before 5.19 a record comes only of a line that reaches the console, and there the line about the group does not.
+      const [major, minor] = kernelVersion();
+      if (major < 5 || (major === 5 && minor < 19)) return;
       const isReport = (event: Event): event is OomReport => event.type === 'oom.report';
       await reporter.find(isReport);
       await sleep(1000); // longer than a report waits for its kill, so that a second one would be here
