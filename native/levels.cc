@@ -14,7 +14,6 @@
 #include "arguments.h"
 #include "figures.h"
 #include "no-thread.h"
-#include "realtime.h"
 #include "record.h"
 
 namespace oomscope {
@@ -187,10 +186,7 @@ void LevelWatcher::OnThreadSafeCall(Napi::Env env, Napi::Function on_left, Level
   Napi::HandleScope scope(env);
   napi_value undefined, result;
   if (napi_get_undefined(env, &undefined) != napi_ok) return;
-  RealtimeShare& share = JavaScriptShare();
-  share.Begin();
   napi_call_function(env, undefined, on_left, 0, nullptr, &result);
-  share.End();
 }
 
 }  // namespace oomscope

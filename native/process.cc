@@ -172,7 +172,7 @@ Napi::Value DropFilePages(const Napi::CallbackInfo& info) {
 Napi::Value UnlockMemory(const Napi::CallbackInfo& info) { return Result(info, munlockall()); }
 
 // setNice(value), setScheduler(policy, priority): change the calling thread, which runs JavaScript. At real-time priority
-// kJavaScriptLimit holds.
+// kJavaScriptLimit holds while it handles records, and kWatchedNs of each such period whatever it does.
 Napi::Value SetNice(const Napi::CallbackInfo& info) {
   Arguments arguments(info, "setNice");
   int value = arguments.Int("value");

@@ -80,11 +80,11 @@ int RealtimeShare::WatchBySignal() {
   return 0;
 }
 
-// Once, after the CPU time of a share. Not again and again: a signal makes the kernel begin the verification of a BPF program anew.
+// Once, after kWatchedNs of CPU time. Not again and again: a signal makes the kernel begin the verification of a BPF program anew.
 void RealtimeShare::ArmTimer() {
   if (!has_timer_) return;
   itimerspec once{};
-  if (realtime_) once.it_value.tv_nsec = static_cast<long>(limit_.most_ns);
+  if (realtime_) once.it_value.tv_nsec = static_cast<long>(kWatchedNs);
   timer_settime(timer_, 0, &once, nullptr);
 }
 
@@ -105,7 +105,7 @@ void RealtimeShare::OnTimer(int) {
   uint64_t now = Now(CLOCK_MONOTONIC);
   bool period_over = now - share->period_ns_ >= share->limit_.period_ns;
   if (period_over) {
-    share->Begin();  // it took longer than a period to use the share up, or the period at normal priority is over
+    share->Begin();  // it took longer than a period to use this CPU time, or the period at normal priority is over
   } else if (share->realtime_) {
     share->period_ns_ = now;  // a whole period at normal priority
     if (share->Set(SCHED_OTHER, 0)) share->times_lowered_++;

@@ -19,6 +19,8 @@ struct RealtimeLimit {
 };
 constexpr RealtimeLimit kPollerLimit{10'000'000, 100'000'000};
 constexpr RealtimeLimit kJavaScriptLimit{100'000'000, 500'000'000};
+// Of the JavaScript thread's work that is not about records: a guard may need most of a CPU while memory is short.
+constexpr uint64_t kWatchedNs = 400'000'000;
 
 class RealtimeShare {
  public:

@@ -3,7 +3,7 @@ import { flag } from './options.ts';
 import { tell } from './tell.ts';
 
 export const realtimeOption = flag(
-  'for a machine whose CPUs are busy: handle records before all normal processes run (SCHED_RR 1), and keep the memory of oomscope locked; the threads that read records have real-time priority in any case where it is permitted, and no thread uses more than 20 % of a CPU so',
+  'for a machine whose CPUs are busy: handle records before all normal processes run (SCHED_RR 1), and keep the memory of oomscope locked; the threads that read records have real-time priority in any case where it is permitted, and no thread handles records for more than 20 % of a CPU so',
 );
 
 /**

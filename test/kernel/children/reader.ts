@@ -97,7 +97,7 @@ const cases: Record<string, () => Promise<void>> = {
     const much = policy();
     const end = Date.now() + 10_000;
     while (policy() === 0 && Date.now() < end) await sleep(50);
-    say({ refused, little, much, used: used <= 400, again: policy() });
+    say({ refused, little, much, used: used <= 1200, again: policy() });
   },
   /** JavaScript at real-time priority, in a handler that takes 150 ms of CPU time. */
   async slowHandler() {
