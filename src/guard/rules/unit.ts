@@ -9,11 +9,11 @@ import { nearestAncestor } from './protect.ts';
 import type { Rule } from './rule.ts';
 
 /**
- * A storm: at least `least` processes of one process group, all younger than `seconds`, none of which holds more than
- * the share `largest` of the memory that they hold together. Killing one of them would not help, so all of them are one
- * candidate.
+ * A storm: at least `least` processes of one process group that are younger than `seconds`, of which at least `least` of `fresh` are
+ * younger than its `seconds`, and none of which holds more than the share `largest` of the memory that they hold together. Killing
+ * one of them would not help, so all of them are one candidate.
  */
-const STORM = { least: 10, seconds: 10, largest: 0.25 };
+const STORM = { least: 10, seconds: 30, largest: 0.25, fresh: { least: 3, seconds: 10 } };
 export const TICKS_PER_SECOND = 100;
 
 /** Processes that are killed together have the same key. */
@@ -83,15 +83,17 @@ export function hasLeft(
 export function stormsIn(all: readonly SampledProcess[], { uptime_seconds }: Sample): Map<number, SampledProcess[]> {
   const storms = new Map<number, SampledProcess[]>();
   if (uptime_seconds === undefined) return storms;
-  const youngFrom = (uptime_seconds - STORM.seconds) * TICKS_PER_SECOND;
+  const ticksBefore = (seconds: number) => (uptime_seconds - seconds) * TICKS_PER_SECOND;
+  const [youngFrom, freshFrom] = [ticksBefore(STORM.seconds), ticksBefore(STORM.fresh.seconds)];
   for (const process of all) {
     if (process.pgid <= 1 || process.dying || process.start_ticks < youngFrom) continue;
     storms.set(process.pgid, [...(storms.get(process.pgid) ?? []), process]);
   }
   for (const [pgid, members] of storms) {
     const total = members.reduce((sum, member) => sum + heldBytes(member), 0);
-    const isStorm = members.length >= STORM.least && members.every((each) => heldBytes(each) <= STORM.largest * total);
-    if (!isStorm) storms.delete(pgid);
+    const fresh = members.filter(({ start_ticks }) => start_ticks >= freshFrom).length;
+    const areMany = members.length >= STORM.least && fresh >= STORM.fresh.least;
+    if (!areMany || members.some((each) => heldBytes(each) > STORM.largest * total)) storms.delete(pgid);
   }
   return storms;
 }
