@@ -39,7 +39,10 @@ describe('a wrong sink is reported before a BPF program is attached', () => {
     ['slack=@DIR/missing', 'slack URL: cannot read DIR/missing: there is no such file.'],
     ['slack=@/dev/zero', 'slack URL: cannot read /dev/zero: expected a regular file, got a device.'],
     ['slack=@DIR/fifo', 'slack URL: cannot read DIR/fifo: expected a regular file, got a FIFO.'],
-    ['slack=@DIR/open', 'slack URL: cannot read DIR/open: other users can read it (mode 644): chmod 600 DIR/open.'],
+    [
+      'slack=@DIR/open',
+      'slack URL: cannot read DIR/open: other users can read it (mode 644): chmod 600 DIR/open, or defaultMode: 0400 of a mounted Secret.',
+    ],
     ['webhook=http://localhost/T0K3N key-file=DIR/open', 'cannot read DIR/open: other users can read it (mode 644)'],
     ['slack=@DIR/empty', 'slack URL: expected a secret in DIR/empty, which is empty.'],
     ['webhook=http://localhost/T0K3N kye-env=A', 'there is no setting "kye-env". Did you mean "key-env"?'],

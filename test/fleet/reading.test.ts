@@ -137,7 +137,7 @@ describe.skipIf(natsUnavailable())('reading a fleet from a real nats-server', ()
     const { events } = watch(fleet);
     await patiently(() => troubles.length > 0);
     server.signal('SIGCONT');
-    expect(troubles).toEqual(['no answer in time.']);
+    expect(troubles).toEqual(['The bucket oomscope_nodes: no answer in time.']);
     await patiently(async () => {
       one.take(killAt(`late-${Math.random()}`));
       return events.length > 0 && fleet.nodes.length > 0;

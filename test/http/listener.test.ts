@@ -1,4 +1,4 @@
-import { chmodSync, linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,8 +71,24 @@ test('a token comes from a file that only its user can read', () => {
     expect(() => readToken(file, 'web.token_file')).toThrow(/there is no such file. Make one with/);
     writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
     expect(readToken(file, 'web.token_file')).toBe(TOKEN);
+    chmodSync(file, 0o640); // its group is root's, which systemd's LoadCredential= looks like
+    expect(readToken(file, 'web.token_file')).toBe(TOKEN);
+    for (const [mode, can] of [
+      [0o644, 'read'],
+      [0o620, 'change'],
+      [0o611, 'execute'],
+    ] as const) {
+      chmodSync(file, mode);
+      expect(() => readToken(file, 'web.token_file')).toThrow(
+        `other users can ${can} it (mode ${mode.toString(8)}): chmod 600`,
+      );
+    }
     chmodSync(file, 0o640);
+    chownSync(file, 0, 65_534); // a group that this process does not have
     expect(() => readToken(file, 'web.token_file')).toThrow(/other users can read it \(mode 640\): chmod 600/);
+    chownSync(file, 1234, 0);
+    expect(() => readToken(file, 'web.token_file')).toThrow(/it belongs to the user 1234: chown 0 /);
+    chownSync(file, 0, 0);
     chmodSync(file, 0o600);
     for (const bad of ['short', 'x'.repeat(600), 'two words of which none is a token', '']) {
       writeFileSync(file, bad);

@@ -93,14 +93,14 @@ describe.skipIf(natsUnavailable())('access to a real nats-server', () => {
     '%s: a file that other users can read is refused',
     async (name) => {
       const secret = file(`open-${name}`, 'secret');
-      chmodSync(secret, 0o640);
+      chmodSync(secret, 0o644);
       const way = {
         ...(name === 'credentials' || name === 'key' ? { [name]: secret } : { [name]: { file: secret } }),
         ...(name === 'password' && { user: 'u' }),
         ...(name === 'key' && { cert: authority.certificate }),
       };
       expect(await refusal('tls://127.0.0.1:1', way)).toContain(
-        `other users can read it (mode 640): chmod 600 ${secret}`,
+        `other users can read it (mode 644): chmod 600 ${secret}`,
       );
     },
   );
