@@ -203,7 +203,13 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
 
   test('reports without the privilege to trace only events of the runtime, with the verdict "reported"', async () => {
     const reported = { ...box, verdict: 'reported', limit_of: null, kills: 0 };
-    expect(gist(await weak.of('oom'))).toEqual({ name: 'oom', ...reported, ended: true, exit_code: 137 });
+    // dockerd itself says false where the shim's notice of the OOM comes after that of the exit.
+    const isKnown = (await docker.command(['inspect', '-f', '{{.State.OOMKilled}}', 'oom'])).trim() === 'true';
+    expect(gist(await weak.of('oom'))).toEqual(
+      isKnown
+        ? { name: 'oom', ...reported, ended: true, exit_code: 137 }
+        : { name: 'oom', ...box, by: 'other', exit_code: 137, kernel_watched: false },
+    );
     expect(gist(await weak.of('oom-child'))).toEqual({ name: 'oom-child', ...reported, ended: false, exit_code: null });
     expect(gist(await weak.of('hand-kill'))).toMatchObject({ by: 'other', exit_code: 137, kernel_watched: false });
   });
