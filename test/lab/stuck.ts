@@ -23,9 +23,10 @@ const isStuck = (event: Event): event is OomStuck => event.type === 'oom.stuck' 
 /** A hog that the kernel may not kill, and that takes memory until there is none. */
 async function unkillable(group: MemoryGroup): Promise<Hog> {
   const before = group.usage();
-  // It grows slowly, so that there is time to make it unkillable once it has set its own value, in an emulated guest, too.
+  // It grows slowly, so that there is time to make it unkillable once it has set its own value, in an emulated guest, too. Its
+  // program's file takes some 1.5 MiB before that.
   const hog = startHog(group, ['--rate', '1M']);
-  for (let tries = 0; group.usage() < before + MIB && tries < 3000; tries++) await sleep(10);
+  for (let tries = 0; group.usage() < before + 4 * MIB && tries < 3000; tries++) await sleep(10);
   writeFileSync(`/proc/${hog.pid}/oom_score_adj`, '-1000');
   return hog;
 }
