@@ -186,8 +186,7 @@ Napi::Value SetScheduler(const Napi::CallbackInfo& info) {
   int priority = arguments.Int("priority");
   if (!arguments.good()) return info.Env().Undefined();
   RealtimeShare& share = JavaScriptShare();
-  errno = policy == SCHED_OTHER ? share.Leave() : share.Enter(policy, priority, kJavaScriptLimit);
-  int error = errno;
+  int error = policy == SCHED_OTHER ? share.Leave() : share.Enter(policy, priority, kJavaScriptLimit);
   if (error == 0 && policy != SCHED_OTHER) {
     error = share.WatchBySignal();
     if (error != 0) share.Leave();  // no real-time priority that nothing limits

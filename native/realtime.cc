@@ -66,7 +66,8 @@ int RealtimeShare::WatchBySignal() {
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
   event.sigev_notify_thread_id = static_cast<pid_t>(syscall(SYS_gettid));
-  int error = sigaction(TimerSignal(), &action, nullptr) == 0 && timer_create(CLOCK_MONOTONIC, &event, &raise_timer_) == 0 ? 0 : errno;
+  bool can_raise = sigaction(TimerSignal(), &action, nullptr) == 0 && timer_create(CLOCK_MONOTONIC, &event, &raise_timer_) == 0;
+  int error = can_raise ? 0 : errno;
   if (error == 0 && timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer_) != 0) {
     error = errno;
     timer_delete(raise_timer_);
@@ -82,19 +83,23 @@ int RealtimeShare::WatchBySignal() {
 
 // Once, after kWatchedNs of CPU time. Not again and again: a signal makes the kernel begin the verification of a BPF program anew.
 void RealtimeShare::ArmTimer() {
-  if (!has_timer_) return;
-  itimerspec once{};
-  if (realtime_) once.it_value.tv_nsec = static_cast<long>(kWatchedNs);
-  timer_settime(timer_, 0, &once, nullptr);
+  Arm(timer_, realtime_ ? kWatchedNs : 0);
 }
 
-// After a period at normal priority, also where no other work calls Begin().
-void RealtimeShare::ArmRaise() {
+// Once, after this time. 0: not at all.
+void RealtimeShare::Arm(timer_t timer, uint64_t ns) {
   if (!has_timer_) return;
   itimerspec once{};
-  once.it_value.tv_sec = static_cast<time_t>(limit_.period_ns / 1000000000);
-  once.it_value.tv_nsec = static_cast<long>(limit_.period_ns % 1000000000);
-  timer_settime(raise_timer_, 0, &once, nullptr);
+  once.it_value.tv_sec = static_cast<time_t>(ns / 1000000000);
+  once.it_value.tv_nsec = static_cast<long>(ns % 1000000000);
+  timer_settime(timer, 0, &once, nullptr);
+}
+
+// A whole period at normal priority, which a timer ends where no other work calls Begin().
+void RealtimeShare::Lower() {
+  period_ns_ = Now(CLOCK_MONOTONIC);
+  if (Set(SCHED_OTHER, 0)) times_lowered_++;
+  Arm(raise_timer_, limit_.period_ns);
 }
 
 // Runs on the thread of the share. Calls only what a signal handler may call.
@@ -103,14 +108,10 @@ void RealtimeShare::OnTimer(int) {
   if (share == nullptr || share->policy_ == SCHED_OTHER) return;
   int saved = errno;
   uint64_t now = Now(CLOCK_MONOTONIC);
-  bool period_over = now - share->period_ns_ >= share->limit_.period_ns;
-  if (period_over) {
+  if (now - share->period_ns_ >= share->limit_.period_ns)
     share->Begin();  // it took longer than a period to use this CPU time, or the period at normal priority is over
-  } else if (share->realtime_) {
-    share->period_ns_ = now;  // a whole period at normal priority
-    if (share->Set(SCHED_OTHER, 0)) share->times_lowered_++;
-    share->ArmRaise();
-  }
+  else if (share->realtime_)
+    share->Lower();
   errno = saved;
 }
 
@@ -133,10 +134,7 @@ void RealtimeShare::End() {
   if (!realtime_ || policy_ == SCHED_OTHER) return;
   uint64_t used = Now(CLOCK_THREAD_CPUTIME_ID) - cpu_ns_;
   if (used > longest_ns_) longest_ns_ = used;
-  if (used < limit_.most_ns) return;
-  period_ns_ = Now(CLOCK_MONOTONIC);  // a whole period at normal priority
-  if (Set(SCHED_OTHER, 0)) times_lowered_++;
-  ArmRaise();
+  if (used >= limit_.most_ns) Lower();
 }
 
 }  // namespace oomscope

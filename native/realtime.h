@@ -48,8 +48,9 @@ class RealtimeShare {
 
  private:
   bool Set(int policy, int priority);
+  void Lower();
+  void Arm(timer_t timer, uint64_t ns);
   void ArmTimer();
-  void ArmRaise();
   static void OnTimer(int);
 
   // A signal handler, on the same thread, reads and writes what is atomic here.

@@ -101,23 +101,22 @@ function oddities({ missing, malformed, discarded }: FleetCounts): string {
 
 function table(nodes: readonly NodeView[], nowMs: number, paint: Paint, most: number): string[] {
   const ago = (ms: number) => (ms === 0 ? 'never' : `${formatSpan(Math.max(0, Math.round((nowMs - ms) / 1000)))} ago`);
-  const rows = nodes.map((node) => [
-    `${printable(node.cluster)}/${printable(node.node)}`,
-    node.state === 'up' ? ago(node.heard_ms) : node.state === 'left' ? 'left' : `SILENT ${ago(node.heard_ms)}`,
-    String(node.kills),
-    node.last_kill ? ago(node.last_kill.at_ms) : '-',
-    node.pressure ?? (node.stalled_percent === null ? '-' : `${node.stalled_percent} %`),
-    String(node.guard_kills),
-    node.version ?? '-',
-    remarks(node),
-  ]);
+  const rows = nodes.map((node) =>
+    [
+      `${node.cluster}/${node.node}`,
+      node.state === 'up' ? ago(node.heard_ms) : node.state === 'left' ? 'left' : `SILENT ${ago(node.heard_ms)}`,
+      String(node.kills),
+      node.last_kill ? ago(node.last_kill.at_ms) : '-',
+      node.pressure ?? (node.stalled_percent === null ? '-' : `${node.stalled_percent} %`),
+      String(node.guard_kills),
+      node.version ?? '-',
+      remarks(node),
+    ].map(printable),
+  );
   const all = [['node', 'heard', 'kills', 'last kill', 'pressure', 'by guard', 'version', ''], ...rows];
   const widths = all[0]?.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0))) ?? [];
   return all.map((row, i) => {
-    const line = printable(`  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd()).slice(
-      0,
-      most,
-    );
+    const line = `  ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')}`.trimEnd().slice(0, most);
     return i === 0 ? paint('dim', line) : nodes[i - 1]?.state === 'silent' ? paint('red', line) : line;
   });
 }

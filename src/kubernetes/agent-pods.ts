@@ -5,10 +5,10 @@
 import { OomscopeError } from '../model/error.ts';
 import { printable } from '../text/printable.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
-import { asked } from './failure.ts';
+import { asked, refusalOf } from './failure.ts';
 import { items, number, record, text } from './foreign.ts';
+import { fromNodes } from './from-nodes.ts';
 import type { PodContainer } from './node-containers.ts';
-import { missingRule } from './rights.ts';
 
 export interface AgentQuery {
   /** The namespace of the agents. Pods of other namespaces could pretend to be agents. */
@@ -25,8 +25,6 @@ export interface AgentAnswers {
 }
 
 const SELECTOR = 'app.kubernetes.io/name=oomscope,app.kubernetes.io/component=agent';
-/** Requests at once. */
-const PARALLEL = 8;
 const MOST_BYTES = 64 * 2 ** 20;
 const MOST_VALUES = 1_000_000;
 
@@ -48,19 +46,10 @@ export async function podsOfAgents(
 ): Promise<AgentAnswers | { none: string }> {
   const agents = await agentsIn(client, query);
   if (agents.every(({ problem }) => problem !== null)) return { none: noAgent(query) };
-  const containers: PodContainer[] = [];
-  const problems: string[] = [];
-  const queue = [...agents];
-  const worker = async () => {
-    for (let agent = queue.shift(); agent; agent = queue.shift()) {
-      const answer = agent.problem ?? (await ask(client, query, agent));
-      if (typeof answer === 'string') problems.push(`Node ${printable(agent.node)}: ${answer}`);
-      else containers.push(...answer);
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
-  if (problems.length === agents.length) throw new OomscopeError('KUBERNETES', problems.sort().slice(0, 3).join(' '));
-  return { containers, problems: problems.sort() };
+  const answers = await fromNodes(agents, async (agent) => agent.problem ?? (await ask(client, query, agent)));
+  const { problems } = answers;
+  if (problems.length === agents.length) throw new OomscopeError('KUBERNETES', problems.slice(0, 3).join(' '));
+  return answers;
 }
 
 async function agentsIn(client: KubernetesClient, { namespace, node }: AgentQuery): Promise<Agent[]> {
@@ -110,8 +99,7 @@ async function ask(
     if (error.status === 404)
       return 'its agent does not serve /pods: it is older, or has no [metrics] or [kubernetes].';
     if (error.status === 401) return 'its agent asks for a token, which the API server does not pass on.';
-    const rule = error.status === 403 ? missingRule(error.message) : undefined;
-    return `${error.message.replace(/\.?$/, '.')}${rule === undefined ? '' : ` The role lacks the rule ${rule}.`}`;
+    return refusalOf(error);
   }
 }
 

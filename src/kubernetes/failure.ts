@@ -11,7 +11,17 @@ export async function asked<T>(what: string, request: Promise<T>): Promise<T> {
   }
 }
 
-function failure(what: string, { status, message }: ApiError): OomscopeError {
+/** What a user can do about a refusal, as a sentence to append: " The role lacks the rule …." Empty: unknown. */
+function lacking({ status, message }: ApiError): string {
+  const rule = status === 403 ? missingRule(message) : undefined;
+  return rule === undefined ? '' : ` The role lacks the rule ${rule}.`;
+}
+
+/** Why one of several was not answered, as sentences. */
+export const refusalOf = (error: ApiError): string => `${error.message.replace(/\.?$/, '.')}${lacking(error)}`;
+
+function failure(what: string, error: ApiError): OomscopeError {
+  const { status, message } = error;
   switch (status) {
     case 0:
       return new OomscopeError('KUBERNETES', `Cannot ${what}: the API server does not answer: ${message}.`);
@@ -20,11 +30,8 @@ function failure(what: string, { status, message }: ApiError): OomscopeError {
         'NOT_PERMITTED',
         `Cannot ${what}: the server refused the credentials (${message}). The token may have expired: log in again.`,
       );
-    case 403: {
-      const rule = missingRule(message);
-      const lacking = rule === undefined ? '' : ` The role lacks the rule ${rule}.`;
-      return new OomscopeError('NOT_PERMITTED', `Cannot ${what}: ${message}.${lacking}`);
-    }
+    case 403:
+      return new OomscopeError('NOT_PERMITTED', `Cannot ${what}: ${message}.${lacking(error)}`);
     default:
       return new OomscopeError('KUBERNETES', `Cannot ${what}: ${message}.`);
   }

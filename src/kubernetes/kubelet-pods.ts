@@ -5,14 +5,13 @@
  */
 import type { KubernetesFacts } from '../model/kubernetes.ts';
 import type { PressureAverages } from '../model/oom-kill.ts';
-import { printable } from '../text/printable.ts';
 import { ApiError, type KubernetesClient } from './client.ts';
-import { asked } from './failure.ts';
+import { asked, refusalOf } from './failure.ts';
 import { items, number, record, text } from './foreign.ts';
+import { fromNodes } from './from-nodes.ts';
 import type { EffectiveLimit } from './node-containers.ts';
 import { factsOf, type KnownPod } from './pod-facts.ts';
 import { listPods } from './pod-list.ts';
-import { missingRule } from './rights.ts';
 
 /** A container as the summary of its kubelet shows it. The kubelet measures each 10 to 15 s. */
 export interface KubeletContainer {
@@ -38,36 +37,26 @@ export interface KubeletAnswers {
   problems: string[];
 }
 
-/** Requests at once. */
-const PARALLEL = 8;
 const LIMITS = { timeoutMs: 30_000, mostBytes: 64 * 2 ** 20, mostValues: 2_000_000 };
 
 /** @param node only this node; undefined: all @throws OomscopeError KUBERNETES, NOT_PERMITTED: no node can be asked */
 export async function podsOfKubelets(client: KubernetesClient, node: string | undefined): Promise<KubeletAnswers> {
-  const queue = node === undefined ? await nodeNames(client) : [node];
-  const count = queue.length;
-  const containers: KubeletContainer[] = [];
-  const problems: string[] = [];
+  const names = node === undefined ? await nodeNames(client) : [node];
   let refusal: ApiError | undefined;
-  const worker = async () => {
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+  const answers = await fromNodes(
+    names.map((name) => ({ node: name })),
+    async ({ node: name }) => {
       try {
-        containers.push(...(await podsOf(client, name)));
+        return await podsOf(client, name);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         refusal = error;
-        problems.push(`Node ${printable(name)}: ${sentence(error)}`);
+        return refusalOf(error);
       }
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
-  if (refusal && problems.length === count) await asked('ask the kubelets', Promise.reject(refusal));
-  return { containers, problems: problems.sort() };
-}
-
-function sentence({ message, status }: ApiError): string {
-  const rule = status === 403 ? missingRule(message) : undefined;
-  return `${message.replace(/\.?$/, '.')}${rule === undefined ? '' : ` The role lacks the rule ${rule}.`}`;
+    },
+  );
+  if (refusal && answers.problems.length === names.length) await asked('ask the kubelets', Promise.reject(refusal));
+  return answers;
 }
 
 async function nodeNames(client: KubernetesClient): Promise<string[]> {

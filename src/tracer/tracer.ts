@@ -234,8 +234,7 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
 
   #onBatch(received: Batch): void {
     const batch = this.#rehearsal.takeFrom(received);
-    if (!batch) this.#ring.reader.counters(); // a rehearsal reads them, too
-    if (!batch) return;
+    if (!batch) return void this.#ring.reader.counters(); // a rehearsal reads them, too
     this.#batches.next(batch);
     let last = 0;
     const malformed = batch.walk((kind, at) => {

@@ -2,7 +2,7 @@
 import { type Config, parseConfig } from '../../../config/config.ts';
 import { DEFAULT_FLOOR, exposureProblem } from '../../../config/metrics.ts';
 import { Features } from '../../../daemon/features.ts';
-import { obstacleTo } from '../../../daemon/obstacle.ts';
+import { refuseObstacles } from '../../../daemon/obstacle.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { parseAddress } from '../../../http/address.ts';
 import { readToken } from '../../../http/token.ts';
@@ -27,8 +27,7 @@ export interface ServeOptions {
 export async function serve(given: ServeOptions): Promise<number> {
   beginStartUp();
   const config = await configFor(given);
-  const inTheWay = await obstacleTo(config);
-  if (inTheWay) throw inTheWay;
+  await refuseObstacles(config);
   const { AlertSinks } = await import('../../../alerts/alert-sinks.ts');
   const ending = new RunUntil();
   ending.bySignals();

@@ -4,7 +4,7 @@ import { chooseFile, ignoredNote } from '../../../config/choose-file.ts';
 import { type Config, readConfig } from '../../../config/config.ts';
 import { featuresOf } from '../../../config/features.ts';
 import { Features } from '../../../daemon/features.ts';
-import { obstacleTo } from '../../../daemon/obstacle.ts';
+import { refuseObstacles } from '../../../daemon/obstacle.ts';
 import { Watch } from '../../../daemon/watch.ts';
 import { otherKillers } from '../../../doctor/others.ts';
 import { type CapabilityName, effectiveCapabilities } from '../../../linux/capabilities.ts';
@@ -58,8 +58,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const ignored = ignoredNote(chosen);
   if (ignored !== undefined) tell(ignored);
   // Before the sinks: they would lock their spools, and try to deliver.
-  const inTheWay = await obstacleTo(config);
-  if (inTheWay) throw inTheWay;
+  await refuseObstacles(config);
   const ending = new RunUntil();
   ending.bySignals(endingSignals.filter((signal) => signal !== 'SIGHUP'));
   using starting = extendStart();

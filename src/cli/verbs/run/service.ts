@@ -23,8 +23,8 @@ export async function serve(sentence: string, config: Config, end: () => Promise
 }
 
 /**
- * Asks systemd for more time while the event loop runs, until it is disposed of, for an hour at most: while memory or the CPUs are short, a start can
- * take longer than any fixed time, and the guard works already.
+ * Asks systemd for more time while the event loop runs, until it is disposed of, for an hour at most: while memory or the CPUs are
+ * short, a start can take longer than any fixed time, and the guard works already.
  */
 export function extendStart(): Disposable {
   const extend = () => notify(`EXTEND_TIMEOUT_USEC=${START_EXTENDED_MS * 1000}`);
