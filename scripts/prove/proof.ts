@@ -5,7 +5,7 @@
  *   npm run prove:NAME -- [--fresh] [--part PART]... [--write]
  *
  * --fresh forgets finished parts. --part runs only these parts. --write puts the result into docs/proofs/NAME.md.
- * Exits 0 when every part that ran has passed.
+ * Exits 0 when every part that ran has passed, 1 when one has failed, 2 when no part has the given name.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -55,6 +55,13 @@ export async function prove<Figures>(
   proof: Proof<Figures>,
   values: { fresh?: boolean; part?: string[]; write?: boolean } = parseArgs({ options: proofOptions }).values,
 ): Promise<void> {
+  const names = proof.parts.map(({ name }) => name);
+  const unknown = values.part?.find((part) => !names.includes(part));
+  if (unknown !== undefined) {
+    say(`--part ${unknown} names no part of prove:${proof.name}; its parts are: ${names.join(', ')}`);
+    process.exitCode = 2;
+    return;
+  }
   const wanted = proof.parts.filter(({ name }) => values.part?.includes(name) ?? true);
   const kept = join(cacheDirectory('proofs'), proof.name, sourcesHash());
   if (values.fresh) rmSync(kept, { recursive: true, force: true });
