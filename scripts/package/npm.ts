@@ -2,6 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Architecture, archive, manifest, ROOT } from './package.ts';
+import { removeUnreachable } from './reachable.ts';
 
 /** Fields of this repository's package.json that the published one keeps. */
 const KEPT = ['name', 'version', 'description', 'license', 'type', 'engines', 'os', 'bin', 'exports', 'types'];
@@ -38,6 +39,7 @@ export function packMain(architectures: readonly Architecture[], work: string, o
   for (const name of ['README.md', 'CHANGELOG.md']) cpSync(join(ROOT, name), join(inside, name));
   vendorToml(inside);
   shareSchema(inside);
+  removeUnreachable(inside, manifest.exports as Parameters<typeof removeUnreachable>[1]);
   const kept = [...KEPT, ...KEPT_TOO].map((key) => [key, manifest[key]]);
   writeManifest(inside, {
     ...Object.fromEntries(kept),

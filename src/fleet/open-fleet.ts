@@ -14,12 +14,13 @@ import type { ServerOptions } from '../nats/server-options.ts';
 import { untilAnswered } from '../nats/until-answered.ts';
 import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
 import type { FleetCounts } from './counts.ts';
-import { type FleetEvent, fleetEventOf } from './fleet-event.ts';
+import type { FleetEvent } from './fleet-event.ts';
 import { type Incident, Incidents } from './incidents.ts';
 import { incidentMessage, nodeMessage } from './message.ts';
 import { type NodeChange, Nodes, type NodeView, nodeStateIn } from './nodes.ts';
 import { Order, type OrderState } from './order.ts';
 import { checkPartitions, type StreamFacts, StreamReader, streamFacts } from './reader.ts';
+import { fleetEventOf } from './stored-event.ts';
 
 /** Which part of a fleet is read, and from where on. */
 export interface FleetOptions extends ServerOptions {

@@ -19,7 +19,7 @@ import { type Entry, entryCodec, entryOf } from './entry.ts';
 import { Link } from './link.ts';
 import { machineHash } from './machine.ts';
 import { messageOf, type Sender } from './message.ts';
-import { NodeStates } from './node-state.ts';
+import { NodeStates } from './node-states.ts';
 import type { PublishOptions } from './options.ts';
 import { type Folded, Storm } from './storm.ts';
 import { Window } from './window.ts';

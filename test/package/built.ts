@@ -5,15 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../library/packed.ts';
 
+export const PACKAGE = join(ROOT, 'scripts/package/main.ts');
+export const STRIP_TYPES = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
+
 export class Built implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'oomscope-packages-'));
 
   /** @param kinds of packages, as `npm run package -- --only` takes them */
   constructor(...kinds: string[]) {
-    const script = join(ROOT, 'scripts/package/main.ts');
     const words = ['--arch', process.arch, '--output', this.directory, ...kinds.flatMap((kind) => ['--only', kind])];
-    const flags = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
-    execFileSync(process.execPath, [...flags, script, ...words], { cwd: ROOT, stdio: 'pipe' });
+    execFileSync(process.execPath, [...STRIP_TYPES, PACKAGE, ...words], { cwd: ROOT, stdio: 'pipe' });
   }
 
   /** The path of the only file whose name the pattern matches. */

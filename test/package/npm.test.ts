@@ -1,12 +1,13 @@
 /** The packages for npm, installed without network and without a compiler. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROOT, sha256 } from '../../scripts/package/package.ts';
 import { ended } from '../cli/cli.ts';
-import { Built } from './built.ts';
+import { compilers } from '../library/packed.ts';
+import { Built, PACKAGE, STRIP_TYPES } from './built.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const environment = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
@@ -63,6 +64,45 @@ describe('the packages for npm', () => {
     expect(stdout).not.toContain('npm run setup');
     const schema = readFileSync(join(ROOT, 'src/model/oomscope-v1.schema.json'), 'utf8');
     expect(JSON.parse(run(command, 'schema').stdout)).toEqual(JSON.parse(schema));
+  });
+
+  test('bring every entry point of the library, with its types', () => {
+    for (const name of ['rxjs', '@types/node', 'undici-types']) {
+      const link = join(project, 'node_modules', name);
+      mkdirSync(dirname(link), { recursive: true });
+      symlinkSync(join(ROOT, 'node_modules', name), link);
+    }
+    const entries = ['oomscope', 'oomscope/testing', 'oomscope/fleet', 'oomscope/explain'];
+    const lines = entries.map((entry, i) => `import * as entry${i} from '${entry}';`);
+    const names = lines.map((_, i) => `entry${i}`).join(', ');
+    writeFileSync(join(project, 'consumer.ts'), `${lines.join('\n')}\nconsole.log([${names}].length);\n`);
+    const options = { target: 'es2022', module: 'nodenext', strict: true, types: ['node'], skipLibCheck: false };
+    const lib = ['es2023', 'esnext.disposable'];
+    const config = { compilerOptions: { ...options, lib, resolveJsonModule: true }, files: ['consumer.ts'] };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config));
+    expect(run(process.execPath, compilers['TypeScript 7'], '-p', '.')).toMatchObject({ stdout: '', status: 0 });
+    expect(run(process.execPath, 'consumer.js')).toEqual({ stdout: `${entries.length}\n`, stderr: '', status: 0 });
+  });
+
+  test('contain nothing that no entry point needs', () => {
+    const files = execFileSync('tar', ['tzf', main], { encoding: 'utf8' }).split('\n');
+    expect(files).toContain('package/dist/tracer/tracer.js');
+    // The bundle in dist/cli has its own copy of the modules of the verbs.
+    expect(files.filter((name) => /dist\/(daemon|demo|doctor)\/./.test(name))).toEqual([]);
+  });
+
+  test('have no name before they are whole', () => {
+    const programs = join(built.directory, 'programs');
+    mkdirSync(programs);
+    // A tar that stops in the middle of a package, as on a full disk.
+    const tar = '#!/bin/sh\nwhile [ "$1" != -cf ]; do shift; done\necho half >"$2"\nexit 1\n';
+    writeFileSync(join(programs, 'tar'), tar, { mode: 0o755 });
+    const output = join(built.directory, 'stopped');
+    const words = [...STRIP_TYPES, PACKAGE, '--arch', process.arch, '--only', 'npm', '--output', output];
+    const env = { ...process.env, PATH: `${programs}:${process.env.PATH}` };
+    const { status } = spawnSync(process.execPath, words, { env, stdio: 'ignore' });
+    expect(status).toBe(1);
+    expect(readdirSync(output)).toEqual(['.work']);
   });
 
   test.skipIf(!isRoot)('make and trace a kill', async () => {
