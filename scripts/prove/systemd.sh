@@ -1,7 +1,7 @@
 #!/bin/sh
 # In a guest with systemd as process 1: installs the Debian package, uses the service over a restart of the system, upgrades and removes
-# the package. systemd.sh install|first|configure|use|upgrade|btf|remove, in this order, with a restart of the system before first, use
-# and btf; `npm` installs the packages for npm.
+# the package. systemd.sh install|first|configure|use|upgrade|btf|remove, in this order, with a restart of the system before first, use,
+# upgrade and btf; `npm` installs the packages for npm.
 set -u
 OLD=/root/old.deb
 NEW=/root/new.deb
@@ -98,6 +98,7 @@ use)
 	;;
 upgrade)
 	section upgrade
+	until_true 'the service does not start' active
 	sums=$(md5sum "$CONFIG"; find /var/lib/oomscope -type f -name '*.jsonl' -exec md5sum {} +)
 	since=$(date +%T)
 	apt install "$NEW" || fail 'the package cannot be upgraded'
