@@ -6,6 +6,6 @@ export const isObserving = ({ trace, pressure }: Config): boolean => trace.enabl
 
 /** @throws OomscopeError that says why this process cannot do what a configuration asks for */
 export async function refuseObstacles(config: Config): Promise<void> {
-  const problem = isObserving(config) ? (await import('../bpf/load/tracer-loader.ts')).obstacle() : undefined;
-  if (problem) throw problem;
+  if (isObserving(config)) (await import('../bpf/load/tracer-loader.ts')).refuseObstacle();
+  if (config.guard?.mode === 'enforce') (await import('../guard/may-enforce.ts')).checkMayEnforce();
 }

@@ -6,13 +6,11 @@
 import { getHeapStatistics } from 'node:v8';
 import type { GuardPrograms } from '../bpf/load/guard-loader.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
-import { effectiveCapabilities } from '../linux/capabilities.ts';
 import { oomdPreference } from '../linux/oomd-preference.ts';
 import { startTicksOf } from '../linux/process-reader.ts';
 import { lackingFor } from '../linux/rights.ts';
 import { OomscopeError } from '../model/error.ts';
 import type { Sample } from '../model/sample.ts';
-import { foreignProc } from '../process/own-proc.ts';
 import { ProcessHandle } from '../process/process-handle.ts';
 import { findProgram } from '../process/program.ts';
 import { type Survived, survive } from '../process/survival.ts';
@@ -23,6 +21,7 @@ import type { GuardConfig } from './guard-config.ts';
 import { openGuardState } from './guard-state.ts';
 import { CgroupRestraints } from './ladder/cgroup-restraints.ts';
 import { hook } from './ladder/hook.ts';
+import { checkMayEnforce } from './may-enforce.ts';
 import { holdNow, placesOf } from './rules/detect.ts';
 import type { PolicyOptions, Rule, Step } from './rules/rule.ts';
 import type { Supervisor } from './rules/standing.ts';
@@ -176,26 +175,6 @@ export async function openGuard(config: GuardConfig, options: OpenGuardOptions =
     state[Symbol.dispose]();
     throw error;
   }
-}
-
-/**
- * @throws OomscopeError USAGE: the pids of /proc are not those of this process's namespace; NOT_PERMITTED: this process
- *   may not signal others
- */
-function checkMayEnforce(): void {
-  const foreign = foreignProc();
-  if (foreign !== undefined) {
-    const remedy = 'Mount the /proc of this namespace, or run the guard in the namespace of that /proc.';
-    throw new OomscopeError(
-      'USAGE',
-      `The guard cannot enforce, because it could signal the wrong process: ${foreign}. ${remedy}`,
-    );
-  }
-  if (process.geteuid?.() === 0 || effectiveCapabilities().has('CAP_KILL')) return;
-  throw new OomscopeError(
-    'NOT_PERMITTED',
-    'The guard cannot enforce, because it may signal only the processes of its own user. Run it as root, or with CAP_KILL.',
-  );
 }
 
 /** Whether a rule would fire now, if it asks for no time. */

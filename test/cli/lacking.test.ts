@@ -1,6 +1,6 @@
 /** Machines and processes that lack what every verb needs: one sentence, one exit code, and an end. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -51,6 +51,38 @@ describe.skipIf(bpfUnavailable())('with few open files', () => {
     const { status, stderr } = spawnSync('sh', words, { encoding: 'utf8' });
     expect(stderr).toMatch(/^oomscope: Too many files are open: raise the limit to 1024 .*; it is 18\.\n$/);
     expect(status).toBe(69);
+  });
+});
+
+describe.skipIf(bpfUnavailable() || process.geteuid?.() !== 0)('without the rights, before a spool is opened', () => {
+  const sink = () => ['--alert', `webhook=http://127.0.0.1:1/ spool=${join(directory, 'spool')}`];
+  // A guard that enforces needs CAP_KILL or the user root, the others CAP_BPF.
+  const nobody = ['--bounding-set=-all', '--inh-caps=-all', '--reuid=65534', '--clear-groups', process.execPath, MAIN];
+  it.each([
+    ['trace', ['trace'], 'Tracing needs '],
+    ['guard --enforce', ['guard', '--enforce', '--when', 'available < 1K'], 'The guard cannot enforce, '],
+    ['guard --shadow', ['guard', '--shadow', '--when', 'available < 1K'], 'Tracing needs '],
+  ])('%s ends with one sentence', async (_, words, sentence) => {
+    chmodSync(directory, 0o777);
+    const all = [...nobody, ...words, ...sink(), '--duration', '300ms'];
+    const { code, stderr } = await ended(spawn('setpriv', all, { stdio: ['ignore', 'pipe', 'pipe'] }));
+    expect(stderr).toContain(`oomscope: ${sentence}`);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(77);
+    expect(existsSync(join(directory, 'spool'))).toBe(false);
+  });
+
+  it('run ends with one sentence where its guard may not enforce', async () => {
+    const off = '[trace]\nenabled = false\n[pressure]\nenabled = false\n';
+    const alert = `[[alert]]\nsink = "webhook"\ntarget = "http://127.0.0.1:1/"\nspool = "${join(directory, 'spool')}"\n`;
+    writeFileSync(config, `${off}${readFileSync(config, 'utf8')}${alert}`);
+    chmodSync(directory, 0o777);
+    const { code, stderr } = await ended(
+      spawn('setpriv', [...nobody, ...run()], { stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
+    expect(stderr).toContain('oomscope: The guard cannot enforce, ');
+    expect(code).toBe(77);
+    expect(existsSync(join(directory, 'spool'))).toBe(false);
   });
 });
 

@@ -5,7 +5,7 @@ import { readlinkSync } from 'node:fs';
 import { OomscopeError } from '../../model/error.ts';
 import { type Attached, attachObject } from './attach.ts';
 import { askKernel } from './kernel-types.ts';
-import { obstacle } from './tracer-loader.ts';
+import { refuseObstacle } from './tracer-loader.ts';
 
 export interface LoadedGuard extends Attached {
   /** true: the BPF program sends the signal. false: its record makes userspace send the signal. */
@@ -32,8 +32,7 @@ const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
  * @throws OomscopeError: see obstacle(), and OBJECT_MISSING, LIBBPF, KERNEL_TOO_OLD
  */
 export function loadGuard({ kernelSignals }: { kernelSignals: boolean }): LoadedGuard {
-  const inTheWay = obstacle();
-  if (inTheWay) throw inTheWay;
+  refuseObstacle();
   const { programs, lacking } = guardFacts();
   if (programs.length < Object.keys(PROGRAMS).length) {
     throw new OomscopeError(

@@ -12,7 +12,7 @@ import { type Attached, attachObject } from './attach.ts';
 import { askKernel } from './kernel-types.ts';
 import { countsAsLocked, explainLockedMemory } from './locked-memory.ts';
 import { choosePressure, type PressureBackend, type PressureChoice } from './pressure-variants.ts';
-import { obstacle } from './tracer-loader.ts';
+import { refuseObstacle } from './tracer-loader.ts';
 
 /** The configuration in the units of the BPF programs: nanoseconds and millionths (ppm). */
 export interface PressureConfig {
@@ -69,8 +69,7 @@ const telling: [cause: number, functions: string[]][] = [
  * @throws OomscopeError NOT_PERMITTED, NO_BTF, KERNEL_TOO_OLD, OBJECT_MISSING, LIBBPF, USAGE
  */
 export function loadPressure(config: PressureConfig, from = pressureObject): LoadedPressure {
-  const inTheWay = obstacle();
-  if (inTheWay) throw inTheWay;
+  refuseObstacle();
   const choices = pressureChoices(config.backend);
   const wanted = config.backend === 'fentry' || config.backend === 'kprobe' ? config.backend : undefined;
   if (wanted && !choices.some(({ backend }) => backend === wanted)) {

@@ -6,7 +6,7 @@ import { OomscopeError } from '../../model/error.ts';
 import { DeathFilter } from '../wire/layout.ts';
 import { type Attached, attachObject } from './attach.ts';
 import { askKernel } from './kernel-types.ts';
-import { obstacle } from './tracer-loader.ts';
+import { refuseObstacle } from './tracer-loader.ts';
 import { type Choice, chooseTracepoint, type TracepointHook } from './variants.ts';
 
 /**
@@ -65,8 +65,7 @@ const every = Array.from({ length: SIGNALS }, (_, i) => i + 1);
 
 /** @throws OomscopeError: see obstacle(), and OBJECT_MISSING, LIBBPF, KERNEL_TOO_OLD */
 export function loadSignals(deaths: Deaths): LoadedSignals {
-  const inTheWay = obstacle();
-  if (inTheWay) throw inTheWay;
+  refuseObstacle();
   const choices = chooseSignalHooks();
   const lacking = choices.find(({ program }) => program === undefined);
   if (lacking) throw new OomscopeError('KERNEL_TOO_OLD', `The senders of signals cannot be traced: ${lacking.reason}.`);

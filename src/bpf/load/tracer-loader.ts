@@ -70,6 +70,12 @@ export function obstacle(): OomscopeError | undefined {
   return undefined;
 }
 
+/** @throws OomscopeError see obstacle() */
+export function refuseObstacle(): void {
+  const inTheWay = obstacle();
+  if (inTheWay) throw inTheWay;
+}
+
 /**
  * @throws OomscopeError see obstacle(); LIBBPF_MISSING, OBJECT_MISSING, LIBBPF with the kernel's message in `detail`
  */
@@ -82,8 +88,7 @@ export function loadTracer(options: LoadOptions): LoadedTracer {
 }
 
 function loadBest(options: LoadOptions): LoadedTracer {
-  const inTheWay = obstacle();
-  if (inTheWay) throw inTheWay;
+  refuseObstacle();
   const [major, minor] = libbpfVersion();
 
   const { choices, functions, gfp } = kernelFacts(options.backend);

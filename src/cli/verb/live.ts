@@ -63,18 +63,26 @@ interface LiveContext extends Pick<Context<Options>, 'asText' | 'paint'> {
   };
 }
 
+/** How a live verb finds what prevents it, and opens its source. */
+interface LiveOpening<E extends Event> {
+  /** Called before anything is opened that others would notice: spools, connections. Throws what prevents the verb. */
+  refuse?: () => unknown;
+  /** Called after the options of all alert sinks were checked. */
+  open: (ending: RunUntil) => Promise<LiveSource<E>>;
+}
+
 /**
  * Runs a live verb until a signal arrives, the duration has passed, an error occurs, or `ending.now()` is called.
  *
- * @param open called after the options of all alert sinks were checked
- * @returns the exit code. @throws the errors of `open`, and the error with which the stream of events ends
+ * @returns the exit code. @throws the errors of `refuse` and `open`, and the error with which the stream of events ends
  */
 export async function runLive<E extends Event>(
   { given, asText, paint }: LiveContext,
-  open: (ending: RunUntil) => Promise<LiveSource<E>>,
+  { refuse, open }: LiveOpening<E>,
 ): Promise<number> {
   const { beginStartUp, endStartUp } = await import('./start-up.ts');
   beginStartUp();
+  await refuse?.();
   const startAlerts = await openAlerts(given.alert ?? []);
   await using publisher = (await openPublisher(given.publish)) ?? null;
   const [{ Output }, { renderEvent }] = await Promise.all([

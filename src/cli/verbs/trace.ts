@@ -81,7 +81,11 @@ export const verb = defineVerb({
     },
   ],
   exits: { ok: true, usage: true, unavailable: 'this kernel or installation cannot trace', noPermission: true },
-  run: (context) => runLive(context, (ending) => open(context, ending)),
+  run: (context) =>
+    runLive(context, {
+      refuse: async () => (await import('../../bpf/load/tracer-loader.ts')).refuseObstacle(),
+      open: (ending) => open(context, ending),
+    }),
 });
 
 async function open({ given, asText, paint }: Context<typeof options>, ending: RunUntil) {

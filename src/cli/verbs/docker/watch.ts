@@ -65,7 +65,7 @@ export const verb = defineVerb({
     unavailable: 'neither the kernel nor a runtime can be watched',
     noPermission: true,
   },
-  run: (context) => runLive(context, (ending) => open(context, ending)),
+  run: (context) => runLive(context, { open: (ending) => open(context, ending) }),
 });
 
 async function open(

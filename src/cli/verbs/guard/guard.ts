@@ -52,9 +52,14 @@ export const verb = defineVerb({
     const { 'try-pattern': pattern } = context.given;
     if (pattern !== undefined) return (await import('./try-pattern.ts')).tryPattern(pattern, context.asText);
     const config = await configOf(context.given);
-    return runLive(context, () => open(config, context.given.ask === true));
+    return runLive(context, { refuse: () => refuse(config), open: () => open(config, context.given.ask === true) });
   },
 });
+
+async function refuse({ mode }: GuardConfig): Promise<void> {
+  if (mode === 'enforce') (await import('../../../guard/may-enforce.ts')).checkMayEnforce();
+  if (mode === 'shadow') (await import('../../../bpf/load/tracer-loader.ts')).refuseObstacle();
+}
 
 async function open(config: GuardConfig, asks: boolean): Promise<LiveSource<Event>> {
   const asker = asks ? new (await import('./ask.ts')).Asker() : undefined;

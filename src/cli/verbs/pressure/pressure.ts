@@ -74,19 +74,21 @@ async function run(context: Context<typeof options>): Promise<number> {
   const containers = new ContainerResolver();
   void containers.start().catch(() => {}); // without names, events have the ids of containers
   const naming = { ...watching, ownerOf: (path: string) => containers.ownerOf(path) };
-  const watched = runLive(context, async (ending) => {
-    const view = live && new live.PressureLive(paint, ending.now);
-    const watch = await openWatch(naming, view);
-    view?.attach(watch);
-    const onTick = () => {
-      const { news, ended } = presence.look((path) => watch.has(path));
-      for (const each of news) view ? view.say(each) : tell(each);
-      view?.draw();
-      if (!ended) return;
-      gone = true;
-      ending.now();
-    };
-    return sourceOf(watch, view, onTick, passes, given.psi);
+  const watched = runLive(context, {
+    open: async (ending) => {
+      const view = live && new live.PressureLive(paint, ending.now);
+      const watch = await openWatch(naming, view);
+      view?.attach(watch);
+      const onTick = () => {
+        const { news, ended } = presence.look((path) => watch.has(path));
+        for (const each of news) view ? view.say(each) : tell(each);
+        view?.draw();
+        if (!ended) return;
+        gone = true;
+        ending.now();
+      };
+      return sourceOf(watch, view, onTick, passes, given.psi);
+    },
   });
   const code = await watched.finally(() => containers.close());
   if (gone && live) tell(presence.lastWord);
