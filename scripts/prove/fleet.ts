@@ -9,12 +9,12 @@ import { type ChaosOptions, type ChaosResult, chaos } from '../../test/fleet/cha
 import { table } from '../bench/report.ts';
 import { prove } from './proof.ts';
 
-/** A cluster that has lost its leader on a busy machine needs some seconds until the publishers have sent again. */
-const waitMs = 30_000;
+/** On a busy machine, a publisher that was killed needs long until it runs again and sends what is in its spool. */
+const waitMs = 60_000;
 const breaks = { serverKills: 5, cuts: 2, publisherKills: 10, readerKills: 5 };
 const parts: Record<string, ChaosOptions> = {
   'three servers, 1,000,000 events of 100 publishers': {
-    ...{ publishers: 100, events: 10_000, perSecond: 16, servers: 3, limitMs: 2 * 60 * 60_000, waitMs },
+    ...{ publishers: 100, events: 10_000, perSecond: 15, servers: 3, limitMs: 2 * 60 * 60_000, waitMs },
     ...breaks,
   },
   'one server, 200,000 events of 10 publishers': {
@@ -43,7 +43,7 @@ async function run(options: ChaosOptions): Promise<ChaosResult> {
 await prove<ChaosResult>({
   name: 'fleet',
   claim:
-    'Every event of every publisher is at the reader exactly once and in the order of its node, although servers are killed and restarted five times, the network of half of the publishers is cut twice, ten publishers and five readers are killed with SIGKILL. Only events may be missing that were neither acknowledged nor in the spool when their publisher was killed. The reader waits up to 30 seconds for an event that is missing. Each publisher is a process of its own; it writes down the number of each event before it publishes the event, and the number of each acknowledged event. The events are those of the recordings, in turn.',
+    'Every event of every publisher is at the reader exactly once and in the order of its node, although servers are killed and restarted five times, the network of half of the publishers is cut twice, ten publishers and five readers are killed with SIGKILL. Only events may be missing that were neither acknowledged nor in the spool when their publisher was killed. The reader waits up to 60 seconds for an event that its process still sends. Each publisher is a process of its own; it writes down the number of each event before it publishes the event, and the number of each acknowledged event. The events are those of the recordings, in turn.',
   parts: Object.entries(parts).map(([name, options]) => ({ name, run: () => run(options) })),
   render: (finished) =>
     table([

@@ -18,7 +18,8 @@ import { connect, reasonOf } from '../nats/connect.ts';
 import { loadNats } from '../nats/load.ts';
 import { INCIDENTS } from '../nats/names.ts';
 import { printable } from '../text/printable.ts';
-import { type Fleet, type FleetOptions, openFleet } from './open-fleet.ts';
+import { type Fleet, openFleet } from './open-fleet.ts';
+import type { FleetOptions } from './options.ts';
 import { ALERTS_CONSUMER } from './setup.ts';
 
 export interface AlertingOptions extends FleetOptions {

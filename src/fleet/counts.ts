@@ -4,7 +4,7 @@ export interface FleetCounts {
   events: number;
   /** Events that came a second time and were not emitted again. */
   duplicates: number;
-  /** Events that came after the wait for them was over. */
+  /** Events that came after the wait for them was over, and so after later ones of their process. */
   late: number;
   /** Events that are missing, by the numbers of their publishers. */
   missing: number;

@@ -18,6 +18,13 @@ export interface FleetEvent {
   run: string | null;
   /** Number of the event among those of this process, from 0 without a gap. null: not published by oomscope. */
   number: number | null;
+  /**
+   * When the process sent the event, the stream had every event of the process with a smaller number, or it never comes.
+   * null: unknown.
+   */
+  settled: number | null;
+  /** True: later events of its process were emitted before it, because it came after the reader's wait. */
+  late: boolean;
   /** The event's number in the stream. */
   sequence: number;
   /** When the server stored the event, in ms since 1970, by the server's clock. */

@@ -13,4 +13,5 @@ export type { FleetCounts } from './counts.ts';
 export type { FleetEvent } from './fleet-event.ts';
 export type { Incident } from './incidents.ts';
 export type { NodeView } from './nodes.ts';
-export { type Fleet, type FleetOptions, type FleetState, openFleet } from './open-fleet.ts';
+export { type Fleet, openFleet } from './open-fleet.ts';
+export type { FleetOptions, FleetState } from './options.ts';

@@ -10,43 +10,19 @@ import type { FleetIncident, FleetNode } from '../model/fleet.ts';
 import { connect, reasonOf } from '../nats/connect.ts';
 import { loadNats } from '../nats/load.ts';
 import { NODES } from '../nats/names.ts';
-import type { ServerOptions } from '../nats/server-options.ts';
 import { untilAnswered } from '../nats/until-answered.ts';
-import { type OptionNames, refuseUnknownOptions } from '../text/unknown-option.ts';
+import { refuseUnknownOptions } from '../text/unknown-option.ts';
 import type { FleetCounts } from './counts.ts';
 import type { FleetEvent } from './fleet-event.ts';
 import { type Incident, Incidents } from './incidents.ts';
 import { incidentMessage, nodeMessage } from './message.ts';
 import { type NodeChange, Nodes, type NodeView, nodeStateIn } from './nodes.ts';
-import { Order, type OrderState } from './order.ts';
+import { type FleetOptions, type FleetState, fleetOptions } from './options.ts';
+import { Order } from './order.ts';
 import { checkPartitions, type StreamFacts, StreamReader, streamFacts } from './reader.ts';
 import { fleetEventOf } from './stored-event.ts';
 
-/** Which part of a fleet is read, and from where on. */
-export interface FleetOptions extends ServerOptions {
-  /** Read also what was stored in this time before the start (ms). Default 0: only what is new. */
-  sinceMs?: number;
-  /** Go on where another reader was: its `state`. */
-  resume?: FleetState;
-  /** Read only these partitions of nodes, for several readers. Default: all. */
-  partitions?: readonly number[];
-  /** How long an event waits for an earlier one of its node that is missing (ms). Default 1,000. */
-  waitMs?: number;
-  /** Called with sentences about problems; must not throw. */
-  onTrouble?: (message: string) => void;
-}
-
-/**
- * Where a reader is. It can be stored as JSON. A reader that stores its results and this state together gets each event
- * exactly once, whatever happens to it in between.
- */
-export interface FleetState extends OrderState {
-  /** The schema of this object. */
-  schema: 'oomscope/fleet-state/v1';
-  /** Every event up to this number of the stream was emitted or is known to be missing. */
-  position: number;
-}
-
+const WAIT_MS = 5_000;
 const TICK_MS = 100;
 /** How long the states of the nodes may keep the events waiting (ms). */
 const MOST_WAIT_FOR_NODES_MS = 15_000;
@@ -79,13 +55,18 @@ export class Fleet implements AsyncDisposable {
   #isCaughtUp = false;
   /** When the server stored the last event that was emitted (ms since 1970). */
   #readMs = 0;
+  /** When the server stored the last message that was read. */
+  #storedMs = 0;
+  /** The time in which this process could read (ms): it stands while the server is away or the process gets no CPU. */
+  #waitClockMs = 0;
+  #tickMs = performance.now();
   #close: (() => Promise<void>)[] = [];
   #resolveCaughtUp = () => {};
   #begin: (() => Promise<void>) | undefined;
 
   /** @throws OomscopeError USAGE, SERVER */
   static async open(options: FleetOptions): Promise<Fleet> {
-    refuseUnknownOptions('openFleet()', options, names);
+    refuseUnknownOptions('openFleet()', options, fleetOptions);
     const connection = await connect(options, 'oomscope fleet');
     try {
       const facts = await streamFacts(connection);
@@ -98,7 +79,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   private constructor(connection: NatsConnection, options: FleetOptions, facts: StreamFacts) {
-    const { resume, waitMs = 1000 } = options;
+    const { resume, waitMs = WAIT_MS } = options;
     this.#connection = connection;
     this.#begin = () => this.#read(options, facts);
     const begun = <T>(subject: Subject<T>) =>
@@ -199,11 +180,15 @@ export class Fleet implements AsyncDisposable {
       onMessage: (message) => {
         const event = fleetEventOf(message);
         this.#position = message.seq;
-        if (event) this.#order.take(event, performance.now());
+        this.#storedMs = Number(message.timestampNanos / 1_000_000n);
+        if (event) this.#order.take(event, this.#waitClockMs);
         else if (this.#counts.malformed++ === 0)
           onTrouble('a message on the subjects of oomscope is no event of oomscope, and was skipped.');
       },
-      onCaughtUp: () => this.#whenNothingWaits(),
+      onCaughtUp: () => {
+        this.#storedMs = Math.max(this.#storedMs, facts.serverMs);
+        this.#whenNothingWaits();
+      },
       onReading: () => {
         this.problem = undefined;
       },
@@ -260,7 +245,10 @@ export class Fleet implements AsyncDisposable {
   }
 
   #tick(): void {
-    this.#order.tick(performance.now());
+    const nowMs = performance.now();
+    if (this.problem === undefined) this.#waitClockMs += Math.min(nowMs - this.#tickMs, 2 * TICK_MS);
+    this.#tickMs = nowMs;
+    this.#order.tick(this.#waitClockMs, this.#storedMs);
     // While the server is away, silence says nothing about the nodes.
     if (this.#connection.isClosed()) return;
     this.#nodes.tick(this.nowMs);
@@ -289,8 +277,3 @@ export class Fleet implements AsyncDisposable {
  * @throws OomscopeError USAGE: an option is wrong; SERVER: no server answers, it refuses, or it is not set up
  */
 export const openFleet = (options: FleetOptions): Promise<Fleet> => Fleet.open(options);
-
-const names: OptionNames<FleetOptions> = {
-  ...{ servers: true, credentials: true, nkey: true, token: true, user: true, password: true, ca: true, cert: true },
-  ...{ key: true, sinceMs: true, resume: true, partitions: true, waitMs: true, onTrouble: true },
-};

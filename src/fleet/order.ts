@@ -2,6 +2,10 @@
  * Emits the events of each publishing process once and in order, with a bounded wait for a missing one. A process numbers
  * its events without a gap, so the next expected number and the numbers that are missing say of every event whether it is
  * new, however late it is sent again: no window of ids is needed.
+ *
+ * Each event says up to which number the events of its process are settled: in the stream, or lost. A missing event below
+ * that never comes. Only for one that its process still sends is there a wait: for `waitMs` by the clock of the caller,
+ * or until the stream has an event of any process that the server stored `waitMs` later.
  */
 import type { FleetEvent } from './fleet-event.ts';
 
@@ -34,8 +38,8 @@ interface Run extends RunState {
   held: Map<number, FleetEvent>;
   /** When the wait for the next number began (ms, by the clock of the methods). */
   sinceMs: number;
-  /** True while the reader does not know whether earlier events exist. */
-  isSoft: boolean;
+  /** When the server stored the event with which the wait began. */
+  sinceStoredMs: number;
 }
 
 export interface OrderHooks {
@@ -43,8 +47,7 @@ export interface OrderHooks {
   onGap: (gap: Gap) => void;
 }
 
-/** A publisher has at most so many events on the way: an earlier one can be no further back. */
-const WINDOW = 64;
+/** More events of a node are not held: the wait ends. A publisher itself sends at most 63 past a missing one. */
 const MOST_HELD = 5_000;
 const MOST_RANGES = 1_000;
 const MOST_IDS = 100_000;
@@ -71,7 +74,7 @@ export class Order {
     this.#hooks = hooks;
     for (const [name, { next, missing, seenMs }] of Object.entries(state?.runs ?? {})) {
       const run = { next, missing: missing.map(([from, to]): [number, number] => [from, to]), seenMs };
-      this.#runs.set(name, { ...run, name, node: '', held: new Map(), sinceMs: 0, isSoft: false });
+      this.#runs.set(name, { ...run, ...NEW_RUN, name, held: new Map() });
     }
   }
 
@@ -88,36 +91,37 @@ export class Order {
       if (behind.events.length > MOST_HELD) this.#skip(behind.run, nowMs);
       return;
     }
-    const run = this.#runOf(name, number, nowMs);
+    const settled = Math.min(event.settled ?? 0, number);
+    const run = this.#runOf(name, event.settled === null ? number : settled);
     run.node = nodeOf(event);
     run.seenMs = event.storedMs;
     if (number < run.next) {
-      if (!takeOut(run.missing, number)) this.duplicates++;
-      else {
-        this.late++;
-        this.#hooks.emit(event);
-      }
+      if (takeOut(run.missing, number)) this.#emitLate(event);
+      else this.duplicates++;
       return;
     }
     if (run.held.has(number)) {
       this.duplicates++;
       return;
     }
-    if (number === run.next) {
-      run.next++;
-      this.#hooks.emit(event);
-      this.#release(run, nowMs);
-      return;
-    }
-    if (run.held.size === 0) run.sinceMs = nowMs;
+    if (run.held.size === 0) this.#restartWait(run, event, nowMs);
     run.held.set(number, event);
-    this.#wait(run);
+    const before = run.next;
+    this.#pass(run, settled);
+    this.#goOnFrom(before, run, event, nowMs);
     if (run.held.size > MOST_HELD) this.#skip(run, nowMs);
   }
 
-  /** Gives up waiting where the time is over. */
-  tick(nowMs: number): void {
-    for (const run of this.#waiting) if (nowMs - run.sinceMs >= this.#waitMs) this.#skip(run, nowMs);
+  /**
+   * Gives up waiting where the time is over.
+   *
+   * @param storedMs when the server stored the last event that the caller has read, of any process
+   */
+  tick(nowMs: number, storedMs = 0): void {
+    for (const run of this.#waiting) {
+      const { sinceMs, sinceStoredMs } = run;
+      if (Math.max(nowMs - sinceMs, storedMs - sinceStoredMs) >= this.#waitMs) this.#skip(run, nowMs);
+    }
   }
 
   /** The smallest sequence of an event that was taken but not emitted; undefined: there is none. */
@@ -153,14 +157,16 @@ export class Order {
     this.#hooks.emit(event);
   }
 
-  #runOf(name: string, number: number, nowMs: number): Run {
+  #emitLate(event: FleetEvent): void {
+    this.late++;
+    this.#hooks.emit({ ...event, late: true });
+  }
+
+  /** @param next the first number that may still come: the reader may have begun in the middle */
+  #runOf(name: string, next: number): Run {
     const known = this.#runs.get(name);
     if (known) return known;
-    // The reader may have begun in the middle. If the number is small, the earlier events may still be on the way.
-    const isSoft = number > 0;
-    const next = number < WINDOW ? 0 : number;
-    const missing: [number, number][] = number < WINDOW ? [] : [[number - WINDOW, number - 1]];
-    const fresh: Run = { name, node: '', next, missing, seenMs: 0, held: new Map(), sinceMs: nowMs, isSoft };
+    const fresh: Run = { ...NEW_RUN, name, next, missing: [], seenMs: 0, held: new Map() };
     this.#runs.set(name, fresh);
     if (this.#runs.size > MOST_RUNS) this.#forget();
     return fresh;
@@ -173,15 +179,33 @@ export class Order {
     }
   }
 
+  #restartWait(run: Run, { storedMs }: FleetEvent, nowMs: number): void {
+    run.sinceMs = nowMs;
+    run.sinceStoredMs = storedMs;
+  }
+
+  /** @param before the next expected number before `cause` was taken */
+  #goOnFrom(before: number, run: Run, cause: FleetEvent, nowMs: number): void {
+    if (run.held.size === 0) {
+      this.#goOn(run, nowMs);
+      return;
+    }
+    if (run.next > before) this.#restartWait(run, cause, nowMs);
+    this.#wait(run);
+  }
+
   /** Emits the held events that follow without a gap. */
-  #release(run: Run, nowMs: number): void {
+  #emitHeld(run: Run): void {
     for (let event = run.held.get(run.next); event; event = run.held.get(run.next)) {
       run.held.delete(run.next);
       run.next++;
       this.#hooks.emit(event);
     }
-    if (run.held.size > 0) run.sinceMs = nowMs;
-    else this.#goOn(run, nowMs);
+  }
+
+  /** Emits what follows without a gap, and all below `settled`: what is missing there is lost. */
+  #pass(run: Run, settled: number): void {
+    for (this.#emitHeld(run); run.next < settled; this.#emitHeld(run)) this.#gap(run, settled);
   }
 
   #wait(run: Run): void {
@@ -200,17 +224,27 @@ export class Order {
 
   /** Goes on behind the gap. */
   #skip(run: Run, nowMs: number): void {
+    const { next } = run;
+    const cause = this.#gap(run);
+    this.#emitHeld(run);
+    this.#goOnFrom(next, run, cause, nowMs);
+  }
+
+  /** Goes on to the first held event, or to `end`. @returns the event after the gap */
+  #gap(run: Run, end = Number.POSITIVE_INFINITY): FleetEvent {
     const first = Math.min(...run.held.keys());
     const before = run.held.get(first) as FleetEvent;
-    run.missing.push([run.next, first - 1]);
+    const next = Math.min(first, end);
+    run.missing.push([run.next, next - 1]);
     if (run.missing.length > MOST_RANGES) run.missing.shift();
-    const missing = first - run.next;
-    run.next = first;
-    if (!run.isSoft) this.#hooks.onGap({ run: run.name, before, missing });
-    run.isSoft = false;
-    this.#release(run, nowMs);
+    const missing = next - run.next;
+    run.next = next;
+    this.#hooks.onGap({ run: run.name, before, missing });
+    return before;
   }
 }
+
+const NEW_RUN = { node: '', sinceMs: 0, sinceStoredMs: 0 };
 
 const nodeOf = ({ cluster, node, machine }: FleetEvent) => `${cluster} ${node} ${machine}`;
 

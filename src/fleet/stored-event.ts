@@ -24,6 +24,7 @@ export function fleetEventOf(message: Message): FleetEvent | undefined {
   return {
     ...{ event, cluster: stored.cluster, node: stored.node, machine: header(Header.machine) },
     ...{ run: number === null ? null : run, number: run === null ? null : number },
+    ...{ settled: whole(header(Header.settled)), late: false },
     ...{ sequence: message.seq, storedMs, happenedMs: storedMs - ageMs },
     skewMs: sentMs === null ? null : storedMs - sentMs,
     movedOut: header(Header.movedOut)?.split(' ') ?? [],

@@ -8,6 +8,8 @@ import type { Entry } from './entry.ts';
 export const Header = {
   run: 'Oomscope-Run',
   number: 'Oomscope-Number',
+  /** Every event of the same process with a smaller number is in the stream, or never comes. */
+  settled: 'Oomscope-Settled',
   machine: 'Oomscope-Machine',
   /** The node's clock when the message was sent, in ms since 1970: the reader compares it with the server's. */
   sent: 'Oomscope-Sent',
@@ -48,8 +50,18 @@ const KEPT = new Set([
   'message',
 ]);
 
-/** @param mostBytes the server's limit of one message. @returns undefined: even the envelope is too large */
-export function messageOf(entry: Entry, sender: Sender, mostBytes: number, nats: Nats): Message | undefined {
+/**
+ * @param settled see {@link Header}
+ * @param mostBytes the server's limit of one message
+ * @returns undefined: even the envelope is too large
+ */
+export function messageOf(
+  entry: Entry,
+  settled: number,
+  sender: Sender,
+  mostBytes: number,
+  nats: Nats,
+): Message | undefined {
   const { payload, movedOut } = within(entry.json, mostBytes - HEADERS_BYTES);
   if (payload === undefined) return undefined;
   const headers = nats.headers();
@@ -62,6 +74,7 @@ export function messageOf(entry: Entry, sender: Sender, mostBytes: number, nats:
     'content-type': 'application/json',
     [Header.run]: entry.run,
     [Header.number]: String(entry.number),
+    [Header.settled]: String(settled),
     [Header.machine]: sender.machine,
     [Header.sent]: String(Date.now()),
     ...(movedOut.length > 0 && { [Header.movedOut]: movedOut.join(' ') }),

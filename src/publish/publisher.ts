@@ -109,7 +109,7 @@ export class Publisher implements AsyncDisposable {
     });
     this.#states = new NodeStates(this.#sender, this.#run, () => this.counts);
     this.#window = new Window(this.#queue, {
-      send: (entry) => this.#send(entry),
+      send: (entry, settled) => this.#send(entry, settled),
       isUp: () => this.#link.isUp,
       onFailure: (error) => this.#refused(error as Error),
       onSent: (isPublished) => {
@@ -188,10 +188,10 @@ export class Publisher implements AsyncDisposable {
     this.#window.wake();
   }
 
-  async #send(entry: Entry): Promise<boolean> {
+  async #send(entry: Entry, settled: number): Promise<boolean> {
     const client = this.#client;
     if (!client) throw new Error('not connected');
-    const message = messageOf(entry, this.#sender, this.#mostBytes, this.#nats);
+    const message = messageOf(entry, settled, this.#sender, this.#mostBytes, this.#nats);
     if (!message) return this.#giveUp(entry, 'it is larger than the server allows');
     const { subject, payload, headers, movedOut } = message;
     if (movedOut.length > 0 && this.#lastLarge !== entry.id) {
@@ -212,7 +212,7 @@ export class Publisher implements AsyncDisposable {
       if (!isTooLarge) throw error;
       if (this.#mostBytes <= LEAST_LIMIT) return this.#giveUp(entry, 'the stream allows smaller messages only');
       this.#mostBytes = Math.max(LEAST_LIMIT, this.#mostBytes / 2);
-      return this.#send(entry);
+      return this.#send(entry, settled);
     }
   }
 

@@ -1,10 +1,13 @@
 /**
- * Sends the entries of a queue in order, with at most 64 that are not yet acknowledged. An entry leaves the queue when
- * JetStream has acknowledged it. After a failure nothing new is sent until the answers of all sent entries are known;
- * then everything that is still in the queue is sent again, in order. JetStream drops those that it has already.
+ * Sends the entries of a queue in order, each at most 63 places after the first that is not yet acknowledged. An entry
+ * leaves the queue when JetStream has acknowledged it. After a failure nothing new is sent until the answers of all sent
+ * entries are known; then everything that is still in the queue is sent again, in order. JetStream drops those that it
+ * has already.
  *
- * A cluster that loses its leader also loses what was on its way there, while it acknowledges what came later. The lost
- * entry is sent again before a reader of the fleet has waited for it for a second: then the order is kept.
+ * A cluster that loses its leader also loses what was on its way there, while it acknowledges what came later. Then the
+ * server works, and a reader of the fleet waits for the lost entry: all that is not acknowledged is sent again soon. Each
+ * entry is sent with the first number of its process that is not yet acknowledged, so that the reader waits only for
+ * entries that this process still sends.
  */
 import type { DiskQueue, Item } from '../alerts/disk-queue.ts';
 import { backoffMs } from '../events/backoff.ts';
@@ -12,14 +15,19 @@ import type { Entry } from './entry.ts';
 
 /** Entries that may be sent before the first of them is acknowledged. */
 export const IN_FLIGHT = 64;
-/** So long an entry may be without an answer while a later entry has one (ms): a server answers in order. */
+/** How long an entry may be without an acknowledgement while a later entry has one (ms): a server answers in order. */
 const OVERTAKEN_MS = 100;
 const FIRST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 15_000;
 
 export interface WindowHooks {
-  /** Sends one entry. @returns true: it is acknowledged, false: it must be given up. Rejects: try again later. */
-  send: (entry: Entry) => Promise<boolean>;
+  /**
+   * Sends one entry.
+   *
+   * @param settled every entry of the same process with a smaller number is acknowledged, or never comes
+   * @returns true: it is acknowledged, false: it must be given up. Rejects: try again later
+   */
+  send: (entry: Entry, settled: number) => Promise<boolean>;
   isUp: () => boolean;
   /** An entry could not be sent now. */
   onFailure: (error: unknown) => void;
@@ -27,18 +35,28 @@ export interface WindowHooks {
   onSent: (isPublished: boolean) => void;
 }
 
+interface Sent {
+  entry: Entry;
+  /** By performance.now(). */
+  sentMs: number;
+}
+
 export class Window {
   readonly #queue: DiskQueue<Entry>;
   readonly #hooks: WindowHooks;
   /** Number of the last entry that was sent. */
   #cursor = -1;
-  /** The entries that are on their way, in order: when they were sent, by their numbers. */
-  readonly #onTheWay = new Map<number, number>();
+  /** The entries that were sent and are not acknowledged, in order, by their numbers in the queue. */
+  readonly #open = new Map<number, Sent>();
+  /** How many of them wait for an answer. The others were refused. */
+  #onTheWay = 0;
   /** Grows when everything must be sent again: answers of an older epoch no longer count. */
   #epoch = 0;
   #failed = false;
   /** Failures in a row. */
   #failures = 0;
+  /** How often all was sent again for the first open entry, since a first one was last acknowledged. */
+  #repeats = 0;
   #timer: NodeJS.Timeout | undefined;
   #overtaken: NodeJS.Timeout | undefined;
   #pumping = false;
@@ -60,10 +78,13 @@ export class Window {
   /** Called when the connection is there, or there again: everything that is not acknowledged is sent again. */
   restart(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#overtaken);
     this.#timer = undefined;
+    this.#overtaken = undefined;
     this.#epoch++;
     this.#cursor = -1;
-    this.#onTheWay.clear();
+    this.#open.clear();
+    this.#onTheWay = 0;
     this.#failed = false;
     this.wake();
   }
@@ -76,8 +97,7 @@ export class Window {
   }
 
   get #maySend(): boolean {
-    const isFree = this.#onTheWay.size < IN_FLIGHT && !this.#failed && this.#timer === undefined;
-    return isFree && !this.#closed && this.#hooks.isUp();
+    return !this.#failed && this.#timer === undefined && !this.#closed && this.#hooks.isUp();
   }
 
   async #pump(): Promise<void> {
@@ -90,15 +110,32 @@ export class Window {
       const next = found instanceof Promise ? await found : found;
       if (epoch !== this.#epoch) continue;
       if (!next && this.#woken) continue;
-      if (!next) break;
-      this.#cursor = next.number;
-      this.#onTheWay.set(next.number, performance.now());
-      this.#hooks.send(next.item).then(
-        (isPublished) => this.#answered(next, epoch, isPublished),
-        (error: unknown) => this.#refused(next, error, epoch),
-      );
+      if (!next || next.number - this.#firstOpen(next.number) >= IN_FLIGHT) break;
+      this.#send(next, epoch);
     }
     this.#pumping = false;
+  }
+
+  #send(next: Item<Entry>, epoch: number): void {
+    const { number, item: entry } = next;
+    this.#cursor = number;
+    this.#open.set(number, { entry, sentMs: performance.now() });
+    this.#onTheWay++;
+    this.#hooks.send(entry, this.#settledBefore(entry)).then(
+      (isPublished) => this.#answered(next, epoch, isPublished),
+      (error: unknown) => this.#refused(error, epoch),
+    );
+  }
+
+  #firstOpen(otherwise: number): number {
+    for (const number of this.#open.keys()) return number;
+    return otherwise;
+  }
+
+  /** What is before an open entry in the queue is open, too, or is gone. */
+  #settledBefore({ run, number }: Entry): number {
+    for (const { entry } of this.#open.values()) if (entry.run === run) return entry.number;
+    return number;
   }
 
   /** An acknowledgement counts in every epoch: the entry is in the stream. */
@@ -107,26 +144,31 @@ export class Window {
     this.#hooks.onSent(isFirst && isPublished);
     if (epoch !== this.#epoch) return;
     this.#failures = 0;
-    this.#onTheWay.delete(number);
+    if (this.#firstOpen(number) === number) this.#repeats = 0;
+    this.#open.delete(number);
+    this.#onTheWay--;
     this.#watchFirst(number);
     this.#settle();
   }
 
-  /** Sends again when an earlier entry than the one that was just acknowledged gets no answer. */
+  /** Sends again when an earlier entry than the one that was just acknowledged gets no acknowledgement. */
   #watchFirst(acknowledged: number): void {
-    const [first] = this.#onTheWay;
+    const [first] = this.#open;
     if (!first || first[0] > acknowledged || this.#overtaken !== undefined) return;
-    const [number, sentMs] = first;
+    const [number, sent] = first;
     const check = () => {
       this.#overtaken = undefined;
-      if (this.#onTheWay.get(number) === sentMs && !this.#failed) this.restart();
+      if (this.#open.get(number) !== sent) return;
+      this.#repeats++;
+      this.restart();
     };
-    this.#overtaken = setTimeout(check, Math.max(0, sentMs + OVERTAKEN_MS - performance.now()));
+    const waitMs = Math.min(OVERTAKEN_MS * 2 ** this.#repeats, MOST_PAUSE_MS);
+    this.#overtaken = setTimeout(check, Math.max(0, sent.sentMs + waitMs - performance.now()));
   }
 
-  #refused({ number }: Item<Entry>, error: unknown, epoch: number): void {
+  #refused(error: unknown, epoch: number): void {
     if (epoch !== this.#epoch) return;
-    this.#onTheWay.delete(number);
+    this.#onTheWay--;
     if (!this.#failed) this.#hooks.onFailure(error);
     this.#failed = true;
     this.#settle();
@@ -137,7 +179,7 @@ export class Window {
       this.wake();
       return;
     }
-    if (this.#onTheWay.size > 0 || this.#timer !== undefined) return;
+    if (this.#onTheWay > 0 || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => this.restart(), backoffMs(++this.#failures, FIRST_PAUSE_MS, MOST_PAUSE_MS));
   }
 }

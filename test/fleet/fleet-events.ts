@@ -34,17 +34,20 @@ export function fleetEvent(
     atMs = 0,
     run = `run-${node}`,
     number = 0,
+    settled = null,
     cluster = 'prod',
   }: {
     node?: string;
     atMs?: number;
     run?: string | null;
     number?: number | null;
+    settled?: number | null;
     cluster?: string;
   } = {},
 ): FleetEvent {
   return {
     ...{ event: { ...event, node }, cluster, node, machine: `m-${node}`, run, number, sequence: ++sequence },
+    ...{ settled, late: false },
     ...{ storedMs: atMs, happenedMs: atMs, skewMs: 0, movedOut: [] },
   };
 }

@@ -10,7 +10,8 @@ function reader(state?: OrderState) {
   const order = new Order(1000, { emit: (event) => emitted.push(event), onGap: (gap) => gaps.push(gap) }, state);
   return { order, emitted, gaps, numbers: () => emitted.map(({ number }) => number) };
 }
-const numbered = (number: number, run = 'a') => fleetEvent(killAt(`${run}-${number}`), { run, number });
+const numbered = (number: number, run = 'a', settled = 0) =>
+  fleetEvent(killAt(`${run}-${number}`), { run, number, settled });
 
 test('events that come in any order and several times are emitted once and in order', () => {
   fc.assert(
@@ -37,13 +38,14 @@ test('a missing event is waited for, then the gap is counted once', () => {
   expect(gaps).toMatchObject([{ run: 'a', missing: 2 }]);
 });
 
-test('an event that comes after the wait is emitted late, but once', () => {
-  const { order, numbers } = reader();
+test('an event that comes after the wait is emitted late, but once, and says so', () => {
+  const { order, emitted, numbers } = reader();
   for (const number of [0, 2]) order.take(numbered(number), 0);
   order.tick(1000);
   order.take(numbered(1), 2000);
   order.take(numbered(1), 2000);
   expect(numbers()).toEqual([0, 2, 1]);
+  expect(emitted.map(({ late }) => late)).toEqual([false, false, true]);
   expect(order).toMatchObject({ late: 1, duplicates: 1 });
 });
 
@@ -55,13 +57,45 @@ test('a duplicate is recognised however much later it comes', () => {
   expect(order.duplicates).toBe(3);
 });
 
-test('a reader that begins in the middle of a run counts no gap', () => {
+test('a reader that begins in the middle of a run waits for nothing that was stored before, and counts no gap', () => {
   const { order, numbers, gaps } = reader();
-  for (const number of [500, 501]) order.take(numbered(number), 0);
-  order.take(numbered(3, 'b'), 0);
-  order.tick(1000);
-  expect(numbers()).toEqual([500, 501, 3]);
+  order.take(numbered(3, 'b', 3), 0);
+  order.take(numbered(500, 'a', 499), 0);
+  order.take(numbered(499), 0);
+  expect(numbers()).toEqual([3, 499, 500]);
   expect(gaps).toEqual([]);
+});
+
+test('nothing waits for a missing event that its process has given up', () => {
+  const { order, numbers, gaps } = reader();
+  order.take(numbered(0), 0);
+  order.take(numbered(3, 'a', 1), 0);
+  order.take(numbered(9, 'a', 5), 0);
+  expect(numbers()).toEqual([0, 3]);
+  expect(gaps).toMatchObject([{ missing: 2 }, { missing: 1 }]);
+  order.take(numbered(8, 'a', 5), 0);
+  order.take(numbered(12, 'a', 12), 0);
+  expect(numbers()).toEqual([0, 3, 8, 9, 12]);
+  expect(gaps.map(({ missing }) => missing)).toEqual([2, 1, 3, 2]);
+});
+
+test('a number that its process calls settled before it is sent breaks nothing', () => {
+  const { order, numbers } = reader();
+  order.take(numbered(0, 'a', 99), 0);
+  order.take(numbered(1, 'a', 1e15), 0);
+  expect(numbers()).toEqual([0, 1]);
+});
+
+test('the wait is over when the stream has events of another process that were stored later by as much', () => {
+  const { order, numbers, gaps } = reader();
+  const at = (number: number, atMs: number) =>
+    fleetEvent(killAt(`a-${number}`), { run: 'a', number, settled: 0, atMs });
+  for (const event of [at(0, 1000), at(2, 1200)]) order.take(event, 0);
+  order.tick(0, 2199);
+  expect(numbers()).toEqual([0]);
+  order.tick(0, 2200);
+  expect(numbers()).toEqual([0, 2]);
+  expect(gaps).toMatchObject([{ missing: 1 }]);
 });
 
 test('a restarted reader goes on from its state, and counts what the server discarded meanwhile', () => {
@@ -96,7 +130,8 @@ test('events of other programs, without a number, are told apart by their ids', 
 
 test('events of the next process of a node wait for a missing event of the process before', () => {
   const { order, emitted } = reader();
-  const at = (run: string, number: number) => fleetEvent(killAt(`${run}-${number}`), { run, number, node: 'n1' });
+  const at = (run: string, number: number) =>
+    fleetEvent(killAt(`${run}-${number}`), { run, number, node: 'n1', settled: 0 });
   for (const event of [at('a', 0), at('a', 2), at('b', 0), at('b', 1)]) order.take(event, 0);
   expect(emitted).toHaveLength(1);
   expect(order.firstHeld).toBeDefined();

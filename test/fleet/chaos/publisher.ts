@@ -9,6 +9,7 @@
  *   publisher.js JSON
  */
 import { openSync, readFileSync, writeSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface PublisherWords {
@@ -21,6 +22,8 @@ export interface PublisherWords {
   from: number;
   to: number;
   perSecond: number;
+  /** True: runs at the lowest priority after its start. */
+  isOneOfACrowd: boolean;
   /** A file with the events that are published in turn, with other ids and times. */
   samples: string;
   /** The file of the number of the last event, which has 12 bytes, and the file of the acknowledged numbers. */
@@ -55,6 +58,7 @@ DiskQueue.prototype.remove = function (number) {
 };
 
 const publisher = await Publisher.open({ servers, spool, node, cluster: 'chaos', perSecond: 100_000 });
+if (words.isOneOfACrowd) setPriority(constants.priority.PRIORITY_LOW);
 const line = Buffer.alloc(12);
 const began = performance.now();
 let next = from;

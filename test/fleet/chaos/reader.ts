@@ -14,7 +14,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { type Fleet, type FleetState, openFleet } from '../../../src/fleet/open-fleet.ts';
+import { type Fleet, openFleet } from '../../../src/fleet/open-fleet.ts';
+import type { FleetState } from '../../../src/fleet/options.ts';
 
 export interface Stored {
   /** Size of the file of ids. */
