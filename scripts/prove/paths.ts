@@ -9,14 +9,18 @@ import { bootGuest, lastLines } from '../lab/guest.ts';
 import { prove } from './proof.ts';
 
 const KILLS = 100;
+/** Kills of one part in a guest, where everything takes some ten times as long. */
+const GUEST_KILLS = 25;
 const guests = [
   { kernel: '5.10', cgroup: 'v1' },
   { kernel: '6.12', cgroup: 'v2' },
 ] as const;
 
 async function inGuest({ kernel, cgroup }: (typeof guests)[number], seed: number): Promise<HostileFigures> {
-  const command = ['node', '--experimental-strip-types', 'test/lab/paths.ts', String(seed), String(KILLS)];
-  const result = await bootGuest({ kernel, cgroup, memoryMib: 1024, limitSeconds: 1500, command });
+  const command = ['node', '--experimental-strip-types', 'test/lab/paths.ts', String(seed), String(GUEST_KILLS)];
+  const result = await bootGuest({
+    ...{ kernel, cgroup, memoryMib: 1024, limitSeconds: 1500, virtualTime: true, command },
+  });
   if (result.exitCode !== 0) throw new Error(`${result.stderr}\n${lastLines(result)}`);
   return JSON.parse(result.stdout) as HostileFigures;
 }
@@ -27,10 +31,12 @@ await prove<HostileFigures>({
     'An `oom.kill` has the whole path of its cgroup, byte for byte, the right container and pod, and passes exactly the filters that name it: with names of 255 bytes, dozens of levels, control characters, quotes, escapes and bytes that are not UTF-8.',
   parts: [
     ...Array.from({ length: 10 }, (_, i) => ({ name: `here-${i + 1}`, run: () => hostileKills(i + 1, KILLS) })),
-    ...guests.map((guest, i) => ({
-      name: `${guest.kernel}-${guest.cgroup}`,
-      run: () => inGuest(guest, 100 + i),
-    })),
+    ...guests.flatMap((guest, i) =>
+      Array.from({ length: KILLS / GUEST_KILLS }, (_, n) => ({
+        name: `${guest.kernel}-${guest.cgroup}-${n + 1}`,
+        run: () => inGuest(guest, 100 + 10 * i + n),
+      })),
+    ),
   ],
   render(parts) {
     const figures = parts.flatMap((part) => part.figures ?? []);

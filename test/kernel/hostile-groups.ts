@@ -3,7 +3,7 @@
  * events must say comes from the names that this file gave the cgroups.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, rmdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OomKill } from '../../src/model/events.ts';
@@ -46,7 +46,7 @@ export async function hostileKills(seed: number, count: number): Promise<Hostile
       const group = groups[i] as Group;
       const limited = createMemoryGroup({ limitBytes: LIMIT_BYTES });
       try {
-        const pid = await killIn(makeBelow(Buffer.from(limited.path), group.names));
+        const pid = await killIn(makeBelow(Buffer.from(limited.path), group.names, limited.version));
         const path = Buffer.concat([Buffer.from(limited.cgroupPath), ...group.names.flatMap((name) => [SLASH, name])]);
         seen.push({ kill: await recorder.kill(pid), path, group, limitPath: limited.cgroupPath });
       } finally {
@@ -110,10 +110,14 @@ function differencesOf(
   return found;
 }
 
-/** Makes one cgroup below the other. Returns the directory of the innermost. */
-function makeBelow(top: Buffer, names: Buffer[]): Buffer {
+/**
+ * Makes one cgroup below the other, each of them a memory cgroup: with cgroup v2, only where the cgroup above enables the
+ * controller. Returns the directory of the innermost.
+ */
+function makeBelow(top: Buffer, names: Buffer[], version: 1 | 2): Buffer {
   let directory = top;
   for (const name of names) {
+    if (version === 2) writeFileSync(Buffer.concat([directory, Buffer.from('/cgroup.subtree_control')]), '+memory');
     directory = Buffer.concat([directory, SLASH, name]);
     mkdirSync(directory);
   }
