@@ -43,21 +43,24 @@ elsewhere() { # PACKAGE
 list=
 for package; do list="$list $(elsewhere "$package")"; done
 
+# Root on a system without sudo, such as a container, types the same line without that word.
+sudo='sudo '
+if [ "$(id -u)" = 0 ] && ! command -v sudo >/dev/null; then sudo=; fi
 case $(field ID):$version in
 	amzn:2) echo "$name has glibc 2.26, and oomscope needs 2.34: use Amazon Linux 2023."; exit ;;
 	rhel:8* | centos:8* | rocky:8* | almalinux:8*) echo "$name has glibc 2.28, and oomscope needs 2.34: use version 9 or later."; exit ;;
-	rhel:*) enable="sudo subscription-manager repos --enable codeready-builder-for-rhel-${version%%.*}-$(uname -m)-rpms && " ;;
-	centos:* | rocky:* | almalinux:*) enable='sudo dnf config-manager --set-enabled crb && ' ;;
+	rhel:*) enable="${sudo}subscription-manager repos --enable codeready-builder-for-rhel-${version%%.*}-$(uname -m)-rpms && " ;;
+	centos:* | rocky:* | almalinux:*) enable="${sudo}dnf config-manager --set-enabled crb && " ;;
 	*) enable= ;;
 esac
 # The repository with libbpf-devel is off in Red Hat Enterprise Linux and its rebuilds.
 case $list in *libbpf-devel*) ;; *) enable= ;; esac
 
 case $family in
-	debian) echo "type this and try again: sudo apt-get update && sudo apt-get install -y --no-install-recommends$list" ;;
-	fedora) echo "type this and try again: ${enable}sudo dnf install -y$list" ;;
-	arch) echo "type this and try again: sudo pacman -S --needed$list" ;;
-	suse) echo "type this and try again: sudo zypper install -y$list" ;;
+	debian) echo "type this and try again: ${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends$list" ;;
+	fedora) echo "type this and try again: ${enable}${sudo}dnf install -y$list" ;;
+	arch) echo "type this and try again: ${sudo}pacman -S --needed$list" ;;
+	suse) echo "type this and try again: ${sudo}zypper install -y$list" ;;
 	musl)
 		echo "$name has musl as its C library, and oomscope needs glibc: its addon, its libbpf and its own Node do not load here. The container image brings its libraries along: see docs/install.md." ;;
 	nixos)

@@ -15,7 +15,9 @@ var runsLong = ['trace', 'pressure', 'guard', 'run', 'record', 'metrics', 'web']
 var version = process.versions.node.split('.').map(Number);
 
 if (version[0] < 22 || (version[0] === 22 && version[1] < 13)) {
-  fail(`Node 22.13 or later is needed; this is Node ${process.versions.node}, ${process.execPath}.`);
+  fail(
+    `Node 22.13 or later is needed; this is Node ${process.versions.node}, ${process.execPath}: ${packaged ? 'install a newer one, or the Debian package or the archive of oomscope, which have their own' : `run \`npm run setup\` in ${root}`}.`,
+  );
 } else if (process.platform !== 'linux') {
   fail(`oomscope traces the Linux kernel; this is ${process.platform}.`);
 } else if (!fs.existsSync(main)) {

@@ -30,7 +30,11 @@ elif [ -x "$home/build/node/bin/node" ]; then
 	node=$home/build/node/bin/node # a checkout: the Node that scripts/setup.sh chose
 else
 	node=node
-	command -v node >/dev/null || fail 'expected Node 22.13 or later as "node" in PATH, found none.'
+	if ! command -v node >/dev/null; then
+		remedy="run \`sh scripts/setup.sh\` in $(cd "$home" && pwd)"
+		if [ -e "$home/installation" ]; then remedy='install it, or the Debian package or the archive of oomscope, which have their own'; fi
+		fail "expected Node 22.13 or later as \"node\" in PATH, found none: $remedy."
+	fi
 fi
 
 # The tasks that this process may have, itself included, by the strictest of its cgroups; empty: as many as it wants.

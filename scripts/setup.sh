@@ -76,8 +76,9 @@ sh scripts/packages.sh setup <<-END
 	cmake cmake
 	python3 python3
 	/usr/include/bpf/libbpf.h libbpf-dev
+	node nodejs
+	npm npm
 END
-command -v npm >/dev/null || die 69 "npm is missing: $(sh scripts/distribution.sh nodejs npm)"
 
 : >"$stamp.new" # its time is the present, so that a source that is edited during this run is newer
 

@@ -69,7 +69,10 @@ disable oomscope.service
 
 /** The program of this checkout, which prints the parts that the package contains. */
 function oomscope(...words: string[]): string {
-  return execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], { encoding: 'utf8' });
+  return execFileSync(process.execPath, [join(ROOT, 'dist/cli/main.js'), ...words], {
+    encoding: 'utf8',
+    stdio: 'pipe',
+  });
 }
 
 /**

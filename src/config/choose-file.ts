@@ -1,6 +1,9 @@
 /** Chooses among the places in which a configuration may be. */
 import { existsSync } from 'node:fs';
 
+/** Where the service of this machine has its configuration: `oomscope systemd` takes the first place, and the Debian package the second. */
+export const SERVICE_FILES = ['/etc/oomscope.toml', '/etc/oomscope/oomscope.toml'] as const;
+
 export interface ChosenFile {
   file: string;
   /** Files that exist too, and are not read. */

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { SERVICE_FILES } from '../../src/config/choose-file.ts';
 import { oomscope, ROOT } from './cli.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-'));
@@ -78,7 +79,6 @@ describe('config', () => {
   it.each([
     [['config'], 'got nothing'],
     [['config', 'chekc'], 'got "chekc"'],
-    [['config', 'check'], 'Expected 1 FILE, got none'],
     [['config', 'import', 'oomd', 'x'], 'expected one of earlyoom'],
     [['config', 'schema', '--yaml'], 'no option "--yaml"'],
     [['guard', '--enforce', '--shadow'], 'got both'],
@@ -93,6 +93,20 @@ describe('config', () => {
     expect(stderr).toContain(part);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
+
+  it.skipIf(SERVICE_FILES.some((path) => existsSync(path)))(
+    'check without FILE takes that of the service',
+    async () => {
+      const { code, stderr } = await oomscope(['config', 'check']);
+      expect(stderr).toContain('Expected a configuration in /etc/oomscope/oomscope.toml: there is no such file.');
+      expect(code).toBe(66);
+      const run = await oomscope(['run']);
+      expect(run.stderr).toContain(
+        'expected the configuration file, got none: begin one with `oomscope config print`.',
+      );
+      expect(run.code).toBe(2);
+    },
+  );
 
   it('refuses a file that is not UTF-8', async () => {
     const { code, stderr } = await oomscope(['config', 'check', file('bytes.toml', new Uint8Array([0x61, 0xff]))]);

@@ -60,8 +60,15 @@ describe('a package whose Node cannot start', () => {
 test('without a Node of its own and without one in PATH, the command says which it needs', () => {
   const options = { encoding: 'utf8', env: { PATH: '/nonexistent' } } as const;
   const { status, stderr } = spawnSync('/bin/sh', [join(tree, 'scripts/oomscope.sh'), '--version'], options);
-  expect(stderr).toBe('oomscope: expected Node 22.13 or later as "node" in PATH, found none.\n');
+  const sentence = 'oomscope: expected Node 22.13 or later as "node" in PATH, found none';
+  expect(stderr).toBe(`${sentence}: run \`sh scripts/setup.sh\` in ${tree}.\n`);
   expect(status).toBe(69);
+  writeFileSync(join(tree, 'installation'), 'npm\n');
+  const packaged = spawnSync('/bin/sh', [join(tree, 'scripts/oomscope.sh'), '--version'], options);
+  rmSync(join(tree, 'installation'));
+  expect(packaged.stderr).toBe(
+    `${sentence}: install it, or the Debian package or the archive of oomscope, which have their own.\n`,
+  );
 });
 
 test('a checkout is started with the Node of its setup, by a symbolic link from another folder', () => {

@@ -12,14 +12,42 @@ const NEEDED = ['clang', 'llvm', 'g++', 'make', 'cmake', 'python3', 'libbpf-dev'
 const directory = mkdtempSync(join(tmpdir(), 'oomscope-distribution-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
+/** A folder with a program named sudo: the script tells root to type `sudo` only on a system that has it. */
+const withSudo = join(directory, 'with-sudo');
+mkdirSync(withSudo);
+writeFileSync(join(withSudo, 'sudo'), '#!/bin/sh\n', { mode: 0o755 });
+
 /** What the script prints where /etc/os-release has these lines. */
-function line(release: string, packages: readonly string[] = NEEDED): string {
+function line(release: string, packages: readonly string[] = NEEDED, path = `${withSudo}:${process.env.PATH}`): string {
   const file = join(directory, 'os-release');
   writeFileSync(file, release);
   return execFileSync('sh', [SCRIPT, ...packages], {
-    env: { ...process.env, OS_RELEASE: file },
+    env: { ...process.env, PATH: path, OS_RELEASE: file },
     encoding: 'utf8',
   }).trim();
+}
+
+/** Makes a folder with only the programs that a minimal system has. */
+function programs(bin: string): string {
+  mkdirSync(bin);
+  for (const name of [
+    'sh',
+    'dirname',
+    'mkdir',
+    'flock',
+    'find',
+    'sed',
+    'tail',
+    'tr',
+    'id',
+    'uname',
+    'ldd',
+    'grep',
+    'cat',
+    'env',
+  ])
+    symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(bin, name));
+  return bin;
 }
 
 /** The lines of each distribution's /usr/lib/os-release that name it. */
@@ -77,6 +105,15 @@ describe('the line for the packages of the build', () => {
     expect(line(RELEASES.arch, ['nodejs', 'npm'])).toMatch(/ nodejs npm$/);
   });
 
+  test.skipIf(process.geteuid?.() !== 0)('has no "sudo" for root on a system without it', () => {
+    const bin = programs(join(directory, 'without-sudo'));
+    expect(line(RELEASES.fedora, NEEDED, bin)).toBe(`type this and try again: ${DNF}`);
+    expect(line(RELEASES.rocky, NEEDED, bin)).not.toContain('sudo');
+    expect(line(RELEASES.ubuntu, ['npm'], bin)).toBe(
+      'type this and try again: apt-get update && apt-get install -y --no-install-recommends npm',
+    );
+  });
+
   test('says what does not work, and gives no line, where the build cannot work', () => {
     expect(line(RELEASES.alpine)).toMatch(/^Alpine Linux v3\.22 has musl as its C library, .* container image/);
     expect(line(RELEASES.nixos)).toMatch(/^NixOS 25\.05 \(Warbler\) has no \/usr\/include .* container image/);
@@ -94,34 +131,17 @@ describe('the line for the packages of the build', () => {
 test('setup prints this line, and ends with 69, on a machine without apt-get and without the packages', () => {
   // The scripts in a directory of their own, with only the programs that a minimal system has.
   const root = join(directory, 'checkout');
-  const bin = join(directory, 'bin');
+  const bin = programs(join(directory, 'bin'));
   mkdirSync(join(root, 'scripts'), { recursive: true });
-  mkdirSync(bin);
   for (const name of ['setup.sh', 'packages.sh', 'distribution.sh'])
     copyFileSync(join(ROOT, 'scripts', name), join(root, 'scripts', name));
-  for (const name of [
-    'sh',
-    'dirname',
-    'mkdir',
-    'flock',
-    'find',
-    'sed',
-    'tail',
-    'tr',
-    'id',
-    'uname',
-    'ldd',
-    'grep',
-    'cat',
-    'env',
-  ])
-    symlinkSync(execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(bin, name));
   const file = join(directory, 'os-release');
   writeFileSync(file, RELEASES.fedora);
   const { status, stderr } = spawnSync(join(bin, 'sh'), [join(root, 'scripts/setup.sh')], {
-    env: { PATH: bin, OS_RELEASE: file },
+    env: { PATH: `${bin}:${withSudo}`, OS_RELEASE: file },
     encoding: 'utf8',
   });
   expect(stderr).toContain('setup: type this and try again: sudo dnf install -y clang llvm gcc-c++ make cmake python3');
+  expect(stderr).toMatch(/ nodejs npm\n$/);
   expect(status).toBe(69);
 });

@@ -1,3 +1,4 @@
+import { chooseFile, SERVICE_FILES } from '../../config/choose-file.ts';
 import type { GuardConfig } from '../../guard/guard-config.ts';
 import { OomscopeError } from '../../model/error.ts';
 import { printable } from '../../text/printable.ts';
@@ -14,7 +15,11 @@ const MOST_IMPORT = 256 * 1024;
 
 const check = defineVerb({
   description: ['Checks a configuration of `oomscope run`, and prints all faults at once, each with its line.'],
-  words: { name: 'FILE', least: 1, most: 1, about: 'the configuration, in TOML' },
+  words: {
+    name: 'FILE',
+    most: 1,
+    about: `the configuration, in TOML; by default the one of the service, ${SERVICE_FILES.join(' or ')}`,
+  },
   options: {},
   format: 'raw',
   examples: [
@@ -29,7 +34,8 @@ const check = defineVerb({
     },
   ],
   exits: fileExits,
-  run: async ({ words: [file = ''] }) => {
+  run: async ({ words: [given] }) => {
+    const file = given ?? chooseFile(SERVICE_FILES).file;
     const { readConfig } = await import('../../config/config.ts');
     const { guard } = await readConfig(file);
     if (guard) for (const note of await notesHere(guard)) tell(`On this machine, ${note}.`);

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { chooseFile, SERVICE_FILES } from '../../../config/choose-file.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { duration, flag, several, text, usage } from '../../verb/options.ts';
 import { realtimeOption } from '../../verb/realtime.ts';
@@ -46,7 +48,11 @@ export const verb = defineVerb({
 });
 
 async function run({ given, asked, paint }: Context<typeof options>): Promise<number> {
-  if (given.config.length === 0) throw usage('--config: expected the configuration file, got none.');
+  if (given.config.length === 0) {
+    const { file } = chooseFile(SERVICE_FILES);
+    const hint = existsSync(file) ? `; the service has ${file}` : ': begin one with `oomscope config print`';
+    throw usage(`--config: expected the configuration file, got none${hint}.`);
+  }
   const { runDaemon } = await import('./daemon.ts');
   return runDaemon({
     files: given.config,

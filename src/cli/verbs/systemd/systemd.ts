@@ -32,9 +32,11 @@ const print = defineVerb({
   ],
   exits: { ok: true, usage: true },
   run: async ({ given }) => {
-    const { unitFor } = await import('./unit.ts');
+    const { unitFor, warnOf } = await import('./unit.ts');
     // `print` only shows the unit, so the configuration need not exist yet.
-    process.stdout.write((await unitFor(given.config ?? CONFIG, { mayBeMissing: true })).text);
+    const unit = await unitFor(given.config ?? CONFIG, { mayBeMissing: true });
+    warnOf(unit);
+    process.stdout.write(unit.text);
     return Exit.ok;
   },
 });

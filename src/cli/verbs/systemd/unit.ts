@@ -44,6 +44,11 @@ export async function unitFor(file: string, { mayBeMissing }: { mayBeMissing: bo
   return { text, problems: [...new Set(unitProblems({ code, written }))] };
 }
 
+/** Says on stderr why a unit that is only written or shown could not start on this machine. */
+export function warnOf({ problems }: Pick<PlannedUnit, 'problems'>): void {
+  for (const problem of problems) tell(`On this machine the unit could not start: ${problem}`);
+}
+
 const realtimeOf = ({ guard }: Config) => (guard?.mode === 'enforce' ? guard.realtimePriority : 0);
 
 /** The bundle of the command and the native files, which Node loads. */
@@ -89,7 +94,7 @@ export function installUnit(
   if (problems.length > 0 && options.systemctl) {
     throw new OomscopeError('USAGE', ['The unit is not installed:', ...problems].join('\n'));
   }
-  for (const problem of problems) tell(`On this machine the unit could not start: ${problem}`);
+  warnOf({ problems });
   permitted(path, () => writeFileSync(path, text, { mode: 0o644 }));
   tell(`Wrote ${path}.`);
   if (!options.systemctl) return Exit.ok;
