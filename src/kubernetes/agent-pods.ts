@@ -105,14 +105,15 @@ async function ask(
 
 /** Whether an answer has what the table and the advice need. */
 function isPodContainer(value: unknown): value is PodContainer {
-  const { kubernetes, memory, pod_limit_bytes, pod_ooms, age_seconds } = record(value);
+  const { kubernetes, memory, pod_limit_bytes, pod_ooms, pod_limit_hits, age_seconds } = record(value);
   const { cgroup, counts, effective_limit: limit, unreclaimable_bytes: held, working_set_bytes: set } = record(memory);
   const { pressure, growth, limit_bytes, peak_bytes } = record(memory);
   const some = record(record(pressure).some);
   const ofContainer = record(record(kubernetes).container_memory);
   const missingOrNumbers = [
     ...[record(counts).oom_kills, record(counts).limit_hits, some.avg10, some.avg300, limit_bytes, peak_bytes],
-    ...[record(growth).bytes_per_second, record(growth).exhausted_in_seconds, pod_limit_bytes, pod_ooms, age_seconds],
+    ...[record(growth).bytes_per_second, record(growth).exhausted_in_seconds, age_seconds],
+    ...[pod_limit_bytes, pod_ooms, pod_limit_hits],
     ...[ofContainer.request_bytes, ofContainer.limit_bytes],
   ];
   const isLimit =

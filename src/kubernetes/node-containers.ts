@@ -27,6 +27,8 @@ export interface PodContainer {
   pod_limit_bytes: number | null;
   /** How often that limit made the kernel look for a victim (memory.events.local, oom). null: cgroup v1, or unknown. */
   pod_ooms: number | null;
+  /** How often usage was at that limit (memory.events.local, max). null: cgroup v1, or unknown; undefined: an older agent was asked. */
+  pod_limit_hits?: number | null;
   /** How long the container has run, if the agent was asked. null: unknown. */
   age_seconds?: number | null;
 }
@@ -70,11 +72,17 @@ export async function podContainers({ pods, sampleMs, root = '/' }: NodeContaine
 const isSandbox = ({ source, container }: KubernetesFacts) =>
   container === 'POD' || (source === 'api' && container === null);
 
-function podLimit(cgroups: Cgroupfs, path: string): Pick<PodContainer, 'pod_limit_bytes' | 'pod_ooms'> {
+function podLimit(
+  cgroups: Cgroupfs,
+  path: string,
+): Pick<PodContainer, 'pod_limit_bytes' | 'pod_ooms' | 'pod_limit_hits'> {
   using group = cgroups.open(dirname(path));
   const events = group === undefined ? undefined : readIfPresent(`${group.directory}/memory.events.local`);
-  const ooms = /^oom (\d+)$/m.exec(events ?? '')?.[1];
-  return { pod_limit_bytes: group?.limit() ?? null, pod_ooms: ooms === undefined ? null : Number(ooms) };
+  const count = (name: string) => {
+    const value = new RegExp(`^${name} (\\d+)$`, 'm').exec(events ?? '')?.[1];
+    return value === undefined ? null : Number(value);
+  };
+  return { pod_limit_bytes: group?.limit() ?? null, pod_ooms: count('oom'), pod_limit_hits: count('max') };
 }
 
 /** Adds the names of files on the node to the owner of a cgroup. */

@@ -130,9 +130,11 @@ function limitSentence({ scope, limit, victim }: OomKill, facts: KubernetesFacts
   if (limit.container && limit.container.id === victim.container?.id)
     return `Scope: container. The container reached ${size}, ${used}.`;
   if (limit.pod && limit.pod.uid === victim.pod?.uid && limit.container === null) {
+    // The sandbox of a pod is charged to the pod, so a pod with one container reaches this limit before that of the container.
+    const sum = facts.pod_limit === 'sum' ? ', the sum of the limits of its containers' : '';
     const own = facts.container_memory?.limit_bytes ?? null;
     const below = own === null ? '' : `; the container's own limit is ${formatBytes(own)}`;
-    return `Scope: pod. The pod reached ${size}, ${used}${below}.`;
+    return `Scope: pod. The pod reached ${size}${sum}, ${used}${below}.`;
   }
   return `Scope: ancestor. The cgroup ${printable(limit.path)} above the pod reached ${size}, ${used}.`;
 }

@@ -54,7 +54,7 @@ export class PodDirectory {
     return {
       ...{ source: 'node', namespace, pod: name, uid, container: container?.name ?? null, container_kind: null },
       ...{ owners: [], workload: null, qos, node: null, priority_class: null, priority: null },
-      ...{ container_memory: null, pod_memory: null },
+      ...{ container_memory: null, pod_memory: null, pod_limit: null },
     };
   }
 }

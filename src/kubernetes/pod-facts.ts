@@ -27,6 +27,7 @@ export interface KnownPod {
   priorityClass: string | null;
   priority: number | null;
   memory: KubernetesMemory;
+  limit: KubernetesFacts['pod_limit'];
   containers: KnownContainer[];
   /** The container's name by the id that the runtime gave it. */
   nameOfId: Map<string, string>;
@@ -52,7 +53,7 @@ export function readPod(object: unknown): KnownPod | undefined {
     node: text(spec.nodeName),
     priorityClass: text(spec.priorityClassName),
     priority: number(spec.priority),
-    memory: podMemory(spec, containers),
+    ...podMemory(spec, containers),
     nameOfId: idsOf(status),
   };
 }
@@ -70,6 +71,7 @@ export function factsOf(pod: KnownPod, id: string | null, name: string | null): 
     ...{ qos: pod.qos, node: pod.node, priority_class: pod.priorityClass, priority: pod.priority },
     container_memory: container?.memory ?? null,
     pod_memory: pod.memory,
+    pod_limit: pod.limit,
   };
 }
 
@@ -134,7 +136,10 @@ function memoryOf(resources: unknown): KubernetesMemory {
  * PodRequests() and PodLimits()): the sum of main and sidecar containers, or the most that an init container needs
  * together with the sidecars that were started before it. A pod has a limit only if all of its containers have one.
  */
-function podMemory(spec: Record<string, unknown>, containers: readonly KnownContainer[]): KubernetesMemory {
+function podMemory(
+  spec: Record<string, unknown>,
+  containers: readonly KnownContainer[],
+): Pick<KnownPod, 'memory' | 'limit'> {
   const own = memoryOf(spec.resources);
   const overhead = parseQuantity(record(spec.overhead).memory) ?? 0;
   const sum = (of: 'request_bytes' | 'limit_bytes'): number | null => {
@@ -153,9 +158,13 @@ function podMemory(spec: Record<string, unknown>, containers: readonly KnownCont
       .reduce((total, each) => total + bytes(each), sidecars);
     return Math.max(running, starting) + overhead;
   };
+  const sumOfLimits = sum('limit_bytes');
   return {
-    request_bytes: own.request_bytes ?? sum('request_bytes'),
-    limit_bytes: own.limit_bytes ?? sum('limit_bytes'),
+    memory: {
+      request_bytes: own.request_bytes ?? sum('request_bytes'),
+      limit_bytes: own.limit_bytes ?? sumOfLimits,
+    },
+    limit: own.limit_bytes !== null ? 'own' : sumOfLimits === null ? null : 'sum',
   };
 }
 

@@ -1,6 +1,5 @@
 /** Follows the OOM kills of pods, and the ends of containers that Kubernetes reports as OOMKilled. */
 import type { KubernetesClient } from './client.ts';
-import { record } from './foreign.ts';
 import { ListWatch } from './list-watch.ts';
 import {
   byTime,
@@ -42,7 +41,7 @@ export class PodKillWatch implements Disposable {
   /** What was listed before `started`: Events first, so that ends can be judged. */
   #first: { events: unknown[]; pods: unknown[] } | undefined = { events: [], pods: [] };
   #failed: (error: unknown) => void = () => {};
-  readonly #settling = new Map<string, NodeJS.Timeout>();
+  readonly #settling = new Set<NodeJS.Timeout>();
 
   constructor(options: PodKillWatchOptions) {
     const { client, onTrouble } = options;
@@ -75,7 +74,7 @@ export class PodKillWatch implements Disposable {
     this.#events[Symbol.dispose]();
     this.#stops[Symbol.dispose]();
     this.#pods[Symbol.dispose]();
-    for (const timer of this.#settling.values()) clearTimeout(timer);
+    for (const timer of this.#settling) clearTimeout(timer);
   }
 
   async #list(
@@ -109,13 +108,12 @@ export class PodKillWatch implements Disposable {
   #takePod(pod: unknown): void {
     if (this.#first) this.#first.pods.push(pod);
     else if (this.#table.hasNews(pod)) {
-      const uid = String(record(record(pod).metadata).uid);
-      clearTimeout(this.#settling.get(uid));
-      const judge = () => {
-        this.#settling.delete(uid);
+      // A later change does not replace this one: a kubelet that ends a pod may soon replace its status by ContainerStatusUnknown.
+      const timer = setTimeout(() => {
+        this.#settling.delete(timer);
         for (const row of this.#table.takePod(pod)) this.#tell(row);
-      };
-      this.#settling.set(uid, setTimeout(judge, this.#options.settleMs ?? SETTLE_MS));
+      }, this.#options.settleMs ?? SETTLE_MS);
+      this.#settling.add(timer);
     }
   }
 

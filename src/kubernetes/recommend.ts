@@ -19,7 +19,10 @@ export interface Observed {
   limitBytes: number | null;
   /** The limit of the pod, if the pod has one of its own. */
   podLimitBytes: number | null;
-  /** How often usage was at the container's limit (memory.events, max), and OOM kills at it and at the pod's limit. */
+  /**
+   * How often usage was at the container's limit (memory.events, max), and OOM kills at it and at the pod's limit. If the pod has a limit
+   * but none of its own, its limit is the sum of those of its containers.
+   */
   limitHits: number;
   kills: number;
   podKills: number;
@@ -122,12 +125,15 @@ function leakOf({ growth, limitBytes, heldBytes }: Observed, reasons: string[]):
 
 function limitFor(seen: Observed, reasons: string[]): { limitBytes: number; cutOff: boolean } {
   const { limitBytes: limit, stalledPercent: stalled } = seen;
-  if (limit !== null && seen.kills > 0) {
+  if (limit !== null && seen.kills + seen.podKills > 0) {
     const raised = roundUp(Math.max(limit * RAISE, limit + 2 * ROOM));
-    reasons.push(
-      `The limit of the container, ${formatBytes(limit)}, was hit: ${times(seen.kills)}.`,
-      `The demand is above the limit, but unknown: try ${formatBytes(raised)}, and look again.`,
-    );
+    if (seen.kills > 0)
+      reasons.push(`The limit of the container, ${formatBytes(limit)}, was hit: ${times(seen.kills)}.`);
+    if (seen.podKills > 0)
+      reasons.push(
+        `The limit of the pod was hit: ${times(seen.podKills)}. It is the sum of the limits of its containers, so a higher limit of this container, which has ${formatBytes(limit)}, raises it.`,
+      );
+    reasons.push(`The demand is above the limit, but unknown: try ${formatBytes(raised)}, and look again.`);
     return { limitBytes: raised, cutOff: true };
   }
   if (limit !== null && seen.limitHits > 0 && stalled !== null && stalled >= STALLED) {

@@ -59,7 +59,7 @@ export function adviseWorkloads(
 }
 
 function observedOf(
-  { kubernetes, memory, pod_limit_bytes, pod_ooms }: PodContainer,
+  { kubernetes, memory, pod_limit_bytes, pod_ooms, pod_limit_hits }: PodContainer,
   sampleSeconds: number,
   age: number | null,
 ): Observed {
@@ -67,7 +67,9 @@ function observedOf(
   const limit = memory.limit_bytes ?? asked?.limit_bytes ?? null;
   const kills = memory.counts.oom_kills ?? 0;
   const podKills = Math.min(kills, pod_ooms ?? 0);
-  const isOwn = pod_limit_bytes !== null && (podKills > 0 || limit === null || pod_limit_bytes < limit);
+  // Without the API, a limit of the pod that equals the container's is taken for a sum.
+  const isSum = kubernetes.pod_limit === 'sum' || (kubernetes.pod_limit !== 'own' && pod_limit_bytes === limit);
+  const isOwn = pod_limit_bytes !== null && !isSum && (podKills > 0 || limit === null || pod_limit_bytes < limit);
   const slope = memory.growth?.bytes_per_second ?? null;
   return {
     ...{
@@ -77,7 +79,8 @@ function observedOf(
     },
     ...{ peakWorkingSetBytes: null, requestBytes: asked?.request_bytes ?? null, limitBytes: limit },
     podLimitBytes: isOwn ? pod_limit_bytes : null,
-    ...{ limitHits: memory.counts.limit_hits ?? 0, kills: kills - podKills, podKills },
+    limitHits: (memory.counts.limit_hits ?? 0) + ((isSum && pod_limit_hits) || 0),
+    ...{ kills: kills - podKills, podKills },
     stalledPercent: memory.pressure?.some.avg300 ?? null,
     growth: slope === null ? null : { bytesPerSecond: slope, seconds: sampleSeconds },
     ...{ ageSeconds: age, heapBytes: null },

@@ -58,4 +58,9 @@ export interface KubernetesFacts {
    * kubelet use. null: unknown.
    */
   pod_memory: KubernetesMemory | null;
+  /**
+   * What the limit of the pod is. `own`: the manifest gives the pod a limit. `sum`: the kubelet gives it the sum of the limits of its
+   * containers, so a higher limit of a container raises it. null: the pod has no limit, or it is unknown.
+   */
+  pod_limit: 'own' | 'sum' | null;
 }

@@ -18,6 +18,9 @@ test('the note says which process, and whose limit', () => {
   expect(noteOf(podKill({ limit: 'pod' }))).toContain(
     'Scope: pod. The pod reached its limit of 1 GiB, 1 GiB in use; the container’s own limit'.replace('’', "'"),
   );
+  expect(eventsOfKill(podKill({ limit: 'pod' }), { ...facts, pod_limit: 'sum' }, 'n1')[0]?.note).toContain(
+    'The pod reached its limit of 1 GiB, the sum of the limits of its containers, 1 GiB in use',
+  );
   expect(noteOf(podKill({ limit: 'ancestor' }))).toContain('Scope: ancestor. The cgroup /kubepods above the pod');
   expect(noteOf(podKill({ limit: 'node' }))).toContain('Scope: node. The whole node was out of memory');
 });

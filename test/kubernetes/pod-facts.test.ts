@@ -86,6 +86,14 @@ test('a pod has no limit if one of its containers has none, and its own limit wi
   });
 });
 
+test('the limit of a pod is its own, the sum of those of its containers, or missing', () => {
+  const limitOf = (spec: object) => factsOf(podWith(spec), null, null).pod_limit;
+  const containers = [container('a', '100Mi', '200Mi')];
+  expect(limitOf({ containers })).toBe('sum');
+  expect(limitOf({ containers, resources: { limits: { memory: '1Gi' } } })).toBe('own');
+  expect(limitOf({ containers: [...containers, container('b', '50Mi')] })).toBeNull();
+});
+
 test('a static pod is found by the hash that its cgroups have', () => {
   const hash = '0123456789abcdef0123456789abcdef';
   const directory = new PodDirectory();
