@@ -21,6 +21,8 @@ export interface Feature {
   factsOf?: MetricsSources['factsOf'];
   /** Called for each event before its output: it must return at once and not throw. */
   take: (event: Event) => void;
+  /** Takes the event of a rehearsal up to the last step before the outside. */
+  rehearse?: (event: Event) => void;
   close: () => Promise<void>;
 }
 
@@ -66,6 +68,10 @@ export class Features implements AsyncDisposable {
 
   take(event: Event): void {
     for (const feature of this.#open) feature.take(event);
+  }
+
+  rehearse(event: Event): void {
+    for (const feature of this.#open) feature.rehearse?.(event);
   }
 
   async close(): Promise<void> {

@@ -74,11 +74,14 @@ export function renderFleet(report: FleetReport, { paint, rows, most, isRead = t
   for (const subject of tops) {
     const names = report.top[subject]
       .slice(0, 5)
-      .map(({ name, kills, nodes }) => `${printable(name)} ${kills}${nodes > 1 ? ` on ${nodes} nodes` : ''}`);
+      .map(({ name, kills, nodes }) => `${shortIds(printable(name))} ${kills}${nodes > 1 ? ` on ${nodes} nodes` : ''}`);
     lines.push(`  ${titles[subject].padEnd(9)} ${names.join(', ')}`);
   }
   return lines;
 }
+
+/** So that web-9 comes before web-10. */
+const byName = new Intl.Collator('en', { numeric: true });
 
 /** The nodes that need attention first. */
 export function byDanger(nodes: readonly NodeView[]): NodeView[] {
@@ -86,9 +89,12 @@ export function byDanger(nodes: readonly NodeView[]): NodeView[] {
     (state === 'silent' ? 4 : 0) + (pressure === 'critical' ? 2 : pressure === 'medium' ? 1 : 0);
   return [...nodes].sort(
     (a, b) =>
-      rank(b) - rank(a) || (b.last_kill?.at_ms ?? 0) - (a.last_kill?.at_ms ?? 0) || a.node.localeCompare(b.node),
+      rank(b) - rank(a) || (b.last_kill?.at_ms ?? 0) - (a.last_kill?.at_ms ?? 0) || byName.compare(a.node, b.node),
   );
 }
+
+/** The ids of containers have 64 digits. */
+const shortIds = (name: string) => name.replace(/([0-9a-f]{12})[0-9a-f]{52}/g, '$1…');
 
 function oddities({ missing, malformed, discarded }: FleetCounts): string {
   const parts = [

@@ -21,6 +21,7 @@ import { machineHash } from './machine.ts';
 import { messageOf, type Sender } from './message.ts';
 import { NodeStates } from './node-states.ts';
 import type { PublishOptions } from './options.ts';
+import { rehearseMessage } from './rehearse.ts';
 import { type Folded, Storm } from './storm.ts';
 import { Window } from './window.ts';
 
@@ -114,7 +115,7 @@ export class Publisher implements AsyncDisposable {
       onFailure: (error) => this.#refused(error as Error),
       onSent: (isPublished) => {
         if (isPublished) this.#counts.published++;
-        if (this.#told.size > 0) this.#recovered();
+        if (this.#told.size > 0) this.#recovered('the server takes events again');
       },
     });
     // An account may permit answers to this node only.
@@ -125,6 +126,7 @@ export class Publisher implements AsyncDisposable {
         this.#mostBytes = connection.info?.max_payload ?? this.#mostBytes;
         this.#queue.writeAfterMs = WRITE_AFTER_MS;
         void this.#states.open(connection);
+        if (this.#told.size > 0 && this.#queue.length === 0) this.#recovered('the server is back');
         this.#window.restart();
       },
       onDown: (reason) => {
@@ -150,6 +152,11 @@ export class Publisher implements AsyncDisposable {
     this.#publishSummaries();
     if (isAlone) this.#push(event);
     else this.#counts.folded++;
+  }
+
+  /** Runs the code that makes the message of an event. Nothing is queued, counted or sent. */
+  rehearse(event: Event): void {
+    rehearseMessage(event, this.#sender, this.#mostBytes, this.#nats);
   }
 
   /** Sends the waiting events for at most `timeoutMs`; the rest stays in the spool. Says goodbye to the fleet. */
@@ -278,11 +285,9 @@ export class Publisher implements AsyncDisposable {
     this.#told.add(reason);
   }
 
-  #recovered(): void {
+  #recovered(what: string): void {
     const { dropped, waiting } = this.counts;
-    this.#tell(
-      `the server takes events again; ${amount(waiting)} waiting${dropped > 0 ? `, ${dropped} dropped` : ''}.`,
-    );
+    this.#tell(`${what}; ${amount(waiting)} waiting${dropped > 0 ? `, ${dropped} dropped` : ''}.`);
     this.#told.clear();
     this.#dropping = false;
   }

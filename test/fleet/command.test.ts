@@ -69,7 +69,8 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
     expect(JSON.parse(event.stdout)).toMatchObject({ cluster: 'prod', node: 'n4', event: { id: 'other-4' } });
     const text = (await fleet('show', 'prod-bad-0')).stdout;
     expect(text).toContain('3 OOM kills of containers of the image shop/web:v2');
-    expect(text.match(/prod\/.*, stored/g)).toHaveLength(3);
+    expect(text.match(/^.* {2}prod\/n\d+ {2}.* was killed.* {2}bad-\d$/gm)).toHaveLength(3);
+    expect((await fleet('show', 'other-4')).stdout).toMatch(/KILLED[\s\S]*node +prod\/n4, stored /);
     expect(await fleet('show', 'nothing')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('no event and no incident "nothing"'),

@@ -106,6 +106,19 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     expect(publisher.counts.published).toBe(2);
   });
 
+  test('the event of a rehearsal is not published, counted or numbered, and counts for no storm', async () => {
+    await setUpAt(server);
+    const publisher = await open({ perSecond: 1 });
+    for (let i = 0; i < 100; i++) publisher.rehearse(kill());
+    const event = kill();
+    publisher.take(event);
+    await allSent(publisher);
+    const messages = await stored(server);
+    expect(ids(messages)).toEqual([event.id]);
+    expect(messages[0]?.headers).toMatchObject({ 'Oomscope-Number': '0', 'Oomscope-Settled': '0' });
+    expect(publisher.counts).toEqual({ published: 1, folded: 0, dropped: 0, waiting: 0 });
+  });
+
   test('a name with dots becomes one token of the subject', async () => {
     await setUpAt(server);
     const publisher = await open({ node: 'web-1.example.org' });
@@ -144,6 +157,21 @@ describe.skipIf(natsUnavailable())('publishing to a real nats-server', () => {
     await setUpAt(server);
     await allSent(publisher);
     expect(ids(await stored(server))).toEqual(events.map(({ id }) => id));
+  });
+
+  test('a publisher without events says when the server is away, and when it is back', async () => {
+    await setUpAt(server);
+    const publisher = await open();
+    publisher.take(kill());
+    await allSent(publisher);
+    await server.down();
+    await patiently(() => said.length === 1);
+    await server.up();
+    await patiently(() => said.length === 2);
+    expect(said.map((sentence) => sentence.replace(/nats:\S+/, 'S:'))).toEqual([
+      'publish: S: the connection broke; events wait in memory.',
+      'publish: the server is back; 0 events waiting.',
+    ]);
   });
 
   test('a connection that is cut in the middle loses, doubles and reorders nothing', async () => {

@@ -119,6 +119,7 @@ export async function runLive<E extends Event>(
   source.rehearsed$?.subscribe((event) => {
     output?.rehearse(() => format(event));
     rehearsal?.rehearseAlert(event);
+    publisher?.rehearse(event);
   });
   ending.bySignals();
   try {

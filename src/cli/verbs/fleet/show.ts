@@ -1,3 +1,8 @@
+import type { FleetEvent } from '../../../fleet/fleet-event.ts';
+import type { Event } from '../../../model/events.ts';
+import type { Paint } from '../../../render/paint.ts';
+import { formatSpan } from '../../../text/format.ts';
+import { printable } from '../../../text/printable.ts';
 import { type Context, defineVerb } from '../../verb/define-verb.ts';
 import { Exit } from '../../verb/exit.ts';
 import { byDefault, duration } from '../../verb/options.ts';
@@ -11,7 +16,7 @@ const options = {
 
 export const verb = defineVerb({
   description: [
-    'Shows one event of the fleet by its id, with the node that published it; or an incident by its id, with the events that belong to it.',
+    'Shows one event of the fleet by its id, with the node that published it; or an incident by its id, with a line for each event that belongs to it.',
   ],
   words: { name: 'ID', least: 1, most: 1, about: 'the id of an event or of an incident' },
   options,
@@ -19,7 +24,10 @@ export const verb = defineVerb({
   format: 'document',
   examples: [
     { command: 'oomscope fleet show 1f3c5a7e-2kf-1a2b3c4d-17', about: 'Show an event.' },
-    { command: 'oomscope fleet show prod-1f3c5a7e-2kf-1a2b3c4d-17', about: 'Show an incident and its events.' },
+    {
+      command: 'oomscope fleet show prod-1f3c5a7e-2kf-1a2b3c4d-17',
+      about: 'Show an incident, and when and where its kills were.',
+    },
     { command: 'oomscope fleet show 1f3c5a7e-2kf-1a2b3c4d-17 --json | jq .event.victim', about: 'Print a part of it.' },
   ],
   exits: {
@@ -37,21 +45,35 @@ async function run({ given, words: [id = ''], asText, paint }: Context<typeof op
     import('../../../fleet/find.ts'),
   ]);
   const { renderEvent } = await import('../../../render/terminal.ts');
-  await using fleet = await openFleet({ ...serverOf(given.server), sinceMs: given.since ?? 7 * 86_400_000 });
+  const sinceMs = given.since ?? 7 * 86_400_000;
+  await using fleet = await openFleet({ ...serverOf(given.server), sinceMs });
   const { incident, events } = await findEvents(fleet, id);
   if (!asText) {
     if (incident) process.stdout.write(`${JSON.stringify(incident)}\n`);
     for (const event of events) process.stdout.write(`${JSON.stringify(event)}\n`);
   } else {
     if (incident) process.stdout.write(`${renderEvent(incident, paint)}\n\n`);
-    for (const { event, cluster, node, storedMs } of events) {
-      const stored = new Date(storedMs).toISOString();
-      process.stdout.write(
-        `${renderEvent(event, paint)}\n${paint('dim', `             node      ${cluster}/${node}, stored ${stored}`)}\n`,
-      );
-    }
+    for (const found of events)
+      process.stdout.write(incident ? lineOf(found, paint) : wholeOf(found, renderEvent, paint));
+    if (incident)
+      process.stdout.write(paint('dim', '`oomscope fleet show` with the id of an event shows all about it.\n'));
   }
   if (events.length > 0) return Exit.ok;
-  tell(`There is no event and no incident "${id}" in what the server stored in that time.`);
+  tell(
+    `There is no event and no incident "${printable(id)}" in what the server stored in ${formatSpan(sinceMs / 1000)}.`,
+  );
   return Exit.failed;
+}
+
+const storedAt = ({ storedMs }: FleetEvent) => new Date(storedMs).toISOString();
+
+function lineOf(found: FleetEvent, paint: Paint): string {
+  const { event, cluster, node } = found;
+  const text = printable(`${storedAt(found)}  ${cluster}/${node}  ${event.message}`);
+  return `${text}  ${paint('dim', printable(event.id))}\n`;
+}
+
+function wholeOf(found: FleetEvent, render: (event: Event, paint: Paint) => string, paint: Paint): string {
+  const place = printable(`${found.cluster}/${found.node}`);
+  return `${render(found.event, paint)}\n${paint('dim', `             node      ${place}, stored ${storedAt(found)}`)}\n`;
 }

@@ -196,6 +196,7 @@ class Daemon {
   #rehearse(event: Event): void {
     this.#output.rehearse(() => this.#format(event));
     this.#alerts.rehearse(event);
+    this.#features.rehearse(event);
   }
 
   #write(event: Event): void {
