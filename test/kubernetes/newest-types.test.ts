@@ -5,9 +5,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hasNewestTypes, type NewestTypes, newestTypes } from '../../scripts/kubernetes/newest-types.ts';
 import { limitRanges, patches } from '../../src/kubernetes/advice-objects.ts';
+import type { KubernetesClient, RequestOptions } from '../../src/kubernetes/client.ts';
 import { EventBudget, type Write } from '../../src/kubernetes/event-budget.ts';
 import { manifest } from '../../src/kubernetes/manifest.ts';
+import { NodeCondition } from '../../src/kubernetes/node-condition.ts';
 import { eventsOfKill, eventsOfStuck } from '../../src/kubernetes/object-event.ts';
+import { factsOf, readPod } from '../../src/kubernetes/pod-facts.ts';
 import type { MemoryAdvice } from '../../src/kubernetes/recommend.ts';
 import type { WorkloadAdvice } from '../../src/kubernetes/workload-advice.ts';
 import type { OomStuck } from '../../src/model/events.ts';
@@ -103,6 +106,51 @@ describe.skipIf(!isFull && !hasNewestTypes())('the types of the newest Kubernete
     expect(patch).toMatchObject({ spec: { template: { spec: { resources: { limits: { memory: '8Mi' } } } } } });
     expect(faults(patch, 'V1Deployment', '$', true)).toEqual([]);
     expect(faults(limitRanges([advised])[0], 'V1LimitRange')).toEqual([]);
+  });
+
+  test('the patch of nodes/status with the condition of the node, when it begins and when it ends', async () => {
+    const sent: { path: string; method: string | undefined; body: unknown }[] = [];
+    const client = {
+      request: async (path: string, { method, body }: RequestOptions) => {
+        sent.push({ path, method, body });
+        return {};
+      },
+    } as KubernetesClient;
+    for (const percent of [90, 0]) {
+      const averages = { avg10: percent, avg60: percent, avg300: percent, total_ns: '0' };
+      const read = () => ({ some: averages, full: averages });
+      await using _ = new NodeCondition({ client, node: 'n1', percent: 10, tell: () => {}, read });
+    }
+    expect(sent).toHaveLength(2);
+    for (const { path, method, body } of sent) {
+      expect([method, path]).toEqual(['PATCH', '/api/v1/nodes/n1/status']);
+      // A patch may lack fields of the node, but a condition that is added by it must be whole.
+      expect(faults(body, 'V1Node', '$', true)).toEqual([]);
+      const [condition, ...more] = (body as { status: { conditions: unknown[] } }).status.conditions;
+      expect(faults(condition, 'V1NodeCondition')).toEqual([]);
+      expect(more).toEqual([]);
+    }
+  });
+
+  test('a pod of the newest kind: a limit of its own, a sidecar, and a user namespace (hostUsers)', () => {
+    const resources = (memory: string) => ({ requests: { memory }, limits: { memory } });
+    const object = {
+      ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'shop', uid: 'u' } },
+      spec: {
+        ...{ hostUsers: false, resources: resources('1Gi'), containers: [{ name: 'app' }] },
+        initContainers: [{ name: 'proxy', restartPolicy: 'Always', resources: resources('64Mi') }],
+      },
+    };
+    expect(faults(object, 'V1Pod')).toEqual([]);
+    const pod = readPod(object);
+    expect(pod && factsOf(pod, null, 'proxy')).toMatchObject({
+      ...{ container_kind: 'sidecar', container_memory: { limit_bytes: 2 ** 26 } },
+      ...{ pod_memory: { limit_bytes: 2 ** 30 }, pod_limit: 'own' },
+    });
+    // The agent itself needs the user namespace of the node: with `false` its capabilities would not let it load BPF programs.
+    const agent = manifest({ namespace: 'oomscope', image: 'oomscope:0.1.0', events: true })['daemon-set'];
+    expect(types.fields('V1PodSpec')?.get('hostUsers')).toEqual({ type: 'boolean', isOptional: true });
+    expect(agent).not.toHaveProperty('spec.template.spec.hostUsers');
   });
 
   test('the fields that oomscope reads of a pod', () => {
