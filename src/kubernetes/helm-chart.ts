@@ -52,6 +52,14 @@ const VALUES: Record<keyof ManifestValues, { about: string; schema: Record<strin
       'The share of time in which no task could run for lack of memory, from which the node has the condition MemoryContention, in percent. 0: it has none.',
     schema: { type: 'integer', minimum: 0, maximum: 100 },
   },
+  guard: {
+    about: 'Whether the agent has a guard. It says which process it would kill, and kills none.',
+    schema: { type: 'boolean' },
+  },
+  guardEnforces: {
+    about: 'Whether the guard, if there is one, kills. The agent then has the capability KILL.',
+    schema: { type: 'boolean' },
+  },
   resources: {
     about: 'Requests and limits of the agent.',
     schema: {

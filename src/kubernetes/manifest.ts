@@ -13,6 +13,9 @@ export interface ManifestOptions {
   podMonitor?: boolean;
   /** Whether the agent sets the condition MemoryContention of its node. Default false. */
   nodeCondition?: boolean;
+  /** Whether the agent has a guard, and whether it kills (else it only says which process it would kill). Default false. */
+  guard?: boolean;
+  guardEnforces?: boolean;
 }
 
 /** What differs between two manifests. */
@@ -25,6 +28,9 @@ export interface ManifestValues {
   linuxBefore511: boolean;
   /** The threshold of the condition MemoryContention (percent). 0: there is no such condition. */
   nodeCondition: number;
+  guard: boolean;
+  /** Counts only with `guard`. */
+  guardEnforces: boolean;
   resources: Yaml;
   nodeSelector: Yaml;
   tolerations: readonly Yaml[];
@@ -64,9 +70,11 @@ const CAPABILITIES = ['BPF', 'PERFMON', 'SYS_PTRACE', 'SYSLOG'];
 
 export function manifestValues(given: ManifestOptions): ManifestValues {
   const { namespace, image, events, podMonitor = false, nodeCondition = false } = given;
+  const { guard = false, guardEnforces = false } = given;
   return {
     ...{ namespace, image, imagePullSecrets: [], events, podMonitor, linuxBefore511: false },
     nodeCondition: nodeCondition ? CONTENTION_PERCENT : 0,
+    ...{ guard, guardEnforces },
     resources: { requests: { cpu: '20m', memory: '128Mi' }, limits: { memory: '256Mi' } },
     nodeSelector: { 'kubernetes.io/os': 'linux' },
     tolerations: [{ operator: 'Exists' }],
@@ -147,13 +155,17 @@ function podMonitor(metadata: Yaml): Yaml {
   };
 }
 
-/** What `oomscope run` reads in the pod. It has no [guard]: oomscope kills nothing. */
+/** What `oomscope run` reads in the pod. Without [guard], oomscope kills nothing. */
 function configuration({ value, when }: ManifestForm): string {
   const spool = `# Events wait here while the API is away, also across updates of the DaemonSet.\nspool = "${STATE}/kubernetes-events"\n`;
+  const mode = when('guardEnforces', ['mode = "enforce"\n']);
+  const about =
+    '# Without mode = "enforce", which needs the capability KILL, the guard only says which process it would kill.\n';
+  const guard = when('guard', [`\n[guard]\n${about}`, ...mode]);
   return `# The configuration of \`oomscope run\`. \`oomscope config print\` shows all settings.
 [output]
 format = "json"
-events = ["oom.*", "container.*", "tracer.*"]
+events = ["oom.*", "container.*", "tracer.*", "guard.*"]
 
 [pressure]
 enabled = false
@@ -165,7 +177,7 @@ public = true
 
 [kubernetes]
 events = ${value('events')}
-${when('nodeCondition', [`node_condition = ${value('nodeCondition')}\n`]).join('')}${when('events', [spool]).join('')}`;
+${when('nodeCondition', [`node_condition = ${value('nodeCondition')}\n`]).join('')}${when('events', [spool]).join('')}${guard.join('')}`;
 }
 
 function daemonSet(form: ManifestForm, metadata: Yaml): Yaml {
@@ -221,7 +233,14 @@ function container({ value, when }: ManifestForm): Yaml {
     securityContext: {
       ...{ runAsUser: 0, privileged: false, allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
       // Before Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK.
-      capabilities: { drop: ['ALL'], add: [...CAPABILITIES, ...when('linuxBefore511', ['SYS_RESOURCE'])] },
+      capabilities: {
+        drop: ['ALL'],
+        add: [
+          ...CAPABILITIES,
+          ...when('linuxBefore511', ['SYS_RESOURCE']),
+          ...when('guard', when('guardEnforces', ['KILL'])),
+        ],
+      },
       // The profile of most runtimes refuses bpf(2) and perf_event_open(2).
       seccompProfile: { type: 'Unconfined' },
     },

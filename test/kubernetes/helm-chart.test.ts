@@ -54,6 +54,8 @@ describe.skipIf(!hasApiServer)('the chart, rendered by Go', () => {
     expect(await objectsOf({ events: false, podMonitor: true })).toEqual(
       plain({ ...options, events: false, podMonitor: true }),
     );
+    for (const asked of [{ guard: true }, { guard: true, guardEnforces: true }, { guardEnforces: true }])
+      expect(await objectsOf(asked)).toEqual(plain({ ...options, ...asked }));
     expect(await objectsOf({ namespace: 'memory', image: 'a:2' })).toEqual(
       plain({ ...options, namespace: 'memory', image: 'a:2' }),
     );

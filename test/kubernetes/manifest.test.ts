@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
-import { manifest } from '../../src/kubernetes/manifest.ts';
+import { type ManifestOptions, manifest } from '../../src/kubernetes/manifest.ts';
 import { agentRights } from '../../src/kubernetes/rights.ts';
 
 const options = { namespace: 'oomscope', image: 'oomscope:1', events: true };
@@ -15,6 +15,19 @@ test.each([true, false])('the configuration in the manifest is valid (events: %s
   const more = manifest({ ...options, events, nodeCondition: true })['config-map'] as { data: Record<string, string> };
   const set = await parseConfig(more.data['oomscope.toml'] ?? '', 'oomscope.toml');
   expect(set.kubernetes).toMatchObject({ events, node_condition: 10 });
+});
+
+test('a guard is added where asked for, kills nothing by default, and gets the capability KILL only if it does', async () => {
+  const made = async (asked: Partial<ManifestOptions>) => {
+    const all = manifest({ ...options, ...asked });
+    const { data } = all['config-map'] as { data: Record<string, string> };
+    const { guard } = await parseConfig(data['oomscope.toml'] ?? '', 'oomscope.toml');
+    return { mode: guard?.mode, kills: JSON.stringify(all['daemon-set']).includes('"KILL"') };
+  };
+  expect(await made({})).toEqual({ mode: undefined, kills: false });
+  expect(await made({ guard: true })).toEqual({ mode: 'dry_run', kills: false });
+  expect(await made({ guard: true, guardEnforces: true })).toEqual({ mode: 'enforce', kills: true });
+  expect(await made({ guardEnforces: true })).toEqual({ mode: undefined, kills: false });
 });
 
 test('the role has the rights of the table, without those for Events if there are none', () => {

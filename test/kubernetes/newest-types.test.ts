@@ -117,7 +117,7 @@ describe.skipIf(!isFull && !hasNewestTypes())('the types of the newest Kubernete
       },
     } as KubernetesClient;
     for (const percent of [90, 0]) {
-      const averages = { avg10: percent, avg60: percent, avg300: percent, total_ns: '0' };
+      const averages = { avg10: percent, avg60: percent, avg300: percent, total_ns: 0 };
       const read = () => ({ some: averages, full: averages });
       await using _ = new NodeCondition({ client, node: 'n1', percent: 10, tell: () => {}, read });
     }

@@ -14,6 +14,8 @@ const options = {
   'without-events': flag('let the agent write no Events, and leave out the right to do so'),
   'pod-monitor': flag('add a PodMonitor, where the operator of Prometheus is installed'),
   'node-condition': flag('let the agent set the condition MemoryContention of its node, and add the right to do so'),
+  guard: flag('add a guard, which only says which process it would kill before the node is out of memory'),
+  enforce: flag('with --guard: let the guard kill, and add the capability KILL'),
   output: text('DIR', 'write a folder for kustomize, with overlays, instead; it must not exist'),
   helm: text('DIR', 'write a Helm chart, whose default values are the other options, instead; DIR must not exist'),
 };
@@ -21,7 +23,7 @@ const options = {
 export const verb = defineVerb({
   description: [
     'Prints what runs oomscope on each node of a cluster: Namespace, ServiceAccount, ClusterRole, ClusterRoleBinding, ConfigMap and DaemonSet, as YAML for `kubectl apply`.',
-    'The DaemonSet is not privileged: it drops all capabilities but BPF, PERFMON, SYS_PTRACE and SYSLOG, and its root is read-only. It needs hostPID, so the namespace has the pod security level "privileged". The role has only the rights that the agent uses: to list and watch pods, and to create and patch Events. The agent kills nothing.',
+    'The DaemonSet is not privileged: it drops all capabilities but BPF, PERFMON, SYS_PTRACE and SYSLOG, and its root is read-only. It needs hostPID, so the namespace has the pod security level "privileged". The role has only the rights that the agent uses: to list and watch pods, and to create and patch Events. Without --guard --enforce the agent kills nothing.',
   ],
   options,
   format: 'raw',
@@ -47,11 +49,13 @@ async function run({ given }: Context<typeof options>): Promise<number> {
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace))
     throw usage(`--namespace: expected a name of lower-case letters, digits and "-", got "${namespace}".`);
   if (!/^[\w][\w.:/@-]*$/.test(image)) throw usage(`--image: expected an image such as ${IMAGE}, got "${image}".`);
+  if (given.enforce && !given.guard) throw usage('--enforce: expected --guard with it.');
   const asked = {
     ...{ namespace, image },
     events: given['without-events'] !== true,
     podMonitor: given['pod-monitor'] === true,
     nodeCondition: given['node-condition'] === true,
+    ...{ guard: given.guard === true, guardEnforces: given.enforce === true },
   };
   const { writeYaml, writeYamlStream } = await import('../../../kubernetes/yaml-write.ts');
   if (helm !== undefined) {
