@@ -20,6 +20,7 @@ import {
 import { join, resolve } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import { debianSystem, SUITES, type SuiteName } from '../lab/debian.ts';
+import { ARCHITECTURES, type Architecture } from '../package/package.ts';
 import { prove } from './proof.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -61,23 +62,23 @@ async function install(suite: SuiteName, kind: string): Promise<Transcript> {
 }
 
 /**
- * The packages of a kind for this machine, made again, must be the bytes that `npm run package` has made from this commit.
+ * The packages of a kind and an architecture, made again, must be the bytes that `npm run package` has made from this commit.
  *
  * @throws Error that names the packages that differ
  */
-async function sameBytes(only: string): Promise<Transcript> {
+async function sameBytes(only: string, architecture: Architecture): Promise<Transcript> {
   const work = mkdtempSync(join(cacheDirectory('packages'), 'twice-'));
   try {
     const script = join(ROOT, 'scripts/package/main.ts');
     const flags = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning'];
-    const options = ['--arch', process.arch, '--only', only, '--output', work];
+    const options = ['--arch', architecture, '--only', only, '--output', work];
     execFileSync(process.execPath, [...flags, script, ...options], { stdio: 'pipe' });
     const sums = (path: string) => readFileSync(join(path, 'SHA256SUMS'), 'utf8').trimEnd().split('\n');
     const [first, second] = [sums(PACKAGES), sums(work)];
     const differing = second.filter((line) => line === '' || !first.includes(line));
     if (differing.length > 0)
       throw new Error(`expected the bytes of ${PACKAGES}, made from the same commit:\n${differing.join('\n')}`);
-    return { suite: '', kind: only, text: `## made again, the same bytes\n${second.join('\n')}` };
+    return { suite: architecture, kind: only, text: `## made again, the same bytes\n${second.join('\n')}` };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -111,7 +112,12 @@ await prove<Transcript>({
     'In chroots of Debian 12, 13 and sid with nothing but the base system, each package is installed by its documented line, doctor finds nothing missing, one real kill is traced, and after the removal nothing is left.',
   parts: [
     ...parts.map(({ suite, kind }) => ({ name: `${suite}-${kind}`, run: () => install(suite, kind) })),
-    ...['npm', 'deb', 'tarball', 'image'].map((kind) => ({ name: `same-bytes-${kind}`, run: () => sameBytes(kind) })),
+    ...ARCHITECTURES.flatMap((architecture) =>
+      ['npm', 'deb', 'tarball', 'image'].map((kind) => ({
+        name: `same-bytes-${kind}-${architecture}`,
+        run: () => sameBytes(kind, architecture),
+      })),
+    ),
   ],
   render: (finished) =>
     finished
