@@ -11,10 +11,11 @@ export interface JournalLine {
   words: string;
 }
 
-/** A journal that answers no sooner is not worth the wait. */
-const TIMEOUT_MS = 2000;
+/** A journal that answers no sooner is not worth the wait. On a busy node with a large journal, journalctl takes seconds. */
+const TIMEOUT_MS = 5000;
 const MOST_LINES = 500;
-const MOST_WORDS = 300;
+/** A line of the kubelet begins with the names of the container and the pod, of up to 316 characters, and two ids. */
+const MOST_WORDS = 1000;
 
 /** How long an answer is used again: many processes of one service or cgroup die at once. */
 const FRESH_MS = 100;
@@ -32,8 +33,8 @@ export class Journal {
   }
 
   /**
-   * The lines that some programs wrote since a time. Never rejects: without journalctl, without a journal and without the
-   * permission to read it there are none.
+   * The lines that some programs wrote since a time, or the last of them if there are many or journalctl takes long. Never rejects:
+   * without journalctl, without a journal and without the permission to read it there are none.
    *
    * @param comms names of the programs, as in _COMM
    * @param sinceMs milliseconds since 1970. An answer that is used again may begin FRESH_MS earlier
@@ -52,7 +53,9 @@ export class Journal {
   async #run(comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
     const words = [
       ...(this.#directory === undefined ? [] : [`--directory=${this.#directory}`]),
-      ...['--no-pager', '--quiet', '--output=json', `--lines=${MOST_LINES}`, `--since=@${Math.floor(sinceMs / 1000)}`],
+      ...['--no-pager', '--quiet', '--output=json', '--output-fields=MESSAGE,_COMM,UNIT,USER_UNIT'],
+      // The newest first: they are the ones that are read when the time is over.
+      ...['--reverse', `--lines=${MOST_LINES}`, `--since=@${Math.floor(sinceMs / 1000)}`],
       ...comms.map((comm) => `_COMM=${comm}`),
     ];
     const child = spawn('journalctl', words, { stdio: ['ignore', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
@@ -69,7 +72,7 @@ export class Journal {
       if (parsed) found.push(parsed);
     });
     await ended;
-    return found;
+    return found.reverse();
   }
 }
 

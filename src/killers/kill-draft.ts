@@ -27,6 +27,8 @@ export interface KillDraftOptions {
 
 /** When the author's reason is searched in the journal, which gets a line within milliseconds. */
 const REASON_AFTER_MS = [20, 80, 300, 600];
+/** Where the journal is slow, it is not read again after this time (ms). */
+const REASON_LIMIT_MS = 5000;
 
 /** A `process.killed` event that is not complete yet. */
 export class KillDraft {
@@ -82,7 +84,9 @@ export class KillDraft {
     const victim = this.#victim();
     const comms = journalsOf(verdict.kind, verdict.name, victim);
     if (comms.length === 0) return;
+    const end = performance.now() + REASON_LIMIT_MS;
     for (const ms of REASON_AFTER_MS) {
+      if (performance.now() > end) return;
       await new Promise<void>((resolve) => void setTimeout(resolve, ms).unref());
       const words = reasonIn(await this.#options.journal.lines(comms, Date.now() - reasonSpanMs(comms)), victim);
       if (words === null) continue;

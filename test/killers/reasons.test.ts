@@ -102,6 +102,20 @@ describe('reasonIn', () => {
     expect(reasonIn(lines, victim({ pod, container }))).toBe(expected);
   });
 
+  it('finds the cause behind long names', () => {
+    const pod = { uid: UID, name: `web-${'x'.repeat(200)}`, namespace: 'n'.repeat(63), qos: null };
+    const container = {
+      runtime: 'containerd',
+      id: ID,
+      name: 'c'.repeat(63),
+      image: null,
+    } as KilledProcess['container'];
+    const words = `Container "${container?.name}" ({"containerd" "${ID}"}) of pod ${pod.name}_${pod.namespace}(${UID}): Container ${container?.name} failed liveness probe, will be restarted`;
+    const header = 'I1129 01:11:11.663307     393 kuberuntime_manager.go:656] ';
+    const read = parseJournalLine(JSON.stringify({ MESSAGE: header + words, _COMM: 'kubelet' }));
+    expect(read && reasonIn([read], victim({ pod, container }))).toBe(words);
+  });
+
   it('looks back further than the grace period of a pod', () => {
     expect(reasonSpanMs(['kubelet'])).toBeGreaterThan(30_000);
   });
@@ -141,7 +155,10 @@ describe('the journal', () => {
     const journald = await RealJournald.start();
     try {
       const socket = createConnection(journald.socket);
-      socket.write('killer\n\n6\n0\n0\n0\n0\nKilled /a due to memory pressure\n');
+      socket.write('killer\n\n6\n0\n0\n0\n0\n');
+      // The last 500 lines are read.
+      for (let i = 0; i < 600; i++) socket.write(`line ${i}\n`);
+      socket.write('Killed /a due to memory pressure\n');
       const root = journald.socket.slice(0, journald.socket.indexOf('/run/'));
       const own = readFileSync('/proc/self/comm', 'utf8').trim();
       const read = async () => {
@@ -151,9 +168,10 @@ describe('the journal', () => {
       let lines: JournalLine[] = [];
       await until(async () => {
         lines = await read();
-        return lines.length > 0;
+        return lines.at(-1)?.words.startsWith('Killed') === true;
       });
       expect(lines.at(-1)).toEqual(line(own, 'Killed /a due to memory pressure'));
+      expect([lines.length, lines.at(-2)?.words]).toEqual([500, 'line 599']);
       expect(await new Journal(root).lines(['no-such-program'], 0)).toEqual([]);
       socket.destroy();
     } finally {
