@@ -17,7 +17,7 @@ const all = rightsFor(new Set<Feature>(['watching', 'guarding', 'arming'])).map(
 async function run(kernel: string, without?: string): Promise<Rights> {
   const set = all.filter((name) => name !== without).join(',');
   const command = [...NODE, 'test/lab/unit-rights.ts', set];
-  const result = await bootGuest({ kernel, memoryMib: 768, limitSeconds: 1500, command });
+  const result = await bootGuest({ kernel, memoryMib: 768, virtualTime: true, limitSeconds: 1500, command });
   if (result.timedOut || result.panicked || result.exitCode !== 0) throw new Error(result.stderr || lastLines(result));
   const rights = JSON.parse(result.stdout.trim().split('\n').at(-1) ?? '') as Rights;
   const works =

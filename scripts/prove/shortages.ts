@@ -1,5 +1,5 @@
 /**
- * Proves that the guard with its default rules kills no innocent process in 102 shortages, 72 of a cgroup and 30 of the
+ * Proves that the guard with its default rules kills no innocent process in 114 shortages, 72 of a cgroup and 42 of the
  * whole system, whose layouts are drawn by a seed.
  *
  *   npm run prove:shortages -- [--fresh] [--part PART]... [--write]
@@ -22,30 +22,36 @@ type Guest = Pick<GuestOptions, 'kernel' | 'memoryMib' | 'swap' | 'swapMib'>;
 /** Each guest makes three shortages, one after another. */
 const EACH = 3;
 const KERNELS = ['6.12', '7.2', '6.1'];
-const plans: { scope: Scope; first: number; guest: Guest }[] = [
+/** The seeds up to 600 that draw the fastest leaks of shared memory in a whole system of this size, the fastest first. */
+const SHARED = [488, 549, 343, 185, 522, 142, 179, 380, 229, 455, 564, 401];
+const following = (first: number) => Array.from({ length: EACH }, (_, i) => first + i);
+const kernelOf = (i: number) => KERNELS[i % KERNELS.length] as string;
+const plans: { scope: Scope; seeds: number[]; guest: Guest }[] = [
   ...Array.from({ length: 24 }, (_, i) => ({
-    ...{ scope: 'cgroup' as const, first: 1 + EACH * i },
-    guest: { kernel: KERNELS[i % KERNELS.length] as string, memoryMib: 768 },
+    ...{ scope: 'cgroup' as const, seeds: following(1 + EACH * i) },
+    guest: { kernel: kernelOf(i), memoryMib: 768 },
   })),
   ...Array.from({ length: 10 }, (_, i) => ({
-    ...{ scope: 'system' as const, first: 101 + EACH * i },
-    guest: {
-      ...{ kernel: KERNELS[i % KERNELS.length] as string, memoryMib: 512 },
-      ...(i === 3 && { swap: 'zram' as const, swapMib: 128 }),
-    },
+    ...{ scope: 'system' as const, seeds: following(101 + EACH * i) },
+    guest: { kernel: kernelOf(i), memoryMib: 512, ...(i === 3 && { swap: 'zram' as const, swapMib: 128 }) },
+  })),
+  ...Array.from({ length: SHARED.length / EACH }, (_, i) => ({
+    ...{ scope: 'system' as const, seeds: SHARED.slice(EACH * i, EACH * (i + 1)) },
+    guest: { kernel: kernelOf(i + 2), memoryMib: 512 },
   })),
 ];
 
-async function shortages(scope: Scope, first: number, guest: Guest): Promise<Figures> {
+async function shortages(scope: Scope, seeds: readonly number[], guest: Guest): Promise<Figures> {
   buildActor();
   const result = await bootGuest({
     ...{ ...guest, cpus: 1, virtualTime: true, limitSeconds: 900, files: { '/bin/actor': ACTOR } },
-    command: [...NODE, 'test/lab/shortages.ts', scope, String(first), String(EACH)],
+    command: [...NODE, 'test/lab/shortages.ts', scope, ...seeds.map(String)],
     onStdout: (chunk) => process.stderr.write(chunk),
   });
   const lines = result.stdout.split('\n').filter((line) => line.startsWith('{'));
   const made = lines.map((line) => JSON.parse(line) as Shortage | { seed: number; error: string });
-  if (made.length < EACH) throw new Error(`${made.length} of ${EACH}:\n${result.stderr}\n${lastLines(result)}`);
+  if (made.length < seeds.length)
+    throw new Error(`${made.length} of ${seeds.length}:\n${result.stderr}\n${lastLines(result)}`);
   const wrong = made.filter((one) => 'error' in one || !isRight(one));
   if (wrong.length > 0) throw new Error(wrong.map((one) => JSON.stringify(one)).join('\n'));
   return { kernel: result.kernel.version, shortages: made as Shortage[] };
@@ -56,10 +62,10 @@ const unique = (kinds: readonly string[]) => [...new Set(kinds)].join(', ');
 await prove<Figures>({
   name: 'shortages',
   claim:
-    'With its default rules the guard kills no innocent process: 72 shortages of a cgroup and 30 of the whole system, with layouts drawn by a seed from the processes of scripts/prove/shortages/actor.c.',
-  parts: plans.map(({ scope, first, guest }) => ({
-    name: `${scope}-${first}`,
-    run: () => shortages(scope, first, guest),
+    'With its default rules the guard kills no innocent process: 72 shortages of a cgroup and 42 of the whole system, with layouts drawn by a seed from the processes of scripts/prove/shortages/actor.c.',
+  parts: plans.map(({ scope, seeds, guest }) => ({
+    name: `${scope}-${seeds[0]}`,
+    run: () => shortages(scope, seeds, guest),
   })),
   render: (parts) =>
     table([

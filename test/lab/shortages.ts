@@ -2,7 +2,7 @@
  * Makes shortages in a guest beside a guard with the default rules, one after another, and prints a JSON line for each.
  * The guard makes at most ten kills a minute, so one guest must not make many more shortages.
  *
- *   node test/lab/shortages.ts cgroup|system FIRST_SEED COUNT
+ *   node test/lab/shortages.ts cgroup|system SEED...
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -15,12 +15,12 @@ import { makeShortage, startGuardProcess } from '../kernel/shortage.ts';
 if (!existsSync('/lab/settings')) throw new Error('expected a guest of the kernel lab');
 writeFileSync('/proc/self/oom_score_adj', '-1000');
 spawnSync('mount', ['-o', 'remount,size=95%', '/dev/shm']);
-const [scope = 'cgroup', first = '1', count = '1'] = process.argv.slice(2);
+const [scope = 'cgroup', ...seeds] = process.argv.slice(2);
 
 // As a service, the guard begins with an ordinary oom_score_adj, and lowers it itself.
 const command = 'echo 0 >/proc/self/oom_score_adj; exec oomscope guard --enforce --json';
 const guard = await startGuardProcess(['sh', '-c', command]);
-for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
+for (const seed of seeds.map(Number)) {
   try {
     writeFileSync('/proc/sys/vm/drop_caches', '3');
     const available = Math.floor((readMeminfo()?.availableBytes ?? 0) / MIB);

@@ -148,7 +148,8 @@ function bytesUntil(detector: Detector, sample: Sample, cgroup: SampledCgroup | 
   if (away <= 0) return 0;
   const { system } = sample;
   const limit = detector.place === 'system' ? null : cgroup?.limit_bytes;
-  const whole = name === 'swap_free' ? system.swap_total_bytes : (limit ?? system.available_bytes + system.anon_bytes);
+  const all = name === 'usage' ? system.total_bytes : system.available_bytes + system.anon_bytes;
+  const whole = name === 'swap_free' ? system.swap_total_bytes : (limit ?? all);
   return detector.unit === 'percent' ? (away / 100) * whole : away;
 }
 
