@@ -80,6 +80,7 @@ function found(parts: string[]): Found[] {
   return parts.flatMap((_, i) => containerAt(parts, i) ?? []).reverse();
 }
 
+const ID_LENGTH = 64;
 const HEX64 = /^[0-9a-f]{64}$/;
 /** "docker-ID.scope", a name by systemd drivers. The cgroupfs drivers of CRI-O and Podman leave ".scope" out. */
 const PREFIXED = /^([a-z][a-z0-9_.-]*)-([0-9a-f]{64})(?:\.scope)?$/;
@@ -108,6 +109,7 @@ const MONITOR = /-conmon$/;
 function containerAt(parts: string[], at: number): Found | undefined {
   const part = parts[at] as string;
   const parent = parts[at - 1];
+  if (part.length < ID_LENGTH) return byName(part, parent, at);
   const kata =
     /^kata_([0-9a-f]{64})$/.exec(part)?.[1] ?? (parent === 'kata_overhead' && HEX64.test(part) ? part : undefined);
   if (kata !== undefined) return { runtime: 'kata', id: kata, at };
@@ -121,8 +123,13 @@ function containerAt(parts: string[], at: number): Found | undefined {
   return byName(part, parent, at);
 }
 
+/** How the names begin, and the directories in which any name counts: most parts of a path need no closer look. */
+const NAMED = /^(?:lxc|systemd-nspawn|machine-)/;
+const NAMING = new Set(['lxc', 'buildkit', 'garden']);
+
 /** Runtimes that name a container's cgroup after the container's name, not its id. */
 function byName(part: string, parent: string | undefined, at: number): Found | undefined {
+  if (!NAMED.test(part) && (parent === undefined || !NAMING.has(parent))) return undefined;
   const lxc = /^lxc\.payload\.(.+)$/.exec(part)?.[1] ?? (parent === 'lxc' && at === 1 ? part : undefined);
   if (lxc !== undefined) return { runtime: 'lxc', id: lxc, at };
   const nspawn = /^systemd-nspawn@(.+)\.service$/.exec(part)?.[1];
@@ -154,6 +161,7 @@ const POD_SLICE =
   /(?:^|-)kubepods(?:-burstable|-besteffort)?-pod([0-9a-f]{8}(?:_[0-9a-f]{4}){3}_[0-9a-f]{12}|[0-9a-f]{32})\.slice$/;
 
 function podOf(parts: string[]): CgroupOwner['pod'] {
+  if (!parts.some((name) => name.includes('kubepods'))) return null;
   for (let i = parts.length - 1; i >= 0; i--) {
     const part = parts[i] as string;
     const slice = UNRESOLVED.exec(part)?.[1] ?? part;

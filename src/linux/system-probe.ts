@@ -71,11 +71,6 @@ export class SystemProbe implements Disposable {
 
 /** The line of a PSI file: percentages, and the total in microseconds. */
 function stalls(values: Float64Array, from: number): PressureAverages {
-  const [avg10, avg60, avg300, totalUs] = values.subarray(from, from + 4) as unknown as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return { avg10, avg60, avg300, total_ns: totalUs * 1000 };
+  const at = (index: number) => values[from + index] as number;
+  return { avg10: at(0), avg60: at(1), avg300: at(2), total_ns: at(3) * 1000 };
 }

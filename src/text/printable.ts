@@ -2,6 +2,8 @@
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 
+const MOST_SHORT = 128;
+
 /** A decoded string. If the bytes are not valid UTF-8, `hex` has the bytes, and the text contains U+FFFD. */
 export interface Decoded {
   text: string;
@@ -23,13 +25,9 @@ export function decode(bytes: Uint8Array): Decoded {
  * fields of a process.
  */
 function shortAscii(bytes: Uint8Array): string | undefined {
-  if (bytes.length > 32) return undefined;
-  let text = '';
-  for (const byte of bytes) {
-    if (byte >= 0x80) return undefined;
-    text += String.fromCharCode(byte);
-  }
-  return text;
+  if (bytes.length > MOST_SHORT) return undefined;
+  for (let i = 0; i < bytes.length; i++) if ((bytes[i] as number) >= 0x80) return undefined;
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
 /** Does not use Buffer, which browsers do not have. */

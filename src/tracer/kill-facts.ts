@@ -113,10 +113,7 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroups: KillCgroups)
     threads: known ? record.victim_threads : null,
     oom_score_adj: known ? record.victim_oom_score_adj : null,
     memory: has('FACT_MM') ? memoryOf(record, machine) : null,
-    namespace_pids: Array.from(
-      { length: Math.min(record.victim_namespaces, OomKillRecord.length.victim_pids) },
-      (_, i) => record.victim_pids(i),
-    ),
+    namespace_pids: namespacePids(record),
     cgroup: cgroups.path,
     ...noOwner,
     inner_containers: [],
@@ -132,10 +129,23 @@ function victimOf(record: OomKillRecord, machine: Machine, cgroups: KillCgroups)
   };
 }
 
+function namespacePids(record: OomKillRecord): number[] {
+  const pids: number[] = [];
+  const count = Math.min(record.victim_namespaces, OomKillRecord.length.victim_pids);
+  for (let i = 0; i < count; i++) pids.push(record.victim_pids(i));
+  return pids;
+}
+
 /** The strings that are not valid UTF-8, as bytes in hexadecimal. null: all strings are valid. */
 export function rawOf(hex: Record<string, string | undefined>): Victim['raw'] {
-  const held = Object.entries(hex).filter(([, value]) => value !== undefined);
-  return held.length > 0 ? Object.fromEntries(held) : null;
+  let raw: Record<string, string> | null = null;
+  for (const name in hex) {
+    const value = hex[name];
+    if (value === undefined) continue;
+    raw ??= {};
+    raw[name] = value;
+  }
+  return raw;
 }
 
 /** The executable's path. The record has the path's components, innermost first. */

@@ -29,10 +29,14 @@ export interface RehearsalOptions {
   leadUps: LeadUpRecorder | undefined;
   /** Sends the records through the ring, from which they come back to takeFrom(). @returns false: it cannot */
   send: (records: Uint8Array) => boolean;
+  /** Rehearses a report with each rehearsal, but not when a kill is imminent. */
+  reports?: { rehearse(): void } | undefined;
 }
 
 /** After this many rounds the code that handles a kill is compiled; more rounds do not make it faster. */
 const ROUNDS = 20;
+/** A kill and its report, of a cgroup with some processes, make this many bytes of objects. */
+const REPORT_BYTES = 768 * 1024;
 /** Interval of rehearsals while no kill happens (ms). */
 const IDLE_MS = 60_000;
 /** After a kill or a rehearsal the code stays in the CPU's caches for about this time. */
@@ -51,6 +55,7 @@ export class Rehearsal implements Disposable {
   readonly events$: Observable<Event>;
   readonly pages = new YoungPages();
   readonly #send: RehearsalOptions['send'];
+  readonly #reports: RehearsalOptions['reports'];
   readonly #script: Uint8Array;
   readonly #kills: KillDecoder;
   /** Handles a kill without the reads of files, which take too long when a kill is imminent. */
@@ -62,9 +67,11 @@ export class Rehearsal implements Disposable {
   #lastNs = 0n;
 
   constructor(options: RehearsalOptions) {
-    const { owner, machine, system, cgroups, leadUps, send } = options;
+    const { owner, machine, system, cgroups, leadUps, send, reports } = options;
     rehearsals.set(owner, this);
     this.#send = send;
+    this.#reports = reports;
+    if (reports) this.pages.reach = REPORT_BYTES;
     const path = readProcess(process.pid, ['cgroup'])?.cgroup ?? '/';
     this.#script = rehearsalScript({ path, id: cgroups?.id(path) ?? '0', version: cgroups?.version ?? 2 });
     const events = new Subject<Event>();
@@ -80,7 +87,10 @@ export class Rehearsal implements Disposable {
     this.#kills = new KillDecoder({ ...common, system, cgroups });
     const state = system.read(0);
     this.#quick = new KillDecoder({ ...common, system: { read: () => state } });
-    for (let i = 0; i < ROUNDS; i++) this.#now(this.#quick);
+    for (let i = 0; i < ROUNDS; i++) {
+      this.#now(this.#quick);
+      reports?.rehearse();
+    }
     this.#now(this.#kills);
   }
 
@@ -93,6 +103,7 @@ export class Rehearsal implements Disposable {
   /** Sends a rehearsal through the ring, or where the process may no longer do that, rehearses without the ring. */
   again(): void {
     if (this.#isDue || this.#isClosed) return;
+    this.#reports?.rehearse();
     renewScript(this.#script, process.hrtime.bigint());
     this.#isDue = true;
     if (this.#send(this.#script)) return;

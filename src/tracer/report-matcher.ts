@@ -4,6 +4,7 @@
  * parser is large.
  */
 
+import type { Batch } from '../bpf/wire/batch.ts';
 import { toTicks } from '../bpf/wire/ticks.ts';
 import type { EnvelopeFactory } from '../events/envelope.ts';
 import { realtimeOffsetNs } from '../events/envelope.ts';
@@ -13,8 +14,9 @@ import type { OpenReport } from '../explain/input/open-report.ts';
 import { toReport } from '../explain/report.ts';
 import type { Event, OomKill } from '../model/events.ts';
 import type { OomReport } from '../model/oom-report.ts';
-import type { KernelReport } from './report-assembler.ts';
-import { ReportStream } from './report-stream.ts';
+import { type KernelReport, ReportAssembler } from './report-assembler.ts';
+import { rehearsedReport } from './report-rehearsal.ts';
+import { ReportStream, takeLines } from './report-stream.ts';
 import { UnkilledReports } from './unkilled-reports.ts';
 
 export interface ReportMatcherOptions {
@@ -36,6 +38,7 @@ export class ReportMatcher {
   readonly #kills: OomKill[] = [];
   readonly #unkilled = new UnkilledReports();
   readonly #waiting = new Map<KernelReport, NodeJS.Timeout>();
+  #rehearsed: Batch | undefined;
 
   /** @throws OomscopeError OBJECT_MISSING, LIBBPF, NOT_PERMITTED */
   constructor(options: ReportMatcherOptions) {
@@ -50,6 +53,16 @@ export class ReportMatcher {
     this.#kills.push(kill);
     if (this.#kills.length > REMEMBERED) this.#kills.shift();
     for (const report of [...this.#waiting.keys()]) if (belongs(report, kill)) this.#emit(report, kill);
+  }
+
+  /** Reads an invented report as a real one, and drops it, so that the first real one finds its code compiled and mapped. */
+  rehearse(): void {
+    this.#rehearsed ??= rehearsedReport();
+    const assembler = new ReportAssembler((report) => {
+      for (const draft of draftsOf(report)) toReport(draft, { input: 'printk:console' }, 0);
+    });
+    takeLines(this.#rehearsed, assembler);
+    assembler.close();
   }
 
   close(): void {

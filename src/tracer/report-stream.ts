@@ -4,6 +4,7 @@
  */
 import { attachObject } from '../bpf/load/attach.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
+import type { Batch } from '../bpf/wire/batch.ts';
 import { LogLineRecord, RecordKind } from '../bpf/wire/layout.ts';
 import { type KernelReport, ReportAssembler } from './report-assembler.ts';
 
@@ -15,6 +16,13 @@ export interface ReportStreamOptions {
   backend: 'tp_btf' | 'raw_tp';
   onReport: (report: KernelReport) => void;
   onError: (error: unknown) => void;
+}
+
+/** Gives each printed line in a batch to the assembler. */
+export function takeLines(batch: Batch, assembler: ReportAssembler): void {
+  batch.walk((kind, at) => {
+    if (kind === RecordKind.RECORD_LOG_LINE) assembler.take(new LogLineRecord(batch.view, at));
+  });
 }
 
 export class ReportStream {
@@ -31,10 +39,7 @@ export class ReportStream {
       ringBytes: RING_BYTES,
     });
     this.#ring = new AttachedRing(attached, {
-      onBatch: (batch) =>
-        batch.walk((kind, at) => {
-          if (kind === RecordKind.RECORD_LOG_LINE) this.#assembler.take(new LogLineRecord(batch.view, at));
-        }),
+      onBatch: (batch) => takeLines(batch, this.#assembler),
       onError,
     });
   }

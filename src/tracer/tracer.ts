@@ -140,9 +140,10 @@ export class Tracer implements AsyncIterable<Event>, Disposable, AsyncDisposable
       outbox: this.#outbox,
       onError,
     });
-    this.#rehearsal = opened.use(new Rehearsal({ owner: this, ...sources, send: this.#loaded.rehearse }));
     // The reports are closed after the ring, because a report may belong to one of the last kills in the ring.
     this.#reports = reportMatcher && opened.use(this.#openReports(reportMatcher));
+    const reports = this.#reports;
+    this.#rehearsal = opened.use(new Rehearsal({ owner: this, ...sources, send: this.#loaded.rehearse, reports }));
     this.killWatch = openKills?.({ ...{ envelopes, containers }, emit: (event) => this.#outbox.push(event), onError });
     if (this.killWatch) opened.use(this.killWatch);
     this.#ring = opened.use(this.#openRing(options.batchBytes, system.id));

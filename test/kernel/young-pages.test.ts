@@ -49,3 +49,23 @@ test.skipIf(bpfUnavailable() || loadNative().mapYoungPages() < 0)(
   },
   30_000,
 );
+
+test.skipIf(bpfUnavailable() || loadNative().mapYoungPages() < 0)(
+  'the JavaScript thread of `trace --json --report` has rehearsed a report before the first one',
+  async () => {
+    const { child, events, ended } = await startTrace(['--report']);
+    const { pid = 0 } = child;
+    const group = createMemoryGroup({ limitBytes: 16 * MIB });
+    await sleep(2 * READY_MS);
+    const before = faults(pid);
+    const killed = await oomKill({ group });
+    const isOver = () => events.some((event) => event.type === 'oom.report' && event.victim?.pid === killed.pid);
+    await expect.poll(isOver, { timeout: 10_000, interval: 10 }).toBe(true);
+    const count = faults(pid) - before;
+    child.kill('SIGTERM');
+    await ended;
+    // Without a rehearsal there are some 200, of which 100 for the objects of the report.
+    expect(count).toBeLessThan(120);
+  },
+  30_000,
+);

@@ -12,14 +12,14 @@ afterEach(() => {
 });
 
 /** A rehearsal whose records are kept instead of sent. @param canSend false: as without CAP_BPF */
-function rehearsal(canSend = true) {
+function rehearsal(canSend = true, reports?: { rehearse(): void }) {
   const sent: Buffer[] = [];
   const events: Event[] = [];
   const one = new Rehearsal({
     owner: {},
     machine: { pageBytes: 4096, cpus: 1, gfp: {} },
     system: { read: () => ({}) as SystemState },
-    ...{ cgroups: undefined, containers: undefined, leadUps: undefined },
+    ...{ cgroups: undefined, containers: undefined, leadUps: undefined, reports },
     send: (records) => {
       if (canSend) sent.push(recordOf(records));
       return canSend;
@@ -51,6 +51,17 @@ test('runs a rehearsal that comes alone, and leaves nothing of it', () => {
   expect(one.takeFrom(batch(sent[0] as Buffer))).toBeUndefined();
   expect(events.map(({ type }) => type)).toEqual(['oom.kill', 'oom.reaped']);
   expect(events[0]).toMatchObject({ victim: { comm: 'rehearsal' }, enrichment: 'live' });
+});
+
+test('rehearses a report with each kill, but not when a kill is imminent', () => {
+  const rehearse = vi.fn();
+  const { one } = rehearsal(true, { rehearse });
+  const atStart = rehearse.mock.calls.length;
+  expect(atStart).toBeGreaterThan(0);
+  one.soon();
+  expect(rehearse).toHaveBeenCalledTimes(atStart);
+  one.again();
+  expect(rehearse).toHaveBeenCalledTimes(atStart + 1);
 });
 
 test.each([
