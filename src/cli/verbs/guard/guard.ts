@@ -9,7 +9,7 @@ import { configOf, options } from './options.ts';
 
 export const verb = defineVerb({
   description: [
-    'Kills the right process before the kernel kills the wrong one. Without options it does a dry run with four cautious rules: memory runs out within seconds, almost no memory and swap is left, all tasks wait for memory, or a cgroup with a limit runs full. To trace, alert and guard in one process, see `oomscope run --help`.',
+    'Kills the right process before the kernel kills the wrong one. Without options it does a dry run with four cautious rules: memory runs out within 2 s, almost no memory and swap is left, all tasks wait for memory, or a cgroup with a limit runs full. To trace, alert and guard in one process, see `oomscope run --help`.',
   ],
   options,
   format: 'records',
