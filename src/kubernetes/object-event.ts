@@ -1,6 +1,7 @@
 /** Makes the Event of Kubernetes (events.k8s.io/v1) that tells of a kill on its pod or node. Pure functions. */
 import type { CgroupComposition, LimitCgroup, OomKill, OomStuck } from '../model/events.ts';
 import type { KubernetesFacts } from '../model/kubernetes.ts';
+import { isLate } from '../render/late-composition.ts';
 import { formatBytes } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
@@ -106,7 +107,7 @@ function killNote(kill: OomKill, facts: KubernetesFacts, isMain: boolean | null)
  * then, they say nothing about the kill.
  */
 function compositionSentence(composition: CgroupComposition, limit: LimitCgroup | null): string | null {
-  if (composition.usage_bytes < 0.9 * (limit?.usage_bytes ?? Number.POSITIVE_INFINITY)) return null;
+  if (limit === null || isLate(composition, limit.usage_bytes)) return null;
   const list = parts([
     ['anonymous', composition.anon_bytes],
     ['tmpfs and shared memory', composition.shmem_bytes],

@@ -15,6 +15,7 @@ import type {
 } from '../model/events.ts';
 import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
+import { heldBytes, isLate } from './late-composition.ts';
 import { renderLeadUp } from './lead-up.ts';
 import type { Paint } from './paint.ts';
 import { renderProcessKilled } from './process-killed.ts';
@@ -142,9 +143,9 @@ function swap(limit: CgroupUsage): string {
 
 /** The victim may have freed its memory before the figures were read: then they are about what is left. */
 function compositionRow(parts: CgroupComposition, limitBytes: number | null): [string, string] {
-  const isLate = limitBytes !== null && parts.usage_bytes < 0.9 * limitBytes;
   const age = formatNs(parts.age_ns);
-  if (isLate) return ['left', `${formatBytes(parts.usage_bytes)} ${age} after the kill: ${compositionLine(parts)}`];
+  if (limitBytes !== null && isLate(parts, limitBytes))
+    return ['left', `${formatBytes(heldBytes(parts))} ${age} after the kill: ${compositionLine(parts)}`];
   return ['made of', `${compositionLine(parts)}, read after ${age}`];
 }
 

@@ -34,9 +34,19 @@ test('the note has no arguments of the process, and makes hostile names printabl
 
 test('the composition is left out when the victim had freed its memory before it was read', () => {
   const kill = podKill();
-  const read = { ...(kill.composition as NonNullable<typeof kill.composition>), anon_bytes: 2 ** 28 };
-  expect(noteOf({ ...kill, composition: { ...read, usage_bytes: 2 ** 29 } })).toContain('In use: 256 MiB anonymous');
+  const read = { ...(kill.composition as NonNullable<typeof kill.composition>), anon_bytes: 2 ** 29 };
+  expect(noteOf({ ...kill, composition: { ...read, usage_bytes: 2 ** 29 } })).toContain('In use: 512 MiB anonymous');
   expect(noteOf({ ...kill, composition: { ...read, usage_bytes: 2 ** 28 } })).not.toContain('In use:');
+  // The pages of a dying process count as usage until the kernel has freed them, but no longer as anonymous memory.
+  const unmapped = {
+    ...read,
+    usage_bytes: 2 ** 29,
+    anon_bytes: 2 ** 26,
+    file_bytes: 0,
+    shmem_bytes: 0,
+    kernel_bytes: 0,
+  };
+  expect(noteOf({ ...kill, composition: unmapped })).not.toContain('In use:');
 });
 
 test('a container that is killed as a whole is one Event', () => {

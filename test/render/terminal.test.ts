@@ -28,4 +28,10 @@ test('shows figures that were read after the victim had freed its memory as what
   const text = renderEvent(killWith(12 * MIB), plain);
   expect(text).toMatch(/left +12 MiB 6\.0 ms after the kill: anon 0 B/);
   expect(text).not.toContain('made of');
+  // The kernel has unmapped the pages of the victim, and not freed them yet.
+  const kill = killWith(64 * MIB);
+  const composition = { ...(kill.composition as CgroupComposition), anon_bytes: 7 * MIB };
+  expect(renderEvent(withChanges(kill, { composition }), plain)).toMatch(
+    /left +19 MiB 6\.0 ms after the kill: anon 7 MiB/,
+  );
 });
