@@ -118,7 +118,8 @@ for addon in @2060.io/ref-napi:binding:ref_bindings ffi-napi:ffi_bindings:ffi_bi
 	[ -e "$made" ] ||
 		# The node-gyp inside Debian's npm links to Debian's own Node, and two Nodes in one process crash. The nodedir
 		# saves a download of headers; it is a variable because npm may have set another.
-		step "build ${addon%%:*}" env "npm_config_nodedir=$PWD/build/node" node-gyp rebuild --jobs max -C "$module"
+		step "build ${addon%%:*}" env "npm_config_nodedir=$PWD/build/node" "CFLAGS=-ffile-prefix-map=$PWD=." \
+			"CXXFLAGS=-ffile-prefix-map=$PWD=." node-gyp rebuild --jobs max -C "$module"
 	# `install` makes a new file instead of writing to the old one, because a process may have the old file mapped.
 	cmp -s "$made" "build/${compiled#*:}.node" || install -m 755 "$made" "build/${compiled#*:}.node"
 done
@@ -133,7 +134,7 @@ fi
 
 # --- 4. the BPF objects: without DWARF, with BTF ---
 bpf() { # SOURCE OUTPUT
-	clang -O2 -g -target bpf -mcpu=v2 "-D__TARGET_ARCH_$bpf_arch" "-I/usr/include/$(uname -m)-linux-gnu" \
+	clang -O2 -g -target bpf -mcpu=v2 "-ffile-prefix-map=$PWD=." "-D__TARGET_ARCH_$bpf_arch" "-I/usr/include/$(uname -m)-linux-gnu" \
 		-Wall -Wextra -Wno-unused-parameter -c "$1" -o "$2.debug" && llvm-strip -g -o "$2" "$2.debug"
 }
 for source in bpf/*.bpf.c; do

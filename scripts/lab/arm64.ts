@@ -104,7 +104,16 @@ export async function compileBpf(root: string, source: string, built: string): P
   const name = basename(source, '.bpf.c');
   const output = join(built, 'build', `${name === 'oom' ? 'oomscope' : name}.bpf.o`);
   if (!stale(output, join(root, 'bpf'))) return output;
-  const words = ['-O2', '-g', '-target', 'bpf', '-mcpu=v2', '-D__TARGET_ARCH_arm64', `-I${arm64Headers()}`];
+  const words = [
+    '-O2',
+    '-g',
+    '-target',
+    'bpf',
+    '-mcpu=v2',
+    '-D__TARGET_ARCH_arm64',
+    `-I${arm64Headers()}`,
+    withoutPath(root),
+  ];
   await compile('clang', [
     ...words,
     '-Wall',
@@ -148,7 +157,8 @@ async function compileFfi(root: string, node: string, built: string): Promise<vo
     rmSync(join(built, modules, name), { recursive: true, force: true });
     cpSync(join(root, modules, name), join(built, modules, name), { recursive: true, filter });
   }
-  const env = { CC: `${TRIPLET}-gcc`, CXX: `${TRIPLET}-g++`, AR: `${TRIPLET}-ar`, npm_config_nodedir: node };
+  const flags = { CFLAGS: withoutPath(built), CXXFLAGS: withoutPath(built) };
+  const env = { CC: `${TRIPLET}-gcc`, CXX: `${TRIPLET}-g++`, AR: `${TRIPLET}-ar`, npm_config_nodedir: node, ...flags };
   const path = `${join(root, modules, '.bin')}:${dirname(process.execPath)}:${process.env.PATH}`;
   for (const [name, files] of Object.entries(FFI)) {
     const [made = '', loaded = ''] = files.split(' ');
@@ -157,6 +167,9 @@ async function compileFfi(root: string, node: string, built: string): Promise<vo
     cpSync(join(built, modules, name, `build/Release/${made}.node`), join(built, `build/${loaded}.node`));
   }
 }
+
+/** The option that keeps the path of this clone out of what is compiled: two clones make the same bytes. */
+const withoutPath = (root: string) => `-ffile-prefix-map=${root}=.`;
 
 async function compile(program: string, words: readonly string[], env = process.env): Promise<void> {
   try {

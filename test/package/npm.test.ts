@@ -91,6 +91,11 @@ describe('the packages for npm', () => {
     expect(files.filter((name) => /dist\/(daemon|demo|doctor)\/./.test(name))).toEqual([]);
   });
 
+  test('contain no path of the clone that they were made in', () => {
+    const where = execFileSync('tar', ['xzOf', platform], { maxBuffer: 2 ** 26 }).indexOf(`${ROOT}/`);
+    expect(where).toBe(-1);
+  });
+
   test('have no name before they are whole', () => {
     const programs = join(built.directory, 'programs');
     mkdirSync(programs);

@@ -117,7 +117,8 @@ function reportKill(child: ChildProcess, name: string, group: MemoryGroup, limit
   say(`process ${pid} ${signalCode ? `was killed by ${signalCode}` : `exited with code ${exitCode}`}`);
   say(`the cgroup has counted ${kills} OOM ${kills === 1 ? 'kill' : 'kills'}`);
   if (signalCode !== 'SIGKILL' || kills < 1) {
-    say('expected an OOM kill, and there was none');
+    const before = signalCode === null ? '' : `: another process, such as a guard, ended process ${pid} first`;
+    say(`expected an OOM kill, and there was none${before}`);
     return Exit.failed;
   }
   process.stdout.write(
