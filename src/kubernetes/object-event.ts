@@ -70,25 +70,26 @@ export function eventsOfStuck(stuck: OomStuck, facts: KubernetesFacts | null, no
 }
 
 /**
- * Whether the container ended with the victim: it was process 1 of the container, or the kernel killed the whole cgroup.
- * null: the containers of the pod have one pid namespace, or that of the node.
+ * Whether the container ended with the victim: it was process 1 of the container (true), or the kernel killed all processes of the
+ * container ('group'). null: the containers of the pod have one pid namespace, or that of the node.
  */
-function mainProcess({ victim, cgroups }: OomKill): boolean | null {
+function mainProcess({ victim, cgroups }: OomKill): boolean | 'group' | null {
   const id = victim.container?.id;
   const own = id === undefined ? undefined : cgroups.findLast(({ path }) => path.includes(id));
-  if (own?.oom_group) return true;
+  if (own?.oom_group) return 'group';
   const pid = victim.namespace_pids.at(-1);
   if (victim.namespace_pids.length < 2 || pid === undefined) return null;
   return pid === 1;
 }
 
-function killNote(kill: OomKill, facts: KubernetesFacts, isMain: boolean | null): string {
+function killNote(kill: OomKill, facts: KubernetesFacts, isMain: ReturnType<typeof mainProcess>): string {
   const { victim, limit, composition } = kill;
   const named = facts.container === null ? 'A container' : `Container ${facts.container}`;
   const kind = facts.container_kind === null || facts.container_kind === 'main' ? '' : ` (${facts.container_kind})`;
   const who = `${printable(victim.comm ?? 'a process')} (pid ${victim.pid})`;
   const did = {
     true: `was OOM-killed: the kernel killed its main process ${who}`,
+    group: `was OOM-killed: the kernel chose its process ${who} and killed all its processes, as memory.oom.group says`,
     // Whether the container goes on is not known yet: a shell often exits with the status of its child.
     false: `lost its process ${who} to the OOM killer; its main process was not killed`,
     null: `lost its process ${who} to the OOM killer; whether that was its main process is not known`,

@@ -52,7 +52,11 @@ test('the composition is left out when the victim had freed its memory before it
 test('a container that is killed as a whole is one Event', () => {
   const kill = podKill({ isMain: false });
   const group = kill.cgroups.map((cgroup) => ({ ...cgroup, oom_group: true }));
-  expect(eventsOfKill({ ...kill, cgroups: group }, facts, 'n1')).toMatchObject([{ reason: 'ContainerOOMKilled' }]);
+  const [event, ...more] = eventsOfKill({ ...kill, cgroups: group }, facts, 'n1');
+  expect([event?.reason, more]).toEqual(['ContainerOOMKilled', []]);
+  expect(event?.note).toMatch(
+    /^Container app was OOM-killed: the kernel chose its process java \(pid \d+\) and killed all its/,
+  );
   expect(eventsOfKill({ ...kill, cgroups: group, kind: 'group_member' }, facts, 'n1')).toEqual([]);
 });
 
