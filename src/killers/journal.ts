@@ -14,6 +14,8 @@ export interface JournalLine {
 /** A journal that answers no sooner is not worth the wait. On a busy node with a large journal, journalctl takes seconds. */
 const TIMEOUT_MS = 5000;
 const MOST_LINES = 500;
+/** The death of one is known within milliseconds. */
+const MOST_STARTED = 64;
 /** A line of the kubelet begins with the names of the container and the pod, of up to 316 characters, and two ids. */
 const MOST_WORDS = 1000;
 
@@ -24,6 +26,8 @@ const FRESH_MS = 100;
 export class Journal {
   readonly #directory: string | undefined;
   readonly #answers = new Map<string, { lines: Promise<JournalLine[]>; atMs: number }>();
+  /** The pids of the last journalctl that were started here. */
+  readonly #started: number[] = [];
   /** journalctl is not installed. */
   #isMissing = false;
 
@@ -50,6 +54,11 @@ export class Journal {
     return lines;
   }
 
+  /** Whether this is the pid of a journalctl that was started here, and may have been ended because it took too long. */
+  hasStarted(pid: number): boolean {
+    return this.#started.includes(pid);
+  }
+
   async #run(comms: readonly string[], sinceMs: number): Promise<JournalLine[]> {
     const words = [
       ...(this.#directory === undefined ? [] : [`--directory=${this.#directory}`]),
@@ -59,6 +68,8 @@ export class Journal {
       ...comms.map((comm) => `_COMM=${comm}`),
     ];
     const child = spawn('journalctl', words, { stdio: ['ignore', 'pipe', 'ignore'], timeout: TIMEOUT_MS });
+    if (child.pid !== undefined) this.#started.push(child.pid);
+    if (this.#started.length > MOST_STARTED) this.#started.shift();
     const found: JournalLine[] = [];
     const ended = new Promise<void>((resolve) => {
       child.once('error', (error: NodeJS.ErrnoException) => {

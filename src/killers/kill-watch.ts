@@ -121,6 +121,7 @@ export class KillWatch implements Disposable {
   }
 
   #onDeath(death: Death, batch: Batch): void {
+    if (death.ppid === process.pid && this.#journal.hasStarted(death.pid)) return;
     if (death.signal === 0) {
       const { pid, comm, parentComm, cgroup } = death;
       const atMs = Number((death.endNs + batch.realtimeOffsetNs) / 1_000_000n);

@@ -1,5 +1,5 @@
 import { type Container, shortId } from '../model/container.ts';
-import type { OomKill, OomReaped, OomStuck, TracerStopped } from '../model/events.ts';
+import type { LimitCgroup, OomKill, OomReaped, OomStuck, TracerStopped } from '../model/events.ts';
 import { formatBytes, formatNs } from '../text/format.ts';
 import { printable } from '../text/printable.ts';
 
@@ -123,8 +123,7 @@ export function killReason({
 }: Pick<OomKill, 'victim' | 'scope' | 'limit' | 'trigger'>): string {
   if (trigger.order === -1) return 'SysRq-f was pressed';
   if (limit?.limit_bytes != null) {
-    const own = limit.container !== null && limit.container.id === victim.container?.id;
-    return `${own ? 'it' : `cgroup ${printable(limit.path)}`} reached its limit of ${formatBytes(limit.limit_bytes)}`;
+    return `${whoseLimit(limit, victim)} reached its limit of ${formatBytes(limit.limit_bytes)}`;
   }
   switch (scope) {
     case 'system':
@@ -138,4 +137,11 @@ export function killReason({
     default:
       return 'out of memory';
   }
+}
+
+function whoseLimit({ container, pod, path }: LimitCgroup, victim: OomKill['victim']): string {
+  if (container !== null && container.id === victim.container?.id) return 'it';
+  if (container === null && pod !== null && pod.uid === victim.pod?.uid)
+    return pod.name === null ? 'its pod' : `its pod ${printable(`${pod.namespace ?? '?'}/${pod.name}`)}`;
+  return `cgroup ${printable(path)}`;
 }

@@ -1,5 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Journal, type JournalLine, parseJournalLine } from '../../src/killers/journal.ts';
 import { journalsOf, reasonIn, reasonSpanMs } from '../../src/killers/reasons.ts';
@@ -149,6 +151,21 @@ describe('the journal', () => {
     const first = journal.lines(['systemd'], 0);
     expect(journal.lines(['systemd'], 0)).toBe(first);
     expect(journal.lines(['kubelet'], 0)).not.toBe(first);
+  });
+
+  it('knows which journalctl it has started, so that the end of a slow one is not reported', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'oomscope-journalctl-'));
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+      rmSync(directory, { recursive: true });
+    });
+    const script = `#!/bin/sh\necho $$ >${directory}/pid\n`;
+    writeFileSync(join(directory, 'journalctl'), script, { mode: 0o755 });
+    vi.stubEnv('PATH', `${directory}:${process.env.PATH}`);
+    const journal = new Journal();
+    expect(await journal.lines(['systemd'], 0)).toEqual([]);
+    expect(journal.hasStarted(Number(readFileSync(join(directory, 'pid'), 'utf8')))).toBe(true);
+    expect(journal.hasStarted(process.pid)).toBe(false);
   });
 
   it.skipIf(journaldUnavailable())('of a real journald', async () => {

@@ -4,6 +4,7 @@ import type { Btf } from '../../src/bpf/libbpf/index.ts';
 import { gfpBits } from '../../src/bpf/load/gfp.ts';
 import { Batch } from '../../src/bpf/wire/batch.ts';
 import { KillFact, OomKillRecord } from '../../src/bpf/wire/layout.ts';
+import type { LimitCgroup } from '../../src/model/events.ts';
 import { killFacts, type Machine } from '../../src/tracer/kill-facts.ts';
 import { killMessage } from '../../src/tracer/message.ts';
 import { killRecord, killView } from '../bpf/wire/records.ts';
@@ -109,6 +110,16 @@ test('decodes every field of a kill record', () => {
   expect(killMessage(facts)).toBe(
     'node (pid 100) was killed, holding 140 KiB: cgroup /pod reached its limit of 64 MiB; triggered by python3 (pid 200).',
   );
+});
+
+test('the message names the pod whose limit was hit, if it is the one of the victim', () => {
+  const facts = killFacts(killView(full), machine);
+  const pod = { uid: 'u', name: 'web', namespace: 'shop', qos: null };
+  const limit = { ...(facts.limit as LimitCgroup), container: null, pod };
+  const said = (own: typeof pod | null) => killMessage({ ...facts, limit, victim: { ...facts.victim, pod: own } });
+  expect(said(pod)).toContain(': its pod shop/web reached its limit of 64 MiB;');
+  expect(said({ ...pod, uid: 'v' })).toContain(': cgroup /pod reached its limit');
+  expect(said(null)).toContain(': cgroup /pod reached its limit');
 });
 
 test('decodes a field whose FACT_ flag is not set as unknown, never as zero', () => {
