@@ -205,6 +205,7 @@ export class Fleet implements AsyncDisposable {
   #whenNothingWaits(): void {
     if (!this.#order.waits) {
       this.#isCaughtUp = true;
+      this.#tick();
       this.#resolveCaughtUp();
       return;
     }

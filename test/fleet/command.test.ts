@@ -63,6 +63,17 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
     expect({ kills, counts }).toMatchObject({ kills: 13, counts: { missing: 0, malformed: 0 } });
   });
 
+  test('an incident that ended before the report is not in it', async () => {
+    const publisher = await Publisher.open({ servers: [server.url], node: 'n1', cluster: 'prod' });
+    open.push(publisher);
+    const time = new Date(Date.now() - 20 * 60_000).toISOString().replace('Z', '000000Z');
+    for (let i = 0; i < 3; i++) publisher.take({ ...killAt(`old-${i}`, { image: 'shop/web:v2' }), time });
+    await patiently(() => publisher.counts.waiting === 0);
+    const { kills, incidents } = JSON.parse((await fleet('--json')).stdout);
+    expect({ kills, incidents }).toEqual({ kills: 3, incidents: [] });
+    expect((await fleet('show', 'prod-old-0')).stdout).toContain('Over: 3 OOM kills');
+  });
+
   test('show finds an event and an incident by their ids', async () => {
     await publishAll();
     const event = await fleet('show', 'other-4', '--json');
