@@ -6,8 +6,9 @@ import type { JournalLine } from './journal.ts';
 export function journalsOf(kind: KillerKind | null, name: string | null, victim: KilledProcess): string[] {
   if (kind === 'early_killer' && name !== null) return [name];
   if (kind === 'service_manager' && name === 'systemd') return ['systemd'];
-  // The kubelet does not signal: it lets the runtime do it.
-  return kind === 'kubelet' || (kind === 'runtime' && victim.pod !== null) ? ['kubelet'] : [];
+  // The kubelet does not signal: it lets the runtime do it. At the end of each pod its sandbox is killed, without a line about that.
+  const isOfPod = victim.pod !== null && victim.container?.name !== 'POD';
+  return kind === 'kubelet' || (kind === 'runtime' && isOfPod) ? ['kubelet'] : [];
 }
 
 /**

@@ -46,6 +46,8 @@ describe('reasonIn', () => {
     expect(reasonIn([line('kubelet', words)], victim({ pod, container }))).toBe(words);
     expect(journalsOf('runtime', 'containerd', victim({ pod }))).toEqual(['kubelet']);
     expect(journalsOf('runtime', 'dockerd', victim())).toEqual([]);
+    const sandbox = { ...(container as NonNullable<typeof container>), name: 'POD' };
+    expect(journalsOf('runtime', 'containerd', victim({ pod, container: sandbox }))).toEqual([]);
   });
 
   // The formats are those of the kubelet 1.20.2, and of later ones with structured logs.
