@@ -1,10 +1,11 @@
 /** Measures the time from the kernel's mark_oom_victim() on a node until the handler of a fleet's reader has the event. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openFleet } from '../../src/fleet/open-fleet.ts';
+import type { RealNats } from '../../test/publish/real-nats.ts';
 import { killOne, makeGroup } from './victim.ts';
 
 const PATIENCE_MS = 10_000;
@@ -26,11 +27,17 @@ export interface Way {
 /**
  * The node is `oomscope trace --publish`, a process of its own; the reader is this process. Both have one clock.
  *
- * @param url address of a server that is set up
+ * @param server a server that is set up
+ * @param realtime the node has --realtime, and server and reader have real-time priority as well: other work of this
+ *   machine delays none of them, as if each had a machine of its own
  * @returns one way for each kill
  */
-export async function kernelToReader(url: string, kills: number): Promise<Way[]> {
-  const command = [join(import.meta.dirname, '../../dist/cli/main.js'), 'trace', '--publish', `${url} node=bench`];
+export async function kernelToReader(
+  { url, pid: serverPid }: Pick<RealNats, 'url' | 'pid'>,
+  { kills, realtime }: { kills: number; realtime: boolean },
+): Promise<Way[]> {
+  const main = join(import.meta.dirname, '../../dist/cli/main.js');
+  const command = [main, 'trace', ...(realtime ? ['--realtime'] : []), '--publish', `${url} node=bench`];
   const node = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
   const group = makeGroup();
   const arrived = new Map<number, Way>();
@@ -45,6 +52,8 @@ export async function kernelToReader(url: string, kills: number): Promise<Way[]>
   try {
     for await (const line of createInterface(node.stdout)) if (line.includes('tracer.started')) break;
     node.stdout.resume();
+    const policy = realtime ? ['--rr', '1'] : ['--other', '0'];
+    for (const each of [serverPid, process.pid]) setPolicy(each, policy);
     const ways: Way[] = [];
     // The first kills load code.
     for (let i = -3; i < kills; i++) {
@@ -58,9 +67,15 @@ export async function kernelToReader(url: string, kills: number): Promise<Way[]>
     }
     return ways;
   } finally {
+    setPolicy(process.pid, ['--other', '0']);
     const ended = once(node, 'exit');
     node.kill('SIGTERM');
     await ended;
     group.remove();
   }
+}
+
+/** Sets the scheduling policy of all threads of a process, but not of processes that it starts. */
+function setPolicy(pid: number | undefined, [policy = '', priority = '']: string[]): void {
+  execFileSync('chrt', [policy, '--reset-on-fork', '--all-tasks', '--pid', priority, String(pid)]);
 }

@@ -40,10 +40,10 @@ const SIZE = Buffer.byteLength(JSON.stringify(killAt('x')));
 const about = circumstances();
 const LATENCIES = 2000;
 const stages: Record<keyof Way, string> = {
-  onNode: 'real kill: from the mark to the sending',
-  toServer: 'real kill: until the server has stored it',
-  toHandler: 'real kill: until the handler has it',
-  whole: 'real kill: from the mark to the handler',
+  onNode: 'from the mark to the sending',
+  toServer: 'until the server has stored it',
+  toHandler: 'until the handler has it',
+  whole: 'from the mark to the handler',
 };
 
 /** Both clients publish these events, and each makes the JSON of each event. */
@@ -223,13 +223,16 @@ async function scale(nodes: number) {
 }
 
 /** The ways of real kills from the kernel's mark to the reader's handler. 0 kills: not measured. */
-async function kills(): Promise<Way[]> {
+async function kills(realtime: boolean): Promise<Way[]> {
   if (Number(values.kills) === 0) return [];
   await using one = await server();
-  return await kernelToReader(one.url, Number(values.kills));
+  return await kernelToReader(one, { kills: Number(values.kills), realtime });
 }
 
-const ways = await kills();
+const ways = [
+  { about: 'real kill', ways: await kills(false) },
+  { about: 'the same at real-time priority', ways: await kills(true) },
+];
 const measuredRates = await rates();
 const found = await latencies();
 const readerRate = await reading();
@@ -243,10 +246,12 @@ const inMs = (name: string, list: readonly number[]) => {
   const all = summarize(list);
   return [name, ...[all?.p50, all?.p90, all?.p99, all?.max].map((value) => value?.toFixed(2) ?? '-')];
 };
-const kernelRows = (['onNode', 'toServer', 'toHandler', 'whole'] as const).map((key) =>
-  inMs(
-    stages[key],
-    ways.map((way) => way[key]),
+const kernelRows = ways.flatMap(({ about, ways }) =>
+  (['onNode', 'toServer', 'toHandler', 'whole'] as const).map((key) =>
+    inMs(
+      `${about}: ${stages[key]}`,
+      ways.map((way) => way[key]),
+    ),
   ),
 );
 about.load_after = loadavg();
@@ -266,7 +271,7 @@ process.stdout.write(
       ['until the handler of the reader, ms', 'p50', 'p90', 'p99', 'max'],
       inMs(`plain client: from publish(), ${found.plain.length} events in turns`, found.plain),
       inMs(`oomscope: from take(), ${found.ours.length} events in turns`, found.ours),
-      ...(ways.length > 0 ? kernelRows : []),
+      ...(Number(values.kills) > 0 ? kernelRows : []),
     ]),
     '\n',
     table([
