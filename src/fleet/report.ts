@@ -96,9 +96,10 @@ export function byDanger(nodes: readonly NodeView[]): NodeView[] {
 /** The ids of containers have 64 digits. */
 const shortIds = (name: string) => name.replace(/([0-9a-f]{12})[0-9a-f]{52}/g, '$1…');
 
-function oddities({ missing, malformed, discarded }: FleetCounts): string {
+function oddities({ missing, malformed, discarded, late }: FleetCounts): string {
   const parts = [
     ...(missing > 0 ? [`${missing} events are missing`] : []),
+    ...(late > 0 ? [`${late} events came after later ones of their node`] : []),
     ...(discarded > 0 ? [`the server discarded ${discarded} messages unread`] : []),
     ...(malformed > 0 ? [`${malformed} messages were no events of oomscope`] : []),
   ];

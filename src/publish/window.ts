@@ -15,7 +15,7 @@ import type { Entry } from './entry.ts';
 
 /** Entries that may be sent before the first of them is acknowledged. */
 export const IN_FLIGHT = 64;
-/** How long an entry may be without an acknowledgement while a later entry has one (ms): a server answers in order. */
+/** How long an entry waits for its acknowledgement when a later entry has one (ms): a server answers almost in order. */
 const OVERTAKEN_MS = 100;
 const FIRST_PAUSE_MS = 250;
 const MOST_PAUSE_MS = 15_000;
@@ -35,21 +35,17 @@ export interface WindowHooks {
   onSent: (isPublished: boolean) => void;
 }
 
-interface Sent {
-  entry: Entry;
-  /** By performance.now(). */
-  sentMs: number;
-}
-
 export class Window {
   readonly #queue: DiskQueue<Entry>;
   readonly #hooks: WindowHooks;
   /** Number of the last entry that was sent. */
   #cursor = -1;
   /** The entries that were sent and are not acknowledged, in order, by their numbers in the queue. */
-  readonly #open = new Map<number, Sent>();
+  readonly #open = new Map<number, Entry>();
   /** How many of them wait for an answer. The others were refused. */
   #onTheWay = 0;
+  /** The last entry in the queue that was acknowledged since everything was sent again. */
+  #acknowledged = -1;
   /** Grows when everything must be sent again: answers of an older epoch no longer count. */
   #epoch = 0;
   #failed = false;
@@ -85,6 +81,7 @@ export class Window {
     this.#cursor = -1;
     this.#open.clear();
     this.#onTheWay = 0;
+    this.#acknowledged = -1;
     this.#failed = false;
     this.wake();
   }
@@ -119,7 +116,7 @@ export class Window {
   #send(next: Item<Entry>, epoch: number): void {
     const { number, item: entry } = next;
     this.#cursor = number;
-    this.#open.set(number, { entry, sentMs: performance.now() });
+    this.#open.set(number, entry);
     this.#onTheWay++;
     this.#hooks.send(entry, this.#settledBefore(entry)).then(
       (isPublished) => this.#answered(next, epoch, isPublished),
@@ -134,7 +131,7 @@ export class Window {
 
   /** What is before an open entry in the queue is open, too, or is gone. */
   #settledBefore({ run, number }: Entry): number {
-    for (const { entry } of this.#open.values()) if (entry.run === run) return entry.number;
+    for (const open of this.#open.values()) if (open.run === run) return open.number;
     return number;
   }
 
@@ -147,23 +144,25 @@ export class Window {
     if (this.#firstOpen(number) === number) this.#repeats = 0;
     this.#open.delete(number);
     this.#onTheWay--;
-    this.#watchFirst(number);
+    this.#acknowledged = Math.max(this.#acknowledged, number);
+    this.#watchFirst();
     this.#settle();
   }
 
-  /** Sends again when an earlier entry than the one that was just acknowledged gets no acknowledgement. */
-  #watchFirst(acknowledged: number): void {
-    const [first] = this.#open;
-    if (!first || first[0] > acknowledged || this.#overtaken !== undefined) return;
-    const [number, sent] = first;
+  /** Sends again when an entry gets no acknowledgement for a time although a later entry has one. */
+  #watchFirst(): void {
+    const number = this.#firstOpen(Number.POSITIVE_INFINITY);
+    if (number > this.#acknowledged || this.#overtaken !== undefined) return;
     const check = () => {
       this.#overtaken = undefined;
-      if (this.#open.get(number) !== sent) return;
+      if (this.#firstOpen(-1) !== number) {
+        this.#watchFirst();
+        return;
+      }
       this.#repeats++;
       this.restart();
     };
-    const waitMs = Math.min(OVERTAKEN_MS * 2 ** this.#repeats, MOST_PAUSE_MS);
-    this.#overtaken = setTimeout(check, Math.max(0, sent.sentMs + waitMs - performance.now()));
+    this.#overtaken = setTimeout(check, Math.min(OVERTAKEN_MS * 2 ** this.#repeats, MOST_PAUSE_MS));
   }
 
   #refused(error: unknown, epoch: number): void {

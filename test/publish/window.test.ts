@@ -59,6 +59,17 @@ test('entries in memory are sent in one turn of the event loop, at most 64 witho
   window.close();
 });
 
+test('a second lost entry is sent again, too, when the first was only late', async () => {
+  const { window, push, acknowledge, ids } = opened();
+  for (const id of ['a', 'b', 'c', 'd']) await push(id);
+  await acknowledge(1);
+  await acknowledge(3);
+  await acknowledge(0);
+  await vi.advanceTimersByTimeAsync(210);
+  expect(ids()).toEqual(['a', 'b', 'c', 'd', 'c']);
+  window.close();
+});
+
 test('answers in another order are no loss', async () => {
   const { queue, window, push, acknowledge, ids } = opened();
   for (const id of ['a', 'b']) await push(id);
