@@ -41,6 +41,9 @@ function start(args: string[]) {
   return { child, events, said, until, ended: ended(child) };
 }
 
+const CONTAINER = 'a1b2c3d4e5f60718'.repeat(4);
+const POD = '7c2b1f0e_91d4_4a53_8e6f_0123456789ab';
+
 describe.each([
   ['by BPF', []],
   ['by PSI', ['--psi']],
@@ -86,8 +89,9 @@ describe.each([
     );
   });
 
-  it('reports that a limit will be reached at least 1 s before the kill, with the process to end', async () => {
-    const group = createMemoryGroup({ limitBytes: 64 * MIB });
+  it('reports that the limit of a container will be reached at least 1 s before the kill, with the process to end', async () => {
+    const slice = createMemoryGroup({ limitBytes: 256 * MIB }).child(`kubepods-burstable-pod${POD}.slice`, 128 * MIB);
+    const group = slice.child(`cri-containerd-${CONTAINER}.scope`, 64 * MIB);
     const watching = start([...how, '--cgroup', group.cgroupPath, '--level', 'critical']);
     running.push(watching);
     await watching.until('the start', () => watching.events.length > 0);
@@ -97,7 +101,8 @@ describe.each([
     expect(end.signal).toBe('SIGKILL');
     await watching.until('a shortage', () => watching.events.some(({ type }) => type === 'memory.suggestion'));
     const told = watching.events.filter((event) => event.type === 'memory.shortage');
-    expect(told).toMatchObject([{ subject: { path: group.cgroupPath }, level: 'critical', cause: 'limit' }]);
+    const owner = { container: { id: CONTAINER }, pod: { uid: POD.replaceAll('_', '-') } };
+    expect(told).toMatchObject([{ subject: { path: group.cgroupPath, ...owner }, level: 'critical', cause: 'limit' }]);
     expect(killedMs - Date.parse(told[0]?.time ?? '')).toBeGreaterThan(1000);
     const suggestion = watching.events.find((event) => event.type === 'memory.suggestion');
     expect(suggestion?.candidates).toMatchObject([{ pid: hog.pid, comm: 'grower', cures: 1 }]);

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { memoryHierarchy } from '../../src/linux/memory-hierarchy.ts';
+import type { Alert } from '../../src/model/alert.ts';
 import type { ContainerOom } from '../../src/model/container-events.ts';
 import type { ContainerReport } from '../../src/model/container-report.ts';
 import { oomscope } from '../cli/cli.ts';
@@ -26,6 +27,13 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
   let trace: Watching;
   /** A watch without the privilege to trace. */
   let weak: Watching;
+  const alertFile = () => join(docker.home, 'alerts');
+  /** The ids of the events of all alerts so far. */
+  const alerted = () =>
+    readFileSync(alertFile(), 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as Alert).event?.id);
   const check = async (...words: string[]) => {
     const { stdout, stderr, code } = await oomscope([
       'docker',
@@ -47,7 +55,8 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
       parent: memoryHierarchy()?.mount as string,
       name: `oomscope-${process.pid}-slice`,
     });
-    watch = await Watching.start(['docker', 'watch', '--json', '--socket', docker.socket]);
+    const sink = ['--alert', `file=${alertFile()}`];
+    watch = await Watching.start(['docker', 'watch', '--json', '--socket', docker.socket, ...sink]);
     trace = await Watching.start(['trace', '--json'], { DOCKER_HOST: `unix://${docker.socket}` });
     chmodSync(docker.home, 0o755);
     chmodSync(docker.socket, 0o666);
@@ -91,7 +100,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     expect([...new Set(names)].sort()).toEqual([...names].sort());
   });
 
-  test('reports kills in quick succession: the first at once, and the others every two seconds', async () => {
+  test('reports kills in quick succession, in events and alerts: the first at once, the others every two seconds', async () => {
     const loop = 'while :; do tail /dev/zero; sleep 0.3; done';
     await docker.command(runOptions(docker, 'loop', ['-d', '-m', '32m'], ['sh', '-c', loop]));
     const isAbout = (name: string) => (report: ContainerEnd) => report.container.name === name;
@@ -104,6 +113,9 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     for (let tries = 0; tries < 500 && !itsKill(); tries++) await sleep(20); // trace is another process
     const apart = BigInt(first.mono_ns) - BigInt(itsKill()?.mono_ns ?? 0);
     expect(apart < 1_000_000n).toBe(true);
+    for (let tries = 0; tries < 500 && !alerted().includes(first.id); tries++) await sleep(20);
+    expect(alerted()).toContain(first.id);
+    expect(watch.ends.filter(isLoop)).toEqual([]); // the loop still runs
     const third = await watch.until((report) => isLoop(report) && (report as ContainerOom).update === 2, 'updates');
     expect((third as ContainerOom).kill_count).toBeGreaterThan((first as ContainerOom).kill_count);
     expect(third).toMatchObject({ final: false, incident: first.id });
@@ -113,7 +125,7 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     for (const report of watch.reports.filter(isLoop)) expect(schemaErrors(report)).toEqual([]);
   });
 
-  test('reports each OOM of a container that is restarted in a loop', async () => {
+  test('reports each OOM of a container that is restarted in a loop, in events and alerts', async () => {
     await docker.command(
       runOptions(docker, 'crash', ['-d', '-m', '32m', '--restart', 'always'], ['tail', '/dev/zero']),
     );
@@ -121,7 +133,11 @@ describe.skipIf(reason !== undefined)(`Docker${reason ? `: ${reason}` : ''}`, ()
     await watch.until(() => oomsOf().length >= 4, 'four ends of the crash loop');
     await docker.command(['rm', '-f', 'crash']);
     const kills = trace.kills.filter(({ victim }) => victim.container?.name === 'crash');
-    for (const oom of oomsOf().slice(0, 4)) {
+    const firstFour = oomsOf().slice(0, 4);
+    const ids = firstFour.map(({ incident, id }) => incident ?? id);
+    for (let tries = 0; tries < 500 && !ids.every((id) => alerted().includes(id)); tries++) await sleep(20);
+    expect(alerted()).toEqual(expect.arrayContaining(ids));
+    for (const oom of firstFour) {
       expect(oom).toMatchObject({ verdict: 'main_killed', kill_count: 1, ended: true, exit_code: 137, update: 0 });
       expect(kills.map(({ victim }) => victim.pid)).toContain(oom.kills[0]?.pid);
     }

@@ -4,6 +4,8 @@
  * uses the cgroups.
  */
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { IncidentTracker } from '../../src/container-watch/incident-tracker.ts';
 import { createMemoryGroup, type MemoryGroup } from '../../src/demo/memory-group.ts';
 import { EnvelopeFactory } from '../../src/events/envelope.ts';
@@ -31,11 +33,8 @@ const gist = ({ unit, pod, container }: CgroupOwner) => ({
   ...{ unit, pod: pod?.uid ?? null, container: container && `${container.runtime ?? '?'}:${container.id}` },
 });
 
-using recorder = await Recorder.open({}, true);
-for (const layout of layouts) {
-  const groups = make(layout);
-  const ends: ContainerOom[] = [];
-  const joined = new IncidentTracker({
+function trackIncidents(ends: ContainerOom[]): IncidentTracker {
+  return new IncidentTracker({
     envelopes: new EnvelopeFactory(),
     emit: (event) => event.type === 'container.oom' && ends.push(event),
     kernelWatched: () => true,
@@ -43,6 +42,33 @@ for (const layout of layouts) {
     runtimeWatched: () => false,
     containerOf: () => null,
   });
+}
+
+/** The kernel kills all processes of a container whose cgroup has memory.oom.group. */
+async function killWhole(layout: Layout): Promise<void> {
+  const groups = make(layout);
+  const group = groups.at(-1) as MemoryGroup;
+  const ends: ContainerOom[] = [];
+  const joined = trackIncidents(ends);
+  const holders = [1, 2].map(() => startHog(group, ['--hold', '1M']));
+  await Promise.all(holders.map(({ ready }) => ready));
+  writeFileSync(join(group.path, 'memory.oom.group'), '1');
+  const { pid } = await oomKill({ group });
+  await Promise.all(holders.map(({ ended }) => ended));
+  for (const one of [pid, ...holders.map((holder) => holder.pid)]) joined.onKill(await recorder.kill(one));
+  joined.close();
+  say({
+    name: 'memory.oom.group',
+    got: ends.map(({ group_kill, kill_count, message }) => ({ group_kill, kill_count, message })),
+  });
+  groups[0]?.remove();
+}
+
+using recorder = await Recorder.open({}, true);
+for (const layout of layouts) {
+  const groups = make(layout);
+  const ends: ContainerOom[] = [];
+  const joined = trackIncidents(ends);
   const { pid } = await oomKill({ group: groups.at(-1) as MemoryGroup });
   const kill = await recorder.kill(pid);
   joined.onKill(kill);
@@ -54,6 +80,7 @@ for (const layout of layouts) {
 }
 
 const [first] = layouts as [Layout];
+await killWhole(first);
 const groups = make(first);
 const hog = startHog(groups.at(-1) as MemoryGroup, ['--hold', '16M']);
 await hog.ready;

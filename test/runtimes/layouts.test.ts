@@ -36,6 +36,14 @@ describe('a guest with cgroup v2', () => {
     expect(lines.find((line) => line.name === name)?.got).toEqual(expected);
   });
 
+  test('a kill of all processes of a container (memory.oom.group) is one incident about all of them', () => {
+    const got = lines.find(({ name }) => name === 'memory.oom.group')?.got;
+    expect(got).toMatchObject([{ group_kill: true, kill_count: 3 }]);
+    expect(JSON.stringify(got)).toContain(
+      'was OOM-killed as a group (memory.oom.group): 3 processes, at the container',
+    );
+  });
+
   test('check reports a container from its cgroup alone, without a runtime', () => {
     const line = lines.find(({ words }) => words?.[0] === 'docker');
     const report = (line?.said as ContainerReport[] | undefined)?.[0];
