@@ -117,7 +117,7 @@ const parts: Part<Figures>[] = [
 await prove<Figures>({
   name: 'killers',
   claim:
-    'For each container that ends with exit code 137 and for each process that dies of a signal, oomscope names the author that the scene knows. The real systemd-oomd, of Debian 13 with systemd as process 1, ends two services, one for memory pressure and one for swap; there the author includes the reason that systemd-oomd writes to the journal. The real earlyoom and nohang run in `test/lab/early-killers.test.ts`. The kubelet did not run: the tests show how its name and reasons are recognised.',
+    'For each container that ends with exit code 137 and for each process that dies of a signal, oomscope names the author that the scene knows. The real systemd-oomd, of Debian 13 with systemd as process 1, ends two services, one for memory pressure and one for swap; there the author includes the reason that systemd-oomd writes to the journal. The real earlyoom and nohang run in `test/lab/early-killers.test.ts`. The real kubelet runs in `prove:kubelet`: there it is the author of two ends after a failed liveness probe and of one eviction, each with its own words.',
   parts,
   render: (finished) =>
     table([

@@ -41,8 +41,8 @@ function isStop(words: string, { pod, container }: KilledProcess): boolean {
   if (ranked !== undefined)
     return (pod?.name != null && ranked === `${pod.namespace}/${pod.name}`) || uids.some((id) => ranked.includes(id));
   // A line about another container of the pod, which may be minutes old, is no reason for this one.
-  const [, about] = /containerID="[\w-]+:\/\/([0-9a-f]{64})"/.exec(words) ?? [];
-  if (about !== undefined && container && about !== container.id) return false;
+  const about: string[] = words.match(/\b[0-9a-f]{64}\b/g) ?? [];
+  if (about.length > 0 && container && !about.includes(container.id)) return false;
   return (CAUSE.test(words) || STOP.test(words)) && uids.some((id) => words.includes(id));
 }
 

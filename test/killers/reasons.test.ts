@@ -95,6 +95,13 @@ describe('reasonIn', () => {
       ],
       null,
     ],
+    [
+      'another container of the pod, which failed a probe before',
+      [
+        `I1128 21:40:00.200000    3709 kuberuntime_manager.go:651] Container "db" ({"containerd" "${'b'.repeat(64)}"}) of pod web_shop(${UID}): Container db failed liveness probe, will be restarted`,
+      ],
+      null,
+    ],
     ['only a probe that ends nothing', [`Readiness probe for "web_shop(${UID}):web" failed (failure): `], null],
     ['only a failure below the threshold', [`Liveness probe for "web_shop(${UID}):web" failed (failure): `], null],
     ['the eviction of another pod', [`pods ranked for eviction: db_shop(1), web_shop(${UID})`], null],
