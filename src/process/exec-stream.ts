@@ -2,6 +2,7 @@
  * Reports every execve(2) of the machine from a BPF program, without polling, so that short-lived processes are also
  * reported.
  */
+import { readFileSync } from 'node:fs';
 import { type Attached, attachObject } from '../bpf/load/attach.ts';
 import { AttachedRing } from '../bpf/load/ring.ts';
 import { obstacle } from '../bpf/load/tracer-loader.ts';
@@ -18,6 +19,8 @@ import { decode, untilNul } from '../text/printable.ts';
  * machine that compiles software.
  */
 const RING_BYTES = 256 * 1024;
+/** When losses are counted after a batch (ms): a program that a batch has preempted has ended by then, on most machines. */
+const CHECK_MS = 200;
 
 /** A process at the moment when it has executed a program. */
 export interface Exec extends Pick<ProcessRecord, 'pid' | 'startTicks' | 'ppid' | 'uid' | 'comm' | 'oomScoreAdj'> {
@@ -27,7 +30,10 @@ export interface Exec extends Pick<ProcessRecord, 'pid' | 'startTicks' | 'ppid' 
 
 export interface ExecStreamOptions {
   onExec: (exec: Exec) => void;
-  /** The BPF ring buffer was full, and `count` more calls of execve(2) were not reported. */
+  /**
+   * `count` more calls of execve(2) were not reported: the BPF ring buffer was full, or the kernel skipped the program. Linux 7.2
+   * does so on a CPU where the program has been preempted.
+   */
   onLost: (count: number) => void;
   onError: (error: unknown) => void;
 }
@@ -35,7 +41,9 @@ export interface ExecStreamOptions {
 export class ExecStream implements Disposable {
   readonly #ring: AttachedRing;
   readonly #options: ExecStreamOptions;
+  readonly #programFd: number;
   #lost = 0;
+  #check: NodeJS.Timeout | undefined;
 
   /**
    * Starts immediately. @throws OomscopeError NOT_PERMITTED, KERNEL_TOO_OLD, LIBBPF_MISSING, ADDON_MISSING,
@@ -45,11 +53,14 @@ export class ExecStream implements Disposable {
     const inTheWay = obstacle();
     if (inTheWay) throw inTheWay;
     this.#options = options;
-    this.#ring = new AttachedRing(attach(), { onBatch: (batch) => this.#take(batch), onError: options.onError });
+    const { attached, program } = attach();
+    this.#programFd = attached.object.programs.find(({ name }) => name === program)?.fd ?? -1;
+    this.#ring = new AttachedRing(attached, { onBatch: (batch) => this.#take(batch), onError: options.onError });
   }
 
   close(): void {
     this.#ring.close();
+    clearTimeout(this.#check);
   }
 
   [Symbol.dispose](): void {
@@ -60,16 +71,31 @@ export class ExecStream implements Disposable {
     batch.walk((kind, at) => {
       if (kind === RecordKind.RECORD_PROCESS_EXEC) this.#options.onExec(execOf(new ProcessExecRecord(batch.view, at)));
     });
-    const lost = lostRecords(this.#ring.reader.counters())[RecordKind.RECORD_PROCESS_EXEC] ?? 0;
+    this.#check ??= setTimeout(() => this.#countLost(), CHECK_MS).unref();
+  }
+
+  #countLost(): void {
+    this.#check = undefined;
+    const full = lostRecords(this.#ring.reader.counters())[RecordKind.RECORD_PROCESS_EXEC] ?? 0;
+    const lost = full + skippedRuns(this.#programFd);
     if (lost > this.#lost) this.#options.onLost(lost - this.#lost);
     this.#lost = lost;
   }
 }
 
+/**
+ * How often the kernel skipped a program (kernel/bpf/syscall.c: bpf_prog_show_fdinfo()). 0 also before 5.12, which does not count it.
+ */
+function skippedRuns(fd: number): number {
+  return Number(/^recursion_misses:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? 0);
+}
+
 /** Attaches the BPF program as tp_btf; where the kernel's BTF does not describe the tracepoint, as raw_tp. */
-function attach(): Attached {
-  const by = (program: string) =>
-    attachObject({ file: 'exec.bpf.o', programs: new Set([program]), constants: {}, ringBytes: RING_BYTES });
+function attach(): { attached: Attached; program: string } {
+  const by = (program: string) => ({
+    attached: attachObject({ file: 'exec.bpf.o', programs: new Set([program]), constants: {}, ringBytes: RING_BYTES }),
+    program,
+  });
   try {
     return by('process_exec');
   } catch (error) {
