@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { incidentMessage } from '../../src/fleet/message.ts';
 import type { FleetReport } from '../../src/fleet/report.ts';
 import type { OomKill } from '../../src/model/events.ts';
+import { token } from '../../src/nats/names.ts';
 import { oomscope } from '../../test/cli/cli.ts';
 import type { Made } from '../../test/lab/fleet-node.ts';
 import { NODE } from '../../test/lab/runs.ts';
@@ -80,7 +81,7 @@ async function guests(tell: (text: string) => void): Promise<GuestsResult> {
     same(`kills of ${node}`, [view?.kills, made.kills], [1, 1]);
     same(`victim of ${node}`, kill.victim.pid, made.pid);
     const stored = JSON.parse(await ask('show', kill.id, '--json')) as { node: string; event: OomKill };
-    same(`the event of ${node}`, [stored.node, stored.event], [node, kill]);
+    same(`the event of ${node}`, [stored.node, stored.event], [token(node, 'node'), kill]);
   }
   if (wrong.length > 0) throw new Error(wrong.join('\n'));
   const nodes = seen.map(({ node, made }) => ({ node, kernel: made.kernel, byKernel: made.kills, inFleet: 1 }));

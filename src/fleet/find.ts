@@ -41,7 +41,7 @@ export async function findEvents(fleet: Fleet, id: string): Promise<Found> {
   return { incident, events: events.slice(0, MOST) };
 }
 
-function belongs({ event, cluster, node }: FleetEvent, incident: FleetIncident): boolean {
+function belongs({ event, cluster, name: node }: FleetEvent, incident: FleetIncident): boolean {
   if (cluster !== incident.cluster) return false;
   const about = event.type === 'publish.folded' ? event.about : aboutOf(event);
   const names = { image: about.image, workload: workloadOf(about), unit: about.unit, program: about.comm, node };

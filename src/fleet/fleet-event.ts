@@ -10,8 +10,10 @@ export interface FleetEvent {
   event: Event;
   /** The cluster of the node, as a token of subjects. */
   cluster: string;
-  /** The name of the node, as a token of subjects. The true name is in the event. */
+  /** The name of the node, as a token of subjects. */
   node: string;
+  /** The name of the node, as it was given. */
+  name: string;
   /** A hash of the node's machine id, which tells two nodes of one name apart. null: unknown. */
   machine: string | null;
   /** The process that published the event. null: not published by oomscope. */

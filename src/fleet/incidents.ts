@@ -84,7 +84,7 @@ export class Incidents {
   take(fleetEvent: FleetEvent): void {
     const kill = killOf(fleetEvent);
     if (!kill) return;
-    const { cluster, node, happenedMs, event } = fleetEvent;
+    const { cluster, name: node, happenedMs, event } = fleetEvent;
     const { cause, name } = this.#causeOf(cluster, node, kill);
     const key = JSON.stringify([cluster, cause, name]);
     const subject = this.#subjects.get(key) ?? this.#add(key, { cause, name, cluster }, happenedMs);

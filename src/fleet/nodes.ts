@@ -1,5 +1,6 @@
 /** The nodes of the fleet: what they said of themselves, what happened on them, and whether they are silent. */
 import type { FleetNode } from '../model/fleet.ts';
+import { nameWithToken } from '../nats/names.ts';
 import type { NodeState } from '../publish/node-state.ts';
 import type { FleetEvent } from './fleet-event.ts';
 import { killOf } from './incidents.ts';
@@ -78,7 +79,7 @@ export class Nodes {
   takeState(state: NodeState, token: string, writtenMs: number): void {
     const { cluster, machine } = state;
     const node = this.#nodeOf(cluster, token, machine);
-    node.node = state.node;
+    node.node = nameWithToken(state.node, token);
     const { version, kernel, waiting, goodbye, every_seconds, pressure } = state;
     Object.assign(node, { version, kernel, waiting, stalled_percent: pressure?.some ?? null });
     node.lost = Object.values(state.lost).reduce((total, count) => total + count, 0) + state.dropped;
@@ -91,6 +92,7 @@ export class Nodes {
   takeEvent(fleetEvent: FleetEvent): void {
     const { event, cluster, machine, storedMs, happenedMs, skewMs } = fleetEvent;
     const node = this.#nodeOf(cluster, fleetEvent.node, machine);
+    node.node = fleetEvent.name;
     this.#heard(node, storedMs);
     if (skewMs !== null) node.skew_ms = skewMs;
     const kill = killOf(fleetEvent);

@@ -1,7 +1,7 @@
 /** Reads an event of the fleet from a message of the stream. */
 import type { JsMsg } from '@nats-io/jetstream';
 import type { Event } from '../model/events.ts';
-import { parseStored } from '../nats/names.ts';
+import { nameWithToken, parseStored } from '../nats/names.ts';
 import { Header } from '../publish/message.ts';
 import type { FleetEvent } from './fleet-event.ts';
 
@@ -23,6 +23,7 @@ export function fleetEventOf(message: Message): FleetEvent | undefined {
   const ageMs = sentMs === null ? 0 : Math.max(0, sentMs - eventMs);
   return {
     ...{ event, cluster: stored.cluster, node: stored.node, machine: header(Header.machine) },
+    name: nameWithToken(decoded(header('ce-source')?.replace(/^\/oomscope\//, '') ?? ''), stored.node),
     ...{ run: number === null ? null : run, number: run === null ? null : number },
     ...{ settled: whole(header(Header.settled)), late: false },
     ...{ sequence: message.seq, storedMs, happenedMs: storedMs - ageMs },
@@ -41,6 +42,15 @@ function eventIn(data: Uint8Array): Event | undefined {
     return isOurs ? (value as Event) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Undoes the encoding of CloudEvents in headers. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
   }
 }
 

@@ -33,7 +33,7 @@ export class Totals {
     const kill = killOf(fleetEvent);
     if (!kill) return;
     this.kills += kill.count;
-    const { event, happenedMs, cluster, node } = fleetEvent;
+    const { event, happenedMs, cluster, name: node } = fleetEvent;
     const minute = Math.floor(happenedMs / MINUTE_MS);
     this.#minutes.set(minute, (this.#minutes.get(minute) ?? 0) + kill.count);
     if (this.#minutes.size > MOST_MINUTES) this.#minutes.delete(Math.min(...this.#minutes.keys()));

@@ -34,6 +34,10 @@ export function token(name: string, what: string): string {
   return `${safe}-${createHash('sha256').update(name).digest('hex').slice(0, 6)}`;
 }
 
+/** The name of a node from what it says of itself: a node may publish only under its own token, and so not as another. */
+export const nameWithToken = (said: string, own: string): string =>
+  said === own || (said !== '' && token(said, 'node') === own) ? said : own;
+
 /** The subject on which a node publishes events of a type: `oomscope.v1.prod.web-1.oom.kill`. */
 export const subjectOf = (cluster: string, node: string, type: string): string =>
   `${PREFIX}.${cluster}.${node}.${type}`;

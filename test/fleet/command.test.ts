@@ -74,6 +74,23 @@ describe.skipIf(natsUnavailable())('the fleet commands at a real nats-server', (
     expect((await fleet('show', 'prod-old-0')).stdout).toContain('Over: 3 OOM kills');
   });
 
+  test('a node whose name has dots is shown under its name', async () => {
+    const publisher = await Publisher.open({ servers: [server.url], node: 'web-1.example.org', cluster: 'prod' });
+    open.push(publisher);
+    for (let i = 0; i < 3; i++) publisher.take(killAt(`dots-${i}`, { image: 'shop/web:v2' }));
+    await patiently(() => publisher.counts.waiting === 0);
+    const { nodes, incidents, top } = JSON.parse((await fleet('--json')).stdout);
+    expect([nodes[0].node, incidents[0].node_names, top.node[0].name]).toEqual([
+      'web-1.example.org',
+      ['web-1.example.org'],
+      'prod/web-1.example.org',
+    ]);
+    expect((await fleet('show', 'dots-1')).stdout).toContain('prod/web-1.example.org, stored');
+    expect((await fleet('show', 'prod-dots-0')).stdout).toMatch(
+      /on web-1\.example\.org[\s\S]*prod\/web-1\.example\.org/,
+    );
+  });
+
   test('show finds an event and an incident by their ids', async () => {
     await publishAll();
     const event = await fleet('show', 'other-4', '--json');

@@ -46,7 +46,16 @@ export function fleetEvent(
   } = {},
 ): FleetEvent {
   return {
-    ...{ event: { ...event, node }, cluster, node, machine: `m-${node}`, run, number, sequence: ++sequence },
+    ...{
+      event: { ...event, node },
+      cluster,
+      node,
+      name: node,
+      machine: `m-${node}`,
+      run,
+      number,
+      sequence: ++sequence,
+    },
     ...{ settled, late: false },
     ...{ storedMs: atMs, happenedMs: atMs, skewMs: 0, movedOut: [] },
   };

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type NodeChange, Nodes, nodeStateIn } from '../../src/fleet/nodes.ts';
+import { token } from '../../src/nats/names.ts';
 import type { NodeState } from '../../src/publish/node-state.ts';
 import { fleetEvent, killAt } from './fleet-events.ts';
 
@@ -28,6 +29,13 @@ test('a state that another program wrote into the bucket is no state', () => {
     ],
   ])
     expect(written(changes), JSON.stringify(changes)).toBeUndefined();
+});
+
+test('a node that gives itself the name of another is shown under the token of its subjects', () => {
+  const { nodes } = watched();
+  nodes.takeState(stateOf({ node: 'db-1' }), 'n1', 1000);
+  nodes.takeState(stateOf({ node: 'n2.example', machine: 'm2' }), token('n2.example', 'node'), 1000);
+  expect(nodes.all.map(({ node }) => node)).toEqual(['n1', 'n2.example']);
 });
 
 test('a node is silent after three intervals, by the clock of the server, and back when it sends', () => {

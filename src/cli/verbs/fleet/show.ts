@@ -68,12 +68,12 @@ async function run({ given, words: [id = ''], asText, paint }: Context<typeof op
 const storedAt = ({ storedMs }: FleetEvent) => new Date(storedMs).toISOString();
 
 function lineOf(found: FleetEvent, paint: Paint): string {
-  const { event, cluster, node } = found;
-  const text = printable(`${storedAt(found)}  ${cluster}/${node}  ${event.message}`);
+  const { event, cluster, name } = found;
+  const text = printable(`${storedAt(found)}  ${cluster}/${name}  ${event.message}`);
   return `${text}  ${paint('dim', printable(event.id))}\n`;
 }
 
 function wholeOf(found: FleetEvent, render: (event: Event, paint: Paint) => string, paint: Paint): string {
-  const place = printable(`${found.cluster}/${found.node}`);
+  const place = printable(`${found.cluster}/${found.name}`);
   return `${render(found.event, paint)}\n${paint('dim', `             node      ${place}, stored ${storedAt(found)}`)}\n`;
 }
