@@ -3,7 +3,7 @@ import { effectiveCapabilities } from '../linux/capabilities.ts';
 import { OomscopeError } from '../model/error.ts';
 import { foreignProc } from '../process/own-proc.ts';
 
-/** @throws OomscopeError USAGE: /proc is that of another pid namespace; NOT_PERMITTED: there is no CAP_KILL */
+/** @throws OomscopeError USAGE: /proc is that of another pid namespace; NOT_PERMITTED: neither root nor CAP_KILL */
 export function checkMayEnforce(): void {
   const foreign = foreignProc();
   if (foreign !== undefined) {
@@ -13,10 +13,9 @@ export function checkMayEnforce(): void {
       `The guard cannot enforce, because it could signal the wrong process: ${foreign}. ${remedy}`,
     );
   }
-  // Root in a container whose capabilities are dropped has no CAP_KILL.
-  if (effectiveCapabilities().has('CAP_KILL')) return;
+  if (process.geteuid?.() === 0 || effectiveCapabilities().has('CAP_KILL')) return;
   throw new OomscopeError(
     'NOT_PERMITTED',
-    'The guard cannot enforce, because it may signal only the processes of its own user. Run it as root, or with CAP_KILL (in a container: the capability KILL).',
+    'The guard cannot enforce, because it may signal only the processes of its own user. Run it as root, or with CAP_KILL.',
   );
 }
