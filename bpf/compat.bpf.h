@@ -17,17 +17,16 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, u64);
-} scratch SEC(".maps");
+} scratch SEC(".maps"); /* only its address counts: see read_rss() */
 
-/* Turns a typed pointer into a plain number. The value goes through a map, where the verifier forgets its type. */
+/* Turns a typed pointer into a plain number: the verifier does not know what bpf_probe_read_kernel() reads. (A map in
+ * between would be shared with the programs that interrupt or preempt this one.) */
 static __always_inline u64 as_number(const void *pointer)
 {
-	u32 zero = 0;
-	u64 *slot = bpf_map_lookup_elem(&scratch, &zero);
-	if (!slot)
-		return 0;
-	*(const void *volatile *)slot = pointer;
-	return *(volatile u64 *)slot;
+	u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
+	return number;
 }
 
 /* Reads what the kernel's get_mm_counter() returns: since 6.2 only the shared part of each per-CPU counter, without

@@ -122,7 +122,7 @@ __noinline u64 group_create(u64 key)
 	if (!g)
 		return 0;
 	if (key == SYSTEM_KEY)
-		return bpf_map_update_elem(&groups, &key, g, BPF_NOEXIST) == -E2BIG ? 0 : key;
+		return (s32)bpf_map_update_elem(&groups, &key, g, BPF_NOEXIST) == -E2BIG ? 0 : key;
 	parent = BPF_CORE_READ(css, parent);
 	if (!parent) {
 		root_css = key;

@@ -19,9 +19,10 @@ typedef __u64 u64;
 #endif
 
 #define SIGKILL 9
+#define SIGCHLD 17
 #define SIGTERM 15
 #define EPERM 1
-#define ENOENT 2
+#define EEXIST 17
 #define E2BIG 7
 #define EBUSY 16
 #define SEND_SIG_PRIV 1              /* include/linux/signal.h: the kernel itself is the sender, there is no siginfo */
@@ -92,6 +93,7 @@ struct mount {
 };
 
 struct mm_struct {
+	atomic_t mm_users;
 	unsigned long total_vm;
 	unsigned long arg_start;
 	unsigned long arg_end;

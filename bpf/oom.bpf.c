@@ -380,9 +380,6 @@ static __always_inline int on_signal(int sig, u64 info, u64 address, int group)
 	return 0;
 }
 
-TRACEPOINT(signal_generate, "signal_generate", on_signal(sig, as_number(info), as_number(task), group), int sig,
-	   struct kernel_siginfo *info, struct task_struct *task, int group)
-
 /* ---- how the victim's memory is freed ---- */
 
 static __always_inline int report_step(u64 key, u8 step)
@@ -394,7 +391,13 @@ static __always_inline int report_step(u64 key, u8 step)
 		return 0;
 	struct victim v = *found;
 	struct mem_cgroup *limit = (void *)v.limit_memcg;
+	u64 pid = v.pid;
 
+	/* Of the victim's three elements in the map, the one under its pid has the steps. */
+	found = bpf_map_lookup_elem(&victims, &pid);
+	if (!found || found->steps & 1 << step)
+		return 0;
+	found->steps |= 1 << step;
 	struct oom_step_record r = { .tid = v.tid, .pid = v.pid, .step = step };
 	record_begin(&r.header, RECORD_OOM_STEP);
 	if (v.limit_id && memcg_id(limit) == v.limit_id) { /* the cgroup still exists */
@@ -402,13 +405,10 @@ static __always_inline int report_step(u64 key, u8 step)
 		r.limit_usage_pages = BPF_CORE_READ(limit, memory.usage.counter);
 	}
 	record_send(&r.header, RECORD_OOM_STEP, sizeof(r), 0);
-	/* STEP_EXIT and STEP_MM_GONE come in either order; since 6.16 STEP_EXIT is first. Of the victim's three
-	 * elements in the map, the one under its pid counts the steps. */
-	u64 pid = v.pid;
+	/* STEP_EXIT and STEP_MM_GONE come in either order; since 6.16 STEP_EXIT is first. */
 	found = bpf_map_lookup_elem(&victims, &pid);
 	if (!found)
 		return 0;
-	found->steps |= 1 << step;
 	if ((found->steps & 1 << STEP_EXIT) && (!v.mm || found->steps & 1 << STEP_MM_GONE))
 		unfollow(&v);
 	return 0;
@@ -440,3 +440,25 @@ TRACEPOINT(process_exit_1, "sched_process_exit",
 TRACEPOINT(process_exit_2, "sched_process_exit", followed ? on_exit(task, group_dead) : 0, struct task_struct *task,
 	   bool group_dead)
 TRACEPOINT(exit_mmap, "exit_mmap", report_step(as_number(mm), STEP_MM_GONE), struct mm_struct *mm)
+
+/* By 7.2 the programs on sched_process_exit and exit_mmap may be preempted, and are skipped meanwhile on their CPU (see
+ * on_child_signal() in signals.bpf.c). SIGCHLD makes up for it: all threads of its sender have passed both. If others
+ * use the memory, too, mm_users is not 0, and exit_mmap comes later. Not inline: the verifier adds up the stacks of
+ * signal_generate and of all that it calls. */
+__noinline int on_child_signal(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 pid = bpf_get_current_pid_tgid() >> 32;
+	struct victim *found = bpf_map_lookup_elem(&victims, &pid);
+	struct mm_struct *mm = found ? (void *)found->mm : NULL;
+
+	if (!found || BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	report_step(pid, STEP_EXIT);
+	return mm && !BPF_CORE_READ(mm, mm_users.counter) ? report_step(pid, STEP_MM_GONE) : 0;
+}
+
+TRACEPOINT(signal_generate, "signal_generate",
+	   sig == SIGCHLD ? (followed ? on_child_signal() : 0)
+			  : on_signal(sig, as_number(info), as_number(task), group),
+	   int sig, struct kernel_siginfo *info, struct task_struct *task, int group)

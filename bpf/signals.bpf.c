@@ -50,8 +50,29 @@ struct {
 	__type(value, struct sent);
 } sent_signals SEC(".maps");
 
+/* Which tracepoint reports the end of a process: see on_child_signal(). */
+enum end_seen {
+	AT_EXIT,
+	AT_SIGCHLD,
+	END_DRAFTS,
+};
+
+struct ended {
+	u64 start_ns;
+	u64 pid;
+};
+
+/* Processes whose end is reported. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct ended);
+	__type(value, u32);
+} reported SEC(".maps");
+
 /* The records are filled here: they are larger than a program's stack. Interrupts are off while a signal is sent, and
- * the two programs do not interrupt each other, so one record of each kind is enough for a CPU. */
+ * the kernel skips a program that it would enter a second time on the same CPU. So one record for each program that
+ * fills it is enough for a CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -61,8 +82,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
+	__uint(max_entries, END_DRAFTS);
+	__type(key, u32); /* enum end_seen */
 	__type(value, struct process_end_record);
 } end_draft SEC(".maps");
 
@@ -72,10 +93,9 @@ static __always_inline struct fatal_signal_record *draft_of_signal(void)
 	return bpf_map_lookup_elem(&signal_draft, &zero);
 }
 
-static __always_inline struct process_end_record *draft_of_end(void)
+static __always_inline struct process_end_record *draft_of_end(u32 seen)
 {
-	u32 zero = 0;
-	return bpf_map_lookup_elem(&end_draft, &zero);
+	return bpf_map_lookup_elem(&end_draft, &seen);
 }
 
 static __always_inline u64 bit(int sig)
@@ -98,9 +118,9 @@ __noinline u32 append_to_signal(u64 string, u32 length)
 	return n > 0 ? length + n : length;
 }
 
-__noinline u32 append_to_end(u64 string, u32 length)
+__noinline u32 append_to_end(u64 string, u32 length, u32 seen)
 {
-	struct process_end_record *r = draft_of_end();
+	struct process_end_record *r = draft_of_end(seen);
 
 	if (!r || length >= SIGNAL_TEXT_LEN)
 		return length;
@@ -157,8 +177,11 @@ static __always_inline struct cgroup_subsys_state *css_of(struct task_struct *ta
 	return cgroup ? (void *)(cgroup + bpf_core_field_offset(struct cgroup___signals, self)) : css;
 }
 
-/* Appends the path of the process's cgroup. The root has no part: its path is one empty string. */
-__noinline u32 append_cgroup(u64 task, u32 length, u32 to_end)
+#define TO_SIGNAL END_DRAFTS /* append_cgroup() writes to the record of a signal, not to that of an end */
+
+/* Appends the path of the process's cgroup. The root has no part: its path is one empty string. to: an enum end_seen, or
+ * TO_SIGNAL. */
+__noinline u32 append_cgroup(u64 task, u32 length, u32 to)
 {
 	struct cgroup_subsys_state *css = css_of((struct task_struct *)task);
 	u32 start = length;
@@ -172,7 +195,7 @@ __noinline u32 append_cgroup(u64 task, u32 length, u32 to_end)
 		if (length - start >= PATH_LEN)
 			return length | CUT;
 		u64 name = (u64)BPF_CORE_READ(css, cgroup, kn, name);
-		length = to_end ? append_to_end(name, length) : append_to_signal(name, length);
+		length = to == TO_SIGNAL ? append_to_signal(name, length) : append_to_end(name, length, to);
 		if (!parent)
 			return length;
 		css = parent;
@@ -295,9 +318,9 @@ static __always_inline void describe(const struct signal_key *key, const struct 
 	describe_sender(sender);
 	describe_ancestors(sender);
 	end = path_set(&r->sender_exe, end, append_exe(sender, end));
-	end = path_set(&r->sender_cgroup, end, append_cgroup(sender, end, 0));
+	end = path_set(&r->sender_cgroup, end, append_cgroup(sender, end, TO_SIGNAL));
 	end = path_set(&r->victim_exe, end, append_exe(victim, end));
-	end = path_set(&r->victim_cgroup, end, append_cgroup(victim, end, 0));
+	end = path_set(&r->victim_cgroup, end, append_cgroup(victim, end, TO_SIGNAL));
 	if (end > sizeof(r->text))
 		end = sizeof(r->text);
 	r->text_length = end;
@@ -400,9 +423,6 @@ static __always_inline int on_signal(int sig, void *siginfo, void *target, int g
 	return 0;
 }
 
-TRACEPOINT(signal_generate, "signal_generate", on_signal(sig, info, task, group, result), int sig,
-	   struct kernel_siginfo *info, struct task_struct *task, int group, int result)
-
 /* ---- kernel/exit.c: do_exit() ---- */
 
 static __always_inline void namespace_of(struct process_end_record *r, struct task_struct *leader)
@@ -416,9 +436,9 @@ static __always_inline void namespace_of(struct process_end_record *r, struct ta
 	r->namespace_pid = BPF_CORE_READ(number, nr);
 }
 
-__noinline int report_end(u64 address, u32 status)
+__noinline int report_end(u64 address, u32 status, u32 seen)
 {
-	struct process_end_record *r = draft_of_end();
+	struct process_end_record *r = draft_of_end(seen);
 	struct task_struct *leader = (void *)address;
 	struct task_struct___signals *extra = (void *)leader;
 	struct sent *sent = NULL;
@@ -438,6 +458,11 @@ __noinline int report_end(u64 address, u32 status)
 		sent = NULL; /* the pid was another process's */
 	if (signal && signal != SIGKILL && !sent && death_filter != DEATHS_ALL)
 		return 0;
+	/* Other errors mean that the map's lock was busy (EBUSY; ETIMEDOUT and EDEADLK since 6.15). Before 6.4 only the
+	 * lower half of the result is valid. */
+	struct ended ended = { .start_ns = r->start_ns, .pid = r->pid };
+	if ((s32)bpf_map_update_elem(&reported, &ended, &status, BPF_NOEXIST) == -EEXIST)
+		return 0;
 	r->facts = r->code = r->sent_ktime_ns = 0;
 	__builtin_memset(&r->sender, 0, sizeof(r->sender));
 	if (sent) {
@@ -445,10 +470,7 @@ __noinline int report_end(u64 address, u32 status)
 		r->code = sent->code;
 		r->sent_ktime_ns = sent->ktime_ns;
 		r->sender = sent->sender;
-		/* On kernels before 6.16 two last threads may both come here. The first reports the end. Other errors
-		 * mean that the map's lock was busy (EBUSY; ETIMEDOUT and EDEADLK since 6.15), not that it is reported. */
-		if (bpf_map_delete_elem(&sent_signals, &key) == -ENOENT)
-			return 0;
+		bpf_map_delete_elem(&sent_signals, &key);
 	}
 	r->status = status;
 	r->ppid = BPF_CORE_READ(leader, real_parent, tgid);
@@ -457,7 +479,7 @@ __noinline int report_end(u64 address, u32 status)
 	BPF_CORE_READ_STR_INTO(&r->comm, leader, comm);
 	BPF_CORE_READ_STR_INTO(&r->parent_comm, leader, real_parent, comm);
 	if (!(r->facts & SIGNAL_DESCRIBED))
-		end = append_cgroup(address, 0, 1);
+		end = append_cgroup(address, 0, seen);
 	end = path_set(&r->cgroup, 0, end);
 	if (end > sizeof(r->text))
 		end = sizeof(r->text);
@@ -467,7 +489,7 @@ __noinline int report_end(u64 address, u32 status)
 			   BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline int on_exit(struct task_struct *task)
+static __always_inline int on_exit(struct task_struct *task, u32 seen)
 {
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	struct task_struct___signals *extra = (void *)leader;
@@ -479,11 +501,27 @@ static __always_inline int on_exit(struct task_struct *task)
 
 	if (signal ? !(fatal_signals & bit(signal)) : status != STATUS_OF_SIGKILL << 8)
 		return 0;
-	return report_end((u64)leader, status);
+	return report_end((u64)leader, status, seen);
 }
 
 /* The tracepoint's arguments: (task) up to 6.12, (task, group_dead) since 6.16. */
-TRACEPOINT(process_end_1, "sched_process_exit", BPF_CORE_READ(task, signal, live.counter) ? 0 : on_exit(task),
+TRACEPOINT(process_end_1, "sched_process_exit", BPF_CORE_READ(task, signal, live.counter) ? 0 : on_exit(task, AT_EXIT),
 	   struct task_struct *task)
-TRACEPOINT(process_end_2, "sched_process_exit", group_dead ? on_exit(task) : 0, struct task_struct *task,
+TRACEPOINT(process_end_2, "sched_process_exit", group_dead ? on_exit(task, AT_EXIT) : 0, struct task_struct *task,
 	   bool group_dead)
+
+/* By 7.2 the program on sched_process_exit may be preempted, for example by the reader of its own record. Until it runs
+ * again, the kernel skips it for every process that exits on the same CPU (a program's `active` counter in
+ * kernel/trace/bpf_trace.c: __bpf_trace_run()). The processes of a cgroup with memory.oom.group exit all at once. A
+ * little later the exiting process sends SIGCHLD to its parent, with interrupts off, so that no program is skipped. If
+ * the parent ignores SIGCHLD, none is sent (kernel/signal.c: do_notify_parent()). */
+__noinline int on_child_signal(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, signal, live.counter) ? 0 : on_exit(task, AT_SIGCHLD);
+}
+
+TRACEPOINT(signal_generate, "signal_generate",
+	   sig == SIGCHLD ? on_child_signal() : on_signal(sig, info, task, group, result), int sig,
+	   struct kernel_siginfo *info, struct task_struct *task, int group, int result)
