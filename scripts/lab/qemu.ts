@@ -55,7 +55,12 @@ export function qemuArguments(machine: Machine): string[] {
   const { platform, memoryMib, cpus, shell } = machine;
   return [
     ['-nodefaults', '-no-user-config', '-no-reboot'],
-    ['-display', 'none', ...platform.machine],
+    // QEMU counts instructions only where one thread executes all CPUs.
+    [
+      '-display',
+      'none',
+      ...platform.machine.map((word) => (machine.virtualTime ? word.replace('=multi', '=single') : word)),
+    ],
     ['-smp', String(cpus), '-m', `${memoryMib}M`],
     // An instruction takes 2^3 ns of the guest's time; an idle guest keeps to the time of this machine.
     machine.virtualTime ? ['-icount', 'shift=3'] : [],
